@@ -1,0 +1,100 @@
+package backup
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// What a [Catalog] answers when a row is not as the caller believed. Test with [errors.Is].
+var (
+	// ErrNotFound: there is no such row.
+	ErrNotFound = errors.New("no such row")
+	// ErrExists: an insert found the row already there, written by somebody else.
+	ErrExists = errors.New("the row exists already")
+	// ErrChanged: somebody else changed the row since it was read.
+	ErrChanged = errors.New("the row was changed by somebody else")
+)
+
+// Catalog is the table: runs, recovery points, locks, indexes, watermarks. It is a small ordered key-value store with
+// optimistic locking and transactions within one partition, which is what Azure Table Storage is.
+//
+// Reads also return the store's own clock (its Date header, whole seconds, rounded down): the engine schedules, leases
+// and deletes by that clock alone, since several processes share it.
+type Catalog interface {
+	// Get reads one row. It returns ErrNotFound, with the clock, if there is none.
+	Get(ctx context.Context, key Key) (Row, time.Time, error)
+	// List reads the rows of one partition with from <= row key < to, in the order of their keys, limit at the most
+	// (1 to 1000). No row is no error.
+	List(ctx context.Context, partition, from, to string, limit int) ([]Row, time.Time, error)
+	// Apply makes all the writes, or none of them: 1 to 100, all in one partition, each of another row. It returns the
+	// new ETags in the order of the writes ("" for a delete). A write that the store made although its answer was lost
+	// counts as made. The error is a *WriteError around ErrExists, ErrChanged or ErrNotFound where a row stood in the
+	// way; any other error leaves open whether the writes were made.
+	Apply(ctx context.Context, writes ...Write) ([]string, error)
+}
+
+// Key names a row. Both parts have 1 to 512 characters, none of them a control character or one of / \ # ? '.
+type Key struct{ Partition, Row string }
+
+// Row is what the catalog holds under a key.
+type Row struct {
+	Key
+	// ETag changes with every write.
+	ETag string
+	// Body is a JSON object. A string in it has at most 32,768 UTF-16 code units, a number is a whole one.
+	Body json.RawMessage
+}
+
+// Op says what a Write does.
+type Op int
+
+const (
+	// Insert fails with ErrExists where there is a row already.
+	Insert Op = iota
+	// Replace needs the row's ETag; it fails with ErrChanged, or ErrNotFound.
+	Replace
+	// Put writes the row whether or not it exists.
+	Put
+	// Delete needs an ETag, or "*" for any; it fails with ErrChanged, or ErrNotFound.
+	Delete
+)
+
+// Write is one change of one row.
+type Write struct {
+	Op Op
+	Key
+	ETag string          // for Replace and Delete
+	Body json.RawMessage // for Insert, Replace and Put
+}
+
+// WriteError tells which of the writes given to [Catalog.Apply] failed; none was made.
+type WriteError struct {
+	// Index counts from 0.
+	Index int
+	// Err is ErrExists, ErrChanged or ErrNotFound.
+	Err error
+}
+
+func (e *WriteError) Error() string { return fmt.Sprintf("write %d: %v", e.Index, e.Err) }
+func (e *WriteError) Unwrap() error { return e.Err }
+
+// encode makes a row's body. The domain's own types always marshal.
+func encode(v any) json.RawMessage {
+	body, err := json.Marshal(v)
+	if err != nil {
+		panic(fmt.Sprintf("a row that cannot be written: %v", err))
+	}
+	return body
+}
+
+// decode reads a row's body into a T, and says which row is broken if it cannot.
+func decode[T any](row Row) (T, error) {
+	var v T
+	if err := json.Unmarshal(row.Body, &v); err != nil {
+		return v, fmt.Errorf("row %s/%s of the catalog cannot be read: %w", row.Partition, row.Row, err)
+	}
+	return v, nil
+}

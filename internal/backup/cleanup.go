@@ -1,0 +1,186 @@
+package backup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// due is an entry of the index by which cleanup finds what is past its time without reading the history. It is written
+// before the point, so that a crash leaves an entry too many, never one too few.
+type due struct {
+	Point   string    `json:"Point"`
+	Target  string    `json:"Target"`
+	Created time.Time `json:"Created"`
+}
+
+const duePartition = "due"
+
+// timeKey sorts row keys by time.
+func timeKey(t time.Time) string { return t.UTC().Format("20060102T150405Z") }
+
+func (s *step) putDue(ctx context.Context, at time.Time, p Point) error {
+	key := Key{Partition: duePartition, Row: timeKey(at) + "-" + p.ID}
+	body := encode(due{Point: p.ID, Target: p.Target, Created: s.clock()})
+	if _, err := s.Catalog.Apply(ctx, Write{Op: Put, Key: key, Body: body}); err != nil {
+		return fmt.Errorf("note when the recovery point of run %s expires: %w", p.ID, err)
+	}
+	return nil
+}
+
+// CleanupReport says what one cleanup did.
+type CleanupReport struct {
+	// Looked counts the targets that had something due.
+	Looked int
+	// Decisions of this cleanup about them, with the reasons.
+	Decisions []Decision
+	// Failed are deletions that did not succeed; they are tried again.
+	Failed []error
+}
+
+// Cleanup deletes what is past its time. It reads the index of what is due, and the points of those targets alone. It
+// may be killed anywhere: a point stays "deleting" until its artifact is gone, and its entry until the point is expired.
+func (e *Engine) Cleanup(ctx context.Context) (CleanupReport, error) {
+	var report CleanupReport
+	own := e.Now()
+	rows, now, err := e.Catalog.List(ctx, duePartition, "", timeKey(own.Add(tick)), 1000)
+	if err != nil {
+		return report, fmt.Errorf("list what is due for cleanup: %w", err)
+	}
+	if err := e.checkClock(ctx, now); err != nil {
+		return report, err
+	}
+	entries := map[string][]Row{}
+	var targets []string
+	for _, row := range rows {
+		d, err := decode[due](row)
+		if err != nil {
+			report.Failed = append(report.Failed, err)
+			continue
+		}
+		if entries[d.Target] == nil {
+			targets = append(targets, d.Target)
+		}
+		entries[d.Target] = append(entries[d.Target], row)
+	}
+	for _, target := range targets {
+		report.Looked++
+		if err := e.cleanTarget(ctx, target, entries[target], now, &report); err != nil {
+			report.Failed = append(report.Failed, fmt.Errorf("clean up %s: %w", target, err))
+		}
+	}
+	return report, ctx.Err()
+}
+
+func (e *Engine) cleanTarget(ctx context.Context, target string, entries []Row, now time.Time, report *CleanupReport) error {
+	points, err := e.points(ctx, target)
+	if err != nil {
+		return err
+	}
+	decisions := Retain(points, now)
+	report.Decisions = append(report.Decisions, decisions...)
+	kept := map[string]bool{}
+	for _, d := range decisions {
+		kept[d.Point.ID] = true
+		if d.Keep {
+			continue
+		}
+		if err := e.expire(ctx, d, now); err != nil {
+			report.Failed = append(report.Failed, err)
+			continue
+		}
+		kept[d.Point.ID] = false
+	}
+	for _, row := range entries {
+		d, err := decode[due](row)
+		if err != nil {
+			return err
+		}
+		if err := e.dropOrMove(ctx, row, d, kept, now); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// expire deletes one point's artifacts: first the decision is saved, under the ETag that was read, then they are
+// deleted, then the point is expired. A repeat goes on where the last one stopped.
+func (e *Engine) expire(ctx context.Context, d Decision, now time.Time) error {
+	p := d.Point
+	provider, err := e.provider(p.Target)
+	if err != nil {
+		return err
+	}
+	if p.State != Deleting {
+		p.State, p.Reason = Deleting, reason("Expired", d.Reason, "")
+		if err := e.savePoint(ctx, &p); err != nil {
+			return err
+		}
+	}
+	if err := provider.Delete(ctx, p.attempt(), p.ETag, false); err != nil {
+		f := AsFault(err)
+		p.Reason = f.reason()
+		return errors.Join(fmt.Errorf("delete the artifact %s of run %s: %w", p.Artifact, p.ID, f), e.savePoint(ctx, &p))
+	}
+	p.State, p.Deleted, p.Reason = Expired, now, reason("Expired", d.Reason, "")
+	return e.savePoint(ctx, &p)
+}
+
+func (e *Engine) savePoint(ctx context.Context, p *Point) error {
+	etags, err := e.Catalog.Apply(ctx, Write{Op: Replace, Key: p.key(), ETag: p.etag, Body: encode(*p)})
+	if err != nil {
+		return fmt.Errorf("save the recovery point of run %s as %s: %w", p.ID, p.State, err)
+	}
+	p.etag = etags[0]
+	return nil
+}
+
+// dropOrMove drops the index entry of a point that is expired or never came to be; of any other it puts it off.
+func (e *Engine) dropOrMove(ctx context.Context, row Row, d due, kept map[string]bool, now time.Time) error {
+	stays, known := kept[d.Point]
+	if !known {
+		// Expired already, or the run died before its point was saved, or is about to save it.
+		run, _, err := e.load(ctx, d.Point)
+		if err != nil && !errors.Is(err, ErrNotFound) {
+			return err
+		}
+		stays = err == nil && !run.State.Final()
+	}
+	writes := []Write{{Op: Delete, Key: row.Key, ETag: row.ETag}}
+	if stays {
+		later := Key{Partition: duePartition, Row: timeKey(now.Add(max(e.Waits.Recheck, tick))) + "-" + d.Point}
+		writes = append(writes, Write{Op: Put, Key: later, Body: row.Body})
+	}
+	_, err := e.Catalog.Apply(ctx, writes...)
+	if errors.Is(err, ErrNotFound) || errors.Is(err, ErrChanged) {
+		return nil // another cleanup did it
+	}
+	if err != nil {
+		return fmt.Errorf("move the index entry of run %s: %w", d.Point, err)
+	}
+	return nil
+}
+
+// points are all the recovery points of a target, newest run first.
+func (e *Engine) points(ctx context.Context, target string) ([]Point, error) {
+	var points []Point
+	for from := "point-"; ; {
+		rows, _, err := e.Catalog.List(ctx, partition(target), from, "point.", 1000)
+		if err != nil {
+			return nil, fmt.Errorf("list the recovery points: %w", err)
+		}
+		for _, row := range rows {
+			p, err := decode[Point](row)
+			if err != nil {
+				return nil, err
+			}
+			p.etag = row.ETag
+			points = append(points, p)
+		}
+		if len(rows) < 1000 {
+			return points, nil
+		}
+		from = rows[len(rows)-1].Row + "!"
+	}
+}

@@ -1,0 +1,164 @@
+package backup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Engine takes runs from their creation to their end, one step an invocation. It keeps nothing in memory: any number of
+// processes may run it on one catalog.
+type Engine struct {
+	Catalog Catalog
+	Queue   Queue
+	// Providers by the resource type of their targets, in lower case: "microsoft.apimanagement/service".
+	Providers map[string]Provider
+	Waits     Waits
+	// Now is this process's own clock. It only measures short spans, and checks that the catalog's clock is sane.
+	Now func() time.Time
+	// NewID makes a random ID of lower-case letters and digits, never the same twice.
+	NewID func() string
+}
+
+// Waits are all the times that the engine lets pass. [DefaultWaits] are for Azure; tests on real parts and the demo
+// shorten them all by one factor.
+type Waits struct {
+	// Poll is the least time between two polls where the service does not say, PollMax the most.
+	Poll, PollMax time.Duration
+	// Lease is how long an invocation may take over starting an operation. The request that starts it is given up
+	// LeaseMargin before the lease ends.
+	Lease, LeaseMargin time.Duration
+	// Look is the least time between two looks for a lost start, LookMax the most; after Patience without a trace a
+	// further attempt is made.
+	Look, LookMax, Patience time.Duration
+	// PutBack is the delay of a wake-up that came too early or lost a race.
+	PutBack time.Duration
+	// Busy is the least time before a busy target is tried again.
+	Busy time.Duration
+	// Sweep is how long after a wake-up was due its run is looked at, and Overdue how late one must be to be sent again.
+	Sweep, Overdue time.Duration
+	// Operation is how long a run may wait, run or verify before it is given up.
+	Operation time.Duration
+	// Recheck is when cleanup comes back to a point that it had to keep or could not delete.
+	Recheck time.Duration
+}
+
+// DefaultWaits are the engine's waits on Azure.
+func DefaultWaits() Waits {
+	return Waits{
+		Poll: time.Minute, PollMax: 10 * time.Minute,
+		Lease: 3 * time.Minute, LeaseMargin: time.Minute,
+		Look: time.Minute, LookMax: 10 * time.Minute, Patience: 45 * time.Minute,
+		PutBack: 30 * time.Second,
+		Busy:    time.Minute,
+		Sweep:   5 * time.Minute, Overdue: 2 * time.Minute,
+		Operation: 24 * time.Hour,
+		Recheck:   6 * time.Hour,
+	}
+}
+
+// Scaled are the waits times the factor.
+func (w Waits) Scaled(factor float64) Waits {
+	for _, d := range []*time.Duration{
+		&w.Poll, &w.PollMax, &w.Lease, &w.LeaseMargin, &w.Look, &w.LookMax, &w.Patience, &w.PutBack, &w.Busy, &w.Sweep,
+		&w.Overdue, &w.Operation, &w.Recheck,
+	} {
+		*d = time.Duration(float64(*d) * factor)
+	}
+	return w
+}
+
+const (
+	// tick is the resolution of the catalog's clock, which is a Date header: it may be this much behind.
+	tick = time.Second
+	// clockTolerance is how far our own clock may be from the catalog's before nothing is scheduled or deleted.
+	clockTolerance = 2 * time.Minute
+	// orphanAge is when an index entry without its row can only be left over from a process that died between the two
+	// writes: longer than any invocation may take. It is not one of the waits, since it does not wait for Azure.
+	orphanAge = 10 * time.Minute
+	// mostLost is how many starts a run may lose before it is given up as unknown.
+	mostLost = 3
+)
+
+// Outcome says what an invocation did to a run, for the log.
+type Outcome struct {
+	Run, Target string
+	From, To    State
+	// Note says why nothing was done, where nothing was.
+	Note string
+	// Reason is why the run waits, or how it ended.
+	Reason Reason
+}
+
+// ErrNoProvider is the error for a target of a type that no provider serves.
+var ErrNoProvider = errors.New("no provider serves this type of resource")
+
+func (e *Engine) provider(target string) (Provider, error) {
+	r, err := ParseResource(target)
+	if err != nil {
+		return nil, err
+	}
+	p, ok := e.Providers[strings.ToLower(r.Type)]
+	if !ok {
+		return nil, fmt.Errorf("%w: %s", ErrNoProvider, r.Type)
+	}
+	return p, nil
+}
+
+// load reads a run, and the catalog's clock.
+func (e *Engine) load(ctx context.Context, id string) (Run, time.Time, error) {
+	key, err := runKey(id)
+	if err != nil {
+		return Run{}, time.Time{}, fmt.Errorf("%w: %w", ErrNotFound, err)
+	}
+	row, now, err := e.Catalog.Get(ctx, key)
+	if err != nil {
+		return Run{}, now, fmt.Errorf("load run %s: %w", id, err)
+	}
+	run, err := decode[Run](row)
+	run.etag = row.ETag
+	return run, now, err
+}
+
+// Execute handles one message of the queue "execute". No error means that the message may go: it was worked off, or
+// changes nothing, or was hopeless and now stands among the dead letters. After an error it must be delivered again.
+// The invocation's ID names this delivery.
+func (e *Engine) Execute(ctx context.Context, invocation string, message []byte) (Outcome, error) {
+	w, err := ParseWakeup(message)
+	if err != nil {
+		return Outcome{Note: "dead letter: " + err.Error()}, e.DeadLetter(ctx, "execute", message, err.Error())
+	}
+	run, now, err := e.load(ctx, w.Run)
+	if errors.Is(err, ErrNotFound) {
+		why := "there is no run " + w.Run
+		return Outcome{Run: w.Run, Note: "dead letter: " + why}, e.DeadLetter(ctx, "execute", message, why)
+	}
+	if err != nil {
+		return Outcome{Run: w.Run}, err
+	}
+	s := &step{Engine: e, invocation: invocation, wakeup: w, run: run, was: run.State, now: now, read: e.Now()}
+	out := Outcome{Run: run.ID, Target: run.Target, From: run.State, To: run.State}
+	switch {
+	case run.State.Final():
+		out.Note = "the run has ended"
+		return out, s.settle(ctx)
+	case w.Number > run.Wake:
+		out.Note = "too early: put back"
+		return out, e.Queue.Wake(ctx, w, e.Waits.PutBack)
+	case w.Number < run.Wake, w.Mark != run.Mark:
+		out.Note = "not the wake-up that the run expects"
+		return out, nil
+	case run.LeaseUntil.After(now):
+		out.Note = "another invocation is starting the operation: put back"
+		return out, e.Queue.Wake(ctx, w, run.LeaseUntil.Sub(now))
+	}
+	err = s.take(ctx)
+	if errors.Is(err, errLost) {
+		out.Note = "another invocation was faster: put back"
+		return out, e.Queue.Wake(ctx, w, e.Waits.PutBack)
+	}
+	out.To, out.Reason = s.run.State, s.run.Reason
+	return out, err
+}

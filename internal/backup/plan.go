@@ -1,0 +1,136 @@
+package backup
+
+import (
+	"math/bits"
+	"time"
+)
+
+// Plan says what to back up, when, and how long to keep it: one entry of plan.yaml.
+type Plan struct {
+	// Name identifies the plan; a renamed plan is a new plan. Lower-case letters, digits and dashes, 1 to 63.
+	Name string
+	// Targets are the full resource IDs of the services.
+	Targets []string
+	// Schedule gives the slots.
+	Schedule Schedule
+	Settings Settings
+}
+
+// Settings are what a run takes along from its plan when it is created: an edit of the plan never changes a run.
+type Settings struct {
+	Storage Storage `json:"storage"`
+	// KeepWithin is how long a recovery point is kept after it was written.
+	KeepWithin time.Duration `json:"keepWithin"`
+}
+
+// Schedule is a cron expression in a time zone: bit n of a field is set where the value n matches. The day of the month
+// and the day of the week must both match, as in the NCRONTAB of Azure Functions.
+type Schedule struct {
+	Second, Minute, Hour, Day, Month, Weekday uint64
+	Zone                                      *time.Location
+}
+
+const everyHour = 1<<24 - 1
+
+// horizon bounds the search for a slot: a 29 February can be eight years away.
+const horizon = 9 * 366
+
+// Next is the first slot after the instant, in UTC, or the zero time if there is none.
+//
+// With fixed hours every local time of a day is one instant, also on the days when clocks change: one that the clock
+// jumps over is taken as the old offset would have it (02:30 becomes 03:30), one that happens twice is its first. With
+// every hour ("*") slots follow elapsed time.
+func (s Schedule) Next(after time.Time) time.Time {
+	if s.Hour == everyHour {
+		return s.nextElapsed(after)
+	}
+	day := after.In(s.Zone).AddDate(0, 0, -1)
+	for range horizon {
+		y, m, d := day.Date()
+		if s.onDay(m, d, day.Weekday()) {
+			if t := s.firstOf(y, m, d, after); !t.IsZero() {
+				return t.UTC()
+			}
+		}
+		day = time.Date(y, m, d+1, 12, 0, 0, 0, s.Zone)
+	}
+	return time.Time{}
+}
+
+func (s Schedule) onDay(m time.Month, d int, w time.Weekday) bool {
+	return s.Month>>m&1 == 1 && s.Day>>d&1 == 1 && s.Weekday>>w&1 == 1
+}
+
+// firstOf is the first slot of the local day that lies after the instant, or the zero time. Slots in the hour that a
+// clock jumps over may overtake later ones, so all of the day are looked at.
+func (s Schedule) firstOf(y int, m time.Month, d int, after time.Time) time.Time {
+	var first time.Time
+	for hour := range each(s.Hour) {
+		for minute := range each(s.Minute) {
+			for second := range each(s.Second) {
+				t := instant(y, m, d, hour, minute, second, s.Zone)
+				if t.After(after) && (first.IsZero() || t.Before(first)) {
+					first = t
+				}
+			}
+		}
+	}
+	return first
+}
+
+// nextElapsed steps through real time, by whole minutes where it can: every zone's offset is one of whole minutes today.
+func (s Schedule) nextElapsed(after time.Time) time.Time {
+	t := after.Truncate(time.Second).Add(time.Second).In(s.Zone)
+	for end := t.AddDate(0, 0, horizon); t.Before(end); {
+		switch {
+		case !s.onDay(t.Month(), t.Day(), t.Weekday()):
+			y, m, d := t.Date()
+			t = instant(y, m, d+1, 0, 0, 0, s.Zone).In(s.Zone)
+		case s.Minute>>t.Minute()&1 == 0:
+			t = t.Add(time.Minute - time.Duration(t.Second())*time.Second)
+		case s.Second>>t.Second()&1 == 0:
+			t = t.Add(time.Second)
+		default:
+			return t.UTC()
+		}
+	}
+	return time.Time{}
+}
+
+// each yields the numbers of the bits set, lowest first.
+func each(set uint64) func(func(int) bool) {
+	return func(yield func(int) bool) {
+		for ; set != 0; set &= set - 1 {
+			if !yield(bits.TrailingZeros64(set)) {
+				return
+			}
+		}
+	}
+}
+
+// instant is when the zone's clocks show the local time: the first time if they do twice; if they never do, what the
+// offset before the change makes of it.
+func instant(y int, m time.Month, d, hour, minute, second int, zone *time.Location) time.Time {
+	asUTC := time.Date(y, m, d, hour, minute, second, 0, time.UTC)
+	near := time.Date(y, m, d, hour, minute, second, 0, zone)
+	_, before := near.Add(-4 * time.Hour).Zone()
+	_, later := near.Add(4 * time.Hour).Zone()
+	first := asUTC.Add(-time.Duration(before) * time.Second)
+	last := asUTC.Add(-time.Duration(later) * time.Second)
+	if _, o := first.In(zone).Zone(); o == before {
+		return first
+	}
+	if _, o := last.In(zone).Zone(); o == later {
+		return last
+	}
+	return first
+}
+
+// Due are the slots after the watermark up to now, oldest first, limit at the most.
+func (s Schedule) Due(watermark, now time.Time, limit int) []time.Time {
+	var slots []time.Time
+	for t := s.Next(watermark); !t.IsZero() && !t.After(now) && len(slots) < limit; t = s.Next(t) {
+		slots = append(slots, t)
+	}
+	return slots
+}

@@ -1,0 +1,122 @@
+package backup
+
+import (
+	"encoding/json"
+	"strings"
+	"time"
+)
+
+// PointState is where a recovery point stands.
+type PointState string
+
+const (
+	// Live: it can be restored.
+	Live PointState = "live"
+	// Deleting: cleanup decided to delete it, and may have done so.
+	Deleting PointState = "deleting"
+	// Expired: its artifact is gone.
+	Expired PointState = "expired"
+)
+
+// Point is a recovery point: what a succeeded, verified run left. Its row stands beside that of the run.
+type Point struct {
+	// ID is that of the run.
+	ID     string     `json:"ID"`
+	State  PointState `json:"State"`
+	Target string     `json:"Target"`
+	Plan   string     `json:"Plan"`
+	// Storage and Artifact say where it is.
+	Storage  Storage `json:"Storage"`
+	Artifact string  `json:"Artifact"`
+	ETag     string  `json:"ArtifactETag"`
+	// Size in bytes, and the SHA-256 of the content in hex.
+	Size   int64  `json:"Size"`
+	SHA256 string `json:"SHA256"`
+	// Created is when the artifact was written, by the storage's clock; Expires is when it may be deleted.
+	Created time.Time `json:"Created"`
+	Expires time.Time `json:"Expires"`
+	Deleted time.Time `json:"Deleted,omitzero"`
+	// Reason is why it was deleted, or why that did not succeed.
+	Reason Reason `json:"Reason,omitzero"`
+
+	etag string
+}
+
+func newPoint(r Run, v Verification) Point {
+	return Point{
+		ID: r.ID, State: Live, Target: r.Target, Plan: r.Plan, Storage: r.Settings.Storage, Artifact: r.Artifact,
+		ETag: v.Hashing.ETag, Size: v.Size, SHA256: v.SHA256,
+		Created: v.Modified, Expires: v.Modified.Add(r.Settings.KeepWithin),
+	}
+}
+
+func (p Point) key() Key { return Run{ID: p.ID}.pointKey() }
+
+func (p Point) attempt() Attempt {
+	return Attempt{Target: p.Target, Storage: p.Storage, Run: p.ID, Artifact: p.Artifact}
+}
+
+// Decision says what becomes of a recovery point, and why.
+type Decision struct {
+	Point  Point
+	Keep   bool
+	Reason string
+}
+
+// Retain decides about all the recovery points of one target at an instant. What is past its time expires, except the
+// newest live one, whatever its age: it is the only thing to restore from.
+func Retain(points []Point, now time.Time) []Decision {
+	newest := -1
+	for i, p := range points {
+		if p.State == Live && (newest < 0 || p.Created.After(points[newest].Created)) {
+			newest = i
+		}
+	}
+	decisions := make([]Decision, 0, len(points))
+	for i, p := range points {
+		d := Decision{Point: p}
+		switch {
+		case p.State == Expired:
+			continue
+		case p.State == Deleting:
+			d.Reason = "its deletion was begun"
+		case i == newest:
+			d.Keep, d.Reason = true, "the newest verified recovery point of the target"
+		case now.Before(p.Expires):
+			d.Keep, d.Reason = true, "keep.within lasts until "+p.Expires.UTC().Format(time.RFC3339)
+		default:
+			d.Reason = "keep.within ended at " + p.Expires.UTC().Format(time.RFC3339) + ", and there is a newer one"
+		}
+		decisions = append(decisions, d)
+	}
+	return decisions
+}
+
+// ended is the event about the end of a run. Its ID is stable, so that one sent twice is known as the same.
+func ended(r Run) Event {
+	data, err := json.Marshal(struct {
+		Run     string    `json:"run"`
+		State   State     `json:"state"`
+		Plan    string    `json:"plan"`
+		Target  string    `json:"target"`
+		Slot    time.Time `json:"slot,omitzero"`
+		Request string    `json:"request,omitempty"`
+		Created time.Time `json:"created"`
+		Ended   time.Time `json:"ended"`
+		Point   string    `json:"recoveryPoint,omitempty"`
+		Reason  Reason    `json:"reason,omitzero"`
+	}{r.ID, r.State, r.Plan, r.Target, r.Slot, r.Request, r.Created, r.Ended, pointOf(r), r.Reason})
+	if err != nil {
+		panic(err) // only strings and times
+	}
+	return Event{
+		ID: r.ID + "." + strings.TrimPrefix(r.Owed, "lifeboat.run."), Type: r.Owed, Subject: r.Target, Time: r.Ended, Data: data,
+	}
+}
+
+func pointOf(r Run) string {
+	if r.State == Succeeded {
+		return r.ID
+	}
+	return ""
+}

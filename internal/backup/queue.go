@@ -1,0 +1,59 @@
+package backup
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Queue sends. Receiving is the host's work: it invokes the function of the queue with each message, at least once.
+type Queue interface {
+	// Wake sends the wake-up to the queue "execute", where it becomes visible after the delay (0 to 7 days, rounded up
+	// to whole seconds). An error leaves open whether it was sent.
+	Wake(ctx context.Context, w Wakeup, delay time.Duration) error
+	// Publish sends the event to the queue "lifeboat-events". An error leaves open whether it was sent.
+	Publish(ctx context.Context, e Event) error
+}
+
+// Wakeup is the message that says "look at this run". It carries the number and the mark that the run's row expects, so
+// that a duplicate, a late one, or one from a step that died before its save changes nothing.
+type Wakeup struct {
+	Run    string `json:"run"`
+	Number int    `json:"wake"`
+	Mark   string `json:"mark"`
+}
+
+// ParseWakeup reads a message of the queue "execute". The error says what is wrong with it; such a message is hopeless.
+func ParseWakeup(message []byte) (Wakeup, error) {
+	var w Wakeup
+	d := json.NewDecoder(strings.NewReader(string(message)))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&w); err != nil {
+		return w, fmt.Errorf("not a wake-up: %w", err)
+	}
+	if d.More() {
+		return w, fmt.Errorf("not a wake-up: more than one JSON value")
+	}
+	if _, err := runKey(w.Run); err != nil {
+		return w, fmt.Errorf("not a wake-up: %w", err)
+	}
+	if w.Number < 1 || w.Mark == "" {
+		return w, fmt.Errorf("not a wake-up: it needs a number of 1 or more and a mark")
+	}
+	return w, nil
+}
+
+// Event is what other systems are told, at least once, as a CloudEvent 1.0.
+type Event struct {
+	// ID is stable: an event sent twice has the same one.
+	ID string
+	// Type, such as "lifeboat.run.succeeded".
+	Type string
+	// Subject is the resource ID of the target, or "" where the event is about Lifeboat itself.
+	Subject string
+	Time    time.Time
+	// Data is a JSON object.
+	Data json.RawMessage
+}

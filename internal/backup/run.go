@@ -1,0 +1,130 @@
+package backup
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// Run is one backup of one target, and its state. It is a row of the catalog, in the target's partition.
+type Run struct {
+	ID     string `json:"ID"`
+	State  State  `json:"State"`
+	Target string `json:"Target"`
+	Plan   string `json:"Plan"`
+	// Slot is the nominal time that a scheduled run stands for; zero for one asked for by hand.
+	Slot time.Time `json:"Slot,omitzero"`
+	// NextSlot is when the plan wants the target backed up again: a run that still waits then is superseded.
+	NextSlot time.Time `json:"NextSlot,omitzero"`
+	// Request is the ID of the request that asked for the run; empty for a scheduled one.
+	Request  string   `json:"Request,omitempty"`
+	Settings Settings `json:"Settings"`
+
+	Created time.Time `json:"Created"`
+	Updated time.Time `json:"Updated"`
+	Ended   time.Time `json:"Ended,omitzero"`
+
+	// Wake and Mark are those of the wake-up that the run expects, Due is when that becomes visible.
+	Wake int       `json:"Wake"`
+	Mark string    `json:"Mark"`
+	Due  time.Time `json:"Due"`
+
+	// Attempt counts the intents saved, and so the most requests that can have been sent.
+	Attempt int `json:"Attempt,omitempty"`
+	// Owner is the invocation that may start the service's operation until LeaseUntil; zero: nobody is at it.
+	Owner      string    `json:"Owner,omitempty"`
+	LeaseUntil time.Time `json:"LeaseUntil,omitzero"`
+	// Started is when the first attempt was meant to start: no artifact of the run is older.
+	Started time.Time `json:"Started,omitzero"`
+	// LostSince is when the answer to the latest lost start was found missing; the run now looks before it starts again.
+	LostSince time.Time `json:"LostSince,omitzero"`
+	// LostAttempt is the attempt that LostSince is about, and Lost counts all those lost.
+	LostAttempt int `json:"LostAttempt,omitempty"`
+	Lost        int `json:"Lost,omitempty"`
+	// Accepted is when the service took the operation on; Token continues it, and Polls counts the questions.
+	Accepted time.Time `json:"Accepted,omitzero"`
+	Token    string    `json:"Token,omitempty"`
+	Polls    int       `json:"Polls,omitempty"`
+	// DeniedSince is since when the service refuses to tell about an operation that it had accepted.
+	DeniedSince time.Time `json:"DeniedSince,omitzero"`
+	// Finished is when the service said that it was done, or its artifact was found.
+	Finished time.Time `json:"Finished,omitzero"`
+	// Artifact is the name of what the run left, or is about to leave.
+	Artifact string  `json:"Artifact,omitempty"`
+	Hashing  Hashing `json:"Hashing,omitzero"`
+
+	// Reason says why the run waits, or how it ended, in the service's own words where it has some.
+	Reason Reason `json:"Reason,omitzero"`
+	// Owed is the type of the event that is still to be sent about the end of the run.
+	Owed string `json:"Owed,omitempty"`
+
+	etag string
+}
+
+// Reason is an error for the person who must act: a code, what was said, what to do next.
+type Reason struct {
+	Code    string `json:"code"`
+	Message string `json:"message"`
+	Hint    string `json:"hint,omitempty"`
+}
+
+// Longest reasons that are kept, in bytes: a service may send a page.
+const longestReason = 4096
+
+func reason(code, message, hint string) Reason {
+	if len(message) > longestReason {
+		message = strings.ToValidUTF8(message[:longestReason], "") + " …"
+	}
+	return Reason{Code: code, Message: message, Hint: hint}
+}
+
+func (f *Fault) reason() Reason { return reason(f.Code, f.Message, f.Hint) }
+
+// Run IDs are the target's partition, the time counted down, so that the newest comes first, and a hash of what the run
+// was made for: the same slot of the same plan and target, or the same request, always gives the same ID.
+var runID = regexp.MustCompile(`^([0-9a-f]{16})-([0-9]{10}-[0-9a-f]{12})$`)
+
+func newRunID(target string, at time.Time, cause string) string {
+	return fmt.Sprintf("%s-%010d-%s", partition(target), 9_999_999_999-at.Unix(), digest(cause, 12))
+}
+
+// runKey is where the run with the ID is kept.
+func runKey(id string) (Key, error) {
+	m := runID.FindStringSubmatch(id)
+	if m == nil {
+		return Key{}, fmt.Errorf("%q is not the ID of a run", id)
+	}
+	return Key{Partition: m[1], Row: "run-" + m[2]}, nil
+}
+
+// key of the run itself; its ID was made by newRunID.
+func (r Run) key() Key {
+	k, err := runKey(r.ID)
+	if err != nil {
+		panic(err)
+	}
+	return k
+}
+
+// pointKey is where the recovery point of the run is kept: beside it.
+func (r Run) pointKey() Key {
+	k := r.key()
+	return Key{Partition: k.Partition, Row: "point-" + k.Row[len("run-"):]}
+}
+
+// lockKey is the row that only one run of the target can own.
+func (r Run) lockKey() Key { return Key{Partition: r.key().Partition, Row: "lock"} }
+
+// attempt is what a provider is told about the run's attempt n.
+func (r Run) attempt(artifact string) Attempt {
+	return Attempt{
+		Target: r.Target, Storage: r.Settings.Storage, Run: r.ID, Artifact: artifact, NotBefore: r.Started,
+	}
+}
+
+// artifactName of attempt n: no two attempts share one, so that a late first cannot overwrite what a second wrote.
+func (r Run) artifactName(n int) string { return fmt.Sprintf("%s.%d", r.ID, n) }
+
+// wakeup is the message that the run expects.
+func (r Run) wakeup() Wakeup { return Wakeup{Run: r.ID, Number: r.Wake, Mark: r.Mark} }

@@ -1,0 +1,389 @@
+package backup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// step is one invocation's work on one run.
+type step struct {
+	*Engine
+	invocation string
+	wakeup     Wakeup
+	run        Run
+	// was is the state in the catalog, by which the lock is known to be held or not.
+	was State
+	// now is the catalog's clock when the run was read; read is our own at the same moment.
+	now, read time.Time
+}
+
+var (
+	// errLost: somebody else changed the run meanwhile; whatever this step found out is theirs to find out.
+	errLost = errors.New("somebody else changed the run")
+	// errBusy: another run holds the target's lock.
+	errBusy = errors.New("another run holds the target's lock")
+)
+
+// take makes the one next step of the run.
+func (s *step) take(ctx context.Context) error {
+	provider, err := s.provider(s.run.Target)
+	if err != nil {
+		return s.end(ctx, fails, reason("NoProvider", err.Error(), ""))
+	}
+	switch s.run.State {
+	case Queued, Waiting:
+		return s.start(ctx, provider)
+	case Starting:
+		return s.look(ctx, provider)
+	case Running:
+		return s.poll(ctx, provider)
+	case Verifying:
+		return s.verify(ctx, provider)
+	default:
+		return fmt.Errorf("run %s is in the state %q, which this version does not know", s.run.ID, s.run.State)
+	}
+}
+
+// start begins a run that waits, unless its time is over.
+func (s *step) start(ctx context.Context, provider Provider) error {
+	r := &s.run
+	var found string
+	var unseen error
+	if r.Lost > 0 {
+		// An attempt whose answer was lost may have come to something since.
+		found, unseen = provider.Find(ctx, r.attempt(""))
+	}
+	waited := s.now.Sub(r.Created)
+	switch {
+	case found != "":
+		return s.found(ctx, found)
+	case !r.NextSlot.IsZero() && !s.now.Before(r.NextSlot):
+		return s.giveUp(ctx, supersedes, reason("Superseded", "the plan's next slot came due while the run waited", ""))
+	case waited >= s.Waits.Operation:
+		return s.giveUp(ctx, fails, reason("WaitedTooLong", fmt.Sprintf("the target was not free for %s; at last: %s",
+			waited.Round(time.Second), r.Reason.Message), "See what else is changing the service, then ask for the backup again."))
+	case unseen != nil:
+		return s.postpone(ctx, AsFault(unseen).wait(), AsFault(unseen).reason())
+	}
+	return s.attempt(ctx, provider)
+}
+
+// giveUp ends a run that waits. With a lost start behind it, nobody knows whether there is a backup.
+func (s *step) giveUp(ctx context.Context, c cause, why Reason) error {
+	if s.run.Lost > 0 {
+		c = loses
+	}
+	return s.end(ctx, c, why)
+}
+
+// attempt saves the intent, which keeps the wake-up's number, and then sends the request that starts the operation. If
+// the process dies in between, the wake-up comes again, finds the lease over, and looks.
+func (s *step) attempt(ctx context.Context, provider Provider) error {
+	before := s.run
+	r := &s.run
+	r.Attempt++
+	r.Artifact = r.artifactName(r.Attempt)
+	r.Owner, r.LeaseUntil = s.invocation, s.leaseEnd()
+	r.Reason = Reason{}
+	if r.Started.IsZero() {
+		r.Started = s.now
+	}
+	if err := r.move(begins); err != nil {
+		return err
+	}
+	switch err := s.save(ctx); {
+	case errors.Is(err, errBusy):
+		s.run = before
+		return s.postpone(ctx, 0, reason("TargetBusy", "another run of the target is under way", ""))
+	case err != nil:
+		return err
+	}
+
+	begin, cancel := context.WithTimeout(ctx, s.Waits.Lease-s.Waits.LeaseMargin-s.Now().Sub(s.read))
+	defer cancel()
+	operation, err := provider.Begin(begin, r.attempt(r.Artifact))
+	r.Owner, r.LeaseUntil = "", time.Time{}
+	if err == nil {
+		r.Accepted, r.Token = s.clock(), operation.Token
+		if operation.Done {
+			return s.finished(ctx)
+		}
+		if err := r.move(accepts); err != nil {
+			return err
+		}
+		return s.advance(ctx, s.pollDelay(operation.RetryAfter))
+	}
+	switch f := AsFault(err); f.Kind {
+	case Deferred:
+		return s.postpone(ctx, f.wait(), f.reason())
+	case Refused:
+		return s.end(ctx, fails, f.reason())
+	default:
+		s.lost(f.reason())
+		return s.advance(ctx, s.Waits.Look)
+	}
+}
+
+// lost notes that the answer to the latest attempt is missing.
+func (s *step) lost(why Reason) {
+	r := &s.run
+	if r.LostAttempt != r.Attempt {
+		r.Lost++
+		r.LostAttempt, r.LostSince = r.Attempt, s.clock()
+	}
+	r.Reason = why
+}
+
+// look searches for what a lost start left. The lease of whoever sent the request is over.
+func (s *step) look(ctx context.Context, provider Provider) error {
+	r := &s.run
+	if r.Owner != "" {
+		s.lost(reason("StartLost", fmt.Sprintf("the process that started attempt %d ended before it saw the answer", r.Attempt),
+			""))
+		r.Owner, r.LeaseUntil = s.invocation, s.leaseEnd()
+		if err := r.move(takesOver); err != nil {
+			return err
+		}
+		if err := s.save(ctx); err != nil {
+			return err
+		}
+	}
+	found, err := provider.Find(ctx, r.attempt(""))
+	r.Owner, r.LeaseUntil = "", time.Time{}
+	waited := s.now.Sub(r.LostSince)
+	switch {
+	case err == nil && found != "":
+		return s.found(ctx, found)
+	case err == nil && waited >= s.Waits.Patience && r.Lost < mostLost:
+		return s.attempt(ctx, provider)
+	case err == nil && waited >= s.Waits.Patience:
+		return s.end(ctx, loses, reason("StartLost", fmt.Sprintf("the answers to %d attempts to start were lost, and no "+
+			"backup of theirs was found", r.Lost), "See whether the service can be reached; look in the container for files named "+r.ID+"."))
+	case err != nil && waited >= s.Waits.Operation:
+		return s.end(ctx, loses, reason("StartLost", "the answer to the start was lost, and it could not be found out what "+
+			"became of it: "+err.Error(), "Give the identity its role back; look in the container for files named "+r.ID+"."))
+	case err != nil:
+		r.Reason = AsFault(err).reason()
+	}
+	return s.advance(ctx, min(max(s.Waits.Look, waited/4), s.Waits.LookMax))
+}
+
+// found takes the artifact of a lost operation for the run's own.
+func (s *step) found(ctx context.Context, artifact string) error {
+	s.run.Artifact, s.run.Finished = artifact, s.clock()
+	if err := s.run.move(finds); err != nil {
+		return err
+	}
+	return s.advanceOrWait(ctx)
+}
+
+// finished goes on to verify what the service says is done.
+func (s *step) finished(ctx context.Context) error {
+	s.run.Finished = s.clock()
+	if err := s.run.move(finishes); err != nil {
+		return err
+	}
+	return s.advance(ctx, 0)
+}
+
+// advanceOrWait advances at once, or waits if another run took the lock of a run that had given its own up.
+func (s *step) advanceOrWait(ctx context.Context) error {
+	err := s.advance(ctx, 0)
+	if errors.Is(err, errBusy) {
+		// The stray wake-up that advance sent has a mark that no row holds.
+		s.run.State = s.was
+		return s.postpone(ctx, 0, reason("TargetBusy", "another run of the target is under way", ""))
+	}
+	return err
+}
+
+// postpone lets a busy target be, and gives its lock back.
+func (s *step) postpone(ctx context.Context, retryAfter time.Duration, why Reason) error {
+	r := &s.run
+	r.Reason = why
+	if err := r.move(postpones); err != nil {
+		return err
+	}
+	waited := s.now.Sub(r.Created)
+	return s.advance(ctx, max(retryAfter, min(max(s.Waits.Busy, waited/10), s.Waits.PollMax)))
+}
+
+// poll asks once how the operation is getting on.
+func (s *step) poll(ctx context.Context, provider Provider) error {
+	r := &s.run
+	operation, err := provider.Poll(ctx, r.attempt(r.Artifact), r.Token)
+	r.Polls++
+	if err == nil && operation.Done {
+		return s.finished(ctx)
+	}
+	delay := s.pollDelay(operation.RetryAfter)
+	if err == nil {
+		r.Token, r.Reason, r.DeniedSince = operation.Token, Reason{}, time.Time{}
+	} else {
+		f := AsFault(err)
+		if f.Kind == Refused {
+			return s.end(ctx, fails, f.reason())
+		}
+		r.Reason = f.reason()
+		delay = max(f.wait(), s.pollDelay(0))
+		if f.Kind == Denied {
+			return s.denied(ctx, provider, delay)
+		}
+	}
+	if s.now.Sub(r.Accepted) >= s.Waits.Operation {
+		return s.end(ctx, loses, reason("OperationTooLong", fmt.Sprintf("the service accepted the operation %s ago and still "+
+			"does not say that it is done", s.now.Sub(r.Accepted).Round(time.Second)), "Look at the service in the Azure portal; "+
+			"its backup may still be written to the container as "+r.Artifact+"."))
+	}
+	return s.advance(ctx, delay)
+}
+
+// denied looks for the artifact of an operation that the service no longer tells of, as long as there is patience.
+func (s *step) denied(ctx context.Context, provider Provider, delay time.Duration) error {
+	r := &s.run
+	if found, err := provider.Find(ctx, r.attempt("")); err == nil && found != "" {
+		return s.found(ctx, found)
+	}
+	if r.DeniedSince.IsZero() {
+		r.DeniedSince = s.now
+	}
+	if s.now.Sub(r.DeniedSince) >= s.Waits.Patience {
+		why := r.Reason
+		why.Message = "the service accepted the operation but no longer tells what became of it: " + why.Message
+		return s.end(ctx, loses, why)
+	}
+	return s.advance(ctx, delay)
+}
+
+// verify reads the artifact, a part an invocation, and makes it a recovery point at the end.
+func (s *step) verify(ctx context.Context, provider Provider) error {
+	r := &s.run
+	v, err := provider.Verify(ctx, r.attempt(r.Artifact), r.Hashing)
+	if err != nil {
+		f := AsFault(err)
+		switch {
+		case f.Kind == Refused:
+			return s.end(ctx, fails, f.reason())
+		case s.now.Sub(r.Finished) >= s.Waits.Operation:
+			return s.end(ctx, loses, reason(f.Code, "the artifact could not be read: "+f.Message, f.Hint))
+		}
+		r.Reason = f.reason()
+		return s.advance(ctx, max(f.wait(), s.Waits.Poll))
+	}
+	r.Hashing, r.Reason = v.Hashing, Reason{}
+	if !v.Done {
+		return s.advance(ctx, 0)
+	}
+	if r.Attempt > 1 {
+		// Extra copies of attempts that were lost. One that cannot be deleted, or comes later, goes with the point.
+		_ = provider.Delete(ctx, r.attempt(r.Artifact), "", true)
+	}
+	point := newPoint(s.run, v)
+	if err := s.putDue(ctx, point.Expires, point); err != nil {
+		return err
+	}
+	return s.end(ctx, succeeds, Reason{}, Write{Op: Insert, Key: r.pointKey(), Body: encode(point)})
+}
+
+// advance sends the next wake-up, and then saves the run that expects it. In this order a crash in between leaves the
+// present wake-up unacknowledged, and a stray next one whose mark no row holds. If the wake-up cannot be sent, what the
+// step found out is saved all the same, under the present number, since that one will be delivered again.
+func (s *step) advance(ctx context.Context, delay time.Duration) error {
+	r := &s.run
+	next := Wakeup{Run: r.ID, Number: r.Wake + 1, Mark: s.NewID()}
+	sent := s.Queue.Wake(ctx, next, delay)
+	if sent == nil {
+		r.Wake, r.Mark, r.Due = next.Number, next.Mark, s.clock().Add(delay)
+	}
+	if err := s.save(ctx); err != nil {
+		return err
+	}
+	if sent != nil {
+		return fmt.Errorf("wake run %s: %w", r.ID, sent)
+	}
+	return nil
+}
+
+// end saves the final state together with the event that it owes, and sends the event. The number stays: the present
+// wake-up, delivered again, sends what is still owed.
+func (s *step) end(ctx context.Context, c cause, why Reason, more ...Write) error {
+	r := &s.run
+	if err := r.move(c); err != nil {
+		return err
+	}
+	r.Ended, r.Reason, r.Token, r.Hashing = s.clock(), why, "", Hashing{}
+	r.Owner, r.LeaseUntil = "", time.Time{}
+	r.Owed = "lifeboat.run." + string(r.State)
+	if err := s.save(ctx, more...); err != nil {
+		return err
+	}
+	return s.settle(ctx)
+}
+
+// settle sends the event that an ended run still owes.
+func (s *step) settle(ctx context.Context) error {
+	r := &s.run
+	if r.Owed == "" {
+		return nil
+	}
+	if err := s.Queue.Publish(ctx, ended(s.run)); err != nil {
+		return fmt.Errorf("publish the end of run %s: %w", r.ID, err)
+	}
+	r.Owed = ""
+	if err := s.save(ctx); err != nil && !errors.Is(err, errLost) {
+		return err
+	}
+	return nil
+}
+
+// save writes the run if nobody changed it, and takes or gives back the target's lock in the same transaction.
+func (s *step) save(ctx context.Context, more ...Write) error {
+	s.run.Updated = s.clock()
+	writes := []Write{{Op: Replace, Key: s.run.key(), ETag: s.run.etag, Body: encode(s.run)}}
+	takes := s.run.State.holdsLock() && !s.was.holdsLock()
+	gives := !s.run.State.holdsLock() && s.was.holdsLock()
+	switch {
+	case takes:
+		writes = append(writes, Write{Op: Insert, Key: s.run.lockKey(), Body: encode(lock{Run: s.run.ID})})
+	case gives:
+		writes = append(writes, Write{Op: Delete, Key: s.run.lockKey(), ETag: "*"})
+	}
+	etags, err := s.Catalog.Apply(ctx, append(writes, more...)...)
+	if failed, ok := errors.AsType[*WriteError](err); ok {
+		switch {
+		case failed.Index == 0:
+			return errLost
+		case failed.Index == 1 && takes:
+			return errBusy
+		case failed.Index == 1 && gives:
+			// Somebody deleted the lock's row by hand. The target is free, as it should be.
+			s.was = s.run.State
+			return s.save(ctx, more...)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("save run %s as %s: %w", s.run.ID, s.run.State, err)
+	}
+	s.run.etag, s.was = etags[0], s.run.State
+	return nil
+}
+
+// lock is the row that keeps a second run off a target.
+type lock struct{ Run string }
+
+// clock is the catalog's clock now, as far as we know without asking it.
+func (s *step) clock() time.Time { return s.now.Add(s.Now().Sub(s.read)) }
+
+// leaseEnd is a lease's length from now, counted from the latest that the catalog's clock can be.
+func (s *step) leaseEnd() time.Time { return s.now.Add(tick + s.Waits.Lease) }
+
+// pollDelay is when to ask again: a tenth of the time that has passed, but not sooner than the service asked for, or
+// Waits.Poll where it did not, nor later than Waits.PollMax. An operation of half an hour takes 22 polls, one of 8 hours 73.
+func (s *step) pollDelay(retryAfter time.Duration) time.Duration {
+	if retryAfter <= 0 {
+		retryAfter = s.Waits.Poll
+	}
+	return min(max(retryAfter, s.clock().Sub(s.run.Accepted)/10), s.Waits.PollMax)
+}

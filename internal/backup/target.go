@@ -1,0 +1,58 @@
+package backup
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strings"
+)
+
+// Resource is an Azure resource ID taken apart.
+type Resource struct {
+	// Subscription is a UUID.
+	Subscription, Group, Name string
+	// Type such as "Microsoft.ApiManagement/service", as it was written; compare without regard to case.
+	Type string
+}
+
+// ParseResource takes a full resource ID apart:
+// /subscriptions/{uuid}/resourceGroups/{group}/providers/{namespace}/{type}/{name}.
+func ParseResource(id string) (Resource, error) {
+	p := strings.Split(id, "/")
+	if len(p) != 9 || p[0] != "" || !strings.EqualFold(p[1], "subscriptions") ||
+		!strings.EqualFold(p[3], "resourceGroups") || !strings.EqualFold(p[5], "providers") {
+		return Resource{}, fmt.Errorf("%q is not a resource ID of the form "+
+			"/subscriptions/{uuid}/resourceGroups/{group}/providers/{namespace}/{type}/{name}", id)
+	}
+	for _, part := range p[1:] {
+		if part == "" || strings.ContainsFunc(part, func(c rune) bool { return c <= ' ' || strings.ContainsRune(`\#?%'"`, c) }) {
+			return Resource{}, fmt.Errorf("%q is not a resource ID: the part %q is empty or has a character not allowed", id, part)
+		}
+	}
+	if !isUUID(p[2]) {
+		return Resource{}, fmt.Errorf("%q is not a resource ID: the subscription %q is not a UUID", id, p[2])
+	}
+	return Resource{Subscription: p[2], Group: p[4], Type: p[6] + "/" + p[7], Name: p[8]}, nil
+}
+
+func isUUID(s string) bool {
+	if len(s) != 36 {
+		return false
+	}
+	for i, c := range strings.ToLower(s) {
+		dash := i == 8 || i == 13 || i == 18 || i == 23
+		if dash != (c == '-') || !dash && !strings.ContainsRune("0123456789abcdef", c) {
+			return false
+		}
+	}
+	return true
+}
+
+// digest is the first n hex digits of the SHA-256 of s.
+func digest(s string, n int) string {
+	sum := sha256.Sum256([]byte(s))
+	return hex.EncodeToString(sum[:])[:n]
+}
+
+// partition is the target's partition in the catalog: resource IDs are compared without regard to case.
+func partition(target string) string { return digest(strings.ToLower(target), 16) }
