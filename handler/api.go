@@ -1,0 +1,298 @@
+package handler
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"lifeboat/internal/backup"
+)
+
+// apiError is an error for the caller, in the form of the Azure REST API Guidelines.
+type apiError struct {
+	status  int
+	Code    string     `json:"code"`
+	Message string     `json:"message"`
+	Target  string     `json:"target,omitempty"`
+	Details []apiError `json:"details,omitempty"`
+}
+
+func (e *apiError) Error() string { return e.Code + ": " + e.Message }
+
+func refuse(status int, code, target, format string, args ...any) *apiError {
+	return &apiError{status: status, Code: code, Target: target, Message: fmt.Sprintf(format, args...)}
+}
+
+// routes of the function "api". Every route is called by people and other systems; a repeat changes nothing.
+func (h *handler) routes() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("POST /api/backups", endpoint(h.postBackup))
+	mux.Handle("GET /api/runs/{id}", endpoint(h.getRun))
+	mux.Handle("GET /api/runs", endpoint(h.listRuns))
+	for _, path := range []string{"/api/backups", "/api/runs", "/api/runs/{id}"} {
+		mux.Handle(path, endpoint(func(w http.ResponseWriter, r *http.Request) error {
+			allow := "GET"
+			if r.URL.Path == "/api/backups" {
+				allow = "POST"
+			}
+			w.Header().Set("Allow", allow)
+			return refuse(http.StatusMethodNotAllowed, "MethodNotAllowed", r.URL.Path, "%s is not for %s; %s is", r.Method,
+				r.URL.Path, allow)
+		}))
+	}
+	mux.Handle("/", endpoint(func(_ http.ResponseWriter, r *http.Request) error {
+		return refuse(http.StatusNotFound, "RouteNotFound", r.URL.Path,
+			"there is nothing at %s; there are POST /api/backups, GET /api/runs?target=… and GET /api/runs/{id}", r.URL.Path)
+	}))
+	return mux
+}
+
+// endpoint is a handler that returns its error.
+type endpoint func(w http.ResponseWriter, r *http.Request) error
+
+func (e endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if err := e(w, r); err != nil {
+		writeError(w, err)
+	}
+}
+
+// writeError is the one place where an error becomes a status.
+func writeError(w http.ResponseWriter, err error) {
+	e, ok := errors.AsType[*apiError](err)
+	if !ok {
+		e = refuse(http.StatusInternalServerError, "InternalError", "", "%v", err)
+		switch {
+		case errors.Is(err, backup.ErrNotFound):
+			e = refuse(http.StatusNotFound, "RunNotFound", "", "%v", err)
+		case errors.Is(err, backup.ErrRequestReused):
+			e = refuse(http.StatusConflict, "RequestIdReused", "Repeatability-Request-ID", "%v", err)
+		}
+	}
+	writeJSON(w, e.status, map[string]*apiError{"error": e})
+}
+
+func writeJSON(w http.ResponseWriter, status int, body any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(body)
+}
+
+// call serves a caller's request, logs it, and survives its panic. The query may hold a key: it is not logged.
+func (h *handler) call(w http.ResponseWriter, r *http.Request) {
+	started := h.Now()
+	seen := &statusWriter{ResponseWriter: w, status: http.StatusOK}
+	err := h.guarded("api", func() error {
+		h.api.ServeHTTP(seen, r)
+		return nil
+	})
+	if err != nil && !seen.written {
+		if !errors.Is(err, errPanic) {
+			err = refuse(http.StatusServiceUnavailable, "NotConfigured", "", "%v", err)
+		}
+		writeError(seen, err)
+	}
+	level := zerolog.InfoLevel
+	if seen.status >= 500 {
+		level = zerolog.ErrorLevel
+	}
+	h.Log.WithLevel(level).Err(err).Str("function", "api").Str("invocation", hostInvocation(r)).Str("method", r.Method).
+		Str("path", r.URL.Path).Int("status", seen.status).Dur("ms", h.Now().Sub(started)).Msg("api")
+}
+
+type statusWriter struct {
+	http.ResponseWriter
+	status  int
+	written bool
+}
+
+func (w *statusWriter) WriteHeader(status int) {
+	w.status, w.written = status, true
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// largestRequest is far more than any request to the API needs.
+const largestRequest = 64 << 10
+
+// postBackup asks for a backup of one target: {"target": resource ID, "plan": name, where more than one plan has it}.
+func (h *handler) postBackup(w http.ResponseWriter, r *http.Request) error {
+	var body struct {
+		Target string `json:"target"`
+		Plan   string `json:"plan"`
+	}
+	if err := readBody(r, &body); err != nil {
+		return err
+	}
+	id := r.Header.Get("Repeatability-Request-ID")
+	switch {
+	case len(id) > 128:
+		return refuse(http.StatusBadRequest, "InvalidRequestId", "Repeatability-Request-ID", "the ID is longer than 128 characters")
+	case id == "":
+		// The host repeats a request under the same ID of its own when a connection breaks.
+		id = "invocation " + hostInvocation(r)
+	}
+	plans, err := h.Plans()
+	if err != nil {
+		return planError(err)
+	}
+	plan, target, err := choose(plans, body.Plan, body.Target)
+	if err != nil {
+		return err
+	}
+	run, err := h.Engine.Backup(r.Context(), backup.Request{ID: id, Plan: plan, Target: target})
+	if err != nil {
+		return err
+	}
+	operation := h.origin(r) + "/api/runs/" + run.ID
+	w.Header().Set("Location", operation)
+	w.Header().Set("Operation-Location", operation)
+	w.Header().Set("Retry-After", "1")
+	w.Header().Set("Repeatability-Result", "accepted")
+	writeJSON(w, http.StatusAccepted, view(backup.Status{Run: run}))
+	return nil
+}
+
+func readBody(r *http.Request, into any) error {
+	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || media != "application/json" {
+		return refuse(http.StatusUnsupportedMediaType, "UnsupportedMediaType", "Content-Type",
+			"the body must be application/json, not %q", r.Header.Get("Content-Type"))
+	}
+	d := json.NewDecoder(http.MaxBytesReader(nil, r.Body, largestRequest))
+	d.DisallowUnknownFields()
+	switch err := d.Decode(into); {
+	case errors.Is(err, io.EOF):
+		return refuse(http.StatusBadRequest, "InvalidBody", "", "the body is empty; a host that forwards requests drops a body "+
+			"that is sent without a Content-Length")
+	case err != nil:
+		return refuse(http.StatusBadRequest, "InvalidBody", "", "the body cannot be read: %v", err)
+	case d.More():
+		return refuse(http.StatusBadRequest, "InvalidBody", "", "the body has more than one JSON value")
+	}
+	return nil
+}
+
+// planError lists what is wrong with plan.yaml, a detail a line.
+func planError(err error) *apiError {
+	e := refuse(http.StatusServiceUnavailable, "PlanInvalid", "plan.yaml", "the plan cannot be used: %v", err)
+	if all, ok := err.(interface{ Unwrap() []error }); ok {
+		e.Message = "the plan cannot be used; nothing new is scheduled, runs under way go on"
+		for _, one := range all.Unwrap() {
+			e.Details = append(e.Details, apiError{Code: "PlanInvalid", Message: one.Error()})
+		}
+	}
+	return e
+}
+
+// choose finds the plan that has the target.
+func choose(plans []backup.Plan, name, target string) (backup.Plan, string, error) {
+	target = strings.TrimSuffix(target, "/")
+	if _, err := backup.ParseResource(target); err != nil {
+		return backup.Plan{}, "", refuse(http.StatusBadRequest, "InvalidTarget", "target", "%v", err)
+	}
+	var found []backup.Plan
+	var spelled string
+	named := name == ""
+	for _, p := range plans {
+		named = named || p.Name == name
+		for _, t := range p.Targets {
+			if strings.EqualFold(t, target) && (name == "" || p.Name == name) {
+				found, spelled = append(found, p), t
+			}
+		}
+	}
+	switch {
+	case !named:
+		return backup.Plan{}, "", refuse(http.StatusBadRequest, "UnknownPlan", "plan", "there is no plan %q", name)
+	case len(found) == 0 && name != "":
+		return backup.Plan{}, "", refuse(http.StatusBadRequest, "UnknownTarget", "target", "the plan %s has no target %s", name, target)
+	case len(found) == 0:
+		return backup.Plan{}, "", refuse(http.StatusBadRequest, "UnknownTarget", "target", "no plan has the target %s", target)
+	case len(found) > 1:
+		return backup.Plan{}, "", refuse(http.StatusBadRequest, "AmbiguousTarget", "plan",
+			"more than one plan has the target %s: name one of them as \"plan\"", target)
+	}
+	return found[0], spelled, nil
+}
+
+// origin is the scheme and host that callers reach the app under.
+func (h *handler) origin(r *http.Request) string {
+	scheme := r.Header.Get("X-Forwarded-Proto")
+	if h.Secure {
+		scheme = "https" // Azure ends TLS before the host, which therefore says http
+	}
+	if scheme != "https" {
+		scheme = "http"
+	}
+	// A host that proxies puts the caller's host name here; one that forwards leaves it where it was.
+	host := r.Header.Get("X-Forwarded-Host")
+	if host == "" {
+		host = r.Host
+	}
+	if h.Host != "" && (host == "" || strings.HasPrefix(host, "127.0.0.1:") && h.Secure) {
+		host = h.Host
+	}
+	return scheme + "://" + host
+}
+
+// getRun answers 202 while the run is under way and 200 once it has ended, as Azure's pollers expect of an operation.
+func (h *handler) getRun(w http.ResponseWriter, r *http.Request) error {
+	status, now, err := h.Engine.Status(r.Context(), r.PathValue("id"))
+	if errors.Is(err, backup.ErrNotFound) {
+		return refuse(http.StatusNotFound, "RunNotFound", r.PathValue("id"), "there is no run %s", r.PathValue("id"))
+	}
+	if err != nil {
+		return err
+	}
+	code := http.StatusOK
+	if !status.Run.State.Final() {
+		code = http.StatusAccepted
+		wait := min(max(status.Run.Due.Sub(now), time.Second), time.Minute)
+		w.Header().Set("Retry-After", strconv.Itoa(int(wait.Seconds())))
+	}
+	writeJSON(w, code, view(status))
+	return nil
+}
+
+// listRuns lists a target's runs, newest first: ?target=resource ID, &top=1 to 100 (20), &after=ID of the last one seen.
+func (h *handler) listRuns(w http.ResponseWriter, r *http.Request) error {
+	query := r.URL.Query()
+	target := strings.TrimSuffix(query.Get("target"), "/")
+	if _, err := backup.ParseResource(target); err != nil {
+		return refuse(http.StatusBadRequest, "InvalidTarget", "target", "%v", err)
+	}
+	top := 20
+	if text := query.Get("top"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 || n > 100 {
+			return refuse(http.StatusBadRequest, "InvalidTop", "top", "%q is not a number from 1 to 100", text)
+		}
+		top = n
+	}
+	history, next, err := h.Engine.History(r.Context(), target, query.Get("after"), top)
+	if err != nil {
+		return err
+	}
+	page := struct {
+		Value    []runView `json:"value"`
+		NextLink string    `json:"nextLink,omitempty"`
+	}{Value: []runView{}}
+	for _, s := range history {
+		page.Value = append(page.Value, view(s))
+	}
+	if next != "" {
+		page.NextLink = h.origin(r) + "/api/runs?" + url.Values{
+			"target": {target}, "top": {strconv.Itoa(top)}, "after": {next},
+		}.Encode()
+	}
+	writeJSON(w, http.StatusOK, page)
+	return nil
+}

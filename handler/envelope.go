@@ -1,0 +1,130 @@
+package handler
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+)
+
+// This file alone knows how the Functions host talks to a custom handler. For timers and queues it sends
+// POST /{function} with {"Data": {binding: value}, "Metadata": {...}}, and every value in there is encoded as the host
+// likes (azure-functions-host, ScriptInvocationContextExtensions.cs): a string becomes JSON inside a string, a number
+// becomes text, bytes become base64. It takes any 2xx with a JSON body for success, and waits for ever on an empty one
+// (DefaultHttpWorkerService.cs). The body of anything else is dropped: what went wrong has to be logged.
+
+// invocation is one call of a function by the host.
+type invocation struct {
+	// ID is the host's; the redelivery of a message has another one.
+	ID string
+	// Data holds the value of each binding, as it came.
+	Data map[string]json.RawMessage
+	// DequeueCount says how often a queue message was delivered, in the host's words; "" for other triggers.
+	DequeueCount string
+}
+
+// largestEnvelope is well above a queue message of 64 KiB, encoded twice, with its metadata.
+const largestEnvelope = 4 << 20
+
+const invocationHeader = "X-Azure-Functions-InvocationId"
+
+// readInvocation reads the host's request.
+func readInvocation(r *http.Request) (invocation, error) {
+	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, largestEnvelope))
+	if err != nil {
+		return invocation{}, fmt.Errorf("read the host's request: %w", err)
+	}
+	i, err := decodeInvocation(body)
+	i.ID = hostInvocation(r)
+	return i, err
+}
+
+// hostInvocation is the host's ID of the invocation. When it forwards a request it adds its own after one that the
+// client may have sent.
+func hostInvocation(r *http.Request) string {
+	ids := r.Header.Values(invocationHeader)
+	if len(ids) == 0 {
+		return ""
+	}
+	return ids[len(ids)-1]
+}
+
+func decodeInvocation(body []byte) (invocation, error) {
+	var envelope struct {
+		Data     map[string]json.RawMessage
+		Metadata map[string]json.RawMessage
+	}
+	if err := json.Unmarshal(body, &envelope); err != nil {
+		return invocation{}, fmt.Errorf("the host's request is not the JSON of an invocation: %w", err)
+	}
+	i := invocation{Data: envelope.Data}
+	if raw, ok := envelope.Metadata["DequeueCount"]; ok {
+		i.DequeueCount = string(unwrap(raw))
+	}
+	return i, nil
+}
+
+// message is the body of the queue message behind the binding. With dataType "binary" the host sends it as base64; a
+// host that was told otherwise sends text, as JSON inside a string; and a sender may have encoded it as base64 itself.
+// All of that comes off. What is no JSON at the end is returned as it is.
+func (i invocation) message(binding string) ([]byte, error) {
+	raw, ok := i.Data[binding]
+	if !ok {
+		return nil, fmt.Errorf("the host's request has no value for the binding %q", binding)
+	}
+	text := unwrap(raw)
+	if looksJSON(text) {
+		return text, nil
+	}
+	decoded, ok := fromBase64(text)
+	if !ok {
+		return text, nil
+	}
+	if inner := unwrap(decoded); looksJSON(inner) {
+		return inner, nil
+	}
+	if twice, ok := fromBase64(decoded); ok && looksJSON(unwrap(twice)) {
+		return unwrap(twice), nil
+	}
+	return decoded, nil
+}
+
+// unwrap takes off up to two layers of JSON strings.
+func unwrap(raw []byte) []byte {
+	for range 2 {
+		var text string
+		if json.Unmarshal(raw, &text) != nil {
+			break
+		}
+		raw = []byte(text)
+	}
+	return raw
+}
+
+func looksJSON(text []byte) bool { return bytes.HasPrefix(bytes.TrimSpace(text), []byte("{")) }
+
+func fromBase64(text []byte) ([]byte, bool) {
+	text = bytes.TrimSpace(text)
+	if len(text) == 0 {
+		return nil, false
+	}
+	decoded, err := base64.StdEncoding.DecodeString(string(text))
+	return decoded, err == nil
+}
+
+// answer tells the host that the invocation succeeded or failed.
+func answer(w http.ResponseWriter, err error) {
+	w.Header().Set("Content-Type", "application/json")
+	if err == nil {
+		_, _ = io.WriteString(w, "{}")
+		return
+	}
+	w.WriteHeader(http.StatusInternalServerError)
+	_ = json.NewEncoder(w).Encode(map[string]string{"error": err.Error()})
+}
+
+// errPanic is the error of an invocation that panicked.
+var errPanic = errors.New("panic")

@@ -1,0 +1,117 @@
+package handler
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"os"
+	"testing"
+)
+
+const wake = `{"run":"0123456789abcdef-8234567890-0123456789ab","wake":3,"mark":"m"}`
+
+// quoted is the text as JSON inside a string, which is what the host makes of every string.
+func quoted(s string) string {
+	b, err := json.Marshal(s)
+	if err != nil {
+		panic(err)
+	}
+	return string(b)
+}
+
+func TestMessage(t *testing.T) {
+	b64 := base64.StdEncoding.EncodeToString
+	for name, c := range map[string]struct{ value, want string }{
+		"binary: base64 once":            {quoted(b64([]byte(wake))), wake},
+		"binary, sender encoded too":     {quoted(b64([]byte(b64([]byte(wake))))), wake},
+		"text: JSON in a string, twice":  {quoted(quoted(wake)), wake},
+		"text: JSON in a string, once":   {quoted(wake), wake},
+		"text, sender encoded too":       {quoted(quoted(b64([]byte(wake)))), wake},
+		"an object as it is":             {wake, wake},
+		"white space around":             {quoted(b64([]byte("\n " + wake + " \n"))), "\n " + wake + " \n"},
+		"binary: no JSON":                {quoted(b64([]byte("hello"))), "hello"},
+		"binary: text that looks base64": {quoted(b64([]byte("abcd"))), "abcd"},
+		"binary: empty":                  {`""`, ""},
+		"neither":                        {quoted("not base64!"), "not base64!"},
+		"bytes that are no text":         {quoted(b64([]byte{0xff, 0xfe, 0})), "\xff\xfe\x00"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			in, err := decodeInvocation([]byte(`{"Data":{"message":` + c.value + `},"Metadata":{}}`))
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := in.message("message")
+			if err != nil || string(got) != c.want {
+				t.Fatalf("got %q, %v; want %q", got, err, c.want)
+			}
+		})
+	}
+}
+
+func TestDecodeRecordedEnvelopes(t *testing.T) {
+	read := func(file string) invocation {
+		body, err := os.ReadFile("testdata/" + file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		in, err := decodeInvocation(body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return in
+	}
+	queue := read("queue-binary.json")
+	message, err := queue.message("message")
+	if err != nil || string(message) != wake {
+		t.Errorf("queue: got %q, %v", message, err)
+	}
+	if queue.DequeueCount != "2" {
+		t.Errorf("queue: the dequeue count is %q, want 2", queue.DequeueCount)
+	}
+	if _, err := read("timer.json").message("message"); err == nil {
+		t.Error("timer: a binding that is not there was read")
+	}
+}
+
+func TestDecodeRefusesWhatIsNoInvocation(t *testing.T) {
+	for _, body := range []string{"", "null null", "[]", `"x"`, `{"Data":[]}`, `{"Data":{"message":`} {
+		if in, err := decodeInvocation([]byte(body)); err == nil {
+			t.Errorf("%q was taken for the invocation %v", body, in)
+		}
+	}
+}
+
+// A host that forwards a request adds its ID after one that the client sent.
+func TestHostInvocationTakesTheLast(t *testing.T) {
+	r := &http.Request{Header: http.Header{}}
+	r.Header.Add(invocationHeader, "the client's")
+	r.Header.Add(invocationHeader, "the host's")
+	if got := hostInvocation(r); got != "the host's" {
+		t.Errorf("got %q", got)
+	}
+}
+
+// FuzzDecode: whatever the host or a sender puts into the envelope, reading it neither panics nor loses a message that
+// was encoded in one of the ways there are.
+func FuzzDecode(f *testing.F) {
+	f.Add([]byte(`{"Data":{"message":"e30="},"Metadata":{"DequeueCount":"1"}}`), []byte(wake))
+	f.Add([]byte(`{"Data":{"message":"\"\\\"{}\\\"\""}}`), []byte(`{"a":"\u0000"}`))
+	f.Add([]byte(`{`), []byte("{"))
+	f.Fuzz(func(t *testing.T, envelope, message []byte) {
+		if in, err := decodeInvocation(envelope); err == nil {
+			_, _ = in.message("message")
+		}
+		if !looksJSON(message) {
+			return
+		}
+		once := quoted(base64.StdEncoding.EncodeToString(message))
+		in, err := decodeInvocation([]byte(`{"Data":{"message":` + once + `}}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := in.message("message")
+		if err != nil || string(got) != string(message) {
+			t.Fatalf("%q came back as %q, %v", message, got, err)
+		}
+	})
+}

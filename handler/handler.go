@@ -1,0 +1,111 @@
+// Package handler is the door: it turns the calls of the Functions host into calls of the engine, and their results into
+// answers and log lines. Each function of the folder functions/ has a file of the same name here.
+package handler
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"runtime/debug"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"lifeboat/internal/backup"
+)
+
+// Config is what the handler is made of.
+type Config struct {
+	Engine *backup.Engine
+	// Plans reads plan.yaml anew: an edit counts from the next tick or request on.
+	Plans func() ([]backup.Plan, error)
+	// Broken is why the app settings cannot be used, nil if they can. The process serves all the same: if it ended, the
+	// host would start it three times and then stop for good, and nobody would read why.
+	Broken error
+	Log    zerolog.Logger
+	// Now measures how long an invocation took.
+	Now func() time.Time
+	// Host is the app's public host name, for URLs in answers where the host does not tell; Secure says HTTPS.
+	Host   string
+	Secure bool
+}
+
+// Deadline is how long an invocation may take: below host.json's functionTimeout, past which the host kills the process
+// with everything that it is doing.
+const Deadline = 4 * time.Minute
+
+// function serves the timer and queue triggers: it works off one invocation, and says in the log line what it did. After
+// an error the host delivers a queue message again.
+type function func(ctx context.Context, in invocation, line *zerolog.Event) error
+
+// handler is the door with its routes.
+type handler struct {
+	Config
+	functions map[string]function
+	api       http.Handler
+}
+
+// New is the HTTP handler for the port that the Functions host gives the process.
+func New(c Config) http.Handler {
+	h := &handler{Config: c}
+	h.functions = map[string]function{
+		"schedule":           h.schedule,
+		"execute":            h.execute,
+		"cleanup":            h.cleanup,
+		"deadletter-execute": h.deadletter("execute-poison"),
+	}
+	h.api = h.routes()
+	return h
+}
+
+// ServeHTTP tells the host's three kinds of request apart: is it there, invoke a function, forward a caller's request.
+func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == "/" {
+		// The host asks every 25 ms until it gets any answer, and now and then later on.
+		w.WriteHeader(http.StatusOK)
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), Deadline)
+	defer cancel()
+	r = r.WithContext(ctx)
+	name := r.URL.Path[1:]
+	if f, ok := h.functions[name]; ok && r.Method == http.MethodPost {
+		h.invoke(w, r, name, f)
+		return
+	}
+	h.call(w, r)
+}
+
+// invoke runs a function, logs one line about it, and answers the host.
+func (h *handler) invoke(w http.ResponseWriter, r *http.Request, name string, f function) {
+	started := h.Now()
+	in, err := readInvocation(r)
+	line := h.Log.Info()
+	fields := zerolog.Dict()
+	if err == nil {
+		err = h.guarded(name, func() error { return f(r.Context(), in, fields) })
+	}
+	if err != nil {
+		line = h.Log.Error().Err(err)
+	}
+	line.Str("function", name).Str("invocation", in.ID).Dur("ms", h.Now().Sub(started))
+	if in.DequeueCount != "" && in.DequeueCount != "1" {
+		line.Str("delivery", in.DequeueCount)
+	}
+	line.Dict("did", fields).Msg(name)
+	answer(w, err)
+}
+
+// guarded turns a panic into an error, so that one bad message does not take the other invocations down with it.
+func (h *handler) guarded(what string, f func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			h.Log.Error().Str("function", what).Interface("panic", p).Bytes("stack", debug.Stack()).Msg("panic")
+			err = fmt.Errorf("%w in %s: %v", errPanic, what, p)
+		}
+	}()
+	if h.Broken != nil {
+		return h.Broken
+	}
+	return f()
+}

@@ -1,0 +1,152 @@
+package config_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"lifeboat/internal/backup"
+	"lifeboat/internal/config"
+)
+
+const good = `version: 1
+defaults:
+  timeZone: Europe/Zurich
+  storage:
+    account: /subscriptions/0c0ffee0-0000-4000-8000-000000000001/resourceGroups/backups/providers/Microsoft.Storage/storageAccounts/contosobackups
+    container: lifeboat
+plans:
+  - name: nightly-apim
+    targets:
+      - /subscriptions/0c0ffee0-0000-4000-8000-000000000001/resourceGroups/prod/providers/Microsoft.ApiManagement/service/contoso
+      - /subscriptions/0c0ffee0-0000-4000-8000-000000000001/resourceGroups/prod/providers/microsoft.apimanagement/SERVICE/other/
+    schedule: "30 2 * * *"
+    keep: {within: 30d}
+  - name: often
+    targets: [/subscriptions/0c0ffee0-0000-4000-8000-000000000001/resourceGroups/prod/providers/Microsoft.ApiManagement/service/contoso]
+    schedule: "*/10 * * * * *"
+    timeZone: UTC
+    keep: {within: 90s}
+`
+
+func TestParsePlan(t *testing.T) {
+	plans, err := config.ParsePlan("plan.yaml", []byte(good))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(plans) != 2 || plans[0].Name != "nightly-apim" || len(plans[0].Targets) != 2 {
+		t.Fatalf("got %+v", plans)
+	}
+	if strings.HasSuffix(plans[0].Targets[1], "/") {
+		t.Error("the slash at the end of a target is part of its ID")
+	}
+	want := backup.Settings{
+		Storage: backup.Storage{
+			Account: "/subscriptions/0c0ffee0-0000-4000-8000-000000000001/resourceGroups/backups/providers/" +
+				"Microsoft.Storage/storageAccounts/contosobackups",
+			Container: "lifeboat",
+		},
+		KeepWithin: 30 * 24 * time.Hour,
+	}
+	if plans[0].Settings != want {
+		t.Errorf("settings: got %+v, want %+v", plans[0].Settings, want)
+	}
+	at := time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
+	for i, next := range []time.Time{time.Date(2026, 7, 2, 0, 30, 0, 0, time.UTC), at.Add(10 * time.Second)} {
+		if got := plans[i].Schedule.Next(at); !got.Equal(next) {
+			t.Errorf("plan %s: next slot %s, want %s", plans[i].Name, got, next)
+		}
+	}
+	if plans[1].Settings.KeepWithin != 90*time.Second {
+		t.Errorf("90s was read as %s", plans[1].Settings.KeepWithin)
+	}
+}
+
+// Each edit of the good plan must be refused with the line it stands in and a reason that names the thing.
+func TestParsePlanRefuses(t *testing.T) {
+	for name, c := range map[string]struct{ old, new, want string }{
+		"unknown field":         {`name: often`, `nam: often`, `plan.yaml:14: a plan has no field "nam"; it has keep, name,`},
+		"missing field":         {"    schedule: \"30 2 * * *\"\n", "", `plan.yaml:8: a plan needs the field "schedule"`},
+		"no version":            {"version: 1\n", "", `the file needs the field "version"`},
+		"a later version":       {"version: 1", "version: 2", "version 2 is not one that this program reads"},
+		"field twice":           {`timeZone: UTC`, "timeZone: UTC\n    timeZone: UTC", `timeZone`},
+		"name with a capital":   {"nightly-apim", "Nightly", `plan.yaml:8: the name "Nightly" may have lower-case`},
+		"two of a name":         {"nightly-apim", "often", `there are two plans with the name "often"`},
+		"no resource ID":        {"resourceGroups/prod/providers/Microsoft.Api", "resourceGroups/providers/Microsoft.Api", "plan.yaml:10:"},
+		"subscription":          {"0c0ffee0-0000-4000-8000-000000000001/resourceGroups/prod", "prod/resourceGroups/prod", `the subscription "prod" is not a UUID`},
+		"another service":       {"Microsoft.ApiManagement/service/contoso\n", "Microsoft.Sql/servers/contoso\n", "resources of the type Microsoft.Sql/servers cannot be backed up"},
+		"target twice":          {"SERVICE/other/", "service/CONTOSO", "stands here twice"},
+		"storage is no account": {"Microsoft.Storage/storageAccounts", "Microsoft.Storage/other", "plan.yaml:5:"},
+		"container name":        {"container: lifeboat", "container: Life_Boat", `plan.yaml:6: "Life_Boat" is no name for a container`},
+		"time zone":             {"Europe/Zurich", "Europe/Zuerich", `plan.yaml:3: "Europe/Zuerich" is not a time zone`},
+		"time zone of machine":  {"Europe/Zurich", "Local", `"Local" is not a time zone`},
+		"cron":                  {"30 2 * * *", "30 25 * * *", `plan.yaml:12: "30 25 * * *" is not a cron expression`},
+		"cron of four fields":   {"30 2 * * *", "30 2 * *", `plan.yaml:12:`},
+		"cron with a zone":      {"30 2 * * *", "TZ=UTC 30 2 * * *", `plan.yaml:12:`},
+		"both kinds of day":     {"30 2 * * *", "30 2 1 * 1", "restricts both the day of the month and the day of the week"},
+		"never due":             {"30 2 * * *", "30 2 30 2 *", "never comes due"},
+		"keep is no time":       {"within: 30d", "within: a month", `plan.yaml:13: "a month" is not a time such as 30d`},
+		"keep past the horizon": {"within: 30d", "within: 31d", "longer than Microsoft.ApiManagement/service can restore a backup: 30 days"},
+		"no targets":            {"targets: [/sub", "targets: []\n    x: [/sub", "targets must be a list of one or more"},
+		"a list for a plan":     {"  - name: often", "  - often\n  - name: often", "a plan must be a mapping of"},
+		"not YAML":              {"plans:", "plans: {", "plan.yaml"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			text := strings.Replace(good, c.old, c.new, 1)
+			if text == good {
+				t.Fatal("the edit changes nothing")
+			}
+			_, err := config.ParsePlan("plan.yaml", []byte(text))
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Fatalf("got %v\nwant an error with %q", err, c.want)
+			}
+		})
+	}
+	if _, err := config.ParsePlan("plan.yaml", nil); err == nil {
+		t.Error("an empty file was read as a plan")
+	}
+}
+
+// All that is wrong is told at once.
+func TestParsePlanTellsEverything(t *testing.T) {
+	text := strings.NewReplacer("30 2 * * *", "x", "90s", "y", "Europe/Zurich", "z").Replace(good)
+	_, err := config.ParsePlan("plan.yaml", []byte(text))
+	for _, line := range []string{"plan.yaml:3:", "plan.yaml:12:", "plan.yaml:18:"} {
+		if err == nil || !strings.Contains(err.Error(), line) {
+			t.Errorf("nothing about %s in: %v", line, err)
+		}
+	}
+}
+
+func FuzzParsePlan(f *testing.F) {
+	f.Add([]byte(good))
+	f.Add([]byte("a: &a [*a]"))
+	f.Fuzz(func(_ *testing.T, text []byte) { _, _ = config.ParsePlan("plan.yaml", text) })
+}
+
+func TestFromEnvironment(t *testing.T) {
+	read := func(env map[string]string) (config.Settings, error) {
+		return config.FromEnvironment(func(k string) string { return env[k] })
+	}
+	s, err := read(map[string]string{"LIFEBOAT_PLAN": "plan.yaml"})
+	if err != nil || s.WaitFactor != 1 || s.Source != "lifeboat" || s.Secure {
+		t.Errorf("defaults: %+v, %v", s, err)
+	}
+	s, err = read(map[string]string{
+		"LIFEBOAT_PLAN": "p", "LIFEBOAT_WAIT_FACTOR": "0.01", "WEBSITE_SITE_NAME": "contoso", "WEBSITE_INSTANCE_ID": "1",
+	})
+	if err != nil || s.WaitFactor != 0.01 || s.Source != "contoso" || !s.Secure {
+		t.Errorf("set: %+v, %v", s, err)
+	}
+	for _, env := range []map[string]string{
+		{},
+		{"LIFEBOAT_PLAN": "p", "LIFEBOAT_WAIT_FACTOR": "0"},
+		{"LIFEBOAT_PLAN": "p", "LIFEBOAT_WAIT_FACTOR": "2"},
+		{"LIFEBOAT_PLAN": "p", "LIFEBOAT_WAIT_FACTOR": "NaN"},
+		{"LIFEBOAT_PLAN": "p", "LIFEBOAT_WAIT_FACTOR": "soon"},
+	} {
+		if s, err := read(env); err == nil {
+			t.Errorf("%v was taken: %+v", env, s)
+		}
+	}
+}

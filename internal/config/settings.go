@@ -1,0 +1,43 @@
+package config
+
+import (
+	"fmt"
+	"strconv"
+)
+
+// Settings are the app settings of Lifeboat itself. Those of the storage account are read in internal/storage.
+type Settings struct {
+	// Plan is the path of plan.yaml: LIFEBOAT_PLAN.
+	Plan string
+	// WaitFactor shortens all waits on Azure for tests and demos: LIFEBOAT_WAIT_FACTOR, more than 0 and at most 1 (the
+	// default).
+	WaitFactor float64
+	// Source names this app in events: WEBSITE_SITE_NAME, which Azure sets, or "lifeboat".
+	Source string
+	// Host is the public host name: WEBSITE_HOSTNAME, which Azure and Core Tools set. It may be empty.
+	Host string
+	// Secure says that callers reach the app by HTTPS: true wherever Azure runs it.
+	Secure bool
+}
+
+// FromEnvironment reads the app settings.
+func FromEnvironment(getenv func(string) string) (Settings, error) {
+	s := Settings{
+		Plan: getenv("LIFEBOAT_PLAN"), WaitFactor: 1, Source: getenv("WEBSITE_SITE_NAME"), Host: getenv("WEBSITE_HOSTNAME"),
+		Secure: getenv("WEBSITE_INSTANCE_ID") != "" || getenv("CONTAINER_NAME") != "",
+	}
+	if s.Source == "" {
+		s.Source = "lifeboat"
+	}
+	if s.Plan == "" {
+		return s, fmt.Errorf("the app setting LIFEBOAT_PLAN is missing: set it to the path of plan.yaml")
+	}
+	if text := getenv("LIFEBOAT_WAIT_FACTOR"); text != "" {
+		f, err := strconv.ParseFloat(text, 64)
+		if err != nil || !(f > 0 && f <= 1) {
+			return s, fmt.Errorf("the app setting LIFEBOAT_WAIT_FACTOR is %q: it must be a number above 0, at most 1", text)
+		}
+		s.WaitFactor = f
+	}
+	return s, nil
+}

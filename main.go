@@ -1,0 +1,98 @@
+// Lifeboat backs up the Azure services that Azure Backup does not cover. This program is the custom handler of an Azure
+// Functions app: the host starts it, and calls it for every timer tick, queue message and HTTP request.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/rs/zerolog"
+
+	"lifeboat/handler"
+	"lifeboat/internal/apim"
+	"lifeboat/internal/backup"
+	"lifeboat/internal/config"
+	"lifeboat/internal/queuestore"
+	"lifeboat/internal/storage"
+	"lifeboat/internal/tablestore"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	fmt.Println(run(ctx, os.Getenv, os.Stdout))
+	os.Exit(1) // never 0: the host does not restart a handler that ended well
+}
+
+// run serves the Functions host until the context ends. It listens first: the host waits for an answer, and for nothing
+// else. What is wrong with the settings is told to whoever calls a function, and to the log.
+func run(ctx context.Context, getenv func(string) string, stdout io.Writer) error {
+	listener, err := net.Listen("tcp", "127.0.0.1:"+getenv("FUNCTIONS_CUSTOMHANDLER_PORT"))
+	if err != nil {
+		return fmt.Errorf("listen on FUNCTIONS_CUSTOMHANDLER_PORT: %w", err)
+	}
+	// On stdout: the host calls every line on stderr an error.
+	log := zerolog.New(stdout).With().Timestamp().Logger()
+	settings, err := config.FromEnvironment(getenv)
+	var engine *backup.Engine
+	if err == nil {
+		engine, err = build(getenv, settings)
+	}
+	if err != nil {
+		log.Error().Err(err).Msg("the app settings cannot be used")
+	}
+	server := &http.Server{
+		Handler: handler.New(handler.Config{
+			Engine: engine, Broken: err, Log: log, Now: time.Now, Host: settings.Host, Secure: settings.Secure,
+			Plans: func() ([]backup.Plan, error) { return config.PlanFile(settings.Plan) },
+		}),
+		ReadHeaderTimeout: 30 * time.Second,
+		IdleTimeout:       5 * time.Minute, // longer than the host keeps a connection: it does not repeat a POST that was reset
+	}
+	log.Info().Str("address", listener.Addr().String()).Msg("listening")
+	drained := make(chan struct{})
+	go func() {
+		defer close(drained)
+		<-ctx.Done()
+		grace, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		_ = server.Shutdown(grace)
+	}()
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve the Functions host: %w", err)
+	}
+	<-drained
+	return errors.New("stopped by a signal")
+}
+
+// build connects the engine to Azure: storage for what it remembers, a provider for each service.
+func build(getenv func(string) string, settings config.Settings) (*backup.Engine, error) {
+	credential, err := storage.Credential(getenv)
+	if err != nil {
+		return nil, err
+	}
+	clients, err := storage.Open(getenv, credential)
+	if err != nil {
+		return nil, err
+	}
+	return &backup.Engine{
+		Catalog:   tablestore.New(clients.Tables, "lifeboat", newID),
+		Queue:     queuestore.New(clients.Queues, settings.Source),
+		Providers: map[string]backup.Provider{"microsoft.apimanagement/service": apim.New(credential)},
+		Waits:     backup.DefaultWaits().Scaled(settings.WaitFactor),
+		Now:       time.Now,
+		NewID:     newID,
+	}, nil
+}
+
+func newID() string { return strings.ReplaceAll(uuid.NewString(), "-", "") }
