@@ -80,15 +80,11 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (h *handler) invoke(w http.ResponseWriter, r *http.Request, name string, f function) {
 	started := h.Now()
 	in, err := readInvocation(r)
-	line := h.Log.Info()
 	fields := zerolog.Dict()
 	if err == nil {
 		err = h.guarded(name, func() error { return f(r.Context(), in, fields) })
 	}
-	if err != nil {
-		line = h.Log.Error().Err(err)
-	}
-	line.Str("function", name).Str("invocation", in.ID).Dur("ms", h.Now().Sub(started))
+	line := h.Log.Err(err).Str("function", name).Str("invocation", in.ID).Dur("ms", h.Now().Sub(started))
 	if in.DequeueCount != "" && in.DequeueCount != "1" {
 		line.Str("delivery", in.DequeueCount)
 	}

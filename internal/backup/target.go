@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // Resource is an Azure resource ID taken apart.
@@ -56,3 +57,17 @@ func digest(s string, n int) string {
 
 // partition is the target's partition in the catalog: resource IDs are compared without regard to case.
 func partition(target string) string { return digest(strings.ToLower(target), 16) }
+
+// services are the types of resource that Lifeboat backs up, in lower case, with how long the service can restore what
+// it wrote. API Management: 30 days, then "Cannot restore: backup expired" (Azure's documentation of its disaster
+// recovery).
+var services = map[string]time.Duration{
+	"microsoft.apimanagement/service": 30 * 24 * time.Hour,
+}
+
+// Horizon is how long the service of this resource type can restore one of its backups; false if Lifeboat does not back
+// such resources up.
+func Horizon(resourceType string) (time.Duration, bool) {
+	h, ok := services[strings.ToLower(resourceType)]
+	return h, ok
+}

@@ -1,0 +1,68 @@
+# Everything here works from a clean clone with Go, Node.js and make. Tools and Azurite are pinned in the repository
+# and built or installed on first use.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+# The race detector needs cgo and a C compiler; without them the tests run without it.
+race = $(shell [ "$$(go env CGO_ENABLED)" = 1 ] && command -v $$(go env CC) >/dev/null && echo -race)
+tool := go tool -modfile=internal/tools/go.mod
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: ## Watch backups being scheduled, run, verified and expired, with everything local
+	go run ./internal/cmd/dev demo
+
+.PHONY: run
+run: ## Run the app locally against look-alikes of Azure, until Ctrl-C
+	go run ./internal/cmd/dev run
+
+.PHONY: test
+test: ## Run every test
+	go test $(race) -shuffle=on -count=1 -timeout 15m ./...
+
+.PHONY: check
+check: ## Check layout, vet, lint, layering and the size of main.go
+	$(tool) gofumpt -d .
+	go vet ./...
+	$(tool) golangci-lint run
+	@echo "nothing is there that neither the app nor a test calls"; dead=$$($(tool) deadcode -test ./...); \
+		[ -z "$$dead" ] || { echo "$$dead"; exit 1; }
+	@echo "nothing of the local stand-ins is deployed"; deps=$$(go list -deps .); \
+		! grep -E '^lifeboat/internal/(azurite|devhost|memory|sim|stack)(/|$$)' <<< "$$deps"
+	@echo "main.go is one page"; lines=$$(wc -l < main.go); \
+		[ "$$lines" -le 100 ] || { echo "main.go has $$lines lines, more than 100"; exit 1; }
+
+.PHONY: fuzz
+fuzz: ## Feed the decoder of the Functions host's requests with random input, for 20 seconds
+	go test ./handler -run '^$$' -fuzz FuzzDecode -fuzztime 20s
+
+.PHONY: stage
+stage: ## Assemble build/app: exactly what is deployed, for Linux on amd64
+	$(call assemble,build/app)
+	CGO_ENABLED=0 GOOS=linux GOARCH=amd64 go build -trimpath -o build/app/lifeboat .
+
+.PHONY: start
+start: ## Run the app in Azure Functions Core Tools, where func is installed
+	@command -v func >/dev/null || { \
+		echo "make start needs Azure Functions Core Tools (func) on the PATH; make run works without." >&2; exit 1; }
+	$(call assemble,build/local)
+	cp local.settings.json build/local/
+	CGO_ENABLED=0 go build -trimpath -o build/local/lifeboat .
+	cd build/local && func start
+
+.PHONY: clean
+clean: ## Remove what was built
+	rm -rf build
+
+# assemble fills a folder as the host wants it: host.json, the plan, and each function's folder at its root. It copies
+# what belongs there and nothing else, so no local setting can get into the package.
+define assemble
+	rm -rf $(1) && mkdir -p $(1)
+	cp -R functions/. $(1)/
+	cp host.json $(wildcard plan.yaml) $(1)/
+endef

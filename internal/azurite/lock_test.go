@@ -1,0 +1,35 @@
+//go:build unix
+
+package azurite
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"testing"
+)
+
+func TestLock(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lock")
+	unlock, err := lock(t.Context(), path, func(string) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	// A second one waits, says so, and gives up with its context.
+	ctx, cancel := context.WithCancel(t.Context())
+	told := 0
+	if _, err := lock(ctx, path, func(string) { told++; cancel() }); !errors.Is(err, context.Canceled) {
+		t.Errorf("second lock = %v, want %v", err, context.Canceled)
+	}
+	if told != 1 {
+		t.Errorf("told %d times that it waits, want once", told)
+	}
+
+	// A waiting one gets it when the first is done.
+	again, err := lock(t.Context(), path, func(string) { unlock() })
+	if err != nil {
+		t.Fatal(err)
+	}
+	again()
+}

@@ -1,0 +1,16 @@
+// Loaded into Azurite before its own code.
+//
+// In a table transaction, Azurite 3.37.0 finds the table's name only in path-style URLs (/account/table) and answers
+// 500 to Azure's own form (https://account.table.core.windows.net/table), which it takes everywhere else. This lets
+// transactions read Azure's form too; Azurite's rules for the transaction itself are untouched.
+"use strict";
+
+const path = require("node:path");
+const source = path.dirname(process.argv[1]);
+const { BatchSerialization } = require(path.join(source, "table", "batch", "BatchSerialization.js"));
+
+const azureForm = /^https:\/\/[a-z0-9]+\.table\.core\.windows\.net(?::\d+)?\/(\w+)/;
+const pathStyle = BatchSerialization.prototype.extractPath;
+BatchSerialization.prototype.extractPath = function (url) {
+  return url.match(azureForm) ?? pathStyle.call(this, url);
+};

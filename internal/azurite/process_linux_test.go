@@ -1,0 +1,77 @@
+package azurite
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// parentSwitch makes the test binary the parent in TestChildDiesWithItsParent.
+const parentSwitch = "AZURITE_TEST_PARENT"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(parentSwitch) != "" {
+		parent()
+	}
+	os.Exit(m.Run())
+}
+
+// parent starts a child, prints the child's ID, and waits to be killed.
+func parent() {
+	dir := os.Getenv(parentSwitch)
+	p, err := run(context.Background(), []string{"-e", "setInterval(() => {}, 1000)"},
+		command{dir: dir, env: "X=y", output: dir + "/output.log"})
+	if err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	fmt.Println(p.cmd.Process.Pid)
+	select {}
+}
+
+func TestChildDiesWithItsParent(t *testing.T) {
+	cmd := exec.CommandContext(t.Context(), os.Args[0])
+	cmd.Env = append(os.Environ(), parentSwitch+"="+t.TempDir())
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(stdout).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	child, err := strconv.Atoi(strings.TrimSpace(line))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	for deadline := time.Now().Add(30 * time.Second); alive(child); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("child %d outlives its parent", child)
+		}
+	}
+}
+
+// alive reports whether the process runs. A zombie, which waits for whoever adopted it, does not.
+func alive(pid int) bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ESRCH) {
+		return false
+	}
+	_, rest, _ := strings.Cut(string(stat), ") ")
+	return !strings.HasPrefix(rest, "Z")
+}

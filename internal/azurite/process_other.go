@@ -1,0 +1,8 @@
+//go:build !linux
+
+package azurite
+
+import "syscall"
+
+// endWithParent has no counterpart here: a child is left behind if this process is killed before Stop.
+func endWithParent() *syscall.SysProcAttr { return nil }

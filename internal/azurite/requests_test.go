@@ -1,0 +1,47 @@
+package azurite
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// The lines of the sample have the shapes that Azurite 3.37.0 writes, with what does not matter shortened. Its token's
+// payload is {"oid":"22222222-2222-2222-2222-222222222222"}.
+func TestParseLog(t *testing.T) {
+	got, err := readLog("testdata/debug.log")
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := func(ms int) time.Time {
+		return time.Date(2026, 11, 21, 4, 16, 44, ms*int(time.Millisecond), time.UTC)
+	}
+	want := []Request{
+		{
+			ID: "id-1", Time: at(977), Service: "blob", Method: "PUT", Host: "acct.blob.core.windows.net",
+			Path: "/cont", Query: "restype=container", Operation: "Container_Create",
+			AuthScheme: "Bearer", ObjectID: "22222222-2222-2222-2222-222222222222", Status: 201,
+		},
+		{
+			ID: "id-2", Time: at(978), Service: "queue", Method: "GET", Host: "acct.queue.core.windows.net",
+			Path: "/q/messages", Query: "sv=2026&sig=x", Operation: "Messages_Dequeue",
+			AuthScheme: "SAS", Status: 403,
+		},
+		{ // the last line is not finished, so this one has no status yet
+			ID: "id-4", Time: at(2000), Service: "table", Method: "POST", Host: "acct.table.core.windows.net",
+			Path: "/$batch", AuthScheme: "SharedKey",
+		},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("requests (-want +got):\n%s", diff)
+	}
+}
+
+func TestTokenObjectID(t *testing.T) {
+	for _, token := range []string{"", "x.y.z", "a.b", "e30.bm8ganNvbg.", "e30.e30."} {
+		if got := tokenObjectID(token); got != "" {
+			t.Errorf("tokenObjectID(%q) = %q, want nothing", token, got)
+		}
+	}
+}
