@@ -130,6 +130,7 @@ func (e *Engine) Execute(ctx context.Context, invocation string, message []byte)
 	if err != nil {
 		return Outcome{Note: "dead letter: " + err.Error()}, e.DeadLetter(ctx, "execute", message, err.Error())
 	}
+	read := e.Now() // before the answer: if that is slow to come, the lease must not be longer for it
 	run, now, err := e.load(ctx, w.Run)
 	if errors.Is(err, ErrNotFound) {
 		why := "there is no run " + w.Run
@@ -138,7 +139,7 @@ func (e *Engine) Execute(ctx context.Context, invocation string, message []byte)
 	if err != nil {
 		return Outcome{Run: w.Run}, err
 	}
-	s := &step{Engine: e, invocation: invocation, wakeup: w, run: run, was: run.State, now: now, read: e.Now()}
+	s := &step{Engine: e, invocation: invocation, wakeup: w, run: run, was: run.State, now: now, read: read}
 	out := Outcome{Run: run.ID, Target: run.Target, From: run.State, To: run.State}
 	switch {
 	case run.State.Final():

@@ -15,7 +15,7 @@ type step struct {
 	run        Run
 	// was is the state in the catalog, by which the lock is known to be held or not.
 	was State
-	// now is the catalog's clock when the run was read; read is our own at the same moment.
+	// now is the catalog's clock when the run was read; read is our own just before.
 	now, read time.Time
 }
 

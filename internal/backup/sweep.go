@@ -46,6 +46,7 @@ func (e *Engine) sweepRun(ctx context.Context, row Row, now time.Time, report *S
 		return err
 	}
 	drop := Write{Op: Delete, Key: row.Key, ETag: row.ETag}
+	read := e.Now()
 	run, at, err := e.load(ctx, entry.Run)
 	switch {
 	case errors.Is(err, ErrNotFound):
@@ -56,7 +57,7 @@ func (e *Engine) sweepRun(ctx context.Context, row Row, now time.Time, report *S
 	case err != nil:
 		return err
 	case run.State.Final():
-		s := &step{Engine: e, run: run, was: run.State, now: at, read: e.Now()}
+		s := &step{Engine: e, run: run, was: run.State, now: at, read: read}
 		if err := s.settle(ctx); err != nil {
 			return err
 		}
