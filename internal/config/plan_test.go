@@ -150,3 +150,10 @@ func TestFromEnvironment(t *testing.T) {
 		}
 	}
 }
+
+// The example that people copy is one that works.
+func TestExamplePlan(t *testing.T) {
+	if plans, err := config.PlanFile("../../docs/plan.yaml"); err != nil || len(plans) != 1 {
+		t.Errorf("%v, %v", plans, err)
+	}
+}
