@@ -1,0 +1,121 @@
+package apim
+
+import (
+	"cmp"
+	"encoding/json"
+	"encoding/xml"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
+)
+
+// body is what an answer says, whichever of Azure's forms it has.
+type body struct {
+	// state of the operation, or of the service, if the answer has one.
+	state string
+	// code and message of the error, if it has one.
+	code, message string
+}
+
+// longestUnknown is how much is kept of a body in no known form, such as the page of a proxy, in bytes.
+const longestUnknown = 300
+
+// readBody reads an answer of Resource Manager (JSON, with or without an outer "error", details inside) or of the
+// storage (XML). It leaves the body to be read again.
+func readBody(answer *http.Response) body {
+	raw, err := runtime.Payload(answer)
+	text := strings.TrimPrefix(strings.TrimSpace(string(raw)), "\ufeff")
+	switch {
+	case err != nil || text == "":
+		return body{}
+	case strings.HasPrefix(text, "{"):
+		return readJSON(text)
+	}
+	var fault struct {
+		XMLName xml.Name `xml:"Error"`
+		Code    string
+		Message string
+	}
+	if xml.Unmarshal([]byte(text), &fault) == nil {
+		// Below its first line, a storage message repeats the request's ID and time.
+		message, _, _ := strings.Cut(fault.Message, "\n")
+		return body{code: fault.Code, message: strings.TrimSpace(message)}
+	}
+	return body{message: shorten(text)}
+}
+
+// armError is the error of Resource Manager's common types.
+type armError struct {
+	Code    string     `json:"code"`
+	Message string     `json:"message"`
+	Details []armError `json:"details"`
+}
+
+func readJSON(text string) body {
+	var said struct {
+		armError
+		Error      *armError `json:"error"`
+		Status     any       `json:"status"` // text in an operation's status, elsewhere a number
+		Properties struct {
+			ProvisioningState string `json:"provisioningState"`
+		} `json:"properties"`
+	}
+	if json.Unmarshal([]byte(text), &said) != nil {
+		return body{message: shorten(text)}
+	}
+	status, _ := said.Status.(string)
+	fault := cmp.Or(said.Error, &said.armError)
+	return body{
+		state: cmp.Or(status, said.Properties.ProvisioningState), code: fault.Code, message: fault.words(),
+	}
+}
+
+// words is the message with those of the details, where the reason often is.
+func (e armError) words() string {
+	words := e.Message
+	for _, d := range e.Details {
+		if more := d.words(); more != "" && !strings.Contains(words, more) {
+			words = strings.TrimSpace(words + " " + more)
+		}
+	}
+	return words
+}
+
+func shorten(text string) string {
+	if len(text) <= longestUnknown {
+		return text
+	}
+	return strings.ToValidUTF8(text[:longestUnknown], "") + " …"
+}
+
+// retryAfter is the wait that an answer asks for, 0 if it asks for none: in whole seconds, as API Management does, in
+// milliseconds, or as the date when to come back. A date is compared with the answer's own, not with our clock.
+func retryAfter(answer *http.Response) time.Duration {
+	for _, name := range []string{"Retry-After-Ms", "X-Ms-Retry-After-Ms"} {
+		if n, err := strconv.ParseInt(answer.Header.Get(name), 10, 32); err == nil && n > 0 {
+			return time.Duration(n) * time.Millisecond
+		}
+	}
+	after := answer.Header.Get("Retry-After")
+	if n, err := strconv.ParseInt(after, 10, 32); err == nil && n > 0 {
+		return time.Duration(n) * time.Second
+	}
+	until, err := http.ParseTime(after)
+	if err != nil {
+		return 0
+	}
+	now, err := http.ParseTime(answer.Header.Get("Date"))
+	if err != nil {
+		return 0
+	}
+	return max(0, until.Sub(now))
+}
+
+// status is the answer's status as people know it: "403 Forbidden".
+func status(answer *http.Response) string {
+	return fmt.Sprintf("%d %s", answer.StatusCode, http.StatusText(answer.StatusCode))
+}

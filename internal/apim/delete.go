@@ -1,0 +1,80 @@
+package apim
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
+
+	"lifeboat/internal/backup"
+)
+
+// Delete removes blobs of the run, with their snapshots: the verified one, if it still has the ETag, and then what lost
+// attempts left, or only the latter. A blob that does not exist is gone; a container or an account that does not answer
+// is not, since it may come back.
+func (p *Provider) Delete(ctx context.Context, a backup.Attempt, etag string, extras bool) error {
+	if !isArtifact(a.Run, a.Artifact) {
+		return &backup.Fault{
+			Kind: backup.Refused, Code: "NotAnArtifact",
+			Message: fmt.Sprintf("%q is not the name of an artifact of the run %s", a.Artifact, a.Run),
+			Hint:    "Nothing was deleted. See what the catalog holds for the run.",
+		}
+	}
+	if !extras {
+		if err := p.deleteBlob(ctx, a, etag); err != nil {
+			return err
+		}
+	}
+	items, err := p.artifacts(ctx, a)
+	if err != nil {
+		return interpretError(listing, a, err)
+	}
+	for _, item := range items {
+		extra := a
+		extra.Artifact = *item.Name
+		if extra.Artifact == a.Artifact {
+			continue
+		}
+		if err := p.deleteBlob(ctx, extra, ""); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// deleteBlob deletes a.Artifact, if it has the ETag where one is given.
+func (p *Provider) deleteBlob(ctx context.Context, a backup.Attempt, etag string) error {
+	container, err := p.container(a)
+	if err != nil {
+		return err
+	}
+	client := container.NewBlobClient(a.Artifact)
+	_, err = client.Delete(ctx, &blob.DeleteOptions{
+		DeleteSnapshots: to.Ptr(blob.DeleteSnapshotsOptionTypeInclude), AccessConditions: ifMatch(etag),
+	})
+	if err == nil || is(err, bloberror.BlobNotFound) {
+		return nil
+	}
+	fault := interpretError(deleting, a, err)
+	if fault.Kind != backup.Refused {
+		return fault
+	}
+	properties, err := client.GetProperties(ctx, nil)
+	if is(err, bloberror.BlobNotFound) {
+		return nil // asked for an ETag, storage may answer 412 about a blob that does not exist (Azurite 3.37.0 does)
+	}
+	if fault.Code == string(bloberror.ConditionNotMet) {
+		fault.Message += " It was changed since it was verified."
+	}
+	// A policy of the whole container does not show in the properties of its blobs, nor does anything if they fail.
+	if until := properties.ImmutabilityPolicyExpiresOn; until != nil {
+		fault.Message += " Its immutability policy lasts until " + until.UTC().Format(time.RFC3339) + "."
+	}
+	if deref(properties.LegalHold) {
+		fault.Message += " It is under a legal hold."
+	}
+	return fault
+}

@@ -1,0 +1,153 @@
+package apim_test
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"lifeboat/internal/backup"
+)
+
+// gone is the answer to a deletion.
+var gone = answers(202, "")
+
+// deletions are the names deleted with their conditions, and fail the test if snapshots were left out.
+func (w *wire) deletions(t *testing.T) (names []string) {
+	t.Helper()
+	for _, r := range w.sent {
+		if stepOf(r) != remove {
+			continue
+		}
+		if r.Header.Get("X-Ms-Delete-Snapshots") != "include" {
+			t.Errorf("%s is deleted without its snapshots", r.URL.Path)
+		}
+		names = append(names, strings.TrimSpace(strings.TrimPrefix(r.URL.Path, "/lifeboat/")+" "+r.Header.Get("If-Match")))
+	}
+	slices.Sort(names)
+	return names
+}
+
+func TestDeleteTouchesOnlyArtifactsOfTheRun(t *testing.T) {
+	all := listing(run+".1 9 60", run+".2 9 90", run+".3 0 99", run+".2.json 9 60", run+".x 9 60")
+	for name, test := range map[string]struct {
+		etag   string
+		extras bool
+		want   []string
+	}{
+		"all":              {etag: etag, want: []string{run + ".1", run + ".2 " + etag, run + ".3"}},
+		"all, without tag": {want: []string{run + ".1", run + ".2", run + ".3"}},
+		"extras":           {extras: true, want: []string{run + ".1", run + ".3"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := &wire{replies: map[step]reply{list: all, remove: gone}}
+			if err := w.provider().Delete(t.Context(), attempt(), test.etag, test.extras); err != nil {
+				t.Fatal(err)
+			}
+			if got := w.deletions(t); fmt.Sprint(got) != fmt.Sprint(test.want) {
+				t.Errorf("deleted %q, want %q", got, test.want)
+			}
+		})
+	}
+}
+
+func TestDeleteRefusesOtherNames(t *testing.T) {
+	for _, name := range []string{"", run, run + ".", run + ".2.json", "other.1", "../" + run + ".1"} {
+		a, w := attempt(), &wire{}
+		a.Artifact = name
+		err := w.provider().Delete(t.Context(), a, "", false)
+		if f := backup.AsFault(err); f == nil || f.Kind != backup.Refused || f.Code != "NotAnArtifact" {
+			t.Errorf("%q: error %v, want a refusal", name, err)
+		}
+		w.expect(t)
+	}
+	a, w := attempt(), &wire{}
+	a.Run, a.Artifact = "", ".1"
+	if err := w.provider().Delete(t.Context(), a, "", false); err == nil {
+		t.Error("deleted the artifact of no run")
+	}
+}
+
+func TestDeleteAnswers(t *testing.T) {
+	missing := blobSays(404, "BlobNotFound", "The specified blob does not exist.")
+	protected := blobSays(409, "BlobImmutableDueToPolicy", "This operation is not permitted as the blob is immutable.")
+	for name, test := range map[string]struct {
+		remove, list, properties reply
+		fault                    fault
+	}{
+		"gone already": {remove: missing, list: listing(run + ".1 9 9")},
+		"no container": {
+			remove: blobSays(404, "ContainerNotFound", "The specified container does not exist."),
+			fault:  fault{kind: backup.Deferred, code: "ContainerNotFound", hint: "restore it"},
+		},
+		"container gone in between": {
+			remove: gone, list: blobSays(404, "ContainerNotFound", "The specified container does not exist."),
+			fault: fault{kind: backup.Deferred, code: "ContainerNotFound", hint: "restore it"},
+		},
+		"no such account": {remove: unknown, fault: fault{kind: backup.Deferred, code: "Unreachable"}},
+		"away":            {remove: answers(503, ""), fault: fault{kind: backup.Deferred, code: "ServiceUnavailable"}},
+		"no role": {
+			remove: blobSays(403, "AuthorizationPermissionMismatch", "No."),
+			fault: fault{
+				kind: backup.Denied, code: "AuthorizationPermissionMismatch", message: run + ".2", hint: "Storage Blob Data",
+			},
+		},
+		"changed": {
+			remove: blobSays(412, "ConditionNotMet", "The condition is not met."), properties: answers(200, ""),
+			fault: fault{kind: backup.Refused, code: "ConditionNotMet", message: "since it was verified", hint: "kept"},
+		},
+		"gone already, and so without the ETag": {
+			remove: blobSays(412, "ConditionNotMet", "The condition is not met."), list: listing(),
+			properties: answers(404, "", "X-Ms-Error-Code: BlobNotFound"),
+		},
+		"leased": {
+			remove:     blobSays(412, "LeaseIdMissing", "There is currently a lease on the blob."),
+			properties: answers(200, ""),
+			fault:      fault{kind: backup.Refused, code: "LeaseIdMissing", message: "There is currently a lease on the blob."},
+		},
+		"immutable until": {
+			remove:     protected,
+			properties: answers(200, "", "X-Ms-Immutability-Policy-Until-Date: Wed, 02 Dec 2026 02:30:00 GMT"),
+			fault: fault{
+				kind: backup.Refused, code: "BlobImmutableDueToPolicy", message: "until 2026-12-02T02:30:00Z", hint: "kept",
+			},
+		},
+		"legal hold": {
+			remove: protected, properties: answers(200, "", "X-Ms-Legal-Hold: true"),
+			fault: fault{kind: backup.Refused, code: "BlobImmutableDueToPolicy", message: "legal hold"},
+		},
+		"immutable, nobody says until when": {
+			remove: protected, properties: answers(403, ""),
+			fault: fault{kind: backup.Refused, code: "BlobImmutableDueToPolicy", message: "the blob is immutable"},
+		},
+		"being copied": {
+			remove: blobSays(409, "PendingCopyOperation", "There is currently a pending copy operation."),
+			fault:  fault{kind: backup.Deferred, code: "PendingCopyOperation"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := &wire{replies: map[step]reply{remove: test.remove, list: test.list, properties: test.properties}}
+			err := w.provider().Delete(t.Context(), attempt(), etag, false)
+			if test.fault.kind == "" {
+				if err != nil {
+					t.Error(err)
+				}
+				return
+			}
+			test.fault.check(t, err)
+		})
+	}
+}
+
+func TestDeleteStopsAtWhatItCannotDelete(t *testing.T) {
+	w := &wire{replies: map[step]reply{list: listing(run + ".1 9 9"), properties: answers(200, "")}}
+	w.replies[remove] = func(r *http.Request) (*http.Response, error) {
+		if strings.HasSuffix(r.URL.Path, ".1") {
+			return answers(500, "")(r)
+		}
+		return gone(r)
+	}
+	err := w.provider().Delete(t.Context(), attempt(), etag, false)
+	fault{kind: backup.Deferred, code: "InternalServerError", message: run + ".1"}.check(t, err)
+}

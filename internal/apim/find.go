@@ -1,0 +1,49 @@
+package apim
+
+import (
+	"context"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
+
+	"lifeboat/internal/backup"
+)
+
+// Find looks for the blob of a backup whose answer was lost. Nothing else tells: API Management takes no request ID,
+// and what it shows of a running backup is undocumented. As long as the service has not settled, there is nothing to
+// be seen. An empty blob may be one that is being written, and does not count.
+func (p *Provider) Find(ctx context.Context, a backup.Attempt) (string, error) {
+	client, target, err := p.service(a)
+	if err != nil {
+		return "", err
+	}
+	service, err := client.Get(ctx, target.Group, target.Name, nil)
+	if err != nil {
+		return "", interpretError(inspecting, a, err)
+	}
+	if service.Properties == nil || deref(service.Properties.ProvisioningState) != "Succeeded" {
+		return "", nil
+	}
+	items, err := p.artifacts(ctx, a)
+	if is(err, bloberror.ContainerNotFound) {
+		return "", nil
+	}
+	if err != nil {
+		return "", interpretError(listing, a, err)
+	}
+	newest, found := a.NotBefore.Add(-clockTolerance), ""
+	for _, item := range items {
+		modified := deref(item.Properties.LastModified)
+		if deref(item.Properties.ContentLength) > 0 && !modified.Before(newest) {
+			newest, found = modified, *item.Name
+		}
+	}
+	return found, nil
+}
+
+// deref is what the pointer points at, or the zero value: every property of the SDK's models may be missing.
+func deref[T any](pointer *T) (value T) {
+	if pointer != nil {
+		value = *pointer
+	}
+	return value
+}

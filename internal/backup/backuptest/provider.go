@@ -1,0 +1,348 @@
+package backuptest
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"testing"
+	"time"
+
+	"lifeboat/internal/backup"
+)
+
+// ProviderFault is something that goes wrong once, at the next opportunity.
+type ProviderFault string
+
+const (
+	// StartBusy: the service turns the next start away, because it is busy.
+	StartBusy ProviderFault = "start busy"
+	// StartRefused: the service refuses the next start for good.
+	StartRefused ProviderFault = "start refused"
+	// StartLost: the next start is accepted, and its answer is lost.
+	StartLost ProviderFault = "start lost"
+	// PollThrottled: the next poll is put off by ThrottledFor.
+	PollThrottled ProviderFault = "poll throttled"
+	// PollDenied: the next poll is answered with 403.
+	PollDenied ProviderFault = "poll denied"
+	// OperationFails: the next start is accepted, and its operation fails.
+	OperationFails ProviderFault = "operation fails"
+	// ArtifactEmpty: the next start leads to success with an artifact of no bytes.
+	ArtifactEmpty ProviderFault = "artifact empty"
+	// ArtifactMissing: the next start leads to success without any artifact.
+	ArtifactMissing ProviderFault = "artifact missing"
+)
+
+// ThrottledFor is the Retry-After that goes with PollThrottled.
+const ThrottledFor = 17 * time.Second
+
+// ProviderHarness is a world for a Provider to act on: a service with its storage, where backups take well under a
+// second.
+type ProviderHarness struct {
+	// Target and Storage are what is backed up, and where to.
+	Target  string
+	Storage backup.Storage
+	// Provider makes one as a new process would: it shares nothing with the others but the world.
+	Provider func() backup.Provider
+	// Inject makes one thing go wrong.
+	Inject func(*testing.T, ProviderFault)
+	// Starts is how many requests to start a backup have reached the service.
+	Starts func() int
+	// Digest is the SHA-256 in hex of an artifact as it is stored.
+	Digest func(t *testing.T, artifact string) string
+}
+
+// providerPatience is how long a backup of the harness may take before a test fails.
+const providerPatience = 30 * time.Second
+
+// TestProvider checks that a Provider keeps the contract of [backup.Provider]. The subtests run one after the other and
+// leave nothing running.
+func TestProvider(t *testing.T, h ProviderHarness) {
+	t.Run("a backup from start to end", h.testBackup)
+	t.Run("a busy service", h.testBusy)
+	t.Run("a refused start", h.testRefused)
+	t.Run("a start that came too late", h.testTooLate)
+	t.Run("a lost start", h.testLost)
+	t.Run("a failed operation", h.testFails)
+	t.Run("polls without an answer", h.testPolls)
+	t.Run("a token of nothing", h.testToken)
+	t.Run("artifacts that are none", h.testVerify)
+	t.Run("extras", h.testExtras)
+	t.Run("a changed artifact", h.testChanged)
+}
+
+// attempt is try n of a run, named as the engine names it.
+func (h ProviderHarness) attempt(run string, n int) backup.Attempt {
+	return backup.Attempt{
+		Target: h.Target, Storage: h.Storage, Run: run, Artifact: fmt.Sprintf("%s.%d", run, n), NotBefore: time.Now(),
+	}
+}
+
+// newRun is the ID of a run that nothing is known of.
+func newRun() string {
+	random := make([]byte, 14)
+	rand.Read(random) // never fails
+	name := hex.EncodeToString(random)
+	return name[:16] + "-8234567890-" + name[16:]
+}
+
+func (h ProviderHarness) testBackup(t *testing.T) {
+	a, starts := h.attempt(newRun(), 1), h.Starts()
+	h.wantFound(t, a, "")
+	h.finish(t, a, h.begin(t, a))
+	v := h.verify(t, a)
+	if want := h.Digest(t, a.Artifact); v.SHA256 != want {
+		t.Errorf("hash %s, want %s", v.SHA256, want)
+	}
+	if v.Size <= 0 || v.Hashing.ETag == "" || v.Modified.Before(a.NotBefore.Add(-time.Minute)) {
+		t.Errorf("verification %+v lacks a size, an ETag or a date within the run", v)
+	}
+	h.wantFound(t, a, a.Artifact)
+	h.deleteAll(t, a, v.Hashing.ETag)
+	if n := h.Starts() - starts; n != 1 {
+		t.Errorf("%d starts reached the service, want 1", n)
+	}
+}
+
+func (h ProviderHarness) testBusy(t *testing.T) {
+	a, starts := h.attempt(newRun(), 1), h.Starts()
+	h.Inject(t, StartBusy)
+	_, err := h.Provider().Begin(t.Context(), a)
+	wantFault(t, err, backup.Deferred)
+	if n := h.Starts() - starts; n != 1 {
+		t.Errorf("%d starts reached the service, want 1: nothing is sent again by itself", n)
+	}
+	h.finish(t, a, h.begin(t, a))
+	h.deleteAll(t, a, "")
+}
+
+func (h ProviderHarness) testRefused(t *testing.T) {
+	a := h.attempt(newRun(), 1)
+	h.Inject(t, StartRefused)
+	_, err := h.Provider().Begin(t.Context(), a)
+	wantFault(t, err, backup.Refused)
+	h.wantFound(t, a, "")
+}
+
+func (h ProviderHarness) testTooLate(t *testing.T) {
+	a, starts := h.attempt(newRun(), 1), h.Starts()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := h.Provider().Begin(ctx, a)
+	wantFault(t, err, backup.Deferred)
+	if n := h.Starts() - starts; n != 0 {
+		t.Errorf("%d starts reached the service, want none after the time was over", n)
+	}
+}
+
+func (h ProviderHarness) testLost(t *testing.T) {
+	a, starts := h.attempt(newRun(), 1), h.Starts()
+	h.Inject(t, StartLost)
+	_, err := h.Provider().Begin(t.Context(), a)
+	wantFault(t, err, backup.Uncertain)
+	if n := h.Starts() - starts; n != 1 {
+		t.Errorf("%d starts reached the service, want 1: whether it was received is not known", n)
+	}
+	looking := a
+	looking.Artifact = ""
+	for deadline := time.Now().Add(providerPatience); ; pause(t, deadline) {
+		found, err := h.Provider().Find(t.Context(), looking)
+		if err != nil {
+			t.Fatalf("find: %v", err)
+		}
+		if found != "" {
+			a.Artifact = found
+			break
+		}
+	}
+	if got, want := h.verify(t, a).SHA256, h.Digest(t, a.Artifact); got != want {
+		t.Errorf("hash %s of what was found, want %s", got, want)
+	}
+	h.deleteAll(t, a, "")
+}
+
+func (h ProviderHarness) testFails(t *testing.T) {
+	a := h.attempt(newRun(), 1)
+	h.Inject(t, OperationFails)
+	operation, err := h.begin(t, a), error(nil)
+	for deadline := time.Now().Add(providerPatience); err == nil; pause(t, deadline) {
+		if operation.Done {
+			t.Fatal("the operation failed, and counts as done")
+		}
+		operation, err = h.Provider().Poll(t.Context(), a, operation.Token)
+	}
+	wantFault(t, err, backup.Refused)
+	h.wantFound(t, a, "")
+}
+
+func (h ProviderHarness) testPolls(t *testing.T) {
+	a := h.attempt(newRun(), 1)
+	operation := h.begin(t, a)
+	h.Inject(t, PollThrottled)
+	_, err := h.Provider().Poll(t.Context(), a, operation.Token)
+	if f := wantFault(t, err, backup.Deferred); f.RetryAfter != ThrottledFor {
+		t.Errorf("Retry-After %s, want %s", f.RetryAfter, ThrottledFor)
+	}
+	h.Inject(t, PollDenied)
+	_, err = h.Provider().Poll(t.Context(), a, operation.Token)
+	wantFault(t, err, backup.Denied)
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = h.Provider().Poll(ended, a, operation.Token)
+	wantFault(t, err, backup.Deferred)
+
+	h.finish(t, a, operation) // the same token still leads there
+	h.deleteAll(t, a, "")
+}
+
+func (h ProviderHarness) testToken(t *testing.T) {
+	a, starts := h.attempt(newRun(), 1), h.Starts()
+	for _, token := range []string{"", "{}", "not a token"} {
+		_, err := h.Provider().Poll(t.Context(), a, token)
+		wantFault(t, err, backup.Denied)
+	}
+	if n := h.Starts() - starts; n != 0 {
+		t.Errorf("polling sent %d starts", n)
+	}
+}
+
+func (h ProviderHarness) testVerify(t *testing.T) {
+	never := h.attempt(newRun(), 1)
+	_, err := h.Provider().Verify(t.Context(), never, backup.Hashing{})
+	wantFault(t, err, backup.Refused)
+
+	for _, fault := range []ProviderFault{ArtifactEmpty, ArtifactMissing} {
+		a := h.attempt(newRun(), 1)
+		h.Inject(t, fault)
+		h.finish(t, a, h.begin(t, a))
+		_, err := h.Provider().Verify(t.Context(), a, backup.Hashing{})
+		wantFault(t, err, backup.Refused)
+		h.wantFound(t, a, "")
+		h.deleteAll(t, a, "")
+	}
+
+	old := h.attempt(newRun(), 1)
+	h.finish(t, old, h.begin(t, old))
+	later := old
+	later.NotBefore = time.Now().Add(time.Hour)
+	_, err = h.Provider().Verify(t.Context(), later, backup.Hashing{})
+	wantFault(t, err, backup.Refused)
+	h.wantFound(t, later, "")
+	h.deleteAll(t, old, "")
+}
+
+func (h ProviderHarness) testExtras(t *testing.T) {
+	run := newRun()
+	first, second := h.attempt(run, 1), h.attempt(run, 2)
+	other := h.attempt(run[:len(run)-1]+"x", 1) // a neighbour: its name begins almost alike
+	for _, a := range []backup.Attempt{first, second, other} {
+		h.finish(t, a, h.begin(t, a))
+	}
+	kept := h.verify(t, first)
+	for range 2 { // the second time nothing is left to delete
+		if err := h.Provider().Delete(t.Context(), first, "", true); err != nil {
+			t.Fatalf("delete the extras: %v", err)
+		}
+	}
+	h.wantFound(t, first, first.Artifact)
+	if again := h.verify(t, first); again.SHA256 != kept.SHA256 {
+		t.Errorf("hash %s after the extras were deleted, was %s", again.SHA256, kept.SHA256)
+	}
+
+	h.finish(t, second, h.begin(t, second)) // one that came late
+	h.deleteAll(t, first, kept.Hashing.ETag)
+	h.verify(t, other)
+	h.deleteAll(t, other, "")
+}
+
+func (h ProviderHarness) testChanged(t *testing.T) {
+	a := h.attempt(newRun(), 1)
+	h.finish(t, a, h.begin(t, a))
+	err := h.Provider().Delete(t.Context(), a, `"0x8D00000000000000"`, false)
+	wantFault(t, err, backup.Refused)
+	h.verify(t, a) // it is still there
+	h.deleteAll(t, a, "")
+}
+
+// begin starts a backup that is accepted.
+func (h ProviderHarness) begin(t *testing.T, a backup.Attempt) backup.Operation {
+	t.Helper()
+	operation, err := h.Provider().Begin(t.Context(), a)
+	if err != nil {
+		t.Fatalf("begin: %v", err)
+	}
+	if (operation.Token == "") != operation.Done {
+		t.Fatalf("begin: %+v, want either a token or done", operation)
+	}
+	return operation
+}
+
+// finish polls until the service says that it is done, each time as another process.
+func (h ProviderHarness) finish(t *testing.T, a backup.Attempt, operation backup.Operation) {
+	t.Helper()
+	for deadline := time.Now().Add(providerPatience); !operation.Done; {
+		var err error
+		if operation, err = h.Provider().Poll(t.Context(), a, operation.Token); err != nil {
+			t.Fatalf("poll: %v", err)
+		}
+		if !operation.Done {
+			pause(t, deadline)
+		}
+	}
+}
+
+// verify verifies an artifact that is good, each part as another process.
+func (h ProviderHarness) verify(t *testing.T, a backup.Attempt) (v backup.Verification) {
+	t.Helper()
+	for deadline := time.Now().Add(providerPatience); !v.Done; {
+		var err error
+		if v, err = h.Provider().Verify(t.Context(), a, v.Hashing); err != nil {
+			t.Fatalf("verify %s: %v", a.Artifact, err)
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("verify %s: not done after %s", a.Artifact, providerPatience)
+		}
+	}
+	return v
+}
+
+// deleteAll deletes what the run left, twice: what is gone is no error.
+func (h ProviderHarness) deleteAll(t *testing.T, a backup.Attempt, etag string) {
+	t.Helper()
+	for range 2 {
+		if err := h.Provider().Delete(t.Context(), a, etag, false); err != nil {
+			t.Fatalf("delete %s: %v", a.Artifact, err)
+		}
+	}
+	h.wantFound(t, a, "")
+}
+
+func (h ProviderHarness) wantFound(t *testing.T, a backup.Attempt, want string) {
+	t.Helper()
+	a.Artifact = ""
+	if found, err := h.Provider().Find(t.Context(), a); err != nil || found != want {
+		t.Errorf("found %q (%v), want %q", found, err, want)
+	}
+}
+
+// wantFault returns the fault of an error if it has the kind, and says something to whoever must act.
+func wantFault(t *testing.T, err error, kind backup.FaultKind) *backup.Fault {
+	t.Helper()
+	f := backup.AsFault(err)
+	if f == nil {
+		t.Fatalf("no error, want one that is %s", kind)
+	}
+	if f.Kind != kind || f.Code == "" || f.Message == "" || f.Hint == "" {
+		t.Fatalf("fault %+v, want one that is %s, with a code, a message and a hint", *f, kind)
+	}
+	return f
+}
+
+// pause lets a moment pass between two looks, until the deadline.
+func pause(t *testing.T, deadline time.Time) {
+	t.Helper()
+	if time.Now().After(deadline) {
+		t.Fatalf("the backup is not done after %s", providerPatience)
+	}
+	time.Sleep(20 * time.Millisecond)
+}
