@@ -1,0 +1,171 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// BackupRequest is a POST of a backup that reached API Management.
+type BackupRequest struct {
+	At time.Time
+	// Service is the service's resource ID.
+	Service string
+	// BackupName is from the body; "" when it could not be read.
+	BackupName string
+	// Status is the answer's, whether or not it arrived.
+	Status int
+	// Operation is the ID of the operation that it started; "" when refused.
+	Operation string
+}
+
+// BackupRequests returns every POST of a backup that reached API Management, in the order of their answers. Those
+// that Resource Manager refused (401, 403, 404) are not among them.
+func (s *Sim) BackupRequests() []BackupRequest {
+	s.management.mu.Lock()
+	defer s.management.mu.Unlock()
+	return slices.Clone(s.management.starts)
+}
+
+// backup answers POST of a backup.
+func (m *apiManagement) backup(c armCall) (*http.Response, error) {
+	svc, refusal := m.find(c.id)
+	if refusal != nil {
+		return refusal, nil
+	}
+	record := BackupRequest{At: time.Now(), Service: svc.ResourceID}
+	resp, err := m.struck(svc, OnBackup, func() *http.Response {
+		p, refusal := parseBackup(c.request)
+		record.BackupName = p.BackupName
+		if refusal != nil {
+			return refusal
+		}
+		started, refusal := m.begin(c.request.Context(), svc, p)
+		if refusal != nil {
+			return refusal
+		}
+		record.Operation = started.ID
+		return m.accepted(c, started)
+	})
+	record.Status = resp.StatusCode
+	m.mu.Lock()
+	m.starts = append(m.starts, record)
+	m.mu.Unlock()
+	return resp, err
+}
+
+// accepted is the 202 of a backup and of each poll until it ends.
+func (m *apiManagement) accepted(c armCall, o *operation) *http.Response {
+	location := "https://" + managementHost + c.id.String() + "/operationresults/" + o.ID + "?api-version=" + c.apiVersion
+	m.mu.Lock()
+	if o.knobs.MovingLocation {
+		o.polls++
+		location += "&t=" + strconv.Itoa(o.polls)
+	}
+	m.mu.Unlock()
+	header := http.Header{}
+	header.Set("Location", location)
+	header.Set("Retry-After", strconv.Itoa(m.pace.seconds(retryAfter)))
+	return newResponse(http.StatusAccepted, header, nil)
+}
+
+// begin starts the operation of a well-formed request, or says why not.
+func (m *apiManagement) begin(ctx context.Context, svc *service, p backupParameters) (*operation, *http.Response) {
+	if !slices.Contains(backupTiers, svc.SKU) {
+		return nil, serviceError(http.StatusBadRequest, "MethodNotAllowedInPricingTier",
+			"Method not allowed in "+svc.SKU+" pricing tier")
+	}
+	if svc.Workspaces {
+		return nil, serviceError(http.StatusBadRequest, "ValidationError",
+			"Backup is not supported for services with workspaces.")
+	}
+	if refusal := m.refuseBusy(svc); refusal != nil {
+		return nil, refusal
+	}
+	target, refusal := m.open(svc, p)
+	if refusal != nil {
+		return nil, refusal
+	}
+	m.mu.Lock()
+	knobs := svc.knobs
+	m.mu.Unlock()
+	if refusal := target.inspect(ctx, knobs); refusal != nil {
+		return nil, refusal
+	}
+	return m.start(svc, target)
+}
+
+func (m *apiManagement) refuseBusy(svc *service) *http.Response {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.conflict(svc)
+}
+
+// conflict is the 409 of a service that is doing something else, nil for one that is not. Called under the lock.
+func (m *apiManagement) conflict(svc *service) *http.Response {
+	if m.provisioningState(svc) == "Succeeded" {
+		return nil
+	}
+	code := svc.knobs.ConflictCode
+	if code == "" {
+		code = defaultConflictCode
+	}
+	return serviceError(http.StatusConflict, code, fmt.Sprintf(
+		"The API Management service %s is being updated at this time. Please try the request after some time.",
+		svc.id.name))
+}
+
+// open finds the account and the access that the request names.
+func (m *apiManagement) open(svc *service, p backupParameters) (*backupTarget, *http.Response) {
+	const parameter = "\r\nParameter name: backupStorageAccount"
+	target := &backupTarget{apiManagement: m, parameters: p}
+	switch p.AccessType {
+	case systemAssignedType:
+		if !svc.SystemAssigned {
+			return nil, serviceError(http.StatusBadRequest, "InvalidParameters",
+				"Invalid parameter: The system-assigned managed identity is not enabled on the service."+parameter)
+		}
+		target.identity = svc.ResourceID
+	case userAssignedType:
+		i := slices.IndexFunc(svc.UserAssigned, func(name string) bool {
+			return strings.EqualFold(m.directory.clientID(name), p.ClientID)
+		})
+		if i < 0 {
+			return nil, serviceError(http.StatusBadRequest, "InvalidParameters",
+				"Invalid parameter: No identity with client ID '"+p.ClientID+"' is attached to the service."+parameter)
+		}
+		target.identity = svc.UserAssigned[i]
+	}
+	account, ok := m.storage.account(p.StorageAccount)
+	if !ok || account.BlobAddr == "" {
+		return nil, serviceError(http.StatusBadRequest, "InvalidParameters",
+			"Invalid parameter: The remote name could not be resolved: '"+p.StorageAccount+
+				".blob.core.windows.net'"+parameter)
+	}
+	if account.CORSWithPatch { // recorded 2023-11
+		return nil, serviceError(http.StatusBadRequest, "InvalidParameters",
+			"Invalid parameter: Requested value 'GET,HEAD,POST,PUT,DELETE,OPTIONS,PATCH' was not found."+parameter)
+	}
+	target.account = account
+	return target, nil
+}
+
+// inspect looks at the container and the blob before the operation starts.
+func (t *backupTarget) inspect(ctx context.Context, k Knobs) *http.Response {
+	refuse := func(message string) *http.Response {
+		return serviceError(http.StatusBadRequest, "InvalidParameters", "Invalid parameter: "+message)
+	}
+	err := t.reach(ctx, k)
+	switch {
+	case errors.Is(err, errAccessDenied) && k.Denied == DeniedAtEnd:
+		return nil // write finds it out again
+	case err != nil:
+		return refuse(err.Error())
+	}
+	return nil
+}

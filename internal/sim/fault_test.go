@@ -1,0 +1,143 @@
+package sim_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"lifeboat/internal/sim"
+)
+
+func TestRefuseFaults(t *testing.T) {
+	t.Parallel()
+	s := startWithStorage(t)
+	container := createContainer(t, s)
+	must(t, s.Inject(contoso,
+		sim.Fault{Step: sim.OnBackup, Kind: sim.Refuse, Status: 429, RetryAfter: 17 * time.Second, Count: 2},
+		sim.Fault{Step: sim.OnBackup, Kind: sim.Refuse, Status: 503},
+		sim.Fault{Step: sim.OnGet, Kind: sim.Refuse, Status: 500, Code: "Oops", Message: "no luck"},
+	))
+	for i, want := range []struct {
+		status           int
+		code, retryAfter string
+	}{{429, "TooManyRequests", "17"}, {429, "TooManyRequests", "17"}, {503, "ServiceUnavailable", ""}} {
+		r := post(t, s, container, "name")
+		if r.StatusCode != want.status || r.code() != want.code || r.Header.Get("Retry-After") != want.retryAfter {
+			t.Errorf("call %d: got %d %s Retry-After %q", i, r.StatusCode, r.code(), r.Header.Get("Retry-After"))
+		}
+	}
+	if r := send(t, s, "GET", armURL(contoso), "app", ""); r.StatusCode != 500 || r.code() != "Oops" {
+		t.Errorf("get: %d %s", r.StatusCode, r.code())
+	}
+	last := finish(t, s, post(t, s, container, "name"))
+	if last.StatusCode != 200 || len(s.Operations()) != 1 || len(s.BackupRequests()) != 4 {
+		t.Errorf("afterwards: %d, %d operations, %d requests", last.StatusCode, len(s.Operations()), len(s.BackupRequests()))
+	}
+}
+
+func TestPollFaults(t *testing.T) {
+	t.Parallel()
+	s := startWithStorage(t)
+	accepted := post(t, s, createContainer(t, s), "name")
+	for _, status := range []int{401, 403, 404, 410, 429, 503} {
+		must(t, s.Inject(contoso, sim.Fault{Step: sim.OnPoll, Kind: sim.Refuse, Status: status}))
+		if r := send(t, s, "GET", accepted.Header.Get("Location"), "app", ""); r.StatusCode != status || r.code() == "" {
+			t.Errorf("got %d %s, want %d", r.StatusCode, r.body, status)
+		}
+	}
+	if last := finish(t, s, accepted); last.StatusCode != 200 {
+		t.Errorf("afterwards: %d", last.StatusCode)
+	}
+}
+
+func TestLostAnswerOfAcceptedBackup(t *testing.T) {
+	t.Parallel()
+	s := startWithStorage(t)
+	container := createContainer(t, s)
+	must(t, s.Inject(contoso, sim.Fault{Step: sim.OnBackup, Kind: sim.LoseAnswer}))
+	if r, err := trySend(t, s, "POST", armURL(contoso+"/backup"), "app", body(container, "lost", "")); err == nil {
+		t.Fatalf("got an answer: %d", r.StatusCode)
+	}
+	eventually(t, "the backup that nobody knows of ends", func() bool {
+		o := s.Operations()
+		return len(o) == 1 && o[0].State == sim.Succeeded
+	})
+	download(t, s, container, "lost")
+	calls := s.Calls()
+	for _, c := range calls {
+		if c.Method == http.MethodPost && (c.Status != 202 || !c.Dropped) {
+			t.Errorf("call %+v", c)
+		}
+	}
+	if n := len(s.BackupRequests()); n != 1 {
+		t.Errorf("%d requests: the client repeated it", n)
+	}
+}
+
+func TestOperationFaults(t *testing.T) {
+	t.Parallel()
+	s := startWithStorage(t)
+	container := createContainer(t, s)
+	must(t, s.Inject(contoso,
+		sim.Fault{Kind: sim.FailOperation, Code: "InvalidParameters", Message: "as told"},
+		sim.Fault{Kind: sim.EmptyBlob},
+		sim.Fault{Kind: sim.NoBlob},
+	))
+	last := finish(t, s, post(t, s, container, "failed"))
+	if last.StatusCode != 400 || last.code() != "InvalidParameters" || !strings.Contains(string(last.body), "as told") {
+		t.Errorf("failed operation: %d %s", last.StatusCode, last.body)
+	}
+	if last := finish(t, s, post(t, s, container, "empty")); last.StatusCode != 200 {
+		t.Errorf("empty blob: %d", last.StatusCode)
+	}
+	if content := download(t, s, container, "empty"); len(content) != 0 {
+		t.Errorf("empty blob has %d bytes", len(content))
+	}
+	if last := finish(t, s, post(t, s, container, "none")); last.StatusCode != 200 {
+		t.Errorf("no blob: %d", last.StatusCode)
+	}
+	for _, absent := range []string{"failed", "none"} {
+		_, err := newBlobClient(t, s, "app").DownloadStream(t.Context(), container, absent, nil)
+		if status, _ := errorCode(err); status != 404 {
+			t.Errorf("blob %s: %v", absent, err)
+		}
+	}
+}
+
+func TestMovingLocation(t *testing.T) {
+	t.Parallel()
+	s := startWithStorage(t)
+	must(t, s.Tune(contoso, func(k *sim.Knobs) { k.MovingLocation = true }))
+	accepted := post(t, s, createContainer(t, s), "name")
+	next := send(t, s, "GET", accepted.Header.Get("Location"), "app", "")
+	if next.Header.Get("Location") == accepted.Header.Get("Location") {
+		t.Errorf("location stayed %s", next.Header.Get("Location"))
+	}
+	if last := finish(t, s, next); last.StatusCode != 200 {
+		t.Errorf("new location: %d", last.StatusCode)
+	}
+	if last := finish(t, s, accepted); last.StatusCode != 200 {
+		t.Errorf("old location: %d", last.StatusCode)
+	}
+}
+
+func TestInjectRefuses(t *testing.T) {
+	t.Parallel()
+	s := startWithService(t)
+	for name, f := range map[string]sim.Fault{
+		"kind":   {Kind: "explode"},
+		"step":   {Kind: sim.Refuse, Status: 500},
+		"status": {Kind: sim.Refuse, Step: sim.OnGet},
+	} {
+		if err := s.Inject(contoso, f); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+	if err := s.Inject(contoso+"2", sim.Fault{Kind: sim.NoBlob}); err == nil {
+		t.Error("unknown service: accepted")
+	}
+	if err := s.Tune(contoso+"2", func(*sim.Knobs) {}); err == nil {
+		t.Error("tune of unknown service: accepted")
+	}
+}

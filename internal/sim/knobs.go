@@ -1,0 +1,110 @@
+package sim
+
+import (
+	"fmt"
+	"time"
+)
+
+// Knobs is how a service behaves. Every zero value is the usual behaviour or, where that is unknown, the reading
+// that is worse for the client.
+type Knobs struct {
+	// Shortest and Longest bound how long a backup takes before the time scale; each draws its own from the seed.
+	// Both 0 means 8 min: recordings of empty Developer services took 1.5 to 16 min, mostly 6 to 11, and one of
+	// 2023-07 more than 4 h.
+	Shortest, Longest time.Duration
+	// BlobBytes is the size of what a backup writes. 0 means 256 KiB.
+	BlobBytes int64
+	// ProvisioningState, when not empty, is the service's state whatever it does. Any but "Succeeded" makes a backup
+	// answer 409.
+	ProvisioningState string
+	// ConflictCode is the code of that 409. "" means "ServiceUpdating", which is invented.
+	ConflictCode string
+	// MovingLocation makes the Location differ from poll to poll. Older ones stay valid.
+	MovingLocation bool
+
+	Trace            Trace
+	MissingContainer MissingContainer
+	ExistingBlob     ExistingBlob
+	Denied           Denied
+}
+
+// Trace says what a running backup shows to others.
+type Trace int
+
+const (
+	// TraceHidden shows nothing until the end: the service is Succeeded, there is no blob, and a second backup is
+	// accepted and runs beside the first.
+	TraceHidden Trace = iota
+	// TraceVisible shows provisioningState Updating and answers a second backup with 409.
+	TraceVisible
+)
+
+// MissingContainer says what happens to a backup into a container that does not exist.
+type MissingContainer int
+
+const (
+	// RefuseMissingContainer answers 400.
+	RefuseMissingContainer MissingContainer = iota
+	// CreateMissingContainer creates it.
+	CreateMissingContainer
+)
+
+// ExistingBlob says what happens to a backup under the name of a blob that exists.
+type ExistingBlob int
+
+const (
+	// OverwriteExistingBlob replaces the blob.
+	OverwriteExistingBlob ExistingBlob = iota
+	// RefuseExistingBlob answers 400, or fails the operation when the blob came up meanwhile.
+	RefuseExistingBlob
+)
+
+// Denied says when a backup finds out that the storage account denies it access.
+type Denied int
+
+const (
+	// DeniedAtEnd accepts the backup and fails the operation.
+	DeniedAtEnd Denied = iota
+	// DeniedAtStart answers 400 to the request.
+	DeniedAtStart
+)
+
+const (
+	defaultDuration     = 8 * time.Minute
+	defaultBlobBytes    = 256 << 10
+	defaultConflictCode = "ServiceUpdating"
+)
+
+// Tune changes the knobs of one service, or with an empty resource ID of all services, later ones included. A backup
+// goes by the knobs of its start.
+func (s *Sim) Tune(resourceID string, change func(*Knobs)) error {
+	m := s.management
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if resourceID == "" {
+		change(&m.knobs)
+		for _, svc := range m.services {
+			change(&svc.knobs)
+		}
+		return nil
+	}
+	svc, err := m.lookup(resourceID)
+	if err != nil {
+		return fmt.Errorf("tune: %w", err)
+	}
+	change(&svc.knobs)
+	return nil
+}
+
+// lookup is called under the lock.
+func (m *apiManagement) lookup(text string) (*service, error) {
+	id, err := parseResourceID(text)
+	if err != nil {
+		return nil, err
+	}
+	svc, ok := m.services[id.key()]
+	if !ok {
+		return nil, fmt.Errorf("no API Management service %s", text)
+	}
+	return svc, nil
+}
