@@ -3,18 +3,14 @@ package handler
 import (
 	"context"
 	"errors"
-
-	"github.com/rs/zerolog"
 )
 
 // cleanup deletes what is past its time.
-func (h *handler) cleanup(ctx context.Context, _ invocation, line *zerolog.Event) error {
+func (h *handler) cleanup(ctx context.Context, _ invocation) (fields, error) {
 	report, err := h.Engine.Cleanup(ctx)
-	decisions := zerolog.Arr()
+	decisions := make([]fields, 0, len(report.Decisions))
 	for _, d := range report.Decisions {
-		decisions.Dict(zerolog.Dict().Str("run", d.Point.ID).Str("target", d.Point.Target).Bool("keep", d.Keep).
-			Str("reason", d.Reason))
+		decisions = append(decisions, fields{"run": d.Point.ID, "target": d.Point.Target, "keep": d.Keep, "reason": d.Reason})
 	}
-	line.Int("targets", report.Looked).Array("decisions", decisions)
-	return errors.Join(append(report.Failed, err)...)
+	return fields{"targets": report.Looked, "decisions": decisions}, errors.Join(append(report.Failed, err)...)
 }

@@ -1,24 +1,20 @@
 package handler
 
-import (
-	"context"
-
-	"github.com/rs/zerolog"
-)
+import "context"
 
 // execute makes the next step of the run that the message names.
-func (h *handler) execute(ctx context.Context, in invocation, line *zerolog.Event) error {
+func (h *handler) execute(ctx context.Context, in invocation) (fields, error) {
 	message, err := in.message("message")
 	if err != nil {
-		return err
+		return nil, err
 	}
 	out, err := h.Engine.Execute(ctx, in.ID, message)
-	line.Str("run", out.Run).Str("target", out.Target).Str("from", string(out.From)).Str("to", string(out.To))
+	did := fields{"run": out.Run, "target": out.Target, "from": out.From, "to": out.To}
 	if out.Note != "" {
-		line.Str("note", out.Note)
+		did["note"] = out.Note
 	}
 	if out.Reason.Code != "" {
-		line.Str("code", out.Reason.Code).Str("reason", out.Reason.Message)
+		did["code"], did["reason"] = out.Reason.Code, out.Reason.Message
 	}
-	return err
+	return did, err
 }

@@ -34,9 +34,12 @@ type Config struct {
 // with everything that it is doing.
 const Deadline = 4 * time.Minute
 
-// function serves the timer and queue triggers: it works off one invocation, and says in the log line what it did. After
+// function serves the timer and queue triggers: it works off one invocation, and says what it did, for the log line. After
 // an error the host delivers a queue message again.
-type function func(ctx context.Context, in invocation, line *zerolog.Event) error
+type function func(ctx context.Context, in invocation) (did fields, err error)
+
+// fields of a log line, at its top level so that they can be queried: run, target, …
+type fields map[string]any
 
 // handler is the door with its routes.
 type handler struct {
@@ -80,15 +83,18 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (h *handler) invoke(w http.ResponseWriter, r *http.Request, name string, f function) {
 	started := h.Now()
 	in, err := readInvocation(r)
-	fields := zerolog.Dict()
+	var did fields
 	if err == nil {
-		err = h.guarded(name, func() error { return f(r.Context(), in, fields) })
+		err = h.guarded(name, func() (err error) {
+			did, err = f(r.Context(), in)
+			return err
+		})
 	}
 	line := h.Log.Err(err).Str("function", name).Str("invocation", in.ID).Dur("ms", h.Now().Sub(started))
 	if in.DequeueCount != "" && in.DequeueCount != "1" {
 		line.Str("delivery", in.DequeueCount)
 	}
-	line.Dict("did", fields).Msg(name)
+	line.Fields(map[string]any(did)).Msg(name)
 	answer(w, err)
 }
 
