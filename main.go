@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/google/uuid"
 	"github.com/rs/zerolog"
 
@@ -81,14 +82,14 @@ func build(getenv func(string) string, settings config.Settings) (*backup.Engine
 	if err != nil {
 		return nil, err
 	}
-	clients, err := storage.Open(getenv, credential)
+	clients, err := storage.Open(getenv, credential, azcore.ClientOptions{})
 	if err != nil {
 		return nil, err
 	}
 	return &backup.Engine{
 		Catalog:   tablestore.New(clients.Tables, "lifeboat", newID),
 		Queue:     queuestore.New(clients.Queues, settings.Source),
-		Providers: map[string]backup.Provider{"microsoft.apimanagement/service": apim.New(credential)},
+		Providers: map[string]backup.Provider{"microsoft.apimanagement/service": apim.New(credential, azcore.ClientOptions{})},
 		Waits:     backup.DefaultWaits().Scaled(settings.WaitFactor),
 		Now:       time.Now,
 		NewID:     newID,

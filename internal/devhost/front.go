@@ -1,0 +1,212 @@
+package devhost
+
+import (
+	"context"
+	"crypto/subtle"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+)
+
+const (
+	// frontLimit is after how long Azure's load balancer gives an answer up, in every plan.
+	frontLimit = 230 * time.Second
+	// largestBody of a request (azure-functions-host, Program.cs).
+	largestBody = 104857600
+)
+
+// reply is an answer to a caller, complete.
+type reply struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+func plainReply(status int) reply { return reply{status: status} }
+
+func (r reply) write(w http.ResponseWriter) {
+	for name, values := range r.header {
+		w.Header()[name] = values
+	}
+	w.WriteHeader(r.status)
+	_, _ = w.Write(r.body) // the caller may be gone
+}
+
+// serve is the host's HTTP front.
+func (h *Host) serve(w http.ResponseWriter, r *http.Request) {
+	l := h.current()
+	if l == nil {
+		plainReply(http.StatusServiceUnavailable).write(w)
+		return
+	}
+	if name, ok := strings.CutPrefix(r.URL.Path, "/admin/functions/"); ok {
+		h.serveAdmin(w, r, l, name)
+		return
+	}
+	f, parameters := l.find(r)
+	switch {
+	case f == nil && r.URL.Path == "/":
+		plainReply(http.StatusOK).write(w) // the landing page
+	case f == nil:
+		plainReply(http.StatusNotFound).write(w)
+	case !h.keys.admit(r, f):
+		plainReply(http.StatusUnauthorized).write(w)
+	case !l.enter():
+		plainReply(http.StatusServiceUnavailable).write(w)
+	default:
+		r.Body = http.MaxBytesReader(w, r.Body, largestBody)
+		l.serveFunction(w, r, f, parameters)
+	}
+}
+
+// find is the function whose route fits best. Disabled functions have none.
+func (l *life) find(r *http.Request) (best *function, parameters map[string]string) {
+	for _, f := range l.functions {
+		if f.trigger.Type != httpTrigger || f.disabled {
+			continue
+		}
+		p, ok := f.route.match(r.Method, r.URL.EscapedPath())
+		if ok && (best == nil || f.route.before(best.route)) {
+			best, parameters = f, p
+		}
+	}
+	return best, parameters
+}
+
+// serveFunction answers by one of the three ways. Proxying comes before forwarding; the rest is for functions with other
+// bindings, or with both switched off. It is called with the request counted in.
+func (l *life) serveFunction(w http.ResponseWriter, r *http.Request, f *function, parameters map[string]string) {
+	connection := http.NewResponseController(w)
+	release := context.AfterFunc(l.broken, func() { // a slow caller does not hold up the end
+		_ = connection.SetReadDeadline(time.Now())
+		_ = connection.SetWriteDeadline(time.Now())
+	})
+	defer release()
+	switch {
+	case f.plainHTTP() && l.handler.proxying:
+		defer l.running.Done()
+		l.proxy(w, r, f)
+	case f.plainHTTP() && l.handler.forwarding:
+		l.detached(w, r, func(body []byte) reply { return l.forward(r, f, body) })
+	default:
+		l.detached(w, r, func(body []byte) reply { return l.invokeHTTP(r, f, parameters, body) })
+	}
+}
+
+// detached reads the body where it has a declared length, as these two ways do, and answers with what the func returns.
+// The func runs to its end even if the caller is gone, or has been sent away after 230 seconds.
+func (l *life) detached(w http.ResponseWriter, r *http.Request, answer func(body []byte) reply) {
+	var body []byte
+	if r.ContentLength > 0 {
+		var err error
+		if body, err = io.ReadAll(r.Body); err != nil {
+			l.running.Done()
+			plainReply(bodyStatus(err)).write(w)
+			return
+		}
+	}
+	done := make(chan reply, 1)
+	go func() {
+		defer l.running.Done()
+		done <- answer(body)
+	}()
+	limit := time.NewTimer(frontLimit)
+	defer limit.Stop()
+	select {
+	case a := <-done:
+		a.write(w)
+	case <-limit.C:
+		plainReply(http.StatusBadGateway).write(w)
+	case <-r.Context().Done():
+	}
+}
+
+// bodyStatus is the answer to a caller whose body cannot be read.
+func bodyStatus(err error) int {
+	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
+		return http.StatusRequestEntityTooLarge
+	}
+	return http.StatusBadRequest
+}
+
+// serveAdmin runs a function that has no HTTP trigger, now and in the background. For a queue function the body's input is
+// the message's text.
+func (h *Host) serveAdmin(w http.ResponseWriter, r *http.Request, l *life, name string) {
+	f := l.function(name)
+	var body struct{ Input string }
+	switch {
+	case !equal(presented(r), h.keys.master):
+		plainReply(http.StatusUnauthorized).write(w)
+	case f == nil || f.disabled:
+		plainReply(http.StatusNotFound).write(w)
+	case r.Method != http.MethodPost:
+		plainReply(http.StatusMethodNotAllowed).write(w)
+	case f.trigger.Type == httpTrigger:
+		plainReply(http.StatusBadRequest).write(w)
+	case json.NewDecoder(http.MaxBytesReader(w, r.Body, largestBody)).Decode(&body) != nil && r.ContentLength != 0:
+		plainReply(http.StatusBadRequest).write(w)
+	case !l.enter():
+		plainReply(http.StatusServiceUnavailable).write(w)
+	default:
+		go func() {
+			defer l.running.Done()
+			_ = l.runOnce(f, body.Input) // told in the log
+		}()
+		plainReply(http.StatusAccepted).write(w)
+	}
+}
+
+// runOnce runs a timer or queue function beside its trigger. No message stands behind the input.
+func (l *life) runOnce(f *function, input string) error {
+	metadata := sys(f)
+	var value any
+	if f.trigger.Type == timerTrigger {
+		value = timerInfo(f, timerStatus{}, false)
+	} else {
+		metadata["DequeueCount"] = 0
+		value = messageValue(f, []byte(input), metadata)
+	}
+	_, err := l.invoke(f, value, metadata)
+	return err
+}
+
+// admit checks a request's key against the function's authLevel.
+func (k keys) admit(r *http.Request, f *function) bool {
+	key := presented(r)
+	switch f.trigger.AuthLevel {
+	case authAnonymous:
+		return true
+	case authFunction:
+		return equal(key, k.function(f.name)) || equal(key, k.master)
+	default:
+		return equal(key, k.master)
+	}
+}
+
+// presented is the key of a request: the header wins over the query, even if it is wrong.
+func presented(r *http.Request) string {
+	if key := r.Header.Get("x-functions-key"); key != "" {
+		return key
+	}
+	return r.URL.Query().Get("code")
+}
+
+func equal(key, want string) bool { return subtle.ConstantTimeCompare([]byte(key), []byte(want)) == 1 }
+
+// errFrontLimit is the cause of the end of a proxied request that took too long for Azure's load balancer.
+var errFrontLimit = errors.New("no answer within 230 seconds")
+
+// whileCalled is a context that also ends with the caller's request, and with the front's patience.
+func whileCalled(ctx context.Context, r *http.Request) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(r.Context(), func() { cancel(context.Cause(r.Context())) })
+	limit := time.AfterFunc(frontLimit, func() { cancel(errFrontLimit) })
+	return ctx, func() {
+		stop()
+		limit.Stop()
+		cancel(context.Canceled)
+	}
+}

@@ -1,0 +1,258 @@
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
+
+	"lifeboat/internal/backup"
+	"lifeboat/internal/sim"
+	"lifeboat/internal/stack"
+)
+
+// backupRun is what a client of the API declares of a run.
+type backupRun struct {
+	ID            string `json:"id"`
+	Status        string `json:"status"`
+	State         string `json:"state"`
+	RecoveryPoint *struct {
+		SHA256 string `json:"sha256"`
+		Size   int64  `json:"sizeInBytes"`
+	} `json:"recoveryPoint"`
+	Error *struct{ Code, Message string } `json:"error"`
+}
+
+// follow starts a backup and follows it with azcore's own poller, as any Azure SDK would.
+func follow(ctx context.Context, a *app, service string) (backupRun, error) {
+	pipeline := runtime.NewPipeline("e2e", "v1", runtime.PipelineOptions{PerCall: []policy.Policy{a.keyed()}}, nil)
+	request, err := runtime.NewRequest(ctx, http.MethodPost, a.URL()+"/api/backups")
+	if err != nil {
+		return backupRun{}, err
+	}
+	if err := runtime.MarshalAsJSON(request, map[string]string{"target": stack.Service(service)}); err != nil {
+		return backupRun{}, err
+	}
+	response, err := pipeline.Do(request)
+	if err != nil {
+		return backupRun{}, err
+	}
+	if !runtime.HasStatusCode(response, http.StatusAccepted) {
+		return backupRun{}, runtime.NewResponseError(response)
+	}
+	poller, err := runtime.NewPoller[backupRun](response, pipeline, nil)
+	if err != nil {
+		return backupRun{}, err
+	}
+	return poller.PollUntilDone(ctx, &runtime.PollUntilDoneOptions{Frequency: time.Second})
+}
+
+func TestAzurePollerFollowsABackup(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	services := newServices(t, 2)
+	good, bad := services[0], services[1]
+	a := newApp(t, stack.AppConfig{Plan: planFor(yearly, "1d", services...)})
+
+	run, err := follow(ctx, a, good)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if run.Status != "Succeeded" || run.State != "succeeded" || run.RecoveryPoint == nil || len(run.RecoveryPoint.SHA256) != 64 {
+		t.Errorf("the poller ended with %+v", run)
+	}
+
+	inject(t, bad, sim.Fault{
+		Kind: sim.FailOperation, Status: http.StatusBadRequest, Code: "InvalidParameters", Message: "Azure's own words about it",
+	})
+	_, err = follow(ctx, a, bad)
+	failed, ok := errors.AsType[*azcore.ResponseError](err)
+	if !ok || failed.ErrorCode != "InvalidParameters" || !strings.Contains(err.Error(), "Azure's own words about it") {
+		t.Errorf("the poller of a failed backup ended with %v", err)
+	}
+}
+
+// TestBadInput: each gets a clear answer that names the thing, or stands in the run's history; nothing is lost, and
+// nothing is tried for ever.
+func TestBadInput(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	defer cancel()
+	services := newServices(t, 3)
+	known, forbidden, goes := services[0], services[1], services[2]
+	a := newApp(t, stack.AppConfig{Plan: planFor(yearly, "1d", services...), ScheduleTick: "* * * * * *"})
+	target := func(name string) string { return `{"target": "` + stack.Service(name) + `"}` }
+
+	for name, c := range map[string]struct {
+		method, path, body string
+		header             map[string]string
+		status             int
+		code, names        string
+	}{
+		"unknown target":     {"POST", "/api/backups", target("nobody"), nil, 400, "UnknownTarget", stack.Service("nobody")},
+		"no resource ID":     {"POST", "/api/backups", `{"target": "contoso"}`, nil, 400, "InvalidTarget", `contoso`},
+		"no target":          {"POST", "/api/backups", `{}`, nil, 400, "InvalidTarget", `resource ID`},
+		"unknown plan":       {"POST", "/api/backups", `{"plan": "x", "target": "` + stack.Service(known) + `"}`, nil, 400, "UnknownPlan", `"x"`},
+		"unknown field":      {"POST", "/api/backups", `{"tarket": "x"}`, nil, 400, "InvalidBody", "tarket"},
+		"body is no JSON":    {"POST", "/api/backups", `backup, please`, nil, 400, "InvalidBody", "cannot be read"},
+		"body of two values": {"POST", "/api/backups", target(known) + "{}", nil, 400, "InvalidBody", "more than one"},
+		"body of a form":     {"POST", "/api/backups", "a=b", map[string]string{"Content-Type": "application/x-www-form-urlencoded"}, 415, "UnsupportedMediaType", "application/json"},
+		"no body":            {"POST", "/api/backups", "", map[string]string{"Content-Type": "application/json"}, 400, "InvalidBody", "empty"},
+		"wrong route":        {"GET", "/api/backup", "", nil, 404, "RouteNotFound", "/api/backup"},
+		"wrong method":       {"GET", "/api/backups", "", nil, 405, "MethodNotAllowed", "POST"},
+		"unknown run":        {"GET", "/api/runs/0123456789abcdef-8234567890-0123456789ab", "", nil, 404, "RunNotFound", "0123456789abcdef"},
+		"no ID of a run":     {"GET", "/api/runs/x%27y", "", nil, 404, "RunNotFound", "x'y"},
+		"runs of nothing":    {"GET", "/api/runs", "", nil, 400, "InvalidTarget", "resource ID"},
+		"top":                {"GET", "/api/runs?top=0&target=" + stack.Service(known), "", nil, 400, "InvalidTop", `"0"`},
+		"after":              {"GET", "/api/runs?after=x&target=" + stack.Service(known), "", nil, 404, "RunNotFound", "x"},
+	} {
+		response, text, err := a.request(ctx, c.method, c.path, c.body, c.header)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		var answer struct {
+			Error struct{ Code, Message string }
+		}
+		if err := json.Unmarshal(text, &answer); err != nil {
+			t.Errorf("%s: the answer is no JSON: %s", name, text)
+		}
+		if response.StatusCode != c.status || answer.Error.Code != c.code || !strings.Contains(answer.Error.Message, c.names) {
+			t.Errorf("%s: got %d %s; want %d %s that names %s", name, response.StatusCode, text, c.status, c.code, c.names)
+		}
+	}
+
+	// The same request ID for another target.
+	again := map[string]string{"Repeatability-Request-ID": "one"}
+	if response, text, err := a.request(ctx, "POST", "/api/backups", target(known), again); err != nil || response.StatusCode != 202 {
+		t.Fatalf("%v %s", err, text)
+	}
+	if response, text, err := a.request(ctx, "POST", "/api/backups", target(goes), again); err != nil || response.StatusCode != 409 ||
+		!strings.Contains(string(text), "RequestIdReused") {
+		t.Errorf("the same request ID for another target: %v %s", err, text)
+	}
+
+	// Without the key nobody comes in.
+	if response, _, err := a.request(ctx, "GET", "/api/runs", "", map[string]string{"x-functions-key": "wrong"}); err != nil ||
+		response.StatusCode != http.StatusUnauthorized {
+		t.Errorf("a wrong key: %v, %v", response, err)
+	}
+
+	// Messages that nothing can be done about are kept, once, and go.
+	q := a.queue("execute")
+	for text, why := range map[string]string{
+		"hello":       "not a wake-up",
+		`{"run":"x"}`: "is not the ID of a run",
+		`{"run":"0123456789abcdef-8234567890-0123456789ab","wake":1,"mark":"m"}`: "there is no run",
+	} {
+		if _, err := q.EnqueueMessage(ctx, text, nil); err != nil {
+			t.Fatal(err)
+		}
+		if l := awaitLetter(t, ctx, a, text); !strings.Contains(l.Reason, why) {
+			t.Errorf("the dead letter for %q says %q, want %q", text, l.Reason, why)
+		}
+	}
+
+	// Azure refuses the identity: Azure's words stand in the run's history, and nothing is started.
+	world.Sim.Unassign(a.ObjectID, stack.Scope)
+	t.Cleanup(func() { world.Grant(a.config.Name, a.config.Account) })
+	id, err := a.backup(ctx, forbidden, "forbidden")
+	if err != nil {
+		t.Fatal(err)
+	}
+	status, err := a.await(ctx, id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if status.Run.State != backup.Failed || status.Run.Reason.Code != "AuthorizationFailed" ||
+		!strings.Contains(status.Run.Reason.Message, "backup/action") || status.Run.Reason.Hint == "" {
+		t.Errorf("a 403 ended the run %s: %+v", status.Run.State, status.Run.Reason)
+	}
+	if n := len(posts(forbidden)); n != 0 {
+		t.Errorf("%d operations were started without a role", n)
+	}
+	world.Grant(a.config.Name, a.config.Account)
+
+	// A plan that is broken while a run is under way: the caller is told which line, the run goes on, and a good plan heals it.
+	id, err = a.backup(ctx, goes, "goes")
+	if err != nil {
+		t.Fatal(err)
+	}
+	good, err := os.ReadFile(a.PlanFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.edit(strings.Replace(string(good), "schedule:", "shedule:", 1)); err != nil {
+		t.Fatal(err)
+	}
+	response, text, err := a.request(ctx, "POST", "/api/backups", target(known), nil)
+	if err != nil || response.StatusCode != http.StatusServiceUnavailable || !strings.Contains(string(text), "shedule") ||
+		!strings.Contains(string(text), "plan.yaml:6") {
+		t.Errorf("a broken plan: %v %s", err, text)
+	}
+	if status, err := a.await(ctx, id); err != nil || status.Run.State != backup.Succeeded {
+		t.Errorf("under a broken plan the run ended %s, %v", status.Run.State, err)
+	}
+	if err := a.edit(string(good)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.backup(ctx, goes, "healed"); err != nil {
+		t.Errorf("a good plan does not heal it: %v", err)
+	}
+}
+
+// TestStorageSeesBearerTokensOnly: there is no key to leak.
+func TestStorageSeesBearerTokensOnly(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	service := newServices(t, 1)[0]
+	a := newApp(t, stack.AppConfig{Plan: planFor(yearly, "1d", service)})
+	id, err := a.backup(ctx, service, "bearer")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if status, err := a.await(ctx, id); err != nil || status.Run.State != backup.Succeeded {
+		t.Fatalf("%s, %v", status.Run.State, err)
+	}
+	environment, err := os.ReadFile("/proc/" + itoa(a.PID()) + "/environ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range world.Keys() {
+		if strings.Contains(string(environment), key) {
+			t.Error("an account key stands in the program's environment")
+		}
+	}
+	for _, word := range []string{"AccountKey", "SharedAccessSignature", "sig="} {
+		if strings.Contains(string(environment), word) {
+			t.Errorf("%q stands in the program's environment", word)
+		}
+	}
+	requests, err := world.Azurite.Requests()
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := 0
+	for _, r := range requests {
+		if r.ObjectID == a.ObjectID {
+			own++
+		}
+		if r.AuthScheme != "Bearer" {
+			t.Errorf("%s %s%s came with %q", r.Method, r.Host, r.Path, r.AuthScheme)
+		}
+	}
+	if own == 0 {
+		t.Error("none of the requests was the program's")
+	}
+	t.Logf("%d requests, all with bearer tokens, %d of them from this program", len(requests), own)
+}

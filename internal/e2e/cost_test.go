@@ -1,0 +1,111 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"lifeboat/internal/backup"
+	"lifeboat/internal/sim"
+	"lifeboat/internal/stack"
+)
+
+func itoa(n int) string { return strconv.Itoa(n) }
+
+// spent are the storage requests of the app's program so far, by operation; Azurite wrote them down.
+func spent(t *testing.T, a *app) (int, map[string]int) {
+	t.Helper()
+	requests, err := world.Azurite.Requests()
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, by := 0, map[string]int{}
+	for _, r := range requests {
+		if r.ObjectID == a.ObjectID {
+			n++
+			by[r.Service+" "+r.Operation]++
+		}
+	}
+	return n, by
+}
+
+// TestCost holds the contract: at most 20 storage requests of the program for a backup, plus 3 a poll and 2 a look of the
+// sweep; and at most 3 for an idle tick, whatever the number of plans and targets.
+func TestCost(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	defer cancel()
+
+	// A hundred plans with a thousand targets, none due.
+	plan := strings.Builder{}
+	fmt.Fprintf(&plan, "version: 1\ndefaults:\n  storage: {account: %s, container: %s}\nplans:\n", stack.Account(stack.Backups),
+		stack.Container)
+	for p := range 100 {
+		fmt.Fprintf(&plan, "  - name: plan-%d\n    schedule: %q\n    keep: {within: 1d}\n    targets:\n", p, yearly)
+		for n := range 10 {
+			fmt.Fprintf(&plan, "      - %s\n", stack.Service(fmt.Sprintf("idle-%d-%d", p, n)))
+		}
+	}
+	service := newServices(t, 1)[0]
+	fmt.Fprintf(&plan, "  - name: due\n    schedule: %q\n    keep: {within: 1d}\n    targets:\n      - %s\n", yearly, stack.Service(service))
+	a := newApp(t, stack.AppConfig{Plan: plan.String()})
+	// About ten polls: 22 minutes are 11 seconds here, and a poll comes each second.
+	tune(t, service, func(k *sim.Knobs) { k.Shortest, k.Longest = 22*time.Minute, 22*time.Minute })
+
+	tick := func(function string) {
+		t.Helper()
+		if err := a.Invoke(ctx, function); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tick("schedule") // creates the table and the watermarks
+	before, _ := spent(t, a)
+	tick("schedule")
+	schedule, _ := spent(t, a)
+	tick("cleanup")
+	cleanup, _ := spent(t, a)
+	t.Logf("idle ticks with 101 plans and 1001 targets: schedule %d requests, cleanup %d", schedule-before, cleanup-schedule)
+	if schedule-before > 3 || cleanup-schedule > 3 || schedule == before || cleanup == schedule {
+		t.Error("an idle tick must cost at most 3 requests, and at least one")
+	}
+
+	// The queues and the container are there from an earlier backup.
+	for i, what := range []string{"the first backup, which makes queues and container", "a backup"} {
+		_, earlier := spent(t, a)
+		start, _ := spent(t, a)
+		id, err := a.backup(ctx, service, "cost"+itoa(i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		status, err := a.await(ctx, id)
+		if err != nil || status.Run.State != backup.Succeeded {
+			t.Fatalf("%s, %v: %+v", status.Run.State, err, status.Run.Reason)
+		}
+		end, by := spent(t, a)
+		for op, n := range earlier {
+			if by[op] -= n; by[op] == 0 {
+				delete(by, op)
+			}
+		}
+		n, polls := end-start, status.Run.Polls
+		t.Logf("%s with %d polls: %d requests, %d without the polls' 3 each: %v", what, polls, n, n-3*polls, by)
+		if i == 0 {
+			continue
+		}
+		if polls < 8 {
+			t.Errorf("only %d polls: the test wants about ten", polls)
+		}
+		if n > 20+3*polls {
+			t.Errorf("a backup cost %d requests, more than 20 and 3 for each of %d polls", n, polls)
+		}
+		tick("schedule") // the sweep's time has not come: nothing to look at, or one look
+		swept, _ := spent(t, a)
+		t.Logf("the tick after it: %d requests", swept-end)
+		if swept-end > 3+2*2 {
+			t.Errorf("a tick with two ended runs to look at cost %d requests", swept-end)
+		}
+	}
+}

@@ -1,0 +1,313 @@
+// Package e2e holds the tests of the whole: the real program under the local Functions host, on Azurite and the simulator,
+// with bearer tokens over TLS.
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/data/aztables"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azqueue/v2"
+	"github.com/google/uuid"
+
+	"lifeboat/internal/backup"
+	"lifeboat/internal/devhost"
+	"lifeboat/internal/sim"
+	"lifeboat/internal/stack"
+	"lifeboat/internal/tablestore"
+)
+
+// A minute of Azure passes in half a second, for the program's waits as for Azure's side.
+const factor = 1.0 / 120
+
+// world is shared by all tests: every app has a storage account and services of its own.
+var world *stack.Stack
+
+// accounts are enough for every app of every test; Azurite must know them when it starts.
+var (
+	accounts []string
+	taken    atomic.Int32
+)
+
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		dir, err := os.MkdirTemp("", "lifeboat-e2e-")
+		if err != nil {
+			panic(err)
+		}
+		defer os.RemoveAll(dir)
+		for i := range 40 {
+			accounts = append(accounts, fmt.Sprintf("lifeboatapp%02d", i))
+		}
+		world, err = stack.Start(context.Background(), stack.Config{
+			Dir: dir, Accounts: accounts, TimeScale: factor, Seed: 1, Progress: func(s string) { fmt.Println("#", s) },
+		})
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		defer func() {
+			if err := world.Close(); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+			}
+		}()
+		world.Sim.Intercept(dispatch)
+		return m.Run()
+	}())
+}
+
+// app is an app under test, with an eye of the test's own on its table and queues.
+type app struct {
+	*stack.App
+	t       testing.TB
+	config  stack.AppConfig
+	catalog backup.Catalog
+	engine  *backup.Engine // reads only
+}
+
+// newApp starts an app with a storage account of its own.
+func newApp(t testing.TB, c stack.AppConfig) *app {
+	t.Helper()
+	a := prepare(t, c)
+	var err error
+	if a.App, err = world.App(t.Context(), a.config); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := a.Stop(); err != nil {
+			t.Errorf("stop the host: %v", err)
+		}
+	})
+	return a
+}
+
+// prepare gives an app its name and account without starting it.
+func prepare(t testing.TB, c stack.AppConfig) *app {
+	t.Helper()
+	n := taken.Add(1) - 1
+	if int(n) >= len(accounts) {
+		t.Fatal("more apps than storage accounts")
+	}
+	if c.Account == "" {
+		c.Account = accounts[n]
+	}
+	if c.Name == "" {
+		c.Name = c.Account
+	}
+	if c.WaitFactor == 0 {
+		c.WaitFactor = factor
+	}
+	if c.Log == nil {
+		c.Log = logTo(t)
+	}
+	catalog := tablestore.New(tables(t, c.Account), "lifeboat", uuid.NewString)
+	return &app{t: t, config: c, catalog: catalog, engine: &backup.Engine{Catalog: catalog}}
+}
+
+// logTo shows what host and program said if the test fails.
+func logTo(t testing.TB) func(devhost.Entry) {
+	var over atomic.Bool
+	t.Cleanup(func() { over.Store(true) })
+	return func(e devhost.Entry) {
+		if !over.Load() {
+			t.Log(e)
+		}
+	}
+}
+
+// probe is the identity that the tests read with: its requests can be told from those of the program.
+const probe = "probe"
+
+func options() azcore.ClientOptions { return azcore.ClientOptions{Transport: world.Sim.Client()} }
+
+func tables(t testing.TB, account string) *aztables.ServiceClient {
+	t.Helper()
+	world.Sim.Assign(world.Sim.ObjectID(probe), stack.Account(account), sim.StorageTableDataContributor,
+		sim.StorageQueueDataContributor)
+	c, err := aztables.NewServiceClient("https://"+account+".table.core.windows.net", world.Sim.Credential(probe),
+		&aztables.ClientOptions{ClientOptions: options()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func (a *app) queue(name string) *azqueue.QueueClient {
+	a.t.Helper()
+	c, err := azqueue.NewQueueClient("https://"+a.config.Account+".queue.core.windows.net/"+name, world.Sim.Credential(probe),
+		&azqueue.ClientOptions{ClientOptions: options()})
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return c
+}
+
+// planFor has the services, with a schedule, kept for the time.
+func planFor(schedule, keep string, services ...string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "version: 1\ndefaults:\n  storage: {account: %s, container: %s}\nplans:\n  - name: test\n", stack.Account(stack.Backups),
+		stack.Container)
+	fmt.Fprintf(&b, "    schedule: %q\n    keep: {within: %s}\n    targets:\n", schedule, keep)
+	for _, s := range services {
+		fmt.Fprintf(&b, "      - %s\n", stack.Service(s))
+	}
+	return b.String()
+}
+
+// yearly is a schedule with no slot during a test.
+const yearly = "0 0 29 2 *"
+
+// newServices puts fresh services into Azure's side.
+func newServices(t testing.TB, n int) []string {
+	t.Helper()
+	names := make([]string, n)
+	for i := range names {
+		names[i] = "s" + strings.ReplaceAll(uuid.NewString(), "-", "")[:20]
+		if err := world.AddService(names[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return names
+}
+
+// request calls the API through the host.
+func (a *app) request(ctx context.Context, method, path, body string, header map[string]string) (*http.Response, []byte, error) {
+	r, err := http.NewRequestWithContext(ctx, method, a.URL()+path, strings.NewReader(body))
+	if err != nil {
+		return nil, nil, err
+	}
+	r.Header.Set("x-functions-key", a.Key("api"))
+	if body != "" {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	for k, v := range header {
+		r.Header.Set(k, v)
+	}
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	return response, text, err
+}
+
+// backup asks for a backup until the program answers, and returns the run's ID.
+func (a *app) backup(ctx context.Context, service, id string) (string, error) {
+	var last string
+	for ctx.Err() == nil {
+		response, text, err := a.request(ctx, "POST", "/api/backups", `{"target": "`+stack.Service(service)+`"}`,
+			map[string]string{"Repeatability-Request-ID": id})
+		switch {
+		case err != nil:
+			last = err.Error()
+		case response.StatusCode == http.StatusAccepted:
+			var run struct{ ID string }
+			return run.ID, json.Unmarshal(text, &run)
+		default:
+			last = response.Status + ": " + string(text)
+		}
+		pause(ctx)
+	}
+	return "", fmt.Errorf("no answer to the request for a backup: %s", last)
+}
+
+// await looks at the run in the table, without the program's help, until it has ended and its event was sent.
+func (a *app) await(ctx context.Context, id string) (backup.Status, error) {
+	var last backup.Status
+	for {
+		status, _, err := a.engine.Status(ctx, id)
+		if err == nil {
+			last = status
+			if status.Run.State.Final() && status.Run.Owed == "" {
+				return status, nil
+			}
+		}
+		if ctx.Err() != nil {
+			return last, fmt.Errorf("run %s is still %s: %w", id, last.Run.State, ctx.Err())
+		}
+		pause(ctx)
+	}
+}
+
+// pause between two looks at something that nobody tells us of.
+func pause(ctx context.Context) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(100 * time.Millisecond):
+	}
+}
+
+// pipeline is azcore's own, as every Azure SDK has it, with the function's key.
+func (a *app) keyed() policy.Policy { return keyPolicy(a.Key("api")) }
+
+type keyPolicy string
+
+func (k keyPolicy) Do(r *policy.Request) (*http.Response, error) {
+	r.Raw().Header.Set("x-functions-key", string(k))
+	return r.Next()
+}
+
+// posts are the operations that Azure's side accepted for a service.
+func posts(service string) []sim.Operation {
+	var of []sim.Operation
+	for _, o := range world.Sim.Operations() {
+		if strings.EqualFold(o.Service, stack.Service(service)) {
+			of = append(of, o)
+		}
+	}
+	return of
+}
+
+// edit replaces the plan at once: the program never sees half of it.
+func (a *app) edit(plan string) error {
+	if err := os.WriteFile(a.PlanFile+".new", []byte(plan), 0o600); err != nil {
+		return err
+	}
+	return os.Rename(a.PlanFile+".new", a.PlanFile)
+}
+
+// hooks are the tests' eyes on the requests of their apps, by the app's object ID: the simulator has one hook for all.
+var hooks sync.Map
+
+// intercept calls the hook for each request of the app.
+func intercept(t testing.TB, objectID string, hook func(sim.Exchange) sim.Verdict) {
+	t.Helper()
+	hooks.Store(objectID, hook)
+	t.Cleanup(func() { hooks.Delete(objectID) })
+}
+
+// dispatch is the simulator's one hook.
+func dispatch(e sim.Exchange) sim.Verdict {
+	if hook, ok := hooks.Load(e.ObjectID); ok {
+		return hook.(func(sim.Exchange) sim.Verdict)(e)
+	}
+	return sim.Pass
+}
+
+// tune changes how a service behaves.
+func tune(t testing.TB, service string, change func(*sim.Knobs)) {
+	t.Helper()
+	if err := world.Sim.Tune(stack.Service(service), change); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// inject lets the next calls to a service go wrong.
+func inject(t testing.TB, service string, faults ...sim.Fault) {
+	t.Helper()
+	if err := world.Sim.Inject(stack.Service(service), faults...); err != nil {
+		t.Fatal(err)
+	}
+}

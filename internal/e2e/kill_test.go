@@ -1,0 +1,186 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"lifeboat/internal/backup"
+	"lifeboat/internal/sim"
+	"lifeboat/internal/stack"
+)
+
+// walkers kill at once, each an app of its own: most of a walk is waiting.
+const walkers = 6
+
+// A kill is an instant between two steps of the program: just before its n-th request leaves, or just after the request
+// did its work but before its answer is seen.
+type kill struct {
+	n     int64
+	phase sim.Phase
+}
+
+func (k kill) String() string {
+	return fmt.Sprintf("%s request %d", strings.ToLower(string(k.phase)), k.n)
+}
+
+// TestKillWalk kills the real program with SIGKILL at every instant between two of its requests, from the request for a
+// backup to the event about its end. The host starts it again. Every run must succeed, with at most one POST an attempt,
+// and a further attempt only where the POST was never sent, or nothing of it was to be seen for as long as the patience.
+func TestKillWalk(t *testing.T) {
+	for name, trace := range map[string]sim.Trace{
+		"the operation shows":          sim.TraceVisible,
+		"no trace of it until its end": sim.TraceHidden,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			points := make(chan kill)
+			var done atomic.Bool
+			go func() {
+				defer close(points)
+				for n := int64(1); !done.Load(); n++ {
+					points <- kill{n, sim.Before}
+					points <- kill{n, sim.After}
+				}
+			}()
+			var tally tally
+			var wait sync.WaitGroup
+			for range walkers {
+				w := newWalker(t, trace)
+				wait.Go(func() {
+					for k := range points {
+						if !w.walk(k, &tally) {
+							done.Store(true)
+						}
+					}
+				})
+			}
+			wait.Wait()
+			t.Logf("%d walks, %d killed; %d ended with one POST, %d with none lost and a second attempt", tally.walks.Load(),
+				tally.killed.Load(), tally.single.Load(), tally.second.Load())
+			if tally.killed.Load() < 40 {
+				t.Errorf("only %d instants were killed at: the walk does not see the program's requests", tally.killed.Load())
+			}
+		})
+	}
+}
+
+type tally struct{ walks, killed, single, second atomic.Int64 }
+
+// walker is an app whose program is killed again and again.
+type walker struct {
+	*app
+	trace    sim.Trace
+	services []string
+
+	// armed is the next kill; requests counts what the program sent since it was armed.
+	armed    atomic.Pointer[kill]
+	requests atomic.Int64
+	fired    atomic.Bool
+}
+
+func newWalker(t *testing.T, trace sim.Trace) *walker {
+	w := &walker{trace: trace}
+	w.app = newApp(t, stack.AppConfig{
+		Plan: planFor(yearly, "1d", newServices(t, 1)...), ScheduleTick: "* * * * * *",
+	})
+	intercept(t, w.ObjectID, w.meet)
+	return w
+}
+
+// meet is called before and after each of the program's requests.
+func (w *walker) meet(e sim.Exchange) sim.Verdict {
+	k := w.armed.Load()
+	if k == nil || idle(e) {
+		return sim.Pass
+	}
+	n := w.requests.Load()
+	if e.Phase == sim.Before {
+		n = w.requests.Add(1)
+	}
+	if n < k.n || e.Phase != k.phase || !w.fired.CompareAndSwap(false, true) {
+		return sim.Pass
+	}
+	w.armed.Store(nil)
+	if pid := w.PID(); pid != 0 {
+		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+			w.t.Errorf("kill %d: %v", pid, err)
+		}
+	}
+	return sim.Drop
+}
+
+// idle requests are those of a tick that found nothing: the lists of watermarks and of runs in flight.
+func idle(e sim.Exchange) bool {
+	return e.Method == "GET" && strings.Contains(e.Query.Get("$filter"), "PartitionKey eq 'schedule'") ||
+		e.Method == "GET" && strings.Contains(e.Query.Get("$filter"), "PartitionKey eq 'inflight'")
+}
+
+// walk takes one run of a fresh service through one kill. It is false if the run ended before the kill came.
+func (w *walker) walk(k kill, tally *tally) bool {
+	ctx, cancel := context.WithTimeout(w.t.Context(), 2*time.Minute)
+	defer cancel()
+	service := newServices(w.t, 1)[0]
+	tune(w.t, service, func(k *sim.Knobs) { k.Trace = w.trace })
+	w.services = append(w.services, service)
+	if err := w.edit(planFor(yearly, "1d", w.services...)); err != nil {
+		w.t.Error(err)
+		return false
+	}
+	w.requests.Store(0)
+	w.fired.Store(false)
+	w.armed.Store(&k)
+	id, err := w.backup(ctx, service, uuid.NewString())
+	if err != nil {
+		w.t.Errorf("killed %s: %v", k, err)
+		return false
+	}
+	status, err := w.await(ctx, id)
+	w.armed.Store(nil)
+	tally.walks.Add(1)
+	if err != nil {
+		w.t.Errorf("killed %s: %v", k, err)
+		return false
+	}
+	if w.fired.Load() {
+		tally.killed.Add(1)
+	}
+	if status.Run.State != backup.Succeeded {
+		w.t.Errorf("killed %s: the run ended %s: %+v", k, status.Run.State, status.Run.Reason)
+	}
+	w.judge(k, status.Run, posts(service), tally)
+	return w.fired.Load()
+}
+
+// judge holds the attempts against what Azure's side saw.
+func (w *walker) judge(k kill, run backup.Run, operations []sim.Operation, tally *tally) {
+	began := map[string]time.Time{}
+	for _, o := range operations {
+		if _, twice := began[o.BackupName]; twice {
+			w.t.Errorf("killed %s: two POSTs for the attempt %s", k, o.BackupName)
+		}
+		began[o.BackupName] = o.Started
+	}
+	if len(operations) == 1 {
+		tally.single.Add(1)
+	}
+	first, sent := began[run.ID+".1"]
+	second, again := began[run.ID+".2"]
+	if run.Attempt > 1 {
+		tally.second.Add(1)
+	}
+	patience := time.Duration(float64(backup.DefaultWaits().Patience) * factor)
+	if sent && again && second.Sub(first) < patience {
+		w.t.Errorf("killed %s: a second POST %s after the first, before the patience of %s was over", k, second.Sub(first), patience)
+	}
+	if run.Attempt > 2 {
+		w.t.Errorf("killed %s: one kill made %d attempts", k, run.Attempt)
+	}
+}

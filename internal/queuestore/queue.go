@@ -1,0 +1,90 @@
+// Package queuestore sends wake-ups and events through Azure Queue Storage.
+package queuestore
+
+import (
+	"context"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azqueue/v2"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azqueue/v2/queueerror"
+
+	"lifeboat/internal/backup"
+	"lifeboat/internal/storage/message"
+)
+
+// Queue is a [backup.Queue] on two queues of a storage account, as plain text: the host must be set to messageEncoding
+// none. It makes a queue when it is missing. Its methods may be called from any goroutine.
+type Queue struct {
+	service *azqueue.ServiceClient
+	source  string
+}
+
+// New returns a queue whose events have the source: a URI reference that says which Lifeboat they come from.
+func New(service *azqueue.ServiceClient, source string) *Queue {
+	return &Queue{service: service, source: source}
+}
+
+// Wake implements [backup.Queue].
+func (q *Queue) Wake(ctx context.Context, w backup.Wakeup, delay time.Duration) error {
+	seconds, err := message.Seconds(delay)
+	if err != nil {
+		return fmt.Errorf("wake run %s: %w", w.Run, err)
+	}
+	text, err := message.Wakeup(w)
+	if err != nil {
+		return fmt.Errorf("wake run %s: %w", w.Run, err)
+	}
+	return q.send(ctx, message.Execute, text, seconds)
+}
+
+// Publish implements [backup.Queue].
+func (q *Queue) Publish(ctx context.Context, e backup.Event) error {
+	text, err := message.Event(q.source, e)
+	if err != nil {
+		return fmt.Errorf("publish: %w", err)
+	}
+	return q.send(ctx, message.Events, text, 0)
+}
+
+// forever is the time to live of a message that waits until it is received; the default would be 7 days.
+const forever int32 = -1
+
+// send makes the queue and sends again if there is none.
+func (q *Queue) send(ctx context.Context, name string, text []byte, seconds int32) error {
+	client, expires := q.service.NewQueueClient(name), forever
+	options := &azqueue.EnqueueMessageOptions{TimeToLive: &expires, VisibilityTimeout: &seconds}
+	_, err := client.EnqueueMessage(ctx, string(text), options)
+	if queueerror.HasCode(err, queueerror.QueueNotFound) {
+		// Two that make it at once both succeed: Azure answers 204 where it exists already.
+		if _, err := client.Create(ctx, nil); err != nil && !queueerror.HasCode(err, queueerror.QueueAlreadyExists) {
+			return fmt.Errorf("create queue %s: %w", name, plain(err))
+		}
+		_, err = client.EnqueueMessage(ctx, string(text), options)
+	}
+	if err != nil {
+		return fmt.Errorf("send to queue %s: %w", name, plain(err))
+	}
+	return nil
+}
+
+// plain says in one line what Azure answered. The SDK's own text is a page, with URLs in it.
+func plain(err error) error {
+	response, ok := errors.AsType[*azcore.ResponseError](err)
+	if !ok {
+		return err
+	}
+	var body struct{ Message string }
+	if response.RawResponse != nil {
+		if text, err := runtime.Payload(response.RawResponse); err == nil {
+			_ = xml.Unmarshal(text, &body) // the code must do, where there is no text
+		}
+	}
+	words, _, _ := strings.Cut(body.Message, "\n")
+	return fmt.Errorf("Azure Queue Storage answered %d %s: %s", response.StatusCode, response.ErrorCode, words)
+}

@@ -1,0 +1,107 @@
+package queuestore_test
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azqueue/v2"
+
+	"lifeboat/internal/azurite/azuritetest"
+	"lifeboat/internal/backup"
+	"lifeboat/internal/backup/backuptest"
+	"lifeboat/internal/queuestore"
+)
+
+func TestMain(m *testing.M) { os.Exit(azuritetest.Main(m)) }
+
+func TestQueue(t *testing.T) {
+	backuptest.TestQueue(t, func(t *testing.T) backuptest.QueueHarness {
+		account := azuritetest.NewAccount(t)
+		client := service(t, account, account.Options())
+		return backuptest.QueueHarness{
+			Queue: queuestore.New(client, "https://contoso.example/lifeboat"),
+			Now:   time.Now, Pass: func() { time.Sleep(50 * time.Millisecond) },
+			Receive: func(t *testing.T, queue string) []string { return receive(t, client.NewQueueClient(queue)) },
+		}
+	})
+}
+
+func service(t *testing.T, a *azuritetest.Account, options azcore.ClientOptions) *azqueue.ServiceClient {
+	t.Helper()
+	client, err := azqueue.NewServiceClient("https://"+a.Name+".queue.core.windows.net", azuritetest.Identity,
+		&azqueue.ClientOptions{ClientOptions: options})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client
+}
+
+// receive takes all visible messages out of the queue, at most 32.
+func receive(t *testing.T, queue *azqueue.QueueClient) (texts []string) {
+	t.Helper()
+	most := int32(32)
+	messages, err := queue.DequeueMessages(t.Context(), &azqueue.DequeueMessagesOptions{NumberOfMessages: &most})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range messages.Messages {
+		texts = append(texts, *m.MessageText)
+		if _, err := queue.DeleteMessage(t.Context(), *m.MessageID, *m.PopReceipt, nil); err != nil {
+			t.Error(err)
+		}
+	}
+	return texts
+}
+
+// TestRequests: a queue is made when it is missing, and never looked for; delays are whole seconds, rounded up.
+func TestRequests(t *testing.T) {
+	account := azuritetest.NewAccount(t)
+	queue := queuestore.New(service(t, account, account.Options()), "urn:test")
+	for _, delay := range []time.Duration{0, 1, 59*time.Second + 1, 7 * 24 * time.Hour} {
+		if err := queue.Wake(t.Context(), backup.Wakeup{Run: "r", Number: 1, Mark: "m"}, delay); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := []string{
+		"POST 404 messagettl=-1&visibilitytimeout=0", "PUT 201 ", "POST 201 messagettl=-1&visibilitytimeout=0",
+		"POST 201 messagettl=-1&visibilitytimeout=1", "POST 201 messagettl=-1&visibilitytimeout=60",
+		"POST 201 messagettl=-1&visibilitytimeout=604800",
+	}
+	var got []string
+	for _, r := range account.Requests(t) {
+		got = append(got, fmt.Sprintf("%s %d %s", r.Method, r.Status, r.Query))
+	}
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("requests\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// TestErrors: an error names the queue and has Azure's words, but neither URL nor token.
+func TestErrors(t *testing.T) {
+	account := azuritetest.NewAccount(t)
+	options := account.Options()
+	options.Transport = &http.Client{Transport: roundTrip(func(request *http.Request) (*http.Response, error) {
+		return &http.Response{
+			StatusCode: http.StatusForbidden, Request: request,
+			Header: http.Header{"X-Ms-Error-Code": {"AuthorizationFailure"}},
+			Body: io.NopCloser(strings.NewReader("\ufeff" + `<?xml version="1.0" encoding="utf-8"?><Error>` +
+				"<Code>AuthorizationFailure</Code><Message>Not authorized.\nRequestId:1\nTime:2</Message></Error>")),
+		}, nil
+	})}
+	queue := queuestore.New(service(t, account, options), "urn:test")
+	err := queue.Wake(t.Context(), backup.Wakeup{Run: "r", Number: 1, Mark: "m"}, 0)
+	const want = "send to queue execute: Azure Queue Storage answered 403 AuthorizationFailure: Not authorized."
+	if err == nil || err.Error() != want {
+		t.Errorf("error %v\nwant  %s", err, want)
+	}
+}
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(request *http.Request) (*http.Response, error) { return f(request) }

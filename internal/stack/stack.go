@@ -1,0 +1,233 @@
+// Package stack puts the local stand-ins together: Azurite for storage, the simulator for Azure's side, the local
+// Functions host, and the real program as its child. Tests, the demo and "make run" use the same one.
+package stack
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"lifeboat/internal/azurite"
+	"lifeboat/internal/devhost"
+	"lifeboat/internal/sim"
+)
+
+// Scope is the resource group in which everything local lives. Subscriptions are UUIDs.
+const Scope = "/subscriptions/0c0ffee0-0000-4000-8000-000000000001/resourceGroups/local"
+
+// Backups is the storage account that backups go to, and Container the container in it.
+const (
+	Backups   = "lifeboatbackups"
+	Container = "lifeboat"
+)
+
+// Service is the resource ID of the API Management service with the name.
+func Service(name string) string { return Scope + "/providers/Microsoft.ApiManagement/service/" + name }
+
+// Account is the resource ID of the storage account with the name.
+func Account(name string) string {
+	return Scope + "/providers/Microsoft.Storage/storageAccounts/" + name
+}
+
+// Config says what to start.
+type Config struct {
+	// Dir takes certificates, logs and the program's binary.
+	Dir string
+	// Accounts are the storage accounts of the apps: Azurite must know them when it starts.
+	Accounts []string
+	// TimeScale is the factor on all that Azure's side takes its time for; 0 means 1.
+	TimeScale float64
+	// Seed of what the simulator leaves to chance.
+	Seed uint64
+	// Progress is told about each slow step. It may be nil.
+	Progress func(string)
+}
+
+// Stack is what runs: storage and Azure's side, for any number of apps.
+type Stack struct {
+	Azurite *azurite.Server
+	Sim     *sim.Sim
+	// Binary is the real program; Root is the repository.
+	Binary, Root string
+
+	dir  string
+	keys []string
+}
+
+// Start builds the program, and starts storage and Azure's side.
+func Start(ctx context.Context, c Config) (s *Stack, err error) {
+	if c.Progress == nil {
+		c.Progress = func(string) {}
+	}
+	s = &Stack{dir: c.Dir, Binary: filepath.Join(c.Dir, "lifeboat")}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Close())
+		}
+	}()
+	c.Progress("building the program")
+	root, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}").Output()
+	if err != nil {
+		return s, fmt.Errorf("find the repository: %w", err)
+	}
+	s.Root = strings.TrimSpace(string(root))
+	build := exec.CommandContext(ctx, "go", "build", "-o", s.Binary, ".")
+	build.Dir = s.Root
+	if out, err := build.CombinedOutput(); err != nil {
+		return s, fmt.Errorf("build the program: %w\n%s", err, out)
+	}
+	c.Progress("starting Azure's side")
+	if s.Sim, err = sim.Start(sim.Config{Dir: c.Dir, TimeScale: c.TimeScale, Seed: c.Seed}); err != nil {
+		return s, err
+	}
+	cert, key, err := s.Sim.Certificate("127.0.0.1")
+	if err != nil {
+		return s, err
+	}
+	accounts := map[string]string{}
+	for _, name := range append(c.Accounts, Backups) {
+		secret := make([]byte, 64)
+		_, _ = rand.Read(secret) // never fails
+		accounts[name] = base64.StdEncoding.EncodeToString(secret)
+		s.keys = append(s.keys, accounts[name])
+	}
+	c.Progress("starting storage")
+	s.Azurite, err = azurite.Start(ctx, azurite.Config{
+		Dir: filepath.Join(c.Dir, "azurite"), CertFile: cert, KeyFile: key, Accounts: accounts, Progress: c.Progress,
+	})
+	if err != nil {
+		return s, err
+	}
+	at := func(port int) string { return "127.0.0.1:" + strconv.Itoa(port) }
+	for name, secret := range accounts {
+		if err := s.Sim.Storage(sim.StorageAccount{
+			Name: name, ResourceID: Account(name), Key: secret,
+			BlobAddr: at(s.Azurite.BlobPort), QueueAddr: at(s.Azurite.QueuePort), TableAddr: at(s.Azurite.TablePort),
+		}); err != nil {
+			return s, err
+		}
+	}
+	return s, nil
+}
+
+// Close stops what runs.
+func (s *Stack) Close() error {
+	var errs []error
+	if s.Azurite != nil {
+		errs = append(errs, s.Azurite.Stop())
+	}
+	if s.Sim != nil {
+		errs = append(errs, s.Sim.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// AppConfig is an app: a storage account, settings, and an identity of its own.
+type AppConfig struct {
+	// Name of the identity; Account is one of Config.Accounts.
+	Name, Account string
+	// Plan is the text of plan.yaml.
+	Plan string
+	// WaitFactor shortens the program's waits on Azure.
+	WaitFactor float64
+	// ScheduleTick and CleanupTick are NCRONTAB expressions; "" means never.
+	ScheduleTick, CleanupTick string
+	// Settings are further app settings.
+	Settings map[string]string
+	// Log gets what the host and the program say. It may be nil.
+	Log func(devhost.Entry)
+}
+
+// never is a moment that no test lives to see.
+const never = "0 0 0 29 2 *"
+
+// App is an app under the local host.
+type App struct {
+	*devhost.Host
+	// PlanFile can be edited while the app runs.
+	PlanFile string
+	// ObjectID is that of the program's identity; the host has another one.
+	ObjectID string
+}
+
+// Settings are the app settings of the app, its plan written to a file.
+func (s *Stack) Settings(c AppConfig) (map[string]string, error) {
+	planFile := filepath.Join(s.dir, c.Name+"-plan.yaml")
+	if err := os.WriteFile(planFile, []byte(c.Plan), 0o600); err != nil {
+		return nil, err
+	}
+	settings := map[string]string{
+		"FUNCTIONS_WORKER_RUNTIME":         "custom",
+		"AzureWebJobsStorage__accountName": c.Account,
+		"AzureWebJobsStorage__credential":  "managedidentity",
+		"LIFEBOAT_PLAN":                    planFile,
+		"LIFEBOAT_SCHEDULE_TICK":           c.ScheduleTick,
+		"LIFEBOAT_CLEANUP_TICK":            c.CleanupTick,
+		"LIFEBOAT_WAIT_FACTOR":             strconv.FormatFloat(c.WaitFactor, 'g', -1, 64),
+		"WEBSITE_SITE_NAME":                c.Name,
+		"AzureFunctionsJobHost__extensions__queues__visibilityTimeout":  "00:00:01",
+		"AzureFunctionsJobHost__extensions__queues__maxPollingInterval": "00:00:00.500",
+	}
+	for _, tick := range []string{"LIFEBOAT_SCHEDULE_TICK", "LIFEBOAT_CLEANUP_TICK"} {
+		if settings[tick] == "" {
+			settings[tick] = never
+		}
+	}
+	for k, v := range c.Settings {
+		settings[k] = v
+	}
+	return settings, nil
+}
+
+// Environment is what the program needs to find Azure's side and its own identity.
+func (s *Stack) Environment(name string) []string {
+	return append(s.Sim.EnvFor(name), "PATH="+os.Getenv("PATH"), "HOME="+os.Getenv("HOME"), "TMPDIR="+os.TempDir())
+}
+
+// Grant gives the identity of the app, and that of its host, the roles that the README asks for.
+func (s *Stack) Grant(name, account string) {
+	for _, identity := range []string{name, HostIdentity(name)} {
+		s.Sim.Assign(s.Sim.ObjectID(identity), Account(account), sim.StorageBlobDataContributor, sim.StorageQueueDataContributor,
+			sim.StorageTableDataContributor)
+	}
+	s.Sim.Assign(s.Sim.ObjectID(name), Scope, sim.APIManagementServiceOperator)
+	s.Sim.Assign(s.Sim.ObjectID(name), Account(Backups), sim.StorageBlobDataContributor)
+}
+
+// HostIdentity is the identity of the app's host: one of its own here, so that its requests can be told apart.
+func HostIdentity(app string) string { return app + "-host" }
+
+// App starts an app under the local host.
+func (s *Stack) App(ctx context.Context, c AppConfig) (*App, error) {
+	settings, err := s.Settings(c)
+	if err != nil {
+		return nil, err
+	}
+	s.Grant(c.Name, c.Account)
+	host, err := devhost.Start(ctx, devhost.Config{
+		HostJSON: filepath.Join(s.Root, "host.json"), Functions: filepath.Join(s.Root, "functions"), Executable: s.Binary,
+		Settings: settings, Env: s.Environment(c.Name),
+		Client: s.Sim.Client(), Credential: s.Sim.Credential(HostIdentity(c.Name)),
+		Log: c.Log, RestartHost: true,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &App{Host: host, PlanFile: settings["LIFEBOAT_PLAN"], ObjectID: s.Sim.ObjectID(c.Name)}, nil
+}
+
+// AddService puts an API Management service that can be backed up into Azure: its own identity may write backups.
+func (s *Stack) AddService(name string) error {
+	s.Sim.Assign(s.Sim.ObjectID(Service(name)), Account(Backups), sim.StorageBlobDataContributor)
+	return s.Sim.AddService(sim.Service{ResourceID: Service(name), SystemAssigned: true})
+}
+
+// Keys are the keys of all storage accounts, for tests that look for them where they must not be.
+func (s *Stack) Keys() []string { return s.keys }

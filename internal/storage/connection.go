@@ -1,0 +1,166 @@
+package storage
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"regexp"
+	"strings"
+)
+
+// prefix is the connection's name; settings of its parts follow it after two underscores.
+const prefix = "AzureWebJobsStorage"
+
+// connection says where the services are, and how to be let in: by the key, or by a credential where it is empty.
+type connection struct {
+	account, key   string
+	tables, queues string // URLs
+}
+
+func findConnection(getenv func(string) string) (connection, error) {
+	part := func(name string) string { return getenv(prefix + "__" + name) }
+	if text := getenv(prefix); text != "" {
+		c, err := parseConnectionString(text)
+		if err != nil {
+			return c, fmt.Errorf("app setting %s: %w", prefix, err)
+		}
+		return c, nil
+	}
+	if account := part("accountName"); account != "" {
+		if !accountName.MatchString(account) {
+			return connection{}, fmt.Errorf("app setting %s__accountName: %w", prefix, errAccountName)
+		}
+		return connection{
+			account: account, tables: endpoint("https", account, "table", publicCloud),
+			queues: endpoint("https", account, "queue", publicCloud),
+		}, nil
+	}
+	queues, tables := part("queueServiceUri"), part("tableServiceUri")
+	if queues == "" {
+		queues = part("serviceUri")
+	}
+	if queues == "" && tables == "" {
+		return connection{}, fmt.Errorf("storage is not configured: set the app setting %[1]s__accountName, or "+
+			"%[1]s__queueServiceUri and %[1]s__tableServiceUri, or %[1]s to a connection string", prefix)
+	}
+	account, err := accountOf(tables)
+	if err != nil {
+		return connection{}, fmt.Errorf("app setting %s__tableServiceUri: %w", prefix, err)
+	}
+	queueAccount, err := accountOf(queues)
+	if err != nil {
+		return connection{}, fmt.Errorf("app setting %s__queueServiceUri: %w", prefix, err)
+	}
+	if queueAccount != account {
+		return connection{}, fmt.Errorf("app settings %[1]s__queueServiceUri and %[1]s__tableServiceUri are of two "+
+			"accounts, %[2]s and %[3]s", prefix, queueAccount, account)
+	}
+	return connection{account: account, tables: tables, queues: queues}, nil
+}
+
+var (
+	accountName    = regexp.MustCompile(`^[a-z0-9]{3,24}$`)
+	errAccountName = errors.New("not the name of a storage account: 3 to 24 lower-case letters and digits")
+)
+
+const publicCloud = "core.windows.net"
+
+func endpoint(scheme, account, service, suffix string) string {
+	return scheme + "://" + account + "." + service + "." + suffix
+}
+
+// accountOf is the account that a service's URL is of: the first part of its host, or, where that is an IP address as
+// with Azurite, of its path. A URL with a query is refused, and not shown: that would be a shared access signature.
+func accountOf(serviceURL string) (string, error) {
+	u, err := url.Parse(serviceURL)
+	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return "", errors.New("it must be an https URL without a query, such as https://{account}.table.core.windows.net")
+	}
+	account, _, _ := strings.Cut(u.Hostname(), ".")
+	path := strings.Trim(u.Path, "/")
+	if net.ParseIP(u.Hostname()) != nil {
+		account, path = path, ""
+	}
+	if path != "" {
+		return "", errors.New("it must not have a path: it is the address of the service")
+	}
+	if !accountName.MatchString(account) {
+		return "", errAccountName
+	}
+	return account, nil
+}
+
+// parseConnectionString reads one with an account key (Azure's documentation "Configure Azure Storage connection
+// strings"). No part of it gets into an error: the key may stand anywhere in a broken one.
+func parseConnectionString(text string) (connection, error) {
+	parts := map[string]string{}
+	for part := range strings.SplitSeq(text, ";") {
+		if strings.TrimSpace(part) == "" {
+			continue
+		}
+		name, value, found := strings.Cut(part, "=")
+		if !found {
+			return connection{}, errors.New("not a connection string: a part of it has no =")
+		}
+		parts[strings.ToLower(strings.TrimSpace(name))] = strings.TrimSpace(value)
+	}
+	if strings.EqualFold(parts["usedevelopmentstorage"], "true") {
+		return developmentStorage(parts["developmentstorageproxyuri"])
+	}
+	c := connection{account: parts["accountname"], key: parts["accountkey"]}
+	_, notBase64 := base64.StdEncoding.DecodeString(c.key)
+	switch {
+	case c.account == "" || c.key == "":
+		return connection{}, errors.New("a connection string needs AccountName and AccountKey, or " +
+			"UseDevelopmentStorage=true; a shared access signature is not enough")
+	case !accountName.MatchString(c.account):
+		return connection{}, fmt.Errorf("its AccountName is %w", errAccountName)
+	case notBase64 != nil:
+		return connection{}, errors.New("its AccountKey is not base64")
+	}
+	scheme, suffix := parts["defaultendpointsprotocol"], parts["endpointsuffix"]
+	if scheme == "" {
+		scheme = "https"
+	}
+	if suffix == "" {
+		suffix = publicCloud
+	}
+	if c.tables = parts["tableendpoint"]; c.tables == "" {
+		c.tables = endpoint(scheme, c.account, "table", suffix)
+	}
+	if c.queues = parts["queueendpoint"]; c.queues == "" {
+		c.queues = endpoint(scheme, c.account, "queue", suffix)
+	}
+	for name, endpoint := range map[string]string{"TableEndpoint": c.tables, "QueueEndpoint": c.queues} {
+		u, err := url.Parse(endpoint)
+		if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.RawQuery != "" {
+			return connection{}, fmt.Errorf("its %s is not a URL of http or https", name)
+		}
+	}
+	return c, nil
+}
+
+// The account of Azurite on a developer's machine. Its key is public, and the same everywhere (Azure's documentation
+// "Use the Azurite emulator for local Azure Storage development").
+const (
+	developmentAccount = "devstoreaccount1"
+	developmentKey     = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+)
+
+// developmentStorage is at Azurite's usual ports, of the proxy's host if there is one.
+func developmentStorage(proxy string) (connection, error) {
+	scheme, host := "http", "127.0.0.1"
+	if proxy != "" {
+		u, err := url.Parse(proxy)
+		if err != nil || u.Hostname() == "" || u.Scheme != "https" && u.Scheme != "http" {
+			return connection{}, errors.New("its DevelopmentStorageProxyUri is not a URL of http or https")
+		}
+		scheme, host = u.Scheme, u.Hostname()
+	}
+	at := func(port string) string {
+		return scheme + "://" + net.JoinHostPort(host, port) + "/" + developmentAccount
+	}
+	return connection{account: developmentAccount, key: developmentKey, queues: at("10001"), tables: at("10002")}, nil
+}

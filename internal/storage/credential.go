@@ -1,0 +1,58 @@
+package storage
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
+)
+
+// Credential is the app's identity, by the app settings that getenv looks up: a managed identity if
+// AzureWebJobsStorage__credential says managedidentity, or the platform offers one (IDENTITY_ENDPOINT, or MSI_ENDPOINT
+// on older ones); on a developer's machine, whoever is signed in there.
+//
+// The managed identity is the system-assigned one, or the user-assigned one with the client ID
+// AzureWebJobsStorage__clientId, or the resource ID AzureWebJobsStorage__managedIdentityResourceId.
+func Credential(getenv func(string) string) (azcore.TokenCredential, error) {
+	kind := getenv(prefix + "__credential")
+	switch {
+	case strings.EqualFold(kind, "managedidentity"):
+		return managedIdentity(getenv)
+	case kind != "":
+		return nil, fmt.Errorf("app setting %s__credential is %q: it must be managedidentity, or absent", prefix, kind)
+	case getenv("IDENTITY_ENDPOINT") != "" || getenv("MSI_ENDPOINT") != "":
+		return managedIdentity(getenv)
+	}
+	credential, err := azidentity.NewDefaultAzureCredential(nil)
+	if err != nil {
+		return nil, fmt.Errorf("find a developer's credential: %w", err)
+	}
+	return credential, nil
+}
+
+func managedIdentity(getenv func(string) string) (azcore.TokenCredential, error) {
+	id, err := identityID(getenv)
+	if err != nil {
+		return nil, err
+	}
+	credential, err := azidentity.NewManagedIdentityCredential(&azidentity.ManagedIdentityCredentialOptions{ID: id})
+	if err != nil {
+		return nil, fmt.Errorf("use the managed identity: %w", err)
+	}
+	return credential, nil
+}
+
+// identityID names the user-assigned identity; nil is the system-assigned one.
+func identityID(getenv func(string) string) (azidentity.ManagedIDKind, error) {
+	client, resource := getenv(prefix+"__clientId"), getenv(prefix+"__managedIdentityResourceId")
+	switch {
+	case client != "" && resource != "":
+		return nil, fmt.Errorf("app settings %[1]s__clientId and %[1]s__managedIdentityResourceId exclude each other", prefix)
+	case client != "":
+		return azidentity.ClientID(client), nil
+	case resource != "":
+		return azidentity.ResourceID(resource), nil
+	}
+	return nil, nil
+}

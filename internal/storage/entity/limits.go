@@ -1,0 +1,146 @@
+package entity
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"lifeboat/internal/backup"
+)
+
+// Limits of Azure Table Storage (Azure's documentation "Understanding the Table service data model" and "Performing
+// entity group transactions").
+const (
+	maxWrites           = 100
+	maxTransactionBytes = 4 << 20
+	maxEntityBytes      = 1 << 20
+	maxText             = 32_768 // UTF-16 code units, 64 KiB
+	maxKey              = 512    // UTF-16 code units, 1 KiB
+	maxName             = 255
+	// maxMembers leaves some of Azure's 252 columns to us.
+	maxMembers = 240
+	// maxList is how many rows one answer holds at the most.
+	maxList = 1000
+	// writeOverhead is what a transaction adds to an entity, generously: part and request headers.
+	writeOverhead = 1024
+)
+
+// ownColumns are not for members of a body.
+var ownColumns = []string{partitionColumn, rowColumn, timestampColumn, schemaColumn, writerColumn}
+
+func isOwnColumn(name string) bool { return slices.Contains(ownColumns, name) }
+
+// columnName is narrower than what Azure allows, C# identifiers, by the letters beyond ASCII.
+var columnName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+
+func checkName(name string) error {
+	collides := func(own string) bool { return strings.EqualFold(name, own) }
+	switch {
+	case !columnName.MatchString(name) || len(name)+len(jsonMark) > maxName:
+		return fmt.Errorf("not a column's name: letters, digits and _, at most %d of them", maxName-len(jsonMark))
+	case strings.HasSuffix(name, jsonMark):
+		return fmt.Errorf("the ending %s is reserved", jsonMark)
+	case slices.ContainsFunc(ownColumns, collides):
+		return errors.New("the name is reserved")
+	}
+	return nil
+}
+
+func checkLength(text string) error {
+	if n := units(text); n > maxText {
+		return fmt.Errorf("%d UTF-16 code units: a column has at most %d", n, maxText)
+	}
+	return nil
+}
+
+// checkTransaction refuses what Azure would, and Azurite would not: writes in several partitions, or of one row twice.
+func checkTransaction(writes []backup.Write) error {
+	if len(writes) == 0 || len(writes) > maxWrites {
+		return fmt.Errorf("%d writes: there must be 1 to %d", len(writes), maxWrites)
+	}
+	seen := map[string]bool{}
+	for i, w := range writes {
+		if err := checkWrite(w); err != nil {
+			return fmt.Errorf("write %d: %w", i, err)
+		}
+		if w.Partition != writes[0].Partition {
+			return fmt.Errorf("write %d is in partition %s, the first in %s: a transaction has one partition", i, w.Partition,
+				writes[0].Partition)
+		}
+		if seen[w.Row] {
+			return fmt.Errorf("write %d is of row %s/%s, which another one is of too", i, w.Partition, w.Row)
+		}
+		seen[w.Row] = true
+	}
+	return nil
+}
+
+func checkWrite(w backup.Write) error {
+	if err := CheckKey(w.Key); err != nil {
+		return err
+	}
+	switch w.Op {
+	case backup.Insert, backup.Put:
+		return nil
+	case backup.Replace:
+		if w.ETag == "" || w.ETag == "*" {
+			return fmt.Errorf("row %s/%s: a Replace needs the row's ETag, not %q", w.Partition, w.Row, w.ETag)
+		}
+		return nil
+	case backup.Delete:
+		if w.ETag == "" {
+			return fmt.Errorf("row %s/%s: a Delete needs an ETag, or * for any", w.Partition, w.Row)
+		}
+		return nil
+	default:
+		return fmt.Errorf("row %s/%s: unknown operation %d", w.Partition, w.Row, w.Op)
+	}
+}
+
+// CheckKey refuses a key that [backup.Key] does not allow.
+func CheckKey(k backup.Key) error {
+	for _, part := range []string{k.Partition, k.Row} {
+		if part == "" {
+			return fmt.Errorf("key %q/%q: a part is empty", k.Partition, k.Row)
+		}
+		if err := checkText(part); err != nil {
+			return fmt.Errorf("key %q/%q: %w", k.Partition, k.Row, err)
+		}
+	}
+	return nil
+}
+
+// CheckList refuses what a listing cannot ask for. The bounds are not keys: they may be empty.
+func CheckList(partition, from, to string, limit int) error {
+	if err := CheckKey(backup.Key{Partition: partition, Row: "-"}); err != nil {
+		return err
+	}
+	for _, bound := range []string{from, to} {
+		if err := checkText(bound); err != nil {
+			return fmt.Errorf("bound %q: %w", bound, err)
+		}
+	}
+	if limit < 1 || limit > maxList {
+		return fmt.Errorf("limit %d: it must be 1 to %d", limit, maxList)
+	}
+	return nil
+}
+
+// checkText keeps to what keys are made of. Azure forbids / \ # ? and control characters; the quote is ours, since the
+// SDK's escaping of it cannot be relied on (aztables EDMEntity, seen 2026-11).
+func checkText(s string) error {
+	outside := func(r rune) bool { return unicode.IsControl(r) || strings.ContainsRune(`/\#?'`, r) }
+	switch {
+	case !utf8.ValidString(s):
+		return errors.New("it is not UTF-8")
+	case units(s) > maxKey:
+		return fmt.Errorf("more than %d UTF-16 code units", maxKey)
+	case strings.ContainsFunc(s, outside):
+		return errors.New(`it has a control character or one of / \ # ? '`)
+	}
+	return nil
+}
