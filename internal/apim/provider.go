@@ -90,7 +90,7 @@ func (p *Provider) Poll(ctx context.Context, a backup.Attempt, token string) (ba
 	if err != nil {
 		return backup.Operation{}, unusable(a, err)
 	}
-	answer, err := poller.Poll(ctx)
+	answer, err := poller.Poll(ctx) //nolint:bodyclose // azcore has read and closed it
 	switch {
 	case err == nil && answer == nil: // the token claims that the operation has ended, so nothing was sent
 		return backup.Operation{}, unusable(a, nil)

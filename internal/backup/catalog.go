@@ -31,7 +31,7 @@ type Catalog interface {
 	List(ctx context.Context, partition, from, to string, limit int) ([]Row, time.Time, error)
 	// Apply makes all the writes, or none of them: 1 to 100, all in one partition, each of another row. It returns the
 	// new ETags in the order of the writes ("" for a delete). A write that the store made although its answer was lost
-	// counts as made. The error is a *WriteError around ErrExists, ErrChanged or ErrNotFound where a row stood in the
+	// counts as made; where all writes are deletes, that shows as ErrNotFound. The error is a *WriteError around ErrExists, ErrChanged or ErrNotFound where a row stood in the
 	// way; any other error leaves open whether the writes were made.
 	Apply(ctx context.Context, writes ...Write) ([]string, error)
 }

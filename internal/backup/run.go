@@ -35,6 +35,8 @@ type Run struct {
 	// Owner is the invocation that may start the service's operation until LeaseUntil; zero: nobody is at it.
 	Owner      string    `json:"Owner,omitempty"`
 	LeaseUntil time.Time `json:"LeaseUntil,omitzero"`
+	// LockETag is that of the target's lock row, once a save came after the one that took it.
+	LockETag string `json:"LockETag,omitempty"`
 	// Started is when the first attempt was meant to start: no artifact of the run is older.
 	Started time.Time `json:"Started,omitzero"`
 	// LostSince is when the answer to the latest lost start was found missing; the run now looks before it starts again.

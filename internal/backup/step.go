@@ -1,9 +1,11 @@
 package backup
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -341,16 +343,18 @@ func (s *step) settle(ctx context.Context) error {
 // save writes the run if nobody changed it, and takes or gives back the target's lock in the same transaction.
 func (s *step) save(ctx context.Context, more ...Write) error {
 	s.run.Updated = s.clock()
-	writes := []Write{{Op: Replace, Key: s.run.key(), ETag: s.run.etag, Body: encode(s.run)}}
 	takes := s.run.State.holdsLock() && !s.was.holdsLock()
 	gives := !s.run.State.holdsLock() && s.was.holdsLock()
-	switch {
-	case takes:
-		writes = append(writes, Write{Op: Insert, Key: s.run.lockKey(), Body: encode(lock{Run: s.run.ID})})
-	case gives:
-		writes = append(writes, Write{Op: Delete, Key: s.run.lockKey(), ETag: "*"})
+	var locks []Write
+	if takes {
+		locks = []Write{{Op: Insert, Key: s.run.lockKey(), Body: encode(lock{Run: s.run.ID})}}
 	}
-	etags, err := s.Catalog.Apply(ctx, append(writes, more...)...)
+	if gives {
+		locks = []Write{{Op: Delete, Key: s.run.lockKey(), ETag: cmp.Or(s.run.LockETag, "*")}}
+		s.run.LockETag = ""
+	}
+	run := Write{Op: Replace, Key: s.run.key(), ETag: s.run.etag, Body: encode(s.run)}
+	etags, err := s.Catalog.Apply(ctx, slices.Concat([]Write{run}, locks, more)...)
 	if failed, ok := errors.AsType[*WriteError](err); ok {
 		switch {
 		case failed.Index == 0:
@@ -358,7 +362,7 @@ func (s *step) save(ctx context.Context, more ...Write) error {
 		case failed.Index == 1 && takes:
 			return errBusy
 		case failed.Index == 1 && gives:
-			// Somebody deleted the lock's row by hand. The target is free, as it should be.
+			// Somebody deleted the lock's row by hand, and perhaps another run has one of its own by now.
 			s.was = s.run.State
 			return s.save(ctx, more...)
 		}
@@ -367,6 +371,9 @@ func (s *step) save(ctx context.Context, more ...Write) error {
 		return fmt.Errorf("save run %s as %s: %w", s.run.ID, s.run.State, err)
 	}
 	s.run.etag, s.was = etags[0], s.run.State
+	if takes {
+		s.run.LockETag = etags[1]
+	}
 	return nil
 }
 

@@ -2,6 +2,8 @@ package e2e
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -10,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azqueue/v2"
 	"github.com/google/uuid"
 
 	"lifeboat/internal/backup"
@@ -60,10 +63,11 @@ func TestKillWalk(t *testing.T) {
 							done.Store(true)
 						}
 					}
+					w.settled(t.Context())
 				})
 			}
 			wait.Wait()
-			t.Logf("%d walks, %d killed; %d ended with one POST, %d with none lost and a second attempt", tally.walks.Load(),
+			t.Logf("%d walks, %d of them killed; %d runs made one POST in all, %d needed a second attempt", tally.walks.Load(),
 				tally.killed.Load(), tally.single.Load(), tally.second.Load())
 			if tally.killed.Load() < 40 {
 				t.Errorf("only %d instants were killed at: the walk does not see the program's requests", tally.killed.Load())
@@ -79,6 +83,7 @@ type walker struct {
 	*app
 	trace    sim.Trace
 	services []string
+	runs     []string
 
 	// armed is the next kill; requests counts what the program sent since it was armed.
 	armed    atomic.Pointer[kill]
@@ -156,7 +161,42 @@ func (w *walker) walk(k kill, tally *tally) bool {
 		w.t.Errorf("killed %s: the run ended %s: %+v", k, status.Run.State, status.Run.Reason)
 	}
 	w.judge(k, status.Run, posts(service), tally)
+	w.runs = append(w.runs, id)
 	return w.fired.Load()
+}
+
+// settled says what a walker's runs left behind after all kills: no lock, no event unsent.
+func (w *walker) settled(ctx context.Context) {
+	told := map[string]bool{}
+	q := w.queue("lifeboat-events")
+	for most := int32(32); ; {
+		answer, err := q.DequeueMessages(ctx, &azqueue.DequeueMessagesOptions{NumberOfMessages: &most})
+		if err != nil {
+			w.t.Error(err)
+			return
+		}
+		if len(answer.Messages) == 0 {
+			break
+		}
+		for _, m := range answer.Messages {
+			var e struct {
+				Specversion, Type string
+				Data              struct{ Run string }
+			}
+			if err := json.Unmarshal([]byte(*m.MessageText), &e); err != nil || e.Specversion != "1.0" {
+				w.t.Errorf("%s is no CloudEvent: %v", *m.MessageText, err)
+			}
+			told[e.Data.Run] = true
+		}
+	}
+	for _, id := range w.runs {
+		if !told[id] {
+			w.t.Errorf("nobody was told of the end of run %s", id)
+		}
+		if _, _, err := w.catalog.Get(ctx, backup.Key{Partition: id[:16], Row: "lock"}); !errors.Is(err, backup.ErrNotFound) {
+			w.t.Errorf("run %s has ended, and its target is still locked: %v", id, err)
+		}
+	}
 }
 
 // judge holds the attempts against what Azure's side saw.

@@ -86,5 +86,5 @@ func plain(err error) error {
 		}
 	}
 	words, _, _ := strings.Cut(body.Message, "\n")
-	return fmt.Errorf("Azure Queue Storage answered %d %s: %s", response.StatusCode, response.ErrorCode, words)
+	return fmt.Errorf("answer %d %s of Azure Queue Storage: %s", response.StatusCode, response.ErrorCode, words)
 }

@@ -96,7 +96,7 @@ func TestErrors(t *testing.T) {
 	})}
 	queue := queuestore.New(service(t, account, options), "urn:test")
 	err := queue.Wake(t.Context(), backup.Wakeup{Run: "r", Number: 1, Mark: "m"}, 0)
-	const want = "send to queue execute: Azure Queue Storage answered 403 AuthorizationFailure: Not authorized."
+	const want = "send to queue execute: answer 403 AuthorizationFailure of Azure Queue Storage: Not authorized."
 	if err == nil || err.Error() != want {
 		t.Errorf("error %v\nwant  %s", err, want)
 	}

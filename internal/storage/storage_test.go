@@ -1,6 +1,7 @@
 package storage_test
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net/http"
@@ -283,12 +284,13 @@ func TestIdentity(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			scope := policy.TokenRequestOptions{Scopes: []string{"https://storage.azure.com/.default"}}
+			resource := "https://" + strings.ToLower(rand.Text()) + ".example" // azidentity keeps tokens for the whole process
+			scope := policy.TokenRequestOptions{Scopes: []string{resource + "/.default"}}
 			if _, err := credential.GetToken(t.Context(), scope); err != nil {
 				t.Fatal(err)
 			}
 			asked.Del("api-version")
-			test.want.Set("resource", "https://storage.azure.com")
+			test.want.Set("resource", resource)
 			if asked.Encode() != test.want.Encode() {
 				t.Errorf("asked for %v, want %v", asked, test.want)
 			}

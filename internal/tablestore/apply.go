@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 	"github.com/Azure/azure-sdk-for-go/sdk/data/aztables"
 
 	"lifeboat/internal/backup"
@@ -24,39 +23,48 @@ func (s *Store) Apply(ctx context.Context, writes ...backup.Write) ([]string, er
 	if err != nil {
 		return nil, fmt.Errorf("write to table %s: %w", s.name, err)
 	}
-	what := fmt.Sprintf("write %d rows of partition %s of table %s", len(writes), writes[0].Partition, s.name)
 	var etags []string
 	if len(writes) == 1 {
-		what = fmt.Sprintf("%s row %s/%s of table %s", verbs[writes[0].Op], writes[0].Partition, writes[0].Row, s.name)
 		etags, err = s.write(ctx, writes[0], entities[0])
 	} else {
 		etags, err = s.transact(ctx, writes, entities)
 	}
-	conflict, isRefusal := errors.AsType[*refusal](err)
-	if !isRefusal || conflict.Unwrap() == nil {
-		if err != nil {
-			err = fmt.Errorf("%s: %w", what, err)
-		}
-		return etags, err
+	if r, ok := errors.AsType[*refusal](err); ok && r.Unwrap() != nil {
+		etags, err = s.settle(ctx, writes, mark, r)
 	}
-	etags, err = s.readBack(ctx, writes, mark)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w; asked because %s", what, err, conflict)
+		return nil, fmt.Errorf("%s of table %s: %w", describe(writes), s.name, err)
 	}
-	if etags != nil {
-		return etags, nil
-	}
-	if len(writes) == 1 {
-		conflict.index = 0
-	}
-	if conflict.index < 0 || conflict.index >= len(writes) {
-		return nil, fmt.Errorf("%s: %s, without saying which write", what, conflict) // not %w: it is no WriteError
-	}
-	return nil, fmt.Errorf("%s: %w", what, &backup.WriteError{Index: conflict.index, Err: conflict.Unwrap()})
+	return etags, nil
 }
 
-var verbs = map[backup.Op]string{
-	backup.Insert: "insert", backup.Replace: "replace", backup.Put: "put", backup.Delete: "delete",
+func describe(writes []backup.Write) string {
+	first := writes[0]
+	if len(writes) > 1 {
+		return fmt.Sprintf("write %d rows of partition %s", len(writes), first.Partition)
+	}
+	verbs := map[backup.Op]string{
+		backup.Insert: "insert", backup.Replace: "replace", backup.Put: "put", backup.Delete: "delete",
+	}
+	return fmt.Sprintf("%s row %s/%s", verbs[first.Op], first.Partition, first.Row)
+}
+
+// settle finds out whether a refusal stands. Where what it says cannot be told for sure, the error wraps none of the
+// catalog's own, so that nobody takes the writes for not made.
+func (s *Store) settle(ctx context.Context, writes []backup.Write, mark string, r *refusal) ([]string, error) {
+	if len(writes) == 1 {
+		r.index = 0 // Azure names none
+	}
+	etags, err := s.readBack(ctx, writes, mark)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("%w (after the %s)", err, r.Error())
+	case etags != nil:
+		return etags, nil
+	case r.index < 0 || r.index >= len(writes):
+		return nil, errors.New("no write is named in the " + r.Error())
+	}
+	return nil, &backup.WriteError{Index: r.index, Err: r.Unwrap()}
 }
 
 // write makes a single write.
@@ -103,18 +111,14 @@ func (s *Store) transact(ctx context.Context, writes []backup.Write, entities []
 			actions[i].IfMatch = etagOf(w.ETag)
 		}
 	}
-	response, err := s.ask(ctx, func(ctx context.Context) error {
+	reply, err := s.ask(ctx, func(ctx context.Context) error {
 		_, err := s.table.SubmitTransaction(ctx, actions, nil)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	text, err := runtime.Payload(response)
-	if err != nil {
-		return nil, fmt.Errorf("the transaction was made, but its answer cannot be read: %w", err)
-	}
-	answers, err := parseBatch(text)
+	answers, err := parseBatch(reply.body)
 	if err == nil && len(answers) != len(writes) {
 		err = fmt.Errorf("%d answers to %d writes", len(answers), len(writes))
 	}

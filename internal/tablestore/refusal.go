@@ -24,7 +24,7 @@ type refusal struct {
 }
 
 func (r *refusal) Error() string {
-	return fmt.Sprintf("Azure Table Storage answered %d %s: %s", r.status, r.code, r.message)
+	return fmt.Sprintf("answer %d %s of Azure Table Storage: %s", r.status, r.code, r.message)
 }
 
 // Unwrap makes the codes that tell of a row's state the errors of [backup.Catalog].

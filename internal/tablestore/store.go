@@ -2,6 +2,7 @@
 package tablestore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 	"github.com/Azure/azure-sdk-for-go/sdk/data/aztables"
 
 	"lifeboat/internal/backup"
@@ -45,7 +47,7 @@ func (s *Store) Get(ctx context.Context, key backup.Key) (backup.Row, time.Time,
 // get returns the mark of the row's writer too.
 func (s *Store) get(ctx context.Context, key backup.Key) (row backup.Row, writer string, clock time.Time, err error) {
 	var answer aztables.GetEntityResponse
-	response, err := s.ask(ctx, func(ctx context.Context) (err error) {
+	reply, err := s.ask(ctx, func(ctx context.Context) (err error) {
 		answer, err = s.table.GetEntity(ctx, key.Partition, key.Row, nil)
 		return err
 	})
@@ -55,7 +57,7 @@ func (s *Store) get(ctx context.Context, key backup.Key) (row backup.Row, writer
 	}
 	if err == nil || errors.Is(err, backup.ErrNotFound) {
 		var noClock error
-		if clock, noClock = date(response); noClock != nil {
+		if clock, noClock = reply.date(); noClock != nil {
 			err = noClock
 		}
 	}
@@ -75,12 +77,12 @@ func (s *Store) List(
 	options := &aztables.ListEntitiesOptions{Filter: &filter, Top: &top}
 	for more := true; more && len(rows) < limit; { // Azure may end a page early, with less than it was asked for
 		var page aztables.ListEntitiesResponse
-		response, err := s.ask(ctx, func(ctx context.Context) (err error) {
+		reply, err := s.ask(ctx, func(ctx context.Context) (err error) {
 			page, err = s.table.NewListEntitiesPager(options).NextPage(ctx) // a pager that failed once always fails
 			return err
 		})
 		if err == nil && clock.IsZero() { // of the first page: nothing read is older
-			clock, err = date(response)
+			clock, err = reply.date()
 		}
 		if err == nil {
 			rows, err = appendRows(rows, page.Entities)
@@ -109,19 +111,29 @@ func appendRows(rows []backup.Row, entities [][]byte) ([]backup.Row, error) {
 	return rows, nil
 }
 
-// ask makes a request, and makes the table and repeats the request if there is none. The response is the last one, also
-// where it was a refusal; nil if there was none at all.
-func (s *Store) ask(ctx context.Context, request func(context.Context) error) (*http.Response, error) {
+// reply is what the SDK does not tell of an answer. It is empty where there was no answer.
+type reply struct {
+	header http.Header
+	body   []byte
+}
+
+// ask makes a request, and makes the table and repeats the request if there is none. The reply is the last one, also
+// where it was a refusal.
+func (s *Store) ask(ctx context.Context, request func(context.Context) error) (reply, error) {
 	var response *http.Response
 	captured := policy.WithCaptureResponse(ctx, &response)
 	err := asRefusal(request(captured))
 	if codeOf(err) == aztables.TableNotFound {
 		if err := s.create(ctx); err != nil {
-			return nil, err
+			return reply{}, err
 		}
 		err = asRefusal(request(captured))
 	}
-	return response, err
+	if response == nil {
+		return reply{}, err
+	}
+	body, unread := runtime.Payload(response) // the SDK has read it, and keeps it
+	return reply{response.Header, body}, cmp.Or(err, unread)
 }
 
 func (s *Store) create(ctx context.Context) error {
@@ -133,11 +145,8 @@ func (s *Store) create(ctx context.Context) error {
 }
 
 // date is the store's clock: the time at which it answered, in whole seconds, rounded down (RFC 9110, section 6.6.1).
-func date(response *http.Response) (time.Time, error) {
-	if response == nil {
-		return time.Time{}, errors.New("the store's answer is missing, and its clock with it")
-	}
-	t, err := http.ParseTime(response.Header.Get("Date"))
+func (r reply) date() (time.Time, error) {
+	t, err := http.ParseTime(r.header.Get("Date"))
 	if err != nil {
 		return time.Time{}, fmt.Errorf("the store's answer has no clock: %w", err)
 	}

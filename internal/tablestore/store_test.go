@@ -239,7 +239,7 @@ func TestErrors(t *testing.T) {
 	_, writeErr := store.Apply(t.Context(), backup.Write{Op: backup.Delete, Key: key("a"), ETag: "*"})
 	_, transactErr := store.Apply(t.Context(), backup.Write{Op: backup.Delete, Key: key("a"), ETag: "*"},
 		backup.Write{Op: backup.Delete, Key: key("b"), ETag: "*"})
-	const azure = "Azure Table Storage answered 403 AuthorizationFailure: " +
+	const azure = "answer 403 AuthorizationFailure of Azure Table Storage: " +
 		"This request is not authorized to perform this operation."
 	for err, want := range map[error]string{
 		getErr:      "get row p/a of table lifeboat: " + azure,

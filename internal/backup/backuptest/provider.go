@@ -180,7 +180,8 @@ func (h ProviderHarness) testPolls(t *testing.T) {
 	operation := h.begin(t, a)
 	h.Inject(t, PollThrottled)
 	_, err := h.Provider().Poll(t.Context(), a, operation.Token)
-	if f := wantFault(t, err, backup.Deferred); f.RetryAfter != ThrottledFor {
+	wantFault(t, err, backup.Deferred)
+	if f := backup.AsFault(err); f.RetryAfter != ThrottledFor {
 		t.Errorf("Retry-After %s, want %s", f.RetryAfter, ThrottledFor)
 	}
 	h.Inject(t, PollDenied)
@@ -325,8 +326,8 @@ func (h ProviderHarness) wantFound(t *testing.T, a backup.Attempt, want string) 
 	}
 }
 
-// wantFault returns the fault of an error if it has the kind, and says something to whoever must act.
-func wantFault(t *testing.T, err error, kind backup.FaultKind) *backup.Fault {
+// wantFault wants a fault of the kind that says something to whoever must act.
+func wantFault(t *testing.T, err error, kind backup.FaultKind) {
 	t.Helper()
 	f := backup.AsFault(err)
 	if f == nil {
@@ -335,7 +336,6 @@ func wantFault(t *testing.T, err error, kind backup.FaultKind) *backup.Fault {
 	if f.Kind != kind || f.Code == "" || f.Message == "" || f.Hint == "" {
 		t.Fatalf("fault %+v, want one that is %s, with a code, a message and a hint", *f, kind)
 	}
-	return f
 }
 
 // pause lets a moment pass between two looks, until the deadline.

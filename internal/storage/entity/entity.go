@@ -5,7 +5,7 @@
 //
 //	"text"            Edm.String, times as RFC 3339 text among them
 //	true, false       Edm.Boolean
-//	12                Edm.Int64; only whole numbers that fit one
+//	12                Edm.Int64; only whole numbers that fit one, without exponent
 //	{…}, […]          Edm.String with the JSON text, in a column named after the member with "_json" at its end
 //	null              no column: a member that is null is not there when the row is read back
 //

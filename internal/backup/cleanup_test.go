@@ -1,0 +1,251 @@
+package backup_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"lifeboat/internal/backup"
+)
+
+func TestRetain(t *testing.T) {
+	now := begin
+	point := func(id string, state backup.PointState, age, left time.Duration) backup.Point {
+		return backup.Point{ID: id, State: state, Created: now.Add(-age), Expires: now.Add(left)}
+	}
+	for _, test := range []struct {
+		name   string
+		points []backup.Point
+		want   string // id+ is kept, id- is not
+	}{
+		{"none", nil, ""},
+		{"the only one, long past its time", []backup.Point{point("a", backup.Live, 99*day, -69*day)}, "a+"},
+		{
+			"past its time, with a newer one",
+			[]backup.Point{point("b", backup.Live, day, 29*day), point("a", backup.Live, 31*day, -day)},
+			"b+ a-",
+		},
+		{
+			"all are past their time: the newest stays",
+			[]backup.Point{point("a", backup.Live, 50*day, -20*day), point("b", backup.Live, 40*day, -10*day)},
+			"a- b+",
+		},
+		{
+			"not a second early",
+			[]backup.Point{point("b", backup.Live, day, 29*day), point("a", backup.Live, 30*day, time.Second)},
+			"b+ a+",
+		},
+		{"at its time", []backup.Point{point("b", backup.Live, day, 29*day), point("a", backup.Live, 30*day, 0)}, "b+ a-"},
+		{
+			"what is being deleted, or gone, protects nothing",
+			[]backup.Point{
+				point("c", backup.Expired, day, 29*day), point("b", backup.Deleting, 2*day, 28*day),
+				point("a", backup.Live, 31*day, -day),
+			},
+			"b- a+",
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var got []string
+			for _, d := range backup.Retain(test.points, now) {
+				got = append(got, d.Point.ID+map[bool]string{true: "+", false: "-"}[d.Keep])
+				if d.Reason == "" {
+					t.Errorf("no reason for %s", d.Point.ID)
+				}
+			}
+			if s := strings.Join(got, " "); s != test.want {
+				t.Errorf("got %q, want %q", s, test.want)
+			}
+		})
+	}
+}
+
+// points makes n succeeded runs, a day apart, and goes to the day after the last one's end. It returns their IDs, oldest
+// first.
+func (s *stage) points(n int) (ids []string) {
+	s.t.Helper()
+	for i := range n {
+		run := s.ask(fmt.Sprint("request-", i))
+		s.finish()
+		s.ended(run.ID, backup.Succeeded, "")
+		ids = append(ids, run.ID)
+		s.now = begin.Add(time.Duration(i+1) * day)
+	}
+	s.now = begin.Add(time.Duration(n+30)*day + time.Hour)
+	return ids
+}
+
+func (s *stage) cleanup() backup.CleanupReport {
+	s.t.Helper()
+	report, err := s.engine.Cleanup(s.t.Context())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return report
+}
+
+// state of the run's recovery point.
+func (s *stage) state(id string) backup.PointState {
+	s.t.Helper()
+	p := s.status(id).Point
+	if p == nil {
+		s.t.Fatalf("run %s has no recovery point", id)
+	}
+	return p.State
+}
+
+func TestCleanup(t *testing.T) {
+	t.Run("nothing is due", func(t *testing.T) {
+		s := newStage(t)
+		s.points(3)
+		s.now = begin.Add(29 * day)
+		s.storage.calls, s.storage.writes = 0, 0
+		if r := s.cleanup(); r.Looked != 0 || s.storage.calls != 1 || s.storage.writes != 0 {
+			t.Errorf("%+v in %d calls", r, s.storage.calls)
+		}
+	})
+	t.Run("all are past their time, and the newest stays", func(t *testing.T) {
+		s := newStage(t)
+		ids := s.points(3)
+		r := s.cleanup()
+		if r.Looked != 1 || len(r.Decisions) != 3 || len(r.Failed) != 0 {
+			t.Errorf("report %+v", r)
+		}
+		if s.state(ids[0]) != backup.Expired || s.state(ids[1]) != backup.Expired || s.state(ids[2]) != backup.Live {
+			t.Errorf("states %s, %s, %s", s.state(ids[0]), s.state(ids[1]), s.state(ids[2]))
+		}
+		if fmt.Sprint(s.provider.deleted) != fmt.Sprintf("[%s.1 %s.1]", ids[1], ids[0]) {
+			t.Errorf("deleted %q", s.provider.deleted)
+		}
+		if p := s.status(ids[0]).Point; !p.Deleted.Equal(s.now) || p.Reason.Message == "" {
+			t.Errorf("the point does not tell when and why: %+v", p)
+		}
+		if s.rows("due") != 1 {
+			t.Errorf("%d entries are left, want that of the newest", s.rows("due"))
+		}
+		if r := s.cleanup(); r.Looked != 0 {
+			t.Errorf("the newest is looked at again at once: %+v", r)
+		}
+		// A year later it is still there; with a newer one it goes.
+		s.now = begin.Add(400 * day)
+		s.cleanup()
+		if s.state(ids[2]) != backup.Live {
+			t.Error("the newest was deleted")
+		}
+		s.ask("request-new")
+		s.finish()
+		s.now = s.now.Add(7 * time.Hour)
+		s.cleanup()
+		if s.state(ids[2]) != backup.Expired {
+			t.Error("it stays for ever")
+		}
+	})
+	t.Run("the service refuses, and later does not", func(t *testing.T) {
+		s := newStage(t)
+		ids := s.points(2)
+		s.provider.delete = func(backup.Attempt, bool) error { return fault(backup.Refused, "BlobImmutableDueToPolicy") }
+		if r := s.cleanup(); len(r.Failed) != 1 {
+			t.Errorf("report %+v", r)
+		}
+		if p := s.status(ids[0]).Point; p.State != backup.Deleting || p.Reason.Code != "BlobImmutableDueToPolicy" {
+			t.Errorf("the point is %s: %+v", p.State, p.Reason)
+		}
+		s.provider.delete = nil
+		if r := s.cleanup(); r.Looked != 0 {
+			t.Errorf("tried again at once: %+v", r)
+		}
+		s.now = s.now.Add(6 * time.Hour)
+		s.cleanup()
+		if s.state(ids[0]) != backup.Expired {
+			t.Errorf("the point is %s", s.state(ids[0]))
+		}
+	})
+	t.Run("one target's trouble does not stop the others", func(t *testing.T) {
+		s := newStage(t)
+		ids := s.points(2)
+		s.now = begin.Add(time.Hour)
+		other := nightly()
+		var others []string
+		for i := range 2 {
+			run, err := s.engine.Backup(t.Context(), backup.Request{ID: fmt.Sprint("other-", i), Plan: other, Target: target + "-two"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.finish()
+			others = append(others, run.ID)
+			s.now = s.now.Add(time.Hour)
+		}
+		s.now = begin.Add(60 * day)
+		s.provider.delete = func(a backup.Attempt, _ bool) error {
+			if a.Target == target {
+				return fault(backup.Refused, "Forbidden")
+			}
+			return nil
+		}
+		if r := s.cleanup(); r.Looked != 2 || len(r.Failed) != 1 || s.state(others[0]) != backup.Expired ||
+			s.state(ids[0]) != backup.Deleting {
+			t.Errorf("%+v; %s, %s", r, s.state(others[0]), s.state(ids[0]))
+		}
+	})
+	t.Run("the entry of a run that never got its point", func(t *testing.T) {
+		s := newStage(t)
+		run := s.ask("request-1")
+		for s.run(run.ID).State != backup.Verifying {
+			s.step()
+		}
+		s.storage.calls, s.storage.failAt = 0, 3 // get, index, save
+		s.deliver()
+		s.provider.verify = func(backup.Attempt, backup.Hashing) (backup.Verification, error) {
+			return backup.Verification{}, fault(backup.Refused, "BlobNotFound")
+		}
+		s.finish()
+		s.ended(run.ID, backup.Failed, "BlobNotFound")
+		s.now = begin.Add(60 * day)
+		if s.cleanup(); s.rows("due") != 0 {
+			t.Errorf("%d entries are left", s.rows("due"))
+		}
+	})
+}
+
+// TestCleanupIsRepeatable lets every storage call fail, before and after it took effect, and the deletion itself, before
+// and after; the next cleanups complete it, and the newest is there at every moment.
+func TestCleanupIsRepeatable(t *testing.T) {
+	check := func(t *testing.T, s *stage, ids []string, what string) {
+		t.Helper()
+		s.provider.delete = nil
+		for range 3 {
+			if s.state(ids[2]) != backup.Live {
+				t.Fatalf("%s: the newest is %s", what, s.state(ids[2]))
+			}
+			s.now = s.now.Add(7 * time.Hour)
+			s.cleanup()
+		}
+		if s.state(ids[0]) != backup.Expired || s.state(ids[1]) != backup.Expired || s.state(ids[2]) != backup.Live ||
+			s.rows("due") != 1 {
+			t.Errorf("%s: %s, %s, %s, %d entries", what, s.state(ids[0]), s.state(ids[1]), s.state(ids[2]), s.rows("due"))
+		}
+	}
+	for _, made := range []bool{false, true} {
+		for k := 1; ; k++ {
+			s := newStage(t)
+			ids := s.points(3)
+			s.storage.calls, s.storage.failAt, s.storage.made = 0, k, made
+			_, _ = s.engine.Cleanup(t.Context())
+			if s.storage.calls < k {
+				break
+			}
+			check(t, s, ids, fmt.Sprintf("call %d fails (made: %v)", k, made))
+		}
+		s := newStage(t)
+		ids := s.points(3)
+		s.provider.delete = func(a backup.Attempt, _ bool) error {
+			if made {
+				s.provider.deleted = append(s.provider.deleted, a.Artifact)
+			}
+			return errBroken
+		}
+		s.cleanup()
+		check(t, s, ids, fmt.Sprintf("the deletion fails (made: %v)", made))
+	}
+}

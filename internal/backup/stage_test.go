@@ -1,0 +1,328 @@
+package backup_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"lifeboat/internal/backup"
+	"lifeboat/internal/memory"
+)
+
+const (
+	target = "/subscriptions/00000000-0000-4000-8000-000000000001/resourceGroups/rg/providers/" +
+		"Microsoft.ApiManagement/service/contoso"
+	account = "/subscriptions/00000000-0000-4000-8000-000000000001/resourceGroups/rg/providers/" +
+		"Microsoft.Storage/storageAccounts/contosobackups"
+)
+
+var (
+	begin     = time.Date(2026, 1, 15, 2, 30, 0, 0, time.UTC)
+	errBroken = errors.New("the connection broke")
+)
+
+// stage is the real engine on storage in memory, with a clock that only the test moves and a service that does what the
+// test says.
+type stage struct {
+	t        *testing.T
+	now      time.Time
+	storage  *storage
+	provider *script
+	engine   *backup.Engine
+	ids      int
+}
+
+func newStage(t *testing.T) *stage {
+	t.Helper()
+	s := &stage{t: t, now: begin}
+	clock := func() time.Time { return s.now }
+	s.storage = &storage{catalog: memory.NewCatalog(clock), queue: memory.NewQueue(clock)}
+	s.provider = &script{stage: s}
+	s.engine = &backup.Engine{
+		Catalog: s.storage, Queue: s.storage, Waits: backup.DefaultWaits(), Now: clock,
+		Providers: map[string]backup.Provider{"microsoft.apimanagement/service": s.provider},
+		NewID: func() string {
+			s.ids++
+			return fmt.Sprintf("id%d", s.ids)
+		},
+	}
+	return s
+}
+
+// storage counts the calls to the catalog and the queues, and makes one of them fail.
+type storage struct {
+	catalog *memory.Catalog
+	queue   *memory.Queue
+	calls   int
+	writes  int
+	// failAt is the number of the call that fails, counted from 1; made says whether it takes effect all the same.
+	failAt int
+	made   bool
+	// silent: events cannot be published.
+	silent bool
+}
+
+// next counts a call, and says whether it fails.
+func (s *storage) next(write bool) (fails bool) {
+	s.calls++
+	if write {
+		s.writes++
+	}
+	return s.calls == s.failAt
+}
+
+func (s *storage) Get(ctx context.Context, key backup.Key) (backup.Row, time.Time, error) {
+	if s.next(false) {
+		return backup.Row{}, time.Time{}, errBroken
+	}
+	return s.catalog.Get(ctx, key)
+}
+
+func (s *storage) List(ctx context.Context, partition, from, to string, limit int) ([]backup.Row, time.Time, error) {
+	if s.next(false) {
+		return nil, time.Time{}, errBroken
+	}
+	return s.catalog.List(ctx, partition, from, to, limit)
+}
+
+func (s *storage) Apply(ctx context.Context, writes ...backup.Write) ([]string, error) {
+	if s.next(true) {
+		if s.made {
+			_, _ = s.catalog.Apply(ctx, writes...)
+		}
+		return nil, errBroken
+	}
+	return s.catalog.Apply(ctx, writes...)
+}
+
+func (s *storage) Wake(ctx context.Context, w backup.Wakeup, delay time.Duration) error {
+	if s.next(true) {
+		if s.made {
+			_ = s.queue.Wake(ctx, w, delay)
+		}
+		return errBroken
+	}
+	return s.queue.Wake(ctx, w, delay)
+}
+
+func (s *storage) Publish(ctx context.Context, e backup.Event) error {
+	if s.next(true) || s.silent {
+		if s.made {
+			_ = s.queue.Publish(ctx, e)
+		}
+		return errBroken
+	}
+	return s.queue.Publish(ctx, e)
+}
+
+// script is the service. What the test leaves nil goes well.
+type script struct {
+	stage  *stage
+	begin  func(a backup.Attempt) (backup.Operation, error)
+	poll   func(a backup.Attempt) (backup.Operation, error)
+	find   func(a backup.Attempt) (string, error)
+	verify func(a backup.Attempt, h backup.Hashing) (backup.Verification, error)
+	delete func(a backup.Attempt, extras bool) error
+	// begun are the names of the artifacts that were asked for, deleted those that were deleted.
+	begun, deleted []string
+	polls          int
+}
+
+func (s *script) Begin(ctx context.Context, a backup.Attempt) (backup.Operation, error) {
+	if _, ok := ctx.Deadline(); !ok {
+		s.stage.t.Error("Begin has no deadline")
+	}
+	s.begun = append(s.begun, a.Artifact)
+	if s.begin == nil {
+		return backup.Operation{Token: "token"}, nil
+	}
+	return s.begin(a)
+}
+
+func (s *script) Poll(_ context.Context, a backup.Attempt, token string) (backup.Operation, error) {
+	s.polls++
+	if token != "token" {
+		s.stage.t.Errorf("polled with the token %q", token)
+	}
+	if s.poll == nil {
+		return backup.Operation{Done: true}, nil
+	}
+	return s.poll(a)
+}
+
+func (s *script) Find(_ context.Context, a backup.Attempt) (string, error) {
+	if s.find == nil {
+		return "", nil
+	}
+	return s.find(a)
+}
+
+func (s *script) Verify(_ context.Context, a backup.Attempt, h backup.Hashing) (backup.Verification, error) {
+	if s.verify == nil {
+		return backup.Verification{
+			Done: true, Hashing: backup.Hashing{ETag: "etag"}, Size: 7, SHA256: "beef", Modified: s.stage.now,
+		}, nil
+	}
+	return s.verify(a, h)
+}
+
+func (s *script) Delete(_ context.Context, a backup.Attempt, _ string, extras bool) error {
+	if s.delete != nil {
+		if err := s.delete(a, extras); err != nil {
+			return err
+		}
+	}
+	if extras {
+		s.deleted = append(s.deleted, "all but "+a.Artifact)
+	} else {
+		s.deleted = append(s.deleted, a.Artifact)
+	}
+	return nil
+}
+
+func nightly() backup.Plan {
+	return backup.Plan{
+		Name: "nightly", Targets: []string{target}, Schedule: daily(time.UTC, 2, 30),
+		Settings: backup.Settings{
+			Storage:    backup.Storage{Account: account, Container: "lifeboat"},
+			KeepWithin: 30 * 24 * time.Hour,
+		},
+	}
+}
+
+// ask asks for a backup by hand.
+func (s *stage) ask(id string) backup.Run {
+	s.t.Helper()
+	run, err := s.engine.Backup(s.t.Context(), backup.Request{ID: id, Plan: nightly(), Target: target})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return run
+}
+
+// run reads the run as it is.
+func (s *stage) run(id string) backup.Run { return s.status(id).Run }
+
+func (s *stage) status(id string) backup.Status {
+	s.t.Helper()
+	found, _, err := s.engine.Status(s.t.Context(), id)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return found
+}
+
+// redelivery is when the message of a failed invocation comes back.
+const redelivery = 30 * time.Second
+
+// deliver hands the messages that are visible to the engine, as the host does.
+func (s *stage) deliver() (outcomes []backup.Outcome) {
+	s.t.Helper()
+	for _, m := range s.storage.queue.Receive("execute", 32, redelivery) {
+		s.ids++
+		out, err := s.engine.Execute(s.t.Context(), fmt.Sprintf("invocation%d", s.ids), m.Body)
+		outcomes = append(outcomes, out)
+		if err != nil {
+			if !errors.Is(err, errBroken) {
+				s.t.Errorf("the invocation failed: %v", err)
+			}
+			continue
+		}
+		if err := s.storage.queue.Delete("execute", m.ID, m.Receipt); err != nil {
+			s.t.Errorf("the message cannot be deleted: %v", err)
+		}
+	}
+	return outcomes
+}
+
+// step goes on to the next message and delivers it. It is false if there is none.
+func (s *stage) step() bool {
+	s.t.Helper()
+	messages := s.storage.queue.Messages("execute")
+	if len(messages) == 0 {
+		return false
+	}
+	first := messages[0].Visible
+	for _, m := range messages {
+		if m.Visible.Before(first) {
+			first = m.Visible
+		}
+	}
+	if first.After(s.now) {
+		s.now = first
+	}
+	s.deliver()
+	return true
+}
+
+// finish goes on until there is no message any more.
+func (s *stage) finish() {
+	s.t.Helper()
+	for range 2000 {
+		if !s.step() {
+			return
+		}
+	}
+	s.t.Fatal("the messages never end")
+}
+
+// tick is one run of the timer.
+func (s *stage) tick(plans ...backup.Plan) backup.ScheduleReport {
+	s.t.Helper()
+	report, err := s.engine.Schedule(s.t.Context(), plans)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return report
+}
+
+// ended checks how the run ended: its state, the code of its reason, one event with a stable ID, no lock, no messages.
+func (s *stage) ended(id string, state backup.State, code string) backup.Run {
+	s.t.Helper()
+	run := s.run(id)
+	if run.State != state || run.Reason.Code != code {
+		s.t.Errorf("the run is %s (%+v), want %s (%s)", run.State, run.Reason, state, code)
+	}
+	if run.Owed != "" || run.Ended.IsZero() || run.Token != "" || run.Owner != "" {
+		s.t.Errorf("the run has loose ends: %+v", run)
+	}
+	var events []string
+	for _, e := range s.storage.queue.Events() {
+		if strings.HasPrefix(e.ID, id) {
+			events = append(events, e.Type+" "+e.ID)
+		}
+	}
+	if want := fmt.Sprintf("lifeboat.run.%s %s.%s", state, id, state); len(events) != 1 || events[0] != want {
+		s.t.Errorf("events %q, want %q once", events, want)
+	}
+	if row, ok := s.lock(); ok {
+		s.t.Errorf("the lock is still there: %s", row.Body)
+	}
+	if left := s.storage.queue.Messages("execute"); len(left) > 0 {
+		s.t.Errorf("%d messages are left", len(left))
+	}
+	return run
+}
+
+// lock is the target's lock row.
+func (s *stage) lock() (backup.Row, bool) {
+	for _, row := range s.storage.catalog.Rows() {
+		if row.Row == "lock" {
+			return row, true
+		}
+	}
+	return backup.Row{}, false
+}
+
+// rows counts the catalog's rows whose partition or row key begins so.
+func (s *stage) rows(prefix string) (n int) {
+	for _, row := range s.storage.catalog.Rows() {
+		if strings.HasPrefix(row.Partition, prefix) || strings.HasPrefix(row.Row, prefix) {
+			n++
+		}
+	}
+	return n
+}
