@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"strings"
 	"testing"
+
+	"lifeboat/internal/figures"
 )
 
 // mutant is a way to break the engine on purpose, from outside.
@@ -52,7 +54,7 @@ func TestMutants(t *testing.T) {
 			if !strings.Contains(found.violation, test.want) {
 				t.Errorf("seen: %q in %d states; want %q", found.violation, found.states, test.want)
 			}
-			t.Logf("%s, after %d actions, in %d states", found.violation, len(found.trace), found.states)
+			figures.Report(t, "%s, after %d actions, in %d states", found.violation, len(found.trace), found.states)
 		})
 	}
 }

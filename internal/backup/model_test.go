@@ -5,6 +5,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"lifeboat/internal/figures"
 )
 
 // mostStates is where an exploration gives up: a budget that is too large must not fill the memory.
@@ -109,7 +111,7 @@ func TestModel(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			began := time.Now()
 			found := explore(t, test.m)
-			t.Logf("%d states, %d transitions, %d ends %v, %d operations started, %d of them again, %v", found.states,
+			figures.Report(t, "%d states, %d transitions, %d ends %v, %d operations started, %d of them again, %v", found.states,
 				found.transitions, found.terminal, test.m.ends, test.m.starts, test.m.again,
 				time.Since(began).Round(time.Millisecond))
 			if found.violation != "" {

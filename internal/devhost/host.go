@@ -321,7 +321,7 @@ func queueKey(connection, name string) string { return connection + "/" + name }
 func listenOnLoopback(address string) (net.Listener, error) {
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("listen on Config.Addr %s: %w", address, err)
 	}
 	if at, ok := listener.Addr().(*net.TCPAddr); !ok || !at.IP.IsLoopback() {
 		_ = listener.Close()

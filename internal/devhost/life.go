@@ -130,6 +130,7 @@ func (l *life) limited(ctx context.Context) (context.Context, context.CancelFunc
 		return ctx, func() { cancel(context.Canceled) }
 	}
 	timer := time.AfterFunc(l.functionTimeout, func() {
+		l.worker.gone() // nothing more is sent to it
 		cancel(errFunctionTimeout)
 		l.worker.kill(l.broken)
 	})

@@ -15,6 +15,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/figures"
 	"lifeboat/internal/sim"
 	"lifeboat/internal/stack"
 )
@@ -254,5 +255,5 @@ func TestStorageSeesBearerTokensOnly(t *testing.T) {
 	if own == 0 {
 		t.Error("none of the requests was the program's")
 	}
-	t.Logf("%d requests, all with bearer tokens, %d of them from this program", len(requests), own)
+	figures.Report(t, "%d requests, all with bearer tokens, %d of them from this program", len(requests), own)
 }

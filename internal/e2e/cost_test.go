@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/figures"
 	"lifeboat/internal/sim"
 	"lifeboat/internal/stack"
 )
@@ -67,7 +68,7 @@ func TestCost(t *testing.T) {
 	schedule, _ := spent(t, a)
 	tick("cleanup")
 	cleanup, _ := spent(t, a)
-	t.Logf("idle ticks with 101 plans and 1001 targets: schedule %d requests, cleanup %d", schedule-before, cleanup-schedule)
+	figures.Report(t, "idle ticks with 101 plans and 1001 targets: schedule %d requests, cleanup %d", schedule-before, cleanup-schedule)
 	if schedule-before > 3 || cleanup-schedule > 3 || schedule == before || cleanup == schedule {
 		t.Error("an idle tick must cost at most 3 requests, and at least one")
 	}
@@ -91,7 +92,7 @@ func TestCost(t *testing.T) {
 			}
 		}
 		n, polls := end-start, status.Run.Polls
-		t.Logf("%s with %d polls: %d requests, %d without the polls' 3 each: %v", what, polls, n, n-3*polls, by)
+		figures.Report(t, "%s with %d polls: %d requests, %d without the polls' 3 each: %v", what, polls, n, n-3*polls, by)
 		if i == 0 {
 			continue
 		}
@@ -103,7 +104,7 @@ func TestCost(t *testing.T) {
 		}
 		tick("schedule") // the sweep's time has not come: nothing to look at, or one look
 		swept, _ := spent(t, a)
-		t.Logf("the tick after it: %d requests", swept-end)
+		figures.Report(t, "the tick after it: %d requests", swept-end)
 		if swept-end > 3+2*2 {
 			t.Errorf("a tick with two ended runs to look at cost %d requests", swept-end)
 		}

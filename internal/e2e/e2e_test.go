@@ -117,12 +117,19 @@ func prepare(t testing.TB, c stack.AppConfig) *app {
 
 // logTo shows what host and program said if the test fails.
 func logTo(t testing.TB) func(devhost.Entry) {
-	var over atomic.Bool
-	t.Cleanup(func() { over.Store(true) })
-	return func(e devhost.Entry) {
-		if !over.Load() {
-			t.Log(e)
+	var mu sync.Mutex
+	var lines []string
+	t.Cleanup(func() {
+		mu.Lock()
+		defer mu.Unlock()
+		if t.Failed() {
+			t.Log(strings.Join(lines, "\n"))
 		}
+	})
+	return func(e devhost.Entry) {
+		mu.Lock()
+		defer mu.Unlock()
+		lines = append(lines, e.String())
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/google/uuid"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/figures"
 	"lifeboat/internal/sim"
 	"lifeboat/internal/stack"
 )
@@ -67,7 +68,7 @@ func TestKillWalk(t *testing.T) {
 				})
 			}
 			wait.Wait()
-			t.Logf("%d walks, %d of them killed; %d runs made one POST in all, %d needed a second attempt", tally.walks.Load(),
+			figures.Report(t, "%d walks, %d of them killed; %d runs made one POST in all, %d needed a second attempt", tally.walks.Load(),
 				tally.killed.Load(), tally.single.Load(), tally.second.Load())
 			if tally.killed.Load() < 40 {
 				t.Errorf("only %d instants were killed at: the walk does not see the program's requests", tally.killed.Load())

@@ -19,6 +19,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azqueue/v2"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/figures"
 	"lifeboat/internal/sim"
 	"lifeboat/internal/stack"
 )
@@ -54,7 +55,9 @@ func newProcess(t *testing.T, a *app) *process {
 	t.Cleanup(func() {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
-		t.Log(out.String())
+		if t.Failed() {
+			t.Log(out.String())
+		}
 	})
 	p := &process{url: "http://" + address.String()}
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
@@ -238,7 +241,7 @@ func TestOneRunPerSlot(t *testing.T) {
 			t.Errorf("%d operations were started for %d runs that succeeded", len(names), accepted)
 		}
 	}
-	t.Logf("%d runs, %d messages delivered three times each, %d operations started; runs ended: %v", len(runs), delivered,
+	figures.Report(t, "%d runs, %d messages delivered three times each, %d operations started; runs ended: %v", len(runs), delivered,
 		started, ended)
 }
 
