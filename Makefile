@@ -49,7 +49,12 @@ fuzz: ## Feed the decoder of the Functions host's requests with random input, fo
 .PHONY: stage
 stage: ## Assemble build/app: exactly what is deployed, for Linux on amd64
 	$(call assemble,build/app)
-	CGO_ENABLED=0 GOOS=linux GOARCH=amd64 go build -trimpath -o build/app/lifeboat .
+	CGO_ENABLED=0 GOOS=linux GOARCH=amd64 go build -trimpath -buildvcs=false -ldflags=-s -o build/app/lifeboat .
+
+.PHONY: package
+package: stage ## Make build/app.zip of it: byte for byte the same wherever it is made
+	go run ./internal/cmd/pack build/app build/app.zip
+	@sha256sum build/app.zip 2>/dev/null || shasum -a 256 build/app.zip
 
 .PHONY: start
 start: ## Run the app in Azure Functions Core Tools, where func is installed
