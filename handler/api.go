@@ -1,6 +1,7 @@
 package handler
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -137,7 +138,7 @@ func (h *handler) postBackup(w http.ResponseWriter, r *http.Request) error {
 		return refuse(http.StatusBadRequest, "InvalidRequestId", "Repeatability-Request-ID", "the ID is longer than 128 characters")
 	case id == "":
 		// The host repeats a request under the same ID of its own when a connection breaks.
-		id = "invocation " + hostInvocation(r)
+		id = "invocation " + cmp.Or(hostInvocation(r), h.Engine.NewID())
 	}
 	plans, err := h.Plans()
 	if err != nil {

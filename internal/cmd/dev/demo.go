@@ -267,9 +267,16 @@ func (s *scene) check(ctx context.Context, history []run, asked string) error {
 			ended++
 		}
 	}
-	events, err := s.events(ctx)
-	if err != nil {
-		return err
+	// An event is sent just after the end that it tells of was saved.
+	events := 0
+	for deadline := time.Now().Add(10 * time.Second); ; {
+		if events, err = s.events(ctx); err != nil {
+			return err
+		}
+		if events >= ended || time.Now().After(deadline) {
+			break
+		}
+		time.Sleep(100 * time.Millisecond)
 	}
 	verdict("every end was told on lifeboat-events", events >= ended, "%d events for %d ends", events, ended)
 	requests, err := s.Azurite.Requests()

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -39,6 +40,7 @@ const (
 	waitFactor = 1.0 / 120
 	every      = "*/12 * * * * *"
 	within     = "14s"
+	appName    = "lifeboat"
 )
 
 var services = []string{"contoso-eu", "contoso-us", "contoso-asia"}
@@ -64,7 +66,12 @@ func withScene(ctx context.Context, name string, play func(context.Context, *sce
 	if s.log, err = os.Create(dir + "/log.jsonl"); err != nil {
 		return err
 	}
-	s.say("everything runs on 127.0.0.1; certificates and logs are in %s", dir)
+	defer func() {
+		if err == nil { // what failed may want to be looked into
+			err = os.RemoveAll(dir)
+		}
+	}()
+	s.say("everything runs on 127.0.0.1; certificates and logs are in %s while it does", dir)
 	s.Stack, err = stack.Start(ctx, stack.Config{
 		Dir: dir, Accounts: []string{"lifeboatapp"}, TimeScale: timeScale, Seed: 1,
 		Progress: func(step string) { s.say("%s", step) },
@@ -83,7 +90,7 @@ func withScene(ctx context.Context, name string, play func(context.Context, *sce
 	}
 	s.say("starting the Functions host, which starts the program")
 	s.app, err = s.App(ctx, stack.AppConfig{
-		Name: "lifeboat", Account: "lifeboatapp", Plan: plan, WaitFactor: waitFactor,
+		Name: appName, Account: "lifeboatapp", Plan: plan, WaitFactor: waitFactor,
 		ScheduleTick: "* * * * * *", CleanupTick: "*/2 * * * * *",
 		Log: func(e devhost.Entry) { fmt.Fprintln(s.log, e) },
 	})
@@ -92,6 +99,15 @@ func withScene(ctx context.Context, name string, play func(context.Context, *sce
 	}
 	defer func() { err = errors.Join(err, s.app.Stop()) }()
 	return play(ctx, s)
+}
+
+// environment is what leads a client to Azure's side here.
+func (s *scene) environment() string {
+	var b strings.Builder
+	for _, v := range s.Sim.EnvFor(appName) {
+		fmt.Fprintf(&b, "  export %s\n", v)
+	}
+	return b.String()
 }
 
 // serve keeps the scene running.
@@ -107,7 +123,10 @@ func serve(ctx context.Context, s *scene) error {
   curl -H 'x-functions-key: %[2]s' '%[1]s/api/runs?target=%[5]s'
   curl -H 'x-functions-key: %[2]s' -H 'Content-Type: application/json' -d '{"target": "%[5]s"}' %[1]s/api/backups
 
-`, s.app.URL(), key, s.app.PlanFile, s.log.Name(), stack.Service(services[0]))
+  An Azure SDK or tool of your own finds the same look-alikes, with an identity that may do what Lifeboat may, by
+
+%[6]s
+`, s.app.URL(), key, s.app.PlanFile, s.log.Name(), stack.Service(services[0]), s.environment())
 	select {
 	case <-ctx.Done():
 		return nil
