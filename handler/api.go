@@ -169,13 +169,14 @@ func readBody(r *http.Request, into any) error {
 	}
 	d := json.NewDecoder(http.MaxBytesReader(nil, r.Body, largestRequest))
 	d.DisallowUnknownFields()
-	switch err := d.Decode(into); {
+	err = d.Decode(into)
+	switch _, end := d.Token(); {
 	case errors.Is(err, io.EOF):
 		return refuse(http.StatusBadRequest, "InvalidBody", "", "the body is empty; a host that forwards requests drops a body "+
 			"that is sent without a Content-Length")
 	case err != nil:
 		return refuse(http.StatusBadRequest, "InvalidBody", "", "the body cannot be read: %v", err)
-	case d.More():
+	case !errors.Is(end, io.EOF):
 		return refuse(http.StatusBadRequest, "InvalidBody", "", "the body has more than one JSON value")
 	}
 	return nil

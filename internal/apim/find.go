@@ -2,6 +2,7 @@ package apim
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
 
@@ -9,8 +10,8 @@ import (
 )
 
 // Find looks for the blob of a backup whose answer was lost. Nothing else tells: API Management takes no request ID,
-// and what it shows of a running backup is undocumented. As long as the service has not settled, there is nothing to
-// be seen. An empty blob may be one that is being written, and does not count.
+// and what it shows of a running backup is undocumented. As long as the service has not settled, nothing can be said:
+// what is looked for may be what it is working on. An empty blob may be one that is being written, and does not count.
 func (p *Provider) Find(ctx context.Context, a backup.Attempt) (string, error) {
 	client, target, err := p.service(a)
 	if err != nil {
@@ -20,8 +21,12 @@ func (p *Provider) Find(ctx context.Context, a backup.Attempt) (string, error) {
 	if err != nil {
 		return "", interpretError(inspecting, a, err)
 	}
-	if service.Properties == nil || deref(service.Properties.ProvisioningState) != "Succeeded" {
-		return "", nil
+	if state := deref(deref(service.Properties).ProvisioningState); state != "Succeeded" {
+		return "", &backup.Fault{
+			Kind: backup.Deferred, Code: "ServiceNotSettled",
+			Message: fmt.Sprintf("%s: its provisioningState is %q", inspecting.sentence(a), state),
+			Hint:    "The service is working on a change, which may be the backup; it is looked at again by itself.",
+		}
 	}
 	items, err := p.artifacts(ctx, a)
 	if is(err, bloberror.ContainerNotFound) {

@@ -13,8 +13,6 @@ func TestFindTakesTheNewestArtifactOfASettledService(t *testing.T) {
 		want          string
 	}{
 		"nothing there": {service: settled, list: listing()},
-		"still working": {service: answers(200, `{"properties":{"provisioningState":"Updating"}}`)},
-		"no state":      {service: answers(200, `{}`)},
 		"no container":  {service: settled, list: blobSays(404, "ContainerNotFound", "The container does not exist.")},
 		"one":           {service: settled, list: listing(run + ".1 9 60"), want: run + ".1"},
 		"the newest, not the highest": {
@@ -51,8 +49,13 @@ func TestFindSaysWhenItCouldNotLook(t *testing.T) {
 			service: armSays(404, "ResourceNotFound", "No."),
 			fault:   fault{kind: backup.Denied, code: "ResourceNotFound", hint: "plan.yaml"},
 		},
-		"service: away": {service: answers(503, ""), fault: fault{kind: backup.Deferred, code: "ServiceUnavailable"}},
-		"service: cut":  {service: cut, fault: fault{kind: backup.Deferred, code: "Unreachable"}},
+		"service: still working": {
+			service: answers(200, `{"properties":{"provisioningState":"Updating"}}`),
+			fault:   fault{kind: backup.Deferred, code: "ServiceNotSettled", message: "Updating"},
+		},
+		"service: no state": {service: answers(200, `{}`), fault: fault{kind: backup.Deferred, code: "ServiceNotSettled"}},
+		"service: away":     {service: answers(503, ""), fault: fault{kind: backup.Deferred, code: "ServiceUnavailable"}},
+		"service: cut":      {service: cut, fault: fault{kind: backup.Deferred, code: "Unreachable"}},
 		"storage: no role": {
 			service: settled, list: blobSays(403, "AuthorizationPermissionMismatch", "No."),
 			fault: fault{kind: backup.Denied, code: "AuthorizationPermissionMismatch", hint: "Storage Blob Data Contributor"},

@@ -118,7 +118,7 @@ func (e *Engine) expire(ctx context.Context, d Decision, now time.Time) error {
 			return err
 		}
 	}
-	if err := provider.Delete(ctx, p.attempt(), p.ETag, false); err != nil {
+	if err := remove(ctx, provider, p.attempt(), p.ETag, false); err != nil {
 		f := AsFault(err)
 		p.Reason = f.reason()
 		return errors.Join(fmt.Errorf("delete the artifact %s of run %s: %w", p.Artifact, p.ID, f), e.savePoint(ctx, &p))

@@ -78,6 +78,10 @@ const (
 	// orphanAge is when an index entry without its row can only be left over from a process that died between the two
 	// writes: longer than any invocation may take. It is not one of the waits, since it does not wait for Azure.
 	orphanAge = 10 * time.Minute
+	// callTime is what one call of a provider may take, so that an invocation that makes two has time left to save what
+	// they said: a service that takes a connection and never answers must not stop the run for ever. Starting an operation
+	// has a limit of its own, the lease.
+	callTime = 80 * time.Second
 	// mostLost is how many starts a run may lose before it is given up as unknown.
 	mostLost = 3
 )
@@ -105,6 +109,24 @@ func (e *Engine) provider(target string) (Provider, error) {
 		return nil, fmt.Errorf("%w: %s", ErrNoProvider, r.Type)
 	}
 	return p, nil
+}
+
+// within gives a call of a provider its time.
+func within[T any](ctx context.Context, call func(context.Context) (T, error)) (T, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTime)
+	defer cancel()
+	return call(ctx)
+}
+
+// find asks a provider for the artifact of a run whose start was lost.
+func find(ctx context.Context, provider Provider, r Run) (string, error) {
+	return within(ctx, func(ctx context.Context) (string, error) { return provider.Find(ctx, r.attempt("")) })
+}
+
+// remove has a provider delete artifacts.
+func remove(ctx context.Context, provider Provider, a Attempt, etag string, extras bool) error {
+	_, err := within(ctx, func(ctx context.Context) (any, error) { return nil, provider.Delete(ctx, a, etag, extras) })
+	return err
 }
 
 // load reads a run, and the catalog's clock.

@@ -109,6 +109,7 @@ func appendRun(b []byte, r *Run, now seconds) []byte {
 		return b
 	}
 	b = appendTime(b, r.LostSince, now, longest)
+	b = appendTime(b, r.ClearSince, now, longest)
 	b = appendTime(b, r.DeniedSince, now, longest)
 	b = appendTime(b, r.Due, now, longest)
 	b = appendTime(b, r.LeaseUntil, now, longest)

@@ -9,12 +9,15 @@ import (
 type Plan struct {
 	// Name identifies the plan; a renamed plan is a new plan. Lower-case letters, digits and dashes, 1 to 63.
 	Name string
-	// Targets are the full resource IDs of the services.
+	// Targets are the full resource IDs of the services, MostTargets at the most.
 	Targets []string
 	// Schedule gives the slots.
 	Schedule Schedule
 	Settings Settings
 }
+
+// MostTargets of a plan: one tick must be able to make a run of a slot for each of them.
+const MostTargets = 1000
 
 // Settings are what a run takes along from its plan when it is created: an edit of the plan never changes a run.
 type Settings struct {

@@ -18,9 +18,11 @@ type Provider interface {
 	// the operation failed. Denied: the service no longer tells.
 	Poll(ctx context.Context, a Attempt, token string) (Operation, error)
 	// Find looks for what any attempt of the run left, without changing anything. It returns the name of the newest
-	// artifact once the service has settled, "" if there is nothing to be seen. An error means that it could not look.
+	// artifact, or "" if the service is settled and there is nothing of the run. An error means that it could not look,
+	// or that the service is still at work on something, perhaps on what is looked for.
 	Find(ctx context.Context, a Attempt) (string, error)
-	// Verify reads the artifact and hashes a part of it, at most 1 GiB a call. Refused: it is missing, empty, or was
+	// Verify reads the artifact and hashes a part of it, at most 1 GiB a call, or what it could read in the time that the
+	// context leaves. Refused: it is missing, empty, or was
 	// not written by this run.
 	Verify(ctx context.Context, a Attempt, done Hashing) (Verification, error)
 	// Delete removes the artifacts of the run: all of them, or all but a.Artifact if extras is true. What is gone

@@ -3,7 +3,9 @@ package backup
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 )
@@ -33,8 +35,8 @@ func ParseWakeup(message []byte) (Wakeup, error) {
 	if err := d.Decode(&w); err != nil {
 		return w, fmt.Errorf("not a wake-up: %w", err)
 	}
-	if d.More() {
-		return w, fmt.Errorf("not a wake-up: more than one JSON value")
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return w, fmt.Errorf("not a wake-up: there is more behind the JSON object")
 	}
 	if _, err := runKey(w.Run); err != nil {
 		return w, fmt.Errorf("not a wake-up: %w", err)

@@ -41,6 +41,8 @@ type Run struct {
 	Started time.Time `json:"Started,omitzero"`
 	// LostSince is when the answer to the latest lost start was found missing; the run now looks before it starts again.
 	LostSince time.Time `json:"LostSince,omitzero"`
+	// ClearSince is since when every look showed a settled service without a trace of the lost start.
+	ClearSince time.Time `json:"ClearSince,omitzero"`
 	// LostAttempt is the attempt that LostSince is about, and Lost counts all those lost.
 	LostAttempt int `json:"LostAttempt,omitempty"`
 	Lost        int `json:"Lost,omitempty"`

@@ -30,7 +30,7 @@ type ScheduleReport struct {
 	Looked, Resent int
 }
 
-// Schedule is one tick: it makes a run of every slot due since the plan's watermark, for every target, and then sweeps.
+// Schedule is one tick: it sweeps, and then makes a run of every slot due since the plan's watermark, for every target.
 // Rows come before the watermark, and a run's ID comes from its slot: a tick that is killed, repeated, or runs twice at
 // once makes one run per slot and target. Ticks without a slot or a late run write nothing.
 func (e *Engine) Schedule(ctx context.Context, plans []Plan) (ScheduleReport, error) {
@@ -43,62 +43,71 @@ func (e *Engine) Schedule(ctx context.Context, plans []Plan) (ScheduleReport, er
 	for _, row := range rows {
 		marks[row.Row] = row
 	}
-	errs := []error{e.checkClock(ctx, now)}
-	if errs[0] == nil {
-		for _, plan := range plans {
-			created, err := e.schedulePlan(ctx, plan, marks, now)
-			report.Created = append(report.Created, created...)
-			if err != nil {
-				errs = append(errs, fmt.Errorf("schedule plan %s: %w", plan.Name, err))
-			}
+	// Runs under way come first: a tick that has much to catch up may not get to its end.
+	errs := []error{e.sweep(ctx, now, &report)}
+	if err := e.checkClock(ctx, now); err != nil {
+		return report, errors.Join(append(errs, err)...)
+	}
+	for _, plan := range plans {
+		if err := e.schedulePlan(ctx, plan, marks, now, &report); err != nil {
+			errs = append(errs, fmt.Errorf("schedule plan %s: %w", plan.Name, err))
 		}
 	}
-	errs = append(errs, e.sweep(ctx, now, &report))
 	return report, errors.Join(errs...)
 }
 
-func (e *Engine) schedulePlan(ctx context.Context, plan Plan, marks map[string]Row, now time.Time) ([]string, error) {
+func (e *Engine) schedulePlan(
+	ctx context.Context, plan Plan, marks map[string]Row, now time.Time, report *ScheduleReport,
+) error {
 	key := Key{Partition: schedulePartition, Row: "plan-" + plan.Name}
 	row, known := marks[key.Row]
 	if !known {
 		// A new plan begins now: slots before it are nobody's.
 		_, err := e.Catalog.Apply(ctx, Write{Op: Insert, Key: key, Body: encode(watermark{Plan: plan.Name, At: now})})
 		if errors.Is(err, ErrExists) {
-			return nil, nil
+			return nil
 		}
-		return nil, err
+		return err
 	}
 	mark, err := decode[watermark](row)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	slots := plan.Schedule.Due(mark.At, now, mostSlots)
-	if len(slots) == 0 {
-		return nil, nil
+	for _, slot := range plan.Schedule.Due(mark.At, now, mostSlots) {
+		if err := e.createSlot(ctx, plan, slot, now, report); err != nil {
+			return err
+		}
+		// After each slot, so that a tick that is cut off has got somewhere.
+		mark.At = slot
+		etags, err := e.Catalog.Apply(ctx, Write{Op: Replace, Key: key, ETag: row.ETag, Body: encode(mark)})
+		if errors.Is(err, ErrChanged) {
+			return nil // another tick is at the same slots
+		}
+		if err != nil {
+			return err
+		}
+		row.ETag = etags[0]
 	}
-	var created []string
-	for _, slot := range slots {
-		next := plan.Schedule.Next(slot)
-		for _, target := range plan.Targets {
-			run := Run{
-				ID: newRunID(target, slot, "plan "+plan.Name), Target: target, Plan: plan.Name, Slot: slot, NextSlot: next,
-				Settings: plan.Settings,
-			}
-			fresh, err := e.create(ctx, &run, now)
-			if err != nil {
-				return created, err
-			}
-			if fresh {
-				created = append(created, run.ID)
-			}
+	return nil
+}
+
+// createSlot makes a run of the slot for each of the plan's targets.
+func (e *Engine) createSlot(ctx context.Context, plan Plan, slot, now time.Time, report *ScheduleReport) error {
+	next := plan.Schedule.Next(slot)
+	for _, target := range plan.Targets {
+		run := Run{
+			ID: newRunID(target, slot, "plan "+plan.Name), Target: target, Plan: plan.Name, Slot: slot, NextSlot: next,
+			Settings: plan.Settings,
+		}
+		fresh, err := e.create(ctx, &run, now)
+		if fresh {
+			report.Created = append(report.Created, run.ID)
+		}
+		if err != nil {
+			return err
 		}
 	}
-	mark.At = slots[len(slots)-1]
-	_, err = e.Catalog.Apply(ctx, Write{Op: Replace, Key: key, ETag: row.ETag, Body: encode(mark)})
-	if errors.Is(err, ErrChanged) {
-		return created, nil // another tick did the same
-	}
-	return created, err
+	return nil
 }
 
 // create claims the run's ID by inserting its row. It is false if the row was there before: somebody else made the run,

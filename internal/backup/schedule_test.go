@@ -1,6 +1,7 @@
 package backup_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"testing"
@@ -258,4 +259,26 @@ func TestSweep(t *testing.T) {
 			t.Error("kept for ever")
 		}
 	})
+}
+
+// TestScheduleGetsOn: a tick that is cut off after some calls has still got somewhere.
+func TestScheduleGetsOn(t *testing.T) {
+	plan := nightly()
+	s := newStage(t)
+	s.tick(plan)
+	s.now = begin.Add(30 * day)
+	for ticks := 1; s.rows("run-") < 30; ticks++ {
+		if ticks > 10 {
+			t.Fatalf("%d runs after 10 ticks of 30 calls each", s.rows("run-"))
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		s.storage.calls, s.storage.cut = 0, func() {
+			if s.storage.calls >= 30 {
+				cancel()
+			}
+		}
+		_, _ = s.engine.Schedule(ctx, []backup.Plan{plan}) // cut off
+		cancel()
+		s.now = s.now.Add(time.Minute)
+	}
 }

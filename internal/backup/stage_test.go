@@ -63,6 +63,8 @@ type storage struct {
 	made   bool
 	// silent: events cannot be published.
 	silent bool
+	// cut is called after each count, and may end the caller's context.
+	cut func()
 }
 
 // next counts a call, and says whether it fails.
@@ -70,6 +72,9 @@ func (s *storage) next(write bool) (fails bool) {
 	s.calls++
 	if write {
 		s.writes++
+	}
+	if s.cut != nil {
+		s.cut()
 	}
 	return s.calls == s.failAt
 }
@@ -129,6 +134,17 @@ type script struct {
 	// begun are the names of the artifacts that were asked for, deleted those that were deleted.
 	begun, deleted []string
 	polls          int
+	// hangs: no answer comes before the caller's time is over.
+	hangs bool
+}
+
+// wait is where a provider that hangs does so.
+func (s *script) wait(ctx context.Context) error {
+	if !s.hangs {
+		return nil
+	}
+	<-ctx.Done()
+	return ctx.Err()
 }
 
 func (s *script) Begin(ctx context.Context, a backup.Attempt) (backup.Operation, error) {
@@ -142,8 +158,11 @@ func (s *script) Begin(ctx context.Context, a backup.Attempt) (backup.Operation,
 	return s.begin(a)
 }
 
-func (s *script) Poll(_ context.Context, a backup.Attempt, token string) (backup.Operation, error) {
+func (s *script) Poll(ctx context.Context, a backup.Attempt, token string) (backup.Operation, error) {
 	s.polls++
+	if err := s.wait(ctx); err != nil {
+		return backup.Operation{}, err
+	}
 	if token != "token" {
 		s.stage.t.Errorf("polled with the token %q", token)
 	}
@@ -153,14 +172,20 @@ func (s *script) Poll(_ context.Context, a backup.Attempt, token string) (backup
 	return s.poll(a)
 }
 
-func (s *script) Find(_ context.Context, a backup.Attempt) (string, error) {
+func (s *script) Find(ctx context.Context, a backup.Attempt) (string, error) {
+	if err := s.wait(ctx); err != nil {
+		return "", err
+	}
 	if s.find == nil {
 		return "", nil
 	}
 	return s.find(a)
 }
 
-func (s *script) Verify(_ context.Context, a backup.Attempt, h backup.Hashing) (backup.Verification, error) {
+func (s *script) Verify(ctx context.Context, a backup.Attempt, h backup.Hashing) (backup.Verification, error) {
+	if err := s.wait(ctx); err != nil {
+		return backup.Verification{}, err
+	}
 	if s.verify == nil {
 		return backup.Verification{
 			Done: true, Hashing: backup.Hashing{ETag: "etag"}, Size: 7, SHA256: "beef", Modified: s.stage.now,

@@ -55,7 +55,7 @@ func (s *step) start(ctx context.Context, provider Provider) error {
 	var unseen error
 	if r.Lost > 0 {
 		// An attempt whose answer was lost may have come to something since.
-		found, unseen = provider.Find(ctx, r.attempt(""))
+		found, unseen = find(ctx, provider, *r)
 	}
 	waited := s.now.Sub(r.Created)
 	switch {
@@ -133,7 +133,7 @@ func (s *step) lost(why Reason) {
 	r := &s.run
 	if r.LostAttempt != r.Attempt {
 		r.Lost++
-		r.LostAttempt, r.LostSince = r.Attempt, s.clock()
+		r.LostAttempt, r.LostSince, r.ClearSince = r.Attempt, s.clock(), time.Time{}
 	}
 	r.Reason = why
 }
@@ -152,22 +152,27 @@ func (s *step) look(ctx context.Context, provider Provider) error {
 			return err
 		}
 	}
-	found, err := provider.Find(ctx, r.attempt(""))
+	found, err := find(ctx, provider, *r)
 	r.Owner, r.LeaseUntil = "", time.Time{}
 	waited := s.now.Sub(r.LostSince)
-	switch {
-	case err == nil && found != "":
+	if err != nil {
+		// Only looks that saw a settled service count towards the patience.
+		r.ClearSince, r.Reason = time.Time{}, AsFault(err).reason()
+	} else if r.ClearSince.IsZero() {
+		r.ClearSince = s.now
+	}
+	switch patient := err == nil && s.now.Sub(r.ClearSince) >= s.Waits.Patience; {
+	case found != "":
 		return s.found(ctx, found)
-	case err == nil && waited >= s.Waits.Patience && r.Lost < mostLost:
+	case patient && r.Lost < mostLost:
 		return s.attempt(ctx, provider)
-	case err == nil && waited >= s.Waits.Patience:
+	case patient:
 		return s.end(ctx, loses, reason("StartLost", fmt.Sprintf("the answers to %d attempts to start were lost, and no "+
 			"backup of theirs was found", r.Lost), "See whether the service can be reached; look in the container for files named "+r.ID+"."))
-	case err != nil && waited >= s.Waits.Operation:
+	case waited >= s.Waits.Operation:
 		return s.end(ctx, loses, reason("StartLost", "the answer to the start was lost, and it could not be found out what "+
-			"became of it: "+err.Error(), "Give the identity its role back; look in the container for files named "+r.ID+"."))
-	case err != nil:
-		r.Reason = AsFault(err).reason()
+			"became of it: "+r.Reason.Message, "See what the service is doing and what the identity may do; look in the container for "+
+			"files named "+r.ID+"."))
 	}
 	return s.advance(ctx, min(max(s.Waits.Look, waited/4), s.Waits.LookMax))
 }
@@ -215,7 +220,9 @@ func (s *step) postpone(ctx context.Context, retryAfter time.Duration, why Reaso
 // poll asks once how the operation is getting on.
 func (s *step) poll(ctx context.Context, provider Provider) error {
 	r := &s.run
-	operation, err := provider.Poll(ctx, r.attempt(r.Artifact), r.Token)
+	operation, err := within(ctx, func(ctx context.Context) (Operation, error) {
+		return provider.Poll(ctx, r.attempt(r.Artifact), r.Token)
+	})
 	r.Polls++
 	if err == nil && operation.Done {
 		return s.finished(ctx)
@@ -245,7 +252,7 @@ func (s *step) poll(ctx context.Context, provider Provider) error {
 // denied looks for the artifact of an operation that the service no longer tells of, as long as there is patience.
 func (s *step) denied(ctx context.Context, provider Provider, delay time.Duration) error {
 	r := &s.run
-	if found, err := provider.Find(ctx, r.attempt("")); err == nil && found != "" {
+	if found, err := find(ctx, provider, *r); err == nil && found != "" {
 		return s.found(ctx, found)
 	}
 	if r.DeniedSince.IsZero() {
@@ -262,7 +269,9 @@ func (s *step) denied(ctx context.Context, provider Provider, delay time.Duratio
 // verify reads the artifact, a part an invocation, and makes it a recovery point at the end.
 func (s *step) verify(ctx context.Context, provider Provider) error {
 	r := &s.run
-	v, err := provider.Verify(ctx, r.attempt(r.Artifact), r.Hashing)
+	v, err := within(ctx, func(ctx context.Context) (Verification, error) {
+		return provider.Verify(ctx, r.attempt(r.Artifact), r.Hashing)
+	})
 	if err != nil {
 		f := AsFault(err)
 		switch {
@@ -280,7 +289,7 @@ func (s *step) verify(ctx context.Context, provider Provider) error {
 	}
 	if r.Attempt > 1 {
 		// Extra copies of attempts that were lost. One that cannot be deleted, or comes later, goes with the point.
-		_ = provider.Delete(ctx, r.attempt(r.Artifact), "", true)
+		_ = remove(ctx, provider, r.attempt(r.Artifact), "", true)
 	}
 	point := newPoint(s.run, v)
 	if err := s.putDue(ctx, point.Expires, point); err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"lifeboat/internal/backup"
@@ -617,5 +618,54 @@ func TestLockTakenByAnother(t *testing.T) {
 	row, held := s.lock()
 	if s.run(two.ID).State != backup.Running || !held || !strings.Contains(string(row.Body), two.ID) {
 		t.Errorf("the other run is %s, and the lock's row is %s", s.run(two.ID).State, row.Body)
+	}
+}
+
+// TestHangingService: a service that takes every connection and never answers costs an invocation its time, but the run
+// notes why it does not get on, and ends.
+func TestHangingService(t *testing.T) {
+	for _, state := range []backup.State{backup.Running, backup.Verifying} {
+		t.Run(string(state), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newStage(t)
+				run := s.ask("request")
+				for s.run(run.ID).State != state {
+					s.step()
+				}
+				s.provider.hangs = true
+				s.step()
+				if r := s.run(run.ID); r.State != state || r.Reason.Code != "Unreachable" {
+					t.Errorf("the run is %s: %+v", r.State, r.Reason)
+				}
+				s.finish()
+				code := "OperationTooLong"
+				if state == backup.Verifying {
+					code = "Unreachable"
+				}
+				s.ended(run.ID, backup.Unknown, code)
+			})
+		})
+	}
+}
+
+// TestUnsettledServiceIsWaitedFor: the answer to a start was lost, and the service shows for hours that it works on
+// something. No second start is sent, and what comes of the first is the run's.
+func TestUnsettledServiceIsWaitedFor(t *testing.T) {
+	s := newStage(t)
+	s.provider.begin = func(backup.Attempt) (backup.Operation, error) {
+		return backup.Operation{}, fault(backup.Uncertain, "AnswerLost")
+	}
+	until := s.now.Add(3 * time.Hour)
+	s.provider.find = func(a backup.Attempt) (string, error) {
+		if s.now.Before(until) {
+			return "", fault(backup.Deferred, "ServiceNotSettled")
+		}
+		return a.Run + ".1", nil
+	}
+	run := s.ask("request")
+	s.finish()
+	s.ended(run.ID, backup.Succeeded, "")
+	if len(s.provider.begun) != 1 {
+		t.Errorf("begun %q", s.provider.begun)
 	}
 }

@@ -133,6 +133,9 @@ func (r *reader) targets(n *yaml.Node) []string {
 		}
 		targets = append(targets, id)
 	}
+	if len(targets) > backup.MostTargets {
+		r.fail(n, "the plan has %d targets; write several plans with %d at the most", len(targets), backup.MostTargets)
+	}
 	return targets
 }
 

@@ -266,12 +266,12 @@ func (k keyPolicy) Do(r *policy.Request) (*http.Response, error) {
 	return r.Next()
 }
 
-// posts are the operations that Azure's side accepted for a service.
-func posts(service string) []sim.Operation {
-	var of []sim.Operation
-	for _, o := range world.Sim.Operations() {
-		if strings.EqualFold(o.Service, stack.Service(service)) {
-			of = append(of, o)
+// posts are the requests for a backup of the service that reached Azure's side, accepted or not.
+func posts(service string) []sim.BackupRequest {
+	var of []sim.BackupRequest
+	for _, r := range world.Sim.BackupRequests() {
+		if strings.EqualFold(r.Service, stack.Service(service)) {
+			of = append(of, r)
 		}
 	}
 	return of

@@ -201,15 +201,15 @@ func (w *walker) settled(ctx context.Context) {
 }
 
 // judge holds the attempts against what Azure's side saw.
-func (w *walker) judge(k kill, run backup.Run, operations []sim.Operation, tally *tally) {
+func (w *walker) judge(k kill, run backup.Run, requests []sim.BackupRequest, tally *tally) {
 	began := map[string]time.Time{}
-	for _, o := range operations {
-		if _, twice := began[o.BackupName]; twice {
-			w.t.Errorf("killed %s: two POSTs for the attempt %s", k, o.BackupName)
+	for _, r := range requests {
+		if _, twice := began[r.BackupName]; twice {
+			w.t.Errorf("killed %s: two POSTs for the attempt %s", k, r.BackupName)
 		}
-		began[o.BackupName] = o.Started
+		began[r.BackupName] = r.At
 	}
-	if len(operations) == 1 {
+	if len(requests) == 1 {
 		tally.single.Add(1)
 	}
 	first, sent := began[run.ID+".1"]

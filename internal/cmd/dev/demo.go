@@ -256,9 +256,9 @@ func (s *scene) check(ctx context.Context, history []run, asked string) error {
 	verdict("an old recovery point expired and its blob is gone", expired > 0, "%d expired", expired)
 	posts := map[string]int{}
 	most := 0
-	for _, o := range s.Sim.Operations() {
-		posts[o.BackupName]++
-		most = max(most, posts[o.BackupName])
+	for _, r := range s.Sim.BackupRequests() {
+		posts[r.BackupName]++
+		most = max(most, posts[r.BackupName])
 	}
 	verdict("no backup was started twice", most == 1, "%d POSTs, each under a name of its own", len(posts))
 	ended := 0
