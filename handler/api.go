@@ -90,7 +90,7 @@ func writeJSON(w http.ResponseWriter, status int, body any) {
 // call serves a caller's request, logs it, and survives its panic. The query may hold a key: it is not logged.
 func (h *handler) call(w http.ResponseWriter, r *http.Request) {
 	started := h.Now()
-	seen := &statusWriter{ResponseWriter: w, status: http.StatusOK}
+	seen := &statusWriter{ResponseWriter: w, status: http.StatusOK, about: fields{}}
 	err := h.guarded("api", func() error {
 		h.api.ServeHTTP(seen, r)
 		return nil
@@ -106,18 +106,28 @@ func (h *handler) call(w http.ResponseWriter, r *http.Request) {
 		level = zerolog.ErrorLevel
 	}
 	h.Log.WithLevel(level).Err(err).Str("function", "api").Str("invocation", hostInvocation(r)).Str("method", r.Method).
-		Str("path", r.URL.Path).Int("status", seen.status).Dur("ms", h.Now().Sub(started)).Msg("api")
+		Str("path", r.URL.Path).Int("status", seen.status).Dur("ms", h.Now().Sub(started)).
+		Fields(map[string]any(seen.about)).Msg("api")
 }
 
+// statusWriter remembers for the log what was answered, and about what.
 type statusWriter struct {
 	http.ResponseWriter
 	status  int
 	written bool
+	about   fields
 }
 
 func (w *statusWriter) WriteHeader(status int) {
 	w.status, w.written = status, true
 	w.ResponseWriter.WriteHeader(status)
+}
+
+// note names the run that a request is about in its log line.
+func note(w http.ResponseWriter, r backup.Run) {
+	if seen, ok := w.(*statusWriter); ok {
+		seen.about["run"], seen.about["target"] = r.ID, r.Target
+	}
 }
 
 // largestRequest is far more than any request to the API needs.
@@ -152,6 +162,7 @@ func (h *handler) postBackup(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	note(w, run)
 	operation := h.origin(r) + "/api/runs/" + run.ID
 	w.Header().Set("Location", operation)
 	w.Header().Set("Operation-Location", operation)
@@ -254,6 +265,7 @@ func (h *handler) getRun(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	note(w, status.Run)
 	code := http.StatusOK
 	if !status.Run.State.Final() {
 		code = http.StatusAccepted
