@@ -9,6 +9,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"path"
 	"strconv"
 	"strings"
 	"time"
@@ -39,8 +40,8 @@ func (h *handler) routes() http.Handler {
 	mux.Handle("POST /api/backups", endpoint(h.postBackup))
 	mux.Handle("GET /api/runs/{id}", endpoint(h.getRun))
 	mux.Handle("GET /api/runs", endpoint(h.listRuns))
-	for _, path := range []string{"/api/backups", "/api/runs", "/api/runs/{id}"} {
-		mux.Handle(path, endpoint(func(w http.ResponseWriter, r *http.Request) error {
+	for _, pattern := range []string{"/api/backups", "/api/runs", "/api/runs/{id}"} {
+		mux.Handle(pattern, endpoint(func(w http.ResponseWriter, r *http.Request) error {
 			allow := "GET"
 			if r.URL.Path == "/api/backups" {
 				allow = "POST"
@@ -92,6 +93,8 @@ func (h *handler) call(w http.ResponseWriter, r *http.Request) {
 	started := h.Now()
 	seen := &statusWriter{ResponseWriter: w, status: http.StatusOK, about: fields{}}
 	err := h.guarded("api", func() error {
+		// Without this the mux would send an odd path elsewhere, in HTML.
+		r.URL.Path, r.URL.RawPath = path.Clean(r.URL.Path), ""
 		h.api.ServeHTTP(seen, r)
 		return nil
 	})
@@ -185,12 +188,19 @@ func readBody(r *http.Request, into any) error {
 	case errors.Is(err, io.EOF):
 		return refuse(http.StatusBadRequest, "InvalidBody", "", "the body is empty; a host that forwards requests drops a body "+
 			"that is sent without a Content-Length")
+	case isTooLarge(err):
+		return refuse(http.StatusRequestEntityTooLarge, "BodyTooLarge", "", "the body is larger than %d bytes", largestRequest)
 	case err != nil:
 		return refuse(http.StatusBadRequest, "InvalidBody", "", "the body cannot be read: %v", err)
 	case !errors.Is(end, io.EOF):
 		return refuse(http.StatusBadRequest, "InvalidBody", "", "the body has more than one JSON value")
 	}
 	return nil
+}
+
+func isTooLarge(err error) bool {
+	_, ok := errors.AsType[*http.MaxBytesError](err)
+	return ok
 }
 
 // planError lists what is wrong with plan.yaml, a detail a line.

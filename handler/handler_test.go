@@ -307,3 +307,25 @@ func TestRunInItsStates(t *testing.T) {
 		t.Errorf("an ended run: %d %s", w.Code, w.Body)
 	}
 }
+
+// TestEveryAnswerIsJSON, also where a router would like to help.
+func TestEveryAnswerIsJSON(t *testing.T) {
+	d := newDoor(nil)
+	for _, c := range []struct {
+		method, path, body string
+		status             int
+	}{
+		{"GET", "//api//runs?target=" + target, "", 200},
+		{"GET", "/api/../etc", "", 404},
+		{"GET", "/api/runs/", "", 400},
+		{"GET", "/schedule", "", 404},
+		{"DELETE", "/api/runs", "", 405},
+		{"POST", "/api/backups", `{"target":"` + strings.Repeat("x", 100_000) + `"}`, 413},
+		{"POST", "/api/backups", `{"target":"x"}}`, 400},
+	} {
+		w := d.call(c.method, c.path, c.body)
+		if w.Code != c.status || w.Header().Get("Content-Type") != "application/json" || !json.Valid(w.Body.Bytes()) {
+			t.Errorf("%s %s: %d %s %s", c.method, c.path, w.Code, w.Header().Get("Content-Type"), w.Body)
+		}
+	}
+}

@@ -80,9 +80,11 @@ func (e *Engine) cleanTarget(ctx context.Context, target string, entries []Row, 
 	}
 	decisions := Retain(points, now)
 	report.Decisions = append(report.Decisions, decisions...)
-	kept := map[string]bool{}
+	states := map[string]PointState{}
+	for _, p := range points {
+		states[p.ID] = p.State
+	}
 	for _, d := range decisions {
-		kept[d.Point.ID] = true
 		if d.Keep {
 			continue
 		}
@@ -90,14 +92,14 @@ func (e *Engine) cleanTarget(ctx context.Context, target string, entries []Row, 
 			report.Failed = append(report.Failed, err)
 			continue
 		}
-		kept[d.Point.ID] = false
+		states[d.Point.ID] = Expired
 	}
 	for _, row := range entries {
 		d, err := decode[due](row)
 		if err != nil {
 			return err
 		}
-		if err := e.dropOrMove(ctx, row, d, kept, now); err != nil {
+		if err := e.dropOrMove(ctx, row, d, states[d.Point], now); err != nil {
 			return err
 		}
 	}
@@ -136,16 +138,17 @@ func (e *Engine) savePoint(ctx context.Context, p *Point) error {
 	return nil
 }
 
-// dropOrMove drops the index entry of a point that is expired or never came to be; of any other it puts it off.
-func (e *Engine) dropOrMove(ctx context.Context, row Row, d due, kept map[string]bool, now time.Time) error {
-	stays, known := kept[d.Point]
-	if !known {
-		// Expired already, or the run died before its point was saved, or is about to save it.
+// dropOrMove drops the index entry of a point that is expired or never came to be; of any other it puts it off. State is
+// that of the point, "" if it was not among those read.
+func (e *Engine) dropOrMove(ctx context.Context, row Row, d due, state PointState, now time.Time) error {
+	stays := state != Expired
+	if state == "" {
+		// The run ended without it, or it came to be just now, or is about to.
 		run, _, err := e.load(ctx, d.Point)
 		if err != nil && !errors.Is(err, ErrNotFound) {
 			return err
 		}
-		stays = err == nil && !run.State.Final()
+		stays = err == nil && (run.State == Succeeded || !run.State.Final())
 	}
 	writes := []Write{{Op: Delete, Key: row.Key, ETag: row.ETag}}
 	if stays {

@@ -59,7 +59,8 @@ func DefaultWaits() Waits {
 	}
 }
 
-// Scaled are the waits times the factor.
+// Scaled are the waits times the factor. The lease keeps a few seconds: it is no wait on Azure, but the time that a
+// request over the network may take.
 func (w Waits) Scaled(factor float64) Waits {
 	for _, d := range []*time.Duration{
 		&w.Poll, &w.PollMax, &w.Lease, &w.LeaseMargin, &w.Look, &w.LookMax, &w.Patience, &w.PutBack, &w.Busy, &w.Sweep,
@@ -67,6 +68,7 @@ func (w Waits) Scaled(factor float64) Waits {
 	} {
 		*d = time.Duration(float64(*d) * factor)
 	}
+	w.Lease, w.LeaseMargin = max(w.Lease, 6*time.Second), max(w.LeaseMargin, 2*time.Second)
 	return w
 }
 

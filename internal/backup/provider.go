@@ -22,8 +22,7 @@ type Provider interface {
 	// or that the service is still at work on something, perhaps on what is looked for.
 	Find(ctx context.Context, a Attempt) (string, error)
 	// Verify reads the artifact and hashes a part of it, at most 1 GiB a call, or what it could read in the time that the
-	// context leaves. Refused: it is missing, empty, or was
-	// not written by this run.
+	// context leaves. Refused: it is missing, empty, or was not written by this run.
 	Verify(ctx context.Context, a Attempt, done Hashing) (Verification, error)
 	// Delete removes the artifacts of the run: all of them, or all but a.Artifact if extras is true. What is gone
 	// already is no error. Refused: the artifact was changed since it was verified, or storage protects it.

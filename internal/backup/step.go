@@ -272,16 +272,21 @@ func (s *step) verify(ctx context.Context, provider Provider) error {
 	v, err := within(ctx, func(ctx context.Context) (Verification, error) {
 		return provider.Verify(ctx, r.attempt(r.Artifact), r.Hashing)
 	})
+	tooLong := s.now.Sub(r.Finished) >= s.Waits.Operation
 	if err != nil {
 		f := AsFault(err)
 		switch {
 		case f.Kind == Refused:
 			return s.end(ctx, fails, f.reason())
-		case s.now.Sub(r.Finished) >= s.Waits.Operation:
+		case tooLong:
 			return s.end(ctx, loses, reason(f.Code, "the artifact could not be read: "+f.Message, f.Hint))
 		}
 		r.Reason = f.reason()
 		return s.advance(ctx, max(f.wait(), s.Waits.Poll))
+	}
+	if !v.Done && tooLong {
+		return s.end(ctx, loses, reason("VerifyTooLong", fmt.Sprintf("only %d of %d bytes of the artifact could be read in %s",
+			v.Hashing.Offset, v.Size, s.now.Sub(r.Finished).Round(time.Second)), "See how the function app reaches the storage account."))
 	}
 	r.Hashing, r.Reason = v.Hashing, Reason{}
 	if !v.Done {

@@ -32,7 +32,7 @@ type app struct {
 	t      *testing.T
 	config Config
 
-	// answer is what the handler does with a request; nil answers {}.
+	// answer is what the handler does with a request; nil answers {}. Like born it is set before start.
 	answer func(w http.ResponseWriter, c call)
 	// born is what the handler does when it is started for the n-th time, before it listens.
 	born func(w http.ResponseWriter, n int)
@@ -91,6 +91,9 @@ func (a *app) write(name, text string) {
 // start runs the app until the test ends, and then shows what it said if the test failed.
 func (a *app) start() *app {
 	a.t.Helper()
+	// The handler is another process, so no memory order comes through it: whoever locks next sees what the test has set.
+	a.mu.Lock()
+	a.mu.Unlock() //nolint:staticcheck // nothing to do in between
 	var err error
 	if a.Host, err = Start(a.t.Context(), a.config); err != nil {
 		a.t.Fatal(err)

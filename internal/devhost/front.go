@@ -2,7 +2,6 @@ package devhost
 
 import (
 	"context"
-	"crypto/subtle"
 	"encoding/json"
 	"errors"
 	"io"
@@ -172,29 +171,6 @@ func (l *life) runOnce(f *function, input string) error {
 	_, err := l.invoke(f, value, metadata)
 	return err
 }
-
-// admit checks a request's key against the function's authLevel.
-func (k keys) admit(r *http.Request, f *function) bool {
-	key := presented(r)
-	switch f.trigger.AuthLevel {
-	case authAnonymous:
-		return true
-	case authFunction:
-		return equal(key, k.function(f.name)) || equal(key, k.master)
-	default:
-		return equal(key, k.master)
-	}
-}
-
-// presented is the key of a request: the header wins over the query, even if it is wrong.
-func presented(r *http.Request) string {
-	if key := r.Header.Get("x-functions-key"); key != "" {
-		return key
-	}
-	return r.URL.Query().Get("code")
-}
-
-func equal(key, want string) bool { return subtle.ConstantTimeCompare([]byte(key), []byte(want)) == 1 }
 
 // errFrontLimit is the cause of the end of a proxied request that took too long for Azure's load balancer.
 var errFrontLimit = errors.New("no answer within 230 seconds")

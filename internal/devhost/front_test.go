@@ -201,7 +201,7 @@ func TestForwardingToADeadHandler(t *testing.T) {
 	}
 }
 
-// withQueueOutput has one binding more than can be forwarded.
+// dataFunction could be forwarded, but in its app neither way is switched on.
 const dataFunction = `{"bindings": [
 	{"type": "httpTrigger", "direction": "in", "name": "req", "route": "items/{id}", "authLevel": "anonymous"},
 	{"type": "http", "direction": "out", "name": "res"}]}`
@@ -215,8 +215,14 @@ func TestHTTPByData(t *testing.T) {
 		body    string
 		kind    string
 	}{
-		"object":      {`{"Outputs": {"res": {"statusCode": 201, "body": {"a":1}, "headers": {"X-Y": "z", "Content-Type": "application/json"}}}}`, 201, "{\n  \"a\": 1\n}", "application/json"},
-		"text":        {`{"Outputs": {"res": "{\"status\": \"404\", \"body\": \"gone\"}"}}`, 404, "gone", "text/plain; charset=utf-8"},
+		"object": {
+			`{"Outputs": {"res": {"statusCode": 201, "body": {"a":1}, "headers": {"Content-Type": "application/json"}}}}`,
+			201, "{\n  \"a\": 1\n}", "application/json",
+		},
+		"text": {
+			`{"Outputs": {"res": "{\"status\": \"404\", \"body\": \"gone\"}"}}`, 404, "gone",
+			"text/plain; charset=utf-8",
+		},
 		"no outputs":  {`{}`, 200, "", ""},
 		"no res":      {`{"Outputs": {}}`, 200, "{}", "text/plain; charset=utf-8"},
 		"bare string": {`{"Outputs": {"res": "hello"}}`, 500, "", ""},
@@ -322,7 +328,8 @@ func TestKeysAndRoutes(t *testing.T) {
 func TestAdminRunsAQueueFunction(t *testing.T) {
 	t.Parallel()
 	a := newApp(t, "", "", map[string]string{
-		"work": `{"bindings": [{"type": "queueTrigger", "direction": "in", "name": "m", "queueName": "admin-runs", "dataType": "binary"}]}`,
+		"work": `{"bindings": [{"type": "queueTrigger", "direction": "in", "name": "m", "queueName": "admin-runs",
+			"dataType": "binary"}]}`,
 	})
 	a.config.Client, a.config.Credential = storageClient(t), identity{}
 	a.start()

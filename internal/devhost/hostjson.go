@@ -118,8 +118,8 @@ func (v *values) customHandler(root, executable string) customHandler {
 	if kind := v.text("customHandler:type", "http"); !strings.EqualFold(kind, "http") {
 		v.fail(`customHandler.type must be "http", not %q`, kind)
 	}
-	for key := range v.flat {
-		for _, unsupported := range []string{"customHandler:http:", description + "defaultWorkerPath", description + "workerArguments"} {
+	for _, unsupported := range []string{"customHandler:http:", description + "defaultWorkerPath", description + "workerArguments"} {
+		for key := range v.flat {
 			if strings.HasPrefix(key, strings.ToLower(unsupported)) {
 				v.fail("%s is not supported by this host", strings.ReplaceAll(unsupported, ":", "."))
 			}

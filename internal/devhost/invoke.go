@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"time"
 
 	"github.com/google/uuid"
@@ -86,7 +85,8 @@ func because(ctx context.Context, err error) error {
 
 func (l *life) post(ctx context.Context, id string, f *function, body []byte) (result, error) {
 	// A body of unknown length is sent in chunks, and can not be sent again: the host repeats no POST.
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, l.worker.url()+"/"+url.PathEscape(f.name), io.MultiReader(bytes.NewReader(body)))
+	chunks := io.MultiReader(bytes.NewReader(body))
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, l.worker.url()+"/"+f.name, chunks)
 	if err != nil {
 		return result{}, err
 	}

@@ -2,6 +2,7 @@ package devhost
 
 import (
 	"bufio"
+	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -25,6 +26,10 @@ func TestMain(m *testing.M) {
 	if sink := os.Getenv(sinkVariable); sink != "" {
 		fmt.Fprintln(os.Stderr, playHandler(sink))
 		os.Exit(1)
+	}
+	// These tests wait far more than they work. A -parallel on the command line counts.
+	if err := flag.Set("test.parallel", "8"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
 	}
 	code := m.Run()
 	if err := stopStorage(); err != nil {
@@ -76,6 +81,7 @@ func playHandler(sink string) error {
 				http.NotFound(w, r) // any answer means ready
 				return
 			}
+			_ = http.NewResponseController(w).EnableFullDuplex()
 			relay.ServeHTTP(w, r)
 		}))
 }

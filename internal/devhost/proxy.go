@@ -67,6 +67,7 @@ func (l *life) proxy(w http.ResponseWriter, r *http.Request, f *function) {
 			plainReply(status).write(w)
 		},
 	}
+	_ = http.NewResponseController(w).EnableFullDuplex() // an answer may begin before the request ends; HTTP/1.1 can
 	proxy.ServeHTTP(w, r.WithContext(ctx))
 	if errors.Is(failure, errAborted) {
 		failure = nil

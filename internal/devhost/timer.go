@@ -2,6 +2,7 @@ package devhost
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 )
@@ -63,9 +64,9 @@ func (l *life) tick(f *function, pastDue bool) (started time.Time) {
 	}
 	defer l.running.Done()
 	status, _ := l.timers.get(f)
-	_, _ = l.invoke(f, timerInfo(f, status, pastDue), sys(f)) // a failure is told there, and never repeated
-	if l.broken.Err() != nil {
-		return started // the host died in the midst of it: the status is written after the run
+	_, err := l.invoke(f, timerInfo(f, status, pastDue), sys(f)) // any other failure counts as a run: it is not repeated
+	if l.broken.Err() != nil || errors.Is(err, errShuttingDown) {
+		return started // the host died before or in the midst of it: the status is written after the run
 	}
 	if f.monitored() {
 		l.timers.put(f, timerStatus{last: started, next: f.schedule.next(started), lastUpdated: started})

@@ -12,13 +12,14 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/google/uuid"
 )
 
-// The restart policy (azure-functions-host, HttpFunctionInvocationDispatcher; section "Crash" of the package comment).
+// The restart policy (azure-functions-host, HttpFunctionInvocationDispatcher and WorkerProcess).
 const (
 	// exitWanted is the exit code of a handler that asks to be started again.
 	exitWanted = 200
@@ -127,18 +128,16 @@ func (w *worker) run(ctx context.Context) error {
 }
 
 func (w *worker) start(ctx context.Context) (*process, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.starts > 0 {
-		w.log.say(Information, categoryWorker, "Restarting worker process")
-	}
 	p, err := startProcess(ctx, w.handler, w.environment, w.log)
 	if err != nil {
 		return nil, err
 	}
+	w.mu.Lock()
 	w.process = p
 	w.starts++
-	w.log.say(Information, categoryWorker, "Worker process started, pid %d, port %d", p.pid(), w.port)
+	n := w.starts
+	w.mu.Unlock()
+	w.log.say(Information, categoryWorker, "Worker process started, pid %d, port %d, start %d", p.cmd.Process.Pid, w.port, n)
 	return p, nil
 }
 
@@ -279,16 +278,22 @@ func (w *worker) restarts() int {
 	return max(0, w.starts-1)
 }
 
+// Where it begins keeps processes apart; counting keeps the hosts of one process apart.
+var (
+	portOffset = rand.Uint32N(1 << 16)
+	portCount  atomic.Uint32
+)
+
 // freePort looks below the ports that systems hand out by themselves, so that no outgoing connection takes the port while
 // the handler is down.
 func freePort() (int, error) {
 	const first, count, attempts = 20000, 10000, 100
 	var err error
 	for range attempts {
-		port := first + rand.IntN(count)
+		port := first + (portOffset+portCount.Add(1))%count
 		var listener net.Listener
-		if listener, err = net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port)); err == nil {
-			return port, listener.Close()
+		if listener, err = net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(int(port))); err == nil {
+			return int(port), listener.Close()
 		}
 	}
 	return 0, fmt.Errorf("find a free port: %w", err)

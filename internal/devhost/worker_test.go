@@ -131,13 +131,13 @@ func TestPlatformStartsTheHostAgain(t *testing.T) {
 	t.Parallel()
 	a := newApp(t, "", "", map[string]string{"tick": idleTimer, "api": httpFunction})
 	a.config.RestartHost = true
-	a.start()
-	address, key := a.URL(), a.Key("api")
 	a.born = func(w http.ResponseWriter, n int) {
 		if n > 1 && n <= mostErrors {
 			w.Header().Set(doHeader, "exit 1")
 		}
 	}
+	a.start()
+	address, key := a.URL(), a.Key("api")
 	if err := a.invoke("tick"); err != nil {
 		t.Fatal(err)
 	}
@@ -315,8 +315,8 @@ func TestStopKillsWithoutASignal(t *testing.T) {
 	stopped := make(chan error, 1)
 	go func() { stopped <- a.Stop() }()
 	select { // running work is waited for
-	case <-stopped:
-		t.Error("Stop did not wait for the running invocation")
+	case err := <-stopped:
+		t.Errorf("Stop did not wait for the running invocation: %v", err)
 	case <-time.After(300 * time.Millisecond):
 	}
 	close(release)

@@ -54,24 +54,27 @@ func demo(ctx context.Context, s *scene) error {
 	s.say("a minute of Azure passes in half a second; nothing waits for it: the program is called, makes a step, returns")
 	seen := map[string]string{}
 	asked := ""
+	var last []run
 	for {
 		history, err := s.history(ctx)
+		if ctx.Err() != nil {
+			showTable(last)
+			return fmt.Errorf("stopped after %.0f s; still missing: %s", time.Since(s.began).Seconds(), lacks(last, asked))
+		}
 		if err != nil {
 			return err
 		}
+		last = history
 		s.showNews(history, seen)
 		if asked == "" && succeeded(history, services[0]) > 0 {
 			if asked, err = s.ask(ctx, services[0]); err != nil {
 				return err
 			}
 		}
-		if missing := lacks(history, asked); missing == "" {
+		if lacks(history, asked) == "" {
 			fmt.Println()
 			showTable(history)
 			return s.check(ctx, history, asked)
-		} else if ctx.Err() != nil {
-			showTable(history)
-			return fmt.Errorf("after %s still missing: %s", demoTime, missing)
 		}
 		select {
 		case <-time.After(400 * time.Millisecond):
