@@ -19,7 +19,7 @@ func TestHopelessMessages(t *testing.T) {
 		{"empty", "", "not a wake-up", "text"},
 		{"no JSON", "hello", "not a wake-up", "text"},
 		{"another JSON", `{"run":"` + known + `","wake":1,"mark":"m","more":1}`, "not a wake-up", "text"},
-		{"two of them", `{"run":"` + known + `","wake":1,"mark":"m"} {}`, "more than one JSON value", "text"},
+		{"two of them", `{"run":"` + known + `","wake":1,"mark":"m"} {}`, "there is more behind", "text"},
 		{"no run's ID", `{"run":"../secrets","wake":1,"mark":"m"}`, "is not the ID of a run", "text"},
 		{"no number", `{"run":"` + known + `","mark":"m"}`, "a number of 1 or more", "text"},
 		{"no mark", `{"run":"` + known + `","wake":1}`, "and a mark", "text"},

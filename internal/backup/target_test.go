@@ -63,7 +63,7 @@ func TestAsFault(t *testing.T) {
 
 func TestScaled(t *testing.T) {
 	w := backup.DefaultWaits().Scaled(0.01)
-	if w.Lease != 1800*time.Millisecond || w.Recheck != 216*time.Second || w.Poll != 600*time.Millisecond {
+	if w.Lease != 6*time.Second || w.LeaseMargin != 2*time.Second || w.Recheck != 216*time.Second || w.Poll != 600*time.Millisecond {
 		t.Errorf("got %+v", w)
 	}
 	if backup.DefaultWaits().Lease != 3*time.Minute {
