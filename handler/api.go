@@ -100,6 +100,9 @@ func (h *handler) call(w http.ResponseWriter, r *http.Request) {
 		}
 		writeError(seen, err)
 	}
+	// The host's proxy turns an answer that comes before the end of a long body into an empty 502 of its own. What was
+	// written above waits for the return.
+	_, _ = io.Copy(io.Discard, r.Body)
 	level := zerolog.InfoLevel
 	if seen.status >= 500 {
 		level = zerolog.ErrorLevel
@@ -168,7 +171,11 @@ func readBody(r *http.Request, into any) error {
 	}
 	d := json.NewDecoder(http.MaxBytesReader(nil, r.Body, largestRequest))
 	d.DisallowUnknownFields()
-	switch err := d.Decode(into); {
+	err = d.Decode(into)
+	_, tooLarge := errors.AsType[*http.MaxBytesError](err)
+	switch {
+	case tooLarge:
+		return refuse(http.StatusRequestEntityTooLarge, "RequestBodyTooLarge", "", "the body is longer than %d bytes", largestRequest)
 	case errors.Is(err, io.EOF):
 		return refuse(http.StatusBadRequest, "InvalidBody", "", "the body is empty; a host that forwards requests drops a body "+
 			"that is sent without a Content-Length")
