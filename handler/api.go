@@ -175,7 +175,8 @@ func readBody(r *http.Request, into any) error {
 	_, tooLarge := errors.AsType[*http.MaxBytesError](err)
 	switch {
 	case tooLarge:
-		return refuse(http.StatusRequestEntityTooLarge, "RequestBodyTooLarge", "", "the body is longer than %d bytes", largestRequest)
+		return refuse(http.StatusRequestEntityTooLarge, "RequestBodyTooLarge", "", "the body is longer than %d bytes",
+			largestRequest)
 	case errors.Is(err, io.EOF):
 		return refuse(http.StatusBadRequest, "InvalidBody", "", "the body is empty; a host that forwards requests drops a body "+
 			"that is sent without a Content-Length")
