@@ -46,6 +46,19 @@ check: ## Check layout, vet, lint, layering and the size of main.go
 fuzz: ## Feed the decoder of the Functions host's requests with random input, for 20 seconds
 	go test ./handler -run '^$$' -fuzz FuzzDecode -fuzztime 20s
 
+# The Python with the clients: of Debian's python3-azure, or of pip install azure-mgmt-apimanagement azure-identity
+# azure-data-tables azure-storage-blob azure-storage-queue.
+PYTHON ?= python3
+
+.PHONY: clients
+clients: ## Run the official JavaScript and Python clients, unchanged, against the local stand-ins and the API
+	@$(PYTHON) -c 'import azure.mgmt.apimanagement, azure.identity, azure.data.tables, azure.storage.queue' || { \
+		echo "make clients needs a Python with Azure's clients (Debian: apt-get install python3-azure, and then" \
+			"make clients PYTHON=/usr/bin/python3)" >&2; exit 1; }
+	mkdir -p build/clients && cp internal/clients/package*.json internal/clients/azure* build/clients/
+	cd build/clients && npm ci --ignore-scripts --no-audit --no-fund
+	go run ./internal/clients bash -c 'cd build/clients && node --test && $(PYTHON) -W ignore -m unittest -v azure_test'
+
 .PHONY: stage
 stage: ## Assemble build/app: exactly what is deployed, for Linux on amd64
 	$(call assemble,build/app)

@@ -104,6 +104,9 @@ func (h *handler) call(w http.ResponseWriter, r *http.Request) {
 		}
 		writeError(seen, err)
 	}
+	// The host's proxy turns an answer that comes before the end of a long body into an empty 502 of its own. What was
+	// written above waits for the return.
+	_, _ = io.Copy(io.Discard, r.Body)
 	level := zerolog.InfoLevel
 	if seen.status >= 500 {
 		level = zerolog.ErrorLevel
@@ -184,23 +187,20 @@ func readBody(r *http.Request, into any) error {
 	d := json.NewDecoder(http.MaxBytesReader(nil, r.Body, largestRequest))
 	d.DisallowUnknownFields()
 	err = d.Decode(into)
+	_, tooLarge := errors.AsType[*http.MaxBytesError](err)
 	switch _, end := d.Token(); {
+	case tooLarge:
+		return refuse(http.StatusRequestEntityTooLarge, "RequestBodyTooLarge", "", "the body is longer than %d bytes",
+			largestRequest)
 	case errors.Is(err, io.EOF):
 		return refuse(http.StatusBadRequest, "InvalidBody", "", "the body is empty; a host that forwards requests drops a body "+
 			"that is sent without a Content-Length")
-	case isTooLarge(err):
-		return refuse(http.StatusRequestEntityTooLarge, "BodyTooLarge", "", "the body is larger than %d bytes", largestRequest)
 	case err != nil:
 		return refuse(http.StatusBadRequest, "InvalidBody", "", "the body cannot be read: %v", err)
 	case !errors.Is(end, io.EOF):
 		return refuse(http.StatusBadRequest, "InvalidBody", "", "the body has more than one JSON value")
 	}
 	return nil
-}
-
-func isTooLarge(err error) bool {
-	_, ok := errors.AsType[*http.MaxBytesError](err)
-	return ok
 }
 
 // planError lists what is wrong with plan.yaml, a detail a line.

@@ -53,6 +53,8 @@ func (h *Host) serve(w http.ResponseWriter, r *http.Request) {
 		plainReply(http.StatusNotFound).write(w)
 	case !h.keys.admit(r, f):
 		plainReply(http.StatusUnauthorized).write(w)
+	case r.ContentLength > largestBody: // Kestrel does not wait for what is declared to be too much
+		plainReply(http.StatusRequestEntityTooLarge).write(w)
 	case !l.enter():
 		plainReply(http.StatusServiceUnavailable).write(w)
 	default:

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -323,6 +324,34 @@ func TestKeysAndRoutes(t *testing.T) {
 		}
 	}
 	a.await("the timer's run", func() bool { return a.said(Information, "Function.tick", "Succeeded") })
+}
+
+// TestDeclaredTooLarge: the handler sees nothing of a request whose length says that it is too large, and the caller
+// need not send it.
+func TestDeclaredTooLarge(t *testing.T) {
+	t.Parallel()
+	for name, way := range map[string]string{"proxying": proxying, "forwarding": forwarding, "by data": ""} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := newApp(t, way, "", map[string]string{"api": httpFunction})
+			a.start()
+			conn, err := net.Dial("tcp", strings.TrimPrefix(a.URL(), "http://"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			fmt.Fprintf(conn, "POST /api/api HTTP/1.1\r\nHost: x\r\nx-functions-key: %s\r\nContent-Length: %d\r\n\r\n",
+				a.Key("api"), largestBody+1)
+			response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer response.Body.Close()
+			if response.StatusCode != http.StatusRequestEntityTooLarge || len(a.received()) != 0 {
+				t.Errorf("got %s, and the handler %d requests", response.Status, len(a.received()))
+			}
+		})
+	}
 }
 
 func TestAdminRunsAQueueFunction(t *testing.T) {

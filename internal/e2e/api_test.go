@@ -107,6 +107,8 @@ func TestBadInput(t *testing.T) {
 		"body is no JSON":    {"POST", "/api/backups", `backup, please`, nil, 400, "InvalidBody", "cannot be read"},
 		"body of two values": {"POST", "/api/backups", target(known) + "{}", nil, 400, "InvalidBody", "more than one"},
 		"body of a form":     {"POST", "/api/backups", "a=b", map[string]string{"Content-Type": "application/x-www-form-urlencoded"}, 415, "UnsupportedMediaType", "application/json"},
+		"long body":          {"POST", "/api/backups", `{"plan": "` + strings.Repeat("x", 4<<20) + `"}`, nil, 413, "RequestBodyTooLarge", "longer than"},
+		"long body of text":  {"POST", "/api/backups", strings.Repeat("x", 4<<20), map[string]string{"Content-Type": "text/plain"}, 415, "UnsupportedMediaType", "text/plain"},
 		"no body":            {"POST", "/api/backups", "", map[string]string{"Content-Type": "application/json"}, 400, "InvalidBody", "empty"},
 		"wrong route":        {"GET", "/api/backup", "", nil, 404, "RouteNotFound", "/api/backup"},
 		"wrong method":       {"GET", "/api/backups", "", nil, 405, "MethodNotAllowed", "POST"},

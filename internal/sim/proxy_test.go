@@ -152,6 +152,15 @@ func TestStorageRoles(t *testing.T) {
 	if _, err := newBlobClient(t, s, "viewer").DownloadStream(t.Context(), container, "roles", nil); err != nil {
 		t.Error(err)
 	}
+	batch := "https://" + accountName + ".blob.core.windows.net/?comp=batch"
+	for identity, want := range map[string]bool{"app": true, "viewer": false} {
+		// The role is looked at before the parts: without any, storage itself says 400.
+		r, err := sendAs(t, s, "POST", batch, "Bearer "+tokenOf(t, s, identity, "https://storage.azure.com"), "", "")
+		must(t, err)
+		if allowed := r.StatusCode != http.StatusForbidden; allowed != want {
+			t.Errorf("a batch of %s: %d %s", identity, r.StatusCode, r.body)
+		}
+	}
 	name := unique("roles")
 	open := func(identity string) *azqueue.QueueClient {
 		url := "https://" + accountName + ".queue.core.windows.net/" + name

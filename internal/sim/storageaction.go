@@ -35,8 +35,11 @@ func blobAction(path string, r *http.Request) (scope, action string) {
 	query := r.URL.Query()
 	container, blob, _ := strings.Cut(path, "/")
 	scope = "/blobServices/default"
-	if query.Get("comp") == "userdelegationkey" {
+	switch query.Get("comp") {
+	case "userdelegationkey":
 		return scope, blobServices + "/generateUserDelegationKey/action"
+	case "batch": // its parts are not read; whoever sends one must be able to write
+		return scope, blobs + "/write"
 	}
 	if container == "" {
 		if query.Get("comp") == "list" {

@@ -1,0 +1,99 @@
+"""The official Python clients, unchanged, against the local stand-ins and Lifeboat's own API: see "make clients"."""
+
+import os
+import unittest
+
+from azure.core import MatchConditions, PipelineClient
+from azure.core.credentials import AzureKeyCredential
+from azure.core.exceptions import HttpResponseError
+from azure.core.pipeline.policies import AzureKeyCredentialPolicy
+from azure.core.polling import LROPoller
+from azure.core.polling.base_polling import LROBasePolling
+from azure.core.rest import HttpRequest
+from azure.data.tables import TableServiceClient, TableTransactionError
+from azure.identity import ManagedIdentityCredential
+from azure.mgmt.apimanagement import ApiManagementClient
+from azure.storage.blob import BlobServiceClient
+from azure.storage.queue import QueueClient
+
+ACCOUNT, CONTAINER = os.environ["CLIENTS_ACCOUNT"], os.environ["CLIENTS_CONTAINER"]
+GROUP, SUBSCRIPTION = os.environ["CLIENTS_GROUP"], os.environ["CLIENTS_SUBSCRIPTION"]
+ORDINARY, REFUSED, FAILING = (os.environ["CLIENTS_" + n] for n in ("SERVICE", "REFUSED", "FAILING"))
+CREDENTIAL = ManagedIdentityCredential()
+
+
+def address(service):
+    return f"https://{ACCOUNT}.{service}.core.windows.net"
+
+
+class Clients(unittest.TestCase):
+    def refused(self, status, code, call):
+        with self.assertRaises(HttpResponseError) as caught:
+            call()
+        self.assertEqual((caught.exception.status_code, caught.exception.error.code), (status, code))
+
+    def test_backup(self):
+        blobs = BlobServiceClient(address("blob"), CREDENTIAL)
+        container = blobs.get_container_client(CONTAINER)
+        if not container.exists():
+            container.create_container()
+        client = ApiManagementClient(CREDENTIAL, SUBSCRIPTION, api_version="2021-08-01")
+        services = client.api_management_service
+
+        def backup(service, name):
+            return services.begin_backup(GROUP, service, {
+                "storage_account": ACCOUNT, "container_name": CONTAINER, "backup_name": name,
+                "access_type": "SystemAssignedManagedIdentity",
+            }).result()
+
+        self.assertEqual(backup(ORDINARY, "python-1").name, ORDINARY)
+        self.assertGreater(container.get_blob_client("python-1").get_blob_properties().size, 0)
+        self.refused(400, "MethodNotAllowedInPricingTier", lambda: backup(REFUSED, "python-2"))
+        self.refused(400, "BackupFailed", lambda: backup(FAILING, "python-3"))
+        self.refused(404, "ResourceNotFound", lambda: backup("nobody", "python-4"))
+
+    def test_tables(self):
+        table = TableServiceClient(address("table"), credential=CREDENTIAL).create_table("python")
+        row = {"PartitionKey": "it's a b", "RowKey": "1", "n": 1}
+        first = table.create_entity(row)["etag"]
+        match = {"match_condition": MatchConditions.IfNotModified, "etag": first}
+        changed = {**row, "n": 2}
+        created = {**row, "RowKey": "2"}
+        table.submit_transaction([("create", created), ("update", changed, {"mode": "replace", **match})])
+        with self.assertRaises(TableTransactionError) as caught:
+            table.submit_transaction([
+                ("create", {**row, "RowKey": "3"}), ("update", row, {"mode": "replace", **match}),
+            ])
+        self.assertEqual(caught.exception.index, 1)
+        self.assertEqual([e["RowKey"] for e in table.query_entities("n ge 0")], ["1", "2"])
+        table.delete_table()
+
+    def test_queues(self):
+        queue = QueueClient(address("queue"), "python", credential=CREDENTIAL)
+        queue.create_queue()
+        queue.send_message("grüße <&>", visibility_timeout=0)
+        message = queue.receive_message(visibility_timeout=30)
+        self.assertEqual(message.content, "grüße <&>")
+        queue.delete_message(queue.update_message(message, visibility_timeout=30))
+        queue.delete_queue()
+
+    def test_api(self):
+        api = os.environ["CLIENTS_API"]
+        key = AzureKeyCredentialPolicy(AzureKeyCredential(os.environ["CLIENTS_KEY"]), "x-functions-key")
+        client = PipelineClient(api, per_call_policies=[key])
+
+        def follow(service):
+            target = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{GROUP}" \
+                f"/providers/Microsoft.ApiManagement/service/{service}"
+            request = HttpRequest("POST", api + "/backups", json={"target": target})
+            first = client.send_request(request, _return_pipeline_response=True)
+            self.assertEqual(first.http_response.status_code, 202)
+            return LROPoller(client, first, lambda r: r.http_response.json(), LROBasePolling(timeout=1)).result()
+
+        self.assertEqual(follow(ORDINARY)["status"], "Succeeded")
+        with self.assertRaisesRegex(HttpResponseError, "Cannot backup: the container is gone"):
+            follow(FAILING)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,129 @@
+// Command clients runs a command beside the local stand-ins, as an app with a managed identity runs in Azure: the
+// official clients of other languages find their own endpoints there, unchanged.
+//
+//	clients COMMAND [ARGUMENT...]
+//
+// Besides the variables of sim.Env the command sees
+//
+//	CLIENTS_API, CLIENTS_KEY            base address of the local Functions host, and the key of the API
+//	CLIENTS_SUBSCRIPTION, CLIENTS_GROUP where everything lives
+//	CLIENTS_SERVICE                     name of an API Management service that can be backed up
+//	CLIENTS_REFUSED                     name of one whose tier has no backups
+//	CLIENTS_FAILING                     name of one whose backups are accepted, and then fail
+//	CLIENTS_ACCOUNT, CLIENTS_CONTAINER  name of the storage account, and the container that backups go to
+//
+// It ends with the command's exit code.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"lifeboat/internal/devhost"
+	"lifeboat/internal/sim"
+	"lifeboat/internal/stack"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if len(os.Args) < 2 {
+		fmt.Fprintln(os.Stderr, "usage: clients COMMAND [ARGUMENT...]")
+		os.Exit(2)
+	}
+	err := run(ctx, os.Args[1], os.Args[2:])
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		os.Exit(exit.ExitCode())
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "clients:", err)
+		os.Exit(1)
+	}
+}
+
+const (
+	identity   = "app"
+	appAccount = "lifeboatapp"
+	// timeScale makes half a second of a minute at Azure.
+	timeScale = 1.0 / 120
+
+	ordinary = "contoso"
+	refused  = "contoso-consumption"
+	failing  = "contoso-failing"
+)
+
+// run starts the stand-ins and the app, and runs the command beside them.
+func run(ctx context.Context, name string, arguments []string) (err error) {
+	dir, err := os.MkdirTemp("", "lifeboat-clients-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	s, err := stack.Start(ctx, stack.Config{Dir: dir, Accounts: []string{appAccount}, TimeScale: timeScale, Seed: 1})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	if err := addServices(s); err != nil {
+		return err
+	}
+	app, err := s.App(ctx, stack.AppConfig{
+		Name: identity, Account: appAccount, Plan: plan(), WaitFactor: timeScale,
+		Log: func(e devhost.Entry) {
+			if e.Level == devhost.Error {
+				fmt.Fprintln(os.Stderr, e)
+			}
+		},
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, app.Stop()) }()
+	subscription, group, _ := strings.Cut(strings.TrimPrefix(stack.Scope, "/subscriptions/"), "/resourceGroups/")
+	command := exec.CommandContext(ctx, name, arguments...)
+	command.Stdin, command.Stdout, command.Stderr = os.Stdin, os.Stdout, os.Stderr
+	command.Env = append(os.Environ(), s.Sim.EnvFor(identity)...)
+	command.Env = append(command.Env,
+		"CLIENTS_API="+app.URL()+"/api", "CLIENTS_KEY="+app.Key("api"),
+		"CLIENTS_SUBSCRIPTION="+subscription, "CLIENTS_GROUP="+group,
+		"CLIENTS_SERVICE="+ordinary, "CLIENTS_REFUSED="+refused, "CLIENTS_FAILING="+failing,
+		"CLIENTS_ACCOUNT="+stack.Backups, "CLIENTS_CONTAINER="+stack.Container,
+	)
+	return command.Run()
+}
+
+// addServices puts the services into Azure, and gives the command, which has the app's identity, what it needs for
+// storing things of its own.
+func addServices(s *stack.Stack) error {
+	for _, name := range []string{ordinary, failing} {
+		if err := s.AddService(name); err != nil {
+			return err
+		}
+	}
+	fault := sim.Fault{
+		Kind: sim.FailOperation, Count: 1000, Code: "BackupFailed", Message: "Cannot backup: the container is gone.",
+	}
+	if err := s.Sim.Inject(stack.Service(failing), fault); err != nil {
+		return err
+	}
+	if err := s.Sim.AddService(sim.Service{ResourceID: stack.Service(refused), SKU: "Consumption"}); err != nil {
+		return err
+	}
+	s.Sim.Assign(s.Sim.ObjectID(identity), stack.Account(stack.Backups),
+		sim.StorageQueueDataContributor, sim.StorageTableDataContributor)
+	return nil
+}
+
+// plan is for the services that the API takes backups of; its schedule never comes.
+func plan() string {
+	return "version: 1\ndefaults:\n  storage: {account: " + stack.Account(stack.Backups) +
+		", container: " + stack.Container + "}\nplans:\n  - name: yearly\n    schedule: \"0 0 29 2 *\"\n" +
+		"    keep: {within: 1d}\n    targets:\n" +
+		"      - " + stack.Service(ordinary) + "\n      - " + stack.Service(failing) + "\n"
+}
