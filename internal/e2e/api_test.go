@@ -174,8 +174,8 @@ func TestBadInput(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if status.Run.State != backup.Failed || status.Run.Reason.Code != "AuthorizationFailed" ||
-		!strings.Contains(status.Run.Reason.Message, "backup/action") || status.Run.Reason.Hint == "" {
+	if status.Run.State != backup.StateRefused || status.Run.Reason.Code != "AuthorizationFailed" ||
+		!strings.Contains(status.Run.Reason.Message, "service/read") || status.Run.Reason.Hint == "" {
 		t.Errorf("a 403 ended the run %s: %+v", status.Run.State, status.Run.Reason)
 	}
 	if n := len(posts(forbidden)); n != 0 {
