@@ -84,7 +84,11 @@ func (p *Provider) accountKey(ctx context.Context, a backup.Attempt, id backup.R
 		return secret{}, interpretError(keying, a, err)
 	}
 	for _, k := range answer.Keys {
-		if k != nil && deref(k.Value) != "" && strings.EqualFold(string(deref(k.Permissions)), string(armstorage.KeyPermissionFull)) {
+		if k == nil || deref(k.Value) == "" {
+			continue
+		}
+		// Azure writes FULL, the SDK's constant is Full.
+		if strings.EqualFold(string(deref(k.Permissions)), string(armstorage.KeyPermissionFull)) {
 			return secret{*k.Value}, nil
 		}
 	}

@@ -13,8 +13,8 @@ import (
 
 const (
 	hintToken = "See that the function app's managed identity is switched on and not deleted."
-	hintTiers = "API Management backs up the tiers Developer, Basic, Standard and Premium only, without workspaces. Take " +
-		"other services out of plan.yaml."
+	hintTiers = "API Management backs up the tiers Developer, Basic, Standard and Premium only, without workspaces. " +
+		"Take other services out of plan.yaml."
 	hintLost = "Nothing needs to be done: it is looked for before it is started again."
 )
 
@@ -72,8 +72,8 @@ func hintAccount(a backup.Attempt, status int) string {
 	case http.StatusUnauthorized:
 		return "See that the function app's identity belongs to the tenant of the storage account's subscription."
 	case http.StatusForbidden:
-		return fmt.Sprintf("Give the function app's identity a role with Microsoft.Storage/storageAccounts/listkeys/action on "+
-			"%s, such as Storage Account Key Operator Service Role; or set identity: system in plan.yaml.", a.Storage.Account)
+		return fmt.Sprintf("Give the function app's identity a role with Microsoft.Storage/storageAccounts/listkeys/action "+
+			"on %s, such as Storage Account Key Operator Service Role; or set identity: system in plan.yaml.", a.Storage.Account)
 	case http.StatusConflict:
 		return fmt.Sprintf("A read-only lock on %s or above it keeps its keys from being read.", a.Storage.Account)
 	}
@@ -96,8 +96,8 @@ func (c call) action() string {
 func hintStorage(a backup.Attempt) string {
 	switch access, client := accessOf(a.Identity); access {
 	case armapimanagement.AccessTypeAccessKey:
-		return fmt.Sprintf("See that %s admits its access keys, and that its firewall, if it has one, admits API Management's "+
-			"control plane.", a.Storage.Account)
+		return fmt.Sprintf("See that %s admits its access keys, and that its firewall, if it has one, admits API "+
+			"Management's control plane.", a.Storage.Account)
 	case armapimanagement.AccessTypeUserAssignedManagedIdentity:
 		return fmt.Sprintf("See that the user-assigned identity with the client ID %s has the role Storage Blob Data "+
 			"Contributor on %s, and that the account has no firewall.", client, a.Storage.Account)

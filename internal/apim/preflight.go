@@ -17,9 +17,9 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// Preflight looks at the service, its workspaces, the storage account and the rules of its Blob service, with one request
-// each, and then makes sure that the container exists. It refuses only what Azure is documented, or was seen, to refuse.
-// Where our identity may not look at workspaces or storage account, these checks are left out.
+// Preflight looks at the service, its workspaces, the storage account and the rules of its Blob service, with one
+// request each, and then makes sure that the container exists. It refuses only what Azure is documented, or was seen,
+// to refuse. Where our identity may not look at workspaces or storage account, these checks are left out.
 //
 // The facts are from Azure's documentation of API Management's backup and restore, unless a check says otherwise.
 func (p *Provider) Preflight(ctx context.Context, a backup.Attempt) error {
@@ -50,8 +50,8 @@ func checkService(a backup.Attempt, s armapimanagement.ServiceResource) error {
 		tier = deref(s.SKU.Name)
 	}
 	if tier == armapimanagement.SKUTypeConsumption || strings.HasSuffix(string(tier), "V2") {
-		return no(a, "TierWithoutBackup", fmt.Sprintf("its tier %s has no backup: only Developer, Basic, Standard and Premium "+
-			"have one", tier), hintTiers)
+		return no(a, "TierWithoutBackup", fmt.Sprintf("its tier %s has no backup: only Developer, Basic, Standard and "+
+			"Premium have one", tier), hintTiers)
 	}
 	if s.Properties != nil {
 		if state := deref(s.Properties.ProvisioningState); state != "" && state != "Succeeded" {
@@ -79,14 +79,14 @@ func checkIdentity(a backup.Attempt, has armapimanagement.ServiceIdentity) error
 				return nil
 			}
 		}
-		return no(a, "NoUserIdentity", fmt.Sprintf("no user-assigned identity with the client ID %s is attached to it", client),
+		return no(a, "NoUserIdentity", "no user-assigned identity with the client ID "+client+" is attached to it",
 			"Attach the identity to the service, or correct the client ID (not the object ID) in plan.yaml.")
 	}
 	return nil
 }
 
-// checkWorkspaces refuses a service with workspaces. An answer that is no list means that there are none to be seen: what
-// tiers and versions without workspaces answer is not documented.
+// checkWorkspaces refuses a service with workspaces. An answer that is no list means that there are none to be seen:
+// what tiers and versions without workspaces answer is not documented.
 func (p *Provider) checkWorkspaces(ctx context.Context, a backup.Attempt, target backup.Resource) error {
 	client, err := armapimanagement.NewWorkspaceClient(target.Subscription, p.cred, p.management())
 	if err != nil {
@@ -156,7 +156,8 @@ func unlessForbidden(a backup.Attempt, err error) error {
 // checkAccess holds the account's key policy and firewall against whom the service writes as.
 func checkAccess(a backup.Attempt, account armstorage.AccountProperties, sameRegion bool) error {
 	access, _ := accessOf(a.Identity)
-	if access == armapimanagement.AccessTypeAccessKey && account.AllowSharedKeyAccess != nil && !*account.AllowSharedKeyAccess {
+	keys := account.AllowSharedKeyAccess == nil || *account.AllowSharedKeyAccess // allowed where nobody ever set it
+	if access == armapimanagement.AccessTypeAccessKey && !keys {
 		return no(a, "KeyAccessDisabled", fmt.Sprintf("the storage account %s does not admit its access keys "+
 			"(allowSharedKeyAccess is false), and plan.yaml says accessKey", a.Storage.AccountName()),
 			"Set identity: system in plan.yaml, or allow the account's keys.")
@@ -167,8 +168,8 @@ func checkAccess(a backup.Attempt, account armstorage.AccountProperties, sameReg
 		return nil
 	}
 	closed := "the storage account " + a.Storage.AccountName() + " has a firewall, "
-	const instead = "Set identity: system in plan.yaml, give the service's system-assigned identity the role Storage Blob Data " +
-		"Contributor on the account, and let the firewall admit trusted Azure services"
+	const instead = "Set identity: system in plan.yaml, give the service's system-assigned identity the role Storage " +
+		"Blob Data Contributor on the account, and let the firewall admit trusted Azure services"
 	switch access {
 	case armapimanagement.AccessTypeAccessKey:
 		if sameRegion {
@@ -208,8 +209,8 @@ func checkCORS(a backup.Attempt, cors armstorage.CorsRules) error {
 			}
 		}
 	}
-	return no(a, "StorageHasCORS", fmt.Sprintf("the Blob service of the storage account %s has CORS rules (%s), and a backup "+
-		"needs an account without", a.Storage.AccountName(), strings.Join(methods, ", ")),
+	return no(a, "StorageHasCORS", fmt.Sprintf("the Blob service of the storage account %s has CORS rules (%s), and a "+
+		"backup needs an account without", a.Storage.AccountName(), strings.Join(methods, ", ")),
 		"Remove the CORS rules, or use another storage account.")
 }
 

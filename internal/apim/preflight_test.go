@@ -67,9 +67,11 @@ func TestPreflight(t *testing.T) {
 		but      map[step]reply
 		fault    fault
 	}{
-		"all is well":            {},
-		"all is well, by name":   {identity: system},
-		"a user's identity":      {identity: clientID, but: map[step]reply{get: serviceIs("Basic", userIdentity, "Succeeded")}},
+		"all is well":          {},
+		"all is well, by name": {identity: system},
+		"a user's identity": {
+			identity: clientID, but: map[step]reply{get: serviceIs("Basic", userIdentity, "Succeeded")},
+		},
 		"a key":                  {identity: key, but: map[step]reply{get: serviceIs("Standard", "null", "Succeeded")}},
 		"a tier not known to us": {but: map[step]reply{get: serviceIs("Isolated", systemIdentity, "Succeeded")}},
 
@@ -269,8 +271,8 @@ var accountKey = base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{0xfb, 0xf
 func keysAre(entries string) reply { return answers(200, `{"keys":[`+entries+`]}`) }
 
 func TestBeginActsAsThePlanSays(t *testing.T) {
-	full := fmt.Sprintf(`{"keyName":"key1","permissions":"Read","value":"bm8="},{"keyName":"key2","permissions":"FULL","value":%q}`,
-		accountKey)
+	full := fmt.Sprintf(`{"keyName":"key1","permissions":"Read","value":"bm8="},`+
+		`{"keyName":"key2","permissions":"FULL","value":%q}`, accountKey)
 	for identity, want := range map[string]map[string]string{
 		"":          {"accessType": "SystemAssignedManagedIdentity"},
 		"system":    {"accessType": "SystemAssignedManagedIdentity"},
@@ -364,7 +366,9 @@ func TestNoErrorHoldsTheKey(t *testing.T) {
 	a := attempt()
 	a.Identity = "accessKey"
 	_, err := w.provider().Begin(t.Context(), a)
-	fault{kind: backup.Refused, code: "ValidationError", message: "cannot use (secret) or (secret) or (secret)"}.check(t, err)
+	fault{
+		kind: backup.Refused, code: "ValidationError", message: "cannot use (secret) or (secret) or (secret)",
+	}.check(t, err)
 	for _, form := range forms {
 		if f := backup.AsFault(err); strings.Contains(f.Message+f.Hint+f.Error(), form) {
 			t.Errorf("the error holds the key as %s", form)

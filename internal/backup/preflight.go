@@ -6,8 +6,8 @@ import (
 )
 
 // Preflight asks the target's provider whether the plan could back it up now, as every run does before it starts. Its
-// error is a *Fault: Refused, with the service's reason and what to do, or Deferred. It is ErrNoProvider where no provider
-// serves the target.
+// error is a *Fault: Refused, with the service's reason and what to do, or Deferred. It is ErrNoProvider where no
+// provider serves the target.
 func (e *Engine) Preflight(ctx context.Context, p Plan, target string) error {
 	provider, err := e.provider(target)
 	if err != nil {
@@ -16,9 +16,9 @@ func (e *Engine) Preflight(ctx context.Context, p Plan, target string) error {
 	return provider.Preflight(ctx, Run{Target: target, Settings: p.Settings}.attempt(""))
 }
 
-// preflight asks whether the service can be backed up at all, before the first intent of the run is saved. The answer is
-// not kept: if the process dies here, or another run holds the target, it is asked for again. Half a lease is enough for
-// it, and leaves time to begin.
+// preflight asks whether the service can be backed up at all, before the first intent of the run is saved. The answer
+// is not kept: if the process dies here, or another run holds the target, it is asked for again. Half a lease is
+// enough for it, and leaves time to begin.
 func (s *step) preflight(ctx context.Context, provider Provider) error {
 	look, cancel := context.WithTimeout(ctx, s.Waits.Lease/2)
 	defer cancel()
@@ -37,8 +37,8 @@ func (s *step) preflight(ctx context.Context, provider Provider) error {
 	}
 }
 
-// notIncluded are what backups of a type of resource, in lower case, do not contain. API Management: Azure's documentation
-// of its backup and restore.
+// notIncluded are what backups of a type of resource, in lower case, do not contain. API Management: Azure's
+// documentation of its backup and restore.
 var notIncluded = map[string][]string{
 	"microsoft.apimanagement/service": {
 		"usage data for analytics",
@@ -52,8 +52,8 @@ var notIncluded = map[string][]string{
 	},
 }
 
-// NotIncluded lists what a backup of the target does not contain, in words for people: after a restore it has to come from
-// elsewhere. It is empty for what Lifeboat does not back up.
+// NotIncluded lists what a backup of the target does not contain, in words for people: after a restore it has to come
+// from elsewhere. It is empty for what Lifeboat does not back up.
 func NotIncluded(target string) []string {
 	r, err := ParseResource(target)
 	if err != nil {

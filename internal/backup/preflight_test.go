@@ -29,8 +29,8 @@ func TestARefusedPreflightStartsNothing(t *testing.T) {
 	}
 }
 
-// TestARefusedPreflightSurvivesEveryFailure lets each outside call fail in turn, made or not: the run ends refused all the
-// same, with its event, and nothing is started.
+// TestARefusedPreflightSurvivesEveryFailure lets each outside call fail in turn, made or not: the run ends refused all
+// the same, with its event, and nothing is started.
 func TestARefusedPreflightSurvivesEveryFailure(t *testing.T) {
 	for _, made := range []bool{false, true} {
 		for k := 1; ; k++ {
@@ -54,8 +54,8 @@ func TestARefusedPreflightSurvivesEveryFailure(t *testing.T) {
 	}
 }
 
-// TestPreflightComesOnceBeforeTheFirstIntent: a service that is busy later is not looked at again, a look that could not be
-// made is.
+// TestPreflightComesOnceBeforeTheFirstIntent: a service that is busy later is not looked at again, a look that could
+// not be made is.
 func TestPreflightComesOnceBeforeTheFirstIntent(t *testing.T) {
 	s := newStage(t)
 	s.provider.ready = func(a backup.Attempt) error {
@@ -103,7 +103,8 @@ func TestASlowPreflightTakesNothingFromTheStart(t *testing.T) {
 		return nil
 	}
 	s.provider.begin = func(a backup.Attempt) (backup.Operation, error) {
-		if run := s.run(a.Run); run.LeaseUntil.Sub(s.now) < s.engine.Waits.Lease || run.Started.Before(begin.Add(80*time.Second)) {
+		run := s.run(a.Run)
+		if run.LeaseUntil.Sub(s.now) < s.engine.Waits.Lease || run.Started.Before(begin.Add(80*time.Second)) {
 			t.Errorf("%s into the run the lease ends at %s, and it started at %s", s.now.Sub(begin), run.LeaseUntil, run.Started)
 		}
 		return backup.Operation{Token: "token"}, nil

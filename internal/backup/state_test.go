@@ -10,7 +10,9 @@ import (
 )
 
 var (
-	allStates = []State{Waiting, Queued, Starting, Running, Verifying, Succeeded, Failed, Superseded, StateRefused, Unknown}
+	allStates = []State{
+		Waiting, Queued, Starting, Running, Verifying, Succeeded, Failed, Superseded, StateRefused, Unknown,
+	}
 	allCauses = []cause{
 		begins, takesOver, accepts, postpones, finds, finishes, succeeds, fails, supersedes, refuses, loses,
 	}

@@ -30,12 +30,13 @@ func TestStorageAccountThroughOfficialClients(t *testing.T) {
 	must(t, err)
 	rules := account.Properties.NetworkRuleSet
 	if *account.ID != accountID || *account.Location != "northeurope" || *account.Properties.AllowSharedKeyAccess ||
-		*rules.DefaultAction != armstorage.DefaultActionDeny || *rules.Bypass != "Logging, Metrics" || len(rules.IPRules) != 1 {
+		*rules.DefaultAction != armstorage.DefaultActionDeny || *rules.Bypass != "Logging, Metrics" ||
+		len(rules.IPRules) != 1 {
 		t.Errorf("account %+v with rules %+v", account.Account, rules)
 	}
 	keys, err := accounts.ListKeys(t.Context(), "backup", accountName, nil)
 	must(t, err)
-	if len(keys.Keys) != 1 || *keys.Keys[0].Value != accountKey || !strings.EqualFold(string(*keys.Keys[0].Permissions), "Full") {
+	if len(keys.Keys) != 1 || *keys.Keys[0].Value != accountKey || string(*keys.Keys[0].Permissions) != "FULL" {
 		t.Errorf("keys %+v", keys.Keys)
 	}
 	services, err := armstorage.NewBlobServicesClient(subscription, s.Credential("app"), options)
@@ -64,6 +65,8 @@ func TestStorageAccountChecks(t *testing.T) {
 	s.Assign(s.ObjectID("reader"), accountID, sim.Reader)
 	s.Assign(s.ObjectID("operator"), accountID, sim.StorageAccountKeyOperator, sim.StorageBlobDataContributor)
 	s.Assign(s.ObjectID("owner"), "/", sim.Role{Actions: []string{"*"}})
+	other := strings.Replace(storageURL(""), "/backup/", "/other/", 1)
+	nobody := strings.Replace(storageURL(""), accountName, "nobody", 1)
 	for name, tt := range map[string]struct {
 		identity, method, url string
 		status                int
@@ -76,8 +79,8 @@ func TestStorageAccountChecks(t *testing.T) {
 		"reading needs one": {"operator", "GET", storageURL(""), 403, "AuthorizationFailed"},
 		"so do its rules":   {"operator", "GET", storageURL("/blobServices/default"), 403, "AuthorizationFailed"},
 		"keys are no GET":   {"owner", "GET", storageURL("/listKeys"), 404, "NotFound"},
-		"of another group":  {"owner", "GET", strings.Replace(storageURL(""), "/backup/", "/other/", 1), 404, "ResourceGroupNotFound"},
-		"of no account":     {"owner", "GET", strings.Replace(storageURL(""), accountName, "nobody", 1), 404, "ResourceNotFound"},
+		"of another group":  {"owner", "GET", other, 404, "ResourceGroupNotFound"},
+		"of no account":     {"owner", "GET", nobody, 404, "ResourceNotFound"},
 		"no version of theirs": {
 			"owner", "GET", strings.Replace(storageURL(""), "2024-01-01", "2024-05-01", 1), 400, "NoRegisteredProviderFound",
 		},
@@ -134,8 +137,8 @@ func TestWorkspaces(t *testing.T) {
 	}
 }
 
-// TestWhomTheAccountAdmits holds every kind of access against firewall, region and key policy; what is turned away fails
-// as opaquely as in Azure, at the operation's end.
+// TestWhomTheAccountAdmits holds every kind of access against firewall, region and key policy; what is turned away
+// fails as opaquely as in Azure, at the operation's end.
 func TestWhomTheAccountAdmits(t *testing.T) {
 	t.Parallel()
 	s := startWithStorage(t)
@@ -145,6 +148,8 @@ func TestWhomTheAccountAdmits(t *testing.T) {
 	user := `,"accessType":"UserAssignedManagedIdentity","clientId":"` + s.ClientID("backup-writer") + `"`
 	key := `,"accessType":"AccessKey","accessKey":"` + accountKey + `"`
 	closed := sim.Firewall{Deny: true, ControlPlane: true}
+	ruleless := sim.Firewall{Deny: true}
+	keyless := func(a *sim.StorageAccount) { a.NoSharedKey = true }
 	untrusting := sim.Firewall{Deny: true, Bypass: "Logging"}
 	for name, tt := range map[string]struct {
 		access string
@@ -154,13 +159,14 @@ func TestWhomTheAccountAdmits(t *testing.T) {
 	}{
 		"key in the same region":  {access: key, change: firewall(closed, ""), want: "AuthorizationFailure"},
 		"key from another region": {access: key, change: firewall(closed, "northeurope")},
-		"key without a rule":      {access: key, change: firewall(sim.Firewall{Deny: true}, "northeurope"), want: "AuthorizationFailure"},
-		"no key":                  {access: key, change: func(a *sim.StorageAccount) { a.NoSharedKey = true }, want: "KeyBasedAuthenticationNotPermitted"},
-		"no key, none used":       {access: system, change: func(a *sim.StorageAccount) { a.NoSharedKey = true }},
+		"key without a rule":      {access: key, change: firewall(ruleless, "northeurope"), want: "AuthorizationFailure"},
+		"no key":                  {access: key, change: keyless, want: "KeyBasedAuthenticationNotPermitted"},
+		"no key, none used":       {access: system, change: keyless},
 		"user's identity":         {access: user, change: firewall(closed, "northeurope"), want: "AuthorizationFailure"},
 		"trusted no longer":       {access: system, change: firewall(closed, ""), want: "AuthorizationFailure"},
 		"trusted": {
-			access: system, change: firewall(closed, ""), knobs: func(k *sim.Knobs) { k.TrustedServices = sim.AdmitTrustedServices },
+			access: system, change: firewall(closed, ""),
+			knobs: func(k *sim.Knobs) { k.TrustedServices = sim.AdmitTrustedServices },
 		},
 		"never trusted": {
 			access: system, change: firewall(untrusting, ""), want: "AuthorizationFailure",
