@@ -29,27 +29,31 @@ func (s *storage) resourceType() armType {
 		path := strings.ToLower(strings.Join(tail, "/"))
 		switch {
 		case method == http.MethodGet && path == "":
-			return armRoute{action + "/read", s.serve(StorageAccount.resource)}, true
+			return armRoute{action + "/read", func(c armCall) (*http.Response, error) {
+				return s.serve(c, StorageAccount.resource), nil
+			}}, true
 		case method == http.MethodGet && path == "blobservices/default":
-			return armRoute{action + "/blobServices/read", s.serve(StorageAccount.blobService)}, true
+			return armRoute{action + "/blobServices/read", func(c armCall) (*http.Response, error) {
+				return s.serve(c, StorageAccount.blobService), nil
+			}}, true
 		case method == http.MethodPost && path == "listkeys":
-			return armRoute{action + "/listkeys/action", s.serve(StorageAccount.keys)}, true
+			return armRoute{action + "/listkeys/action", func(c armCall) (*http.Response, error) {
+				return s.serve(c, StorageAccount.keys), nil
+			}}, true
 		}
 		return armRoute{}, false
 	}}
 }
 
 // serve answers with what is to be said of the account, or the 404 for it.
-func (s *storage) serve(body func(StorageAccount) map[string]any) func(armCall) (*http.Response, error) {
-	return func(c armCall) (*http.Response, error) {
-		account, ok := s.account(c.id.name)
-		if !ok || !strings.EqualFold(account.ResourceID, c.id.String()) {
-			return armError(http.StatusNotFound, "ResourceNotFound", fmt.Sprintf(
-				"The Resource 'Microsoft.Storage/storageAccounts/%s' under resource group '%s' was not found. "+
-					"For more details please go to https://aka.ms/ARMResourceNotFoundFix", c.id.name, c.id.group)), nil
-		}
-		return armJSON(http.StatusOK, body(account)), nil
+func (s *storage) serve(c armCall, body func(StorageAccount) map[string]any) *http.Response {
+	account, ok := s.account(c.id.name)
+	if !ok || !strings.EqualFold(account.ResourceID, c.id.String()) {
+		return armError(http.StatusNotFound, "ResourceNotFound", fmt.Sprintf(
+			"The Resource 'Microsoft.Storage/storageAccounts/%s' under resource group '%s' was not found. "+
+				"For more details please go to https://aka.ms/ARMResourceNotFoundFix", c.id.name, c.id.group))
 	}
+	return armJSON(http.StatusOK, body(account))
 }
 
 // location is the region as the storage writes it: "westeurope".
