@@ -26,6 +26,8 @@ type runView struct {
 	Waiting *apiError  `json:"waiting,omitempty"`
 	Error   *apiError  `json:"error,omitempty"`
 	Point   *pointView `json:"recoveryPoint,omitempty"`
+	// NotIncluded lists what the recovery point does not contain.
+	NotIncluded []string `json:"notIncluded,omitempty"`
 }
 
 // pointView is a recovery point as callers see it.
@@ -46,7 +48,7 @@ var statuses = map[backup.State]string{
 	backup.Queued: "NotStarted", backup.Waiting: "NotStarted",
 	backup.Starting: "Running", backup.Running: "Running", backup.Verifying: "Running",
 	backup.Succeeded: "Succeeded",
-	backup.Failed:    "Failed", backup.Superseded: "Failed", backup.Unknown: "Failed",
+	backup.Failed:    "Failed", backup.Superseded: "Failed", backup.StateRefused: "Failed", backup.Unknown: "Failed",
 }
 
 func view(s backup.Status) runView {
@@ -67,6 +69,7 @@ func view(s backup.Status) runView {
 		}
 	}
 	if p := s.Point; p != nil {
+		v.NotIncluded = backup.NotIncluded(r.Target)
 		v.Point = &pointView{
 			State: p.State, Account: p.Storage.AccountName(), Blob: p.Storage.Container + "/" + p.Artifact, Size: p.Size,
 			SHA256: p.SHA256, Created: p.Created, Expires: p.Expires, Deleted: when(p.Deleted), Decision: p.Reason.Message,

@@ -22,7 +22,7 @@ var accepted = answers(202, "", "Location: "+operation, "Retry-After: 60")
 func TestBeginSendsOneRequestThatNamesTheArtifact(t *testing.T) {
 	var sent http.Request
 	var body map[string]string
-	w := &wire{replies: map[step]reply{create: created, start: func(r *http.Request) (*http.Response, error) {
+	w := &wire{replies: map[step]reply{start: func(r *http.Request) (*http.Response, error) {
 		sent = *r
 		if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
 			return nil, err
@@ -47,7 +47,7 @@ func TestBeginSendsOneRequestThatNamesTheArtifact(t *testing.T) {
 	if diff := cmp.Diff(want, body); diff != "" {
 		t.Errorf("body (-want +got):\n%s", diff)
 	}
-	w.expect(t, create, start)
+	w.expect(t, start)
 }
 
 func TestBeginUnderstandsEveryAnswer(t *testing.T) {
@@ -166,7 +166,7 @@ func TestBeginUnderstandsEveryAnswer(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := &wire{replies: map[step]reply{create: created, start: test.reply}}
+			w := &wire{replies: map[step]reply{start: test.reply}}
 			got, err := w.provider().Begin(t.Context(), attempt())
 			if n := w.count(start); n != 1 {
 				t.Errorf("%d starts were sent, want exactly 1", n)
@@ -182,77 +182,21 @@ func TestBeginUnderstandsEveryAnswer(t *testing.T) {
 	}
 }
 
-func TestBeginStartsNothingWithoutAContainer(t *testing.T) {
-	const place = "the container lifeboat of the storage account contosobackups"
-	for name, test := range map[string]struct {
-		reply reply
-		fault fault
-	}{
-		"being deleted": {
-			reply: blobSays(409, "ContainerBeingDeleted", "The specified container is being deleted."),
-			fault: fault{kind: backup.Deferred, code: "ContainerBeingDeleted", message: place},
-		},
-		"no role": {
-			reply: blobSays(403, "AuthorizationPermissionMismatch", "This request is not authorized."),
-			fault: fault{
-				kind: backup.Refused, code: "AuthorizationPermissionMismatch",
-				message: place + ": This request is not authorized.", hint: "Storage Blob Data Contributor on " + account,
-			},
-		},
-		"firewall": {
-			reply: blobSays(403, "AuthorizationFailure", "This request is not authorized to perform this operation."),
-			fault: fault{kind: backup.Refused, code: "AuthorizationFailure", hint: "firewall of the storage account contoso"},
-		},
-		"bad name": {
-			reply: blobSays(400, "InvalidResourceName", "The specified resource name contains invalid characters."),
-			fault: fault{kind: backup.Refused, code: "InvalidResourceName", message: place, hint: "plan.yaml"},
-		},
-		"throttled": {
-			reply: blobSays(503, "ServerBusy", "Ingress is over the account limit.", "Retry-After: 3"),
-			fault: fault{kind: backup.Deferred, code: "ServerBusy", after: 3 * time.Second},
-		},
-		"429": {reply: answers(429, ""), fault: fault{kind: backup.Deferred, code: "TooManyRequests"}},
-		"500": {reply: blobSays(500, "InternalError", "Again."), fault: fault{kind: backup.Deferred, code: "InternalError"}},
-		"cut": {
-			reply: cut, fault: fault{kind: backup.Deferred, code: "Unreachable", hint: "contosobackups.blob.core.windows.net"},
-		},
-		"no such account": {
-			reply: unknown,
-			fault: fault{kind: backup.Deferred, code: "Unreachable", message: "no such host", hint: "this name exists"},
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			w := &wire{replies: map[step]reply{create: test.reply, start: accepted}}
-			_, err := w.provider().Begin(t.Context(), attempt())
-			test.fault.check(t, err)
-			w.expect(t, create)
-		})
-	}
-}
-
-func TestBeginTakesAnExistingContainer(t *testing.T) {
-	exists := blobSays(409, "ContainerAlreadyExists", "The specified container already exists.")
-	w := &wire{replies: map[step]reply{create: exists, start: accepted}}
-	if _, err := w.provider().Begin(t.Context(), attempt()); err != nil {
-		t.Error(err)
-	}
-}
-
 func TestBeginKnowsWhenNothingWasSent(t *testing.T) {
 	t.Run("the time is over", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		w := &wire{replies: map[step]reply{create: created, start: accepted}}
+		w := &wire{replies: map[step]reply{start: accepted}}
 		p := apim.New(endsAt{"management", cancel}, azcore.ClientOptions{Transport: w})
 		_, err := p.Begin(ctx, attempt())
 		fault{kind: backup.Deferred, code: "NotSent", message: "context canceled"}.check(t, err)
-		w.expect(t, create)
+		w.expect(t)
 	})
 	t.Run("no token for Resource Manager", func(t *testing.T) {
-		w := &wire{replies: map[step]reply{create: created, start: accepted}}
+		w := &wire{replies: map[step]reply{start: accepted}}
 		p := apim.New(identity{failsFor: "management"}, azcore.ClientOptions{Transport: w})
 		_, err := p.Begin(t.Context(), attempt())
 		fault{kind: backup.Deferred, code: "NoIdentityToken", message: "no managed identity", hint: "identity"}.check(t, err)
-		w.expect(t, create)
+		w.expect(t)
 	})
 	t.Run("no token at all", func(t *testing.T) {
 		w := &wire{}
@@ -263,7 +207,7 @@ func TestBeginKnowsWhenNothingWasSent(t *testing.T) {
 	})
 	t.Run("the time ends while the answer is awaited", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		w := &wire{replies: map[step]reply{create: created, start: func(r *http.Request) (*http.Response, error) {
+		w := &wire{replies: map[step]reply{start: func(r *http.Request) (*http.Response, error) {
 			cancel()
 			return nil, r.Context().Err()
 		}}}

@@ -19,13 +19,16 @@ import (
 type call int
 
 const (
-	creating   call = iota // the container, before the start
-	starting               // the backup: the only request that must not be repeated
-	polling                // the operation
-	inspecting             // the service
-	listing                // the run's artifacts
-	reading                // an artifact
-	deleting               // an artifact
+	checking        call = iota // the service, before the start
+	checkingStorage             // the storage account, before the start
+	creating                    // the container, before the start
+	keying                      // the storage account's key, before the start
+	starting                    // the backup: the only request that must not be repeated
+	polling                     // the operation
+	inspecting                  // the service
+	listing                     // the run's artifacts
+	reading                     // an artifact
+	deleting                    // an artifact
 )
 
 // Our own codes, where Azure gave none.
@@ -76,7 +79,7 @@ func meaning(c call, status int, code string) backup.FaultKind {
 		return backup.Deferred
 	}
 	switch c {
-	case creating, starting:
+	case checking, checkingStorage, creating, keying, starting:
 		if status == http.StatusConflict { // busy with another change; its code for that has never been recorded
 			return backup.Deferred
 		}
@@ -178,8 +181,12 @@ func (c call) sentence(a backup.Attempt) string {
 		return "start the backup of " + a.Target
 	case polling:
 		return "ask about the backup of " + a.Target
-	case inspecting:
+	case checking, inspecting:
 		return "look at " + a.Target
+	case checkingStorage:
+		return "look at " + a.Storage.Account
+	case keying:
+		return "read the key of " + a.Storage.Account
 	case listing:
 		return "look into " + place
 	case reading:

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/apimanagement/armapimanagement/v3"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
 
 	"lifeboat/internal/backup"
@@ -12,7 +13,9 @@ import (
 
 const (
 	hintToken = "See that the function app's managed identity is switched on and not deleted."
-	hintLost  = "Nothing needs to be done: it is looked for before it is started again."
+	hintTiers = "API Management backs up the tiers Developer, Basic, Standard and Premium only, without workspaces. " +
+		"Take other services out of plan.yaml."
+	hintLost = "Nothing needs to be done: it is looked for before it is started again."
 )
 
 // hint says what a person can do about an answer that is no success.
@@ -22,8 +25,10 @@ func hint(c call, a backup.Attempt, status int, code, message string) string {
 		return hintLost
 	case status == http.StatusTooManyRequests || status == http.StatusRequestTimeout || status >= 500:
 		return "This is Azure's side; it is asked again by itself. If it goes on for hours, see Azure's service health."
-	case c == starting || c == polling || c == inspecting:
+	case c == checking || c == starting || c == polling || c == inspecting:
 		return hintService(c, a, status, code, message)
+	case c == checkingStorage || c == keying:
+		return hintAccount(a, status)
 	default:
 		return hintBlobs(c, a, status, code)
 	}
@@ -56,10 +61,23 @@ func hintService(c call, a backup.Attempt, status int, code, message string) str
 		return fmt.Sprintf("Remove the CORS rules of the Blob service of the storage account %s: API Management cannot "+
 			"write a backup to an account whose rules allow PATCH.", a.Storage.AccountName())
 	case strings.Contains(text, "sku") || strings.Contains(text, "tier") || strings.Contains(text, "workspace"):
-		return "API Management backs up the tiers Developer, Basic, Standard and Premium only, without workspaces. Take " +
-			"other services out of plan.yaml."
+		return hintTiers
 	}
 	return hintStorage(a)
+}
+
+// hintAccount is about the storage account behind Resource Manager.
+func hintAccount(a backup.Attempt, status int) string {
+	switch status {
+	case http.StatusUnauthorized:
+		return "See that the function app's identity belongs to the tenant of the storage account's subscription."
+	case http.StatusForbidden:
+		return fmt.Sprintf("Give the function app's identity a role with Microsoft.Storage/storageAccounts/listkeys/action "+
+			"on %s, such as Storage Account Key Operator Service Role; or set identity: system in plan.yaml.", a.Storage.Account)
+	case http.StatusConflict:
+		return fmt.Sprintf("A read-only lock on %s or above it keeps its keys from being read.", a.Storage.Account)
+	}
+	return fmt.Sprintf("See whether %s still exists. If not, correct plan.yaml.", a.Storage.Account)
 }
 
 // action is what the identity must be allowed for the call.
@@ -76,6 +94,14 @@ func (c call) action() string {
 
 // hintStorage is about what API Management itself needs to write a backup.
 func hintStorage(a backup.Attempt) string {
+	switch access, client := accessOf(a.Identity); access {
+	case armapimanagement.AccessTypeAccessKey:
+		return fmt.Sprintf("See that %s admits its access keys, and that its firewall, if it has one, admits API "+
+			"Management's control plane.", a.Storage.Account)
+	case armapimanagement.AccessTypeUserAssignedManagedIdentity:
+		return fmt.Sprintf("See that the user-assigned identity with the client ID %s has the role Storage Blob Data "+
+			"Contributor on %s, and that the account has no firewall.", client, a.Storage.Account)
+	}
 	return fmt.Sprintf("See that the service has a system-assigned identity with the role Storage Blob Data Contributor "+
 		"on %s, and that the account's firewall admits trusted Azure services.", a.Storage.Account)
 }

@@ -127,7 +127,7 @@ func TestPollAsksOnceAndGoesByTheStatus(t *testing.T) {
 func TestPollFollowsTheOperationAsItMoves(t *testing.T) {
 	moved := strings.Replace(operation, "d2VzdGV1cm9wZQ", "bm9ydGhldXJvcGU", 1)
 	replies := map[string]reply{operation: answers(202, "", "Location: "+moved), moved: answers(200, "")}
-	w := &wire{replies: map[step]reply{create: created, start: accepted}}
+	w := &wire{replies: map[step]reply{start: accepted}}
 	w.replies[poll] = func(r *http.Request) (*http.Response, error) { return replies[r.URL.String()](r) }
 
 	got, err := w.provider().Begin(t.Context(), attempt())
@@ -137,7 +137,7 @@ func TestPollFollowsTheOperationAsItMoves(t *testing.T) {
 	if err != nil || !got.Done {
 		t.Errorf("operation %+v and error %v, want done", got, err)
 	}
-	w.expect(t, create, start, poll, poll)
+	w.expect(t, start, poll, poll)
 }
 
 func TestPollDeniesATokenThatLeadsNowhere(t *testing.T) {
@@ -149,7 +149,7 @@ func TestPollDeniesATokenThatLeadsNowhere(t *testing.T) {
 		"of no poller":  `{"type":"ServiceClientBackupResponse","token":{"type":"other"}}`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := &wire{replies: map[step]reply{create: created, start: accepted}}
+			w := &wire{replies: map[step]reply{start: accepted}}
 			_, err := w.provider().Poll(t.Context(), attempt(), token)
 			fault{kind: backup.Denied, code: "UnusableToken", message: target, hint: "files named " + run}.check(t, err)
 			w.expect(t) // above all, it must not start a second backup

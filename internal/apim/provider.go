@@ -8,10 +8,8 @@ import (
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore/arm"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
 	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/apimanagement/armapimanagement/v3"
 
 	"lifeboat/internal/backup"
@@ -39,36 +37,33 @@ var _ backup.Provider = (*Provider)(nil)
 
 // New makes a Provider that acts with the identity behind cred. It needs Microsoft.ApiManagement/service/read,
 // …/backup/action and …/operationresults/read on the services, and Storage Blob Data Contributor on the storage
-// accounts. Of opts, the retry options are overruled: nothing is sent twice.
+// accounts; for access keys also Microsoft.Storage/storageAccounts/listkeys/action. The preflight sees more with
+// Microsoft.ApiManagement/service/workspaces/read and with Microsoft.Storage/storageAccounts/read and
+// …/blobServices/read, and goes without. Of opts, the retry options are overruled: nothing is sent twice.
 func New(cred azcore.TokenCredential, opts azcore.ClientOptions) *Provider {
 	opts.Retry = policy.RetryOptions{MaxRetries: -1}
 	return &Provider{HashPart: 1 << 30, cred: credential{cred}, opts: opts}
 }
 
-// Begin sends the one request that starts a backup, after it made sure that the container exists. Whatever goes wrong
-// up to that request is certainly not a start; without an answer to it, nobody knows.
+// Begin sends the one request that starts a backup. With an access key it reads that first, and forgets it afterwards.
+// Whatever goes wrong up to that request is certainly not a start; without an answer to it, nobody knows.
 func (p *Provider) Begin(ctx context.Context, a backup.Attempt) (backup.Operation, error) {
 	departure := &departure{}
 	client, target, err := p.service(a, departure)
 	if err != nil {
 		return backup.Operation{}, err
 	}
-	if err := p.createContainer(ctx, a); err != nil {
+	parameters, key, err := p.parameters(ctx, a)
+	if err != nil {
 		return backup.Operation{}, err
 	}
 	var answer *http.Response
-	poller, err := client.BeginBackup(policy.WithCaptureResponse(ctx, &answer), target.Group, target.Name,
-		armapimanagement.ServiceBackupRestoreParameters{
-			StorageAccount: to.Ptr(a.Storage.AccountName()),
-			ContainerName:  to.Ptr(a.Storage.Container),
-			BackupName:     to.Ptr(a.Artifact),
-			AccessType:     to.Ptr(armapimanagement.AccessTypeSystemAssignedManagedIdentity),
-		}, nil)
+	poller, err := client.BeginBackup(policy.WithCaptureResponse(ctx, &answer), target.Group, target.Name, parameters, nil)
 	switch {
 	case err != nil && !departure.passed:
-		return backup.Operation{}, unsent(a, err)
+		return backup.Operation{}, key.strip(unsent(a, err))
 	case err != nil:
-		return backup.Operation{}, interpretError(starting, a, err)
+		return backup.Operation{}, key.strip(interpretError(starting, a, err))
 	}
 	token, err := poller.ResumeToken()
 	if err != nil {
@@ -136,7 +131,7 @@ func (p *Provider) service(a backup.Attempt, policies ...policy.Policy) (
 	if err != nil || !strings.EqualFold(target.Type, resourceType) {
 		return nil, target, invalid("InvalidTarget", a.Target, "an API Management service", err)
 	}
-	options := &arm.ClientOptions{ClientOptions: p.opts, DisableRPRegistration: true}
+	options := p.management()
 	options.PerRetryPolicies = slices.Concat(options.PerRetryPolicies, policies)
 	client, err := armapimanagement.NewServiceClient(target.Subscription, p.cred, options)
 	if err != nil {

@@ -70,7 +70,7 @@ func newWorld(t *testing.T) world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.Assign(s.ObjectID(app), account, sim.StorageBlobDataContributor)
+	s.Assign(s.ObjectID(app), account, sim.StorageBlobDataContributor, sim.Reader)
 	return world{s}
 }
 
@@ -122,6 +122,10 @@ func (w world) content(t *testing.T, container, name string) []byte {
 
 // faults are the simulator's for those of the conformance suite.
 var faults = map[backuptest.ProviderFault]sim.Fault{
+	backuptest.LookThrottled: {
+		Step: sim.OnGet, Kind: sim.Refuse, Status: 429, RetryAfter: backuptest.ThrottledFor,
+	},
+	backuptest.LookRefused:  {Step: sim.OnGet, Kind: sim.Refuse, Status: 404},
 	backuptest.StartBusy:    {Step: sim.OnBackup, Kind: sim.Refuse, Status: 409, Code: "ServiceUpdating"},
 	backuptest.StartRefused: {Step: sim.OnBackup, Kind: sim.Refuse, Status: 400, Message: "Invalid parameter"},
 	backuptest.StartLost:    {Step: sim.OnBackup, Kind: sim.LoseAnswer},
@@ -188,6 +192,9 @@ func TestAgainstTheStandIns(t *testing.T) {
 // finish polls to the end, each time as another process.
 func (w world) finish(t *testing.T, a backup.Attempt) {
 	t.Helper()
+	if err := w.provider().Preflight(t.Context(), a); err != nil {
+		t.Fatal(err)
+	}
 	operation, err := w.provider().Begin(t.Context(), a)
 	for deadline := time.Now().Add(30 * time.Second); err == nil && !operation.Done; time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
@@ -246,7 +253,9 @@ func (w world) testRequests(t *testing.T) {
 		operation, err = p.Begin(t.Context(), a)
 		return err
 	}
-	cost("begin", begin, "PUT blob", "POST management")
+	cost("preflight", func() error { return p.Preflight(t.Context(), a) }, "GET management", "GET management",
+		"GET management", "GET management", "PUT blob")
+	cost("begin", begin, "POST management")
 	cost("poll", func() error { _, err := p.Poll(t.Context(), a, operation.Token); return err }, "GET management")
 	for deadline := time.Now().Add(30 * time.Second); !operation.Done && time.Now().Before(deadline); {
 		var err error
@@ -281,7 +290,7 @@ func (w world) testConnections(t *testing.T) {
 		t.Errorf("%d starts reached the service, want the one sent to be cut off and not repeated", n)
 	}
 	cutWhen(http.MethodPut, sim.Before)
-	_, err = w.provider().Begin(t.Context(), a)
+	err = w.provider().Preflight(t.Context(), a)
 	fault{kind: backup.Deferred, code: "Unreachable"}.check(t, err)
 	cutWhen(http.MethodGet, sim.After)
 	_, err = w.provider().Find(t.Context(), a)
@@ -318,11 +327,11 @@ func (w world) testRefusals(t *testing.T) {
 	t.Run("no role on the storage account", func(t *testing.T) {
 		a := w.attempt(w.service(t, "nostorage", nil), "refusals")
 		w.Unassign(w.ObjectID(app), account)
-		defer w.Assign(w.ObjectID(app), account, sim.StorageBlobDataContributor)
+		defer w.Assign(w.ObjectID(app), account, sim.StorageBlobDataContributor, sim.Reader)
 		fault{
 			kind: backup.Refused, code: "AuthorizationPermissionMismatch", message: "not authorized to perform this operation",
 			hint: "Storage Blob Data Contributor on " + account,
-		}.check(t, begin(a))
+		}.check(t, w.provider().Preflight(t.Context(), a))
 	})
 	t.Run("no such service", func(t *testing.T) {
 		id := standbys + "nowhere"
@@ -342,6 +351,9 @@ func (w world) testRefusals(t *testing.T) {
 	t.Run("the service may not write", func(t *testing.T) {
 		id := w.service(t, "nowrite", nil)
 		w.Unassign(w.ObjectID(id), account)
+		if err := w.provider().Preflight(t.Context(), w.attempt(id, "refusals")); err != nil {
+			t.Fatal(err)
+		}
 		operation, err := w.provider().Begin(t.Context(), w.attempt(id, "refusals"))
 		for deadline := time.Now().Add(30 * time.Second); err == nil && time.Now().Before(deadline); {
 			operation, err = w.provider().Poll(t.Context(), w.attempt(id, "refusals"), operation.Token)

@@ -53,6 +53,10 @@ const (
 	read       step = "read blob"
 	remove     step = "delete blob"
 	properties step = "blob properties"
+	spaces     step = "list workspaces"
+	inspect    step = "get account"
+	rules      step = "get blob service"
+	keys       step = "list keys"
 )
 
 func stepOf(r *http.Request) step {
@@ -68,6 +72,14 @@ func stepOf(r *http.Request) step {
 		return remove
 	case blobs && r.Method == http.MethodHead:
 		return properties
+	case r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/workspaces"):
+		return spaces
+	case r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/storageAccounts/contosobackups"):
+		return inspect
+	case r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/blobServices/default"):
+		return rules
+	case r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/listKeys"):
+		return keys
 	case r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/backup"):
 		return start
 	case r.Method == http.MethodGet && strings.Contains(r.URL.Path, "/operationresults/"):

@@ -13,7 +13,17 @@ type Plan struct {
 	Targets []string
 	// Schedule gives the slots.
 	Schedule Schedule
+	// Expression is the schedule's cron expression as it was written.
+	Expression string
+	// Jitter spreads the runs of a slot over this much time, each target always by the same share of it.
+	Jitter time.Duration
+	// Window is how long after its slot a run may begin; zero means until the next slot.
+	Window time.Duration
+	// Paused plans make no runs; on resume nothing is caught up.
+	Paused   bool
 	Settings Settings
+	// OnDemandKeepWithin is Settings.KeepWithin of runs asked for by hand; zero means the same as of scheduled ones.
+	OnDemandKeepWithin time.Duration
 }
 
 // MostTargets of a plan: one tick must be able to make a run of a slot for each of them.
@@ -24,6 +34,9 @@ type Settings struct {
 	Storage Storage `json:"storage"`
 	// KeepWithin is how long a recovery point is kept after it was written.
 	KeepWithin time.Duration `json:"keepWithin"`
+	// Identity is whom the service acts as when it writes to the storage account: "" or "system" for its system-assigned
+	// identity, the client ID of a user-assigned one, or "accessKey" for the account's key.
+	Identity string `json:"identity,omitempty"`
 }
 
 // Schedule is a cron expression in a time zone: bit n of a field is set where the value n matches. The day of the month

@@ -11,8 +11,12 @@ import (
 // repeats a request that starts something. Every error that a caller should tell from others is a *Fault; any other
 // error counts as one of the kind Uncertain.
 type Provider interface {
-	// Begin sends the one request that starts the backup. Deferred: it was certainly not started, try again later.
-	// Refused: it never will be. Uncertain: it may have been started.
+	// Preflight looks whether the service can be backed up as the attempt says, before anything is started; a.Artifact is
+	// empty. It changes nothing but that the container exists afterwards. Refused: a definite no, which only a person can
+	// change. Deferred: it could not look, or not now. What the identity may not look at is left for Begin to find out.
+	Preflight(ctx context.Context, a Attempt) error
+	// Begin sends the one request that starts the backup, into the container that Preflight made. Deferred: it was
+	// certainly not started, try again later. Refused: it never will be. Uncertain: it may have been started.
 	Begin(ctx context.Context, a Attempt) (Operation, error)
 	// Poll asks once how the operation behind the token is getting on. Deferred: no answer now, ask again. Refused:
 	// the operation failed. Denied: the service no longer tells.
@@ -35,6 +39,8 @@ type Attempt struct {
 	Target string
 	// Storage is where the artifact goes.
 	Storage Storage
+	// Identity is whom the service acts as towards the storage account; see [Settings].
+	Identity string
 	// Run is the run's ID, the beginning of the names of all its artifacts.
 	Run string
 	// Artifact is the name of this attempt's artifact, or of the one found.

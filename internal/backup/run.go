@@ -123,7 +123,8 @@ func (r Run) lockKey() Key { return Key{Partition: r.key().Partition, Row: "lock
 // attempt is what a provider is told about the run's attempt n.
 func (r Run) attempt(artifact string) Attempt {
 	return Attempt{
-		Target: r.Target, Storage: r.Settings.Storage, Run: r.ID, Artifact: artifact, NotBefore: r.Started,
+		Target: r.Target, Storage: r.Settings.Storage, Identity: r.Settings.Identity, Run: r.ID, Artifact: artifact,
+		NotBefore: r.Started,
 	}
 }
 

@@ -126,6 +126,7 @@ func (s *storage) Publish(ctx context.Context, e backup.Event) error {
 // script is the service. What the test leaves nil goes well.
 type script struct {
 	stage  *stage
+	ready  func(a backup.Attempt) error
 	begin  func(a backup.Attempt) (backup.Operation, error)
 	poll   func(a backup.Attempt) (backup.Operation, error)
 	find   func(a backup.Attempt) (string, error)
@@ -133,7 +134,7 @@ type script struct {
 	delete func(a backup.Attempt, extras bool) error
 	// begun are the names of the artifacts that were asked for, deleted those that were deleted.
 	begun, deleted []string
-	polls          int
+	polls, looks   int
 	// hangs: no answer comes before the caller's time is over.
 	hangs bool
 }
@@ -145,6 +146,17 @@ func (s *script) wait(ctx context.Context) error {
 	}
 	<-ctx.Done()
 	return ctx.Err()
+}
+
+func (s *script) Preflight(ctx context.Context, a backup.Attempt) error {
+	if _, ok := ctx.Deadline(); !ok {
+		s.stage.t.Error("Preflight has no deadline")
+	}
+	s.looks++
+	if s.ready == nil {
+		return nil
+	}
+	return s.ready(a)
 }
 
 func (s *script) Begin(ctx context.Context, a backup.Attempt) (backup.Operation, error) {

@@ -68,6 +68,8 @@ func (s *step) start(ctx context.Context, provider Provider) error {
 			waited.Round(time.Second), r.Reason.Message), "See what else is changing the service, then ask for the backup again."))
 	case unseen != nil:
 		return s.postpone(ctx, AsFault(unseen).wait(), AsFault(unseen).reason())
+	case r.Attempt == 0:
+		return s.preflight(ctx, provider)
 	}
 	return s.attempt(ctx, provider)
 }

@@ -122,6 +122,8 @@ func (m *apiManagement) resourceType() armType {
 			return armRoute{action + "/read", m.get}, true
 		case method == http.MethodPost && len(tail) == 1 && strings.EqualFold(tail[0], "backup"):
 			return armRoute{action + "/backup/action", m.backup}, true
+		case method == http.MethodGet && len(tail) == 1 && strings.EqualFold(tail[0], "workspaces"):
+			return armRoute{action + "/workspaces/read", m.workspaces}, true
 		case method == http.MethodGet && len(tail) == 2 && strings.EqualFold(tail[0], "operationresults"):
 			return armRoute{action + "/operationresults/read", func(c armCall) (*http.Response, error) {
 				return m.poll(c, tail[1])

@@ -123,14 +123,14 @@ func (m *apiManagement) conflict(svc *service) *http.Response {
 // open finds the account and the access that the request names.
 func (m *apiManagement) open(svc *service, p backupParameters) (*backupTarget, *http.Response) {
 	const parameter = "\r\nParameter name: backupStorageAccount"
-	target := &backupTarget{apiManagement: m, parameters: p}
+	target := &backupTarget{apiManagement: m, parameters: p, location: svc.Location}
 	switch p.AccessType {
 	case systemAssignedType:
 		if !svc.SystemAssigned {
 			return nil, serviceError(http.StatusBadRequest, "InvalidParameters",
 				"Invalid parameter: The system-assigned managed identity is not enabled on the service."+parameter)
 		}
-		target.identity = svc.ResourceID
+		target.identity, target.system = svc.ResourceID, true
 	case userAssignedType:
 		i := slices.IndexFunc(svc.UserAssigned, func(name string) bool {
 			return strings.EqualFold(m.directory.clientID(name), p.ClientID)
@@ -147,9 +147,11 @@ func (m *apiManagement) open(svc *service, p backupParameters) (*backupTarget, *
 			"Invalid parameter: The remote name could not be resolved: '"+p.StorageAccount+
 				".blob.core.windows.net'"+parameter)
 	}
-	if account.CORSWithPatch { // recorded 2023-11
-		return nil, serviceError(http.StatusBadRequest, "InvalidParameters",
-			"Invalid parameter: Requested value 'GET,HEAD,POST,PUT,DELETE,OPTIONS,PATCH' was not found."+parameter)
+	m.mu.Lock()
+	knobs := svc.knobs
+	m.mu.Unlock()
+	if why := account.corsRefusal(knobs); why != "" {
+		return nil, serviceError(http.StatusBadRequest, "InvalidParameters", "Invalid parameter: "+why+parameter)
 	}
 	target.account = account
 	return target, nil

@@ -252,7 +252,7 @@ func TestBackupRefusesCORSWithPatch(t *testing.T) {
 	t.Parallel()
 	s := startWithStorage(t)
 	account := shared.account
-	account.CORSWithPatch = true
+	account.CORS = []string{"GET", "PATCH"}
 	must(t, s.Storage(account))
 	r := post(t, s, createContainer(t, s), "name")
 	const text = `PATCH' was not found.\r\nParameter name: backupStorageAccount"`

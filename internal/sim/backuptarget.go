@@ -37,8 +37,11 @@ type backupTarget struct {
 	*apiManagement
 	parameters backupParameters
 	account    StorageAccount
-	// identity names the managed identity; "" means the account key of the parameters.
+	// identity names the managed identity; "" means the account key of the parameters. system: it is the service's own.
 	identity string
+	system   bool
+	// location is the service's.
+	location string
 }
 
 // container returns a client that goes straight to the emulator, past the proxy: this traffic is Azure's own.
@@ -70,6 +73,9 @@ func (t *backupTarget) permitted() error {
 
 // reach makes sure that the container is there and the blob may be written.
 func (t *backupTarget) reach(ctx context.Context, k Knobs) error {
+	if err := t.admitted(k); err != nil {
+		return err
+	}
 	if err := t.permitted(); err != nil {
 		return err
 	}

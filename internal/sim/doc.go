@@ -5,7 +5,8 @@
 // TLS checks; the variables of [Sim.Env] (or the client of [Sim.Client]) lead them here. The proxy ends TLS with
 // certificates of its own authority and answers each request by host name:
 //
-//	management.azure.com                          Resource Manager: API Management services and their backups
+//	management.azure.com                          Resource Manager: API Management services and their backups,
+//	                                              what storage accounts admit, and their keys
 //	{account}.{blob,queue,table}.core.windows.net the storage emulator attached with [Sim.Storage]
 //	anything else                                 502 to CONNECT, as a name that does not resolve
 //
@@ -22,7 +23,10 @@
 //   - the code of that 409 (ConflictCode);
 //   - a missing container: refused, or created (MissingContainer);
 //   - a blob of the same name: overwritten, or refused (ExistingBlob);
-//   - storage that denies access: found out at the end of the operation, or at its start (Denied).
+//   - storage that denies access: found out at the end of the operation, or at its start (Denied);
+//   - CORS rules without PATCH: refused, or taken (OtherCORS);
+//   - a firewall that admits trusted Azure services: admits a backup no longer, or still (TrustedServices);
+//   - the list of workspaces in tiers without: refused, or empty (WorkspaceList).
 //
 // Also unverified, with one reading only: the codes that refuse wrong tiers and workspaces, the code of a failed
 // backup, a retired api-version answered as an unknown one, and that polling needs

@@ -26,6 +26,9 @@ type Knobs struct {
 	MissingContainer MissingContainer
 	ExistingBlob     ExistingBlob
 	Denied           Denied
+	OtherCORS        OtherCORS
+	TrustedServices  TrustedServices
+	WorkspaceList    WorkspaceList
 }
 
 // Trace says what a running backup shows to others.
@@ -67,6 +70,38 @@ const (
 	DeniedAtEnd Denied = iota
 	// DeniedAtStart answers 400 to the request.
 	DeniedAtStart
+)
+
+// OtherCORS says what happens to a backup to an account with CORS rules, but without PATCH in them.
+type OtherCORS int
+
+const (
+	// RefuseOtherCORS answers 400, as the documentation asks for no CORS at all.
+	RefuseOtherCORS OtherCORS = iota
+	// TakeOtherCORS makes the backup.
+	TakeOtherCORS
+)
+
+// TrustedServices says whether a firewall that admits trusted Azure services admits a backup with the service's own
+// identity. API Management's trusted connectivity was announced to end on 2026-03-15; whether that concerns backups is
+// not known.
+type TrustedServices int
+
+const (
+	// DenyTrustedServices turns it away.
+	DenyTrustedServices TrustedServices = iota
+	// AdmitTrustedServices lets it in, as documented before.
+	AdmitTrustedServices
+)
+
+// WorkspaceList says what a tier without workspaces answers to a request for their list.
+type WorkspaceList int
+
+const (
+	// RefuseWorkspaceList answers 400.
+	RefuseWorkspaceList WorkspaceList = iota
+	// EmptyWorkspaceList answers an empty list.
+	EmptyWorkspaceList
 )
 
 const (

@@ -22,6 +22,18 @@ var (
 		"Microsoft.ApiManagement/service/restore/action",
 		"Microsoft.ApiManagement/service/delete",
 	}}
+	// Reader is role acdd72a7-3385-48ef-bd42-f606fba81ae7: it reads resources, and no data.
+	Reader = Role{"Reader", []string{
+		"Microsoft.ApiManagement/service/*/read",
+		"Microsoft.ApiManagement/service/read",
+		"Microsoft.Storage/storageAccounts/read",
+		"Microsoft.Storage/storageAccounts/blobServices/read",
+	}}
+	// StorageAccountKeyOperator is role 81a9662b-bebf-436f-a333-f67b29880f12.
+	StorageAccountKeyOperator = Role{"Storage Account Key Operator Service Role", []string{
+		"Microsoft.Storage/storageAccounts/listkeys/action",
+		"Microsoft.Storage/storageAccounts/regeneratekey/action",
+	}}
 	// StorageBlobDataContributor reads, writes and deletes containers and blobs.
 	StorageBlobDataContributor = Role{"Storage Blob Data Contributor", []string{
 		blobServices + "/containers/read",

@@ -66,6 +66,7 @@ func Start(c Config) (*Sim, error) {
 	front := newFrontDoor(s.directory, s.roles)
 	s.management.added, s.storage.added = front.exists, front.exists
 	front.provide("Microsoft.ApiManagement", "service", s.management.resourceType())
+	front.provide("Microsoft.Storage", "storageAccounts", s.storage.resourceType())
 	s.proxy.host(func(name string) bool { return name == managementHost }, front.answer)
 	s.proxy.host(s.storage.knows, s.storage.answer)
 	if err := s.proxy.listen(); err != nil {

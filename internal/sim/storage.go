@@ -38,9 +38,14 @@ type StorageAccount struct {
 	Key string
 	// BlobAddr, QueueAddr and TableAddr are "127.0.0.1:port". A service without an address does not resolve.
 	BlobAddr, QueueAddr, TableAddr string
-	// CORSWithPatch says that the blob service has a CORS rule that names PATCH, on which API Management's backup
+	// Location is the region, such as "West Europe" or "westeurope"; that when empty.
+	Location string
+	// CORS are the methods that the blob service's CORS rule allows; none means no rule. On PATCH API Management's backup
 	// fails (reported 2023-11 and since).
-	CORSWithPatch bool
+	CORS []string
+	// NoSharedKey is allowSharedKeyAccess false, for API Management's backups.
+	NoSharedKey bool
+	Firewall    Firewall
 }
 
 // Storage attaches a storage account, or attaches it anew.

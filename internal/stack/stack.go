@@ -59,6 +59,8 @@ type Stack struct {
 
 	dir  string
 	keys []string
+	// accounts are the storage accounts as they were attached first, by name.
+	accounts map[string]sim.StorageAccount
 }
 
 // Start builds the program, and starts storage and Azure's side.
@@ -66,7 +68,9 @@ func Start(ctx context.Context, c Config) (s *Stack, err error) {
 	if c.Progress == nil {
 		c.Progress = func(string) {}
 	}
-	s = &Stack{dir: c.Dir, Binary: filepath.Join(c.Dir, "lifeboat")}
+	s = &Stack{
+		dir: c.Dir, Binary: filepath.Join(c.Dir, "lifeboat"), accounts: map[string]sim.StorageAccount{},
+	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.Close())
@@ -107,14 +111,22 @@ func Start(ctx context.Context, c Config) (s *Stack, err error) {
 	}
 	at := func(port int) string { return "127.0.0.1:" + strconv.Itoa(port) }
 	for name, secret := range accounts {
-		if err := s.Sim.Storage(sim.StorageAccount{
+		s.accounts[name] = sim.StorageAccount{
 			Name: name, ResourceID: Account(name), Key: secret,
 			BlobAddr: at(s.Azurite.BlobPort), QueueAddr: at(s.Azurite.QueuePort), TableAddr: at(s.Azurite.TablePort),
-		}); err != nil {
+		}
+		if err := s.Sim.Storage(s.accounts[name]); err != nil {
 			return s, err
 		}
 	}
 	return s, nil
+}
+
+// SetAccount attaches a storage account anew, as it was at first but for the change, and returns it as it is then.
+func (s *Stack) SetAccount(name string, change func(*sim.StorageAccount)) (sim.StorageAccount, error) {
+	account := s.accounts[name]
+	change(&account)
+	return account, s.Sim.Storage(account)
 }
 
 // Close stops what runs.
@@ -198,7 +210,7 @@ func (s *Stack) Grant(name, account string) {
 			sim.StorageTableDataContributor)
 	}
 	s.Sim.Assign(s.Sim.ObjectID(name), Scope, sim.APIManagementServiceOperator)
-	s.Sim.Assign(s.Sim.ObjectID(name), Account(Backups), sim.StorageBlobDataContributor)
+	s.Sim.Assign(s.Sim.ObjectID(name), Account(Backups), sim.StorageBlobDataContributor, sim.Reader)
 }
 
 // HostIdentity is the identity of the app's host: one of its own here, so that its requests can be told apart.

@@ -15,6 +15,10 @@ import (
 type ProviderFault string
 
 const (
+	// LookThrottled: the next look of a preflight is put off by ThrottledFor.
+	LookThrottled ProviderFault = "look throttled"
+	// LookRefused: the next look of a preflight finds what makes every backup fail.
+	LookRefused ProviderFault = "look refused"
 	// StartBusy: the service turns the next start away, because it is busy.
 	StartBusy ProviderFault = "start busy"
 	// StartRefused: the service refuses the next start for good.
@@ -33,7 +37,7 @@ const (
 	ArtifactMissing ProviderFault = "artifact missing"
 )
 
-// ThrottledFor is the Retry-After that goes with PollThrottled.
+// ThrottledFor is the Retry-After that goes with LookThrottled and PollThrottled.
 const ThrottledFor = 17 * time.Second
 
 // ProviderHarness is a world for a Provider to act on: a service with its storage, where backups take well under a
@@ -58,6 +62,10 @@ const providerPatience = 30 * time.Second
 // TestProvider checks that a Provider keeps the contract of [backup.Provider]. The subtests run one after the other and
 // leave nothing running.
 func TestProvider(t *testing.T, h ProviderHarness) {
+	if err := h.preflight(t); err != nil {
+		t.Fatalf("preflight: %v", err)
+	}
+	t.Run("preflight", h.testPreflight)
 	t.Run("a backup from start to end", h.testBackup)
 	t.Run("a busy service", h.testBusy)
 	t.Run("a refused start", h.testRefused)
@@ -84,6 +92,38 @@ func newRun() string {
 	rand.Read(random) // never fails
 	name := hex.EncodeToString(random)
 	return name[:16] + "-8234567890-" + name[16:]
+}
+
+// preflight is that of a run that has no attempt yet.
+func (h ProviderHarness) preflight(t *testing.T) error {
+	t.Helper()
+	a := h.attempt(newRun(), 1)
+	a.Artifact, a.NotBefore = "", time.Time{}
+	return h.Provider().Preflight(t.Context(), a)
+}
+
+func (h ProviderHarness) testPreflight(t *testing.T) {
+	starts := h.Starts()
+	if err := h.preflight(t); err != nil {
+		t.Errorf("again: %v", err)
+	}
+	h.Inject(t, LookThrottled)
+	err := h.preflight(t)
+	wantFault(t, err, backup.Deferred)
+	if f := backup.AsFault(err); f.RetryAfter != ThrottledFor {
+		t.Errorf("Retry-After %s, want %s", f.RetryAfter, ThrottledFor)
+	}
+	h.Inject(t, LookRefused)
+	wantFault(t, h.preflight(t), backup.Refused)
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	wantFault(t, h.Provider().Preflight(ended, h.attempt(newRun(), 1)), backup.Deferred)
+	if err := h.preflight(t); err != nil {
+		t.Errorf("after all that: %v", err)
+	}
+	if n := h.Starts() - starts; n != 0 {
+		t.Errorf("looking sent %d starts", n)
+	}
 }
 
 func (h ProviderHarness) testBackup(t *testing.T) {
