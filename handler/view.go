@@ -46,7 +46,7 @@ var statuses = map[backup.State]string{
 	backup.Queued: "NotStarted", backup.Waiting: "NotStarted",
 	backup.Starting: "Running", backup.Running: "Running", backup.Verifying: "Running",
 	backup.Succeeded: "Succeeded",
-	backup.Failed:    "Failed", backup.Superseded: "Failed", backup.Unknown: "Failed",
+	backup.Failed:    "Failed", backup.Superseded: "Failed", backup.Missed: "Failed", backup.Unknown: "Failed",
 }
 
 func view(s backup.Status) runView {

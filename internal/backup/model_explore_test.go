@@ -22,6 +22,8 @@ type model struct {
 	rivals bool
 	// created by ticks from the plan, instead of being there from the beginning.
 	scheduled bool
+	// missed is how many slots nobody looked at, before the one that is due.
+	missed int
 	// superseded is when the first run's next slot comes due, if not 0.
 	superseded seconds
 	mutant     mutant
@@ -107,7 +109,7 @@ func (m *model) schedule(w *world) {
 	m.runs = []string{newRunID(modelTarget, epoch, "plan nightly")}
 	if _, err := m.apply(w, []Write{{
 		Op: Insert, Key: Key{Partition: schedulePartition, Row: "plan-nightly"},
-		Body: encode(watermark{Plan: "nightly", At: epoch.Add(-time.Hour)}),
+		Body: encode(watermark{Plan: "nightly", At: epoch.Add(-time.Hour).AddDate(0, 0, -m.missed)}),
 	}}); err != nil {
 		panic(err)
 	}

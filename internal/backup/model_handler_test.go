@@ -29,7 +29,7 @@ type call struct {
 	op        string // get, list, apply, wake, publish, begin, poll, find, verify, delete or return
 	key       Key
 	partition string
-	to        string
+	from, to  string
 	writes    []Write
 	wake      Wakeup
 	delay     seconds
@@ -148,7 +148,7 @@ func (r *replay) Get(_ context.Context, key Key) (Row, time.Time, error) {
 }
 
 func (r *replay) List(_ context.Context, partition, from, to string, _ int) ([]Row, time.Time, error) {
-	a := r.ask(call{op: "list", partition: partition, to: to})
+	a := r.ask(call{op: "list", partition: partition, from: from, to: to})
 	rows := make([]Row, 0, len(a.rows))
 	for _, row := range a.rows {
 		rows = append(rows, Row{Key: row.key, ETag: row.etag, Body: row.body})

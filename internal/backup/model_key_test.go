@@ -40,6 +40,9 @@ func (m *model) key(w *world) [16]byte {
 		b = number(b, max(seconds(last.Number-run.Wake), -2))
 		b = appendMark(b, last.Mark, run, place)
 	}
+	if w.toldMissed {
+		b = append(b, '?')
+	}
 	for _, r := range w.rows {
 		switch {
 		case r.lock != nil:

@@ -104,6 +104,14 @@ func TestModel(t *testing.T) {
 			name: "created by two ticks at once, and a failed call", large: true,
 			m: &model{handlers: 1, sweepers: 2, takes: 40, scheduled: true, left: budget{Faults: 1}}, least: 8000,
 		},
+		{
+			name: "two ticks at once after slots were missed, and a crash",
+			m:    &model{handlers: 1, sweepers: 2, takes: 40, scheduled: true, missed: 3, left: budget{Crashes: 1}}, least: 8000,
+		},
+		{
+			name: "two ticks at once after slots were missed, and a failed call", large: true,
+			m: &model{handlers: 1, sweepers: 2, takes: 40, scheduled: true, missed: 3, left: budget{Faults: 1}}, least: 8000,
+		},
 	} {
 		if test.large && raceDetector {
 			continue

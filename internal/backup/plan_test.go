@@ -180,14 +180,3 @@ func matches(s backup.Schedule, t time.Time) bool {
 	return has(s.Second, t.Second()) && has(s.Minute, t.Minute()) && has(s.Hour, t.Hour()) && has(s.Day, t.Day()) &&
 		has(s.Month, int(t.Month())) && has(s.Weekday, int(t.Weekday()))
 }
-
-func TestDue(t *testing.T) {
-	s := daily(time.UTC, 2, 30)
-	from := time.Date(2026, 1, 15, 2, 30, 0, 0, time.UTC)
-	if got := s.Due(from, from.AddDate(0, 0, 3), 100); len(got) != 3 || !got[2].Equal(from.AddDate(0, 0, 3)) {
-		t.Errorf("got %v: the watermark's own slot is not due, that of now is", got)
-	}
-	if got := s.Due(from, from.AddDate(0, 0, 30), 5); len(got) != 5 || !got[0].Equal(from.AddDate(0, 0, 1)) {
-		t.Errorf("got %v: want the five oldest", got)
-	}
-}

@@ -2,6 +2,7 @@ package backup_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -325,4 +326,43 @@ func (s *stage) rows(prefix string) (n int) {
 		}
 	}
 	return n
+}
+
+// gaps are the rows about missed slots.
+func (s *stage) gaps() (gaps []backup.Gap) {
+	s.t.Helper()
+	for _, row := range s.storage.catalog.Rows() {
+		if strings.HasPrefix(row.Row, "gap-") {
+			var g backup.Gap
+			if err := json.Unmarshal(row.Body, &g); err != nil {
+				s.t.Fatal(err)
+			}
+			gaps = append(gaps, g)
+		}
+	}
+	return gaps
+}
+
+// oneGap checks that one gap was noted, and told at least once, always under the same ID.
+func (s *stage) oneGap(count int, first, last time.Time, why string) {
+	s.t.Helper()
+	gaps := s.gaps()
+	if len(gaps) != 1 {
+		s.t.Errorf("%d gaps, want one: %+v", len(gaps), gaps)
+		return
+	}
+	g := gaps[0]
+	if g.Count != count || !g.First.Equal(first) || !g.Last.Equal(last) || !strings.Contains(g.Why, why) {
+		s.t.Errorf("the gap is %+v, want %d slots from %s to %s: %s", g, count, first, last, why)
+	}
+	ids := map[string]string{}
+	for _, e := range s.storage.queue.Events() {
+		if e.Type == "lifeboat.slots.missed" {
+			ids[e.ID] = string(e.Data)
+		}
+	}
+	data := ids["missed-"+g.Plan+"."+first.UTC().Format("20060102T150405Z")]
+	if len(ids) != 1 || !strings.Contains(data, fmt.Sprintf(`"count":%d`, count)) || !strings.Contains(data, why) {
+		s.t.Errorf("told: %q", ids)
+	}
 }

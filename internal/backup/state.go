@@ -28,6 +28,8 @@ const (
 	Failed State = "failed"
 	// Superseded: a later slot of the plan came due while the run still waited. Final.
 	Superseded State = "superseded"
+	// Missed: the window of its slot passed before the run could begin. Final.
+	Missed State = "missed"
 	// Unknown: what became of the operation cannot be found out. Final, and never taken for a success.
 	Unknown State = "unknown"
 )
@@ -45,6 +47,7 @@ const (
 	succeeds   cause = "succeeds"   // the artifact was verified
 	fails      cause = "fails"      // a final no
 	supersedes cause = "supersedes" // a later slot is due
+	misses     cause = "misses"     // the window of its slot has passed
 	loses      cause = "loses"      // the truth cannot be known
 )
 
@@ -65,6 +68,7 @@ var transitions = []transition{
 	{[]State{Verifying}, succeeds, Succeeded},
 	{[]State{Queued, Waiting, Starting, Running, Verifying}, fails, Failed},
 	{[]State{Queued, Waiting}, supersedes, Superseded},
+	{[]State{Queued, Waiting}, misses, Missed},
 	{[]State{Waiting, Starting, Running, Verifying}, loses, Unknown},
 }
 
@@ -81,7 +85,7 @@ func (r *Run) move(c cause) error {
 
 // Final says that the run has ended; it will never change its state again.
 func (s State) Final() bool {
-	return s == Succeeded || s == Failed || s == Superseded || s == Unknown
+	return s == Succeeded || s == Failed || s == Superseded || s == Missed || s == Unknown
 }
 
 // holdsLock says that a run in this state owns its target's lock.
@@ -96,7 +100,7 @@ func Diagram() string {
 			fmt.Fprintf(&b, "    %s --> %s: %s\n", from, t.to, t.cause)
 		}
 	}
-	for _, s := range []State{Succeeded, Failed, Superseded, Unknown} {
+	for _, s := range []State{Succeeded, Failed, Superseded, Missed, Unknown} {
 		fmt.Fprintf(&b, "    %s --> [*]\n", s)
 	}
 	return b.String()

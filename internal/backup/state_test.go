@@ -10,18 +10,21 @@ import (
 )
 
 var (
-	allStates = []State{Waiting, Queued, Starting, Running, Verifying, Succeeded, Failed, Superseded, Unknown}
+	allStates = []State{Waiting, Queued, Starting, Running, Verifying, Succeeded, Failed, Superseded, Missed, Unknown}
 	allCauses = []cause{
-		begins, takesOver, accepts, postpones, finds, finishes, succeeds, fails, supersedes, loses,
+		begins, takesOver, accepts, postpones, finds, finishes, succeeds, fails, supersedes, misses, loses,
 	}
 )
 
 // TestMove holds every state against every cause: what is not listed here is refused and changes nothing.
 func TestMove(t *testing.T) {
 	allowed := map[State]map[cause]State{
-		Queued: {begins: Starting, postpones: Waiting, fails: Failed, supersedes: Superseded},
+		Queued: {
+			begins: Starting, postpones: Waiting, fails: Failed, supersedes: Superseded, misses: Missed,
+		},
 		Waiting: {
-			begins: Starting, postpones: Waiting, finds: Verifying, fails: Failed, supersedes: Superseded, loses: Unknown,
+			begins: Starting, postpones: Waiting, finds: Verifying, fails: Failed, supersedes: Superseded, misses: Missed,
+			loses: Unknown,
 		},
 		Starting: {
 			begins: Starting, takesOver: Starting, accepts: Running, postpones: Waiting, finds: Verifying, finishes: Verifying,
