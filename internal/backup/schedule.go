@@ -17,8 +17,8 @@ var ErrClock = errors.New("the clocks disagree: nothing is scheduled or deleted"
 type watermark struct {
 	Plan string    `json:"Plan"`
 	At   time.Time `json:"At"`
-	// Halted is why the plan makes no runs since At; "" if it does. At stays where it is until that changes, so that a plan
-	// at rest writes nothing.
+	// Halted is why the plan makes no runs since At; "" if it does. At stays where it is until that changes, so that a
+	// plan at rest writes nothing.
 	Halted string `json:"Halted,omitempty"`
 	// Owed are the gaps whose events are still to be sent.
 	Owed []Gap `json:"Owed,omitempty"`
@@ -28,12 +28,12 @@ type watermark struct {
 
 const schedulePartition = "schedule"
 
-// mostOwed bounds the gaps that a watermark's row keeps for their events, in case none can be sent for long. The rows of
-// the gaps themselves stay.
+// mostOwed bounds the gaps that a watermark's row keeps for their events, in case none can be sent for long. The rows
+// of the gaps themselves stay.
 const mostOwed = 50
 
 // unattended is the reason of a gap that nobody meant.
-const unattended = "nobody looked at the plan: the app did not run, or plan.yaml did not hold the plan or could not be read"
+const unattended = "nobody looked at the plan: the app did not run, or plan.yaml did not hold it or could not be read"
 
 func watermarkKey(plan string) Key { return Key{Partition: schedulePartition, Row: "plan-" + plan} }
 
@@ -78,8 +78,8 @@ func (e *Engine) Schedule(ctx context.Context, plans []Plan) (ScheduleReport, er
 	return report, errors.Join(errs...)
 }
 
-// watermarks reads those of all plans that ever were, by the plan's name, and the catalog's clock, which is zero where it
-// could not list them. The error also names rows that cannot be read: they stop their own plan alone.
+// watermarks reads those of all plans that ever were, by the plan's name, and the catalog's clock, which is zero where
+// it could not list them. The error also names rows that cannot be read: they stop their own plan alone.
 func (e *Engine) watermarks(ctx context.Context) (map[string]*watermark, time.Time, error) {
 	marks := map[string]*watermark{}
 	var clock time.Time
@@ -116,8 +116,8 @@ func (e *Engine) halted(plan Plan) string {
 	return e.Stopped
 }
 
-// schedulePlan deals with one plan. The order of its writes is what makes a tick that dies harmless: the gap together with
-// a watermark that owes its event; the runs of the newest slot; the watermark at that slot.
+// schedulePlan deals with one plan. The order of its writes is what makes a tick that dies harmless: the gap together
+// with a watermark that owes its event; the runs of the newest slot; the watermark at that slot.
 func (e *Engine) schedulePlan(
 	ctx context.Context, plan Plan, mark *watermark, now time.Time, report *ScheduleReport,
 ) error {

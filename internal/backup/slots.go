@@ -28,8 +28,8 @@ func (g *Gap) add(slot time.Time) {
 	g.Last = slot
 }
 
-// Due says what the plan's slots after the watermark come to, now: the newest of them is to become runs if its window is
-// still open (or the zero time), and the others were missed.
+// Due says what the plan's slots after the watermark come to, now: the newest of them is to become runs if its window
+// is still open (or the zero time), and the others were missed.
 func (p Plan) Due(watermark, now time.Time) (newest time.Time, missed Gap) {
 	for slot := range p.Schedule.After(watermark) {
 		if slot.After(now) {

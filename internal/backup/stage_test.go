@@ -64,6 +64,8 @@ type storage struct {
 	made   bool
 	// silent: events cannot be published.
 	silent bool
+	// before is called before each call takes effect, with its number.
+	before func(call int)
 }
 
 // next counts a call, and says whether it fails.
@@ -72,7 +74,11 @@ func (s *storage) next(write bool) (fails bool) {
 	if write {
 		s.writes++
 	}
-	return s.calls == s.failAt
+	call := s.calls
+	if s.before != nil {
+		s.before(call)
+	}
+	return call == s.failAt
 }
 
 func (s *storage) Get(ctx context.Context, key backup.Key) (backup.Row, time.Time, error) {

@@ -1,14 +1,18 @@
-package config
+package config_test
 
-import "testing"
+import (
+	"testing"
+
+	"lifeboat/internal/config"
+)
 
 func TestStopped(t *testing.T) {
 	for text, want := range map[string]string{
-		"": "", "  ": "", "false": "", "False": "", "0": "",
+		"": "", "  ": "", "false": "", "False": "", "0": "", "no": "", "Off": "",
 		"true": "stopped by LIFEBOAT_STOPPED", "TRUE": "stopped by LIFEBOAT_STOPPED", " 1 ": "stopped by LIFEBOAT_STOPPED",
-		"no": "", "Off": "", "yes": "stopped by LIFEBOAT_STOPPED", "moving house": "stopped by LIFEBOAT_STOPPED: moving house",
+		"yes": "stopped by LIFEBOAT_STOPPED", "moving house": "stopped by LIFEBOAT_STOPPED: moving house",
 	} {
-		s, err := FromEnvironment(func(name string) string {
+		s, err := config.FromEnvironment(func(name string) string {
 			return map[string]string{"LIFEBOAT_PLAN": "plan.yaml", "LIFEBOAT_STOPPED": text}[name]
 		})
 		if err != nil || s.Stopped != want {
