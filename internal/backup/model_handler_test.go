@@ -164,6 +164,7 @@ func (r *replay) Apply(_ context.Context, writes ...Write) ([]string, error) {
 			}
 		}
 	}
+	writes = r.m.breakMark(writes)
 	a := r.ask(call{op: "apply", writes: writes})
 	if r.held != nil && a.err == nil {
 		w := *r.held
@@ -173,6 +174,23 @@ func (r *replay) Apply(_ context.Context, writes ...Write) ([]string, error) {
 		}
 	}
 	return a.etags, a.err
+}
+
+// breakMark is what two mutants do to a watermark that is written together with a gap.
+func (m *model) breakMark(writes []Write) []Write {
+	if m.mutant != owedForgotten && m.mutant != markBeforeRuns || len(writes) != 2 ||
+		writes[0].Partition != schedulePartition {
+		return writes
+	}
+	mark := read[watermark](writes[1].Body)
+	if m.mutant == owedForgotten {
+		mark.Owed = nil
+	} else {
+		mark.At = epoch
+	}
+	broken := writes[1]
+	broken.Body = encode(mark)
+	return []Write{writes[0], broken}
 }
 
 func (r *replay) Wake(_ context.Context, w Wakeup, delay time.Duration) error {

@@ -309,6 +309,23 @@ func TestScenario14ClockJumps(t *testing.T) {
 	}
 }
 
+// The storage's own clock was wrong for one tick, and nothing could notice: the plan must not stand still in silence.
+func TestScenario14WatermarkInTheFuture(t *testing.T) {
+	s := newStage(t)
+	s.tick(nightly())
+	s.now = begin.Add(400 * day)
+	s.tick(nightly())
+	s.finish()
+	s.now = begin.Add(day)
+	r, err := s.engine.Schedule(t.Context(), []backup.Plan{nightly()})
+	if err == nil || !strings.Contains(err.Error(), "plan nightly") || !strings.Contains(err.Error(), "in the future") {
+		t.Errorf("a plan that will stand still for a year: %+v, %v", r, err)
+	}
+	if len(r.Created) != 0 {
+		t.Errorf("fired again: %q", r.Created)
+	}
+}
+
 // A year of ticks in each zone: one run on every local day, also on those when clocks change.
 func TestScenario15ClocksChange(t *testing.T) {
 	for _, test := range []struct {
