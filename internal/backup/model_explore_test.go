@@ -26,7 +26,9 @@ type model struct {
 	missed int
 	// superseded is when the first run's next slot comes due, if not 0.
 	superseded seconds
-	mutant     mutant
+	// until is when the window of the first run ends, if not 0.
+	until  seconds
+	mutant mutant
 
 	runs     []string
 	plans    []Plan
@@ -81,6 +83,9 @@ func (m *model) first() *world {
 		}
 		if i == 0 && m.superseded != 0 {
 			run.NextSlot = m.instant(m.superseded)
+		}
+		if i == 0 && m.until != 0 {
+			run.Until = m.instant(m.until)
 		}
 		m.runs = append(m.runs, run.ID)
 		at := epoch.Add(m.waits.Sweep)

@@ -115,6 +115,9 @@ func appendRun(b []byte, r *Run, now seconds) []byte {
 	b = appendTime(b, r.DeniedSince, now, longest)
 	b = appendTime(b, r.Due, now, longest)
 	b = appendTime(b, r.LeaseUntil, now, longest)
+	if !r.Until.IsZero() {
+		b = number(append(b, 'u'), max(min(since(r.Until)-now, 600), 0))
+	}
 	if !r.NextSlot.IsZero() {
 		b = number(b, max(min(since(r.NextSlot)-now, 600), 0))
 	}

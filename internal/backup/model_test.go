@@ -93,6 +93,11 @@ func TestModel(t *testing.T) {
 			least: 30_000, ends: []State{Succeeded, Superseded},
 		},
 		{
+			name: "two runs of one target, the window of one ends, and a crash", large: true,
+			m:     &model{handlers: 2, sweepers: 1, takes: 40, rivals: true, until: 100, left: budget{Crashes: 1}},
+			least: 30_000, ends: []State{Succeeded, Missed},
+		},
+		{
 			name: "two runs of one target, and a failed call", large: true,
 			m: &model{handlers: 2, sweepers: 1, takes: 40, rivals: true, left: budget{Faults: 1}}, least: 60_000,
 		},

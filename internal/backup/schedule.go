@@ -132,8 +132,8 @@ func (e *Engine) schedulePlan(
 		return err
 	}
 	if mark.At.After(now.Add(clockTolerance)) {
-		return fmt.Errorf("its watermark is in the future, at %s, and the storage account's clock says %s: no slot before that "+
-			"would make runs; if the clock is right, delete the row %s in the partition %s of the table",
+		return fmt.Errorf("its watermark is in the future, at %s, and the storage account's clock says %s: no slot before "+
+			"that would make runs; if the clock is right, delete the row %s in the partition %s of the table",
 			mark.At.Format(time.RFC3339), now.Format(time.RFC3339), watermarkKey(plan.Name).Row, schedulePartition)
 	}
 	if mark.Halted != "" {

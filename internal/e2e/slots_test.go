@@ -75,8 +75,10 @@ func (a *app) settledAt(ctx context.Context, service string, at time.Time) ([]ba
 // missedEvents counts the events about gaps by their ID, and takes them out of the queue.
 func (a *app) missedEvents(ctx context.Context) (map[string]int, string) {
 	told, data := map[string]int{}, ""
-	for most := int32(32); ; {
-		answer, err := a.queue("lifeboat-events").DequeueMessages(ctx, &azqueue.DequeueMessagesOptions{NumberOfMessages: &most})
+	most := int32(32)
+	options := &azqueue.DequeueMessagesOptions{NumberOfMessages: &most}
+	for {
+		answer, err := a.queue("lifeboat-events").DequeueMessages(ctx, options)
 		if err != nil {
 			a.t.Error(err)
 			return told, data
