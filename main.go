@@ -91,6 +91,7 @@ func build(getenv func(string) string, settings config.Settings) (*backup.Engine
 		Queue:     queuestore.New(clients.Queues, settings.Source),
 		Providers: map[string]backup.Provider{"microsoft.apimanagement/service": apim.New(credential, azcore.ClientOptions{})},
 		Waits:     backup.DefaultWaits().Scaled(settings.WaitFactor),
+		Stopped:   settings.Stopped,
 		Now:       time.Now,
 		NewID:     newID,
 	}, nil

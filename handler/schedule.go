@@ -10,5 +10,5 @@ import (
 func (h *handler) schedule(ctx context.Context, _ invocation) (fields, error) {
 	plans, broken := h.Plans()
 	report, err := h.Engine.Schedule(ctx, plans)
-	return fields{"created": report.Created, "looked": report.Looked, "resent": report.Resent}, errors.Join(broken, err)
+	return fields{"created": report.Created, "missed": report.Missed, "looked": report.Looked, "resent": report.Resent}, errors.Join(broken, err)
 }

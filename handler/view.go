@@ -48,7 +48,8 @@ var statuses = map[backup.State]string{
 	backup.Queued: "NotStarted", backup.Waiting: "NotStarted",
 	backup.Starting: "Running", backup.Running: "Running", backup.Verifying: "Running",
 	backup.Succeeded: "Succeeded",
-	backup.Failed:    "Failed", backup.Superseded: "Failed", backup.StateRefused: "Failed", backup.Unknown: "Failed",
+	backup.Failed:    "Failed", backup.Superseded: "Failed", backup.Missed: "Failed", backup.StateRefused: "Failed",
+	backup.Unknown: "Failed",
 }
 
 func view(s backup.Status) runView {

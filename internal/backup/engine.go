@@ -16,6 +16,9 @@ type Engine struct {
 	// Providers by the resource type of their targets, in lower case: "microsoft.apimanagement/service".
 	Providers map[string]Provider
 	Waits     Waits
+	// Stopped says why no plan makes runs, such as "stopped by LIFEBOAT_STOPPED"; "" lets them. Runs under way go on, and
+	// runs asked for by hand are made.
+	Stopped string
 	// Now is this process's own clock. It only measures short spans, and checks that the catalog's clock is sane.
 	Now func() time.Time
 	// NewID makes a random ID of lower-case letters and digits, never the same twice.

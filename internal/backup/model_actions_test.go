@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -150,7 +151,7 @@ func (m *model) slotDue(w *world) bool {
 		if err != nil {
 			panic(err)
 		}
-		if len(p.Schedule.Due(mark.At, m.instant(w.now), 1)) > 0 {
+		if !p.Schedule.Next(mark.At).After(m.instant(w.now)) || len(mark.Owed) > 0 {
 			return true
 		}
 	}
@@ -253,7 +254,7 @@ func (m *model) proceed(w *world, h *handler, yield successor, say func(string, 
 		}
 	case "list":
 		a := reply(nil)
-		a.rows = w.list(c.partition, c.to)
+		a.rows = w.list(c.partition, c.from, c.to)
 		answer(a, nil)
 		if c.partition != schedulePartition {
 			fails(nil)
@@ -387,6 +388,10 @@ func (m *model) publish(w *world, e Event) {
 			return
 		}
 	}
+	if g := m.gap(w); g != nil && e.ID == "missed-nightly."+timeKey(g.First) && e.Type == "lifeboat.slots.missed" {
+		w.toldMissed = true
+		return
+	}
 	m.fail("an event about no run: %s", e.ID)
 }
 
@@ -451,7 +456,7 @@ func (m *model) checkApply(before, after *world, h *handler, c *call) {
 func (m *model) checkPublish(w *world, c *call) {
 	for i, id := range m.runs {
 		run := w.run(id)
-		if run == nil || c.event.ID[:len(id)] != id {
+		if run == nil || !strings.HasPrefix(c.event.ID, id) {
 			continue
 		}
 		if c.event.Type != "lifeboat.run."+string(run.State) {
@@ -525,9 +530,40 @@ func (m *model) checkEnd(w *world) {
 		}
 		m.ends[run.State]++
 	}
+	if m.scheduled {
+		m.checkMissed(w)
+	}
 	for _, r := range w.rows {
 		if r.lock != nil || r.entry != nil && m.sweepers > 0 {
 			m.fail("at the end there is still the row %s", r.key.Row)
 		}
+	}
+}
+
+// gap is the only one that the catalog may hold, nil if it holds none.
+func (m *model) gap(w *world) (gap *Gap) {
+	for _, r := range w.rows {
+		if !strings.HasPrefix(r.key.Row, "gap-") {
+			continue
+		}
+		if gap != nil {
+			m.fail("two gaps, and one was wanted")
+		}
+		gap = read[Gap](r.body)
+	}
+	return gap
+}
+
+// checkMissed: the watermark is at the last slot; those before it make one gap, and somebody was told.
+func (m *model) checkMissed(w *world) {
+	mark := read[watermark](w.row(watermarkKey("nightly")).body)
+	gap := m.gap(w)
+	switch {
+	case !mark.At.Equal(epoch) || len(mark.Owed) > 0:
+		m.fail("the watermark is %+v", mark)
+	case m.missed == 0 && gap != nil || m.missed > 0 && (gap == nil || gap.Count != m.missed):
+		m.fail("%d slots were missed, and the gap is %+v", m.missed, gap)
+	case gap != nil && !w.toldMissed:
+		m.fail("nobody was told of the gap")
 	}
 }

@@ -22,9 +22,13 @@ type model struct {
 	rivals bool
 	// created by ticks from the plan, instead of being there from the beginning.
 	scheduled bool
+	// missed is how many slots nobody looked at, before the one that is due.
+	missed int
 	// superseded is when the first run's next slot comes due, if not 0.
 	superseded seconds
-	mutant     mutant
+	// until is when the window of the first run ends, if not 0.
+	until  seconds
+	mutant mutant
 
 	runs     []string
 	plans    []Plan
@@ -80,6 +84,9 @@ func (m *model) first() *world {
 		if i == 0 && m.superseded != 0 {
 			run.NextSlot = m.instant(m.superseded)
 		}
+		if i == 0 && m.until != 0 {
+			run.Until = m.instant(m.until)
+		}
 		m.runs = append(m.runs, run.ID)
 		at := epoch.Add(m.waits.Sweep)
 		if _, err := m.apply(w, []Write{
@@ -107,7 +114,7 @@ func (m *model) schedule(w *world) {
 	m.runs = []string{newRunID(modelTarget, epoch, "plan nightly")}
 	if _, err := m.apply(w, []Write{{
 		Op: Insert, Key: Key{Partition: schedulePartition, Row: "plan-nightly"},
-		Body: encode(watermark{Plan: "nightly", At: epoch.Add(-time.Hour)}),
+		Body: encode(watermark{Plan: "nightly", At: epoch.Add(-time.Hour).AddDate(0, 0, -m.missed)}),
 	}}); err != nil {
 		panic(err)
 	}

@@ -29,7 +29,7 @@ type call struct {
 	op        string // get, list, apply, wake, publish, begin, poll, find, verify, delete or return
 	key       Key
 	partition string
-	to        string
+	from, to  string
 	writes    []Write
 	wake      Wakeup
 	delay     seconds
@@ -148,7 +148,7 @@ func (r *replay) Get(_ context.Context, key Key) (Row, time.Time, error) {
 }
 
 func (r *replay) List(_ context.Context, partition, from, to string, _ int) ([]Row, time.Time, error) {
-	a := r.ask(call{op: "list", partition: partition, to: to})
+	a := r.ask(call{op: "list", partition: partition, from: from, to: to})
 	rows := make([]Row, 0, len(a.rows))
 	for _, row := range a.rows {
 		rows = append(rows, Row{Key: row.key, ETag: row.etag, Body: row.body})
@@ -164,6 +164,7 @@ func (r *replay) Apply(_ context.Context, writes ...Write) ([]string, error) {
 			}
 		}
 	}
+	writes = r.m.breakMark(writes)
 	a := r.ask(call{op: "apply", writes: writes})
 	if r.held != nil && a.err == nil {
 		w := *r.held
@@ -173,6 +174,23 @@ func (r *replay) Apply(_ context.Context, writes ...Write) ([]string, error) {
 		}
 	}
 	return a.etags, a.err
+}
+
+// breakMark is what two mutants do to a watermark that is written together with a gap.
+func (m *model) breakMark(writes []Write) []Write {
+	if m.mutant != owedForgotten && m.mutant != markBeforeRuns || len(writes) != 2 ||
+		writes[0].Partition != schedulePartition {
+		return writes
+	}
+	mark := read[watermark](writes[1].Body)
+	if m.mutant == owedForgotten {
+		mark.Owed = nil
+	} else {
+		mark.At = epoch
+	}
+	broken := writes[1]
+	broken.Body = encode(mark)
+	return []Write{writes[0], broken}
 }
 
 func (r *replay) Wake(_ context.Context, w Wakeup, delay time.Duration) error {

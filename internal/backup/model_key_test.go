@@ -40,6 +40,9 @@ func (m *model) key(w *world) [16]byte {
 		b = number(b, max(seconds(last.Number-run.Wake), -2))
 		b = appendMark(b, last.Mark, run, place)
 	}
+	if w.toldMissed {
+		b = append(b, '?')
+	}
 	for _, r := range w.rows {
 		switch {
 		case r.lock != nil:
@@ -113,6 +116,9 @@ func appendRun(b []byte, r *Run, now seconds) []byte {
 	b = appendTime(b, r.DeniedSince, now, longest)
 	b = appendTime(b, r.Due, now, longest)
 	b = appendTime(b, r.LeaseUntil, now, longest)
+	if !r.Until.IsZero() {
+		b = number(append(b, 'u'), max(min(since(r.Until)-now, 600), 0))
+	}
 	if !r.NextSlot.IsZero() {
 		b = number(b, max(min(since(r.NextSlot)-now, 600), 0))
 	}

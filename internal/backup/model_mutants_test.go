@@ -25,6 +25,8 @@ const (
 	lostTakenForDeferred mutant = "a lost answer counts as a no"
 	neverFound           mutant = "nobody looks"
 	impatient            mutant = "no patience"
+	owedForgotten        mutant = "the watermark does not owe the event about a gap"
+	markBeforeRuns       mutant = "the watermark moves before the runs are made"
 )
 
 // TestMutants breaks each rule of the engine once, and expects the model to see it.
@@ -47,6 +49,14 @@ func TestMutants(t *testing.T) {
 		{lostTakenForDeferred, &model{handlers: 2, sweepers: 1, takes: 20, left: budget{Faults: 1}}, "is started"},
 		{neverFound, &model{handlers: 2, sweepers: 1, left: budget{Crashes: 1}}, "although"},
 		{impatient, &model{handlers: 2, sweepers: 1, mayFail: true, left: budget{Crashes: 1}}, "is started"},
+		{
+			owedForgotten, &model{handlers: 1, sweepers: 1, scheduled: true, missed: 2, left: budget{Crashes: 1}},
+			"nobody was told of the gap",
+		},
+		{
+			markBeforeRuns, &model{handlers: 1, sweepers: 1, scheduled: true, missed: 2, left: budget{Crashes: 1}},
+			"was never made",
+		},
 	} {
 		t.Run(string(test.mutant), func(t *testing.T) {
 			test.m.mutant, test.m.takes = test.mutant, cmp.Or(test.m.takes, 40)

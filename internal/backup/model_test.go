@@ -93,6 +93,11 @@ func TestModel(t *testing.T) {
 			least: 30_000, ends: []State{Succeeded, Superseded},
 		},
 		{
+			name: "two runs of one target, the window of one ends, and a crash", large: true,
+			m:     &model{handlers: 2, sweepers: 1, takes: 40, rivals: true, until: 100, left: budget{Crashes: 1}},
+			least: 30_000, ends: []State{Succeeded, Missed},
+		},
+		{
 			name: "two runs of one target, and a failed call", large: true,
 			m: &model{handlers: 2, sweepers: 1, takes: 40, rivals: true, left: budget{Faults: 1}}, least: 60_000,
 		},
@@ -103,6 +108,14 @@ func TestModel(t *testing.T) {
 		{
 			name: "created by two ticks at once, and a failed call", large: true,
 			m: &model{handlers: 1, sweepers: 2, takes: 40, scheduled: true, left: budget{Faults: 1}}, least: 8000,
+		},
+		{
+			name: "two ticks at once after slots were missed, and a crash",
+			m:    &model{handlers: 1, sweepers: 2, takes: 40, scheduled: true, missed: 3, left: budget{Crashes: 1}}, least: 8000,
+		},
+		{
+			name: "two ticks at once after slots were missed, and a failed call", large: true,
+			m: &model{handlers: 1, sweepers: 2, takes: 40, scheduled: true, missed: 3, left: budget{Faults: 1}}, least: 8000,
 		},
 	} {
 		if test.large && raceDetector {

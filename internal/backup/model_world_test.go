@@ -82,6 +82,8 @@ type world struct {
 	left     budget
 	// told is the last event published about each run, by the run's place in model.runs.
 	told [2]string
+	// toldMissed: the event about the plan's gap was published.
+	toldMissed bool
 	// stepped is the last wake-up that was stepped, by run.
 	stepped [2]Wakeup
 	serial  int
@@ -123,10 +125,10 @@ func (w *world) run(id string) *Run {
 	return nil
 }
 
-func (w *world) list(partition, to string) []*row {
+func (w *world) list(partition, from, to string) []*row {
 	var rows []*row
 	for _, r := range w.rows {
-		if r.key.Partition == partition && r.key.Row < to {
+		if r.key.Partition == partition && from <= r.key.Row && r.key.Row < to {
 			rows = append(rows, r)
 		}
 	}

@@ -1,7 +1,9 @@
 package backup
 
 import (
+	"iter"
 	"math/bits"
+	"slices"
 	"time"
 )
 
@@ -52,46 +54,61 @@ const everyHour = 1<<24 - 1
 const horizon = 9 * 366
 
 // Next is the first slot after the instant, in UTC, or the zero time if there is none.
+func (s Schedule) Next(after time.Time) time.Time {
+	for t := range s.After(after) {
+		return t
+	}
+	return time.Time{}
+}
+
+// After yields the slots after the instant, in UTC, oldest first, until there is none.
 //
 // With fixed hours every local time of a day is one instant, also on the days when clocks change: one that the clock
 // jumps over is taken as the old offset would have it (02:30 becomes 03:30), one that happens twice is its first. With
 // every hour ("*") slots follow elapsed time.
-func (s Schedule) Next(after time.Time) time.Time {
-	if s.Hour == everyHour {
-		return s.nextElapsed(after)
-	}
-	day := after.In(s.Zone).AddDate(0, 0, -1)
-	for range horizon {
-		y, m, d := day.Date()
-		if s.onDay(m, d, day.Weekday()) {
-			if t := s.firstOf(y, m, d, after); !t.IsZero() {
-				return t.UTC()
+func (s Schedule) After(after time.Time) iter.Seq[time.Time] {
+	return func(yield func(time.Time) bool) {
+		if s.Hour == everyHour {
+			for t := s.nextElapsed(after); !t.IsZero() && yield(t); {
+				t = s.nextElapsed(t)
 			}
+			return
 		}
-		day = time.Date(y, m, d+1, 12, 0, 0, 0, s.Zone)
+		day := after.In(s.Zone).AddDate(0, 0, -1)
+		for idle := 0; idle < horizon; idle++ {
+			y, m, d := day.Date()
+			if s.onDay(m, d, day.Weekday()) {
+				for _, t := range s.ofDay(y, m, d) {
+					if !t.After(after) {
+						continue
+					}
+					if !yield(t.UTC()) {
+						return
+					}
+					after, idle = t, 0
+				}
+			}
+			day = time.Date(y, m, d+1, 12, 0, 0, 0, s.Zone)
+		}
 	}
-	return time.Time{}
 }
 
 func (s Schedule) onDay(m time.Month, d int, w time.Weekday) bool {
 	return s.Month>>m&1 == 1 && s.Day>>d&1 == 1 && s.Weekday>>w&1 == 1
 }
 
-// firstOf is the first slot of the local day that lies after the instant, or the zero time. Slots in the hour that a
-// clock jumps over may overtake later ones, so all of the day are looked at.
-func (s Schedule) firstOf(y int, m time.Month, d int, after time.Time) time.Time {
-	var first time.Time
+// ofDay are the slots of the local day, sorted: those in the hour that a clock jumps over may overtake later ones.
+func (s Schedule) ofDay(y int, m time.Month, d int) []time.Time {
+	var slots []time.Time
 	for hour := range each(s.Hour) {
 		for minute := range each(s.Minute) {
 			for second := range each(s.Second) {
-				t := instant(y, m, d, hour, minute, second, s.Zone)
-				if t.After(after) && (first.IsZero() || t.Before(first)) {
-					first = t
-				}
+				slots = append(slots, instant(y, m, d, hour, minute, second, s.Zone))
 			}
 		}
 	}
-	return first
+	slices.SortFunc(slots, time.Time.Compare)
+	return slots
 }
 
 // nextElapsed steps through real time, by whole minutes where it can: every zone's offset is one of whole minutes today.
@@ -140,13 +157,4 @@ func instant(y int, m time.Month, d, hour, minute, second int, zone *time.Locati
 		return last
 	}
 	return first
-}
-
-// Due are the slots after the watermark up to now, oldest first, limit at the most.
-func (s Schedule) Due(watermark, now time.Time, limit int) []time.Time {
-	var slots []time.Time
-	for t := s.Next(watermark); !t.IsZero() && !t.After(now) && len(slots) < limit; t = s.Next(t) {
-		slots = append(slots, t)
-	}
-	return slots
 }

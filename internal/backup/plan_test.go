@@ -33,6 +33,7 @@ func daily(z *time.Location, hour, minute int) backup.Schedule {
 
 func TestNext(t *testing.T) {
 	zurich, newYork := zone(t, "Europe/Zurich"), zone(t, "America/New_York")
+	lordHowe, santiago := zone(t, "Australia/Lord_Howe"), zone(t, "America/Santiago")
 	hourly := backup.Schedule{
 		Second: 1, Minute: 1 << 30, Hour: anyHour, Day: anyDay, Month: anyMonth, Weekday: anyWeekday, Zone: zurich,
 	}
@@ -68,6 +69,15 @@ func TestNext(t *testing.T) {
 		{"New York, the gap", daily(newYork, 2, 30), "2026-03-07T12:00:00Z", "2026-03-08T07:30:00Z"},
 		{"New York, the overlap", daily(newYork, 1, 30), "2026-10-31T12:00:00Z", "2026-11-01T05:30:00Z"},
 		{"New York, not its second", daily(newYork, 1, 30), "2026-11-01T05:30:00Z", "2026-11-02T06:30:00Z"},
+		{"New York, after the gap", daily(newYork, 2, 30), "2026-03-08T07:30:00Z", "2026-03-09T06:30:00Z"},
+		{"Lord Howe, the gap of half an hour", daily(lordHowe, 2, 15), "2026-10-03T12:00:00Z", "2026-10-03T15:45:00Z"},
+		{"Lord Howe, after the gap", daily(lordHowe, 2, 15), "2026-10-03T15:45:00Z", "2026-10-04T15:15:00Z"},
+		{"Lord Howe, the overlap", daily(lordHowe, 1, 45), "2026-04-04T12:00:00Z", "2026-04-04T14:45:00Z"},
+		{"Lord Howe, not its second", daily(lordHowe, 1, 45), "2026-04-04T14:45:00Z", "2026-04-05T15:15:00Z"},
+		{"Santiago, the gap at midnight", daily(santiago, 0, 30), "2026-09-05T12:00:00Z", "2026-09-06T04:30:00Z"},
+		{"Santiago, after the gap", daily(santiago, 0, 30), "2026-09-06T04:30:00Z", "2026-09-07T03:30:00Z"},
+		{"Santiago, the overlap before midnight", daily(santiago, 23, 30), "2026-04-04T12:00:00Z", "2026-04-05T02:30:00Z"},
+		{"Santiago, not its second", daily(santiago, 23, 30), "2026-04-05T02:30:00Z", "2026-04-06T03:30:00Z"},
 		{"every hour over the gap", hourly, "2026-03-29T00:30:00Z", "2026-03-29T01:30:00Z"},
 		{"every hour in the overlap", hourly, "2026-10-25T00:30:00Z", "2026-10-25T01:30:00Z"},
 		{"every hour after it", hourly, "2026-10-25T01:30:00Z", "2026-10-25T02:30:00Z"},
@@ -179,15 +189,4 @@ func matches(s backup.Schedule, t time.Time) bool {
 	has := func(set uint64, n int) bool { return set>>n&1 == 1 }
 	return has(s.Second, t.Second()) && has(s.Minute, t.Minute()) && has(s.Hour, t.Hour()) && has(s.Day, t.Day()) &&
 		has(s.Month, int(t.Month())) && has(s.Weekday, int(t.Weekday()))
-}
-
-func TestDue(t *testing.T) {
-	s := daily(time.UTC, 2, 30)
-	from := time.Date(2026, 1, 15, 2, 30, 0, 0, time.UTC)
-	if got := s.Due(from, from.AddDate(0, 0, 3), 100); len(got) != 3 || !got[2].Equal(from.AddDate(0, 0, 3)) {
-		t.Errorf("got %v: the watermark's own slot is not due, that of now is", got)
-	}
-	if got := s.Due(from, from.AddDate(0, 0, 30), 5); len(got) != 5 || !got[0].Equal(from.AddDate(0, 0, 1)) {
-		t.Errorf("got %v: want the five oldest", got)
-	}
 }

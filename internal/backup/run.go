@@ -17,6 +17,10 @@ type Run struct {
 	Slot time.Time `json:"Slot,omitzero"`
 	// NextSlot is when the plan wants the target backed up again: a run that still waits then is superseded.
 	NextSlot time.Time `json:"NextSlot,omitzero"`
+	// Until is when the window of its slot ends, if that is before NextSlot: a run that still waits then is missed.
+	Until time.Time `json:"Until,omitzero"`
+	// Start is when the target's share of the plan's jitter is over and the run begins; zero: at once.
+	Start time.Time `json:"Start,omitzero"`
 	// Request is the ID of the request that asked for the run; empty for a scheduled one.
 	Request  string   `json:"Request,omitempty"`
 	Settings Settings `json:"Settings"`
@@ -130,6 +134,14 @@ func (r Run) attempt(artifact string) Attempt {
 
 // artifactName of attempt n: no two attempts share one, so that a late first cannot overwrite what a second wrote.
 func (r Run) artifactName(n int) string { return fmt.Sprintf("%s.%d", r.ID, n) }
+
+// waited is how long the run waits for its target: what the jitter holds it back does not count.
+func (r Run) waited(now time.Time) time.Duration {
+	if r.Start.After(r.Created) {
+		return now.Sub(r.Start)
+	}
+	return now.Sub(r.Created)
+}
 
 // wakeup is the message that the run expects.
 func (r Run) wakeup() Wakeup { return Wakeup{Run: r.ID, Number: r.Wake, Mark: r.Mark} }

@@ -5,100 +5,204 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 )
 
 // ErrClock is the error of a tick that did nothing because this process's clock and the catalog's are too far apart.
 var ErrClock = errors.New("the clocks disagree: nothing is scheduled or deleted")
 
-// watermark is how far a plan's slots have been made into runs.
+// watermark is how far a plan's slots have been dealt with, and what is still to be told about them.
 type watermark struct {
 	Plan string    `json:"Plan"`
 	At   time.Time `json:"At"`
+	// Halted is why the plan makes no runs since At; "" if it does. At stays where it is until that changes, so that a
+	// plan at rest writes nothing.
+	Halted string `json:"Halted,omitempty"`
+	// Owed are the gaps whose events are still to be sent.
+	Owed []Gap `json:"Owed,omitempty"`
+
+	etag string
 }
 
 const schedulePartition = "schedule"
 
-// mostSlots bounds what one tick makes of one plan; the next goes on from there.
-const mostSlots = 100
+// mostOwed bounds the gaps that a watermark's row keeps for their events, in case none can be sent for long. The rows
+// of the gaps themselves stay.
+const mostOwed = 50
+
+// unattended is the reason of a gap that nobody meant.
+const unattended = "nobody looked at the plan: the app did not run, or plan.yaml did not hold it or could not be read"
+
+func watermarkKey(plan string) Key { return Key{Partition: schedulePartition, Row: "plan-" + plan} }
+
+// gapKey is computed from the gap's plan and first slot, so that a repeat writes the same row.
+func gapKey(g Gap) Key {
+	return Key{Partition: schedulePartition, Row: "gap-" + g.Plan + "." + timeKey(g.First)}
+}
 
 // ScheduleReport says what one tick did.
 type ScheduleReport struct {
 	// Created are the IDs of the runs of the slots that came due.
 	Created []string
+	// Missed are the gaps that this tick found.
+	Missed []Gap
 	// Looked counts the runs in flight that the sweep looked at, Resent the wake-ups that it sent again.
 	Looked, Resent int
 }
 
-// Schedule is one tick: it sweeps, and then makes a run of every slot due since the plan's watermark, for every target.
-// Rows come before the watermark, and a run's ID comes from its slot: a tick that is killed, repeated, or runs twice at
-// once makes one run per slot and target. Ticks without a slot or a late run write nothing.
+// Schedule is one tick: it sweeps, and then for every plan it makes the runs of its newest slot since the plan's watermark,
+// one for each target, and notes the slots before that as missed. Rows come before the watermark, and a run's ID
+// comes from its slot: a tick that is killed, repeated, or runs twice at once makes one run per slot and target. Ticks
+// without a slot or a late run write nothing.
 func (e *Engine) Schedule(ctx context.Context, plans []Plan) (ScheduleReport, error) {
 	var report ScheduleReport
-	rows, now, err := e.Catalog.List(ctx, schedulePartition, "", "~", 1000)
-	if err != nil {
-		return report, fmt.Errorf("list the watermarks: %w", err)
+	marks, now, err := e.watermarks(ctx)
+	if now.IsZero() {
+		return report, err
 	}
-	marks := map[string]Row{}
-	for _, row := range rows {
-		marks[row.Row] = row
-	}
-	// Runs under way come first: a tick that has much to catch up may not get to its end.
-	errs := []error{e.sweep(ctx, now, &report)}
-	if err := e.checkClock(ctx, now); err != nil {
-		return report, errors.Join(append(errs, err)...)
-	}
-	for _, plan := range plans {
-		if err := e.schedulePlan(ctx, plan, marks, now, &report); err != nil {
-			errs = append(errs, fmt.Errorf("schedule plan %s: %w", plan.Name, err))
+	// Runs under way come first: a tick that has much to do may not get to its end.
+	errs := []error{err, e.sweep(ctx, now, &report)}
+	apart := e.checkClock(ctx, now)
+	errs = append(errs, apart)
+	if apart == nil {
+		for _, plan := range plans {
+			if err := e.schedulePlan(ctx, plan, marks[plan.Name], now, &report); err != nil {
+				errs = append(errs, fmt.Errorf("schedule plan %s: %w", plan.Name, err))
+			}
 		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(marks)) {
+		errs = append(errs, e.tellMissed(ctx, marks[name]))
 	}
 	return report, errors.Join(errs...)
 }
 
+// watermarks reads those of all plans that ever were, by the plan's name, and the catalog's clock, which is zero where
+// it could not list them. The error also names rows that cannot be read: they stop their own plan alone.
+func (e *Engine) watermarks(ctx context.Context) (map[string]*watermark, time.Time, error) {
+	marks := map[string]*watermark{}
+	var clock time.Time
+	var errs []error
+	for from := "plan-"; ; {
+		rows, now, err := e.Catalog.List(ctx, schedulePartition, from, "plan.", 1000)
+		if err != nil {
+			return nil, time.Time{}, fmt.Errorf("list the watermarks: %w", err)
+		}
+		if clock.IsZero() {
+			clock = now
+		}
+		for _, row := range rows {
+			m, err := decode[watermark](row)
+			if err != nil {
+				errs = append(errs, err)
+				continue
+			}
+			m.etag = row.ETag
+			marks[m.Plan] = &m
+		}
+		if len(rows) < 1000 {
+			return marks, clock, errors.Join(errs...)
+		}
+		from = rows[len(rows)-1].Row + "!"
+	}
+}
+
+// halted says why the plan makes no runs at present, "" if it does.
+func (e *Engine) halted(plan Plan) string {
+	if plan.Paused {
+		return "paused by " + plan.Name + " in plan.yaml"
+	}
+	return e.Stopped
+}
+
+// schedulePlan deals with one plan. The order of its writes is what makes a tick that dies harmless: the gap together
+// with a watermark that owes its event; the runs of the newest slot; the watermark at that slot.
 func (e *Engine) schedulePlan(
-	ctx context.Context, plan Plan, marks map[string]Row, now time.Time, report *ScheduleReport,
+	ctx context.Context, plan Plan, mark *watermark, now time.Time, report *ScheduleReport,
 ) error {
-	key := Key{Partition: schedulePartition, Row: "plan-" + plan.Name}
-	row, known := marks[key.Row]
-	if !known {
+	halted := e.halted(plan)
+	if mark == nil {
 		// A new plan begins now: slots before it are nobody's.
-		_, err := e.Catalog.Apply(ctx, Write{Op: Insert, Key: key, Body: encode(watermark{Plan: plan.Name, At: now})})
+		body := encode(watermark{Plan: plan.Name, At: now, Halted: halted})
+		_, err := e.Catalog.Apply(ctx, Write{Op: Insert, Key: watermarkKey(plan.Name), Body: body})
 		if errors.Is(err, ErrExists) {
 			return nil
 		}
 		return err
 	}
-	mark, err := decode[watermark](row)
-	if err != nil {
+	if mark.At.After(now.Add(clockTolerance)) {
+		return fmt.Errorf("its watermark is in the future, at %s, and the storage account's clock says %s: no slot before "+
+			"that would make runs; if the clock is right, delete the row %s in the partition %s of the table",
+			mark.At.Format(time.RFC3339), now.Format(time.RFC3339), watermarkKey(plan.Name).Row, schedulePartition)
+	}
+	if mark.Halted != "" {
+		if mark.Halted == halted {
+			return nil
+		}
+		// What came due meanwhile is not caught up on.
+		gap := plan.missed(mark.At, now)
+		gap.Why = mark.Halted
+		mark.At, mark.Halted = now, halted
+		_, err := e.saveMark(ctx, mark, gap, now, report)
 		return err
 	}
-	for _, slot := range plan.Schedule.Due(mark.At, now, mostSlots) {
-		if err := e.createSlot(ctx, plan, slot, now, report); err != nil {
-			return err
-		}
-		// After each slot, so that a tick that is cut off has got somewhere.
-		mark.At = slot
-		etags, err := e.Catalog.Apply(ctx, Write{Op: Replace, Key: key, ETag: row.ETag, Body: encode(mark)})
-		if errors.Is(err, ErrChanged) {
-			return nil // another tick is at the same slots
-		}
+	slot, gap := plan.Due(mark.At, now)
+	if gap.Count > 0 && halted == "" {
+		// A tick that died may have made runs of the first slot already. Then the slot was not missed; what it lacks is made,
+		// and ends in its own time.
+		begun, err := e.begun(ctx, plan, gap.First)
 		if err != nil {
 			return err
 		}
-		row.ETag = etags[0]
+		if begun {
+			if err := e.makeRuns(ctx, plan, gap.First, now, report); err != nil {
+				return err
+			}
+			mark.At = gap.First
+			slot, gap = plan.Due(mark.At, now)
+			if gap.Count == 0 && slot.IsZero() {
+				_, err := e.saveMark(ctx, mark, gap, now, report)
+				return err
+			}
+		}
 	}
-	return nil
+	if gap.Count > 0 || halted != "" {
+		gap.Why = unattended
+		if gap.Count > 0 {
+			mark.At = gap.Last
+		}
+		mark.Halted = halted
+		if saved, err := e.saveMark(ctx, mark, gap, now, report); err != nil || !saved {
+			return err
+		}
+	}
+	if halted != "" || slot.IsZero() {
+		return nil
+	}
+	if err := e.makeRuns(ctx, plan, slot, now, report); err != nil {
+		return err
+	}
+	mark.At = slot
+	_, err := e.saveMark(ctx, mark, Gap{}, now, report)
+	return err
 }
 
-// createSlot makes a run of the slot for each of the plan's targets.
-func (e *Engine) createSlot(ctx context.Context, plan Plan, slot, now time.Time, report *ScheduleReport) error {
-	next := plan.Schedule.Next(slot)
-	for _, target := range plan.Targets {
-		run := Run{
-			ID: newRunID(target, slot, "plan "+plan.Name), Target: target, Plan: plan.Name, Slot: slot, NextSlot: next,
-			Settings: plan.Settings,
-		}
+// begun says that the slot has a run: that of the first target, which is made first.
+func (e *Engine) begun(ctx context.Context, plan Plan, slot time.Time) (bool, error) {
+	if len(plan.Targets) == 0 {
+		return false, nil
+	}
+	_, _, err := e.Catalog.Get(ctx, Run{ID: plan.runID(plan.Targets[0], slot)}.key())
+	if errors.Is(err, ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+func (e *Engine) makeRuns(ctx context.Context, plan Plan, slot, now time.Time, report *ScheduleReport) error {
+	for _, run := range plan.runs(slot, now) {
 		fresh, err := e.create(ctx, &run, now)
 		if fresh {
 			report.Created = append(report.Created, run.ID)
@@ -110,12 +214,79 @@ func (e *Engine) createSlot(ctx context.Context, plan Plan, slot, now time.Time,
 	return nil
 }
 
+// saveMark saves the watermark, and the gap with it if there is one: both or none. It is false if another tick was
+// faster, which then does the rest.
+func (e *Engine) saveMark(
+	ctx context.Context, mark *watermark, gap Gap, now time.Time, report *ScheduleReport,
+) (bool, error) {
+	var writes []Write
+	if gap.Count > 0 {
+		gap.Plan, gap.Found = mark.Plan, now
+		mark.Owed = append(mark.Owed, gap)
+		mark.Owed = mark.Owed[max(len(mark.Owed)-mostOwed, 0):]
+		writes = append(writes, Write{Op: Put, Key: gapKey(gap), Body: encode(gap)})
+	}
+	writes = append(writes, Write{Op: Replace, Key: watermarkKey(mark.Plan), ETag: mark.etag, Body: encode(mark)})
+	etags, err := e.Catalog.Apply(ctx, writes...)
+	switch {
+	case errors.Is(err, ErrChanged):
+		mark.Owed = nil // whoever was faster tells
+		return false, nil
+	case err != nil:
+		mark.Owed = nil // perhaps it was saved, perhaps not: the next tick tells what was
+		return false, fmt.Errorf("save the watermark: %w", err)
+	}
+	mark.etag = etags[len(etags)-1]
+	if gap.Count > 0 {
+		report.Missed = append(report.Missed, gap)
+	}
+	return true, nil
+}
+
+// tellMissed sends the events that a watermark owes about its gaps, and then ticks them off.
+func (e *Engine) tellMissed(ctx context.Context, mark *watermark) error {
+	if len(mark.Owed) == 0 {
+		return nil
+	}
+	for _, gap := range mark.Owed {
+		if err := e.Queue.Publish(ctx, slotsMissed(gap)); err != nil {
+			return fmt.Errorf("publish the slots that plan %s missed: %w", mark.Plan, err)
+		}
+	}
+	mark.Owed = nil
+	_, err := e.Catalog.Apply(ctx, Write{Op: Replace, Key: watermarkKey(mark.Plan), ETag: mark.etag, Body: encode(mark)})
+	if err != nil && !errors.Is(err, ErrChanged) {
+		return fmt.Errorf("save that the missed slots of plan %s were told: %w", mark.Plan, err)
+	}
+	return nil
+}
+
+// slotsMissed is the event about a gap. Its ID is stable: the plan and the first slot.
+func slotsMissed(g Gap) Event {
+	data, err := json.Marshal(struct {
+		Plan  string    `json:"plan"`
+		First time.Time `json:"first"`
+		Last  time.Time `json:"last"`
+		Count int       `json:"count"`
+		Why   string    `json:"why"`
+	}{g.Plan, g.First, g.Last, g.Count, g.Why})
+	if err != nil {
+		panic(err) // only strings, times and a number
+	}
+	return Event{
+		ID: "missed-" + g.Plan + "." + timeKey(g.First), Type: "lifeboat.slots.missed", Time: g.Found, Data: data,
+	}
+}
+
 // create claims the run's ID by inserting its row. It is false if the row was there before: somebody else made the run,
 // and wakes it. The index entry comes first, so that the sweep finds the run if the first wake-up is never sent.
 func (e *Engine) create(ctx context.Context, run *Run, now time.Time) (bool, error) {
 	run.State, run.Created, run.Updated = Queued, now, now
 	run.Wake, run.Mark, run.Due = 1, e.NewID(), now
-	entry := Key{Partition: inflightPartition, Row: inflightKey(now.Add(e.Waits.Sweep), run.ID, run.Mark)}
+	if run.Start.After(now) {
+		run.Due = run.Start
+	}
+	entry := Key{Partition: inflightPartition, Row: inflightKey(run.Due.Add(e.Waits.Sweep), run.ID, run.Mark)}
 	body := encode(inflight{Run: run.ID, Created: now})
 	if _, err := e.Catalog.Apply(ctx, Write{Op: Put, Key: entry, Body: body}); err != nil {
 		return false, fmt.Errorf("index run %s: %w", run.ID, err)
@@ -130,7 +301,7 @@ func (e *Engine) create(ctx context.Context, run *Run, now time.Time) (bool, err
 		return false, fmt.Errorf("create run %s: %w", run.ID, err)
 	}
 	run.etag = etags[0]
-	if err := e.Queue.Wake(ctx, run.wakeup(), 0); err != nil {
+	if err := e.Queue.Wake(ctx, run.wakeup(), run.Due.Sub(now)); err != nil {
 		return true, fmt.Errorf("wake run %s for the first time: %w", run.ID, err)
 	}
 	return true, nil

@@ -1,7 +1,6 @@
 package backup_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"testing"
@@ -41,30 +40,8 @@ func TestSchedule(t *testing.T) {
 		s.ended(id, backup.Succeeded, "")
 	}
 	s.now = begin.Add(4*day + time.Hour)
-	if r := s.tick(two); len(r.Created) != 6 {
-		t.Errorf("after three days away: %d runs", len(r.Created))
-	}
-}
-
-// TestScheduleCatchesUp: the slots of a long absence become runs, 100 a tick, and all but the last are superseded at once.
-func TestScheduleCatchesUp(t *testing.T) {
-	s := newStage(t)
-	s.tick(nightly())
-	s.now = begin.Add(150 * day)
-	first, second, third := s.tick(nightly()), s.tick(nightly()), s.tick(nightly())
-	if len(first.Created) != 100 || len(second.Created) != 50 || len(third.Created) != 0 {
-		t.Fatalf("created %d, %d, %d", len(first.Created), len(second.Created), len(third.Created))
-	}
-	s.finish()
-	for i, id := range append(first.Created, second.Created...) {
-		want, code := backup.Superseded, "Superseded"
-		if i == 149 {
-			want, code = backup.Succeeded, ""
-		}
-		s.ended(id, want, code)
-	}
-	if len(s.provider.begun) != 1 {
-		t.Errorf("%d backups", len(s.provider.begun))
+	if r := s.tick(two); len(r.Created) != 2 || len(r.Missed) != 1 || r.Missed[0].Count != 2 {
+		t.Errorf("after three days away: %+v", r)
 	}
 }
 
@@ -109,7 +86,8 @@ func TestScheduleIsRepeatable(t *testing.T) {
 				s.finish()
 				s.now = s.now.Add(11 * time.Minute)
 			}
-			if s.rows("run-") != 4 || s.rows("point-") != 2 || s.rows("inflight") != 0 || s.rows("lock") != 0 {
+			s.oneGap(1, begin.Add(day), begin.Add(day), "nobody looked")
+			if s.rows("run-") != 2 || s.rows("point-") != 2 || s.rows("inflight") != 0 || s.rows("lock") != 0 {
 				t.Errorf("call %d fails (made: %v): %d runs, %d points, %d entries", k, made, s.rows("run-"), s.rows("point-"),
 					s.rows("inflight"))
 			}
@@ -259,26 +237,4 @@ func TestSweep(t *testing.T) {
 			t.Error("kept for ever")
 		}
 	})
-}
-
-// TestScheduleGetsOn: a tick that is cut off after some calls has still got somewhere.
-func TestScheduleGetsOn(t *testing.T) {
-	plan := nightly()
-	s := newStage(t)
-	s.tick(plan)
-	s.now = begin.Add(30 * day)
-	for ticks := 1; s.rows("run-") < 30; ticks++ {
-		if ticks > 10 {
-			t.Fatalf("%d runs after 10 ticks of 30 calls each", s.rows("run-"))
-		}
-		ctx, cancel := context.WithCancel(t.Context())
-		s.storage.calls, s.storage.cut = 0, func() {
-			if s.storage.calls >= 30 {
-				cancel()
-			}
-		}
-		_, _ = s.engine.Schedule(ctx, []backup.Plan{plan}) // cut off
-		cancel()
-		s.now = s.now.Add(time.Minute)
-	}
 }

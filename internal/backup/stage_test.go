@@ -2,6 +2,7 @@ package backup_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -63,8 +64,8 @@ type storage struct {
 	made   bool
 	// silent: events cannot be published.
 	silent bool
-	// cut is called after each count, and may end the caller's context.
-	cut func()
+	// before is called before each call takes effect, with its number.
+	before func(call int)
 }
 
 // next counts a call, and says whether it fails.
@@ -73,10 +74,11 @@ func (s *storage) next(write bool) (fails bool) {
 	if write {
 		s.writes++
 	}
-	if s.cut != nil {
-		s.cut()
+	call := s.calls
+	if s.before != nil {
+		s.before(call)
 	}
-	return s.calls == s.failAt
+	return call == s.failAt
 }
 
 func (s *storage) Get(ctx context.Context, key backup.Key) (backup.Row, time.Time, error) {
@@ -362,4 +364,43 @@ func (s *stage) rows(prefix string) (n int) {
 		}
 	}
 	return n
+}
+
+// gaps are the rows about missed slots.
+func (s *stage) gaps() (gaps []backup.Gap) {
+	s.t.Helper()
+	for _, row := range s.storage.catalog.Rows() {
+		if strings.HasPrefix(row.Row, "gap-") {
+			var g backup.Gap
+			if err := json.Unmarshal(row.Body, &g); err != nil {
+				s.t.Fatal(err)
+			}
+			gaps = append(gaps, g)
+		}
+	}
+	return gaps
+}
+
+// oneGap checks that one gap was noted, and told at least once, always under the same ID.
+func (s *stage) oneGap(count int, first, last time.Time, why string) {
+	s.t.Helper()
+	gaps := s.gaps()
+	if len(gaps) != 1 {
+		s.t.Errorf("%d gaps, want one: %+v", len(gaps), gaps)
+		return
+	}
+	g := gaps[0]
+	if g.Count != count || !g.First.Equal(first) || !g.Last.Equal(last) || !strings.Contains(g.Why, why) {
+		s.t.Errorf("the gap is %+v, want %d slots from %s to %s: %s", g, count, first, last, why)
+	}
+	ids := map[string]string{}
+	for _, e := range s.storage.queue.Events() {
+		if e.Type == "lifeboat.slots.missed" {
+			ids[e.ID] = string(e.Data)
+		}
+	}
+	data := ids["missed-"+g.Plan+"."+first.UTC().Format("20060102T150405Z")]
+	if len(ids) != 1 || !strings.Contains(data, fmt.Sprintf(`"count":%d`, count)) || !strings.Contains(data, why) {
+		s.t.Errorf("told: %q", ids)
+	}
 }

@@ -30,6 +30,8 @@ const (
 	Superseded State = "superseded"
 	// StateRefused: the preflight said no, and nothing was started. Final. ([Refused] alone is the kind of a Fault.)
 	StateRefused State = "refused"
+	// Missed: the window of its slot passed before the run could begin. Final.
+	Missed State = "missed"
 	// Unknown: what became of the operation cannot be found out. Final, and never taken for a success.
 	Unknown State = "unknown"
 )
@@ -48,6 +50,7 @@ const (
 	fails      cause = "fails"      // a final no
 	supersedes cause = "supersedes" // a later slot is due
 	refuses    cause = "refuses"    // the preflight said no
+	misses     cause = "misses"     // the window of its slot has passed
 	loses      cause = "loses"      // the truth cannot be known
 )
 
@@ -69,6 +72,7 @@ var transitions = []transition{
 	{[]State{Queued, Waiting, Starting, Running, Verifying}, fails, Failed},
 	{[]State{Queued, Waiting}, supersedes, Superseded},
 	{[]State{Queued, Waiting}, refuses, StateRefused},
+	{[]State{Queued, Waiting}, misses, Missed},
 	{[]State{Waiting, Starting, Running, Verifying}, loses, Unknown},
 }
 
@@ -85,7 +89,7 @@ func (r *Run) move(c cause) error {
 
 // Final says that the run has ended; it will never change its state again.
 func (s State) Final() bool {
-	return s == Succeeded || s == Failed || s == Superseded || s == StateRefused || s == Unknown
+	return s == Succeeded || s == Failed || s == Superseded || s == StateRefused || s == Missed || s == Unknown
 }
 
 // holdsLock says that a run in this state owns its target's lock.
@@ -100,7 +104,7 @@ func Diagram() string {
 			fmt.Fprintf(&b, "    %s --> %s: %s\n", from, t.to, t.cause)
 		}
 	}
-	for _, s := range []State{Succeeded, Failed, Superseded, StateRefused, Unknown} {
+	for _, s := range []State{Succeeded, Failed, Superseded, StateRefused, Missed, Unknown} {
 		fmt.Fprintf(&b, "    %s --> [*]\n", s)
 	}
 	return b.String()

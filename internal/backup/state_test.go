@@ -11,20 +11,23 @@ import (
 
 var (
 	allStates = []State{
-		Waiting, Queued, Starting, Running, Verifying, Succeeded, Failed, Superseded, StateRefused, Unknown,
+		Waiting, Queued, Starting, Running, Verifying, Succeeded, Failed, Superseded, StateRefused, Missed, Unknown,
 	}
 	allCauses = []cause{
-		begins, takesOver, accepts, postpones, finds, finishes, succeeds, fails, supersedes, refuses, loses,
+		begins, takesOver, accepts, postpones, finds, finishes, succeeds, fails, supersedes, refuses, misses, loses,
 	}
 )
 
 // TestMove holds every state against every cause: what is not listed here is refused and changes nothing.
 func TestMove(t *testing.T) {
 	allowed := map[State]map[cause]State{
-		Queued: {begins: Starting, postpones: Waiting, fails: Failed, supersedes: Superseded, refuses: StateRefused},
+		Queued: {
+			begins: Starting, postpones: Waiting, fails: Failed, supersedes: Superseded, refuses: StateRefused, misses: Missed,
+		},
 		Waiting: {
 			begins: Starting, postpones: Waiting, finds: Verifying, fails: Failed, supersedes: Superseded, refuses: StateRefused,
-			loses: Unknown,
+			misses: Missed,
+			loses:  Unknown,
 		},
 		Starting: {
 			begins: Starting, takesOver: Starting, accepts: Running, postpones: Waiting, finds: Verifying, finishes: Verifying,

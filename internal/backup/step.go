@@ -57,10 +57,12 @@ func (s *step) start(ctx context.Context, provider Provider) error {
 		// An attempt whose answer was lost may have come to something since.
 		found, unseen = find(ctx, provider, *r)
 	}
-	waited := s.now.Sub(r.Created)
+	waited := r.waited(s.now)
 	switch {
 	case found != "":
 		return s.found(ctx, found)
+	case !r.Until.IsZero() && !s.now.Before(r.Until):
+		return s.giveUp(ctx, misses, s.missed())
 	case !r.NextSlot.IsZero() && !s.now.Before(r.NextSlot):
 		return s.giveUp(ctx, supersedes, reason("Superseded", "the plan's next slot came due while the run waited", ""))
 	case waited >= s.Waits.Operation:
@@ -72,6 +74,17 @@ func (s *step) start(ctx context.Context, provider Provider) error {
 		return s.preflight(ctx, provider)
 	}
 	return s.attempt(ctx, provider)
+}
+
+// missed says why the run could not begin in time.
+func (s *step) missed() Reason {
+	why := "nobody looked at the run before"
+	if s.run.Reason.Code != "" {
+		why = "at last: " + s.run.Reason.Message
+	}
+	return reason("Missed", fmt.Sprintf("the window of the slot %s ended at %s, and the run had not begun; %s",
+		s.run.Slot.Format(time.RFC3339), s.run.Until.Format(time.RFC3339), why),
+		"The plan's next slot makes a run of its own; ask for a backup by hand if that is too late.")
 }
 
 // giveUp ends a run that waits. With a lost start behind it, nobody knows whether there is a backup.
@@ -215,7 +228,7 @@ func (s *step) postpone(ctx context.Context, retryAfter time.Duration, why Reaso
 	if err := r.move(postpones); err != nil {
 		return err
 	}
-	waited := s.now.Sub(r.Created)
+	waited := r.waited(s.now)
 	return s.advance(ctx, max(retryAfter, min(max(s.Waits.Busy, waited/10), s.Waits.PollMax)))
 }
 

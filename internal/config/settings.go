@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"strconv"
+	"strings"
 )
 
 // Settings are the app settings of Lifeboat itself. Those of the storage account are read in internal/storage.
@@ -12,6 +13,8 @@ type Settings struct {
 	// WaitFactor shortens all waits on Azure for tests and demos: LIFEBOAT_WAIT_FACTOR, more than 0 and at most 1 (the
 	// default).
 	WaitFactor float64
+	// Stopped is why no plan makes runs, "" if plans do: LIFEBOAT_STOPPED, which is true, false, or a reason for people.
+	Stopped string
 	// Source names this app in events: WEBSITE_SITE_NAME, which Azure sets, or "lifeboat".
 	Source string
 	// Host is the public host name: WEBSITE_HOSTNAME, which Azure and Core Tools set. It may be empty.
@@ -39,5 +42,18 @@ func FromEnvironment(getenv func(string) string) (Settings, error) {
 		}
 		s.WaitFactor = f
 	}
+	s.Stopped = stopped(getenv("LIFEBOAT_STOPPED"))
 	return s, nil
+}
+
+// stopped reads LIFEBOAT_STOPPED: a yes, a no, or the reason, which is a yes too.
+func stopped(text string) string {
+	text = strings.TrimSpace(text)
+	switch strings.ToLower(text) {
+	case "", "false", "0", "no", "off":
+		return ""
+	case "true", "1", "yes", "on":
+		return "stopped by LIFEBOAT_STOPPED"
+	}
+	return "stopped by LIFEBOAT_STOPPED: " + strings.ToValidUTF8(text[:min(len(text), 200)], "")
 }
