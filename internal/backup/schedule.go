@@ -28,6 +28,8 @@ type ScheduleReport struct {
 	Created []string
 	// Looked counts the runs in flight that the sweep looked at, Resent the wake-ups that it sent again.
 	Looked, Resent int
+	// Book is the row of the plan in force, as the tick read it: for [Book.Saw]. It has no ETag if there is none.
+	Book Row
 }
 
 // Schedule is one tick: it makes a run of every slot due since the plan's watermark, for every target, and then sweeps.
@@ -43,6 +45,7 @@ func (e *Engine) Schedule(ctx context.Context, plans []Plan) (ScheduleReport, er
 	for _, row := range rows {
 		marks[row.Row] = row
 	}
+	report.Book = marks[bookKey.Row]
 	errs := []error{e.checkClock(ctx, now)}
 	if errs[0] == nil {
 		for _, plan := range plans {
