@@ -149,6 +149,19 @@ func TestParsePlanWhole(t *testing.T) {
 	}
 }
 
+// A secret in the wrong place is refused like anything else, and shown to nobody.
+func TestParsePlanShowsNoSecret(t *testing.T) {
+	const key = "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3JldC1zZWNyZXQtMQ=="
+	for _, text := range []string{
+		"DefaultEndpointsProtocol=https;AccountName=contoso;AccountKey=" + key, "https://contoso.blob.core.windows.net/x?sv=1&sig=" + key, key,
+	} {
+		_, err := config.ParsePlan("plan.yaml", []byte(strings.Replace(good, "name: often", "name: "+text, 1)))
+		if err == nil || strings.Contains(err.Error(), key[:20]) || !strings.Contains(err.Error(), "plan.yaml:14:") {
+			t.Errorf("got %v", err)
+		}
+	}
+}
+
 // All that is wrong is told at once, in the order of the lines, and each thing once.
 func TestParsePlanTellsEverything(t *testing.T) {
 	text := strings.NewReplacer("30 2 * * *", "x", "90s", "y", "Europe/Zurich", "z").Replace(good)

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"regexp"
 
 	"go.yaml.in/yaml/v4"
 )
@@ -23,8 +24,13 @@ func (r *reader) fail(n *yaml.Node, format string, args ...any) {
 }
 
 func (r *reader) report(n *yaml.Node, format string, args ...any) {
-	r.errs = append(r.errs, &lineError{file: r.file, line: n.Line, reason: fmt.Sprintf(format, args...)})
+	reason := secret.ReplaceAllString(fmt.Sprintf(format, args...), "$1(not shown)")
+	r.errs = append(r.errs, &lineError{file: r.file, line: n.Line, reason: reason})
 }
+
+// secret is what may stand in plan.yaml by mistake, a connection string or a signed URL, and must not get into errors:
+// they are logged and sent on. A key of Azure Storage is base64 and ends in ==.
+var secret = regexp.MustCompile(`(?i)((?:key|sig|signature|secret|password)=)[^;&"\s]+|[a-z0-9+/]{40,}==`)
 
 // lineError is one thing that is wrong with a file.
 type lineError struct {
