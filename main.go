@@ -22,6 +22,7 @@ import (
 	"lifeboat/handler"
 	"lifeboat/internal/apim"
 	"lifeboat/internal/backup"
+	"lifeboat/internal/cli"
 	"lifeboat/internal/config"
 	"lifeboat/internal/queuestore"
 	"lifeboat/internal/storage"
@@ -29,6 +30,9 @@ import (
 )
 
 func main() {
+	if len(os.Args) > 1 { // the host gives no arguments
+		os.Exit(cli.Run(os.Args[1:], os.Stdout, os.Stderr, time.Now()))
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	fmt.Println(run(ctx, os.Getenv, os.Stdout))
@@ -44,19 +48,13 @@ func run(ctx context.Context, getenv func(string) string, stdout io.Writer) erro
 	}
 	// On stdout: the host calls every line on stderr an error.
 	log := zerolog.New(stdout).With().Timestamp().Logger()
-	settings, err := config.FromEnvironment(getenv)
-	var engine *backup.Engine
-	if err == nil {
-		engine, err = build(getenv, settings)
-	}
+	door, err := build(getenv)
 	if err != nil {
 		log.Error().Err(err).Msg("the app settings cannot be used")
 	}
+	door.Broken, door.Log, door.Now = err, log, time.Now
 	server := &http.Server{
-		Handler: handler.New(handler.Config{
-			Engine: engine, Broken: err, Log: log, Now: time.Now, Host: settings.Host, Secure: settings.Secure,
-			Plans: func() ([]backup.Plan, error) { return config.PlanFile(settings.Plan) },
-		}),
+		Handler:           handler.New(door),
 		ReadHeaderTimeout: 30 * time.Second,
 		IdleTimeout:       5 * time.Minute, // longer than the host keeps a connection: it does not repeat a POST that was reset
 	}
@@ -76,17 +74,17 @@ func run(ctx context.Context, getenv func(string) string, stdout io.Writer) erro
 	return errors.New("stopped by a signal")
 }
 
-// build connects the engine to Azure: storage for what it remembers, a provider for each service.
-func build(getenv func(string) string, settings config.Settings) (*backup.Engine, error) {
-	credential, err := storage.Credential(getenv)
-	if err != nil {
-		return nil, err
+// build connects the engine to Azure: storage for what it remembers, a provider for each service, plan.yaml for its book.
+func build(getenv func(string) string) (handler.Config, error) {
+	settings, err := config.FromEnvironment(getenv)
+	door := handler.Config{Host: settings.Host, Secure: settings.Secure}
+	credential, noCredential := storage.Credential(getenv)
+	clients, noStorage := storage.Open(getenv, credential, azcore.ClientOptions{})
+	plan, noPlan := config.NewPlanSource(settings.Plan, credential, azcore.ClientOptions{})
+	if err := errors.Join(err, noCredential, noStorage, noPlan); err != nil {
+		return door, err
 	}
-	clients, err := storage.Open(getenv, credential, azcore.ClientOptions{})
-	if err != nil {
-		return nil, err
-	}
-	return &backup.Engine{
+	door.Engine = &backup.Engine{
 		Catalog:   tablestore.New(clients.Tables, "lifeboat", newID),
 		Queue:     queuestore.New(clients.Queues, settings.Source),
 		Providers: map[string]backup.Provider{"microsoft.apimanagement/service": apim.New(credential, azcore.ClientOptions{})},
@@ -94,7 +92,9 @@ func build(getenv func(string) string, settings config.Settings) (*backup.Engine
 		Stopped:   settings.Stopped,
 		Now:       time.Now,
 		NewID:     newID,
-	}, nil
+	}
+	door.Book = &backup.Book{Catalog: door.Engine.Catalog, Queue: door.Engine.Queue, Read: plan.Read, Parse: plan.Parse}
+	return door, nil
 }
 
 func newID() string { return strings.ReplaceAll(uuid.NewString(), "-", "") }

@@ -156,11 +156,11 @@ func (h *handler) postBackup(w http.ResponseWriter, r *http.Request) error {
 		// The host repeats a request under the same ID of its own when a connection breaks.
 		id = "invocation " + cmp.Or(hostInvocation(r), h.Engine.NewID())
 	}
-	plans, err := h.Plans()
+	force, err := h.Book.Current(r.Context())
 	if err != nil {
 		return planError(err)
 	}
-	plan, target, err := choose(plans, body.Plan, body.Target)
+	plan, target, err := choose(force.Plans, body.Plan, body.Target)
 	if err != nil {
 		return err
 	}

@@ -17,8 +17,8 @@ import (
 // Config is what the handler is made of.
 type Config struct {
 	Engine *backup.Engine
-	// Plans reads plan.yaml anew: an edit counts from the next tick or request on.
-	Plans func() ([]backup.Plan, error)
+	// Book reads plan.yaml anew: an edit counts from the next tick or request on.
+	Book *backup.Book
 	// Broken is why the app settings cannot be used, nil if they can. The process serves all the same: if it ended, the
 	// host would start it three times and then stop for good, and nobody would read why.
 	Broken error

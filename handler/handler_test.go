@@ -64,8 +64,15 @@ func newDoor(change func(*Config)) *door {
 			Catalog: d.catalog, Queue: d.queue, Waits: backup.DefaultWaits(), Now: time.Now,
 			NewID: func() string { ids++; return fmt.Sprintf("id%d", ids) },
 		},
-		Plans: func() ([]backup.Plan, error) { return d.plans() },
-		Log:   zerolog.New(&d.log), Now: time.Now,
+		Book: &backup.Book{
+			Catalog: d.catalog, Queue: d.queue,
+			Read: func(context.Context) ([]byte, error) {
+				_, err := d.plans()
+				return []byte("plan.yaml"), err
+			},
+			Parse: func([]byte) ([]backup.Plan, error) { return d.plans() },
+		},
+		Log: zerolog.New(&d.log), Now: time.Now,
 	}
 	if change != nil {
 		change(&c)
@@ -150,7 +157,8 @@ func TestFailureIsTold(t *testing.T) {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
 	// The host drops the body of a failure: the reason must be in the log.
-	if lines := d.lines(t); len(lines) != 1 || lines[0]["level"] != "error" || lines[0]["error"] != "plan.yaml:7: nonsense" {
+	lines := d.lines(t)
+	if last := lines[len(lines)-1]; last["level"] != "error" || last["error"] != "plan.yaml:7: nonsense" {
 		t.Errorf("logs %v", lines)
 	}
 	if w := d.call("POST", "/execute", "{"); w.Code != 500 {

@@ -5,10 +5,20 @@ import (
 	"errors"
 )
 
-// schedule is the tick of the timer: it makes runs of the slots that came due, and finds wake-ups that were lost. A plan
-// that cannot be read stops neither the sweep nor the runs under way.
+// schedule is the tick of the timer: it makes runs of the slots that came due, and finds wake-ups that were lost. While
+// plan.yaml is broken the last good plan stays in force; if there is none, nothing new is scheduled, and the invocation
+// fails. Runs under way go on in any case.
 func (h *handler) schedule(ctx context.Context, _ invocation) (fields, error) {
-	plans, broken := h.Plans()
-	report, err := h.Engine.Schedule(ctx, plans)
-	return fields{"created": report.Created, "missed": report.Missed, "looked": report.Looked, "resent": report.Resent}, errors.Join(broken, err)
+	force, unsettled := h.Book.Settle(ctx)
+	if force.Refused != nil {
+		h.Log.Warn().Str("function", "schedule").Str("reason", force.Refused.Error()).Time("inForceSince", force.Since).
+			Msg("plan.yaml is refused")
+	}
+	report, err := h.Engine.Schedule(ctx, force.Plans)
+	if err == nil {
+		h.Book.Saw(report.Book)
+	}
+	return fields{
+		"created": report.Created, "missed": report.Missed, "looked": report.Looked, "resent": report.Resent,
+	}, errors.Join(unsettled, err)
 }

@@ -19,6 +19,15 @@ type Request struct {
 	Target string
 }
 
+// onDemand are the settings of a run that was asked for by hand.
+func (p Plan) onDemand() Settings {
+	s := p.Settings
+	if p.OnDemandKeepWithin > 0 {
+		s.KeepWithin = p.OnDemandKeepWithin
+	}
+	return s
+}
+
 // claimed is the row of a request: it fixes the time, and with it the run's ID, so that a repeat completes what a
 // process that died left half done.
 type claimed struct {
@@ -52,7 +61,7 @@ func (e *Engine) Backup(ctx context.Context, q Request) (Run, error) {
 	if claim.Fingerprint != fingerprint {
 		return Run{}, fmt.Errorf("%w: %s", ErrRequestReused, q.ID)
 	}
-	run := Run{ID: claim.Run, Target: q.Target, Plan: q.Plan.Name, Request: q.ID, Settings: q.Plan.Settings}
+	run := Run{ID: claim.Run, Target: q.Target, Plan: q.Plan.Name, Request: q.ID, Settings: q.Plan.onDemand()}
 	fresh, err := e.create(ctx, &run, now)
 	if err != nil && !fresh {
 		return Run{}, err

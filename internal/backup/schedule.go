@@ -50,6 +50,8 @@ type ScheduleReport struct {
 	Missed []Gap
 	// Looked counts the runs in flight that the sweep looked at, Resent the wake-ups that it sent again.
 	Looked, Resent int
+	// Book is the row of the plan in force, as the tick read it: for [Book.Saw]. It has no ETag if there is none.
+	Book Row
 }
 
 // Schedule is one tick: it sweeps, and then for every plan it makes the runs of its newest slot since the plan's watermark,
@@ -58,10 +60,11 @@ type ScheduleReport struct {
 // without a slot or a late run write nothing.
 func (e *Engine) Schedule(ctx context.Context, plans []Plan) (ScheduleReport, error) {
 	var report ScheduleReport
-	marks, now, err := e.watermarks(ctx)
+	marks, book, now, err := e.watermarks(ctx)
 	if now.IsZero() {
 		return report, err
 	}
+	report.Book = book
 	// Runs under way come first: a tick that has much to do may not get to its end.
 	errs := []error{err, e.sweep(ctx, now, &report)}
 	apart := e.checkClock(ctx, now)
@@ -79,21 +82,27 @@ func (e *Engine) Schedule(ctx context.Context, plans []Plan) (ScheduleReport, er
 	return report, errors.Join(errs...)
 }
 
-// watermarks reads those of all plans that ever were, by the plan's name, and the catalog's clock, which is zero where
-// it could not list them. The error also names rows that cannot be read: they stop their own plan alone.
-func (e *Engine) watermarks(ctx context.Context) (map[string]*watermark, time.Time, error) {
-	marks := map[string]*watermark{}
-	var clock time.Time
+// watermarks reads those of all plans that ever were, by the plan's name, the row of the plan in force, which stands just
+// before them, and the catalog's clock, which is zero where it could not list them. The error also names rows that cannot
+// be read: they stop their own plan alone.
+func (e *Engine) watermarks(ctx context.Context) (
+	marks map[string]*watermark, book Row, clock time.Time, err error,
+) {
+	marks = map[string]*watermark{}
 	var errs []error
-	for from := "plan-"; ; {
+	for from := bookKey.Row; ; {
 		rows, now, err := e.Catalog.List(ctx, schedulePartition, from, "plan.", 1000)
 		if err != nil {
-			return nil, time.Time{}, fmt.Errorf("list the watermarks: %w", err)
+			return nil, Row{}, time.Time{}, fmt.Errorf("list the watermarks: %w", err)
 		}
 		if clock.IsZero() {
 			clock = now
 		}
 		for _, row := range rows {
+			if row.Key == bookKey {
+				book = row
+				continue
+			}
 			m, err := decode[watermark](row)
 			if err != nil {
 				errs = append(errs, err)
@@ -103,7 +112,7 @@ func (e *Engine) watermarks(ctx context.Context) (map[string]*watermark, time.Ti
 			marks[m.Plan] = &m
 		}
 		if len(rows) < 1000 {
-			return marks, clock, errors.Join(errs...)
+			return marks, book, clock, errors.Join(errs...)
 		}
 		from = rows[len(rows)-1].Row + "!"
 	}

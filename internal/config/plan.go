@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 	_ "time/tzdata" // Time zones also where the machine has none, as in a bare container.
+	"unicode/utf8"
 
 	"github.com/netresearch/go-cron"
 	"go.yaml.in/yaml/v4"
@@ -22,14 +22,20 @@ import (
 func PlanFile(path string) ([]backup.Plan, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("read the plan (LIFEBOAT_PLAN): %w", err)
+		return nil, fmt.Errorf("read the plan: %w", err)
 	}
 	return ParsePlan(path, text)
 }
 
-// ParsePlan checks the text of plan.yaml; file is its name in errors.
+// longestPlan bounds plan.yaml, in bytes: some 6,000 targets.
+const longestPlan = 1 << 20
+
+// ParsePlan checks the text of plan.yaml; file is its name in errors. The published schema says what may stand where; the
+// rest of what a plan must be is checked here.
 func ParsePlan(file string, text []byte) ([]backup.Plan, error) {
-	r := reader{file: file}
+	if len(text) > longestPlan || !utf8.Valid(text) {
+		return nil, fmt.Errorf("%s: a plan is a text in UTF-8 of at most %d bytes", file, longestPlan)
+	}
 	var root yaml.Node
 	if err := yaml.Unmarshal(text, &root); err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
@@ -37,89 +43,80 @@ func ParsePlan(file string, text []byte) ([]backup.Plan, error) {
 	if len(root.Content) == 0 {
 		return nil, fmt.Errorf("%s: the file is empty", file)
 	}
-	var version string
-	var defaults, plan *yaml.Node
-	r.mapping(root.Content[0], "the file", []string{"version", "plans"}, map[string]func(*yaml.Node){
-		"version":  func(n *yaml.Node) { version = r.text(n, "version") },
-		"defaults": func(n *yaml.Node) { defaults = n },
-		"plans":    func(n *yaml.Node) { plan = n },
-	})
-	if version != "" && version != "1" {
-		r.fail(root.Content[0], "version %s is not one that this program reads: it reads version 1", version)
+	r := &reader{file: file, bad: map[*yaml.Node]bool{}}
+	r.check(root.Content[0])
+	plans := r.plans(root.Content[0])
+	if len(r.errs) == 0 {
+		return plans, nil
 	}
-	base := entry{zone: time.UTC}
-	if defaults != nil {
-		r.mapping(defaults, "defaults", nil, map[string]func(*yaml.Node){
-			"timeZone": func(n *yaml.Node) { base.zone = r.zone(n) },
-			"storage":  func(n *yaml.Node) { base.storage = r.storage(n) },
-		})
+	slices.SortStableFunc(r.errs, func(a, b *lineError) int { return a.line - b.line })
+	var errs []error
+	for _, err := range r.errs {
+		errs = append(errs, err)
 	}
+	return nil, errors.Join(errs...)
+}
+
+func (r *reader) plans(file *yaml.Node) []backup.Plan {
+	defaults := field(file, "defaults")
+	if defaults == nil {
+		defaults = &yaml.Node{}
+	}
+	zone := r.zone(defaults, time.UTC)
+	storage := r.storage(defaults)
 	var plans []backup.Plan
-	if plan != nil {
-		names := map[string]bool{}
-		for _, n := range r.list(plan, "plans") {
-			p := r.plan(n, base)
-			if names[p.Name] && p.Name != "" {
-				r.fail(n, "there are two plans with the name %q", p.Name)
-			}
-			names[p.Name] = true
-			plans = append(plans, p)
+	names := map[string]bool{}
+	for _, n := range list(file, "plans") {
+		if n.Kind != yaml.MappingNode {
+			continue
 		}
+		p := r.plan(n, zone)
+		switch own := field(n, "storage"); {
+		case own != nil:
+			p.Settings.Storage = r.storage(n)
+		case field(defaults, "storage") == nil:
+			r.report(n, `a plan needs the field "storage", or the defaults do`)
+		default:
+			p.Settings.Storage = storage
+		}
+		if names[p.Name] && p.Name != "" {
+			r.fail(n, "there are two plans with the name %q", p.Name)
+		}
+		names[p.Name] = true
+		plans = append(plans, p)
 	}
-	if len(r.errs) > 0 {
-		return nil, errors.Join(r.errs...)
-	}
-	return plans, nil
+	return plans
 }
 
-// entry is a plan on its way from the file, with the defaults filled in.
-type entry struct {
-	zone    *time.Location
-	storage *backup.Storage
-	within  *yaml.Node
-}
-
-// planName is a part of keys in the table.
-var planName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
-
-func (r *reader) plan(n *yaml.Node, e entry) backup.Plan {
+func (r *reader) plan(n *yaml.Node, zone *time.Location) backup.Plan {
 	var p backup.Plan
-	var expression *yaml.Node
-	required := []string{"name", "targets", "schedule", "keep"}
-	if e.storage == nil {
-		required = append(required, "storage")
+	p.Name, _ = r.text(n, "name")
+	p.Targets = r.targets(n)
+	p.Expression, _ = r.text(n, "schedule")
+	p.Schedule = r.schedule(n, r.zone(n, zone))
+	p.Settings.Identity, _ = r.text(n, "identity")
+	p.Settings.KeepWithin = r.within(field(n, "keep"), p.Targets)
+	if onDemand := field(n, "onDemand"); onDemand != nil {
+		p.OnDemandKeepWithin = r.within(field(onDemand, "keep"), p.Targets)
 	}
-	r.mapping(n, "a plan", required, map[string]func(*yaml.Node){
-		"name": func(n *yaml.Node) {
-			p.Name = r.text(n, "name")
-			if p.Name != "" && !planName.MatchString(p.Name) {
-				r.fail(n, "the name %q may have lower-case letters, digits and dashes only, 63 at the most", p.Name)
-			}
-		},
-		"targets":  func(n *yaml.Node) { p.Targets = r.targets(n) },
-		"schedule": func(n *yaml.Node) { expression = n },
-		"timeZone": func(n *yaml.Node) { e.zone = r.zone(n) },
-		"storage":  func(n *yaml.Node) { e.storage = r.storage(n) },
-		"keep": func(n *yaml.Node) {
-			r.mapping(n, "keep", []string{"within"}, map[string]func(*yaml.Node){"within": func(n *yaml.Node) { e.within = n }})
-		},
-	})
-	if expression != nil {
-		p.Schedule = r.schedule(expression, e.zone)
+	if paused, at := r.text(n, "paused"); at != nil {
+		p.Paused = strings.EqualFold(paused, "true")
 	}
-	if e.storage != nil {
-		p.Settings.Storage = *e.storage
-	}
-	if e.within != nil {
-		p.Settings.KeepWithin = r.within(e.within, p.Targets)
+	var jitter *yaml.Node
+	p.Jitter, jitter = r.duration(n, "jitter")
+	if p.Window, _ = r.duration(n, "window"); p.Window > 0 && p.Jitter >= p.Window {
+		r.fail(jitter, "jitter must be shorter than window: of some targets no run could begin before its window has passed")
 	}
 	return p
 }
 
 func (r *reader) targets(n *yaml.Node) []string {
 	var targets []string
-	for _, item := range r.list(n, "targets") {
-		id := strings.TrimSuffix(r.text(item, "a target"), "/")
+	for _, item := range list(n, "targets") {
+		if item.Kind != yaml.ScalarNode || r.bad[item] {
+			continue
+		}
+		id := strings.TrimSuffix(item.Value, "/")
 		resource, err := backup.ParseResource(id)
 		if err != nil {
 			r.fail(item, "%v", err)
@@ -139,38 +136,39 @@ func (r *reader) targets(n *yaml.Node) []string {
 	return targets
 }
 
-// containerName as Azure requires it: 3 to 63 lower-case letters, digits and single dashes.
-var containerName = regexp.MustCompile(`^[a-z0-9](-?[a-z0-9]){2,62}$`)
-
-func (r *reader) storage(n *yaml.Node) *backup.Storage {
+// storage reads the field of the same name.
+func (r *reader) storage(n *yaml.Node) backup.Storage {
 	var s backup.Storage
-	r.mapping(n, "storage", []string{"account", "container"}, map[string]func(*yaml.Node){
-		"account": func(n *yaml.Node) {
-			s.Account = r.text(n, "account")
-			id, err := backup.ParseResource(s.Account)
-			switch {
-			case err != nil:
-				r.fail(n, "%v", err)
-			case !strings.EqualFold(id.Type, "Microsoft.Storage/storageAccounts"):
-				r.fail(n, "%s is not a storage account but a %s", s.Account, id.Type)
-			}
-		},
-		"container": func(n *yaml.Node) {
-			s.Container = r.text(n, "container")
-			if s.Container != "" && (!containerName.MatchString(s.Container) || len(s.Container) > 63) {
-				r.fail(n, "%q is no name for a container: 3 to 63 lower-case letters, digits and single dashes", s.Container)
-			}
-		},
-	})
-	return &s
+	n = field(n, "storage")
+	if n == nil {
+		return s
+	}
+	s.Container, _ = r.text(n, "container")
+	account, at := r.text(n, "account")
+	s.Account = account
+	if account == "" {
+		return s
+	}
+	id, err := backup.ParseResource(account)
+	switch {
+	case err != nil:
+		r.fail(at, "%v", err)
+	case !strings.EqualFold(id.Type, "Microsoft.Storage/storageAccounts"):
+		r.fail(at, "%s is not a storage account but a %s", account, id.Type)
+	}
+	return s
 }
 
-func (r *reader) zone(n *yaml.Node) *time.Location {
-	name := r.text(n, "timeZone")
+// zone reads the field timeZone; without one it is the other.
+func (r *reader) zone(n *yaml.Node, other *time.Location) *time.Location {
+	name, at := r.text(n, "timeZone")
+	if name == "" {
+		return other
+	}
 	zone, err := time.LoadLocation(name)
-	if err != nil || name == "Local" || name == "" {
-		r.fail(n, "%q is not a time zone: give its IANA name, such as Europe/Zurich", name)
-		return time.UTC
+	if err != nil || name == "Local" {
+		r.fail(at, "%q is not a time zone: give its IANA name, such as Europe/Zurich", name)
+		return other
 	}
 	return zone
 }
@@ -179,7 +177,7 @@ func (r *reader) zone(n *yaml.Node) *time.Location {
 var parser = cron.MustNewParser(cron.SecondOptional | cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow)
 
 func (r *reader) schedule(n *yaml.Node, zone *time.Location) backup.Schedule {
-	text := r.text(n, "schedule")
+	text, n := r.text(n, "schedule")
 	if text == "" {
 		return backup.Schedule{Zone: zone}
 	}
@@ -207,35 +205,40 @@ func (r *reader) schedule(n *yaml.Node, zone *time.Location) backup.Schedule {
 	return s
 }
 
-var duration = regexp.MustCompile(`^([1-9][0-9]{0,5})(w|d|h|m|s)$`)
+var units = map[byte]time.Duration{
+	'w': 7 * 24 * time.Hour, 'd': 24 * time.Hour, 'h': time.Hour, 'm': time.Minute, 's': time.Second,
+}
 
-var units = map[string]time.Duration{
-	"w": 7 * 24 * time.Hour, "d": 24 * time.Hour, "h": time.Hour, "m": time.Minute, "s": time.Second,
+// duration reads a field such as 30d, which the schema found to be one; 0 without it.
+func (r *reader) duration(n *yaml.Node, name string) (time.Duration, *yaml.Node) {
+	text, at := r.text(n, name)
+	if text == "" {
+		return 0, at
+	}
+	last := len(text) - 1
+	count, err := strconv.Atoi(text[:last])
+	if err != nil {
+		r.fail(at, "%q: %v", text, err)
+	}
+	return time.Duration(count) * units[text[last]], at
 }
 
 // within reads how long to keep, and holds it against what the services can restore.
-func (r *reader) within(n *yaml.Node, targets []string) time.Duration {
-	text := r.text(n, "within")
-	m := duration.FindStringSubmatch(text)
-	if m == nil {
-		r.fail(n, "%q is not a time such as 30d: a whole number and one of w, d, h, m, s", text)
+func (r *reader) within(keep *yaml.Node, targets []string) time.Duration {
+	if keep == nil {
 		return 0
 	}
-	count, err := strconv.Atoi(m[1])
-	if err != nil {
-		r.fail(n, "%q: %v", text, err)
-	}
-	keep := time.Duration(count) * units[m[2]]
+	within, at := r.duration(keep, "within")
 	for _, target := range targets {
 		resource, err := backup.ParseResource(target)
 		if err != nil {
 			continue
 		}
-		if horizon, ok := backup.Horizon(resource.Type); ok && keep > horizon {
-			r.fail(n, "within %s is longer than %s can restore a backup: %d days", text, resource.Type,
+		if horizon, ok := backup.Horizon(resource.Type); ok && within > horizon {
+			r.fail(at, "within %s is longer than %s can restore a backup: %d days", at.Value, resource.Type,
 				int(horizon.Hours()/24))
 			break
 		}
 	}
-	return keep
+	return within
 }

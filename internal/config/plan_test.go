@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -65,12 +66,12 @@ func TestParsePlan(t *testing.T) {
 // Each edit of the good plan must be refused with the line it stands in and a reason that names the thing.
 func TestParsePlanRefuses(t *testing.T) {
 	for name, c := range map[string]struct{ old, new, want string }{
-		"unknown field":         {`name: often`, `nam: often`, `plan.yaml:14: a plan has no field "nam"; it has keep, name,`},
+		"unknown field":         {`name: often`, `nam: often`, `plan.yaml:14: a plan has no field "nam"; it has identity, jitter, keep, name,`},
 		"missing field":         {"    schedule: \"30 2 * * *\"\n", "", `plan.yaml:8: a plan needs the field "schedule"`},
 		"no version":            {"version: 1\n", "", `the file needs the field "version"`},
 		"a later version":       {"version: 1", "version: 2", "version 2 is not one that this program reads"},
 		"field twice":           {`timeZone: UTC`, "timeZone: UTC\n    timeZone: UTC", `timeZone`},
-		"name with a capital":   {"nightly-apim", "Nightly", `plan.yaml:8: the name "Nightly" may have lower-case`},
+		"name with a capital":   {"nightly-apim", "Nightly", `plan.yaml:8: "Nightly" is no name for a plan: it may have lower-case`},
 		"two of a name":         {"nightly-apim", "often", `there are two plans with the name "often"`},
 		"no resource ID":        {"resourceGroups/prod/providers/Microsoft.Api", "resourceGroups/providers/Microsoft.Api", "plan.yaml:10:"},
 		"subscription":          {"0c0ffee0-0000-4000-8000-000000000001/resourceGroups/prod", "prod/resourceGroups/prod", `the subscription "prod" is not a UUID`},
@@ -89,6 +90,21 @@ func TestParsePlanRefuses(t *testing.T) {
 		"keep past the horizon": {"within: 30d", "within: 31d", "longer than Microsoft.ApiManagement/service can restore a backup: 30 days"},
 		"no targets":            {"targets: [/sub", "targets: []\n    x: [/sub", "targets must be a list of one or more"},
 		"a list for a plan":     {"  - name: often", "  - often\n  - name: often", "a plan must be a mapping of"},
+		"no storage":            {"  storage:\n", "  storages:\n", `plan.yaml:8: a plan needs the field "storage", or the defaults do`},
+		"field without value":   {"keep: {within: 30d}", "keep:", `plan.yaml:13: keep must be a mapping of within`},
+		"text without value":    {"timeZone: UTC", "timeZone:", `plan.yaml:17: timeZone has no value: "" is not a time zone`},
+		"list for a text":       {"timeZone: UTC", "timeZone: [UTC]", `plan.yaml:17: timeZone must be one value`},
+		"alias":                 {"timeZone: Europe/Zurich", "timeZone: &z Europe/Zurich\n  storage: *z", `plan.yaml:4: anchors and aliases are not read here`},
+		"jitter is no time":     {"timeZone: UTC", "jitter: 20", `plan.yaml:17: jitter 20 is not a time such as 30d`},
+		"jitter past window":    {"timeZone: UTC", "window: 10m\n    jitter: 20m", `plan.yaml:18: jitter must be shorter than window`},
+		"window is no time":     {"timeZone: UTC", "window: 3 hours", `plan.yaml:17: "3 hours" is not a time such as 30d`},
+		"identity":              {"timeZone: UTC", "identity: contoso", `plan.yaml:17: "contoso" is neither system nor accessKey nor the client ID`},
+		"paused":                {"timeZone: UTC", "paused: yes", `plan.yaml:17: "yes" is neither true nor false`},
+		"on demand too long":    {"timeZone: UTC", "onDemand: {keep: {within: 31d}}", "plan.yaml:17: within 31d is longer than Microsoft.ApiManagement/service can restore a backup: 30 days"},
+		"on demand, unknown":    {"timeZone: UTC", "onDemand: {window: 1h}", `plan.yaml:17: onDemand has no field "window"; it has keep`},
+		"restores come later":   {"timeZone: UTC", "restore: {into: [x]}", `plan.yaml:17: the field "restore" of a plan is not known to this version of Lifeboat`},
+		"daily comes later":     {"within: 90s", "daily: 14, within: 90s", `plan.yaml:18: the field "daily" of keep is not known to this version of Lifeboat`},
+		"not UTF-8":             {"often", "oft\xffen", `UTF-8`},
 		"not YAML":              {"plans:", "plans: {", "plan.yaml"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -107,13 +123,60 @@ func TestParsePlanRefuses(t *testing.T) {
 	}
 }
 
-// All that is wrong is told at once.
+// Every field that this version acts upon.
+func TestParsePlanWhole(t *testing.T) {
+	text := strings.Replace(good, "timeZone: UTC", `timeZone: UTC
+    jitter: 20m
+    window: 3h
+    identity: 0c0ffee0-0000-4000-8000-0000000000aa
+    onDemand: {keep: {within: 2w}}
+    paused: true
+    storage:
+      account: /subscriptions/0c0ffee0-0000-4000-8000-000000000001/resourceGroups/b/providers/Microsoft.Storage/storageAccounts/other
+      container: lifeboat`, 1)
+	plans, err := config.ParsePlan("plan.yaml", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := plans[1]
+	if p.Jitter != 20*time.Minute || p.Window != 3*time.Hour || !p.Paused || p.OnDemandKeepWithin != 14*24*time.Hour ||
+		p.Expression != "*/10 * * * * *" || p.Settings.Identity != "0c0ffee0-0000-4000-8000-0000000000aa" ||
+		p.Settings.Storage.AccountName() != "other" || p.Settings.KeepWithin != 90*time.Second {
+		t.Errorf("got %+v", p)
+	}
+	if q := plans[0]; q.Jitter != 0 || q.Window != 0 || q.Paused || q.OnDemandKeepWithin != 0 || q.Settings.Identity != "" {
+		t.Errorf("what was not written was read: %+v", q)
+	}
+}
+
+// A secret in the wrong place is refused like anything else, and shown to nobody.
+func TestParsePlanShowsNoSecret(t *testing.T) {
+	const key = "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3JldC1zZWNyZXQtMQ=="
+	for _, text := range []string{
+		"DefaultEndpointsProtocol=https;AccountName=contoso;AccountKey=" + key, "https://contoso.blob.core.windows.net/x?sv=1&sig=" + key, key,
+	} {
+		_, err := config.ParsePlan("plan.yaml", []byte(strings.Replace(good, "name: often", "name: "+text, 1)))
+		if err == nil || strings.Contains(err.Error(), key[:20]) || !strings.Contains(err.Error(), "plan.yaml:14:") {
+			t.Errorf("got %v", err)
+		}
+	}
+}
+
+// All that is wrong is told at once, in the order of the lines, and each thing once.
 func TestParsePlanTellsEverything(t *testing.T) {
 	text := strings.NewReplacer("30 2 * * *", "x", "90s", "y", "Europe/Zurich", "z").Replace(good)
 	_, err := config.ParsePlan("plan.yaml", []byte(text))
-	for _, line := range []string{"plan.yaml:3:", "plan.yaml:12:", "plan.yaml:18:"} {
-		if err == nil || !strings.Contains(err.Error(), line) {
-			t.Errorf("nothing about %s in: %v", line, err)
+	if err == nil {
+		t.Fatal("it was read as a plan")
+	}
+	lines := strings.Split(err.Error(), "\n")
+	want := []string{"plan.yaml:3:", "plan.yaml:12:", "plan.yaml:18:"}
+	if len(lines) != len(want) {
+		t.Fatalf("want a line for each of %v, got: %v", want, err)
+	}
+	for i, line := range lines {
+		if !strings.HasPrefix(line, want[i]) {
+			t.Errorf("line %d is %q, want %s", i, line, want[i])
 		}
 	}
 }
@@ -155,5 +218,9 @@ func TestFromEnvironment(t *testing.T) {
 func TestExamplePlan(t *testing.T) {
 	if plans, err := config.PlanFile("../../docs/plan.yaml"); err != nil || len(plans) != 1 {
 		t.Errorf("%v, %v", plans, err)
+	}
+	text, err := os.ReadFile("../../docs/plan.yaml")
+	if err != nil || !strings.HasPrefix(string(text), "# yaml-language-server: $schema=plan.schema.json\n") {
+		t.Errorf("editors are not told where the schema is: %v", err)
 	}
 }

@@ -8,7 +8,7 @@ import (
 
 // Settings are the app settings of Lifeboat itself. Those of the storage account are read in internal/storage.
 type Settings struct {
-	// Plan is the path of plan.yaml: LIFEBOAT_PLAN.
+	// Plan is the path of plan.yaml, or the URL of a blob: LIFEBOAT_PLAN.
 	Plan string
 	// WaitFactor shortens all waits on Azure for tests and demos: LIFEBOAT_WAIT_FACTOR, more than 0 and at most 1 (the
 	// default).
@@ -33,7 +33,7 @@ func FromEnvironment(getenv func(string) string) (Settings, error) {
 		s.Source = "lifeboat"
 	}
 	if s.Plan == "" {
-		return s, fmt.Errorf("the app setting LIFEBOAT_PLAN is missing: set it to the path of plan.yaml")
+		return s, fmt.Errorf("the app setting LIFEBOAT_PLAN is missing: set it to the path of plan.yaml, or the URL of a blob")
 	}
 	if text := getenv("LIFEBOAT_WAIT_FACTOR"); text != "" {
 		f, err := strconv.ParseFloat(text, 64)

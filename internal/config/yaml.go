@@ -2,9 +2,7 @@ package config
 
 import (
 	"fmt"
-	"maps"
-	"slices"
-	"strings"
+	"regexp"
 
 	"go.yaml.in/yaml/v4"
 )
@@ -12,57 +10,60 @@ import (
 // reader walks a YAML document and collects everything wrong with it, each with file and line.
 type reader struct {
 	file string
-	errs []error
+	errs []*lineError
+	// bad are the nodes that something was told about already.
+	bad map[*yaml.Node]bool
 }
 
+// fail tells what is wrong with a node, unless something else about it was told before.
 func (r *reader) fail(n *yaml.Node, format string, args ...any) {
-	r.errs = append(r.errs, fmt.Errorf("%s:%d: %s", r.file, n.Line, fmt.Sprintf(format, args...)))
+	if !r.bad[n] {
+		r.report(n, format, args...)
+	}
+	r.bad[n] = true
 }
 
-// mapping hands the value of each field to its function. Unknown, repeated and missing fields are errors.
-func (r *reader) mapping(n *yaml.Node, what string, required []string, fields map[string]func(*yaml.Node)) {
-	if n.Kind != yaml.MappingNode {
-		r.fail(n, "%s must be a mapping of %s", what, known(fields))
-		return
-	}
-	seen := map[string]bool{}
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		key, value := n.Content[i], n.Content[i+1]
-		read, ok := fields[key.Value]
-		switch {
-		case !ok:
-			r.fail(key, "%s has no field %q; it has %s", what, key.Value, known(fields))
-			continue
-		case seen[key.Value]:
-			r.fail(key, "the field %q of %s stands here twice", key.Value, what)
-			continue
+func (r *reader) report(n *yaml.Node, format string, args ...any) {
+	reason := secret.ReplaceAllString(fmt.Sprintf(format, args...), "$1(not shown)")
+	r.errs = append(r.errs, &lineError{file: r.file, line: n.Line, reason: reason})
+}
+
+// secret is what may stand in plan.yaml by mistake, a connection string or a signed URL, and must not get into errors:
+// they are logged and sent on. A key of Azure Storage is base64 and ends in ==.
+var secret = regexp.MustCompile(`(?i)((?:key|sig|signature|secret|password)=)[^;&"\s]+|[a-z0-9+/]{40,}==`)
+
+// lineError is one thing that is wrong with a file.
+type lineError struct {
+	file   string
+	line   int
+	reason string
+}
+
+func (e *lineError) Error() string { return fmt.Sprintf("%s:%d: %s", e.file, e.line, e.reason) }
+
+// field is the value of a mapping's field, nil if it has none.
+func field(n *yaml.Node, name string) *yaml.Node {
+	for key, value := range pairs(n) {
+		if key.Value == name {
+			return value
 		}
-		seen[key.Value] = true
-		read(value)
 	}
-	for _, name := range required {
-		if !seen[name] {
-			r.fail(n, "%s needs the field %q", what, name)
-		}
-	}
+	return nil
 }
 
-func known(fields map[string]func(*yaml.Node)) string {
-	return strings.Join(slices.Sorted(maps.Keys(fields)), ", ")
+// text is the value of a mapping's field that the schema found to be a text, with its node; "" without one.
+func (r *reader) text(n *yaml.Node, name string) (string, *yaml.Node) {
+	value := field(n, name)
+	if value == nil || value.Kind != yaml.ScalarNode || r.bad[value] {
+		return "", value
+	}
+	return value.Value, value
 }
 
-func (r *reader) text(n *yaml.Node, what string) string {
-	if n.Kind != yaml.ScalarNode || n.Value == "" || n.Tag == "!!null" {
-		r.fail(n, "%s must be a text", what)
-		return ""
+// list are the items of a mapping's field that the schema found to be a list.
+func list(n *yaml.Node, name string) []*yaml.Node {
+	if value := field(n, name); value != nil && value.Kind == yaml.SequenceNode {
+		return value.Content
 	}
-	return n.Value
-}
-
-func (r *reader) list(n *yaml.Node, what string) []*yaml.Node {
-	if n.Kind != yaml.SequenceNode || len(n.Content) == 0 {
-		r.fail(n, "%s must be a list of one or more", what)
-		return nil
-	}
-	return n.Content
+	return nil
 }

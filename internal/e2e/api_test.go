@@ -184,33 +184,6 @@ func TestBadInput(t *testing.T) {
 		t.Errorf("%d operations were started without a role", n)
 	}
 	world.Grant(a.config.Name, a.config.Account)
-
-	// A plan that is broken while a run is under way: the caller is told which line, the run goes on, and a good plan heals it.
-	id, err = a.backup(ctx, goes, "goes")
-	if err != nil {
-		t.Fatal(err)
-	}
-	good, err := os.ReadFile(a.PlanFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := a.edit(strings.Replace(string(good), "schedule:", "shedule:", 1)); err != nil {
-		t.Fatal(err)
-	}
-	response, text, err := a.request(ctx, "POST", "/api/backups", target(known), nil)
-	if err != nil || response.StatusCode != http.StatusServiceUnavailable || !strings.Contains(string(text), "shedule") ||
-		!strings.Contains(string(text), "plan.yaml:6") {
-		t.Errorf("a broken plan: %v %s", err, text)
-	}
-	if status, err := a.await(ctx, id); err != nil || status.Run.State != backup.Succeeded {
-		t.Errorf("under a broken plan the run ended %s, %v", status.Run.State, err)
-	}
-	if err := a.edit(string(good)); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := a.backup(ctx, goes, "healed"); err != nil {
-		t.Errorf("a good plan does not heal it: %v", err)
-	}
 }
 
 // TestStorageSeesBearerTokensOnly: there is no key to leak.

@@ -1,0 +1,283 @@
+package backup
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Book says which plans are in force: those of plan.yaml, or, while that is broken, the last good ones, which it keeps
+// in the catalog. What it remembers only spares requests: any number of processes may have a book on one catalog.
+type Book struct {
+	Catalog Catalog
+	Queue   Queue
+	// Read returns plan.yaml as it is now. A *Fault of the kind Deferred means that it cannot be had for the moment; any
+	// other error counts as a fault of plan.yaml itself, and must have the same text each time.
+	Read func(ctx context.Context) ([]byte, error)
+	// Parse makes plans of the text, or says everything that is wrong with it.
+	Parse func(text []byte) ([]Plan, error)
+
+	mu sync.Mutex
+	// file is what was read last, kept the last good text that was loaded, and head the row as it was seen last.
+	file, kept edition
+	head       bookHead
+}
+
+// edition is a text of plan.yaml and what it means; err says why it means nothing.
+type edition struct {
+	hash  string
+	text  []byte
+	plans []Plan
+	err   error
+}
+
+// bookHead is the row that says what is in force. It stands among the watermarks, which each tick reads anyway.
+type bookHead struct {
+	// Hash of the text in force, under which it is kept; empty if there never was a good one.
+	Hash string `json:"Hash,omitempty"`
+	// Since is when plan.yaml was found to be that text.
+	Since time.Time `json:"Since,omitzero"`
+	// Refused is the hash of the text that is refused since then, and the reason why; empty if none is.
+	Refused      string    `json:"Refused,omitempty"`
+	RefusedSince time.Time `json:"RefusedSince,omitzero"`
+	Reason       string    `json:"Reason,omitempty"`
+}
+
+// bookKey is that of the head; the texts have a partition of their own, by their hash, and are never changed.
+var bookKey = Key{Partition: schedulePartition, Row: "inforce"}
+
+const editionPartition = "plan"
+
+// InForce are the plans that hold now.
+type InForce struct {
+	Plans []Plan
+	// Since is when plan.yaml was found to say so; zero if the catalog was not asked.
+	Since time.Time
+	// Refused is why plan.yaml as it is now is not in force, a line for everything wrong; nil if it is.
+	Refused error
+	// RefusedSince is when that was found by a tick; zero if none has found it yet.
+	RefusedSince time.Time
+}
+
+// Current says which plans are in force, and changes nothing. Where plan.yaml is broken and there is no last good plan
+// the error is that of plan.yaml.
+func (b *Book) Current(ctx context.Context) (InForce, error) {
+	file := b.read(ctx)
+	if file.err == nil {
+		return InForce{Plans: file.plans}, nil
+	}
+	_, head, _, err := b.load(ctx)
+	if err != nil {
+		return InForce{Refused: file.err}, fmt.Errorf("plan.yaml is refused: %w; which plan was in force: %w", file.err, err)
+	}
+	return b.lastGood(ctx, head, file)
+}
+
+// Settle is Current for the tick of the schedule, which also writes down what has changed: a good text is kept before it
+// is needed, and others are told of a broken one. If nothing has changed it makes no request of its own. Plans may be
+// used in spite of an error.
+func (b *Book) Settle(ctx context.Context) (InForce, error) {
+	file := b.read(ctx)
+	head := b.seen()
+	var err error
+	if f, ok := errors.AsType[*Fault](file.err); (!ok || f.Kind != Deferred) && !head.says(file) {
+		head, err = b.record(ctx, file)
+	}
+	if file.err == nil {
+		return InForce{Plans: file.plans, Since: head.Since}, err
+	}
+	if err == nil && head == (bookHead{}) { // nothing has been seen yet
+		_, head, _, err = b.load(ctx)
+	}
+	force, noPlan := b.lastGood(ctx, head, file)
+	return force, errors.Join(noPlan, err)
+}
+
+// Saw tells the book what a tick read of its head, so that it learns of other processes without a request of its own.
+func (b *Book) Saw(row Row) {
+	head := bookHead{}
+	if row.ETag != "" {
+		var err error
+		if head, err = decode[bookHead](row); err != nil {
+			return // the next look tells
+		}
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.head = head
+}
+
+func (b *Book) seen() bookHead {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.head
+}
+
+// says tells whether the head needs no change for this text of plan.yaml.
+func (h bookHead) says(file edition) bool {
+	if file.err != nil {
+		return h.Refused == file.hash
+	}
+	return h.Hash == file.hash && h.Refused == ""
+}
+
+// read reads plan.yaml. A text that was read before is not parsed again.
+func (b *Book) read(ctx context.Context) edition {
+	text, err := b.Read(ctx)
+	if err != nil {
+		return edition{hash: digest("unreadable\n"+err.Error(), 32), err: err}
+	}
+	hash := digest(string(text), 32)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.file.hash != hash {
+		plans, err := b.Parse(text)
+		b.file = edition{hash: hash, text: text, plans: plans, err: err}
+	}
+	return b.file
+}
+
+// load reads the head. There may be none yet.
+func (b *Book) load(ctx context.Context) (Row, bookHead, time.Time, error) {
+	row, now, err := b.Catalog.Get(ctx, bookKey)
+	if errors.Is(err, ErrNotFound) {
+		return Row{}, bookHead{}, now, nil
+	}
+	if err != nil {
+		return row, bookHead{}, now, fmt.Errorf("load the row of the plan in force: %w", err)
+	}
+	head, err := decode[bookHead](row)
+	return row, head, now, err
+}
+
+// record saves that the text of plan.yaml is in force, or refused, and returns the head. First a good text is kept, then
+// others are told, then the head is saved: whoever dies in between does it all again, under the same keys and IDs.
+func (b *Book) record(ctx context.Context, file edition) (bookHead, error) {
+	row, head, now, err := b.load(ctx)
+	if err != nil {
+		return head, err
+	}
+	if !head.says(file) {
+		next := bookHead{Hash: file.hash, Since: now}
+		if file.err != nil {
+			next = head
+			next.Refused, next.RefusedSince, next.Reason = file.hash, now, reason("", file.err.Error(), "").Message
+		} else if err := b.keep(ctx, file); err != nil {
+			return head, err
+		}
+		if err := b.tell(ctx, head, next, now); err != nil {
+			return head, err
+		}
+		write := Write{Op: Insert, Key: bookKey, Body: encode(next)}
+		if row.ETag != "" {
+			write.Op, write.ETag = Replace, row.ETag
+		}
+		_, err := b.Catalog.Apply(ctx, write)
+		switch {
+		case errors.Is(err, ErrExists), errors.Is(err, ErrChanged), errors.Is(err, ErrNotFound):
+			return head, nil // another tick was faster: the next one looks again
+		case err != nil:
+			return head, fmt.Errorf("save which plan is in force: %w", err)
+		}
+		head = next
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.head = head
+	return head, nil
+}
+
+// tell publishes that a text is refused, or that a good one has healed it. The ID comes from the text and from when the
+// last good one came: the same broken text is told of again only if it was mended in between.
+func (b *Book) tell(ctx context.Context, was, is bookHead, now time.Time) error {
+	kind, hash := "refused", is.Refused
+	if is.Refused == "" {
+		kind, hash = "accepted", is.Hash
+		if was.Refused == "" {
+			return nil // an edit, or the first plan
+		}
+	}
+	data, err := json.Marshal(struct {
+		Reason       string    `json:"reason,omitempty"`
+		InForceSince time.Time `json:"inForceSince,omitzero"`
+	}{is.Reason, is.Since})
+	if err != nil {
+		panic(err) // only strings and times
+	}
+	id := "plan-" + digest(hash+"\n"+was.Since.UTC().Format(time.RFC3339), 16) + "." + kind
+	return b.Queue.Publish(ctx, Event{ID: id, Type: "lifeboat.plan." + kind, Time: now, Data: data})
+}
+
+// columnsPerRow keeps a row of an edition below the 1 MiB that Azure Table Storage allows one, whatever its text is.
+const columnsPerRow = 16
+
+// keep writes the text under its hash. A repeat writes the same.
+func (b *Book) keep(ctx context.Context, file edition) error {
+	var writes []Write
+	for runes := []rune(string(file.text)); len(runes) > 0; {
+		columns := map[string]string{}
+		for i := 0; i < columnsPerRow && len(runes) > 0; i++ {
+			n := min(len(runes), columnRunes)
+			columns[fmt.Sprintf("Text%02d", i)], runes = string(runes[:n]), runes[n:]
+		}
+		key := Key{Partition: editionPartition, Row: fmt.Sprintf("%s-%03d", file.hash, len(writes))}
+		writes = append(writes, Write{Op: Put, Key: key, Body: encode(columns)})
+	}
+	if _, err := b.Catalog.Apply(ctx, writes...); err != nil {
+		return fmt.Errorf("keep the text of the plan: %w", err)
+	}
+	return nil
+}
+
+// lastGood are the plans of the text that the head names, in force in place of what plan.yaml says now.
+func (b *Book) lastGood(ctx context.Context, head bookHead, file edition) (InForce, error) {
+	force := InForce{Since: head.Since, Refused: file.err}
+	if head.Refused == file.hash {
+		force.RefusedSince = head.RefusedSince
+	}
+	if head.Hash == "" {
+		return force, file.err
+	}
+	b.mu.Lock()
+	kept := b.kept
+	b.mu.Unlock()
+	if kept.hash != head.Hash {
+		var err error
+		if kept, err = b.fetch(ctx, head.Hash); err != nil {
+			return force, fmt.Errorf("plan.yaml is refused: %w; the last good plan, of %s, cannot be used: %w", file.err,
+				head.Since.UTC().Format(time.RFC3339), err)
+		}
+		b.mu.Lock()
+		b.kept = kept
+		b.mu.Unlock()
+	}
+	force.Plans = kept.plans
+	return force, nil
+}
+
+// fetch reads a kept text back.
+func (b *Book) fetch(ctx context.Context, hash string) (edition, error) {
+	rows, _, err := b.Catalog.List(ctx, editionPartition, hash+"-", hash+".", 1000)
+	if err != nil {
+		return edition{}, fmt.Errorf("load its text: %w", err)
+	}
+	var text strings.Builder
+	for _, row := range rows {
+		columns, err := decode[map[string]string](row)
+		if err != nil {
+			return edition{}, err
+		}
+		for i := range columnsPerRow {
+			text.WriteString(columns[fmt.Sprintf("Text%02d", i)])
+		}
+	}
+	if digest(text.String(), 32) != hash {
+		return edition{}, fmt.Errorf("its text, the rows %s/%s-…, is not what was kept", editionPartition, hash)
+	}
+	plans, err := b.Parse([]byte(text.String()))
+	return edition{hash: hash, plans: plans, err: err}, err
+}

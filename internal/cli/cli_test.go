@@ -1,0 +1,138 @@
+package cli_test
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"lifeboat/internal/cli"
+)
+
+// now is the day before the clocks of Zurich go forward: 02:30 does not exist on the 29th.
+var now = time.Date(2026, 3, 28, 12, 0, 0, 0, time.UTC)
+
+func run(args ...string) (code int, out, errs string) {
+	var stdout, stderr bytes.Buffer
+	code = cli.Run(args, &stdout, &stderr, now)
+	return code, stdout.String(), stderr.String()
+}
+
+// edited is a file with the example plan after the replacements.
+func edited(t *testing.T, replacements ...string) string {
+	t.Helper()
+	text, err := os.ReadFile("../../docs/plan.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	after := strings.NewReplacer(replacements...).Replace(string(text))
+	if len(replacements) > 0 && after == string(text) {
+		t.Fatal("the edit changes nothing")
+	}
+	path := filepath.Join(t.TempDir(), "plan.yaml")
+	if err := os.WriteFile(path, []byte(after), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestCheck(t *testing.T) {
+	if code, out, errs := run("plan", "check", edited(t)); code != 0 || !strings.Contains(out, "good: 1 plan, 1 target") || errs != "" {
+		t.Errorf("a good plan: %d, %q, %q", code, out, errs)
+	}
+	path := edited(t, "30 2 * * *", "30 33 * * *", "30d", "a month")
+	code, out, errs := run("plan", "check", path)
+	if code != 1 || out != "" || !strings.Contains(errs, path+`:13: "30 33 * * *"`) || !strings.Contains(errs, path+`:14: "a month"`) {
+		t.Errorf("a broken plan: %d, %q, %q", code, out, errs)
+	}
+	if code, _, errs := run("plan", "check", "nowhere.yaml"); code != 1 || !strings.Contains(errs, "nowhere.yaml") {
+		t.Errorf("no file: %d, %q", code, errs)
+	}
+}
+
+func TestNext(t *testing.T) {
+	for _, args := range [][]string{{"-n", "2", "FILE"}, {"FILE", "-n", "2"}} {
+		path := edited(t)
+		for i := range args {
+			args[i] = strings.Replace(args[i], "FILE", path, 1)
+		}
+		code, out, errs := run(append([]string{"plan", "next"}, args...)...)
+		want := `PLAN          TARGET        LOCAL                                         UTC
+nightly-apim  prod/contoso  Sun 2026-03-29 03:30:00 +02:00 Europe/Zurich  2026-03-29T01:30:00Z
+nightly-apim  prod/contoso  Mon 2026-03-30 02:30:00 +02:00 Europe/Zurich  2026-03-30T00:30:00Z
+`
+		if code != 0 || out != want || errs != "" {
+			t.Errorf("%v: %d %s\n%s\nwant\n%s", args, code, errs, out, want)
+		}
+	}
+	if _, out, _ := run("plan", "next", edited(t)); strings.Count(out, "\n") != 4 {
+		t.Errorf("without -n: %s", out)
+	}
+	if _, out, _ := run("plan", "next", edited(t, "keep:", "paused: true\n    keep:")); !strings.Contains(out, "paused") {
+		t.Errorf("a paused plan: %s", out)
+	}
+}
+
+func TestDiff(t *testing.T) {
+	for name, c := range map[string]struct {
+		replacements []string
+		want         []string
+	}{
+		"nothing": {nil, []string{"nothing changes"}},
+		"target": {[]string{"service/contoso", "service/other"}, []string{
+			"- target /subscriptions/0c0ffee0-0000-4000-8000-000000000001/resourceGroups/prod/providers/Microsoft.ApiManagement/service/contoso",
+			"+ target /subscriptions/0c0ffee0-0000-4000-8000-000000000001/resourceGroups/prod/providers/Microsoft.ApiManagement/service/other",
+			"service/contoso any more: it is not backed up",
+		}},
+		"name": {[]string{"nightly-apim", "daily-apim"}, []string{
+			"- plan nightly-apim vanishes with its 1 target", "+ plan daily-apim is new, with 1 target", "the next slot is Sun 2026-03-29 03:30:00",
+		}},
+		"schedule": {[]string{"30 2 * * *", "0 4 * * *"}, []string{
+			`schedule "30 2 * * *" in Europe/Zurich becomes "0 4 * * *" in Europe/Zurich`, "the last one made", "04:00:00 +02:00",
+		}},
+		"zone":    {[]string{"Europe/Zurich", "UTC"}, []string{`in Europe/Zurich becomes "30 2 * * *" in UTC`}},
+		"keep":    {[]string{"30d", "2w"}, []string{"keep.within 30d becomes 14d", "recovery points that are there keep their day"}},
+		"storage": {[]string{"container: lifeboat", "container: other"}, []string{"recovery points stay where they are"}},
+		"settings": {[]string{
+			"keep: {", "jitter: 20m\n    window: 3h\n    paused: true\n    identity: accessKey\n    onDemand: {keep: {within: 90s}}\n    keep: {",
+		}, []string{
+			"jitter none becomes 20m", "window until the next slot becomes 3h", "paused: no slots until", "identity system becomes accessKey",
+			"onDemand.keep.within as keep.within becomes 90s",
+		}},
+		"the default, written out": {[]string{"keep: {", "identity: system\n    keep: {"}, []string{"nothing changes"}},
+	} {
+		code, out, errs := run("plan", "diff", edited(t), edited(t, c.replacements...))
+		if code != 0 || errs != "" || name == "nothing" && out != "nothing changes\n" {
+			t.Errorf("%s: %d, %s%s", name, code, out, errs)
+		}
+		for _, want := range c.want {
+			if !strings.Contains(out, want) {
+				t.Errorf("%s: no %q in\n%s", name, want, out)
+			}
+		}
+	}
+	path := edited(t, "30d", "x")
+	if code, _, errs := run("plan", "diff", edited(t), path); code != 1 || !strings.Contains(errs, path+":14") {
+		t.Errorf("a broken plan: %d, %q", code, errs)
+	}
+}
+
+func TestUsage(t *testing.T) {
+	for _, args := range [][]string{
+		{"help"},
+		{"plan"},
+		{"plan", "chek", "x"},
+		{"plan", "check"},
+		{"plan", "check", "a", "b"},
+		{"plan", "next", "-n", "x", "a"},
+		{"plan", "next", "-n", "0", "a"},
+		{"plan", "diff", "a"},
+		{"plan", "check", "--live", "a"},
+	} {
+		if code, out, errs := run(args...); code != 2 || out != "" || !strings.Contains(errs, "lifeboat plan check FILE") {
+			t.Errorf("%v: %d, %q, %q", args, code, out, errs)
+		}
+	}
+}

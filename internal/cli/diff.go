@@ -1,0 +1,153 @@
+package cli
+
+import (
+	"cmp"
+	"flag"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"lifeboat/internal/backup"
+	"lifeboat/internal/config"
+)
+
+// diff prints what an edit of plan.yaml changes, and what that means: for slots, and for what is kept.
+func diff(args []string, stdout io.Writer, now time.Time) error {
+	paths, err := files(flag.NewFlagSet("diff", flag.ContinueOnError), args, 2)
+	if err != nil {
+		return err
+	}
+	before, err := config.PlanFile(paths[0])
+	if err != nil {
+		return err
+	}
+	after, err := config.PlanFile(paths[1])
+	if err != nil {
+		return err
+	}
+	var lines []string
+	for _, old := range before {
+		if i := named(after, old.Name); i >= 0 {
+			lines = append(lines, changes(old, after[i], now)...)
+			continue
+		}
+		lines = append(lines, fmt.Sprintf("- plan %s vanishes with its %s: no more slots; what it kept still expires on its day, "+
+			"but the newest recovery point of each target stays", old.Name, count(len(old.Targets), "target")))
+	}
+	for _, plan := range after {
+		if named(before, plan.Name) < 0 {
+			lines = append(lines, fmt.Sprintf("+ plan %s is new, with %s: its slots count from when it is in force; %s",
+				plan.Name, count(len(plan.Targets), "target"), first(plan, now)))
+		}
+	}
+	lines = append(lines, unprotected(before, after)...)
+	if len(lines) == 0 {
+		lines = []string{"nothing changes"}
+	}
+	_, err = fmt.Fprintln(stdout, strings.Join(lines, "\n"))
+	return err
+}
+
+func named(plans []backup.Plan, name string) int {
+	return slices.IndexFunc(plans, func(p backup.Plan) bool { return p.Name == name })
+}
+
+func first(p backup.Plan, now time.Time) string {
+	if p.Paused {
+		return "it is paused"
+	}
+	return "the next slot is " + local(p, p.Schedule.Next(now))
+}
+
+// changes of one plan, a line each.
+func changes(old, plan backup.Plan, now time.Time) []string {
+	var lines []string
+	say := func(format string, args ...any) {
+		lines = append(lines, "~ plan "+plan.Name+": "+fmt.Sprintf(format, args...))
+	}
+	for _, target := range old.Targets {
+		if !has(plan, target) {
+			say("- target %s: no more slots for it here", target)
+		}
+	}
+	for _, target := range plan.Targets {
+		if !has(old, target) {
+			say("+ target %s: from the plan's next slot on", target)
+		}
+	}
+	if old.Expression != plan.Expression || old.Schedule.Zone.String() != plan.Schedule.Zone.String() {
+		say("schedule %q in %s becomes %q in %s: slots count from the last one made; %s", old.Expression, old.Schedule.Zone,
+			plan.Expression, plan.Schedule.Zone, first(plan, now))
+	}
+	if old.Paused != plan.Paused {
+		if plan.Paused {
+			say("paused: no slots until that is taken back, and then nothing is caught up")
+		} else {
+			say("no longer paused: nothing is caught up; %s", first(plan, now))
+		}
+	}
+	if old.Jitter != plan.Jitter {
+		say("jitter %s becomes %s", duration(old.Jitter, "none"), duration(plan.Jitter, "none"))
+	}
+	if old.Window != plan.Window {
+		const none = "until the next slot"
+		say("window %s becomes %s", duration(old.Window, none), duration(plan.Window, none))
+	}
+	if a, b := old.Settings, plan.Settings; a != b {
+		const fresh = "for runs from now on"
+		if a.Storage != b.Storage {
+			say("storage %s/%s becomes %s/%s, %s: recovery points stay where they are", a.Storage.Account, a.Storage.Container,
+				b.Storage.Account, b.Storage.Container, fresh)
+		}
+		if a, b := cmp.Or(a.Identity, "system"), cmp.Or(b.Identity, "system"); a != b {
+			say("identity %s becomes %s, %s", a, b, fresh)
+		}
+		if a.KeepWithin != b.KeepWithin {
+			say("keep.within %s becomes %s, %s: recovery points that are there keep their day", duration(a.KeepWithin, ""),
+				duration(b.KeepWithin, ""), fresh)
+		}
+	}
+	if old.OnDemandKeepWithin != plan.OnDemandKeepWithin {
+		const none = "as keep.within"
+		say("onDemand.keep.within %s becomes %s, for runs from now on", duration(old.OnDemandKeepWithin, none),
+			duration(plan.OnDemandKeepWithin, none))
+	}
+	return lines
+}
+
+// unprotected are the targets that no plan backs up any more.
+func unprotected(before, after []backup.Plan) []string {
+	var lines []string
+	for _, old := range before {
+		for _, target := range old.Targets {
+			line := "! no plan has the target " + target + " any more: it is not backed up"
+			held := func(p backup.Plan) bool { return has(p, target) }
+			if !slices.ContainsFunc(after, held) && !slices.Contains(lines, line) {
+				lines = append(lines, line)
+			}
+		}
+	}
+	return lines
+}
+
+func has(p backup.Plan, target string) bool {
+	return slices.ContainsFunc(p.Targets, func(t string) bool { return strings.EqualFold(t, target) })
+}
+
+// duration as plan.yaml writes it.
+func duration(d time.Duration, none string) string {
+	if d == 0 {
+		return none
+	}
+	for _, unit := range []struct {
+		length time.Duration
+		name   string
+	}{{24 * time.Hour, "d"}, {time.Hour, "h"}, {time.Minute, "m"}} {
+		if d%unit.length == 0 {
+			return fmt.Sprintf("%d%s", d/unit.length, unit.name)
+		}
+	}
+	return fmt.Sprintf("%ds", d/time.Second)
+}

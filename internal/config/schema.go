@@ -1,0 +1,211 @@
+package config
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"github.com/santhosh-tekuri/jsonschema/v6/kind"
+	"go.yaml.in/yaml/v4"
+
+	"lifeboat/docs"
+)
+
+// schema is the published JSON Schema of plan.yaml. It says what stands where; the reader says what it means.
+type schema struct {
+	compiled *jsonschema.Schema
+	document any
+}
+
+// published is the schema in docs. A broken one is a mistake of ours that every test finds.
+var published = sync.OnceValue(func() schema {
+	const url = "plan.schema.json"
+	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(docs.PlanSchema))
+	compiler := jsonschema.NewCompiler()
+	err = errors.Join(err, compiler.AddResource(url, document))
+	compiled, compileErr := compiler.Compile(url)
+	if err = errors.Join(err, compileErr); err != nil {
+		panic(fmt.Sprintf("docs/%s: %v", url, err))
+	}
+	return schema{compiled: compiled, document: document}
+})
+
+// later are fields of the plan that other versions know, by what they belong to.
+var later = map[string][]string{
+	"a plan":   {"restore", "hsm", "ccf"},
+	"keep":     {"daily", "weekly", "monthly", "yearly", "minimum"},
+	"onDemand": {"restore"},
+}
+
+// check holds the document against the schema. Each error names the line of the node that it is about; those nodes are
+// marked, so that nothing is told twice.
+func (r *reader) check(root *yaml.Node) {
+	err := published().compiled.Validate(r.value(root))
+	invalid, ok := errors.AsType[*jsonschema.ValidationError](err)
+	if err != nil && !ok {
+		r.fail(root, "%v", err)
+	}
+	if ok {
+		r.invalid(root, invalid)
+	}
+}
+
+func (r *reader) invalid(root *yaml.Node, e *jsonschema.ValidationError) {
+	for _, cause := range e.Causes {
+		r.invalid(root, cause)
+	}
+	if len(e.Causes) > 0 {
+		return
+	}
+	n, what := find(root, e.InstanceLocation), named(e.InstanceLocation)
+	switch k := e.ErrorKind.(type) {
+	case *kind.AdditionalProperties:
+		for _, name := range slices.Sorted(slices.Values(k.Properties)) {
+			key := keyOf(n, name)
+			if slices.Contains(later[what], name) {
+				r.fail(key, "the field %q of %s is not known to this version of Lifeboat: take it out; it knows %s", name, what,
+					published().fields(e.SchemaURL))
+				continue
+			}
+			r.fail(key, "%s has no field %q; it has %s", what, name, published().fields(e.SchemaURL))
+		}
+	case *kind.Required:
+		for _, name := range k.Missing {
+			r.report(n, "%s needs the field %q", what, name)
+		}
+		r.bad[n] = true
+	default:
+		r.fail(n, "%s", published().words(e, n, what))
+	}
+}
+
+// words say what is wrong with a value: the schema's own, which editors show too, where it has some.
+func (s schema) words(e *jsonschema.ValidationError, n *yaml.Node, what string) string {
+	part := s.at(e.SchemaURL)
+	message, _ := part["errorMessage"].(string)
+	switch {
+	case part["type"] == "object":
+		return fmt.Sprintf("%s must be a mapping of %s", what, s.fields(e.SchemaURL))
+	case part["type"] == "array":
+		return what + " must be a list of one or more"
+	case n.Kind != yaml.ScalarNode:
+		return fmt.Sprintf("%s must be one value: what stands here %s", what, message)
+	case n.Value == "":
+		return fmt.Sprintf(`%s has no value: "" %s`, what, message)
+	case n.ShortTag() == "!!str":
+		return fmt.Sprintf("%q %s", n.Value, message)
+	}
+	return fmt.Sprintf("%s %s %s", what, n.Value, message)
+}
+
+// at is the part of the schema that the URL points to.
+func (s schema) at(url string) map[string]any {
+	_, pointer, _ := strings.Cut(url, "#")
+	part, _ := s.document.(map[string]any)
+	for name := range strings.SplitSeq(strings.Trim(pointer, "/"), "/") {
+		if name != "" {
+			part, _ = part[name].(map[string]any)
+		}
+	}
+	return part
+}
+
+// fields are the names of an object's fields, in alphabetical order.
+func (s schema) fields(url string) string {
+	properties, _ := s.at(url)["properties"].(map[string]any)
+	return strings.Join(slices.Sorted(maps.Keys(properties)), ", ")
+}
+
+// value is the node in the types of JSON, as the schema wants it. Numbers and texts in YAML's other notations stay text.
+func (r *reader) value(n *yaml.Node) any {
+	switch n.Kind {
+	case yaml.MappingNode:
+		fields := map[string]any{}
+		for key, value := range pairs(n) {
+			if _, twice := fields[key.Value]; twice {
+				r.fail(key, "the field %q stands here twice", key.Value)
+				continue
+			}
+			fields[key.Value] = r.value(value)
+		}
+		return fields
+	case yaml.SequenceNode:
+		items := make([]any, len(n.Content))
+		for i, item := range n.Content {
+			items[i] = r.value(item)
+		}
+		return items
+	case yaml.AliasNode:
+		r.fail(n, "anchors and aliases are not read here: write out what *%s stands for", n.Value)
+		return nil
+	}
+	switch n.ShortTag() {
+	case "!!null":
+		return nil
+	case "!!bool":
+		return strings.EqualFold(n.Value, "true")
+	case "!!int":
+		if _, err := strconv.ParseInt(n.Value, 10, 64); err == nil {
+			return json.Number(n.Value)
+		}
+	}
+	return n.Value
+}
+
+// pairs are the keys and values of a mapping; of anything else there are none.
+func pairs(n *yaml.Node) func(func(key, value *yaml.Node) bool) {
+	return func(yield func(key, value *yaml.Node) bool) {
+		if n.Kind != yaml.MappingNode {
+			return
+		}
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			if !yield(n.Content[i], n.Content[i+1]) {
+				return
+			}
+		}
+	}
+}
+
+// find follows a location of JSON to its node: the nearest there is.
+func find(n *yaml.Node, location []string) *yaml.Node {
+	for _, step := range location {
+		next := field(n, step)
+		if i, err := strconv.Atoi(step); err == nil && n.Kind == yaml.SequenceNode && i < len(n.Content) {
+			next = n.Content[i]
+		}
+		if next == nil {
+			return n
+		}
+		n = next
+	}
+	return n
+}
+
+// keyOf is the node of a field's name, or the mapping itself.
+func keyOf(n *yaml.Node, name string) *yaml.Node {
+	for key := range pairs(n) {
+		if key.Value == name {
+			return key
+		}
+	}
+	return n
+}
+
+// named is what people call the thing at the location.
+func named(location []string) string {
+	if len(location) == 0 {
+		return "the file"
+	}
+	last := location[len(location)-1]
+	if _, err := strconv.Atoi(last); err == nil && len(location) > 1 {
+		return "a " + strings.TrimSuffix(location[len(location)-2], "s")
+	}
+	return last
+}

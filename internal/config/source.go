@@ -1,0 +1,137 @@
+package config
+
+import (
+	"context"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"regexp"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
+
+	"lifeboat/internal/backup"
+)
+
+// blobPatience is how long plan.yaml may take to come from a blob.
+const blobPatience = 20 * time.Second
+
+var blobHost = regexp.MustCompile(`^[a-z0-9]{3,24}\.blob\.[a-z0-9.-]+$`)
+
+func isURL(location string) bool { return strings.Contains(location, "://") }
+
+// checkURL refuses a URL that is not one of a blob. It is not shown: its query may be a shared access signature.
+func checkURL(location string) error {
+	u, err := url.Parse(location)
+	if err != nil || u.Scheme != "https" || u.User != nil || u.RawQuery != "" || u.Fragment != "" ||
+		!blobHost.MatchString(u.Host) || strings.Count(strings.Trim(u.Path, "/"), "/") < 1 {
+		return errors.New("it must be a path, or an https URL of a blob without a query, " +
+			"such as https://{account}.blob.core.windows.net/{container}/plan.yaml; the app reads it with its identity")
+	}
+	return nil
+}
+
+// PlanSource is where LIFEBOAT_PLAN says that plan.yaml is.
+type PlanSource struct {
+	location string
+	blob     *blob.Client // nil: location is a path
+
+	mu   sync.Mutex
+	etag *azcore.ETag
+	text []byte // what the blob said under the ETag
+}
+
+// NewPlanSource returns the source at the location: a path, or the URL of a blob, which is read with the credential. It
+// reads nothing yet.
+func NewPlanSource(
+	location string, credential azcore.TokenCredential, options azcore.ClientOptions,
+) (*PlanSource, error) {
+	s := &PlanSource{location: location}
+	if !isURL(location) {
+		return s, nil
+	}
+	if err := checkURL(location); err != nil {
+		return s, fmt.Errorf("the app setting LIFEBOAT_PLAN: %w", err)
+	}
+	options.Retry.MaxRetries = -1 // whoever asks will ask again, and has the last good plan until then
+	client, err := blob.NewClient(location, credential, &blob.ClientOptions{ClientOptions: options})
+	if err != nil {
+		return s, fmt.Errorf("open the plan's blob %s: %w", location, err)
+	}
+	s.blob = client
+	return s, nil
+}
+
+// Parse checks the text and names the source in errors.
+func (s *PlanSource) Parse(text []byte) ([]backup.Plan, error) { return ParsePlan(s.location, text) }
+
+// Read returns plan.yaml as it is now. A blob costs one request, which brings the text only if it changed (If-None-Match).
+// Where storage gives no answer for the moment, the error is a *[backup.Fault] of the kind Deferred.
+func (s *PlanSource) Read(ctx context.Context) ([]byte, error) {
+	if s.blob == nil {
+		text, err := os.ReadFile(s.location)
+		if err != nil {
+			return nil, fmt.Errorf("read the plan (LIFEBOAT_PLAN): %w", err)
+		}
+		return text, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, blobPatience)
+	defer cancel()
+	s.mu.Lock()
+	etag, known := s.etag, s.text
+	s.mu.Unlock()
+	var raw *http.Response // the SDK takes a 304 for a success like any other
+	answer, err := s.blob.DownloadStream(policy.WithCaptureResponse(ctx, &raw), &blob.DownloadStreamOptions{AccessConditions: &blob.AccessConditions{
+		ModifiedAccessConditions: &blob.ModifiedAccessConditions{IfNoneMatch: etag},
+	}})
+	if err != nil {
+		return nil, s.fault(err)
+	}
+	defer answer.Body.Close()
+	if raw != nil && raw.StatusCode == http.StatusNotModified {
+		return known, nil
+	}
+	// One byte more than a plan may have: the check of the text says that it is too long.
+	text, err := io.ReadAll(io.LimitReader(answer.Body, longestPlan+1))
+	if err != nil {
+		return nil, s.fault(err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.etag, s.text = answer.ETag, text
+	return text, nil
+}
+
+// fault tells what Azure answered, the same each time, or that it did not.
+func (s *PlanSource) fault(err error) error {
+	refused, ok := errors.AsType[*azcore.ResponseError](err)
+	if !ok || refused.StatusCode == http.StatusRequestTimeout || refused.StatusCode == http.StatusTooManyRequests ||
+		refused.StatusCode >= http.StatusInternalServerError {
+		return &backup.Fault{
+			Kind: backup.Deferred, Code: "PlanUnreachable",
+			Message: fmt.Sprintf("the plan (LIFEBOAT_PLAN) cannot be read from %s for the moment: %v", s.location, err),
+		}
+	}
+	var body struct{ Message string }
+	if refused.RawResponse != nil {
+		if text, err := runtime.Payload(refused.RawResponse); err == nil {
+			_ = xml.Unmarshal(text, &body) // the code must do, where there is no text
+		}
+	}
+	words, _, _ := strings.Cut(body.Message, "\n") // request ID and time come after
+	hint := "check the URL"
+	if refused.StatusCode == http.StatusUnauthorized || refused.StatusCode == http.StatusForbidden {
+		hint = "give the app's identity the role Storage Blob Data Reader there, and look at the account's firewall"
+	}
+	return fmt.Errorf("read the plan (LIFEBOAT_PLAN) from %s: answer %d %s of Azure Blob Storage: %s; %s", s.location,
+		refused.StatusCode, refused.ErrorCode, words, hint)
+}
