@@ -7,11 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	stdlog "log"
 	"net"
 	"net/http"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 	"time"
 
@@ -42,7 +42,11 @@ func main() {
 // run serves the Functions host until the context ends. It listens first: the host waits for an answer, and for nothing
 // else. What is wrong with the settings is told to whoever calls a function, and to the log.
 func run(ctx context.Context, getenv func(string) string, stdout io.Writer) error {
-	listener, err := net.Listen("tcp", "127.0.0.1:"+getenv("FUNCTIONS_CUSTOMHANDLER_PORT"))
+	port := getenv("FUNCTIONS_CUSTOMHANDLER_PORT")
+	if port == "" {
+		return errors.New("FUNCTIONS_CUSTOMHANDLER_PORT is not set: the Functions host starts this program; see make run")
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:"+port)
 	if err != nil {
 		return fmt.Errorf("listen on FUNCTIONS_CUSTOMHANDLER_PORT: %w", err)
 	}
@@ -54,9 +58,8 @@ func run(ctx context.Context, getenv func(string) string, stdout io.Writer) erro
 	}
 	door.Broken, door.Log, door.Now = err, log, time.Now
 	server := &http.Server{
-		Handler:           handler.New(door),
-		ReadHeaderTimeout: 30 * time.Second,
-		IdleTimeout:       5 * time.Minute, // longer than the host keeps a connection: it does not repeat a POST that was reset
+		Handler: handler.New(door), ReadHeaderTimeout: 30 * time.Second, ErrorLog: stdlog.New(log, "", 0),
+		IdleTimeout: 5 * time.Minute, // longer than the host keeps a connection: it does not repeat a POST that was reset
 	}
 	log.Info().Str("address", listener.Addr().String()).Msg("listening")
 	drained := make(chan struct{})
@@ -85,16 +88,13 @@ func build(getenv func(string) string) (handler.Config, error) {
 		return door, err
 	}
 	door.Engine = &backup.Engine{
-		Catalog:   tablestore.New(clients.Tables, "lifeboat", newID),
+		Catalog:   tablestore.New(clients.Tables, "lifeboat", uuid.NewString),
 		Queue:     queuestore.New(clients.Queues, settings.Source),
 		Providers: map[string]backup.Provider{"microsoft.apimanagement/service": apim.New(credential, azcore.ClientOptions{})},
 		Waits:     backup.DefaultWaits().Scaled(settings.WaitFactor),
 		Stopped:   settings.Stopped,
-		Now:       time.Now,
-		NewID:     newID,
+		Now:       time.Now, NewID: uuid.NewString,
 	}
 	door.Book = &backup.Book{Catalog: door.Engine.Catalog, Queue: door.Engine.Queue, Read: plan.Read, Parse: plan.Parse}
 	return door, nil
 }
-
-func newID() string { return strings.ReplaceAll(uuid.NewString(), "-", "") }

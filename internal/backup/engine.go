@@ -21,7 +21,7 @@ type Engine struct {
 	Stopped string
 	// Now is this process's own clock. It only measures short spans, and checks that the catalog's clock is sane.
 	Now func() time.Time
-	// NewID makes a random ID of lower-case letters and digits, never the same twice.
+	// NewID makes a random ID of lower-case letters, digits and dashes, never the same twice.
 	NewID func() string
 }
 
