@@ -67,6 +67,7 @@ stage: ## Assemble build/app: exactly what is deployed, for Linux on amd64
 .PHONY: package
 package: stage ## Make build/app.zip of it: byte for byte the same wherever it is made
 	go run ./internal/cmd/pack build/app build/app.zip
+	@[ -f plan.yaml ] || echo "no plan.yaml here: LIFEBOAT_PLAN must be the URL of a blob"
 	@sha256sum build/app.zip 2>/dev/null || shasum -a 256 build/app.zip
 
 .PHONY: start
@@ -75,6 +76,7 @@ start: ## Run the app in Azure Functions Core Tools, where func is installed
 		echo "make start needs Azure Functions Core Tools (func) on the PATH; make run works without." >&2; exit 1; }
 	$(call assemble,build/local)
 	cp local.settings.json build/local/
+	[ -f plan.yaml ] || { echo "no plan.yaml here: taking docs/plan.yaml"; cp docs/plan.yaml build/local/plan.yaml; }
 	CGO_ENABLED=0 go build -trimpath -o build/local/lifeboat .
 	cd build/local && func start
 
