@@ -384,5 +384,5 @@ func pause(t *testing.T, deadline time.Time) {
 	if time.Now().After(deadline) {
 		t.Fatalf("the backup is not done after %s", providerPatience)
 	}
-	time.Sleep(20 * time.Millisecond)
+	<-time.After(20 * time.Millisecond)
 }

@@ -279,7 +279,7 @@ func (s *scene) check(ctx context.Context, history []run, asked string) error {
 		if events >= ended || time.Now().After(deadline) {
 			break
 		}
-		time.Sleep(100 * time.Millisecond)
+		<-time.After(100 * time.Millisecond)
 	}
 	verdict("every end was told on lifeboat-events", events >= ended, "%d events for %d ends", events, ended)
 	requests, err := s.Azurite.Requests()
