@@ -37,11 +37,12 @@ func (e usageError) Error() string { return string(e) }
 // errUsage: the arguments are none of ours.
 var errUsage error = usageError(usage)
 
-// Run does what the arguments say and returns the exit code: 0, 1 where the answer is no, 2 where it was not understood.
-// The context ends all waiting. A backup that is asked for goes by requestID: give another one each time. Now is the
-// instant that "next" counts from.
+// Run does what the arguments say and returns the exit code: 0, 1 where the answer is no, 2 where the arguments or
+// settings cannot be used. The context ends all waiting. A backup that is asked for goes by requestID: give another one
+// each time. Now is the instant that "next" counts from.
 func Run(
-	ctx context.Context, args []string, getenv func(string) string, requestID string, stdout, stderr io.Writer, now time.Time,
+	ctx context.Context, args []string, getenv func(string) string, requestID string, stdout, stderr io.Writer,
+	now time.Time,
 ) int {
 	err := errUsage
 	if len(args) > 1 && args[0] == "plan" {

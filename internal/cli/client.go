@@ -16,7 +16,8 @@ import (
 	"unicode"
 )
 
-// client calls the API of one app. Its key goes there and nowhere else: not after a redirect, not to the host of a link.
+// client calls the API of one app. Its key goes there and nowhere else: no redirect is followed, and of a link only the
+// path.
 type client struct {
 	origin string // scheme and host
 	key    string
@@ -32,7 +33,8 @@ func newClient(getenv func(string) string, stderr io.Writer) (*client, error) {
 			"LIFEBOAT_KEY to a key of its function api\n")
 	}
 	u, err := url.Parse(address)
-	if err != nil || u.Host == "" || *u != (url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}) || strings.Trim(u.Path, "/") != "" {
+	if err != nil || u.Host == "" || *u != (url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}) ||
+		strings.Trim(u.Path, "/") != "" {
 		return nil, usageError("LIFEBOAT_URL must be a scheme and a host alone, such as https://contoso.azurewebsites.net\n")
 	}
 	if ip := net.ParseIP(u.Hostname()); u.Scheme != "https" &&
@@ -196,9 +198,9 @@ type problem struct {
 
 // Error is the code, the message, and a line for each detail.
 func (p problem) Error() string {
-	lines := []string{p.Code + ": " + plain(p.Message)}
+	lines := []string{plain(p.Code + ": " + p.Message)}
 	for _, d := range p.Details {
-		lines = append(lines, "  "+d.Code+": "+plain(d.Message))
+		lines = append(lines, "  "+plain(d.Code+": "+d.Message))
 	}
 	return strings.Join(lines, "\n")
 }

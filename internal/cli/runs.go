@@ -86,6 +86,9 @@ func (r remote) runs(ctx context.Context, args []string) error {
 		if err := json.Unmarshal(a.body, &p); err != nil {
 			return fmt.Errorf("read the answer: %w", err)
 		}
+		if p.Value == nil { // the API's empty list is there
+			return errors.New("the answer is no list of runs: is LIFEBOAT_URL the address of a Lifeboat app?")
+		}
 		whole.Value, whole.NextLink, next = append(whole.Value, p.Value...), p.NextLink, ""
 		if *all {
 			next, whole.NextLink = pathOf(p.NextLink), ""
@@ -106,7 +109,7 @@ func (r remote) runs(ctx context.Context, args []string) error {
 			size, kept = bytesOf(v.Point.Size), v.Point.fate()
 		}
 		if p := cmp.Or(v.Error, v.Waiting); p != nil {
-			why = p.Code
+			why = plain(p.Code)
 		}
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", v.ID, v.State, v.Plan, cmp.Or(utc(v.Slot), "by hand"),
 			utc(v.Created), utc(v.Ended), size, kept, why)
@@ -284,7 +287,7 @@ func (v run) progress() string {
 	line := fmt.Sprintf("%s  %s", utc(v.Updated), v.State)
 	switch {
 	case v.Waiting != nil:
-		line += ": " + v.Waiting.Code + ": " + plain(v.Waiting.Message)
+		line += ": " + plain(v.Waiting.Code+": "+v.Waiting.Message)
 	case v.Point != nil:
 		line += ": " + bytesOf(v.Point.Size) + ", " + v.Point.fate()
 	case v.Polls > 0 && !v.over():

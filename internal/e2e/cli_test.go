@@ -56,7 +56,8 @@ func TestCommandLine(t *testing.T) {
 
 	// One that fails: Azure's own words, and exit code 1; as JSON the run stands on stdout all the same.
 	fault := sim.Fault{
-		Kind: sim.FailOperation, Status: http.StatusBadRequest, Code: "InvalidParameters", Message: "Azure's own words about it",
+		Kind: sim.FailOperation, Status: http.StatusBadRequest, Code: "InvalidParameters",
+		Message: "Azure's own words about it",
 	}
 	inject(t, services[1], fault, fault)
 	code, out, errs = lifeboat("backup", "--wait", "--json", bad)
@@ -92,7 +93,7 @@ func TestCommandLine(t *testing.T) {
 	}{
 		{[]string{"runs", good, "--json"}, []string{second, id}, false},
 		{[]string{"runs", good, "--json", "--top", "1"}, []string{second}, true},
-		{[]string{"runs", good, "--json", "--top", "1", "--all"}, []string{second, id}, false},
+		{[]string{"runs", good, "--json", "--all", "--top=1"}, []string{second, id}, false},
 	} {
 		var page struct {
 			Value    []backupRun
@@ -126,28 +127,31 @@ func TestCommandLine(t *testing.T) {
 		t.Errorf("a failed run: %d\n%s", code, out)
 	}
 	var detail backupRun
-	if code, out, _ := lifeboat("run", id, "--json"); code != 0 || json.Unmarshal([]byte(out), &detail) != nil || detail.ID != id {
+	code, out, _ = lifeboat("run", id, "--json")
+	if err := json.Unmarshal([]byte(out), &detail); err != nil || code != 0 || detail.ID != id {
 		t.Errorf("a run as JSON: %d\n%s", code, out)
 	}
 
 	// What goes wrong says where and why.
+	url, key := a.URL(), a.Key("api")
 	for name, c := range map[string]struct {
 		url, key string
 		args     []string
 		code     int
 		says     string
 	}{
-		"wrong key":      {a.URL(), "wrong-key", []string{"runs", good}, 1, "401 Unauthorized: LIFEBOAT_KEY is not a key"},
+		"wrong key":      {url, "wrong-key", []string{"runs", good}, 1, "401 Unauthorized: LIFEBOAT_KEY is not a key"},
 		"wrong URL":      {"http://127.0.0.1:1", "k3y", []string{"runs", good}, 1, "GET http://127.0.0.1:1/api/runs: dial tcp"},
 		"no settings":    {"", "", []string{"runs", good}, 2, "set LIFEBOAT_URL"},
-		"unknown target": {a.URL(), a.Key("api"), []string{"backup", good + "x"}, 1, "UnknownTarget: no plan has the target " + good + "x"},
-		"no resource ID": {a.URL(), a.Key("api"), []string{"runs", "contoso"}, 1, "InvalidTarget: "},
-		"unknown plan":   {a.URL(), a.Key("api"), []string{"backup", good, "--plan", "x"}, 1, `UnknownPlan: there is no plan "x"`},
-		"unknown run":    {a.URL(), a.Key("api"), []string{"run", id + "0"}, 1, "RunNotFound: there is no run " + id + "0"},
-		"no target":      {a.URL(), a.Key("api"), []string{"backup", "--wait"}, 2, "usage:"},
-		"unknown flag":   {a.URL(), a.Key("api"), []string{"runs", good, "--key", "x"}, 2, "usage:"},
+		"unknown target": {url, key, []string{"backup", good + "x"}, 1, "UnknownTarget: no plan has the target " + good + "x"},
+		"no resource ID": {url, key, []string{"runs", "contoso"}, 1, "InvalidTarget: "},
+		"unknown plan":   {url, key, []string{"backup", good, "--plan", "x"}, 1, `UnknownPlan: there is no plan "x"`},
+		"unknown run":    {url, key, []string{"run", id + "0"}, 1, "RunNotFound: there is no run " + id + "0"},
+		"no target":      {url, key, []string{"backup", "--wait"}, 2, "usage:"},
+		"unknown flag":   {url, key, []string{"runs", good, "--key", "x"}, 2, "usage:"},
 	} {
-		if code, out, errs := command(ctx, t, c.url, c.key, c.args...); code != c.code || out != "" || !strings.Contains(errs, c.says) {
+		code, out, errs := command(ctx, t, c.url, c.key, c.args...)
+		if code != c.code || out != "" || !strings.Contains(errs, c.says) {
 			t.Errorf("%s: %d, %q, %s", name, code, out, errs)
 		}
 	}
