@@ -170,6 +170,26 @@ func TestWaitSurvives(t *testing.T) {
 	}
 }
 
+// TestWhereNobodyListens: whoever waits for a run goes on asking; a first call says at once that the address is wrong.
+func TestWhereNobodyListens(t *testing.T) {
+	t.Parallel()
+	var a *app
+	a = newApp(t, "", func(int, http.ResponseWriter, *http.Request) bool {
+		_ = a.Listener.Close()
+		return true
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+	defer cancel()
+	code, _, errs := a.run(ctx, "one", "backup", target, "--wait")
+	if code != 1 || !strings.Contains(errs, "connection refused; trying again in 1s\n") || !strings.Contains(errs, "stopped; ") {
+		t.Errorf("while it waits: %d, %s", code, errs)
+	}
+	code, out, errs := a.run(t.Context(), "two", "backup", target)
+	if code != 1 || out != "" || strings.Contains(errs, "again") || !strings.Contains(errs, "POST "+a.URL+"/api/backups: dial tcp") {
+		t.Errorf("at first: %d, %q, %s", code, out, errs)
+	}
+}
+
 // TestStoppedBeforeTheAnswer: nobody can know whether the request got through.
 func TestStoppedBeforeTheAnswer(t *testing.T) {
 	t.Parallel()
