@@ -30,11 +30,11 @@ import (
 )
 
 func main() {
-	if len(os.Args) > 1 { // the host gives no arguments
-		os.Exit(cli.Run(os.Args[1:], os.Stdout, os.Stderr, time.Now()))
-	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	if len(os.Args) > 1 { // the host gives no arguments
+		os.Exit(cli.Run(ctx, os.Args[1:], os.Getenv, uuid.NewString(), os.Stdout, os.Stderr, time.Now()))
+	}
 	fmt.Println(run(ctx, os.Getenv, os.Stdout))
 	os.Exit(1) // never 0: the host does not restart a handler that ended well
 }

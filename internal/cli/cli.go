@@ -2,10 +2,12 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"lifeboat/internal/backup"
@@ -16,14 +18,32 @@ const usage = `usage:
   lifeboat plan check FILE        is plan.yaml one that this program takes? Says everything that is wrong, with its line
   lifeboat plan next FILE [-n 3]  the next slots of every plan and target, local and UTC
   lifeboat plan diff OLD NEW      what an edit changes: plans, targets, slots, how long is kept
+
+against the app at LIFEBOAT_URL (such as https://contoso.azurewebsites.net), with the function's key in LIFEBOAT_KEY:
+  lifeboat runs TARGET [--top N] [--all] [--json]
+                                  the target's runs, newest first: 20, N up to 100, or all
+  lifeboat run ID [--json]        one run: where it stands, why, and what it left
+  lifeboat backup TARGET [--plan NAME] [--wait] [--json]
+                                  asks for a backup now and prints the run's ID; with --wait until it has ended
+
+TARGET is a full resource ID. Exit codes: 0 done, 1 it failed, 2 the arguments or settings cannot be used.
 `
 
-// errUsage: the arguments are none of ours.
-var errUsage = errors.New("usage")
+// usageError: the arguments or settings cannot be used. Its text is printed as it is.
+type usageError string
 
-// Run does what the arguments say and returns the exit code: 0, 1 where the answer is no, 2 where it was not understood.
-// Now is the instant that "next" counts from.
-func Run(args []string, stdout, stderr io.Writer, now time.Time) int {
+func (e usageError) Error() string { return string(e) }
+
+// errUsage: the arguments are none of ours.
+var errUsage error = usageError(usage)
+
+// Run does what the arguments say and returns the exit code: 0, 1 where the answer is no, 2 where the arguments or
+// settings cannot be used. The context ends all waiting. A backup that is asked for goes by requestID: give another one
+// each time. Now is the instant that "next" counts from.
+func Run(
+	ctx context.Context, args []string, getenv func(string) string, requestID string, stdout, stderr io.Writer,
+	now time.Time,
+) int {
 	err := errUsage
 	if len(args) > 1 && args[0] == "plan" {
 		switch args[1] {
@@ -35,9 +55,23 @@ func Run(args []string, stdout, stderr io.Writer, now time.Time) int {
 			err = diff(args[2:], stdout, now)
 		}
 	}
+	if len(args) > 0 {
+		remotes := map[string]func(remote, context.Context, []string) error{
+			"runs": remote.runs, "run": remote.show, "backup": remote.backup,
+		}
+		if slices.Contains([]string{"help", "--help", "-h"}, args[0]) {
+			_, err = fmt.Fprint(stdout, usage)
+		} else if command := remotes[args[0]]; command != nil {
+			var c *client
+			if c, err = newClient(getenv, stderr); err == nil {
+				err = command(remote{c, requestID, stdout, stderr}, ctx, args[1:])
+			}
+		}
+	}
+	wrong, notUnderstood := errors.AsType[usageError](err)
 	switch {
-	case errors.Is(err, errUsage):
-		fmt.Fprint(stderr, usage)
+	case notUnderstood:
+		fmt.Fprint(stderr, wrong)
 		return 2
 	case err != nil:
 		fmt.Fprintln(stderr, err)

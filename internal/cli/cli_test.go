@@ -2,6 +2,7 @@ package cli_test
 
 import (
 	"bytes"
+	"context"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,7 +17,7 @@ var now = time.Date(2026, 3, 28, 12, 0, 0, 0, time.UTC)
 
 func run(args ...string) (code int, out, errs string) {
 	var stdout, stderr bytes.Buffer
-	code = cli.Run(args, &stdout, &stderr, now)
+	code = cli.Run(context.Background(), args, func(string) string { return "" }, "", &stdout, &stderr, now)
 	return code, stdout.String(), stderr.String()
 }
 
@@ -120,8 +121,13 @@ func TestDiff(t *testing.T) {
 }
 
 func TestUsage(t *testing.T) {
+	for _, arg := range []string{"help", "--help", "-h"} {
+		if code, out, errs := run(arg); code != 0 || !strings.Contains(out, "lifeboat backup TARGET") || errs != "" {
+			t.Errorf("%s: %d, %q, %q", arg, code, out, errs)
+		}
+	}
 	for _, args := range [][]string{
-		{"help"},
+		{"backups"},
 		{"plan"},
 		{"plan", "chek", "x"},
 		{"plan", "check"},

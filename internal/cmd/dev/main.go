@@ -115,13 +115,15 @@ func serve(ctx context.Context, s *scene) error {
 	key := s.app.Key("api")
 	s.say("running until Ctrl-C: a slot every 12 seconds for %d services", len(services))
 	fmt.Printf(`
-  API        %[1]s/api
-  key        %[2]s
   plan       %[3]s (an edit counts from the next tick on)
   log        %[4]s
 
-  curl -H 'x-functions-key: %[2]s' '%[1]s/api/runs?target=%[5]s'
-  curl -H 'x-functions-key: %[2]s' -H 'Content-Type: application/json' -d '{"target": "%[5]s"}' %[1]s/api/backups
+  export LIFEBOAT_URL=%[1]s
+  export LIFEBOAT_KEY=%[2]s
+
+  go run . runs %[5]s
+  go run . backup %[5]s --wait
+  curl -H "x-functions-key: $LIFEBOAT_KEY" "$LIFEBOAT_URL/api/runs?target=%[5]s"
 
   An Azure SDK or tool of your own finds the same look-alikes, with an identity that may do what Lifeboat may, by
 
