@@ -121,12 +121,13 @@ func serve(ctx context.Context, s *scene) error {
   log        %[4]s
 
   curl -H 'x-functions-key: %[2]s' '%[1]s/api/runs?target=%[5]s'
+  curl -H 'x-functions-key: %[7]s' %[1]s/api/health
   curl -H 'x-functions-key: %[2]s' -H 'Content-Type: application/json' -d '{"target": "%[5]s"}' %[1]s/api/backups
 
   An Azure SDK or tool of your own finds the same look-alikes, with an identity that may do what Lifeboat may, by
 
 %[6]s
-`, s.app.URL(), key, s.app.PlanFile, s.log.Name(), stack.Service(services[0]), s.environment())
+`, s.app.URL(), key, s.app.PlanFile, s.log.Name(), stack.Service(services[0]), s.environment(), s.app.Key("health"))
 	select {
 	case <-ctx.Done():
 		return nil
