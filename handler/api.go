@@ -34,13 +34,14 @@ func refuse(status int, code, target, format string, args ...any) *apiError {
 	return &apiError{status: status, Code: code, Target: target, Message: fmt.Sprintf(format, args...)}
 }
 
-// routes of the function "api". Every route is called by people and other systems; a repeat changes nothing.
+// routes of the functions "api" and "health". Every route is called by people and other systems; a repeat changes nothing.
 func (h *handler) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("POST /api/backups", endpoint(h.postBackup))
 	mux.Handle("GET /api/runs/{id}", endpoint(h.getRun))
 	mux.Handle("GET /api/runs", endpoint(h.listRuns))
-	for _, pattern := range []string{"/api/backups", "/api/runs", "/api/runs/{id}"} {
+	mux.Handle("GET /api/health", endpoint(h.getHealth))
+	for _, pattern := range []string{"/api/backups", "/api/runs", "/api/runs/{id}", "/api/health"} {
 		mux.Handle(pattern, endpoint(func(w http.ResponseWriter, r *http.Request) error {
 			allow := "GET"
 			if r.URL.Path == "/api/backups" {
@@ -53,7 +54,8 @@ func (h *handler) routes() http.Handler {
 	}
 	mux.Handle("/", endpoint(func(_ http.ResponseWriter, r *http.Request) error {
 		return refuse(http.StatusNotFound, "RouteNotFound", r.URL.Path,
-			"there is nothing at %s; there are POST /api/backups, GET /api/runs?target=… and GET /api/runs/{id}", r.URL.Path)
+			"there is nothing at %s; there are POST /api/backups, GET /api/runs?target=…, GET /api/runs/{id} and GET /api/health",
+			r.URL.Path)
 	}))
 	return mux
 }
@@ -111,9 +113,13 @@ func (h *handler) call(w http.ResponseWriter, r *http.Request) {
 	if seen.status >= 500 {
 		level = zerolog.ErrorLevel
 	}
-	h.Log.WithLevel(level).Err(err).Str("function", "api").Str("invocation", hostInvocation(r)).Str("method", r.Method).
+	function := "api"
+	if r.URL.Path == "/api/health" {
+		function = "health"
+	}
+	h.Log.WithLevel(level).Err(err).Str("function", function).Str("invocation", hostInvocation(r)).Str("method", r.Method).
 		Str("path", r.URL.Path).Int("status", seen.status).Dur("ms", h.Now().Sub(started)).
-		Fields(map[string]any(seen.about)).Msg("api")
+		Fields(map[string]any(seen.about)).Msg(function)
 }
 
 // statusWriter remembers for the log what was answered, and about what.

@@ -43,6 +43,9 @@ func readFunctions(t *testing.T) map[string][]binding {
 // hostName is the host's own rule for names of functions (azure-functions-host, Utility.cs).
 var hostName = regexp.MustCompile(`(?i)^[a-z][a-z0-9_-]{0,127}$`)
 
+// httpRoutes are those of the HTTP functions, which the mux serves. The more literal route wins in the host.
+var httpRoutes = map[string]string{"api": "{*path}", "health": "health"}
+
 // Every folder has a function of its name here, and the other way round, with the bindings that the code relies on.
 func TestFunctionsAreThoseOfTheFolders(t *testing.T) {
 	h := New(Config{}).(*handler)
@@ -52,11 +55,16 @@ func TestFunctionsAreThoseOfTheFolders(t *testing.T) {
 			t.Errorf("functions/%s/function.json is missing: the host would never call %s", name, name)
 		}
 	}
+	for name := range httpRoutes {
+		if folders[name] == nil {
+			t.Errorf("functions/%s/function.json is missing: its route would not exist", name)
+		}
+	}
 	for name, bindings := range folders {
 		if !hostName.MatchString(name) || strings.EqualFold(name, "host") {
 			t.Errorf("the host refuses the name %q", name)
 		}
-		if h.functions[name] == nil && name != "api" {
+		if h.functions[name] == nil && httpRoutes[name] == "" {
 			t.Errorf("functions/%s has no function in this package", name)
 		}
 		triggers := slices.DeleteFunc(slices.Clone(bindings), func(b binding) bool { return !strings.HasSuffix(b.Type, "Trigger") })
@@ -79,7 +87,7 @@ func TestFunctionsAreThoseOfTheFolders(t *testing.T) {
 			}
 		case "httpTrigger":
 			// One trigger and one output, or the host sends no forwarded request (azure-functions-host, IsHttpInAndOutFunction).
-			if b.AuthLevel != "function" || b.Route != "{*path}" || len(bindings) != 2 || bindings[1].Type != "http" {
+			if b.AuthLevel != "function" || b.Route != httpRoutes[name] || len(bindings) != 2 || bindings[1].Type != "http" {
 				t.Errorf("functions/%s: %+v", name, bindings)
 			}
 		default:

@@ -61,6 +61,9 @@ type InForce struct {
 	Refused error
 	// RefusedSince is when that was found by a tick; zero if none has found it yet.
 	RefusedSince time.Time
+
+	// hash of the text that holds the plans.
+	hash string
 }
 
 // Current says which plans are in force, and changes nothing. Where plan.yaml is broken and there is no last good plan
@@ -68,7 +71,7 @@ type InForce struct {
 func (b *Book) Current(ctx context.Context) (InForce, error) {
 	file := b.read(ctx)
 	if file.err == nil {
-		return InForce{Plans: file.plans}, nil
+		return InForce{Plans: file.plans, hash: file.hash}, nil
 	}
 	_, head, _, err := b.load(ctx)
 	if err != nil {
@@ -88,7 +91,7 @@ func (b *Book) Settle(ctx context.Context) (InForce, error) {
 		head, err = b.record(ctx, file)
 	}
 	if file.err == nil {
-		return InForce{Plans: file.plans, Since: head.Since}, err
+		return InForce{Plans: file.plans, Since: head.Since, hash: file.hash}, err
 	}
 	if err == nil && head == (bookHead{}) { // nothing has been seen yet
 		_, head, _, err = b.load(ctx)
@@ -235,7 +238,7 @@ func (b *Book) keep(ctx context.Context, file edition) error {
 
 // lastGood are the plans of the text that the head names, in force in place of what plan.yaml says now.
 func (b *Book) lastGood(ctx context.Context, head bookHead, file edition) (InForce, error) {
-	force := InForce{Since: head.Since, Refused: file.err}
+	force := InForce{Since: head.Since, Refused: file.err, hash: head.Hash}
 	if head.Refused == file.hash {
 		force.RefusedSince = head.RefusedSince
 	}

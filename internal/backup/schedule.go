@@ -22,6 +22,8 @@ type watermark struct {
 	Halted string `json:"Halted,omitempty"`
 	// Owed are the gaps whose events are still to be sent.
 	Owed []Gap `json:"Owed,omitempty"`
+	// LastGap is the gap that was noted last; its Count is zero if there never was one.
+	LastGap Gap `json:"LastGap,omitzero"`
 
 	etag string
 }
@@ -231,6 +233,7 @@ func (e *Engine) saveMark(
 	var writes []Write
 	if gap.Count > 0 {
 		gap.Plan, gap.Found = mark.Plan, now
+		mark.LastGap = gap
 		mark.Owed = append(mark.Owed, gap)
 		mark.Owed = mark.Owed[max(len(mark.Owed)-mostOwed, 0):]
 		writes = append(writes, Write{Op: Put, Key: gapKey(gap), Body: encode(gap)})

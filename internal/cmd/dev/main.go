@@ -124,11 +124,12 @@ func serve(ctx context.Context, s *scene) error {
   go run . runs %[5]s
   go run . backup %[5]s --wait
   curl -H "x-functions-key: $LIFEBOAT_KEY" "$LIFEBOAT_URL/api/runs?target=%[5]s"
+  curl -H 'x-functions-key: %[7]s' %[1]s/api/health
 
   An Azure SDK or tool of your own finds the same look-alikes, with an identity that may do what Lifeboat may, by
 
 %[6]s
-`, s.app.URL(), key, s.app.PlanFile, s.log.Name(), stack.Service(services[0]), s.environment())
+`, s.app.URL(), key, s.app.PlanFile, s.log.Name(), stack.Service(services[0]), s.environment(), s.app.Key("health"))
 	select {
 	case <-ctx.Done():
 		return nil

@@ -1,0 +1,111 @@
+package handler
+
+import (
+	"net/http"
+	"time"
+
+	"lifeboat/internal/backup"
+)
+
+// healthView is the answer to a monitor. Status is that of the worst target.
+type healthView struct {
+	Status  backup.Protection  `json:"status"`
+	Checked *time.Time         `json:"checkedDateTime,omitempty"`
+	Plan    planHealthView     `json:"plan"`
+	Targets []targetHealthView `json:"targets"`
+}
+
+// planHealthView says whether plan.yaml as it is now is in force. Error is why it is not.
+type planHealthView struct {
+	Refused bool `json:"refused"`
+	// RefusedSince is missing until a tick of the schedule has seen the text.
+	RefusedSince *time.Time `json:"refusedSinceDateTime,omitempty"`
+	// InForceSince is that of the last good plan, while plan.yaml is refused.
+	InForceSince *time.Time `json:"inForceSinceDateTime,omitempty"`
+	Error        *apiError  `json:"error,omitempty"`
+}
+
+type targetHealthView struct {
+	Target string            `json:"target"`
+	Plan   string            `json:"plan"`
+	Status backup.Protection `json:"status"`
+	// Reason is why the target is not protected.
+	Reason   *apiError  `json:"reason,omitempty"`
+	Verified *pointTime `json:"lastVerified,omitempty"`
+	// Interval is the time between the plan's slots, in seconds.
+	Interval int64      `json:"intervalInSeconds,omitempty"`
+	NextSlot *time.Time `json:"nextSlot,omitempty"`
+	LastRun  *lastRun   `json:"lastRun,omitempty"`
+}
+
+// pointTime is the newest verified recovery point: the ID is that of its run.
+type pointTime struct {
+	ID      string    `json:"id"`
+	Created time.Time `json:"createdDateTime"`
+	Age     int64     `json:"ageInSeconds"`
+}
+
+type lastRun struct {
+	ID    string       `json:"id"`
+	State backup.State `json:"state"`
+	Ended *time.Time   `json:"endedDateTime,omitempty"`
+}
+
+// getHealth answers 200 if every target of the plans in force has a verified recovery point within two intervals of its
+// plan, or may still get its first, and 503 if one has not. While plan.yaml is refused that counts for the last good
+// plans; if there are none, nothing is protected.
+func (h *handler) getHealth(w http.ResponseWriter, r *http.Request) error {
+	w.Header().Set("Cache-Control", "no-store")
+	body := healthView{Status: backup.Protected, Targets: []targetHealthView{}}
+	force, noPlan := h.Book.Current(r.Context())
+	if force.Refused != nil {
+		why := planError(force.Refused)
+		if why.Details != nil {
+			why.Message = "plan.yaml is refused; the last good plan stays in force"
+		}
+		body.Plan = planHealthView{
+			Refused: true, RefusedSince: when(force.RefusedSince), InForceSince: when(force.Since), Error: why,
+		}
+	}
+	if noPlan != nil {
+		body.Status, body.Plan.Refused, body.Plan.Error = backup.Unprotected, true, planError(noPlan)
+		writeJSON(w, http.StatusServiceUnavailable, body)
+		return nil
+	}
+	targets, now, err := h.Engine.Health(r.Context(), force)
+	if err != nil {
+		return err
+	}
+	body.Checked = &now
+	for _, t := range targets {
+		body.Targets = append(body.Targets, viewHealth(t))
+		if t.Status.Severity() > body.Status.Severity() {
+			body.Status = t.Status
+		}
+	}
+	status := http.StatusOK
+	if body.Status == backup.Unprotected {
+		status = http.StatusServiceUnavailable
+	}
+	writeJSON(w, status, body)
+	return nil
+}
+
+func viewHealth(t backup.TargetHealth) targetHealthView {
+	v := targetHealthView{
+		Target: t.Target, Plan: t.Plan, Status: t.Status, Interval: int64(t.Interval.Seconds()), NextSlot: when(t.NextSlot),
+	}
+	if t.Reason.Code != "" || t.Reason.Message != "" {
+		v.Reason = &apiError{Code: t.Reason.Code, Message: t.Reason.Message}
+		if t.Reason.Hint != "" {
+			v.Reason.Details = []apiError{{Code: "Hint", Message: t.Reason.Hint}}
+		}
+	}
+	if p := t.Point; p != nil {
+		v.Verified = &pointTime{ID: p.ID, Created: p.Created, Age: int64(t.Age.Seconds())}
+	}
+	if r := t.LastRun; r != nil {
+		v.LastRun = &lastRun{ID: r.ID, State: r.State, Ended: when(r.Ended)}
+	}
+	return v
+}

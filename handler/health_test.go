@@ -1,0 +1,128 @@
+package handler
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"lifeboat/internal/backup"
+)
+
+// healthDoor is a door whose plan has a slot each day, which the first tick has seen.
+func healthDoor(t *testing.T) *door {
+	t.Helper()
+	d := newDoor(nil)
+	plans, err := d.plans()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const every = 1<<32 - 1
+	plans[0].Schedule = backup.Schedule{
+		Second: 1, Minute: 1, Hour: 1, Day: every, Month: every, Weekday: every, Zone: time.UTC,
+	}
+	d.plans = func() ([]backup.Plan, error) { return plans, nil }
+	if w := d.call("POST", "/schedule", envelope(t, "timer.json")); w.Code != 200 {
+		t.Fatalf("%d %s", w.Code, w.Body)
+	}
+	d.log.Reset()
+	return d
+}
+
+// put writes a row of the target.
+func (d *door) put(t *testing.T, row string, value any) {
+	t.Helper()
+	body, err := json.Marshal(value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := d.call("POST", "/api/backups", `{"target":"`+target+`"}`, "Repeatability-Request-ID", "partition")
+	var run struct{ ID string }
+	if err := json.Unmarshal(w.Body.Bytes(), &run); err != nil || w.Code != 202 {
+		t.Fatalf("%d %s", w.Code, w.Body)
+	}
+	d.log.Reset()
+	key := backup.Key{Partition: run.ID[:16], Row: row}
+	if _, err := d.catalog.Apply(t.Context(), backup.Write{Op: backup.Put, Key: key, Body: body}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (d *door) health(t *testing.T, status int) healthView {
+	t.Helper()
+	w := d.call("GET", "/api/health", "")
+	var v healthView
+	if err := json.Unmarshal(w.Body.Bytes(), &v); err != nil {
+		t.Fatalf("%s: %v", w.Body, err)
+	}
+	if w.Code != status || w.Header().Get("Content-Type") != "application/json" ||
+		w.Header().Get("Cache-Control") != "no-store" {
+		t.Errorf("%d %v %s, want %d", w.Code, w.Header(), w.Body, status)
+	}
+	return v
+}
+
+func TestHealth(t *testing.T) {
+	d := healthDoor(t)
+	v := d.health(t, 200)
+	if len(v.Targets) != 1 || v.Status != backup.Pending || v.Targets[0].Target != target ||
+		v.Targets[0].Plan != "nightly" ||
+		v.Targets[0].Interval != 24*60*60 || v.Targets[0].NextSlot == nil || v.Plan.Refused || v.Checked == nil {
+		t.Errorf("a new plan: %+v", v)
+	}
+	if lines := d.lines(t); len(lines) != 1 || lines[0]["function"] != "health" || lines[0]["level"] != "info" {
+		t.Errorf("logs %v", lines)
+	}
+	old := time.Now().AddDate(0, 0, -3)
+	d.put(t, "run-9999999999-000000000000", backup.Run{
+		ID: "r", Target: target, State: backup.Failed, Created: old, Ended: old,
+		Reason: backup.Reason{Code: "AuthorizationFailed", Message: "does not have authorization", Hint: "Give it the role."},
+	})
+	// The run by hand that the row was put beside has not ended: the reason is that of the last one that did.
+	v = d.health(t, 503)
+	if v.Status != backup.Unprotected || v.Targets[0].Reason == nil || v.Targets[0].Reason.Code != "AuthorizationFailed" ||
+		!strings.Contains(v.Targets[0].Reason.Message, "does not have authorization") ||
+		len(v.Targets[0].Reason.Details) != 1 || v.Targets[0].LastRun == nil || v.Targets[0].LastRun.State != backup.Queued {
+		t.Errorf("failed for three days: %+v", v)
+	}
+	d.put(t, "point-8000000000-000000000000", backup.Point{
+		ID: "p", State: backup.Live, Target: target, Created: time.Now(),
+	})
+	v = d.health(t, 200)
+	if v.Status != backup.Protected || v.Targets[0].Reason != nil || v.Targets[0].Verified == nil ||
+		v.Targets[0].Verified.ID != "p" || v.Targets[0].Verified.Age > 60 {
+		t.Errorf("backed up: %+v", v)
+	}
+}
+
+// TestHealthOfARefusedPlan: the last good plan goes on being measured; where there is none, nothing is protected.
+func TestHealthOfARefusedPlan(t *testing.T) {
+	d := newDoor(nil)
+	d.plans = func() ([]backup.Plan, error) {
+		return nil, errors.Join(errors.New("plan.yaml:7: nonsense"), errors.New("plan.yaml:8: more of it"))
+	}
+	v := d.health(t, 503)
+	if v.Status != backup.Unprotected || !v.Plan.Refused || v.Plan.RefusedSince != nil || v.Plan.Error == nil ||
+		len(v.Plan.Error.Details) != 2 || len(v.Targets) != 0 {
+		t.Errorf("never a good plan: %+v", v)
+	}
+	if w := d.call("POST", "/schedule", envelope(t, "timer.json")); w.Code != 500 {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	if v := d.health(t, 503); v.Plan.RefusedSince == nil {
+		t.Errorf("the tick has found it: %+v", v.Plan)
+	}
+}
+
+// TestHealthAnswersJSON, also where it cannot say anything.
+func TestHealthAnswersJSON(t *testing.T) {
+	broken := newDoor(func(c *Config) { c.Engine, c.Broken = nil, errors.New("the app setting LIFEBOAT_PLAN is missing") })
+	if w := broken.call("GET", "/api/health", ""); w.Code != 503 ||
+		!strings.Contains(w.Body.String(), "LIFEBOAT_PLAN is missing") {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	if w := newDoor(nil).call("POST", "/api/health", "{}"); w.Code != 405 || w.Header().Get("Allow") != "GET" {
+		t.Errorf("%d %v %s", w.Code, w.Header(), w.Body)
+	}
+}

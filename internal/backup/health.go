@@ -1,0 +1,300 @@
+package backup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// Protection says how well a target can be restored at an instant, measured by its own plan.
+type Protection string
+
+// From good to bad. Only Unprotected is an alarm.
+const (
+	// Protected: the newest verified recovery point is no older than one interval of the plan.
+	Protected Protection = "protected"
+	// Pending: there is no recovery point yet, and two intervals have not passed since the plan began.
+	Pending Protection = "pending"
+	// Late: the newest recovery point is older than one interval, but no older than two.
+	Late Protection = "late"
+	// Unprotected: no recovery point was verified within two intervals.
+	Unprotected Protection = "unprotected"
+)
+
+// Severity orders protections: the worse, the higher.
+func (p Protection) Severity() int {
+	switch p {
+	case Protected:
+		return 0
+	case Pending:
+		return 1
+	case Late:
+		return 2
+	default:
+		return 3
+	}
+}
+
+// TargetHealth is how one target of one plan stands.
+type TargetHealth struct {
+	Target string
+	Plan   string
+	Status Protection
+	// Reason is why the target is not Protected; it has no code if it is.
+	Reason Reason
+	// Point is the newest live recovery point, of whichever plan; nil if there is none.
+	Point *Point
+	// Age of Point; zero without one.
+	Age time.Duration
+	// Interval is the time between the plan's slots around Point, or around the plan's beginning without one. It is zero
+	// where the schedule has no slots there.
+	Interval time.Duration
+	// NextSlot is when the plan wants the next run; zero while it makes none.
+	NextSlot time.Time
+	// LastRun is the newest run of the target, of whichever plan, under way or ended; nil if there is none.
+	LastRun *Run
+}
+
+// Sight is what is known of one target of one plan, for Judge.
+type Sight struct {
+	Plan   Plan
+	Target string
+	// Since is when the text that holds the plan came into force: a target cannot have been backed up before.
+	Since time.Time
+	// Dealt is how far the plan's slots are dealt with; zero if no tick has seen the plan.
+	Dealt time.Time
+	// Halted is why the plan makes no runs, "" if it does.
+	Halted string
+	// Gap are the slots that were missed last; its Count is zero if none ever were.
+	Gap Gap
+	// Refused is why plan.yaml as it is now is not in force, nil if it is.
+	Refused error
+	// Points and Runs are the newest of the target, newest first.
+	Points []Point
+	Runs   []Run
+}
+
+// Judge says how the target stands now.
+//
+// Two intervals are those of the slots around the point: from the slot before it to the second one after it. So a plan
+// of working days is not late on a Sunday, and the next run has as long after its slot as the last one had.
+func (s Sight) Judge(now time.Time) TargetHealth {
+	h := TargetHealth{Target: s.Target, Plan: s.Plan.Name}
+	for i, p := range s.Points {
+		if p.State == Live && (h.Point == nil || p.Created.After(h.Point.Created)) {
+			h.Point = &s.Points[i]
+		}
+	}
+	if len(s.Runs) > 0 {
+		h.LastRun = &s.Runs[0]
+	}
+	if s.Halted == "" {
+		h.NextSlot = s.Plan.Schedule.Next(now)
+	}
+	from := s.began()
+	if h.Point != nil {
+		from, h.Age = h.Point.Created, max(now.Sub(h.Point.Created), 0)
+	}
+	one, two := s.Plan.Schedule.intervals(from)
+	h.Interval = one
+	switch passed := now.Sub(from); {
+	case two > 0 && passed > two:
+		h.Status = Unprotected
+	case h.Point == nil:
+		h.Status = Pending
+	case two > 0 && passed > one:
+		h.Status = Late
+	default:
+		h.Status = Protected
+	}
+	if h.Status != Protected {
+		h.Reason = s.why(h, now)
+	}
+	return h
+}
+
+// began is since when the target can be expected to have been backed up: since the text came into force that holds it,
+// but an edit does not make forget the runs that were made before.
+func (s Sight) began() time.Time {
+	began := s.Since
+	if n := len(s.Runs); n > 0 && s.Runs[n-1].Created.Before(began) {
+		began = s.Runs[n-1].Created
+	}
+	return began
+}
+
+// why finds the most telling reason: what a person did, then what Azure said, then what the schedule did not do.
+func (s Sight) why(h TargetHealth, now time.Time) Reason {
+	if s.Halted != "" {
+		return reason("PlanHalted", "the plan makes no runs: it is "+s.Halted,
+			"Let it run again, or ask for a backup by hand.")
+	}
+	without := 0
+	var last *Run
+	for i, r := range s.Runs {
+		if h.Point != nil && r.ID == h.Point.ID {
+			break
+		}
+		if r.State.Final() && r.State != Succeeded {
+			without++
+			if last == nil {
+				last = &s.Runs[i]
+			}
+		}
+	}
+	slot := s.Plan.Schedule.Next(s.Dealt)
+	switch {
+	case s.Dealt.IsZero():
+		return reason("PlanNotSeen", "no tick of the schedule has seen the plan yet",
+			"If this lasts longer than LIFEBOAT_SCHEDULE_TICK, see in the log whether the function schedule runs.")
+	case !slot.IsZero() && now.Sub(slot) > silence:
+		return reason("ScheduleSilent", "the slot of "+slot.Format(time.RFC3339)+" came due, and no tick of the schedule "+
+			"has dealt with it", "See in the log whether the function schedule runs, and what it says of the plan.")
+	case last != nil:
+		return reason(last.Reason.Code, fmt.Sprintf("%s ended without a recovery point: %s (%s)",
+			runs(without, len(s.Runs)), last.Reason.Message, last.State), last.Reason.Hint)
+	case h.LastRun != nil && !h.LastRun.State.Final():
+		message := fmt.Sprintf("run %s is %s since %s", h.LastRun.ID, h.LastRun.State,
+			h.LastRun.Created.UTC().Format(time.RFC3339))
+		if h.LastRun.Reason.Message != "" {
+			message += ": " + h.LastRun.Reason.Message
+		}
+		return reason("RunUnderWay", message, h.LastRun.Reason.Hint)
+	case s.Gap.Count > 0 && (h.Point == nil || s.Gap.Last.After(h.Point.Created)):
+		return reason("SlotsMissed", fmt.Sprintf("no runs were made of %d slots from %s to %s: %s", s.Gap.Count,
+			s.Gap.First.UTC().Format(time.RFC3339), s.Gap.Last.UTC().Format(time.RFC3339), s.Gap.Why), "")
+	case s.Refused != nil:
+		return reason("PlanRefused", "plan.yaml is refused, and the last good plan is in force: "+s.Refused.Error(),
+			"Mend plan.yaml; lifeboat plan check says what is wrong.")
+	case h.Point == nil:
+		return reason("NeverBackedUp", "the target has not been backed up yet", "")
+	}
+	return reason("NoRecoveryPoint", "no newer recovery point has been verified", "")
+}
+
+// runs says how many in words, of the seen ones that were looked at.
+func runs(n, seen int) string {
+	switch {
+	case n == 1:
+		return "the last run"
+	case n == seen && seen == recentRows:
+		return fmt.Sprintf("the last %d runs, or more,", n)
+	}
+	return fmt.Sprintf("the last %d runs", n)
+}
+
+// intervals are the time from the newest slot at the instant or before it to the first one after it, and to the second
+// one. Both are zero if the schedule does not have these slots.
+func (s Schedule) intervals(at time.Time) (one, two time.Duration) {
+	first := s.Next(at)
+	if first.IsZero() {
+		return 0, 0
+	}
+	second := s.Next(first)
+	if second.IsZero() {
+		return 0, 0
+	}
+	// Search back by twice as much each time, so that few slots are counted.
+	var before time.Time
+	for back := second.Sub(first); before.IsZero() && back < horizon*24*time.Hour; back *= 2 {
+		for slot := range s.After(at.Add(-back)) {
+			if slot.After(at) {
+				break
+			}
+			before = slot
+		}
+	}
+	if before.IsZero() {
+		before = first.Add(-second.Sub(first))
+	}
+	return first.Sub(before), second.Sub(before)
+}
+
+const (
+	// recentRows is how many of a target's newest runs and recovery points health looks at: the newest live point is among
+	// them, since retention deletes the oldest first.
+	recentRows = 10
+	// silence is how long after a slot a tick must have dealt with it: ten ticks of the default.
+	silence = 10 * time.Minute
+	// mostAtOnce bounds the targets that are looked at together.
+	mostAtOnce = 16
+)
+
+// Health says how every target of the plans in force stands, in the order of the plans, and what time it is by the
+// catalog's clock. It changes nothing, and costs one request and two for each target, whatever the history.
+func (e *Engine) Health(ctx context.Context, force InForce) ([]TargetHealth, time.Time, error) {
+	marks, book, now, err := e.watermarks(ctx)
+	if err != nil {
+		return nil, now, err
+	}
+	since := now // no tick has seen the text yet
+	if book.ETag != "" {
+		head, err := decode[bookHead](book)
+		if err != nil {
+			return nil, now, err
+		}
+		if head.Hash == force.hash {
+			since = head.Since
+		}
+	}
+	var sights []Sight
+	for _, plan := range force.Plans {
+		for _, target := range plan.Targets {
+			s := Sight{Plan: plan, Target: target, Since: since, Halted: e.halted(plan), Refused: force.Refused}
+			if mark := marks[plan.Name]; mark != nil {
+				s.Dealt, s.Gap = mark.At, mark.LastGap
+			}
+			sights = append(sights, s)
+		}
+	}
+	errs := make([]error, len(sights))
+	var group sync.WaitGroup
+	slots := make(chan struct{}, mostAtOnce)
+	for i := range sights {
+		slots <- struct{}{}
+		group.Go(func() {
+			defer func() { <-slots }()
+			errs[i] = e.recent(ctx, &sights[i])
+		})
+	}
+	group.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return nil, now, err
+	}
+	health := make([]TargetHealth, 0, len(sights))
+	for _, s := range sights {
+		health = append(health, s.Judge(now))
+	}
+	return health, now, nil
+}
+
+// recent reads the newest runs and recovery points of the target.
+func (e *Engine) recent(ctx context.Context, s *Sight) error {
+	var err error
+	if s.Points, err = newest[Point](ctx, e.Catalog, s.Target, "point"); err == nil {
+		s.Runs, err = newest[Run](ctx, e.Catalog, s.Target, "run")
+	}
+	if err != nil {
+		return fmt.Errorf("health of %s: %w", s.Target, err)
+	}
+	return nil
+}
+
+// newest reads the first rows of the kind, "run" or "point", in the target's partition, where the newest come first.
+func newest[T any](ctx context.Context, catalog Catalog, target, kind string) ([]T, error) {
+	rows, _, err := catalog.List(ctx, partition(target), kind+"-", kind+".", recentRows)
+	if err != nil {
+		return nil, fmt.Errorf("list the newest rows of the kind %s: %w", kind, err)
+	}
+	all := make([]T, 0, len(rows))
+	for _, row := range rows {
+		v, err := decode[T](row)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, v)
+	}
+	return all, nil
+}
