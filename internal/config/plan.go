@@ -2,9 +2,12 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -36,12 +39,19 @@ func ParsePlan(file string, text []byte) ([]backup.Plan, error) {
 	if len(text) > longestPlan || !utf8.Valid(text) {
 		return nil, fmt.Errorf("%s: a plan is a text in UTF-8 of at most %d bytes", file, longestPlan)
 	}
-	var root yaml.Node
-	if err := yaml.Unmarshal(text, &root); err != nil {
+	var root, more yaml.Node
+	documents := yaml.NewDecoder(bytes.NewReader(text))
+	if err := documents.Decode(&root); err != nil && !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
 	if len(root.Content) == 0 {
 		return nil, fmt.Errorf("%s: the file is empty", file)
+	}
+	switch err := documents.Decode(&more); {
+	case err == nil:
+		return nil, fmt.Errorf("%s:%d: a second document begins here; a plan is one document", file, more.Line)
+	case !errors.Is(err, io.EOF):
+		return nil, fmt.Errorf("%s: %w", file, err)
 	}
 	r := &reader{file: file, bad: map[*yaml.Node]bool{}}
 	r.check(root.Content[0])
@@ -110,6 +120,12 @@ func (r *reader) plan(n *yaml.Node, zone *time.Location) backup.Plan {
 	return p
 }
 
+// Azure's own rules for names (Microsoft.ApiManagement's specification; naming rules of storage accounts).
+var (
+	serviceName = regexp.MustCompile(`^[a-zA-Z]([a-zA-Z0-9-]{0,48}[a-zA-Z0-9])?$`)
+	accountName = regexp.MustCompile(`^[a-z0-9]{3,24}$`)
+)
+
 func (r *reader) targets(n *yaml.Node) []string {
 	var targets []string
 	for _, item := range list(n, "targets") {
@@ -124,6 +140,9 @@ func (r *reader) targets(n *yaml.Node) []string {
 		}
 		if _, ok := backup.Horizon(resource.Type); !ok {
 			r.fail(item, "resources of the type %s cannot be backed up", resource.Type)
+		} else if !serviceName.MatchString(resource.Name) {
+			r.fail(item, "%q is no name of an API Management service: 1 to 50 letters, digits and dashes, a letter first, no "+
+				"dash last", resource.Name)
 		}
 		if slices.ContainsFunc(targets, func(t string) bool { return strings.EqualFold(t, id) }) {
 			r.fail(item, "the target %s stands here twice", id)
@@ -155,6 +174,8 @@ func (r *reader) storage(n *yaml.Node) backup.Storage {
 		r.fail(at, "%v", err)
 	case !strings.EqualFold(id.Type, "Microsoft.Storage/storageAccounts"):
 		r.fail(at, "%s is not a storage account but a %s", account, id.Type)
+	case !accountName.MatchString(id.Name):
+		r.fail(at, "%q is no name of a storage account: 3 to 24 lower-case letters and digits", id.Name)
 	}
 	return s
 }
@@ -186,6 +207,10 @@ func (r *reader) schedule(n *yaml.Node, zone *time.Location) backup.Schedule {
 	if err == nil && (!ok || strings.Contains(text, "=")) {
 		err = errors.New("the time zone has a field of its own, timeZone")
 	}
+	if err == nil && reversed(text) {
+		// cron goes round the end, the NCRONTAB of Azure Functions silently swaps the two.
+		err = errors.New("a range must go upwards; write 22-23,0-2 for 22-2")
+	}
 	if err != nil {
 		r.fail(n, "%q is not a cron expression with five fields, or six with the seconds first: %v", text, err)
 		return backup.Schedule{Zone: zone}
@@ -203,6 +228,27 @@ func (r *reader) schedule(n *yaml.Node, zone *time.Location) backup.Schedule {
 		r.fail(n, "%q never comes due", text)
 	}
 	return s
+}
+
+// ranges in a cron expression, of numbers or of names.
+var ranges = regexp.MustCompile(`([0-9a-z]+)-([0-9a-z]+)`)
+
+// inOrder are the names of days and months, each in their order.
+const inOrder = "sunmontuewedthufrisat janfebmaraprmayjunjulaugsepoctnovdec"
+
+// reversed says that the expression has a range from more to less.
+func reversed(text string) bool {
+	for _, m := range ranges.FindAllStringSubmatch(strings.ToLower(text), -1) {
+		from, noNumber := strconv.Atoi(m[1])
+		to, err := strconv.Atoi(m[2])
+		if noNumber != nil || err != nil {
+			from, to = strings.Index(inOrder, m[1]), strings.Index(inOrder, m[2])
+		}
+		if from > to {
+			return true
+		}
+	}
+	return false
 }
 
 var units = map[byte]time.Duration{
