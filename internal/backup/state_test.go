@@ -78,13 +78,11 @@ func TestDiagram(t *testing.T) {
 	}
 }
 
-// TestStateIsSetInOnePlace reads the sources: a run's state is set where it is created, by move, and where a step takes back
-// what it could not save.
+// TestStateIsSetInOnePlace reads the sources: a run's state is set where it is created, and by move.
 func TestStateIsSetInOnePlace(t *testing.T) {
 	allowed := map[string]int{
 		"state.go: r.State = t.to": 1,
 		"schedule.go: run.State, run.Created, run.Updated = Queued, now, now": 1,
-		"step.go: s.run.State = s.was":                                        1,
 	}
 	sets := regexp.MustCompile(`(?m)^\s*((?:r|run|s\.run)\.State(?:, [\w., ]+)? = .*)$`)
 	files, err := filepath.Glob("*.go")

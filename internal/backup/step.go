@@ -192,13 +192,20 @@ func (s *step) look(ctx context.Context, provider Provider) error {
 	return s.advance(ctx, min(max(s.Waits.Look, waited/4), s.Waits.LookMax))
 }
 
-// found takes the artifact of a lost operation for the run's own.
+// found takes the artifact of a lost operation for the run's own, or waits if another run took the lock meanwhile.
 func (s *step) found(ctx context.Context, artifact string) error {
+	before := s.run
 	s.run.Artifact, s.run.Finished = artifact, s.clock()
 	if err := s.run.move(finds); err != nil {
 		return err
 	}
-	return s.advanceOrWait(ctx)
+	err := s.advance(ctx, 0)
+	if errors.Is(err, errBusy) {
+		// The stray wake-up that advance sent has a mark that no row will hold.
+		s.run = before
+		return s.postpone(ctx, 0, reason("TargetBusy", "another run of the target is under way", ""))
+	}
+	return err
 }
 
 // finished goes on to verify what the service says is done.
@@ -208,17 +215,6 @@ func (s *step) finished(ctx context.Context) error {
 		return err
 	}
 	return s.advance(ctx, 0)
-}
-
-// advanceOrWait advances at once, or waits if another run took the lock of a run that had given its own up.
-func (s *step) advanceOrWait(ctx context.Context) error {
-	err := s.advance(ctx, 0)
-	if errors.Is(err, errBusy) {
-		// The stray wake-up that advance sent has a mark that no row holds.
-		s.run.State = s.was
-		return s.postpone(ctx, 0, reason("TargetBusy", "another run of the target is under way", ""))
-	}
-	return err
 }
 
 // postpone lets a busy target be, and gives its lock back.
