@@ -13,7 +13,7 @@ figures := LIFEBOAT_FIGURES=$(CURDIR)/build/figures.txt
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: ## Watch backups being scheduled, run, verified and expired, with everything local
@@ -27,8 +27,19 @@ run: ## Run the app locally against look-alikes of Azure, until Ctrl-C
 test: ## Run every test, and print the figures that the documents quote
 	@mkdir -p build && rm -f build/figures.txt
 	$(figures) go test $(race) -shuffle=on -count=1 -timeout 15m ./...
-	$(if $(race),$(figures) go test -count=1 -run '^TestModel$$' ./internal/backup # whole: above it was a part)
+	$(if $(race),$(figures) go test -count=1 -run '^(TestModel|TestSimulation)$$' ./internal/backup ./internal/backup/simulation # whole: above they were a part)
 	@echo && sort build/figures.txt
+
+SEEDS ?= 1000
+DAYS ?= 60
+
+.PHONY: simulate
+simulate: ## Simulate SEEDS worlds of DAYS days each; with SEED=n replay that one, and shrink what breaks
+	go run ./internal/cmd/simulate -seeds $(SEEDS) -days $(DAYS) $(if $(SEED),-seed $(SEED))
+
+.PHONY: mutants
+mutants: ## Put deliberate bugs into the engine, one at a time, and see that the simulation catches each
+	go run ./internal/cmd/simulate -mutants -seeds 2000 -days 60 -tries 150
 
 .PHONY: check
 check: ## Check layout, vet, lint, layering and the size of main.go
@@ -38,21 +49,27 @@ check: ## Check layout, vet, lint, layering and the size of main.go
 	@echo "nothing is there that neither the app nor a test calls"; dead=$$($(tool) deadcode -test ./...); \
 		[ -z "$$dead" ] || { echo "$$dead"; exit 1; }
 	@echo "nothing of the local stand-ins is deployed"; deps=$$(go list -deps .); \
-		! grep -E '^lifeboat/internal/(azurite|devhost|figures|memory|sim|stack)(/|$$)' <<< "$$deps"
+		! grep -E '^lifeboat/internal/(azurite|backup/simulation|devhost|figures|memory|sim|stack)(/|$$)' <<< "$$deps"
 	@echo "main.go is one page"; lines=$$(wc -l < main.go); \
 		[ "$$lines" -le 100 ] || { echo "main.go has $$lines lines, more than 100"; exit 1; }
+
+.PHONY: storm
+storm: ## Back up 1,000 targets that come due at once, while Azure turns everybody away
+	LIFEBOAT_STORM=1000 go test ./internal/e2e -count=1 -run '^TestStorm$$' -v -timeout 60m
 
 .PHONY: fuzz
 fuzz: ## Feed the decoder of the Functions host's requests with random input, for 20 seconds
 	go test ./handler -run '^$$' -fuzz FuzzDecode -fuzztime 20s
 
-# The Python with the clients: of Debian's python3-azure, or of pip install azure-mgmt-apimanagement azure-identity
-# azure-data-tables azure-storage-blob azure-storage-queue.
+# The Python with the clients: of Debian's python3-azure, or of pip install azure-mgmt-apimanagement azure-mgmt-storage
+# azure-identity azure-data-tables azure-keyvault-administration azure-keyvault-keys azure-storage-blob
+# azure-storage-queue.
 PYTHON ?= python3
 
 .PHONY: clients
 clients: ## Run the official JavaScript and Python clients, unchanged, against the local stand-ins and the API
-	@$(PYTHON) -c 'import azure.mgmt.apimanagement, azure.identity, azure.data.tables, azure.storage.queue' || { \
+	@$(PYTHON) -c 'import azure.data.tables, azure.identity, azure.keyvault.administration, azure.keyvault.keys, \
+		azure.mgmt.apimanagement, azure.mgmt.storage, azure.storage.queue' || { \
 		echo "make clients needs a Python with Azure's clients (Debian: apt-get install python3-azure, and then" \
 			"make clients PYTHON=/usr/bin/python3)" >&2; exit 1; }
 	mkdir -p build/clients && cp internal/clients/package*.json internal/clients/azure* build/clients/

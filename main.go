@@ -7,9 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	stdlog "log"
 	"net"
-	"net/http"
 	"os"
 	"os/signal"
 	"syscall"
@@ -24,6 +22,7 @@ import (
 	"lifeboat/internal/backup"
 	"lifeboat/internal/cli"
 	"lifeboat/internal/config"
+	"lifeboat/internal/managedhsm"
 	"lifeboat/internal/queuestore"
 	"lifeboat/internal/storage"
 	"lifeboat/internal/tablestore"
@@ -33,7 +32,9 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if len(os.Args) > 1 { // the host gives no arguments
-		os.Exit(cli.Run(ctx, os.Args[1:], os.Getenv, uuid.NewString(), os.Stdout, os.Stderr, time.Now()))
+		os.Exit(cli.Run(ctx, os.Args[1:], cli.Shell{
+			Getenv: os.Getenv, Stdout: os.Stdout, Stderr: os.Stderr, Now: time.Now(), RequestID: uuid.NewString(), Look: look,
+		}))
 	}
 	fmt.Println(run(ctx, os.Getenv, os.Stdout))
 	os.Exit(1) // never 0: the host does not restart a handler that ended well
@@ -57,24 +58,8 @@ func run(ctx context.Context, getenv func(string) string, stdout io.Writer) erro
 		log.Error().Err(err).Msg("the app settings cannot be used")
 	}
 	door.Broken, door.Log, door.Now = err, log, time.Now
-	server := &http.Server{
-		Handler: handler.New(door), ReadHeaderTimeout: 30 * time.Second, ErrorLog: stdlog.New(log, "", 0),
-		IdleTimeout: 5 * time.Minute, // longer than the host keeps a connection: it does not repeat a POST that was reset
-	}
 	log.Info().Str("address", listener.Addr().String()).Msg("listening")
-	drained := make(chan struct{})
-	go func() {
-		defer close(drained)
-		<-ctx.Done()
-		grace, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-		defer cancel()
-		_ = server.Shutdown(grace)
-	}()
-	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("serve the Functions host: %w", err)
-	}
-	<-drained
-	return errors.New("stopped by a signal")
+	return handler.Serve(ctx, listener, door)
 }
 
 // build connects the engine to Azure: storage for what it remembers, a provider for each service, plan.yaml for its book.
@@ -90,11 +75,26 @@ func build(getenv func(string) string) (handler.Config, error) {
 	door.Engine = &backup.Engine{
 		Catalog:   tablestore.New(clients.Tables, "lifeboat", uuid.NewString),
 		Queue:     queuestore.New(clients.Queues, settings.Source),
-		Providers: map[string]backup.Provider{"microsoft.apimanagement/service": apim.New(credential, azcore.ClientOptions{})},
+		Providers: providers(credential),
 		Waits:     backup.DefaultWaits().Scaled(settings.WaitFactor),
-		Stopped:   settings.Stopped,
-		Now:       time.Now, NewID: uuid.NewString,
+		Stopped:   settings.Stopped, Concurrency: settings.Concurrency,
+		Now: time.Now, NewID: uuid.NewString,
 	}
 	door.Book = &backup.Book{Catalog: door.Engine.Catalog, Queue: door.Engine.Queue, Read: plan.Read, Parse: plan.Parse}
 	return door, nil
+}
+
+// look makes an engine that can do no more than look at the services, as the app's identity, or on a person's machine as
+// whoever is signed in there.
+func look(getenv func(string) string) (*backup.Engine, error) {
+	credential, err := storage.Credential(getenv)
+	return &backup.Engine{Providers: providers(credential)}, err
+}
+
+// providers are the adapters by the type of resource that they serve.
+func providers(credential azcore.TokenCredential) map[string]backup.Provider {
+	return map[string]backup.Provider{
+		"microsoft.apimanagement/service": apim.New(credential, azcore.ClientOptions{}),
+		"microsoft.keyvault/managedhsms":  managedhsm.New(credential, azcore.ClientOptions{}),
+	}
 }

@@ -8,7 +8,6 @@ import (
 	"io"
 	"mime"
 	"net/http"
-	"net/url"
 	"path"
 	"strconv"
 	"strings"
@@ -34,17 +33,25 @@ func refuse(status int, code, target, format string, args ...any) *apiError {
 	return &apiError{status: status, Code: code, Target: target, Message: fmt.Sprintf(format, args...)}
 }
 
-// routes of the functions "api" and "health". Every route is called by people and other systems; a repeat changes nothing.
+// routes of the functions "api", "health" and "metrics". Every route is called by people and other systems; a repeat changes nothing.
 func (h *handler) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("POST /api/backups", endpoint(h.postBackup))
 	mux.Handle("GET /api/runs/{id}", endpoint(h.getRun))
 	mux.Handle("GET /api/runs", endpoint(h.listRuns))
+	mux.Handle("GET /api/batches/{id}", endpoint(h.getBatch))
+	mux.Handle("GET /api/recovery-points", endpoint(h.listPoints))
+	mux.Handle("GET /api/recovery-points/{id}", endpoint(h.getPoint))
+	mux.Handle("POST /api/recovery-points/{id}/accept", endpoint(h.acceptPoint))
 	mux.Handle("GET /api/health", endpoint(h.getHealth))
-	for _, pattern := range []string{"/api/backups", "/api/runs", "/api/runs/{id}", "/api/health"} {
+	mux.Handle("GET /api/metrics", endpoint(h.getMetrics))
+	for _, pattern := range []string{
+		"/api/backups", "/api/runs", "/api/runs/{id}", "/api/batches/{id}", "/api/recovery-points",
+		"/api/recovery-points/{id}", "/api/recovery-points/{id}/accept", "/api/health", "/api/metrics",
+	} {
 		mux.Handle(pattern, endpoint(func(w http.ResponseWriter, r *http.Request) error {
 			allow := "GET"
-			if r.URL.Path == "/api/backups" {
+			if r.URL.Path == "/api/backups" || strings.HasSuffix(r.URL.Path, "/accept") {
 				allow = "POST"
 			}
 			w.Header().Set("Allow", allow)
@@ -54,8 +61,9 @@ func (h *handler) routes() http.Handler {
 	}
 	mux.Handle("/", endpoint(func(_ http.ResponseWriter, r *http.Request) error {
 		return refuse(http.StatusNotFound, "RouteNotFound", r.URL.Path,
-			"there is nothing at %s; there are POST /api/backups, GET /api/runs?target=…, GET /api/runs/{id} and GET /api/health",
-			r.URL.Path)
+			"there is nothing at %s; there are POST /api/backups, GET /api/runs?target=…, GET /api/runs/{id}, "+
+				"GET /api/batches/{id}, GET /api/recovery-points?target=…, GET /api/recovery-points/{id}, "+
+				"POST /api/recovery-points/{id}/accept, GET /api/health and GET /api/metrics", r.URL.Path)
 	}))
 	return mux
 }
@@ -114,8 +122,8 @@ func (h *handler) call(w http.ResponseWriter, r *http.Request) {
 		level = zerolog.ErrorLevel
 	}
 	function := "api"
-	if r.URL.Path == "/api/health" {
-		function = "health"
+	if r.URL.Path == "/api/health" || r.URL.Path == "/api/metrics" {
+		function = path.Base(r.URL.Path)
 	}
 	h.Log.WithLevel(level).Err(err).Str("function", function).Str("invocation", hostInvocation(r)).Str("method", r.Method).
 		Str("path", r.URL.Path).Int("status", seen.status).Dur("ms", h.Now().Sub(started)).
@@ -138,18 +146,19 @@ func (w *statusWriter) WriteHeader(status int) {
 // note names the run that a request is about in its log line.
 func note(w http.ResponseWriter, r backup.Run) {
 	if seen, ok := w.(*statusWriter); ok {
-		seen.about["run"], seen.about["target"] = r.ID, r.Target
+		seen.about["run"], seen.about["target"], seen.about["plan"], seen.about["state"] = r.ID, r.Target, r.Plan, r.State
 	}
 }
 
 // largestRequest is far more than any request to the API needs.
 const largestRequest = 64 << 10
 
-// postBackup asks for a backup of one target: {"target": resource ID, "plan": name, where more than one plan has it}.
+// postBackup asks for a backup of one target: {"target": resource ID, "plan": name, where more than one plan has it}; or
+// of all targets of a plan: {"plan": name}.
 func (h *handler) postBackup(w http.ResponseWriter, r *http.Request) error {
 	var body struct {
-		Target string `json:"target"`
-		Plan   string `json:"plan"`
+		Target *string `json:"target"` // an empty one is a mistake, and does not mean all
+		Plan   string  `json:"plan"`
 	}
 	if err := readBody(r, &body); err != nil {
 		return err
@@ -166,7 +175,14 @@ func (h *handler) postBackup(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return planError(err)
 	}
-	plan, target, err := choose(force.Plans, body.Plan, body.Target)
+	switch {
+	case body.Target == nil && body.Plan != "":
+		return h.postBatch(w, r, id, force.Plans, body.Plan)
+	case body.Target == nil:
+		return refuse(http.StatusBadRequest, "InvalidTarget", "target", "the body names neither a target, by its resource ID, "+
+			"nor a plan, all of whose targets are meant")
+	}
+	plan, target, err := choose(force.Plans, body.Plan, *body.Target)
 	if err != nil {
 		return err
 	}
@@ -175,13 +191,21 @@ func (h *handler) postBackup(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	note(w, run)
-	operation := h.origin(r) + "/api/runs/" + run.ID
+	accept(w, h.origin(r)+"/api/runs/"+run.ID, time.Second, view(backup.Status{Run: run}))
+	return nil
+}
+
+// accept answers a request that something goes on for, which can be asked about at the URL after the time.
+func accept(w http.ResponseWriter, operation string, after time.Duration, body any) {
 	w.Header().Set("Location", operation)
 	w.Header().Set("Operation-Location", operation)
-	w.Header().Set("Retry-After", "1")
+	retryAfter(w, after)
 	w.Header().Set("Repeatability-Result", "accepted")
-	writeJSON(w, http.StatusAccepted, view(backup.Status{Run: run}))
-	return nil
+	writeJSON(w, http.StatusAccepted, body)
+}
+
+func retryAfter(w http.ResponseWriter, after time.Duration) {
+	w.Header().Set("Retry-After", strconv.Itoa(int(after.Seconds())))
 }
 
 func readBody(r *http.Request, into any) error {
@@ -286,7 +310,7 @@ func (h *handler) getRun(w http.ResponseWriter, r *http.Request) error {
 	if !status.Run.State.Final() {
 		code = http.StatusAccepted
 		wait := min(max(status.Run.Due.Sub(now), time.Second), time.Minute)
-		w.Header().Set("Retry-After", strconv.Itoa(int(wait.Seconds())))
+		retryAfter(w, wait)
 	}
 	writeJSON(w, code, view(status))
 	return nil
@@ -294,35 +318,18 @@ func (h *handler) getRun(w http.ResponseWriter, r *http.Request) error {
 
 // listRuns lists a target's runs, newest first: ?target=resource ID, &top=1 to 100 (20), &after=ID of the last one seen.
 func (h *handler) listRuns(w http.ResponseWriter, r *http.Request) error {
-	query := r.URL.Query()
-	target := strings.TrimSuffix(query.Get("target"), "/")
-	if _, err := backup.ParseResource(target); err != nil {
-		return refuse(http.StatusBadRequest, "InvalidTarget", "target", "%v", err)
-	}
-	top := 20
-	if text := query.Get("top"); text != "" {
-		n, err := strconv.Atoi(text)
-		if err != nil || n < 1 || n > 100 {
-			return refuse(http.StatusBadRequest, "InvalidTop", "top", "%q is not a number from 1 to 100", text)
-		}
-		top = n
-	}
-	history, next, err := h.Engine.History(r.Context(), target, query.Get("after"), top)
+	c, err := readCut(r)
 	if err != nil {
 		return err
 	}
-	page := struct {
-		Value    []runView `json:"value"`
-		NextLink string    `json:"nextLink,omitempty"`
-	}{Value: []runView{}}
+	history, next, err := h.Engine.History(r.Context(), c.target, c.after, c.top)
+	if err != nil {
+		return err
+	}
+	value := []runView{}
 	for _, s := range history {
-		page.Value = append(page.Value, view(s))
+		value = append(value, view(s))
 	}
-	if next != "" {
-		page.NextLink = h.origin(r) + "/api/runs?" + url.Values{
-			"target": {target}, "top": {strconv.Itoa(top)}, "after": {next},
-		}.Encode()
-	}
-	writeJSON(w, http.StatusOK, page)
+	writeJSON(w, http.StatusOK, page[runView]{value, h.nextLink(r, c, next)})
 	return nil
 }

@@ -9,7 +9,7 @@ func (h *handler) execute(ctx context.Context, in invocation) (fields, error) {
 		return nil, err
 	}
 	out, err := h.Engine.Execute(ctx, in.ID, message)
-	did := fields{"run": out.Run, "target": out.Target, "from": out.From, "to": out.To}
+	did := fields{"run": out.Run, "target": out.Target, "plan": out.Plan, "from": out.From, "to": out.To}
 	if out.Note != "" {
 		did["note"] = out.Note
 	}

@@ -44,7 +44,7 @@ func readFunctions(t *testing.T) map[string][]binding {
 var hostName = regexp.MustCompile(`(?i)^[a-z][a-z0-9_-]{0,127}$`)
 
 // httpRoutes are those of the HTTP functions, which the mux serves. The more literal route wins in the host.
-var httpRoutes = map[string]string{"api": "{*path}", "health": "health"}
+var httpRoutes = map[string]string{"api": "{*path}", "health": "health", "metrics": "metrics"}
 
 // Every folder has a function of its name here, and the other way round, with the bindings that the code relies on.
 func TestFunctionsAreThoseOfTheFolders(t *testing.T) {

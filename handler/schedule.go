@@ -20,5 +20,6 @@ func (h *handler) schedule(ctx context.Context, _ invocation) (fields, error) {
 	}
 	return fields{
 		"created": report.Created, "missed": report.Missed, "looked": report.Looked, "resent": report.Resent,
+		"unprotected": len(report.Unprotected),
 	}, errors.Join(unsettled, err)
 }

@@ -30,7 +30,7 @@ type runView struct {
 	NotIncluded []string `json:"notIncluded,omitempty"`
 }
 
-// pointView is a recovery point as callers see it.
+// pointView is a recovery point within its run.
 type pointView struct {
 	State    backup.PointState `json:"state"`
 	Account  string            `json:"storageAccount"`
@@ -41,6 +41,14 @@ type pointView struct {
 	Expires  time.Time         `json:"expiresDateTime"`
 	Deleted  *time.Time        `json:"deletedDateTime,omitempty"`
 	Decision string            `json:"decision,omitempty"`
+	// Note says what of it could not be checked, and why.
+	Note string `json:"note,omitempty"`
+	// Suspicion says why it is suspect, or was until it was accepted.
+	Suspicion *apiError `json:"suspicion,omitempty"`
+	// Accepted is when a suspect one was, by a request ("invocation …") or by the third like it ("run …"), and why.
+	Accepted     *time.Time `json:"acceptedDateTime,omitempty"`
+	AcceptedBy   string     `json:"acceptedBy,omitempty"`
+	AcceptReason string     `json:"acceptedReason,omitempty"`
 }
 
 // statuses are Azure's words for our states.
@@ -58,25 +66,40 @@ func view(s backup.Status) runView {
 		ID: r.ID, Status: statuses[r.State], State: r.State, Kind: "backup", Plan: r.Plan, Target: r.Target, Slot: when(r.Slot),
 		Request: r.Request, Created: r.Created, LastUpdated: r.Updated, Ended: when(r.Ended), Attempts: r.Attempt, Polls: r.Polls,
 	}
-	if r.Reason.Code != "" {
-		e := &apiError{Code: r.Reason.Code, Message: r.Reason.Message, Target: r.Target}
-		if r.Reason.Hint != "" {
-			e.Details = []apiError{{Code: "Hint", Message: r.Reason.Hint}}
-		}
-		if r.State.Final() {
-			v.Error = e
-		} else {
-			v.Waiting = e
-		}
+	switch why := viewReason(r.Reason, r.Target); {
+	case !r.State.Final():
+		v.Waiting = why
+	case r.State != backup.Succeeded: // else the recovery point says why it is suspect
+		v.Error = why
 	}
 	if p := s.Point; p != nil {
 		v.NotIncluded = backup.NotIncluded(r.Target)
-		v.Point = &pointView{
-			State: p.State, Account: p.Storage.AccountName(), Blob: p.Storage.Container + "/" + p.Artifact, Size: p.Size,
-			SHA256: p.SHA256, Created: p.Created, Expires: p.Expires, Deleted: when(p.Deleted), Decision: p.Reason.Message,
-		}
+		point := viewPoint(*p)
+		v.Point = &point
 	}
 	return v
+}
+
+func viewPoint(p backup.Point) pointView {
+	return pointView{
+		State: p.State, Account: p.Storage.AccountName(), Blob: p.Storage.Container + "/" + p.Artifact, Size: p.Size,
+		SHA256: p.SHA256, Created: p.Created, Expires: p.Expires, Deleted: when(p.Deleted), Decision: p.Reason.Message,
+		Note:      p.Note,
+		Suspicion: viewReason(p.Suspicion, p.Target), Accepted: when(p.Accepted.Time), AcceptedBy: p.Accepted.By,
+		AcceptReason: p.Accepted.Reason,
+	}
+}
+
+// viewReason is nil where there is no reason.
+func viewReason(r backup.Reason, target string) *apiError {
+	if r.Code == "" {
+		return nil
+	}
+	e := &apiError{Code: r.Code, Message: r.Message, Target: target}
+	if r.Hint != "" {
+		e.Details = []apiError{{Code: "Hint", Message: r.Hint}}
+	}
+	return e
 }
 
 func when(t time.Time) *time.Time {

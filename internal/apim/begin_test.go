@@ -97,7 +97,7 @@ func TestBeginUnderstandsEveryAnswer(t *testing.T) {
 		},
 		"throttled": {
 			reply: armSays(429, "TooManyRequests", "Slow down.", "Retry-After: 17"),
-			fault: fault{kind: backup.Deferred, code: "TooManyRequests", hint: "by itself", after: 17 * time.Second},
+			fault: fault{kind: backup.Throttled, code: "TooManyRequests", hint: "by itself", after: 17 * time.Second},
 		},
 		"no role": {
 			reply: armSays(403, "AuthorizationFailed", "The client does not have authorization."),

@@ -9,6 +9,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
 
+	"lifeboat/internal/azure"
 	"lifeboat/internal/backup"
 )
 
@@ -30,7 +31,7 @@ func (p *Provider) Delete(ctx context.Context, a backup.Attempt, etag string, ex
 	}
 	items, err := p.artifacts(ctx, a)
 	if err != nil {
-		return interpretError(listing, a, err)
+		return azure.Listing(a.Storage).Fault(err)
 	}
 	for _, item := range items {
 		extra := a
@@ -47,23 +48,23 @@ func (p *Provider) Delete(ctx context.Context, a backup.Attempt, etag string, ex
 
 // deleteBlob deletes a.Artifact, if it has the ETag where one is given.
 func (p *Provider) deleteBlob(ctx context.Context, a backup.Attempt, etag string) error {
-	container, err := p.container(a)
+	container, err := p.azure.Container(a.Storage)
 	if err != nil {
 		return err
 	}
 	client := container.NewBlobClient(a.Artifact)
 	_, err = client.Delete(ctx, &blob.DeleteOptions{
-		DeleteSnapshots: to.Ptr(blob.DeleteSnapshotsOptionTypeInclude), AccessConditions: ifMatch(etag),
+		DeleteSnapshots: to.Ptr(blob.DeleteSnapshotsOptionTypeInclude), AccessConditions: azure.IfMatch(etag),
 	})
-	if err == nil || is(err, bloberror.BlobNotFound) {
+	if err == nil || azure.Is(err, bloberror.BlobNotFound) {
 		return nil
 	}
-	fault := interpretError(deleting, a, err)
+	fault := azure.Deleting(a.Storage, a.Artifact).Fault(err)
 	if fault.Kind != backup.Refused {
 		return fault
 	}
 	properties, err := client.GetProperties(ctx, nil)
-	if is(err, bloberror.BlobNotFound) {
+	if azure.Is(err, bloberror.BlobNotFound) {
 		return nil // asked for an ETag, storage may answer 412 about a blob that does not exist (Azurite 3.37.0 does)
 	}
 	if fault.Code == string(bloberror.ConditionNotMet) {
@@ -73,7 +74,7 @@ func (p *Provider) deleteBlob(ctx context.Context, a backup.Attempt, etag string
 	if until := properties.ImmutabilityPolicyExpiresOn; until != nil {
 		fault.Message += " Its immutability policy lasts until " + until.UTC().Format(time.RFC3339) + "."
 	}
-	if deref(properties.LegalHold) {
+	if azure.Deref(properties.LegalHold) {
 		fault.Message += " It is under a legal hold."
 	}
 	return fault

@@ -86,7 +86,7 @@ func TestDeleteAnswers(t *testing.T) {
 			fault: fault{kind: backup.Deferred, code: "ContainerNotFound", hint: "restore it"},
 		},
 		"no such account": {remove: unknown, fault: fault{kind: backup.Deferred, code: "Unreachable"}},
-		"away":            {remove: answers(503, ""), fault: fault{kind: backup.Deferred, code: "ServiceUnavailable"}},
+		"away":            {remove: answers(503, ""), fault: fault{kind: backup.Throttled, code: "ServiceUnavailable"}},
 		"no role": {
 			remove: blobSays(403, "AuthorizationPermissionMismatch", "No."),
 			fault: fault{

@@ -6,6 +6,7 @@ import (
 
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
 
+	"lifeboat/internal/azure"
 	"lifeboat/internal/backup"
 )
 
@@ -19,36 +20,28 @@ func (p *Provider) Find(ctx context.Context, a backup.Attempt) (string, error) {
 	}
 	service, err := client.Get(ctx, target.Group, target.Name, nil)
 	if err != nil {
-		return "", interpretError(inspecting, a, err)
+		return "", inspecting(a).Fault(err)
 	}
-	if state := deref(deref(service.Properties).ProvisioningState); state != "Succeeded" {
+	if state := azure.Deref(azure.Deref(service.Properties).ProvisioningState); state != "Succeeded" {
 		return "", &backup.Fault{
 			Kind: backup.Deferred, Code: "ServiceNotSettled",
-			Message: fmt.Sprintf("%s: its provisioningState is %q", inspecting.sentence(a), state),
+			Message: fmt.Sprintf("%s: its provisioningState is %q", inspecting(a).What, state),
 			Hint:    "The service is working on a change, which may be the backup; it is looked at again by itself.",
 		}
 	}
 	items, err := p.artifacts(ctx, a)
-	if is(err, bloberror.ContainerNotFound) {
+	if azure.Is(err, bloberror.ContainerNotFound) {
 		return "", nil
 	}
 	if err != nil {
-		return "", interpretError(listing, a, err)
+		return "", azure.Listing(a.Storage).Fault(err)
 	}
 	newest, found := a.NotBefore.Add(-clockTolerance), ""
 	for _, item := range items {
-		modified := deref(item.Properties.LastModified)
-		if deref(item.Properties.ContentLength) > 0 && !modified.Before(newest) {
+		modified := azure.Deref(item.Properties.LastModified)
+		if azure.Deref(item.Properties.ContentLength) > 0 && !modified.Before(newest) {
 			newest, found = modified, *item.Name
 		}
 	}
 	return found, nil
-}
-
-// deref is what the pointer points at, or the zero value: every property of the SDK's models may be missing.
-func deref[T any](pointer *T) (value T) {
-	if pointer != nil {
-		value = *pointer
-	}
-	return value
 }

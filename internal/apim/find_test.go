@@ -54,7 +54,7 @@ func TestFindSaysWhenItCouldNotLook(t *testing.T) {
 			fault:   fault{kind: backup.Deferred, code: "ServiceNotSettled", message: "Updating"},
 		},
 		"service: no state": {service: answers(200, `{}`), fault: fault{kind: backup.Deferred, code: "ServiceNotSettled"}},
-		"service: away":     {service: answers(503, ""), fault: fault{kind: backup.Deferred, code: "ServiceUnavailable"}},
+		"service: away":     {service: answers(503, ""), fault: fault{kind: backup.Throttled, code: "ServiceUnavailable"}},
 		"service: cut":      {service: cut, fault: fault{kind: backup.Deferred, code: "Unreachable"}},
 		"storage: no role": {
 			service: settled, list: blobSays(403, "AuthorizationPermissionMismatch", "No."),

@@ -80,23 +80,23 @@ func TestPollAsksOnceAndGoesByTheStatus(t *testing.T) {
 		"408": {reply: answers(408, ""), fault: fault{kind: backup.Deferred, code: "RequestTimeout"}},
 		"429, in seconds": {
 			reply: answers(429, "", "Retry-After: 17"),
-			fault: fault{kind: backup.Deferred, code: "TooManyRequests", after: 17 * time.Second},
+			fault: fault{kind: backup.Throttled, code: "TooManyRequests", after: 17 * time.Second},
 		},
 		"429, in milliseconds": {
 			reply: answers(429, "", "Retry-After-Ms: 1500", "Retry-After: 17"),
-			fault: fault{kind: backup.Deferred, code: "TooManyRequests", after: 1500 * time.Millisecond},
+			fault: fault{kind: backup.Throttled, code: "TooManyRequests", after: 1500 * time.Millisecond},
 		},
 		"429, with a date, by the clock of the answer": {
 			reply: answers(429, "", "Date: Tue, 03 Nov 2020 02:30:00 GMT", "Retry-After: Tue, 03 Nov 2020 02:32:00 GMT"),
-			fault: fault{kind: backup.Deferred, code: "TooManyRequests", after: 2 * time.Minute},
+			fault: fault{kind: backup.Throttled, code: "TooManyRequests", after: 2 * time.Minute},
 		},
 		"429, with a date that has passed": {
 			reply: answers(429, "", "Date: Tue, 03 Nov 2020 02:30:00 GMT", "Retry-After: Tue, 03 Nov 2020 02:29:00 GMT"),
-			fault: fault{kind: backup.Deferred, code: "TooManyRequests"},
+			fault: fault{kind: backup.Throttled, code: "TooManyRequests"},
 		},
 		"429, with nonsense": {
 			reply: answers(429, "", "Retry-After: soon", "Retry-After-Ms: -3"),
-			fault: fault{kind: backup.Deferred, code: "TooManyRequests"},
+			fault: fault{kind: backup.Throttled, code: "TooManyRequests"},
 		},
 		"500": {
 			reply: armSays(500, "InternalServerError", "Oops."),
@@ -104,7 +104,7 @@ func TestPollAsksOnceAndGoesByTheStatus(t *testing.T) {
 		},
 		"503": {
 			reply: answers(503, "", "Retry-After: 5"),
-			fault: fault{kind: backup.Deferred, code: "ServiceUnavailable", after: 5 * time.Second},
+			fault: fault{kind: backup.Throttled, code: "ServiceUnavailable", after: 5 * time.Second},
 		},
 		"cut":           {reply: cut, fault: fault{kind: backup.Deferred, code: "Unreachable"}},
 		"no connection": {reply: unknown, fault: fault{kind: backup.Deferred, code: "Unreachable"}},

@@ -51,7 +51,7 @@ func fit(but map[step]reply) map[step]reply {
 	all := map[step]reply{
 		get: serviceIs("Developer", systemIdentity, "Succeeded"), spaces: answers(200, `{"value":[],"count":0}`),
 		inspect: accountIs("westeurope", `"networkAcls":{"defaultAction":"Allow","bypass":"AzureServices"}`),
-		rules:   answers(200, `{"properties":{"cors":{"corsRules":[]}}}`), create: created,
+		rules:   answers(200, `{"properties":{"cors":{"corsRules":[]}}}`),
 	}
 	maps.Copy(all, but)
 	return all
@@ -109,7 +109,7 @@ func TestPreflight(t *testing.T) {
 		"throttled": {
 			but: map[step]reply{get: armSays(429, "TooManyRequests", "Later.", "Retry-After: 9")},
 			fault: fault{
-				kind: backup.Deferred, code: "TooManyRequests", hint: "asked again", after: 9 * time.Second,
+				kind: backup.Throttled, code: "TooManyRequests", hint: "asked again", after: 9 * time.Second,
 			},
 		},
 		"no network": {
@@ -128,7 +128,7 @@ func TestPreflight(t *testing.T) {
 		"no role on the workspaces": {but: map[step]reply{spaces: armSays(403, "AuthorizationFailed", "No.")}},
 		"workspaces throttled": {
 			but:   map[step]reply{spaces: answers(429, "")},
-			fault: fault{kind: backup.Deferred, code: "TooManyRequests", hint: "asked again"},
+			fault: fault{kind: backup.Throttled, code: "TooManyRequests", hint: "asked again"},
 		},
 
 		"no role on the account": {but: map[step]reply{inspect: armSays(403, "AuthorizationFailed", "No.")}},
@@ -139,7 +139,7 @@ func TestPreflight(t *testing.T) {
 		},
 		"the account's side is down": {
 			but:   map[step]reply{inspect: armSays(503, "ServiceUnavailable", "Later.", "Retry-After: 5")},
-			fault: fault{kind: backup.Deferred, code: "ServiceUnavailable", hint: "asked again", after: 5 * time.Second},
+			fault: fault{kind: backup.Throttled, code: "ServiceUnavailable", hint: "asked again", after: 5 * time.Second},
 		},
 		"CORS with PATCH": {
 			but:   map[step]reply{rules: corsOf(`"GET","PATCH"`)},
@@ -190,27 +190,21 @@ func TestPreflight(t *testing.T) {
 			a := attempt()
 			a.Identity, a.Artifact = test.identity, ""
 			err := w.provider().Preflight(t.Context(), a)
-			if w.count(start)+w.count(keys) > 0 {
-				t.Error("a preflight must neither start a backup nor read a key")
+			if w.count(start)+w.count(keys)+w.count(create) > 0 {
+				t.Error("a preflight must neither start a backup, nor read a key, nor create a container")
 			}
 			if test.fault.kind == "" {
 				if err != nil {
 					t.Error(err)
 				}
-				if w.count(create) != 1 {
-					t.Errorf("the container was created %d times, want once", w.count(create))
-				}
 				return
 			}
 			test.fault.check(t, err)
-			if w.count(create) != 0 {
-				t.Error("a container was created for a backup that is refused")
-			}
 		})
 	}
 }
 
-func TestPreflightMakesTheContainer(t *testing.T) {
+func TestPrepareMakesTheContainer(t *testing.T) {
 	const place = "the container lifeboat of the storage account contosobackups"
 	for name, test := range map[string]struct {
 		reply reply
@@ -237,9 +231,9 @@ func TestPreflightMakesTheContainer(t *testing.T) {
 		},
 		"throttled": {
 			reply: blobSays(503, "ServerBusy", "Ingress is over the account limit.", "Retry-After: 3"),
-			fault: fault{kind: backup.Deferred, code: "ServerBusy", after: 3 * time.Second},
+			fault: fault{kind: backup.Throttled, code: "ServerBusy", after: 3 * time.Second},
 		},
-		"429": {reply: answers(429, ""), fault: fault{kind: backup.Deferred, code: "TooManyRequests"}},
+		"429": {reply: answers(429, ""), fault: fault{kind: backup.Throttled, code: "TooManyRequests"}},
 		"500": {reply: blobSays(500, "InternalError", "Again."), fault: fault{kind: backup.Deferred, code: "InternalError"}},
 		"cut": {
 			reply: cut, fault: fault{kind: backup.Deferred, code: "Unreachable", hint: "contosobackups.blob.core.windows.net"},
@@ -250,18 +244,21 @@ func TestPreflightMakesTheContainer(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := &wire{replies: fit(map[step]reply{create: test.reply})}
-			test.fault.check(t, w.provider().Preflight(t.Context(), attempt()))
-			w.expect(t, get, spaces, inspect, rules, create)
+			w := &wire{replies: map[step]reply{create: test.reply}}
+			_, err := w.provider().Prepare(t.Context(), attempt(), "")
+			test.fault.check(t, err)
+			w.expect(t, create)
 		})
 	}
 }
 
-func TestPreflightTakesAnExistingContainer(t *testing.T) {
+func TestPrepareTakesAnExistingContainer(t *testing.T) {
 	exists := blobSays(409, "ContainerAlreadyExists", "The specified container already exists.")
-	w := &wire{replies: fit(map[step]reply{create: exists})}
-	if err := w.provider().Preflight(t.Context(), attempt()); err != nil {
-		t.Error(err)
+	for name, answer := range map[string]reply{"made": created, "there before": exists} {
+		w := &wire{replies: map[step]reply{create: answer}}
+		if _, err := w.provider().Prepare(t.Context(), attempt(), ""); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 
@@ -330,9 +327,9 @@ func TestBeginStartsNothingWithoutTheKey(t *testing.T) {
 		},
 		"throttled": {
 			reply: answers(429, "", "Retry-After: 4"),
-			fault: fault{kind: backup.Deferred, code: "TooManyRequests", after: 4 * time.Second},
+			fault: fault{kind: backup.Throttled, code: "TooManyRequests", after: 4 * time.Second},
 		},
-		"down": {reply: answers(503, ""), fault: fault{kind: backup.Deferred, code: "ServiceUnavailable"}},
+		"down": {reply: answers(503, ""), fault: fault{kind: backup.Throttled, code: "ServiceUnavailable"}},
 		"cut":  {reply: cut, fault: fault{kind: backup.Deferred, code: "Unreachable", hint: "management.azure.com"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -3,7 +3,6 @@ package apim
 import (
 	"context"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
@@ -12,6 +11,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/apimanagement/armapimanagement/v3"
 
+	"lifeboat/internal/azure"
 	"lifeboat/internal/backup"
 )
 
@@ -29,8 +29,7 @@ type Provider struct {
 	// before the first use.
 	HashPart int64
 
-	cred azcore.TokenCredential
-	opts azcore.ClientOptions
+	azure azure.Client
 }
 
 var _ backup.Provider = (*Provider)(nil)
@@ -41,14 +40,13 @@ var _ backup.Provider = (*Provider)(nil)
 // Microsoft.ApiManagement/service/workspaces/read and with Microsoft.Storage/storageAccounts/read and
 // …/blobServices/read, and goes without. Of opts, the retry options are overruled: nothing is sent twice.
 func New(cred azcore.TokenCredential, opts azcore.ClientOptions) *Provider {
-	opts.Retry = policy.RetryOptions{MaxRetries: -1}
-	return &Provider{HashPart: 1 << 30, cred: credential{cred}, opts: opts}
+	return &Provider{HashPart: 1 << 30, azure: azure.New(cred, opts)}
 }
 
 // Begin sends the one request that starts a backup. With an access key it reads that first, and forgets it afterwards.
 // Whatever goes wrong up to that request is certainly not a start; without an answer to it, nobody knows.
 func (p *Provider) Begin(ctx context.Context, a backup.Attempt) (backup.Operation, error) {
-	departure := &departure{}
+	departure := &azure.Departure{}
 	client, target, err := p.service(a, departure)
 	if err != nil {
 		return backup.Operation{}, err
@@ -60,10 +58,10 @@ func (p *Provider) Begin(ctx context.Context, a backup.Attempt) (backup.Operatio
 	var answer *http.Response
 	poller, err := client.BeginBackup(policy.WithCaptureResponse(ctx, &answer), target.Group, target.Name, parameters, nil)
 	switch {
-	case err != nil && !departure.passed:
-		return backup.Operation{}, key.strip(unsent(a, err))
+	case err != nil && !departure.Passed:
+		return backup.Operation{}, key.Strip(starting(a).Unsent(err))
 	case err != nil:
-		return backup.Operation{}, key.strip(interpretError(starting, a, err))
+		return backup.Operation{}, key.Strip(starting(a).Fault(err))
 	}
 	token, err := poller.ResumeToken()
 	if err != nil {
@@ -93,7 +91,7 @@ func (p *Provider) Poll(ctx context.Context, a backup.Attempt, token string) (ba
 		err = runtime.NewResponseError(answer)
 	}
 	if err != nil {
-		return backup.Operation{}, interpretError(polling, a, err)
+		return backup.Operation{}, polling(a).Fault(err)
 	}
 	if next, err := poller.ResumeToken(); err == nil {
 		token = next // Azure may move the operation to another Location with every answer
@@ -109,8 +107,8 @@ var accepted = []int{http.StatusOK, http.StatusCreated, http.StatusAccepted, htt
 // been seen; it is taken at its word, since asking once more does no harm.
 func progress(answer *http.Response, a backup.Attempt, token string) (backup.Operation, error) {
 	if answer.StatusCode != http.StatusAccepted {
-		said := readBody(answer)
-		switch strings.ToLower(said.state) {
+		said := azure.ReadBody(answer)
+		switch strings.ToLower(said.State) {
 		case "", "succeeded", "completed":
 			return backup.Operation{Done: true}, nil
 		case "failed", "canceled", "cancelled":
@@ -118,9 +116,9 @@ func progress(answer *http.Response, a backup.Attempt, token string) (backup.Ope
 		}
 	}
 	if token == "" {
-		return backup.Operation{}, interpretError(starting, a, errNoToken)
+		return backup.Operation{}, starting(a).Fault(errNoToken)
 	}
-	return backup.Operation{Token: token, RetryAfter: retryAfter(answer)}, nil
+	return backup.Operation{Token: token, RetryAfter: azure.RetryAfter(answer)}, nil
 }
 
 // service makes the client of the target's subscription, with policies of its own behind authentication.
@@ -129,41 +127,11 @@ func (p *Provider) service(a backup.Attempt, policies ...policy.Policy) (
 ) {
 	target, err := backup.ParseResource(a.Target)
 	if err != nil || !strings.EqualFold(target.Type, resourceType) {
-		return nil, target, invalid("InvalidTarget", a.Target, "an API Management service", err)
+		return nil, target, azure.Invalid("InvalidTarget", a.Target, "an API Management service", err)
 	}
-	options := p.management()
-	options.PerRetryPolicies = slices.Concat(options.PerRetryPolicies, policies)
-	client, err := armapimanagement.NewServiceClient(target.Subscription, p.cred, options)
+	client, err := armapimanagement.NewServiceClient(target.Subscription, p.azure.Credential, p.azure.Management(policies...))
 	if err != nil {
-		return nil, target, invalid("InvalidTarget", a.Target, "an API Management service", err)
+		return nil, target, azure.Invalid("InvalidTarget", a.Target, "an API Management service", err)
 	}
 	return client, target, nil
-}
-
-// departure is the last policy before the wire: what has not passed it was certainly never sent.
-type departure struct{ passed bool }
-
-// Do lets a request out unless its time is over.
-func (d *departure) Do(request *policy.Request) (*http.Response, error) {
-	if err := request.Raw().Context().Err(); err != nil {
-		return nil, err
-	}
-	d.passed = true
-	return request.Next()
-}
-
-// credential marks the errors of the one that it wraps: they are the identity's, not those of the service asked.
-type credential struct{ azcore.TokenCredential }
-
-type tokenError struct{ error }
-
-func (e tokenError) Unwrap() error { return e.error }
-
-// GetToken is that of the credential inside.
-func (c credential) GetToken(ctx context.Context, options policy.TokenRequestOptions) (azcore.AccessToken, error) {
-	token, err := c.TokenCredential.GetToken(ctx, options)
-	if err != nil {
-		return token, tokenError{err}
-	}
-	return token, nil
 }

@@ -161,6 +161,16 @@ func (w world) harness(service, container string) backuptest.ProviderHarness {
 			}
 			return n
 		},
+		Changes: func() (n int) {
+			for _, c := range w.Calls() {
+				here := strings.EqualFold(c.Host, "management.azure.com") && strings.HasPrefix(c.Path, service) ||
+					c.Host == "contosobackups.blob.core.windows.net" && strings.HasPrefix(c.Path, "/"+container)
+				if here && c.Method != http.MethodGet && c.Method != http.MethodHead {
+					n++
+				}
+			}
+			return n
+		},
 		Digest: func(t *testing.T, artifact string) string {
 			t.Helper()
 			sum := sha256.Sum256(w.content(t, container, artifact))
@@ -192,7 +202,7 @@ func TestAgainstTheStandIns(t *testing.T) {
 // finish polls to the end, each time as another process.
 func (w world) finish(t *testing.T, a backup.Attempt) {
 	t.Helper()
-	if err := w.provider().Preflight(t.Context(), a); err != nil {
+	if _, err := w.provider().Prepare(t.Context(), a, ""); err != nil {
 		t.Fatal(err)
 	}
 	operation, err := w.provider().Begin(t.Context(), a)
@@ -254,7 +264,8 @@ func (w world) testRequests(t *testing.T) {
 		return err
 	}
 	cost("preflight", func() error { return p.Preflight(t.Context(), a) }, "GET management", "GET management",
-		"GET management", "GET management", "PUT blob")
+		"GET management", "GET management")
+	cost("prepare", func() error { _, err := p.Prepare(t.Context(), a, ""); return err }, "PUT blob")
 	cost("begin", begin, "POST management")
 	cost("poll", func() error { _, err := p.Poll(t.Context(), a, operation.Token); return err }, "GET management")
 	for deadline := time.Now().Add(30 * time.Second); !operation.Done && time.Now().Before(deadline); {
@@ -290,7 +301,7 @@ func (w world) testConnections(t *testing.T) {
 		t.Errorf("%d starts reached the service, want the one sent to be cut off and not repeated", n)
 	}
 	cutWhen(http.MethodPut, sim.Before)
-	err = w.provider().Preflight(t.Context(), a)
+	_, err = w.provider().Prepare(t.Context(), a, "")
 	fault{kind: backup.Deferred, code: "Unreachable"}.check(t, err)
 	cutWhen(http.MethodGet, sim.After)
 	_, err = w.provider().Find(t.Context(), a)
@@ -328,10 +339,11 @@ func (w world) testRefusals(t *testing.T) {
 		a := w.attempt(w.service(t, "nostorage", nil), "refusals")
 		w.Unassign(w.ObjectID(app), account)
 		defer w.Assign(w.ObjectID(app), account, sim.StorageBlobDataContributor, sim.Reader)
+		_, err := w.provider().Prepare(t.Context(), a, "")
 		fault{
 			kind: backup.Refused, code: "AuthorizationPermissionMismatch", message: "not authorized to perform this operation",
 			hint: "Storage Blob Data Contributor on " + account,
-		}.check(t, w.provider().Preflight(t.Context(), a))
+		}.check(t, err)
 	})
 	t.Run("no such service", func(t *testing.T) {
 		id := standbys + "nowhere"

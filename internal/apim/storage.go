@@ -2,50 +2,25 @@ package apim
 
 import (
 	"context"
-	"net/url"
 	"strings"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
 
 	"lifeboat/internal/backup"
 )
 
-// managementHost is Resource Manager in the public cloud.
-const managementHost = "management.azure.com"
-
-// blobHost is the Blob service of the account in the public cloud.
-func blobHost(s backup.Storage) string { return s.AccountName() + ".blob.core.windows.net" }
-
-// container is the client of the container that the run's artifacts are in.
-func (p *Provider) container(a backup.Attempt) (*container.Client, error) {
-	if _, err := backup.ParseResource(a.Storage.Account); err != nil {
-		return nil, invalid("InvalidStorage", a.Storage.Account, "a storage account", err)
+// Prepare makes sure that the container exists. Azure's documentation has said both that the backup creates a missing
+// one and that it must exist.
+func (p *Provider) Prepare(ctx context.Context, a backup.Attempt, _ string) (backup.Operation, error) {
+	if err := p.azure.MakeContainer(ctx, a.Storage); err != nil {
+		return backup.Operation{}, err
 	}
-	address := "https://" + blobHost(a.Storage) + "/" + url.PathEscape(a.Storage.Container)
-	client, err := container.NewClient(address, p.cred, &container.ClientOptions{ClientOptions: p.opts})
-	if err != nil {
-		return nil, invalid("InvalidStorage", a.Storage.Account, "a storage account", err)
-	}
-	return client, nil
-}
-
-// createContainer makes sure that the container exists. Azure's documentation has said both that the backup creates a
-// missing one and that it must exist.
-func (p *Provider) createContainer(ctx context.Context, a backup.Attempt) error {
-	client, err := p.container(a)
-	if err != nil {
-		return err
-	}
-	if _, err := client.Create(ctx, nil); err != nil && !is(err, bloberror.ContainerAlreadyExists) {
-		return interpretError(creating, a, err)
-	}
-	return nil
+	return backup.Operation{Done: true}, nil
 }
 
 // artifacts lists the blobs that attempts of the run left; none if there is no such container.
 func (p *Provider) artifacts(ctx context.Context, a backup.Attempt) ([]*container.BlobItem, error) {
-	client, err := p.container(a)
+	client, err := p.azure.Container(a.Storage)
 	if err != nil {
 		return nil, err
 	}

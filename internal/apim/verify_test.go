@@ -121,7 +121,7 @@ func TestVerifyJudgesOnlyByTheArtifact(t *testing.T) {
 		},
 		"away": {
 			reply: blobSays(503, "ServerBusy", "Later.", "Retry-After: 4"),
-			fault: fault{kind: backup.Deferred, code: "ServerBusy", after: 4 * time.Second},
+			fault: fault{kind: backup.Throttled, code: "ServerBusy", after: 4 * time.Second},
 		},
 		"no such account": {reply: unknown, fault: fault{kind: backup.Deferred, code: "Unreachable"}},
 		"cut":             {reply: cut, fault: fault{kind: backup.Deferred, code: "Unreachable"}},

@@ -56,6 +56,7 @@ type Server struct {
 	BlobPort, QueuePort, TablePort int
 
 	debugLog string
+	journal  journal
 	process  *process
 	probe    *probe
 }

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -62,7 +63,7 @@ var marks atomic.Int64
 func (s *Server) readRequests() ([]Request, error) {
 	select {
 	case <-s.process.ended: // the log is as complete as it will be
-		return readLog(s.debugLog)
+		return s.journal.readLog(s.debugLog)
 	default:
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
@@ -72,7 +73,7 @@ func (s *Server) readRequests() ([]Request, error) {
 		return nil, fmt.Errorf("mark the log: %w", err)
 	}
 	for {
-		requests, err := readLog(s.debugLog)
+		requests, err := s.journal.readLog(s.debugLog)
 		if err != nil {
 			return nil, err
 		}
@@ -87,16 +88,34 @@ func (s *Server) readRequests() ([]Request, error) {
 	}
 }
 
-func readLog(path string) ([]Request, error) {
+// journal is what was read of the log so far: it grows by hundreds of megabytes in a long test run, so that nobody reads it
+// twice.
+type journal struct {
+	mu       sync.Mutex
+	offset   int64
+	requests []Request
+	index    map[string]int // by ID
+}
+
+// readLog goes on reading where the last call stopped.
+func (j *journal) readLog(path string) ([]Request, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer file.Close()
-	return parseLog(file)
+	if _, err := file.Seek(j.offset, io.SeekStart); err != nil {
+		return nil, err
+	}
+	if err := j.parse(file); err != nil {
+		return nil, err
+	}
+	return slices.Clone(j.requests), nil
 }
 
-// parseLog reads Azurite's debug log (format of 3.37.0). A line is "time requestID level: text"; the lines of
+// parse reads on in Azurite's debug log (format of 3.37.0). A line is "time requestID level: text"; the lines of
 // concurrent requests interleave. Three texts matter, the same in all three services:
 //
 //	BlobStorageContextMiddleware: RequestMethod=PUT RequestURL=https://… RequestHeaders:{…} ClientIP=…
@@ -105,34 +124,36 @@ func readLog(path string) ([]Request, error) {
 //
 // Other lines, and the further lines of a text that spans several, are passed over, as is a last line that is not
 // finished yet.
-func parseLog(log io.Reader) ([]Request, error) {
-	var requests []Request
-	index := map[string]int{} // by ID
+func (j *journal) parse(log io.Reader) error {
+	if j.index == nil {
+		j.index = map[string]int{}
+	}
 	reader := bufio.NewReaderSize(log, 64<<10)
 	for {
 		line, err := reader.ReadString('\n')
 		if errors.Is(err, io.EOF) {
-			return requests, nil
+			return nil
 		}
 		if err != nil {
-			return nil, err
+			return err
 		}
+		j.offset += int64(len(line))
 		at, id, text, ok := cutLine(line)
 		if !ok {
 			continue
 		}
-		i, known := index[id]
+		i, known := j.index[id]
 		switch {
 		case !known:
 			if request, ok := parseArrival(text); ok {
 				request.ID, request.Time = id, at
-				index[id] = len(requests)
-				requests = append(requests, request)
+				j.index[id] = len(j.requests)
+				j.requests = append(j.requests, request)
 			}
 		case strings.HasPrefix(text, "DispatchMiddleware: Operation="):
-			requests[i].Operation = strings.TrimPrefix(text, "DispatchMiddleware: Operation=")
+			j.requests[i].Operation = strings.TrimPrefix(text, "DispatchMiddleware: Operation=")
 		case strings.HasPrefix(text, "EndMiddleware: "):
-			requests[i].Status = parseStatus(text)
+			j.requests[i].Status = parseStatus(text)
 		}
 	}
 }

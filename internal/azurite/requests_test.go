@@ -1,6 +1,10 @@
 package azurite
 
 import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -10,7 +14,7 @@ import (
 // The lines of the sample have the shapes that Azurite 3.37.0 writes, with what does not matter shortened. Its token's
 // payload is {"oid":"22222222-2222-2222-2222-222222222222"}.
 func TestParseLog(t *testing.T) {
-	got, err := readLog("testdata/debug.log")
+	got, err := new(journal).readLog("testdata/debug.log")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,5 +47,35 @@ func TestTokenObjectID(t *testing.T) {
 		if got := tokenObjectID(token); got != "" {
 			t.Errorf("tokenObjectID(%q) = %q, want nothing", token, got)
 		}
+	}
+}
+
+// TestTheLogIsReadOnce reads a log that grows by a few bytes at a time, in the middle of lines.
+func TestTheLogIsReadOnce(t *testing.T) {
+	whole, err := new(journal).readLog("testdata/debug.log")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile("testdata/debug.log")
+	if err != nil {
+		t.Fatal(err)
+	}
+	grows, err := os.Create(filepath.Join(t.TempDir(), "debug.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer grows.Close()
+	var j journal
+	var got []Request
+	for part := range slices.Chunk(text, 97) {
+		if _, err := grows.Write(part); err != nil {
+			t.Fatal(err)
+		}
+		if got, err = j.readLog(grows.Name()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if diff := cmp.Diff(whole, got); diff != "" || j.offset != int64(bytes.LastIndexByte(text, '\n')+1) {
+		t.Errorf("%d of %d bytes; at once, and in parts:\n%s", j.offset, len(text), diff)
 	}
 }

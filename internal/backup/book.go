@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 	"time"
 )
@@ -215,20 +214,12 @@ func (b *Book) tell(ctx context.Context, was, is bookHead, now time.Time) error 
 	return b.Queue.Publish(ctx, Event{ID: id, Type: "lifeboat.plan." + kind, Time: now, Data: data})
 }
 
-// columnsPerRow keeps a row of an edition below the 1 MiB that Azure Table Storage allows one, whatever its text is.
-const columnsPerRow = 16
-
 // keep writes the text under its hash. A repeat writes the same.
 func (b *Book) keep(ctx context.Context, file edition) error {
 	var writes []Write
-	for runes := []rune(string(file.text)); len(runes) > 0; {
-		columns := map[string]string{}
-		for i := 0; i < columnsPerRow && len(runes) > 0; i++ {
-			n := min(len(runes), columnRunes)
-			columns[fmt.Sprintf("Text%02d", i)], runes = string(runes[:n]), runes[n:]
-		}
-		key := Key{Partition: editionPartition, Row: fmt.Sprintf("%s-%03d", file.hash, len(writes))}
-		writes = append(writes, Write{Op: Put, Key: key, Body: encode(columns)})
+	for i, page := range pages(string(file.text)) {
+		key := Key{Partition: editionPartition, Row: fmt.Sprintf("%s-%03d", file.hash, i)}
+		writes = append(writes, Write{Op: Put, Key: key, Body: page})
 	}
 	if _, err := b.Catalog.Apply(ctx, writes...); err != nil {
 		return fmt.Errorf("keep the text of the plan: %w", err)
@@ -268,19 +259,13 @@ func (b *Book) fetch(ctx context.Context, hash string) (edition, error) {
 	if err != nil {
 		return edition{}, fmt.Errorf("load its text: %w", err)
 	}
-	var text strings.Builder
-	for _, row := range rows {
-		columns, err := decode[map[string]string](row)
-		if err != nil {
-			return edition{}, err
-		}
-		for i := range columnsPerRow {
-			text.WriteString(columns[fmt.Sprintf("Text%02d", i)])
-		}
+	kept, err := text(rows)
+	if err != nil {
+		return edition{}, err
 	}
-	if digest(text.String(), 32) != hash {
+	if digest(kept, 32) != hash {
 		return edition{}, fmt.Errorf("its text, the rows %s/%s-…, is not what was kept", editionPartition, hash)
 	}
-	plans, err := b.Parse([]byte(text.String()))
+	plans, err := b.Parse([]byte(kept))
 	return edition{hash: hash, plans: plans, err: err}, err
 }

@@ -74,7 +74,17 @@ func (e *Engine) Cleanup(ctx context.Context) (CleanupReport, error) {
 }
 
 func (e *Engine) cleanTarget(ctx context.Context, target string, entries []Row, now time.Time, report *CleanupReport) error {
-	points, err := e.points(ctx, target)
+	// What is older is not due: it is expired, or kept for longer. So what is read does not grow with the history. Were the
+	// newest missed because its run took longer than any should, one too many would be kept: never one too few.
+	last := ""
+	for _, row := range entries {
+		d, err := decode[due](row)
+		if err != nil {
+			return err
+		}
+		last = max(last, e.reach(d))
+	}
+	points, err := e.points(ctx, target, last)
 	if err != nil {
 		return err
 	}
@@ -130,7 +140,7 @@ func (e *Engine) expire(ctx context.Context, d Decision, now time.Time) error {
 }
 
 func (e *Engine) savePoint(ctx context.Context, p *Point) error {
-	etags, err := e.Catalog.Apply(ctx, Write{Op: Replace, Key: p.key(), ETag: p.etag, Body: encode(*p)})
+	etags, err := e.Catalog.Apply(ctx, p.replace())
 	if err != nil {
 		return fmt.Errorf("save the recovery point of run %s as %s: %w", p.ID, p.State, err)
 	}
@@ -165,25 +175,16 @@ func (e *Engine) dropOrMove(ctx context.Context, row Row, d due, state PointStat
 	return nil
 }
 
-// points are all the recovery points of a target, newest run first.
-func (e *Engine) points(ctx context.Context, target string) ([]Point, error) {
-	var points []Point
-	for from := "point-"; ; {
-		rows, _, err := e.Catalog.List(ctx, partition(target), from, "point.", 1000)
-		if err != nil {
-			return nil, fmt.Errorf("list the recovery points: %w", err)
-		}
-		for _, row := range rows {
-			p, err := decode[Point](row)
-			if err != nil {
-				return nil, err
-			}
-			p.etag = row.ETag
-			points = append(points, p)
-		}
-		if len(rows) < 1000 {
-			return points, nil
-		}
-		from = rows[len(rows)-1].Row + "!"
+// longestRun is the most that a run takes, in Waits.Operation: one to wait for its target, one to look for each of three
+// lost starts, one for the service, one to verify.
+const longestRun = 6
+
+// reach is the row key up to which cleanup reads points for the sake of one that is due: its own, or further that of the
+// oldest run whose point can be newer all the same, since it took longer.
+func (e *Engine) reach(d due) string {
+	reach := fmt.Sprintf("point-%010d", 9_999_999_999-d.Created.Add(-longestRun*e.Waits.Operation).Unix())
+	if _, err := runKey(d.Point); err != nil {
+		return reach // the entry is broken, and dropped
 	}
+	return max(reach, Point{ID: d.Point}.key().Row+"!")
 }

@@ -45,6 +45,19 @@ func TestRetain(t *testing.T) {
 			},
 			"b- a+",
 		},
+		{
+			"a suspect one is kept for its time, but stands in for none",
+			[]backup.Point{point("b", backup.Suspect, day, 29*day), point("a", backup.Live, 31*day, -day)},
+			"b+ a+",
+		},
+		{
+			"a suspect one expires, the newest or not",
+			[]backup.Point{
+				point("c", backup.Suspect, 31*day, -day), point("b", backup.Live, 32*day, -2*day),
+				point("a", backup.Suspect, 33*day, -3*day),
+			},
+			"c- b+ a-",
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			var got []string
@@ -194,7 +207,7 @@ func TestCleanup(t *testing.T) {
 		for s.run(run.ID).State != backup.Verifying {
 			s.step()
 		}
-		s.storage.calls, s.storage.failAt = 0, 3 // get, index, save
+		s.storage.calls, s.storage.failAt = 0, 4 // get, list, index, save
 		s.deliver()
 		s.provider.verify = func(backup.Attempt, backup.Hashing) (backup.Verification, error) {
 			return backup.Verification{}, fault(backup.Refused, "BlobNotFound")
@@ -247,5 +260,56 @@ func TestCleanupIsRepeatable(t *testing.T) {
 		}
 		s.cleanup()
 		check(t, s, ids, fmt.Sprintf("the deletion fails (made: %v)", made))
+	}
+}
+
+// What was expired long ago is not read again: a cleanup costs what is due, not the history.
+func TestCleanupReadsNoHistory(t *testing.T) {
+	s := newStage(t)
+	ids := s.points(20)
+	s.cleanup()
+	if p := s.status(ids[0]).Point; p.State != backup.Expired {
+		t.Fatalf("the oldest point is %s", p.State)
+	}
+	read := 0
+	s.storage.listed = func(rows []backup.Row) {
+		for _, r := range rows {
+			if r.Row == "point-"+ids[0][17:] {
+				t.Error("the row of a point that was expired long ago was read")
+			} else if strings.HasPrefix(r.Row, "point-") {
+				read++
+			}
+		}
+	}
+	s.now = s.now.Add(7 * time.Hour)
+	if s.cleanup(); read == 0 {
+		t.Error("nothing was due")
+	}
+}
+
+// A run that waited for its target is older than the one it waited for, and its recovery point is newer.
+func TestCleanupSeesTheNewestOfAnOlderRun(t *testing.T) {
+	s := newStage(t)
+	first := s.ask("first")
+	s.now = s.now.Add(time.Second)
+	plan := nightly()
+	plan.OnDemandKeepWithin = day
+	second, err := s.engine.Backup(t.Context(), backup.Request{ID: "second", Plan: plan, Target: target})
+	if err != nil {
+		t.Fatal(err)
+	}
+	busy := true
+	s.provider.begin = func(a backup.Attempt) (backup.Operation, error) {
+		if a.Run == first.ID && busy {
+			return backup.Operation{}, &backup.Fault{Kind: backup.Deferred, Code: "ServiceUpdating"}
+		}
+		busy = false
+		return backup.Operation{Token: "token"}, nil
+	}
+	s.finish()
+	s.now = s.now.Add(2 * day)
+	s.cleanup()
+	if a, b := s.status(first.ID).Point, s.status(second.ID).Point; a.State != backup.Live || b.State != backup.Expired {
+		t.Errorf("the newer point is %s, the one past its time %s", a.State, b.State)
 	}
 }

@@ -3,6 +3,7 @@ package backup
 import (
 	"context"
 	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -29,8 +30,8 @@ type letter struct {
 // columnRunes fit into a column whatever they are: a rune is at most two UTF-16 units.
 const columnRunes = 16_000
 
-// DeadLetter keeps a hopeless message of the queue. Once it returns without an error the message may go: the same
-// message again changes only the time. Messages have at most 64 KiB.
+// DeadLetter keeps a hopeless message of the queue, and then tells others where. Once it returns without an error the
+// message may go: the same message again changes only the time, and is the same event. Messages have at most 64 KiB.
 func (e *Engine) DeadLetter(ctx context.Context, queue string, body []byte, why string) error {
 	l := letter{Queue: queue, Reason: reason("", why, "").Message, Time: e.Now().UTC(), Encoding: "text"}
 	text := string(body)
@@ -45,6 +46,14 @@ func (e *Engine) DeadLetter(ctx context.Context, queue string, body []byte, why 
 	key := Key{Partition: "deadletter", Row: digest(queue+"\n"+string(body), 32)}
 	if _, err := e.Catalog.Apply(ctx, Write{Op: Put, Key: key, Body: encode(l)}); err != nil {
 		return fmt.Errorf("keep a dead letter of the queue %s: %w", queue, err)
+	}
+	data, err := json.Marshal(map[string]any{"queue": queue, "reason": l.Reason, "bytes": len(body), "row": key.Row})
+	if err != nil {
+		panic(err) // only strings and a number
+	}
+	event := Event{ID: "deadletter-" + key.Row, Type: "lifeboat.message.deadlettered", Time: l.Time, Data: data}
+	if err := e.Queue.Publish(ctx, event); err != nil {
+		return fmt.Errorf("publish a dead letter of the queue %s: %w", queue, err)
 	}
 	return nil
 }

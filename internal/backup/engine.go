@@ -1,10 +1,13 @@
 package backup
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -16,6 +19,11 @@ type Engine struct {
 	// Providers by the resource type of their targets, in lower case: "microsoft.apimanagement/service".
 	Providers map[string]Provider
 	Waits     Waits
+	// Concurrency is how many operations may be under way at once, of all runs; 0 does not limit them.
+	Concurrency int
+	// Abreast is how many targets one invocation looks at, or makes runs for, together; 0 means 16. With 1 nothing leaves the
+	// invocation's own goroutine.
+	Abreast int
 	// Stopped says why no plan makes runs, such as "stopped by LIFEBOAT_STOPPED"; "" lets them. Runs under way go on, and
 	// runs asked for by hand are made.
 	Stopped string
@@ -36,6 +44,8 @@ type Waits struct {
 	// Look is the least time between two looks for a lost start, LookMax the most; after Patience without a trace a
 	// further attempt is made.
 	Look, LookMax, Patience time.Duration
+	// Settled is how long what a lost start left must have been unchanged to count as complete, where nothing else tells.
+	Settled time.Duration
 	// PutBack is the delay of a wake-up that came too early or lost a race.
 	PutBack time.Duration
 	// Busy is the least time before a busy target is tried again.
@@ -54,6 +64,7 @@ func DefaultWaits() Waits {
 		Poll: time.Minute, PollMax: 10 * time.Minute,
 		Lease: 3 * time.Minute, LeaseMargin: time.Minute,
 		Look: time.Minute, LookMax: 10 * time.Minute, Patience: 45 * time.Minute,
+		Settled: 2 * time.Minute,
 		PutBack: 30 * time.Second,
 		Busy:    time.Minute,
 		Sweep:   5 * time.Minute, Overdue: 2 * time.Minute,
@@ -66,7 +77,7 @@ func DefaultWaits() Waits {
 // request over the network may take.
 func (w Waits) Scaled(factor float64) Waits {
 	for _, d := range []*time.Duration{
-		&w.Poll, &w.PollMax, &w.Lease, &w.LeaseMargin, &w.Look, &w.LookMax, &w.Patience, &w.PutBack, &w.Busy, &w.Sweep,
+		&w.Poll, &w.PollMax, &w.Lease, &w.LeaseMargin, &w.Look, &w.LookMax, &w.Patience, &w.Settled, &w.PutBack, &w.Busy, &w.Sweep,
 		&w.Overdue, &w.Operation, &w.Recheck,
 	} {
 		*d = time.Duration(float64(*d) * factor)
@@ -93,8 +104,8 @@ const (
 
 // Outcome says what an invocation did to a run, for the log.
 type Outcome struct {
-	Run, Target string
-	From, To    State
+	Run, Target, Plan string
+	From, To          State
 	// Note says why nothing was done, where nothing was.
 	Note string
 	// Reason is why the run waits, or how it ended.
@@ -123,15 +134,47 @@ func within[T any](ctx context.Context, call func(context.Context) (T, error)) (
 	return call(ctx)
 }
 
-// find asks a provider for the artifact of a run whose start was lost.
-func find(ctx context.Context, provider Provider, r Run) (string, error) {
-	return within(ctx, func(ctx context.Context) (string, error) { return provider.Find(ctx, r.attempt("")) })
+// find asks a provider for the artifact of a start that was lost, or of an operation that is.
+func (e *Engine) find(ctx context.Context, provider Provider, a Attempt) (string, error) {
+	a.Settled = e.Waits.Settled
+	return within(ctx, func(ctx context.Context) (string, error) { return provider.Find(ctx, a) })
 }
 
 // remove has a provider delete artifacts.
 func remove(ctx context.Context, provider Provider, a Attempt, etag string, extras bool) error {
 	_, err := within(ctx, func(ctx context.Context) (any, error) { return nil, provider.Delete(ctx, a, etag, extras) })
 	return err
+}
+
+// together calls f with 0 to n-1, Abreast at a time. After an error no further call begins: where storage gives no
+// answer, each of them takes its time.
+func (e *Engine) together(n int, f func(int) error) error {
+	errs := make([]error, n)
+	var failed atomic.Bool
+	var group sync.WaitGroup
+	slots := make(chan struct{}, cmp.Or(e.Abreast, 16))
+	for i := range n {
+		slots <- struct{}{}
+		if failed.Load() {
+			break
+		}
+		if cap(slots) == 1 {
+			if err := f(i); err != nil {
+				return err
+			}
+			<-slots
+			continue
+		}
+		group.Go(func() {
+			defer func() { <-slots }()
+			errs[i] = f(i)
+			if errs[i] != nil {
+				failed.Store(true)
+			}
+		})
+	}
+	group.Wait()
+	return errors.Join(errs...)
 }
 
 // load reads a run, and the catalog's clock.
@@ -167,14 +210,17 @@ func (e *Engine) Execute(ctx context.Context, invocation string, message []byte)
 		return Outcome{Run: w.Run}, err
 	}
 	s := &step{Engine: e, invocation: invocation, wakeup: w, run: run, was: run.State, now: now, read: read}
-	out := Outcome{Run: run.ID, Target: run.Target, From: run.State, To: run.State}
+	out := Outcome{Run: run.ID, Target: run.Target, Plan: run.Plan, From: run.State, To: run.State}
 	switch {
 	case run.State.Final():
 		out.Note = "the run has ended"
 		return out, s.settle(ctx)
 	case w.Number > run.Wake:
+		// Until the wake-up that the run expects is due, and then ever more rarely: each time that it is put back it may
+		// become two, and if that was every few seconds, the few that storage doubles on a bad day would become thousands.
 		out.Note = "too early: put back"
-		return out, e.Queue.Wake(ctx, w, e.Waits.PutBack)
+		early, late := min(run.Due.Sub(now), longestDelay), min(now.Sub(run.Due), e.Waits.PollMax)
+		return out, e.Queue.Wake(ctx, w, max(e.Waits.PutBack, early, late))
 	case w.Number < run.Wake, w.Mark != run.Mark:
 		out.Note = "not the wake-up that the run expects"
 		return out, nil

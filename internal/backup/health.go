@@ -2,9 +2,8 @@ package backup
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"sync"
+	"slices"
 	"time"
 )
 
@@ -51,6 +50,8 @@ type TargetHealth struct {
 	// Interval is the time between the plan's slots around Point, or around the plan's beginning without one. It is zero
 	// where the schedule has no slots there.
 	Interval time.Duration
+	// Deadline is when it turns Unprotected unless a newer point comes, or when it did; zero if it never will.
+	Deadline time.Time
 	// NextSlot is when the plan wants the next run; zero while it makes none.
 	NextSlot time.Time
 	// LastRun is the newest run of the target, of whichever plan, under way or ended; nil if there is none.
@@ -99,6 +100,9 @@ func (s Sight) Judge(now time.Time) TargetHealth {
 	}
 	one, two := s.Plan.Schedule.intervals(from)
 	h.Interval = one
+	if two > 0 {
+		h.Deadline = from.Add(two)
+	}
 	switch passed := now.Sub(from); {
 	case two > 0 && passed > two:
 		h.Status = Unprotected
@@ -131,10 +135,11 @@ func (s Sight) why(h TargetHealth, now time.Time) Reason {
 		return reason("PlanHalted", "the plan makes no runs: it is "+s.Halted,
 			"Let it run again, or ask for a backup by hand.")
 	}
+	suspect := s.suspect(h.Point)
 	without := 0
 	var last *Run
 	for i, r := range s.Runs {
-		if h.Point != nil && r.ID == h.Point.ID {
+		if h.Point != nil && r.ID == h.Point.ID || suspect != nil && r.ID == suspect.ID {
 			break
 		}
 		if r.State.Final() && r.State != Succeeded {
@@ -155,6 +160,9 @@ func (s Sight) why(h TargetHealth, now time.Time) Reason {
 	case last != nil:
 		return reason(last.Reason.Code, fmt.Sprintf("%s ended without a recovery point: %s (%s)",
 			runs(without, len(s.Runs)), last.Reason.Message, last.State), last.Reason.Hint)
+	case suspect != nil:
+		return reason("SuspectRecoveryPoint", fmt.Sprintf("the newest recovery point %s is suspect: %s", suspect.ID,
+			suspect.Suspicion.Message), suspect.Suspicion.Hint)
 	case h.LastRun != nil && !h.LastRun.State.Final():
 		message := fmt.Sprintf("run %s is %s since %s", h.LastRun.ID, h.LastRun.State,
 			h.LastRun.Created.UTC().Format(time.RFC3339))
@@ -172,6 +180,18 @@ func (s Sight) why(h TargetHealth, now time.Time) Reason {
 		return reason("NeverBackedUp", "the target has not been backed up yet", "")
 	}
 	return reason("NoRecoveryPoint", "no newer recovery point has been verified", "")
+}
+
+// suspect is the newest suspect recovery point, if it is newer than the newest live one; else nil.
+func (s Sight) suspect(live *Point) *Point {
+	var newest *Point
+	for i, p := range s.Points {
+		newer := newest == nil || p.Created.After(newest.Created)
+		if p.State == Suspect && newer && (live == nil || p.Created.After(live.Created)) {
+			newest = &s.Points[i]
+		}
+	}
+	return newest
 }
 
 // runs says how many in words, of the seen ones that were looked at.
@@ -213,25 +233,24 @@ func (s Schedule) intervals(at time.Time) (one, two time.Duration) {
 }
 
 const (
-	// recentRows is how many of a target's newest runs and recovery points health looks at: the newest live point is among
-	// them, since retention deletes the oldest first.
+	// recentRows is how many of a target's newest runs health looks at.
 	recentRows = 10
 	// silence is how long after a slot a tick must have dealt with it: ten ticks of the default.
 	silence = 10 * time.Minute
-	// mostAtOnce bounds the targets that are looked at together.
-	mostAtOnce = 16
 )
 
 // Health says how every target of the plans in force stands, in the order of the plans, and what time it is by the
-// catalog's clock. It changes nothing, and costs one request and two for each target, whatever the history.
+// catalog's clock. It changes nothing, and costs one request and two for each target, whatever the history; more only for
+// one whose newest recovery points are all suspect.
 func (e *Engine) Health(ctx context.Context, force InForce) ([]TargetHealth, time.Time, error) {
-	marks, book, now, err := e.watermarks(ctx)
+	state, err := e.standing(ctx)
+	now := state.clock
 	if err != nil {
 		return nil, now, err
 	}
 	since := now // no tick has seen the text yet
-	if book.ETag != "" {
-		head, err := decode[bookHead](book)
+	if state.book.ETag != "" {
+		head, err := decode[bookHead](state.book)
 		if err != nil {
 			return nil, now, err
 		}
@@ -243,24 +262,14 @@ func (e *Engine) Health(ctx context.Context, force InForce) ([]TargetHealth, tim
 	for _, plan := range force.Plans {
 		for _, target := range plan.Targets {
 			s := Sight{Plan: plan, Target: target, Since: since, Halted: e.halted(plan), Refused: force.Refused}
-			if mark := marks[plan.Name]; mark != nil {
+			if mark := state.marks[plan.Name]; mark != nil {
 				s.Dealt, s.Gap = mark.At, mark.LastGap
 			}
 			sights = append(sights, s)
 		}
 	}
-	errs := make([]error, len(sights))
-	var group sync.WaitGroup
-	slots := make(chan struct{}, mostAtOnce)
-	for i := range sights {
-		slots <- struct{}{}
-		group.Go(func() {
-			defer func() { <-slots }()
-			errs[i] = e.recent(ctx, &sights[i])
-		})
-	}
-	group.Wait()
-	if err := errors.Join(errs...); err != nil {
+	err = e.together(len(sights), func(i int) error { return e.recent(ctx, &sights[i]) })
+	if err != nil {
 		return nil, now, err
 	}
 	health := make([]TargetHealth, 0, len(sights))
@@ -270,31 +279,35 @@ func (e *Engine) Health(ctx context.Context, force InForce) ([]TargetHealth, tim
 	return health, now, nil
 }
 
-// recent reads the newest runs and recovery points of the target.
+// recent reads the newest runs and recovery points of the target. Retention deletes the oldest first, so the newest live
+// point is among the newest of all, unless many are suspect.
 func (e *Engine) recent(ctx context.Context, s *Sight) error {
 	var err error
-	if s.Points, err = newest[Point](ctx, e.Catalog, s.Target, "point"); err == nil {
-		s.Runs, err = newest[Run](ctx, e.Catalog, s.Target, "run")
-	}
+	s.Points, err = e.recentPoints(ctx, s.Target, func(points []Point) bool {
+		return slices.ContainsFunc(points, Point.live)
+	})
 	if err != nil {
+		return fmt.Errorf("health of %s: %w", s.Target, err)
+	}
+	if s.Runs, err = e.recentRuns(ctx, s.Target); err != nil {
 		return fmt.Errorf("health of %s: %w", s.Target, err)
 	}
 	return nil
 }
 
-// newest reads the first rows of the kind, "run" or "point", in the target's partition, where the newest come first.
-func newest[T any](ctx context.Context, catalog Catalog, target, kind string) ([]T, error) {
-	rows, _, err := catalog.List(ctx, partition(target), kind+"-", kind+".", recentRows)
+// recentRuns are the newest runs of a target, newest first.
+func (e *Engine) recentRuns(ctx context.Context, target string) ([]Run, error) {
+	rows, _, err := e.Catalog.List(ctx, partition(target), "run-", "run.", recentRows)
 	if err != nil {
-		return nil, fmt.Errorf("list the newest rows of the kind %s: %w", kind, err)
+		return nil, fmt.Errorf("list the newest runs: %w", err)
 	}
-	all := make([]T, 0, len(rows))
+	runs := make([]Run, 0, len(rows))
 	for _, row := range rows {
-		v, err := decode[T](row)
+		run, err := decode[Run](row)
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, v)
+		runs = append(runs, run)
 	}
-	return all, nil
+	return runs, nil
 }

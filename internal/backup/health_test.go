@@ -24,6 +24,12 @@ func pointOf(n int) backup.Point {
 	return backup.Point{ID: fmt.Sprint("run", n), State: backup.Live, Target: target, Plan: "nightly", Created: created}
 }
 
+func suspectOf(n int) backup.Point {
+	p := pointOf(n)
+	p.State, p.Suspicion = backup.Suspect, backup.Reason{Code: "SizeSuspect", Message: "too small", Hint: "accept it"}
+	return p
+}
+
 func runOf(n int, state backup.State) backup.Run {
 	r := backup.Run{ID: fmt.Sprint("run", n), State: state, Target: target, Created: begin.AddDate(0, 0, n)}
 	if state != backup.Succeeded {
@@ -114,6 +120,23 @@ func TestJudge(t *testing.T) {
 		{"under way", func(s *backup.Sight) {
 			s.Runs = []backup.Run{runOf(1, backup.Waiting), runOf(0, backup.Succeeded)}
 		}, on(1, 5*time.Hour), backup.Late, "RunUnderWay", "run1 is waiting since 2026-01-16T02:30:00Z: does not have"},
+		{"the newest is suspect", func(s *backup.Sight) {
+			s.Points = []backup.Point{suspectOf(1), pointOf(0)}
+			s.Runs = []backup.Run{runOf(1, backup.Succeeded), runOf(0, backup.Succeeded)}
+		}, on(1, 5*time.Hour), backup.Late, "SuspectRecoveryPoint", "the newest recovery point run1 is suspect: too small"},
+		{"all of two intervals are suspect", func(s *backup.Sight) {
+			s.Points = []backup.Point{suspectOf(2), suspectOf(1), pointOf(0)}
+		}, on(2, 5*time.Hour), backup.Unprotected, "SuspectRecoveryPoint", "run2"},
+		{"suspect, but protected still", func(s *backup.Sight) {
+			s.Points = []backup.Point{suspectOf(1), pointOf(0)}
+		}, on(1, time.Minute), backup.Protected, "", ""},
+		{"suspect before the newest live one", func(s *backup.Sight) {
+			s.Points = []backup.Point{pointOf(1), suspectOf(0)}
+		}, on(2, 5*time.Hour), backup.Late, "NoRecoveryPoint", ""},
+		{"a failure after the suspect one says more", func(s *backup.Sight) {
+			s.Points = []backup.Point{suspectOf(1), pointOf(0)}
+			s.Runs = []backup.Run{runOf(2, backup.Failed), runOf(1, backup.Succeeded), runOf(0, backup.Succeeded)}
+		}, on(2, 5*time.Hour), backup.Unprotected, "AuthorizationFailed", "the last run"},
 		{
 			"an expired point is none", func(s *backup.Sight) { s.Points[0].State = backup.Expired },
 			on(0, 2*time.Hour), backup.Pending, "NeverBackedUp", "",

@@ -217,6 +217,11 @@ func (r *replay) Publish(_ context.Context, e Event) error {
 // die before the intent's save, and its no is like one of Begin's, without a lock to give back.
 func (r *replay) Preflight(context.Context, Attempt) error { return nil }
 
+// Prepare is none either, and a repeat of it changes nothing.
+func (r *replay) Prepare(context.Context, Attempt, string) (Operation, error) {
+	return Operation{Done: true}, nil
+}
+
 func (r *replay) Begin(ctx context.Context, a Attempt) (Operation, error) {
 	end, ok := ctx.Deadline()
 	if !ok {

@@ -39,6 +39,11 @@ type Settings struct {
 	// Identity is whom the service acts as when it writes to the storage account: "" or "system" for its system-assigned
 	// identity, the client ID of a user-assigned one, or "accessKey" for the account's key.
 	Identity string `json:"identity,omitempty"`
+	// HSMAccess is how a Managed HSM gets at the storage account: "" or "identity" by its user-assigned identity, "sas" by
+	// a SAS that is made for each request.
+	HSMAccess string `json:"hsmAccess,omitempty"`
+	// Concurrency is how many operations of the plan may be under way at once; 0 leaves it to the engine's.
+	Concurrency int `json:"concurrency,omitempty"`
 }
 
 // Schedule is a cron expression in a time zone: bit n of a field is set where the value n matches. The day of the month

@@ -12,6 +12,8 @@ type PointState string
 const (
 	// Live: it can be restored.
 	Live PointState = "live"
+	// Suspect: it can be restored, but is far smaller than those before it. It protects nothing until it is accepted.
+	Suspect PointState = "suspect"
 	// Deleting: cleanup decided to delete it, and may have done so.
 	Deleting PointState = "deleting"
 	// Expired: its artifact is gone.
@@ -38,19 +40,49 @@ type Point struct {
 	Deleted time.Time `json:"Deleted,omitzero"`
 	// Reason is why it was deleted, or why that did not succeed.
 	Reason Reason `json:"Reason,omitzero"`
+	// Note says what of it could not be checked, and why.
+	Note string `json:"Note,omitempty"`
+	// Suspicion is why it is suspect, or was until it was accepted.
+	Suspicion Reason `json:"Suspicion,omitzero"`
+	// Accepted says who took it for good all the same; zero if nobody did, or had to.
+	Accepted Acceptance `json:"Accepted,omitzero"`
 
 	etag string
+}
+
+// Acceptance is why a suspect recovery point counts as verified.
+type Acceptance struct {
+	Time time.Time `json:"time"`
+	// By is "invocation <ID>" for a person's request, whose log line has the same ID, or "run <ID>" for the run whose
+	// recovery point was the third like it.
+	By     string `json:"by"`
+	Reason string `json:"reason,omitempty"`
 }
 
 func newPoint(r Run, v Verification) Point {
 	return Point{
 		ID: r.ID, State: Live, Target: r.Target, Plan: r.Plan, Storage: r.Settings.Storage, Artifact: r.Artifact,
-		ETag: v.Hashing.ETag, Size: v.Size, SHA256: v.SHA256,
+		ETag: v.Hashing.ETag, Size: v.Size, SHA256: v.SHA256, Note: reason("", v.Note, "").Message,
 		Created: v.Modified, Expires: v.Modified.Add(r.Settings.KeepWithin),
 	}
 }
 
-func (p Point) key() Key { return Run{ID: p.ID}.pointKey() }
+// key is beside that of the run.
+func (p Point) key() Key {
+	k := Run{ID: p.ID}.key()
+	return Key{Partition: k.Partition, Row: "point-" + k.Row[len("run-"):]}
+}
+
+// live says that the point can be restored, and counts as verified.
+func (p Point) live() bool { return p.State == Live }
+
+// trusted says that the point's size tells what is normal for the target, whether or not the artifact is still there.
+func (p Point) trusted() bool { return p.Suspicion.Code == "" || !p.Accepted.Time.IsZero() }
+
+// replace is the write of the point as it is now, under the ETag that was read.
+func (p Point) replace() Write {
+	return Write{Op: Replace, Key: p.key(), ETag: p.etag, Body: encode(p)}
+}
 
 func (p Point) attempt() Attempt {
 	return Attempt{Target: p.Target, Storage: p.Storage, Run: p.ID, Artifact: p.Artifact}
@@ -64,7 +96,8 @@ type Decision struct {
 }
 
 // Retain decides about all the recovery points of one target at an instant. What is past its time expires, except the
-// newest live one, whatever its age: it is the only thing to restore from.
+// newest live one, whatever its age: it is the best thing to restore from. A suspect one is kept for its time, but does not
+// stand in for a live one.
 func Retain(points []Point, now time.Time) []Decision {
 	newest := -1
 	for i, p := range points {
@@ -84,6 +117,8 @@ func Retain(points []Point, now time.Time) []Decision {
 			d.Keep, d.Reason = true, "the newest verified recovery point of the target"
 		case now.Before(p.Expires):
 			d.Keep, d.Reason = true, "keep.within lasts until "+p.Expires.UTC().Format(time.RFC3339)
+		case p.State == Suspect:
+			d.Reason = "keep.within ended at " + p.Expires.UTC().Format(time.RFC3339) + ", and nobody accepted it"
 		default:
 			d.Reason = "keep.within ended at " + p.Expires.UTC().Format(time.RFC3339) + ", and there is a newer one"
 		}
@@ -94,6 +129,14 @@ func Retain(points []Point, now time.Time) []Decision {
 
 // ended is the event about the end of a run. Its ID is stable, so that one sent twice is known as the same.
 func ended(r Run) Event {
+	var point string
+	var state PointState
+	if r.State == Succeeded {
+		point, state = r.ID, Live
+		if r.Reason.Code != "" {
+			state = Suspect
+		}
+	}
 	data, err := json.Marshal(struct {
 		Run     string    `json:"run"`
 		State   State     `json:"state"`
@@ -104,19 +147,14 @@ func ended(r Run) Event {
 		Created time.Time `json:"created"`
 		Ended   time.Time `json:"ended"`
 		Point   string    `json:"recoveryPoint,omitempty"`
-		Reason  Reason    `json:"reason,omitzero"`
-	}{r.ID, r.State, r.Plan, r.Target, r.Slot, r.Request, r.Created, r.Ended, pointOf(r), r.Reason})
+		// PointState is that of the recovery point as the run left it. Reason says why it is suspect.
+		PointState PointState `json:"recoveryPointState,omitempty"`
+		Reason     Reason     `json:"reason,omitzero"`
+	}{r.ID, r.State, r.Plan, r.Target, r.Slot, r.Request, r.Created, r.Ended, point, state, r.Reason})
 	if err != nil {
 		panic(err) // only strings and times
 	}
 	return Event{
 		ID: r.ID + "." + strings.TrimPrefix(r.Owed, "lifeboat.run."), Type: r.Owed, Subject: r.Target, Time: r.Ended, Data: data,
 	}
-}
-
-func pointOf(r Run) string {
-	if r.State == Succeeded {
-		return r.ID
-	}
-	return ""
 }

@@ -1,44 +1,65 @@
 package backup
 
 import (
+	"cmp"
 	"context"
 	"strings"
 )
 
-// Preflight asks the target's provider whether the plan could back it up now, as every run does before it starts. Its
-// error is a *Fault: Refused, with the service's reason and what to do, or Deferred. It is ErrNoProvider where no
-// provider serves the target.
+// Preflight asks the target's provider whether the plan could back it up now, as every run does before it starts, and
+// changes nothing. What only shows when something is written is not seen: whether our identity may make the container,
+// and whether the service may write to it. The error is a *Fault: Refused, with the service's reason and what to do, or
+// Deferred. It is ErrNoProvider where no provider serves the target.
 func (e *Engine) Preflight(ctx context.Context, p Plan, target string) error {
 	provider, err := e.provider(target)
 	if err != nil {
 		return err
 	}
-	return provider.Preflight(ctx, Run{Target: target, Settings: p.Settings}.attempt(""))
+	_, err = within(ctx, func(ctx context.Context) (any, error) {
+		return nil, provider.Preflight(ctx, Run{Target: target, Settings: p.Settings}.attempt(""))
+	})
+	return err
 }
 
-// preflight asks whether the service can be backed up at all, before the first intent of the run is saved. The answer
-// is not kept: if the process dies here, or another run holds the target, it is asked for again. Half a lease is
-// enough for it, and leaves time to begin.
+// preflight asks whether the service can be backed up at all, and makes what the backup needs, before the first intent
+// of the run is saved. The answer is not kept: if the process dies here, or another run holds the target, it is asked for
+// again. Half a lease is enough for it, and leaves time to begin. Where the service itself looks, and takes its time over
+// that, the run keeps its permits meanwhile.
 func (s *step) preflight(ctx context.Context, provider Provider) error {
+	r := &s.run
 	look, cancel := context.WithTimeout(ctx, s.Waits.Lease/2)
 	defer cancel()
 	before := s.Now()
-	f := AsFault(provider.Preflight(look, s.run.attempt("")))
+	var f *Fault
+	if r.Check == "" {
+		f = AsFault(provider.Preflight(look, r.attempt("")))
+	}
+	prepared := Operation{}
+	if f == nil {
+		var err error
+		prepared, err = provider.Prepare(look, r.attempt(""), r.Check)
+		f = AsFault(err)
+	}
 	// The lease and the deadline of the start count from here: the time that the look took is not theirs.
 	took := s.Now().Sub(before)
 	s.now, s.read = s.now.Add(took), s.read.Add(took)
+	r.Check = prepared.Token
 	switch {
-	case f == nil:
+	case f == nil && prepared.Done:
 		return s.attempt(ctx, provider)
+	case f == nil:
+		r.Reason = reason("Preparing", "the service looks whether it can make the backup", "")
+		return s.advance(ctx, min(cmp.Or(prepared.RetryAfter, s.Waits.Poll), s.Waits.PollMax))
 	case f.Kind == Refused:
 		return s.end(ctx, refuses, f.reason())
 	default:
-		return s.postpone(ctx, f.wait(), f.reason())
+		return s.postpone(ctx, f)
 	}
 }
 
 // notIncluded are what backups of a type of resource, in lower case, do not contain. API Management: Azure's
-// documentation of its backup and restore.
+// documentation of its backup and restore. Managed HSM: a backup holds all keys, versions, attributes, tags and local role
+// assignments, says the documentation, and a restore needs the same security domain.
 var notIncluded = map[string][]string{
 	"microsoft.apimanagement/service": {
 		"usage data for analytics",
@@ -49,6 +70,11 @@ var notIncluded = map[string][]string{
 		"Azure Monitor diagnostics settings",
 		"protocol and cipher settings",
 		"developer portal content",
+	},
+	managedHSM: {
+		"the security domain, without which no backup can be restored",
+		"network settings, private endpoints and diagnostics settings",
+		"the managed identity that the HSM reaches storage with",
 	},
 }
 

@@ -1,7 +1,6 @@
 package backup_test
 
 import (
-	"context"
 	"errors"
 	"slices"
 	"testing"
@@ -23,9 +22,38 @@ func TestARefusedPreflightStartsNothing(t *testing.T) {
 	if run.Reason.Message != noBackup.Message || run.Reason.Hint != noBackup.Hint || run.Attempt != 0 {
 		t.Errorf("the run is %+v, want Azure's words, what to do, and no attempt", run)
 	}
-	if len(s.provider.begun) != 0 || len(s.provider.deleted) != 0 || s.provider.looks != 1 {
-		t.Errorf("%d looks, begun %q, deleted %q; want one look and nothing else", s.provider.looks, s.provider.begun,
-			s.provider.deleted)
+	if len(s.provider.begun) != 0 || len(s.provider.deleted) != 0 || s.provider.looks != 1 || s.provider.prepared != 0 {
+		t.Errorf("%d looks, prepared %d times, begun %q, deleted %q; want one look and nothing else", s.provider.looks,
+			s.provider.prepared, s.provider.begun, s.provider.deleted)
+	}
+}
+
+// TestPrepareComesBetweenPreflightAndStart: its no ends the run refused, and what can wait is prepared again.
+func TestPrepareComesBetweenPreflightAndStart(t *testing.T) {
+	s := newStage(t)
+	s.provider.makes = func(a backup.Attempt) error {
+		if len(s.provider.begun) > 0 || a.Artifact != "" || a.Storage.Container != "lifeboat" {
+			t.Errorf("prepared for %+v with %q begun", a, s.provider.begun)
+		}
+		if s.provider.prepared == 1 {
+			return &backup.Fault{Kind: backup.Deferred, Code: "ContainerBeingDeleted", Message: "later"}
+		}
+		return nil
+	}
+	run := s.ask("one")
+	s.finish()
+	s.ended(run.ID, backup.Succeeded, "")
+	if s.provider.prepared != 2 || s.provider.looks != 2 {
+		t.Errorf("prepared %d times, looked %d times", s.provider.prepared, s.provider.looks)
+	}
+
+	s = newStage(t)
+	s.provider.makes = func(backup.Attempt) error { return noBackup }
+	run = s.ask("two")
+	s.finish()
+	s.ended(run.ID, backup.StateRefused, noBackup.Code)
+	if len(s.provider.begun) != 0 {
+		t.Errorf("begun %q", s.provider.begun)
 	}
 }
 
@@ -117,13 +145,15 @@ func TestASlowPreflightTakesNothingFromTheStart(t *testing.T) {
 func TestEnginePreflight(t *testing.T) {
 	s := newStage(t)
 	s.provider.ready = func(backup.Attempt) error { return noBackup }
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	if err := s.engine.Preflight(ctx, nightly(), target); !errors.Is(err, noBackup) {
+	if err := s.engine.Preflight(t.Context(), nightly(), target); !errors.Is(err, noBackup) {
 		t.Errorf("got %v, want the provider's own fault", err)
 	}
-	if err := s.engine.Preflight(ctx, nightly(), account); !errors.Is(err, backup.ErrNoProvider) {
+	if err := s.engine.Preflight(t.Context(), nightly(), account); !errors.Is(err, backup.ErrNoProvider) {
 		t.Errorf("got %v for a storage account, want ErrNoProvider", err)
+	}
+	s.provider.ready = nil
+	if err := s.engine.Preflight(t.Context(), nightly(), target); err != nil || s.provider.prepared != 0 {
+		t.Errorf("%v; a look prepared %d times", err, s.provider.prepared)
 	}
 }
 

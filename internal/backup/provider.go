@@ -12,18 +12,23 @@ import (
 // error counts as one of the kind Uncertain.
 type Provider interface {
 	// Preflight looks whether the service can be backed up as the attempt says, before anything is started; a.Artifact is
-	// empty. It changes nothing but that the container exists afterwards. Refused: a definite no, which only a person can
-	// change. Deferred: it could not look, or not now. What the identity may not look at is left for Begin to find out.
+	// empty. It changes nothing. Refused: a definite no, which only a person can change. Deferred, Throttled: it could not
+	// look, or not now. What the identity may not look at is left for Begin to find out.
 	Preflight(ctx context.Context, a Attempt) error
-	// Begin sends the one request that starts the backup, into the container that Preflight made. Deferred: it was
+	// Prepare makes what Begin needs, such as the container, where it is not there yet, and has the service itself look
+	// whether the backup can be made, where it offers that. Unless it is Done it is called again with its token, after
+	// RetryAfter; the token is "" at first, and after an error. It comes after Preflight, and its errors mean the same.
+	Prepare(ctx context.Context, a Attempt, token string) (Operation, error)
+	// Begin sends the one request that starts the backup, after Prepare has made what it needs. Deferred, Throttled: it was
 	// certainly not started, try again later. Refused: it never will be. Uncertain: it may have been started.
 	Begin(ctx context.Context, a Attempt) (Operation, error)
-	// Poll asks once how the operation behind the token is getting on. Deferred: no answer now, ask again. Refused:
+	// Poll asks once how the operation behind the token is getting on. Deferred, Throttled: no answer now, ask again. Refused:
 	// the operation failed. Denied: the service no longer tells.
 	Poll(ctx context.Context, a Attempt, token string) (Operation, error)
 	// Find looks for what any attempt of the run left, without changing anything. It returns the name of the newest
 	// artifact, or "" if the service is settled and there is nothing of the run. An error means that it could not look,
-	// or that the service is still at work on something, perhaps on what is looked for.
+	// or that the service is still at work on something, perhaps on what is looked for. Refused: it can never be told
+	// which of several artifacts is the run's.
 	Find(ctx context.Context, a Attempt) (string, error)
 	// Verify reads the artifact and hashes a part of it, at most 1 GiB a call, or what it could read in the time that the
 	// context leaves. Refused: it is missing, empty, or was not written by this run.
@@ -39,7 +44,8 @@ type Attempt struct {
 	Target string
 	// Storage is where the artifact goes.
 	Storage Storage
-	// Identity is whom the service acts as towards the storage account; see [Settings].
+	// Identity is whom the service acts as towards the storage account: Settings.Identity, or of a Managed HSM
+	// Settings.HSMAccess.
 	Identity string
 	// Run is the run's ID, the beginning of the names of all its artifacts.
 	Run string
@@ -47,6 +53,17 @@ type Attempt struct {
 	Artifact string
 	// NotBefore is when the run first meant to start: nothing older is its artifact.
 	NotBefore time.Time
+	// Lost are the times at which the run's requests were sent that Find is to look for: those whose answers were lost, or
+	// the one whose operation the service no longer tells of.
+	Lost []Window
+	// Settled is how long what Find takes for complete must have been unchanged, where nothing else tells.
+	Settled time.Duration
+}
+
+// Window is a stretch of time, both ends included.
+type Window struct {
+	From time.Time `json:"from"`
+	To   time.Time `json:"to"`
 }
 
 // Storage is the container that a plan's backups are written to.
@@ -72,6 +89,10 @@ type Operation struct {
 	Token string
 	// Done: the service says that it succeeded.
 	Done bool
+	// Artifact is the name of what the service left, where it is the service that gives it, and Done; else "".
+	Artifact string
+	// Warning says, once Done, what the service left out, in its own words; "" if nothing.
+	Warning string
 	// RetryAfter is the wait that the service asked for, 0 if it did not say.
 	RetryAfter time.Duration
 }
@@ -82,7 +103,7 @@ type Hashing struct {
 	ETag string `json:"etag,omitempty"`
 	// Offset is the number of bytes hashed.
 	Offset int64 `json:"offset,omitempty"`
-	// State is the marshalled state of the SHA-256.
+	// State is the provider's: the marshalled state of the SHA-256, or more. At most 16 KiB.
 	State []byte `json:"state,omitempty"`
 }
 
@@ -98,14 +119,35 @@ type Verification struct {
 	SHA256 string
 	// Modified is when the artifact was written, by the storage's clock.
 	Modified time.Time
+	// Files are what the artifact consists of, where that is more than one blob of its name; SHA256 is then that of their
+	// list.
+	Files []File
+	// Note says what could not be checked, and why; "" if everything was.
+	Note string
+	// RetryAfter is when to call again, where that depends on the service; 0 means at once.
+	RetryAfter time.Duration
+}
+
+// File is one of those that an artifact consists of.
+type File struct {
+	// Name within the artifact.
+	Name string `json:"name"`
+	// Size in bytes.
+	Size int64  `json:"size"`
+	ETag string `json:"etag"`
+	// SHA256 of the content, in lower-case hex.
+	SHA256 string `json:"sha256"`
 }
 
 // FaultKind says what an error of a [Provider] means for the run.
 type FaultKind string
 
 const (
-	// Deferred: certainly nothing was done; ask again after RetryAfter. A service that is busy, throttled or away.
+	// Deferred: certainly nothing was done; ask again after RetryAfter. A service that is busy with something else, or away.
 	Deferred FaultKind = "deferred"
+	// Throttled: turned away, since the service has too much to do; certainly nothing was done. Ask again after RetryAfter,
+	// and ever less often: Azure Resource Manager's 429, and 503 where nothing can have been started.
+	Throttled FaultKind = "throttled"
 	// Refused: a final no, with the service's reason.
 	Refused FaultKind = "refused"
 	// Denied: the service no longer tells us (401, 403, 404, 410 for an operation that it had accepted).

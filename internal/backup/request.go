@@ -4,17 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
 // ErrRequestReused: the request's ID was used before, for something else.
 var ErrRequestReused = errors.New("the ID of the request was used before for another request")
 
-// Request asks for a backup by hand. The same ID always means the same run.
+// Request asks for backups by hand. The same ID always means the same runs.
 type Request struct {
 	// ID is the caller's Repeatability-Request-ID, or that of the invocation.
 	ID string
-	// Plan gives the settings; Target is one of its targets, as the plan spells it.
+	// Plan gives the settings; Target is one of its targets, as the plan spells it. BackupAll takes all of them.
 	Plan   Plan
 	Target string
 }
@@ -28,49 +29,127 @@ func (p Plan) onDemand() Settings {
 	return s
 }
 
-// claimed is the row of a request: it fixes the time, and with it the run's ID, so that a repeat completes what a
-// process that died left half done.
+// claimed is the row of a request: with the targets beside it, it fixes the runs and their IDs, so that a repeat
+// completes what a process that died left half done, whatever has become of the plan.
 type claimed struct {
 	Request     string    `json:"Request"`
 	Fingerprint string    `json:"Fingerprint"`
-	Run         string    `json:"Run"`
+	Plan        string    `json:"Plan"`
+	Settings    Settings  `json:"Settings"`
 	Time        time.Time `json:"Time"`
 }
 
 // Backup creates the run that the request asks for, or returns the one that it asked for before.
 func (e *Engine) Backup(ctx context.Context, q Request) (Run, error) {
-	key := Key{Partition: "request-" + digest(q.ID, 32), Row: "request"}
-	fingerprint := digest(q.Plan.Name+"\n"+partition(q.Target), 32)
-	row, now, err := e.Catalog.Get(ctx, key)
-	if errors.Is(err, ErrNotFound) {
-		row.Body = encode(claimed{
-			Request: q.ID, Fingerprint: fingerprint, Time: now, Run: newRunID(q.Target, now, "request "+q.ID),
-		})
-		_, err = e.Catalog.Apply(ctx, Write{Op: Insert, Key: key, Body: row.Body})
+	b, _, err := e.request(ctx, q, partition(q.Target), []string{q.Target})
+	if err != nil {
+		return Run{}, err
+	}
+	return b.Runs[0], nil
+}
+
+// request makes the runs of the targets, or completes what the first request with the ID asked for. What stands for the
+// targets tells requests apart that want different ones.
+func (e *Engine) request(ctx context.Context, q Request, what string, targets []string) (Batch, time.Time, error) {
+	b, fresh, now, err := e.claim(ctx, claimed{
+		Request: q.ID, Fingerprint: digest(q.Plan.Name+"\n"+what, 32), Plan: q.Plan.Name, Settings: q.Plan.onDemand(),
+	}, targets)
+	if err != nil {
+		return Batch{}, now, err
+	}
+	err = e.together(len(b.Runs), func(i int) error {
+		run := &b.Runs[i]
+		if !fresh {
+			if made, err := e.made(ctx, run); made || err != nil {
+				return err
+			}
+		}
+		mine, err := e.create(ctx, run, now)
+		if mine {
+			return nil // if its first wake-up could not be sent, the sweep sends it
+		}
+		if err == nil {
+			_, err = e.made(ctx, run)
+		}
+		return err
+	})
+	return b, now, err
+}
+
+// claim returns what the first request with the ID asked for. If this is the first, the claim and its targets are
+// written in one transaction. It returns ErrNotFound if it is the first and has no targets.
+func (e *Engine) claim(ctx context.Context, c claimed, targets []string) (b Batch, fresh bool, now time.Time, err error) {
+	id := digest(c.Request, 32)
+	b, now, err = e.claimedBefore(ctx, id)
+	if errors.Is(err, ErrNotFound) && len(targets) > 0 {
+		c.Time = now
+		writes := []Write{{Op: Insert, Key: Key{Partition: requestPartition(id), Row: "request"}, Body: encode(c)}}
+		for i, page := range pages(strings.Join(targets, "\n")) {
+			key := Key{Partition: requestPartition(id), Row: fmt.Sprintf("targets-%03d", i)}
+			writes = append(writes, Write{Op: Insert, Key: key, Body: page})
+		}
+		_, err = e.Catalog.Apply(ctx, writes...)
 		if errors.Is(err, ErrExists) {
-			row, _, err = e.Catalog.Get(ctx, key)
+			b, now, err = e.claimedBefore(ctx, id)
+		} else {
+			b, fresh = c.batch(targets), true
 		}
 	}
+	switch {
+	case err != nil:
+		return Batch{}, false, now, fmt.Errorf("claim request %s: %w", c.Request, err)
+	case b.fingerprint != c.Fingerprint:
+		return Batch{}, false, now, fmt.Errorf("%w: %s", ErrRequestReused, c.Request)
+	}
+	return b, fresh, now, nil
+}
+
+func requestPartition(batch string) string { return "request-" + batch }
+
+// claimedBefore reads a claim and its targets.
+func (e *Engine) claimedBefore(ctx context.Context, id string) (Batch, time.Time, error) {
+	rows, now, err := e.Catalog.List(ctx, requestPartition(id), "", "~", 1000)
 	if err != nil {
-		return Run{}, fmt.Errorf("claim request %s: %w", q.ID, err)
+		return Batch{}, now, err
 	}
-	claim, err := decode[claimed](row)
+	if len(rows) == 0 {
+		return Batch{}, now, ErrNotFound
+	}
+	c, err := decode[claimed](rows[0])
 	if err != nil {
-		return Run{}, err
+		return Batch{}, now, err
 	}
-	if claim.Fingerprint != fingerprint {
-		return Run{}, fmt.Errorf("%w: %s", ErrRequestReused, q.ID)
+	targets, err := text(rows[1:])
+	if err == nil && targets == "" {
+		err = fmt.Errorf("the claim %s has no targets", rows[0].Partition)
 	}
-	run := Run{ID: claim.Run, Target: q.Target, Plan: q.Plan.Name, Request: q.ID, Settings: q.Plan.onDemand()}
-	fresh, err := e.create(ctx, &run, now)
-	if err != nil && !fresh {
-		return Run{}, err
+	return c.batch(strings.Split(targets, "\n")), now, err
+}
+
+// batch are the runs of the claim, none of them looked at.
+func (c claimed) batch(targets []string) Batch {
+	b := Batch{
+		ID: digest(c.Request, 32), Plan: c.Plan, Request: c.Request, Created: c.Time, fingerprint: c.Fingerprint,
 	}
-	if fresh {
-		return run, nil // if its first wake-up could not be sent, the sweep sends it
+	for _, target := range targets {
+		b.Runs = append(b.Runs, Run{
+			ID: newRunID(target, c.Time, "request "+c.Request), Target: target, Plan: c.Plan, Request: c.Request,
+			Settings: c.Settings,
+		})
 	}
-	run, _, err = e.load(ctx, claim.Run)
-	return run, err
+	return b
+}
+
+// made reads the run as it is, and tells whether it has been made at all.
+func (e *Engine) made(ctx context.Context, run *Run) (bool, error) {
+	found, _, err := e.load(ctx, run.ID)
+	if errors.Is(err, ErrNotFound) {
+		return false, nil
+	}
+	if err == nil {
+		*run = found
+	}
+	return err == nil, err
 }
 
 // Status is a run and the recovery point that it left, if it did.
@@ -85,24 +164,19 @@ func (e *Engine) Status(ctx context.Context, id string) (Status, time.Time, erro
 	if err != nil || run.State != Succeeded {
 		return Status{Run: run}, now, err
 	}
-	row, _, err := e.Catalog.Get(ctx, run.pointKey())
+	p, err := e.RecoveryPoint(ctx, id)
 	if err != nil {
-		return Status{Run: run}, now, fmt.Errorf("load the recovery point of run %s: %w", id, err)
+		return Status{Run: run}, now, err
 	}
-	p, err := decode[Point](row)
-	return Status{Run: run, Point: &p}, now, err
+	return Status{Run: run, Point: &p}, now, nil
 }
 
 // History lists the runs of a target, newest first, with their recovery points: at most top (1 to 1000), from the one
 // after the run with the ID "after". The second result is the ID to go on with, "" at the end.
 func (e *Engine) History(ctx context.Context, target, after string, top int) ([]Status, string, error) {
-	from := ""
-	if after != "" {
-		key, err := runKey(after)
-		if err != nil || key.Partition != partition(target) {
-			return nil, "", fmt.Errorf("%w: run %s of %s", ErrNotFound, after, target)
-		}
-		from = key.Row[len("run-"):] + "!"
+	from, err := rowAfter(target, after)
+	if err != nil {
+		return nil, "", err
 	}
 	runs, _, err := e.Catalog.List(ctx, partition(target), "run-"+from, "run.", top)
 	if err != nil {

@@ -47,9 +47,15 @@ type Run struct {
 	LostSince time.Time `json:"LostSince,omitzero"`
 	// ClearSince is since when every look showed a settled service without a trace of the lost start.
 	ClearSince time.Time `json:"ClearSince,omitzero"`
+	// LostStarts are when the requests of lost attempts can have been sent: from the intent to the end of its lease.
+	LostStarts []Window `json:"LostStarts,omitempty"`
 	// LostAttempt is the attempt that LostSince is about, and Lost counts all those lost.
 	LostAttempt int `json:"LostAttempt,omitempty"`
 	Lost        int `json:"Lost,omitempty"`
+	// Intent is when the latest attempt's intent was saved.
+	Intent time.Time `json:"Intent,omitzero"`
+	// Check continues the service's own look at whether the backup can be made; "" where none is under way.
+	Check string `json:"Check,omitempty"`
 	// Accepted is when the service took the operation on; Token continues it, and Polls counts the questions.
 	Accepted time.Time `json:"Accepted,omitzero"`
 	Token    string    `json:"Token,omitempty"`
@@ -62,10 +68,19 @@ type Run struct {
 	Artifact string  `json:"Artifact,omitempty"`
 	Hashing  Hashing `json:"Hashing,omitzero"`
 
-	// Reason says why the run waits, or how it ended, in the service's own words where it has some.
+	// Reason says why the run waits, or how it ended, in the service's own words where it has some. One that succeeded has
+	// a reason if it left a suspect recovery point.
 	Reason Reason `json:"Reason,omitzero"`
+	// Permits are those that the run holds to operate, Line is its place among those that wait for one.
+	Permits []Permit `json:"Permits,omitempty"`
+	Line    string   `json:"Line,omitempty"`
+	// TurnedAway counts how often on end the service had too much to do.
+	TurnedAway int `json:"TurnedAway,omitempty"`
 	// Owed is the type of the event that is still to be sent about the end of the run.
 	Owed string `json:"Owed,omitempty"`
+	// OwedPoints are recovery points of the target whose acceptance is still to be told: the run's own, which a person
+	// accepted, or those before that its own made live.
+	OwedPoints []string `json:"OwedPoints,omitempty"`
 
 	etag string
 }
@@ -115,20 +130,14 @@ func (r Run) key() Key {
 	return k
 }
 
-// pointKey is where the recovery point of the run is kept: beside it.
-func (r Run) pointKey() Key {
-	k := r.key()
-	return Key{Partition: k.Partition, Row: "point-" + k.Row[len("run-"):]}
-}
-
 // lockKey is the row that only one run of the target can own.
 func (r Run) lockKey() Key { return Key{Partition: r.key().Partition, Row: "lock"} }
 
 // attempt is what a provider is told about the run's attempt n.
 func (r Run) attempt(artifact string) Attempt {
 	return Attempt{
-		Target: r.Target, Storage: r.Settings.Storage, Identity: r.Settings.Identity, Run: r.ID, Artifact: artifact,
-		NotBefore: r.Started,
+		Target: r.Target, Storage: r.Settings.Storage, Identity: r.Settings.access(r.Target), Run: r.ID, Artifact: artifact,
+		NotBefore: r.Started, Lost: r.LostStarts,
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/figures"
 )
 
 // slots are the slots of all runs, each with how many runs it has.
@@ -38,6 +39,117 @@ func (s *stage) another(skew time.Duration) *backup.Engine {
 		return fmt.Sprintf("other%d", ids)
 	}
 	return &e
+}
+
+// health of the one target of the plan.
+func (s *stage) health(plan backup.Plan) backup.TargetHealth {
+	s.t.Helper()
+	health, _, err := s.engine.Health(s.t.Context(), backup.InForce{Plans: []backup.Plan{plan}})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return health[0]
+}
+
+// nights has the plan's next n slots, one after the other, with the sizes that the function gives.
+func (s *stage) nights(n int, size func(night int) int64) (ids []string) {
+	s.t.Helper()
+	s.tick(nightly())
+	for night := range n {
+		s.now = nightly().Schedule.Next(s.now)
+		s.provider.verify = func(backup.Attempt, backup.Hashing) (backup.Verification, error) {
+			n := size(night)
+			if n == 0 {
+				return backup.Verification{}, fault(backup.Refused, "ArtifactEmpty")
+			}
+			return backup.Verification{
+				Done: true, Hashing: backup.Hashing{ETag: "etag"}, Size: n, SHA256: "beef", Modified: s.now,
+			}, nil
+		}
+		ids = append(ids, s.tick(nightly()).Created...)
+		s.finish()
+	}
+	return ids
+}
+
+// The service says that all went well, and there is nothing, or far less than ever before: the run has not succeeded, or
+// its recovery point is suspect; others are told, nothing of it counts as good, and health says why.
+func TestScenario01SilentEmptiness(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		size  int64
+		state backup.State
+		code  string // of the run
+		says  string // of health
+	}{
+		{"nothing", 0, backup.Failed, "ArtifactEmpty", "ArtifactEmpty"},
+		{"one byte", 1, backup.Succeeded, "SizeSuspect", "SuspectRecoveryPoint"},
+		{"just under half", 499, backup.Succeeded, "SizeSuspect", "SuspectRecoveryPoint"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := newStage(t)
+			good := s.nights(5, func(int) int64 { return 1000 })
+			bad := s.nights(1, func(int) int64 { return test.size })[0]
+			s.ended(bad, test.state, test.code)
+			_, told := s.told(bad + "." + string(test.state))
+			if !strings.Contains(fmt.Sprint(told["reason"]), test.code) || told["recoveryPointState"] == "live" {
+				t.Errorf("told: %v", told)
+			}
+			s.now = s.now.Add(12 * time.Hour)
+			h := s.health(nightly())
+			if h.Status != backup.Late || h.Point == nil || h.Point.ID != good[4] || h.Reason.Code != test.says {
+				t.Errorf("health: %s, %+v", h.Status, h.Reason)
+			}
+			s.now = s.now.Add(60 * day)
+			s.cleanup()
+			if state := s.state(good[4]); state != backup.Live {
+				t.Errorf("the last good one is %s", state)
+			}
+		})
+	}
+}
+
+// Twenty-five newer backups, all of them broken and no three on end alike: they are never counted, however old the last
+// good one is, and expire while it stays. Once backups are good again it goes by its time, as ever.
+func TestScenario13NewestBackupsAreBroken(t *testing.T) {
+	s := newStage(t)
+	good := s.nights(3, func(int) int64 { return 1000 })
+	broken := s.nights(25, func(night int) int64 { return []int64{400, 150, 3}[night%3] })
+	for _, id := range broken {
+		s.ended(id, backup.Succeeded, "SizeSuspect")
+	}
+	h := s.health(nightly())
+	if h.Status != backup.Unprotected || h.Point == nil || h.Point.ID != good[2] || h.Reason.Code != "SuspectRecoveryPoint" ||
+		!strings.Contains(h.Reason.Message, broken[24]) {
+		t.Errorf("health: %s, %+v", h.Status, h.Reason)
+	}
+	clean := func(days int) {
+		s.now = s.now.Add(time.Duration(days) * day)
+		for range 3 {
+			s.cleanup()
+			s.now = s.now.Add(7 * time.Hour)
+		}
+	}
+	clean(60)
+	if got := s.states(good...); got != "expired expired live" {
+		t.Errorf("good ones: %s", got)
+	}
+	for _, id := range broken {
+		if state := s.state(id); state != backup.Expired {
+			t.Errorf("%s is %s", id, state)
+		}
+	}
+	// Two more broken ones do not make it go, a good one does.
+	s.nights(2, func(night int) int64 { return int64(100 + 300*night) })
+	clean(31)
+	if state := s.state(good[2]); state != backup.Live {
+		t.Errorf("the last good one is %s", state)
+	}
+	again := s.nights(1, func(int) int64 { return 1000 })[0]
+	clean(1)
+	if got := s.states(good[2], again); got != "expired live" {
+		t.Errorf("the last good one and the next: %s", got)
+	}
 }
 
 // The timer fires twice within 90 ms on two instances: the second tick happens as a whole before any one call of the
@@ -407,6 +519,53 @@ func TestScenario15RulesOfAZoneChange(t *testing.T) {
 	}
 }
 
+// The identity loses a role at 03:00 for one of two subscriptions. Only the runs there end without a recovery point, one
+// try each, and others are told of that target alone, within one interval of when it turned unprotected.
+func TestScenario30RoleLostForOneSubscription(t *testing.T) {
+	s := newStage(t)
+	there := strings.Replace(target, "000000000001/", "000000000030/", 1)
+	plan := nightly()
+	plan.Targets = []string{target, there}
+	lost := begin.Add(day + 30*time.Minute)
+	tries := map[string]int{}
+	s.provider.ready = func(a backup.Attempt) error {
+		if a.Target == there && s.now.After(lost) {
+			tries[s.now.Format(time.DateOnly)]++
+			return &backup.Fault{Kind: backup.Refused, Code: "AuthorizationFailed", Message: "the role is gone", Hint: "Give it."}
+		}
+		return nil
+	}
+	for ; s.now.Before(begin.Add(6 * day)); s.now = s.now.Add(time.Minute) {
+		s.tick(plan)
+		s.deliver()
+	}
+	for on, n := range tries {
+		if n != 1 {
+			t.Errorf("%d tries on %s", n, on)
+		}
+	}
+	states := map[string]int{}
+	for _, row := range s.storage.catalog.Rows() {
+		if rest, ok := strings.CutPrefix(row.Row, "run-"); ok {
+			run := s.run(row.Partition + "-" + rest)
+			states[fmt.Sprint(run.Target == there, " ", run.State)]++
+		}
+	}
+	if want := map[string]int{"false succeeded": 5, "true succeeded": 1, "true refused": 4}; !reflect.DeepEqual(states, want) {
+		t.Errorf("the runs are %v, want %v", states, want)
+	}
+	var told []backup.Event
+	for _, e := range s.storage.queue.Events() {
+		if e.Type == "lifeboat.target.unprotected" {
+			told = append(told, e)
+		}
+	}
+	if len(told) != 1 || told[0].Subject != there || !strings.Contains(string(told[0].Data), "the role is gone") ||
+		told[0].Time.After(begin.Add(3*day+time.Hour)) {
+		t.Errorf("told: %+v", told)
+	}
+}
+
 // A plan is paused for a month, or everything is stopped, and then goes on: no burst, and the gap says by whom. While
 // it rests, a tick costs what an idle one costs.
 func TestScenario34PausedForAMonth(t *testing.T) {
@@ -432,14 +591,31 @@ func TestScenario34PausedForAMonth(t *testing.T) {
 		s.now = begin.Add(day + 6*time.Hour)
 		s.tick(plan)
 		s.storage.calls, s.storage.writes = 0, 0
+		told := 0
 		for ticks := 1; s.now.Before(begin.Add(31 * day)); ticks++ {
 			s.now = s.now.Add(2 * time.Hour)
-			if r := s.tick(plan); len(r.Created)+len(r.Missed) != 0 {
+			r := s.tick(plan)
+			if len(r.Created)+len(r.Missed) != 0 {
 				t.Fatalf("%s: %+v", test.why, r)
 			}
-			if s.storage.calls != 2*ticks || s.storage.writes != 0 {
+			for _, h := range r.Unprotected {
+				told++
+				if h.Reason.Code != "PlanHalted" || !strings.Contains(h.Reason.Message, test.why) ||
+					s.now.Sub(h.Deadline) > 2*time.Hour {
+					t.Errorf("%s: told at %s of %+v", test.why, s.now, h)
+				}
+			}
+			// The target is judged once a slot and once at its deadline, which costs a read and a write.
+			judged := int(s.now.Sub(begin.Add(day)) / day)
+			if told > 0 {
+				judged++
+			}
+			if s.storage.calls != 2*ticks+2*judged+2*told || s.storage.writes != judged+told {
 				t.Fatalf("%s: %d ticks cost %d calls, %d of them writes", test.why, ticks, s.storage.calls, s.storage.writes)
 			}
+		}
+		if told != 1 {
+			t.Errorf("%s: told %d times that the target is unprotected", test.why, told)
 		}
 		test.halt(s, &plan, false)
 		s.now = begin.Add(31*day + 9*time.Hour)
@@ -493,4 +669,84 @@ func TestScenario36TwoDeployments(t *testing.T) {
 	if len(s.provider.begun) != 21 || s.rows("point-") != 21 || len(s.gaps()) != 0 {
 		t.Errorf("%d backups, %d points, gaps %+v", len(s.provider.begun), s.rows("point-"), s.gaps())
 	}
+}
+
+// bucket is how Azure Resource Manager bounds requests: each takes one out, and so many flow in each second. Nobody gets
+// any before it opens.
+type bucket struct {
+	opens           time.Time
+	holds, left     float64
+	perSecond       float64
+	filled          time.Time
+	asked, declined int
+}
+
+// take asks for the requests that a call makes, as far as they get.
+func (b *bucket) take(now time.Time, requests int) error {
+	b.left = min(b.holds, b.left+now.Sub(b.filled).Seconds()*b.perSecond)
+	b.filled = now
+	for range requests {
+		b.asked++
+		if now.Before(b.opens) || b.left < 1 {
+			b.declined++
+			return &backup.Fault{Kind: backup.Throttled, Code: "TooManyRequests", Message: "later", RetryAfter: 17 * time.Second}
+		}
+		b.left--
+	}
+	return nil
+}
+
+// At midnight 500 targets of two subscriptions come due at once, and for twenty minutes everything is answered 429 or 503;
+// then so many requests a second get through. All backups end inside the window, and what was asked in vain is less than a
+// fifth of the rest.
+func TestScenario29StormAtMidnight(t *testing.T) {
+	s := newStage(t)
+	s.engine.Concurrency = 50
+	o := s.operate(8 * time.Minute)
+	plan := many(500)
+	plan.Schedule, plan.Window = daily(time.UTC, 0, 0), 6*time.Hour
+	midnight := time.Date(2026, 1, 16, 0, 0, 0, 0, time.UTC)
+	var arm [2]*bucket
+	for i := range arm {
+		arm[i] = &bucket{opens: midnight.Add(20 * time.Minute), holds: 200, perSecond: 10, filled: begin}
+	}
+	through := func(a backup.Attempt, requests int) error { return arm[len(a.Target)%2].take(s.now, requests) }
+	starts, polls := s.provider.begin, s.provider.poll
+	s.provider.ready = func(a backup.Attempt) error { return through(a, 4) }
+	s.provider.begin = func(a backup.Attempt) (backup.Operation, error) {
+		if err := through(a, 1); err != nil {
+			return backup.Operation{}, err
+		}
+		return starts(a)
+	}
+	s.provider.poll = func(a backup.Attempt) (backup.Operation, error) {
+		if err := through(a, 1); err != nil {
+			return backup.Operation{}, err
+		}
+		return polls(a)
+	}
+	s.tick(plan)
+	s.now = midnight
+	s.tick(plan)
+	for s.now.Before(midnight.Add(plan.Window)) {
+		s.now = s.now.Add(time.Second)
+		if s.now.Second() == 0 {
+			s.tick(plan)
+		}
+		s.deliver()
+	}
+	if got := s.runStates(); got[backup.Succeeded] != 500 || len(got) != 1 {
+		t.Errorf("at the end of the window: %v", got)
+	}
+	if o.most > 50 || len(o.began) != 500 {
+		t.Errorf("%d operations, %d at once", len(o.began), o.most)
+	}
+	asked, declined := arm[0].asked+arm[1].asked, arm[0].declined+arm[1].declined
+	factor := float64(asked) / float64(asked-declined)
+	figures.Report(t, "500 targets in a storm of 20 minutes: %d requests to the services, %d of them declined: amplified by %.2f",
+		asked, declined, factor)
+	if factor > 1.2 || declined < 50 {
+		t.Errorf("%d requests, %d declined: amplified by %.2f", asked, declined, factor)
+	}
+	s.gateIsOpen()
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -50,8 +51,12 @@ type ScheduleReport struct {
 	Created []string
 	// Missed are the gaps that this tick found.
 	Missed []Gap
+	// Unprotected are the targets that turned so since they were judged last.
+	Unprotected []TargetHealth
 	// Looked counts the runs in flight that the sweep looked at, Resent the wake-ups that it sent again.
 	Looked, Resent int
+	// Called counts the runs that were woken because there was room for their operations.
+	Called int
 	// Book is the row of the plan in force, as the tick read it: for [Book.Saw]. It has no ETag if there is none.
 	Book Row
 }
@@ -62,62 +67,90 @@ type ScheduleReport struct {
 // without a slot or a late run write nothing.
 func (e *Engine) Schedule(ctx context.Context, plans []Plan) (ScheduleReport, error) {
 	var report ScheduleReport
-	marks, book, now, err := e.watermarks(ctx)
+	state, err := e.standing(ctx)
+	now := state.clock
 	if now.IsZero() {
 		return report, err
 	}
-	report.Book = book
+	report.Book = state.book
 	// Runs under way come first: a tick that has much to do may not get to its end.
-	errs := []error{err, e.sweep(ctx, now, &report)}
+	errs := []error{err, e.sweep(ctx, now, &report), e.callUp(ctx, state.gate, now, &report)}
 	apart := e.checkClock(ctx, now)
 	errs = append(errs, apart)
 	if apart == nil {
 		for _, plan := range plans {
-			if err := e.schedulePlan(ctx, plan, marks[plan.Name], now, &report); err != nil {
+			if err := e.schedulePlan(ctx, plan, state.marks[plan.Name], now, &report); err != nil {
 				errs = append(errs, fmt.Errorf("schedule plan %s: %w", plan.Name, err))
 			}
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(marks)) {
-		errs = append(errs, e.tellMissed(ctx, marks[name]))
+	for _, name := range slices.Sorted(maps.Keys(state.marks)) {
+		errs = append(errs, e.tellMissed(ctx, state.marks[name]))
+	}
+	if apart == nil {
+		errs = append(errs, e.judge(ctx, plans, state, &report))
 	}
 	return report, errors.Join(errs...)
 }
 
-// watermarks reads those of all plans that ever were, by the plan's name, the row of the plan in force, which stands just
-// before them, and the catalog's clock, which is zero where it could not list them. The error also names rows that cannot
-// be read: they stop their own plan alone.
-func (e *Engine) watermarks(ctx context.Context) (
-	marks map[string]*watermark, book Row, clock time.Time, err error,
-) {
-	marks = map[string]*watermark{}
+// standing is what a tick must know before anything else: rows that stand side by side, so that one request reads them.
+type standing struct {
+	// book is the row of the plan in force.
+	book Row
+	// judged says when the targets of a plan were judged last, and marks how far its slots are dealt with, by the plan's
+	// name: of all plans that ever were.
+	judged map[string]judged
+	marks  map[string]*watermark
+	gate   gate
+	// clock is the catalog's; zero where the rows could not be listed.
+	clock time.Time
+}
+
+// standing reads it. The error also names rows that cannot be read: they stop their own plan alone.
+func (e *Engine) standing(ctx context.Context) (standing, error) {
+	state := standing{judged: map[string]judged{}, marks: map[string]*watermark{}}
 	var errs []error
 	for from := bookKey.Row; ; {
 		rows, now, err := e.Catalog.List(ctx, schedulePartition, from, "plan.", 1000)
 		if err != nil {
-			return nil, Row{}, time.Time{}, fmt.Errorf("list the watermarks: %w", err)
+			return standing{}, fmt.Errorf("list the watermarks: %w", err)
 		}
-		if clock.IsZero() {
-			clock = now
+		if state.clock.IsZero() {
+			state.clock = now
 		}
 		for _, row := range rows {
-			if row.Key == bookKey {
-				book = row
-				continue
-			}
-			m, err := decode[watermark](row)
-			if err != nil {
-				errs = append(errs, err)
-				continue
-			}
-			m.etag = row.ETag
-			marks[m.Plan] = &m
+			errs = append(errs, state.add(row))
 		}
 		if len(rows) < 1000 {
-			return marks, book, clock, errors.Join(errs...)
+			return state, errors.Join(errs...)
 		}
 		from = rows[len(rows)-1].Row + "!"
 	}
+}
+
+func (s *standing) add(row Row) error {
+	switch {
+	case row.Key == bookKey:
+		s.book = row
+	case strings.HasPrefix(row.Row, linePrefix):
+		s.gate.line = append(s.gate.line, row)
+	case strings.HasPrefix(row.Row, permitPrefix):
+		s.gate.permits = append(s.gate.permits, row)
+	case strings.HasPrefix(row.Row, judgedPrefix):
+		j, err := decode[judged](row)
+		if err != nil {
+			return err
+		}
+		s.judged[j.Plan] = j
+	default:
+		m, err := decode[watermark](row)
+		if err != nil {
+			return err
+		}
+		m.etag = row.ETag
+		s.marks[m.Plan] = &m
+	}
+	return nil
 }
 
 // halted says why the plan makes no runs at present, "" if it does.
@@ -154,29 +187,28 @@ func (e *Engine) schedulePlan(
 		}
 		// What came due meanwhile is not caught up on.
 		gap := plan.missed(mark.At, now)
-		gap.Why = mark.Halted
-		mark.At, mark.Halted = now, halted
-		_, err := e.saveMark(ctx, mark, gap, now, report)
-		return err
-	}
-	slot, gap := plan.Due(mark.At, now)
-	if gap.Count > 0 && halted == "" {
-		// A tick that died may have made runs of the first slot already. Then the slot was not missed; what it lacks is made,
-		// and ends in its own time.
-		begun, err := e.begun(ctx, plan, gap.First)
+		begun, err := e.complete(ctx, plan, mark, gap.First, now, report)
 		if err != nil {
 			return err
 		}
 		if begun {
-			if err := e.makeRuns(ctx, plan, gap.First, now, report); err != nil {
-				return err
-			}
-			mark.At = gap.First
-			slot, gap = plan.Due(mark.At, now)
-			if gap.Count == 0 && slot.IsZero() {
-				_, err := e.saveMark(ctx, mark, gap, now, report)
-				return err
-			}
+			gap = plan.missed(mark.At, now)
+		}
+		gap.Why = mark.Halted
+		mark.At, mark.Halted = now, halted
+		_, err = e.saveMark(ctx, mark, gap, now, report)
+		return err
+	}
+	slot, gap := plan.Due(mark.At, now)
+	begun, err := e.complete(ctx, plan, mark, gap.First, now, report)
+	if err != nil {
+		return err
+	}
+	if begun {
+		slot, gap = plan.Due(mark.At, now)
+		if gap.Count == 0 && slot.IsZero() && halted == "" {
+			_, err := e.saveMark(ctx, mark, gap, now, report)
+			return err
 		}
 	}
 	if gap.Count > 0 || halted != "" {
@@ -196,8 +228,25 @@ func (e *Engine) schedulePlan(
 		return err
 	}
 	mark.At = slot
-	_, err := e.saveMark(ctx, mark, Gap{}, now, report)
+	_, err = e.saveMark(ctx, mark, Gap{}, now, report)
 	return err
+}
+
+// complete deals with the first slot after the watermark, if it has runs already: of a tick that died, or was so slow that
+// a pause was noted before them. Then the slot was not missed, neither by nobody's looking nor by the pause. What it lacks
+// is made, and ends in its own time.
+func (e *Engine) complete(
+	ctx context.Context, plan Plan, mark *watermark, first, now time.Time, report *ScheduleReport,
+) (bool, error) {
+	if first.IsZero() {
+		return false, nil
+	}
+	begun, err := e.begun(ctx, plan, first)
+	if err != nil || !begun {
+		return false, err
+	}
+	mark.At = first
+	return true, e.makeRuns(ctx, plan, first, now, report)
 }
 
 // begun says that the slot has a run: that of the first target, which is made first.

@@ -111,7 +111,12 @@ func (p Plan) share(target string, from, end time.Time) time.Duration {
 	if span <= 0 {
 		return 0
 	}
-	sum := sha256.Sum256([]byte(p.Name + "\n" + strings.ToLower(target)))
-	part, _ := bits.Mul64(binary.BigEndian.Uint64(sum[:]), uint64(span)) // below the span, since the hash is below 2^64
-	return time.Duration(part).Truncate(time.Second)
+	return time.Duration(fraction(p.Name+"\n"+strings.ToLower(target), uint64(span))).Truncate(time.Second)
+}
+
+// fraction of the whole, below it: always the same for a text, and spread evenly over texts.
+func fraction(text string, whole uint64) uint64 {
+	sum := sha256.Sum256([]byte(text))
+	part, _ := bits.Mul64(binary.BigEndian.Uint64(sum[:]), whole) // the hash is below 2^64
+	return part
 }

@@ -299,6 +299,70 @@ func TestTickDiesBeforeTheNextSlot(t *testing.T) {
 	}
 }
 
+// TestTickDiesBeforeThePause lets every call fail of the tick that makes a slot's runs; the next one sees the plan
+// paused. Then the slot has all its runs, or it lies in the gap of the pause, but never both.
+func TestTickDiesBeforeThePause(t *testing.T) {
+	going := many(2)
+	paused := going
+	paused.Paused = true
+	begun := 0
+	for _, made := range []bool{false, true} {
+		for k := 1; ; k++ {
+			s := newStage(t)
+			s.tick(going)
+			s.now = begin.Add(day)
+			s.storage.calls, s.storage.failAt, s.storage.made = 0, k, made
+			_, _ = s.engine.Schedule(t.Context(), []backup.Plan{going})
+			if s.storage.calls < k {
+				break
+			}
+			s.storage.failAt = 0
+			s.now = s.now.Add(time.Minute)
+			s.tick(paused)
+			s.finish()
+			s.now = begin.Add(2*day + time.Hour)
+			s.tick(going)
+			runs, gaps := s.rows("run-"), s.gaps()
+			switch {
+			case len(gaps) != 1 || gaps[0].Why != "paused by "+going.Name+" in plan.yaml":
+				t.Errorf("call %d fails (made: %v): gaps %+v", k, made, gaps)
+			case runs == 2 && gaps[0].Count == 1 && gaps[0].First.Equal(begin.Add(2*day)):
+				begun++
+			case runs == 0 && gaps[0].Count == 2 && gaps[0].First.Equal(begin.Add(day)):
+			default:
+				t.Errorf("call %d fails (made: %v): %d runs, and the gap %+v", k, made, runs, gaps[0])
+			}
+		}
+	}
+	if begun == 0 {
+		t.Error("no tick died between a run and the watermark")
+	}
+}
+
+// TestPauseOvertakesTick: a tick is so slow with a slot's runs that the next one notes a pause before them.
+func TestPauseOvertakesTick(t *testing.T) {
+	s := newStage(t)
+	going := many(2)
+	paused := going
+	paused.Paused = true
+	s.tick(going)
+	s.now = begin.Add(day)
+	s.storage.calls = 0
+	s.storage.before = func(call int) {
+		if call == 3 { // the slow one has listed the watermarks and the runs in flight
+			s.storage.before = nil
+			s.tick(paused)
+		}
+	}
+	_, _ = s.engine.Schedule(t.Context(), []backup.Plan{going})
+	s.finish()
+	s.now = begin.Add(2*day + time.Hour)
+	s.tick(going)
+	if gaps := s.gaps(); s.rows("run-") != 2 || len(gaps) != 1 || gaps[0].Count != 1 || !gaps[0].First.Equal(begin.Add(2*day)) {
+		t.Errorf("%d runs, and the gaps %+v", s.rows("run-"), gaps)
+	}
+}
+
 // TestHaltSurvivesKills lets every call fail of the tick that first sees a pause, and of the one that first sees its
 // end, also where the event about the gap cannot be sent for days.
 func TestHaltSurvivesKills(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -34,6 +35,7 @@ type stage struct {
 	provider *script
 	engine   *backup.Engine
 	ids      int
+	idsMu    sync.Mutex
 }
 
 func newStage(t *testing.T) *stage {
@@ -46,6 +48,8 @@ func newStage(t *testing.T) *stage {
 		Catalog: s.storage, Queue: s.storage, Waits: backup.DefaultWaits(), Now: clock,
 		Providers: map[string]backup.Provider{"microsoft.apimanagement/service": s.provider},
 		NewID: func() string {
+			s.idsMu.Lock()
+			defer s.idsMu.Unlock()
 			s.ids++
 			return fmt.Sprintf("id%d", s.ids)
 		},
@@ -57,6 +61,7 @@ func newStage(t *testing.T) *stage {
 type storage struct {
 	catalog *memory.Catalog
 	queue   *memory.Queue
+	mu      sync.Mutex // guards the counts: several targets are looked at, or made, at once
 	calls   int
 	writes  int
 	// failAt is the number of the call that fails, counted from 1; made says whether it takes effect all the same.
@@ -66,15 +71,19 @@ type storage struct {
 	silent bool
 	// before is called before each call takes effect, with its number.
 	before func(call int)
+	// listed is shown what a listing gave.
+	listed func(rows []backup.Row)
 }
 
 // next counts a call, and says whether it fails.
 func (s *storage) next(write bool) (fails bool) {
+	s.mu.Lock()
 	s.calls++
 	if write {
 		s.writes++
 	}
 	call := s.calls
+	s.mu.Unlock()
 	if s.before != nil {
 		s.before(call)
 	}
@@ -92,7 +101,11 @@ func (s *storage) List(ctx context.Context, partition, from, to string, limit in
 	if s.next(false) {
 		return nil, time.Time{}, errBroken
 	}
-	return s.catalog.List(ctx, partition, from, to, limit)
+	rows, now, err := s.catalog.List(ctx, partition, from, to, limit)
+	if s.listed != nil {
+		s.listed(rows)
+	}
+	return rows, now, err
 }
 
 func (s *storage) Apply(ctx context.Context, writes ...backup.Write) ([]string, error) {
@@ -127,16 +140,19 @@ func (s *storage) Publish(ctx context.Context, e backup.Event) error {
 
 // script is the service. What the test leaves nil goes well.
 type script struct {
-	stage  *stage
-	ready  func(a backup.Attempt) error
-	begin  func(a backup.Attempt) (backup.Operation, error)
-	poll   func(a backup.Attempt) (backup.Operation, error)
-	find   func(a backup.Attempt) (string, error)
-	verify func(a backup.Attempt, h backup.Hashing) (backup.Verification, error)
-	delete func(a backup.Attempt, extras bool) error
+	stage   *stage
+	ready   func(a backup.Attempt) error
+	makes   func(a backup.Attempt) error
+	begin   func(a backup.Attempt) (backup.Operation, error)
+	prepare func(token string) (backup.Operation, error)
+	poll    func(a backup.Attempt) (backup.Operation, error)
+	find    func(a backup.Attempt) (string, error)
+	verify  func(a backup.Attempt, h backup.Hashing) (backup.Verification, error)
+	delete  func(a backup.Attempt, extras bool) error
 	// begun are the names of the artifacts that were asked for, deleted those that were deleted.
 	begun, deleted []string
 	polls, looks   int
+	prepared       int
 	// hangs: no answer comes before the caller's time is over.
 	hangs bool
 }
@@ -159,6 +175,22 @@ func (s *script) Preflight(ctx context.Context, a backup.Attempt) error {
 		return nil
 	}
 	return s.ready(a)
+}
+
+func (s *script) Prepare(ctx context.Context, a backup.Attempt, token string) (backup.Operation, error) {
+	if _, ok := ctx.Deadline(); !ok || s.looks == 0 {
+		s.stage.t.Errorf("Prepare after %d looks, with a deadline: %t", s.looks, ok)
+	}
+	s.prepared++
+	if s.makes != nil {
+		if err := s.makes(a); err != nil {
+			return backup.Operation{}, err
+		}
+	}
+	if s.prepare == nil {
+		return backup.Operation{Done: true}, nil
+	}
+	return s.prepare(token)
 }
 
 func (s *script) Begin(ctx context.Context, a backup.Attempt) (backup.Operation, error) {

@@ -55,10 +55,12 @@ func (s *step) start(ctx context.Context, provider Provider) error {
 	var unseen error
 	if r.Lost > 0 {
 		// An attempt whose answer was lost may have come to something since.
-		found, unseen = find(ctx, provider, *r)
+		found, unseen = s.find(ctx, provider, r.attempt(""))
 	}
 	waited := r.waited(s.now)
 	switch {
+	case ambiguous(unseen):
+		return s.end(ctx, loses, AsFault(unseen).reason())
 	case found != "":
 		return s.found(ctx, found)
 	case !r.Until.IsZero() && !s.now.Before(r.Until):
@@ -66,15 +68,22 @@ func (s *step) start(ctx context.Context, provider Provider) error {
 	case !r.NextSlot.IsZero() && !s.now.Before(r.NextSlot):
 		return s.giveUp(ctx, supersedes, reason("Superseded", "the plan's next slot came due while the run waited", ""))
 	case waited >= s.Waits.Operation:
-		return s.giveUp(ctx, fails, reason("WaitedTooLong", fmt.Sprintf("the target was not free for %s; at last: %s",
+		return s.giveUp(ctx, fails, reason("WaitedTooLong", fmt.Sprintf("the run could not begin for %s; at last: %s",
 			waited.Round(time.Second), r.Reason.Message), "See what else is changing the service, then ask for the backup again."))
 	case unseen != nil:
-		return s.postpone(ctx, AsFault(unseen).wait(), AsFault(unseen).reason())
-	case r.Attempt == 0:
+		return s.postpone(ctx, AsFault(unseen))
+	}
+	if in, err := s.admit(ctx); err != nil || !in {
+		return err
+	}
+	if r.Attempt == 0 {
 		return s.preflight(ctx, provider)
 	}
 	return s.attempt(ctx, provider)
 }
+
+// busyTarget is why a run waits for another one.
+var busyTarget = &Fault{Kind: Deferred, Code: "TargetBusy", Message: "another run of the target is under way"}
 
 // missed says why the run could not begin in time.
 func (s *step) missed() Reason {
@@ -102,7 +111,7 @@ func (s *step) attempt(ctx context.Context, provider Provider) error {
 	r := &s.run
 	r.Attempt++
 	r.Artifact = r.artifactName(r.Attempt)
-	r.Owner, r.LeaseUntil = s.invocation, s.leaseEnd()
+	r.Intent, r.Owner, r.LeaseUntil = s.now, s.invocation, s.leaseEnd()
 	r.Reason = Reason{}
 	if r.Started.IsZero() {
 		r.Started = s.now
@@ -113,7 +122,7 @@ func (s *step) attempt(ctx context.Context, provider Provider) error {
 	switch err := s.save(ctx); {
 	case errors.Is(err, errBusy):
 		s.run = before
-		return s.postpone(ctx, 0, reason("TargetBusy", "another run of the target is under way", ""))
+		return s.postpone(ctx, busyTarget)
 	case err != nil:
 		return err
 	}
@@ -123,9 +132,9 @@ func (s *step) attempt(ctx context.Context, provider Provider) error {
 	operation, err := provider.Begin(begin, r.attempt(r.Artifact))
 	r.Owner, r.LeaseUntil = "", time.Time{}
 	if err == nil {
-		r.Accepted, r.Token = s.clock(), operation.Token
+		r.Accepted, r.Token, r.TurnedAway = s.clock(), operation.Token, 0
 		if operation.Done {
-			return s.finished(ctx)
+			return s.finished(ctx, operation)
 		}
 		if err := r.move(accepts); err != nil {
 			return err
@@ -133,8 +142,8 @@ func (s *step) attempt(ctx context.Context, provider Provider) error {
 		return s.advance(ctx, s.pollDelay(operation.RetryAfter))
 	}
 	switch f := AsFault(err); f.Kind {
-	case Deferred:
-		return s.postpone(ctx, f.wait(), f.reason())
+	case Deferred, Throttled:
+		return s.postpone(ctx, f)
 	case Refused:
 		return s.end(ctx, fails, f.reason())
 	default:
@@ -148,6 +157,7 @@ func (s *step) lost(why Reason) {
 	r := &s.run
 	if r.LostAttempt != r.Attempt {
 		r.Lost++
+		r.LostStarts = append(r.LostStarts, Window{From: r.Intent, To: r.Intent.Add(tick + s.Waits.Lease)})
 		r.LostAttempt, r.LostSince, r.ClearSince = r.Attempt, s.clock(), time.Time{}
 	}
 	r.Reason = why
@@ -167,7 +177,7 @@ func (s *step) look(ctx context.Context, provider Provider) error {
 			return err
 		}
 	}
-	found, err := find(ctx, provider, *r)
+	found, err := s.find(ctx, provider, r.attempt(""))
 	r.Owner, r.LeaseUntil = "", time.Time{}
 	waited := s.now.Sub(r.LostSince)
 	if err != nil {
@@ -177,6 +187,8 @@ func (s *step) look(ctx context.Context, provider Provider) error {
 		r.ClearSince = s.now
 	}
 	switch patient := err == nil && s.now.Sub(r.ClearSince) >= s.Waits.Patience; {
+	case ambiguous(err):
+		return s.end(ctx, loses, AsFault(err).reason())
 	case found != "":
 		return s.found(ctx, found)
 	case patient && r.Lost < mostLost:
@@ -192,6 +204,12 @@ func (s *step) look(ctx context.Context, provider Provider) error {
 	return s.advance(ctx, min(max(s.Waits.Look, waited/4), s.Waits.LookMax))
 }
 
+// ambiguous says that no further look will tell which artifact is the run's.
+func ambiguous(err error) bool {
+	f := AsFault(err)
+	return f != nil && f.Kind == Refused
+}
+
 // found takes the artifact of a lost operation for the run's own, or waits if another run took the lock meanwhile.
 func (s *step) found(ctx context.Context, artifact string) error {
 	before := s.run
@@ -203,29 +221,41 @@ func (s *step) found(ctx context.Context, artifact string) error {
 	if errors.Is(err, errBusy) {
 		// The stray wake-up that advance sent has a mark that no row will hold.
 		s.run = before
-		return s.postpone(ctx, 0, reason("TargetBusy", "another run of the target is under way", ""))
+		return s.postpone(ctx, busyTarget)
 	}
 	return err
 }
 
 // finished goes on to verify what the service says is done.
-func (s *step) finished(ctx context.Context) error {
-	s.run.Finished = s.clock()
+func (s *step) finished(ctx context.Context, operation Operation) error {
+	s.run.Finished, s.run.Artifact = s.clock(), cmp.Or(operation.Artifact, s.run.Artifact)
 	if err := s.run.move(finishes); err != nil {
 		return err
 	}
 	return s.advance(ctx, 0)
 }
 
-// postpone lets a busy target be, and gives its lock back.
-func (s *step) postpone(ctx context.Context, retryAfter time.Duration, why Reason) error {
+// postpone lets a busy target be, and gives its lock and the permits back: whoever is next in the line need not wait for
+// that target. A run that was turned away keeps the permits, and comes back after twice as long each time.
+func (s *step) postpone(ctx context.Context, f *Fault) error {
 	r := &s.run
-	r.Reason = why
+	r.Reason = f.reason()
 	if err := r.move(postpones); err != nil {
 		return err
 	}
-	waited := r.waited(s.now)
-	return s.advance(ctx, max(retryAfter, min(max(s.Waits.Busy, waited/10), s.Waits.PollMax)))
+	if f.Kind == Throttled {
+		delay := min(s.Waits.Busy<<min(r.TurnedAway, 10), s.Waits.PollMax)
+		r.TurnedAway++
+		// Those that were turned away together shall not come back together.
+		apart := time.Duration(fraction(fmt.Sprintf("%s %d", r.ID, r.TurnedAway), uint64(delay/4)+1))
+		return s.advance(ctx, max(f.wait(), delay)+apart)
+	}
+	permits := r.Permits
+	r.TurnedAway, r.Permits = 0, nil
+	if err := s.advance(ctx, max(f.wait(), min(max(s.Waits.Busy, r.waited(s.now)/10), s.Waits.PollMax))); err != nil {
+		return err
+	}
+	return s.release(ctx, s.run, permits, "")
 }
 
 // poll asks once how the operation is getting on.
@@ -236,7 +266,7 @@ func (s *step) poll(ctx context.Context, provider Provider) error {
 	})
 	r.Polls++
 	if err == nil && operation.Done {
-		return s.finished(ctx)
+		return s.finished(ctx, operation)
 	}
 	delay := s.pollDelay(operation.RetryAfter)
 	if err == nil {
@@ -263,7 +293,12 @@ func (s *step) poll(ctx context.Context, provider Provider) error {
 // denied looks for the artifact of an operation that the service no longer tells of, as long as there is patience.
 func (s *step) denied(ctx context.Context, provider Provider, delay time.Duration) error {
 	r := &s.run
-	if found, err := find(ctx, provider, *r); err == nil && found != "" {
+	accepted := r.attempt("")
+	accepted.Lost = []Window{{From: r.Intent, To: r.Accepted}}
+	switch found, err := s.find(ctx, provider, accepted); {
+	case ambiguous(err):
+		return s.end(ctx, loses, AsFault(err).reason())
+	case err == nil && found != "":
 		return s.found(ctx, found)
 	}
 	if r.DeniedSince.IsZero() {
@@ -301,17 +336,13 @@ func (s *step) verify(ctx context.Context, provider Provider) error {
 	}
 	r.Hashing, r.Reason = v.Hashing, Reason{}
 	if !v.Done {
-		return s.advance(ctx, 0)
+		return s.advance(ctx, min(v.RetryAfter, s.Waits.PollMax))
 	}
 	if r.Attempt > 1 {
 		// Extra copies of attempts that were lost. One that cannot be deleted, or comes later, goes with the point.
 		_ = remove(ctx, provider, r.attempt(r.Artifact), "", true)
 	}
-	point := newPoint(s.run, v)
-	if err := s.putDue(ctx, point.Expires, point); err != nil {
-		return err
-	}
-	return s.end(ctx, succeeds, Reason{}, Write{Op: Insert, Key: r.pointKey(), Body: encode(point)})
+	return s.succeed(ctx, newPoint(s.run, v), v.Files)
 }
 
 // advance sends the next wake-up, and then saves the run that expects it. In this order a crash in between leaves the
@@ -349,16 +380,24 @@ func (s *step) end(ctx context.Context, c cause, why Reason, more ...Write) erro
 	return s.settle(ctx)
 }
 
-// settle sends the event that an ended run still owes.
+// settle sends the events that an ended run still owes, and gives back what it holds.
 func (s *step) settle(ctx context.Context) error {
 	r := &s.run
-	if r.Owed == "" {
+	if r.Owed == "" && len(r.OwedPoints) == 0 {
 		return nil
 	}
-	if err := s.Queue.Publish(ctx, ended(s.run)); err != nil {
-		return fmt.Errorf("publish the end of run %s: %w", r.ID, err)
+	if r.Owed != "" {
+		if err := s.Queue.Publish(ctx, ended(s.run)); err != nil {
+			return fmt.Errorf("publish the end of run %s: %w", r.ID, err)
+		}
 	}
-	r.Owed = ""
+	if err := s.tellAccepted(ctx, r.OwedPoints); err != nil {
+		return err
+	}
+	if err := s.release(ctx, *r, r.Permits, r.Line); err != nil {
+		return fmt.Errorf("give the permits of run %s back: %w", r.ID, err)
+	}
+	r.Owed, r.OwedPoints, r.Permits, r.Line = "", nil, nil, ""
 	if err := s.save(ctx); err != nil && !errors.Is(err, errLost) {
 		return err
 	}
@@ -390,6 +429,8 @@ func (s *step) save(ctx context.Context, more ...Write) error {
 			// Somebody deleted the lock's row by hand, and perhaps another run has one of its own by now.
 			s.was = s.run.State
 			return s.save(ctx, more...)
+		case errors.Is(err, ErrChanged):
+			return errLost // one of the recovery points that change with the run
 		}
 	}
 	if err != nil {

@@ -167,7 +167,7 @@ func TestRunEnds(t *testing.T) {
 			name: "the answer was lost, and it cannot be looked", state: backup.Unknown, code: "StartLost", begun: 1,
 			script: func(s *stage) {
 				s.provider.begin = func(backup.Attempt) (backup.Operation, error) { return backup.Operation{}, uncertain }
-				s.provider.find = func(backup.Attempt) (string, error) { return "", fault(backup.Refused, "Forbidden") }
+				s.provider.find = func(backup.Attempt) (string, error) { return "", fault(backup.Denied, "Forbidden") }
 			},
 		},
 		{
@@ -217,7 +217,7 @@ func TestRunEnds(t *testing.T) {
 					if len(s.provider.begun) < 2 {
 						return "", nil
 					}
-					return "", fault(backup.Refused, "Forbidden")
+					return "", fault(backup.Denied, "Forbidden")
 				}
 			},
 		},
@@ -544,7 +544,7 @@ func TestWakeups(t *testing.T) {
 				t.Errorf("the catalog changed from\n%s\nto\n%s", rows, now)
 			}
 			messages := s.storage.queue.Messages("execute")[sent:]
-			if kept := len(messages) == 1 && messages[0].Visible.Equal(s.now.Add(30*time.Second)); kept != test.kept {
+			if kept := len(messages) == 1 && messages[0].Visible.Equal(run.Due); kept != test.kept {
 				t.Errorf("put back: %d messages", len(messages))
 			}
 		})
@@ -667,5 +667,34 @@ func TestUnsettledServiceIsWaitedFor(t *testing.T) {
 	s.ended(run.ID, backup.Succeeded, "")
 	if len(s.provider.begun) != 1 {
 		t.Errorf("begun %q", s.provider.begun)
+	}
+}
+
+// A wake-up that came too early, such as the stray one of a step that died, is put back until the expected one is due,
+// and then ever more rarely: each time storage may make two of it.
+func TestEarlyWakeupsComeBackRarely(t *testing.T) {
+	for _, test := range []struct{ since, want time.Duration }{
+		{-10 * time.Minute, 10 * time.Minute},
+		{-time.Second, 30 * time.Second},
+		{10 * time.Second, 30 * time.Second},
+		{5 * time.Minute, 5 * time.Minute},
+		{time.Hour, 10 * time.Minute},
+	} {
+		s := newStage(t)
+		run := s.ask("early")
+		s.now = run.Due.Add(test.since)
+		early := backup.Wakeup{Run: run.ID, Number: run.Wake + 1, Mark: "stray"}
+		message, err := json.Marshal(early)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.engine.Execute(t.Context(), "early", message); err != nil {
+			t.Fatal(err)
+		}
+		messages := s.storage.queue.Messages("execute")
+		if got := messages[len(messages)-1].Visible.Sub(s.now); len(messages) != 2 || got != test.want {
+			t.Errorf("%s after the expected one was due: %d messages, the last one back in %s, want %s", test.since, len(messages), got,
+				test.want)
+		}
 	}
 }

@@ -60,13 +60,24 @@ func partition(target string) string { return digest(strings.ToLower(target), 16
 
 // services are the types of resource that Lifeboat backs up, in lower case, with how long the service can restore what
 // it wrote. API Management: 30 days, then "Cannot restore: backup expired" (Azure's documentation of its disaster
-// recovery).
+// recovery). Managed HSM: no end is documented; what a backup depends on is the security domain.
 var services = map[string]time.Duration{
 	"microsoft.apimanagement/service": 30 * 24 * time.Hour,
+	managedHSM:                        0,
 }
 
-// Horizon is how long the service of this resource type can restore one of its backups; false if Lifeboat does not back
-// such resources up.
+const managedHSM = "microsoft.keyvault/managedhsms"
+
+// access is whom the target acts as towards the storage account.
+func (s Settings) access(target string) string {
+	if r, err := ParseResource(target); err == nil && strings.EqualFold(r.Type, managedHSM) {
+		return s.HSMAccess
+	}
+	return s.Identity
+}
+
+// Horizon is how long the service of this resource type can restore one of its backups, 0 for without end; false if
+// Lifeboat does not back such resources up.
 func Horizon(resourceType string) (time.Duration, bool) {
 	h, ok := services[strings.ToLower(resourceType)]
 	return h, ok

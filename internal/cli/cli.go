@@ -11,20 +11,30 @@ import (
 	"time"
 
 	"lifeboat/internal/backup"
-	"lifeboat/internal/config"
 )
 
 const usage = `usage:
   lifeboat plan check FILE        is plan.yaml one that this program takes? Says everything that is wrong, with its line
+  lifeboat plan check FILE --live and asks Azure for every target whether it can be backed up, as every run does first;
+                                  changes nothing. It asks as the identity here (az login): the app's roles are its own
   lifeboat plan next FILE [-n 3]  the next slots of every plan and target, local and UTC
   lifeboat plan diff OLD NEW      what an edit changes: plans, targets, slots, how long is kept
 
 against the app at LIFEBOAT_URL (such as https://contoso.azurewebsites.net), with the function's key in LIFEBOAT_KEY:
+  lifeboat health [--json]        how well every target is protected, the worst first; exit code 1 if one is unprotected.
+                                  With the key of the function health, from LIFEBOAT_HEALTH_KEY if that is set
   lifeboat runs TARGET [--top N] [--all] [--json]
                                   the target's runs, newest first: 20, N up to 100, or all
   lifeboat run ID [--json]        one run: where it stands, why, and what it left
   lifeboat backup TARGET [--plan NAME] [--wait] [--json]
                                   asks for a backup now and prints the run's ID; with --wait until it has ended
+  lifeboat backup --plan NAME [--wait] [--json]
+                                  asks for one of every target of the plan, and prints the batch's ID
+  lifeboat batch ID [--json]      the runs of a batch, and where they stand
+  lifeboat points TARGET [--top N] [--all] [--json]
+                                  the target's recovery points, newest first, in the same way
+  lifeboat accept ID [--reason TEXT] [--json]
+                                  a suspect recovery point is good all the same: counts it as verified
 
 TARGET is a full resource ID. Exit codes: 0 done, 1 it failed, 2 the arguments or settings cannot be used.
 `
@@ -37,34 +47,44 @@ func (e usageError) Error() string { return string(e) }
 // errUsage: the arguments are none of ours.
 var errUsage error = usageError(usage)
 
+// Shell is what a command has around it.
+type Shell struct {
+	Getenv         func(string) string
+	Stdout, Stderr io.Writer
+	// Now is the instant that "next" counts from.
+	Now time.Time
+	// RequestID is that of a backup that is asked for: give another one each time.
+	RequestID string
+	// Look makes an engine that can look at Azure's services, with the identity that the environment offers.
+	Look func(getenv func(string) string) (*backup.Engine, error)
+}
+
 // Run does what the arguments say and returns the exit code: 0, 1 where the answer is no, 2 where the arguments or
-// settings cannot be used. The context ends all waiting. A backup that is asked for goes by requestID: give another one
-// each time. Now is the instant that "next" counts from.
-func Run(
-	ctx context.Context, args []string, getenv func(string) string, requestID string, stdout, stderr io.Writer,
-	now time.Time,
-) int {
+// settings cannot be used. The context ends all waiting.
+func Run(ctx context.Context, args []string, sh Shell) int {
+	stdout, stderr := sh.Stdout, sh.Stderr
 	err := errUsage
 	if len(args) > 1 && args[0] == "plan" {
 		switch args[1] {
 		case "check":
-			err = check(args[2:], stdout)
+			err = sh.check(ctx, args[2:])
 		case "next":
-			err = next(args[2:], stdout, now)
+			err = next(args[2:], stdout, sh.Now)
 		case "diff":
-			err = diff(args[2:], stdout, now)
+			err = diff(args[2:], stdout, sh.Now)
 		}
 	}
 	if len(args) > 0 {
 		remotes := map[string]func(remote, context.Context, []string) error{
-			"runs": remote.runs, "run": remote.show, "backup": remote.backup,
+			"runs": remote.runs, "run": remote.show, "backup": remote.backup, "batch": remote.batch, "points": remote.points,
+			"accept": remote.accept, "health": remote.health,
 		}
 		if slices.Contains([]string{"help", "--help", "-h"}, args[0]) {
 			_, err = fmt.Fprint(stdout, usage)
 		} else if command := remotes[args[0]]; command != nil {
 			var c *client
-			if c, err = newClient(getenv, stderr); err == nil {
-				err = command(remote{c, requestID, stdout, stderr}, ctx, args[1:])
+			if c, err = newClient(sh.Getenv, stderr, args[0] == "health"); err == nil {
+				err = command(remote{c, sh.RequestID, stdout, stderr}, ctx, args[1:])
 			}
 		}
 	}
@@ -82,38 +102,26 @@ func Run(
 
 // files takes n paths out of the arguments, wherever the flags stand among them.
 func files(flags *flag.FlagSet, args []string, n int) ([]string, error) {
+	names, err := names(flags, args)
+	if err == nil && len(names) != n {
+		err = errUsage
+	}
+	return names, err
+}
+
+// names takes what is no flag out of the arguments.
+func names(flags *flag.FlagSet, args []string) ([]string, error) {
 	flags.SetOutput(io.Discard)
-	var paths []string
+	var names []string
 	for len(args) > 0 {
 		if err := flags.Parse(args); err != nil {
 			return nil, errUsage
 		}
 		if args = flags.Args(); len(args) > 0 {
-			paths, args = append(paths, args[0]), args[1:]
+			names, args = append(names, args[0]), args[1:]
 		}
 	}
-	if len(paths) != n {
-		return nil, errUsage
-	}
-	return paths, nil
-}
-
-// check prints what the file is good for; the error lists everything that is wrong.
-func check(args []string, stdout io.Writer) error {
-	paths, err := files(flag.NewFlagSet("check", flag.ContinueOnError), args, 1)
-	if err != nil {
-		return err
-	}
-	plans, err := config.PlanFile(paths[0])
-	if err != nil {
-		return err
-	}
-	targets := 0
-	for _, p := range plans {
-		targets += len(p.Targets)
-	}
-	fmt.Fprintf(stdout, "%s: good: %s, %s\n", paths[0], count(len(plans), "plan"), count(targets, "target"))
-	return nil
+	return names, nil
 }
 
 func count(n int, what string) string {

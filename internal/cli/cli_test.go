@@ -16,8 +16,14 @@ import (
 var now = time.Date(2026, 3, 28, 12, 0, 0, 0, time.UTC)
 
 func run(args ...string) (code int, out, errs string) {
+	return within(context.Background(), cli.Shell{Getenv: func(string) string { return "" }}, args...)
+}
+
+// within runs a command in a shell.
+func within(ctx context.Context, sh cli.Shell, args ...string) (code int, out, errs string) {
 	var stdout, stderr bytes.Buffer
-	code = cli.Run(context.Background(), args, func(string) string { return "" }, "", &stdout, &stderr, now)
+	sh.Stdout, sh.Stderr, sh.Now = &stdout, &stderr, now
+	code = cli.Run(ctx, args, sh)
 	return code, stdout.String(), stderr.String()
 }
 
@@ -97,9 +103,9 @@ func TestDiff(t *testing.T) {
 		"keep":    {[]string{"30d", "2w"}, []string{"keep.within 30d becomes 14d", "recovery points that are there keep their day"}},
 		"storage": {[]string{"container: lifeboat", "container: other"}, []string{"recovery points stay where they are"}},
 		"settings": {[]string{
-			"keep: {", "jitter: 20m\n    window: 3h\n    paused: true\n    identity: accessKey\n    onDemand: {keep: {within: 90s}}\n    keep: {",
+			"keep: {", "jitter: 20m\n    window: 3h\n    concurrency: 3\n    paused: true\n    identity: accessKey\n    onDemand: {keep: {within: 90s}}\n    keep: {",
 		}, []string{
-			"jitter none becomes 20m", "window until the next slot becomes 3h", "paused: no slots until", "identity system becomes accessKey",
+			"jitter none becomes 20m", "window until the next slot becomes 3h", "paused: no slots until", "concurrency not set becomes 3", "identity system becomes accessKey",
 			"onDemand.keep.within as keep.within becomes 90s",
 		}},
 		"the default, written out": {[]string{"keep: {", "identity: system\n    keep: {"}, []string{"nothing changes"}},
@@ -113,6 +119,12 @@ func TestDiff(t *testing.T) {
 				t.Errorf("%s: no %q in\n%s", name, want, out)
 			}
 		}
+	}
+	hsm := []string{"Microsoft.ApiManagement/service/contoso", "Microsoft.KeyVault/managedHSMs/contoso"}
+	signed := edited(t, append(hsm, "keep: {", "hsm: {access: sas}\n    keep: {")...)
+	_, out, errs := run("plan", "diff", edited(t, hsm...), signed)
+	if !strings.Contains(out, "hsm.access identity becomes sas, for runs from now on") {
+		t.Errorf("%s%s", out, errs)
 	}
 	path := edited(t, "30d", "x")
 	if code, _, errs := run("plan", "diff", edited(t), path); code != 1 || !strings.Contains(errs, path+":14") {
@@ -135,7 +147,8 @@ func TestUsage(t *testing.T) {
 		{"plan", "next", "-n", "x", "a"},
 		{"plan", "next", "-n", "0", "a"},
 		{"plan", "diff", "a"},
-		{"plan", "check", "--live", "a"},
+		{"plan", "check", "--life", "a"},
+		{"plan", "check", "--live"},
 	} {
 		if code, out, errs := run(args...); code != 2 || out != "" || !strings.Contains(errs, "lifeboat plan check FILE") {
 			t.Errorf("%v: %d, %q, %q", args, code, out, errs)

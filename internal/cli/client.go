@@ -21,16 +21,25 @@ import (
 type client struct {
 	origin string // scheme and host
 	key    string
+	wrong  string // what is said of a key that the app does not take
 	http   http.Client
 	stderr io.Writer
 }
 
-// newClient reads LIFEBOAT_URL and LIFEBOAT_KEY. No error repeats either: a URL may hold a key, too.
-func newClient(getenv func(string) string, stderr io.Writer) (*client, error) {
+// newClient reads LIFEBOAT_URL and LIFEBOAT_KEY, or for the function health LIFEBOAT_HEALTH_KEY if that is set. No error
+// repeats them: a URL may hold a key, too.
+func newClient(getenv func(string) string, stderr io.Writer, health bool) (*client, error) {
 	address, key := strings.TrimSpace(getenv("LIFEBOAT_URL")), strings.TrimSpace(getenv("LIFEBOAT_KEY"))
+	name, function := "LIFEBOAT_KEY", "api"
+	if health {
+		function = "health"
+		if own := strings.TrimSpace(getenv("LIFEBOAT_HEALTH_KEY")); own != "" || key == "" {
+			name, key = "LIFEBOAT_HEALTH_KEY", own
+		}
+	}
 	if address == "" || key == "" {
 		return nil, usageError("set LIFEBOAT_URL to the app's address, such as https://contoso.azurewebsites.net, and " +
-			"LIFEBOAT_KEY to a key of its function api\n")
+			name + " to a key of its function " + function + "\n")
 	}
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" || *u != (url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}) ||
@@ -43,6 +52,7 @@ func newClient(getenv func(string) string, stderr io.Writer) (*client, error) {
 	}
 	return &client{
 		origin: u.Scheme + "://" + u.Host, key: key, stderr: stderr,
+		wrong: name + " is not a key of this app's function " + function,
 		http: http.Client{
 			Timeout: 2 * time.Minute,
 			// Go takes Authorization off a request that is sent on to another host, but not a header that it does not know.
@@ -57,11 +67,14 @@ type call struct {
 	body         any
 	requestID    string // makes a repeated POST the same request; empty: none
 	tries        int
+	// expected tells whether a refusal is an answer all the same.
+	expected func(status int, body []byte) bool
 	// following: the address worked before, so a connection that cannot be made is worth another try.
 	following bool
 }
 
-// answer is what the API said: a status below 300, JSON, and the links of the header as paths of the same app.
+// answer is what the API said: a status below 300 or one that was expected, JSON, and the links of the header as paths
+// of the same app.
 type answer struct {
 	body       []byte
 	operation  string        // path of Operation-Location; empty: none
@@ -132,8 +145,9 @@ func (cl *client) once(ctx context.Context, c call) (a answer, again bool, err e
 	if a.body, err = io.ReadAll(response.Body); err != nil {
 		return a, true, fail(fmt.Errorf("read the answer: %w", err))
 	}
-	if status := response.StatusCode; status >= 300 {
-		return a, status == http.StatusTooManyRequests || status >= 500, fail(refusal(response.Status, status, a.body))
+	status := response.StatusCode
+	if status >= 300 && (c.expected == nil || !c.expected(status, a.body)) {
+		return a, status == http.StatusTooManyRequests || status >= 500, fail(cl.refusal(response.Status, status, a.body))
 	}
 	if !json.Valid(a.body) {
 		return a, false, fail(errors.New("the answer is no JSON: is LIFEBOAT_URL the address of a Lifeboat app?"))
@@ -143,7 +157,7 @@ func (cl *client) once(ctx context.Context, c call) (a answer, again bool, err e
 }
 
 // refusal is the API's error, or the host's, which has no words.
-func refusal(text string, status int, body []byte) error {
+func (cl *client) refusal(text string, status int, body []byte) error {
 	var said struct {
 		Error problem `json:"error"`
 	}
@@ -152,7 +166,7 @@ func refusal(text string, status int, body []byte) error {
 	}
 	switch status {
 	case http.StatusUnauthorized, http.StatusForbidden:
-		return fmt.Errorf("%s: LIFEBOAT_KEY is not a key of this app's function api", text)
+		return fmt.Errorf("%s: %s", text, cl.wrong)
 	case http.StatusNotFound:
 		return fmt.Errorf("%s: is LIFEBOAT_URL the address of a Lifeboat app?", text)
 	}
@@ -193,6 +207,7 @@ func sleep(ctx context.Context, d time.Duration) bool {
 type problem struct {
 	Code    string    `json:"code"`
 	Message string    `json:"message"`
+	Target  string    `json:"target"`
 	Details []problem `json:"details"`
 }
 
@@ -203,6 +218,14 @@ func (p problem) Error() string {
 		lines = append(lines, "  "+plain(d.Code+": "+d.Message))
 	}
 	return strings.Join(lines, "\n")
+}
+
+// code is "" where there is no problem.
+func (p *problem) code() string {
+	if p == nil {
+		return ""
+	}
+	return plain(p.Code)
 }
 
 // plain is text of others, on one line and without what could steer a terminal.

@@ -1,7 +1,6 @@
 package cli_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -9,6 +8,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -39,20 +39,23 @@ type app struct {
 func newApp(t *testing.T, host string, network func(n int, w http.ResponseWriter, r *http.Request) (ok bool)) *app {
 	t.Helper()
 	catalog, queue := memory.NewCatalog(time.Now), memory.NewQueue(time.Now)
-	ids := 0
+	var ids atomic.Int32
 	api := handler.New(handler.Config{
 		Engine: &backup.Engine{
 			Catalog: catalog, Queue: queue, Waits: backup.DefaultWaits(), Now: time.Now,
-			NewID: func() string { ids++; return fmt.Sprintf("id%d", ids) },
+			NewID: func() string { return fmt.Sprintf("id%d", ids.Add(1)) },
 		},
 		Book: &backup.Book{
 			Catalog: catalog, Queue: queue,
 			Read: func(context.Context) ([]byte, error) { return []byte("plan.yaml"), nil },
 			Parse: func([]byte) ([]backup.Plan, error) {
-				return []backup.Plan{{
-					Name: "nightly", Targets: []string{target}, Schedule: backup.Schedule{Zone: time.UTC},
-					Settings: backup.Settings{Storage: backup.Storage{Account: account, Container: "c"}, KeepWithin: time.Hour},
-				}}, nil
+				plan := func(name string, targets ...string) backup.Plan {
+					return backup.Plan{
+						Name: name, Targets: targets, Schedule: backup.Schedule{Zone: time.UTC},
+						Settings: backup.Settings{Storage: backup.Storage{Account: account, Container: "c"}, KeepWithin: time.Hour},
+					}
+				}
+				return []backup.Plan{plan("nightly", target), plan("fleet", target+"-a", target+"-b")}, nil
 			},
 		},
 		Log: zerolog.Nop(), Now: time.Now,
@@ -92,9 +95,7 @@ func (a *app) run(ctx context.Context, requestID string, args ...string) (code i
 
 func against(ctx context.Context, url, requestID string, args ...string) (code int, out, errs string) {
 	environment := map[string]string{"LIFEBOAT_URL": url, "LIFEBOAT_KEY": key + "\n"}
-	var stdout, stderr bytes.Buffer
-	code = cli.Run(ctx, args, func(name string) string { return environment[name] }, requestID, &stdout, &stderr, now)
-	return code, stdout.String(), stderr.String()
+	return within(ctx, cli.Shell{Getenv: func(name string) string { return environment[name] }, RequestID: requestID}, args...)
 }
 
 // TestOneBackup: whatever becomes of its requests, a command asks for one backup, and two commands for two.

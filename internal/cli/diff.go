@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -104,6 +105,12 @@ func changes(old, plan backup.Plan, now time.Time) []string {
 		if a, b := cmp.Or(a.Identity, "system"), cmp.Or(b.Identity, "system"); a != b {
 			say("identity %s becomes %s, %s", a, b, fresh)
 		}
+		if a, b := cmp.Or(a.HSMAccess, "identity"), cmp.Or(b.HSMAccess, "identity"); a != b {
+			say("hsm.access %s becomes %s, %s", a, b, fresh)
+		}
+		if a.Concurrency != b.Concurrency {
+			say("concurrency %s becomes %s, %s", number(a.Concurrency), number(b.Concurrency), fresh)
+		}
 		if a.KeepWithin != b.KeepWithin {
 			say("keep.within %s becomes %s, %s: recovery points that are there keep their day", duration(a.KeepWithin, ""),
 				duration(b.KeepWithin, ""), fresh)
@@ -134,6 +141,14 @@ func unprotected(before, after []backup.Plan) []string {
 
 func has(p backup.Plan, target string) bool {
 	return slices.ContainsFunc(p.Targets, func(t string) bool { return strings.EqualFold(t, target) })
+}
+
+// number of operations at once, for people.
+func number(n int) string {
+	if n == 0 {
+		return "not set"
+	}
+	return strconv.Itoa(n)
 }
 
 // duration as plan.yaml writes it.

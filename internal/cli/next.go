@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -56,4 +57,24 @@ func short(target string) string {
 		return target
 	}
 	return r.Group + "/" + r.Name
+}
+
+// labels are the short names of targets, and the whole resource IDs of those whose short names are alike.
+func labels(targets []string) []string {
+	ids := map[string]string{} // by short name; empty where there is more than one
+	for _, target := range targets {
+		name := strings.ToLower(short(target))
+		if id, ok := ids[name]; ok && !strings.EqualFold(id, target) {
+			target = ""
+		}
+		ids[name] = target
+	}
+	all := make([]string, len(targets))
+	for i, target := range targets {
+		all[i] = short(target)
+		if ids[strings.ToLower(all[i])] == "" {
+			all[i] = target
+		}
+	}
+	return all
 }

@@ -36,18 +36,6 @@ type run struct {
 	NotIncluded []string  `json:"notIncluded"`
 }
 
-type point struct {
-	State    string    `json:"state"`
-	Account  string    `json:"storageAccount"`
-	Blob     string    `json:"blob"`
-	Size     int64     `json:"sizeInBytes"`
-	SHA256   string    `json:"sha256"`
-	Created  time.Time `json:"createdDateTime"`
-	Expires  time.Time `json:"expiresDateTime"`
-	Deleted  time.Time `json:"deletedDateTime"`
-	Decision string    `json:"decision"`
-}
-
 // remote is a command against the API, and what is around it.
 type remote struct {
 	*client
@@ -57,70 +45,24 @@ type remote struct {
 
 // runs prints the history of a target, newest first.
 func (r remote) runs(ctx context.Context, args []string) error {
-	flags := flag.NewFlagSet("runs", flag.ContinueOnError)
-	top := flags.Int("top", 0, "")
-	all := flags.Bool("all", false, "")
-	asJSON := flags.Bool("json", false, "")
-	names, err := files(flags, args, 1)
-	if err != nil || *top < 0 {
-		return cmp.Or(err, errUsage)
-	}
-	query := url.Values{"target": {names[0]}}
-	if *all {
-		*top = cmp.Or(*top, 100)
-	}
-	if *top > 0 {
-		query.Set("top", strconv.Itoa(*top))
-	}
-	type page struct {
-		Value    []json.RawMessage `json:"value"`
-		NextLink string            `json:"nextLink,omitempty"`
-	}
-	whole := page{Value: []json.RawMessage{}}
-	for next := "/api/runs?" + query.Encode(); next != ""; {
-		a, err := r.do(ctx, call{method: http.MethodGet, path: next, tries: 5})
-		if err != nil {
-			return err
-		}
-		var p page
-		if err := json.Unmarshal(a.body, &p); err != nil {
-			return fmt.Errorf("read the answer: %w", err)
-		}
-		if p.Value == nil { // the API's empty list is there
-			return errors.New("the answer is no list of runs: is LIFEBOAT_URL the address of a Lifeboat app?")
-		}
-		whole.Value, whole.NextLink, next = append(whole.Value, p.Value...), p.NextLink, ""
-		if *all {
-			next, whole.NextLink = pathOf(p.NextLink), ""
-		}
-	}
-	if *asJSON {
-		return json.NewEncoder(r.stdout).Encode(whole)
-	}
-	table := tabwriter.NewWriter(r.stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "RUN\tSTATE\tPLAN\tSLOT\tCREATED\tENDED\tSIZE\tRECOVERY POINT\tREASON")
-	for _, text := range whole.Value {
-		v, err := readRun(text)
-		if err != nil {
-			return err
-		}
-		size, kept, why := "", "", ""
-		if v.Point != nil {
-			size, kept = bytesOf(v.Point.Size), v.Point.fate()
-		}
-		if p := cmp.Or(v.Error, v.Waiting); p != nil {
-			why = plain(p.Code)
-		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", v.ID, v.State, v.Plan, cmp.Or(utc(v.Slot), "by hand"),
-			utc(v.Created), utc(v.Ended), size, kept, why)
-	}
-	if err := table.Flush(); err != nil {
-		return err
-	}
-	if whole.NextLink != "" {
-		fmt.Fprintf(r.stderr, "%s shown; there are older ones: --all, or --top up to 100\n", count(len(whole.Value), "run"))
-	}
-	return nil
+	return r.list(ctx, args, list{
+		path: "/api/runs", what: "run", head: "RUN\tSTATE\tPLAN\tSLOT\tCREATED\tENDED\tSIZE\tRECOVERY POINT\tREASON",
+		row: func(text []byte) (string, error) {
+			v, err := readRun(text)
+			if err != nil {
+				return "", err
+			}
+			size, kept, why := "", "", cmp.Or(v.Error, v.Waiting)
+			if v.Point != nil {
+				size, kept = bytesOf(v.Point.Size), v.Point.fate()
+				if v.Point.State == suspect {
+					why = v.Point.Suspicion
+				}
+			}
+			return fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s", v.ID, v.State, v.Plan, cmp.Or(utc(v.Slot), "by hand"),
+				utc(v.Created), utc(v.Ended), size, kept, why.code()), nil
+		},
+	})
 }
 
 // show prints one run in detail.
@@ -171,6 +113,9 @@ func (r remote) show(ctx context.Context, args []string) error {
 	row("polls", strconv.Itoa(v.Polls))
 	if p := v.Point; p != nil {
 		row("recovery point", p.fate())
+		row("note", p.Note)
+		explain("suspicion", p.Suspicion)
+		row("accepted", utc(p.Accepted), p.AcceptedBy, p.AcceptReason)
 		row("decision", p.Decision)
 		row("account", p.Account)
 		row("blob", p.Blob)
@@ -187,11 +132,16 @@ func (r remote) show(ctx context.Context, args []string) error {
 func (r remote) backup(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("backup", flag.ContinueOnError)
 	plan := flags.String("plan", "", "")
-	follow := flags.Bool("wait", false, "")
+	wait := flags.Bool("wait", false, "")
 	asJSON := flags.Bool("json", false, "")
-	names, err := files(flags, args, 1)
-	if err != nil {
+	names, err := names(flags, args)
+	switch {
+	case err != nil:
 		return err
+	case len(names) == 0 && *plan != "":
+		return r.backupAll(ctx, *plan, *wait, *asJSON)
+	case len(names) != 1:
+		return errUsage
 	}
 	body := map[string]string{"target": names[0]}
 	if *plan != "" {
@@ -215,8 +165,8 @@ func (r remote) backup(ctx context.Context, args []string) error {
 			return err
 		}
 	}
-	if *follow {
-		if a, v, err = r.follow(ctx, a, v); err != nil {
+	if *wait {
+		if a, v, err = follow(ctx, r, a, v, readRun); err != nil {
 			return err
 		}
 	}
@@ -225,18 +175,31 @@ func (r remote) backup(ctx context.Context, args []string) error {
 			return err
 		}
 	}
-	if *follow && v.Status != "Succeeded" {
+	if *wait && v.Status != "Succeeded" {
 		return fmt.Errorf("run %s of %s ended %s: %w", v.ID, v.Target, v.State, cmp.Or(v.Error, &problem{Code: "Unknown"}))
 	}
 	return nil
 }
 
-// follow waits for the end of the run, with a line for every step that it makes.
-func (r remote) follow(ctx context.Context, a answer, v run) (answer, run, error) {
+// operation is what a command can wait for the end of.
+type operation interface {
+	// over tells whether it has ended.
+	over() bool
+	// progress is a line about where it stands.
+	progress() string
+	// path is where the API tells of it, and command the one that shows it.
+	path() string
+	command() string
+}
+
+// follow waits for the end of the operation, with a line for every change.
+func follow[T operation](
+	ctx context.Context, r remote, a answer, v T, read func(text []byte) (T, error),
+) (answer, T, error) {
 	goesOn := func(err error) error {
-		return fmt.Errorf("%w; the backup goes on without this command: lifeboat run %s", err, v.ID)
+		return fmt.Errorf("%w; the backup goes on without this command: lifeboat %s", err, v.command())
 	}
-	path := cmp.Or(a.operation, "/api/runs/"+url.PathEscape(v.ID))
+	path := cmp.Or(a.operation, v.path())
 	for last := ""; ; {
 		if line := v.progress(); line != last {
 			fmt.Fprintln(r.stderr, line)
@@ -252,7 +215,7 @@ func (r remote) follow(ctx context.Context, a answer, v run) (answer, run, error
 		if err != nil {
 			return a, v, goesOn(err)
 		}
-		now, err := readRun(next.body)
+		now, err := read(next.body)
 		if err != nil {
 			return a, v, goesOn(err)
 		}
@@ -277,10 +240,16 @@ func readRun(text []byte) (run, error) {
 	return v, nil
 }
 
-// over: Azure's three words for the end of a long-running operation.
-func (v run) over() bool {
-	return v.Status == "Succeeded" || v.Status == "Failed" || v.Status == "Canceled"
+func (v run) over() bool { return ended(v.Status) }
+
+// ended: Azure's three words for the end of a long-running operation.
+func ended(status string) bool {
+	return status == "Succeeded" || status == "Failed" || status == "Canceled"
 }
+
+func (v run) path() string { return "/api/runs/" + url.PathEscape(v.ID) }
+
+func (v run) command() string { return "run " + v.ID }
 
 // progress is the line about where the run stands. Its time is the app's, of the run's last step.
 func (v run) progress() string {
@@ -290,21 +259,13 @@ func (v run) progress() string {
 		line += ": " + plain(v.Waiting.Code+": "+v.Waiting.Message)
 	case v.Point != nil:
 		line += ": " + bytesOf(v.Point.Size) + ", " + v.Point.fate()
+		if v.Point.State == suspect && v.Point.Suspicion != nil {
+			line += ": " + plain(v.Point.Suspicion.Message)
+		}
 	case v.Polls > 0 && !v.over():
 		line += fmt.Sprintf(", asked Azure %s", count(v.Polls, "time"))
 	}
 	return line
-}
-
-// fate is what became, or will become, of a recovery point.
-func (p point) fate() string {
-	switch {
-	case !p.Deleted.IsZero():
-		return "deleted " + utc(p.Deleted)
-	case p.State == "live":
-		return "kept until " + utc(p.Expires)
-	}
-	return p.State
 }
 
 func utc(t time.Time) string {

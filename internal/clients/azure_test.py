@@ -1,7 +1,9 @@
 """The official Python clients, unchanged, against the local stand-ins and Lifeboat's own API: see "make clients"."""
 
+import json
 import os
 import unittest
+from datetime import datetime, timedelta
 
 from azure.core import MatchConditions, PipelineClient
 from azure.core.credentials import AzureKeyCredential
@@ -12,18 +14,29 @@ from azure.core.polling.base_polling import LROBasePolling
 from azure.core.rest import HttpRequest
 from azure.data.tables import TableServiceClient, TableTransactionError
 from azure.identity import ManagedIdentityCredential
+from azure.keyvault.administration import KeyVaultBackupClient
+from azure.keyvault.keys import KeyClient
 from azure.mgmt.apimanagement import ApiManagementClient
-from azure.storage.blob import BlobServiceClient
+from azure.mgmt.storage import StorageManagementClient
+from azure.storage.blob import BlobServiceClient, generate_container_sas
 from azure.storage.queue import QueueClient
 
 ACCOUNT, CONTAINER = os.environ["CLIENTS_ACCOUNT"], os.environ["CLIENTS_CONTAINER"]
 GROUP, SUBSCRIPTION = os.environ["CLIENTS_GROUP"], os.environ["CLIENTS_SUBSCRIPTION"]
 ORDINARY, REFUSED, FAILING = (os.environ["CLIENTS_" + n] for n in ("SERVICE", "REFUSED", "FAILING"))
+HSM = f"https://{os.environ['CLIENTS_HSM']}.managedhsm.azure.net"
 CREDENTIAL = ManagedIdentityCredential()
 
 
 def address(service):
     return f"https://{ACCOUNT}.{service}.core.windows.net"
+
+
+def container():
+    client = BlobServiceClient(address("blob"), CREDENTIAL).get_container_client(CONTAINER)
+    if not client.exists():
+        client.create_container()
+    return client
 
 
 class Clients(unittest.TestCase):
@@ -33,10 +46,7 @@ class Clients(unittest.TestCase):
         self.assertEqual((caught.exception.status_code, caught.exception.error.code), (status, code))
 
     def test_backup(self):
-        blobs = BlobServiceClient(address("blob"), CREDENTIAL)
-        container = blobs.get_container_client(CONTAINER)
-        if not container.exists():
-            container.create_container()
+        blobs = container()
         client = ApiManagementClient(CREDENTIAL, SUBSCRIPTION, api_version="2021-08-01")
         services = client.api_management_service
 
@@ -47,10 +57,37 @@ class Clients(unittest.TestCase):
             }).result()
 
         self.assertEqual(backup(ORDINARY, "python-1").name, ORDINARY)
-        self.assertGreater(container.get_blob_client("python-1").get_blob_properties().size, 0)
+        self.assertGreater(blobs.get_blob_client("python-1").get_blob_properties().size, 0)
         self.refused(400, "MethodNotAllowedInPricingTier", lambda: backup(REFUSED, "python-2"))
         self.refused(400, "BackupFailed", lambda: backup(FAILING, "python-3"))
         self.refused(404, "ResourceNotFound", lambda: backup("nobody", "python-4"))
+
+    def test_hsm(self):
+        accounts = StorageManagementClient(CREDENTIAL, SUBSCRIPTION, api_version="2022-09-01").storage_accounts
+        key = accounts.list_keys(GROUP, ACCOUNT).keys[0].value
+        in_two_days = datetime.utcnow() + timedelta(days=2)
+        sas = generate_container_sas(ACCOUNT, CONTAINER, account_key=key, permission="racwdl", expiry=in_two_days)
+        uri, keys, client = container().url, KeyClient(HSM, CREDENTIAL), KeyVaultBackupClient(HSM, CREDENTIAL)
+        quickly = {"_polling_interval": 0.2}
+
+        before = keys.get_key("rsa1")
+        folder = client.begin_backup(uri, sas, **quickly).result().folder_url
+        self.assertRegex(folder, "^" + uri + r"/mhsm-.*-\d{16}$")
+        self.assertNotEqual(keys.create_rsa_key("rsa1", size=2048).key.n, before.key.n)
+        client.begin_restore(folder, sas, **quickly).wait()
+        self.assertEqual(keys.get_key("rsa1").id, before.id)
+        keys.begin_delete_key("rsa1", _polling_interval=0.2).wait()
+        keys.purge_deleted_key("rsa1")
+        client.begin_restore(folder, sas, key_name="rsa1", **quickly).wait()
+        self.assertEqual(keys.get_key("rsa1").key.n, before.key.n)
+
+        # Refused at once, and accepted, to fail with the reason in statusDetails alone.
+        self.refused(400, "BadRequest", lambda: client.begin_backup(uri, "no-sas", **quickly))
+        with self.assertRaises(HttpResponseError) as caught:
+            client.begin_backup(uri + "-missing", sas, **quickly).result()
+        operation = json.loads(caught.exception.response.text())
+        self.assertEqual(caught.exception.status_code, 200)
+        self.assertEqual((operation["status"], operation["statusDetails"]), ("Failed", "ResourceNotFound"))
 
     def test_tables(self):
         table = TableServiceClient(address("table"), credential=CREDENTIAL).create_table("python")

@@ -10,6 +10,7 @@
 //	CLIENTS_SERVICE                     name of an API Management service that can be backed up
 //	CLIENTS_REFUSED                     name of one whose tier has no backups
 //	CLIENTS_FAILING                     name of one whose backups are accepted, and then fail
+//	CLIENTS_HSM                         name of a Managed HSM with the key rsa1, on which the command may do everything
 //	CLIENTS_ACCOUNT, CLIENTS_CONTAINER  name of the storage account, and the container that backups go to
 //
 // It ends with the command's exit code.
@@ -56,6 +57,7 @@ const (
 	ordinary = "contoso"
 	refused  = "contoso-consumption"
 	failing  = "contoso-failing"
+	fortress = "contoso-hsm"
 )
 
 // run starts the stand-ins and the app, and runs the command beside them.
@@ -93,6 +95,7 @@ func run(ctx context.Context, name string, arguments []string) (err error) {
 		"CLIENTS_API="+app.URL()+"/api", "CLIENTS_KEY="+app.Key("api"),
 		"CLIENTS_SUBSCRIPTION="+subscription, "CLIENTS_GROUP="+group,
 		"CLIENTS_SERVICE="+ordinary, "CLIENTS_REFUSED="+refused, "CLIENTS_FAILING="+failing,
+		"CLIENTS_HSM="+fortress,
 		"CLIENTS_ACCOUNT="+stack.Backups, "CLIENTS_CONTAINER="+stack.Container,
 	)
 	return command.Run()
@@ -115,9 +118,14 @@ func addServices(s *stack.Stack) error {
 	if err := s.Sim.AddService(sim.Service{ResourceID: stack.Service(refused), SKU: "Consumption"}); err != nil {
 		return err
 	}
+	// The Python client of Managed HSM knows a SAS only, and signing one takes the account's key.
 	s.Sim.Assign(s.Sim.ObjectID(identity), stack.Account(stack.Backups),
-		sim.StorageQueueDataContributor, sim.StorageTableDataContributor)
-	return nil
+		sim.StorageQueueDataContributor, sim.StorageTableDataContributor, sim.StorageAccountKeyOperator)
+	if err := s.AddHSM(fortress, identity); err != nil {
+		return err
+	}
+	return s.Sim.AssignHSM(stack.HSM(fortress), s.Sim.ObjectID(identity),
+		sim.ManagedHSMCryptoUser, sim.ManagedHSMCryptoOfficer)
 }
 
 // plan is for the services that the API takes backups of; its schedule never comes.

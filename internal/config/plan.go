@@ -104,8 +104,11 @@ func (r *reader) plan(n *yaml.Node, zone *time.Location) backup.Plan {
 	p.Targets = r.targets(n)
 	p.Expression, _ = r.text(n, "schedule")
 	p.Schedule = r.schedule(n, r.zone(n, zone))
-	p.Settings.Identity, _ = r.text(n, "identity")
+	r.access(n, &p)
 	p.Settings.KeepWithin = r.within(field(n, "keep"), p.Targets)
+	if concurrency, _ := r.text(n, "concurrency"); concurrency != "" {
+		p.Settings.Concurrency, _ = strconv.Atoi(concurrency) // the schema found it to be a number
+	}
 	if onDemand := field(n, "onDemand"); onDemand != nil {
 		p.OnDemandKeepWithin = r.within(field(onDemand, "keep"), p.Targets)
 	}
@@ -120,9 +123,33 @@ func (r *reader) plan(n *yaml.Node, zone *time.Location) backup.Plan {
 	return p
 }
 
-// Azure's own rules for names (Microsoft.ApiManagement's specification; naming rules of storage accounts).
+// access reads how the services get at the storage account. Each kind has a field of its own, which a plan without such
+// targets does not have: nobody shall believe it to be in force.
+func (r *reader) access(n *yaml.Node, p *backup.Plan) {
+	of := func(resourceType string) bool {
+		return slices.ContainsFunc(p.Targets, func(target string) bool {
+			resource, err := backup.ParseResource(target)
+			return err != nil || strings.EqualFold(resource.Type, resourceType)
+		})
+	}
+	var at *yaml.Node
+	if p.Settings.Identity, at = r.text(n, "identity"); at != nil && len(p.Targets) > 0 && !of("Microsoft.ApiManagement/service") {
+		r.fail(at, "identity is for API Management, of which the plan has no target; a Managed HSM has hsm.access")
+	}
+	hsm := field(n, "hsm")
+	if hsm == nil {
+		return
+	}
+	if p.Settings.HSMAccess, _ = r.text(hsm, "access"); len(p.Targets) > 0 && !of("Microsoft.KeyVault/managedHSMs") {
+		r.fail(hsm, "hsm is for Managed HSM, of which the plan has no target")
+	}
+}
+
+// Azure's own rules for names: Microsoft.ApiManagement's specification, that of Managed HSM's data plane, which the name is
+// a host name of, and the naming rules of storage accounts.
 var (
 	serviceName = regexp.MustCompile(`^[a-zA-Z]([a-zA-Z0-9-]{0,48}[a-zA-Z0-9])?$`)
+	hsmName     = regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9-]{1,22}[a-zA-Z0-9]$`)
 	accountName = regexp.MustCompile(`^[a-z0-9]{3,24}$`)
 )
 
@@ -138,11 +165,19 @@ func (r *reader) targets(n *yaml.Node) []string {
 			r.fail(item, "%v", err)
 			continue
 		}
-		if _, ok := backup.Horizon(resource.Type); !ok {
+		switch strings.ToLower(resource.Type) {
+		case "microsoft.apimanagement/service":
+			if !serviceName.MatchString(resource.Name) {
+				r.fail(item, "%q is no name of an API Management service: 1 to 50 letters, digits and dashes, a letter first, no "+
+					"dash last", resource.Name)
+			}
+		case "microsoft.keyvault/managedhsms":
+			if !hsmName.MatchString(resource.Name) {
+				r.fail(item, "%q is no name of a Managed HSM: 3 to 24 letters, digits and dashes, a letter first, no dash last",
+					resource.Name)
+			}
+		default:
 			r.fail(item, "resources of the type %s cannot be backed up", resource.Type)
-		} else if !serviceName.MatchString(resource.Name) {
-			r.fail(item, "%q is no name of an API Management service: 1 to 50 letters, digits and dashes, a letter first, no "+
-				"dash last", resource.Name)
 		}
 		if slices.ContainsFunc(targets, func(t string) bool { return strings.EqualFold(t, id) }) {
 			r.fail(item, "the target %s stands here twice", id)
@@ -280,7 +315,7 @@ func (r *reader) within(keep *yaml.Node, targets []string) time.Duration {
 		if err != nil {
 			continue
 		}
-		if horizon, ok := backup.Horizon(resource.Type); ok && within > horizon {
+		if horizon, ok := backup.Horizon(resource.Type); ok && horizon > 0 && within > horizon {
 			r.fail(at, "within %s is longer than %s can restore a backup: %d days", at.Value, resource.Type,
 				int(horizon.Hours()/24))
 			break

@@ -66,7 +66,7 @@ func TestParsePlan(t *testing.T) {
 // Each edit of the good plan must be refused with the line it stands in and a reason that names the thing.
 func TestParsePlanRefuses(t *testing.T) {
 	for name, c := range map[string]struct{ old, new, want string }{
-		"unknown field":         {`name: often`, `nam: often`, `plan.yaml:14: a plan has no field "nam"; it has identity, jitter, keep, name,`},
+		"unknown field":         {`name: often`, `nam: often`, `plan.yaml:14: a plan has no field "nam"; it has concurrency, hsm, identity, jitter, keep, name,`},
 		"missing field":         {"    schedule: \"30 2 * * *\"\n", "", `plan.yaml:8: a plan needs the field "schedule"`},
 		"no version":            {"version: 1\n", "", `the file needs the field "version"`},
 		"a later version":       {"version: 1", "version: 2", "version 2 is not one that this program reads"},
@@ -103,7 +103,12 @@ func TestParsePlanRefuses(t *testing.T) {
 		"jitter is no time":     {"timeZone: UTC", "jitter: 20", `plan.yaml:17: jitter 20 is not a time such as 30d`},
 		"jitter past window":    {"timeZone: UTC", "window: 10m\n    jitter: 20m", `plan.yaml:18: jitter must be shorter than window`},
 		"window is no time":     {"timeZone: UTC", "window: 3 hours", `plan.yaml:17: "3 hours" is not a time such as 30d`},
+		"concurrency":           {"timeZone: UTC", "concurrency: 0", `plan.yaml:17: concurrency 0 is not a whole number from 1 to 500`},
+		"concurrency, in words": {"timeZone: UTC", "concurrency: few", `plan.yaml:17: "few" is not a whole number from 1 to 500`},
 		"identity":              {"timeZone: UTC", "identity: contoso", `plan.yaml:17: "contoso" is neither system nor accessKey nor the client ID`},
+		"HSM name":              {"Microsoft.ApiManagement/service/contoso\n", "Microsoft.KeyVault/managedHSMs/c-\n", `"c-" is no name of a Managed HSM`},
+		"hsm without an HSM":    {"timeZone: UTC", "hsm: {access: sas}", `plan.yaml:17: hsm is for Managed HSM, of which the plan has no target`},
+		"hsm.access":            {"timeZone: UTC", "hsm: {access: key}", `plan.yaml:17: "key" is neither identity nor sas`},
 		"paused":                {"timeZone: UTC", "paused: yes", `plan.yaml:17: "yes" is neither true nor false`},
 		"on demand too long":    {"timeZone: UTC", "onDemand: {keep: {within: 31d}}", "plan.yaml:17: within 31d is longer than Microsoft.ApiManagement/service can restore a backup: 30 days"},
 		"on demand, unknown":    {"timeZone: UTC", "onDemand: {window: 1h}", `plan.yaml:17: onDemand has no field "window"; it has keep`},
@@ -133,6 +138,7 @@ func TestParsePlanWhole(t *testing.T) {
 	text := strings.Replace(good, "timeZone: UTC", `timeZone: UTC
     jitter: 20m
     window: 3h
+    concurrency: 12
     identity: 0c0ffee0-0000-4000-8000-0000000000aa
     onDemand: {keep: {within: 2w}}
     paused: true
@@ -146,11 +152,29 @@ func TestParsePlanWhole(t *testing.T) {
 	p := plans[1]
 	if p.Jitter != 20*time.Minute || p.Window != 3*time.Hour || !p.Paused || p.OnDemandKeepWithin != 14*24*time.Hour ||
 		p.Expression != "*/10 * * * * *" || p.Settings.Identity != "0c0ffee0-0000-4000-8000-0000000000aa" ||
-		p.Settings.Storage.AccountName() != "other" || p.Settings.KeepWithin != 90*time.Second {
+		p.Settings.Storage.AccountName() != "other" || p.Settings.KeepWithin != 90*time.Second ||
+		p.Settings.Concurrency != 12 {
 		t.Errorf("got %+v", p)
 	}
 	if q := plans[0]; q.Jitter != 0 || q.Window != 0 || q.Paused || q.OnDemandKeepWithin != 0 || q.Settings.Identity != "" {
 		t.Errorf("what was not written was read: %+v", q)
+	}
+}
+
+// A Managed HSM has a way to the storage account of its own, and no horizon.
+func TestParsePlanOfAnHSM(t *testing.T) {
+	hsm := strings.NewReplacer("Microsoft.ApiManagement/service/contoso]", "Microsoft.KeyVault/managedHSMs/Contoso-1]",
+		"timeZone: UTC", "hsm: {access: sas}", "90s", "520w").Replace(good)
+	plans, err := config.ParsePlan("plan.yaml", []byte(hsm))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := plans[1].Settings; s.HSMAccess != "sas" || s.Identity != "" || s.KeepWithin != 3640*24*time.Hour {
+		t.Errorf("got %+v", s)
+	}
+	_, err = config.ParsePlan("plan.yaml", []byte(strings.Replace(hsm, "hsm: {access: sas}", "identity: accessKey", 1)))
+	if err == nil || !strings.Contains(err.Error(), "plan.yaml:17: identity is for API Management") {
+		t.Errorf("got %v", err)
 	}
 }
 
@@ -197,13 +221,13 @@ func TestFromEnvironment(t *testing.T) {
 		return config.FromEnvironment(func(k string) string { return env[k] })
 	}
 	s, err := read(map[string]string{"LIFEBOAT_PLAN": "plan.yaml"})
-	if err != nil || s.WaitFactor != 1 || s.Source != "lifeboat" || s.Secure {
+	if err != nil || s.WaitFactor != 1 || s.Concurrency != 50 || s.Source != "lifeboat" || s.Secure {
 		t.Errorf("defaults: %+v, %v", s, err)
 	}
 	s, err = read(map[string]string{
-		"LIFEBOAT_PLAN": "p", "LIFEBOAT_WAIT_FACTOR": "0.01", "WEBSITE_SITE_NAME": "contoso", "WEBSITE_INSTANCE_ID": "1",
+		"LIFEBOAT_PLAN": "p", "LIFEBOAT_WAIT_FACTOR": "0.01", "LIFEBOAT_CONCURRENCY": "500", "WEBSITE_SITE_NAME": "contoso", "WEBSITE_INSTANCE_ID": "1",
 	})
-	if err != nil || s.WaitFactor != 0.01 || s.Source != "contoso" || !s.Secure {
+	if err != nil || s.WaitFactor != 0.01 || s.Concurrency != 500 || s.Source != "contoso" || !s.Secure {
 		t.Errorf("set: %+v, %v", s, err)
 	}
 	for _, env := range []map[string]string{
@@ -212,6 +236,9 @@ func TestFromEnvironment(t *testing.T) {
 		{"LIFEBOAT_PLAN": "p", "LIFEBOAT_WAIT_FACTOR": "2"},
 		{"LIFEBOAT_PLAN": "p", "LIFEBOAT_WAIT_FACTOR": "NaN"},
 		{"LIFEBOAT_PLAN": "p", "LIFEBOAT_WAIT_FACTOR": "soon"},
+		{"LIFEBOAT_PLAN": "p", "LIFEBOAT_CONCURRENCY": "0"},
+		{"LIFEBOAT_PLAN": "p", "LIFEBOAT_CONCURRENCY": "501"},
+		{"LIFEBOAT_PLAN": "p", "LIFEBOAT_CONCURRENCY": "many"},
 	} {
 		if s, err := read(env); err == nil {
 			t.Errorf("%v was taken: %+v", env, s)

@@ -39,7 +39,7 @@ var published = sync.OnceValue(func() schema {
 
 // later are fields of the plan that other versions know, by what they belong to.
 var later = map[string][]string{
-	"a plan":   {"restore", "hsm", "ccf"},
+	"a plan":   {"restore", "ccf"},
 	"keep":     {"daily", "weekly", "monthly", "yearly", "minimum"},
 	"onDemand": {"restore"},
 }

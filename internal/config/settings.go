@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"lifeboat/internal/backup"
 )
 
 // Settings are the app settings of Lifeboat itself. Those of the storage account are read in internal/storage.
@@ -13,6 +15,9 @@ type Settings struct {
 	// WaitFactor shortens all waits on Azure for tests and demos: LIFEBOAT_WAIT_FACTOR, more than 0 and at most 1 (the
 	// default).
 	WaitFactor float64
+	// Concurrency is how many operations of all plans may be under way at once: LIFEBOAT_CONCURRENCY, 1 to
+	// [backup.MostConcurrency]; 50 without it.
+	Concurrency int
 	// Stopped is why no plan makes runs, "" if plans do: LIFEBOAT_STOPPED, which is true, false, or a reason for people.
 	Stopped string
 	// Source names this app in events: WEBSITE_SITE_NAME, which Azure sets, or "lifeboat".
@@ -26,7 +31,7 @@ type Settings struct {
 // FromEnvironment reads the app settings.
 func FromEnvironment(getenv func(string) string) (Settings, error) {
 	s := Settings{
-		Plan: getenv("LIFEBOAT_PLAN"), WaitFactor: 1, Source: getenv("WEBSITE_SITE_NAME"), Host: getenv("WEBSITE_HOSTNAME"),
+		Plan: getenv("LIFEBOAT_PLAN"), WaitFactor: 1, Concurrency: 50, Source: getenv("WEBSITE_SITE_NAME"), Host: getenv("WEBSITE_HOSTNAME"),
 		Secure: getenv("WEBSITE_INSTANCE_ID") != "" || getenv("CONTAINER_NAME") != "",
 	}
 	if s.Source == "" {
@@ -41,6 +46,14 @@ func FromEnvironment(getenv func(string) string) (Settings, error) {
 			return s, fmt.Errorf("the app setting LIFEBOAT_WAIT_FACTOR is %q: it must be a number above 0, at most 1", text)
 		}
 		s.WaitFactor = f
+	}
+	if text := getenv("LIFEBOAT_CONCURRENCY"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 || n > backup.MostConcurrency {
+			return s, fmt.Errorf("the app setting LIFEBOAT_CONCURRENCY is %q: it must be a whole number from 1 to %d", text,
+				backup.MostConcurrency)
+		}
+		s.Concurrency = n
 	}
 	s.Stopped = stopped(getenv("LIFEBOAT_STOPPED"))
 	return s, nil

@@ -508,19 +508,19 @@ func TestQueueOutputWakesTheListener(t *testing.T) {
 
 func TestBackoff(t *testing.T) {
 	b := backoff{most: 2 * time.Second}
-	last := time.Duration(0)
-	for i := range 10 {
-		d := b.next()
-		if i == 0 && d != shortestPollingInterval || d < last || d > b.most {
-			t.Errorf("delay %d is %s after %s", i, d, last)
+	for range 10_000 { // the delays are random: each reset rolls them anew
+		last := time.Duration(0)
+		for i := range 10 {
+			d := b.next()
+			if i == 0 && d != shortestPollingInterval || d < last || d > b.most {
+				t.Fatalf("delay %d is %s after %s", i, d, last)
+			}
+			last = d
 		}
-		last = d
-	}
-	if last != b.most {
-		t.Errorf("the delay ends at %s", last)
-	}
-	if b.reset(); b.next() != shortestPollingInterval {
-		t.Error("the delay does not begin anew")
+		if last != b.most {
+			t.Fatalf("the delay ends at %s", last)
+		}
+		b.reset()
 	}
 }
 

@@ -248,19 +248,24 @@ func (l *life) sendOutputs(f *function, r result) error {
 type backoff struct {
 	most     time.Duration
 	exponent int
+	longest  bool // the delay is the longest and, whatever the dice say, stays so
 }
 
 const shortestPollingInterval = 100 * time.Millisecond
 
-func (b *backoff) reset() { b.exponent = 0 }
+func (b *backoff) reset() { b.exponent, b.longest = 0, false }
 
 func (b *backoff) next() time.Duration {
+	if b.longest {
+		return b.most
+	}
 	delay := shortestPollingInterval
 	if b.exponent > 0 {
 		spread := 0.8 + 0.4*rand.Float64()
 		delay += time.Duration(spread * float64(shortestPollingInterval<<(b.exponent-1)))
 	}
 	if delay >= b.most {
+		b.longest = true
 		return b.most
 	}
 	b.exponent++

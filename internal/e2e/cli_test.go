@@ -19,15 +19,21 @@ import (
 // command runs the real program with arguments, as a person would.
 func command(ctx context.Context, t *testing.T, url, key string, args ...string) (code int, out, errs string) {
 	t.Helper()
+	return commandIn(ctx, t, []string{"PATH=" + os.Getenv("PATH"), "LIFEBOAT_URL=" + url, "LIFEBOAT_KEY=" + key}, key, args...)
+}
+
+// commandIn runs the program with this environment, and checks that it keeps the secret.
+func commandIn(ctx context.Context, t *testing.T, env []string, secret string, args ...string) (code int, out, errs string) {
+	t.Helper()
 	c := exec.CommandContext(ctx, world.Binary, args...)
-	c.Env = []string{"PATH=" + os.Getenv("PATH"), "LIFEBOAT_URL=" + url, "LIFEBOAT_KEY=" + key}
+	c.Env = env
 	var stdout, stderr bytes.Buffer
 	c.Stdout, c.Stderr = &stdout, &stderr
 	err := c.Run()
 	if ended, ok := errors.AsType[*exec.ExitError](err); err != nil && (!ok || !ended.Exited()) {
 		t.Fatalf("%v: %v\n%s", args, err, &stderr)
 	}
-	if key != "" && strings.Contains(stdout.String()+stderr.String(), key) {
+	if secret != "" && strings.Contains(stdout.String()+stderr.String(), secret) {
 		t.Errorf("%v prints the key:\n%s%s", args, &stdout, &stderr)
 	}
 	return c.ProcessState.ExitCode(), stdout.String(), stderr.String()
@@ -35,7 +41,7 @@ func command(ctx context.Context, t *testing.T, url, key string, args ...string)
 
 func TestCommandLine(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	services := newServices(t, 2)
 	good, bad := stack.Service(services[0]), stack.Service(services[1])
@@ -59,7 +65,7 @@ func TestCommandLine(t *testing.T) {
 		Kind: sim.FailOperation, Status: http.StatusBadRequest, Code: "InvalidParameters",
 		Message: "Azure's own words about it",
 	}
-	inject(t, services[1], fault, fault)
+	inject(t, services[1], fault)
 	code, out, errs = lifeboat("backup", "--wait", "--json", bad)
 	var failed backupRun
 	if err := json.Unmarshal([]byte(out), &failed); err != nil || code != 1 || failed.State != "failed" ||
@@ -132,6 +138,40 @@ func TestCommandLine(t *testing.T) {
 		t.Errorf("a run as JSON: %d\n%s", code, out)
 	}
 
+	// All targets of the plan: the batch succeeds, and then it does not.
+	code, out, errs = lifeboat("backup", "--plan", "test", "--wait")
+	batch := strings.TrimSpace(out)
+	if code != 0 || strings.ContainsAny(batch, " \n") || !strings.Contains(errs, "2 runs: 2 succeeded\n") {
+		t.Errorf("a good batch: %d, %q, %s", code, out, errs)
+	}
+	t.Logf("backup --plan --wait\n%s%s", out, errs)
+	inject(t, services[1], fault)
+	code, out, errs = lifeboat("backup", "--plan", "test", "--wait", "--json")
+	var whole backupBatch
+	if err := json.Unmarshal([]byte(out), &whole); err != nil || code != 1 || whole.Status != "Failed" || whole.ID == batch ||
+		!strings.Contains(errs, "batch "+whole.ID+" of plan test is incomplete:\n  local/"+services[1]+" failed, run ") ||
+		!strings.Contains(errs, fault.Message) || strings.Contains(errs, "local/"+services[0]) {
+		t.Errorf("a batch with a failing backup: %d, %v, %s, %s", code, err, out, errs)
+	}
+	code, out, errs = lifeboat("batch", whole.ID)
+	lines = strings.Split(strings.TrimSpace(out), "\n")
+	if code != 0 || len(lines) != 3 || !strings.Contains(lines[1], "  local/"+services[0]+"  succeeded") ||
+		!strings.HasSuffix(lines[2], "  local/"+services[1]+"  failed     InvalidParameters") {
+		t.Errorf("a batch: %d, %s\n%s", code, errs, out)
+	}
+	t.Logf("batch\n%s%s", out, errs)
+
+	// How they are: the key of the function api is none of the function health.
+	code, out, errs = command(ctx, t, a.URL(), a.Key("health"), "health")
+	lines = strings.Split(strings.TrimSpace(out), "\n")
+	if code != 0 || errs != "" || len(lines) != 3 || !strings.HasPrefix(lines[1], "local/") || !strings.Contains(lines[1], "  protected  ") {
+		t.Errorf("health: %d, %s\n%s", code, errs, out)
+	}
+	t.Logf("health\n%s", out)
+	if code, out, errs := lifeboat("health"); code != 1 || out != "" || !strings.Contains(errs, "is not a key of this app's function health") {
+		t.Errorf("health with another key: %d, %s%s", code, out, errs)
+	}
+
 	// What goes wrong says where and why.
 	url, key := a.URL(), a.Key("api")
 	for name, c := range map[string]struct {
@@ -146,6 +186,8 @@ func TestCommandLine(t *testing.T) {
 		"unknown target": {url, key, []string{"backup", good + "x"}, 1, "UnknownTarget: no plan has the target " + good + "x"},
 		"no resource ID": {url, key, []string{"runs", "contoso"}, 1, "InvalidTarget: "},
 		"unknown plan":   {url, key, []string{"backup", good, "--plan", "x"}, 1, `UnknownPlan: there is no plan "x"`},
+		"unknown batch":  {url, key, []string{"batch", "x"}, 1, "BatchNotFound: there is no batch x"},
+		"no such plan":   {url, key, []string{"backup", "--plan", "x"}, 1, `UnknownPlan: there is no plan "x"`},
 		"unknown run":    {url, key, []string{"run", id + "0"}, 1, "RunNotFound: there is no run " + id + "0"},
 		"no target":      {url, key, []string{"backup", "--wait"}, 2, "usage:"},
 		"unknown flag":   {url, key, []string{"runs", good, "--key", "x"}, 2, "usage:"},

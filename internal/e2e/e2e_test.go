@@ -47,7 +47,7 @@ func TestMain(m *testing.M) {
 			panic(err)
 		}
 		defer os.RemoveAll(dir)
-		for i := range 40 {
+		for i := range 60 {
 			accounts = append(accounts, fmt.Sprintf("lifeboatapp%02d", i))
 		}
 		world, err = stack.Start(context.Background(), stack.Config{
@@ -162,12 +162,21 @@ func (a *app) queue(name string) *azqueue.QueueClient {
 
 // planFor has the services, with a schedule, kept for the time.
 func planFor(schedule, keep string, services ...string) string {
+	var targets []string
+	for _, s := range services {
+		targets = append(targets, stack.Service(s))
+	}
+	return planOf(schedule, keep, targets...)
+}
+
+// planOf has the targets by their resource IDs.
+func planOf(schedule, keep string, targets ...string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "version: 1\ndefaults:\n  storage: {account: %s, container: %s}\nplans:\n  - name: test\n", stack.Account(stack.Backups),
 		stack.Container)
 	fmt.Fprintf(&b, "    schedule: %q\n    keep: {within: %s}\n    targets:\n", schedule, keep)
-	for _, s := range services {
-		fmt.Fprintf(&b, "      - %s\n", stack.Service(s))
+	for _, target := range targets {
+		fmt.Fprintf(&b, "      - %s\n", target)
 	}
 	return b.String()
 }
@@ -212,9 +221,14 @@ func (a *app) request(ctx context.Context, method, path, body string, header map
 
 // backup asks for a backup until the program answers, and returns the run's ID.
 func (a *app) backup(ctx context.Context, service, id string) (string, error) {
+	return a.backupOf(ctx, stack.Service(service), id)
+}
+
+// backupOf does so for a target by its resource ID.
+func (a *app) backupOf(ctx context.Context, target, id string) (string, error) {
 	var last string
 	for ctx.Err() == nil {
-		response, text, err := a.request(ctx, "POST", "/api/backups", `{"target": "`+stack.Service(service)+`"}`,
+		response, text, err := a.request(ctx, "POST", "/api/backups", `{"target": "`+target+`"}`,
 			map[string]string{"Repeatability-Request-ID": id})
 		switch {
 		case err != nil:

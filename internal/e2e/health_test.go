@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -62,8 +63,36 @@ func (a *app) healthUntil(ctx context.Context, what string, wanted func(status i
 	}
 }
 
+// toldUnprotected waits for the event about the service.
+func (a *app) toldUnprotected(ctx context.Context, t *testing.T, service string) {
+	t.Helper()
+	for {
+		for _, text := range a.events(ctx, t) {
+			var e struct {
+				ID, Type, Subject string
+				Data              struct{ Reason struct{ Message string } }
+			}
+			if err := json.Unmarshal([]byte(text), &e); err != nil {
+				t.Fatal(err)
+			}
+			if e.Type != "lifeboat.target.unprotected" || e.Subject != stack.Service(service) {
+				continue
+			}
+			if !strings.HasPrefix(e.ID, "unprotected-test.") ||
+				!strings.Contains(e.Data.Reason.Message, "the service is in a bad mood") {
+				t.Errorf("told: %s", text)
+			}
+			return
+		}
+		if ctx.Err() != nil {
+			t.Fatal("nobody was told that the target is unprotected")
+		}
+		pause(ctx)
+	}
+}
+
 // TestHealth: a service that is backed up gives 200; one whose backups Azure refuses turns the answer into 503, in
-// Azure's words; and a broken plan.yaml stands at the top while the last good one is measured.
+// Azure's words, and makes an event; and a broken plan.yaml stands at the top while the last good one is measured.
 func TestHealth(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
@@ -98,9 +127,28 @@ func TestHealth(t *testing.T) {
 	h = a.healthUntil(ctx, "unprotected", func(status int, h health) bool {
 		return status == 503 && h.Status == "unprotected" && len(h.Targets) == 2 && h.Targets[0].Status != "unprotected"
 	})
+	code, out, errs := command(ctx, t, a.URL(), a.Key("health"), "health")
+	lines := strings.Split(out, "\n")
+	if code != 1 || errs != "1 of 2 targets unprotected\n" || len(lines) != 4 ||
+		!strings.HasPrefix(lines[1], "local/"+ill+"  test  unprotected  never ") ||
+		!strings.Contains(lines[1], "the service is in a bad mood") {
+		t.Errorf("as a command: %d %s\n%s", code, errs, out)
+	}
+	t.Logf("health\n%s", out)
 	if v := h.Targets[1]; v.Target != stack.Service(ill) || v.Status != "unprotected" ||
 		!strings.Contains(v.Reason.Message, "the service is in a bad mood") {
 		t.Errorf("unprotected: %+v", v)
+	}
+	a.toldUnprotected(ctx, t, ill)
+	for key, want := range map[string]int{a.Key("metrics"): 200, a.Key("health"): 401, a.Key("api"): 401} {
+		response, text, err := a.request(ctx, "GET", "/api/metrics", "", map[string]string{
+			"x-functions-key": key, "Accept": "application/openmetrics-text",
+		})
+		line := fmt.Sprintf(`lifeboat_target_status{target="%s",plan="test",status="unprotected"} 1`, stack.Service(ill))
+		if err != nil || response.StatusCode != want ||
+			want == 200 && (!strings.Contains(string(text), line+"\n") || !strings.HasSuffix(string(text), "# EOF\n")) {
+			t.Errorf("metrics: %v %v %s", response, err, text)
+		}
 	}
 
 	a.place(strings.Replace(good, "schedule:", "shedule:", 1))

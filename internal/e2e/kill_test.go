@@ -39,9 +39,23 @@ func (k kill) String() string {
 // backup to the event about its end. The host starts it again. Every run must succeed, with at most one POST an attempt,
 // and a further attempt only where the POST was never sent, or nothing of it was to be seen for as long as the patience.
 func TestKillWalk(t *testing.T) {
-	for name, trace := range map[string]sim.Trace{
-		"the operation shows":          sim.TraceVisible,
-		"no trace of it until its end": sim.TraceHidden,
+	traced := func(trace sim.Trace) func(*walker) {
+		return func(w *walker) {
+			w.fresh = func() string {
+				service := newServices(t, 1)[0]
+				tune(t, service, func(k *sim.Knobs) { k.Trace = trace })
+				return stack.Service(service)
+			}
+			w.judge = w.judgeService
+		}
+	}
+	for name, kind := range map[string]func(*walker){
+		"API Management, the operation shows":          traced(sim.TraceVisible),
+		"API Management, no trace of it until its end": traced(sim.TraceHidden),
+		"Managed HSM": func(w *walker) {
+			w.fresh = func() string { return newHSM(t, w.app) }
+			w.judge = w.judgeHSM
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -57,7 +71,8 @@ func TestKillWalk(t *testing.T) {
 			var tally tally
 			var wait sync.WaitGroup
 			for range walkers {
-				w := newWalker(t, trace)
+				w := newWalker(t)
+				kind(w)
 				wait.Go(func() {
 					for k := range points {
 						if !w.walk(k, &tally) {
@@ -82,9 +97,11 @@ type tally struct{ walks, killed, single, second atomic.Int64 }
 // walker is an app whose program is killed again and again.
 type walker struct {
 	*app
-	trace    sim.Trace
-	services []string
-	runs     []string
+	// fresh puts a target into Azure's side; judge holds a run against what that saw.
+	fresh   func() (target string)
+	judge   func(k kill, run backup.Run, tally *tally)
+	targets []string
+	runs    []string
 
 	// armed is the next kill; requests counts what the program sent since it was armed.
 	armed    atomic.Pointer[kill]
@@ -92,8 +109,8 @@ type walker struct {
 	fired    atomic.Bool
 }
 
-func newWalker(t *testing.T, trace sim.Trace) *walker {
-	w := &walker{trace: trace}
+func newWalker(t *testing.T) *walker {
+	w := &walker{}
 	w.app = newApp(t, stack.AppConfig{
 		Plan: planFor(yearly, "1d", newServices(t, 1)...), ScheduleTick: "* * * * * *",
 	})
@@ -133,17 +150,16 @@ func idle(e sim.Exchange) bool {
 func (w *walker) walk(k kill, tally *tally) bool {
 	ctx, cancel := context.WithTimeout(w.t.Context(), 2*time.Minute)
 	defer cancel()
-	service := newServices(w.t, 1)[0]
-	tune(w.t, service, func(k *sim.Knobs) { k.Trace = w.trace })
-	w.services = append(w.services, service)
-	if err := w.edit(planFor(yearly, "1d", w.services...)); err != nil {
+	target := w.fresh()
+	w.targets = append(w.targets, target)
+	if err := w.edit(planOf(yearly, "1d", w.targets...)); err != nil {
 		w.t.Error(err)
 		return false
 	}
 	w.requests.Store(0)
 	w.fired.Store(false)
 	w.armed.Store(&k)
-	id, err := w.backup(ctx, service, uuid.NewString())
+	id, err := w.backupOf(ctx, target, uuid.NewString())
 	if err != nil {
 		w.t.Errorf("killed %s: %v", k, err)
 		return false
@@ -161,7 +177,7 @@ func (w *walker) walk(k kill, tally *tally) bool {
 	if status.Run.State != backup.Succeeded {
 		w.t.Errorf("killed %s: the run ended %s: %+v", k, status.Run.State, status.Run.Reason)
 	}
-	w.judge(k, status.Run, posts(service), tally)
+	w.judge(k, status.Run, tally)
 	w.runs = append(w.runs, id)
 	return w.fired.Load()
 }
@@ -200,8 +216,9 @@ func (w *walker) settled(ctx context.Context) {
 	}
 }
 
-// judge holds the attempts against what Azure's side saw.
-func (w *walker) judge(k kill, run backup.Run, requests []sim.BackupRequest, tally *tally) {
+// judgeService holds the attempts against what API Management saw.
+func (w *walker) judgeService(k kill, run backup.Run, tally *tally) {
+	requests := posts(run.Target[strings.LastIndex(run.Target, "/")+1:])
 	began := map[string]time.Time{}
 	for _, r := range requests {
 		if _, twice := began[r.BackupName]; twice {
@@ -214,12 +231,35 @@ func (w *walker) judge(k kill, run backup.Run, requests []sim.BackupRequest, tal
 	}
 	first, sent := began[run.ID+".1"]
 	second, again := began[run.ID+".2"]
+	w.judgeAttempts(k, run, sent && again, second.Sub(first), tally)
+}
+
+// judgeHSM holds the attempts against what the HSM saw: it knows no names, so its requests count by their order.
+func (w *walker) judgeHSM(k kill, run backup.Run, tally *tally) {
+	var sent []time.Time
+	for _, r := range world.Sim.HSMRequests() {
+		if r.HSM == run.Target && r.Kind == sim.FullBackup {
+			sent = append(sent, r.At)
+		}
+	}
+	if len(sent) == 1 {
+		tally.single.Add(1)
+	}
+	if len(sent) == 0 || len(sent) > run.Attempt {
+		w.t.Errorf("killed %s: %d POSTs in %d attempts", k, len(sent), run.Attempt)
+		return
+	}
+	w.judgeAttempts(k, run, len(sent) > 1, sent[len(sent)-1].Sub(sent[0]), tally)
+}
+
+// judgeAttempts holds a second POST that came apart from the first one against the patience.
+func (w *walker) judgeAttempts(k kill, run backup.Run, again bool, apart time.Duration, tally *tally) {
 	if run.Attempt > 1 {
 		tally.second.Add(1)
 	}
 	patience := time.Duration(float64(backup.DefaultWaits().Patience) * factor)
-	if sent && again && second.Sub(first) < patience {
-		w.t.Errorf("killed %s: a second POST %s after the first, before the patience of %s was over", k, second.Sub(first), patience)
+	if again && apart < patience {
+		w.t.Errorf("killed %s: a second POST %s after the first, before the patience of %s was over", k, apart, patience)
 	}
 	if run.Attempt > 2 {
 		w.t.Errorf("killed %s: one kill made %d attempts", k, run.Attempt)

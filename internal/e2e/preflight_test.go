@@ -8,6 +8,8 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -205,6 +207,84 @@ func TestPreflightRefusals(t *testing.T) {
 			}
 			a.wantRefusalShown(ctx, t, id, why)
 		})
+	}
+}
+
+// TestLiveCheck: plan check --live says of each target what a run's preflight would, with the same words. An identity
+// that may only read is enough for it, since it starts nothing and makes nothing.
+func TestLiveCheck(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	who := "checker-" + uuid.NewString()
+	id := world.Sim.ObjectID(who)
+	world.Sim.Assign(id, stack.Scope, sim.APIManagementServiceOperator, sim.Reader)
+	names := newServices(t, 2)
+	good, busy := names[0], names[1]
+	inject(t, busy, sim.Fault{Step: sim.OnGet, Kind: sim.Refuse, Status: 429, Count: 1000, Code: "TooManyRequests"})
+	add := func(s sim.Service) string {
+		name := "s" + strings.ReplaceAll(uuid.NewString(), "-", "")[:20]
+		s.ResourceID += name
+		if err := world.Sim.AddService(s); err != nil {
+			t.Fatal(err)
+		}
+		return name
+	}
+	consumption := add(sim.Service{ResourceID: stack.Service(""), SKU: "Consumption", SystemAssigned: true})
+	faceless := add(sim.Service{ResourceID: stack.Service("")})
+	const elsewhere = "/subscriptions/0c0ffee0-0000-4000-8000-0000000000fe/resourceGroups/other/providers/" +
+		"Microsoft.ApiManagement/service/"
+	foreign := add(sim.Service{ResourceID: elsewhere, SystemAssigned: true})
+	container := "live-" + uuid.NewString()
+	plan := strings.Replace(planFor(yearly, "1d", good, busy, consumption, faceless), stack.Container+"}", container+"}", 1) +
+		"      - " + elsewhere + foreign + "\n"
+	check := func(plan string) (code int, out, errs string) {
+		file := filepath.Join(t.TempDir(), "plan.yaml")
+		if err := os.WriteFile(file, []byte(plan), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return commandIn(ctx, t, world.Environment(who), "", "plan", "check", "--live", file)
+	}
+	code, out, errs := check(plan)
+	t.Logf("plan check --live\n%s%s", out, errs)
+	lines := strings.Split(strings.TrimSpace(out), "\n")
+	if code != 1 || len(lines) < 7 || errs != "of 5 targets 3 cannot be backed up, and of 1 it cannot be told now\n" {
+		t.Fatalf("%d, %s\n%s", code, errs, out)
+	}
+	for i, want := range []struct{ target, result, code, words, hint string }{
+		{"local/" + good, "ok", "", "", ""},
+		{"local/" + busy, "not now", "TooManyRequests", "Too Many Requests", "asked again"},
+		{"local/" + consumption, "refused", "TierWithoutBackup", "tier Consumption", "Developer, Basic, Standard and Premium"},
+		{"local/" + faceless, "refused", "NoSystemIdentity", "to write the backup with", "Switch"},
+		{"other/" + foreign, "refused", "AuthorizationFailed", "does not have authorization to perform", "service/read"},
+	} {
+		if got := strings.Join(strings.Fields(lines[i+2]), " "); got != strings.TrimSpace(want.target+" test "+want.result+" "+want.code) {
+			t.Errorf("%q, want %+v", got, want)
+		}
+		_, below, told := strings.Cut(out, "\n"+want.target+": "+want.code+": ")
+		said, below, _ := strings.Cut(below, "\n  ")
+		hint, _, _ := strings.Cut(below, "\n")
+		if told != (want.code != "") || !strings.Contains(said, want.words) || !strings.Contains(hint, want.hint) {
+			t.Errorf("%q and %q, want %+v", said, hint, want)
+		}
+	}
+	code, out, errs = check(strings.Replace(planFor(yearly, "1d", good), stack.Container+"}", container+"}", 1))
+	if code != 0 || errs != "" || !strings.Contains(out, "  ok") {
+		t.Errorf("a good plan: %d, %s\n%s", code, errs, out)
+	}
+	reads := 0
+	for _, c := range world.Sim.Calls() {
+		switch {
+		case c.ObjectID == id && (c.Method != http.MethodGet || strings.Contains(c.Host, ".blob.")):
+			t.Errorf("it sent %s %s%s", c.Method, c.Host, c.Path)
+		case c.ObjectID == id:
+			reads++
+		case strings.HasPrefix(c.Path, "/"+container):
+			t.Errorf("somebody sent %s %s%s", c.Method, c.Host, c.Path)
+		}
+	}
+	if reads < 9 {
+		t.Errorf("%d reads: the test looks in the wrong place", reads)
 	}
 }
 

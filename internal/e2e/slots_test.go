@@ -108,7 +108,7 @@ func TestMissedSlotsKillWalk(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
-	w := newWalker(t, sim.TraceVisible)
+	w := newWalker(t)
 	// The ticks of the walker find the first plan new; only then is there a row to set back.
 	if _, err := w.settledAt(ctx, "nobody", longAgo); err != nil {
 		t.Fatal(err)

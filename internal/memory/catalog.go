@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -19,36 +18,55 @@ import (
 
 // Catalog is a [backup.Catalog] in memory. Its methods may be called from any goroutine.
 type Catalog struct {
-	now  func() time.Time
-	mu   sync.Mutex
-	rows map[backup.Key]version
+	now func() time.Time
+	mu  sync.Mutex
+	// writes counts what was ever written, so that no ETag ever comes back, and two rows never share one.
+	writes     int
+	partitions map[string]*partition
 }
 
-// version is what a row was last. It stays when the row is deleted, so that no ETag ever comes back.
+// partition keeps the keys of its rows in order, so that a listing costs no more than what it lists.
+type partition struct {
+	keys []string
+	rows map[string]version
+}
+
+// version is a row as it was written last.
 type version struct {
 	number int
-	body   json.RawMessage // nil: deleted
+	body   json.RawMessage // never changed in place
 }
 
 func (v version) etag() string { return fmt.Sprintf(`W/"%d"`, v.number) }
 
 // NewCatalog returns an empty catalog on the clock.
 func NewCatalog(now func() time.Time) *Catalog {
-	return &Catalog{now: now, rows: map[backup.Key]version{}}
+	return &Catalog{now: now, partitions: map[string]*partition{}}
 }
 
 // Clone returns a catalog of its own with the same rows, on the clock.
 func (c *Catalog) Clone(now func() time.Time) *Catalog {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return &Catalog{now: now, rows: maps.Clone(c.rows)} // bodies are never changed in place
+	clone := &Catalog{now: now, writes: c.writes, partitions: map[string]*partition{}}
+	for name, p := range c.partitions {
+		clone.partitions[name] = &partition{keys: slices.Clone(p.keys), rows: maps.Clone(p.rows)}
+	}
+	return clone
 }
 
-// Rows returns all rows in the order of their keys. The number in an ETag counts the writes of its row.
+// Rows returns all rows in the order of their keys. The number in an ETag counts the writes to the catalog.
 func (c *Catalog) Rows() []backup.Row {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.sorted(func(backup.Key) bool { return true })
+	var rows []backup.Row
+	for _, name := range slices.Sorted(maps.Keys(c.partitions)) {
+		p := c.partitions[name]
+		for _, key := range p.keys {
+			rows = append(rows, row(backup.Key{Partition: name, Row: key}, p.rows[key]))
+		}
+	}
+	return rows
 }
 
 // Get implements [backup.Catalog].
@@ -58,8 +76,8 @@ func (c *Catalog) Get(ctx context.Context, key backup.Key) (backup.Row, time.Tim
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	v := c.rows[key]
-	if v.body == nil {
+	v, ok := c.version(key)
+	if !ok {
 		return backup.Row{}, c.clock(), fmt.Errorf("get row %s/%s: %w", key.Partition, key.Row, backup.ErrNotFound)
 	}
 	return row(key, v), c.clock(), nil
@@ -74,8 +92,17 @@ func (c *Catalog) List(
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	rows := c.sorted(func(k backup.Key) bool { return k.Partition == partition && from <= k.Row && k.Row < to })
-	return rows[:min(len(rows), limit)], c.clock(), nil
+	var rows []backup.Row
+	if p := c.partitions[partition]; p != nil {
+		first, _ := slices.BinarySearch(p.keys, from)
+		for _, key := range p.keys[first:] {
+			if key >= to || len(rows) == limit {
+				break
+			}
+			rows = append(rows, row(backup.Key{Partition: partition, Row: key}, p.rows[key]))
+		}
+	}
+	return rows, c.clock(), nil
 }
 
 // Apply implements [backup.Catalog].
@@ -83,7 +110,7 @@ func (c *Catalog) Apply(ctx context.Context, writes ...backup.Write) ([]string, 
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("apply writes: %w", err)
 	}
-	entities, err := entity.Encode(writes, "memory")
+	bodies, err := entity.Keep(writes)
 	if err != nil {
 		return nil, fmt.Errorf("apply writes: %w", err)
 	}
@@ -96,24 +123,57 @@ func (c *Catalog) Apply(ctx context.Context, writes ...backup.Write) ([]string, 
 	}
 	etags := make([]string, len(writes))
 	for i, w := range writes {
-		v := version{number: c.rows[w.Key].number + 1}
-		if w.Op != backup.Delete {
-			read, _, err := entity.Decode(entities[i])
-			if err != nil {
-				panic(fmt.Sprintf("an entity that was just encoded: %v", err))
-			}
-			v.body = read.Body
-			etags[i] = v.etag()
+		if w.Op == backup.Delete {
+			c.remove(w.Key)
+			continue
 		}
-		c.rows[w.Key] = v
+		c.writes++
+		v := version{number: c.writes, body: bodies[i]}
+		c.put(w.Key, v)
+		etags[i] = v.etag()
 	}
 	return etags, nil
 }
 
+func (c *Catalog) version(key backup.Key) (version, bool) {
+	p := c.partitions[key.Partition]
+	if p == nil {
+		return version{}, false
+	}
+	v, ok := p.rows[key.Row]
+	return v, ok
+}
+
+func (c *Catalog) put(key backup.Key, v version) {
+	p := c.partitions[key.Partition]
+	if p == nil {
+		p = &partition{rows: map[string]version{}}
+		c.partitions[key.Partition] = p
+	}
+	if i, found := slices.BinarySearch(p.keys, key.Row); !found {
+		p.keys = slices.Insert(p.keys, i, key.Row)
+	}
+	p.rows[key.Row] = v
+}
+
+func (c *Catalog) remove(key backup.Key) {
+	p := c.partitions[key.Partition]
+	if p == nil {
+		return
+	}
+	if i, found := slices.BinarySearch(p.keys, key.Row); found {
+		p.keys = slices.Delete(p.keys, i, i+1)
+		delete(p.rows, key.Row)
+	}
+	if len(p.keys) == 0 {
+		delete(c.partitions, key.Partition)
+	}
+}
+
 // conflict says what stands in the write's way.
 func (c *Catalog) conflict(w backup.Write) error {
-	v := c.rows[w.Key]
-	switch exists := v.body != nil; {
+	v, exists := c.version(w.Key)
+	switch {
 	case w.Op == backup.Insert && exists:
 		return backup.ErrExists
 	case w.Op == backup.Insert || w.Op == backup.Put:
@@ -124,19 +184,6 @@ func (c *Catalog) conflict(w backup.Write) error {
 		return backup.ErrChanged
 	}
 	return nil
-}
-
-func (c *Catalog) sorted(wanted func(backup.Key) bool) []backup.Row {
-	var rows []backup.Row
-	for k, v := range c.rows {
-		if v.body != nil && wanted(k) {
-			rows = append(rows, row(k, v))
-		}
-	}
-	slices.SortFunc(rows, func(a, b backup.Row) int {
-		return cmp.Or(strings.Compare(a.Partition, b.Partition), strings.Compare(a.Row, b.Row))
-	})
-	return rows
 }
 
 // clock has whole seconds, like a Date header.

@@ -130,15 +130,48 @@ func (q *Queue) Receive(queue string, n int, visibility time.Duration) []Message
 func (q *Queue) Delete(queue, id, receipt string) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	i := slices.IndexFunc(q.queues[queue], func(m Message) bool { return m.ID == id })
-	if i < 0 {
-		return fmt.Errorf("delete message %s of queue %s: %w", id, queue, ErrNoMessage)
-	}
-	if q.queues[queue][i].Receipt != receipt {
-		return fmt.Errorf("delete message %s of queue %s: %w", id, queue, ErrStaleReceipt)
+	i, err := q.held(queue, id, receipt)
+	if err != nil {
+		return fmt.Errorf("delete message %s of queue %s: %w", id, queue, err)
 	}
 	q.queues[queue] = slices.Delete(q.queues[queue], i, i+1)
 	return nil
+}
+
+// Hide makes a received message visible again after the time given: Azure's Update Message. The error is as of Delete.
+func (q *Queue) Hide(queue, id, receipt string, visibility time.Duration) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	i, err := q.held(queue, id, receipt)
+	if err != nil {
+		return fmt.Errorf("update message %s of queue %s: %w", id, queue, err)
+	}
+	q.queues[queue][i].Visible, q.queues[queue][i].Receipt = q.now().Add(visibility), q.issue()
+	return nil
+}
+
+// Next is when a message of the queue can be received, the first one; false if there is none at all.
+func (q *Queue) Next(queue string) (first time.Time, ok bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for i, m := range q.queues[queue] {
+		if i == 0 || m.Visible.Before(first) {
+			first, ok = m.Visible, true
+		}
+	}
+	return first, ok
+}
+
+// held finds the message that the receipt is for.
+func (q *Queue) held(queue, id, receipt string) (int, error) {
+	i := slices.IndexFunc(q.queues[queue], func(m Message) bool { return m.ID == id })
+	if i < 0 {
+		return 0, ErrNoMessage
+	}
+	if q.queues[queue][i].Receipt != receipt {
+		return 0, ErrStaleReceipt
+	}
+	return i, nil
 }
 
 // Messages returns all messages of the queue, visible or not, in the order they were sent, without touching them.

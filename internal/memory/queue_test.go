@@ -108,6 +108,32 @@ func TestQueueOrder(t *testing.T) {
 	}
 }
 
+func TestQueueHide(t *testing.T) {
+	clock := newClock()
+	q := memory.NewQueue(clock.now)
+	if _, ok := q.Next("execute"); ok {
+		t.Error("an empty queue has a next message")
+	}
+	wake(t, q, 1, 10*time.Second)
+	if next, ok := q.Next("execute"); !ok || !next.Equal(clock.now().Add(10*time.Second)) {
+		t.Errorf("next at %s, want in 10 s", next)
+	}
+	clock.pass(10 * time.Second)
+	m := q.Receive("execute", 1, time.Minute)[0]
+	if err := q.Hide("execute", m.ID, m.Receipt, 3*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	if err := q.Hide("execute", m.ID, m.Receipt, 0); !errors.Is(err, memory.ErrStaleReceipt) {
+		t.Errorf("with the receipt of before: %v", err)
+	}
+	if next, _ := q.Next("execute"); !next.Equal(clock.now().Add(3 * time.Second)) {
+		t.Errorf("next at %s, want in 3 s", next)
+	}
+	if err := q.Hide("execute", "none", "", 0); !errors.Is(err, memory.ErrNoMessage) {
+		t.Errorf("a message that does not exist: %v", err)
+	}
+}
+
 func TestQueueClone(t *testing.T) {
 	clock := newClock()
 	q := memory.NewQueue(clock.now)

@@ -73,7 +73,7 @@ type service struct {
 	Service
 	id     resourceID
 	knobs  Knobs
-	faults []Fault
+	faults faults
 }
 
 func newAPIManagement(life context.Context, c Config, s *Sim) *apiManagement {
@@ -151,7 +151,9 @@ func (m *apiManagement) get(c armCall) (*http.Response, error) {
 	if refusal != nil {
 		return refusal, nil
 	}
-	return m.struck(svc, OnGet, func() *http.Response { return armJSON(http.StatusOK, m.resource(svc)) })
+	return strike(&m.mu, &svc.faults, OnGet, serviceError, func() *http.Response {
+		return armJSON(http.StatusOK, m.resource(svc))
+	})
 }
 
 // resource is the whole service resource as it is now.

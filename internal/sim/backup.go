@@ -18,7 +18,7 @@ type BackupRequest struct {
 	Service string
 	// BackupName is from the body; "" when it could not be read.
 	BackupName string
-	// Status is the answer's, whether or not it arrived.
+	// Status is the answer's, whether or not it arrived; 0 when the request was lost on purpose.
 	Status int
 	// Operation is the ID of the operation that it started; "" when refused.
 	Operation string
@@ -39,7 +39,7 @@ func (m *apiManagement) backup(c armCall) (*http.Response, error) {
 		return refusal, nil
 	}
 	record := BackupRequest{At: time.Now(), Service: svc.ResourceID}
-	resp, err := m.struck(svc, OnBackup, func() *http.Response {
+	resp, err := strike(&m.mu, &svc.faults, OnBackup, serviceError, func() *http.Response {
 		p, refusal := parseBackup(c.request)
 		record.BackupName = p.BackupName
 		if refusal != nil {
@@ -52,7 +52,9 @@ func (m *apiManagement) backup(c armCall) (*http.Response, error) {
 		record.Operation = started.ID
 		return m.accepted(c, started)
 	})
-	record.Status = resp.StatusCode
+	if resp != nil {
+		record.Status = resp.StatusCode
+	}
 	m.mu.Lock()
 	m.starts = append(m.starts, record)
 	m.mu.Unlock()

@@ -135,7 +135,7 @@ func validResource(resource string) bool {
 }
 
 // ObjectID returns the object ID of an identity: an app's by its name, an API Management service's system-assigned
-// one by its resource ID, a user-assigned one by the name given to Attach or Service.UserAssigned.
+// one by its resource ID, a user-assigned one by the name given to Attach, Service.UserAssigned or HSM.Identity.
 func (s *Sim) ObjectID(name string) string { return s.directory.objectID(name) }
 
 // ClientID returns the client (application) ID of an identity; names as for ObjectID.

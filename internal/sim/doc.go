@@ -1,23 +1,26 @@
 // Package sim stands in for Azure's side of a backup on the developer's own machine: the managed-identity endpoint
-// of App Service, Azure Resource Manager with API Management behind it, and the way to the storage emulator.
+// of App Service, Azure Resource Manager with API Management behind it, Managed HSMs, and the way to the storage
+// emulator.
 //
 // A Sim is a CONNECT proxy for Azure's real host names. Clients keep their production endpoints, credentials and
 // TLS checks; the variables of [Sim.Env] (or the client of [Sim.Client]) lead them here. The proxy ends TLS with
 // certificates of its own authority and answers each request by host name:
 //
 //	management.azure.com                          Resource Manager: API Management services and their backups,
-//	                                              what storage accounts admit, and their keys
+//	                                              what storage accounts admit, and their keys; Managed HSMs' resources
+//	{name}.managedhsm.azure.net                   Managed HSMs: their keys, backups and restores
 //	{account}.{blob,queue,table}.core.windows.net the storage emulator attached with [Sim.Storage]
 //	anything else                                 502 to CONNECT, as a name that does not resolve
 //
 // It is as strict as Azure and, where nobody knows, stricter: tokens must be its own, fresh and for the right
 // audience; every call needs a role assignment; bodies are checked field by field. The recorded traffic that it
-// imitates is that of the public test suites of Azure CLI, Azure PowerShell and the .NET SDK, 2015 to 2023.
+// imitates is that of the public test suites of Azure CLI, Azure PowerShell and the .NET and JavaScript SDKs, 2015 to
+// 2024.
 //
 // # Unverified behaviour
 //
-// Nothing public shows how API Management behaves in these cases, so they are knobs whose zero value is the reading
-// that is worse for the client (see [Knobs]):
+// Nothing public shows how Azure behaves in these cases, so they are knobs whose zero value is the reading that is
+// worse for the client. Of API Management (see [Knobs]):
 //
 //   - what is to be seen of a running backup: nothing at all, or provisioningState Updating and 409 (Trace);
 //   - the code of that 409 (ConflictCode);
@@ -28,9 +31,27 @@
 //   - a firewall that admits trusted Azure services: admits a backup no longer, or still (TrustedServices);
 //   - the list of workspaces in tiers without: refused, or empty (WorkspaceList).
 //
-// Also unverified, with one reading only: the codes that refuse wrong tiers and workspaces, the code of a failed
+// Of Managed HSM (see [HSMKnobs]), where the zero value is what is documented or recorded if anything is:
+//
+//   - a SAS that is valid for less than 24 hours: refused, or taken (ShortSAS);
+//   - a SAS that is signed with a user delegation key: denied, or taken (DelegationSAS);
+//   - a backup's folder: grows before one's eyes, or appears at the end (Folder);
+//   - a full restore: wants a backup of the HSM of the last 30 minutes, or one at least 30 minutes old, or none
+//     (BackupFirst);
+//   - calls during a full restore: 403, or 503 (Restoring), and polls answered as documented, or turned away as well
+//     (RestoringPolls);
+//   - a single key's restore where there is a key of the name: succeeds with nothing done, or fails (KeyInTheWay).
+//
+// Also unverified, with one reading only, of Managed HSM: the words and code of most refusals, that a backup of another
+// security domain is an "Invalid backup provided", that a prebackup or prerestore is refused beside another operation,
+// that it wants a container where the API's description makes one optional, that restoring a single key takes the role
+// of a full restore, and what is in a folder: here opaque blobs, and an index with the keys and role assignments. There
+// is no purge protection, and no role assignment over HTTP: see [Sim.AssignHSM].
+//
+// Of API Management: the codes that refuse wrong tiers and workspaces, the code of a failed
 // backup, a retired api-version answered as an unknown one, and that polling needs
 // Microsoft.ApiManagement/service/operationresults/read (the built-in operator role has it).
 //
-// Faults on purpose are made with [Sim.Intercept] (any request, at an exact point) and [Sim.Inject] (API Management).
+// Faults on purpose are made with [Sim.Intercept] (any request, at an exact point) and [Sim.Inject] (API Management and
+// Managed HSMs).
 package sim

@@ -3,20 +3,28 @@ package sim
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
+	"sync"
 	"time"
 )
 
-// Step is a kind of call to API Management.
+// Step is a kind of call to API Management or to a Managed HSM.
 type Step string
 
 const (
-	// OnGet is GET of the service.
+	// OnGet is GET of the service, or of the HSM's resource.
 	OnGet Step = "get"
 	// OnBackup is POST of a backup.
 	OnBackup Step = "backup"
 	// OnPoll is GET of an operation's result.
 	OnPoll Step = "poll"
+	// OnRestore is PUT of a restore of an HSM, of all or of one key.
+	OnRestore Step = "restore"
+	// OnCheck is a prebackup or prerestore of an HSM.
+	OnCheck Step = "check"
+	// OnKey is any call about the keys of an HSM.
+	OnKey Step = "key"
 )
 
 // FaultKind is what goes wrong.
@@ -27,16 +35,22 @@ const (
 	Refuse FaultKind = "refuse"
 	// LoseAnswer does what the call asks and cuts the connection instead of answering.
 	LoseAnswer FaultKind = "loseAnswer"
-	// FailOperation accepts the backup and fails it at its end with Status (0 means 400), Code and Message.
+	// LoseRequest cuts the connection and does nothing.
+	LoseRequest FaultKind = "loseRequest"
+	// FailOperation accepts the backup and fails it at its end with Status (0 means 400), Code and Message. Of an HSM's
+	// operation, of any kind where Step is empty, Message is the statusDetails, and an empty Code is null.
 	FailOperation FaultKind = "failOperation"
 	// EmptyBlob lets the backup succeed with a blob of zero bytes.
 	EmptyBlob FaultKind = "emptyBlob"
 	// NoBlob lets the backup succeed without any blob.
 	NoBlob FaultKind = "noBlob"
+	// EmptyFolder lets the backup of an HSM succeed without any blob.
+	EmptyFolder FaultKind = "emptyFolder"
+	// MissingBlob lets the backup of an HSM succeed with a folder that lacks a blob.
+	MissingBlob FaultKind = "missingBlob"
 )
 
-// Fault makes calls to one service go wrong. FailOperation, EmptyBlob and NoBlob strike accepted backups, whatever
-// the Step.
+// Fault makes calls to one service or HSM go wrong. What strikes accepted backups does so whatever the Step.
 type Fault struct {
 	Step Step
 	Kind FaultKind
@@ -50,65 +64,85 @@ type Fault struct {
 	RetryAfter time.Duration
 }
 
-// Inject lets the next calls to a service go wrong. Faults strike in the order in which they were injected, each
-// call at most one of Refuse and LoseAnswer, each backup at most one of the others.
-func (s *Sim) Inject(resourceID string, faults ...Fault) error {
+// faults are those that are still to come, in the order in which they were injected.
+type faults []Fault
+
+var (
+	callFaults      = []FaultKind{Refuse, LoseAnswer, LoseRequest}
+	serviceFaults   = []FaultKind{FailOperation, EmptyBlob, NoBlob}
+	hsmFaults       = []FaultKind{FailOperation, EmptyFolder, MissingBlob}
+	steps, hsmSteps = []Step{OnGet, OnBackup, OnPoll}, []Step{OnGet, OnBackup, OnPoll, OnRestore, OnCheck, OnKey}
+)
+
+// Inject lets the next calls to an API Management service or a Managed HSM go wrong. Faults strike in the order in
+// which they were injected, each call at most one of Refuse, LoseAnswer and LoseRequest, each operation at most one of
+// the others.
+func (s *Sim) Inject(resourceID string, add ...Fault) error {
+	if h, err := s.hsms.find(resourceID); err == nil {
+		return h.faults.add(&s.hsms.mu, add, hsmFaults, hsmSteps)
+	}
 	m := s.management
 	m.mu.Lock()
-	defer m.mu.Unlock()
 	svc, err := m.lookup(resourceID)
+	m.mu.Unlock()
 	if err != nil {
 		return fmt.Errorf("inject fault: %w", err)
 	}
-	for _, f := range faults {
-		if err := f.check(); err != nil {
+	return svc.faults.add(&m.mu, add, serviceFaults, steps)
+}
+
+func (list *faults) add(mu *sync.Mutex, add []Fault, operations []FaultKind, at []Step) error {
+	mu.Lock()
+	defer mu.Unlock()
+	for _, f := range add {
+		if err := f.check(operations, at); err != nil {
 			return fmt.Errorf("inject fault: %w", err)
 		}
 		f.Count = max(1, f.Count)
-		svc.faults = append(svc.faults, f)
+		*list = append(*list, f)
 	}
 	return nil
 }
 
-func (f Fault) check() error {
-	switch f.Kind {
-	case Refuse, LoseAnswer:
-		if f.Step != OnGet && f.Step != OnBackup && f.Step != OnPoll {
-			return fmt.Errorf("%s: unknown step %q", f.Kind, f.Step)
-		}
-		if f.Kind == Refuse && f.Status < 400 {
-			return fmt.Errorf("%s: status %d is no error", f.Kind, f.Status)
-		}
-	case FailOperation, EmptyBlob, NoBlob:
-	default:
+func (f Fault) check(operations []FaultKind, at []Step) error {
+	switch {
+	case slices.Contains(operations, f.Kind):
+	case !slices.Contains(callFaults, f.Kind):
 		return fmt.Errorf("unknown kind %q", f.Kind)
+	case !slices.Contains(at, f.Step):
+		return fmt.Errorf("%s: unknown step %q", f.Kind, f.Step)
+	case f.Kind == Refuse && f.Status < 400:
+		return fmt.Errorf("%s: status %d is no error", f.Kind, f.Status)
 	}
 	return nil
 }
 
 // take finds the first fault that strikes and uses it up by one. Called under the lock.
-func (svc *service) take(strikes func(Fault) bool) (Fault, bool) {
-	for i, f := range svc.faults {
+func (list *faults) take(strikes func(Fault) bool) (Fault, bool) {
+	for i, f := range *list {
 		if !strikes(f) {
 			continue
 		}
-		if svc.faults[i].Count--; svc.faults[i].Count == 0 {
-			svc.faults = append(svc.faults[:i:i], svc.faults[i+1:]...)
+		if (*list)[i].Count--; (*list)[i].Count == 0 {
+			*list = append((*list)[:i:i], (*list)[i+1:]...)
 		}
 		return f, true
 	}
 	return Fault{}, false
 }
 
-// struck does a call's work unless a fault strikes it. With a lost answer it returns both answer and error.
-func (m *apiManagement) struck(svc *service, step Step, work func() *http.Response) (*http.Response, error) {
-	m.mu.Lock()
-	fault, hit := svc.take(func(f Fault) bool {
-		return f.Step == step && (f.Kind == Refuse || f.Kind == LoseAnswer)
-	})
-	m.mu.Unlock()
-	if hit && fault.Kind == Refuse {
-		return fault.refusal(), nil
+// strike does a call's work unless a fault of the list strikes it. With a lost answer it returns both answer and error.
+func strike(mu *sync.Mutex, list *faults, step Step, refuse func(status int, code, message string) *http.Response,
+	work func() *http.Response,
+) (*http.Response, error) {
+	mu.Lock()
+	fault, hit := list.take(func(f Fault) bool { return f.Step == step && slices.Contains(callFaults, f.Kind) })
+	mu.Unlock()
+	switch {
+	case hit && fault.Kind == Refuse:
+		return fault.refusal(refuse), nil
+	case hit && fault.Kind == LoseRequest:
+		return nil, errLoseAnswer
 	}
 	resp := work()
 	if hit {
@@ -131,7 +165,7 @@ var usualCodes = map[int]string{
 	http.StatusGatewayTimeout:      "GatewayTimeout",
 }
 
-func (f Fault) refusal() *http.Response {
+func (f Fault) refusal(refuse func(int, string, string) *http.Response) *http.Response {
 	code := f.Code
 	if code == "" {
 		code = usualCodes[f.Status]
@@ -140,7 +174,7 @@ func (f Fault) refusal() *http.Response {
 	if message == "" {
 		message = http.StatusText(f.Status)
 	}
-	resp := serviceError(f.Status, code, message)
+	resp := refuse(f.Status, code, message)
 	if f.RetryAfter > 0 {
 		resp.Header.Set("Retry-After", strconv.Itoa(max(1, int(f.RetryAfter.Seconds()))))
 	}

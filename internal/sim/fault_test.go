@@ -75,6 +75,19 @@ func TestLostAnswerOfAcceptedBackup(t *testing.T) {
 	}
 }
 
+func TestLostRequest(t *testing.T) {
+	t.Parallel()
+	s := startWithStorage(t)
+	container := createContainer(t, s)
+	must(t, s.Inject(contoso, sim.Fault{Step: sim.OnBackup, Kind: sim.LoseRequest}))
+	if r, err := trySend(t, s, "POST", armURL(contoso+"/backup"), "app", body(container, "lost", "")); err == nil {
+		t.Fatalf("got an answer: %d", r.StatusCode)
+	}
+	if r := s.BackupRequests(); len(r) != 1 || r[0].Status != 0 || len(s.Operations()) != 0 {
+		t.Errorf("requests %+v, %d operations", r, len(s.Operations()))
+	}
+}
+
 func TestOperationFaults(t *testing.T) {
 	t.Parallel()
 	s := startWithStorage(t)

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 )
@@ -70,7 +71,7 @@ func (m *apiManagement) start(svc *service, t *backupTarget) (*operation, *http.
 	if m.closed {
 		return nil, serviceError(http.StatusServiceUnavailable, "ServiceUnavailable", "The simulator is closing.")
 	}
-	fault, _ := svc.take(func(f Fault) bool { return f.Kind != Refuse && f.Kind != LoseAnswer })
+	fault, _ := svc.faults.take(func(f Fault) bool { return slices.Contains(serviceFaults, f.Kind) })
 	region := strings.ToLower(strings.ReplaceAll(svc.Location, " ", ""))
 	name := fmt.Sprintf("%s:%s_Backup_%08x", region, svc.id.name, m.random.Uint32())
 	o := &operation{
@@ -162,7 +163,7 @@ func (m *apiManagement) poll(c armCall, id string) (*http.Response, error) {
 	if refusal != nil {
 		return refusal, nil
 	}
-	return m.struck(svc, OnPoll, func() *http.Response {
+	return strike(&m.mu, &svc.faults, OnPoll, serviceError, func() *http.Response {
 		o, snapshot := m.operation(svc, id)
 		switch {
 		case o == nil:

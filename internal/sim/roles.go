@@ -26,6 +26,7 @@ var (
 	Reader = Role{"Reader", []string{
 		"Microsoft.ApiManagement/service/*/read",
 		"Microsoft.ApiManagement/service/read",
+		"Microsoft.KeyVault/managedHSMs/read",
 		"Microsoft.Storage/storageAccounts/read",
 		"Microsoft.Storage/storageAccounts/blobServices/read",
 	}}

@@ -36,6 +36,7 @@ type Sim struct {
 	roles      *roles
 	storage    *storage
 	management *apiManagement
+	hsms       *managedHSMs
 	proxy      *proxy
 	pace       *pace
 	stop       context.CancelFunc
@@ -62,13 +63,16 @@ func Start(c Config) (*Sim, error) {
 	s.directory = newDirectory(c.Seed, c.TokenLifetime)
 	s.storage = newStorage(s.directory, s.roles, authority)
 	s.management = newAPIManagement(ctx, c, s)
+	s.hsms = newManagedHSMs(ctx, c, s)
 	s.proxy = newProxy(authority)
 	front := newFrontDoor(s.directory, s.roles)
-	s.management.added, s.storage.added = front.exists, front.exists
+	s.management.added, s.storage.added, s.hsms.added = front.exists, front.exists, front.exists
 	front.provide("Microsoft.ApiManagement", "service", s.management.resourceType())
 	front.provide("Microsoft.Storage", "storageAccounts", s.storage.resourceType())
 	s.proxy.host(func(name string) bool { return name == managementHost }, front.answer)
+	front.provide("Microsoft.KeyVault", "managedHSMs", s.hsms.resourceType())
 	s.proxy.host(s.storage.knows, s.storage.answer)
+	s.proxy.host(s.hsms.knows, s.hsms.answer)
 	if err := s.proxy.listen(); err != nil {
 		stop()
 		return nil, fmt.Errorf("start simulator: proxy: %w", err)
@@ -85,6 +89,7 @@ func (s *Sim) Close() error {
 	s.stop()
 	err := errors.Join(s.proxy.close(), s.identity.close())
 	s.management.close()
+	s.hsms.close()
 	s.storage.transport.CloseIdleConnections()
 	if err != nil {
 		return fmt.Errorf("close simulator: %w", err)

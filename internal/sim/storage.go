@@ -43,7 +43,7 @@ type StorageAccount struct {
 	// CORS are the methods that the blob service's CORS rule allows; none means no rule. On PATCH API Management's backup
 	// fails (reported 2023-11 and since).
 	CORS []string
-	// NoSharedKey is allowSharedKeyAccess false, for API Management's backups.
+	// NoSharedKey is allowSharedKeyAccess false, for backups.
 	NoSharedKey bool
 	Firewall    Firewall
 }

@@ -31,6 +31,9 @@ const (
 // Service is the resource ID of the API Management service with the name.
 func Service(name string) string { return Scope + "/providers/Microsoft.ApiManagement/service/" + name }
 
+// HSM is the resource ID of the Managed HSM with the name.
+func HSM(name string) string { return Scope + "/providers/Microsoft.KeyVault/managedHSMs/" + name }
+
 // Account is the resource ID of the storage account with the name.
 func Account(name string) string {
 	return Scope + "/providers/Microsoft.Storage/storageAccounts/" + name
@@ -239,6 +242,18 @@ func (s *Stack) App(ctx context.Context, c AppConfig) (*App, error) {
 func (s *Stack) AddService(name string) error {
 	s.Sim.Assign(s.Sim.ObjectID(Service(name)), Account(Backups), sim.StorageBlobDataContributor)
 	return s.Sim.AddService(sim.Service{ResourceID: Service(name), SystemAssigned: true})
+}
+
+// AddHSM puts a Managed HSM with a key, rsa1, into Azure: the identity associated with it may write backups, and the
+// app may make and restore them.
+func (s *Stack) AddHSM(name, app string) error {
+	identity := name + "-backups"
+	s.Sim.Assign(s.Sim.ObjectID(identity), Account(Backups), sim.StorageBlobDataContributor)
+	err := s.Sim.AddHSM(sim.HSM{ResourceID: HSM(name), Identity: identity, Keys: []string{"rsa1"}})
+	if err != nil {
+		return err
+	}
+	return s.Sim.AssignHSM(HSM(name), s.Sim.ObjectID(app), sim.ManagedHSMBackup, sim.ManagedHSMRestore)
 }
 
 // Keys are the keys of all storage accounts, for tests that look for them where they must not be.

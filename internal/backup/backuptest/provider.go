@@ -1,6 +1,7 @@
 package backuptest
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -46,14 +47,21 @@ type ProviderHarness struct {
 	// Target and Storage are what is backed up, and where to.
 	Target  string
 	Storage backup.Storage
+	// Identity is whom the service acts as towards the storage; see [backup.Attempt].
+	Identity string
 	// Provider makes one as a new process would: it shares nothing with the others but the world.
 	Provider func() backup.Provider
 	// Inject makes one thing go wrong.
 	Inject func(*testing.T, ProviderFault)
 	// Starts is how many requests to start a backup have reached the service.
 	Starts func() int
-	// Digest is the SHA-256 in hex of an artifact as it is stored.
+	// Changes is how many requests that are no reads have reached the service and its storage.
+	Changes func() int
+	// Digest is the SHA-256 in hex of an artifact as it is stored, or of the list of its files: a line "<hash>  <name>" each.
 	Digest func(t *testing.T, artifact string) string
+	// Stamped: the service names its artifacts itself, by when their backups began. Backups that began within seconds cannot
+	// be told apart then, and extra ones stay.
+	Stamped bool
 }
 
 // providerPatience is how long a backup of the harness may take before a test fails.
@@ -62,10 +70,14 @@ const providerPatience = 30 * time.Second
 // TestProvider checks that a Provider keeps the contract of [backup.Provider]. The subtests run one after the other and
 // leave nothing running.
 func TestProvider(t *testing.T, h ProviderHarness) {
-	if err := h.preflight(t); err != nil {
-		t.Fatalf("preflight: %v", err)
-	}
 	t.Run("preflight", h.testPreflight)
+	for range 2 { // what is there already is no error
+		a := h.attempt(newRun(), 1)
+		a.Artifact, a.NotBefore = "", time.Time{}
+		if err := h.prepare(t, a); err != nil {
+			t.Fatalf("prepare: %v", err)
+		}
+	}
 	t.Run("a backup from start to end", h.testBackup)
 	t.Run("a busy service", h.testBusy)
 	t.Run("a refused start", h.testRefused)
@@ -82,7 +94,8 @@ func TestProvider(t *testing.T, h ProviderHarness) {
 // attempt is try n of a run, named as the engine names it.
 func (h ProviderHarness) attempt(run string, n int) backup.Attempt {
 	return backup.Attempt{
-		Target: h.Target, Storage: h.Storage, Run: run, Artifact: fmt.Sprintf("%s.%d", run, n), NotBefore: time.Now(),
+		Target: h.Target, Storage: h.Storage, Identity: h.Identity, Run: run, Artifact: fmt.Sprintf("%s.%d", run, n),
+		NotBefore: time.Now(), Settled: time.Second,
 	}
 }
 
@@ -103,13 +116,13 @@ func (h ProviderHarness) preflight(t *testing.T) error {
 }
 
 func (h ProviderHarness) testPreflight(t *testing.T) {
-	starts := h.Starts()
+	changes := h.Changes()
 	if err := h.preflight(t); err != nil {
-		t.Errorf("again: %v", err)
+		t.Errorf("at first: %v", err)
 	}
 	h.Inject(t, LookThrottled)
 	err := h.preflight(t)
-	wantFault(t, err, backup.Deferred)
+	wantFault(t, err, backup.Throttled)
 	if f := backup.AsFault(err); f.RetryAfter != ThrottledFor {
 		t.Errorf("Retry-After %s, want %s", f.RetryAfter, ThrottledFor)
 	}
@@ -121,15 +134,36 @@ func (h ProviderHarness) testPreflight(t *testing.T) {
 	if err := h.preflight(t); err != nil {
 		t.Errorf("after all that: %v", err)
 	}
-	if n := h.Starts() - starts; n != 0 {
-		t.Errorf("looking sent %d starts", n)
+	if n := h.Changes() - changes; n != 0 {
+		t.Errorf("looking sent %d requests that change something", n)
+	}
+	a := h.attempt(newRun(), 1)
+	if err := h.prepare(t, a); err != nil || h.Changes() == changes {
+		t.Errorf("prepare: %v, with %d requests that change something", err, h.Changes()-changes)
+	}
+	_, err = h.Provider().Prepare(ended, a, "")
+	wantFault(t, err, backup.Deferred)
+}
+
+// prepare goes on until the service has looked, each time as another process.
+func (h ProviderHarness) prepare(t *testing.T, a backup.Attempt) error {
+	t.Helper()
+	var token string
+	for deadline := time.Now().Add(providerPatience); ; time.Sleep(20 * time.Millisecond) {
+		operation, err := h.Provider().Prepare(t.Context(), a, token)
+		if err != nil || operation.Done {
+			return err
+		}
+		if token = operation.Token; token == "" || time.Now().After(deadline) {
+			t.Fatalf("the preparation does not end: %+v", operation)
+		}
 	}
 }
 
 func (h ProviderHarness) testBackup(t *testing.T) {
 	a, starts := h.attempt(newRun(), 1), h.Starts()
 	h.wantFound(t, a, "")
-	h.finish(t, a, h.begin(t, a))
+	a = h.finish(t, a, h.begin(t, a))
 	v := h.verify(t, a)
 	if want := h.Digest(t, a.Artifact); v.SHA256 != want {
 		t.Errorf("hash %s, want %s", v.SHA256, want)
@@ -152,7 +186,7 @@ func (h ProviderHarness) testBusy(t *testing.T) {
 	if n := h.Starts() - starts; n != 1 {
 		t.Errorf("%d starts reached the service, want 1: nothing is sent again by itself", n)
 	}
-	h.finish(t, a, h.begin(t, a))
+	a = h.finish(t, a, h.begin(t, a))
 	h.deleteAll(t, a, "")
 }
 
@@ -184,7 +218,7 @@ func (h ProviderHarness) testLost(t *testing.T) {
 		t.Errorf("%d starts reached the service, want 1: whether it was received is not known", n)
 	}
 	looking := a
-	looking.Artifact = ""
+	looking.Artifact, looking.Lost = "", []backup.Window{{From: a.NotBefore, To: time.Now()}}
 	for deadline := time.Now().Add(providerPatience); ; pause(t, deadline) {
 		found, err := h.Provider().Find(t.Context(), looking)
 		if err != nil {
@@ -220,7 +254,7 @@ func (h ProviderHarness) testPolls(t *testing.T) {
 	operation := h.begin(t, a)
 	h.Inject(t, PollThrottled)
 	_, err := h.Provider().Poll(t.Context(), a, operation.Token)
-	wantFault(t, err, backup.Deferred)
+	wantFault(t, err, backup.Throttled)
 	if f := backup.AsFault(err); f.RetryAfter != ThrottledFor {
 		t.Errorf("Retry-After %s, want %s", f.RetryAfter, ThrottledFor)
 	}
@@ -232,7 +266,7 @@ func (h ProviderHarness) testPolls(t *testing.T) {
 	_, err = h.Provider().Poll(ended, a, operation.Token)
 	wantFault(t, err, backup.Deferred)
 
-	h.finish(t, a, operation) // the same token still leads there
+	a = h.finish(t, a, operation) // the same token still leads there
 	h.deleteAll(t, a, "")
 }
 
@@ -255,7 +289,7 @@ func (h ProviderHarness) testVerify(t *testing.T) {
 	for _, fault := range []ProviderFault{ArtifactEmpty, ArtifactMissing} {
 		a := h.attempt(newRun(), 1)
 		h.Inject(t, fault)
-		h.finish(t, a, h.begin(t, a))
+		a = h.finish(t, a, h.begin(t, a))
 		_, err := h.Provider().Verify(t.Context(), a, backup.Hashing{})
 		wantFault(t, err, backup.Refused)
 		h.wantFound(t, a, "")
@@ -263,7 +297,7 @@ func (h ProviderHarness) testVerify(t *testing.T) {
 	}
 
 	old := h.attempt(newRun(), 1)
-	h.finish(t, old, h.begin(t, old))
+	old = h.finish(t, old, h.begin(t, old))
 	later := old
 	later.NotBefore = time.Now().Add(time.Hour)
 	_, err = h.Provider().Verify(t.Context(), later, backup.Hashing{})
@@ -276,8 +310,8 @@ func (h ProviderHarness) testExtras(t *testing.T) {
 	run := newRun()
 	first, second := h.attempt(run, 1), h.attempt(run, 2)
 	other := h.attempt(run[:len(run)-1]+"x", 1) // a neighbour: its name begins almost alike
-	for _, a := range []backup.Attempt{first, second, other} {
-		h.finish(t, a, h.begin(t, a))
+	for _, a := range []*backup.Attempt{&first, &second, &other} {
+		*a = h.finish(t, *a, h.begin(t, *a))
 	}
 	kept := h.verify(t, first)
 	for range 2 { // the second time nothing is left to delete
@@ -285,20 +319,29 @@ func (h ProviderHarness) testExtras(t *testing.T) {
 			t.Fatalf("delete the extras: %v", err)
 		}
 	}
-	h.wantFound(t, first, first.Artifact)
+	if h.Stamped {
+		h.verify(t, second)
+		h.delete(t, second, "")
+	} else {
+		h.wantFound(t, first, first.Artifact)
+	}
 	if again := h.verify(t, first); again.SHA256 != kept.SHA256 {
 		t.Errorf("hash %s after the extras were deleted, was %s", again.SHA256, kept.SHA256)
 	}
 
-	h.finish(t, second, h.begin(t, second)) // one that came late
-	h.deleteAll(t, first, kept.Hashing.ETag)
+	if h.Stamped {
+		h.delete(t, first, kept.Hashing.ETag)
+	} else {
+		h.finish(t, second, h.begin(t, second)) // one that came late
+		h.deleteAll(t, first, kept.Hashing.ETag)
+	}
 	h.verify(t, other)
 	h.deleteAll(t, other, "")
 }
 
 func (h ProviderHarness) testChanged(t *testing.T) {
 	a := h.attempt(newRun(), 1)
-	h.finish(t, a, h.begin(t, a))
+	a = h.finish(t, a, h.begin(t, a))
 	err := h.Provider().Delete(t.Context(), a, `"0x8D00000000000000"`, false)
 	wantFault(t, err, backup.Refused)
 	h.verify(t, a) // it is still there
@@ -318,8 +361,9 @@ func (h ProviderHarness) begin(t *testing.T, a backup.Attempt) backup.Operation 
 	return operation
 }
 
-// finish polls until the service says that it is done, each time as another process.
-func (h ProviderHarness) finish(t *testing.T, a backup.Attempt, operation backup.Operation) {
+// finish polls until the service says that it is done, each time as another process. It returns the attempt with the name
+// of what was left.
+func (h ProviderHarness) finish(t *testing.T, a backup.Attempt, operation backup.Operation) backup.Attempt {
 	t.Helper()
 	for deadline := time.Now().Add(providerPatience); !operation.Done; {
 		var err error
@@ -330,6 +374,11 @@ func (h ProviderHarness) finish(t *testing.T, a backup.Attempt, operation backup
 			pause(t, deadline)
 		}
 	}
+	if (operation.Artifact != "") != h.Stamped {
+		t.Fatalf("the service named the artifact %q", operation.Artifact)
+	}
+	a.Artifact = cmp.Or(operation.Artifact, a.Artifact)
+	return a
 }
 
 // verify verifies an artifact that is good, each part as another process.
@@ -340,28 +389,40 @@ func (h ProviderHarness) verify(t *testing.T, a backup.Attempt) (v backup.Verifi
 		if v, err = h.Provider().Verify(t.Context(), a, v.Hashing); err != nil {
 			t.Fatalf("verify %s: %v", a.Artifact, err)
 		}
-		if time.Now().After(deadline) {
-			t.Fatalf("verify %s: not done after %s", a.Artifact, providerPatience)
+		if !v.Done {
+			pause(t, deadline)
 		}
 	}
 	return v
 }
 
-// deleteAll deletes what the run left, twice: what is gone is no error.
-func (h ProviderHarness) deleteAll(t *testing.T, a backup.Attempt, etag string) {
+// delete deletes what the run left, twice: what is gone is no error.
+func (h ProviderHarness) delete(t *testing.T, a backup.Attempt, etag string) {
 	t.Helper()
 	for range 2 {
 		if err := h.Provider().Delete(t.Context(), a, etag, false); err != nil {
 			t.Fatalf("delete %s: %v", a.Artifact, err)
 		}
 	}
+}
+
+// deleteAll deletes what the run left, and wants nothing to be found of it.
+func (h ProviderHarness) deleteAll(t *testing.T, a backup.Attempt, etag string) {
+	t.Helper()
+	h.delete(t, a, etag)
 	h.wantFound(t, a, "")
 }
 
+// wantFound looks for the artifact of a start between a.NotBefore and now, until nothing is being written any more.
 func (h ProviderHarness) wantFound(t *testing.T, a backup.Attempt, want string) {
 	t.Helper()
-	a.Artifact = ""
-	if found, err := h.Provider().Find(t.Context(), a); err != nil || found != want {
+	a.Artifact, a.Lost = "", []backup.Window{{From: a.NotBefore, To: time.Now()}}
+	found, err := h.Provider().Find(t.Context(), a)
+	for deadline := time.Now().Add(providerPatience); h.Stamped && err != nil; pause(t, deadline) {
+		wantFault(t, err, backup.Deferred)
+		found, err = h.Provider().Find(t.Context(), a)
+	}
+	if err != nil || found != want {
 		t.Errorf("found %q (%v), want %q", found, err, want)
 	}
 }

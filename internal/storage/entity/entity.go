@@ -64,42 +64,82 @@ func Encode(writes []backup.Write, writer string) ([][]byte, error) {
 }
 
 func encode(w backup.Write, writer string) ([]byte, error) {
-	columns := map[string]any{partitionColumn: w.Partition, rowColumn: w.Row}
-	if w.Op != backup.Delete {
-		columns[schemaColumn], columns[writerColumn] = Schema, writer
-		if err := addMembers(columns, w.Body); err != nil {
-			return nil, err
-		}
-		if size := entitySize(columns); size > maxEntityBytes {
-			return nil, fmt.Errorf("a size of %d bytes: a row has at most %d", size, maxEntityBytes)
-		}
+	columns, _, err := columnsOf(w, writer)
+	if err != nil {
+		return nil, err
 	}
 	return json.Marshal(columns)
 }
 
-// addMembers makes columns of the body's members.
-func addMembers(columns map[string]any, body json.RawMessage) error {
+// Keep checks the writes as Encode does, and returns the bodies as Decode would give them back, without the way through
+// an entity; nil for a Delete.
+func Keep(writes []backup.Write) ([]json.RawMessage, error) {
+	if err := checkTransaction(writes); err != nil {
+		return nil, err
+	}
+	bodies, total := make([]json.RawMessage, len(writes)), 0
+	for i, w := range writes {
+		columns, members, err := columnsOf(w, "memory")
+		if err != nil {
+			return nil, fmt.Errorf("write %d, of row %s/%s: %w", i, w.Partition, w.Row, err)
+		}
+		total += entitySize(columns)
+		if w.Op == backup.Delete {
+			continue
+		}
+		// Most bodies have no member that is null; then what is read back is what was written.
+		if bodies[i] = bytes.Clone(w.Body); bytes.Contains(w.Body, []byte("null")) {
+			if bodies[i], err = json.Marshal(members); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if total < maxTransactionBytes/8 { // far from what only the entities themselves can tell
+		return bodies, nil
+	}
+	_, err := Encode(writes, "memory")
+	return bodies, err
+}
+
+// columnsOf are the columns of the row that is written, and the members of its body.
+func columnsOf(w backup.Write, writer string) (map[string]any, map[string]json.RawMessage, error) {
+	columns := map[string]any{partitionColumn: w.Partition, rowColumn: w.Row}
+	if w.Op == backup.Delete {
+		return columns, nil, nil
+	}
+	columns[schemaColumn], columns[writerColumn] = Schema, writer
+	members, err := addMembers(columns, w.Body)
+	if err != nil {
+		return nil, nil, err
+	}
+	if size := entitySize(columns); size > maxEntityBytes {
+		return nil, nil, fmt.Errorf("a size of %d bytes: a row has at most %d", size, maxEntityBytes)
+	}
+	return columns, members, nil
+}
+
+// addMembers makes columns of the body's members, and returns those that are not null.
+func addMembers(columns map[string]any, body json.RawMessage) (map[string]json.RawMessage, error) {
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(body, &members); err != nil {
-		return fmt.Errorf("the body is not a JSON object: %w", err)
+		return nil, fmt.Errorf("the body is not a JSON object: %w", err)
 	}
 	if members == nil {
-		return errors.New("the body is null, not a JSON object")
+		return nil, errors.New("the body is null, not a JSON object")
 	}
-	count := 0
 	for name, value := range members {
 		if string(value) == "null" {
+			delete(members, name)
 			continue
 		}
 		if err := addMember(columns, name, value); err != nil {
-			return fmt.Errorf("member %q: %w", name, err)
+			return nil, fmt.Errorf("member %q: %w", name, err)
 		}
-		count++
 	}
-	if count > maxMembers {
-		return fmt.Errorf("%d members: a row has at most %d", count, maxMembers)
+	if len(members) > maxMembers {
+		return nil, fmt.Errorf("%d members: a row has at most %d", len(members), maxMembers)
 	}
-	return nil
+	return members, nil
 }
 
 func addMember(columns map[string]any, name string, value json.RawMessage) error {

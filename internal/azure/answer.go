@@ -1,4 +1,4 @@
-package apim
+package azure
 
 import (
 	"cmp"
@@ -13,25 +13,25 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 )
 
-// body is what an answer says, whichever of Azure's forms it has.
-type body struct {
-	// state of the operation, or of the service, if the answer has one.
-	state string
-	// code and message of the error, if it has one.
-	code, message string
+// Body is what an answer says, whichever of Azure's forms it has.
+type Body struct {
+	// State of the operation, or of the service, if the answer has one.
+	State string
+	// Code and Message of the error, if it has one.
+	Code, Message string
 }
 
 // longestUnknown is how much is kept of a body in no known form, such as the page of a proxy, in bytes.
 const longestUnknown = 300
 
-// readBody reads an answer of Resource Manager (JSON, with or without an outer "error", details inside) or of the
+// ReadBody reads an answer of Resource Manager (JSON, with or without an outer "error", details inside) or of the
 // storage (XML). It leaves the body to be read again.
-func readBody(answer *http.Response) body {
+func ReadBody(answer *http.Response) Body {
 	raw, err := runtime.Payload(answer)
 	text := strings.TrimPrefix(strings.TrimSpace(string(raw)), "\ufeff")
 	switch {
 	case err != nil || text == "":
-		return body{}
+		return Body{}
 	case strings.HasPrefix(text, "{"):
 		return readJSON(text)
 	}
@@ -43,9 +43,9 @@ func readBody(answer *http.Response) body {
 	if xml.Unmarshal([]byte(text), &fault) == nil {
 		// Below its first line, a storage message repeats the request's ID and time.
 		message, _, _ := strings.Cut(fault.Message, "\n")
-		return body{code: fault.Code, message: strings.TrimSpace(message)}
+		return Body{Code: fault.Code, Message: strings.TrimSpace(message)}
 	}
-	return body{message: shorten(text)}
+	return Body{Message: shorten(text)}
 }
 
 // armError is the error of Resource Manager's common types.
@@ -55,7 +55,7 @@ type armError struct {
 	Details []armError `json:"details"`
 }
 
-func readJSON(text string) body {
+func readJSON(text string) Body {
 	var said struct {
 		armError
 		Error      *armError `json:"error"`
@@ -65,12 +65,12 @@ func readJSON(text string) body {
 		} `json:"properties"`
 	}
 	if json.Unmarshal([]byte(text), &said) != nil {
-		return body{message: shorten(text)}
+		return Body{Message: shorten(text)}
 	}
 	status, _ := said.Status.(string)
 	fault := cmp.Or(said.Error, &said.armError)
-	return body{
-		state: cmp.Or(status, said.Properties.ProvisioningState), code: fault.Code, message: fault.words(),
+	return Body{
+		State: cmp.Or(status, said.Properties.ProvisioningState), Code: fault.Code, Message: fault.words(),
 	}
 }
 
@@ -92,9 +92,9 @@ func shorten(text string) string {
 	return strings.ToValidUTF8(text[:longestUnknown], "") + " …"
 }
 
-// retryAfter is the wait that an answer asks for, 0 if it asks for none: in whole seconds, as API Management does, in
+// RetryAfter is the wait that an answer asks for, 0 if it asks for none: in whole seconds, as API Management does, in
 // milliseconds, or as the date when to come back. A date is compared with the answer's own, not with our clock.
-func retryAfter(answer *http.Response) time.Duration {
+func RetryAfter(answer *http.Response) time.Duration {
 	for _, name := range []string{"Retry-After-Ms", "X-Ms-Retry-After-Ms"} {
 		if n, err := strconv.ParseInt(answer.Header.Get(name), 10, 32); err == nil && n > 0 {
 			return time.Duration(n) * time.Millisecond

@@ -1,0 +1,154 @@
+package handler
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+	"time"
+
+	"lifeboat/internal/backup"
+)
+
+// batchView is a batch as callers see it. Status is Azure's word for the whole: Succeeded only if every run has.
+type batchView struct {
+	ID          string     `json:"id"`
+	Status      string     `json:"status"`
+	Kind        string     `json:"kind"`
+	Plan        string     `json:"plan"`
+	Request     string     `json:"requestId"`
+	Created     time.Time  `json:"createdDateTime"`
+	LastUpdated time.Time  `json:"lastUpdatedDateTime"`
+	Ended       *time.Time `json:"endedDateTime,omitempty"`
+	// Counts are the runs by state.
+	Counts map[backup.State]int `json:"counts"`
+	// Error has a detail for each run that did not succeed, once all have ended.
+	Error *apiError      `json:"error,omitempty"`
+	Runs  []batchRunView `json:"runs"`
+}
+
+type batchRunView struct {
+	ID     string       `json:"id"`
+	Target string       `json:"target"`
+	Status string       `json:"status"`
+	State  backup.State `json:"state"`
+	Href   string       `json:"href"`
+}
+
+// notMade is the state of a run of a batch that is only being made.
+const notMade backup.State = "notMade"
+
+// postBatch asks for a backup of every target of the plan. A repeat gets its batch even when the plan is gone.
+func (h *handler) postBatch(w http.ResponseWriter, r *http.Request, id string, plans []backup.Plan, name string) error {
+	plan := backup.Plan{Name: name}
+	if i := slices.IndexFunc(plans, func(p backup.Plan) bool { return p.Name == name }); i >= 0 {
+		plan = plans[i]
+	}
+	b, now, err := h.Engine.BackupAll(r.Context(), backup.Request{ID: id, Plan: plan})
+	if errors.Is(err, backup.ErrNotFound) {
+		return refuse(http.StatusBadRequest, "UnknownPlan", "plan", "there is no plan %q", name)
+	}
+	if err != nil {
+		return err
+	}
+	noteBatch(w, b)
+	accept(w, h.origin(r)+"/api/batches/"+b.ID, batchWait(b, now), viewBatch(b, h.origin(r)))
+	return nil
+}
+
+// getBatch answers 202 while any run of the batch is under way and 200 once all have ended.
+func (h *handler) getBatch(w http.ResponseWriter, r *http.Request) error {
+	b, now, err := h.Engine.Batch(r.Context(), r.PathValue("id"))
+	if errors.Is(err, backup.ErrNotFound) {
+		return refuse(http.StatusNotFound, "BatchNotFound", r.PathValue("id"), "there is no batch %s", r.PathValue("id"))
+	}
+	if err != nil {
+		return err
+	}
+	noteBatch(w, b)
+	v := viewBatch(b, h.origin(r))
+	code := http.StatusOK
+	if v.Ended == nil {
+		code = http.StatusAccepted
+		retryAfter(w, batchWait(b, now))
+	}
+	writeJSON(w, code, v)
+	return nil
+}
+
+// noteBatch names the batch that a request is about in its log line.
+func noteBatch(w http.ResponseWriter, b backup.Batch) {
+	if seen, ok := w.(*statusWriter); ok {
+		seen.about["batch"], seen.about["plan"], seen.about["runs"] = b.ID, b.Plan, len(b.Runs)
+	}
+}
+
+// batchWait is when to ask again: when the first run has its next step, but each answer reads all runs, so that those
+// who wait for a thousand ask no more than once in 50 seconds.
+func batchWait(b backup.Batch, now time.Time) time.Duration {
+	wait, ended := time.Minute, true
+	for _, run := range b.Runs {
+		if !run.State.Final() {
+			wait, ended = min(wait, run.Due.Sub(now)), false
+		}
+	}
+	if ended {
+		return time.Second
+	}
+	return max(wait, time.Second, time.Duration(len(b.Runs))*time.Second/20)
+}
+
+func viewBatch(b backup.Batch, origin string) batchView {
+	v := batchView{
+		ID: b.ID, Status: "NotStarted", Kind: "batch", Plan: b.Plan, Request: b.Request, Created: b.Created,
+		LastUpdated: b.Created, Counts: map[backup.State]int{}, Runs: []batchRunView{},
+	}
+	var ended time.Time
+	var failures []apiError
+	final := 0
+	for _, run := range b.Runs {
+		one := batchRunView{
+			ID: run.ID, Target: run.Target, Status: "NotStarted", State: notMade, Href: origin + "/api/runs/" + run.ID,
+		}
+		if run.State != "" {
+			one.Status, one.State = statuses[run.State], run.State
+		}
+		if one.Status != "NotStarted" {
+			v.Status = "Running"
+		}
+		v.Counts[one.State]++
+		v.Runs = append(v.Runs, one)
+		v.LastUpdated = latest(v.LastUpdated, run.Updated)
+		if run.State.Final() {
+			final++
+			ended = latest(ended, run.Ended)
+		}
+		if one.Status == "Failed" {
+			failures = append(failures, failure(run))
+		}
+	}
+	if final < len(b.Runs) {
+		return v
+	}
+	v.Status, v.Ended = "Succeeded", &ended
+	if len(failures) > 0 {
+		v.Status = "Failed"
+		v.Error = refuse(http.StatusOK, "BatchIncomplete", b.Plan, "%d of %d backups did not succeed", len(failures), len(b.Runs))
+		v.Error.Details = failures
+	}
+	return v
+}
+
+// failure is the detail about a run that did not succeed.
+func failure(run backup.Run) apiError {
+	if e := view(backup.Status{Run: run}).Error; e != nil {
+		return *e
+	}
+	return apiError{Code: "NoReason", Message: "the run ended " + string(run.State), Target: run.Target}
+}
+
+func latest(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}

@@ -1,0 +1,142 @@
+package handler
+
+import (
+	"fmt"
+	"net/http"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"lifeboat/internal/backup"
+)
+
+// getMetrics answers in OpenMetrics 1.0, or in the older text format of Prometheus, to a scraper that does not ask for
+// it. It says what GET /api/health says, measured when asked; nothing is counted in memory, since processes come and go.
+// It is 200 in every state of the targets: to a scraper anything else means that there are no metrics.
+func (h *handler) getMetrics(w http.ResponseWriter, r *http.Request) error {
+	force, noPlan := h.Book.Current(r.Context())
+	var targets []backup.TargetHealth
+	if noPlan == nil {
+		var err error
+		if targets, _, err = h.Engine.Health(r.Context(), force); err != nil {
+			return err
+		}
+	}
+	var m metrics
+	m.build()
+	m.family("lifeboat_plan_refused", "1 if plan.yaml as it is now is not in force.")
+	m.sample(flag(force.Refused != nil || noPlan != nil))
+	m.targets(targets)
+
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+	if strings.Contains(r.Header.Get("Accept"), "application/openmetrics-text") {
+		w.Header().Set("Content-Type", "application/openmetrics-text; version=1.0.0; charset=utf-8")
+		m.text.WriteString("# EOF\n")
+	}
+	_, _ = w.Write([]byte(m.text.String()))
+	return nil
+}
+
+// metrics are a text of both formats. All are gauges: where they differ is what else there could be.
+type metrics struct {
+	text strings.Builder
+	name string
+}
+
+// family begins one: its samples follow. The help is plain words.
+func (m *metrics) family(name, help string) {
+	m.name = name
+	fmt.Fprintf(&m.text, "# TYPE %s gauge\n# HELP %s %s\n", name, name, help)
+}
+
+// sample writes one of the family, with names and values of its labels by turns.
+func (m *metrics) sample(value float64, labels ...string) {
+	m.text.WriteString(m.name)
+	for i := 0; i < len(labels); i += 2 {
+		separator := ","
+		if i == 0 {
+			separator = "{"
+		}
+		fmt.Fprintf(&m.text, `%s%s="%s"`, separator, labels[i], escaped.Replace(strings.ToValidUTF8(labels[i+1], "?")))
+	}
+	if len(labels) > 0 {
+		m.text.WriteString("}")
+	}
+	m.text.WriteString(" " + strconv.FormatFloat(value, 'f', -1, 64) + "\n")
+}
+
+// escaped is a label's value as both formats want it.
+var escaped = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`)
+
+func flag(is bool) float64 {
+	if is {
+		return 1
+	}
+	return 0
+}
+
+// seconds of the instant since 1970.
+func seconds(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
+
+func (m *metrics) build() {
+	version := "unknown"
+	if info, ok := debug.ReadBuildInfo(); ok {
+		version = info.Main.Version
+	}
+	m.family("lifeboat_build_info", "What this process was built from.")
+	m.sample(1, "version", version, "goversion", runtime.Version())
+}
+
+// targets writes all that is known of them.
+func (m *metrics) targets(targets []backup.TargetHealth) {
+	each := func(name, help string, value func(t backup.TargetHealth) (float64, bool)) {
+		m.family(name, help)
+		for _, t := range targets {
+			if v, ok := value(t); ok {
+				m.sample(v, "target", t.Target, "plan", t.Plan)
+			}
+		}
+	}
+	m.family("lifeboat_target_status", "1 for the status that the target has by its plan, 0 for the others.")
+	for _, t := range targets {
+		for _, s := range []backup.Protection{backup.Protected, backup.Pending, backup.Late, backup.Unprotected} {
+			m.sample(flag(t.Status == s), "target", t.Target, "plan", t.Plan, "status", string(s))
+		}
+	}
+	each("lifeboat_target_deadline_timestamp_seconds",
+		"When the target turns unprotected unless it gets a newer recovery point, or when it did.",
+		func(t backup.TargetHealth) (float64, bool) { return seconds(t.Deadline), !t.Deadline.IsZero() })
+	each("lifeboat_target_interval_seconds", "Time between the slots of the plan around the target's newest recovery point.",
+		func(t backup.TargetHealth) (float64, bool) { return t.Interval.Seconds(), t.Interval > 0 })
+	each("lifeboat_recovery_point_created_timestamp_seconds", "When the target's newest verified recovery point was written.",
+		func(t backup.TargetHealth) (float64, bool) {
+			if t.Point == nil {
+				return 0, false
+			}
+			return seconds(t.Point.Created), true
+		})
+	each("lifeboat_recovery_point_age_seconds", "Age of the target's newest verified recovery point.",
+		func(t backup.TargetHealth) (float64, bool) { return t.Age.Seconds(), t.Point != nil })
+	m.family("lifeboat_run_last_state", "1 for the state of the newest run of the target.")
+	flying := 0
+	for _, t := range targets {
+		if t.LastRun != nil {
+			m.sample(1, "target", t.Target, "plan", t.Plan, "state", string(t.LastRun.State))
+			flying += int(flag(!t.LastRun.State.Final()))
+		}
+	}
+	m.family("lifeboat_runs_in_flight", "Targets whose newest run has not ended.")
+	m.sample(float64(flying))
+	m.family("lifeboat_plan_next_slot_timestamp_seconds", "When the plan wants its next runs; missing while it makes none.")
+	var seen []string
+	for _, t := range targets {
+		if !t.NextSlot.IsZero() && !slices.Contains(seen, t.Plan) {
+			seen = append(seen, t.Plan)
+			m.sample(seconds(t.NextSlot), "plan", t.Plan)
+		}
+	}
+}

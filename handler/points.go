@@ -1,0 +1,98 @@
+package handler
+
+import (
+	"bufio"
+	"cmp"
+	"errors"
+	"io"
+	"net/http"
+	"unicode/utf8"
+
+	"lifeboat/internal/backup"
+)
+
+// recoveryPointView is a recovery point by itself. Run is the URL of the run that left it, whose ID it shares.
+type recoveryPointView struct {
+	ID     string `json:"id"`
+	Plan   string `json:"plan"`
+	Target string `json:"target"`
+	Run    string `json:"run"`
+	pointView
+	// NotIncluded lists what it does not contain.
+	NotIncluded []string `json:"notIncluded"`
+}
+
+func (h *handler) viewRecoveryPoint(r *http.Request, p backup.Point) recoveryPointView {
+	return recoveryPointView{
+		ID: p.ID, Plan: p.Plan, Target: p.Target, Run: h.origin(r) + "/api/runs/" + p.ID, pointView: viewPoint(p),
+		NotIncluded: backup.NotIncluded(p.Target),
+	}
+}
+
+// listPoints lists a target's recovery points in every state, newest run first, as listRuns does its runs.
+func (h *handler) listPoints(w http.ResponseWriter, r *http.Request) error {
+	c, err := readCut(r)
+	if err != nil {
+		return err
+	}
+	points, next, err := h.Engine.RecoveryPoints(r.Context(), c.target, c.after, c.top)
+	if err != nil {
+		return pointError(err, c.after)
+	}
+	value := []recoveryPointView{}
+	for _, p := range points {
+		value = append(value, h.viewRecoveryPoint(r, p))
+	}
+	writeJSON(w, http.StatusOK, page[recoveryPointView]{value, h.nextLink(r, c, next)})
+	return nil
+}
+
+func (h *handler) getPoint(w http.ResponseWriter, r *http.Request) error {
+	p, err := h.Engine.RecoveryPoint(r.Context(), r.PathValue("id"))
+	if err != nil {
+		return pointError(err, r.PathValue("id"))
+	}
+	note(w, backup.Run{ID: p.ID, Target: p.Target})
+	writeJSON(w, http.StatusOK, h.viewRecoveryPoint(r, p))
+	return nil
+}
+
+// longestAcceptance is how many characters a person may say why in.
+const longestAcceptance = 1000
+
+// acceptPoint makes a suspect recovery point a live one: {"reason": why}, or no body at all. One that is live stays as it
+// is.
+func (h *handler) acceptPoint(w http.ResponseWriter, r *http.Request) error {
+	var body struct {
+		Reason string `json:"reason"`
+	}
+	in := bufio.NewReader(r.Body)
+	r.Body = io.NopCloser(in)
+	if _, err := in.Peek(1); !errors.Is(err, io.EOF) {
+		if err := readBody(r, &body); err != nil {
+			return err
+		}
+	}
+	if utf8.RuneCountInString(body.Reason) > longestAcceptance {
+		return refuse(http.StatusBadRequest, "InvalidReason", "reason", "the reason is longer than %d characters", longestAcceptance)
+	}
+	by := "invocation " + cmp.Or(hostInvocation(r), h.Engine.NewID())
+	p, err := h.Engine.Accept(r.Context(), r.PathValue("id"), by, body.Reason)
+	if err != nil {
+		return pointError(err, r.PathValue("id"))
+	}
+	note(w, backup.Run{ID: p.ID, Target: p.Target})
+	writeJSON(w, http.StatusOK, h.viewRecoveryPoint(r, p))
+	return nil
+}
+
+// pointError says what is wrong with the ID of a recovery point.
+func pointError(err error, id string) error {
+	switch {
+	case errors.Is(err, backup.ErrNotFound):
+		return refuse(http.StatusNotFound, "RecoveryPointNotFound", id, "there is no recovery point %s", id)
+	case errors.Is(err, backup.ErrPointGone):
+		return refuse(http.StatusConflict, "RecoveryPointGone", id, "%v", err)
+	}
+	return err
+}

@@ -1,0 +1,242 @@
+package handler
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"lifeboat/internal/backup"
+)
+
+// ends are the final states of a run: the ends of the types of its events.
+var ends = []string{"succeeded", "failed", "superseded", "refused", "missed", "unknown"}
+
+// eventTypes are all that the domain publishes, read from its source.
+func eventTypes(t *testing.T) []string {
+	t.Helper()
+	files, err := filepath.Glob("../internal/backup/*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	types := map[string]bool{}
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, found := range regexp.MustCompile(`"(lifeboat\.[a-z]+\.[a-z]*)"`).FindAllStringSubmatch(string(text), -1) {
+			switch kind := found[1]; kind {
+			case "lifeboat.run.":
+				for _, end := range ends {
+					if !backup.State(end).Final() {
+						t.Errorf("%s is no final state", end)
+					}
+					types[kind+end] = true
+				}
+			case "lifeboat.plan.":
+				types[kind+"refused"], types[kind+"accepted"] = true, true
+			default:
+				if strings.HasSuffix(kind, ".") {
+					t.Errorf("%s: which events begin with %s?", file, kind)
+				}
+				types[kind] = true
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(types))
+}
+
+// refusing is a service of which no backup can succeed.
+type refusing struct{ backup.Provider }
+
+func (refusing) Preflight(context.Context, backup.Attempt) error {
+	return &backup.Fault{Kind: backup.Refused, Code: "TierNotSupported", Message: "not this tier", Hint: "Take another."}
+}
+
+// linesOf lets each event happen, behind the door, and returns the fields of each kind of line: by the event's type, and
+// by the function's name for lines of functions. The runs' events have one form.
+func linesOf(t *testing.T) map[string]map[string]bool {
+	t.Helper()
+	all := map[string]map[string]bool{}
+	note := func(d *door) {
+		t.Helper()
+		for _, line := range d.lines(t) {
+			kind, ok := line["event"].(string)
+			if !ok {
+				kind = fmt.Sprint(line["function"])
+			} else if line["id"] == nil || line["level"] != "warn" != (kind == "lifeboat.plan.accepted") {
+				t.Errorf("an event's line: %v", line)
+			}
+			if strings.HasPrefix(kind, "lifeboat.run.") {
+				kind = "lifeboat.run."
+			}
+			if all[kind] == nil {
+				all[kind] = map[string]bool{}
+			}
+			for name := range line {
+				all[kind][name] = true
+			}
+		}
+	}
+	timer, message := envelope(t, "timer.json"), envelope(t, "queue-binary.json")
+
+	d := healthDoor(t)
+	d.put(t, "run-8000000000-000000000000", backup.Run{
+		ID: "r", Target: target, State: backup.Failed, Reason: backup.Reason{Code: "C", Message: "words", Hint: "do"},
+	})
+	d.put(t, "point-8000000000-000000000000", backup.Point{
+		ID: "p", State: backup.Live, Target: target, Created: time.Now().AddDate(0, 0, -3),
+	})
+	row := func(name string, value any) {
+		t.Helper()
+		body, err := json.Marshal(value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := backup.Write{Op: backup.Put, Key: backup.Key{Partition: "schedule", Row: name}, Body: body}
+		if _, err := d.catalog.Apply(t.Context(), w); err != nil {
+			t.Fatal(err)
+		}
+	}
+	row("plan-nightly", map[string]any{"Plan": "nightly", "At": time.Now().AddDate(0, 0, -4)})
+	row("judged-nightly", map[string]any{"Plan": "nightly", "At": time.Now().AddDate(0, 0, -4)})
+	d.call("POST", "/schedule", timer) // slots missed, unprotected, runs
+	d.call("POST", "/execute", message)
+	d.call("POST", "/deadletter-execute", message)
+	good := d.plans
+	d.plans = func() ([]backup.Plan, error) { return nil, errors.New("plan.yaml:7: nonsense") }
+	d.call("POST", "/schedule", timer)
+	d.plans = good
+	d.call("POST", "/schedule", timer)
+	d.call("POST", "/execute", "{") // fails
+	note(d)
+
+	d = newDoor(func(c *Config) {
+		c.Engine.Providers = map[string]backup.Provider{"microsoft.apimanagement/service": refusing{}}
+	})
+	d.call("POST", "/api/backups", `{"target":"`+target+`"}`)
+	for _, m := range d.queue.Receive("execute", 32, time.Minute) {
+		text, err := json.Marshal(map[string]any{"Data": map[string][]byte{"message": m.Body}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.call("POST", "/execute", string(text))
+	}
+	note(d)
+	for _, name := range []string{"run", "target", "plan", "from", "to", "code", "reason"} {
+		if !all["execute"][name] {
+			t.Errorf("the line of a step has no field %s", name)
+		}
+	}
+
+	d = newDoor(func(c *Config) { c.Engine.Now = func() time.Time { return time.Now().Add(time.Hour) } })
+	d.call("POST", "/schedule", timer)
+	note(d)
+	return all
+}
+
+var (
+	field = regexp.MustCompile(`\bline\.([A-Za-z]+)`)
+	asked = regexp.MustCompile(`line\.(?:event|function) (?:== ("[^"]+")|in \(([^)]+)\))`)
+	word  = regexp.MustCompile(`"([^"]+)"`)
+	named = regexp.MustCompile(`lifeboat\.(?:target|run|plan|slots|clock|message)\.[a-z]+`)
+)
+
+// TestRunbooks: every event has one, each is in the index, and each query asks for fields that the lines have.
+func TestRunbooks(t *testing.T) {
+	lines, types := linesOf(t), eventTypes(t)
+	for _, kind := range types {
+		seen := kind
+		if strings.HasPrefix(kind, "lifeboat.run.") {
+			seen = "lifeboat.run."
+		}
+		if lines[seen] == nil {
+			t.Errorf("no line of %s was seen", kind)
+		}
+	}
+	files, err := filepath.Glob("../docs/runbooks/*.md")
+	if err != nil || len(files) < 11 {
+		t.Fatalf("%d pages, %v", len(files), err)
+	}
+	queried := map[string]bool{}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, kind := range named.FindAllString(string(text), -1) {
+			if !slices.Contains(types, kind) {
+				t.Errorf("%s: nobody publishes %s", file, kind)
+			}
+		}
+		parts := strings.Split(string(text), "```")
+		for i := 1; i < len(parts); i += 2 {
+			checkQuery(t, file, parts[i], lines, queried)
+		}
+		if filepath.Base(file) == "README.md" {
+			for _, kind := range types {
+				if !strings.Contains(string(text), kind) {
+					t.Errorf("%s is not in the index", kind)
+				}
+			}
+			for _, page := range files {
+				if name := filepath.Base(page); name != "README.md" && !strings.Contains(string(text), "]("+name+")") {
+					t.Errorf("%s is not in the index", name)
+				}
+			}
+		} else {
+			for _, part := range []string{"```kql", "**Impact.**", "**Look, in this order**", "**Mend.**", "**It is over when**"} {
+				if !strings.Contains(string(text), part) {
+					t.Errorf("%s has no %s", file, part)
+				}
+			}
+		}
+	}
+	for _, kind := range types {
+		if !queried[kind] && kind != "lifeboat.plan.accepted" {
+			t.Errorf("no query asks for %s", kind)
+		}
+	}
+}
+
+// checkQuery holds the fields of a query against those of the lines that it asks for; all of them, if it does not say.
+func checkQuery(t *testing.T, file, query string, lines map[string]map[string]bool, queried map[string]bool) {
+	t.Helper()
+	var kinds []string
+	for _, m := range asked.FindAllStringSubmatch(query, -1) {
+		for _, kind := range word.FindAllStringSubmatch(m[1]+m[2], -1) {
+			queried[kind[1]] = true
+			if strings.HasPrefix(kind[1], "lifeboat.run.") {
+				kind[1] = "lifeboat.run."
+			}
+			if lines[kind[1]] == nil {
+				t.Errorf("%s asks for lines of %s, which there are none of", file, kind[1])
+			}
+			kinds = append(kinds, kind[1])
+		}
+	}
+	for _, m := range field.FindAllStringSubmatch(query, -1) {
+		if len(kinds) == 0 {
+			if !slices.ContainsFunc(slices.Collect(maps.Values(lines)), func(l map[string]bool) bool { return l[m[1]] }) {
+				t.Errorf("%s: no line has the field %s", file, m[1])
+			}
+		}
+		for _, kind := range kinds {
+			if !lines[kind][m[1]] {
+				t.Errorf("%s: lines of %s have no field %s, only %v", file, kind, m[1], slices.Sorted(maps.Keys(lines[kind])))
+			}
+		}
+	}
+}

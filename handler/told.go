@@ -1,0 +1,54 @@
+package handler
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/rs/zerolog"
+
+	"lifeboat/internal/backup"
+)
+
+// told logs each event that goes out, as one line whose field "event" is the event's type: what alarms on the log and
+// what reads the queue see the same. A line may come twice, as the event may; it also comes where the queue cannot be
+// reached.
+type told struct {
+	backup.Queue
+	log zerolog.Logger
+}
+
+// good are the events that nobody must act on, unless they come with a reason.
+var good = map[string]bool{"lifeboat.run.succeeded": true, "lifeboat.plan.accepted": true}
+
+// Publish implements [backup.Queue].
+func (q told) Publish(ctx context.Context, e backup.Event) error {
+	err := q.Queue.Publish(ctx, e)
+	data, level := flat(e), zerolog.WarnLevel
+	if _, reason := data["code"]; good[e.Type] && !reason {
+		level = zerolog.InfoLevel
+	}
+	line := q.log.WithLevel(level).Err(err).Str("event", e.Type).Str("id", e.ID).Time("at", e.Time)
+	if e.Subject != "" {
+		line.Str("target", e.Subject)
+	}
+	line.Fields(map[string]any(data)).Msg("event")
+	return err
+}
+
+// flat are the event's data as fields of a line. A reason's parts have the names that they have in other lines.
+func flat(e backup.Event) fields {
+	var data fields
+	if err := json.Unmarshal(e.Data, &data); err != nil {
+		return fields{"data": string(e.Data)}
+	}
+	if reason, ok := data["reason"].(map[string]any); ok {
+		data["code"], data["reason"] = reason["code"], reason["message"]
+		if hint, ok := reason["hint"]; ok {
+			data["hint"] = hint
+		}
+	}
+	if e.Subject != "" {
+		delete(data, "target") // it is the subject
+	}
+	return data
+}

@@ -1,0 +1,100 @@
+package azure
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
+
+	"lifeboat/internal/backup"
+)
+
+// Part is a piece of a blob's content, and what its headers say of all of it.
+type Part struct {
+	Content io.ReadCloser
+	// Size of the whole blob, in bytes.
+	Size     int64
+	ETag     string
+	Modified time.Time
+}
+
+// ReadPart asks for count bytes of the blob from the offset on, of the version with the ETag, or whichever for "".
+func ReadPart(ctx context.Context, in *container.Client, name string, offset, count int64, etag string) (Part, error) {
+	options := &blob.DownloadStreamOptions{
+		Range: blob.HTTPRange{Offset: offset, Count: count}, AccessConditions: IfMatch(etag),
+	}
+	// What is stored is hashed as it is stored: Go would unpack a blob marked as gzip unless told not to.
+	ctx = policy.WithHTTPHeader(ctx, http.Header{"Accept-Encoding": {"identity"}})
+	answer, err := in.NewBlobClient(name).DownloadStream(ctx, options)
+	if err != nil {
+		return Part{}, err
+	}
+	whole := Deref(answer.ContentLength)
+	if _, total, ranged := strings.Cut(Deref(answer.ContentRange), "/"); ranged {
+		whole, err = strconv.ParseInt(total, 10, 64)
+	}
+	if err != nil || answer.ETag == nil || answer.LastModified == nil {
+		return Part{}, errors.Join(errors.New("the answer lacks a size, an ETag or a date"), err, answer.Body.Close())
+	}
+	return Part{answer.Body, whole, string(*answer.ETag), *answer.LastModified}, nil
+}
+
+// Hash adds to the sum what comes of the part, of which count bytes are wanted. What came before the stream was cut, or
+// the time was over, counts: only where that is nothing, there is an error.
+func (p Part) Hash(sum hash.Hash, count int64) (int64, error) {
+	n, err := io.Copy(sum, p.Content)
+	if err == nil && n != count {
+		err = fmt.Errorf("%d bytes came instead of %d: %w", n, count, io.ErrUnexpectedEOF)
+	}
+	if n > 0 {
+		err = nil
+	}
+	return n, err
+}
+
+// IfMatch is the condition that the blob still has the ETag, or none for "".
+func IfMatch(etag string) *blob.AccessConditions {
+	if etag == "" {
+		return nil
+	}
+	return &blob.AccessConditions{
+		ModifiedAccessConditions: &blob.ModifiedAccessConditions{IfMatch: to.Ptr(azcore.ETag(etag))},
+	}
+}
+
+// Sum is the SHA-256 of which State returned what was saved; false if that is none.
+func Sum(saved []byte) (hash.Hash, bool) {
+	sum := sha256.New()
+	return sum, sum.(encoding.BinaryUnmarshaler).UnmarshalBinary(saved) == nil
+}
+
+// State is the sum so far, to be saved.
+func State(sum hash.Hash) ([]byte, error) { return sum.(encoding.BinaryMarshaler).MarshalBinary() }
+
+// NoArtifact is the fault of an artifact that is no backup of the run.
+func NoArtifact(a backup.Attempt, code, what string) *backup.Fault {
+	return &backup.Fault{
+		Kind: backup.Refused, Code: code,
+		Message: fmt.Sprintf("%s in %s %s", a.Artifact, Place(a.Storage), what),
+		Hint:    "Ask for the backup again. If that ends the same way, ask Azure's support about the service's backups.",
+	}
+}
+
+// TooOld is the fault of an artifact that was written before its run.
+func TooOld(a backup.Attempt, modified time.Time) *backup.Fault {
+	return NoArtifact(a, "ArtifactTooOld", fmt.Sprintf("was written at %s, before the run started at %s",
+		modified.UTC().Format(time.RFC3339), a.NotBefore.UTC().Format(time.RFC3339)))
+}

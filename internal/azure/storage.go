@@ -1,0 +1,242 @@
+package azure
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/storage/armstorage"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
+
+	"lifeboat/internal/backup"
+)
+
+// ManagementHost is Resource Manager in the public cloud.
+const ManagementHost = "management.azure.com"
+
+// blobHost is the Blob service of the account in the public cloud.
+func blobHost(s backup.Storage) string { return s.AccountName() + ".blob.core.windows.net" }
+
+// ContainerURL is the address of the container.
+func ContainerURL(s backup.Storage) string {
+	return "https://" + blobHost(s) + "/" + url.PathEscape(s.Container)
+}
+
+// Place is the container in words.
+func Place(s backup.Storage) string {
+	return fmt.Sprintf("the container %s of the storage account %s", s.Container, s.AccountName())
+}
+
+// Container is the client of the container that artifacts are in.
+func (c Client) Container(s backup.Storage) (*container.Client, error) {
+	if _, err := AccountID(s); err != nil {
+		return nil, err
+	}
+	client, err := container.NewClient(ContainerURL(s), c.Credential, &container.ClientOptions{ClientOptions: c.Options})
+	if err != nil {
+		return nil, invalidStorage(s, err)
+	}
+	return client, nil
+}
+
+// AccountID is the account's resource ID, taken apart.
+func AccountID(s backup.Storage) (backup.Resource, error) {
+	id, err := backup.ParseResource(s.Account)
+	if err != nil {
+		return id, invalidStorage(s, err)
+	}
+	return id, nil
+}
+
+func invalidStorage(s backup.Storage, err error) *backup.Fault {
+	return Invalid("InvalidStorage", s.Account, "a storage account", err)
+}
+
+// MakeContainer makes sure that the container exists.
+func (c Client) MakeContainer(ctx context.Context, s backup.Storage) error {
+	client, err := c.Container(s)
+	if err != nil {
+		return err
+	}
+	if _, err := client.Create(ctx, nil); err != nil && !Is(err, bloberror.ContainerAlreadyExists) {
+		return blobs("create "+Place(s), s, Before).Fault(err)
+	}
+	return nil
+}
+
+// Account is the storage account as Resource Manager shows it; nil where our identity may not look at it, since only a
+// preflight needs that.
+func (c Client) Account(ctx context.Context, s backup.Storage) (*armstorage.Account, error) {
+	accounts, id, err := c.accounts(s)
+	if err != nil {
+		return nil, err
+	}
+	account, err := accounts.GetProperties(ctx, id.Group, id.Name, nil)
+	if err != nil {
+		return nil, UnlessForbidden(s, err)
+	}
+	return &account.Account, nil
+}
+
+func (c Client) accounts(s backup.Storage) (*armstorage.AccountsClient, backup.Resource, error) {
+	id, err := AccountID(s)
+	if err != nil {
+		return nil, id, err
+	}
+	client, err := armstorage.NewAccountsClient(id.Subscription, c.Credential, c.Management())
+	if err != nil {
+		return nil, id, invalidStorage(s, err)
+	}
+	return client, id, nil
+}
+
+// UnlessForbidden is the fault of a look at the storage account. It lets a role pass that our identity does not have.
+func UnlessForbidden(s backup.Storage, err error) error {
+	if denied, ok := errors.AsType[*azcore.ResponseError](err); ok && denied.StatusCode == http.StatusForbidden {
+		return nil
+	}
+	return account("look at "+s.Account, s, "").Fault(err)
+}
+
+// AdmitsKeys tells whether the account takes its access keys, and what is signed with them.
+func AdmitsKeys(account armstorage.AccountProperties) bool {
+	return account.AllowSharedKeyAccess == nil || *account.AllowSharedKeyAccess // allowed where nobody ever set it
+}
+
+// HasFirewall tells whether the account is closed to the public network, or to some of it.
+func HasFirewall(account armstorage.AccountProperties) bool {
+	return Deref(Deref(account.NetworkRuleSet).DefaultAction) == armstorage.DefaultActionDeny ||
+		Deref(account.PublicNetworkAccess) == armstorage.PublicNetworkAccessDisabled
+}
+
+// AdmitsService tells whether the account's firewall may let the target through as a trusted service. Whether a rule for
+// it as a resource instance would do as well is not documented: such a one is left for Azure to judge.
+func AdmitsService(account armstorage.AccountProperties, target string) bool {
+	rules := Deref(account.NetworkRuleSet)
+	// Bypass may hold several, such as "Logging, AzureServices".
+	return strings.Contains(string(Deref(rules.Bypass)), string(armstorage.BypassAzureServices)) ||
+		slices.ContainsFunc(rules.ResourceAccessRules, func(r *armstorage.ResourceAccessRule) bool {
+			return r != nil && strings.EqualFold(Deref(r.ResourceID), target)
+		})
+}
+
+// AccountKey reads the first of the account's keys with full permissions, and when that was by Azure's clock; instead is
+// what plan.yaml could say to do without it.
+func (c Client) AccountKey(ctx context.Context, s backup.Storage, instead string) (Secret, time.Time, error) {
+	accounts, id, err := c.accounts(s)
+	if err != nil {
+		return Secret{}, time.Time{}, err
+	}
+	call := account("read the key of "+s.Account, s, instead)
+	var raw *http.Response
+	answer, err := accounts.ListKeys(policy.WithCaptureResponse(ctx, &raw), id.Group, id.Name, nil)
+	if err != nil {
+		return Secret{}, time.Time{}, call.Fault(err)
+	}
+	for _, k := range answer.Keys {
+		if k == nil || Deref(k.Value) == "" {
+			continue
+		}
+		// Azure writes FULL, the SDK's constant is Full.
+		if strings.EqualFold(string(Deref(k.Permissions)), string(armstorage.KeyPermissionFull)) {
+			now, _ := http.ParseTime(raw.Header.Get("Date"))
+			return NewSecret(*k.Value), now, nil
+		}
+	}
+	return Secret{}, time.Time{}, &backup.Fault{
+		Kind: backup.Refused, Code: "NoAccountKey",
+		Message: call.What + ": it has no key with full permissions", Hint: "Set " + instead + " in plan.yaml.",
+	}
+}
+
+// account is a call about the storage account behind Resource Manager.
+func account(what string, s backup.Storage, instead string) Call {
+	return Call{What: what, Host: ManagementHost, Means: Before, Hint: func(status int, _, _ string) string {
+		switch status {
+		case http.StatusUnauthorized:
+			return "See that the function app's identity belongs to the tenant of the storage account's subscription."
+		case http.StatusForbidden:
+			return fmt.Sprintf("Give the function app's identity a role with Microsoft.Storage/storageAccounts/listkeys/action "+
+				"on %s, such as Storage Account Key Operator Service Role; or set %s in plan.yaml.", s.Account, instead)
+		case http.StatusConflict:
+			return fmt.Sprintf("A read-only lock on %s or above it keeps its keys from being read.", s.Account)
+		}
+		return fmt.Sprintf("See whether %s still exists. If not, correct plan.yaml.", s.Account)
+	}}
+}
+
+// Listing is the call that lists artifacts. A container that is not there may come back.
+func Listing(s backup.Storage) Call {
+	return blobs("look into "+Place(s), s, func(status int, code string) backup.FaultKind {
+		if status == http.StatusConflict || code == string(bloberror.ContainerNotFound) {
+			return backup.Deferred
+		}
+		return backup.Denied
+	})
+}
+
+// Reading is the call that reads an artifact. No answer but one about the artifact itself is evidence against it, and
+// that is for the caller to find.
+func Reading(s backup.Storage, artifact string) Call {
+	return blobs("read "+artifact+" in "+Place(s), s, func(int, string) backup.FaultKind { return backup.Deferred })
+}
+
+// Deleting is the call that deletes an artifact.
+func Deleting(s backup.Storage, artifact string) Call {
+	c := blobs("delete "+artifact+" in "+Place(s), s, func(status int, code string) backup.FaultKind {
+		switch {
+		case status == http.StatusPreconditionFailed || protected(status, code):
+			return backup.Refused
+		case status == http.StatusUnauthorized || status == http.StatusForbidden:
+			return backup.Denied
+		}
+		return backup.Deferred
+	})
+	other := c.Hint
+	c.Hint = func(status int, code, message string) string {
+		if status == http.StatusPreconditionFailed || protected(status, code) {
+			return "It is kept. If nobody needs it, delete it in the Azure portal once its protection is gone."
+		}
+		return other(status, code, message)
+	}
+	return c
+}
+
+// protected tells whether storage keeps the blob by an immutability policy or a legal hold. Of Azure's codes for that
+// only BlobImmutableDueToPolicy is in the SDK.
+func protected(status int, code string) bool {
+	code = strings.ToLower(code)
+	return status == http.StatusConflict && (strings.Contains(code, "immutab") || strings.Contains(code, "legalhold"))
+}
+
+// blobs is a call to the Blob service.
+func blobs(what string, s backup.Storage, means func(int, string) backup.FaultKind) Call {
+	return Call{What: what, Host: blobHost(s), Means: means, Hint: func(status int, code, _ string) string {
+		switch {
+		case status == http.StatusForbidden && code == string(bloberror.AuthorizationFailure):
+			return fmt.Sprintf("The firewall of the storage account %s does not admit the function app: give it a network path "+
+				"or allow its addresses.", s.AccountName())
+		case status == http.StatusForbidden || status == http.StatusUnauthorized:
+			return fmt.Sprintf("Give the function app's identity the role Storage Blob Data Contributor on %s. A new assignment "+
+				"takes some minutes.", s.Account)
+		case code == string(bloberror.ContainerNotFound) || code == string(bloberror.ContainerBeingDeleted):
+			return fmt.Sprintf("The container %s of the storage account %s was deleted. If the account keeps deleted "+
+				"containers, restore it in the Azure portal.", s.Container, s.AccountName())
+		case code == string(bloberror.BlobArchived) || code == string(bloberror.BlobBeingRehydrated):
+			return "Move it back to an online access tier, and see which lifecycle rule archives new backups."
+		}
+		return fmt.Sprintf("See whether the storage account %s and its container %s are as plan.yaml has them.",
+			s.AccountName(), s.Container)
+	}}
+}
+
+// Is tells whether an error of the storage has one of the codes.
+func Is(err error, codes ...bloberror.Code) bool { return bloberror.HasCode(err, codes...) }

@@ -1,0 +1,190 @@
+package backup
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// judged is the row that says when the targets of a plan were judged last. It stands between the row of the plan in
+// force and the watermarks, so that a tick reads all of them at once.
+type judged struct {
+	Plan string    `json:"Plan"`
+	At   time.Time `json:"At"`
+	// Again is the first deadline of a target that was not unprotected; zero if there is none.
+	Again time.Time `json:"Again,omitzero"`
+	// Told are the verdicts that others were told of and that still held, as the last parts of their events' IDs.
+	Told []string `json:"Told,omitempty"`
+}
+
+const judgedPrefix = "judged-"
+
+// rejudge is the least time between two judgings that no slot lies between: each reads a row of every target.
+const rejudge = 10 * time.Minute
+
+// due says that a slot of the plan, or a target's deadline, has passed since. A time in the future is that of a clock
+// that was wrong.
+func (j judged) due(plan Plan, now time.Time) bool {
+	slot := plan.Schedule.Next(j.At)
+	return j.At.After(now.Add(clockTolerance)) || !slot.IsZero() && !slot.After(now) ||
+		!j.Again.IsZero() && now.After(j.Again)
+}
+
+// judge tells others of the targets that turned unprotected. Plans that make no runs are judged as well: their targets
+// are no better protected for it.
+func (e *Engine) judge(ctx context.Context, plans []Plan, state standing, report *ScheduleReport) error {
+	now := state.clock
+	head, err := bookHead{Since: now}, error(nil)
+	if state.book.ETag != "" {
+		head, err = decode[bookHead](state.book)
+	}
+	errs := []error{err}
+	for _, plan := range plans {
+		s := Sight{Plan: plan, Since: head.Since, Dealt: now, Halted: e.halted(plan)}
+		if head.Refused != "" {
+			s.Refused = errors.New(head.Reason)
+		}
+		var was judged // a new plan's name may be all that is new about it
+		if mark := state.marks[plan.Name]; mark != nil {
+			s.Dealt, s.Gap, was = mark.At, mark.LastGap, state.judged[plan.Name]
+		}
+		if was.due(plan, now) {
+			errs = append(errs, e.judgePlan(ctx, s, was, now, report))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// judgePlan judges each target of the plan, which costs one request, and one for all of them. First others are told, then
+// that is saved: whoever dies in between tells again, under the same IDs. So does a tick at the same time.
+func (e *Engine) judgePlan(ctx context.Context, plan Sight, was judged, now time.Time, report *ScheduleReport) error {
+	targets := plan.Plan.Targets
+	verdicts, fresh, errs := make([]TargetHealth, len(targets)), make([]bool, len(targets)), make([]error, len(targets))
+	_ = e.together(len(targets), func(i int) error {
+		s := plan
+		s.Target = targets[i]
+		verdicts[i], fresh[i], errs[i] = e.judgeTarget(ctx, s, was, now)
+		return nil // the others are judged all the same
+	})
+	errs = slices.DeleteFunc(errs, func(err error) bool { return err == nil })
+	var err error
+	if n := len(errs); n > 0 {
+		err = fmt.Errorf("%d of the %d targets of plan %s could not be judged or told of: %w", n, len(targets),
+			plan.Plan.Name, errs[0])
+	}
+	is := judged{Plan: plan.Plan.Name, At: now}
+	if err != nil {
+		// The next tick judges again, and tells those who could not be judged or told of.
+		is.At, is.Again, is.Told = was.At, was.Again, was.Told
+	}
+	for i, h := range verdicts {
+		if fresh[i] {
+			report.Unprotected = append(report.Unprotected, h)
+		}
+		switch {
+		case fresh[i] || err == nil && h.Status == Unprotected:
+			is.Told = append(is.Told, h.verdict())
+		case err == nil && !h.Deadline.IsZero() && (is.Again.IsZero() || h.Deadline.Before(is.Again)):
+			is.Again = h.Deadline
+		}
+	}
+	if err == nil && !is.Again.IsZero() && is.Again.Before(now.Add(rejudge)) {
+		is.Again = now.Add(rejudge)
+	}
+	if err != nil && !slices.Contains(fresh, true) {
+		return err
+	}
+	key := Key{Partition: schedulePartition, Row: judgedPrefix + is.Plan}
+	if _, saved := e.Catalog.Apply(ctx, Write{Op: Put, Key: key, Body: encode(is)}); saved != nil {
+		err = errors.Join(err, fmt.Errorf("save that the targets of plan %s were judged: %w", is.Plan, saved))
+	}
+	return err
+}
+
+// judgeTarget judges one target, and tells others if it is unprotected and they were not told yet.
+func (e *Engine) judgeTarget(ctx context.Context, s Sight, was judged, now time.Time) (h TargetHealth, fresh bool, err error) {
+	// Points come before runs. Where there is none, the runs that follow say since when there should have been one.
+	rows, _, err := e.Catalog.List(ctx, partition(s.Target), "point-", "run.", recentRows)
+	if err != nil {
+		return h, false, fmt.Errorf("judge %s: %w", s.Target, err)
+	}
+	for _, row := range rows {
+		switch {
+		case strings.HasPrefix(row.Row, "point-"):
+			err = into(&s.Points, row)
+		case strings.HasPrefix(row.Row, "run-"):
+			err = into(&s.Runs, row)
+		}
+		if err != nil {
+			return h, false, fmt.Errorf("judge %s: %w", s.Target, err)
+		}
+	}
+	if len(s.Points) == recentRows && !slices.ContainsFunc(s.Points, Point.live) { // older ones may be live
+		if s.Points, err = e.points(ctx, s.Target, allPoints); err != nil {
+			return h, false, fmt.Errorf("judge %s: %w", s.Target, err)
+		}
+	}
+	h = s.Judge(now)
+	if h.Status != Unprotected || slices.Contains(was.Told, h.verdict()) {
+		return h, false, nil
+	}
+	if s.Runs, err = e.recentRuns(ctx, s.Target); err != nil {
+		return h, false, fmt.Errorf("judge %s: %w", s.Target, err)
+	}
+	h = s.Judge(now)
+	if err := e.Queue.Publish(ctx, unprotected(h)); err != nil {
+		return h, false, fmt.Errorf("publish that %s is unprotected: %w", s.Target, err)
+	}
+	return h, true, nil
+}
+
+// into decodes the row, and appends it.
+func into[T any](all *[]T, row Row) error {
+	v, err := decode[T](row)
+	*all = append(*all, v)
+	return err
+}
+
+// verdict names that the target of the plan has been left with its newest point: a target that got another one since, and
+// is unprotected again, has another name.
+func (h TargetHealth) verdict() string {
+	point := "none"
+	if h.Point != nil {
+		point = h.Point.ID
+	}
+	return digest(h.Plan+"\n"+strings.ToLower(h.Target)+"\n"+point, 16)
+}
+
+// unprotected is the event about a target that turned so. Its time is when that was, not when it was found.
+func unprotected(h TargetHealth) Event {
+	type point struct {
+		ID      string    `json:"id"`
+		Created time.Time `json:"created"`
+		Age     int64     `json:"ageInSeconds"`
+	}
+	var last *point
+	if p := h.Point; p != nil {
+		last = &point{p.ID, p.Created, int64(h.Age.Seconds())}
+	}
+	data, err := json.Marshal(struct {
+		Target   string     `json:"target"`
+		Plan     string     `json:"plan"`
+		Status   Protection `json:"status"`
+		Since    time.Time  `json:"since"`
+		Reason   Reason     `json:"reason"`
+		Verified *point     `json:"lastVerified,omitempty"`
+		Interval int64      `json:"intervalInSeconds"`
+		NextSlot time.Time  `json:"nextSlot,omitzero"`
+	}{h.Target, h.Plan, h.Status, h.Deadline, h.Reason, last, int64(h.Interval.Seconds()), h.NextSlot})
+	if err != nil {
+		panic(err) // only strings, numbers and times
+	}
+	return Event{
+		ID: "unprotected-" + h.Plan + "." + h.verdict(), Type: "lifeboat.target.unprotected", Subject: h.Target,
+		Time: h.Deadline, Data: data,
+	}
+}

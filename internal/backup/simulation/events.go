@@ -1,0 +1,182 @@
+package simulation
+
+import (
+	"context"
+	"time"
+
+	"lifeboat/internal/backup"
+)
+
+// befall draws what happens to the day as a whole: what people do, and what is away or out of order for a while.
+func (w *World) befall() {
+	often := w.climate.befalls
+	if w.options.Calm {
+		often = 300
+	}
+	for range 3 {
+		if !w.choices.chance(often) {
+			continue
+		}
+		after := time.Duration(w.choices.pick(24*60)) * time.Minute
+		kinds := 13
+		if w.options.Calm {
+			kinds = 4
+		}
+		what := w.choices.pick(kinds)
+		w.in(after, func() {
+			if !w.ending {
+				w.choices.track = ofTheDay
+				w.figures.Happenings++
+				w.happen(what)
+			}
+		})
+	}
+}
+
+func (w *World) happen(what int) {
+	c := w.choices
+	long := func(options ...time.Duration) time.Duration { return oneOf(c, options...) }
+	someone := func() *instance { return w.instances[c.pick(len(w.instances))] }
+	somewhere := func() *service { return w.services[c.pick(len(w.services))] }
+	// Whatever happens here makes everything take longer, also when it is over.
+	begins := func(format string, args ...any) {
+		w.disturb()
+		w.note(nil, format, args...)
+	}
+	switch what {
+	case 0:
+		w.ask()
+	case 1:
+		w.note(nil, "EDIT of plan.yaml: %s", w.file.edit())
+	case 2:
+		p := &w.file.specs[c.pick(len(w.file.specs))]
+		p.Paused = !p.Paused
+		w.file.write()
+		w.note(nil, "plan %s: paused is %t", p.Name, p.Paused)
+	case 3:
+		w.host.stopped = map[bool]string{true: "stopped by a person", false: ""}[w.host.stopped == ""]
+		w.host.look()
+		w.note(nil, "stopped: %q", w.host.stopped)
+	case 4:
+		d := long(10*time.Minute, 2*time.Hour, 9*time.Hour, 30*time.Hour, 3*day)
+		begins("the app is DOWN for %s", d)
+		w.host.down = w.now.Add(d)
+		for _, i := range w.instances {
+			i.die()
+		}
+		w.in(d, w.disturb)
+	case 5:
+		i := someone()
+		begins("the process %s ends, and begins anew", i.name)
+		i.die()
+	case 6:
+		i := someone()
+		i.jump = long(3*time.Minute, 3*time.Hour, -3*time.Hour, 40*day, -400*day)
+		d := long(20*time.Minute, 2*time.Hour, 9*time.Hour)
+		begins("the clock of the process %s JUMPS by %s for %s", i.name, i.jump, d)
+		w.in(d, func() {
+			w.disturb()
+			i.jump = 0
+		})
+	case 7:
+		s := somewhere()
+		d := long(5*time.Minute, time.Hour, 9*time.Hour)
+		begins("STORM over %s for %s", s.name, d)
+		s.stormy = w.now.Add(d)
+	case 8:
+		s := somewhere()
+		d := long(10*time.Minute, time.Hour, 9*time.Hour)
+		begins("our role on %s is LOST for %s", s.name, d)
+		s.denied = w.now.Add(d)
+	case 9:
+		s := somewhere()
+		d := long(6*time.Hour, 3*day)
+		begins("the blobs of %s are PROTECTED for %s", s.name, d)
+		s.locked = w.now.Add(d)
+	case 10:
+		d := long(time.Hour, day)
+		begins("plan.yaml is BROKEN for %s", d)
+		w.file.spoil()
+		w.in(d, w.file.mend)
+	case 12:
+		// Calls 1 and 2 of a tick are its listings, and each run takes three.
+		a := &ambush{calls: 3 + c.pick(12)}
+		pause := func() {
+			p := &w.file.specs[c.pick(len(w.file.specs))]
+			p.Paused = true
+			w.file.write()
+			w.note(nil, "plan %s is paused", p.Name)
+			w.in(long(time.Hour, 30*time.Hour), func() {
+				for i := range w.file.specs {
+					w.file.specs[i].Paused = false
+				}
+				w.file.write()
+			})
+		}
+		down := func() {
+			d := long(30*time.Hour, 3*day)
+			begins("the app is DOWN for %s", d)
+			w.host.down = w.now.Add(d)
+			w.in(d, w.disturb)
+		}
+		if a.then = pause; c.pick(2) == 0 {
+			a.then = down
+		}
+		w.host.ambush = a
+	case 11:
+		d := long(time.Hour, 9*time.Hour)
+		begins("plan.yaml cannot be READ for %s", d)
+		w.file.away = true
+		w.in(d, w.file.mend)
+	}
+}
+
+// request is a backup asked for by hand. Who asks repeats the request under its ID until there is an answer.
+type request struct {
+	request backup.Request
+	tries   int
+	// run is the ID in the answer.
+	run string
+}
+
+const mostTries = 20
+
+func (w *World) ask() {
+	plans := w.file.plans
+	p := plans[w.choices.pick(len(plans))]
+	r := &request{request: backup.Request{
+		ID: "request-" + w.newID(), Plan: p, Target: p.Targets[w.choices.pick(len(p.Targets))],
+	}}
+	w.requests = append(w.requests, r)
+	w.figures.Requests++
+	w.post(r)
+	if w.weather > 0 && w.choices.pick(4) == 3 {
+		w.figures.Duplicates++
+		w.post(r) // an impatient client
+	}
+}
+
+// post sends the request, perhaps once more.
+func (w *World) post(r *request) {
+	if w.now.Before(w.host.down) {
+		w.at(w.host.down, func() { w.post(r) })
+		return
+	}
+	r.tries++
+	var run backup.Run
+	w.invoke(w.host.anyone(), ofRequests, "api", func(ctx context.Context, _ *invocation, e *backup.Engine) (err error) {
+		run, err = e.Backup(ctx, r.request)
+		return err
+	}, func(v *invocation) {
+		if v.died || v.err != nil {
+			v.returned("")
+			if r.tries < mostTries && !w.ending {
+				w.in(time.Minute, func() { w.post(r) })
+			}
+			return
+		}
+		v.returned("%s", w.ledger.runName(run.ID))
+		w.check(answered{request: r, run: run.ID})
+		r.run = run.ID
+	})
+}

@@ -1,0 +1,123 @@
+package simulation
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"lifeboat/internal/backup"
+)
+
+// Figures count what happened in worlds.
+type Figures struct {
+	Worlds, Days int
+
+	Runs  int
+	Ended map[backup.State]int
+
+	Starts, LostStarts, Operations, Overlaps, Polls, Looks, Deletions int
+	Gaps, Requests, Events, Happenings                                int
+
+	Invocations, Interleaved, Calls, Writes, Ticks, Cleanups, Deliveries, Wakeups int
+
+	Crashes, Duplicates, Redeliveries, Dropped, Poisoned, DeadLetters, Resent int
+
+	Faults, ServiceFaults int
+}
+
+func (f *Figures) ended(s backup.State) {
+	if f.Ended == nil {
+		f.Ended = map[backup.State]int{}
+	}
+	f.Ended[s]++
+}
+
+// Add counts others too.
+func (f *Figures) Add(o Figures) {
+	f.Worlds += max(o.Worlds, 1)
+	for _, n := range []struct {
+		to   *int
+		from int
+	}{
+		{&f.Days, o.Days},
+		{&f.Runs, o.Runs},
+		{&f.Starts, o.Starts},
+		{&f.LostStarts, o.LostStarts},
+		{&f.Operations, o.Operations},
+		{&f.Overlaps, o.Overlaps},
+		{&f.Polls, o.Polls},
+		{&f.Looks, o.Looks},
+		{&f.Deletions, o.Deletions},
+		{&f.Gaps, o.Gaps},
+		{&f.Requests, o.Requests},
+		{&f.Events, o.Events},
+		{&f.Happenings, o.Happenings},
+		{&f.Invocations, o.Invocations},
+		{&f.Interleaved, o.Interleaved},
+		{&f.Calls, o.Calls},
+		{&f.Writes, o.Writes},
+		{&f.Ticks, o.Ticks},
+		{&f.Cleanups, o.Cleanups},
+		{&f.Deliveries, o.Deliveries},
+		{&f.Wakeups, o.Wakeups},
+		{&f.Crashes, o.Crashes},
+		{&f.Duplicates, o.Duplicates},
+		{&f.Redeliveries, o.Redeliveries},
+		{&f.Dropped, o.Dropped},
+		{&f.Poisoned, o.Poisoned},
+		{&f.DeadLetters, o.DeadLetters},
+		{&f.Resent, o.Resent},
+		{&f.Faults, o.Faults},
+		{&f.ServiceFaults, o.ServiceFaults},
+	} {
+		*n.to += n.from
+	}
+	for s, n := range o.Ended {
+		if f.Ended == nil {
+			f.Ended = map[backup.State]int{}
+		}
+		f.Ended[s] += n
+	}
+}
+
+// Print writes the figures as a table.
+func (f *Figures) Print(out io.Writer) {
+	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	line := func(what string, n int, more string) { fmt.Fprintf(t, "  %s\t%12s\t%s\n", what, grouped(n), more) }
+	line("worlds", f.Worlds, grouped(f.Days)+" days")
+	var ends []string
+	for _, s := range slices.Sorted(maps.Keys(f.Ended)) {
+		ends = append(ends, fmt.Sprintf("%s %s", grouped(f.Ended[s]), s))
+	}
+	line("runs", f.Runs, strings.Join(ends, ", "))
+	line("requests by hand", f.Requests, "")
+	line("gaps", f.Gaps, "records of missed slots")
+	line("starts", f.Starts, fmt.Sprintf("%s answers lost; %s operations, %s of them beside another", grouped(f.LostStarts),
+		grouped(f.Operations), grouped(f.Overlaps)))
+	line("polls", f.Polls, grouped(f.Looks)+" looks for a lost start")
+	line("deletions", f.Deletions, "of artifacts")
+	line("events", f.Events, "")
+	line("invocations", f.Invocations, fmt.Sprintf("%s of them interleaved; %s ticks, %s cleanups", grouped(f.Interleaved),
+		grouped(f.Ticks), grouped(f.Cleanups)))
+	line("outside calls", f.Calls, grouped(f.Writes)+" writes made")
+	line("crashes", f.Crashes, "")
+	line("storage faults", f.Faults, "")
+	line("service faults", f.ServiceFaults, "")
+	line("duplicates", f.Duplicates, fmt.Sprintf("%s redeliveries, %s messages lost, %s poisoned", grouped(f.Redeliveries),
+		grouped(f.Dropped), grouped(f.Poisoned)))
+	line("sent again", f.Resent, "wake-ups, by the sweep")
+	line("happenings", f.Happenings, "outages, edits, pauses, jumping clocks, storms")
+	_ = t.Flush()
+}
+
+// grouped writes a number with its thousands apart.
+func grouped(n int) string {
+	s := fmt.Sprint(n)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}

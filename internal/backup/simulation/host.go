@@ -1,0 +1,390 @@
+package simulation
+
+import (
+	"context"
+	"time"
+
+	"lifeboat/internal/backup"
+)
+
+const (
+	executeQueue = "execute"
+	poisonQueue  = "execute-poison"
+	eventQueue   = "lifeboat-events"
+
+	// What host.json and the Functions host say about queue triggers: how many deliveries a message gets, when it comes
+	// back after a failure, how long it is hidden while it is worked on, and how many are taken at once.
+	maxDequeueCount = 5
+	afterFailure    = 30 * time.Second
+	lease           = 10 * time.Minute
+	batchSize       = 16
+	// reclaims is how often a tick comes at least while a run waits for a permit. In truth one comes each minute.
+	reclaims = 20 * time.Minute
+	// tickPeriod and cleanupPeriod are those of the timers.
+	tickPeriod    = time.Minute
+	cleanupPeriod = 5 * time.Minute
+)
+
+// host is the Functions host: it invokes the handler, on one of its instances.
+type host struct {
+	w *World
+	// down is when the app comes back, zero if it is there.
+	down time.Time
+	// late is when the queues are looked at again, if that comes late.
+	late time.Time
+	// stopped is LIFEBOAT_STOPPED.
+	stopped string
+
+	// lastTick and lastCleanup are when the timers came last, clean whether the last tick ended well and alone.
+	lastTick, lastCleanup time.Time
+	clean                 bool
+	ticking               int
+	// slot is the first slot after the last tick, zero if it has to be found out again.
+	slot time.Time
+	// ambush lies in wait for the next tick that finds a slot.
+	ambush *ambush
+	// fatal is the call at which the next invocation dies, if it is not 0.
+	fatal int
+	// delayed is how long the next tick holds back, and skipped that this was decided.
+	delayed time.Time
+	skipped bool
+}
+
+// ambush is an accident at the worst of times: the tick that finds a slot dies after so many calls, and then something
+// happens that keeps the next tick from going on where it stopped.
+type ambush struct {
+	calls int
+	then  func()
+}
+
+// consider offers what the host would do next.
+func (h *host) consider(offer func(time.Time, func())) {
+	up := func(t time.Time) time.Time {
+		if t.Before(h.down) {
+			return h.down
+		}
+		return t
+	}
+	if at, ok := h.w.queue.Next(executeQueue); ok {
+		if at.Before(h.late) {
+			at = h.late
+		}
+		offer(up(at), h.deliver)
+	}
+	if at, ok := h.w.queue.Next(poisonQueue); ok {
+		offer(up(at), h.deliverPoison)
+	}
+	offer(up(h.nextTick()), h.tick)
+	if at := h.nextCleanup(); !at.IsZero() {
+		offer(up(at), h.cleanup)
+	}
+}
+
+// nextTick is the next minute at which a tick finds something to do: a slot, a run to be looked at, or what the last
+// tick left. A tick a day comes in any case.
+func (h *host) nextTick() time.Time {
+	first := h.lastTick.Add(tickPeriod)
+	if h.lastTick.IsZero() {
+		first = h.w.start
+	}
+	at := first
+	if h.clean && !h.w.options.EveryMinute {
+		at = first.Add(day)
+		if h.slot.IsZero() {
+			h.slot = h.w.file.nextSlot(h.lastTick)
+		}
+		if h.slot.Before(at) {
+			at = h.slot
+		}
+		if rows := h.w.rows("inflight", 1); len(rows) > 0 {
+			if look := keyTime(rows[0].Row); look.Before(at) {
+				at = look
+			}
+		}
+		if again := h.w.ledger.nextJudging(h.lastTick); !again.IsZero() && again.Before(at) {
+			at = again.Add(1) // the deadline itself is not past it
+		}
+		switch waiting := len(h.w.ledger.line) > 0; {
+		case waiting && len(h.w.ledger.permits) < h.w.concurrency: // the tick calls up the next
+			at = first
+		case waiting && at.After(first.Add(reclaims)): // the tick looks whether a permit was left behind
+			at = first.Add(reclaims)
+		}
+	}
+	if at.Before(first) {
+		at = first
+	}
+	if at.Before(h.w.now) {
+		at = h.w.now
+	}
+	if at.Before(h.delayed) {
+		at = h.delayed
+	}
+	if at = ceil(at, tickPeriod); at.Before(h.delayed) || h.skipped {
+		at = h.delayed // a late tick is on no minute
+	}
+	return at
+}
+
+// nextCleanup is when the timer of cleanup finds something due; zero if there is nothing.
+func (h *host) nextCleanup() time.Time {
+	rows := h.w.rows("due", 1)
+	if len(rows) == 0 {
+		return time.Time{}
+	}
+	at, first := keyTime(rows[0].Row), h.lastCleanup.Add(cleanupPeriod)
+	if at.Before(first) {
+		at = first
+	}
+	if at.Before(h.w.now) {
+		at = h.w.now
+	}
+	return ceil(at, cleanupPeriod)
+}
+
+// keyTime is the time at the beginning of the key of an entry in an index.
+func keyTime(row string) time.Time {
+	t, err := time.Parse("20060102T150405Z", row[:16])
+	if err != nil {
+		panic(err)
+	}
+	return t
+}
+
+func ceil(t time.Time, d time.Duration) time.Time {
+	if down := t.Truncate(d); down.Before(t) {
+		return down.Add(d)
+	}
+	return t
+}
+
+// anyone is one of the instances.
+func (h *host) anyone() *instance { return h.w.instances[h.w.choices.pick(len(h.w.instances))] }
+
+// tick is the timer of "schedule", perhaps late, perhaps missing, perhaps on two instances at once.
+func (h *host) tick() {
+	w := h.w
+	w.choices.track = ofTicks
+	if !h.skipped {
+		switch {
+		case w.happens(w.climate.tickMissing):
+			h.delayed, h.skipped = w.now.Add(tickPeriod), false
+			h.lastTick = w.now
+			h.clean = false
+			return
+		case w.happens(w.climate.tickLate):
+			h.delayed, h.skipped = w.now.Add(oneOf(w.choices, 7*time.Second, 40*time.Second, 3*time.Minute, 20*time.Minute)), true
+			return
+		}
+	}
+	if h.skipped {
+		w.disturb() // until now nobody could look
+	}
+	h.delayed, h.skipped = time.Time{}, false
+	h.clean = true
+	found := w.file.nextSlot(h.lastTick)
+	h.lastTick, h.slot = w.now, time.Time{}
+	if a := h.ambush; a != nil && !found.After(w.now) && w.weather > 0 {
+		h.ambush, h.fatal = nil, a.calls
+		h.invokeTick()
+		h.fatal = 0
+		w.disturb()
+		w.in(0, a.then)
+		return
+	}
+	h.invokeTick()
+	if w.happens(w.climate.tickTwice) {
+		w.figures.Duplicates++
+		h.invokeTick()
+	}
+	if w.happens(w.climate.tickExtra) {
+		w.in(time.Duration(1+w.choices.pick(300))*time.Minute, h.invokeTick)
+	}
+}
+
+// invokeTick does what the function "schedule" does.
+func (h *host) invokeTick() {
+	w := h.w
+	w.figures.Ticks++
+	w.choices.track = ofTicks
+	began, alone := w.now, h.ticking == 0
+	h.ticking++
+	overlapped := h.ticking > 1
+	var force backup.InForce
+	var report backup.ScheduleReport
+	w.invoke(h.anyone(), ofTicks, "schedule", func(ctx context.Context, v *invocation, e *backup.Engine) error {
+		var unsettled error
+		force, unsettled = v.on.book.Settle(ctx)
+		var err error
+		report, err = e.Schedule(ctx, force.Plans)
+		if err == nil {
+			v.on.book.Saw(report.Book)
+		}
+		if err == nil {
+			err = unsettled
+		}
+		return err
+	}, func(v *invocation) {
+		h.ticking--
+		w.figures.Resent += report.Resent
+		v.returned("%d runs made, %d gaps, %d looked at, %d wake-ups sent again", len(report.Created), len(report.Missed),
+			report.Looked, report.Resent)
+		if v.died || v.err != nil {
+			h.clean = false
+		}
+		alone = alone && !overlapped && h.ticking == 0
+		w.check(ticked{v: v, began: began, alone: alone, plans: force.Plans, report: report})
+	})
+}
+
+// cleanup is the timer of "cleanup".
+func (h *host) cleanup() {
+	w := h.w
+	w.choices.track = ofCleanup
+	h.lastCleanup = w.now
+	w.figures.Cleanups++
+	w.invoke(h.anyone(), ofCleanup, "cleanup", func(ctx context.Context, _ *invocation, e *backup.Engine) error {
+		_, err := e.Cleanup(ctx)
+		return err
+	}, func(v *invocation) { v.returned("") })
+}
+
+// deliver hands the visible messages to the handler: up to a batch, each to any instance, in any order.
+func (h *host) deliver() {
+	w := h.w
+	if h.late.Before(w.now) && w.happens(w.climate.deliverLate) {
+		h.late = w.now.Add(oneOf(w.choices, 5*time.Second, time.Minute, 10*time.Minute, 2*time.Hour))
+		w.at(h.late, w.disturb)
+		w.note(nil, "the host looks at the queues again only at %s", clockTime(h.late))
+		return
+	}
+	hidden := lease
+	lost := w.copies(w.climate.deliverTwice)
+	if lost {
+		// The host cannot renew its lease, or the message cannot be deleted: somebody else gets it too.
+		hidden = oneOf(w.choices, 10*time.Minute, time.Second, time.Minute)
+	}
+	messages := w.queue.Receive(executeQueue, batchSize, hidden)
+	for len(messages) > 0 && w.violation == nil {
+		i := 0
+		if len(messages) > 1 && w.weather > 0 {
+			i = w.choices.pick(len(messages))
+		}
+		m := messages[i]
+		messages = append(messages[:i:i], messages[i+1:]...)
+		u, _ := backup.ParseWakeup(m.Body)
+		h.deliverOne(delivery{
+			queue: executeQueue, id: m.ID, receipt: m.Receipt, body: m.Body, count: m.DequeueCount, wakeup: u, again: lost,
+		})
+	}
+}
+
+// delivery of a message to the handler.
+type delivery struct {
+	queue, id, receipt string
+	body               []byte
+	count              int
+	// wakeup is what the body says.
+	wakeup backup.Wakeup
+	// again: it comes again whatever becomes of it.
+	again bool
+}
+
+func (h *host) deliverOne(d delivery) {
+	w := h.w
+	w.figures.Deliveries++
+	if d.count > 1 {
+		w.figures.Redeliveries++
+	}
+	if w.happens(w.climate.deliverNever) {
+		w.figures.Dropped++
+		w.note(nil, "SOMEBODY DELETES a message from the queue: %s", w.ledger.messageName(d.body))
+		w.ledger.lose(d.wakeup)
+		_ = w.queue.Delete(d.queue, d.id, d.receipt)
+		return
+	}
+	w.ledger.delivered(w, d.wakeup)
+	name := ""
+	if w.trace.on {
+		name = "execute " + w.ledger.messageName(d.body)
+	}
+	var out backup.Outcome
+	w.invoke(h.anyone(), w.ledger.track(w, d.wakeup), name, func(ctx context.Context, v *invocation, e *backup.Engine) (err error) {
+		v.owner = "invocation-" + w.newID()
+		v.wakeup = d.wakeup
+		out, err = e.Execute(ctx, v.owner, d.body)
+		return err
+	}, func(v *invocation) {
+		v.returned("%s", outcome(out))
+		w.ledger.delivered(w, d.wakeup)
+		h.settle(d, v)
+		w.check(worked{v.wakeup.Run})
+	})
+}
+
+func outcome(o backup.Outcome) string {
+	switch {
+	case o.Note != "":
+		return o.Note
+	case o.Reason.Code != "":
+		return string(o.From) + " -> " + string(o.To) + " (" + o.Reason.Code + ")"
+	}
+	return string(o.From) + " -> " + string(o.To)
+}
+
+// settle deletes a message that was worked off, brings back one that was not, and poisons it after the fifth time.
+func (h *host) settle(d delivery, v *invocation) {
+	w := h.w
+	switch {
+	case d.again:
+		if v.died || v.err != nil {
+			w.disturb()
+		}
+	case v.died:
+		// The handler's process ended: its message is released at once. Where the host's did, it waits for its lease.
+		if d.count >= maxDequeueCount {
+			h.poison(d)
+		} else if w.choices.pick(2) == 0 {
+			_ = w.queue.Hide(d.queue, d.id, d.receipt, 0)
+		}
+	case v.err != nil && d.count >= maxDequeueCount:
+		h.poison(d)
+	case v.err != nil:
+		w.disturb()
+		_ = w.queue.Hide(d.queue, d.id, d.receipt, afterFailure)
+	default:
+		_ = w.queue.Delete(d.queue, d.id, d.receipt)
+	}
+}
+
+// poison copies the message into the poison queue, and deletes it.
+func (h *host) poison(d delivery) {
+	w := h.w
+	w.disturb()
+	if d.queue != executeQueue {
+		_ = w.queue.Hide(d.queue, d.id, d.receipt, afterFailure) // poison queues have none of their own
+		return
+	}
+	w.figures.Poisoned++
+	w.note(nil, "the host poisons %s", w.ledger.messageName(d.body))
+	if err := w.queue.Send(context.Background(), poisonQueue, d.body, 0); err != nil {
+		panic(err) // it was in a queue before
+	}
+	w.ledger.lose(d.wakeup)
+	w.ledger.poisoned = append(w.ledger.poisoned, string(d.body))
+	_ = w.queue.Delete(d.queue, d.id, d.receipt)
+}
+
+// deliverPoison does what the function "deadletter-execute" does.
+func (h *host) deliverPoison() {
+	w := h.w
+	for _, m := range w.queue.Receive(poisonQueue, batchSize, lease) {
+		d := delivery{queue: poisonQueue, id: m.ID, receipt: m.Receipt, body: m.Body, count: m.DequeueCount}
+		w.invoke(h.anyone(), ofCleanup, "deadletter-execute", func(ctx context.Context, _ *invocation, e *backup.Engine) error {
+			return e.DeadLetter(ctx, executeQueue, d.body, "given up after five deliveries")
+		}, func(v *invocation) {
+			v.returned("")
+			h.settle(d, v)
+		})
+	}
+}

@@ -1,0 +1,620 @@
+package simulation
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"lifeboat/internal/backup"
+)
+
+// Violation is a promise that was broken.
+type Violation struct {
+	// Invariant is its name, What happened in words.
+	Invariant, What string
+	At              time.Time
+}
+
+func (v *Violation) String() string { return v.Invariant + ": " + v.What }
+
+// Invariant is a promise that is checked at every moment.
+type Invariant struct {
+	// Name says what holds. Promise is its number in the design's list, or "" where it is none of these.
+	Name, Promise string
+	// check looks at the moment, and says what is wrong with it.
+	check func(w *World, moment any) string
+}
+
+// The moments at which the invariants look.
+type (
+	// saved: a run's row was written. rival is another run of the same slot.
+	saved struct {
+		v       *invocation
+		facts   *facts
+		was, is *backup.Run
+		insert  bool
+		rival   *facts
+	}
+	// kept: a recovery point's row was written. others are the live points of its target.
+	kept struct {
+		v       *invocation
+		was, is *backup.Point
+		others  []*backup.Point
+	}
+	// gapped: missed slots were recorded.
+	gapped struct{ gap backup.Gap }
+	// asking: a start is about to be sent.
+	asking struct {
+		facts   *facts
+		attempt backup.Attempt
+	}
+	// began: the service accepts an operation.
+	began struct {
+		service   *service
+		operation *operation
+		attempt   backup.Attempt
+	}
+	// stepped: an invocation goes on with a run.
+	stepped struct {
+		v    *invocation
+		call string
+	}
+	// worked: an invocation for the run has ended, and its message was settled.
+	worked struct{ run string }
+	// removed: an artifact was deleted.
+	removed struct {
+		v     *invocation
+		blob  *blob
+		extra bool
+	}
+	// passing: a permit was taken or given back.
+	passing struct{ row string }
+	// told: an event was sent.
+	told struct{ event backup.Event }
+	// answered: a request by hand was answered with a run.
+	answered struct {
+		request *request
+		run     string
+	}
+	// ticked: a tick has ended. alone: no other was under way meanwhile.
+	ticked struct {
+		v      *invocation
+		began  time.Time
+		alone  bool
+		plans  []backup.Plan
+		report backup.ScheduleReport
+	}
+	// passed: something happened, and time goes on.
+	passed struct{}
+	// over: everything has come to its end.
+	over struct{}
+)
+
+// check has all invariants look at the moment.
+func (w *World) check(moment any) {
+	if w.violation != nil {
+		return
+	}
+	for i := range Invariants {
+		if what := Invariants[i].check(w, moment); what != "" {
+			w.violate(Invariants[i].Name, "%s", what)
+			return
+		}
+	}
+}
+
+func (w *World) violate(invariant, format string, args ...any) {
+	if w.violation == nil {
+		w.violation = &Violation{Invariant: invariant, What: fmt.Sprintf(format, args...), At: w.now}
+	}
+}
+
+const (
+	// strandedAfter is how long a run may wait for nobody: the sweep looks five minutes after its wake-up was due, and sends
+	// one again that is two minutes late; a tick a minute; the rest is for what takes its time.
+	strandedAfter = 15 * time.Minute
+	// longestRun is the longest that a run can take: a day to wait, for each of three starts a day to be looked for, a day
+	// to run, one to be verified, and the outages of the app.
+	longestRun = 9 * day
+	// leastPatience is how long nothing must be seen of a lost start before the next, less what an invocation takes.
+	leastPatience = 40 * time.Minute
+	// clockTolerance is how far a process's clock may be from the storage's for it to schedule and delete, and a second
+	// since that has only whole ones.
+	clockTolerance = 2*time.Minute + time.Second
+)
+
+// holdsLock are the states in which a run has its target for itself.
+func holdsLock(s backup.State) bool {
+	return s == backup.Starting || s == backup.Running || s == backup.Verifying
+}
+
+// Invariants are all that is checked. To add one is to add a line.
+var Invariants = []Invariant{
+	{"one run per slot", "1", oneRunPerSlot},
+	{"every slot is a run or in a gap", "1", everySlot},
+	{"no slot is a run and in a gap", "1", noSlotTwice},
+	{"one run holds the target", "2", oneHolder},
+	{"operations overlap only after a lost start", "2", overlaps},
+	{"only the expected wake-up steps a run", "4", expectedWakeup},
+	{"the fence holds", "4", fence},
+	{"no more operations than may be at once", "", bounded},
+	{"one start an attempt", "4", oneStart},
+	{"a new attempt only after a look", "3", lookFirst},
+	{"the wake-up that a run expects is there", "3", wakeupThere},
+	{"messages do not pile up", "4", noPile},
+	{"no run is stranded", "3", notStranded},
+	{"what has ended stays so", "3", finalStays},
+	{"succeeded is earned", "5", earned},
+	{"the newest recovery point stays", "6", newestStays},
+	{"every deletion has its reason", "6", deletionReason},
+	{"nothing is done by a clock that jumped", "6", saneClock},
+	{"every end is told, as it is", "3", toldTruly},
+	{"every message is worked off", "4", messagesEnd},
+	{"a request always means the same run", "1", sameRun},
+	{"retention goes on", "", retentionGoesOn},
+}
+
+func oneRunPerSlot(_ *World, moment any) string {
+	m, ok := moment.(saved)
+	switch {
+	case !ok:
+	case m.rival != nil:
+		return fmt.Sprintf("%s and %s are of the same slot", m.rival.name, m.facts.name)
+	case m.insert && m.was != nil:
+		return m.facts.name + " was created a second time"
+	case !m.insert && m.was == nil:
+		return m.facts.name + " was written before it was created"
+	}
+	return ""
+}
+
+func everySlot(w *World, moment any) string {
+	m, ok := moment.(ticked)
+	if !ok || !m.alone || m.v.died || m.v.err != nil || w.host.stopped != "" {
+		return ""
+	}
+	for _, p := range m.plans {
+		if p.Paused {
+			continue
+		}
+		last, known := w.ledger.dealt[p.Name]
+		w.ledger.dealt[p.Name] = dealt{m.began, p}
+		if !known || w.file.edited[p.Name].After(last.until) {
+			continue // slots of another schedule
+		}
+		for slot := range p.Schedule.After(last.until) {
+			if slot.After(m.began) {
+				break
+			}
+			if w.ledger.gapOf(p.Name, slot) {
+				continue
+			}
+			for _, target := range p.Targets {
+				if slices.Contains(last.plan.Targets, target) && w.ledger.bySlot[slotKey(p.Name, target, slot)] == nil {
+					return fmt.Sprintf("the slot %s of plan %s has neither a run of %s nor a gap, and the tick ended well",
+						slot.Format(time.RFC3339), p.Name, w.service(target).name)
+				}
+			}
+		}
+	}
+	return ""
+}
+
+func (l *ledger) gapOf(plan string, slot time.Time) bool {
+	return slices.ContainsFunc(l.gaps[plan], func(g backup.Gap) bool {
+		return !slot.Before(g.First) && !slot.After(g.Last)
+	})
+}
+
+func noSlotTwice(w *World, moment any) string {
+	switch m := moment.(type) {
+	case gapped:
+		if edited, ok := w.file.edited[m.gap.Plan]; ok && !edited.Before(m.gap.First.Add(-2*day)) {
+			return "" // the slots of a run may be between those of the gap
+		}
+		for _, f := range w.ledger.all {
+			r := f.run
+			if r.Plan == m.gap.Plan && !r.Slot.Before(m.gap.First) && !r.Slot.After(m.gap.Last) && w.file.wants(r.Plan, r.Target) {
+				return fmt.Sprintf("%s is of the slot %s, which the gap from %s to %s calls missed", f.name,
+					r.Slot.Format(time.RFC3339), m.gap.First.Format(time.RFC3339), m.gap.Last.Format(time.RFC3339))
+			}
+		}
+	case saved:
+		if r := m.is; m.was == nil && !r.Slot.IsZero() && w.ledger.gapOf(r.Plan, r.Slot) && w.file.edited[r.Plan].IsZero() {
+			return fmt.Sprintf("%s was made for the slot %s, which a gap calls missed", m.facts.name, r.Slot.Format(time.RFC3339))
+		}
+	}
+	return ""
+}
+
+func oneHolder(w *World, moment any) string {
+	switch m := moment.(type) {
+	case saved:
+		if !holdsLock(m.is.State) {
+			return ""
+		}
+		for _, o := range w.ledger.open {
+			if o != m.facts && o.run.Target == m.is.Target && holdsLock(o.run.State) {
+				return fmt.Sprintf("%s is %s and %s is %s, of the same target", m.facts.name, m.is.State, o.name, o.run.State)
+			}
+		}
+	case over:
+		for _, partition := range slices.Sorted(maps.Keys(w.ledger.locks)) {
+			return w.ledger.runName(w.ledger.locks[partition]) + " still holds its target"
+		}
+	}
+	return ""
+}
+
+func overlaps(w *World, moment any) string {
+	m, ok := moment.(began)
+	if !ok {
+		return ""
+	}
+	for _, o := range m.service.ops {
+		if !o.ends.After(w.now) {
+			continue
+		}
+		w.figures.Overlaps++
+		if f := w.ledger.runs[o.run]; f.run.State == backup.Running && f.run.Artifact == o.artifact {
+			return fmt.Sprintf("%s is begun while %s is polled", w.ledger.artifactName(m.attempt.Artifact),
+				w.ledger.artifactName(o.artifact))
+		}
+	}
+	return ""
+}
+
+func expectedWakeup(_ *World, moment any) string {
+	m, ok := moment.(stepped)
+	if !ok || m.v.loaded == nil {
+		return ""
+	}
+	if u, r := m.v.wakeup, m.v.loaded; u.Run == r.ID && (u.Number != r.Wake || u.Mark != r.Mark) {
+		return fmt.Sprintf("%s on wake-up %d %s, where the run expects %d %s", m.call, u.Number, u.Mark, r.Wake, r.Mark)
+	}
+	return ""
+}
+
+func fence(w *World, moment any) string {
+	switch m := moment.(type) {
+	case saved:
+		if m.was != nil && m.was.LeaseUntil.After(w.now) && m.was.Owner != m.v.owner {
+			return fmt.Sprintf("%s was written by %s before the lease of %s ended", m.facts.name, m.v.owner, m.was.Owner)
+		}
+	case began:
+		f := w.ledger.runs[m.attempt.Run]
+		if f.run.Artifact == m.attempt.Artifact && f.run.State == backup.Starting && f.run.Owner != "" && w.now.After(f.run.LeaseUntil) {
+			return fmt.Sprintf("%s is begun %s after the lease of the attempt", w.ledger.artifactName(m.attempt.Artifact),
+				w.now.Sub(f.run.LeaseUntil))
+		}
+	}
+	return ""
+}
+
+func oneStart(w *World, moment any) string {
+	switch m := moment.(type) {
+	case asking:
+		if m.facts.asked[m.attempt.Artifact] {
+			return w.ledger.artifactName(m.attempt.Artifact) + " is asked for a second time"
+		}
+	case began:
+		if m.service.starts[m.attempt.Artifact] > 1 {
+			return w.ledger.artifactName(m.attempt.Artifact) + " is begun a second time"
+		}
+	}
+	return ""
+}
+
+func lookFirst(w *World, moment any) string {
+	switch m := moment.(type) {
+	case saved:
+		if m.v.look != nil && m.v.look.run == m.is.ID {
+			m.facts.looked(w.now, *m.v.look) // what died with its invocation is no look
+		}
+	case asking:
+		if s := m.facts.start; s.open && (!s.patient || !s.clean) {
+			return fmt.Sprintf("%s is asked for although the answer to an earlier start is missing, and was not looked for "+
+				"long enough", w.ledger.artifactName(m.attempt.Artifact))
+		}
+	}
+	return ""
+}
+
+func wakeupThere(w *World, moment any) string {
+	m, ok := moment.(worked)
+	if !ok {
+		return ""
+	}
+	f := w.ledger.runs[m.run]
+	if f == nil || f.lost || f.run.State.Final() && f.run.Owed == "" || w.busy() || w.awaited(f) {
+		return ""
+	}
+	return fmt.Sprintf("%s is %s and expects wake-up %d, which is nowhere, and nobody took it away", f.name, f.run.State,
+		f.run.Wake)
+}
+
+// mostMessages is more than ever wait, whatever goes wrong, as long as somebody takes them.
+const mostMessages = 300
+
+func noPile(w *World, moment any) string {
+	if _, ok := moment.(ticked); !ok {
+		return ""
+	}
+	if w.now.Sub(w.host.late) < strandedAfter || w.now.Sub(w.host.down) < strandedAfter {
+		return "" // while nobody takes messages, the sweep sends each again
+	}
+	most := mostMessages
+	if w.now.Sub(w.disturbed) > strandedAfter {
+		most = 40 + 10*len(w.ledger.open)
+	}
+	if n := len(w.queue.Messages(executeQueue)); n > most {
+		return fmt.Sprintf("%d messages for %d runs", n, len(w.ledger.open))
+	}
+	return ""
+}
+
+func notStranded(w *World, moment any) string {
+	switch moment.(type) {
+	case passed:
+		if !w.now.After(w.host.down) || !w.now.After(w.host.late) || w.host.skipped {
+			return ""
+		}
+		for _, f := range w.ledger.open {
+			r := f.run
+			last := w.disturbed
+			for _, t := range []time.Time{r.Due, r.LeaseUntil, f.touched, r.Updated} {
+				if t.After(last) {
+					last = t
+				}
+			}
+			if w.now.Sub(last) > strandedAfter && !w.busy() {
+				return fmt.Sprintf("%s is %s, expects wake-up %d since %s, and nobody comes", f.name, r.State, r.Wake,
+					r.Due.Format(time.RFC3339))
+			}
+			if w.now.Sub(r.Created) > longestRun+7*day {
+				return fmt.Sprintf("%s is %s since %s", f.name, r.State, r.Created.Format(time.RFC3339))
+			}
+		}
+	case over:
+		for _, f := range w.ledger.open {
+			return fmt.Sprintf("%s is still %s at the end", f.name, f.run.State)
+		}
+	}
+	return ""
+}
+
+// busy says that an invocation is under way, which may be the one that is waited for.
+func (w *World) busy() bool {
+	return slices.ContainsFunc(w.instances, func(i *instance) bool { return len(i.running) > 0 })
+}
+
+func finalStays(_ *World, moment any) string {
+	m, ok := moment.(saved)
+	switch {
+	case !ok || m.was == nil:
+	case m.was.State.Final() && m.is.State != m.was.State:
+		return fmt.Sprintf("%s had ended %s, and is %s", m.facts.name, m.was.State, m.is.State)
+	case m.is.Attempt < m.was.Attempt || m.is.Wake < m.was.Wake || m.is.Wake > m.was.Wake+1:
+		return fmt.Sprintf("%s goes from attempt %d and wake-up %d to %d and %d", m.facts.name, m.was.Attempt, m.was.Wake,
+			m.is.Attempt, m.is.Wake)
+	}
+	return ""
+}
+
+func earned(w *World, moment any) string {
+	switch m := moment.(type) {
+	case saved:
+		if m.is.State == backup.Succeeded && w.ledger.points[m.is.ID] == nil {
+			return m.facts.name + " succeeded without a recovery point"
+		}
+	case kept:
+		if m.was != nil {
+			return ""
+		}
+		s, r := w.service(m.is.Target), w.ledger.runs[m.is.ID].run
+		b := s.blob(m.is.Artifact)
+		switch {
+		case r.State != backup.Succeeded:
+			return fmt.Sprintf("a recovery point of %s, which is %s", w.ledger.runName(r.ID), r.State)
+		case b == nil:
+			return "the artifact of " + w.ledger.runName(r.ID) + " does not exist"
+		case b.size == 0 || b.run != r.ID || b.modified.Before(r.Started.Add(-5*time.Second)):
+			return "the artifact of " + w.ledger.runName(r.ID) + " is empty, or not of this run"
+		case !m.is.Expires.Equal(b.modified.Add(r.Settings.KeepWithin)):
+			return "the recovery point of " + w.ledger.runName(r.ID) + " does not expire when its plan says"
+		case m.is.SHA256 != digestOf(b) || m.is.Size != b.size || m.is.ETag != b.etag:
+			return "what is recorded of the artifact of " + w.ledger.runName(r.ID) + " is not what is there"
+		}
+	}
+	return ""
+}
+
+func newestStays(w *World, moment any) string {
+	switch m := moment.(type) {
+	case kept:
+		if m.was == nil || m.was.State != backup.Live || m.is.State == backup.Live {
+			return ""
+		}
+		if !slices.ContainsFunc(m.others, func(o *backup.Point) bool { return !o.Created.Before(m.is.Created) }) {
+			return w.ledger.runName(m.is.ID) + " left the newest recovery point of its target, and it is given up"
+		}
+	case removed:
+		if p := w.ledger.points[m.blob.run]; p != nil && p.State == backup.Live && p.Artifact == m.blob.name {
+			return "the artifact of the live recovery point of " + w.ledger.runName(p.ID) + " is deleted"
+		}
+	}
+	return ""
+}
+
+func deletionReason(w *World, moment any) string {
+	switch m := moment.(type) {
+	case kept:
+		if m.was != nil && m.was.State == backup.Live && m.is.State != backup.Live &&
+			w.now.Before(m.is.Expires.Add(-clockTolerance)) {
+			return fmt.Sprintf("the recovery point of %s is given up %s before its time", w.ledger.runName(m.is.ID),
+				m.is.Expires.Sub(w.now))
+		}
+		if m.was != nil && m.was.State == backup.Expired && m.is.State != backup.Expired {
+			return "the recovery point of " + w.ledger.runName(m.is.ID) + " comes back"
+		}
+	case removed:
+		p, r := w.ledger.points[m.blob.run], w.ledger.runs[m.blob.run].run
+		switch {
+		case p != nil && p.State == backup.Deleting, p != nil && m.blob.name != p.Artifact:
+			return ""
+		case p == nil && m.extra && r.State == backup.Verifying && m.blob.name != r.Artifact:
+			return ""
+		}
+		return fmt.Sprintf("%s is deleted while its run is %s", w.ledger.artifactName(m.blob.name), r.State)
+	}
+	return ""
+}
+
+func saneClock(w *World, moment any) string {
+	var v *invocation
+	what := ""
+	switch m := moment.(type) {
+	case saved:
+		if m.was == nil && !m.is.Slot.IsZero() {
+			v, what = m.v, "a run is made"
+		}
+	case gapped:
+		v, what = w.present, "a gap is recorded"
+	case kept:
+		if m.was != nil && m.was.State == backup.Live && m.is.State != backup.Live {
+			v, what = m.v, "a recovery point is given up"
+		}
+	case removed:
+		if !m.extra {
+			v, what = m.v, "an artifact is deleted"
+		}
+	}
+	if v != nil && v.offset.Abs() > clockTolerance {
+		return fmt.Sprintf("%s by a process whose clock is off by %s", what, v.offset)
+	}
+	return ""
+}
+
+func bounded(w *World, moment any) string {
+	switch m := moment.(type) {
+	case passing:
+		if w.concurrency > 0 && len(w.ledger.permits) > w.concurrency {
+			return fmt.Sprintf("%d permits are held, and %d may be", len(w.ledger.permits), w.concurrency)
+		}
+	case asking:
+		r := m.facts.run
+		if w.concurrency == 0 {
+			return ""
+		}
+		for _, p := range r.Permits {
+			if w.ledger.permits[p.Row] != r.ID {
+				return fmt.Sprintf("%s starts an operation on the permit %s, which %s holds", m.facts.name, p.Row,
+					w.ledger.runName(w.ledger.permits[p.Row]))
+			}
+		}
+		if len(r.Permits) == 0 {
+			return m.facts.name + " starts an operation without a permit"
+		}
+	case over:
+		if len(w.ledger.line) > 0 {
+			return fmt.Sprintf("%d runs still wait for a permit", len(w.ledger.line))
+		}
+	}
+	return ""
+}
+
+func toldTruly(w *World, moment any) string {
+	switch m := moment.(type) {
+	case told:
+		w.ledger.told[m.event.ID] = m.event.Type
+		for suffix := len(m.event.ID) - 1; suffix > 0; suffix-- {
+			if m.event.ID[suffix] != '.' {
+				continue
+			}
+			if f := w.ledger.runs[m.event.ID[:suffix]]; f != nil && m.event.Type != "lifeboat.run."+string(f.run.State) {
+				return fmt.Sprintf("told %s of %s, which is %s", m.event.Type, f.name, f.run.State)
+			}
+			break
+		}
+	case over:
+		for _, f := range w.ledger.all {
+			if w.ledger.told[f.run.ID+"."+string(f.run.State)] == "" {
+				return fmt.Sprintf("nobody was told that %s is %s", f.name, f.run.State)
+			}
+		}
+		for _, plan := range slices.Sorted(maps.Keys(w.ledger.gaps)) {
+			for _, g := range w.ledger.gaps[plan] {
+				if w.ledger.told["missed-"+plan+"."+g.First.UTC().Format("20060102T150405Z")] == "" {
+					return fmt.Sprintf("nobody was told of the gap of plan %s from %s", plan, g.First.Format(time.RFC3339))
+				}
+			}
+		}
+	}
+	return ""
+}
+
+func messagesEnd(w *World, moment any) string {
+	if _, ok := moment.(over); !ok {
+		return ""
+	}
+	if len(w.ledger.deadLetters) == 0 && len(w.ledger.poisoned) > 0 {
+		return fmt.Sprintf("%d messages were poisoned, and none is among the dead letters", len(w.ledger.poisoned))
+	}
+	distinct := map[string]bool{}
+	for _, body := range w.ledger.poisoned {
+		distinct[body] = true
+	}
+	if len(w.ledger.deadLetters) < len(distinct) {
+		return fmt.Sprintf("%d messages were poisoned, and only %d are among the dead letters", len(distinct),
+			len(w.ledger.deadLetters))
+	}
+	return ""
+}
+
+func sameRun(w *World, moment any) string {
+	switch m := moment.(type) {
+	case answered:
+		if m.request.run != "" && m.request.run != m.run {
+			return fmt.Sprintf("%s was %s, and is now %s", m.request.request.ID, w.ledger.runName(m.request.run),
+				w.ledger.runName(m.run))
+		}
+	case over:
+		for _, r := range w.requests {
+			if r.run != "" && w.ledger.runs[r.run] == nil {
+				return r.request.ID + " was answered with a run that does not exist"
+			}
+		}
+	}
+	return ""
+}
+
+func retentionGoesOn(w *World, moment any) string {
+	if _, ok := moment.(over); !ok {
+		return ""
+	}
+	for _, s := range w.services {
+		for _, b := range s.blobs {
+			p := w.ledger.points[b.run]
+			if p != nil && p.State == backup.Expired && b.modified.Before(p.Deleted) {
+				return w.ledger.artifactName(b.name) + " outlived its recovery point"
+			}
+		}
+	}
+	for _, partition := range slices.Sorted(maps.Keys(w.ledger.live)) {
+		points := w.ledger.live[partition]
+		for _, p := range points {
+			newer := slices.ContainsFunc(points, func(o *backup.Point) bool { return o.Created.After(p.Created) })
+			if newer && w.now.Sub(p.Expires) > 7*time.Hour {
+				return fmt.Sprintf("the recovery point of %s expired %s ago, and is still there", w.ledger.runName(p.ID),
+					w.now.Sub(p.Expires))
+			}
+		}
+	}
+	for _, f := range w.ledger.all {
+		if p := w.ledger.points[f.run.ID]; p != nil && p.State == backup.Deleting {
+			return "the deletion of the recovery point of " + f.name + " is never ended"
+		}
+	}
+	return ""
+}

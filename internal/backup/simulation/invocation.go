@@ -1,0 +1,264 @@
+package simulation
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"slices"
+	"time"
+
+	"lifeboat/internal/backup"
+)
+
+// instance is one process of the handler: its clock, its book, and what it is working on.
+type instance struct {
+	w    *World
+	name string
+	// offset is how far its clock is from the right one, always; jump is added while it has lost its mind.
+	offset, jump time.Duration
+	book         *backup.Book
+	running      []*invocation
+}
+
+func newInstance(w *World, n int) *instance {
+	i := &instance{w: w, name: string(rune('A' + n))}
+	// Up to a minute and a half, to the half second: less than what the engine tolerates.
+	i.offset = oneOf(w.choices, 0, time.Second, -30*time.Second, 90*time.Second, -90*time.Second, 500*time.Millisecond)
+	i.restart()
+	return i
+}
+
+// restart forgets everything that the process knew.
+func (i *instance) restart() {
+	i.book = &backup.Book{
+		Catalog: present{i.w}, Queue: present{i.w}, Parse: parsePlans,
+		Read: func(ctx context.Context) ([]byte, error) { return i.w.file.read(ctx) },
+	}
+}
+
+// die ends the process, and with it everything that it was doing.
+func (i *instance) die() {
+	for _, v := range slices.Clone(i.running) {
+		v.doomed = true
+		if v.next != nil && !v.inside {
+			v.proceed()
+		}
+	}
+	i.restart()
+}
+
+// invocation is one call of the engine by the host. It runs through, or takes turns with others: then it stops in front of
+// and behind every outside call, and the world decides who goes on.
+type invocation struct {
+	w     *World
+	on    *instance
+	id    int
+	track int
+	what  string
+	begun time.Time
+	// offset is how far its clock is from the right one. A clock that is set does not change how spans are measured.
+	offset time.Duration
+	// turns says that it takes turns; yield stops it, next lets it go on, inside is true while it does.
+	turns  bool
+	yield  func(time.Time) bool
+	next   func() (time.Time, bool)
+	inside bool
+	// doomed: it dies at its next stop. dying: it dies when it has the answer to its call.
+	doomed, dying bool
+	// what came of it.
+	died bool
+	err  error
+	done func(*invocation)
+	// wakeup is what it was invoked for, loaded the run as it read it, and owner its name in leases.
+	wakeup backup.Wakeup
+	loaded *backup.Run
+	owner  string
+	// look is the last look for a lost start that it made.
+	look *look
+	// fatal is the call at which it dies, if it is not 0.
+	fatal int
+	// calls and writes that it made.
+	calls, writes int
+}
+
+// died is thrown through the engine where an invocation dies.
+type died struct{}
+
+// The limits of the handler, and of the host.
+const (
+	handlerDeadline = 4 * time.Minute
+	functionTimeout = 5 * time.Minute
+)
+
+// invoke has the instance do the work. What is to follow is done when it has ended, or died.
+func (w *World) invoke(
+	on *instance, track int, what string, work func(context.Context, *invocation, *backup.Engine) error, done func(*invocation),
+) {
+	w.figures.Invocations++
+	v := &invocation{w: w, on: on, id: w.figures.Invocations, track: track, what: what, begun: w.now, offset: on.offset + on.jump, done: done, fatal: w.host.fatal}
+	on.running = append(on.running, v)
+	v.turns = w.weather > 0 && w.choices.chance(w.climate.interleaved)
+	body := func() {
+		defer func() {
+			if p := recover(); p != nil {
+				if _, ok := p.(died); !ok {
+					panic(p)
+				}
+				v.died = true
+			}
+		}()
+		v.err = work(context.Background(), v, v.engine())
+	}
+	if !v.turns {
+		before := w.choices.track
+		w.present, w.choices.track = v, track
+		body()
+		w.choices.track = before
+		v.end()
+		return
+	}
+	w.figures.Interleaved++
+	v.next, _ = iter.Pull(func(yield func(time.Time) bool) {
+		v.yield = yield
+		body()
+	})
+	v.proceed()
+}
+
+// proceed lets an invocation that takes turns go on to its next stop.
+func (v *invocation) proceed() {
+	before := v.w.choices.track
+	v.inside, v.w.present, v.w.choices.track = true, v, v.track
+	at, more := v.next()
+	v.inside, v.w.choices.track = false, before
+	if !more {
+		v.end()
+		return
+	}
+	v.w.at(at, func() {
+		if !v.ended() {
+			v.proceed()
+		}
+	})
+}
+
+func (v *invocation) ended() bool { return !slices.Contains(v.on.running, v) }
+
+func (v *invocation) end() {
+	v.on.running = slices.DeleteFunc(v.on.running, func(o *invocation) bool { return o == v })
+	if v.died {
+		v.w.figures.Crashes++
+	}
+	v.done(v)
+}
+
+// engine is the real one, of this process, with the world in place of Azure.
+func (v *invocation) engine() *backup.Engine {
+	providers := map[string]backup.Provider{}
+	for _, s := range v.w.services {
+		providers[s.ways.Type] = v
+	}
+	return &backup.Engine{
+		Catalog: v, Queue: v, Providers: providers, Waits: backup.DefaultWaits(), Stopped: v.w.host.stopped,
+		Concurrency: v.w.concurrency, Abreast: 1,
+		Now: v.clock, NewID: v.w.newID,
+	}
+}
+
+// clock is the process's own.
+func (v *invocation) clock() time.Time { return v.w.now.Add(v.offset) }
+
+// wait lets time pass, if the invocation takes turns; others do something meanwhile.
+func (v *invocation) wait(d time.Duration) {
+	if v.turns && !v.doomed {
+		v.yield(v.w.now.Add(d))
+		if v.w.now.Sub(v.begun) >= functionTimeout && !v.doomed {
+			v.say("the host kills the process: five minutes are over")
+			v.doomed = true
+			v.w.disturb()
+			v.w.in(0, v.on.die)
+		}
+	}
+	if v.doomed || v.w.violation != nil {
+		panic(died{})
+	}
+}
+
+// before is the front of each outside call: an error means that it is not made.
+func (v *invocation) before(call string) error {
+	v.calls++
+	v.w.figures.Calls++
+	v.wait(v.delay())
+	if v.fatal > 0 && v.calls == v.fatal {
+		v.say("DIES before it can %s", call)
+		v.doomed = true
+		v.wait(0)
+	}
+	if v.w.happens(v.w.climate.dies) {
+		if v.w.choices.pick(2) == 0 {
+			v.say("DIES before it can %s", call)
+			v.doomed = true
+			v.wait(0)
+		}
+		v.dying = true
+	}
+	if v.w.now.Sub(v.begun) >= handlerDeadline {
+		return fmt.Errorf("%s: %w", call, context.DeadlineExceeded)
+	}
+	return nil
+}
+
+// after is the back of each outside call.
+func (v *invocation) after(call string) {
+	if v.w.violation != nil {
+		panic(died{})
+	}
+	if v.dying {
+		v.say("DIES before it sees the answer to: %s", call)
+		v.doomed = true
+		v.wait(0)
+	}
+	v.wait(v.delay())
+}
+
+// delay is how long the way to a service takes, or back.
+func (v *invocation) delay() time.Duration {
+	if !v.turns || !v.w.happens(v.w.climate.slow) {
+		return 0
+	}
+	return oneOf(v.w.choices, 500*time.Millisecond, 2*time.Second, 10*time.Second, 40*time.Second, 75*time.Second)
+}
+
+// span is what a context leaves of its time. Nothing of the world takes real time, so it is what the engine allowed, but
+// for the moment in between: half seconds are the smallest spans here.
+func span(ctx context.Context) time.Duration {
+	end, ok := ctx.Deadline()
+	if !ok {
+		return 1000 * time.Hour
+	}
+	const smallest = 500 * time.Millisecond
+	return (time.Until(end) + smallest - 1).Truncate(smallest)
+}
+
+// present is whoever runs at present: a process has one book for all its invocations.
+type present struct{ w *World }
+
+func (p present) Get(ctx context.Context, key backup.Key) (backup.Row, time.Time, error) {
+	return p.w.present.Get(ctx, key)
+}
+
+func (p present) List(ctx context.Context, partition, from, to string, limit int) ([]backup.Row, time.Time, error) {
+	return p.w.present.List(ctx, partition, from, to, limit)
+}
+
+func (p present) Apply(ctx context.Context, writes ...backup.Write) ([]string, error) {
+	return p.w.present.Apply(ctx, writes...)
+}
+
+func (p present) Wake(ctx context.Context, u backup.Wakeup, delay time.Duration) error {
+	return p.w.present.Wake(ctx, u, delay)
+}
+
+func (p present) Publish(ctx context.Context, e backup.Event) error {
+	return p.w.present.Publish(ctx, e)
+}

@@ -1,0 +1,200 @@
+package simulation
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"lifeboat/internal/backup"
+)
+
+// planFile is plan.yaml: its text is JSON here, since what the book makes of a text is the same whatever its form.
+type planFile struct {
+	w     *World
+	specs []planSpec
+	text  []byte
+	// plans are those of the last good text.
+	plans []backup.Plan
+	// away: it cannot be read for the moment.
+	away bool
+	// edited is when the schedule of a plan was last changed, by the plan's name.
+	edited map[string]time.Time
+}
+
+// planSpec is a plan as a person writes it.
+type planSpec struct {
+	Name         string
+	Targets      []string
+	Zone         int
+	Hour, Minute int
+	// Days are the days of the week, a bit for each; 0 for all.
+	Days         uint64
+	Jitter       time.Duration
+	Window       time.Duration
+	Keep, ByHand time.Duration
+	Paused       bool
+}
+
+// zones have their clocks changed on other days, and once not at all.
+var zones = func() (all []*time.Location) {
+	for _, name := range []string{"UTC", "Europe/Zurich", "America/New_York", "Australia/Lord_Howe"} {
+		zone, err := time.LoadLocation(name)
+		if err != nil {
+			zone = time.FixedZone(name, int(len(name))*600) // a machine without time zones
+		}
+		all = append(all, zone)
+	}
+	return all
+}()
+
+func newPlanFile(w *World) planFile {
+	f := planFile{w: w, edited: map[string]time.Time{}}
+	var all []string
+	for _, s := range w.services {
+		all = append(all, s.target)
+	}
+	c := w.choices
+	f.specs = append(f.specs, f.draw("nightly", all))
+	second := f.draw("second", all[:1])
+	second.Days = oneOf(c, uint64(1<<1|1<<3), 1<<0, 0)
+	if c.pick(3) == 2 {
+		f.specs = append(f.specs, second) // the two meet at the lock of the target that both want
+	}
+	f.write()
+	return f
+}
+
+func (f *planFile) draw(name string, targets []string) planSpec {
+	c := f.w.choices
+	return planSpec{
+		Name: name, Targets: slices.Clone(targets), Zone: c.pick(len(zones)), Hour: oneOf(c, 2, 3, 23, 12, 1), Minute: oneOf(c, 30, 0, 17),
+		Days:   oneOf(c, 0, 0, 0, uint64(0b0111110), 0b0010010),
+		Jitter: oneOf(c, 0, 20*time.Minute, 3*time.Hour), Window: oneOf(c, 0, 0, 3*time.Hour+30*time.Minute, 8*time.Hour),
+		Keep: oneOf(c, 2*day, 5*day, 12*day, 29*day), ByHand: oneOf(c, 0, day, 20*day),
+	}
+}
+
+func (p planSpec) plan() backup.Plan {
+	days := uint64(1<<7 - 1)
+	if p.Days != 0 {
+		days = p.Days
+	}
+	return backup.Plan{
+		Name: p.Name, Targets: p.Targets, Expression: fmt.Sprintf("%d %d * * (%b)", p.Minute, p.Hour, days),
+		Schedule: backup.Schedule{
+			Second: 1, Minute: 1 << p.Minute, Hour: 1 << p.Hour, Day: 1<<32 - 2, Month: 1<<13 - 2, Weekday: days, Zone: zones[p.Zone],
+		},
+		Jitter: p.Jitter, Window: p.Window, Paused: p.Paused, OnDemandKeepWithin: p.ByHand,
+		Settings: backup.Settings{Storage: backup.Storage{Account: account, Container: "lifeboat"}, KeepWithin: p.Keep},
+	}
+}
+
+// write makes the specs the text of the file.
+func (f *planFile) write() {
+	text, err := json.Marshal(f.specs)
+	if err != nil {
+		panic(err) // only strings and numbers
+	}
+	f.text = text
+	if f.plans, err = parsePlans(text); err != nil {
+		panic(err)
+	}
+	f.away = false
+	f.w.host.look()
+}
+
+// spoil makes the text one that nobody can read.
+func (f *planFile) spoil() {
+	f.text = append([]byte("}{ "), f.text...)
+	f.w.host.look()
+}
+
+// mend undoes all that is wrong with the file.
+func (f *planFile) mend() { f.write() }
+
+// look: the plans have changed, so the next tick finds something to do.
+func (h *host) look() { h.clean, h.slot = false, time.Time{} }
+
+func (f *planFile) read(context.Context) ([]byte, error) {
+	if f.away {
+		return nil, fault(backup.Deferred, "BlobUnavailable", 0)
+	}
+	return f.text, nil
+}
+
+func parsePlans(text []byte) ([]backup.Plan, error) {
+	var specs []planSpec
+	if err := json.Unmarshal(text, &specs); err != nil {
+		return nil, fmt.Errorf("plan.yaml: %w", err)
+	}
+	if len(specs) == 0 {
+		return nil, errors.New("plan.yaml: no plans")
+	}
+	plans := make([]backup.Plan, 0, len(specs))
+	for _, s := range specs {
+		plans = append(plans, s.plan())
+	}
+	return plans, nil
+}
+
+// nextSlot is the first slot of any plan after the instant.
+func (f *planFile) nextSlot(after time.Time) time.Time {
+	first := after.Add(10 * day)
+	for _, p := range f.plans {
+		if next := p.Schedule.Next(after); !next.IsZero() && next.Before(first) {
+			first = next
+		}
+	}
+	return first
+}
+
+// wants says that the target is one of the plan's today.
+func (f *planFile) wants(plan, target string) bool {
+	return slices.ContainsFunc(f.specs, func(p planSpec) bool { return p.Name == plan && slices.Contains(p.Targets, target) })
+}
+
+// edit changes a plan, as people do.
+func (f *planFile) edit() string {
+	c := f.w.choices
+	p := &f.specs[c.pick(len(f.specs))]
+	what := ""
+	switch c.pick(7) {
+	case 0:
+		p.Keep = oneOf(c, 3*day, day, 29*day)
+		what = "keeps for " + p.Keep.String()
+	case 1:
+		p.Hour, p.Minute = c.pick(24), c.pick(60)
+		f.edited[p.Name] = f.w.now
+		what = fmt.Sprintf("at %02d:%02d", p.Hour, p.Minute)
+	case 2:
+		p.Jitter, p.Window = oneOf(c, 0, time.Hour), oneOf(c, 0, 2*time.Hour)
+		what = fmt.Sprintf("jitter %s, window %s", p.Jitter, p.Window)
+	case 3:
+		if len(p.Targets) > 1 {
+			p.Targets = slices.Clone(p.Targets[1:])
+			what = "without its first target"
+		}
+	case 4:
+		for _, s := range f.w.services {
+			if !slices.Contains(p.Targets, s.target) {
+				p.Targets = append(slices.Clone(p.Targets), s.target)
+				what = "with " + s.name
+				break
+			}
+		}
+	case 5:
+		p.Zone = c.pick(len(zones))
+		f.edited[p.Name] = f.w.now
+		what = "in the zone " + zones[p.Zone].String()
+	default:
+		was := p.Name
+		p.Name = fmt.Sprintf("renamed-%s", f.w.newID())
+		what = "renamed from " + was
+	}
+	name := p.Name
+	f.write()
+	return "plan " + name + ": " + what
+}

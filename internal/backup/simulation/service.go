@@ -1,0 +1,499 @@
+package simulation
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"lifeboat/internal/backup"
+)
+
+// ways are how a service behaves. Another service is another set of ways; one that tells more of an operation, or names
+// artifacts itself, gets a further way here.
+type ways struct {
+	// Type is that of its resources, in lower case.
+	Type string
+	// Exclusive: a second operation is turned away while one is under way. Otherwise it runs beside the first.
+	Exclusive bool
+	// Visible: while an operation is under way, a look says that the service has not settled.
+	Visible bool
+	// Longest is how long operations take at the most, a place in durations.
+	Longest int
+	// Looks: it looks itself whether it can make the backup, which takes a further call.
+	Looks bool
+	// Parts is how many calls it takes at the most to hash an artifact.
+	Parts int
+	// Forgets is how long after its end an operation can still be asked about.
+	Forgets time.Duration
+}
+
+var durations = []time.Duration{
+	20 * time.Second, 90 * time.Second, 5 * time.Minute, 10 * time.Minute, 25 * time.Minute, 50 * time.Minute, 2 * time.Hour,
+	5 * time.Hour, 9 * time.Hour, 30 * time.Hour,
+}
+
+// service is one of Azure's, and the container that it writes to.
+type service struct {
+	w      *World
+	ways   ways
+	name   string
+	target string
+	ops    []*operation
+	blobs  []*blob
+	// stormy, denied and locked are until when the service throttles everybody, refuses our identity, and until when the
+	// storage protects its blobs from deletion.
+	stormy, denied, locked time.Time
+	// starts is how often each artifact was asked for.
+	starts map[string]int
+}
+
+// operation is one backup that the service took on.
+type operation struct {
+	token, run, artifact string
+	began, ends          time.Time
+	fails                bool
+	// bad is what is wrong with the artifact although the operation succeeds.
+	bad     string
+	settled bool
+}
+
+// blob is an artifact.
+type blob struct {
+	name, run, etag string
+	size            int64
+	modified        time.Time
+}
+
+const account = "/subscriptions/00000000-0000-4000-8000-000000000001/resourceGroups/rg/providers/" +
+	"Microsoft.Storage/storageAccounts/simulated"
+
+func newService(w *World, n int) *service {
+	c := w.choices
+	s := &service{
+		w: w, name: fmt.Sprintf("s%d", n+1), starts: map[string]int{},
+		target: fmt.Sprintf("/subscriptions/00000000-0000-4000-8000-000000000001/resourceGroups/rg/providers/"+
+			"Microsoft.ApiManagement/service/s%d", n+1),
+		ways: ways{
+			Type: "microsoft.apimanagement/service", Exclusive: oneOf(c, true, false), Visible: oneOf(c, false, true),
+			Longest: oneOf(c, 1, 3, 4, 5, 6, 9), Parts: oneOf(c, 1, 1, 3), Looks: oneOf(c, false, true), Forgets: oneOf(c, 24*time.Hour, time.Hour),
+		},
+	}
+	if w.options.Calm {
+		s.ways.Longest = min(s.ways.Longest, len(durations)-2) // the longest is one that a run gives up
+	}
+	return s
+}
+
+// calm ends all storms.
+func (s *service) calm() { s.stormy, s.denied, s.locked = time.Time{}, time.Time{}, time.Time{} }
+
+func (w *World) service(target string) *service {
+	for _, s := range w.services {
+		if strings.EqualFold(s.target, target) {
+			return s
+		}
+	}
+	panic("nobody knows the target " + target)
+}
+
+// settle writes what operations left that have ended.
+func (s *service) settle() {
+	for _, o := range s.ops {
+		if o.settled || o.ends.After(s.w.now) {
+			continue
+		}
+		o.settled = true
+		if o.fails && o.bad == "" || o.bad == "missing" {
+			continue
+		}
+		b := &blob{name: o.artifact, run: o.run, etag: "e-" + o.token, size: 1000 + int64(len(s.ops)), modified: o.ends.Truncate(time.Second)}
+		if o.bad == "empty" {
+			b.size = 0
+		}
+		s.blobs = slices.DeleteFunc(s.blobs, func(old *blob) bool { return old.name == b.name })
+		s.blobs = append(s.blobs, b)
+	}
+	// What nobody can ask about any more is forgotten.
+	s.ops = slices.DeleteFunc(s.ops, func(o *operation) bool { return o.settled && s.w.now.Sub(o.ends) > 5*day })
+}
+
+func (s *service) busy() *operation {
+	for _, o := range s.ops {
+		if o.ends.After(s.w.now) {
+			return o
+		}
+	}
+	return nil
+}
+
+func (s *service) blob(name string) *blob {
+	for _, b := range s.blobs {
+		if b.name == name {
+			return b
+		}
+	}
+	return nil
+}
+
+func digestOf(b *blob) string {
+	sum := sha256.Sum256([]byte(b.name + b.etag))
+	return hex.EncodeToString(sum[:])
+}
+
+// fault is what a service says when it does not do what it was asked.
+func fault(kind backup.FaultKind, code string, after time.Duration) *backup.Fault {
+	return &backup.Fault{Kind: kind, Code: code, Message: "the simulation says " + code, RetryAfter: after}
+}
+
+// front is what may keep a call from its answer: its delays, its storms, and its refusals that have no reason.
+func (v *invocation) front(end time.Time, s *service, what string) *backup.Fault {
+	if d := v.delay(); d > 0 {
+		limit := end.Sub(v.w.now)
+		v.wait(max(0, min(d, limit)))
+		if d >= limit {
+			v.say("%s: NO ANSWER in time", what)
+			return fault(backup.Uncertain, "DeadlineExceeded", 0)
+		}
+	}
+	s.settle()
+	if s.stormy.After(v.w.now) {
+		return v.storm(what)
+	}
+	if v.w.happens(v.w.climate.serviceFails) {
+		v.w.figures.ServiceFaults++
+		return v.storm(what)
+	}
+	return nil
+}
+
+// step is the front of a call by which a run goes on. It says when the call must end.
+func (v *invocation) step(ctx context.Context, what string) (end time.Time, err error) {
+	end = v.w.now.Add(span(ctx))
+	v.w.check(stepped{v, what})
+	return end, v.before(what)
+}
+
+// storm is an answer of a service that is throttled or away.
+func (v *invocation) storm(what string) *backup.Fault {
+	v.w.disturb()
+	v.w.figures.ServiceFaults++
+	f := oneOf(v.w.choices,
+		fault(backup.Throttled, "TooManyRequests", 17*time.Second), fault(backup.Throttled, "TooManyRequests", 5*time.Minute),
+		fault(backup.Uncertain, "ServiceUnavailable", 0), fault(backup.Deferred, "Unreachable", 0),
+		fault(backup.Throttled, "TooManyRequests", 3*time.Hour))
+	v.say("%s: %s", what, f.Code)
+	return f
+}
+
+// Preflight implements [backup.Provider].
+func (v *invocation) Preflight(ctx context.Context, a backup.Attempt) error {
+	what := "preflight"
+	end, err := v.step(ctx, what)
+	if err != nil {
+		return err
+	}
+	s := v.w.service(a.Target)
+	defer v.after(what)
+	if f := v.front(end, s, what); f != nil {
+		if f.Kind == backup.Uncertain {
+			f.Kind = backup.Deferred
+		}
+		return f
+	}
+	if v.w.happens(v.w.climate.operationFails / 4) {
+		v.say("%s: REFUSED", what)
+		return fault(backup.Refused, "WouldFail", 0)
+	}
+	v.hum("%s: yes", what)
+	return nil
+}
+
+// Prepare implements [backup.Provider]. Some services look themselves, and take their time over it.
+func (v *invocation) Prepare(ctx context.Context, a backup.Attempt, token string) (backup.Operation, error) {
+	const what = "prepare"
+	end, err := v.step(ctx, what)
+	if err != nil {
+		return backup.Operation{}, err
+	}
+	s := v.w.service(a.Target)
+	defer v.after(what)
+	if f := v.front(end, s, what); f != nil {
+		return backup.Operation{}, f
+	}
+	if token == "" && s.ways.Looks {
+		v.hum("%s: the service looks", what)
+		return backup.Operation{Token: "look", RetryAfter: 10 * time.Second}, nil
+	}
+	v.hum("%s: yes", what)
+	return backup.Operation{Done: true}, nil
+}
+
+// Begin implements [backup.Provider]. The request can be lost before it arrives or after, come late, and be turned away.
+func (v *invocation) Begin(ctx context.Context, a backup.Attempt) (backup.Operation, error) {
+	what := ""
+	if v.w.trace.on {
+		what = "begin " + v.w.ledger.artifactName(a.Artifact)
+	}
+	end, err := v.step(ctx, what)
+	if err != nil {
+		return backup.Operation{}, fault(backup.Deferred, "NotSent", 0)
+	}
+	if !end.After(v.w.now) {
+		v.say("%s: no time is left, NOT SENT", what)
+		v.after(what)
+		return backup.Operation{}, fault(backup.Deferred, "NotSent", 0)
+	}
+	s := v.w.service(a.Target)
+	v.w.ledger.asked(v.w, a)
+	c := &v.w.climate
+	// A request that was given up by its sender can still be on its way for as long as the engine allows for that.
+	limit, way := end.Sub(v.w.now), time.Duration(0)
+	if v.turns && v.w.happens(c.slow) {
+		way = oneOf(v.w.choices, time.Second, 30*time.Second, 90*time.Second, 150*time.Second, 200*time.Second)
+		way = min(way, limit+backup.DefaultWaits().LeaseMargin-2*time.Second)
+	}
+	if way >= limit {
+		v.say("%s: GIVEN UP after %s, and arrives %s later", what, limit, way-limit)
+		v.w.in(way, func() { v.accept(s, a, nil) })
+		v.wait(limit)
+		v.answered(a, backup.Uncertain)
+		v.after(what)
+		return backup.Operation{}, fault(backup.Uncertain, "AnswerLost", 0)
+	}
+	v.wait(way)
+	s.settle()
+	operation, f := v.begin(s, a, what)
+	if f != nil {
+		v.answered(a, f.Kind)
+		v.after(what)
+		return backup.Operation{}, f
+	}
+	v.after(what)
+	return operation, nil
+}
+
+// begin is what the service makes of the request.
+func (v *invocation) begin(s *service, a backup.Attempt, what string) (backup.Operation, *backup.Fault) {
+	c := &v.w.climate
+	switch {
+	case s.denied.After(v.w.now):
+		v.say("%s: DENIED", what)
+		return backup.Operation{}, fault(backup.Refused, "AuthorizationFailed", 0)
+	case s.stormy.After(v.w.now), v.w.happens(c.serviceFails):
+		v.w.figures.ServiceFaults++
+		return backup.Operation{}, v.storm(what)
+	case v.w.happens(c.startLost):
+		v.w.figures.LostStarts++
+		switch v.w.choices.pick(3) {
+		case 0:
+			v.accept(s, a, nil)
+			v.say("%s: ACCEPTED, and the answer is LOST", what)
+		case 1:
+			v.say("%s: LOST on its way", what)
+		default:
+			late := oneOf(v.w.choices, 5*time.Second, 50*time.Second)
+			v.say("%s: NO ANSWER, and it is accepted %s later", what, late)
+			v.w.in(late, func() { v.accept(s, a, nil) })
+		}
+		return backup.Operation{}, fault(backup.Uncertain, "AnswerLost", 0)
+	case s.ways.Exclusive && s.busy() != nil:
+		v.say("%s: BUSY", what)
+		return backup.Operation{}, fault(backup.Deferred, "ServiceUpdating", oneOf(v.w.choices, 30*time.Second, 10*time.Minute))
+	}
+	var o *operation
+	v.accept(s, a, &o)
+	if o == nil {
+		return backup.Operation{}, fault(backup.Deferred, "ServiceUpdating", 0)
+	}
+	v.hum("%s: accepted, ends in %s", what, o.ends.Sub(v.w.now))
+	if !o.ends.After(v.w.now) && !o.fails {
+		return backup.Operation{Done: true}, nil
+	}
+	return backup.Operation{Token: o.token, RetryAfter: oneOf(v.w.choices, 0, time.Minute, 20*time.Second)}, nil
+}
+
+// accept begins the operation, if the service takes it.
+func (v *invocation) accept(s *service, a backup.Attempt, told **operation) {
+	w := v.w
+	if s.settle(); s.ways.Exclusive && s.busy() != nil {
+		return
+	}
+	w.figures.Operations++
+	o := &operation{token: fmt.Sprintf("op%d", w.figures.Operations), run: a.Run, artifact: a.Artifact, began: w.now}
+	o.ends = w.now.Add(durations[w.choices.pick(s.ways.Longest+1)])
+	if w.happens(w.climate.operationFails) {
+		o.fails = true
+		o.bad = oneOf(w.choices, "", "empty")
+	} else if w.happens(w.climate.artifactBad) {
+		o.bad = oneOf(w.choices, "empty", "missing")
+	}
+	if told != nil {
+		*told = o
+	}
+	s.starts[a.Artifact]++
+	w.check(began{service: s, operation: o, attempt: a})
+	s.ops = append(s.ops, o)
+}
+
+// Poll implements [backup.Provider].
+func (v *invocation) Poll(ctx context.Context, a backup.Attempt, token string) (backup.Operation, error) {
+	what := "poll " + token
+	end, err := v.step(ctx, what)
+	if err != nil {
+		return backup.Operation{}, fault(backup.Deferred, "NotSent", 0)
+	}
+	v.w.figures.Polls++
+	s := v.w.service(a.Target)
+	defer v.after(what)
+	if f := v.front(end, s, what); f != nil {
+		return backup.Operation{}, f
+	}
+	i := slices.IndexFunc(s.ops, func(o *operation) bool { return o.token == token })
+	switch {
+	case s.denied.After(v.w.now):
+		v.say("%s: DENIED", what)
+		return backup.Operation{}, fault(backup.Denied, "AuthorizationFailed", 0)
+	case i < 0, v.w.now.Sub(s.ops[i].ends) > s.ways.Forgets:
+		v.w.disturb()
+		v.say("%s: FORGOTTEN", what)
+		return backup.Operation{}, fault(backup.Denied, "NotFound", 0)
+	case s.ops[i].ends.After(v.w.now):
+		v.hum("%s: in progress", what)
+		return backup.Operation{Token: token, RetryAfter: oneOf(v.w.choices, 0, 0, 0, time.Minute, 15*time.Second, time.Hour)}, nil
+	case s.ops[i].fails:
+		v.hum("%s: failed", what)
+		return backup.Operation{}, fault(backup.Refused, "BackupFailed", 0)
+	}
+	v.hum("%s: done", what)
+	return backup.Operation{Done: true}, nil
+}
+
+// Find implements [backup.Provider].
+func (v *invocation) Find(ctx context.Context, a backup.Attempt) (string, error) {
+	what := "find"
+	end, err := v.step(ctx, what)
+	if err != nil {
+		return "", err
+	}
+	v.w.figures.Looks++
+	s := v.w.service(a.Target)
+	found, err := v.find(end, s, a, what)
+	v.look = &look{run: a.Run, found: found, err: err}
+	v.after(what)
+	return found, err
+}
+
+func (v *invocation) find(end time.Time, s *service, a backup.Attempt, what string) (string, error) {
+	if f := v.front(end, s, what); f != nil {
+		return "", f
+	}
+	if s.denied.After(v.w.now) {
+		v.say("%s: DENIED", what)
+		return "", fault(backup.Denied, "AuthorizationFailed", 0)
+	}
+	if s.ways.Visible && s.busy() != nil {
+		v.hum("%s: not settled", what)
+		return "", fault(backup.Deferred, "ServiceNotSettled", 0)
+	}
+	var newest *blob
+	for _, b := range s.blobs {
+		if b.run == a.Run && b.size > 0 && (newest == nil || !b.modified.Before(newest.modified)) {
+			newest = b
+		}
+	}
+	if newest == nil {
+		v.hum("%s: nothing", what)
+		return "", nil
+	}
+	v.hum("%s: there is a backup", what)
+	return newest.name, nil
+}
+
+// Verify implements [backup.Provider].
+func (v *invocation) Verify(ctx context.Context, a backup.Attempt, done backup.Hashing) (backup.Verification, error) {
+	what := "verify"
+	end, err := v.step(ctx, what)
+	if err != nil {
+		return backup.Verification{}, err
+	}
+	s := v.w.service(a.Target)
+	defer v.after(what)
+	if f := v.front(end, s, what); f != nil {
+		return backup.Verification{}, f
+	}
+	b := s.blob(a.Artifact)
+	switch {
+	case b == nil:
+		v.hum("%s: missing", what)
+		return backup.Verification{}, fault(backup.Refused, "ArtifactMissing", 0)
+	case b.size == 0:
+		v.hum("%s: empty", what)
+		return backup.Verification{}, fault(backup.Refused, "ArtifactEmpty", 0)
+	case b.modified.Before(a.NotBefore.Add(-5 * time.Second)):
+		v.hum("%s: too old", what)
+		return backup.Verification{}, fault(backup.Refused, "ArtifactTooOld", 0)
+	case done.Offset > 0 && done.ETag != b.etag:
+		return backup.Verification{}, nil
+	}
+	part := cmp.Or(b.size/int64(1+v.w.choices.pick(s.ways.Parts)), 1)
+	offset := min(done.Offset+part, b.size)
+	result := backup.Verification{
+		Hashing: backup.Hashing{ETag: b.etag, Offset: offset, State: []byte("state")}, Size: b.size, Modified: b.modified,
+	}
+	if offset == b.size {
+		result.Done, result.SHA256, result.Hashing.State = true, digestOf(b), nil
+	}
+	v.hum("%s: %d of %d", what, offset, b.size)
+	return result, nil
+}
+
+// Delete implements [backup.Provider].
+func (v *invocation) Delete(ctx context.Context, a backup.Attempt, etag string, extras bool) error {
+	what := "delete"
+	if v.w.trace.on {
+		what = "delete " + v.w.ledger.artifactName(a.Artifact)
+		if extras {
+			what = "delete all but " + v.w.ledger.artifactName(a.Artifact)
+		}
+	}
+	end := v.w.now.Add(span(ctx))
+	if err := v.before(what); err != nil {
+		return err
+	}
+	s := v.w.service(a.Target)
+	defer v.after(what)
+	if f := v.front(end, s, what); f != nil {
+		return f
+	}
+	switch b := s.blob(a.Artifact); {
+	case s.denied.After(v.w.now):
+		v.say("%s: DENIED", what)
+		return fault(backup.Refused, "AuthorizationFailed", 0)
+	case s.locked.After(v.w.now):
+		v.say("%s: PROTECTED", what)
+		return fault(backup.Refused, "BlobImmutableDueToPolicy", 0)
+	case !extras && b != nil && etag != "" && b.etag != etag:
+		v.say("%s: CHANGED", what)
+		return fault(backup.Refused, "ConditionNotMet", 0)
+	}
+	breaks := v.w.happens(v.w.climate.serviceFails)
+	for _, b := range slices.Clone(s.blobs) {
+		if b.run != a.Run || extras && b.name == a.Artifact {
+			continue
+		}
+		s.blobs = slices.DeleteFunc(s.blobs, func(o *blob) bool { return o == b })
+		v.w.figures.Deletions++
+		v.w.check(removed{v: v, blob: b, extra: extras || b.name != a.Artifact})
+		if breaks {
+			v.say("%s: BREAKS in the middle", what)
+			return fault(backup.Uncertain, "AnswerLost", 0)
+		}
+	}
+	v.hum("%s: gone", what)
+	return nil
+}

@@ -1,0 +1,106 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"strings"
+	"sync"
+	"text/tabwriter"
+
+	"lifeboat/internal/backup"
+	"lifeboat/internal/config"
+)
+
+// check prints what the file is good for; the error lists everything that is wrong. With --live it goes on to Azure.
+func (sh Shell) check(ctx context.Context, args []string) error {
+	flags := flag.NewFlagSet("check", flag.ContinueOnError)
+	live := flags.Bool("live", false, "")
+	paths, err := files(flags, args, 1)
+	if err != nil {
+		return err
+	}
+	plans, err := config.PlanFile(paths[0])
+	if err != nil {
+		return err
+	}
+	targets := 0
+	for _, p := range plans {
+		targets += len(p.Targets)
+	}
+	fmt.Fprintf(sh.Stdout, "%s: good: %s, %s\n", paths[0], count(len(plans), "plan"), count(targets, "target"))
+	if *live {
+		return sh.checkLive(ctx, plans)
+	}
+	return nil
+}
+
+// looksAtOnce bounds the targets that Azure is asked about together: it counts the requests of a subscription.
+const looksAtOnce = 8
+
+// checkLive prints what Azure says of every target, and changes nothing.
+func (sh Shell) checkLive(ctx context.Context, plans []backup.Plan) error {
+	engine, err := sh.Look(sh.Getenv)
+	if err != nil {
+		return err
+	}
+	type look struct {
+		plan   backup.Plan
+		target string
+		err    error
+	}
+	var looks []look
+	var targets []string
+	for _, p := range plans {
+		for _, target := range p.Targets {
+			looks, targets = append(looks, look{plan: p, target: target}), append(targets, target)
+		}
+	}
+	var group sync.WaitGroup
+	free := make(chan struct{}, looksAtOnce)
+	for i := range looks {
+		free <- struct{}{}
+		group.Go(func() {
+			defer func() { <-free }()
+			looks[i].err = engine.Preflight(ctx, looks[i].plan, looks[i].target)
+		})
+	}
+	group.Wait()
+	if ctx.Err() != nil {
+		return errStopped
+	}
+	labels := labels(targets)
+	table := tabwriter.NewWriter(sh.Stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "TARGET\tPLAN\tRESULT\tREASON")
+	refused, unknown := 0, 0
+	var words strings.Builder // below the table: they are long
+	for i, l := range looks {
+		f := backup.AsFault(l.err)
+		if f == nil {
+			fmt.Fprintf(table, "%s\t%s\tok\t\n", labels[i], l.plan.Name)
+			continue
+		}
+		result := "not now"
+		if f.Kind == backup.Refused || errors.Is(l.err, backup.ErrNoProvider) {
+			result = "refused"
+			refused++
+		} else {
+			unknown++
+		}
+		if f.Code == "NoIdentityToken" { // the hint is about the app's identity
+			f.Hint = "Sign in with az login, or set AZURE_CLIENT_ID and what goes with it."
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", labels[i], l.plan.Name, result, plain(f.Code))
+		fmt.Fprintf(&words, "\n%s: %s\n  %s\n", labels[i], plain(f.Error()), plain(f.Hint))
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	fmt.Fprint(sh.Stdout, words.String())
+	if refused+unknown > 0 {
+		return fmt.Errorf("of %s %d cannot be backed up, and of %d it cannot be told now", count(len(looks), "target"), refused,
+			unknown)
+	}
+	return nil
+}

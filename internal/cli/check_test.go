@@ -1,0 +1,130 @@
+package cli_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"lifeboat/internal/backup"
+	"lifeboat/internal/cli"
+)
+
+// looker is a provider that can be looked at with, and nothing else.
+type looker struct {
+	backup.Provider
+	look        func(target string) error
+	mu          sync.Mutex
+	now, most   int
+	looked      int
+	everyoneMet chan struct{}
+	met         sync.Once
+}
+
+func (l *looker) Preflight(ctx context.Context, a backup.Attempt) error {
+	l.mu.Lock()
+	l.now++
+	l.looked++
+	l.most = max(l.most, l.now)
+	if l.now == 8 {
+		l.met.Do(func() { close(l.everyoneMet) })
+	}
+	l.mu.Unlock()
+	defer func() {
+		l.mu.Lock()
+		l.now--
+		l.mu.Unlock()
+	}()
+	select {
+	case <-l.everyoneMet:
+	case <-ctx.Done():
+		return &backup.Fault{Kind: backup.Deferred, Code: "Unreachable", Message: ctx.Err().Error()}
+	}
+	return l.look(a.Target)
+}
+
+// live is plan check --live of a plan with n targets.
+func live(ctx context.Context, t *testing.T, n int, look func(target string) error) (code int, out, errs string, l *looker) {
+	t.Helper()
+	var plan strings.Builder
+	fmt.Fprintf(&plan, "version: 1\ndefaults:\n  storage: {account: %s, container: lifeboat}\nplans:\n  - name: p\n"+
+		"    schedule: '30 2 * * *'\n    keep: {within: 1d}\n    targets:\n", account)
+	for i := range n {
+		fmt.Fprintf(&plan, "      - %s-%d\n", target, i)
+	}
+	path := filepath.Join(t.TempDir(), "plan.yaml")
+	if err := os.WriteFile(path, []byte(plan.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l = &looker{look: look, everyoneMet: make(chan struct{})}
+	code, out, errs = within(ctx, cli.Shell{Look: func(func(string) string) (*backup.Engine, error) {
+		return &backup.Engine{Providers: map[string]backup.Provider{"microsoft.apimanagement/service": l}}, nil
+	}}, "plan", "check", path, "--live")
+	return code, out, errs, l
+}
+
+func TestCheckLive(t *testing.T) {
+	t.Parallel()
+	code, out, errs, l := live(t.Context(), t, 20, func(target string) error {
+		switch {
+		case strings.HasSuffix(target, "-3"):
+			return &backup.Fault{Kind: backup.Refused, Code: "HasWorkspaces", Message: "it has\x1b workspaces", Hint: "Take it out."}
+		case strings.HasSuffix(target, "-4"):
+			return &backup.Fault{Kind: backup.Deferred, Code: "TooManyRequests", Message: "later", Hint: "Ask again."}
+		case strings.HasSuffix(target, "-5"):
+			return errors.New("the connection broke")
+		}
+		return nil
+	})
+	lines := strings.Split(strings.TrimSpace(out), "\n")
+	if code != 1 || !strings.Contains(lines[0], "good: 1 plan, 20 targets") ||
+		strings.Join(strings.Fields(lines[5]), " ") != "g/contoso-3 p refused HasWorkspaces" ||
+		strings.Join(strings.Fields(lines[6]), " ") != "g/contoso-4 p not now TooManyRequests" ||
+		strings.Join(strings.Fields(lines[7]), " ") != "g/contoso-5 p not now Unreachable" ||
+		strings.Join(strings.Fields(lines[8]), " ") != "g/contoso-6 p ok" ||
+		!strings.HasSuffix(out, `
+g/contoso-3: HasWorkspaces: it has  workspaces
+  Take it out.
+
+g/contoso-4: TooManyRequests: later
+  Ask again.
+
+g/contoso-5: Unreachable: the connection broke
+  
+`) || errs != "of 20 targets 1 cannot be backed up, and of 2 it cannot be told now\n" {
+		t.Errorf("%d\n%s%s", code, out, errs)
+	}
+	if l.most != 8 || l.looked != 20 {
+		t.Errorf("%d looks, %d at a time", l.looked, l.most)
+	}
+	code, out, errs, _ = live(t.Context(), t, 8, func(string) error { return nil })
+	if code != 0 || strings.Count(out, "  ok") != 8 || errs != "" {
+		t.Errorf("all well: %d\n%s%s", code, out, errs)
+	}
+}
+
+func TestCheckLiveStops(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	code, out, errs, _ := live(ctx, t, 30, func(string) error { cancel(); return nil })
+	if code != 1 || strings.Contains(out, "TARGET") || errs != "stopped\n" {
+		t.Errorf("%d\n%s%s", code, out, errs)
+	}
+}
+
+// TestCheckLiveLooksAtGoodPlansOnly: what is wrong with the file is said before anybody is asked.
+func TestCheckLiveLooksAtGoodPlansOnly(t *testing.T) {
+	sh := cli.Shell{Look: func(func(string) string) (*backup.Engine, error) {
+		return nil, errors.New("no credential")
+	}}
+	if code, _, errs := within(t.Context(), sh, "plan", "check", "--live", edited(t, "30d", "x")); code != 1 || !strings.Contains(errs, ":14") {
+		t.Errorf("a broken plan: %d, %s", code, errs)
+	}
+	if code, _, errs := within(t.Context(), sh, "plan", "check", "--live", edited(t)); code != 1 || errs != "no credential\n" {
+		t.Errorf("no credential: %d, %s", code, errs)
+	}
+}

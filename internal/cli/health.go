@@ -1,0 +1,154 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"net/http"
+	"slices"
+	"text/tabwriter"
+	"time"
+
+	"lifeboat/internal/backup"
+)
+
+// health is what the API tells of the targets, as far as people are shown it.
+type health struct {
+	Status backup.Protection `json:"status"`
+	Plan   struct {
+		Refused      bool      `json:"refused"`
+		RefusedSince time.Time `json:"refusedSinceDateTime"`
+		InForceSince time.Time `json:"inForceSinceDateTime"`
+		Error        *problem  `json:"error"`
+	} `json:"plan"`
+	Targets []targetHealth `json:"targets"`
+}
+
+type targetHealth struct {
+	Target   string            `json:"target"`
+	Plan     string            `json:"plan"`
+	Status   backup.Protection `json:"status"`
+	Reason   *problem          `json:"reason"`
+	Verified *struct {
+		Created time.Time `json:"createdDateTime"`
+		Age     int64     `json:"ageInSeconds"`
+	} `json:"lastVerified"`
+	NextSlot time.Time `json:"nextSlot"`
+}
+
+func readHealth(text []byte) (health, error) {
+	var v health
+	if err := json.Unmarshal(text, &v); err != nil {
+		return v, fmt.Errorf("read the answer: %w", err)
+	}
+	if v.Status == "" || v.Targets == nil {
+		return v, errors.New("the answer tells of no health: is LIFEBOAT_URL the address of a Lifeboat app?")
+	}
+	return v, nil
+}
+
+// health prints how well the targets are protected, the worst first.
+func (r remote) health(ctx context.Context, args []string) error {
+	flags := flag.NewFlagSet("health", flag.ContinueOnError)
+	asJSON := flags.Bool("json", false, "")
+	if _, err := files(flags, args, 0); err != nil {
+		return err
+	}
+	// With a target unprotected the API answers 503; a 503 of the host says nothing of the targets.
+	tells := func(status int, body []byte) bool {
+		_, err := readHealth(body)
+		return status == http.StatusServiceUnavailable && err == nil
+	}
+	a, err := r.do(ctx, call{method: http.MethodGet, path: "/api/health", tries: 5, expected: tells})
+	if err != nil {
+		return err
+	}
+	v, err := readHealth(a.body)
+	if err != nil {
+		return err
+	}
+	if *asJSON {
+		err = r.document(a.body)
+	} else {
+		err = r.healthTable(v)
+	}
+	if err == nil && v.Status == backup.Unprotected {
+		err = v.alarm()
+	}
+	return err
+}
+
+func (r remote) healthTable(v health) error {
+	slices.SortStableFunc(v.Targets, func(a, b targetHealth) int { return b.Status.Severity() - a.Status.Severity() })
+	targets := make([]string, len(v.Targets))
+	for i, t := range v.Targets {
+		targets[i] = t.Target
+	}
+	table := tabwriter.NewWriter(r.stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "TARGET\tPLAN\tSTATUS\tLAST VERIFIED\tAGE\tNEXT SLOT\tREASON")
+	for i, label := range labels(targets) {
+		t := v.Targets[i]
+		verified, age, why := "never", "", ""
+		if t.Verified != nil {
+			verified, age = utc(t.Verified.Created), ago(t.Verified.Age)
+		}
+		if t.Reason != nil {
+			why = plain(t.Reason.Code + ": " + t.Reason.Message)
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", plain(label), plain(t.Plan), plain(string(t.Status)), verified, age,
+			cmp.Or(utc(t.NextSlot), "none"), why)
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	if v.Plan.Refused {
+		_, err := fmt.Fprintln(r.stdout, v.refused())
+		return err
+	}
+	return nil
+}
+
+// refused is the line about plan.yaml, with one for everything that is wrong with it.
+func (v health) refused() string {
+	line := "plan.yaml is refused"
+	if since := utc(v.Plan.RefusedSince); since != "" {
+		line += " since " + since
+	}
+	if since := utc(v.Plan.InForceSince); since != "" {
+		line += "; the plan in force is that of " + since
+	}
+	if v.Plan.Error != nil {
+		line += ": " + v.Plan.Error.Error()
+	}
+	return line
+}
+
+// alarm says what makes the exit code 1.
+func (v health) alarm() error {
+	bad := 0
+	for _, t := range v.Targets {
+		if t.Status == backup.Unprotected {
+			bad++
+		}
+	}
+	if bad == 0 {
+		return errors.New("nothing is protected: there is no plan in force")
+	}
+	return fmt.Errorf("%d of %s unprotected", bad, count(len(v.Targets), "target"))
+}
+
+// ago is an age in seconds for people, by its two largest units.
+func ago(seconds int64) string {
+	switch d, h, m := seconds/86400, seconds/3600%24, seconds/60%60; {
+	case d > 0:
+		return fmt.Sprintf("%dd%dh", d, h)
+	case h > 0:
+		return fmt.Sprintf("%dh%dm", h, m)
+	case m > 0:
+		return fmt.Sprintf("%dm%ds", m, seconds%60)
+	}
+	return fmt.Sprintf("%ds", seconds)
+}

@@ -1,0 +1,98 @@
+package cli_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"lifeboat/internal/cli"
+)
+
+const ill = `{"status":"unprotected","plan":{"refused":true,"refusedSinceDateTime":"2026-03-28T10:00:00Z",` +
+	`"inForceSinceDateTime":"2026-03-01T10:00:00Z","error":{"code":"PlanInvalid","message":"the last good plan stays in force",` +
+	`"details":[{"code":"PlanInvalid","message":"plan.yaml:6: nonsense"}]}},"targets":[` +
+	`{"target":"/subscriptions/0c0ffee0-0000-4000-8000-000000000001/resourceGroups/g/providers/Microsoft.ApiManagement/service/well",` +
+	`"plan":"p","status":"protected","lastVerified":{"createdDateTime":"2026-03-28T09:00:00Z","ageInSeconds":10800},"nextSlot":"2026-03-29T02:30:00Z"},` +
+	`{"target":"/subscriptions/0c0ffee0-0000-4000-8000-000000000001/resourceGroups/g/providers/Microsoft.ApiManagement/service/twin",` +
+	`"plan":"p","status":"late","lastVerified":{"createdDateTime":"2026-03-26T09:00:00Z","ageInSeconds":183600}},` +
+	`{"target":"/subscriptions/0c0ffee0-0000-4000-8000-000000000002/resourceGroups/g/providers/Microsoft.ApiManagement/service/twin",` +
+	`"plan":"p","status":"unprotected","reason":{"code":"AuthorizationFailed","message":"Azure's own\u001b words"}}]}`
+
+// twins are told apart by their subscriptions.
+const twins = "/subscriptions/0c0ffee0-0000-4000-8000-00000000000"
+
+// TestHealth: the worst comes first; a 503 with the body is an answer, one without is asked again.
+func TestHealth(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		status    int
+		body      string
+		code      int
+		requests  int
+		out, errs string
+	}{
+		"ill": {
+			503, ill, 1, 1, `TARGET PLAN STATUS LAST VERIFIED AGE NEXT SLOT REASON
+` + twins + `2/resourceGroups/g/providers/Microsoft.ApiManagement/service/twin p unprotected never none AuthorizationFailed: Azure's own words
+` + twins + `1/resourceGroups/g/providers/Microsoft.ApiManagement/service/twin p late 2026-03-26T09:00:00Z 2d3h none
+g/well p protected 2026-03-28T09:00:00Z 3h0m 2026-03-29T02:30:00Z
+plan.yaml is refused since 2026-03-28T10:00:00Z; the plan in force is that of 2026-03-01T10:00:00Z: ` +
+				"PlanInvalid: the last good plan stays in force PlanInvalid: plan.yaml:6: nonsense", "1 of 3 targets unprotected\n",
+		},
+		"well": {200, strings.Replace(strings.Replace(ill, `"unprotected"`, `"late"`, 2), `"refused":true`, `"refused":false`, 1), 0, 1, "3h0m", ""},
+		"never a plan": {
+			503, `{"status":"unprotected","plan":{"refused":true,"error":{"code":"PlanInvalid","message":"broken"}},"targets":[]}`,
+			1, 1, "plan.yaml is refused: PlanInvalid: broken\n", "nothing is protected: there is no plan in force\n",
+		},
+		"the host's 503":  {503, "The service is unavailable.", 1, 5, "", "GET ORIGIN/api/health: 503 Service Unavailable\n"},
+		"no settings":     {503, `{"error":{"code":"NotConfigured","message":"LIFEBOAT_PLAN is missing"}}`, 1, 5, "", "NotConfigured: LIFEBOAT_PLAN is missing\n"},
+		"another app":     {200, `{"status":"up"}`, 1, 1, "", "LIFEBOAT_URL the address of a Lifeboat app?\n"},
+		"another's error": {500, ill, 1, 5, "", "500 Internal Server Error\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := newApp(t, "", func(_ int, w http.ResponseWriter, _ *http.Request) bool {
+				w.Header().Set("Retry-After", "1")
+				w.WriteHeader(c.status)
+				fmt.Fprint(w, c.body)
+				return false
+			})
+			code, out, errs := a.run(t.Context(), "", "health")
+			out, c.out = strings.Join(strings.Fields(out), " "), strings.Join(strings.Fields(c.out), " ")
+			if code != c.code || len(a.requests) != c.requests || !strings.HasSuffix(errs, strings.Replace(c.errs, "ORIGIN", a.URL, 1)) ||
+				!strings.Contains(out, c.out) || (c.out == "") != (out == "") {
+				t.Errorf("%d after %d requests\n%s\n%s", code, len(a.requests), out, errs)
+			}
+			if c.requests > 1 {
+				return
+			}
+			if code, out, _ := a.run(t.Context(), "", "health", "--json"); code != c.code || c.out != "" && strings.TrimSpace(out) != c.body {
+				t.Errorf("as JSON: %d %s", code, out)
+			}
+		})
+	}
+}
+
+// TestHealthHasAKeyOfItsOwn, which is used before the other one.
+func TestHealthHasAKeyOfItsOwn(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ key, own, sent, says string }{
+		"both":     {"k", "own", "own", "LIFEBOAT_HEALTH_KEY is not a key of this app's function health"},
+		"only own": {"", "own", "own", "LIFEBOAT_HEALTH_KEY is not a key of this app's function health"},
+		"only api": {"k", "", "k", "LIFEBOAT_KEY is not a key of this app's function health"},
+		"none":     {"", "", "", "set LIFEBOAT_URL"},
+	} {
+		a := newApp(t, "", func(_ int, w http.ResponseWriter, _ *http.Request) bool {
+			w.WriteHeader(http.StatusUnauthorized)
+			return false
+		})
+		environment := map[string]string{"LIFEBOAT_URL": a.URL, "LIFEBOAT_KEY": c.key, "LIFEBOAT_HEALTH_KEY": c.own}
+		sh := cli.Shell{Getenv: func(name string) string { return environment[name] }}
+		code, out, errs := within(context.Background(), sh, "health")
+		if code == 0 || out != "" || !strings.Contains(errs, c.says) || c.sent != "" && a.keys[c.sent] != 1 {
+			t.Errorf("%s: %d, %s, keys %v", name, code, errs, a.keys)
+		}
+	}
+}

@@ -1,0 +1,286 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+	"time"
+)
+
+// mutant is a bug made on purpose: in the file of internal/backup, the old text, which stands there once, becomes the new.
+type mutant struct{ name, file, old, new string }
+
+var mutants = []mutant{
+	{
+		"the run's ETag is dropped", "step.go",
+		`run := Write{Op: Replace, Key: s.run.key(), ETag: s.run.etag,`, `run := Write{Op: Put, Key: s.run.key(),`,
+	},
+	{
+		"the wake-up's number is not checked", "engine.go",
+		"case w.Number > run.Wake:", "case w.Number > run.Wake && w.Mark == run.Mark:",
+	},
+	{
+		"the wake-up's mark is not checked", "engine.go",
+		"case w.Number < run.Wake, w.Mark != run.Mark:", "case w.Number < run.Wake:",
+	},
+	{
+		"late wake-ups are taken", "engine.go",
+		"case w.Number < run.Wake, w.Mark != run.Mark:", "case w.Number == run.Wake && w.Mark != run.Mark:",
+	},
+	{
+		"the wake-up is sent after the save", "step.go",
+		`	sent := s.Queue.Wake(ctx, next, delay)
+	if sent == nil {
+		r.Wake, r.Mark, r.Due = next.Number, next.Mark, s.clock().Add(delay)
+	}
+	if err := s.save(ctx); err != nil {
+		return err
+	}
+`,
+		`	r.Wake, r.Mark, r.Due = next.Number, next.Mark, s.clock().Add(delay)
+	if err := s.save(ctx); err != nil {
+		return err
+	}
+	sent := s.Queue.Wake(ctx, next, delay)
+`,
+	},
+	{
+		"the fence is ignored", "engine.go",
+		"case run.LeaseUntil.After(now):", "case run.LeaseUntil.After(now.Add(time.Hour)):",
+	},
+	{
+		"the start has no deadline", "step.go",
+		"begin, cancel := context.WithTimeout(ctx, s.Waits.Lease-s.Waits.LeaseMargin-s.Now().Sub(s.read))",
+		"begin, cancel := context.WithCancel(ctx)",
+	},
+	{
+		"the sweep raises the number", "sweep.go",
+		"e.Queue.Wake(ctx, run.wakeup(), 0)", "e.Queue.Wake(ctx, Wakeup{Run: run.ID, Number: run.Wake + 1, Mark: run.Mark}, 0)",
+	},
+	{"the sweep sends nothing again", "sweep.go", "now.Sub(due) >= e.Waits.Overdue", "now.Sub(due) >= 1000*e.Waits.Overdue"},
+	{
+		"the loser of a race acknowledges", "engine.go",
+		`out.Note = "another invocation was faster: put back"
+		return out, e.Queue.Wake(ctx, w, e.Waits.PutBack)`,
+		`out.Note = "another invocation was faster"
+		return out, nil`,
+	},
+	{
+		"no index entry before the run", "schedule.go",
+		"if _, err := e.Catalog.Apply(ctx, Write{Op: Put, Key: entry, Body: body}); err != nil {",
+		"if _, err := body, error(nil); err != nil {",
+	},
+	{
+		"the lock is not taken", "step.go",
+		"takes := s.run.State.holdsLock() && !s.was.holdsLock()", "takes := false",
+	},
+	{
+		"the lock is never given back", "step.go",
+		"gives := !s.run.State.holdsLock() && s.was.holdsLock()", "gives := false",
+	},
+	{"attempts share a name", "run.go", `fmt.Sprintf("%s.%d", r.ID, n)`, `fmt.Sprintf("%s.%d", r.ID, min(n, 1))`},
+	{
+		"no patience with a lost start", "step.go",
+		"patient := err == nil && s.now.Sub(r.ClearSince) >= s.Waits.Patience", "patient := err == nil",
+	},
+	{
+		"a look that could not be made counts as one", "step.go",
+		"patient := err == nil && s.now.Sub(r.ClearSince) >= s.Waits.Patience",
+		"patient := s.now.Sub(r.LostSince) >= s.Waits.Patience",
+	},
+	{
+		"a lost answer counts as a no", "step.go",
+		`		s.lost(f.reason())
+		return s.advance(ctx, s.Waits.Look)`,
+		`		return s.postpone(ctx, 0, f.reason())`,
+	},
+	{
+		"the outbox is skipped", "step.go",
+		`r.Owed = "lifeboat.run." + string(r.State)`, `r.Owed = ""`,
+	},
+	{
+		"an event that could not be sent is forgotten", "step.go",
+		`return fmt.Errorf("publish the end of run %s: %w", r.ID, err)`, `_ = err`,
+	},
+	{
+		"a missing artifact counts as a success", "step.go",
+		`		case f.Kind == Refused:
+			return s.end(ctx, fails, f.reason())
+		case tooLong:`,
+		`		case f.Kind == Refused:
+			return s.end(ctx, succeeds, Reason{})
+		case tooLong:`,
+	},
+	{
+		"the watermark moves before the runs are made", "schedule.go",
+		`	if err := e.makeRuns(ctx, plan, slot, now, report); err != nil {
+		return err
+	}
+	mark.At = slot
+	_, err = e.saveMark(ctx, mark, Gap{}, now, report)
+	return err
+`,
+		`	mark.At = slot
+	if _, err := e.saveMark(ctx, mark, Gap{}, now, report); err != nil {
+		return err
+	}
+	return e.makeRuns(ctx, plan, slot, now, report)
+`,
+	},
+	{
+		"the watermark does not owe the event of a gap", "schedule.go",
+		"mark.Owed = append(mark.Owed, gap)", "_ = gap",
+	},
+	{
+		"a slot that was begun counts as missed", "schedule.go",
+		"if first.IsZero() {", "if first.IsZero() || !first.After(now) {",
+	},
+	{
+		"a pause calls a slot missed that was begun", "schedule.go",
+		`		gap := plan.missed(mark.At, now)
+		begun, err := e.complete(ctx, plan, mark, gap.First, now, report)`,
+		`		gap := plan.missed(mark.At, now)
+		begun, err := false, error(nil)`,
+	},
+	{
+		"early wake-ups come back every 30 seconds", "engine.go",
+		"max(e.Waits.PutBack, early, late)", "max(e.Waits.PutBack, min(early, late))",
+	},
+	{
+		"cleanup overlooks the newest point of an older run", "cleanup.go",
+		`return max(reach, Point{ID: d.Point}.key().Row+"!")`, `return Point{ID: d.Point}.key().Row + "!"`,
+	},
+	{"a tick schedules whatever the clock says", "schedule.go", "if apart == nil {\n\t\tfor", "if apart != ErrExists {\n\t\tfor"},
+	{
+		"cleanup deletes whatever the clock says", "cleanup.go",
+		`if err := e.checkClock(ctx, now); err != nil {
+		return report, err
+	}`,
+		`_ = e.checkClock(ctx, now)`,
+	},
+	{"the newest point is not protected", "point.go", "case i == newest:", "case i == newest && len(points) > 1000:"},
+	{"points expire two days early", "point.go", "case now.Before(p.Expires):", "case now.Before(p.Expires.AddDate(0, 0, -2)):"},
+	{"an artifact is deleted before that is noted", "cleanup.go", "if p.State != Deleting {", `if p.State == "" {`},
+	{
+		"a request repeated makes another run", "request.go",
+		`ID: newRunID(target, c.Time, "request "+c.Request),`, `ID: newRunID(target, time.Now(), "request "+c.Request),`,
+	},
+	{
+		"the wait in the line must end to the second", "gate.go",
+		"r.Due.After(s.now.Add(s.Waits.Sweep))", "r.Due.After(s.now)",
+	},
+	{
+		"who leaves the line is not indexed again", "gate.go",
+		"if err := s.watch(ctx); err != nil {\n\t\t\treturn err\n\t\t}", "",
+	},
+	{
+		"dead letters are dropped", "deadletter.go",
+		"if _, err := e.Catalog.Apply(ctx, Write{Op: Put, Key: key, Body: encode(l)}); err != nil {",
+		"if _, err := key, error(nil); err != nil {",
+	},
+}
+
+// caught is how a world gave a bug away.
+type caught struct {
+	Invariant     string
+	Seed          uint64
+	Days          int
+	Lines, Shrunk int
+}
+
+// try every bug of the table, one at a time, with the program rebuilt around it. It is 1 if one is not caught.
+func tryMutants(ctx context.Context, only string, seeds uint64, days, tries int) int {
+	dir, err := os.MkdirTemp("", "mutants")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	t := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "bug\tcaught by\tseed\tlines of its trace\tshrunk to")
+	missed, began := 0, time.Now()
+	for i, m := range mutants {
+		if !strings.Contains(m.name, only) {
+			continue
+		}
+		fmt.Fprintf(os.Stderr, "%2d of %d  %s … ", i+1, len(mutants), m.name)
+		c, err := m.try(ctx, dir, seeds, days, tries)
+		switch {
+		case err != nil:
+			fmt.Fprintln(os.Stderr, "failed:", err)
+			fmt.Fprintf(t, "%s\tFAILED\t\t\t\n", m.name)
+			missed++
+		case c == nil:
+			fmt.Fprintln(os.Stderr, "NOT CAUGHT")
+			fmt.Fprintf(t, "%s\tNOT CAUGHT in %d seeds\t\t\t\n", m.name, seeds)
+			missed++
+		default:
+			fmt.Fprintf(os.Stderr, "%s, seed %d\n", c.Invariant, c.Seed)
+			fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%d\n", m.name, c.Invariant, c.Seed, c.Lines, c.Shrunk)
+		}
+	}
+	fmt.Fprintln(os.Stderr)
+	_ = t.Flush()
+	fmt.Printf("\n%d bugs, %d of them not caught, in %s\n", len(mutants), missed, time.Since(began).Round(time.Second))
+	return min(missed, 1)
+}
+
+const domain = "internal/backup"
+
+// apply is the file's text with the bug in it.
+func (m mutant) apply(root string) ([]byte, error) {
+	text, err := os.ReadFile(filepath.Join(root, domain, m.file))
+	if err != nil {
+		return nil, err
+	}
+	if n := strings.Count(string(text), m.old); n != 1 {
+		return nil, fmt.Errorf("the text to replace stands %d times in %s, not once: the table of bugs is behind the code", n, m.file)
+	}
+	return []byte(strings.Replace(string(text), m.old, m.new, 1)), nil
+}
+
+// try builds the program with the bug, and runs it until a promise is broken; nil if none is.
+func (m mutant) try(ctx context.Context, dir string, seeds uint64, days, tries int) (*caught, error) {
+	text, err := m.apply(".")
+	if err != nil {
+		return nil, err
+	}
+	broken, overlay := filepath.Join(dir, m.file), filepath.Join(dir, "overlay.json")
+	original, err := filepath.Abs(filepath.Join(domain, m.file))
+	if err != nil {
+		return nil, err
+	}
+	instead, err := json.Marshal(map[string]map[string]string{"Replace": {original: broken}})
+	if err != nil {
+		return nil, err
+	}
+	for path, content := range map[string][]byte{broken: text, overlay: instead} {
+		if err := os.WriteFile(path, content, 0o600); err != nil {
+			return nil, err
+		}
+	}
+	program := filepath.Join(dir, "simulate")
+	if out, err := exec.CommandContext(ctx, "go", "build", "-overlay", overlay, "-o", program, "./internal/cmd/simulate").
+		CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("build it: %w\n%s", err, out)
+	}
+	var errs bytes.Buffer
+	run := exec.CommandContext(ctx, program, "-json", "-seeds", fmt.Sprint(seeds), "-days", fmt.Sprint(days), "-tries",
+		fmt.Sprint(tries))
+	run.Stderr = &errs
+	out, err := run.Output()
+	if err != nil {
+		return nil, fmt.Errorf("run it: %w\n%s", err, errs.String())
+	}
+	if len(out) == 0 {
+		return nil, nil
+	}
+	var c caught
+	return &c, json.Unmarshal(out, &c)
+}

@@ -1,0 +1,148 @@
+package managedhsm
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
+
+	"lifeboat/internal/azure"
+	"lifeboat/internal/backup"
+)
+
+type poller[T any] = *runtime.Poller[T]
+
+// operation is one that the HSM takes its time over, with a result of the SDK's type T.
+type operation[T any] struct {
+	// what it does, in words; starting and polling are its requests.
+	what              string
+	starting, polling azure.Call
+	// departure has seen the request that starts it.
+	departure *azure.Departure
+	// begin starts it, or continues it with a token.
+	begin func(ctx context.Context, token string) (poller[T], error)
+}
+
+// status is how an operation is getting on.
+type status struct {
+	// token continues it; "" once it is done.
+	token string
+	done  bool
+	said  said
+	after time.Duration
+}
+
+func (s status) operation() backup.Operation {
+	return backup.Operation{Token: s.token, Done: s.done, RetryAfter: s.after}
+}
+
+// said is the body of an operation's status. Until 2021 an error whose members are null came along as long as there was
+// none (recorded).
+type said struct {
+	Status  string `json:"status"`
+	Details string `json:"statusDetails"`
+	URI     string `json:"azureStorageBlobContainerUri"`
+	Error   struct {
+		Code    string `json:"code"`
+		Message string `json:"message"`
+	} `json:"error"`
+}
+
+// errNoToken: the HSM took the operation on without a word about where to ask for it.
+var errNoToken = errors.New("the HSM took the operation on but did not say where to ask about it")
+
+// start sends the request that starts the operation. The secret in it is taken out of whatever the answer says.
+func (o operation[T]) start(ctx context.Context, secret azure.Secret) (status, error) {
+	var answer *http.Response
+	p, err := o.begin(policy.WithCaptureResponse(ctx, &answer), "")
+	switch {
+	case err != nil && !o.departure.Passed:
+		return status{}, secret.Strip(o.starting.Unsent(err))
+	case err != nil:
+		return status{}, secret.Strip(o.starting.Fault(err))
+	}
+	token, err := p.ResumeToken()
+	if err != nil {
+		token = "" // a poller whose operation ended at once has none
+	}
+	s, err := o.read(o.starting, answer, token)
+	if err != nil {
+		return s, secret.Strip(backup.AsFault(err))
+	}
+	return s, nil
+}
+
+// poll sends one GET to where the token points. Without a token the SDK would start the operation.
+func (o operation[T]) poll(ctx context.Context, token string) (status, error) {
+	if token == "" {
+		return status{}, o.unusable(nil)
+	}
+	p, err := o.begin(ctx, token)
+	if err != nil {
+		return status{}, o.unusable(err)
+	}
+	answer, err := p.Poll(ctx) //nolint:bodyclose // azcore has read and closed it
+	switch {
+	case err == nil && answer == nil: // the token claims that the operation has ended, so nothing was sent
+		return status{}, o.unusable(nil)
+	case err == nil && !runtime.HasStatusCode(answer, http.StatusOK, http.StatusAccepted):
+		err = runtime.NewResponseError(answer)
+	}
+	if err != nil {
+		return status{}, o.polling.Fault(err)
+	}
+	if next, err := p.ResumeToken(); err == nil {
+		token = next
+	}
+	return o.read(o.polling, answer, token)
+}
+
+// read reads an answer of 200 or 202 to the call; token continues the operation if it goes on.
+func (o operation[T]) read(call azure.Call, answer *http.Response, token string) (status, error) {
+	s := status{token: token, after: azure.RetryAfter(answer)}
+	if raw, err := runtime.Payload(answer); err == nil && len(raw) > 0 {
+		if err := json.Unmarshal(raw, &s.said); err != nil {
+			return status{}, call.Fault(err) // it may have said anything
+		}
+	}
+	switch strings.ToLower(s.said.Status) {
+	case "succeeded":
+		return status{done: true, said: s.said}, nil
+	case "failed", "canceled", "cancelled":
+		return status{}, o.ended(s.said)
+	}
+	if token == "" {
+		return status{}, call.Fault(errNoToken)
+	}
+	return s, nil
+}
+
+// ended is the fault of an operation that the HSM itself says has failed. The reason mostly stands in the details alone.
+func (o operation[T]) ended(said said) *backup.Fault {
+	words := said.Details
+	if m := said.Error.Message; m != "" && !strings.Contains(words, m) {
+		words = strings.TrimPrefix(words+": "+m, ": ")
+	}
+	words = azure.Scrub(cmp.Or(words, "the HSM says "+said.Status+", without a reason"))
+	return &backup.Fault{
+		Kind: backup.Refused, Code: cmp.Or(said.Error.Code, "Operation"+said.Status),
+		Message: o.what + ": " + words, Hint: o.polling.Hint(http.StatusOK, said.Error.Code, words),
+	}
+}
+
+// unusable is the fault of a token that leads nowhere; err may be nil.
+func (o operation[T]) unusable(err error) *backup.Fault {
+	message := o.polling.What + ": the saved token does not continue an operation"
+	if err != nil {
+		message += ": " + err.Error()
+	}
+	return &backup.Fault{
+		Kind: backup.Denied, Code: "UnusableToken", Message: message, Hint: o.polling.Hint(http.StatusNotFound, "", ""),
+	}
+}

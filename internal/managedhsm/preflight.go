@@ -1,0 +1,163 @@
+package managedhsm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/arm"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
+	hsm "github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azadmin/backup"
+
+	"lifeboat/internal/azure"
+	"lifeboat/internal/backup"
+)
+
+// managementVersion is the oldest api-version of Managed HSM's resource that knows identities.
+const managementVersion = "2023-07-01"
+
+// Preflight looks at the HSM and the storage account through Resource Manager, with one request each, and leaves out what
+// our identity may not look at. The HSM itself is asked by Prepare.
+func (p *Provider) Preflight(ctx context.Context, a backup.Attempt) error {
+	if _, err := parseTarget(a.Target); err != nil {
+		return err
+	}
+	shown, err := p.look(ctx, a.Target)
+	if denied, ok := errors.AsType[*azcore.ResponseError](err); ok && denied.StatusCode == http.StatusForbidden {
+		err = nil
+	}
+	if err != nil {
+		return looking(a.Target).Fault(err)
+	}
+	if err := shown.check(a); err != nil {
+		return err
+	}
+	return p.checkStorage(ctx, a)
+}
+
+// resource is the HSM as Resource Manager shows it; the zero value where it does not.
+type resource struct {
+	Identity struct {
+		UserAssigned map[string]any `json:"userAssignedIdentities"`
+	} `json:"identity"`
+	Properties struct {
+		State   string `json:"provisioningState"`
+		Message string `json:"statusMessage"`
+	} `json:"properties"`
+}
+
+// look sends the one GET. The SDK's module for it would be larger than the rest of this package.
+func (p *Provider) look(ctx context.Context, target string) (r resource, err error) {
+	client, err := arm.NewClient("lifeboat/managedhsm", "v1.0.0", p.azure.Credential, p.azure.Management())
+	if err != nil {
+		return r, err
+	}
+	request, err := runtime.NewRequest(ctx, http.MethodGet, runtime.JoinPaths(client.Endpoint(), target))
+	if err != nil {
+		return r, err
+	}
+	request.Raw().URL.RawQuery = url.Values{"api-version": {managementVersion}}.Encode()
+	answer, err := client.Pipeline().Do(request) //nolint:bodyclose // azcore has read and closed it
+	if err != nil {
+		return r, err
+	}
+	if !runtime.HasStatusCode(answer, http.StatusOK) {
+		return r, runtime.NewResponseError(answer)
+	}
+	return r, runtime.UnmarshalAsJSON(answer, &r)
+}
+
+func (r resource) check(a backup.Attempt) error {
+	switch state := r.Properties.State; state {
+	case "": // not shown
+		return nil
+	case "Succeeded", "Activated":
+	case "SecurityDomainRestore":
+		return azure.No(a.Target, "NotActivated", "it waits for its security domain: "+r.Properties.Message,
+			"Activate the HSM by its security domain.")
+	default:
+		return &backup.Fault{
+			Kind: backup.Deferred, Code: "HSMNotReady",
+			Message: fmt.Sprintf("%s is not ready for a backup: its provisioningState is %s: %s", a.Target, state,
+				r.Properties.Message),
+			Hint: "It is asked again by itself. If it goes on for hours, look at the HSM in the Azure portal.",
+		}
+	}
+	if a.Identity != bySAS && len(r.Identity.UserAssigned) == 0 {
+		return azure.No(a.Target, "NoUserIdentity", "it has no user-assigned identity to write the backup with",
+			"Associate one with the HSM (az keyvault update-hsm --mi-user-assigned), and give it the role Storage Blob Data "+
+				"Contributor on "+a.Storage.Account+".")
+	}
+	return nil
+}
+
+// checkStorage holds the account's key policy and firewall against how the HSM is to get at it.
+func (p *Provider) checkStorage(ctx context.Context, a backup.Attempt) error {
+	account, err := p.azure.Account(ctx, a.Storage)
+	if err != nil || account == nil || account.Properties == nil {
+		return err
+	}
+	closed := azure.HasFirewall(*account.Properties)
+	const instead = "Set hsm.access: identity in plan.yaml"
+	switch {
+	case a.Identity == bySAS && !azure.AdmitsKeys(*account.Properties):
+		return azure.No(a.Target, "KeyAccessDisabled", fmt.Sprintf("the storage account %s does not admit its access keys "+
+			"(allowSharedKeyAccess is false), nor a SAS that is signed with one, and plan.yaml says hsm.access: sas",
+			a.Storage.AccountName()), instead+", or allow the account's keys.")
+	case a.Identity == bySAS && closed:
+		return azure.No(a.Target, "FirewallWithSAS", "the storage account "+a.Storage.AccountName()+" has a firewall, and with "+
+			"a SAS the HSM needs public network access", instead+", or use an account without.")
+	case closed && !azure.AdmitsService(*account.Properties, a.Target):
+		return azure.No(a.Target, "FirewallWithoutTrustedServices", "the storage account "+a.Storage.AccountName()+" has a "+
+			"firewall, which does not admit trusted Azure services",
+			"Allow trusted Azure services in the account's network settings (bypass: AzureServices).")
+	}
+	return nil
+}
+
+// Prepare makes sure that the container exists, which the HSM wants, and then has the HSM itself look whether it can make
+// the backup.
+func (p *Provider) Prepare(ctx context.Context, a backup.Attempt, token string) (backup.Operation, error) {
+	if token != "" {
+		o, err := p.preBackup(a, hsm.PreBackupOperationParameters{})
+		if err != nil {
+			return backup.Operation{}, err
+		}
+		s, err := o.poll(ctx, token)
+		return s.operation(), err
+	}
+	if err := p.azure.MakeContainer(ctx, a.Storage); err != nil {
+		return backup.Operation{}, err
+	}
+	access, secret, err := p.access(ctx, a.Storage, a.Identity, toBackUp)
+	if err != nil {
+		return backup.Operation{}, err
+	}
+	o, err := p.preBackup(a, hsm.PreBackupOperationParameters(access))
+	if err != nil {
+		return backup.Operation{}, err
+	}
+	s, err := o.start(ctx, secret)
+	return s.operation(), err
+}
+
+// preBackup is the HSM's look as an operation. It changes nothing, so it may be asked for again.
+func (p *Provider) preBackup(a backup.Attempt, access hsm.PreBackupOperationParameters) (
+	operation[hsm.PreFullBackupResponse], error,
+) {
+	departure := &azure.Departure{}
+	client, err := p.client(a.Target, departure)
+	asking := checking(a.Target, a.Storage, a.Identity)
+	following := asking
+	following.Means = azure.Following
+	return operation[hsm.PreFullBackupResponse]{
+		what: strings.TrimPrefix(asking.What, "ask "), starting: asking, polling: following, departure: departure,
+		begin: func(ctx context.Context, token string) (poller[hsm.PreFullBackupResponse], error) {
+			return client.BeginPreFullBackup(ctx, access, &hsm.BeginPreFullBackupOptions{ResumeToken: token})
+		},
+	}, err
+}

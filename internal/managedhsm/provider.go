@@ -1,0 +1,152 @@
+package managedhsm
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
+	hsm "github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azadmin/backup"
+
+	"lifeboat/internal/azure"
+	"lifeboat/internal/backup"
+)
+
+// resourceType is what this package backs up.
+const resourceType = "Microsoft.KeyVault/managedHSMs"
+
+// clockTolerance is how far the clocks of the catalog, the HSM and the storage account may be apart.
+const clockTolerance = 5 * time.Second
+
+// Provider is the [backup.Provider] of Managed HSM in Azure's public cloud. It keeps nothing between two calls, so that
+// any process can go on where another stopped. Its methods may be called from any goroutine.
+type Provider struct {
+	// HashPart is the most bytes that one Verify reads and hashes. New sets it to 1 GiB; it is changed, if at all,
+	// before the first use.
+	HashPart int64
+
+	azure azure.Client
+}
+
+var _ backup.Provider = (*Provider)(nil)
+
+// New makes a Provider that acts with the identity behind cred. It needs the roles Managed HSM Backup and Managed HSM
+// Restore on the HSMs, the latter for the proof that a backup can be restored and for restores, and Storage Blob Data
+// Contributor on the storage accounts; for a SAS also Microsoft.Storage/storageAccounts/listkeys/action. The preflight
+// sees more with Microsoft.KeyVault/managedHSMs/read and Microsoft.Storage/storageAccounts/read, and goes without. Of
+// opts, the retry options are overruled: nothing is sent twice.
+func New(cred azcore.TokenCredential, opts azcore.ClientOptions) *Provider {
+	return &Provider{HashPart: 1 << 30, azure: azure.New(cred, opts)}
+}
+
+// Begin sends the one request that starts a backup. With a SAS it makes that first, and forgets it afterwards. Whatever
+// goes wrong up to that request is certainly not a start; without an answer to it, nobody knows.
+func (p *Provider) Begin(ctx context.Context, a backup.Attempt) (backup.Operation, error) {
+	access, secret, err := p.access(ctx, a.Storage, a.Identity, toBackUp)
+	if err != nil {
+		return backup.Operation{}, err
+	}
+	o, err := p.fullBackup(a, access)
+	if err != nil {
+		return backup.Operation{}, err
+	}
+	s, err := o.start(ctx, secret)
+	return finished(a, s, err)
+}
+
+// Poll sends one GET to where the token points.
+func (p *Provider) Poll(ctx context.Context, a backup.Attempt, token string) (backup.Operation, error) {
+	o, err := p.fullBackup(a, hsm.SASTokenParameters{})
+	if err != nil {
+		return backup.Operation{}, err
+	}
+	s, err := o.poll(ctx, token)
+	return finished(a, s, err)
+}
+
+// finished reads the folder's name off an operation that has ended well: it is never guessed. Without it the operation
+// tells no more than one that is gone.
+func finished(a backup.Attempt, s status, err error) (backup.Operation, error) {
+	if err != nil {
+		return backup.Operation{}, err
+	}
+	operation := s.operation()
+	if operation.Done {
+		if operation.Artifact = folderOf(s.said.URI); operation.Artifact == "" {
+			return backup.Operation{}, &backup.Fault{
+				Kind: backup.Denied, Code: "NoFolder",
+				Message: "back up " + a.Target + ": the HSM says that it succeeded, but not where the backup is",
+				Hint:    hintContainer(a.Target, a.Storage),
+			}
+		}
+	}
+	return operation, nil
+}
+
+// fullBackup is the backup as an operation.
+func (p *Provider) fullBackup(a backup.Attempt, access hsm.SASTokenParameters) (operation[hsm.FullBackupResponse], error) {
+	departure := &azure.Departure{}
+	client, err := p.client(a.Target, departure)
+	return operation[hsm.FullBackupResponse]{
+		what: "back up " + a.Target, starting: starting(a.Target, a.Storage, a.Identity), polling: polling(a.Target, a.Storage, a.Identity),
+		departure: departure,
+		begin: func(ctx context.Context, token string) (poller[hsm.FullBackupResponse], error) {
+			return client.BeginFullBackup(ctx, access, &hsm.BeginFullBackupOptions{ResumeToken: token})
+		},
+	}, err
+}
+
+// client is that of the HSM, with policies of its own behind authentication.
+func (p *Provider) client(target string, policies ...policy.Policy) (*hsm.Client, error) {
+	if _, err := parseTarget(target); err != nil {
+		return nil, err
+	}
+	client, err := hsm.NewClient("https://"+host(target), p.azure.Credential, &hsm.ClientOptions{
+		ClientOptions: p.azure.With(policies...),
+	})
+	if err != nil {
+		return nil, azure.Invalid("InvalidTarget", target, "a Managed HSM", err)
+	}
+	return client, nil
+}
+
+func parseTarget(target string) (backup.Resource, error) {
+	r, err := backup.ParseResource(target)
+	if err != nil || !strings.EqualFold(r.Type, resourceType) {
+		return r, azure.Invalid("InvalidTarget", target, "a Managed HSM", err)
+	}
+	return r, nil
+}
+
+// name is that of the HSM in its resource ID.
+func name(target string) string {
+	r, err := backup.ParseResource(target)
+	if err != nil {
+		return ""
+	}
+	return r.Name
+}
+
+// host is where the HSM answers in the public cloud.
+func host(target string) string { return strings.ToLower(name(target)) + ".managedhsm.azure.net" }
+
+// access is how the HSM is to get at the container: its user-assigned identity, or a SAS and the secrets in it.
+func (p *Provider) access(ctx context.Context, s backup.Storage, identity string, permissions permissions) (
+	hsm.SASTokenParameters, azure.Secret, error,
+) {
+	parameters := hsm.SASTokenParameters{StorageResourceURI: to.Ptr(azure.ContainerURL(s))}
+	if _, err := azure.AccountID(s); err != nil {
+		return parameters, azure.Secret{}, err
+	}
+	if identity != bySAS {
+		parameters.UseManagedIdentity = to.Ptr(true)
+		return parameters, azure.Secret{}, nil
+	}
+	token, err := p.sas(ctx, s, permissions)
+	if err == nil {
+		parameters.Token = to.Ptr(token.Reveal())
+	}
+	return parameters, token, err
+}

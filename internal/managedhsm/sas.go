@@ -1,0 +1,57 @@
+package managedhsm
+
+import (
+	"context"
+	"errors"
+	"net/url"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/sas"
+
+	"lifeboat/internal/azure"
+	"lifeboat/internal/backup"
+)
+
+// bySAS is the backup.Attempt.Identity of an HSM that gets a SAS.
+const bySAS = "sas"
+
+// permissions of a SAS for the container, in Azure's letters.
+type permissions string
+
+const (
+	toBackUp  permissions = "crdw"
+	toRestore permissions = "rl"
+)
+
+// sasTime is how long a SAS is valid. Managed HSM's specification wants at least 24 hours from the call.
+const sasTime = 25 * time.Hour
+
+// sas makes a SAS for the container, signed with the account's key, which is read for it and forgotten: whether the HSM
+// takes one that is signed with a user delegation key is not documented. Its time counts from Azure's answer with the key.
+func (p *Provider) sas(ctx context.Context, s backup.Storage, permissions permissions) (azure.Secret, error) {
+	key, now, err := p.azure.AccountKey(ctx, s, "hsm.access: identity")
+	if err != nil {
+		return azure.Secret{}, err
+	}
+	cannot := func(err error) error {
+		return key.Strip(&backup.Fault{
+			Kind: backup.Refused, Code: "NoSAS", Message: "make a SAS for " + azure.Place(s) + ": " + err.Error(),
+			Hint: "Set hsm.access: identity in plan.yaml.",
+		})
+	}
+	if now.IsZero() {
+		return azure.Secret{}, cannot(errors.New("the answer with the account's key has no date to count from"))
+	}
+	credential, err := azblob.NewSharedKeyCredential(s.AccountName(), key.Reveal())
+	if err != nil {
+		return azure.Secret{}, cannot(err)
+	}
+	signed, err := sas.BlobSignatureValues{
+		Protocol: sas.ProtocolHTTPS, ExpiryTime: now.Add(sasTime), Permissions: string(permissions), ContainerName: s.Container,
+	}.SignWithSharedKey(credential)
+	if err != nil {
+		return azure.Secret{}, cannot(err)
+	}
+	return azure.NewSecret(signed.Encode(), key.Reveal(), signed.Signature(), url.QueryEscape(signed.Signature())), nil
+}

@@ -1,0 +1,172 @@
+package managedhsm
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
+
+	"lifeboat/internal/azure"
+	"lifeboat/internal/backup"
+)
+
+// mostFiles bounds a backup: the hashes of so many files have room in backup.Hashing.State.
+const mostFiles = 320
+
+// progress is how far a verification has got, kept in backup.Hashing.State.
+type progress struct {
+	// Sums are the SHA-256 of the files that were read, 32 bytes each, and Sum is the state of that of the next one.
+	Sums []byte `json:"sums,omitempty"`
+	Sum  []byte `json:"sum,omitempty"`
+	// Token continues the HSM's look whether it could restore the folder.
+	Token string `json:"token,omitempty"`
+}
+
+// Verify reads and hashes the next part of the folder's files, which are listed afresh each time. Once all are read, it
+// has the HSM look whether it could restore them, which is the best evidence there is. Where the HSM does not look, since
+// our identity may not ask or by its rule about when a restore may come, the hashes alone are the evidence, and the note
+// says so.
+func (p *Provider) Verify(ctx context.Context, a backup.Attempt, done backup.Hashing) (backup.Verification, error) {
+	f, err := p.list(ctx, a.Storage, a.Artifact)
+	if err != nil {
+		return backup.Verification{}, azure.Reading(a.Storage, a.Artifact).Fault(err)
+	}
+	if err := check(a, f); err != nil {
+		return backup.Verification{}, err
+	}
+	var at progress
+	if done.ETag != f.print() || json.Unmarshal(done.State, &at) != nil {
+		at, done = progress{}, backup.Hashing{} // another folder now, or none before: afresh from the start
+	}
+	v := backup.Verification{Size: f.size, Modified: f.newest, Hashing: backup.Hashing{ETag: f.print(), Offset: done.Offset}}
+	read, err := p.hash(ctx, a, f, &at, done.Offset)
+	switch {
+	case azure.Is(err, bloberror.ConditionNotMet, bloberror.BlobNotFound, bloberror.InvalidRange):
+		return backup.Verification{}, nil // it was changed since it was listed
+	case err != nil && read == 0:
+		return backup.Verification{}, azure.Reading(a.Storage, a.Artifact).Fault(err)
+	}
+	v.Hashing.Offset += read
+	if at.read() < len(f.files) {
+		v.Hashing.State, err = json.Marshal(at)
+		return v, err
+	}
+
+	proof, err := p.proof(ctx, backup.Restore{
+		Target: a.Target, Storage: a.Storage, Artifact: a.Artifact, Identity: a.Identity, Kind: backup.RestoreFull,
+	}, at.Token)
+	switch fault := backup.AsFault(err); {
+	case fault != nil && noEvidence(fault):
+		v.Note = "Verified by its hashes only. " + fault.Message
+	case fault != nil && (fault.Kind == backup.Refused || read == 0):
+		return backup.Verification{}, fault
+	case fault != nil: // asked again by the next call; what was read is kept
+		v.RetryAfter = fault.RetryAfter
+		v.Hashing.State, err = json.Marshal(at)
+		return v, err
+	case !proof.done:
+		at.Token, v.RetryAfter = proof.token, proof.after
+		v.Hashing.State, err = json.Marshal(at)
+		return v, err
+	}
+	v.Done, v.Files = true, f.hashed(a.Artifact, at)
+	v.SHA256 = digest(v.Files)
+	return v, nil
+}
+
+// check refuses a folder that is no backup of the run.
+func check(a backup.Attempt, f folder) error {
+	switch {
+	case len(f.files) == 0:
+		return azure.NoArtifact(a, "ArtifactMissing", "does not exist, although the backup ended well")
+	case f.size == 0:
+		return azure.NoArtifact(a, "ArtifactEmpty", "is empty")
+	case f.oldest.Before(a.NotBefore.Add(-clockTolerance)):
+		return azure.TooOld(a, f.oldest)
+	case len(f.files) > mostFiles:
+		return azure.NoArtifact(a, "TooManyFiles", fmt.Sprintf("consists of %d files, more than the %d that can be verified",
+			len(f.files), mostFiles))
+	}
+	return nil
+}
+
+// thirtyMinutes is how the HSM may speak of its rule that a restore needs a full backup of the HSM that is restored into:
+// by the documentation of 2020 within the last 30 minutes, by that of 2025 at least 30 minutes before. In which words it
+// refuses was never recorded.
+var thirtyMinutes = regexp.MustCompile(`(?i)\b(30|thirty)[ -]min`)
+
+// noEvidence tells whether a fault of the HSM's look says nothing about the backup.
+func noEvidence(f *backup.Fault) bool {
+	return f.Kind == backup.Denied || f.Kind == backup.Refused && thirtyMinutes.MatchString(f.Message)
+}
+
+// read is how many files were read.
+func (at progress) read() int { return len(at.Sums) / sha256.Size }
+
+// hash reads on from the offset, HashPart bytes at the most, and returns how many it read. What came before an error
+// counts.
+func (p *Provider) hash(ctx context.Context, a backup.Attempt, f folder, at *progress, offset int64) (int64, error) {
+	client, err := p.azure.Container(a.Storage)
+	if err != nil {
+		return 0, err
+	}
+	for _, file := range f.files[:at.read()] {
+		offset -= file.size // now within the next file
+	}
+	var read int64
+	for at.read() < len(f.files) {
+		file := f.files[at.read()]
+		sum, ok := azure.Sum(at.Sum)
+		if !ok {
+			sum, offset = sha256.New(), 0
+		}
+		if count := min(p.HashPart-read, file.size-offset); count > 0 {
+			part, err := azure.ReadPart(ctx, client, file.name, offset, count, file.etag)
+			if err != nil {
+				return read, err
+			}
+			n, err := part.Hash(sum, count)
+			_ = part.Content.Close()
+			if err != nil {
+				return read, err
+			}
+			read, offset = read+n, offset+n
+		}
+		if offset < file.size {
+			at.Sum, err = azure.State(sum)
+			if err != nil || read >= p.HashPart || ctx.Err() != nil {
+				return read, err
+			}
+			continue
+		}
+		at.Sums, at.Sum, offset = sum.Sum(at.Sums), nil, 0
+	}
+	return read, nil
+}
+
+// hashed are the files with their hashes, named within the folder.
+func (f folder) hashed(folder string, at progress) []backup.File {
+	var files []backup.File
+	for i, file := range f.files {
+		files = append(files, backup.File{
+			Name: strings.TrimPrefix(file.name, folder+"/"), Size: file.size, ETag: file.etag,
+			SHA256: hex.EncodeToString(at.Sums[i*sha256.Size : (i+1)*sha256.Size]),
+		})
+	}
+	return files
+}
+
+// digest is the SHA-256 of the list of files: a line "<hash>  <name>" each, in the order of their names, as sha256sum
+// writes them.
+func digest(files []backup.File) string {
+	sum := sha256.New()
+	for _, f := range files {
+		fmt.Fprintf(sum, "%s  %s\n", f.SHA256, f.Name)
+	}
+	return hex.EncodeToString(sum.Sum(nil))
+}
