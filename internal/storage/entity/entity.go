@@ -20,6 +20,7 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf16"
+	"unicode/utf8"
 
 	"lifeboat/internal/backup"
 )
@@ -148,9 +149,11 @@ func addMember(columns map[string]any, name string, value json.RawMessage) error
 	}
 	switch value[0] {
 	case '"':
-		var s string
-		if err := json.Unmarshal(value, &s); err != nil {
-			return err
+		s := string(value[1 : len(value)-1])
+		if strings.Contains(s, `\`) || !utf8.ValidString(s) {
+			if err := json.Unmarshal(value, &s); err != nil {
+				return err
+			}
 		}
 		columns[name] = s
 		return checkLength(s)

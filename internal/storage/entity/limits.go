@@ -3,7 +3,6 @@ package entity
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -34,13 +33,21 @@ var ownColumns = []string{partitionColumn, rowColumn, timestampColumn, schemaCol
 
 func isOwnColumn(name string) bool { return slices.Contains(ownColumns, name) }
 
-// columnName is narrower than what Azure allows, C# identifiers, by the letters beyond ASCII.
-var columnName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+// isColumnName is narrower than what Azure allows, C# identifiers, by the letters beyond ASCII.
+func isColumnName(name string) bool {
+	for i, c := range []byte(name) {
+		letter := c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || c == '_'
+		if !letter && (i == 0 || c < '0' || c > '9') {
+			return false
+		}
+	}
+	return name != ""
+}
 
 func checkName(name string) error {
 	collides := func(own string) bool { return strings.EqualFold(name, own) }
 	switch {
-	case !columnName.MatchString(name) || len(name)+len(jsonMark) > maxName:
+	case !isColumnName(name) || len(name)+len(jsonMark) > maxName:
 		return fmt.Errorf("not a column's name: letters, digits and _, at most %d of them", maxName-len(jsonMark))
 	case strings.HasSuffix(name, jsonMark):
 		return fmt.Errorf("the ending %s is reserved", jsonMark)
