@@ -2,7 +2,6 @@ package backup
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 	"time"
 )
@@ -106,19 +105,24 @@ func (f *Fault) reason() Reason { return reason(f.Code, f.Message, f.Hint) }
 
 // Run IDs are the target's partition, the time counted down, so that the newest comes first, and a hash of what the run
 // was made for: the same slot of the same plan and target, or the same request, always gives the same ID.
-var runID = regexp.MustCompile(`^([0-9a-f]{16})-([0-9]{10}-[0-9a-f]{12})$`)
-
 func newRunID(target string, at time.Time, cause string) string {
 	return fmt.Sprintf("%s-%010d-%s", partition(target), 9_999_999_999-at.Unix(), digest(cause, 12))
 }
 
 // runKey is where the run with the ID is kept.
 func runKey(id string) (Key, error) {
-	m := runID.FindStringSubmatch(id)
-	if m == nil {
+	partition, row, _ := strings.Cut(id, "-")
+	countdown, hash, _ := strings.Cut(row, "-")
+	if !consists(partition, 16, "0123456789abcdef") || !consists(countdown, 10, "0123456789") ||
+		!consists(hash, 12, "0123456789abcdef") {
 		return Key{}, fmt.Errorf("%q is not the ID of a run", id)
 	}
-	return Key{Partition: m[1], Row: "run-" + m[2]}, nil
+	return Key{Partition: partition, Row: "run-" + row}, nil
+}
+
+// consists says that the text has so many characters, all of them among those given.
+func consists(text string, length int, of string) bool {
+	return len(text) == length && strings.Trim(text, of) == ""
 }
 
 // key of the run itself; its ID was made by newRunID.

@@ -65,11 +65,24 @@ func Encode(writes []backup.Write, writer string) ([][]byte, error) {
 }
 
 func encode(w backup.Write, writer string) ([]byte, error) {
-	columns, _, err := columnsOf(w, writer)
+	columns, err := columnsOf(w, writer)
 	if err != nil {
 		return nil, err
 	}
-	return json.Marshal(columns)
+	entity := []byte{'{'}
+	for i, c := range columns {
+		if i > 0 {
+			entity = append(entity, ',')
+		}
+		entity = append(strconv.AppendQuote(entity, c.name), ':')
+		if c.isInt64 { // a JSON number would lose digits on its way through readers that take it for a float
+			entity = append(strconv.AppendQuote(entity, string(c.value)), ',')
+			entity = append(strconv.AppendQuote(entity, c.name+typeMark), `:"Edm.Int64"`...)
+		} else {
+			entity = append(entity, c.value...)
+		}
+	}
+	return append(entity, '}'), nil
 }
 
 // Keep checks the writes as Encode does, and returns the bodies as Decode would give them back, without the way through
@@ -80,19 +93,13 @@ func Keep(writes []backup.Write) ([]json.RawMessage, error) {
 	}
 	bodies, total := make([]json.RawMessage, len(writes)), 0
 	for i, w := range writes {
-		columns, members, err := columnsOf(w, "memory")
+		columns, err := columnsOf(w, "memory")
 		if err != nil {
 			return nil, fmt.Errorf("write %d, of row %s/%s: %w", i, w.Partition, w.Row, err)
 		}
 		total += entitySize(columns)
-		if w.Op == backup.Delete {
-			continue
-		}
-		// Most bodies have no member that is null; then what is read back is what was written.
-		if bodies[i] = bytes.Clone(w.Body); bytes.Contains(w.Body, []byte("null")) {
-			if bodies[i], err = json.Marshal(members); err != nil {
-				return nil, err
-			}
+		if w.Op != backup.Delete {
+			bodies[i] = withoutNulls(w.Body)
 		}
 	}
 	if total < maxTransactionBytes/8 { // far from what only the entities themselves can tell
@@ -102,79 +109,119 @@ func Keep(writes []backup.Write) ([]json.RawMessage, error) {
 	return bodies, err
 }
 
-// columnsOf are the columns of the row that is written, and the members of its body.
-func columnsOf(w backup.Write, writer string) (map[string]any, map[string]json.RawMessage, error) {
-	columns := map[string]any{partitionColumn: w.Partition, rowColumn: w.Row}
-	if w.Op == backup.Delete {
-		return columns, nil, nil
+// withoutNulls is a copy of the object without the members that are null.
+func withoutNulls(object []byte) json.RawMessage {
+	if !bytes.Contains(object, []byte("null")) {
+		return bytes.Clone(object)
 	}
-	columns[schemaColumn], columns[writerColumn] = Schema, writer
-	members, err := addMembers(columns, w.Body)
-	if err != nil {
-		return nil, nil, err
-	}
-	if size := entitySize(columns); size > maxEntityBytes {
-		return nil, nil, fmt.Errorf("a size of %d bytes: a row has at most %d", size, maxEntityBytes)
-	}
-	return columns, members, nil
-}
-
-// addMembers makes columns of the body's members, and returns those that are not null.
-func addMembers(columns map[string]any, body json.RawMessage) (map[string]json.RawMessage, error) {
-	var members map[string]json.RawMessage
-	if err := json.Unmarshal(body, &members); err != nil {
-		return nil, fmt.Errorf("the body is not a JSON object: %w", err)
-	}
-	if members == nil {
-		return nil, errors.New("the body is null, not a JSON object")
-	}
-	for name, value := range members {
+	kept := []byte{'{'}
+	for name, value := range members(object) {
 		if string(value) == "null" {
-			delete(members, name)
 			continue
 		}
-		if err := addMember(columns, name, value); err != nil {
-			return nil, fmt.Errorf("member %q: %w", name, err)
+		if len(kept) > 1 {
+			kept = append(kept, ',')
 		}
+		kept = append(append(append(kept, name...), ':'), value...)
 	}
-	if len(members) > maxMembers {
-		return nil, fmt.Errorf("%d members: a row has at most %d", len(members), maxMembers)
-	}
-	return members, nil
+	return append(kept, '}')
 }
 
-func addMember(columns map[string]any, name string, value json.RawMessage) error {
-	if err := checkName(name); err != nil {
-		return err
+// column is one of a row's, as it stands in the entity.
+type column struct {
+	name string
+	// value is JSON, of an Edm.Int64 its digits.
+	value   []byte
+	isInt64 bool
+	// size of the value in bytes, as entitySize counts.
+	size int
+}
+
+// quoted is the text as a JSON string.
+func quoted(text string) []byte {
+	value, err := json.Marshal(text)
+	if err != nil {
+		panic(err) // any text can be quoted
 	}
+	return value
+}
+
+// columnsOf are the columns of the row that is written; those of its keys come first.
+func columnsOf(w backup.Write, writer string) ([]column, error) {
+	columns := append(make([]column, 0, 48),
+		column{name: partitionColumn, value: quoted(w.Partition), size: 2 * units(w.Partition)},
+		column{name: rowColumn, value: quoted(w.Row), size: 2 * units(w.Row)})
+	if w.Op == backup.Delete {
+		return columns, nil
+	}
+	columns = append(columns,
+		column{name: schemaColumn, value: []byte(strconv.Itoa(Schema)), size: 4},
+		column{name: writerColumn, value: quoted(writer), size: 4 + 2*units(writer)})
+	columns, err := addMembers(columns, w.Body)
+	if err != nil {
+		return nil, err
+	}
+	if size := entitySize(columns); size > maxEntityBytes {
+		return nil, fmt.Errorf("a size of %d bytes: a row has at most %d", size, maxEntityBytes)
+	}
+	return columns, nil
+}
+
+// addMembers adds columns for the body's members.
+func addMembers(columns []column, body json.RawMessage) ([]column, error) {
+	if !json.Valid(body) || bytes.TrimLeft(body, " \t\r\n")[0] != '{' {
+		return nil, errors.New("the body is not a JSON object")
+	}
+	before := len(columns)
+	for quotedName, value := range members(body) {
+		if string(value) == "null" {
+			continue
+		}
+		name := string(quotedName[1 : len(quotedName)-1])
+		c, err := columnOf(name, value)
+		if err != nil {
+			return nil, fmt.Errorf("member %q: %w", name, err)
+		}
+		columns = append(columns, c)
+	}
+	if n := len(columns) - before; n > maxMembers {
+		return nil, fmt.Errorf("%d members: a row has at most %d", n, maxMembers)
+	}
+	return columns, nil
+}
+
+// columnOf makes a column of a member that is not null.
+func columnOf(name string, value json.RawMessage) (column, error) {
+	if err := checkName(name); err != nil {
+		return column{}, err
+	}
+	text := ""
 	switch value[0] {
 	case '"':
-		s := string(value[1 : len(value)-1])
-		if strings.Contains(s, `\`) || !utf8.ValidString(s) {
-			if err := json.Unmarshal(value, &s); err != nil {
-				return err
+		text = string(value[1 : len(value)-1])
+		if strings.Contains(text, `\`) || !utf8.ValidString(text) {
+			if err := json.Unmarshal(value, &text); err != nil {
+				return column{}, err
 			}
+			value = quoted(text)
 		}
-		columns[name] = s
-		return checkLength(s)
 	case 't', 'f':
-		columns[name] = value[0] == 't'
+		return column{name: name, value: value, size: 1}, nil
 	case '{', '[':
 		var compact bytes.Buffer
 		if err := json.Compact(&compact, value); err != nil {
-			return err
+			return column{}, err
 		}
-		columns[name+jsonMark] = compact.String()
-		return checkLength(compact.String())
+		text = compact.String()
+		name, value = name+jsonMark, quoted(text)
 	default:
 		n, err := strconv.ParseInt(string(value), 10, 64)
 		if err != nil {
-			return fmt.Errorf("%s is not a whole number of 64 bits", value)
+			return column{}, fmt.Errorf("%s is not a whole number of 64 bits", value)
 		}
-		// A JSON number would lose digits on its way through readers that take it for a float.
-		columns[name], columns[name+typeMark] = strconv.FormatInt(n, 10), "Edm.Int64"
+		return column{name: name, value: strconv.AppendInt(nil, n, 10), isInt64: true, size: 8}, nil
 	}
-	return nil
+	return column{name: name, value: value, size: 4 + 2*units(text)}, checkLength(text)
 }
 
 // Decode reads an entity with minimal metadata, and the mark of its writer.
@@ -240,28 +287,12 @@ func checkSchema(schema int) error {
 
 // entitySize is what a row occupies, as Microsoft counts it ("Understanding Windows Azure Storage Billing", 2010): 4
 // bytes, the keys' characters twice, and for each column 8 bytes, its name's characters twice, and its value.
-func entitySize(columns map[string]any) int {
+func entitySize(columns []column) int {
 	size := 4
-	for name, value := range columns {
-		switch v := value.(type) {
-		case string:
-			switch {
-			case strings.HasSuffix(name, typeMark):
-				continue
-			case name == partitionColumn || name == rowColumn:
-				size += 2 * units(v)
-				continue
-			case columns[name+typeMark] != nil:
-				size += 8
-			default:
-				size += 4 + 2*units(v)
-			}
-		case bool:
-			size++
-		case int:
-			size += 4
+	for _, c := range columns {
+		if size += c.size; c.name != partitionColumn && c.name != rowColumn {
+			size += 8 + 2*len(c.name)
 		}
-		size += 8 + 2*len(name)
 	}
 	return size
 }

@@ -17,6 +17,12 @@ func TestKeepIsEncodeAndDecode(t *testing.T) {
 	for name, body := range map[string]string{
 		"members of all kinds": `{"a":"text","b":true,"c":12,"d":{"e":[1,"x",null]},"f":[{}],"g":"null"}`,
 		"nulls":                `{"a":null,"b":"x"}`,
+		"nulls alone":          `{"a":null,"b":null}`,
+		"white space":          " {\n\"a\" : \"x\" ,\t\"b\": [ 1 , {\"c\" : \"}\"} ] , \"d\" : null, \"e\" : -7 , \"f\":true } ",
+		"escapes":              `{"a":"\"}\\","b":{"c":"\\\"]"},"d":"\u00e9\ud83d\ude00\n"}`,
+		"an escaped name":      `{"\u0061":"x"}`,
+		"not JSON":             `{"a":}`,
+		"nothing at all":       ``,
 		"nothing":              `{}`,
 		"no object":            `[]`,
 		"null":                 `null`,

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"lifeboat/internal/backup"
@@ -69,7 +70,6 @@ func checkTransaction(writes []backup.Write) error {
 	if len(writes) == 0 || len(writes) > maxWrites {
 		return fmt.Errorf("%d writes: there must be 1 to %d", len(writes), maxWrites)
 	}
-	seen := map[string]bool{}
 	for i, w := range writes {
 		if err := checkWrite(w); err != nil {
 			return fmt.Errorf("write %d: %w", i, err)
@@ -78,10 +78,9 @@ func checkTransaction(writes []backup.Write) error {
 			return fmt.Errorf("write %d is in partition %s, the first in %s: a transaction has one partition", i, w.Partition,
 				writes[0].Partition)
 		}
-		if seen[w.Row] {
+		if slices.ContainsFunc(writes[:i], func(o backup.Write) bool { return o.Row == w.Row }) {
 			return fmt.Errorf("write %d is of row %s/%s, which another one is of too", i, w.Partition, w.Row)
 		}
-		seen[w.Row] = true
 	}
 	return nil
 }
@@ -140,14 +139,18 @@ func CheckList(partition, from, to string, limit int) error {
 // checkText keeps to what keys are made of. Azure forbids / \ # ? and control characters; the quote is ours, since the
 // SDK's escaping of it cannot be relied on (aztables EDMEntity, seen 2026-11).
 func checkText(s string) error {
-	outside := func(r rune) bool { return unicode.IsControl(r) || strings.ContainsRune(`/\#?'`, r) }
-	switch {
-	case !utf8.ValidString(s):
-		return errors.New("it is not UTF-8")
-	case units(s) > maxKey:
+	count := 0
+	for i, r := range s {
+		switch {
+		case r == utf8.RuneError && !utf8.ValidString(s[i:]):
+			return errors.New("it is not UTF-8")
+		case unicode.IsControl(r), r == '/', r == '\\', r == '#', r == '?', r == '\'':
+			return errors.New(`it has a control character or one of / \ # ? '`)
+		}
+		count += utf16.RuneLen(r)
+	}
+	if count > maxKey {
 		return fmt.Errorf("more than %d UTF-16 code units", maxKey)
-	case strings.ContainsFunc(s, outside):
-		return errors.New(`it has a control character or one of / \ # ? '`)
 	}
 	return nil
 }
