@@ -2,6 +2,7 @@ package simulation
 
 import (
 	"context"
+	"encoding/json"
 	"time"
 
 	"lifeboat/internal/backup"
@@ -272,11 +273,19 @@ func (h *host) deliver() {
 		}
 		m := messages[i]
 		messages = append(messages[:i:i], messages[i+1:]...)
-		u, _ := backup.ParseWakeup(m.Body)
+		u := wakeupIn(m.Body)
 		h.deliverOne(delivery{
 			queue: executeQueue, id: m.ID, receipt: m.Receipt, body: m.Body, count: m.DequeueCount, wakeup: u, again: lost,
 		})
 	}
+}
+
+// wakeupIn is what a message of the engine's says; whether it takes it for one is its own affair.
+func wakeupIn(body []byte) (u backup.Wakeup) {
+	if err := json.Unmarshal(body, &u); err != nil {
+		panic(err) // nobody else sends any
+	}
+	return u
 }
 
 // delivery of a message to the handler.

@@ -243,8 +243,8 @@ func (w *World) awaited(f *facts) bool {
 		if !bytes.Contains(m.Body, []byte(f.run.Mark)) {
 			return false
 		}
-		u, err := backup.ParseWakeup(m.Body)
-		return err == nil && u.Run == f.run.ID && u.Number == f.run.Wake && u.Mark == f.run.Mark
+		u := wakeupIn(m.Body)
+		return u.Run == f.run.ID && u.Number == f.run.Wake && u.Mark == f.run.Mark
 	})
 }
 
@@ -271,10 +271,7 @@ func (l *ledger) artifactName(artifact string) string {
 }
 
 func (l *ledger) messageName(body []byte) string {
-	u, err := backup.ParseWakeup(body)
-	if err != nil {
-		return "something"
-	}
+	u := wakeupIn(body)
 	return fmt.Sprintf("%s, wake-up %d", l.runName(u.Run), u.Number)
 }
 

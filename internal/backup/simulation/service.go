@@ -325,7 +325,8 @@ func (v *invocation) accept(s *service, a backup.Attempt, told **operation) {
 	}
 	w.figures.Operations++
 	o := &operation{token: fmt.Sprintf("op%d", w.figures.Operations), run: a.Run, artifact: a.Artifact, began: w.now}
-	o.ends = w.now.Add(durations[w.choices.pick(s.ways.Longest+1)])
+	// Most are short: of two that are drawn the shorter one, as what is polled all day costs as much as ten others.
+	o.ends = w.now.Add(durations[min(w.choices.pick(s.ways.Longest+1), w.choices.pick(s.ways.Longest+1))])
 	if w.happens(w.climate.operationFails) {
 		o.fails = true
 		o.bad = oneOf(w.choices, "", "empty")
