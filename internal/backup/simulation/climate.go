@@ -17,7 +17,7 @@ type climate struct {
 	// Of a tick: missing, late, one more, two at once.
 	tickMissing, tickLate, tickExtra, tickTwice int
 	// Of a request to a service; see service.go.
-	serviceFails, startLost, operationFails, artifactBad int
+	serviceFails, startLost, operationFails, artifactBad, artifactSmall int
 	// Of a day, counted each time something may befall it: see events.go.
 	befalls int
 }
@@ -34,7 +34,7 @@ func newClimate(c *choices) climate {
 		sendLate: level(0, 0, 2, 10), deliverLate: level(0, 0, 10, 80), deliverTwice: level(0, 0, 10, 80),
 		deliverNever: level(0, 0, 0, 5), tickMissing: level(0, 0, 50, 300), tickLate: level(0, 0, 100, 500),
 		tickExtra: level(0, 0, 50), tickTwice: level(0, 0, 50, 300), serviceFails: level(0, 0, 5, 40),
-		startLost: level(0, 0, 20, 150), operationFails: level(0, 0, 20, 200), artifactBad: level(0, 0, 0, 30),
+		startLost: level(0, 0, 20, 150), operationFails: level(0, 0, 20, 200), artifactBad: level(0, 0, 0, 30), artifactSmall: level(0, 0, 20, 150),
 		befalls: level(0, 60, 200, 500),
 	}
 }

@@ -2,6 +2,8 @@ package simulation
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 
 	"lifeboat/internal/backup"
@@ -18,7 +20,7 @@ func (w *World) befall() {
 			continue
 		}
 		after := time.Duration(w.choices.pick(24*60)) * time.Minute
-		kinds := 13
+		kinds := 14
 		if w.options.Calm {
 			kinds = 4
 		}
@@ -123,6 +125,11 @@ func (w *World) happen(what int) {
 			a.then = down
 		}
 		w.host.ambush = a
+	case 13:
+		s := somewhere()
+		d := long(day, 5*day, 20*day)
+		begins("%s holds little for %s", s.name, d)
+		s.shrunk = w.now.Add(d)
 	case 11:
 		d := long(time.Hour, 9*time.Hour)
 		begins("plan.yaml cannot be READ for %s", d)
@@ -178,5 +185,47 @@ func (w *World) post(r *request) {
 		v.returned("%s", w.ledger.runName(run.ID))
 		w.check(answered{request: r, run: run.ID})
 		r.run = run.ID
+	})
+}
+
+// suspected may have somebody look at a suspect recovery point, soon, later, or when cleanup is about to delete it.
+func (w *World) suspected(p *backup.Point) {
+	if w.ending {
+		return
+	}
+	switch w.choices.pick(5) {
+	case 1:
+		w.in(10*time.Minute, func() { w.accept(p.ID, 1) })
+	case 2:
+		w.in(26*time.Hour, func() { w.accept(p.ID, 1) })
+	case 3, 4:
+		w.at(p.Expires.Add(oneOf(w.choices, 0, 5*time.Minute)), func() { w.accept(p.ID, 1) })
+	}
+}
+
+// accept asks for the acceptance of a recovery point, again and again until there is an answer.
+func (w *World) accept(point string, try int) {
+	if w.now.Before(w.host.down) {
+		w.at(w.host.down, func() { w.accept(point, try) })
+		return
+	}
+	w.choices.track = ofRequests
+	var p backup.Point
+	w.invoke(w.host.anyone(), ofRequests, "accept "+w.ledger.runName(point), func(ctx context.Context, v *invocation, e *backup.Engine) (err error) {
+		p, err = e.Accept(ctx, point, fmt.Sprintf("invocation %d", v.id), "somebody looked at it")
+		return err
+	}, func(v *invocation) {
+		switch {
+		case errors.Is(v.err, backup.ErrPointGone):
+			v.returned("")
+		case v.died || v.err != nil:
+			v.returned("")
+			if try < mostTries && !w.ending {
+				w.in(time.Minute, func() { w.accept(point, try+1) })
+			}
+		default:
+			v.returned("it is %s", p.State)
+			w.check(vouched{p})
+		}
 	})
 }

@@ -18,8 +18,8 @@ type Figures struct {
 	Runs  int
 	Ended map[backup.State]int
 
-	Starts, LostStarts, Operations, Overlaps, Polls, Looks, Deletions int
-	Gaps, Requests, Events, Happenings                                int
+	Starts, LostStarts, Operations, Overlaps, Polls, Looks, Deletions    int
+	Gaps, Requests, Events, Happenings, Suspects, Acceptances, Ambiguous int
 
 	Invocations, Interleaved, Calls, Writes, Ticks, Cleanups, Deliveries, Wakeups int
 
@@ -55,6 +55,9 @@ func (f *Figures) Add(o Figures) {
 		{&f.Requests, o.Requests},
 		{&f.Events, o.Events},
 		{&f.Happenings, o.Happenings},
+		{&f.Suspects, o.Suspects},
+		{&f.Acceptances, o.Acceptances},
+		{&f.Ambiguous, o.Ambiguous},
 		{&f.Invocations, o.Invocations},
 		{&f.Interleaved, o.Interleaved},
 		{&f.Calls, o.Calls},
@@ -97,8 +100,10 @@ func (f *Figures) Print(out io.Writer) {
 	line("gaps", f.Gaps, "records of missed slots")
 	line("starts", f.Starts, fmt.Sprintf("%s answers lost; %s operations, %s of them beside another", grouped(f.LostStarts),
 		grouped(f.Operations), grouped(f.Overlaps)))
-	line("polls", f.Polls, grouped(f.Looks)+" looks for a lost start")
+	line("polls", f.Polls, fmt.Sprintf("%s looks for a lost start, %s of them with more than one candidate",
+		grouped(f.Looks), grouped(f.Ambiguous)))
 	line("deletions", f.Deletions, "of artifacts")
+	line("suspect points", f.Suspects, grouped(f.Acceptances)+" accepted")
 	line("events", f.Events, "")
 	line("invocations", f.Invocations, fmt.Sprintf("%s of them interleaved; %s ticks, %s cleanups", grouped(f.Interleaved),
 		grouped(f.Ticks), grouped(f.Cleanups)))

@@ -106,7 +106,7 @@ func (h *host) nextTick() time.Time {
 			at = again.Add(1) // the deadline itself is not past it
 		}
 		switch waiting := len(h.w.ledger.line) > 0; {
-		case waiting && len(h.w.ledger.permits) < h.w.concurrency: // the tick calls up the next
+		case waiting && h.w.ledger.room(h.w.concurrency): // the tick calls up the next
 			at = first
 		case waiting && at.After(first.Add(reclaims)): // the tick looks whether a permit was left behind
 			at = first.Add(reclaims)

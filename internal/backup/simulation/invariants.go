@@ -1,9 +1,11 @@
 package simulation
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"lifeboat/internal/backup"
@@ -77,6 +79,8 @@ type (
 		request *request
 		run     string
 	}
+	// vouched: somebody's acceptance of a recovery point was answered with the point.
+	vouched struct{ point backup.Point }
 	// ticked: a tick has ended. alone: no other was under way meanwhile.
 	ticked struct {
 		v      *invocation
@@ -146,6 +150,7 @@ var Invariants = []Invariant{
 	{"no run is stranded", "3", notStranded},
 	{"what has ended stays so", "3", finalStays},
 	{"succeeded is earned", "5", earned},
+	{"suspect is what is far smaller", "5", suspectIsSmall},
 	{"the newest recovery point stays", "6", newestStays},
 	{"every deletion has its reason", "6", deletionReason},
 	{"nothing is done by a clock that jumped", "6", saneClock},
@@ -257,9 +262,9 @@ func overlaps(w *World, moment any) string {
 			continue
 		}
 		w.figures.Overlaps++
-		if f := w.ledger.runs[o.run]; f.run.State == backup.Running && f.run.Artifact == o.artifact {
+		if f := w.ledger.runs[o.run]; f.run.State == backup.Running && f.run.Artifact == o.attempt {
 			return fmt.Sprintf("%s is begun while %s is polled", w.ledger.artifactName(m.attempt.Artifact),
-				w.ledger.artifactName(o.artifact))
+				w.ledger.artifactName(o.attempt))
 		}
 	}
 	return ""
@@ -419,15 +424,86 @@ func earned(w *World, moment any) string {
 			return fmt.Sprintf("a recovery point of %s, which is %s", w.ledger.runName(r.ID), r.State)
 		case b == nil:
 			return "the artifact of " + w.ledger.runName(r.ID) + " does not exist"
+		case b.broken:
+			return "the artifact of " + w.ledger.runName(r.ID) + " cannot be restored, and the service would have said so"
 		case b.size == 0 || b.run != r.ID || b.modified.Before(r.Started.Add(-5*time.Second)):
 			return "the artifact of " + w.ledger.runName(r.ID) + " is empty, or not of this run"
 		case !m.is.Expires.Equal(b.modified.Add(r.Settings.KeepWithin)):
 			return "the recovery point of " + w.ledger.runName(r.ID) + " does not expire when its plan says"
 		case m.is.SHA256 != digestOf(b) || m.is.Size != b.size || m.is.ETag != b.etag:
 			return "what is recorded of the artifact of " + w.ledger.runName(r.ID) + " is not what is there"
+		case s.ways.Names && !w.listed(r.ID):
+			return "of what the artifact of " + w.ledger.runName(r.ID) + " consists is not recorded"
+		case s.ways.Blind && m.is.Note == "":
+			return "the recovery point of " + w.ledger.runName(r.ID) + " does not say that it was verified by its hashes only"
 		}
 	}
 	return ""
+}
+
+// listed says that rows keep what the artifact of the run consists of.
+func (w *World) listed(run string) bool {
+	partition, row, _ := strings.Cut(run, "-")
+	rows, _, err := w.catalog.List(context.Background(), partition, "files-"+row+"-", "files-"+row+".", 1)
+	return err == nil && len(rows) == 1
+}
+
+// canRestore says that the artifact must be there.
+func canRestore(p *backup.Point) bool { return p.State == backup.Live || p.State == backup.Suspect }
+
+// suspectIsSmall knows the rule in outline: what is clearly small must be suspect, what is clearly not must not be, and who
+// is suspect stays so until somebody, or the third like it, vouches for it.
+func suspectIsSmall(w *World, moment any) string {
+	switch m := moment.(type) {
+	case kept:
+		name := "the recovery point of " + w.ledger.runName(m.is.ID)
+		vouched := !m.is.Accepted.Time.IsZero()
+		switch {
+		case m.is.State == backup.Live && m.is.Suspicion.Code != "" && !vouched:
+			return name + " is live, although it was suspect and nobody accepted it"
+		case m.was != nil && m.was.State == backup.Live && m.is.State == backup.Suspect:
+			return name + " was live, and is suspect"
+		case m.was != nil:
+			return ""
+		}
+		least, most, n := w.ledger.normal(m.is)
+		switch {
+		case n >= 3 && 2*m.is.Size < least && m.is.State == backup.Live && !vouched:
+			return fmt.Sprintf("%s has %d bytes, and is not suspect: the newest trusted ones have %d or more", name, m.is.Size, least)
+		case m.is.State == backup.Suspect && (n < 3 || 2*m.is.Size >= most):
+			return fmt.Sprintf("%s has %d bytes, and is suspect: the %d newest trusted ones have %d at the most", name, m.is.Size, n, most)
+		}
+	case vouched:
+		p := w.ledger.points[m.point.ID]
+		if p.Suspicion.Code != "" && p.Accepted.Time.IsZero() {
+			return "the acceptance of " + w.ledger.runName(p.ID) + " was answered, and it is " + string(p.State)
+		}
+	}
+	return ""
+}
+
+// normal are the least and the most that the ten newest trusted points of the target have, other than the new one, and how
+// many of them there are.
+func (l *ledger) normal(of *backup.Point) (least, most int64, n int) {
+	partition, _, _ := strings.Cut(of.ID, "-")
+	var trusted []*backup.Point
+	for _, id := range slices.Backward(l.history[partition]) {
+		p := l.points[id]
+		if id != of.ID && (p.Suspicion.Code == "" || !p.Accepted.Time.IsZero()) {
+			if trusted = append(trusted, p); len(trusted) == 15 { // in the order of their runs, which is nearly that of the points
+				break
+			}
+		}
+	}
+	slices.SortFunc(trusted, func(a, b *backup.Point) int { return b.Created.Compare(a.Created) })
+	trusted = trusted[:min(len(trusted), 10)]
+	for _, p := range trusted {
+		if n++; n == 1 || p.Size < least {
+			least = p.Size
+		}
+		most = max(most, p.Size)
+	}
+	return least, most, n
 }
 
 func newestStays(w *World, moment any) string {
@@ -440,8 +516,8 @@ func newestStays(w *World, moment any) string {
 			return w.ledger.runName(m.is.ID) + " left the newest recovery point of its target, and it is given up"
 		}
 	case removed:
-		if p := w.ledger.points[m.blob.run]; p != nil && p.State == backup.Live && p.Artifact == m.blob.name {
-			return "the artifact of the live recovery point of " + w.ledger.runName(p.ID) + " is deleted"
+		if p := w.ledger.points[m.blob.run]; p != nil && canRestore(p) && p.Artifact == m.blob.name {
+			return fmt.Sprintf("the artifact of the recovery point of %s is deleted, which is %s", w.ledger.runName(p.ID), p.State)
 		}
 	}
 	return ""
@@ -450,12 +526,12 @@ func newestStays(w *World, moment any) string {
 func deletionReason(w *World, moment any) string {
 	switch m := moment.(type) {
 	case kept:
-		if m.was != nil && m.was.State == backup.Live && m.is.State != backup.Live &&
+		if m.was != nil && canRestore(m.was) && !canRestore(m.is) &&
 			w.now.Before(m.is.Expires.Add(-clockTolerance)) {
 			return fmt.Sprintf("the recovery point of %s is given up %s before its time", w.ledger.runName(m.is.ID),
 				m.is.Expires.Sub(w.now))
 		}
-		if m.was != nil && m.was.State == backup.Expired && m.is.State != backup.Expired {
+		if m.was != nil && (m.was.State == backup.Expired && m.is.State != backup.Expired || !canRestore(m.was) && canRestore(m.is)) {
 			return "the recovery point of " + w.ledger.runName(m.is.ID) + " comes back"
 		}
 	case removed:
@@ -482,7 +558,7 @@ func saneClock(w *World, moment any) string {
 	case gapped:
 		v, what = w.present, "a gap is recorded"
 	case kept:
-		if m.was != nil && m.was.State == backup.Live && m.is.State != backup.Live {
+		if m.was != nil && canRestore(m.was) && !canRestore(m.is) {
 			v, what = m.v, "a recovery point is given up"
 		}
 	case removed:
@@ -499,22 +575,31 @@ func saneClock(w *World, moment any) string {
 func bounded(w *World, moment any) string {
 	switch m := moment.(type) {
 	case passing:
-		if w.concurrency > 0 && len(w.ledger.permits) > w.concurrency {
-			return fmt.Sprintf("%d permits are held, and %d may be", len(w.ledger.permits), w.concurrency)
+		most, held := w.concurrency, w.ledger.held(ofAll)
+		if plan, _, ok := strings.Cut(m.row, "."); ok && m.row[:len(plan)+1] != ofAll {
+			f := w.ledger.runs[w.ledger.permits[m.row]]
+			if f == nil {
+				return "" // given back
+			}
+			most, held = f.run.Settings.Concurrency, w.ledger.held(plan+".")
+		}
+		if most > 0 && held > most {
+			return fmt.Sprintf("%d permits like %s are held, and %d may be", held, m.row, most)
 		}
 	case asking:
 		r := m.facts.run
-		if w.concurrency == 0 {
-			return ""
-		}
+		bounds := map[string]bool{ofAll: w.concurrency > 0, ofPlan(r.Plan): r.Settings.Concurrency > 0}
 		for _, p := range r.Permits {
 			if w.ledger.permits[p.Row] != r.ID {
 				return fmt.Sprintf("%s starts an operation on the permit %s, which %s holds", m.facts.name, p.Row,
 					w.ledger.runName(w.ledger.permits[p.Row]))
 			}
+			bounds[p.Row[:strings.LastIndexByte(p.Row, '.')+1]] = false
 		}
-		if len(r.Permits) == 0 {
-			return m.facts.name + " starts an operation without a permit"
+		for prefix, missing := range bounds {
+			if missing {
+				return fmt.Sprintf("%s starts an operation without a permit %s", m.facts.name, prefix)
+			}
 		}
 	case over:
 		if len(w.ledger.line) > 0 {
@@ -528,6 +613,12 @@ func toldTruly(w *World, moment any) string {
 	switch m := moment.(type) {
 	case told:
 		w.ledger.told[m.event.ID] = m.event.Type
+		if id, ok := strings.CutSuffix(m.event.ID, ".accepted"); ok && m.event.Type == "lifeboat.recovery-point.accepted" {
+			if p := w.ledger.points[id]; p == nil || p.Accepted.Time.IsZero() {
+				return "told that the recovery point of " + w.ledger.runName(id) + " was accepted, which nobody did"
+			}
+			return ""
+		}
 		for suffix := len(m.event.ID) - 1; suffix > 0; suffix-- {
 			if m.event.ID[suffix] != '.' {
 				continue
@@ -541,6 +632,9 @@ func toldTruly(w *World, moment any) string {
 		for _, f := range w.ledger.all {
 			if w.ledger.told[f.run.ID+"."+string(f.run.State)] == "" {
 				return fmt.Sprintf("nobody was told that %s is %s", f.name, f.run.State)
+			}
+			if w.ledger.accepted[f.run.ID] && w.ledger.told[f.run.ID+".accepted"] == "" {
+				return "nobody was told that the recovery point of " + f.name + " was accepted"
 			}
 		}
 		for _, plan := range slices.Sorted(maps.Keys(w.ledger.gaps)) {
@@ -596,7 +690,7 @@ func retentionGoesOn(w *World, moment any) string {
 	for _, s := range w.services {
 		for _, b := range s.blobs {
 			p := w.ledger.points[b.run]
-			if p != nil && p.State == backup.Expired && b.modified.Before(p.Deleted) {
+			if p != nil && p.State == backup.Expired && b.modified.Before(p.Deleted) && (!s.ways.Names || b.name == p.Artifact) {
 				return w.ledger.artifactName(b.name) + " outlived its recovery point"
 			}
 		}
@@ -612,8 +706,12 @@ func retentionGoesOn(w *World, moment any) string {
 		}
 	}
 	for _, f := range w.ledger.all {
-		if p := w.ledger.points[f.run.ID]; p != nil && p.State == backup.Deleting {
+		switch p := w.ledger.points[f.run.ID]; {
+		case p == nil:
+		case p.State == backup.Deleting:
 			return "the deletion of the recovery point of " + f.name + " is never ended"
+		case p.State == backup.Suspect && w.now.Sub(p.Expires) > 7*time.Hour:
+			return fmt.Sprintf("the suspect recovery point of %s expired %s ago, and is still there", f.name, w.now.Sub(p.Expires))
 		}
 	}
 	return ""

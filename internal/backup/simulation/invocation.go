@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"strings"
 	"time"
 
 	"lifeboat/internal/backup"
@@ -156,7 +157,7 @@ func (v *invocation) end() {
 func (v *invocation) engine() *backup.Engine {
 	providers := map[string]backup.Provider{}
 	for _, s := range v.w.services {
-		providers[s.ways.Type] = v
+		providers[strings.ToLower(s.ways.Type)] = v
 	}
 	return &backup.Engine{
 		Catalog: v, Queue: v, Providers: providers, Waits: backup.DefaultWaits(), Stopped: v.w.host.stopped,

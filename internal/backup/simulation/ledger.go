@@ -21,19 +21,56 @@ type ledger struct {
 	bySlot map[string]*facts
 	points map[string]*backup.Point
 	// live are the points of a target that can be restored, by the target's partition.
-	live  map[string][]*backup.Point
-	gaps  map[string][]backup.Gap
-	locks map[string]string
+	live map[string][]*backup.Point
+	// history are the IDs of all points of a target in the order in which they were made, by the same.
+	history map[string][]string
+	// accepted are the IDs of those that were suspect and became live.
+	accepted map[string]bool
+	gaps     map[string][]backup.Gap
+	locks    map[string]string
 	// told are the IDs of events, with their types.
 	told map[string]string
 	// judgings are when the targets of plans are to be judged again, permits and line the rows of the gate.
 	judgings    map[string]time.Time
 	permits     map[string]string
-	line        map[string]bool
+	line        map[string]place
 	poisoned    []string
 	deadLetters map[string]bool
 	// dealt is up to when the slots of a plan were found dealt with, and by which plan.
 	dealt map[string]dealt
+}
+
+// place is one in the line: the plan's own bound is Most, 0 without.
+type place struct {
+	Plan string
+	Most int
+}
+
+// held counts the permits of a bound, by the prefix of their rows.
+func (l *ledger) held(prefix string) (n int) {
+	for row := range l.permits {
+		if strings.HasPrefix(row, prefix) {
+			n++
+		}
+	}
+	return n
+}
+
+const ofAll = "permit-all."
+
+func ofPlan(plan string) string { return "permit-plan-" + plan + "." }
+
+// room says that somebody in the line could begin.
+func (l *ledger) room(ofAllPlans int) bool {
+	if ofAllPlans > 0 && l.held(ofAll) >= ofAllPlans {
+		return false
+	}
+	for _, p := range l.line {
+		if p.Most == 0 || l.held(ofPlan(p.Plan)) < p.Most {
+			return true
+		}
+	}
+	return false
 }
 
 type dealt struct {
@@ -73,7 +110,7 @@ func newLedger() ledger {
 		runs: map[string]*facts{}, bySlot: map[string]*facts{}, points: map[string]*backup.Point{},
 		live: map[string][]*backup.Point{}, gaps: map[string][]backup.Gap{}, locks: map[string]string{},
 		told: map[string]string{}, deadLetters: map[string]bool{}, dealt: map[string]dealt{},
-		judgings: map[string]time.Time{}, permits: map[string]string{}, line: map[string]bool{},
+		judgings: map[string]time.Time{}, permits: map[string]string{}, line: map[string]place{}, history: map[string][]string{}, accepted: map[string]bool{},
 	}
 }
 
@@ -89,7 +126,7 @@ func (l *ledger) wrote(w *World, v *invocation, writes []backup.Write) {
 		case strings.HasPrefix(write.Row, "run-"):
 			moments = append(moments, l.wroteRun(w, v, write))
 		case strings.HasPrefix(write.Row, "point-"):
-			moments = append(moments, l.wrotePoint(v, write))
+			moments = append(moments, l.wrotePoint(w, v, write))
 		case strings.HasPrefix(write.Row, "gap-"):
 			g := read[backup.Gap](write)
 			l.gaps[g.Plan] = append(slices.DeleteFunc(l.gaps[g.Plan], func(o backup.Gap) bool { return o.First.Equal(g.First) }), *g)
@@ -116,7 +153,7 @@ func (l *ledger) wrote(w *World, v *invocation, writes []backup.Write) {
 		case strings.HasPrefix(write.Row, "line-"):
 			delete(l.line, write.Row)
 			if write.Op != backup.Delete {
-				l.line[write.Row] = true
+				l.line[write.Row] = *read[place](write)
 			}
 		case write.Partition == "deadletter":
 			w.figures.DeadLetters++
@@ -176,10 +213,21 @@ func (l *ledger) wroteRun(w *World, v *invocation, write backup.Write) any {
 	return m
 }
 
-func (l *ledger) wrotePoint(v *invocation, write backup.Write) any {
+func (l *ledger) wrotePoint(w *World, v *invocation, write backup.Write) any {
 	is := read[backup.Point](write)
 	was := l.points[is.ID]
 	l.points[is.ID] = is
+	if was == nil {
+		l.history[write.Partition] = append(l.history[write.Partition], is.ID)
+	}
+	if was == nil && is.State == backup.Suspect {
+		w.figures.Suspects++
+		w.suspected(is)
+	}
+	if !is.Accepted.Time.IsZero() && (was == nil || was.Accepted.Time.IsZero()) {
+		w.figures.Acceptances++
+		l.accepted[is.ID] = was != nil
+	}
 	live := slices.DeleteFunc(l.live[write.Partition], func(p *backup.Point) bool { return p.ID == is.ID })
 	if is.State == backup.Live {
 		live = append(live, is)
@@ -266,6 +314,9 @@ func (l *ledger) runName(id string) string {
 }
 
 func (l *ledger) artifactName(artifact string) string {
+	if strings.HasPrefix(artifact, folderPrefix) {
+		return artifact
+	}
 	run, n, _ := strings.Cut(artifact, ".")
 	return l.runName(run) + "." + n
 }

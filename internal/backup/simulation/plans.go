@@ -36,6 +36,8 @@ type planSpec struct {
 	Window       time.Duration
 	Keep, ByHand time.Duration
 	Paused       bool
+	// Concurrency is the plan's own bound, 0 without.
+	Concurrency int
 }
 
 // zones have their clocks changed on other days, and once not at all.
@@ -73,7 +75,7 @@ func (f *planFile) draw(name string, targets []string) planSpec {
 		Name: name, Targets: slices.Clone(targets), Zone: c.pick(len(zones)), Hour: oneOf(c, 2, 3, 23, 12, 1), Minute: oneOf(c, 30, 0, 17),
 		Days:   oneOf(c, 0, 0, 0, uint64(0b0111110), 0b0010010),
 		Jitter: oneOf(c, 0, 20*time.Minute, 3*time.Hour), Window: oneOf(c, 0, 0, 3*time.Hour+30*time.Minute, 8*time.Hour),
-		Keep: oneOf(c, 2*day, 5*day, 12*day, 29*day), ByHand: oneOf(c, 0, day, 20*day),
+		Keep: oneOf(c, 2*day, 5*day, 12*day, 29*day), ByHand: oneOf(c, 0, day, 20*day), Concurrency: oneOf(c, 0, 0, 1, 2),
 	}
 }
 
@@ -88,7 +90,9 @@ func (p planSpec) plan() backup.Plan {
 			Second: 1, Minute: 1 << p.Minute, Hour: 1 << p.Hour, Day: 1<<32 - 2, Month: 1<<13 - 2, Weekday: days, Zone: zones[p.Zone],
 		},
 		Jitter: p.Jitter, Window: p.Window, Paused: p.Paused, OnDemandKeepWithin: p.ByHand,
-		Settings: backup.Settings{Storage: backup.Storage{Account: account, Container: "lifeboat"}, KeepWithin: p.Keep},
+		Settings: backup.Settings{
+			Storage: backup.Storage{Account: account, Container: "lifeboat"}, KeepWithin: p.Keep, Concurrency: p.Concurrency,
+		},
 	}
 }
 

@@ -13,8 +13,8 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// ways are how a service behaves. Another service is another set of ways; one that tells more of an operation, or names
-// artifacts itself, gets a further way here.
+// ways are how a service behaves. Another service is another set of ways; one that tells more of an operation gets a
+// further way here.
 type ways struct {
 	// Type is that of its resources, in lower case.
 	Type string
@@ -30,6 +30,29 @@ type ways struct {
 	Parts int
 	// Forgets is how long after its end an operation can still be asked about.
 	Forgets time.Duration
+	// Names: it names its artifacts itself, by when they were begun on its own clock, which is Skew ahead. They are folders
+	// then, and it proves them.
+	Names bool
+	Skew  time.Duration
+	// Grows: a folder is there before it is complete, and a part of it stays where the backup failed.
+	Grows bool
+	// Blind: it does not tell whether a folder can be restored.
+	Blind bool
+}
+
+// newWays draws those of API Management, or of Managed HSM.
+func newWays(c *choices) ways {
+	w := ways{
+		Type: "Microsoft.ApiManagement/service", Exclusive: oneOf(c, true, false), Visible: oneOf(c, false, true),
+		Longest: oneOf(c, 1, 3, 4, 5, 6, 9), Parts: oneOf(c, 1, 1, 3), Looks: oneOf(c, false, true),
+		Forgets: oneOf(c, 24*time.Hour, time.Hour),
+	}
+	if c.pick(3) == 2 {
+		// It takes one operation at a time, and nothing shows what it is at.
+		w.Type, w.Exclusive, w.Visible, w.Looks, w.Names = "Microsoft.KeyVault/managedHSMs", true, false, true, true
+		w.Skew, w.Grows, w.Blind = oneOf(c, 0, 3*time.Second, -3*time.Second), oneOf(c, false, true), oneOf(c, false, true)
+	}
+	return w
 }
 
 var durations = []time.Duration{
@@ -48,41 +71,41 @@ type service struct {
 	// stormy, denied and locked are until when the service throttles everybody, refuses our identity, and until when the
 	// storage protects its blobs from deletion.
 	stormy, denied, locked time.Time
+	// shrunk is until when it holds so little that its backups are small.
+	shrunk time.Time
 	// starts is how often each artifact was asked for.
 	starts map[string]int
 }
 
 // operation is one backup that the service took on.
 type operation struct {
-	token, run, artifact string
-	began, ends          time.Time
-	fails                bool
+	token, run string
+	// attempt is what was asked for; artifact is what it leaves, which a service that names artifacts calls otherwise.
+	attempt, artifact string
+	began, ends       time.Time
+	size              int64
+	fails             bool
 	// bad is what is wrong with the artifact although the operation succeeds.
 	bad     string
 	settled bool
 }
 
-// blob is an artifact.
+// blob is an artifact, also one that is a folder.
 type blob struct {
 	name, run, etag string
 	size            int64
-	modified        time.Time
+	// begun is the stamp in its name, if it has one.
+	begun, modified time.Time
+	// broken: the service cannot restore it.
+	broken bool
 }
 
 const account = "/subscriptions/00000000-0000-4000-8000-000000000001/resourceGroups/rg/providers/" +
 	"Microsoft.Storage/storageAccounts/simulated"
 
 func newService(w *World, n int) *service {
-	c := w.choices
-	s := &service{
-		w: w, name: fmt.Sprintf("s%d", n+1), starts: map[string]int{},
-		target: fmt.Sprintf("/subscriptions/00000000-0000-4000-8000-000000000001/resourceGroups/rg/providers/"+
-			"Microsoft.ApiManagement/service/s%d", n+1),
-		ways: ways{
-			Type: "microsoft.apimanagement/service", Exclusive: oneOf(c, true, false), Visible: oneOf(c, false, true),
-			Longest: oneOf(c, 1, 3, 4, 5, 6, 9), Parts: oneOf(c, 1, 1, 3), Looks: oneOf(c, false, true), Forgets: oneOf(c, 24*time.Hour, time.Hour),
-		},
-	}
+	s := &service{w: w, name: fmt.Sprintf("s%d", n+1), ways: newWays(w.choices), starts: map[string]int{}}
+	s.target = "/subscriptions/00000000-0000-4000-8000-000000000001/resourceGroups/rg/providers/" + s.ways.Type + "/" + s.name
 	if w.options.Calm {
 		s.ways.Longest = min(s.ways.Longest, len(durations)-2) // the longest is one that a run gives up
 	}
@@ -90,7 +113,9 @@ func newService(w *World, n int) *service {
 }
 
 // calm ends all storms.
-func (s *service) calm() { s.stormy, s.denied, s.locked = time.Time{}, time.Time{}, time.Time{} }
+func (s *service) calm() {
+	s.stormy, s.denied, s.locked, s.shrunk = time.Time{}, time.Time{}, time.Time{}, time.Time{}
+}
 
 func (w *World) service(target string) *service {
 	for _, s := range w.services {
@@ -111,7 +136,10 @@ func (s *service) settle() {
 		if o.fails && o.bad == "" || o.bad == "missing" {
 			continue
 		}
-		b := &blob{name: o.artifact, run: o.run, etag: "e-" + o.token, size: 1000 + int64(len(s.ops)), modified: o.ends.Truncate(time.Second)}
+		b := &blob{
+			name: o.artifact, run: o.run, etag: "e-" + o.token, size: o.size, begun: o.began.Add(s.ways.Skew),
+			modified: o.ends.Truncate(time.Second), broken: o.bad == "broken",
+		}
 		if o.bad == "empty" {
 			b.size = 0
 		}
@@ -324,14 +352,30 @@ func (v *invocation) accept(s *service, a backup.Attempt, told **operation) {
 		return
 	}
 	w.figures.Operations++
-	o := &operation{token: fmt.Sprintf("op%d", w.figures.Operations), run: a.Run, artifact: a.Artifact, began: w.now}
-	// Most are short: of two that are drawn the shorter one, as what is polled all day costs as much as ten others.
-	o.ends = w.now.Add(durations[min(w.choices.pick(s.ways.Longest+1), w.choices.pick(s.ways.Longest+1))])
+	o := &operation{
+		token: fmt.Sprintf("op%d", w.figures.Operations), run: a.Run, attempt: a.Artifact, artifact: a.Artifact, began: w.now,
+		size: s.size(),
+	}
+	if s.ways.Names {
+		stamp := w.now.Add(s.ways.Skew).UTC().Format("20060102150405.00")
+		o.artifact = folderPrefix + s.name + "-" + strings.Replace(stamp, ".", "", 1)
+	}
+	// Most are short: of two that are drawn the shorter one, as what is polled all day costs as much as ten others. What
+	// nobody polls, since its start was lost, is as likely to be long.
+	long := w.choices.pick(s.ways.Longest + 1)
+	if told != nil {
+		long = min(long, w.choices.pick(s.ways.Longest+1))
+	}
+	o.ends = w.now.Add(durations[long])
+	worst := 2
+	if s.ways.Names && !s.ways.Blind {
+		worst = 3 // it would tell
+	}
 	if w.happens(w.climate.operationFails) {
 		o.fails = true
-		o.bad = oneOf(w.choices, "", "empty")
+		o.bad = oneOf(w.choices, []string{"", "empty", "broken"}[:worst]...)
 	} else if w.happens(w.climate.artifactBad) {
-		o.bad = oneOf(w.choices, "empty", "missing")
+		o.bad = oneOf(w.choices, []string{"empty", "missing", "broken"}[:worst]...)
 	}
 	if told != nil {
 		*told = o
@@ -339,6 +383,21 @@ func (v *invocation) accept(s *service, a backup.Attempt, told **operation) {
 	s.starts[a.Artifact]++
 	w.check(began{service: s, operation: o, attempt: a})
 	s.ops = append(s.ops, o)
+}
+
+// folderPrefix begins the names of the folders that a service names itself.
+const folderPrefix = "mhsm-"
+
+// size of the next artifact. Services grow a little.
+func (s *service) size() int64 {
+	w := s.w
+	switch {
+	case s.shrunk.After(w.now):
+		return 300 + int64(w.choices.pick(100))
+	case w.happens(w.climate.artifactSmall):
+		return oneOf(w.choices, int64(400), 480, 90)
+	}
+	return 1000 + int64(w.choices.pick(50))
 }
 
 // Poll implements [backup.Provider].
@@ -371,7 +430,11 @@ func (v *invocation) Poll(ctx context.Context, a backup.Attempt, token string) (
 		return backup.Operation{}, fault(backup.Refused, "BackupFailed", 0)
 	}
 	v.hum("%s: done", what)
-	return backup.Operation{Done: true}, nil
+	o := backup.Operation{Done: true}
+	if s.ways.Names {
+		o.Artifact = s.ops[i].artifact
+	}
+	return o, nil
 }
 
 // Find implements [backup.Provider].
@@ -401,6 +464,9 @@ func (v *invocation) find(end time.Time, s *service, a backup.Attempt, what stri
 		v.hum("%s: not settled", what)
 		return "", fault(backup.Deferred, "ServiceNotSettled", 0)
 	}
+	if s.ways.Names {
+		return v.findFolder(s, a, what)
+	}
 	var newest *blob
 	for _, b := range s.blobs {
 		if b.run == a.Run && b.size > 0 && (newest == nil || !b.modified.Before(newest.modified)) {
@@ -413,6 +479,48 @@ func (v *invocation) find(end time.Time, s *service, a backup.Attempt, what stri
 	}
 	v.hum("%s: there is a backup", what)
 	return newest.name, nil
+}
+
+// findFolder looks for the one folder that was begun when the answer was awaited, as managedhsm does.
+func (v *invocation) findFolder(s *service, a backup.Attempt, what string) (string, error) {
+	// It allows for clocks that are apart.
+	const tolerance = 5 * time.Second
+	within := func(begun time.Time) bool {
+		return slices.ContainsFunc(a.Lost, func(w backup.Window) bool {
+			return !begun.Before(w.From.Add(-tolerance)) && !begun.After(w.To.Add(tolerance))
+		})
+	}
+	candidates, written := 0, time.Time{}
+	name := ""
+	for _, b := range s.blobs {
+		if within(b.begun) {
+			candidates++
+			name, written = b.name, b.modified
+			if b.size == 0 {
+				written = v.w.now // nothing was written yet, as far as anybody can see
+			}
+		}
+	}
+	for _, o := range s.ops {
+		if !o.settled && s.ways.Grows && within(o.began.Add(s.ways.Skew)) {
+			candidates++
+			name, written = o.artifact, v.w.now
+		}
+	}
+	switch {
+	case candidates == 0:
+		v.hum("%s: nothing", what)
+		return "", nil
+	case candidates > 1:
+		v.w.figures.Ambiguous++
+		v.say("%s: %d folders, and NOTHING TELLS which is the run's", what, candidates)
+		return "", fault(backup.Refused, "Ambiguous", 0)
+	case v.w.now.Sub(written) < a.Settled:
+		v.hum("%s: %s is still being written", what, name)
+		return "", fault(backup.Deferred, "StillBeingWritten", 0)
+	}
+	v.hum("%s: %s", what, name)
+	return name, nil
 }
 
 // Verify implements [backup.Provider].
@@ -440,18 +548,38 @@ func (v *invocation) Verify(ctx context.Context, a backup.Attempt, done backup.H
 		return backup.Verification{}, fault(backup.Refused, "ArtifactTooOld", 0)
 	case done.Offset > 0 && done.ETag != b.etag:
 		return backup.Verification{}, nil
+	case string(done.State) == proving && b.broken:
+		v.hum("%s: it cannot be restored", what)
+		return backup.Verification{}, fault(backup.Refused, "RestoreWouldFail", 0)
 	}
 	part := cmp.Or(b.size/int64(1+v.w.choices.pick(s.ways.Parts)), 1)
 	offset := min(done.Offset+part, b.size)
 	result := backup.Verification{
 		Hashing: backup.Hashing{ETag: b.etag, Offset: offset, State: []byte("state")}, Size: b.size, Modified: b.modified,
 	}
-	if offset == b.size {
+	switch {
+	case offset < b.size:
+	case s.ways.Names && !s.ways.Blind && string(done.State) != proving:
+		result.Hashing.State, result.RetryAfter = []byte(proving), 10*time.Second
+	default:
 		result.Done, result.SHA256, result.Hashing.State = true, digestOf(b), nil
+	}
+	if result.Done && s.ways.Names {
+		half := b.size / 2
+		result.Files = []backup.File{
+			{Name: "keys", Size: half, ETag: b.etag, SHA256: result.SHA256},
+			{Name: "roles", Size: b.size - half, ETag: b.etag, SHA256: result.SHA256},
+		}
+	}
+	if result.Done && s.ways.Blind {
+		result.Note = "verified by its hashes only"
 	}
 	v.hum("%s: %d of %d", what, offset, b.size)
 	return result, nil
 }
+
+// proving is the state of a hash that is complete, while the service looks whether it could restore the folder.
+const proving = "proving"
 
 // Delete implements [backup.Provider].
 func (v *invocation) Delete(ctx context.Context, a backup.Attempt, etag string, extras bool) error {
@@ -475,6 +603,9 @@ func (v *invocation) Delete(ctx context.Context, a backup.Attempt, etag string, 
 	case s.denied.After(v.w.now):
 		v.say("%s: DENIED", what)
 		return fault(backup.Refused, "AuthorizationFailed", 0)
+	case extras && s.ways.Names:
+		v.hum("%s: nothing tells whose they are", what)
+		return nil
 	case s.locked.After(v.w.now):
 		v.say("%s: PROTECTED", what)
 		return fault(backup.Refused, "BlobImmutableDueToPolicy", 0)
@@ -484,7 +615,7 @@ func (v *invocation) Delete(ctx context.Context, a backup.Attempt, etag string, 
 	}
 	breaks := v.w.happens(v.w.climate.serviceFails)
 	for _, b := range slices.Clone(s.blobs) {
-		if b.run != a.Run || extras && b.name == a.Artifact {
+		if b.run != a.Run || extras && b.name == a.Artifact || s.ways.Names && b.name != a.Artifact {
 			continue
 		}
 		s.blobs = slices.DeleteFunc(s.blobs, func(o *blob) bool { return o == b })

@@ -88,15 +88,15 @@ func (s *shrinker) quietTracks() {
 	}
 }
 
-// place is where a choice that is not zero stands.
-type place struct{ day, track, at int }
+// spot is where a choice that is not zero stands.
+type spot struct{ day, track, at int }
 
-func places(t Tape) (all []place) {
+func places(t Tape) (all []spot) {
 	for day := range t {
 		for track := range t[day] {
 			for at, v := range t[day][track] {
 				if v != 0 {
-					all = append(all, place{day, track, at})
+					all = append(all, spot{day, track, at})
 				}
 			}
 		}
