@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -37,7 +38,7 @@ type version struct {
 	body   json.RawMessage // never changed in place
 }
 
-func (v version) etag() string { return fmt.Sprintf(`W/"%d"`, v.number) }
+func (v version) etag() string { return `W/"` + strconv.Itoa(v.number) + `"` }
 
 // NewCatalog returns an empty catalog on the clock.
 func NewCatalog(now func() time.Time) *Catalog {

@@ -67,6 +67,7 @@ type (
 	// removed: an artifact was deleted.
 	removed struct {
 		v     *invocation
+		run   string
 		blob  *blob
 		extra bool
 	}
@@ -258,7 +259,7 @@ func overlaps(w *World, moment any) string {
 		return ""
 	}
 	for _, o := range m.service.ops {
-		if !o.ends.After(w.now) {
+		if !o.ends.After(w.now) || o.run == "" {
 			continue
 		}
 		w.figures.Overlaps++
@@ -426,7 +427,9 @@ func earned(w *World, moment any) string {
 			return "the artifact of " + w.ledger.runName(r.ID) + " does not exist"
 		case b.broken:
 			return "the artifact of " + w.ledger.runName(r.ID) + " cannot be restored, and the service would have said so"
-		case b.size == 0 || b.run != r.ID || b.modified.Before(r.Started.Add(-5*time.Second)):
+		case b.run == "" && b.begun.Before(r.Started.Add(-5*time.Second)):
+			return "the artifact of " + w.ledger.runName(r.ID) + " is that of a stranger, begun before the run"
+		case b.size == 0 || b.run != r.ID && b.run != "" || b.modified.Before(r.Started.Add(-5*time.Second)):
 			return "the artifact of " + w.ledger.runName(r.ID) + " is empty, or not of this run"
 		case !m.is.Expires.Equal(b.modified.Add(r.Settings.KeepWithin)):
 			return "the recovery point of " + w.ledger.runName(r.ID) + " does not expire when its plan says"
@@ -516,7 +519,7 @@ func newestStays(w *World, moment any) string {
 			return w.ledger.runName(m.is.ID) + " left the newest recovery point of its target, and it is given up"
 		}
 	case removed:
-		if p := w.ledger.points[m.blob.run]; p != nil && canRestore(p) && p.Artifact == m.blob.name {
+		if p := w.ledger.points[m.run]; p != nil && canRestore(p) && p.Artifact == m.blob.name {
 			return fmt.Sprintf("the artifact of the recovery point of %s is deleted, which is %s", w.ledger.runName(p.ID), p.State)
 		}
 	}
@@ -535,7 +538,7 @@ func deletionReason(w *World, moment any) string {
 			return "the recovery point of " + w.ledger.runName(m.is.ID) + " comes back"
 		}
 	case removed:
-		p, r := w.ledger.points[m.blob.run], w.ledger.runs[m.blob.run].run
+		p, r := w.ledger.points[m.run], w.ledger.runs[m.run].run
 		switch {
 		case p != nil && p.State == backup.Deleting, p != nil && m.blob.name != p.Artifact:
 			return ""

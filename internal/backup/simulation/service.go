@@ -317,6 +317,9 @@ func (v *invocation) begin(s *service, a backup.Attempt, what string) (backup.Op
 		return backup.Operation{}, v.storm(what)
 	case v.w.happens(c.startLost):
 		v.w.figures.LostStarts++
+		if s.ways.Names && v.w.choices.pick(4) == 3 {
+			v.w.in(oneOf(v.w.choices, 2*time.Minute, time.Second, 10*time.Minute), s.stranger)
+		}
 		switch v.w.choices.pick(3) {
 		case 0:
 			v.accept(s, a, nil)
@@ -357,8 +360,7 @@ func (v *invocation) accept(s *service, a backup.Attempt, told **operation) {
 		size: s.size(),
 	}
 	if s.ways.Names {
-		stamp := w.now.Add(s.ways.Skew).UTC().Format("20060102150405.00")
-		o.artifact = folderPrefix + s.name + "-" + strings.Replace(stamp, ".", "", 1)
+		o.artifact = s.folder()
 	}
 	// Most are short: of two that are drawn the shorter one, as what is polled all day costs as much as ten others. What
 	// nobody polls, since its start was lost, is as likely to be long.
@@ -383,6 +385,25 @@ func (v *invocation) accept(s *service, a backup.Attempt, told **operation) {
 	s.starts[a.Artifact]++
 	w.check(began{service: s, operation: o, attempt: a})
 	s.ops = append(s.ops, o)
+}
+
+// stranger is somebody else who backs the service up into the same container: a person in the Azure portal, perhaps.
+func (s *service) stranger() {
+	if s.settle(); s.busy() != nil || s.w.ending {
+		return
+	}
+	s.w.disturb()
+	s.w.note(nil, "A STRANGER backs up %s", s.name)
+	s.ops = append(s.ops, &operation{
+		token: "stranger-" + s.w.newID(), artifact: s.folder(), began: s.w.now, ends: s.w.now.Add(durations[s.w.choices.pick(3)]),
+		size: s.size(),
+	})
+}
+
+// folder is the name of one that is begun now.
+func (s *service) folder() string {
+	stamp := s.w.now.Add(s.ways.Skew).UTC().Format("20060102150405.00")
+	return folderPrefix + s.name + "-" + strings.Replace(stamp, ".", "", 1)
 }
 
 // folderPrefix begins the names of the folders that a service names itself.
@@ -615,12 +636,12 @@ func (v *invocation) Delete(ctx context.Context, a backup.Attempt, etag string, 
 	}
 	breaks := v.w.happens(v.w.climate.serviceFails)
 	for _, b := range slices.Clone(s.blobs) {
-		if b.run != a.Run || extras && b.name == a.Artifact || s.ways.Names && b.name != a.Artifact {
+		if s.ways.Names && b.name != a.Artifact || !s.ways.Names && (b.run != a.Run || extras && b.name == a.Artifact) {
 			continue
 		}
 		s.blobs = slices.DeleteFunc(s.blobs, func(o *blob) bool { return o == b })
 		v.w.figures.Deletions++
-		v.w.check(removed{v: v, blob: b, extra: extras || b.name != a.Artifact})
+		v.w.check(removed{v: v, run: a.Run, blob: b, extra: extras || b.name != a.Artifact})
 		if breaks {
 			v.say("%s: BREAKS in the middle", what)
 			return fault(backup.Uncertain, "AnswerLost", 0)
