@@ -471,6 +471,8 @@ func suspectIsSmall(w *World, moment any) string {
 		}
 		least, most, n := w.ledger.normal(m.is)
 		switch {
+		case vouched && !w.ledger.thirdAlike(m.is):
+			return name + " is taken for good because of its like, and is not the third on end"
 		case n >= 3 && 2*m.is.Size < least && m.is.State == backup.Live && !vouched:
 			return fmt.Sprintf("%s has %d bytes, and is not suspect: the newest trusted ones have %d or more", name, m.is.Size, least)
 		case m.is.State == backup.Suspect && (n < 3 || 2*m.is.Size >= most):
@@ -483,6 +485,28 @@ func suspectIsSmall(w *World, moment any) string {
 		}
 	}
 	return ""
+}
+
+// thirdAlike says that the two points before the new one were suspect, too, and about as large.
+func (l *ledger) thirdAlike(p *backup.Point) bool {
+	partition, _, _ := strings.Cut(p.ID, "-")
+	var before []*backup.Point
+	for _, id := range slices.Backward(l.history[partition]) {
+		if id != p.ID {
+			if before = append(before, l.points[id]); len(before) == 5 {
+				break
+			}
+		}
+	}
+	slices.SortFunc(before, func(a, b *backup.Point) int { return b.Created.Compare(a.Created) })
+	least, most := p.Size, p.Size
+	for _, b := range before[:min(len(before), 2)] {
+		if b.Suspicion.Code == "" || b.Accepted.By != "" && b.Accepted.By != p.Accepted.By {
+			return false
+		}
+		least, most = min(least, b.Size), max(most, b.Size)
+	}
+	return len(before) >= 2 && most <= 2*least
 }
 
 // normal are the least and the most that the ten newest trusted points of the target have, other than the new one, and how

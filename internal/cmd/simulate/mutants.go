@@ -98,7 +98,7 @@ var mutants = []mutant{
 		"a lost answer counts as a no", "step.go",
 		`		s.lost(f.reason())
 		return s.advance(ctx, s.Waits.Look)`,
-		`		return s.postpone(ctx, 0, f.reason())`,
+		`		return s.postpone(ctx, f)`,
 	},
 	{
 		"the outbox is skipped", "step.go",
@@ -167,6 +167,35 @@ var mutants = []mutant{
 	{"the newest point is not protected", "point.go", "case i == newest:", "case i == newest && len(points) > 1000:"},
 	{"points expire two days early", "point.go", "case now.Before(p.Expires):", "case now.Before(p.Expires.AddDate(0, 0, -2)):"},
 	{"an artifact is deleted before that is noted", "cleanup.go", "if p.State != Deleting {", `if p.State == "" {`},
+	{
+		"suspect points stand in for live ones", "point.go",
+		"if p.State == Live && (newest < 0", "if (p.State == Live || p.State == Suspect) && (newest < 0",
+	},
+	{"no point is ever suspect", "suspect.go", "if 2*p.Size >= normal {", "if 20*p.Size >= normal {"},
+	{
+		"suspect points tell what is normal", "point.go",
+		`return p.Suspicion.Code == "" || !p.Accepted.Time.IsZero()`, "return true",
+	},
+	{
+		"two alike are enough", "suspect.go",
+		"alike = 3", "alike = 1",
+	},
+	{
+		"an acceptance overwrites what cleanup decided", "point.go",
+		"return Write{Op: Replace, Key: p.key(), ETag: p.etag,", "return Write{Op: Put, Key: p.key(),",
+	},
+	{
+		"the acceptance of those before is not told", "suspect.go",
+		"s.run.OwedPoints = append(s.run.OwedPoints, m.ID)", "_ = m.ID",
+	},
+	{
+		"what an artifact consists of is not kept", "suspect.go",
+		"p.list(files)...)", "p.list(nil)...)",
+	},
+	{
+		"a plan's own bound is ignored", "gate.go",
+		"range []bound{e.boundOfAll(), planBound(r.Plan, r.Settings.Concurrency)}", "range []bound{e.boundOfAll()}",
+	},
 	{
 		"a request repeated makes another run", "request.go",
 		`ID: newRunID(target, c.Time, "request "+c.Request),`, `ID: newRunID(target, time.Now(), "request "+c.Request),`,
