@@ -208,7 +208,7 @@ func (h *host) invokeTick() {
 	w := h.w
 	w.figures.Ticks++
 	w.choices.track = ofTicks
-	began, alone := w.now, h.ticking == 0
+	began, stopped, alone := w.now, h.stopped != "", h.ticking == 0
 	h.ticking++
 	overlapped := h.ticking > 1
 	var force backup.InForce
@@ -234,7 +234,7 @@ func (h *host) invokeTick() {
 			h.clean = false
 		}
 		alone = alone && !overlapped && h.ticking == 0
-		w.check(ticked{v: v, began: began, alone: alone, plans: force.Plans, report: report})
+		w.check(ticked{v: v, began: began, stopped: stopped, alone: alone, plans: force.Plans, report: report})
 	})
 }
 

@@ -82,13 +82,13 @@ type (
 	}
 	// vouched: somebody's acceptance of a recovery point was answered with the point.
 	vouched struct{ point backup.Point }
-	// ticked: a tick has ended. alone: no other was under way meanwhile.
+	// ticked: a tick has ended. stopped: it was told to make no runs. alone: no other was under way meanwhile.
 	ticked struct {
-		v      *invocation
-		began  time.Time
-		alone  bool
-		plans  []backup.Plan
-		report backup.ScheduleReport
+		v              *invocation
+		began          time.Time
+		stopped, alone bool
+		plans          []backup.Plan
+		report         backup.ScheduleReport
 	}
 	// passed: something happened, and time goes on.
 	passed struct{}
@@ -177,7 +177,7 @@ func oneRunPerSlot(_ *World, moment any) string {
 
 func everySlot(w *World, moment any) string {
 	m, ok := moment.(ticked)
-	if !ok || !m.alone || m.v.died || m.v.err != nil || w.host.stopped != "" {
+	if !ok || !m.alone || m.v.died || m.v.err != nil || m.stopped {
 		return ""
 	}
 	for _, p := range m.plans {
