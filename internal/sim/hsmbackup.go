@@ -49,7 +49,7 @@ func (m *managedHSMs) writeBackup(o *hsmOperation, takes time.Duration) (func() 
 		HSM: o.hsm.id.String(), SecurityDomain: o.hsm.SecurityDomain, Vault: o.vault, Blobs: make(map[string]int64),
 	}
 	for i := range count {
-		if err := m.wait(o, takes / time.Duration(count)); err != nil {
+		if err := m.wait(o, takes/time.Duration(count)); err != nil {
 			return nil, err
 		}
 		name, blob := archiveName, []byte(nil)
