@@ -62,7 +62,10 @@ func (p *Provider) Verify(ctx context.Context, a backup.Attempt, done backup.Has
 	}, at.Token)
 	switch fault := backup.AsFault(err); {
 	case fault != nil && noEvidence(fault):
-		v.Note = "Verified by its hashes only. " + fault.Message
+		v.Note = "Verified by its hashes only: " + fault.Message
+		if fault.Kind == backup.Denied {
+			v.Note += " " + fault.Hint
+		}
 	case fault != nil && (fault.Kind == backup.Refused || read == 0):
 		return backup.Verification{}, fault
 	case fault != nil: // asked again by the next call; what was read is kept
