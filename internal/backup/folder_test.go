@@ -78,7 +78,7 @@ func TestTheServiceNamesTheArtifact(t *testing.T) {
 			t.Errorf("verify %q", a.Artifact)
 		}
 		if calls++; calls == 1 {
-			return backup.Verification{Hashing: backup.Hashing{ETag: "list", State: []byte{1}}, RetryAfter: 5 * time.Second}, nil
+			return backup.Verification{Hashing: backup.Hashing{ETag: "list", State: []byte{1}}, Awaits: true, RetryAfter: 5 * time.Second}, nil
 		}
 		return backup.Verification{
 			Done: true, Hashing: h, Size: 7, SHA256: "beef", Modified: s.now, Files: files,

@@ -1,7 +1,6 @@
 package backup
 
 import (
-	"cmp"
 	"context"
 	"strings"
 )
@@ -43,13 +42,16 @@ func (s *step) preflight(ctx context.Context, provider Provider) error {
 	// The lease and the deadline of the start count from here: the time that the look took is not theirs.
 	took := s.Now().Sub(before)
 	s.now, s.read = s.now.Add(took), s.read.Add(took)
+	if r.Check == "" {
+		r.CheckSince = s.now
+	}
 	r.Check = prepared.Token
 	switch {
 	case f == nil && prepared.Done:
 		return s.attempt(ctx, provider)
 	case f == nil:
 		r.Reason = reason("Preparing", "the service looks whether it can make the backup", "")
-		return s.advance(ctx, min(cmp.Or(prepared.RetryAfter, s.Waits.Poll), s.Waits.PollMax))
+		return s.advance(ctx, s.pollDelay(r.CheckSince, prepared.RetryAfter))
 	case f.Kind == Refused:
 		return s.end(ctx, refuses, f.reason())
 	default:

@@ -124,7 +124,10 @@ type Verification struct {
 	Files []File
 	// Note says what could not be checked, and why; "" if everything was.
 	Note string
-	// RetryAfter is when to call again, where that depends on the service; 0 means at once.
+	// Awaits: not Done, and the next call can do nothing but ask the service, which is looking itself; otherwise it comes
+	// at once.
+	Awaits bool
+	// RetryAfter is the wait that the service asked for, 0 if it did not say.
 	RetryAfter time.Duration
 }
 

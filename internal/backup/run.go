@@ -55,6 +55,8 @@ type Run struct {
 	Intent time.Time `json:"Intent,omitzero"`
 	// Check continues the service's own look at whether the backup can be made; "" where none is under way.
 	Check string `json:"Check,omitempty"`
+	// CheckSince is when the service was asked for it last.
+	CheckSince time.Time `json:"CheckSince,omitzero"`
 	// Accepted is when the service took the operation on; Token continues it, and Polls counts the questions.
 	Accepted time.Time `json:"Accepted,omitzero"`
 	Token    string    `json:"Token,omitempty"`

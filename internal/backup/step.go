@@ -139,7 +139,7 @@ func (s *step) attempt(ctx context.Context, provider Provider) error {
 		if err := r.move(accepts); err != nil {
 			return err
 		}
-		return s.advance(ctx, s.pollDelay(operation.RetryAfter))
+		return s.advance(ctx, s.pollDelay(r.Accepted, operation.RetryAfter))
 	}
 	switch f := AsFault(err); f.Kind {
 	case Deferred, Throttled:
@@ -268,7 +268,7 @@ func (s *step) poll(ctx context.Context, provider Provider) error {
 	if err == nil && operation.Done {
 		return s.finished(ctx, operation)
 	}
-	delay := s.pollDelay(operation.RetryAfter)
+	delay := s.pollDelay(r.Accepted, operation.RetryAfter)
 	if err == nil {
 		r.Token, r.Reason, r.DeniedSince = operation.Token, Reason{}, time.Time{}
 	} else {
@@ -277,7 +277,7 @@ func (s *step) poll(ctx context.Context, provider Provider) error {
 			return s.end(ctx, fails, f.reason())
 		}
 		r.Reason = f.reason()
-		delay = max(f.wait(), s.pollDelay(0))
+		delay = max(f.wait(), s.pollDelay(r.Accepted, 0))
 		if f.Kind == Denied {
 			return s.denied(ctx, provider, delay)
 		}
@@ -335,8 +335,11 @@ func (s *step) verify(ctx context.Context, provider Provider) error {
 			v.Hashing.Offset, v.Size, s.now.Sub(r.Finished).Round(time.Second)), "See how the function app reaches the storage account."))
 	}
 	r.Hashing, r.Reason = v.Hashing, Reason{}
-	if !v.Done {
-		return s.advance(ctx, min(v.RetryAfter, s.Waits.PollMax))
+	switch {
+	case v.Awaits:
+		return s.advance(ctx, s.pollDelay(r.Finished, v.RetryAfter))
+	case !v.Done:
+		return s.advance(ctx, 0)
 	}
 	if r.Attempt > 1 {
 		// Extra copies of attempts that were lost. One that cannot be deleted, or comes later, goes with the point.
@@ -452,11 +455,12 @@ func (s *step) clock() time.Time { return s.now.Add(s.Now().Sub(s.read)) }
 // leaseEnd is a lease's length from now, counted from the latest that the catalog's clock can be.
 func (s *step) leaseEnd() time.Time { return s.now.Add(tick + s.Waits.Lease) }
 
-// pollDelay is when to ask again: a tenth of the time that has passed, but not sooner than the service asked for, or
-// Waits.Poll where it did not, nor later than Waits.PollMax. An operation of half an hour takes 22 polls, one of 8 hours 73.
-func (s *step) pollDelay(retryAfter time.Duration) time.Duration {
+// pollDelay is when to ask again what the service has been at since then: a tenth of the time that has passed, but not
+// sooner than the service asked for, or Waits.Poll where it did not, nor later than Waits.PollMax. An operation of half an
+// hour takes 22 polls, one of 8 hours 73.
+func (s *step) pollDelay(since time.Time, retryAfter time.Duration) time.Duration {
 	if retryAfter <= 0 {
 		retryAfter = s.Waits.Poll
 	}
-	return min(max(retryAfter, s.clock().Sub(s.run.Accepted)/10), s.Waits.PollMax)
+	return min(max(retryAfter, s.clock().Sub(since)/10), s.Waits.PollMax)
 }

@@ -368,6 +368,50 @@ func TestRetryAfterIsObeyed(t *testing.T) {
 	}
 }
 
+// TestLooksOfTheServiceGrowRarer: what the service looks at itself, before a backup or after it, is asked about as an
+// operation is, also where the service never says when to ask again.
+func TestLooksOfTheServiceGrowRarer(t *testing.T) {
+	for name, script := range map[string]func(s *stage, asked *int, over func() bool){
+		"before": func(s *stage, asked *int, over func() bool) {
+			s.provider.prepare = func(string) (backup.Operation, error) {
+				*asked++
+				return backup.Operation{Token: "look", Done: over()}, nil
+			}
+		},
+		"after": func(s *stage, asked *int, over func() bool) {
+			s.provider.verify = func(_ backup.Attempt, h backup.Hashing) (backup.Verification, error) {
+				*asked++
+				return backup.Verification{Awaits: !over(), Done: over(), Hashing: h, Size: 7, SHA256: "beef", Modified: s.now}, nil
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStage(t)
+			asked, since := 0, time.Time{}
+			script(s, &asked, func() bool {
+				if since.IsZero() {
+					since = s.now
+				}
+				return s.now.Sub(since) >= 8*time.Hour
+			})
+			// Neither is measured from when the run came: it waited for hours before.
+			busy := begin.Add(3 * time.Hour)
+			s.provider.ready = func(backup.Attempt) error {
+				if s.now.Before(busy) {
+					return fault(backup.Deferred, "NotReady")
+				}
+				return nil
+			}
+			run := s.ask("request-1")
+			s.finish()
+			s.ended(run.ID, backup.Succeeded, "")
+			if asked < 70 || asked > 80 {
+				t.Errorf("a look of 8 hours was asked about %d times, want about 73", asked)
+			}
+		})
+	}
+}
+
 // TestPolls counts what the growing delay costs.
 func TestPolls(t *testing.T) {
 	for _, test := range []struct {

@@ -81,6 +81,11 @@ class Clients(unittest.TestCase):
         client.begin_restore(folder, sas, key_name="rsa1", **quickly).wait()
         self.assertEqual(keys.get_key("rsa1").key.n, before.key.n)
 
+        # What is no backup: accepted, to fail at a poll.
+        with self.assertRaises(HttpResponseError) as caught:
+            client.begin_restore(uri + "/mhsm-nothing-2026010101010101", sas, **quickly).wait()
+        self.assertEqual(json.loads(caught.exception.response.text())["statusDetails"], "Invalid backup provided")
+
         # Refused at once, and accepted, to fail with the reason in statusDetails alone.
         self.refused(400, "BadRequest", lambda: client.begin_backup(uri, "no-sas", **quickly))
         with self.assertRaises(HttpResponseError) as caught:
@@ -119,15 +124,15 @@ class Clients(unittest.TestCase):
         key = AzureKeyCredentialPolicy(AzureKeyCredential(os.environ["CLIENTS_KEY"]), "x-functions-key")
         client = PipelineClient(api, per_call_policies=[key])
 
-        def follow(service):
-            target = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{GROUP}" \
-                f"/providers/Microsoft.ApiManagement/service/{service}"
+        def follow(service, kind="Microsoft.ApiManagement/service"):
+            target = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{GROUP}/providers/{kind}/{service}"
             request = HttpRequest("POST", api + "/backups", json={"target": target})
             first = client.send_request(request, _return_pipeline_response=True)
             self.assertEqual(first.http_response.status_code, 202)
             return LROPoller(client, first, lambda r: r.http_response.json(), LROBasePolling(timeout=1)).result()
 
         self.assertEqual(follow(ORDINARY)["status"], "Succeeded")
+        self.assertEqual(follow(os.environ["CLIENTS_HSM"], "Microsoft.KeyVault/managedHSMs")["status"], "Succeeded")
         with self.assertRaisesRegex(HttpResponseError, "Cannot backup: the container is gone"):
             follow(FAILING)
 

@@ -128,10 +128,10 @@ func addServices(s *stack.Stack) error {
 		sim.ManagedHSMCryptoUser, sim.ManagedHSMCryptoOfficer)
 }
 
-// plan is for the services that the API takes backups of; its schedule never comes.
+// plan is for what the API takes backups of; its schedule never comes.
 func plan() string {
 	return "version: 1\ndefaults:\n  storage: {account: " + stack.Account(stack.Backups) +
 		", container: " + stack.Container + "}\nplans:\n  - name: yearly\n    schedule: \"0 0 29 2 *\"\n" +
 		"    keep: {within: 1d}\n    targets:\n" +
-		"      - " + stack.Service(ordinary) + "\n      - " + stack.Service(failing) + "\n"
+		"      - " + stack.Service(ordinary) + "\n      - " + stack.Service(failing) + "\n      - " + stack.HSM(fortress) + "\n"
 }

@@ -2,11 +2,15 @@ package e2e
 
 import (
 	"context"
+	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -55,50 +59,31 @@ func folders(t testing.TB, hsm string) map[string]int {
 	return found
 }
 
-// TestHSM takes a Managed HSM from its backup to the expiry of that, by its identity and by SAS, and looks for secrets in
-// all that the program left and said.
+// TestHSM takes a Managed HSM from its backup to the expiry of that, by its identity and by SAS. It counts what a backup
+// costs, and looks for secrets in all that the program left, sent, and said.
 func TestHSM(t *testing.T) {
 	for _, access := range []string{"identity", "sas"} {
 		t.Run(access, func(t *testing.T) {
 			t.Parallel()
 			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 			defer cancel()
-			var mu sync.Mutex
-			var said strings.Builder
+			kept := &keeper{seen: map[string][]string{}}
 			show := logTo(t)
 			a := newApp(t, stack.AppConfig{Plan: planFor(yearly, "1s", newServices(t, 1)...), Log: func(e devhost.Entry) {
-				mu.Lock()
-				defer mu.Unlock()
-				fmt.Fprintln(&said, e.String())
+				kept.see("log", e.String())
 				show(e)
 			}})
+			intercept(t, a.ObjectID, kept.meet)
 			world.Sim.Assign(world.Sim.ObjectID(a.config.Name), stack.Account(stack.Backups), sim.StorageAccountKeyOperator)
 			hsm := newHSM(t, a)
+			// Some polls of each: a minute is half a second, in which the program asks once.
+			tuneHSM(t, hsm, func(k *sim.HSMKnobs) {
+				k.Backup, k.Check = sim.Range{Shortest: 5 * time.Minute}, sim.Range{Shortest: 3 * time.Minute}
+			})
 			if err := a.edit(planOf(yearly, "1s", hsm) + "    hsm: {access: " + access + "}\n"); err != nil {
 				t.Fatal(err)
 			}
-			var points []backup.Point
-			for i := range 2 {
-				before, _ := spent(t, a)
-				id, err := a.backupOf(ctx, hsm, access+itoa(i))
-				if err != nil {
-					t.Fatal(err)
-				}
-				status, err := a.await(ctx, id)
-				if err != nil || status.Run.State != backup.Succeeded {
-					t.Fatalf("%s, %v: %+v", status.Run.State, err, status.Run.Reason)
-				}
-				after, _ := spent(t, a)
-				figures.Report(t, "a backup of a Managed HSM by %s with %d polls: %d requests", access, status.Run.Polls, after-before)
-				p, err := a.engine.RecoveryPoint(ctx, id)
-				if err != nil || p.State != backup.Live || p.Note != "" || folders(t, hsm)[p.Artifact] != 4 {
-					t.Fatalf("%+v, %v; the container holds %v", p, err, folders(t, hsm))
-				}
-				if files, err := a.engine.Files(ctx, p); err != nil || len(files) != 4 {
-					t.Errorf("%+v, %v", files, err)
-				}
-				points = append(points, p)
-			}
+			points := []backup.Point{a.backupHSM(ctx, t, hsm, access, false), a.backupHSM(ctx, t, hsm, access, true)}
 			for first := points[0]; first.State != backup.Expired; {
 				if err := a.Invoke(ctx, "cleanup"); err != nil {
 					t.Fatal(err)
@@ -112,50 +97,186 @@ func TestHSM(t *testing.T) {
 			if left := folders(t, hsm); len(left) != 1 || left[points[1].Artifact] != 4 {
 				t.Errorf("after the first expired the container holds %v", left)
 			}
-			response, text, err := a.request(ctx, http.MethodGet, "/api/runs/"+points[1].ID, "", nil)
-			if err != nil || response.StatusCode != http.StatusOK {
-				t.Fatalf("%v, %s", err, text)
+			ids := []string{points[1].ID}
+			if access == "sas" {
+				kept.repeat.Store(true) // the HSM repeats what it was given
+				id, err := a.backupOf(ctx, hsm, "repeated")
+				if err != nil {
+					t.Fatal(err)
+				}
+				status, err := a.await(ctx, id)
+				if err != nil || status.Run.State != backup.Failed || !strings.Contains(status.Run.Reason.Message, "not to our liking") {
+					t.Fatalf("%s, %v: %+v", status.Run.State, err, status.Run.Reason)
+				}
+				ids = append(ids, id)
 			}
-			mu.Lock()
-			all := said.String() + string(text)
-			mu.Unlock()
-			wantNoSecrets(t, ctx, a, all)
+			for _, id := range ids {
+				response, text, err := a.request(ctx, http.MethodGet, "/api/runs/"+id, "", nil)
+				if err != nil || response.StatusCode != http.StatusOK {
+					t.Fatalf("%v, %s", err, text)
+				}
+				kept.see("API", string(text))
+			}
+			kept.read(ctx, t, a, points[1].Artifact)
+			kept.judge(t, access == "sas")
 		})
 	}
 }
 
-// wantNoSecrets looks for account keys and signatures in the text, and in all rows and events of the app.
-func wantNoSecrets(t *testing.T, ctx context.Context, a *app, text string) {
+// tuneHSM changes how an HSM behaves.
+func tuneHSM(t testing.TB, hsm string, change func(*sim.HSMKnobs)) {
 	t.Helper()
-	var all strings.Builder
-	all.WriteString(text)
-	rows := tables(t, a.config.Account).NewClient("lifeboat").NewListEntitiesPager(nil)
-	n := 0
-	for rows.More() {
-		page, err := rows.NextPage(ctx)
+	if err := world.Sim.TuneHSM(hsm, change); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// backupHSM makes a backup by hand, and holds its recovery point and its folder against each other. Unless it is the
+// first, which makes queues and container, it holds the contract of docs/design.md: at most 20 storage requests, 3 for each
+// poll, one for each blob, and one for each list of them.
+func (a *app) backupHSM(ctx context.Context, t *testing.T, hsm, access string, counted bool) backup.Point {
+	t.Helper()
+	before, earlier := spent(t, a)
+	polls, proofs := a.hsmPolls()
+	id, err := a.backupOf(ctx, hsm, "backup"+itoa(before))
+	if err != nil {
+		t.Fatal(err)
+	}
+	status, err := a.await(ctx, id)
+	if err != nil || status.Run.State != backup.Succeeded {
+		t.Fatalf("%s, %v: %+v", status.Run.State, err, status.Run.Reason)
+	}
+	after, by := spent(t, a)
+	for op, n := range earlier {
+		by[op] -= n
+	}
+	p, err := a.engine.RecoveryPoint(ctx, id)
+	if err != nil || p.State != backup.Live || p.Note != "" || folders(t, hsm)[p.Artifact] != 4 {
+		t.Fatalf("%+v, %v; the container holds %v", p, err, folders(t, hsm))
+	}
+	files, err := a.engine.Files(ctx, p)
+	if err != nil || len(files) != 4 {
+		t.Errorf("%+v, %v", files, err)
+	}
+	if !counted {
+		return p
+	}
+	morePolls, moreProofs := a.hsmPolls()
+	polls, proofs = morePolls-polls, moreProofs-proofs
+	lists, reads, n := by["blob Container_ListBlobFlatSegment"], by["blob Blob_Download"], after-before
+	figures.Report(t, "a backup of a Managed HSM by %s with %d blobs, %d polls and %d lists: %d requests, %d without those: %v",
+		access, reads, polls, lists, n, n-3*polls-reads-lists, by)
+	if polls < 6 || polls-proofs <= status.Run.Polls || proofs < 2 || status.Run.Polls < 2 {
+		t.Errorf("%d polls, %d of them for the backup and %d for its proof: the test wants some of each", polls, status.Run.Polls, proofs)
+	}
+	if reads != len(files) || lists > 1+proofs {
+		t.Errorf("%d reads of %d blobs, and %d lists for %d looks at the proof", reads, len(files), lists, proofs)
+	}
+	if most := 20 + 3*polls + reads + lists; n > most {
+		t.Errorf("a backup cost %d requests, more than %d", n, most)
+	}
+	return p
+}
+
+// hsmPolls are the program's questions about operations of HSMs so far, and how many of them were about PreFullRestore.
+func (a *app) hsmPolls() (polls, proofs int) {
+	for _, c := range world.Sim.Calls() {
+		if c.ObjectID == a.ObjectID && strings.HasSuffix(c.Path, "/pending") {
+			polls++
+			if strings.HasPrefix(c.Path, "/restore/") {
+				proofs++
+			}
+		}
+	}
+	return polls, proofs
+}
+
+// keeper sees what the program is told, sends, leaves and says, and which secrets it was given.
+type keeper struct {
+	// repeat: the HSM refuses a backup and repeats the SAS, as it is, in a URL and in base64.
+	repeat atomic.Bool
+
+	mu     sync.Mutex
+	seen   map[string][]string
+	keys   secrets
+	handed int
+}
+
+func (k *keeper) see(where string, texts ...string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.seen[where] = append(k.seen[where], texts...)
+}
+
+// meet notes the secrets of each request and answer of the program, or else the texts.
+func (k *keeper) meet(x sim.Exchange) sim.Verdict {
+	token := sasOf(x)
+	switch {
+	case strings.HasSuffix(x.Path, "/listKeys") && x.Phase == sim.After:
+		return sim.Pass // the stack knows the keys
+	case token != "":
+		sas, err := url.ParseQuery(token)
+		k.mu.Lock()
+		k.handed++
+		k.keys = append(k.keys, token, sas.Get("sig"))
+		k.mu.Unlock()
+		if err != nil || !k.repeat.Load() || x.Path != "/backup" {
+			return sim.Pass
+		}
+		said, _ := json.Marshal("The token " + token + ", " + url.QueryEscape(token) + ", " +
+			base64.StdEncoding.EncodeToString([]byte(token)) + ", signed " + sas.Get("sig") + ", is not to our liking")
+		return sim.Answer(http.StatusBadRequest, http.Header{"Content-Type": {"application/json"}},
+			fmt.Appendf(nil, `{"error":{"code":"BadRequest","message":%s}}`, said))
+	}
+	k.see("requests", x.Path, x.Query.Encode(), fmt.Sprint(x.Header), string(x.Body), string(x.Answer))
+	return sim.Pass
+}
+
+// sasOf is the SAS that a request hands on to an HSM.
+func sasOf(x sim.Exchange) string {
+	var body struct {
+		Token              string
+		SASTokenParameters struct{ Token string } `json:"sasTokenParameters"`
+	}
+	if !strings.HasSuffix(x.Host, ".managedhsm.azure.net") || json.Unmarshal(x.Body, &body) != nil {
+		return ""
+	}
+	return body.Token + body.SASTokenParameters.Token
+}
+
+// read looks into the app's table and queues, and into the folder.
+func (k *keeper) read(ctx context.Context, t *testing.T, a *app, folder string) {
+	t.Helper()
+	for pages := tables(t, a.config.Account).NewClient("lifeboat").NewListEntitiesPager(nil); pages.More(); {
+		page, err := pages.NextPage(ctx)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, row := range page.Entities {
-			all.Write(row)
-			n++
+			k.see("table", string(row))
 		}
 	}
-	for _, queue := range []string{"execute", "lifeboat-events"} {
-		answer, err := a.queue(queue).PeekMessages(ctx, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, m := range answer.Messages {
-			all.WriteString(*m.MessageText)
-		}
+	k.see("events", a.events(ctx, t)...)
+	for _, name := range []string{"part-00", "part-01", "part-02", "archive.json"} {
+		k.see("blobs", download(ctx, t, stack.Backups, folder+"/"+name))
 	}
-	if n < 10 {
-		t.Errorf("only %d rows were looked at", n)
+}
+
+// judge looks for the secrets in all that was seen.
+func (k *keeper) judge(t *testing.T, handed bool) {
+	t.Helper()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if (k.handed > 0) != handed {
+		t.Errorf("a SAS was handed on %d times", k.handed)
 	}
-	for _, secret := range append(slices.Clone(world.Keys()), "sig=", "sig%3D") {
-		if strings.Contains(all.String(), secret) {
-			t.Errorf("%q is in what the program left or said", secret)
+	known := slices.Concat(secrets(world.Keys()), k.keys)
+	for _, where := range []string{"log", "requests", "API", "table", "events", "blobs"} {
+		if len(k.seen[where]) == 0 {
+			t.Errorf("nothing was seen in %s: the test looks in the wrong place", where)
+		}
+		if found := known.in(strings.Join(k.seen[where], "\n")); found != "" {
+			t.Errorf("%s is in %s", found, where)
 		}
 	}
 }

@@ -10,7 +10,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -514,15 +513,12 @@ func TestTheAccessKeyIsNeverKept(t *testing.T) {
 	if listed != 2 || handed != 4 { // handed Before and After
 		t.Errorf("the key was read %d times and handed on %d times, want twice, seen before and after", listed, handed/2)
 	}
-	forms := []string{account.Key, url.QueryEscape(account.Key), base64.StdEncoding.EncodeToString([]byte(account.Key))}
 	for _, where := range []string{"log", "requests", "API", "table", "events", "blob"} {
 		if len(seen[where]) == 0 {
 			t.Errorf("nothing was seen in %s: the test looks in the wrong place", where)
 		}
-		for _, form := range forms {
-			if slices.ContainsFunc(seen[where], func(text string) bool { return strings.Contains(text, form) }) {
-				t.Errorf("the key, as %.6s…, is in %s", form, where)
-			}
+		if found := (secrets{account.Key}).in(strings.Join(seen[where], "\n")); found != "" {
+			t.Errorf("%s is in %s", found, where)
 		}
 	}
 }

@@ -215,6 +215,7 @@ func TestAgainstTheStandIns(t *testing.T) {
 	t.Run("parts", w.testParts)
 	t.Run("deletion", w.testDeletion)
 	t.Run("two folders", w.testTwo)
+	t.Run("hours", w.testHours)
 	t.Run("refusals", w.testRefusals)
 }
 

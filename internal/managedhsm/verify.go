@@ -62,15 +62,18 @@ func (p *Provider) Verify(ctx context.Context, a backup.Attempt, done backup.Has
 	}, at.Token)
 	switch fault := backup.AsFault(err); {
 	case fault != nil && noEvidence(fault):
-		v.Note = "Verified by its hashes only. " + fault.Message
+		v.Note = "Verified by its hashes only: " + fault.Message
+		if fault.Kind == backup.Denied {
+			v.Note += " " + fault.Hint
+		}
 	case fault != nil && (fault.Kind == backup.Refused || read == 0):
 		return backup.Verification{}, fault
 	case fault != nil: // asked again by the next call; what was read is kept
-		v.RetryAfter = fault.RetryAfter
+		v.Awaits, v.RetryAfter = true, fault.RetryAfter
 		v.Hashing.State, err = json.Marshal(at)
 		return v, err
 	case !proof.done:
-		at.Token, v.RetryAfter = proof.token, proof.after
+		at.Token, v.Awaits, v.RetryAfter = proof.token, true, proof.after
 		v.Hashing.State, err = json.Marshal(at)
 		return v, err
 	}

@@ -88,6 +88,8 @@ type wire struct {
 	mu     sync.Mutex
 	sent   []step
 	bodies []string
+	// challenged counts the requests without a token.
+	challenged int
 }
 
 func (w *wire) Do(r *http.Request) (*http.Response, error) {
@@ -100,6 +102,7 @@ func (w *wire) Do(r *http.Request) (*http.Response, error) {
 	reply := w.replies[s]
 	if s == challenged {
 		reply = challenge
+		w.challenged++
 		if len(body) > 0 {
 			reply = fails(errors.New("a body went out without authorization"))
 		}

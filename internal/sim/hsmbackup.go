@@ -36,7 +36,7 @@ func (m *managedHSMs) writeBackup(o *hsmOperation, takes time.Duration) (func() 
 		size = defaultHSMBlobBytes
 	}
 	if o.knobs.Folder == FolderAtEnd {
-		if err := m.wait(takes); err != nil {
+		if err := m.wait(o, takes); err != nil {
 			return nil, err
 		}
 		takes = 0
@@ -49,7 +49,7 @@ func (m *managedHSMs) writeBackup(o *hsmOperation, takes time.Duration) (func() 
 		HSM: o.hsm.id.String(), SecurityDomain: o.hsm.SecurityDomain, Vault: o.vault, Blobs: make(map[string]int64),
 	}
 	for i := range count {
-		if err := m.wait(takes / time.Duration(count)); err != nil {
+		if err := m.wait(o, takes/time.Duration(count)); err != nil {
 			return nil, err
 		}
 		name, blob := archiveName, []byte(nil)
@@ -74,7 +74,7 @@ func (m *managedHSMs) writeBackup(o *hsmOperation, takes time.Duration) (func() 
 
 // checkBackup looks whether a backup could be written, and writes nothing.
 func (m *managedHSMs) checkBackup(o *hsmOperation, takes time.Duration) (func() string, error) {
-	if err := m.wait(takes); err != nil {
+	if err := m.wait(o, takes); err != nil {
 		return nil, err
 	}
 	target, err := m.open(o, backupPermissions)

@@ -3,9 +3,11 @@ package sim
 import (
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -114,6 +116,26 @@ type hsmOperation struct {
 	late string
 	// halfway tells that half of the time has passed.
 	halfway bool
+	// hurry is closed when the rest of the time shall not be waited for.
+	hurry     chan struct{}
+	hurryOnce sync.Once
+}
+
+// HurryHSM lets what the HSM is doing, looks included, take no more time, so that a test can let an operation of hours
+// last as long as its own clock says.
+func (s *Sim) HurryHSM(resourceID string) error {
+	h, err := s.hsms.find(resourceID)
+	if err != nil {
+		return fmt.Errorf("hurry: %w", err)
+	}
+	s.hsms.mu.Lock()
+	defer s.hsms.mu.Unlock()
+	for _, o := range s.hsms.operations {
+		if o.hsm == h && o.State == InProgress {
+			o.hurryOnce.Do(func() { close(o.hurry) })
+		}
+	}
+	return nil
 }
 
 func (c *hsmCall) kind() HSMOperationKind {
@@ -125,7 +147,7 @@ func (c *hsmCall) kind() HSMOperationKind {
 
 // begin answers a request for an operation.
 func (m *managedHSMs) begin(c *hsmCall) *http.Response {
-	o := &hsmOperation{hsm: c.hsm}
+	o := &hsmOperation{hsm: c.hsm, hurry: make(chan struct{})}
 	o.HSM, o.Kind, o.Key, o.State = c.hsm.ResourceID, c.kind(), c.key, InProgress
 	var refusal *http.Response
 	if o.backs() {
@@ -257,7 +279,7 @@ func (m *managedHSMs) run(o *hsmOperation, takes time.Duration) {
 // work takes its time and returns what is to be done at the end, under the lock.
 func (m *managedHSMs) work(o *hsmOperation, takes time.Duration) (done func() string, err error) {
 	if o.fault.Kind == FailOperation {
-		return nil, errors.Join(m.wait(takes), hsmFailure(o.fault.Message))
+		return nil, errors.Join(m.wait(o, takes), hsmFailure(o.fault.Message))
 	}
 	switch o.Kind {
 	case FullBackup:
@@ -268,12 +290,15 @@ func (m *managedHSMs) work(o *hsmOperation, takes time.Duration) (done func() st
 	return m.readBackup(o, takes)
 }
 
-// wait returns early, with an error, at the end of the Sim's life.
-func (m *managedHSMs) wait(d time.Duration) error {
+// wait lets the operation take its time. It returns early when told to hurry, and with an error at the end of the Sim's
+// life.
+func (m *managedHSMs) wait(o *hsmOperation, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
+		return nil
+	case <-o.hurry:
 		return nil
 	case <-m.life.Done():
 		return m.life.Err()

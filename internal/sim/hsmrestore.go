@@ -9,7 +9,7 @@ import (
 // readBackup reads the folder, refuses what may not be restored, and says what to put in place at the end. Of a check,
 // nothing.
 func (m *managedHSMs) readBackup(o *hsmOperation, takes time.Duration) (func() string, error) {
-	if err := m.wait(takes / 2); err != nil {
+	if err := m.wait(o, takes/2); err != nil {
 		return nil, err
 	}
 	m.mu.Lock()
@@ -30,7 +30,7 @@ func (m *managedHSMs) readBackup(o *hsmOperation, takes time.Duration) (func() s
 	case o.Kind == KeyRestore && !content.Vault.Keys[o.Key].live():
 		return nil, resourceNotFound
 	}
-	if err := m.wait(takes - takes/2); err != nil {
+	if err := m.wait(o, takes-takes/2); err != nil {
 		return nil, err
 	}
 	switch o.Kind {

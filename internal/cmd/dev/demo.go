@@ -12,13 +12,6 @@ import (
 	"os"
 	"text/tabwriter"
 	"time"
-
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
-	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob"
-	"github.com/Azure/azure-sdk-for-go/sdk/storage/azqueue/v2"
-
-	"lifeboat/internal/sim"
-	"lifeboat/internal/stack"
 )
 
 // run is what the demo reads of the API's answers.
@@ -38,9 +31,10 @@ type run struct {
 		Size     int64  `json:"sizeInBytes"`
 		SHA256   string `json:"sha256"`
 		Decision string `json:"decision"`
+		Note     string `json:"note"`
 	} `json:"recoveryPoint"`
 
-	service string
+	target target
 }
 
 // demoTime is far more than the demo needs.
@@ -50,7 +44,7 @@ const demoTime = 3 * time.Minute
 func demo(ctx context.Context, s *scene) error {
 	ctx, cancel := context.WithTimeout(ctx, demoTime)
 	defer cancel()
-	s.say("ready. Plan \"often\": %d services, a slot every 12 s, kept %s, but the newest always", len(services), within)
+	s.say("ready. Plan \"often\": %d targets, a slot every 12 s, kept %s, but the newest always", len(targets), within)
 	s.say("a minute of Azure passes in half a second; nothing waits for it: the program is called, makes a step, returns")
 	seen := map[string]string{}
 	asked := ""
@@ -66,8 +60,8 @@ func demo(ctx context.Context, s *scene) error {
 		}
 		last = history
 		s.showNews(history, seen)
-		if asked == "" && succeeded(history, services[0]) > 0 {
-			if asked, err = s.ask(ctx, services[0]); err != nil {
+		if asked == "" && succeeded(history, targets[0]) > 0 {
+			if asked, err = s.ask(ctx, targets[0]); err != nil {
 				return err
 			}
 		}
@@ -87,31 +81,36 @@ func demo(ctx context.Context, s *scene) error {
 
 // lacks says what is still to come, "" if nothing is.
 func lacks(history []run, asked string) string {
-	for _, name := range services {
-		if succeeded(history, name) < 2 {
-			return "a second scheduled backup of " + name
+	for _, t := range targets {
+		switch {
+		case succeeded(history, t) < 2:
+			return "a second scheduled backup of " + t.name
+		case expired(history, t) == 0:
+			return "a recovery point of " + t.name + " that expires"
 		}
 	}
-	expired := false
-	done := false
 	for _, r := range history {
-		expired = expired || r.Point != nil && r.Point.State == "expired"
-		done = done || r.ID == asked && r.State == "succeeded"
+		if r.ID == asked && r.State == "succeeded" {
+			return ""
+		}
 	}
-	switch {
-	case !done:
-		return "the end of the backup on demand"
-	case !expired:
-		return "a recovery point that expires"
-	}
-	return ""
+	return "the end of the backup on demand"
 }
 
-// succeeded counts the scheduled runs of a service that left a recovery point.
-func succeeded(history []run, service string) int {
-	n := 0
+// succeeded counts the scheduled runs of a target that left a recovery point.
+func succeeded(history []run, t target) (n int) {
 	for _, r := range history {
-		if r.service == service && r.State == "succeeded" && !r.Slot.IsZero() {
+		if r.target == t && r.State == "succeeded" && !r.Slot.IsZero() {
+			n++
+		}
+	}
+	return n
+}
+
+// expired counts the recovery points of a target that have expired.
+func expired(history []run, t target) (n int) {
+	for _, r := range history {
+		if r.target == t && r.Point != nil && r.Point.State == "expired" {
 			n++
 		}
 	}
@@ -130,12 +129,10 @@ func (s *scene) showNews(history []run, seen map[string]string) {
 			text = fmt.Sprintf("succeeded: %d KiB, SHA-256 %.12s…", r.Point.Size/1024, r.Point.SHA256)
 		case r.Error != nil:
 			text = r.State + ": " + r.Error.Message
-		case r.State == "running":
-			text = fmt.Sprintf("running, poll %d", r.Polls)
 		}
 		if seen[r.ID] != text {
 			seen[r.ID] = text
-			s.say("%-13s %-14s %s", r.service, r.cause(), text)
+			s.say("%-12s %-14s %s", r.target.name, r.cause(), text)
 		}
 	}
 }
@@ -149,7 +146,7 @@ func (r run) cause() string {
 
 func showTable(history []run) {
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "SERVICE\tCAUSE\tSTATE\tTOOK\tATTEMPTS\tPOLLS\tRECOVERY POINT\tBLOB")
+	fmt.Fprintln(w, "TARGET\tSERVICE\tCAUSE\tSTATE\tTOOK\tATTEMPTS\tPOLLS\tRECOVERY POINT\tBLOB OR FOLDER")
 	for _, r := range history {
 		took, point, blob := "", "", ""
 		if !r.Ended.IsZero() {
@@ -158,21 +155,21 @@ func showTable(history []run) {
 		if r.Point != nil {
 			point, blob = r.Point.State, r.Point.Blob
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%d\t%s\t%s\n", r.service, r.cause(), r.State, took, r.Attempts, r.Polls, point, blob)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%d\t%d\t%s\t%s\n", r.target.name, r.target.kind, r.cause(), r.State, took, r.Attempts, r.Polls, point, blob)
 	}
 	w.Flush()
 }
 
-// history is what the API tells about all services, newest first.
+// history is what the API tells about all targets, newest first.
 func (s *scene) history(ctx context.Context) ([]run, error) {
 	var all []run
-	for _, name := range services {
+	for _, t := range targets {
 		var page struct{ Value []run }
-		if _, err := s.call(ctx, "GET", "/api/runs?"+url.Values{"target": {stack.Service(name)}}.Encode(), nil, &page); err != nil {
+		if _, err := s.call(ctx, "GET", "/api/runs?"+url.Values{"target": {t.id()}}.Encode(), nil, &page); err != nil {
 			return nil, err
 		}
 		for _, r := range page.Value {
-			r.service = name
+			r.target = t
 			all = append(all, r)
 		}
 	}
@@ -180,8 +177,8 @@ func (s *scene) history(ctx context.Context) ([]run, error) {
 }
 
 // ask wants a backup by HTTP, twice with the same request ID, as somebody would who saw no answer.
-func (s *scene) ask(ctx context.Context, name string) (string, error) {
-	body := []byte(`{"target": "` + stack.Service(name) + `"}`)
+func (s *scene) ask(ctx context.Context, t target) (string, error) {
+	body := []byte(`{"target": "` + t.id() + `"}`)
 	var first, second run
 	header, err := s.call(ctx, "POST", "/api/backups", body, &first)
 	if err != nil {
@@ -193,7 +190,7 @@ func (s *scene) ask(ctx context.Context, name string) (string, error) {
 	if first.ID == "" || first.ID != second.ID {
 		return "", fmt.Errorf("the same request made two runs: %q and %q", first.ID, second.ID)
 	}
-	s.say("%-13s POST /api/backups, sent twice: 202, one run, Operation-Location %s", name, header.Get("Operation-Location"))
+	s.say("%-12s POST /api/backups, sent twice: 202, one run, Operation-Location %s", t.name, header.Get("Operation-Location"))
 	return first.ID, nil
 }
 
@@ -218,122 +215,4 @@ func (s *scene) call(ctx context.Context, method, path string, body []byte, into
 		return nil, fmt.Errorf("%s %s: %s: %s", method, path, response.Status, text)
 	}
 	return response.Header, json.Unmarshal(text, into)
-}
-
-// check holds what the history says against storage and against Azure's side.
-func (s *scene) check(ctx context.Context, history []run, asked string) error {
-	var errs []error
-	verdict := func(what string, ok bool, format string, args ...any) {
-		mark := "ok"
-		if !ok {
-			mark = "MISSING"
-			errs = append(errs, errors.New(what))
-		}
-		fmt.Printf("  %-8s %s: %s\n", mark, what, fmt.Sprintf(format, args...))
-	}
-	fmt.Println()
-	blobs, err := s.blobs(ctx)
-	if err != nil {
-		return err
-	}
-	var live, expired, phantom int
-	for _, r := range history {
-		if r.Point == nil {
-			continue
-		}
-		exists := blobs[r.Point.Blob] == r.Point.Size && r.Point.Size > 0
-		switch {
-		case r.Point.State == "live" && exists:
-			live++
-		case r.Point.State == "expired" && !exists:
-			expired++
-		case r.Point.State != "deleting":
-			phantom++
-		}
-	}
-	for _, name := range services {
-		verdict(name+" was backed up on schedule", succeeded(history, name) >= 2, "%d recovery points", succeeded(history, name))
-	}
-	verdict("one backup on demand", asked != "", "run %s", asked)
-	verdict("every live recovery point has its blob", live > 0 && phantom == 0, "%d live", live)
-	verdict("an old recovery point expired and its blob is gone", expired > 0, "%d expired", expired)
-	posts := map[string]int{}
-	most := 0
-	for _, r := range s.Sim.BackupRequests() {
-		posts[r.BackupName]++
-		most = max(most, posts[r.BackupName])
-	}
-	verdict("no backup was started twice", most == 1, "%d POSTs, each under a name of its own", len(posts))
-	ended := 0
-	for _, r := range history {
-		if r.Status == "Succeeded" || r.Status == "Failed" {
-			ended++
-		}
-	}
-	// An event is sent just after the end that it tells of was saved.
-	events := 0
-	for deadline := time.Now().Add(10 * time.Second); ; {
-		if events, err = s.events(ctx); err != nil {
-			return err
-		}
-		if events >= ended || time.Now().After(deadline) {
-			break
-		}
-		<-time.After(100 * time.Millisecond)
-	}
-	verdict("every end was told on lifeboat-events", events >= ended, "%d events for %d ends", events, ended)
-	requests, err := s.Azurite.Requests()
-	if err != nil {
-		return err
-	}
-	bearer := 0
-	for _, r := range requests {
-		if r.AuthScheme == "Bearer" {
-			bearer++
-		}
-	}
-	verdict("storage saw bearer tokens only", bearer == len(requests), "%d requests", len(requests))
-	if len(errs) == 0 {
-		s.say("done")
-	}
-	return errors.Join(errs...)
-}
-
-func (s *scene) options() azcore.ClientOptions {
-	return azcore.ClientOptions{Transport: s.Sim.Client()}
-}
-
-// blobs are the sizes of what lies in the container of the backups, read with an identity of the demo's own.
-func (s *scene) blobs(ctx context.Context) (map[string]int64, error) {
-	s.Sim.Assign(s.Sim.ObjectID("demo"), stack.Scope, sim.StorageBlobDataReader, sim.StorageQueueDataContributor)
-	client, err := azblob.NewClient("https://"+stack.Backups+".blob.core.windows.net", s.Sim.Credential("demo"),
-		&azblob.ClientOptions{ClientOptions: s.options()})
-	if err != nil {
-		return nil, err
-	}
-	sizes := map[string]int64{}
-	for pages := client.NewListBlobsFlatPager(stack.Container, nil); pages.More(); {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return nil, err
-		}
-		for _, b := range page.Segment.BlobItems {
-			sizes[stack.Container+"/"+*b.Name] = *b.Properties.ContentLength
-		}
-	}
-	return sizes, nil
-}
-
-// events counts the messages of lifeboat-events.
-func (s *scene) events(ctx context.Context) (int, error) {
-	client, err := azqueue.NewQueueClient("https://lifeboatapp.queue.core.windows.net/lifeboat-events", s.Sim.Credential("demo"),
-		&azqueue.ClientOptions{ClientOptions: s.options()})
-	if err != nil {
-		return 0, err
-	}
-	properties, err := client.GetProperties(ctx, nil)
-	if err != nil {
-		return 0, err
-	}
-	return int(*properties.ApproximateMessagesCount), nil
 }

@@ -33,8 +33,8 @@ func main() {
 	}
 }
 
-// The scene: three services, backed up often. A minute of Azure passes in half a second: a backup, which takes 6 to 11
-// minutes there, takes 3 to 6 seconds here.
+// The scene: a few targets, backed up often. A minute of Azure passes in half a second: a backup of API Management, which
+// takes 6 to 11 minutes there, takes 3 to 6 seconds here.
 const (
 	timeScale  = 1.0 / 120
 	waitFactor = 1.0 / 120
@@ -42,8 +42,6 @@ const (
 	within     = "14s"
 	appName    = "lifeboat"
 )
-
-var services = []string{"contoso-eu", "contoso-us", "contoso-asia"}
 
 // scene is the running stack with one app on it.
 type scene struct {
@@ -82,11 +80,11 @@ func withScene(ctx context.Context, name string, play func(context.Context, *sce
 	defer func() { err = errors.Join(err, s.Close()) }()
 	plan := "version: 1\ndefaults:\n  storage: {account: " + stack.Account(stack.Backups) + ", container: " + stack.Container +
 		"}\nplans:\n  - name: often\n    schedule: \"" + every + "\"\n    keep: {within: " + within + "}\n    targets:\n"
-	for _, name := range services {
-		if err := s.AddService(name); err != nil {
+	for _, t := range targets {
+		if err := t.add(s.Stack); err != nil {
 			return err
 		}
-		plan += "      - " + stack.Service(name) + "\n"
+		plan += "      - " + t.id() + "\n"
 	}
 	s.say("starting the Functions host, which starts the program")
 	s.app, err = s.App(ctx, stack.AppConfig{
@@ -113,7 +111,7 @@ func (s *scene) environment() string {
 // serve keeps the scene running.
 func serve(ctx context.Context, s *scene) error {
 	key := s.app.Key("api")
-	s.say("running until Ctrl-C: a slot every 12 seconds for %d services", len(services))
+	s.say("running until Ctrl-C: a slot every 12 seconds for %d targets", len(targets))
 	fmt.Printf(`
   plan       %[3]s (an edit counts from the next tick on)
   log        %[4]s
@@ -122,14 +120,14 @@ func serve(ctx context.Context, s *scene) error {
   export LIFEBOAT_KEY=%[2]s
 
   go run . runs %[5]s
-  go run . backup %[5]s --wait
+  go run . backup %[8]s --wait
   curl -H "x-functions-key: $LIFEBOAT_KEY" "$LIFEBOAT_URL/api/runs?target=%[5]s"
   curl -H 'x-functions-key: %[7]s' %[1]s/api/health
 
   An Azure SDK or tool of your own finds the same look-alikes, with an identity that may do what Lifeboat may, by
 
 %[6]s
-`, s.app.URL(), key, s.app.PlanFile, s.log.Name(), stack.Service(services[0]), s.environment(), s.app.Key("health"))
+`, s.app.URL(), key, s.app.PlanFile, s.log.Name(), targets[0].id(), s.environment(), s.app.Key("health"), targets[len(targets)-1].id())
 	select {
 	case <-ctx.Done():
 		return nil
