@@ -26,9 +26,24 @@ var (
 	Reader = Role{"Reader", []string{
 		"Microsoft.ApiManagement/service/*/read",
 		"Microsoft.ApiManagement/service/read",
+		"Microsoft.ConfidentialLedger/ledgers/read",
+		"Microsoft.ConfidentialLedger/managedCCFs/read",
 		"Microsoft.KeyVault/managedHSMs/read",
 		"Microsoft.Storage/storageAccounts/read",
 		"Microsoft.Storage/storageAccounts/blobServices/read",
+	}}
+	// LedgerOperator is a custom role: there is no built-in one between Reader and Contributor. The names of the actions
+	// follow from the API's description; no list of them is public.
+	LedgerOperator = Role{"Ledger Operator", []string{
+		"Microsoft.ConfidentialLedger/ledgers/read",
+		"Microsoft.ConfidentialLedger/ledgers/backup/action",
+		"Microsoft.ConfidentialLedger/ledgers/filesExport/action",
+		"Microsoft.ConfidentialLedger/ledgers/restore/action",
+		"Microsoft.ConfidentialLedger/ledgers/delete",
+		"Microsoft.ConfidentialLedger/managedCCFs/read",
+		"Microsoft.ConfidentialLedger/managedCCFs/backup/action",
+		"Microsoft.ConfidentialLedger/managedCCFs/restore/action",
+		"Microsoft.ConfidentialLedger/managedCCFs/delete",
 	}}
 	// StorageAccountKeyOperator is role 81a9662b-bebf-436f-a333-f67b29880f12.
 	StorageAccountKeyOperator = Role{"Storage Account Key Operator Service Role", []string{

@@ -37,6 +37,8 @@ type Sim struct {
 	storage    *storage
 	management *apiManagement
 	hsms       *managedHSMs
+	files      *files
+	ledgers    *ledgers
 	proxy      *proxy
 	pace       *pace
 	stop       context.CancelFunc
@@ -64,9 +66,12 @@ func Start(c Config) (*Sim, error) {
 	s.storage = newStorage(s.directory, s.roles, authority)
 	s.management = newAPIManagement(ctx, c, s)
 	s.hsms = newManagedHSMs(ctx, c, s)
+	s.files = newFiles(s.storage)
+	s.ledgers = newLedgers(ctx, c, s)
 	s.proxy = newProxy(authority)
 	front := newFrontDoor(s.directory, s.roles)
 	s.management.added, s.storage.added, s.hsms.added = front.exists, front.exists, front.exists
+	s.ledgers.added = front.exists
 	front.provide("Microsoft.ApiManagement", "service", s.management.resourceType())
 	front.provide("Microsoft.Storage", "storageAccounts", s.storage.resourceType())
 	s.proxy.host(func(name string) bool { return name == managementHost }, front.answer)
@@ -90,6 +95,7 @@ func (s *Sim) Close() error {
 	err := errors.Join(s.proxy.close(), s.identity.close())
 	s.management.close()
 	s.hsms.close()
+	s.ledgers.close()
 	s.storage.transport.CloseIdleConnections()
 	if err != nil {
 		return fmt.Errorf("close simulator: %w", err)
