@@ -64,6 +64,15 @@ var (
 		blobServices + "/generateUserDelegationKey/action",
 		blobServices + "/containers/blobs/read",
 	}}
+	// StorageFileDataPrivilegedContributor is role 69566ab7-960f-475b-8e7c-b3118f30c6bd: it reads, writes and deletes
+	// directories and files whatever their own permissions say, and no shares.
+	StorageFileDataPrivilegedContributor = Role{"Storage File Data Privileged Contributor", []string{
+		fileServices + "/fileshares/files/read",
+		fileServices + "/fileshares/files/write",
+		fileServices + "/fileshares/files/delete",
+		fileServices + "/readFileBackupSemantics/action",
+		fileServices + "/writeFileBackupSemantics/action",
+	}}
 	// StorageQueueDataContributor reads, writes and deletes queues and messages.
 	StorageQueueDataContributor = Role{"Storage Queue Data Contributor", []string{
 		queueServices + "/queues/read",

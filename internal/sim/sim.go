@@ -78,6 +78,7 @@ func Start(c Config) (*Sim, error) {
 	front.provide("Microsoft.KeyVault", "managedHSMs", s.hsms.resourceType())
 	s.proxy.host(s.storage.knows, s.storage.answer)
 	s.proxy.host(s.hsms.knows, s.hsms.answer)
+	s.proxy.host(s.files.knows, s.files.answer)
 	if err := s.proxy.listen(); err != nil {
 		stop()
 		return nil, fmt.Errorf("start simulator: proxy: %w", err)
