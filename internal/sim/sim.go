@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -74,6 +75,9 @@ func Start(c Config) (*Sim, error) {
 	s.ledgers.added = front.exists
 	front.provide("Microsoft.ApiManagement", "service", s.management.resourceType())
 	front.provide("Microsoft.Storage", "storageAccounts", s.storage.resourceType())
+	front.provide(ledgerProvider, ledgersKind, s.ledgers.resourceType(ledgersKind))
+	front.provide(ledgerProvider, managedCCFs, s.ledgers.resourceType(managedCCFs))
+	front.operations[strings.ToLower(ledgerProvider)] = s.ledgers.follow
 	s.proxy.host(func(name string) bool { return name == managementHost }, front.answer)
 	front.provide("Microsoft.KeyVault", "managedHSMs", s.hsms.resourceType())
 	s.proxy.host(s.storage.knows, s.storage.answer)
