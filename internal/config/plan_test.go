@@ -66,7 +66,7 @@ func TestParsePlan(t *testing.T) {
 // Each edit of the good plan must be refused with the line it stands in and a reason that names the thing.
 func TestParsePlanRefuses(t *testing.T) {
 	for name, c := range map[string]struct{ old, new, want string }{
-		"unknown field":         {`name: often`, `nam: often`, `plan.yaml:14: a plan has no field "nam"; it has concurrency, hsm, identity, jitter, keep, name,`},
+		"unknown field":         {`name: often`, `nam: often`, `plan.yaml:14: a plan has no field "nam"; it has ccf, concurrency, hsm, identity, jitter, keep, name,`},
 		"missing field":         {"    schedule: \"30 2 * * *\"\n", "", `plan.yaml:8: a plan needs the field "schedule"`},
 		"no version":            {"version: 1\n", "", `the file needs the field "version"`},
 		"a later version":       {"version: 1", "version: 2", "version 2 is not one that this program reads"},
