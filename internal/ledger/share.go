@@ -103,14 +103,19 @@ func (f *files) shares(ctx context.Context, name string, from, to time.Time, kno
 	return found, nil
 }
 
-// behindName is the rest of the name of a share whose service has a longer name: where the timestamp should begin, a part
-// of the name comes first. The documentation says <app>-<timestamp>, and not how the timestamp is written.
-var behindName = regexp.MustCompile(`^.+-20[0-9]{2}-?[01][0-9]-?[0-3][0-9]([-tz_]?[0-9].*)?z?$`)
+// The documentation says that a share is named <app>-<timestamp>, and not how the timestamp is written. So anything with
+// digits in it may be one, unless it is the end of a longer name and then a date, or the seconds or milliseconds since 1970:
+// contoso-2-20261103023000 is of the service contoso-2, and not of contoso.
+var (
+	date       = regexp.MustCompile(`^20[0-9]{2}-?[01][0-9]-?[0-3][0-9]`)
+	behindName = regexp.MustCompile(`^.*[^-]-(20[0-9]{2}-?[01][0-9]-?[0-3][0-9].*|1[0-9]{9}|1[0-9]{12})$`)
+	digits     = regexp.MustCompile(`^[a-z0-9-]*[0-9][a-z0-9-]*$`)
+)
 
 // isShare tells whether a share's name can be that of a backup of the service with the name.
 func isShare(name, share string) bool {
 	stamp, ok := strings.CutPrefix(share, strings.ToLower(name)+"-")
-	return ok && strings.ContainsAny(stamp, "0123456789") && !strings.ContainsAny(stamp, `/\`) && !behindName.MatchString(stamp)
+	return ok && digits.MatchString(stamp) && (date.MatchString(stamp) || !behindName.MatchString(stamp))
 }
 
 // content is what is in a share.
