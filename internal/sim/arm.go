@@ -47,6 +47,8 @@ type frontDoor struct {
 	directory *directory
 	roles     *roles
 	types     map[string]armType // lower-case provider/type
+	// operations answers for operations of a provider (lower case) that are followed by region.
+	operations map[string]func(*http.Request, regionalOperation) (*http.Response, error)
 
 	mu sync.RWMutex
 	// groups holds lower-case subscription/group, and subscription alone, of what was added.
@@ -54,7 +56,10 @@ type frontDoor struct {
 }
 
 func newFrontDoor(d *directory, r *roles) *frontDoor {
-	return &frontDoor{directory: d, roles: r, types: make(map[string]armType), groups: make(map[string]bool)}
+	return &frontDoor{
+		directory: d, roles: r, types: make(map[string]armType), groups: make(map[string]bool),
+		operations: make(map[string]func(*http.Request, regionalOperation) (*http.Response, error)),
+	}
 }
 
 // provide adds a resource type. Before the first request only.
@@ -102,6 +107,11 @@ func (f *frontDoor) dispatch(r *http.Request) (*http.Response, error) {
 	caller, refusal := f.authenticate(r)
 	if refusal != nil {
 		return refusal, nil
+	}
+	if operation, ok := parseRegionalOperation(r.URL.Path); ok {
+		if answer, ok := f.operations[strings.ToLower(operation.provider)]; ok && r.Method == http.MethodGet {
+			return answer(r, operation) // no role is asked for: those of a resource do not reach here
+		}
 	}
 	id, tail, err := parseResourcePath(r.URL.Path)
 	if err != nil {

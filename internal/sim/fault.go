@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Step is a kind of call to API Management or to a Managed HSM.
+// Step is a kind of call to API Management, to a Managed HSM or to a ledger.
 type Step string
 
 const (
@@ -19,12 +19,16 @@ const (
 	OnBackup Step = "backup"
 	// OnPoll is GET of an operation's result.
 	OnPoll Step = "poll"
-	// OnRestore is PUT of a restore of an HSM, of all or of one key.
+	// OnRestore is PUT of a restore of an HSM, of all or of one key, or POST of a ledger's.
 	OnRestore Step = "restore"
 	// OnCheck is a prebackup or prerestore of an HSM.
 	OnCheck Step = "check"
 	// OnKey is any call about the keys of an HSM.
 	OnKey Step = "key"
+	// OnPut is PUT of a ledger's resource.
+	OnPut Step = "put"
+	// OnDelete is DELETE of a ledger's resource.
+	OnDelete Step = "delete"
 )
 
 // FaultKind is what goes wrong.
@@ -38,7 +42,8 @@ const (
 	// LoseRequest cuts the connection and does nothing.
 	LoseRequest FaultKind = "loseRequest"
 	// FailOperation accepts the backup and fails it at its end with Status (0 means 400), Code and Message. Of an HSM's
-	// operation, of any kind where Step is empty, Message is the statusDetails, and an empty Code is null.
+	// operation, of any kind where Step is empty, Message is the statusDetails, and an empty Code is null. A ledger's, of
+	// any kind where Step is empty, fails in the body of a 200 where Status is 0.
 	FailOperation FaultKind = "failOperation"
 	// EmptyBlob lets the backup succeed with a blob of zero bytes.
 	EmptyBlob FaultKind = "emptyBlob"
@@ -48,9 +53,17 @@ const (
 	EmptyFolder FaultKind = "emptyFolder"
 	// MissingBlob lets the backup of an HSM succeed with a folder that lacks a blob.
 	MissingBlob FaultKind = "missingBlob"
+	// NoShare lets the backup of a ledger succeed without any share.
+	NoShare FaultKind = "noShare"
+	// EmptyShare lets the backup of a ledger succeed with a share without any file.
+	EmptyShare FaultKind = "emptyShare"
+	// MissingFile lets the backup of a ledger succeed with a share that lacks its second ledger file.
+	MissingFile FaultKind = "missingFile"
+	// FailHalfway lets the backup of a ledger fail with Code and Message after half of its files, which stay.
+	FailHalfway FaultKind = "failHalfway"
 )
 
-// Fault makes calls to one service or HSM go wrong. What strikes accepted backups does so whatever the Step.
+// Fault makes calls to one service, HSM or ledger go wrong. What strikes accepted backups does so whatever the Step.
 type Fault struct {
 	Step Step
 	Kind FaultKind
@@ -71,15 +84,20 @@ var (
 	callFaults      = []FaultKind{Refuse, LoseAnswer, LoseRequest}
 	serviceFaults   = []FaultKind{FailOperation, EmptyBlob, NoBlob}
 	hsmFaults       = []FaultKind{FailOperation, EmptyFolder, MissingBlob}
+	ledgerFaults    = []FaultKind{FailOperation, NoShare, EmptyShare, MissingFile, FailHalfway}
 	steps, hsmSteps = []Step{OnGet, OnBackup, OnPoll}, []Step{OnGet, OnBackup, OnPoll, OnRestore, OnCheck, OnKey}
+	ledgerSteps     = []Step{OnGet, OnBackup, OnPoll, OnRestore, OnPut, OnDelete}
 )
 
-// Inject lets the next calls to an API Management service or a Managed HSM go wrong. Faults strike in the order in
+// Inject lets the next calls to an API Management service, a Managed HSM or a ledger go wrong. Faults strike in the order in
 // which they were injected, each call at most one of Refuse, LoseAnswer and LoseRequest, each operation at most one of
 // the others.
 func (s *Sim) Inject(resourceID string, add ...Fault) error {
 	if h, err := s.hsms.find(resourceID); err == nil {
 		return h.faults.add(&s.hsms.mu, add, hsmFaults, hsmSteps)
+	}
+	if l, err := s.ledgers.find(resourceID); err == nil {
+		return l.faults.add(&s.ledgers.mu, add, ledgerFaults, ledgerSteps)
 	}
 	m := s.management
 	m.mu.Lock()

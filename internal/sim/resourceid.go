@@ -47,3 +47,17 @@ func parseResourcePath(path string) (id resourceID, tail []string, err error) {
 	}
 	return resourceID{parts[2], parts[4], parts[6], parts[7], parts[8]}, parts[9:], nil
 }
+
+// regionalOperation is an operation of a resource provider in the place where most of them keep those: below the region.
+type regionalOperation struct{ subscription, provider, location, kind, id string }
+
+// parseRegionalOperation takes a request path; kind is "operationstatuses" or "operationresults".
+func parseRegionalOperation(path string) (o regionalOperation, ok bool) {
+	parts := strings.Split(path, "/")
+	if len(parts) != 9 || !strings.EqualFold(parts[1], "subscriptions") || !strings.EqualFold(parts[3], "providers") ||
+		!strings.EqualFold(parts[5], "locations") {
+		return o, false
+	}
+	o = regionalOperation{parts[2], parts[4], parts[6], strings.ToLower(parts[7]), parts[8]}
+	return o, o.kind == "operationstatuses" || o.kind == "operationresults"
+}

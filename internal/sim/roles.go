@@ -26,9 +26,24 @@ var (
 	Reader = Role{"Reader", []string{
 		"Microsoft.ApiManagement/service/*/read",
 		"Microsoft.ApiManagement/service/read",
+		"Microsoft.ConfidentialLedger/ledgers/read",
+		"Microsoft.ConfidentialLedger/managedCCFs/read",
 		"Microsoft.KeyVault/managedHSMs/read",
 		"Microsoft.Storage/storageAccounts/read",
 		"Microsoft.Storage/storageAccounts/blobServices/read",
+	}}
+	// LedgerOperator is a custom role: there is no built-in one between Reader and Contributor. The names of the actions
+	// follow from the API's description; no list of them is public.
+	LedgerOperator = Role{"Ledger Operator", []string{
+		"Microsoft.ConfidentialLedger/ledgers/read",
+		"Microsoft.ConfidentialLedger/ledgers/backup/action",
+		"Microsoft.ConfidentialLedger/ledgers/filesExport/action",
+		"Microsoft.ConfidentialLedger/ledgers/restore/action",
+		"Microsoft.ConfidentialLedger/ledgers/delete",
+		"Microsoft.ConfidentialLedger/managedCCFs/read",
+		"Microsoft.ConfidentialLedger/managedCCFs/backup/action",
+		"Microsoft.ConfidentialLedger/managedCCFs/restore/action",
+		"Microsoft.ConfidentialLedger/managedCCFs/delete",
 	}}
 	// StorageAccountKeyOperator is role 81a9662b-bebf-436f-a333-f67b29880f12.
 	StorageAccountKeyOperator = Role{"Storage Account Key Operator Service Role", []string{
@@ -48,6 +63,15 @@ var (
 		blobServices + "/containers/read",
 		blobServices + "/generateUserDelegationKey/action",
 		blobServices + "/containers/blobs/read",
+	}}
+	// StorageFileDataPrivilegedContributor is role 69566ab7-960f-475b-8e7c-b3118f30c6bd: it reads, writes and deletes
+	// directories and files whatever their own permissions say, and no shares.
+	StorageFileDataPrivilegedContributor = Role{"Storage File Data Privileged Contributor", []string{
+		fileServices + "/fileshares/files/read",
+		fileServices + "/fileshares/files/write",
+		fileServices + "/fileshares/files/delete",
+		fileServices + "/readFileBackupSemantics/action",
+		fileServices + "/writeFileBackupSemantics/action",
 	}}
 	// StorageQueueDataContributor reads, writes and deletes queues and messages.
 	StorageQueueDataContributor = Role{"Storage Queue Data Contributor", []string{

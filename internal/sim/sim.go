@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -37,6 +38,8 @@ type Sim struct {
 	storage    *storage
 	management *apiManagement
 	hsms       *managedHSMs
+	files      *files
+	ledgers    *ledgers
 	proxy      *proxy
 	pace       *pace
 	stop       context.CancelFunc
@@ -64,15 +67,22 @@ func Start(c Config) (*Sim, error) {
 	s.storage = newStorage(s.directory, s.roles, authority)
 	s.management = newAPIManagement(ctx, c, s)
 	s.hsms = newManagedHSMs(ctx, c, s)
+	s.files = newFiles(s.storage)
+	s.ledgers = newLedgers(ctx, c, s)
 	s.proxy = newProxy(authority)
 	front := newFrontDoor(s.directory, s.roles)
 	s.management.added, s.storage.added, s.hsms.added = front.exists, front.exists, front.exists
+	s.ledgers.added = front.exists
 	front.provide("Microsoft.ApiManagement", "service", s.management.resourceType())
 	front.provide("Microsoft.Storage", "storageAccounts", s.storage.resourceType())
+	front.provide(ledgerProvider, ledgersKind, s.ledgers.resourceType(ledgersKind))
+	front.provide(ledgerProvider, managedCCFs, s.ledgers.resourceType(managedCCFs))
+	front.operations[strings.ToLower(ledgerProvider)] = s.ledgers.follow
 	s.proxy.host(func(name string) bool { return name == managementHost }, front.answer)
 	front.provide("Microsoft.KeyVault", "managedHSMs", s.hsms.resourceType())
 	s.proxy.host(s.storage.knows, s.storage.answer)
 	s.proxy.host(s.hsms.knows, s.hsms.answer)
+	s.proxy.host(s.files.knows, s.files.answer)
 	if err := s.proxy.listen(); err != nil {
 		stop()
 		return nil, fmt.Errorf("start simulator: proxy: %w", err)
@@ -90,6 +100,7 @@ func (s *Sim) Close() error {
 	err := errors.Join(s.proxy.close(), s.identity.close())
 	s.management.close()
 	s.hsms.close()
+	s.ledgers.close()
 	s.storage.transport.CloseIdleConnections()
 	if err != nil {
 		return fmt.Errorf("close simulator: %w", err)

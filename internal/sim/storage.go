@@ -28,7 +28,7 @@ const (
 // storageHost matches the host names of storage accounts: account and service.
 var storageHost = regexp.MustCompile(`^([a-z0-9]{3,24})\.(blob|queue|table)\.core\.windows\.net$`)
 
-// StorageAccount is a storage account and where the emulator serves it. The emulator speaks HTTPS with a certificate
+// StorageAccount is a storage account and where the emulator serves it; its file service is served by the Sim itself. The emulator speaks HTTPS with a certificate
 // of Sim.Certificate("127.0.0.1"), takes the account from the Host header and checks bearer tokens.
 type StorageAccount struct {
 	Name string
@@ -43,9 +43,12 @@ type StorageAccount struct {
 	// CORS are the methods that the blob service's CORS rule allows; none means no rule. On PATCH API Management's backup
 	// fails (reported 2023-11 and since).
 	CORS []string
-	// NoSharedKey is allowSharedKeyAccess false, for backups.
+	// NoSharedKey is allowSharedKeyAccess false, for backups and for the file service.
 	NoSharedKey bool
 	Firewall    Firewall
+	// PageSize is how many entries a page of a list of the file service has at most; 0 means Azure's own 5,000. A page
+	// may have fewer than a client asks for.
+	PageSize int
 }
 
 // Storage attaches a storage account, or attaches it anew.

@@ -83,8 +83,10 @@ func (a StorageAccount) resource() map[string]any {
 	properties := map[string]any{
 		"provisioningState": "Succeeded", "minimumTlsVersion": "TLS1_2", "supportsHttpsTrafficOnly": true,
 		"publicNetworkAccess": "Enabled", "primaryLocation": a.location(), "statusOfPrimary": "available",
-		"creationTime":     "2023-02-14T08:21:33.5210921Z",
-		"primaryEndpoints": map[string]any{"blob": "https://" + a.Name + ".blob.core.windows.net/"},
+		"creationTime": "2023-02-14T08:21:33.5210921Z",
+		"primaryEndpoints": map[string]any{
+			"blob": "https://" + a.Name + ".blob.core.windows.net/", "file": "https://" + a.Name + ".file.core.windows.net/",
+		},
 		"networkAcls": map[string]any{
 			"bypass": bypass, "defaultAction": action, "ipRules": rules, "virtualNetworkRules": []any{},
 		},

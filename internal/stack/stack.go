@@ -34,6 +34,16 @@ func Service(name string) string { return Scope + "/providers/Microsoft.ApiManag
 // HSM is the resource ID of the Managed HSM with the name.
 func HSM(name string) string { return Scope + "/providers/Microsoft.KeyVault/managedHSMs/" + name }
 
+// Ledger is the resource ID of the Confidential Ledger with the name.
+func Ledger(name string) string {
+	return Scope + "/providers/Microsoft.ConfidentialLedger/ledgers/" + name
+}
+
+// CCF is the resource ID of the Managed CCF application with the name.
+func CCF(name string) string {
+	return Scope + "/providers/Microsoft.ConfidentialLedger/managedCCFs/" + name
+}
+
 // Account is the resource ID of the storage account with the name.
 func Account(name string) string {
 	return Scope + "/providers/Microsoft.Storage/storageAccounts/" + name
@@ -254,6 +264,19 @@ func (s *Stack) AddHSM(name, app string) error {
 		return err
 	}
 	return s.Sim.AssignHSM(HSM(name), s.Sim.ObjectID(app), sim.ManagedHSMBackup, sim.ManagedHSMRestore)
+}
+
+// AddCCF puts a Managed CCF application that holds a few entries into Azure: the app may back it up, delete and restore
+// it, and read the storage account's key, with which a SAS for that is signed.
+func (s *Stack) AddCCF(name, app string) error { return s.addLedger(CCF(name), app) }
+
+// AddLedger is AddCCF for a Confidential Ledger, whose files can be exported as well.
+func (s *Stack) AddLedger(name, app string) error { return s.addLedger(Ledger(name), app) }
+
+func (s *Stack) addLedger(id, app string) error {
+	s.Sim.Assign(s.Sim.ObjectID(app), id, sim.LedgerOperator)
+	s.Sim.Assign(s.Sim.ObjectID(app), Account(Backups), sim.StorageAccountKeyOperator)
+	return s.Sim.AddLedger(sim.Ledger{ResourceID: id, Entries: []string{"one", "two", "three", "four", "five"}})
 }
 
 // Keys are the keys of all storage accounts, for tests that look for them where they must not be.
