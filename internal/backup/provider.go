@@ -154,8 +154,8 @@ const (
 	Refused FaultKind = "refused"
 	// Denied: the service no longer tells us (401, 403, 404, 410 for an operation that it had accepted).
 	Denied FaultKind = "denied"
-	// Lapsed: the operation failed because the time was over of what it had been given to act with, and what it left, where
-	// that is known, is removed. A further attempt may be made, once.
+	// Lapsed: the operation failed because what it had been given to act with was no longer good, as a SAS past its time; what
+	// it left, where that is known, is removed. A further attempt may be made, once.
 	Lapsed FaultKind = "lapsed"
 	// Uncertain: it may have been done, or not. The answer was lost.
 	Uncertain FaultKind = "uncertain"

@@ -306,6 +306,7 @@ func TestTheShareIsFound(t *testing.T) {
 func TestASASThatRunsOut(t *testing.T) {
 	for name, reply := range map[string]reply{
 		"the file service's words": says("Failed", `,"error":{"code":"AuthenticationFailed","message":"Signature not valid in the specified time frame"}`),
+		"a rotated key":            says("Failed", `,"error":{"code":"X","message":"The storage account answered 403 AuthenticationFailed."}`),
 		"plain words":              says("Failed", `,"error":{"code":"BackupFailed","message":"The SAS token has expired."}`),
 		"a code":                   says("Failed", `,"error":{"code":"ExpiredSas","message":"no"}`),
 		"a status":                 refuses(400, "BackupFailed", "the SAS expired"),

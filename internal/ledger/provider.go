@@ -134,9 +134,10 @@ func (p *Provider) Poll(ctx context.Context, a backup.Attempt, saved string) (ba
 	return p.finished(ctx, a, i, s)
 }
 
-// expiry is how Azure may speak of a SAS whose time is over. The file service's own words are "Signature not valid in the
-// specified time frame"; in which the ledger service passes them on was never recorded.
-var expiry = regexp.MustCompile(`(?i)\bexpir|not valid in the specified time frame`)
+// expiry is how Azure may speak of a SAS that is no longer good, since its time is over or the key that signed it was
+// rotated. The file service's own words are AuthenticationFailed and "Signature not valid in the specified time frame"; in
+// which the ledger service passes them on was never recorded.
+var expiry = regexp.MustCompile(`(?i)\bexpir|AuthenticationFailed|not valid in the specified time frame`)
 
 // lapsed removes what a backup left whose SAS ran out, so that a further attempt leaves the only share. Where it cannot be
 // told which share that is, nothing is removed: the further attempt knows its own by the time.
