@@ -18,7 +18,6 @@ import (
 	"lifeboat/internal/backup"
 	"lifeboat/internal/devhost"
 	"lifeboat/internal/figures"
-	"lifeboat/internal/sim"
 	"lifeboat/internal/stack"
 )
 
@@ -26,7 +25,6 @@ import (
 func newLedger(t testing.TB, a *app, id func(string) string, add func(*stack.Stack, string, string) error) (target string) {
 	t.Helper()
 	name := "l" + strings.ReplaceAll(uuid.NewString(), "-", "")[:20]
-	world.Sim.Assign(world.Sim.ObjectID(a.config.Name), stack.Account(stack.Backups), sim.StorageAccountKeyOperator)
 	if err := add(world, name, a.config.Name); err != nil {
 		t.Fatal(err)
 	}
