@@ -1,15 +1,17 @@
 // Package sim stands in for Azure's side of a backup on the developer's own machine: the managed-identity endpoint
-// of App Service, Azure Resource Manager with API Management behind it, Managed HSMs, and the way to the storage
-// emulator.
+// of App Service, Azure Resource Manager with API Management behind it, Managed HSMs, ledgers (Confidential Ledger and
+// Managed CCF), Azure Files, and the way to the storage emulator.
 //
 // A Sim is a CONNECT proxy for Azure's real host names. Clients keep their production endpoints, credentials and
 // TLS checks; the variables of [Sim.Env] (or the client of [Sim.Client]) lead them here. The proxy ends TLS with
 // certificates of its own authority and answers each request by host name:
 //
 //	management.azure.com                          Resource Manager: API Management services and their backups,
-//	                                              what storage accounts admit, and their keys; Managed HSMs' resources
+//	                                              what storage accounts admit, and their keys; Managed HSMs' resources;
+//	                                              ledgers, their backups and restores
 //	{name}.managedhsm.azure.net                   Managed HSMs: their keys, backups and restores
 //	{account}.{blob,queue,table}.core.windows.net the storage emulator attached with [Sim.Storage]
+//	{account}.file.core.windows.net               Azure Files, kept in memory
 //	anything else                                 502 to CONNECT, as a name that does not resolve
 //
 // It is as strict as Azure and, where nobody knows, stricter: tokens must be its own, fresh and for the right
@@ -42,6 +44,33 @@
 //     (RestoringPolls);
 //   - a single key's restore where there is a key of the name: succeeds with nothing done, or fails (KeyInTheWay).
 //
+// Of ledgers (see [LedgerKnobs]), of whose backups nothing was ever recorded in public:
+//
+//   - a running backup: shows nothing, or provisioningState Updating (Trace);
+//   - a backup beside another one: accepted with a share of its own, or 409 (SecondStart);
+//   - a backup's share: grows before one's eyes, or appears at the end (Share);
+//   - the timestamp in its name: milliseconds since 1970, or 14 digits (ShareStamp);
+//   - its files: in the directories ledger and snapshots, or at the root (ShareLayout);
+//   - a SAS with which the service cannot do its work: found out at work, or at the start (SASChecked);
+//   - the status of a failed operation: 200 with the error in it, or 400 (FailedPoll);
+//   - the address of a status: signed, some 2,000 characters, or short (PollURL); with a Location beside it, or without
+//     (PollLocation); with Retry-After, or without (PollRetryAfter);
+//   - a resource that is being restored: to be seen from the start, or at the end (Restored);
+//   - a restore that failed: leaves a resource that has to be deleted, or nothing (FailedRestore).
+//
+// Also unverified, with one reading only, of ledgers: how long everything takes, all codes and words of refusals and
+// failures, the address of an operation's status, that following it takes no role, the names of the actions, that a SAS
+// must let the service list, create, write and read with all three resource types, that a firewall keeps the service
+// out, that a restore goes to the region that the backup was made for alone, what a restore makes of files that do not
+// join up, and what is in the files: here a line of JSON and opaque bytes. Documented are: the share's name begins with
+// that of the application, the same name is needed for a restore, the resource must be deleted first, no file may be older
+// than 90 days, and the restored ledger has the same transaction ID. There is no data plane: see
+// [Sim.AppendToLedger] and [Sim.LedgerState].
+//
+// Of Azure Files, the shapes and most codes are those of the recorded tests of the JavaScript SDK, 2019 to 2023, and of
+// Microsoft's reference. There are no leases, no soft delete, no access policies, no range lists and no SAS of a user
+// delegation key.
+//
 // Also unverified, with one reading only, of Managed HSM: the words and code of most refusals, that a backup of another
 // security domain is an "Invalid backup provided", that a prebackup or prerestore is refused beside another operation,
 // that it wants a container where the API's description makes one optional, that restoring a single key takes the role
@@ -52,6 +81,6 @@
 // backup, a retired api-version answered as an unknown one, and that polling needs
 // Microsoft.ApiManagement/service/operationresults/read (the built-in operator role has it).
 //
-// Faults on purpose are made with [Sim.Intercept] (any request, at an exact point) and [Sim.Inject] (API Management and
-// Managed HSMs).
+// Faults on purpose are made with [Sim.Intercept] (any request, at an exact point) and [Sim.Inject] (API Management,
+// Managed HSMs and ledgers).
 package sim

@@ -675,13 +675,16 @@ func TestLedgerSizes(t *testing.T) {
 	t.Parallel()
 	s := startWithLedgers(t)
 	c := newLedgerClient(t, s)
+	short := sim.Range{Shortest: time.Millisecond, Longest: time.Millisecond}
 	for n := range 12 {
 		entries := make([]string, n)
 		for i := range entries {
 			entries[i] = strings.Repeat("x", i)
 		}
 		must(t, s.AddLedger(sim.Ledger{ResourceID: ccfID, Entries: entries}))
-		must(t, s.TuneLedger(ccfID, func(k *sim.LedgerKnobs) { k.ChunkEntries, k.FileBytes = n%5, 100*n }))
+		must(t, s.TuneLedger(ccfID, func(k *sim.LedgerKnobs) {
+			k.ChunkEntries, k.FileBytes, k.Backup, k.Restore = n%5, 100*n, short, short
+		}))
 		name := backedUp(t, s)
 		must(t, s.DeleteLedger(ccfID))
 		must(t, c.do(t, "POST", ccfID+"/restore", ccfAPI, fromFiles(accountSAS(t, nil), name, "westeurope")))
