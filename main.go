@@ -22,6 +22,7 @@ import (
 	"lifeboat/internal/backup"
 	"lifeboat/internal/cli"
 	"lifeboat/internal/config"
+	"lifeboat/internal/ledger"
 	"lifeboat/internal/managedhsm"
 	"lifeboat/internal/queuestore"
 	"lifeboat/internal/storage"
@@ -40,8 +41,8 @@ func main() {
 	os.Exit(1) // never 0: the host does not restart a handler that ended well
 }
 
-// run serves the Functions host until the context ends. It listens first: the host waits for an answer, and for nothing
-// else. What is wrong with the settings is told to whoever calls a function, and to the log.
+// run serves the Functions host until the context ends. It listens first, since the host waits for nothing else. What is
+// wrong with the settings is told to whoever calls a function, and to the log.
 func run(ctx context.Context, getenv func(string) string, stdout io.Writer) error {
 	port := getenv("FUNCTIONS_CUSTOMHANDLER_PORT")
 	if port == "" {
@@ -51,8 +52,7 @@ func run(ctx context.Context, getenv func(string) string, stdout io.Writer) erro
 	if err != nil {
 		return fmt.Errorf("listen on FUNCTIONS_CUSTOMHANDLER_PORT: %w", err)
 	}
-	// On stdout: the host calls every line on stderr an error.
-	log := zerolog.New(stdout).With().Timestamp().Logger()
+	log := zerolog.New(stdout).With().Timestamp().Logger() // on stdout: the host calls every line on stderr an error
 	door, err := build(getenv)
 	if err != nil {
 		log.Error().Err(err).Msg("the app settings cannot be used")
@@ -75,17 +75,14 @@ func build(getenv func(string) string) (handler.Config, error) {
 	door.Engine = &backup.Engine{
 		Catalog:   tablestore.New(clients.Tables, "lifeboat", uuid.NewString),
 		Queue:     queuestore.New(clients.Queues, settings.Source),
-		Providers: providers(credential),
-		Waits:     backup.DefaultWaits().Scaled(settings.WaitFactor),
-		Stopped:   settings.Stopped, Concurrency: settings.Concurrency,
-		Now: time.Now, NewID: uuid.NewString,
+		Providers: providers(credential), Waits: backup.DefaultWaits().Scaled(settings.WaitFactor),
+		Stopped: settings.Stopped, Concurrency: settings.Concurrency, Now: time.Now, NewID: uuid.NewString,
 	}
 	door.Book = &backup.Book{Catalog: door.Engine.Catalog, Queue: door.Engine.Queue, Read: plan.Read, Parse: plan.Parse}
 	return door, nil
 }
 
-// look makes an engine that can do no more than look at the services, as the app's identity, or on a person's machine as
-// whoever is signed in there.
+// look makes an engine that can only look at the services, as the app's identity or as whoever is signed in.
 func look(getenv func(string) string) (*backup.Engine, error) {
 	credential, err := storage.Credential(getenv)
 	return &backup.Engine{Providers: providers(credential)}, err
@@ -93,8 +90,11 @@ func look(getenv func(string) string) (*backup.Engine, error) {
 
 // providers are the adapters by the type of resource that they serve.
 func providers(credential azcore.TokenCredential) map[string]backup.Provider {
+	ledgers := ledger.New(credential, azcore.ClientOptions{})
 	return map[string]backup.Provider{
-		"microsoft.apimanagement/service": apim.New(credential, azcore.ClientOptions{}),
-		"microsoft.keyvault/managedhsms":  managedhsm.New(credential, azcore.ClientOptions{}),
+		"microsoft.apimanagement/service":          apim.New(credential, azcore.ClientOptions{}),
+		"microsoft.confidentialledger/ledgers":     ledgers,
+		"microsoft.confidentialledger/managedccfs": ledgers,
+		"microsoft.keyvault/managedhsms":           managedhsm.New(credential, azcore.ClientOptions{}),
 	}
 }

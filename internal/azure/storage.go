@@ -129,7 +129,7 @@ func AdmitsService(account armstorage.AccountProperties, target string) bool {
 }
 
 // AccountKey reads the first of the account's keys with full permissions, and when that was by Azure's clock; instead is
-// what plan.yaml could say to do without it.
+// what plan.yaml could say to do without it, "" if nothing.
 func (c Client) AccountKey(ctx context.Context, s backup.Storage, instead string) (Secret, time.Time, error) {
 	accounts, id, err := c.accounts(s)
 	if err != nil {
@@ -153,8 +153,17 @@ func (c Client) AccountKey(ctx context.Context, s backup.Storage, instead string
 	}
 	return Secret{}, time.Time{}, &backup.Fault{
 		Kind: backup.Refused, Code: "NoAccountKey",
-		Message: call.What + ": it has no key with full permissions", Hint: "Set " + instead + " in plan.yaml.",
+		Message: call.What + ": it has no key with full permissions",
+		Hint:    "See the account's access keys in the Azure portal" + orSet(instead) + ".",
 	}
+}
+
+// orSet is what plan.yaml could say instead, at the end of a hint.
+func orSet(instead string) string {
+	if instead == "" {
+		return ""
+	}
+	return "; or set " + instead + " in plan.yaml"
 }
 
 // account is a call about the storage account behind Resource Manager.
@@ -165,7 +174,7 @@ func account(what string, s backup.Storage, instead string) Call {
 			return "See that the function app's identity belongs to the tenant of the storage account's subscription."
 		case http.StatusForbidden:
 			return fmt.Sprintf("Give the function app's identity a role with Microsoft.Storage/storageAccounts/listkeys/action "+
-				"on %s, such as Storage Account Key Operator Service Role; or set %s in plan.yaml.", s.Account, instead)
+				"on %s, such as Storage Account Key Operator Service Role%s.", s.Account, orSet(instead))
 		case http.StatusConflict:
 			return fmt.Sprintf("A read-only lock on %s or above it keeps its keys from being read.", s.Account)
 		}

@@ -42,8 +42,19 @@ type Settings struct {
 	// HSMAccess is how a Managed HSM gets at the storage account: "" or "identity" by its user-assigned identity, "sas" by
 	// a SAS that is made for each request.
 	HSMAccess string `json:"hsmAccess,omitempty"`
+	// CCF is what holds for Managed CCF and Confidential Ledger.
+	CCF CCF `json:"ccf,omitzero"`
 	// Concurrency is how many operations of the plan may be under way at once; 0 leaves it to the engine's.
 	Concurrency int `json:"concurrency,omitempty"`
+}
+
+// CCF is what a Managed CCF or a Confidential Ledger is backed up and restored with.
+type CCF struct {
+	// RestoreRegion is the region, such as "westeurope", that what is written is to be restored in; "" for the service's own.
+	// A restore needs one.
+	RestoreRegion string `json:"restoreRegion,omitempty"`
+	// APIVersion is the api-version that the service is called with, such as "2025-06-10-preview"; "" for the provider's.
+	APIVersion string `json:"apiVersion,omitempty"`
 }
 
 // Schedule is a cron expression in a time zone: bit n of a field is set where the value n matches. The day of the month

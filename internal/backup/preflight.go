@@ -61,7 +61,8 @@ func (s *step) preflight(ctx context.Context, provider Provider) error {
 
 // notIncluded are what backups of a type of resource, in lower case, do not contain. API Management: Azure's
 // documentation of its backup and restore. Managed HSM: a backup holds all keys, versions, attributes, tags and local role
-// assignments, says the documentation, and a restore needs the same security domain.
+// assignments, says the documentation, and a restore needs the same security domain. Managed CCF and Confidential Ledger:
+// ledger files and snapshots, and of an export the service's certificate.
 var notIncluded = map[string][]string{
 	"microsoft.apimanagement/service": {
 		"usage data for analytics",
@@ -77,6 +78,16 @@ var notIncluded = map[string][]string{
 		"the security domain, without which no backup can be restored",
 		"network settings, private endpoints and diagnostics settings",
 		"the managed identity that the HSM reaches storage with",
+	},
+	managedCCF: {
+		"transactions that were not committed when the backup was made",
+		"private keys of members and users",
+		"role assignments, locks, tags and diagnostics settings of the resource",
+	},
+	confidentialLedger: {
+		"a way back: Azure restores no ledger from exported files",
+		"transactions that were not committed when the files were copied",
+		"the ledger's users and roles, and the settings of the resource",
 	},
 }
 

@@ -23,7 +23,7 @@ type Provider interface {
 	// certainly not started, try again later. Refused: it never will be. Uncertain: it may have been started.
 	Begin(ctx context.Context, a Attempt) (Operation, error)
 	// Poll asks once how the operation behind the token is getting on. Deferred, Throttled: no answer now, ask again. Refused:
-	// the operation failed. Denied: the service no longer tells.
+	// the operation failed. Lapsed: it did, and a further attempt may do better. Denied: the service no longer tells.
 	Poll(ctx context.Context, a Attempt, token string) (Operation, error)
 	// Find looks for what any attempt of the run left, without changing anything. It returns the name of the newest
 	// artifact, or "" if the service is settled and there is nothing of the run. An error means that it could not look,
@@ -47,6 +47,8 @@ type Attempt struct {
 	// Identity is whom the service acts as towards the storage account: Settings.Identity, or of a Managed HSM
 	// Settings.HSMAccess.
 	Identity string
+	// CCF is what holds for Managed CCF and Confidential Ledger.
+	CCF CCF
 	// Run is the run's ID, the beginning of the names of all its artifacts.
 	Run string
 	// Artifact is the name of this attempt's artifact, or of the one found.
@@ -155,6 +157,9 @@ const (
 	Refused FaultKind = "refused"
 	// Denied: the service no longer tells us (401, 403, 404, 410 for an operation that it had accepted).
 	Denied FaultKind = "denied"
+	// Lapsed: the operation failed because what it had been given to act with was no longer good, as a SAS past its time; what
+	// it left, where that is known, is removed. A further attempt may be made, once.
+	Lapsed FaultKind = "lapsed"
 	// Uncertain: it may have been done, or not. The answer was lost.
 	Uncertain FaultKind = "uncertain"
 )

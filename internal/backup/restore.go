@@ -22,4 +22,6 @@ type Restore struct {
 	Kind     RestoreKind
 	// Key is the name of the key of a RestoreKey, otherwise "".
 	Key string
+	// CCF is what holds for Managed CCF and Confidential Ledger; its RestoreRegion is where the service is made anew.
+	CCF CCF
 }

@@ -63,6 +63,8 @@ type Run struct {
 	Polls    int       `json:"Polls,omitempty"`
 	// DeniedSince is since when the service refuses to tell about an operation that it had accepted.
 	DeniedSince time.Time `json:"DeniedSince,omitzero"`
+	// Lapsed: an operation failed because what it had been given to act with ran out, and a further attempt was made.
+	Lapsed bool `json:"Lapsed,omitempty"`
 	// Finished is when the service said that it was done, or its artifact was found.
 	Finished time.Time `json:"Finished,omitzero"`
 	// Artifact is the name of what the run left, or is about to leave.
@@ -142,8 +144,8 @@ func (r Run) lockKey() Key { return Key{Partition: r.key().Partition, Row: "lock
 // attempt is what a provider is told about the run's attempt n.
 func (r Run) attempt(artifact string) Attempt {
 	return Attempt{
-		Target: r.Target, Storage: r.Settings.Storage, Identity: r.Settings.access(r.Target), Run: r.ID, Artifact: artifact,
-		NotBefore: r.Started, Lost: r.LostStarts,
+		Target: r.Target, Storage: r.Settings.Storage, Identity: r.Settings.access(r.Target), CCF: r.Settings.CCF, Run: r.ID,
+		Artifact: artifact, NotBefore: r.Started, Lost: r.LostStarts,
 	}
 }
 

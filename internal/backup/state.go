@@ -62,7 +62,7 @@ type transition struct {
 }
 
 var transitions = []transition{
-	{[]State{Queued, Waiting, Starting}, begins, Starting},
+	{[]State{Queued, Waiting, Starting, Running}, begins, Starting}, // of Running: its operation lapsed
 	{[]State{Starting}, takesOver, Starting},
 	{[]State{Starting}, accepts, Running},
 	{[]State{Queued, Waiting, Starting}, postpones, Waiting},

@@ -33,7 +33,7 @@ func TestMove(t *testing.T) {
 			begins: Starting, takesOver: Starting, accepts: Running, postpones: Waiting, finds: Verifying, finishes: Verifying,
 			fails: Failed, loses: Unknown,
 		},
-		Running:   {finds: Verifying, finishes: Verifying, fails: Failed, loses: Unknown},
+		Running:   {begins: Starting, finds: Verifying, finishes: Verifying, fails: Failed, loses: Unknown},
 		Verifying: {succeeds: Succeeded, fails: Failed, loses: Unknown},
 	}
 	for _, from := range allStates {

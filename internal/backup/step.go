@@ -273,7 +273,11 @@ func (s *step) poll(ctx context.Context, provider Provider) error {
 		r.Token, r.Reason, r.DeniedSince = operation.Token, Reason{}, time.Time{}
 	} else {
 		f := AsFault(err)
-		if f.Kind == Refused {
+		switch {
+		case f.Kind == Lapsed && !r.Lapsed:
+			r.Lapsed, r.Token = true, ""
+			return s.attempt(ctx, provider)
+		case f.Kind == Refused || f.Kind == Lapsed:
 			return s.end(ctx, fails, f.reason())
 		}
 		r.Reason = f.reason()

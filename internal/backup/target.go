@@ -60,13 +60,20 @@ func partition(target string) string { return digest(strings.ToLower(target), 16
 
 // services are the types of resource that Lifeboat backs up, in lower case, with how long the service can restore what
 // it wrote. API Management: 30 days, then "Cannot restore: backup expired" (Azure's documentation of its disaster
-// recovery). Managed HSM: no end is documented; what a backup depends on is the security domain.
+// recovery). Managed HSM: no end is documented; what a backup depends on is the security domain. Managed CCF: files older
+// than 90 days are not restored (Azure's documentation of its backup). Confidential Ledger: nothing is restored at all.
 var services = map[string]time.Duration{
 	"microsoft.apimanagement/service": 30 * 24 * time.Hour,
 	managedHSM:                        0,
+	managedCCF:                        90 * 24 * time.Hour,
+	confidentialLedger:                0,
 }
 
-const managedHSM = "microsoft.keyvault/managedhsms"
+const (
+	managedHSM         = "microsoft.keyvault/managedhsms"
+	managedCCF         = "microsoft.confidentialledger/managedccfs"
+	confidentialLedger = "microsoft.confidentialledger/ledgers"
+)
 
 // access is whom the target acts as towards the storage account.
 func (s Settings) access(target string) string {

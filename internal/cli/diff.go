@@ -108,6 +108,14 @@ func changes(old, plan backup.Plan, now time.Time) []string {
 		if a, b := cmp.Or(a.HSMAccess, "identity"), cmp.Or(b.HSMAccess, "identity"); a != b {
 			say("hsm.access %s becomes %s, %s", a, b, fresh)
 		}
+		if a, b := a.CCF.RestoreRegion, b.CCF.RestoreRegion; a != b {
+			const own = "the service's own"
+			say("ccf.restoreRegion %s becomes %s, %s", cmp.Or(a, own), cmp.Or(b, own), fresh)
+		}
+		if a, b := a.CCF.APIVersion, b.CCF.APIVersion; a != b {
+			const own = "Lifeboat's own"
+			say("ccf.apiVersion %s becomes %s, %s", cmp.Or(a, own), cmp.Or(b, own), fresh)
+		}
 		if a.Concurrency != b.Concurrency {
 			say("concurrency %s becomes %s, %s", number(a.Concurrency), number(b.Concurrency), fresh)
 		}

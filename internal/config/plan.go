@@ -136,20 +136,43 @@ func (r *reader) access(n *yaml.Node, p *backup.Plan) {
 	if p.Settings.Identity, at = r.text(n, "identity"); at != nil && len(p.Targets) > 0 && !of("Microsoft.ApiManagement/service") {
 		r.fail(at, "identity is for API Management, of which the plan has no target; a Managed HSM has hsm.access")
 	}
-	hsm := field(n, "hsm")
-	if hsm == nil {
-		return
+	if hsm := field(n, "hsm"); hsm != nil {
+		p.Settings.HSMAccess, _ = r.text(hsm, "access")
+		if len(p.Targets) > 0 && !of("Microsoft.KeyVault/managedHSMs") {
+			r.fail(hsm, "hsm is for Managed HSM, of which the plan has no target")
+		}
 	}
-	if p.Settings.HSMAccess, _ = r.text(hsm, "access"); len(p.Targets) > 0 && !of("Microsoft.KeyVault/managedHSMs") {
-		r.fail(hsm, "hsm is for Managed HSM, of which the plan has no target")
+	if ccf := field(n, "ccf"); ccf != nil {
+		r.ccf(ccf, p, of)
+	}
+}
+
+// noCCFSince is the first api-version without Managed CCF.
+const noCCFSince = "2026-02-23"
+
+// ccf reads what holds for Managed CCF and Confidential Ledger.
+func (r *reader) ccf(n *yaml.Node, p *backup.Plan, of func(string) bool) {
+	const managed, plain = "Microsoft.ConfidentialLedger/managedCCFs", "Microsoft.ConfidentialLedger/ledgers"
+	if len(p.Targets) > 0 && !of(managed) && !of(plain) {
+		r.fail(n, "ccf is for Managed CCF and Confidential Ledger, of which the plan has no target")
+	}
+	p.Settings.CCF.RestoreRegion, _ = r.text(n, "restoreRegion")
+	version, at := r.text(n, "apiVersion")
+	if p.Settings.CCF.APIVersion = version; version >= noCCFSince && slices.ContainsFunc(p.Targets, func(target string) bool {
+		resource, err := backup.ParseResource(target)
+		return err == nil && strings.EqualFold(resource.Type, managed)
+	}) {
+		r.fail(at, "apiVersion %s has no Managed CCF: Azure took it out with %s", version, noCCFSince)
 	}
 }
 
 // Azure's own rules for names: Microsoft.ApiManagement's specification, that of Managed HSM's data plane, which the name is
-// a host name of, and the naming rules of storage accounts.
+// a host name of, that of Confidential Ledger, whose backups' shares begin with the name, and the naming rules of storage
+// accounts.
 var (
 	serviceName = regexp.MustCompile(`^[a-zA-Z]([a-zA-Z0-9-]{0,48}[a-zA-Z0-9])?$`)
 	hsmName     = regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9-]{1,22}[a-zA-Z0-9]$`)
+	ledgerName  = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9-]{1,30}[a-zA-Z0-9]$`)
 	accountName = regexp.MustCompile(`^[a-z0-9]{3,24}$`)
 )
 
@@ -175,6 +198,11 @@ func (r *reader) targets(n *yaml.Node) []string {
 			if !hsmName.MatchString(resource.Name) {
 				r.fail(item, "%q is no name of a Managed HSM: 3 to 24 letters, digits and dashes, a letter first, no dash last",
 					resource.Name)
+			}
+		case "microsoft.confidentialledger/managedccfs", "microsoft.confidentialledger/ledgers":
+			if !ledgerName.MatchString(resource.Name) {
+				r.fail(item, "%q is no name of a Managed CCF or Confidential Ledger: 3 to 32 letters, digits and dashes, a letter "+
+					"or digit first and last", resource.Name)
 			}
 		default:
 			r.fail(item, "resources of the type %s cannot be backed up", resource.Type)

@@ -66,7 +66,7 @@ func TestParsePlan(t *testing.T) {
 // Each edit of the good plan must be refused with the line it stands in and a reason that names the thing.
 func TestParsePlanRefuses(t *testing.T) {
 	for name, c := range map[string]struct{ old, new, want string }{
-		"unknown field":         {`name: often`, `nam: often`, `plan.yaml:14: a plan has no field "nam"; it has concurrency, hsm, identity, jitter, keep, name,`},
+		"unknown field":         {`name: often`, `nam: often`, `plan.yaml:14: a plan has no field "nam"; it has ccf, concurrency, hsm, identity, jitter, keep, name,`},
 		"missing field":         {"    schedule: \"30 2 * * *\"\n", "", `plan.yaml:8: a plan needs the field "schedule"`},
 		"no version":            {"version: 1\n", "", `the file needs the field "version"`},
 		"a later version":       {"version: 1", "version: 2", "version 2 is not one that this program reads"},
@@ -108,6 +108,11 @@ func TestParsePlanRefuses(t *testing.T) {
 		"identity":              {"timeZone: UTC", "identity: contoso", `plan.yaml:17: "contoso" is neither system nor accessKey nor the client ID`},
 		"HSM name":              {"Microsoft.ApiManagement/service/contoso\n", "Microsoft.KeyVault/managedHSMs/c-\n", `"c-" is no name of a Managed HSM`},
 		"hsm without an HSM":    {"timeZone: UTC", "hsm: {access: sas}", `plan.yaml:17: hsm is for Managed HSM, of which the plan has no target`},
+		"ledger name":           {"Microsoft.ApiManagement/service/contoso\n", "Microsoft.ConfidentialLedger/ledgers/c-\n", `"c-" is no name of a Managed CCF or Confidential Ledger`},
+		"ccf without a ledger":  {"timeZone: UTC", "ccf: {restoreRegion: westeurope}", `plan.yaml:17: ccf is for Managed CCF and Confidential Ledger, of which the plan has no target`},
+		"ccf.restoreRegion":     {"timeZone: UTC", "ccf: {restoreRegion: West Europe}", `plan.yaml:17: "West Europe" is not the name of a region`},
+		"ccf.apiVersion":        {"timeZone: UTC", "ccf: {apiVersion: newest}", `plan.yaml:17: "newest" is not an api-version in quotes`},
+		"ccf of nothing":        {"timeZone: UTC", "ccf: {}", `plan.yaml:17: ccf`},
 		"hsm.access":            {"timeZone: UTC", "hsm: {access: key}", `plan.yaml:17: "key" is neither identity nor sas`},
 		"paused":                {"timeZone: UTC", "paused: yes", `plan.yaml:17: "yes" is neither true nor false`},
 		"on demand too long":    {"timeZone: UTC", "onDemand: {keep: {within: 31d}}", "plan.yaml:17: within 31d is longer than Microsoft.ApiManagement/service can restore a backup: 30 days"},
@@ -158,6 +163,32 @@ func TestParsePlanWhole(t *testing.T) {
 	}
 	if q := plans[0]; q.Jitter != 0 || q.Window != 0 || q.Paused || q.OnDemandKeepWithin != 0 || q.Settings.Identity != "" {
 		t.Errorf("what was not written was read: %+v", q)
+	}
+}
+
+// A Managed CCF is restored for 90 days, where the plan says; an export of a ledger can be kept for as long as one wants.
+func TestParsePlanOfLedgers(t *testing.T) {
+	ccf := strings.NewReplacer("Microsoft.ApiManagement/service/contoso]", "Microsoft.ConfidentialLedger/managedCCFs/Contoso-1]",
+		"timeZone: UTC", `ccf: {restoreRegion: westeurope, apiVersion: "2024-09-19-preview"}`, "90s", "90d").Replace(good)
+	plans, err := config.ParsePlan("plan.yaml", []byte(ccf))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p := plans[1]; p.Settings.CCF != (backup.CCF{RestoreRegion: "westeurope", APIVersion: "2024-09-19-preview"}) {
+		t.Errorf("%+v", p.Settings)
+	}
+	for change, want := range map[string]string{
+		"90d|91d":                       "within 91d is longer than Microsoft.ConfidentialLedger/managedCCFs can restore a backup: 90 days",
+		"2024-09-19-preview|2026-02-23": "apiVersion 2026-02-23 has no Managed CCF: Azure took it out with 2026-02-23",
+	} {
+		from, to, _ := strings.Cut(change, "|")
+		if _, err := config.ParsePlan("plan.yaml", []byte(strings.Replace(ccf, from, to, 1))); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", change, err, want)
+		}
+	}
+	plain := strings.NewReplacer("managedCCFs", "ledgers", "90d", "520w", "2024-09-19-preview", "2026-05-22-preview").Replace(ccf)
+	if _, err := config.ParsePlan("plan.yaml", []byte(plain)); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -49,6 +49,12 @@ func TestKillWalk(t *testing.T) {
 			w.judge = w.judgeService
 		}
 	}
+	ledgers := func(id func(string) string, add func(*stack.Stack, string, string) error) func(*walker) {
+		return func(w *walker) {
+			w.fresh = func() string { return newLedger(t, w.app, id, add) }
+			w.judge = w.judgeLedger
+		}
+	}
 	for name, kind := range map[string]func(*walker){
 		"API Management, the operation shows":          traced(sim.TraceVisible),
 		"API Management, no trace of it until its end": traced(sim.TraceHidden),
@@ -56,6 +62,8 @@ func TestKillWalk(t *testing.T) {
 			w.fresh = func() string { return newHSM(t, w.app) }
 			w.judge = w.judgeHSM
 		},
+		"Managed CCF":         ledgers(stack.CCF, (*stack.Stack).AddCCF),
+		"Confidential Ledger": ledgers(stack.Ledger, (*stack.Stack).AddLedger),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -234,7 +242,7 @@ func (w *walker) judgeService(k kill, run backup.Run, tally *tally) {
 	w.judgeAttempts(k, run, sent && again, second.Sub(first), tally)
 }
 
-// judgeHSM holds the attempts against what the HSM saw: it knows no names, so its requests count by their order.
+// judgeHSM holds the attempts against what the HSM saw.
 func (w *walker) judgeHSM(k kill, run backup.Run, tally *tally) {
 	var sent []time.Time
 	for _, r := range world.Sim.HSMRequests() {
@@ -242,6 +250,26 @@ func (w *walker) judgeHSM(k kill, run backup.Run, tally *tally) {
 			sent = append(sent, r.At)
 		}
 	}
+	w.judgeSent(k, run, sent, tally)
+}
+
+// judgeLedger does so with what a Managed CCF or a Confidential Ledger saw, and with the shares that it made: one an
+// operation, and the run's recovery point is one of them.
+func (w *walker) judgeLedger(k kill, run backup.Run, tally *tally) {
+	var sent []time.Time
+	for _, r := range world.Sim.LedgerRequests() {
+		if r.Ledger == run.Target && (r.Kind == sim.LedgerBackup || r.Kind == sim.LedgerExport) {
+			sent = append(sent, r.At)
+		}
+	}
+	w.judgeSent(k, run, sent, tally)
+	if shares := shares(w.t, run.Target); len(shares) != len(sent) || shares[run.Artifact] == 0 {
+		w.t.Errorf("killed %s: %d POSTs made the shares %v, and the run has %s", k, len(sent), shares, run.Artifact)
+	}
+}
+
+// judgeSent holds the attempts against the requests of a service that knows no names: they count by their order.
+func (w *walker) judgeSent(k kill, run backup.Run, sent []time.Time, tally *tally) {
 	if len(sent) == 1 {
 		tally.single.Add(1)
 	}

@@ -1,0 +1,150 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"path"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azfile/directory"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azfile/service"
+	"github.com/google/uuid"
+
+	"lifeboat/internal/backup"
+	"lifeboat/internal/devhost"
+	"lifeboat/internal/figures"
+	"lifeboat/internal/stack"
+)
+
+// newLedger puts a fresh Managed CCF or Confidential Ledger into Azure's side, which the app may back up.
+func newLedger(t testing.TB, a *app, id func(string) string, add func(*stack.Stack, string, string) error) (target string) {
+	t.Helper()
+	name := "l" + strings.ReplaceAll(uuid.NewString(), "-", "")[:20]
+	if err := add(world, name, a.config.Name); err != nil {
+		t.Fatal(err)
+	}
+	return id(name)
+}
+
+// shares are those of the service in the account of all backups, with the number of their files.
+func shares(t testing.TB, target string) map[string]int {
+	t.Helper()
+	keys := world.Keys()
+	credential, err := service.NewSharedKeyCredential(stack.Backups, keys[len(keys)-1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := service.NewClientWithSharedKeyCredential("https://"+stack.Backups+".file.core.windows.net/", credential,
+		&service.ClientOptions{ClientOptions: options()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]int{}
+	var walk func(*directory.Client) int
+	walk = func(d *directory.Client) (files int) {
+		for pages := d.NewListFilesAndDirectoriesPager(nil); pages.More(); {
+			page, err := pages.NextPage(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			files += len(page.Segment.Files)
+			for _, below := range page.Segment.Directories {
+				files += walk(d.NewSubdirectoryClient(*below.Name))
+			}
+		}
+		return files
+	}
+	prefix := strings.ToLower(path.Base(target)) + "-"
+	for pages := client.NewListSharesPager(&service.ListSharesOptions{Prefix: to.Ptr(prefix)}); pages.More(); {
+		page, err := pages.NextPage(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, share := range page.Shares {
+			found[*share.Name] = walk(client.NewShareClient(*share.Name).NewRootDirectoryClient())
+		}
+	}
+	return found
+}
+
+// TestLedger takes a Managed CCF and a Confidential Ledger from their backup to the expiry of that, and looks for secrets
+// in all that the program left and said.
+func TestLedger(t *testing.T) {
+	for name, kind := range map[string]struct {
+		id  func(string) string
+		add func(*stack.Stack, string, string) error
+		// note is in the recovery point's.
+		note string
+	}{
+		"Managed CCF":         {stack.CCF, (*stack.Stack).AddCCF, ""},
+		"Confidential Ledger": {stack.Ledger, (*stack.Stack).AddLedger, "Azure restores no ledger from exported files"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+			defer cancel()
+			var mu sync.Mutex
+			var said strings.Builder
+			show := logTo(t)
+			a := newApp(t, stack.AppConfig{Plan: planFor(yearly, "1s", newServices(t, 1)...), Log: func(e devhost.Entry) {
+				mu.Lock()
+				defer mu.Unlock()
+				fmt.Fprintln(&said, e.String())
+				show(e)
+			}})
+			target := newLedger(t, a, kind.id, kind.add)
+			if err := a.edit(planOf(yearly, "1s", target) + "    ccf: {restoreRegion: northeurope}\n"); err != nil {
+				t.Fatal(err)
+			}
+			var points []backup.Point
+			for i := range 2 {
+				before, _ := spent(t, a)
+				id, err := a.backupOf(ctx, target, name+itoa(i))
+				if err != nil {
+					t.Fatal(err)
+				}
+				status, err := a.await(ctx, id)
+				if err != nil || status.Run.State != backup.Succeeded {
+					t.Fatalf("%s, %v: %+v", status.Run.State, err, status.Run.Reason)
+				}
+				after, _ := spent(t, a)
+				figures.Report(t, "a backup of a %s with %d polls: %d requests", name, status.Run.Polls, after-before)
+				p, err := a.engine.RecoveryPoint(ctx, id)
+				if err != nil || p.State != backup.Live || !strings.Contains(p.Note, kind.note) || (p.Note == "") != (kind.note == "") ||
+					shares(t, target)[p.Artifact] != 3 {
+					t.Fatalf("%+v, %v; the account holds %v", p, err, shares(t, target))
+				}
+				if files, err := a.engine.Files(ctx, p); err != nil || len(files) != 3 {
+					t.Errorf("%+v, %v", files, err)
+				}
+				points = append(points, p)
+			}
+			for first := points[0]; first.State != backup.Expired; {
+				if err := a.Invoke(ctx, "cleanup"); err != nil {
+					t.Fatal(err)
+				}
+				var err error
+				if first, err = a.engine.RecoveryPoint(ctx, first.ID); err != nil {
+					t.Fatal(err)
+				}
+				pause(ctx)
+			}
+			if left := shares(t, target); len(left) != 1 || left[points[1].Artifact] != 3 {
+				t.Errorf("after the first expired the account holds %v", left)
+			}
+			response, text, err := a.request(ctx, http.MethodGet, "/api/runs/"+points[1].ID, "", nil)
+			if err != nil || response.StatusCode != http.StatusOK || !strings.Contains(string(text), "not committed") {
+				t.Fatalf("%v, %s", err, text)
+			}
+			mu.Lock()
+			all := said.String() + string(text)
+			mu.Unlock()
+			wantNoSecrets(t, ctx, a, all)
+		})
+	}
+}

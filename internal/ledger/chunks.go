@@ -1,0 +1,70 @@
+package ledger
+
+import (
+	"cmp"
+	"fmt"
+	"path"
+	"regexp"
+	"slices"
+	"strconv"
+)
+
+// CCF's names of complete ledger files and of snapshots, by its documentation of how operators back up a ledger: the
+// sequence numbers of the first and the last transaction; the one that a snapshot is of, and where its evidence is.
+var (
+	chunkName    = regexp.MustCompile(`^ledger_([0-9]{1,18})-([0-9]{1,18})\.committed$`)
+	snapshotName = regexp.MustCompile(`^snapshot_([0-9]{1,18})(_[0-9]+)?\.committed(_[0-9]+)?$`)
+)
+
+// chain is what the names of a share's files say about the ledger in it.
+type chain struct {
+	// end is the last transaction up to which no ledger file is missing, 0 if there is none.
+	end int64
+	// hole says what is missing, "" if nothing is.
+	hole string
+	// snapshot is the last transaction of the newest snapshot, 0 if there is none.
+	snapshot int64
+}
+
+// chainOf reads the names of the files; an empty one is none.
+func chainOf(files []file) chain {
+	type chunk struct{ from, to int64 }
+	var chunks []chunk
+	var c chain
+	for _, f := range files {
+		name := path.Base(f.path)
+		if m := chunkName.FindStringSubmatch(name); m != nil && f.size > 0 {
+			chunks = append(chunks, chunk{number(m[1]), number(m[2])})
+		}
+		if m := snapshotName.FindStringSubmatch(name); m != nil && f.size > 0 {
+			c.snapshot = max(c.snapshot, number(m[1]))
+		}
+	}
+	slices.SortFunc(chunks, func(a, b chunk) int { return cmp.Or(cmp.Compare(a.from, b.from), cmp.Compare(a.to, b.to)) })
+	for _, next := range chunks {
+		if next.from > c.end+1 {
+			c.hole = fmt.Sprintf("the transactions %d to %d", c.end+1, next.from-1)
+			return c
+		}
+		c.end = max(c.end, next.to)
+	}
+	if c.end == 0 {
+		c.hole = "all ledger files"
+	} else if c.end < c.snapshot {
+		c.hole = fmt.Sprintf("the transactions %d to %d, up to the snapshot", c.end+1, c.snapshot)
+	}
+	return c
+}
+
+// number is that of a few digits.
+func number(digits string) int64 {
+	n, err := strconv.ParseInt(digits, 10, 64)
+	if err != nil {
+		panic(err) // at most 18 digits
+	}
+	return n
+}
+
+// whole tells whether the files can be all of a backup: without a hole, and with the snapshot that tells how far the ledger
+// files go. What an export holds beside the ledger files is the service's certificate, says the documentation.
+func (i instance) whole(c chain) bool { return c.hole == "" && (c.snapshot > 0 || i.exports) }

@@ -1,0 +1,49 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+
+	"lifeboat/internal/backup"
+)
+
+// Delete removes the share with its snapshots, if its files are still what was verified. One of a lost start that came to
+// light after another was taken for the run's stays, since nothing proves whose it is: extras are none. What a backup left
+// whose SAS ran out is removed by Poll.
+func (p *Provider) Delete(ctx context.Context, a backup.Attempt, etag string, extras bool) error {
+	if extras {
+		return nil
+	}
+	i, err := parse(a.Target, a.CCF)
+	if err != nil {
+		return err
+	}
+	if !isShare(i.name, a.Artifact) {
+		return &backup.Fault{
+			Kind: backup.Refused, Code: "NotAnArtifact",
+			Message: fmt.Sprintf("%q is not the name of a share that holds a backup of %s", a.Artifact, i.name),
+			Hint:    "Nothing was deleted. See what the catalog holds for the run.",
+		}
+	}
+	files, err := p.files(ctx, a.Storage, backup.Denied)
+	if err != nil {
+		return err
+	}
+	c, err := files.content(ctx, a.Artifact)
+	switch {
+	case isGone(err):
+		return nil
+	case err != nil:
+		return files.fault(deleting(a.Storage, a.Artifact), err)
+	case etag != "" && c.print() != etag:
+		return &backup.Fault{
+			Kind: backup.Refused, Code: "ArtifactChanged",
+			Message: "delete " + place(a.Storage, a.Artifact) + ": it was changed since it was verified",
+			Hint:    "It is kept. If nobody needs it, delete it in the Azure portal.",
+		}
+	}
+	if err := files.delete(ctx, a.Artifact); err != nil {
+		return files.fault(deleting(a.Storage, a.Artifact), err)
+	}
+	return nil
+}

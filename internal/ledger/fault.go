@@ -1,0 +1,159 @@
+package ledger
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azfile/fileerror"
+
+	"lifeboat/internal/azure"
+	"lifeboat/internal/backup"
+)
+
+// The calls to the service.
+
+// looking is the look at the service through Resource Manager.
+func looking(i instance) azure.Call {
+	return azure.Call{
+		What: "look at " + i.id, Host: azure.ManagementHost, Means: azure.Before,
+		Hint: func(int, string, string) string {
+			return fmt.Sprintf("See whether %s still exists. If not, take it out of plan.yaml.", i.id)
+		},
+	}
+}
+
+// starting is the one request that starts a backup, and must not be repeated.
+func starting(i instance) azure.Call {
+	c := about("start the backup of "+i.id, i, i.action(), azure.Before)
+	c.Start = true
+	return c
+}
+
+// polling asks about the backup under way.
+func polling(i instance) azure.Call {
+	return about("ask about the backup of "+i.id, i, i.action(), azure.Following)
+}
+
+// restoring is the one request that starts a restore, and must not be repeated.
+func restoring(i instance, share string) azure.Call {
+	c := about("restore "+i.id+" from "+share, i, "restore", azure.Before)
+	c.Start = true
+	return c
+}
+
+// awaiting asks about the restore under way.
+func awaiting(i instance, share string) azure.Call {
+	return about("ask whether "+i.id+" was restored from "+share, i, "restore", azure.Following)
+}
+
+// about is a call to the service for an action.
+func about(what string, i instance, action string, means func(int, string) backup.FaultKind) azure.Call {
+	return azure.Call{What: what, Host: azure.ManagementHost, Means: means, Hint: func(status int, code, message string) string {
+		switch {
+		case status == http.StatusUnauthorized:
+			return "See that the function app's identity belongs to the tenant of the service's subscription."
+		case status == http.StatusForbidden:
+			return fmt.Sprintf("Give the function app's identity a role with Microsoft.ConfidentialLedger/%s/%s/action on %s, "+
+				"such as Contributor.", kind(i), action, i.id)
+		case strings.Contains(code+message, "api-version") || strings.Contains(code, "ApiVersion"):
+			return fmt.Sprintf("Azure may have retired the api-version %s: see which it has, and set ccf.apiVersion in plan.yaml.",
+				i.version)
+		case status == http.StatusNotFound || status == http.StatusGone:
+			return fmt.Sprintf("See whether %s still exists, and whether Azure still offers this operation: Managed CCF is retired.",
+				i.id)
+		case status == http.StatusConflict:
+			return "The service is busy with something else; it is asked again by itself."
+		}
+		return "See that the storage account exists, that it admits its access keys and public network access, and what the " +
+			"service says in the Azure portal."
+	}}
+}
+
+// kind is the last part of the resource's type.
+func kind(i instance) string {
+	r, err := backup.ParseResource(i.id)
+	if err != nil {
+		return ""
+	}
+	_, kind, _ := strings.Cut(r.Type, "/")
+	return kind
+}
+
+// hintShare is about an operation that nothing shows the share of.
+func hintShare(i instance, s backup.Storage) string {
+	return fmt.Sprintf("See whether the storage account %s holds a share %s-… of that time.", s.AccountName(),
+		strings.ToLower(i.name))
+}
+
+// The calls to the file service.
+
+// place is a share in words.
+func place(s backup.Storage, share string) string {
+	return fmt.Sprintf("the share %s of the storage account %s", share, s.AccountName())
+}
+
+// reaching is the look whether the file service can be reached, before anything is begun.
+func reaching(s backup.Storage) azure.Call {
+	return shares("list the shares of "+s.Account, s, func(int, string) backup.FaultKind { return backup.Refused })
+}
+
+// listing looks for shares. Whatever keeps us from it may pass.
+func listing(s backup.Storage) azure.Call {
+	return shares("look for shares in "+s.Account, s, func(int, string) backup.FaultKind { return backup.Deferred })
+}
+
+// reading reads a share. No answer but one about the share itself is evidence against it, and that is for the caller to
+// find.
+func reading(s backup.Storage, share string) azure.Call {
+	return shares("read "+place(s, share), s, func(int, string) backup.FaultKind { return backup.Deferred })
+}
+
+// deleting deletes a share, which a lease protects.
+func deleting(s backup.Storage, share string) azure.Call {
+	leased := func(code string) bool { return strings.Contains(code, "Lease") }
+	c := shares("delete "+place(s, share), s, func(status int, code string) backup.FaultKind {
+		switch {
+		case leased(code):
+			return backup.Refused
+		case status == http.StatusUnauthorized || status == http.StatusForbidden:
+			return backup.Denied
+		}
+		return backup.Deferred
+	})
+	other := c.Hint
+	c.Hint = func(status int, code, message string) string {
+		if leased(code) {
+			return "It is kept. Somebody, perhaps Azure Backup, has a lease on it or on a snapshot of it: if nobody needs it, " +
+				"break the lease and delete it in the Azure portal."
+		}
+		return other(status, code, message)
+	}
+	return c
+}
+
+// shares is a call to the file service.
+func shares(what string, s backup.Storage, means func(int, string) backup.FaultKind) azure.Call {
+	return azure.Call{What: what, Host: fileHost(s), Means: means, Hint: func(_ int, code, _ string) string {
+		switch code {
+		case "KeyBasedAuthenticationNotPermitted":
+			return fmt.Sprintf("Allow the access keys of the storage account %s (allowSharedKeyAccess): shares take nothing else.",
+				s.AccountName())
+		case string(fileerror.AuthorizationFailure):
+			return fmt.Sprintf("The firewall of the storage account %s does not admit the function app: give it a network path "+
+				"or allow its addresses.", s.AccountName())
+		case string(fileerror.AuthenticationFailed):
+			return fmt.Sprintf("The keys of the storage account %s may just have been rotated; it is asked again by itself.",
+				s.AccountName())
+		}
+		return fmt.Sprintf("See whether the storage account %s is as plan.yaml has it.", s.AccountName())
+	}}
+}
+
+// noKey is the fault of a key that no SAS can be made with.
+func noKey(s backup.Storage, err error) *backup.Fault {
+	return &backup.Fault{
+		Kind: backup.Refused, Code: "NoSAS", Message: "make a SAS for the storage account " + s.AccountName() + ": " + err.Error(),
+		Hint: "See the account's access keys in the Azure portal.",
+	}
+}

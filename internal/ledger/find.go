@@ -1,0 +1,112 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"lifeboat/internal/azure"
+	"lifeboat/internal/backup"
+)
+
+// Find looks for the share of a backup whose answer was lost. Nothing in a share says which request it came of, so there
+// may be no more of them than requests were lost, and only one that is whole. Whole is one in which nothing has changed for
+// a while, by the storage's own clock, and whose ledger files join up to the snapshot. One that stays torn is none.
+func (p *Provider) Find(ctx context.Context, a backup.Attempt) (string, error) {
+	i, err := parse(a.Target, a.CCF)
+	if err != nil {
+		return "", err
+	}
+	if len(a.Lost) == 0 {
+		return "", nil
+	}
+	from := a.Lost[0].From
+	for _, w := range a.Lost {
+		if w.From.Before(from) {
+			from = w.From
+		}
+	}
+	files, err := p.files(ctx, a.Storage, backup.Deferred)
+	if err != nil {
+		return "", err
+	}
+	found, err := files.shares(ctx, i.name, from, time.Time{}, nil)
+	if err != nil {
+		return "", files.fault(listing(a.Storage), err)
+	}
+	var whole []share
+	for _, s := range found {
+		c, err := files.content(ctx, s.name)
+		switch {
+		case isGone(err):
+			continue
+		case err != nil:
+			return "", files.fault(listing(a.Storage), err)
+		}
+		if latest(c.newest, s.made).After(c.now.Add(-quiet(a))) {
+			return "", &backup.Fault{
+				Kind: backup.Deferred, Code: "StillBeingWritten",
+				Message: fmt.Sprintf("%s was still being written at %s", place(a.Storage, s.name),
+					latest(c.newest, s.made).UTC().Format(time.RFC3339)),
+				Hint: "It is looked at again by itself.",
+			}
+		}
+		if i.whole(chainOf(c.files)) {
+			whole = append(whole, s)
+		}
+	}
+	switch {
+	case len(whole) > 1 || len(whole) == 1 && len(found) > len(a.Lost):
+		return "", &backup.Fault{
+			Kind: backup.Refused, Code: "Ambiguous",
+			Message: fmt.Sprintf("the storage account %s holds %d shares that were made since the answer was lost, and nothing "+
+				"tells which is the run's: %s", a.Storage.AccountName(), len(found), names(found)),
+			Hint: "Somebody else backs this service up into the same account. Give Lifeboat an account of its own, and ask for " +
+				"the backup again.",
+		}
+	case len(whole) == 1:
+		return whole[0].name, nil
+	}
+	return "", p.settled(ctx, i)
+}
+
+// settled is an error as long as the service is at work on something. Whether a backup under way shows in its
+// provisioningState is not documented.
+func (p *Provider) settled(ctx context.Context, i instance) error {
+	state, err := p.look(ctx, i)
+	switch {
+	case hasStatus(err, http.StatusForbidden, http.StatusNotFound):
+		return nil // nothing to be seen
+	case err != nil:
+		f := looking(i).Fault(err)
+		f.Kind = backup.Deferred
+		return f
+	case state != "" && !strings.EqualFold(state, "Succeeded"):
+		return &backup.Fault{
+			Kind: backup.Deferred, Code: "ServiceNotSettled",
+			Message: fmt.Sprintf("%s is at work on something: its provisioningState is %s", i.id, state),
+			Hint:    "It is looked at again by itself.",
+		}
+	}
+	return nil
+}
+
+// quiet is how long nothing may have changed in a share that counts as whole: two and a half times what is long enough
+// for a folder of blobs, five minutes. A ledger's files are few and large.
+func quiet(a backup.Attempt) time.Duration { return a.Settled * 5 / 2 }
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// noArtifact is the fault of a share that is no backup of the run.
+func noArtifact(a backup.Attempt, code, what string) *backup.Fault {
+	f := azure.NoArtifact(a, code, "")
+	f.Message = place(a.Storage, a.Artifact) + " " + what
+	return f
+}

@@ -1,0 +1,99 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/storage/armstorage"
+
+	"lifeboat/internal/azure"
+	"lifeboat/internal/backup"
+)
+
+// Preflight looks at the service and the storage account through Resource Manager, with one request each, and leaves out
+// what our identity may not look at.
+func (p *Provider) Preflight(ctx context.Context, a backup.Attempt) error {
+	i, err := parse(a.Target, a.CCF)
+	if err != nil {
+		return err
+	}
+	state, err := p.look(ctx, i)
+	switch {
+	case hasStatus(err, http.StatusForbidden):
+	case err != nil:
+		return looking(i).Fault(err)
+	default:
+		if err := checkState(i, state); err != nil {
+			return err
+		}
+	}
+	account, err := p.azure.Account(ctx, a.Storage)
+	if err != nil || account == nil {
+		return err
+	}
+	return checkStorage(a, *account)
+}
+
+func checkState(i instance, state string) error {
+	switch strings.ToLower(state) {
+	case "", "succeeded":
+		return nil
+	case "failed", "canceled", "deleting":
+		return azure.No(i.id, "ServiceNotReady", "its provisioningState is "+state, "Look at it in the Azure portal. If it is "+
+			"not needed any more, take it out of plan.yaml.")
+	}
+	return &backup.Fault{
+		Kind: backup.Deferred, Code: "ServiceNotSettled",
+		Message: fmt.Sprintf("%s is not ready for a backup: its provisioningState is %s", i.id, state),
+		Hint:    "It is asked again by itself. If it goes on for hours, look at the service in the Azure portal.",
+	}
+}
+
+// checkStorage holds the account against what a share and a SAS need.
+func checkStorage(a backup.Attempt, account armstorage.Account) error {
+	name := "the storage account " + a.Storage.AccountName()
+	premium := strings.HasPrefix(string(azure.Deref(azure.Deref(account.SKU).Name)), "Premium")
+	switch kind := azure.Deref(account.Kind); {
+	case kind == armstorage.KindBlobStorage || kind == armstorage.KindBlockBlobStorage ||
+		premium && kind != "" && kind != armstorage.KindFileStorage:
+		return azure.No(a.Target, "NoFileService", fmt.Sprintf("%s is of the kind %s and can hold no file shares", name,
+			words(kind, premium)), "Name another account in plan.yaml: one of the kind StorageV2, or FileStorage.")
+	case account.Properties == nil:
+		return nil
+	case !azure.AdmitsKeys(*account.Properties):
+		return azure.No(a.Target, "KeyAccessDisabled", name+" does not admit its access keys (allowSharedKeyAccess is false), "+
+			"nor a SAS that is signed with one, and the service takes nothing else",
+			"Allow the account's keys, or name another account in plan.yaml.")
+	case azure.HasFirewall(*account.Properties):
+		return azure.No(a.Target, "FirewallWithSAS", name+" has a firewall, and with a SAS the service needs public network access",
+			"Name an account without one in plan.yaml.")
+	}
+	return nil
+}
+
+// words are the kind as people know it.
+func words(kind armstorage.Kind, premium bool) string {
+	if premium {
+		return "premium " + string(kind)
+	}
+	return string(kind)
+}
+
+// Prepare reads the account's key and asks the file service for a share or two, which shows whether our identity and the
+// account let that happen. Nothing has to be made: Azure makes the share.
+func (p *Provider) Prepare(ctx context.Context, a backup.Attempt, _ string) (backup.Operation, error) {
+	i, err := parse(a.Target, a.CCF)
+	if err != nil {
+		return backup.Operation{}, err
+	}
+	files, err := p.files(ctx, a.Storage, backup.Refused)
+	if err != nil {
+		return backup.Operation{}, err
+	}
+	if _, err := files.shares(ctx, i.name, files.now, files.now, nil); err != nil {
+		return backup.Operation{}, files.fault(reaching(a.Storage), err)
+	}
+	return backup.Operation{Done: true}, nil
+}

@@ -1,0 +1,174 @@
+package ledger
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"lifeboat/internal/azure"
+	"lifeboat/internal/backup"
+)
+
+// BeginRestore sends the one request that makes the service anew from a share. Deferred, Throttled: it was certainly not
+// started. Refused: it never will be. Uncertain: it may have been started; FindRestore tells.
+func (p *Provider) BeginRestore(ctx context.Context, r backup.Restore) (backup.Operation, error) {
+	i, err := parse(r.Target, r.CCF)
+	if err != nil {
+		return backup.Operation{}, err
+	}
+	if err := acceptable(i, r); err != nil {
+		return backup.Operation{}, err
+	}
+	files, err := p.files(ctx, r.Storage, backup.Refused)
+	if err != nil {
+		return backup.Operation{}, err
+	}
+	c, err := files.content(ctx, r.Artifact)
+	switch {
+	case isGone(err):
+		return backup.Operation{}, no(i, r, "ArtifactMissing", place(r.Storage, r.Artifact)+" does not exist",
+			"If the account keeps deleted shares, restore it in the Azure portal.")
+	case err != nil:
+		return backup.Operation{}, files.fault(reading(r.Storage, r.Artifact), err)
+	}
+	if err := restorable(i, r, c); err != nil {
+		return backup.Operation{}, err
+	}
+	switch _, err := p.look(ctx, i); {
+	case err == nil:
+		return backup.Operation{}, no(i, r, "OriginalExists", "it still exists, and Azure restores only under the name of what "+
+			"was deleted", "Delete it first if it is really to be replaced: what came since the backup is lost with it.")
+	case !absent(err):
+		return backup.Operation{}, looking(i).Fault(err)
+	}
+	access, secret, err := files.sas()
+	if err != nil {
+		return backup.Operation{}, err
+	}
+	o := p.restore(i, r)
+	s, err := o.start(ctx, i, "restore", request{
+		URI: access.Reveal(), RestoreRegion: r.CCF.RestoreRegion, FileShareName: r.Artifact,
+	}, token{}, secret)
+	if err != nil {
+		return backup.Operation{}, err
+	}
+	return p.provisioned(ctx, i, s)
+}
+
+// PollRestore asks once how the restore behind the token is getting on. It is done when the resource itself says so.
+func (p *Provider) PollRestore(ctx context.Context, r backup.Restore, saved string) (backup.Operation, error) {
+	i, err := parse(r.Target, r.CCF)
+	if err != nil {
+		return backup.Operation{}, err
+	}
+	var t token
+	if json.Unmarshal([]byte(saved), &t) == nil && t.Follow {
+		return p.provisioned(ctx, i, status{token: t, done: true})
+	}
+	s, err := p.restore(i, r).poll(ctx, saved)
+	if err != nil {
+		return backup.Operation{}, err
+	}
+	return p.provisioned(ctx, i, s)
+}
+
+// FindRestore tells what became of a restore whose answer was lost. Since the original was gone, a resource that is there
+// came of the restore: the operation's token then follows it. An operation without a token that is not Done was never
+// started, and may be begun again.
+func (p *Provider) FindRestore(ctx context.Context, r backup.Restore) (backup.Operation, error) {
+	i, err := parse(r.Target, r.CCF)
+	if err != nil {
+		return backup.Operation{}, err
+	}
+	switch o, err := p.provisioned(ctx, i, status{token: token{Follow: true}, done: true}); {
+	case err != nil && backup.AsFault(err).Code == codeAbsent:
+		return backup.Operation{}, nil
+	default:
+		return o, err
+	}
+}
+
+// codeAbsent: the resource is not there.
+const codeAbsent = "NotThere"
+
+// provisioned holds an operation that has ended well against the resource's own state, and follows that if need be.
+func (p *Provider) provisioned(ctx context.Context, i instance, s status) (backup.Operation, error) {
+	if !s.done {
+		return s.operation(), nil
+	}
+	state, err := p.look(ctx, i)
+	if absent(err) {
+		return backup.Operation{}, &backup.Fault{
+			Kind: backup.Denied, Code: codeAbsent, Message: i.id + " does not exist, although it was to be restored",
+			Hint: "See the resource group's activity log in the Azure portal.",
+		}
+	}
+	if err != nil {
+		f := looking(i).Fault(err)
+		if f.Kind == backup.Refused {
+			f.Kind = backup.Denied
+		}
+		return backup.Operation{}, f
+	}
+	switch strings.ToLower(state) {
+	case "succeeded":
+		return backup.Operation{Done: true}, nil
+	case "failed", "canceled":
+		return backup.Operation{}, &backup.Fault{
+			Kind: backup.Refused, Code: "Provisioning" + state,
+			Message: fmt.Sprintf("restore %s: its provisioningState is %s", i.id, state),
+			Hint:    "See the resource group's activity log in the Azure portal. Delete what is there before another restore.",
+		}
+	}
+	return backup.Operation{Token: token{Follow: true}.text(), RetryAfter: s.after}, nil
+}
+
+// restore is the restore as an operation.
+func (p *Provider) restore(i instance, r backup.Restore) operation[restored] {
+	return operation[restored]{
+		provider: p, what: "restore " + i.id + " from " + r.Artifact, starting: restoring(i, r.Artifact), polling: awaiting(i, r.Artifact),
+	}
+}
+
+// acceptable refuses what can never be restored, before anything is asked.
+func acceptable(i instance, r backup.Restore) error {
+	const nothing = "Nothing was done. "
+	switch {
+	case i.exports:
+		return no(i, r, "OneWay", oneWay, nothing+"Read the files with CCF's own tools.")
+	case r.Kind != backup.RestoreFull || r.Key != "":
+		return no(i, r, "InvalidRestore", "only the whole of it can be restored", nothing)
+	case !isShare(i.name, r.Artifact):
+		return no(i, r, "NameDiffers", fmt.Sprintf("%s is no backup of it, and Azure restores only under the name that was backed up",
+			r.Artifact), nothing+"Restore into a resource of the name that the share begins with.")
+	case r.CCF.RestoreRegion == "":
+		return no(i, r, "NoRegion", "the region to restore it in is not given, and Azure wants one",
+			nothing+"Set ccf.restoreRegion in plan.yaml.")
+	}
+	return nil
+}
+
+// restorable refuses a share that Azure would refuse.
+func restorable(i instance, r backup.Restore, c content) error {
+	horizon, _ := backup.Horizon("Microsoft.ConfidentialLedger/managedCCFs")
+	chain := chainOf(c.files)
+	switch {
+	case c.size == 0:
+		return no(i, r, "ArtifactEmpty", place(r.Storage, r.Artifact)+" is empty", "Restore from another recovery point.")
+	case c.now.Sub(c.oldest) > horizon:
+		return no(i, r, "BackupExpired", fmt.Sprintf("its files are from %s, and Azure restores none older than %d days",
+			c.oldest.UTC().Format(time.RFC3339), int(horizon.Hours()/24)), "Restore from a newer recovery point.")
+	case chain.hole != "":
+		return no(i, r, "LedgerIncomplete", place(r.Storage, r.Artifact)+" lacks "+chain.hole, "Restore from another recovery point.")
+	}
+	return nil
+}
+
+// no is the fault of a restore that cannot succeed.
+func no(i instance, r backup.Restore, code, why, hint string) *backup.Fault {
+	f := azure.No(i.id, code, why, strings.TrimSpace(hint))
+	f.Message = fmt.Sprintf("%s cannot be restored from %s: %s", i.id, r.Artifact, why)
+	return f
+}

@@ -1,0 +1,217 @@
+package ledger
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azfile/directory"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azfile/fileerror"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azfile/service"
+	azshare "github.com/Azure/azure-sdk-for-go/sdk/storage/azfile/share"
+
+	"lifeboat/internal/azure"
+	"lifeboat/internal/backup"
+)
+
+// files is the file service of the storage account, with the account's key: shares take no tokens.
+type files struct {
+	client  *service.Client
+	key     azure.Secret
+	storage backup.Storage
+	// now is when the key was read, by Azure's clock.
+	now time.Time
+}
+
+// fileHost is the file service of the account in the public cloud.
+func fileHost(s backup.Storage) string { return s.AccountName() + ".file.core.windows.net" }
+
+// files reads the account's key. Where Azure does not give it that means what the caller says: it refuses a start, and says
+// nothing about a backup that was made.
+func (p *Provider) files(ctx context.Context, s backup.Storage, denied backup.FaultKind) (*files, error) {
+	key, now, err := p.azure.AccountKey(ctx, s, "")
+	if err == nil && now.IsZero() {
+		err = noKey(s, errors.New("the answer with the account's key has no date to count from"))
+	}
+	if err != nil {
+		f := backup.AsFault(err)
+		if f.Kind == backup.Refused {
+			f.Kind = denied
+		}
+		return nil, f
+	}
+	credential, err := service.NewSharedKeyCredential(s.AccountName(), key.Reveal())
+	if err != nil {
+		return nil, key.Strip(noKey(s, err))
+	}
+	client, err := service.NewClientWithSharedKeyCredential("https://"+fileHost(s), credential,
+		&service.ClientOptions{ClientOptions: p.azure.Options})
+	if err != nil {
+		return nil, key.Strip(noKey(s, err))
+	}
+	return &files{client, key, s, now}, nil
+}
+
+// fault is that of a call to the file service, without the key.
+func (f *files) fault(c azure.Call, err error) *backup.Fault { return f.key.Strip(c.Fault(err)) }
+
+// share is one that may hold a backup.
+type share struct {
+	name string
+	// made is when it was, or when its settings were changed last: what becomes of its files does not count.
+	made time.Time
+}
+
+func names(shares []share) string {
+	var names []string
+	for _, s := range shares {
+		names = append(names, s.name)
+	}
+	return strings.Join(names, ", ")
+}
+
+// shares lists those that can be backups of the service with the name, made between two times, with some tolerance; a
+// zero end is none. Those that the caller knows are left out.
+func (f *files) shares(ctx context.Context, name string, from, to time.Time, known []string) ([]share, error) {
+	var found []share
+	prefix := strings.ToLower(name) + "-"
+	for pages := f.client.NewListSharesPager(&service.ListSharesOptions{Prefix: &prefix}); pages.More(); {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, item := range page.Shares {
+			if item == nil || item.Name == nil || item.Properties == nil || item.Snapshot != nil || azure.Deref(item.Deleted) {
+				continue
+			}
+			s := share{*item.Name, azure.Deref(item.Properties.LastModified)}
+			if isShare(name, s.name) && !s.made.Before(from.Add(-clockTolerance)) &&
+				(to.IsZero() || !s.made.After(to.Add(clockTolerance))) && !slices.Contains(known, s.name) {
+				found = append(found, s)
+			}
+		}
+	}
+	slices.SortFunc(found, func(a, b share) int { return strings.Compare(a.name, b.name) })
+	return found, nil
+}
+
+// The documentation says that a share is named <app>-<timestamp>, and not how the timestamp is written. So anything with
+// digits in it may be one, unless it is the end of a longer name and then a date, or the seconds or milliseconds since 1970:
+// contoso-2-20261103023000 is of the service contoso-2, and not of contoso.
+var (
+	date       = regexp.MustCompile(`^20[0-9]{2}-?[01][0-9]-?[0-3][0-9]`)
+	behindName = regexp.MustCompile(`^.*[^-]-(20[0-9]{2}-?[01][0-9]-?[0-3][0-9].*|1[0-9]{9}|1[0-9]{12})$`)
+	digits     = regexp.MustCompile(`^[a-z0-9-]*[0-9][a-z0-9-]*$`)
+)
+
+// isShare tells whether a share's name can be that of a backup of the service with the name.
+func isShare(name, share string) bool {
+	stamp, ok := strings.CutPrefix(share, strings.ToLower(name)+"-")
+	return ok && digits.MatchString(stamp) && (date.MatchString(stamp) || !behindName.MatchString(stamp))
+}
+
+// content is what is in a share.
+type content struct {
+	// files by their paths.
+	files []file
+	// size of all files, in bytes.
+	size           int64
+	oldest, newest time.Time
+	// now is the storage's own clock.
+	now time.Time
+}
+
+type file struct {
+	path     string
+	size     int64
+	etag     string
+	modified time.Time
+}
+
+// mostDirectories bounds the depth and breadth of what is read: an answer that leads back to itself must not go on for ever.
+const mostDirectories = 1000
+
+// content lists all that is in the share.
+func (f *files) content(ctx context.Context, share string) (content, error) {
+	var c content
+	root := f.client.NewShareClient(share)
+	todo := []string{""}
+	for n := 0; n < len(todo); n++ {
+		if n == mostDirectories {
+			return c, fmt.Errorf("the share %s has more than %d directories", share, mostDirectories)
+		}
+		in := root.NewRootDirectoryClient()
+		if todo[n] != "" {
+			in = root.NewDirectoryClient(todo[n])
+		}
+		pages := in.NewListFilesAndDirectoriesPager(&directory.ListFilesAndDirectoriesOptions{
+			Include:             directory.ListFilesInclude{Timestamps: true, ETag: true},
+			IncludeExtendedInfo: to.Ptr(true),
+		})
+		for pages.More() {
+			page, err := pages.NextPage(ctx)
+			if err != nil {
+				return c, err
+			}
+			if c.now.IsZero() {
+				c.now = azure.Deref(page.Date)
+			}
+			for _, d := range page.Segment.Directories {
+				todo = append(todo, path.Join(todo[n], azure.Deref(d.Name)))
+			}
+			for _, item := range page.Segment.Files {
+				p := azure.Deref(item.Properties)
+				c.add(file{
+					path.Join(todo[n], azure.Deref(item.Name)), azure.Deref(p.ContentLength), string(azure.Deref(p.ETag)),
+					azure.Deref(p.LastModified),
+				})
+			}
+		}
+	}
+	slices.SortFunc(c.files, func(a, b file) int { return strings.Compare(a.path, b.path) })
+	return c, nil
+}
+
+func (c *content) add(f file) {
+	c.files = append(c.files, f)
+	c.size += f.size
+	if c.oldest.IsZero() || f.modified.Before(c.oldest) {
+		c.oldest = f.modified
+	}
+	if f.modified.After(c.newest) {
+		c.newest = f.modified
+	}
+}
+
+// print identifies the share's content as it is: a hash of all paths, sizes, ETags and dates.
+func (c content) print() string {
+	sum := sha256.New()
+	for _, f := range c.files {
+		fmt.Fprintf(sum, "%s\n%d\n%s\n%d\n", f.path, f.size, f.etag, f.modified.Unix())
+	}
+	return hex.EncodeToString(sum.Sum(nil))
+}
+
+// delete removes a share with its snapshots. One that is gone, or going, is no error.
+func (f *files) delete(ctx context.Context, share string) error {
+	_, err := f.client.NewShareClient(share).Delete(ctx, &azshare.DeleteOptions{
+		DeleteSnapshots: to.Ptr(azshare.DeleteSnapshotsOptionTypeInclude),
+	})
+	if isGone(err) {
+		return nil
+	}
+	return err
+}
+
+// isGone tells whether the error is that the share is not there any more.
+func isGone(err error) bool {
+	return fileerror.HasCode(err, fileerror.ShareNotFound, fileerror.ShareBeingDeleted)
+}

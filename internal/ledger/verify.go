@@ -1,0 +1,204 @@
+package ledger
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	azfile "github.com/Azure/azure-sdk-for-go/sdk/storage/azfile/file"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azfile/fileerror"
+
+	"lifeboat/internal/azure"
+	"lifeboat/internal/backup"
+)
+
+// mostListed is how many hashes of files have room in backup.Hashing.State. The files of a share with more are hashed all
+// the same, and the hash of their list is recorded, but not that of each.
+const mostListed = 300
+
+// progress is how far a verification has got, kept in backup.Hashing.State.
+type progress struct {
+	// Read is how many files were read, and Sum is the state of the SHA-256 of the next one.
+	Read int    `json:"read,omitempty"`
+	Sum  []byte `json:"sum,omitempty"`
+	// List is the state of the SHA-256 of the list of files, and Sums are the hashes in it, 32 bytes each.
+	List []byte `json:"list,omitempty"`
+	Sums []byte `json:"sums,omitempty"`
+}
+
+// Verify looks whether the share's ledger files join up, and reads and hashes the next part of all its files, which are
+// listed afresh each time. The service has nothing to ask whether it could restore them.
+func (p *Provider) Verify(ctx context.Context, a backup.Attempt, done backup.Hashing) (backup.Verification, error) {
+	i, err := parse(a.Target, a.CCF)
+	if err != nil {
+		return backup.Verification{}, err
+	}
+	if !isShare(i.name, a.Artifact) {
+		return backup.Verification{}, noArtifact(a, "NotAnArtifact", "is not the name of a backup of "+i.name)
+	}
+	files, err := p.files(ctx, a.Storage, backup.Deferred)
+	if err != nil {
+		return backup.Verification{}, err
+	}
+	c, err := files.content(ctx, a.Artifact)
+	switch {
+	case isGone(err):
+		return backup.Verification{}, noArtifact(a, "ArtifactMissing", "does not exist, although the backup ended well")
+	case err != nil:
+		return backup.Verification{}, files.fault(reading(a.Storage, a.Artifact), err)
+	}
+	if err := check(a, c); err != nil {
+		return backup.Verification{}, err
+	}
+	var at progress
+	if done.ETag != c.print() || json.Unmarshal(done.State, &at) != nil || at.Read > len(c.files) {
+		at, done = progress{}, backup.Hashing{} // another content now, or none before: afresh from the start
+	}
+	v := backup.Verification{Size: c.size, Modified: c.newest, Hashing: backup.Hashing{ETag: c.print(), Offset: done.Offset}}
+	read, err := p.hash(ctx, files, a.Artifact, c, &at, done.Offset)
+	switch {
+	case errors.Is(err, errChanged) || fileerror.HasCode(err, fileerror.ResourceNotFound, fileerror.InvalidRange):
+		return backup.Verification{}, nil // it was changed since it was listed
+	case isGone(err):
+		return backup.Verification{}, noArtifact(a, "ArtifactMissing", "was deleted while it was read")
+	case err != nil && read == 0:
+		return backup.Verification{}, files.fault(reading(a.Storage, a.Artifact), err)
+	}
+	v.Hashing.Offset += read
+	if at.Read < len(c.files) {
+		v.Hashing.State, err = json.Marshal(at)
+		return v, err
+	}
+	list, ok := azure.Sum(at.List)
+	if !ok {
+		return backup.Verification{}, nil
+	}
+	v.Done, v.SHA256, v.Note = true, hex.EncodeToString(list.Sum(nil)), i.note(c)
+	if len(c.files) <= mostListed {
+		v.Files = c.hashed(at)
+	}
+	return v, nil
+}
+
+// check refuses a share that is no backup of the run.
+func check(a backup.Attempt, c content) error {
+	switch chain := chainOf(c.files); {
+	case c.size == 0:
+		return noArtifact(a, "ArtifactEmpty", "is empty")
+	case c.oldest.Before(a.NotBefore.Add(-clockTolerance)):
+		return noArtifact(a, "ArtifactTooOld", fmt.Sprintf("has a file that was written at %s, before the run started at %s",
+			c.oldest.UTC().Format(time.RFC3339), a.NotBefore.UTC().Format(time.RFC3339)))
+	case chain.hole != "":
+		return noArtifact(a, "LedgerIncomplete", "lacks "+chain.hole)
+	}
+	return nil
+}
+
+// oneWay is what an export is not good for.
+const oneWay = "Azure restores no ledger from exported files: they can be read and audited, and that is all. " +
+	"Of Confidential Ledger it has no restore since the api-version " + exportsSince + "."
+
+// note says what the verification does not, of a backup that is good.
+func (i instance) note(c content) string {
+	var notes []string
+	if i.exports {
+		notes = append(notes, oneWay)
+	}
+	if chainOf(c.files).snapshot == 0 {
+		notes = append(notes, "There is no snapshot in it, so nothing shows whether the last ledger files are there.")
+	}
+	if len(c.files) > mostListed {
+		notes = append(notes, fmt.Sprintf("The hash is that of the list of all its %d files; of so many the list itself is not kept.",
+			len(c.files)))
+	}
+	return strings.Join(notes, " ")
+}
+
+// errChanged: the file is not the one that was listed.
+var errChanged = errors.New("the file was changed since it was listed")
+
+// hash reads on from the offset, HashPart bytes at the most, and returns how many it read. What came before an error
+// counts.
+func (p *Provider) hash(ctx context.Context, f *files, share string, c content, at *progress, offset int64) (int64, error) {
+	for _, file := range c.files[:at.Read] {
+		offset -= file.size // now within the next file
+	}
+	list, ok := azure.Sum(at.List)
+	if !ok {
+		list = sha256.New()
+	}
+	var read int64
+	for at.Read < len(c.files) {
+		file := c.files[at.Read]
+		sum, ok := azure.Sum(at.Sum)
+		if !ok {
+			sum, offset = sha256.New(), 0
+		}
+		if count := min(p.HashPart-read, file.size-offset); count > 0 {
+			part, err := f.part(ctx, share, file, offset, count)
+			if err != nil {
+				return read, err
+			}
+			n, err := part.Hash(sum, count)
+			_ = part.Content.Close()
+			if err != nil {
+				return read, err
+			}
+			read, offset = read+n, offset+n
+		}
+		var err error
+		if offset < file.size {
+			at.Sum, err = azure.State(sum)
+			if err != nil || read >= p.HashPart || ctx.Err() != nil {
+				return read, err
+			}
+			continue
+		}
+		digest := sum.Sum(nil)
+		fmt.Fprintf(list, "%x  %s\n", digest, file.path) // as sha256sum writes it
+		if len(c.files) <= mostListed {
+			at.Sums = append(at.Sums, digest...)
+		}
+		if at.List, err = azure.State(list); err != nil {
+			return read, err
+		}
+		at.Read, at.Sum, offset = at.Read+1, nil, 0
+		if ctx.Err() != nil {
+			return read, nil
+		}
+	}
+	return read, nil
+}
+
+// part asks for count bytes of the file from the offset on.
+func (f *files) part(ctx context.Context, share string, of file, offset, count int64) (azure.Part, error) {
+	ctx = policy.WithHTTPHeader(ctx, http.Header{"Accept-Encoding": {"identity"}}) // hashed as it is stored
+	answer, err := f.client.NewShareClient(share).NewRootDirectoryClient().NewFileClient(of.path).DownloadStream(ctx,
+		&azfile.DownloadStreamOptions{Range: azfile.HTTPRange{Offset: offset, Count: count}})
+	if err != nil {
+		return azure.Part{}, err
+	}
+	if etag := string(azure.Deref(answer.ETag)); of.etag != "" && etag != of.etag {
+		return azure.Part{}, errors.Join(errChanged, answer.Body.Close())
+	}
+	return azure.Part{Content: answer.Body, Size: of.size, ETag: of.etag, Modified: of.modified}, nil
+}
+
+// hashed are the files with their hashes.
+func (c content) hashed(at progress) []backup.File {
+	var files []backup.File
+	for i, f := range c.files {
+		files = append(files, backup.File{
+			Name: f.path, Size: f.size, ETag: f.etag,
+			SHA256: hex.EncodeToString(at.Sums[i*sha256.Size : (i+1)*sha256.Size]),
+		})
+	}
+	return files
+}
