@@ -19,7 +19,7 @@ const (
 	OnBackup Step = "backup"
 	// OnPoll is GET of an operation's result.
 	OnPoll Step = "poll"
-	// OnRestore is PUT of a restore of an HSM, of all or of one key.
+	// OnRestore is POST of a restore of a service, or PUT of one of an HSM, of all or of one key.
 	OnRestore Step = "restore"
 	// OnCheck is a prebackup or prerestore of an HSM.
 	OnCheck Step = "check"
@@ -37,8 +37,8 @@ const (
 	LoseAnswer FaultKind = "loseAnswer"
 	// LoseRequest cuts the connection and does nothing.
 	LoseRequest FaultKind = "loseRequest"
-	// FailOperation accepts the backup and fails it at its end with Status (0 means 400), Code and Message. Of an HSM's
-	// operation, of any kind where Step is empty, Message is the statusDetails, and an empty Code is null.
+	// FailOperation accepts the operation, of any kind where Step is empty, and fails it at its end with Status (0 means
+	// 400), Code and Message. Of an HSM's Message is the statusDetails, and an empty Code is null.
 	FailOperation FaultKind = "failOperation"
 	// EmptyBlob lets the backup succeed with a blob of zero bytes.
 	EmptyBlob FaultKind = "emptyBlob"
@@ -50,7 +50,7 @@ const (
 	MissingBlob FaultKind = "missingBlob"
 )
 
-// Fault makes calls to one service or HSM go wrong. What strikes accepted backups does so whatever the Step.
+// Fault makes calls to one service or HSM go wrong. What strikes accepted backups alone does so whatever the Step.
 type Fault struct {
 	Step Step
 	Kind FaultKind
@@ -71,7 +71,7 @@ var (
 	callFaults      = []FaultKind{Refuse, LoseAnswer, LoseRequest}
 	serviceFaults   = []FaultKind{FailOperation, EmptyBlob, NoBlob}
 	hsmFaults       = []FaultKind{FailOperation, EmptyFolder, MissingBlob}
-	steps, hsmSteps = []Step{OnGet, OnBackup, OnPoll}, []Step{OnGet, OnBackup, OnPoll, OnRestore, OnCheck, OnKey}
+	steps, hsmSteps = []Step{OnGet, OnBackup, OnPoll, OnRestore}, []Step{OnGet, OnBackup, OnPoll, OnRestore, OnCheck, OnKey}
 )
 
 // Inject lets the next calls to an API Management service or a Managed HSM go wrong. Faults strike in the order in

@@ -62,9 +62,9 @@ func Start(c Config) (*Sim, error) {
 	s.pace.set(c.TimeScale)
 	s.directory = newDirectory(c.Seed, c.TokenLifetime)
 	s.storage = newStorage(s.directory, s.roles, authority)
+	s.proxy = newProxy(authority)
 	s.management = newAPIManagement(ctx, c, s)
 	s.hsms = newManagedHSMs(ctx, c, s)
-	s.proxy = newProxy(authority)
 	front := newFrontDoor(s.directory, s.roles)
 	s.management.added, s.storage.added, s.hsms.added = front.exists, front.exists, front.exists
 	front.provide("Microsoft.ApiManagement", "service", s.management.resourceType())
@@ -138,7 +138,7 @@ func (s *Sim) Certificate(hosts ...string) (certFile, keyFile string, err error)
 func (s *Sim) SetTimeScale(scale float64) { s.pace.set(scale) }
 
 // SkewDate moves the Date header of every answer by the given amount; 0 ends it. Azure's clock then seems to
-// differ from the client's.
+// differ from the client's. API Management tells the age of a backup by it, too.
 func (s *Sim) SkewDate(by time.Duration) { s.proxy.skew.Store(int64(by)) }
 
 // pace is the speed of Azure's side.
