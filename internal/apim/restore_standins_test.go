@@ -341,7 +341,7 @@ func (w world) testSettling(t *testing.T) {
 	_, err := w.bringBack(t, r)
 	must(t, err)
 	ended := w.Operations()[len(w.Operations())-1].Ended
-	if early := time.Duration(pace * float64(8*time.Minute)) - time.Since(ended); early > 0 {
+	if early := time.Duration(pace*float64(8*time.Minute)) - time.Since(ended); early > 0 {
 		t.Errorf("the restore was called done %s before the service had settled", early)
 	}
 	if path := w.path(t, service); path != "as-backed-up" {
