@@ -32,15 +32,17 @@ type runView struct {
 
 // pointView is a recovery point within its run.
 type pointView struct {
-	State    backup.PointState `json:"state"`
-	Account  string            `json:"storageAccount"`
-	Blob     string            `json:"blob"`
-	Size     int64             `json:"sizeInBytes"`
-	SHA256   string            `json:"sha256"`
-	Created  time.Time         `json:"createdDateTime"`
-	Expires  time.Time         `json:"expiresDateTime"`
-	Deleted  *time.Time        `json:"deletedDateTime,omitempty"`
-	Decision string            `json:"decision,omitempty"`
+	State   backup.PointState `json:"state"`
+	Account string            `json:"storageAccount"`
+	Blob    string            `json:"blob"`
+	Size    int64             `json:"sizeInBytes"`
+	SHA256  string            `json:"sha256"`
+	// SKU is the tier that the service had, if that is known: it can be restored into that tier only.
+	SKU      string     `json:"sku,omitempty"`
+	Created  time.Time  `json:"createdDateTime"`
+	Expires  time.Time  `json:"expiresDateTime"`
+	Deleted  *time.Time `json:"deletedDateTime,omitempty"`
+	Decision string     `json:"decision,omitempty"`
 	// Note says what of it could not be checked, and why.
 	Note string `json:"note,omitempty"`
 	// Suspicion says why it is suspect, or was until it was accepted.
@@ -83,7 +85,7 @@ func view(s backup.Status) runView {
 func viewPoint(p backup.Point) pointView {
 	return pointView{
 		State: p.State, Account: p.Storage.AccountName(), Blob: p.Storage.Container + "/" + p.Artifact, Size: p.Size,
-		SHA256: p.SHA256, Created: p.Created, Expires: p.Expires, Deleted: when(p.Deleted), Decision: p.Reason.Message,
+		SHA256: p.SHA256, SKU: p.SKU, Created: p.Created, Expires: p.Expires, Deleted: when(p.Deleted), Decision: p.Reason.Message,
 		Note:      p.Note,
 		Suspicion: viewReason(p.Suspicion, p.Target), Accepted: when(p.Accepted.Time), AcceptedBy: p.Accepted.By,
 		AcceptReason: p.Accepted.Reason,

@@ -5,37 +5,38 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"lifeboat/internal/azure"
 	"lifeboat/internal/backup"
 )
 
-// errNoToken: the backup was accepted without a word about where to ask for it.
-var errNoToken = errors.New("the service took the backup on but did not say where to ask about it")
+// errNoToken: the start was accepted without a word about where to ask for it.
+var errNoToken = errors.New("the service took it on but did not say where to ask about it")
 
 // The calls to the service; those to the storage account are azure's.
 
-func checking(a backup.Attempt) azure.Call {
-	return call(a, "look at "+a.Target, "/read", azure.Before)
+func checking(t task) azure.Call {
+	return call(t, "look at "+t.Target, "/read", azure.Before)
 }
 
 // starting is the only request that must not be repeated. The code of a service busy with another change has never been
 // recorded.
-func starting(a backup.Attempt) azure.Call {
-	c := call(a, "start the backup of "+a.Target, "/backup/action", azure.Before)
+func starting(t task) azure.Call {
+	c := call(t, "start the "+t.noun+" of "+t.Target, t.action, azure.Before)
 	c.Start = true
 	return c
 }
 
-func polling(a backup.Attempt) azure.Call {
-	c := call(a, "ask about the backup of "+a.Target, "/operationresults/read", azure.Following)
+func polling(t task) azure.Call {
+	c := call(t, "ask about the "+t.noun+" of "+t.Target, "/operationresults/read", azure.Following)
 	other := c.Hint
 	c.Hint = func(status int, code, message string) string {
 		switch status {
 		case http.StatusNotFound, http.StatusGone:
-			return hintContainer(a)
+			return hintUntold(t)
 		case http.StatusConflict:
-			return hintReason(a, code, message)
+			return hintReason(t, code, message)
 		}
 		return other(status, code, message)
 	}
@@ -43,8 +44,8 @@ func polling(a backup.Attempt) azure.Call {
 }
 
 // inspecting looks at the service after a start.
-func inspecting(a backup.Attempt) azure.Call {
-	return call(a, "look at "+a.Target, "/read", func(status int, _ string) backup.FaultKind {
+func inspecting(t task) azure.Call {
+	return call(t, "look at "+t.Target, "/read", func(status int, _ string) backup.FaultKind {
 		if status == http.StatusConflict {
 			return backup.Deferred
 		}
@@ -53,28 +54,37 @@ func inspecting(a backup.Attempt) azure.Call {
 }
 
 // call is one to the service; action is what the identity must be allowed for it.
-func call(a backup.Attempt, what, action string, means func(int, string) backup.FaultKind) azure.Call {
+func call(t task, what, action string, means func(int, string) backup.FaultKind) azure.Call {
 	return azure.Call{What: what, Host: azure.ManagementHost, Means: means, Hint: func(status int, code, message string) string {
-		return hintService(a, resourceType+action, status, code, message)
+		return hintService(t, resourceType+action, status, code, message)
 	}}
 }
 
 // unusable is the fault of a token that leads nowhere; err may be nil.
-func unusable(a backup.Attempt, err error) *backup.Fault {
-	message := polling(a).What + ": the saved token does not continue an operation"
+func unusable(t task, err error) *backup.Fault {
+	message := polling(t).What + ": the saved token does not continue an operation"
 	if err != nil {
 		message += ": " + err.Error()
 	}
-	return &backup.Fault{Kind: backup.Denied, Code: "UnusableToken", Message: message, Hint: hintContainer(a)}
+	return &backup.Fault{Kind: backup.Denied, Code: "UnusableToken", Message: message, Hint: hintUntold(t)}
 }
 
 // ended is the fault of an operation that the service itself says has failed.
-func ended(a backup.Attempt, said azure.Body) *backup.Fault {
+func ended(t task, said azure.Body) *backup.Fault {
 	return &backup.Fault{
 		Kind: backup.Refused,
-		Code: cmp.Or(said.Code, "Backup"+said.State),
-		Message: fmt.Sprintf("back up %s: %s", a.Target,
+		Code: cmp.Or(said.Code, strings.ToUpper(t.noun[:1])+t.noun[1:]+said.State),
+		Message: fmt.Sprintf("%s %s: %s", t.verb, t.Target,
 			cmp.Or(said.Message, "the service says "+said.State+", without a reason")),
-		Hint: hintStorage(a),
+		Hint: hintReason(t, said.Code, said.Message),
+	}
+}
+
+// unsettled is the fault of a service that is still working on a change.
+func unsettled(t task, state string) *backup.Fault {
+	return &backup.Fault{
+		Kind: backup.Deferred, Code: "ServiceNotSettled",
+		Message: fmt.Sprintf("%s: its provisioningState is %q", inspecting(t).What, state),
+		Hint:    "The service is working on a change, which may be the " + t.noun + "; it is looked at again by itself.",
 	}
 }

@@ -2,7 +2,6 @@ package apim
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
 
@@ -14,20 +13,17 @@ import (
 // and what it shows of a running backup is undocumented. As long as the service has not settled, nothing can be said:
 // what is looked for may be what it is working on. An empty blob may be one that is being written, and does not count.
 func (p *Provider) Find(ctx context.Context, a backup.Attempt) (string, error) {
+	t := task{a, backing}
 	client, target, err := p.service(a)
 	if err != nil {
 		return "", err
 	}
 	service, err := client.Get(ctx, target.Group, target.Name, nil)
 	if err != nil {
-		return "", inspecting(a).Fault(err)
+		return "", inspecting(t).Fault(err)
 	}
 	if state := azure.Deref(azure.Deref(service.Properties).ProvisioningState); state != "Succeeded" {
-		return "", &backup.Fault{
-			Kind: backup.Deferred, Code: "ServiceNotSettled",
-			Message: fmt.Sprintf("%s: its provisioningState is %q", inspecting(a).What, state),
-			Hint:    "The service is working on a change, which may be the backup; it is looked at again by itself.",
-		}
+		return "", unsettled(t, state)
 	}
 	items, err := p.artifacts(ctx, a)
 	if azure.Is(err, bloberror.ContainerNotFound) {

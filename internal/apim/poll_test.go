@@ -35,7 +35,8 @@ func TestPollAsksOnceAndGoesByTheStatus(t *testing.T) {
 		"done": {
 			reply: answers(200, `{"id":"x","properties":{"provisioningState":"Succeeded"}}`), want: backup.Operation{Done: true},
 		},
-		"done, no content": {reply: answers(204, ""), want: backup.Operation{Done: true}},
+		"done, with its tier": {reply: settledService, want: backup.Operation{Done: true, SKU: "Developer"}},
+		"done, no content":    {reply: answers(204, ""), want: backup.Operation{Done: true}},
 		"done, in no known form": {
 			reply: answers(200, "<html>fine</html>"), want: backup.Operation{Done: true},
 		},

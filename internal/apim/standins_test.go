@@ -50,7 +50,6 @@ func newWorld(t *testing.T) world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const accountKey = "bm90IGEgc2VjcmV0LCBvbmx5IGEgdGVzdCBrZXk="
 	storage, err := azurite.Start(t.Context(), azurite.Config{
 		Dir: filepath.Join(dir, "azurite"), CertFile: cert, KeyFile: key,
 		Accounts: map[string]string{"contosobackups": accountKey},

@@ -47,6 +47,7 @@ type step string
 const (
 	create     step = "create container"
 	start      step = "start backup"
+	back       step = "start restore"
 	poll       step = "poll"
 	get        step = "get service"
 	list       step = "list blobs"
@@ -82,6 +83,8 @@ func stepOf(r *http.Request) step {
 		return keys
 	case r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/backup"):
 		return start
+	case r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/restore"):
+		return back
 	case r.Method == http.MethodGet && strings.Contains(r.URL.Path, "/operationresults/"):
 		return poll
 	case r.Method == http.MethodGet:

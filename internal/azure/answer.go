@@ -17,6 +17,8 @@ import (
 type Body struct {
 	// State of the operation, or of the service, if the answer has one.
 	State string
+	// SKU is the tier of the service that it shows.
+	SKU string
 	// Code and Message of the error, if it has one.
 	Code, Message string
 }
@@ -58,8 +60,11 @@ type armError struct {
 func readJSON(text string) Body {
 	var said struct {
 		armError
-		Error      *armError `json:"error"`
-		Status     any       `json:"status"` // text in an operation's status, elsewhere a number
+		Error  *armError `json:"error"`
+		Status any       `json:"status"` // text in an operation's status, elsewhere a number
+		SKU    struct {
+			Name string `json:"name"`
+		} `json:"sku"`
 		Properties struct {
 			ProvisioningState string `json:"provisioningState"`
 		} `json:"properties"`
@@ -70,7 +75,7 @@ func readJSON(text string) Body {
 	status, _ := said.Status.(string)
 	fault := cmp.Or(said.Error, &said.armError)
 	return Body{
-		State: cmp.Or(status, said.Properties.ProvisioningState), Code: fault.Code, Message: fault.words(),
+		State: cmp.Or(status, said.Properties.ProvisioningState), SKU: said.SKU.Name, Code: fault.Code, Message: fault.words(),
 	}
 }
 

@@ -65,12 +65,12 @@ func TestALostLookStartsAfresh(t *testing.T) {
 }
 
 // TestTheServiceNamesTheArtifact: what the service left is verified and kept under the name that it gave, with the list
-// of its files.
+// of its files, and the tier.
 func TestTheServiceNamesTheArtifact(t *testing.T) {
 	s := newStage(t)
 	files := []backup.File{{Name: "a", Size: 3, ETag: "1", SHA256: "aa"}, {Name: "b", Size: 4, ETag: "2", SHA256: "bb"}}
 	s.provider.poll = func(backup.Attempt) (backup.Operation, error) {
-		return backup.Operation{Done: true, Artifact: "mhsm-contoso-2026011502300012"}, nil
+		return backup.Operation{Done: true, Artifact: "mhsm-contoso-2026011502300012", SKU: "Developer"}, nil
 	}
 	calls := 0
 	s.provider.verify = func(a backup.Attempt, h backup.Hashing) (backup.Verification, error) {
@@ -94,7 +94,7 @@ func TestTheServiceNamesTheArtifact(t *testing.T) {
 	s.finish()
 	s.ended(run.ID, backup.Succeeded, "")
 	p, err := s.engine.RecoveryPoint(t.Context(), run.ID)
-	if err != nil || p.Artifact != "mhsm-contoso-2026011502300012" || p.State != backup.Live {
+	if err != nil || p.Artifact != "mhsm-contoso-2026011502300012" || p.State != backup.Live || p.SKU != "Developer" {
 		t.Errorf("%+v, %v", p, err)
 	}
 	if got, err := s.engine.Files(t.Context(), p); err != nil || !reflect.DeepEqual(got, files) {

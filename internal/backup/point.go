@@ -30,7 +30,10 @@ type Point struct {
 	// Storage and Artifact say where it is.
 	Storage  Storage `json:"Storage"`
 	Artifact string  `json:"Artifact"`
-	ETag     string  `json:"ArtifactETag"`
+	// SKU is the tier of the service that it is of: API Management restores into a service of the same tier only. "" if it
+	// is not known.
+	SKU  string `json:"SKU,omitempty"`
+	ETag string `json:"ArtifactETag"`
 	// Size in bytes, and the SHA-256 of the content in hex.
 	Size   int64  `json:"Size"`
 	SHA256 string `json:"SHA256"`
@@ -61,7 +64,7 @@ type Acceptance struct {
 
 func newPoint(r Run, v Verification) Point {
 	return Point{
-		ID: r.ID, State: Live, Target: r.Target, Plan: r.Plan, Storage: r.Settings.Storage, Artifact: r.Artifact,
+		ID: r.ID, State: Live, Target: r.Target, Plan: r.Plan, Storage: r.Settings.Storage, Artifact: r.Artifact, SKU: r.SKU,
 		ETag: v.Hashing.ETag, Size: v.Size, SHA256: v.SHA256, Note: reason("", v.Note, "").Message,
 		Created: v.Modified, Expires: v.Modified.Add(r.Settings.KeepWithin),
 	}

@@ -93,6 +93,8 @@ type Operation struct {
 	Done bool
 	// Artifact is the name of what the service left, where it is the service that gives it, and Done; else "".
 	Artifact string
+	// SKU is the tier of the service, once Done, where the service says it and a restore depends on it; else "".
+	SKU string
 	// Warning says, once Done, what the service left out, in its own words; "" if nothing.
 	Warning string
 	// RetryAfter is the wait that the service asked for, 0 if it did not say.

@@ -17,6 +17,10 @@ type Restore struct {
 	// Storage and Artifact say where the backup is.
 	Storage  Storage
 	Artifact string
+	// Size, SHA256, ETag and SKU are what the recovery point has recorded of it; see [Point]. An SKU of "" is not known.
+	Size         int64
+	SHA256, ETag string
+	SKU          string
 	// Identity is whom the service acts as towards the storage account; see [Attempt].
 	Identity string
 	Kind     RestoreKind

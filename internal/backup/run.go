@@ -70,6 +70,8 @@ type Run struct {
 	// Artifact is the name of what the run left, or is about to leave.
 	Artifact string  `json:"Artifact,omitempty"`
 	Hashing  Hashing `json:"Hashing,omitzero"`
+	// SKU is the tier of the service that the artifact is of, as the service told at the end; "" if it did not.
+	SKU string `json:"SKU,omitempty"`
 
 	// Reason says why the run waits, or how it ended, in the service's own words where it has some. One that succeeded has
 	// a reason if it left a suspect recovery point.

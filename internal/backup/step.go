@@ -229,6 +229,7 @@ func (s *step) found(ctx context.Context, artifact string) error {
 // finished goes on to verify what the service says is done.
 func (s *step) finished(ctx context.Context, operation Operation) error {
 	s.run.Finished, s.run.Artifact = s.clock(), cmp.Or(operation.Artifact, s.run.Artifact)
+	s.run.SKU = operation.SKU
 	if err := s.run.move(finishes); err != nil {
 		return err
 	}

@@ -52,6 +52,50 @@ test("backups of API Management", async (t) => {
     services.beginBackupAndWait(group, "nobody", to("node-5")), refusal(404, "ResourceNotFound")));
 });
 
+test("restores of API Management", async (t) => {
+  const client = new ApiManagementClient(credential, env.CLIENTS_SUBSCRIPTION);
+  const { api: apis, apiManagementService: services, namedValue: values } = client;
+  const group = env.CLIENTS_GROUP, service = env.CLIENTS_SERVICE;
+  const from = (backupName) => ({
+    storageAccount: env.CLIENTS_ACCOUNT, containerName: env.CLIENTS_CONTAINER, backupName,
+    accessType: "SystemAssignedManagedIdentity",
+  });
+  const configure = async (path, value) => {
+    await apis.beginCreateOrUpdateAndWait(group, service, "orders", { displayName: "Orders", path, protocols: ["https"] });
+    await values.beginCreateOrUpdateAndWait(group, service, "token", { displayName: "token", value, secret: true });
+  };
+  const configured = async () => [
+    (await apis.get(group, service, "orders")).path, (await values.listValue(group, service, "token")).value,
+  ];
+  await blobs.getContainerClient(env.CLIENTS_CONTAINER).createIfNotExists();
+  await configure("orders", "one");
+  await services.beginBackupAndWait(group, service, from("node-restore"));
+
+  await t.test("brings back what was", async () => {
+    await configure("changed", "two");
+    const restored = await services.beginRestoreAndWait(group, service, from("node-restore"));
+    assert.equal(restored.provisioningState, "Succeeded");
+    assert.deepEqual(await configured(), ["orders", "one"]);
+  });
+  await t.test("is followed by another process", async () => {
+    await configure("changed", "two");
+    const begun = await services.beginRestore(group, service, from("node-restore"));
+    const resumed = await services.beginRestore(group, service, from("node-restore"), { resumeFrom: begun.toString() });
+    assert.equal((await resumed.pollUntilDone()).name, service);
+    assert.deepEqual(await configured(), ["orders", "one"]);
+  });
+  await t.test("of a backup of another tier fails in Azure's words", () => assert.rejects(
+    services.beginRestoreAndWait(group, env.CLIENTS_PREMIUM, from("node-restore")), (err) => {
+      assert.match(err.message, /Cannot restore: current SKU is 'Premium', backup SKU is 'Developer'/);
+      return refusal(400, "RestoreFailed")(err);
+    }));
+  await t.test("of nothing fails", () => assert.rejects(
+    services.beginRestoreAndWait(group, service, from("nothing")), refusal(400, "RestoreFailed")));
+  await t.test("is refused", () => assert.rejects(
+    services.beginRestoreAndWait(group, env.CLIENTS_REFUSED, from("node-restore")),
+    refusal(400, "MethodNotAllowedInPricingTier")));
+});
+
 test("identities", async () => {
   const token = await new DefaultAzureCredential().getToken("https://management.azure.com/.default");
   assert.ok(token.expiresOnTimestamp > Date.now());

@@ -23,7 +23,8 @@ from azure.storage.queue import QueueClient
 
 ACCOUNT, CONTAINER = os.environ["CLIENTS_ACCOUNT"], os.environ["CLIENTS_CONTAINER"]
 GROUP, SUBSCRIPTION = os.environ["CLIENTS_GROUP"], os.environ["CLIENTS_SUBSCRIPTION"]
-ORDINARY, REFUSED, FAILING = (os.environ["CLIENTS_" + n] for n in ("SERVICE", "REFUSED", "FAILING"))
+ORDINARY, PREMIUM, REFUSED, FAILING = (
+    os.environ["CLIENTS_" + n] for n in ("SERVICE", "PREMIUM", "REFUSED", "FAILING"))
 HSM = f"https://{os.environ['CLIENTS_HSM']}.managedhsm.azure.net"
 CREDENTIAL = ManagedIdentityCredential()
 
@@ -61,6 +62,27 @@ class Clients(unittest.TestCase):
         self.refused(400, "MethodNotAllowedInPricingTier", lambda: backup(REFUSED, "python-2"))
         self.refused(400, "BackupFailed", lambda: backup(FAILING, "python-3"))
         self.refused(404, "ResourceNotFound", lambda: backup("nobody", "python-4"))
+
+    def test_restore(self):
+        container()
+        client = ApiManagementClient(CREDENTIAL, SUBSCRIPTION, api_version="2021-08-01")
+        services = client.api_management_service
+        source = {
+            "storage_account": ACCOUNT, "container_name": CONTAINER, "backup_name": "python-restore",
+            "access_type": "SystemAssignedManagedIdentity",
+        }
+
+        def configure(path):
+            client.api.begin_create_or_update(GROUP, ORDINARY, "orders", {
+                "display_name": "Orders", "path": path, "protocols": ["https"],
+            }).wait()
+
+        configure("orders")
+        services.begin_backup(GROUP, ORDINARY, source).wait()
+        configure("changed")
+        self.assertEqual(services.begin_restore(GROUP, ORDINARY, source).result().provisioning_state, "Succeeded")
+        self.assertEqual(client.api.get(GROUP, ORDINARY, "orders").path, "orders")
+        self.refused(400, "RestoreFailed", lambda: services.begin_restore(GROUP, PREMIUM, source).result())
 
     def test_hsm(self):
         accounts = StorageManagementClient(CREDENTIAL, SUBSCRIPTION, api_version="2022-09-01").storage_accounts

@@ -8,6 +8,7 @@
 //	CLIENTS_API, CLIENTS_KEY            base address of the local Functions host, and the key of the API
 //	CLIENTS_SUBSCRIPTION, CLIENTS_GROUP where everything lives
 //	CLIENTS_SERVICE                     name of an API Management service that can be backed up
+//	CLIENTS_PREMIUM                     name of one of the tier Premium; the others are of the tier Developer
 //	CLIENTS_REFUSED                     name of one whose tier has no backups
 //	CLIENTS_FAILING                     name of one whose backups are accepted, and then fail
 //	CLIENTS_HSM                         name of a Managed HSM with the key rsa1, on which the command may do everything
@@ -55,6 +56,7 @@ const (
 	timeScale = 1.0 / 120
 
 	ordinary = "contoso"
+	premium  = "contoso-premium"
 	refused  = "contoso-consumption"
 	failing  = "contoso-failing"
 	fortress = "contoso-hsm"
@@ -94,7 +96,8 @@ func run(ctx context.Context, name string, arguments []string) (err error) {
 	command.Env = append(command.Env,
 		"CLIENTS_API="+app.URL()+"/api", "CLIENTS_KEY="+app.Key("api"),
 		"CLIENTS_SUBSCRIPTION="+subscription, "CLIENTS_GROUP="+group,
-		"CLIENTS_SERVICE="+ordinary, "CLIENTS_REFUSED="+refused, "CLIENTS_FAILING="+failing,
+		"CLIENTS_SERVICE="+ordinary, "CLIENTS_PREMIUM="+premium,
+		"CLIENTS_REFUSED="+refused, "CLIENTS_FAILING="+failing,
 		"CLIENTS_HSM="+fortress,
 		"CLIENTS_ACCOUNT="+stack.Backups, "CLIENTS_CONTAINER="+stack.Container,
 	)
@@ -118,6 +121,13 @@ func addServices(s *stack.Stack) error {
 	if err := s.Sim.AddService(sim.Service{ResourceID: stack.Service(refused), SKU: "Consumption"}); err != nil {
 		return err
 	}
+	s.Sim.Assign(s.Sim.ObjectID(stack.Service(premium)), stack.Account(stack.Backups), sim.StorageBlobDataReader)
+	err := s.Sim.AddService(sim.Service{ResourceID: stack.Service(premium), SKU: "Premium", SystemAssigned: true})
+	if err != nil {
+		return err
+	}
+	// What the clients configure, they restore.
+	s.Sim.Assign(s.Sim.ObjectID(identity), stack.Scope, sim.APIManagementServiceContributor)
 	// The Python client of Managed HSM knows a SAS only, and signing one takes the account's key.
 	s.Sim.Assign(s.Sim.ObjectID(identity), stack.Account(stack.Backups),
 		sim.StorageQueueDataContributor, sim.StorageTableDataContributor, sim.StorageAccountKeyOperator)

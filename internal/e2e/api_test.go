@@ -27,6 +27,7 @@ type backupRun struct {
 	State         string `json:"state"`
 	RecoveryPoint *struct {
 		SHA256 string `json:"sha256"`
+		SKU    string `json:"sku"`
 		Size   int64  `json:"sizeInBytes"`
 	} `json:"recoveryPoint"`
 	Error *struct{ Code, Message string } `json:"error"`
@@ -79,7 +80,8 @@ func TestAzurePollerFollowsABackup(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if run.Status != "Succeeded" || run.State != "succeeded" || run.RecoveryPoint == nil || len(run.RecoveryPoint.SHA256) != 64 {
+	if run.Status != "Succeeded" || run.State != "succeeded" || run.RecoveryPoint == nil || len(run.RecoveryPoint.SHA256) != 64 ||
+		run.RecoveryPoint.SKU != "Developer" {
 		t.Errorf("the poller ended with %+v", run)
 	}
 	batch, err := follow[backupBatch](ctx, a, all)

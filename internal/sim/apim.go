@@ -42,6 +42,8 @@ type Service struct {
 	SystemAssigned bool
 	// UserAssigned names the user-assigned identities attached; see Sim.ClientID and Sim.ObjectID.
 	UserAssigned []string
+	// Hostname, when not empty, is a custom domain of its gateway. No restore touches it.
+	Hostname string
 	// Workspaces says that workspaces are configured, which backup does not support.
 	Workspaces bool
 }
@@ -52,7 +54,9 @@ type apiManagement struct {
 	directory *directory
 	roles     *roles
 	pace      *pace
-	seed      uint64
+	// clock is what the Date of answers goes by.
+	clock func() time.Time
+	seed  uint64
 	// added tells Resource Manager of a service's subscription and group.
 	added func(resourceID)
 	// life ends with the Sim and with it every operation; running counts them.
@@ -66,6 +70,8 @@ type apiManagement struct {
 	services   map[string]*service
 	operations []*operation
 	starts     []BackupRequest
+	// changes to configurations so far.
+	changes int
 }
 
 // service is a Service at work. Its fields are guarded by apiManagement.mu.
@@ -74,6 +80,10 @@ type service struct {
 	id     resourceID
 	knobs  Knobs
 	faults faults
+
+	configuration configuration
+	// settled is when the service is done with what a restore left to do.
+	settled time.Time
 }
 
 func newAPIManagement(life context.Context, c Config, s *Sim) *apiManagement {
@@ -82,10 +92,11 @@ func newAPIManagement(life context.Context, c Config, s *Sim) *apiManagement {
 		random:   rand.New(rand.NewPCG(c.Seed, 0)),
 		knobs:    c.Knobs,
 		services: make(map[string]*service),
+		clock:    func() time.Time { return time.Now().Add(time.Duration(s.proxy.skew.Load())) },
 	}
 }
 
-// AddService adds an API Management service, or replaces it with fresh knobs and no faults.
+// AddService adds an API Management service, or replaces it with fresh knobs, no faults and nothing configured.
 func (s *Sim) AddService(add Service) error {
 	id, err := parseResourceID(add.ResourceID)
 	if err != nil {
@@ -107,7 +118,7 @@ func (s *Sim) AddService(add Service) error {
 	}
 	m := s.management
 	m.mu.Lock()
-	m.services[id.key()] = &service{Service: add, id: id, knobs: m.knobs}
+	m.services[id.key()] = &service{Service: add, id: id, knobs: m.knobs, configuration: make(configuration)}
 	m.mu.Unlock()
 	m.added(id)
 	return nil
@@ -121,7 +132,13 @@ func (m *apiManagement) resourceType() armType {
 		case method == http.MethodGet && len(tail) == 0:
 			return armRoute{action + "/read", m.get}, true
 		case method == http.MethodPost && len(tail) == 1 && strings.EqualFold(tail[0], "backup"):
-			return armRoute{action + "/backup/action", m.backup}, true
+			return armRoute{action + "/backup/action", func(c armCall) (*http.Response, error) {
+				return m.submit(c, ServiceBackup)
+			}}, true
+		case method == http.MethodPost && len(tail) == 1 && strings.EqualFold(tail[0], "restore"):
+			return armRoute{action + "/restore/action", func(c armCall) (*http.Response, error) {
+				return m.submit(c, ServiceRestore)
+			}}, true
 		case method == http.MethodGet && len(tail) == 1 && strings.EqualFold(tail[0], "workspaces"):
 			return armRoute{action + "/workspaces/read", m.workspaces}, true
 		case method == http.MethodGet && len(tail) == 2 && strings.EqualFold(tail[0], "operationresults"):
@@ -129,7 +146,7 @@ func (m *apiManagement) resourceType() armType {
 				return m.poll(c, tail[1])
 			}}, true
 		}
-		return armRoute{}, false
+		return m.entityRoute(method, tail)
 	}}
 }
 
@@ -172,7 +189,15 @@ func (m *apiManagement) resource(svc *service) map[string]any {
 		body["sku"] = map[string]any{"name": svc.SKU, "capacity": 0}
 	}
 	body["identity"] = m.identityOf(svc)
-	body["properties"].(map[string]any)["provisioningState"] = m.provisioningState(svc)
+	properties := body["properties"].(map[string]any)
+	properties["provisioningState"] = m.provisioningState(svc)
+	if svc.Hostname != "" {
+		hosts := properties["hostnameConfigurations"].([]any)
+		properties["hostnameConfigurations"] = append(hosts, map[string]any{
+			"type": "Proxy", "hostName": svc.Hostname, "certificateSource": "Custom", "negotiateClientCertificate": false,
+			"defaultSslBinding": false,
+		})
+	}
 	return body
 }
 
@@ -207,7 +232,7 @@ func (m *apiManagement) provisioningState(svc *service) string {
 	if svc.knobs.ProvisioningState != "" {
 		return svc.knobs.ProvisioningState
 	}
-	if svc.knobs.Trace == TraceVisible && m.busy(svc) {
+	if svc.knobs.Trace == TraceVisible && m.busy(svc) || time.Now().Before(svc.settled) {
 		return "Updating"
 	}
 	return "Succeeded"

@@ -11,9 +11,11 @@ import (
 	"time"
 )
 
-// BackupRequest is a POST of a backup that reached API Management.
+// BackupRequest is a POST of a backup, or of a restore of one, that reached API Management.
 type BackupRequest struct {
 	At time.Time
+	// Kind is what was asked for.
+	Kind OperationKind
 	// Service is the service's resource ID.
 	Service string
 	// BackupName is from the body; "" when it could not be read.
@@ -26,26 +28,36 @@ type BackupRequest struct {
 
 // BackupRequests returns every POST of a backup that reached API Management, in the order of their answers. Those
 // that Resource Manager refused (401, 403, 404) are not among them.
-func (s *Sim) BackupRequests() []BackupRequest {
-	s.management.mu.Lock()
-	defer s.management.mu.Unlock()
-	return slices.Clone(s.management.starts)
+func (s *Sim) BackupRequests() []BackupRequest { return s.management.requests(ServiceBackup) }
+
+// RestoreRequests are the same for restores.
+func (s *Sim) RestoreRequests() []BackupRequest { return s.management.requests(ServiceRestore) }
+
+func (m *apiManagement) requests(kind OperationKind) (of []BackupRequest) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, r := range m.starts {
+		if r.Kind == kind {
+			of = append(of, r)
+		}
+	}
+	return of
 }
 
-// backup answers POST of a backup.
-func (m *apiManagement) backup(c armCall) (*http.Response, error) {
+// submit answers POST of a backup or a restore.
+func (m *apiManagement) submit(c armCall, kind OperationKind) (*http.Response, error) {
 	svc, refusal := m.find(c.id)
 	if refusal != nil {
 		return refusal, nil
 	}
-	record := BackupRequest{At: time.Now(), Service: svc.ResourceID}
-	resp, err := strike(&m.mu, &svc.faults, OnBackup, serviceError, func() *http.Response {
+	record := BackupRequest{At: time.Now(), Kind: kind, Service: svc.ResourceID}
+	resp, err := strike(&m.mu, &svc.faults, kind.step(), serviceError, func() *http.Response {
 		p, refusal := parseBackup(c.request)
 		record.BackupName = p.BackupName
 		if refusal != nil {
 			return refusal
 		}
-		started, refusal := m.begin(c.request.Context(), svc, p)
+		started, refusal := m.begin(c.request.Context(), svc, kind, p)
 		if refusal != nil {
 			return refusal
 		}
@@ -61,7 +73,7 @@ func (m *apiManagement) backup(c armCall) (*http.Response, error) {
 	return resp, err
 }
 
-// accepted is the 202 of a backup and of each poll until it ends.
+// accepted is the 202 of a start and of each poll until it ends.
 func (m *apiManagement) accepted(c armCall, o *operation) *http.Response {
 	location := "https://" + managementHost + c.id.String() + "/operationresults/" + o.ID + "?api-version=" + c.apiVersion
 	m.mu.Lock()
@@ -77,14 +89,17 @@ func (m *apiManagement) accepted(c armCall, o *operation) *http.Response {
 }
 
 // begin starts the operation of a well-formed request, or says why not.
-func (m *apiManagement) begin(ctx context.Context, svc *service, p backupParameters) (*operation, *http.Response) {
-	if !slices.Contains(backupTiers, svc.SKU) {
+func (m *apiManagement) begin(ctx context.Context, svc *service, kind OperationKind, p backupParameters) (
+	*operation, *http.Response,
+) {
+	// A restore into a v2 tier was seen to be taken, and to fail for the tier (azure-powershell 25072).
+	if !slices.Contains(backupTiers, svc.SKU) && (kind == ServiceBackup || svc.SKU == "Consumption") {
 		return nil, serviceError(http.StatusBadRequest, "MethodNotAllowedInPricingTier",
 			"Method not allowed in "+svc.SKU+" pricing tier")
 	}
 	if svc.Workspaces {
 		return nil, serviceError(http.StatusBadRequest, "ValidationError",
-			"Backup is not supported for services with workspaces.")
+			string(kind)+" is not supported for services with workspaces.")
 	}
 	if refusal := m.refuseBusy(svc); refusal != nil {
 		return nil, refusal
@@ -96,10 +111,14 @@ func (m *apiManagement) begin(ctx context.Context, svc *service, p backupParamet
 	m.mu.Lock()
 	knobs := svc.knobs
 	m.mu.Unlock()
-	if refusal := target.inspect(ctx, knobs); refusal != nil {
+	inspect := target.inspect
+	if kind == ServiceRestore {
+		inspect = target.inspectRestore
+	}
+	if refusal := inspect(ctx, knobs); refusal != nil {
 		return nil, refusal
 	}
-	return m.start(svc, target)
+	return m.start(svc, kind, target)
 }
 
 func (m *apiManagement) refuseBusy(svc *service) *http.Response {
@@ -125,7 +144,7 @@ func (m *apiManagement) conflict(svc *service) *http.Response {
 // open finds the account and the access that the request names.
 func (m *apiManagement) open(svc *service, p backupParameters) (*backupTarget, *http.Response) {
 	const parameter = "\r\nParameter name: backupStorageAccount"
-	target := &backupTarget{apiManagement: m, parameters: p, location: svc.Location}
+	target := &backupTarget{apiManagement: m, parameters: p, service: svc}
 	switch p.AccessType {
 	case systemAssignedType:
 		if !svc.SystemAssigned {

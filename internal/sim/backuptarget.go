@@ -29,10 +29,11 @@ const blockBytes = 4 << 20
 var (
 	errAccessDenied     = errors.New("the storage account denies access")
 	errContainerMissing = errors.New("the specified container does not exist")
+	errBlobMissing      = errors.New("the specified blob does not exist")
 	errBlobExists       = errors.New("the specified blob already exists")
 )
 
-// backupTarget is where a backup writes, and with whose rights.
+// backupTarget is where a backup of a service is written to or read from, and with whose rights.
 type backupTarget struct {
 	*apiManagement
 	parameters backupParameters
@@ -40,9 +41,14 @@ type backupTarget struct {
 	// identity names the managed identity; "" means the account key of the parameters. system: it is the service's own.
 	identity string
 	system   bool
-	// location is the service's.
-	location string
+	service  *service
 }
+
+// What the identity must be allowed to do with blobs for a backup and a restore.
+const (
+	writeBlobs = blobServices + "/containers/blobs/write"
+	readBlobs  = blobServices + "/containers/blobs/read"
+)
 
 // container returns a client that goes straight to the emulator, past the proxy: this traffic is Azure's own.
 func (t *backupTarget) container() (*container.Client, error) {
@@ -62,9 +68,8 @@ func (t *backupTarget) container() (*container.Client, error) {
 }
 
 // permitted asks the role assignments, which the emulator does not know. Keys need none.
-func (t *backupTarget) permitted() error {
+func (t *backupTarget) permitted(action string) error {
 	scope := t.account.ResourceID + "/blobServices/default/containers/" + t.parameters.ContainerName
-	const action = blobServices + "/containers/blobs/write"
 	if t.identity != "" && !t.roles.allow(t.directory.objectID(t.identity), scope, action) {
 		return fmt.Errorf("%w: AuthorizationPermissionMismatch", errAccessDenied)
 	}
@@ -76,7 +81,7 @@ func (t *backupTarget) reach(ctx context.Context, k Knobs) error {
 	if err := t.admitted(k); err != nil {
 		return err
 	}
-	if err := t.permitted(); err != nil {
+	if err := t.permitted(writeBlobs); err != nil {
 		return err
 	}
 	client, err := t.container()
@@ -108,7 +113,7 @@ func (t *backupTarget) reach(ctx context.Context, k Knobs) error {
 	return nil
 }
 
-// write stores the backup: opaque bytes, different for each operation, in blocks that count only once all are there.
+// write stores the content in blocks that count only once all are there.
 func (t *backupTarget) write(ctx context.Context, k Knobs, content io.Reader, size int64) error {
 	if err := t.reach(ctx, k); err != nil {
 		return err
@@ -159,13 +164,15 @@ func explain(err error) error {
 	return fmt.Errorf("the storage account answered %d %s", refused.StatusCode, refused.ErrorCode)
 }
 
-// opaque returns the endless content of one backup, determined by seed, service and the operation's number.
-func opaque(seed uint64, service string, number int) io.Reader {
+// salt is what makes one backup differ from others: it is determined by seed, service and the operation's number.
+func salt(seed uint64, service string, number int) []byte {
 	var key [32]byte
 	binary.BigEndian.PutUint64(key[:], seed)
 	binary.BigEndian.PutUint64(key[8:], uint64(number))
 	for i, b := range []byte(strings.ToLower(service)) {
 		key[16+i%16] = key[16+i%16]*31 + b
 	}
-	return rand.NewChaCha8(key)
+	drawn := make([]byte, saltBytes)
+	_, _ = rand.NewChaCha8(key).Read(drawn) // never fails
+	return drawn
 }

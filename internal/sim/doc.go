@@ -24,11 +24,13 @@
 // Nothing public shows how Azure behaves in these cases, so they are knobs whose zero value is the reading that is
 // worse for the client. Of API Management (see [Knobs]):
 //
-//   - what is to be seen of a running backup: nothing at all, or provisioningState Updating and 409 (Trace);
+//   - what is to be seen of a running backup or restore: nothing at all, or provisioningState Updating and 409 (Trace);
 //   - the code of that 409 (ConflictCode);
 //   - a missing container: refused, or created (MissingContainer);
 //   - a blob of the same name: overwritten, or refused (ExistingBlob);
 //   - storage that denies access: found out at the end of the operation, or at its start (Denied);
+//   - a backup that cannot be restored: the same (Unrestorable);
+//   - a service that a restore has ended for: settled, or still Updating for a while (Settles);
 //   - CORS rules without PATCH: refused, or taken (OtherCORS);
 //   - a firewall that admits trusted Azure services: admits a backup no longer, or still (TrustedServices);
 //   - the list of workspaces in tiers without: refused, or empty (WorkspaceList).
@@ -77,7 +79,8 @@
 // of a full restore, and what is in a folder: here opaque blobs, and an index with the keys and role assignments. There
 // is no purge protection, and no role assignment over HTTP: see [Sim.AssignHSM].
 //
-// Of API Management: the codes that refuse wrong tiers and workspaces, the code of a failed
+// Of API Management: a restore wants of the storage account what a backup wants, failed restores change nothing, and
+// what is configured are APIs and named values alone; the codes that refuse wrong tiers and workspaces, the code of a failed
 // backup, a retired api-version answered as an unknown one, and that polling needs
 // Microsoft.ApiManagement/service/operationresults/read (the built-in operator role has it).
 //

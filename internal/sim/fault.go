@@ -19,7 +19,7 @@ const (
 	OnBackup Step = "backup"
 	// OnPoll is GET of an operation's result.
 	OnPoll Step = "poll"
-	// OnRestore is PUT of a restore of an HSM, of all or of one key, or POST of a ledger's.
+	// OnRestore is POST of a restore of a service or a ledger, or PUT of one of an HSM, of all or of one key.
 	OnRestore Step = "restore"
 	// OnCheck is a prebackup or prerestore of an HSM.
 	OnCheck Step = "check"
@@ -41,9 +41,9 @@ const (
 	LoseAnswer FaultKind = "loseAnswer"
 	// LoseRequest cuts the connection and does nothing.
 	LoseRequest FaultKind = "loseRequest"
-	// FailOperation accepts the backup and fails it at its end with Status (0 means 400), Code and Message. Of an HSM's
-	// operation, of any kind where Step is empty, Message is the statusDetails, and an empty Code is null. A ledger's, of
-	// any kind where Step is empty, fails in the body of a 200 where Status is 0.
+	// FailOperation accepts the operation, of any kind where Step is empty, and fails it at its end with Status (0 means
+	// 400), Code and Message. Of an HSM's Message is the statusDetails, and an empty Code is null. A ledger's fails in the
+	// body of a 200 where Status is 0.
 	FailOperation FaultKind = "failOperation"
 	// EmptyBlob lets the backup succeed with a blob of zero bytes.
 	EmptyBlob FaultKind = "emptyBlob"
@@ -63,7 +63,7 @@ const (
 	FailHalfway FaultKind = "failHalfway"
 )
 
-// Fault makes calls to one service, HSM or ledger go wrong. What strikes accepted backups does so whatever the Step.
+// Fault makes calls to one service, HSM or ledger go wrong. What strikes accepted backups alone does so whatever the Step.
 type Fault struct {
 	Step Step
 	Kind FaultKind
@@ -85,7 +85,7 @@ var (
 	serviceFaults   = []FaultKind{FailOperation, EmptyBlob, NoBlob}
 	hsmFaults       = []FaultKind{FailOperation, EmptyFolder, MissingBlob}
 	ledgerFaults    = []FaultKind{FailOperation, NoShare, EmptyShare, MissingFile, FailHalfway}
-	steps, hsmSteps = []Step{OnGet, OnBackup, OnPoll}, []Step{OnGet, OnBackup, OnPoll, OnRestore, OnCheck, OnKey}
+	steps, hsmSteps = []Step{OnGet, OnBackup, OnPoll, OnRestore}, []Step{OnGet, OnBackup, OnPoll, OnRestore, OnCheck, OnKey}
 	ledgerSteps     = []Step{OnGet, OnBackup, OnPoll, OnRestore, OnPut, OnDelete}
 )
 

@@ -368,7 +368,7 @@ func TestHSMResource(t *testing.T) {
 		"tune":          s.TuneHSM(fort+"x", func(*sim.HSMKnobs) {}),
 		"service fault": s.Inject(fort, sim.Fault{Kind: sim.NoBlob}),
 		"hsm fault":     s.Inject(contoso, sim.Fault{Kind: sim.EmptyFolder}),
-		"service step":  s.Inject(contoso, sim.Fault{Kind: sim.LoseAnswer, Step: sim.OnRestore}),
+		"service step":  s.Inject(contoso, sim.Fault{Kind: sim.LoseAnswer, Step: sim.OnKey}),
 	} {
 		if err == nil {
 			t.Errorf("%s: accepted", what)

@@ -8,37 +8,44 @@ import (
 // Knobs is how a service behaves. Every zero value is the usual behaviour or, where that is unknown, the reading
 // that is worse for the client.
 type Knobs struct {
-	// Shortest and Longest bound how long a backup takes before the time scale; each draws its own from the seed.
+	// Shortest and Longest bound how long a backup or restore takes before the time scale; each draws its own from the seed.
 	// Both 0 means 8 min: recordings of empty Developer services took 1.5 to 16 min, mostly 6 to 11, and one of
-	// 2023-07 more than 4 h.
+	// 2023-07 more than 4 h; restores took 7 to 19 min.
 	Shortest, Longest time.Duration
-	// BlobBytes is the size of what a backup writes. 0 means 256 KiB.
+	// BlobBytes is the size of what a backup writes, or more if that has no room for the configuration. 0 means 256 KiB.
 	BlobBytes int64
-	// ProvisioningState, when not empty, is the service's state whatever it does. Any but "Succeeded" makes a backup
-	// answer 409.
+	// ProvisioningState, when not empty, is the service's state whatever it does. Any but "Succeeded" makes a backup,
+	// a restore and a change of the configuration answer 409.
 	ProvisioningState string
 	// ConflictCode is the code of that 409. "" means "ServiceUpdating", which is invented.
 	ConflictCode string
 	// MovingLocation makes the Location differ from poll to poll. Older ones stay valid.
 	MovingLocation bool
+	// RestorableFor is how long a backup can be restored, before the time scale, by the clock that SkewDate moves. 0 means
+	// 30 days, as documented.
+	RestorableFor time.Duration
+	// Settles is how long the service's provisioningState is still Updating after a restore has ended, before the time
+	// scale.
+	Settles time.Duration
 
 	Trace            Trace
 	MissingContainer MissingContainer
 	ExistingBlob     ExistingBlob
 	Denied           Denied
+	Unrestorable     Unrestorable
 	OtherCORS        OtherCORS
 	TrustedServices  TrustedServices
 	WorkspaceList    WorkspaceList
 }
 
-// Trace says what a running backup shows to others.
+// Trace says what a running backup or restore shows to others.
 type Trace int
 
 const (
-	// TraceHidden shows nothing until the end: the service is Succeeded, there is no blob, and a second backup is
-	// accepted and runs beside the first.
+	// TraceHidden shows nothing until the end: the service is Succeeded, there is no blob, and a second operation is
+	// accepted and runs beside the first. What is configured during a restore is lost at its end.
 	TraceHidden Trace = iota
-	// TraceVisible shows provisioningState Updating and answers a second backup with 409.
+	// TraceVisible shows provisioningState Updating and answers a second operation, or a change, with 409.
 	TraceVisible
 )
 
@@ -62,14 +69,24 @@ const (
 	RefuseExistingBlob
 )
 
-// Denied says when a backup finds out that the storage account denies it access.
+// Denied says when a backup or restore finds out that the storage account denies it access.
 type Denied int
 
 const (
-	// DeniedAtEnd accepts the backup and fails the operation.
+	// DeniedAtEnd accepts it and fails the operation.
 	DeniedAtEnd Denied = iota
 	// DeniedAtStart answers 400 to the request.
 	DeniedAtStart
+)
+
+// Unrestorable says when a restore finds out that the backup cannot be restored.
+type Unrestorable int
+
+const (
+	// UnrestorableAtEnd accepts the restore and fails the operation.
+	UnrestorableAtEnd Unrestorable = iota
+	// UnrestorableAtStart answers 400 to the request.
+	UnrestorableAtStart
 )
 
 // OtherCORS says what happens to a backup to an account with CORS rules, but without PATCH in them.
@@ -108,10 +125,12 @@ const (
 	defaultDuration     = 8 * time.Minute
 	defaultBlobBytes    = 256 << 10
 	defaultConflictCode = "ServiceUpdating"
+
+	defaultRestorableFor = 30 * 24 * time.Hour
 )
 
 // Tune changes the knobs of one service, or with an empty resource ID of all services, later ones included. A backup
-// goes by the knobs of its start.
+// or restore goes by the knobs of its start.
 func (s *Sim) Tune(resourceID string, change func(*Knobs)) error {
 	m := s.management
 	m.mu.Lock()

@@ -4,7 +4,6 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 )
@@ -19,10 +18,31 @@ const (
 	Failed     OperationState = "Failed"
 )
 
-// Operation is a backup that API Management accepted.
+// OperationKind is what API Management was asked for.
+type OperationKind string
+
+const (
+	// ServiceBackup writes the configuration of the service to a blob.
+	ServiceBackup OperationKind = "Backup"
+	// ServiceRestore replaces it by what is in a blob.
+	ServiceRestore OperationKind = "Restore"
+)
+
+func (k OperationKind) step() Step {
+	if k == ServiceRestore {
+		return OnRestore
+	}
+	return OnBackup
+}
+
+// restoreFailed is the code of a failed restore (recorded); that of a failed backup is invented.
+const restoreFailed = "RestoreFailed"
+
+// Operation is a backup or restore that API Management accepted.
 type Operation struct {
 	// ID is the last segment of its Location.
-	ID string
+	ID   string
+	Kind OperationKind
 	// Service is the service's resource ID.
 	Service string
 	// BackupName is the name of the blob.
@@ -33,7 +53,7 @@ type Operation struct {
 	State OperationState
 }
 
-// Operations returns every accepted backup, oldest first.
+// Operations returns every accepted backup and restore, oldest first.
 func (s *Sim) Operations() []Operation {
 	m := s.management
 	m.mu.Lock()
@@ -54,6 +74,8 @@ type operation struct {
 	knobs   Knobs // as they were at the start
 	fault   Fault // zero for none
 	polls   int
+	// content is what a backup writes: the configuration as it was at the start. What is changed later is not in it.
+	content serviceBackup
 	// failure is the error of a failed operation.
 	failure struct {
 		status        int
@@ -62,7 +84,7 @@ type operation struct {
 }
 
 // start begins the operation, unless the service is busy by now.
-func (m *apiManagement) start(svc *service, t *backupTarget) (*operation, *http.Response) {
+func (m *apiManagement) start(svc *service, kind OperationKind, t *backupTarget) (*operation, *http.Response) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if refusal := m.conflict(svc); refusal != nil {
@@ -71,18 +93,30 @@ func (m *apiManagement) start(svc *service, t *backupTarget) (*operation, *http.
 	if m.closed {
 		return nil, serviceError(http.StatusServiceUnavailable, "ServiceUnavailable", "The simulator is closing.")
 	}
-	fault, _ := svc.faults.take(func(f Fault) bool { return slices.Contains(serviceFaults, f.Kind) })
+	fault, _ := svc.faults.take(func(f Fault) bool {
+		switch f.Kind {
+		case FailOperation:
+			return f.Step == "" || f.Step == kind.step()
+		case EmptyBlob, NoBlob:
+			return kind == ServiceBackup
+		}
+		return false
+	})
 	region := strings.ToLower(strings.ReplaceAll(svc.Location, " ", ""))
-	name := fmt.Sprintf("%s:%s_Backup_%08x", region, svc.id.name, m.random.Uint32())
+	name := fmt.Sprintf("%s:%s_%s_%08x", region, svc.id.name, kind, m.random.Uint32())
 	o := &operation{
 		Operation: Operation{
 			ID:         base64.StdEncoding.EncodeToString([]byte(name)),
+			Kind:       kind,
 			Service:    svc.ResourceID,
 			BackupName: t.parameters.BackupName,
 			Started:    time.Now(),
 			State:      InProgress,
 		},
 		number: len(m.operations), service: svc.id.key(), target: t, knobs: svc.knobs, fault: fault,
+		content: serviceBackup{
+			Service: svc.ResourceID, SKU: svc.SKU, Created: m.clock(), Configuration: svc.configuration.clone(),
+		},
 	}
 	m.operations = append(m.operations, o)
 	m.running.Add(1)
@@ -98,7 +132,7 @@ func (m *apiManagement) close() {
 	m.running.Wait()
 }
 
-// duration draws how long a backup takes at time scale 1. Called under the lock.
+// duration draws how long an operation takes at time scale 1. Called under the lock.
 func (m *apiManagement) duration(k Knobs) time.Duration {
 	switch {
 	case k.Shortest == 0 && k.Longest == 0:
@@ -109,7 +143,8 @@ func (m *apiManagement) duration(k Knobs) time.Duration {
 	return k.Shortest + time.Duration(m.random.Int64N(int64(k.Longest-k.Shortest)))
 }
 
-// run is the operation's whole life: nothing is to be seen before its time is up, then the blob appears.
+// run is the operation's whole life: nothing is to be seen before its time is up, then the blob appears, or is read and
+// put in place.
 func (m *apiManagement) run(o *operation, takes time.Duration) {
 	defer m.running.Done()
 	timer := time.NewTimer(takes)
@@ -119,17 +154,21 @@ func (m *apiManagement) run(o *operation, takes time.Duration) {
 	case <-m.life.Done():
 		return
 	}
-	size := o.knobs.BlobBytes
-	if size == 0 {
-		size = defaultBlobBytes
-	}
 	var err error
-	switch o.fault.Kind {
-	case FailOperation, NoBlob:
-	case EmptyBlob:
+	restored := o.content
+	switch {
+	case o.fault.Kind == FailOperation || o.fault.Kind == NoBlob:
+	case o.Kind == ServiceRestore:
+		restored, err = o.target.restorable(m.life, o.knobs)
+	case o.fault.Kind == EmptyBlob:
 		err = o.target.write(m.life, o.knobs, nil, 0)
 	default:
-		err = o.target.write(m.life, o.knobs, opaque(m.seed, o.service, o.number), size)
+		size := o.knobs.BlobBytes
+		if size == 0 {
+			size = defaultBlobBytes
+		}
+		content, size := o.content.seal(salt(m.seed, o.service, o.number), size)
+		err = o.target.write(m.life, o.knobs, content, size)
 	}
 	if m.life.Err() != nil {
 		return
@@ -141,7 +180,10 @@ func (m *apiManagement) run(o *operation, takes time.Duration) {
 	case o.fault.Kind == FailOperation:
 		o.fail(o.fault.Status, o.fault.Code, o.fault.Message)
 	case err != nil:
-		o.fail(http.StatusBadRequest, "BackupFailed", "Cannot backup: "+err.Error())
+		o.fail(http.StatusBadRequest, "", "Cannot "+strings.ToLower(string(o.Kind))+": "+err.Error())
+	case o.Kind == ServiceRestore:
+		o.target.service.configuration = restored.Configuration
+		o.target.service.settled = time.Now().Add(m.pace.scale(o.knobs.Settles))
 	}
 }
 
@@ -152,6 +194,9 @@ func (o *operation) fail(status int, code, message string) {
 	}
 	if code == "" {
 		code = "BackupFailed"
+		if o.Kind == ServiceRestore {
+			code = restoreFailed
+		}
 	}
 	o.State = Failed
 	o.failure.status, o.failure.code, o.failure.message = status, code, message

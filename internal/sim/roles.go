@@ -22,6 +22,10 @@ var (
 		"Microsoft.ApiManagement/service/restore/action",
 		"Microsoft.ApiManagement/service/delete",
 	}}
+	// APIManagementServiceContributor is role 312a565d-c81f-4fd8-895a-4e21e48d571c: it also changes what is configured.
+	APIManagementServiceContributor = Role{"API Management Service Contributor", []string{
+		"Microsoft.ApiManagement/service/*",
+	}}
 	// Reader is role acdd72a7-3385-48ef-bd42-f606fba81ae7: it reads resources, and no data.
 	Reader = Role{"Reader", []string{
 		"Microsoft.ApiManagement/service/*/read",

@@ -65,11 +65,11 @@ func Start(c Config) (*Sim, error) {
 	s.pace.set(c.TimeScale)
 	s.directory = newDirectory(c.Seed, c.TokenLifetime)
 	s.storage = newStorage(s.directory, s.roles, authority)
+	s.proxy = newProxy(authority)
 	s.management = newAPIManagement(ctx, c, s)
 	s.hsms = newManagedHSMs(ctx, c, s)
 	s.files = newFiles(s.storage)
 	s.ledgers = newLedgers(ctx, c, s)
-	s.proxy = newProxy(authority)
 	front := newFrontDoor(s.directory, s.roles)
 	s.management.added, s.storage.added, s.hsms.added = front.exists, front.exists, front.exists
 	s.ledgers.added = front.exists
@@ -149,7 +149,7 @@ func (s *Sim) Certificate(hosts ...string) (certFile, keyFile string, err error)
 func (s *Sim) SetTimeScale(scale float64) { s.pace.set(scale) }
 
 // SkewDate moves the Date header of every answer by the given amount; 0 ends it. Azure's clock then seems to
-// differ from the client's.
+// differ from the client's. API Management tells the age of a backup by it, too.
 func (s *Sim) SkewDate(by time.Duration) { s.proxy.skew.Store(int64(by)) }
 
 // pace is the speed of Azure's side.

@@ -150,7 +150,7 @@ func (t *backupTarget) admitted(k Knobs) error {
 	var in bool
 	switch {
 	case key:
-		in = a.Firewall.ControlPlane && a.location() != region(t.location)
+		in = a.Firewall.ControlPlane && a.location() != region(t.service.Location)
 	case t.system:
 		trusted := a.Firewall.Bypass == "" || strings.Contains(a.Firewall.Bypass, "AzureServices")
 		in = trusted && k.TrustedServices == AdmitTrustedServices

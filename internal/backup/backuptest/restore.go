@@ -10,6 +10,9 @@ import (
 
 // Restorer is a provider that restores.
 type Restorer interface {
+	// PrepareRestore looks whether the restore can be made, and changes nothing. Unless the operation is Done it is called
+	// again with its token. Its errors mean the same as those of [backup.Provider.Prepare].
+	PrepareRestore(ctx context.Context, r backup.Restore, token string) (backup.Operation, error)
 	// BeginRestore sends the one request that starts a restore, with the errors of [backup.Provider.Begin].
 	BeginRestore(ctx context.Context, r backup.Restore) (backup.Operation, error)
 	// PollRestore asks once how it is getting on, with the errors of [backup.Provider.Poll].
@@ -49,10 +52,16 @@ type RestoreHarness struct {
 	Idle   func(*testing.T)
 }
 
-// TestRestorer checks that restores are begun once, followed by their token by any process, and never repeated.
+// TestRestorer checks that restores are looked at first, begun once, followed by their token by any process, and never repeated.
 func TestRestorer(t *testing.T, h RestoreHarness) {
 	t.Run("a restore from start to end", func(t *testing.T) {
 		r, starts := h.Ready(t), h.Starts()
+		if err := h.prepare(t, r); err != nil {
+			t.Fatalf("prepare: %v", err)
+		}
+		if n := h.Starts() - starts; n != 0 {
+			t.Errorf("the preparation sent %d starts", n)
+		}
 		operation := h.begin(t, r)
 		for _, fault := range []struct {
 			fault RestoreFault
@@ -102,6 +111,11 @@ func TestRestorer(t *testing.T, h RestoreHarness) {
 			t.Errorf("%d starts reached the service after the time was over", n)
 		}
 	})
+	t.Run("a backup that is not there", func(t *testing.T) {
+		r := h.Ready(t)
+		r.Artifact += "0"
+		wantFault(t, h.prepare(t, r), backup.Refused)
+	})
 	t.Run("a lost start", func(t *testing.T) {
 		r, starts := h.Ready(t), h.Starts()
 		h.Inject(t, RestoreLost)
@@ -134,6 +148,19 @@ func TestRestorer(t *testing.T, h RestoreHarness) {
 			t.Errorf("polling sent %d starts", n)
 		}
 	})
+}
+
+// prepare prepares a restore to the end, each call as a new process.
+func (h RestoreHarness) prepare(t *testing.T, r backup.Restore) error {
+	t.Helper()
+	operation := backup.Operation{}
+	for deadline := time.Now().Add(providerPatience); ; pause(t, deadline) {
+		var err error
+		operation, err = h.Restorer().PrepareRestore(t.Context(), r, operation.Token)
+		if err != nil || operation.Done {
+			return err
+		}
+	}
 }
 
 // begin starts a restore that is accepted.

@@ -1,0 +1,159 @@
+package apim
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
+
+	"lifeboat/internal/azure"
+	"lifeboat/internal/backup"
+)
+
+// PrepareRestore looks whether the backup can be restored into the target, and changes nothing: at the service and the
+// storage account as Preflight does, at the tier, and at the blob. One that was written again since it was recorded is
+// hashed, at most 1 GiB a call: unless the operation is Done it is called again with its token. Its errors mean the same
+// as those of [backup.Provider.Prepare].
+func (p *Provider) PrepareRestore(ctx context.Context, r backup.Restore, token string) (backup.Operation, error) {
+	t, err := restore(r)
+	if err != nil {
+		return backup.Operation{}, err
+	}
+	var done backup.Hashing
+	if token != "" {
+		if err := json.Unmarshal([]byte(token), &done); err != nil {
+			done = backup.Hashing{} // afresh
+		}
+	} else {
+		changed, err := p.checkRestore(ctx, t, r)
+		if err != nil || !changed {
+			return backup.Operation{Done: err == nil}, err
+		}
+	}
+	v, err := p.Verify(ctx, t.Attempt, done)
+	switch f := backup.AsFault(err); {
+	case f != nil && f.Kind == backup.Refused:
+		f.Message, f.Hint = strings.TrimSuffix(f.Message, ", although the backup ended well"), hintArtifact
+		return backup.Operation{}, f
+	case f != nil:
+		return backup.Operation{}, f
+	case !v.Done:
+		saved, err := json.Marshal(v.Hashing)
+		return backup.Operation{Token: string(saved)}, err
+	case v.SHA256 != r.SHA256:
+		return backup.Operation{}, t.no("ArtifactChanged", fmt.Sprintf("%s in %s has the SHA-256 %s, and the recovery point "+
+			"%s", r.Artifact, azure.Place(r.Storage), v.SHA256, r.SHA256), hintArtifact)
+	}
+	return backup.Operation{Done: true}, nil
+}
+
+// BeginRestore sends the one request that starts a restore. Deferred, Throttled: it was certainly not started. Refused: it
+// never will be. Uncertain: it may have been started, and must not be sent again: what was changed meanwhile would be lost.
+func (p *Provider) BeginRestore(ctx context.Context, r backup.Restore) (backup.Operation, error) {
+	t, err := restore(r)
+	if err != nil {
+		return backup.Operation{}, err
+	}
+	o, err := start(ctx, p, t, beginRestore)
+	if err == nil && o.Done {
+		err = p.settled(ctx, t)
+	}
+	f := backup.AsFault(err)
+	switch {
+	case f == nil:
+		return o, nil
+	case o.Done && f.Kind != backup.Refused: // it was started, and nothing tells where to ask about it
+		f.Kind, f.Hint = backup.Uncertain, hintUntold(t)
+	case f.Kind == backup.Uncertain:
+		f.Hint = hintUntold(t)
+	}
+	return backup.Operation{}, f
+}
+
+// PollRestore asks once how the restore behind the token is getting on. It is done when the service says so and has
+// settled as well.
+func (p *Provider) PollRestore(ctx context.Context, r backup.Restore, token string) (backup.Operation, error) {
+	t, err := restore(r)
+	if err != nil {
+		return backup.Operation{}, err
+	}
+	o, err := follow(ctx, p, t, token, beginRestore)
+	if err != nil || !o.Done {
+		return o, err
+	}
+	// The operation's result can be asked for again: some clients do (recorded).
+	if err := p.settled(ctx, t); err != nil {
+		return backup.Operation{}, err
+	}
+	return o, nil
+}
+
+// restore is the task of a restore.
+func restore(r backup.Restore) (task, error) {
+	if r.Kind != backup.RestoreFull || r.Key != "" || r.Artifact == "" {
+		return task{}, &backup.Fault{
+			Kind: backup.Refused, Code: "InvalidRestore",
+			Message: fmt.Sprintf("%q with the key %q from %q is no restore of an API Management service", r.Kind, r.Key, r.Artifact),
+			Hint:    "Nothing was done. Name a recovery point of an API Management service, which is restored as a whole.",
+		}
+	}
+	return task{
+		backup.Attempt{Target: r.Target, Storage: r.Storage, Identity: r.Identity, Artifact: r.Artifact}, restoring,
+	}, nil
+}
+
+// hintArtifact is about a blob that is not the backup that it was.
+const hintArtifact = "Take another recovery point. If the storage account keeps deleted blobs or older versions, the " +
+	"backup can be brought back in the Azure portal."
+
+// checkRestore is the look that needs no content; it tells whether the blob was written again since it was recorded.
+func (p *Provider) checkRestore(ctx context.Context, t task, r backup.Restore) (changed bool, err error) {
+	service, err := p.look(ctx, t)
+	if err != nil {
+		return false, err
+	}
+	if sku := skuOf(service); r.SKU != "" && !strings.EqualFold(string(sku), r.SKU) {
+		return false, t.no("TierDiffers", fmt.Sprintf("its tier is %s, and the backup is of the tier %s", sku, r.SKU), hintSameTier)
+	}
+	container, err := p.azure.Container(r.Storage)
+	if err != nil {
+		return false, err
+	}
+	found, err := container.NewBlobClient(r.Artifact).GetProperties(ctx, nil)
+	switch size := azure.Deref(found.ContentLength); {
+	case azure.Is(err, bloberror.BlobNotFound, bloberror.ContainerNotFound):
+		return false, t.no("ArtifactMissing", r.Artifact+" in "+azure.Place(r.Storage)+" does not exist", hintArtifact)
+	case err != nil:
+		return false, azure.Reading(r.Storage, r.Artifact).Fault(err)
+	case azure.Deref(found.AccessTier) == string(blob.AccessTierArchive):
+		return false, t.no("ArtifactArchived", r.Artifact+" in "+azure.Place(r.Storage)+" is in the access tier Archive",
+			"Move it back to an online access tier, which takes hours, and restore then.")
+	case size != r.Size:
+		return false, t.no("ArtifactChanged", fmt.Sprintf("%s in %s has %d bytes, and the recovery point %d", r.Artifact,
+			azure.Place(r.Storage), size, r.Size), hintArtifact)
+	}
+	return string(azure.Deref(found.ETag)) != r.ETag, nil
+}
+
+// settled looks at the service after a restore that has ended: nil if it is as a restore should leave it.
+func (p *Provider) settled(ctx context.Context, t task) error {
+	client, target, err := p.service(t.Attempt)
+	if err != nil {
+		return err
+	}
+	service, err := client.Get(ctx, target.Group, target.Name, nil)
+	if err != nil {
+		return inspecting(t).Fault(err)
+	}
+	switch state := azure.Deref(azure.Deref(service.Properties).ProvisioningState); state {
+	case "Succeeded":
+		return nil
+	case "Failed", "Canceled":
+		return ended(t, azure.Body{State: state})
+	default:
+		return unsettled(t, state)
+	}
+}
