@@ -26,6 +26,8 @@ type Plan struct {
 	Settings Settings
 	// OnDemandKeepWithin is Settings.KeepWithin of runs asked for by hand; zero means the same as of scheduled ones.
 	OnDemandKeepWithin time.Duration
+	// Restore says what may be restored from its recovery points.
+	Restore RestorePolicy
 }
 
 // MostTargets of a plan: one tick must be able to make a run of a slot for each of them.
