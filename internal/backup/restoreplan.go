@@ -223,8 +223,8 @@ func (p *RestorePlan) later(name string, done bool, err error, check func() *Rea
 }
 
 // outline asks the guards that the catalog and the plans answer.
-func (e *Engine) outline(ctx context.Context, q RestoreRequest, plans []Plan, now time.Time) (RestorePlan, error) {
-	p := RestorePlan{
+func (e *Engine) outline(ctx context.Context, q RestoreRequest, plans []Plan, now time.Time) (p RestorePlan, err error) {
+	p = RestorePlan{
 		Target: q.Target, Destination: q.Destination(), Kind: q.Kind, Key: q.Key, Region: q.Region,
 		Overwrites: []string{}, NotIncluded: []string{}, Calls: []string{},
 	}
@@ -237,7 +237,6 @@ func (e *Engine) outline(ctx context.Context, q RestoreRequest, plans []Plan, no
 		return p, nil
 	}
 	var why *Reason
-	var err error
 	p.point, why, err = e.choosePoint(ctx, q, now)
 	if err != nil {
 		return p, err
