@@ -36,6 +36,8 @@ type RestorePlan struct {
 	// Hash identifies what would be done: the destination, the recovery point and its content, the kind, the key, the region,
 	// and whether there is a safety backup. Ages and outcomes are not in it.
 	Hash string `json:"hash"`
+	// Made is when this was found out.
+	Made time.Time `json:"createdDateTime"`
 	// Plan is the name of the plan that allows it, Target what was backed up, Destination what is restored into.
 	Plan        string      `json:"plan,omitempty"`
 	Target      string      `json:"target"`
@@ -175,8 +177,12 @@ func (p *RestorePlan) describe() {
 }
 
 // PlanRestore says what the restore would do, by the plans in force, and asks every guard that can be asked at once. The
-// error is one of storage; the refusal of a guard stands in the plan. The time is the catalog's.
-func (e *Engine) PlanRestore(ctx context.Context, q RestoreRequest, plans []Plan, now time.Time) (RestorePlan, error) {
+// error is one of storage; the refusal of a guard stands in the plan.
+func (e *Engine) PlanRestore(ctx context.Context, q RestoreRequest, plans []Plan) (RestorePlan, error) {
+	_, now, err := e.Catalog.Get(ctx, restoreClaimKey(q.ID)) // for the clock
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return RestorePlan{}, err
+	}
 	p, err := e.outline(ctx, q, plans, now)
 	if err != nil || p.Refusal() != nil {
 		return p, err
@@ -225,7 +231,7 @@ func (p *RestorePlan) later(name string, done bool, err error, check func() *Rea
 // outline asks the guards that the catalog and the plans answer.
 func (e *Engine) outline(ctx context.Context, q RestoreRequest, plans []Plan, now time.Time) (p RestorePlan, err error) {
 	p = RestorePlan{
-		Target: q.Target, Destination: q.Destination(), Kind: q.Kind, Key: q.Key, Region: q.Region,
+		Made: now, Target: q.Target, Destination: q.Destination(), Kind: q.Kind, Key: q.Key, Region: q.Region,
 		Overwrites: []string{}, NotIncluded: []string{}, Calls: []string{},
 	}
 	defer func() { p.Hash = p.hash() }()

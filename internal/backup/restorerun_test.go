@@ -213,12 +213,12 @@ func TestRestore(t *testing.T) {
 			}
 			// It is not what the target should be like: the newest point is still the older one.
 			again := order("restore-2")
-			plan, err := s.engine.PlanRestore(t.Context(), again, restoring(true), s.now)
+			plan, err := s.engine.PlanRestore(t.Context(), again, restoring(true))
 			if err != nil || plan.Point == nil || plan.Point.ID != point {
 				t.Errorf("latest is %+v, %v", plan.Point, err)
 			}
 			again.Point = run.ID
-			if plan, err := s.engine.PlanRestore(t.Context(), again, restoring(true), s.now); err != nil || plan.Refusal() != nil {
+			if plan, err := s.engine.PlanRestore(t.Context(), again, restoring(true)); err != nil || plan.Refusal() != nil {
 				t.Errorf("by its ID: %+v, %v", plan.Refusal(), err)
 			}
 			late := p.Expires.Add(time.Hour)
@@ -312,7 +312,7 @@ func TestRestoreGuards(t *testing.T) {
 			s, service, _ := restorable(t)
 			q, plans := order("restore-1"), restoring(false)
 			test.change(s, service, &q, &plans[0])
-			planned, err := s.engine.PlanRestore(t.Context(), q, plans, s.now)
+			planned, err := s.engine.PlanRestore(t.Context(), q, plans)
 			if why := planned.Refusal(); err != nil || why == nil || why.Code != test.code || why.Message == "" {
 				t.Errorf("the plan says %+v, %v; want %s", why, err, test.code)
 			}
@@ -357,12 +357,12 @@ func TestRestoreWarns(t *testing.T) {
 		p.State, p.Suspicion = backup.Suspect, backup.Reason{Code: "SizeSuspect", Message: "small"}
 	})
 	q := order("restore-1")
-	p, err := s.engine.PlanRestore(t.Context(), q, restoring(false), s.now)
+	p, err := s.engine.PlanRestore(t.Context(), q, restoring(false))
 	if err != nil || p.Refusal() == nil || p.Refusal().Code != "NoRecoveryPoint" {
 		t.Errorf("latest: %+v, %v", p.Refusal(), err)
 	}
 	q.Point = point
-	p, err = s.engine.PlanRestore(t.Context(), q, restoring(false), s.now)
+	p, err = s.engine.PlanRestore(t.Context(), q, restoring(false))
 	warned := slices.ContainsFunc(p.Guards, func(g backup.Guard) bool {
 		return g.Outcome == backup.Warned && g.Reason.Code == "SizeSuspect"
 	})
@@ -380,7 +380,7 @@ func TestRestorePlanHash(t *testing.T) {
 	base := order("restore-1")
 	hash := func(q backup.RestoreRequest, safety bool) string {
 		t.Helper()
-		p, err := s.engine.PlanRestore(t.Context(), q, restoring(safety), s.now)
+		p, err := s.engine.PlanRestore(t.Context(), q, restoring(safety))
 		if err != nil || len(p.Hash) != 64 {
 			t.Fatal(p, err)
 		}

@@ -167,7 +167,7 @@ func (e *Engine) ConfirmRestore(ctx context.Context, id string) (Status, error) 
 }
 
 // AnswerPlan tells others the plan of a restore that was asked for as a dry run.
-func (e *Engine) AnswerPlan(ctx context.Context, q RestoreRequest, p RestorePlan, now time.Time) error {
+func (e *Engine) AnswerPlan(ctx context.Context, q RestoreRequest, p RestorePlan) error {
 	data, err := json.Marshal(struct {
 		Request string      `json:"request"`
 		Plan    RestorePlan `json:"restore"`
@@ -177,7 +177,7 @@ func (e *Engine) AnswerPlan(ctx context.Context, q RestoreRequest, p RestorePlan
 		panic(err) // only strings, times and numbers
 	}
 	event := Event{
-		ID: "restore-plan-" + digest(q.ID+"\n"+p.Hash, 32), Type: restorePrefix + "planned", Subject: p.Destination, Time: now,
+		ID: "restore-plan-" + digest(q.ID+"\n"+p.Hash, 32), Type: restorePrefix + "planned", Subject: p.Destination, Time: p.Made,
 		Data: data,
 	}
 	if p.answers(q) == nil {
