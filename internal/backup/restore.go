@@ -47,23 +47,10 @@ type Restorer interface {
 	BeginRestore(ctx context.Context, r Restore) (Operation, error)
 	// PollRestore asks once how it is getting on, with the errors of [Provider.Poll].
 	PollRestore(ctx context.Context, r Restore, token string) (Operation, error)
-	// FindRestore says what became of a restore whose answer was lost. Refused: it failed.
-	FindRestore(ctx context.Context, r Restore) (Trace, error)
+	// FindRestore says what became of a restore whose answer was lost: Done; or under way, with a token; or, with neither,
+	// certainly never started. Refused: it failed. Denied: nothing that the service shows tells; it is never begun again.
+	FindRestore(ctx context.Context, r Restore) (Operation, error)
 }
 
 // RestoreTooSoon is the code of a service that wants the backup of the destination to be older; see [Waits].
 const RestoreTooSoon = "RestoreTooSoon"
-
-// Trace is what can be seen of a restore whose answer was lost.
-type Trace string
-
-const (
-	// Untraceable: nothing that this service shows tells. Such a restore is never begun again.
-	Untraceable Trace = "untraceable"
-	// NotStarted: certainly nothing was started.
-	NotStarted Trace = "not started"
-	// UnderWay: the service is at it.
-	UnderWay Trace = "under way"
-	// Restored: it is done.
-	Restored Trace = "restored"
-)

@@ -299,7 +299,7 @@ func (s *step) trace(ctx context.Context, restorer Restorer) error {
 			return err
 		}
 	}
-	trace, err := within(ctx, func(ctx context.Context) (Trace, error) { return restorer.FindRestore(ctx, r.restore()) })
+	found, err := within(ctx, func(ctx context.Context) (Operation, error) { return restorer.FindRestore(ctx, r.restore()) })
 	r.Owner, r.LeaseUntil = "", time.Time{}
 	f, waited := AsFault(err), s.now.Sub(r.LostSince)
 	const hint = "Look at the service before anything else: it may be as it was, or restored, or half of each. Ask again, " +
@@ -307,21 +307,21 @@ func (s *step) trace(ctx context.Context, restorer Restorer) error {
 	switch {
 	case f != nil && f.Kind == Refused:
 		return s.end(ctx, fails, f.reason())
-	case f == nil && trace == Untraceable:
+	case f != nil && f.Kind == Denied:
 		return s.end(ctx, loses, reason("StartLost", "the answer to the request that starts the restore was lost, and the service "+
 			"does not show what became of it. It is never sent twice: "+r.Reason.Message, hint))
-	case f == nil && trace == Restored:
-		return s.restored(ctx, Operation{Done: true})
-	case f == nil && trace == UnderWay:
-		r.Accepted, r.Token, r.Owed, r.Reason = s.clock(), "", restoreStarted, Reason{}
+	case f == nil && found.Done:
+		return s.restored(ctx, found)
+	case f == nil && found.Token != "":
+		r.Accepted, r.Token, r.Owed, r.Reason = s.clock(), found.Token, restoreStarted, Reason{}
 		if err := r.move(accepts); err != nil {
 			return err
 		}
-		return s.advance(ctx, s.pollDelay(0))
-	case f == nil && trace == NotStarted && r.Lost < mostLost:
+		return s.advance(ctx, s.pollDelay(found.RetryAfter))
+	case f == nil && r.Lost < mostLost:
 		r.Check = ""
 		return s.check(ctx, restorer)
-	case f == nil && trace == NotStarted:
+	case f == nil:
 		return s.end(ctx, fails, reason("StartLost", fmt.Sprintf("the answers to %d requests to start the restore were lost, and "+
 			"nothing was started", r.Lost), "See whether the service can be reached."))
 	case waited >= s.Waits.Operation:
@@ -337,9 +337,6 @@ func (s *step) trace(ctx context.Context, restorer Restorer) error {
 func (s *step) pollRestore(ctx context.Context, restorer Restorer) error {
 	r := &s.run
 	operation, err := within(ctx, func(ctx context.Context) (Operation, error) {
-		if r.Token == "" { // its start was lost, and it was found under way
-			return followed(restorer.FindRestore(ctx, r.restore()))
-		}
 		return restorer.PollRestore(ctx, r.restore(), r.Token)
 	})
 	r.Polls++
@@ -370,14 +367,6 @@ func (s *step) pollRestore(ctx context.Context, restorer Restorer) error {
 			"that it is done", s.now.Sub(r.Accepted).Round(time.Second)), "Look at the service in the Azure portal."))
 	}
 	return s.advance(ctx, delay)
-}
-
-// followed makes an operation of what can be seen of a restore.
-func followed(trace Trace, err error) (Operation, error) {
-	if err == nil && trace != UnderWay && trace != Restored {
-		err = &Fault{Kind: Denied, Code: "RestoreGone", Message: "nothing more is to be seen of the restore: " + string(trace)}
-	}
-	return Operation{Done: trace == Restored}, err
 }
 
 // restored ends the run well.

@@ -25,7 +25,7 @@ type restorer struct {
 	may     func(token string) (backup.Operation, error)
 	starts  func(r backup.Restore) (backup.Operation, error)
 	told    func() (backup.Operation, error)
-	trace   func() (backup.Trace, error)
+	trace   func() (backup.Operation, error)
 	started []backup.Restore // the requests that reached the service
 }
 
@@ -67,9 +67,9 @@ func (s *restorer) PollRestore(_ context.Context, _ backup.Restore, token string
 	return s.told()
 }
 
-func (s *restorer) FindRestore(context.Context, backup.Restore) (backup.Trace, error) {
+func (s *restorer) FindRestore(context.Context, backup.Restore) (backup.Operation, error) {
 	if s.trace == nil {
-		return backup.Untraceable, nil
+		return backup.Operation{}, fault(backup.Denied, "Untraceable")
 	}
 	return s.trace()
 }
@@ -440,35 +440,28 @@ func TestRestoreOnce(t *testing.T) {
 
 // TestRestoreLost: a restore whose answer was lost is never begun twice, unless the service shows that nothing was begun.
 func TestRestoreLost(t *testing.T) {
+	underWay, done := backup.Operation{Token: "restore token"}, backup.Operation{Done: true}
 	for _, test := range []struct {
 		name   string
-		traces []backup.Trace
+		found  backup.Operation
 		err    error
 		state  backup.State
 		code   string
 		starts int
 	}{
-		{"nothing tells", []backup.Trace{backup.Untraceable}, nil, backup.Unknown, "StartLost", 1},
-		{"it is done", []backup.Trace{backup.Restored}, nil, backup.Succeeded, "", 1},
-		{"it is under way", []backup.Trace{backup.UnderWay, backup.UnderWay, backup.Restored}, nil, backup.Succeeded, "", 1},
-		{"it vanishes", []backup.Trace{backup.UnderWay, backup.NotStarted}, nil, backup.Unknown, "RestoreGone", 1},
-		{"nothing was begun", []backup.Trace{backup.NotStarted}, nil, backup.Failed, "StartLost", 3},
-		{"it failed", nil, fault(backup.Refused, "RestoreFailed"), backup.Failed, "RestoreFailed", 1},
-		{"it cannot be looked for", nil, fault(backup.Deferred, "Unreachable"), backup.Unknown, "StartLost", 1},
+		{"nothing tells", backup.Operation{}, fault(backup.Denied, "Untraceable"), backup.Unknown, "StartLost", 1},
+		{"it is done", done, nil, backup.Succeeded, "", 1},
+		{"it is under way", underWay, nil, backup.Succeeded, "", 1},
+		{"nothing was begun", backup.Operation{}, nil, backup.Failed, "StartLost", 3},
+		{"it failed", backup.Operation{}, fault(backup.Refused, "RestoreFailed"), backup.Failed, "RestoreFailed", 1},
+		{"it cannot be looked for", backup.Operation{}, fault(backup.Deferred, "Unreachable"), backup.Unknown, "StartLost", 1},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s, service, _ := restorable(t)
 			service.starts = func(backup.Restore) (backup.Operation, error) {
 				return backup.Operation{}, fault(backup.Uncertain, "ConnectionReset")
 			}
-			looks := 0
-			service.trace = func() (backup.Trace, error) {
-				if test.err != nil {
-					return "", test.err
-				}
-				looks++
-				return test.traces[min(looks, len(test.traces))-1], nil
-			}
+			service.trace = func() (backup.Operation, error) { return test.found, test.err }
 			run := s.restore(order("restore-1"), restoring(false))
 			s.finish()
 			s.sweepAll()
