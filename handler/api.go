@@ -43,15 +43,21 @@ func (h *handler) routes() http.Handler {
 	mux.Handle("GET /api/recovery-points", endpoint(h.listPoints))
 	mux.Handle("GET /api/recovery-points/{id}", endpoint(h.getPoint))
 	mux.Handle("POST /api/recovery-points/{id}/accept", endpoint(h.acceptPoint))
+	mux.Handle("POST /api/restores", endpoint(h.postRestore))
+	mux.Handle("GET /api/restores/{id}", endpoint(h.getRestore))
+	mux.Handle("POST /api/restores/{id}/cancel", endpoint(h.cancelRestore))
+	mux.Handle("POST /api/restores/{id}/confirm", endpoint(h.confirmRestore))
 	mux.Handle("GET /api/health", endpoint(h.getHealth))
 	mux.Handle("GET /api/metrics", endpoint(h.getMetrics))
 	for _, pattern := range []string{
 		"/api/backups", "/api/runs", "/api/runs/{id}", "/api/batches/{id}", "/api/recovery-points",
-		"/api/recovery-points/{id}", "/api/recovery-points/{id}/accept", "/api/health", "/api/metrics",
+		"/api/recovery-points/{id}", "/api/recovery-points/{id}/accept", "/api/restores", "/api/restores/{id}",
+		"/api/restores/{id}/cancel", "/api/restores/{id}/confirm", "/api/health", "/api/metrics",
 	} {
 		mux.Handle(pattern, endpoint(func(w http.ResponseWriter, r *http.Request) error {
 			allow := "GET"
-			if r.URL.Path == "/api/backups" || strings.HasSuffix(r.URL.Path, "/accept") {
+			switch path.Base(r.URL.Path) {
+			case "backups", "restores", "accept", "cancel", "confirm":
 				allow = "POST"
 			}
 			w.Header().Set("Allow", allow)
@@ -63,7 +69,8 @@ func (h *handler) routes() http.Handler {
 		return refuse(http.StatusNotFound, "RouteNotFound", r.URL.Path,
 			"there is nothing at %s; there are POST /api/backups, GET /api/runs?target=…, GET /api/runs/{id}, "+
 				"GET /api/batches/{id}, GET /api/recovery-points?target=…, GET /api/recovery-points/{id}, "+
-				"POST /api/recovery-points/{id}/accept, GET /api/health and GET /api/metrics", r.URL.Path)
+				"POST /api/recovery-points/{id}/accept, POST /api/restores, GET /api/restores/{id}, "+
+				"POST /api/restores/{id}/cancel, POST /api/restores/{id}/confirm, GET /api/health and GET /api/metrics", r.URL.Path)
 	}))
 	return mux
 }

@@ -65,6 +65,8 @@ func New(c Config) http.Handler {
 		"execute":            h.execute,
 		"cleanup":            h.cleanup,
 		"deadletter-execute": h.deadletter("execute-poison"),
+		"restore":            h.restore,
+		"deadletter-restore": h.deadletter("restore-requests-poison"),
 	}
 	h.api = h.routes()
 	return h

@@ -23,11 +23,30 @@ type runView struct {
 	Attempts    int          `json:"attempts"`
 	Polls       int          `json:"polls"`
 	// Waiting says why a run under way does not get on; Error why one ended without a recovery point.
-	Waiting *apiError  `json:"waiting,omitempty"`
-	Error   *apiError  `json:"error,omitempty"`
-	Point   *pointView `json:"recoveryPoint,omitempty"`
+	Waiting *apiError `json:"waiting,omitempty"`
+	// Restore is what a restore brings back; then the recovery point is its safety backup.
+	Restore *restoreView `json:"restore,omitempty"`
+	Error   *apiError    `json:"error,omitempty"`
+	Point   *pointView   `json:"recoveryPoint,omitempty"`
 	// NotIncluded lists what the recovery point does not contain.
 	NotIncluded []string `json:"notIncluded,omitempty"`
+}
+
+// restoreView is what a restore brings back, for whom and why.
+type restoreView struct {
+	Point       string             `json:"recoveryPoint"`
+	Source      string             `json:"source"`
+	Kind        backup.RestoreKind `json:"kind"`
+	Key         string             `json:"key,omitempty"`
+	Region      string             `json:"restoreRegion,omitempty"`
+	Expires     *time.Time         `json:"expires,omitempty"`
+	RequestedBy string             `json:"requestedBy,omitempty"`
+	Reason      string             `json:"reason,omitempty"`
+	PlanHash    string             `json:"planHash"`
+	// Safety says that the destination is backed up first; held is until when that backup is, unless it is confirmed before.
+	Safety  bool       `json:"safetyBackup"`
+	Held    *time.Time `json:"safetyBackupHeldUntil,omitempty"`
+	Warning string     `json:"warning,omitempty"`
 }
 
 // pointView is a recovery point within its run.
@@ -59,7 +78,7 @@ var statuses = map[backup.State]string{
 	backup.Starting: "Running", backup.Running: "Running", backup.Verifying: "Running",
 	backup.Succeeded: "Succeeded",
 	backup.Failed:    "Failed", backup.Superseded: "Failed", backup.Missed: "Failed", backup.StateRefused: "Failed",
-	backup.Unknown: "Failed",
+	backup.Unknown: "Failed", backup.Canceled: "Canceled",
 }
 
 func view(s backup.Status) runView {
@@ -67,6 +86,16 @@ func view(s backup.Status) runView {
 	v := runView{
 		ID: r.ID, Status: statuses[r.State], State: r.State, Kind: "backup", Plan: r.Plan, Target: r.Target, Slot: when(r.Slot),
 		Request: r.Request, Created: r.Created, LastUpdated: r.Updated, Ended: when(r.Ended), Attempts: r.Attempt, Polls: r.Polls,
+	}
+	if q := r.Restore; q != nil {
+		v.Kind = "restore"
+		v.Restore = &restoreView{
+			Point: q.Point, Source: q.Source, Kind: q.Kind, Key: q.Key, Region: q.Region, Expires: when(q.Expires),
+			RequestedBy: q.RequestedBy, Reason: q.Reason, PlanHash: q.Plan, Safety: q.Safety, Warning: q.Warning,
+		}
+		if s.Point != nil {
+			v.Restore.Held = when(s.Point.Held.Until)
+		}
 	}
 	switch why := viewReason(r.Reason, r.Target); {
 	case !r.State.Final():

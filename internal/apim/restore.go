@@ -13,6 +13,22 @@ import (
 	"lifeboat/internal/backup"
 )
 
+var _ backup.Restorer = (*Provider)(nil)
+
+// PreflightRestore looks as PrepareRestore does, and leaves a blob that was written again to that.
+func (p *Provider) PreflightRestore(ctx context.Context, r backup.Restore) error {
+	_, err := p.PrepareRestore(ctx, r, "")
+	return err
+}
+
+// FindRestore says that it cannot tell: a service that has settled shows nothing of the restores that it was asked for.
+func (p *Provider) FindRestore(_ context.Context, r backup.Restore) (backup.Operation, error) {
+	return backup.Operation{}, &backup.Fault{
+		Kind: backup.Denied, Code: "Untraceable", Message: r.Target + " does not show whether it was asked to restore " + r.Artifact,
+		Hint: "See in the resource's activity log whether there was a restore, and whether the APIs are those of the backup.",
+	}
+}
+
 // PrepareRestore looks whether the backup can be restored into the target, and changes nothing: at the service and the
 // storage account as Preflight does, at the tier, and at the blob. One that was written again since it was recorded is
 // hashed, at most 1 GiB a call: unless the operation is Done it is called again with its token. Its errors mean the same

@@ -99,7 +99,7 @@ func (w world) restores(t *testing.T, service string) backuptest.RestoreHarness 
 	t.Helper()
 	r := w.backedUp(t, w.attempt(service, name(service)))
 	return backuptest.RestoreHarness{
-		Restorer: func() backuptest.Restorer { return w.provider() },
+		Restorer: func() backup.Restorer { return w.provider() },
 		Ready: func(t *testing.T) backup.Restore {
 			t.Helper()
 			w.idle(t, service)

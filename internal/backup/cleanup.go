@@ -88,6 +88,18 @@ func (e *Engine) cleanTarget(ctx context.Context, target string, entries []Row, 
 	if err != nil {
 		return err
 	}
+	for i, p := range points {
+		if p.State == Expired || len(p.Readers) == 0 {
+			continue
+		}
+		reader, err := e.reading(ctx, p)
+		if err != nil {
+			return err
+		}
+		if points[i].Readers = nil; reader != "" {
+			points[i].Readers = []string{reader}
+		}
+	}
 	decisions := Retain(points, now)
 	report.Decisions = append(report.Decisions, decisions...)
 	states := map[string]PointState{}

@@ -50,6 +50,9 @@ type Waits struct {
 	PutBack time.Duration
 	// Busy is the least time before a busy target is tried again.
 	Busy time.Duration
+	// Fresh is how old the backup of a destination must be where a service wants that before it restores: 30 minutes, in
+	// Microsoft's documentation of Managed HSM of 2025.
+	Fresh time.Duration
 	// Sweep is how long after a wake-up was due its run is looked at, and Overdue how late one must be to be sent again.
 	Sweep, Overdue time.Duration
 	// Operation is how long a run may wait, run or verify before it is given up.
@@ -67,6 +70,7 @@ func DefaultWaits() Waits {
 		Settled: 2 * time.Minute,
 		PutBack: 30 * time.Second,
 		Busy:    time.Minute,
+		Fresh:   30 * time.Minute,
 		Sweep:   5 * time.Minute, Overdue: 2 * time.Minute,
 		Operation: 24 * time.Hour,
 		Recheck:   6 * time.Hour,
@@ -77,8 +81,8 @@ func DefaultWaits() Waits {
 // request over the network may take.
 func (w Waits) Scaled(factor float64) Waits {
 	for _, d := range []*time.Duration{
-		&w.Poll, &w.PollMax, &w.Lease, &w.LeaseMargin, &w.Look, &w.LookMax, &w.Patience, &w.Settled, &w.PutBack, &w.Busy, &w.Sweep,
-		&w.Overdue, &w.Operation, &w.Recheck,
+		&w.Poll, &w.PollMax, &w.Lease, &w.LeaseMargin, &w.Look, &w.LookMax, &w.Patience, &w.Settled, &w.PutBack, &w.Busy, &w.Fresh,
+		&w.Sweep, &w.Overdue, &w.Operation, &w.Recheck,
 	} {
 		*d = time.Duration(float64(*d) * factor)
 	}
@@ -227,6 +231,13 @@ func (e *Engine) Execute(ctx context.Context, invocation string, message []byte)
 	case run.LeaseUntil.After(now):
 		out.Note = "another invocation is starting the operation: put back"
 		return out, e.Queue.Wake(ctx, w, run.LeaseUntil.Sub(now))
+	}
+	if run.Owed != "" {
+		// What the step before this one could not tell. That it was told is saved with what this one finds out.
+		if err := e.Queue.Publish(ctx, restoreEvent(run)); err != nil {
+			return out, fmt.Errorf("publish %s of run %s: %w", run.Owed, run.ID, err)
+		}
+		s.run.Owed = ""
 	}
 	err = s.take(ctx)
 	if errors.Is(err, errLost) {

@@ -200,7 +200,11 @@ func (s *step) lineUp(ctx context.Context, full bound) error {
 		return err
 	}
 	over := s.now.Add(s.Waits.Operation - r.waited(s.now))
-	for _, end := range []time.Time{r.Until, r.NextSlot} {
+	ends := []time.Time{r.Until, r.NextSlot}
+	if r.Restore != nil {
+		ends = append(ends, r.Restore.Expires)
+	}
+	for _, end := range ends {
 		if !end.IsZero() && end.Before(over) {
 			over = end
 		}

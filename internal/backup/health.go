@@ -84,7 +84,7 @@ type Sight struct {
 func (s Sight) Judge(now time.Time) TargetHealth {
 	h := TargetHealth{Target: s.Target, Plan: s.Plan.Name}
 	for i, p := range s.Points {
-		if p.State == Live && (h.Point == nil || p.Created.After(h.Point.Created)) {
+		if p.live() && (h.Point == nil || p.Created.After(h.Point.Created)) {
 			h.Point = &s.Points[i]
 		}
 	}
@@ -295,7 +295,7 @@ func (e *Engine) recent(ctx context.Context, s *Sight) error {
 	return nil
 }
 
-// recentRuns are the newest runs of a target, newest first.
+// recentRuns are the newest runs of a target that are backups, newest first.
 func (e *Engine) recentRuns(ctx context.Context, target string) ([]Run, error) {
 	rows, _, err := e.Catalog.List(ctx, partition(target), "run-", "run.", recentRows)
 	if err != nil {
@@ -307,7 +307,9 @@ func (e *Engine) recentRuns(ctx context.Context, target string) ([]Run, error) {
 		if err != nil {
 			return nil, err
 		}
-		runs = append(runs, run)
+		if run.Restore == nil {
+			runs = append(runs, run)
+		}
 	}
 	return runs, nil
 }

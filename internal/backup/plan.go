@@ -1,6 +1,7 @@
 package backup
 
 import (
+	"cmp"
 	"iter"
 	"math/bits"
 	"slices"
@@ -26,6 +27,8 @@ type Plan struct {
 	Settings Settings
 	// OnDemandKeepWithin is Settings.KeepWithin of runs asked for by hand; zero means the same as of scheduled ones.
 	OnDemandKeepWithin time.Duration
+	// Restore says what may be restored from its recovery points.
+	Restore RestorePolicy
 }
 
 // MostTargets of a plan: one tick must be able to make a run of a slot for each of them.
@@ -55,6 +58,12 @@ type CCF struct {
 	RestoreRegion string `json:"restoreRegion,omitempty"`
 	// APIVersion is the api-version that the service is called with, such as "2025-06-10-preview"; "" for the provider's.
 	APIVersion string `json:"apiVersion,omitempty"`
+}
+
+// in is the same for a restore in the region, where one is given.
+func (c CCF) in(region string) CCF {
+	c.RestoreRegion = cmp.Or(region, c.RestoreRegion)
+	return c
 }
 
 // Schedule is a cron expression in a time zone: bit n of a field is set where the value n matches. The day of the month

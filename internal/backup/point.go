@@ -47,10 +47,23 @@ type Point struct {
 	Note string `json:"Note,omitempty"`
 	// Suspicion is why it is suspect, or was until it was accepted.
 	Suspicion Reason `json:"Suspicion,omitzero"`
+	// Readers are the IDs of restores that read it. One that has ended counts for nothing.
+	Readers []string `json:"Readers,omitempty"`
+	// Safety: it is what a restore was about to overwrite. It can be restored by its ID, but is not what the target should be
+	// like: it protects nothing, and nothing else is measured by it.
+	Safety bool `json:"Safety,omitempty"`
+	// Held keeps it from being deleted, whatever its time.
+	Held Hold `json:"Held,omitzero"`
 	// Accepted says who took it for good all the same; zero if nobody did, or had to.
 	Accepted Acceptance `json:"Accepted,omitzero"`
 
 	etag string
+}
+
+// Hold is why a recovery point must stay, and until when.
+type Hold struct {
+	Until  time.Time `json:"until"`
+	Reason string    `json:"reason"`
 }
 
 // Acceptance is why a suspect recovery point counts as verified.
@@ -77,10 +90,12 @@ func (p Point) key() Key {
 }
 
 // live says that the point can be restored, and counts as verified.
-func (p Point) live() bool { return p.State == Live }
+func (p Point) live() bool { return p.State == Live && !p.Safety }
 
 // trusted says that the point's size tells what is normal for the target, whether or not the artifact is still there.
-func (p Point) trusted() bool { return p.Suspicion.Code == "" || !p.Accepted.Time.IsZero() }
+func (p Point) trusted() bool {
+	return !p.Safety && (p.Suspicion.Code == "" || !p.Accepted.Time.IsZero())
+}
 
 // replace is the write of the point as it is now, under the ETag that was read.
 func (p Point) replace() Write {
@@ -99,12 +114,13 @@ type Decision struct {
 }
 
 // Retain decides about all the recovery points of one target at an instant. What is past its time expires, except the
-// newest live one, whatever its age: it is the best thing to restore from. A suspect one is kept for its time, but does not
-// stand in for a live one.
+// newest live one, whatever its age: it is the best thing to restore from. A suspect one, or a safety backup, is kept for
+// its time, but does not stand in for a live one. What is held stays, and so does what a restore reads: Readers are those
+// that have not ended.
 func Retain(points []Point, now time.Time) []Decision {
 	newest := -1
 	for i, p := range points {
-		if p.State == Live && (newest < 0 || p.Created.After(points[newest].Created)) {
+		if p.live() && (newest < 0 || p.Created.After(points[newest].Created)) {
 			newest = i
 		}
 	}
@@ -120,15 +136,25 @@ func Retain(points []Point, now time.Time) []Decision {
 			d.Keep, d.Reason = true, "the newest verified recovery point of the target"
 		case now.Before(p.Expires):
 			d.Keep, d.Reason = true, "keep.within lasts until "+p.Expires.UTC().Format(time.RFC3339)
+		case now.Before(p.Held.Until):
+			d.Keep, d.Reason = true, "held until "+p.Held.Until.UTC().Format(time.RFC3339)+": "+p.Held.Reason
+		case len(p.Readers) > 0:
+			d.Keep, d.Reason = true, "the restore "+p.Readers[0]+" reads it"
 		case p.State == Suspect:
 			d.Reason = "keep.within ended at " + p.Expires.UTC().Format(time.RFC3339) + ", and nobody accepted it"
 		default:
 			d.Reason = "keep.within ended at " + p.Expires.UTC().Format(time.RFC3339) + ", and there is a newer one"
+			if p.Safety {
+				d.Reason = "keep.within of a safety backup ended at " + p.Expires.UTC().Format(time.RFC3339)
+			}
 		}
 		decisions = append(decisions, d)
 	}
 	return decisions
 }
+
+// runPrefix is that of the types of events about the end of a run, which go on with its state.
+const runPrefix = "lifeboat.run."
 
 // ended is the event about the end of a run. Its ID is stable, so that one sent twice is known as the same.
 func ended(r Run) Event {
@@ -158,6 +184,6 @@ func ended(r Run) Event {
 		panic(err) // only strings and times
 	}
 	return Event{
-		ID: r.ID + "." + strings.TrimPrefix(r.Owed, "lifeboat.run."), Type: r.Owed, Subject: r.Target, Time: r.Ended, Data: data,
+		ID: r.ID + "." + strings.TrimPrefix(r.Owed, runPrefix), Type: r.Owed, Subject: r.Target, Time: r.Ended, Data: data,
 	}
 }

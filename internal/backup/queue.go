@@ -58,4 +58,6 @@ type Event struct {
 	Time    time.Time
 	// Data is a JSON object.
 	Data json.RawMessage
+	// ReplyTo is a queue that it also goes to, "" for none.
+	ReplyTo string
 }

@@ -161,7 +161,7 @@ type Status struct {
 // Status reads a run and its recovery point. It returns ErrNotFound if there is none with the ID.
 func (e *Engine) Status(ctx context.Context, id string) (Status, time.Time, error) {
 	run, now, err := e.load(ctx, id)
-	if err != nil || run.State != Succeeded {
+	if err != nil || run.Restore == nil && run.State != Succeeded || run.Restore != nil && run.Restore.Secured.IsZero() {
 		return Status{Run: run}, now, err
 	}
 	p, err := e.RecoveryPoint(ctx, id)

@@ -1,19 +1,24 @@
 package backup
 
+import (
+	"context"
+	"time"
+)
+
 // RestoreKind says how much a restore brings back.
 type RestoreKind string
 
 const (
-	// RestoreFull brings everything back, and wipes what was there, role assignments included.
+	// RestoreFull brings everything back, and wipes what was there: of a Managed HSM role assignments included.
 	RestoreFull RestoreKind = "full"
-	// RestoreKey brings one key back, with all its versions.
-	RestoreKey RestoreKind = "key"
+	// RestoreKey brings one key of a Managed HSM back, with all its versions.
+	RestoreKey RestoreKind = "selective"
 )
 
 // Restore is what a service is asked to bring back.
 type Restore struct {
-	// Target is the resource ID of the service that is restored into.
-	Target string
+	// Target is the resource ID of the service that is restored into, Source that of the one that was backed up.
+	Target, Source string
 	// Storage and Artifact say where the backup is.
 	Storage  Storage
 	Artifact string
@@ -21,6 +26,8 @@ type Restore struct {
 	Size         int64
 	SHA256, ETag string
 	SKU          string
+	// Written is when the backup was written, by the storage's clock.
+	Written time.Time
 	// Identity is whom the service acts as towards the storage account; see [Attempt].
 	Identity string
 	Kind     RestoreKind
@@ -29,3 +36,25 @@ type Restore struct {
 	// CCF is what holds for Managed CCF and Confidential Ledger; its RestoreRegion is where the service is made anew.
 	CCF CCF
 }
+
+// Restorer is a [Provider] that restores. None of its methods waits for Azure to finish something, and only BeginRestore
+// changes anything.
+type Restorer interface {
+	// PreflightRestore looks whether the destination can take the restore. Its errors mean the same as those of
+	// [Provider.Preflight].
+	PreflightRestore(ctx context.Context, r Restore) error
+	// PrepareRestore has the service itself look whether it could restore the artifact, where it offers that. Unless it is
+	// Done it is called again with its token, after RetryAfter; the token is "" at first, and after an error. A Refused with
+	// the code RestoreTooSoon means that the destination's own backup is not old enough yet.
+	PrepareRestore(ctx context.Context, r Restore, token string) (Operation, error)
+	// BeginRestore sends the one request that starts the restore, with the errors of [Provider.Begin].
+	BeginRestore(ctx context.Context, r Restore) (Operation, error)
+	// PollRestore asks once how it is getting on, with the errors of [Provider.Poll].
+	PollRestore(ctx context.Context, r Restore, token string) (Operation, error)
+	// FindRestore says what became of a restore whose answer was lost: Done; or under way, with a token; or, with neither,
+	// certainly never started. Refused: it failed. Denied: nothing that the service shows tells; it is never begun again.
+	FindRestore(ctx context.Context, r Restore) (Operation, error)
+}
+
+// RestoreTooSoon is the code of a service that wants the backup of the destination to be older; see [Waits].
+const RestoreTooSoon = "RestoreTooSoon"

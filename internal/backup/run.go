@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Run is one backup of one target, and its state. It is a row of the catalog, in the target's partition.
+// Run is one backup of one target, or one restore into it, and its state. It is a row of the catalog, in the target's partition.
 type Run struct {
 	ID     string `json:"ID"`
 	State  State  `json:"State"`
@@ -23,6 +23,8 @@ type Run struct {
 	// Request is the ID of the request that asked for the run; empty for a scheduled one.
 	Request  string   `json:"Request,omitempty"`
 	Settings Settings `json:"Settings"`
+	// Restore is what the run restores; nil for a backup.
+	Restore *Restoring `json:"Restore,omitempty"`
 
 	Created time.Time `json:"Created"`
 	Updated time.Time `json:"Updated"`
@@ -81,7 +83,7 @@ type Run struct {
 	Line    string   `json:"Line,omitempty"`
 	// TurnedAway counts how often on end the service had too much to do.
 	TurnedAway int `json:"TurnedAway,omitempty"`
-	// Owed is the type of the event that is still to be sent about the end of the run.
+	// Owed is the type of the event that is still to be sent about the run: of its end, and of a restore before that.
 	Owed string `json:"Owed,omitempty"`
 	// OwedPoints are recovery points of the target whose acceptance is still to be told: the run's own, which a person
 	// accepted, or those before that its own made live.

@@ -1,6 +1,7 @@
 package backup
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -342,7 +343,7 @@ func slotsMissed(g Gap) Event {
 // create claims the run's ID by inserting its row. It is false if the row was there before: somebody else made the run,
 // and wakes it. The index entry comes first, so that the sweep finds the run if the first wake-up is never sent.
 func (e *Engine) create(ctx context.Context, run *Run, now time.Time) (bool, error) {
-	run.State, run.Created, run.Updated = Queued, now, now
+	run.State, run.Created, run.Updated = cmp.Or(run.State, Queued), now, now
 	run.Wake, run.Mark, run.Due = 1, e.NewID(), now
 	if run.Start.After(now) {
 		run.Due = run.Start
@@ -362,6 +363,9 @@ func (e *Engine) create(ctx context.Context, run *Run, now time.Time) (bool, err
 		return false, fmt.Errorf("create run %s: %w", run.ID, err)
 	}
 	run.etag = etags[0]
+	if run.State.Final() { // refused at once: it only owes its event
+		return true, nil
+	}
 	if err := e.Queue.Wake(ctx, run.wakeup(), run.Due.Sub(now)); err != nil {
 		return true, fmt.Errorf("wake run %s for the first time: %w", run.ID, err)
 	}

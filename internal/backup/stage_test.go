@@ -67,6 +67,8 @@ type storage struct {
 	// failAt is the number of the call that fails, counted from 1; made says whether it takes effect all the same.
 	failAt int
 	made   bool
+	// fatal: instead of failing, the call kills its caller.
+	fatal bool
 	// silent: events cannot be published.
 	silent bool
 	// before is called before each call takes effect, with its number.
@@ -90,16 +92,27 @@ func (s *storage) next(write bool) (fails bool) {
 	return call == s.failAt
 }
 
+// dead is thrown where a process dies.
+type dead struct{}
+
+// broken is what a call that fails answers, if its caller lives to see it.
+func (s *storage) broken() error {
+	if s.fatal {
+		panic(dead{})
+	}
+	return errBroken
+}
+
 func (s *storage) Get(ctx context.Context, key backup.Key) (backup.Row, time.Time, error) {
 	if s.next(false) {
-		return backup.Row{}, time.Time{}, errBroken
+		return backup.Row{}, time.Time{}, s.broken()
 	}
 	return s.catalog.Get(ctx, key)
 }
 
 func (s *storage) List(ctx context.Context, partition, from, to string, limit int) ([]backup.Row, time.Time, error) {
 	if s.next(false) {
-		return nil, time.Time{}, errBroken
+		return nil, time.Time{}, s.broken()
 	}
 	rows, now, err := s.catalog.List(ctx, partition, from, to, limit)
 	if s.listed != nil {
@@ -113,7 +126,7 @@ func (s *storage) Apply(ctx context.Context, writes ...backup.Write) ([]string, 
 		if s.made {
 			_, _ = s.catalog.Apply(ctx, writes...)
 		}
-		return nil, errBroken
+		return nil, s.broken()
 	}
 	return s.catalog.Apply(ctx, writes...)
 }
@@ -123,7 +136,7 @@ func (s *storage) Wake(ctx context.Context, w backup.Wakeup, delay time.Duration
 		if s.made {
 			_ = s.queue.Wake(ctx, w, delay)
 		}
-		return errBroken
+		return s.broken()
 	}
 	return s.queue.Wake(ctx, w, delay)
 }
@@ -133,7 +146,7 @@ func (s *storage) Publish(ctx context.Context, e backup.Event) error {
 		if s.made {
 			_ = s.queue.Publish(ctx, e)
 		}
-		return errBroken
+		return s.broken()
 	}
 	return s.queue.Publish(ctx, e)
 }
@@ -294,7 +307,7 @@ func (s *stage) deliver() (outcomes []backup.Outcome) {
 	s.t.Helper()
 	for _, m := range s.storage.queue.Receive("execute", 32, redelivery) {
 		s.ids++
-		out, err := s.engine.Execute(s.t.Context(), fmt.Sprintf("invocation%d", s.ids), m.Body)
+		out, err := s.execute(fmt.Sprintf("invocation%d", s.ids), m.Body)
 		outcomes = append(outcomes, out)
 		if err != nil {
 			if !errors.Is(err, errBroken) {
@@ -307,6 +320,32 @@ func (s *stage) deliver() (outcomes []backup.Outcome) {
 		}
 	}
 	return outcomes
+}
+
+// execute hands one message to the engine, which may die of it.
+func (s *stage) execute(invocation string, message []byte) (out backup.Outcome, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			if _, ok := p.(dead); !ok {
+				panic(p)
+			}
+			err = errBroken
+		}
+	}()
+	return s.engine.Execute(s.t.Context(), invocation, message)
+}
+
+// put writes the row of a recovery point.
+func (s *stage) put(p backup.Point) {
+	s.t.Helper()
+	body, err := json.Marshal(p)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	key := backup.Key{Partition: p.ID[:16], Row: "point-" + p.ID[17:]}
+	if _, err := s.storage.catalog.Apply(s.t.Context(), backup.Write{Op: backup.Put, Key: key, Body: body}); err != nil {
+		s.t.Fatal(err)
+	}
 }
 
 // step goes on to the next message and delivers it. It is false if there is none.

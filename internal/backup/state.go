@@ -30,6 +30,8 @@ const (
 	Superseded State = "superseded"
 	// StateRefused: the preflight said no, and nothing was started. Final. ([Refused] alone is the kind of a Fault.)
 	StateRefused State = "refused"
+	// Canceled: a person took a restore back before it began. Final.
+	Canceled State = "canceled"
 	// Missed: the window of its slot passed before the run could begin. Final.
 	Missed State = "missed"
 	// Unknown: what became of the operation cannot be found out. Final, and never taken for a success.
@@ -52,6 +54,9 @@ const (
 	refuses    cause = "refuses"    // the preflight said no
 	misses     cause = "misses"     // the window of its slot has passed
 	loses      cause = "loses"      // the truth cannot be known
+	secures    cause = "secures"    // the safety backup of a restore was verified: the restore itself is next
+	restores   cause = "restores"   // the service says that the restore is done
+	cancels    cause = "cancels"    // a person took it back
 )
 
 // transition is one arrow of the state machine; docs/states.md draws them all.
@@ -71,9 +76,12 @@ var transitions = []transition{
 	{[]State{Verifying}, succeeds, Succeeded},
 	{[]State{Queued, Waiting, Starting, Running, Verifying}, fails, Failed},
 	{[]State{Queued, Waiting}, supersedes, Superseded},
-	{[]State{Queued, Waiting}, refuses, StateRefused},
+	{[]State{Queued, Waiting, Starting}, refuses, StateRefused},
 	{[]State{Queued, Waiting}, misses, Missed},
 	{[]State{Waiting, Starting, Running, Verifying}, loses, Unknown},
+	{[]State{Verifying}, secures, Starting},
+	{[]State{Starting, Running}, restores, Succeeded},
+	{[]State{Queued, Waiting}, cancels, Canceled},
 }
 
 // move makes the transition. A cause that does not fit the state is a bug of the engine, not of its surroundings.
@@ -89,7 +97,7 @@ func (r *Run) move(c cause) error {
 
 // Final says that the run has ended; it will never change its state again.
 func (s State) Final() bool {
-	return s == Succeeded || s == Failed || s == Superseded || s == StateRefused || s == Missed || s == Unknown
+	return s == Succeeded || s == Failed || s == Superseded || s == StateRefused || s == Missed || s == Unknown || s == Canceled
 }
 
 // holdsLock says that a run in this state owns its target's lock.
@@ -104,7 +112,7 @@ func Diagram() string {
 			fmt.Fprintf(&b, "    %s --> %s: %s\n", from, t.to, t.cause)
 		}
 	}
-	for _, s := range []State{Succeeded, Failed, Superseded, StateRefused, Missed, Unknown} {
+	for _, s := range []State{Succeeded, Failed, Superseded, StateRefused, Canceled, Missed, Unknown} {
 		fmt.Fprintf(&b, "    %s --> [*]\n", s)
 	}
 	return b.String()

@@ -11,10 +11,11 @@ import (
 
 var (
 	allStates = []State{
-		Waiting, Queued, Starting, Running, Verifying, Succeeded, Failed, Superseded, StateRefused, Missed, Unknown,
+		Waiting, Queued, Starting, Running, Verifying, Succeeded, Failed, Superseded, StateRefused, Missed, Unknown, Canceled,
 	}
 	allCauses = []cause{
-		begins, takesOver, accepts, postpones, finds, finishes, succeeds, fails, supersedes, refuses, misses, loses,
+		begins, takesOver, accepts, postpones, finds, finishes, succeeds, fails, supersedes, refuses, misses, loses, secures,
+		restores, cancels,
 	}
 )
 
@@ -23,18 +24,21 @@ func TestMove(t *testing.T) {
 	allowed := map[State]map[cause]State{
 		Queued: {
 			begins: Starting, postpones: Waiting, fails: Failed, supersedes: Superseded, refuses: StateRefused, misses: Missed,
+			cancels: Canceled,
 		},
 		Waiting: {
 			begins: Starting, postpones: Waiting, finds: Verifying, fails: Failed, supersedes: Superseded, refuses: StateRefused,
 			misses: Missed,
-			loses:  Unknown,
+			loses:  Unknown, cancels: Canceled,
 		},
 		Starting: {
 			begins: Starting, takesOver: Starting, accepts: Running, postpones: Waiting, finds: Verifying, finishes: Verifying,
-			fails: Failed, loses: Unknown,
+			fails: Failed, loses: Unknown, refuses: StateRefused, restores: Succeeded,
 		},
-		Running:   {begins: Starting, finds: Verifying, finishes: Verifying, fails: Failed, loses: Unknown},
-		Verifying: {succeeds: Succeeded, fails: Failed, loses: Unknown},
+		Running: {
+			begins: Starting, finds: Verifying, finishes: Verifying, fails: Failed, loses: Unknown, restores: Succeeded,
+		},
+		Verifying: {succeeds: Succeeded, fails: Failed, loses: Unknown, secures: Starting},
 	}
 	for _, from := range allStates {
 		for _, c := range allCauses {
@@ -82,7 +86,7 @@ func TestDiagram(t *testing.T) {
 func TestStateIsSetInOnePlace(t *testing.T) {
 	allowed := map[string]int{
 		"state.go: r.State = t.to": 1,
-		"schedule.go: run.State, run.Created, run.Updated = Queued, now, now": 1,
+		"schedule.go: run.State, run.Created, run.Updated = cmp.Or(run.State, Queued), now, now": 1,
 	}
 	sets := regexp.MustCompile(`(?m)^\s*((?:r|run|s\.run)\.State(?:, [\w., ]+)? = .*)$`)
 	files, err := filepath.Glob("*.go")

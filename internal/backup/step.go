@@ -34,6 +34,9 @@ func (s *step) take(ctx context.Context) error {
 	if err != nil {
 		return s.end(ctx, fails, reason("NoProvider", err.Error(), ""))
 	}
+	if s.run.Restore != nil {
+		return s.takeRestore(ctx, provider)
+	}
 	switch s.run.State {
 	case Queued, Waiting:
 		return s.start(ctx, provider)
@@ -244,6 +247,9 @@ func (s *step) postpone(ctx context.Context, f *Fault) error {
 	if err := r.move(postpones); err != nil {
 		return err
 	}
+	if r.Restore != nil && !r.Restore.Told {
+		r.Restore.Told, r.Owed = true, restoreWaiting
+	}
 	if f.Kind == Throttled {
 		delay := min(s.Waits.Busy<<min(r.TurnedAway, 10), s.Waits.PollMax)
 		r.TurnedAway++
@@ -356,18 +362,33 @@ func (s *step) verify(ctx context.Context, provider Provider) error {
 // advance sends the next wake-up, and then saves the run that expects it. In this order a crash in between leaves the
 // present wake-up unacknowledged, and a stray next one whose mark no row holds. If the wake-up cannot be sent, what the
 // step found out is saved all the same, under the present number, since that one will be delivered again.
-func (s *step) advance(ctx context.Context, delay time.Duration) error {
+func (s *step) advance(ctx context.Context, delay time.Duration, more ...Write) error {
 	r := &s.run
 	next := Wakeup{Run: r.ID, Number: r.Wake + 1, Mark: s.NewID()}
 	sent := s.Queue.Wake(ctx, next, delay)
 	if sent == nil {
 		r.Wake, r.Mark, r.Due = next.Number, next.Mark, s.clock().Add(delay)
 	}
-	if err := s.save(ctx); err != nil {
+	if err := s.save(ctx, more...); err != nil {
 		return err
 	}
 	if sent != nil {
 		return fmt.Errorf("wake run %s: %w", r.ID, sent)
+	}
+	return s.tell(ctx)
+}
+
+// tell sends the event that a run under way owes. If that fails, whoever makes the next step sends it first.
+func (s *step) tell(ctx context.Context) error {
+	if s.run.Owed == "" {
+		return nil
+	}
+	if err := s.Queue.Publish(ctx, restoreEvent(s.run)); err != nil {
+		return fmt.Errorf("publish %s of run %s: %w", s.run.Owed, s.run.ID, err)
+	}
+	s.run.Owed = ""
+	if err := s.save(ctx); err != nil && !errors.Is(err, errLost) {
+		return err
 	}
 	return nil
 }
@@ -376,12 +397,19 @@ func (s *step) advance(ctx context.Context, delay time.Duration) error {
 // wake-up, delivered again, sends what is still owed.
 func (s *step) end(ctx context.Context, c cause, why Reason, more ...Write) error {
 	r := &s.run
+	if r.Restore != nil && r.Restore.Step == securing && (c == fails || c == loses) {
+		c, why = fails, reason("SafetyBackupFailed", "nothing was restored, since the destination could not be backed up first: "+
+			why.Message+" ("+why.Code+")", why.Hint)
+	}
 	if err := r.move(c); err != nil {
 		return err
 	}
 	r.Ended, r.Reason, r.Token, r.Hashing = s.clock(), why, "", Hashing{}
 	r.Owner, r.LeaseUntil = "", time.Time{}
-	r.Owed = "lifeboat.run." + string(r.State)
+	r.Owed = runPrefix + string(r.State)
+	if r.Restore != nil {
+		r.Owed = restorePrefix + string(r.State)
+	}
 	if err := s.save(ctx, more...); err != nil {
 		return err
 	}
@@ -395,9 +423,16 @@ func (s *step) settle(ctx context.Context) error {
 		return nil
 	}
 	if r.Owed != "" {
-		if err := s.Queue.Publish(ctx, ended(s.run)); err != nil {
+		event := ended
+		if r.Restore != nil {
+			event = restoreEvent
+		}
+		if err := s.Queue.Publish(ctx, event(s.run)); err != nil {
 			return fmt.Errorf("publish the end of run %s: %w", r.ID, err)
 		}
+	}
+	if err := s.unread(ctx); err != nil {
+		return fmt.Errorf("let go of the recovery point that restore %s read: %w", r.ID, err)
 	}
 	if err := s.tellAccepted(ctx, r.OwedPoints); err != nil {
 		return err

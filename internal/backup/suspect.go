@@ -28,6 +28,7 @@ const (
 // now, and all three are accepted.
 func Weigh(p Point, before []Point, now time.Time) (Point, []Point) {
 	before = slices.SortedFunc(slices.Values(before), func(a, b Point) int { return b.Created.Compare(a.Created) })
+	before = slices.DeleteFunc(before, func(p Point) bool { return p.Safety })
 	normal := normalSize(before)
 	if 2*p.Size >= normal {
 		return p, nil
@@ -84,6 +85,9 @@ func normalSize(points []Point) int64 {
 // succeed ends the run with its recovery point, live or suspect, and with the acceptance of those that it makes live. If
 // cleanup or a person changed one of these meanwhile, nothing is saved, and the step is made again.
 func (s *step) succeed(ctx context.Context, p Point, files []File) error {
+	if s.run.Restore != nil {
+		return s.secured(ctx, p, files)
+	}
 	before, err := s.recentPoints(ctx, p.Target, func(points []Point) bool {
 		trusted := 0
 		for _, p := range points {

@@ -115,6 +115,7 @@ func (r *reader) plan(n *yaml.Node, zone *time.Location) backup.Plan {
 	if paused, at := r.text(n, "paused"); at != nil {
 		p.Paused = strings.EqualFold(paused, "true")
 	}
+	r.restore(n, &p)
 	var jitter *yaml.Node
 	p.Jitter, jitter = r.duration(n, "jitter")
 	if p.Window, _ = r.duration(n, "window"); p.Window > 0 && p.Jitter >= p.Window {
@@ -163,6 +164,59 @@ func (r *reader) ccf(n *yaml.Node, p *backup.Plan, of func(string) bool) {
 		return err == nil && strings.EqualFold(resource.Type, managed)
 	}) {
 		r.fail(at, "apiVersion %s has no Managed CCF: Azure took it out with %s", version, noCCFSince)
+	}
+}
+
+// ownQueues are those of the app itself: an answer there would be taken for something else.
+var ownQueues = []string{"execute", "execute-poison", "restore-requests", "restore-requests-poison", "lifeboat-events"}
+
+// restore reads what may be restored, and into what.
+func (r *reader) restore(n *yaml.Node, p *backup.Plan) {
+	n = field(n, "restore")
+	if n == nil {
+		return
+	}
+	for _, item := range list(n, "into") {
+		if item.Kind != yaml.ScalarNode || r.bad[item] {
+			continue
+		}
+		into := strings.TrimSuffix(item.Value, "/")
+		if into != backup.Itself {
+			r.destination(item, into, p.Targets)
+		}
+		p.Restore.Into = append(p.Restore.Into, into)
+	}
+	for _, item := range list(n, "replyTo") {
+		if slices.Contains(ownQueues, item.Value) {
+			r.fail(item, "%s is a queue of Lifeboat's own; answers go to lifeboat-events in any case", item.Value)
+		}
+		p.Restore.ReplyTo = append(p.Restore.ReplyTo, item.Value)
+	}
+	approval, _ := r.text(n, "approval")
+	p.Restore.Approval = approval == "required"
+	safety, at := r.text(n, "safetyBackup")
+	p.Restore.Safety = strings.EqualFold(safety, "true")
+	if at != nil && !p.Restore.Safety && slices.ContainsFunc(p.Targets, ofType("Microsoft.KeyVault/managedHSMs")) {
+		r.fail(at, "a Managed HSM is always backed up before it is restored into: take safetyBackup out")
+	}
+}
+
+// destination checks that backups of the plan's targets can go into it.
+func (r *reader) destination(at *yaml.Node, into string, targets []string) {
+	resource, err := backup.ParseResource(into)
+	switch {
+	case err != nil:
+		r.fail(at, "%v", err)
+	case len(targets) > 0 && !slices.ContainsFunc(targets, ofType(resource.Type)):
+		r.fail(at, "the plan has no target of the type %s, whose backups could be restored into %s", resource.Type, into)
+	}
+}
+
+// ofType says of a resource ID whether it is one of the type.
+func ofType(resourceType string) func(id string) bool {
+	return func(id string) bool {
+		resource, err := backup.ParseResource(id)
+		return err == nil && strings.EqualFold(resource.Type, resourceType)
 	}
 }
 

@@ -39,9 +39,9 @@ var published = sync.OnceValue(func() schema {
 
 // later are fields of the plan that other versions know, by what they belong to.
 var later = map[string][]string{
-	"a plan":   {"restore", "ccf"},
-	"keep":     {"daily", "weekly", "monthly", "yearly", "minimum"},
-	"onDemand": {"restore"},
+	"a plan":  {"ccf"},
+	"keep":    {"daily", "weekly", "monthly", "yearly", "minimum"},
+	"restore": {"approvers"},
 }
 
 // check holds the document against the schema. Each error names the line of the node that it is about; those nodes are

@@ -11,37 +11,60 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// BeginRestore sends the one request that makes the service anew from a share. Deferred, Throttled: it was certainly not
-// started. Refused: it never will be. Uncertain: it may have been started; FindRestore tells.
-func (p *Provider) BeginRestore(ctx context.Context, r backup.Restore) (backup.Operation, error) {
+var _ backup.Restorer = (*Provider)(nil)
+
+// PreflightRestore looks whether the restore can be made: at the share, at the name, and at what is there of the original.
+func (p *Provider) PreflightRestore(ctx context.Context, r backup.Restore) error {
+	_, _, err := p.restorable(ctx, r)
+	return err
+}
+
+// PrepareRestore looks as PreflightRestore does: neither service offers a look of its own.
+func (p *Provider) PrepareRestore(ctx context.Context, r backup.Restore, _ string) (backup.Operation, error) {
+	err := p.PreflightRestore(ctx, r)
+	return backup.Operation{Done: err == nil}, err
+}
+
+// restorable refuses what can never be restored, or would overwrite something.
+func (p *Provider) restorable(ctx context.Context, r backup.Restore) (instance, *files, error) {
 	i, err := parse(r.Target, r.CCF)
 	if err != nil {
-		return backup.Operation{}, err
+		return i, nil, err
 	}
 	if err := acceptable(i, r); err != nil {
-		return backup.Operation{}, err
+		return i, nil, err
 	}
 	files, err := p.files(ctx, r.Storage, backup.Refused)
 	if err != nil {
-		return backup.Operation{}, err
+		return i, nil, err
 	}
 	c, err := files.content(ctx, r.Artifact)
 	switch {
 	case isGone(err):
-		return backup.Operation{}, no(i, r, "ArtifactMissing", place(r.Storage, r.Artifact)+" does not exist",
+		return i, nil, no(i, r, "ArtifactMissing", place(r.Storage, r.Artifact)+" does not exist",
 			"If the account keeps deleted shares, restore it in the Azure portal.")
 	case err != nil:
-		return backup.Operation{}, files.fault(reading(r.Storage, r.Artifact), err)
+		return i, nil, files.fault(reading(r.Storage, r.Artifact), err)
 	}
-	if err := restorable(i, r, c); err != nil {
-		return backup.Operation{}, err
+	if err := whole(i, r, c); err != nil {
+		return i, nil, err
 	}
 	switch _, err := p.look(ctx, i); {
 	case err == nil:
-		return backup.Operation{}, no(i, r, "OriginalExists", "it still exists, and Azure restores only under the name of what "+
+		return i, nil, no(i, r, "OriginalExists", "it still exists, and Azure restores only under the name of what "+
 			"was deleted", "Delete it first if it is really to be replaced: what came since the backup is lost with it.")
 	case !absent(err):
-		return backup.Operation{}, looking(i).Fault(err)
+		return i, nil, looking(i).Fault(err)
+	}
+	return i, files, nil
+}
+
+// BeginRestore sends the one request that makes the service anew from a share. Deferred, Throttled: it was certainly not
+// started. Refused: it never will be. Uncertain: it may have been started; FindRestore tells.
+func (p *Provider) BeginRestore(ctx context.Context, r backup.Restore) (backup.Operation, error) {
+	i, files, err := p.restorable(ctx, r)
+	if err != nil {
+		return backup.Operation{}, err
 	}
 	access, secret, err := files.sas()
 	if err != nil {
@@ -150,8 +173,8 @@ func acceptable(i instance, r backup.Restore) error {
 	return nil
 }
 
-// restorable refuses a share that Azure would refuse.
-func restorable(i instance, r backup.Restore, c content) error {
+// whole refuses a share that Azure would refuse.
+func whole(i instance, r backup.Restore, c content) error {
 	horizon, _ := backup.Horizon("Microsoft.ConfidentialLedger/managedCCFs")
 	chain := chainOf(c.files)
 	switch {

@@ -257,7 +257,7 @@ func (w world) restores(t *testing.T, id string) backuptest.RestoreHarness {
 		})
 	}
 	return backuptest.RestoreHarness{
-		Restorer: func() backuptest.Restorer { return w.provider() },
+		Restorer: func() backup.Restorer { return w.provider() },
 		Ready: func(t *testing.T) backup.Restore {
 			t.Helper()
 			idle(t)

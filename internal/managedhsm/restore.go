@@ -12,11 +12,31 @@ import (
 	"lifeboat/internal/backup"
 )
 
+var _ backup.Restorer = (*Provider)(nil)
+
+// PreflightRestore looks at the HSM and the storage account through Resource Manager, as [Provider.Preflight] does.
+func (p *Provider) PreflightRestore(ctx context.Context, r backup.Restore) error {
+	return p.Preflight(ctx, backup.Attempt{Target: r.Target, Storage: r.Storage, Identity: r.Identity})
+}
+
 // PrepareRestore has the HSM look whether it could restore the folder in full, and changes nothing. Unless the operation
 // is Done it is called again with its token. Its errors mean the same as those of [backup.Provider.Prepare].
 func (p *Provider) PrepareRestore(ctx context.Context, r backup.Restore, token string) (backup.Operation, error) {
 	s, err := p.proof(ctx, r, token)
+	if f := backup.AsFault(err); f != nil && f.Kind == backup.Refused && thirtyMinutes.MatchString(f.Message) {
+		f.Code = backup.RestoreTooSoon
+		return s.operation(), f
+	}
 	return s.operation(), err
+}
+
+// FindRestore says that it cannot tell: nothing that an HSM shows tells whether it was restored, or is being restored.
+func (p *Provider) FindRestore(_ context.Context, r backup.Restore) (backup.Operation, error) {
+	return backup.Operation{}, &backup.Fault{
+		Kind: backup.Denied, Code: "Untraceable", Message: "an HSM does not show whether it was asked to " + words(r),
+		Hint: "See whether the keys are there (az keyvault key list --hsm-name " + name(r.Target) + "), and whether their versions " +
+			"are those of the backup.",
+	}
 }
 
 // proof begins the HSM's look, or goes on with it.

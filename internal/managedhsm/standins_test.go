@@ -482,7 +482,7 @@ func (w world) restores(t *testing.T, hsm string, kind backup.RestoreKind) backu
 		})
 	}
 	return backuptest.RestoreHarness{
-		Restorer: func() backuptest.Restorer { return w.provider() },
+		Restorer: func() backup.Restorer { return w.provider() },
 		Ready: func(t *testing.T) backup.Restore {
 			t.Helper()
 			idle(t)

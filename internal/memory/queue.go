@@ -80,6 +80,11 @@ func (q *Queue) Publish(ctx context.Context, e backup.Event) error {
 	if err := q.Send(ctx, message.Events, text, 0); err != nil {
 		return err
 	}
+	if e.ReplyTo != "" {
+		if err := q.Send(ctx, e.ReplyTo, text, 0); err != nil {
+			return err
+		}
+	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.events = append(q.events, e)

@@ -49,7 +49,10 @@ func (q *Queue) Publish(ctx context.Context, e backup.Event) error {
 	if err != nil {
 		return fmt.Errorf("publish: %w", err)
 	}
-	return q.send(ctx, message.Events, text, 0)
+	if err := q.send(ctx, message.Events, text, 0); err != nil || e.ReplyTo == "" {
+		return err
+	}
+	return q.send(ctx, e.ReplyTo, text, 0)
 }
 
 // forever is the time to live of a message that waits until it is received; the default would be 7 days.

@@ -138,12 +138,16 @@ func event() backup.Event {
 func testPublish(t *testing.T, h QueueHarness) {
 	about, itself := event(), event()
 	itself.Subject, itself.ID = "", "clock-1"
+	about.ReplyTo = "answers"
 	for _, e := range []backup.Event{about, itself} {
 		if err := h.Queue.Publish(t.Context(), e); err != nil {
 			t.Fatal(err)
 		}
 	}
 	messages := h.receive(t, eventsQueue, 2)
+	if answer := h.receive(t, "answers", 1)[0]; !slices.Contains(messages, answer) {
+		t.Errorf("answered %s, which is none of the events", answer)
+	}
 	slices.SortFunc(messages, func(a, b string) int { return strings.Index(a, "clock-1") - strings.Index(b, "clock-1") })
 	for i, e := range []backup.Event{about, itself} {
 		got := value(t, messages[i]).(map[string]any)

@@ -8,17 +8,6 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// Restorer is a provider that restores.
-type Restorer interface {
-	// PrepareRestore looks whether the restore can be made, and changes nothing. Unless the operation is Done it is called
-	// again with its token. Its errors mean the same as those of [backup.Provider.Prepare].
-	PrepareRestore(ctx context.Context, r backup.Restore, token string) (backup.Operation, error)
-	// BeginRestore sends the one request that starts a restore, with the errors of [backup.Provider.Begin].
-	BeginRestore(ctx context.Context, r backup.Restore) (backup.Operation, error)
-	// PollRestore asks once how it is getting on, with the errors of [backup.Provider.Poll].
-	PollRestore(ctx context.Context, r backup.Restore, token string) (backup.Operation, error)
-}
-
 // RestoreFault is something that goes wrong once with a restore, at the next opportunity.
 type RestoreFault string
 
@@ -40,7 +29,7 @@ const (
 // RestoreHarness is a world for a Restorer to act on.
 type RestoreHarness struct {
 	// Restorer makes one as a new process would.
-	Restorer func() Restorer
+	Restorer func() backup.Restorer
 	// Ready is a restore that succeeds, once: what it is to bring back is not there.
 	Ready func(*testing.T) backup.Restore
 	// Restored fails the test unless what the restore was to bring back is there again.

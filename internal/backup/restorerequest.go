@@ -1,0 +1,305 @@
+package backup
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// RestoreRequest asks for a restore. Other systems send it to the queue "restore-requests"; docs/restore.schema.json
+// describes it.
+type RestoreRequest struct {
+	// ID makes it idempotent for good: the same ID always means the same restore. 1 to 128 characters.
+	ID string
+	// Target is the resource ID of the service whose backup is restored.
+	Target string
+	// Point is the ID of a recovery point, or "" for the newest live one: the newest before Before, if that is not zero.
+	Point  string
+	Before time.Time
+	// Into is the resource ID of the service to restore into: by default Target.
+	Into string
+	Kind RestoreKind
+	// Key is the name of the key to bring back, with RestoreKey.
+	Key string
+	// Region is the Azure region that a ledger is recreated in.
+	Region string
+	// RequestedBy and Reason say who asks and why, in words for people.
+	RequestedBy, Reason string
+	// ReplyTo is a queue of the same storage account that the answers also go to, "" for none.
+	ReplyTo string
+	// Expires is when the restore must have begun; zero: a day after the request came.
+	Expires time.Time
+	// DryRun asks for the plan of the restore alone. It does not use the ID up.
+	DryRun bool
+}
+
+// Destination is the service that is restored into.
+func (q RestoreRequest) Destination() string {
+	if q.Into == "" {
+		return q.Target
+	}
+	return q.Into
+}
+
+// fingerprint tells requests apart that want something else.
+func (q RestoreRequest) fingerprint() string {
+	q.DryRun = false
+	return digest(string(encode(q)), 32)
+}
+
+// RequestError is why a request for a restore cannot be understood.
+type RequestError struct {
+	// Field that is wrong, "" for the whole.
+	Field string
+	// Message says what is wrong with it.
+	Message string
+}
+
+func (e *RequestError) Error() string {
+	if e.Field == "" {
+		return e.Message
+	}
+	return fmt.Sprintf("%q: %s", e.Field, e.Message)
+}
+
+func malformed(field, format string, args ...any) error {
+	return &RequestError{Field: field, Message: fmt.Sprintf(format, args...)}
+}
+
+// LongestRequest is how long the message of a request may be, in bytes: the most that a queue of Azure Storage takes.
+const LongestRequest = 64 << 10
+
+// ParseRestoreRequest reads a request: a JSON object, or the CloudEvent 1.0 that has it as its data. As far as the ID and
+// the queue for answers can be read, they are returned with an error too. The error is a *RequestError.
+//
+// It reads more strictly than encoding/json does: names count with their case, and none may come twice. Readers that
+// disagree about what a request says would disagree about what is overwritten.
+func ParseRestoreRequest(message []byte) (RestoreRequest, error) {
+	if len(message) > LongestRequest {
+		return RestoreRequest{}, malformed("", "the request has %d bytes, more than %d", len(message), LongestRequest)
+	}
+	if !utf8.Valid(message) {
+		return RestoreRequest{}, malformed("", "the request is not text in UTF-8")
+	}
+	fields, err := members("", message)
+	if err != nil {
+		return RestoreRequest{}, err
+	}
+	if _, ok := fields["specversion"]; ok {
+		return requestInEvent(fields)
+	}
+	return request(fields)
+}
+
+// requestInEvent reads the request in a CloudEvent. Whose ID and source stand in for the request's own, where it has none.
+func requestInEvent(event map[string]json.RawMessage) (RestoreRequest, error) {
+	var e struct {
+		Version, ID, Source, ContentType, Base64 string
+	}
+	for name, into := range map[string]*string{
+		"specversion": &e.Version, "id": &e.ID, "source": &e.Source, "datacontenttype": &e.ContentType, "data_base64": &e.Base64,
+	} {
+		if raw, ok := event[name]; ok {
+			if err := json.Unmarshal(raw, into); err != nil {
+				return RestoreRequest{}, malformed(name, "an attribute of a CloudEvent is text")
+			}
+		}
+	}
+	data := []byte(event["data"])
+	switch {
+	case e.Version != "1.0":
+		return RestoreRequest{}, malformed("specversion", "%q is not the version 1.0 of CloudEvents", e.Version)
+	case e.ID == "" || e.Source == "":
+		return RestoreRequest{}, malformed("", "a CloudEvent has an id and a source")
+	case e.ContentType != "" && !strings.HasPrefix(e.ContentType, "application/json"):
+		return RestoreRequest{ID: e.ID}, malformed("datacontenttype", "%q is not application/json", e.ContentType)
+	case e.Base64 != "" && data != nil:
+		return RestoreRequest{ID: e.ID}, malformed("data_base64", "the event has data as well")
+	case e.Base64 != "":
+		var err error
+		if data, err = base64.StdEncoding.DecodeString(e.Base64); err != nil || !utf8.Valid(data) {
+			return RestoreRequest{ID: e.ID}, malformed("data_base64", "it is not the base64 of text in UTF-8")
+		}
+	case data == nil:
+		return RestoreRequest{ID: e.ID}, malformed("data", "the event has none")
+	}
+	fields, err := members("data", data)
+	if err != nil {
+		return RestoreRequest{ID: e.ID}, err
+	}
+	if _, ok := fields["id"]; !ok {
+		fields["id"] = encode(e.ID)
+	}
+	if _, ok := fields["requestedBy"]; !ok {
+		fields["requestedBy"] = encode(e.Source)
+	}
+	return request(fields)
+}
+
+// members are those of a JSON object with nothing behind it.
+func members(field string, text []byte) (map[string]json.RawMessage, error) {
+	d := json.NewDecoder(bytes.NewReader(text))
+	if open, err := d.Token(); err != nil || open != json.Delim('{') {
+		return nil, malformed(field, "it is not a JSON object")
+	}
+	fields := map[string]json.RawMessage{}
+	for d.More() {
+		name, err := d.Token()
+		var value json.RawMessage
+		if err == nil {
+			err = d.Decode(&value)
+		}
+		if err != nil {
+			return nil, malformed(field, "it is not JSON: %v", err)
+		}
+		key := name.(string) // the decoder takes no other
+		if _, twice := fields[key]; twice {
+			return nil, malformed(field, "the field %q stands there twice", short(key))
+		}
+		fields[key] = value
+	}
+	if _, err := d.Token(); err != nil {
+		return nil, malformed(field, "it is not JSON: %v", err)
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return nil, malformed(field, "there is more behind the JSON object")
+	}
+	return fields, nil
+}
+
+// short makes a text of somebody else's fit for an error.
+func short(text string) string {
+	if runes := []rune(text); len(runes) > 64 {
+		return string(runes[:64]) + "…"
+	}
+	return text
+}
+
+// The forms of what a request names: those of queues (Azure's "Naming Queues and Metadata"), of keys (Key Vault's
+// specification), and of regions, such as westeurope.
+var (
+	queueName  = regexp.MustCompile(`^[a-z0-9](-?[a-z0-9]){2,62}$`)
+	keyName    = regexp.MustCompile(`^[0-9A-Za-z-]{1,127}$`)
+	regionName = regexp.MustCompile(`^[a-z0-9]{2,60}$`)
+)
+
+const (
+	longestID    = 128
+	longestWords = 1000 // characters of who asks, and why
+	latest       = "latest"
+	latestBefore = "latest before "
+)
+
+// request reads the fields. It goes on after an error as far as the answer needs it.
+func request(fields map[string]json.RawMessage) (RestoreRequest, error) {
+	q := RestoreRequest{Kind: RestoreFull}
+	texts := map[string]string{}
+	var err error
+	fail := func(e error) {
+		if err == nil {
+			err = e
+		}
+	}
+	for _, name := range []string{
+		"id", "target", "recoveryPoint", "into", "kind", "key", "restoreRegion", "requestedBy", "reason", "replyTo", "expires",
+	} {
+		if raw, ok := fields[name]; ok {
+			var text *string
+			if json.Unmarshal(raw, &text) != nil || text == nil {
+				fail(malformed(name, "it is not text"))
+				continue
+			}
+			texts[name] = *text
+		}
+		delete(fields, name)
+	}
+	if raw, ok := fields["dryRun"]; ok {
+		var dry *bool
+		if json.Unmarshal(raw, &dry) != nil || dry == nil {
+			fail(malformed("dryRun", "it is neither true nor false"))
+		} else {
+			q.DryRun = *dry
+		}
+		delete(fields, "dryRun")
+	}
+	if len(fields) > 0 {
+		fail(malformed(short(slices.Min(slices.Collect(maps.Keys(fields)))), "the field is not known"))
+	}
+	q.Target, q.Into = strings.TrimSuffix(texts["target"], "/"), strings.TrimSuffix(texts["into"], "/")
+	q.Key, q.Region, q.RequestedBy, q.Reason = texts["key"], texts["restoreRegion"], texts["requestedBy"], texts["reason"]
+	if q.ID = texts["id"]; q.ID == "" || utf8.RuneCountInString(q.ID) > longestID || strings.ContainsFunc(q.ID, unicode.IsControl) {
+		q.ID = ""
+		fail(malformed("id", "a request needs an ID of 1 to %d characters, none of them a control character", longestID))
+	}
+	if q.ReplyTo = texts["replyTo"]; q.ReplyTo != "" && !isQueue(q.ReplyTo) {
+		q.ReplyTo = ""
+		fail(malformed("replyTo", "%q is no name of a queue: 3 to 63 lower-case letters, digits and single dashes", short(texts["replyTo"])))
+	}
+	if _, bad := ParseResource(q.Target); bad != nil {
+		fail(malformed("target", "%s", short(bad.Error())))
+	}
+	if _, bad := ParseResource(q.Destination()); bad != nil {
+		fail(malformed("into", "%s", short(bad.Error())))
+	}
+	fail(q.readPoint(texts["recoveryPoint"]))
+	if kind, ok := texts["kind"]; ok {
+		q.Kind = RestoreKind(kind)
+	}
+	switch {
+	case q.Kind != RestoreFull && q.Kind != RestoreKey:
+		fail(malformed("kind", "%q is neither %s nor %s", short(string(q.Kind)), RestoreFull, RestoreKey))
+	case q.Kind == RestoreKey && !keyName.MatchString(q.Key):
+		fail(malformed("key", "a selective restore needs the name of the key: 1 to 127 letters, digits and dashes"))
+	case q.Kind == RestoreFull && q.Key != "":
+		fail(malformed("key", "only a restore of the kind %s is of one key", RestoreKey))
+	}
+	if q.Region != "" && !regionName.MatchString(q.Region) {
+		fail(malformed("restoreRegion", "%q is no name of an Azure region, such as westeurope", short(q.Region)))
+	}
+	for _, name := range []string{"requestedBy", "reason"} {
+		if utf8.RuneCountInString(texts[name]) > longestWords || strings.ContainsFunc(texts[name], unreadable) {
+			fail(malformed(name, "it has more than %d characters, or some that cannot be read", longestWords))
+		}
+	}
+	if expires, ok := texts["expires"]; ok {
+		var bad error
+		if q.Expires, bad = time.Parse(time.RFC3339, expires); bad != nil {
+			fail(malformed("expires", "%q is no time such as 2026-01-31T02:30:00Z", short(expires)))
+		}
+		q.Expires = q.Expires.UTC()
+	}
+	return q, err
+}
+
+// readPoint reads which recovery point is meant.
+func (q *RestoreRequest) readPoint(text string) error {
+	if text == latest {
+		return nil
+	}
+	if at, ok := strings.CutPrefix(text, latestBefore); ok {
+		before, err := time.Parse(time.RFC3339, at)
+		if err != nil {
+			return malformed("recoveryPoint", "%q is no time such as 2026-01-31T02:30:00Z", short(at))
+		}
+		q.Before = before.UTC()
+		return nil
+	}
+	if _, err := runKey(text); err != nil {
+		return malformed("recoveryPoint", "%q is neither the ID of a recovery point nor %q nor %q with a time", short(text), latest,
+			strings.TrimSpace(latestBefore))
+	}
+	q.Point = text
+	return nil
+}
+
+func isQueue(name string) bool { return len(name) <= 63 && queueName.MatchString(name) }

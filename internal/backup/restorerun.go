@@ -1,0 +1,481 @@
+package backup
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Restoring is what a run that restores needs beside what every run has. Its Target is the destination: a restore takes
+// no lock but that one.
+type Restoring struct {
+	// Point is the ID of the recovery point, Source the resource ID of what was backed up.
+	Point  string `json:"point"`
+	Source string `json:"source"`
+	// Storage, Artifact, ETag, SKU, SHA256, Size and Written are those of the recovery point.
+	Storage  Storage     `json:"storage,omitzero"`
+	Artifact string      `json:"artifact,omitempty"`
+	ETag     string      `json:"etag,omitempty"`
+	SKU      string      `json:"sku,omitempty"`
+	SHA256   string      `json:"sha256,omitempty"`
+	Size     int64       `json:"size,omitempty"`
+	Written  time.Time   `json:"written,omitzero"`
+	Kind     RestoreKind `json:"kind"`
+	Key      string      `json:"key,omitempty"`
+	Region   string      `json:"region,omitempty"`
+	// Expires is when it must have begun.
+	Expires time.Time `json:"expires"`
+	// RequestedBy, Reason and ReplyTo are those of the request.
+	RequestedBy string `json:"requestedBy,omitempty"`
+	Reason      string `json:"reason,omitempty"`
+	ReplyTo     string `json:"replyTo,omitempty"`
+	// Plan is the hash of the plan of the restore.
+	Plan string `json:"plan"`
+	// Safety: the destination is backed up first. Secured is when that was verified.
+	Safety  bool      `json:"safety,omitempty"`
+	Secured time.Time `json:"secured,omitzero"`
+	// Reading: the run stands among the readers of the recovery point.
+	Reading bool `json:"reading,omitempty"`
+	// Step is how far it has got.
+	Step restoreStep `json:"step,omitempty"`
+	// Told: others know that it waits.
+	Told bool `json:"told,omitempty"`
+	// Warning is what the service left as it was, in its own words.
+	Warning string `json:"warning,omitempty"`
+}
+
+// restoreStep is how far a restore has got, beside its state.
+type restoreStep string
+
+const (
+	// guarding: nothing was begun; every guard is asked again.
+	guarding restoreStep = ""
+	// securing: the safety backup, whose states are those of any backup.
+	securing restoreStep = "securing"
+	// checking: the service itself looks whether it can restore.
+	checking restoreStep = "checking"
+	// restoring: the request that starts the restore is about to be sent, or was.
+	restoring restoreStep = "restoring"
+)
+
+// DefaultRestoreTime is how long a request for a restore is good that does not say: then it must have begun.
+const DefaultRestoreTime = 24 * time.Hour
+
+// HoldSafety is how long a safety backup is kept in any case, unless the restore is confirmed before.
+const HoldSafety = 7 * 24 * time.Hour
+
+// restore is what the provider is asked for.
+func (r Run) restore() Restore {
+	q := r.Restore
+	return Restore{
+		Target: r.Target, Source: q.Source, Storage: q.Storage, Artifact: q.Artifact, Written: q.Written,
+		Size: q.Size, SHA256: q.SHA256, ETag: q.ETag, SKU: q.SKU,
+		Identity: r.Settings.access(r.Target), Kind: q.Kind, Key: q.Key, CCF: r.Settings.CCF.in(q.Region),
+	}
+}
+
+// takeRestore makes the one next step of a run that restores. While it makes its safety backup it is a backup.
+func (s *step) takeRestore(ctx context.Context, provider Provider) error {
+	r := &s.run
+	restorer, ok := provider.(Restorer)
+	if !ok {
+		return s.end(ctx, fails, reason("NoProvider", r.Target+" cannot be restored into", ""))
+	}
+	switch waits := r.State == Queued || r.State == Waiting; {
+	case waits && r.Restore.Step == securing && r.Attempt > 0:
+		return s.start(ctx, provider) // a start was turned away, or lost: that is looked for first
+	case waits:
+		return s.guard(ctx, provider, restorer)
+	case r.Restore.Step == checking:
+		return s.check(ctx, restorer)
+	case r.Restore.Step == restoring && r.State == Starting:
+		return s.trace(ctx, restorer)
+	case r.Restore.Step == restoring:
+		return s.pollRestore(ctx, restorer)
+	}
+	switch r.State {
+	case Starting:
+		return s.look(ctx, provider)
+	case Running:
+		return s.poll(ctx, provider)
+	default:
+		return s.verify(ctx, provider)
+	}
+}
+
+// guard asks every guard again, before anything is changed, and then begins.
+func (s *step) guard(ctx context.Context, provider Provider, restorer Restorer) error {
+	r, q := &s.run, s.run.Restore
+	before := s.Now()
+	if why := expired(q.Expires, s.now); why != nil {
+		if r.Reason.Code != "" {
+			why.Message += "; at last: " + r.Reason.Message
+		}
+		return s.end(ctx, refuses, *why)
+	}
+	p, err := s.RecoveryPoint(ctx, q.Point)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return s.end(ctx, refuses, *no("RecoveryPointNotFound", "", "the recovery point %s is not there any more", q.Point))
+	case err != nil:
+		return err
+	}
+	if why := usable(p, s.now); why != nil {
+		return s.end(ctx, refuses, *why)
+	}
+	// From here on cleanup leaves it alone. Whoever deletes it changes the same row under the same ETag.
+	if !slices.Contains(p.Readers, r.ID) {
+		p.Readers = append(p.Readers, r.ID)
+		switch _, err := s.Catalog.Apply(ctx, p.replace()); {
+		case errors.Is(err, ErrChanged), errors.Is(err, ErrNotFound):
+			return s.postpone(ctx, &Fault{Kind: Deferred, Code: "RecoveryPointChanged", Message: "somebody else changed the recovery point"})
+		case err != nil:
+			return fmt.Errorf("hold the recovery point %s for restore %s: %w", p.ID, r.ID, err)
+		}
+	}
+	q.Reading = true
+	v, err := within(ctx, func(ctx context.Context) (Verification, error) {
+		return provider.Verify(ctx, r.restore().attempt(p.ID), r.Hashing)
+	})
+	switch f := AsFault(err); {
+	case f != nil && f.Kind == Refused:
+		return s.end(ctx, refuses, f.reason())
+	case f != nil:
+		return s.postpone(ctx, f)
+	}
+	r.Hashing = v.Hashing
+	if !v.Done {
+		r.Reason = reason("Preparing", "the artifact is read once more before anything is changed", "")
+		if r.CheckSince.IsZero() {
+			r.CheckSince = s.now
+		}
+		delay := time.Duration(0)
+		if v.Awaits {
+			delay = s.pollDelay(r.CheckSince, v.RetryAfter)
+		}
+		return s.advance(ctx, delay)
+	}
+	r.CheckSince = time.Time{}
+	r.Hashing = Hashing{}
+	if why := changed(p, v); why != nil {
+		return s.end(ctx, refuses, *why)
+	}
+	_, err = within(ctx, func(ctx context.Context) (any, error) { return nil, restorer.PreflightRestore(ctx, r.restore()) })
+	switch f := AsFault(err); {
+	case f != nil && f.Kind == Refused:
+		return s.end(ctx, refuses, f.reason())
+	case f != nil:
+		return s.postpone(ctx, f)
+	}
+	// The lease and the deadline of what begins now count from here.
+	took := s.Now().Sub(before)
+	s.now, s.read = s.now.Add(took), s.read.Add(took)
+	if q.Safety {
+		q.Step = securing
+		return s.start(ctx, provider)
+	}
+	if in, err := s.admit(ctx); err != nil || !in {
+		return err
+	}
+	return s.check(ctx, restorer)
+}
+
+// secured keeps the safety backup as a recovery point, and goes on to the restore in the same save.
+func (s *step) secured(ctx context.Context, p Point, files []File) error {
+	r := &s.run
+	p.Safety = true
+	p.Held = Hold{
+		Until:  s.clock().Add(HoldSafety),
+		Reason: "the safety backup of restore " + r.ID + ", which nobody has confirmed",
+	}
+	if err := s.putDue(ctx, p.Expires, p); err != nil {
+		return err
+	}
+	if err := r.move(secures); err != nil {
+		return err
+	}
+	r.Restore.Step, r.Restore.Secured = checking, s.clock()
+	r.Attempt, r.Artifact, r.Hashing, r.Check = 0, "", Hashing{}, ""
+	r.Intent, r.Accepted, r.Finished, r.Token, r.Polls = time.Time{}, time.Time{}, time.Time{}, "", 0
+	r.LostSince, r.ClearSince, r.DeniedSince, r.LostStarts, r.LostAttempt, r.Lost = time.Time{}, time.Time{}, time.Time{}, nil, 0, 0
+	r.Reason = reason("Preparing", "the safety backup is done; next the service looks whether it can restore", "")
+	return s.advance(ctx, 0, append([]Write{{Op: Insert, Key: p.key(), Body: encode(p)}}, p.list(files)...)...)
+}
+
+// check has the service itself look whether it can restore, and then begins at once.
+func (s *step) check(ctx context.Context, restorer Restorer) error {
+	r, q := &s.run, s.run.Restore
+	q.Step = checking
+	before := s.Now()
+	look, cancel := context.WithTimeout(ctx, s.Waits.Lease/2)
+	defer cancel()
+	prepared, err := restorer.PrepareRestore(look, r.restore(), r.Check)
+	took := s.Now().Sub(before)
+	s.now, s.read = s.now.Add(took), s.read.Add(took)
+	if r.Check == "" {
+		r.CheckSince = s.now
+	}
+	r.Check = prepared.Token
+	f := AsFault(err)
+	switch {
+	case f == nil && prepared.Done:
+		return s.attemptRestore(ctx, restorer)
+	case f == nil:
+		r.Reason = reason("Preparing", "the service looks whether it can restore", "")
+		return s.advance(ctx, s.pollDelay(r.CheckSince, prepared.RetryAfter))
+	case f.Code == RestoreTooSoon && s.now.Before(q.Secured.Add(s.Waits.Fresh)):
+		r.Reason = f.reason()
+		return s.advance(ctx, q.Secured.Add(s.Waits.Fresh).Sub(s.now))
+	case f.Kind == Refused, f.Kind == Denied:
+		return s.end(ctx, refuses, f.reason())
+	}
+	return s.holdOff(ctx, f)
+}
+
+// holdOff waits for a destination that cannot take the restore now. Once it has a safety backup the lock is kept: what the
+// backup is to secure must not change behind it.
+func (s *step) holdOff(ctx context.Context, f *Fault) error {
+	r := &s.run
+	r.Restore.Step = checking
+	if r.Restore.Secured.IsZero() {
+		return s.postpone(ctx, f)
+	}
+	r.Reason = f.reason()
+	waited := s.now.Sub(r.Restore.Secured)
+	if waited >= s.Waits.Operation {
+		return s.end(ctx, fails, reason("WaitedTooLong", fmt.Sprintf("the restore could not begin for %s after the safety backup; "+
+			"at last: %s", waited.Round(time.Second), f.Message), "Nothing was restored. See what else is changing the service, "+
+			"then ask again, under another ID."))
+	}
+	return s.advance(ctx, max(f.wait(), min(max(s.Waits.Busy, waited/10), s.Waits.PollMax)))
+}
+
+// attemptRestore saves the intent, which keeps the wake-up's number, and then sends the request that starts the restore.
+func (s *step) attemptRestore(ctx context.Context, restorer Restorer) error {
+	before, order := s.run, *s.run.Restore
+	r := &s.run
+	r.Attempt++
+	r.Restore.Step = restoring
+	r.Intent, r.Owner, r.LeaseUntil, r.Reason = s.now, s.invocation, s.leaseEnd(), Reason{}
+	if err := r.move(begins); err != nil {
+		return err
+	}
+	switch err := s.save(ctx); {
+	case errors.Is(err, errBusy):
+		*before.Restore = order
+		s.run = before
+		return s.postpone(ctx, busyTarget)
+	case err != nil:
+		return err
+	}
+
+	begin, cancel := context.WithTimeout(ctx, s.Waits.Lease-s.Waits.LeaseMargin-s.Now().Sub(s.read))
+	defer cancel()
+	operation, err := restorer.BeginRestore(begin, r.restore())
+	r.Owner, r.LeaseUntil = "", time.Time{}
+	if err == nil {
+		r.Accepted, r.Token, r.Owed = s.clock(), operation.Token, restoreStarted
+		if operation.Done {
+			return s.restored(ctx, operation)
+		}
+		if err := r.move(accepts); err != nil {
+			return err
+		}
+		return s.advance(ctx, s.pollDelay(r.Accepted, operation.RetryAfter))
+	}
+	switch f := AsFault(err); f.Kind {
+	case Deferred, Throttled:
+		return s.holdOff(ctx, f)
+	case Refused:
+		return s.end(ctx, fails, f.reason())
+	default:
+		s.lost(f.reason())
+		return s.advance(ctx, s.Waits.Look)
+	}
+}
+
+// trace finds out what became of a restore whose answer was lost. It is begun again only where the service shows that
+// nothing was started.
+func (s *step) trace(ctx context.Context, restorer Restorer) error {
+	r := &s.run
+	if r.Owner != "" {
+		s.lost(reason("StartLost", "the process that started the restore ended before it saw the answer", ""))
+		r.Owner, r.LeaseUntil = s.invocation, s.leaseEnd()
+		if err := r.move(takesOver); err != nil {
+			return err
+		}
+		if err := s.save(ctx); err != nil {
+			return err
+		}
+	}
+	found, err := within(ctx, func(ctx context.Context) (Operation, error) { return restorer.FindRestore(ctx, r.restore()) })
+	r.Owner, r.LeaseUntil = "", time.Time{}
+	f, waited := AsFault(err), s.now.Sub(r.LostSince)
+	const hint = "Look at the service before anything else: it may be as it was, or restored, or half of each. Ask again, " +
+		"under another ID, only once you know."
+	switch {
+	case f != nil && f.Kind == Refused:
+		return s.end(ctx, fails, f.reason())
+	case f != nil && f.Kind == Denied:
+		return s.end(ctx, loses, reason("StartLost", "the answer to the request that starts the restore was lost, and the service "+
+			"does not show what became of it. It is never sent twice: "+r.Reason.Message, hint))
+	case f == nil && found.Done:
+		return s.restored(ctx, found)
+	case f == nil && found.Token != "":
+		r.Accepted, r.Token, r.Owed, r.Reason = s.clock(), found.Token, restoreStarted, Reason{}
+		if err := r.move(accepts); err != nil {
+			return err
+		}
+		return s.advance(ctx, s.pollDelay(r.Accepted, found.RetryAfter))
+	case f == nil && r.Lost < mostLost:
+		r.Check = ""
+		return s.check(ctx, restorer)
+	case f == nil:
+		return s.end(ctx, fails, reason("StartLost", fmt.Sprintf("the answers to %d requests to start the restore were lost, and "+
+			"nothing was started", r.Lost), "See whether the service can be reached."))
+	case waited >= s.Waits.Operation:
+		return s.end(ctx, loses, reason("StartLost", "the answer to the request that starts the restore was lost, and it could "+
+			"not be found out what became of it: "+f.Message, hint))
+	}
+	r.Reason = f.reason()
+	return s.advance(ctx, min(max(s.Waits.Look, waited/4), s.Waits.LookMax))
+}
+
+// pollRestore asks once how the restore is getting on. That the service answers nobody meanwhile, or no longer knows our
+// role, is no failure of the restore.
+func (s *step) pollRestore(ctx context.Context, restorer Restorer) error {
+	r := &s.run
+	operation, err := within(ctx, func(ctx context.Context) (Operation, error) {
+		return restorer.PollRestore(ctx, r.restore(), r.Token)
+	})
+	r.Polls++
+	if err == nil && operation.Done {
+		return s.restored(ctx, operation)
+	}
+	delay := s.pollDelay(r.Accepted, operation.RetryAfter)
+	if err == nil {
+		r.Token, r.Reason, r.DeniedSince = operation.Token, Reason{}, time.Time{}
+	} else {
+		f := AsFault(err)
+		if f.Kind == Refused {
+			return s.end(ctx, fails, f.reason())
+		}
+		r.Reason = f.reason()
+		delay = max(f.wait(), s.pollDelay(r.Accepted, 0))
+		if f.Kind == Denied && r.DeniedSince.IsZero() {
+			r.DeniedSince = s.now
+		}
+	}
+	if !r.DeniedSince.IsZero() && s.now.Sub(r.DeniedSince) >= s.Waits.Patience {
+		why := r.Reason
+		why.Message = "the service began to restore but no longer tells how that went: " + why.Message
+		return s.end(ctx, loses, why)
+	}
+	if s.now.Sub(r.Accepted) >= s.Waits.Operation {
+		return s.end(ctx, loses, reason("OperationTooLong", fmt.Sprintf("the service began to restore %s ago and still does not say "+
+			"that it is done", s.now.Sub(r.Accepted).Round(time.Second)), "Look at the service in the Azure portal."))
+	}
+	return s.advance(ctx, delay)
+}
+
+// restored ends the run well.
+func (s *step) restored(ctx context.Context, operation Operation) error {
+	s.run.Finished, s.run.Restore.Warning = s.clock(), operation.Warning
+	return s.end(ctx, restores, Reason{})
+}
+
+// unread takes the run out of the readers of its recovery point. A reader whose run has ended counts for nothing, so it
+// may stay where somebody else changed the point meanwhile.
+func (s *step) unread(ctx context.Context) error {
+	if s.run.Restore == nil || !s.run.Restore.Reading {
+		return nil
+	}
+	p, err := s.RecoveryPoint(ctx, s.run.Restore.Point)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return nil
+	case err != nil:
+		return err
+	}
+	n := len(p.Readers)
+	if p.Readers = slices.DeleteFunc(p.Readers, func(id string) bool { return id == s.run.ID }); len(p.Readers) == n {
+		return nil
+	}
+	_, err = s.Catalog.Apply(ctx, p.replace())
+	if errors.Is(err, ErrChanged) || errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+// reading says which restore still reads the recovery point, "" if none does.
+func (e *Engine) reading(ctx context.Context, p Point) (string, error) {
+	for _, id := range p.Readers {
+		run, _, err := e.load(ctx, id)
+		if errors.Is(err, ErrNotFound) {
+			continue // its row was deleted by hand
+		}
+		if err != nil {
+			return "", err
+		}
+		if !run.State.Final() {
+			return id, nil
+		}
+	}
+	return "", nil
+}
+
+// The events of a restore before its end, whose type is "lifeboat.restore." with the final state.
+const (
+	restorePrefix   = "lifeboat.restore."
+	restoreAccepted = restorePrefix + "accepted"
+	restoreWaiting  = restorePrefix + "waiting"
+	restoreStarted  = restorePrefix + "started"
+)
+
+// restoreEvent is what others are told of the restore, as the run's row says. Its ID is stable.
+func restoreEvent(r Run) Event {
+	q := r.Restore
+	at := r.Ended
+	if at.IsZero() {
+		at = r.Updated
+	}
+	safety := ""
+	if !q.Secured.IsZero() {
+		safety = r.ID
+	}
+	data, err := json.Marshal(struct {
+		Request     string      `json:"request"`
+		Run         string      `json:"run"`
+		State       State       `json:"state"`
+		Plan        string      `json:"plan"`
+		Source      string      `json:"source"`
+		Target      string      `json:"target"`
+		Point       string      `json:"recoveryPoint,omitempty"`
+		Kind        RestoreKind `json:"kind"`
+		Key         string      `json:"key,omitempty"`
+		RequestedBy string      `json:"requestedBy,omitempty"`
+		Asked       string      `json:"requestReason,omitempty"`
+		Hash        string      `json:"planHash"`
+		// Safety is the recovery point of the destination as it was before; it is held until the restore is confirmed.
+		Safety  string    `json:"safetyBackup,omitempty"`
+		Created time.Time `json:"created"`
+		Ended   time.Time `json:"ended,omitzero"`
+		Warning string    `json:"warning,omitempty"`
+		Reason  Reason    `json:"reason,omitzero"`
+	}{
+		r.Request, r.ID, r.State, r.Plan, q.Source, r.Target, q.Point, q.Kind, q.Key, q.RequestedBy, q.Reason, q.Plan, safety,
+		r.Created, r.Ended, q.Warning, r.Reason,
+	})
+	if err != nil {
+		panic(err) // only strings and times
+	}
+	return Event{
+		ID: r.ID + "." + strings.TrimPrefix(r.Owed, restorePrefix), Type: r.Owed, Subject: r.Target, Time: at, Data: data,
+		ReplyTo: q.ReplyTo,
+	}
+}

@@ -1,0 +1,825 @@
+package backup_test
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"lifeboat/internal/backup"
+)
+
+const (
+	standby = "/subscriptions/00000000-0000-4000-8000-000000000001/resourceGroups/rg/providers/" +
+		"Microsoft.ApiManagement/service/contoso-standby"
+	vault = "/subscriptions/00000000-0000-4000-8000-000000000001/resourceGroups/rg/providers/Microsoft.KeyVault/managedHSMs/contoso"
+)
+
+// restorer is the service as one that restores. What the test leaves nil goes well.
+type restorer struct {
+	*script
+	can     func(r backup.Restore) error
+	may     func(token string) (backup.Operation, error)
+	starts  func(r backup.Restore) (backup.Operation, error)
+	told    func() (backup.Operation, error)
+	trace   func() (backup.Operation, error)
+	started []backup.Restore // the requests that reached the service
+}
+
+func (s *restorer) PreflightRestore(_ context.Context, r backup.Restore) error {
+	if s.can == nil {
+		return nil
+	}
+	return s.can(r)
+}
+
+func (s *restorer) PrepareRestore(ctx context.Context, _ backup.Restore, token string) (backup.Operation, error) {
+	if _, ok := ctx.Deadline(); !ok {
+		s.stage.t.Error("PrepareRestore has no deadline")
+	}
+	if s.may == nil {
+		return backup.Operation{Done: true}, nil
+	}
+	return s.may(token)
+}
+
+func (s *restorer) BeginRestore(ctx context.Context, r backup.Restore) (backup.Operation, error) {
+	if _, ok := ctx.Deadline(); !ok {
+		s.stage.t.Error("BeginRestore has no deadline")
+	}
+	s.started = append(s.started, r)
+	if s.starts == nil {
+		return backup.Operation{Token: "restore token"}, nil
+	}
+	return s.starts(r)
+}
+
+func (s *restorer) PollRestore(_ context.Context, _ backup.Restore, token string) (backup.Operation, error) {
+	if token != "restore token" {
+		s.stage.t.Errorf("polled with the token %q", token)
+	}
+	if s.told == nil {
+		return backup.Operation{Done: true}, nil
+	}
+	return s.told()
+}
+
+func (s *restorer) FindRestore(context.Context, backup.Restore) (backup.Operation, error) {
+	if s.trace == nil {
+		return backup.Operation{}, fault(backup.Denied, "Untraceable")
+	}
+	return s.trace()
+}
+
+// restorable is a stage whose service restores, with one recovery point of the target, the ID of which it returns.
+func restorable(t *testing.T) (*stage, *restorer, string) {
+	t.Helper()
+	s := newStage(t)
+	r := &restorer{script: s.provider}
+	for kind := range s.engine.Providers {
+		s.engine.Providers[kind] = r
+	}
+	s.engine.Providers["microsoft.keyvault/managedhsms"] = r
+	run := s.ask("backup")
+	s.finish()
+	s.sweepAll()
+	s.provider.begun = nil
+	return s, r, run.ID
+}
+
+// sweepAll lets ticks come until nothing is left in the index of runs in flight.
+func (s *stage) sweepAll() {
+	s.t.Helper()
+	for range 30 {
+		s.finish()
+		if s.rows("inflight") == 0 {
+			return
+		}
+		s.now = s.now.Add(10 * time.Minute)
+		_, _ = s.engine.Schedule(s.t.Context(), nil)
+	}
+	s.t.Errorf("%d entries are left in the index of runs in flight", s.rows("inflight"))
+}
+
+// restoring is a plan that allows restores into the target itself and into the standby.
+func restoring(safety bool) []backup.Plan {
+	p := nightly()
+	p.Restore = backup.RestorePolicy{Into: []string{backup.Itself, standby}, ReplyTo: []string{"answers"}, Safety: safety}
+	return []backup.Plan{p}
+}
+
+func order(id string) backup.RestoreRequest {
+	return backup.RestoreRequest{
+		ID: id, Target: target, Kind: backup.RestoreFull, RequestedBy: "the runbook", Reason: "a bad deployment", ReplyTo: "answers",
+	}
+}
+
+// restore asks for a restore.
+func (s *stage) restore(q backup.RestoreRequest, plans []backup.Plan) backup.Run {
+	s.t.Helper()
+	run, err := s.engine.Restore(s.t.Context(), q, plans)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return run
+}
+
+// story are the different events about the run, in the order in which they came first.
+func (s *stage) story(run string) string {
+	var types []string
+	for _, e := range s.storage.queue.Events() {
+		word := strings.TrimPrefix(e.Type, "lifeboat.restore.")
+		if strings.HasPrefix(e.ID, run) && e.ID == run+"."+word && !slices.Contains(types, word) {
+			types = append(types, word)
+		}
+	}
+	return strings.Join(types, " ")
+}
+
+// readers of the recovery point.
+func (s *stage) readers(point string) []string {
+	s.t.Helper()
+	p, err := s.engine.RecoveryPoint(s.t.Context(), point)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return p.Readers
+}
+
+func TestRestore(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		into   string
+		safety bool
+		states string
+	}{
+		{"into itself, with a safety backup", "", true, "running verifying starting running succeeded"},
+		{"into another, without", standby, false, "running succeeded"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s, service, point := restorable(t)
+			q := order("restore-1")
+			q.Into = test.into
+			run := s.restore(q, restoring(test.safety))
+			if run.State != backup.Queued || run.Target != q.Destination() {
+				t.Fatalf("the run is %+v", run)
+			}
+			var states []string
+			for !s.run(run.ID).State.Final() {
+				messages := s.storage.queue.Messages("execute")
+				if s.now = messages[0].Visible; len(messages) > 1 {
+					t.Fatalf("%d messages", len(messages))
+				}
+				for _, out := range s.deliver() {
+					states = append(states, string(out.To))
+				}
+				if held := s.rows("lock") == 1; held == s.run(run.ID).State.Final() {
+					t.Errorf("the run is %s, and the lock is held: %t", s.run(run.ID).State, held)
+				}
+			}
+			if got := strings.Join(states, " "); got != test.states {
+				t.Errorf("states %s, want %s", got, test.states)
+			}
+			if got := s.story(run.ID); got != "accepted started succeeded" {
+				t.Errorf("told: %s", got)
+			}
+			for _, e := range s.storage.queue.Events() {
+				if strings.HasPrefix(e.ID, run.ID) && e.ReplyTo != "answers" {
+					t.Errorf("%s goes to %q", e.Type, e.ReplyTo)
+				}
+			}
+			if len(service.started) != 1 || service.started[0].Artifact != point+".1" || service.started[0].Target != q.Destination() ||
+				service.started[0].Source != target {
+				t.Errorf("started %+v", service.started)
+			}
+			if readers := s.readers(point); len(readers) > 0 {
+				t.Errorf("the recovery point is still read by %q", readers)
+			}
+			s.sweepAll()
+			status := s.status(run.ID)
+			if !test.safety {
+				if status.Point != nil || len(service.begun) > 0 {
+					t.Errorf("a safety backup %+v, begun %q", status.Point, service.begun)
+				}
+				return
+			}
+			p := status.Point
+			if p == nil || !p.Safety || p.Held.Until.Sub(status.Run.Restore.Secured).Abs() > time.Minute+backup.HoldSafety ||
+				len(service.begun) != 1 || p.Artifact != run.ID+".1" {
+				t.Fatalf("the safety backup is %+v, begun %q", p, service.begun)
+			}
+			// It is not what the target should be like: the newest point is still the older one.
+			again := order("restore-2")
+			plan, err := s.engine.PlanRestore(t.Context(), again, restoring(true))
+			if err != nil || plan.Point == nil || plan.Point.ID != point {
+				t.Errorf("latest is %+v, %v", plan.Point, err)
+			}
+			again.Point = run.ID
+			if plan, err := s.engine.PlanRestore(t.Context(), again, restoring(true)); err != nil || plan.Refusal() != nil {
+				t.Errorf("by its ID: %+v, %v", plan.Refusal(), err)
+			}
+			late := p.Expires.Add(time.Hour)
+			if p.Held.Until.After(late) {
+				late = p.Held.Until.Add(-time.Hour)
+			}
+			points := []backup.Point{*p}
+			if d := backup.Retain(points, p.Held.Until.Add(-time.Hour)); !d[0].Keep {
+				t.Errorf("not held: %+v", d)
+			}
+			for range 2 {
+				status, err = s.engine.ConfirmRestore(t.Context(), run.ID)
+				if err != nil || status.Point == nil || status.Point.Held != (backup.Hold{}) {
+					t.Errorf("confirmed: %+v, %v", status.Point, err)
+				}
+			}
+			if d := backup.Retain([]backup.Point{*status.Point}, p.Expires.Add(time.Hour)); d[0].Keep {
+				t.Errorf("kept after its time, though it is the only one, and confirmed: %+v", d)
+			}
+		})
+	}
+}
+
+// TestRestoreGuards: whatever a guard refuses ends refused, in these words, and nothing is begun; a dry run says the same.
+func TestRestoreGuards(t *testing.T) {
+	refused := func(code string) *backup.Fault { return fault(backup.Refused, code) }
+	for _, test := range []struct {
+		name, code string
+		// change what is asked for, what the plan says, or what the service does.
+		change func(s *stage, service *restorer, q *backup.RestoreRequest, p *backup.Plan)
+		// later: only the run itself finds it.
+		later bool
+	}{
+		{"expired", "RequestExpired", func(s *stage, _ *restorer, q *backup.RestoreRequest, _ *backup.Plan) { q.Expires = s.now }, false},
+		{"no plan has the target", "UnknownTarget", func(_ *stage, _ *restorer, q *backup.RestoreRequest, _ *backup.Plan) {
+			q.Target, q.Into = standby, target
+		}, false},
+		{"a destination that is not listed", "DestinationNotAllowed", func(_ *stage, _ *restorer, q *backup.RestoreRequest, _ *backup.Plan) {
+			q.Into = standby + "2"
+		}, false},
+		{"a plan that says nothing of restores", "DestinationNotAllowed", func(_ *stage, _ *restorer, _ *backup.RestoreRequest, p *backup.Plan) {
+			p.Restore = backup.RestorePolicy{}
+		}, false},
+		{"approval", "ApprovalUnavailable", func(_ *stage, _ *restorer, _ *backup.RestoreRequest, p *backup.Plan) {
+			p.Restore.Approval = true
+		}, false},
+		{"answers elsewhere", "ReplyToNotAllowed", func(_ *stage, _ *restorer, q *backup.RestoreRequest, _ *backup.Plan) {
+			q.ReplyTo = "elsewhere"
+		}, false},
+		{"another type of service", "TypeMismatch", func(_ *stage, _ *restorer, q *backup.RestoreRequest, p *backup.Plan) {
+			q.Into, p.Restore.Into = vault, []string{vault}
+		}, false},
+		{"one key of no HSM", "KindNotSupported", func(_ *stage, _ *restorer, q *backup.RestoreRequest, _ *backup.Plan) {
+			q.Kind, q.Key = backup.RestoreKey, "rsa1"
+		}, false},
+		{"an unknown recovery point", "RecoveryPointNotFound", func(_ *stage, _ *restorer, q *backup.RestoreRequest, _ *backup.Plan) {
+			q.Point = "0123456789abcdef-0123456789-0123456789ab"
+		}, false},
+		{"none before", "NoRecoveryPoint", func(_ *stage, _ *restorer, q *backup.RestoreRequest, _ *backup.Plan) {
+			q.Before = begin
+		}, false},
+		{"beyond the horizon", "BeyondHorizon", func(s *stage, _ *restorer, _ *backup.RestoreRequest, _ *backup.Plan) {
+			s.now = s.now.Add(30 * 24 * time.Hour)
+		}, false},
+		{"expired and deleted", "RecoveryPointExpired", func(s *stage, _ *restorer, q *backup.RestoreRequest, _ *backup.Plan) {
+			q.Point = s.storage.queue.Events()[0].ID[:40]
+			s.change(q.Point, func(p *backup.Point) { p.State, p.Deleted = backup.Expired, s.now })
+		}, false},
+		{"being deleted", "RecoveryPointDeleting", func(s *stage, _ *restorer, q *backup.RestoreRequest, _ *backup.Plan) {
+			q.Point = s.storage.queue.Events()[0].ID[:40]
+			s.change(q.Point, func(p *backup.Point) { p.State = backup.Deleting })
+		}, false},
+		{"an artifact that is gone", "ArtifactMissing", func(_ *stage, service *restorer, _ *backup.RestoreRequest, _ *backup.Plan) {
+			service.verify = func(backup.Attempt, backup.Hashing) (backup.Verification, error) {
+				return backup.Verification{}, refused("ArtifactMissing")
+			}
+		}, true},
+		{"an artifact that was changed", "ArtifactChanged", func(s *stage, service *restorer, _ *backup.RestoreRequest, _ *backup.Plan) {
+			service.verify = func(backup.Attempt, backup.Hashing) (backup.Verification, error) {
+				return backup.Verification{Done: true, Size: 7, SHA256: "dead", Modified: s.now}, nil
+			}
+		}, true},
+		{"another SKU", "SkuMismatch", func(_ *stage, service *restorer, _ *backup.RestoreRequest, _ *backup.Plan) {
+			service.can = func(backup.Restore) error { return refused("SkuMismatch") }
+		}, true},
+		{"no provider", "RestoreNotSupported", func(s *stage, service *restorer, _ *backup.RestoreRequest, _ *backup.Plan) {
+			s.engine.Providers["microsoft.apimanagement/service"] = service.script
+		}, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s, service, _ := restorable(t)
+			q, plans := order("restore-1"), restoring(false)
+			test.change(s, service, &q, &plans[0])
+			planned, err := s.engine.PlanRestore(t.Context(), q, plans)
+			if why := planned.Refusal(); err != nil || why == nil || why.Code != test.code || why.Message == "" {
+				t.Errorf("the plan says %+v, %v; want %s", why, err, test.code)
+			}
+			run := s.restore(q, plans)
+			if run.State.Final() == test.later {
+				t.Errorf("the run is %s at once", run.State)
+			}
+			s.sweepAll()
+			run = s.run(run.ID)
+			code := test.code
+			if test.code == "RestoreNotSupported" {
+				code = "NoProvider"
+			}
+			if run.Reason.Code != code || !run.State.Final() || run.State == backup.Succeeded || run.Owed != "" {
+				t.Errorf("the run is %s: %+v", run.State, run.Reason)
+			}
+			if !strings.HasSuffix(s.story(run.ID), string(run.State)) {
+				t.Errorf("told: %s", s.story(run.ID))
+			}
+			if len(service.started)+len(service.begun) > 0 {
+				t.Errorf("begun %q, restored %+v", service.begun, service.started)
+			}
+		})
+	}
+}
+
+// change changes the row of a recovery point, as somebody else would.
+func (s *stage) change(id string, f func(*backup.Point)) {
+	s.t.Helper()
+	p, err := s.engine.RecoveryPoint(s.t.Context(), id)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	f(&p)
+	s.put(p)
+}
+
+// TestRestoreWarns: a suspect recovery point is not the latest, and is restored by its ID with a warning in the plan.
+func TestRestoreWarns(t *testing.T) {
+	s, _, point := restorable(t)
+	s.change(point, func(p *backup.Point) {
+		p.State, p.Suspicion = backup.Suspect, backup.Reason{Code: "SizeSuspect", Message: "small"}
+	})
+	q := order("restore-1")
+	p, err := s.engine.PlanRestore(t.Context(), q, restoring(false))
+	if err != nil || p.Refusal() == nil || p.Refusal().Code != "NoRecoveryPoint" {
+		t.Errorf("latest: %+v, %v", p.Refusal(), err)
+	}
+	q.Point = point
+	p, err = s.engine.PlanRestore(t.Context(), q, restoring(false))
+	warned := slices.ContainsFunc(p.Guards, func(g backup.Guard) bool {
+		return g.Outcome == backup.Warned && g.Reason.Code == "SizeSuspect"
+	})
+	if err != nil || p.Refusal() != nil || !warned {
+		t.Errorf("by its ID: %+v, %v", p.Guards, err)
+	}
+	if run := s.restore(q, restoring(false)); run.State != backup.Queued {
+		t.Errorf("the run is %s: %+v", run.State, run.Reason)
+	}
+}
+
+// TestRestorePlanHash: it changes with what would be done, and with nothing else.
+func TestRestorePlanHash(t *testing.T) {
+	s, service, point := restorable(t)
+	base := order("restore-1")
+	hash := func(q backup.RestoreRequest, safety bool) string {
+		t.Helper()
+		p, err := s.engine.PlanRestore(t.Context(), q, restoring(safety))
+		if err != nil || len(p.Hash) != 64 {
+			t.Fatal(p, err)
+		}
+		return p.Hash
+	}
+	first := hash(base, false)
+	same := base
+	same.ID, same.Reason, same.Point, same.Expires = "restore-2", "another", point, s.now.Add(time.Hour)
+	s.now = s.now.Add(time.Minute)
+	service.can = func(backup.Restore) error { return fault(backup.Refused, "SkuMismatch") }
+	if hash(same, false) != first {
+		t.Error("the hash changes although what would be done does not")
+	}
+	other := base
+	other.Into = standby
+	s2 := base
+	s2.Region = "westeurope"
+	hashes := []string{first, hash(base, true), hash(other, false), hash(s2, false)}
+	slices.Sort(hashes)
+	if len(slices.Compact(hashes)) != 4 {
+		t.Error("the hash does not change although what would be done does")
+	}
+}
+
+// TestRestoreOnce: the same request ten times, two of them after its end, is one restore. Another under its ID is refused.
+func TestRestoreOnce(t *testing.T) {
+	s, service, _ := restorable(t)
+	plans := restoring(true)
+	run := s.restore(order("restore-1"), plans)
+	for range 7 {
+		if again := s.restore(order("restore-1"), plans); again.ID != run.ID {
+			t.Errorf("another run %s", again.ID)
+		}
+		s.step()
+	}
+	s.finish()
+	for range 2 {
+		if again := s.restore(order("restore-1"), nil); again.ID != run.ID || again.State != backup.Succeeded {
+			t.Errorf("after its end: %s, %s", again.ID, again.State)
+		}
+	}
+	s.sweepAll()
+	if len(service.started) != 1 {
+		t.Errorf("restored %d times", len(service.started))
+	}
+	other := order("restore-1")
+	other.Into = standby
+	if _, err := s.engine.Restore(t.Context(), other, plans); !errors.Is(err, backup.ErrRequestReused) {
+		t.Errorf("another request under the ID: %v", err)
+	}
+	dry := order("restore-1")
+	dry.DryRun = true
+	if again := s.restore(dry, plans); again.ID != run.ID {
+		t.Error("a dry run is another request")
+	}
+}
+
+// TestRestoreLost: a restore whose answer was lost is never begun twice, unless the service shows that nothing was begun.
+func TestRestoreLost(t *testing.T) {
+	underWay, done := backup.Operation{Token: "restore token"}, backup.Operation{Done: true}
+	for _, test := range []struct {
+		name   string
+		found  backup.Operation
+		err    error
+		state  backup.State
+		code   string
+		starts int
+	}{
+		{"nothing tells", backup.Operation{}, fault(backup.Denied, "Untraceable"), backup.Unknown, "StartLost", 1},
+		{"it is done", done, nil, backup.Succeeded, "", 1},
+		{"it is under way", underWay, nil, backup.Succeeded, "", 1},
+		{"nothing was begun", backup.Operation{}, nil, backup.Failed, "StartLost", 3},
+		{"it failed", backup.Operation{}, fault(backup.Refused, "RestoreFailed"), backup.Failed, "RestoreFailed", 1},
+		{"it cannot be looked for", backup.Operation{}, fault(backup.Deferred, "Unreachable"), backup.Unknown, "StartLost", 1},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s, service, _ := restorable(t)
+			service.starts = func(backup.Restore) (backup.Operation, error) {
+				return backup.Operation{}, fault(backup.Uncertain, "ConnectionReset")
+			}
+			service.trace = func() (backup.Operation, error) { return test.found, test.err }
+			run := s.restore(order("restore-1"), restoring(false))
+			s.finish()
+			s.sweepAll()
+			run = s.run(run.ID)
+			if run.State != test.state || run.Reason.Code != test.code || len(service.started) != test.starts || s.rows("lock") != 0 {
+				t.Errorf("%s after %d starts: %+v", run.State, len(service.started), run.Reason)
+			}
+		})
+	}
+}
+
+// TestRestoreEnds: what the service says while it restores, or before.
+func TestRestoreEnds(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		safety bool
+		script func(s *stage, service *restorer)
+		state  backup.State
+		code   string
+		story  string
+	}{
+		{"Azure refuses the start", false, func(_ *stage, service *restorer) {
+			service.starts = func(backup.Restore) (backup.Operation, error) {
+				return backup.Operation{}, fault(backup.Refused, "RestoreFailed")
+			}
+		}, backup.Failed, "RestoreFailed", "accepted failed"},
+		{"Azure fails the restore", false, func(_ *stage, service *restorer) {
+			service.told = func() (backup.Operation, error) { return backup.Operation{}, fault(backup.Refused, "RestoreFailed") }
+		}, backup.Failed, "RestoreFailed", "accepted started failed"},
+		{"our role is gone for a while", false, func(s *stage, service *restorer) {
+			service.told = func() (backup.Operation, error) {
+				if s.now.Sub(begin) < 30*time.Minute {
+					return backup.Operation{}, fault(backup.Denied, "Forbidden")
+				}
+				return backup.Operation{Done: true}, nil
+			}
+		}, backup.Succeeded, "", "accepted started succeeded"},
+		{"our role is gone for good", false, func(_ *stage, service *restorer) {
+			service.told = func() (backup.Operation, error) { return backup.Operation{}, fault(backup.Denied, "Forbidden") }
+		}, backup.Unknown, "Forbidden", "accepted started unknown"},
+		{"the data plane is down for hours", false, func(s *stage, service *restorer) {
+			service.told = func() (backup.Operation, error) {
+				if s.now.Sub(begin) < 8*time.Hour {
+					return backup.Operation{}, fault(backup.Deferred, "Unreachable")
+				}
+				return backup.Operation{Done: true}, nil
+			}
+		}, backup.Succeeded, "", "accepted started succeeded"},
+		{"it never ends", false, func(_ *stage, service *restorer) {
+			service.told = func() (backup.Operation, error) { return backup.Operation{Token: "restore token"}, nil }
+		}, backup.Unknown, "OperationTooLong", "accepted started unknown"},
+		{"the safety backup fails", true, func(_ *stage, service *restorer) {
+			service.poll = func(backup.Attempt) (backup.Operation, error) {
+				return backup.Operation{}, fault(backup.Refused, "BackupFailed")
+			}
+		}, backup.Failed, "SafetyBackupFailed", "accepted failed"},
+		{"the safety backup is lost", true, func(_ *stage, service *restorer) {
+			service.begin = func(backup.Attempt) (backup.Operation, error) {
+				return backup.Operation{}, fault(backup.Uncertain, "ConnectionReset")
+			}
+		}, backup.Failed, "SafetyBackupFailed", "accepted failed"},
+		{"the destination cannot be backed up", true, func(_ *stage, service *restorer) {
+			service.ready = func(backup.Attempt) error { return fault(backup.Refused, "NoIdentity") }
+		}, backup.StateRefused, "NoIdentity", "accepted refused"},
+		{"the service itself says no", true, func(_ *stage, service *restorer) {
+			service.may = func(string) (backup.Operation, error) {
+				return backup.Operation{}, fault(backup.Refused, "InvalidBackup")
+			}
+		}, backup.StateRefused, "InvalidBackup", "accepted refused"},
+		{"the service looks, and wants an older backup", true, func(s *stage, service *restorer) {
+			since := time.Time{}
+			service.may = func(token string) (backup.Operation, error) {
+				if since.IsZero() {
+					since = s.now
+				}
+				switch {
+				case s.now.Sub(since) < 29*time.Minute:
+					return backup.Operation{}, fault(backup.Refused, backup.RestoreTooSoon)
+				case token == "":
+					return backup.Operation{Token: "look"}, nil
+				}
+				return backup.Operation{Done: true}, nil
+			}
+		}, backup.Succeeded, "", "accepted started succeeded"},
+		{"the service always wants an older backup", true, func(_ *stage, service *restorer) {
+			service.may = func(string) (backup.Operation, error) {
+				return backup.Operation{}, fault(backup.Refused, backup.RestoreTooSoon)
+			}
+		}, backup.StateRefused, backup.RestoreTooSoon, "accepted refused"},
+		{"busy for a while, before the safety backup", true, func(s *stage, service *restorer) {
+			service.begin = func(backup.Attempt) (backup.Operation, error) {
+				if s.now.Sub(begin) < time.Hour {
+					return backup.Operation{}, fault(backup.Deferred, "Conflict")
+				}
+				return backup.Operation{Token: "token"}, nil
+			}
+		}, backup.Succeeded, "", "accepted waiting started succeeded"},
+		{"busy for a while, after it", true, func(s *stage, service *restorer) {
+			service.starts = func(backup.Restore) (backup.Operation, error) {
+				if s.now.Sub(begin) < time.Hour {
+					return backup.Operation{}, fault(backup.Throttled, "TooManyRequests")
+				}
+				return backup.Operation{Token: "restore token"}, nil
+			}
+		}, backup.Succeeded, "", "accepted started succeeded"},
+		{"busy for ever, after it", true, func(_ *stage, service *restorer) {
+			service.starts = func(backup.Restore) (backup.Operation, error) {
+				return backup.Operation{}, fault(backup.Deferred, "Conflict")
+			}
+		}, backup.Failed, "WaitedTooLong", "accepted failed"},
+		{"busy until the request expires", false, func(_ *stage, service *restorer) {
+			service.can = func(backup.Restore) error { return fault(backup.Deferred, "Updating") }
+		}, backup.StateRefused, "RequestExpired", "accepted waiting refused"},
+		{"with a warning", false, func(_ *stage, service *restorer) {
+			service.told = func() (backup.Operation, error) {
+				return backup.Operation{Done: true, Warning: "could not overwrite: 1"}, nil
+			}
+		}, backup.Succeeded, "", "accepted started succeeded"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s, service, point := restorable(t)
+			test.script(s, service)
+			run := s.restore(order("restore-1"), restoring(test.safety))
+			s.finish()
+			s.sweepAll()
+			run = s.run(run.ID)
+			if run.State != test.state || run.Reason.Code != test.code {
+				t.Errorf("it ended %s: %+v", run.State, run.Reason)
+			}
+			if got := s.story(run.ID); got != test.story {
+				t.Errorf("told: %s, want %s", got, test.story)
+			}
+			if s.rows("lock") != 0 || len(s.readers(point)) != 0 || run.Owed != "" || len(s.storage.queue.Messages("execute")) != 0 {
+				t.Errorf("loose ends: %d locks, readers %q, %+v", s.rows("lock"), s.readers(point), run)
+			}
+		})
+	}
+}
+
+// TestRestoreWaitsForItsTarget: another run has the destination.
+func TestRestoreWaitsForItsTarget(t *testing.T) {
+	s, service, _ := restorable(t)
+	service.poll = func(backup.Attempt) (backup.Operation, error) {
+		if s.now.Sub(begin) < time.Hour {
+			return backup.Operation{Token: "token"}, nil
+		}
+		return backup.Operation{Done: true}, nil
+	}
+	s.ask("backup-2")
+	s.deliver()
+	run := s.restore(order("restore-1"), restoring(false))
+	s.deliver()
+	if now := s.run(run.ID); now.State != backup.Waiting || now.Reason.Code != "TargetBusy" || len(service.started) > 0 {
+		t.Errorf("the restore is %s: %+v", now.State, now.Reason)
+	}
+	s.finish()
+	s.sweepAll()
+	if now := s.run(run.ID); now.State != backup.Succeeded || s.story(run.ID) != "accepted waiting started succeeded" {
+		t.Errorf("the restore is %s: %s", now.State, s.story(run.ID))
+	}
+}
+
+// TestCancelRestore: while it waits, and not after.
+func TestCancelRestore(t *testing.T) {
+	s, service, point := restorable(t)
+	service.can = func(backup.Restore) error { return fault(backup.Deferred, "Updating") }
+	run := s.restore(order("restore-1"), restoring(false))
+	s.deliver()
+	for range 2 {
+		if now, err := s.engine.CancelRestore(t.Context(), run.ID, "a person"); err != nil || now.State != backup.Canceled {
+			t.Fatalf("canceled: %s, %v", now.State, err)
+		}
+	}
+	service.can = nil
+	s.finish()
+	s.sweepAll()
+	if len(service.started) > 0 || s.story(run.ID) != "accepted waiting canceled" || len(s.readers(point)) > 0 {
+		t.Errorf("restored %+v, told %s", service.started, s.story(run.ID))
+	}
+	two := s.restore(order("restore-2"), restoring(false))
+	s.deliver()
+	if now, err := s.engine.CancelRestore(t.Context(), two.ID, "a person"); !errors.Is(err, backup.ErrNotWaiting) || now.State != backup.Running {
+		t.Errorf("under way: %s, %v", now.State, err)
+	}
+	if _, err := s.engine.ConfirmRestore(t.Context(), two.ID); !errors.Is(err, backup.ErrNotEnded) {
+		t.Errorf("confirmed under way: %v", err)
+	}
+	for _, id := range []string{point, "0123456789abcdef-0123456789-0123456789ab"} {
+		if _, err := s.engine.CancelRestore(t.Context(), id, "a person"); !errors.Is(err, backup.ErrNotFound) {
+			t.Errorf("%s: %v", id, err)
+		}
+		if _, err := s.engine.ConfirmRestore(t.Context(), id); !errors.Is(err, backup.ErrNotFound) {
+			t.Errorf("%s: %v", id, err)
+		}
+	}
+}
+
+// TestRestoreSurvives lets every call to storage fail, made or not, and the process die before each and after each, and
+// before and after the request that starts the restore. Messages, repeats of the request and the sweep bring it to its
+// end: succeeded, or unknown where nobody can know, and never begun twice.
+func TestRestoreSurvives(t *testing.T) {
+	for _, how := range []string{"fails", "is made and fails", "dies before", "dies after"} {
+		unknown := 0
+		for k := 1; ; k++ {
+			s, service, point := restorable(t)
+			blobs := map[string]bool{}
+			service.begin = func(a backup.Attempt) (backup.Operation, error) {
+				blobs[a.Artifact] = true
+				return backup.Operation{Token: "token"}, nil
+			}
+			service.find = func(a backup.Attempt) (string, error) {
+				if blobs[a.Run+".1"] {
+					return a.Run + ".1", nil
+				}
+				return "", nil
+			}
+			s.storage.calls = 0
+			switch how {
+			case "fails", "is made and fails":
+				s.storage.failAt, s.storage.made = k, how == "is made and fails"
+			case "dies before":
+				s.storage.before = func(call int) {
+					if call == k {
+						panic(dead{})
+					}
+				}
+			case "dies after":
+				s.storage.failAt, s.storage.made, s.storage.fatal = k, true, true
+			}
+			plans := restoring(true)
+			ask := func() (run backup.Run, err error) {
+				defer func() {
+					if p := recover(); p != nil {
+						err = errBroken
+					}
+				}()
+				return s.engine.Restore(t.Context(), order("restore-1"), plans)
+			}
+			run, err := ask()
+			if err != nil {
+				s.now = s.now.Add(redelivery)
+				if run, err = ask(); err != nil {
+					t.Fatalf("call %d %s: asked again: %v", k, how, err)
+				}
+			}
+			for range 12 {
+				s.finish()
+				s.now = s.now.Add(10 * time.Minute)
+				func() {
+					defer func() { _ = recover() }()
+					_, _ = s.engine.Schedule(t.Context(), nil)
+				}()
+			}
+			if s.storage.calls < k {
+				if unknown == 0 {
+					t.Errorf("%s: no death came between the intent and the answer", how)
+				}
+				break
+			}
+			run = s.run(run.ID)
+			if run.State == backup.Unknown {
+				unknown++
+			}
+			if run.State != backup.Succeeded && run.State != backup.Unknown || len(service.started) > 1 || len(service.begun) != 1 ||
+				run.State == backup.Succeeded && len(service.started) != 1 {
+				t.Errorf("call %d %s: %s (%+v), %d backups, %d restores begun", k, how, run.State, run.Reason, len(service.begun),
+					len(service.started))
+			}
+			if s.rows("lock") != 0 || run.Owed != "" || s.rows("inflight") != 0 || s.rows("point-") != 2 {
+				t.Errorf("call %d %s: %d locks, owed %q, %d in flight, %d points", k, how, s.rows("lock"), run.Owed, s.rows("inflight"),
+					s.rows("point-"))
+			}
+			want := "accepted started " + string(run.State)
+			if run.State == backup.Unknown {
+				want = "accepted " + string(run.State)
+			}
+			if got := s.story(run.ID); got != want {
+				t.Errorf("call %d %s: told %s", k, how, got)
+			}
+			for _, reader := range s.readers(point) {
+				if reader != run.ID {
+					t.Errorf("call %d %s: read by %s", k, how, reader)
+				}
+			}
+		}
+	}
+}
+
+// due makes the index of what is due say that the recovery point is.
+func (s *stage) due(point string) {
+	s.t.Helper()
+	for _, row := range s.storage.catalog.Rows() {
+		if row.Partition == "due" && strings.HasSuffix(row.Row, point) {
+			row.Row = s.now.UTC().Format("20060102T150405Z") + "-" + point
+			if _, err := s.storage.catalog.Apply(s.t.Context(), backup.Write{Op: backup.Put, Key: row.Key, Body: row.Body}); err != nil {
+				s.t.Fatal(err)
+			}
+		}
+	}
+}
+
+// TestDeletionAndRestoreRace lets cleanup and a restore of the same recovery point meet a thousand times, at every call of
+// either: exactly one of them gets it.
+func TestDeletionAndRestoreRace(t *testing.T) {
+	dice := rand.New(rand.NewPCG(1, 2))
+	deleted, restored := 0, 0
+	for range 1000 {
+		s, service, point := restorable(t)
+		s.now = s.now.Add(time.Hour)
+		s.ask("newer")
+		s.finish()
+		s.sweepAll()
+		s.change(point, func(p *backup.Point) { p.Expires = s.now })
+		s.due(point)
+		q := order("restore-1")
+		q.Point = point
+		run := s.restore(q, restoring(false))
+		clean := func() { _, _ = s.engine.Cleanup(t.Context()) }
+		execute := func() { s.deliver() }
+		first, second := clean, execute
+		if dice.IntN(2) == 0 {
+			first, second = execute, clean
+		}
+		// The second comes between two calls of the first, or after them.
+		at, n := 1+dice.IntN(12), 0
+		s.storage.before = func(int) {
+			if n++; n == at {
+				s.storage.before = nil
+				second()
+			}
+		}
+		first()
+		if s.storage.before != nil {
+			s.storage.before = nil
+			second()
+		}
+		s.finish()
+		s.sweepAll()
+		clean()
+		gone := slices.Contains(service.deleted, point+".1")
+		got := s.run(run.ID).State == backup.Succeeded
+		if begun := len(service.started) == 1; begun != got {
+			t.Fatalf("begun: %t, but the restore is %s", begun, s.run(run.ID).State)
+		}
+		p, err := s.engine.RecoveryPoint(t.Context(), point)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got && gone && p.Deleted.Before(s.run(run.ID).Ended) || !got && !gone {
+			t.Fatalf("restored: %t (%+v), deleted: %t at %s", got, s.run(run.ID).Reason, gone, p.Deleted)
+		}
+		if got {
+			restored++
+		} else {
+			deleted++
+		}
+	}
+	if restored < 100 || deleted < 100 {
+		t.Errorf("restored %d times, deleted %d times: they hardly meet", restored, deleted)
+	}
+}

@@ -1,0 +1,207 @@
+package backup
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// restoreClaim is the row of a request for a restore. It fixes the ID of the run, and is never deleted: a request that is
+// repeated after years is still the same.
+type restoreClaim struct {
+	Request     string    `json:"Request"`
+	Fingerprint string    `json:"Fingerprint"`
+	Run         string    `json:"Run"`
+	Time        time.Time `json:"Time"`
+}
+
+func restoreClaimKey(id string) Key {
+	return Key{Partition: "restore-" + digest(id, 32), Row: "request"}
+}
+
+// Restore makes the run that the request asks for, queued or refused, and tells others which; or returns the one that it
+// asked for before. It returns ErrRequestReused where the ID stands for another request.
+//
+// The claim comes first, then the run, then the answer. Whoever dies in between is asked again, and goes on: the claim
+// fixes the run's ID, and the insertion of its row decides what the guards said.
+func (e *Engine) Restore(ctx context.Context, q RestoreRequest, plans []Plan) (Run, error) {
+	read := e.Now()
+	key := restoreClaimKey(q.ID)
+	var claim restoreClaim
+	row, now, err := e.Catalog.Get(ctx, key)
+	switch {
+	case err == nil:
+		claim, err = decode[restoreClaim](row)
+	case errors.Is(err, ErrNotFound):
+		claim = restoreClaim{
+			Request: q.ID, Fingerprint: q.fingerprint(), Time: now, Run: newRunID(q.Destination(), now, "restore "+q.ID),
+		}
+		_, err = e.Catalog.Apply(ctx, Write{Op: Insert, Key: key, Body: encode(claim)})
+		if errors.Is(err, ErrExists) {
+			return e.Restore(ctx, q, plans)
+		}
+	}
+	switch {
+	case err != nil:
+		return Run{}, fmt.Errorf("claim restore request %s: %w", q.ID, err)
+	case claim.Fingerprint != q.fingerprint():
+		return Run{}, fmt.Errorf("%w: %s", ErrRequestReused, q.ID)
+	}
+	run, _, err := e.load(ctx, claim.Run)
+	if errors.Is(err, ErrNotFound) {
+		run, err = e.createRestore(ctx, q, plans, claim, now)
+	}
+	if err != nil {
+		return Run{}, err
+	}
+	s := &step{Engine: e, run: run, was: run.State, now: now, read: read}
+	if run.State.Final() {
+		return run, s.settle(ctx)
+	}
+	return run, s.tell(ctx)
+}
+
+// createRestore makes the run, or returns the one that somebody else has just made.
+func (e *Engine) createRestore(ctx context.Context, q RestoreRequest, plans []Plan, claim restoreClaim, now time.Time) (Run, error) {
+	p, err := e.outline(ctx, q, plans, now)
+	if err != nil {
+		return Run{}, err
+	}
+	run := Run{
+		ID: claim.Run, State: Queued, Target: q.Destination(), Plan: p.Plan, Request: q.ID, Settings: p.plan.Settings,
+		Owed: restoreAccepted,
+		Restore: &Restoring{
+			Point: p.point.ID, Source: q.Target, Storage: p.point.Storage, Artifact: p.point.Artifact, SHA256: p.point.SHA256,
+			ETag: p.point.ETag, SKU: p.point.SKU,
+			Size: p.point.Size, Written: p.point.Created, Kind: q.Kind, Key: q.Key, Region: q.Region, Expires: q.Expires,
+			RequestedBy: q.RequestedBy, Reason: q.Reason, Plan: p.Hash, Safety: p.Safety,
+		},
+	}
+	if run.Restore.Expires.IsZero() {
+		run.Restore.Expires = claim.Time.Add(DefaultRestoreTime)
+	}
+	if p.answers(q) == nil {
+		run.Restore.ReplyTo = q.ReplyTo
+	}
+	if why := p.Refusal(); why != nil {
+		if err := run.move(refuses); err != nil {
+			return Run{}, err
+		}
+		run.Reason, run.Ended, run.Owed = *why, now, restorePrefix+string(run.State)
+	}
+	mine, err := e.create(ctx, &run, now)
+	if err != nil && !mine {
+		return Run{}, err
+	}
+	if !mine {
+		run, _, err = e.load(ctx, run.ID)
+		return run, err
+	}
+	return run, nil // if its first wake-up could not be sent, the sweep sends it
+}
+
+// ErrNotWaiting: the restore has begun, or has ended.
+var ErrNotWaiting = errors.New("the restore does not wait any more")
+
+// CancelRestore ends a restore that has begun nothing yet. One that was canceled before stays so. It returns ErrNotFound
+// if there is none with the ID, and ErrNotWaiting if it is too late.
+func (e *Engine) CancelRestore(ctx context.Context, id, by string) (Run, error) {
+	for {
+		read := e.Now()
+		run, now, err := e.load(ctx, id)
+		if err == nil && run.Restore == nil {
+			err = fmt.Errorf("%w: %s is a backup", ErrNotFound, id)
+		}
+		if err != nil {
+			return run, err
+		}
+		s := &step{Engine: e, run: run, was: run.State, now: now, read: read}
+		switch {
+		case run.State == Canceled:
+			return run, s.settle(ctx)
+		case run.State != Queued && run.State != Waiting || run.Lost > 0:
+			return run, fmt.Errorf("%w: it is %s", ErrNotWaiting, run.State)
+		}
+		if err := s.tell(ctx); err != nil {
+			return run, err
+		}
+		err = s.end(ctx, cancels, reason("Canceled", "canceled by "+by, ""))
+		if errors.Is(err, errLost) {
+			continue // it went on meanwhile: see how far
+		}
+		return s.run, err
+	}
+}
+
+// ErrNotEnded: the restore is still under way.
+var ErrNotEnded = errors.New("the restore has not ended yet")
+
+// ConfirmRestore says that the restored service is as it should be: its safety backup is held no longer, and goes when its
+// time is over. A repeat changes nothing. It returns ErrNotFound if there is no restore with the ID, and ErrNotEnded if
+// it is too early.
+func (e *Engine) ConfirmRestore(ctx context.Context, id string) (Status, error) {
+	for {
+		run, _, err := e.load(ctx, id)
+		switch {
+		case err != nil:
+			return Status{}, err
+		case run.Restore == nil:
+			return Status{}, fmt.Errorf("%w: %s is a backup", ErrNotFound, id)
+		case !run.State.Final():
+			return Status{}, fmt.Errorf("%w: it is %s", ErrNotEnded, run.State)
+		case run.Restore.Secured.IsZero():
+			return Status{Run: run}, nil
+		}
+		p, err := e.RecoveryPoint(ctx, id)
+		if err != nil || p.Held == (Hold{}) {
+			return Status{Run: run, Point: &p}, err
+		}
+		p.Held = Hold{}
+		_, err = e.Catalog.Apply(ctx, p.replace())
+		if errors.Is(err, ErrChanged) {
+			continue
+		}
+		return Status{Run: run, Point: &p}, err
+	}
+}
+
+// AnswerPlan tells others the plan of a restore that was asked for as a dry run.
+func (e *Engine) AnswerPlan(ctx context.Context, q RestoreRequest, p RestorePlan) error {
+	data, err := json.Marshal(struct {
+		Request string      `json:"request"`
+		Plan    RestorePlan `json:"restore"`
+		Reason  *Reason     `json:"reason,omitempty"`
+	}{q.ID, p, p.Refusal()})
+	if err != nil {
+		panic(err) // only strings, times and numbers
+	}
+	event := Event{
+		ID: "restore-plan-" + digest(q.ID+"\n"+p.Hash, 32), Type: restorePrefix + "planned", Subject: p.Destination, Time: p.Made,
+		Data: data,
+	}
+	if p.answers(q) == nil {
+		event.ReplyTo = q.ReplyTo
+	}
+	return e.Queue.Publish(ctx, event)
+}
+
+// RefuseRequest keeps a request that cannot be understood, or whose ID is another's, among the dead letters, and answers
+// it. Code is InvalidRequest, or RequestIdReused.
+func (e *Engine) RefuseRequest(ctx context.Context, queue string, message []byte, q RestoreRequest, code string, why error) error {
+	if err := e.DeadLetter(ctx, queue, message, code+": "+why.Error()); err != nil {
+		return err
+	}
+	data, err := json.Marshal(struct {
+		Request string `json:"request,omitempty"`
+		Reason  Reason `json:"reason"`
+	}{q.ID, reason(code, why.Error(), "Send it again, corrected. The message is kept in the table, in the partition deadletter.")})
+	if err != nil {
+		panic(err) // only strings
+	}
+	return e.Queue.Publish(ctx, Event{
+		ID: "restore-request-" + digest(string(message), 32) + ".refused", Type: restorePrefix + string(StateRefused),
+		Time: e.Now().UTC(), Data: data,
+	})
+}
