@@ -581,7 +581,8 @@ func (v *invocation) Verify(ctx context.Context, a backup.Attempt, done backup.H
 	switch {
 	case offset < b.size:
 	case s.ways.Names && !s.ways.Blind && string(done.State) != proving:
-		result.Hashing.State, result.RetryAfter = []byte(proving), 10*time.Second
+		result.Awaits, result.Hashing.State = true, []byte(proving)
+		result.RetryAfter = oneOf(v.w.choices, 0, 10*time.Second)
 	default:
 		result.Done, result.SHA256, result.Hashing.State = true, digestOf(b), nil
 	}
