@@ -11,6 +11,7 @@
 //	CLIENTS_REFUSED                     name of one whose tier has no backups
 //	CLIENTS_FAILING                     name of one whose backups are accepted, and then fail
 //	CLIENTS_HSM                         name of a Managed HSM with the key rsa1, on which the command may do everything
+//	CLIENTS_CCF                         name of a Managed CCF application that the command may back up, delete and restore
 //	CLIENTS_ACCOUNT, CLIENTS_CONTAINER  name of the storage account, and the container that backups go to
 //
 // It ends with the command's exit code.
@@ -58,6 +59,7 @@ const (
 	refused  = "contoso-consumption"
 	failing  = "contoso-failing"
 	fortress = "contoso-hsm"
+	votes    = "contosovotes"
 )
 
 // run starts the stand-ins and the app, and runs the command beside them.
@@ -95,7 +97,7 @@ func run(ctx context.Context, name string, arguments []string) (err error) {
 		"CLIENTS_API="+app.URL()+"/api", "CLIENTS_KEY="+app.Key("api"),
 		"CLIENTS_SUBSCRIPTION="+subscription, "CLIENTS_GROUP="+group,
 		"CLIENTS_SERVICE="+ordinary, "CLIENTS_REFUSED="+refused, "CLIENTS_FAILING="+failing,
-		"CLIENTS_HSM="+fortress,
+		"CLIENTS_HSM="+fortress, "CLIENTS_CCF="+votes,
 		"CLIENTS_ACCOUNT="+stack.Backups, "CLIENTS_CONTAINER="+stack.Container,
 	)
 	return command.Run()
@@ -121,7 +123,7 @@ func addServices(s *stack.Stack) error {
 	// The Python client of Managed HSM knows a SAS only, and signing one takes the account's key.
 	s.Sim.Assign(s.Sim.ObjectID(identity), stack.Account(stack.Backups),
 		sim.StorageQueueDataContributor, sim.StorageTableDataContributor, sim.StorageAccountKeyOperator)
-	if err := s.AddHSM(fortress, identity); err != nil {
+	if err := errors.Join(s.AddHSM(fortress, identity), s.AddCCF(votes, identity)); err != nil {
 		return err
 	}
 	return s.Sim.AssignHSM(stack.HSM(fortress), s.Sim.ObjectID(identity),

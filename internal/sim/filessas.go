@@ -12,11 +12,11 @@ import (
 	"time"
 )
 
-// newestStorageVersion is the newest version of the storage services that any client here asks for; the oldest is that
-// which brought the account SAS.
+// newestStorageVersion is the newest version of the storage services that an official client asks for (2026-11); the
+// oldest is that which brought the account SAS.
 const (
 	oldestStorageVersion = "2015-04-05"
-	newestStorageVersion = "2026-06-06"
+	newestStorageVersion = "2026-10-06"
 	// versionWithScopes is the first in which an encryption scope is part of what is signed.
 	versionWithScopes = "2020-12-06"
 )
