@@ -1,5 +1,5 @@
 // The official JavaScript client of Azure Files, unchanged, reads and deletes what the backup of a Managed CCF
-// application leaves: see "make clients".
+// application, and the export of a Confidential Ledger, leave: see "make clients".
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setTimeout } from "node:timers/promises";
@@ -43,15 +43,20 @@ test("the share of a backup", async (t) => {
     expiresOn: new Date(Date.now() + 3600_000), ...change,
   }, owner).toString();
 
-  const app = `${group}/providers/Microsoft.ConfidentialLedger/managedCCFs/${env.CLIENTS_CCF}`;
-  const started = await manage("POST", `${app}/backup?api-version=2025-06-10-preview`, { uri: `${endpoint}/?${sas()}` });
-  assert.equal(started.status, 202, started.bodyAsText);
-  let status;
-  do {
-    await setTimeout(200);
-    ({ status } = JSON.parse((await manage("GET", started.headers.get("azure-asyncoperation"))).bodyAsText));
-  } while (status === "InProgress");
-  assert.equal(status, "Succeeded");
+  for (const [path, version] of [
+    [`managedCCFs/${env.CLIENTS_CCF}/backup`, "2025-06-10-preview"],
+    [`ledgers/${env.CLIENTS_LEDGER}/filesExport`, "2026-05-22-preview"],
+  ]) {
+    const started = await manage("POST", `${group}/providers/Microsoft.ConfidentialLedger/${path}?api-version=${version}`,
+      { uri: `${endpoint}/?${sas()}` });
+    assert.equal(started.status, 202, started.bodyAsText);
+    let status;
+    do {
+      await setTimeout(200);
+      ({ status } = JSON.parse((await manage("GET", started.headers.get("azure-asyncoperation"))).bodyAsText));
+    } while (status === "InProgress");
+    assert.equal(status, "Succeeded");
+  }
 
   const list = async (client, prefix = `${env.CLIENTS_CCF}-`) => {
     const shares = [];
@@ -67,6 +72,8 @@ test("the share of a backup", async (t) => {
     assert.ok(Date.now() - shares[0].properties.lastModified < 600_000);
     share = files.getShareClient(shares[0].name);
     assert.equal((await list(files, "nobody")).length, 0);
+    assert.equal((await list(files, "")).length, 2);
+    assert.equal((await list(files, `${env.CLIENTS_LEDGER}-`)).length, 1);
   });
   await t.test("is read", async () => {
     const names = [];

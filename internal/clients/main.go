@@ -12,6 +12,7 @@
 //	CLIENTS_FAILING                     name of one whose backups are accepted, and then fail
 //	CLIENTS_HSM                         name of a Managed HSM with the key rsa1, on which the command may do everything
 //	CLIENTS_CCF                         name of a Managed CCF application that the command may back up, delete and restore
+//	CLIENTS_LEDGER                      name of a Confidential Ledger whose files it may export
 //	CLIENTS_ACCOUNT, CLIENTS_CONTAINER  name of the storage account, and the container that backups go to
 //
 // It ends with the command's exit code.
@@ -60,6 +61,7 @@ const (
 	failing  = "contoso-failing"
 	fortress = "contoso-hsm"
 	votes    = "contosovotes"
+	audit    = "contosoaudit"
 )
 
 // run starts the stand-ins and the app, and runs the command beside them.
@@ -97,7 +99,7 @@ func run(ctx context.Context, name string, arguments []string) (err error) {
 		"CLIENTS_API="+app.URL()+"/api", "CLIENTS_KEY="+app.Key("api"),
 		"CLIENTS_SUBSCRIPTION="+subscription, "CLIENTS_GROUP="+group,
 		"CLIENTS_SERVICE="+ordinary, "CLIENTS_REFUSED="+refused, "CLIENTS_FAILING="+failing,
-		"CLIENTS_HSM="+fortress, "CLIENTS_CCF="+votes,
+		"CLIENTS_HSM="+fortress, "CLIENTS_CCF="+votes, "CLIENTS_LEDGER="+audit,
 		"CLIENTS_ACCOUNT="+stack.Backups, "CLIENTS_CONTAINER="+stack.Container,
 	)
 	return command.Run()
@@ -123,7 +125,8 @@ func addServices(s *stack.Stack) error {
 	// The Python client of Managed HSM knows a SAS only, and signing one takes the account's key.
 	s.Sim.Assign(s.Sim.ObjectID(identity), stack.Account(stack.Backups),
 		sim.StorageQueueDataContributor, sim.StorageTableDataContributor, sim.StorageAccountKeyOperator)
-	if err := errors.Join(s.AddHSM(fortress, identity), s.AddCCF(votes, identity)); err != nil {
+	err := errors.Join(s.AddHSM(fortress, identity), s.AddCCF(votes, identity), s.AddLedger(audit, identity))
+	if err != nil {
 		return err
 	}
 	return s.Sim.AssignHSM(stack.HSM(fortress), s.Sim.ObjectID(identity),

@@ -26,27 +26,33 @@ var (
 // resourceType tells Resource Manager what it needs to know of one of the two types.
 func (m *ledgers) resourceType(kind string) armType {
 	action := ledgerProvider + "/" + kind
-	all := ledgerVersions[kind]
-	starts := map[string]armRoute{
-		"backup":  {action + "/backup/action", m.begin(LedgerBackup, ledgerBackupVersions)},
-		"restore": {action + "/restore/action", m.begin(LedgerRestore, ledgerBackupVersions)},
-	}
-	if kind == ledgersKind {
-		starts["filesexport"] = armRoute{action + "/filesExport/action", m.begin(LedgerExport, ledgerExportVersions)}
-	}
-	return armType{versions: all, route: func(method string, tail []string) (armRoute, bool) {
-		switch {
-		case len(tail) == 0 && method == http.MethodGet:
+	return armType{versions: ledgerVersions[kind], route: func(method string, tail []string) (armRoute, bool) {
+		path := method + " " + strings.ToLower(strings.Join(tail, "/"))
+		if path == "GET " {
 			return armRoute{action + "/read", m.get}, true
-		case len(tail) == 0 && method == http.MethodPut:
-			return armRoute{action + "/write", m.begin(LedgerCreate, all)}, true
-		case len(tail) == 0 && method == http.MethodDelete:
-			return armRoute{action + "/delete", m.begin(LedgerDelete, all)}, true
-		case len(tail) == 1 && method == http.MethodPost:
-			route, ok := starts[strings.ToLower(tail[0])]
-			return route, ok
 		}
-		return armRoute{}, false
+		var operation LedgerOperationKind
+		versions, suffix := ledgerVersions[kind], ""
+		switch {
+		case path == "PUT ":
+			operation, suffix = LedgerCreate, "/write"
+		case path == "DELETE ":
+			operation, suffix = LedgerDelete, "/delete"
+		case path == "POST backup":
+			operation, versions = LedgerBackup, ledgerBackupVersions
+		case path == "POST restore":
+			operation, versions = LedgerRestore, ledgerBackupVersions
+		case path == "POST filesexport" && kind == ledgersKind:
+			operation, versions = LedgerExport, ledgerExportVersions
+		default:
+			return armRoute{}, false
+		}
+		if suffix == "" {
+			suffix = "/" + string(operation) + "/action"
+		}
+		return armRoute{action + suffix, func(c armCall) (*http.Response, error) {
+			return m.begin(c, operation, versions)
+		}}, true
 	}}
 }
 
@@ -105,38 +111,36 @@ func (m *ledgers) resource(l *ledger) map[string]any {
 	}
 }
 
-// begin returns what answers a request for an operation of the kind, which the versions have.
-func (m *ledgers) begin(kind LedgerOperationKind, versions []string) func(armCall) (*http.Response, error) {
-	return func(c armCall) (*http.Response, error) {
-		if !slices.Contains(versions, strings.ToLower(c.apiVersion)) {
-			return armError(http.StatusNotFound, "NotFound", fmt.Sprintf(
-				"Version '%s' of '%s/%s' has no %s.", c.apiVersion, c.id.provider, c.id.kind, kind)), nil
-		}
-		l := m.place(c.id)
-		record := LedgerRequest{At: time.Now(), Ledger: c.id.String(), Kind: kind, APIVersion: c.apiVersion}
-		resp, err := strike(&m.mu, &l.faults, kind.step(), armError, func() *http.Response {
-			o := &ledgerOperation{ledger: l}
-			o.Kind = kind
-			refusal := m.read(o, c)
-			m.mu.Lock()
-			defer m.mu.Unlock()
-			if refusal == nil {
-				refusal = m.admit(o, c)
-			}
-			if refusal != nil {
-				return refusal
-			}
-			record.Operation = o.ID
-			return m.answer(o, c)
-		})
-		if resp != nil {
-			record.Status = resp.StatusCode
-		}
-		m.mu.Lock()
-		m.requests = append(m.requests, record)
-		m.mu.Unlock()
-		return resp, err
+// begin answers a request for an operation of the kind, which the versions have.
+func (m *ledgers) begin(c armCall, kind LedgerOperationKind, versions []string) (*http.Response, error) {
+	if !slices.Contains(versions, strings.ToLower(c.apiVersion)) {
+		return armError(http.StatusNotFound, "NotFound", fmt.Sprintf(
+			"Version '%s' of '%s/%s' has no %s.", c.apiVersion, c.id.provider, c.id.kind, kind)), nil
 	}
+	l := m.place(c.id)
+	record := LedgerRequest{At: time.Now(), Ledger: c.id.String(), Kind: kind, APIVersion: c.apiVersion}
+	resp, err := strike(&m.mu, &l.faults, kind.step(), armError, func() *http.Response {
+		o := &ledgerOperation{ledger: l}
+		o.Kind = kind
+		refusal := m.read(o, c)
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		if refusal == nil {
+			refusal = m.admit(o, c)
+		}
+		if refusal != nil {
+			return refusal
+		}
+		record.Operation = o.ID
+		return m.answer(o, c)
+	})
+	if resp != nil {
+		record.Status = resp.StatusCode
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.requests = append(m.requests, record)
+	return resp, err
 }
 
 var regionForm = regexp.MustCompile(`^[a-z]+[0-9]?$`)

@@ -13,7 +13,8 @@ var storageVersions = []string{"2022-09-01", "2023-01-01", "2023-05-01", "2024-0
 // Firewall is what a storage account admits. The zero value admits everybody.
 type Firewall struct {
 	// Deny turns away whom no rule admits. It concerns backups and restores alone: the function app is taken to come
-	// through a private endpoint. A Managed HSM's identity comes in as a trusted Azure service.
+	// through a private endpoint. A Managed HSM's identity comes in as a trusted Azure service, a ledger with
+	// its SAS does not.
 	Deny bool
 	// Bypass is the exception list: "AzureServices" (that when empty), "Logging, Metrics" and the like, or "None".
 	Bypass string
