@@ -45,3 +45,34 @@ func TestAnOperationThatLapsedIsStartedOnceMore(t *testing.T) {
 		})
 	}
 }
+
+// TestALapseSurvivesFailures lets every single call fail, made or not, of a run whose first operation lapses.
+func TestALapseSurvivesFailures(t *testing.T) {
+	calls := 0
+	for _, made := range []bool{false, true} {
+		for k := 1; ; k++ {
+			s := newStage(t)
+			s.provider.poll = func(backup.Attempt) (backup.Operation, error) {
+				if len(s.provider.begun) == 1 {
+					return backup.Operation{}, &backup.Fault{Kind: backup.Lapsed, Code: "SASExpired", Message: "the SAS has expired"}
+				}
+				return backup.Operation{Done: true}, nil
+			}
+			run := s.ask("lapsed")
+			s.storage.calls, s.storage.failAt, s.storage.made = 0, k, made
+			s.finish()
+			if s.storage.calls < k {
+				break
+			}
+			calls++
+			s.storage.failAt = 0
+			_, locked := s.lock()
+			r := s.run(run.ID)
+			if r.State != backup.Succeeded || locked || r.Attempt > 3 || len(s.provider.begun) != 2 && r.Lost == 0 {
+				t.Fatalf("call %d fails (made: %v): %s, locked %v, %d attempts, begun %q, %d lost", k, made, r.State, locked, r.Attempt,
+					s.provider.begun, r.Lost)
+			}
+		}
+	}
+	t.Logf("%d calls failed, one at a time", calls)
+}

@@ -27,15 +27,16 @@ func within(ctx context.Context, sh cli.Shell, args ...string) (code int, out, e
 	return code, stdout.String(), stderr.String()
 }
 
-// edited is a file with the example plan after the replacements.
+// edited is a file with the first plan of the example after the replacements.
 func edited(t *testing.T, replacements ...string) string {
 	t.Helper()
 	text, err := os.ReadFile("../../docs/plan.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	after := strings.NewReplacer(replacements...).Replace(string(text))
-	if len(replacements) > 0 && after == string(text) {
+	first, _, _ := strings.Cut(string(text), "  - name: weekly-ledgers")
+	after := strings.NewReplacer(replacements...).Replace(first)
+	if len(replacements) > 0 && after == first {
 		t.Fatal("the edit changes nothing")
 	}
 	path := filepath.Join(t.TempDir(), "plan.yaml")
@@ -125,6 +126,17 @@ func TestDiff(t *testing.T) {
 	_, out, errs := run("plan", "diff", edited(t, hsm...), signed)
 	if !strings.Contains(out, "hsm.access identity becomes sas, for runs from now on") {
 		t.Errorf("%s%s", out, errs)
+	}
+	ccf := []string{"Microsoft.ApiManagement/service/contoso", "Microsoft.ConfidentialLedger/managedCCFs/contoso"}
+	moved := edited(t, append(ccf, "keep: {", "ccf: {restoreRegion: westeurope, apiVersion: 2024-09-19-preview}\n    keep: {")...)
+	_, out, errs = run("plan", "diff", edited(t, ccf...), moved)
+	for _, want := range []string{
+		"ccf.restoreRegion the service's own becomes westeurope, for runs from now on",
+		"ccf.apiVersion Lifeboat's own becomes 2024-09-19-preview, for runs from now on",
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %q in %s%s", want, out, errs)
+		}
 	}
 	path := edited(t, "30d", "x")
 	if code, _, errs := run("plan", "diff", edited(t), path); code != 1 || !strings.Contains(errs, path+":14") {

@@ -139,7 +139,7 @@ func TestPlanSourceRefusesURLs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if plans, err := s.Parse(text); err != nil || len(plans) != 1 {
+	if plans, err := s.Parse(text); err != nil || len(plans) != 2 {
 		t.Errorf("%v, %v", plans, err)
 	}
 }

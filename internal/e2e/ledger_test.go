@@ -16,6 +16,7 @@ import (
 	"lifeboat/internal/backup"
 	"lifeboat/internal/devhost"
 	"lifeboat/internal/figures"
+	"lifeboat/internal/sim"
 	"lifeboat/internal/stack"
 )
 
@@ -141,5 +142,34 @@ func TestLedger(t *testing.T) {
 			kept.read(ctx, t, a)
 			kept.judge(t, true, "log", "requests", "API", "table", "events")
 		})
+	}
+}
+
+// TestLedgerWhoseSASRunsOut: the backup is started once more, with a new SAS, and of the first one nothing is left.
+func TestLedgerWhoseSASRunsOut(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	a := newApp(t, stack.AppConfig{Plan: planFor(yearly, "1d", newServices(t, 1)...), Log: logTo(t)})
+	target := newLedger(t, a, stack.CCF, (*stack.Stack).AddCCF)
+	if err := a.edit(planOf(yearly, "1d", target)); err != nil {
+		t.Fatal(err)
+	}
+	err := world.Sim.Inject(target, sim.Fault{
+		Kind: sim.FailHalfway, Code: "StorageAccessFailed", Message: "The storage account answered 403 AuthenticationFailed.",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, err := a.backupOf(ctx, target, "lapsed")
+	if err != nil {
+		t.Fatal(err)
+	}
+	status, err := a.await(ctx, id)
+	if err != nil || status.Run.State != backup.Succeeded || status.Run.Attempt != 2 || status.Run.Lost != 0 {
+		t.Fatalf("%v: %+v", err, status.Run)
+	}
+	if left := shares(t, target); len(left) != 1 || left[status.Run.Artifact] != 3 {
+		t.Errorf("the account holds %v", left)
 	}
 }

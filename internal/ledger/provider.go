@@ -55,7 +55,7 @@ type instance struct {
 	exports bool
 }
 
-// find out what kind of service the target is, and how it is spoken to.
+// parse finds out which service the target is, and how it is spoken to.
 func parse(target string, settings backup.CCF) (instance, error) {
 	r, err := backup.ParseResource(target)
 	if err != nil {
