@@ -54,7 +54,7 @@ const (
 func (t *backupTarget) container() (*container.Client, error) {
 	url := "https://" + t.account.Name + ".blob.core.windows.net/" + t.parameters.ContainerName
 	options := &container.ClientOptions{ClientOptions: azcore.ClientOptions{
-		Transport: &http.Client{Transport: t.storage.transport},
+		Transport: &http.Client{Transport: t.storage.own},
 		Retry:     policy.RetryOptions{MaxRetries: -1},
 	}}
 	if t.identity != "" {

@@ -57,7 +57,7 @@ func (m *managedHSMs) open(o *hsmOperation, permissions string) (hsmContainer, e
 	uri := strings.TrimSuffix(p.StorageResourceURI, "/")
 	// Straight to the emulator, past the proxy: this traffic is Azure's own.
 	options := &container.ClientOptions{ClientOptions: azcore.ClientOptions{
-		Transport: &http.Client{Transport: m.storage.transport}, Retry: policy.RetryOptions{MaxRetries: -1},
+		Transport: &http.Client{Transport: m.storage.own}, Retry: policy.RetryOptions{MaxRetries: -1},
 	}}
 	if p.identity() {
 		if !m.admitsIdentity(o.hsm, account, parts[2], permissions) {

@@ -77,6 +77,9 @@ type storage struct {
 	roles     *roles
 	// transport reaches any account by its real host name.
 	transport *http.Transport
+	// own is for the traffic of Azure itself, which nobody repeats: each request has a connection of its own, since one
+	// that waited may be closed by the emulator just as the request leaves.
+	own *http.Transport
 	// added tells Resource Manager of an account's subscription and group.
 	added func(resourceID)
 
@@ -102,6 +105,8 @@ func newStorage(d *directory, r *roles, a *authority) *storage {
 			return dialer.DialContext(ctx, network, upstream)
 		},
 	}
+	s.own = s.transport.Clone()
+	s.own.DisableKeepAlives = true
 	return s
 }
 
