@@ -307,7 +307,8 @@ func (q *RestoreRequest) readPoint(text string) error {
 // has set, or that cannot be written again in UTC, is none.
 func moment(field, text string) (time.Time, error) {
 	var t time.Time
-	if err := t.UnmarshalText([]byte(text)); err != nil || t.UTC().Year() < 2 || t.UTC().Year() > 9998 {
+	err := t.UnmarshalText([]byte(text))
+	if err != nil || strings.Contains(text, ",") || t.UTC().Year() < 2 || t.UTC().Year() > 9998 {
 		return time.Time{}, malformed(field, "%q is no time such as 2026-01-31T02:30:00Z", short(text))
 	}
 	return t.UTC(), nil
