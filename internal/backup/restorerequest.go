@@ -256,7 +256,9 @@ func request(fields map[string]json.RawMessage) (RestoreRequest, error) {
 		fail(malformed("replyTo", "%q is no name of a queue: 3 to 63 lower-case letters, digits and single dashes", short(texts["replyTo"])))
 	}
 	fail(readable("target", q.Target))
-	fail(readable("into", q.Destination()))
+	if _, ok := texts["into"]; ok { // an empty one is a mistake, and does not mean the target
+		fail(readable("into", q.Into))
+	}
 	fail(q.readPoint(texts["recoveryPoint"]))
 	if kind, ok := texts["kind"]; ok {
 		q.Kind = RestoreKind(kind)

@@ -89,6 +89,7 @@ func TestParseRestoreRequest(t *testing.T) {
 		{"target", `{"id":"i","recoveryPoint":"latest"}`},
 		{"target", `{"id":"i","recoveryPoint":"latest","target":"` + target + strings.Repeat("x", 500) + `"}`},
 		{"into", `{"id":"i","into":"x",` + minimal + `}`},
+		{"into", `{"id":"i","into":"",` + minimal + `}`},
 		{"kind", `{"id":"i","kind":"",` + minimal + `}`},
 		{"key", `{"id":"i","kind":"selective",` + minimal + `}`},
 		{"key", `{"id":"i","key":"k",` + minimal + `}`},
