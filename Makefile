@@ -62,7 +62,7 @@ FUZZTIME ?= 20s
 .PHONY: fuzz
 fuzz: ## Feed what reads the host's requests, and requests for restores, with random input, for FUZZTIME each
 	go test ./handler -run '^$$' -fuzz '^FuzzDecode$$' -fuzztime $(FUZZTIME)
-	go test ./internal/backup -run '^$$' -fuzz '^FuzzRestoreRequest$$' -fuzztime $(FUZZTIME)
+	go test ./internal/backup -run '^$$' -fuzz '^FuzzRestoreRequest$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 1s # else it shortens long messages for most of the time
 
 # The Python with the clients: of Debian's python3-azure, or of pip install azure-mgmt-apimanagement azure-mgmt-storage
 # azure-identity azure-data-tables azure-keyvault-administration azure-keyvault-keys azure-storage-blob
