@@ -57,9 +57,12 @@ check: ## Check layout, vet, lint, layering and the size of main.go
 storm: ## Back up 1,000 targets that come due at once, while Azure turns everybody away
 	LIFEBOAT_STORM=1000 go test ./internal/e2e -count=1 -run '^TestStorm$$' -v -timeout 60m
 
+FUZZTIME ?= 20s
+
 .PHONY: fuzz
-fuzz: ## Feed the decoder of the Functions host's requests with random input, for 20 seconds
-	go test ./handler -run '^$$' -fuzz FuzzDecode -fuzztime 20s
+fuzz: ## Feed what reads the host's requests, and requests for restores, with random input, for FUZZTIME each
+	go test ./handler -run '^$$' -fuzz '^FuzzDecode$$' -fuzztime $(FUZZTIME)
+	go test ./internal/backup -run '^$$' -fuzz '^FuzzRestoreRequest$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 1s # else it shortens long messages for most of the time
 
 # The Python with the clients: of Debian's python3-azure, or of pip install azure-mgmt-apimanagement azure-mgmt-storage
 # azure-identity azure-data-tables azure-keyvault-administration azure-keyvault-keys azure-storage-blob

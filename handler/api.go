@@ -1,6 +1,7 @@
 package handler
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
@@ -170,13 +171,9 @@ func (h *handler) postBackup(w http.ResponseWriter, r *http.Request) error {
 	if err := readBody(r, &body); err != nil {
 		return err
 	}
-	id := r.Header.Get("Repeatability-Request-ID")
-	switch {
-	case len(id) > 128:
+	id := h.requestID(r)
+	if len(id) > 128 {
 		return refuse(http.StatusBadRequest, "InvalidRequestId", "Repeatability-Request-ID", "the ID is longer than 128 characters")
-	case id == "":
-		// The host repeats a request under the same ID of its own when a connection breaks.
-		id = "invocation " + cmp.Or(hostInvocation(r), h.Engine.NewID())
 	}
 	force, err := h.Book.Current(r.Context())
 	if err != nil {
@@ -202,6 +199,17 @@ func (h *handler) postBackup(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+// requestID is the caller's, or else that of the invocation: the host repeats a request under the same ID of its own when a
+// connection breaks.
+func (h *handler) requestID(r *http.Request) string {
+	return cmp.Or(r.Header.Get("Repeatability-Request-ID"), h.caller(r))
+}
+
+// caller is what the log tells of who asked: a key does not say who.
+func (h *handler) caller(r *http.Request) string {
+	return "invocation " + cmp.Or(hostInvocation(r), h.Engine.NewID())
+}
+
 // accept answers a request that something goes on for, which can be asked about at the URL after the time.
 func accept(w http.ResponseWriter, operation string, after time.Duration, body any) {
 	w.Header().Set("Location", operation)
@@ -215,23 +223,37 @@ func retryAfter(w http.ResponseWriter, after time.Duration) {
 	w.Header().Set("Retry-After", strconv.Itoa(int(after.Seconds())))
 }
 
-func readBody(r *http.Request, into any) error {
+// bodyOf is the text of a body that must be JSON.
+func bodyOf(r *http.Request) ([]byte, error) {
 	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || media != "application/json" {
-		return refuse(http.StatusUnsupportedMediaType, "UnsupportedMediaType", "Content-Type",
+		return nil, refuse(http.StatusUnsupportedMediaType, "UnsupportedMediaType", "Content-Type",
 			"the body must be application/json, not %q", r.Header.Get("Content-Type"))
 	}
-	d := json.NewDecoder(http.MaxBytesReader(nil, r.Body, largestRequest))
+	text, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, largestRequest))
+	_, tooLarge := errors.AsType[*http.MaxBytesError](err)
+	switch {
+	case tooLarge:
+		return nil, refuse(http.StatusRequestEntityTooLarge, "RequestBodyTooLarge", "", "the body is longer than %d bytes",
+			largestRequest)
+	case err != nil:
+		return nil, refuse(http.StatusBadRequest, "InvalidBody", "", "the body cannot be read: %v", err)
+	case len(bytes.TrimSpace(text)) == 0:
+		return nil, refuse(http.StatusBadRequest, "InvalidBody", "", "the body is empty; a host that forwards requests drops a "+
+			"body that is sent without a Content-Length")
+	}
+	return text, nil
+}
+
+func readBody(r *http.Request, into any) error {
+	text, err := bodyOf(r)
+	if err != nil {
+		return err
+	}
+	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
 	err = d.Decode(into)
-	_, tooLarge := errors.AsType[*http.MaxBytesError](err)
 	switch _, end := d.Token(); {
-	case tooLarge:
-		return refuse(http.StatusRequestEntityTooLarge, "RequestBodyTooLarge", "", "the body is longer than %d bytes",
-			largestRequest)
-	case errors.Is(err, io.EOF):
-		return refuse(http.StatusBadRequest, "InvalidBody", "", "the body is empty; a host that forwards requests drops a body "+
-			"that is sent without a Content-Length")
 	case err != nil:
 		return refuse(http.StatusBadRequest, "InvalidBody", "", "the body cannot be read: %v", err)
 	case !errors.Is(end, io.EOF):
@@ -312,6 +334,11 @@ func (h *handler) getRun(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	answerStatus(w, status, now)
+	return nil
+}
+
+func answerStatus(w http.ResponseWriter, status backup.Status, now time.Time) {
 	note(w, status.Run)
 	code := http.StatusOK
 	if !status.Run.State.Final() {
@@ -320,7 +347,6 @@ func (h *handler) getRun(w http.ResponseWriter, r *http.Request) error {
 		retryAfter(w, wait)
 	}
 	writeJSON(w, code, view(status))
-	return nil
 }
 
 // listRuns lists a target's runs, newest first: ?target=resource ID, &top=1 to 100 (20), &after=ID of the last one seen.

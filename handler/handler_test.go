@@ -293,8 +293,8 @@ func TestRepeatedRequest(t *testing.T) {
 func TestRunInItsStates(t *testing.T) {
 	for state, status := range statuses {
 		v := view(backup.Status{Run: backup.Run{State: state, Reason: backup.Reason{Code: "C", Message: "m", Hint: "h"}}})
-		final := status == "Succeeded" || status == "Failed"
-		if state.Final() != final || v.Status != status || (v.Error != nil) != (status == "Failed") || (v.Waiting != nil) == final {
+		final := status == "Succeeded" || status == "Failed" || status == "Canceled"
+		if state.Final() != final || v.Status != status || (v.Error != nil) != (final && status != "Succeeded") || (v.Waiting != nil) == final {
 			t.Errorf("%s: %+v", state, v)
 		}
 	}

@@ -2,7 +2,6 @@ package handler
 
 import (
 	"bufio"
-	"cmp"
 	"errors"
 	"io"
 	"net/http"
@@ -76,8 +75,7 @@ func (h *handler) acceptPoint(w http.ResponseWriter, r *http.Request) error {
 	if utf8.RuneCountInString(body.Reason) > longestAcceptance {
 		return refuse(http.StatusBadRequest, "InvalidReason", "reason", "the reason is longer than %d characters", longestAcceptance)
 	}
-	by := "invocation " + cmp.Or(hostInvocation(r), h.Engine.NewID())
-	p, err := h.Engine.Accept(r.Context(), r.PathValue("id"), by, body.Reason)
+	p, err := h.Engine.Accept(r.Context(), r.PathValue("id"), h.caller(r), body.Reason)
 	if err != nil {
 		return pointError(err, r.PathValue("id"))
 	}

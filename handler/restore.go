@@ -1,12 +1,8 @@
 package handler
 
 import (
-	"bytes"
-	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
-	"io"
 	"net/http"
 	"time"
 
@@ -23,7 +19,7 @@ func (h *handler) restore(ctx context.Context, in invocation) (fields, error) {
 	if err != nil {
 		return nil, err
 	}
-	q, err := backup.ParseRestoreRequest(message)
+	q, err := backup.ParseRestoreRequest(message, "")
 	did := fields{"request": q.ID}
 	if err != nil {
 		did["note"] = err.Error()
@@ -53,30 +49,14 @@ func (h *handler) restore(ctx context.Context, in invocation) (fields, error) {
 	return did, err
 }
 
-// postRestore asks for a restore, as a message of the queue does: the ID is that of the header Repeatability-Request-ID,
-// unless the body has one. A dry run answers 200 with the plan of the restore; one that a guard refused, 409.
+// postRestore asks for a restore, as a message of the queue does; the ID of the request itself stands in for one that the
+// body does not have. A dry run answers 200 with the plan of the restore; one that a guard refused, 409.
 func (h *handler) postRestore(w http.ResponseWriter, r *http.Request) error {
-	var members map[string]any
-	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, largestRequest))
-	r.Body = io.NopCloser(bytes.NewReader(text))
+	text, err := bodyOf(r)
 	if err != nil {
-		return refuse(http.StatusRequestEntityTooLarge, "RequestBodyTooLarge", "", "the body is longer than %d bytes", largestRequest)
-	}
-	if err := readBody(r, &members); err != nil {
 		return err
 	}
-	if members["id"] == nil {
-		id := r.Header.Get("Repeatability-Request-ID")
-		if id == "" {
-			// The host repeats a request under the same ID of its own when a connection breaks.
-			id = "invocation " + cmp.Or(hostInvocation(r), h.Engine.NewID())
-		}
-		text, err = withID(text, id)
-		if err != nil {
-			return err
-		}
-	}
-	q, err := backup.ParseRestoreRequest(text)
+	q, err := backup.ParseRestoreRequest(text, h.requestID(r))
 	if wrong, ok := errors.AsType[*backup.RequestError](err); ok {
 		return refuse(http.StatusBadRequest, "InvalidRequest", wrong.Field, "%s", wrong.Message)
 	}
@@ -100,39 +80,25 @@ func (h *handler) postRestore(w http.ResponseWriter, r *http.Request) error {
 	operation := h.origin(r) + "/api/restores/" + run.ID
 	if run.State == backup.StateRefused {
 		w.Header().Set("Location", operation)
-		e := refuse(http.StatusConflict, run.Reason.Code, run.Target, "%s", run.Reason.Message)
-		if run.Reason.Hint != "" {
-			e.Details = []apiError{{Code: "Hint", Message: run.Reason.Hint}}
-		}
+		e := viewReason(run.Reason, run.Target)
+		e.status = http.StatusConflict
 		return e
 	}
 	accept(w, operation, time.Second, view(backup.Status{Run: run}))
 	return nil
 }
 
-// withID puts the ID into a JSON object that has none.
-func withID(text []byte, id string) ([]byte, error) {
-	member, err := json.Marshal(map[string]string{"id": id})
-	if err != nil {
-		return nil, err
-	}
-	body := bytes.TrimSpace(text)[1:]
-	if bytes.HasPrefix(bytes.TrimSpace(body), []byte("}")) {
-		return append(member[:len(member)-1], body...), nil
-	}
-	return append(append(member[:len(member)-1], ','), body...), nil
-}
-
 // getRestore is getRun for a restore.
 func (h *handler) getRestore(w http.ResponseWriter, r *http.Request) error {
-	status, _, err := h.Engine.Status(r.Context(), r.PathValue("id"))
+	status, now, err := h.Engine.Status(r.Context(), r.PathValue("id"))
 	if errors.Is(err, backup.ErrNotFound) || err == nil && status.Run.Restore == nil {
 		return noRestore(r)
 	}
 	if err != nil {
 		return err
 	}
-	return h.getRun(w, r)
+	answerStatus(w, status, now)
+	return nil
 }
 
 func noRestore(r *http.Request) error {
@@ -141,7 +107,7 @@ func noRestore(r *http.Request) error {
 
 // cancelRestore takes a restore back that has begun nothing yet.
 func (h *handler) cancelRestore(w http.ResponseWriter, r *http.Request) error {
-	run, err := h.Engine.CancelRestore(r.Context(), r.PathValue("id"), "invocation "+cmp.Or(hostInvocation(r), h.Engine.NewID()))
+	run, err := h.Engine.CancelRestore(r.Context(), r.PathValue("id"), h.caller(r))
 	switch {
 	case errors.Is(err, backup.ErrNotFound):
 		return noRestore(r)

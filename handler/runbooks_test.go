@@ -15,10 +15,24 @@ import (
 	"time"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/memory"
 )
 
-// ends are the final states of a run: the ends of the types of its events.
+// ends are the final states of a backup: the ends of the types of its events.
 var ends = []string{"succeeded", "failed", "superseded", "refused", "missed", "unknown"}
+
+// restoreEnds are the ends of the types of the events of a restore.
+var restoreEnds = []string{"accepted", "waiting", "started", "planned", "succeeded", "failed", "refused", "unknown", "canceled"}
+
+// family is the type of an event, without its end where all with the same beginning are told of alike.
+func family(kind string) string {
+	for _, begin := range []string{"lifeboat.run.", "lifeboat.restore."} {
+		if strings.HasPrefix(kind, begin) {
+			return begin
+		}
+	}
+	return kind
+}
 
 // eventTypes are all that the domain publishes, read from its source.
 func eventTypes(t *testing.T) []string {
@@ -43,6 +57,10 @@ func eventTypes(t *testing.T) []string {
 					if !backup.State(end).Final() {
 						t.Errorf("%s is no final state", end)
 					}
+					types[kind+end] = true
+				}
+			case "lifeboat.restore.":
+				for _, end := range restoreEnds {
 					types[kind+end] = true
 				}
 			case "lifeboat.plan.":
@@ -76,12 +94,10 @@ func linesOf(t *testing.T) map[string]map[string]bool {
 			kind, ok := line["event"].(string)
 			if !ok {
 				kind = fmt.Sprint(line["function"])
-			} else if line["id"] == nil || line["level"] != "warn" != (kind == "lifeboat.plan.accepted") {
+			} else if line["id"] == nil || line["level"] != "warn" != good[kind] {
 				t.Errorf("an event's line: %v", line)
 			}
-			if strings.HasPrefix(kind, "lifeboat.run.") {
-				kind = "lifeboat.run."
-			}
+			kind = family(kind)
 			if all[kind] == nil {
 				all[kind] = map[string]bool{}
 			}
@@ -141,6 +157,26 @@ func linesOf(t *testing.T) map[string]map[string]bool {
 		}
 	}
 
+	d, service, _ := restoreDoor(t, true)
+	service.begin = func() (backup.Operation, error) {
+		return backup.Operation{}, &backup.Fault{Kind: backup.Refused, Code: "C", Message: "words", Hint: "do"}
+	}
+	d.send("restore", []byte(orderText[:len(orderText)-1]+`,"requestedBy":"a person","reason":"a bad deployment"}`))
+	for range 5 {
+		d.step(t)
+	}
+	note(d)
+	d.plans = func() ([]backup.Plan, error) { return nil, errors.New("plan.yaml:7: nonsense") }
+	d.catalog.Catalog = memory.NewCatalog(time.Now)
+	d.send("restore", []byte(orderText))
+	note(d)
+
+	d, _, _ = restoreDoor(t, false)
+	for _, text := range []string{orderText, orderText[:len(orderText)-1] + `,"dryRun":true}`, strings.Replace(orderText, target, standby, 1), "{"} {
+		d.send("restore", []byte(text))
+	}
+	note(d)
+
 	d = newDoor(func(c *Config) { c.Engine.Now = func() time.Time { return time.Now().Add(time.Hour) } })
 	d.call("POST", "/schedule", timer)
 	note(d)
@@ -151,18 +187,14 @@ var (
 	field = regexp.MustCompile(`\bline\.([A-Za-z]+)`)
 	asked = regexp.MustCompile(`line\.(?:event|function) (?:== ("[^"]+")|in \(([^)]+)\))`)
 	word  = regexp.MustCompile(`"([^"]+)"`)
-	named = regexp.MustCompile(`lifeboat\.(?:target|run|plan|slots|clock|message)\.[a-z]+`)
+	named = regexp.MustCompile(`lifeboat\.(?:target|run|restore|plan|slots|clock|message)\.[a-z]+`)
 )
 
 // TestRunbooks: every event has one, each is in the index, and each query asks for fields that the lines have.
 func TestRunbooks(t *testing.T) {
 	lines, types := linesOf(t), eventTypes(t)
 	for _, kind := range types {
-		seen := kind
-		if strings.HasPrefix(kind, "lifeboat.run.") {
-			seen = "lifeboat.run."
-		}
-		if lines[seen] == nil {
+		if lines[family(kind)] == nil {
 			t.Errorf("no line of %s was seen", kind)
 		}
 	}
@@ -205,7 +237,7 @@ func TestRunbooks(t *testing.T) {
 		}
 	}
 	for _, kind := range types {
-		if !queried[kind] && kind != "lifeboat.plan.accepted" {
+		if !queried[kind] && (!good[kind] || kind == "lifeboat.run.succeeded") {
 			t.Errorf("no query asks for %s", kind)
 		}
 	}
@@ -218,9 +250,7 @@ func checkQuery(t *testing.T, file, query string, lines map[string]map[string]bo
 	for _, m := range asked.FindAllStringSubmatch(query, -1) {
 		for _, kind := range word.FindAllStringSubmatch(m[1]+m[2], -1) {
 			queried[kind[1]] = true
-			if strings.HasPrefix(kind[1], "lifeboat.run.") {
-				kind[1] = "lifeboat.run."
-			}
+			kind[1] = family(kind[1])
 			if lines[kind[1]] == nil {
 				t.Errorf("%s asks for lines of %s, which there are none of", file, kind[1])
 			}

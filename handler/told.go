@@ -17,14 +17,19 @@ type told struct {
 	log zerolog.Logger
 }
 
-// good are the events that nobody must act on, unless they come with a reason.
-var good = map[string]bool{"lifeboat.run.succeeded": true, "lifeboat.plan.accepted": true}
+// good are the events that nobody must act on.
+var good = map[string]bool{
+	"lifeboat.run.succeeded": true, "lifeboat.plan.accepted": true,
+	"lifeboat.restore.accepted": true, "lifeboat.restore.waiting": true, "lifeboat.restore.started": true,
+	"lifeboat.restore.succeeded": true, "lifeboat.restore.planned": true, "lifeboat.restore.canceled": true,
+}
 
 // Publish implements [backup.Queue].
 func (q told) Publish(ctx context.Context, e backup.Event) error {
 	err := q.Queue.Publish(ctx, e)
 	data, level := flat(e), zerolog.WarnLevel
-	if _, reason := data["code"]; good[e.Type] && !reason {
+	suspect := e.Type == "lifeboat.run.succeeded" && data["code"] != nil
+	if good[e.Type] && !suspect {
 		level = zerolog.InfoLevel
 	}
 	line := q.log.WithLevel(level).Err(err).Str("event", e.Type).Str("id", e.ID).Time("at", e.Time)

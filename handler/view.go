@@ -43,10 +43,9 @@ type restoreView struct {
 	RequestedBy string             `json:"requestedBy,omitempty"`
 	Reason      string             `json:"reason,omitempty"`
 	PlanHash    string             `json:"planHash"`
-	// Safety says that the destination is backed up first; held is until when that backup is, unless it is confirmed before.
-	Safety  bool       `json:"safetyBackup"`
-	Held    *time.Time `json:"safetyBackupHeldUntil,omitempty"`
-	Warning string     `json:"warning,omitempty"`
+	// Safety says that the destination is backed up first.
+	Safety  bool   `json:"safetyBackup"`
+	Warning string `json:"warning,omitempty"`
 }
 
 // pointView is a recovery point within its run.
@@ -70,6 +69,10 @@ type pointView struct {
 	Accepted     *time.Time `json:"acceptedDateTime,omitempty"`
 	AcceptedBy   string     `json:"acceptedBy,omitempty"`
 	AcceptReason string     `json:"acceptedReason,omitempty"`
+	// Safety: it is what the restore of the same ID was about to overwrite. Held is until when it stays in any case, unless
+	// that restore is confirmed before.
+	Safety bool       `json:"safetyBackup,omitempty"`
+	Held   *time.Time `json:"heldUntilDateTime,omitempty"`
 }
 
 // statuses are Azure's words for our states.
@@ -93,9 +96,6 @@ func view(s backup.Status) runView {
 			Point: q.Point, Source: q.Source, Kind: q.Kind, Key: q.Key, Region: q.Region, Expires: when(q.Expires),
 			RequestedBy: q.RequestedBy, Reason: q.Reason, PlanHash: q.Plan, Safety: q.Safety, Warning: q.Warning,
 		}
-		if s.Point != nil {
-			v.Restore.Held = when(s.Point.Held.Until)
-		}
 	}
 	switch why := viewReason(r.Reason, r.Target); {
 	case !r.State.Final():
@@ -117,7 +117,7 @@ func viewPoint(p backup.Point) pointView {
 		SHA256: p.SHA256, SKU: p.SKU, Created: p.Created, Expires: p.Expires, Deleted: when(p.Deleted), Decision: p.Reason.Message,
 		Note:      p.Note,
 		Suspicion: viewReason(p.Suspicion, p.Target), Accepted: when(p.Accepted.Time), AcceptedBy: p.Accepted.By,
-		AcceptReason: p.Accepted.Reason,
+		AcceptReason: p.Accepted.Reason, Safety: p.Safety, Held: when(p.Held.Until),
 	}
 }
 

@@ -27,7 +27,7 @@ const Itself = "itself"
 // allows says that recovery points of the target may be restored into the destination.
 func (p RestorePolicy) allows(target, destination string) bool {
 	return slices.ContainsFunc(p.Into, func(into string) bool {
-		return strings.EqualFold(into, destination) || into == Itself && strings.EqualFold(target, destination)
+		return same(into, destination) || into == Itself && same(target, destination)
 	})
 }
 
@@ -278,7 +278,7 @@ func expired(expires, now time.Time) *Reason {
 func (p *RestorePlan) allow(q RestoreRequest, plans []Plan) *Reason {
 	var has []string
 	for _, plan := range plans {
-		if !slices.ContainsFunc(plan.Targets, func(t string) bool { return strings.EqualFold(t, q.Target) }) {
+		if !slices.ContainsFunc(plan.Targets, func(t string) bool { return same(t, q.Target) }) {
 			continue
 		}
 		if has = append(has, plan.Name); plan.Restore.allows(q.Target, p.Destination) {
@@ -330,7 +330,7 @@ func (e *Engine) choosePoint(ctx context.Context, q RestoreRequest, now time.Tim
 	if q.Point != "" {
 		p, err := e.RecoveryPoint(ctx, q.Point)
 		switch {
-		case errors.Is(err, ErrNotFound), err == nil && !strings.EqualFold(p.Target, q.Target):
+		case errors.Is(err, ErrNotFound), err == nil && !same(p.Target, q.Target):
 			return Point{}, no("RecoveryPointNotFound", "lifeboat points "+q.Target+" lists them.",
 				"%s has no recovery point %s", q.Target, q.Point), nil
 		case err != nil:

@@ -79,12 +79,13 @@ func malformed(field, format string, args ...any) error {
 // LongestRequest is how long the message of a request may be, in bytes: the most that a queue of Azure Storage takes.
 const LongestRequest = 64 << 10
 
-// ParseRestoreRequest reads a request: a JSON object, or the CloudEvent 1.0 that has it as its data. As far as the ID and
-// the queue for answers can be read, they are returned with an error too. The error is a *RequestError.
+// ParseRestoreRequest reads a request: a JSON object, or the CloudEvent 1.0 that has it as its data. The id stands in for
+// that of a request that has none; "" if nothing does. As far as the ID and the queue for answers can be read, they are
+// returned with an error too. The error is a *RequestError.
 //
 // It reads more strictly than encoding/json does: names count with their case, and none may come twice. Readers that
 // disagree about what a request says would disagree about what is overwritten.
-func ParseRestoreRequest(message []byte) (RestoreRequest, error) {
+func ParseRestoreRequest(message []byte, id string) (RestoreRequest, error) {
 	if len(message) > LongestRequest {
 		return RestoreRequest{}, malformed("", "the request has %d bytes, more than %d", len(message), LongestRequest)
 	}
@@ -98,10 +99,13 @@ func ParseRestoreRequest(message []byte) (RestoreRequest, error) {
 	if _, ok := fields["specversion"]; ok {
 		return requestInEvent(fields)
 	}
+	if _, ok := fields["id"]; !ok && id != "" {
+		fields["id"] = encode(id)
+	}
 	return request(fields)
 }
 
-// requestInEvent reads the request in a CloudEvent. Whose ID and source stand in for the request's own, where it has none.
+// requestInEvent reads the request in a CloudEvent, whose ID and source stand in for the request's own where it has none.
 func requestInEvent(event map[string]json.RawMessage) (RestoreRequest, error) {
 	var e struct {
 		Version, ID, Source, ContentType, Base64 string
@@ -115,27 +119,32 @@ func requestInEvent(event map[string]json.RawMessage) (RestoreRequest, error) {
 			}
 		}
 	}
+	q := RestoreRequest{}
+	if isID(e.ID) {
+		q.ID = e.ID
+	}
+	media, _, _ := strings.Cut(e.ContentType, ";")
 	data := []byte(event["data"])
 	switch {
 	case e.Version != "1.0":
-		return RestoreRequest{}, malformed("specversion", "%q is not the version 1.0 of CloudEvents", e.Version)
+		return q, malformed("specversion", "%q is not the version 1.0 of CloudEvents", short(e.Version))
 	case e.ID == "" || e.Source == "":
-		return RestoreRequest{}, malformed("", "a CloudEvent has an id and a source")
-	case e.ContentType != "" && !strings.HasPrefix(e.ContentType, "application/json"):
-		return RestoreRequest{ID: e.ID}, malformed("datacontenttype", "%q is not application/json", e.ContentType)
+		return q, malformed("", "a CloudEvent has an id and a source")
+	case media != "" && !strings.EqualFold(strings.TrimSpace(media), "application/json"):
+		return q, malformed("datacontenttype", "%q is not application/json", short(e.ContentType))
 	case e.Base64 != "" && data != nil:
-		return RestoreRequest{ID: e.ID}, malformed("data_base64", "the event has data as well")
+		return q, malformed("data_base64", "the event has data as well")
 	case e.Base64 != "":
 		var err error
 		if data, err = base64.StdEncoding.DecodeString(e.Base64); err != nil || !utf8.Valid(data) {
-			return RestoreRequest{ID: e.ID}, malformed("data_base64", "it is not the base64 of text in UTF-8")
+			return q, malformed("data_base64", "it is not the base64 of text in UTF-8")
 		}
 	case data == nil:
-		return RestoreRequest{ID: e.ID}, malformed("data", "the event has none")
+		return q, malformed("data", "the event has none")
 	}
 	fields, err := members("data", data)
 	if err != nil {
-		return RestoreRequest{ID: e.ID}, err
+		return q, err
 	}
 	if _, ok := fields["id"]; !ok {
 		fields["id"] = encode(e.ID)
@@ -195,6 +204,7 @@ var (
 
 const (
 	longestID    = 128
+	longestName  = 512  // bytes of a resource ID: far more than those of the services that are restored into can have
 	longestWords = 1000 // characters of who asks, and why
 	latest       = "latest"
 	latestBefore = "latest before "
@@ -237,19 +247,17 @@ func request(fields map[string]json.RawMessage) (RestoreRequest, error) {
 	}
 	q.Target, q.Into = strings.TrimSuffix(texts["target"], "/"), strings.TrimSuffix(texts["into"], "/")
 	q.Key, q.Region, q.RequestedBy, q.Reason = texts["key"], texts["restoreRegion"], texts["requestedBy"], texts["reason"]
-	if q.ID = texts["id"]; q.ID == "" || utf8.RuneCountInString(q.ID) > longestID || strings.ContainsFunc(q.ID, unicode.IsControl) {
+	if q.ID = texts["id"]; !isID(q.ID) {
 		q.ID = ""
-		fail(malformed("id", "a request needs an ID of 1 to %d characters, none of them a control character", longestID))
+		fail(malformed("id", "a request needs an ID of 1 to %d characters, none of them unreadable", longestID))
 	}
 	if q.ReplyTo = texts["replyTo"]; q.ReplyTo != "" && !isQueue(q.ReplyTo) {
 		q.ReplyTo = ""
 		fail(malformed("replyTo", "%q is no name of a queue: 3 to 63 lower-case letters, digits and single dashes", short(texts["replyTo"])))
 	}
-	if _, bad := ParseResource(q.Target); bad != nil {
-		fail(malformed("target", "%s", short(bad.Error())))
-	}
-	if _, bad := ParseResource(q.Destination()); bad != nil {
-		fail(malformed("into", "%s", short(bad.Error())))
+	fail(readable("target", q.Target))
+	if _, ok := texts["into"]; ok { // an empty one is a mistake, and does not mean the target
+		fail(readable("into", q.Into))
 	}
 	fail(q.readPoint(texts["recoveryPoint"]))
 	if kind, ok := texts["kind"]; ok {
@@ -273,10 +281,8 @@ func request(fields map[string]json.RawMessage) (RestoreRequest, error) {
 	}
 	if expires, ok := texts["expires"]; ok {
 		var bad error
-		if q.Expires, bad = time.Parse(time.RFC3339, expires); bad != nil {
-			fail(malformed("expires", "%q is no time such as 2026-01-31T02:30:00Z", short(expires)))
-		}
-		q.Expires = q.Expires.UTC()
+		q.Expires, bad = moment("expires", expires)
+		fail(bad)
 	}
 	return q, err
 }
@@ -287,12 +293,9 @@ func (q *RestoreRequest) readPoint(text string) error {
 		return nil
 	}
 	if at, ok := strings.CutPrefix(text, latestBefore); ok {
-		before, err := time.Parse(time.RFC3339, at)
-		if err != nil {
-			return malformed("recoveryPoint", "%q is no time such as 2026-01-31T02:30:00Z", short(at))
-		}
-		q.Before = before.UTC()
-		return nil
+		var err error
+		q.Before, err = moment("recoveryPoint", at)
+		return err
 	}
 	if _, err := runKey(text); err != nil {
 		return malformed("recoveryPoint", "%q is neither the ID of a recovery point nor %q nor %q with a time", short(text), latest,
@@ -300,6 +303,35 @@ func (q *RestoreRequest) readPoint(text string) error {
 	}
 	q.Point = text
 	return nil
+}
+
+// moment reads a time as RFC 3339 writes it. One that stands for none in Go, as what .NET writes for a time that nobody
+// has set, or that cannot be written again in UTC, is none.
+func moment(field, text string) (time.Time, error) {
+	var t time.Time
+	err := t.UnmarshalText([]byte(text))
+	if err != nil || strings.Contains(text, ",") || t.UTC().Year() < 2 || t.UTC().Year() > 9998 {
+		return time.Time{}, malformed(field, "%q is no time such as 2026-01-31T02:30:00Z", short(text))
+	}
+	return t.UTC(), nil
+}
+
+// readable says what is wrong with a resource ID.
+func readable(field, id string) error {
+	if _, err := ParseResource(id); err != nil {
+		return malformed(field, "%s", short(err.Error()))
+	}
+	if len(id) > longestName || strings.ContainsFunc(id, unreadable) {
+		return malformed(field, "a resource ID has at most %d bytes, and nothing unreadable", longestName)
+	}
+	return nil
+}
+
+// isID says whether the text can be the ID of a request.
+func isID(text string) bool {
+	return text != "" && utf8.RuneCountInString(text) <= longestID && !strings.ContainsFunc(text, func(r rune) bool {
+		return unicode.IsControl(r) || r == utf8.RuneError
+	})
 }
 
 func isQueue(name string) bool { return len(name) <= 63 && queueName.MatchString(name) }

@@ -221,10 +221,6 @@ func TestRestore(t *testing.T) {
 			if plan, err := s.engine.PlanRestore(t.Context(), again, restoring(true)); err != nil || plan.Refusal() != nil {
 				t.Errorf("by its ID: %+v, %v", plan.Refusal(), err)
 			}
-			late := p.Expires.Add(time.Hour)
-			if p.Held.Until.After(late) {
-				late = p.Held.Until.Add(-time.Hour)
-			}
 			points := []backup.Point{*p}
 			if d := backup.Retain(points, p.Held.Until.Add(-time.Hour)); !d[0].Keep {
 				t.Errorf("not held: %+v", d)

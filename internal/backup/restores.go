@@ -73,6 +73,7 @@ func (e *Engine) createRestore(ctx context.Context, q RestoreRequest, plans []Pl
 		ID: claim.Run, State: Queued, Target: q.Destination(), Plan: p.Plan, Request: q.ID, Settings: p.plan.Settings,
 		Owed: restoreAccepted,
 		Restore: &Restoring{
+			Step:  guarding,
 			Point: p.point.ID, Source: q.Target, Storage: p.point.Storage, Artifact: p.point.Artifact, SHA256: p.point.SHA256,
 			ETag: p.point.ETag, SKU: p.point.SKU,
 			Size: p.point.Size, Written: p.point.Created, Kind: q.Kind, Key: q.Key, Region: q.Region, Expires: q.Expires,

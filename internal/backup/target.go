@@ -58,6 +58,13 @@ func digest(s string, n int) string {
 // partition is the target's partition in the catalog: resource IDs are compared without regard to case.
 func partition(target string) string { return digest(strings.ToLower(target), 16) }
 
+// same says whether the resource IDs are of one resource, as partition does. [strings.EqualFold] takes more letters for
+// equal, such as ſ and s: what a plan allows by one name would be locked under another.
+func same(a, b string) bool {
+	a, b = strings.ToLower(a), strings.ToLower(b)
+	return a == b
+}
+
 // services are the types of resource that Lifeboat backs up, in lower case, with how long the service can restore what
 // it wrote. API Management: 30 days, then "Cannot restore: backup expired" (Azure's documentation of its disaster
 // recovery). Managed HSM: no end is documented; what a backup depends on is the security domain. Managed CCF: files older

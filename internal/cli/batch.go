@@ -44,6 +44,8 @@ func (v batch) path() string { return "/api/batches/" + url.PathEscape(v.ID) }
 
 func (v batch) command() string { return "batch " + v.ID }
 
+func (v batch) kind() string { return "backup" }
+
 // progress has no time: a line comes for every change of the counts, not for every step of a run.
 func (v batch) progress() string {
 	var parts []string

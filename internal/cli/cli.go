@@ -35,8 +35,17 @@ against the app at LIFEBOAT_URL (such as https://contoso.azurewebsites.net), wit
                                   the target's recovery points, newest first, in the same way
   lifeboat accept ID [--reason TEXT] [--json]
                                   a suspect recovery point is good all the same: counts it as verified
+  lifeboat restore TARGET [--point ID | --before TIME] [--into ID] [--key NAME] [--region REGION] [--reason TEXT]
+                   [--reply-to QUEUE] [--expires TIME] [--wait] [--json]
+                                  restores the target from its newest verified recovery point, or the one given, into
+                                  itself, or the service given, and prints the restore's ID: what is there is LOST.
+                                  Of a Managed HSM with --key that key alone
+  lifeboat restore TARGET … --dry-run
+                                  says what that would overwrite, from what, and whether it may; changes nothing
+  lifeboat cancel ID [--json]     takes back a restore that has not begun yet
+  lifeboat confirm ID [--json]    what was restored is as it should be: its safety backup is held no longer
 
-TARGET is a full resource ID. Exit codes: 0 done, 1 it failed, 2 the arguments or settings cannot be used.
+TIME is such as 2026-01-31T02:30:00Z. TARGET is a full resource ID. Exit codes: 0 done, 1 it failed, 2 the arguments or settings cannot be used.
 `
 
 // usageError: the arguments or settings cannot be used. Its text is printed as it is.
@@ -77,7 +86,8 @@ func Run(ctx context.Context, args []string, sh Shell) int {
 	if len(args) > 0 {
 		remotes := map[string]func(remote, context.Context, []string) error{
 			"runs": remote.runs, "run": remote.show, "backup": remote.backup, "batch": remote.batch, "points": remote.points,
-			"accept": remote.accept, "health": remote.health,
+			"accept": remote.accept, "health": remote.health, "restore": remote.restore, "cancel": remote.cancel,
+			"confirm": remote.confirm,
 		}
 		if slices.Contains([]string{"help", "--help", "-h"}, args[0]) {
 			_, err = fmt.Fprint(stdout, usage)

@@ -109,6 +109,13 @@ func TestDiff(t *testing.T) {
 			"jitter none becomes 20m", "window until the next slot becomes 3h", "paused: no slots until", "concurrency not set becomes 3", "identity system becomes accessKey",
 			"onDemand.keep.within as keep.within becomes 90s",
 		}},
+		"restore": {[]string{"/contoso-standby", "/contoso-2\n        - itself\n      replyTo: [answers]\n      approval: required", "safetyBackup: true", "safetyBackup: false"}, []string{
+			"~ plan nightly-apim: - restore.into /sub", "/contoso-standby: no more restores into it", "! plan nightly-apim: + restore.into /sub", "/contoso-2 may be OVERWRITTEN",
+			"+ restore.into itself: each target may be OVERWRITTEN", "+ restore.replyTo answers", "approval is required", "! plan nightly-apim: no restore.safetyBackup any more",
+		}},
+		"no restore": {[]string{
+			"restore: #", "# ", "      into:\n", "", "        - /sub", "# ", "      safetyBackup: true", "",
+		}, []string{"- restore.into /sub"}},
 		"the default, written out": {[]string{"keep: {", "identity: system\n    keep: {"}, []string{"nothing changes"}},
 	} {
 		code, out, errs := run("plan", "diff", edited(t), edited(t, c.replacements...))

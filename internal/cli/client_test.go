@@ -29,6 +29,8 @@ const (
 // app is the real API over an engine in memory, behind a network that the test may break.
 type app struct {
 	*httptest.Server
+	catalog  *memory.Catalog
+	queue    *memory.Queue
 	mu       sync.Mutex
 	requests []string // method, path and request ID of each
 	keys     map[string]int
@@ -43,7 +45,8 @@ func newApp(t *testing.T, host string, network func(n int, w http.ResponseWriter
 	api := handler.New(handler.Config{
 		Engine: &backup.Engine{
 			Catalog: catalog, Queue: queue, Waits: backup.DefaultWaits(), Now: time.Now,
-			NewID: func() string { return fmt.Sprintf("id%d", ids.Add(1)) },
+			NewID:     func() string { return fmt.Sprintf("id%d", ids.Add(1)) },
+			Providers: map[string]backup.Provider{"microsoft.apimanagement/service": restorable{}},
 		},
 		Book: &backup.Book{
 			Catalog: catalog, Queue: queue,
@@ -55,12 +58,14 @@ func newApp(t *testing.T, host string, network func(n int, w http.ResponseWriter
 						Settings: backup.Settings{Storage: backup.Storage{Account: account, Container: "c"}, KeepWithin: time.Hour},
 					}
 				}
-				return []backup.Plan{plan("nightly", target), plan("fleet", target+"-a", target+"-b")}, nil
+				nightly := plan("nightly", target)
+				nightly.Restore.Into = []string{backup.Itself}
+				return []backup.Plan{nightly, plan("fleet", target+"-a", target+"-b")}, nil
 			},
 		},
 		Log: zerolog.Nop(), Now: time.Now,
 	})
-	a := &app{keys: map[string]int{}}
+	a := &app{catalog: catalog, queue: queue, keys: map[string]int{}}
 	a.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		a.mu.Lock()
 		defer a.mu.Unlock()

@@ -41,6 +41,7 @@ func diff(args []string, stdout io.Writer, now time.Time) error {
 		if named(before, plan.Name) < 0 {
 			lines = append(lines, fmt.Sprintf("+ plan %s is new, with %s: its slots count from when it is in force; %s",
 				plan.Name, count(len(plan.Targets), "target"), first(plan, now)))
+			lines = append(lines, restores(backup.RestorePolicy{}, plan.Restore, plan.Name)...)
 		}
 	}
 	lines = append(lines, unprotected(before, after)...)
@@ -128,6 +129,47 @@ func changes(old, plan backup.Plan, now time.Time) []string {
 		const none = "as keep.within"
 		say("onDemand.keep.within %s becomes %s, for runs from now on", duration(old.OnDemandKeepWithin, none),
 			duration(plan.OnDemandKeepWithin, none))
+	}
+	return append(lines, restores(old.Restore, plan.Restore, plan.Name)...)
+}
+
+// restores are the changes of what may be restored. They count for requests from now on: whatever was accepted before goes on.
+func restores(old, now backup.RestorePolicy, plan string) []string {
+	var lines []string
+	say := func(mark, format string, args ...any) {
+		lines = append(lines, mark+" plan "+plan+": "+fmt.Sprintf(format, args...))
+	}
+	without := func(all, others []string) []string {
+		return slices.DeleteFunc(slices.Clone(all), func(one string) bool {
+			return slices.ContainsFunc(others, func(other string) bool { return strings.EqualFold(one, other) })
+		})
+	}
+	for _, into := range without(old.Into, now.Into) {
+		say("~", "- restore.into %s: no more restores into it", into)
+	}
+	for _, into := range without(now.Into, old.Into) {
+		if into == backup.Itself {
+			into = "itself: each target"
+		}
+		say("!", "+ restore.into %s may be OVERWRITTEN by restores", into)
+	}
+	for _, queue := range without(old.ReplyTo, now.ReplyTo) {
+		say("~", "- restore.replyTo %s", queue)
+	}
+	for _, queue := range without(now.ReplyTo, old.ReplyTo) {
+		say("~", "+ restore.replyTo %s: answers may go there", queue)
+	}
+	switch {
+	case now.Approval && !old.Approval:
+		say("~", "restore.approval is required: this version refuses every restore that needs it")
+	case old.Approval && !now.Approval:
+		say("!", "restore.approval is no longer required: restores begin without a person")
+	}
+	switch {
+	case now.Safety && !old.Safety:
+		say("~", "restore.safetyBackup: destinations are backed up before they are overwritten")
+	case old.Safety && !now.Safety && len(now.Into) > 0:
+		say("!", "no restore.safetyBackup any more: API Management is overwritten without")
 	}
 	return lines
 }

@@ -31,6 +31,8 @@ type point struct {
 	Accepted     time.Time `json:"acceptedDateTime"`
 	AcceptedBy   string    `json:"acceptedBy"`
 	AcceptReason string    `json:"acceptedReason"`
+	Safety       bool      `json:"safetyBackup"`
+	Held         time.Time `json:"heldUntilDateTime"`
 }
 
 // suspect is the state of a recovery point that nobody has accepted yet.
@@ -92,13 +94,17 @@ func readPoint(text []byte) (point, error) {
 
 // fate is what became, or will become, of a recovery point.
 func (p point) fate() string {
+	until := p.Expires
+	if p.Held.After(until) {
+		until = p.Held
+	}
 	switch {
 	case !p.Deleted.IsZero():
 		return "deleted " + utc(p.Deleted)
 	case p.State == "live":
-		return "kept until " + utc(p.Expires)
+		return "kept until " + utc(until)
 	case p.State == suspect:
-		return "suspect, kept until " + utc(p.Expires)
+		return "suspect, kept until " + utc(until)
 	}
 	return p.State
 }
@@ -110,6 +116,8 @@ func (p point) why() string {
 		return plain(p.Decision)
 	case p.State == suspect:
 		return p.Suspicion.code()
+	case p.Safety:
+		return "safety backup of the restore of the same ID"
 	case p.Suspicion != nil:
 		return plain(strings.TrimSuffix("accepted by "+p.AcceptedBy+": "+p.AcceptReason, ": "))
 	}

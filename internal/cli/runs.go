@@ -34,6 +34,9 @@ type run struct {
 	Error       *problem  `json:"error"`
 	Point       *point    `json:"recoveryPoint"`
 	NotIncluded []string  `json:"notIncluded"`
+	// Kind is backup or restore; Restore what a restore brings back.
+	Kind    string    `json:"kind"`
+	Restore *restored `json:"restore"`
 }
 
 // remote is a command against the API, and what is around it.
@@ -59,7 +62,7 @@ func (r remote) runs(ctx context.Context, args []string) error {
 					why = v.Point.Suspicion
 				}
 			}
-			return fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s", v.ID, v.State, v.Plan, cmp.Or(utc(v.Slot), "by hand"),
+			return fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s", v.ID, v.State, v.Plan, v.slot(),
 				utc(v.Created), utc(v.Ended), size, kept, why.code()), nil
 		},
 	})
@@ -101,7 +104,7 @@ func (r remote) show(ctx context.Context, args []string) error {
 	row("run", v.ID)
 	row("target", v.Target)
 	row("plan", v.Plan)
-	row("slot", cmp.Or(utc(v.Slot), "by hand"))
+	row("slot", v.slot())
 	row("request", v.RequestID)
 	row("state", v.State)
 	explain("waits for", v.Waiting)
@@ -111,8 +114,22 @@ func (r remote) show(ctx context.Context, args []string) error {
 	row("ended", utc(v.Ended))
 	row("attempts", strconv.Itoa(v.Attempts))
 	row("polls", strconv.Itoa(v.Polls))
+	left := "recovery point"
+	if q := v.Restore; q != nil {
+		row("restores", q.Source)
+		row("from", q.Point)
+		row("kind", q.Kind, q.Key)
+		row("region", q.Region)
+		row("asked by", q.RequestedBy)
+		row("asked why", q.Reason)
+		row("begins until", utc(q.Expires))
+		row("left out", q.Warning)
+		if left = "safety backup"; v.Point == nil {
+			row(left, map[bool]string{true: "none yet: it comes before the restore", false: "none"}[q.Safety])
+		}
+	}
 	if p := v.Point; p != nil {
-		row("recovery point", p.fate())
+		row(left, p.fate())
 		row("note", p.Note)
 		explain("suspicion", p.Suspicion)
 		row("accepted", utc(p.Accepted), p.AcceptedBy, p.AcceptReason)
@@ -156,26 +173,31 @@ func (r remote) backup(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	return r.await(ctx, a, *wait, *asJSON)
+}
+
+// await prints the ID of the run that was accepted, and may wait for its end.
+func (r remote) await(ctx context.Context, a answer, wait, asJSON bool) error {
 	v, err := readRun(a.body)
 	if err != nil {
 		return err
 	}
-	if !*asJSON {
+	if !asJSON {
 		if _, err := fmt.Fprintln(r.stdout, v.ID); err != nil {
 			return err
 		}
 	}
-	if *wait {
+	if wait {
 		if a, v, err = follow(ctx, r, a, v, readRun); err != nil {
 			return err
 		}
 	}
-	if *asJSON {
+	if asJSON {
 		if err := r.document(a.body); err != nil {
 			return err
 		}
 	}
-	if *wait && v.Status != "Succeeded" {
+	if wait && v.Status != "Succeeded" {
 		return fmt.Errorf("run %s of %s ended %s: %w", v.ID, v.Target, v.State, cmp.Or(v.Error, &problem{Code: "Unknown"}))
 	}
 	return nil
@@ -190,6 +212,8 @@ type operation interface {
 	// path is where the API tells of it, and command the one that shows it.
 	path() string
 	command() string
+	// kind is backup or restore.
+	kind() string
 }
 
 // follow waits for the end of the operation, with a line for every change.
@@ -197,7 +221,7 @@ func follow[T operation](
 	ctx context.Context, r remote, a answer, v T, read func(text []byte) (T, error),
 ) (answer, T, error) {
 	goesOn := func(err error) error {
-		return fmt.Errorf("%w; the backup goes on without this command: lifeboat %s", err, v.command())
+		return fmt.Errorf("%w; the %s goes on without this command: lifeboat %s", err, v.kind(), v.command())
 	}
 	path := cmp.Or(a.operation, v.path())
 	for last := ""; ; {
@@ -250,6 +274,19 @@ func ended(status string) bool {
 func (v run) path() string { return "/api/runs/" + url.PathEscape(v.ID) }
 
 func (v run) command() string { return "run " + v.ID }
+
+func (v run) kind() string { return plain(cmp.Or(v.Kind, "backup")) }
+
+// slot is what the run was made for.
+func (v run) slot() string {
+	switch {
+	case v.Restore != nil:
+		return "restore"
+	case v.Slot.IsZero():
+		return "by hand"
+	}
+	return utc(v.Slot)
+}
 
 // progress is the line about where the run stands. Its time is the app's, of the run's last step.
 func (v run) progress() string {

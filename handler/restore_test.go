@@ -1,0 +1,461 @@
+package handler
+
+import (
+	"cmp"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"lifeboat/internal/backup"
+)
+
+const standby = target + "-standby"
+
+// restoring is a service that restores at once, or as the test says.
+type restoring struct {
+	backup.Provider
+	backup.Restorer
+	can   func() error
+	begin func() (backup.Operation, error)
+}
+
+func (r *restoring) Preflight(context.Context, backup.Attempt) error { return nil }
+
+func (r *restoring) Prepare(context.Context, backup.Attempt, string) (backup.Operation, error) {
+	return backup.Operation{Done: true}, nil
+}
+
+func (r *restoring) Begin(context.Context, backup.Attempt) (backup.Operation, error) {
+	return backup.Operation{Done: true}, nil
+}
+
+func (r *restoring) Verify(context.Context, backup.Attempt, backup.Hashing) (backup.Verification, error) {
+	return backup.Verification{Done: true, Size: 7, SHA256: "c0de", Modified: time.Now()}, nil
+}
+
+func (r *restoring) Delete(context.Context, backup.Attempt, string, bool) error { return nil }
+
+func (r *restoring) PreflightRestore(context.Context, backup.Restore) error {
+	if r.can == nil {
+		return nil
+	}
+	return r.can()
+}
+
+func (r *restoring) PrepareRestore(context.Context, backup.Restore, string) (backup.Operation, error) {
+	return backup.Operation{Done: true}, nil
+}
+
+func (r *restoring) BeginRestore(context.Context, backup.Restore) (backup.Operation, error) {
+	if r.begin == nil {
+		return backup.Operation{Done: true}, nil
+	}
+	return r.begin()
+}
+
+// restoreDoor is the door over a target with one recovery point, of seven bytes, the ID of which it returns. Its plan lets
+// the target be restored into itself and the standby, with a safety backup or without.
+func restoreDoor(t *testing.T, safety bool) (*door, *restoring, string) {
+	t.Helper()
+	service := &restoring{}
+	d := newDoor(func(c *Config) {
+		c.Engine.Providers = map[string]backup.Provider{"microsoft.apimanagement/service": service}
+	})
+	plans := d.plans
+	d.plans = func() ([]backup.Plan, error) {
+		all, err := plans()
+		all[0].Restore = backup.RestorePolicy{Into: []string{backup.Itself, standby}, ReplyTo: []string{"answers"}, Safety: safety}
+		return all, err
+	}
+	const row = "8000000000-000000000000"
+	w := d.call("POST", "/api/backups", `{"target":"`+target+`"}`)
+	var run struct{ ID string }
+	if err := json.Unmarshal(w.Body.Bytes(), &run); err != nil || w.Code != 202 {
+		t.Fatalf("%d %s", w.Code, w.Body)
+	}
+	d.drop()
+	id := run.ID[:17] + row
+	body, err := json.Marshal(backup.Point{
+		ID: id, State: backup.Live, Target: target, Plan: "nightly", Size: 7, SHA256: "c0de", Artifact: "a",
+		Created: time.Now().Add(-3 * time.Hour).UTC().Truncate(time.Second), Expires: time.Now().Add(time.Hour),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := backup.Key{Partition: id[:16], Row: "point-" + row}
+	if _, err := d.catalog.Apply(t.Context(), backup.Write{Op: backup.Insert, Key: key, Body: body}); err != nil {
+		t.Fatal(err)
+	}
+	d.log.Reset()
+	return d, service, id
+}
+
+// drop takes what is in the queue of wake-ups out.
+func (d *door) drop() { d.queue.Receive("execute", 32, 7*24*time.Hour) }
+
+// step delivers the wake-ups that are there.
+func (d *door) step(t *testing.T) {
+	t.Helper()
+	for _, m := range d.queue.Receive("execute", 32, 7*24*time.Hour) {
+		if w := d.send("execute", m.Body); w.Code != 200 {
+			t.Fatalf("%d %s", w.Code, w.Body)
+		}
+	}
+}
+
+// send delivers a queue message as the host does.
+func (d *door) send(function string, message []byte) *httptest.ResponseRecorder {
+	text, err := json.Marshal(map[string]any{"Data": map[string][]byte{"message": message}, "Metadata": map[string]string{}})
+	if err != nil {
+		panic(err) // only text
+	}
+	return d.call("POST", "/"+function, string(text))
+}
+
+// told are the events since the last call of it, and what their data says.
+func (d *door) told(t *testing.T) (types []string, data []map[string]any) {
+	t.Helper()
+	for _, m := range d.queue.Receive("lifeboat-events", 32, 7*24*time.Hour) {
+		var e struct {
+			Type string
+			Data map[string]any
+		}
+		if err := json.Unmarshal(m.Body, &e); err != nil {
+			t.Fatalf("%s: %v", m.Body, err)
+		}
+		types, data = append(types, strings.TrimPrefix(e.Type, "lifeboat.")), append(data, e.Data)
+	}
+	return types, data
+}
+
+// answer is a body of the API, as far as these tests read it.
+type answered struct {
+	ID, State, Kind, RequestID, Hash string
+	Destination                      string
+	Restore                          struct{ RecoveryPoint, RequestedBy, Reason string }
+	Guards                           []struct{ Name, Outcome string }
+	Error                            struct {
+		Code, Message, Target string
+		Details               []struct{ Code, Message string }
+	}
+}
+
+func read(t *testing.T, w *httptest.ResponseRecorder) answered {
+	t.Helper()
+	var v answered
+	if err := json.Unmarshal(w.Body.Bytes(), &v); err != nil {
+		t.Fatalf("%d %s: %v", w.Code, w.Body, err)
+	}
+	return v
+}
+
+const orderText = `{"id":"i","target":"` + target + `","recoveryPoint":"latest"}`
+
+// TestRestoreMessage: a message, however it was encoded, becomes a run once; what cannot be one is kept and answered, and
+// never delivered again.
+func TestRestoreMessage(t *testing.T) {
+	event := `{"specversion":"1.0","id":"i","source":"/sentinel","type":"t","data":{"target":"` + target + `","recoveryPoint":"latest"}}`
+	for _, test := range []struct {
+		name, text, queue string // queue of answers
+		told, note        string
+		state             string // of the run, "" if there is none
+		code              string // of the last event's reason
+	}{
+		{"plain", orderText, "", "restore.accepted", "", "queued", ""},
+		{"base64", base64.StdEncoding.EncodeToString([]byte(orderText)), "", "restore.accepted", "", "queued", ""},
+		{"a CloudEvent", event, "", "restore.accepted", "", "queued", ""},
+		{"with answers", orderText[:len(orderText)-1] + `,"replyTo":"answers"}`, "answers", "restore.accepted", "", "queued", ""},
+		{"refused", strings.Replace(orderText, target, target+"-other", 1), "", "restore.refused", "", "refused", "UnknownTarget"},
+		{"answers elsewhere", orderText[:len(orderText)-1] + `,"replyTo":"elsewhere"}`, "", "restore.refused", "", "refused", "ReplyToNotAllowed"},
+		{"a dry run", orderText[:len(orderText)-1] + `,"dryRun":true,"replyTo":"answers"}`, "answers", "restore.planned", "dry run", "", ""},
+		{"no JSON", "restore it, please", "", "message.deadlettered restore.refused", "it is not a JSON object", "", "InvalidRequest"},
+		{"nothing", "", "", "message.deadlettered restore.refused", "it is not a JSON object", "", "InvalidRequest"},
+		{
+			"a mistake", strings.Replace(orderText, "target", "Target", 1), "", "message.deadlettered restore.refused",
+			`"Target": the field is not known`, "", "InvalidRequest",
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			d, _, _ := restoreDoor(t, false)
+			for range 2 {
+				if w := d.send("restore", []byte(test.text)); w.Code != 200 {
+					t.Fatalf("%d %s", w.Code, w.Body)
+				}
+			}
+			lines := d.lines(t)
+			last := lines[len(lines)-1]
+			if last["function"] != "restore" || fmt.Sprint(last["to"]) != cmp.Or(test.state, "<nil>") || last["note"] != nil && last["note"] != test.note {
+				t.Errorf("logs %v", last)
+			}
+			if runs := d.rows(t, "run-"); test.state == "" && len(runs) > 0 || test.state != "" && len(runs) != 1 {
+				t.Errorf("%d runs: %s", len(runs), runs)
+			}
+			dead := strings.Contains(test.told, "dead")
+			if letters := d.rows(t, "deadletter"); dead != (len(letters) == 1) || dead && !strings.Contains(letters[0], test.code+": ") {
+				t.Errorf("dead letters: %s", letters)
+			}
+			types, data := d.told(t)
+			if got := strings.Join(types, " "); got != test.told && got != test.told+" "+test.told { // a repeat tells the same again
+				t.Fatalf("told %s, want %s", got, test.told)
+			}
+			final := data[len(data)-1]
+			reason, _ := final["reason"].(map[string]any)
+			if (test.code != "") != (reason != nil) || reason != nil && (reason["code"] != test.code || reason["message"] == "") ||
+				!dead && final["request"] != "i" {
+				t.Errorf("told %v", final)
+			}
+			if test.queue == "" {
+				test.queue = "elsewhere"
+				types = nil
+			}
+			if n := len(d.queue.Messages(test.queue)); n != len(types) {
+				t.Errorf("%d answers in %s, of %d", n, test.queue, len(types))
+			}
+		})
+	}
+}
+
+// rows are the bodies of the catalog's rows whose partition or row begins so: of the runs that restore, or all.
+func (d *door) rows(t *testing.T, begin string) []string {
+	t.Helper()
+	var bodies []string
+	for _, row := range d.catalog.Rows() {
+		restores := begin != "run-" || strings.Contains(string(row.Body), `"Restore":`)
+		if (strings.HasPrefix(row.Partition, begin) || strings.HasPrefix(row.Row, begin)) && restores {
+			bodies = append(bodies, string(row.Body))
+		}
+	}
+	return bodies
+}
+
+// TestRestoreRequestReused: an ID that stands for another request is refused, whichever way it comes; a dry run does not use
+// it up.
+func TestRestoreRequestReused(t *testing.T) {
+	d, _, _ := restoreDoor(t, false)
+	other := strings.Replace(orderText, `"latest"`, `"latest","into":"`+standby+`"`, 1)
+	for _, text := range []string{other[:len(other)-1] + `,"dryRun":true}`, orderText, other} {
+		if w := d.send("restore", []byte(text)); w.Code != 200 {
+			t.Fatalf("%d %s", w.Code, w.Body)
+		}
+	}
+	types, data := d.told(t)
+	if got := strings.Join(types, " "); got != "restore.planned restore.accepted message.deadlettered restore.refused" ||
+		!strings.Contains(fmt.Sprint(data[3]), "RequestIdReused") {
+		t.Errorf("told %s: %v", got, data)
+	}
+	if w := d.call("POST", "/api/restores", other); w.Code != 409 || read(t, w).Error.Code != "RequestIdReused" {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+}
+
+// TestRestoreMessageWaits: where storage or the plan cannot be read the message comes again, and in the end is kept.
+func TestRestoreMessageWaits(t *testing.T) {
+	d := newDoor(nil)
+	d.plans = func() ([]backup.Plan, error) { return nil, errors.New("plan.yaml:7: nonsense") }
+	if w := d.send("restore", []byte(orderText)); w.Code != 500 {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	if w := d.send("deadletter-restore", []byte(orderText)); w.Code != 200 {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	if letters := d.rows(t, "deadletter"); len(letters) != 1 || !strings.Contains(letters[0], `"restore-requests-poison"`) {
+		t.Errorf("dead letters: %s", letters)
+	}
+}
+
+// TestPostRestore: 202 and where to ask, 409 in the words of the guard, 200 for a dry run; the same request is the same
+// restore.
+func TestPostRestore(t *testing.T) {
+	const noID = `{"target":"` + target + `","recoveryPoint":"latest","requestedBy":"me","reason":"a test"}`
+	d, _, point := restoreDoor(t, false)
+	first := d.call("POST", "/api/restores", orderText, "Repeatability-Request-ID", "not this one")
+	v := read(t, first)
+	operation := first.Header().Get("Operation-Location")
+	if first.Code != 202 || operation != "http://127.0.0.1:8080/api/restores/"+v.ID || operation != first.Header().Get("Location") ||
+		first.Header().Get("Retry-After") == "" || v.Kind != "restore" || v.RequestID != "i" || v.Restore.RecoveryPoint != point {
+		t.Fatalf("%d %v %s", first.Code, first.Header(), first.Body)
+	}
+	if again := read(t, d.call("POST", "/api/restores", orderText)); again.ID != v.ID {
+		t.Errorf("a repeat is another restore: %+v", again)
+	}
+	ids := map[string]string{}
+	for _, header := range [][]string{
+		{"Repeatability-Request-ID", "of the header"}, {invocationHeader, "invocation-2"}, {invocationHeader, ""},
+	} {
+		w := d.call("POST", "/api/restores", noID, header...)
+		again := d.call("POST", "/api/restores", noID, header...)
+		a, b := read(t, w), read(t, again)
+		if w.Code != 202 || (a.ID == b.ID) != (header[1] != "") || a.Restore.RequestedBy != "me" || a.Restore.Reason != "a test" {
+			t.Errorf("%v: %d %+v, then %+v", header, w.Code, a, b)
+		}
+		ids[header[1]] = a.RequestID
+	}
+	if ids["of the header"] != "of the header" || ids["invocation-2"] != "invocation invocation-2" || !strings.HasPrefix(ids[""], "invocation id") {
+		t.Errorf("the IDs are %v", ids)
+	}
+
+	refusedText := strings.Replace(strings.Replace(orderText, `"i"`, `"r"`, 1), `"latest"`, `"latest","into":"`+standby+`2"`, 1)
+	for range 2 {
+		w := d.call("POST", "/api/restores", refusedText)
+		v = read(t, w)
+		if w.Code != 409 || v.Error.Code != "DestinationNotAllowed" || v.Error.Message == "" || len(v.Error.Details) != 1 ||
+			!strings.HasPrefix(w.Header().Get("Location"), "http://127.0.0.1:8080/api/restores/") {
+			t.Errorf("refused: %d %v %s", w.Code, w.Header(), w.Body)
+		}
+	}
+	d.lines(t)
+	w := d.call("POST", "/api/restores", refusedText[:len(refusedText)-1]+`,"dryRun":true}`)
+	v = read(t, w)
+	if w.Code != 200 || len(v.Hash) != 64 || len(v.Guards) == 0 || v.Guards[len(v.Guards)-1].Outcome != "refused" || v.Destination != standby+"2" {
+		t.Errorf("a dry run: %d %s", w.Code, w.Body)
+	}
+	if lines := d.lines(t); len(lines) != 1 || lines[0]["status"] != float64(200) {
+		t.Errorf("a dry run is told to nobody else: %v", lines)
+	}
+	for _, c := range []struct {
+		name, body, media string
+		status            int
+		code, target      string
+	}{
+		{"a mistake", strings.Replace(orderText, "latest", "Latest", 1), "", 400, "InvalidRequest", "recoveryPoint"},
+		{"no object", "[]", "", 400, "InvalidRequest", ""},
+		{"twice", strings.Replace(orderText, `{`, `{"id":"j",`, 1), "", 400, "InvalidRequest", ""},
+		{"empty", " ", "", 400, "InvalidBody", ""},
+		{"too long", orderText + strings.Repeat(" ", 64<<10), "", 413, "RequestBodyTooLarge", ""},
+		{"no JSON", orderText, "text/plain", 415, "UnsupportedMediaType", "Content-Type"},
+	} {
+		w := d.call("POST", "/api/restores", c.body, "Content-Type", cmp.Or(c.media, "application/json"))
+		if v := read(t, w); w.Code != c.status || v.Error.Code != c.code || v.Error.Target != c.target {
+			t.Errorf("%s: %d %s", c.name, w.Code, w.Body)
+		}
+	}
+	if w := d.call("POST", "/api/restores", noID, "Repeatability-Request-ID", strings.Repeat("x", 129)); w.Code != 400 ||
+		read(t, w).Error.Target != "id" {
+		t.Errorf("a long ID: %d %s", w.Code, w.Body)
+	}
+	if w := d.call("GET", "/api/restores", ""); w.Code != 405 || w.Header().Get("Allow") != "POST" {
+		t.Errorf("GET: %d", w.Code)
+	}
+	d.plans = func() ([]backup.Plan, error) { return nil, errors.New("plan.yaml:7: nonsense") }
+	fresh := newDoor(nil)
+	fresh.plans = d.plans
+	if w := fresh.call("POST", "/api/restores", orderText); w.Code != 503 || read(t, w).Error.Code != "PlanInvalid" {
+		t.Errorf("without a plan: %d %s", w.Code, w.Body)
+	}
+}
+
+// TestRestoreOverHTTP: orderText about, canceled while it waits, confirmed once it has ended.
+func TestRestoreOverHTTP(t *testing.T) {
+	d, service, point := restoreDoor(t, false)
+	service.can = func() error {
+		return &backup.Fault{Kind: backup.Deferred, Code: "ServiceUpdating", Message: "it is updating"}
+	}
+	one := "/api/restores/" + read(t, d.call("POST", "/api/restores", orderText)).ID
+	d.step(t)
+	if w := d.call("GET", one, ""); w.Code != 202 || w.Header().Get("Retry-After") == "" || read(t, w).State != "waiting" {
+		t.Errorf("while it waits: %d %s", w.Code, w.Body)
+	}
+	if w := d.call("POST", one+"/confirm", ""); w.Code != 409 || read(t, w).Error.Code != "RestoreNotEnded" {
+		t.Errorf("confirmed while it waits: %d %s", w.Code, w.Body)
+	}
+	for range 2 {
+		if w := d.call("POST", one+"/cancel", ""); w.Code != 200 || read(t, w).State != "canceled" || !strings.Contains(w.Body.String(), "invocation-1") {
+			t.Errorf("canceled: %d %s", w.Code, w.Body)
+		}
+	}
+	if w := d.call("GET", one, ""); w.Code != 200 || !strings.Contains(w.Body.String(), `"Canceled"`) {
+		t.Errorf("then: %d %s", w.Code, w.Body)
+	}
+	service.can = nil
+	service.begin = func() (backup.Operation, error) { return backup.Operation{Token: "t"}, nil }
+	two := "/api/restores/" + read(t, d.call("POST", "/api/restores", strings.Replace(orderText, `"i"`, `"j"`, 1))).ID
+	d.step(t)
+	if w := d.call("POST", two+"/cancel", ""); w.Code != 409 || read(t, w).Error.Code != "RestoreNotWaiting" {
+		t.Errorf("canceled too late: %d %s", w.Code, w.Body)
+	}
+	service.begin = nil
+	three := "/api/restores/" + read(t, d.call("POST", "/api/restores", `{"id":"k","target":"`+target+`","recoveryPoint":"`+point+`","into":"`+standby+`"}`)).ID
+	d.step(t)
+	for range 2 {
+		if w := d.call("POST", three+"/confirm", ""); w.Code != 200 || read(t, w).State != "succeeded" {
+			t.Errorf("confirmed: %d %s", w.Code, w.Body)
+		}
+	}
+	if types, _ := d.told(t); strings.Join(types, " ") !=
+		"restore.accepted restore.waiting restore.canceled restore.accepted restore.started restore.accepted restore.succeeded" {
+		t.Errorf("told %s", types)
+	}
+	for _, line := range d.lines(t) {
+		if line["event"] != nil && line["level"] != "info" {
+			t.Errorf("%v", line)
+		}
+	}
+	backupRun := read(t, d.call("POST", "/api/backups", `{"target":"`+target+`"}`)).ID
+	for _, id := range []string{"x", point, backupRun} {
+		for _, call := range [][2]string{{"GET", ""}, {"POST", "/cancel"}, {"POST", "/confirm"}} {
+			if w := d.call(call[0], "/api/restores/"+id+call[1], ""); w.Code != 404 || read(t, w).Error.Code != "RestoreNotFound" {
+				t.Errorf("%s %s%s: %d %s", call[0], id, call[1], w.Code, w.Body)
+			}
+		}
+	}
+}
+
+// TestRestoreMessagesOfTheCorpus: each message of the fuzzer's corpus ends as a run, an answer or a dead letter with a
+// reason; the host never has to deliver it again, and every event fits into a message of a queue.
+func TestRestoreMessagesOfTheCorpus(t *testing.T) {
+	files, err := filepath.Glob("../internal/backup/testdata/fuzz/FuzzRestoreRequest/*")
+	if err != nil || len(files) < 100 {
+		t.Fatalf("%d files, %v", len(files), err)
+	}
+	seen := map[string]int{}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		quoted := strings.TrimSuffix(strings.TrimPrefix(string(text), "go test fuzz v1\n[]byte("), ")\n")
+		message, err := strconv.Unquote(quoted)
+		if err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+		d, _, _ := restoreDoor(t, false)
+		if w := d.send("restore", []byte(message)); w.Code != 200 {
+			t.Errorf("%s: %d %s", file, w.Code, w.Body)
+		}
+		for _, m := range d.queue.Messages("lifeboat-events") {
+			if len(m.Body) > 48<<10 { // 64 KiB in base64
+				t.Errorf("%s: an event of %d bytes", file, len(m.Body))
+			}
+		}
+		types, data := d.told(t)
+		end := strings.Join(types, " ")
+		seen[end]++
+		reason, _ := data[len(data)-1]["reason"].(map[string]any)
+		letters, runs := d.rows(t, "deadletter"), d.rows(t, "run-")
+		switch end {
+		case "restore.accepted", "restore.planned":
+		case "restore.refused":
+			if len(runs) != 1 || reason["code"] == "" {
+				t.Errorf("%s: %d runs, %v", file, len(runs), data)
+			}
+		case "message.deadlettered restore.refused":
+			if len(letters) != 1 || len(runs) > 0 || reason["code"] != "InvalidRequest" || reason["message"] == "" {
+				t.Errorf("%s: %s, %d runs, %v", file, letters, len(runs), data)
+			}
+		default:
+			t.Errorf("%s: told %q", file, end)
+		}
+	}
+	if len(seen) != 4 {
+		t.Errorf("the corpus has only %v", seen)
+	}
+}

@@ -1,0 +1,188 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"lifeboat/internal/backup"
+)
+
+// restored is what the API tells of what a run restores.
+type restored struct {
+	Point       string    `json:"recoveryPoint"`
+	Source      string    `json:"source"`
+	Kind        string    `json:"kind"`
+	Key         string    `json:"key"`
+	Region      string    `json:"restoreRegion"`
+	Expires     time.Time `json:"expires"`
+	RequestedBy string    `json:"requestedBy"`
+	Reason      string    `json:"reason"`
+	Safety      bool      `json:"safetyBackup"`
+	Warning     string    `json:"warning"`
+}
+
+// restore asks for a restore, and may wait for its end; or for its plan alone.
+func (r remote) restore(ctx context.Context, args []string) error {
+	flags := flag.NewFlagSet("restore", flag.ContinueOnError)
+	body := map[string]any{"recoveryPoint": "latest"}
+	text := func(name, field string) {
+		flags.Func(name, "", func(value string) error { body[field] = value; return nil })
+	}
+	text("into", "into")
+	text("key", "key")
+	text("region", "restoreRegion")
+	text("reason", "reason")
+	text("reply-to", "replyTo")
+	text("expires", "expires")
+	points := 0 // an empty one, as of a variable that is not set, is a mistake and does not mean the newest
+	for name, prefix := range map[string]string{"point": "", "before": "latest before "} {
+		flags.Func(name, "", func(value string) error {
+			points++
+			body["recoveryPoint"] = prefix + value
+			return nil
+		})
+	}
+	dry := flags.Bool("dry-run", false, "")
+	wait := flags.Bool("wait", false, "")
+	asJSON := flags.Bool("json", false, "")
+	names, err := files(flags, args, 1)
+	if err != nil || names[0] == "" || points > 1 || *dry && *wait {
+		return cmp.Or(err, errUsage)
+	}
+	body["target"] = names[0]
+	if body["key"] != nil {
+		body["kind"] = backup.RestoreKey
+	}
+	if *dry {
+		body["dryRun"] = true
+	}
+	a, err := r.do(ctx, call{method: http.MethodPost, path: "/api/restores", body: body, requestID: r.requestID, tries: 5})
+	if errors.Is(err, errStopped) {
+		return fmt.Errorf("stopped before the app had answered: lifeboat runs %s tells whether it restores",
+			cmp.Or(body["into"], body["target"]))
+	}
+	if err != nil {
+		return err
+	}
+	if *dry {
+		return r.dryRun(a, *asJSON)
+	}
+	return r.await(ctx, a, *wait, *asJSON)
+}
+
+// dryRun prints the plan of a restore; the error says why it may not be made.
+func (r remote) dryRun(a answer, asJSON bool) error {
+	var p backup.RestorePlan
+	if err := json.Unmarshal(a.body, &p); err != nil {
+		return fmt.Errorf("read the answer: %w", err)
+	}
+	if p.Hash == "" {
+		return errors.New("the answer is no plan of a restore: is LIFEBOAT_URL the address of a Lifeboat app?")
+	}
+	show := r.planTable
+	if asJSON {
+		show = func(backup.RestorePlan) error { return r.document(a.body) }
+	}
+	if err := show(p); err != nil {
+		return err
+	}
+	if why := p.Refusal(); why != nil {
+		return fmt.Errorf("this restore would be refused: %s", plain(why.Code))
+	}
+	return nil
+}
+
+// planTable shows a plan: what would be lost first.
+func (r remote) planTable(p backup.RestorePlan) error {
+	table := tabwriter.NewWriter(r.stdout, 0, 0, 2, ' ', 0)
+	row := func(name string, values ...string) {
+		for i, value := range values {
+			if i > 0 {
+				name = ""
+			}
+			if value = plain(value); value != "" {
+				fmt.Fprintf(table, "%s\t%s\n", name, value)
+			}
+		}
+	}
+	row("restores into", p.Destination)
+	row("overwrites", p.Overwrites...)
+	row("not restored", p.NotIncluded...)
+	row("from", p.Target)
+	if q := p.Point; q != nil {
+		row("recovery point", q.ID+", "+string(q.State))
+		row("written", utc(q.Written)+", "+ago(q.Age)+" ago")
+		row("size", bytesOf(q.Size))
+	}
+	row("allowed by plan", p.Plan)
+	row("kind", strings.TrimSpace(string(p.Kind)+" "+p.Key))
+	row("region", p.Region)
+	safety := "none"
+	if p.Safety {
+		safety = "first, and held for 7 days unless confirmed"
+	}
+	row("safety backup", safety)
+	row("calls", p.Calls...)
+	fmt.Fprintln(table, "\nGUARD\tOUTCOME")
+	var words strings.Builder // below the table: they are long
+	for _, g := range p.Guards {
+		fmt.Fprintf(table, "%s\t%s\n", plain(g.Name), plain(string(g.Outcome)))
+		if g.Reason != nil {
+			fmt.Fprintf(&words, "\n%s: %s: %s\n", plain(g.Name), plain(g.Reason.Code), plain(g.Reason.Message))
+			if g.Reason.Hint != "" {
+				fmt.Fprintf(&words, "  %s\n", plain(g.Reason.Hint))
+			}
+		}
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	_, err := fmt.Fprint(r.stdout, words.String())
+	return err
+}
+
+// cancel takes back a restore that has begun nothing yet.
+func (r remote) cancel(ctx context.Context, args []string) error {
+	return r.change(ctx, args, "cancel")
+}
+
+// confirm lets go of the safety backup of a restore.
+func (r remote) confirm(ctx context.Context, args []string) error {
+	return r.change(ctx, args, "confirm")
+}
+
+// change does to a restore what the last part of the path says, which changes nothing if it is done twice.
+func (r remote) change(ctx context.Context, args []string, what string) error {
+	flags := flag.NewFlagSet(what, flag.ContinueOnError)
+	asJSON := flags.Bool("json", false, "")
+	names, err := files(flags, args, 1)
+	if err != nil || names[0] == "" {
+		return cmp.Or(err, errUsage)
+	}
+	a, err := r.do(ctx, call{method: http.MethodPost, path: "/api/restores/" + url.PathEscape(names[0]) + "/" + what, tries: 5})
+	if err != nil {
+		return err
+	}
+	v, err := readRun(a.body)
+	if err != nil {
+		return err
+	}
+	if *asJSON {
+		return r.document(a.body)
+	}
+	line := v.ID + "  " + v.State
+	if v.Point != nil {
+		line += "; safety backup: " + v.Point.fate()
+	}
+	_, err = fmt.Fprintln(r.stdout, plain(line))
+	return err
+}

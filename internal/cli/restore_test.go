@@ -1,0 +1,188 @@
+package cli_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"lifeboat/internal/backup"
+)
+
+// restorable is a service that would take a restore.
+type restorable struct {
+	backup.Provider
+	backup.Restorer
+}
+
+func (restorable) Verify(context.Context, backup.Attempt, backup.Hashing) (backup.Verification, error) {
+	return backup.Verification{Done: true, Size: 3 << 20, SHA256: "c0de"}, nil
+}
+
+func (restorable) PreflightRestore(context.Context, backup.Restore) error {
+	return &backup.Fault{Kind: backup.Deferred, Code: "Updating", Message: "it is\x1b updating"}
+}
+
+// restoreApp is the API over a target with one recovery point, whose ID it returns.
+func restoreApp(t *testing.T, network func(n int, w http.ResponseWriter, r *http.Request) bool) (*app, string) {
+	t.Helper()
+	a := newApp(t, "", network)
+	_, id, _ := a.run(t.Context(), "first", "backup", target)
+	id = id[:17] + "8000000000-000000000000"
+	body, err := json.Marshal(backup.Point{
+		ID: id, State: backup.Live, Target: target, Plan: "nightly", Size: 3 << 20, SHA256: "c0de",
+		Created: time.Now().Add(-27*time.Hour - 5*time.Minute), Expires: time.Now().Add(time.Hour),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := backup.Key{Partition: id[:16], Row: "point-" + id[17:]}
+	if _, err := a.catalog.Apply(t.Context(), backup.Write{Op: backup.Insert, Key: key, Body: body}); err != nil {
+		t.Fatal(err)
+	}
+	return a, id
+}
+
+// TestDryRun: a plan says first what is lost, and from what; its exit code is whether it may.
+func TestDryRun(t *testing.T) {
+	t.Parallel()
+	a, point := restoreApp(t, nil)
+	code, out, errs := a.run(t.Context(), "one", "restore", target, "--dry-run")
+	at := -1
+	for _, want := range []string{
+		"restores into    " + target + "\noverwrites       the whole configuration", "\nrecovery point   " + point + ", live\n", ", 1d3h ago\n",
+		"\nsize             3.0 MiB\n", "\nallowed by plan  nightly\n", "\nsafety backup    none\n", "POST " + target + "/restore\n", "\nGUARD ",
+		"\nthe artifact is there, and is what was verified  passed\n", "\nthe destination can take it                      later\n",
+		"\nthe destination can take it: Updating: it is  updating\n",
+	} {
+		i := strings.Index(out, want)
+		if i <= at {
+			t.Errorf("no %q, or not in its place", want)
+		}
+		at = i
+	}
+	if code != 0 || errs != "" {
+		t.Errorf("%d\n%s%s", code, out, errs)
+	}
+	code, out, errs = a.run(t.Context(), "one", "restore", target, "--into", target+"-b", "--dry-run")
+	if code != 1 || errs != "this restore would be refused: DestinationNotAllowed\n" || !strings.Contains(out, "\n\na plan allows it: DestinationNotAllowed: ") ||
+		!strings.Contains(out, "  Add it to restore.into of the plan") {
+		t.Errorf("%d\n%s%s", code, out, errs)
+	}
+	var p backup.RestorePlan
+	code, out, _ = a.run(t.Context(), "one", "restore", target, "--dry-run", "--json", "--point", point)
+	if err := json.Unmarshal([]byte(out), &p); err != nil || code != 0 || p.Point.ID != point {
+		t.Errorf("%d, %s", code, out)
+	}
+	if len(a.queue.Messages("execute")) != 1 { // that of the backup
+		t.Error("a dry run has made something")
+	}
+}
+
+// TestOneRestore: a command asks for one restore whatever becomes of its requests, which can be looked at, taken back and
+// confirmed.
+func TestOneRestore(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	a, point := restoreApp(t, func(n int, _ http.ResponseWriter, r *http.Request) bool {
+		if n == 5 {
+			cancel()
+		}
+		return n != 2 || lose(r)
+	})
+	code, out, errs := a.run(ctx, "one", "restore", target, "--before", time.Now().UTC().Format(time.RFC3339), "--reason", "a bad\ndeployment",
+		"--expires", "2099-01-31T02:30:00Z", "--wait")
+	id := strings.TrimSpace(out)
+	if code != 1 || strings.Count(errs, "trying again in ") != 1 ||
+		!strings.HasSuffix(errs, "stopped; the restore goes on without this command: lifeboat run "+id+"\n") {
+		t.Errorf("%d, %q, %s", code, out, errs)
+	}
+	code, out, _ = a.run(t.Context(), "", "run", id)
+	for _, want := range []string{
+		"slot           restore\n", "restores       " + target + "\n", "from           " + point + "\n", "kind           full\n",
+		"asked why      a bad deployment\n", "begins until   2099-01-31T02:30:00Z\n", "safety backup  none\n",
+	} {
+		if code != 0 || !strings.Contains(out, want) {
+			t.Errorf("%d, no %q in\n%s", code, want, out)
+		}
+	}
+	if code, out, _ := a.run(t.Context(), "", "runs", target); code != 0 || strings.Count(out, "  restore  ") != 1 {
+		t.Errorf("%d, %s", code, out)
+	}
+	if code, _, errs := a.run(t.Context(), "", "confirm", id); code != 1 || !strings.Contains(errs, "RestoreNotEnded") {
+		t.Errorf("%d, %s", code, errs)
+	}
+	for range 2 {
+		if code, out, errs := a.run(t.Context(), "", "cancel", id); code != 0 || out != id+"  canceled\n" {
+			t.Errorf("%d, %s%s", code, out, errs)
+		}
+	}
+	if code, out, _ := a.run(t.Context(), "", "confirm", id, "--json"); code != 0 || !strings.Contains(out, `"canceled"`) {
+		t.Errorf("%d, %s", code, out)
+	}
+	code, out, errs = a.run(t.Context(), "two", "restore", target, "--key", "k", "--region", "westeurope", "--reply-to", "answers")
+	if code != 1 || out != "" || !strings.Contains(errs, "ReplyToNotAllowed") || !strings.Contains(errs, "Hint: ") {
+		t.Errorf("refused: %d, %s%s", code, out, errs)
+	}
+	// What is empty, as of a variable that is not set, is a mistake, and does not mean the newest, or the target itself.
+	for _, flag := range []string{"--point", "--before", "--into", "--key", "--expires"} {
+		code, out, errs := a.run(t.Context(), "three", "restore", target, flag, "")
+		if code != 1 || out != "" || !strings.Contains(errs, "InvalidRequest") {
+			t.Errorf("an empty %s: %d, %s%s", flag, code, out, errs)
+		}
+	}
+	for _, args := range [][]string{
+		{"restore"},
+		{"restore", ""},
+		{"restore", target, target},
+		{"restore", target, "--point", "a", "--before", "b"},
+		{"restore", target, "--dry-run", "--wait"},
+		{"restore", target, "--requested-by", "me"},
+		{"cancel"},
+		{"cancel", ""},
+		{"confirm", "a", "b"},
+	} {
+		if code, out, errs := a.run(t.Context(), "", args...); code != 2 || out != "" || !strings.HasPrefix(errs, "usage:") {
+			t.Errorf("%v: %d, %q, %q", args, code, out, errs)
+		}
+	}
+}
+
+// TestRestoreEnds: what it left, and until when that is held; a failure in Azure's words.
+func TestRestoreEnds(t *testing.T) {
+	t.Parallel()
+	const run = `{"id":"r","kind":"restore","target":"` + target + `","status":"%s","state":"%s","restore":{"kind":"selective","key":"k",` +
+		`"recoveryPoint":"p","source":"s","safetyBackup":true,"warning":"one key was there"},` +
+		`"error":%s,"recoveryPoint":{"state":"live","safetyBackup":true,"expiresDateTime":"2026-01-02T00:00:00Z","heldUntilDateTime":"2026-01-08T00:00:00Z"}}`
+	body := fmt.Sprintf(run, "Failed", "failed", `{"code":"C","message":"Azure's\u001b words"}`)
+	a := newApp(t, "", func(_ int, w http.ResponseWriter, _ *http.Request) bool {
+		fmt.Fprint(w, body)
+		return false
+	})
+	code, out, errs := a.run(t.Context(), "one", "restore", target, "--wait")
+	if code != 1 || out != "r\n" || !strings.HasSuffix(errs, "run r of "+target+" ended failed: C: Azure's  words\n") {
+		t.Errorf("%d, %s%s", code, out, errs)
+	}
+	body = fmt.Sprintf(run, "Succeeded", "succeeded", "null")
+	if code, out, _ := a.run(t.Context(), "one", "restore", target, "--wait", "--json"); code != 0 || strings.TrimSpace(out) != body {
+		t.Errorf("%d, %s", code, out)
+	}
+	if code, out, _ := a.run(t.Context(), "", "confirm", "r"); code != 0 || out != "r  succeeded; safety backup: kept until 2026-01-08T00:00:00Z\n" {
+		t.Errorf("%d, %q", code, out)
+	}
+	_, out, _ = a.run(t.Context(), "", "run", "r")
+	for _, want := range []string{"kind           selective k\n", "left out       one key was there\n", "safety backup  kept until 2026-01-08"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %q in\n%s", want, out)
+		}
+	}
+	for _, body = range []string{"{}", "[]"} {
+		if code, out, _ := a.run(t.Context(), "one", "restore", target, "--dry-run"); code != 1 || out != "" {
+			t.Errorf("%s: %d, %s", body, code, out)
+		}
+	}
+}
