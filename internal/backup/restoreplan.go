@@ -148,6 +148,10 @@ var destruction = map[string]struct {
 		},
 		[]string{"PUT {host}/prerestore", "PUT {host}/restore"},
 	},
+	managedCCF: {
+		[]string{"nothing: the application must have been deleted, and is made anew under its name"},
+		[]string{"POST {destination}/restore"},
+	},
 }
 
 // describe fills in what the restore does.
@@ -321,7 +325,11 @@ func (p *RestorePlan) fits() *Reason {
 	case p.Kind == RestoreKey && !hsm:
 		return no("KindNotSupported", "Leave kind and key out.", "only a Managed HSM brings single keys back, not a %s", into.Type)
 	}
-	p.Safety = p.policy.Safety || hsm
+	if p.Safety = p.policy.Safety || hsm; p.Safety && strings.EqualFold(into.Type, managedCCF) {
+		return no("SafetyBackupUnavailable", "Take safetyBackup out of the plan, or give such targets a plan of their own.",
+			"the plan %s wants a safety backup, and a Managed CCF is restored only once the original is gone: there is nothing "+
+				"left to back up", p.Plan)
+	}
 	return nil
 }
 

@@ -293,7 +293,8 @@ func (s *step) attemptRestore(ctx context.Context, restorer Restorer) error {
 	case Refused:
 		return s.end(ctx, fails, f.reason())
 	default:
-		s.lost(f.reason())
+		// Hints of a lost start are about backups, which may be started again.
+		s.lost(reason(f.Code, f.Message, "Nothing is sent twice: what became of it is looked for, as far as the service shows it."))
 		return s.advance(ctx, s.Waits.Look)
 	}
 }

@@ -270,6 +270,10 @@ func TestRestoreGuards(t *testing.T) {
 		{"one key of no HSM", "KindNotSupported", func(_ *stage, _ *restorer, q *backup.RestoreRequest, _ *backup.Plan) {
 			q.Kind, q.Key = backup.RestoreKey, "rsa1"
 		}, false},
+		{"a safety backup of what must be gone", "SafetyBackupUnavailable", func(_ *stage, _ *restorer, q *backup.RestoreRequest, p *backup.Plan) {
+			q.Target = strings.Replace(target, "Microsoft.ApiManagement/service", "Microsoft.ConfidentialLedger/managedCCFs", 1)
+			p.Targets, p.Restore.Safety = []string{q.Target}, true
+		}, false},
 		{"an unknown recovery point", "RecoveryPointNotFound", func(_ *stage, _ *restorer, q *backup.RestoreRequest, _ *backup.Plan) {
 			q.Point = "0123456789abcdef-0123456789-0123456789ab"
 		}, false},

@@ -199,6 +199,9 @@ func (r *reader) restore(n *yaml.Node, p *backup.Plan) {
 	if at != nil && !p.Restore.Safety && slices.ContainsFunc(p.Targets, ofType("Microsoft.KeyVault/managedHSMs")) {
 		r.fail(at, "a Managed HSM is always backed up before it is restored into: take safetyBackup out")
 	}
+	if p.Restore.Safety && slices.ContainsFunc(p.Targets, ofType("Microsoft.ConfidentialLedger/managedCCFs")) {
+		r.fail(at, "a Managed CCF is restored only once the original is gone: there is nothing left for a safetyBackup")
+	}
 }
 
 // destination checks that backups of the plan's targets can go into it.

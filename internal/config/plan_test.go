@@ -124,6 +124,7 @@ func TestParsePlanRefuses(t *testing.T) {
 		"restore, approvers":    {"timeZone: UTC", "restore: {into: [itself], approvers: [a]}", `the field "approvers" of restore is not known to this version of Lifeboat`},
 		"restore, queue":        {"timeZone: UTC", "restore: {into: [itself], replyTo: [A_B]}", `"A_B" is no name of a queue`},
 		"restore, our queue":    {"timeZone: UTC", "restore: {into: [itself], replyTo: [execute]}", `execute is a queue of Lifeboat's own`},
+		"restore, CCF safety":   {"Microsoft.ApiManagement/service/contoso]\n    schedule: \"*/10 * * * * *\"\n    timeZone: UTC", "Microsoft.ConfidentialLedger/managedCCFs/contoso]\n    schedule: \"*/10 * * * * *\"\n    restore: {into: [itself], safetyBackup: true}", `there is nothing left for a safetyBackup`},
 		"restore, safety":       {"timeZone: UTC", "restore: {into: [itself], safetyBackup: often}", `"often" is neither true nor false`},
 		"daily comes later":     {"within: 90s", "daily: 14, within: 90s", `plan.yaml:18: the field "daily" of keep is not known to this version of Lifeboat`},
 		"not UTF-8":             {"often", "oft\xffen", `UTF-8`},
