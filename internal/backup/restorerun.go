@@ -138,6 +138,20 @@ func (s *step) guard(ctx context.Context, provider Provider, restorer Restorer) 
 		}
 	}
 	q.Reading = true
+	// What it may have to wait for comes first: the artifact is read anew each time.
+	switch _, _, err := s.Catalog.Get(ctx, r.lockKey()); {
+	case err == nil:
+		return s.postpone(ctx, busyTarget)
+	case !errors.Is(err, ErrNotFound):
+		return fmt.Errorf("see whether %s is free for restore %s: %w", r.Target, r.ID, err)
+	}
+	_, err = within(ctx, func(ctx context.Context) (any, error) { return nil, restorer.PreflightRestore(ctx, r.restore()) })
+	switch f := AsFault(err); {
+	case f != nil && f.Kind == Refused:
+		return s.end(ctx, refuses, f.reason())
+	case f != nil:
+		return s.postpone(ctx, f)
+	}
 	v, err := within(ctx, func(ctx context.Context) (Verification, error) {
 		return provider.Verify(ctx, r.restore().attempt(p.ID), r.Hashing)
 	})
@@ -163,13 +177,6 @@ func (s *step) guard(ctx context.Context, provider Provider, restorer Restorer) 
 	r.Hashing = Hashing{}
 	if why := changed(p, v); why != nil {
 		return s.end(ctx, refuses, *why)
-	}
-	_, err = within(ctx, func(ctx context.Context) (any, error) { return nil, restorer.PreflightRestore(ctx, r.restore()) })
-	switch f := AsFault(err); {
-	case f != nil && f.Kind == Refused:
-		return s.end(ctx, refuses, f.reason())
-	case f != nil:
-		return s.postpone(ctx, f)
 	}
 	// The lease and the deadline of what begins now count from here.
 	took := s.Now().Sub(before)
@@ -280,6 +287,7 @@ func (s *step) attemptRestore(ctx context.Context, restorer Restorer) error {
 	if err == nil {
 		r.Accepted, r.Token, r.Owed = s.clock(), operation.Token, restoreStarted
 		if operation.Done {
+			_ = s.Queue.Publish(ctx, restoreEvent(s.run)) // the end takes the place of what is owed
 			return s.restored(ctx, operation)
 		}
 		if err := r.move(accepts); err != nil {
