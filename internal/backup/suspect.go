@@ -100,6 +100,9 @@ func (s *step) succeed(ctx context.Context, p Point, files []File) error {
 	if err != nil {
 		return err
 	}
+	if slices.ContainsFunc(before, func(b Point) bool { return b.ID == p.ID }) {
+		return errLost // another invocation was faster, and its recovery point is no measure for itself
+	}
 	p, made := Weigh(p, before, s.clock())
 	if err := s.putDue(ctx, p.Expires, p); err != nil {
 		return err

@@ -399,6 +399,30 @@ func TestThirdRacesAcceptance(t *testing.T) {
 }
 
 // TestSuspectCost: an ordinary backup costs one request more than without the comparison, whatever the history.
+// TestThirdAndItsTwin: two invocations verify at once. The slower one finds the run's own recovery point among those of
+// the target, and does not measure the run by itself.
+func TestThirdAndItsTwin(t *testing.T) {
+	s, ids := suspicious(t, 1)
+	run := s.askSized(100)
+	verified := s.provider.verify
+	for s.run(run.ID).State != backup.Verifying {
+		s.step()
+	}
+	message := s.storage.queue.Messages("execute")[0].Body
+	s.provider.verify = func(a backup.Attempt, h backup.Hashing) (backup.Verification, error) {
+		s.provider.verify = verified
+		if out, err := s.engine.Execute(t.Context(), "twin", message); err != nil || out.To != backup.Succeeded {
+			t.Errorf("the faster one: %+v, %v", out, err)
+		}
+		return verified(a, h)
+	}
+	s.finish()
+	if got := s.states(append(ids, run.ID)...); !strings.HasSuffix(got, "suspect suspect") {
+		t.Errorf("the recovery points are %s", got)
+	}
+	s.ended(run.ID, backup.Succeeded, "SizeSuspect")
+}
+
 func TestSuspectCost(t *testing.T) {
 	s := newStage(t)
 	cost := func(size int64) int {
