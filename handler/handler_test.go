@@ -126,7 +126,8 @@ func envelope(t *testing.T, file string) string {
 // TestEveryFunctionAnswersTheHost: the host hangs on an empty answer and fails on any other content type.
 func TestEveryFunctionAnswersTheHost(t *testing.T) {
 	for name, file := range map[string]string{
-		"schedule": "timer.json", "cleanup": "timer.json", "execute": "queue-binary.json", "deadletter-execute": "queue-binary.json",
+		"schedule": "timer.json", "cleanup": "timer.json", "execute": "queue-binary.json", "deadletter-execute": "queue-binary.json", "restore": "queue-binary.json",
+		"deadletter-restore": "queue-binary.json",
 	} {
 		d := newDoor(nil)
 		w := d.call("POST", "/"+name, envelope(t, file))

@@ -110,13 +110,14 @@ func requestInEvent(event map[string]json.RawMessage) (RestoreRequest, error) {
 	var e struct {
 		Version, ID, Source, ContentType, Base64 string
 	}
-	for name, into := range map[string]*string{
-		"specversion": &e.Version, "id": &e.ID, "source": &e.Source, "datacontenttype": &e.ContentType, "data_base64": &e.Base64,
+	for _, attribute := range []struct {
+		name string
+		into *string
+	}{
+		{"specversion", &e.Version}, {"id", &e.ID}, {"source", &e.Source}, {"datacontenttype", &e.ContentType}, {"data_base64", &e.Base64},
 	} {
-		if raw, ok := event[name]; ok {
-			if err := json.Unmarshal(raw, into); err != nil {
-				return RestoreRequest{}, malformed(name, "an attribute of a CloudEvent is text")
-			}
+		if raw, ok := event[attribute.name]; ok && json.Unmarshal(raw, attribute.into) != nil {
+			return RestoreRequest{}, malformed(attribute.name, "an attribute of a CloudEvent is text")
 		}
 	}
 	q := RestoreRequest{}

@@ -104,6 +104,7 @@ func TestParseRestoreRequest(t *testing.T) {
 		{"dryRun", `{"id":"i","dryRun":null,` + minimal + `}`},
 		{"specversion", `{"specversion":"0.3","id":"e","source":"s","data":{}}`},
 		{"specversion", `{"specversion":1,"id":"e","source":"s","data":{}}`},
+		{"id", `{"specversion":"1.0","id":7,"source":7,"datacontenttype":7,"data":{}}`},
 		{"", `{"specversion":"1.0","id":"e","data":{` + minimal + `}}`},
 		{"data", `{"specversion":"1.0","id":"e","source":"s"}`},
 		{"data", `{"specversion":"1.0","id":"e","source":"s","data":"{}"}`},
