@@ -391,7 +391,7 @@ func TestRestoreOverHTTP(t *testing.T) {
 		}
 	}
 	if types, _ := d.told(t); strings.Join(types, " ") !=
-		"restore.accepted restore.waiting restore.canceled restore.accepted restore.started restore.accepted restore.succeeded" {
+		"restore.accepted restore.waiting restore.canceled restore.accepted restore.started restore.accepted restore.started restore.succeeded" {
 		t.Errorf("told %s", types)
 	}
 	for _, line := range d.lines(t) {

@@ -134,7 +134,7 @@ func TestDiff(t *testing.T) {
 	if !strings.Contains(out, "hsm.access identity becomes sas, for runs from now on") {
 		t.Errorf("%s%s", out, errs)
 	}
-	ccf := []string{"Microsoft.ApiManagement/service/contoso", "Microsoft.ConfidentialLedger/managedCCFs/contoso"}
+	ccf := []string{"Microsoft.ApiManagement/service/contoso", "Microsoft.ConfidentialLedger/managedCCFs/contoso", "      safetyBackup: true", ""}
 	moved := edited(t, append(ccf, "keep: {", "ccf: {restoreRegion: westeurope, apiVersion: 2024-09-19-preview}\n    keep: {")...)
 	_, out, errs = run("plan", "diff", edited(t, ccf...), moved)
 	for _, want := range []string{
