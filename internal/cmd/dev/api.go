@@ -92,7 +92,7 @@ func (s *scene) call(ctx context.Context, method, path string, body []byte, into
 		return nil, err
 	}
 	request.Header.Set("x-functions-key", s.app.Key("api"))
-	request.Header.Set("Repeatability-Request-ID", "demo")
+	request.Header.Set("Repeatability-Request-ID", hashOf(string(body))) // a repeat has the same
 	request.Header.Set("Content-Type", "application/json")
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {

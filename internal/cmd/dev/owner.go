@@ -31,7 +31,7 @@ const (
 // key is that of the Managed HSM that gets lost.
 const key = "rsa1"
 
-// employ gives the identities their roles, makes the queue of requests, and sets the services up.
+// employ gives the identities their roles, makes the queues of requests and answers, and sets the services up.
 func (s *scene) employ(ctx context.Context) error {
 	account, who := stack.Account(appAccount), s.Sim.ObjectID(owner)
 	s.Sim.Assign(s.Sim.ObjectID(reader), stack.Scope, sim.StorageBlobDataReader, sim.StorageQueueDataContributor)
@@ -41,12 +41,14 @@ func (s *scene) employ(ctx context.Context) error {
 	if err := s.Sim.AssignHSM(hsm.id(), who, sim.ManagedHSMCryptoUser, sim.ManagedHSMCryptoOfficer); err != nil {
 		return err
 	}
-	queue, err := s.queue(reader, requestsQueue)
-	if err != nil {
-		return err
-	}
-	if _, err := queue.Create(ctx, nil); err != nil {
-		return err
+	for _, name := range []string{requestsQueue, answersQueue} {
+		queue, err := s.queue(reader, name)
+		if err != nil {
+			return err
+		}
+		if _, err := queue.Create(ctx, nil); err != nil {
+			return err
+		}
 	}
 	for _, t := range []target{apim, standby} {
 		for _, api := range []string{"orders", "payments"} {

@@ -92,14 +92,15 @@ func (s *scene) shell() string {
 const shellFunctions = `
 # azure METHOD URL [BODY]: a call with a token for the service that the URL is of.
 azure() {
+  type=json
   case $2 in
     *.managedhsm.azure.net/*) audience=https://managedhsm.azure.net ;;
-    *.core.windows.net/*) audience=https://storage.azure.com ;;
+    *.core.windows.net/*) audience=https://storage.azure.com type=xml ;;
     *) audience=https://management.azure.com ;;
   esac
   token=$(curl -s -H "X-IDENTITY-HEADER: $IDENTITY_HEADER" "$IDENTITY_ENDPOINT?api-version=2019-08-01&resource=$audience" |
     sed 's/.*"access_token":"\([^"]*\)".*/\1/')
-  curl -sS --cacert "$SSL_CERT_FILE" -X "$1" "$2" -H "Authorization: Bearer $token" -H 'Content-Type: application/json' \
+  curl -sS --cacert "$SSL_CERT_FILE" -X "$1" "$2" -H "Authorization: Bearer $token" -H "Content-Type: application/$type" \
     -H 'If-Match: *' -H 'x-ms-version: 2021-12-02' ${3:+-d "$3"} -w '\n%{http_code}\n'
 }
 
@@ -109,6 +110,9 @@ ask() {
     "<QueueMessage><MessageText>$(printf %s "$1" | base64 | tr -d '\n')</MessageText></QueueMessage>"
 }
 
-# answers: what came to the queue of answers.
-answers() { azure GET "$QUEUES/answers/messages?peekonly=true&numofmessages=32"; }
+# answers: what came to the queue of answers, a line each; it stays there.
+answers() {
+  azure GET "$QUEUES/answers/messages?peekonly=true&numofmessages=32" |
+    grep -o '<MessageText>[^<]*' | sed 's/<MessageText>//; s/&quot;/"/g'
+}
 `
