@@ -239,6 +239,7 @@ func (e *Engine) outline(ctx context.Context, q RestoreRequest, plans []Plan, no
 		Overwrites: []string{}, NotIncluded: []string{}, Calls: []string{},
 	}
 	defer func() { p.Hash = p.hash() }()
+	p.policy.ReplyTo = repliesOf(q.Target, plans)
 	if !p.ask("the request has not expired", expired(q.Expires, now)) {
 		return p, nil
 	}
@@ -278,11 +279,27 @@ func expired(expires, now time.Time) *Reason {
 		expires.UTC().Format(time.RFC3339))
 }
 
+// has says that the plan backs the target up.
+func (p Plan) has(target string) bool {
+	return slices.ContainsFunc(p.Targets, func(t string) bool { return same(t, target) })
+}
+
+// repliesOf are the queues that the target's plans let answers go to: a refusal goes there, too, before it is known which
+// plan allows the restore, or where none does.
+func repliesOf(target string, plans []Plan) (queues []string) {
+	for _, plan := range plans {
+		if plan.has(target) {
+			queues = append(queues, plan.Restore.ReplyTo...)
+		}
+	}
+	return queues
+}
+
 // allow finds the plan that allows the restore: the first one that has the target and names the destination.
 func (p *RestorePlan) allow(q RestoreRequest, plans []Plan) *Reason {
 	var has []string
 	for _, plan := range plans {
-		if !slices.ContainsFunc(plan.Targets, func(t string) bool { return same(t, q.Target) }) {
+		if !plan.has(q.Target) {
 			continue
 		}
 		if has = append(has, plan.Name); plan.Restore.allows(q.Target, p.Destination) {

@@ -332,6 +332,15 @@ func TestRestoreGuards(t *testing.T) {
 			if !strings.HasSuffix(s.story(run.ID), string(run.State)) {
 				t.Errorf("told: %s", s.story(run.ID))
 			}
+			replyTo := "" // also of a refusal before it is known which plan allows the restore
+			if test.code != "UnknownTarget" && slices.Contains(plans[0].Restore.ReplyTo, q.ReplyTo) {
+				replyTo = q.ReplyTo
+			}
+			for _, e := range s.storage.queue.Events() {
+				if strings.HasPrefix(e.ID, run.ID) && e.ReplyTo != replyTo {
+					t.Errorf("%s goes to %q, want %q", e.Type, e.ReplyTo, replyTo)
+				}
+			}
 			if len(service.started)+len(service.begun) > 0 {
 				t.Errorf("begun %q, restored %+v", service.begun, service.started)
 			}

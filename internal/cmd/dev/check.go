@@ -2,16 +2,10 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
-	"strings"
+	"maps"
 	"time"
-
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
-	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob"
-	"github.com/Azure/azure-sdk-for-go/sdk/storage/azqueue/v2"
 
 	"lifeboat/internal/sim"
 	"lifeboat/internal/stack"
@@ -30,15 +24,15 @@ func (v *verdicts) say(claim string, ok bool, format string, args ...any) {
 	fmt.Printf("  %-8s %s: %s\n", mark, claim, fmt.Sprintf(format, args...))
 }
 
-// check holds what the history says against storage and against Azure's side.
-func (s *scene) check(ctx context.Context, history []run, asked string) error {
+// check holds what the acts said against storage and against Azure's side.
+func (s *scene) check(ctx context.Context, history []run, asked string, good, bad restored) error {
 	var v verdicts
-	fmt.Println()
 	for _, t := range targets {
 		v.say(t.name+" was backed up on schedule, and what was too old expired", succeeded(history, t) >= 2 && expired(history, t) > 0,
 			"%d recovery points, %d expired", succeeded(history, t), expired(history, t))
 	}
-	v.say("one backup on demand", asked != "", "run %s", asked)
+	r, _ := find(history, asked)
+	v.say("one backup on demand", r.State == "succeeded", "run %s", asked)
 	if err := s.checkStored(ctx, &v, history); err != nil {
 		return err
 	}
@@ -46,6 +40,8 @@ func (s *scene) check(ctx context.Context, history []run, asked string) error {
 	if err := s.checkStarts(ctx, &v); err != nil {
 		return err
 	}
+	s.checkRestored(&v, history, good)
+	s.checkRefused(&v, bad)
 	if err := s.checkEvents(ctx, &v, history); err != nil {
 		return err
 	}
@@ -59,14 +55,15 @@ func (s *scene) check(ctx context.Context, history []run, asked string) error {
 			bearer++
 		}
 	}
-	v.say("storage saw bearer tokens only", bearer == len(requests), "%d requests", len(requests))
+	v.say("blobs, queues and tables saw bearer tokens only", bearer == len(requests), "%d requests", len(requests))
 	if len(v.errs) == 0 {
+		fmt.Println()
 		s.say("done")
 	}
 	return errors.Join(v.errs...)
 }
 
-// checkStored reads what lies in the container: all of a live recovery point, nothing of one that expired. The schedule
+// checkStored reads what lies in the account: all of a live recovery point, nothing of one that expired. The schedule
 // goes on meanwhile, so one that expires just now does not count.
 func (s *scene) checkStored(ctx context.Context, v *verdicts, history []run) error {
 	stored, err := s.stored(ctx)
@@ -124,24 +121,67 @@ func (s *scene) checkProofs(v *verdicts, history []run) {
 	v.say("the HSM itself could restore each of its backups (PreFullRestore)", points > 0 && without == 0, "%d of %d", points-without, points)
 }
 
-// checkStarts counts the requests for backups. Those are counted first: an attempt is saved before its request is sent.
-func (s *scene) checkStarts(ctx context.Context, v *verdicts) error {
-	starts := map[string]int{}
+// starts counts the backups that the services have begun, by the targets' IDs.
+func (s *scene) starts() map[string]int {
+	n := map[string]int{}
 	for _, r := range s.Sim.BackupRequests() {
-		starts[r.Service]++
-	}
-	for _, r := range s.Sim.HSMRequests() {
-		if r.Kind == sim.FullBackup {
-			starts[r.HSM]++
+		if r.Operation != "" {
+			n[r.Service]++
 		}
 	}
+	for _, r := range s.Sim.HSMRequests() {
+		if r.Kind == sim.FullBackup && r.JobID != "" {
+			n[r.HSM]++
+		}
+	}
+	for _, r := range s.Sim.LedgerRequests() {
+		if (r.Kind == sim.LedgerBackup || r.Kind == sim.LedgerExport) && r.Operation != "" {
+			n[r.Ledger]++
+		}
+	}
+	return n
+}
+
+// restores counts the requests for restores that the services got, by the targets' IDs, and those of them that were accepted.
+func (s *scene) restores() (asked, accepted map[string]int) {
+	asked, accepted = map[string]int{}, map[string]int{}
+	count := func(id string, ok bool) {
+		asked[id]++
+		if ok {
+			accepted[id]++
+		}
+	}
+	for _, r := range s.Sim.RestoreRequests() {
+		count(r.Service, r.Operation != "")
+	}
+	for _, r := range s.Sim.HSMRequests() {
+		if r.Kind == sim.FullRestore || r.Kind == sim.KeyRestore {
+			count(r.HSM, r.JobID != "")
+		}
+	}
+	for _, r := range s.Sim.LedgerRequests() {
+		if r.Kind == sim.LedgerRestore {
+			count(r.Ledger, r.Operation != "")
+		}
+	}
+	return asked, accepted
+}
+
+// checkStarts counts the backups that were begun. Those are counted first: an attempt is saved before its request is sent.
+func (s *scene) checkStarts(ctx context.Context, v *verdicts) error {
+	starts := s.starts()
 	history, err := s.history(ctx)
 	if err != nil {
 		return err
 	}
 	attempts := map[string]int{}
 	for _, r := range history {
-		attempts[r.target.id()] += r.Attempts
+		switch {
+		case r.Kind == "backup":
+			attempts[r.target.id()] += r.Attempts
+		case r.Point != nil:
+			attempts[r.target.id()]++ // of its safety backup
+		}
 	}
 	twice, all := "", 0
 	for _, t := range targets {
@@ -150,94 +190,86 @@ func (s *scene) checkStarts(ctx context.Context, v *verdicts) error {
 			twice += fmt.Sprintf(", %s %d times in %d attempts", t.name, starts[t.id()], attempts[t.id()])
 		}
 	}
-	v.say("no backup was started twice", twice == "", "%d POSTs, each of an attempt of its own%s", all, twice)
+	v.say("no backup was started twice", twice == "", "%d were, each by an attempt of its own%s", all, twice)
 	return nil
 }
 
-// checkEvents counts the messages of lifeboat-events. One is sent just after the end that it tells of was saved.
-func (s *scene) checkEvents(ctx context.Context, v *verdicts, history []run) (err error) {
-	ended, events := 0, 0
-	for _, r := range history {
-		if r.Status == "Succeeded" || r.Status == "Failed" {
-			ended++
+// checkRestored asks the services what they hold, and how often they were asked to restore.
+func (s *scene) checkRestored(v *verdicts, history []run, done restored) {
+	asked, accepted := s.restores()
+	for _, q := range done.requests {
+		t := q.target
+		v.say(t.name+" was damaged, and is as it was", maps.Equal(done.before[t], done.after[t]) &&
+			len(done.before[t]) > 0 && !maps.Equal(done.before[t], done.damaged[t]), "%d of %d", same(done.before[t], done.after[t]), len(done.before[t]))
+		v.say("two messages made one restore of it", asked[t.id()] == 1 && accepted[t.id()] == 1, "%d request to Azure", asked[t.id()])
+		r, _ := find(history, done.ends[q.id()].Data.Run)
+		if t.kind == managedCCF {
+			continue // there was nothing left to back up
+		}
+		v.say("what it held then was backed up before", r.Point != nil && r.Point.Safety && r.Point.State == "live" &&
+			r.Point.Held.After(r.Ended), "held until %s", held(r))
+	}
+}
+
+// same counts the things that are in both.
+func same(a, b map[string]string) (n int) {
+	for thing, value := range a {
+		if b[thing] == value {
+			n++
 		}
 	}
-	for deadline := time.Now().Add(10 * time.Second); ; <-time.After(100 * time.Millisecond) {
-		if events, err = s.events(ctx); err != nil {
+	return n
+}
+
+func held(r run) string {
+	if r.Point == nil {
+		return "never"
+	}
+	return r.Point.Held.UTC().Format(time.RFC3339)
+}
+
+// checkRefused asks the services whether they heard of what was refused.
+func (s *scene) checkRefused(v *verdicts, done restored) {
+	asked, _ := s.restores()
+	for _, q := range done.requests {
+		e := done.ends[q.id()]
+		into := named(e.Subject)
+		v.say(q.id()+" was refused, and "+into.name+" never heard of it", e.word() == "refused" && e.Data.Reason.Message != "" &&
+			into.kind != "" && asked[into.id()] == 0, "%s", e.Data.Reason.Code)
+	}
+}
+
+// checkEvents looks for the event of each end. One is sent just after the end that it tells of was saved.
+func (s *scene) checkEvents(ctx context.Context, v *verdicts, history []run) error {
+	ended, missing := 0, ""
+	for deadline := time.Now().Add(10 * time.Second); ; {
+		if err := s.hear(ctx); err != nil {
 			return err
 		}
-		if events >= ended || time.Now().After(deadline) {
+		ended, missing = 0, ""
+		for _, r := range history {
+			if !r.ended() {
+				continue
+			}
+			ended++
+			if _, ok := s.events[r.ID+"."+r.State]; !ok {
+				missing += ", but not " + r.ID
+			}
+		}
+		if missing == "" || time.Now().After(deadline) {
 			break
 		}
+		if err := s.pause(ctx); err != nil {
+			return err
+		}
 	}
-	v.say("every end was told on lifeboat-events", events >= ended, "%d events for %d ends", events, ended)
+	v.say("every end was told on "+eventsQueue, missing == "" && ended > 0, "%d ends, %d events%s", ended, len(s.events), missing)
+	lacking := 0
+	for _, e := range s.answers {
+		if s.events[e.ID].Type != e.Type {
+			lacking++
+		}
+	}
+	v.say("every answer on the queue "+answersQueue+" was told there, too", len(s.answers) > 0 && lacking == 0, "%d answers", len(s.answers))
 	return nil
-}
-
-func (s *scene) options() azcore.ClientOptions {
-	return azcore.ClientOptions{Transport: s.Sim.Client()}
-}
-
-// artifact is what a backup left: a blob, or a folder of blobs, whose hash is that of their list.
-type artifact struct {
-	size   int64
-	sha256 string
-}
-
-// stored are the artifacts in the container of the backups, read with an identity of the demo's own.
-func (s *scene) stored(ctx context.Context) (map[string]artifact, error) {
-	s.Sim.Assign(s.Sim.ObjectID("demo"), stack.Scope, sim.StorageBlobDataReader, sim.StorageQueueDataContributor)
-	client, err := azblob.NewClient("https://"+stack.Backups+".blob.core.windows.net", s.Sim.Credential("demo"),
-		&azblob.ClientOptions{ClientOptions: s.options()})
-	if err != nil {
-		return nil, err
-	}
-	found := map[string]artifact{}
-	lists := map[string]string{} // of folders: a line for each blob, in the order of their names, as they come
-	for pages := client.NewListBlobsFlatPager(stack.Container, nil); pages.More(); {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return nil, err
-		}
-		for _, b := range page.Segment.BlobItems {
-			size, sum, err := read(ctx, client, *b.Name)
-			if err != nil {
-				return nil, err
-			}
-			top, file, isFolder := strings.Cut(*b.Name, "/")
-			name := stack.Container + "/" + top
-			if isFolder {
-				lists[name] += fmt.Sprintf("%s  %s\n", sum, file)
-				sum = fmt.Sprintf("%x", sha256.Sum256([]byte(lists[name])))
-			}
-			found[name] = artifact{found[name].size + size, sum}
-		}
-	}
-	return found, nil
-}
-
-// read reads a blob, and returns its size in bytes and its SHA-256.
-func read(ctx context.Context, client *azblob.Client, name string) (size int64, sum string, err error) {
-	answer, err := client.DownloadStream(ctx, stack.Container, name, nil)
-	if err != nil {
-		return 0, "", err
-	}
-	defer answer.Body.Close()
-	hash := sha256.New()
-	size, err = io.Copy(hash, answer.Body)
-	return size, fmt.Sprintf("%x", hash.Sum(nil)), err
-}
-
-// events counts the messages of lifeboat-events.
-func (s *scene) events(ctx context.Context) (int, error) {
-	client, err := azqueue.NewQueueClient("https://lifeboatapp.queue.core.windows.net/lifeboat-events", s.Sim.Credential("demo"),
-		&azqueue.ClientOptions{ClientOptions: s.options()})
-	if err != nil {
-		return 0, err
-	}
-	properties, err := client.GetProperties(ctx, nil)
-	if err != nil {
-		return 0, err
-	}
-	return int(*properties.ApproximateMessagesCount), nil
 }

@@ -1,14 +1,21 @@
 package main
 
-import "lifeboat/internal/stack"
+import (
+	"fmt"
+	"strings"
+
+	"lifeboat/internal/stack"
+)
 
 // kind is a service of Azure.
 type kind string
 
 // The kinds that the scene has targets of.
 const (
-	apiManagement kind = "API Management"
-	managedHSM    kind = "Managed HSM"
+	apiManagement      kind = "API Management"
+	managedHSM         kind = "Managed HSM"
+	managedCCF         kind = "Managed CCF"
+	confidentialLedger kind = "Confidential Ledger"
 )
 
 // target is what is backed up.
@@ -17,25 +24,64 @@ type target struct {
 	name string
 }
 
-// targets are those of the plan. The first is also backed up on demand.
-var targets = []target{
-	{apiManagement, "contoso-eu"},
-	{apiManagement, "contoso-us"},
-	{managedHSM, "contoso-hsm"},
+// The targets of the plans.
+var (
+	apim    = target{apiManagement, "contoso-eu"}
+	standby = target{apiManagement, "contoso-us"}
+	hsm     = target{managedHSM, "contoso-hsm"}
+	ccf     = target{managedCCF, "contoso-ccf"}
+	ledger  = target{confidentialLedger, "contoso-ledger"}
+
+	targets = []target{apim, standby, hsm, ccf, ledger}
+)
+
+// of says for each kind how its resource IDs are formed, and how one of it is put into Azure.
+var of = map[kind]struct {
+	id  func(name string) string
+	add func(s *stack.Stack, name string) error
+}{
+	apiManagement:      {stack.Service, (*stack.Stack).AddService},
+	managedHSM:         {stack.HSM, func(s *stack.Stack, name string) error { return s.AddHSM(name, appName) }},
+	managedCCF:         {stack.CCF, func(s *stack.Stack, name string) error { return s.AddCCF(name, appName) }},
+	confidentialLedger: {stack.Ledger, func(s *stack.Stack, name string) error { return s.AddLedger(name, appName) }},
 }
 
 // id is the resource ID.
-func (t target) id() string {
-	if t.kind == managedHSM {
-		return stack.HSM(t.name)
+func (t target) id() string { return of[t.kind].id(t.name) }
+
+// named finds the target by its resource ID.
+func named(id string) target {
+	for _, t := range targets {
+		if strings.EqualFold(t.id(), id) {
+			return t
+		}
 	}
-	return stack.Service(t.name)
+	return target{name: id}
 }
 
-// add puts the target into Azure.
-func (t target) add(s *stack.Stack) error {
-	if t.kind == managedHSM {
-		return s.AddHSM(t.name, appName)
+// rhythm is how often the targets are backed up, and how long that is kept.
+type rhythm struct{ every, within string }
+
+// plan is the text of plan.yaml: a plan for each way to restore. Each target may be restored into itself and nothing else.
+func (r rhythm) plan() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "version: 1\ndefaults:\n  storage: {account: %s, container: %s}\nplans:\n", stack.Account(stack.Backups),
+		stack.Container)
+	for _, p := range []struct {
+		name, more, restore string
+		kinds               [2]kind
+	}{
+		{"apim", "", "safetyBackup: true, ", [2]kind{apiManagement}},
+		{"hsm", "", "", [2]kind{managedHSM}},
+		{"ledgers", "    ccf: {restoreRegion: westeurope}\n", "", [2]kind{managedCCF, confidentialLedger}},
+	} {
+		fmt.Fprintf(&b, "  - name: %s\n    schedule: %q\n    keep: {within: %s}\n%s", p.name, r.every, r.within, p.more)
+		fmt.Fprintf(&b, "    restore: {into: [itself], %sreplyTo: [%s]}\n    targets:\n", p.restore, answersQueue)
+		for _, t := range targets {
+			if t.kind == p.kinds[0] || t.kind == p.kinds[1] {
+				fmt.Fprintf(&b, "      - %s\n", t.id())
+			}
+		}
 	}
-	return s.AddService(t.name)
+	return b.String()
 }
