@@ -264,6 +264,10 @@ func (o *order) refusal() string {
 
 // cancel has a person take the restore back, again and again until there is an answer.
 func (w *World) cancel(o *order, try int) {
+	if o.run == "" && try < mostTries { // it was not answered yet
+		w.in(time.Minute, func() { w.cancel(o, try+1) })
+		return
+	}
 	if o.run == "" || w.now.Before(w.host.down) || w.ending {
 		return
 	}
