@@ -401,13 +401,19 @@ func usable(p Point, now time.Time) *Reason {
 	default:
 		return no("RecoveryPointUnusable", other, "the recovery point %s is %s", p.ID, p.State)
 	}
-	r, err := ParseResource(p.Target)
+	return beyond(p.Target, p.Created, now)
+}
+
+// beyond refuses a backup of the target that is older than the service restores.
+func beyond(target string, written, now time.Time) *Reason {
+	const other = "Choose another recovery point."
+	r, err := ParseResource(target)
 	if err != nil {
-		return no("RecoveryPointUnusable", other, "the recovery point %s: %v", p.ID, err)
+		return no("RecoveryPointUnusable", other, "%v", err)
 	}
-	if horizon, _ := Horizon(r.Type); horizon > 0 && !now.Before(p.Created.Add(horizon)) {
+	if horizon, _ := Horizon(r.Type); horizon > 0 && !now.Before(written.Add(horizon)) {
 		return no("BeyondHorizon", other, "the backup was written at %s, and %s restores none that is older than %d days: "+
-			"Cannot restore: backup expired", p.Created.UTC().Format(time.RFC3339), r.Type, int(horizon.Hours()/24))
+			"Cannot restore: backup expired", written.UTC().Format(time.RFC3339), r.Type, int(horizon.Hours()/24))
 	}
 	return nil
 }

@@ -227,8 +227,10 @@ func (s *step) check(ctx context.Context, restorer Restorer) error {
 		r.CheckSince = s.now
 	}
 	r.Check = prepared.Token
-	f := AsFault(err)
+	f, old := AsFault(err), beyond(q.Source, q.Written, s.now)
 	switch {
+	case old != nil: // it came to be so while the safety backup was made
+		return s.giveUp(ctx, refuses, *old)
 	case f == nil && prepared.Done:
 		return s.attemptRestore(ctx, restorer)
 	case f == nil:
@@ -238,25 +240,29 @@ func (s *step) check(ctx context.Context, restorer Restorer) error {
 		r.Reason = f.reason()
 		return s.advance(ctx, q.Secured.Add(s.Waits.Fresh).Sub(s.now))
 	case f.Kind == Refused, f.Kind == Denied:
-		return s.end(ctx, refuses, f.reason())
+		return s.giveUp(ctx, refuses, f.reason())
 	}
 	return s.holdOff(ctx, f)
 }
 
 // holdOff waits for a destination that cannot take the restore now. Once it has a safety backup the lock is kept: what the
-// backup is to secure must not change behind it.
+// backup is to secure must not change behind it. So it is once a start was lost, which is looked for again: it may be what
+// the destination is busy with.
 func (s *step) holdOff(ctx context.Context, f *Fault) error {
 	r := &s.run
+	since := r.Restore.Secured
 	r.Restore.Step = checking
-	if r.Restore.Secured.IsZero() {
+	if r.Lost > 0 {
+		r.Restore.Step, since = restoring, r.LostSince
+	}
+	if since.IsZero() {
 		return s.postpone(ctx, f)
 	}
 	r.Reason = f.reason()
-	waited := s.now.Sub(r.Restore.Secured)
+	waited := s.now.Sub(since)
 	if waited >= s.Waits.Operation {
-		return s.end(ctx, fails, reason("WaitedTooLong", fmt.Sprintf("the restore could not begin for %s after the safety backup; "+
-			"at last: %s", waited.Round(time.Second), f.Message), "Nothing was restored. See what else is changing the service, "+
-			"then ask again, under another ID."))
+		return s.giveUp(ctx, fails, reason("WaitedTooLong", fmt.Sprintf("the restore could not begin for %s; at last: %s",
+			waited.Round(time.Second), f.Message), "See what else is changing the service, then ask again, under another ID."))
 	}
 	return s.advance(ctx, max(f.wait(), min(max(s.Waits.Busy, waited/10), s.Waits.PollMax)))
 }
@@ -299,7 +305,7 @@ func (s *step) attemptRestore(ctx context.Context, restorer Restorer) error {
 	case Deferred, Throttled:
 		return s.holdOff(ctx, f)
 	case Refused:
-		return s.end(ctx, fails, f.reason())
+		return s.giveUp(ctx, fails, f.reason())
 	default:
 		// Hints of a lost start are about backups, which may be started again.
 		s.lost(reason(f.Code, f.Message, "Nothing is sent twice: what became of it is looked for, as far as the service shows it."))
@@ -344,8 +350,8 @@ func (s *step) trace(ctx context.Context, restorer Restorer) error {
 		r.Check = ""
 		return s.check(ctx, restorer)
 	case f == nil:
-		return s.end(ctx, fails, reason("StartLost", fmt.Sprintf("the answers to %d requests to start the restore were lost, and "+
-			"nothing was started", r.Lost), "See whether the service can be reached."))
+		return s.end(ctx, loses, reason("StartLost", fmt.Sprintf("the answers to %d requests to start the restore were lost, and "+
+			"nothing shows that one was started", r.Lost), hint))
 	case waited >= s.Waits.Operation:
 		return s.end(ctx, loses, reason("StartLost", "the answer to the request that starts the restore was lost, and it could "+
 			"not be found out what became of it: "+f.Message, hint))

@@ -461,7 +461,7 @@ func TestRestoreLost(t *testing.T) {
 		{"nothing tells", backup.Operation{}, fault(backup.Denied, "Untraceable"), backup.Unknown, "StartLost", 1},
 		{"it is done", done, nil, backup.Succeeded, "", 1},
 		{"it is under way", underWay, nil, backup.Succeeded, "", 1},
-		{"nothing was begun", backup.Operation{}, nil, backup.Failed, "StartLost", 3},
+		{"nothing was begun", backup.Operation{}, nil, backup.Unknown, "StartLost", 3},
 		{"it failed", backup.Operation{}, fault(backup.Refused, "RestoreFailed"), backup.Failed, "RestoreFailed", 1},
 		{"it cannot be looked for", backup.Operation{}, fault(backup.Deferred, "Unreachable"), backup.Unknown, "StartLost", 1},
 	} {
@@ -479,6 +479,84 @@ func TestRestoreLost(t *testing.T) {
 				t.Errorf("%s after %d starts: %+v", run.State, len(service.started), run.Reason)
 			}
 		})
+	}
+}
+
+// TestRestoreLostAndTurnedAway: a service that shows nothing of a lost start at first may be busy with it, or say later
+// that it is there. That is never an end which says that nothing was restored.
+func TestRestoreLostAndTurnedAway(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		again error // what the second request is told
+		looks error // what the service's look says then
+		state backup.State
+	}{
+		{"busy with it", fault(backup.Deferred, "Conflict"), nil, backup.Succeeded},
+		{"refused", fault(backup.Refused, "OriginalExists"), nil, backup.Unknown},
+		{"refused before", nil, fault(backup.Refused, "OriginalExists"), backup.Unknown},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s, service, _ := restorable(t)
+			service.starts = func(backup.Restore) (backup.Operation, error) {
+				if len(service.started) == 1 {
+					return backup.Operation{}, fault(backup.Uncertain, "ConnectionReset")
+				}
+				return backup.Operation{}, test.again
+			}
+			service.may = func(string) (backup.Operation, error) {
+				if len(service.started) > 0 && test.looks != nil {
+					return backup.Operation{}, test.looks
+				}
+				return backup.Operation{Done: true}, nil
+			}
+			service.trace = func() (backup.Operation, error) {
+				return backup.Operation{Done: s.now.Sub(begin) > time.Hour}, nil
+			}
+			run := s.restore(order("restore-1"), restoring(false))
+			s.finish()
+			s.sweepAll()
+			if run = s.run(run.ID); run.State != test.state || s.rows("lock") != 0 {
+				t.Errorf("%s (%+v), %d locks", run.State, run.Reason, s.rows("lock"))
+			}
+		})
+	}
+}
+
+// TestRestoreTooOldBySafety: the safety backup takes so long that the service restores the backup no more.
+func TestRestoreTooOldBySafety(t *testing.T) {
+	s, service, point := restorable(t)
+	s.change(point, func(p *backup.Point) { p.Created = s.now.Add(10*time.Minute - 30*24*time.Hour) })
+	asked := s.now
+	service.poll = func(backup.Attempt) (backup.Operation, error) {
+		return backup.Operation{Token: "token", Done: s.now.Sub(asked) > 20*time.Minute}, nil
+	}
+	run := s.restore(order("restore-1"), restoring(true))
+	s.finish()
+	s.sweepAll()
+	if run = s.run(run.ID); run.State != backup.StateRefused || run.Reason.Code != "BeyondHorizon" || len(service.started) > 0 {
+		t.Errorf("%s (%+v), %d begun", run.State, run.Reason, len(service.started))
+	}
+}
+
+// TestAcceptSafetyBackup: who accepts the safety backup of a restore under way changes nothing.
+func TestAcceptSafetyBackup(t *testing.T) {
+	s, service, point := restorable(t)
+	service.told = func() (backup.Operation, error) { return backup.Operation{Token: "restore token"}, nil }
+	run := s.restore(order("restore-1"), restoring(true))
+	for s.run(run.ID).Restore.Secured.IsZero() {
+		s.step()
+	}
+	s.storage.silent = true // so that it owes the event that it has started
+	s.step()
+	s.storage.silent = false
+	if now := s.run(run.ID); now.State != backup.Running || now.Owed == "" {
+		t.Fatalf("it is %s, and owes %q", now.State, now.Owed)
+	}
+	if _, err := s.engine.Accept(t.Context(), run.ID, "a person", ""); err != nil {
+		t.Error(err)
+	}
+	if got := s.readers(point); !slices.Contains(got, run.ID) {
+		t.Errorf("%s is %s, and the recovery point is read by %q", run.ID, s.run(run.ID).State, got)
 	}
 }
 

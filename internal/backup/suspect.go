@@ -142,7 +142,9 @@ func (e *Engine) Accept(ctx context.Context, id, by, why string) (Point, error) 
 		s := &step{Engine: e, run: run, was: run.State, now: now, read: read}
 		switch p.State {
 		case Live:
-			_ = s.settle(ctx) // if it still owes the event, this is one more chance
+			if run.State.Final() { // that of a safety backup may be under way
+				_ = s.settle(ctx) // if it still owes the event, this is one more chance
+			}
 			return p, nil
 		case Suspect:
 		default:

@@ -18,8 +18,8 @@ type climate struct {
 	tickMissing, tickLate, tickExtra, tickTwice int
 	// Of a request to a service; see service.go.
 	serviceFails, startLost, operationFails, artifactBad, artifactSmall int
-	// Of a day, counted each time something may befall it: see events.go.
-	befalls int
+	// Of a day, counted each time something may befall it: see events.go. Of a day: that somebody asks for a restore.
+	befalls, restores int
 }
 
 // newClimate draws one. With most knobs at zero in most worlds, the rest of a world is quiet enough to be understood.
@@ -35,7 +35,7 @@ func newClimate(c *choices) climate {
 		deliverNever: level(0, 0, 0, 5), tickMissing: level(0, 0, 50, 300), tickLate: level(0, 0, 100, 500),
 		tickExtra: level(0, 0, 50), tickTwice: level(0, 0, 50, 300), serviceFails: level(0, 0, 5, 40),
 		startLost: level(0, 0, 20, 150), operationFails: level(0, 0, 20, 200), artifactBad: level(0, 0, 0, 30), artifactSmall: level(0, 0, 20, 150),
-		befalls: level(0, 60, 200, 500),
+		befalls: level(0, 60, 200, 500), restores: level(60, 20, 150, 0),
 	}
 }
 

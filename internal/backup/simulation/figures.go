@@ -26,6 +26,8 @@ type Figures struct {
 	Crashes, Duplicates, Redeliveries, Dropped, Poisoned, DeadLetters, Resent int
 
 	Faults, ServiceFaults int
+
+	RestoreRequests, RestoreRuns, Restores, LostRestores, Restored, Unrestored, SafetyPoints int
 }
 
 func (f *Figures) ended(s backup.State) {
@@ -75,6 +77,13 @@ func (f *Figures) Add(o Figures) {
 		{&f.Resent, o.Resent},
 		{&f.Faults, o.Faults},
 		{&f.ServiceFaults, o.ServiceFaults},
+		{&f.RestoreRequests, o.RestoreRequests},
+		{&f.RestoreRuns, o.RestoreRuns},
+		{&f.Restores, o.Restores},
+		{&f.LostRestores, o.LostRestores},
+		{&f.Restored, o.Restored},
+		{&f.Unrestored, o.Unrestored},
+		{&f.SafetyPoints, o.SafetyPoints},
 	} {
 		*n.to += n.from
 	}
@@ -97,6 +106,9 @@ func (f *Figures) Print(out io.Writer) {
 	}
 	line("runs", f.Runs, strings.Join(ends, ", "))
 	line("requests by hand", f.Requests, "")
+	line("restores", f.Restores, fmt.Sprintf("begun, %s answers lost; of %s runs by %s requests %s succeeded, %s are unknown; %s safety backups",
+		grouped(f.LostRestores), grouped(f.RestoreRuns), grouped(f.RestoreRequests), grouped(f.Restored), grouped(f.Unrestored),
+		grouped(f.SafetyPoints)))
 	line("gaps", f.Gaps, "records of missed slots")
 	line("starts", f.Starts, fmt.Sprintf("%s answers lost; %s operations, %s of them beside another", grouped(f.LostStarts),
 		grouped(f.Operations), grouped(f.Overlaps)))

@@ -3,6 +3,7 @@ package simulation
 import (
 	"context"
 	"encoding/json"
+	"strings"
 	"time"
 
 	"lifeboat/internal/backup"
@@ -10,8 +11,9 @@ import (
 
 const (
 	executeQueue = "execute"
-	poisonQueue  = "execute-poison"
-	eventQueue   = "lifeboat-events"
+	// poison ends the names of the queues for what the host gave up.
+	poison     = "-poison"
+	eventQueue = "lifeboat-events"
 
 	// What host.json and the Functions host say about queue triggers: how many deliveries a message gets, when it comes
 	// back after a failure, how long it is hidden while it is worked on, and how many are taken at once.
@@ -72,8 +74,13 @@ func (h *host) consider(offer func(time.Time, func())) {
 		}
 		offer(up(at), h.deliver)
 	}
-	if at, ok := h.w.queue.Next(poisonQueue); ok {
-		offer(up(at), h.deliverPoison)
+	if at, ok := h.w.queue.Next(restoreQueue); ok {
+		offer(up(at), h.deliverRequests)
+	}
+	for _, queue := range []string{executeQueue, restoreQueue} {
+		if at, ok := h.w.queue.Next(queue + poison); ok {
+			offer(up(at), func() { h.deliverPoison(queue) })
+		}
 	}
 	offer(up(h.nextTick()), h.tick)
 	if at := h.nextCleanup(); !at.IsZero() {
@@ -370,13 +377,13 @@ func (h *host) settle(d delivery, v *invocation) {
 func (h *host) poison(d delivery) {
 	w := h.w
 	w.disturb()
-	if d.queue != executeQueue {
+	if strings.HasSuffix(d.queue, poison) {
 		_ = w.queue.Hide(d.queue, d.id, d.receipt, afterFailure) // poison queues have none of their own
 		return
 	}
 	w.figures.Poisoned++
 	w.note(nil, "the host poisons %s", w.ledger.messageName(d.body))
-	if err := w.queue.Send(context.Background(), poisonQueue, d.body, 0); err != nil {
+	if err := w.queue.Send(context.Background(), d.queue+poison, d.body, 0); err != nil {
 		panic(err) // it was in a queue before
 	}
 	w.ledger.lose(d.wakeup)
@@ -384,13 +391,13 @@ func (h *host) poison(d delivery) {
 	_ = w.queue.Delete(d.queue, d.id, d.receipt)
 }
 
-// deliverPoison does what the function "deadletter-execute" does.
-func (h *host) deliverPoison() {
+// deliverPoison does what the functions "deadletter-execute" and "deadletter-restore" do.
+func (h *host) deliverPoison(queue string) {
 	w := h.w
-	for _, m := range w.queue.Receive(poisonQueue, batchSize, lease) {
-		d := delivery{queue: poisonQueue, id: m.ID, receipt: m.Receipt, body: m.Body, count: m.DequeueCount}
-		w.invoke(h.anyone(), ofCleanup, "deadletter-execute", func(ctx context.Context, _ *invocation, e *backup.Engine) error {
-			return e.DeadLetter(ctx, executeQueue, d.body, "given up after five deliveries")
+	for _, m := range w.queue.Receive(queue+poison, batchSize, lease) {
+		d := delivery{queue: queue + poison, id: m.ID, receipt: m.Receipt, body: m.Body, count: m.DequeueCount}
+		w.invoke(h.anyone(), ofCleanup, "deadletter of "+queue, func(ctx context.Context, _ *invocation, e *backup.Engine) error {
+			return e.DeadLetter(ctx, queue, d.body, "given up after five deliveries")
 		}, func(v *invocation) {
 			v.returned("")
 			h.settle(d, v)

@@ -82,6 +82,26 @@ type (
 	}
 	// vouched: somebody's acceptance of a recovery point was answered with the point.
 	vouched struct{ point backup.Point }
+	// restoreAsking: a request that starts a restore is about to be sent.
+	restoreAsking struct {
+		v       *invocation
+		facts   *facts
+		restore backup.Restore
+	}
+	// restoreBegan: the service accepts a restore.
+	restoreBegan struct {
+		run       string
+		service   *service
+		operation *operation
+	}
+	// ordered: a request for a restore was handled. turned: it was turned away.
+	ordered struct {
+		order  *order
+		run    string
+		turned bool
+	}
+	// canceled: somebody was told that a restore is canceled.
+	canceled struct{ run string }
 	// ticked: a tick has ended. stopped: it was told to make no runs. alone: no other was under way meanwhile.
 	ticked struct {
 		v              *invocation
@@ -159,12 +179,21 @@ var Invariants = []Invariant{
 	{"every message is worked off", "4", messagesEnd},
 	{"a request always means the same run", "1", sameRun},
 	{"retention goes on", "", retentionGoesOn},
+	{"a restore is begun once", "8", restoredOnce},
+	{"no restore begins against a guard", "8", guarded},
+	{"what a restore reads is not deleted", "8", readerKeeps},
+	{"a safety backup comes first, and is held", "8", secured},
+	{"latest is the newest that protects", "8", latestProtects},
+	{"a restore ends as it did", "8", endsTruly},
+	{"every request for a restore is answered", "8", requestAnswered},
 }
 
 func oneRunPerSlot(_ *World, moment any) string {
 	m, ok := moment.(saved)
 	switch {
 	case !ok:
+	case m.rival != nil && m.is.Restore != nil:
+		return fmt.Sprintf("%s and %s are of the same request", m.rival.name, m.facts.name)
 	case m.rival != nil:
 		return fmt.Sprintf("%s and %s are of the same slot", m.rival.name, m.facts.name)
 	case m.insert && m.was != nil:
@@ -259,7 +288,7 @@ func overlaps(w *World, moment any) string {
 		return ""
 	}
 	for _, o := range m.service.ops {
-		if !o.ends.After(w.now) || o.run == "" {
+		if !o.ends.After(w.now) || o.run == "" || o.restore != nil {
 			continue
 		}
 		w.figures.Overlaps++
@@ -401,7 +430,8 @@ func finalStays(_ *World, moment any) string {
 	case !ok || m.was == nil:
 	case m.was.State.Final() && m.is.State != m.was.State:
 		return fmt.Sprintf("%s had ended %s, and is %s", m.facts.name, m.was.State, m.is.State)
-	case m.is.Attempt < m.was.Attempt || m.is.Wake < m.was.Wake || m.is.Wake > m.was.Wake+1:
+	case m.is.Attempt < m.was.Attempt && (m.is.Restore == nil || m.is.Restore.Secured.Equal(m.was.Restore.Secured)),
+		m.is.Wake < m.was.Wake || m.is.Wake > m.was.Wake+1:
 		return fmt.Sprintf("%s goes from attempt %d and wake-up %d to %d and %d", m.facts.name, m.was.Attempt, m.was.Wake,
 			m.is.Attempt, m.is.Wake)
 	}
@@ -411,7 +441,7 @@ func finalStays(_ *World, moment any) string {
 func earned(w *World, moment any) string {
 	switch m := moment.(type) {
 	case saved:
-		if m.is.State == backup.Succeeded && w.ledger.points[m.is.ID] == nil {
+		if m.is.State == backup.Succeeded && m.is.Restore == nil && w.ledger.points[m.is.ID] == nil {
 			return m.facts.name + " succeeded without a recovery point"
 		}
 	case kept:
@@ -421,7 +451,7 @@ func earned(w *World, moment any) string {
 		s, r := w.service(m.is.Target), w.ledger.runs[m.is.ID].run
 		b := s.blob(m.is.Artifact)
 		switch {
-		case r.State != backup.Succeeded:
+		case r.State != backup.Succeeded && !m.is.Safety, m.is.Safety && (r.Restore == nil || r.Restore.Step != "checking"):
 			return fmt.Sprintf("a recovery point of %s, which is %s", w.ledger.runName(r.ID), r.State)
 		case b == nil:
 			return "the artifact of " + w.ledger.runName(r.ID) + " does not exist"
@@ -466,7 +496,9 @@ func suspectIsSmall(w *World, moment any) string {
 			return name + " is live, although it was suspect and nobody accepted it"
 		case m.was != nil && m.was.State == backup.Live && m.is.State == backup.Suspect:
 			return name + " was live, and is suspect"
-		case m.was != nil:
+		case m.is.Safety && m.is.State == backup.Suspect:
+			return name + " is suspect, and a safety backup"
+		case m.was != nil, m.is.Safety:
 			return ""
 		}
 		least, most, n := w.ledger.normal(m.is)
@@ -536,7 +568,7 @@ func (l *ledger) normal(of *backup.Point) (least, most int64, n int) {
 func newestStays(w *World, moment any) string {
 	switch m := moment.(type) {
 	case kept:
-		if m.was == nil || m.was.State != backup.Live || m.is.State == backup.Live {
+		if m.was == nil || m.was.State != backup.Live || m.is.State == backup.Live || m.is.Safety {
 			return ""
 		}
 		if !slices.ContainsFunc(m.others, func(o *backup.Point) bool { return !o.Created.Before(m.is.Created) }) {
@@ -650,7 +682,11 @@ func toldTruly(w *World, moment any) string {
 			if m.event.ID[suffix] != '.' {
 				continue
 			}
-			if f := w.ledger.runs[m.event.ID[:suffix]]; f != nil && m.event.Type != "lifeboat.run."+string(f.run.State) {
+			f := w.ledger.runs[m.event.ID[:suffix]]
+			if f != nil && f.run.Restore != nil {
+				return f.toldOfRestore(m.event)
+			}
+			if f != nil && m.event.Type != "lifeboat.run."+string(f.run.State) {
 				return fmt.Sprintf("told %s of %s, which is %s", m.event.Type, f.name, f.run.State)
 			}
 			break
@@ -662,6 +698,9 @@ func toldTruly(w *World, moment any) string {
 			}
 			if w.ledger.accepted[f.run.ID] && w.ledger.told[f.run.ID+".accepted"] == "" {
 				return "nobody was told that the recovery point of " + f.name + " was accepted"
+			}
+			if f.run.Restore != nil && !f.refused && w.ledger.told[f.run.ID+".accepted"] == "" {
+				return "nobody was told that " + f.name + " was accepted"
 			}
 		}
 		for _, plan := range slices.Sorted(maps.Keys(w.ledger.gaps)) {
@@ -734,9 +773,11 @@ func retentionGoesOn(w *World, moment any) string {
 	}
 	for _, f := range w.ledger.all {
 		switch p := w.ledger.points[f.run.ID]; {
-		case p == nil:
+		case p == nil, w.tampered(p):
 		case p.State == backup.Deleting:
 			return "the deletion of the recovery point of " + f.name + " is never ended"
+		case p.Safety && canRestore(p) && w.now.Sub(p.Expires) > 7*time.Hour && w.now.Sub(p.Held.Until) > 7*time.Hour:
+			return "the safety backup of " + f.name + " expired, nobody holds it, and it is still there"
 		case p.State == backup.Suspect && w.now.Sub(p.Expires) > 7*time.Hour:
 			return fmt.Sprintf("the suspect recovery point of %s expired %s ago, and is still there", f.name, w.now.Sub(p.Expires))
 		}

@@ -74,6 +74,9 @@ type invocation struct {
 	wakeup backup.Wakeup
 	loaded *backup.Run
 	owner  string
+	// order is the request for a restore that it was invoked for, plans those that it took for the ones in force.
+	order *order
+	plans []backup.Plan
 	// look is the last look for a lost start that it made.
 	look *look
 	// fatal is the call at which it dies, if it is not 0.

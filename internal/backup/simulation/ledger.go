@@ -24,6 +24,10 @@ type ledger struct {
 	live map[string][]*backup.Point
 	// history are the IDs of all points of a target in the order in which they were made, by the same.
 	history map[string][]string
+	// byTarget are the IDs of all recovery points of a target, safety backups among them.
+	byTarget map[string][]string
+	// byRequest are the runs that restore, by the ID of the request.
+	byRequest map[string]*facts
 	// accepted are the IDs of those that were suspect and became live.
 	accepted map[string]bool
 	gaps     map[string][]backup.Gap
@@ -87,6 +91,12 @@ type facts struct {
 	// open: the answer to a start is missing. clear is since when every look saw nothing, patient that this was so for
 	// long enough, clean that the last look saw nothing.
 	start, before starting
+	// restores are those that the service began for the run. restoreOpen: the answer to a request that starts one is missing,
+	// and nothing has shown since that it came to nothing; restoreBefore is what it was before the last request.
+	restores                   []*operation
+	restoreOpen, restoreBefore bool
+	// refused: a guard said no at once.
+	refused bool
 	// touched is when the wake-up that the run expects was last delivered.
 	touched time.Time
 	// lost: the wake-up that it expects was taken away, so that only the sweep can send it.
@@ -110,6 +120,7 @@ func newLedger() ledger {
 		runs: map[string]*facts{}, bySlot: map[string]*facts{}, points: map[string]*backup.Point{},
 		live: map[string][]*backup.Point{}, gaps: map[string][]backup.Gap{}, locks: map[string]string{},
 		told: map[string]string{}, deadLetters: map[string]bool{}, dealt: map[string]dealt{},
+		byTarget: map[string][]string{}, byRequest: map[string]*facts{},
 		judgings: map[string]time.Time{}, permits: map[string]string{}, line: map[string]place{}, history: map[string][]string{}, accepted: map[string]bool{},
 	}
 }
@@ -196,6 +207,9 @@ func (l *ledger) wroteRun(w *World, v *invocation, write backup.Write) any {
 	}
 	m := saved{v: v, facts: f, was: f.run, is: is, insert: write.Op == backup.Insert}
 	f.run = is
+	if is.Restore != nil {
+		m.rival = l.wroteRestore(w, f, m)
+	}
 	if !is.Slot.IsZero() && m.was == nil {
 		key := slotKey(is.Plan, is.Target, is.Slot)
 		m.rival = l.bySlot[key]
@@ -218,6 +232,12 @@ func (l *ledger) wrotePoint(w *World, v *invocation, write backup.Write) any {
 	was := l.points[is.ID]
 	l.points[is.ID] = is
 	if was == nil {
+		l.byTarget[is.Target] = append(l.byTarget[is.Target], is.ID)
+	}
+	if was == nil && is.Safety {
+		w.figures.SafetyPoints++
+	}
+	if was == nil && !is.Safety {
 		l.history[write.Partition] = append(l.history[write.Partition], is.ID)
 	}
 	if was == nil && is.State == backup.Suspect {
@@ -229,11 +249,36 @@ func (l *ledger) wrotePoint(w *World, v *invocation, write backup.Write) any {
 		l.accepted[is.ID] = was != nil
 	}
 	live := slices.DeleteFunc(l.live[write.Partition], func(p *backup.Point) bool { return p.ID == is.ID })
-	if is.State == backup.Live {
+	if is.State == backup.Live && !is.Safety {
 		live = append(live, is)
 	}
 	l.live[write.Partition] = live
 	return kept{v: v, was: was, is: is, others: live}
+}
+
+// wroteRestore returns the other run of the same request, if there is one.
+func (l *ledger) wroteRestore(w *World, f *facts, m saved) (rival *facts) {
+	if m.was == nil {
+		w.figures.RestoreRuns++
+		f.refused = m.is.State == backup.StateRefused
+		rival, l.byRequest[m.is.Request] = l.byRequest[m.is.Request], f
+	}
+	if m.was == nil || !m.was.State.Final() {
+		switch m.is.State {
+		case backup.Succeeded:
+			w.figures.Restored++
+		case backup.Unknown:
+			w.figures.Unrestored++
+		}
+	}
+	return rival
+}
+
+// restoreAsked notes that a request to restore was sent.
+func (l *ledger) restoreAsked(v *invocation, run string, r backup.Restore) {
+	f := l.runs[run]
+	v.w.check(restoreAsking{v: v, facts: f, restore: r})
+	f.restoreBefore, f.restoreOpen = f.restoreOpen, true
 }
 
 // asked notes that a request to start was sent.
@@ -323,6 +368,9 @@ func (l *ledger) artifactName(artifact string) string {
 
 func (l *ledger) messageName(body []byte) string {
 	u := wakeupIn(body)
+	if u.Run == "" {
+		return "a request for a restore"
+	}
 	return fmt.Sprintf("%s, wake-up %d", l.runName(u.Run), u.Number)
 }
 

@@ -38,6 +38,9 @@ type planSpec struct {
 	Paused       bool
 	// Concurrency is the plan's own bound, 0 without.
 	Concurrency int
+	// Itself, Into, Approval and Safety are what it says of restores.
+	Itself, Approval, Safety bool
+	Into                     []string
 }
 
 // zones have their clocks changed on other days, and once not at all.
@@ -71,12 +74,14 @@ func newPlanFile(w *World) planFile {
 
 func (f *planFile) draw(name string, targets []string) planSpec {
 	c := f.w.choices
-	return planSpec{
+	p := planSpec{
 		Name: name, Targets: slices.Clone(targets), Zone: c.pick(len(zones)), Hour: oneOf(c, 2, 3, 23, 12, 1), Minute: oneOf(c, 30, 0, 17),
 		Days:   oneOf(c, 0, 0, 0, uint64(0b0111110), 0b0010010),
 		Jitter: oneOf(c, 0, 20*time.Minute, 3*time.Hour), Window: oneOf(c, 0, 0, 3*time.Hour+30*time.Minute, 8*time.Hour),
 		Keep: oneOf(c, 2*day, 5*day, 12*day, 29*day), ByHand: oneOf(c, 0, day, 20*day), Concurrency: oneOf(c, 0, 0, 1, 2),
 	}
+	f.drawPolicy(&p)
+	return p
 }
 
 func (p planSpec) plan() backup.Plan {
@@ -89,7 +94,7 @@ func (p planSpec) plan() backup.Plan {
 		Schedule: backup.Schedule{
 			Second: 1, Minute: 1 << p.Minute, Hour: 1 << p.Hour, Day: 1<<32 - 2, Month: 1<<13 - 2, Weekday: days, Zone: zones[p.Zone],
 		},
-		Jitter: p.Jitter, Window: p.Window, Paused: p.Paused, OnDemandKeepWithin: p.ByHand,
+		Jitter: p.Jitter, Window: p.Window, Paused: p.Paused, OnDemandKeepWithin: p.ByHand, Restore: p.policy(),
 		Settings: backup.Settings{
 			Storage: backup.Storage{Account: account, Container: "lifeboat"}, KeepWithin: p.Keep, Concurrency: p.Concurrency,
 		},
@@ -165,7 +170,7 @@ func (f *planFile) edit() string {
 	c := f.w.choices
 	p := &f.specs[c.pick(len(f.specs))]
 	what := ""
-	switch c.pick(7) {
+	switch c.pick(8) {
 	case 0:
 		p.Keep = oneOf(c, 3*day, day, 29*day)
 		what = "keeps for " + p.Keep.String()
@@ -193,6 +198,8 @@ func (f *planFile) edit() string {
 		p.Zone = c.pick(len(zones))
 		f.edited[p.Name] = f.w.now
 		what = "in the zone " + zones[p.Zone].String()
+	case 6:
+		what = f.drawPolicy(p)
 	default:
 		was := p.Name
 		p.Name = fmt.Sprintf("renamed-%s", f.w.newID())

@@ -38,17 +38,29 @@ type ways struct {
 	Grows bool
 	// Blind: it does not tell whether a folder can be restored.
 	Blind bool
+	// Remade: a restore makes it anew, where it is gone. Hidden: then it is seen only at the end. Wrecks: a restore that
+	// fails leaves something.
+	Remade, Hidden, Wrecks bool
+	// Fresh: before a restore its own last backup must be old enough. Away: during one it answers nobody. Orphans is how
+	// long after one our role is gone.
+	Fresh, Away bool
+	Orphans     time.Duration
 }
 
-// newWays draws those of API Management, or of Managed HSM.
+// newWays draws those of API Management, of Managed HSM, or of Managed CCF, whose backups are as API Management's here.
 func newWays(c *choices) ways {
 	w := ways{
 		Type: "Microsoft.ApiManagement/service", Exclusive: oneOf(c, true, false), Visible: oneOf(c, false, true),
 		Longest: oneOf(c, 1, 3, 4, 5, 6, 9), Parts: oneOf(c, 1, 1, 3), Looks: oneOf(c, false, true),
 		Forgets: oneOf(c, 24*time.Hour, time.Hour),
 	}
-	if c.pick(3) == 2 {
+	switch c.pick(4) {
+	case 3:
+		w.Type, w.Exclusive, w.Visible, w.Looks, w.Remade = "Microsoft.ConfidentialLedger/managedCCFs", true, false, false, true
+		w.Hidden, w.Wrecks = oneOf(c, false, true), oneOf(c, false, true)
+	case 2:
 		// It takes one operation at a time, and nothing shows what it is at.
+		w.Fresh, w.Away, w.Orphans = oneOf(c, false, true), oneOf(c, false, true), oneOf(c, 0, 10*time.Minute, 3*time.Hour)
 		w.Type, w.Exclusive, w.Visible, w.Looks, w.Names = "Microsoft.KeyVault/managedHSMs", true, false, true, true
 		w.Skew, w.Grows, w.Blind = oneOf(c, 0, 3*time.Second, -3*time.Second), oneOf(c, false, true), oneOf(c, false, true)
 	}
@@ -73,6 +85,10 @@ type service struct {
 	stormy, denied, locked time.Time
 	// shrunk is until when it holds so little that its backups are small.
 	shrunk time.Time
+	// gone: somebody deleted it. wreck: what is there is what a restore left that failed.
+	gone, wreck bool
+	// backedUp is when its own backup last ended well.
+	backedUp time.Time
 	// starts is how often each artifact was asked for.
 	starts map[string]int
 }
@@ -88,6 +104,8 @@ type operation struct {
 	// bad is what is wrong with the artifact although the operation succeeds.
 	bad     string
 	settled bool
+	// restore is what it brings back; nil for a backup.
+	restore *backup.Restore
 }
 
 // blob is an artifact, also one that is a folder.
@@ -98,6 +116,8 @@ type blob struct {
 	begun, modified time.Time
 	// broken: the service cannot restore it.
 	broken bool
+	// tampered is when somebody overwrote it; zero if nobody did.
+	tampered time.Time
 }
 
 const account = "/subscriptions/00000000-0000-4000-8000-000000000001/resourceGroups/rg/providers/" +
@@ -108,6 +128,7 @@ func newService(w *World, n int) *service {
 	s.target = "/subscriptions/00000000-0000-4000-8000-000000000001/resourceGroups/rg/providers/" + s.ways.Type + "/" + s.name
 	if w.options.Calm {
 		s.ways.Longest = min(s.ways.Longest, len(durations)-2) // the longest is one that a run gives up
+		s.ways.Orphans = 0
 	}
 	return s
 }
@@ -133,8 +154,14 @@ func (s *service) settle() {
 			continue
 		}
 		o.settled = true
-		if o.fails && o.bad == "" || o.bad == "missing" {
+		switch {
+		case o.restore != nil:
+			s.settleRestore(o)
 			continue
+		case o.fails && o.bad == "", o.bad == "missing":
+			continue
+		case !o.fails:
+			s.backedUp = o.ends
 		}
 		b := &blob{
 			name: o.artifact, run: o.run, etag: "e-" + o.token, size: o.size, begun: o.began.Add(s.ways.Skew),
@@ -233,7 +260,7 @@ func (v *invocation) Preflight(ctx context.Context, a backup.Attempt) error {
 		}
 		return f
 	}
-	if v.w.happens(v.w.climate.operationFails / 4) {
+	if s.gone || s.wreck || v.w.happens(v.w.climate.operationFails/4) {
 		v.say("%s: REFUSED", what)
 		return fault(backup.Refused, "WouldFail", 0)
 	}
@@ -309,7 +336,7 @@ func (v *invocation) Begin(ctx context.Context, a backup.Attempt) (backup.Operat
 func (v *invocation) begin(s *service, a backup.Attempt, what string) (backup.Operation, *backup.Fault) {
 	c := &v.w.climate
 	switch {
-	case s.denied.After(v.w.now):
+	case s.denied.After(v.w.now), s.gone, s.wreck:
 		v.say("%s: DENIED", what)
 		return backup.Operation{}, fault(backup.Refused, "AuthorizationFailed", 0)
 	case s.stormy.After(v.w.now), v.w.happens(c.serviceFails):
@@ -332,7 +359,7 @@ func (v *invocation) begin(s *service, a backup.Attempt, what string) (backup.Op
 			v.w.in(late, func() { v.accept(s, a, nil) })
 		}
 		return backup.Operation{}, fault(backup.Uncertain, "AnswerLost", 0)
-	case s.ways.Exclusive && s.busy() != nil:
+	case s.ways.Exclusive && s.busy() != nil, s.restoring() != nil:
 		v.say("%s: BUSY", what)
 		return backup.Operation{}, fault(backup.Deferred, "ServiceUpdating", oneOf(v.w.choices, 30*time.Second, 10*time.Minute))
 	}
@@ -351,7 +378,7 @@ func (v *invocation) begin(s *service, a backup.Attempt, what string) (backup.Op
 // accept begins the operation, if the service takes it.
 func (v *invocation) accept(s *service, a backup.Attempt, told **operation) {
 	w := v.w
-	if s.settle(); s.ways.Exclusive && s.busy() != nil {
+	if s.settle(); s.ways.Exclusive && s.busy() != nil || s.restoring() != nil || s.gone {
 		return
 	}
 	w.figures.Operations++
@@ -389,7 +416,7 @@ func (v *invocation) accept(s *service, a backup.Attempt, told **operation) {
 
 // stranger is somebody else who backs the service up into the same container: a person in the Azure portal, perhaps.
 func (s *service) stranger() {
-	if s.settle(); s.busy() != nil || s.w.ending {
+	if s.settle(); s.busy() != nil || s.w.ending || s.gone {
 		return
 	}
 	s.w.disturb()
@@ -436,7 +463,7 @@ func (v *invocation) Poll(ctx context.Context, a backup.Attempt, token string) (
 	}
 	i := slices.IndexFunc(s.ops, func(o *operation) bool { return o.token == token })
 	switch {
-	case s.denied.After(v.w.now):
+	case s.denied.After(v.w.now), s.gone:
 		v.say("%s: DENIED", what)
 		return backup.Operation{}, fault(backup.Denied, "AuthorizationFailed", 0)
 	case i < 0, v.w.now.Sub(s.ops[i].ends) > s.ways.Forgets:
@@ -477,7 +504,7 @@ func (v *invocation) find(end time.Time, s *service, a backup.Attempt, what stri
 	if f := v.front(end, s, what); f != nil {
 		return "", f
 	}
-	if s.denied.After(v.w.now) {
+	if s.denied.After(v.w.now) || s.gone {
 		v.say("%s: DENIED", what)
 		return "", fault(backup.Denied, "AuthorizationFailed", 0)
 	}
@@ -523,7 +550,7 @@ func (v *invocation) findFolder(s *service, a backup.Attempt, what string) (stri
 		}
 	}
 	for _, o := range s.ops {
-		if !o.settled && s.ways.Grows && within(o.began.Add(s.ways.Skew)) {
+		if !o.settled && o.restore == nil && s.ways.Grows && within(o.began.Add(s.ways.Skew)) {
 			candidates++
 			name, written = o.artifact, v.w.now
 		}
@@ -555,6 +582,9 @@ func (v *invocation) Verify(ctx context.Context, a backup.Attempt, done backup.H
 	defer v.after(what)
 	if f := v.front(end, s, what); f != nil {
 		return backup.Verification{}, f
+	}
+	if v.loaded != nil && v.loaded.Restore != nil && v.loaded.Restore.Artifact == a.Artifact {
+		s = v.w.service(v.loaded.Restore.Source) // it is read in the place of another
 	}
 	b := s.blob(a.Artifact)
 	switch {

@@ -21,6 +21,7 @@ const (
 	ofTicks
 	ofCleanup
 	ofRequests
+	ofRestores
 	// ofTargets is that of the first target's runs; the second's is the next.
 	ofTargets
 	tracks = ofTargets + mostTargets

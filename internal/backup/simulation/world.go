@@ -59,6 +59,7 @@ type World struct {
 	host      host
 	file      planFile
 	requests  []*request
+	orders    []*order
 	// concurrency is how many operations of all plans may be under way at once, 0 if as many as will.
 	concurrency int
 	// present is the invocation that runs at present.
@@ -234,6 +235,7 @@ func (w *World) dawn() {
 		w.weather = 0
 	}
 	w.befall()
+	w.order()
 	w.in(day, w.dawn)
 }
 
@@ -264,7 +266,7 @@ func (w *World) unrest() string {
 			return "an invocation is under way"
 		}
 	}
-	for _, name := range []string{executeQueue, poisonQueue} {
+	for _, name := range []string{executeQueue, restoreQueue, executeQueue + poison, restoreQueue + poison} {
 		if n := len(w.queue.Messages(name)); n > 0 {
 			return fmt.Sprintf("the queue %s has %d messages", name, n)
 		}

@@ -1,0 +1,261 @@
+package simulation
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"lifeboat/internal/backup"
+)
+
+// The promises about restores.
+
+// horizons are how long services restore their backups, by the type of resource; as Azure's documentation says.
+var horizons = map[string]time.Duration{
+	"Microsoft.ApiManagement/service": 30 * day, "Microsoft.ConfidentialLedger/managedCCFs": 90 * day,
+}
+
+func restoredOnce(w *World, moment any) string {
+	switch m := moment.(type) {
+	case restoreAsking:
+		if m.facts.restoreOpen {
+			return m.facts.name + " is begun again, although the answer to an earlier request is missing and nothing shows what " +
+				"became of it"
+		}
+	case restoreBegan:
+		f := w.ledger.runs[m.run]
+		switch {
+		case len(f.restores) > 0 && !m.service.ways.Remade:
+			return f.name + " was begun twice"
+		case slices.ContainsFunc(f.restores, func(o *operation) bool { return !o.fails }):
+			return f.name + " was begun again after one that succeeds"
+		case f.run.Owner != "" && w.now.After(f.run.LeaseUntil):
+			return fmt.Sprintf("%s is begun %s after the lease of the attempt", f.name, w.now.Sub(f.run.LeaseUntil))
+		case f.run.State.Final():
+			return fmt.Sprintf("%s is begun, and was told to be %s", f.name, f.run.State)
+		}
+	}
+	return ""
+}
+
+// guarded asks the guards in its own words.
+func guarded(w *World, moment any) string {
+	switch m := moment.(type) {
+	case saved:
+		if m.was == nil && m.is.Restore != nil && m.is.State == backup.Queued {
+			return allowed(m)
+		}
+		if m.is.Restore != nil && m.was != nil && m.was.Attempt == 0 && m.is.Attempt > 0 && m.is.Restore.Secured.IsZero() &&
+			w.now.After(m.is.Restore.Expires.Add(functionTimeout)) {
+			return fmt.Sprintf("%s begins %s after its request expired", m.facts.name, w.now.Sub(m.is.Restore.Expires))
+		}
+	case restoreAsking:
+		r := m.facts.run
+		name, p := m.facts.name+" begins, and its recovery point ", w.ledger.points[r.Restore.Point]
+		switch b := w.service(p.Target).blob(p.Artifact); {
+		case !canRestore(p):
+			return name + "is " + string(p.State)
+		case !slices.Contains(p.Readers, r.ID):
+			return name + "does not know that it is read"
+		case b == nil:
+			return name + "has no artifact"
+		case m.restore.Artifact != p.Artifact || m.restore.Source != p.Target || m.restore.Target != r.Target:
+			return name + "is not what is restored"
+		case !b.tampered.IsZero() && b.tampered.Before(r.Created):
+			return name + "was changed before anybody asked for it"
+		case horizons[w.service(p.Target).ways.Type] > 0 &&
+			w.now.After(p.Created.Add(horizons[w.service(p.Target).ways.Type]).Add(clockTolerance)):
+			return name + "is older than the service restores"
+		}
+	case canceled:
+		if r := w.ledger.runs[m.run].run; r.State != backup.Canceled {
+			return fmt.Sprintf("%s was answered to be canceled, and is %s", w.ledger.runName(m.run), r.State)
+		}
+	}
+	return ""
+}
+
+// allowed says what is wrong with a restore that was accepted, by the plans that were in force for the request.
+func allowed(m saved) string {
+	q := m.is.Restore
+	var policy *backup.RestorePolicy
+	for _, p := range m.v.plans {
+		itself := q.Source == m.is.Target && slices.Contains(p.Restore.Into, backup.Itself)
+		if policy == nil && slices.Contains(p.Targets, q.Source) && (itself || slices.Contains(p.Restore.Into, m.is.Target)) {
+			policy = &p.Restore
+		}
+	}
+	service := m.v.w.service
+	switch {
+	case policy == nil:
+		return m.facts.name + " is accepted, and no plan in force allows it"
+	case policy.Approval:
+		return m.facts.name + " is accepted, and nobody has agreed to it"
+	case service(q.Source).ways.Type != service(m.is.Target).ways.Type:
+		return m.facts.name + " restores what another kind of service wrote"
+	case (policy.Safety || strings.HasSuffix(service(m.is.Target).ways.Type, "HSMs")) && !q.Safety:
+		return m.facts.name + " is to be made without a safety backup"
+	}
+	return ""
+}
+
+// readers are the restores under way that stand in the recovery point's row.
+func (w *World) reader(p *backup.Point) string {
+	for _, id := range p.Readers {
+		if f := w.ledger.runs[id]; f != nil && !f.run.State.Final() {
+			return f.name
+		}
+	}
+	return ""
+}
+
+func readerKeeps(w *World, moment any) string {
+	switch m := moment.(type) {
+	case kept:
+		if m.was == nil {
+			return ""
+		}
+		if reader := w.reader(m.was); reader != "" && canRestore(m.was) && !canRestore(m.is) {
+			return fmt.Sprintf("the recovery point of %s is given up while %s reads it", w.ledger.runName(m.is.ID), reader)
+		}
+		for _, id := range m.was.Readers {
+			if f := w.ledger.runs[id]; f != nil && !f.run.State.Final() && !slices.Contains(m.is.Readers, id) {
+				return fmt.Sprintf("%s is no more among the readers of the recovery point of %s, and has not ended", f.name,
+					w.ledger.runName(m.is.ID))
+			}
+		}
+	case removed:
+		if p := w.ledger.points[m.run]; p != nil && p.Artifact == m.blob.name {
+			if reader := w.reader(p); reader != "" {
+				return fmt.Sprintf("%s is deleted while %s reads it", w.ledger.artifactName(m.blob.name), reader)
+			}
+		}
+	}
+	return ""
+}
+
+func secured(w *World, moment any) string {
+	switch m := moment.(type) {
+	case restoreAsking:
+		r := m.facts.run
+		if !r.Restore.Safety {
+			return ""
+		}
+		p := w.ledger.points[r.ID]
+		if p == nil || !p.Safety || p.State != backup.Live || p.Target != r.Target {
+			return m.facts.name + " begins without its safety backup"
+		}
+		if b := w.service(p.Target).blob(p.Artifact); b == nil || digestOf(b) != p.SHA256 && b.tampered.IsZero() {
+			return m.facts.name + " begins, and its safety backup is not there"
+		}
+	case kept:
+		switch {
+		case !m.is.Safety:
+		case m.was == nil && m.is.Held.Until.Before(w.now.Add(7*day-clockTolerance)):
+			return "the safety backup of " + w.ledger.runName(m.is.ID) + " is not held"
+		case m.was != nil && canRestore(m.was) && !canRestore(m.is) && w.now.Before(m.was.Held.Until.Add(-clockTolerance)):
+			return "the safety backup of " + w.ledger.runName(m.is.ID) + " is given up while it is held"
+		}
+	}
+	return ""
+}
+
+func latestProtects(w *World, moment any) string {
+	m, ok := moment.(saved)
+	if !ok || m.was != nil || m.is.Restore == nil || m.is.State != backup.Queued || m.v.order == nil {
+		return ""
+	}
+	q, err := backup.ParseRestoreRequest(m.v.order.body, "")
+	if err != nil {
+		return m.facts.name + " was made of what nobody can read"
+	}
+	chosen := w.ledger.points[m.is.Restore.Point]
+	if q.Point != "" {
+		if q.Point != chosen.ID {
+			return m.facts.name + " is not of the recovery point that was asked for"
+		}
+		return ""
+	}
+	before := func(p *backup.Point) bool { return q.Before.IsZero() || p.Created.Before(q.Before) }
+	if chosen.Safety || chosen.Suspicion.Code != "" && chosen.Accepted.Time.IsZero() || !before(chosen) {
+		return m.facts.name + " is of a recovery point that no latest means"
+	}
+	for _, id := range w.ledger.byTarget[q.Target] {
+		p := w.ledger.points[id]
+		// One that came, or was accepted, while the request was looked at is nobody's fault.
+		since := w.ledger.runs[id].run.Ended
+		if p.Accepted.Time.After(since) {
+			since = p.Accepted.Time
+		}
+		if p.State == backup.Live && !p.Safety && before(p) && p.Created.After(chosen.Created) && since.Before(m.v.begun.Add(-clockTolerance)) {
+			return fmt.Sprintf("%s is not of the newest recovery point, which is that of %s", m.facts.name, w.ledger.runName(id))
+		}
+	}
+	return ""
+}
+
+// toldOfRestore says what is wrong with an event about the restore.
+func (f *facts) toldOfRestore(e backup.Event) string {
+	word := strings.TrimPrefix(e.Type, "lifeboat.restore.")
+	switch state := backup.State(word); {
+	case e.ID != f.run.ID+"."+word:
+		return fmt.Sprintf("told %s of %s as %s", e.Type, f.name, e.ID)
+	case state.Final() && state != f.run.State:
+		return fmt.Sprintf("told %s of %s, which is %s", e.Type, f.name, f.run.State)
+	case !state.Final() && f.refused:
+		return fmt.Sprintf("told %s of %s, which was refused at once", e.Type, f.name)
+	case word == "started" && len(f.restores) == 0:
+		return "told that " + f.name + " has started, and it has not"
+	}
+	return ""
+}
+
+func endsTruly(w *World, moment any) string {
+	m, ok := moment.(saved)
+	if !ok || m.is.Restore == nil || !m.is.State.Final() || m.was != nil && m.was.State.Final() {
+		return ""
+	}
+	for _, o := range m.facts.restores {
+		done := !o.ends.After(w.now) && !o.fails
+		switch {
+		case done && m.is.State == backup.Succeeded:
+			return ""
+		case !o.fails && m.is.State != backup.Succeeded && m.is.State != backup.Unknown:
+			return fmt.Sprintf("%s ends %s (%s), and its restore was begun", m.facts.name, m.is.State, m.is.Reason.Message)
+		}
+	}
+	if m.is.State == backup.Succeeded {
+		return m.facts.name + " ends succeeded, and nothing was restored"
+	}
+	return ""
+}
+
+func requestAnswered(w *World, moment any) string {
+	switch m := moment.(type) {
+	case ordered:
+		switch {
+		case m.run != "" && w.ledger.byRequest[m.order.id] != w.ledger.runs[m.run]:
+			return m.order.id + " was answered with another's run"
+		case m.order.run != "" && m.run != "" && m.order.run != m.run:
+			return m.order.id + " was one run, and is now another"
+		}
+	case over:
+		for _, o := range w.orders {
+			switch {
+			case !o.heard:
+			case o.run == "" && w.ledger.told[o.refusal()] == "":
+				return "a request was turned away, and nobody was told"
+			case o.run != "" && w.ledger.runs[o.run] == nil:
+				return o.id + " was answered with a restore that does not exist"
+			}
+		}
+	}
+	return ""
+}
+
+// tampered says that somebody overwrote the artifact, which nobody deletes then.
+func (w *World) tampered(p *backup.Point) bool {
+	b := w.service(p.Target).blob(p.Artifact)
+	return b != nil && !b.tampered.IsZero()
+}
