@@ -130,8 +130,7 @@ func (p RestorePlan) hash() string {
 
 // destruction says what restores of a type of resource, in lower case, do; sources as of notIncluded.
 var destruction = map[string]struct {
-	overwrites []string // by a full one
-	calls      []string // after those of the safety backup
+	overwrites, calls []string // by a full one; after those of the safety backup
 }{
 	"microsoft.apimanagement/service": {
 		[]string{
@@ -148,6 +147,14 @@ var destruction = map[string]struct {
 		},
 		[]string{"PUT {host}/prerestore", "PUT {host}/restore"},
 	},
+	managedCCF:         recreation,
+	confidentialLedger: recreation,
+}
+
+// recreation is what restores of ledgers do.
+var recreation = struct{ overwrites, calls []string }{
+	[]string{"nothing: it must have been deleted, and is made anew under its name"},
+	[]string{"POST {destination}/restore"},
 }
 
 // describe fills in what the restore does.
@@ -321,7 +328,9 @@ func (p *RestorePlan) fits() *Reason {
 	case p.Kind == RestoreKey && !hsm:
 		return no("KindNotSupported", "Leave kind and key out.", "only a Managed HSM brings single keys back, not a %s", into.Type)
 	}
-	p.Safety = p.policy.Safety || hsm
+	// Of a ledger there is nothing to secure: it is restored only once it was deleted.
+	recreated := strings.EqualFold(into.Type, managedCCF) || strings.EqualFold(into.Type, confidentialLedger)
+	p.Safety = hsm || p.policy.Safety && !recreated
 	return nil
 }
 
