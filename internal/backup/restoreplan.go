@@ -130,8 +130,7 @@ func (p RestorePlan) hash() string {
 
 // destruction says what restores of a type of resource, in lower case, do; sources as of notIncluded.
 var destruction = map[string]struct {
-	overwrites []string // by a full one
-	calls      []string // after those of the safety backup
+	overwrites, calls []string // by a full one; after those of the safety backup
 }{
 	"microsoft.apimanagement/service": {
 		[]string{
@@ -148,10 +147,14 @@ var destruction = map[string]struct {
 		},
 		[]string{"PUT {host}/prerestore", "PUT {host}/restore"},
 	},
-	managedCCF: {
-		[]string{"nothing: the application must have been deleted, and is made anew under its name"},
-		[]string{"POST {destination}/restore"},
-	},
+	managedCCF:         recreation,
+	confidentialLedger: recreation,
+}
+
+// recreation is what restores of ledgers do.
+var recreation = struct{ overwrites, calls []string }{
+	[]string{"nothing: it must have been deleted, and is made anew under its name"},
+	[]string{"POST {destination}/restore"},
 }
 
 // describe fills in what the restore does.

@@ -334,7 +334,13 @@ func download(ctx context.Context, t *testing.T, account, name string) string {
 // events takes all that is on the queue lifeboat-events.
 func (a *app) events(ctx context.Context, t *testing.T) []string {
 	t.Helper()
-	q := a.queue("lifeboat-events")
+	return a.receive(ctx, t, "lifeboat-events")
+}
+
+// receive takes all messages out of a queue.
+func (a *app) receive(ctx context.Context, t *testing.T, queue string) []string {
+	t.Helper()
+	q := a.queue(queue)
 	var all []string
 	for {
 		answer, err := q.DequeueMessages(ctx, &azqueue.DequeueMessagesOptions{NumberOfMessages: ptr(int32(32))})
