@@ -66,7 +66,8 @@ func (s *Server) readRequests() ([]Request, error) {
 		return s.journal.readLog(s.debugLog)
 	default:
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	// On a busy machine the log, of hundreds of megabytes, is far behind.
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
 	mark := markPath + strconv.FormatInt(marks.Add(1), 10)
 	if err := s.probe.get(ctx, s.BlobPort, mark); err != nil {
