@@ -26,7 +26,7 @@ run: ## Run the app locally against look-alikes of Azure, until Ctrl-C
 .PHONY: test
 test: ## Run every test, and print the figures that the documents quote
 	@mkdir -p build && rm -f build/figures.txt
-	$(figures) go test $(race) -shuffle=on -count=1 -timeout 15m ./...
+	$(figures) go test $(race) -shuffle=on -count=1 -timeout 30m ./...
 	$(if $(race),$(figures) go test -count=1 -run '^(TestModel|TestSimulation)$$' ./internal/backup ./internal/backup/simulation # whole: above they were a part)
 	@echo && sort build/figures.txt
 
