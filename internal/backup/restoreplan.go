@@ -17,7 +17,7 @@ type RestorePolicy struct {
 	Approval bool
 	// ReplyTo are the queues that answers may go to.
 	ReplyTo []string
-	// Safety has the destination backed up before it is restored into. A Managed HSM always is.
+	// Safety has the destination backed up before it is restored into. A Managed HSM always is, a ledger never.
 	Safety bool
 }
 
@@ -128,11 +128,14 @@ func (p RestorePlan) hash() string {
 	}, "\n"), 64)
 }
 
-// destruction says what restores of a type of resource, in lower case, do; sources as of notIncluded.
-var destruction = map[string]struct {
+// destruction is what a restore does.
+type destruction struct {
 	overwrites []string // by a full one
 	calls      []string // after those of the safety backup
-}{
+}
+
+// destructions are those of the types of resources, in lower case; sources as of notIncluded.
+var destructions = map[string]destruction{
 	"microsoft.apimanagement/service": {
 		[]string{
 			"the whole configuration of the service: APIs, operations, policies, products, users, groups, subscriptions, named " +
@@ -148,6 +151,14 @@ var destruction = map[string]struct {
 		},
 		[]string{"PUT {host}/prerestore", "PUT {host}/restore"},
 	},
+	managedCCF:         remade,
+	confidentialLedger: remade,
+}
+
+// remade is how a ledger comes back.
+var remade = destruction{
+	[]string{"nothing: the original must have been deleted, and is made anew under its name"},
+	[]string{"POST {destination}/restore"},
 }
 
 // describe fills in what the restore does.
@@ -157,7 +168,7 @@ func (p *RestorePlan) describe() {
 		return
 	}
 	kind := strings.ToLower(r.Type)
-	p.Overwrites, p.Calls = slices.Clone(destruction[kind].overwrites), slices.Clone(destruction[kind].calls)
+	p.Overwrites, p.Calls = slices.Clone(destructions[kind].overwrites), slices.Clone(destructions[kind].calls)
 	p.NotIncluded = NotIncluded(p.Target)
 	if p.Kind == RestoreKey {
 		p.Overwrites = []string{"nothing: the key " + p.Key + " must have been purged"}
@@ -338,7 +349,9 @@ func (p *RestorePlan) fits() *Reason {
 	case p.Kind == RestoreKey && !hsm:
 		return no("KindNotSupported", "Leave kind and key out.", "only a Managed HSM brings single keys back, not a %s", into.Type)
 	}
-	p.Safety = p.policy.Safety || hsm
+	// There is nothing to secure of a ledger: the original must be gone.
+	ledger := strings.EqualFold(into.Type, managedCCF) || strings.EqualFold(into.Type, confidentialLedger)
+	p.Safety = hsm || p.policy.Safety && !ledger
 	return nil
 }
 
