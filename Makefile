@@ -16,7 +16,7 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: ## Watch backups being scheduled, run, verified and expired, with everything local
+demo: ## Watch services being backed up, damaged and restored, and backups expiring, all local
 	go run ./internal/cmd/dev demo
 
 .PHONY: run

@@ -17,7 +17,7 @@ type RestorePolicy struct {
 	Approval bool
 	// ReplyTo are the queues that answers may go to.
 	ReplyTo []string
-	// Safety has the destination backed up before it is restored into. A Managed HSM always is.
+	// Safety has the destination backed up before it is restored into. A Managed HSM always is, a ledger never.
 	Safety bool
 }
 
@@ -128,10 +128,14 @@ func (p RestorePlan) hash() string {
 	}, "\n"), 64)
 }
 
-// destruction says what restores of a type of resource, in lower case, do; sources as of notIncluded.
-var destruction = map[string]struct {
-	overwrites, calls []string // by a full one; after those of the safety backup
-}{
+// destruction is what a restore does.
+type destruction struct {
+	overwrites []string // by a full one
+	calls      []string // after those of the safety backup
+}
+
+// destructions are those of the types of resources, in lower case; sources as of notIncluded.
+var destructions = map[string]destruction{
 	"microsoft.apimanagement/service": {
 		[]string{
 			"the whole configuration of the service: APIs, operations, policies, products, users, groups, subscriptions, named " +
@@ -147,13 +151,13 @@ var destruction = map[string]struct {
 		},
 		[]string{"PUT {host}/prerestore", "PUT {host}/restore"},
 	},
-	managedCCF:         recreation,
-	confidentialLedger: recreation,
+	managedCCF:         remade,
+	confidentialLedger: remade,
 }
 
-// recreation is what restores of ledgers do.
-var recreation = struct{ overwrites, calls []string }{
-	[]string{"nothing: it must have been deleted, and is made anew under its name"},
+// remade is how a ledger comes back.
+var remade = destruction{
+	[]string{"nothing: the original must have been deleted, and is made anew under its name"},
 	[]string{"POST {destination}/restore"},
 }
 
@@ -164,7 +168,7 @@ func (p *RestorePlan) describe() {
 		return
 	}
 	kind := strings.ToLower(r.Type)
-	p.Overwrites, p.Calls = slices.Clone(destruction[kind].overwrites), slices.Clone(destruction[kind].calls)
+	p.Overwrites, p.Calls = slices.Clone(destructions[kind].overwrites), slices.Clone(destructions[kind].calls)
 	p.NotIncluded = NotIncluded(p.Target)
 	if p.Kind == RestoreKey {
 		p.Overwrites = []string{"nothing: the key " + p.Key + " must have been purged"}

@@ -383,6 +383,31 @@ func TestRestoreWarns(t *testing.T) {
 	}
 }
 
+// TestRestorePlanOf: every service says what is overwritten, by which calls, and whether it is backed up before.
+func TestRestorePlanOf(t *testing.T) {
+	s, _, _ := restorable(t)
+	for kind, want := range map[string]struct{ safety, always bool }{
+		"Microsoft.ApiManagement/service":          {safety: true},
+		"Microsoft.KeyVault/managedHSMs":           {safety: true, always: true},
+		"Microsoft.ConfidentialLedger/managedCCFs": {},
+		"Microsoft.ConfidentialLedger/ledgers":     {},
+	} {
+		for _, wanted := range []bool{true, false} {
+			plans, q := restoring(wanted), order("restore-1")
+			q.Target = "/subscriptions/00000000-0000-4000-8000-000000000001/resourceGroups/rg/providers/" + kind + "/contoso"
+			plans[0].Targets = []string{q.Target}
+			p, err := s.engine.PlanRestore(t.Context(), q, plans)
+			if err != nil || p.Safety != (want.always || wanted && want.safety) {
+				t.Errorf("%s, safetyBackup %t: %t, %v", kind, wanted, p.Safety, err)
+			}
+			if len(p.Overwrites) == 0 || len(p.Calls) == 0 ||
+				!strings.HasSuffix(p.Calls[len(p.Calls)-1], "/restore") {
+				t.Errorf("%s overwrites %q by %q", kind, p.Overwrites, p.Calls)
+			}
+		}
+	}
+}
+
 // TestRestorePlanHash: it changes with what would be done, and with nothing else.
 func TestRestorePlanHash(t *testing.T) {
 	s, service, point := restorable(t)

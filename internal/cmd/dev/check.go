@@ -201,12 +201,12 @@ func (s *scene) checkRestored(v *verdicts, history []run, done restored) {
 		t := q.target
 		v.say(t.name+" was damaged, and is as it was", maps.Equal(done.before[t], done.after[t]) &&
 			len(done.before[t]) > 0 && !maps.Equal(done.before[t], done.damaged[t]), "%d of %d", same(done.before[t], done.after[t]), len(done.before[t]))
-		v.say("two messages made one restore of it", asked[t.id()] == 1 && accepted[t.id()] == 1, "%d request to Azure", asked[t.id()])
+		v.say("two messages made one restore of "+t.name, asked[t.id()] == 1 && accepted[t.id()] == 1, "%d request to Azure", asked[t.id()])
 		r, _ := find(history, done.ends[q.id()].Data.Run)
 		if t.kind == managedCCF {
 			continue // there was nothing left to back up
 		}
-		v.say("what it held then was backed up before", r.Point != nil && r.Point.Safety && r.Point.State == "live" &&
+		v.say("what "+t.name+" held then was backed up before", r.Point != nil && r.Point.Safety && r.Point.State == "live" &&
 			r.Point.Held.After(r.Ended), "held until %s", held(r))
 	}
 }

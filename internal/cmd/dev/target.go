@@ -24,7 +24,7 @@ type target struct {
 	name string
 }
 
-// The targets of the plans.
+// The targets of the plan.
 var (
 	apim    = target{apiManagement, "contoso-eu"}
 	standby = target{apiManagement, "contoso-us"}
@@ -62,26 +62,22 @@ func named(id string) target {
 // rhythm is how often the targets are backed up, and how long that is kept.
 type rhythm struct{ every, within string }
 
-// plan is the text of plan.yaml: a plan for each way to restore. Each target may be restored into itself and nothing else.
+// plan is the text of plan.yaml: one plan, by which each target may be restored into itself and nothing else.
 func (r rhythm) plan() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "version: 1\ndefaults:\n  storage: {account: %s, container: %s}\nplans:\n", stack.Account(stack.Backups),
-		stack.Container)
-	for _, p := range []struct {
-		name, more, restore string
-		kinds               [2]kind
-	}{
-		{"apim", "", "safetyBackup: true, ", [2]kind{apiManagement}},
-		{"hsm", "", "", [2]kind{managedHSM}},
-		{"ledgers", "    ccf: {restoreRegion: westeurope}\n", "", [2]kind{managedCCF, confidentialLedger}},
-	} {
-		fmt.Fprintf(&b, "  - name: %s\n    schedule: %q\n    keep: {within: %s}\n%s", p.name, r.every, r.within, p.more)
-		fmt.Fprintf(&b, "    restore: {into: [itself], %sreplyTo: [%s]}\n    targets:\n", p.restore, answersQueue)
-		for _, t := range targets {
-			if t.kind == p.kinds[0] || t.kind == p.kinds[1] {
-				fmt.Fprintf(&b, "      - %s\n", t.id())
-			}
-		}
+	fmt.Fprintf(&b, `version: 1
+defaults:
+  storage: {account: %s, container: %s}
+plans:
+  - name: often
+    schedule: %q
+    keep: {within: %s}
+    ccf: {restoreRegion: westeurope}
+    restore: {into: [itself], safetyBackup: true, replyTo: [%s]}
+    targets:
+`, stack.Account(stack.Backups), stack.Container, r.every, r.within, answersQueue)
+	for _, t := range targets {
+		fmt.Fprintf(&b, "      - %s\n", t.id())
 	}
 	return b.String()
 }
