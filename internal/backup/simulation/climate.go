@@ -37,7 +37,7 @@ func newClimate(c *choices) climate {
 		deliverNever: level(0, 0, 0, 5), tickMissing: level(0, 0, 50, 300), tickLate: level(0, 0, 100, 500),
 		tickExtra: level(0, 0, 50), tickTwice: level(0, 0, 50, 300), serviceFails: level(0, 0, 5, 40),
 		startLost: level(0, 0, 20, 150), operationFails: level(0, 0, 20, 200), artifactBad: level(0, 0, 0, 30), artifactSmall: level(0, 0, 20, 150),
-		befalls: level(0, 60, 200, 500), restores: level(100, 30, 400, 200), restoreLost: level(0, 50, 250),
+		befalls: level(0, 60, 200, 500), restores: level(60, 20, 300, 150), restoreLost: level(0, 50, 250),
 	}
 }
 
