@@ -20,6 +20,8 @@ type climate struct {
 	serviceFails, startLost, operationFails, artifactBad, artifactSmall int
 	// Of a day, counted each time something may befall it: see events.go. Of a day: that somebody asks for a restore.
 	befalls, restores int
+	// Of a request that starts a restore: its answer is lost, and perhaps the request.
+	restoreLost int
 }
 
 // newClimate draws one. With most knobs at zero in most worlds, the rest of a world is quiet enough to be understood.
@@ -35,7 +37,7 @@ func newClimate(c *choices) climate {
 		deliverNever: level(0, 0, 0, 5), tickMissing: level(0, 0, 50, 300), tickLate: level(0, 0, 100, 500),
 		tickExtra: level(0, 0, 50), tickTwice: level(0, 0, 50, 300), serviceFails: level(0, 0, 5, 40),
 		startLost: level(0, 0, 20, 150), operationFails: level(0, 0, 20, 200), artifactBad: level(0, 0, 0, 30), artifactSmall: level(0, 0, 20, 150),
-		befalls: level(0, 60, 200, 500), restores: level(60, 20, 150, 0),
+		befalls: level(0, 60, 200, 500), restores: level(60, 20, 300, 150), restoreLost: level(0, 50, 250),
 	}
 }
 

@@ -234,7 +234,13 @@ func endsTruly(w *World, moment any) string {
 func requestAnswered(w *World, moment any) string {
 	switch m := moment.(type) {
 	case ordered:
+		meant, known := w.meant[m.order.id]
+		if m.run != "" && !known {
+			w.meant[m.order.id] = string(m.order.body)
+		}
 		switch {
+		case m.run != "" && known && meant != string(m.order.body):
+			return "the ID " + m.order.id + " was used again for something else, and that was answered as the same"
 		case m.run != "" && w.ledger.byRequest[m.order.id] != w.ledger.runs[m.run]:
 			return m.order.id + " was answered with another's run"
 		case m.order.run != "" && m.run != "" && m.order.run != m.run:

@@ -136,7 +136,7 @@ func (v *invocation) beginRestore(s *service, run string, r backup.Restore, what
 		return backup.Operation{}, fault(backup.Refused, "AuthorizationFailed", 0)
 	case s.stormy.After(v.w.now), v.w.happens(c.serviceFails):
 		return backup.Operation{}, v.storm(what)
-	case v.w.happens(2 * c.startLost):
+	case v.w.happens(c.restoreLost):
 		v.w.figures.LostRestores++
 		late := oneOf(v.w.choices, 0, 5*time.Second, 50*time.Second)
 		if v.w.choices.pick(3) == 1 {

@@ -318,7 +318,7 @@ func (p planSpec) policy() backup.RestorePolicy {
 
 func (f *planFile) drawPolicy(p *planSpec) string {
 	c := f.w.choices
-	p.Itself, p.Approval, p.Safety = c.pick(6) < 5, c.pick(12) == 11, c.pick(2) == 1
+	p.Itself, p.Approval, p.Safety = c.pick(6) < 5, c.pick(12) == 11, c.pick(3) == 2
 	if f.w.options.Calm {
 		p.Itself, p.Approval = true, false
 	}

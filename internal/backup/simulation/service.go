@@ -60,7 +60,7 @@ func newWays(c *choices) ways {
 		w.Hidden, w.Wrecks = oneOf(c, false, true), oneOf(c, false, true)
 	case 2:
 		// It takes one operation at a time, and nothing shows what it is at.
-		w.Fresh, w.Away, w.Orphans = oneOf(c, false, true), oneOf(c, false, true), oneOf(c, 0, 10*time.Minute, 3*time.Hour)
+		w.Fresh, w.Away, w.Orphans = oneOf(c, false, true), oneOf(c, false, true), oneOf(c, 0, 0, 10*time.Minute, 40*time.Minute, 3*time.Hour)
 		w.Type, w.Exclusive, w.Visible, w.Looks, w.Names = "Microsoft.KeyVault/managedHSMs", true, false, true, true
 		w.Skew, w.Grows, w.Blind = oneOf(c, 0, 3*time.Second, -3*time.Second), oneOf(c, false, true), oneOf(c, false, true)
 	}

@@ -60,6 +60,8 @@ type World struct {
 	file      planFile
 	requests  []*request
 	orders    []*order
+	// meant is the message that the ID of a request for a restore was first used for.
+	meant map[string]string
 	// concurrency is how many operations of all plans may be under way at once, 0 if as many as will.
 	concurrency int
 	// present is the invocation that runs at present.
@@ -108,7 +110,7 @@ func newWorld(seed uint64, o Options) *World {
 	w.end = w.start.AddDate(0, 0, o.Days)
 	clock := func() time.Time { return w.now }
 	w.catalog, w.queue = memory.NewCatalog(clock), memory.NewQueue(clock)
-	w.ledger = newLedger()
+	w.ledger, w.meant = newLedger(), map[string]string{}
 	w.figures.Days = o.Days
 	// As many choices for a small world as for a large one, so that it can become smaller and stay the same otherwise.
 	services, instances := 1+c.pick(mostTargets), 1+c.pick(3)

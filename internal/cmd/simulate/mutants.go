@@ -39,12 +39,12 @@ var mutants = []mutant{
 	if sent == nil {
 		r.Wake, r.Mark, r.Due = next.Number, next.Mark, s.clock().Add(delay)
 	}
-	if err := s.save(ctx); err != nil {
+	if err := s.save(ctx, more...); err != nil {
 		return err
 	}
 `,
 		`	r.Wake, r.Mark, r.Due = next.Number, next.Mark, s.clock().Add(delay)
-	if err := s.save(ctx); err != nil {
+	if err := s.save(ctx, more...); err != nil {
 		return err
 	}
 	sent := s.Queue.Wake(ctx, next, delay)
@@ -102,7 +102,7 @@ var mutants = []mutant{
 	},
 	{
 		"the outbox is skipped", "step.go",
-		`r.Owed = "lifeboat.run." + string(r.State)`, `r.Owed = ""`,
+		`r.Owed = runPrefix + string(r.State)`, `r.Owed = ""`,
 	},
 	{
 		"an event that could not be sent is forgotten", "step.go",
@@ -169,12 +169,12 @@ var mutants = []mutant{
 	{"an artifact is deleted before that is noted", "cleanup.go", "if p.State != Deleting {", `if p.State == "" {`},
 	{
 		"suspect points stand in for live ones", "point.go",
-		"if p.State == Live && (newest < 0", "if (p.State == Live || p.State == Suspect) && (newest < 0",
+		"if p.live() && (newest < 0", "if (p.live() || p.State == Suspect) && (newest < 0",
 	},
 	{"no point is ever suspect", "suspect.go", "if 2*p.Size >= normal {", "if 20*p.Size >= normal {"},
 	{
 		"suspect points tell what is normal", "point.go",
-		`return p.Suspicion.Code == "" || !p.Accepted.Time.IsZero()`, "return true",
+		`return !p.Safety && (p.Suspicion.Code == "" || !p.Accepted.Time.IsZero())`, "return !p.Safety",
 	},
 	{
 		"two alike are enough", "suspect.go",
@@ -207,6 +207,62 @@ var mutants = []mutant{
 	{
 		"who leaves the line is not indexed again", "gate.go",
 		"if err := s.watch(ctx); err != nil {\n\t\t\treturn err\n\t\t}", "",
+	},
+	{
+		"a restore does not stand among the readers", "restorerun.go",
+		"if !slices.Contains(p.Readers, r.ID) {", "if false {",
+	},
+	{
+		"the point is not looked at again when a restore begins", "restorerun.go",
+		"if why := usable(p, s.now); why != nil {", "if why := usable(p, s.now); why != nil && r.Attempt > 1000 {",
+	},
+	{
+		"a request that expired begins all the same", "restorerun.go",
+		"if why := expired(q.Expires, s.now); why != nil {", "if why := expired(q.Expires, s.now); why != nil && r.Attempt > 1000 {",
+	},
+	{
+		"the artifact is not held against what was verified", "restoreplan.go",
+		"if v.SHA256 == p.SHA256 && v.Size == p.Size {", "if v.Size == p.Size {",
+	},
+	{
+		"a lost restore is begun again", "restorerun.go",
+		"case f != nil && f.Kind == Denied:\n		return s.end(", "case f != nil && f.Kind == Denied && r.Lost < mostLost:\n		return s.check(ctx, restorer)\n	case f != nil && f.Kind == Denied:\n		return s.end(",
+	},
+	{
+		"a restore that was lost and is turned away waits as a new one", "restorerun.go",
+		"	if r.Lost > 0 {\n		r.Restore.Step, since", "	if r.Lost > mostLost {\n		r.Restore.Step, since",
+	},
+	{
+		"the horizon is not asked for after the safety backup", "restorerun.go",
+		"case old != nil: // it", "case old != nil && q.Secured.IsZero(): // it",
+	},
+	{
+		"a safety backup counts as the newest live point", "point.go",
+		"return p.State == Live && !p.Safety }", "return p.State == Live }",
+	},
+	{
+		"the hold of a safety backup is ignored", "point.go",
+		"case now.Before(p.Held.Until):", "case now.Before(p.Held.Until.AddDate(-1, 0, 0)):",
+	},
+	{
+		"what a restore reads is deleted", "point.go",
+		"case len(p.Readers) > 0:", "case len(p.Readers) > 1000:",
+	},
+	{
+		"an acceptance lets go of what a restore under way reads", "suspect.go",
+		"if run.State.Final() { // that", "if run.State != \"\" { // that",
+	},
+	{
+		"no safety backup is made", "restorerun.go",
+		"	if q.Safety {\n		q.Step = securing", "	if q.Safety && q.Key != \"\" {\n		q.Step = securing",
+	},
+	{
+		"an ID that was used for something else is taken", "restores.go",
+		"case claim.Fingerprint != q.fingerprint():", "case claim.Fingerprint == \"\":",
+	},
+	{
+		"approval is not asked for", "restoreplan.go",
+		"if !p.policy.Approval {", "if !p.policy.Approval || p.Plan != \"\" {",
 	},
 	{
 		"dead letters are dropped", "deadletter.go",
