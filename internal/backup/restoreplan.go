@@ -24,6 +24,11 @@ type RestorePolicy struct {
 // Itself stands in RestorePolicy.Into for the target that was backed up.
 const Itself = "itself"
 
+// has says that the resource is a target of the plan.
+func (p Plan) has(target string) bool {
+	return slices.ContainsFunc(p.Targets, func(t string) bool { return same(t, target) })
+}
+
 // allows says that recovery points of the target may be restored into the destination.
 func (p RestorePolicy) allows(target, destination string) bool {
 	return slices.ContainsFunc(p.Into, func(into string) bool {
@@ -60,6 +65,8 @@ type RestorePlan struct {
 	policy RestorePolicy
 	point  Point
 	plan   Plan
+	// replies: answers may go to the queue of the request.
+	replies bool
 }
 
 // PlannedPoint is the recovery point of a RestorePlan.
@@ -241,6 +248,10 @@ func (e *Engine) outline(ctx context.Context, q RestoreRequest, plans []Plan, no
 		Made: now, Target: q.Target, Destination: q.Destination(), Kind: q.Kind, Key: q.Key, Region: q.Region,
 		Overwrites: []string{}, NotIncluded: []string{}, Calls: []string{},
 	}
+	// A refusal is an answer too, so it does not matter whether that plan is the one that allows the restore.
+	p.replies = q.ReplyTo == "" || slices.ContainsFunc(plans, func(plan Plan) bool {
+		return plan.has(q.Target) && slices.Contains(plan.Restore.ReplyTo, q.ReplyTo)
+	})
 	defer func() { p.Hash = p.hash() }()
 	if !p.ask("the request has not expired", expired(q.Expires, now)) {
 		return p, nil
@@ -285,7 +296,7 @@ func expired(expires, now time.Time) *Reason {
 func (p *RestorePlan) allow(q RestoreRequest, plans []Plan) *Reason {
 	var has []string
 	for _, plan := range plans {
-		if !slices.ContainsFunc(plan.Targets, func(t string) bool { return same(t, q.Target) }) {
+		if !plan.has(q.Target) {
 			continue
 		}
 		if has = append(has, plan.Name); plan.Restore.allows(q.Target, p.Destination) {
@@ -310,7 +321,7 @@ func (p *RestorePlan) approve() *Reason {
 }
 
 func (p *RestorePlan) answers(q RestoreRequest) *Reason {
-	if q.ReplyTo == "" || slices.Contains(p.policy.ReplyTo, q.ReplyTo) {
+	if p.replies {
 		return nil
 	}
 	return no("ReplyToNotAllowed", "Add it to restore.replyTo of the plan, or leave replyTo out: answers also go to lifeboat-events.",
@@ -322,14 +333,17 @@ func (p *RestorePlan) fits() *Reason {
 	from, _ := ParseResource(p.Target)
 	into, _ := ParseResource(p.Destination) // both were parsed with the request
 	hsm := strings.EqualFold(into.Type, managedHSM)
+	// Of a ledger there is nothing to secure before: it is restored only once it was deleted.
+	recreated := strings.EqualFold(into.Type, managedCCF) || strings.EqualFold(into.Type, confidentialLedger)
 	switch {
 	case !strings.EqualFold(from.Type, into.Type):
 		return no("TypeMismatch", "", "a backup of a %s cannot be restored into a %s", from.Type, into.Type)
 	case p.Kind == RestoreKey && !hsm:
 		return no("KindNotSupported", "Leave kind and key out.", "only a Managed HSM brings single keys back, not a %s", into.Type)
+	case recreated && !strings.EqualFold(from.Name, into.Name):
+		return no("NameDiffers", "Restore into a resource of the same name.", "Azure restores a %s only under the name that was "+
+			"backed up, %s, and not as %s", into.Type, from.Name, into.Name)
 	}
-	// Of a ledger there is nothing to secure: it is restored only once it was deleted.
-	recreated := strings.EqualFold(into.Type, managedCCF) || strings.EqualFold(into.Type, confidentialLedger)
 	p.Safety = hsm || p.policy.Safety && !recreated
 	return nil
 }
