@@ -24,6 +24,11 @@ type RestorePolicy struct {
 // Itself stands in RestorePolicy.Into for the target that was backed up.
 const Itself = "itself"
 
+// has says that the resource is a target of the plan.
+func (p Plan) has(target string) bool {
+	return slices.ContainsFunc(p.Targets, func(t string) bool { return same(t, target) })
+}
+
 // allows says that recovery points of the target may be restored into the destination.
 func (p RestorePolicy) allows(target, destination string) bool {
 	return slices.ContainsFunc(p.Into, func(into string) bool {
@@ -60,6 +65,8 @@ type RestorePlan struct {
 	policy RestorePolicy
 	point  Point
 	plan   Plan
+	// replies: answers may go to the queue of the request.
+	replies bool
 }
 
 // PlannedPoint is the recovery point of a RestorePlan.
@@ -245,8 +252,11 @@ func (e *Engine) outline(ctx context.Context, q RestoreRequest, plans []Plan, no
 		Made: now, Target: q.Target, Destination: q.Destination(), Kind: q.Kind, Key: q.Key, Region: q.Region,
 		Overwrites: []string{}, NotIncluded: []string{}, Calls: []string{},
 	}
+	// A refusal is an answer too, so it does not matter whether that plan is the one that allows the restore.
+	p.replies = q.ReplyTo == "" || slices.ContainsFunc(plans, func(plan Plan) bool {
+		return plan.has(q.Target) && slices.Contains(plan.Restore.ReplyTo, q.ReplyTo)
+	})
 	defer func() { p.Hash = p.hash() }()
-	p.policy.ReplyTo = repliesOf(q.Target, plans)
 	if !p.ask("the request has not expired", expired(q.Expires, now)) {
 		return p, nil
 	}
@@ -291,17 +301,6 @@ func (p Plan) has(target string) bool {
 	return slices.ContainsFunc(p.Targets, func(t string) bool { return same(t, target) })
 }
 
-// repliesOf are the queues that the target's plans let answers go to: a refusal goes there, too, before it is known which
-// plan allows the restore, or where none does.
-func repliesOf(target string, plans []Plan) (queues []string) {
-	for _, plan := range plans {
-		if plan.has(target) {
-			queues = append(queues, plan.Restore.ReplyTo...)
-		}
-	}
-	return queues
-}
-
 // allow finds the plan that allows the restore: the first one that has the target and names the destination.
 func (p *RestorePlan) allow(q RestoreRequest, plans []Plan) *Reason {
 	var has []string
@@ -331,7 +330,7 @@ func (p *RestorePlan) approve() *Reason {
 }
 
 func (p *RestorePlan) answers(q RestoreRequest) *Reason {
-	if q.ReplyTo == "" || slices.Contains(p.policy.ReplyTo, q.ReplyTo) {
+	if p.replies {
 		return nil
 	}
 	return no("ReplyToNotAllowed", "Add it to restore.replyTo of the plan, or leave replyTo out: answers also go to lifeboat-events.",
@@ -343,11 +342,16 @@ func (p *RestorePlan) fits() *Reason {
 	from, _ := ParseResource(p.Target)
 	into, _ := ParseResource(p.Destination) // both were parsed with the request
 	hsm := strings.EqualFold(into.Type, managedHSM)
+	// Of a ledger there is nothing to secure before: it is restored only once it was deleted.
+	recreated := strings.EqualFold(into.Type, managedCCF) || strings.EqualFold(into.Type, confidentialLedger)
 	switch {
 	case !strings.EqualFold(from.Type, into.Type):
 		return no("TypeMismatch", "", "a backup of a %s cannot be restored into a %s", from.Type, into.Type)
 	case p.Kind == RestoreKey && !hsm:
 		return no("KindNotSupported", "Leave kind and key out.", "only a Managed HSM brings single keys back, not a %s", into.Type)
+	case recreated && !strings.EqualFold(from.Name, into.Name):
+		return no("NameDiffers", "Restore into a resource of the same name.", "Azure restores a %s only under the name that was "+
+			"backed up, %s, and not as %s", into.Type, from.Name, into.Name)
 	}
 	if p.Safety = p.policy.Safety || hsm; p.Safety && strings.EqualFold(into.Type, managedCCF) {
 		return no("SafetyBackupUnavailable", "Take safetyBackup out of the plan, or give such targets a plan of their own.",

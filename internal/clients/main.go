@@ -14,6 +14,9 @@
 //	CLIENTS_HSM                         name of a Managed HSM with the key rsa1, on which the command may do everything
 //	CLIENTS_CCF                         name of a Managed CCF application that the command may back up, delete and restore
 //	CLIENTS_LEDGER                      name of a Confidential Ledger whose files it may export
+//	CLIENTS_RESTORED                    name of one of API Management, Managed HSM and Managed CCF each, which Lifeboat may
+//	                                    restore
+//	CLIENTS_APP_ACCOUNT                 name of Lifeboat's storage account, with its queues
 //	CLIENTS_ACCOUNT, CLIENTS_CONTAINER  name of the storage account, and the container that backups go to
 //
 // It ends with the command's exit code.
@@ -64,6 +67,7 @@ const (
 	fortress = "contoso-hsm"
 	votes    = "contosovotes"
 	audit    = "contosoaudit"
+	restored = "contoso-restored"
 )
 
 // run starts the stand-ins and the app, and runs the command beside them.
@@ -104,6 +108,7 @@ func run(ctx context.Context, name string, arguments []string) (err error) {
 		"CLIENTS_REFUSED="+refused, "CLIENTS_FAILING="+failing,
 		"CLIENTS_HSM="+fortress,
 		"CLIENTS_CCF="+votes, "CLIENTS_LEDGER="+audit,
+		"CLIENTS_RESTORED="+restored, "CLIENTS_APP_ACCOUNT="+appAccount,
 		"CLIENTS_ACCOUNT="+stack.Backups, "CLIENTS_CONTAINER="+stack.Container,
 	)
 	return command.Run()
@@ -112,7 +117,7 @@ func run(ctx context.Context, name string, arguments []string) (err error) {
 // addServices puts the services into Azure, and gives the command, which has the app's identity, what it needs for
 // storing things of its own.
 func addServices(s *stack.Stack) error {
-	for _, name := range []string{ordinary, failing} {
+	for _, name := range []string{ordinary, failing, restored} {
 		if err := s.AddService(name); err != nil {
 			return err
 		}
@@ -136,7 +141,8 @@ func addServices(s *stack.Stack) error {
 	// The Python client of Managed HSM knows a SAS only, and signing one takes the account's key.
 	s.Sim.Assign(s.Sim.ObjectID(identity), stack.Account(stack.Backups),
 		sim.StorageQueueDataContributor, sim.StorageTableDataContributor, sim.StorageAccountKeyOperator)
-	err = errors.Join(s.AddHSM(fortress, identity), s.AddCCF(votes, identity), s.AddLedger(audit, identity))
+	err = errors.Join(s.AddHSM(fortress, identity), s.AddCCF(votes, identity), s.AddLedger(audit, identity),
+		s.AddHSM(restored, identity), s.AddCCF(restored, identity))
 	if err != nil {
 		return err
 	}
@@ -149,5 +155,10 @@ func plan() string {
 	return "version: 1\ndefaults:\n  storage: {account: " + stack.Account(stack.Backups) +
 		", container: " + stack.Container + "}\nplans:\n  - name: yearly\n    schedule: \"0 0 29 2 *\"\n" +
 		"    keep: {within: 1d}\n    targets:\n" +
-		"      - " + stack.Service(ordinary) + "\n      - " + stack.Service(failing) + "\n      - " + stack.HSM(fortress) + "\n"
+		"      - " + stack.Service(ordinary) + "\n      - " + stack.Service(failing) + "\n      - " + stack.HSM(fortress) + "\n" +
+		"  - name: restored\n    schedule: \"0 0 29 2 *\"\n    keep: {within: 1d}\n    targets:\n" +
+		"      - " + stack.Service(restored) + "\n      - " + stack.HSM(restored) + "\n" +
+		"    restore: {into: [itself], safetyBackup: true, replyTo: [soar]}\n" +
+		"  - name: recreated\n    schedule: \"0 0 29 2 *\"\n    keep: {within: 1d}\n    targets:\n      - " + stack.CCF(restored) + "\n" +
+		"    ccf: {restoreRegion: westeurope}\n    restore: {into: [itself], replyTo: [soar]}\n"
 }

@@ -47,7 +47,7 @@ func TestMain(m *testing.M) {
 			panic(err)
 		}
 		defer os.RemoveAll(dir)
-		for i := range 60 {
+		for i := range 90 {
 			accounts = append(accounts, fmt.Sprintf("lifeboatapp%02d", i))
 		}
 		world, err = stack.Start(context.Background(), stack.Config{
@@ -136,7 +136,10 @@ func logTo(t testing.TB) func(devhost.Entry) {
 // probe is the identity that the tests read with: its requests can be told from those of the program.
 const probe = "probe"
 
-func options() azcore.ClientOptions { return azcore.ClientOptions{Transport: world.Sim.Client()} }
+// transport is shared: each client of the simulator's keeps connections of its own.
+var transport = sync.OnceValue(func() *http.Client { return world.Sim.Client() })
+
+func options() azcore.ClientOptions { return azcore.ClientOptions{Transport: transport()} }
 
 func tables(t testing.TB, account string) *aztables.ServiceClient {
 	t.Helper()

@@ -338,7 +338,7 @@ func (a *app) events(ctx context.Context, t *testing.T) []string {
 }
 
 // receive takes all messages out of a queue.
-func (a *app) receive(ctx context.Context, t *testing.T, queue string) []string {
+func (a *app) receive(ctx context.Context, t testing.TB, queue string) []string {
 	t.Helper()
 	q := a.queue(queue)
 	var all []string

@@ -62,22 +62,27 @@ func named(id string) target {
 // rhythm is how often the targets are backed up, and how long that is kept.
 type rhythm struct{ every, within string }
 
-// plan is the text of plan.yaml: one plan, by which each target may be restored into itself and nothing else.
+// plan is the text of plan.yaml: two plans, by which each target may be restored into itself and nothing else. Ledgers have
+// one of their own, since there is nothing left to back up before one is restored.
 func (r rhythm) plan() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, `version: 1
-defaults:
-  storage: {account: %s, container: %s}
-plans:
-  - name: often
-    schedule: %q
-    keep: {within: %s}
-    ccf: {restoreRegion: westeurope}
-    restore: {into: [itself], safetyBackup: true, replyTo: [%s]}
-    targets:
-`, stack.Account(stack.Backups), stack.Container, r.every, r.within, answersQueue)
-	for _, t := range targets {
-		fmt.Fprintf(&b, "      - %s\n", t.id())
+	fmt.Fprintf(&b, "version: 1\ndefaults:\n  storage: {account: %s, container: %s}\nplans:\n", stack.Account(stack.Backups),
+		stack.Container)
+	for _, p := range []struct {
+		name, restore string
+		targets       []target
+	}{
+		{"often", "restore: {into: [itself], safetyBackup: true, replyTo: [" + answersQueue + "]}", []target{apim, standby, hsm}},
+		{
+			"ledgers", "restore: {into: [itself], replyTo: [" + answersQueue + "]}\n    ccf: {restoreRegion: westeurope}",
+			[]target{ccf, ledger},
+		},
+	} {
+		fmt.Fprintf(&b, "  - name: %s\n    schedule: %q\n    keep: {within: %s}\n    %s\n    targets:\n", p.name, r.every, r.within,
+			p.restore)
+		for _, t := range p.targets {
+			fmt.Fprintf(&b, "      - %s\n", t.id())
+		}
 	}
 	return b.String()
 }
