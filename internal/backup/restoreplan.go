@@ -296,11 +296,6 @@ func expired(expires, now time.Time) *Reason {
 		expires.UTC().Format(time.RFC3339))
 }
 
-// has says that the plan backs the target up.
-func (p Plan) has(target string) bool {
-	return slices.ContainsFunc(p.Targets, func(t string) bool { return same(t, target) })
-}
-
 // allow finds the plan that allows the restore: the first one that has the target and names the destination.
 func (p *RestorePlan) allow(q RestoreRequest, plans []Plan) *Reason {
 	var has []string
