@@ -17,7 +17,8 @@ type RestorePolicy struct {
 	Approval bool
 	// ReplyTo are the queues that answers may go to.
 	ReplyTo []string
-	// Safety has the destination backed up before it is restored into. A Managed HSM always is, a ledger never.
+	// Safety has the destination backed up before it is restored into. A Managed HSM always is; of a
+	// Managed CCF there is nothing left to back up, so that its restores are refused.
 	Safety bool
 }
 
@@ -348,7 +349,8 @@ func (p *RestorePlan) fits() *Reason {
 		return no("NameDiffers", "Restore into a resource of the same name.", "Azure restores a %s only under the name that was "+
 			"backed up, %s, and not as %s", into.Type, from.Name, into.Name)
 	}
-	if p.Safety = p.policy.Safety || hsm; p.Safety && strings.EqualFold(into.Type, managedCCF) {
+	p.Safety = hsm || p.policy.Safety && !recreated
+	if p.policy.Safety && strings.EqualFold(into.Type, managedCCF) {
 		return no("SafetyBackupUnavailable", "Take safetyBackup out of the plan, or give such targets a plan of their own.",
 			"the plan %s wants a safety backup, and a Managed CCF is restored only once the original is gone: there is nothing "+
 				"left to back up", p.Plan)

@@ -400,6 +400,12 @@ func TestRestorePlanOf(t *testing.T) {
 			if err != nil || p.Safety != (want.always || wanted && want.safety) {
 				t.Errorf("%s, safetyBackup %t: %t, %v", kind, wanted, p.Safety, err)
 			}
+			if why := p.Refusal(); wanted && strings.HasSuffix(kind, "managedCCFs") {
+				if why == nil || why.Code != "SafetyBackupUnavailable" {
+					t.Errorf("a safety backup of what must be gone: %+v", why)
+				}
+				continue
+			}
 			if len(p.Overwrites) == 0 || len(p.Calls) == 0 ||
 				!strings.HasSuffix(p.Calls[len(p.Calls)-1], "/restore") {
 				t.Errorf("%s overwrites %q by %q", kind, p.Overwrites, p.Calls)
