@@ -230,7 +230,7 @@ func (s *step) check(ctx context.Context, restorer Restorer) error {
 	case f.Code == RestoreTooSoon && s.now.Before(q.Secured.Add(s.Waits.Fresh)):
 		r.Reason = f.reason()
 		return s.advance(ctx, q.Secured.Add(s.Waits.Fresh).Sub(s.now))
-	case f.Kind == Refused, f.Kind == Denied:
+	case r.Lost == 0 && (f.Kind == Refused || f.Kind == Denied):
 		return s.end(ctx, refuses, f.reason())
 	}
 	return s.holdOff(ctx, f)
@@ -240,6 +240,10 @@ func (s *step) check(ctx context.Context, restorer Restorer) error {
 // backup is to secure must not change behind it.
 func (s *step) holdOff(ctx context.Context, f *Fault) error {
 	r := &s.run
+	if r.Lost > 0 { // what the service is at, or has made, may be of the start that was lost: that is looked for again
+		r.Restore.Step, r.Reason = restoring, f.reason()
+		return s.advance(ctx, max(f.wait(), s.Waits.LookMax))
+	}
 	r.Restore.Step = checking
 	if r.Restore.Secured.IsZero() {
 		return s.postpone(ctx, f)
@@ -287,10 +291,10 @@ func (s *step) attemptRestore(ctx context.Context, restorer Restorer) error {
 		}
 		return s.advance(ctx, s.pollDelay(r.Accepted, operation.RetryAfter))
 	}
-	switch f := AsFault(err); f.Kind {
-	case Deferred, Throttled:
+	switch f := AsFault(err); {
+	case f.Kind == Deferred, f.Kind == Throttled, f.Kind == Refused && r.Lost > 0:
 		return s.holdOff(ctx, f)
-	case Refused:
+	case f.Kind == Refused:
 		return s.end(ctx, fails, f.reason())
 	default:
 		s.lost(f.reason())
@@ -298,8 +302,8 @@ func (s *step) attemptRestore(ctx context.Context, restorer Restorer) error {
 	}
 }
 
-// trace finds out what became of a restore whose answer was lost. It is begun again only where the service shows that
-// nothing was started.
+// trace finds out what became of a restore whose answer was lost. It is begun again only where the service shows nothing
+// of it for as long as the patience: what Azure makes may be to be seen only once it is done.
 func (s *step) trace(ctx context.Context, restorer Restorer) error {
 	r := &s.run
 	if r.Owner != "" {
@@ -331,15 +335,17 @@ func (s *step) trace(ctx context.Context, restorer Restorer) error {
 			return err
 		}
 		return s.advance(ctx, s.pollDelay(r.Accepted, found.RetryAfter))
+	case f == nil && waited < s.Waits.Patience:
+		return s.advance(ctx, min(max(s.Waits.Look, waited/4), s.Waits.LookMax, s.Waits.Patience-waited))
+	case waited >= s.Waits.Operation:
+		return s.end(ctx, loses, reason("StartLost", "the answer to the request that starts the restore was lost, and it could "+
+			"not be found out what became of it: "+r.Reason.Message, hint))
 	case f == nil && r.Lost < mostLost:
 		r.Check = ""
 		return s.check(ctx, restorer)
 	case f == nil:
 		return s.end(ctx, fails, reason("StartLost", fmt.Sprintf("the answers to %d requests to start the restore were lost, and "+
 			"nothing was started", r.Lost), "See whether the service can be reached."))
-	case waited >= s.Waits.Operation:
-		return s.end(ctx, loses, reason("StartLost", "the answer to the request that starts the restore was lost, and it could "+
-			"not be found out what became of it: "+f.Message, hint))
 	}
 	r.Reason = f.reason()
 	return s.advance(ctx, min(max(s.Waits.Look, waited/4), s.Waits.LookMax))
