@@ -51,8 +51,9 @@ type Restorer interface {
 	BeginRestore(ctx context.Context, r Restore) (Operation, error)
 	// PollRestore asks once how it is getting on, with the errors of [Provider.Poll].
 	PollRestore(ctx context.Context, r Restore, token string) (Operation, error)
-	// FindRestore says what became of a restore whose answer was lost: Done; or under way, with a token; or, with neither,
-	// certainly never started. Refused: it failed. Denied: nothing that the service shows tells; it is never begun again.
+	// FindRestore says what became of a restore whose answer was lost: Done; or under way, with a token; or, with neither, not
+	// to be seen, as if it was never started. Refused: it failed. Denied: nothing that the service shows tells; it is never
+	// begun again.
 	FindRestore(ctx context.Context, r Restore) (Operation, error)
 }
 

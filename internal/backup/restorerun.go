@@ -239,30 +239,30 @@ func (s *step) check(ctx context.Context, restorer Restorer) error {
 	case f.Code == RestoreTooSoon && s.now.Before(q.Secured.Add(s.Waits.Fresh)):
 		r.Reason = f.reason()
 		return s.advance(ctx, q.Secured.Add(s.Waits.Fresh).Sub(s.now))
-	case f.Kind == Refused, f.Kind == Denied:
-		return s.giveUp(ctx, refuses, f.reason())
+	case r.Lost == 0 && (f.Kind == Refused || f.Kind == Denied):
+		return s.end(ctx, refuses, f.reason())
 	}
 	return s.holdOff(ctx, f)
 }
 
 // holdOff waits for a destination that cannot take the restore now. Once it has a safety backup the lock is kept: what the
-// backup is to secure must not change behind it. So it is once a start was lost, which is looked for again: it may be what
-// the destination is busy with.
+// backup is to secure must not change behind it.
 func (s *step) holdOff(ctx context.Context, f *Fault) error {
 	r := &s.run
-	since := r.Restore.Secured
-	r.Restore.Step = checking
-	if r.Lost > 0 {
-		r.Restore.Step, since = restoring, r.LostSince
+	if r.Lost > 0 { // what the service is at, or has made, may be of the start that was lost: that is looked for again
+		r.Restore.Step, r.Reason = restoring, f.reason()
+		return s.advance(ctx, max(f.wait(), s.Waits.LookMax))
 	}
-	if since.IsZero() {
+	r.Restore.Step = checking
+	if r.Restore.Secured.IsZero() {
 		return s.postpone(ctx, f)
 	}
 	r.Reason = f.reason()
-	waited := s.now.Sub(since)
+	waited := s.now.Sub(r.Restore.Secured)
 	if waited >= s.Waits.Operation {
-		return s.giveUp(ctx, fails, reason("WaitedTooLong", fmt.Sprintf("the restore could not begin for %s; at last: %s",
-			waited.Round(time.Second), f.Message), "See what else is changing the service, then ask again, under another ID."))
+		return s.end(ctx, fails, reason("WaitedTooLong", fmt.Sprintf("the restore could not begin for %s after the safety backup; "+
+			"at last: %s", waited.Round(time.Second), f.Message), "Nothing was restored. See what else is changing the service, "+
+			"then ask again, under another ID."))
 	}
 	return s.advance(ctx, max(f.wait(), min(max(s.Waits.Busy, waited/10), s.Waits.PollMax)))
 }
@@ -301,11 +301,11 @@ func (s *step) attemptRestore(ctx context.Context, restorer Restorer) error {
 		}
 		return s.advance(ctx, s.pollDelay(r.Accepted, operation.RetryAfter))
 	}
-	switch f := AsFault(err); f.Kind {
-	case Deferred, Throttled:
+	switch f := AsFault(err); {
+	case f.Kind == Deferred, f.Kind == Throttled, f.Kind == Refused && r.Lost > 0:
 		return s.holdOff(ctx, f)
-	case Refused:
-		return s.giveUp(ctx, fails, f.reason())
+	case f.Kind == Refused:
+		return s.end(ctx, fails, f.reason())
 	default:
 		// Hints of a lost start are about backups, which may be started again.
 		s.lost(reason(f.Code, f.Message, "Nothing is sent twice: what became of it is looked for, as far as the service shows it."))
@@ -313,8 +313,8 @@ func (s *step) attemptRestore(ctx context.Context, restorer Restorer) error {
 	}
 }
 
-// trace finds out what became of a restore whose answer was lost. It is begun again only where the service shows that
-// nothing was started.
+// trace finds out what became of a restore whose answer was lost. It is begun again only where the service shows nothing
+// of it for as long as the patience: what Azure makes may be to be seen only once it is done.
 func (s *step) trace(ctx context.Context, restorer Restorer) error {
 	r := &s.run
 	if r.Owner != "" {
@@ -346,15 +346,17 @@ func (s *step) trace(ctx context.Context, restorer Restorer) error {
 			return err
 		}
 		return s.advance(ctx, s.pollDelay(r.Accepted, found.RetryAfter))
+	case f == nil && waited < s.Waits.Patience:
+		return s.advance(ctx, min(max(s.Waits.Look, waited/4), s.Waits.LookMax, s.Waits.Patience-waited))
+	case waited >= s.Waits.Operation:
+		return s.end(ctx, loses, reason("StartLost", "the answer to the request that starts the restore was lost, and it could "+
+			"not be found out what became of it: "+r.Reason.Message, hint))
 	case f == nil && r.Lost < mostLost:
 		r.Check = ""
 		return s.check(ctx, restorer)
 	case f == nil:
 		return s.end(ctx, loses, reason("StartLost", fmt.Sprintf("the answers to %d requests to start the restore were lost, and "+
 			"nothing shows that one was started", r.Lost), hint))
-	case waited >= s.Waits.Operation:
-		return s.end(ctx, loses, reason("StartLost", "the answer to the request that starts the restore was lost, and it could "+
-			"not be found out what became of it: "+f.Message, hint))
 	}
 	r.Reason = f.reason()
 	return s.advance(ctx, min(max(s.Waits.Look, waited/4), s.Waits.LookMax))

@@ -523,8 +523,8 @@ func TestRestoreLostAndTurnedAway(t *testing.T) {
 		state backup.State
 	}{
 		{"busy with it", fault(backup.Deferred, "Conflict"), nil, backup.Succeeded},
-		{"refused", fault(backup.Refused, "OriginalExists"), nil, backup.Unknown},
-		{"refused before", nil, fault(backup.Refused, "OriginalExists"), backup.Unknown},
+		{"refused", fault(backup.Refused, "OriginalExists"), nil, backup.Succeeded},
+		{"refused before", nil, fault(backup.Refused, "OriginalExists"), backup.Succeeded},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s, service, _ := restorable(t)
@@ -548,6 +548,46 @@ func TestRestoreLostAndTurnedAway(t *testing.T) {
 			s.sweepAll()
 			if run = s.run(run.ID); run.State != test.state || s.rows("lock") != 0 {
 				t.Errorf("%s (%+v), %d locks", run.State, run.Reason, s.rows("lock"))
+			}
+		})
+	}
+}
+
+// TestRestoreSeenLate: a restore whose answer was lost is to be seen late, before or after a further start that is turned
+// away for it.
+func TestRestoreSeenLate(t *testing.T) {
+	for name, test := range map[string]struct {
+		// looks show nothing; second is the answer to a further start, which is sent after the patience.
+		looks  int
+		second error
+		starts int
+	}{
+		"within the patience":             {2, nil, 1},
+		"a further start finds it busy":   {30, fault(backup.Deferred, "Conflict"), 2},
+		"a further start finds it made":   {30, fault(backup.Refused, "OriginalExists"), 2},
+		"a further start is lost as well": {30, fault(backup.Uncertain, "ConnectionReset"), 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, service, _ := restorable(t)
+			service.starts = func(backup.Restore) (backup.Operation, error) {
+				if len(service.started) == 1 {
+					return backup.Operation{}, fault(backup.Uncertain, "ConnectionReset")
+				}
+				return backup.Operation{}, test.second
+			}
+			looks := 0
+			service.trace = func() (backup.Operation, error) {
+				looks++
+				return backup.Operation{Done: looks > test.looks || len(service.started) > 1}, nil
+			}
+			run := s.restore(order("restore-1"), restoring(false))
+			s.finish()
+			s.sweepAll()
+			if run = s.run(run.ID); run.State != backup.Succeeded || len(service.started) != test.starts || s.rows("lock") != 0 {
+				t.Errorf("%s after %d starts and %d looks: %+v", run.State, len(service.started), looks, run.Reason)
+			}
+			if first, patience := s.run(run.ID).LostStarts[0].From, s.engine.Waits.Patience; test.starts > 1 && run.Ended.Sub(first) < patience {
+				t.Errorf("a further start came before the patience of %s was over", patience)
 			}
 		})
 	}

@@ -71,6 +71,7 @@ func TestKillWalkOfRestores(t *testing.T) {
 			go func() {
 				defer close(points)
 				points <- kill{atStart, sim.Before}
+				points <- kill{atStart, sim.After}
 				for n := int64(1); !done.Load(); n++ {
 					points <- kill{n, sim.After}
 				}
@@ -100,8 +101,8 @@ func TestKillWalkOfRestores(t *testing.T) {
 			if tally.killed.Load() < 25 {
 				t.Errorf("only %d instants were killed at: the walk does not see the program's requests", tally.killed.Load())
 			}
-			// From the intent to the token that the start was answered with.
-			if n := tally.unknown.Load(); kind.shows && n != 0 || !kind.shows && (n < 3 || n > 6) {
+			// From the intent to the token that the start was answered with there are four more instants, some of them met twice.
+			if n := tally.unknown.Load(); kind.shows && n != 0 || !kind.shows && (n < 2 || n > 10) {
 				t.Errorf("%d restores ended unknown", n)
 			}
 		})
