@@ -99,7 +99,7 @@ func TestRestore(t *testing.T) {
 			world.Sim.Assign(a.ObjectID, stack.Account(stack.Backups), sim.StorageAccountKeyOperator)
 			p := admit(ctx, t, a)
 			err := a.edit(planOf(yearly, "1d", p.target) + p.plan + "    restore: {into: [itself], safetyBackup: true, replyTo: [soar]}\n")
-			if strings.Contains(p.target, "managedHSMs") { // which always has one
+			if !strings.Contains(p.target, "Microsoft.ApiManagement") { // a Managed HSM always has one, a Managed CCF never
 				err = a.edit(planOf(yearly, "1d", p.target) + p.plan + "    restore: {into: [itself], replyTo: [soar]}\n")
 			}
 			if err != nil {

@@ -57,8 +57,9 @@ func TestRestoreIsRefused(t *testing.T) {
 		return "  - name: " + name + "\n    schedule: \"" + yearly + "\"\n    keep: {within: 1d}\n    targets: [" +
 			strings.Join(targets, ", ") + "]\n" + more
 	}
-	err := a.edit(planOf(yearly, "1d", open, hsm, untrusted, ccf, ledger, bare) + "    ccf: {restoreRegion: westeurope}\n" +
-		"    restore: {into: [itself, " + strings.Join([]string{standard, foreign, other}, ", ") + "], safetyBackup: true, replyTo: [soar]}\n" +
+	err := a.edit(planOf(yearly, "1d", open, hsm, untrusted, bare) +
+		"    restore: {into: [itself, " + standard + ", " + foreign + "], safetyBackup: true, replyTo: [soar]}\n" +
+		further("ledgers", "    ccf: {restoreRegion: westeurope}\n    restore: {into: [itself, "+other+"], replyTo: [soar]}\n", ccf, ledger) +
 		further("closed", "", closed) +
 		further("asked", "    restore: {into: [itself], approval: required}\n", asked) +
 		further("homeless", "    restore: {into: [itself]}\n", homeless))

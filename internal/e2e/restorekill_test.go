@@ -54,7 +54,7 @@ func TestKillWalkOfRestores(t *testing.T) {
 				}
 				return target
 			},
-			plan: "    ccf: {restoreRegion: westeurope}\n    restore: {into: [itself], safetyBackup: true}\n",
+			plan: "    ccf: {restoreRegion: westeurope}\n    restore: {into: [itself]}\n",
 			wound: func(target string) error {
 				if _, err := world.Sim.LedgerState(target); err != nil {
 					return nil // deleted before
