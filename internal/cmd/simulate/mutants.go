@@ -221,10 +221,6 @@ var mutants = []mutant{
 		"if why := expired(q.Expires, s.now); why != nil {", "if why := expired(q.Expires, s.now); why != nil && r.Attempt > 1000 {",
 	},
 	{
-		"the artifact is not held against what was verified", "restoreplan.go",
-		"if v.SHA256 == p.SHA256 && v.Size == p.Size {", "if v.Size == p.Size {",
-	},
-	{
 		"a lost restore is begun again", "restorerun.go",
 		"case f != nil && f.Kind == Denied:\n		return s.end(", "case f != nil && f.Kind == Denied && r.Lost < mostLost:\n		return s.check(ctx, restorer)\n	case f != nil && f.Kind == Denied:\n		return s.end(",
 	},
@@ -247,10 +243,6 @@ var mutants = []mutant{
 	{
 		"what a restore reads is deleted", "point.go",
 		"case len(p.Readers) > 0:", "case len(p.Readers) > 1000:",
-	},
-	{
-		"an acceptance lets go of what a restore under way reads", "suspect.go",
-		"if run.State.Final() { // that", "if run.State != \"\" { // that",
 	},
 	{
 		"no safety backup is made", "restorerun.go",
