@@ -221,6 +221,10 @@ var mutants = []mutant{
 		"if why := expired(q.Expires, s.now); why != nil {", "if why := expired(q.Expires, s.now); why != nil && r.Attempt > 1000 {",
 	},
 	{
+		"the artifact is not held against what was verified", "restoreplan.go",
+		"if v.SHA256 == p.SHA256 && v.Size == p.Size {", "if v.Size == p.Size {",
+	},
+	{
 		"a lost restore is begun again", "restorerun.go",
 		"case f != nil && f.Kind == Denied:\n		return s.end(", "case f != nil && f.Kind == Denied && r.Lost < mostLost:\n		return s.check(ctx, restorer)\n	case f != nil && f.Kind == Denied:\n		return s.end(",
 	},
