@@ -249,10 +249,6 @@ var mutants = []mutant{
 		"case len(p.Readers) > 0:", "case len(p.Readers) > 1000:",
 	},
 	{
-		"an acceptance lets go of what a restore under way reads", "suspect.go",
-		"if run.State.Final() { // that", "if run.State != \"\" { // that",
-	},
-	{
 		"no safety backup is made", "restorerun.go",
 		"	if q.Safety {\n		q.Step = securing", "	if q.Safety && q.Key != \"\" {\n		q.Step = securing",
 	},
