@@ -230,7 +230,7 @@ var mutants = []mutant{
 	},
 	{
 		"a restore that was lost and is turned away waits as a new one", "restorerun.go",
-		"	if r.Lost > 0 {\n		r.Restore.Step, since", "	if r.Lost > mostLost {\n		r.Restore.Step, since",
+		"	if r.Lost > 0 { // what the service is at", "	if r.Lost > mostLost { // what the service is at",
 	},
 	{
 		"the horizon is not asked for after the safety backup", "restorerun.go",
