@@ -593,6 +593,48 @@ func TestRestoreSeenLate(t *testing.T) {
 	}
 }
 
+// TestRestoreOfLedgers: they are restored under their own name, and not backed up before, since
+// that was deleted.
+func TestRestoreOfLedgers(t *testing.T) {
+	s, _, _ := restorable(t)
+	for _, kind := range []string{"managedCCFs", "ledgers"} {
+		id := strings.Replace(vault, "Microsoft.KeyVault/managedHSMs", "Microsoft.ConfidentialLedger/"+kind, 1)
+		plans := restoring(false)
+		plans[0].Targets, plans[0].Restore.Into = []string{id}, []string{backup.Itself, id + "-2"}
+		for into, code := range map[string]string{"": "NoRecoveryPoint", id + "-2": "NameDiffers"} {
+			q := order("restore-1")
+			q.Target, q.Into = id, into
+			p, err := s.engine.PlanRestore(t.Context(), q, plans)
+			if err != nil || p.Refusal() == nil || p.Refusal().Code != code || p.Safety {
+				t.Errorf("%s into %q: %v, %+v", id, into, err, p)
+			}
+			if into == "" && (len(p.Overwrites) != 1 || !slices.Equal(p.Calls, []string{"POST " + id + "/restore"})) {
+				t.Errorf("%s: %q, %q", id, p.Overwrites, p.Calls)
+			}
+		}
+	}
+}
+
+// TestRestoreAnswersRefusals: they go to the queue that a plan of the target allows, whatever was refused.
+func TestRestoreAnswersRefusals(t *testing.T) {
+	s, _, _ := restorable(t)
+	q := order("restore-1")
+	q.Expires = s.now.Add(-time.Hour)
+	if run := s.restore(q, restoring(false)); run.Reason.Code != "RequestExpired" || run.Restore.ReplyTo != "answers" {
+		t.Errorf("%+v, answered to %q", run.Reason, run.Restore.ReplyTo)
+	}
+	q = order("restore-2")
+	q.Into = standby + "-2"
+	if run := s.restore(q, restoring(false)); run.Reason.Code != "DestinationNotAllowed" || run.Restore.ReplyTo != "answers" {
+		t.Errorf("%+v, answered to %q", run.Reason, run.Restore.ReplyTo)
+	}
+	q = order("restore-3")
+	q.ReplyTo = "elsewhere"
+	if run := s.restore(q, restoring(false)); run.Reason.Code != "ReplyToNotAllowed" || run.Restore.ReplyTo != "" {
+		t.Errorf("%+v, answered to %q", run.Reason, run.Restore.ReplyTo)
+	}
+}
+
 // TestRestoreTooOldBySafety: the safety backup takes so long that the service restores the backup no more.
 func TestRestoreTooOldBySafety(t *testing.T) {
 	s, service, point := restorable(t)

@@ -146,6 +146,10 @@ func addServices(s *stack.Stack) error {
 	if err != nil {
 		return err
 	}
+	// Of the 30 minutes after a safety backup only 15 seconds are left here, which a slow machine may need.
+	if err := s.Sim.TuneHSM(stack.HSM(restored), func(k *sim.HSMKnobs) { k.BackupFirst = sim.BackupUnchecked }); err != nil {
+		return err
+	}
 	return s.Sim.AssignHSM(stack.HSM(fortress), s.Sim.ObjectID(identity),
 		sim.ManagedHSMCryptoUser, sim.ManagedHSMCryptoOfficer)
 }
