@@ -152,7 +152,7 @@ func secured(w *World, moment any) string {
 	case kept:
 		switch {
 		case !m.is.Safety:
-		case m.was == nil && m.is.Held.Until.Before(w.now.Add(7*day-clockTolerance)):
+		case m.was == nil && m.is.Held.Until.Before(w.now.Add(7*day-handlerDeadline-clockTolerance)):
 			return "the safety backup of " + w.ledger.runName(m.is.ID) + " is not held"
 		case m.was != nil && canRestore(m.was) && !canRestore(m.is) && w.now.Before(m.was.Held.Until.Add(-clockTolerance)):
 			return "the safety backup of " + w.ledger.runName(m.is.ID) + " is given up while it is held"
