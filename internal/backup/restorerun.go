@@ -327,6 +327,10 @@ func (s *step) trace(ctx context.Context, restorer Restorer) error {
 			return err
 		}
 	}
+	if end := r.LostStarts[len(r.LostStarts)-1].To; s.now.Before(end) {
+		// Whoever sent the request has given it up, but it may still be on its way: the lock must not be free before it is there.
+		return s.advance(ctx, end.Sub(s.now))
+	}
 	found, err := within(ctx, func(ctx context.Context) (Operation, error) { return restorer.FindRestore(ctx, r.restore()) })
 	r.Owner, r.LeaseUntil = "", time.Time{}
 	f, waited := AsFault(err), s.now.Sub(r.LostSince)

@@ -509,6 +509,9 @@ func TestRestoreLost(t *testing.T) {
 			if run.State != test.state || run.Reason.Code != test.code || len(service.started) != test.starts || s.rows("lock") != 0 {
 				t.Errorf("%s after %d starts: %+v", run.State, len(service.started), run.Reason)
 			}
+			if ended := run.Ended.Sub(run.LostStarts[0].From); ended < s.engine.Waits.Lease {
+				t.Errorf("it ended %s after the start was meant: the request may still have been on its way", ended)
+			}
 		})
 	}
 }
