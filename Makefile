@@ -27,7 +27,7 @@ run: ## Run the app locally against look-alikes of Azure, until Ctrl-C
 test: ## Run every test, and print the figures that the documents quote
 	@mkdir -p build && rm -f build/figures.txt
 	$(figures) go test $(race) -shuffle=on -count=1 -timeout 30m $$(go list ./... | grep -v /e2e$$)
-	$(figures) go test -parallel 4 -shuffle=on -count=1 -timeout 30m ./internal/e2e # mostly waits, and what it tests are processes of their own
+	$(figures) go test -shuffle=on -count=1 -timeout 30m ./internal/e2e # what it tests are processes of their own
 	$(if $(race),$(figures) go test -count=1 -run '^(TestModel|TestSimulation)$$' ./internal/backup ./internal/backup/simulation # whole: above they were a part)
 	@echo && sort build/figures.txt
 
