@@ -206,11 +206,11 @@ func (e *Engine) schedulePlan(
 		return err
 	}
 	if begun {
-		slot, gap = plan.Due(mark.At, now)
-		if gap.Count == 0 && slot.IsZero() && halted == "" {
-			_, err := e.saveMark(ctx, mark, gap, now, report)
+		// Before the next one is: only the first slot after the watermark is ever looked at for runs.
+		if saved, err := e.saveMark(ctx, mark, Gap{}, now, report); err != nil || !saved {
 			return err
 		}
+		slot, gap = plan.Due(mark.At, now)
 	}
 	if gap.Count > 0 || halted != "" {
 		gap.Why = unattended

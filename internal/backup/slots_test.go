@@ -299,6 +299,60 @@ func TestTickDiesBeforeTheNextSlot(t *testing.T) {
 	}
 }
 
+// TestTicksDieInTwoSlots: a tick dies among the runs of a slot, the one after it among those of the next, and then that
+// slot's window ends. Each slot has all its runs, or lies in a gap.
+func TestTicksDieInTwoSlots(t *testing.T) {
+	plan := many(2)
+	plan.Window = time.Hour
+	both := 0
+	for first := 1; ; first++ {
+		more := false
+		for second := 1; ; second++ {
+			s := newStage(t)
+			s.tick(plan)
+			dies := func(at time.Time, call int) (died bool) {
+				s.now, s.storage.calls, s.storage.failAt = at, 0, call
+				_, _ = s.engine.Schedule(t.Context(), []backup.Plan{plan})
+				s.storage.failAt = 0
+				return s.storage.calls >= call
+			}
+			more = dies(begin.Add(day), first)
+			if !more || !dies(begin.Add(2*day+time.Minute), second) {
+				break
+			}
+			s.now = begin.Add(2*day + 2*time.Hour)
+			s.tick(plan)
+			s.finish()
+			runs := map[time.Time]int{}
+			for _, row := range s.storage.catalog.Rows() {
+				if strings.HasPrefix(row.Row, "run-") {
+					runs[s.run(row.Partition+"-"+strings.TrimPrefix(row.Row, "run-")).Slot]++
+				}
+			}
+			missed := map[time.Time]int{}
+			for _, g := range s.gaps() {
+				for slot := g.First; !slot.After(g.Last); slot = slot.Add(day) {
+					missed[slot]++
+				}
+			}
+			for _, slot := range []time.Time{begin.Add(day), begin.Add(2 * day)} {
+				if !(runs[slot] == 2 && missed[slot] == 0 || runs[slot] == 0 && missed[slot] == 1) {
+					t.Errorf("calls %d and %d fail: slot %s has %d runs, and lies in %d gaps", first, second, slot, runs[slot], missed[slot])
+				}
+			}
+			if runs[begin.Add(day)] == 2 && runs[begin.Add(2*day)] == 2 {
+				both++
+			}
+		}
+		if !more {
+			break
+		}
+	}
+	if both == 0 {
+		t.Error("no two ticks died between a run and the watermark")
+	}
+}
+
 // TestTickDiesBeforeThePause lets every call fail of the tick that makes a slot's runs; the next one sees the plan
 // paused. Then the slot has all its runs, or it lies in the gap of the pause, but never both.
 func TestTickDiesBeforeThePause(t *testing.T) {

@@ -48,8 +48,9 @@ type World struct {
 	// weather is how much of the climate there is today.
 	weather         int
 	start, now, end time.Time
-	// ending: the days are over, and what was begun comes to its end.
-	ending bool
+	// ending: the days are over, and what was begun comes to its end. restless is when there was last something to do.
+	ending   bool
+	restless time.Time
 	agenda agenda
 
 	catalog   *memory.Catalog
@@ -135,8 +136,8 @@ func (w *World) live() {
 			w.advance(w.end)
 			w.dusk()
 			continue
-		case w.ending && at.Sub(w.end) > shortestEnd && w.unrest() == "":
-			w.advance(w.end.Add(shortestEnd))
+		case w.ending && at.Sub(w.restless) > shortestEnd && w.unrest() == "":
+			w.advance(w.restless.Add(shortestEnd))
 			w.check(over{})
 			w.stop()
 			return
@@ -154,6 +155,9 @@ func (w *World) live() {
 		what()
 		w.choices.track = ofTheHost
 		w.check(passed{})
+		if w.ending && w.unrest() != "" {
+			w.restless = w.now
+		}
 	}
 	w.stop()
 }
@@ -161,7 +165,8 @@ func (w *World) live() {
 // mostAtOnce is more than can rightly happen at one instant.
 const mostAtOnce = 5000
 
-// shortestEnd is how long the world goes on in any case: until what could not be deleted was tried again, twice.
+// shortestEnd is how long the world goes on when nothing is left to do: until what could not be deleted, such as what was
+// the newest until the last run's end, was tried again, twice.
 const shortestEnd = 13 * time.Hour
 
 // longestEnd is how long everything may take to come to its end once nothing new happens: three starts that are lost
@@ -243,7 +248,7 @@ func (w *World) dawn() {
 
 // dusk ends the last day: nothing new happens, everybody who was away comes back, no plan makes runs any more.
 func (w *World) dusk() {
-	w.ending, w.choices.quiet, w.weather = true, true, 0
+	w.ending, w.restless, w.choices.quiet, w.weather = true, w.end, true, 0
 	w.disturb()
 	w.host.down = time.Time{}
 	w.host.late = time.Time{}

@@ -75,10 +75,13 @@ func encode(w backup.Write, writer string) ([]byte, error) {
 			entity = append(entity, ',')
 		}
 		entity = append(strconv.AppendQuote(entity, c.name), ':')
-		if c.isInt64 { // a JSON number would lose digits on its way through readers that take it for a float
-			entity = append(strconv.AppendQuote(entity, string(c.value)), ',')
+		switch c.kind {
+		case ofText:
+			entity = append(entity, quoted(c.value)...)
+		case ofInt64: // a JSON number would lose digits on its way through readers that take it for a float
+			entity = append(strconv.AppendQuote(entity, c.value), ',')
 			entity = append(strconv.AppendQuote(entity, c.name+typeMark), `:"Edm.Int64"`...)
-		} else {
+		case ofRest:
 			entity = append(entity, c.value...)
 		}
 	}
@@ -130,12 +133,20 @@ func withoutNulls(object []byte) json.RawMessage {
 // column is one of a row's, as it stands in the entity.
 type column struct {
 	name string
-	// value is JSON, of an Edm.Int64 its digits.
-	value   []byte
-	isInt64 bool
+	kind kind
+	// value is the text, the digits of an Edm.Int64, or else JSON.
+	value string
 	// size of the value in bytes, as entitySize counts.
 	size int
 }
+
+type kind int
+
+const (
+	ofText kind = iota
+	ofInt64
+	ofRest
+)
 
 // quoted is the text as a JSON string.
 func quoted(text string) []byte {
@@ -149,14 +160,14 @@ func quoted(text string) []byte {
 // columnsOf are the columns of the row that is written; those of its keys come first.
 func columnsOf(w backup.Write, writer string) ([]column, error) {
 	columns := append(make([]column, 0, 48),
-		column{name: partitionColumn, value: quoted(w.Partition), size: 2 * units(w.Partition)},
-		column{name: rowColumn, value: quoted(w.Row), size: 2 * units(w.Row)})
+		column{name: partitionColumn, value: w.Partition, size: 2 * units(w.Partition)},
+		column{name: rowColumn, value: w.Row, size: 2 * units(w.Row)})
 	if w.Op == backup.Delete {
 		return columns, nil
 	}
 	columns = append(columns,
-		column{name: schemaColumn, value: []byte(strconv.Itoa(Schema)), size: 4},
-		column{name: writerColumn, value: quoted(writer), size: 4 + 2*units(writer)})
+		column{name: schemaColumn, kind: ofRest, value: strconv.Itoa(Schema), size: 4},
+		column{name: writerColumn, value: writer, size: 4 + 2*units(writer)})
 	columns, err := addMembers(columns, w.Body)
 	if err != nil {
 		return nil, err
@@ -203,25 +214,23 @@ func columnOf(name string, value json.RawMessage) (column, error) {
 			if err := json.Unmarshal(value, &text); err != nil {
 				return column{}, err
 			}
-			value = quoted(text)
 		}
 	case 't', 'f':
-		return column{name: name, value: value, size: 1}, nil
+		return column{name: name, kind: ofRest, value: string(value), size: 1}, nil
 	case '{', '[':
 		var compact bytes.Buffer
 		if err := json.Compact(&compact, value); err != nil {
 			return column{}, err
 		}
-		text = compact.String()
-		name, value = name+jsonMark, quoted(text)
+		name, text = name+jsonMark, compact.String()
 	default:
 		n, err := strconv.ParseInt(string(value), 10, 64)
 		if err != nil {
 			return column{}, fmt.Errorf("%s is not a whole number of 64 bits", value)
 		}
-		return column{name: name, value: strconv.AppendInt(nil, n, 10), isInt64: true, size: 8}, nil
+		return column{name: name, kind: ofInt64, value: strconv.FormatInt(n, 10), size: 8}, nil
 	}
-	return column{name: name, value: value, size: 4 + 2*units(text)}, checkLength(text)
+	return column{name: name, value: text, size: 4 + 2*units(text)}, checkLength(text)
 }
 
 // Decode reads an entity with minimal metadata, and the mark of its writer.
