@@ -295,9 +295,15 @@ func (e *Engine) recent(ctx context.Context, s *Sight) error {
 	return nil
 }
 
-// recentRuns are the newest runs of a target that are backups, newest first.
+// recentRuns are those of a target's newest runs that are backups, newest first.
 func (e *Engine) recentRuns(ctx context.Context, target string) ([]Run, error) {
-	rows, _, err := e.Catalog.List(ctx, partition(target), "run-", "run.", recentRows)
+	runs, err := e.newestRuns(ctx, target, recentRows)
+	return slices.DeleteFunc(runs, func(r Run) bool { return r.Restore != nil }), err
+}
+
+// newestRuns are so many runs of a target, backups and restores, newest first.
+func (e *Engine) newestRuns(ctx context.Context, target string, n int) ([]Run, error) {
+	rows, _, err := e.Catalog.List(ctx, partition(target), "run-", "run.", n)
 	if err != nil {
 		return nil, fmt.Errorf("list the newest runs: %w", err)
 	}
@@ -307,9 +313,7 @@ func (e *Engine) recentRuns(ctx context.Context, target string) ([]Run, error) {
 		if err != nil {
 			return nil, err
 		}
-		if run.Restore == nil {
-			runs = append(runs, run)
-		}
+		runs = append(runs, run)
 	}
 	return runs, nil
 }

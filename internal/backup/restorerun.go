@@ -403,10 +403,38 @@ func (s *step) pollRestore(ctx context.Context, restorer Restorer) error {
 	return s.advance(ctx, delay)
 }
 
-// restored ends the run well.
+// restored ends the run well, unless what was found after a lost start may be another restore's doing.
 func (s *step) restored(ctx context.Context, operation Operation) error {
-	s.run.Finished, s.run.Restore.Warning = s.clock(), operation.Warning
+	r := &s.run
+	r.Finished, r.Restore.Warning = s.clock(), operation.Warning
+	if r.Lost > 0 && r.LostAttempt == r.Attempt {
+		rival, err := s.rival(ctx)
+		if err != nil {
+			return err
+		}
+		if rival != "" {
+			return s.end(ctx, loses, reason("StartLost", "the service was restored, but nothing shows by which request: the answer to "+
+				"this run's was lost, and what became of restore "+rival+" into it is unknown", "Look which backup it holds. Ask again, "+
+				"under another ID, if that is not "+r.Restore.Point+"."))
+		}
+	}
 	return s.end(ctx, restores, Reason{})
+}
+
+// rival is another restore into the same target that ended unknown, so lately that Azure may have been at it until now; ""
+// if there is none.
+func (s *step) rival(ctx context.Context) (string, error) {
+	runs, err := s.newestRuns(ctx, s.run.Target, 200) // of two days, unless it is backed up every quarter of an hour
+	if err != nil {
+		return "", err
+	}
+	i := slices.IndexFunc(runs, func(o Run) bool {
+		return o.ID != s.run.ID && o.Restore != nil && o.State == Unknown && s.now.Sub(o.Ended) < 2*s.Waits.Operation
+	})
+	if i < 0 {
+		return "", nil
+	}
+	return runs[i].ID, nil
 }
 
 // unread takes the run out of the readers of its recovery point. A reader whose run has ended counts for nothing, so it

@@ -3,6 +3,7 @@ package backup_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -591,6 +592,47 @@ func TestRestoreSeenLate(t *testing.T) {
 			}
 			if first, patience := s.run(run.ID).LostStarts[0].From, s.engine.Waits.Patience; test.starts > 1 && run.Ended.Sub(first) < patience {
 				t.Errorf("a further start came before the patience of %s was over", patience)
+			}
+		})
+	}
+}
+
+// TestRestoreOfWhom: two restores of a ledger lose their answers, one after the other, and then it is there. Which of them
+// made it cannot be told, unless the first one is long past.
+func TestRestoreOfWhom(t *testing.T) {
+	for _, test := range []struct {
+		later time.Duration
+		found backup.Operation
+		state backup.State
+	}{
+		{0, backup.Operation{Done: true}, backup.Unknown},
+		{0, backup.Operation{Token: "restore token"}, backup.Unknown},
+		{47 * time.Hour, backup.Operation{Done: true}, backup.Unknown},
+		{49 * time.Hour, backup.Operation{Done: true}, backup.Succeeded},
+	} {
+		t.Run(fmt.Sprintf("%s later, %+v", test.later, test.found), func(t *testing.T) {
+			s, service, _ := restorable(t)
+			service.starts = func(backup.Restore) (backup.Operation, error) {
+				return backup.Operation{}, fault(backup.Uncertain, "ConnectionReset")
+			}
+			service.trace = func() (backup.Operation, error) { return backup.Operation{}, nil }
+			first := s.restore(order("restore-1"), restoring(false))
+			s.finish()
+			s.sweepAll()
+			if first = s.run(first.ID); first.State != backup.Unknown {
+				t.Fatalf("the first one ended %s: %+v", first.State, first.Reason)
+			}
+			s.now = first.Ended.Add(test.later)
+			service.trace = func() (backup.Operation, error) { return test.found, nil }
+			second := s.restore(order("restore-2"), restoring(false))
+			s.finish()
+			s.sweepAll()
+			second = s.run(second.ID)
+			if second.State != test.state || strings.Contains(second.Reason.Message, first.ID) != (test.state == backup.Unknown) {
+				t.Errorf("it ended %s: %+v", second.State, second.Reason)
+			}
+			if s.rows("lock") != 0 || s.story(second.ID) != "accepted started "+string(test.state) && test.found.Token != "" {
+				t.Errorf("%d locks; told: %s", s.rows("lock"), s.story(second.ID))
 			}
 		})
 	}

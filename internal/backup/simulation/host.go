@@ -215,9 +215,8 @@ func (h *host) invokeTick() {
 	w := h.w
 	w.figures.Ticks++
 	w.choices.track = ofTicks
-	began, stopped, alone := w.now, h.stopped != "", h.ticking == 0
+	nth, began, stopped, alone := w.figures.Ticks, w.now, h.stopped != "", h.ticking == 0
 	h.ticking++
-	overlapped := h.ticking > 1
 	var force backup.InForce
 	var report backup.ScheduleReport
 	w.invoke(h.anyone(), ofTicks, "schedule", func(ctx context.Context, v *invocation, e *backup.Engine) error {
@@ -240,7 +239,7 @@ func (h *host) invokeTick() {
 		if v.died || v.err != nil {
 			h.clean = false
 		}
-		alone = alone && !overlapped && h.ticking == 0
+		alone = alone && w.figures.Ticks == nth // none has begun meanwhile: who loses a race leaves the rest to the faster one
 		w.check(ticked{v: v, began: began, stopped: stopped, alone: alone, plans: force.Plans, report: report})
 	})
 }

@@ -51,7 +51,7 @@ type World struct {
 	// ending: the days are over, and what was begun comes to its end. restless is when there was last something to do.
 	ending   bool
 	restless time.Time
-	agenda agenda
+	agenda   agenda
 
 	catalog   *memory.Catalog
 	queue     *memory.Queue
