@@ -200,11 +200,10 @@ func (s *step) lineUp(ctx context.Context, full bound) error {
 		return err
 	}
 	over := s.now.Add(s.Waits.Operation - r.waited(s.now))
-	ends := []time.Time{r.Until, r.NextSlot}
 	if r.Restore != nil {
-		ends = append(ends, r.Restore.Expires)
+		over = r.Restore.Expires
 	}
-	for _, end := range ends {
+	for _, end := range []time.Time{r.Until, r.NextSlot} {
 		if !end.IsZero() && end.Before(over) {
 			over = end
 		}

@@ -111,10 +111,7 @@ func (s *step) takeRestore(ctx context.Context, provider Provider) error {
 func (s *step) guard(ctx context.Context, provider Provider, restorer Restorer) error {
 	r, q := &s.run, s.run.Restore
 	before := s.Now()
-	if why := expired(q.Expires, s.now); why != nil {
-		if r.Reason.Code != "" {
-			why.Message += "; at last: " + r.Reason.Message
-		}
+	if why := s.expired(); why != nil {
 		return s.end(ctx, refuses, *why)
 	}
 	p, err := s.RecoveryPoint(ctx, q.Point)
@@ -189,6 +186,15 @@ func (s *step) guard(ctx context.Context, provider Provider, restorer Restorer) 
 		return err
 	}
 	return s.check(ctx, restorer)
+}
+
+// expired refuses a restore that has not begun in time, and says what it waited for.
+func (s *step) expired() *Reason {
+	why := expired(s.run.Restore.Expires, s.now)
+	if why != nil && s.run.Reason.Code != "" {
+		why.Message += "; at last: " + s.run.Reason.Message
+	}
+	return why
 }
 
 // secured keeps the safety backup as a recovery point, and goes on to the restore in the same save.

@@ -846,6 +846,69 @@ func TestRestoreEnds(t *testing.T) {
 	}
 }
 
+// TestRestoreExpires: a restore begins in the time that its request gives it, and not after, also where its safety backup
+// was turned away until then; however long that time is, it does not end before.
+func TestRestoreExpires(t *testing.T) {
+	for _, test := range []struct {
+		name       string
+		good, busy time.Duration
+		state      backup.State
+		story      string
+	}{
+		{"too late", time.Hour, 3 * time.Hour, backup.StateRefused, "accepted waiting refused"},
+		{"in time, after two days", 3 * day, 2 * day, backup.Succeeded, "accepted waiting started succeeded"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s, service, _ := restorable(t)
+			free := s.now.Add(test.busy)
+			service.begin = func(backup.Attempt) (backup.Operation, error) {
+				if s.now.Before(free) {
+					return backup.Operation{}, fault(backup.Deferred, "Conflict")
+				}
+				return backup.Operation{Token: "token"}, nil
+			}
+			q := order("restore-1")
+			q.Expires = s.now.Add(test.good)
+			run := s.restore(q, restoring(true))
+			s.finish()
+			s.sweepAll()
+			run = s.run(run.ID)
+			if run.State != test.state || s.story(run.ID) != test.story || (len(service.started) == 1) != (test.state == backup.Succeeded) {
+				t.Errorf("it ended %s: %+v; told: %s; started %+v", run.State, run.Reason, s.story(run.ID), service.started)
+			}
+		})
+	}
+}
+
+// TestRestoreInTheLineForDays: a restore that finds no permit asks for one when there is room or its time is over, and not
+// in between.
+func TestRestoreInTheLineForDays(t *testing.T) {
+	for _, safety := range []bool{false, true} {
+		s, service, _ := restorable(t)
+		s.engine.Concurrency = 1
+		_, err := s.storage.catalog.Apply(t.Context(), backup.Write{
+			Op: backup.Insert, Key: backup.Key{Partition: "schedule", Row: "permit-all.0000"}, Body: []byte(`{"Run": "another"}`),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		q := order("restore-1")
+		q.Expires = s.now.Add(3 * day)
+		run := s.restore(q, restoring(safety))
+		steps := 0
+		for s.step() && steps < 10 {
+			steps++
+		}
+		run = s.run(run.ID)
+		if run.State != backup.StateRefused || run.Reason.Code != "RequestExpired" || run.Ended.Before(q.Expires) || steps != 2 {
+			t.Errorf("after %d steps it is %s: %+v", steps, run.State, run.Reason)
+		}
+		if len(service.started) > 0 {
+			t.Error("it was begun")
+		}
+	}
+}
+
 // TestRestoreWaitsForItsTarget: another run has the destination.
 func TestRestoreWaitsForItsTarget(t *testing.T) {
 	s, service, _ := restorable(t)

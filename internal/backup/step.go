@@ -70,7 +70,9 @@ func (s *step) start(ctx context.Context, provider Provider) error {
 		return s.giveUp(ctx, misses, s.missed())
 	case !r.NextSlot.IsZero() && !s.now.Before(r.NextSlot):
 		return s.giveUp(ctx, supersedes, reason("Superseded", "the plan's next slot came due while the run waited", ""))
-	case waited >= s.Waits.Operation:
+	case r.Restore != nil && s.expired() != nil: // its safety backup was turned away until then
+		return s.giveUp(ctx, refuses, *s.expired())
+	case r.Restore == nil && waited >= s.Waits.Operation:
 		return s.giveUp(ctx, fails, reason("WaitedTooLong", fmt.Sprintf("the run could not begin for %s; at last: %s",
 			waited.Round(time.Second), r.Reason.Message), "See what else is changing the service, then ask for the backup again."))
 	case unseen != nil:
