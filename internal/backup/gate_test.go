@@ -277,6 +277,43 @@ func TestBusyTargetsGiveTheirPermitAway(t *testing.T) {
 	s.gateIsOpen()
 }
 
+// TestBusyRestoreLeavesTheLine: a restore at the head of the line whose destination is busy keeps nobody behind it waiting.
+func TestBusyRestoreLeavesTheLine(t *testing.T) {
+	s, service, _ := restorable(t)
+	s.engine.Concurrency = 1
+	o := s.operate(10 * time.Minute)
+	plan := many(2)
+	ask := func(target string) backup.Run {
+		run, err := s.engine.Backup(t.Context(), backup.Request{ID: target, Plan: plan, Target: target})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.deliver()
+		return run
+	}
+	ask(plan.Targets[0])
+	restore := s.restore(order("restore-1"), restoring(false))
+	s.deliver()
+	behind := ask(plan.Targets[1])
+	busy := true
+	service.can = func(backup.Restore) error {
+		if busy {
+			return fault(backup.Deferred, "Updating")
+		}
+		return nil
+	}
+	s.minutes(60, plan)
+	if got := s.run(behind.ID); got.State != backup.Succeeded || s.run(restore.ID).Reason.Code != "Updating" {
+		t.Errorf("after an hour the restore is %+v, the run behind it %s: %+v", s.run(restore.ID).Reason, got.State, got.Reason)
+	}
+	busy = false
+	s.minutes(30, plan)
+	if got := s.run(restore.ID); got.State != backup.Succeeded || o.most != 1 {
+		t.Errorf("the restore is %s: %+v", got.State, got.Reason)
+	}
+	s.gateIsOpen()
+}
+
 // TestLeftPermitsAreReclaimed: permits whose runs have ended, or never came to be, do not stop the others for ever.
 func TestLeftPermitsAreReclaimed(t *testing.T) {
 	s := newStage(t)

@@ -135,7 +135,11 @@ func (s *step) guard(ctx context.Context, provider Provider, restorer Restorer) 
 		}
 	}
 	q.Reading = true
-	// What it may have to wait for comes first: the artifact is read anew each time.
+	// What it may have to wait for comes first: the artifact is read anew each time. The permit before all else: whoever is
+	// called up leaves the line, or, if its destination is busy, would keep all behind it waiting.
+	if in, err := s.admit(ctx); err != nil || !in {
+		return err
+	}
 	switch _, _, err := s.Catalog.Get(ctx, r.lockKey()); {
 	case err == nil:
 		return s.postpone(ctx, busyTarget)
@@ -181,9 +185,6 @@ func (s *step) guard(ctx context.Context, provider Provider, restorer Restorer) 
 	if q.Safety {
 		q.Step = securing
 		return s.start(ctx, provider)
-	}
-	if in, err := s.admit(ctx); err != nil || !in {
-		return err
 	}
 	return s.check(ctx, restorer)
 }
