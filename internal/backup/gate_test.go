@@ -314,6 +314,56 @@ func TestBusyRestoreLeavesTheLine(t *testing.T) {
 	s.gateIsOpen()
 }
 
+// TestUnseenRunLeavesTheLine: nor does a run whose lost start cannot be looked for.
+func TestUnseenRunLeavesTheLine(t *testing.T) {
+	s := newStage(t)
+	s.engine.Concurrency = 1
+	o := s.operate(10 * time.Minute)
+	plan := many(3)
+	lost, turnedAway, blind := plan.Targets[0], false, false
+	operates := s.provider.begin
+	s.provider.begin = func(a backup.Attempt) (backup.Operation, error) {
+		switch {
+		case a.Target != lost:
+			return operates(a)
+		case a.Artifact == a.Run+".1":
+			return backup.Operation{}, fault(backup.Uncertain, "ConnectionReset")
+		}
+		turnedAway = true
+		return backup.Operation{}, fault(backup.Deferred, "Conflict")
+	}
+	s.provider.find = func(backup.Attempt) (string, error) {
+		if blind {
+			return "", fault(backup.Deferred, "Unreachable")
+		}
+		return "", nil
+	}
+	ask := func(target string) backup.Run {
+		run, err := s.engine.Backup(t.Context(), backup.Request{ID: target, Plan: plan, Target: target})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.deliver()
+		return run
+	}
+	first := ask(lost)
+	for !turnedAway {
+		s.step()
+	}
+	ask(plan.Targets[1])
+	for s.run(first.ID).Line == "" && s.step() {
+		if s.now.Sub(begin) > 5*time.Hour {
+			t.Fatal("it does not line up")
+		}
+	}
+	behind := ask(plan.Targets[2])
+	blind = true
+	s.minutes(60, plan)
+	if got := s.run(behind.ID); got.State != backup.Succeeded || o.most != 1 {
+		t.Errorf("after an hour the run behind is %s: %+v; the first: %+v", got.State, got.Reason, s.run(first.ID).Reason)
+	}
+}
+
 // TestLeftPermitsAreReclaimed: permits whose runs have ended, or never came to be, do not stop the others for ever.
 func TestLeftPermitsAreReclaimed(t *testing.T) {
 	s := newStage(t)

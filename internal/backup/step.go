@@ -75,11 +75,12 @@ func (s *step) start(ctx context.Context, provider Provider) error {
 	case r.Restore == nil && waited >= s.Waits.Operation:
 		return s.giveUp(ctx, fails, reason("WaitedTooLong", fmt.Sprintf("the run could not begin for %s; at last: %s",
 			waited.Round(time.Second), r.Reason.Message), "See what else is changing the service, then ask for the backup again."))
-	case unseen != nil:
-		return s.postpone(ctx, AsFault(unseen))
 	}
 	if in, err := s.admit(ctx); err != nil || !in {
 		return err
+	}
+	if unseen != nil { // out of the line, so that it keeps nobody behind it waiting
+		return s.postpone(ctx, AsFault(unseen))
 	}
 	if r.Attempt == 0 {
 		return s.preflight(ctx, provider)
