@@ -86,8 +86,9 @@ func (s *step) takeRestore(ctx context.Context, provider Provider) error {
 		return s.end(ctx, fails, reason("NoProvider", r.Target+" cannot be restored into", ""))
 	}
 	switch waits := r.State == Queued || r.State == Waiting; {
-	case waits && r.Restore.Step == securing && r.Attempt > 0:
-		return s.start(ctx, provider) // a start was turned away, or lost: that is looked for first
+	case waits && r.Restore.Step == securing && (r.Attempt > 0 || r.Check != ""):
+		// A start was turned away, or lost: that is looked for first. Or the service still looks whether it can make one.
+		return s.start(ctx, provider)
 	case waits:
 		return s.guard(ctx, provider, restorer)
 	case r.Restore.Step == checking:

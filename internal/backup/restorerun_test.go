@@ -846,6 +846,36 @@ func TestRestoreEnds(t *testing.T) {
 	}
 }
 
+// TestRestoreSecuresAfterALook: where the service itself looks before a backup, and takes its time, the restore asks it
+// how it is getting on, and does not read its artifact anew each time.
+func TestRestoreSecuresAfterALook(t *testing.T) {
+	s, service, point := restorable(t)
+	var since time.Time
+	service.prepare = func(token string) (backup.Operation, error) {
+		if token == "" {
+			since = s.now
+		}
+		return backup.Operation{Token: "look", Done: token == "look" && s.now.Sub(since) >= 3*time.Minute}, nil
+	}
+	reads := 0
+	service.verify = func(a backup.Attempt, _ backup.Hashing) (backup.Verification, error) {
+		if a.Run == point {
+			reads++
+		}
+		return backup.Verification{Done: true, Hashing: backup.Hashing{ETag: "etag"}, Size: 7, SHA256: "beef", Modified: s.now}, nil
+	}
+	asked, begun := s.now, time.Time{}
+	service.begin = func(backup.Attempt) (backup.Operation, error) {
+		begun = s.now
+		return backup.Operation{Token: "token"}, nil
+	}
+	run := s.restore(order("restore-1"), restoring(true))
+	s.finish()
+	if now := s.run(run.ID); now.State != backup.Succeeded || reads != 1 || begun.Sub(asked) > 4*time.Minute {
+		t.Errorf("it is %s; the artifact was read %d times, and the safety backup begun after %s", now.State, reads, begun.Sub(asked))
+	}
+}
+
 // TestRestoreExpires: a restore begins in the time that its request gives it, and not after, also where its safety backup
 // was turned away until then; however long that time is, it does not end before.
 func TestRestoreExpires(t *testing.T) {
