@@ -48,7 +48,7 @@ func (e *Engine) Cleanup(ctx context.Context) (CleanupReport, error) {
 	if err != nil {
 		return report, fmt.Errorf("list what is due for cleanup: %w", err)
 	}
-	if err := e.checkClock(ctx, now); err != nil {
+	if err := e.checkClock(ctx, e.Now(), now); err != nil {
 		return report, err
 	}
 	entries := map[string][]Row{}

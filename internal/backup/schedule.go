@@ -69,6 +69,7 @@ type ScheduleReport struct {
 func (e *Engine) Schedule(ctx context.Context, plans []Plan) (ScheduleReport, error) {
 	var report ScheduleReport
 	state, err := e.standing(ctx)
+	own := e.Now() // at once: the sweep may take its time
 	now := state.clock
 	if now.IsZero() {
 		return report, err
@@ -76,7 +77,7 @@ func (e *Engine) Schedule(ctx context.Context, plans []Plan) (ScheduleReport, er
 	report.Book = state.book
 	// Runs under way come first: a tick that has much to do may not get to its end.
 	errs := []error{err, e.sweep(ctx, now, &report), e.callUp(ctx, state.gate, now, &report)}
-	apart := e.checkClock(ctx, now)
+	apart := e.checkClock(ctx, own, now)
 	errs = append(errs, apart)
 	if apart == nil {
 		for _, plan := range plans {
@@ -372,10 +373,9 @@ func (e *Engine) create(ctx context.Context, run *Run, now time.Time) (bool, err
 	return true, nil
 }
 
-// checkClock compares our own clock with the catalog's, and tells others if they are too far apart: one of them would
-// delete what is not past its time.
-func (e *Engine) checkClock(ctx context.Context, now time.Time) error {
-	own := e.Now()
+// checkClock compares what our own clock and the catalog's said at the same time, and tells others if they are too far
+// apart: one of them would delete what is not past its time.
+func (e *Engine) checkClock(ctx context.Context, own, now time.Time) error {
 	apart := own.Sub(now)
 	if apart.Abs() <= clockTolerance {
 		return nil

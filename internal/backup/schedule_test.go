@@ -129,6 +129,22 @@ func TestClocksApart(t *testing.T) {
 	s.tick(nightly())
 }
 
+// TestSlowTickIsNoWrongClock: that a tick takes its time before it comes to the plans says nothing about the clocks.
+func TestSlowTickIsNoWrongClock(t *testing.T) {
+	s := newStage(t)
+	s.tick(nightly())
+	s.now = begin.Add(day)
+	s.storage.calls = 0
+	s.storage.before = func(call int) {
+		if call == 2 { // the sweep's
+			s.now = s.now.Add(3 * time.Minute)
+		}
+	}
+	if r := s.tick(nightly()); len(r.Created) != 1 || len(s.storage.queue.Events()) > 0 {
+		t.Errorf("scheduled %q, told %+v", r.Created, s.storage.queue.Events())
+	}
+}
+
 func TestSweep(t *testing.T) {
 	lose := func(s *stage) {
 		for _, m := range s.storage.queue.Receive("execute", 32, time.Minute) {

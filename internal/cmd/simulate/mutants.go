@@ -159,10 +159,10 @@ var mutants = []mutant{
 	{"a tick schedules whatever the clock says", "schedule.go", "if apart == nil {\n\t\tfor", "if apart != ErrExists {\n\t\tfor"},
 	{
 		"cleanup deletes whatever the clock says", "cleanup.go",
-		`if err := e.checkClock(ctx, now); err != nil {
+		`if err := e.checkClock(ctx, e.Now(), now); err != nil {
 		return report, err
 	}`,
-		`_ = e.checkClock(ctx, now)`,
+		`_ = e.checkClock(ctx, e.Now(), now)`,
 	},
 	{"the newest point is not protected", "point.go", "case i == newest:", "case i == newest && len(points) > 1000:"},
 	{"points expire two days early", "point.go", "case now.Before(p.Expires):", "case now.Before(p.Expires.AddDate(0, 0, -2)):"},
