@@ -186,7 +186,7 @@ func (m *model) breakMark(writes []Write) []Write {
 	if m.mutant == owedForgotten {
 		mark.Owed = nil
 	} else {
-		mark.At = epoch
+		mark.At, mark.Begun = epoch, time.Time{}
 	}
 	broken := writes[1]
 	broken.Body = encode(mark)

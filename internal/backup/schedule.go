@@ -19,6 +19,9 @@ var ErrClock = errors.New("the clocks disagree: nothing is scheduled or deleted"
 type watermark struct {
 	Plan string    `json:"Plan"`
 	At   time.Time `json:"At"`
+	// Begun is the slot after At whose runs are being made; zero if none is. It is saved before the first of them, so that
+	// nobody calls the slot missed, and At moves to it behind the last.
+	Begun time.Time `json:"Begun,omitzero"`
 	// Halted is why the plan makes no runs since At; "" if it does. At stays where it is until that changes, so that a
 	// plan at rest writes nothing.
 	Halted string `json:"Halted,omitempty"`
@@ -163,8 +166,9 @@ func (e *Engine) halted(plan Plan) string {
 	return e.Stopped
 }
 
-// schedulePlan deals with one plan. The order of its writes is what makes a tick that dies harmless: the gap together
-// with a watermark that owes its event; the runs of the newest slot; the watermark at that slot.
+// schedulePlan deals with one plan. The order of its writes is what makes a tick that dies, or is slow, harmless: the gap
+// together with a watermark that owes its event, and that says that the newest slot is begun; the runs of that slot; the
+// watermark at it.
 func (e *Engine) schedulePlan(
 	ctx context.Context, plan Plan, mark *watermark, now time.Time, report *ScheduleReport,
 ) error {
@@ -183,84 +187,51 @@ func (e *Engine) schedulePlan(
 			"that would make runs; if the clock is right, delete the row %s in the partition %s of the table",
 			mark.At.Format(time.RFC3339), now.Format(time.RFC3339), watermarkKey(plan.Name).Row, schedulePartition)
 	}
-	if mark.Halted != "" {
-		if mark.Halted == halted {
-			return nil
-		}
-		// What came due meanwhile is not caught up on.
-		gap := plan.missed(mark.At, now)
-		begun, err := e.complete(ctx, plan, mark, gap.First, now, report)
-		if err != nil {
+	if mark.Halted != "" && mark.Halted == halted {
+		return nil
+	}
+	if !mark.Begun.IsZero() {
+		// A tick died among the slot's runs, or is still at it. The slot was not missed, neither by nobody's looking nor by a
+		// pause: what it lacks is made, and ends in its own time.
+		if saved, err := e.finish(ctx, plan, mark, now, report); err != nil || !saved {
 			return err
 		}
-		if begun {
-			gap = plan.missed(mark.At, now)
-		}
+	}
+	if mark.Halted != "" {
+		// What came due meanwhile is not caught up on.
+		gap := plan.missed(mark.At, now)
 		gap.Why = mark.Halted
 		mark.At, mark.Halted = now, halted
-		_, err = e.saveMark(ctx, mark, gap, now, report)
+		_, err := e.saveMark(ctx, mark, gap, now, report)
 		return err
 	}
 	slot, gap := plan.Due(mark.At, now)
-	begun, err := e.complete(ctx, plan, mark, gap.First, now, report)
-	if err != nil {
-		return err
-	}
-	if begun {
-		// Before the next one is: only the first slot after the watermark is ever looked at for runs.
-		if saved, err := e.saveMark(ctx, mark, Gap{}, now, report); err != nil || !saved {
-			return err
-		}
-		slot, gap = plan.Due(mark.At, now)
-	}
-	if gap.Count > 0 || halted != "" {
-		gap.Why = unattended
-		if gap.Count > 0 {
-			mark.At = gap.Last
-		}
-		mark.Halted = halted
-		if saved, err := e.saveMark(ctx, mark, gap, now, report); err != nil || !saved {
-			return err
-		}
-	}
-	if halted != "" || slot.IsZero() {
+	if slot.IsZero() && gap.Count == 0 && halted == "" {
 		return nil
 	}
-	if err := e.makeRuns(ctx, plan, slot, now, report); err != nil {
+	gap.Why = unattended
+	if gap.Count > 0 {
+		mark.At = gap.Last
+	}
+	if mark.Halted = halted; halted == "" {
+		mark.Begun = slot
+	}
+	if saved, err := e.saveMark(ctx, mark, gap, now, report); err != nil || !saved || mark.Begun.IsZero() {
 		return err
 	}
-	mark.At = slot
-	_, err = e.saveMark(ctx, mark, Gap{}, now, report)
+	_, err := e.finish(ctx, plan, mark, now, report)
 	return err
 }
 
-// complete deals with the first slot after the watermark, if it has runs already: of a tick that died, or was so slow that
-// a pause was noted before them. Then the slot was not missed, neither by nobody's looking nor by the pause. What it lacks
-// is made, and ends in its own time.
-func (e *Engine) complete(
-	ctx context.Context, plan Plan, mark *watermark, first, now time.Time, report *ScheduleReport,
+// finish makes the runs of the slot that was begun, and moves the watermark to it. It is false if another tick was faster.
+func (e *Engine) finish(
+	ctx context.Context, plan Plan, mark *watermark, now time.Time, report *ScheduleReport,
 ) (bool, error) {
-	if first.IsZero() {
-		return false, nil
-	}
-	begun, err := e.begun(ctx, plan, first)
-	if err != nil || !begun {
+	if err := e.makeRuns(ctx, plan, mark.Begun, now, report); err != nil {
 		return false, err
 	}
-	mark.At = first
-	return true, e.makeRuns(ctx, plan, first, now, report)
-}
-
-// begun says that the slot has a run: that of the first target, which is made first.
-func (e *Engine) begun(ctx context.Context, plan Plan, slot time.Time) (bool, error) {
-	if len(plan.Targets) == 0 {
-		return false, nil
-	}
-	_, _, err := e.Catalog.Get(ctx, Run{ID: plan.runID(plan.Targets[0], slot)}.key())
-	if errors.Is(err, ErrNotFound) {
-		return false, nil
-	}
-	return err == nil, err
+	mark.At, mark.Begun = mark.Begun, time.Time{}
+	return e.saveMark(ctx, mark, Gap{}, now, report)
 }
 
 func (e *Engine) makeRuns(ctx context.Context, plan Plan, slot, now time.Time, report *ScheduleReport) error {

@@ -393,28 +393,115 @@ func TestTickDiesBeforeThePause(t *testing.T) {
 	}
 }
 
-// TestPauseOvertakesTick: a tick is so slow with a slot's runs that the next one notes a pause before them.
+// TestPauseOvertakesTick: a tick is so slow with a slot's runs that another one notes a pause meanwhile, at any of its
+// calls. Then the slot has all its runs, or it lies in the gap of the pause.
 func TestPauseOvertakesTick(t *testing.T) {
-	s := newStage(t)
 	going := many(2)
 	paused := going
 	paused.Paused = true
-	s.tick(going)
-	s.now = begin.Add(day)
-	s.storage.calls = 0
-	s.storage.before = func(call int) {
-		if call == 3 { // the slow one has listed the watermarks and the runs in flight
-			s.storage.before = nil
-			s.tick(paused)
+	var runs, gaps int
+	for k := 1; ; k++ {
+		s := newStage(t)
+		s.tick(going)
+		s.now = begin.Add(day)
+		if !s.overtaken(going, k, func() { s.tick(paused) }) {
+			break
+		}
+		s.finish()
+		s.now = begin.Add(2*day + time.Hour)
+		s.tick(paused)
+		s.tick(going)
+		switch got := s.fates(); {
+		case got[begin.Add(day)] == "2 runs" && got[begin.Add(2*day)] == "a gap":
+			runs++
+		case got[begin.Add(day)] == "a gap" && got[begin.Add(2*day)] == "a gap":
+			gaps++
+		default:
+			t.Errorf("overtaken at call %d: %v", k, got)
 		}
 	}
-	_, _ = s.engine.Schedule(t.Context(), []backup.Plan{going})
-	s.finish()
-	s.now = begin.Add(2*day + time.Hour)
-	s.tick(going)
-	if gaps := s.gaps(); s.rows("run-") != 2 || len(gaps) != 1 || gaps[0].Count != 1 || !gaps[0].First.Equal(begin.Add(2*day)) {
-		t.Errorf("%d runs, and the gaps %+v", s.rows("run-"), gaps)
+	if runs == 0 || gaps == 0 {
+		t.Errorf("%d times runs, %d times a gap", runs, gaps)
 	}
+}
+
+// TestNextSlotOvertakesTick: a tick that catches up on a slot is so slow that the next slot comes due, or the window of its
+// own ends, and another tick deals with that, at any of its calls. Each slot has all its runs, or lies in a gap.
+func TestNextSlotOvertakesTick(t *testing.T) {
+	for _, window := range []time.Duration{0, day - time.Minute} {
+		plan := many(2)
+		plan.Window = window
+		for k := 1; ; k++ {
+			s := newStage(t)
+			s.tick(plan)
+			s.now = begin.Add(2*day - 2*time.Minute)
+			if !s.overtaken(plan, k, func() { s.now = s.now.Add(2 * time.Minute); s.tick(plan) }) {
+				break
+			}
+			got := s.fates()
+			if first := got[begin.Add(day)]; first != "2 runs" && first != "a gap" || got[begin.Add(2*day)] != "2 runs" {
+				t.Errorf("window %s, overtaken at call %d: %v", window, k, got)
+			}
+		}
+	}
+}
+
+// TestTargetsEditedAfterDeath: a tick dies at any of its calls, and before the next slot the target is taken out of the plan
+// whose runs are made first. The slot has runs, or lies in a gap, but never both.
+func TestTargetsEditedAfterDeath(t *testing.T) {
+	for k := 1; ; k++ {
+		s := newStage(t)
+		plan := many(3)
+		s.tick(plan)
+		s.now, s.storage.calls, s.storage.failAt = begin.Add(day), 0, k
+		_, _ = s.engine.Schedule(t.Context(), []backup.Plan{plan})
+		if s.storage.calls < k {
+			break
+		}
+		plan.Targets = plan.Targets[1:]
+		s.now = begin.Add(2 * day)
+		s.tick(plan)
+		got := s.fates()
+		if first := got[begin.Add(day)]; first != "2 runs" && first != "3 runs" && first != "a gap" || got[begin.Add(2*day)] != "2 runs" {
+			t.Errorf("call %d fails: %v", k, got)
+		}
+	}
+}
+
+// overtaken makes a tick, and lets something else happen before its call k. It is false if it has fewer.
+func (s *stage) overtaken(plan backup.Plan, k int, by func()) (reached bool) {
+	s.storage.calls = 0
+	s.storage.before = func(call int) {
+		if call == k {
+			s.storage.before, reached = nil, true
+			by()
+		}
+	}
+	_, _ = s.engine.Schedule(s.t.Context(), []backup.Plan{plan})
+	s.storage.before = nil
+	return reached
+}
+
+// fates says what became of each slot of a daily plan.
+func (s *stage) fates() map[time.Time]string {
+	made, is := map[time.Time]int{}, map[time.Time]string{}
+	for _, row := range s.storage.catalog.Rows() {
+		if rest, ok := strings.CutPrefix(row.Row, "run-"); ok {
+			made[s.run(row.Partition+"-"+rest).Slot]++
+		}
+	}
+	for slot, n := range made {
+		is[slot] = fmt.Sprintf("%d runs", n)
+	}
+	for _, g := range s.gaps() {
+		for slot := g.First; !slot.After(g.Last); slot = slot.Add(day) {
+			if is[slot] != "" {
+				is[slot] += " and "
+			}
+			is[slot] += "a gap"
+		}
+	}
+	return is
 }
 
 // TestHaltSurvivesKills lets every call fail of the tick that first sees a pause, and of the one that first sees its

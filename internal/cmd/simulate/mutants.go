@@ -119,18 +119,18 @@ var mutants = []mutant{
 	},
 	{
 		"the watermark moves before the runs are made", "schedule.go",
-		`	if err := e.makeRuns(ctx, plan, slot, now, report); err != nil {
-		return err
+		`	if err := e.makeRuns(ctx, plan, mark.Begun, now, report); err != nil {
+		return false, err
 	}
-	mark.At = slot
-	_, err = e.saveMark(ctx, mark, Gap{}, now, report)
-	return err
+	mark.At, mark.Begun = mark.Begun, time.Time{}
+	return e.saveMark(ctx, mark, Gap{}, now, report)
 `,
-		`	mark.At = slot
-	if _, err := e.saveMark(ctx, mark, Gap{}, now, report); err != nil {
-		return err
+		`	slot := mark.Begun
+	mark.At, mark.Begun = slot, time.Time{}
+	if saved, err := e.saveMark(ctx, mark, Gap{}, now, report); err != nil || !saved {
+		return saved, err
 	}
-	return e.makeRuns(ctx, plan, slot, now, report)
+	return true, e.makeRuns(ctx, plan, slot, now, report)
 `,
 	},
 	{
@@ -139,14 +139,20 @@ var mutants = []mutant{
 	},
 	{
 		"a slot that was begun counts as missed", "schedule.go",
-		"if first.IsZero() {", "if first.IsZero() || !first.After(now) {",
+		"if !mark.Begun.IsZero() {", "if mark.Begun.After(now) {",
 	},
 	{
-		"a pause calls a slot missed that was begun", "schedule.go",
-		`		gap := plan.missed(mark.At, now)
-		begun, err := e.complete(ctx, plan, mark, gap.First, now, report)`,
-		`		gap := plan.missed(mark.At, now)
-		begun, err := false, error(nil)`,
+		"runs are made before their slot is noted as begun", "schedule.go",
+		`	if saved, err := e.saveMark(ctx, mark, gap, now, report); err != nil || !saved || mark.Begun.IsZero() {
+		return err
+	}
+`,
+		`	if gap.Count > 0 || halted != "" {
+		if saved, err := e.saveMark(ctx, mark, gap, now, report); err != nil || !saved || mark.Begun.IsZero() {
+			return err
+		}
+	}
+`,
 	},
 	{
 		"early wake-ups come back every 30 seconds", "engine.go",
