@@ -876,6 +876,45 @@ func TestRestoreSecuresAfterALook(t *testing.T) {
 	}
 }
 
+// TestRestoreKeepsTheLockAfterALostSafetyBackup: what a lost start secured may be found late, after a further attempt was
+// turned away. Nobody else may have changed the destination in between.
+func TestRestoreKeepsTheLockAfterALostSafetyBackup(t *testing.T) {
+	for _, never := range []bool{false, true} {
+		s, service, point := restorable(t)
+		tried, turnedAway := 0, time.Time{}
+		service.begin = func(a backup.Attempt) (backup.Operation, error) {
+			if tried++; tried == 1 {
+				return backup.Operation{}, fault(backup.Uncertain, "ConnectionReset")
+			}
+			if turnedAway.IsZero() {
+				turnedAway = s.now
+			}
+			return backup.Operation{}, fault(backup.Deferred, "Conflict")
+		}
+		service.find = func(a backup.Attempt) (string, error) {
+			if !never && !turnedAway.IsZero() && s.now.Sub(turnedAway) > 20*time.Minute {
+				return a.Run + ".1", nil
+			}
+			return "", nil
+		}
+		run := s.restore(order("restore-1"), restoring(true))
+		for !s.run(run.ID).State.Final() && s.step() {
+			if now := s.run(run.ID); !now.State.Final() && s.rows("lock") != 1 {
+				t.Fatalf("it is %s, and the lock is free: %+v", now.State, now.Reason)
+			}
+		}
+		s.sweepAll()
+		run = s.run(run.ID)
+		state, code := backup.Succeeded, ""
+		if never {
+			state, code = backup.Failed, "SafetyBackupFailed"
+		}
+		if run.State != state || run.Reason.Code != code || len(s.readers(point)) > 0 || (len(service.started) == 0) != never {
+			t.Errorf("it ended %s: %+v", run.State, run.Reason)
+		}
+	}
+}
+
 // TestRestoreExpires: a restore begins in the time that its request gives it, and not after, also where its safety backup
 // was turned away until then; however long that time is, it does not end before.
 func TestRestoreExpires(t *testing.T) {

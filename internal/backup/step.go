@@ -147,10 +147,15 @@ func (s *step) attempt(ctx context.Context, provider Provider) error {
 		}
 		return s.advance(ctx, s.pollDelay(r.Accepted, operation.RetryAfter))
 	}
-	switch f := AsFault(err); f.Kind {
-	case Deferred, Throttled:
+	switch f := AsFault(err); {
+	case r.Restore != nil && r.Lost > 0 && (f.Kind == Deferred || f.Kind == Throttled):
+		// The service may be at the start that was lost, whose backup would secure nothing that changes after the lock was
+		// given back: it is kept, and looked for again.
+		r.ClearSince, r.Reason = time.Time{}, f.reason()
+		return s.advance(ctx, max(f.wait(), s.Waits.LookMax))
+	case f.Kind == Deferred, f.Kind == Throttled:
 		return s.postpone(ctx, f)
-	case Refused:
+	case f.Kind == Refused:
 		return s.end(ctx, fails, f.reason())
 	default:
 		s.lost(f.reason())
