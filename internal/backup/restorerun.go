@@ -342,6 +342,12 @@ func (s *step) trace(ctx context.Context, restorer Restorer) error {
 	found, err := within(ctx, func(ctx context.Context) (Operation, error) { return restorer.FindRestore(ctx, r.restore()) })
 	r.Owner, r.LeaseUntil = "", time.Time{}
 	f, waited := AsFault(err), s.now.Sub(r.LostSince)
+	if f != nil {
+		r.ClearSince = time.Time{} // only looks that showed the service count towards the patience
+	} else if r.ClearSince.IsZero() {
+		r.ClearSince = s.now
+	}
+	unseen := s.now.Sub(r.ClearSince)
 	const hint = "Look at the service before anything else: it may be as it was, or restored, or half of each. Ask again, " +
 		"under another ID, only once you know."
 	switch {
@@ -358,8 +364,8 @@ func (s *step) trace(ctx context.Context, restorer Restorer) error {
 			return err
 		}
 		return s.advance(ctx, s.pollDelay(r.Accepted, found.RetryAfter))
-	case f == nil && waited < s.Waits.Patience:
-		return s.advance(ctx, min(max(s.Waits.Look, waited/4), s.Waits.LookMax, s.Waits.Patience-waited))
+	case f == nil && unseen < s.Waits.Patience:
+		return s.advance(ctx, min(max(s.Waits.Look, waited/4), s.Waits.LookMax, s.Waits.Patience-unseen))
 	case waited >= s.Waits.Operation:
 		return s.end(ctx, loses, reason("StartLost", "the answer to the request that starts the restore was lost, and it could "+
 			"not be found out what became of it: "+r.Reason.Message, hint))

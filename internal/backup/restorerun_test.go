@@ -638,6 +638,31 @@ func TestRestoreOfWhom(t *testing.T) {
 	}
 }
 
+// TestRestoreUnseenForAWhile: a restore whose answer was lost is begun again only after looks that showed nothing of it for
+// as long as the patience. Those that could not be made show nothing.
+func TestRestoreUnseenForAWhile(t *testing.T) {
+	s, service, _ := restorable(t)
+	service.starts = func(backup.Restore) (backup.Operation, error) {
+		return backup.Operation{}, fault(backup.Uncertain, "ConnectionReset")
+	}
+	unseen, asked := 50*time.Minute, s.now
+	service.trace = func() (backup.Operation, error) {
+		switch passed := s.now.Sub(asked); {
+		case passed < unseen:
+			return backup.Operation{}, fault(backup.Deferred, "Unreachable")
+		case passed < unseen+30*time.Minute:
+			return backup.Operation{}, nil
+		}
+		return backup.Operation{Done: true}, nil
+	}
+	run := s.restore(order("restore-1"), restoring(false))
+	s.finish()
+	s.sweepAll()
+	if run = s.run(run.ID); run.State != backup.Succeeded || len(service.started) != 1 {
+		t.Errorf("%s after %d starts: %+v", run.State, len(service.started), run.Reason)
+	}
+}
+
 // TestRestoreOfLedgers: they are restored under their own name, and not backed up before, since
 // that was deleted.
 func TestRestoreOfLedgers(t *testing.T) {
