@@ -401,7 +401,10 @@ func (s *step) pollRestore(ctx context.Context, restorer Restorer) error {
 		}
 		r.Reason = f.reason()
 		delay = max(f.wait(), s.pollDelay(r.Accepted, 0))
-		if f.Kind == Denied && r.DeniedSince.IsZero() {
+		switch {
+		case f.Kind != Denied:
+			r.DeniedSince = time.Time{} // it answers nobody: that may take as long as the restore does
+		case r.DeniedSince.IsZero():
 			r.DeniedSince = s.now
 		}
 	}

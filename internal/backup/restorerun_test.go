@@ -780,6 +780,18 @@ func TestRestoreEnds(t *testing.T) {
 				return backup.Operation{Done: true}, nil
 			}
 		}, backup.Succeeded, "", "accepted started succeeded"},
+		{"our role is gone for a moment, and then the data plane is down for hours", false, func(s *stage, service *restorer) {
+			polls := 0
+			service.told = func() (backup.Operation, error) {
+				if polls++; polls == 1 {
+					return backup.Operation{}, fault(backup.Denied, "Forbidden")
+				}
+				if s.now.Sub(begin) < 8*time.Hour {
+					return backup.Operation{}, fault(backup.Deferred, "Unreachable")
+				}
+				return backup.Operation{Done: true}, nil
+			}
+		}, backup.Succeeded, "", "accepted started succeeded"},
 		{"it never ends", false, func(_ *stage, service *restorer) {
 			service.told = func() (backup.Operation, error) { return backup.Operation{Token: "restore token"}, nil }
 		}, backup.Unknown, "OperationTooLong", "accepted started unknown"},
