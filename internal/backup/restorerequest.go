@@ -10,6 +10,7 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -188,9 +189,12 @@ func members(field string, text []byte) (map[string]json.RawMessage, error) {
 }
 
 // short makes a text of somebody else's fit for an error.
-func short(text string) string {
-	if runes := []rune(text); len(runes) > 64 {
-		return string(runes[:64]) + "…"
+func short(text string) string { return cut(text, 64) }
+
+// cut leaves the first n characters of the text.
+func cut(text string, n int) string {
+	if runes := []rune(text); len(runes) > n {
+		return string(runes[:n]) + "…"
 	}
 	return text
 }
@@ -319,11 +323,12 @@ func moment(field, text string) (time.Time, error) {
 
 // readable says what is wrong with a resource ID.
 func readable(field, id string) error {
-	if _, err := ParseResource(id); err != nil {
-		return malformed(field, "%s", short(err.Error()))
-	}
 	if len(id) > longestName || strings.ContainsFunc(id, unreadable) {
 		return malformed(field, "a resource ID has at most %d bytes, and nothing unreadable", longestName)
+	}
+	if _, err := ParseResource(id); err != nil {
+		// What is wrong stands behind the ID, which alone may be longer than what fits.
+		return malformed(field, "it %s", cut(strings.TrimPrefix(err.Error(), strconv.Quote(id)+" "), 160))
 	}
 	return nil
 }

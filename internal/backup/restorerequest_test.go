@@ -119,6 +119,22 @@ func TestParseRestoreRequest(t *testing.T) {
 	}
 }
 
+// TestRestoreRequestErrors: an error about a resource ID says what is wrong with it, however long it is.
+func TestRestoreRequestErrors(t *testing.T) {
+	for id, want := range map[string]string{
+		target + "/apis/a": `"target": it is not a resource ID of the form /subscriptions/{uuid}/resourceGroups/{group}/providers/` +
+			`{namespace}/{type}/{name}`,
+		strings.Replace(target, "/subscriptions/0", "/subscriptions/z", 1): `"target": it is not a resource ID: the subscription "z`,
+		target + "?":                      `"target": it is not a resource ID: the part "`,
+		target + strings.Repeat("x", 600): `"target": a resource ID has at most 512 bytes, and nothing unreadable`,
+	} {
+		_, err := backup.ParseRestoreRequest([]byte(`{"id":"i","recoveryPoint":"latest","target":"`+id+`"}`), "")
+		if err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", id, err, want)
+		}
+	}
+}
+
 // FuzzRestoreRequest: whatever stands in a message, it is read the same way each time, into a request that says the same
 // when it is written again, or into an error short enough for an event.
 func FuzzRestoreRequest(f *testing.F) {
