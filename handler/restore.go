@@ -21,13 +21,13 @@ func (h *handler) restore(ctx context.Context, in invocation) (fields, error) {
 	}
 	q, err := backup.ParseRestoreRequest(message, "")
 	did := fields{"request": q.ID}
+	force, noPlan := h.Book.Current(ctx)
 	if err != nil {
 		did["note"] = err.Error()
-		return did, h.Engine.RefuseRequest(ctx, restoreQueue, message, q, "InvalidRequest", err)
+		return did, h.Engine.RefuseRequest(ctx, restoreQueue, message, q, force.Plans, "InvalidRequest", err)
 	}
-	force, err := h.Book.Current(ctx)
-	if err != nil {
-		return did, err
+	if noPlan != nil {
+		return did, noPlan
 	}
 	if q.DryRun {
 		p, err := h.Engine.PlanRestore(ctx, q, force.Plans)
@@ -40,7 +40,7 @@ func (h *handler) restore(ctx context.Context, in invocation) (fields, error) {
 	run, err := h.Engine.Restore(ctx, q, force.Plans)
 	if errors.Is(err, backup.ErrRequestReused) {
 		did["note"] = err.Error()
-		return did, h.Engine.RefuseRequest(ctx, restoreQueue, message, q, "RequestIdReused", err)
+		return did, h.Engine.RefuseRequest(ctx, restoreQueue, message, q, force.Plans, "RequestIdReused", err)
 	}
 	did["run"], did["target"], did["plan"], did["to"] = run.ID, run.Target, run.Plan, run.State
 	if run.Reason.Code != "" {

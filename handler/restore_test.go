@@ -257,6 +257,36 @@ func TestRestoreRequestReused(t *testing.T) {
 	}
 }
 
+// TestRestoreRefusalIsAnswered: who asked hears of a request that is turned away before it is a run, on a queue that a plan
+// of the target allows; without a plan the answer still goes to everybody.
+func TestRestoreRefusalIsAnswered(t *testing.T) {
+	reused := orderText[:len(orderText)-1] + `,"reason":"another","replyTo":"QUEUE"}`
+	for text, code := range map[string]string{
+		reused: "RequestIdReused", strings.Replace(reused, "latest", "Latest", 1): "InvalidRequest",
+	} {
+		d, _, _ := restoreDoor(t, false)
+		for _, message := range []string{
+			orderText, strings.Replace(text, "QUEUE", "elsewhere", 1), strings.Replace(text, "QUEUE", "answers", 1),
+		} {
+			if w := d.send("restore", []byte(message)); w.Code != 200 {
+				t.Fatalf("%d %s", w.Code, w.Body)
+			}
+		}
+		answers := d.queue.Messages("answers")
+		if len(answers) != 1 || !strings.Contains(string(answers[0].Body), code) || len(d.queue.Messages("elsewhere")) != 0 {
+			t.Errorf("%s: answered %v", code, answers)
+		}
+	}
+	d := newDoor(nil)
+	d.plans = func() ([]backup.Plan, error) { return nil, errors.New("plan.yaml:7: nonsense") }
+	if w := d.send("restore", []byte("restore it")); w.Code != 200 {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	if types, _ := d.told(t); strings.Join(types, " ") != "message.deadlettered restore.refused" {
+		t.Errorf("told %s", types)
+	}
+}
+
 // TestRestoreMessageWaits: where storage or the plan cannot be read the message comes again, and in the end is kept.
 func TestRestoreMessageWaits(t *testing.T) {
 	d := newDoor(nil)

@@ -37,6 +37,14 @@ func (p RestorePolicy) allows(target, destination string) bool {
 	})
 }
 
+// replies says that answers may go to the queue of the request, if it names one. A refusal is an answer too, so any plan
+// of the target may allow it, whether it allows the restore or not.
+func (q RestoreRequest) replies(plans []Plan) bool {
+	return q.ReplyTo == "" || slices.ContainsFunc(plans, func(plan Plan) bool {
+		return plan.has(q.Target) && slices.Contains(plan.Restore.ReplyTo, q.ReplyTo)
+	})
+}
+
 // RestorePlan is what a restore would do, and whether it may.
 type RestorePlan struct {
 	// Hash identifies what would be done: the destination, the recovery point and its content, the kind, the key, the region,
@@ -253,10 +261,7 @@ func (e *Engine) outline(ctx context.Context, q RestoreRequest, plans []Plan, no
 		Made: now, Target: q.Target, Destination: q.Destination(), Kind: q.Kind, Key: q.Key, Region: q.Region,
 		Overwrites: []string{}, NotIncluded: []string{}, Calls: []string{},
 	}
-	// A refusal is an answer too, so it does not matter whether that plan is the one that allows the restore.
-	p.replies = q.ReplyTo == "" || slices.ContainsFunc(plans, func(plan Plan) bool {
-		return plan.has(q.Target) && slices.Contains(plan.Restore.ReplyTo, q.ReplyTo)
-	})
+	p.replies = q.replies(plans)
 	defer func() { p.Hash = p.hash() }()
 	if !p.ask("the request has not expired", expired(q.Expires, now)) {
 		return p, nil

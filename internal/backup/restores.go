@@ -189,8 +189,10 @@ func (e *Engine) AnswerPlan(ctx context.Context, q RestoreRequest, p RestorePlan
 }
 
 // RefuseRequest keeps a request that cannot be understood, or whose ID is another's, among the dead letters, and answers
-// it. Code is InvalidRequest, or RequestIdReused.
-func (e *Engine) RefuseRequest(ctx context.Context, queue string, message []byte, q RestoreRequest, code string, why error) error {
+// it, as far as it could be read also on its own queue for answers. Code is InvalidRequest, or RequestIdReused.
+func (e *Engine) RefuseRequest(
+	ctx context.Context, queue string, message []byte, q RestoreRequest, plans []Plan, code string, why error,
+) error {
 	if err := e.DeadLetter(ctx, queue, message, code+": "+why.Error()); err != nil {
 		return err
 	}
@@ -201,8 +203,12 @@ func (e *Engine) RefuseRequest(ctx context.Context, queue string, message []byte
 	if err != nil {
 		panic(err) // only strings
 	}
-	return e.Queue.Publish(ctx, Event{
+	event := Event{
 		ID: "restore-request-" + digest(string(message), 32) + ".refused", Type: restorePrefix + string(StateRefused),
 		Time: e.Now().UTC(), Data: data,
-	})
+	}
+	if q.replies(plans) {
+		event.ReplyTo = q.ReplyTo
+	}
+	return e.Queue.Publish(ctx, event)
 }

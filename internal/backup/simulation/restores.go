@@ -227,7 +227,7 @@ func (h *host) deliverRequests() {
 			q, err := backup.ParseRestoreRequest(d.body, "")
 			if err != nil {
 				turned = true
-				return e.RefuseRequest(ctx, restoreQueue, d.body, q, "InvalidRequest", err)
+				return e.RefuseRequest(ctx, restoreQueue, d.body, q, nil, "InvalidRequest", err)
 			}
 			force, err := v.on.book.Current(ctx)
 			if err != nil {
@@ -237,7 +237,7 @@ func (h *host) deliverRequests() {
 			run, err = e.Restore(ctx, q, force.Plans)
 			if errors.Is(err, backup.ErrRequestReused) {
 				turned = true
-				return e.RefuseRequest(ctx, restoreQueue, d.body, q, "RequestIdReused", err)
+				return e.RefuseRequest(ctx, restoreQueue, d.body, q, force.Plans, "RequestIdReused", err)
 			}
 			return err
 		}, func(v *invocation) {
