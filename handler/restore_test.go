@@ -64,11 +64,14 @@ func (r *restoring) BeginRestore(context.Context, backup.Restore) (backup.Operat
 
 // restoreDoor is the door over a target with one recovery point, of seven bytes, the ID of which it returns. Its plan lets
 // the target be restored into itself and the standby, with a safety backup or without.
-func restoreDoor(t *testing.T, safety bool) (*door, *restoring, string) {
+func restoreDoor(t *testing.T, safety bool, changes ...func(*Config)) (*door, *restoring, string) {
 	t.Helper()
 	service := &restoring{}
 	d := newDoor(func(c *Config) {
 		c.Engine.Providers = map[string]backup.Provider{"microsoft.apimanagement/service": service}
+		for _, change := range changes {
+			change(c)
+		}
 	})
 	plans := d.plans
 	d.plans = func() ([]backup.Plan, error) {
@@ -284,6 +287,38 @@ func TestRestoreRefusalIsAnswered(t *testing.T) {
 	}
 	if types, _ := d.told(t); strings.Join(types, " ") != "message.deadlettered restore.refused" {
 		t.Errorf("told %s", types)
+	}
+}
+
+// mute is a queue whose queues for answers take nothing.
+type mute struct{ backup.Queue }
+
+func (q mute) Publish(ctx context.Context, e backup.Event) error {
+	replyTo := e.ReplyTo
+	e.ReplyTo = ""
+	if err := q.Queue.Publish(ctx, e); err != nil || replyTo == "" {
+		return err
+	}
+	return fmt.Errorf("%w: send to queue %s: answer 403", backup.ErrReplyRefused, replyTo)
+}
+
+// TestRestoreWithoutReplies: a queue for answers that takes none stops no restore, and everybody else is told once.
+func TestRestoreWithoutReplies(t *testing.T) {
+	d, _, _ := restoreDoor(t, false, func(c *Config) { c.Engine.Queue = mute{c.Engine.Queue} })
+	for _, text := range []string{orderText, strings.Replace(orderText, `"i"`, `"j","dryRun":true`, 1)} {
+		if w := d.send("restore", []byte(text[:len(text)-1]+`,"replyTo":"answers"}`)); w.Code != 200 {
+			t.Fatalf("%d %s", w.Code, w.Body)
+		}
+	}
+	d.step(t)
+	types, _ := d.told(t)
+	if got := strings.Join(types, " "); got != "restore.accepted restore.planned restore.started restore.succeeded" {
+		t.Errorf("told %s", got)
+	}
+	for _, line := range d.lines(t) {
+		if line["event"] != nil && (line["level"] != "error" && line["level"] != "warn" || line["error"] == nil) {
+			t.Errorf("%v", line)
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package handler
 import (
 	"context"
 	"encoding/json"
+	"errors"
 
 	"github.com/rs/zerolog"
 
@@ -29,7 +30,7 @@ func (q told) Publish(ctx context.Context, e backup.Event) error {
 	err := q.Queue.Publish(ctx, e)
 	data, level := flat(e), zerolog.WarnLevel
 	suspect := e.Type == "lifeboat.run.succeeded" && data["code"] != nil
-	if good[e.Type] && !suspect {
+	if good[e.Type] && !suspect && !errors.Is(err, backup.ErrReplyRefused) { // whoever keeps that queue must act
 		level = zerolog.InfoLevel
 	}
 	line := q.log.WithLevel(level).Err(err).Str("event", e.Type).Str("id", e.ID).Time("at", e.Time)

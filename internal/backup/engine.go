@@ -234,7 +234,7 @@ func (e *Engine) Execute(ctx context.Context, invocation string, message []byte)
 	}
 	if run.Owed != "" {
 		// What the step before this one could not tell. That it was told is saved with what this one finds out.
-		if err := e.Queue.Publish(ctx, restoreEvent(run)); err != nil {
+		if err := e.answer(ctx, restoreEvent(run)); err != nil {
 			return out, fmt.Errorf("publish %s of run %s: %w", run.Owed, run.ID, err)
 		}
 		s.run.Owed = ""

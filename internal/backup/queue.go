@@ -15,8 +15,21 @@ type Queue interface {
 	// Wake sends the wake-up to the queue "execute", where it becomes visible after the delay (0 to 7 days, rounded up
 	// to whole seconds). An error leaves open whether it was sent.
 	Wake(ctx context.Context, w Wakeup, delay time.Duration) error
-	// Publish sends the event to the queue "lifeboat-events". An error leaves open whether it was sent.
+	// Publish sends the event to the queue "lifeboat-events", and then to that of its ReplyTo. An error leaves open whether
+	// it was sent, unless it is ErrReplyRefused.
 	Publish(ctx context.Context, e Event) error
+}
+
+// ErrReplyRefused: the event was sent to "lifeboat-events", but the queue of its ReplyTo does not take it, nor will it.
+var ErrReplyRefused = errors.New("the answer was sent to lifeboat-events alone")
+
+// answer publishes an event about a restore. A queue for answers that takes none must not stop the restore, nor keep what
+// it holds: everybody else was told, and the log has the error.
+func (e *Engine) answer(ctx context.Context, event Event) error {
+	if err := e.Queue.Publish(ctx, event); !errors.Is(err, ErrReplyRefused) {
+		return err
+	}
+	return nil
 }
 
 // Wakeup is the message that says "look at this run". It carries the number and the mark that the run's row expects, so

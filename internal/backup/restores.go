@@ -185,7 +185,7 @@ func (e *Engine) AnswerPlan(ctx context.Context, q RestoreRequest, p RestorePlan
 	if p.answers(q) == nil {
 		event.ReplyTo = q.ReplyTo
 	}
-	return e.Queue.Publish(ctx, event)
+	return e.answer(ctx, event)
 }
 
 // RefuseRequest keeps a request that cannot be understood, or whose ID is another's, among the dead letters, and answers
@@ -210,5 +210,5 @@ func (e *Engine) RefuseRequest(
 	if q.replies(plans) {
 		event.ReplyTo = q.ReplyTo
 	}
-	return e.Queue.Publish(ctx, event)
+	return e.answer(ctx, event)
 }

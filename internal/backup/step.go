@@ -391,7 +391,7 @@ func (s *step) tell(ctx context.Context) error {
 	if s.run.Owed == "" {
 		return nil
 	}
-	if err := s.Queue.Publish(ctx, restoreEvent(s.run)); err != nil {
+	if err := s.answer(ctx, restoreEvent(s.run)); err != nil {
 		return fmt.Errorf("publish %s of run %s: %w", s.run.Owed, s.run.ID, err)
 	}
 	s.run.Owed = ""
@@ -435,7 +435,7 @@ func (s *step) settle(ctx context.Context) error {
 		if r.Restore != nil {
 			event = restoreEvent
 		}
-		if err := s.Queue.Publish(ctx, event(s.run)); err != nil {
+		if err := s.answer(ctx, event(s.run)); err != nil {
 			return fmt.Errorf("publish the end of run %s: %w", r.ID, err)
 		}
 	}

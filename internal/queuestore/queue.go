@@ -6,6 +6,7 @@ import (
 	"encoding/xml"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"time"
 
@@ -52,7 +53,12 @@ func (q *Queue) Publish(ctx context.Context, e backup.Event) error {
 	if err := q.send(ctx, message.Events, text, 0); err != nil || e.ReplyTo == "" {
 		return err
 	}
-	return q.send(ctx, e.ReplyTo, text, 0)
+	err = q.send(ctx, e.ReplyTo, text, 0)
+	// Since the other queue took it this is about the queue alone: its name, or our role there.
+	if no, ok := errors.AsType[refusal](err); ok && (no.status == http.StatusBadRequest || no.status == http.StatusForbidden) {
+		return fmt.Errorf("%w: %w", backup.ErrReplyRefused, err)
+	}
+	return err
 }
 
 // forever is the time to live of a message that waits until it is received; the default would be 7 days.
@@ -89,5 +95,15 @@ func plain(err error) error {
 		}
 	}
 	words, _, _ := strings.Cut(body.Message, "\n")
-	return fmt.Errorf("answer %d %s of Azure Queue Storage: %s", response.StatusCode, response.ErrorCode, words)
+	return refusal{response.StatusCode, response.ErrorCode, words}
+}
+
+// refusal is what Azure answered.
+type refusal struct {
+	status      int
+	code, words string
+}
+
+func (r refusal) Error() string {
+	return fmt.Sprintf("answer %d %s of Azure Queue Storage: %s", r.status, r.code, r.words)
 }

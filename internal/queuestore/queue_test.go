@@ -1,6 +1,7 @@
 package queuestore_test
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azqueue/v2"
 
 	"lifeboat/internal/azurite/azuritetest"
@@ -105,3 +107,34 @@ func TestErrors(t *testing.T) {
 type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(request *http.Request) (*http.Response, error) { return f(request) }
+
+// TestReplyRefused: what the queue of an answer refuses is told apart from an event that was not sent at all.
+func TestReplyRefused(t *testing.T) {
+	for _, test := range []struct {
+		queue   string
+		status  int
+		refused bool
+	}{
+		{"answers", 403, true}, {"answers", 400, true}, {"answers", 503, false}, {"answers", 409, false}, {"lifeboat-events", 403, false},
+	} {
+		client, err := azqueue.NewServiceClientWithNoCredential("https://contoso.example", &azqueue.ClientOptions{ClientOptions: azcore.ClientOptions{
+			Retry: policy.RetryOptions{MaxRetries: -1},
+			Transport: &http.Client{Transport: roundTrip(func(request *http.Request) (*http.Response, error) {
+				status := 201
+				if strings.HasPrefix(request.URL.Path, "/"+test.queue+"/") {
+					status = test.status
+				}
+				return &http.Response{StatusCode: status, Request: request, Body: io.NopCloser(strings.NewReader("<QueueMessagesList/>"))}, nil
+			})},
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = queuestore.New(client, "urn:test").Publish(t.Context(), backup.Event{
+			ID: "e", Type: "t", Time: time.Now(), Data: []byte("{}"), ReplyTo: "answers",
+		})
+		if err == nil || errors.Is(err, backup.ErrReplyRefused) != test.refused {
+			t.Errorf("%s answers %d: %v", test.queue, test.status, err)
+		}
+	}
+}
