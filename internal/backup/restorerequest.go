@@ -52,9 +52,12 @@ func (q RestoreRequest) Destination() string {
 	return q.Into
 }
 
-// fingerprint tells requests apart that want something else.
+// fingerprint tells requests apart that want something else. It is kept for good: whatever becomes of this struct, the
+// fingerprint of a request must not change. How a resource ID is spelled does not matter, nor whether the target itself
+// is named as the destination.
 func (q RestoreRequest) fingerprint() string {
 	q.DryRun = false
+	q.Target, q.Into = strings.ToLower(q.Target), strings.ToLower(q.Destination())
 	return digest(string(encode(q)), 32)
 }
 
