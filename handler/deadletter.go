@@ -1,6 +1,12 @@
 package handler
 
-import "context"
+import (
+	"context"
+
+	"lifeboat/internal/backup"
+)
+
+const givenUp = "the host gave the message up after five failed deliveries: see the log of the function of the queue for why"
 
 // deadletter keeps what the host gave up after five deliveries. A wake-up is only a hint: the sweep sends it again, and
 // losing it changes no run.
@@ -10,7 +16,25 @@ func (h *handler) deadletter(queue string) function {
 		if err != nil {
 			return nil, err
 		}
-		return fields{"queue": queue, "bytes": len(message)}, h.Engine.DeadLetter(ctx, queue, message,
-			"the host gave the message up after five failed deliveries: see the log of the function of the queue for why")
+		return fields{"queue": queue, "bytes": len(message)}, h.Engine.DeadLetter(ctx, queue, message, givenUp)
 	}
+}
+
+// deadletterRestore keeps a request for a restore that the host gave up, and answers it: somebody waits for that.
+func (h *handler) deadletterRestore(ctx context.Context, in invocation) (fields, error) {
+	message, err := in.message("message")
+	if err != nil {
+		return nil, err
+	}
+	const queue = restoreQueue + "-poison"
+	var plans []backup.Plan
+	if force, err := h.Book.Current(ctx); err == nil { // without them the answer goes to lifeboat-events alone
+		plans = force.Plans
+	}
+	run, err := h.Engine.GiveUpRequest(ctx, queue, message, plans, givenUp)
+	did := fields{"queue": queue, "bytes": len(message)}
+	if run.ID != "" {
+		did["request"], did["run"], did["target"], did["to"] = run.Request, run.ID, run.Target, run.State
+	}
+	return did, err
 }

@@ -66,7 +66,7 @@ func New(c Config) http.Handler {
 		"cleanup":            h.cleanup,
 		"deadletter-execute": h.deadletter("execute-poison"),
 		"restore":            h.restore,
-		"deadletter-restore": h.deadletter("restore-requests-poison"),
+		"deadletter-restore": h.deadletterRestore,
 	}
 	h.api = h.routes()
 	return h

@@ -322,7 +322,8 @@ func TestRestoreWithoutReplies(t *testing.T) {
 	}
 }
 
-// TestRestoreMessageWaits: where storage or the plan cannot be read the message comes again, and in the end is kept.
+// TestRestoreMessageWaits: where storage or the plan cannot be read the message comes again, and in the end is kept, and
+// answered.
 func TestRestoreMessageWaits(t *testing.T) {
 	d := newDoor(nil)
 	d.plans = func() ([]backup.Plan, error) { return nil, errors.New("plan.yaml:7: nonsense") }
@@ -334,6 +335,60 @@ func TestRestoreMessageWaits(t *testing.T) {
 	}
 	if letters := d.rows(t, "deadletter"); len(letters) != 1 || !strings.Contains(letters[0], `"restore-requests-poison"`) {
 		t.Errorf("dead letters: %s", letters)
+	}
+	types, data := d.told(t)
+	if strings.Join(types, " ") != "message.deadlettered restore.refused" || !strings.Contains(fmt.Sprint(data[1]), "RequestGivenUp") {
+		t.Errorf("told %s %v", types, data)
+	}
+}
+
+// TestRestoreRequestGivenUp: what the host gave up is answered, on the queue of the request too. If it became a run, that
+// goes on; if not, nothing comes of it any more.
+func TestRestoreRequestGivenUp(t *testing.T) {
+	with := func(more string) string { return orderText[:len(orderText)-1] + more + `,"replyTo":"answers"}` }
+	for _, test := range []struct{ name, before, text, told, code, after string }{
+		{"nothing was made", "", with(""), "restore.refused", "RequestGivenUp", "refused"},
+		{"it is a run", with(""), with(""), "", "", "queued"},
+		{"its ID is taken", orderText, with(`,"reason":"another"`), "restore.refused", "RequestIdReused", ""},
+		{"a dry run", "", with(`,"dryRun":true`), "restore.refused", "RequestGivenUp", "planned"},
+		{"it cannot be read", "", with(`,"x":1`), "restore.refused", "InvalidRequest", ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			d, _, _ := restoreDoor(t, false)
+			if test.before != "" {
+				d.send("restore", []byte(test.before))
+				d.told(t)
+				d.queue.Receive("answers", 32, time.Hour)
+			}
+			for range 2 {
+				if w := d.send("deadletter-restore", []byte(test.text)); w.Code != 200 {
+					t.Fatalf("%d %s", w.Code, w.Body)
+				}
+			}
+			if letters := d.rows(t, "deadletter"); len(letters) != 1 {
+				t.Errorf("%d dead letters: %s", len(letters), letters)
+			}
+			types, data := d.told(t)
+			answers := d.queue.Receive("answers", 32, time.Hour)
+			told, final := "", map[string]any{}
+			for i, word := range types {
+				if word != "message.deadlettered" {
+					told, final = word, data[i]
+				}
+			}
+			if told != test.told || !strings.Contains(fmt.Sprint(final), test.code) || (len(answers) > 0) != (told != "") {
+				t.Errorf("told %s %v, %d answers", types, data, len(answers))
+			}
+			if test.after == "" {
+				return
+			}
+			d.lines(t)
+			d.send("restore", []byte(test.text))
+			if lines := d.lines(t); test.after == "planned" && lines[len(lines)-1]["note"] != "dry run" ||
+				test.after != "planned" && lines[len(lines)-1]["to"] != test.after {
+				t.Errorf("sent again: %v", lines)
+			}
+		})
 	}
 }
 

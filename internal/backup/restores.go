@@ -27,6 +27,11 @@ func restoreClaimKey(id string) Key {
 // The claim comes first, then the run, then the answer. Whoever dies in between is asked again, and goes on: the claim
 // fixes the run's ID, and the insertion of its row decides what the guards said.
 func (e *Engine) Restore(ctx context.Context, q RestoreRequest, plans []Plan) (Run, error) {
+	return e.claimRestore(ctx, q, func(now time.Time) (RestorePlan, error) { return e.outline(ctx, q, plans, now) })
+}
+
+// claimRestore makes or finds the run of the request. The plan of the restore is asked for only if there is none yet.
+func (e *Engine) claimRestore(ctx context.Context, q RestoreRequest, outline func(now time.Time) (RestorePlan, error)) (Run, error) {
 	read := e.Now()
 	key := restoreClaimKey(q.ID)
 	var claim restoreClaim
@@ -40,7 +45,7 @@ func (e *Engine) Restore(ctx context.Context, q RestoreRequest, plans []Plan) (R
 		}
 		_, err = e.Catalog.Apply(ctx, Write{Op: Insert, Key: key, Body: encode(claim)})
 		if errors.Is(err, ErrExists) {
-			return e.Restore(ctx, q, plans)
+			return e.claimRestore(ctx, q, outline)
 		}
 	}
 	switch {
@@ -51,7 +56,10 @@ func (e *Engine) Restore(ctx context.Context, q RestoreRequest, plans []Plan) (R
 	}
 	run, _, err := e.load(ctx, claim.Run)
 	if errors.Is(err, ErrNotFound) {
-		run, err = e.createRestore(ctx, q, plans, claim, now)
+		var p RestorePlan
+		if p, err = outline(now); err == nil {
+			run, err = e.createRestore(ctx, q, p, claim, now)
+		}
 	}
 	if err != nil {
 		return Run{}, err
@@ -64,11 +72,7 @@ func (e *Engine) Restore(ctx context.Context, q RestoreRequest, plans []Plan) (R
 }
 
 // createRestore makes the run, or returns the one that somebody else has just made.
-func (e *Engine) createRestore(ctx context.Context, q RestoreRequest, plans []Plan, claim restoreClaim, now time.Time) (Run, error) {
-	p, err := e.outline(ctx, q, plans, now)
-	if err != nil {
-		return Run{}, err
-	}
+func (e *Engine) createRestore(ctx context.Context, q RestoreRequest, p RestorePlan, claim restoreClaim, now time.Time) (Run, error) {
 	run := Run{
 		ID: claim.Run, State: Queued, Target: q.Destination(), Plan: p.Plan, Request: q.ID, Settings: p.plan.Settings,
 		Owed: restoreAccepted,
@@ -196,10 +200,17 @@ func (e *Engine) RefuseRequest(
 	if err := e.DeadLetter(ctx, queue, message, code+": "+why.Error()); err != nil {
 		return err
 	}
+	return e.turnAway(ctx, message, q, plans, reason(code, why.Error(), correct))
+}
+
+const correct = "Send it again, corrected. The message is kept in the table, in the partition deadletter."
+
+// turnAway answers a request that becomes no run.
+func (e *Engine) turnAway(ctx context.Context, message []byte, q RestoreRequest, plans []Plan, why Reason) error {
 	data, err := json.Marshal(struct {
 		Request string `json:"request,omitempty"`
 		Reason  Reason `json:"reason"`
-	}{q.ID, reason(code, why.Error(), "Send it again, corrected. The message is kept in the table, in the partition deadletter.")})
+	}{q.ID, why})
 	if err != nil {
 		panic(err) // only strings
 	}
@@ -211,4 +222,35 @@ func (e *Engine) RefuseRequest(
 		event.ReplyTo = q.ReplyTo
 	}
 	return e.answer(ctx, event)
+}
+
+// GiveUpRequest keeps a request that the host gave up among the dead letters, and answers it: it is refused for good under
+// its ID, so that nothing comes of it later, unless it became a run, which goes on and answers by itself. The plans may
+// be none, where they are what could not be read.
+func (e *Engine) GiveUpRequest(ctx context.Context, queue string, message []byte, plans []Plan, why string) (Run, error) {
+	if err := e.DeadLetter(ctx, queue, message, why); err != nil {
+		return Run{}, err
+	}
+	q, err := ParseRestoreRequest(message, "")
+	refusal := no("RequestGivenUp", "Mend what the log of the function restore says, then ask again, under another ID.",
+		"nothing was begun: %s", why)
+	switch {
+	case err != nil:
+		return Run{}, e.turnAway(ctx, message, q, plans, reason("InvalidRequest", err.Error(), correct))
+	case q.DryRun:
+		return Run{}, e.turnAway(ctx, message, q, plans, *refusal)
+	}
+	run, err := e.claimRestore(ctx, q, func(now time.Time) (RestorePlan, error) {
+		p := RestorePlan{
+			Made: now, Target: q.Target, Destination: q.Destination(), Kind: q.Kind, Key: q.Key, Region: q.Region,
+			replies: q.replies(plans),
+		}
+		p.ask("the request can be worked off", refusal)
+		p.Hash = p.hash()
+		return p, nil
+	})
+	if errors.Is(err, ErrRequestReused) {
+		return Run{}, e.turnAway(ctx, message, q, plans, reason("RequestIdReused", err.Error(), correct))
+	}
+	return run, err
 }
