@@ -290,6 +290,27 @@ func TestRestoreRefusalIsAnswered(t *testing.T) {
 	}
 }
 
+// TestDryRunIsToldAnew: a dry run that is sent again is the same event as long as the guards say the same.
+func TestDryRunIsToldAnew(t *testing.T) {
+	d, service, _ := restoreDoor(t, false)
+	var ids []string
+	for i := range 4 {
+		if i == 2 {
+			service.can = func() error { return &backup.Fault{Kind: backup.Refused, Code: "SkuMismatch", Message: "another tier"} }
+		}
+		d.send("restore", []byte(orderText[:len(orderText)-1]+`,"dryRun":true}`))
+		messages := d.queue.Messages("lifeboat-events")
+		var e struct{ ID string }
+		if err := json.Unmarshal(messages[len(messages)-1].Body, &e); err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, e.ID)
+	}
+	if ids[0] != ids[1] || ids[1] == ids[2] || ids[2] != ids[3] {
+		t.Errorf("the events are %q", ids)
+	}
+}
+
 // mute is a queue whose queues for answers take nothing.
 type mute struct{ backup.Queue }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -182,8 +183,16 @@ func (e *Engine) AnswerPlan(ctx context.Context, q RestoreRequest, p RestorePlan
 	if err != nil {
 		panic(err) // only strings, times and numbers
 	}
+	// Another outcome is another event, also of a request that is sent again: whoever drops repeats must not drop it.
+	said := []string{q.ID, p.Hash}
+	for _, g := range p.Guards {
+		said = append(said, g.Name, string(g.Outcome))
+		if g.Reason != nil {
+			said = append(said, g.Reason.Code)
+		}
+	}
 	event := Event{
-		ID: "restore-plan-" + digest(q.ID+"\n"+p.Hash, 32), Type: restorePrefix + "planned", Subject: p.Destination, Time: p.Made,
+		ID: "restore-plan-" + digest(strings.Join(said, "\n"), 32), Type: restorePrefix + "planned", Subject: p.Destination, Time: p.Made,
 		Data: data,
 	}
 	if p.answers(q) == nil {
