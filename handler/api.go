@@ -10,6 +10,7 @@ import (
 	"mime"
 	"net/http"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -223,10 +224,10 @@ func retryAfter(w http.ResponseWriter, after time.Duration) {
 	w.Header().Set("Retry-After", strconv.Itoa(int(after.Seconds())))
 }
 
-// bodyOf is the text of a body that must be JSON.
-func bodyOf(r *http.Request) ([]byte, error) {
+// bodyOf is the text of a body that must be JSON, or of another form of it.
+func bodyOf(r *http.Request, others ...string) ([]byte, error) {
 	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err != nil || media != "application/json" {
+	if err != nil || media != "application/json" && !slices.Contains(others, media) {
 		return nil, refuse(http.StatusUnsupportedMediaType, "UnsupportedMediaType", "Content-Type",
 			"the body must be application/json, not %q", r.Header.Get("Content-Type"))
 	}

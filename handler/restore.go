@@ -52,7 +52,7 @@ func (h *handler) restore(ctx context.Context, in invocation) (fields, error) {
 // postRestore asks for a restore, as a message of the queue does; the ID of the request itself stands in for one that the
 // body does not have. A dry run answers 200 with the plan of the restore; one that a guard refused, 409.
 func (h *handler) postRestore(w http.ResponseWriter, r *http.Request) error {
-	text, err := bodyOf(r)
+	text, err := bodyOf(r, "application/cloudevents+json") // as CloudEvents' own clients call it
 	if err != nil {
 		return err
 	}
@@ -73,6 +73,9 @@ func (h *handler) postRestore(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	}
 	run, err := h.Engine.Restore(r.Context(), q, force.Plans)
+	if errors.Is(err, backup.ErrRequestReused) {
+		return refuse(http.StatusConflict, "RequestIdReused", "id", "%v: ask again under another ID", err)
+	}
 	if err != nil {
 		return err
 	}

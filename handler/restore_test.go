@@ -255,7 +255,7 @@ func TestRestoreRequestReused(t *testing.T) {
 		!strings.Contains(fmt.Sprint(data[3]), "RequestIdReused") {
 		t.Errorf("told %s: %v", got, data)
 	}
-	if w := d.call("POST", "/api/restores", other); w.Code != 409 || read(t, w).Error.Code != "RequestIdReused" {
+	if w := d.call("POST", "/api/restores", other); w.Code != 409 || read(t, w).Error.Code != "RequestIdReused" || read(t, w).Error.Target != "id" {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
 }
@@ -452,6 +452,12 @@ func TestPostRestore(t *testing.T) {
 			!strings.HasPrefix(w.Header().Get("Location"), "http://127.0.0.1:8080/api/restores/") {
 			t.Errorf("refused: %d %v %s", w.Code, w.Header(), w.Body)
 		}
+	}
+	d.lines(t)
+	event := `{"specversion":"1.0","id":"e","source":"/sentinel","type":"t","data":` + noID + `}`
+	if w := d.call("POST", "/api/restores", event, "Content-Type", "application/cloudevents+json; charset=utf-8"); w.Code != 202 ||
+		read(t, w).RequestID != "e" {
+		t.Errorf("a CloudEvent: %d %s", w.Code, w.Body)
 	}
 	d.lines(t)
 	w := d.call("POST", "/api/restores", refusedText[:len(refusedText)-1]+`,"dryRun":true}`)
