@@ -355,6 +355,9 @@ func (p *RestorePlan) fits() *Reason {
 			"backed up, %s, and not as %s", into.Type, from.Name, into.Name)
 	}
 	p.Safety = hsm || p.policy.Safety && !recreated
+	if recreated { // where the request does not say, the plan does
+		p.Region = p.plan.Settings.CCF.in(p.Region).RestoreRegion
+	}
 	if p.policy.Safety && strings.EqualFold(into.Type, managedCCF) {
 		return no("SafetyBackupUnavailable", "Take safetyBackup out of the plan, or give such targets a plan of their own.",
 			"the plan %s wants a safety backup, and a Managed CCF is restored only once the original is gone: there is nothing "+

@@ -446,6 +446,35 @@ func TestRestorePlanHash(t *testing.T) {
 	}
 }
 
+// TestRestorePlanRegion: the plan of a restore says where a ledger is made anew, also where plan.yaml says that.
+func TestRestorePlanRegion(t *testing.T) {
+	s, _, _ := restorable(t)
+	for kind, of := range map[string]string{
+		"Microsoft.ConfidentialLedger/managedCCFs": "westeurope", "Microsoft.ConfidentialLedger/ledgers": "westeurope",
+		"Microsoft.ApiManagement/service": "",
+	} {
+		q, plans := order("restore-1"), restoring(false)
+		q.Target = "/subscriptions/00000000-0000-4000-8000-000000000001/resourceGroups/rg/providers/" + kind + "/contoso"
+		plans[0].Targets, plans[0].Settings.CCF.RestoreRegion = []string{q.Target}, "westeurope"
+		hashes := map[string]string{}
+		for asked, want := range map[string]string{"": of, "westeurope": "westeurope", "northeurope": "northeurope"} {
+			q.Region = asked
+			p, err := s.engine.PlanRestore(t.Context(), q, plans)
+			if err != nil || p.Region != want {
+				t.Errorf("%s, asked for %q: in %q, want %q, %v", kind, asked, p.Region, want, err)
+			}
+			hashes[p.Hash] = want
+		}
+		regions := 3
+		if of != "" {
+			regions = 2
+		}
+		if len(hashes) != regions {
+			t.Errorf("%s: the hashes of %v", kind, hashes)
+		}
+	}
+}
+
 // TestRestoreOnce: the same request ten times, two of them after its end, is one restore. Another under its ID is refused.
 func TestRestoreOnce(t *testing.T) {
 	s, service, _ := restorable(t)
