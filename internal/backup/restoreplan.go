@@ -350,6 +350,9 @@ func (p *RestorePlan) fits() *Reason {
 		return no("TypeMismatch", "", "a backup of a %s cannot be restored into a %s", from.Type, into.Type)
 	case p.Kind == RestoreKey && !hsm:
 		return no("KindNotSupported", "Leave kind and key out.", "only a Managed HSM brings single keys back, not a %s", into.Type)
+	case p.Region != "" && !recreated:
+		return no("RegionNotSupported", "Leave restoreRegion out.", "a %s is restored where it is; only a ledger is made anew, in a "+
+			"region", into.Type)
 	case recreated && !strings.EqualFold(from.Name, into.Name):
 		return no("NameDiffers", "Restore into a resource of the same name.", "Azure restores a %s only under the name that was "+
 			"backed up, %s, and not as %s", into.Type, from.Name, into.Name)
