@@ -155,7 +155,7 @@ func requestInEvent(event map[string]json.RawMessage) (RestoreRequest, error) {
 		fields["id"] = encode(e.ID)
 	}
 	if _, ok := fields["requestedBy"]; !ok {
-		fields["requestedBy"] = encode(e.Source)
+		fields["requestedBy"] = encode(cut(e.Source, longestWords-1)) // a source may be longer, and nobody chose it for us
 	}
 	return request(fields)
 }
