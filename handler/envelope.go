@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"time"
 )
 
 // This file alone knows how the Functions host talks to a custom handler. For timers and queues it sends
@@ -24,6 +25,8 @@ type invocation struct {
 	Data map[string]json.RawMessage
 	// DequeueCount says how often a queue message was delivered, in the host's words; "" for other triggers.
 	DequeueCount string
+	// Inserted is when the queue message was sent, by the storage's clock; zero for other triggers.
+	Inserted time.Time
 }
 
 // largestEnvelope is well above a queue message of 64 KiB, encoded twice, with its metadata.
@@ -63,6 +66,9 @@ func decodeInvocation(body []byte) (invocation, error) {
 	i := invocation{Data: envelope.Data}
 	if raw, ok := envelope.Metadata["DequeueCount"]; ok {
 		i.DequeueCount = string(unwrap(raw))
+	}
+	if raw, ok := envelope.Metadata["InsertionTime"]; ok {
+		i.Inserted, _ = time.Parse(time.RFC3339, string(unwrap(raw)))
 	}
 	return i, nil
 }

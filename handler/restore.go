@@ -20,6 +20,7 @@ func (h *handler) restore(ctx context.Context, in invocation) (fields, error) {
 		return nil, err
 	}
 	q, err := backup.ParseRestoreRequest(message, "")
+	q.Sent = in.Inserted
 	did := fields{"request": q.ID}
 	force, noPlan := h.Book.Current(ctx)
 	if err != nil {

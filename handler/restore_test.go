@@ -290,6 +290,27 @@ func TestRestoreRefusalIsAnswered(t *testing.T) {
 	}
 }
 
+// TestRestoreMessageIsOld: a message that waited in the queue while the app was down counts from when it was sent.
+func TestRestoreMessageIsOld(t *testing.T) {
+	for age, want := range map[time.Duration]string{23 * time.Hour: "queued", 24 * time.Hour: "refused", -time.Hour: "queued"} {
+		d, _, _ := restoreDoor(t, false)
+		sent := time.Now().Add(-age).UTC().Truncate(time.Second)
+		d.call("POST", "/restore", fmt.Sprintf(`{"Data":{"message":%q},"Metadata":{"InsertionTime":%q}}`, orderText, sent.Format(time.RFC3339)))
+		var run struct {
+			State   string
+			Reason  backup.Reason
+			Restore struct{ Expires time.Time }
+		}
+		if err := json.Unmarshal([]byte(d.rows(t, "run-")[0]), &run); err != nil {
+			t.Fatal(err)
+		}
+		left := run.Restore.Expires.Sub(sent.Add(24 * time.Hour))
+		if run.State != want || (want == "refused") != (run.Reason.Code == "RequestExpired") || age > 0 && left != 0 || age < 0 && left > -59*time.Minute {
+			t.Errorf("sent %s ago: %+v", age, run)
+		}
+	}
+}
+
 // TestDryRunIsToldAnew: a dry run that is sent again is the same event as long as the guards say the same.
 func TestDryRunIsToldAnew(t *testing.T) {
 	d, service, _ := restoreDoor(t, false)

@@ -263,7 +263,7 @@ func (e *Engine) outline(ctx context.Context, q RestoreRequest, plans []Plan, no
 	}
 	p.replies = q.replies(plans)
 	defer func() { p.Hash = p.hash() }()
-	if !p.ask("the request has not expired", expired(q.Expires, now)) {
+	if !p.ask("the request has not expired", expired(q.until(now), now)) {
 		return p, nil
 	}
 	if !p.ask("a plan allows it", p.allow(q, plans)) || !p.ask("nobody has to agree", p.approve()) ||
@@ -295,7 +295,7 @@ func (e *Engine) outline(ctx context.Context, q RestoreRequest, plans []Plan, no
 
 // expired refuses a request whose time is over.
 func expired(expires, now time.Time) *Reason {
-	if expires.IsZero() || now.Before(expires) {
+	if now.Before(expires) {
 		return nil
 	}
 	return no("RequestExpired", "Ask again, under another ID.", "the request was good until %s",

@@ -38,8 +38,11 @@ type RestoreRequest struct {
 	RequestedBy, Reason string
 	// ReplyTo is a queue of the same storage account that the answers also go to, "" for none.
 	ReplyTo string
-	// Expires is when the restore must have begun; zero: a day after the request came.
+	// Expires is when the restore must have begun; zero: a day after the request was sent.
 	Expires time.Time
+	// Sent is when the message was, which may have waited in the queue while the app was down; zero: just now. It is no part
+	// of the request: the same one may be sent again.
+	Sent time.Time `json:"-"`
 	// DryRun asks for the plan of the restore alone. It does not use the ID up.
 	DryRun bool
 }
@@ -50,6 +53,17 @@ func (q RestoreRequest) Destination() string {
 		return q.Target
 	}
 	return q.Into
+}
+
+// until is when the restore must have begun.
+func (q RestoreRequest) until(now time.Time) time.Time {
+	switch {
+	case !q.Expires.IsZero():
+		return q.Expires
+	case !q.Sent.IsZero() && q.Sent.Before(now):
+		return q.Sent.Add(DefaultRestoreTime)
+	}
+	return now.Add(DefaultRestoreTime)
 }
 
 // fingerprint tells requests apart that want something else. It is kept for good: whatever becomes of this struct, the

@@ -62,7 +62,7 @@ const (
 	restoring restoreStep = "restoring"
 )
 
-// DefaultRestoreTime is how long a request for a restore is good that does not say: then it must have begun.
+// DefaultRestoreTime is how long after it was sent a request for a restore is good that does not say: then it must have begun.
 const DefaultRestoreTime = 24 * time.Hour
 
 // HoldSafety is how long a safety backup is kept in any case, unless the restore is confirmed before.

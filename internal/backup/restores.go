@@ -81,12 +81,9 @@ func (e *Engine) createRestore(ctx context.Context, q RestoreRequest, p RestoreP
 			Step:  guarding,
 			Point: p.point.ID, Source: q.Target, Storage: p.point.Storage, Artifact: p.point.Artifact, SHA256: p.point.SHA256,
 			ETag: p.point.ETag, SKU: p.point.SKU,
-			Size: p.point.Size, Written: p.point.Created, Kind: q.Kind, Key: q.Key, Region: p.Region, Expires: q.Expires,
+			Size: p.point.Size, Written: p.point.Created, Kind: q.Kind, Key: q.Key, Region: p.Region, Expires: q.until(claim.Time),
 			RequestedBy: q.RequestedBy, Reason: q.Reason, Plan: p.Hash, Safety: p.Safety,
 		},
-	}
-	if run.Restore.Expires.IsZero() {
-		run.Restore.Expires = claim.Time.Add(DefaultRestoreTime)
 	}
 	if p.answers(q) == nil {
 		run.Restore.ReplyTo = q.ReplyTo
