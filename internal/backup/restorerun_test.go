@@ -735,6 +735,68 @@ func TestRestoreAnswersRefusals(t *testing.T) {
 	}
 }
 
+// TestRestoreWaitsUntilItExpires: where the request is good for longer than a day, so is the wait for the destination, and
+// for a permit; without looking all the time.
+func TestRestoreWaitsUntilItExpires(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		busy  func(s *stage, service *restorer, free func() bool)
+		hours int
+		state backup.State
+	}{
+		{"to be restored into", func(_ *stage, service *restorer, free func() bool) {
+			service.can = func(backup.Restore) error {
+				if free() {
+					return nil
+				}
+				return fault(backup.Deferred, "Conflict")
+			}
+		}, 30, backup.Succeeded},
+		{"to be backed up", func(_ *stage, service *restorer, free func() bool) {
+			service.begin = func(backup.Attempt) (backup.Operation, error) {
+				if free() {
+					return backup.Operation{Token: "token"}, nil
+				}
+				return backup.Operation{}, fault(backup.Deferred, "Conflict")
+			}
+		}, 30, backup.Succeeded},
+		{"to be backed up, for too long", func(_ *stage, service *restorer, _ func() bool) {
+			service.begin = func(backup.Attempt) (backup.Operation, error) {
+				return backup.Operation{}, fault(backup.Deferred, "Conflict")
+			}
+		}, 48, backup.StateRefused},
+		{"for a permit", func(s *stage, _ *restorer, _ func() bool) {
+			s.engine.Concurrency = 1
+			key := backup.Key{Partition: "schedule", Row: "permit-all.0000"}
+			_, err := s.engine.Catalog.Apply(s.t.Context(), backup.Write{Op: backup.Insert, Key: key, Body: []byte(`{"Run":"another"}`)})
+			if err != nil {
+				s.t.Fatal(err)
+			}
+		}, 48, backup.StateRefused},
+	} {
+		for _, safety := range []bool{true, false} {
+			if !safety && !strings.Contains(test.name, "permit") {
+				continue
+			}
+			s, service, _ := restorable(t)
+			asked, steps := s.now, 0
+			test.busy(s, service, func() bool { return s.now.Sub(asked) > time.Duration(test.hours)*time.Hour })
+			q := order("restore-1")
+			q.Expires = asked.Add(48 * time.Hour)
+			id := s.restore(q, restoring(safety)).ID
+			for s.step() {
+				if steps++; steps > 600 {
+					t.Fatalf("%s: it is looked at all the time: %d times by %s", test.name, steps, s.now.Sub(asked))
+				}
+			}
+			run := s.run(id)
+			if took := run.Ended.Sub(asked).Hours(); run.State != test.state || took < float64(test.hours) || took > float64(test.hours)+2 {
+				t.Errorf("%s: after %.1f hours it is %s: %+v", test.name, took, run.State, run.Reason)
+			}
+		}
+	}
+}
+
 // TestRestoreTooOldBySafety: the safety backup takes so long that the service restores the backup no more.
 func TestRestoreTooOldBySafety(t *testing.T) {
 	s, service, point := restorable(t)
