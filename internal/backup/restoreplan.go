@@ -37,11 +37,31 @@ func (p RestorePolicy) allows(target, destination string) bool {
 	})
 }
 
+// about are the plans that have the target of the request. Where none has, and it is to be restored into itself, they are
+// those whose restores may overwrite it: of such a service there are only the safety backups of these restores, and the
+// way back must be open.
+func (q RestoreRequest) about(plans []Plan) (found []Plan) {
+	for _, plan := range plans {
+		if plan.has(q.Target) {
+			found = append(found, plan)
+		}
+	}
+	if len(found) > 0 || !same(q.Target, q.Destination()) {
+		return found
+	}
+	for _, plan := range plans {
+		if slices.ContainsFunc(plan.Restore.Into, func(into string) bool { return same(into, q.Target) }) {
+			found = append(found, plan)
+		}
+	}
+	return found
+}
+
 // replies says that answers may go to the queue of the request, if it names one. A refusal is an answer too, so any plan
 // of the target may allow it, whether it allows the restore or not.
 func (q RestoreRequest) replies(plans []Plan) bool {
-	return q.ReplyTo == "" || slices.ContainsFunc(plans, func(plan Plan) bool {
-		return plan.has(q.Target) && slices.Contains(plan.Restore.ReplyTo, q.ReplyTo)
+	return q.ReplyTo == "" || slices.ContainsFunc(q.about(plans), func(plan Plan) bool {
+		return slices.Contains(plan.Restore.ReplyTo, q.ReplyTo)
 	})
 }
 
@@ -305,11 +325,9 @@ func expired(expires, now time.Time) *Reason {
 // allow finds the plan that allows the restore: the first one that has the target and names the destination.
 func (p *RestorePlan) allow(q RestoreRequest, plans []Plan) *Reason {
 	var has []string
-	for _, plan := range plans {
-		if !plan.has(q.Target) {
-			continue
-		}
-		if has = append(has, plan.Name); plan.Restore.allows(q.Target, p.Destination) {
+	for _, plan := range q.about(plans) {
+		has = append(has, plan.Name)
+		if plan.Restore.allows(q.Target, p.Destination) {
 			p.Plan, p.plan, p.policy = plan.Name, plan, plan.Restore
 			return nil
 		}

@@ -735,6 +735,36 @@ func TestRestoreAnswersRefusals(t *testing.T) {
 	}
 }
 
+// TestRestoreBack: the safety backup of a destination that is no target of a plan can be restored into it, and into
+// nothing else.
+func TestRestoreBack(t *testing.T) {
+	s, service, _ := restorable(t)
+	q := order("restore-1")
+	q.Into = standby
+	safety := s.restore(q, restoring(true)).ID
+	s.finish()
+	back := order("back")
+	back.Target, back.Point = standby, safety
+	elsewhere := back
+	elsewhere.ID, elsewhere.Into = "elsewhere", standby+"-2"
+	plans := restoring(true)
+	plans[0].Restore.Into = append(plans[0].Restore.Into, elsewhere.Into)
+	if run := s.restore(elsewhere, plans); run.Reason.Code != "UnknownTarget" {
+		t.Errorf("elsewhere: %s, %+v", run.State, run.Reason)
+	}
+	run := s.restore(back, plans)
+	s.finish()
+	if run = s.run(run.ID); run.State != backup.Succeeded || len(service.started) != 2 || run.Restore.ReplyTo != "answers" {
+		t.Errorf("%s, %+v, %d restores", run.State, run.Reason, len(service.started))
+	}
+	// A plan that has it decides alone.
+	plans = append(plans, backup.Plan{Name: "its own", Targets: []string{standby}})
+	back.ID = "back again"
+	if run := s.restore(back, plans); run.Reason.Code != "DestinationNotAllowed" {
+		t.Errorf("against its own plan: %s, %+v", run.State, run.Reason)
+	}
+}
+
 // TestRestoreWaitsUntilItExpires: where the request is good for longer than a day, so is the wait for the destination, and
 // for a permit; without looking all the time.
 func TestRestoreWaitsUntilItExpires(t *testing.T) {
