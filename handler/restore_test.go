@@ -255,6 +255,10 @@ func TestRestoreRequestReused(t *testing.T) {
 		!strings.Contains(fmt.Sprint(data[3]), "RequestIdReused") {
 		t.Errorf("told %s: %v", got, data)
 	}
+	w := d.call("POST", "/api/restores", other[:len(other)-1]+`,"dryRun":true}`)
+	if v := read(t, w); w.Code != 200 || v.Guards[len(v.Guards)-1].Outcome != "refused" || !strings.Contains(w.Body.String(), "RequestIdReused") {
+		t.Errorf("a dry run: %d %s", w.Code, w.Body)
+	}
 	if w := d.call("POST", "/api/restores", other); w.Code != 409 || read(t, w).Error.Code != "RequestIdReused" || read(t, w).Error.Target != "id" {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}

@@ -226,13 +226,21 @@ func (p *RestorePlan) describe() {
 // PlanRestore says what the restore would do, by the plans in force, and asks every guard that can be asked at once. The
 // error is one of storage; the refusal of a guard stands in the plan.
 func (e *Engine) PlanRestore(ctx context.Context, q RestoreRequest, plans []Plan) (RestorePlan, error) {
-	_, now, err := e.Catalog.Get(ctx, restoreClaimKey(q.ID)) // for the clock
+	row, now, err := e.Catalog.Get(ctx, restoreClaimKey(q.ID))
+	var claim restoreClaim
+	if err == nil {
+		claim, err = decode[restoreClaim](row)
+	}
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return RestorePlan{}, err
 	}
 	p, err := e.outline(ctx, q, plans, now)
 	if err != nil || p.Refusal() != nil {
 		return p, err
+	}
+	if claim.Run != "" && claim.Fingerprint != q.fingerprint() {
+		p.ask("the ID is free", no("RequestIdReused", "Ask under another ID.", "%v: %s", ErrRequestReused, q.ID))
+		return p, nil
 	}
 	provider, restorer, err := e.restorer(p.Destination)
 	if err != nil {
