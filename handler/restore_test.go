@@ -252,7 +252,7 @@ func TestRestoreRequestReused(t *testing.T) {
 	}
 	types, data := d.told(t)
 	if got := strings.Join(types, " "); got != "restore.planned restore.accepted message.deadlettered restore.refused" ||
-		!strings.Contains(fmt.Sprint(data[3]), "RequestIdReused") {
+		!strings.Contains(fmt.Sprint(data[3]), "RequestIdReused") || data[3]["target"] != standby || data[3]["source"] != target {
 		t.Errorf("told %s: %v", got, data)
 	}
 	w := d.call("POST", "/api/restores", other[:len(other)-1]+`,"dryRun":true}`)

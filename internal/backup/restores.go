@@ -211,18 +211,30 @@ func (e *Engine) RefuseRequest(
 
 const correct = "Send it again, corrected. The message is kept in the table, in the partition deadletter."
 
-// turnAway answers a request that becomes no run.
+const invalidRequest = "InvalidRequest"
+
+// turnAway answers a request that becomes no run. Of one that is invalid nothing is repeated but what was checked: the rest
+// may be anything, of any length.
 func (e *Engine) turnAway(ctx context.Context, message []byte, q RestoreRequest, plans []Plan, why Reason) error {
-	data, err := json.Marshal(struct {
-		Request string `json:"request,omitempty"`
-		Reason  Reason `json:"reason"`
-	}{q.ID, why})
-	if err != nil {
-		panic(err) // only strings
-	}
 	event := Event{
 		ID: "restore-request-" + digest(string(message), 32) + ".refused", Type: restorePrefix + string(StateRefused),
-		Time: e.Now().UTC(), Data: data,
+		Time: e.Now().UTC(),
+	}
+	said := struct {
+		Request     string `json:"request,omitempty"`
+		Source      string `json:"source,omitempty"`
+		Target      string `json:"target,omitempty"`
+		RequestedBy string `json:"requestedBy,omitempty"`
+		Asked       string `json:"requestReason,omitempty"`
+		Reason      Reason `json:"reason"`
+	}{Request: q.ID, Reason: why}
+	if why.Code != invalidRequest {
+		said.Source, said.Target, said.RequestedBy, said.Asked = q.Target, q.Destination(), q.RequestedBy, q.Reason
+		event.Subject = q.Destination()
+	}
+	var err error
+	if event.Data, err = json.Marshal(said); err != nil {
+		panic(err) // only strings
 	}
 	if q.replies(plans) {
 		event.ReplyTo = q.ReplyTo
@@ -242,7 +254,7 @@ func (e *Engine) GiveUpRequest(ctx context.Context, queue string, message []byte
 		"nothing was begun: %s", why)
 	switch {
 	case err != nil:
-		return Run{}, e.turnAway(ctx, message, q, plans, reason("InvalidRequest", err.Error(), correct))
+		return Run{}, e.turnAway(ctx, message, q, plans, reason(invalidRequest, err.Error(), correct))
 	case q.DryRun:
 		return Run{}, e.turnAway(ctx, message, q, plans, *refusal)
 	}
