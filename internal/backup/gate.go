@@ -196,7 +196,7 @@ func (s *step) lineUp(ctx context.Context, full bound) error {
 	}
 	r.Reason = reason("TooManyOperations", fmt.Sprintf("%d operations %s are under way, as many as may be at once", full.most,
 		whose), "It begins by itself when one of them has ended.")
-	if err := r.move(postpones); err != nil {
+	if err := r.waits(); err != nil {
 		return err
 	}
 	over := s.now.Add(s.Waits.Operation - r.waited(s.now))

@@ -78,6 +78,14 @@ func (r Run) restore() Restore {
 	}
 }
 
+// waits puts the run off. Of a restore others are told once.
+func (r *Run) waits() error {
+	if r.Restore != nil && !r.Restore.Told {
+		r.Restore.Told, r.Owed = true, restoreWaiting
+	}
+	return r.move(postpones)
+}
+
 // takeRestore makes the one next step of a run that restores. While it makes its safety backup it is a backup.
 func (s *step) takeRestore(ctx context.Context, provider Provider) error {
 	r := &s.run

@@ -823,6 +823,9 @@ func TestRestoreWaitsUntilItExpires(t *testing.T) {
 			if took := run.Ended.Sub(asked).Hours(); run.State != test.state || took < float64(test.hours) || took > float64(test.hours)+2 {
 				t.Errorf("%s: after %.1f hours it is %s: %+v", test.name, took, run.State, run.Reason)
 			}
+			if story := s.story(id); !strings.HasPrefix(story, "accepted waiting ") {
+				t.Errorf("%s: told %s", test.name, story)
+			}
 		}
 	}
 }

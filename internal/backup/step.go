@@ -252,11 +252,8 @@ func (s *step) finished(ctx context.Context, operation Operation) error {
 func (s *step) postpone(ctx context.Context, f *Fault) error {
 	r := &s.run
 	r.Reason = f.reason()
-	if err := r.move(postpones); err != nil {
+	if err := r.waits(); err != nil {
 		return err
-	}
-	if r.Restore != nil && !r.Restore.Told {
-		r.Restore.Told, r.Owed = true, restoreWaiting
 	}
 	if f.Kind == Throttled {
 		delay := min(s.Waits.Busy<<min(r.TurnedAway, 10), s.Waits.PollMax)
