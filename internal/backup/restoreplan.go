@@ -37,16 +37,15 @@ func (p RestorePolicy) allows(target, destination string) bool {
 	})
 }
 
-// about are the plans that have the target of the request. Where none has, and it is to be restored into itself, they are
-// those whose restores may overwrite it: of such a service there are only the safety backups of these restores, and the
-// way back must be open.
+// about are the plans that have the target of the request. Where none has, and a recovery point by its ID is to be restored
+// into what it was made of, they are those whose restores may overwrite that: their safety backups are the way back.
 func (q RestoreRequest) about(plans []Plan) (found []Plan) {
 	for _, plan := range plans {
 		if plan.has(q.Target) {
 			found = append(found, plan)
 		}
 	}
-	if len(found) > 0 || !same(q.Target, q.Destination()) {
+	if len(found) > 0 || q.Point == "" || !same(q.Target, q.Destination()) {
 		return found
 	}
 	for _, plan := range plans {

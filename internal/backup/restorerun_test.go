@@ -752,6 +752,11 @@ func TestRestoreBack(t *testing.T) {
 	if run := s.restore(elsewhere, plans); run.Reason.Code != "UnknownTarget" {
 		t.Errorf("elsewhere: %s, %+v", run.State, run.Reason)
 	}
+	latest := back
+	latest.ID, latest.Point = "latest", ""
+	if run := s.restore(latest, plans); run.Reason.Code != "UnknownTarget" {
+		t.Errorf("the latest: %s, %+v", run.State, run.Reason)
+	}
 	run := s.restore(back, plans)
 	s.finish()
 	if run = s.run(run.ID); run.State != backup.Succeeded || len(service.started) != 2 || run.Restore.ReplyTo != "answers" {

@@ -393,12 +393,24 @@ func (h *host) poison(d delivery) {
 // deliverPoison does what the functions "deadletter-execute" and "deadletter-restore" do.
 func (h *host) deliverPoison(queue string) {
 	w := h.w
+	const why = "given up after five deliveries"
 	for _, m := range w.queue.Receive(queue+poison, batchSize, lease) {
 		d := delivery{queue: queue + poison, id: m.ID, receipt: m.Receipt, body: m.Body, count: m.DequeueCount}
-		w.invoke(h.anyone(), ofCleanup, "deadletter of "+queue, func(ctx context.Context, _ *invocation, e *backup.Engine) error {
-			return e.DeadLetter(ctx, queue, d.body, "given up after five deliveries")
+		var run backup.Run
+		w.invoke(h.anyone(), ofCleanup, "deadletter of "+queue, func(ctx context.Context, v *invocation, e *backup.Engine) (err error) {
+			if queue == executeQueue {
+				return e.DeadLetter(ctx, d.queue, d.body, why)
+			}
+			if force, err := v.on.book.Current(ctx); err == nil {
+				v.plans = force.Plans
+			}
+			run, err = e.GiveUpRequest(ctx, d.queue, d.body, v.plans, why)
+			return err
 		}, func(v *invocation) {
-			v.returned("")
+			v.returned("%s", run.Reason.Code)
+			if queue == restoreQueue && !v.died && v.err == nil {
+				w.answered(w.orderOf(d.body), run.ID)
+			}
 			h.settle(d, v)
 		})
 	}

@@ -94,11 +94,10 @@ type (
 		service   *service
 		operation *operation
 	}
-	// ordered: a request for a restore was handled. turned: it was turned away.
+	// ordered: a request for a restore was worked off. Without a run it was turned away.
 	ordered struct {
-		order  *order
-		run    string
-		turned bool
+		order *order
+		run   string
 	}
 	// canceled: somebody was told that a restore is canceled.
 	canceled struct{ run string }

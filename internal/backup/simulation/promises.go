@@ -86,6 +86,18 @@ func allowed(m saved) string {
 			policy = &p.Restore
 		}
 	}
+	request, err := backup.ParseRestoreRequest(m.v.order.body, "")
+	if err != nil {
+		return m.facts.name + " was made of what nobody can read"
+	}
+	if policy == nil && request.Point != "" && q.Source == m.is.Target && !m.v.has(q.Source) {
+		// The way back from a restore into what is no target of a plan.
+		for _, p := range m.v.plans {
+			if policy == nil && slices.Contains(p.Restore.Into, m.is.Target) {
+				policy = &p.Restore
+			}
+		}
+	}
 	service := m.v.w.service
 	switch {
 	case policy == nil:
@@ -98,6 +110,11 @@ func allowed(m saved) string {
 		return m.facts.name + " is to be made without a safety backup"
 	}
 	return ""
+}
+
+// has says that a plan which the invocation took for one in force has the target.
+func (v *invocation) has(target string) bool {
+	return slices.ContainsFunc(v.plans, func(p backup.Plan) bool { return slices.Contains(p.Targets, target) })
 }
 
 // readers are the restores under way that stand in the recovery point's row.
@@ -250,6 +267,7 @@ func requestAnswered(w *World, moment any) string {
 		for _, o := range w.orders {
 			switch {
 			case !o.heard:
+				return "the request " + o.id + " is never answered"
 			case o.run == "" && w.ledger.told[o.refusal()] == "":
 				return "a request was turned away, and nobody was told"
 			case o.run != "" && w.ledger.runs[o.run] == nil:

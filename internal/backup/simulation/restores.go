@@ -188,8 +188,21 @@ func (w *World) tamper(s *service) {
 		if p := w.ledger.points[b.run]; p != nil && canRestore(p) && p.Artifact == b.name {
 			w.note(nil, "SOMEBODY OVERWRITES %s", w.ledger.artifactName(b.name))
 			b.etag, b.tampered = "tampered-"+b.etag, w.now
+			w.in(month, func() { w.clear(s, b) })
 			return
 		}
+	}
+}
+
+// clear has somebody delete the artifact that somebody overwrote, once cleanup has told that it cannot.
+func (w *World) clear(s *service, b *blob) {
+	switch p := w.ledger.points[b.run]; {
+	case w.ending || !slices.Contains(s.blobs, b):
+	case p.State == backup.Deleting:
+		w.note(nil, "SOMEBODY DELETES %s", w.ledger.artifactName(b.name))
+		s.blobs = slices.DeleteFunc(s.blobs, func(o *blob) bool { return o == b })
+	default:
+		w.in(month, func() { w.clear(s, b) })
 	}
 }
 
@@ -221,12 +234,10 @@ func (h *host) deliverRequests() {
 		o := w.orderOf(m.Body)
 		w.figures.Deliveries++
 		var run backup.Run
-		turned := false
 		w.invoke(h.anyone(), ofRestores, "restore "+o.id, func(ctx context.Context, v *invocation, e *backup.Engine) error {
 			v.order = o
 			q, err := backup.ParseRestoreRequest(d.body, "")
 			if err != nil {
-				turned = true
 				return e.RefuseRequest(ctx, restoreQueue, d.body, q, nil, "InvalidRequest", err)
 			}
 			force, err := v.on.book.Current(ctx)
@@ -236,19 +247,23 @@ func (h *host) deliverRequests() {
 			v.plans = force.Plans
 			run, err = e.Restore(ctx, q, force.Plans)
 			if errors.Is(err, backup.ErrRequestReused) {
-				turned = true
 				return e.RefuseRequest(ctx, restoreQueue, d.body, q, force.Plans, "RequestIdReused", err)
 			}
 			return err
 		}, func(v *invocation) {
 			v.returned("%s %s %s", w.ledger.runName(run.ID), run.State, run.Reason.Code)
 			if !v.died && v.err == nil {
-				w.check(ordered{order: o, run: run.ID, turned: turned})
-				o.run, o.heard = run.ID, true
+				w.answered(o, run.ID)
 			}
 			h.settle(d, v)
 		})
 	}
+}
+
+// answered notes that the request's message was worked off: it is a run, or was turned away.
+func (w *World) answered(o *order, run string) {
+	w.check(ordered{order: o, run: run})
+	o.run, o.heard = run, true
 }
 
 func (w *World) orderOf(body []byte) *order {

@@ -84,7 +84,10 @@ type World struct {
 // mostTargets of a world.
 const mostTargets = 3
 
-const day = 24 * time.Hour
+const (
+	day   = 24 * time.Hour
+	month = 30 * day
+)
 
 // Run lets the world of a seed live.
 func Run(seed uint64, o Options) Result {
