@@ -1,6 +1,7 @@
 package backup
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -90,9 +91,11 @@ type RestorePlan struct {
 	// Guards are all that were asked, in their order, up to the first that refused.
 	Guards []Guard `json:"guards"`
 
-	policy RestorePolicy
-	point  Point
-	plan   Plan
+	point Point
+	// plan is the one that allows the restore. agrees is one of those that do which wants a person to agree, and secures one
+	// that wants a safety backup; "" if none does.
+	plan            Plan
+	agrees, secures string
 	// replies: answers may go to the queue of the request.
 	replies bool
 }
@@ -329,15 +332,27 @@ func expired(expires, now time.Time) *Reason {
 		expires.UTC().Format(time.RFC3339))
 }
 
-// allow finds the plan that allows the restore: the first one that has the target and names the destination.
+// allow finds the plan that allows the restore: the first one that has the target and names the destination. What any such
+// plan asks for besides holds all the same.
 func (p *RestorePlan) allow(q RestoreRequest, plans []Plan) *Reason {
 	var has []string
 	for _, plan := range q.about(plans) {
 		has = append(has, plan.Name)
-		if plan.Restore.allows(q.Target, p.Destination) {
-			p.Plan, p.plan, p.policy = plan.Name, plan, plan.Restore
-			return nil
+		if !plan.Restore.allows(q.Target, p.Destination) {
+			continue
 		}
+		if p.Plan == "" {
+			p.Plan, p.plan = plan.Name, plan
+		}
+		if plan.Restore.Approval {
+			p.agrees = cmp.Or(p.agrees, plan.Name)
+		}
+		if plan.Restore.Safety {
+			p.secures = cmp.Or(p.secures, plan.Name)
+		}
+	}
+	if p.Plan != "" {
+		return nil
 	}
 	if len(has) == 0 {
 		return no("UnknownTarget", "See how plan.yaml spells it.", "no plan has the target %s", q.Target)
@@ -348,11 +363,11 @@ func (p *RestorePlan) allow(q RestoreRequest, plans []Plan) *Reason {
 }
 
 func (p *RestorePlan) approve() *Reason {
-	if !p.policy.Approval {
+	if p.agrees == "" {
 		return nil
 	}
 	return no("ApprovalUnavailable", "Whoever may change plan.yaml can take approval out of it.",
-		"the plan %s wants a person to agree to restores, which this version of Lifeboat cannot ask for", p.Plan)
+		"the plan %s wants a person to agree to restores, which this version of Lifeboat cannot ask for", p.agrees)
 }
 
 func (p *RestorePlan) answers(q RestoreRequest) *Reason {
@@ -382,14 +397,14 @@ func (p *RestorePlan) fits() *Reason {
 		return no("NameDiffers", "Restore into a resource of the same name.", "Azure restores a %s only under the name that was "+
 			"backed up, %s, and not as %s", into.Type, from.Name, into.Name)
 	}
-	p.Safety = hsm || p.policy.Safety && !recreated
+	p.Safety = hsm || p.secures != "" && !recreated
 	if recreated { // where the request does not say, the plan does
 		p.Region = p.plan.Settings.CCF.in(p.Region).RestoreRegion
 	}
-	if p.policy.Safety && strings.EqualFold(into.Type, managedCCF) {
+	if p.secures != "" && strings.EqualFold(into.Type, managedCCF) {
 		return no("SafetyBackupUnavailable", "Take safetyBackup out of the plan, or give such targets a plan of their own.",
 			"the plan %s wants a safety backup, and a Managed CCF is restored only once the original is gone: there is nothing "+
-				"left to back up", p.Plan)
+				"left to back up", p.secures)
 	}
 	return nil
 }

@@ -735,6 +735,24 @@ func TestRestoreAnswersRefusals(t *testing.T) {
 	}
 }
 
+// TestRestoreOfSeveralPlans: where several plans allow a restore, what any of them asks for besides holds.
+func TestRestoreOfSeveralPlans(t *testing.T) {
+	s, _, _ := restorable(t)
+	first := restoring(false)[0]
+	safe, agreed, unrelated := first, first, first
+	safe.Name, safe.Restore.Safety = "safe", true
+	agreed.Name, agreed.Restore.Approval = "agreed", true
+	unrelated.Name, unrelated.Restore = "unrelated", backup.RestorePolicy{Into: []string{standby}, Approval: true, Safety: true}
+	p, err := s.engine.PlanRestore(t.Context(), order("restore-1"), []backup.Plan{first, safe, unrelated})
+	if err != nil || p.Refusal() != nil || !p.Safety || p.Plan != first.Name {
+		t.Errorf("%v, %+v", err, p)
+	}
+	p, err = s.engine.PlanRestore(t.Context(), order("restore-1"), []backup.Plan{first, agreed})
+	if why := p.Refusal(); err != nil || why == nil || why.Code != "ApprovalUnavailable" || !strings.Contains(why.Message, "the plan agreed ") {
+		t.Errorf("%v, %+v", err, why)
+	}
+}
+
 // TestRestoreBack: the safety backup of a destination that is no target of a plan can be restored into it, and into
 // nothing else.
 func TestRestoreBack(t *testing.T) {

@@ -1,6 +1,7 @@
 package simulation
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -79,23 +80,19 @@ func guarded(w *World, moment any) string {
 // allowed says what is wrong with a restore that was accepted, by the plans that were in force for the request.
 func allowed(m saved) string {
 	q := m.is.Restore
-	var policy *backup.RestorePolicy
-	for _, p := range m.v.plans {
-		itself := q.Source == m.is.Target && slices.Contains(p.Restore.Into, backup.Itself)
-		if policy == nil && slices.Contains(p.Targets, q.Source) && (itself || slices.Contains(p.Restore.Into, m.is.Target)) {
-			policy = &p.Restore
-		}
-	}
 	request, err := backup.ParseRestoreRequest(m.v.order.body, "")
 	if err != nil {
 		return m.facts.name + " was made of what nobody can read"
 	}
-	if policy == nil && request.Point != "" && q.Source == m.is.Target && !m.v.has(q.Source) {
-		// The way back from a restore into what is no target of a plan.
-		for _, p := range m.v.plans {
-			if policy == nil && slices.Contains(p.Restore.Into, m.is.Target) {
-				policy = &p.Restore
-			}
+	itself := q.Source == m.is.Target
+	// The way back from a restore into what is no target of a plan.
+	back := itself && request.Point != "" && !m.v.has(q.Source)
+	var policy *backup.RestorePolicy // of all plans that allow it together
+	for _, p := range m.v.plans {
+		into := slices.Contains(p.Restore.Into, m.is.Target)
+		if slices.Contains(p.Targets, q.Source) && (into || itself && slices.Contains(p.Restore.Into, backup.Itself)) || back && into {
+			policy = cmp.Or(policy, &backup.RestorePolicy{})
+			policy.Approval, policy.Safety = policy.Approval || p.Restore.Approval, policy.Safety || p.Restore.Safety
 		}
 	}
 	service := m.v.w.service

@@ -264,7 +264,7 @@ var mutants = []mutant{
 	},
 	{
 		"approval is not asked for", "restoreplan.go",
-		"if !p.policy.Approval {", "if !p.policy.Approval || p.Plan != \"\" {",
+		`if p.agrees == "" {`, `if p.agrees == "" || p.Plan != "" {`,
 	},
 	{
 		"dead letters are dropped", "deadletter.go",
