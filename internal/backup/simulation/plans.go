@@ -22,6 +22,8 @@ type planFile struct {
 	away bool
 	// edited is when the schedule of a plan was last changed, by the plan's name.
 	edited map[string]time.Time
+	// left is when a target was last taken out of a plan, by both.
+	left map[[2]string]time.Time
 }
 
 // planSpec is a plan as a person writes it.
@@ -56,7 +58,7 @@ var zones = func() (all []*time.Location) {
 }()
 
 func newPlanFile(w *World) planFile {
-	f := planFile{w: w, edited: map[string]time.Time{}}
+	f := planFile{w: w, edited: map[string]time.Time{}, left: map[[2]string]time.Time{}}
 	var all []string
 	for _, s := range w.services {
 		all = append(all, s.target)
@@ -183,6 +185,7 @@ func (f *planFile) edit() string {
 		what = fmt.Sprintf("jitter %s, window %s", p.Jitter, p.Window)
 	case 3:
 		if len(p.Targets) > 1 {
+			f.left[[2]string{p.Name, p.Targets[0]}] = f.w.now
 			p.Targets = slices.Clone(p.Targets[1:])
 			what = "without its first target"
 		}
