@@ -432,7 +432,7 @@ func (s *step) pollRestore(ctx context.Context, restorer Restorer) error {
 func (s *step) restored(ctx context.Context, operation Operation) error {
 	r := &s.run
 	r.Finished, r.Restore.Warning = s.clock(), operation.Warning
-	if r.Lost > 0 && r.LostAttempt == r.Attempt {
+	if r.Lost > 0 {
 		rival, err := s.rival(ctx)
 		if err != nil {
 			return err

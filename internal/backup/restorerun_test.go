@@ -634,13 +634,16 @@ func TestRestoreOfWhom(t *testing.T) {
 		later time.Duration
 		found backup.Operation
 		state backup.State
+		// busy: it is found only after a further start was turned away.
+		busy bool
 	}{
-		{0, backup.Operation{Done: true}, backup.Unknown},
-		{0, backup.Operation{Token: "restore token"}, backup.Unknown},
-		{47 * time.Hour, backup.Operation{Done: true}, backup.Unknown},
-		{49 * time.Hour, backup.Operation{Done: true}, backup.Succeeded},
+		{0, backup.Operation{Done: true}, backup.Unknown, false},
+		{0, backup.Operation{Token: "restore token"}, backup.Unknown, false},
+		{0, backup.Operation{Done: true}, backup.Unknown, true},
+		{47 * time.Hour, backup.Operation{Done: true}, backup.Unknown, false},
+		{49 * time.Hour, backup.Operation{Done: true}, backup.Succeeded, false},
 	} {
-		t.Run(fmt.Sprintf("%s later, %+v", test.later, test.found), func(t *testing.T) {
+		t.Run(fmt.Sprintf("%+v", test), func(t *testing.T) {
 			s, service, _ := restorable(t)
 			service.starts = func(backup.Restore) (backup.Operation, error) {
 				return backup.Operation{}, fault(backup.Uncertain, "ConnectionReset")
@@ -653,7 +656,19 @@ func TestRestoreOfWhom(t *testing.T) {
 				t.Fatalf("the first one ended %s: %+v", first.State, first.Reason)
 			}
 			s.now = first.Ended.Add(test.later)
-			service.trace = func() (backup.Operation, error) { return test.found, nil }
+			before := len(service.started)
+			service.starts = func(backup.Restore) (backup.Operation, error) {
+				if len(service.started) > before+1 {
+					return backup.Operation{}, fault(backup.Deferred, "Conflict")
+				}
+				return backup.Operation{}, fault(backup.Uncertain, "ConnectionReset")
+			}
+			service.trace = func() (backup.Operation, error) {
+				if test.busy && len(service.started) < before+3 {
+					return backup.Operation{}, nil
+				}
+				return test.found, nil
+			}
 			second := s.restore(order("restore-2"), restoring(false))
 			s.finish()
 			s.sweepAll()

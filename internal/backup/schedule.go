@@ -166,10 +166,33 @@ func (e *Engine) halted(plan Plan) string {
 	return e.Stopped
 }
 
-// schedulePlan deals with one plan. The order of its writes is what makes a tick that dies, or is slow, harmless: the gap
+// errOvertaken: another tick has saved the watermark since it was read.
+var errOvertaken = errors.New("other ticks are faster, again and again")
+
+// schedulePlan deals with one plan. After another tick was faster it looks again: that one may have died since.
+func (e *Engine) schedulePlan(
+	ctx context.Context, plan Plan, mark *watermark, now time.Time, report *ScheduleReport,
+) error {
+	for range 3 {
+		if err := e.makeSlot(ctx, plan, mark, now, report); !errors.Is(err, errOvertaken) {
+			return err
+		}
+		row, _, err := e.Catalog.Get(ctx, watermarkKey(plan.Name))
+		if err != nil {
+			return fmt.Errorf("read the watermark again: %w", err)
+		}
+		if *mark, err = decode[watermark](row); err != nil {
+			return err
+		}
+		mark.etag = row.ETag
+	}
+	return errOvertaken
+}
+
+// makeSlot makes of what is due a gap and the runs of one slot. The order of its writes is what makes a tick that dies, or is slow, harmless: the gap
 // together with a watermark that owes its event, and that says that the newest slot is begun; the runs of that slot; the
 // watermark at it.
-func (e *Engine) schedulePlan(
+func (e *Engine) makeSlot(
 	ctx context.Context, plan Plan, mark *watermark, now time.Time, report *ScheduleReport,
 ) error {
 	halted := e.halted(plan)
@@ -193,7 +216,7 @@ func (e *Engine) schedulePlan(
 	if !mark.Begun.IsZero() {
 		// A tick died among the slot's runs, or is still at it. The slot was not missed, neither by nobody's looking nor by a
 		// pause: what it lacks is made, and ends in its own time.
-		if saved, err := e.finish(ctx, plan, mark, now, report); err != nil || !saved {
+		if err := e.finish(ctx, plan, mark, now, report); err != nil {
 			return err
 		}
 	}
@@ -202,8 +225,7 @@ func (e *Engine) schedulePlan(
 		gap := plan.missed(mark.At, now)
 		gap.Why = mark.Halted
 		mark.At, mark.Halted = now, halted
-		_, err := e.saveMark(ctx, mark, gap, now, report)
-		return err
+		return e.saveMark(ctx, mark, gap, now, report)
 	}
 	slot, gap := plan.Due(mark.At, now)
 	if slot.IsZero() && gap.Count == 0 && halted == "" {
@@ -216,19 +238,16 @@ func (e *Engine) schedulePlan(
 	if mark.Halted = halted; halted == "" {
 		mark.Begun = slot
 	}
-	if saved, err := e.saveMark(ctx, mark, gap, now, report); err != nil || !saved || mark.Begun.IsZero() {
+	if err := e.saveMark(ctx, mark, gap, now, report); err != nil || mark.Begun.IsZero() {
 		return err
 	}
-	_, err := e.finish(ctx, plan, mark, now, report)
-	return err
+	return e.finish(ctx, plan, mark, now, report)
 }
 
-// finish makes the runs of the slot that was begun, and moves the watermark to it. It is false if another tick was faster.
-func (e *Engine) finish(
-	ctx context.Context, plan Plan, mark *watermark, now time.Time, report *ScheduleReport,
-) (bool, error) {
+// finish makes the runs of the slot that was begun, and moves the watermark to it.
+func (e *Engine) finish(ctx context.Context, plan Plan, mark *watermark, now time.Time, report *ScheduleReport) error {
 	if err := e.makeRuns(ctx, plan, mark.Begun, now, report); err != nil {
-		return false, err
+		return err
 	}
 	mark.At, mark.Begun = mark.Begun, time.Time{}
 	return e.saveMark(ctx, mark, Gap{}, now, report)
@@ -247,11 +266,8 @@ func (e *Engine) makeRuns(ctx context.Context, plan Plan, slot, now time.Time, r
 	return nil
 }
 
-// saveMark saves the watermark, and the gap with it if there is one: both or none. It is false if another tick was
-// faster, which then does the rest.
-func (e *Engine) saveMark(
-	ctx context.Context, mark *watermark, gap Gap, now time.Time, report *ScheduleReport,
-) (bool, error) {
+// saveMark saves the watermark, and the gap with it if there is one: both or none.
+func (e *Engine) saveMark(ctx context.Context, mark *watermark, gap Gap, now time.Time, report *ScheduleReport) error {
 	var writes []Write
 	if gap.Count > 0 {
 		gap.Plan, gap.Found = mark.Plan, now
@@ -265,16 +281,16 @@ func (e *Engine) saveMark(
 	switch {
 	case errors.Is(err, ErrChanged):
 		mark.Owed = nil // whoever was faster tells
-		return false, nil
+		return errOvertaken
 	case err != nil:
 		mark.Owed = nil // perhaps it was saved, perhaps not: the next tick tells what was
-		return false, fmt.Errorf("save the watermark: %w", err)
+		return fmt.Errorf("save the watermark: %w", err)
 	}
 	mark.etag = etags[len(etags)-1]
 	if gap.Count > 0 {
 		report.Missed = append(report.Missed, gap)
 	}
-	return true, nil
+	return nil
 }
 
 // tellMissed sends the events that a watermark owes about its gaps, and then ticks them off.

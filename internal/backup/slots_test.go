@@ -342,6 +342,34 @@ func TestTicksDieInTwoSlots(t *testing.T) {
 	}
 }
 
+// TestTickOvertakenByTheDead: a tick dies once it has noted that a slot is begun, and the next one had read the watermark
+// before. It makes the runs all the same.
+func TestTickOvertakenByTheDead(t *testing.T) {
+	plan := many(2)
+	s := newStage(t)
+	s.tick(plan)
+	s.now = begin.Add(day)
+	const claim = 3 // the watermarks and the runs in flight are listed before
+	s.storage.calls = 0
+	s.storage.before = func(call int) {
+		if call != claim {
+			return
+		}
+		s.storage.before, s.storage.calls, s.storage.failAt, s.storage.made = nil, 0, claim, true
+		if _, err := s.engine.Schedule(t.Context(), []backup.Plan{plan}); err == nil {
+			t.Error("the tick that notes the slot does not die")
+		}
+		s.storage.failAt = 0
+	}
+	if report := s.tick(plan); len(report.Created) != 2 || s.rows("run-") != 2 || len(s.gaps()) != 0 {
+		t.Errorf("%d runs, gaps %+v", s.rows("run-"), s.gaps())
+	}
+	s.storage.calls, s.storage.writes = 0, 0
+	if s.tick(plan); s.storage.writes != 0 {
+		t.Errorf("the tick after it makes %d writes", s.storage.writes)
+	}
+}
+
 // TestTickDiesBeforeThePause lets every call fail of the tick that makes a slot's runs; the next one sees the plan
 // paused. Then the slot has all its runs, or it lies in the gap of the pause, but never both.
 func TestTickDiesBeforeThePause(t *testing.T) {

@@ -120,17 +120,17 @@ var mutants = []mutant{
 	{
 		"the watermark moves before the runs are made", "schedule.go",
 		`	if err := e.makeRuns(ctx, plan, mark.Begun, now, report); err != nil {
-		return false, err
+		return err
 	}
 	mark.At, mark.Begun = mark.Begun, time.Time{}
 	return e.saveMark(ctx, mark, Gap{}, now, report)
 `,
 		`	slot := mark.Begun
 	mark.At, mark.Begun = slot, time.Time{}
-	if saved, err := e.saveMark(ctx, mark, Gap{}, now, report); err != nil || !saved {
-		return saved, err
+	if err := e.saveMark(ctx, mark, Gap{}, now, report); err != nil {
+		return err
 	}
-	return true, e.makeRuns(ctx, plan, slot, now, report)
+	return e.makeRuns(ctx, plan, slot, now, report)
 `,
 	},
 	{
@@ -143,12 +143,12 @@ var mutants = []mutant{
 	},
 	{
 		"runs are made before their slot is noted as begun", "schedule.go",
-		`	if saved, err := e.saveMark(ctx, mark, gap, now, report); err != nil || !saved || mark.Begun.IsZero() {
+		`	if err := e.saveMark(ctx, mark, gap, now, report); err != nil || mark.Begun.IsZero() {
 		return err
 	}
 `,
 		`	if gap.Count > 0 || halted != "" {
-		if saved, err := e.saveMark(ctx, mark, gap, now, report); err != nil || !saved || mark.Begun.IsZero() {
+		if err := e.saveMark(ctx, mark, gap, now, report); err != nil || mark.Begun.IsZero() {
 			return err
 		}
 	}
