@@ -158,10 +158,6 @@ var mutants = []mutant{
 		"early wake-ups come back every 30 seconds", "engine.go",
 		"max(e.Waits.PutBack, early, late)", "max(e.Waits.PutBack, min(early, late))",
 	},
-	{
-		"cleanup overlooks the newest point of an older run", "cleanup.go",
-		`return max(reach, Point{ID: d.Point}.key().Row+"!")`, `return Point{ID: d.Point}.key().Row + "!"`,
-	},
 	{"a tick schedules whatever the clock says", "schedule.go", "if apart == nil {\n\t\tfor", "if apart != ErrExists {\n\t\tfor"},
 	{
 		"cleanup deletes whatever the clock says", "cleanup.go",
@@ -233,10 +229,6 @@ var mutants = []mutant{
 	{
 		"a lost restore is begun again", "restorerun.go",
 		"case f != nil && f.Kind == Denied:\n		return s.end(", "case f != nil && f.Kind == Denied && r.Lost < mostLost:\n		return s.check(ctx, restorer)\n	case f != nil && f.Kind == Denied:\n		return s.end(",
-	},
-	{
-		"a restore that was lost and is turned away waits as a new one", "restorerun.go",
-		"	if r.Lost > 0 { // what the service is at", "	if r.Lost > mostLost { // what the service is at",
 	},
 	{
 		"the horizon is not asked for after the safety backup", "restorerun.go",
