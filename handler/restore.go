@@ -25,7 +25,7 @@ func (h *handler) restore(ctx context.Context, in invocation) (fields, error) {
 	force, noPlan := h.Book.Current(ctx)
 	if err != nil {
 		did["note"] = err.Error()
-		return did, h.Engine.RefuseRequest(ctx, restoreQueue, message, q, force.Plans, "InvalidRequest", err)
+		return did, h.Engine.RefuseRequest(ctx, restoreQueue, message, q, force.Plans, backup.InvalidRequest, err)
 	}
 	if noPlan != nil {
 		return did, noPlan
@@ -59,7 +59,7 @@ func (h *handler) postRestore(w http.ResponseWriter, r *http.Request) error {
 	}
 	q, err := backup.ParseRestoreRequest(text, h.requestID(r))
 	if wrong, ok := errors.AsType[*backup.RequestError](err); ok {
-		return refuse(http.StatusBadRequest, "InvalidRequest", wrong.Field, "%s", wrong.Message)
+		return refuse(http.StatusBadRequest, backup.InvalidRequest, wrong.Field, "%s", wrong.Message)
 	}
 	force, err := h.Book.Current(r.Context())
 	if err != nil {

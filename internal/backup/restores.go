@@ -211,7 +211,8 @@ func (e *Engine) RefuseRequest(
 
 const correct = "Send it again, corrected. The message is kept in the table, in the partition deadletter."
 
-const invalidRequest = "InvalidRequest"
+// InvalidRequest is the code of a request that cannot be understood.
+const InvalidRequest = "InvalidRequest"
 
 // turnAway answers a request that becomes no run. Of one that is invalid nothing is repeated but what was checked: the rest
 // may be anything, of any length.
@@ -228,7 +229,7 @@ func (e *Engine) turnAway(ctx context.Context, message []byte, q RestoreRequest,
 		Asked       string `json:"requestReason,omitempty"`
 		Reason      Reason `json:"reason"`
 	}{Request: q.ID, Reason: why}
-	if why.Code != invalidRequest {
+	if why.Code != InvalidRequest {
 		said.Source, said.Target, said.RequestedBy, said.Asked = q.Target, q.Destination(), q.RequestedBy, q.Reason
 		event.Subject = q.Destination()
 	}
@@ -254,7 +255,7 @@ func (e *Engine) GiveUpRequest(ctx context.Context, queue string, message []byte
 		"nothing was begun: %s", why)
 	switch {
 	case err != nil:
-		return Run{}, e.turnAway(ctx, message, q, plans, reason(invalidRequest, err.Error(), correct))
+		return Run{}, e.turnAway(ctx, message, q, plans, reason(InvalidRequest, err.Error(), correct))
 	case q.DryRun:
 		return Run{}, e.turnAway(ctx, message, q, plans, *refusal)
 	}

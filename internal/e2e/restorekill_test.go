@@ -110,8 +110,9 @@ func TestKillWalkOfRestores(t *testing.T) {
 			if tally.killed.Load() < 20 {
 				t.Errorf("only %d instants were killed at: the walk does not see the program's requests", tally.killed.Load())
 			}
-			// Before and after the start is killed at for certain.
-			if n := tally.unknown.Load(); kind.shows && n != 0 || !kind.shows && n < 2 {
+			// Before and after the start is killed at for certain; how many more of the instants from the intent to the token are
+			// met, and how often, depends on the polls before.
+			if n := tally.unknown.Load(); kind.shows && n != 0 || !kind.shows && (n < 2 || n > tally.walks.Load()/2) {
 				t.Errorf("%d of %d restores ended unknown", n, tally.walks.Load())
 			}
 		})

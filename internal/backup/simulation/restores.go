@@ -238,7 +238,7 @@ func (h *host) deliverRequests() {
 			v.order = o
 			q, err := backup.ParseRestoreRequest(d.body, "")
 			if err != nil {
-				return e.RefuseRequest(ctx, restoreQueue, d.body, q, nil, "InvalidRequest", err)
+				return e.RefuseRequest(ctx, restoreQueue, d.body, q, nil, backup.InvalidRequest, err)
 			}
 			force, err := v.on.book.Current(ctx)
 			if err != nil {
