@@ -485,8 +485,10 @@ func TestTargetsEditedAfterDeath(t *testing.T) {
 	}
 }
 
-// overtaken makes a tick, and lets something else happen before its call k. It is false if it has fewer.
+// overtaken makes a tick, one call at a time, and lets something else happen before its call k, be it that the clock moves.
+// It is false if it has fewer.
 func (s *stage) overtaken(plan backup.Plan, k int, by func()) (reached bool) {
+	s.engine.Abreast = 1
 	s.storage.calls = 0
 	s.storage.before = func(call int) {
 		if call == k {
