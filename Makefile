@@ -81,7 +81,7 @@ clients: ## Run the official JavaScript and Python clients, unchanged, against t
 			"make clients PYTHON=/usr/bin/python3)" >&2; exit 1; }
 	mkdir -p build/clients && cp internal/clients/package*.json internal/clients/azure* build/clients/
 	cd build/clients && npm ci --ignore-scripts --no-audit --no-fund
-	go run ./internal/clients bash -c 'cd build/clients && node --test && $(PYTHON) -W ignore -m unittest -v azure_test'
+	go run ./internal/clients bash -c 'cd build/clients && node --test --test-concurrency=3 && $(PYTHON) -W ignore -m unittest -v azure_test'
 
 .PHONY: stage
 stage: ## Assemble build/app: exactly what is deployed, for Linux on amd64
