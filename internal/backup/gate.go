@@ -93,44 +93,61 @@ func (s *step) admit(ctx context.Context) (bool, error) {
 			return err == nil, err
 		}
 	}
-	rows, _, err := s.Catalog.List(ctx, schedulePartition, permitPrefix, "permit.", 1000)
-	if err != nil {
-		return false, fmt.Errorf("list the permits: %w", err)
-	}
-	taken := map[string]permit{}
-	var own []Write
-	for _, row := range rows {
-		p, err := decode[permit](row)
+	var gone bool
+	for range triesForAPermit {
+		taken, own, err := s.permits(ctx)
 		if err != nil {
 			return false, err
 		}
+		if len(own) > 0 {
+			// Taken before this process, or another, could save it. Perhaps another is about to give it back: the write makes
+			// that fail.
+			err := s.hold(ctx, own)
+			if errors.Is(err, ErrChanged) || errors.Is(err, ErrNotFound) {
+				return false, errLost
+			}
+			return err == nil, err
+		}
+		var places []string
+		for _, b := range bounds {
+			place := b.free(r.ID, taken)
+			if place == "" {
+				return false, s.lineUp(ctx, b)
+			}
+			places = append(places, place)
+		}
+		err = s.occupy(ctx, places)
+		if gone = errors.Is(err, ErrNotFound); !gone && !errors.Is(err, ErrExists) {
+			return err == nil, err
+		}
+	}
+	if gone {
+		return false, s.lineUp(ctx, bounds[0]) // somebody deleted its place in the line, and took no permit for it
+	}
+	return false, errLost
+}
+
+// triesForAPermit is how often a run looks for a place, when others take those that it sees free. Then it is put back.
+const triesForAPermit = 3
+
+// permits reads who holds which place, and makes the writes that take over what the run itself holds.
+func (s *step) permits(ctx context.Context) (taken map[string]permit, own []Write, err error) {
+	rows, _, err := s.Catalog.List(ctx, schedulePartition, permitPrefix, "permit.", 1000)
+	if err != nil {
+		return nil, nil, fmt.Errorf("list the permits: %w", err)
+	}
+	taken = map[string]permit{}
+	for _, row := range rows {
+		p, err := decode[permit](row)
+		if err != nil {
+			return nil, nil, err
+		}
 		taken[row.Row] = p
-		if p.Run == r.ID {
-			own = append(own, Write{Op: Replace, Key: row.Key, ETag: row.ETag, Body: encode(permit{Run: r.ID, Since: s.clock()})})
+		if p.Run == s.run.ID {
+			own = append(own, Write{Op: Replace, Key: row.Key, ETag: row.ETag, Body: encode(permit{Run: p.Run, Since: s.clock()})})
 		}
 	}
-	if len(own) > 0 {
-		// Taken before this process, or another, could save it. Perhaps another is about to give it back: the write makes
-		// that fail.
-		err := s.hold(ctx, own)
-		if errors.Is(err, ErrChanged) || errors.Is(err, ErrNotFound) {
-			return false, s.lineUp(ctx, bounds[0])
-		}
-		return err == nil, err
-	}
-	var places []string
-	for _, b := range bounds {
-		place := b.free(r.ID, taken)
-		if place == "" {
-			return false, s.lineUp(ctx, b)
-		}
-		places = append(places, place)
-	}
-	err = s.occupy(ctx, places)
-	if errors.Is(err, ErrExists) || errors.Is(err, ErrNotFound) {
-		return false, s.lineUp(ctx, bounds[0]) // somebody was faster
-	}
-	return err == nil, err
+	return taken, own, nil
 }
 
 // occupy takes all the places and leaves the line, or neither. The place in the line is what keeps two invocations of

@@ -229,6 +229,61 @@ func TestTwoInvocationsTakeOnePermit(t *testing.T) {
 	}
 }
 
+// TestNobodyLinesUpWhileThereIsRoom: the second invocation begins between any two calls of the first, and the third happens
+// between any two of the second's. All are of one run, or of three for which there is just room. Nobody is told that there
+// is none, and all come to their ends by their messages alone, without a tick.
+func TestNobodyLinesUpWhileThereIsRoom(t *testing.T) {
+	for _, runs := range []int{1, 3} {
+		var reached [2]bool
+		for k := 1; k == 1 || reached[0]; k++ {
+			for j := 1; j == 1 || reached[1]; j++ {
+				s := newStage(t)
+				s.engine.Concurrency = 3
+				o := s.operate(3 * time.Minute)
+				plan := many(runs)
+				s.tick(plan)
+				s.now = begin.Add(day)
+				s.tick(plan)
+				wake := s.storage.queue.Receive("execute", 32, redelivery)
+				reached = [2]bool{}
+				var invoke func(nth int)
+				invoke = func(nth int) {
+					s.storage.calls = 0
+					s.storage.before = func(call int) {
+						if at := []int{k, j}; nth < len(at) && call == at[nth] {
+							reached[nth] = true
+							invoke(nth + 1)
+						}
+					}
+					m := wake[nth%len(wake)]
+					if _, err := s.engine.Execute(t.Context(), fmt.Sprint("invocation", nth), m.Body); err != nil {
+						t.Errorf("before calls %d and %d: %v", k, j, err)
+					}
+					s.storage.before = nil
+					_ = s.storage.queue.Delete("execute", m.ID, m.Receipt) // the first of those of one run did so
+				}
+				invoke(0)
+				for range 60 {
+					for _, row := range s.storage.catalog.Rows() {
+						if strings.HasPrefix(row.Row, "line-") {
+							t.Fatalf("before calls %d and %d: %s", k, j, row.Row)
+						}
+					}
+					s.deliver()
+					s.now = s.now.Add(10 * time.Second)
+				}
+				if got := s.runStates(); got[backup.Succeeded] != runs || len(o.began) != runs {
+					t.Errorf("before calls %d and %d: %v, %d started", k, j, got, len(o.began))
+				}
+				s.gateIsOpen()
+				if t.Failed() {
+					return
+				}
+			}
+		}
+	}
+}
+
 // TestTheWindowEndsInTheLine: a run that finds no permit in time is missed, and says why.
 func TestTheWindowEndsInTheLine(t *testing.T) {
 	s := newStage(t)
