@@ -80,20 +80,25 @@ func (b *Book) Current(ctx context.Context) (InForce, error) {
 }
 
 // Settle is Current for the tick of the schedule, which also writes down what has changed: a good text is kept before it
-// is needed, and others are told of a broken one. If nothing has changed it makes no request of its own. Plans may be
-// used in spite of an error.
+// is needed, and others are told of a broken one. Under a good text that is in force it makes no request of its own. Plans
+// may be used in spite of an error.
 func (b *Book) Settle(ctx context.Context) (InForce, error) {
 	file := b.read(ctx)
-	head := b.seen()
-	var err error
-	if f, ok := errors.AsType[*Fault](file.err); (!ok || f.Kind != Deferred) && !head.says(file) {
-		head, err = b.record(ctx, file)
-	}
 	if file.err == nil {
+		head := b.seen()
+		var err error
+		if !head.says(file) {
+			head, err = b.record(ctx, file)
+		}
 		return InForce{Plans: file.plans, Since: head.Since, hash: file.hash}, err
 	}
-	if err == nil && head == (bookHead{}) { // nothing has been seen yet
-		_, head, _, err = b.load(ctx)
+	// Not what this process remembers: since its last tick others may have put another plan in force.
+	_, head, _, err := b.load(ctx)
+	if err != nil {
+		return InForce{Refused: file.err}, errors.Join(file.err, err)
+	}
+	if f, ok := errors.AsType[*Fault](file.err); (!ok || f.Kind != Deferred) && !head.says(file) {
+		head, err = b.record(ctx, file)
 	}
 	force, noPlan := b.lastGood(ctx, head, file)
 	return force, errors.Join(noPlan, err)

@@ -154,17 +154,17 @@ func TestBrokenFirstPlan(t *testing.T) {
 	}
 }
 
-// A tick under a good plan, or under the same broken one, costs nothing beyond its two lists.
+// A tick under a good plan costs nothing beyond its two lists; under the same broken one it also asks what is in force.
 func TestSettledBookMakesNoRequest(t *testing.T) {
-	for _, text := range []string{"good one", "bad"} {
+	for text, want := range map[string]int{"good one": 2, "bad": 3} {
 		d := newDesk(t, "good one")
 		d.pass()
 		d.text = []byte(text)
 		d.pass()
 		before := d.storage.calls
 		d.pass()
-		if n := d.storage.calls - before; n != 2 {
-			t.Errorf("%s: %d requests for a tick", text, n)
+		if n := d.storage.calls - before; n != want {
+			t.Errorf("%s: %d requests for a tick, want %d", text, n, want)
 		}
 	}
 }
@@ -183,6 +183,26 @@ func TestBookLearnsOfOthers(t *testing.T) {
 	d.restart()
 	if _, plans, err := d.settle(); err != nil || plans != "one" {
 		t.Errorf("%q in force, %v", plans, err)
+	}
+}
+
+// A process that had no tick for a while goes by the plan in force, and not by the one that it remembers.
+func TestBookRemembersNoPlan(t *testing.T) {
+	for name, err := range map[string]error{
+		"unreachable": &backup.Fault{Kind: backup.Deferred, Code: "PlanUnreachable", Message: "503"},
+		"broken":      errors.New("open plan.yaml: no such file or directory"),
+	} {
+		d := newDesk(t, "good one")
+		d.pass()
+		d.err = err
+		d.pass()
+		other := newDesk(t, "good two")
+		other.stage = d.stage
+		other.restart()
+		other.pass()
+		if _, plans, err := d.settle(); err != nil || plans != "two" {
+			t.Errorf("%s: %q in force, %v", name, plans, err)
+		}
 	}
 }
 
