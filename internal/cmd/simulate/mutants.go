@@ -199,12 +199,20 @@ var mutants = []mutant{
 		"range []bound{e.boundOfAll(), planBound(r.Plan, r.Settings.Concurrency)}", "range []bound{e.boundOfAll()}",
 	},
 	{
+		"a process remembers which plan is in force", "book.go",
+		"in force.\n\t_, head, _, err := b.load(ctx)", "in force.\n\thead, err := b.seen(), error(nil)",
+	},
+	{
 		"a request repeated makes another run", "request.go",
 		`ID: newRunID(target, c.Time, "request "+c.Request),`, `ID: newRunID(target, time.Now(), "request "+c.Request),`,
 	},
 	{
 		"the wait in the line must end to the second", "gate.go",
 		"r.Due.After(s.now.Add(s.Waits.Sweep))", "r.Due.After(s.now)",
+	},
+	{
+		"who loses a race for a permit lines up", "gate.go",
+		"return false, errLost\n\t\t\t}\n\t\t\treturn err == nil, err", "return false, s.lineUp(ctx, bounds[0])\n\t\t\t}\n\t\t\treturn err == nil, err",
 	},
 	{
 		"who leaves the line is not indexed again", "gate.go",
@@ -277,6 +285,8 @@ var mutants = []mutant{
 var byTest = map[string]string{
 	"cleanup overlooks the newest point of an older run":            "TestCleanupSeesTheNewestOfAnOlderRun",
 	"a restore that was lost and is turned away waits as a new one": "TestRestoreLostAndTurnedAway",
+	"a process remembers which plan is in force":                    "TestBookRemembersNoPlan",
+	"who loses a race for a permit lines up":                        "TestNobodyLinesUpWhileThereIsRoom",
 }
 
 // caught is how a world gave a bug away, or a test.
