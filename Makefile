@@ -63,9 +63,11 @@ storm: ## Back up 1,000 targets that come due at once, while Azure turns everybo
 
 FUZZTIME ?= 20s
 
-.PHONY: fuzz
-fuzz: ## Feed what reads the host's requests, and requests for restores, with random input, for FUZZTIME each
+.PHONY: fuzz fuzz-host fuzz-restores
+fuzz: fuzz-host fuzz-restores ## Feed what reads the host's requests, and requests for restores, with random input, for FUZZTIME each
+fuzz-host:
 	go test ./handler -run '^$$' -fuzz '^FuzzDecode$$' -fuzztime $(FUZZTIME)
+fuzz-restores:
 	go test ./internal/backup -run '^$$' -fuzz '^FuzzRestoreRequest$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 1s # else it shortens long messages for most of the time
 
 # The Python with the clients: of Debian's python3-azure, or of pip install azure-mgmt-apimanagement azure-mgmt-storage

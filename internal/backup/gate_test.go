@@ -152,6 +152,7 @@ func TestTheLineIsFair(t *testing.T) {
 
 // TestConcurrencySurvivesFailures lets every single call fail, made or not, while three runs share one permit.
 func TestConcurrencySurvivesFailures(t *testing.T) {
+	t.Parallel()
 	calls := 0
 	for _, made := range []bool{false, true} {
 		for k := 1; ; k++ {

@@ -223,6 +223,7 @@ func TestUnprotectedByEdit(t *testing.T) {
 
 // TestJudgingCosts: a request for each of a thousand targets, after all their runs were made; then nothing.
 func TestJudgingCosts(t *testing.T) {
+	t.Parallel()
 	plan := many(1000)
 	s := rotten(t, plan)
 	s.now = begin.Add(3*day + 2*time.Hour)

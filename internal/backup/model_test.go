@@ -122,6 +122,7 @@ func TestModel(t *testing.T) {
 			continue
 		}
 		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
 			began := time.Now()
 			found := explore(t, test.m)
 			figures.Report(t, "%d states, %d transitions, %d ends %v, %d operations started, %d of them again, %v", found.states,

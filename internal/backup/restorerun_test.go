@@ -1343,6 +1343,7 @@ func (s *stage) due(point string) {
 // TestDeletionAndRestoreRace lets cleanup and a restore of the same recovery point meet a thousand times, at every call of
 // either: exactly one of them gets it.
 func TestDeletionAndRestoreRace(t *testing.T) {
+	t.Parallel()
 	dice := rand.New(rand.NewPCG(1, 2))
 	deleted, restored := 0, 0
 	for range 1000 {

@@ -440,6 +440,7 @@ func TestScenario14WatermarkInTheFuture(t *testing.T) {
 
 // A year of ticks in each zone: one run on every local day, also on those when clocks change.
 func TestScenario15ClocksChange(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		zone         string
 		hour, minute int
@@ -700,6 +701,7 @@ func (b *bucket) take(now time.Time, requests int) error {
 // then so many requests a second get through. All backups end inside the window, and what was asked in vain is less than a
 // fifth of the rest.
 func TestScenario29StormAtMidnight(t *testing.T) {
+	t.Parallel()
 	s := newStage(t)
 	s.engine.Concurrency = 50
 	o := s.operate(8 * time.Minute)
