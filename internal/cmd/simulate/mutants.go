@@ -285,6 +285,7 @@ var mutants = []mutant{
 var byTest = map[string]string{
 	"cleanup overlooks the newest point of an older run":            "TestCleanupSeesTheNewestOfAnOlderRun",
 	"a restore that was lost and is turned away waits as a new one": "TestRestoreLostAndTurnedAway",
+	"the wait in the line must end to the second":                   "TestTheEndOfTheLineComesEarly",
 	"a process remembers which plan is in force":                    "TestBookRemembersNoPlan",
 	"who loses a race for a permit lines up":                        "TestNobodyLinesUpWhileThereIsRoom",
 }
