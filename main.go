@@ -78,7 +78,7 @@ func build(getenv func(string) string) (handler.Config, error) {
 		Providers: providers(credential), Waits: backup.DefaultWaits().Scaled(settings.WaitFactor),
 		Stopped: settings.Stopped, Concurrency: settings.Concurrency, Now: time.Now, NewID: uuid.NewString,
 	}
-	door.Book = &backup.Book{Catalog: door.Engine.Catalog, Queue: door.Engine.Queue, Read: plan.Read, Parse: plan.Parse}
+	door.Book = &backup.Book{Catalog: door.Engine.Catalog, Read: plan.Read, Parse: plan.Parse}
 	return door, nil
 }
 

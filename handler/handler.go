@@ -48,16 +48,13 @@ type handler struct {
 	api       http.Handler
 }
 
-// New is the HTTP handler for the port that the Functions host gives the process. The engine is copied, and the book
-// changed, so that what they tell others is logged too.
+// New is the HTTP handler for the port that the Functions host gives the process. The engine is copied, so that what it
+// tells others is logged too.
 func New(c Config) http.Handler {
 	if c.Engine != nil {
 		engine := *c.Engine
 		engine.Queue = told{engine.Queue, c.Log}
 		c.Engine = &engine
-	}
-	if c.Book != nil {
-		c.Book.Queue = told{c.Book.Queue, c.Log}
 	}
 	h := &handler{Config: c}
 	h.functions = map[string]function{

@@ -66,7 +66,7 @@ func newDoor(change func(*Config)) *door {
 			NewID: func() string { return fmt.Sprintf("id%d", ids.Add(1)) },
 		},
 		Book: &backup.Book{
-			Catalog: d.catalog, Queue: d.queue,
+			Catalog: d.catalog,
 			Read: func(context.Context) ([]byte, error) {
 				_, err := d.plans()
 				return []byte("plan.yaml"), err

@@ -20,6 +20,6 @@ func (h *handler) schedule(ctx context.Context, _ invocation) (fields, error) {
 	}
 	return fields{
 		"created": report.Created, "missed": report.Missed, "looked": report.Looked, "resent": report.Resent,
-		"unprotected": len(report.Unprotected),
+		"unprotected": len(report.Unprotected), "unsent": report.Unsent,
 	}, errors.Join(unsettled, err)
 }

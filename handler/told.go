@@ -12,7 +12,7 @@ import (
 
 // told logs each event that goes out, as one line whose field "event" is the event's type: what alarms on the log and
 // what reads the queue see the same. A line may come twice, as the event may; it also comes where the queue cannot be
-// reached.
+// reached. Of an answer on another queue a line comes only where that queue does not take it.
 type told struct {
 	backup.Queue
 	log zerolog.Logger
@@ -28,12 +28,22 @@ var good = map[string]bool{
 // Publish implements [backup.Queue].
 func (q told) Publish(ctx context.Context, e backup.Event) error {
 	err := q.Queue.Publish(ctx, e)
+	answer := e.To != ""
+	if answer && err == nil {
+		return nil
+	}
 	data, level := flat(e), zerolog.WarnLevel
 	suspect := e.Type == "lifeboat.run.succeeded" && data["code"] != nil
-	if good[e.Type] && !suspect && !errors.Is(err, backup.ErrReplyRefused) { // whoever keeps that queue must act
+	switch {
+	case errors.Is(err, backup.ErrUndeliverable):
+		level = zerolog.ErrorLevel // nobody tries again
+	case good[e.Type] && !suspect && !answer: // whoever keeps the queue of an answer must act
 		level = zerolog.InfoLevel
 	}
 	line := q.log.WithLevel(level).Err(err).Str("event", e.Type).Str("id", e.ID).Time("at", e.Time)
+	if answer {
+		line.Str("queue", e.To)
+	}
 	if e.Subject != "" {
 		line.Str("target", e.Subject)
 	}

@@ -13,7 +13,6 @@ import (
 // in the catalog. What it remembers only spares requests: any number of processes may have a book on one catalog.
 type Book struct {
 	Catalog Catalog
-	Queue   Queue
 	// Read returns plan.yaml as it is now. A *Fault of the kind Deferred means that it cannot be had for the moment; any
 	// other error counts as a fault of plan.yaml itself, and must have the same text each time.
 	Read func(ctx context.Context) ([]byte, error)
@@ -162,7 +161,8 @@ func (b *Book) load(ctx context.Context) (Row, bookHead, time.Time, error) {
 }
 
 // record saves that the text of plan.yaml is in force, or refused, and returns the head. First a good text is kept, then
-// others are told, then the head is saved: whoever dies in between does it all again, under the same keys and IDs.
+// the head is saved together with what others must be told, which the tick sends. Who dies in between does it all again,
+// under the same keys and IDs.
 func (b *Book) record(ctx context.Context, file edition) (bookHead, error) {
 	row, head, now, err := b.load(ctx)
 	if err != nil {
@@ -176,14 +176,11 @@ func (b *Book) record(ctx context.Context, file edition) (bookHead, error) {
 		} else if err := b.keep(ctx, file); err != nil {
 			return head, err
 		}
-		if err := b.tell(ctx, head, next, now); err != nil {
-			return head, err
-		}
 		write := Write{Op: Insert, Key: bookKey, Body: encode(next)}
 		if row.ETag != "" {
 			write.Op, write.ETag = Replace, row.ETag
 		}
-		_, err := b.Catalog.Apply(ctx, write)
+		_, err := b.Catalog.Apply(ctx, append(owed(schedulePartition, turned(head, next, now)), write)...)
 		switch {
 		case errors.Is(err, ErrExists), errors.Is(err, ErrChanged), errors.Is(err, ErrNotFound):
 			return head, nil // another tick was faster: the next one looks again
@@ -198,14 +195,15 @@ func (b *Book) record(ctx context.Context, file edition) (bookHead, error) {
 	return head, nil
 }
 
-// tell publishes that a text is refused, or that a good one has healed it. The ID comes from the text and from when the
-// last good one came: the same broken text is told of again only if it was mended in between.
-func (b *Book) tell(ctx context.Context, was, is bookHead, now time.Time) error {
+// turned is the event that a text is refused, or that a good one has healed it; none for an edit, or the first plan. The
+// ID comes from the text and from when the last good one came: the same broken text is told of again only if it was
+// mended in between.
+func turned(was, is bookHead, now time.Time) []Event {
 	kind, hash := "refused", is.Refused
 	if is.Refused == "" {
 		kind, hash = "accepted", is.Hash
 		if was.Refused == "" {
-			return nil // an edit, or the first plan
+			return nil
 		}
 	}
 	data, err := json.Marshal(struct {
@@ -216,7 +214,7 @@ func (b *Book) tell(ctx context.Context, was, is bookHead, now time.Time) error 
 		panic(err) // only strings and times
 	}
 	id := "plan-" + digest(hash+"\n"+was.Since.UTC().Format(time.RFC3339), 16) + "." + kind
-	return b.Queue.Publish(ctx, Event{ID: id, Type: "lifeboat.plan." + kind, Time: now, Data: data})
+	return []Event{{ID: id, Type: "lifeboat.plan." + kind, Time: now, Data: data}}
 }
 
 // keep writes the text under its hash. A repeat writes the same.

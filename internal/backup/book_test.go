@@ -28,8 +28,8 @@ func newDesk(t *testing.T, text string) *desk {
 // restart is a new process: it remembers nothing.
 func (d *desk) restart() {
 	d.book = &backup.Book{
-		Catalog: d.storage, Queue: d.storage,
-		Read: func(context.Context) ([]byte, error) { return d.text, d.err },
+		Catalog: d.storage,
+		Read:    func(context.Context) ([]byte, error) { return d.text, d.err },
 		Parse: func(text []byte) ([]backup.Plan, error) {
 			name, ok := strings.CutPrefix(string(text), "good ")
 			if !ok {

@@ -194,7 +194,7 @@ const longestRun = 6
 // reach is the row key up to which cleanup reads points for the sake of one that is due: its own, or further that of the
 // oldest run whose point can be newer all the same, since it took longer.
 func (e *Engine) reach(d due) string {
-	reach := fmt.Sprintf("point-%010d", 9_999_999_999-d.Created.Add(-longestRun*e.Waits.Operation).Unix())
+	reach := "point-" + countdown(d.Created.Add(-longestRun*e.Waits.Operation))
 	if _, err := runKey(d.Point); err != nil {
 		return reach // the entry is broken, and dropped
 	}

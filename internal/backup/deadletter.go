@@ -52,10 +52,7 @@ func (e *Engine) DeadLetter(ctx context.Context, queue string, body []byte, why 
 		panic(err) // only strings and a number
 	}
 	event := Event{ID: "deadletter-" + key.Row, Type: "lifeboat.message.deadlettered", Time: l.Time, Data: data}
-	if err := e.Queue.Publish(ctx, event); err != nil {
-		return fmt.Errorf("publish a dead letter of the queue %s: %w", queue, err)
-	}
-	return nil
+	return e.announce(ctx, event)
 }
 
 func unreadable(r rune) bool {

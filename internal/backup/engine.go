@@ -138,10 +138,23 @@ func within[T any](ctx context.Context, call func(context.Context) (T, error)) (
 	return call(ctx)
 }
 
-// find asks a provider for the artifact of a start that was lost, or of an operation that is.
+// find asks a provider for the artifact of a start that was lost, or of an operation that is. Where the names do not tell
+// whose artifacts are, those that other runs hold are left out: they are asked for only where that can matter.
 func (e *Engine) find(ctx context.Context, provider Provider, a Attempt) (string, error) {
 	a.Settled = e.Waits.Settled
-	return within(ctx, func(ctx context.Context) (string, error) { return provider.Find(ctx, a) })
+	find := func(ctx context.Context) (string, error) { return provider.Find(ctx, a) }
+	found, err := within(ctx, find)
+	if found == "" && !ambiguous(err) || strings.HasPrefix(found, a.Run+".") {
+		return found, err
+	}
+	taken, unread := e.taken(ctx, a)
+	if unread != nil {
+		return "", unread
+	}
+	if a.Taken = taken; len(taken) == 0 {
+		return found, err
+	}
+	return within(ctx, find)
 }
 
 // remove has a provider delete artifacts.
@@ -213,7 +226,8 @@ func (e *Engine) Execute(ctx context.Context, invocation string, message []byte)
 	if err != nil {
 		return Outcome{Run: w.Run}, err
 	}
-	s := &step{Engine: e, invocation: invocation, wakeup: w, run: run, was: run.State, now: now, read: read}
+	s := e.newStep(run, now, read)
+	s.invocation, s.wakeup = invocation, w
 	out := Outcome{Run: run.ID, Target: run.Target, Plan: run.Plan, From: run.State, To: run.State}
 	switch {
 	case run.State.Final():
@@ -231,13 +245,6 @@ func (e *Engine) Execute(ctx context.Context, invocation string, message []byte)
 	case run.LeaseUntil.After(now):
 		out.Note = "another invocation is starting the operation: put back"
 		return out, e.Queue.Wake(ctx, w, run.LeaseUntil.Sub(now))
-	}
-	if run.Owed != "" {
-		// What the step before this one could not tell. That it was told is saved with what this one finds out.
-		if err := e.answer(ctx, restoreEvent(run)); err != nil {
-			return out, fmt.Errorf("publish %s of run %s: %w", run.Owed, run.ID, err)
-		}
-		s.run.Owed = ""
 	}
 	err = s.take(ctx)
 	if errors.Is(err, errLost) {

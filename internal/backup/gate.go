@@ -213,7 +213,7 @@ func (s *step) lineUp(ctx context.Context, full bound) error {
 	}
 	r.Reason = reason("TooManyOperations", fmt.Sprintf("%d operations %s are under way, as many as may be at once", full.most,
 		whose), "It begins by itself when one of them has ended.")
-	if err := r.waits(); err != nil {
+	if err := s.waits(); err != nil {
 		return err
 	}
 	over := s.now.Add(s.Waits.Operation - r.waited(s.now))
@@ -351,7 +351,7 @@ func (e *Engine) reclaim(ctx context.Context, row Row) error {
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return err
 	}
-	lost := err != nil || run.State.Final() && run.Owed == "" || len(run.Permits) > 0
+	lost := err != nil || run.State.Final() && !run.Owes || len(run.Permits) > 0
 	for _, held := range run.Permits {
 		lost = lost && held.Row != row.Row
 	}

@@ -303,9 +303,26 @@ func (e *Engine) recentRuns(ctx context.Context, target string) ([]Run, error) {
 
 // newestRuns are so many runs of a target, backups and restores, newest first.
 func (e *Engine) newestRuns(ctx context.Context, target string, n int) ([]Run, error) {
-	rows, _, err := e.Catalog.List(ctx, partition(target), "run-", "run.", n)
+	return e.listRuns(ctx, target, "run-", "run.", n)
+}
+
+// runs are the runs of a target, newest first, up to the row key.
+func (e *Engine) runs(ctx context.Context, target, to string) ([]Run, error) {
+	var all []Run
+	for from := "run-"; ; {
+		runs, err := e.listRuns(ctx, target, from, to, 1000)
+		all = append(all, runs...)
+		if err != nil || len(runs) < 1000 {
+			return all, err
+		}
+		from = runs[999].key().Row + "!"
+	}
+}
+
+func (e *Engine) listRuns(ctx context.Context, target, from, to string, n int) ([]Run, error) {
+	rows, _, err := e.Catalog.List(ctx, partition(target), from, to, n)
 	if err != nil {
-		return nil, fmt.Errorf("list the newest runs: %w", err)
+		return nil, fmt.Errorf("list the runs of %s: %w", target, err)
 	}
 	runs := make([]Run, 0, len(rows))
 	for _, row := range rows {

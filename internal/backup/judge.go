@@ -59,8 +59,8 @@ func (e *Engine) judge(ctx context.Context, plans []Plan, state standing, report
 	return errors.Join(errs...)
 }
 
-// judgePlan judges each target of the plan, which costs one request, and one for all of them. First others are told, then
-// that is saved: whoever dies in between tells again, under the same IDs. So does a tick at the same time.
+// judgePlan judges each target of the plan, which costs one request, and one for all of them. It saves what others must be
+// told together with that they are told. A tick at the same time tells the same, under the same IDs.
 func (e *Engine) judgePlan(ctx context.Context, plan Sight, was judged, now time.Time, report *ScheduleReport) error {
 	targets := plan.Plan.Targets
 	verdicts, fresh, errs := make([]TargetHealth, len(targets)), make([]bool, len(targets)), make([]error, len(targets))
@@ -73,17 +73,19 @@ func (e *Engine) judgePlan(ctx context.Context, plan Sight, was judged, now time
 	errs = slices.DeleteFunc(errs, func(err error) bool { return err == nil })
 	var err error
 	if n := len(errs); n > 0 {
-		err = fmt.Errorf("%d of the %d targets of plan %s could not be judged or told of: %w", n, len(targets),
+		err = fmt.Errorf("%d of the %d targets of plan %s could not be judged: %w", n, len(targets),
 			plan.Plan.Name, errs[0])
 	}
 	is := judged{Plan: plan.Plan.Name, At: now}
 	if err != nil {
-		// The next tick judges again, and tells those who could not be judged or told of.
+		// The next tick judges again.
 		is.At, is.Again, is.Told = was.At, was.Again, was.Told
 	}
+	var events []Event
 	for i, h := range verdicts {
 		if fresh[i] {
 			report.Unprotected = append(report.Unprotected, h)
+			events = append(events, unprotected(h))
 		}
 		switch {
 		case fresh[i] || err == nil && h.Status == Unprotected:
@@ -98,14 +100,19 @@ func (e *Engine) judgePlan(ctx context.Context, plan Sight, was judged, now time
 	if err != nil && !slices.Contains(fresh, true) {
 		return err
 	}
+	writes := owed(schedulePartition, events)
 	key := Key{Partition: schedulePartition, Row: judgedPrefix + is.Plan}
-	if _, saved := e.Catalog.Apply(ctx, Write{Op: Put, Key: key, Body: encode(is)}); saved != nil {
-		err = errors.Join(err, fmt.Errorf("save that the targets of plan %s were judged: %w", is.Plan, saved))
+	writes = append(writes, Write{Op: Put, Key: key, Body: encode(is)})
+	for page := range slices.Chunk(writes, mostWrites) { // what was judged comes last: a repeat writes the same events
+		if _, saved := e.Catalog.Apply(ctx, page...); saved != nil {
+			return errors.Join(err, fmt.Errorf("save that the targets of plan %s were judged: %w", is.Plan, saved))
+		}
 	}
+	report.events = append(report.events, events...)
 	return err
 }
 
-// judgeTarget judges one target, and tells others if it is unprotected and they were not told yet.
+// judgeTarget judges one target. It is fresh if the target is unprotected and others were not told yet.
 func (e *Engine) judgeTarget(ctx context.Context, s Sight, was judged, now time.Time) (h TargetHealth, fresh bool, err error) {
 	// Points come before runs. Where there is none, the runs that follow say since when there should have been one.
 	rows, _, err := e.Catalog.List(ctx, partition(s.Target), "point-", "run.", recentRows)
@@ -135,11 +142,7 @@ func (e *Engine) judgeTarget(ctx context.Context, s Sight, was judged, now time.
 	if s.Runs, err = e.recentRuns(ctx, s.Target); err != nil {
 		return h, false, fmt.Errorf("judge %s: %w", s.Target, err)
 	}
-	h = s.Judge(now)
-	if err := e.Queue.Publish(ctx, unprotected(h)); err != nil {
-		return h, false, fmt.Errorf("publish that %s is unprotected: %w", s.Target, err)
-	}
-	return h, true, nil
+	return s.Judge(now), true, nil
 }
 
 // into decodes the row, and appends it.

@@ -178,19 +178,17 @@ func (r *replay) Apply(_ context.Context, writes ...Write) ([]string, error) {
 
 // breakMark is what two mutants do to a watermark that is written together with a gap.
 func (m *model) breakMark(writes []Write) []Write {
-	if m.mutant != owedForgotten && m.mutant != markBeforeRuns || len(writes) != 2 ||
-		writes[0].Partition != schedulePartition {
+	if m.mutant != owedForgotten && m.mutant != markBeforeRuns || len(writes) != 3 || !isOutbox(writes[0].Row) {
 		return writes
 	}
-	mark := read[watermark](writes[1].Body)
 	if m.mutant == owedForgotten {
-		mark.Owed = nil
-	} else {
-		mark.At, mark.Begun = epoch, time.Time{}
+		return writes[1:]
 	}
-	broken := writes[1]
+	mark := read[watermark](writes[2].Body)
+	mark.At, mark.Begun = epoch, time.Time{}
+	broken := writes[2]
 	broken.Body = encode(mark)
-	return []Write{writes[0], broken}
+	return []Write{writes[0], writes[1], broken}
 }
 
 func (r *replay) Wake(_ context.Context, w Wakeup, delay time.Duration) error {

@@ -55,6 +55,8 @@ func (m *model) key(w *world) [16]byte {
 			}
 		case r.key.Partition == schedulePartition:
 			b = append(b, r.body...)
+		case isOutbox(r.key.Row): // the event about a run's end
+			b = append(b, 'v', byte(m.index(strings.TrimPrefix(r.key.Row, outboxPrefix+EventsQueue+".")[:len(m.runs[0])])))
 		}
 	}
 	b = m.appendOperations(b, w)
@@ -77,7 +79,7 @@ func (w *world) prune() {
 		case m.holder != 0 || run == nil:
 			return false
 		case run.State.Final():
-			return run.Owed == ""
+			return !run.Owes
 		default:
 			return m.wake.Number < run.Wake
 		}
@@ -102,7 +104,7 @@ func appendRun(b []byte, r *Run, now seconds) []byte {
 	b = append(b, byte(r.Attempt), byte(r.Lost), byte(r.LostAttempt))
 	b = append(b, ending(r.Artifact)...)
 	b = append(b, ending(r.Token)...)
-	if r.Owed != "" {
+	if r.Owes {
 		b = append(b, '!')
 	}
 	if r.Owner != "" {

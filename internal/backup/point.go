@@ -1,6 +1,7 @@
 package backup
 
 import (
+	"context"
 	"encoding/json"
 	"strings"
 	"time"
@@ -102,6 +103,65 @@ func (p Point) replace() Write {
 	return Write{Op: Replace, Key: p.key(), ETag: p.etag, Body: encode(p)}
 }
 
+// claim is the row that says whose an artifact is. It is only ever inserted, in the transaction that makes the recovery
+// point: so no two points of a target name one artifact, whatever a provider found.
+type claim struct {
+	Artifact string `json:"Artifact"`
+	Point    string `json:"Point"`
+}
+
+const claimPrefix = "artifact-"
+
+func (p Point) claimKey() Key {
+	return Key{Partition: p.key().Partition, Row: claimPrefix + digest(p.place(), 32)}
+}
+
+// place is where the artifact is, as one text.
+func (p Point) place() string {
+	return strings.ToLower(p.Storage.Account) + "\n" + p.Storage.Container + "\n" + p.Artifact
+}
+
+// insert are the writes that make the point, with its claim and the list of its files.
+func (p Point) insert(files []File) []Write {
+	return append([]Write{
+		{Op: Insert, Key: p.key(), Body: encode(p)},
+		{Op: Insert, Key: p.claimKey(), Body: encode(claim{Artifact: p.Artifact, Point: p.ID})},
+	}, p.list(files)...)
+}
+
+// taken are the artifacts that other runs of the target hold and that are young enough to be taken for those of the
+// attempt's lost starts.
+func (e *Engine) taken(ctx context.Context, a Attempt) ([]string, error) {
+	since := a.NotBefore
+	for _, w := range a.Lost {
+		if w.From.Before(since) {
+			since = w.From
+		}
+	}
+	oldest := countdown(since.Add(-longestRun * e.Waits.Operation))
+	points, err := e.points(ctx, a.Target, "point-"+oldest)
+	if err != nil {
+		return nil, err
+	}
+	runs, err := e.runs(ctx, a.Target, "run-"+oldest)
+	if err != nil {
+		return nil, err
+	}
+	var taken []string
+	for _, p := range points {
+		if p.ID != a.Run {
+			taken = append(taken, p.Artifact)
+		}
+	}
+	for _, r := range runs {
+		// The name that was asked for is not what a service calls it that names artifacts itself.
+		if r.ID != a.Run && r.Artifact != "" && !strings.HasPrefix(r.Artifact, r.ID+".") {
+			taken = append(taken, r.Artifact)
+		}
+	}
+	return taken, nil
+}
+
 func (p Point) attempt() Attempt {
 	return Attempt{Target: p.Target, Storage: p.Storage, Run: p.ID, Artifact: p.Artifact}
 }
@@ -150,6 +210,22 @@ func Retain(points []Point, now time.Time) []Decision {
 		}
 		decisions = append(decisions, d)
 	}
+	return spare(decisions)
+}
+
+// spare keeps the artifact of a point that another one names, which is kept.
+func spare(decisions []Decision) []Decision {
+	keeper := map[string]string{}
+	for _, d := range decisions {
+		if d.Keep && d.Point.Artifact != "" {
+			keeper[d.Point.place()] = d.Point.ID
+		}
+	}
+	for i, d := range decisions {
+		if other := keeper[d.Point.place()]; !d.Keep && other != "" {
+			decisions[i].Keep, decisions[i].Reason = true, "the recovery point "+other+" names the same artifact"
+		}
+	}
 	return decisions
 }
 
@@ -184,6 +260,6 @@ func ended(r Run) Event {
 		panic(err) // only strings and times
 	}
 	return Event{
-		ID: r.ID + "." + strings.TrimPrefix(r.Owed, runPrefix), Type: r.Owed, Subject: r.Target, Time: r.Ended, Data: data,
+		ID: r.ID + "." + string(r.State), Type: runPrefix + string(r.State), Subject: r.Target, Time: r.Ended, Data: data,
 	}
 }

@@ -69,8 +69,8 @@ func TestARefusedPreflightSurvivesEveryFailure(t *testing.T) {
 			s.finish()
 			reached := s.storage.calls >= k
 			s.storage.failAt = 0
-			if got := s.run(run.ID); got.State != backup.StateRefused || got.Owed != "" {
-				t.Errorf("call %d failed (made: %t): the run is %s and owes %q", k, made, got.State, got.Owed)
+			if got := s.run(run.ID); got.State != backup.StateRefused || got.Owes {
+				t.Errorf("call %d failed (made: %t): the run is %s and owes: %t", k, made, got.State, got.Owes)
 			}
 			if len(s.provider.begun) != 0 {
 				t.Errorf("call %d failed (made: %t): begun %q", k, made, s.provider.begun)

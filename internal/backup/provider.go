@@ -60,6 +60,8 @@ type Attempt struct {
 	Lost []Window
 	// Settled is how long what Find takes for complete must have been unchanged, where nothing else tells.
 	Settled time.Duration
+	// Taken are the names of artifacts that belong to other runs of the target: Find leaves them out.
+	Taken []string
 }
 
 // Window is a stretch of time, both ends included.

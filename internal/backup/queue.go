@@ -15,22 +15,12 @@ type Queue interface {
 	// Wake sends the wake-up to the queue "execute", where it becomes visible after the delay (0 to 7 days, rounded up
 	// to whole seconds). An error leaves open whether it was sent.
 	Wake(ctx context.Context, w Wakeup, delay time.Duration) error
-	// Publish sends the event to the queue "lifeboat-events", and then to that of its ReplyTo. An error leaves open whether
-	// it was sent, unless it is ErrReplyRefused.
+	// Publish sends the event to its queue. An error leaves open whether it was sent, unless it is ErrUndeliverable.
 	Publish(ctx context.Context, e Event) error
 }
 
-// ErrReplyRefused: the event was sent to "lifeboat-events", but the queue of its ReplyTo does not take it, nor will it.
-var ErrReplyRefused = errors.New("the answer was sent to lifeboat-events alone")
-
-// answer publishes an event about a restore. A queue for answers that takes none must not stop the restore, nor keep what
-// it holds: everybody else was told, and the log has the error.
-func (e *Engine) answer(ctx context.Context, event Event) error {
-	if err := e.Queue.Publish(ctx, event); !errors.Is(err, ErrReplyRefused) {
-		return err
-	}
-	return nil
-}
+// ErrUndeliverable: the event was not sent, and no repeat can change that.
+var ErrUndeliverable = errors.New("the event can never be sent")
 
 // Wakeup is the message that says "look at this run". It carries the number and the mark that the run's row expects, so
 // that a duplicate, a late one, or one from a step that died before its save changes nothing.
@@ -71,6 +61,6 @@ type Event struct {
 	Time    time.Time
 	// Data is a JSON object.
 	Data json.RawMessage
-	// ReplyTo is a queue that it also goes to, "" for none.
-	ReplyTo string
+	// To is the queue that it goes to; "" is [EventsQueue].
+	To string
 }

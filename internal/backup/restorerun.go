@@ -79,11 +79,16 @@ func (r Run) restore() Restore {
 }
 
 // waits puts the run off. Of a restore others are told once.
-func (r *Run) waits() error {
-	if r.Restore != nil && !r.Restore.Told {
-		r.Restore.Told, r.Owed = true, restoreWaiting
+func (s *step) waits() error {
+	r := &s.run
+	if err := r.move(postpones); err != nil {
+		return err
 	}
-	return r.move(postpones)
+	if r.Restore != nil && !r.Restore.Told {
+		r.Restore.Told = true
+		s.owe(restoreEvents(*r, restoreWaiting, s.clock())...)
+	}
+	return nil
 }
 
 // takeRestore makes the one next step of a run that restores. While it makes its safety backup it is a backup.
@@ -218,6 +223,7 @@ func (s *step) secured(ctx context.Context, p Point, files []File) error {
 	if err := s.putDue(ctx, p.Expires, p); err != nil {
 		return err
 	}
+	before, order := s.run, *r.Restore
 	if err := r.move(secures); err != nil {
 		return err
 	}
@@ -226,7 +232,13 @@ func (s *step) secured(ctx context.Context, p Point, files []File) error {
 	r.Intent, r.Accepted, r.Finished, r.Token, r.Polls = time.Time{}, time.Time{}, time.Time{}, "", 0
 	r.LostSince, r.ClearSince, r.DeniedSince, r.LostStarts, r.LostAttempt, r.Lost = time.Time{}, time.Time{}, time.Time{}, nil, 0, 0
 	r.Reason = reason("Preparing", "the safety backup is done; next the service looks whether it can restore", "")
-	return s.advance(ctx, 0, append([]Write{{Op: Insert, Key: p.key(), Body: encode(p)}}, p.list(files)...)...)
+	err := s.advance(ctx, 0, p.insert(files)...)
+	if errors.Is(err, errTaken) {
+		*before.Restore = order // the wake-up that was sent has a mark that no row holds
+		s.run = before
+		return s.end(ctx, loses, artifactTaken(p))
+	}
+	return err
 }
 
 // check has the service itself look whether it can restore, and then begins at once.
@@ -307,14 +319,15 @@ func (s *step) attemptRestore(ctx context.Context, restorer Restorer) error {
 	operation, err := restorer.BeginRestore(begin, r.restore())
 	r.Owner, r.LeaseUntil = "", time.Time{}
 	if err == nil {
-		r.Accepted, r.Token, r.Owed = s.clock(), operation.Token, restoreStarted
+		r.Accepted, r.Token = s.clock(), operation.Token
 		if operation.Done {
-			_ = s.Queue.Publish(ctx, restoreEvent(s.run)) // the end takes the place of what is owed
+			s.owe(restoreEvents(*r, restoreStarted, r.Accepted)...)
 			return s.restored(ctx, operation)
 		}
 		if err := r.move(accepts); err != nil {
 			return err
 		}
+		s.owe(restoreEvents(*r, restoreStarted, r.Accepted)...)
 		return s.advance(ctx, s.pollDelay(r.Accepted, operation.RetryAfter))
 	}
 	switch f := AsFault(err); {
@@ -367,10 +380,11 @@ func (s *step) trace(ctx context.Context, restorer Restorer) error {
 	case f == nil && found.Done:
 		return s.restored(ctx, found)
 	case f == nil && found.Token != "":
-		r.Accepted, r.Token, r.Owed, r.Reason = s.clock(), found.Token, restoreStarted, Reason{}
+		r.Accepted, r.Token, r.Reason = s.clock(), found.Token, Reason{}
 		if err := r.move(accepts); err != nil {
 			return err
 		}
+		s.owe(restoreEvents(*r, restoreStarted, r.Accepted)...)
 		return s.advance(ctx, s.pollDelay(r.Accepted, found.RetryAfter))
 	case f == nil && unseen < s.Waits.Patience:
 		return s.advance(ctx, min(max(s.Waits.Look, waited/4), s.Waits.LookMax, s.Waits.Patience-unseen))
@@ -511,13 +525,9 @@ const (
 	restoreStarted  = restorePrefix + "started"
 )
 
-// restoreEvent is what others are told of the restore, as the run's row says. Its ID is stable.
-func restoreEvent(r Run) Event {
+// restoreEvents are what others are told of the restore as it is, once for each destination. Their IDs are stable.
+func restoreEvents(r Run, kind string, at time.Time) []Event {
 	q := r.Restore
-	at := r.Ended
-	if at.IsZero() {
-		at = r.Updated
-	}
 	safety := ""
 	if !q.Secured.IsZero() {
 		safety = r.ID
@@ -549,7 +559,16 @@ func restoreEvent(r Run) Event {
 		panic(err) // only strings and times
 	}
 	return Event{
-		ID: r.ID + "." + strings.TrimPrefix(r.Owed, restorePrefix), Type: r.Owed, Subject: r.Target, Time: at, Data: data,
-		ReplyTo: q.ReplyTo,
+		ID: r.ID + "." + strings.TrimPrefix(kind, restorePrefix), Type: kind, Subject: r.Target, Time: at, Data: data,
+	}.andTo(q.ReplyTo)
+}
+
+// andTo is the event, and the same for a queue of answers; "" for none.
+func (e Event) andTo(queue string) []Event {
+	if queue == "" {
+		return []Event{e}
 	}
+	answer := e
+	answer.To = queue
+	return []Event{e, answer}
 }

@@ -56,27 +56,31 @@ func (e *Engine) claimRestore(ctx context.Context, q RestoreRequest, outline fun
 		return Run{}, fmt.Errorf("%w: %s", ErrRequestReused, q.ID)
 	}
 	run, _, err := e.load(ctx, claim.Run)
+	var told []Event
 	if errors.Is(err, ErrNotFound) {
 		var p RestorePlan
 		if p, err = outline(now); err == nil {
-			run, err = e.createRestore(ctx, q, p, claim, now)
+			run, told, err = e.createRestore(ctx, q, p, claim, now)
 		}
 	}
 	if err != nil {
 		return Run{}, err
 	}
-	s := &step{Engine: e, run: run, was: run.State, now: now, read: read}
+	s := e.newStep(run, now, read)
+	s.saved, s.inherited = told, s.inherited && told == nil
 	if run.State.Final() {
 		return run, s.settle(ctx)
 	}
 	return run, s.tell(ctx)
 }
 
-// createRestore makes the run, or returns the one that somebody else has just made.
-func (e *Engine) createRestore(ctx context.Context, q RestoreRequest, p RestorePlan, claim restoreClaim, now time.Time) (Run, error) {
+// createRestore makes the run with the events that it owes, or returns the one that somebody else has just made.
+func (e *Engine) createRestore(
+	ctx context.Context, q RestoreRequest, p RestorePlan, claim restoreClaim, now time.Time,
+) (Run, []Event, error) {
 	run := Run{
 		ID: claim.Run, State: Queued, Target: q.Destination(), Plan: p.Plan, Request: q.ID, Settings: p.plan.Settings,
-		Owed: restoreAccepted,
+		Owes: true,
 		Restore: &Restoring{
 			Step:  guarding,
 			Point: p.point.ID, Source: q.Target, Storage: p.point.Storage, Artifact: p.point.Artifact, SHA256: p.point.SHA256,
@@ -88,21 +92,25 @@ func (e *Engine) createRestore(ctx context.Context, q RestoreRequest, p RestoreP
 	if p.answers(q) == nil {
 		run.Restore.ReplyTo = q.ReplyTo
 	}
+	kind := restoreAccepted
 	if why := p.Refusal(); why != nil {
 		if err := run.move(refuses); err != nil {
-			return Run{}, err
+			return Run{}, nil, err
 		}
-		run.Reason, run.Ended, run.Owed = *why, now, restorePrefix+string(run.State)
+		run.Reason, run.Ended = *why, now
+		kind = restorePrefix + string(run.State)
 	}
-	mine, err := e.create(ctx, &run, now)
+	run.Created = now
+	events := restoreEvents(run, kind, now)
+	mine, err := e.create(ctx, &run, now, events...)
 	if err != nil && !mine {
-		return Run{}, err
+		return Run{}, nil, err
 	}
 	if !mine {
 		run, _, err = e.load(ctx, run.ID)
-		return run, err
+		return run, nil, err
 	}
-	return run, nil // if its first wake-up could not be sent, the sweep sends it
+	return run, events, nil // if its first wake-up could not be sent, the sweep sends it
 }
 
 // ErrNotWaiting: the restore has begun, or has ended.
@@ -120,7 +128,7 @@ func (e *Engine) CancelRestore(ctx context.Context, id, by string) (Run, error) 
 		if err != nil {
 			return run, err
 		}
-		s := &step{Engine: e, run: run, was: run.State, now: now, read: read}
+		s := e.newStep(run, now, read)
 		switch {
 		case run.State == Canceled:
 			return run, s.settle(ctx)
@@ -192,10 +200,11 @@ func (e *Engine) AnswerPlan(ctx context.Context, q RestoreRequest, p RestorePlan
 		ID: "restore-plan-" + digest(strings.Join(said, "\n"), 32), Type: restorePrefix + "planned", Subject: p.Destination, Time: p.Made,
 		Data: data,
 	}
+	replyTo := ""
 	if p.answers(q) == nil {
-		event.ReplyTo = q.ReplyTo
+		replyTo = q.ReplyTo
 	}
-	return e.answer(ctx, event)
+	return e.announce(ctx, event.andTo(replyTo)...)
 }
 
 // RefuseRequest keeps a request that cannot be understood, or whose ID is another's, among the dead letters, and answers
@@ -237,10 +246,11 @@ func (e *Engine) turnAway(ctx context.Context, message []byte, q RestoreRequest,
 	if event.Data, err = json.Marshal(said); err != nil {
 		panic(err) // only strings
 	}
+	replyTo := ""
 	if q.replies(plans) {
-		event.ReplyTo = q.ReplyTo
+		replyTo = q.ReplyTo
 	}
-	return e.answer(ctx, event)
+	return e.announce(ctx, event.andTo(replyTo)...)
 }
 
 // GiveUpRequest keeps a request that the host gave up among the dead letters, and answers it: it is refused for good under

@@ -83,11 +83,9 @@ type Run struct {
 	Line    string   `json:"Line,omitempty"`
 	// TurnedAway counts how often on end the service had too much to do.
 	TurnedAway int `json:"TurnedAway,omitempty"`
-	// Owed is the type of the event that is still to be sent about the run: of its end, and of a restore before that.
-	Owed string `json:"Owed,omitempty"`
-	// OwedPoints are recovery points of the target whose acceptance is still to be told: the run's own, which a person
-	// accepted, or those before that its own made live.
-	OwedPoints []string `json:"OwedPoints,omitempty"`
+	// Owes: the outbox holds events about the run that its last step may not have sent, and a run that has ended may not
+	// have given back what it held.
+	Owes bool `json:"Owes,omitempty"`
 
 	etag string
 }
@@ -114,8 +112,11 @@ func (f *Fault) reason() Reason { return reason(f.Code, f.Message, f.Hint) }
 // Run IDs are the target's partition, the time counted down, so that the newest comes first, and a hash of what the run
 // was made for: the same slot of the same plan and target, or the same request, always gives the same ID.
 func newRunID(target string, at time.Time, cause string) string {
-	return fmt.Sprintf("%s-%010d-%s", partition(target), 9_999_999_999-at.Unix(), digest(cause, 12))
+	return fmt.Sprintf("%s-%s-%s", partition(target), countdown(at), digest(cause, 12))
 }
+
+// countdown sorts the newest first.
+func countdown(at time.Time) string { return fmt.Sprintf("%010d", 9_999_999_999-at.Unix()) }
 
 // runKey is where the run with the ID is kept.
 func runKey(id string) (Key, error) {

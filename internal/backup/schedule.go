@@ -6,8 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 	"time"
 )
@@ -25,8 +23,6 @@ type watermark struct {
 	// Halted is why the plan makes no runs since At; "" if it does. At stays where it is until that changes, so that a
 	// plan at rest writes nothing.
 	Halted string `json:"Halted,omitempty"`
-	// Owed are the gaps whose events are still to be sent.
-	Owed []Gap `json:"Owed,omitempty"`
 	// LastGap is the gap that was noted last; its Count is zero if there never was one.
 	LastGap Gap `json:"LastGap,omitzero"`
 
@@ -34,10 +30,6 @@ type watermark struct {
 }
 
 const schedulePartition = "schedule"
-
-// mostOwed bounds the gaps that a watermark's row keeps for their events, in case none can be sent for long. The rows
-// of the gaps themselves stay.
-const mostOwed = 50
 
 // unattended is the reason of a gap that nobody meant.
 const unattended = "nobody looked at the plan: the app did not run, or plan.yaml did not hold it or could not be read"
@@ -61,8 +53,13 @@ type ScheduleReport struct {
 	Looked, Resent int
 	// Called counts the runs that were woken because there was room for their operations.
 	Called int
+	// Unsent counts events that wait for their queues to take them, and resources with such events that were not looked at.
+	Unsent int
 	// Book is the row of the plan in force, as the tick read it: for [Book.Saw]. It has no ETag if there is none.
 	Book Row
+
+	// events are those that this tick put into the outbox of its own partition.
+	events []Event
 }
 
 // Schedule is one tick: it sweeps, and then for every plan it makes the runs of its newest slot since the plan's watermark,
@@ -89,12 +86,10 @@ func (e *Engine) Schedule(ctx context.Context, plans []Plan) (ScheduleReport, er
 			}
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(state.marks)) {
-		errs = append(errs, e.tellMissed(ctx, state.marks[name]))
-	}
 	if apart == nil {
 		errs = append(errs, e.judge(ctx, plans, state, &report))
 	}
+	errs = append(errs, e.drain(ctx, state.outbox, now, &report)) // last: it may take its time, and changes nothing
 	return report, errors.Join(errs...)
 }
 
@@ -107,6 +102,7 @@ type standing struct {
 	judged map[string]judged
 	marks  map[string]*watermark
 	gate   gate
+	outbox outbox
 	// clock is the catalog's; zero where the rows could not be listed.
 	clock time.Time
 }
@@ -141,6 +137,11 @@ func (s *standing) add(row Row) error {
 		s.gate.line = append(s.gate.line, row)
 	case strings.HasPrefix(row.Row, permitPrefix):
 		s.gate.permits = append(s.gate.permits, row)
+	case isOutbox(row.Row):
+		s.outbox.own = append(s.outbox.own, row)
+	case strings.HasPrefix(row.Row, owingPrefix):
+		s.outbox.others = append(s.outbox.others, row)
+	case row.Key == undeliverableKey:
 	case strings.HasPrefix(row.Row, judgedPrefix):
 		j, err := decode[judged](row)
 		if err != nil {
@@ -269,44 +270,24 @@ func (e *Engine) makeRuns(ctx context.Context, plan Plan, slot, now time.Time, r
 // saveMark saves the watermark, and the gap with it if there is one: both or none.
 func (e *Engine) saveMark(ctx context.Context, mark *watermark, gap Gap, now time.Time, report *ScheduleReport) error {
 	var writes []Write
+	var events []Event
 	if gap.Count > 0 {
 		gap.Plan, gap.Found = mark.Plan, now
 		mark.LastGap = gap
-		mark.Owed = append(mark.Owed, gap)
-		mark.Owed = mark.Owed[max(len(mark.Owed)-mostOwed, 0):]
-		writes = append(writes, Write{Op: Put, Key: gapKey(gap), Body: encode(gap)})
+		events = []Event{slotsMissed(gap)}
+		writes = append(owed(schedulePartition, events), Write{Op: Put, Key: gapKey(gap), Body: encode(gap)})
 	}
 	writes = append(writes, Write{Op: Replace, Key: watermarkKey(mark.Plan), ETag: mark.etag, Body: encode(mark)})
 	etags, err := e.Catalog.Apply(ctx, writes...)
 	switch {
 	case errors.Is(err, ErrChanged):
-		mark.Owed = nil // whoever was faster tells
-		return errOvertaken
+		return errOvertaken // whoever was faster tells
 	case err != nil:
-		mark.Owed = nil // perhaps it was saved, perhaps not: the next tick tells what was
-		return fmt.Errorf("save the watermark: %w", err)
+		return fmt.Errorf("save the watermark: %w", err) // perhaps it was saved: then the next tick tells
 	}
 	mark.etag = etags[len(etags)-1]
 	if gap.Count > 0 {
-		report.Missed = append(report.Missed, gap)
-	}
-	return nil
-}
-
-// tellMissed sends the events that a watermark owes about its gaps, and then ticks them off.
-func (e *Engine) tellMissed(ctx context.Context, mark *watermark) error {
-	if len(mark.Owed) == 0 {
-		return nil
-	}
-	for _, gap := range mark.Owed {
-		if err := e.Queue.Publish(ctx, slotsMissed(gap)); err != nil {
-			return fmt.Errorf("publish the slots that plan %s missed: %w", mark.Plan, err)
-		}
-	}
-	mark.Owed = nil
-	_, err := e.Catalog.Apply(ctx, Write{Op: Replace, Key: watermarkKey(mark.Plan), ETag: mark.etag, Body: encode(mark)})
-	if err != nil && !errors.Is(err, ErrChanged) {
-		return fmt.Errorf("save that the missed slots of plan %s were told: %w", mark.Plan, err)
+		report.Missed, report.events = append(report.Missed, gap), append(report.events, events...)
 	}
 	return nil
 }
@@ -329,8 +310,9 @@ func slotsMissed(g Gap) Event {
 }
 
 // create claims the run's ID by inserting its row. It is false if the row was there before: somebody else made the run,
-// and wakes it. The index entry comes first, so that the sweep finds the run if the first wake-up is never sent.
-func (e *Engine) create(ctx context.Context, run *Run, now time.Time) (bool, error) {
+// and wakes it. The index entry comes first, so that the sweep finds the run if the first wake-up is never sent. Events go
+// into the outbox with the row.
+func (e *Engine) create(ctx context.Context, run *Run, now time.Time, events ...Event) (bool, error) {
 	run.State, run.Created, run.Updated = cmp.Or(run.State, Queued), now, now
 	run.Wake, run.Mark, run.Due = 1, e.NewID(), now
 	if run.Start.After(now) {
@@ -341,7 +323,8 @@ func (e *Engine) create(ctx context.Context, run *Run, now time.Time) (bool, err
 	if _, err := e.Catalog.Apply(ctx, Write{Op: Put, Key: entry, Body: body}); err != nil {
 		return false, fmt.Errorf("index run %s: %w", run.ID, err)
 	}
-	etags, err := e.Catalog.Apply(ctx, Write{Op: Insert, Key: run.key(), Body: encode(run)})
+	writes := append([]Write{{Op: Insert, Key: run.key(), Body: encode(run)}}, owed(run.key().Partition, events)...)
+	etags, err := e.Catalog.Apply(ctx, writes...)
 	if errors.Is(err, ErrExists) {
 		// The entry is ours alone, since its key has our mark in it. If it stays, the sweep drops it.
 		_, _ = e.Catalog.Apply(ctx, Write{Op: Delete, Key: entry, ETag: "*"})
@@ -376,7 +359,7 @@ func (e *Engine) checkClock(ctx context.Context, own, now time.Time) error {
 	return errors.Join(
 		fmt.Errorf("%w: the storage account says %s, this process %s", ErrClock, now.UTC().Format(time.RFC3339),
 			own.UTC().Format(time.RFC3339)),
-		e.Queue.Publish(ctx, Event{
+		e.announce(ctx, Event{
 			// One event an hour for those who count IDs.
 			ID: "clock-" + now.UTC().Format("2006010215"), Type: "lifeboat.clock.jumped", Time: now, Data: data,
 		}))

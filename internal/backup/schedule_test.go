@@ -222,15 +222,16 @@ func TestSweep(t *testing.T) {
 		for s.run(run.ID).State != backup.Verifying {
 			s.step()
 		}
-		s.storage.silent = true
+		s.storage.silent, s.storage.fatal = true, true
 		s.step()
-		s.storage.silent = false
-		if run = s.run(run.ID); run.State != backup.Succeeded || run.Owed == "" {
-			t.Fatalf("the run is %s and owes %q", run.State, run.Owed)
+		s.storage.silent, s.storage.fatal = false, false
+		if run = s.run(run.ID); run.State != backup.Succeeded || !run.Owes {
+			t.Fatalf("the run is %s and owes: %t", run.State, run.Owes)
 		}
 		s.now = s.now.Add(time.Minute)
 		lose(s)
 		s.now = s.now.Add(10 * time.Minute)
+		s.tick()
 		s.tick()
 		s.ended(run.ID, backup.Succeeded, "")
 		if s.rows("inflight") != 0 {

@@ -396,7 +396,7 @@ func (s *stage) ended(id string, state backup.State, code string) backup.Run {
 	if run.State != state || run.Reason.Code != code {
 		s.t.Errorf("the run is %s (%+v), want %s (%s)", run.State, run.Reason, state, code)
 	}
-	if run.Owed != "" || run.Ended.IsZero() || run.Token != "" || run.Owner != "" {
+	if run.Owes || run.Ended.IsZero() || run.Token != "" || run.Owner != "" {
 		s.t.Errorf("the run has loose ends: %+v", run)
 	}
 	var events []string

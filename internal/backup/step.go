@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -19,6 +20,15 @@ type step struct {
 	was State
 	// now is the catalog's clock when the run was read; read is our own just before.
 	now, read time.Time
+	// owed are events that the next save puts into the outbox; saved are those that stand there and are to be sent.
+	owed, saved []Event
+	// inherited: an earlier step put events there, and may not have sent them.
+	inherited bool
+}
+
+// newStep works on a run as it was read, when the catalog's clock said now; read is our own just before.
+func (e *Engine) newStep(run Run, now, read time.Time) *step {
+	return &step{Engine: e, run: run, was: run.State, now: now, read: read, inherited: run.Owes}
 }
 
 var (
@@ -26,6 +36,8 @@ var (
 	errLost = errors.New("somebody else changed the run")
 	// errBusy: another run holds the target's lock.
 	errBusy = errors.New("another run holds the target's lock")
+	// errTaken: the artifact that was to become a recovery point is another's.
+	errTaken = errors.New("the artifact belongs to another recovery point")
 )
 
 // take makes the one next step of the run.
@@ -252,7 +264,7 @@ func (s *step) finished(ctx context.Context, operation Operation) error {
 func (s *step) postpone(ctx context.Context, f *Fault) error {
 	r := &s.run
 	r.Reason = f.reason()
-	if err := r.waits(); err != nil {
+	if err := s.waits(); err != nil {
 		return err
 	}
 	if f.Kind == Throttled {
@@ -383,23 +395,45 @@ func (s *step) advance(ctx context.Context, delay time.Duration, more ...Write) 
 	return s.tell(ctx)
 }
 
-// tell sends the event that a run under way owes. If that fails, whoever makes the next step sends it first.
+// owe has the next save put events into the outbox.
+func (s *step) owe(events ...Event) {
+	s.owed, s.run.Owes = append(s.owed, events...), true
+}
+
+// tell sends the events that the run owes, the older ones first, and saves that it owes none. What its queue does not take
+// now becomes a tick's; a run under way tries again as well, so that later events do not overtake earlier ones.
 func (s *step) tell(ctx context.Context) error {
-	if s.run.Owed == "" {
+	if !s.run.Owes {
 		return nil
 	}
-	if err := s.answer(ctx, restoreEvent(s.run)); err != nil {
-		return fmt.Errorf("publish %s of run %s: %w", s.run.Owed, s.run.ID, err)
+	partition := s.run.key().Partition
+	events := s.saved
+	var unread error
+	if s.inherited {
+		var older []Event
+		older, unread = s.waiting(ctx, partition)
+		events = append(older, slices.DeleteFunc(events, func(e Event) bool {
+			return slices.ContainsFunc(older, func(o Event) bool { return o.outboxKey("") == e.outboxKey("") })
+		})...)
 	}
-	s.run.Owed = ""
-	if err := s.save(ctx); err != nil && !errors.Is(err, errLost) {
+	done, left := s.post(ctx, events, map[string]error{})
+	if len(left) > 0 || unread != nil {
+		if err := s.handOver(ctx, partition); err != nil {
+			return err
+		}
+		if !s.run.State.Final() {
+			return s.discard(ctx, sent(partition, done))
+		}
+	}
+	s.saved, s.inherited, s.run.Owes = nil, false, false
+	if err := s.save(ctx, sent(partition, done)...); err != nil && !errors.Is(err, errLost) {
 		return err
 	}
 	return nil
 }
 
-// end saves the final state together with the event that it owes, and sends the event. The number stays: the present
-// wake-up, delivered again, sends what is still owed.
+// end saves the final state together with the event about it. Then it gives back what the run held, and sends the event.
+// The number stays: the present wake-up, delivered again, goes on there.
 func (s *step) end(ctx context.Context, c cause, why Reason, more ...Write) error {
 	r := &s.run
 	if r.Restore != nil && r.Restore.Step == securing && (c == fails || c == loses) {
@@ -411,9 +445,10 @@ func (s *step) end(ctx context.Context, c cause, why Reason, more ...Write) erro
 	}
 	r.Ended, r.Reason, r.Token, r.Hashing = s.clock(), why, "", Hashing{}
 	r.Owner, r.LeaseUntil = "", time.Time{}
-	r.Owed = runPrefix + string(r.State)
 	if r.Restore != nil {
-		r.Owed = restorePrefix + string(r.State)
+		s.owe(restoreEvents(*r, restorePrefix+string(r.State), r.Ended)...)
+	} else {
+		s.owe(ended(*r))
 	}
 	if err := s.save(ctx, more...); err != nil {
 		return err
@@ -421,35 +456,21 @@ func (s *step) end(ctx context.Context, c cause, why Reason, more ...Write) erro
 	return s.settle(ctx)
 }
 
-// settle sends the events that an ended run still owes, and gives back what it holds.
+// settle gives back what an ended run holds, and then sends the events that it owes: nobody waits for a run because its
+// end cannot be told.
 func (s *step) settle(ctx context.Context) error {
 	r := &s.run
-	if r.Owed == "" && len(r.OwedPoints) == 0 {
+	if !r.Owes {
 		return nil
-	}
-	if r.Owed != "" {
-		event := ended
-		if r.Restore != nil {
-			event = restoreEvent
-		}
-		if err := s.answer(ctx, event(s.run)); err != nil {
-			return fmt.Errorf("publish the end of run %s: %w", r.ID, err)
-		}
-	}
-	if err := s.unread(ctx); err != nil {
-		return fmt.Errorf("let go of the recovery point that restore %s read: %w", r.ID, err)
-	}
-	if err := s.tellAccepted(ctx, r.OwedPoints); err != nil {
-		return err
 	}
 	if err := s.release(ctx, *r, r.Permits, r.Line); err != nil {
 		return fmt.Errorf("give the permits of run %s back: %w", r.ID, err)
 	}
-	r.Owed, r.OwedPoints, r.Permits, r.Line = "", nil, nil, ""
-	if err := s.save(ctx); err != nil && !errors.Is(err, errLost) {
-		return err
+	if err := s.unread(ctx); err != nil {
+		return fmt.Errorf("let go of the recovery point that restore %s read: %w", r.ID, err)
 	}
-	return nil
+	r.Permits, r.Line = nil, ""
+	return s.tell(ctx)
 }
 
 // save writes the run if nobody changed it, and takes or gives back the target's lock in the same transaction.
@@ -466,11 +487,17 @@ func (s *step) save(ctx context.Context, more ...Write) error {
 		s.run.LockETag = ""
 	}
 	run := Write{Op: Replace, Key: s.run.key(), ETag: s.run.etag, Body: encode(s.run)}
-	etags, err := s.Catalog.Apply(ctx, slices.Concat([]Write{run}, locks, more)...)
+	writes := slices.Concat([]Write{run}, locks, more, owed(run.Partition, s.owed))
+	etags, err := s.Catalog.Apply(ctx, writes...)
 	if failed, ok := errors.AsType[*WriteError](err); ok {
 		switch {
+		case isOutbox(writes[failed.Index].Row):
+			// A tick has sent the event too, and has taken it out.
+			return s.save(ctx, slices.DeleteFunc(more, func(w Write) bool { return w.Key == writes[failed.Index].Key })...)
 		case failed.Index == 0:
 			return errLost
+		case strings.HasPrefix(writes[failed.Index].Row, claimPrefix):
+			return errTaken
 		case failed.Index == 1 && takes:
 			return errBusy
 		case failed.Index == 1 && gives:
@@ -485,6 +512,7 @@ func (s *step) save(ctx context.Context, more ...Write) error {
 		return fmt.Errorf("save run %s as %s: %w", s.run.ID, s.run.State, err)
 	}
 	s.run.etag, s.was = etags[0], s.run.State
+	s.saved, s.owed = append(s.saved, s.owed...), nil
 	if takes {
 		s.run.LockETag = etags[1]
 	}

@@ -622,7 +622,7 @@ func TestStepsAreRepeatable(t *testing.T) {
 			if s.storage.calls < k {
 				break
 			}
-			if run = s.run(run.ID); run.State != backup.Succeeded || run.Owed != "" || s.rows("lock") != 0 || s.rows("point-") != 1 ||
+			if run = s.run(run.ID); run.State != backup.Succeeded || run.Owes || s.rows("lock") != 0 || s.rows("point-") != 1 ||
 				s.rows("inflight") != 0 || len(s.provider.begun) != 1 {
 				t.Errorf("call %d fails (made: %v): %s, begun %q, %d entries", k, made, run.State, s.provider.begun, s.rows("inflight"))
 			}

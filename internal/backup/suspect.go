@@ -88,7 +88,7 @@ func (s *step) succeed(ctx context.Context, p Point, files []File) error {
 	if s.run.Restore != nil {
 		return s.secured(ctx, p, files)
 	}
-	before, err := s.recentPoints(ctx, p.Target, func(points []Point) bool {
+	points, err := s.recentPoints(ctx, p.Target, func(points []Point) bool {
 		trusted := 0
 		for _, p := range points {
 			if p.trusted() {
@@ -100,23 +100,35 @@ func (s *step) succeed(ctx context.Context, p Point, files []File) error {
 	if err != nil {
 		return err
 	}
-	if slices.ContainsFunc(before, func(b Point) bool { return b.ID == p.ID }) {
+	if slices.ContainsFunc(points, func(b Point) bool { return b.ID == p.ID }) {
 		return errLost // another invocation was faster, and its recovery point is no measure for itself
 	}
-	p, made := Weigh(p, before, s.clock())
+	p, made := Weigh(p, points, s.clock())
 	if err := s.putDue(ctx, p.Expires, p); err != nil {
 		return err
 	}
-	writes := append([]Write{{Op: Insert, Key: p.key(), Body: encode(p)}}, p.list(files)...)
+	writes := p.insert(files)
 	for _, m := range made {
 		writes = append(writes, m.replace())
-		s.run.OwedPoints = append(s.run.OwedPoints, m.ID)
+		s.owe(accepted(m))
 	}
 	var why Reason
 	if p.State == Suspect {
 		why = p.Suspicion
 	}
-	return s.end(ctx, succeeds, why, writes...)
+	before := s.run
+	err = s.end(ctx, succeeds, why, writes...)
+	if errors.Is(err, errTaken) {
+		s.run, s.owed = before, nil
+		return s.end(ctx, loses, artifactTaken(p))
+	}
+	return err
+}
+
+// artifactTaken is why a run is lost that found what belongs to another.
+func artifactTaken(p Point) Reason {
+	return reason("ArtifactTaken", "what the run found, "+p.Artifact+", belongs to another recovery point of the target; what "+
+		"became of its own operation cannot be told", "Ask for the backup again.")
 }
 
 // ErrPointGone: the recovery point is being deleted, or expired.
@@ -139,7 +151,7 @@ func (e *Engine) Accept(ctx context.Context, id, by, why string) (Point, error) 
 		if err != nil {
 			return Point{}, err
 		}
-		s := &step{Engine: e, run: run, was: run.State, now: now, read: read}
+		s := e.newStep(run, now, read)
 		switch p.State {
 		case Live:
 			if run.State.Final() { // that of a safety backup may be under way
@@ -156,7 +168,7 @@ func (e *Engine) Accept(ctx context.Context, id, by, why string) (Point, error) 
 			return Point{}, fmt.Errorf("index the acceptance of recovery point %s: %w", id, err)
 		}
 		p.State, p.Accepted = Live, Acceptance{Time: now, By: by, Reason: why}
-		s.run.OwedPoints = append(s.run.OwedPoints, id)
+		s.owe(accepted(p))
 		err = s.save(ctx, p.replace())
 		if errors.Is(err, errLost) {
 			continue // cleanup, another acceptance or the run's own event: see what it is now
@@ -167,23 +179,6 @@ func (e *Engine) Accept(ctx context.Context, id, by, why string) (Point, error) 
 		_ = s.settle(ctx) // what cannot be sent now, the sweep sends
 		return p, nil
 	}
-}
-
-// tellAccepted sends the events about recovery points that were accepted.
-func (s *step) tellAccepted(ctx context.Context, ids []string) error {
-	for _, id := range ids {
-		p, err := s.RecoveryPoint(ctx, id)
-		if errors.Is(err, ErrNotFound) {
-			continue // its row was deleted by hand
-		}
-		if err != nil {
-			return err
-		}
-		if err := s.Queue.Publish(ctx, accepted(p)); err != nil {
-			return fmt.Errorf("publish the acceptance of recovery point %s: %w", id, err)
-		}
-	}
-	return nil
 }
 
 // accepted is the event about the acceptance of a recovery point. Its ID is stable: a point is accepted once at the most.

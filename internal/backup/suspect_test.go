@@ -319,7 +319,7 @@ func TestAcceptIsRepeatable(t *testing.T) {
 				s.tickUntilSettled()
 				n, _ := s.told(id + ".accepted")
 				if state := s.state(id); (state == backup.Live) != (n > 0) || n > 2 || err == nil && state != backup.Live ||
-					s.rows("inflight") != 0 || len(s.run(id).OwedPoints) != 0 {
+					s.rows("inflight") != 0 || s.run(id).Owes {
 					t.Errorf("call %d fails (made: %v), %s: %v, %s, told %d times, %d entries are left", k, made, then, err, state,
 						n, s.rows("inflight"))
 				}
@@ -349,7 +349,7 @@ func TestThreeLikeIt(t *testing.T) {
 					t.Errorf("call %d fails (made: %v): %s was told %d times: %v", k, made, event, n, data)
 				}
 			}
-			if run := s.run(ids[5]); run.Owed != "" || len(run.OwedPoints) != 0 || run.Reason.Code != "" || s.rows("inflight") != 0 ||
+			if run := s.run(ids[5]); run.Owes || run.Reason.Code != "" || s.rows("inflight") != 0 ||
 				s.rows("lock") != 0 {
 				t.Errorf("call %d fails (made: %v): %+v, %d entries", k, made, run, s.rows("inflight"))
 			}

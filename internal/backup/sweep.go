@@ -57,8 +57,7 @@ func (e *Engine) sweepRun(ctx context.Context, row Row, now time.Time, report *S
 	case err != nil:
 		return err
 	case run.State.Final():
-		s := &step{Engine: e, run: run, was: run.State, now: at, read: read}
-		if err := s.settle(ctx); err != nil {
+		if err := e.newStep(run, at, read).settle(ctx); err != nil {
 			return err
 		}
 		return e.apply(ctx, drop)

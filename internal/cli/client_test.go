@@ -49,8 +49,8 @@ func newApp(t *testing.T, host string, network func(n int, w http.ResponseWriter
 			Providers: map[string]backup.Provider{"microsoft.apimanagement/service": restorable{}},
 		},
 		Book: &backup.Book{
-			Catalog: catalog, Queue: queue,
-			Read: func(context.Context) ([]byte, error) { return []byte("plan.yaml"), nil },
+			Catalog: catalog,
+			Read:    func(context.Context) ([]byte, error) { return []byte("plan.yaml"), nil },
 			Parse: func([]byte) ([]backup.Plan, error) {
 				plan := func(name string, targets ...string) backup.Plan {
 					return backup.Plan{

@@ -254,7 +254,7 @@ func (a *app) await(ctx context.Context, id string) (backup.Status, error) {
 		status, _, err := a.engine.Status(ctx, id)
 		if err == nil {
 			last = status
-			if status.Run.State.Final() && status.Run.Owed == "" {
+			if status.Run.State.Final() && !status.Run.Owes {
 				return status, nil
 			}
 		}

@@ -1,6 +1,7 @@
 package memory
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -75,15 +76,11 @@ func (q *Queue) Wake(ctx context.Context, w backup.Wakeup, delay time.Duration) 
 func (q *Queue) Publish(ctx context.Context, e backup.Event) error {
 	text, err := message.Event(source, e)
 	if err != nil {
-		return fmt.Errorf("publish: %w", err)
+		return fmt.Errorf("%w: %w", backup.ErrUndeliverable, err)
 	}
-	if err := q.Send(ctx, message.Events, text, 0); err != nil {
+	to := cmp.Or(e.To, message.Events)
+	if err := q.Send(ctx, to, text, 0); err != nil || to != message.Events {
 		return err
-	}
-	if e.ReplyTo != "" {
-		if err := q.Send(ctx, e.ReplyTo, text, 0); err != nil {
-			return err
-		}
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -190,7 +187,7 @@ func (q *Queue) Messages(queue string) []Message {
 	return all
 }
 
-// Events returns what was published, in that order.
+// Events returns what was published to the queue of events, in that order.
 func (q *Queue) Events() []backup.Event {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -2,11 +2,13 @@
 package queuestore
 
 import (
+	"cmp"
 	"context"
 	"encoding/xml"
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -48,18 +50,18 @@ func (q *Queue) Wake(ctx context.Context, w backup.Wakeup, delay time.Duration) 
 func (q *Queue) Publish(ctx context.Context, e backup.Event) error {
 	text, err := message.Event(q.source, e)
 	if err != nil {
-		return fmt.Errorf("publish: %w", err)
+		return fmt.Errorf("%w: %w", backup.ErrUndeliverable, err)
 	}
-	if err := q.send(ctx, message.Events, text, 0); err != nil || e.ReplyTo == "" {
-		return err
-	}
-	err = q.send(ctx, e.ReplyTo, text, 0)
-	// Since the other queue took it this is about the queue alone: its name, or our role there.
-	if no, ok := errors.AsType[refusal](err); ok && (no.status == http.StatusBadRequest || no.status == http.StatusForbidden) {
-		return fmt.Errorf("%w: %w", backup.ErrReplyRefused, err)
+	err = q.send(ctx, cmp.Or(e.To, message.Events), text, 0)
+	// A role may be given yet, and a queue made again; a message or a name that is wrong stays so.
+	if no, ok := errors.AsType[refusal](err); ok && slices.Contains(hopeless, no.status) {
+		return fmt.Errorf("%w: %w", backup.ErrUndeliverable, err)
 	}
 	return err
 }
+
+// hopeless are the answers that a repeat of the same message gets as well.
+var hopeless = []int{http.StatusBadRequest, http.StatusRequestEntityTooLarge}
 
 // forever is the time to live of a message that waits until it is received; the default would be 7 days.
 const forever int32 = -1

@@ -1,6 +1,7 @@
 package queuestore_test
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -108,20 +109,22 @@ type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(request *http.Request) (*http.Response, error) { return f(request) }
 
-// TestReplyRefused: what the queue of an answer refuses is told apart from an event that was not sent at all.
-func TestReplyRefused(t *testing.T) {
+// TestUndeliverable: an event that its queue can never take is told apart from one that it may take yet.
+func TestUndeliverable(t *testing.T) {
 	for _, test := range []struct {
-		queue   string
-		status  int
-		refused bool
+		to            string
+		status        int
+		undeliverable bool
 	}{
-		{"answers", 403, true}, {"answers", 400, true}, {"answers", 503, false}, {"answers", 409, false}, {"lifeboat-events", 403, false},
+		{"answers", 400, true}, {"answers", 413, true}, {"answers", 403, false}, {"answers", 503, false}, {"answers", 409, false},
+		{"", 400, true}, {"", 413, true}, {"", 403, false}, {"", 404, false}, {"", 500, false},
 	} {
+		queue := cmp.Or(test.to, "lifeboat-events")
 		client, err := azqueue.NewServiceClientWithNoCredential("https://contoso.example", &azqueue.ClientOptions{ClientOptions: azcore.ClientOptions{
 			Retry: policy.RetryOptions{MaxRetries: -1},
 			Transport: &http.Client{Transport: roundTrip(func(request *http.Request) (*http.Response, error) {
 				status := 201
-				if strings.HasPrefix(request.URL.Path, "/"+test.queue+"/") {
+				if strings.HasPrefix(request.URL.Path, "/"+queue+"/") {
 					status = test.status
 				}
 				return &http.Response{StatusCode: status, Request: request, Body: io.NopCloser(strings.NewReader("<QueueMessagesList/>"))}, nil
@@ -131,10 +134,10 @@ func TestReplyRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 		err = queuestore.New(client, "urn:test").Publish(t.Context(), backup.Event{
-			ID: "e", Type: "t", Time: time.Now(), Data: []byte("{}"), ReplyTo: "answers",
+			ID: "e", Type: "t", Time: time.Now(), Data: []byte("{}"), To: test.to,
 		})
-		if err == nil || errors.Is(err, backup.ErrReplyRefused) != test.refused {
-			t.Errorf("%s answers %d: %v", test.queue, test.status, err)
+		if err == nil || errors.Is(err, backup.ErrUndeliverable) != test.undeliverable {
+			t.Errorf("%s answers %d: %v", queue, test.status, err)
 		}
 	}
 }

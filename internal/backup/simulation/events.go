@@ -20,7 +20,7 @@ func (w *World) befall() {
 			continue
 		}
 		after := time.Duration(w.choices.pick(24*60)) * time.Minute
-		kinds := 14
+		kinds := 15
 		if w.options.Calm {
 			kinds = 4
 		}
@@ -130,6 +130,11 @@ func (w *World) happen(what int) {
 		d := long(day, 5*day, 20*day)
 		begins("%s holds little for %s", s.name, d)
 		s.shrunk = w.now.Add(d)
+	case 14:
+		d := long(12*time.Hour, time.Hour, 30*time.Hour)
+		begins("the queues of EVENTS take nothing for %s", d)
+		w.silent = w.now.Add(d)
+		w.in(d, w.disturb)
 	case 11:
 		d := long(time.Hour, 9*time.Hour)
 		begins("plan.yaml cannot be READ for %s", d)

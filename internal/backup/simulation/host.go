@@ -112,6 +112,9 @@ func (h *host) nextTick() time.Time {
 		if again := h.w.ledger.nextJudging(h.lastTick); !again.IsZero() && again.Before(at) {
 			at = again.Add(1) // the deadline itself is not past it
 		}
+		if left := h.w.ledger.nextDrain(h.w.silent); !left.IsZero() && left.Before(at) {
+			at = left // a tick sends the events that are left over
+		}
 		switch waiting := len(h.w.ledger.line) > 0; {
 		case waiting && h.w.ledger.room(h.w.concurrency): // the tick calls up the next
 			at = first

@@ -43,6 +43,8 @@ type (
 		v       *invocation
 		was, is *backup.Point
 		others  []*backup.Point
+		// rival is the ID of another point that names the same artifact.
+		rival string
 	}
 	// gapped: missed slots were recorded.
 	gapped struct{ gap backup.Gap }
@@ -170,11 +172,14 @@ var Invariants = []Invariant{
 	{"no run is stranded", "3", notStranded},
 	{"what has ended stays so", "3", finalStays},
 	{"succeeded is earned", "5", earned},
+	{"no two points name one artifact", "5", oneArtifact},
 	{"suspect is what is far smaller", "5", suspectIsSmall},
 	{"the newest recovery point stays", "6", newestStays},
 	{"every deletion has its reason", "6", deletionReason},
 	{"nothing is done by a clock that jumped", "6", saneClock},
 	{"every end is told, as it is", "3", toldTruly},
+	{"events wait for nothing but their queue", "3", eventsLeave},
+	{"nothing waits for an event to be sent", "", eventsGateNothing},
 	{"every message is worked off", "4", messagesEnd},
 	{"a request always means the same run", "1", sameRun},
 	{"retention goes on", "", retentionGoesOn},
@@ -364,7 +369,7 @@ func wakeupThere(w *World, moment any) string {
 		return ""
 	}
 	f := w.ledger.runs[m.run]
-	if f == nil || f.lost || f.run.State.Final() && f.run.Owed == "" || w.busy() || w.awaited(f) {
+	if f == nil || f.lost || f.run.State.Final() && !f.run.Owes || w.busy() || w.awaited(f) {
 		return ""
 	}
 	return fmt.Sprintf("%s is %s and expects wake-up %d, which is nowhere, and nobody took it away", f.name, f.run.State,
@@ -711,6 +716,49 @@ func toldTruly(w *World, moment any) string {
 					return fmt.Sprintf("nobody was told of the gap of plan %s from %s", plan, g.First.Format(time.RFC3339))
 				}
 			}
+		}
+	}
+	return ""
+}
+
+func oneArtifact(w *World, moment any) string {
+	if m, ok := moment.(kept); ok && m.rival != "" {
+		return fmt.Sprintf("the recovery points of %s and %s both name %s", w.ledger.runName(m.rival), w.ledger.runName(m.is.ID),
+			w.ledger.artifactName(m.is.Artifact))
+	}
+	return ""
+}
+
+// undisturbed says that nothing has gone wrong for so long that what should have happened has, and that it has been so
+// since the given time.
+func (w *World) undisturbed(since time.Time) bool {
+	if w.busy() || !w.now.After(w.host.down) || !w.now.After(w.host.late) || w.host.skipped {
+		return false
+	}
+	return w.now.Sub(w.disturbed) > strandedAfter && w.now.Sub(since) > strandedAfter
+}
+
+func eventsLeave(w *World, moment any) string {
+	if _, ok := moment.(passed); !ok || w.silent.After(w.now) {
+		return ""
+	}
+	for key, since := range w.ledger.outbox {
+		f := w.ledger.runs[key.Partition]
+		if f == nil && key.Partition == "schedule" && w.undisturbed(since) {
+			return fmt.Sprintf("%s is not sent since %s", key.Row, since.Format(time.RFC3339))
+		}
+	}
+	return ""
+}
+
+func eventsGateNothing(w *World, moment any) string {
+	if _, ok := moment.(passed); !ok || !w.silent.After(w.now) {
+		return ""
+	}
+	for _, row := range slices.Sorted(maps.Keys(w.ledger.permits)) {
+		f := w.ledger.runs[w.ledger.permits[row]]
+		if f != nil && f.run.State.Final() && w.undisturbed(f.run.Ended) && len(w.ledger.line) > 0 && !w.ledger.room(w.concurrency) {
+			return fmt.Sprintf("%s is %s and holds the permit %s that others wait for", f.name, f.run.State, row)
 		}
 	}
 	return ""

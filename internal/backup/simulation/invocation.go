@@ -32,7 +32,7 @@ func newInstance(w *World, n int) *instance {
 // restart forgets everything that the process knew.
 func (i *instance) restart() {
 	i.book = &backup.Book{
-		Catalog: present{i.w}, Queue: present{i.w}, Parse: parsePlans,
+		Catalog: present{i.w}, Parse: parsePlans,
 		Read: func(ctx context.Context) ([]byte, error) { return i.w.file.read(ctx) },
 	}
 }
@@ -257,12 +257,4 @@ func (p present) List(ctx context.Context, partition, from, to string, limit int
 
 func (p present) Apply(ctx context.Context, writes ...backup.Write) ([]string, error) {
 	return p.w.present.Apply(ctx, writes...)
-}
-
-func (p present) Wake(ctx context.Context, u backup.Wakeup, delay time.Duration) error {
-	return p.w.present.Wake(ctx, u, delay)
-}
-
-func (p present) Publish(ctx context.Context, e backup.Event) error {
-	return p.w.present.Publish(ctx, e)
 }

@@ -35,10 +35,14 @@ type ledger struct {
 	// told are the IDs of events, with their types.
 	told map[string]string
 	// judgings are when the targets of plans are to be judged again, permits and line the rows of the gate.
-	judgings    map[string]time.Time
-	permits     map[string]string
-	line        map[string]place
-	poisoned    []string
+	judgings map[string]time.Time
+	permits  map[string]string
+	line     map[string]place
+	// outbox are the events that are still to be sent, by their rows, and since when.
+	outbox   map[backup.Key]time.Time
+	poisoned []string
+	// claims are the recovery points by the artifacts that they name.
+	claims      map[string]string
 	deadLetters map[string]bool
 	// dealt is up to when the slots of a plan were found dealt with, and by which plan.
 	dealt map[string]dealt
@@ -119,6 +123,7 @@ func newLedger() ledger {
 	return ledger{
 		runs: map[string]*facts{}, bySlot: map[string]*facts{}, points: map[string]*backup.Point{},
 		live: map[string][]*backup.Point{}, gaps: map[string][]backup.Gap{}, locks: map[string]string{},
+		outbox: map[backup.Key]time.Time{}, claims: map[string]string{},
 		told: map[string]string{}, deadLetters: map[string]bool{}, dealt: map[string]dealt{},
 		byTarget: map[string][]string{}, byRequest: map[string]*facts{},
 		judgings: map[string]time.Time{}, permits: map[string]string{}, line: map[string]place{}, history: map[string][]string{}, accepted: map[string]bool{},
@@ -148,6 +153,12 @@ func (l *ledger) wrote(w *World, v *invocation, writes []backup.Write) {
 				delete(l.locks, write.Partition)
 			} else {
 				l.locks[write.Partition] = read[struct{ Run string }](write).Run
+			}
+		case strings.HasPrefix(write.Row, "outbox-"), strings.HasPrefix(write.Row, "owing-"):
+			if write.Op == backup.Delete {
+				delete(l.outbox, write.Key)
+			} else if l.outbox[write.Key].IsZero() {
+				l.outbox[write.Key] = w.now
 			}
 		case strings.HasPrefix(write.Row, "judged-"):
 			j := read[struct {
@@ -187,6 +198,20 @@ func (l *ledger) nextJudging(lastTick time.Time) (next time.Time) {
 	return next
 }
 
+// nextDrain is when a tick can send an event that is left over; zero if none is.
+func (l *ledger) nextDrain(silent time.Time) (next time.Time) {
+	for key, since := range l.outbox {
+		// The outbox of a run belongs to its own steps, until a tick is told of it.
+		if mine := key.Partition == "schedule"; mine && (next.IsZero() || since.Before(next)) {
+			next = since
+		}
+	}
+	if !next.IsZero() && next.Before(silent) {
+		return silent
+	}
+	return next
+}
+
 func read[T any](write backup.Write) *T {
 	var v T
 	if err := json.Unmarshal(write.Body, &v); err != nil {
@@ -221,7 +246,7 @@ func (l *ledger) wroteRun(w *World, v *invocation, write backup.Write) any {
 	if is.State.Final() && (m.was == nil || !m.was.State.Final()) {
 		w.figures.ended(is.State)
 	}
-	if is.State.Final() && is.Owed == "" {
+	if is.State.Final() && !is.Owes {
 		l.open = slices.DeleteFunc(l.open, func(o *facts) bool { return o == f })
 	}
 	return m
@@ -233,6 +258,10 @@ func (l *ledger) wrotePoint(w *World, v *invocation, write backup.Write) any {
 	l.points[is.ID] = is
 	if was == nil {
 		l.byTarget[is.Target] = append(l.byTarget[is.Target], is.ID)
+	}
+	rival := ""
+	if was == nil {
+		rival, l.claims[is.Target+" "+is.Artifact] = l.claims[is.Target+" "+is.Artifact], is.ID
 	}
 	if was == nil && is.Safety {
 		w.figures.SafetyPoints++
@@ -253,7 +282,7 @@ func (l *ledger) wrotePoint(w *World, v *invocation, write backup.Write) any {
 		live = append(live, is)
 	}
 	l.live[write.Partition] = live
-	return kept{v: v, was: was, is: is, others: live}
+	return kept{v: v, was: was, is: is, others: live, rival: rival}
 }
 
 // wroteRestore returns the other run of the same request, if there is one.

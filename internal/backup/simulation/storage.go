@@ -19,6 +19,7 @@ var (
 	_ backup.Provider = (*invocation)(nil)
 
 	errBroken = errors.New("503 ServerBusy: the simulation lets this request fail")
+	errGone   = errors.New("404 QueueNotFound: the simulation has no queues of events at present")
 	errLost   = errors.New("the connection broke before the answer came")
 )
 
@@ -202,6 +203,14 @@ func (v *invocation) Publish(_ context.Context, e backup.Event) error {
 	what := ""
 	if v.w.trace.on {
 		what = "publish " + e.Type
+	}
+	if v.w.silent.After(v.w.now) {
+		if err := v.before(what); err != nil {
+			return err
+		}
+		v.hum("%s: the queue is GONE", what)
+		v.after(what)
+		return errGone
 	}
 	return v.send(what, func() error {
 		if err := v.w.queue.Publish(context.Background(), e); err != nil {

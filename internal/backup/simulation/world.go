@@ -79,6 +79,8 @@ type World struct {
 	still int
 	// disturbed is when something last went wrong, so that everything may take longer.
 	disturbed time.Time
+	// silent is until when the queues of events take nothing.
+	silent time.Time
 }
 
 // mostTargets of a world.
@@ -254,7 +256,7 @@ func (w *World) dusk() {
 	w.ending, w.restless, w.choices.quiet, w.weather = true, w.end, true, 0
 	w.disturb()
 	w.host.down = time.Time{}
-	w.host.late = time.Time{}
+	w.host.late, w.silent = time.Time{}, time.Time{}
 	w.host.stopped = "the simulation ends"
 	for _, s := range w.services {
 		s.calm()
@@ -283,6 +285,9 @@ func (w *World) unrest() string {
 	}
 	for _, r := range w.ledger.open {
 		return fmt.Sprintf("%s is %s", r.name, r.run.State)
+	}
+	if n := len(w.ledger.outbox); n > 0 {
+		return fmt.Sprintf("%d events are not sent", n)
 	}
 	if rows := w.rows("inflight", 1); len(rows) > 0 {
 		return "the index of runs in flight has the entry " + rows[0].Row
