@@ -20,19 +20,23 @@ func (h *handler) deadletter(queue string) function {
 	}
 }
 
-// deadletterRestore keeps a request for a restore that the host gave up, and answers it: somebody waits for that.
+// deadletterRestore puts a request for a restore off that the host gave up, or keeps it, and answers it: somebody waits for
+// that.
 func (h *handler) deadletterRestore(ctx context.Context, in invocation) (fields, error) {
 	message, err := in.message("message")
 	if err != nil {
 		return nil, err
 	}
-	const queue = restoreQueue + "-poison"
+	const queue = backup.RestoreQueue + "-poison"
 	var plans []backup.Plan
 	if force, err := h.Book.Current(ctx); err == nil { // without them the answer goes to lifeboat-events alone
 		plans = force.Plans
 	}
-	run, err := h.Engine.GiveUpRequest(ctx, queue, message, plans, givenUp)
+	run, later, err := h.Engine.GiveUpRequest(ctx, queue, message, in.Inserted, plans, givenUp)
 	did := fields{"queue": queue, "bytes": len(message)}
+	if later {
+		did["note"] = "put off: it is tried again later"
+	}
 	if run.ID != "" {
 		did["request"], did["run"], did["target"], did["to"] = run.Request, run.ID, run.Target, run.State
 	}

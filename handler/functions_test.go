@@ -80,7 +80,7 @@ func TestFunctionsAreThoseOfTheFolders(t *testing.T) {
 			}
 			want, dead := strings.CutPrefix(name, "deadletter-")
 			if want == "restore" {
-				want = restoreQueue // other systems send to it: it is named for what they send
+				want = "restore-requests" // other systems send to it: it is named for what they send
 			}
 			if dead {
 				want += "-poison"

@@ -25,8 +25,16 @@ func (h *handler) getMetrics(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
+	events, err := h.Engine.Events(r.Context())
+	if err != nil {
+		return err
+	}
 	var m metrics
 	m.build()
+	m.family("lifeboat_events_waiting", "Events, and resources with events, that wait for a queue to take them.")
+	m.sample(float64(events.Waiting))
+	m.family("lifeboat_events_undeliverable", "Events that a queue could never take, since the beginning.")
+	m.sample(float64(events.Undeliverable))
 	m.family("lifeboat_plan_refused", "1 if plan.yaml as it is now is not in force.")
 	m.sample(flag(force.Refused != nil || noPlan != nil))
 	m.targets(targets)

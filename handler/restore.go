@@ -9,9 +9,6 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// restoreQueue is where other systems ask for restores.
-const restoreQueue = "restore-requests"
-
 // restore makes the restore that a message asks for, and answers it. A message that can never be understood is kept among
 // the dead letters, and answered all the same.
 func (h *handler) restore(ctx context.Context, in invocation) (fields, error) {
@@ -19,13 +16,14 @@ func (h *handler) restore(ctx context.Context, in invocation) (fields, error) {
 	if err != nil {
 		return nil, err
 	}
+	message, sent := backup.OriginalRequest(message, in.Inserted)
 	q, err := backup.ParseRestoreRequest(message, "")
-	q.Sent = in.Inserted
+	q.Sent = sent
 	did := fields{"request": q.ID}
 	force, noPlan := h.Book.Current(ctx)
 	if err != nil {
 		did["note"] = err.Error()
-		return did, h.Engine.RefuseRequest(ctx, restoreQueue, message, q, force.Plans, backup.InvalidRequest, err)
+		return did, h.Engine.RefuseRequest(ctx, backup.RestoreQueue, message, q, force.Plans, backup.InvalidRequest, err)
 	}
 	if noPlan != nil {
 		return did, noPlan
@@ -41,7 +39,7 @@ func (h *handler) restore(ctx context.Context, in invocation) (fields, error) {
 	run, err := h.Engine.Restore(ctx, q, force.Plans)
 	if errors.Is(err, backup.ErrRequestReused) {
 		did["note"] = err.Error()
-		return did, h.Engine.RefuseRequest(ctx, restoreQueue, message, q, force.Plans, "RequestIdReused", err)
+		return did, h.Engine.RefuseRequest(ctx, backup.RestoreQueue, message, q, force.Plans, "RequestIdReused", err)
 	}
 	did["run"], did["target"], did["plan"], did["to"] = run.ID, run.Target, run.Plan, run.State
 	if run.Reason.Code != "" {

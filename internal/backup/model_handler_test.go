@@ -204,6 +204,10 @@ func (r *replay) Wake(_ context.Context, w Wakeup, delay time.Duration) error {
 	return r.ask(call{op: "wake", wake: w, delay: whole(delay)}).err
 }
 
+func (r *replay) Requeue(context.Context, string, []byte, time.Duration) error {
+	panic("no request for a restore is in the model")
+}
+
 func (r *replay) Publish(_ context.Context, e Event) error {
 	if r.m.mutant == eventForgotten {
 		return nil

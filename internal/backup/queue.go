@@ -17,6 +17,9 @@ type Queue interface {
 	Wake(ctx context.Context, w Wakeup, delay time.Duration) error
 	// Publish sends the event to its queue. An error leaves open whether it was sent, unless it is ErrUndeliverable.
 	Publish(ctx context.Context, e Event) error
+	// Requeue sends a message to the queue of that name once more, visible after the delay; see Wake. An error leaves open
+	// whether it was sent.
+	Requeue(ctx context.Context, queue string, message []byte, delay time.Duration) error
 }
 
 // ErrUndeliverable: the event was not sent, and no repeat can change that.

@@ -253,14 +253,31 @@ func (e *Engine) turnAway(ctx context.Context, message []byte, q RestoreRequest,
 	return e.announce(ctx, event.andTo(replyTo)...)
 }
 
-// GiveUpRequest keeps a request that the host gave up among the dead letters, and answers it: it is refused for good under
-// its ID, so that nothing comes of it later, unless it became a run, which goes on and answers by itself. The plans may
-// be none, where they are what could not be read.
-func (e *Engine) GiveUpRequest(ctx context.Context, queue string, message []byte, plans []Plan, why string) (Run, error) {
+// GiveUpRequest deals with the message of a request that the host gave up, which was inserted into the queue of poison
+// then. One that can still be begun is put off, three times within an hour, since what failed may be storage. Then it is
+// kept among the dead letters, and answered: it is refused for good under its ID, so that nothing comes of it later,
+// unless it became a run, which goes on and answers by itself. The plans may be none, where they are what could not be
+// read. Later: it was put off.
+func (e *Engine) GiveUpRequest(
+	ctx context.Context, queue string, message []byte, inserted time.Time, plans []Plan, why string,
+) (run Run, later bool, err error) {
+	g := original(message, inserted)
+	q, malformed := ParseRestoreRequest(g.Message, "")
+	if malformed == nil && !q.DryRun {
+		if later, err = e.putOff(ctx, q, g); later || err != nil {
+			return Run{}, later, err
+		}
+	}
+	run, err = e.refuseGivenUp(ctx, queue, g.Message, q, malformed, plans, why)
+	return run, false, err
+}
+
+func (e *Engine) refuseGivenUp(
+	ctx context.Context, queue string, message []byte, q RestoreRequest, err error, plans []Plan, why string,
+) (Run, error) {
 	if err := e.DeadLetter(ctx, queue, message, why); err != nil {
 		return Run{}, err
 	}
-	q, err := ParseRestoreRequest(message, "")
 	refusal := no("RequestGivenUp", "Mend what the log of the function restore says, then ask again, under another ID.",
 		"nothing was begun: %s", why)
 	switch {

@@ -141,6 +141,16 @@ func (s *storage) Wake(ctx context.Context, w backup.Wakeup, delay time.Duration
 	return s.queue.Wake(ctx, w, delay)
 }
 
+func (s *storage) Requeue(ctx context.Context, queue string, message []byte, delay time.Duration) error {
+	if s.next(true) {
+		if s.made {
+			_ = s.queue.Requeue(ctx, queue, message, delay)
+		}
+		return s.broken()
+	}
+	return s.queue.Requeue(ctx, queue, message, delay)
+}
+
 func (s *storage) Publish(ctx context.Context, e backup.Event) error {
 	if s.next(true) || s.silent {
 		if s.made {

@@ -88,6 +88,11 @@ func (q *Queue) Publish(ctx context.Context, e backup.Event) error {
 	return nil
 }
 
+// Requeue implements [backup.Queue].
+func (q *Queue) Requeue(ctx context.Context, queue string, text []byte, delay time.Duration) error {
+	return q.Send(ctx, queue, text, delay)
+}
+
 // Send puts the text into the queue, visible after the delay (0 to 7 days, rounded up to whole seconds).
 func (q *Queue) Send(ctx context.Context, queue string, text []byte, delay time.Duration) error {
 	if err := ctx.Err(); err != nil {

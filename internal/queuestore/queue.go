@@ -60,6 +60,15 @@ func (q *Queue) Publish(ctx context.Context, e backup.Event) error {
 	return err
 }
 
+// Requeue implements [backup.Queue].
+func (q *Queue) Requeue(ctx context.Context, queue string, text []byte, delay time.Duration) error {
+	seconds, err := message.Seconds(delay)
+	if err != nil {
+		return fmt.Errorf("send to queue %s: %w", queue, err)
+	}
+	return q.send(ctx, queue, text, seconds)
+}
+
 // hopeless are the answers that a repeat of the same message gets as well.
 var hopeless = []int{http.StatusBadRequest, http.StatusRequestEntityTooLarge}
 

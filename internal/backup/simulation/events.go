@@ -162,6 +162,14 @@ func (w *World) ask() {
 	w.requests = append(w.requests, r)
 	w.figures.Requests++
 	w.post(r)
+	if w.weather > 0 && w.choices.pick(2) == 1 {
+		// Somebody else asks for the same, just after.
+		other := &request{request: r.request}
+		other.request.ID = "request-" + w.newID()
+		w.requests = append(w.requests, other)
+		w.figures.Requests++
+		w.in(2*time.Second, func() { w.post(other) })
+	}
 	if w.weather > 0 && w.choices.pick(4) == 3 {
 		w.figures.Duplicates++
 		w.post(r) // an impatient client

@@ -400,6 +400,7 @@ func (h *host) deliverPoison(queue string) {
 	for _, m := range w.queue.Receive(queue+poison, batchSize, lease) {
 		d := delivery{queue: queue + poison, id: m.ID, receipt: m.Receipt, body: m.Body, count: m.DequeueCount}
 		var run backup.Run
+		var later bool
 		w.invoke(h.anyone(), ofCleanup, "deadletter of "+queue, func(ctx context.Context, v *invocation, e *backup.Engine) (err error) {
 			if queue == executeQueue {
 				return e.DeadLetter(ctx, d.queue, d.body, why)
@@ -407,11 +408,11 @@ func (h *host) deliverPoison(queue string) {
 			if force, err := v.on.book.Current(ctx); err == nil {
 				v.plans = force.Plans
 			}
-			run, err = e.GiveUpRequest(ctx, d.queue, d.body, v.plans, why)
+			run, later, err = e.GiveUpRequest(ctx, d.queue, d.body, w.now, v.plans, why)
 			return err
 		}, func(v *invocation) {
 			v.returned("%s", run.Reason.Code)
-			if queue == restoreQueue && !v.died && v.err == nil {
+			if queue == restoreQueue && !v.died && v.err == nil && !later {
 				w.answered(w.orderOf(d.body), run.ID)
 			}
 			h.settle(d, v)

@@ -722,9 +722,16 @@ func toldTruly(w *World, moment any) string {
 }
 
 func oneArtifact(w *World, moment any) string {
-	if m, ok := moment.(kept); ok && m.rival != "" {
-		return fmt.Sprintf("the recovery points of %s and %s both name %s", w.ledger.runName(m.rival), w.ledger.runName(m.is.ID),
-			w.ledger.artifactName(m.is.Artifact))
+	switch m := moment.(type) {
+	case kept:
+		if m.rival != "" {
+			return fmt.Sprintf("the recovery points of %s and %s both name %s", w.ledger.runName(m.rival),
+				w.ledger.runName(m.is.ID), w.ledger.artifactName(m.is.Artifact))
+		}
+	case saved:
+		if m.is.Reason.Code == "ArtifactTaken" {
+			return m.facts.name + " found an artifact that belongs to another run"
+		}
 	}
 	return ""
 }

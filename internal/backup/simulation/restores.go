@@ -236,9 +236,10 @@ func (h *host) deliverRequests() {
 		var run backup.Run
 		w.invoke(h.anyone(), ofRestores, "restore "+o.id, func(ctx context.Context, v *invocation, e *backup.Engine) error {
 			v.order = o
-			q, err := backup.ParseRestoreRequest(d.body, "")
-			if err != nil {
-				return e.RefuseRequest(ctx, restoreQueue, d.body, q, nil, backup.InvalidRequest, err)
+			body, sent := backup.OriginalRequest(d.body, w.now)
+			q, err := backup.ParseRestoreRequest(body, "")
+			if q.Sent = sent; err != nil {
+				return e.RefuseRequest(ctx, restoreQueue, body, q, nil, backup.InvalidRequest, err)
 			}
 			force, err := v.on.book.Current(ctx)
 			if err != nil {
@@ -247,7 +248,7 @@ func (h *host) deliverRequests() {
 			v.plans = force.Plans
 			run, err = e.Restore(ctx, q, force.Plans)
 			if errors.Is(err, backup.ErrRequestReused) {
-				return e.RefuseRequest(ctx, restoreQueue, d.body, q, force.Plans, "RequestIdReused", err)
+				return e.RefuseRequest(ctx, restoreQueue, body, q, force.Plans, "RequestIdReused", err)
 			}
 			return err
 		}, func(v *invocation) {
@@ -267,6 +268,7 @@ func (w *World) answered(o *order, run string) {
 }
 
 func (w *World) orderOf(body []byte) *order {
+	body, _ = backup.OriginalRequest(body, w.now)
 	i := slices.IndexFunc(w.orders, func(o *order) bool { return string(o.body) == string(body) })
 	return w.orders[i]
 }

@@ -38,6 +38,8 @@ type ways struct {
 	Grows bool
 	// Blind: it does not tell whether a folder can be restored.
 	Blind bool
+	// Prompt: a backup has ended when its start is answered.
+	Prompt bool
 	// Remade: a restore makes it anew, where it is gone. Hidden: then it is seen only at the end. Wrecks: a restore that
 	// fails leaves something.
 	Remade, Hidden, Wrecks bool
@@ -62,6 +64,7 @@ func newWays(c *choices) ways {
 		// It takes one operation at a time, and nothing shows what it is at.
 		w.Fresh, w.Away, w.Orphans = oneOf(c, false, true), oneOf(c, false, true), oneOf(c, 0, 0, 10*time.Minute, 40*time.Minute, 3*time.Hour)
 		w.Type, w.Exclusive, w.Visible, w.Looks, w.Names = "Microsoft.KeyVault/managedHSMs", true, false, true, true
+		w.Prompt = oneOf(c, false, true)
 		w.Skew, w.Grows, w.Blind = oneOf(c, 0, 3*time.Second, -3*time.Second), oneOf(c, false, true), oneOf(c, false, true)
 	}
 	return w
@@ -370,7 +373,12 @@ func (v *invocation) begin(s *service, a backup.Attempt, what string) (backup.Op
 	}
 	v.hum("%s: accepted, ends in %s", what, o.ends.Sub(v.w.now))
 	if !o.ends.After(v.w.now) && !o.fails {
-		return backup.Operation{Done: true}, nil
+		s.settle()
+		done := backup.Operation{Done: true}
+		if s.ways.Names {
+			done.Artifact = o.artifact
+		}
+		return done, nil
 	}
 	return backup.Operation{Token: o.token, RetryAfter: oneOf(v.w.choices, 0, time.Minute, 20*time.Second)}, nil
 }
@@ -396,6 +404,9 @@ func (v *invocation) accept(s *service, a backup.Attempt, told **operation) {
 		long = min(long, w.choices.pick(s.ways.Longest+1))
 	}
 	o.ends = w.now.Add(durations[long])
+	if s.ways.Prompt && told != nil {
+		o.ends = w.now
+	}
 	worst := 2
 	if s.ways.Names && !s.ways.Blind {
 		worst = 3 // it would tell
@@ -541,7 +552,7 @@ func (v *invocation) findFolder(s *service, a backup.Attempt, what string) (stri
 	candidates, written := 0, time.Time{}
 	name := ""
 	for _, b := range s.blobs {
-		if within(b.begun) {
+		if within(b.begun) && !slices.Contains(a.Taken, b.name) {
 			candidates++
 			name, written = b.name, b.modified
 			if b.size == 0 {
@@ -550,7 +561,7 @@ func (v *invocation) findFolder(s *service, a backup.Attempt, what string) (stri
 		}
 	}
 	for _, o := range s.ops {
-		if !o.settled && o.restore == nil && s.ways.Grows && within(o.began.Add(s.ways.Skew)) {
+		if !o.settled && o.restore == nil && s.ways.Grows && within(o.began.Add(s.ways.Skew)) && !slices.Contains(a.Taken, o.artifact) {
 			candidates++
 			name, written = o.artifact, v.w.now
 		}

@@ -198,6 +198,11 @@ func (v *invocation) Wake(_ context.Context, u backup.Wakeup, delay time.Duratio
 	})
 }
 
+// Requeue implements [backup.Queue].
+func (v *invocation) Requeue(_ context.Context, queue string, message []byte, delay time.Duration) error {
+	return v.send("requeue a message of "+queue, func() error { return v.w.queue.Send(context.Background(), queue, message, delay) })
+}
+
 // Publish implements [backup.Queue].
 func (v *invocation) Publish(_ context.Context, e backup.Event) error {
 	what := ""

@@ -102,11 +102,11 @@ var mutants = []mutant{
 	},
 	{
 		"the outbox is skipped", "step.go",
-		`r.Owed = runPrefix + string(r.State)`, `r.Owed = ""`,
+		"more, owed(run.Partition, s.owed))", "more)",
 	},
 	{
 		"an event that could not be sent is forgotten", "step.go",
-		`return fmt.Errorf("publish the end of run %s: %w", r.ID, err)`, `_ = err`,
+		"if len(left) > 0 || unread != nil {", "if len(left) > 100 {",
 	},
 	{
 		"a missing artifact counts as a success", "step.go",
@@ -134,8 +134,8 @@ var mutants = []mutant{
 `,
 	},
 	{
-		"the watermark does not owe the event of a gap", "schedule.go",
-		"mark.Owed = append(mark.Owed, gap)", "_ = gap",
+		"the event of a gap is not owed", "schedule.go",
+		"writes = append(owed(schedulePartition, events), Write{", "writes = append(writes, Write{",
 	},
 	{
 		"a slot that was begun counts as missed", "schedule.go",
@@ -188,11 +188,25 @@ var mutants = []mutant{
 	},
 	{
 		"the acceptance of those before is not told", "suspect.go",
-		"s.run.OwedPoints = append(s.run.OwedPoints, m.ID)", "_ = m.ID",
+		"s.owe(accepted(m))", "_ = m",
 	},
 	{
-		"what an artifact consists of is not kept", "suspect.go",
-		"p.list(files)...)", "p.list(nil)...)",
+		"what is held is given back once the end was told", "step.go",
+		"	if err := s.release(ctx, *r, r.Permits, r.Line); err != nil {",
+		"	if _, left := s.post(ctx, s.saved, map[string]error{}); len(left) > 0 {\n\t\treturn errLost\n\t}\n" +
+			"	if err := s.release(ctx, *r, r.Permits, r.Line); err != nil {",
+	},
+	{
+		"a lost start takes what another run holds", "engine.go",
+		"if a.Taken = taken; len(taken) == 0 {", "if len(taken) < 1000 {",
+	},
+	{
+		"the claim of an artifact may be written again", "point.go",
+		"{Op: Insert, Key: p.claimKey(),", "{Op: Put, Key: p.claimKey(),",
+	},
+	{
+		"what an artifact consists of is not kept", "point.go",
+		"}, p.list(files)...)", "}, p.list(nil)...)",
 	},
 	{
 		"a plan's own bound is ignored", "gate.go",
@@ -288,6 +302,7 @@ var byTest = map[string]string{
 	"the wait in the line must end to the second":                   "TestTheEndOfTheLineComesEarly",
 	"a process remembers which plan is in force":                    "TestBookRemembersNoPlan",
 	"who loses a race for a permit lines up":                        "TestNobodyLinesUpWhileThereIsRoom",
+	"the claim of an artifact may be written again":                 "TestOneArtifactOnePoint",
 }
 
 // caught is how a world gave a bug away, or a test.
