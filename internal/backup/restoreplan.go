@@ -498,7 +498,7 @@ func (p RestorePlan) restore() Restore {
 
 // attempt is the artifact as its verification knows it, read on behalf of the destination.
 func (r Restore) attempt(run string) Attempt {
-	return Attempt{Target: r.Target, Storage: r.Storage, Identity: r.Identity, Run: run, Artifact: r.Artifact}
+	return Attempt{Target: r.Target, Storage: r.Storage, Identity: r.Identity, CCF: r.CCF, Run: run, Artifact: r.Artifact}
 }
 
 // restorer is the provider of the destination.

@@ -1,0 +1,36 @@
+package backup
+
+import (
+	"reflect"
+	"testing"
+)
+
+// TestAnArtifactIsReadByWhatItIsRestoredBy: whatever a restore and an attempt both have, the look at the artifact has from
+// the restore, down to the api-version that says whether a ledger's share is a backup or an export.
+func TestAnArtifactIsReadByWhatItIsRestoredBy(t *testing.T) {
+	r := Restore{
+		Target: "target", Storage: Storage{Account: "account", Container: "container"}, Artifact: "artifact", Identity: "identity",
+		CCF: CCF{APIVersion: "2025-06-10-preview", RestoreRegion: "westeurope"},
+	}
+	a := r.attempt("run")
+	if a.Run != "run" {
+		t.Errorf("the run is %q", a.Run)
+	}
+	shared := 0
+	for field, value := range reflect.ValueOf(a).Fields() {
+		ordered := reflect.ValueOf(r).FieldByName(field.Name)
+		if !ordered.IsValid() {
+			continue
+		}
+		shared++
+		if ordered.IsZero() {
+			t.Errorf("%s is not set in the test's restore", field.Name)
+		}
+		if got, want := value.Interface(), ordered.Interface(); got != want {
+			t.Errorf("%s is %+v, want %+v", field.Name, got, want)
+		}
+	}
+	if shared < 5 {
+		t.Errorf("only %d fields are compared", shared)
+	}
+}
