@@ -72,11 +72,11 @@ func (p *Provider) Find(ctx context.Context, a backup.Attempt) (string, error) {
 	return "", p.settled(ctx, i)
 }
 
-// settled is an error as long as the service is at work on something. Whether a backup under way shows in its
-// provisioningState is not documented.
+// settled is an error as long as the service says that it is at work on something. Whether it ever does is not known: no
+// recorded GET showed a provisioningState.
 func (p *Provider) settled(ctx context.Context, i instance) error {
-	state, err := p.look(ctx, i)
-	switch {
+	seen, err := p.look(ctx, i)
+	switch state := seen.provisioning; {
 	case hasStatus(err, http.StatusForbidden, http.StatusNotFound):
 		return nil // nothing to be seen
 	case err != nil:

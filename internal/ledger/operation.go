@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -43,8 +44,10 @@ type token struct {
 	// were there already and are too young to be told from its own by their time.
 	Since time.Time `json:"since,omitzero"`
 	There []string  `json:"there,omitempty"`
-	// Follow: the resource itself tells how its restore is getting on.
+	// Follow: the resource itself tells how its restore is getting on. Lost: it alone does, since the answer to the start
+	// was lost; otherwise the operation has ended well.
 	Follow bool `json:"follow,omitempty"`
+	Lost   bool `json:"lost,omitempty"`
 }
 
 func (t token) text() string {
@@ -123,6 +126,10 @@ func (o operation[T]) start(ctx context.Context, i instance, action string, body
 	if err != nil {
 		return status{}, secret.Strip(o.starting.Fault(err))
 	}
+	if followed(answer) {
+		// Its body may be the resource, whose state of the moment is no end of the operation: the SDK would take it for one.
+		answer.Body = http.NoBody
+	}
 	poller, err := runtime.NewPoller[T](answer, client.Pipeline(), nil)
 	if err != nil { // taken on without a word about where to ask for it
 		return status{}, secret.Strip(o.starting.Fault(err))
@@ -132,6 +139,13 @@ func (o operation[T]) start(ctx context.Context, i instance, action string, body
 		return s, secret.Strip(backup.AsFault(err))
 	}
 	return s, nil
+}
+
+// followed tells whether the answer to a start says where to ask about the operation.
+func followed(answer *http.Response) bool {
+	return slices.ContainsFunc([]string{"Azure-AsyncOperation", "Operation-Location", "Location"}, func(name string) bool {
+		return answer.Header.Get(name) != ""
+	})
 }
 
 // poll sends one GET to where the token points. The status has the token also where there is an error.
@@ -166,30 +180,34 @@ func (o operation[T]) poll(ctx context.Context, saved string) (status, error) {
 func (o operation[T]) read(request azure.Call, poller *runtime.Poller[T], answer *http.Response, t token) (status, error) {
 	s := status{token: t, after: azure.RetryAfter(answer)}
 	said := azure.ReadBody(answer)
-	var times struct {
-		End string `json:"endTime"`
+	var own struct { // what only an operation's own status has
+		Status any    `json:"status"`
+		End    string `json:"endTime"`
 	}
-	if raw, err := runtime.Payload(answer); err == nil && json.Unmarshal(raw, &times) == nil {
-		s.ended, _ = time.Parse(time.RFC3339, times.End)
+	if raw, err := runtime.Payload(answer); err == nil && json.Unmarshal(raw, &own) == nil {
+		s.ended, _ = time.Parse(time.RFC3339, own.End)
 	}
-	switch strings.ToLower(said.State) {
-	case "succeeded":
-		s.done = true
-		return s, nil
-	case "failed", "canceled", "cancelled":
+	word := strings.ToLower(said.State)
+	failed := slices.Contains([]string{"failed", "canceled", "cancelled"}, word)
+	over := poller.Done()
+	if over && t.Poller != "" {
+		// At a Location the SDK goes by the code of the answer, or by the state of the resource that is in it: a word of
+		// Azure's that is no end counts more, and the resource in a 202 is not yet what was asked for.
+		over = slices.Contains([]string{"", "succeeded", "completed"}, word) || failed
+		over = over && (answer.StatusCode != http.StatusAccepted || own.Status != nil)
+	}
+	switch next, err := poller.ResumeToken(); {
+	case over && failed:
 		words := azure.Scrub(cmp.Or(said.Message, "Azure says "+said.State+", without a reason"))
 		return s, &backup.Fault{
 			Kind: backup.Refused, Code: cmp.Or(said.Code, "Operation"+said.State), Message: o.what + ": " + words,
 			Hint: o.polling.Hint(http.StatusOK, said.Code, words),
 		}
-	}
-	next, err := poller.ResumeToken()
-	switch {
+	case over:
+		s.done = true
 	case err == nil:
 		s.token.Poller = next
-	case poller.Done():
-		s.done = true // by its code alone
-	default:
+	case t.Poller == "":
 		return s, request.Fault(err)
 	}
 	return s, nil
@@ -206,24 +224,49 @@ func (o operation[T]) unusable(err error) *backup.Fault {
 	}
 }
 
-// look reads the provisioningState of the instance as Resource Manager shows it.
-func (p *Provider) look(ctx context.Context, i instance) (state string, err error) {
+// shown is what Resource Manager shows of an instance.
+type shown struct {
+	// provisioning is its provisioningState. The API's description has it in every answer; in 30 of 30 recorded GETs, of
+	// 2021 to 2025, it was missing, whatever the operation before.
+	provisioning string
+	// running is its runningState, which newer api-versions show: "Active" in all that was recorded.
+	running string
+}
+
+// look reads the instance as Resource Manager shows it. An answer that is no resource is an error.
+func (p *Provider) look(ctx context.Context, i instance) (shown, error) {
 	client, err := p.arm()
 	if err != nil {
-		return "", err
+		return shown{}, err
 	}
 	r, err := call(ctx, client, http.MethodGet, i)
 	if err != nil {
-		return "", err
+		return shown{}, err
 	}
 	answer, err := client.Pipeline().Do(r) //nolint:bodyclose // azcore has read and closed it
 	if err != nil {
-		return "", err
+		return shown{}, err
 	}
 	if !runtime.HasStatusCode(answer, http.StatusOK) {
-		return "", runtime.NewResponseError(answer)
+		return shown{}, runtime.NewResponseError(answer)
 	}
-	return azure.ReadBody(answer).State, nil
+	var resource struct {
+		Properties *struct {
+			ProvisioningState string `json:"provisioningState"`
+			RunningState      string `json:"runningState"`
+		} `json:"properties"`
+	}
+	raw, err := runtime.Payload(answer)
+	if err == nil {
+		err = json.Unmarshal(raw, &resource)
+	}
+	if err == nil && resource.Properties == nil {
+		err = errors.New("it has no properties")
+	}
+	if err != nil {
+		return shown{}, fmt.Errorf("the answer shows no resource: %w", err)
+	}
+	return shown{resource.Properties.ProvisioningState, resource.Properties.RunningState}, nil
 }
 
 // hasStatus tells whether an error is an answer with one of the codes.

@@ -19,13 +19,13 @@ func (p *Provider) Preflight(ctx context.Context, a backup.Attempt) error {
 	if err != nil {
 		return err
 	}
-	state, err := p.look(ctx, i)
+	seen, err := p.look(ctx, i)
 	switch {
 	case hasStatus(err, http.StatusForbidden):
 	case err != nil:
 		return looking(i).Fault(err)
 	default:
-		if err := checkState(i, state); err != nil {
+		if err := checkState(i, seen.provisioning); err != nil {
 			return err
 		}
 	}
@@ -36,6 +36,7 @@ func (p *Provider) Preflight(ctx context.Context, a backup.Attempt) error {
 	return checkStorage(a, *account)
 }
 
+// checkState judges a provisioningState; the service that shows none, as all recorded ones, may be ready.
 func checkState(i instance, state string) error {
 	switch strings.ToLower(state) {
 	case "", "succeeded":

@@ -77,10 +77,11 @@ func (p *Provider) BeginRestore(ctx context.Context, r backup.Restore) (backup.O
 	if err != nil {
 		return backup.Operation{}, err
 	}
-	return p.provisioned(ctx, i, s)
+	return p.made(ctx, i, s)
 }
 
-// PollRestore asks once how the restore behind the token is getting on. It is done when the resource itself says so.
+// PollRestore asks once how the restore behind the token is getting on. It is done when the operation has ended well and
+// the resource is there, and says nothing else.
 func (p *Provider) PollRestore(ctx context.Context, r backup.Restore, saved string) (backup.Operation, error) {
 	i, err := parse(r.Target, r.CCF)
 	if err != nil {
@@ -88,24 +89,25 @@ func (p *Provider) PollRestore(ctx context.Context, r backup.Restore, saved stri
 	}
 	var t token
 	if json.Unmarshal([]byte(saved), &t) == nil && t.Follow {
-		return p.provisioned(ctx, i, status{token: t, done: true})
+		return p.made(ctx, i, status{token: t, done: true})
 	}
 	s, err := p.restore(i, r).poll(ctx, saved)
 	if err != nil {
 		return backup.Operation{}, err
 	}
-	return p.provisioned(ctx, i, s)
+	return p.made(ctx, i, s)
 }
 
 // FindRestore tells what became of a restore whose answer was lost. Since the original was gone, a resource that is there
-// came of the restore: the operation's token then follows it. An operation without a token that is not Done was never
-// started, and may be begun again.
+// came of the restore: the operation's token then follows it, as long as it says that it is not ready. One that says
+// nothing of the kind is done, with a warning where it says nothing at all. An operation without a token that is not Done
+// was never started, and may be begun again.
 func (p *Provider) FindRestore(ctx context.Context, r backup.Restore) (backup.Operation, error) {
 	i, err := parse(r.Target, r.CCF)
 	if err != nil {
 		return backup.Operation{}, err
 	}
-	switch o, err := p.provisioned(ctx, i, status{token: token{Follow: true}, done: true}); {
+	switch o, err := p.made(ctx, i, status{token: token{Lost: true}, done: true}); {
 	case err != nil && backup.AsFault(err).Code == codeAbsent:
 		return backup.Operation{}, nil
 	default:
@@ -116,12 +118,19 @@ func (p *Provider) FindRestore(ctx context.Context, r backup.Restore) (backup.Op
 // codeAbsent: the resource is not there.
 const codeAbsent = "NotThere"
 
-// provisioned holds an operation that has ended well against the resource's own state, and follows that if need be.
-func (p *Provider) provisioned(ctx context.Context, i instance, s status) (backup.Operation, error) {
+// untold is the warning of a restore of which only the presence of the resource tells.
+const untold = "the answer to the request that starts the restore was lost, and Azure shows that the resource is there but not " +
+	"whether its restore has ended, and how: see that the application answers before anything relies on it"
+
+// made holds an operation that has ended well, or one that is lost, against the resource, and follows that as long as it
+// says that it is not ready. Without any state, which is how Azure answers a GET, its presence proves what the operation
+// said. Of a lost one it proves the start alone: then it is ready if it says that it runs, and who reads that it says
+// nothing is warned. What GET answers while a resource is being made was never recorded.
+func (p *Provider) made(ctx context.Context, i instance, s status) (backup.Operation, error) {
 	if !s.done {
 		return s.operation(), nil
 	}
-	state, err := p.look(ctx, i)
+	seen, err := p.look(ctx, i)
 	if absent(err) {
 		return backup.Operation{}, &backup.Fault{
 			Kind: backup.Denied, Code: codeAbsent, Message: i.id + " does not exist, although it was to be restored",
@@ -135,17 +144,20 @@ func (p *Provider) provisioned(ctx context.Context, i instance, s status) (backu
 		}
 		return backup.Operation{}, f
 	}
-	switch strings.ToLower(state) {
-	case "succeeded":
-		return backup.Operation{Done: true}, nil
-	case "failed", "canceled":
+	switch state, lost := strings.ToLower(seen.provisioning), s.token.Lost; {
+	case state == "failed" || state == "canceled":
 		return backup.Operation{}, &backup.Fault{
-			Kind: backup.Refused, Code: "Provisioning" + state,
-			Message: fmt.Sprintf("restore %s: its provisioningState is %s", i.id, state),
+			Kind: backup.Refused, Code: "Provisioning" + seen.provisioning,
+			Message: fmt.Sprintf("restore %s: its provisioningState is %s", i.id, seen.provisioning),
 			Hint:    "See the resource group's activity log in the Azure portal. Delete what is there before another restore.",
 		}
+	case state == "succeeded", state == "" && (!lost || strings.EqualFold(seen.running, "Active")):
+		return backup.Operation{Done: true}, nil
+	case state == "" && seen.running == "":
+		return backup.Operation{Done: true, Warning: untold}, nil
+	default:
+		return backup.Operation{Token: token{Follow: true, Lost: lost}.text(), RetryAfter: s.after}, nil
 	}
-	return backup.Operation{Token: token{Follow: true}.text(), RetryAfter: s.after}, nil
 }
 
 // restore is the restore as an operation.

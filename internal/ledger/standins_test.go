@@ -197,13 +197,17 @@ func TestAgainstTheSimulator(t *testing.T) {
 		"conformance of Managed CCF": conformance(ccfs+"Plain", nil),
 		"conformance of an export":   conformance(ledgers+"export", nil),
 		"conformance, the other readings": conformance(ccfs+"other", func(k *sim.LedgerKnobs) {
-			k.Trace, k.Share, k.ShareStamp, k.ShareLayout = sim.LedgerTraceVisible, sim.ShareAtEnd, sim.StampDate, sim.LayoutFlat
-			k.SASChecked, k.FailedPoll, k.PollURL = sim.SASCheckedAtStart, sim.FailedAsStatus, sim.PlainPollURL
+			k.Provisioning, k.Share, k.ShareStamp, k.ShareLayout = sim.ProvisioningShown, sim.ShareAtEnd, sim.StampDate, sim.LayoutFlat
+			k.SASChecked, k.FailedPoll, k.PollURL, k.PollWords = sim.SASCheckedAtStart, sim.FailedAsStatus, sim.PlainPollURL, sim.CommonWords
 			k.PollLocation, k.PollRetryAfter, k.SecondStart = sim.WithPollLocation, sim.WithPollRetryAfter, sim.SecondStartRefused
 		}),
 		"restores": restores(nil),
 		"restores, the other readings": restores(func(k *sim.LedgerKnobs) {
 			k.Restored, k.FailedRestore, k.FailedPoll = sim.RestoredAtEnd, sim.FailedRestoreVanishes, sim.FailedAsStatus
+			k.PollURL, k.PollWords, k.PollLocation = sim.SubscriptionPollURL, sim.CommonWords, sim.WithPollLocation
+		}),
+		"restores, as described": restores(func(k *sim.LedgerKnobs) {
+			k.Provisioning, k.Restored, k.PollURL = sim.ProvisioningShown, sim.RestoredUnready, sim.PlainPollURL
 		}),
 		"a lost restore":   world.testLostRestore,
 		"refused restores": world.testRefusedRestores,
@@ -281,32 +285,55 @@ func (w world) restores(t *testing.T, id string) backuptest.RestoreHarness {
 	}
 }
 
-// testLostRestore finds out what became of it, without the operation.
+// testLostRestore finds out what became of it, without the operation, as far as each reading lets it: where what is being
+// restored looks as if it were ready, nobody can tell.
 func (w world) testLostRestore(t *testing.T) {
-	h := w.restores(t, w.add(t, ccfs+"lost", nil))
-	r := h.Ready(t)
-	if o, err := w.provider().FindRestore(t.Context(), r); err != nil || o.Done || o.Token != "" {
-		t.Fatalf("before: %+v, %v", o, err)
-	}
-	h.Inject(t, backuptest.RestoreLost)
-	_, err := w.provider().BeginRestore(t.Context(), r)
-	if f := backup.AsFault(err); f == nil || f.Kind != backup.Uncertain {
-		t.Fatal(err)
-	}
-	operation, err := w.provider().FindRestore(t.Context(), r)
-	must(t, err)
-	eventually(t, "the restore ends", func() bool {
-		if !operation.Done {
-			operation, err = w.provider().PollRestore(t.Context(), r, operation.Token)
-			must(t, err)
+	for i, test := range []struct {
+		tune    func(*sim.LedgerKnobs)
+		version string
+		early   bool // it is called done before it is
+	}{
+		{nil, "", true},
+		{nil, "2023-06-28-preview", true},
+		{func(k *sim.LedgerKnobs) { k.Restored = sim.RestoredUnready }, "", false},
+		{func(k *sim.LedgerKnobs) { k.Restored = sim.RestoredAtEnd }, "", false},
+		{func(k *sim.LedgerKnobs) { k.Provisioning = sim.ProvisioningShown }, "", false},
+	} {
+		id := w.add(t, fmt.Sprintf("%slost%d", ccfs, i), test.tune)
+		must(t, w.TuneLedger(id, func(k *sim.LedgerKnobs) { k.Restore = sim.Range{Shortest: time.Minute, Longest: time.Minute} }))
+		h := w.restores(t, id)
+		r := h.Ready(t)
+		r.CCF.APIVersion = test.version
+		if o, err := w.provider().FindRestore(t.Context(), r); err != nil || o.Done || o.Token != "" {
+			t.Fatalf("%s before: %+v, %v", id, o, err)
 		}
-		return operation.Done
-	})
-	h.Restored(t, r)
-	_, err = w.provider().BeginRestore(t.Context(), r)
-	fault{kind: backup.Refused, code: "OriginalExists", hint: "Delete it"}.check(t, err)
-	if n := h.Starts(); n != 1 {
-		t.Errorf("%d starts", n)
+		h.Inject(t, backuptest.RestoreLost)
+		_, err := w.provider().BeginRestore(t.Context(), r)
+		if f := backup.AsFault(err); f == nil || f.Kind != backup.Uncertain {
+			t.Fatal(err)
+		}
+		operation := backup.Operation{}
+		eventually(t, "the restore is done", func() bool {
+			if operation.Token == "" {
+				operation, err = w.provider().FindRestore(t.Context(), r)
+			} else {
+				operation, err = w.provider().PollRestore(t.Context(), r, operation.Token)
+			}
+			must(t, err)
+			return operation.Done
+		})
+		if test.early {
+			h.Idle(t)
+		}
+		h.Restored(t, r)
+		if operation.Warning != "" {
+			t.Errorf("%s: warned of %q", id, operation.Warning)
+		}
+		_, err = w.provider().BeginRestore(t.Context(), r)
+		fault{kind: backup.Refused, code: "OriginalExists", hint: "Delete it"}.check(t, err)
+		if n := w.starts(id, sim.LedgerRestore); n != 1 {
+			t.Errorf("%s: %d starts", id, n)
+		}
 	}
 }
 

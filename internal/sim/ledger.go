@@ -181,7 +181,7 @@ func (m *ledgers) provisioningState(l *ledger) string {
 	if l.knobs.ProvisioningState != "" {
 		return l.knobs.ProvisioningState
 	}
-	if l.state == "Succeeded" && l.knobs.Trace == LedgerTraceVisible && m.busy(l) {
+	if l.state == "Succeeded" && l.knobs.Provisioning == ProvisioningShown && m.busy(l) {
 		return "Updating"
 	}
 	return l.state

@@ -174,7 +174,7 @@ func TestLedgerBackupAndRestore(t *testing.T) {
 	must(t, err)
 	resume, err := poller.ResumeToken()
 	must(t, err)
-	if len(resume) < 2000 || len(resume) > 5000 || strings.Contains(resume, "sig=") {
+	if len(resume) < 3200 || len(resume) > 5000 || strings.Contains(resume, "sig=") {
 		t.Errorf("token of %d characters: %s", len(resume), resume)
 	}
 	poller, err = runtime.NewPollerFromResumeToken[ledgerMessage](resume, c.Pipeline(), nil)
@@ -184,7 +184,7 @@ func TestLedgerBackupAndRestore(t *testing.T) {
 	after, err := s.LedgerState(ccfID)
 	must(t, err)
 	if !slices.Equal(after.Entries, before.Entries) || after.Transaction != before.Transaction || after.Transaction != "2.8" ||
-		after.ProvisioningState != "Succeeded" || provisioningState(t, c, ccfID) != "Succeeded" {
+		after.ProvisioningState != "Succeeded" {
 		t.Errorf("restored %+v, was %+v", after, before)
 	}
 	var kinds []sim.LedgerOperationKind
@@ -204,19 +204,47 @@ func TestLedgerBackupAndRestore(t *testing.T) {
 	}
 }
 
-func provisioningState(t *testing.T, c ledgerClient, id string) string {
+// states are what GET of the resource shows of how it is.
+type states struct{ ProvisioningState, RunningState string }
+
+func shown(t *testing.T, c ledgerClient, id, version string) states {
 	t.Helper()
-	resp, err := c.send(t.Context(), "GET", id, ccfAPI, nil)
+	resp, err := c.send(t.Context(), "GET", id, version, nil)
 	must(t, err)
 	var body struct {
 		ID         string
-		Properties struct{ ProvisioningState string }
+		Properties states
 	}
 	must(t, runtime.UnmarshalAsJSON(resp, &body))
 	if body.ID != id {
 		t.Errorf("the resource is %s", body.ID)
 	}
-	return body.Properties.ProvisioningState
+	return body.Properties
+}
+
+// TestLedgerShowsNoProvisioningState, as recorded from 2021 to 2025, unless the description's reading is asked for.
+func TestLedgerShowsNoProvisioningState(t *testing.T) {
+	t.Parallel()
+	s := startWithLedgers(t)
+	c := newLedgerClient(t, s)
+	for _, tt := range []struct {
+		id, version string
+		provisioned sim.ProvisioningSeen
+		want        states
+	}{
+		{ledgerID, "2021-05-13-preview", sim.ProvisioningHidden, states{}},
+		{ccfID, "2023-01-26-preview", sim.ProvisioningHidden, states{}},
+		{ccfID, "2023-06-28-preview", sim.ProvisioningHidden, states{"", "Active"}},
+		{ccfID, ccfAPI, sim.ProvisioningHidden, states{"", "Active"}},
+		{ledgerID, "2026-02-23", sim.ProvisioningHidden, states{"", "Active"}},
+		{ccfID, "2023-01-26-preview", sim.ProvisioningShown, states{"Succeeded", ""}},
+		{ccfID, ccfAPI, sim.ProvisioningShown, states{"Succeeded", "Active"}},
+	} {
+		must(t, s.TuneLedger(tt.id, func(k *sim.LedgerKnobs) { k.Provisioning = tt.provisioned }))
+		if got := shown(t, c, tt.id, tt.version); got != tt.want {
+			t.Errorf("%s in %s shows %+v, want %+v", tt.id, tt.version, got, tt.want)
+		}
+	}
 }
 
 func TestLedgerWire(t *testing.T) {
@@ -229,15 +257,17 @@ func TestLedgerWire(t *testing.T) {
 	}
 	got := start()
 	status := got.Header.Get("Azure-AsyncOperation")
-	if got.StatusCode != 202 || len(got.body) != 0 || got.Header.Get("Location") != "" || got.Header.Get("Retry-After") != "" ||
-		!strings.Contains(status, "/providers/Microsoft.ConfidentialLedger/locations/westeurope/operationStatuses/") {
+	const tenants = "https://management.azure.com/providers/Microsoft.ConfidentialLedger/locations/WESTEUROPE/operationStatuses/"
+	if got.StatusCode != 202 || string(got.body) != "null" || got.Header.Get("Location") != "" || got.Header.Get("Retry-After") != "" ||
+		!strings.HasPrefix(status, tenants) || !strings.Contains(status, "?api-version="+ccfAPI+"&") || len(status) < 3200 || len(status) > 3300 {
 		t.Errorf("start: %d %v %s", got.StatusCode, got.Header, got.body)
 	}
-	var operation struct{ ID, Name, Status, StartTime, EndTime string }
+	var operation struct{ ID, Name, ResourceID, Status, StartTime, EndTime string }
 	poll := send(t, s, "GET", status, "anybody", "")
 	must(t, json.Unmarshal(poll.body, &operation))
-	if poll.StatusCode != 200 || operation.Status != "InProgress" || operation.EndTime != "" || operation.StartTime == "" ||
-		!strings.HasSuffix(operation.ID, operation.Name) || poll.Header.Get("Retry-After") != "" {
+	if poll.StatusCode != 200 || operation.Status != "Accepted" || operation.EndTime != "" || operation.StartTime == "" ||
+		operation.ID != "/providers/Microsoft.ConfidentialLedger/locations/WESTEUROPE/operationStatuses/"+operation.Name ||
+		operation.ResourceID != ccfID || bytes.Contains(poll.body, []byte("properties")) || poll.Header.Get("Retry-After") != "" {
 		t.Errorf("poll: %d %s", poll.StatusCode, poll.body)
 	}
 	if poll := send(t, s, "GET", status, "", ""); poll.StatusCode != 401 {
@@ -255,27 +285,68 @@ func TestLedgerWire(t *testing.T) {
 	}
 
 	must(t, s.TuneLedger(ccfID, func(k *sim.LedgerKnobs) {
+		k.Backup, k.PollURL, k.PollWords = never, sim.SubscriptionPollURL, sim.CommonWords
+	}))
+	got = start()
+	status = got.Header.Get("Azure-AsyncOperation")
+	below := strings.Split(ccfID, "/resourceGroups/")[0] + "/providers/Microsoft.ConfidentialLedger/locations/westeurope/operationStatuses/"
+	poll = send(t, s, "GET", status, "app", "")
+	must(t, json.Unmarshal(poll.body, &operation))
+	if !strings.HasPrefix(status, "https://management.azure.com"+below) || operation.ID != below+operation.Name || operation.Status != "InProgress" {
+		t.Errorf("below the subscription: %s, %s", status, poll.body)
+	}
+	elsewhere := strings.Replace(status, "/providers/", "x/providers/", 1)
+	if poll := send(t, s, "GET", elsewhere, "app", ""); poll.StatusCode != 404 {
+		t.Errorf("poll below another subscription: %d %s", poll.StatusCode, poll.body)
+	}
+
+	must(t, s.TuneLedger(ccfID, func(k *sim.LedgerKnobs) {
 		k.Backup, k.PollURL = sim.Range{}, sim.PlainPollURL
 		k.PollLocation, k.PollRetryAfter = sim.WithPollLocation, sim.WithPollRetryAfter
-		k.Trace = sim.LedgerTraceVisible
+		k.Provisioning = sim.ProvisioningShown
 	}))
 	got = start()
 	location, status := got.Header.Get("Location"), got.Header.Get("Azure-AsyncOperation")
 	if got.StatusCode != 202 || !strings.Contains(location, "/operationResults/") || got.Header.Get("Retry-After") != "1" ||
-		!strings.HasSuffix(status, "?api-version="+ccfAPI) {
+		!strings.HasPrefix(status, tenants) || !strings.HasSuffix(status, "?api-version=2020-12-01-preview") {
 		t.Errorf("start: %d %v", got.StatusCode, got.Header)
 	}
-	if state := provisioningState(t, newLedgerClient(t, s), ccfID); state != "Updating" {
-		t.Errorf("visible, and %s", state)
+	if got := shown(t, newLedgerClient(t, s), ccfID, ccfAPI); got.ProvisioningState != "Updating" {
+		t.Errorf("visible, and %+v", got)
 	}
 	eventually(t, "done", func() bool {
-		poll := send(t, s, "GET", status, "app", "")
+		poll = send(t, s, "GET", status, "app", "")
 		must(t, json.Unmarshal(poll.body, &operation))
 		return operation.Status == "Succeeded" && operation.EndTime != ""
 	})
+	if !bytes.Contains(poll.body, []byte(`"properties":null`)) {
+		t.Errorf("at the end: %s", poll.body)
+	}
 	if got := send(t, s, "GET", location, "app", ""); got.StatusCode != 200 ||
 		string(got.body) != `{"message":"Backup Created for ManagedCCF App : Votes."}` {
 		t.Errorf("result: %d %s", got.StatusCode, got.body)
+	}
+}
+
+// TestLedgerDeletionMoves: its answers are 202 with Deleting, and name the address anew, which the old one outlives.
+func TestLedgerDeletionMoves(t *testing.T) {
+	t.Parallel()
+	s := startWithLedgers(t)
+	must(t, s.TuneLedger(ccfID, func(k *sim.LedgerKnobs) { k.Change = never }))
+	got := send(t, s, "DELETE", "https://management.azure.com"+ccfID+"?api-version="+ccfAPI, "app", "")
+	first := got.Header.Get("Azure-AsyncOperation")
+	if got.StatusCode != 202 || string(got.body) != "null" || got.Header.Get("Location") != first {
+		t.Errorf("start: %d %v %s", got.StatusCode, got.Header, got.body)
+	}
+	poll := send(t, s, "GET", first, "app", "")
+	moved := poll.Header.Get("Azure-AsyncOperation")
+	if poll.StatusCode != 202 || !bytes.Contains(poll.body, []byte(`"status":"Deleting"`)) || moved == "" || moved == first {
+		t.Errorf("poll: %d %v %s", poll.StatusCode, poll.Header, poll.body)
+	}
+	for _, address := range []string{first, moved} {
+		if poll := send(t, s, "GET", address, "app", ""); poll.StatusCode != 202 {
+			t.Errorf("poll of %s: %d %s", address, poll.StatusCode, poll.body)
+		}
 	}
 }
 
@@ -456,12 +527,14 @@ func TestLedgerRestoreIsRefused(t *testing.T) {
 		t.Error("a failed restore left something")
 	}
 
-	must(t, s.TuneLedger("", func(k *sim.LedgerKnobs) { k.FailedRestore = sim.FailedRestoreStays }))
+	must(t, s.TuneLedger("", func(k *sim.LedgerKnobs) {
+		k.FailedRestore, k.Provisioning = sim.FailedRestoreStays, sim.ProvisioningShown
+	}))
 	must(t, s.AgeShare(accountName, name, 89*24*time.Hour))
 	s.SetTimeScale(0.001) // 90 days are 130 minutes here
 	wantFailure(t, "old", restore(ccfID, name, "westeurope"), "RestoreFailed", "older than 90 days")
-	if state := provisioningState(t, c, ccfID); state != "Failed" {
-		t.Errorf("after a failed restore: %s", state)
+	if got := shown(t, c, ccfID, ccfAPI); got.ProvisioningState != "Failed" {
+		t.Errorf("after a failed restore: %+v", got)
 	}
 	wantCode(t, "what failed is in the way", restore(ccfID, name, "westeurope"), 409, "ResourceAlreadyExists")
 	must(t, c.do(t, "DELETE", ccfID, ccfAPI, nil))
@@ -504,8 +577,19 @@ func TestLedgerWhileItIsRestored(t *testing.T) {
 	must(t, s.DeleteLedger(ccfID))
 	must(t, s.TuneLedger(ccfID, func(k *sim.LedgerKnobs) { k.Restore = never }))
 	must(t, restore())
-	if state := provisioningState(t, c, ccfID); state != "Creating" {
-		t.Errorf("state %s", state)
+	for _, tt := range []struct {
+		restored    sim.RestoredSeen
+		provisioned sim.ProvisioningSeen
+		want        states
+	}{
+		{sim.RestoredAtOnce, sim.ProvisioningHidden, states{"", "Active"}},
+		{sim.RestoredUnready, sim.ProvisioningHidden, states{"", "Unknown"}},
+		{sim.RestoredAtOnce, sim.ProvisioningShown, states{"Creating", "Active"}},
+	} {
+		must(t, s.TuneLedger(ccfID, func(k *sim.LedgerKnobs) { k.Restored, k.Provisioning = tt.restored, tt.provisioned }))
+		if got := shown(t, c, ccfID, ccfAPI); got != tt.want {
+			t.Errorf("it shows %+v, want %+v", got, tt.want)
+		}
 	}
 	wantCode(t, "twice", restore(), 409, "ResourceAlreadyExists")
 	wantCode(t, "backup", c.do(t, "POST", ccfID+"/backup", ccfAPI, toFiles(accountSAS(t, nil))), 409, "Conflict")
@@ -646,17 +730,26 @@ func TestLedgerCreateAndDelete(t *testing.T) {
 	created, err := runtime.Payload(resp)
 	must(t, err)
 	if resp.StatusCode != 201 || resp.Header.Get("Azure-AsyncOperation") == "" ||
-		!bytes.Contains(created, []byte(`"provisioningState":"Creating"`)) {
+		!bytes.Contains(created, []byte(`"provisioningState":"Accepted"`)) {
 		t.Errorf("put: %d %v %s", resp.StatusCode, resp.Header, created)
 	}
-	eventually(t, "created", func() bool { return provisioningState(t, c, id) == "Succeeded" })
+	if bytes.Contains(created, []byte("appUri")) {
+		t.Errorf("it has an address before it is made: %s", created)
+	}
+	eventually(t, "created", func() bool {
+		state, err := s.LedgerState(id)
+		must(t, err)
+		return state.ProvisioningState == "Succeeded"
+	})
 	if state, err := s.LedgerState(id); err != nil || state.Location != "eastus" || state.Transaction != "2.1" {
 		t.Errorf("created %+v, %v", state, err)
 	}
 	resp, err = c.send(t.Context(), "PUT", id, ccfAPI, resource)
 	must(t, err)
-	if resp.StatusCode != 200 {
-		t.Errorf("put again: %d", resp.StatusCode)
+	again, err := runtime.Payload(resp)
+	must(t, err)
+	if resp.StatusCode != 200 || !bytes.Contains(again, []byte(`"provisioningState":"Succeeded"`)) {
+		t.Errorf("put again: %d %s", resp.StatusCode, again)
 	}
 	must(t, c.do(t, "DELETE", id, ccfAPI, nil))
 	_, err = c.send(t.Context(), "PUT", id, ccfAPI, map[string]any{"properties": map[string]any{}})

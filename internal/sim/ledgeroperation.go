@@ -88,17 +88,27 @@ type ledgerOperation struct {
 	// history is what a backup holds: the ledger as it was at the start; location is its region then.
 	history  history
 	location string
-	// subscription and signature are parts of the address of the status.
-	subscription, signature string
+	// place and region are parts of the address of the status, certificate and signatures of what proves it: each time that
+	// the address is told may sign it afresh, and all of them hold.
+	place, region string
+	certificate   string
+	signatures    []string
 }
 
-// usualLedger is how long operations take. All are guesses: nothing of them was recorded in public.
-var usualLedger = map[LedgerOperationKind]Range{
-	LedgerBackup:  {2 * time.Minute, 10 * time.Minute},
-	LedgerExport:  {2 * time.Minute, 10 * time.Minute},
-	LedgerRestore: {5 * time.Minute, 20 * time.Minute},
-	LedgerCreate:  {time.Minute, 5 * time.Minute},
-	LedgerDelete:  {time.Minute, 5 * time.Minute},
+// usual is how long operations take. Of backups and restores that is a guess, the others were recorded.
+func (o *ledgerOperation) usual() Range {
+	switch o.Kind {
+	case LedgerBackup, LedgerExport:
+		return Range{2 * time.Minute, 10 * time.Minute}
+	case LedgerRestore:
+		return Range{5 * time.Minute, 20 * time.Minute}
+	case LedgerDelete:
+		return Range{82 * time.Second, 100 * time.Second}
+	}
+	if strings.EqualFold(o.ledger.id.kind, managedCCFs) {
+		return Range{75 * time.Second, 95 * time.Second}
+	}
+	return Range{4 * time.Minute, 4 * time.Minute}
 }
 
 // takes is the knobs' range for a kind.
@@ -133,14 +143,6 @@ func (m *ledgers) start(o *ledgerOperation, subscription string) {
 	l := o.ledger
 	o.Ledger, o.Started, o.State = l.id.String(), time.Now(), InProgress
 	o.ID = uuid.NewSHA1(uuid.NameSpaceOID, m.bytes(16)).String() + "*" + strings.ToUpper(hex.EncodeToString(m.bytes(32)))
-	if o.knobs.PollURL == SignedPollURL {
-		q := url.Values{}
-		q.Set("t", strconv.FormatInt(o.Started.UnixNano()/100, 10))
-		q.Set("c", base64.RawURLEncoding.EncodeToString(m.bytes(1100)))
-		q.Set("s", base64.RawURLEncoding.EncodeToString(m.bytes(256)))
-		q.Set("h", base64.RawURLEncoding.EncodeToString(m.bytes(32)))
-		o.signature = "&" + q.Encode()
-	}
 	o.history, o.location = history{Entries: slices.Clone(l.history.Entries), View: l.history.View}, l.location
 	o.fault, _ = l.faults.take(func(f Fault) bool {
 		switch f.Kind {
@@ -151,10 +153,27 @@ func (m *ledgers) start(o *ledgerOperation, subscription string) {
 		}
 		return false
 	})
-	o.subscription = subscription
+	o.place, o.region = "", strings.ToUpper(o.location)
+	if o.knobs.PollURL == SubscriptionPollURL {
+		o.place, o.region = "/subscriptions/"+subscription, o.location
+	}
+	if o.knobs.PollURL != PlainPollURL {
+		o.certificate = base64.RawURLEncoding.EncodeToString(m.bytes(1942))
+		m.sign(o)
+	}
 	m.operations = append(m.operations, o)
 	m.running.Add(1)
-	go m.run(o, m.pace.scale(m.draw(o.knobs.takes(o.Kind), usualLedger[o.Kind])))
+	go m.run(o, m.pace.scale(m.draw(o.knobs.takes(o.Kind), o.usual())))
+}
+
+// sign makes another signature of the address. Called under the lock.
+func (m *ledgers) sign(o *ledgerOperation) {
+	q := url.Values{}
+	q.Set("t", strconv.FormatInt(time.Now().UnixNano()/100, 10))
+	q.Set("c", o.certificate)
+	q.Set("s", base64.RawURLEncoding.EncodeToString(m.bytes(256)))
+	q.Set("h", base64.RawURLEncoding.EncodeToString(m.bytes(32)))
+	o.signatures = append(o.signatures, "&"+q.Encode())
 }
 
 // bytes draws random ones. Called under the lock.
@@ -231,23 +250,32 @@ func (m *ledgers) wait(d time.Duration) error {
 	}
 }
 
-// address is where the operation is followed; of its status, or of its result.
+// path is that of the address where the operation is followed; of its status, or of its result.
+func (o *ledgerOperation) path(kind string) string {
+	return o.place + "/providers/" + ledgerProvider + "/locations/" + o.region + "/" + kind + "/" + o.ID
+}
+
+// address is where the operation is followed.
 func (o *ledgerOperation) address(kind, version string) string {
-	return "https://" + managementHost + "/subscriptions/" + o.subscription + "/providers/" + ledgerProvider +
-		"/locations/" + o.location + "/" + kind + "/" + o.ID + "?api-version=" + version + o.signature
+	text := "https://" + managementHost + o.path(kind) + "?api-version="
+	if o.knobs.PollURL == PlainPollURL {
+		return text + "2020-12-01-preview"
+	}
+	return text + version + o.signatures[len(o.signatures)-1]
 }
 
 // accepted is the answer to a request that started an operation.
-func (m *ledgers) accepted(o *ledgerOperation, version string, status int, body []byte) *http.Response {
-	header := http.Header{}
-	header.Set("Azure-AsyncOperation", o.address("operationStatuses", version))
-	if o.knobs.PollLocation == WithPollLocation {
-		header.Set("Location", o.address("operationResults", version))
+func (m *ledgers) accepted(o *ledgerOperation, version string, status int, body any) *http.Response {
+	resp := m.hurry(o, armJSON(status, body))
+	resp.Header.Set("Azure-AsyncOperation", o.address("operationStatuses", version))
+	resp.Header.Set("X-Ms-Async-Operation-Timeout", "P6D")
+	switch {
+	case o.knobs.PollLocation == WithPollLocation:
+		resp.Header.Set("Location", o.address("operationResults", version))
+	case o.Kind == LedgerDelete:
+		resp.Header.Set("Location", o.address("operationStatuses", version))
 	}
-	if body != nil {
-		header.Set("Content-Type", "application/json; charset=utf-8")
-	}
-	return m.hurry(o, newResponse(status, header, body))
+	return resp
 }
 
 // ledgerRetryAfter is what Resource Manager's own guidelines have; no answer of this service was recorded.
@@ -265,8 +293,7 @@ func (m *ledgers) hurry(o *ledgerOperation, resp *http.Response) *http.Response 
 func (m *ledgers) follow(r *http.Request, at regionalOperation) (*http.Response, error) {
 	m.mu.Lock()
 	i := slices.IndexFunc(m.operations, func(o *ledgerOperation) bool {
-		return o.ID == at.id && strings.EqualFold(o.subscription, at.subscription) &&
-			strings.EqualFold(o.location, at.location)
+		return o.ID == at.id && strings.EqualFold(o.place, at.place()) && strings.EqualFold(o.region, at.location)
 	})
 	if i < 0 {
 		m.mu.Unlock()
@@ -282,31 +309,46 @@ func (m *ledgers) follow(r *http.Request, at regionalOperation) (*http.Response,
 		switch {
 		case !known:
 			return armError(http.StatusBadRequest, "InvalidApiVersionParameter", "The api-version '"+version+"' is invalid.")
-		case o.signature != "" && !strings.HasSuffix("&"+r.URL.RawQuery, o.signature):
+		case o.certificate != "" && !slices.ContainsFunc(o.signatures, func(signature string) bool {
+			return strings.HasSuffix("&"+r.URL.RawQuery, signature)
+		}):
 			// Invented: that the rest of the address counts is sure, the words are not.
 			return armError(http.StatusBadRequest, "InvalidOperationStatusUrl", "The address of the operation is incomplete.")
 		case at.kind == "operationresults":
 			return m.result(o, version)
 		}
-		return m.status(o)
+		return m.status(o, version)
 	})
 }
 
-// status is the operation as Resource Manager's contract has it. Called under the lock.
-func (m *ledgers) status(o *ledgerOperation) *http.Response {
+// status is the operation as its own address tells of it. Called under the lock.
+func (m *ledgers) status(o *ledgerOperation, version string) *http.Response {
 	if o.State == Failed {
 		if status := o.failedStatus(); status != 0 {
 			return armError(status, o.Code, o.Message)
 		}
 	}
 	body := map[string]any{
-		"id": "/subscriptions/" + o.subscription + "/providers/" + ledgerProvider + "/locations/" + o.location +
-			"/operationStatuses/" + o.ID,
-		"name": o.ID, "status": o.State, "startTime": o.Started.UTC().Format(fileTime),
+		"id": o.path("operationStatuses"), "name": o.ID, "resourceId": o.Ledger, "status": o.State,
+		"startTime": o.Started.UTC().Format(fileTime),
 	}
-	if o.State == InProgress {
+	switch {
+	case o.State != InProgress:
+	case o.knobs.PollWords == CommonWords:
+		return m.hurry(o, armJSON(http.StatusOK, body))
+	case o.Kind == LedgerDelete:
+		body["status"] = "Deleting"
+		resp := m.hurry(o, armJSON(http.StatusAccepted, body))
+		if o.certificate != "" {
+			m.sign(o)
+		}
+		resp.Header.Set("Azure-AsyncOperation", o.address("operationStatuses", version))
+		return resp
+	default:
+		body["status"] = "Accepted"
 		return m.hurry(o, armJSON(http.StatusOK, body))
 	}
+	body["properties"] = nil
 	body["endTime"] = o.Ended.UTC().Format(fileTime)
 	if o.State == Failed {
 		body["error"] = map[string]any{"code": o.Code, "message": o.Message}
@@ -333,7 +375,7 @@ func (m *ledgers) result(o *ledgerOperation, version string) *http.Response {
 	case o.State == Failed:
 		return armError(cmp.Or(o.failedStatus(), http.StatusBadRequest), o.Code, o.Message)
 	case o.Kind == LedgerCreate:
-		return armJSON(http.StatusOK, m.resource(o.ledger))
+		return armJSON(http.StatusOK, m.shown(o.ledger, version))
 	case o.Kind == LedgerDelete:
 		return newResponse(http.StatusNoContent, http.Header{}, nil)
 	}

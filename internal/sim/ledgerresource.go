@@ -83,27 +83,53 @@ func (m *ledgers) get(c armCall) (*http.Response, error) {
 		if l.state == "" {
 			return ledgerNotFound(c.id)
 		}
-		return armJSON(http.StatusOK, m.resource(l))
+		return armJSON(http.StatusOK, m.shown(l, c.apiVersion))
 	})
 }
 
-// resource is the ledger as Resource Manager shows it. Called under the lock.
-func (m *ledgers) resource(l *ledger) map[string]any {
+// runningSince is the first api-version in which a resource has a runningState, by the API's descriptions.
+const runningSince = "2023-06-28-preview"
+
+// shown is the ledger as GET shows it. Called under the lock.
+func (m *ledgers) shown(l *ledger, version string) map[string]any {
+	body := m.resource(l)
+	properties := body["properties"].(map[string]any)
 	host := strings.ToLower(l.id.name)
-	properties := map[string]any{
-		"provisioningState":  m.provisioningState(l),
-		"identityServiceUri": "https://identity.confidential-ledger.core.azure.com/ledgerIdentity/" + host,
+	properties["identityServiceUri"] = "https://identity.confidential-ledger.core.azure.com/ledgerIdentity/" + host
+	address := "ledgerUri"
+	if strings.EqualFold(l.id.kind, managedCCFs) {
+		address = "appUri"
 	}
+	properties[address] = "https://" + host + ".confidential-ledger.azure.com"
+	if l.knobs.Provisioning == ProvisioningShown || l.knobs.ProvisioningState != "" {
+		properties["provisioningState"] = m.provisioningState(l)
+	}
+	if strings.ToLower(version) >= runningSince {
+		properties["runningState"] = "Active"
+		if l.state != "Succeeded" && l.knobs.Restored == RestoredUnready {
+			properties["runningState"] = "Unknown"
+		}
+	}
+	return body
+}
+
+// put is the ledger as PUT answers with it. Called under the lock.
+func (m *ledgers) put(l *ledger, state string) map[string]any {
+	body := m.resource(l)
+	body["properties"].(map[string]any)["provisioningState"] = state
+	return body
+}
+
+// resource is the ledger as its owner has described it. Called under the lock.
+func (m *ledgers) resource(l *ledger) map[string]any {
+	properties := map[string]any{}
 	if strings.EqualFold(l.id.kind, managedCCFs) {
 		properties["appName"] = l.id.name
-		properties["appUri"] = "https://" + host + ".confidential-ledger.azure.com"
 		properties["deploymentType"] = map[string]any{"languageRuntime": "JS", "appSourceUri": "customImage"}
 		properties["memberIdentityCertificates"], properties["nodeCount"] = []any{}, 3
 	} else {
 		properties["ledgerName"], properties["ledgerType"], properties["ledgerSku"] = l.id.name, "Public", "Standard"
-		properties["ledgerUri"] = "https://" + host + ".confidential-ledger.azure.com"
-		properties["ledgerInternalNamespace"], properties["runningState"] = "acc", "Active"
-		properties["aadBasedSecurityPrincipals"] = []any{}
+		properties["ledgerInternalNamespace"], properties["aadBasedSecurityPrincipals"] = "acc", []any{}
 	}
 	return map[string]any{
 		"id": l.id.String(), "name": l.id.name, "type": ledgerProvider + "/" + l.id.kind, "location": l.location,
@@ -214,14 +240,14 @@ func (m *ledgers) admit(o *ledgerOperation, c armCall) *http.Response {
 	switch o.Kind {
 	case LedgerCreate:
 		if exists {
-			return armJSON(http.StatusOK, m.resource(l))
+			return armJSON(http.StatusOK, m.put(l, "Succeeded"))
 		}
 		l.state, l.location, l.history = "Creating", region(o.storage.RestoreRegion), history{View: 2}
 	case LedgerDelete:
 		l.state = "Deleting"
 	case LedgerRestore:
 		l.location = region(o.storage.RestoreRegion)
-		if o.knobs.Restored == RestoredCreating {
+		if o.knobs.Restored != RestoredAtEnd {
 			l.state, l.history = "Creating", history{}
 		}
 	}
@@ -232,7 +258,7 @@ func (m *ledgers) admit(o *ledgerOperation, c armCall) *http.Response {
 // answer is that of an operation that has started. Called under the lock.
 func (m *ledgers) answer(o *ledgerOperation, c armCall) *http.Response {
 	if o.Kind == LedgerCreate {
-		return m.accepted(o, c.apiVersion, http.StatusCreated, encodeJSON(m.resource(o.ledger)))
+		return m.accepted(o, c.apiVersion, http.StatusCreated, m.put(o.ledger, "Accepted"))
 	}
 	return m.accepted(o, c.apiVersion, http.StatusAccepted, nil)
 }

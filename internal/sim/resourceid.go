@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/google/uuid"
@@ -48,12 +49,24 @@ func parseResourcePath(path string) (id resourceID, tail []string, err error) {
 	return resourceID{parts[2], parts[4], parts[6], parts[7], parts[8]}, parts[9:], nil
 }
 
-// regionalOperation is an operation of a resource provider in the place where most of them keep those: below the region.
+// regionalOperation is an operation of a resource provider in the place where most of them keep those: below the region. The
+// subscription is "" where that is at the tenant's level.
 type regionalOperation struct{ subscription, provider, location, kind, id string }
+
+// place is the beginning of the operation's path.
+func (o regionalOperation) place() string {
+	if o.subscription == "" {
+		return ""
+	}
+	return "/subscriptions/" + o.subscription
+}
 
 // parseRegionalOperation takes a request path; kind is "operationstatuses" or "operationresults".
 func parseRegionalOperation(path string) (o regionalOperation, ok bool) {
 	parts := strings.Split(path, "/")
+	if len(parts) == 7 {
+		parts = slices.Insert(parts, 1, "subscriptions", "")
+	}
 	if len(parts) != 9 || !strings.EqualFold(parts[1], "subscriptions") || !strings.EqualFold(parts[3], "providers") ||
 		!strings.EqualFold(parts[5], "locations") {
 		return o, false
