@@ -66,6 +66,10 @@ type operation[T any] struct {
 	starting, polling azure.Call
 }
 
+// failed are Azure's words for an end that is no success, in lower case, and how codes have them. Some services write the
+// second their own way, which the SDK knows too.
+var failed = map[string]string{"failed": "Failed", "canceled": "Canceled", "cancelled": "Canceled"}
+
 // status is how an operation is getting on.
 type status struct {
 	// token continues it, unless it is done.
@@ -167,7 +171,7 @@ func (o operation[T]) poll(ctx context.Context, saved string) (status, error) {
 	switch {
 	case err == nil && answer == nil: // the token claims that the operation has ended, so nothing was sent
 		return s, o.unusable(nil)
-	case err == nil && !runtime.HasStatusCode(answer, http.StatusOK, http.StatusAccepted, http.StatusNoContent):
+	case err == nil && answer.StatusCode >= http.StatusMultipleChoices:
 		err = runtime.NewResponseError(answer)
 	}
 	if err != nil {
@@ -188,19 +192,19 @@ func (o operation[T]) read(request azure.Call, poller *runtime.Poller[T], answer
 		s.ended, _ = time.Parse(time.RFC3339, own.End)
 	}
 	word := strings.ToLower(said.State)
-	failed := slices.Contains([]string{"failed", "canceled", "cancelled"}, word)
+	end, failure := failed[word]
 	over := poller.Done()
 	if over && t.Poller != "" {
 		// At a Location the SDK goes by the code of the answer, or by the state of the resource that is in it: a word of
 		// Azure's that is no end counts more, and the resource in a 202 is not yet what was asked for.
-		over = slices.Contains([]string{"", "succeeded", "completed"}, word) || failed
+		over = slices.Contains([]string{"", "succeeded", "completed"}, word) || failure
 		over = over && (answer.StatusCode != http.StatusAccepted || own.Status != nil)
 	}
 	switch next, err := poller.ResumeToken(); {
-	case over && failed:
+	case over && failure:
 		words := azure.Scrub(cmp.Or(said.Message, "Azure says "+said.State+", without a reason"))
 		return s, &backup.Fault{
-			Kind: backup.Refused, Code: cmp.Or(said.Code, "Operation"+said.State), Message: o.what + ": " + words,
+			Kind: backup.Refused, Code: cmp.Or(said.Code, "Operation"+end), Message: o.what + ": " + words,
 			Hint: o.polling.Hint(http.StatusOK, said.Code, words),
 		}
 	case over:

@@ -38,10 +38,11 @@ func (p *Provider) Preflight(ctx context.Context, a backup.Attempt) error {
 
 // checkState judges a provisioningState; the service that shows none, as all recorded ones, may be ready.
 func checkState(i instance, state string) error {
-	switch strings.ToLower(state) {
-	case "", "succeeded":
+	word := strings.ToLower(state)
+	switch _, failure := failed[word]; {
+	case word == "" || word == "succeeded":
 		return nil
-	case "failed", "canceled", "deleting":
+	case word == "deleting" || failure:
 		return azure.No(i.id, "ServiceNotReady", "its provisioningState is "+state, "Look at it in the Azure portal. If it is "+
 			"not needed any more, take it out of plan.yaml.")
 	}

@@ -144,10 +144,12 @@ func (p *Provider) made(ctx context.Context, i instance, s status) (backup.Opera
 		}
 		return backup.Operation{}, f
 	}
-	switch state, lost := strings.ToLower(seen.provisioning), s.token.Lost; {
-	case state == "failed" || state == "canceled":
+	state, lost := strings.ToLower(seen.provisioning), s.token.Lost
+	end, failure := failed[state]
+	switch {
+	case failure:
 		return backup.Operation{}, &backup.Fault{
-			Kind: backup.Refused, Code: "Provisioning" + seen.provisioning,
+			Kind: backup.Refused, Code: "Provisioning" + end,
 			Message: fmt.Sprintf("restore %s: its provisioningState is %s", i.id, seen.provisioning),
 			Hint:    "See the resource group's activity log in the Azure portal. Delete what is there before another restore.",
 		}

@@ -18,6 +18,17 @@ func toRestore() backup.Restore {
 
 var notThere = refuses(404, "ResourceNotFound", "not found")
 
+// What GET of a finished resource has been recorded to be: in 2021 and 2023 without any state, since then with a
+// runningState alone.
+const (
+	older = `{"id":"` + target + `","name":"Contoso","type":"Microsoft.ConfidentialLedger/ManagedCCFs","location":"southcentralus",` +
+		`"tags":{"dept":"finance"},"properties":{"appName":"Contoso","appUri":"https://contoso.confidential-ledger.azure.com",` +
+		`"identityServiceUri":"https://identity.confidential-ledger.core.azure.com/ledgerIdentity/contoso",` +
+		`"deploymentType":{"languageRuntime":"JS","appSourceUri":"sample"},"memberIdentityCertificates":[],"nodeCount":3}}`
+	newer = `{"id":"` + target + `","name":"Contoso","location":"eastus","properties":{"appName":"Contoso",` +
+		`"appUri":"https://contoso.confidential-ledger.azure.com","runningState":"Active","nodeCount":3}}`
+)
+
 // deleted is a wire with a backup of a service that is gone.
 func deleted() *wire {
 	w := newWire()
@@ -26,7 +37,41 @@ func deleted() *wire {
 	return w
 }
 
-// TestRestore follows the operation, and then what was made anew.
+// TestRestoreAsRecorded: the operation's own end and the resource's presence are all that Azure shows of it, in the words
+// and at the addresses that a create was recorded with.
+func TestRestoreAsRecorded(t *testing.T) {
+	const tenants = "https://management.azure.com/providers/Microsoft.ConfidentialLedger/locations/SOUTHCENTRALUS/operationStatuses/" +
+		"6d3bf4a5*024B35?api-version=2020-12-01-preview"
+	recorded := func(status, more string) reply {
+		return answers(200, `{"id":"/providers/Microsoft.ConfidentialLedger/locations/SOUTHCENTRALUS/operationStatuses/6d3bf4a5*024B35",`+
+			`"name":"6d3bf4a5*024B35","resourceId":"`+target+`","status":"`+status+`","startTime":"2023-03-19T02:46:31.1488064Z"`+more+`}`)
+	}
+	for name, resource := range map[string]string{"without a state": older, "that runs": newer, "of nothing else": `{"properties":{}}`} {
+		t.Run(name, func(t *testing.T) {
+			w := deleted()
+			w.replies[restore] = answers(202, "null", "Azure-AsyncOperation: "+tenants)
+			operation, err := w.provider().BeginRestore(t.Context(), toRestore())
+			must(t, err)
+			for _, status := range []reply{recorded("Accepted", ""), recorded("Accepted", "")} {
+				w.replies[poll] = status
+				if operation, err = w.provider().PollRestore(t.Context(), toRestore(), operation.Token); err != nil || operation.Done {
+					t.Fatalf("%+v, %v", operation, err)
+				}
+			}
+			if last := w.urls[len(w.urls)-1]; last != tenants {
+				t.Errorf("asked at %s", last)
+			}
+			w.replies[poll] = recorded("Succeeded", `,"endTime":"2023-03-19T02:47:49.0417419Z","properties":null`)
+			w.replies[get] = answers(200, resource)
+			operation, err = w.provider().PollRestore(t.Context(), toRestore(), operation.Token)
+			if err != nil || !operation.Done || operation.Warning != "" {
+				t.Errorf("%+v, %v", operation, err)
+			}
+		})
+	}
+}
+
+// TestRestore follows the operation, and then what was made anew, where that shows how it is.
 func TestRestore(t *testing.T) {
 	w := deleted()
 	operation, err := w.provider().BeginRestore(t.Context(), toRestore())
@@ -63,6 +108,14 @@ func TestRestore(t *testing.T) {
 	}
 	if n := w.count(restore); n != 1 {
 		t.Errorf("%d starts", n)
+	}
+	// Behind this token, as versions before have saved it, an operation has ended well: whatever runs is its work.
+	for _, properties := range []string{`{}`, `{"runningState":"Active"}`, `{"runningState":"Unknown"}`} {
+		w.replies[get] = answers(200, `{"properties":`+properties+`}`)
+		operation, err = w.provider().PollRestore(t.Context(), toRestore(), `{"follow":true}`)
+		if err != nil || !operation.Done || operation.Warning != "" {
+			t.Errorf("%s: %+v, %v", properties, operation, err)
+		}
 	}
 }
 
@@ -191,33 +244,80 @@ func TestRestoreUnderstandsEveryAnswer(t *testing.T) {
 	w.expect(t)
 }
 
-// TestFindRestore: 404 means that nothing was started, and a resource that is there is what the restore made.
+// TestFindRestore: 404 means that nothing was started, and a resource that is there is what the restore made. It is followed
+// while it says that it is not ready, and done without a word only if it says that it is.
 func TestFindRestore(t *testing.T) {
-	state := func(s string) reply { return answers(200, `{"properties":{"provisioningState":"`+s+`"}}`) }
-	w := newWire()
-	find := func(service reply) (backup.Operation, error) {
-		w.replies[get] = service
-		return w.provider().FindRestore(t.Context(), toRestore())
+	properties := func(p string) reply { return answers(200, `{"properties":{`+p+`}}`) }
+	for name, test := range map[string]struct {
+		service reply
+		want    backup.Operation // with any token for one that is under way
+		warned  bool
+		fault   fault
+	}{
+		"not there":                {service: notThere},
+		"as recorded, older":       {service: answers(200, older), want: backup.Operation{Done: true}, warned: true},
+		"as recorded, newer":       {service: answers(200, newer), want: backup.Operation{Done: true}},
+		"runs, in small letters":   {service: properties(`"runningState":"active"`), want: backup.Operation{Done: true}},
+		"a state of null":          {service: properties(`"provisioningState":null,"runningState":null`), want: backup.Operation{Done: true}, warned: true},
+		"an empty state":           {service: properties(`"provisioningState":"","runningState":""`), want: backup.Operation{Done: true}, warned: true},
+		"does not run yet":         {service: properties(`"runningState":"Unknown"`), want: backup.Operation{Token: "any"}},
+		"as described, made":       {service: properties(`"provisioningState":"Succeeded"`), want: backup.Operation{Done: true}},
+		"as described, being made": {service: properties(`"provisioningState":"Creating","runningState":"Active"`), want: backup.Operation{Token: "any"}},
+		"accepted":                 {service: properties(`"provisioningState":"Accepted"`), want: backup.Operation{Token: "any"}},
+		"as described, failed":     {service: properties(`"provisioningState":"Failed","runningState":"Active"`), fault: fault{kind: backup.Refused, code: "ProvisioningFailed", hint: "activity log"}},
+		"as described, canceled":   {service: properties(`"provisioningState":"Canceled"`), fault: fault{kind: backup.Refused, code: "ProvisioningCanceled", hint: "activity log"}},
+		"as described, cancelled":  {service: properties(`"provisioningState":"Cancelled"`), fault: fault{kind: backup.Refused, code: "ProvisioningCanceled", hint: "activity log"}},
+		"no resource":              {service: answers(200, "null"), fault: fault{kind: backup.Deferred, code: "Unreachable", message: "no resource", hint: "by itself"}},
+		"a page":                   {service: answers(200, "<html><body>Please sign in</body></html>"), fault: fault{kind: backup.Deferred, code: "Unreachable", message: "no resource", hint: "by itself"}},
+		"nothing":                  {service: answers(200, ""), fault: fault{kind: backup.Deferred, code: "Unreachable", message: "no resource", hint: "by itself"}},
+		"away":                     {service: answers(503, "<html><body>Service unavailable</body></html>"), fault: fault{kind: backup.Throttled, code: "ServiceUnavailable", hint: "by itself"}},
+		"broken":                   {service: answers(500, ""), fault: fault{kind: backup.Deferred, code: "InternalServerError", hint: "by itself"}},
+		"not to be seen":           {service: refuses(403, "AuthorizationFailed", "no"), fault: fault{kind: backup.Denied, code: "AuthorizationFailed", hint: "exists"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWire()
+			w.replies[get] = test.service
+			o, err := w.provider().FindRestore(t.Context(), toRestore())
+			if w.expect(t, get); test.fault.kind != "" {
+				test.fault.check(t, err)
+				return
+			}
+			must(t, err)
+			if o.Done != test.want.Done || (o.Token != "") != (test.want.Token != "") || test.warned != strings.Contains(o.Warning, "was lost") {
+				t.Fatalf("%+v", o)
+			}
+			if o.Token == "" {
+				return
+			}
+			// What was under way is followed by the same rule, by another process.
+			if o, err = w.provider().PollRestore(t.Context(), toRestore(), o.Token); err != nil || o.Done || o.Token == "" {
+				t.Fatalf("once more: %+v, %v", o, err)
+			}
+			for _, end := range []string{newer, older} {
+				w.replies[get] = answers(200, end)
+				done, err := w.provider().PollRestore(t.Context(), toRestore(), o.Token)
+				if err != nil || !done.Done || (done.Warning != "") != (end == older) {
+					t.Errorf("at its end: %+v, %v", done, err)
+				}
+			}
+		})
 	}
-	if o, err := find(notThere); err != nil || o.Done || o.Token != "" {
-		t.Errorf("not there: %+v, %v", o, err)
-	}
-	if o, err := find(state("Succeeded")); err != nil || !o.Done {
-		t.Errorf("there: %+v, %v", o, err)
-	}
-	o, err := find(state("Creating"))
-	if err != nil || o.Done || o.Token == "" {
-		t.Fatalf("under way: %+v, %v", o, err)
-	}
-	w.replies[get] = state("Succeeded")
-	if o, err = w.provider().PollRestore(t.Context(), toRestore(), o.Token); err != nil || !o.Done {
-		t.Errorf("at its end: %+v, %v", o, err)
-	}
-	_, err = find(state("Failed"))
-	fault{kind: backup.Refused, code: "ProvisioningFailed", hint: "activity log"}.check(t, err)
-	_, err = find(answers(500, ""))
-	fault{kind: backup.Deferred, code: "InternalServerError", hint: "by itself"}.check(t, err)
-	if w.count(restore) != 0 {
-		t.Error("a look began a restore")
+}
+
+// TestWhatIsNoResourceIsNoOriginal: an answer that shows none proves neither that it is there nor that it is gone.
+func TestWhatIsNoResourceIsNoOriginal(t *testing.T) {
+	for name, service := range map[string]reply{
+		"null": answers(200, "null"), "a page": answers(200, "<html></html>"), "nothing": answers(200, ""), "a list": answers(200, "[]"),
+		"another state": answers(200, `{"properties":{"provisioningState":7}}`),
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := deleted()
+			w.replies[get] = service
+			_, err := w.provider().BeginRestore(t.Context(), toRestore())
+			fault{kind: backup.Deferred, code: "Unreachable", message: "no resource", hint: "by itself"}.check(t, err)
+			if n := w.count(restore); n != 0 {
+				t.Errorf("%d starts", n)
+			}
+		})
 	}
 }
