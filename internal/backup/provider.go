@@ -97,7 +97,7 @@ type Operation struct {
 	Artifact string
 	// SKU is the tier of the service, once Done, where the service says it and a restore depends on it; else "".
 	SKU string
-	// Warning says, once Done, what the service left out, in its own words; "" if nothing.
+	// Warning says, once Done, what the service left out, in its own words, or does not show; "" if nothing.
 	Warning string
 	// RetryAfter is the wait that the service asked for, 0 if it did not say.
 	RetryAfter time.Duration

@@ -46,22 +46,26 @@
 //     (RestoringPolls);
 //   - a single key's restore where there is a key of the name: succeeds with nothing done, or fails (KeyInTheWay).
 //
-// Of ledgers (see [LedgerKnobs]), of whose backups nothing was ever recorded in public:
+// Of ledgers (see [LedgerKnobs]), of whose backups and restores nothing was ever recorded in public, while of GET, PUT and
+// DELETE the zero value is what was recorded from 2021 to 2025:
 //
-//   - a running backup: shows nothing, or provisioningState Updating (Trace);
+//   - GET of the resource: without provisioningState, or with it, Updating while a backup runs (Provisioning);
 //   - a backup beside another one: accepted with a share of its own, or 409 (SecondStart);
 //   - a backup's share: grows before one's eyes, or appears at the end (Share);
 //   - the timestamp in its name: milliseconds since 1970, or 14 digits (ShareStamp);
 //   - its files: in the directories ledger and snapshots, or at the root (ShareLayout);
 //   - a SAS with which the service cannot do its work: found out at work, or at the start (SASChecked);
-//   - the status of a failed operation: 200 with the error in it, or 400 (FailedPoll);
-//   - the address of a status: signed, some 2,000 characters, or short (PollURL); with a Location beside it, or without
-//     (PollLocation); with Retry-After, or without (PollRetryAfter);
-//   - a resource that is being restored: to be seen from the start, or at the end (Restored);
+//   - the status of a failed operation: 200 with the error in it, or 400 (FailedPoll); of one that goes on: Accepted, or
+//     Deleting with 202, or InProgress (PollWords);
+//   - the address of a status: at the tenant's level and signed, some 3,250 characters, or short, or below the subscription
+//     (PollURL); with a Location beside it, or without but for DELETE (PollLocation); with Retry-After, or without
+//     (PollRetryAfter);
+//   - a resource that is being restored: looks as if it were finished, or says that it is not, or is to be seen at the end
+//     (Restored);
 //   - a restore that failed: leaves a resource that has to be deleted, or nothing (FailedRestore).
 //
-// Also unverified, with one reading only, of ledgers: how long everything takes, all codes and words of refusals and
-// failures, the address of an operation's status, that following it takes no role, the names of the actions, that a SAS
+// Also unverified, with one reading only, of ledgers: how long backups and restores take, all codes and words of refusals and
+// failures, that following an operation takes no role, the names of the actions, that a SAS
 // must let the service list, create, write and read with all three resource types, that a firewall keeps the service
 // out, that a restore goes to the region that the backup was made for alone, what a restore makes of files that do not
 // join up, and what is in the files: here a line of JSON and opaque bytes. Documented are: the share's name begins with
