@@ -32,7 +32,7 @@ func (p *Provider) Find(ctx context.Context, a backup.Attempt) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	found, err := files.shares(ctx, i.name, from, time.Time{}, nil)
+	found, err := files.shares(ctx, i.name, from, time.Time{}, a.Taken)
 	if err != nil {
 		return "", files.fault(listing(a.Storage), err)
 	}

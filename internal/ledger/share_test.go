@@ -66,6 +66,10 @@ func TestFind(t *testing.T) {
 			attempt: one, world: func(w *wire) { w.backUp(share, started); w.torn(share, chunk); w.backUp(second, started) },
 			fault: fault{kind: backup.Refused, code: "Ambiguous", message: share + ", " + second, hint: "account of its own"},
 		},
+		"another run's": {attempt: others(one, share), world: func(w *wire) { w.backUp(share, started) }},
+		"another run's, and its own": {
+			attempt: others(one, share), world: func(w *wire) { w.backUp(share, started); w.backUp(second, started) }, found: second,
+		},
 		"at work": {
 			attempt: one, world: func(w *wire) { w.replies[get] = answers(200, `{"properties":{"provisioningState":"Updating"}}`) },
 			fault: fault{kind: backup.Deferred, code: "ServiceNotSettled", message: "Updating", hint: "by itself"},
@@ -112,6 +116,12 @@ func TestFind(t *testing.T) {
 	if found, err := w.provider().Find(t.Context(), one); err != nil || found != share {
 		t.Errorf("found %q, %v", found, err)
 	}
+}
+
+// others is the attempt where other runs hold the shares.
+func others(a backup.Attempt, shares ...string) backup.Attempt {
+	a.Taken = shares
+	return a
 }
 
 // verify verifies to the end, each call as another process, and returns how many calls it took.

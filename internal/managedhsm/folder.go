@@ -189,7 +189,7 @@ func (p *Provider) Find(ctx context.Context, a backup.Attempt) (string, error) {
 	return found[0], nil
 }
 
-// stamped are the HSM's folders that say that they were begun in one of the attempt's windows.
+// stamped are the HSM's folders that say that they were begun in one of the attempt's windows, and are no other run's.
 func (p *Provider) stamped(ctx context.Context, a backup.Attempt) ([]string, error) {
 	client, err := p.azure.Container(a.Storage)
 	if err != nil {
@@ -205,7 +205,7 @@ func (p *Provider) stamped(ctx context.Context, a backup.Attempt) ([]string, err
 		for _, prefix := range page.Segment.BlobPrefixes {
 			folder := strings.TrimSuffix(azure.Deref(prefix.Name), "/")
 			begun, ok := stamp(a.Target, folder)
-			if ok && slices.ContainsFunc(a.Lost, func(w backup.Window) bool {
+			if ok && !slices.Contains(a.Taken, folder) && slices.ContainsFunc(a.Lost, func(w backup.Window) bool {
 				return !begun.Before(w.From.Add(-clockTolerance)) && !begun.After(w.To.Add(clockTolerance))
 			}) {
 				found = append(found, folder)

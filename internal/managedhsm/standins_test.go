@@ -416,6 +416,16 @@ func (w world) testTwo(t *testing.T) {
 	upload(t, in, "mhsm-two-20261121022955000/part-00", "two") // 17 digits, and 5 seconds before
 	_, err = w.provider().Find(t.Context(), a)
 	fault{kind: backup.Refused, code: "Ambiguous", message: "2 backups", hint: "container of its own"}.check(t, err)
+	// Nothing is ambiguous for what another run holds.
+	a.Taken = []string{"mhsm-TWO-20261121023305"}
+	eventually(t, "the other folder settles", func() bool {
+		found, err := w.provider().Find(t.Context(), a)
+		return err == nil && found == "mhsm-two-20261121022955000"
+	})
+	a.Taken = append(a.Taken, "mhsm-two-20261121022955000")
+	if found, err := w.provider().Find(t.Context(), a); err != nil || found != "" {
+		t.Errorf("found %q, %v, although other runs hold both", found, err)
+	}
 }
 
 // testRefusals checks that Azure's reasons reach the person who must act.
