@@ -146,8 +146,8 @@ func TestBeginUnderstandsEveryAnswer(t *testing.T) {
 			fault: fault{kind: backup.Uncertain, code: "InternalServerError", hint: "looked for"},
 		},
 		"502 of a gateway, in HTML": {
-			reply: answers(502, "<html><body>Bad gateway</body></html>"),
-			fault: fault{kind: backup.Uncertain, code: "BadGateway", message: "Bad gateway"},
+			reply: answers(502, "<html><head><title>No &amp; never</title></head><body>Bad gateway</body></html>"),
+			fault: fault{kind: backup.Uncertain, code: "BadGateway", message: ": 502 Bad Gateway: No & never"},
 		},
 		"503 with Retry-After": {
 			reply: answers(503, "", "Retry-After: 5"),

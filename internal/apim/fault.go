@@ -64,7 +64,7 @@ func call(t task, what, action string, means func(int, string) backup.FaultKind)
 func unusable(t task, err error) *backup.Fault {
 	message := polling(t).What + ": the saved token does not continue an operation"
 	if err != nil {
-		message += ": " + err.Error()
+		message += ": " + azure.Why(err)
 	}
 	return &backup.Fault{Kind: backup.Denied, Code: "UnusableToken", Message: message, Hint: hintUntold(t)}
 }
@@ -76,6 +76,7 @@ func ended(t task, said azure.Body) *backup.Fault {
 		Code: cmp.Or(said.Code, strings.ToUpper(t.noun[:1])+t.noun[1:]+said.State),
 		Message: fmt.Sprintf("%s %s: %s", t.verb, t.Target,
 			cmp.Or(said.Message, "the service says "+said.State+", without a reason")),
+		Said: said.Message,
 		Hint: hintReason(t, said.Code, said.Message),
 	}
 }

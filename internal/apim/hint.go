@@ -3,9 +3,10 @@ package apim
 import (
 	"fmt"
 	"net/http"
-	"strings"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/apimanagement/armapimanagement/v3"
+
+	"lifeboat/internal/azure"
 )
 
 const hintTiers = "API Management backs up the tiers Developer, Basic, Standard and Premium only, without workspaces. " +
@@ -28,7 +29,7 @@ func hintService(t task, action string, status int, code, message string) string
 		}
 		return fmt.Sprintf("See whether %s still exists. If not, take it out of plan.yaml.", t.Target)
 	case http.StatusConflict:
-		if strings.Contains(strings.ToLower(code+" "+message), "lock") {
+		if code == "ScopeLocked" {
 			return fmt.Sprintf("A read-only lock on %s or above it keeps it from being %s.", t.Target, t.past)
 		}
 		return "The service is busy with another change; it is asked again by itself."
@@ -36,17 +37,28 @@ func hintService(t task, action string, status int, code, message string) string
 	return hintReason(t, code, message)
 }
 
+// How API Management speaks of the reasons that people are told more about: CORS (reported 2023-11; the rule itself is
+// documented), another tier (reported 2024), age (documented). How it speaks of tiers and workspaces was never recorded.
+var (
+	saysCORS = azure.Sentences("Requested value '…PATCH…' was not found",
+		"CORS must not be enabled on the Blob service of the storage account")
+	saysExpired   = azure.Sentences("Cannot restore: backup expired")
+	saysOtherTier = azure.Sentences("Cannot restore: current SKU is '…', backup SKU is '…'")
+	saysTier      = azure.Sentences("Method not allowed in … pricing tier", "Backup is not supported for SKU …",
+		"… is not supported for services with workspaces")
+)
+
 // hintReason is about a refusal with a reason in words.
 func hintReason(t task, code, message string) string {
-	switch text := strings.ToLower(code + " " + message); {
-	case strings.Contains(text, "patch") || strings.Contains(text, "cors"):
+	switch {
+	case saysCORS(message):
 		return fmt.Sprintf("Remove the CORS rules of the Blob service of the storage account %s: API Management cannot "+
 			"write a backup to an account whose rules allow PATCH.", t.Storage.AccountName())
-	case t.work == restoring && strings.Contains(text, "expired"):
+	case t.work == restoring && saysExpired(message):
 		return "API Management restores a backup for 30 days. Take a newer recovery point."
-	case t.work == restoring && strings.Contains(text, "sku"):
+	case t.work == restoring && saysOtherTier(message):
 		return hintSameTier
-	case strings.Contains(text, "sku") || strings.Contains(text, "tier") || strings.Contains(text, "workspace"):
+	case code == "MethodNotAllowedInPricingTier" || saysTier(message):
 		return hintTiers
 	}
 	return hintStorage(t)

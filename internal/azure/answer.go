@@ -23,12 +23,15 @@ type Body struct {
 	Code, Message string
 }
 
-// longestUnknown is how much is kept of a body in no known form, such as the page of a proxy, in bytes.
-const longestUnknown = 300
-
 // ReadBody reads an answer of Resource Manager (JSON, with or without an outer "error", details inside) or of the
-// storage (XML). It leaves the body to be read again.
+// storage (XML), and makes its words fit to be kept. It leaves the body to be read again.
 func ReadBody(answer *http.Response) Body {
+	said := readBody(answer)
+	said.State, said.SKU, said.Code, said.Message = Scrub(said.State), Scrub(said.SKU), Scrub(said.Code), Scrub(said.Message)
+	return said
+}
+
+func readBody(answer *http.Response) Body {
 	raw, err := runtime.Payload(answer)
 	text := strings.TrimPrefix(strings.TrimSpace(string(raw)), "\ufeff")
 	switch {
@@ -47,7 +50,10 @@ func ReadBody(answer *http.Response) Body {
 		message, _, _ := strings.Cut(fault.Message, "\n")
 		return Body{Code: fault.Code, Message: strings.TrimSpace(message)}
 	}
-	return Body{Message: shorten(text)}
+	if is, named := pageTitle(text); is { // of a proxy, or of Resource Manager itself (503, recorded 2022-02)
+		return Body{Message: strings.TrimSuffix(status(answer)+": "+named, ": ")}
+	}
+	return Body{Message: text}
 }
 
 // armError is the error of Resource Manager's common types.
@@ -70,7 +76,7 @@ func readJSON(text string) Body {
 		} `json:"properties"`
 	}
 	if json.Unmarshal([]byte(text), &said) != nil {
-		return Body{Message: shorten(text)}
+		return Body{Message: text}
 	}
 	status, _ := said.Status.(string)
 	fault := cmp.Or(said.Error, &said.armError)
@@ -88,13 +94,6 @@ func (e armError) words() string {
 		}
 	}
 	return words
-}
-
-func shorten(text string) string {
-	if len(text) <= longestUnknown {
-		return text
-	}
-	return strings.ToValidUTF8(text[:longestUnknown], "") + " …"
 }
 
 // RetryAfter is the wait that an answer asks for, 0 if it asks for none: in whole seconds, as API Management does, in

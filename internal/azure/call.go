@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -24,7 +25,7 @@ type Call struct {
 	Start bool
 	// Means says what an answer of 4xx means, other than 408 and 429.
 	Means func(status int, code string) backup.FaultKind
-	// Hint says what a person can do about such an answer.
+	// Hint says what a person can do about such an answer; message is what Azure said, for [Sentences] to look at.
 	Hint func(status int, code, message string) string
 }
 
@@ -55,10 +56,10 @@ func (c Call) Fault(err error) *backup.Fault {
 		return c.silence(err)
 	}
 	said := ReadBody(answer)
-	code := cmp.Or(answer.Header.Get("X-Ms-Error-Code"), said.Code,
+	code := cmp.Or(Scrub(answer.Header.Get("X-Ms-Error-Code")), said.Code,
 		strings.ReplaceAll(http.StatusText(answer.StatusCode), " ", ""))
 	f := &backup.Fault{
-		Code: code, Message: c.What + ": " + Scrub(cmp.Or(said.Message, status(answer))), RetryAfter: RetryAfter(answer),
+		Code: code, Message: c.What + ": " + cmp.Or(said.Message, status(answer)), Said: said.Message, RetryAfter: RetryAfter(answer),
 	}
 	switch s := answer.StatusCode; {
 	case s == http.StatusTooManyRequests || s == http.StatusServiceUnavailable && !c.Start:
@@ -79,7 +80,7 @@ func (c Call) Fault(err error) *backup.Fault {
 // silence is the fault of a request without an answer.
 func (c Call) silence(err error) *backup.Fault {
 	f := &backup.Fault{
-		Kind: backup.Deferred, Code: codeUnreachable, Message: c.What + ": " + err.Error(), Hint: c.hintSilence(),
+		Kind: backup.Deferred, Code: codeUnreachable, Message: c.What + ": " + Why(err), Hint: c.hintSilence(),
 	}
 	_, untold := errors.AsType[tokenError](err)
 	switch {
@@ -89,6 +90,14 @@ func (c Call) silence(err error) *backup.Fault {
 		f.Kind, f.Code, f.Hint = backup.Uncertain, codeAnswerLost, hintLost
 	}
 	return f
+}
+
+// Why is what an error says, without the address that was asked: one of an operation is signed, and pages long.
+func Why(err error) string {
+	if asked, ok := errors.AsType[*url.Error](err); ok {
+		err = asked.Err
+	}
+	return Scrub(err.Error())
 }
 
 // hintSilence is about a request without an answer.
@@ -132,7 +141,7 @@ func Following(status int, _ string) backup.FaultKind {
 func Invalid(code, what, wanted string, err error) *backup.Fault {
 	message := fmt.Sprintf("%q is not the resource ID of %s", what, wanted)
 	if err != nil {
-		message += ": " + err.Error()
+		message += ": " + Why(err)
 	}
 	return &backup.Fault{Kind: backup.Refused, Code: code, Message: message, Hint: "Correct it in plan.yaml."}
 }

@@ -36,6 +36,7 @@ func (s Secret) Strip(f *backup.Fault) *backup.Fault {
 		}
 		for _, form := range []string{text, url.QueryEscape(text), base64.StdEncoding.EncodeToString([]byte(text))} {
 			f.Message = strings.ReplaceAll(f.Message, form, s.String())
+			f.Said = strings.ReplaceAll(f.Said, form, s.String())
 			f.Hint = strings.ReplaceAll(f.Hint, form, s.String())
 		}
 	}

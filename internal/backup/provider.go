@@ -173,8 +173,11 @@ type Fault struct {
 	Kind FaultKind
 	// Code is the service's error code, such as AuthorizationFailed, or one of ours.
 	Code string
-	// Message is what the service said.
+	// Message says what failed, of which resource, and why: at its end what the service said.
 	Message string
+	// Said is what the service said, in its words alone; "" if nothing. Decisions look at it and never at Message, which has
+	// names in it.
+	Said string
 	// Hint says what to do next.
 	Hint string
 	// RetryAfter is the wait that the service asked for, 0 if it did not say.

@@ -3,6 +3,7 @@ package ledger
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azfile/fileerror"
@@ -49,14 +50,14 @@ func awaiting(i instance, share string) azure.Call {
 
 // about is a call to the service for an action.
 func about(what string, i instance, action string, means func(int, string) backup.FaultKind) azure.Call {
-	return azure.Call{What: what, Host: azure.ManagementHost, Means: means, Hint: func(status int, code, message string) string {
+	return azure.Call{What: what, Host: azure.ManagementHost, Means: means, Hint: func(status int, code, _ string) string {
 		switch {
 		case status == http.StatusUnauthorized:
 			return "See that the function app's identity belongs to the tenant of the service's subscription."
 		case status == http.StatusForbidden:
 			return fmt.Sprintf("Give the function app's identity a role with Microsoft.ConfidentialLedger/%s/%s/action on %s, "+
 				"such as Contributor.", kind(i), action, i.id)
-		case strings.Contains(code+message, "api-version") || strings.Contains(code, "ApiVersion"):
+		case slices.Contains(versionCodes, code):
 			return fmt.Sprintf("Azure may have retired the api-version %s: see which it has, and set ccf.apiVersion in plan.yaml.",
 				i.version)
 		case status == http.StatusNotFound || status == http.StatusGone:
@@ -69,6 +70,9 @@ func about(what string, i instance, action string, means func(int, string) backu
 			"service says in the Azure portal."
 	}}
 }
+
+// versionCodes are those of Resource Manager about an api-version that a resource type does not have.
+var versionCodes = []string{"InvalidApiVersionParameter", "InvalidResourceType", "NoRegisteredProviderFound", "UnsupportedApiVersion"}
 
 // kind is the last part of the resource's type.
 func kind(i instance) string {

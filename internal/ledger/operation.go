@@ -202,10 +202,10 @@ func (o operation[T]) read(request azure.Call, poller *runtime.Poller[T], answer
 	}
 	switch next, err := poller.ResumeToken(); {
 	case over && failure:
-		words := azure.Scrub(cmp.Or(said.Message, "Azure says "+said.State+", without a reason"))
 		return s, &backup.Fault{
-			Kind: backup.Refused, Code: cmp.Or(said.Code, "Operation"+end), Message: o.what + ": " + words,
-			Hint: o.polling.Hint(http.StatusOK, said.Code, words),
+			Kind: backup.Refused, Code: cmp.Or(said.Code, "Operation"+end), Said: said.Message,
+			Message: o.what + ": " + cmp.Or(said.Message, "Azure says "+said.State+", without a reason"),
+			Hint:    o.polling.Hint(http.StatusOK, said.Code, said.Message),
 		}
 	case over:
 		s.done = true
@@ -221,7 +221,7 @@ func (o operation[T]) read(request azure.Call, poller *runtime.Poller[T], answer
 func (o operation[T]) unusable(err error) *backup.Fault {
 	message := o.polling.What + ": the saved token does not continue an operation"
 	if err != nil {
-		message += ": " + err.Error()
+		message += ": " + azure.Why(err)
 	}
 	return &backup.Fault{
 		Kind: backup.Denied, Code: "UnusableToken", Message: message, Hint: o.polling.Hint(http.StatusNotFound, "", ""),

@@ -4,11 +4,11 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"regexp"
 	"strings"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azfile/fileerror"
 
 	"lifeboat/internal/azure"
 	"lifeboat/internal/backup"
@@ -125,7 +125,7 @@ func (p *Provider) Poll(ctx context.Context, a backup.Attempt, saved string) (ba
 	}
 	o := operation[backedUp]{what: "back up " + i.id, starting: starting(i), polling: polling(i), provider: p}
 	s, err := o.poll(ctx, saved)
-	if f := backup.AsFault(err); f != nil && f.Kind == backup.Refused && expiry.MatchString(f.Code+" "+f.Message) {
+	if f := backup.AsFault(err); f != nil && f.Kind == backup.Refused && outdated(f) {
 		return backup.Operation{}, p.lapsed(ctx, a, i, s, f)
 	}
 	if err != nil {
@@ -134,10 +134,17 @@ func (p *Provider) Poll(ctx context.Context, a backup.Attempt, saved string) (ba
 	return p.finished(ctx, a, i, s)
 }
 
-// expiry is how Azure may speak of a SAS that is no longer good, since its time is over or the key that signed it was
-// rotated. The file service's own words are AuthenticationFailed and "Signature not valid in the specified time frame"; in
-// which the ledger service passes them on was never recorded.
-var expiry = regexp.MustCompile(`(?i)\bexpir|AuthenticationFailed|not valid in the specified time frame`)
+// outdated are the ways in which Azure may speak of a SAS that is no longer good, since its time is over or the key that
+// signed it was rotated: the file service's own code and words, and others that are likely. In which the ledger service
+// passes them on was never recorded.
+func outdated(f *backup.Fault) bool {
+	return f.Code == string(fileerror.AuthenticationFailed) || f.Code == "ExpiredSas" || outdatedWords(f.Said)
+}
+
+var outdatedWords = azure.Sentences(
+	"Server failed to authenticate the request", "Signature did not match", "Signature not valid in the specified time frame",
+	"The storage account answered 403 AuthenticationFailed", "The SAS token has expired", "The SAS expired",
+)
 
 // lapsed removes what a backup left whose SAS ran out, so that a further attempt leaves the only share. Where it cannot be
 // told which share that is, nothing is removed: the further attempt knows its own by the time.

@@ -97,10 +97,13 @@ func call(what, target string, s backup.Storage, identity, role string, means fu
 	}}
 }
 
+// invalidBackup is how an HSM speaks of a folder that it cannot restore (recorded 2021).
+var invalidBackup = azure.Sentences("Invalid backup provided")
+
 // hintStorage is about what the HSM itself needs at the storage account.
 func hintStorage(target string, s backup.Storage, identity, message string) string {
 	switch {
-	case strings.Contains(strings.ToLower(message), "invalid backup"):
+	case invalidBackup(message):
 		return "The HSM does not take the folder for a backup that it can restore: see that nothing deletes or changes its " +
 			"blobs, and that the HSM has the security domain that the backup was made with."
 	case identity == bySAS:

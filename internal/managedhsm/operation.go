@@ -129,10 +129,11 @@ func (o operation[T]) ended(said said) *backup.Fault {
 	if m := said.Error.Message; m != "" && !strings.Contains(words, m) {
 		words = strings.TrimPrefix(words+": "+m, ": ")
 	}
-	words = azure.Scrub(cmp.Or(words, "the HSM says "+said.Status+", without a reason"))
+	words = azure.Scrub(words)
+	code := azure.Scrub(cmp.Or(said.Error.Code, "Operation"+said.Status))
 	return &backup.Fault{
-		Kind: backup.Refused, Code: cmp.Or(said.Error.Code, "Operation"+said.Status),
-		Message: o.what + ": " + words, Hint: o.polling.Hint(http.StatusOK, said.Error.Code, words),
+		Kind: backup.Refused, Code: code, Said: words, Hint: o.polling.Hint(http.StatusOK, code, words),
+		Message: o.what + ": " + cmp.Or(words, "the HSM says "+azure.Scrub(said.Status)+", without a reason"),
 	}
 }
 
@@ -140,7 +141,7 @@ func (o operation[T]) ended(said said) *backup.Fault {
 func (o operation[T]) unusable(err error) *backup.Fault {
 	message := o.polling.What + ": the saved token does not continue an operation"
 	if err != nil {
-		message += ": " + err.Error()
+		message += ": " + azure.Why(err)
 	}
 	return &backup.Fault{
 		Kind: backup.Denied, Code: "UnusableToken", Message: message, Hint: o.polling.Hint(http.StatusNotFound, "", ""),
