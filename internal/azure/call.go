@@ -35,10 +35,13 @@ const (
 	codeAnswerLost  = "AnswerLost"      // no answer to a start, which may have been received
 	codeNotSent     = "NotSent"         // the time was over before the request left
 	codeNoToken     = "NoIdentityToken" // the identity could not prove itself, so nothing was sent
+	codeForeign     = "ForeignAddress"  // the address is not one of the service's
 )
 
 const (
-	hintToken = "See that the function app's managed identity is switched on and not deleted."
+	hintToken   = "See that the function app's managed identity is switched on and not deleted."
+	hintForeign = "Find out who changed it: the app's table, where runs are kept, or what answers in Azure's place, such as a proxy. " +
+		"Azure's own addresses lie at its own hosts."
 	hintLost  = "Nothing needs to be done: it is looked for before it is started again."
 	hintAzure = "This is Azure's side; it is asked again by itself. If it goes on for hours, see Azure's service health."
 )
@@ -83,7 +86,15 @@ func (c Call) silence(err error) *backup.Fault {
 		Kind: backup.Deferred, Code: codeUnreachable, Message: c.What + ": " + Why(err), Hint: c.hintSilence(),
 	}
 	_, untold := errors.AsType[tokenError](err)
+	_, foreign := errors.AsType[foreignError](err)
 	switch {
+	case foreign && c.Start: // the answer to it sends us there
+		f.Kind, f.Code, f.Hint = backup.Uncertain, codeForeign, hintForeign
+	case foreign:
+		f.Code, f.Hint = codeForeign, hintForeign
+		if c.Means(http.StatusForbidden, codeForeign) == backup.Denied {
+			f.Kind = backup.Denied // an operation under way, of which nobody tells any more
+		}
 	case untold:
 		f.Code, f.Hint = codeNoToken, hintToken
 	case c.Start && !undialled(err):

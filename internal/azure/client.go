@@ -10,28 +10,36 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 )
 
-// Client is what the SDK's clients are made of: the app's identity, and options by which nothing is sent twice.
+// Client is what the SDK's clients are made of: the app's identity, and options by which nothing is sent twice, nor to a
+// host that it does not belong to.
 type Client struct {
 	Credential azcore.TokenCredential
-	Options    azcore.ClientOptions
+	options    azcore.ClientOptions
 }
 
-// New makes a Client that acts with the identity behind cred. Of opts, the retry options are overruled.
+// New makes a Client that acts with the identity behind cred. Of opts, the retry options are overruled, and redirects are
+// not followed.
 func New(cred azcore.TokenCredential, opts azcore.ClientOptions) Client {
 	opts.Retry = policy.RetryOptions{MaxRetries: -1}
-	return Client{Credential: credential{cred}, Options: opts}
+	opts.Transport = transport(opts.Transport)
+	return Client{Credential: credential{cred}, options: opts}
 }
 
-// With are the options with policies of the caller's own behind authentication.
-func (c Client) With(policies ...policy.Policy) azcore.ClientOptions {
-	options := c.Options
-	options.PerRetryPolicies = slices.Concat(options.PerRetryPolicies, policies)
-	return options
+// At are the options of clients of the one host, with policies of the caller's own behind authentication.
+func (c Client) At(host string, policies ...policy.Policy) azcore.ClientOptions {
+	return c.within(hosts{own: host}, policies)
 }
 
 // Management are the options of clients of Resource Manager, with policies of the caller's own behind authentication.
 func (c Client) Management(policies ...policy.Policy) *arm.ClientOptions {
-	return &arm.ClientOptions{ClientOptions: c.With(policies...), DisableRPRegistration: true}
+	return &arm.ClientOptions{ClientOptions: c.within(management, policies), DisableRPRegistration: true}
+}
+
+func (c Client) within(own hosts, policies []policy.Policy) azcore.ClientOptions {
+	options := c.options
+	options.PerCallPolicies = slices.Concat([]policy.Policy{own}, options.PerCallPolicies)
+	options.PerRetryPolicies = slices.Concat(options.PerRetryPolicies, policies)
+	return options
 }
 
 // Departure is the last policy before the wire: what has not passed it was certainly never sent.

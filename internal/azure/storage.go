@@ -40,7 +40,7 @@ func (c Client) Container(s backup.Storage) (*container.Client, error) {
 	if _, err := AccountID(s); err != nil {
 		return nil, err
 	}
-	client, err := container.NewClient(ContainerURL(s), c.Credential, &container.ClientOptions{ClientOptions: c.Options})
+	client, err := container.NewClient(ContainerURL(s), c.Credential, &container.ClientOptions{ClientOptions: c.At(blobHost(s))})
 	if err != nil {
 		return nil, invalidStorage(s, err)
 	}

@@ -53,7 +53,7 @@ func (p *Provider) files(ctx context.Context, s backup.Storage, denied backup.Fa
 		return nil, key.Strip(noKey(s, err))
 	}
 	client, err := service.NewClientWithSharedKeyCredential("https://"+fileHost(s), credential,
-		&service.ClientOptions{ClientOptions: p.azure.Options})
+		&service.ClientOptions{ClientOptions: p.azure.At(fileHost(s))})
 	if err != nil {
 		return nil, key.Strip(noKey(s, err))
 	}

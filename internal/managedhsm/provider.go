@@ -104,7 +104,7 @@ func (p *Provider) client(target string, policies ...policy.Policy) (*hsm.Client
 		return nil, err
 	}
 	client, err := hsm.NewClient("https://"+host(target), p.azure.Credential, &hsm.ClientOptions{
-		ClientOptions: p.azure.With(policies...),
+		ClientOptions: p.azure.At(host(target), policies...),
 	})
 	if err != nil {
 		return nil, azure.Invalid("InvalidTarget", target, "a Managed HSM", err)

@@ -1,0 +1,90 @@
+package apim_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"lifeboat/internal/backup"
+	"lifeboat/internal/sim"
+)
+
+const attacker = "attacker.example"
+
+// foreignAddress is what an address of another host means for an operation under way: nobody tells of it any more.
+var foreignAddress = fault{kind: backup.Denied, code: "ForeignAddress", message: attacker, hint: "who changed it"}
+
+// TestATokenLeadsNowhereElse: whoever can change a run's row, or answer in Azure's place, does not get the app's token, nor
+// its word for the end of a backup or restore.
+func TestATokenLeadsNowhereElse(t *testing.T) {
+	w := newWorld(t)
+	id := w.service(t, "foreign", nil)
+	a, p := w.attempt(id, "foreign"), w.provider()
+	if _, err := p.Prepare(t.Context(), a, ""); err != nil {
+		t.Fatal(err)
+	}
+	o, err := p.Begin(t.Context(), a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := func(token string) string { return strings.ReplaceAll(token, "https://management.azure.com/", "https://"+attacker+"/") }
+	if changed(o.Token) == o.Token {
+		t.Fatalf("the token names no host: %s", o.Token)
+	}
+	_, err = w.provider().Poll(t.Context(), a, changed(o.Token))
+	foreignAddress.check(t, err)
+
+	w.Intercept(func(x sim.Exchange) sim.Verdict {
+		if x.Phase == sim.Before && strings.Contains(x.Path, "/operationresults/") {
+			return sim.Answer(http.StatusTemporaryRedirect, http.Header{"Location": {"https://" + attacker + "/done"}}, nil)
+		}
+		return sim.Pass
+	})
+	_, err = w.provider().Poll(t.Context(), a, o.Token)
+	foreignAddress.check(t, err)
+	w.Intercept(nil)
+
+	for !o.Done { // the operation itself was not touched
+		if o, err = w.provider().Poll(t.Context(), a, o.Token); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := backup.Restore{Target: id, Storage: a.Storage, Artifact: a.Artifact, Kind: backup.RestoreFull}
+	if o, err = p.BeginRestore(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	_, err = w.provider().PollRestore(t.Context(), r, changed(o.Token))
+	foreignAddress.check(t, err)
+	for _, c := range w.Calls() {
+		if strings.Contains(c.Host, attacker) {
+			t.Errorf("asked: %s %s", c.Method, c.Host)
+		}
+	}
+}
+
+// TestALocationLeadsNowhereElse: the answer to a start names another host. The start was accepted; its end is never told. A
+// regional host of Azure's own is asked.
+func TestALocationLeadsNowhereElse(t *testing.T) {
+	for _, header := range []string{"Location", "Azure-AsyncOperation", "Operation-Location"} {
+		w := &wire{replies: map[step]reply{start: answers(202, "", header+": https://"+attacker+"/1")}}
+		o, err := w.provider().Begin(t.Context(), attempt())
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = w.provider().Poll(t.Context(), attempt(), o.Token)
+		foreignAddress.check(t, err)
+		w.expect(t, start)
+	}
+	regional := strings.Replace(operation, "https://", "https://centraluseuap.", 1)
+	w := &wire{replies: map[step]reply{start: answers(202, "", "Location: "+regional), poll: settledService}}
+	o, err := w.provider().Begin(t.Context(), attempt())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o, err = w.provider().Poll(t.Context(), attempt(), o.Token); err != nil || !o.Done {
+		t.Errorf("%+v, %v", o, err)
+	}
+	if host := w.sent[len(w.sent)-1].URL.Host; host != "centraluseuap.management.azure.com" {
+		t.Errorf("asked %s", host)
+	}
+}

@@ -1,0 +1,77 @@
+package azure
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
+)
+
+// hosts are those that a credential belongs to. It is the first policy of every client: to another host no request is sent,
+// and with none a token, wherever the address came from: a Location header, the next page of a list, or the token of a run,
+// which whoever can write to the table can change.
+type hosts struct {
+	own string
+	// below: hosts below it are its own too.
+	below bool
+}
+
+// management are the hosts of Resource Manager in the public cloud. It answers under regional names as well, such as
+// centraluseuap.management.azure.com (recorded).
+var management = hosts{own: ManagementHost, below: true}
+
+// Do lets a request to a host of the credential's out, and an answer of such a host in.
+func (h hosts) Do(request *policy.Request) (*http.Response, error) {
+	if err := h.admit(request.Raw().URL); err != nil {
+		return nil, err
+	}
+	answer, err := request.Next()
+	if err != nil {
+		return answer, err
+	}
+	if to := redirected(answer); to != nil {
+		if err := h.admit(to); err != nil {
+			runtime.Drain(answer)
+			return nil, err
+		}
+	}
+	return answer, nil
+}
+
+// below is what can stand in front of a host's name.
+var below = regexp.MustCompile(`^([a-z0-9-]+\.)+$`)
+
+// admit is nil for an address of the credential's hosts, over HTTPS at its port.
+func (h hosts) admit(address *url.URL) error {
+	host, isBelow := strings.CutSuffix(strings.ToLower(address.Hostname()), h.own)
+	own := isBelow && (host == "" || h.below && below.MatchString(host))
+	port := address.Port()
+	if own && address.Scheme == "https" && address.User == nil && address.Opaque == "" && (port == "" || port == "443") {
+		return nil
+	}
+	return foreignError{Scrub((&url.URL{Scheme: address.Scheme, Host: address.Host}).String()), h.own}
+}
+
+// redirected is where an answer sends us to, or where it came from if the transport went there; nil if nowhere.
+func redirected(answer *http.Response) *url.URL {
+	if answer.StatusCode >= 300 && answer.StatusCode < 400 {
+		if to, err := answer.Location(); err == nil {
+			return to
+		}
+	}
+	if answer.Request != nil {
+		return answer.Request.URL
+	}
+	return nil
+}
+
+// foreignError is an address that the credential does not belong to.
+type foreignError struct{ address, own string }
+
+func (e foreignError) Error() string {
+	return fmt.Sprintf("an address at %s was to be asked, which is not of %s: nothing was sent there", e.address, e.own)
+}

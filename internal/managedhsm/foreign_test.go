@@ -1,0 +1,64 @@
+package managedhsm_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"lifeboat/internal/backup"
+	"lifeboat/internal/sim"
+)
+
+const attacker = "attacker.example"
+
+// TestATokenLeadsNowhereElse: whoever can change a run's row, or answer in the HSM's place, does not get the app's token, nor
+// its word for the end of a look, a backup or a restore. Another HSM is somebody else too.
+func TestATokenLeadsNowhereElse(t *testing.T) {
+	w := newWorld(t)
+	id := w.hsm(t, "foreign", nil)
+	w.hsm(t, "fabrikam", nil)
+	a, p := w.attempt(id, "foreign"), w.provider()
+	followed := func(what string, begun backup.Operation, err error, poll func(token string) (backup.Operation, error)) {
+		t.Helper()
+		must(t, err)
+		for _, host := range []string{attacker, "fabrikam.managedhsm.azure.net", "management.azure.com"} {
+			changed := strings.ReplaceAll(begun.Token, "foreign.managedhsm.azure.net", host)
+			if changed == begun.Token {
+				t.Fatalf("%s: the token names no host: %s", what, begun.Token)
+			}
+			before := len(w.Calls())
+			_, err = poll(changed)
+			fault{kind: backup.Denied, code: "ForeignAddress", message: host, hint: "who changed it"}.check(t, err)
+			if n := len(w.Calls()) - before; n != 0 {
+				t.Errorf("%s: %d requests were sent with a token for %s", what, n, host)
+			}
+		}
+		w.Intercept(func(x sim.Exchange) sim.Verdict {
+			if x.Phase == sim.Before && strings.HasSuffix(x.Path, "/pending") {
+				return sim.Answer(http.StatusTemporaryRedirect, http.Header{"Location": {"https://" + attacker + "/done"}}, nil)
+			}
+			return sim.Pass
+		})
+		_, err = poll(begun.Token)
+		w.Intercept(nil)
+		fault{kind: backup.Denied, code: "ForeignAddress", message: attacker, hint: "who changed it"}.check(t, err)
+		for o := begun; !o.Done; { // the operation itself was not touched
+			o, err = poll(o.Token)
+			must(t, err)
+			a.Artifact = o.Artifact
+		}
+	}
+	poller := w.provider() // of another process
+	o, err := p.Prepare(t.Context(), a, "")
+	followed("prepare", o, err, func(token string) (backup.Operation, error) { return poller.Prepare(t.Context(), a, token) })
+	o, err = p.Begin(t.Context(), a)
+	followed("backup", o, err, func(token string) (backup.Operation, error) { return poller.Poll(t.Context(), a, token) })
+	r := backup.Restore{Target: id, Storage: a.Storage, Artifact: a.Artifact, Kind: backup.RestoreFull}
+	o, err = p.BeginRestore(t.Context(), r)
+	followed("restore", o, err, func(token string) (backup.Operation, error) { return poller.PollRestore(t.Context(), r, token) })
+	for _, c := range w.Calls() {
+		if strings.Contains(c.Host, attacker) {
+			t.Errorf("asked: %s %s", c.Method, c.Host)
+		}
+	}
+}
