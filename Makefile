@@ -9,6 +9,10 @@ SHELL := /bin/bash
 race = $(shell [ "$$(go env CGO_ENABLED)" = 1 ] && command -v $$(go env CC) >/dev/null && echo -race)
 tool := go tool -modfile=internal/tools/go.mod
 
+# What the program says that it was built from: the commit, and "-dirty" if files were changed since. It does not depend on
+# which tags a clone has, so that one commit gives one program, byte for byte.
+VERSION ?= $(shell git describe --always --exclude '*' --abbrev=9 --dirty 2>/dev/null || echo dev)
+
 figures := LIFEBOAT_FIGURES=$(CURDIR)/build/figures.txt
 
 .PHONY: help
@@ -88,7 +92,8 @@ clients: ## Run the official JavaScript and Python clients, unchanged, against t
 .PHONY: stage
 stage: ## Assemble build/app: exactly what is deployed, for Linux on amd64
 	$(call assemble,build/app)
-	CGO_ENABLED=0 GOOS=linux GOARCH=amd64 go build -trimpath -buildvcs=false -ldflags=-s -o build/app/lifeboat .
+	CGO_ENABLED=0 GOOS=linux GOARCH=amd64 go build -trimpath -buildvcs=false -ldflags="-s -X main.version=$(VERSION)" \
+		-o build/app/lifeboat .
 
 .PHONY: package
 package: stage ## Make build/app.zip of it: byte for byte the same wherever it is made
@@ -103,7 +108,7 @@ start: ## Run the app in Azure Functions Core Tools, where func is installed
 	$(call assemble,build/local)
 	cp local.settings.json build/local/
 	[ -f plan.yaml ] || { echo "no plan.yaml here: taking docs/plan.yaml"; cp docs/plan.yaml build/local/plan.yaml; }
-	CGO_ENABLED=0 go build -trimpath -o build/local/lifeboat .
+	CGO_ENABLED=0 go build -trimpath -ldflags="-X main.version=$(VERSION)" -o build/local/lifeboat .
 	cd build/local && func start
 
 .PHONY: clean

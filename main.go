@@ -34,7 +34,7 @@ func main() {
 	defer stop()
 	if len(os.Args) > 1 { // the host gives no arguments
 		os.Exit(cli.Run(ctx, os.Args[1:], cli.Shell{
-			Getenv: os.Getenv, Stdout: os.Stdout, Stderr: os.Stderr, Now: time.Now(), RequestID: uuid.NewString(), Look: look,
+			Version: version, Getenv: os.Getenv, Stdout: os.Stdout, Stderr: os.Stderr, Now: time.Now(), RequestID: uuid.NewString(), Look: look,
 		}))
 	}
 	fmt.Println(run(ctx, os.Getenv, os.Stdout))
@@ -53,12 +53,12 @@ func run(ctx context.Context, getenv func(string) string, stdout io.Writer) erro
 		return fmt.Errorf("listen on FUNCTIONS_CUSTOMHANDLER_PORT: %w", err)
 	}
 	log := zerolog.New(stdout).With().Timestamp().Logger() // on stdout: the host calls every line on stderr an error
+	log.Info().Str("version", version).Str("address", listener.Addr().String()).Msg("listening")
 	door, err := build(getenv)
 	if err != nil {
 		log.Error().Err(err).Msg("the app settings cannot be used")
 	}
-	door.Broken, door.Log, door.Now = err, log, time.Now
-	log.Info().Str("address", listener.Addr().String()).Msg("listening")
+	door.Broken, door.Log, door.Now, door.Version = err, log, time.Now, version
 	return handler.Serve(ctx, listener, door)
 }
 
@@ -66,9 +66,9 @@ func run(ctx context.Context, getenv func(string) string, stdout io.Writer) erro
 func build(getenv func(string) string) (handler.Config, error) {
 	settings, err := config.FromEnvironment(getenv)
 	door := handler.Config{Host: settings.Host, Secure: settings.Secure}
-	credential, noCredential := storage.Credential(getenv)
-	clients, noStorage := storage.Open(getenv, credential, azcore.ClientOptions{})
-	plan, noPlan := config.NewPlanSource(settings.Plan, credential, azcore.ClientOptions{})
+	credential, noCredential := storage.Credential(getenv, options)
+	clients, noStorage := storage.Open(getenv, credential, options)
+	plan, noPlan := config.NewPlanSource(settings.Plan, credential, options)
 	if err := errors.Join(err, noCredential, noStorage, noPlan); err != nil {
 		return door, err
 	}
@@ -84,17 +84,17 @@ func build(getenv func(string) string) (handler.Config, error) {
 
 // look makes an engine that can only look at the services, as the app's identity or as whoever is signed in.
 func look(getenv func(string) string) (*backup.Engine, error) {
-	credential, err := storage.Credential(getenv)
+	credential, err := storage.Credential(getenv, options)
 	return &backup.Engine{Providers: providers(credential)}, err
 }
 
 // providers are the adapters by the type of resource that they serve.
 func providers(credential azcore.TokenCredential) map[string]backup.Provider {
-	ledgers := ledger.New(credential, azcore.ClientOptions{})
+	ledgers := ledger.New(credential, options)
 	return map[string]backup.Provider{
-		"microsoft.apimanagement/service":          apim.New(credential, azcore.ClientOptions{}),
+		"microsoft.apimanagement/service":          apim.New(credential, options),
 		"microsoft.confidentialledger/ledgers":     ledgers,
 		"microsoft.confidentialledger/managedccfs": ledgers,
-		"microsoft.keyvault/managedhsms":           managedhsm.New(credential, azcore.ClientOptions{}),
+		"microsoft.keyvault/managedhsms":           managedhsm.New(credential, options),
 	}
 }

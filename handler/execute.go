@@ -13,8 +13,6 @@ func (h *handler) execute(ctx context.Context, in invocation) (fields, error) {
 	if out.Note != "" {
 		did["note"] = out.Note
 	}
-	if out.Reason.Code != "" {
-		did["code"], did["reason"] = out.Reason.Code, out.Reason.Message
-	}
+	did.say(out.Reason)
 	return did, err
 }

@@ -23,6 +23,8 @@ type Config struct {
 	// host would start it three times and then stop for good, and nobody would read why.
 	Broken error
 	Log    zerolog.Logger
+	// Version is what the program was built from.
+	Version string
 	// Now measures how long an invocation took.
 	Now func() time.Time
 	// Host is the app's public host name, for URLs in answers where the host does not tell; Secure says HTTPS.
@@ -40,6 +42,16 @@ type function func(ctx context.Context, in invocation) (did fields, err error)
 
 // fields of a log line, at its top level so that they can be queried: run, target, …
 type fields map[string]any
+
+// say adds why something is not as it should be, if there is anything.
+func (f fields) say(why backup.Reason) {
+	if why.Code != "" {
+		f["code"], f["reason"] = why.Code, why.Message
+	}
+	if why.RequestID != "" {
+		f["x-ms-client-request-id"] = why.RequestID
+	}
+}
 
 // handler is the door with its routes.
 type handler struct {

@@ -73,7 +73,7 @@ func newDoor(change func(*Config)) *door {
 			},
 			Parse: func([]byte) ([]backup.Plan, error) { return d.plans() },
 		},
-		Log: zerolog.New(&d.log), Now: time.Now,
+		Log: zerolog.New(&d.log), Now: time.Now, Version: "v1",
 	}
 	if change != nil {
 		change(&c)

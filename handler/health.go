@@ -96,10 +96,7 @@ func viewHealth(t backup.TargetHealth) targetHealthView {
 		Target: t.Target, Plan: t.Plan, Status: t.Status, Interval: int64(t.Interval.Seconds()), NextSlot: when(t.NextSlot),
 	}
 	if t.Reason.Code != "" || t.Reason.Message != "" {
-		v.Reason = &apiError{Code: t.Reason.Code, Message: t.Reason.Message}
-		if t.Reason.Hint != "" {
-			v.Reason.Details = []apiError{{Code: "Hint", Message: t.Reason.Hint}}
-		}
+		v.Reason = &apiError{Code: t.Reason.Code, Message: t.Reason.Message, Details: details(t.Reason)}
 	}
 	if p := t.Point; p != nil {
 		v.Verified = &pointTime{ID: p.ID, Created: p.Created, Age: int64(t.Age.Seconds())}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/http"
 	"runtime"
-	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -30,7 +29,8 @@ func (h *handler) getMetrics(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	var m metrics
-	m.build()
+	m.family("lifeboat_build_info", "What this process was built from.")
+	m.sample(1, "version", h.Version, "goversion", runtime.Version())
 	m.family("lifeboat_events_waiting", "Events, and resources with events, that wait for a queue to take them.")
 	m.sample(float64(events.Waiting))
 	m.family("lifeboat_events_undeliverable", "Events that a queue could never take, since the beginning.")
@@ -89,15 +89,6 @@ func flag(is bool) float64 {
 
 // seconds of the instant since 1970.
 func seconds(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
-
-func (m *metrics) build() {
-	version := "unknown"
-	if info, ok := debug.ReadBuildInfo(); ok {
-		version = info.Main.Version
-	}
-	m.family("lifeboat_build_info", "What this process was built from.")
-	m.sample(1, "version", version, "goversion", runtime.Version())
-}
 
 // targets writes all that is known of them.
 func (m *metrics) targets(targets []backup.TargetHealth) {

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -70,6 +71,9 @@ func TestMetrics(t *testing.T) {
 		return labels.FromStrings(l...).String()
 	}
 	m := d.scrape(t)
+	if built := `{__name__="lifeboat_build_info", goversion="` + runtime.Version() + `", version="v1"}`; m[built] != 1 {
+		t.Errorf("no %s: %v", built, m)
+	}
 	if m[of("target_status", "status", "pending")] != 1 || m[of("target_interval_seconds")] != 24*60*60 {
 		t.Errorf("a new plan: %v", m)
 	}

@@ -42,9 +42,7 @@ func (h *handler) restore(ctx context.Context, in invocation) (fields, error) {
 		return did, h.Engine.RefuseRequest(ctx, backup.RestoreQueue, message, q, force.Plans, "RequestIdReused", err)
 	}
 	did["run"], did["target"], did["plan"], did["to"] = run.ID, run.Target, run.Plan, run.State
-	if run.Reason.Code != "" {
-		did["code"], did["reason"] = run.Reason.Code, run.Reason.Message
-	}
+	did.say(run.Reason)
 	return did, err
 }
 

@@ -126,11 +126,7 @@ func viewReason(r backup.Reason, target string) *apiError {
 	if r.Code == "" {
 		return nil
 	}
-	e := &apiError{Code: r.Code, Message: r.Message, Target: target}
-	if r.Hint != "" {
-		e.Details = []apiError{{Code: "Hint", Message: r.Hint}}
-	}
-	return e
+	return &apiError{Code: r.Code, Message: r.Message, Target: target, Details: details(r)}
 }
 
 func when(t time.Time) *time.Time {
@@ -138,4 +134,14 @@ func when(t time.Time) *time.Time {
 		return nil
 	}
 	return &t
+}
+
+// details of a reason: what to do, what Azure itself said, and the ID of the request that it said it to.
+func details(r backup.Reason) (all []apiError) {
+	for _, d := range []apiError{{Code: "Hint", Message: r.Hint}, {Code: "Said", Message: r.Said}, {Code: "RequestId", Message: r.RequestID}} {
+		if d.Message != "" {
+			all = append(all, d)
+		}
+	}
+	return all
 }

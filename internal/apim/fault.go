@@ -76,7 +76,7 @@ func ended(t task, said azure.Body) *backup.Fault {
 		Code: cmp.Or(said.Code, strings.ToUpper(t.noun[:1])+t.noun[1:]+said.State),
 		Message: fmt.Sprintf("%s %s: %s", t.verb, t.Target,
 			cmp.Or(said.Message, "the service says "+said.State+", without a reason")),
-		Said: said.Message,
+		Said: said.Message, RequestID: said.RequestID,
 		Hint: hintReason(t, said.Code, said.Message),
 	}
 }

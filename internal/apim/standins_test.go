@@ -15,8 +15,10 @@ import (
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob"
+	"github.com/google/uuid"
 
 	"lifeboat/internal/apim"
+	"lifeboat/internal/azure"
 	"lifeboat/internal/azurite"
 	"lifeboat/internal/backup"
 	"lifeboat/internal/backup/backuptest"
@@ -90,9 +92,11 @@ func (w world) service(t *testing.T, name string, tune func(*sim.Knobs)) (resour
 	return id
 }
 
-// provider is one of a new process.
+// provider is one of a new process, with the options that the app has.
 func (w world) provider() *apim.Provider {
-	return apim.New(w.Credential(app), azcore.ClientOptions{Transport: w.Client()})
+	options := azure.Options("v1", uuid.NewString)
+	options.Transport = w.Client()
+	return apim.New(w.Credential(app), options)
 }
 
 // attempt is the first of a run against the service, into a container of that name.

@@ -21,12 +21,15 @@ type Body struct {
 	SKU string
 	// Code and Message of the error, if it has one.
 	Code, Message string
+	// RequestID is that of the request, as [RequestID] has it.
+	RequestID string
 }
 
 // ReadBody reads an answer of Resource Manager (JSON, with or without an outer "error", details inside) or of the
 // storage (XML), and makes its words fit to be kept. It leaves the body to be read again.
 func ReadBody(answer *http.Response) Body {
 	said := readBody(answer)
+	said.RequestID = RequestID(answer)
 	said.State, said.SKU, said.Code, said.Message = Scrub(said.State), Scrub(said.SKU), Scrub(said.Code), Scrub(said.Message)
 	return said
 }

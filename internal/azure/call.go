@@ -62,7 +62,8 @@ func (c Call) Fault(err error) *backup.Fault {
 	code := cmp.Or(Scrub(answer.Header.Get("X-Ms-Error-Code")), said.Code,
 		strings.ReplaceAll(http.StatusText(answer.StatusCode), " ", ""))
 	f := &backup.Fault{
-		Code: code, Message: c.What + ": " + cmp.Or(said.Message, status(answer)), Said: said.Message, RetryAfter: RetryAfter(answer),
+		Code: code, Message: c.What + ": " + cmp.Or(said.Message, status(answer)), Said: said.Message, RequestID: said.RequestID,
+		RetryAfter: RetryAfter(answer),
 	}
 	switch s := answer.StatusCode; {
 	case s == http.StatusTooManyRequests || s == http.StatusServiceUnavailable && !c.Start:
@@ -85,6 +86,9 @@ func (c Call) silence(err error) *backup.Fault {
 	f := &backup.Fault{
 		Kind: backup.Deferred, Code: codeUnreachable, Message: c.What + ": " + Why(err), Hint: c.hintSilence(),
 	}
+	if asked, ok := errors.AsType[unanswered](err); ok {
+		f.RequestID = asked.id
+	}
 	_, untold := errors.AsType[tokenError](err)
 	_, foreign := errors.AsType[foreignError](err)
 	switch {
@@ -103,12 +107,19 @@ func (c Call) silence(err error) *backup.Fault {
 	return f
 }
 
-// Why is what an error says, without the address that was asked: one of an operation is signed, and pages long.
+// Why is what an error says, in a line: of an answer Azure's words and not the whole of it, and of a request without one not
+// the address, since one of an operation is signed, and pages long.
 func Why(err error) string {
-	if asked, ok := errors.AsType[*url.Error](err); ok {
-		err = asked.Err
+	if refused, ok := errors.AsType[*azcore.ResponseError](err); ok && refused.RawResponse != nil {
+		said := ReadBody(refused.RawResponse)
+		words := status(refused.RawResponse) + " " + cmp.Or(Scrub(refused.ErrorCode), said.Code) + " " + said.Message
+		return strings.Join(strings.Fields(words), " ") + Asked(said.RequestID)
 	}
-	return Scrub(err.Error())
+	text := err.Error()
+	if asked, ok := errors.AsType[*url.Error](err); ok {
+		text = strings.Replace(text, asked.Error(), asked.Err.Error(), 1)
+	}
+	return Scrub(text)
 }
 
 // hintSilence is about a request without an answer.

@@ -180,6 +180,8 @@ type Fault struct {
 	Said string
 	// Hint says what to do next.
 	Hint string
+	// RequestID is the x-ms-client-request-id of the request, by which Azure's support finds it; "" if none was sent.
+	RequestID string
 	// RetryAfter is the wait that the service asked for, 0 if it did not say.
 	RetryAfter time.Duration
 }

@@ -445,7 +445,7 @@ func (s *step) pollRestore(ctx context.Context, restorer Restorer) error {
 // restored ends the run well, unless what was found after a lost start may be another restore's doing.
 func (s *step) restored(ctx context.Context, operation Operation) error {
 	r := &s.run
-	r.Finished, r.Restore.Warning = s.clock(), operation.Warning
+	r.Finished, r.Restore.Warning = s.clock(), bounded(operation.Warning)
 	if r.Lost > 0 {
 		rival, err := s.rival(ctx)
 		if err != nil {

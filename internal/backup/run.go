@@ -95,19 +95,32 @@ type Reason struct {
 	Code    string `json:"code"`
 	Message string `json:"message"`
 	Hint    string `json:"hint,omitempty"`
+	// Said is what the service itself said, which Message ends with, and RequestID is the x-ms-client-request-id that it
+	// answered; as in a [Fault].
+	Said      string `json:"said,omitempty"`
+	RequestID string `json:"requestId,omitempty"`
 }
 
-// Longest reasons that are kept, in bytes: a service may send a page.
-const longestReason = 4096
+// longestText is how much is kept of a text that has a service's words in it, in bytes: it may send a page.
+const longestText = 4096
+
+// bounded is the text, cut off behind a whole character.
+func bounded(text string) string {
+	if len(text) <= longestText {
+		return text
+	}
+	return strings.ToValidUTF8(text[:longestText], "") + " …"
+}
 
 func reason(code, message, hint string) Reason {
-	if len(message) > longestReason {
-		message = strings.ToValidUTF8(message[:longestReason], "") + " …"
-	}
-	return Reason{Code: code, Message: message, Hint: hint}
+	return Reason{Code: bounded(code), Message: bounded(message), Hint: bounded(hint)}
 }
 
-func (f *Fault) reason() Reason { return reason(f.Code, f.Message, f.Hint) }
+func (f *Fault) reason() Reason {
+	r := reason(f.Code, f.Message, f.Hint)
+	r.Said, r.RequestID = bounded(f.Said), bounded(f.RequestID)
+	return r
+}
 
 // Run IDs are the target's partition, the time counted down, so that the newest comes first, and a hash of what the run
 // was made for: the same slot of the same plan and target, or the same request, always gives the same ID.

@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"runtime"
 	"slices"
 	"time"
 
@@ -45,6 +46,8 @@ against the app at LIFEBOAT_URL (such as https://contoso.azurewebsites.net), wit
   lifeboat cancel ID [--json]     takes back a restore that has not begun yet
   lifeboat confirm ID [--json]    what was restored is as it should be: its safety backup is held no longer
 
+  lifeboat version                what this program was built from
+
 TIME is such as 2026-01-31T02:30:00Z. TARGET is a full resource ID. Exit codes: 0 done, 1 it failed, 2 the arguments or settings cannot be used.
 `
 
@@ -64,6 +67,8 @@ type Shell struct {
 	Now time.Time
 	// RequestID is that of a backup that is asked for: give another one each time.
 	RequestID string
+	// Version is what the program was built from.
+	Version string
 	// Look makes an engine that can look at Azure's services, with the identity that the environment offers.
 	Look func(getenv func(string) string) (*backup.Engine, error)
 }
@@ -91,6 +96,8 @@ func Run(ctx context.Context, args []string, sh Shell) int {
 		}
 		if slices.Contains([]string{"help", "--help", "-h"}, args[0]) {
 			_, err = fmt.Fprint(stdout, usage)
+		} else if slices.Contains([]string{"version", "--version"}, args[0]) {
+			_, err = fmt.Fprintf(stdout, "lifeboat %s %s %s/%s\n", sh.Version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 		} else if command := remotes[args[0]]; command != nil {
 			var c *client
 			if c, err = newClient(sh.Getenv, stderr, args[0] == "health"); err == nil {

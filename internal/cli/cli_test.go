@@ -46,6 +46,17 @@ func edited(t *testing.T, replacements ...string) string {
 	return path
 }
 
+// TestVersion: it says what it was built from, and needs no settings for it.
+func TestVersion(t *testing.T) {
+	for _, ask := range []string{"version", "--version"} {
+		sh := cli.Shell{Version: "f69029140-dirty", Getenv: func(string) string { return "" }}
+		code, out, errs := within(t.Context(), sh, ask)
+		if code != 0 || !strings.HasPrefix(out, "lifeboat f69029140-dirty go1.") || strings.Count(out, "\n") != 1 || errs != "" {
+			t.Errorf("%s: %d %q %q", ask, code, out, errs)
+		}
+	}
+}
+
 func TestCheck(t *testing.T) {
 	if code, out, errs := run("plan", "check", edited(t)); code != 0 || !strings.Contains(out, "good: 1 plan, 1 target") || errs != "" {
 		t.Errorf("a good plan: %d, %q, %q", code, out, errs)

@@ -211,10 +211,16 @@ type problem struct {
 	Details []problem `json:"details"`
 }
 
+// said is the code of the detail that repeats what the message ends with, for programs.
+const said = "Said"
+
 // Error is the code, the message, and a line for each detail.
 func (p problem) Error() string {
 	lines := []string{plain(p.Code + ": " + p.Message)}
 	for _, d := range p.Details {
+		if d.Code == said {
+			continue
+		}
 		lines = append(lines, "  "+plain(d.Code+": "+d.Message))
 	}
 	return strings.Join(lines, "\n")

@@ -97,7 +97,9 @@ func (r remote) show(ctx context.Context, args []string) error {
 		if p != nil {
 			row(name, p.Code+":", p.Message)
 			for _, d := range p.Details {
-				row(strings.ToLower(d.Code), d.Message)
+				if d.Code != said {
+					row(strings.ToLower(d.Code), d.Message)
+				}
 			}
 		}
 	}

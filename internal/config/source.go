@@ -2,7 +2,6 @@ package config
 
 import (
 	"context"
-	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
@@ -16,9 +15,9 @@ import (
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
 
+	"lifeboat/internal/azure"
 	"lifeboat/internal/backup"
 )
 
@@ -118,20 +117,17 @@ func (s *PlanSource) fault(err error) error {
 		refused.StatusCode >= http.StatusInternalServerError {
 		return &backup.Fault{
 			Kind: backup.Deferred, Code: "PlanUnreachable",
-			Message: fmt.Sprintf("the plan (LIFEBOAT_PLAN) cannot be read from %s for the moment: %v", s.location, err),
+			Message: fmt.Sprintf("the plan (LIFEBOAT_PLAN) cannot be read from %s for the moment: %s", s.location, azure.Why(err)),
 		}
 	}
-	var body struct{ Message string }
-	if refused.RawResponse != nil {
-		if text, err := runtime.Payload(refused.RawResponse); err == nil {
-			_ = xml.Unmarshal(text, &body) // the code must do, where there is no text
-		}
+	var said azure.Body
+	if refused.RawResponse != nil { // else the code must do
+		said = azure.ReadBody(refused.RawResponse)
 	}
-	words, _, _ := strings.Cut(body.Message, "\n") // request ID and time come after
 	hint := "check the URL"
 	if refused.StatusCode == http.StatusUnauthorized || refused.StatusCode == http.StatusForbidden {
 		hint = "give the app's identity the role Storage Blob Data Reader there, and look at the account's firewall"
 	}
 	return fmt.Errorf("read the plan (LIFEBOAT_PLAN) from %s: answer %d %s of Azure Blob Storage: %s; %s", s.location,
-		refused.StatusCode, refused.ErrorCode, words, hint)
+		refused.StatusCode, refused.ErrorCode, said.Message, hint)
 }

@@ -3,7 +3,10 @@ package ledger_test
 import (
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
+
+	"github.com/google/uuid"
 
 	"lifeboat/internal/backup"
 	"lifeboat/internal/sim"
@@ -67,5 +70,46 @@ func TestATokenLeadsNowhereElse(t *testing.T) {
 		if strings.Contains(c.Host, attacker) {
 			t.Errorf("asked: %s %s", c.Method, c.Host)
 		}
+	}
+}
+
+// TestEachRequestSaysWhoAsks: whichever service of Azure is asked, the request names the program's build, and has an ID that
+// no other has and that an error names.
+func TestEachRequestSaysWhoAsks(t *testing.T) {
+	w := newWorld(t)
+	id := w.add(t, ccfs+"asks", nil)
+	p := w.provider()
+	var mu sync.Mutex
+	hosts, ids := map[string]bool{}, map[string]bool{}
+	w.Intercept(func(x sim.Exchange) sim.Verdict {
+		if x.Phase != sim.Before || x.ObjectID != w.ObjectID(app) && x.AuthScheme != "SharedKey" {
+			return sim.Pass
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		agent, asked := x.Header.Get("User-Agent"), x.Header.Get("X-Ms-Client-Request-Id")
+		if !strings.HasPrefix(agent, "lifeboat/v1 ") || uuid.Validate(asked) != nil || ids[asked] {
+			t.Errorf("%s %s%s of %q with the ID %q, a repeated one: %t", x.Method, x.Host, x.Path, agent, asked, ids[asked])
+		}
+		hosts[x.Host], ids[asked] = true, true
+		return sim.Pass
+	})
+	a := w.attempt(id)
+	if err := p.Preflight(t.Context(), a); err != nil {
+		t.Fatal(err)
+	}
+	_, err := p.Prepare(t.Context(), a, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, host := range []string{"management.azure.com", "contosobackups.file.core.windows.net"} {
+		if !hosts[host] {
+			t.Errorf("%s was not asked: %v", host, hosts)
+		}
+	}
+	w.Unassign(w.ObjectID(app), id)
+	_, err = p.Begin(t.Context(), a)
+	if f := backup.AsFault(err); f == nil || f.RequestID == "" || !ids[f.RequestID] {
+		t.Errorf("the refusal names no request: %+v", f)
 	}
 }

@@ -203,7 +203,7 @@ func (o operation[T]) read(request azure.Call, poller *runtime.Poller[T], answer
 	switch next, err := poller.ResumeToken(); {
 	case over && failure:
 		return s, &backup.Fault{
-			Kind: backup.Refused, Code: cmp.Or(said.Code, "Operation"+end), Said: said.Message,
+			Kind: backup.Refused, Code: cmp.Or(said.Code, "Operation"+end), Said: said.Message, RequestID: said.RequestID,
 			Message: o.what + ": " + cmp.Or(said.Message, "Azure says "+said.State+", without a reason"),
 			Hint:    o.polling.Hint(http.StatusOK, said.Code, said.Message),
 		}

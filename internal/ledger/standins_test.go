@@ -18,7 +18,9 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azfile/directory"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azfile/service"
 	azshare "github.com/Azure/azure-sdk-for-go/sdk/storage/azfile/share"
+	"github.com/google/uuid"
 
+	"lifeboat/internal/azure"
 	"lifeboat/internal/backup"
 	"lifeboat/internal/backup/backuptest"
 	"lifeboat/internal/ledger"
@@ -63,9 +65,11 @@ func (w world) add(t *testing.T, id string, tune func(*sim.LedgerKnobs)) string 
 	return id
 }
 
-// provider is one of a new process.
+// provider is one of a new process, with the options that the app has.
 func (w world) provider() *ledger.Provider {
-	return ledger.New(w.Credential(app), azcore.ClientOptions{Transport: w.Client()})
+	options := azure.Options("v1", uuid.NewString)
+	options.Transport = w.Client()
+	return ledger.New(w.Credential(app), options)
 }
 
 // files is the file service of the account.

@@ -115,7 +115,9 @@ func (o operation[T]) read(call azure.Call, answer *http.Response, token string)
 	case "succeeded":
 		return status{done: true, said: s.said}, nil
 	case "failed", "canceled", "cancelled":
-		return status{}, o.ended(s.said)
+		fault := o.ended(s.said)
+		fault.RequestID = azure.RequestID(answer)
+		return status{}, fault
 	}
 	if token == "" {
 		return status{}, call.Fault(errNoToken)

@@ -15,7 +15,9 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azkeys"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
+	"github.com/google/uuid"
 
+	"lifeboat/internal/azure"
 	"lifeboat/internal/azurite"
 	"lifeboat/internal/backup"
 	"lifeboat/internal/backup/backuptest"
@@ -83,9 +85,11 @@ func (w world) hsm(t *testing.T, name string, tune func(*sim.HSMKnobs)) (resourc
 	return id
 }
 
-// provider is one of a new process.
+// provider is one of a new process, with the options that the app has.
 func (w world) provider() *managedhsm.Provider {
-	return managedhsm.New(w.Credential(app), azcore.ClientOptions{Transport: w.Client()})
+	options := azure.Options("v1", uuid.NewString)
+	options.Transport = w.Client()
+	return managedhsm.New(w.Credential(app), options)
 }
 
 // attempt is the first of a run against the HSM, into a container of that name.

@@ -4,19 +4,17 @@ package queuestore
 import (
 	"cmp"
 	"context"
-	"encoding/xml"
 	"errors"
 	"fmt"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azqueue/v2"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azqueue/v2/queueerror"
 
+	"lifeboat/internal/azure"
 	"lifeboat/internal/backup"
 	"lifeboat/internal/storage/message"
 )
@@ -99,22 +97,20 @@ func plain(err error) error {
 	if !ok {
 		return err
 	}
-	var body struct{ Message string }
-	if response.RawResponse != nil {
-		if text, err := runtime.Payload(response.RawResponse); err == nil {
-			_ = xml.Unmarshal(text, &body) // the code must do, where there is no text
-		}
+	no := refusal{status: response.StatusCode, code: response.ErrorCode}
+	if response.RawResponse != nil { // else the code must do
+		said := azure.ReadBody(response.RawResponse)
+		no.words, no.request = said.Message, said.RequestID
 	}
-	words, _, _ := strings.Cut(body.Message, "\n")
-	return refusal{response.StatusCode, response.ErrorCode, words}
+	return no
 }
 
 // refusal is what Azure answered.
 type refusal struct {
-	status      int
-	code, words string
+	status               int
+	code, words, request string
 }
 
 func (r refusal) Error() string {
-	return fmt.Sprintf("answer %d %s of Azure Queue Storage: %s", r.status, r.code, r.words)
+	return fmt.Sprintf("answer %d %s of Azure Queue Storage: %s", r.status, r.code, r.words) + azure.Asked(r.request)
 }

@@ -14,29 +14,29 @@ import (
 //
 // The managed identity is the system-assigned one, or the user-assigned one with the client ID
 // AzureWebJobsStorage__clientId, or the resource ID AzureWebJobsStorage__managedIdentityResourceId.
-func Credential(getenv func(string) string) (azcore.TokenCredential, error) {
+func Credential(getenv func(string) string, options azcore.ClientOptions) (azcore.TokenCredential, error) {
 	kind := getenv(prefix + "__credential")
 	switch {
 	case strings.EqualFold(kind, "managedidentity"):
-		return managedIdentity(getenv)
+		return managedIdentity(getenv, options)
 	case kind != "":
 		return nil, fmt.Errorf("app setting %s__credential is %q: it must be managedidentity, or absent", prefix, kind)
 	case getenv("IDENTITY_ENDPOINT") != "" || getenv("MSI_ENDPOINT") != "":
-		return managedIdentity(getenv)
+		return managedIdentity(getenv, options)
 	}
-	credential, err := azidentity.NewDefaultAzureCredential(nil)
+	credential, err := azidentity.NewDefaultAzureCredential(&azidentity.DefaultAzureCredentialOptions{ClientOptions: options})
 	if err != nil {
 		return nil, fmt.Errorf("find a developer's credential: %w", err)
 	}
 	return credential, nil
 }
 
-func managedIdentity(getenv func(string) string) (azcore.TokenCredential, error) {
+func managedIdentity(getenv func(string) string, options azcore.ClientOptions) (azcore.TokenCredential, error) {
 	id, err := identityID(getenv)
 	if err != nil {
 		return nil, err
 	}
-	credential, err := azidentity.NewManagedIdentityCredential(&azidentity.ManagedIdentityCredentialOptions{ID: id})
+	credential, err := azidentity.NewManagedIdentityCredential(&azidentity.ManagedIdentityCredentialOptions{ClientOptions: options, ID: id})
 	if err != nil {
 		return nil, fmt.Errorf("use the managed identity: %w", err)
 	}

@@ -15,7 +15,9 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
+	"github.com/google/uuid"
 
+	"lifeboat/internal/azure"
 	"lifeboat/internal/azurite/azuritetest"
 	"lifeboat/internal/storage"
 )
@@ -26,7 +28,19 @@ type settings map[string]string
 
 func (s settings) get(name string) string { return s[name] }
 
-// TestOpenOnAzurite: the clients of both kinds of connection are let in.
+// headers notes how the program presents itself.
+type headers struct {
+	http.RoundTripper
+	agents, ids []string
+}
+
+func (h *headers) RoundTrip(r *http.Request) (*http.Response, error) {
+	h.agents = append(h.agents, r.Header.Get("User-Agent"))
+	h.ids = append(h.ids, r.Header.Get("X-Ms-Client-Request-Id"))
+	return h.RoundTripper.RoundTrip(r)
+}
+
+// TestOpenOnAzurite: the clients of both kinds of connection are let in, with the headers that all clients have.
 func TestOpenOnAzurite(t *testing.T) {
 	schemes := map[string]string{"identity": "Bearer", "connection string": "SharedKey"} // tables: SharedKeyLite
 	for name, setting := range map[string]func(a *azuritetest.Account) settings{
@@ -40,7 +54,10 @@ func TestOpenOnAzurite(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			account := azuritetest.NewAccount(t)
-			clients, err := storage.Open(setting(account).get, azuritetest.Identity, account.Options())
+			asked := &headers{RoundTripper: account.Options().Transport.(*http.Client).Transport}
+			options := azure.Options("v1", uuid.NewString)
+			options.Transport = &http.Client{Transport: asked}
+			clients, err := storage.Open(setting(account).get, azuritetest.Identity, options)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -52,6 +69,14 @@ func TestOpenOnAzurite(t *testing.T) {
 			}
 			if _, err := clients.Queues.CreateQueue(t.Context(), "queue", nil); err != nil {
 				t.Error(err)
+			}
+			if len(asked.agents) != 2 || len(asked.ids) != 2 || asked.ids[0] == asked.ids[1] || uuid.Validate(asked.ids[0]) != nil {
+				t.Errorf("%d requests with the IDs %q", len(asked.agents), asked.ids)
+			}
+			for _, agent := range asked.agents {
+				if !strings.HasPrefix(agent, "lifeboat/v1 ") {
+					t.Errorf("a request of %q", agent)
+				}
 			}
 			for _, r := range account.Requests(t) {
 				if !strings.HasPrefix(r.AuthScheme, schemes[name]) {
@@ -240,7 +265,7 @@ func TestCredential(t *testing.T) {
 		"unknown": {settings{"AzureWebJobsStorage__credential": "password"}, false, "must be managedidentity"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			credential, err := storage.Credential(test.settings.get)
+			credential, err := storage.Credential(test.settings.get, azcore.ClientOptions{})
 			if test.want != "" {
 				if err == nil || !strings.Contains(err.Error(), test.want) {
 					t.Errorf("Credential = %v, want an error with %q", err, test.want)
@@ -280,7 +305,7 @@ func TestIdentity(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			test.settings["AzureWebJobsStorage__credential"] = "managedidentity"
-			credential, err := storage.Credential(test.settings.get)
+			credential, err := storage.Credential(test.settings.get, azcore.ClientOptions{})
 			if err != nil {
 				t.Fatal(err)
 			}

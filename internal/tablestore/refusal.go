@@ -11,6 +11,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 	"github.com/Azure/azure-sdk-for-go/sdk/data/aztables"
 
+	"lifeboat/internal/azure"
 	"lifeboat/internal/backup"
 )
 
@@ -19,12 +20,15 @@ type refusal struct {
 	status  int
 	code    aztables.TableErrorCode
 	message string
+	// request is the x-ms-client-request-id.
+	request string
 	// index of the operation that failed, -1 where Azure did not say.
 	index int
 }
 
 func (r *refusal) Error() string {
-	return fmt.Sprintf("answer %d %s of Azure Table Storage: %s", r.status, r.code, r.message)
+	return fmt.Sprintf("answer %d %s of Azure Table Storage: %s", r.status, r.code, azure.Scrub(r.message)) +
+		azure.Asked(r.request)
 }
 
 // Unwrap makes the codes that tell of a row's state the errors of [backup.Catalog].
@@ -59,6 +63,7 @@ func asRefusal(err error) error {
 	if response.RawResponse == nil {
 		return r
 	}
+	r.request = azure.RequestID(response.RawResponse)
 	text, err := runtime.Payload(response.RawResponse)
 	if err != nil {
 		return fmt.Errorf("read a refusal of Azure Table Storage: %w", err)
