@@ -63,6 +63,9 @@ type Config struct {
 	Progress func(string)
 }
 
+// Version is what the program says that it was built from.
+const Version = "local"
+
 // Stack is what runs: storage and Azure's side, for any number of apps.
 type Stack struct {
 	Azurite *azurite.Server
@@ -95,7 +98,7 @@ func Start(ctx context.Context, c Config) (s *Stack, err error) {
 		return s, fmt.Errorf("find the repository: %w", err)
 	}
 	s.Root = strings.TrimSpace(string(root))
-	build := exec.CommandContext(ctx, "go", "build", "-o", s.Binary, ".")
+	build := exec.CommandContext(ctx, "go", "build", "-ldflags", "-X main.version="+Version, "-o", s.Binary, ".")
 	build.Dir = s.Root
 	if out, err := build.CombinedOutput(); err != nil {
 		return s, fmt.Errorf("build the program: %w\n%s", err, out)
