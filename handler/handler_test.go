@@ -299,6 +299,11 @@ func TestRunInItsStates(t *testing.T) {
 			t.Errorf("%s: %+v", state, v)
 		}
 	}
+	why := backup.Reason{Code: "C", Message: "back up x: no", Hint: "h", Said: "no", RequestID: "r"}
+	details := view(backup.Status{Run: backup.Run{State: backup.Failed, Reason: why}}).Error.Details
+	if got := fmt.Sprint(details); got != fmt.Sprint([]apiError{{Code: "Hint", Message: "h"}, {Code: "Said", Message: "no"}, {Code: "RequestId", Message: "r"}}) {
+		t.Errorf("details %s", got)
+	}
 	d := newDoor(nil)
 	w := d.call("POST", "/api/backups", `{"target":"`+target+`"}`)
 	where := strings.TrimPrefix(w.Header().Get("Location"), "http://127.0.0.1:8080")

@@ -245,3 +245,31 @@ func (e endsAt) GetToken(ctx context.Context, o tokenOptions) (azcore.AccessToke
 	}
 	return token, err
 }
+
+// TestANameIsNoReason: what people called their resources stands in Azure's words, and no hint comes of it.
+func TestANameIsNoReason(t *testing.T) {
+	for _, names := range []string{
+		"/resourceGroups/cors-patch/x", "/resourceGroups/sku/x", "/resourceGroups/tier.1/x", "the API 'team workspace' of expired-skus",
+		"the policy 'Cannot restore: backup expired' of cors", "Requested.value.PATCH.was.not.found",
+	} {
+		for _, test := range []struct {
+			step  step
+			begin func(*wire) error
+		}{
+			{start, func(w *wire) error { _, err := w.provider().Begin(t.Context(), attempt()); return err }},
+			{back, func(w *wire) error {
+				_, err := w.provider().BeginRestore(t.Context(), backup.Restore{
+					Target: target, Storage: attempt().Storage, Artifact: run + ".1", Kind: backup.RestoreFull,
+				})
+				return err
+			}},
+		} {
+			w := &wire{replies: map[step]reply{test.step: armSays(400, "InvalidParameters", names+": no")}}
+			err := test.begin(w)
+			fault{kind: backup.Refused, code: "InvalidParameters", message: names, hint: "system-assigned identity"}.check(t, err)
+			w.replies[test.step] = armSays(409, "Conflict", "/resourceGroups/lock-step/x: no")
+			err = test.begin(w)
+			fault{kind: backup.Deferred, code: "Conflict", message: "lock-step", hint: "busy with another change"}.check(t, err)
+		}
+	}
+}

@@ -76,10 +76,14 @@ func TestRunEnds(t *testing.T) {
 				s.provider.begin = func(backup.Attempt) (backup.Operation, error) {
 					return backup.Operation{}, &backup.Fault{
 						Kind: backup.Refused, Code: "InvalidTier", Message: strings.Repeat("é", 5000), Hint: "scale it",
+						Said: strings.Repeat("ü", 5000), RequestID: "request-1",
 					}
 				}
 			},
 			check: func(t *testing.T, _ *stage, run backup.Run) {
+				if said := run.Reason.Said; said != strings.Repeat("ü", 2048)+" …" || run.Reason.RequestID != "request-1" {
+					t.Errorf("said %d bytes in answer to %q", len(said), run.Reason.RequestID)
+				}
 				m := run.Reason.Message
 				if len(m) > 4096+len(" …") || !strings.HasPrefix(m, strings.Repeat("é", 2048)) || !strings.HasSuffix(m, " …") ||
 					run.Reason.Hint != "scale it" {

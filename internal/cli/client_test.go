@@ -270,7 +270,7 @@ func TestOddAnswers(t *testing.T) {
 		"other JSON":    {200, "{}", "the answer is no run: is LIFEBOAT_URL"},
 		"another app":   {404, "", "404 Not Found: is LIFEBOAT_URL"},
 		"no such key":   {401, "", "401 Unauthorized: LIFEBOAT_KEY is not a key"},
-		"the API's no":  {400, `{"error":{"code":"A","message":"b","details":[{"code":"Hint","message":"c"}]}}`, "A: b\n  Hint: c\n"},
+		"the API's no":  {400, `{"error":{"code":"A","message":"b","details":[{"code":"Hint","message":"c"},{"code":"Said","message":"b"},{"code":"RequestId","message":"1"}]}}`, "A: b\n  Hint: c\n  RequestId: 1\n"},
 		"control codes": {400, `{"error":{"code":"A","message":"b\u001b[31m\nc"}}`, "A: b [31m c\n"},
 	} {
 		a := newApp(t, "", func(_ int, w http.ResponseWriter, _ *http.Request) bool {

@@ -340,9 +340,32 @@ func TestASASThatRunsOut(t *testing.T) {
 			}
 		})
 	}
-	w := newWire()
-	token := begin(t, w, attempt())
-	w.replies[poll] = says("Failed", `,"error":{"code":"X","message":"inexperienced"}`)
-	_, err := w.provider().Poll(t.Context(), attempt(), token)
-	fault{kind: backup.Refused, code: "X", hint: "storage account"}.check(t, err)
+}
+
+// TestANameIsNoReason: what people called their resources stands in Azure's words, and decides nothing; no share is deleted.
+func TestANameIsNoReason(t *testing.T) {
+	for _, words := range []string{
+		"inexperienced",
+		"back up /subscriptions/s/resourceGroups/expiring-certs/providers/Microsoft.ConfidentialLedger/ledgers/contoso: disk full",
+		"/resourceGroups/AuthenticationFailed/providers: disk full",
+		"the share expired. is full", "the region The.SAS.expired is full", "AuthenticationFailed", "SAS-token-has-expired",
+		"No vault 'The SAS expired' was found",
+	} {
+		w := newWire()
+		token := begin(t, w, attempt())
+		w.backUp(share, started.Add(time.Minute))
+		w.replies[poll] = says("Failed", `,"error":{"code":"X","message":"`+words+`"}`)
+		_, err := w.provider().Poll(t.Context(), attempt(), token)
+		fault{kind: backup.Refused, code: "X", message: words, hint: "See that the storage account exists"}.check(t, err)
+		if f := backup.AsFault(err); f.Said != words {
+			t.Errorf("Azure's words are %q, want %q", f.Said, words)
+		}
+		if w.shares[share].files == nil {
+			t.Errorf("%s: the share was deleted", words)
+		}
+	}
+	w := newWire() // nor does it tell of an api-version
+	w.replies[start] = refuses(400, "BadRequest", "back up /resourceGroups/api-version-test/x: no")
+	_, err := w.provider().Begin(t.Context(), attempt())
+	fault{kind: backup.Refused, code: "BadRequest", message: "api-version-test", hint: "See that the storage account exists"}.check(t, err)
 }
