@@ -196,7 +196,7 @@ func (h *handler) postBackup(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	note(w, run)
-	accept(w, h.origin(r)+"/api/runs/"+run.ID, time.Second, view(backup.Status{Run: run}))
+	h.accept(w, r, "/api/runs/"+run.ID, run)
 	return nil
 }
 
@@ -211,17 +211,33 @@ func (h *handler) caller(r *http.Request) string {
 	return "invocation " + cmp.Or(hostInvocation(r), h.Engine.NewID())
 }
 
-// accept answers a request that something goes on for, which can be asked about at the URL after the time.
-func accept(w http.ResponseWriter, operation string, after time.Duration, body any) {
-	w.Header().Set("Location", operation)
-	w.Header().Set("Operation-Location", operation)
-	retryAfter(w, after)
+// accept answers the request that made the run, and every repeat of it.
+func (h *handler) accept(w http.ResponseWriter, r *http.Request, operation string, run backup.Run) {
+	v := view(backup.Status{Run: run})
+	v.Status = unended(v.Status)
 	w.Header().Set("Repeatability-Result", "accepted")
-	writeJSON(w, http.StatusAccepted, body)
+	h.underWay(w, r, operation, time.Second, v)
 }
 
-func retryAfter(w http.ResponseWriter, after time.Duration) {
+// unended is the status that a 202 may have: also a repeat of what has ended is told to ask for the end. Python's pollers
+// take a 202 that says Failed or Canceled for a success (azure-core 1.41.0), and ask no more.
+func unended(status string) string {
+	switch status {
+	case "Succeeded", "Failed", "Canceled":
+		return "Running"
+	}
+	return status
+}
+
+// underWay answers 202: the operation can be asked about at its path after the time, which is held to 1 to 60 seconds, as some
+// pollers give up on more. Each of Azure's pollers knows one or two of the three headers, and prefers another one.
+func (h *handler) underWay(w http.ResponseWriter, r *http.Request, operation string, after time.Duration, body any) {
+	for _, name := range []string{"Operation-Location", "Azure-AsyncOperation", "Location"} {
+		w.Header().Set(name, h.origin(r)+operation)
+	}
+	after = min(max(after, time.Second), time.Minute)
 	w.Header().Set("Retry-After", strconv.Itoa(int(after.Seconds())))
+	writeJSON(w, http.StatusAccepted, body)
 }
 
 // bodyOf is the text of a body that must be JSON, or of another form of it.
@@ -335,19 +351,17 @@ func (h *handler) getRun(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	answerStatus(w, status, now)
+	h.answerStatus(w, r, status, now)
 	return nil
 }
 
-func answerStatus(w http.ResponseWriter, status backup.Status, now time.Time) {
+func (h *handler) answerStatus(w http.ResponseWriter, r *http.Request, status backup.Status, now time.Time) {
 	note(w, status.Run)
-	code := http.StatusOK
-	if !status.Run.State.Final() {
-		code = http.StatusAccepted
-		wait := min(max(status.Run.Due.Sub(now), time.Second), time.Minute)
-		retryAfter(w, wait)
+	if status.Run.State.Final() {
+		writeJSON(w, http.StatusOK, view(status))
+		return
 	}
-	writeJSON(w, code, view(status))
+	h.underWay(w, r, r.URL.Path, status.Run.Due.Sub(now), view(status))
 }
 
 // listRuns lists a target's runs, newest first: ?target=resource ID, &top=1 to 100 (20), &after=ID of the last one seen.

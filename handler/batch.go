@@ -51,7 +51,10 @@ func (h *handler) postBatch(w http.ResponseWriter, r *http.Request, id string, p
 		return err
 	}
 	noteBatch(w, b)
-	accept(w, h.origin(r)+"/api/batches/"+b.ID, batchWait(b, now), viewBatch(b, h.origin(r)))
+	v := viewBatch(b, h.origin(r))
+	v.Status = unended(v.Status)
+	w.Header().Set("Repeatability-Result", "accepted")
+	h.underWay(w, r, "/api/batches/"+b.ID, batchWait(b, now), v)
 	return nil
 }
 
@@ -66,12 +69,11 @@ func (h *handler) getBatch(w http.ResponseWriter, r *http.Request) error {
 	}
 	noteBatch(w, b)
 	v := viewBatch(b, h.origin(r))
-	code := http.StatusOK
 	if v.Ended == nil {
-		code = http.StatusAccepted
-		retryAfter(w, batchWait(b, now))
+		h.underWay(w, r, r.URL.Path, batchWait(b, now), v)
+		return nil
 	}
-	writeJSON(w, code, v)
+	writeJSON(w, http.StatusOK, v)
 	return nil
 }
 
@@ -94,7 +96,7 @@ func batchWait(b backup.Batch, now time.Time) time.Duration {
 	if ended {
 		return time.Second
 	}
-	return max(wait, time.Second, time.Duration(len(b.Runs))*time.Second/20)
+	return min(max(wait, time.Second, time.Duration(len(b.Runs))*time.Second/20), time.Minute)
 }
 
 func viewBatch(b backup.Batch, origin string) batchView {
@@ -122,8 +124,8 @@ func viewBatch(b backup.Batch, origin string) batchView {
 			final++
 			ended = latest(ended, run.Ended)
 		}
-		if one.Status == "Failed" {
-			failures = append(failures, failure(run))
+		if run.State.Final() && run.State != backup.Succeeded {
+			failures = append(failures, *viewEnd(run))
 		}
 	}
 	if final < len(b.Runs) {
@@ -136,14 +138,6 @@ func viewBatch(b backup.Batch, origin string) batchView {
 		v.Error.Details = failures
 	}
 	return v
-}
-
-// failure is the detail about a run that did not succeed.
-func failure(run backup.Run) apiError {
-	if e := view(backup.Status{Run: run}).Error; e != nil {
-		return *e
-	}
-	return apiError{Code: "NoReason", Message: "the run ended " + string(run.State), Target: run.Target}
 }
 
 func latest(a, b time.Time) time.Time {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"time"
 
 	"lifeboat/internal/backup"
 )
@@ -77,14 +76,14 @@ func (h *handler) postRestore(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	note(w, run)
-	operation := h.origin(r) + "/api/restores/" + run.ID
+	operation := "/api/restores/" + run.ID
 	if run.State == backup.StateRefused {
-		w.Header().Set("Location", operation)
-		e := viewReason(run.Reason, run.Target)
+		w.Header().Set("Location", h.origin(r)+operation)
+		e := viewEnd(run)
 		e.status = http.StatusConflict
 		return e
 	}
-	accept(w, operation, time.Second, view(backup.Status{Run: run}))
+	h.accept(w, r, operation, run)
 	return nil
 }
 
@@ -97,7 +96,7 @@ func (h *handler) getRestore(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	answerStatus(w, status, now)
+	h.answerStatus(w, r, status, now)
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package handler
 
 import (
+	"cmp"
 	"time"
 
 	"lifeboat/internal/backup"
@@ -97,11 +98,11 @@ func view(s backup.Status) runView {
 			RequestedBy: q.RequestedBy, Reason: q.Reason, PlanHash: q.Plan, Safety: q.Safety, Warning: q.Warning,
 		}
 	}
-	switch why := viewReason(r.Reason, r.Target); {
+	switch {
 	case !r.State.Final():
-		v.Waiting = why
+		v.Waiting = viewReason(r.Reason, r.Target)
 	case r.State != backup.Succeeded: // else the recovery point says why it is suspect
-		v.Error = why
+		v.Error = viewEnd(r)
 	}
 	if p := s.Point; p != nil {
 		v.NotIncluded = backup.NotIncluded(r.Target)
@@ -119,6 +120,17 @@ func viewPoint(p backup.Point) pointView {
 		Suspicion: viewReason(p.Suspicion, p.Target), Accepted: when(p.Accepted.Time), AcceptedBy: p.Accepted.By,
 		AcceptReason: p.Accepted.Reason, Safety: p.Safety, Held: when(p.Held.Until),
 	}
+}
+
+// viewEnd is the error of a run that did not succeed. It always has a code and a message: without them JavaScript's pollers
+// tell of the failure without a word of it.
+func viewEnd(r backup.Run) *apiError {
+	e := viewReason(r.Reason, r.Target)
+	if e == nil {
+		e = &apiError{Code: "NoReason", Message: r.Reason.Message, Target: r.Target}
+	}
+	e.Message = cmp.Or(e.Message, "the run ended "+string(r.State))
+	return e
 }
 
 // viewReason is nil where there is no reason.
