@@ -73,7 +73,9 @@ func TestBeginUnderstandsEveryAnswer(t *testing.T) {
 		},
 		"202 that says the service is settled": {
 			reply: answers(202, says("Succeeded"), "Location: "+operation),
-			fault: fault{kind: backup.Uncertain, code: "AnswerLost"},
+		},
+		"200 that shows the service, and where to ask": {
+			reply: answers(200, says("Succeeded"), "Location: "+operation),
 		},
 		"200 in another language": {
 			reply: answers(200, "<html>"), fault: fault{kind: backup.Uncertain, code: "AnswerLost", hint: "looked for"},
@@ -172,7 +174,7 @@ func TestBeginUnderstandsEveryAnswer(t *testing.T) {
 				t.Errorf("%d starts were sent, want exactly 1", n)
 			}
 			if test.fault.kind == "" {
-				if err != nil || got.Done != test.done {
+				if err != nil || got.Done != test.done || (got.Token == "") != test.done {
 					t.Errorf("operation %+v and error %v, want done %t", got, err, test.done)
 				}
 				return

@@ -69,6 +69,16 @@ func unusable(t task, err error) *backup.Fault {
 	return &backup.Fault{Kind: backup.Denied, Code: "UnusableToken", Message: message, Hint: hintUntold(t)}
 }
 
+// wordless is the fault of an answer at the address of an operation's status that has no status; err is the SDK's.
+func wordless(t task, answer *http.Response, err error) *backup.Fault {
+	return &backup.Fault{
+		Kind: backup.Deferred, Code: "NoStatus", RetryAfter: azure.RetryAfter(answer),
+		Message: fmt.Sprintf("%s: the answer, %d %s, does not say how it is getting on: %v", polling(t).What, answer.StatusCode,
+			http.StatusText(answer.StatusCode), err),
+		Hint: "It is asked again by itself. If it goes on for hours, see in the resource's activity log how the " + t.noun + " ended.",
+	}
+}
+
 // ended is the fault of an operation that the service itself says has failed.
 func ended(t task, said azure.Body) *backup.Fault {
 	return &backup.Fault{
@@ -85,7 +95,7 @@ func ended(t task, said azure.Body) *backup.Fault {
 func unsettled(t task, state string) *backup.Fault {
 	return &backup.Fault{
 		Kind: backup.Deferred, Code: "ServiceNotSettled",
-		Message: fmt.Sprintf("%s: its provisioningState is %q", inspecting(t).What, state),
+		Message: fmt.Sprintf("%s: its state is %q", inspecting(t).What, state),
 		Hint:    "The service is working on a change, which may be the " + t.noun + "; it is looked at again by itself.",
 	}
 }

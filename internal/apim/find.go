@@ -22,7 +22,7 @@ func (p *Provider) Find(ctx context.Context, a backup.Attempt) (string, error) {
 	if err != nil {
 		return "", inspecting(t).Fault(err)
 	}
-	if state := azure.Deref(azure.Deref(service.Properties).ProvisioningState); state != "Succeeded" {
+	if state := stateOf(service.ServiceResource); state != settledState {
 		return "", unsettled(t, state)
 	}
 	items, err := p.artifacts(ctx, a)

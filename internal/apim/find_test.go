@@ -53,6 +53,14 @@ func TestFindSaysWhenItCouldNotLook(t *testing.T) {
 			service: answers(200, `{"properties":{"provisioningState":"Updating"}}`),
 			fault:   fault{kind: backup.Deferred, code: "ServiceNotSettled", message: "Updating"},
 		},
+		"service: still working, and only its target tells": {
+			service: answers(200, `{"properties":{"provisioningState":"Succeeded","targetProvisioningState":"Updating"}}`),
+			fault:   fault{kind: backup.Deferred, code: "ServiceNotSettled", message: "Updating"},
+		},
+		"service: being deleted": {
+			service: answers(200, `{"properties":{"provisioningState":"Succeeded","targetProvisioningState":"Deleting"}}`),
+			fault:   fault{kind: backup.Deferred, code: "ServiceNotSettled", message: "Deleting"},
+		},
 		"service: no state": {service: answers(200, `{}`), fault: fault{kind: backup.Deferred, code: "ServiceNotSettled"}},
 		"service: away":     {service: answers(503, ""), fault: fault{kind: backup.Throttled, code: "ServiceUnavailable"}},
 		"service: cut":      {service: cut, fault: fault{kind: backup.Deferred, code: "Unreachable"}},

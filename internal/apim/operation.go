@@ -1,6 +1,7 @@
 package apim
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"strings"
@@ -36,7 +37,7 @@ func beginRestore(ctx context.Context, client *armapimanagement.ServiceClient, g
 // Whatever goes wrong up to that request is certainly not a start; without an answer to it, nobody knows.
 func start[T any](ctx context.Context, p *Provider, t task, begin beginner[T]) (backup.Operation, error) {
 	departure := &azure.Departure{}
-	client, target, err := p.service(t.Attempt, departure)
+	client, target, err := p.service(t.Attempt, departure, unread{})
 	if err != nil {
 		return backup.Operation{}, err
 	}
@@ -52,18 +53,33 @@ func start[T any](ctx context.Context, p *Provider, t task, begin beginner[T]) (
 	case err != nil:
 		return backup.Operation{}, key.Strip(starting(t).Fault(err))
 	}
-	token, err := poller.ResumeToken()
-	if err != nil {
-		token = "" // a poller whose operation ended at once has none
+	if token, err := poller.ResumeToken(); err == nil {
+		return backup.Operation{Token: token, RetryAfter: azure.RetryAfter(answer)}, nil
 	}
-	return progress(answer, t, token)
+	return progress(answer, t, "") // it says where to ask of nothing, so it has ended at once
 }
 
-// follow sends one GET to where the token points. The answer's status decides and not the poller, which takes every
-// refusal, a 403 as well as a 400, for the end of the operation and then has no token any more. Without a token the SDK
-// would start an operation; it cannot, as it is told no service.
+// unread lets nobody read the body of an answer to a start that says where to ask about the operation. In a 202 that shows
+// the service as it is, settled, the SDK would take that for the end of the operation, and forget where to ask.
+type unread struct{}
+
+// Do empties such a body.
+func (unread) Do(request *policy.Request) (*http.Response, error) {
+	answer, err := request.Next()
+	if err == nil && request.Raw().Method == http.MethodPost && runtime.HasStatusCode(answer, accepted...) &&
+		cmp.Or(answer.Header.Get("Azure-AsyncOperation"), answer.Header.Get("Location")) != "" {
+		runtime.Drain(answer)
+		answer.Body = http.NoBody
+	}
+	return answer, err
+}
+
+// follow sends one GET to where the token points, and at the end of a backup asks for the tier if that answer has none.
+// The answer's status decides and not the poller, which takes every refusal, a 403 as well as a 400, for the end of the
+// operation and then has no token any more. Without a token the SDK would start an operation; it cannot, as it is told no
+// service.
 func follow[T any](ctx context.Context, p *Provider, t task, token string, begin beginner[T]) (backup.Operation, error) {
-	client, _, err := p.service(t.Attempt)
+	client, target, err := p.service(t.Attempt)
 	if err != nil {
 		return backup.Operation{}, err
 	}
@@ -71,36 +87,72 @@ func follow[T any](ctx context.Context, p *Provider, t task, token string, begin
 	if err != nil {
 		return backup.Operation{}, unusable(t, err)
 	}
-	answer, err := poller.Poll(ctx) //nolint:bodyclose // azcore has read and closed it
+	var answer *http.Response
+	_, err = poller.Poll(policy.WithCaptureResponse(ctx, &answer)) //nolint:bodyclose // azcore has read and closed it
 	switch {
 	case err == nil && answer == nil: // the token claims that the operation has ended, so nothing was sent
 		return backup.Operation{}, unusable(t, nil)
-	case err == nil && !runtime.HasStatusCode(answer, accepted...):
-		err = runtime.NewResponseError(answer)
-	}
-	if err != nil {
+	case err != nil && answer == nil:
 		return backup.Operation{}, polling(t).Fault(err)
+	case !runtime.HasStatusCode(answer, accepted...):
+		return backup.Operation{}, polling(t).Fault(runtime.NewResponseError(answer))
+	case err != nil && answer.StatusCode != http.StatusNoContent: // the address of a status, without one
+		return backup.Operation{}, wordless(t, answer, err)
 	}
 	if next, err := poller.ResumeToken(); err == nil {
 		token = next // Azure may move the operation to another Location with every answer
 	}
-	return progress(answer, t, token)
+	o, failed := progress(answer, t, token)
+	if o.Done && t.noun == backing.noun && (err != nil || azure.ReadBody(answer).Status != "") {
+		o.SKU = tier(ctx, client, target, poller)
+	}
+	return o, failed
+}
+
+// tier asks what the service is, after an operation that was followed by its status, which does not say: first where the start's
+// Location points, as all of Azure's pollers do, and otherwise at the service. It is "" where neither tells: that is no
+// reason to lose the backup.
+func tier[T any](ctx context.Context, client *armapimanagement.ServiceClient, target backup.Resource, poller *runtime.Poller[T]) string {
+	var answer *http.Response
+	_, err := poller.Result(policy.WithCaptureResponse(ctx, &answer)) //nolint:bodyclose // azcore has read and closed it
+	if err == nil && answer != nil {
+		if sku := azure.ReadBody(answer).SKU; sku != "" {
+			return sku
+		}
+	}
+	service, err := client.Get(ctx, target.Group, target.Name, nil)
+	if err != nil {
+		return ""
+	}
+	return string(skuOf(service.ServiceResource))
 }
 
 // accepted are the statuses that say how an operation is getting on.
 var accepted = []int{http.StatusOK, http.StatusCreated, http.StatusAccepted, http.StatusNoContent}
 
-// progress reads such an answer; token continues the operation if it goes on. While it does the status is 202, at the
-// end 200 with the whole service (recorded 2015 to 2023). A 200 whose body says that the service is still at it has not
-// been seen; it is taken at its word, since asking once more does no harm.
+// progress reads such an answer; token continues the operation if it goes on. At its Location the status is 202 while it
+// does, at the end 200 with the whole service (recorded 2015 to 2023); at its Azure-AsyncOperation 200 with the word for it
+// (recorded of changes to services, 2022-08-01 and 2024-05-01). A word that nobody knows, or a 200 whose body says that the
+// service is still at it, is taken for "not yet", since asking once more does no harm. With a 202 the service's own state says
+// nothing: it may be that from before.
 func progress(answer *http.Response, t task, token string) (backup.Operation, error) {
-	if answer.StatusCode != http.StatusAccepted {
-		said := azure.ReadBody(answer)
-		switch strings.ToLower(said.State) {
-		case "", "succeeded", "completed":
+	said := azure.ReadBody(answer)
+	under := answer.StatusCode == http.StatusAccepted
+	if under {
+		said.State = said.Status
+	}
+	switch strings.ToLower(said.State) {
+	case "succeeded", "completed":
+		return backup.Operation{Done: true, SKU: said.SKU}, nil
+	case "failed":
+		said.State = "Failed"
+		return backup.Operation{}, ended(t, said)
+	case "canceled", "cancelled":
+		said.State = "Canceled"
+		return backup.Operation{}, ended(t, said)
+	case "":
+		if !under {
 			return backup.Operation{Done: true, SKU: said.SKU}, nil
-		case "failed", "canceled", "cancelled":
-			return backup.Operation{}, ended(t, said)
 		}
 	}
 	if token == "" {

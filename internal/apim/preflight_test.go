@@ -87,6 +87,16 @@ func TestPreflight(t *testing.T) {
 			but:   map[step]reply{get: serviceIs("Premium", systemIdentity, "Updating")},
 			fault: fault{kind: backup.Deferred, code: "ServiceNotReady", message: "Updating", hint: "asked again"},
 		},
+		"being changed, and only its target tells": {
+			but: map[step]reply{get: answers(200, `{"sku":{"name":"Premium"},"identity":`+systemIdentity+`,"properties":`+
+				`{"provisioningState":"Succeeded","targetProvisioningState":"Updating"}}`)},
+			fault: fault{kind: backup.Deferred, code: "ServiceNotReady", message: "Updating", hint: "asked again"},
+		},
+		"being deleted": {
+			but: map[step]reply{get: answers(200, `{"sku":{"name":"Premium"},"identity":`+systemIdentity+`,"properties":`+
+				`{"provisioningState":"Succeeded","targetProvisioningState":"Deleting"}}`)},
+			fault: fault{kind: backup.Deferred, code: "ServiceNotReady", message: "Deleting", hint: "asked again"},
+		},
 		"no identity": {
 			but:   map[step]reply{get: serviceIs("Premium", "null", "Succeeded")},
 			fault: refused("NoSystemIdentity", target, "Switch the service's system-assigned identity on"),

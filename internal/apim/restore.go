@@ -164,8 +164,8 @@ func (p *Provider) settled(ctx context.Context, t task) error {
 	if err != nil {
 		return inspecting(t).Fault(err)
 	}
-	switch state := azure.Deref(azure.Deref(service.Properties).ProvisioningState); state {
-	case "Succeeded":
+	switch state := stateOf(service.ServiceResource); state {
+	case settledState:
 		return nil
 	case "Failed", "Canceled":
 		return ended(t, azure.Body{State: state})

@@ -249,10 +249,20 @@ func TestPollRestoreAsksOnceAndGoesByTheStatus(t *testing.T) {
 		"still at it": {reply: answers(202, "", "Location: "+operation, "Retry-After: 60"), want: backup.Operation{
 			Token: restoreToken, RetryAfter: time.Minute,
 		}},
-		"still at it, no headers":  {reply: answers(202, ""), want: running},
-		"done":                     {reply: settledService, service: settledService, want: backup.Operation{Done: true, SKU: "Developer"}},
-		"done, no content":         {reply: answers(204, ""), service: settledService, want: backup.Operation{Done: true}},
-		"done, but not settled":    {reply: answers(200, ""), service: updating, fault: fault{kind: backup.Deferred, code: "ServiceNotSettled", message: "Updating", hint: "the restore"}},
+		"still at it, no headers": {reply: answers(202, ""), want: running},
+		"done":                    {reply: settledService, service: settledService, want: backup.Operation{Done: true, SKU: "Developer"}},
+		"done, no content":        {reply: answers(204, ""), service: settledService, want: backup.Operation{Done: true}},
+		"done, but not settled":   {reply: answers(200, ""), service: updating, fault: fault{kind: backup.Deferred, code: "ServiceNotSettled", message: "Updating", hint: "the restore"}},
+		"done, but its target differs": {
+			reply:   answers(200, ""),
+			service: answers(200, `{"properties":{"provisioningState":"Succeeded","targetProvisioningState":"Updating"}}`),
+			fault:   fault{kind: backup.Deferred, code: "ServiceNotSettled", message: "Updating"},
+		},
+		"done, and so is its target": {
+			reply:   answers(200, ""),
+			service: answers(200, `{"properties":{"provisioningState":"Succeeded","targetProvisioningState":""}}`),
+			want:    backup.Operation{Done: true},
+		},
 		"done, but not shown":      {reply: answers(200, ""), service: answers(403, ""), fault: fault{kind: backup.Denied, code: "Forbidden", hint: "service/read on " + target}},
 		"done, but the look fails": {reply: answers(200, ""), service: answers(503, ""), fault: fault{kind: backup.Throttled, code: "ServiceUnavailable"}},
 		"done, but the look is cut": {

@@ -49,6 +49,7 @@ const (
 	start      step = "start backup"
 	back       step = "start restore"
 	poll       step = "poll"
+	result     step = "ask for the result"
 	get        step = "get service"
 	list       step = "list blobs"
 	read       step = "read blob"
@@ -87,6 +88,10 @@ func stepOf(r *http.Request) step {
 		return back
 	case r.Method == http.MethodGet && strings.Contains(r.URL.Path, "/operationresults/"):
 		return poll
+	case r.Method == http.MethodGet && strings.Contains(r.URL.Path, "/operationsStatuses/"):
+		return poll
+	case r.Method == http.MethodGet && strings.Contains(r.URL.Path, "/operationResults/"):
+		return result
 	case r.Method == http.MethodGet:
 		return get
 	}

@@ -17,6 +17,8 @@ import (
 type Body struct {
 	// State of the operation, or of the service, if the answer has one.
 	State string
+	// Status is the operation's own word for it, where the answer is about the operation.
+	Status string
 	// SKU is the tier of the service that it shows.
 	SKU string
 	// Code and Message of the error, if it has one.
@@ -84,7 +86,8 @@ func readJSON(text string) Body {
 	status, _ := said.Status.(string)
 	fault := cmp.Or(said.Error, &said.armError)
 	return Body{
-		State: cmp.Or(status, said.Properties.ProvisioningState), SKU: said.SKU.Name, Code: fault.Code, Message: fault.words(),
+		State: cmp.Or(status, said.Properties.ProvisioningState), Status: status, SKU: said.SKU.Name,
+		Code: fault.Code, Message: fault.words(),
 	}
 }
 
