@@ -140,7 +140,7 @@ func TestRestoresAgainstTheStandIns(t *testing.T) {
 	t.Run("conformance, the other readings", func(t *testing.T) {
 		backuptest.TestRestorer(t, w.restores(t, w.service(t, "back-visible", func(k *sim.Knobs) {
 			k.Trace, k.Unrestorable, k.Denied = sim.TraceVisible, sim.UnrestorableAtStart, sim.DeniedAtStart
-			k.MovingLocation, k.Settles = true, 4*time.Minute
+			k.StartHeaders, k.Settles = sim.LocationAlone, 4*time.Minute
 		})))
 	})
 	t.Run("identities", w.testIdentities)

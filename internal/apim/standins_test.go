@@ -191,7 +191,7 @@ func TestAgainstTheStandIns(t *testing.T) {
 	t.Run("conformance, the other readings", func(t *testing.T) {
 		service := w.service(t, "visible", func(k *sim.Knobs) {
 			k.Trace, k.MissingContainer = sim.TraceVisible, sim.CreateMissingContainer
-			k.ExistingBlob, k.Denied, k.MovingLocation = sim.RefuseExistingBlob, sim.DeniedAtStart, true
+			k.ExistingBlob, k.Denied, k.StartHeaders = sim.RefuseExistingBlob, sim.DeniedAtStart, sim.LocationAlone
 		})
 		backuptest.TestProvider(t, w.harness(service, "visible"))
 	})

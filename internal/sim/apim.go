@@ -169,12 +169,12 @@ func (m *apiManagement) get(c armCall) (*http.Response, error) {
 		return refusal, nil
 	}
 	return strike(&m.mu, &svc.faults, OnGet, serviceError, func() *http.Response {
-		return armJSON(http.StatusOK, m.resource(svc))
+		return armJSON(http.StatusOK, m.resource(svc, c.apiVersion))
 	})
 }
 
-// resource is the whole service resource as it is now.
-func (m *apiManagement) resource(svc *service) map[string]any {
+// resource is the whole service resource as it is now, in the form of the api-version.
+func (m *apiManagement) resource(svc *service, version string) map[string]any {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var body map[string]any
@@ -190,7 +190,18 @@ func (m *apiManagement) resource(svc *service) map[string]any {
 	}
 	body["identity"] = m.identityOf(svc)
 	properties := body["properties"].(map[string]any)
-	properties["provisioningState"] = m.provisioningState(svc)
+	state := m.provisioningState(svc)
+	if state == "Updating" || state == "Deleting" {
+		properties["targetProvisioningState"] = state
+		if version < "2022-08-01" { // recorded in 48 of 48 answers
+			state = "Succeeded"
+		}
+	}
+	properties["provisioningState"] = state
+	if version < "2024-05-01" {
+		delete(properties, "dataApiUrl")
+		delete(properties, "configurationApi")
+	}
 	if svc.Hostname != "" {
 		hosts := properties["hostnameConfigurations"].([]any)
 		properties["hostnameConfigurations"] = append(hosts, map[string]any{

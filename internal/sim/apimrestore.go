@@ -12,7 +12,7 @@ import (
 // inspectRestore looks at the storage, and by the knob at the backup, before the restore starts.
 func (t *backupTarget) inspectRestore(ctx context.Context, k Knobs) *http.Response {
 	if err := errors.Join(t.admitted(k), t.permitted(readBlobs)); err != nil && k.Denied == DeniedAtStart {
-		return serviceError(http.StatusBadRequest, "InvalidParameters", "Invalid parameter: "+err.Error())
+		return t.refuse(err.Error())
 	}
 	if k.Unrestorable == UnrestorableAtEnd {
 		return nil // the operation finds it out

@@ -401,7 +401,7 @@ func TestRestoreTrace(t *testing.T) {
 func TestRestoreThroughTheOfficialClient(t *testing.T) {
 	t.Parallel()
 	s := startWithConfiguration(t)
-	must(t, s.Tune("", func(k *sim.Knobs) { k.Shortest, k.MovingLocation = 0, true }))
+	must(t, s.Tune("", func(k *sim.Knobs) { k.Shortest = 0 }))
 	container := createContainer(t, s)
 	configure(t, s, contoso, "orders", "one")
 	before := configured(t, s, contoso)

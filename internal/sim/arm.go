@@ -113,7 +113,8 @@ func (f *frontDoor) dispatch(r *http.Request) (*http.Response, error) {
 			return answer(r, operation) // no role is asked for: those of a resource do not reach here
 		}
 	}
-	id, tail, err := parseResourcePath(r.URL.Path)
+	// API Management's own addresses have a slash too many (recorded 2016 to 2019).
+	id, tail, err := parseResourcePath(strings.Replace(r.URL.Path, "//operationresults/", "/operationresults/", 1))
 	if err != nil {
 		return armError(http.StatusNotFound, "NotFound", "No HTTP resource was found that matches the request URI '"+
 			r.URL.Path+"'."), nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -57,7 +58,7 @@ func (m *apiManagement) submit(c armCall, kind OperationKind) (*http.Response, e
 		if refusal != nil {
 			return refusal
 		}
-		started, refusal := m.begin(c.request.Context(), svc, kind, p)
+		started, refusal := m.begin(c, svc, kind, p)
 		if refusal != nil {
 			return refusal
 		}
@@ -73,23 +74,33 @@ func (m *apiManagement) submit(c armCall, kind OperationKind) (*http.Response, e
 	return resp, err
 }
 
-// accepted is the 202 of a start and of each poll until it ends.
+// accepted is the 202 of a start, and of each poll at its Location until the end. The Location moves: below the service that of
+// the start has a slash too many and a plain ID, and those of the polls have neither (recorded 2016 to 2019); below the
+// region each is signed anew. Older ones stay valid.
 func (m *apiManagement) accepted(c armCall, o *operation) *http.Response {
-	location := "https://" + managementHost + c.id.String() + "/operationresults/" + o.ID + "?api-version=" + c.apiVersion
 	m.mu.Lock()
-	if o.knobs.MovingLocation {
-		o.polls++
-		location += "&t=" + strconv.Itoa(o.polls)
-	}
+	o.answers++
+	first := o.answers == 1
 	m.mu.Unlock()
 	header := http.Header{}
-	header.Set("Location", location)
+	switch {
+	case o.regional:
+		header.Set("Location", m.address(o, "operationResults", c.apiVersion))
+		if first {
+			header.Set("Azure-AsyncOperation", m.address(o, "operationsStatuses", c.apiVersion))
+		}
+	case first:
+		header.Set("Location", "https://"+managementHost+c.id.String()+"//operationresults/"+o.ID+"?api-version="+c.apiVersion)
+	default:
+		header.Set("Location", "https://"+managementHost+c.id.String()+"/operationresults/"+url.QueryEscape(o.ID)+
+			"?api-version="+c.apiVersion)
+	}
 	header.Set("Retry-After", strconv.Itoa(m.pace.seconds(retryAfter)))
 	return newResponse(http.StatusAccepted, header, nil)
 }
 
 // begin starts the operation of a well-formed request, or says why not.
-func (m *apiManagement) begin(ctx context.Context, svc *service, kind OperationKind, p backupParameters) (
+func (m *apiManagement) begin(c armCall, svc *service, kind OperationKind, p backupParameters) (
 	*operation, *http.Response,
 ) {
 	// A restore into a v2 tier was seen to be taken, and to fail for the tier (azure-powershell 25072).
@@ -115,10 +126,10 @@ func (m *apiManagement) begin(ctx context.Context, svc *service, kind OperationK
 	if kind == ServiceRestore {
 		inspect = target.inspectRestore
 	}
-	if refusal := inspect(ctx, knobs); refusal != nil {
+	if refusal := inspect(c.request.Context(), knobs); refusal != nil {
 		return nil, refusal
 	}
-	return m.start(svc, kind, target)
+	return m.start(svc, kind, target, c.apiVersion)
 }
 
 func (m *apiManagement) refuseBusy(svc *service) *http.Response {
@@ -164,14 +175,13 @@ func (m *apiManagement) open(svc *service, p backupParameters) (*backupTarget, *
 	}
 	account, ok := m.storage.account(p.StorageAccount)
 	if !ok || account.BlobAddr == "" {
-		return nil, serviceError(http.StatusBadRequest, "InvalidParameters",
-			"Invalid parameter: The remote name could not be resolved: '"+p.StorageAccount+
-				".blob.core.windows.net'"+parameter)
+		return nil, target.refuse("The remote name could not be resolved: '" + p.StorageAccount + ".blob.core.windows.net'")
 	}
 	m.mu.Lock()
 	knobs := svc.knobs
 	m.mu.Unlock()
 	if why := account.corsRefusal(knobs); why != "" {
+		m.wait(m.pace.scale(lateRefusal))
 		return nil, serviceError(http.StatusBadRequest, "InvalidParameters", "Invalid parameter: "+why+parameter)
 	}
 	target.account = account
@@ -180,15 +190,32 @@ func (m *apiManagement) open(svc *service, p backupParameters) (*backupTarget, *
 
 // inspect looks at the container and the blob before the operation starts.
 func (t *backupTarget) inspect(ctx context.Context, k Knobs) *http.Response {
-	refuse := func(message string) *http.Response {
-		return serviceError(http.StatusBadRequest, "InvalidParameters", "Invalid parameter: "+message)
-	}
 	err := t.reach(ctx, k)
 	switch {
 	case errors.Is(err, errAccessDenied) && k.Denied == DeniedAtEnd:
 		return nil // write finds it out again
 	case err != nil:
-		return refuse(err.Error())
+		return t.refuse(err.Error())
 	}
 	return nil
+}
+
+// lateRefusal is how long after the request a storage is refused: 24 and 27 s (recorded 2025-05-16).
+const lateRefusal = 24 * time.Second
+
+// refuse is the refusal of a storage that will not do, in the form recorded 2025-05-16.
+func (t *backupTarget) refuse(why string) *http.Response {
+	t.wait(t.pace.scale(lateRefusal))
+	return serviceError(http.StatusBadRequest, "InvalidParameters", "Invalid parameter: "+why+
+		"\r\nParameter name: backupContainerName (value: ["+t.parameters.ContainerName+"])")
+}
+
+// wait returns early at the end of the Sim's life.
+func (m *apiManagement) wait(d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-m.life.Done():
+	}
 }

@@ -125,24 +125,33 @@ func TestBackupOnTheWire(t *testing.T) {
 	t.Parallel()
 	s := startWithStorage(t)
 	container := createContainer(t, s)
+	must(t, s.Tune(contoso, func(k *sim.Knobs) { k.StartHeaders = sim.LocationAlone }))
 	accepted := post(t, s, container, "wire")
 	running := send(t, s, "GET", accepted.Header.Get("Location"), "app", "")
-	form := regexp.MustCompile(`^https://management\.azure\.com` + contoso +
-		`/operationresults/([A-Za-z0-9+]+=*)\?api-version=2024-05-01$`)
-	for name, r := range map[string]reply{"accepted": accepted, "running": running} {
+	for name, c := range map[string]struct {
+		reply
+		form string
+	}{
+		"accepted": {accepted, `//operationresults/([A-Za-z0-9+]+=*)`}, "running": {running, `/operationresults/([A-Za-z0-9+]+(?:%3D)*)`},
+	} {
+		r := c.reply
 		if r.StatusCode != 202 || len(r.body) != 0 || r.Header.Get("Content-Length") != "0" ||
 			r.Header.Get("Retry-After") != "1" || r.Header.Get("Azure-AsyncOperation") != "" {
 			t.Errorf("%s: %d %q %v", name, r.StatusCode, r.body, r.Header)
 		}
+		form := regexp.MustCompile(`^https://management\.azure\.com` + contoso + c.form + `\?api-version=2024-05-01$`)
 		location := form.FindStringSubmatch(r.Header.Get("Location"))
 		if location == nil {
 			t.Fatalf("%s: location %s", name, r.Header.Get("Location"))
 		}
-		id, err := base64.StdEncoding.DecodeString(location[1])
+		id, err := base64.StdEncoding.DecodeString(strings.ReplaceAll(location[1], "%3D", "="))
 		must(t, err)
 		if !regexp.MustCompile(`^westeurope:contoso_Backup_[0-9a-f]{8}$`).Match(id) {
 			t.Errorf("%s: operation %s", name, id)
 		}
+	}
+	if last := finish(t, s, running); last.StatusCode != 200 {
+		t.Errorf("where it moved to: %d", last.StatusCode)
 	}
 	last := finish(t, s, accepted)
 	again := send(t, s, "GET", accepted.Header.Get("Location"), "app", "")
@@ -158,6 +167,112 @@ func TestBackupOnTheWire(t *testing.T) {
 		if service.Properties.ProvisioningState != "Succeeded" {
 			t.Errorf("%s: %s", name, service.Properties.ProvisioningState)
 		}
+	}
+}
+
+// TestStatusAndLocation: two signed addresses below the region. The status is 200 throughout, and shows no service; the Location
+// has it at the end, and moves until then.
+func TestStatusAndLocation(t *testing.T) {
+	t.Parallel()
+	s := startWithStorage(t)
+	container := createContainer(t, s)
+	form := func(kind string) *regexp.Regexp {
+		return regexp.MustCompile(`^https://management\.azure\.com/subscriptions/` + subscription +
+			`/providers/Microsoft\.ApiManagement/locations/westeurope/` + kind +
+			`/[A-Za-z0-9+]+=*\?api-version=2024-05-01&t=\d{18}&c=[\w-]+&s=[\w-]{342}&h=[\w-]{43}$`)
+	}
+	accepted := post(t, s, container, "name")
+	status, location := accepted.Header.Get("Azure-AsyncOperation"), accepted.Header.Get("Location")
+	if accepted.StatusCode != 202 || len(accepted.body) != 0 || accepted.Header.Get("Retry-After") != "1" ||
+		!form("operationsStatuses").MatchString(status) || !form("operationResults").MatchString(location) || len(status) < 3200 {
+		t.Fatalf("%d %q, at %s and %s", accepted.StatusCode, accepted.body, status, location)
+	}
+	nobody := send(t, s, "GET", status, "nobody", "")
+	if nobody.StatusCode != 200 || string(nobody.body) != `{"status":"InProgress"}` || nobody.Header.Get("Location") != "" {
+		t.Errorf("under way: %d %s %v", nobody.StatusCode, nobody.body, nobody.Header)
+	}
+	moved := send(t, s, "GET", location, "app", "")
+	if next := moved.Header.Get("Location"); moved.StatusCode != 202 || next == location || !form("operationResults").MatchString(next) ||
+		moved.Header.Get("Azure-AsyncOperation") != "" {
+		t.Errorf("the result under way: %d %v", moved.StatusCode, moved.Header)
+	}
+	for _, address := range []string{location, moved.Header.Get("Location")} {
+		if last := finish(t, s, reply{&http.Response{StatusCode: 202, Header: http.Header{"Location": {address}}}, nil}); last.StatusCode != 200 ||
+			!strings.Contains(string(last.body), `"sku":{"capacity":1,"name":"Developer"}`) {
+			t.Errorf("the result: %d %s", last.StatusCode, last.body)
+		}
+	}
+	if last := send(t, s, "GET", status, "app", ""); last.StatusCode != 200 || string(last.body) != `{"status":"Succeeded"}` {
+		t.Errorf("the end: %d %s", last.StatusCode, last.body)
+	}
+	for name, wrong := range map[string]string{
+		"cut off": status[:len(status)-1], "another time": strings.Replace(status, "&t=6", "&t=7", 1),
+		"another version": strings.Replace(status, "2024-05-01", "2031-01-01", 1),
+	} {
+		if r := send(t, s, "GET", wrong, "app", ""); r.StatusCode != 400 {
+			t.Errorf("%s: %d %s", name, r.StatusCode, r.body)
+		}
+	}
+	for name, wrong := range map[string]string{
+		"another region": strings.Replace(status, "westeurope", "northeurope", 1),
+		"another":        strings.Replace(status, "operationsStatuses/", "operationsStatuses/eA", 1),
+	} {
+		if r := send(t, s, "GET", wrong, "app", ""); r.StatusCode != 404 {
+			t.Errorf("%s: %d %s", name, r.StatusCode, r.body)
+		}
+	}
+	if r := send(t, s, "GET", status, "", ""); r.StatusCode != 401 {
+		t.Errorf("without a token: %d", r.StatusCode)
+	}
+
+	must(t, s.Inject(contoso, sim.Fault{Kind: sim.FailOperation, Code: "C", Message: "m"}))
+	failing := post(t, s, container, "failing")
+	if last := finish(t, s, failing); last.StatusCode != 400 || last.code() != "C" {
+		t.Errorf("the result of a failure: %d %s", last.StatusCode, last.body)
+	}
+	if r := send(t, s, "GET", failing.Header.Get("Azure-AsyncOperation"), "app", ""); r.StatusCode != 200 ||
+		string(r.body) != `{"error":{"code":"C","message":"m"},"status":"Failed"}` {
+		t.Errorf("the status of a failure: %d %s", r.StatusCode, r.body)
+	}
+	before := strings.Replace(armURL(contoso+"/backup"), "2024-05-01", "2022-08-01", 1)
+	if r := send(t, s, "POST", before, "app", body(container, "before", "")); r.StatusCode != 202 ||
+		r.Header.Get("Azure-AsyncOperation") != "" || !strings.Contains(r.Header.Get("Location"), "//operationresults/") {
+		t.Errorf("2022-08-01: %d %v", r.StatusCode, r.Header)
+	}
+}
+
+// TestBusyServiceByVersion: before 2022-08-01 targetProvisioningState alone tells that a service is busy.
+func TestBusyServiceByVersion(t *testing.T) {
+	t.Parallel()
+	s := startWithService(t)
+	for _, c := range []struct{ state, version, provisioning, target string }{
+		{"Succeeded", "2021-08-01", "Succeeded", ""}, {"Succeeded", "2024-05-01", "Succeeded", ""},
+		{"Updating", "2021-08-01", "Succeeded", "Updating"}, {"Updating", "2022-08-01", "Updating", "Updating"},
+		{"Updating", "2024-05-01", "Updating", "Updating"}, {"Deleting", "2021-08-01", "Succeeded", "Deleting"},
+		{"Failed", "2021-08-01", "Failed", ""},
+	} {
+		must(t, s.Tune(contoso, func(k *sim.Knobs) { k.ProvisioningState = c.state }))
+		r := send(t, s, "GET", strings.Replace(armURL(contoso), "2024-05-01", c.version, 1), "app", "")
+		var shown struct{ Properties map[string]any }
+		must(t, json.Unmarshal(r.body, &shown))
+		_, api := shown.Properties["dataApiUrl"]
+		if shown.Properties["provisioningState"] != c.provisioning || shown.Properties["targetProvisioningState"] != c.target ||
+			api != (c.version == "2024-05-01") {
+			t.Errorf("%+v: %v", c, shown.Properties)
+		}
+	}
+}
+
+// TestLateRefusal: a storage that will not do is refused 24 s after the request, in the words of 2025.
+func TestLateRefusal(t *testing.T) {
+	t.Parallel()
+	s := startWithStorage(t)
+	begun := time.Now()
+	r := post(t, s, "absent", "name")
+	const words = `\r\nParameter name: backupContainerName (value: [absent])"`
+	if took := time.Since(begun); r.StatusCode != 400 || r.code() != "InvalidParameters" || !strings.Contains(string(r.body), words) ||
+		took < 24*time.Millisecond {
+		t.Errorf("%d %s after %s", r.StatusCode, r.body, took)
 	}
 }
 

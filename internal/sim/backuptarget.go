@@ -165,14 +165,17 @@ func explain(err error) error {
 }
 
 // salt is what makes one backup differ from others: it is determined by seed, service and the operation's number.
-func salt(seed uint64, service string, number int) []byte {
+func salt(seed uint64, service string, number int) []byte { return drawn(seed, service, number, saltBytes) }
+
+// drawn are n bytes of an operation's own.
+func drawn(seed uint64, service string, number, n int) []byte {
 	var key [32]byte
 	binary.BigEndian.PutUint64(key[:], seed)
 	binary.BigEndian.PutUint64(key[8:], uint64(number))
 	for i, b := range []byte(strings.ToLower(service)) {
 		key[16+i%16] = key[16+i%16]*31 + b
 	}
-	drawn := make([]byte, saltBytes)
-	_, _ = rand.NewChaCha8(key).Read(drawn) // never fails
-	return drawn
+	bytes := make([]byte, n)
+	_, _ = rand.NewChaCha8(key).Read(bytes) // never fails
+	return bytes
 }

@@ -42,7 +42,7 @@ const (
 	// LoseRequest cuts the connection and does nothing.
 	LoseRequest FaultKind = "loseRequest"
 	// FailOperation accepts the operation, of any kind where Step is empty, and fails it at its end with Status (0 means
-	// 400), Code and Message. Of an HSM's Message is the statusDetails, and an empty Code is null. A ledger's fails in the
+	// 400; a service's Azure-AsyncOperation says Failed with 200), Code and Message. Of an HSM's Message is the statusDetails, and an empty Code is null. A ledger's fails in the
 	// body of a 200 where Status is 0.
 	FailOperation FaultKind = "failOperation"
 	// EmptyBlob lets the backup succeed with a blob of zero bytes.
@@ -73,6 +73,8 @@ type Fault struct {
 	Status int
 	// Code and Message of the error. An empty Code means the usual one of the status.
 	Code, Message string
+	// Page makes the answer of Refuse a page of HTML, as Resource Manager's 503 was (recorded 2022-02-10).
+	Page bool
 	// RetryAfter is sent with Refuse as it is, in whole seconds, when not 0: the time scale does not apply.
 	RetryAfter time.Duration
 }
@@ -193,8 +195,20 @@ func (f Fault) refusal(refuse func(int, string, string) *http.Response) *http.Re
 		message = http.StatusText(f.Status)
 	}
 	resp := refuse(f.Status, code, message)
+	if f.Page {
+		resp = page(f.Status)
+	}
 	if f.RetryAfter > 0 {
 		resp.Header.Set("Retry-After", strconv.Itoa(max(1, int(f.RetryAfter.Seconds()))))
 	}
 	return resp
+}
+
+// page is what Windows' HTTP server answers where nobody behind it does.
+func page(status int) *http.Response {
+	text := http.StatusText(status)
+	header := http.Header{"Content-Type": {"text/html; charset=us-ascii"}}
+	return newResponse(status, header, []byte(`<!DOCTYPE HTML PUBLIC "-//W3C//DTD HTML 4.01//EN""http://www.w3.org/TR/html4/strict.dtd">`+
+		"\r\n<HTML><HEAD><TITLE>"+text+"</TITLE>\r\n"+`<META HTTP-EQUIV="Content-Type" Content="text/html; charset=us-ascii"></HEAD>`+
+		"\r\n<BODY><h2>"+text+"</h2>\r\n<hr><p>HTTP Error "+strconv.Itoa(status)+". The service is unavailable.</p>\r\n</BODY></HTML>\r\n"))
 }

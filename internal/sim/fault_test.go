@@ -118,20 +118,15 @@ func TestOperationFaults(t *testing.T) {
 	}
 }
 
-func TestMovingLocation(t *testing.T) {
+// TestPageOfHTML: what Resource Manager's own front answers is no JSON.
+func TestPageOfHTML(t *testing.T) {
 	t.Parallel()
-	s := startWithStorage(t)
-	must(t, s.Tune(contoso, func(k *sim.Knobs) { k.MovingLocation = true }))
-	accepted := post(t, s, createContainer(t, s), "name")
-	next := send(t, s, "GET", accepted.Header.Get("Location"), "app", "")
-	if next.Header.Get("Location") == accepted.Header.Get("Location") {
-		t.Errorf("location stayed %s", next.Header.Get("Location"))
-	}
-	if last := finish(t, s, next); last.StatusCode != 200 {
-		t.Errorf("new location: %d", last.StatusCode)
-	}
-	if last := finish(t, s, accepted); last.StatusCode != 200 {
-		t.Errorf("old location: %d", last.StatusCode)
+	s := startWithService(t)
+	must(t, s.Inject(contoso, sim.Fault{Kind: sim.Refuse, Step: sim.OnGet, Status: 503, Page: true, RetryAfter: 5 * time.Second}))
+	r := send(t, s, "GET", armURL(contoso), "app", "")
+	if r.StatusCode != 503 || !strings.HasPrefix(r.Header.Get("Content-Type"), "text/html") || r.Header.Get("Retry-After") != "5" ||
+		!strings.Contains(string(r.body), "<TITLE>Service Unavailable</TITLE>") {
+		t.Errorf("%d %v %s", r.StatusCode, r.Header, r.body)
 	}
 }
 

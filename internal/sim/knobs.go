@@ -19,8 +19,6 @@ type Knobs struct {
 	ProvisioningState string
 	// ConflictCode is the code of that 409. "" means "ServiceUpdating", which is invented.
 	ConflictCode string
-	// MovingLocation makes the Location differ from poll to poll. Older ones stay valid.
-	MovingLocation bool
 	// RestorableFor is how long a backup can be restored, before the time scale, by the clock that SkewDate moves. 0 means
 	// 30 days, as documented.
 	RestorableFor time.Duration
@@ -28,6 +26,7 @@ type Knobs struct {
 	// scale.
 	Settles time.Duration
 
+	StartHeaders     StartHeaders
 	Trace            Trace
 	MissingContainer MissingContainer
 	ExistingBlob     ExistingBlob
@@ -37,6 +36,18 @@ type Knobs struct {
 	TrustedServices  TrustedServices
 	WorkspaceList    WorkspaceList
 }
+
+// StartHeaders says by which headers the answer to a start of api-version 2024-05-01 tells where to ask about it. Those of
+// versions before have Location alone (recorded 2016 to 2023).
+type StartHeaders int
+
+const (
+	// StatusAndLocation has Azure-AsyncOperation, the status of which shows no service, and Location: as the answers to
+	// changes of a service have since 2022-08-01 (recorded).
+	StatusAndLocation StartHeaders = iota
+	// LocationAlone has Location, as before.
+	LocationAlone
+)
 
 // Trace says what a running backup or restore shows to others.
 type Trace int

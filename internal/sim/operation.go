@@ -1,9 +1,12 @@
 package sim
 
 import (
+	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
 	"net/http"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -73,7 +76,9 @@ type operation struct {
 	target  *backupTarget
 	knobs   Knobs // as they were at the start
 	fault   Fault // zero for none
-	polls   int
+	// regional says that its status and result are below the region.
+	regional bool
+	answers  int // that named its Location
 	// content is what a backup writes: the configuration as it was at the start. What is changed later is not in it.
 	content serviceBackup
 	// failure is the error of a failed operation.
@@ -84,7 +89,7 @@ type operation struct {
 }
 
 // start begins the operation, unless the service is busy by now.
-func (m *apiManagement) start(svc *service, kind OperationKind, t *backupTarget) (*operation, *http.Response) {
+func (m *apiManagement) start(svc *service, kind OperationKind, t *backupTarget, version string) (*operation, *http.Response) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if refusal := m.conflict(svc); refusal != nil {
@@ -114,6 +119,7 @@ func (m *apiManagement) start(svc *service, kind OperationKind, t *backupTarget)
 			State:      InProgress,
 		},
 		number: len(m.operations), service: svc.id.key(), target: t, knobs: svc.knobs, fault: fault,
+		regional: version >= "2024-05-01" && svc.knobs.StartHeaders == StatusAndLocation,
 		content: serviceBackup{
 			Service: svc.ResourceID, SKU: svc.SKU, Created: m.clock(), Configuration: svc.configuration.clone(),
 		},
@@ -210,16 +216,22 @@ func (m *apiManagement) poll(c armCall, id string) (*http.Response, error) {
 	}
 	return strike(&m.mu, &svc.faults, OnPoll, serviceError, func() *http.Response {
 		o, snapshot := m.operation(svc, id)
-		switch {
-		case o == nil:
+		if o == nil {
 			return serviceError(http.StatusNotFound, "ResourceNotFound", "Operation result not found.")
-		case snapshot.State == InProgress:
-			return m.accepted(c, o)
-		case snapshot.State == Failed: // final: no longer written
-			return serviceError(o.failure.status, o.failure.code, o.failure.message)
 		}
-		return armJSON(http.StatusOK, m.resource(svc))
+		return m.result(c, svc, o, snapshot)
 	})
+}
+
+// result is the answer at a Location.
+func (m *apiManagement) result(c armCall, svc *service, o *operation, now Operation) *http.Response {
+	switch now.State {
+	case InProgress:
+		return m.accepted(c, o)
+	case Failed: // final: no longer written
+		return serviceError(o.failure.status, o.failure.code, o.failure.message)
+	}
+	return armJSON(http.StatusOK, m.resource(svc, c.apiVersion))
 }
 
 // operation finds one of the service's operations by its ID, and how it stands.
@@ -232,4 +244,66 @@ func (m *apiManagement) operation(svc *service, id string) (*operation, Operatio
 		}
 	}
 	return nil, Operation{}
+}
+
+// address is where an operation below its region is followed, of the kind of answer. It is signed, some 3,300 characters long,
+// and differs from answer to answer; older ones stay valid.
+func (m *apiManagement) address(o *operation, kind, version string) string {
+	m.mu.Lock()
+	svc, answer := m.services[o.service], o.answers
+	m.mu.Unlock()
+	return "https://" + managementHost + "/subscriptions/" + svc.id.subscription + "/providers/Microsoft.ApiManagement/locations/" +
+		region(svc.Location) + "/" + kind + "/" + o.ID + "?api-version=" + version +
+		m.signature(o, strconv.FormatInt(ticksBefore1970+o.Started.UnixNano()/100+int64(answer), 10))
+}
+
+// ticksBefore1970 is how many of .NET's ticks of 100 ns had passed by then.
+const ticksBefore1970 = 621_355_968_000_000_000
+
+// signature is what makes such an address valid, for the time in it.
+func (m *apiManagement) signature(o *operation, t string) string {
+	code := base64.RawURLEncoding.EncodeToString
+	bytes := drawn(m.seed, o.service, o.number, 1942+256)
+	hash := sha256.Sum256(append(bytes, t...))
+	return "&t=" + t + "&c=" + code(bytes[:1942]) + "&s=" + code(bytes[1942:]) + "&h=" + code(hash[:])
+}
+
+// follow answers GET of an operation's status or result below its region, for ever. No role is asked for: those of a service do
+// not reach here.
+func (m *apiManagement) follow(r *http.Request, at regionalOperation) (*http.Response, error) {
+	svc, o := m.below(at)
+	if o == nil {
+		return serviceError(http.StatusNotFound, "ResourceNotFound", "Operation '"+at.id+"' not found."), nil
+	}
+	return strike(&m.mu, &svc.faults, OnPoll, serviceError, func() *http.Response {
+		version := r.URL.Query().Get("api-version")
+		_, snapshot := m.operation(svc, o.ID)
+		switch {
+		case !slices.Contains(apiManagementVersions, version):
+			return armError(http.StatusBadRequest, "InvalidApiVersionParameter", "The api-version '"+version+"' is invalid.")
+		case !strings.HasSuffix(r.URL.RawQuery, m.signature(o, r.URL.Query().Get("t"))):
+			// Invented: that the rest of the address counts is sure, the words are not.
+			return armError(http.StatusBadRequest, "InvalidOperationStatusUrl", "The address of the operation is incomplete.")
+		case at.kind == "operationresults":
+			return m.result(armCall{request: r, id: svc.id, apiVersion: version}, svc, o, snapshot)
+		}
+		status := map[string]any{"status": snapshot.State} // and nothing of the service
+		if snapshot.State == Failed {
+			status["error"] = map[string]any{"code": o.failure.code, "message": o.failure.message}
+		}
+		return armJSON(http.StatusOK, status)
+	})
+}
+
+// below finds the operation and its service.
+func (m *apiManagement) below(at regionalOperation) (*service, *operation) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, o := range m.operations {
+		svc := m.services[o.service]
+		if o.regional && o.ID == at.id && strings.EqualFold(svc.id.subscription, at.subscription) && region(svc.Location) == at.location {
+			return svc, o
+		}
+	}
+	return nil, nil
 }

@@ -72,5 +72,9 @@ func parseRegionalOperation(path string) (o regionalOperation, ok bool) {
 		return o, false
 	}
 	o = regionalOperation{parts[2], parts[4], parts[6], strings.ToLower(parts[7]), parts[8]}
-	return o, o.kind == "operationstatuses" || o.kind == "operationresults"
+	switch o.kind {
+	case "operationstatuses", "operationsstatuses", "operationresults": // API Management has the second
+		return o, true
+	}
+	return o, false
 }

@@ -78,6 +78,7 @@ func Start(c Config) (*Sim, error) {
 	front.provide(ledgerProvider, ledgersKind, s.ledgers.resourceType(ledgersKind))
 	front.provide(ledgerProvider, managedCCFs, s.ledgers.resourceType(managedCCFs))
 	front.operations[strings.ToLower(ledgerProvider)] = s.ledgers.follow
+	front.operations["microsoft.apimanagement"] = s.management.follow
 	s.proxy.host(func(name string) bool { return name == managementHost }, front.answer)
 	front.provide("Microsoft.KeyVault", "managedHSMs", s.hsms.resourceType())
 	s.proxy.host(s.storage.knows, s.storage.answer)

@@ -34,8 +34,10 @@ type StorageAccount struct {
 	Name string
 	// ResourceID is the full Azure resource ID; it ends in the account's name.
 	ResourceID string
-	// Key is the account key, base64.
+	// Key is the account key, base64; the account has another one, which only listKeys shows.
 	Key string
+	// KeyPermissions is how listKeys writes that a key may do everything: "FULL", that when empty, or "Full".
+	KeyPermissions string
 	// BlobAddr, QueueAddr and TableAddr are "127.0.0.1:port". A service without an address does not resolve.
 	BlobAddr, QueueAddr, TableAddr string
 	// Location is the region, such as "West Europe" or "westeurope"; that when empty.

@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"crypto/sha512"
+	"encoding/base64"
 	"fmt"
 	"net/http"
 	"slices"
@@ -120,11 +122,19 @@ func (a StorageAccount) blobService() map[string]any {
 	}
 }
 
-// keys is the answer to listKeys.
+// keys is the answer to listKeys: always two (recorded in 60 of 60). The second is good for nothing here.
 func (a StorageAccount) keys() map[string]any {
-	return map[string]any{"keys": []any{map[string]any{
-		"creationTime": "2023-02-14T08:21:33.5210921Z", "keyName": "key1", "permissions": "FULL", "value": a.Key,
-	}}}
+	permissions := a.KeyPermissions
+	if permissions == "" {
+		permissions = "FULL"
+	}
+	second := sha512.Sum512([]byte(a.Name + a.Key))
+	key := func(name, value string) map[string]any {
+		return map[string]any{
+			"creationTime": "2023-02-14T08:21:33.5210921Z", "keyName": name, "permissions": permissions, "value": value,
+		}
+	}
+	return map[string]any{"keys": []any{key("key1", a.Key), key("key2", base64.StdEncoding.EncodeToString(second[:]))}}
 }
 
 // corsRefusal is what API Management says about an account's CORS rules, "" if it takes them.

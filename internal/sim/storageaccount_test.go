@@ -36,7 +36,8 @@ func TestStorageAccountThroughOfficialClients(t *testing.T) {
 	}
 	keys, err := accounts.ListKeys(t.Context(), "backup", accountName, nil)
 	must(t, err)
-	if len(keys.Keys) != 1 || *keys.Keys[0].Value != accountKey || string(*keys.Keys[0].Permissions) != "FULL" {
+	if len(keys.Keys) != 2 || *keys.Keys[0].Value != accountKey || string(*keys.Keys[0].Permissions) != "FULL" ||
+		*keys.Keys[1].KeyName != "key2" || *keys.Keys[1].Value == accountKey || string(*keys.Keys[1].Permissions) != "FULL" {
 		t.Errorf("keys %+v", keys.Keys)
 	}
 	services, err := armstorage.NewBlobServicesClient(subscription, s.Credential("app"), options)
@@ -48,7 +49,10 @@ func TestStorageAccountThroughOfficialClients(t *testing.T) {
 		t.Errorf("CORS rules %+v", cors)
 	}
 
-	must(t, s.Storage(sim.StorageAccount{Name: accountName, ResourceID: accountID, Key: accountKey}))
+	must(t, s.Storage(sim.StorageAccount{Name: accountName, ResourceID: accountID, Key: accountKey, KeyPermissions: "Full"}))
+	if keys, err = accounts.ListKeys(t.Context(), "backup", accountName, nil); err != nil || *keys.Keys[0].Permissions != "Full" {
+		t.Errorf("keys %+v, %v", keys.Keys, err)
+	}
 	open, err := accounts.GetProperties(t.Context(), "backup", accountName, nil)
 	must(t, err)
 	rules = open.Properties.NetworkRuleSet
