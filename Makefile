@@ -74,20 +74,19 @@ fuzz-host:
 fuzz-restores:
 	go test ./internal/backup -run '^$$' -fuzz '^FuzzRestoreRequest$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 1s # else it shortens long messages for most of the time
 
-# The Python with the clients: of Debian's python3-azure, or of pip install azure-mgmt-apimanagement azure-mgmt-storage
-# azure-identity azure-data-tables azure-keyvault-administration azure-keyvault-keys azure-storage-blob
-# azure-storage-queue.
+# The Python that makes the virtual environment which the Python clients are installed into.
 PYTHON ?= python3
 
 .PHONY: clients
 clients: ## Run the official JavaScript and Python clients, unchanged, against the local stand-ins and the API
-	@$(PYTHON) -c 'import azure.data.tables, azure.identity, azure.keyvault.administration, azure.keyvault.keys, \
-		azure.mgmt.apimanagement, azure.mgmt.storage, azure.storage.queue' || { \
-		echo "make clients needs a Python with Azure's clients (Debian: apt-get install python3-azure, and then" \
-			"make clients PYTHON=/usr/bin/python3)" >&2; exit 1; }
-	mkdir -p build/clients && cp internal/clients/package*.json internal/clients/azure* build/clients/
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "make clients needs a Python with venv (Debian: apt-get install python3-venv)" >&2; exit 1; }
+	mkdir -p build/clients && cp internal/clients/package*.json internal/clients/requirements.txt internal/clients/azure* build/clients/
 	cd build/clients && npm ci --ignore-scripts --no-audit --no-fund
-	go run ./internal/clients bash -c 'cd build/clients && node --test --test-concurrency=3 && $(PYTHON) -W ignore -m unittest -v azure_test'
+	$(PYTHON) -m venv build/clients/venv
+	build/clients/venv/bin/python -m pip install --quiet --disable-pip-version-check -r build/clients/requirements.txt
+	go run ./internal/clients bash -c 'cd build/clients && node --test --test-concurrency=4 && \
+		venv/bin/python -W ignore -m unittest -v azure_test azurepollers_test'
 
 .PHONY: stage
 stage: ## Assemble build/app: exactly what is deployed, for Linux on amd64

@@ -46,7 +46,9 @@ func followable(t *testing.T, what, operation string, w *httptest.ResponseRecord
 // asks for the end and does not hold it; 200 with the final status at the end.
 func TestOperationsAreReadAlikeByAllPollers(t *testing.T) {
 	body := `{"target":"` + target + `"}`
-	busy := func() error { return &backup.Fault{Kind: backup.Deferred, Code: "ServiceUpdating", Message: "it is updating"} }
+	busy := func() error {
+		return &backup.Fault{Kind: backup.Deferred, Code: "ServiceUpdating", Message: "it is updating"}
+	}
 	for _, c := range []struct {
 		name, collection, body string
 		provider               bool
@@ -117,8 +119,14 @@ func TestRetryAfterIsWithinWhatPollersTake(t *testing.T) {
 		after time.Duration
 		want  string
 	}{
-		{-time.Hour, "1"}, {0, "1"}, {999 * time.Millisecond, "1"}, {1900 * time.Millisecond, "1"}, {59 * time.Second, "59"},
-		{time.Minute, "60"}, {61 * time.Second, "60"}, {7 * 24 * time.Hour, "60"},
+		{-time.Hour, "1"},
+		{0, "1"},
+		{999 * time.Millisecond, "1"},
+		{1900 * time.Millisecond, "1"},
+		{59 * time.Second, "59"},
+		{time.Minute, "60"},
+		{61 * time.Second, "60"},
+		{7 * 24 * time.Hour, "60"},
 	} {
 		w := httptest.NewRecorder()
 		new(handler).underWay(w, httptest.NewRequest("GET", "/api/runs/x", nil), "/api/runs/x", c.after, struct{}{})

@@ -47,7 +47,7 @@ test("backups of API Management", async (t) => {
     services.beginBackupAndWait(group, env.CLIENTS_REFUSED, to("node-3")),
     refusal(400, "MethodNotAllowedInPricingTier")));
   await t.test("fails", () => assert.rejects(
-    services.beginBackupAndWait(group, env.CLIENTS_FAILING, to("node-4")), refusal(400, "BackupFailed")));
+    services.beginBackupAndWait(group, env.CLIENTS_FAILING, to("node-4")), /BackupFailed.*Cannot backup: the container is gone/));
   await t.test("of nothing", () => assert.rejects(
     services.beginBackupAndWait(group, "nobody", to("node-5")), refusal(404, "ResourceNotFound")));
 });
@@ -85,12 +85,10 @@ test("restores of API Management", async (t) => {
     assert.deepEqual(await configured(), ["orders", "one"]);
   });
   await t.test("of a backup of another tier fails in Azure's words", () => assert.rejects(
-    services.beginRestoreAndWait(group, env.CLIENTS_PREMIUM, from("node-restore")), (err) => {
-      assert.match(err.message, /Cannot restore: current SKU is 'Premium', backup SKU is 'Developer'/);
-      return refusal(400, "RestoreFailed")(err);
-    }));
+    services.beginRestoreAndWait(group, env.CLIENTS_PREMIUM, from("node-restore")),
+    /RestoreFailed.*Cannot restore: current SKU is 'Premium', backup SKU is 'Developer'/));
   await t.test("of nothing fails", () => assert.rejects(
-    services.beginRestoreAndWait(group, service, from("nothing")), refusal(400, "RestoreFailed")));
+    services.beginRestoreAndWait(group, service, from("nothing")), /RestoreFailed/));
   await t.test("is refused", () => assert.rejects(
     services.beginRestoreAndWait(group, env.CLIENTS_REFUSED, from("node-restore")),
     refusal(400, "MethodNotAllowedInPricingTier")));

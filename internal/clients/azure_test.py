@@ -1,17 +1,12 @@
-"""The official Python clients, unchanged, against the local stand-ins and Lifeboat's own API: see "make clients"."""
+"""The official Python clients, unchanged, against the local stand-ins: see "make clients"."""
 
 import json
 import os
 import unittest
 from datetime import datetime, timedelta
 
-from azure.core import MatchConditions, PipelineClient
-from azure.core.credentials import AzureKeyCredential
+from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError
-from azure.core.pipeline.policies import AzureKeyCredentialPolicy
-from azure.core.polling import LROPoller
-from azure.core.polling.base_polling import LROBasePolling
-from azure.core.rest import HttpRequest
 from azure.data.tables import TableServiceClient, TableTransactionError
 from azure.identity import ManagedIdentityCredential
 from azure.keyvault.administration import KeyVaultBackupClient
@@ -27,6 +22,8 @@ ORDINARY, PREMIUM, REFUSED, FAILING = (
     os.environ["CLIENTS_" + n] for n in ("SERVICE", "PREMIUM", "REFUSED", "FAILING"))
 HSM = f"https://{os.environ['CLIENTS_HSM']}.managedhsm.azure.net"
 CREDENTIAL = ManagedIdentityCredential()
+# The newest that Azurite 3.37.0 takes; these clients ask for 2026-10-06.
+STORAGE = {"credential": CREDENTIAL, "api_version": "2026-06-06"}
 
 
 def address(service):
@@ -34,7 +31,7 @@ def address(service):
 
 
 def container():
-    client = BlobServiceClient(address("blob"), CREDENTIAL).get_container_client(CONTAINER)
+    client = BlobServiceClient(address("blob"), **STORAGE).get_container_client(CONTAINER)
     if not client.exists():
         client.create_container()
     return client
@@ -48,7 +45,7 @@ class Clients(unittest.TestCase):
 
     def test_backup(self):
         blobs = container()
-        client = ApiManagementClient(CREDENTIAL, SUBSCRIPTION, api_version="2021-08-01")
+        client = ApiManagementClient(CREDENTIAL, SUBSCRIPTION, polling_interval=1)
         services = client.api_management_service
 
         def backup(service, name):
@@ -60,12 +57,12 @@ class Clients(unittest.TestCase):
         self.assertEqual(backup(ORDINARY, "python-1").name, ORDINARY)
         self.assertGreater(blobs.get_blob_client("python-1").get_blob_properties().size, 0)
         self.refused(400, "MethodNotAllowedInPricingTier", lambda: backup(REFUSED, "python-2"))
-        self.refused(400, "BackupFailed", lambda: backup(FAILING, "python-3"))
+        self.refused(200, "BackupFailed", lambda: backup(FAILING, "python-3"))
         self.refused(404, "ResourceNotFound", lambda: backup("nobody", "python-4"))
 
     def test_restore(self):
         container()
-        client = ApiManagementClient(CREDENTIAL, SUBSCRIPTION, api_version="2021-08-01")
+        client = ApiManagementClient(CREDENTIAL, SUBSCRIPTION, polling_interval=1)
         services = client.api_management_service
         source = {
             "storage_account": ACCOUNT, "container_name": CONTAINER, "backup_name": "python-restore",
@@ -82,11 +79,11 @@ class Clients(unittest.TestCase):
         configure("changed")
         self.assertEqual(services.begin_restore(GROUP, ORDINARY, source).result().provisioning_state, "Succeeded")
         self.assertEqual(client.api.get(GROUP, ORDINARY, "orders").path, "orders")
-        self.refused(400, "RestoreFailed", lambda: services.begin_restore(GROUP, PREMIUM, source).result())
+        self.refused(200, "RestoreFailed", lambda: services.begin_restore(GROUP, PREMIUM, source).result())
 
     def test_hsm(self):
-        accounts = StorageManagementClient(CREDENTIAL, SUBSCRIPTION, api_version="2022-09-01").storage_accounts
-        key = accounts.list_keys(GROUP, ACCOUNT).keys[0].value
+        accounts = StorageManagementClient(CREDENTIAL, SUBSCRIPTION, api_version="2024-01-01").storage_accounts
+        key = accounts.list_keys(GROUP, ACCOUNT)["keys"][0]["value"]
         in_two_days = datetime.utcnow() + timedelta(days=2)
         sas = generate_container_sas(ACCOUNT, CONTAINER, account_key=key, permission="racwdl", expiry=in_two_days)
         uri, keys, client = container().url, KeyClient(HSM, CREDENTIAL), KeyVaultBackupClient(HSM, CREDENTIAL)
@@ -133,30 +130,13 @@ class Clients(unittest.TestCase):
         table.delete_table()
 
     def test_queues(self):
-        queue = QueueClient(address("queue"), "python", credential=CREDENTIAL)
+        queue = QueueClient(address("queue"), "python", **STORAGE)
         queue.create_queue()
         queue.send_message("grüße <&>", visibility_timeout=0)
         message = queue.receive_message(visibility_timeout=30)
         self.assertEqual(message.content, "grüße <&>")
         queue.delete_message(queue.update_message(message, visibility_timeout=30))
         queue.delete_queue()
-
-    def test_api(self):
-        api = os.environ["CLIENTS_API"]
-        key = AzureKeyCredentialPolicy(AzureKeyCredential(os.environ["CLIENTS_KEY"]), "x-functions-key")
-        client = PipelineClient(api, per_call_policies=[key])
-
-        def follow(service, kind="Microsoft.ApiManagement/service"):
-            target = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{GROUP}/providers/{kind}/{service}"
-            request = HttpRequest("POST", api + "/backups", json={"target": target})
-            first = client.send_request(request, _return_pipeline_response=True)
-            self.assertEqual(first.http_response.status_code, 202)
-            return LROPoller(client, first, lambda r: r.http_response.json(), LROBasePolling(timeout=1)).result()
-
-        self.assertEqual(follow(ORDINARY)["status"], "Succeeded")
-        self.assertEqual(follow(os.environ["CLIENTS_HSM"], "Microsoft.KeyVault/managedHSMs")["status"], "Succeeded")
-        with self.assertRaisesRegex(HttpResponseError, "Cannot backup: the container is gone"):
-            follow(FAILING)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,8 @@
 //	CLIENTS_LEDGER                      name of a Confidential Ledger whose files it may export
 //	CLIENTS_RESTORED                    name of one of API Management, Managed HSM and Managed CCF each, which Lifeboat may
 //	                                    restore
+//	CLIENTS_POLLED, CLIENTS_BROKEN      names of two of API Management, of the plan "polled", which Lifeboat may restore; backups
+//	                                    of the second are accepted, and then fail
 //	CLIENTS_APP_ACCOUNT                 name of Lifeboat's storage account, with its queues
 //	CLIENTS_ACCOUNT, CLIENTS_CONTAINER  name of the storage account, and the container that backups go to
 //
@@ -31,6 +33,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 
 	"lifeboat/internal/devhost"
 	"lifeboat/internal/sim"
@@ -68,6 +71,8 @@ const (
 	votes    = "contosovotes"
 	audit    = "contosoaudit"
 	restored = "contoso-restored"
+	polled   = "contoso-polled"
+	broken   = "contoso-broken"
 )
 
 // run starts the stand-ins and the app, and runs the command beside them.
@@ -109,6 +114,7 @@ func run(ctx context.Context, name string, arguments []string) (err error) {
 		"CLIENTS_HSM="+fortress,
 		"CLIENTS_CCF="+votes, "CLIENTS_LEDGER="+audit,
 		"CLIENTS_RESTORED="+restored, "CLIENTS_APP_ACCOUNT="+appAccount,
+		"CLIENTS_POLLED="+polled, "CLIENTS_BROKEN="+broken,
 		"CLIENTS_ACCOUNT="+stack.Backups, "CLIENTS_CONTAINER="+stack.Container,
 	)
 	return command.Run()
@@ -117,7 +123,7 @@ func run(ctx context.Context, name string, arguments []string) (err error) {
 // addServices puts the services into Azure, and gives the command, which has the app's identity, what it needs for
 // storing things of its own.
 func addServices(s *stack.Stack) error {
-	for _, name := range []string{ordinary, failing, restored} {
+	for _, name := range []string{ordinary, failing, restored, polled, broken} {
 		if err := s.AddService(name); err != nil {
 			return err
 		}
@@ -125,7 +131,7 @@ func addServices(s *stack.Stack) error {
 	fault := sim.Fault{
 		Kind: sim.FailOperation, Count: 1000, Code: "BackupFailed", Message: "Cannot backup: the container is gone.",
 	}
-	if err := s.Sim.Inject(stack.Service(failing), fault); err != nil {
+	if err := errors.Join(s.Sim.Inject(stack.Service(failing), fault), s.Sim.Inject(stack.Service(broken), fault)); err != nil {
 		return err
 	}
 	if err := s.Sim.AddService(sim.Service{ResourceID: stack.Service(refused), SKU: "Consumption"}); err != nil {
@@ -135,6 +141,11 @@ func addServices(s *stack.Stack) error {
 	err := s.Sim.AddService(sim.Service{ResourceID: stack.Service(premium), SKU: "Premium", SystemAssigned: true})
 	if err != nil {
 		return err
+	}
+	for _, name := range []string{polled, broken} { // each poller waits for many of them
+		if err := s.Sim.Tune(stack.Service(name), func(k *sim.Knobs) { k.Shortest = 3 * time.Minute }); err != nil {
+			return err
+		}
 	}
 	// What the clients configure, they restore.
 	s.Sim.Assign(s.Sim.ObjectID(identity), stack.Scope, sim.APIManagementServiceContributor)
@@ -163,6 +174,8 @@ func plan() string {
 		"  - name: restored\n    schedule: \"0 0 29 2 *\"\n    keep: {within: 1d}\n    targets:\n" +
 		"      - " + stack.Service(restored) + "\n      - " + stack.HSM(restored) + "\n" +
 		"    restore: {into: [itself], safetyBackup: true, replyTo: [soar]}\n" +
+		"  - name: polled\n    schedule: \"0 0 29 2 *\"\n    keep: {within: 1d}\n    targets:\n" +
+		"      - " + stack.Service(polled) + "\n      - " + stack.Service(broken) + "\n    restore: {into: [itself], safetyBackup: false}\n" +
 		"  - name: recreated\n    schedule: \"0 0 29 2 *\"\n    keep: {within: 1d}\n    targets:\n      - " + stack.CCF(restored) + "\n" +
 		"    ccf: {restoreRegion: westeurope}\n    restore: {into: [itself], replyTo: [soar]}\n"
 }

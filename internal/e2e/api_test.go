@@ -41,29 +41,117 @@ type backupBatch struct {
 	Runs   []backupRun    `json:"runs"`
 }
 
-// follow starts a backup and follows it with azcore's own poller, as any Azure SDK would.
-func follow[T any](ctx context.Context, a *app, body map[string]string) (T, error) {
-	var none T
-	pipeline := runtime.NewPipeline("e2e", "v1", runtime.PipelineOptions{PerCall: []policy.Policy{a.keyed()}}, nil)
-	request, err := runtime.NewRequest(ctx, http.MethodPost, a.URL()+"/api/backups")
+// keyedPipeline is azcore's, with the API's key.
+func keyedPipeline(a *app) runtime.Pipeline {
+	return runtime.NewPipeline("e2e", "v1", runtime.PipelineOptions{PerCall: []policy.Policy{a.keyed()}}, nil)
+}
+
+// ask starts an operation, or repeats the request for it, and gives it to azcore's own poller, as any Azure SDK would.
+func ask[T any](ctx context.Context, a *app, path, id string, body map[string]string) (*runtime.Poller[T], error) {
+	request, err := runtime.NewRequest(ctx, http.MethodPost, a.URL()+path)
 	if err != nil {
-		return none, err
+		return nil, err
+	}
+	if id != "" {
+		request.Raw().Header.Set("Repeatability-Request-ID", id)
 	}
 	if err := runtime.MarshalAsJSON(request, body); err != nil {
-		return none, err
+		return nil, err
 	}
-	response, err := pipeline.Do(request)
+	response, err := keyedPipeline(a).Do(request)
 	if err != nil {
-		return none, err
+		return nil, err
 	}
 	if !runtime.HasStatusCode(response, http.StatusAccepted) {
-		return none, runtime.NewResponseError(response)
+		return nil, runtime.NewResponseError(response)
 	}
-	poller, err := runtime.NewPoller[T](response, pipeline, nil)
+	return runtime.NewPoller[T](response, keyedPipeline(a), nil)
+}
+
+// follow asks for a backup and follows it to its end.
+func follow[T any](ctx context.Context, a *app, body map[string]string) (T, error) {
+	poller, err := ask[T](ctx, a, "/api/backups", "", body)
 	if err != nil {
+		var none T
 		return none, err
 	}
 	return poller.PollUntilDone(ctx, &runtime.PollUntilDoneOptions{Frequency: time.Second})
+}
+
+// TestAzurePollerIsToldTheSameEndTwice: of a success, a failure, a batch of which a part failed and a restore that was canceled; by
+// a repeat of the request as well, and by a poller that goes on where another one stopped.
+func TestAzurePollerIsToldTheSameEndTwice(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	defer cancel()
+	services := newServices(t, 2)
+	good, bad := map[string]string{"target": stack.Service(services[0])}, map[string]string{"target": stack.Service(services[1])}
+	a := newApp(t, stack.AppConfig{
+		Plan: planFor(yearly, "1d", services...) + "    restore: {into: [itself], safetyBackup: false}\n",
+	})
+	inject(t, services[1], sim.Fault{Kind: sim.FailOperation, Count: 100, Code: "BackupFailed", Message: "Azure's own words about it"})
+	end := func(poller *runtime.Poller[backupRun], err error) string {
+		t.Helper()
+		if err != nil {
+			return err.Error()
+		}
+		run, err := poller.PollUntilDone(ctx, &runtime.PollUntilDoneOptions{Frequency: time.Second})
+		if failed, ok := errors.AsType[*azcore.ResponseError](err); ok {
+			return failed.ErrorCode
+		}
+		if err != nil {
+			return err.Error()
+		}
+		return run.Status
+	}
+	restore := map[string]string{"target": good["target"], "recoveryPoint": "latest"}
+	for _, c := range []struct {
+		path, id string
+		body     map[string]string
+		cancel   bool
+		end      string
+	}{
+		{"/api/backups", "good", good, false, "Succeeded"},
+		{"/api/backups", "bad", bad, false, "BackupFailed"},
+		{"/api/backups", "batch", map[string]string{"plan": "test"}, false, "BatchIncomplete"},
+		{"/api/restores", "restore", restore, false, "Succeeded"},
+		{"/api/restores", "canceled", restore, true, "Canceled"},
+	} {
+		if c.cancel {
+			tune(t, services[0], func(k *sim.Knobs) { k.Shortest = 20 * time.Minute })
+			if _, err := a.backup(ctx, services[0], "busy"); err != nil { // the restore waits for it
+				t.Fatal(err)
+			}
+			response, text, err := a.request(ctx, "POST", c.path, `{"target":"`+restore["target"]+`","recoveryPoint":"latest"}`,
+				map[string]string{"Repeatability-Request-ID": c.id})
+			if err != nil || response.StatusCode != http.StatusAccepted {
+				t.Fatalf("%v, %s", err, text)
+			}
+			path := strings.TrimPrefix(response.Header.Get("Location"), a.URL())
+			if response, text, err := a.request(ctx, "POST", path+"/cancel", "", nil); err != nil || response.StatusCode != http.StatusOK {
+				t.Fatalf("canceled: %v, %s", err, text)
+			}
+		}
+		if got := end(ask[backupRun](ctx, a, c.path, c.id, c.body)); got != c.end {
+			t.Errorf("%s: ended with %s, want %s", c.id, got, c.end)
+		}
+		again, err := ask[backupRun](ctx, a, c.path, c.id, c.body)
+		if err != nil {
+			t.Errorf("%s: a repeat: %v", c.id, err)
+			continue
+		}
+		token, err := again.ResumeToken()
+		if err != nil {
+			t.Errorf("%s: a repeat has ended before it was asked about: %v", c.id, err)
+			continue
+		}
+		if got := end(again, nil); got != c.end {
+			t.Errorf("%s: a repeat ended with %s, want %s", c.id, got, c.end)
+		}
+		if got := end(runtime.NewPollerFromResumeToken[backupRun](token, keyedPipeline(a), nil)); got != c.end {
+			t.Errorf("%s: resumed, it ended with %s, want %s", c.id, got, c.end)
+		}
+	}
 }
 
 func TestAzurePollerFollowsABackup(t *testing.T) {

@@ -246,9 +246,12 @@ func TestBusyServiceByVersion(t *testing.T) {
 	t.Parallel()
 	s := startWithService(t)
 	for _, c := range []struct{ state, version, provisioning, target string }{
-		{"Succeeded", "2021-08-01", "Succeeded", ""}, {"Succeeded", "2024-05-01", "Succeeded", ""},
-		{"Updating", "2021-08-01", "Succeeded", "Updating"}, {"Updating", "2022-08-01", "Updating", "Updating"},
-		{"Updating", "2024-05-01", "Updating", "Updating"}, {"Deleting", "2021-08-01", "Succeeded", "Deleting"},
+		{"Succeeded", "2021-08-01", "Succeeded", ""},
+		{"Succeeded", "2024-05-01", "Succeeded", ""},
+		{"Updating", "2021-08-01", "Succeeded", "Updating"},
+		{"Updating", "2022-08-01", "Updating", "Updating"},
+		{"Updating", "2024-05-01", "Updating", "Updating"},
+		{"Deleting", "2021-08-01", "Succeeded", "Deleting"},
 		{"Failed", "2021-08-01", "Failed", ""},
 	} {
 		must(t, s.Tune(contoso, func(k *sim.Knobs) { k.ProvisioningState = c.state }))

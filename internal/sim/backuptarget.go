@@ -165,7 +165,9 @@ func explain(err error) error {
 }
 
 // salt is what makes one backup differ from others: it is determined by seed, service and the operation's number.
-func salt(seed uint64, service string, number int) []byte { return drawn(seed, service, number, saltBytes) }
+func salt(seed uint64, service string, number int) []byte {
+	return drawn(seed, service, number, saltBytes)
+}
 
 // drawn are n bytes of an operation's own.
 func drawn(seed uint64, service string, number, n int) []byte {

@@ -24,6 +24,7 @@
 // Nothing public shows how Azure behaves in these cases, so they are knobs whose zero value is the reading that is
 // worse for the client. Of API Management (see [Knobs]):
 //
+//   - the headers of a start of api-version 2024-05-01: Azure-AsyncOperation and Location, or Location alone (StartHeaders);
 //   - what is to be seen of a running backup or restore: nothing at all, or provisioningState Updating and 409 (Trace);
 //   - the code of that 409 (ConflictCode);
 //   - a missing container: refused, or created (MissingContainer);
@@ -84,7 +85,8 @@
 // is no purge protection, and no role assignment over HTTP: see [Sim.AssignHSM].
 //
 // Of API Management: a restore wants of the storage account what a backup wants, failed restores change nothing, and
-// what is configured are APIs and named values alone; the codes that refuse wrong tiers and workspaces, the code of a failed
+// what is configured are APIs and named values alone; a failed operation's status says Failed with 200, without
+// Retry-After, and following it takes no role; that a storage is refused late whatever is wrong with it; the codes that refuse wrong tiers and workspaces, the code of a failed
 // backup, a retired api-version answered as an unknown one, and that polling needs
 // Microsoft.ApiManagement/service/operationresults/read (the built-in operator role has it).
 //
