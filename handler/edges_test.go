@@ -1,0 +1,615 @@
+package handler
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/rs/zerolog"
+
+	"lifeboat/internal/backup"
+	"lifeboat/internal/memory"
+)
+
+// every is a field of a schedule that matches always.
+const every = 1<<32 - 1
+
+// midnight has a slot at the beginning of each day.
+func midnight() backup.Schedule {
+	return backup.Schedule{Second: 1, Minute: 1, Hour: 1, Day: every, Month: every, Weekday: every, Zone: time.UTC}
+}
+
+// daily is a plan with a slot each day.
+func daily(name string, targets ...string) backup.Plan {
+	return backup.Plan{
+		Name: name, Targets: targets, Schedule: midnight(),
+		Settings: backup.Settings{Storage: backup.Storage{Account: account, Container: "c"}, KeepWithin: time.Hour},
+	}
+}
+
+// planned is a door whose plans are those, as a tick has seen them.
+func planned(t *testing.T, plans ...backup.Plan) *door {
+	t.Helper()
+	d := newDoor(nil)
+	d.plans = func() ([]backup.Plan, error) { return plans, nil }
+	d.tick(t, 200)
+	return d
+}
+
+// tick lets the timer come.
+func (d *door) tick(t *testing.T, status int) {
+	t.Helper()
+	if w := d.call("POST", "/schedule", envelope(t, "timer.json")); w.Code != status {
+		t.Fatalf("%d %s", w.Code, w.Body)
+	}
+	d.log.Reset()
+}
+
+// partition is that of the target in the catalog.
+func (d *door) partition(t *testing.T, target string) string {
+	t.Helper()
+	elsewhere := &backup.Engine{
+		Catalog: memory.NewCatalog(time.Now), Queue: memory.NewQueue(time.Now), Waits: backup.DefaultWaits(), Now: time.Now,
+		NewID: func() string { return "id" },
+	}
+	run, err := elsewhere.Backup(t.Context(), backup.Request{ID: "i", Plan: daily("p"), Target: target})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return run.ID[:16]
+}
+
+// row writes a row of the target.
+func (d *door) row(t *testing.T, target, row string, value any) {
+	t.Helper()
+	body, err := json.Marshal(value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := backup.Key{Partition: d.partition(t, target), Row: row}
+	if _, err := d.catalog.Apply(t.Context(), backup.Write{Op: backup.Put, Key: key, Body: body}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// backedUp leaves a live recovery point of the target that is so old.
+func (d *door) backedUp(t *testing.T, target string, age time.Duration) {
+	t.Helper()
+	d.row(t, target, "point-8000000000-000000000000", backup.Point{
+		ID: "p", State: backup.Live, Target: target, Created: time.Now().Add(-age),
+	})
+}
+
+// TestRetryAfterIsOneToSixtySeconds, whatever the run is due: no client of Azure takes 0 or less, or waits for hours.
+func TestRetryAfterIsOneToSixtySeconds(t *testing.T) {
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	for due, want := range map[time.Duration]string{
+		-time.Hour: "1", -time.Second: "1", 0: "1", 999 * time.Millisecond: "1", time.Second: "1", 2500 * time.Millisecond: "2",
+		30 * time.Second: "30", time.Minute: "60", 61 * time.Second: "60", 24 * time.Hour: "60",
+	} {
+		for _, state := range []backup.State{backup.Queued, backup.Waiting, backup.Starting, backup.Running, backup.Verifying} {
+			w := httptest.NewRecorder()
+			answerStatus(w, backup.Status{Run: backup.Run{State: state, Due: now.Add(due)}}, now)
+			if got := w.Header().Get("Retry-After"); w.Code != 202 || got != want {
+				t.Errorf("%s, due in %s: %d, Retry-After %q, want %s", state, due, w.Code, got, want)
+			}
+			b := backup.Batch{Runs: []backup.Run{{State: backup.Succeeded, Due: now.Add(-time.Hour)}, {State: state, Due: now.Add(due)}}}
+			retryAfter(w, batchWait(b, now))
+			if got := w.Header().Get("Retry-After"); got != want {
+				t.Errorf("a batch, %s, due in %s: Retry-After %q, want %s", state, due, got, want)
+			}
+		}
+		w := httptest.NewRecorder()
+		answerStatus(w, backup.Status{Run: backup.Run{State: backup.Failed, Due: now.Add(due)}}, now)
+		if w.Code != 200 || w.Header().Get("Retry-After") != "" {
+			t.Errorf("ended: %d, Retry-After %q", w.Code, w.Header().Get("Retry-After"))
+		}
+	}
+}
+
+// TestMetricsOfATargetNeverBackedUp: what there is no recovery point for has no age, and no time of writing.
+func TestMetricsOfATargetNeverBackedUp(t *testing.T) {
+	d := planned(t, daily("nightly", target, target+"-new"))
+	d.backedUp(t, target, time.Hour)
+	m := d.scrape(t)
+	for _, name := range []string{"lifeboat_recovery_point_age_seconds", "lifeboat_recovery_point_created_timestamp_seconds"} {
+		of := func(target string) string {
+			return labels.FromStrings("__name__", name, "target", target, "plan", "nightly").String()
+		}
+		if _, ok := m[of(target)]; !ok {
+			t.Errorf("no %s of what was backed up", name)
+		}
+		if v, ok := m[of(target+"-new")]; ok {
+			t.Errorf("%s of what was never backed up is %v", name, v)
+		}
+	}
+	status := labels.FromStrings("__name__", "lifeboat_target_status", "target", target+"-new", "plan", "nightly", "status", "pending")
+	if m[status.String()] != 1 {
+		t.Errorf("it is not pending: %v", m)
+	}
+}
+
+// TestMetricsComeOncePerThing: a scraper refuses the whole answer where a sample comes twice. What is of a target comes for
+// each target, what is of a plan for each plan.
+func TestMetricsComeOncePerThing(t *testing.T) {
+	paused := daily("paused", target+"-c", target+"-d")
+	paused.Paused = true
+	d := planned(t, daily("one", target, target+"-b", target+"-c"), daily("two", target, target+"-b"), paused)
+	for i, state := range []backup.State{backup.Running, backup.Queued, backup.Succeeded} {
+		name := target + []string{"", "-b", "-c"}[i]
+		d.row(t, name, "run-8000000000-000000000000", backup.Run{ID: "r", Target: name, State: state, Created: time.Now()})
+	}
+	m := d.scrape(t) // fails where a sample comes twice
+	count := map[string]int{}
+	for name := range m {
+		_, rest, _ := strings.Cut(name, `__name__="lifeboat_`)
+		family, _, _ := strings.Cut(rest, `"`)
+		count[family]++
+	}
+	for family, want := range map[string]int{
+		"target_status": 4 * 7, "target_interval_seconds": 7, "run_last_state": 6, "runs_in_flight": 1, "plan_refused": 1,
+		"plan_next_slot_timestamp_seconds": 2,
+	} {
+		if count[family] != want {
+			t.Errorf("%d samples of %s, want %d", count[family], family, want)
+		}
+	}
+	// Two plans have the targets whose runs are under way.
+	if n := m[`{__name__="lifeboat_runs_in_flight"}`]; n != 4 {
+		t.Errorf("%v runs in flight", n)
+	}
+	for i, name := range []string{"one", "two"} {
+		slot := time.Unix(int64(m[`{__name__="lifeboat_plan_next_slot_timestamp_seconds", plan="`+name+`"}`]), 0).UTC()
+		if !slot.After(time.Now()) || slot.After(time.Now().Add(24*time.Hour)) || slot.Hour()+slot.Minute()+slot.Second() != 0 {
+			t.Errorf("plan %d comes due at %s", i, slot)
+		}
+	}
+}
+
+// edited is a door with a book whose text the test edits: "broken" is refused.
+func edited(t *testing.T, text *string, plans ...backup.Plan) *door {
+	t.Helper()
+	d := newDoor(func(c *Config) {
+		c.Book.Read = func(context.Context) ([]byte, error) { return []byte(*text), nil }
+		c.Book.Parse = func(text []byte) ([]backup.Plan, error) {
+			if string(text) == "broken" {
+				return nil, errors.Join(errors.New("plan.yaml:7: nonsense"), errors.New("plan.yaml:8: more of it"))
+			}
+			return plans, nil
+		}
+	})
+	d.tick(t, 200)
+	return d
+}
+
+// TestWhileAnEditIsRefused: the last good plan is in force, and every answer that knows of plans says that it is not the
+// one of plan.yaml.
+func TestWhileAnEditIsRefused(t *testing.T) {
+	text := "good"
+	d := edited(t, &text, daily("nightly", target))
+	d.backedUp(t, target, time.Hour)
+	if m := d.scrape(t); m[`{__name__="lifeboat_plan_refused"}`] != 0 {
+		t.Errorf("refused before the edit: %v", m)
+	}
+	if v := d.health(t, 200); v.Plan != (planHealthView{}) {
+		t.Errorf("refused before the edit: %+v", v.Plan)
+	}
+	text = "broken"
+	for _, seen := range []bool{false, true} {
+		m := d.scrape(t)
+		status := labels.FromStrings("__name__", "lifeboat_target_status", "target", target, "plan", "nightly", "status", "protected")
+		if m[`{__name__="lifeboat_plan_refused"}`] != 1 || m[status.String()] != 1 {
+			t.Errorf("a tick has seen the edit, %t: %v", seen, m)
+		}
+		v := d.health(t, 200)
+		if !v.Plan.Refused || v.Plan.Error == nil || len(v.Plan.Error.Details) != 2 || v.Plan.InForceSince == nil ||
+			!strings.Contains(v.Plan.Error.Message, "the last good plan stays in force") ||
+			(v.Plan.RefusedSince != nil) != seen || v.Status != backup.Protected {
+			t.Errorf("a tick has seen the edit, %t: %+v", seen, v)
+		}
+		if w := d.call("POST", "/api/backups", `{"target":"`+target+`"}`); w.Code != 202 {
+			t.Errorf("a backup by the last good plan: %d %s", w.Code, w.Body)
+		}
+		d.tick(t, 200)
+	}
+	text = "good again"
+	d.tick(t, 200)
+	if m := d.scrape(t); m[`{__name__="lifeboat_plan_refused"}`] != 0 {
+		t.Errorf("refused after it was mended: %v", m)
+	}
+}
+
+// TestHealthIsThatOfTheWorst, in whichever order the targets stand; only one that is unprotected is an alarm.
+func TestHealthIsThatOfTheWorst(t *testing.T) {
+	const well, late, bad, fresh = target + "-well", target + "-late", target + "-bad", target + "-new"
+	for _, c := range []struct {
+		targets []string
+		status  backup.Protection
+		code    int
+	}{
+		{[]string{well}, backup.Protected, 200},
+		{[]string{well, fresh}, backup.Pending, 200},
+		{[]string{fresh, well}, backup.Pending, 200},
+		{[]string{late, fresh, well}, backup.Late, 200},
+		{[]string{well, fresh, late}, backup.Late, 200},
+		{[]string{bad, late, well}, backup.Unprotected, 503},
+		{[]string{well, late, bad}, backup.Unprotected, 503},
+	} {
+		d := planned(t, daily("p", c.targets...))
+		d.backedUp(t, well, time.Minute)
+		d.backedUp(t, late, 30*time.Hour)
+		d.backedUp(t, bad, 73*time.Hour)
+		if v := d.health(t, c.code); v.Status != c.status || len(v.Targets) != len(c.targets) {
+			t.Errorf("%q: %+v", c.targets, v)
+		}
+	}
+}
+
+// TestARequestsIDHasAtMost128Characters, whatever it asks for.
+func TestARequestsIDHasAtMost128Characters(t *testing.T) {
+	for length, status := range map[int]int{1: 202, 127: 202, 128: 202, 129: 400, 1280: 400} {
+		id := strings.Repeat("x", length)
+		for _, ask := range []struct{ path, body, field string }{
+			{"/api/backups", `{"target":"` + target + `"}`, "Repeatability-Request-ID"},
+			{"/api/backups", `{"plan":"nightly"}`, "Repeatability-Request-ID"},
+			{"/api/restores", `{"target":"` + target + `","recoveryPoint":"latest"}`, "id"},
+		} {
+			d, _, _ := restoreDoor(t, false)
+			w := d.call("POST", ask.path, ask.body, "Repeatability-Request-ID", id)
+			if v := read(t, w); w.Code != status || status == 400 && v.Error.Target != ask.field {
+				t.Errorf("%s %s with %d characters: %d %s", ask.path, ask.body, length, w.Code, w.Body)
+			}
+		}
+	}
+}
+
+// TestEveryRefusalOfARestoreIsAConflict: 409 with the guard's code, each time, and where the refused restore can be seen.
+func TestEveryRefusalOfARestoreIsAConflict(t *testing.T) {
+	with := func(fields string) string {
+		return `{"id":"i","target":"` + target + `","recoveryPoint":"latest",` + fields + `}`
+	}
+	hsm := strings.Replace(target, "ApiManagement/service", "KeyVault/managedHSMs", 1)
+	for code, body := range map[string]string{
+		"RequestExpired":        with(`"expires":"2026-01-31T02:30:00Z"`),
+		"UnknownTarget":         strings.Replace(with(`"kind":"full"`), target, target+"-other", 1),
+		"DestinationNotAllowed": with(`"into":"` + target + `-other"`),
+		"ReplyToNotAllowed":     with(`"replyTo":"elsewhere"`),
+		"RegionNotSupported":    with(`"restoreRegion":"westeurope"`),
+		"KindNotSupported":      with(`"kind":"selective","key":"rsa1"`),
+		"NoRecoveryPoint":       `{"id":"i","target":"` + target + `","recoveryPoint":"latest before 2020-01-31T02:30:00Z"}`,
+		"RecoveryPointNotFound": `{"id":"i","target":"` + target + `","recoveryPoint":"0123456789abcdef-8234567890-0123456789ab"}`,
+		"ApprovalUnavailable":   with(`"reason":"a test"`),
+		"TypeMismatch":          with(`"into":"` + hsm + `"`),
+	} {
+		d, _, _ := restoreDoor(t, false, func(c *Config) {
+			parse := c.Book.Parse
+			c.Book.Parse = func(text []byte) ([]backup.Plan, error) {
+				all, err := parse(text)
+				all[0].Restore.Approval = code == "ApprovalUnavailable"
+				if code == "TypeMismatch" {
+					all[0].Restore.Into = append(all[0].Restore.Into, hsm)
+				}
+				return all, err
+			}
+		})
+		for range 2 {
+			w := d.call("POST", "/api/restores", body)
+			v := read(t, w)
+			where := strings.TrimPrefix(w.Header().Get("Location"), "http://127.0.0.1:8080")
+			if w.Code != 409 || v.Error.Code != code || v.Error.Message == "" || w.Header().Get("Operation-Location") != "" {
+				t.Errorf("%s: %d %v %s", code, w.Code, w.Header(), w.Body)
+				continue
+			}
+			if w := d.call("GET", where, ""); w.Code != 200 || read(t, w).State != "refused" || read(t, w).Error.Code != code {
+				t.Errorf("%s, at %s: %d %s", code, where, w.Code, w.Body)
+			}
+		}
+	}
+}
+
+// TestABackupIsOfTheTargetThatIsMeant, in any case, with a slash at its end, and whichever plan and place it has.
+func TestABackupIsOfTheTargetThatIsMeant(t *testing.T) {
+	both, own := target+"-both", target+"-own"
+	d := newDoor(nil)
+	d.plans = func() ([]backup.Plan, error) {
+		return []backup.Plan{daily("one", target, both), daily("two", both, own)}, nil
+	}
+	for _, c := range []struct {
+		target, plan string
+		want         string // plan and target of the run, or the code
+	}{
+		{target, "", "one " + target},
+		{strings.ToUpper(target), "", "one " + target},
+		{strings.ToLower(target) + "/", "", "one " + target},
+		{own, "", "two " + own},
+		{strings.ToUpper(own), "two", "two " + own},
+		{both, "one", "one " + both},
+		{both, "two", "two " + both},
+		{both, "", "AmbiguousTarget"},
+		{both, "three", "UnknownPlan"},
+		{both, "ONE", "UnknownPlan"},
+		{own, "one", "UnknownTarget"},
+		{target + "-none", "", "UnknownTarget"},
+		{"contoso", "", "InvalidTarget"},
+		{"", "", "InvalidTarget"},
+	} {
+		body, err := json.Marshal(map[string]string{"target": c.target, "plan": c.plan})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := d.call("POST", "/api/backups", string(body), "Repeatability-Request-ID", c.target+c.plan)
+		var v struct {
+			Plan, Target string
+			Error        apiError
+		}
+		if err := json.Unmarshal(w.Body.Bytes(), &v); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.TrimSpace(v.Plan + " " + v.Target + v.Error.Code); got != c.want || (w.Code == 202) != (v.Error.Code == "") ||
+			v.Error.Code != "" && w.Code != 400 {
+			t.Errorf("%q of plan %q: %d %s, want %s", c.target, c.plan, w.Code, w.Body, c.want)
+		}
+		if w.Code == 202 && (w.Header().Get("Retry-After") != "1" || w.Header().Get("Repeatability-Result") != "accepted") {
+			t.Errorf("%v", w.Header())
+		}
+	}
+}
+
+// TestAListComesInPages of 1 to 100, 20 without a word, each with a link to the next, and the last without one.
+func TestAListComesInPages(t *testing.T) {
+	d := newDoor(nil)
+	var first string
+	for i := range 101 {
+		w := d.call("POST", "/api/backups", `{"target":"`+target+`"}`, "Repeatability-Request-ID", fmt.Sprint(i))
+		var run struct{ ID string }
+		if err := json.Unmarshal(w.Body.Bytes(), &run); err != nil || w.Code != 202 {
+			t.Fatalf("%d %s", w.Code, w.Body)
+		}
+		first = run.ID
+	}
+	for _, c := range []struct {
+		query  string
+		status int
+		items  int
+		more   bool
+	}{
+		{"", 200, 20, true},
+		{"&top=1", 200, 1, true},
+		{"&top=100", 200, 100, true},
+		{"&top=0", 400, 0, false},
+		{"&top=101", 400, 0, false},
+		{"&top=-1", 400, 0, false},
+		{"&top=many", 400, 0, false},
+		{"&top=100&follow", 200, 1, false}, // what the link of the page of 100 leads to
+	} {
+		path := "/api/runs?target=" + target + c.query
+		if strings.HasSuffix(c.query, "&follow") {
+			path = strings.TrimPrefix(next(t, d.call("GET", strings.TrimSuffix(path, "&follow"), "")), "http://127.0.0.1:8080")
+		}
+		w := d.call("GET", path, "")
+		var v struct{ Value []struct{ ID string } }
+		if err := json.Unmarshal(w.Body.Bytes(), &v); err != nil {
+			t.Fatal(err)
+		}
+		if w.Code != c.status || len(v.Value) != c.items || (next(t, w) != "") != c.more {
+			t.Errorf("%s: %d, %d items, next %q", c.query, w.Code, len(v.Value), next(t, w))
+		}
+	}
+	for _, spelled := range []string{strings.ToUpper(target), target + "/"} {
+		if w := d.call("GET", "/api/runs?target="+spelled, ""); w.Code != 200 || !strings.Contains(w.Body.String(), first[:16]) {
+			t.Errorf("%s: %d %s", spelled, w.Code, w.Body)
+		}
+	}
+	for _, wrong := range []string{"", "contoso", target + "/x"} {
+		if w := d.call("GET", "/api/recovery-points?target="+wrong, ""); w.Code != 400 || !strings.Contains(w.Body.String(), "InvalidTarget") {
+			t.Errorf("%s: %d %s", wrong, w.Code, w.Body)
+		}
+	}
+}
+
+// next is where the page says that the list goes on.
+func next(t *testing.T, w *httptest.ResponseRecorder) string {
+	t.Helper()
+	var v struct{ NextLink string }
+	if err := json.Unmarshal(w.Body.Bytes(), &v); err != nil {
+		t.Fatal(err)
+	}
+	return v.NextLink
+}
+
+// TestBodiesAreOneJSONOfAtMost64KiB.
+func TestBodiesAreOneJSONOfAtMost64KiB(t *testing.T) {
+	body := `{"target":"` + target + `"}`
+	for _, c := range []struct {
+		name, body, media string
+		status            int
+		code              string
+	}{
+		{"as it should be", body, "application/json", 202, ""},
+		{"with a charset", body, "application/json; charset=utf-8", 202, ""},
+		{"in another case", body, "Application/JSON", 202, ""},
+		{"of 64 KiB", body + strings.Repeat(" ", 64<<10-len(body)), "application/json", 202, ""},
+		{"of a byte more", body + strings.Repeat(" ", 64<<10-len(body)+1), "application/json", 413, "RequestBodyTooLarge"},
+		{"as text", body, "text/plain", 415, "UnsupportedMediaType"},
+		{"as a CloudEvent", body, "application/cloudevents+json", 415, "UnsupportedMediaType"},
+		{"without a type", body, "", 415, "UnsupportedMediaType"},
+		{"twice", body + body, "application/json", 400, "InvalidBody"},
+		{"with a field of another spelling", `{"tarket":"` + target + `"}`, "application/json", 400, "InvalidBody"},
+		{"of nothing", " \n", "application/json", 400, "InvalidBody"},
+		{"of a list", "[]", "application/json", 400, "InvalidBody"},
+	} {
+		w := newDoor(nil).call("POST", "/api/backups", c.body, "Content-Type", c.media)
+		if v := read(t, w); w.Code != c.status || v.Error.Code != c.code {
+			t.Errorf("a body %s: %d %s", c.name, w.Code, w.Body)
+		}
+	}
+}
+
+// TestAReasonOfAThousandCharactersIsTaken, of whatever script, and one more is not.
+func TestAReasonOfAThousandCharactersIsTaken(t *testing.T) {
+	for _, letter := range []string{"x", "ü", "船"} {
+		for n, code := range map[int]string{1000: "RecoveryPointNotFound", 1001: "InvalidReason"} {
+			w := newDoor(nil).call("POST", "/api/recovery-points/0123456789abcdef-8234567890-0123456789ab/accept",
+				`{"reason":"`+strings.Repeat(letter, n)+`"}`)
+			if v := read(t, w); v.Error.Code != code {
+				t.Errorf("%d of %s: %d %s", n, letter, w.Code, w.Body)
+			}
+		}
+	}
+}
+
+// TestOnlyBadNewsAlarms: what goes well is logged as information, and everything else is a warning.
+func TestOnlyBadNewsAlarms(t *testing.T) {
+	for kind, level := range map[string]string{
+		"run.succeeded": "info", "run.failed": "warn", "run.superseded": "warn", "run.missed": "warn", "run.unknown": "warn",
+		"plan.accepted": "info", "plan.refused": "warn", "target.unprotected": "warn", "slots.missed": "warn", "clock.skewed": "warn",
+		"message.deadlettered": "warn", "restore.accepted": "info", "restore.waiting": "info", "restore.started": "info",
+		"restore.succeeded": "info", "restore.planned": "info", "restore.canceled": "info", "restore.refused": "warn",
+		"restore.failed": "warn", "restore.unknown": "warn",
+	} {
+		d := newDoor(nil)
+		q := told{d.queue, zerolog.New(&d.log)}
+		publish := func(data string) map[string]any {
+			e := backup.Event{ID: "e", Type: "lifeboat." + kind, Subject: target, Time: time.Now(), Data: json.RawMessage(data)}
+			if err := q.Publish(t.Context(), e); err != nil {
+				t.Fatal(err)
+			}
+			return d.lines(t)[0]
+		}
+		line := publish(`{"plan":"p","target":"t"}`)
+		if line["level"] != level || line["event"] != "lifeboat."+kind || line["id"] != "e" || line["target"] != target || line["plan"] != "p" {
+			t.Errorf("%s: %v", kind, line)
+		}
+		line = publish(`{"reason":{"code":"Code","message":"words","hint":"do it"}}`)
+		if line["code"] != "Code" || line["reason"] != "words" || line["hint"] != "do it" || kind == "run.succeeded" && line["level"] != "warn" {
+			t.Errorf("%s with a reason: %v", kind, line)
+		}
+	}
+}
+
+// TestEveryPartOfARunIsTold, under its own name.
+func TestEveryPartOfARunIsTold(t *testing.T) {
+	at := func(hour int) time.Time { return time.Date(2026, 3, 1, hour, 0, 0, 0, time.UTC) }
+	storage := backup.Storage{Account: account, Container: "c"}
+	s := backup.Status{
+		Run: backup.Run{
+			ID: "id", State: backup.Failed, Target: target, Plan: "plan", Slot: at(1), Request: "request", Created: at(2), Updated: at(3),
+			Ended: at(4), Attempt: 5, Polls: 6, Reason: backup.Reason{Code: "Code", Message: "words", Hint: "do it"},
+			Restore: &backup.Restoring{
+				Point: "point", Source: "source", Kind: backup.RestoreKey, Key: "key", Region: "region", Expires: at(7), RequestedBy: "who",
+				Reason: "why", Plan: "hash", Safety: true, Warning: "warning",
+			},
+		},
+		Point: &backup.Point{
+			ID: "id", State: backup.Suspect, Target: target, Storage: storage, Artifact: "artifact", Size: 8, SHA256: "sum", SKU: "sku",
+			Created: at(9), Expires: at(10), Deleted: at(11), Reason: backup.Reason{Code: "C", Message: "decision"}, Note: "note",
+			Suspicion: backup.Reason{Code: "Small", Message: "smaller", Hint: "look"}, Safety: true,
+		},
+	}
+	s.Point.Accepted.Time, s.Point.Accepted.By, s.Point.Accepted.Reason = at(12), "somebody", "fine"
+	s.Point.Held.Until = at(13)
+	text, err := json.Marshal(view(s))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `{"id":"id","status":"Failed","state":"failed","kind":"restore","plan":"plan","target":"` + target + `",` +
+		`"slot":"2026-03-01T01:00:00Z","requestId":"request","createdDateTime":"2026-03-01T02:00:00Z",` +
+		`"lastUpdatedDateTime":"2026-03-01T03:00:00Z","endedDateTime":"2026-03-01T04:00:00Z","attempts":5,"polls":6,` +
+		`"restore":{"recoveryPoint":"point","source":"source","kind":"selective","key":"key","restoreRegion":"region",` +
+		`"expires":"2026-03-01T07:00:00Z","requestedBy":"who","reason":"why","planHash":"hash","safetyBackup":true,"warning":"warning"},` +
+		`"error":{"code":"Code","message":"words","target":"` + target + `","details":[{"code":"Hint","message":"do it"}]},` +
+		`"recoveryPoint":{"state":"suspect","storageAccount":"backups","blob":"c/artifact","sizeInBytes":8,"sha256":"sum","sku":"sku",` +
+		`"createdDateTime":"2026-03-01T09:00:00Z","expiresDateTime":"2026-03-01T10:00:00Z","deletedDateTime":"2026-03-01T11:00:00Z",` +
+		`"decision":"decision","note":"note","suspicion":{"code":"Small","message":"smaller","target":"` + target + `",` +
+		`"details":[{"code":"Hint","message":"look"}]},"acceptedDateTime":"2026-03-01T12:00:00Z","acceptedBy":"somebody",` +
+		`"acceptedReason":"fine","safetyBackup":true,"heldUntilDateTime":"2026-03-01T13:00:00Z"}`
+	if !strings.HasPrefix(string(text), want) || !strings.Contains(string(text), `"notIncluded":[`) {
+		t.Errorf("got  %s\nwant %s", text, want)
+	}
+	text, err = json.Marshal(view(backup.Status{Run: backup.Run{
+		ID: "id", State: backup.Waiting, Reason: backup.Reason{Code: "Code", Message: "words"},
+	}}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, absent := range []string{"slot", "endedDateTime", "error", "recoveryPoint", "restore", "notIncluded", "requestId"} {
+		if strings.Contains(string(text), `"`+absent+`"`) {
+			t.Errorf("there is no %s: %s", absent, text)
+		}
+	}
+	if !strings.Contains(string(text), `"waiting":{"code":"Code","message":"words"}`) {
+		t.Errorf("it does not say what it waits for: %s", text)
+	}
+}
+
+// TestABatchEndsWithItsLastRun, and was updated when one of them was.
+func TestABatchEndsWithItsLastRun(t *testing.T) {
+	at := func(hour int) time.Time { return time.Date(2026, 3, 1, hour, 0, 0, 0, time.UTC) }
+	run := func(id string, state backup.State, updated, ended time.Time) backup.Run {
+		return backup.Run{ID: id, Target: target + "-" + id, State: state, Updated: updated, Ended: ended}
+	}
+	b := backup.Batch{ID: "b", Plan: "p", Created: at(1), Runs: []backup.Run{
+		run("a", backup.Succeeded, at(5), at(5)), run("b", backup.Failed, at(9), at(9)), run("c", backup.Missed, at(7), at(7)),
+	}}
+	v := viewBatch(b, "https://app")
+	if !v.LastUpdated.Equal(at(9)) || v.Ended == nil || !v.Ended.Equal(at(9)) || v.Status != "Failed" {
+		t.Errorf("%+v", v)
+	}
+	if v.Error == nil || v.Error.Message != "2 of 3 backups did not succeed" || v.Error.Target != "p" || len(v.Error.Details) != 2 ||
+		v.Error.Details[1].Target != target+"-c" || v.Error.Details[1].Code != "NoReason" {
+		t.Errorf("%+v", v.Error)
+	}
+	if v.Counts[backup.Succeeded] != 1 || v.Counts[backup.Failed] != 1 || v.Runs[2].Href != "https://app/api/runs/c" {
+		t.Errorf("%+v", v)
+	}
+	b.Runs[1] = run("b", backup.Running, at(10), time.Time{})
+	if v := viewBatch(b, ""); v.Status != "Running" || v.Ended != nil || v.Error != nil || !v.LastUpdated.Equal(at(10)) {
+		t.Errorf("under way: %+v", v)
+	}
+}
+
+// TestEachRouteSaysWhatItIsFor where it is asked for something else.
+func TestEachRouteSaysWhatItIsFor(t *testing.T) {
+	d := newDoor(nil)
+	for path, allow := range map[string]string{
+		"/api/backups": "POST", "/api/runs": "GET", "/api/runs/x": "GET", "/api/batches/x": "GET", "/api/recovery-points": "GET",
+		"/api/recovery-points/x": "GET", "/api/recovery-points/x/accept": "POST", "/api/restores": "POST", "/api/restores/x": "GET",
+		"/api/restores/x/cancel": "POST", "/api/restores/x/confirm": "POST", "/api/health": "GET", "/api/metrics": "GET",
+	} {
+		for _, method := range []string{"GET", "POST", "PUT", "DELETE"} {
+			w := d.call(method, path, "")
+			if refused := w.Code == 405; refused == (method == allow) || refused && w.Header().Get("Allow") != allow {
+				t.Errorf("%s %s: %d, Allow %q, want %s", method, path, w.Code, w.Header().Get("Allow"), allow)
+			}
+		}
+	}
+}
+
+// TestTheLogTellsWhichFunctionWasCalled, how it ended, and of a message from which delivery on.
+func TestTheLogTellsWhichFunctionWasCalled(t *testing.T) {
+	d := newDoor(nil)
+	for path, function := range map[string]string{"/api/health": "health", "/api/metrics": "metrics", "/api/runs/x": "api"} {
+		d.call("GET", path, "")
+		if line := d.lines(t)[0]; line["function"] != function || line["path"] != path || line["method"] != "GET" || line["level"] != "info" {
+			t.Errorf("%s: %v", path, line)
+		}
+	}
+	for deliveries, told := range map[string]any{"1": nil, "2": "2", "5": "5"} {
+		d.call("POST", "/execute", `{"Data":{"message":"{}"},"Metadata":{"DequeueCount":"`+deliveries+`"}}`)
+		lines := d.lines(t)
+		if last := lines[len(lines)-1]; last["delivery"] != told {
+			t.Errorf("delivery %s: %v", deliveries, last)
+		}
+	}
+	broken := newDoor(func(c *Config) { c.Broken = errors.New("broken") })
+	broken.call("GET", "/api/runs/x", "")
+	if line := broken.lines(t)[0]; line["level"] != "error" || line["status"] != 503.0 {
+		t.Errorf("a failure: %v", line)
+	}
+}
