@@ -135,6 +135,21 @@ func TestMetricsOfATargetNeverBackedUp(t *testing.T) {
 	}
 }
 
+// TestMetricsOfAPlanWithoutSlots: it has no interval, no deadline, and no next slot.
+func TestMetricsOfAPlanWithoutSlots(t *testing.T) {
+	plan := daily("nightly", target)
+	plan.Schedule = backup.Schedule{Zone: time.UTC}
+	d := planned(t, plan)
+	d.backedUp(t, target, time.Hour)
+	for name := range d.scrape(t) {
+		for _, absent := range []string{"deadline", "interval", "next_slot"} {
+			if strings.Contains(name, absent) {
+				t.Errorf("there is none: %s", name)
+			}
+		}
+	}
+}
+
 // TestMetricsComeOncePerThing: a scraper refuses the whole answer where a sample comes twice. What is of a target comes for
 // each target, what is of a plan for each plan.
 func TestMetricsComeOncePerThing(t *testing.T) {
@@ -401,6 +416,10 @@ func TestAListComesInPages(t *testing.T) {
 			t.Errorf("%s: %d, %d items, next %q", c.query, w.Code, len(v.Value), next(t, w))
 		}
 	}
+	link := next(t, d.call("GET", "/api/runs?target="+target+"&top=3", ""))
+	if w := d.call("GET", strings.TrimPrefix(link, "http://127.0.0.1:8080"), ""); strings.Count(w.Body.String(), `"status"`) != 3 {
+		t.Errorf("the page after one of 3 is another size: %s", link)
+	}
 	for _, spelled := range []string{strings.ToUpper(target), target + "/"} {
 		if w := d.call("GET", "/api/runs?target="+spelled, ""); w.Code != 200 || !strings.Contains(w.Body.String(), first[:16]) {
 			t.Errorf("%s: %d %s", spelled, w.Code, w.Body)
@@ -611,5 +630,185 @@ func TestTheLogTellsWhichFunctionWasCalled(t *testing.T) {
 	broken.call("GET", "/api/runs/x", "")
 	if line := broken.lines(t)[0]; line["level"] != "error" || line["status"] != 503.0 {
 		t.Errorf("a failure: %v", line)
+	}
+}
+
+// TestEveryPartOfATargetsHealthIsTold, under its own name.
+func TestEveryPartOfATargetsHealthIsTold(t *testing.T) {
+	at := func(hour int) time.Time { return time.Date(2026, 3, 1, hour, 0, 0, 0, time.UTC) }
+	text, err := json.Marshal(viewHealth(backup.TargetHealth{
+		Target: "target", Plan: "plan", Status: backup.Late, Reason: backup.Reason{Code: "Code", Message: "words", Hint: "do it"},
+		Point: &backup.Point{ID: "point", Created: at(1)}, Age: 90 * time.Minute, Interval: 24 * time.Hour, NextSlot: at(2),
+		LastRun: &backup.Run{ID: "run", State: backup.Failed, Ended: at(3)}, Deadline: at(4),
+	}))
+	want := `{"target":"target","plan":"plan","status":"late","reason":{"code":"Code","message":"words","details":[{"code":"Hint","message":"do it"}]},` +
+		`"lastVerified":{"id":"point","createdDateTime":"2026-03-01T01:00:00Z","ageInSeconds":5400},"intervalInSeconds":86400,` +
+		`"nextSlot":"2026-03-01T02:00:00Z","lastRun":{"id":"run","state":"failed","endedDateTime":"2026-03-01T03:00:00Z"}}`
+	if err != nil || string(text) != want {
+		t.Errorf("%s, %v\nwant %s", text, err, want)
+	}
+	text, err = json.Marshal(viewHealth(backup.TargetHealth{Target: "target", Plan: "plan", Status: backup.Protected}))
+	if want := `{"target":"target","plan":"plan","status":"protected"}`; err != nil || string(text) != want {
+		t.Errorf("%s, %v\nwant %s", text, err, want)
+	}
+}
+
+// lastLine is the log line of the function that was called last.
+func (d *door) lastLine(t *testing.T) map[string]any {
+	t.Helper()
+	lines := d.lines(t)
+	return lines[len(lines)-1]
+}
+
+// wants holds the line against fields, nil for one that is not there.
+func wants(t *testing.T, line map[string]any, fields map[string]any) {
+	t.Helper()
+	for name, want := range fields {
+		if got := line[name]; fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Errorf("%s is %v, want %v: %v", name, got, want, line)
+		}
+	}
+}
+
+// TestTheLogTellsWhatAStepDid: of which run, from which state to which, and why.
+func TestTheLogTellsWhatAStepDid(t *testing.T) {
+	d, service, _ := restoreDoor(t, false)
+	run := read(t, d.call("POST", "/api/restores", orderText)).ID
+	d.lines(t)
+	service.can = func() error { return &backup.Fault{Kind: backup.Deferred, Code: "Updating", Message: "it is updating"} }
+	d.step(t)
+	wants(t, d.lastLine(t), map[string]any{
+		"run": run, "target": target, "plan": "nightly", "from": "queued", "to": "waiting", "code": "Updating", "reason": "it is updating",
+	})
+	d.send("restore", []byte(strings.Replace(orderText, `"i"`, `"j"`, 1)))
+	line := d.lastLine(t)
+	wants(t, line, map[string]any{"request": "j", "target": target, "plan": "nightly", "to": "queued", "code": nil, "reason": nil})
+	if fmt.Sprint(line["run"]) == run || line["run"] == "" {
+		t.Errorf("%v", line)
+	}
+	d.send("restore", []byte(strings.Replace(orderText, target, target+"-other", 1)))
+	if line := d.lastLine(t); line["note"] == nil { // the ID is that of another request
+		t.Errorf("%v", line)
+	}
+	d.send("restore", []byte(strings.Replace(strings.Replace(orderText, target, target+"-other", 1), `"i"`, `"k"`, 1)))
+	wants(t, d.lastLine(t), map[string]any{"request": "k", "target": target + "-other", "to": "refused", "code": "UnknownTarget"})
+	d.send("deadletter-restore", []byte(strings.Replace(orderText, `"i"`, `"l"`, 1)))
+	line = d.lastLine(t)
+	wants(t, line, map[string]any{"queue": "restore-requests-poison", "request": "l", "target": target, "to": "refused"})
+	if !strings.HasPrefix(fmt.Sprint(line["run"]), run[:17]) {
+		t.Errorf("%v", line)
+	}
+}
+
+// TestTheLogTellsWhatATickDid: how many runs it made, how many slots were missed, and which targets turned unprotected.
+func TestTheLogTellsWhatATickDid(t *testing.T) {
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	d := newDoor(func(c *Config) {
+		clock := func() time.Time { return now }
+		c.Engine.Now = clock
+		c.Engine.Catalog = memory.NewCatalog(clock)
+		c.Book.Catalog = c.Engine.Catalog
+	})
+	plan := daily("nightly", target, target+"-b")
+	d.plans = func() ([]backup.Plan, error) { return []backup.Plan{plan}, nil }
+	d.tick(t, 200)
+	now = now.AddDate(0, 0, 3) // past three slots: the newest is caught up on, the others are missed
+	if w := d.call("POST", "/schedule", envelope(t, "timer.json")); w.Code != 200 {
+		t.Fatalf("%d %s", w.Code, w.Body)
+	}
+	line := d.lastLine(t)
+	created, _ := line["created"].([]any)
+	missed, _ := line["missed"].([]any)
+	if len(created) != 2 || len(missed) != 1 || missed[0].(map[string]any)["Count"] != 2.0 || line["unprotected"] != 2.0 {
+		t.Errorf("%v", line)
+	}
+}
+
+// TestTheLogTellsWhatCleanupDecided, and a deletion that failed fails the invocation.
+func TestTheLogTellsWhatCleanupDecided(t *testing.T) {
+	d, _, _ := restoreDoor(t, false)
+	service := d.partition(t, target)
+	at := func(age time.Duration) time.Time { return time.Now().Add(-age).UTC().Truncate(time.Second) }
+	for i, of := range []string{target, strings.Replace(target, "ApiManagement", "Unknown", 1)} {
+		for n, age := range []time.Duration{3 * time.Hour, 2 * time.Hour} {
+			row := fmt.Sprintf("8%09d-00000000000%d", int(age.Seconds()), i)
+			p := backup.Point{
+				ID: d.partition(t, of) + "-" + row, State: backup.Live, Target: of, Artifact: "a", Created: at(age), Expires: at(time.Hour),
+			}
+			d.row(t, of, "point-"+row, p)
+			body, err := json.Marshal(map[string]any{"Point": p.ID, "Target": of, "Created": p.Created})
+			if err != nil {
+				t.Fatal(err)
+			}
+			key := backup.Key{Partition: "due", Row: fmt.Sprintf("%s-%d%d", at(time.Hour).Format("20060102T150405Z"), i, n)}
+			if _, err := d.catalog.Apply(t.Context(), backup.Write{Op: backup.Insert, Key: key, Body: body}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	w := d.call("POST", "/cleanup", envelope(t, "timer.json"))
+	line := d.lastLine(t)
+	kept := map[string]bool{}
+	for _, one := range line["decisions"].([]any) {
+		decision := one.(map[string]any)
+		if decision["target"] == target {
+			kept[fmt.Sprint(decision["run"])] = decision["keep"] == true
+			if decision["reason"] == "" {
+				t.Errorf("%v", decision)
+			}
+		}
+	}
+	older, newer := service+"-8000010800-000000000000", service+"-8000007200-000000000000"
+	if keep, ok := kept[older]; keep || !ok || !kept[newer] || w.Code != 500 || line["level"] != "error" || line["targets"] != 2.0 {
+		t.Errorf("%d, kept %v: %v", w.Code, kept, line)
+	}
+}
+
+// TestATickLearnsWhichPlanAnotherProcessPutInForce, from what it reads anyway: the next one puts its own in force again.
+func TestATickLearnsWhichPlanAnotherProcessPutInForce(t *testing.T) {
+	own, others := "own", "another's"
+	d := edited(t, &own, daily("nightly", target))
+	inForce := func() string {
+		row, _, err := d.catalog.Get(t.Context(), backup.Key{Partition: "schedule", Row: "inforce"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(row.Body)
+	}
+	hash := inForce()[:40] // the hash comes first
+	other := newDoor(func(c *Config) {
+		c.Engine.Catalog, c.Book.Catalog = d.catalog, d.catalog
+		c.Book.Read = func(context.Context) ([]byte, error) { return []byte(others), nil }
+	})
+	other.tick(t, 200)
+	if strings.HasPrefix(inForce(), hash) {
+		t.Fatal("the other process did not put its plan in force")
+	}
+	d.tick(t, 200)
+	d.tick(t, 200)
+	if !strings.HasPrefix(inForce(), hash) {
+		t.Errorf("in force is %s, want %s…", inForce(), hash)
+	}
+}
+
+// TestLinksAreOfTheHostThatWasAsked, unless that is the host's own name for the program.
+func TestLinksAreOfTheHostThatWasAsked(t *testing.T) {
+	for _, c := range []struct {
+		asked, own string
+		secure     bool
+		want       string
+	}{
+		{"127.0.0.1:8080", "a.azurewebsites.net", true, "https://a.azurewebsites.net"},
+		{"127.0.0.1:8080", "a.azurewebsites.net", false, "http://127.0.0.1:8080"},
+		{"127.0.0.1:8080", "", true, "https://127.0.0.1:8080"},
+		{"api.example", "a.azurewebsites.net", true, "https://api.example"},
+		{"", "a.azurewebsites.net", false, "http://a.azurewebsites.net"},
+	} {
+		r := httptest.NewRequest("GET", "/api/health", nil)
+		r.Host = c.asked
+		h := &handler{Config: Config{Host: c.own, Secure: c.secure}}
+		if got := h.origin(r); got != c.want {
+			t.Errorf("asked as %q, own name %q, secure %t: %s, want %s", c.asked, c.own, c.secure, got, c.want)
+		}
 	}
 }

@@ -360,8 +360,8 @@ func environment(name, value string) func(string) string {
 // TestSecureWhereverAzureRunsIt: each kind of hosting has a variable of its own that tells.
 func TestSecureWhereverAzureRunsIt(t *testing.T) {
 	for name, want := range map[string]bool{
-		"WEBSITE_INSTANCE_ID": true, // Premium, Dedicated
-		"CONTAINER_NAME":      true, // Flex Consumption
+		"WEBSITE_INSTANCE_ID": true,                         // Premium, Dedicated
+		"CONTAINER_NAME":      true,                         // Flex Consumption
 		"WEBSITE_HOSTNAME":    false, "COMPUTERNAME": false, // Core Tools on a developer's machine
 	} {
 		if s, err := config.FromEnvironment(environment(name, "x")); err != nil || s.Secure != want {

@@ -1,0 +1,298 @@
+package cli_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"lifeboat/internal/cli"
+)
+
+// stops is a shell's stderr that stops the command once it says something.
+type stops struct {
+	bytes.Buffer
+	at   string
+	stop func()
+}
+
+func (s *stops) Write(text []byte) (int, error) {
+	n, err := s.Buffer.Write(text)
+	if strings.Contains(s.String(), s.at) {
+		s.stop()
+	}
+	return n, err
+}
+
+// TestAWaitOfHoursIsNotWaitedFor: a command tries again within a minute, whatever the answer asks for.
+func TestAWaitOfHoursIsNotWaitedFor(t *testing.T) {
+	t.Parallel()
+	for asked, waits := range map[string]string{"7200": "1m0s", "61": "1m0s", "45": "45s", "": "1s", "-5": "1s"} {
+		a := newApp(t, "", func(_ int, w http.ResponseWriter, _ *http.Request) bool {
+			w.Header().Set("Retry-After", asked)
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return false
+		})
+		ctx, cancel := context.WithCancel(t.Context())
+		errs := &stops{at: "trying again", stop: cancel}
+		environment := map[string]string{"LIFEBOAT_URL": a.URL, "LIFEBOAT_KEY": key}
+		cli.Run(ctx, []string{"runs", target}, cli.Shell{
+			Getenv: func(name string) string { return environment[name] }, Stdout: &bytes.Buffer{}, Stderr: errs, Now: now,
+		})
+		cancel()
+		if !strings.Contains(errs.String(), "; trying again in "+waits+"\n") {
+			t.Errorf("asked to come back after %q s: %s, want %s", asked, errs, waits)
+		}
+	}
+}
+
+// planFile writes plan.yaml with the plans, each "name: further lines", and two targets.
+func planFile(t *testing.T, plans ...string) string {
+	t.Helper()
+	text := "version: 1\ndefaults:\n  storage: {account: " + account + ", container: lifeboat}\nplans:\n"
+	for _, plan := range plans {
+		name, more, _ := strings.Cut(plan, ": ")
+		targets := target + "-a, " + target + "-b"
+		if own, rest, ok := strings.Cut(more, " | "); ok {
+			targets, more = own, rest
+		}
+		text += fmt.Sprintf("  - name: %s\n    targets: [%s]\n    schedule: \"30 2 * * *\"\n    keep: {within: 7d}\n", name, targets)
+		if more != "" {
+			text += "    " + more + "\n"
+		}
+	}
+	path := filepath.Join(t.TempDir(), "plan.yaml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// TestDiffTellsWhichTargetsAreNoLongerBackedUp: those that no plan has any more. A plan that is paused has its targets, and
+// says itself that it is.
+func TestDiffTellsWhichTargetsAreNoLongerBackedUp(t *testing.T) {
+	a, b := target+"-a", target+"-b"
+	lost := func(target string) string {
+		return "! no plan has the target " + target + " any more: it is not backed up\n"
+	}
+	for name, c := range map[string]struct {
+		old, edited []string
+		says        string // all lines that begin with "! no plan"
+		also        string
+	}{
+		"paused":                    {[]string{"p"}, []string{"p: paused: true"}, "", "~ plan p: paused: no slots until that is taken back"},
+		"no longer paused":          {[]string{"p: paused: true"}, []string{"p"}, "", "~ plan p: no longer paused: nothing is caught up"},
+		"gone":                      {[]string{"p", "q: " + target + " | "}, []string{"q: " + target + " | "}, lost(a) + lost(b), "- plan p vanishes with its 2 targets"},
+		"one of two gone":           {[]string{"p"}, []string{"p: " + b + " | "}, lost(a), "~ plan p: - target " + a},
+		"the second gone":           {[]string{"p"}, []string{"p: " + a + " | "}, lost(b), "~ plan p: - target " + b},
+		"moved to another plan":     {[]string{"p"}, []string{"p: " + a + " | ", "q: " + b + " | "}, "", "+ plan q is new, with 1 target"},
+		"moved to one that pauses":  {[]string{"p"}, []string{"p: " + a + " | ", "q: " + b + " | paused: true"}, "", "it is paused"},
+		"renamed":                   {[]string{"p"}, []string{"q"}, "", "+ plan q is new, with 2 targets"},
+		"spelled in another case":   {[]string{"p"}, []string{"p: " + strings.ToUpper(a) + ", " + b + " | "}, "", "nothing changes"},
+		"gone from both its plans":  {[]string{"p", "q"}, []string{"p: " + a + " | ", "q: " + a + " | "}, lost(b), "~ plan q: - target " + b},
+		"gone from one of its two":  {[]string{"p", "q"}, []string{"p: " + a + " | ", "q"}, "", "~ plan p: - target " + b},
+		"a target more than before": {[]string{"p: " + a + " | "}, []string{"p"}, "", "~ plan p: + target " + b},
+	} {
+		code, out, errs := run("plan", "diff", planFile(t, c.old...), planFile(t, c.edited...))
+		says := ""
+		for line := range strings.Lines(out) {
+			if strings.HasPrefix(line, "! no plan") {
+				says += line
+			}
+		}
+		if code != 0 || errs != "" || says != c.says || !strings.Contains(out, c.also) {
+			t.Errorf("%s: %d\n%s%s\nwant %q and %q", name, code, out, errs, c.says, c.also)
+		}
+	}
+}
+
+// TestDiffTellsOfEveryChangeOfARestore, in both directions, and of none where only the case differs.
+func TestDiffTellsOfEveryChangeOfARestore(t *testing.T) {
+	into := func(lists string) []string { return []string{"p: restore: {" + lists + "}"} }
+	for name, c := range map[string]struct {
+		old, edited []string
+		says        string
+	}{
+		"a new destination":       {into("into: [itself]"), into("into: [itself, " + target + "-c]"), "! plan p: + restore.into " + target + "-c may be OVERWRITTEN by restores\n"},
+		"itself":                  {into("into: [" + target + "-c]"), into("into: [" + target + "-c, itself]"), "! plan p: + restore.into itself: each target may be OVERWRITTEN by restores\n"},
+		"a destination less":      {into("into: [itself, " + target + "-c]"), into("into: [itself]"), "~ plan p: - restore.into " + target + "-c: no more restores into it\n"},
+		"the same in capitals":    {into("into: [" + target + "-c]"), into("into: [" + strings.ToUpper(target) + "-C]"), "nothing changes\n"},
+		"in another order":        {into("into: [itself, " + target + "-c]"), into("into: [" + target + "-c, itself]"), "nothing changes\n"},
+		"a queue more":            {into("into: [itself], replyTo: [one]"), into("into: [itself], replyTo: [one, two]"), "~ plan p: + restore.replyTo two: answers may go there\n"},
+		"a queue less":            {into("into: [itself], replyTo: [one, two]"), into("into: [itself], replyTo: [one]"), "~ plan p: - restore.replyTo two\n"},
+		"approval":                {into("into: [itself]"), into("into: [itself], approval: required"), "~ plan p: restore.approval is required: this version refuses every restore that needs it\n"},
+		"no approval":             {into("into: [itself], approval: required"), into("into: [itself]"), "! plan p: restore.approval is no longer required: restores begin without a person\n"},
+		"a safety backup":         {into("into: [itself]"), into("into: [itself], safetyBackup: true"), "~ plan p: restore.safetyBackup: destinations are backed up before they are overwritten\n"},
+		"no safety backup":        {into("into: [itself], safetyBackup: true"), into("into: [itself]"), "! plan p: no restore.safetyBackup any more: API Management is overwritten without\n"},
+		"no restore, so none":     {into("into: [itself], safetyBackup: true"), []string{"p"}, "~ plan p: - restore.into itself: no more restores into it\n"},
+		"a new plan that allows":  {[]string{"p"}, []string{"p", "q: restore: {into: [itself]}"}, "! plan q: + restore.into itself: each target may be OVERWRITTEN by restores\n"},
+		"another name, the same":  {into("into: [itself], approval: none, safetyBackup: false"), into("into: [itself]"), "nothing changes\n"},
+		"each of two that vanish": {into("into: [" + target + "-c, " + target + "-d]"), []string{"p"}, "~ plan p: - restore.into " + target + "-c: no more restores into it\n~ plan p: - restore.into " + target + "-d: no more restores into it\n"},
+	} {
+		code, out, errs := run("plan", "diff", planFile(t, c.old...), planFile(t, c.edited...))
+		if first, rest, ok := strings.Cut(out, "\n"); ok && strings.HasPrefix(first, "+ plan q is new") {
+			out = rest
+		}
+		if code != 0 || errs != "" || out != c.says {
+			t.Errorf("%s: %d\n%s%s\nwant\n%s", name, code, out, errs, c.says)
+		}
+	}
+}
+
+// TestDiffTellsOfEverySetting in both directions.
+func TestDiffTellsOfEverySetting(t *testing.T) {
+	for line, words := range map[string][2]string{
+		"jitter: 20m":                    {"jitter none becomes 20m", "jitter 20m becomes none"},
+		"window: 3h":                     {"window until the next slot becomes 3h", "window 3h becomes until the next slot"},
+		"concurrency: 3":                 {"concurrency not set becomes 3, for runs from now on", "concurrency 3 becomes not set, for runs from now on"},
+		"identity: accessKey":            {"identity system becomes accessKey, for runs from now on", "identity accessKey becomes system, for runs from now on"},
+		"onDemand: {keep: {within: 1d}}": {"onDemand.keep.within as keep.within becomes 1d, for runs from now on", "onDemand.keep.within 1d becomes as keep.within, for runs from now on"},
+	} {
+		for i, files := range [][2]string{{"p", "p: " + line}, {"p: " + line, "p"}} {
+			code, out, errs := run("plan", "diff", planFile(t, files[0]), planFile(t, files[1]))
+			if code != 0 || errs != "" || out != "~ plan p: "+words[i]+"\n" {
+				t.Errorf("%q: %d\n%s%s\nwant %s", files, code, out, errs, words[i])
+			}
+		}
+	}
+}
+
+// TestTheWorstTargetComesFirst, and those that are alike keep the order of the plans.
+func TestTheWorstTargetComesFirst(t *testing.T) {
+	t.Parallel()
+	one := func(name, status string) string {
+		return `{"target":"` + target + `-` + name + `","plan":"p","status":"` + status + `"}`
+	}
+	body := `{"status":"unprotected","plan":{"refused":false},"targets":[` + strings.Join([]string{
+		one("a", "protected"), one("b", "late"), one("c", "unprotected"), one("d", "pending"), one("e", "unprotected"), one("f", "late"),
+	}, ",") + `]}`
+	a := newApp(t, "", func(_ int, w http.ResponseWriter, _ *http.Request) bool {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		fmt.Fprint(w, body)
+		return false
+	})
+	code, out, errs := a.run(t.Context(), "", "health")
+	order := ""
+	for line := range strings.Lines(out) {
+		if _, rest, ok := strings.Cut(line, "g/contoso-"); ok {
+			order += rest[:1]
+		}
+	}
+	if code != 1 || order != "cebfda" || errs != "2 of 6 targets unprotected\n" {
+		t.Errorf("%d %s %s\n%s", code, order, errs, out)
+	}
+}
+
+// TestEveryCommandTakesItsIDAsAPart of the path, whatever stands in it.
+func TestEveryCommandTakesItsIDAsAPart(t *testing.T) {
+	t.Parallel()
+	for command, path := range map[string]string{
+		"run": "/api/runs/a%2Fb%3Fc", "batch": "/api/batches/a%2Fb%3Fc", "accept": "/api/recovery-points/a%2Fb%3Fc/accept",
+		"cancel": "/api/restores/a%2Fb%3Fc/cancel", "confirm": "/api/restores/a%2Fb%3Fc/confirm",
+	} {
+		var asked string
+		a := newApp(t, "", func(_ int, w http.ResponseWriter, r *http.Request) bool {
+			asked = r.URL.EscapedPath()
+			fmt.Fprint(w, "{}")
+			return false
+		})
+		if code, out, errs := a.run(t.Context(), "", command, "a/b?c"); asked != path || code != 1 || out != "" ||
+			!strings.Contains(errs, "is LIFEBOAT_URL the address of a Lifeboat app?") {
+			t.Errorf("%s asks %s: %d, %s%s", command, asked, code, out, errs)
+		}
+	}
+}
+
+// TestAListSaysThatThereIsMore where it was cut, and is asked for as long as wanted.
+func TestAListSaysThatThereIsMore(t *testing.T) {
+	t.Parallel()
+	var asked []string
+	a := newApp(t, "", func(_ int, w http.ResponseWriter, r *http.Request) bool {
+		asked = append(asked, r.URL.RawQuery)
+		link := `,"nextLink":"http://elsewhere/api/recovery-points?after=x"`
+		if r.URL.Query().Get("after") != "" {
+			link = ""
+		}
+		fmt.Fprint(w, `{"value":[{"id":"p","state":"live","plan":"nightly","sizeInBytes":2048,"createdDateTime":"2026-01-02T00:00:00Z",`+
+			`"expiresDateTime":"2026-01-09T00:00:00Z"}]`+link+`}`)
+		return false
+	})
+	for _, c := range []struct {
+		args  []string
+		asks  []string
+		lines int
+		more  bool
+	}{
+		{nil, []string{""}, 2, true},
+		{[]string{"--top", "7"}, []string{"top=7"}, 2, true},
+		{[]string{"--all"}, []string{"top=100", "after=x"}, 3, false},
+		{[]string{"--all", "--top", "7"}, []string{"top=7", "after=x"}, 3, false},
+	} {
+		asked = nil
+		code, out, errs := a.run(t.Context(), "", append([]string{"points", target}, c.args...)...)
+		if code != 0 || strings.Count(out, "\n") != c.lines || (errs == "1 recovery point shown; there are older ones: --all, or --top up to 100\n") != c.more ||
+			!c.more && errs != "" || len(asked) != len(c.asks) {
+			t.Errorf("%q: %d\n%s%s%q", c.args, code, out, errs, asked)
+			continue
+		}
+		for i, want := range c.asks {
+			if !strings.Contains(asked[i], want) || want == "" && strings.Contains(asked[i], "top") {
+				t.Errorf("%q asks %q, want %q", c.args, asked[i], want)
+			}
+		}
+		if !strings.Contains(out, "p   live   2026-01-02T00:00:00Z  2.0 KiB  2026-01-09T00:00:00Z  nightly") {
+			t.Errorf("%q: %s", c.args, out)
+		}
+	}
+	for _, args := range [][]string{{"points"}, {"points", target, "--top", "-1"}, {"runs", target, "more"}} {
+		if code, out, errs := a.run(t.Context(), "", args...); code != 2 || out != "" || !strings.HasPrefix(errs, "usage:") {
+			t.Errorf("%q: %d, %s%s", args, code, out, errs)
+		}
+	}
+}
+
+// TestARunIsShownWithAllThatIsKnown of it.
+func TestARunIsShownWithAllThatIsKnown(t *testing.T) {
+	t.Parallel()
+	body := `{"id":"r","kind":"backup","target":"T","plan":"P","status":"Succeeded","state":"succeeded","slot":"2026-01-01T00:00:00Z",` +
+		`"requestId":"Q","createdDateTime":"2026-01-02T00:00:00Z","lastUpdatedDateTime":"2026-01-03T00:00:00Z","endedDateTime":"2026-01-04T00:00:00Z",` +
+		`"attempts":2,"polls":3,"recoveryPoint":{"state":"suspect","storageAccount":"S","blob":"B","sizeInBytes":1024,"sha256":"H",` +
+		`"expiresDateTime":"2026-01-05T00:00:00Z","note":"N","decision":"D","acceptedDateTime":"2026-01-06T00:00:00Z","acceptedBy":"who",` +
+		`"acceptedReason":"why","suspicion":{"code":"C","message":"M","details":[{"code":"Hint","message":"look"}]}},"notIncluded":["one","two"]}`
+	a := newApp(t, "", func(_ int, w http.ResponseWriter, _ *http.Request) bool {
+		fmt.Fprint(w, body)
+		return false
+	})
+	code, out, errs := a.run(t.Context(), "", "run", "r")
+	for _, want := range []string{
+		"run r", "target T", "plan P", "slot 2026-01-01T00:00:00Z", "request Q", "state succeeded", "created 2026-01-02T00:00:00Z",
+		"updated 2026-01-03T00:00:00Z", "ended 2026-01-04T00:00:00Z", "attempts 2", "polls 3", "recovery point suspect, kept until 2026-01-05T00:00:00Z",
+		"note N", "suspicion C: M", "hint look", "accepted 2026-01-06T00:00:00Z who why", "decision D", "account S", "blob B", "size 1.0 KiB", "sha256 H",
+		"not included one", "not included two",
+	} {
+		first, rest, ok := strings.Cut(out, "\n")
+		if got := strings.Join(strings.Fields(first), " "); got != want || !ok {
+			t.Fatalf("%q, want %q", got, want)
+		}
+		out = rest
+	}
+	if code != 0 || out != "" || errs != "" {
+		t.Errorf("%d, %s%s", code, out, errs)
+	}
+	if code, out, _ := a.run(t.Context(), "", "runs", target); code != 1 || out != "" { // it is no list
+		t.Errorf("%d, %s", code, out)
+	}
+	list := newApp(t, "", func(_ int, w http.ResponseWriter, _ *http.Request) bool {
+		fmt.Fprint(w, `{"value":[`+body+`]}`)
+		return false
+	})
+	_, out, _ = list.run(t.Context(), "", "runs", target)
+	if got := strings.Join(strings.Fields(out), " "); !strings.HasSuffix(got, "r succeeded P 2026-01-01T00:00:00Z 2026-01-02T00:00:00Z "+
+		"2026-01-04T00:00:00Z 1.0 KiB suspect, kept until 2026-01-05T00:00:00Z C") {
+		t.Errorf("as one of a list: %s", out)
+	}
+}
