@@ -164,15 +164,20 @@ func TestDiffTellsOfEverySetting(t *testing.T) {
 // TestTheWorstTargetComesFirst, and those that are alike keep the order of the plans.
 func TestTheWorstTargetComesFirst(t *testing.T) {
 	t.Parallel()
-	one := func(name, status string) string {
-		return `{"target":"` + target + `-` + name + `","plan":"p","status":"` + status + `"}`
+	worst := []string{"unprotected", "late", "pending", "protected"}
+	var targets []string
+	want := ""
+	for i := range 24 {
+		targets = append(targets, fmt.Sprintf(`{"target":"%s-%c","plan":"p","status":"%s"}`, target, 'a'+i, worst[3-i%4]))
 	}
-	body := `{"status":"unprotected","plan":{"refused":false},"targets":[` + strings.Join([]string{
-		one("a", "protected"), one("b", "late"), one("c", "unprotected"), one("d", "pending"), one("e", "unprotected"), one("f", "late"),
-	}, ",") + `]}`
+	for _, first := range []int{3, 2, 1, 0} {
+		for i := first; i < 24; i += 4 {
+			want += string(rune('a' + i))
+		}
+	}
 	a := newApp(t, "", func(_ int, w http.ResponseWriter, _ *http.Request) bool {
 		w.WriteHeader(http.StatusServiceUnavailable)
-		fmt.Fprint(w, body)
+		fmt.Fprint(w, `{"status":"unprotected","plan":{"refused":false},"targets":[`+strings.Join(targets, ",")+`]}`)
 		return false
 	})
 	code, out, errs := a.run(t.Context(), "", "health")
@@ -182,8 +187,8 @@ func TestTheWorstTargetComesFirst(t *testing.T) {
 			order += rest[:1]
 		}
 	}
-	if code != 1 || order != "cebfda" || errs != "2 of 6 targets unprotected\n" {
-		t.Errorf("%d %s %s\n%s", code, order, errs, out)
+	if code != 1 || order != want || errs != "6 of 24 targets unprotected\n" {
+		t.Errorf("%d %s, want %s: %s\n%s", code, order, want, errs, out)
 	}
 }
 

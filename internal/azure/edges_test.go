@@ -1,0 +1,280 @@
+package azure_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
+	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/storage/armstorage"
+
+	"lifeboat/internal/azure"
+	"lifeboat/internal/backup"
+)
+
+const target = "/subscriptions/7a1c5b0e-3f44-4c2e-9d10-5e2b8f6a9c01/resourceGroups/g/providers/Microsoft.ApiManagement/service/contoso"
+
+// answer is one of Azure's, with "Name: value" headers.
+func answer(status int, body string, headers ...string) *http.Response {
+	h := http.Header{}
+	for _, header := range headers {
+		name, value, _ := strings.Cut(header, ": ")
+		h.Set(name, value)
+	}
+	return &http.Response{StatusCode: status, Header: h, Body: io.NopCloser(strings.NewReader(body))}
+}
+
+// TestASignatureIsShownInNoSpelling: of a SAS nothing is secret but the signature, whoever writes it.
+func TestASignatureIsShownInNoSpelling(t *testing.T) {
+	for _, name := range []string{"sig=", "SIG=", "Sig=", "sig%3D", "sig%3d", "SIG%3d"} {
+		for _, end := range []string{"", "&se=2026", `"`, "'", "<br>", "\n", " is wrong"} {
+			said := "https://a.blob.core.windows.net/c?sv=1&" + name + "aB%2b/=" + end
+			want := "https://a.blob.core.windows.net/c?sv=1&" + name + "(secret)" + end
+			if got := azure.Scrub(said); got != want {
+				t.Errorf("%q became %q", said, got)
+			}
+		}
+	}
+	twice := "sig=one and sig=two"
+	if got := azure.Scrub(twice); got != "sig=(secret) and sig=(secret)" {
+		t.Errorf("of two only one was taken out: %q", got)
+	}
+}
+
+// TestASecretIsStrippedInEveryForm in which an answer might repeat it.
+func TestASecretIsStrippedInEveryForm(t *testing.T) {
+	s := azure.NewSecret("k+y/==", "other")
+	f := s.Strip(&backup.Fault{Message: "k+y/== k%2By%2F%3D%3D ayt5Lz09 other b3RoZXI=", Hint: "see k+y/=="})
+	if f.Message != "(secret) (secret) (secret) (secret) (secret)" || f.Hint != "see (secret)" {
+		t.Errorf("%q, %q", f.Message, f.Hint)
+	}
+	if text := fmt.Sprint(s); text != "(secret)" || s.Reveal() != "k+y/==" || (azure.Secret{}).Reveal() != "" {
+		t.Errorf("%q reveals %q", text, s.Reveal())
+	}
+	f = azure.NewSecret("").Strip(&backup.Fault{Message: "as it was"})
+	if f.Message != "as it was" {
+		t.Errorf("%q", f.Message)
+	}
+}
+
+// TestRetryAfterInEveryForm that Azure writes, and that never goes back in time.
+func TestRetryAfterInEveryForm(t *testing.T) {
+	const date = "Date: Tue, 03 Nov 2026 02:30:00 GMT"
+	for _, c := range []struct {
+		headers []string
+		want    time.Duration
+	}{
+		{nil, 0},
+		{[]string{"Retry-After: 17"}, 17 * time.Second},
+		{[]string{"Retry-After: 300"}, 300 * time.Second},
+		{[]string{"Retry-After: 0"}, 0},
+		{[]string{"Retry-After: -5"}, 0},
+		{[]string{"Retry-After: soon"}, 0},
+		{[]string{"Retry-After-Ms: 250"}, 250 * time.Millisecond},
+		{[]string{"X-Ms-Retry-After-Ms: 250"}, 250 * time.Millisecond},
+		{[]string{"X-Ms-Retry-After-Ms: 250", "Retry-After: 17"}, 250 * time.Millisecond},
+		{[]string{"Retry-After-Ms: 0", "Retry-After: 17"}, 17 * time.Second},
+		{[]string{"Retry-After: Tue, 03 Nov 2026 02:30:42 GMT", date}, 42 * time.Second},
+		{[]string{"Retry-After: Tue, 03 Nov 2026 02:29:42 GMT", date}, 0},
+		{[]string{"Retry-After: Tue, 03 Nov 2026 02:30:42 GMT"}, 0}, // our own clock is no measure of Azure's
+	} {
+		if got := azure.RetryAfter(answer(429, "", c.headers...)); got != c.want {
+			t.Errorf("%q: %s, want %s", c.headers, got, c.want)
+		}
+	}
+}
+
+// TestAnAnswersWordsAreFound in each of Azure's forms.
+func TestAnAnswersWordsAreFound(t *testing.T) {
+	for name, c := range map[string]struct {
+		body string
+		want azure.Body
+	}{
+		"an error":                  {`{"error":{"code":"C","message":"words"}}`, azure.Body{Code: "C", Message: "words"}},
+		"an error without an outer": {`{"code":"C","message":"words"}`, azure.Body{Code: "C", Message: "words"}},
+		"behind a mark of order":    {"\ufeff{\"code\":\"C\",\"message\":\"words\"}", azure.Body{Code: "C", Message: "words"}},
+		"details": {
+			`{"error":{"code":"C","message":"words","details":[{"message":"more"},{"message":"words"},{"message":"","details":[{"message":"inner"}]}]}}`,
+			azure.Body{Code: "C", Message: "words more inner"},
+		},
+		"details alone":      {`{"error":{"code":"C","details":[{"message":"one"},{"message":"two"}]}}`, azure.Body{Code: "C", Message: "one two"}},
+		"a status":           {`{"status":"Failed","error":{"code":"C","message":"words"}}`, azure.Body{State: "Failed", Code: "C", Message: "words"}},
+		"a status in digits": {`{"status":404,"message":"words"}`, azure.Body{Message: "words"}},
+		"a service":          {`{"sku":{"name":"Developer"},"properties":{"provisioningState":"Updating"}}`, azure.Body{State: "Updating", SKU: "Developer"}},
+		"both states":        {`{"status":"Running","properties":{"provisioningState":"Updating"}}`, azure.Body{State: "Running"}},
+		"of storage": {
+			`<?xml version="1.0"?><Error><Code>C</Code><Message>words` + "\nRequestId:1\nTime:2</Message></Error>", azure.Body{Code: "C", Message: "words"},
+		},
+		"nothing":     {"", azure.Body{}},
+		"white space": {" \n", azure.Body{}},
+		"a text":      {"words", azure.Body{Message: "words"}},
+	} {
+		if got := azure.ReadBody(answer(400, c.body)); got != c.want {
+			t.Errorf("%s: %+v, want %+v", name, got, c.want)
+		}
+	}
+	long := azure.ReadBody(answer(400, strings.Repeat("é", 400))).Message
+	if !strings.HasPrefix(long, "éé") || len(long) > 320 {
+		t.Errorf("a long text is kept as %d bytes", len(long))
+	}
+}
+
+// TestWhatAnAnswerMeans: to a start, to what can be asked again before one, and about what is under way.
+func TestWhatAnAnswerMeans(t *testing.T) {
+	hint := func(status int, code, _ string) string { return fmt.Sprintf("hint about %d %s", status, code) }
+	asking := azure.Call{What: "ask", Host: "h", Means: azure.Before, Hint: hint}
+	following := azure.Call{What: "follow", Host: "h", Means: azure.Following, Hint: hint}
+	starting := asking
+	starting.Start = true
+	const throttled, uncertain, deferred, refused, denied = backup.Throttled, backup.Uncertain, backup.Deferred, backup.Refused, backup.Denied
+	for status, want := range map[int][3]backup.FaultKind{ // asking, starting, following
+		302: {deferred, uncertain, deferred},
+		400: {refused, refused, refused},
+		401: {refused, refused, denied},
+		403: {refused, refused, denied},
+		404: {refused, refused, denied},
+		408: {deferred, uncertain, deferred},
+		409: {deferred, deferred, refused},
+		410: {refused, refused, denied},
+		412: {refused, refused, refused},
+		429: {throttled, throttled, throttled},
+		500: {deferred, uncertain, deferred},
+		502: {deferred, uncertain, deferred},
+		503: {throttled, uncertain, throttled},
+		504: {deferred, uncertain, deferred},
+	} {
+		for i, call := range []azure.Call{asking, starting, following} {
+			err := runtime.NewResponseError(answer(status, `{"error":{"code":"C","message":"see ?sig=hidden"}}`, "Retry-After: 7"))
+			f := call.Fault(fmt.Errorf("wrapped: %w", err))
+			if f.Kind != want[i] || f.Code != "C" || f.RetryAfter != 7*time.Second || f.Message != call.What+": see ?sig=(secret)" || f.Hint == "" {
+				t.Errorf("%d to %s: %+v, want %s", status, call.What, f, want[i])
+			}
+		}
+	}
+	f := asking.Fault(runtime.NewResponseError(answer(404, "", "X-Ms-Error-Code: Header")))
+	if f.Code != "Header" || f.Message != "ask: 404 Not Found" {
+		t.Errorf("without a body: %+v", f)
+	}
+	if f := asking.Fault(runtime.NewResponseError(answer(404, ""))); f.Code != "NotFound" {
+		t.Errorf("without a word: %+v", f)
+	}
+	dial := &net.OpError{Op: "dial", Err: errors.New("no route")}
+	for _, c := range []struct {
+		name string
+		call azure.Call
+		err  error
+		kind backup.FaultKind
+		code string
+	}{
+		{"no connection to ask", asking, dial, deferred, "Unreachable"},
+		{"no connection to start", starting, dial, deferred, "Unreachable"},
+		{"no proxy to start", starting, &net.OpError{Op: "proxyconnect", Err: errors.New("no")}, deferred, "Unreachable"},
+		{"cut while asking", asking, io.ErrUnexpectedEOF, deferred, "Unreachable"},
+		{"cut while starting", starting, io.ErrUnexpectedEOF, uncertain, "AnswerLost"},
+		{"cut while it was sent", starting, &net.OpError{Op: "write", Err: errors.New("reset")}, uncertain, "AnswerLost"},
+	} {
+		if f := c.call.Fault(c.err); f.Kind != c.kind || f.Code != c.code || f.Hint == "" {
+			t.Errorf("%s: %+v, want %s %s", c.name, f, c.kind, c.code)
+		}
+	}
+	if f := starting.Unsent(io.ErrUnexpectedEOF); f.Kind != deferred || f.Code != "NotSent" {
+		t.Errorf("what never left: %+v", f)
+	}
+	own := &backup.Fault{Kind: denied, Code: "Own"}
+	if f := starting.Fault(fmt.Errorf("wrapped: %w", own)); f != own {
+		t.Errorf("a fault of ours became %+v", f)
+	}
+}
+
+// TestWhatStorageMeans, where artifacts are listed, read and deleted: only what protects a blob refuses its deletion.
+func TestWhatStorageMeans(t *testing.T) {
+	s := backup.Storage{Account: "/subscriptions/7a1c5b0e-3f44-4c2e-9d10-5e2b8f6a9c01/resourceGroups/g/providers/Microsoft.Storage/storageAccounts/backups", Container: "c"}
+	for _, c := range []struct {
+		status int
+		code   string
+		// kinds of listing, reading and deleting
+		list, read, remove backup.FaultKind
+		hint               string // of deleting
+	}{
+		{403, "AuthorizationFailure", backup.Denied, backup.Deferred, backup.Denied, "firewall"},
+		{403, "AuthorizationPermissionMismatch", backup.Denied, backup.Deferred, backup.Denied, "Storage Blob Data Contributor"},
+		{401, "InvalidAuthenticationInfo", backup.Denied, backup.Deferred, backup.Denied, "Storage Blob Data Contributor"},
+		{404, "ContainerNotFound", backup.Deferred, backup.Deferred, backup.Deferred, "was deleted"},
+		{409, "ContainerBeingDeleted", backup.Deferred, backup.Deferred, backup.Deferred, "was deleted"},
+		{409, "BlobArchived", backup.Deferred, backup.Deferred, backup.Deferred, "online access tier"},
+		{409, "BlobBeingRehydrated", backup.Deferred, backup.Deferred, backup.Deferred, "online access tier"},
+		{409, "LeaseIdMissing", backup.Deferred, backup.Deferred, backup.Deferred, ""},
+	} {
+		err := runtime.NewResponseError(answer(c.status, "", "X-Ms-Error-Code: "+c.code))
+		list, read, remove := azure.Listing(s).Fault(err), azure.Reading(s, "a").Fault(err), azure.Deleting(s, "a").Fault(err)
+		if list.Kind != c.list || read.Kind != c.read || remove.Kind != c.remove || !strings.Contains(remove.Hint, c.hint) || remove.Hint == "" {
+			t.Errorf("%d %s: listing %s, reading %s, deleting %s: %s", c.status, c.code, list.Kind, read.Kind, remove.Kind, remove.Hint)
+		}
+	}
+	for _, c := range []struct {
+		status int
+		code   string
+	}{
+		{412, "ConditionNotMet"},
+		{409, "BlobImmutableDueToPolicy"},
+		{409, "BLOBIMMUTABLEDUETOPOLICY"},
+		{409, "BlobImmutableDueToLegalHold"},
+		{409, "OperationNotAllowedOnBlobWithLegalHold"},
+	} {
+		f := azure.Deleting(s, "a").Fault(runtime.NewResponseError(answer(c.status, "", "X-Ms-Error-Code: "+c.code)))
+		if f.Kind != backup.Refused || !strings.Contains(f.Hint, "kept") {
+			t.Errorf("%d %s: %+v", c.status, c.code, f)
+		}
+	}
+}
+
+// TestWhatAnAccountAdmits: what nobody ever set is allowed, and each way to close it counts.
+func TestWhatAnAccountAdmits(t *testing.T) {
+	deny := &armstorage.NetworkRuleSet{DefaultAction: to.Ptr(armstorage.DefaultActionDeny)}
+	allow := &armstorage.NetworkRuleSet{DefaultAction: to.Ptr(armstorage.DefaultActionAllow)}
+	for name, c := range map[string]struct {
+		account        armstorage.AccountProperties
+		keys, firewall bool
+	}{
+		"as it is made":   {armstorage.AccountProperties{}, true, false},
+		"keys":            {armstorage.AccountProperties{AllowSharedKeyAccess: to.Ptr(true)}, true, false},
+		"no keys":         {armstorage.AccountProperties{AllowSharedKeyAccess: to.Ptr(false)}, false, false},
+		"open":            {armstorage.AccountProperties{NetworkRuleSet: allow}, true, false},
+		"closed to some":  {armstorage.AccountProperties{NetworkRuleSet: deny}, true, true},
+		"closed to all":   {armstorage.AccountProperties{PublicNetworkAccess: to.Ptr(armstorage.PublicNetworkAccessDisabled)}, true, true},
+		"open to all":     {armstorage.AccountProperties{PublicNetworkAccess: to.Ptr(armstorage.PublicNetworkAccessEnabled)}, true, false},
+		"closed in a way": {armstorage.AccountProperties{NetworkRuleSet: allow, PublicNetworkAccess: to.Ptr(armstorage.PublicNetworkAccessDisabled)}, true, true},
+	} {
+		if keys, firewall := azure.AdmitsKeys(c.account), azure.HasFirewall(c.account); keys != c.keys || firewall != c.firewall {
+			t.Errorf("%s: keys %t, firewall %t", name, keys, firewall)
+		}
+	}
+	rule := func(id string) *armstorage.ResourceAccessRule {
+		return &armstorage.ResourceAccessRule{ResourceID: to.Ptr(id)}
+	}
+	for name, c := range map[string]struct {
+		rules armstorage.NetworkRuleSet
+		want  bool
+	}{
+		"nobody":             {armstorage.NetworkRuleSet{Bypass: to.Ptr(armstorage.BypassNone)}, false},
+		"nothing said":       {armstorage.NetworkRuleSet{}, false},
+		"trusted services":   {armstorage.NetworkRuleSet{Bypass: to.Ptr(armstorage.BypassAzureServices)}, true},
+		"among others":       {armstorage.NetworkRuleSet{Bypass: to.Ptr(armstorage.Bypass("Logging, Metrics, AzureServices"))}, true},
+		"logging alone":      {armstorage.NetworkRuleSet{Bypass: to.Ptr(armstorage.BypassLogging)}, false},
+		"the target":         {armstorage.NetworkRuleSet{ResourceAccessRules: []*armstorage.ResourceAccessRule{rule(target)}}, true},
+		"in another case":    {armstorage.NetworkRuleSet{ResourceAccessRules: []*armstorage.ResourceAccessRule{rule(strings.ToUpper(target))}}, true},
+		"as the second":      {armstorage.NetworkRuleSet{ResourceAccessRules: []*armstorage.ResourceAccessRule{nil, rule(target + "-2"), rule(target)}}, true},
+		"another one":        {armstorage.NetworkRuleSet{ResourceAccessRules: []*armstorage.ResourceAccessRule{rule(target + "-2")}}, false},
+		"a rule without one": {armstorage.NetworkRuleSet{ResourceAccessRules: []*armstorage.ResourceAccessRule{{}}}, false},
+	} {
+		if got := azure.AdmitsService(armstorage.AccountProperties{NetworkRuleSet: &c.rules}, target); got != c.want {
+			t.Errorf("%s: %t", name, got)
+		}
+	}
+}

@@ -1,0 +1,86 @@
+package message_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"lifeboat/internal/backup"
+	"lifeboat/internal/storage/message"
+)
+
+// TestADelayIsOfWholeSecondsUpToSevenDays, rounded up: what comes too early is put back.
+func TestADelayIsOfWholeSecondsUpToSevenDays(t *testing.T) {
+	const week = 7 * 24 * time.Hour
+	for delay, want := range map[time.Duration]int32{
+		0: 0, time.Nanosecond: 1, time.Millisecond: 1, time.Second: 1, time.Second + 1: 2, 1500 * time.Millisecond: 2, 2 * time.Second: 2,
+		week - 1: 604_800, week: 604_800,
+	} {
+		if got, err := message.Seconds(delay); err != nil || got != want {
+			t.Errorf("%s: %d, %v, want %d", delay, got, err, want)
+		}
+	}
+	for _, delay := range []time.Duration{-1, -time.Second, week + 1, week + time.Second} {
+		if got, err := message.Seconds(delay); err == nil {
+			t.Errorf("%s is taken for %d", delay, got)
+		}
+	}
+}
+
+// TestAnEventIsACloudEvent, with all that is known of it.
+func TestAnEventIsACloudEvent(t *testing.T) {
+	at := time.Date(2026, 3, 1, 3, 0, 0, 0, time.FixedZone("", 3600))
+	text, err := message.Event("contoso", backup.Event{ID: "i", Type: "lifeboat.t", Subject: "s", Time: at, Data: json.RawMessage(`{"a":1}`)})
+	want := map[string]any{
+		"specversion": "1.0", "id": "i", "source": "contoso", "type": "lifeboat.t", "subject": "s", "time": "2026-03-01T02:00:00Z",
+		"datacontenttype": "application/json", "data": map[string]any{"a": 1.0},
+	}
+	var got map[string]any
+	if err != nil || json.Unmarshal(text, &got) != nil || fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("%s, %v", text, err)
+	}
+	text, err = message.Event("contoso", backup.Event{ID: "i", Type: "lifeboat.t", Time: at, Data: json.RawMessage(`{}`)})
+	if err != nil || strings.Contains(string(text), "subject") {
+		t.Errorf("without a subject: %s, %v", text, err)
+	}
+	for name, e := range map[string]backup.Event{
+		"no data":     {ID: "i", Type: "t", Time: at},
+		"null":        {ID: "i", Type: "t", Time: at, Data: json.RawMessage(`null`)},
+		"a list":      {ID: "i", Type: "t", Time: at, Data: json.RawMessage(`[]`)},
+		"broken data": {ID: "i", Type: "t", Time: at, Data: json.RawMessage(`{`)},
+		"no time":     {ID: "i", Type: "t", Data: json.RawMessage(`{}`)},
+		"no ID":       {Type: "t", Time: at, Data: json.RawMessage(`{}`)},
+		"no type":     {ID: "i", Time: at, Data: json.RawMessage(`{}`)},
+	} {
+		if text, err := message.Event("contoso", e); err == nil {
+			t.Errorf("%s: %s", name, text)
+		}
+	}
+}
+
+// TestAMessageHas64KiBAtMost, in bytes.
+func TestAMessageHas64KiBAtMost(t *testing.T) {
+	event := func(n int) ([]byte, error) {
+		return message.Event("contoso", backup.Event{
+			ID: "i", Type: "t", Time: time.Unix(0, 0), Data: json.RawMessage(`{"a":"` + strings.Repeat("x", n) + `"}`),
+		})
+	}
+	small, err := event(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text, err := event(64<<10 - len(small)); err != nil || len(text) != 64<<10 {
+		t.Errorf("%d bytes: %v", len(text), err)
+	}
+	if text, err := event(64<<10 - len(small) + 1); err == nil {
+		t.Errorf("%d bytes are taken", len(text))
+	}
+	if text, err := message.Wakeup(backup.Wakeup{Run: "r", Number: 7, Mark: "m"}); err != nil || string(text) != `{"run":"r","wake":7,"mark":"m"}` {
+		t.Errorf("%s, %v", text, err)
+	}
+	if _, err := message.Wakeup(backup.Wakeup{Run: strings.Repeat("r", 64<<10)}); err == nil {
+		t.Error("a wake-up of more is taken")
+	}
+}
