@@ -1,0 +1,59 @@
+package apim_test
+
+import (
+	"fmt"
+	"testing"
+
+	"lifeboat/internal/backup"
+)
+
+// TestARestoreEndsAsTheServiceSettles: it is done once the service has succeeded, has failed once that says so in one of its
+// words for it, and is asked about again in any other state.
+func TestARestoreEndsAsTheServiceSettles(t *testing.T) {
+	for state, want := range map[string]fault{
+		"Succeeded": {},
+		"Failed":    {kind: backup.Refused, code: "RestoreFailed", message: "the service says Failed", hint: "Storage Blob Data"},
+		"Canceled":  {kind: backup.Refused, code: "RestoreCanceled", message: "the service says Canceled", hint: "Storage Blob Data"},
+		"Updating":  {kind: backup.Deferred, code: "ServiceNotSettled", message: `"Updating"`, hint: "by itself"},
+		"Creating":  {kind: backup.Deferred, code: "ServiceNotSettled", message: `"Creating"`, hint: "by itself"},
+		"Deleting":  {kind: backup.Deferred, code: "ServiceNotSettled", message: `"Deleting"`, hint: "by itself"},
+		"":          {kind: backup.Deferred, code: "ServiceNotSettled", message: `""`, hint: "by itself"},
+	} {
+		service := answers(200, fmt.Sprintf(`{"name":"contoso","sku":{"name":"Developer"},"properties":{"provisioningState":%q}}`, state))
+		for _, ends := range []reply{settledService, answers(200, ""), answers(204, "")} {
+			w := &wire{replies: map[step]reply{poll: ends, get: service}}
+			got, err := w.provider().PollRestore(t.Context(), bringBack(), restoreToken)
+			if want.kind == "" {
+				if err != nil || !got.Done {
+					t.Errorf("%s: %+v, %v", state, got, err)
+				}
+				continue
+			}
+			want.check(t, err)
+		}
+	}
+}
+
+// TestABackupIsLookedForInASettledServiceOnly: in any other state what is looked for may be what it is working on.
+func TestABackupIsLookedForInASettledServiceOnly(t *testing.T) {
+	for state, settled := range map[string]bool{"Succeeded": true, "Failed": false, "Canceled": false, "Updating": false, "": false} {
+		w := &wire{replies: map[step]reply{
+			get:  answers(200, fmt.Sprintf(`{"name":"contoso","properties":{"provisioningState":%q}}`, state)),
+			list: listing(run+".1 7 -5", run+".2 7 60", run+".3 0 90", run+".x 7 90", run+"2.1 7 90", run+".4 7 -6"),
+		}}
+		found, err := w.provider().Find(t.Context(), attempt())
+		if settled {
+			if err != nil || found != run+".2" {
+				t.Errorf("%s: %q, %v", state, found, err)
+			}
+			continue
+		}
+		fault{kind: backup.Deferred, code: "ServiceNotSettled", message: fmt.Sprintf("%q", state), hint: "by itself"}.check(t, err)
+	}
+	for age, want := range map[int]string{-5: run + ".2", -6: ""} { // clocks may be 5 s apart
+		w := &wire{replies: map[step]reply{get: settledService, list: listing(fmt.Sprintf("%s.2 7 %d", run, age))}}
+		if found, err := w.provider().Find(t.Context(), attempt()); err != nil || found != want {
+			t.Errorf("written %d s after the start: %q, %v", age, found, err)
+		}
+	}
+}

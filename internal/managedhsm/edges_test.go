@@ -1,0 +1,182 @@
+package managedhsm_test
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"lifeboat/internal/backup"
+)
+
+const blobs = "https://contosobackups.blob.core.windows.net/lifeboat/"
+
+// readable is the wire of a folder with the files, of 7 bytes each, that can be read.
+func readable(names ...string) *wire {
+	var paths []string
+	w := &wire{replies: map[step]reply{}}
+	for _, name := range names {
+		paths = append(paths, folder+"/"+name)
+		file := answers(206, "content", "Content-Range: bytes 0-6/7", "Content-Length: 7", "Etag: 0x1", "Last-Modified: Tue, 03 Nov 2026 02:30:09 GMT")
+		for _, slash := range []string{"/", "%2F"} {
+			w.replies[step("GET "+blobs+folder+slash+name)] = file
+		}
+	}
+	w.replies[list] = listing(paths...)
+	return w
+}
+
+// stored is the run's attempt whose folder that is.
+func stored() backup.Attempt {
+	a := attempt()
+	a.Artifact = folder
+	return a
+}
+
+// TestAFaultOfTheLookEndsTheCallOnceAllIsRead: what a call has read is kept, and the look is made again by the next; a call
+// that read nothing, and could not look, has failed, so that there is an end of trying.
+func TestAFaultOfTheLookEndsTheCallOnceAllIsRead(t *testing.T) {
+	for name, c := range map[string]struct {
+		reply reply
+		fault fault
+	}{
+		"busy": {
+			refuses(409, "Conflict", "Another backup operation is in progress", "Retry-After: 7"),
+			fault{kind: backup.Deferred, code: "Conflict", message: "in progress", hint: "by itself", after: 7 * time.Second},
+		},
+		"throttled": {
+			refuses(429, "TooManyRequests", "Slow down.", "Retry-After: 7"),
+			fault{kind: backup.Throttled, code: "TooManyRequests", message: "Slow down", hint: "by itself", after: 7 * time.Second},
+		},
+		"no connection": {unknown, fault{kind: backup.Deferred, code: "Unreachable", message: "no such host", hint: "contoso.managedhsm.azure.net"}},
+	} {
+		w := readable("a", "z")
+		w.replies[prove] = c.reply
+		v, err := w.provider().Verify(t.Context(), stored(), backup.Hashing{})
+		if err != nil || v.Done || !v.Awaits || v.RetryAfter != c.fault.after || v.Hashing.Offset != 14 || v.Size != 14 {
+			t.Errorf("%s, after all was read: %+v, %v", name, v, err)
+			continue
+		}
+		w.sent = nil
+		_, err = w.provider().Verify(t.Context(), stored(), v.Hashing)
+		c.fault.check(t, err)
+		w.expect(t, list, prove) // nothing was read twice
+		w.replies[prove], w.replies[pollBack] = accepted("restore"), says(`"status":"Succeeded"`)
+		if v, err = w.provider().Verify(t.Context(), stored(), v.Hashing); err != nil || v.Done || !v.Awaits || v.RetryAfter != 10*time.Second {
+			t.Errorf("%s, while it looks: %+v, %v", name, v, err)
+		}
+		if v, err = w.provider().Verify(t.Context(), stored(), v.Hashing); err != nil || !v.Done || len(v.Files) != 2 || v.Note != "" {
+			t.Errorf("%s, once it looked: %+v, %v", name, v, err)
+		}
+	}
+	w := readable("a")
+	w.replies[prove] = refuses(400, "BadRequest", "Invalid backup provided")
+	_, err := w.provider().Verify(t.Context(), stored(), backup.Hashing{})
+	fault{kind: backup.Refused, code: "BadRequest", message: "Invalid backup", hint: "security domain"}.check(t, err)
+}
+
+// TestDirectoriesGoInnermostFirst: storage refuses to delete one that is not empty.
+func TestDirectoriesGoInnermostFirst(t *testing.T) {
+	w := &wire{replies: map[step]reply{}}
+	w.replies[list] = listing(folder+"/a/", folder+"/a/b/", folder+"/a/b/c/", folder+"/z/", folder+"/z/y/")
+	want := []string{"z/y", "z", "a/b/c", "a/b", "a", ""}
+	for _, directory := range want {
+		path := strings.TrimSuffix(folder+"/"+directory, "/")
+		for _, escaped := range []string{path, strings.ReplaceAll(path, "/", "%2F")} {
+			w.replies[step("DELETE "+blobs+escaped)] = answers(202, "")
+		}
+	}
+	must(t, w.provider().Delete(t.Context(), stored(), "", false))
+	var gone []string
+	for _, s := range w.sent[1:] {
+		path := strings.ReplaceAll(strings.TrimPrefix(string(s), "DELETE "+blobs+folder), "%2F", "/")
+		gone = append(gone, strings.TrimPrefix(path, "/"))
+	}
+	if !slices.Equal(gone, want) {
+		t.Errorf("deleted %q, want %q", gone, want)
+	}
+	w.replies[step("DELETE "+blobs+folder)] = answers(409, "", "X-Ms-Error-Code: DirectoryNotEmpty")
+	fault{kind: backup.Deferred, code: "DirectoryNotEmpty", hint: "plan.yaml"}.check(t, w.provider().Delete(t.Context(), stored(), "", false))
+}
+
+// TestAFolderThatIsAnotherIsKept: nothing of it is deleted.
+func TestAFolderThatIsAnotherIsKept(t *testing.T) {
+	newest := time.Date(2026, 11, 3, 2, 30, 9, 0, time.UTC).Unix() // that of the listing
+	for name, print := range map[string]string{
+		"written anew, and one less": fmt.Sprintf("%d-3-%064d", newest-1, 0),
+		"one more":                   fmt.Sprintf("%d-1-%064d", newest, 0),
+		"as many":                    fmt.Sprintf("%d-2-%064d", newest, 0),
+	} {
+		w := &wire{replies: map[step]reply{list: listing(folder+"/a", folder+"/b")}}
+		fault{kind: backup.Refused, code: "ArtifactChanged", message: "changed since", hint: "kept"}.check(t, w.provider().Delete(t.Context(), stored(), print, false))
+		if len(w.sent) != 1 {
+			t.Errorf("%s: sent %q", name, w.sent)
+		}
+	}
+	w := &wire{replies: map[step]reply{}}
+	must(t, w.provider().Delete(t.Context(), stored(), "", true)) // extras: nothing can be proven to be one
+	w.expect(t)
+}
+
+// TestAFolderOfMoreThan256FilesGoesInBatches, each of the files once.
+func TestAFolderOfMoreThan256FilesGoesInBatches(t *testing.T) {
+	var names []string
+	for i := range 257 {
+		names = append(names, fmt.Sprintf("%s/f%03d", folder, i))
+	}
+	w := &wire{replies: map[step]reply{list: listing(names...)}}
+	sizes := []int{}
+	w.replies[step("POST https://contosobackups.blob.core.windows.net/lifeboat?comp=batch&restype=container")] = func(r *http.Request) (*http.Response, error) {
+		n := strings.Count(w.bodies[len(w.bodies)-1], "DELETE /lifeboat/")
+		sizes = append(sizes, n)
+		body := ""
+		for i := range n {
+			body += fmt.Sprintf("--b\r\nContent-Type: application/http\r\nContent-ID: %d\r\n\r\nHTTP/1.1 202 Accepted\r\n\r\n", i)
+		}
+		return answers(202, body+"--b--\r\n", "Content-Type: multipart/mixed; boundary=b")(r)
+	}
+	w.replies[step("DELETE "+blobs+folder)] = answers(404, "", "X-Ms-Error-Code: BlobNotFound")
+	must(t, w.provider().Delete(t.Context(), stored(), "", false))
+	if !slices.Equal(sizes, []int{256, 1}) {
+		t.Errorf("batches of %d", sizes)
+	}
+}
+
+// TestWhatIsNoBackupIsNotVerified: a folder without content, older than the run, or of more files than can be kept in mind.
+func TestWhatIsNoBackupIsNotVerified(t *testing.T) {
+	many := func(n int) (names []string) {
+		for i := range n {
+			names = append(names, fmt.Sprintf("%s/f%03d", folder, i))
+		}
+		return names
+	}
+	late := func(by time.Duration) backup.Attempt {
+		a := stored()
+		a.NotBefore = time.Date(2026, 11, 3, 2, 30, 9, 0, time.UTC).Add(by)
+		return a
+	}
+	for name, c := range map[string]struct {
+		blobs []string
+		a     backup.Attempt
+		code  string
+	}{
+		"nothing":               {nil, stored(), "ArtifactMissing"},
+		"a directory alone":     {[]string{folder + "/"}, stored(), "ArtifactMissing"},
+		"6 s older":             {[]string{folder + "/a"}, late(6 * time.Second), "ArtifactTooOld"},
+		"more than 320":         {many(321), stored(), "TooManyFiles"},
+		"older, as clocks go":   {[]string{folder + "/a"}, late(5 * time.Second), ""},
+		"as many as can be 320": {many(320), stored(), ""},
+	} {
+		w := &wire{replies: map[step]reply{list: listing(c.blobs...)}}
+		_, err := w.provider().Verify(t.Context(), c.a, backup.Hashing{})
+		if c.code == "" {
+			if f := backup.AsFault(err); f == nil || f.Kind == backup.Refused { // it went on, and had nothing to read
+				t.Errorf("%s: %v", name, err)
+			}
+			continue
+		}
+		fault{kind: backup.Refused, code: c.code, hint: "Ask for the backup again"}.check(t, err)
+	}
+}
