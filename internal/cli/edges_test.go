@@ -301,3 +301,91 @@ func TestARunIsShownWithAllThatIsKnown(t *testing.T) {
 		t.Errorf("as one of a list: %s", out)
 	}
 }
+
+// TestWhatIsTriedAgain: what may go better by itself, and nothing else.
+func TestWhatIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	for status, again := range map[int]bool{
+		302: false, 400: false, 401: false, 403: false, 404: false, 409: false, 413: false, 429: true, 500: true, 502: true, 503: true, 504: true,
+	} {
+		a := newApp(t, "", func(_ int, w http.ResponseWriter, _ *http.Request) bool {
+			w.WriteHeader(status)
+			return false
+		})
+		ctx, cancel := context.WithCancel(t.Context())
+		errs := &stops{at: "trying again", stop: cancel}
+		environment := map[string]string{"LIFEBOAT_URL": a.URL, "LIFEBOAT_KEY": key}
+		code := cli.Run(ctx, []string{"run", "x"}, cli.Shell{
+			Getenv: func(name string) string { return environment[name] }, Stdout: &bytes.Buffer{}, Stderr: errs, Now: now,
+		})
+		cancel()
+		if code != 1 || strings.Contains(errs.String(), "trying again") != again || len(a.requests) != 1 {
+			t.Errorf("%d: %d after %d requests, %s", status, code, len(a.requests), errs)
+		}
+	}
+}
+
+// TestWhichAddressesAreTaken: those at which the key cannot be read on its way.
+func TestWhichAddressesAreTaken(t *testing.T) {
+	t.Parallel()
+	stopped, cancel := context.WithCancel(context.Background())
+	cancel() // nothing is sent
+	for address, code := range map[string]int{
+		"https://contoso.example": 1, "https://contoso.example/": 1, " https://contoso.example\n": 1, "https://contoso.example:8443": 1,
+		"http://localhost:7071": 1, "http://127.0.0.1:7071": 1, "http://127.0.0.2": 1, "http://[::1]:7071": 1, "https://192.0.2.1": 1,
+		"http://192.0.2.1": 2, "http://contoso.example": 2, "http://localhost.example": 2, "https://": 2, "localhost:7071": 2, "": 2,
+		"https://contoso.example/#x": 2, "https://contoso.example/?x": 2,
+	} {
+		if got, out, errs := against(stopped, address, "", "run", "x"); got != code || out != "" {
+			t.Errorf("%q: %d, %s%s", address, got, out, errs)
+		}
+	}
+}
+
+// TestAllOfAnErrorIsShown, each of its details in a line of its own.
+func TestAllOfAnErrorIsShown(t *testing.T) {
+	t.Parallel()
+	a := newApp(t, "", func(_ int, w http.ResponseWriter, _ *http.Request) bool {
+		w.WriteHeader(http.StatusConflict)
+		fmt.Fprint(w, `{"error":{"code":"A","message":"b","details":[{"code":"C","message":"d\u0085\u007f"},{"code":"E","message":"f"}]}}`)
+		return false
+	})
+	if code, out, errs := a.run(t.Context(), "", "run", "x"); code != 1 || out != "" || !strings.HasSuffix(errs, ": A: b\n  C: d  \n  E: f\n") {
+		t.Errorf("%d, %s%q", code, out, errs)
+	}
+}
+
+// TestAllOfAListIsOneDocument, which links to nothing more.
+func TestAllOfAListIsOneDocument(t *testing.T) {
+	t.Parallel()
+	a := newApp(t, "", func(_ int, w http.ResponseWriter, r *http.Request) bool {
+		more := `,"nextLink":"http://elsewhere/api/runs?after=x"`
+		if r.URL.Query().Get("after") != "" {
+			more = ""
+		}
+		fmt.Fprintf(w, `{"value":[{"id":"r%s"}]%s}`, r.URL.Query().Get("after"), more)
+		return false
+	})
+	if code, out, _ := a.run(t.Context(), "", "runs", target, "--all", "--json"); code != 0 || out != `{"value":[{"id":"r"},{"id":"rx"}]}`+"\n" {
+		t.Errorf("%d, %s", code, out)
+	}
+	if code, out, _ := a.run(t.Context(), "", "runs", target, "--json"); code != 0 ||
+		out != `{"value":[{"id":"r"}],"nextLink":"http://elsewhere/api/runs?after=x"}`+"\n" {
+		t.Errorf("%d, %s", code, out)
+	}
+}
+
+// TestSlotsAreAsManyAsAskedFor, from one on.
+func TestSlotsAreAsManyAsAskedFor(t *testing.T) {
+	for n, lines := range map[string]int{"1": 3, "2": 5} { // of two targets, and the head
+		if code, out, errs := run("plan", "next", planFile(t, "p"), "-n", n); code != 0 || strings.Count(out, "\n") != lines || errs != "" {
+			t.Errorf("-n %s: %d\n%s%s", n, code, out, errs)
+		}
+	}
+	if code, out, _ := run("plan", "next", planFile(t, "p: paused: true")); code != 0 || strings.Count(out, "  paused") != 2 || strings.Count(out, "\n") != 3 {
+		t.Errorf("paused: %d\n%s", code, out)
+	}
+	if code, out, _ := run("plan", "check", planFile(t, "p", "q")); code != 0 || !strings.HasSuffix(out, ": good: 2 plans, 4 targets\n") {
+		t.Errorf("check: %d, %s", code, out)
+	}
+}
