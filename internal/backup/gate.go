@@ -319,8 +319,9 @@ func (e *Engine) callUp(ctx context.Context, g gate, now time.Time, report *Sche
 		}
 	}
 	if report.Called == 0 && len(g.permits) > 0 {
-		// Nobody could begin. A process that died may have left a permit that nobody holds: look at another one each tick.
-		errs = append(errs, e.reclaim(ctx, g.permits[int(now.Unix()/60)%len(g.permits)]))
+		// Nobody could begin. A process that died may have left a permit that nobody holds: look at one of them each tick, by
+		// chance, since a count of the minutes would meet the same ones for ever where ticks are minutes apart.
+		errs = append(errs, e.reclaim(ctx, g.permits[fraction(timeKey(now), uint64(len(g.permits)))]))
 	}
 	return errors.Join(errs...)
 }
