@@ -1,0 +1,451 @@
+package backup_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"lifeboat/internal/backup"
+)
+
+// TestSlotsAreTheSameFromWhereverOneLooks: the next slot after an instant is the one that a look from long before finds as
+// well, on the days when clocks change too, whichever day the zone's clocks show then.
+func TestSlotsAreTheSameFromWhereverOneLooks(t *testing.T) {
+	for name, changes := range map[string][]string{
+		"America/Nuuk":         {"2026-03-29", "2026-10-25"}, // 23:00 becomes 00:00 of the next day
+		"America/Scoresbysund": {"2026-03-29", "2026-10-25"},
+		"America/Santiago":     {"2026-04-05", "2026-09-06"}, // 00:00 becomes 01:00
+		"Africa/Cairo":         {"2026-04-24", "2026-10-30"},
+		"Asia/Beirut":          {"2026-03-29", "2026-10-25"},
+		"Europe/Zurich":        {"2026-03-29", "2026-10-25"},
+		"Australia/Lord_Howe":  {"2026-04-05", "2026-10-04"}, // by half an hour
+		"Pacific/Apia":         {"2011-12-30"},               // a day that never was
+		"Pacific/Kwajalein":    {"1993-08-21"},
+	} {
+		for _, change := range changes {
+			day, err := time.Parse(time.DateOnly, change)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, hour := range []int{0, 1, 2, 23} {
+				for _, minute := range []int{0, 30} {
+					s := daily(zone(t, name), hour, minute)
+					var slots []time.Time
+					for slot := range s.After(day.AddDate(0, 0, -5)) {
+						if slots = append(slots, slot); slot.After(day.AddDate(0, 0, 5)) {
+							break
+						}
+					}
+					for at := day.Add(-18 * time.Hour); at.Before(day.Add(42 * time.Hour)); at = at.Add(15 * time.Minute) {
+						next := 0
+						for !slots[next].After(at) {
+							next++
+						}
+						if got := s.Next(at); !got.Equal(slots[next]) {
+							t.Fatalf("%02d:%02d in %s: after %s comes %s, and not %s", hour, minute, name, at, got, slots[next])
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+// TestATargetIsTheSameInAnyCase: its share of the jitter, its runs and its partition are those of the resource, however
+// plan.yaml, a request or Azure spells that.
+func TestATargetIsTheSameInAnyCase(t *testing.T) {
+	shares := map[string]map[string]time.Duration{}
+	ids := map[string]string{}
+	for _, spell := range []func(string) string{strings.ToLower, strings.ToUpper} {
+		plan := many(20)
+		plan.Jitter = 6 * time.Hour
+		for i, target := range plan.Targets {
+			plan.Targets[i] = spell(target)
+		}
+		s := newStage(t)
+		s.tick(plan)
+		s.now = begin.Add(day)
+		for _, id := range s.tick(plan).Created {
+			run := s.run(id)
+			name := strings.ToLower(run.Target)
+			if shares[name] == nil {
+				shares[name] = map[string]time.Duration{}
+			}
+			shares[name][run.Target] = run.Due.Sub(run.Slot)
+			if before, ok := ids[name]; ok && before != id {
+				t.Errorf("%s has the run %s, and in another case %s", name, before, id)
+			}
+			ids[name] = id
+		}
+	}
+	if len(shares) != 20 {
+		t.Fatalf("%d targets", len(shares))
+	}
+	for name, each := range shares {
+		first := time.Duration(-1)
+		for spelled, share := range each {
+			if first >= 0 && share != first {
+				t.Errorf("%s begins after %s, and in another case after %s", spelled, share, first)
+			}
+			first = share
+		}
+		if len(each) != 2 {
+			t.Errorf("%s was spelled in %d ways", name, len(each))
+		}
+	}
+}
+
+// TestAPermitTakenTwiceIsTakenBack, while its run lives on with the other one.
+func TestAPermitTakenTwiceIsTakenBack(t *testing.T) {
+	for _, bound := range []string{"all", "plan-nightly"} {
+		s := newStage(t)
+		plan := many(2)
+		s.engine.Concurrency, plan.Settings.Concurrency = 2, 2
+		o := s.operate(2 * time.Hour)
+		ask := func(target string) backup.Run {
+			t.Helper()
+			run, err := s.engine.Backup(t.Context(), backup.Request{ID: target, Plan: plan, Target: target})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return run
+		}
+		first := ask(plan.Targets[0])
+		s.minutes(3, plan)
+		held := s.run(first.ID).Permits
+		if len(held) != 2 || len(o.began) != 1 {
+			t.Fatalf("the first run holds %v, and %q began", held, o.began)
+		}
+		// The process that took it died before it could save that, and the repeat took another place.
+		extra := fmt.Sprintf("permit-%s.0000", bound)
+		for _, p := range held {
+			if p.Row == extra {
+				extra = fmt.Sprintf("permit-%s.0001", bound)
+			}
+		}
+		_, err := s.storage.catalog.Apply(t.Context(), backup.Write{
+			Op: backup.Insert, Key: backup.Key{Partition: "schedule", Row: extra}, Body: fmt.Appendf(nil, `{"Run":%q}`, first.ID),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ask(plan.Targets[1])
+		s.minutes(30, plan)
+		if len(o.began) != 2 || s.run(first.ID).State != backup.Running {
+			t.Errorf("%s: %q began; the first is %s", extra, o.began, s.run(first.ID).State)
+		}
+		if now := s.run(first.ID).Permits; fmt.Sprint(now) != fmt.Sprint(held) {
+			t.Errorf("the first run holds %v, and held %v", now, held)
+		}
+	}
+}
+
+// aged makes the newest recovery point of the target as old as that.
+func (s *stage) aged(target string, created time.Time) {
+	s.t.Helper()
+	points, _, err := s.engine.RecoveryPoints(s.t.Context(), target, "", 1)
+	if err != nil || len(points) != 1 {
+		s.t.Fatalf("%d points, %v", len(points), err)
+	}
+	points[0].Created = created
+	s.put(points[0])
+}
+
+// TestNobodyIsToldTwiceWhileOneTargetCannotBeRead: others turn unprotected one after another, and each is told of once.
+func TestNobodyIsToldTwiceWhileOneTargetCannotBeRead(t *testing.T) {
+	plan := many(4)
+	s := rotten(t, plan)
+	for i, target := range plan.Targets[:3] {
+		s.aged(target, begin.Add(day+time.Duration(i)*time.Hour+30*time.Minute))
+	}
+	for _, row := range s.storage.catalog.Rows() {
+		if strings.HasPrefix(row.Row, "point-") && strings.Contains(string(row.Body), plan.Targets[3]) {
+			w := backup.Write{Op: backup.Put, Key: row.Key, Body: []byte(`{"Created":"never"}`)}
+			if _, err := s.storage.catalog.Apply(t.Context(), w); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for hour := range 4 {
+		s.now = begin.Add(3*day + time.Duration(hour)*time.Hour)
+		for range 3 {
+			if _, err := s.engine.Schedule(t.Context(), []backup.Plan{plan}); err == nil {
+				t.Error("nobody is told of the broken row")
+			}
+			ids, e := s.alarms()
+			if len(ids) != min(hour, 3) || len(ids) > 0 && ids[e.ID] != 1 {
+				t.Errorf("%d h later told of %v", hour, ids)
+			}
+			s.now = s.now.Add(time.Second)
+		}
+	}
+	ids, _ := s.alarms()
+	for id, n := range ids {
+		if n != 1 {
+			t.Errorf("%s was told %d times", id, n)
+		}
+	}
+}
+
+// TestLeftPermitsAreFoundHoweverOftenATickComes: each tick looks at another one, also where the number of permits and the
+// minutes between two ticks have a common divisor.
+func TestLeftPermitsAreFoundHoweverOftenATickComes(t *testing.T) {
+	for _, every := range []time.Duration{time.Minute, 5 * time.Minute, time.Hour} {
+		for lost := range 10 {
+			s := newStage(t)
+			s.engine.Concurrency = 10
+			other, err := s.engine.Backup(t.Context(), backup.Request{ID: "other", Plan: nightly(), Target: target + "-other"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i := range 10 {
+				holder := other.ID
+				if i == lost {
+					holder = "0123456789abcdef-0123456789-0123456789ab"
+				}
+				_, err := s.storage.catalog.Apply(t.Context(), backup.Write{
+					Op: backup.Insert, Key: backup.Key{Partition: "schedule", Row: fmt.Sprintf("permit-all.%04d", i)}, Body: fmt.Appendf(nil, `{"Run":%q}`, holder),
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			s.storage.queue.Receive("execute", 32, 30*day) // the other one goes on
+			run := s.ask("request")
+			s.deliver()
+			if s.run(run.ID).Line == "" {
+				t.Fatal("it does not stand in the line")
+			}
+			ticks := 0
+			for ; s.rows("permit-") == 10 && ticks < 200; ticks++ {
+				s.now = s.now.Add(every)
+				s.tick()
+			}
+			if ticks == 200 {
+				t.Errorf("with a tick each %s permit %d of 10 is never looked at", every, lost)
+			}
+		}
+	}
+}
+
+// left puts a recovery point of the target that was written then.
+func (s *stage) left(target string, state backup.PointState, created time.Time) backup.Point {
+	s.t.Helper()
+	id := s.ask("partition").ID[:17]
+	p := backup.Point{
+		ID: fmt.Sprintf("%s%010d-000000000000", id, 9_999_999_999-created.Unix()), State: state, Target: target, Plan: "nightly",
+		Created: created, Expires: created.AddDate(0, 0, 30), Size: 7, SHA256: "beef",
+	}
+	s.put(p)
+	return p
+}
+
+// TestManySuspectPointsHideNoLiveOne: a target with a live recovery point behind any number of suspect ones is protected,
+// for the alarm, for health and for a restore alike.
+func TestManySuspectPointsHideNoLiveOne(t *testing.T) {
+	for _, suspects := range []int{0, 9, 10, 11, 25} {
+		s := newStage(t)
+		plan := restoring(false)[0]
+		s.tick(plan)
+		s.now = begin.Add(5 * day)
+		live := s.left(target, backup.Live, s.now.Add(-20*time.Hour))
+		for i := range suspects {
+			s.left(target, backup.Suspect, s.now.Add(-time.Duration(suspects-i)*30*time.Minute))
+		}
+		s.tick(plan)
+		if ids, e := s.alarms(); len(ids) != 0 {
+			t.Errorf("behind %d suspect ones: a false alarm, %s", suspects, e.Data)
+		}
+		health, _, err := s.engine.Health(t.Context(), backup.InForce{Plans: []backup.Plan{plan}})
+		if err != nil || health[0].Point == nil || health[0].Point.ID != live.ID || health[0].Status == backup.Unprotected {
+			t.Errorf("behind %d suspect ones: %+v, %v", suspects, health, err)
+		}
+		p, err := s.engine.PlanRestore(t.Context(), order("restore-1"), []backup.Plan{plan})
+		if err != nil || p.Point == nil || p.Point.ID != live.ID {
+			t.Errorf("behind %d suspect ones a restore would bring back %+v, %v", suspects, p.Point, err)
+		}
+	}
+}
+
+// TestALedgerIsTheSameInAnyCase: it is restored under its own name, however the request, the plan or both spell that.
+func TestALedgerIsTheSameInAnyCase(t *testing.T) {
+	s, _, _ := restorable(t)
+	for _, kind := range []string{"managedCCFs", "ledgers"} {
+		id := strings.Replace(vault, "Microsoft.KeyVault/managedHSMs", "Microsoft.ConfidentialLedger/"+kind, 1)
+		for _, spelled := range []string{id, strings.ToUpper(id), strings.ToLower(id)} {
+			plans := restoring(false)
+			plans[0].Targets, plans[0].Restore.Into = []string{id}, []string{strings.ToUpper(id)}
+			q := order("restore-1")
+			q.Target, q.Into = id, spelled
+			p, err := s.engine.PlanRestore(t.Context(), q, plans)
+			if why := p.Refusal(); err != nil || why == nil || why.Code != "NoRecoveryPoint" { // all guards before that have passed
+				t.Errorf("%s into %s: %+v, %v", id, spelled, why, err)
+			}
+			q.Target, q.Into = spelled, ""
+			p, err = s.engine.PlanRestore(t.Context(), q, plans)
+			if why := p.Refusal(); err != nil || why == nil || why.Code != "NoRecoveryPoint" {
+				t.Errorf("%s into itself: %+v, %v", spelled, why, err)
+			}
+		}
+	}
+}
+
+// TestARestoreThatMayHaveBegunIsNotCanceled: from when its start was sent, whatever became of the answer, until it has ended.
+func TestARestoreThatMayHaveBegunIsNotCanceled(t *testing.T) {
+	for _, answer := range []*backup.Fault{fault(backup.Uncertain, "ConnectionReset"), nil} {
+		s, service, _ := restorable(t)
+		service.starts = func(backup.Restore) (backup.Operation, error) {
+			if answer != nil {
+				return backup.Operation{}, answer
+			}
+			return backup.Operation{Token: "restore token"}, nil
+		}
+		service.trace = func() (backup.Operation, error) { return backup.Operation{}, fault(backup.Deferred, "Unreachable") }
+		run := s.restore(order("restore-1"), restoring(false))
+		for len(service.started) == 0 {
+			if !s.step() {
+				t.Fatal("it never begins")
+			}
+		}
+		for range 5 {
+			now, err := s.engine.CancelRestore(t.Context(), run.ID, "a person")
+			if !errors.Is(err, backup.ErrNotWaiting) || now.State == backup.Canceled || s.run(run.ID).State == backup.Canceled {
+				t.Errorf("%s (%v): %v", now.State, answer, err)
+			}
+			s.step()
+		}
+	}
+}
+
+// TestARefusedPlanIsToldOnceHoweverOftenTheTickDies: the event has one ID, whatever the time when it is sent again.
+func TestARefusedPlanIsToldOnceHoweverOftenTheTickDies(t *testing.T) {
+	for _, edit := range []string{"bad", "good two"} {
+		d := newDesk(t, "good one")
+		d.pass()
+		if edit == "good two" {
+			d.text = []byte("bad at first")
+			d.pass()
+		}
+		told := len(d.told())
+		d.text = []byte(edit)
+		for range 3 { // dies each time before it can save that it was told
+			d.now = d.now.Add(time.Minute)
+			d.restart()
+			events := len(d.storage.queue.Events())
+			d.storage.before = func(call int) {
+				d.storage.failAt = 0
+				if len(d.storage.queue.Events()) > events {
+					d.storage.failAt = call
+				}
+			}
+			if _, err := d.book.Settle(t.Context()); err == nil {
+				t.Errorf("%s: it did not die", edit)
+			}
+			d.storage.before, d.storage.failAt = nil, 0
+		}
+		d.pass()
+		if now := d.told(); len(now) != told+1 {
+			t.Errorf("%s: told %q", edit, now)
+		}
+	}
+}
+
+// TestCleanupSeesTheNewestOfTheLongestRun: one that waited, was lost three times, took its time and was verified for as long
+// as may be is older than those that were made meanwhile, and its recovery point is newer.
+func TestCleanupSeesTheNewestOfTheLongestRun(t *testing.T) {
+	s := newStage(t)
+	longest := 6 * s.engine.Waits.Operation
+	put := func(run, created, noted time.Time) backup.Point {
+		t.Helper()
+		p := s.left(target, backup.Live, run)
+		p.Created, p.Expires = created, created.Add(time.Hour)
+		s.put(p)
+		body := fmt.Appendf(nil, `{"Point":%q,"Target":%q,"Created":%q}`, p.ID, target, noted.Format(time.RFC3339))
+		key := backup.Key{Partition: "due", Row: p.Expires.Format("20060102T150405Z") + "-" + p.ID}
+		if _, err := s.storage.catalog.Apply(t.Context(), backup.Write{Op: backup.Insert, Key: key, Body: body}); err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	end := begin.Add(longest)
+	long := put(begin.Add(time.Minute), end, end)
+	short := put(end.Add(-2*time.Hour), end.Add(-time.Hour), end.Add(-time.Minute))
+	s.now = end.Add(30 * time.Minute) // the time of the short one is over, that of the long one not yet
+	if _, err := s.engine.Cleanup(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	state := func(p backup.Point) backup.PointState {
+		t.Helper()
+		now, err := s.engine.RecoveryPoint(t.Context(), p.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return now.State
+	}
+	if state(long) != backup.Live || state(short) != backup.Expired {
+		t.Errorf("the newest is %s, the one before it %s", state(long), state(short))
+	}
+}
+
+// TestWhatIsNoIDIsNotAskedFor: nobody makes the catalog look for what cannot be there, or cannot be a key.
+func TestWhatIsNoIDIsNotAskedFor(t *testing.T) {
+	s := newStage(t)
+	batch, run := strings.Repeat("0", 32), "0123456789abcdef-0123456789-0123456789ab"
+	odd := []string{"", "x", "..", "a/b", "a#b", "a?b", `a\b`, "a'b", "a\x00b", "\xff", strings.Repeat("0", 2000)}
+	asks := map[string]struct {
+		ask  func(id string) error
+		good string
+		bad  []string
+	}{
+		"a batch": {
+			func(id string) error { _, _, err := s.engine.Batch(t.Context(), id); return err }, batch,
+			[]string{batch[1:], batch + "0", strings.Repeat("A", 32), strings.Repeat("g", 32), " " + batch[1:], batch[1:] + "\n", run},
+		},
+	}
+	ofRun := []string{
+		batch, run[1:], run + "0", strings.ToUpper(run), strings.Replace(run, "-", "_", 1), strings.Replace(run, "a", "g", 1), run + "-",
+		run[:16] + "-01234567a9-0123456789ab", run[:17] + "0123456789-0123456789xb", " " + run[1:],
+	}
+	for name, ask := range map[string]func(id string) error{
+		"a run":                func(id string) error { _, _, err := s.engine.Status(t.Context(), id); return err },
+		"a recovery point":     func(id string) error { _, err := s.engine.RecoveryPoint(t.Context(), id); return err },
+		"a point to accept":    func(id string) error { _, err := s.engine.Accept(t.Context(), id, "me", ""); return err },
+		"a restore to cancel":  func(id string) error { _, err := s.engine.CancelRestore(t.Context(), id, "me"); return err },
+		"a restore to confirm": func(id string) error { _, err := s.engine.ConfirmRestore(t.Context(), id); return err },
+	} {
+		c := asks[name]
+		c.ask, c.good, c.bad = ask, run, ofRun
+		asks[name] = c
+	}
+	for name, list := range map[string]func(after string) error{
+		"runs": func(after string) error { _, _, err := s.engine.History(t.Context(), target, after, 1); return err },
+		"points": func(after string) error {
+			_, _, err := s.engine.RecoveryPoints(t.Context(), target, after, 1)
+			return err
+		},
+	} {
+		for _, id := range append(ofRun, run) { // the last one is of another target
+			s.storage.calls = 0
+			if err := list(id); !errors.Is(err, backup.ErrNotFound) || s.storage.calls != 0 {
+				t.Errorf("the %s after %q: %v after %d calls", name, id, err, s.storage.calls)
+			}
+		}
+		if err := list(""); err != nil {
+			t.Errorf("the %s from the first one on: %v", name, err)
+		}
+	}
+	for name, c := range asks {
+		for _, id := range append(c.bad, odd...) {
+			s.storage.calls = 0
+			if err := c.ask(id); !errors.Is(err, backup.ErrNotFound) || s.storage.calls != 0 {
+				t.Errorf("%s %q: %v after %d calls", name, id, err, s.storage.calls)
+			}
+		}
+		s.storage.calls = 0
+		if err := c.ask(c.good); !errors.Is(err, backup.ErrNotFound) || s.storage.calls == 0 {
+			t.Errorf("%s that could be: %v after %d calls", name, err, s.storage.calls)
+		}
+	}
+}
