@@ -46,8 +46,8 @@ simulate: ## Simulate SEEDS worlds of DAYS days each; with SEED=n replay that on
 	$(simulate) -seeds $(SEEDS) -days $(DAYS) $(if $(SEED),-seed $(SEED))
 
 .PHONY: mutants
-mutants: ## Put deliberate bugs into the engine, one at a time, and see that the simulation catches each
-	$(simulate) -mutants -seeds 2000 -days 60 -tries 150
+mutants: ## Put deliberate bugs into the code, and see that the simulation or a test catches each; with QUICK=1 those of tests alone
+	$(simulate) -mutants $(if $(QUICK),-quick) -seeds 2000 -days 60 -tries 150
 
 .PHONY: check
 check: ## Check layout, vet, lint, layering and the size of main.go

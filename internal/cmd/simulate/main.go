@@ -27,13 +27,14 @@ func main() {
 	plain := flag.Bool("json", false, "tell only the first broken promise, as JSON; nothing if all were kept")
 	bugs := flag.Bool("mutants", false, "apply deliberate bugs one at a time, and see that each is caught")
 	only := flag.String("only", "", "with -mutants: those with this in their names")
+	quick := flag.Bool("quick", false, "with -mutants: those alone that a test catches, and no world")
 	whole := flag.Bool("trace", false, "with -seed: print the whole trace, not shrunk")
 	flag.Parse()
 	if *seed != 0 {
 		os.Exit(replay(*seed, *days, *tries, *whole))
 	}
 	if *bugs {
-		os.Exit(tryMutants(context.Background(), *only, *seeds, *days, *tries))
+		os.Exit(tryMutants(context.Background(), *only, *quick, *seeds, *days, *tries))
 	}
 	os.Exit(many(*first, *seeds, *days, *tries, *plain))
 }

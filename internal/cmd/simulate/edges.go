@@ -1,0 +1,274 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+)
+
+// edge is a bug made on purpose that no world of the simulation meets, or too seldom, and that a test catches: "package
+// TestName". In the file the old text, which stands there once, becomes the new.
+type edge struct{ test, name, file, old, new string }
+
+// Those with a number were invented from outside, to see what the tests overlooked.
+var edges = []edge{
+	{
+		"./internal/backup TestCleanupSeesTheNewestOfAnOlderRun", "cleanup overlooks the newest point of an older run",
+		"internal/backup/cleanup.go",
+		`return max(reach, Point{ID: d.Point}.key().Row+"!")`, `return Point{ID: d.Point}.key().Row + "!"`,
+	},
+	{
+		"./internal/backup TestRestoreLostAndTurnedAway", "a restore that was lost and is turned away waits as a new one",
+		"internal/backup/restorerun.go",
+		"	if r.Lost > 0 { // what the service is at", "	if r.Lost > mostLost { // what the service is at",
+	},
+	{
+		"./internal/backup TestTheEndOfTheLineComesEarly", "the wait in the line must end to the second",
+		"internal/backup/gate.go",
+		"r.Due.After(s.now.Add(s.Waits.Sweep))", "r.Due.After(s.now)",
+	},
+	{
+		"./internal/backup TestOneArtifactOnePoint", "the claim of an artifact may be written again",
+		"internal/backup/point.go",
+		"{Op: Insert, Key: p.claimKey(),", "{Op: Put, Key: p.claimKey(),",
+	},
+	{
+		"./internal/backup TestBookRemembersNoPlan", "a process remembers which plan is in force",
+		"internal/backup/book.go",
+		"in force.\n\t_, head, _, err := b.load(ctx)", "in force.\n\thead, err := b.seen(), error(nil)",
+	},
+	{
+		"./internal/backup TestNobodyLinesUpWhileThereIsRoom", "who loses a race for a permit lines up",
+		"internal/backup/gate.go",
+		"return false, errLost\n\t\t\t}\n\t\t\treturn err == nil, err", "return false, s.lineUp(ctx, bounds[0])\n\t\t\t}\n\t\t\treturn err == nil, err",
+	},
+	{
+		"./internal/backup TestLeftPermitsAreFoundHoweverOftenATickComes", "a tick looks at the permit whose turn it is by the minutes of the clock",
+		"internal/backup/gate.go",
+		"g.permits[fraction(timeKey(now), uint64(len(g.permits)))]", "g.permits[int(now.Unix()/60)%len(g.permits)]",
+	},
+	{
+		"./internal/apim TestARestoreEndsAsTheServiceSettles", "A02 a service that settled as Canceled is asked about for ever",
+		"internal/apim/restore.go",
+		`case "Failed", "Canceled":`, `case "Failed":`,
+	},
+	{
+		"./internal/backup TestSlotsAreTheSameFromWhereverOneLooks", "B01 a slot of the day before that the clock pushes past midnight is overlooked",
+		"internal/backup/plan.go",
+		"day := after.In(s.Zone).AddDate(0, 0, -1)", "day := after.In(s.Zone)",
+	},
+	{
+		"./internal/backup TestATargetIsTheSameInAnyCase", "B06 a target's share of the jitter depends on how plan.yaml spells it",
+		"internal/backup/slots.go",
+		`fraction(p.Name+"\n"+strings.ToLower(target), uint64(span))`, `fraction(p.Name+"\n"+strings.TrimSpace(target), uint64(span))`,
+	},
+	{
+		"./internal/backup TestAPermitTakenTwiceIsTakenBack", "B10 a permit that a run took twice is not taken back while the run lives",
+		"internal/backup/gate.go",
+		"run.State.Final() && !run.Owes || len(run.Permits) > 0\n", "run.State.Final() && !run.Owes\n",
+	},
+	{
+		"./internal/backup TestNobodyIsToldTwiceWhileOneTargetCannotBeRead", "B15 others are told again while one target cannot be read",
+		"internal/backup/judge.go",
+		"is.At, is.Again, is.Told = was.At, was.Again, was.Told", "is.At, is.Again = was.At, was.Again",
+	},
+	{
+		"./internal/backup TestManySuspectPointsHideNoLiveOne", "B16 where the ten newest points are suspect a tick does not look for an older live one",
+		"internal/backup/judge.go",
+		"if len(s.Points) == recentRows &&", "if len(s.Points) > recentRows &&",
+	},
+	{
+		"./internal/backup TestALedgerIsTheSameInAnyCase", `B32 a ledger whose name is spelled otherwise in "into" is refused`,
+		"internal/backup/restoreplan.go",
+		"case recreated && !strings.EqualFold(from.Name, into.Name):", "case recreated && from.Name != into.Name:",
+	},
+	{
+		"./internal/backup TestARestoreThatMayHaveBegunIsNotCanceled", "B35 a restore whose start was lost can be canceled, and is called canceled",
+		"internal/backup/restores.go",
+		"case run.State != Queued && run.State != Waiting || run.Lost > 0:", "case run.State != Queued && run.State != Waiting:",
+	},
+	{
+		"./internal/backup TestARefusedPlanIsToldOnceHoweverOftenTheTickDies", "B55 the event about a refused plan has another ID each time that its tick dies before the save",
+		"internal/backup/book.go",
+		`digest(hash+"\n"+was.Since.UTC()`, `digest(hash+"\n"+now.UTC()`,
+	},
+	{
+		"./internal/backup TestCleanupSeesTheNewestOfTheLongestRun", "B58 cleanup does not read far enough back for the newest point of a long run",
+		"internal/backup/cleanup.go",
+		"const longestRun = 6", "const longestRun = 1",
+	},
+	{
+		"./internal/backup TestWhatIsNoIDIsNotAskedFor", "B68 any text is taken for the ID of a batch, and goes into a table key",
+		"internal/backup/batch.go",
+		"if !batchID.MatchString(id) {", `if id == "" || batchID == nil {`,
+	},
+	{
+		"./internal/config TestYesIsSpelledAsYAMLSpellsIt", "C02 paused: True, as YAML allows, does not pause",
+		"internal/config/plan.go",
+		`p.Paused = strings.EqualFold(paused, "true")`, `p.Paused = paused == "true"`,
+	},
+	{
+		"./internal/config TestSecureWhereverAzureRunsIt", "C05 on Flex Consumption, where there is no WEBSITE_INSTANCE_ID, links are http",
+		"internal/config/settings.go",
+		`getenv("WEBSITE_INSTANCE_ID") != "" || getenv("CONTAINER_NAME") != ""`, `getenv("WEBSITE_INSTANCE_ID") != ""`,
+	},
+	{
+		"./internal/config TestAnswersNeverGoToAQueueOfTheApp", "C12 answers may go to restore-requests-poison",
+		"internal/config/plan.go",
+		`"restore-requests", "restore-requests-poison",`, `"restore-requests",`,
+	},
+	{
+		"./internal/config TestYesIsSpelledAsYAMLSpellsIt", "C13 safetyBackup: True, as YAML allows, makes no safety backup",
+		"internal/config/plan.go",
+		`p.Restore.Safety = strings.EqualFold(safety, "true")`, `p.Restore.Safety = safety == "true"`,
+	},
+	{
+		"./internal/config TestASlashAtTheEndIsNoPartOfAnID", "C16 restore.into with a slash at its end is refused",
+		"internal/config/plan.go",
+		`into := strings.TrimSuffix(item.Value, "/")`, "into := item.Value",
+	},
+	{
+		"./internal/storage/entity TestTextIsMeasuredAsAzureDoes", "G02 text is measured in runes: a column with 20,000 emoji is sent, and refused by Azure",
+		"internal/storage/entity/entity.go",
+		"n += utf16.RuneLen(r)", "n += min(utf16.RuneLen(r), 1)",
+	},
+	{
+		"./handler TestMetricsOfATargetNeverBackedUp", "H03 a target that was never backed up has a recovery point of age 0",
+		"handler/metrics.go",
+		"return t.Age.Seconds(), t.Point != nil })", "return t.Age.Seconds(), true })",
+	},
+	{
+		"./handler TestWhileAnEditIsRefused", "H04 lifeboat_plan_refused stays 0 while the last good plan is in force",
+		"handler/metrics.go",
+		"flag(force.Refused != nil || noPlan != nil)", "flag(noPlan != nil)",
+	},
+	{
+		"./handler TestRetryAfterIsOneToSixtySeconds", "H07 Retry-After is negative or 0 for a run that is overdue",
+		"handler/api.go",
+		"after = min(max(after, time.Second), time.Minute)", "after = min(after, time.Minute)",
+	},
+	{
+		"./handler TestEveryRefusalOfARestoreIsAConflict", "H09 POST /api/restores answers 202 to a request that has expired",
+		"handler/restore.go",
+		"if run.State == backup.StateRefused {", `if run.State == backup.StateRefused && run.Reason.Code != "RequestExpired" {`,
+	},
+	{
+		"./handler TestMetricsComeOncePerThing", "H18 the next slot of a plan is written once for each target: a scraper refuses the whole answer",
+		"handler/metrics.go",
+		"if !t.NextSlot.IsZero() && !slices.Contains(seen, t.Plan) {", "if !t.NextSlot.IsZero() || slices.Contains(seen, t.Plan) {",
+	},
+	{
+		"./handler TestARequestsIDHasAtMost128Characters", "H23 a request ID of more than 128 characters is taken",
+		"handler/api.go",
+		"if len(id) > 128 {", "if len(id) > 1280 {",
+	},
+	{
+		"./internal/managedhsm TestWhatADeletionLeft", "S01 a folder with a file written anew, and one less, is deleted",
+		"internal/managedhsm/folder.go",
+		"return int64(len(f.files)) < files && f.newest.Unix() <= newest", "return int64(len(f.files)) < files",
+	},
+	{
+		"./internal/managedhsm TestAFaultOfTheLookEndsTheCallOnceAllIsRead", "S05 a fault of the HSM's look that came without reading is no fault: the verification never ends",
+		"internal/managedhsm/verify.go",
+		"case fault != nil && (fault.Kind == backup.Refused || read == 0):", "case fault != nil && fault.Kind == backup.Refused:",
+	},
+	{
+		"./internal/managedhsm TestDirectoriesGoInnermostFirst", "S12 directories are deleted outermost first: they are not empty",
+		"internal/managedhsm/folder.go",
+		"return strings.Compare(b, a) })", "return strings.Compare(a, b) })",
+	},
+	{
+		"./internal/cli TestShortNamesTellTargetsApart", "X05 of three targets with alike short names the third is shown short",
+		"internal/cli/next.go",
+		"if id, ok := ids[name]; ok && !strings.EqualFold(id, target) {", `if id, ok := ids[name]; ok && id != "" && !strings.EqualFold(id, target) {`,
+	},
+	{
+		"./internal/cli TestRetryAfterIsFollowedForAMinuteAtMost", "X08 a Retry-After of hours is waited for",
+		"internal/cli/client.go",
+		"return time.Duration(min(seconds, 60)) * time.Second", "return time.Duration(seconds) * time.Second",
+	},
+	{
+		"./internal/cli TestDiffTellsWhichTargetsAreNoLongerBackedUp", "X17 plan diff calls targets of paused plans no longer backed up",
+		"internal/cli/diff.go",
+		"return has(p, target) }", "return has(p, target) && !p.Paused }",
+	},
+	{
+		"./internal/azure TestASignatureIsShownInNoSpelling", "Z05 SIG= and sig%3d are overlooked where signatures are taken out",
+		"internal/azure/words.go",
+		"`(?i)(sig(?:=|%3D))", "`(sig(?:=|%3D))",
+	},
+}
+
+// tryEdges puts in the bugs with those words in their names, as many at once as there are processors, and writes a line for
+// each into the table. It returns how many there were, and how many were not caught.
+func tryEdges(ctx context.Context, dir, only string, table io.Writer) (tried, missed int) {
+	verdicts := make([]string, len(edges))
+	var group sync.WaitGroup
+	free := make(chan struct{}, runtime.GOMAXPROCS(0))
+	for i, e := range edges {
+		if !strings.Contains(e.name, only) {
+			continue
+		}
+		tried++
+		free <- struct{}{}
+		group.Go(func() {
+			defer func() { <-free }()
+			own := filepath.Join(dir, fmt.Sprint("edge", i))
+			caught, err := e.try(ctx, own)
+			switch verdicts[i] = e.test; {
+			case err != nil:
+				verdicts[i] = "FAILED"
+				fmt.Fprintf(os.Stderr, "%s … failed: %v\n", e.name, err)
+			case !caught:
+				verdicts[i] = "NOT CAUGHT by " + e.test
+			}
+			fmt.Fprintf(os.Stderr, "%s … %s\n", e.name, verdicts[i])
+		})
+	}
+	group.Wait()
+	for i, e := range edges {
+		if verdicts[i] == "" {
+			continue
+		}
+		if verdicts[i] != e.test {
+			missed++
+		}
+		fmt.Fprintf(table, "%s\t%s\t\t\t\n", e.name, verdicts[i])
+	}
+	return tried, missed
+}
+
+// apply is the file's text with the bug in it.
+func (e edge) apply(root string) ([]byte, error) { return replace(root, e.file, e.old, e.new) }
+
+// try runs the test with the bug in the code, and tells whether it fails. The folder is made for that.
+func (e edge) try(ctx context.Context, dir string) (caught bool, err error) {
+	text, err := e.apply(".")
+	if err != nil {
+		return false, err
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return false, err
+	}
+	path, err := overlay(dir, e.file, text)
+	if err != nil {
+		return false, err
+	}
+	pkg, test, _ := strings.Cut(e.test, " ")
+	run := exec.CommandContext(ctx, "go", "test", "-overlay", path, "-vet=off", "-count=1", "-run", "^"+test+"$", pkg)
+	run.Env = append(os.Environ(), "GOEXPERIMENT=") // as "make test" builds it, whatever this program was built with
+	out, err := run.CombinedOutput()
+	switch {
+	case err == nil:
+		return false, nil
+	case strings.Contains(string(out), "--- FAIL: "+test):
+		return true, nil
+	}
+	return false, fmt.Errorf("run %s: %w\n%s", e.test, err, out)
+}
