@@ -219,7 +219,7 @@ func cut(text string, n int) string {
 // The forms of what a request names: those of queues (Azure's "Naming Queues and Metadata"), of keys (Key Vault's
 // specification), and of regions, such as westeurope.
 var (
-	queueName  = regexp.MustCompile(`^[a-z0-9](-?[a-z0-9]){2,62}$`)
+	queueName  = regexp.MustCompile(`^([a-z0-9](-?[a-z0-9]){2,62}|[a-z0-9]-[a-z0-9])$`)
 	keyName    = regexp.MustCompile(`^[0-9A-Za-z-]{1,127}$`)
 	regionName = regexp.MustCompile(`^[a-z0-9]{2,60}$`)
 )

@@ -214,6 +214,21 @@ func TestNamesAreAsLongAsAzureLetsThemBe(t *testing.T) {
 	}
 }
 
+// TestNamesOfQueuesAndContainers: 3 to 63 lower-case letters, digits and single dashes inside.
+func TestNamesOfQueuesAndContainers(t *testing.T) {
+	for name, good := range map[string]bool{
+		"abc": true, "a-b": true, "1-2-3": true, "a-b-c-d": true, strings.Repeat("a", 63): true, strings.Repeat("a-", 31) + "a": true,
+		"ab": false, "a-": false, "-ab": false, "ab-": false, "a--b": false, "aBc": false, "a_b": false, strings.Repeat("a", 64): false,
+		strings.Repeat("a-", 32) + "a": false,
+	} {
+		for _, line := range []string{"restore: {into: [itself], replyTo: [" + name + "]}", "storage: {account: " + accounts + "backups, container: " + name + "}"} {
+			if _, err := config.ParsePlan("plan.yaml", []byte(onePlan([]string{gateways + "a"}, line))); (err == nil) != good {
+				t.Errorf("%s: %v", line, err)
+			}
+		}
+	}
+}
+
 // TestAPlanHasAsManyTargetsAsATickCanMakeRunsOf, and no more.
 func TestAPlanHasAsManyTargetsAsATickCanMakeRunsOf(t *testing.T) {
 	targets := make([]string, backup.MostTargets+1)
