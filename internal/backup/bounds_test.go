@@ -32,6 +32,7 @@ func TestTheThousandAndFirstCounts(t *testing.T) {
 	t.Run("the only live point is the oldest of 1,001", func(t *testing.T) {
 		s := newStage(t)
 		plan := restoring(false)[0]
+		s.inForce()
 		s.tick(plan)
 		s.now = begin.Add(5 * day)
 		ids := s.manyPoints(1001, s.now)

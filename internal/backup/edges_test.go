@@ -242,12 +242,23 @@ func (s *stage) left(target string, state backup.PointState, created time.Time) 
 	return p
 }
 
+// inForce says that the text of the plans has been in force since the beginning.
+func (s *stage) inForce() {
+	s.t.Helper()
+	key := backup.Key{Partition: "schedule", Row: "inforce"}
+	body := fmt.Appendf(nil, `{"Hash":"0","Since":%q}`, begin.Format(time.RFC3339))
+	if _, err := s.storage.catalog.Apply(s.t.Context(), backup.Write{Op: backup.Insert, Key: key, Body: body}); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
 // TestManySuspectPointsHideNoLiveOne: a target with a live recovery point behind any number of suspect ones is protected,
 // for the alarm, for health and for a restore alike.
 func TestManySuspectPointsHideNoLiveOne(t *testing.T) {
 	for _, suspects := range []int{0, 9, 10, 11, 25} {
 		s := newStage(t)
 		plan := restoring(false)[0]
+		s.inForce()
 		s.tick(plan)
 		s.now = begin.Add(5 * day)
 		live := s.left(target, backup.Live, s.now.Add(-20*time.Hour))
@@ -292,31 +303,45 @@ func TestALedgerIsTheSameInAnyCase(t *testing.T) {
 	}
 }
 
-// TestARestoreThatMayHaveBegunIsNotCanceled: from when its start was sent, whatever became of the answer, until it has ended.
+// TestARestoreThatMayHaveBegunIsNotCanceled: from when a request was sent that may have begun something, whatever became of
+// the answer, until it has ended; also one that waits again behind a start that was lost.
 func TestARestoreThatMayHaveBegunIsNotCanceled(t *testing.T) {
-	for _, answer := range []*backup.Fault{fault(backup.Uncertain, "ConnectionReset"), nil} {
-		s, service, _ := restorable(t)
-		service.starts = func(backup.Restore) (backup.Operation, error) {
-			if answer != nil {
-				return backup.Operation{}, answer
-			}
-			return backup.Operation{Token: "restore token"}, nil
+	uncanceled := func(s *stage, id string) {
+		t.Helper()
+		was := s.run(id).State
+		now, err := s.engine.CancelRestore(t.Context(), id, "a person")
+		if !errors.Is(err, backup.ErrNotWaiting) || now.State != was || s.run(id).State != was {
+			t.Errorf("it was %s, and is %s: %v", was, s.run(id).State, err)
 		}
+	}
+	for _, start := range []error{nil, fault(backup.Uncertain, "ConnectionReset")} {
+		s, service, _ := restorable(t)
+		service.starts = func(backup.Restore) (backup.Operation, error) { return backup.Operation{Token: "restore token"}, start }
 		service.trace = func() (backup.Operation, error) { return backup.Operation{}, fault(backup.Deferred, "Unreachable") }
 		run := s.restore(order("restore-1"), restoring(false))
-		for len(service.started) == 0 {
-			if !s.step() {
-				t.Fatal("it never begins")
-			}
+		for len(service.started) == 0 && s.step() {
 		}
 		for range 5 {
-			now, err := s.engine.CancelRestore(t.Context(), run.ID, "a person")
-			if !errors.Is(err, backup.ErrNotWaiting) || now.State == backup.Canceled || s.run(run.ID).State == backup.Canceled {
-				t.Errorf("%s (%v): %v", now.State, answer, err)
-			}
+			uncanceled(s, run.ID)
 			s.step()
 		}
 	}
+	s, service, _ := restorable(t)
+	service.can = func(backup.Restore) error { return fault(backup.Deferred, "Updating") }
+	run := s.restore(order("restore-1"), restoring(true))
+	s.deliver()
+	for _, row := range s.storage.catalog.Rows() {
+		if row.Row == "run-"+run.ID[17:] { // as one whose safety backup's start was lost, and that could not take the lock again
+			body := strings.Replace(string(row.Body), "{", `{"Lost":1,`, 1)
+			if _, err := s.storage.catalog.Apply(t.Context(), backup.Write{Op: backup.Put, Key: row.Key, Body: []byte(body)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if now := s.run(run.ID); now.State != backup.Waiting || now.Lost != 1 {
+		t.Fatalf("it is %s, with %d lost starts", now.State, now.Lost)
+	}
+	uncanceled(s, run.ID)
 }
 
 // TestARefusedPlanIsToldOnceHoweverOftenTheTickDies: the event has one ID, whatever the time when it is sent again.
