@@ -34,11 +34,15 @@ func (h *handler) deadletterRestore(ctx context.Context, in invocation) (fields,
 	}
 	run, later, err := h.Engine.GiveUpRequest(ctx, queue, message, in.Inserted, plans, givenUp)
 	did := fields{"queue": queue, "bytes": len(message)}
+	original, _ := backup.OriginalRequest(message, in.Inserted)
+	if q, unread := backup.ParseRestoreRequest(original, ""); unread == nil {
+		did["request"] = q.ID
+	}
 	if later {
 		did["note"] = "put off: it is tried again later"
 	}
 	if run.ID != "" {
-		did["request"], did["run"], did["target"], did["to"] = run.Request, run.ID, run.Target, run.State
+		did["run"], did["target"], did["to"] = run.ID, run.Target, run.State
 	}
 	return did, err
 }

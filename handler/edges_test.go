@@ -94,19 +94,21 @@ func TestRetryAfterIsOneToSixtySeconds(t *testing.T) {
 		30 * time.Second: "30", time.Minute: "60", 61 * time.Second: "60", 24 * time.Hour: "60",
 	} {
 		for _, state := range []backup.State{backup.Queued, backup.Waiting, backup.Starting, backup.Running, backup.Verifying} {
+			h, r := new(handler), httptest.NewRequest("GET", "/api/runs/x", nil)
 			w := httptest.NewRecorder()
-			answerStatus(w, backup.Status{Run: backup.Run{State: state, Due: now.Add(due)}}, now)
+			h.answerStatus(w, r, backup.Status{Run: backup.Run{State: state, Due: now.Add(due)}}, now)
 			if got := w.Header().Get("Retry-After"); w.Code != 202 || got != want {
 				t.Errorf("%s, due in %s: %d, Retry-After %q, want %s", state, due, w.Code, got, want)
 			}
 			b := backup.Batch{Runs: []backup.Run{{State: backup.Succeeded, Due: now.Add(-time.Hour)}, {State: state, Due: now.Add(due)}}}
-			retryAfter(w, batchWait(b, now))
+			w = httptest.NewRecorder()
+			h.underWay(w, r, "/api/batches/x", batchWait(b, now), struct{}{})
 			if got := w.Header().Get("Retry-After"); got != want {
 				t.Errorf("a batch, %s, due in %s: Retry-After %q, want %s", state, due, got, want)
 			}
 		}
 		w := httptest.NewRecorder()
-		answerStatus(w, backup.Status{Run: backup.Run{State: backup.Failed, Due: now.Add(due)}}, now)
+		new(handler).answerStatus(w, httptest.NewRequest("GET", "/api/runs/x", nil), backup.Status{Run: backup.Run{State: backup.Failed, Due: now.Add(due)}}, now)
 		if w.Code != 200 || w.Header().Get("Retry-After") != "" {
 			t.Errorf("ended: %d, Retry-After %q", w.Code, w.Header().Get("Retry-After"))
 		}
@@ -693,6 +695,8 @@ func TestTheLogTellsWhatAStepDid(t *testing.T) {
 	d.send("restore", []byte(strings.Replace(strings.Replace(orderText, target, target+"-other", 1), `"i"`, `"k"`, 1)))
 	wants(t, d.lastLine(t), map[string]any{"request": "k", "target": target + "-other", "to": "refused", "code": "UnknownTarget"})
 	d.send("deadletter-restore", []byte(strings.Replace(orderText, `"i"`, `"l"`, 1)))
+	wants(t, d.lastLine(t), map[string]any{"queue": "restore-requests-poison", "request": "l", "note": "put off: it is tried again later"})
+	d.giveUp(t, []byte(strings.Replace(orderText, `"i"`, `"l"`, 1)))
 	line = d.lastLine(t)
 	wants(t, line, map[string]any{"queue": "restore-requests-poison", "request": "l", "target": target, "to": "refused"})
 	if !strings.HasPrefix(fmt.Sprint(line["run"]), run[:17]) {
@@ -733,7 +737,7 @@ func TestTheLogTellsWhatCleanupDecided(t *testing.T) {
 		for n, age := range []time.Duration{3 * time.Hour, 2 * time.Hour} {
 			row := fmt.Sprintf("8%09d-00000000000%d", int(age.Seconds()), i)
 			p := backup.Point{
-				ID: d.partition(t, of) + "-" + row, State: backup.Live, Target: of, Artifact: "a", Created: at(age), Expires: at(time.Hour),
+				ID: d.partition(t, of) + "-" + row, State: backup.Live, Target: of, Artifact: row, Created: at(age), Expires: at(time.Hour),
 			}
 			d.row(t, of, "point-"+row, p)
 			body, err := json.Marshal(map[string]any{"Point": p.ID, "Target": of, "Created": p.Created})

@@ -3,6 +3,7 @@ package backup_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -344,35 +345,43 @@ func TestARestoreThatMayHaveBegunIsNotCanceled(t *testing.T) {
 	uncanceled(s, run.ID)
 }
 
-// TestARefusedPlanIsToldOnceHoweverOftenTheTickDies: the event has one ID, whatever the time when it is sent again.
+// TestARefusedPlanIsToldOnceHoweverOftenTheTickDies: who dies before it could save has told nobody, and the event has the
+// same ID whenever the text is found.
 func TestARefusedPlanIsToldOnceHoweverOftenTheTickDies(t *testing.T) {
 	for _, edit := range []string{"bad", "good two"} {
-		d := newDesk(t, "good one")
-		d.pass()
-		if edit == "good two" {
-			d.text = []byte("bad at first")
+		var ids []string
+		for deaths := range 4 {
+			d := newDesk(t, "good one")
 			d.pass()
-		}
-		told := len(d.told())
-		d.text = []byte(edit)
-		for range 3 { // dies each time before it can save that it was told
-			d.now = d.now.Add(time.Minute)
-			d.restart()
-			events := len(d.storage.queue.Events())
-			d.storage.before = func(call int) {
-				d.storage.failAt = 0
-				if len(d.storage.queue.Events()) > events {
+			if edit == "good two" {
+				d.text = []byte("bad at first")
+				d.pass()
+			}
+			told := len(d.told())
+			d.text = []byte(edit)
+			for range deaths {
+				d.now = d.now.Add(time.Minute)
+				d.restart()
+				d.storage.before = func(call int) {
 					d.storage.failAt = call
 				}
+				_, _ = d.book.Settle(t.Context())
+				d.storage.before, d.storage.failAt = nil, 0
+				if now := d.told(); len(now) != told {
+					t.Errorf("%s: died, and told %q", edit, now)
+				}
 			}
-			if _, err := d.book.Settle(t.Context()); err == nil {
-				t.Errorf("%s: it did not die", edit)
+			d.restart()
+			d.pass()
+			d.pass()
+			if now := d.told(); len(now) != told+1 {
+				t.Errorf("%s: told %q", edit, now)
 			}
-			d.storage.before, d.storage.failAt = nil, 0
+			events := d.storage.queue.Events()
+			ids = append(ids, events[len(events)-1].ID)
 		}
-		d.pass()
-		if now := d.told(); len(now) != told+1 {
-			t.Errorf("%s: told %q", edit, now)
+		if slices.Sort(ids); ids[0] != ids[3] {
+			t.Errorf("%s: the same event has the IDs %q", edit, ids)
 		}
 	}
 }

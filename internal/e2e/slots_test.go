@@ -21,8 +21,7 @@ import (
 type watermark struct {
 	Plan   string
 	At     time.Time
-	Halted string       `json:",omitempty"`
-	Owed   []backup.Gap `json:",omitempty"`
+	Halted string `json:",omitempty"`
 }
 
 const schedulePartition = "schedule"
@@ -61,7 +60,8 @@ func row[T any](ctx context.Context, a *app, key backup.Key) (v T, err error) {
 func (a *app) settledAt(ctx context.Context, service string, at time.Time) ([]backup.Status, error) {
 	for {
 		mark, err := row[watermark](ctx, a, markKey)
-		if err == nil && !mark.At.Before(at) && mark.Halted == "" && len(mark.Owed) == 0 {
+		owed, _, unread := a.catalog.List(ctx, schedulePartition, "outbox-", "owing.", 1)
+		if err == nil && unread == nil && !mark.At.Before(at) && mark.Halted == "" && len(owed) == 0 {
 			runs, _, err := a.engine.History(ctx, stack.Service(service), "", 100)
 			return runs, err
 		}
