@@ -1,6 +1,7 @@
 package backup
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +15,12 @@ func TestFingerprint(t *testing.T) {
 	full := RestoreRequest{
 		ID: "i", Target: target, Point: "p", Before: time.Unix(1, 0).UTC(), Into: target + "2", Kind: RestoreKey, Key: "k", Region: "r",
 		RequestedBy: "b", Reason: "w", ReplyTo: "q", Expires: time.Unix(2, 0).UTC(), DryRun: true,
+		Sent: time.Unix(3, 0).UTC(), // no part of what is asked for
+	}
+	for field, value := range reflect.ValueOf(full).Fields() {
+		if value.IsZero() {
+			t.Errorf("the full request lacks %s", field.Name)
+		}
 	}
 	for want, q := range map[string]RestoreRequest{
 		"1dc041d3f6c7d9a0f974d56afc34d9e8": least,

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"testing"
 	"time"
 
@@ -211,18 +211,21 @@ func TestJudgeByThePlansOwnInterval(t *testing.T) {
 // counting counts the requests to a catalog, from any goroutine, and fails those to one partition.
 type counting struct {
 	*memory.Catalog
-	n    atomic.Int32
-	most atomic.Int32
 	fail string
+
+	mu      sync.Mutex
+	n, most int // requests, and the most rows that one asked for of a target
 }
 
 func (c *counting) List(ctx context.Context, p, from, to string, limit int) ([]backup.Row, time.Time, error) {
-	c.n.Add(1)
+	c.mu.Lock()
+	c.n++
 	if p != "schedule" {
-		c.most.Store(max(c.most.Load(), int32(limit)))
-		if c.fail != "" {
-			return nil, time.Time{}, errBroken
-		}
+		c.most = max(c.most, limit)
+	}
+	c.mu.Unlock()
+	if p == c.fail {
+		return nil, time.Time{}, errBroken
 	}
 	return c.Catalog.List(ctx, p, from, to, limit)
 }
@@ -237,7 +240,7 @@ func TestHealth(t *testing.T) {
 	reader.Catalog = catalog
 	look := func(plans ...backup.Plan) []backup.TargetHealth {
 		t.Helper()
-		catalog.n.Store(0)
+		catalog.n = 0
 		health, now, err := reader.Health(t.Context(), backup.InForce{Plans: plans})
 		if err != nil || !now.Equal(s.now) {
 			t.Fatalf("at %s: %v", now, err)
@@ -246,8 +249,8 @@ func TestHealth(t *testing.T) {
 		for _, p := range plans {
 			targets += len(p.Targets)
 		}
-		if n := int(catalog.n.Load()); n != 1+2*targets || len(health) != targets {
-			t.Errorf("%d requests for %d targets", n, len(health))
+		if catalog.n != 1+2*targets || len(health) != targets {
+			t.Errorf("%d requests for %d targets", catalog.n, len(health))
 		}
 		return health
 	}
@@ -261,8 +264,9 @@ func TestHealth(t *testing.T) {
 	}
 	s.now = begin.Add(day)
 	s.tick(plan)
-	if h := look(plan); h[0].Status != backup.Pending || h[0].Reason.Code != "RunUnderWay" || h[0].LastRun == nil {
-		t.Errorf("while the first run is under way: %+v", h)
+	underWay := look(plan)
+	if h := underWay; h[0].Status != backup.Pending || h[0].Reason.Code != "RunUnderWay" || h[1].LastRun == nil {
+		t.Fatalf("while the first runs are under way: %+v", h)
 	}
 	// A target that the plan no longer has is nobody's concern.
 	one := plan
@@ -274,10 +278,11 @@ func TestHealth(t *testing.T) {
 	if h := look(one); h[0].Reason.Code != "PlanHalted" || !h[0].NextSlot.IsZero() {
 		t.Errorf("paused: %+v", h)
 	}
-	if catalog.most.Load() > 20 {
-		t.Errorf("read %d rows at once: the history must not be read", catalog.most.Load())
+	if catalog.most > 20 {
+		t.Errorf("read %d rows at once: the history must not be read", catalog.most)
 	}
-	catalog.fail = target
+	// Of two that fail the first may keep the second from being asked: one of them fails.
+	catalog.fail = underWay[1].LastRun.ID[:16]
 	_, _, err := reader.Health(t.Context(), backup.InForce{Plans: []backup.Plan{plan}})
 	if !errors.Is(err, errBroken) || !strings.Contains(err.Error(), target+"-two") {
 		t.Errorf("storage that fails: %v", err)

@@ -2,6 +2,7 @@ package config_test
 
 import (
 	"os"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -146,32 +147,75 @@ func TestParsePlanRefuses(t *testing.T) {
 	}
 }
 
-// Every field that this version acts upon.
+// TestParsePlanWhole: each field of a plan is read as it was written, and what was not written stays empty. A field that
+// comes later has to be written here too.
 func TestParsePlanWhole(t *testing.T) {
-	text := strings.Replace(good, "timeZone: UTC", `timeZone: UTC
+	const (
+		scope = "/subscriptions/0c0ffee0-0000-4000-8000-000000000001/resourceGroups/prod/providers/"
+		one   = scope + "Microsoft.ApiManagement/service/contoso"
+		two   = scope + "Microsoft.KeyVault/managedHSMs/contoso-1"
+		three = scope + "Microsoft.ConfidentialLedger/ledgers/contoso-2"
+	)
+	text := strings.NewReplacer("targets: ["+one+"]", "targets: ["+one+", "+two+", "+three+"]", "timeZone: UTC", `timeZone: UTC
     jitter: 20m
     window: 3h
     concurrency: 12
     identity: 0c0ffee0-0000-4000-8000-0000000000aa
+    hsm: {access: sas}
+    ccf: {restoreRegion: westeurope, apiVersion: "2026-05-22-preview"}
     onDemand: {keep: {within: 2w}}
+    restore: {into: [itself, `+one+`-2], approval: required, replyTo: [soar-answers], safetyBackup: true}
     paused: true
-    storage:
-      account: /subscriptions/0c0ffee0-0000-4000-8000-000000000001/resourceGroups/b/providers/Microsoft.Storage/storageAccounts/other
-      container: lifeboat`, 1)
+    storage: {account: `+scope+`Microsoft.Storage/storageAccounts/other, container: others}`).Replace(good)
 	plans, err := config.ParsePlan("plan.yaml", []byte(text))
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := plans[1]
-	if p.Jitter != 20*time.Minute || p.Window != 3*time.Hour || !p.Paused || p.OnDemandKeepWithin != 14*24*time.Hour ||
-		p.Expression != "*/10 * * * * *" || p.Settings.Identity != "0c0ffee0-0000-4000-8000-0000000000aa" ||
-		p.Settings.Storage.AccountName() != "other" || p.Settings.KeepWithin != 90*time.Second ||
-		p.Settings.Concurrency != 12 {
-		t.Errorf("got %+v", p)
+	want := backup.Plan{
+		Name: "often", Targets: []string{one, two, three},
+		Schedule: backup.Schedule{
+			Second: 1 | 1<<10 | 1<<20 | 1<<30 | 1<<40 | 1<<50, Minute: 1<<60 - 1, Hour: 1<<24 - 1, Day: 1<<32 - 2,
+			Month: 1<<13 - 2, Weekday: 1<<7 - 1, Zone: time.UTC,
+		},
+		Expression: "*/10 * * * * *", Jitter: 20 * time.Minute, Window: 3 * time.Hour, Paused: true,
+		Settings: backup.Settings{
+			Storage:    backup.Storage{Account: scope + "Microsoft.Storage/storageAccounts/other", Container: "others"},
+			KeepWithin: 90 * time.Second, Identity: "0c0ffee0-0000-4000-8000-0000000000aa", HSMAccess: "sas",
+			CCF: backup.CCF{RestoreRegion: "westeurope", APIVersion: "2026-05-22-preview"}, Concurrency: 12,
+		},
+		OnDemandKeepWithin: 14 * 24 * time.Hour,
+		Restore: backup.RestorePolicy{
+			Into: []string{backup.Itself, one + "-2"}, Approval: true, ReplyTo: []string{"soar-answers"}, Safety: true,
+		},
 	}
-	if q := plans[0]; q.Jitter != 0 || q.Window != 0 || q.Paused || q.OnDemandKeepWithin != 0 || q.Settings.Identity != "" {
-		t.Errorf("what was not written was read: %+v", q)
+	for _, field := range empty(reflect.ValueOf(want), "Plan") {
+		t.Errorf("%s is not covered: write it into the plan here", field)
 	}
+	if !reflect.DeepEqual(plans[1], want) {
+		t.Errorf("got  %+v\nwant %+v", plans[1], want)
+	}
+	// What the first plan does not say it does not have.
+	bare := plans[0]
+	bare.Name, bare.Targets, bare.Schedule, bare.Expression = "", nil, backup.Schedule{}, ""
+	bare.Settings.Storage, bare.Settings.KeepWithin = backup.Storage{}, 0
+	if !reflect.DeepEqual(bare, backup.Plan{}) {
+		t.Errorf("what was not written was read: %+v", bare)
+	}
+}
+
+// empty are the fields that have no value, those of structs in it too.
+func empty(v reflect.Value, name string) []string {
+	if v.Kind() != reflect.Struct {
+		if v.IsZero() {
+			return []string{name}
+		}
+		return nil
+	}
+	var fields []string
+	for field, value := range v.Fields() {
+		fields = append(fields, empty(value, name+"."+field.Name)...)
+	}
+	return fields
 }
 
 // A Managed CCF is restored for 90 days, where the plan says; an export of a ledger can be kept for as long as one wants.

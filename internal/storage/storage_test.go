@@ -196,16 +196,45 @@ func TestOpenRefuses(t *testing.T) {
 	}{
 		"nothing":             {settings{}, "set the app setting AzureWebJobsStorage__accountName"},
 		"not an account name": {settings{"__accountName": "Contoso.evil/" + secret}, "__accountName: not the name"},
-		"queues alone":        {settings{"__queueServiceUri": queues}, "__tableServiceUri: it must be"},
-		"tables alone":        {settings{"__tableServiceUri": tables}, "__queueServiceUri: it must be"},
+		"queues alone":        {settings{"__queueServiceUri": queues}, "__tableServiceUri: it must be an https URL"},
+		"tables alone":        {settings{"__tableServiceUri": tables}, "__queueServiceUri: it must be an https URL"},
 		"two accounts": {settings{
 			"__queueServiceUri": queues,
 			"__tableServiceUri": "https://b23.table.core.windows.net",
 		}, "two accounts, a23 and b23"},
-		"http address":         {settings{"__tableServiceUri": "http://a23.table.core.windows.net"}, "must be an https URL"},
-		"a signature":          {settings{"__tableServiceUri": tables + "?sig=" + secret}, "without a query"},
-		"a password":           {settings{"__tableServiceUri": "https://x:" + secret + "@a23.table"}, "must be an https URL"},
-		"a path":               {settings{"__tableServiceUri": tables + "/table"}, "must not have a path"},
+		// Both addresses are there: a missing one is refused in the same words.
+		"http address": {
+			settings{"__tableServiceUri": "http://a23.table.core.windows.net", "__queueServiceUri": queues},
+			"__tableServiceUri: it must be an https URL",
+		},
+		"http address of the queues": {
+			settings{"__tableServiceUri": tables, "__queueServiceUri": "http://a23.queue.core.windows.net"},
+			"__queueServiceUri: it must be an https URL",
+		},
+		"a signature": {
+			settings{"__tableServiceUri": tables + "?sig=" + secret, "__queueServiceUri": queues},
+			"__tableServiceUri: it must be an https URL without a query",
+		},
+		"a signature for the queues": {
+			settings{"__tableServiceUri": tables, "__queueServiceUri": queues + "?sig=" + secret},
+			"__queueServiceUri: it must be an https URL without a query",
+		},
+		"a fragment": {
+			settings{"__tableServiceUri": tables + "#" + secret, "__queueServiceUri": queues},
+			"__tableServiceUri: it must be an https URL",
+		},
+		"a password": {
+			settings{"__tableServiceUri": "https://x:" + secret + "@a23.table.core.windows.net", "__queueServiceUri": queues},
+			"__tableServiceUri: it must be an https URL",
+		},
+		"a path": {
+			settings{"__tableServiceUri": tables + "/table", "__queueServiceUri": queues},
+			"__tableServiceUri: it must not have a path",
+		},
+		"no account in the address": {
+			settings{"__tableServiceUri": "https://A_B.table.core.windows.net", "__queueServiceUri": queues},
+			"__tableServiceUri: not the name of a storage account",
+		},
 		"no connection string": {settings{"": secret[:20]}, "AzureWebJobsStorage: not a connection string"},
 		"no key":               {settings{"": "AccountName=contoso"}, "needs AccountName and AccountKey"},
 		"no account":           {settings{"": "AccountKey=" + secret}, "needs AccountName and AccountKey"},
