@@ -17,7 +17,7 @@ figures := LIFEBOAT_FIGURES=$(CURDIR)/build/figures.txt
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: ## Watch services being backed up, damaged and restored, and backups expiring, all local
@@ -34,6 +34,18 @@ test: ## Run every test, and print the figures that the documents quote
 	$(figures) go test -shuffle=on -count=1 -timeout 30m ./internal/e2e # what it tests are processes of their own
 	$(if $(race),$(figures) go test -count=1 -run '^(TestModel|TestSimulation)$$' ./internal/backup ./internal/backup/simulation # whole: above they were a part)
 	@echo && sort build/figures.txt
+
+RUN ?= .
+N ?= 10
+PKG ?= ./...
+
+.PHONY: flaky
+flaky: ## Run the tests RUN of the packages PKG N times, shuffled, and say what failed how often
+	go run ./internal/cmd/flaky $(race) -n $(N) -run '$(value RUN)' $(PKG)
+
+.PHONY: ready
+ready: ## Clone HEAD into a new folder, run .ci/run there, and write the commit that passed into .git/ready
+	.ci/ready
 
 SEEDS ?= 1000
 DAYS ?= 60
