@@ -77,6 +77,12 @@ check: ## Check layout, vet, lint, layering and the size of main.go
 storm: ## Back up 1,000 targets that come due at once, while Azure turns everybody away
 	LIFEBOAT_STORM=1000 go test ./internal/e2e -count=1 -run '^TestStorm$$' -v -timeout 60m
 
+BACKUPS ?= 400
+
+.PHONY: crash-storm
+crash-storm: ## Make BACKUPS backups of 17 targets of all services, and kill the program at a quarter of them; SEED=n again
+	LIFEBOAT_CRASH_STORM=$(BACKUPS) LIFEBOAT_SEED=$(SEED) go test ./internal/e2e -count=1 -run '^TestCrashStorm$$' -v -timeout 60m
+
 FUZZTIME ?= 20s
 
 .PHONY: fuzz fuzz-host fuzz-restores
