@@ -109,12 +109,15 @@ func TestPlanSourceFaults(t *testing.T) {
 		return 0, nil, "", errors.New("connection reset")
 	}
 	for name, answer := range map[string]wire{"503": no(503, "ServerBusy"), "429": no(429, "Busy"), "no connection": broken} {
-		calls = 0
-		_, err := sourceOn(t, answer).Read(t.Context())
+		calls := 0
+		_, err := sourceOn(t, func(r *http.Request) (int, map[string]string, string, error) {
+			calls++
+			return answer(r)
+		}).Read(t.Context())
 		if f, ok := errors.AsType[*backup.Fault](err); !ok || f.Kind != backup.Deferred {
 			t.Errorf("%s: %v", name, err)
 		}
-		if calls > 1 {
+		if calls != 1 {
 			t.Errorf("%s: %d requests for one look", name, calls)
 		}
 	}

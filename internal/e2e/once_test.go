@@ -142,13 +142,7 @@ func TestOneRunPerSlot(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	services := newServices(t, 4)
-	// Two slots soon, and the next in a year: the runs of the first are superseded while they wait, the others have time.
-	soon := time.Now().UTC().Add(10 * time.Second)
-	if soon.Second() > 55 {
-		soon = soon.Add(10 * time.Second)
-	}
-	two := fmt.Sprintf("%d,%d %d %d %d %d *", soon.Second(), soon.Second()+2, soon.Minute(), soon.Hour(), soon.Day(), soon.Month())
-	a := prepare(t, stack.AppConfig{Plan: planFor(two, "1d", services...)})
+	a := prepare(t, stack.AppConfig{Plan: planFor(yearly, "1d", services...)})
 	world.Grant(a.config.Name, a.config.Account)
 	processes := []*process{newProcess(t, a), newProcess(t, a)}
 
@@ -165,7 +159,17 @@ func TestOneRunPerSlot(t *testing.T) {
 		}
 		wait.Wait()
 	}
-	both() // the plan is new: its first slot is still to come
+	both() // the plan is new: its slots count from now on
+	// Two slots soon, and the next in a year: the runs of the first are superseded while they wait, the others have time.
+	soon := time.Now().UTC().Add(3 * time.Second)
+	if soon.Second() > 54 {
+		soon = soon.Add(10 * time.Second)
+	}
+	two := fmt.Sprintf("%d,%d %d %d %d %d *", soon.Second(), soon.Second()+5, soon.Minute(), soon.Hour(), soon.Day(), soon.Month())
+	a.config.Plan = planFor(two, "1d", services...)
+	if _, err := world.Settings(a.config); err != nil { // writes plan.yaml, which nobody reads now
+		t.Fatal(err)
+	}
 	var runs []backup.Status
 	for len(runs) < 2*len(services) {
 		if ctx.Err() != nil {

@@ -205,11 +205,14 @@ func TestRestoreIsRefused(t *testing.T) {
 		send(message)
 		var q struct{ ID string }
 		_ = json.Unmarshal([]byte(message), &q)
+		if q.ID == "two targets" {
+			q.ID = "" // of what says two things nothing is repeated
+		}
 		for {
 			box.collect(ctx, t)
 			found := false
 			for _, told := range box.answers {
-				found = found || told.word() == "refused" && told.Data.Reason.Code == code && (told.Data.Request == q.ID || q.ID == "two targets")
+				found = found || told.word() == "refused" && told.Data.Reason.Code == code && told.Data.Request == q.ID
 			}
 			if found {
 				break

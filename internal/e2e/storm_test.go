@@ -76,7 +76,10 @@ func TestStorm(t *testing.T) {
 	s := &storm{lasts: 6 * time.Second, holds: 50, perSecond: 100}
 	intercept(t, a.ObjectID, s.hook)
 
-	// The slot is a moment ahead: the watermark of the plan must be there before.
+	// The slot is a moment ahead: the watermark of the plan is there before.
+	if _, err := a.settledAt(ctx, services[0], longAgo); err != nil {
+		t.Fatal(err)
+	}
 	slot := time.Now().UTC().Truncate(time.Second).Add(5 * time.Second)
 	plan := strings.Replace(planFor(yearly, "1d", services...), strconv.Quote(yearly), fmt.Sprintf("%q\n    window: %dm",
 		slot.Format("5 4 15 2 1 *"), int(window.Minutes())), 1)
