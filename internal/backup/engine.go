@@ -50,9 +50,6 @@ type Waits struct {
 	PutBack time.Duration
 	// Busy is the least time before a busy target is tried again.
 	Busy time.Duration
-	// Fresh is how old the backup of a destination must be where a service wants that before it restores: 30 minutes, in
-	// Microsoft's documentation of Managed HSM of 2025.
-	Fresh time.Duration
 	// Sweep is how long after a wake-up was due its run is looked at, and Overdue how late one must be to be sent again.
 	Sweep, Overdue time.Duration
 	// Operation is how long a run may wait, run or verify before it is given up.
@@ -70,7 +67,6 @@ func DefaultWaits() Waits {
 		Settled: 2 * time.Minute,
 		PutBack: 30 * time.Second,
 		Busy:    time.Minute,
-		Fresh:   30 * time.Minute,
 		Sweep:   5 * time.Minute, Overdue: 2 * time.Minute,
 		Operation: 24 * time.Hour,
 		Recheck:   6 * time.Hour,
@@ -81,7 +77,7 @@ func DefaultWaits() Waits {
 // request over the network may take.
 func (w Waits) Scaled(factor float64) Waits {
 	for _, d := range []*time.Duration{
-		&w.Poll, &w.PollMax, &w.Lease, &w.LeaseMargin, &w.Look, &w.LookMax, &w.Patience, &w.Settled, &w.PutBack, &w.Busy, &w.Fresh,
+		&w.Poll, &w.PollMax, &w.Lease, &w.LeaseMargin, &w.Look, &w.LookMax, &w.Patience, &w.Settled, &w.PutBack, &w.Busy,
 		&w.Sweep, &w.Overdue, &w.Operation, &w.Recheck,
 	} {
 		*d = time.Duration(float64(*d) * factor)

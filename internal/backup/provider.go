@@ -62,6 +62,9 @@ type Attempt struct {
 	Settled time.Duration
 	// Taken are the names of artifacts that belong to other runs of the target: Find leaves them out.
 	Taken []string
+	// Reread: the artifact was verified before, and a restore wants to know whether it is still there. Verify reads and hashes
+	// it, and asks the service nothing: a dry run reads too, and must not make a service write.
+	Reread bool
 }
 
 // Window is a stretch of time, both ends included.

@@ -44,8 +44,7 @@ type Restorer interface {
 	// [Provider.Preflight].
 	PreflightRestore(ctx context.Context, r Restore) error
 	// PrepareRestore has the service itself look whether it could restore the artifact, where it offers that. Unless it is
-	// Done it is called again with its token, after RetryAfter; the token is "" at first, and after an error. A Refused with
-	// the code RestoreTooSoon means that the destination's own backup is not old enough yet.
+	// Done it is called again with its token, after RetryAfter; the token is "" at first, and after an error.
 	PrepareRestore(ctx context.Context, r Restore, token string) (Operation, error)
 	// BeginRestore sends the one request that starts the restore, with the errors of [Provider.Begin].
 	BeginRestore(ctx context.Context, r Restore) (Operation, error)
@@ -56,6 +55,3 @@ type Restorer interface {
 	// begun again.
 	FindRestore(ctx context.Context, r Restore) (Operation, error)
 }
-
-// RestoreTooSoon is the code of a service that wants the backup of the destination to be older; see [Waits].
-const RestoreTooSoon = "RestoreTooSoon"

@@ -170,6 +170,7 @@ func (p RestorePlan) hash() string {
 type destruction struct {
 	overwrites []string // by a full one
 	calls      []string // after those of the safety backup
+	look       string   // the service's own look, which is a request that it works on: no dry run sends it
 }
 
 // destructions are those of the types of resources, in lower case; sources as of notIncluded.
@@ -181,6 +182,7 @@ var destructions = map[string]destruction{
 			"during the restore the service cannot be changed; custom host names stay as they are",
 		},
 		[]string{"POST {destination}/restore"},
+		"",
 	},
 	managedHSM: {
 		[]string{
@@ -188,6 +190,7 @@ var destructions = map[string]destruction{
 			"during the restore the HSM answers nothing but the question how the restore is getting on",
 		},
 		[]string{"PUT {host}/prerestore", "PUT {host}/restore"},
+		"PreFullRestore",
 	},
 	managedCCF:         remade,
 	confidentialLedger: remade,
@@ -197,6 +200,7 @@ var destructions = map[string]destruction{
 var remade = destruction{
 	[]string{"nothing: the original must have been deleted, and is made anew under its name"},
 	[]string{"POST {destination}/restore"},
+	"",
 }
 
 // describe fills in what the restore does.
@@ -264,6 +268,12 @@ func (e *Engine) PlanRestore(ctx context.Context, q RestoreRequest, plans []Plan
 	}
 	_, err = within(ctx, func(ctx context.Context) (any, error) { return nil, restorer.PreflightRestore(ctx, order) })
 	p.later("the destination can take it", true, err, func() *Reason { return nil })
+	if into, err := ParseResource(p.Destination); err == nil && p.Refusal() == nil {
+		if look := destructions[strings.ToLower(into.Type)].look; look != "" {
+			p.Guards = append(p.Guards, Guard{Name: "the service itself can restore it", Outcome: Later, Reason: no("NotAsked", "",
+				"a dry run only reads; the restore asks by %s, after the safety backup and before anything is changed", look)})
+		}
+	}
 	return p, nil
 }
 
@@ -498,7 +508,9 @@ func (p RestorePlan) restore() Restore {
 
 // attempt is the artifact as its verification knows it, read on behalf of the destination.
 func (r Restore) attempt(run string) Attempt {
-	return Attempt{Target: r.Target, Storage: r.Storage, Identity: r.Identity, CCF: r.CCF, Run: run, Artifact: r.Artifact}
+	return Attempt{
+		Target: r.Target, Storage: r.Storage, Identity: r.Identity, CCF: r.CCF, Run: run, Artifact: r.Artifact, Reread: true,
+	}
 }
 
 // restorer is the provider of the destination.

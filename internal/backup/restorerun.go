@@ -264,9 +264,6 @@ func (s *step) check(ctx context.Context, restorer Restorer) error {
 	case f == nil:
 		r.Reason = reason("Preparing", "the service looks whether it can restore", "")
 		return s.advance(ctx, s.pollDelay(r.CheckSince, prepared.RetryAfter))
-	case f.Code == RestoreTooSoon && s.now.Before(q.Secured.Add(s.Waits.Fresh)):
-		r.Reason = f.reason()
-		return s.advance(ctx, q.Secured.Add(s.Waits.Fresh).Sub(s.now))
 	case r.Lost == 0 && (f.Kind == Refused || f.Kind == Denied):
 		return s.end(ctx, refuses, f.reason())
 	}

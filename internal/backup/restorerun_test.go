@@ -990,26 +990,17 @@ func TestRestoreEnds(t *testing.T) {
 				return backup.Operation{}, fault(backup.Refused, "InvalidBackup")
 			}
 		}, backup.StateRefused, "InvalidBackup", "accepted refused"},
-		{"the service looks, and wants an older backup", true, func(s *stage, service *restorer) {
-			since := time.Time{}
+		{"the service looks, within half an hour of the safety backup", true, func(s *stage, service *restorer) {
 			service.may = func(token string) (backup.Operation, error) {
-				if since.IsZero() {
-					since = s.now
-				}
 				switch {
-				case s.now.Sub(since) < 29*time.Minute:
-					return backup.Operation{}, fault(backup.Refused, backup.RestoreTooSoon)
+				case s.now.Sub(begin) > 30*time.Minute:
+					return backup.Operation{}, fault(backup.Refused, "NoFreshBackup")
 				case token == "":
 					return backup.Operation{Token: "look"}, nil
 				}
 				return backup.Operation{Done: true}, nil
 			}
 		}, backup.Succeeded, "", "accepted started succeeded"},
-		{"the service always wants an older backup", true, func(_ *stage, service *restorer) {
-			service.may = func(string) (backup.Operation, error) {
-				return backup.Operation{}, fault(backup.Refused, backup.RestoreTooSoon)
-			}
-		}, backup.StateRefused, backup.RestoreTooSoon, "accepted refused"},
 		{"busy for a while, before the safety backup", true, func(s *stage, service *restorer) {
 			service.begin = func(backup.Attempt) (backup.Operation, error) {
 				if s.now.Sub(begin) < time.Hour {

@@ -23,10 +23,6 @@ func (p *Provider) PreflightRestore(ctx context.Context, r backup.Restore) error
 // is Done it is called again with its token. Its errors mean the same as those of [backup.Provider.Prepare].
 func (p *Provider) PrepareRestore(ctx context.Context, r backup.Restore, token string) (backup.Operation, error) {
 	s, err := p.proof(ctx, r, token)
-	if f := backup.AsFault(err); f != nil && f.Kind == backup.Refused && thirtyMinutes.MatchString(f.Message) {
-		f.Code = backup.RestoreTooSoon
-		return s.operation(), f
-	}
 	return s.operation(), err
 }
 

@@ -6,8 +6,8 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"regexp"
 	"strings"
+	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
 
@@ -28,9 +28,10 @@ type progress struct {
 }
 
 // Verify reads and hashes the next part of the folder's files, which are listed afresh each time. Once all are read, it
-// has the HSM look whether it could restore them, which is the best evidence there is. Where the HSM does not look, since
-// our identity may not ask or by its rule about when a restore may come, the hashes alone are the evidence, and the note
-// says so.
+// has the HSM look whether it could restore them, which is the best evidence there is; only of a folder that is read once
+// more for a restore the hashes are all that is asked for. Where its look says nothing about the folder, since our identity
+// may not ask, or the SAS does not do, or it may have come too late, the hashes alone are the evidence, and the note says
+// so.
 func (p *Provider) Verify(ctx context.Context, a backup.Attempt, done backup.Hashing) (backup.Verification, error) {
 	f, err := p.list(ctx, a.Storage, a.Artifact)
 	if err != nil {
@@ -57,11 +58,14 @@ func (p *Provider) Verify(ctx context.Context, a backup.Attempt, done backup.Has
 		return v, err
 	}
 
-	proof, err := p.proof(ctx, backup.Restore{
-		Target: a.Target, Storage: a.Storage, Artifact: a.Artifact, Identity: a.Identity, Kind: backup.RestoreFull,
-	}, at.Token)
+	proof := status{done: a.Reread}
+	if !proof.done {
+		proof, err = p.proof(ctx, backup.Restore{
+			Target: a.Target, Storage: a.Storage, Artifact: a.Artifact, Identity: a.Identity, Kind: backup.RestoreFull,
+		}, at.Token)
+	}
 	switch fault := backup.AsFault(err); {
-	case fault != nil && noEvidence(fault):
+	case fault != nil && (noEvidence(fault) || belated(f, fault)):
 		v.Note = "Verified by its hashes only: " + fault.Message
 		if fault.Kind == backup.Denied {
 			v.Note += " " + fault.Hint
@@ -98,14 +102,32 @@ func check(a backup.Attempt, f folder) error {
 	return nil
 }
 
-// thirtyMinutes is how the HSM may speak of its rule that a restore needs a full backup of the HSM that is restored into:
-// by the documentation of 2020 within the last 30 minutes, by that of 2025 at least 30 minutes before. In which words it
-// refuses was never recorded.
-var thirtyMinutes = regexp.MustCompile(`(?i)\b(30|thirty)[ -]min`)
+// How an HSM refuses a SAS (recorded 2021 to 2026). Since 2026 "Invalid Request" stands before that; alone it says no more
+// than that the request was bad.
+var badSAS = azure.Sentences("The customer provided SAS token is malformed", "The SAS token does not contain the … field")
 
-// noEvidence tells whether a fault of the HSM's look says nothing about the backup.
+const badRequest = "Invalid Request"
+
+// noEvidence tells whether a fault of the HSM's look says nothing about the backup: our identity may not ask, or what the
+// HSM was given to get at the folder did not do. A no in words that nobody knows is one to the backup.
 func noEvidence(f *backup.Fault) bool {
-	return f.Kind == backup.Denied || f.Kind == backup.Refused && thirtyMinutes.MatchString(f.Message)
+	switch {
+	case f.Kind == backup.Denied:
+		return true
+	case f.Kind != backup.Refused || invalidBackup(f.Said):
+		return false
+	}
+	return badSAS(f.Said) || strings.EqualFold(strings.TrimRight(f.Said, ". "), badRequest)
+}
+
+// rule is how old the last full backup of an HSM may be for a restore into it, by the documentation; a look may be bound by
+// it too. In which words it refuses was never recorded.
+const rule = 30 * time.Minute
+
+// belated tells whether the HSM may have refused the look by that rule alone, as the app was down or the folder large: it
+// does not speak of the backup, which is as old as that.
+func belated(f folder, fault *backup.Fault) bool {
+	return fault.Kind == backup.Refused && !invalidBackup(fault.Said) && f.now.Sub(f.newest) >= rule
 }
 
 // read is how many files were read.

@@ -41,8 +41,7 @@
 //   - a SAS that is valid for less than 24 hours: refused, or taken (ShortSAS);
 //   - a SAS that is signed with a user delegation key: denied, or taken (DelegationSAS);
 //   - a backup's folder: grows before one's eyes, or appears at the end (Folder);
-//   - a full restore: wants a backup of the HSM of the last 30 minutes, or one at least 30 minutes old, or none
-//     (BackupFirst);
+//   - a full restore: wants a backup of the HSM of the last 30 minutes, or none (BackupFirst);
 //   - calls during a full restore: 403, or 503 (Restoring), and polls answered as documented, or turned away as well
 //     (RestoringPolls);
 //   - a single key's restore where there is a key of the name: succeeds with nothing done, or fails (KeyInTheWay).

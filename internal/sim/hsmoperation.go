@@ -48,7 +48,7 @@ func (k HSMKnobs) takes(kind HSMOperationKind) Range {
 // firstRetryAfter is sent with the answer to a start, and never with a poll's (recorded 2020 to 2024).
 const firstRetryAfter = 10 * time.Second
 
-// backupRule is what the two readings of the rule of 30 minutes have in common.
+// backupRule is how old the backup may be that a full restore wants of what it overwrites.
 const backupRule = 30 * time.Minute
 
 // HSMOperation is an operation that an HSM accepted.
@@ -223,12 +223,8 @@ func (m *managedHSMs) start(h *hsm, o *hsmOperation) {
 
 // rule tells why an HSM may not be overwritten now. The words are invented. Called under the lock.
 func (m *managedHSMs) rule(h *hsm, k HSMKnobs) hsmFailure {
-	margin, since := m.pace.scale(backupRule), time.Since(h.lastBackup)
-	switch {
-	case k.BackupFirst == BackupWithin && (h.lastBackup.IsZero() || since > margin):
+	if k.BackupFirst == BackupWithin && (h.lastBackup.IsZero() || time.Since(h.lastBackup) > m.pace.scale(backupRule)) {
 		return "A full backup of the HSM must have been completed within the last 30 minutes"
-	case k.BackupFirst == BackupBefore && (h.lastBackup.IsZero() || since < margin):
-		return "A full backup of the HSM must have been completed at least 30 minutes before"
 	}
 	return ""
 }

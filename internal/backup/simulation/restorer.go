@@ -12,7 +12,7 @@ import (
 
 var _ backup.Restorer = (*invocation)(nil)
 
-// freshness is how old the destination's own backup must be where a service asks for that.
+// freshness is how old the destination's own backup may be where a service asks for one.
 const freshness = 30 * time.Minute
 
 // restoring is the restore that is under way, nil if none is.
@@ -81,9 +81,9 @@ func (v *invocation) PrepareRestore(ctx context.Context, r backup.Restore, token
 	case b == nil, b.etag != r.ETag && !s.ways.Names: // an HSM does not know what was verified
 		v.say("%s: the artifact is GONE, or ANOTHER one", what)
 		return backup.Operation{}, fault(backup.Refused, "ArtifactChanged", 0)
-	case s.ways.Fresh && v.w.now.Sub(s.backedUp) < freshness:
-		v.say("%s: TOO SOON", what)
-		return backup.Operation{}, fault(backup.Refused, backup.RestoreTooSoon, 0)
+	case s.ways.Fresh && v.w.now.Sub(s.backedUp) > freshness:
+		v.say("%s: NO FRESH BACKUP", what)
+		return backup.Operation{}, fault(backup.Refused, "NoFreshBackup", 0)
 	}
 	v.hum("%s: yes", what)
 	return backup.Operation{Done: true}, nil

@@ -43,8 +43,8 @@ type ways struct {
 	// Remade: a restore makes it anew, where it is gone. Hidden: then it is seen only at the end. Wrecks: a restore that
 	// fails leaves something.
 	Remade, Hidden, Wrecks bool
-	// Fresh: before a restore its own last backup must be old enough. Away: during one it answers nobody. Orphans is how
-	// long after one our role is gone.
+	// Fresh: before a restore it wants a backup of its own of the last half hour. Away: during one it answers nobody. Orphans
+	// is how long after one our role is gone.
 	Fresh, Away bool
 	Orphans     time.Duration
 }
@@ -621,7 +621,7 @@ func (v *invocation) Verify(ctx context.Context, a backup.Attempt, done backup.H
 	}
 	switch {
 	case offset < b.size:
-	case s.ways.Names && !s.ways.Blind && string(done.State) != proving:
+	case s.ways.Names && !s.ways.Blind && !a.Reread && string(done.State) != proving:
 		result.Awaits, result.Hashing.State = true, []byte(proving)
 		result.RetryAfter = oneOf(v.w.choices, 0, 10*time.Second)
 	default:
@@ -634,7 +634,7 @@ func (v *invocation) Verify(ctx context.Context, a backup.Attempt, done backup.H
 			{Name: "roles", Size: b.size - half, ETag: b.etag, SHA256: result.SHA256},
 		}
 	}
-	if result.Done && s.ways.Blind {
+	if result.Done && s.ways.Blind && !a.Reread {
 		result.Note = "verified by its hashes only"
 	}
 	v.hum("%s: %d of %d", what, offset, b.size)
