@@ -309,13 +309,21 @@ func TestPreflight(t *testing.T) {
 	hsm := func(state, identities string) reply {
 		return answers(200, `{"properties":{"provisioningState":"`+state+`","statusMessage":"m"},"identity":{"userAssignedIdentities":`+identities+`}}`)
 	}
+	domain := func(state, activation string) reply {
+		return answers(200, `{"properties":{"provisioningState":"`+state+`","statusMessage":"m","securityDomainProperties":{`+
+			`"activationStatus":"`+activation+`","activationStatusMessage":"Your HSM has been provisioned, but cannot be used for `+
+			`cryptographic operations until it is activated. To activate the HSM, download the security domain."}},`+
+			`"identity":{"userAssignedIdentities":{"/subscriptions/x":{}}}}`)
+	}
 	const one = `{"/subscriptions/x":{}}`
 	storage := func(properties string) reply { return answers(200, `{"properties":{`+properties+`}}`) }
 	open, hidden := storage(""), refuses(403, "AuthorizationFailed", "no role")
 	for name, test := range map[string]struct {
-		hsm, account reply
-		identity     string
-		fault        fault
+		hsm, account, container reply
+		identity                string
+		fault                   fault
+		// restorable: a restore from there is not refused.
+		restorable bool
 	}{
 		"well":                {hsm: hsm("Succeeded", one), account: open},
 		"activated":           {hsm: hsm("Activated", one), account: open},
@@ -324,8 +332,54 @@ func TestPreflight(t *testing.T) {
 		"no identity":         {hsm: hsm("Succeeded", "null"), account: open, fault: fault{kind: backup.Refused, code: "NoUserIdentity", hint: "az keyvault update-hsm"}},
 		"updating":            {hsm: hsm("Updating", one), account: open, fault: fault{kind: backup.Deferred, code: "HSMNotReady", message: "Updating: m", hint: "by itself"}},
 		"not activated":       {hsm: hsm("SecurityDomainRestore", one), account: open, fault: fault{kind: backup.Refused, code: "NotActivated", hint: "security domain"}},
-		"gone":                {hsm: refuses(404, "ResourceNotFound", "x"), account: open, fault: fault{kind: backup.Refused, code: "ResourceNotFound", hint: "plan.yaml"}},
-		"no account":          {hsm: hsm("Succeeded", one), account: refuses(404, "ResourceNotFound", "x"), fault: fault{kind: backup.Refused, code: "ResourceNotFound", hint: "plan.yaml"}},
+		"not activated, and provisioned": {
+			hsm: domain("Succeeded", "NotActivated"), account: open,
+			fault: fault{
+				kind: backup.Refused, code: "NotActivated", message: "download the security domain.", hint: "security-domain download",
+			},
+		},
+		"not activated, by SAS": {
+			hsm: domain("Succeeded", "notactivated"), account: open, identity: "sas",
+			fault: fault{kind: backup.Refused, code: "NotActivated", message: "until it is activated", hint: "security-domain upload"},
+		},
+		"active":                      {hsm: domain("Succeeded", "Active"), account: open},
+		"nobody knows, and succeeded": {hsm: domain("Succeeded", "Unknown"), account: open},
+		"nobody knows yet": {
+			hsm: domain("Provisioning", "Unknown"), account: open,
+			fault: fault{kind: backup.Deferred, code: "HSMNotReady", message: "Provisioning", hint: "by itself"},
+		},
+		"a policy of the account": {
+			hsm: hsm("Succeeded", one), restorable: true,
+			account: storage(`"immutableStorageWithVersioning":{"enabled":true,"immutabilityPolicy":{"state":"Unlocked",` +
+				`"immutabilityPeriodSinceCreationInDays":30}}`),
+			fault: fault{kind: backup.Refused, code: "ImmutableStorage", message: "contosobackups has an immutability policy", hint: "plan.yaml"},
+		},
+		"a policy of the account that is disabled": {
+			hsm:     hsm("Succeeded", one),
+			account: storage(`"immutableStorageWithVersioning":{"enabled":true,"immutabilityPolicy":{"state":"Disabled"}}`),
+		},
+		"an account that could have policies": {hsm: hsm("Succeeded", one), account: storage(`"immutableStorageWithVersioning":{"enabled":true}`)},
+		"a policy of the container": {
+			hsm: hsm("Succeeded", one), account: open, container: storage(`"hasImmutabilityPolicy":true,"hasLegalHold":false`), restorable: true,
+			fault: fault{
+				kind: backup.Refused, code: "ImmutableStorage", message: "the container lifeboat of the storage account contosobackups has an " +
+					"immutability policy, and Managed HSM does not support", hint: "without immutability policies",
+			},
+		},
+		"a legal hold of the container, by SAS": {
+			hsm: hsm("Succeeded", one), account: open, container: storage(`"hasLegalHold":true`), identity: "sas", restorable: true,
+			fault: fault{kind: backup.Refused, code: "ImmutableStorage", message: "April 2026", hint: "legal holds"},
+		},
+		"a container that is made later": {
+			hsm: hsm("Succeeded", one), account: open, container: refuses(404, "ContainerNotFound", "The specified container does not exist."),
+		},
+		"a container that is not to be seen": {hsm: hsm("Succeeded", one), account: open, container: hidden},
+		"a container that cannot be asked for now": {
+			hsm: hsm("Succeeded", one), account: open, container: refuses(429, "TooManyRequests", "x", "Retry-After: 9"), restorable: true,
+			fault: fault{kind: backup.Throttled, code: "TooManyRequests", after: 9 * time.Second, hint: "by itself"},
+		},
+		"gone":       {hsm: refuses(404, "ResourceNotFound", "x"), account: open, fault: fault{kind: backup.Refused, code: "ResourceNotFound", hint: "plan.yaml"}},
+		"no account": {hsm: hsm("Succeeded", one), account: refuses(404, "ResourceNotFound", "x"), fault: fault{kind: backup.Refused, code: "ResourceNotFound", hint: "plan.yaml"}},
 		"keys switched off": {
 			hsm: hsm("Succeeded", one), account: storage(`"allowSharedKeyAccess":false`), identity: "sas",
 			fault: fault{kind: backup.Refused, code: "KeyAccessDisabled", hint: "hsm.access: identity"},
@@ -342,16 +396,33 @@ func TestPreflight(t *testing.T) {
 		"closed, trusted": {hsm: hsm("Succeeded", one), account: storage(`"networkAcls":{"defaultAction":"Deny","bypass":"AzureServices"}`)},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := &wire{replies: map[step]reply{get: test.hsm, inspect: test.account}}
+			if test.container == nil {
+				test.container = storage(`"hasImmutabilityPolicy":false,"hasLegalHold":false`)
+			}
+			w := &wire{replies: map[step]reply{get: test.hsm, inspect: test.account, vessel: test.container}}
 			a := attempt()
 			a.Identity = test.identity
 			err := w.provider().Preflight(t.Context(), a)
+			back := w.provider().PreflightRestore(t.Context(), backup.Restore{
+				Target: a.Target, Storage: a.Storage, Artifact: folder, Identity: a.Identity, Kind: backup.RestoreFull,
+			})
+			if test.restorable {
+				must(t, back)
+			}
 			if test.fault.kind != "" {
 				test.fault.check(t, err)
+				if !test.restorable {
+					test.fault.check(t, back)
+				}
 				return
 			}
 			must(t, err)
-			w.expect(t, get, inspect)
+			must(t, back)
+			want := []step{get, inspect, vessel, get, inspect}
+			if name == "nothing to be seen" {
+				want = []step{get, inspect, get, inspect}
+			}
+			w.expect(t, want...)
 		})
 	}
 	for _, id := range []string{"", "x", account, strings.Replace(target, "managedHSMs", "vaults", 1)} {

@@ -1,6 +1,7 @@
 package managedhsm
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/arm"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
+	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/storage/armstorage"
 	hsm "github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azadmin/backup"
 
 	"lifeboat/internal/azure"
@@ -20,23 +22,36 @@ import (
 // managementVersion is the oldest api-version of Managed HSM's resource that knows identities.
 const managementVersion = "2023-07-01"
 
-// Preflight looks at the HSM and the storage account through Resource Manager, with one request each, and leaves out what
-// our identity may not look at. The HSM itself is asked by Prepare.
+// Preflight looks at the HSM, the storage account and the container through Resource Manager, with one request each, and
+// leaves out what our identity may not look at. The HSM itself is asked by Prepare.
 func (p *Provider) Preflight(ctx context.Context, a backup.Attempt) error {
-	if _, err := parseTarget(a.Target); err != nil {
+	account, err := p.preflight(ctx, a)
+	if err != nil || account == nil {
 		return err
+	}
+	return p.checkMutable(ctx, a, *account)
+}
+
+// preflight is what a backup and a restore have in common. The account is nil where it is not shown.
+func (p *Provider) preflight(ctx context.Context, a backup.Attempt) (*armstorage.Account, error) {
+	if _, err := parseTarget(a.Target); err != nil {
+		return nil, err
 	}
 	shown, err := p.look(ctx, a.Target)
 	if denied, ok := errors.AsType[*azcore.ResponseError](err); ok && denied.StatusCode == http.StatusForbidden {
 		err = nil
 	}
 	if err != nil {
-		return looking(a.Target).Fault(err)
+		return nil, looking(a.Target).Fault(err)
 	}
 	if err := shown.check(a); err != nil {
-		return err
+		return nil, err
 	}
-	return p.checkStorage(ctx, a)
+	account, err := p.azure.Account(ctx, a.Storage)
+	if err != nil || account == nil || account.Properties == nil {
+		return nil, err
+	}
+	return account, checkStorage(a, *account.Properties)
 }
 
 // resource is the HSM as Resource Manager shows it; the zero value where it does not.
@@ -47,6 +62,11 @@ type resource struct {
 	Properties struct {
 		State   string `json:"provisioningState"`
 		Message string `json:"statusMessage"`
+		// Activation is Active, NotActivated, or Unknown while the HSM is provisioned (recorded since 2022-07-01).
+		Domain struct {
+			Activation string `json:"activationStatus"`
+			Message    string `json:"activationStatusMessage"`
+		} `json:"securityDomainProperties"`
 	} `json:"properties"`
 }
 
@@ -72,13 +92,16 @@ func (p *Provider) look(ctx context.Context, target string) (r resource, err err
 }
 
 func (r resource) check(a backup.Attempt) error {
-	switch state := r.Properties.State; state {
-	case "": // not shown
+	state, domain := r.Properties.State, r.Properties.Domain
+	switch {
+	// One that is not activated is provisioned all the same: its provisioningState is Succeeded (recorded).
+	case strings.EqualFold(domain.Activation, "NotActivated"), state == "SecurityDomainRestore":
+		return azure.No(a.Target, "NotActivated", "the HSM is not activated: "+azure.Scrub(cmp.Or(domain.Message, r.Properties.Message)),
+			"Activate the HSM: a new one by downloading its security domain (az keyvault security-domain download), one that backups "+
+				"of another HSM are to be restored into by uploading that HSM's (az keyvault security-domain upload).")
+	case state == "": // not shown
 		return nil
-	case "Succeeded", "Activated":
-	case "SecurityDomainRestore":
-		return azure.No(a.Target, "NotActivated", "it waits for its security domain: "+r.Properties.Message,
-			"Activate the HSM by its security domain.")
+	case state == "Succeeded", state == "Activated":
 	default:
 		return &backup.Fault{
 			Kind: backup.Deferred, Code: "HSMNotReady",
@@ -96,25 +119,45 @@ func (r resource) check(a backup.Attempt) error {
 }
 
 // checkStorage holds the account's key policy and firewall against how the HSM is to get at it.
-func (p *Provider) checkStorage(ctx context.Context, a backup.Attempt) error {
-	account, err := p.azure.Account(ctx, a.Storage)
-	if err != nil || account == nil || account.Properties == nil {
-		return err
-	}
-	closed := azure.HasFirewall(*account.Properties)
+func checkStorage(a backup.Attempt, account armstorage.AccountProperties) error {
+	closed := azure.HasFirewall(account)
 	const instead = "Set hsm.access: identity in plan.yaml"
 	switch {
-	case a.Identity == bySAS && !azure.AdmitsKeys(*account.Properties):
+	case a.Identity == bySAS && !azure.AdmitsKeys(account):
 		return azure.No(a.Target, "KeyAccessDisabled", fmt.Sprintf("the storage account %s does not admit its access keys "+
 			"(allowSharedKeyAccess is false), nor a SAS that is signed with one, and plan.yaml says hsm.access: sas",
 			a.Storage.AccountName()), instead+", or allow the account's keys.")
 	case a.Identity == bySAS && closed:
 		return azure.No(a.Target, "FirewallWithSAS", "the storage account "+a.Storage.AccountName()+" has a firewall, and with "+
 			"a SAS the HSM needs public network access", instead+", or use an account without.")
-	case closed && !azure.AdmitsService(*account.Properties, a.Target):
+	case closed && !azure.AdmitsService(account, a.Target):
 		return azure.No(a.Target, "FirewallWithoutTrustedServices", "the storage account "+a.Storage.AccountName()+" has a "+
 			"firewall, which does not admit trusted Azure services",
 			"Allow trusted Azure services in the account's network settings (bypass: AzureServices).")
+	}
+	return nil
+}
+
+// checkMutable refuses what Managed HSM does not write backups to, by Azure's page "Full backup and restore" as of 2026-04:
+// accounts with immutability policies. One of the account or of the container is to be seen; one of single blobs is not.
+func (p *Provider) checkMutable(ctx context.Context, a backup.Attempt, account armstorage.Account) error {
+	const hint = "Name an account without immutability policies and legal holds in plan.yaml. Copies of the backups may be kept in one " +
+		"that has them."
+	no := func(what string) error {
+		return azure.No(a.Target, "ImmutableStorage", what+", and Managed HSM does not support storage with immutability policies for "+
+			"its backups, as Azure's page on its full backups says since April 2026", hint)
+	}
+	if azure.HasImmutability(*account.Properties) {
+		return no("the storage account " + a.Storage.AccountName() + " has an immutability policy")
+	}
+	container, err := p.azure.ContainerSettings(ctx, a.Storage)
+	switch {
+	case err != nil || container == nil:
+		return err
+	case azure.Deref(container.HasImmutabilityPolicy):
+		return no(azure.Place(a.Storage) + " has an immutability policy")
+	case azure.Deref(container.HasLegalHold):
+		return no(azure.Place(a.Storage) + " is under a legal hold")
 	}
 	return nil
 }

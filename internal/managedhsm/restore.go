@@ -14,9 +14,12 @@ import (
 
 var _ backup.Restorer = (*Provider)(nil)
 
-// PreflightRestore looks at the HSM and the storage account through Resource Manager, as [Provider.Preflight] does.
+// PreflightRestore looks at the HSM and the storage account through Resource Manager, as [Provider.Preflight] does. That the
+// account has been given an immutability policy since the backup does not keep the HSM from reading it: the safety backup,
+// which is written, has a preflight of its own.
 func (p *Provider) PreflightRestore(ctx context.Context, r backup.Restore) error {
-	return p.Preflight(ctx, backup.Attempt{Target: r.Target, Storage: r.Storage, Identity: r.Identity})
+	_, err := p.preflight(ctx, backup.Attempt{Target: r.Target, Storage: r.Storage, Identity: r.Identity})
+	return err
 }
 
 // PrepareRestore has the HSM look whether it could restore the folder in full, and changes nothing. Unless the operation

@@ -35,7 +35,18 @@ const (
 )
 
 // world is Azure's side as the stand-ins play it: Managed HSMs behind the simulator, the storage in Azurite.
-type world struct{ *sim.Sim }
+type world struct {
+	*sim.Sim
+	// storage is the account with all backups.
+	storage sim.StorageAccount
+}
+
+// immutable gives the account a policy, or a hold, or takes it away.
+func (w world) immutable(t *testing.T, kept sim.Immutability) {
+	t.Helper()
+	w.storage.Immutability = kept
+	must(t, w.Storage(w.storage))
+}
 
 // newWorld starts the stand-ins with one storage account, to which the function app and the HSMs' identity have access.
 func newWorld(t *testing.T) world {
@@ -60,12 +71,13 @@ func newWorld(t *testing.T) world {
 			t.Error(err)
 		}
 	})
-	must(t, s.Storage(sim.StorageAccount{
+	backups := sim.StorageAccount{
 		Name: "contosobackups", ResourceID: account, Key: accountKey, BlobAddr: fmt.Sprintf("127.0.0.1:%d", storage.BlobPort),
-	}))
+	}
+	must(t, s.Storage(backups))
 	s.Assign(s.ObjectID(app), account, sim.StorageBlobDataContributor, sim.Reader, sim.StorageAccountKeyOperator)
 	s.Assign(s.ObjectID(writer), account, sim.StorageBlobDataContributor)
-	return world{s}
+	return world{s, backups}
 }
 
 // hsm adds a Managed HSM with the key rsa1 that is set up as it should be.
@@ -464,6 +476,33 @@ func (w world) testRefusals(t *testing.T) {
 		if err := prepare(id, ""); kindOf(err) != backup.Deferred {
 			t.Errorf("a name that does not exist: %v", err)
 		}
+	})
+	t.Run("not activated", func(t *testing.T) {
+		hsm := w.hsm(t, "dormant", func(k *sim.HSMKnobs) { k.Activation = sim.NotActivated })
+		r := backup.Restore{Target: hsm, Storage: w.attempt(hsm, "refusals").Storage, Artifact: folder, Kind: backup.RestoreFull}
+		for _, err := range []error{
+			w.provider().Preflight(t.Context(), w.attempt(hsm, "refusals")), w.provider().PreflightRestore(t.Context(), r),
+		} {
+			fault{
+				kind: backup.Refused, code: "NotActivated", message: "To activate the HSM, download the security domain.",
+				hint: "az keyvault security-domain",
+			}.check(t, err)
+		}
+		if n := w.starts(hsm, sim.BackupCheck, sim.RestoreCheck, sim.FullBackup); n != 0 {
+			t.Errorf("the HSM was asked %d times", n)
+		}
+	})
+	t.Run("immutable storage", func(t *testing.T) {
+		hsm := w.hsm(t, "worm", nil)
+		for _, kept := range []sim.Immutability{
+			{Container: "refusals", Until: time.Now().Add(time.Hour)}, {Container: "refusals", Hold: true}, {Until: time.Now().Add(time.Hour)},
+		} {
+			w.immutable(t, kept)
+			fault{kind: backup.Refused, code: "ImmutableStorage", message: "April 2026", hint: "plan.yaml"}.check(t,
+				w.provider().Preflight(t.Context(), w.attempt(hsm, "refusals")))
+		}
+		w.immutable(t, sim.Immutability{})
+		must(t, w.provider().Preflight(t.Context(), w.attempt(hsm, "refusals")))
 	})
 	t.Run("the account's key may not be read", func(t *testing.T) {
 		hsm := w.hsm(t, "nokey", nil)

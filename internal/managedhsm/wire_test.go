@@ -53,6 +53,7 @@ const (
 	pollBack   step = "GET /restore/" + job + "/pending"
 	get        step = "get HSM"
 	inspect    step = "get account"
+	vessel     step = "get container"
 	keys       step = "list keys"
 	create     step = "create container"
 	list       step = "list blobs"
@@ -68,6 +69,8 @@ func stepOf(r *http.Request) step {
 		return get
 	case strings.HasSuffix(r.URL.Path, "/storageAccounts/contosobackups"):
 		return inspect
+	case strings.HasSuffix(r.URL.Path, "/storageAccounts/contosobackups/blobServices/default/containers/lifeboat"):
+		return vessel
 	case strings.HasSuffix(r.URL.Path, "/listKeys"):
 		return keys
 	case r.Method == http.MethodPut && r.URL.Query().Get("restype") == "container":

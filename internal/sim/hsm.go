@@ -161,7 +161,7 @@ func (m *managedHSMs) get(c armCall) (*http.Response, error) {
 // resource is the HSM as Resource Manager shows it. A backup or a restore leaves no trace in it.
 func (m *managedHSMs) resource(h *hsm) map[string]any {
 	m.mu.Lock()
-	state := h.knobs.ProvisioningState
+	state, activation := h.knobs.ProvisioningState, h.knobs.Activation
 	m.mu.Unlock()
 	if state == "" {
 		state = "Succeeded"
@@ -179,6 +179,7 @@ func (m *managedHSMs) resource(h *hsm) map[string]any {
 				"bypass": "None", "defaultAction": "Allow", "ipRules": []any{}, "virtualNetworkRules": []any{},
 			},
 			"provisioningState": state, "statusMessage": "The Managed HSM is provisioned and ready to use.",
+			"securityDomainProperties": activation.properties(),
 		},
 	}
 	if h.Identity != "" {

@@ -348,6 +348,16 @@ func TestHSMResource(t *testing.T) {
 	if r := send(t, s, "GET", url(fort+"x"), "app", ""); r.StatusCode != 404 || r.code() != "ResourceNotFound" {
 		t.Errorf("unknown: %d %s", r.StatusCode, r.body)
 	}
+	for _, tt := range []struct {
+		activation sim.Activation
+		word       string
+	}{{sim.Activated, "Active"}, {sim.NotActivated, "NotActivated"}, {sim.ActivationUnknown, "Unknown"}} {
+		must(t, s.TuneHSM(fort, func(k *sim.HSMKnobs) { k.Activation = tt.activation }))
+		r := send(t, s, "GET", url(fort), "app", "")
+		if !strings.Contains(string(r.body), `"activationStatus":"`+tt.word+`"`) || !strings.Contains(string(r.body), `"Succeeded"`) {
+			t.Errorf("%s: %s", tt.word, r.body)
+		}
+	}
 	must(t, s.TuneHSM(fort, func(k *sim.HSMKnobs) { k.ProvisioningState = "Restoring" }))
 	must(t, s.Inject(fort, sim.Fault{Step: sim.OnGet, Kind: sim.Refuse, Status: http.StatusServiceUnavailable}))
 	if r := send(t, s, "GET", url(fort), "app", ""); r.StatusCode != 503 {

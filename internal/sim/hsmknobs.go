@@ -26,6 +26,8 @@ type HSMKnobs struct {
 	BlobBytes int64
 	// ProvisioningState, when not empty, is what Resource Manager says of the HSM.
 	ProvisioningState string
+	// Activation is what Resource Manager says of its security domain.
+	Activation Activation
 	// NullError gives bodies of operations in progress, and of those that succeeded, an error whose members are null,
 	// instead of none: recorded until 2021.
 	NullError bool
@@ -39,6 +41,34 @@ type HSMKnobs struct {
 	RestoringPolls RestoringPolls
 	RestoredRoles  RestoredRoles
 	KeyInTheWay    KeyInTheWay
+}
+
+// Activation says whether the HSM was activated by its security domain, as Resource Manager tells since 2022-07-01. Its
+// provisioningState is Succeeded either way (recorded). What an HSM answers that was not is not known: here, as any other.
+type Activation int
+
+const (
+	// Activated is an HSM at work.
+	Activated Activation = iota
+	// NotActivated is one whose security domain nobody has downloaded yet.
+	NotActivated
+	// ActivationUnknown is what is told while the HSM is provisioned.
+	ActivationUnknown
+)
+
+// properties are securityDomainProperties: the words (recorded, or of a kind with them) are for people alone.
+func (a Activation) properties() map[string]any {
+	switch a {
+	case NotActivated:
+		return map[string]any{
+			"activationStatus": "NotActivated",
+			"activationStatusMessage": "Your HSM has been provisioned, but cannot be used for cryptographic operations until it is " +
+				"activated. To activate the HSM, download the security domain.",
+		}
+	case ActivationUnknown:
+		return map[string]any{"activationStatus": "Unknown", "activationStatusMessage": "Resource creation in progress."}
+	}
+	return map[string]any{"activationStatus": "Active", "activationStatusMessage": "The HSM is activated."}
 }
 
 // MalformedSAS says when a SAS that cannot be read is noticed.

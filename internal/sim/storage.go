@@ -48,6 +48,8 @@ type StorageAccount struct {
 	// NoSharedKey is allowSharedKeyAccess false, for backups and for the file service.
 	NoSharedKey bool
 	Firewall    Firewall
+	// Immutability keeps blobs from being deleted.
+	Immutability Immutability
 	// PageSize is how many entries a page of a list of the file service has at most; 0 means Azure's own 5,000. A page
 	// may have fewer than a client asks for.
 	PageSize int
@@ -148,6 +150,9 @@ func (s *storage) answer(r *http.Request) (*http.Response, error) {
 	if refusal := s.check(account, host, r); refusal != nil {
 		return refusal, nil
 	}
+	if refusal := account.Immutability.refuse(host, r, time.Now()); refusal != nil {
+		return refusal, nil
+	}
 	out := r.Clone(r.Context())
 	out.RequestURI = ""
 	out.URL.Scheme, out.URL.Host = "https", host
@@ -163,6 +168,7 @@ func (s *storage) answer(r *http.Request) (*http.Response, error) {
 		return nil, fmt.Errorf("forward to storage emulator: %w", err)
 	}
 	dropHopHeaders(resp.Header)
+	account.Immutability.show(resp)
 	return resp, nil
 }
 

@@ -39,6 +39,10 @@ func (s *storage) resourceType() armType {
 			return armRoute{action + "/blobServices/read", func(c armCall) (*http.Response, error) {
 				return s.serve(c, StorageAccount.blobService), nil
 			}}, true
+		case method == http.MethodGet && strings.HasPrefix(path, containersPath) && len(tail) == 4:
+			return armRoute{action + "/blobServices/containers/read", func(c armCall) (*http.Response, error) {
+				return s.serve(c, func(a StorageAccount) map[string]any { return a.container(tail[3]) }), nil
+			}}, true
 		case method == http.MethodPost && path == "listkeys":
 			return armRoute{action + "/listkeys/action", func(c armCall) (*http.Response, error) {
 				return s.serve(c, StorageAccount.keys), nil
@@ -94,6 +98,7 @@ func (a StorageAccount) resource() map[string]any {
 			"bypass": bypass, "defaultAction": action, "ipRules": rules, "virtualNetworkRules": []any{},
 		},
 	}
+	a.Immutability.describe(properties)
 	if a.NoSharedKey {
 		properties["allowSharedKeyAccess"] = false // Azure leaves it out where nobody ever set it
 	}

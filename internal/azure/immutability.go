@@ -1,0 +1,41 @@
+package azure
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/storage/armstorage"
+
+	"lifeboat/internal/backup"
+)
+
+// HasImmutability tells whether the account as a whole has an immutability policy that is in force.
+func HasImmutability(account armstorage.AccountProperties) bool {
+	policy := Deref(account.ImmutableStorageWithVersioning).ImmutabilityPolicy
+	return policy != nil && Deref(policy.State) != armstorage.AccountImmutabilityPolicyStateDisabled
+}
+
+// ContainerSettings are those of the container as Resource Manager shows them; nil where our identity may not look at them,
+// and where the container is still to be made.
+func (c Client) ContainerSettings(ctx context.Context, s backup.Storage) (*armstorage.ContainerProperties, error) {
+	id, err := AccountID(s)
+	if err != nil {
+		return nil, err
+	}
+	containers, err := armstorage.NewBlobContainersClient(id.Subscription, c.Credential, c.Management())
+	if err != nil {
+		return nil, invalidStorage(s, err)
+	}
+	container, err := containers.Get(ctx, id.Group, id.Name, s.Container, nil)
+	denied, ok := errors.AsType[*azcore.ResponseError](err)
+	switch {
+	case ok && slices.Contains([]int{http.StatusForbidden, http.StatusNotFound}, denied.StatusCode):
+		return nil, nil //nolint:nilnil // nothing is to be seen
+	case err != nil:
+		return nil, account("look at "+Place(s), s, "").Fault(err)
+	}
+	return container.ContainerProperties, nil
+}
