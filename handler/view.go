@@ -74,6 +74,16 @@ type pointView struct {
 	// that restore is confirmed before.
 	Safety bool       `json:"safetyBackup,omitempty"`
 	Held   *time.Time `json:"heldUntilDateTime,omitempty"`
+	// Kept says that it is past its time and can be restored all the same, since storage does not let it be deleted.
+	Kept *keptView `json:"keptByStorage,omitempty"`
+}
+
+// keptView is what storage says of what it keeps. Until is missing where it does not say; Again is when its deletion is
+// tried again.
+type keptView struct {
+	Until  *time.Time `json:"untilDateTime,omitempty"`
+	Again  time.Time  `json:"nextTryDateTime"`
+	Reason *apiError  `json:"error"`
 }
 
 // statuses are Azure's words for our states.
@@ -113,12 +123,17 @@ func view(s backup.Status) runView {
 }
 
 func viewPoint(p backup.Point) pointView {
+	var kept *keptView
+	if k := p.KeptByStorage; !k.Again.IsZero() {
+		kept = &keptView{Until: when(k.Until), Again: k.Again, Reason: viewReason(k.Reason, p.Target)}
+	}
 	return pointView{
 		State: p.State, Account: p.Storage.AccountName(), Blob: p.Storage.Container + "/" + p.Artifact, Size: p.Size,
 		SHA256: p.SHA256, SKU: p.SKU, Created: p.Created, Expires: p.Expires, Deleted: when(p.Deleted), Decision: p.Reason.Message,
 		Note:      p.Note,
 		Suspicion: viewReason(p.Suspicion, p.Target), Accepted: when(p.Accepted.Time), AcceptedBy: p.Accepted.By,
 		AcceptReason: p.Accepted.Reason, Safety: p.Safety, Held: when(p.Held.Until),
+		Kept: kept,
 	}
 }
 

@@ -40,6 +40,10 @@ func (p *Provider) Delete(ctx context.Context, a backup.Attempt, etag string, ex
 			continue
 		}
 		if err := p.deleteBlob(ctx, extra, ""); err != nil {
+			if f := backup.AsFault(err); f.Kind == backup.Kept {
+				f.Kind = backup.Refused // the verified one may be gone
+				return f
+			}
 			return err
 		}
 	}
@@ -60,22 +64,28 @@ func (p *Provider) deleteBlob(ctx context.Context, a backup.Attempt, etag string
 		return nil
 	}
 	fault := azure.Deleting(a.Storage, a.Artifact).Fault(err)
-	if fault.Kind != backup.Refused {
+	if fault.Kind != backup.Refused && fault.Kind != backup.Kept {
 		return fault
 	}
 	properties, err := client.GetProperties(ctx, nil)
 	if azure.Is(err, bloberror.BlobNotFound) {
 		return nil // asked for an ETag, storage may answer 412 about a blob that does not exist (Azurite 3.37.0 does)
 	}
-	if fault.Code == string(bloberror.ConditionNotMet) {
+	other := etag != "" && properties.ETag != nil && string(*properties.ETag) != etag
+	if fault.Code == string(bloberror.ConditionNotMet) || other {
 		fault.Message += " It was changed since it was verified."
+	}
+	if other { // what is kept is not what was verified
+		fault.Kind = backup.Refused
 	}
 	// A policy of the whole container does not show in the properties of its blobs, nor does anything if they fail.
 	if until := properties.ImmutabilityPolicyExpiresOn; until != nil {
 		fault.Message += " Its immutability policy lasts until " + until.UTC().Format(time.RFC3339) + "."
+		fault.Until = *until
 	}
 	if azure.Deref(properties.LegalHold) {
 		fault.Message += " It is under a legal hold."
+		fault.Until = time.Time{} // nobody knows when somebody ends it
 	}
 	return fault
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"lifeboat/internal/backup"
 )
@@ -75,6 +76,7 @@ func TestDeleteAnswers(t *testing.T) {
 	for name, test := range map[string]struct {
 		remove, list, properties reply
 		fault                    fault
+		until                    string // of what is kept, where storage says it
 	}{
 		"gone already": {remove: missing, list: listing(run + ".1 9 9")},
 		"no container": {
@@ -104,22 +106,29 @@ func TestDeleteAnswers(t *testing.T) {
 		"leased": {
 			remove:     blobSays(412, "LeaseIdMissing", "There is currently a lease on the blob."),
 			properties: answers(200, ""),
-			fault:      fault{kind: backup.Refused, code: "LeaseIdMissing", message: "There is currently a lease on the blob."},
+			fault:      fault{kind: backup.Kept, code: "LeaseIdMissing", message: "There is currently a lease on the blob.", hint: "restored as before"},
+		},
+		"leased, and another blob": {
+			remove:     blobSays(412, "LeaseIdMissing", "There is currently a lease on the blob."),
+			properties: answers(200, "", `ETag: "0x8DEADBEEF"`),
+			fault:      fault{kind: backup.Refused, code: "LeaseIdMissing", message: "changed since it was verified"},
 		},
 		"immutable until": {
 			remove:     protected,
 			properties: answers(200, "", "X-Ms-Immutability-Policy-Until-Date: Wed, 02 Dec 2026 02:30:00 GMT"),
 			fault: fault{
-				kind: backup.Refused, code: "BlobImmutableDueToPolicy", message: "until 2026-12-02T02:30:00Z", hint: "kept",
+				kind: backup.Kept, code: "BlobImmutableDueToPolicy", message: "until 2026-12-02T02:30:00Z", hint: "kept",
 			},
+			until: "2026-12-02T02:30:00Z",
 		},
 		"legal hold": {
-			remove: protected, properties: answers(200, "", "X-Ms-Legal-Hold: true"),
-			fault: fault{kind: backup.Refused, code: "BlobImmutableDueToPolicy", message: "legal hold"},
+			remove: protected, properties: answers(200, "", "X-Ms-Legal-Hold: true",
+				"X-Ms-Immutability-Policy-Until-Date: Wed, 02 Dec 2026 02:30:00 GMT"),
+			fault: fault{kind: backup.Kept, code: "BlobImmutableDueToPolicy", message: "legal hold"},
 		},
 		"immutable, nobody says until when": {
 			remove: protected, properties: answers(403, ""),
-			fault: fault{kind: backup.Refused, code: "BlobImmutableDueToPolicy", message: "the blob is immutable"},
+			fault: fault{kind: backup.Kept, code: "BlobImmutableDueToPolicy", message: "the blob is immutable"},
 		},
 		"being copied": {
 			remove: blobSays(409, "PendingCopyOperation", "There is currently a pending copy operation."),
@@ -136,8 +145,28 @@ func TestDeleteAnswers(t *testing.T) {
 				return
 			}
 			test.fault.check(t, err)
+			until := ""
+			if f := backup.AsFault(err); !f.Until.IsZero() {
+				until = f.Until.UTC().Format(time.RFC3339)
+			}
+			if until != test.until {
+				t.Errorf("kept until %q, want %q", until, test.until)
+			}
 		})
 	}
+}
+
+// TestAKeptExtra: where only the copy of a lost attempt is kept, the verified blob is gone all the same, and its recovery
+// point cannot come back.
+func TestAKeptExtra(t *testing.T) {
+	w := &wire{replies: map[step]reply{list: listing(run + ".1 9 9"), properties: answers(200, "")}}
+	w.replies[remove] = func(r *http.Request) (*http.Response, error) {
+		if strings.HasSuffix(r.URL.Path, ".1") {
+			return blobSays(412, "LeaseIdMissing", "There is currently a lease on the blob.")(r)
+		}
+		return gone(r)
+	}
+	fault{kind: backup.Refused, code: "LeaseIdMissing", message: run + ".1"}.check(t, w.provider().Delete(t.Context(), attempt(), etag, false))
 }
 
 func TestDeleteStopsAtWhatItCannotDelete(t *testing.T) {

@@ -202,7 +202,9 @@ func Reading(s backup.Storage, artifact string) Call {
 func Deleting(s backup.Storage, artifact string) Call {
 	c := blobs("delete "+artifact+" in "+Place(s), s, func(status int, code string) backup.FaultKind {
 		switch {
-		case status == http.StatusPreconditionFailed || protected(status, code):
+		case protected(status, code):
+			return backup.Kept
+		case status == http.StatusPreconditionFailed:
 			return backup.Refused
 		case status == http.StatusUnauthorized || status == http.StatusForbidden:
 			return backup.Denied
@@ -211,17 +213,27 @@ func Deleting(s backup.Storage, artifact string) Call {
 	})
 	other := c.Hint
 	c.Hint = func(status int, code, message string) string {
-		if status == http.StatusPreconditionFailed || protected(status, code) {
-			return "It is kept. If nobody needs it, delete it in the Azure portal once its protection is gone."
+		switch {
+		case protected(status, code):
+			return HintKept
+		case status == http.StatusPreconditionFailed:
+			return "It is kept. If nobody needs it, delete it in the Azure portal."
 		}
 		return other(status, code, message)
 	}
 	return c
 }
 
-// protected tells whether storage keeps the blob by an immutability policy or a legal hold. Of Azure's codes for that
-// only BlobImmutableDueToPolicy is in the SDK.
+// HintKept is about what storage keeps.
+const HintKept = "It is kept, and can be restored as before; its deletion is tried again by itself. If nobody needs it, end the " +
+	"immutability policy, the legal hold or the lease in the Azure portal."
+
+// protected tells whether storage keeps the blob by an immutability policy, a legal hold or a lease. Of Azure's codes for
+// the first two only BlobImmutableDueToPolicy is in the SDK.
 func protected(status int, code string) bool {
+	if code == string(bloberror.LeaseIDMissing) {
+		return true
+	}
 	code = strings.ToLower(code)
 	return status == http.StatusConflict && (strings.Contains(code, "immutab") || strings.Contains(code, "legalhold"))
 }

@@ -101,27 +101,29 @@ func (e *Engine) cleanTarget(ctx context.Context, target string, entries []Row, 
 		}
 	}
 	decisions := Retain(points, now)
-	report.Decisions = append(report.Decisions, decisions...)
-	states := map[string]PointState{}
+	left := map[string]Point{}
 	for _, p := range points {
-		states[p.ID] = p.State
+		left[p.ID] = p
 	}
-	for _, d := range decisions {
+	for i, d := range decisions {
 		if d.Keep {
 			continue
 		}
-		if err := e.expire(ctx, d, now); err != nil {
+		p, err := e.expire(ctx, d, now)
+		switch left[p.ID] = p; {
+		case err != nil:
 			report.Failed = append(report.Failed, err)
-			continue
+		case p.State != Expired:
+			decisions[i].Keep, decisions[i].Reason = true, p.KeptByStorage.String()
 		}
-		states[d.Point.ID] = Expired
 	}
+	report.Decisions = append(report.Decisions, decisions...)
 	for _, row := range entries {
 		d, err := decode[due](row)
 		if err != nil {
 			return err
 		}
-		if err := e.dropOrMove(ctx, row, d, states[d.Point], now); err != nil {
+		if err := e.dropOrMove(ctx, row, d, left[d.Point], now); err != nil {
 			return err
 		}
 	}
@@ -129,26 +131,37 @@ func (e *Engine) cleanTarget(ctx context.Context, target string, entries []Row, 
 }
 
 // expire deletes one point's artifacts: first the decision is saved, under the ETag that was read, then they are
-// deleted, then the point is expired. A repeat goes on where the last one stopped.
-func (e *Engine) expire(ctx context.Context, d Decision, now time.Time) error {
+// deleted, then the point is expired. A repeat goes on where the last one stopped. What storage keeps is again what it was
+// before the decision: nothing of it is missing. It returns the point as it is then.
+func (e *Engine) expire(ctx context.Context, d Decision, now time.Time) (Point, error) {
 	p := d.Point
 	provider, err := e.provider(p.Target)
 	if err != nil {
-		return err
+		return p, err
 	}
 	if p.State != Deleting {
 		p.State, p.Reason = Deleting, reason("Expired", d.Reason, "")
-		if err := e.savePoint(ctx, &p); err != nil {
-			return err
+	}
+	// Also where the decision is an old one: another cleanup, to which storage refused the artifact, must not bring back what
+	// this one deletes.
+	if err := e.savePoint(ctx, &p); err != nil {
+		return p, err
+	}
+	switch f := AsFault(remove(ctx, provider, p.attempt(), p.ETag, false)); {
+	case f == nil:
+		p.State, p.Deleted, p.Reason, p.KeptByStorage = Expired, now, reason("Expired", d.Reason, ""), KeptByStorage{}
+		return p, e.savePoint(ctx, &p)
+	case f.Kind == Kept:
+		p.State, p.KeptByStorage = Live, e.Waits.keptByStorage(f, now)
+		if p.unaccepted() {
+			p.State = Suspect
 		}
-	}
-	if err := remove(ctx, provider, p.attempt(), p.ETag, false); err != nil {
-		f := AsFault(err)
+		p.Reason = reason("KeptByStorage", p.KeptByStorage.String(), f.Hint)
+		return p, e.savePoint(ctx, &p)
+	default:
 		p.Reason = f.reason()
-		return errors.Join(fmt.Errorf("delete the artifact %s of run %s: %w", p.Artifact, p.ID, f), e.savePoint(ctx, &p))
+		return p, errors.Join(fmt.Errorf("delete the artifact %s of run %s: %w", p.Artifact, p.ID, f), e.savePoint(ctx, &p))
 	}
-	p.State, p.Deleted, p.Reason = Expired, now, reason("Expired", d.Reason, "")
-	return e.savePoint(ctx, &p)
 }
 
 func (e *Engine) savePoint(ctx context.Context, p *Point) error {
@@ -160,11 +173,11 @@ func (e *Engine) savePoint(ctx context.Context, p *Point) error {
 	return nil
 }
 
-// dropOrMove drops the index entry of a point that is expired or never came to be; of any other it puts it off. State is
-// that of the point, "" if it was not among those read.
-func (e *Engine) dropOrMove(ctx context.Context, row Row, d due, state PointState, now time.Time) error {
-	stays := state != Expired
-	if state == "" {
+// dropOrMove drops the index entry of a point that is expired or never came to be; of any other it puts it off. The point is
+// the zero value if it was not among those read.
+func (e *Engine) dropOrMove(ctx context.Context, row Row, d due, p Point, now time.Time) error {
+	stays := p.State != Expired
+	if p.State == "" {
 		// The run ended without it, or it came to be just now, or is about to.
 		run, _, err := e.load(ctx, d.Point)
 		if err != nil && !errors.Is(err, ErrNotFound) {
@@ -174,7 +187,7 @@ func (e *Engine) dropOrMove(ctx context.Context, row Row, d due, state PointStat
 	}
 	writes := []Write{{Op: Delete, Key: row.Key, ETag: row.ETag}}
 	if stays {
-		later := Key{Partition: duePartition, Row: timeKey(now.Add(max(e.Waits.Recheck, tick))) + "-" + d.Point}
+		later := Key{Partition: duePartition, Row: timeKey(now.Add(max(e.Waits.Recheck, tick, p.KeptByStorage.Again.Sub(now)))) + "-" + d.Point}
 		writes = append(writes, Write{Op: Put, Key: later, Body: row.Body})
 	}
 	_, err := e.Catalog.Apply(ctx, writes...)

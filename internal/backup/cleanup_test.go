@@ -154,14 +154,14 @@ func TestCleanup(t *testing.T) {
 			t.Error("it stays for ever")
 		}
 	})
-	t.Run("the service refuses, and later does not", func(t *testing.T) {
+	t.Run("the artifact was changed, and later somebody deleted it", func(t *testing.T) {
 		s := newStage(t)
 		ids := s.points(2)
-		s.provider.delete = func(backup.Attempt, bool) error { return fault(backup.Refused, "BlobImmutableDueToPolicy") }
+		s.provider.delete = func(backup.Attempt, bool) error { return fault(backup.Refused, "ArtifactChanged") }
 		if r := s.cleanup(); len(r.Failed) != 1 {
 			t.Errorf("report %+v", r)
 		}
-		if p := s.status(ids[0]).Point; p.State != backup.Deleting || p.Reason.Code != "BlobImmutableDueToPolicy" {
+		if p := s.status(ids[0]).Point; p.State != backup.Deleting || p.Reason.Code != "ArtifactChanged" {
 			t.Errorf("the point is %s: %+v", p.State, p.Reason)
 		}
 		s.provider.delete = nil
@@ -311,5 +311,125 @@ func TestCleanupSeesTheNewestOfAnOlderRun(t *testing.T) {
 	s.cleanup()
 	if a, b := s.status(first.ID).Point, s.status(second.ID).Point; a.State != backup.Live || b.State != backup.Expired {
 		t.Errorf("the newer point is %s, the one past its time %s", a.State, b.State)
+	}
+}
+
+// TestStorageKeepsTheArtifact: a point whose artifact storage protects stays what it was, says why and until when, and can be
+// restored; its deletion is tried again when storage may have let go.
+func TestStorageKeepsTheArtifact(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		until time.Duration // after the first try; 0: storage does not say
+		again time.Duration
+		words string
+	}{
+		{"nobody knows until when", 0, 6 * time.Hour, "which does not say until when"},
+		{"for another hour", time.Hour, 6 * time.Hour, "until 2026-"},
+		{"for two days", 2 * day, 2 * day, "until 2026-"},
+		{"for a year, which somebody may end before", 365 * day, 7 * day, "until 2027-"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := newStage(t)
+			ids := s.points(2)
+			first, tries := s.now, 0
+			s.provider.delete = func(backup.Attempt, bool) error {
+				tries++
+				f := fault(backup.Kept, "BlobImmutableDueToPolicy")
+				f.Hint = "end the policy"
+				if test.until > 0 {
+					f.Until = first.Add(test.until)
+				}
+				return f
+			}
+			r := s.cleanup()
+			p := s.status(ids[0]).Point
+			if len(r.Failed) != 0 || p.State != backup.Live || p.Reason.Code != "KeptByStorage" ||
+				p.KeptByStorage.Reason.Code != "BlobImmutableDueToPolicy" || p.KeptByStorage.Reason.Hint != "end the policy" ||
+				!p.KeptByStorage.Again.Equal(first.Add(test.again)) || p.KeptByStorage.Until.IsZero() != (test.until == 0) {
+				t.Fatalf("%+v; %+v", r, p)
+			}
+			told := 0
+			for _, d := range r.Decisions {
+				if d.Point.ID == ids[0] && d.Keep && strings.HasPrefix(d.Reason, "kept by storage") && strings.Contains(d.Reason, test.words) {
+					told++
+				}
+			}
+			if told != 1 {
+				t.Errorf("decisions %+v", r.Decisions)
+			}
+			s.now = first.Add(test.again - time.Minute)
+			if s.cleanup(); tries != 1 {
+				t.Errorf("%d tries before its time", tries)
+			}
+			s.now = first.Add(test.again)
+			if s.cleanup(); tries != 2 || s.state(ids[0]) != backup.Live {
+				t.Errorf("%d tries, and the point is %s", tries, s.state(ids[0]))
+			}
+			s.provider.delete = nil
+			s.now = s.now.Add(max(test.again, 7*day))
+			if s.cleanup(); s.state(ids[0]) != backup.Expired {
+				t.Errorf("the point is %s", s.state(ids[0]))
+			}
+			if p := s.status(ids[0]).Point; !p.KeptByStorage.Again.IsZero() || p.Reason.Code != "Expired" {
+				t.Errorf("expired as %+v", p)
+			}
+		})
+	}
+	t.Run("one that is suspect", func(t *testing.T) {
+		s := newStage(t)
+		ids := s.points(2)
+		s.change(ids[0], func(p *backup.Point) {
+			p.State, p.Suspicion = backup.Suspect, backup.Reason{Code: "SizeDropped", Message: "small"}
+		})
+		s.provider.delete = func(backup.Attempt, bool) error { return fault(backup.Kept, "LeaseIdMissing") }
+		if s.cleanup(); s.state(ids[0]) != backup.Suspect {
+			t.Errorf("it is %s", s.state(ids[0]))
+		}
+	})
+	t.Run("one that an earlier version gave up", func(t *testing.T) {
+		s := newStage(t)
+		ids := s.points(2)
+		s.change(ids[0], func(p *backup.Point) { p.State = backup.Deleting })
+		s.provider.delete = func(backup.Attempt, bool) error { return fault(backup.Kept, "LeaseIdMissing") }
+		if s.cleanup(); s.state(ids[0]) != backup.Live {
+			t.Errorf("it is %s", s.state(ids[0]))
+		}
+	})
+	t.Run("every call of storage fails once", func(t *testing.T) {
+		for _, made := range []bool{false, true} {
+			for k := 1; ; k++ {
+				s := newStage(t)
+				ids := s.points(2)
+				s.provider.delete = func(backup.Attempt, bool) error { return fault(backup.Kept, "LeaseIdMissing") }
+				s.storage.calls, s.storage.failAt, s.storage.made = 0, k, made
+				_, _ = s.engine.Cleanup(t.Context())
+				if s.storage.calls < k {
+					break
+				}
+				s.now = s.now.Add(7 * time.Hour)
+				if s.cleanup(); s.state(ids[0]) != backup.Live {
+					t.Fatalf("call %d fails (made: %v): the point is %s", k, made, s.state(ids[0]))
+				}
+			}
+		}
+	})
+}
+
+// TestTwoCleanupsOfWhatStorageKeeps: what one cleanup deletes, another one to which storage refused it a moment before does
+// not bring back.
+func TestTwoCleanupsOfWhatStorageKeeps(t *testing.T) {
+	s := newStage(t)
+	ids := s.points(2)
+	gone := false
+	s.provider.delete = func(backup.Attempt, bool) error {
+		s.provider.delete = func(backup.Attempt, bool) error { gone = true; return nil }
+		s.cleanup() // storage has let go
+		return fault(backup.Kept, "LeaseIdMissing")
+	}
+	if r := s.cleanup(); len(r.Failed) != 1 {
+		t.Errorf("report %+v", r)
+	}
+	if !gone || s.state(ids[0]) != backup.Expired {
+		t.Errorf("its artifact is gone: %v, and it is %s", gone, s.state(ids[0]))
 	}
 }

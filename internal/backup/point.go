@@ -57,6 +57,8 @@ type Point struct {
 	Held Hold `json:"Held,omitzero"`
 	// Accepted says who took it for good all the same; zero if nobody did, or had to.
 	Accepted Acceptance `json:"Accepted,omitzero"`
+	// Storage keeps it past its time; zero if it does not, as far as is known.
+	KeptByStorage KeptByStorage `json:"KeptByStorage,omitzero"`
 
 	etag string
 }
@@ -65,6 +67,33 @@ type Point struct {
 type Hold struct {
 	Until  time.Time `json:"until"`
 	Reason string    `json:"reason"`
+}
+
+// KeptByStorage is that storage refused to delete an artifact, which can be restored as before.
+type KeptByStorage struct {
+	// Until is when storage lets go of it; zero where it does not say, as of a lease or a legal hold.
+	Until time.Time `json:"until,omitzero"`
+	// Again is when its deletion is tried again: somebody may end the protection before.
+	Again time.Time `json:"again"`
+	// Reason has storage's code and words, and what to do.
+	Reason Reason `json:"reason"`
+}
+
+// longestKept is how long what storage keeps is left alone at the most, whatever storage says, in Waits.Recheck: a week.
+const longestKept = 28
+
+// keptByStorage notes a refusal.
+func (w Waits) keptByStorage(f *Fault, now time.Time) KeptByStorage {
+	wait := min(max(f.Until.Sub(now), w.Recheck), longestKept*w.Recheck)
+	return KeptByStorage{Until: f.Until, Again: now.Add(wait), Reason: f.reason()}
+}
+
+func (k KeptByStorage) String() string {
+	until := ", which does not say until when"
+	if !k.Until.IsZero() {
+		until = " until " + k.Until.UTC().Format(time.RFC3339)
+	}
+	return "kept by storage" + until + ": " + k.Reason.Message
 }
 
 // Acceptance is why a suspect recovery point counts as verified.
@@ -93,9 +122,12 @@ func (p Point) key() Key {
 // live says that the point can be restored, and counts as verified.
 func (p Point) live() bool { return p.State == Live && !p.Safety }
 
+// unaccepted says that the point was suspect, and nobody took it for good.
+func (p Point) unaccepted() bool { return p.Suspicion.Code != "" && p.Accepted.Time.IsZero() }
+
 // trusted says that the point's size tells what is normal for the target, whether or not the artifact is still there.
 func (p Point) trusted() bool {
-	return !p.Safety && (p.Suspicion.Code == "" || !p.Accepted.Time.IsZero())
+	return !p.Safety && !p.unaccepted()
 }
 
 // replace is the write of the point as it is now, under the ETag that was read.
@@ -176,7 +208,7 @@ type Decision struct {
 // Retain decides about all the recovery points of one target at an instant. What is past its time expires, except the
 // newest live one, whatever its age: it is the best thing to restore from. A suspect one, or a safety backup, is kept for
 // its time, but does not stand in for a live one. What is held stays, and so does what a restore reads: Readers are those
-// that have not ended.
+// that have not ended. What storage keeps is left alone until its deletion is to be tried again.
 func Retain(points []Point, now time.Time) []Decision {
 	newest := -1
 	for i, p := range points {
@@ -200,6 +232,8 @@ func Retain(points []Point, now time.Time) []Decision {
 			d.Keep, d.Reason = true, "held until "+p.Held.Until.UTC().Format(time.RFC3339)+": "+p.Held.Reason
 		case len(p.Readers) > 0:
 			d.Keep, d.Reason = true, "the restore "+p.Readers[0]+" reads it"
+		case now.Before(p.KeptByStorage.Again):
+			d.Keep, d.Reason = true, p.KeptByStorage.String()
 		case p.State == Suspect:
 			d.Reason = "keep.within ended at " + p.Expires.UTC().Format(time.RFC3339) + ", and nobody accepted it"
 		default:

@@ -34,7 +34,8 @@ type Provider interface {
 	// context leaves. Refused: it is missing, empty, or was not written by this run.
 	Verify(ctx context.Context, a Attempt, done Hashing) (Verification, error)
 	// Delete removes the artifacts of the run: all of them, or all but a.Artifact if extras is true. What is gone
-	// already is no error. Refused: the artifact was changed since it was verified, or storage protects it.
+	// already is no error. Refused: the artifact was changed since it was verified. Kept: storage protects it, and all of
+	// a.Artifact is still there; what is protected after a part of it was deleted is Refused.
 	Delete(ctx context.Context, a Attempt, etag string, extras bool) error
 }
 
@@ -169,6 +170,9 @@ const (
 	Lapsed FaultKind = "lapsed"
 	// Uncertain: it may have been done, or not. The answer was lost.
 	Uncertain FaultKind = "uncertain"
+	// Kept: storage does not let the artifact be deleted, of which nothing is missing: an immutability policy, a legal hold
+	// or a lease keeps it, until Fault.Until. Only Delete says so.
+	Kept FaultKind = "kept"
 )
 
 // Fault is an error of a Provider, in the service's own words.
@@ -187,6 +191,8 @@ type Fault struct {
 	RequestID string
 	// RetryAfter is the wait that the service asked for, 0 if it did not say.
 	RetryAfter time.Duration
+	// Until is when storage lets go of what is Kept; zero where it does not say.
+	Until time.Time
 }
 
 func (f *Fault) Error() string { return fmt.Sprintf("%s: %s", f.Code, f.Message) }

@@ -465,7 +465,10 @@ func usable(p Point, now time.Time) *Reason {
 		return no("RecoveryPointExpired", other, "the recovery point %s expired, and was deleted at %s", p.ID,
 			p.Deleted.UTC().Format(time.RFC3339))
 	case Deleting:
-		return no("RecoveryPointDeleting", other, "the recovery point %s is being deleted", p.ID)
+		// Storage kept it the last time: whether it still does is known in a moment, and the restore looks then.
+		if p.KeptByStorage.Again.IsZero() {
+			return no("RecoveryPointDeleting", other, "the recovery point %s is being deleted", p.ID)
+		}
 	case Live, Suspect:
 	default:
 		return no("RecoveryPointUnusable", other, "the recovery point %s is %s", p.ID, p.State)

@@ -138,6 +138,11 @@ func (s *step) guard(ctx context.Context, provider Provider, restorer Restorer) 
 	if why := usable(p, s.now); why != nil {
 		return s.end(ctx, refuses, *why)
 	}
+	if p.State == Deleting {
+		return s.postpone(ctx, &Fault{
+			Kind: Deferred, Code: "RecoveryPointDeleting", Message: "cleanup tries whether storage still keeps the recovery point " + p.ID,
+		})
+	}
 	// From here on cleanup leaves it alone. Whoever deletes it changes the same row under the same ETag.
 	if !slices.Contains(p.Readers, r.ID) {
 		p.Readers = append(p.Readers, r.ID)

@@ -398,6 +398,47 @@ func TestRestoreWarns(t *testing.T) {
 	}
 }
 
+// TestRestoreOfWhatStorageKeeps: a recovery point past its time, which storage keeps, is restored like any other; a restore
+// that comes while cleanup tries whether it still does waits for that, and begins, or is refused if it is gone.
+func TestRestoreOfWhatStorageKeeps(t *testing.T) {
+	for _, test := range []struct {
+		name        string
+		during, end backup.PointState
+		state       backup.State
+		code        string
+	}{
+		{"kept", backup.Live, backup.Live, backup.Succeeded, ""},
+		{"kept, after another try", backup.Deleting, backup.Live, backup.Succeeded, ""},
+		{"gone, after another try", backup.Deleting, backup.Expired, backup.StateRefused, "RecoveryPointExpired"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s, service, point := restorable(t)
+			s.change(point, func(p *backup.Point) {
+				p.State = test.during
+				p.KeptByStorage = backup.KeptByStorage{Again: s.now.Add(time.Hour), Reason: backup.Reason{Code: "LeaseIdMissing"}}
+			})
+			q := order("restore-1")
+			q.Point = point
+			run := s.restore(q, restoring(false))
+			for range 3 {
+				s.step()
+			}
+			if waits := s.run(run.ID); test.during == backup.Deleting &&
+				(waits.State != backup.Waiting || waits.Reason.Code != "RecoveryPointDeleting" || len(service.started) != 0) {
+				t.Fatalf("it is %s: %+v", waits.State, waits.Reason)
+			}
+			if test.during == backup.Deleting {
+				s.change(point, func(p *backup.Point) { p.State = test.end })
+			}
+			s.finish()
+			if end := s.run(run.ID); end.State != test.state || end.Reason.Code != test.code ||
+				len(service.started) != map[bool]int{true: 1}[test.state == backup.Succeeded] {
+				t.Errorf("%s %+v, %d requests", end.State, end.Reason, len(service.started))
+			}
+		})
+	}
+}
+
 // TestRestorePlanOf: every service says what is overwritten, by which calls, and whether it is backed up before.
 func TestRestorePlanOf(t *testing.T) {
 	s, _, _ := restorable(t)

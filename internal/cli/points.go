@@ -33,6 +33,9 @@ type point struct {
 	AcceptReason string    `json:"acceptedReason"`
 	Safety       bool      `json:"safetyBackup"`
 	Held         time.Time `json:"heldUntilDateTime"`
+	Kept         *struct {
+		Until time.Time `json:"untilDateTime"`
+	} `json:"keptByStorage"`
 }
 
 // suspect is the state of a recovery point that nobody has accepted yet.
@@ -101,6 +104,8 @@ func (p point) fate() string {
 	switch {
 	case !p.Deleted.IsZero():
 		return "deleted " + utc(p.Deleted)
+	case p.Kept != nil: // live or suspect
+		return strings.TrimSuffix(p.State+", kept by storage until "+utc(p.Kept.Until), " until ")
 	case p.State == "live":
 		return "kept until " + utc(until)
 	case p.State == suspect:

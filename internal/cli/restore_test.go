@@ -174,6 +174,17 @@ func TestRestoreEnds(t *testing.T) {
 	if code, out, _ := a.run(t.Context(), "", "confirm", "r"); code != 0 || out != "r  succeeded; safety backup: kept until 2026-01-08T00:00:00Z\n" {
 		t.Errorf("%d, %q", code, out)
 	}
+	live := body
+	for kept, want := range map[string]string{
+		`{"untilDateTime":"2026-02-01T00:00:00Z"}`: "live, kept by storage until 2026-02-01T00:00:00Z\n",
+		`{}`: "live, kept by storage\n",
+	} {
+		body = strings.Replace(live, `"safetyBackup":true,"expires`, `"keptByStorage":`+kept+`,"safetyBackup":true,"expires`, 1)
+		if code, out, _ := a.run(t.Context(), "", "confirm", "r"); code != 0 || out != "r  succeeded; safety backup: "+want {
+			t.Errorf("%d, %q", code, out)
+		}
+	}
+	body = live
 	_, out, _ = a.run(t.Context(), "", "run", "r")
 	for _, want := range []string{"kind           selective k\n", "left out       one key was there\n", "safety backup  kept until 2026-01-08"} {
 		if !strings.Contains(out, want) {

@@ -119,7 +119,7 @@ func deleting(s backup.Storage, share string) azure.Call {
 	c := shares("delete "+place(s, share), s, func(status int, code string) backup.FaultKind {
 		switch {
 		case leased(code):
-			return backup.Refused
+			return backup.Kept
 		case status == http.StatusUnauthorized || status == http.StatusForbidden:
 			return backup.Denied
 		}
@@ -128,8 +128,8 @@ func deleting(s backup.Storage, share string) azure.Call {
 	other := c.Hint
 	c.Hint = func(status int, code, message string) string {
 		if leased(code) {
-			return "It is kept. Somebody, perhaps Azure Backup, has a lease on it or on a snapshot of it: if nobody needs it, " +
-				"break the lease and delete it in the Azure portal."
+			return "It is kept, and can be restored as before; its deletion is tried again by itself. Somebody, perhaps Azure Backup, " +
+				"has a lease on it or on a snapshot of it: if nobody needs it, break the lease in the Azure portal."
 		}
 		return other(status, code, message)
 	}

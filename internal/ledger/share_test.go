@@ -314,7 +314,7 @@ func TestDelete(t *testing.T) {
 		reply reply
 		fault fault
 	}{
-		"a lease":       {remove, storageError(412, "LeaseIdMissing"), fault{kind: backup.Refused, code: "LeaseIdMissing", hint: "lease"}},
+		"a lease":       {remove, storageError(412, "LeaseIdMissing"), fault{kind: backup.Kept, code: "LeaseIdMissing", hint: "restored as before"}},
 		"no account":    {keys, refuses(404, "ResourceNotFound", "no"), fault{kind: backup.Denied, code: "ResourceNotFound", hint: "still exists"}},
 		"no role":       {keys, refuses(403, "AuthorizationFailed", "no"), fault{kind: backup.Denied, code: "AuthorizationFailed", hint: "Key Operator"}},
 		"not allowed":   {remove, storageError(403, "KeyBasedAuthenticationNotPermitted"), fault{kind: backup.Denied, code: "KeyBasedAuthenticationNotPermitted", hint: "allowSharedKeyAccess"}},

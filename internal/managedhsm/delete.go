@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
@@ -18,7 +19,7 @@ import (
 const mostInBatch = 256
 
 // Delete removes the folder with all that is in it, if it is still what was verified, or what a deletion that was cut off
-// left of that. Each blob goes under the ETag that it was listed with. A folder of a lost start that came to light after
+// left of that. Each blob goes under the ETag that it was listed with. What storage keeps goes as a whole, or not. A folder of a lost start that came to light after
 // another was taken for the run's stays, since nothing proves whose it is: extras are none.
 func (p *Provider) Delete(ctx context.Context, a backup.Attempt, etag string, extras bool) error {
 	if extras {
@@ -32,7 +33,7 @@ func (p *Provider) Delete(ctx context.Context, a backup.Attempt, etag string, ex
 			Hint:    "Nothing was deleted. See what the catalog holds for the run.",
 		}
 	}
-	f, err := p.list(ctx, a.Storage, a.Artifact)
+	f, err := p.list(ctx, a.Storage, a.Artifact, true)
 	if err != nil {
 		return azure.Listing(a.Storage).Fault(err)
 	}
@@ -42,13 +43,22 @@ func (p *Provider) Delete(ctx context.Context, a backup.Attempt, etag string, ex
 			Hint: "It is kept. If nobody needs it, delete it in the Azure portal.",
 		}
 	}
+	whole := etag == "" || f.print() == etag
+	if kept := f.kept(call); kept != nil {
+		return orRefused(kept, whole)
+	}
 	client, err := p.azure.Container(a.Storage)
 	if err != nil {
 		return err
 	}
-	for files := range slices.Chunk(f.files, mostInBatch) {
-		if err := deleteBatch(ctx, client, files, call); err != nil {
-			return err
+	// A policy of the container shows at no blob, and keeps the one that was written last for the longest: if that one goes by
+	// itself, all others can, and if it stays, nothing is missing.
+	slices.SortStableFunc(f.files, func(a, b file) int { return b.modified.Compare(a.modified) })
+	for i, files := range [][]file{f.files[:min(1, len(f.files))], f.files[min(1, len(f.files)):]} {
+		for files := range slices.Chunk(files, mostInBatch) {
+			if err := deleteFiles(ctx, client, files, call); err != nil {
+				return orRefused(backup.AsFault(err), whole && i == 0)
+			}
 		}
 	}
 	// An account with a hierarchical namespace keeps directories that are empty, and one without has none.
@@ -60,17 +70,60 @@ func (p *Provider) Delete(ctx context.Context, a backup.Attempt, etag string, ex
 	return nil
 }
 
-// deleteBatch deletes files with their snapshots, in one request.
-func deleteBatch(ctx context.Context, client *container.Client, files []file, call azure.Call) error {
+// kept is the fault of a folder of which storage keeps a file, as its list shows; nil if it shows nothing of the kind.
+func (f folder) kept(call azure.Call) *backup.Fault {
+	var kept *backup.Fault
+	for _, file := range f.files {
+		code, why, until := string(bloberror.BlobImmutableDueToPolicy), "", time.Time{}
+		switch {
+		case file.held:
+			why = "is under a legal hold"
+		case file.leased:
+			code, why = string(bloberror.LeaseIDMissing), "is leased"
+		case file.until.After(f.now):
+			why, until = "is kept by an immutability policy until "+file.until.UTC().Format(time.RFC3339), file.until
+		default:
+			continue
+		}
+		// The folder goes as a whole: what keeps one file for the longest, or nobody knows for how long, keeps all.
+		if kept == nil || !kept.Until.IsZero() && (until.IsZero() || until.After(kept.Until)) {
+			kept = &backup.Fault{
+				Kind: backup.Kept, Code: code, Message: call.What + ": " + file.name + " " + why, Until: until, Hint: azure.HintKept,
+			}
+		}
+	}
+	return kept
+}
+
+// orRefused is a fault of a deletion. What storage keeps can only be restored if the folder is whole.
+func orRefused(f *backup.Fault, whole bool) *backup.Fault {
+	if f.Kind == backup.Kept && !whole {
+		f.Kind, f.Until = backup.Refused, time.Time{}
+		f.Hint = "A part of it was deleted before. The rest is deleted once nothing keeps it."
+	}
+	return f
+}
+
+// deleteFiles deletes files with their snapshots, in one request: one by itself, several as a batch.
+func deleteFiles(ctx context.Context, client *container.Client, files []file, call azure.Call) error {
+	options := func(f file) *blob.DeleteOptions {
+		return &blob.DeleteOptions{
+			DeleteSnapshots: to.Ptr(blob.DeleteSnapshotsOptionTypeInclude), AccessConditions: azure.IfMatch(f.etag),
+		}
+	}
+	if len(files) == 1 {
+		_, err := client.NewBlobClient(files[0].name).Delete(ctx, options(files[0]))
+		if err != nil && !azure.Is(err, bloberror.BlobNotFound) {
+			return call.Fault(err)
+		}
+		return nil
+	}
 	batch, err := client.NewBatchBuilder()
 	if err != nil {
 		return call.Fault(err)
 	}
 	for _, file := range files {
-		err := batch.Delete(file.name, &container.BatchDeleteOptions{DeleteOptions: blob.DeleteOptions{
-			DeleteSnapshots: to.Ptr(blob.DeleteSnapshotsOptionTypeInclude), AccessConditions: azure.IfMatch(file.etag),
-		}})
-		if err != nil {
+		if err := batch.Delete(file.name, &container.BatchDeleteOptions{DeleteOptions: *options(file)}); err != nil {
 			return call.Fault(err)
 		}
 	}

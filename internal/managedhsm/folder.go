@@ -16,6 +16,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/lease"
 
 	"lifeboat/internal/azure"
 	"lifeboat/internal/backup"
@@ -67,20 +68,25 @@ type folder struct {
 
 type file struct {
 	// name of the blob in the container.
-	name string
-	size int64
-	etag string
+	name     string
+	size     int64
+	etag     string
+	modified time.Time
+	// until is when its own immutability policy ends; held and leased say what else keeps it.
+	until        time.Time
+	held, leased bool
 }
 
-// list reads what is in the folder now.
-func (p *Provider) list(ctx context.Context, s backup.Storage, name string) (folder, error) {
+// list reads what is in the folder now; only if protection is true, what keeps its files.
+func (p *Provider) list(ctx context.Context, s backup.Storage, name string, protection bool) (folder, error) {
 	var f folder
 	client, err := p.azure.Container(s)
 	if err != nil {
 		return f, err
 	}
 	pages := client.NewListBlobsFlatPager(&container.ListBlobsFlatOptions{
-		Prefix: to.Ptr(name + "/"), Include: container.ListBlobsInclude{Metadata: true},
+		Prefix:  to.Ptr(name + "/"),
+		Include: container.ListBlobsInclude{Metadata: true, ImmutabilityPolicy: protection, LegalHold: protection},
 	})
 	for pages.More() {
 		page, err := pages.NextPage(ctx)
@@ -99,7 +105,11 @@ func (p *Provider) list(ctx context.Context, s backup.Storage, name string) (fol
 				continue
 			}
 			modified, size := azure.Deref(item.Properties.LastModified), azure.Deref(item.Properties.ContentLength)
-			f.files = append(f.files, file{*item.Name, size, string(azure.Deref(item.Properties.ETag))})
+			f.files = append(f.files, file{
+				name: *item.Name, size: size, etag: string(azure.Deref(item.Properties.ETag)), modified: modified,
+				until: azure.Deref(item.Properties.ImmutabilityPolicyExpiresOn), held: azure.Deref(item.Properties.LegalHold),
+				leased: azure.Deref(item.Properties.LeaseStatus) == lease.StatusTypeLocked,
+			})
 			f.size += size
 			if f.oldest.IsZero() || modified.Before(f.oldest) {
 				f.oldest = modified
@@ -174,7 +184,7 @@ func (p *Provider) Find(ctx context.Context, a backup.Attempt) (string, error) {
 				"the backup again.",
 		}
 	}
-	f, err := p.list(ctx, a.Storage, found[0])
+	f, err := p.list(ctx, a.Storage, found[0], false)
 	if err != nil {
 		return "", azure.Listing(a.Storage).Fault(err)
 	}

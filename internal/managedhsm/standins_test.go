@@ -230,6 +230,7 @@ func TestAgainstTheStandIns(t *testing.T) {
 	t.Run("verification", w.testVerification)
 	t.Run("parts", w.testParts)
 	t.Run("deletion", w.testDeletion)
+	t.Run("kept by storage", w.testKept)
 	t.Run("two folders", w.testTwo)
 	t.Run("hours", w.testHours)
 	t.Run("refusals", w.testRefusals)

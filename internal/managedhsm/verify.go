@@ -33,7 +33,7 @@ type progress struct {
 // may not ask, or the SAS does not do, or it may have come too late, the hashes alone are the evidence, and the note says
 // so.
 func (p *Provider) Verify(ctx context.Context, a backup.Attempt, done backup.Hashing) (backup.Verification, error) {
-	f, err := p.list(ctx, a.Storage, a.Artifact)
+	f, err := p.list(ctx, a.Storage, a.Artifact, false)
 	if err != nil {
 		return backup.Verification{}, azure.Reading(a.Storage, a.Artifact).Fault(err)
 	}

@@ -2,6 +2,7 @@ package simulation
 
 import (
 	"context"
+	"errors"
 	"encoding/json"
 	"strings"
 	"time"
@@ -254,9 +255,12 @@ func (h *host) cleanup() {
 	h.lastCleanup = w.now
 	w.figures.Cleanups++
 	w.invoke(h.anyone(), ofCleanup, "cleanup", func(ctx context.Context, _ *invocation, e *backup.Engine) error {
-		_, err := e.Cleanup(ctx)
-		return err
-	}, func(v *invocation) { v.returned("") })
+		report, err := e.Cleanup(ctx)
+		return errors.Join(append(report.Failed, err)...)
+	}, func(v *invocation) {
+		w.check(cleaned{v})
+		v.returned("")
+	})
 }
 
 // deliver hands the visible messages to the handler: up to a batch, each to any instance, in any order.

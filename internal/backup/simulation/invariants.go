@@ -111,6 +111,8 @@ type (
 		plans          []backup.Plan
 		report         backup.ScheduleReport
 	}
+	// cleaned: a cleanup has ended.
+	cleaned struct{ v *invocation }
 	// passed: something happened, and time goes on.
 	passed struct{}
 	// over: everything has come to its end.
@@ -176,6 +178,7 @@ var Invariants = []Invariant{
 	{"suspect is what is far smaller", "5", suspectIsSmall},
 	{"the newest recovery point stays", "6", newestStays},
 	{"every deletion has its reason", "6", deletionReason},
+	{"what storage keeps can be restored", "6", keptStays},
 	{"nothing is done by a clock that jumped", "6", saneClock},
 	{"every end is told, as it is", "3", toldTruly},
 	{"events wait for nothing but their queue", "3", eventsLeave},
@@ -597,7 +600,7 @@ func deletionReason(w *World, moment any) string {
 			return fmt.Sprintf("the recovery point of %s is given up %s before its time", w.ledger.runName(m.is.ID),
 				m.is.Expires.Sub(w.now))
 		}
-		if m.was != nil && (m.was.State == backup.Expired && m.is.State != backup.Expired || !canRestore(m.was) && canRestore(m.is)) {
+		if m.was != nil && m.was.State == backup.Expired && m.is.State != backup.Expired {
 			return "the recovery point of " + w.ledger.runName(m.is.ID) + " comes back"
 		}
 	case removed:
@@ -609,6 +612,36 @@ func deletionReason(w *World, moment any) string {
 			return ""
 		}
 		return fmt.Sprintf("%s is deleted while its run is %s", w.ledger.artifactName(m.blob.name), r.State)
+	}
+	return ""
+}
+
+// keptStays: what comes back is all there, and what storage did not let a cleanup delete has come back when that has ended
+// well. One that was suspect comes back as that.
+func keptStays(w *World, moment any) string {
+	switch m := moment.(type) {
+	case kept:
+		if m.was == nil || canRestore(m.was) || !canRestore(m.is) {
+			return ""
+		}
+		name := w.ledger.runName(m.is.ID)
+		switch b := w.service(m.is.Target).blob(m.is.Artifact); {
+		case b == nil:
+			return "the recovery point of " + name + " comes back, and its artifact is gone"
+		case m.is.State == backup.Live && m.is.Suspicion.Code != "" && m.is.Accepted.Time.IsZero():
+			return "the recovery point of " + name + " was suspect, and comes back live"
+		case m.is.KeptByStorage.Reason.Code == "":
+			return "the recovery point of " + name + " comes back without a reason"
+		}
+	case cleaned:
+		if m.v.died || m.v.err != nil {
+			return ""
+		}
+		for _, run := range m.v.keeps {
+			if p := w.ledger.points[run]; p != nil && !canRestore(p) && p.State != backup.Expired {
+				return "storage keeps the artifact of " + w.ledger.runName(run) + ", and nobody can restore it"
+			}
+		}
 	}
 	return ""
 }
@@ -822,7 +855,7 @@ func retentionGoesOn(w *World, moment any) string {
 		points := w.ledger.live[partition]
 		for _, p := range points {
 			newer := slices.ContainsFunc(points, func(o *backup.Point) bool { return o.Created.After(p.Created) })
-			if newer && w.now.Sub(p.Expires) > 7*time.Hour {
+			if newer && w.now.Sub(p.Expires) > 7*time.Hour && w.now.Sub(p.KeptByStorage.Until) > 7*time.Hour {
 				return fmt.Sprintf("the recovery point of %s expired %s ago, and is still there", w.ledger.runName(p.ID),
 					w.now.Sub(p.Expires))
 			}
@@ -833,9 +866,10 @@ func retentionGoesOn(w *World, moment any) string {
 		case p == nil, w.tampered(p):
 		case p.State == backup.Deleting:
 			return "the deletion of the recovery point of " + f.name + " is never ended"
-		case p.Safety && canRestore(p) && w.now.Sub(p.Expires) > 7*time.Hour && w.now.Sub(p.Held.Until) > 7*time.Hour:
+		case p.Safety && canRestore(p) && w.now.Sub(p.Expires) > 7*time.Hour && w.now.Sub(p.Held.Until) > 7*time.Hour &&
+			w.now.Sub(p.KeptByStorage.Until) > 7*time.Hour:
 			return "the safety backup of " + f.name + " expired, nobody holds it, and it is still there"
-		case p.State == backup.Suspect && w.now.Sub(p.Expires) > 7*time.Hour:
+		case p.State == backup.Suspect && w.now.Sub(p.Expires) > 7*time.Hour && w.now.Sub(p.KeptByStorage.Until) > 7*time.Hour:
 			return fmt.Sprintf("the suspect recovery point of %s expired %s ago, and is still there", f.name, w.now.Sub(p.Expires))
 		}
 	}

@@ -79,6 +79,8 @@ type invocation struct {
 	plans []backup.Plan
 	// look is the last look for a lost start that it made.
 	look *look
+	// keeps are the runs whose artifacts storage refused to delete.
+	keeps []string
 	// fatal is the call at which it dies, if it is not 0.
 	fatal int
 	// calls and writes that it made.

@@ -669,7 +669,13 @@ func (v *invocation) Delete(ctx context.Context, a backup.Attempt, etag string, 
 	case extras && s.ways.Names:
 		v.hum("%s: nothing tells whose they are", what)
 		return nil
-	case s.locked.After(v.w.now):
+	case s.locked.After(v.w.now) && !extras && b != nil:
+		v.say("%s: KEPT", what)
+		v.keeps = append(v.keeps, a.Run)
+		f := fault(backup.Kept, "BlobImmutableDueToPolicy", 0)
+		f.Until = oneOf(v.w.choices, time.Time{}, s.locked)
+		return f
+	case s.locked.After(v.w.now) && slices.ContainsFunc(s.blobs, func(o *blob) bool { return o.run == a.Run && o != b }):
 		v.say("%s: PROTECTED", what)
 		return fault(backup.Refused, "BlobImmutableDueToPolicy", 0)
 	case !extras && b != nil && etag != "" && b.etag != etag:

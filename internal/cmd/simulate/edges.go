@@ -39,6 +39,12 @@ var edges = []edge{
 		"{Op: Insert, Key: p.claimKey(),", "{Op: Put, Key: p.claimKey(),",
 	},
 	{
+		"./internal/backup TestTwoCleanupsOfWhatStorageKeeps", "a deletion that was begun goes on without a save",
+		"internal/backup/cleanup.go",
+		"if err := e.savePoint(ctx, &p); err != nil {",
+		"if err := func() error {\n\t\tif d.Point.State == Deleting {\n\t\t\treturn nil\n\t\t}\n\t\treturn e.savePoint(ctx, &p)\n\t}(); err != nil {",
+	},
+	{
 		"./internal/backup TestBookRemembersNoPlan", "a process remembers which plan is in force",
 		"internal/backup/book.go",
 		"in force.\n\t_, head, _, err := b.load(ctx)", "in force.\n\thead, err := b.seen(), error(nil)",

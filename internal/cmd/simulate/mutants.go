@@ -169,7 +169,18 @@ var mutants = []mutant{
 	},
 	{"the newest point is not protected", "point.go", "case i == newest:", "case i == newest && len(points) > 1000:"},
 	{"points expire two days early", "point.go", "case now.Before(p.Expires):", "case now.Before(p.Expires.AddDate(0, 0, -2)):"},
-	{"an artifact is deleted before that is noted", "cleanup.go", "if p.State != Deleting {", `if p.State == "" {`},
+	{
+		"an artifact is deleted before that is noted", "cleanup.go",
+		"if err := e.savePoint(ctx, &p); err != nil {", "if err := error(nil); err != nil {",
+	},
+	{
+		"what storage keeps stays given up", "cleanup.go",
+		"p.State, p.KeptByStorage = Live, e.Waits.keptByStorage(f, now)", "p.KeptByStorage = e.Waits.keptByStorage(f, now)",
+	},
+	{
+		"what was suspect comes back live", "cleanup.go",
+		"if p.unaccepted() {", "if p.unaccepted() && p.Safety {",
+	},
 	{
 		"suspect points stand in for live ones", "point.go",
 		"if p.live() && (newest < 0", "if (p.live() || p.State == Suspect) && (newest < 0",
@@ -177,7 +188,7 @@ var mutants = []mutant{
 	{"no point is ever suspect", "suspect.go", "if 2*p.Size >= normal {", "if 20*p.Size >= normal {"},
 	{
 		"suspect points tell what is normal", "point.go",
-		`return !p.Safety && (p.Suspicion.Code == "" || !p.Accepted.Time.IsZero())`, "return !p.Safety",
+		`return !p.Safety && !p.unaccepted()`, "return !p.Safety",
 	},
 	{
 		"two alike are enough", "suspect.go",
