@@ -91,7 +91,7 @@ func (o operation[T]) poll(ctx context.Context, token string) (status, error) {
 	switch {
 	case err == nil && answer == nil: // the token claims that the operation has ended, so nothing was sent
 		return status{}, o.unusable(nil)
-	case err == nil && !runtime.HasStatusCode(answer, http.StatusOK, http.StatusAccepted):
+	case err == nil && !runtime.HasStatusCode(answer, http.StatusOK, http.StatusCreated, http.StatusAccepted):
 		err = runtime.NewResponseError(answer)
 	}
 	if err != nil {
@@ -103,7 +103,8 @@ func (o operation[T]) poll(ctx context.Context, token string) (status, error) {
 	return o.read(o.polling, answer, token)
 }
 
-// read reads an answer of 200 or 202 to the call; token continues the operation if it goes on.
+// read reads an answer of 200, 201 or 202 to the call; token continues the operation if it goes on. Its words for an end are
+// all that the SDK's pollers know: to those the operation is over, and they would ask no more.
 func (o operation[T]) read(call azure.Call, answer *http.Response, token string) (status, error) {
 	s := status{token: token, after: azure.RetryAfter(answer)}
 	if raw, err := runtime.Payload(answer); err == nil && len(raw) > 0 {
@@ -112,7 +113,7 @@ func (o operation[T]) read(call azure.Call, answer *http.Response, token string)
 		}
 	}
 	switch strings.ToLower(s.said.Status) {
-	case "succeeded":
+	case "succeeded", "completed":
 		return status{done: true, said: s.said}, nil
 	case "failed", "canceled", "cancelled":
 		fault := o.ended(s.said)

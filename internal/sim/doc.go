@@ -38,6 +38,8 @@
 //
 // Of Managed HSM (see [HSMKnobs]), where the zero value is what is documented or recorded if anything is:
 //
+//   - a SAS that cannot be read: told by the operation's status, at its start, or at each poll (MalformedSAS, recorded 2021 to
+//     2026);
 //   - a SAS that is valid for less than 24 hours: refused, or taken (ShortSAS);
 //   - a SAS that is signed with a user delegation key: denied, or taken (DelegationSAS);
 //   - a backup's folder: grows before one's eyes, or appears at the end (Folder);

@@ -200,6 +200,26 @@ func TestHSMBackupThroughOfficialClient(t *testing.T) {
 	}
 }
 
+// TestHSMLooksAtOnce: a look may be done in its 202, and one that fails says so only when it is asked.
+func TestHSMLooksAtOnce(t *testing.T) {
+	t.Parallel()
+	s := startWithHSM(t)
+	name := createContainer(t, s)
+	must(t, s.TuneHSM(fort, func(k *sim.HSMKnobs) { k.Looking = sim.LookingAtOnce }))
+	for container, word := range map[string]string{name: "Succeeded", "missing": "InProgress"} {
+		body := `{"storageResourceUri":"` + containerURL(container) + `","useManagedIdentity":true}`
+		r := hsmSend(t, s, "POST", "/prebackup"+hsmVersion, "app", body)
+		if r.StatusCode != 202 || !strings.Contains(string(r.body), `"status":"`+word+`"`) || r.Header.Get("Azure-AsyncOperation") == "" {
+			t.Errorf("%s: %d %s", container, r.StatusCode, r.body)
+		}
+	}
+	poller, err := newBackupClient(t, s, fortURL, s.Credential("app")).BeginPreFullBackup(t.Context(),
+		backup.PreBackupOperationParameters(byIdentity(name)), nil)
+	if _, err := settle(t, poller, err); err != nil {
+		t.Error(err)
+	}
+}
+
 // hsmSend is a raw call of fort. The identity may be empty.
 func hsmSend(t *testing.T, s *sim.Sim, method, path, identity, body string) reply {
 	t.Helper()
@@ -238,9 +258,15 @@ func TestHSMOnTheWire(t *testing.T) {
 		t.Errorf("running: %d %s %v", r.StatusCode, r.body, r.Header)
 	}
 	busy := hsmSend(t, s, "POST", "/backup"+hsmVersion, "app", body)
-	if busy.StatusCode != 409 ||
-		!strings.Contains(string(busy.body), `"message":"Another backup operation is in progress"`) {
+	if busy.StatusCode != 409 || busy.code() != "409" || len(busy.body) < 3000 || !strings.Contains(string(busy.body),
+		`"message":"Another backup operation is in progress. Please try again after sometime."`) {
 		t.Errorf("second backup: %d %s", busy.StatusCode, busy.body)
+	}
+	must(t, s.TuneHSM(fort, func(k *sim.HSMKnobs) { k.Busy = sim.BusyByName }))
+	busy = hsmSend(t, s, "POST", "/backup"+hsmVersion, "app", body)
+	if busy.StatusCode != 409 || busy.code() != "Conflict" ||
+		!strings.Contains(string(busy.body), `"message":"Another backup operation is in progress"`) {
+		t.Errorf("second backup, by name: %d %s", busy.StatusCode, busy.body)
 	}
 	restore := `{"sasTokenParameters":` + body + `,"folderToRestore":"mhsm-fort-2020091408443492"}`
 	if r := hsmSend(t, s, "PUT", "/restore"+hsmVersion, "app", restore); r.StatusCode != 409 {

@@ -12,7 +12,8 @@ type Range struct{ Shortest, Longest time.Duration }
 // HSMKnobs is how a Managed HSM behaves. Every zero value is what was recorded or, where that is unknown, the reading
 // that is worse for the client.
 type HSMKnobs struct {
-	// Backup is how long a backup takes: usually 8 to 14 s, as recorded of small HSMs; Microsoft has seen 9 hours.
+	// Backup is how long a backup takes: usually 7 to 15 s, as recorded of small HSMs, one of which took 149 s (2026-05);
+	// Microsoft has seen 9 hours.
 	Backup Range
 	// Restore is how long a full restore takes: usually 7 to 47 s.
 	Restore Range
@@ -28,10 +29,11 @@ type HSMKnobs struct {
 	ProvisioningState string
 	// Activation is what Resource Manager says of its security domain.
 	Activation Activation
-	// NullError gives bodies of operations in progress, and of those that succeeded, an error whose members are null,
-	// instead of none: recorded until 2021.
+	// NullError gives bodies without an error one whose members are null, instead of none: recorded until 2021.
 	NullError bool
 
+	Busy           Busy
+	Looking        Looking
 	MalformedSAS   MalformedSAS
 	ShortSAS       ShortSAS
 	DelegationSAS  DelegationSAS
@@ -75,10 +77,33 @@ func (a Activation) properties() map[string]any {
 type MalformedSAS int
 
 const (
-	// MalformedAtStart answers 400 to the request: recorded 2022.
-	MalformedAtStart MalformedSAS = iota
+	// MalformedInStatus accepts it with 202, and then the status says Failed, "Invalid Request" and, in the error, why:
+	// recorded 2026.
+	MalformedInStatus MalformedSAS = iota
+	// MalformedAtStart answers 400 to the request: recorded 2022 and 2024.
+	MalformedAtStart
 	// MalformedAtPoll accepts it with 202 and answers 400 to each poll: recorded 2021.
 	MalformedAtPoll
+)
+
+// Busy says how an HSM turns away what it has no time for.
+type Busy int
+
+const (
+	// BusyByNumber answers 409 with the code 409, and an innererror with a trace of 3 KB: recorded 2026-04.
+	BusyByNumber Busy = iota
+	// BusyByName answers 409 with the code Conflict: reported 2026-07.
+	BusyByName
+)
+
+// Looking says when a prebackup or prerestore is done that finds nothing wrong.
+type Looking int
+
+const (
+	// LookingTakesTime says InProgress in the answer to the start.
+	LookingTakesTime Looking = iota
+	// LookingAtOnce says Succeeded in it, with 202: recorded 2025-02 of a prerestore.
+	LookingAtOnce
 )
 
 // ShortSAS says what happens with a SAS that is valid for less than the 24 hours that the API's description asks for.

@@ -23,9 +23,9 @@ const (
 	KeyRestore   HSMOperationKind = "keyRestore"
 )
 
-// usually is how long operations take (recorded 2020 to 2024 of small HSMs; checks are a guess).
+// usually is how long operations take (recorded 2020 to 2026 of small HSMs; checks are a guess).
 var usually = map[HSMOperationKind]Range{
-	FullBackup:   {8 * time.Second, 14 * time.Second},
+	FullBackup:   {7 * time.Second, 15 * time.Second},
 	BackupCheck:  {2 * time.Second, 5 * time.Second},
 	FullRestore:  {7 * time.Second, 47 * time.Second},
 	RestoreCheck: {2 * time.Second, 5 * time.Second},
@@ -112,8 +112,10 @@ type hsmOperation struct {
 	vault vault
 	// rule says why the HSM may not be overwritten; "" if it may.
 	rule hsmFailure
-	// late is what each poll refuses with 400.
-	late string
+	// late is what each poll refuses with 400, invalid what its status calls an invalid request.
+	late, invalid string
+	// ended is closed at the end.
+	ended chan struct{}
 	// halfway tells that half of the time has passed.
 	halfway bool
 	// hurry is closed when the rest of the time shall not be waited for.
@@ -147,7 +149,7 @@ func (c *hsmCall) kind() HSMOperationKind {
 
 // begin answers a request for an operation.
 func (m *managedHSMs) begin(c *hsmCall) *http.Response {
-	o := &hsmOperation{hsm: c.hsm, hurry: make(chan struct{})}
+	o := &hsmOperation{hsm: c.hsm, hurry: make(chan struct{}), ended: make(chan struct{})}
 	o.HSM, o.Kind, o.Key, o.State = c.hsm.ResourceID, c.kind(), c.key, InProgress
 	var refusal *http.Response
 	if o.backs() {
@@ -163,28 +165,55 @@ func (m *managedHSMs) begin(c *hsmCall) *http.Response {
 	if o.knobs = c.hsm.knobs; !o.storage.identity() {
 		var wrong string
 		o.storage.sas, wrong = o.storage.readSAS(o.knobs, time.Now())
-		if wrong != "" && o.knobs.MalformedSAS == MalformedAtStart {
+		switch {
+		case wrong == "":
+		case o.knobs.MalformedSAS == MalformedAtStart:
 			return badRequest(wrong)
+		case o.knobs.MalformedSAS == MalformedAtPoll:
+			o.late = wrong
+		default:
+			o.invalid, o.Details = wrong, "Invalid Request"
 		}
-		o.late = wrong
 	}
 	if busy := c.hsm.busy; busy != nil {
-		what := "backup"
-		if busy.Kind != FullBackup {
-			what = "restore"
-		}
-		return jobError(http.StatusConflict, "Conflict", "Another "+what+" operation is in progress")
+		return busy.turnAway(o.knobs.Busy)
 	}
 	if m.closed {
 		return jobError(http.StatusServiceUnavailable, "ServiceUnavailable", "The simulator is closing.")
 	}
 	m.start(c.hsm, o)
 	c.job = o.JobID
-	resp := armJSON(http.StatusAccepted, o.body())
+	state := InProgress
+	if o.step() == OnCheck && o.knobs.Looking == LookingAtOnce {
+		m.mu.Unlock()
+		<-o.ended
+		m.mu.Lock()
+		if o.State == Succeeded {
+			state = Succeeded
+		}
+	}
+	resp := armJSON(http.StatusAccepted, o.body(state))
 	host := "https://" + strings.ToLower(c.hsm.id.name) + hsmDomain
 	resp.Header.Set("Azure-AsyncOperation", host+o.path()+"/"+o.JobID+"/pending")
 	resp.Header.Set("Retry-After", strconv.Itoa(m.pace.seconds(firstRetryAfter)))
 	return resp
+}
+
+// turnAway answers what comes while the operation is under way.
+func (o *hsmOperation) turnAway(how Busy) *http.Response {
+	what := "backup"
+	if o.Kind != FullBackup {
+		what = "restore"
+	}
+	message := "Another " + what + " operation is in progress"
+	if how == BusyByName {
+		return jobError(http.StatusConflict, "Conflict", message)
+	}
+	const line = "   at Microsoft.ManagedHsm.Backup.StartAsync(BackupRequest request, CancellationToken cancellation)\n"
+	return armJSON(http.StatusConflict, map[string]any{"error": map[string]any{
+		"code": "409", "message": message + ". Please try again after sometime.",
+		"innererror": map[string]any{"stacktrace": strings.Repeat(line, 30)}, // what is in it is invented
+	}})
 }
 
 // start lets an accepted operation run. Called under the lock.
@@ -210,15 +239,20 @@ func (m *managedHSMs) start(h *hsm, o *hsmOperation) {
 		return false
 	})
 	m.operations = append(m.operations, o)
-	if o.late != "" {
+	if o.late != "" || o.invalid != "" {
 		o.Ended, o.State = o.Started, Failed
+		close(o.ended)
 		return
 	}
 	if o.step() != OnCheck {
 		h.busy = o
 	}
 	m.running.Add(1)
-	go m.run(o, m.pace.scale(m.draw(o.knobs.takes(o.Kind), usually[o.Kind])))
+	takes := m.pace.scale(m.draw(o.knobs.takes(o.Kind), usually[o.Kind]))
+	if o.step() == OnCheck && o.knobs.Looking == LookingAtOnce {
+		takes = 0
+	}
+	go m.run(o, takes)
 }
 
 // rule tells why an HSM may not be overwritten now. The words are invented. Called under the lock.
@@ -253,6 +287,7 @@ func (o *hsmOperation) path() string {
 // run is the operation's whole life.
 func (m *managedHSMs) run(o *hsmOperation, takes time.Duration) {
 	defer m.running.Done()
+	defer close(o.ended)
 	done, err := m.work(o, takes)
 	if m.life.Err() != nil {
 		return
@@ -312,34 +347,37 @@ func (m *managedHSMs) poll(c *hsmCall) *http.Response {
 		if o.late != "" {
 			return badRequest(o.late)
 		}
-		return armJSON(http.StatusOK, o.body())
+		return armJSON(http.StatusOK, o.body(o.State))
 	}
 	return jobError(http.StatusNotFound, "ResourceNotFound", "There is no operation "+c.job)
 }
 
-// body is the operation as its status tells. Called under the lock.
-func (o *hsmOperation) body() map[string]any {
+// body is the operation as its status tells: as it is, or as it was when it was taken on. Called under the lock.
+func (o *hsmOperation) body(state OperationState) map[string]any {
 	body := map[string]any{
-		"jobId": o.JobID, "status": o.State, "statusDetails": nil, "error": nil,
+		"jobId": o.JobID, "status": state, "statusDetails": nil, "error": nil,
 		"startTime": o.Started.Unix(), "endTime": nil,
 	}
 	if o.backs() {
 		body["azureStorageBlobContainerUri"] = nil
 	}
+	if o.knobs.NullError {
+		body["error"] = map[string]any{"code": nil, "message": nil, "innererror": nil}
+	}
+	if state == InProgress {
+		return body
+	}
 	if o.Details != "" {
 		body["statusDetails"] = o.Details
 	}
-	if o.State == Failed || o.knobs.NullError {
-		body["error"] = map[string]any{"code": nil, "message": nil, "innererror": nil}
-	}
-	if o.State == Failed && o.fault.Code != "" {
+	if state == Failed && o.fault.Code != "" {
 		body["error"] = map[string]any{"code": o.fault.Code, "message": o.fault.Message, "innererror": nil}
 	}
-	if o.State == InProgress {
-		return body
+	if o.invalid != "" {
+		body["error"] = map[string]any{"code": "BadRequest", "message": o.invalid, "innererror": nil}
 	}
 	body["endTime"] = o.Ended.Unix()
-	if o.Kind == FullBackup && o.State == Succeeded {
+	if o.Kind == FullBackup && state == Succeeded {
 		body["azureStorageBlobContainerUri"] = strings.TrimSuffix(o.storage.StorageResourceURI, "/") + "/" + o.Folder
 	}
 	return body

@@ -95,6 +95,8 @@ func (p hsmStorage) check(version string) *http.Response {
 		return badRequest("the body lacks storageResourceUri")
 	case p.UseManagedIdentity != nil && !since(version, firstWithManagedIdentity):
 		return badRequest("useManagedIdentity is unknown to version " + version)
+	case !identity && p.Token == "":
+		return badRequest("the body lacks a token, and useManagedIdentity")
 	case identity && p.Token != "":
 		return badRequest("token and useManagedIdentity exclude each other")
 	}

@@ -94,6 +94,13 @@ func TestHSMStorageBySAS(t *testing.T) {
 	malformed := "The customer provided SAS token is malformed. The SAS token does not contain the expiry field"
 	bad := full
 	bad.Token = to.Ptr("bad_token")
+	poller, err = client.BeginFullBackup(t.Context(), bad, nil)
+	_, err = settle(t, poller, err)
+	if status, code := errorCode(err); status != 200 || code != "BadRequest" || !strings.Contains(err.Error(), malformed) ||
+		!strings.Contains(err.Error(), `"statusDetails": "Invalid Request"`) {
+		t.Errorf("malformed in 2026: %v", err)
+	}
+	must(t, s.TuneHSM(fort, func(k *sim.HSMKnobs) { k.MalformedSAS = sim.MalformedAtStart }))
 	_, err = client.BeginFullBackup(t.Context(), bad, nil)
 	if status, code := errorCode(err); status != 400 || code != "BadRequest" || !strings.Contains(err.Error(), malformed) {
 		t.Errorf("malformed: %v", err)

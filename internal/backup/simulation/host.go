@@ -2,8 +2,8 @@ package simulation
 
 import (
 	"context"
-	"errors"
 	"encoding/json"
+	"errors"
 	"strings"
 	"time"
 
