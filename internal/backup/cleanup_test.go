@@ -416,20 +416,30 @@ func TestStorageKeepsTheArtifact(t *testing.T) {
 }
 
 // TestTwoCleanupsOfWhatStorageKeeps: what one cleanup deletes, another one to which storage refused it a moment before does
-// not bring back.
+// not bring back, whichever of them saves first.
 func TestTwoCleanupsOfWhatStorageKeeps(t *testing.T) {
 	s := newStage(t)
 	ids := s.points(2)
-	gone := false
+	deleted, saved, ended := make(chan bool), make(chan bool), make(chan bool)
 	s.provider.delete = func(backup.Attempt, bool) error {
-		s.provider.delete = func(backup.Attempt, bool) error { gone = true; return nil }
-		s.cleanup() // storage has let go
+		s.provider.delete = func(backup.Attempt, bool) error { // storage has let go
+			deleted <- true
+			<-saved
+			return nil
+		}
+		go func() {
+			defer close(ended)
+			_, _ = s.engine.Cleanup(t.Context())
+		}()
+		<-deleted
 		return fault(backup.Kept, "LeaseIdMissing")
 	}
 	if r := s.cleanup(); len(r.Failed) != 1 {
-		t.Errorf("report %+v", r)
+		t.Errorf("it brought back what another one has deleted: %+v", r)
 	}
-	if !gone || s.state(ids[0]) != backup.Expired {
-		t.Errorf("its artifact is gone: %v, and it is %s", gone, s.state(ids[0]))
+	close(saved)
+	<-ended
+	if s.state(ids[0]) != backup.Expired {
+		t.Errorf("its artifact is gone, and it is %s", s.state(ids[0]))
 	}
 }
