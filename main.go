@@ -65,10 +65,10 @@ func run(ctx context.Context, getenv func(string) string, stdout io.Writer) erro
 // build connects the engine to Azure: storage for what it remembers, a provider for each service, plan.yaml for its book.
 func build(getenv func(string) string) (handler.Config, error) {
 	settings, err := config.FromEnvironment(getenv)
-	door := handler.Config{Host: settings.Host, Secure: settings.Secure}
 	credential, noCredential := storage.Credential(getenv, options)
 	clients, noStorage := storage.Open(getenv, credential, options)
 	plan, noPlan := config.NewPlanSource(settings.Plan, credential, options)
+	door := handler.Config{Host: settings.Host, Secure: settings.Secure, Warnings: plan.Warnings}
 	if err := errors.Join(err, noCredential, noStorage, noPlan); err != nil {
 		return door, err
 	}

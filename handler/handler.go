@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -19,6 +20,8 @@ type Config struct {
 	Engine *backup.Engine
 	// Book reads plan.yaml anew: an edit counts from the next tick or request on.
 	Book *backup.Book
+	// Warnings are about what plan.yaml, as the book read it last, says and hardly means, each with its line; nil for none.
+	Warnings func() []string
 	// Broken is why the app settings cannot be used, nil if they can. The process serves all the same: if it ended, the
 	// host would start it three times and then stop for good, and nobody would read why.
 	Broken error
@@ -58,6 +61,10 @@ type handler struct {
 	Config
 	functions map[string]function
 	api       http.Handler
+
+	warning sync.Mutex
+	// warned are the warnings that this process has logged last.
+	warned []string
 }
 
 // New is the HTTP handler for the port that the Functions host gives the process. The engine is copied, so that what it

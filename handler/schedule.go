@@ -3,6 +3,7 @@ package handler
 import (
 	"context"
 	"errors"
+	"slices"
 )
 
 // schedule is the tick of the timer: it makes runs of the slots that came due, and finds wake-ups that were lost. While
@@ -14,6 +15,7 @@ func (h *handler) schedule(ctx context.Context, _ invocation) (fields, error) {
 		h.Log.Warn().Str("function", "schedule").Str("reason", force.Refused.Error()).Time("inForceSince", force.Since).
 			Msg("plan.yaml is refused")
 	}
+	h.warn()
 	report, err := h.Engine.Schedule(ctx, force.Plans)
 	if err == nil {
 		h.Book.Saw(report.Book)
@@ -22,4 +24,21 @@ func (h *handler) schedule(ctx context.Context, _ invocation) (fields, error) {
 		"created": report.Created, "missed": report.Missed, "looked": report.Looked, "resent": report.Resent,
 		"unprotected": len(report.Unprotected), "unsent": report.Unsent,
 	}, errors.Join(unsettled, err)
+}
+
+// warn logs what plan.yaml hardly means: once a process for each text that has other warnings than the last one.
+func (h *handler) warn() {
+	if h.Warnings == nil {
+		return
+	}
+	warnings := h.Warnings()
+	h.warning.Lock()
+	defer h.warning.Unlock()
+	if slices.Equal(warnings, h.warned) {
+		return
+	}
+	h.warned = warnings
+	for _, text := range warnings {
+		h.Log.Warn().Str("function", "schedule").Str("reason", text).Msg("plan.yaml has a warning")
+	}
 }

@@ -34,6 +34,13 @@ type Plan struct {
 // MostTargets of a plan: one tick must be able to make a run of a slot for each of them.
 const MostTargets = 1000
 
+// The longest times that a plan can say. LongestKeep is a hundred years: longer than anybody means, and far below the 292
+// years that a [time.Duration] can hold. LongestWindow is longer than a year, after which a missed slot is history.
+const (
+	LongestKeep   = 36_500 * 24 * time.Hour
+	LongestWindow = 366 * 24 * time.Hour
+)
+
 // Settings are what a run takes along from its plan when it is created: an edit of the plan never changes a run.
 type Settings struct {
 	Storage Storage `json:"storage"`
@@ -49,6 +56,16 @@ type Settings struct {
 	CCF CCF `json:"ccf,omitzero"`
 	// Concurrency is how many operations of the plan may be under way at once; 0 leaves it to the engine's.
 	Concurrency int `json:"concurrency,omitempty"`
+}
+
+// checkKeep refuses to make a recovery point that would expire before it was made, or that no calendar reaches: plan.yaml
+// cannot say so, and what asks for it all the same is a mistake of ours. No time at all is none: what is made so is kept.
+func (s Settings) checkKeep() *Reason {
+	if s.KeepWithin >= 0 && s.KeepWithin <= LongestKeep {
+		return nil
+	}
+	return no("InvalidKeep", "This is a mistake of Lifeboat's own: report it, with keep.within of the plan.", "the plan keeps recovery "+
+		"points for %s, which is less than nothing or more than %d days: nothing was begun", s.KeepWithin, int(LongestKeep.Hours()/24))
 }
 
 // CCF is what a Managed CCF or a Confidential Ledger is backed up and restored with.
@@ -164,6 +181,43 @@ func each(set uint64) func(func(int) bool) {
 			}
 		}
 	}
+}
+
+// Widest is the longest time between two slots that follow each other, on clocks that never change; 0 if there are no two.
+func (s Schedule) Widest() time.Duration {
+	first, last, within := s.clock()
+	widest := within
+	previous := -1
+	start := time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC) // a leap year
+	for n := range horizon {
+		if day := start.AddDate(0, 0, n); !s.onDay(day.Month(), day.Day(), day.Weekday()) {
+			continue
+		}
+		if previous >= 0 {
+			widest = max(widest, time.Duration(n-previous)*24*time.Hour-last+first)
+		}
+		previous = n
+	}
+	return widest
+}
+
+// clock are the first and the last time of day with a slot, and the longest time between two slots of a day.
+func (s Schedule) clock() (first, last, within time.Duration) {
+	at := time.Duration(-1)
+	for hour := range each(s.Hour) {
+		for minute := range each(s.Minute) {
+			for second := range each(s.Second) {
+				next := time.Duration(hour)*time.Hour + time.Duration(minute)*time.Minute + time.Duration(second)*time.Second
+				if at < 0 {
+					first = next
+				} else {
+					within = max(within, next-at)
+				}
+				at = next
+			}
+		}
+	}
+	return first, at, within
 }
 
 // instant is when the zone's clocks show the local time: the first time if they do twice; if they never do, what the

@@ -208,7 +208,8 @@ type Decision struct {
 // Retain decides about all the recovery points of one target at an instant. What is past its time expires, except the
 // newest live one, whatever its age: it is the best thing to restore from. A suspect one, or a safety backup, is kept for
 // its time, but does not stand in for a live one. What is held stays, and so does what a restore reads: Readers are those
-// that have not ended. What storage keeps is left alone until its deletion is to be tried again.
+// that have not ended. What storage keeps is left alone until its deletion is to be tried again. What expired before it
+// was written, or as it was, stays for good: its expiry is a mistake.
 func Retain(points []Point, now time.Time) []Decision {
 	newest := -1
 	for i, p := range points {
@@ -222,6 +223,9 @@ func Retain(points []Point, now time.Time) []Decision {
 		switch {
 		case p.State == Expired:
 			continue
+		case !p.Expires.After(p.Created):
+			d.Keep, d.Reason = true, "its time ended at "+p.Expires.UTC().Format(time.RFC3339)+", not after it was written: nobody can have "+
+				"meant that, so nothing of it is deleted"
 		case p.State == Deleting:
 			d.Reason = "its deletion was begun"
 		case i == newest:

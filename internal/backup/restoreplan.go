@@ -303,7 +303,7 @@ func (e *Engine) outline(ctx context.Context, q RestoreRequest, plans []Plan, no
 	}
 	p.replies = q.replies(plans)
 	defer func() { p.Hash = p.hash() }()
-	if !p.ask("the request has not expired", expired(q.until(now), now)) {
+	if !p.ask("the request has not expired", cmp.Or(expired(q.until(now), now), tooLong(q.until(now), now))) {
 		return p, nil
 	}
 	if !p.ask("a plan allows it", p.allow(q, plans)) || !p.ask("nobody has to agree", p.approve()) ||
@@ -340,6 +340,18 @@ func expired(expires, now time.Time) *Reason {
 	}
 	return no("RequestExpired", "Ask again, under another ID.", "the request was good until %s",
 		expires.UTC().Format(time.RFC3339))
+}
+
+// LongestRestoreTime is the most that a request may give a restore to begin: what is further away is a mistake.
+const LongestRestoreTime = LongestKeep
+
+// tooLong refuses a request that is good for longer than anybody can mean.
+func tooLong(expires, now time.Time) *Reason {
+	if !expires.After(now.Add(LongestRestoreTime)) {
+		return nil
+	}
+	return no("ExpiresTooLate", "Ask again, under another ID.", "the request is good until %s, and may be for %d days at the most: "+
+		"what is further away is a mistake", expires.UTC().Format(time.RFC3339), int(LongestRestoreTime.Hours()/24))
 }
 
 // allow finds the plan that allows the restore: the first one that has the target and names the destination. What any such

@@ -102,9 +102,12 @@ func (p Plan) start(target string, slot, now, end time.Time) time.Time {
 // longestDelay is the longest that a queue message can be delayed (Queue.Wake).
 const longestDelay = 7 * 24 * time.Hour
 
+// LongestJitter is what a longer jitter counts as: the first wake-up of a run is a queue message.
+const LongestJitter = longestDelay
+
 // share is the target's part of the jitter, always the same one, in whole seconds. The jitter never reaches the end.
 func (p Plan) share(target string, from, end time.Time) time.Duration {
-	span := min(p.Jitter, longestDelay)
+	span := min(p.Jitter, LongestJitter)
 	if !end.IsZero() {
 		span = min(span, end.Sub(from))
 	}

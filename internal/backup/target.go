@@ -90,6 +90,18 @@ func (s Settings) access(target string) string {
 	return s.Identity
 }
 
+// noLedgerRestoreSince is the first api-version in which a Confidential Ledger is exported instead of backed up, and without
+// any restore of one (the specification of Microsoft.ConfidentialLedger, 2026-02-23).
+const noLedgerRestoreSince = "2026-02-23"
+
+// CopyOnly says that Azure can never restore what is written of the target: no service reads what is exported of a
+// Confidential Ledger.
+func (s Settings) CopyOnly(target string) bool {
+	r, err := ParseResource(target)
+	return err == nil && strings.EqualFold(r.Type, confidentialLedger) &&
+		(s.CCF.APIVersion == "" || s.CCF.APIVersion >= noLedgerRestoreSince)
+}
+
 // Horizon is how long the service of this resource type can restore one of its backups, 0 for without end; false if
 // Lifeboat does not back such resources up.
 func Horizon(resourceType string) (time.Duration, bool) {

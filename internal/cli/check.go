@@ -13,7 +13,8 @@ import (
 	"lifeboat/internal/config"
 )
 
-// check prints what the file is good for; the error lists everything that is wrong. With --live it goes on to Azure.
+// check prints what the file is good for, and what its author may not have meant; the error lists everything that is wrong.
+// With --live it goes on to Azure.
 func (sh Shell) check(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("check", flag.ContinueOnError)
 	live := flags.Bool("live", false, "")
@@ -21,7 +22,7 @@ func (sh Shell) check(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	plans, err := config.PlanFile(paths[0])
+	plans, warnings, err := config.PlanFile(paths[0])
 	if err != nil {
 		return err
 	}
@@ -30,6 +31,9 @@ func (sh Shell) check(ctx context.Context, args []string) error {
 		targets += len(p.Targets)
 	}
 	fmt.Fprintf(sh.Stdout, "%s: good: %s, %s\n", paths[0], count(len(plans), "plan"), count(targets, "target"))
+	for _, warning := range warnings {
+		fmt.Fprintln(sh.Stdout, plain(warning))
+	}
 	if *live {
 		return sh.checkLive(ctx, plans)
 	}

@@ -13,15 +13,18 @@ import (
 	"lifeboat/internal/config"
 )
 
+// mostSlots of each target are printed: a number with too many digits is a mistake.
+const mostSlots = 10_000
+
 // next prints the next slots of every plan and target.
 func next(args []string, stdout io.Writer, now time.Time) error {
 	flags := flag.NewFlagSet("next", flag.ContinueOnError)
 	n := flags.Int("n", 3, "slots of each target")
 	paths, err := files(flags, args, 1)
-	if err != nil || *n < 1 {
+	if err != nil || *n < 1 || *n > mostSlots {
 		return cmp.Or(err, errUsage)
 	}
-	plans, err := config.PlanFile(paths[0])
+	plans, _, err := config.PlanFile(paths[0])
 	if err != nil {
 		return err
 	}

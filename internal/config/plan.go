@@ -21,11 +21,12 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// PlanFile reads and checks the plans in a file. The error has a line for everything wrong: file, line, reason.
-func PlanFile(path string) ([]backup.Plan, error) {
+// PlanFile reads and checks the plans in a file. The error has a line for everything wrong: file, line, reason. So have the
+// warnings, of which each is about something that can be done, but is hardly what its author wants.
+func PlanFile(path string) (plans []backup.Plan, warnings []string, err error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("read the plan: %w", err)
+		return nil, nil, fmt.Errorf("read the plan: %w", err)
 	}
 	return ParsePlan(path, text)
 }
@@ -33,38 +34,42 @@ func PlanFile(path string) ([]backup.Plan, error) {
 // longestPlan bounds plan.yaml, in bytes: some 6,000 targets.
 const longestPlan = 1 << 20
 
-// ParsePlan checks the text of plan.yaml; file is its name in errors. The published schema says what may stand where; the
-// rest of what a plan must be is checked here.
-func ParsePlan(file string, text []byte) ([]backup.Plan, error) {
+// ParsePlan checks the text of plan.yaml; file is its name in errors and warnings. The published schema says what may stand
+// where; the rest of what a plan must be is checked here.
+func ParsePlan(file string, text []byte) (plans []backup.Plan, warnings []string, err error) {
 	if len(text) > longestPlan || !utf8.Valid(text) {
-		return nil, fmt.Errorf("%s: a plan is a text in UTF-8 of at most %d bytes", file, longestPlan)
+		return nil, nil, fmt.Errorf("%s: a plan is a text in UTF-8 of at most %d bytes", file, longestPlan)
 	}
 	var root, more yaml.Node
 	documents := yaml.NewDecoder(bytes.NewReader(text))
 	if err := documents.Decode(&root); err != nil && !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("%s: %w", file, err)
+		return nil, nil, fmt.Errorf("%s: %w", file, err)
 	}
 	if len(root.Content) == 0 {
-		return nil, fmt.Errorf("%s: the file is empty", file)
+		return nil, nil, fmt.Errorf("%s: the file is empty", file)
 	}
 	switch err := documents.Decode(&more); {
 	case err == nil:
-		return nil, fmt.Errorf("%s:%d: a second document begins here; a plan is one document", file, more.Line)
+		return nil, nil, fmt.Errorf("%s:%d: a second document begins here; a plan is one document", file, more.Line)
 	case !errors.Is(err, io.EOF):
-		return nil, fmt.Errorf("%s: %w", file, err)
+		return nil, nil, fmt.Errorf("%s: %w", file, err)
 	}
 	r := &reader{file: file, bad: map[*yaml.Node]bool{}}
 	r.check(root.Content[0])
-	plans := r.plans(root.Content[0])
+	plans = r.plans(root.Content[0])
 	if len(r.errs) == 0 {
-		return plans, nil
+		slices.SortStableFunc(r.warnings, byLine)
+		for _, w := range r.warnings {
+			warnings = append(warnings, w.Error())
+		}
+		return plans, warnings, nil
 	}
-	slices.SortStableFunc(r.errs, func(a, b *lineError) int { return a.line - b.line })
+	slices.SortStableFunc(r.errs, byLine)
 	var errs []error
 	for _, err := range r.errs {
 		errs = append(errs, err)
 	}
-	return nil, errors.Join(errs...)
+	return nil, nil, errors.Join(errs...)
 }
 
 func (r *reader) plans(file *yaml.Node) []backup.Plan {
@@ -94,6 +99,9 @@ func (r *reader) plans(file *yaml.Node) []backup.Plan {
 		}
 		names[p.Name] = true
 		plans = append(plans, p)
+		if len(r.errs) == 0 {
+			r.doubts(n, p)
+		}
 	}
 	return plans
 }
@@ -117,8 +125,9 @@ func (r *reader) plan(n *yaml.Node, zone *time.Location) backup.Plan {
 	}
 	r.restore(n, &p)
 	var jitter *yaml.Node
-	p.Jitter, jitter = r.duration(n, "jitter")
-	if p.Window, _ = r.duration(n, "window"); p.Window > 0 && p.Jitter >= p.Window {
+	p.Jitter, jitter = r.duration(n, "jitter", backup.LongestWindow, "a slot is history by then")
+	p.Window, _ = r.duration(n, "window", backup.LongestWindow, "a slot is history by then; without a window it lasts to the next one")
+	if p.Window > 0 && p.Jitter >= p.Window {
 		r.fail(jitter, "jitter must be shorter than window: of some targets no run could begin before its window has passed")
 	}
 	return p
@@ -375,18 +384,21 @@ var units = map[byte]time.Duration{
 	'w': 7 * 24 * time.Hour, 'd': 24 * time.Hour, 'h': time.Hour, 'm': time.Minute, 's': time.Second,
 }
 
-// duration reads a field such as 30d, which the schema found to be one; 0 without it.
-func (r *reader) duration(n *yaml.Node, name string) (time.Duration, *yaml.Node) {
+// duration reads a field such as 30d, which the schema found to be one, and holds it against the longest that it may be and
+// why; 0 without it.
+func (r *reader) duration(n *yaml.Node, name string, most time.Duration, why string) (time.Duration, *yaml.Node) {
 	text, at := r.text(n, name)
 	if text == "" {
 		return 0, at
 	}
 	last := len(text) - 1
-	count, err := strconv.Atoi(text[:last])
-	if err != nil {
-		r.fail(at, "%q: %v", text, err)
+	unit := units[text[last]]
+	count, err := strconv.ParseInt(text[:last], 10, 64)
+	if err != nil || count > int64(most/unit) { // the product could be more than a Duration holds
+		r.fail(at, "%s %s is longer than %d days: %s", name, text, int(most.Hours()/24), why)
+		return 0, at
 	}
-	return time.Duration(count) * units[text[last]], at
+	return time.Duration(count) * unit, at
 }
 
 // within reads how long to keep, and holds it against what the services can restore.
@@ -394,7 +406,7 @@ func (r *reader) within(keep *yaml.Node, targets []string) time.Duration {
 	if keep == nil {
 		return 0
 	}
-	within, at := r.duration(keep, "within")
+	within, at := r.duration(keep, "within", backup.LongestKeep, "nothing is kept for more than a hundred years")
 	for _, target := range targets {
 		resource, err := backup.ParseResource(target)
 		if err != nil {

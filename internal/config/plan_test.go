@@ -32,7 +32,7 @@ plans:
 `
 
 func TestParsePlan(t *testing.T) {
-	plans, err := config.ParsePlan("plan.yaml", []byte(good))
+	plans, _, err := config.ParsePlan("plan.yaml", []byte(good))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,13 +136,13 @@ func TestParsePlanRefuses(t *testing.T) {
 			if text == good {
 				t.Fatal("the edit changes nothing")
 			}
-			_, err := config.ParsePlan("plan.yaml", []byte(text))
+			_, _, err := config.ParsePlan("plan.yaml", []byte(text))
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Fatalf("got %v\nwant an error with %q", err, c.want)
 			}
 		})
 	}
-	if _, err := config.ParsePlan("plan.yaml", nil); err == nil {
+	if _, _, err := config.ParsePlan("plan.yaml", nil); err == nil {
 		t.Error("an empty file was read as a plan")
 	}
 }
@@ -167,7 +167,7 @@ func TestParsePlanWhole(t *testing.T) {
     restore: {into: [itself, `+one+`-2], approval: required, replyTo: [soar-answers], safetyBackup: true}
     paused: true
     storage: {account: `+scope+`Microsoft.Storage/storageAccounts/other, container: others}`).Replace(good)
-	plans, err := config.ParsePlan("plan.yaml", []byte(text))
+	plans, _, err := config.ParsePlan("plan.yaml", []byte(text))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -222,7 +222,7 @@ func empty(v reflect.Value, name string) []string {
 func TestParsePlanOfLedgers(t *testing.T) {
 	ccf := strings.NewReplacer("Microsoft.ApiManagement/service/contoso]", "Microsoft.ConfidentialLedger/managedCCFs/Contoso-1]",
 		"timeZone: UTC", `ccf: {restoreRegion: westeurope, apiVersion: "2024-09-19-preview"}`, "90s", "90d").Replace(good)
-	plans, err := config.ParsePlan("plan.yaml", []byte(ccf))
+	plans, _, err := config.ParsePlan("plan.yaml", []byte(ccf))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -234,12 +234,12 @@ func TestParsePlanOfLedgers(t *testing.T) {
 		"2024-09-19-preview|2026-02-23": "apiVersion 2026-02-23 has no Managed CCF: Azure took it out with 2026-02-23",
 	} {
 		from, to, _ := strings.Cut(change, "|")
-		if _, err := config.ParsePlan("plan.yaml", []byte(strings.Replace(ccf, from, to, 1))); err == nil || !strings.Contains(err.Error(), want) {
+		if _, _, err := config.ParsePlan("plan.yaml", []byte(strings.Replace(ccf, from, to, 1))); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", change, err, want)
 		}
 	}
 	plain := strings.NewReplacer("managedCCFs", "ledgers", "90d", "520w", "2024-09-19-preview", "2026-05-22-preview").Replace(ccf)
-	if _, err := config.ParsePlan("plan.yaml", []byte(plain)); err != nil {
+	if _, _, err := config.ParsePlan("plan.yaml", []byte(plain)); err != nil {
 		t.Error(err)
 	}
 }
@@ -248,14 +248,14 @@ func TestParsePlanOfLedgers(t *testing.T) {
 func TestParsePlanOfAnHSM(t *testing.T) {
 	hsm := strings.NewReplacer("Microsoft.ApiManagement/service/contoso]", "Microsoft.KeyVault/managedHSMs/Contoso-1]",
 		"timeZone: UTC", "hsm: {access: sas}", "90s", "520w").Replace(good)
-	plans, err := config.ParsePlan("plan.yaml", []byte(hsm))
+	plans, _, err := config.ParsePlan("plan.yaml", []byte(hsm))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if s := plans[1].Settings; s.HSMAccess != "sas" || s.Identity != "" || s.KeepWithin != 3640*24*time.Hour {
 		t.Errorf("got %+v", s)
 	}
-	_, err = config.ParsePlan("plan.yaml", []byte(strings.Replace(hsm, "hsm: {access: sas}", "identity: accessKey", 1)))
+	_, _, err = config.ParsePlan("plan.yaml", []byte(strings.Replace(hsm, "hsm: {access: sas}", "identity: accessKey", 1)))
 	if err == nil || !strings.Contains(err.Error(), "plan.yaml:17: identity is for API Management") {
 		t.Errorf("got %v", err)
 	}
@@ -267,7 +267,7 @@ func TestParsePlanShowsNoSecret(t *testing.T) {
 	for _, text := range []string{
 		"DefaultEndpointsProtocol=https;AccountName=contoso;AccountKey=" + key, "https://contoso.blob.core.windows.net/x?sv=1&sig=" + key, key,
 	} {
-		_, err := config.ParsePlan("plan.yaml", []byte(strings.Replace(good, "name: often", "name: "+text, 1)))
+		_, _, err := config.ParsePlan("plan.yaml", []byte(strings.Replace(good, "name: often", "name: "+text, 1)))
 		if err == nil || strings.Contains(err.Error(), key[:20]) || !strings.Contains(err.Error(), "plan.yaml:14:") {
 			t.Errorf("got %v", err)
 		}
@@ -277,7 +277,7 @@ func TestParsePlanShowsNoSecret(t *testing.T) {
 // All that is wrong is told at once, in the order of the lines, and each thing once.
 func TestParsePlanTellsEverything(t *testing.T) {
 	text := strings.NewReplacer("30 2 * * *", "x", "90s", "y", "Europe/Zurich", "z").Replace(good)
-	_, err := config.ParsePlan("plan.yaml", []byte(text))
+	_, _, err := config.ParsePlan("plan.yaml", []byte(text))
 	if err == nil {
 		t.Fatal("it was read as a plan")
 	}
@@ -296,7 +296,7 @@ func TestParsePlanTellsEverything(t *testing.T) {
 func FuzzParsePlan(f *testing.F) {
 	f.Add([]byte(good))
 	f.Add([]byte("a: &a [*a]"))
-	f.Fuzz(func(_ *testing.T, text []byte) { _, _ = config.ParsePlan("plan.yaml", text) })
+	f.Fuzz(func(_ *testing.T, text []byte) { _, _, _ = config.ParsePlan("plan.yaml", text) })
 }
 
 func TestFromEnvironment(t *testing.T) {
@@ -331,7 +331,7 @@ func TestFromEnvironment(t *testing.T) {
 
 // The example that people copy is one that works.
 func TestExamplePlan(t *testing.T) {
-	if plans, err := config.PlanFile("../../docs/plan.yaml"); err != nil || len(plans) != 2 {
+	if plans, _, err := config.PlanFile("../../docs/plan.yaml"); err != nil || len(plans) != 2 {
 		t.Errorf("%v, %v", plans, err)
 	}
 	text, err := os.ReadFile("../../docs/plan.yaml")

@@ -12,8 +12,7 @@ import (
 type Settings struct {
 	// Plan is the path of plan.yaml, or the URL of a blob: LIFEBOAT_PLAN.
 	Plan string
-	// WaitFactor shortens all waits on Azure for tests and demos: LIFEBOAT_WAIT_FACTOR, more than 0 and at most 1 (the
-	// default).
+	// WaitFactor shortens all waits on Azure for tests and demos: LIFEBOAT_WAIT_FACTOR, leastWaitFactor to 1 (the default).
 	WaitFactor float64
 	// Concurrency is how many operations of all plans may be under way at once: LIFEBOAT_CONCURRENCY, 1 to
 	// [backup.MostConcurrency]; 50 without it.
@@ -27,6 +26,9 @@ type Settings struct {
 	// Secure says that callers reach the app by HTTPS: true wherever Azure runs it.
 	Secure bool
 }
+
+// leastWaitFactor still leaves 60 ms between two polls.
+const leastWaitFactor = 0.001
 
 // FromEnvironment reads the app settings.
 func FromEnvironment(getenv func(string) string) (Settings, error) {
@@ -42,16 +44,17 @@ func FromEnvironment(getenv func(string) string) (Settings, error) {
 	}
 	if text := getenv("LIFEBOAT_WAIT_FACTOR"); text != "" {
 		f, err := strconv.ParseFloat(text, 64)
-		if err != nil || !(f > 0 && f <= 1) {
-			return s, fmt.Errorf("the app setting LIFEBOAT_WAIT_FACTOR is %q: it must be a number above 0, at most 1", text)
+		if err != nil || !(f >= leastWaitFactor && f <= 1) {
+			return s, fmt.Errorf("the app setting LIFEBOAT_WAIT_FACTOR is %q: it must be a number from %v to 1; it shortens waits on Azure "+
+				"for tests, and with less of them Azure and the queues would be asked without a pause", text, leastWaitFactor)
 		}
 		s.WaitFactor = f
 	}
 	if text := getenv("LIFEBOAT_CONCURRENCY"); text != "" {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 1 || n > backup.MostConcurrency {
-			return s, fmt.Errorf("the app setting LIFEBOAT_CONCURRENCY is %q: it must be a whole number from 1 to %d", text,
-				backup.MostConcurrency)
+			return s, fmt.Errorf("the app setting LIFEBOAT_CONCURRENCY is %q: it must be a whole number from 1 to %d; each of these "+
+				"operations has a row of its own, and all of them are read in one request", text, backup.MostConcurrency)
 		}
 		s.Concurrency = n
 	}

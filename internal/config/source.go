@@ -47,6 +47,8 @@ type PlanSource struct {
 	mu   sync.Mutex
 	etag *azcore.ETag
 	text []byte // what the blob said under the ETag
+	// warnings about the text that was parsed last.
+	warnings []string
 }
 
 // NewPlanSource returns the source at the location: a path, or the URL of a blob, which is read with the credential. It
@@ -71,7 +73,22 @@ func NewPlanSource(
 }
 
 // Parse checks the text and names the source in errors.
-func (s *PlanSource) Parse(text []byte) ([]backup.Plan, error) { return ParsePlan(s.location, text) }
+func (s *PlanSource) Parse(text []byte) ([]backup.Plan, error) {
+	plans, warnings, err := ParsePlan(s.location, text)
+	if err == nil {
+		s.mu.Lock()
+		s.warnings = warnings
+		s.mu.Unlock()
+	}
+	return plans, err
+}
+
+// Warnings are those about the good text that was parsed last.
+func (s *PlanSource) Warnings() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.warnings
+}
 
 // Read returns plan.yaml as it is now. A blob costs one request, which brings the text only if it changed (If-None-Match).
 // Where storage gives no answer for the moment, the error is a *[backup.Fault] of the kind Deferred.

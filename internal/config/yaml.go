@@ -11,6 +11,8 @@ import (
 type reader struct {
 	file string
 	errs []*lineError
+	// warnings are about what can be done, but is hardly what anybody wants.
+	warnings []*lineError
 	// bad are the nodes that something was told about already.
 	bad map[*yaml.Node]bool
 }
@@ -24,9 +26,21 @@ func (r *reader) fail(n *yaml.Node, format string, args ...any) {
 }
 
 func (r *reader) report(n *yaml.Node, format string, args ...any) {
-	reason := secret.ReplaceAllString(fmt.Sprintf(format, args...), "$1(not shown)")
-	r.errs = append(r.errs, &lineError{file: r.file, line: n.Line, reason: reason})
+	r.errs = append(r.errs, r.at(n, format, args...))
 }
+
+// warn tells what will not work as its author may believe.
+func (r *reader) warn(n *yaml.Node, format string, args ...any) {
+	r.warnings = append(r.warnings, r.at(n, "warning: "+format, args...))
+}
+
+func (r *reader) at(n *yaml.Node, format string, args ...any) *lineError {
+	reason := secret.ReplaceAllString(fmt.Sprintf(format, args...), "$1(not shown)")
+	return &lineError{file: r.file, line: n.Line, reason: reason}
+}
+
+// byLine sorts what was told by its lines.
+func byLine(a, b *lineError) int { return a.line - b.line }
 
 // secret is what may stand in plan.yaml by mistake, a connection string or a signed URL, and must not get into errors:
 // they are logged and sent on. A key of Azure Storage is base64 and ends in ==.

@@ -20,13 +20,13 @@ func TestScenario16NoTimeZonesOnTheMachine(t *testing.T) {
 	}
 	for _, name := range []string{"Europe/Zurich", "America/New_York", "Australia/Lord_Howe", "America/Santiago"} {
 		text := strings.Replace(good, "timeZone: Europe/Zurich", "timeZone: "+name, 1)
-		plans, err := config.ParsePlan("plan.yaml", []byte(text))
+		plans, _, err := config.ParsePlan("plan.yaml", []byte(text))
 		if err != nil || plans[0].Schedule.Zone.String() != name {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	text := strings.Replace(good, "timeZone: Europe/Zurich", "timeZone: Europe/Zurych", 1)
-	_, err = config.ParsePlan("plan.yaml", []byte(text))
+	_, _, err = config.ParsePlan("plan.yaml", []byte(text))
 	if err == nil || !strings.Contains(err.Error(), "Europe/Zurych") {
 		t.Errorf("a zone that nobody knows: %v", err)
 	}

@@ -1,0 +1,36 @@
+package handler
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+)
+
+// TestTheTickLogsWarningsOnce: what plan.yaml hardly means is a line each, once a process for every change of it.
+func TestTheTickLogsWarningsOnce(t *testing.T) {
+	var warnings []string
+	d := newDoor(func(c *Config) { c.Warnings = func() []string { return warnings } })
+	tick := func() (told []string) {
+		t.Helper()
+		d.call("POST", "/schedule", envelope(t, "timer.json"))
+		for _, line := range d.lines(t) {
+			if line["level"] == "warn" && line["function"] == "schedule" {
+				told = append(told, fmt.Sprint(line["reason"]))
+			}
+		}
+		return told
+	}
+	for i, step := range []struct{ are, told []string }{
+		{nil, nil},
+		{[]string{"plan.yaml:3: warning: a", "plan.yaml:7: warning: b"}, []string{"plan.yaml:3: warning: a", "plan.yaml:7: warning: b"}},
+		{[]string{"plan.yaml:3: warning: a", "plan.yaml:7: warning: b"}, nil},
+		{[]string{"plan.yaml:3: warning: a"}, []string{"plan.yaml:3: warning: a"}},
+		{nil, nil},
+		{[]string{"plan.yaml:3: warning: a"}, []string{"plan.yaml:3: warning: a"}},
+	} {
+		warnings = step.are
+		if told := tick(); !slices.Equal(told, step.told) {
+			t.Errorf("tick %d logs %q, want %q", i, told, step.told)
+		}
+	}
+}

@@ -1,0 +1,80 @@
+package config
+
+import (
+	"fmt"
+	"math/bits"
+	"slices"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v4"
+
+	"lifeboat/internal/backup"
+)
+
+// tick is how often the timer looks for slots that came due, where LIFEBOAT_SCHEDULE_TICK says nothing else.
+const tick = time.Minute
+
+// doubts warns of what a plan can say and hardly means. It is for plans in which nothing is wrong.
+func (r *reader) doubts(n *yaml.Node, p backup.Plan) {
+	widest := p.Schedule.Widest()
+	schedule := field(n, "schedule")
+	within := field(field(n, "keep"), "within")
+	beyond := slices.IndexFunc(p.Targets, func(target string) bool { return horizonOf(target) > 0 && horizonOf(target) < widest })
+	switch {
+	case beyond >= 0:
+		r.warn(schedule, "there are up to %s between two slots, and %s can restore no backup that is older than %s", span(widest),
+			p.Targets[beyond], span(horizonOf(p.Targets[beyond])))
+	case p.Settings.KeepWithin < widest:
+		r.warn(within, "within %s is shorter than the %s between two slots: each target has one recovery point at a time",
+			within.Value, span(widest))
+	}
+	if bits.OnesCount64(p.Schedule.Second) > 1 {
+		r.warn(schedule, "%q has several slots within a minute: the timer looks once a minute, and calls all but the newest missed",
+			schedule.Value)
+	}
+	switch window := field(n, "window"); {
+	case window == nil:
+	case p.Window < tick:
+		r.warn(window, "window %s is shorter than a minute: the timer looks once a minute, and would miss slots", window.Value)
+	case widest > 0 && p.Window >= widest:
+		r.warn(window, "window %s changes nothing: it ends with the next slot, after %s at the latest", window.Value, span(widest))
+	}
+	switch jitter := field(n, "jitter"); {
+	case jitter == nil:
+	case p.Jitter > backup.LongestJitter:
+		r.warn(jitter, "jitter %s counts as %s: no message of a queue waits for longer", jitter.Value, span(backup.LongestJitter))
+	case widest > 0 && p.Jitter > widest:
+		r.warn(jitter, "jitter %s counts as %s at the most: it ends with the next slot", jitter.Value, span(widest))
+	}
+	if p.Restore.Approval {
+		r.warn(field(field(n, "restore"), "approval"), "this version refuses every restore that needs an approval: it cannot ask a person")
+	}
+	for _, item := range list(n, "targets") {
+		if p.Settings.CopyOnly(strings.TrimSuffix(item.Value, "/")) {
+			r.warn(item, "Azure restores no Confidential Ledger from what is exported: that is a copy, no backup, and its target is "+
+				"never protected")
+		}
+	}
+}
+
+// span is a time for people: whole days of two or more, whole hours of two or more, or what it is.
+func span(d time.Duration) string {
+	switch {
+	case d >= 2*24*time.Hour:
+		return fmt.Sprintf("%d days", d/(24*time.Hour))
+	case d >= 2*time.Hour:
+		return fmt.Sprintf("%d hours", d/time.Hour)
+	}
+	return d.String()
+}
+
+// horizonOf is how long the target's service can restore a backup; 0 for without end.
+func horizonOf(target string) time.Duration {
+	resource, err := backup.ParseResource(target)
+	if err != nil {
+		return 0
+	}
+	horizon, _ := backup.Horizon(resource.Type)
+	return horizon
+}

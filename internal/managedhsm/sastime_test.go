@@ -1,0 +1,16 @@
+package managedhsm
+
+import (
+	"testing"
+	"time"
+
+	"lifeboat/internal/backup"
+)
+
+// TestASASOutlivesItsOperation, and by no more than a day: whoever gets hold of it can do with it what the service can.
+func TestASASOutlivesItsOperation(t *testing.T) {
+	waits := backup.DefaultWaits()
+	if least := waits.Operation + waits.Lease; sasTime < least || sasTime > least+24*time.Hour {
+		t.Errorf("a SAS is valid for %s, and an operation takes up to %s", sasTime, least)
+	}
+}
