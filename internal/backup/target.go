@@ -82,6 +82,26 @@ const (
 	confidentialLedger = "microsoft.confidentialledger/ledgers"
 )
 
+// ArtifactNames says what Azure calls what it writes of the target: the kind of thing, where it is, and the name that a time
+// is added to, all in lower case. It is "" where Lifeboat gives each artifact a name of its own. A Managed HSM makes the folder
+// mhsm-{name}-{time} in the container, a Managed CCF or Confidential Ledger the share {name}-{time} in the account.
+func (s Storage) ArtifactNames(target string) string {
+	r, err := ParseResource(target)
+	if err != nil {
+		return ""
+	}
+	switch strings.ToLower(r.Type) {
+	case managedHSM:
+		return strings.ToLower("folder " + s.AccountName() + "/" + s.Container + "/mhsm-" + r.Name)
+	case managedCCF, confidentialLedger:
+		return strings.ToLower("share " + s.AccountName() + "/" + r.Name)
+	}
+	return ""
+}
+
+// Same says whether the resource IDs are of one resource.
+func Same(a, b string) bool { return same(a, b) }
+
 // access is whom the target acts as towards the storage account.
 func (s Settings) access(target string) string {
 	if r, err := ParseResource(target); err == nil && strings.EqualFold(r.Type, managedHSM) {

@@ -81,6 +81,7 @@ func (r *reader) plans(file *yaml.Node) []backup.Plan {
 	storage := r.storage(defaults)
 	var plans []backup.Plan
 	names := map[string]bool{}
+	artifacts := artifacts{reader: r, of: map[string]artifact{}}
 	for _, n := range list(file, "plans") {
 		if n.Kind != yaml.MappingNode {
 			continue
@@ -99,10 +100,12 @@ func (r *reader) plans(file *yaml.Node) []backup.Plan {
 		}
 		names[p.Name] = true
 		plans = append(plans, p)
+		artifacts.add(n, p.Settings.Storage)
 		if len(r.errs) == 0 {
 			r.doubts(n, p)
 		}
 	}
+	artifacts.check()
 	return plans
 }
 

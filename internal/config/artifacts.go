@@ -1,0 +1,63 @@
+package config
+
+import (
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v4"
+
+	"lifeboat/internal/backup"
+)
+
+// artifacts are the targets of a file by what Azure calls what it writes of them. Where two services could write under one
+// name, nobody could tell whose a backup is: it might be restored into, or deleted for, the other one.
+type artifacts struct {
+	*reader
+	of map[string]artifact
+}
+
+type artifact struct {
+	target string
+	at     *yaml.Node
+}
+
+// add notes the plan's targets, and refuses one whose artifacts are called as those of another one are.
+func (a artifacts) add(plan *yaml.Node, storage backup.Storage) {
+	if storage.AccountName() == "" || storage.Container == "" { // that is told already
+		return
+	}
+	for _, item := range list(plan, "targets") {
+		target := strings.TrimSuffix(item.Value, "/")
+		names := storage.ArtifactNames(target)
+		other, taken := a.of[names]
+		switch {
+		case names == "" || a.bad[item] || taken && backup.Same(other.target, target): // another plan may have it too
+		case taken:
+			a.refuse(item, target, other)
+		default:
+			a.of[names] = artifact{target, item}
+		}
+	}
+}
+
+// dated is the end of a name that can be taken for the time that Azure adds to the name before it.
+var dated = regexp.MustCompile(`-20[0-9]{2}-?[01][0-9]-?[0-3][0-9]`)
+
+// check refuses a ledger whose name is that of another one with a date behind it: how Azure writes the time in a share's
+// name is not documented, so contoso-20260131-1795279656396 could be of contoso.
+func (a artifacts) check() {
+	for _, names := range slices.Sorted(maps.Keys(a.of)) {
+		for _, at := range dated.FindAllStringIndex(names, -1) {
+			if other, taken := a.of[names[:at[0]]]; taken && strings.HasPrefix(names, "share ") {
+				a.refuse(a.of[names].at, a.of[names].target, other)
+			}
+		}
+	}
+}
+
+func (a artifacts) refuse(at *yaml.Node, target string, other artifact) {
+	a.fail(at, "what is written of %s could bear the name of what is written of %s (line %d), and Lifeboat would "+
+		"take one for the other: give one of them a storage account of its own", target, other.target, other.at.Line)
+}
