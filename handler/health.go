@@ -43,6 +43,8 @@ type pointTime struct {
 	ID      string    `json:"id"`
 	Created time.Time `json:"createdDateTime"`
 	Age     int64     `json:"ageInSeconds"`
+	// CopyOnly: it is a copy, of which Azure can restore nothing.
+	CopyOnly bool `json:"copyOnly,omitempty"`
 }
 
 type lastRun struct {
@@ -99,7 +101,7 @@ func viewHealth(t backup.TargetHealth) targetHealthView {
 		v.Reason = &apiError{Code: t.Reason.Code, Message: t.Reason.Message, Details: details(t.Reason)}
 	}
 	if p := t.Point; p != nil {
-		v.Verified = &pointTime{ID: p.ID, Created: p.Created, Age: int64(t.Age.Seconds())}
+		v.Verified = &pointTime{ID: p.ID, Created: p.Created, Age: int64(t.Age.Seconds()), CopyOnly: p.CopyOnly()}
 	}
 	if r := t.LastRun; r != nil {
 		v.LastRun = &lastRun{ID: r.ID, State: r.State, Ended: when(r.Ended)}

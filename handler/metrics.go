@@ -102,7 +102,7 @@ func (m *metrics) targets(targets []backup.TargetHealth) {
 	}
 	m.family("lifeboat_target_status", "1 for the status that the target has by its plan, 0 for the others.")
 	for _, t := range targets {
-		for _, s := range []backup.Protection{backup.Protected, backup.Pending, backup.Late, backup.Unprotected} {
+		for _, s := range []backup.Protection{backup.Protected, backup.Copied, backup.Pending, backup.Late, backup.Unprotected} {
 			m.sample(flag(t.Status == s), "target", t.Target, "plan", t.Plan, "status", string(s))
 		}
 	}
@@ -111,15 +111,23 @@ func (m *metrics) targets(targets []backup.TargetHealth) {
 		func(t backup.TargetHealth) (float64, bool) { return seconds(t.Deadline), !t.Deadline.IsZero() })
 	each("lifeboat_target_interval_seconds", "Time between the slots of the plan around the target's newest recovery point.",
 		func(t backup.TargetHealth) (float64, bool) { return t.Interval.Seconds(), t.Interval > 0 })
-	each("lifeboat_recovery_point_created_timestamp_seconds", "When the target's newest verified recovery point was written.",
-		func(t backup.TargetHealth) (float64, bool) {
-			if t.Point == nil {
+	for _, kind := range []struct {
+		name, help string
+		copies     bool
+	}{
+		{"lifeboat_recovery_point", "newest verified recovery point", false},
+		{"lifeboat_copy", "newest verified copy that Azure restores nothing from", true},
+	} {
+		each(kind.name+"_created_timestamp_seconds", "When the target's "+kind.help+" was written.", func(t backup.TargetHealth) (float64, bool) {
+			if t.Point == nil || t.Point.CopyOnly() != kind.copies {
 				return 0, false
 			}
 			return seconds(t.Point.Created), true
 		})
-	each("lifeboat_recovery_point_age_seconds", "Age of the target's newest verified recovery point.",
-		func(t backup.TargetHealth) (float64, bool) { return t.Age.Seconds(), t.Point != nil })
+		each(kind.name+"_age_seconds", "Age of the target's "+kind.help+".", func(t backup.TargetHealth) (float64, bool) {
+			return t.Age.Seconds(), t.Point != nil && t.Point.CopyOnly() == kind.copies
+		})
+	}
 	m.family("lifeboat_run_last_state", "1 for the state of the newest run of the target.")
 	flying := 0
 	for _, t := range targets {

@@ -51,11 +51,13 @@ type restoreView struct {
 
 // pointView is a recovery point within its run.
 type pointView struct {
-	State   backup.PointState `json:"state"`
-	Account string            `json:"storageAccount"`
-	Blob    string            `json:"blob"`
-	Size    int64             `json:"sizeInBytes"`
-	SHA256  string            `json:"sha256"`
+	State backup.PointState `json:"state"`
+	// CopyOnly: Azure can restore nothing from it, whatever its state.
+	CopyOnly bool   `json:"copyOnly,omitempty"`
+	Account  string `json:"storageAccount"`
+	Blob     string `json:"blob"`
+	Size     int64  `json:"sizeInBytes"`
+	SHA256   string `json:"sha256"`
 	// SKU is the tier that the service had, if that is known: it can be restored into that tier only.
 	SKU      string     `json:"sku,omitempty"`
 	Created  time.Time  `json:"createdDateTime"`
@@ -128,7 +130,7 @@ func viewPoint(p backup.Point) pointView {
 		kept = &keptView{Until: when(k.Until), Again: k.Again, Reason: viewReason(k.Reason, p.Target)}
 	}
 	return pointView{
-		State: p.State, Account: p.Storage.AccountName(), Blob: p.Storage.Container + "/" + p.Artifact, Size: p.Size,
+		State: p.Called(), CopyOnly: p.CopyOnly(), Account: p.Storage.AccountName(), Blob: p.Storage.Container + "/" + p.Artifact, Size: p.Size,
 		SHA256: p.SHA256, SKU: p.SKU, Created: p.Created, Expires: p.Expires, Deleted: when(p.Deleted), Decision: p.Reason.Message,
 		Note:      p.Note,
 		Suspicion: viewReason(p.Suspicion, p.Target), Accepted: when(p.Accepted.Time), AcceptedBy: p.Accepted.By,

@@ -14,6 +14,8 @@ type Protection string
 const (
 	// Protected: the newest verified recovery point is no older than one interval of the plan.
 	Protected Protection = "protected"
+	// Copied: the newest verified copy is no older than one interval of the plan, and Azure restores nothing from copies.
+	Copied Protection = "copyOnly"
 	// Pending: there is no recovery point yet, and two intervals have not passed since the plan began.
 	Pending Protection = "pending"
 	// Late: the newest recovery point is older than one interval, but no older than two.
@@ -27,12 +29,14 @@ func (p Protection) Severity() int {
 	switch p {
 	case Protected:
 		return 0
-	case Pending:
+	case Copied:
 		return 1
-	case Late:
+	case Pending:
 		return 2
-	default:
+	case Late:
 		return 3
+	default:
+		return 4
 	}
 }
 
@@ -110,14 +114,20 @@ func (s Sight) Judge(now time.Time) TargetHealth {
 		h.Status = Pending
 	case two > 0 && passed > one:
 		h.Status = Late
+	case h.Point.CopyOnly():
+		h.Status, h.Reason = Copied, copied
 	default:
 		h.Status = Protected
 	}
-	if h.Status != Protected {
+	if h.Status != Protected && h.Status != Copied {
 		h.Reason = s.why(h, now)
 	}
 	return h
 }
+
+// copied is why a target is not protected whose newest point is a copy.
+var copied = reason("CopyOnly", "Azure restores no Confidential Ledger from what is exported of it: the newest copy can be read, and "+
+	"that is all", "Nothing need be done. Should the ledger be lost, its data are in the copy, and it must be set up anew.")
 
 // began is since when the target can be expected to have been backed up: since the text came into force that holds it,
 // but an edit does not make forget the runs that were made before.

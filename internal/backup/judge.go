@@ -168,10 +168,12 @@ func unprotected(h TargetHealth) Event {
 		ID      string    `json:"id"`
 		Created time.Time `json:"created"`
 		Age     int64     `json:"ageInSeconds"`
+		// CopyOnly: Azure can restore nothing from it.
+		CopyOnly bool `json:"copyOnly,omitempty"`
 	}
 	var last *point
 	if p := h.Point; p != nil {
-		last = &point{p.ID, p.Created, int64(h.Age.Seconds())}
+		last = &point{p.ID, p.Created, int64(h.Age.Seconds()), p.CopyOnly()}
 	}
 	data, err := json.Marshal(struct {
 		Target   string     `json:"target"`

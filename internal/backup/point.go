@@ -19,6 +19,8 @@ const (
 	Deleting PointState = "deleting"
 	// Expired: its artifact is gone.
 	Expired PointState = "expired"
+	// CopyOnly is what a live one is called outside of which Azure can restore nothing. No row has this state.
+	CopyOnly PointState = "copyOnly"
 )
 
 // Point is a recovery point: what a succeeded, verified run left. Its row stands beside that of the run.
@@ -59,6 +61,9 @@ type Point struct {
 	Accepted Acceptance `json:"Accepted,omitzero"`
 	// Storage keeps it past its time; zero if it does not, as far as is known.
 	KeptByStorage KeptByStorage `json:"KeptByStorage,omitzero"`
+	// LedgerBackup: it is of a Confidential Ledger, and was written while Azure could restore one. What is written of one
+	// otherwise is a copy.
+	LedgerBackup bool `json:"LedgerBackup,omitempty"`
 
 	etag string
 }
@@ -110,7 +115,19 @@ func newPoint(r Run, v Verification) Point {
 		ID: r.ID, State: Live, Target: r.Target, Plan: r.Plan, Storage: r.Settings.Storage, Artifact: r.Artifact, SKU: r.SKU,
 		ETag: v.Hashing.ETag, Size: v.Size, SHA256: v.SHA256, Note: reason("", v.Note, "").Message,
 		Created: v.Modified, Expires: v.Modified.Add(r.Settings.KeepWithin),
+		LedgerBackup: isLedger(r.Target) && !r.Settings.CopyOnly(r.Target),
 	}
+}
+
+// CopyOnly says that Azure can restore nothing from it: it is a copy that can be read, and no backup.
+func (p Point) CopyOnly() bool { return isLedger(p.Target) && !p.LedgerBackup }
+
+// Called is its state as people and other systems are told it.
+func (p Point) Called() PointState {
+	if p.State == Live && p.CopyOnly() {
+		return CopyOnly
+	}
+	return p.State
 }
 
 // key is beside that of the run.
@@ -276,8 +293,11 @@ func ended(r Run) Event {
 	var state PointState
 	if r.State == Succeeded {
 		point, state = r.ID, Live
-		if r.Reason.Code != "" {
+		switch {
+		case r.Reason.Code != "":
 			state = Suspect
+		case r.Settings.CopyOnly(r.Target):
+			state = CopyOnly
 		}
 	}
 	data, err := json.Marshal(struct {
@@ -292,8 +312,13 @@ func ended(r Run) Event {
 		Point   string    `json:"recoveryPoint,omitempty"`
 		// PointState is that of the recovery point as the run left it. Reason says why it is suspect.
 		PointState PointState `json:"recoveryPointState,omitempty"`
-		Reason     Reason     `json:"reason,omitzero"`
-	}{r.ID, r.State, r.Plan, r.Target, r.Slot, r.Request, r.Created, r.Ended, point, state, r.Reason})
+		// CopyOnly: Azure can restore nothing from it.
+		CopyOnly bool   `json:"copyOnly,omitempty"`
+		Reason   Reason `json:"reason,omitzero"`
+	}{
+		r.ID, r.State, r.Plan, r.Target, r.Slot, r.Request, r.Created, r.Ended, point, state, point != "" && r.Settings.CopyOnly(r.Target),
+		r.Reason,
+	})
 	if err != nil {
 		panic(err) // only strings and times
 	}

@@ -317,7 +317,7 @@ func (e *Engine) outline(ctx context.Context, q RestoreRequest, plans []Plan, no
 	}
 	if p.point.ID != "" {
 		p.Point = &PlannedPoint{
-			ID: p.point.ID, State: p.point.State, Written: p.point.Created, Age: int64(now.Sub(p.point.Created).Seconds()),
+			ID: p.point.ID, State: p.point.Called(), Written: p.point.Created, Age: int64(now.Sub(p.point.Created).Seconds()),
 			Size: p.point.Size, SHA256: p.point.SHA256,
 		}
 	}
@@ -484,6 +484,10 @@ func usable(p Point, now time.Time) *Reason {
 	case Live, Suspect:
 	default:
 		return no("RecoveryPointUnusable", other, "the recovery point %s is %s", p.ID, p.State)
+	}
+	if p.CopyOnly() {
+		return no("OneWay", "Nothing was done. Read the files with CCF's own tools.", "the recovery point %s is a copy: Azure restores no "+
+			"Confidential Ledger from exported files, and has no restore of one since the api-version %s", p.ID, noLedgerRestoreSince)
 	}
 	return beyond(p.Target, p.Created, now)
 }

@@ -188,10 +188,11 @@ func accepted(p Point) Event {
 		Plan     string    `json:"plan"`
 		Target   string    `json:"target"`
 		Size     int64     `json:"sizeInBytes"`
+		CopyOnly bool      `json:"copyOnly,omitempty"`
 		Accepted time.Time `json:"accepted"`
 		By       string    `json:"by"`
 		Reason   string    `json:"reason,omitempty"`
-	}{p.ID, p.Plan, p.Target, p.Size, p.Accepted.Time, p.Accepted.By, p.Accepted.Reason})
+	}{p.ID, p.Plan, p.Target, p.Size, p.CopyOnly(), p.Accepted.Time, p.Accepted.By, p.Accepted.Reason})
 	if err != nil {
 		panic(err) // only strings, a time and a number
 	}

@@ -68,7 +68,8 @@ func same(a, b string) bool {
 // services are the types of resource that Lifeboat backs up, in lower case, with how long the service can restore what
 // it wrote. API Management: 30 days, then "Cannot restore: backup expired" (Azure's documentation of its disaster
 // recovery). Managed HSM: no end is documented; what a backup depends on is the security domain. Managed CCF: files older
-// than 90 days are not restored (Azure's documentation of its backup). Confidential Ledger: nothing is restored at all.
+// than 90 days are not restored (Azure's documentation of its backup). Confidential Ledger: nothing is restored, however
+// young; see [Settings.CopyOnly].
 var services = map[string]time.Duration{
 	"microsoft.apimanagement/service": 30 * 24 * time.Hour,
 	managedHSM:                        0,
@@ -117,13 +118,16 @@ const noLedgerRestoreSince = "2026-02-23"
 // CopyOnly says that Azure can never restore what is written of the target: no service reads what is exported of a
 // Confidential Ledger.
 func (s Settings) CopyOnly(target string) bool {
-	r, err := ParseResource(target)
-	return err == nil && strings.EqualFold(r.Type, confidentialLedger) &&
-		(s.CCF.APIVersion == "" || s.CCF.APIVersion >= noLedgerRestoreSince)
+	return isLedger(target) && (s.CCF.APIVersion == "" || s.CCF.APIVersion >= noLedgerRestoreSince)
 }
 
-// Horizon is how long the service of this resource type can restore one of its backups, 0 for without end; false if
-// Lifeboat does not back such resources up.
+func isLedger(target string) bool {
+	r, err := ParseResource(target)
+	return err == nil && strings.EqualFold(r.Type, confidentialLedger)
+}
+
+// Horizon is how long the service of this resource type can restore one of its backups; 0 where that does not depend on its
+// age; false if Lifeboat does not back such resources up.
 func Horizon(resourceType string) (time.Duration, bool) {
 	h, ok := services[strings.ToLower(resourceType)]
 	return h, ok

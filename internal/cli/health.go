@@ -39,6 +39,14 @@ type targetHealth struct {
 	NextSlot time.Time `json:"nextSlot"`
 }
 
+// status is the target's in words for people.
+func (t targetHealth) status() string {
+	if t.Status == backup.Copied {
+		return copyOnly
+	}
+	return string(t.Status)
+}
+
 func readHealth(text []byte) (health, error) {
 	var v health
 	if err := json.Unmarshal(text, &v); err != nil {
@@ -98,7 +106,7 @@ func (r remote) healthTable(v health) error {
 		if t.Reason != nil {
 			why = plain(t.Reason.Code + ": " + t.Reason.Message)
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", plain(label), plain(t.Plan), plain(string(t.Status)), verified, age,
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", plain(label), plain(t.Plan), plain(t.status()), verified, age,
 			cmp.Or(utc(t.NextSlot), "none"), why)
 	}
 	if err := table.Flush(); err != nil {

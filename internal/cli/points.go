@@ -11,6 +11,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"lifeboat/internal/backup"
 )
 
 // point is what the API tells of a recovery point; within a run it has no ID and plan of its own.
@@ -36,7 +38,19 @@ type point struct {
 	Kept         *struct {
 		Until time.Time `json:"untilDateTime"`
 	} `json:"keptByStorage"`
+	CopyOnly     bool      `json:"copyOnly"`
 }
+
+// state is that of the point in words for people.
+func (p point) state() string {
+	if p.State == string(backup.CopyOnly) {
+		return copyOnly
+	}
+	return p.State
+}
+
+// copyOnly is what of which Azure can restore nothing is called.
+const copyOnly = "copy only"
 
 // suspect is the state of a recovery point that nobody has accepted yet.
 const suspect = "suspect"
@@ -51,7 +65,7 @@ func (r remote) points(ctx context.Context, args []string) error {
 			if err != nil {
 				return "", err
 			}
-			return fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%s\t%s", p.ID, p.State, utc(p.Created), bytesOf(p.Size), utc(p.Expires), p.Plan,
+			return fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%s\t%s", p.ID, p.state(), utc(p.Created), bytesOf(p.Size), utc(p.Expires), p.Plan,
 				p.why()), nil
 		},
 	})
@@ -80,7 +94,7 @@ func (r remote) accept(ctx context.Context, args []string) error {
 	if *asJSON {
 		return r.document(a.body)
 	}
-	_, err = fmt.Fprintf(r.stdout, "%s  %s, %s\n", p.ID, p.State, p.fate())
+	_, err = fmt.Fprintf(r.stdout, "%s  %s, %s\n", p.ID, p.state(), p.fate())
 	return err
 }
 
@@ -104,12 +118,12 @@ func (p point) fate() string {
 	switch {
 	case !p.Deleted.IsZero():
 		return "deleted " + utc(p.Deleted)
-	case p.Kept != nil: // live or suspect
-		return strings.TrimSuffix(p.State+", kept by storage until "+utc(p.Kept.Until), " until ")
+	case p.Kept != nil: // live, suspect or a copy
+		return strings.TrimSuffix(p.state()+", kept by storage until "+utc(p.Kept.Until), " until ")
 	case p.State == "live":
 		return "kept until " + utc(until)
-	case p.State == suspect:
-		return "suspect, kept until " + utc(until)
+	case p.State == suspect, p.State == string(backup.CopyOnly):
+		return p.state() + ", kept until " + utc(until)
 	}
 	return p.State
 }

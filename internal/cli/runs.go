@@ -131,6 +131,9 @@ func (r remote) show(ctx context.Context, args []string) error {
 		}
 	}
 	if p := v.Point; p != nil {
+		if p.CopyOnly {
+			left = "copy"
+		}
 		row(left, p.fate())
 		row("note", p.Note)
 		explain("suspicion", p.Suspicion)

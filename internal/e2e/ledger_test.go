@@ -77,11 +77,11 @@ func TestLedger(t *testing.T) {
 	for name, kind := range map[string]struct {
 		id  func(string) string
 		add func(*stack.Stack, string, string) error
-		// note is in the recovery point's.
-		note string
+		// note is in the recovery point's, state what others are told of it.
+		note, state string
 	}{
-		"Managed CCF":         {stack.CCF, (*stack.Stack).AddCCF, ""},
-		"Confidential Ledger": {stack.Ledger, (*stack.Stack).AddLedger, "Azure restores no ledger from exported files"},
+		"Managed CCF":         {stack.CCF, (*stack.Stack).AddCCF, "", `"state":"live"`},
+		"Confidential Ledger": {stack.Ledger, (*stack.Stack).AddLedger, "Azure restores no ledger from exported files", `"state":"copyOnly","copyOnly":true`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -135,7 +135,8 @@ func TestLedger(t *testing.T) {
 				t.Errorf("after the first expired the account holds %v", left)
 			}
 			response, text, err := a.request(ctx, http.MethodGet, "/api/runs/"+points[1].ID, "", nil)
-			if err != nil || response.StatusCode != http.StatusOK || !strings.Contains(string(text), "not committed") {
+			if err != nil || response.StatusCode != http.StatusOK || !strings.Contains(string(text), "not committed") ||
+				!strings.Contains(string(text), kind.state) {
 				t.Fatalf("%v, %s", err, text)
 			}
 			kept.see("API", string(text))

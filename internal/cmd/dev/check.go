@@ -87,7 +87,7 @@ func (s *scene) checkStored(ctx context.Context, v *verdicts, history []run) err
 		}
 		found, exists := stored[r.Point.Blob]
 		switch {
-		case r.Point.State == "live" && exists && found == artifact{r.Point.Size, r.Point.SHA256}:
+		case (r.Point.State == "live" || r.Point.State == "copyOnly") && exists && found == artifact{r.Point.Size, r.Point.SHA256}:
 			live++
 		case r.Point.State == "expired" && !exists:
 			gone++
@@ -95,7 +95,7 @@ func (s *scene) checkStored(ctx context.Context, v *verdicts, history []run) err
 			wrong++
 		}
 	}
-	v.say("every live recovery point is stored, with its size and SHA-256", live > 0 && wrong == 0, "%d live", live)
+	v.say("every live recovery point, and every copy, is stored, with its size and SHA-256", live > 0 && wrong == 0, "%d live", live)
 	v.say("nothing is stored of an expired one", gone > 0 && wrong == 0, "%d expired", gone)
 	return nil
 }

@@ -135,7 +135,7 @@ func (s *scene) showNews(history []run, shown map[string]string, backups bool) {
 		switch {
 		case r.Kind == "restore", r.Point != nil && r.Point.State == "deleting":
 			continue
-		case r.Point != nil && r.Point.State != "live":
+		case r.Point != nil && r.Point.State != "live" && r.Point.State != "copyOnly":
 			text, old = r.Point.State+": "+r.Point.Decision, true
 		case r.Point != nil:
 			text = fmt.Sprintf("verified: %d KiB, SHA-256 %.12s…", r.Point.Size/1024, r.Point.SHA256)

@@ -1,0 +1,57 @@
+package handler
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"lifeboat/internal/backup"
+)
+
+// TestACopyIsCalledOneEverywhere: in health, which is no alarm for it; in metrics; and in the list of recovery points.
+func TestACopyIsCalledOneEverywhere(t *testing.T) {
+	const ledger = "/subscriptions/0c0ffee0-0000-4000-8000-000000000001/resourceGroups/g/providers/Microsoft.ConfidentialLedger/ledgers/contoso"
+	d := healthDoor(t)
+	plans, err := d.plans()
+	if err != nil {
+		t.Fatal(err)
+	}
+	plans[0].Targets = []string{ledger}
+	var run struct{ ID string }
+	if err := json.Unmarshal(d.call("POST", "/api/backups", `{"target":"`+ledger+`"}`).Body.Bytes(), &run); err != nil {
+		t.Fatal(err)
+	}
+	partition, row, _ := strings.Cut(run.ID, "-")
+	body, err := json.Marshal(backup.Point{ID: run.ID, State: backup.Live, Target: ledger, Plan: "nightly", Created: time.Now()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := backup.Key{Partition: partition, Row: "point-" + row}
+	if _, err := d.catalog.Apply(t.Context(), backup.Write{Op: backup.Insert, Key: key, Body: body}); err != nil {
+		t.Fatal(err)
+	}
+	v := d.health(t, 200)
+	if v.Status != backup.Copied || v.Targets[0].Status != backup.Copied || v.Targets[0].Reason == nil || v.Targets[0].Reason.Code != "CopyOnly" ||
+		v.Targets[0].Verified == nil || !v.Targets[0].Verified.CopyOnly {
+		t.Errorf("health: %+v", v)
+	}
+	for _, path := range []string{"/api/recovery-points?target=" + ledger, "/api/recovery-points/" + run.ID} {
+		if w := d.call("GET", path, ""); w.Code != 200 || !strings.Contains(w.Body.String(), `"state":"copyOnly","copyOnly":true`) {
+			t.Errorf("%s: %d %s", path, w.Code, w.Body)
+		}
+	}
+	m := map[string]float64{}
+	for name, value := range d.scrape(t) {
+		for _, want := range []string{"status=\"copyOnly\"", "status=\"protected\"", "lifeboat_copy_age", "lifeboat_copy_created", "lifeboat_recovery_point_"} {
+			if strings.Contains(name, want) {
+				m[want] = value
+			}
+		}
+	}
+	_, counted := m["lifeboat_recovery_point_"]
+	_, aged := m["lifeboat_copy_age"]
+	if m[`status="copyOnly"`] != 1 || m[`status="protected"`] != 0 || !aged || m["lifeboat_copy_created"] == 0 || counted {
+		t.Errorf("metrics: %v", m)
+	}
+}
