@@ -17,7 +17,7 @@ func (h *handler) schedule(ctx context.Context, _ invocation) (fields, error) {
 	}
 	h.warn()
 	report, err := h.Engine.Schedule(ctx, force.Plans)
-	if err == nil {
+	if err == nil || report.Book.ETag != "" { // a row of something else may be what could not be read
 		h.Book.Saw(report.Book)
 	}
 	return fields{

@@ -43,6 +43,8 @@ type bookHead struct {
 	Refused      string    `json:"Refused,omitempty"`
 	RefusedSince time.Time `json:"RefusedSince,omitzero"`
 	Reason       string    `json:"Reason,omitempty"`
+
+	carried
 }
 
 // bookKey is that of the head; the texts have a partition of their own, by their hash, and are never changed.
@@ -169,7 +171,7 @@ func (b *Book) record(ctx context.Context, file edition) (bookHead, error) {
 		return head, err
 	}
 	if !head.says(file) {
-		next := bookHead{Hash: file.hash, Since: now}
+		next := bookHead{Hash: file.hash, Since: now, carried: head.carried}
 		if file.err != nil {
 			next = head
 			next.Refused, next.RefusedSince, next.Reason = file.hash, now, reason("", file.err.Error(), "").Message

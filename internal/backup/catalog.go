@@ -16,6 +16,8 @@ var (
 	ErrExists = errors.New("the row exists already")
 	// ErrChanged: somebody else changed the row since it was read.
 	ErrChanged = errors.New("the row was changed by somebody else")
+	// ErrUnreadable: the row is there, but this version cannot read it: a newer one wrote it, or somebody else.
+	ErrUnreadable = errors.New("this version of Lifeboat cannot read a row")
 )
 
 // Catalog is the table: runs, recovery points, locks, indexes, watermarks. It is a small ordered key-value store with
@@ -24,10 +26,11 @@ var (
 // Reads also return the store's own clock (its Date header, whole seconds, rounded down): the engine schedules, leases
 // and deletes by that clock alone, since several processes share it.
 type Catalog interface {
-	// Get reads one row. It returns ErrNotFound, with the clock, if there is none.
+	// Get reads one row. It returns ErrNotFound, with the clock, if there is none, and ErrUnreadable for one that cannot be
+	// read.
 	Get(ctx context.Context, key Key) (Row, time.Time, error)
 	// List reads the rows of one partition with from <= row key < to, in the order of their keys, limit at the most
-	// (1 to 1000). No row is no error.
+	// (1 to 1000). No row is no error. One that cannot be read has an Err in place of its body: it must not hide the others.
 	List(ctx context.Context, partition, from, to string, limit int) ([]Row, time.Time, error)
 	// Apply makes all the writes, or none of them: 1 to 100, all in one partition, each of another row. It returns the
 	// new ETags in the order of the writes ("" for a delete). A write that the store made although its answer was lost
@@ -46,6 +49,8 @@ type Row struct {
 	ETag string
 	// Body is a JSON object. A string in it has at most 32,768 UTF-16 code units, a number is a whole one.
 	Body json.RawMessage
+	// Err is an ErrUnreadable that names the row and says why it cannot be read; nil if it can.
+	Err error
 }
 
 // Op says what a Write does.
@@ -80,21 +85,3 @@ type WriteError struct {
 
 func (e *WriteError) Error() string { return fmt.Sprintf("write %d: %v", e.Index, e.Err) }
 func (e *WriteError) Unwrap() error { return e.Err }
-
-// encode makes a row's body. The domain's own types always marshal.
-func encode(v any) json.RawMessage {
-	body, err := json.Marshal(v)
-	if err != nil {
-		panic(fmt.Sprintf("a row that cannot be written: %v", err))
-	}
-	return body
-}
-
-// decode reads a row's body into a T, and says which row is broken if it cannot.
-func decode[T any](row Row) (T, error) {
-	var v T
-	if err := json.Unmarshal(row.Body, &v); err != nil {
-		return v, fmt.Errorf("row %s/%s of the catalog cannot be read: %w", row.Partition, row.Row, err)
-	}
-	return v, nil
-}

@@ -100,6 +100,11 @@ func (e *Engine) cleanTarget(ctx context.Context, target string, entries []Row, 
 			points[i].Readers = []string{reader}
 		}
 	}
+	for _, p := range points {
+		if p.State == Unreadable {
+			report.Failed = append(report.Failed, fmt.Errorf("nothing of %s is deleted: %s", target, p.Reason.Message))
+		}
+	}
 	decisions := Retain(points, now)
 	left := map[string]Point{}
 	for _, p := range points {

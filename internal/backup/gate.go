@@ -14,6 +14,8 @@ import (
 type permit struct {
 	Run   string    `json:"Run"`
 	Since time.Time `json:"Since"`
+
+	carried
 }
 
 // Permit is one that a run holds, as the run remembers it: a row that has another ETag is somebody else's by now.
@@ -138,13 +140,11 @@ func (s *step) permits(ctx context.Context) (taken map[string]permit, own []Writ
 	}
 	taken = map[string]permit{}
 	for _, row := range rows {
-		p, err := decode[permit](row)
-		if err != nil {
-			return nil, nil, err
-		}
-		taken[row.Row] = p
-		if p.Run == s.run.ID {
-			own = append(own, Write{Op: Replace, Key: row.Key, ETag: row.ETag, Body: encode(permit{Run: p.Run, Since: s.clock()})})
+		p, unread := decode[permit](row)
+		taken[row.Row] = p // also one that cannot be read: it is somebody's
+		if p.Run == s.run.ID && unread == nil {
+			p.Since = s.clock()
+			own = append(own, Write{Op: Replace, Key: row.Key, ETag: row.ETag, Body: encode(p)})
 		}
 	}
 	return taken, own, nil

@@ -1,7 +1,9 @@
 package backup
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -45,7 +47,7 @@ type TargetHealth struct {
 	Target string
 	Plan   string
 	Status Protection
-	// Reason is why the target is not Protected; it has no code if it is.
+	// Reason is why the target is not Protected; it has no code if it is, unless a row of it cannot be read.
 	Reason Reason
 	// Point is the newest live recovery point, of whichever plan; nil if there is none.
 	Point *Point
@@ -74,6 +76,8 @@ type Sight struct {
 	Halted string
 	// Gap are the slots that were missed last; its Count is zero if none ever were.
 	Gap Gap
+	// Unread is why a row of the plan or the target cannot be read, nil if all that were looked at can.
+	Unread error
 	// Refused is why plan.yaml as it is now is not in force, nil if it is.
 	Refused error
 	// Points and Runs are the newest of the target, newest first.
@@ -119,7 +123,7 @@ func (s Sight) Judge(now time.Time) TargetHealth {
 	default:
 		h.Status = Protected
 	}
-	if h.Status != Protected && h.Status != Copied {
+	if h.Status != Protected && h.Status != Copied || s.Unread != nil {
 		h.Reason = s.why(h, now)
 	}
 	return h
@@ -144,6 +148,9 @@ func (s Sight) why(h TargetHealth, now time.Time) Reason {
 	if s.Halted != "" {
 		return reason("PlanHalted", "the plan makes no runs: it is "+s.Halted,
 			"Let it run again, or ask for a backup by hand.")
+	}
+	if s.Unread != nil {
+		return unreadableRow(s.Unread)
 	}
 	suspect := s.suspect(h.Point)
 	without := 0
@@ -255,23 +262,20 @@ const (
 func (e *Engine) Health(ctx context.Context, force InForce) ([]TargetHealth, time.Time, error) {
 	state, err := e.standing(ctx)
 	now := state.clock
-	if err != nil {
+	if now.IsZero() {
 		return nil, now, err
 	}
 	since := now // no tick has seen the text yet
 	if state.book.ETag != "" {
-		head, err := decode[bookHead](state.book)
-		if err != nil {
-			return nil, now, err
-		}
-		if head.Hash == force.hash {
+		// One that cannot be read tells as little as none; the tick says so.
+		if head, err := decode[bookHead](state.book); err == nil && head.Hash == force.hash {
 			since = head.Since
 		}
 	}
 	var sights []Sight
 	for _, plan := range force.Plans {
 		for _, target := range plan.Targets {
-			s := Sight{Plan: plan, Target: target, Since: since, Halted: e.halted(plan), Refused: force.Refused}
+			s := Sight{Plan: plan, Target: target, Since: since, Halted: e.halted(plan), Refused: force.Refused, Unread: state.unread[plan.Name]}
 			if mark := state.marks[plan.Name]; mark != nil {
 				s.Dealt, s.Gap = mark.At, mark.LastGap
 			}
@@ -299,16 +303,47 @@ func (e *Engine) recent(ctx context.Context, s *Sight) error {
 	if err != nil {
 		return fmt.Errorf("health of %s: %w", s.Target, err)
 	}
-	if s.Runs, err = e.recentRuns(ctx, s.Target); err != nil {
+	for _, p := range s.Points {
+		if p.State == Unreadable && s.Unread == nil {
+			s.Unread = errors.New(p.Reason.Message)
+		}
+	}
+	if err := e.recentRuns(ctx, s); err != nil {
 		return fmt.Errorf("health of %s: %w", s.Target, err)
 	}
 	return nil
 }
 
-// recentRuns are those of a target's newest runs that are backups, newest first.
-func (e *Engine) recentRuns(ctx context.Context, target string) ([]Run, error) {
-	runs, err := e.newestRuns(ctx, target, recentRows)
-	return slices.DeleteFunc(runs, func(r Run) bool { return r.Restore != nil }), err
+// recentRuns reads those of the target's newest runs that are backups, newest first. One that cannot be read is left out.
+func (e *Engine) recentRuns(ctx context.Context, s *Sight) error {
+	rows, _, err := e.Catalog.List(ctx, partition(s.Target), "run-", "run.", recentRows)
+	if err != nil {
+		return fmt.Errorf("list the newest runs: %w", err)
+	}
+	s.Runs = nil
+	for _, row := range rows {
+		s.addRun(row)
+	}
+	return nil
+}
+
+// addRun adds a run that is a backup.
+func (s *Sight) addRun(row Row) {
+	switch run, err := decode[Run](row); {
+	case err != nil:
+		s.Unread = cmp.Or(s.Unread, err)
+	case run.Restore == nil:
+		s.Runs = append(s.Runs, run)
+	}
+}
+
+// addPoint adds a recovery point, also one that cannot be read.
+func (s *Sight) addPoint(row Row) {
+	p, err := decodePoint(row)
+	if err != nil {
+		p, s.Unread = unreadablePoint(row, s.Target, err), cmp.Or(s.Unread, err)
+	}
+	s.Points = append(s.Points, p)
 }
 
 // newestRuns are so many runs of a target, backups and restores, newest first.

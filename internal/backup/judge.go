@@ -19,6 +19,8 @@ type judged struct {
 	Again time.Time `json:"Again,omitzero"`
 	// Told are the verdicts that others were told of and that still held, as the last parts of their events' IDs.
 	Told []string `json:"Told,omitempty"`
+
+	carried
 }
 
 const judgedPrefix = "judged-"
@@ -40,17 +42,24 @@ func (e *Engine) judge(ctx context.Context, plans []Plan, state standing, report
 	now := state.clock
 	head, err := bookHead{Since: now}, error(nil)
 	if state.book.ETag != "" {
-		head, err = decode[bookHead](state.book)
+		if head, err = decode[bookHead](state.book); err != nil {
+			head = bookHead{Since: now}
+		}
 	}
 	errs := []error{err}
 	for _, plan := range plans {
-		s := Sight{Plan: plan, Since: head.Since, Dealt: now, Halted: e.halted(plan)}
+		if state.unjudged[plan.Name] != nil {
+			continue // the tick says so; what others were told of is not known
+		}
+		s := Sight{Unread: state.unread[plan.Name], Plan: plan, Since: head.Since, Dealt: now, Halted: e.halted(plan)}
 		if head.Refused != "" {
 			s.Refused = errors.New(head.Reason)
 		}
 		var was judged // a new plan's name may be all that is new about it
 		if mark := state.marks[plan.Name]; mark != nil {
 			s.Dealt, s.Gap, was = mark.At, mark.LastGap, state.judged[plan.Name]
+		} else if s.Unread != nil {
+			was = state.judged[plan.Name]
 		}
 		if was.due(plan, now) {
 			errs = append(errs, e.judgePlan(ctx, s, was, now, report))
@@ -76,7 +85,7 @@ func (e *Engine) judgePlan(ctx context.Context, plan Sight, was judged, now time
 		err = fmt.Errorf("%d of the %d targets of plan %s could not be judged: %w", n, len(targets),
 			plan.Plan.Name, errs[0])
 	}
-	is := judged{Plan: plan.Plan.Name, At: now}
+	is := judged{Plan: plan.Plan.Name, At: now, carried: was.carried}
 	if err != nil {
 		// The next tick judges again.
 		is.At, is.Again, is.Told = was.At, was.Again, was.Told
@@ -119,17 +128,20 @@ func (e *Engine) judgeTarget(ctx context.Context, s Sight, was judged, now time.
 	if err != nil {
 		return h, false, fmt.Errorf("judge %s: %w", s.Target, err)
 	}
+	ofPlan := s.Unread
+	s.Unread = nil
 	for _, row := range rows {
 		switch {
-		case strings.HasPrefix(row.Row, "point-"):
-			err = into(&s.Points, row)
+		case strings.HasPrefix(row.Row, pointPrefix):
+			s.addPoint(row)
 		case strings.HasPrefix(row.Row, "run-"):
-			err = into(&s.Runs, row)
-		}
-		if err != nil {
-			return h, false, fmt.Errorf("judge %s: %w", s.Target, err)
+			s.addRun(row)
 		}
 	}
+	if s.Unread != nil { // who is told too early is told of the wrong point
+		return h, false, fmt.Errorf("judge %s: %w", s.Target, s.Unread)
+	}
+	s.Unread = ofPlan
 	if len(s.Points) == recentRows && !slices.ContainsFunc(s.Points, Point.live) { // older ones may be live
 		if s.Points, err = e.points(ctx, s.Target, allPoints); err != nil {
 			return h, false, fmt.Errorf("judge %s: %w", s.Target, err)
@@ -139,17 +151,10 @@ func (e *Engine) judgeTarget(ctx context.Context, s Sight, was judged, now time.
 	if h.Status != Unprotected || slices.Contains(was.Told, h.verdict()) {
 		return h, false, nil
 	}
-	if s.Runs, err = e.recentRuns(ctx, s.Target); err != nil {
+	if err := e.recentRuns(ctx, &s); err != nil {
 		return h, false, fmt.Errorf("judge %s: %w", s.Target, err)
 	}
 	return s.Judge(now), true, nil
-}
-
-// into decodes the row, and appends it.
-func into[T any](all *[]T, row Row) error {
-	v, err := decode[T](row)
-	*all = append(*all, v)
-	return err
 }
 
 // verdict names that the target of the plan has been left with its newest point: a target that got another one since, and

@@ -39,6 +39,8 @@ type undeliverable struct {
 	ID   string    `json:"ID"`
 	Type string    `json:"Type"`
 	Why  string    `json:"Why"`
+
+	carried
 }
 
 const (
@@ -126,7 +128,7 @@ func (e *Engine) countUndeliverable(ctx context.Context, event Event, why error)
 		}
 		count = undeliverable{
 			Count: count.Count + 1, Time: e.Now().UTC(), To: event.to(), ID: event.ID, Type: event.Type,
-			Why: reason("", why.Error(), "").Message,
+			Why: reason("", why.Error(), "").Message, carried: count.carried,
 		}
 		write.Body = encode(count)
 		_, err = e.Catalog.Apply(ctx, write)

@@ -21,6 +21,9 @@ const (
 	Expired PointState = "expired"
 	// CopyOnly is what a live one is called outside of which Azure can restore nothing. No row has this state.
 	CopyOnly PointState = "copyOnly"
+	// Unreadable is that of a row which this version cannot read, with the reason: it says nothing of the point but its ID. As
+	// long as a target has one, nothing of the target is deleted or restored. No row has this state.
+	Unreadable PointState = "unreadable"
 )
 
 // Point is a recovery point: what a succeeded, verified run left. Its row stands beside that of the run.
@@ -65,6 +68,7 @@ type Point struct {
 	// otherwise is a copy.
 	LedgerBackup bool `json:"LedgerBackup,omitempty"`
 
+	carried
 	etag string
 }
 
@@ -132,8 +136,22 @@ func (p Point) Called() PointState {
 
 // key is beside that of the run.
 func (p Point) key() Key {
-	k := Run{ID: p.ID}.key()
-	return Key{Partition: k.Partition, Row: "point-" + k.Row[len("run-"):]}
+	partition, row, _ := strings.Cut(p.ID, "-")
+	return Key{Partition: partition, Row: pointPrefix + row}
+}
+
+const pointPrefix = "point-"
+
+// unreadablePoint stands for a row that this version cannot read.
+func unreadablePoint(row Row, target string, err error) Point {
+	return Point{
+		ID: row.Partition + "-" + strings.TrimPrefix(row.Row, pointPrefix), State: Unreadable, Target: target, Reason: unreadableRow(err),
+	}
+}
+
+// unreadableRow says why nothing is deleted or restored.
+func unreadableRow(err error) Reason {
+	return reason("RowUnreadable", err.Error(), "Deploy the version of Lifeboat that wrote it again. If it is nobody's, delete it from the table.")
 }
 
 // live says that the point can be restored, and counts as verified.
@@ -144,7 +162,7 @@ func (p Point) unaccepted() bool { return p.Suspicion.Code != "" && p.Accepted.T
 
 // trusted says that the point's size tells what is normal for the target, whether or not the artifact is still there.
 func (p Point) trusted() bool {
-	return !p.Safety && !p.unaccepted()
+	return !p.Safety && p.State != Unreadable && !p.unaccepted()
 }
 
 // replace is the write of the point as it is now, under the ETag that was read.
@@ -226,10 +244,14 @@ type Decision struct {
 // newest live one, whatever its age: it is the best thing to restore from. A suspect one, or a safety backup, is kept for
 // its time, but does not stand in for a live one. What is held stays, and so does what a restore reads: Readers are those
 // that have not ended. What storage keeps is left alone until its deletion is to be tried again. What expired before it
-// was written, or as it was, stays for good: its expiry is a mistake.
+// was written, or as it was, stays for good: its expiry is a mistake. And where one cannot be read all stay: nobody knows
+// what it is for.
 func Retain(points []Point, now time.Time) []Decision {
-	newest := -1
+	newest, unread := -1, ""
 	for i, p := range points {
+		if p.State == Unreadable {
+			unread = "nothing of the target is deleted: " + p.Reason.Message
+		}
 		if p.live() && (newest < 0 || p.Created.After(points[newest].Created)) {
 			newest = i
 		}
@@ -240,6 +262,8 @@ func Retain(points []Point, now time.Time) []Decision {
 		switch {
 		case p.State == Expired:
 			continue
+		case unread != "":
+			d.Keep, d.Reason = true, unread
 		case !p.Expires.After(p.Created):
 			d.Keep, d.Reason = true, "its time ended at "+p.Expires.UTC().Format(time.RFC3339)+", not after it was written: nobody can have "+
 				"meant that, so nothing of it is deleted"

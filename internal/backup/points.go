@@ -117,7 +117,7 @@ func (e *Engine) listPoints(ctx context.Context, target, from, to string, limit 
 	for _, row := range rows {
 		p, err := decodePoint(row)
 		if err != nil {
-			return nil, err
+			p = unreadablePoint(row, target, err)
 		}
 		points = append(points, p)
 	}

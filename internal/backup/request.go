@@ -192,9 +192,9 @@ func (e *Engine) History(ctx context.Context, target, after string, top int) ([]
 		return nil, "", fmt.Errorf("list the recovery points of %s: %w", target, err)
 	}
 	for _, row := range rows {
-		p, err := decode[Point](row)
+		p, err := decodePoint(row)
 		if err != nil {
-			return nil, "", err
+			p = unreadablePoint(row, target, err)
 		}
 		points[p.ID] = &p
 	}

@@ -311,7 +311,9 @@ func (e *Engine) outline(ctx context.Context, q RestoreRequest, plans []Plan, no
 		return p, nil
 	}
 	var why *Reason
-	p.point, why, err = e.choosePoint(ctx, q, now)
+	if why, err = e.legible(ctx, q.Target, p.Destination); err == nil && why == nil {
+		p.point, why, err = e.choosePoint(ctx, q, now)
+	}
 	if err != nil {
 		return p, err
 	}
@@ -431,11 +433,47 @@ func (p *RestorePlan) fits() *Reason {
 	return nil
 }
 
+// legible refuses to restore from or into a target of which this version cannot read a row: a newer one may have written there
+// what must not be overwritten, or why a recovery point must not be used. It looks at the newest runs and recovery points.
+func (e *Engine) legible(ctx context.Context, targets ...string) (*Reason, error) {
+	for i, target := range targets {
+		if i > 0 && same(target, targets[0]) {
+			continue
+		}
+		for _, kind := range []string{pointPrefix, "run-"} {
+			rows, _, err := e.Catalog.List(ctx, partition(target), kind, kind[:len(kind)-1]+".", 2*recentRows)
+			if err != nil {
+				return nil, fmt.Errorf("look for rows of %s that cannot be read: %w", target, err)
+			}
+			for _, row := range rows {
+				if kind == pointPrefix {
+					_, err = decodePoint(row)
+				} else {
+					_, err = decode[Run](row)
+				}
+				if err != nil {
+					return restoresNothing(err), nil
+				}
+			}
+		}
+	}
+	return nil, nil
+}
+
+// restoresNothing is the refusal where a row cannot be read.
+func restoresNothing(err error) *Reason {
+	why := unreadableRow(err)
+	why.Message = "nothing of the target is restored: " + why.Message
+	return &why
+}
+
 // choosePoint finds the recovery point that is meant. The reason says why there is none.
 func (e *Engine) choosePoint(ctx context.Context, q RestoreRequest, now time.Time) (Point, *Reason, error) {
 	if q.Point != "" {
 		p, err := e.RecoveryPoint(ctx, q.Point)
 		switch {
+		case errors.Is(err, ErrUnreadable):
+			return Point{}, restoresNothing(err), nil
 		case errors.Is(err, ErrNotFound), err == nil && !same(p.Target, q.Target):
 			return Point{}, no("RecoveryPointNotFound", "lifeboat points "+q.Target+" lists them.",
 				"%s has no recovery point %s", q.Target, q.Point), nil

@@ -132,6 +132,8 @@ func (s *step) guard(ctx context.Context, provider Provider, restorer Restorer) 
 	switch {
 	case errors.Is(err, ErrNotFound):
 		return s.end(ctx, refuses, *no("RecoveryPointNotFound", "", "the recovery point %s is not there any more", q.Point))
+	case errors.Is(err, ErrUnreadable):
+		return s.end(ctx, refuses, *restoresNothing(err))
 	case err != nil:
 		return err
 	}
@@ -164,6 +166,12 @@ func (s *step) guard(ctx context.Context, provider Provider, restorer Restorer) 
 		return s.postpone(ctx, busyTarget)
 	case !errors.Is(err, ErrNotFound):
 		return fmt.Errorf("see whether %s is free for restore %s: %w", r.Target, r.ID, err)
+	}
+	switch why, err := s.legible(ctx, q.Source, r.Target); {
+	case err != nil:
+		return err
+	case why != nil:
+		return s.end(ctx, refuses, *why)
 	}
 	_, err = within(ctx, func(ctx context.Context) (any, error) { return nil, restorer.PreflightRestore(ctx, r.restore()) })
 	switch f := AsFault(err); {
@@ -486,7 +494,7 @@ func (s *step) unread(ctx context.Context) error {
 	}
 	p, err := s.RecoveryPoint(ctx, s.run.Restore.Point)
 	switch {
-	case errors.Is(err, ErrNotFound):
+	case errors.Is(err, ErrNotFound), errors.Is(err, ErrUnreadable): // a reader that has ended counts for nothing
 		return nil
 	case err != nil:
 		return err

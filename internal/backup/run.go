@@ -87,6 +87,7 @@ type Run struct {
 	// have given back what it held.
 	Owes bool `json:"Owes,omitempty"`
 
+	carried
 	etag string
 }
 

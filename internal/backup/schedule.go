@@ -26,6 +26,7 @@ type watermark struct {
 	// LastGap is the gap that was noted last; its Count is zero if there never was one.
 	LastGap Gap `json:"LastGap,omitzero"`
 
+	carried
 	etag string
 }
 
@@ -34,7 +35,11 @@ const schedulePartition = "schedule"
 // unattended is the reason of a gap that nobody meant.
 const unattended = "nobody looked at the plan: the app did not run, or plan.yaml did not hold it or could not be read"
 
-func watermarkKey(plan string) Key { return Key{Partition: schedulePartition, Row: "plan-" + plan} }
+const watermarkPrefix = "plan-"
+
+func watermarkKey(plan string) Key {
+	return Key{Partition: schedulePartition, Row: watermarkPrefix + plan}
+}
 
 // gapKey is computed from the gap's plan and first slot, so that a repeat writes the same row.
 func gapKey(g Gap) Key {
@@ -81,6 +86,9 @@ func (e *Engine) Schedule(ctx context.Context, plans []Plan) (ScheduleReport, er
 	errs = append(errs, apart)
 	if apart == nil {
 		for _, plan := range plans {
+			if state.unread[plan.Name] != nil {
+				continue // it stands still; the error names the row
+			}
 			if err := e.schedulePlan(ctx, plan, state.marks[plan.Name], now, &report); err != nil {
 				errs = append(errs, fmt.Errorf("schedule plan %s: %w", plan.Name, err))
 			}
@@ -101,15 +109,18 @@ type standing struct {
 	// name: of all plans that ever were.
 	judged map[string]judged
 	marks  map[string]*watermark
-	gate   gate
-	outbox outbox
+	// unread says why a plan's watermark cannot be read, by the plan's name: the plan stands still. unjudged says so of when its
+	// targets were judged.
+	unread, unjudged map[string]error
+	gate             gate
+	outbox           outbox
 	// clock is the catalog's; zero where the rows could not be listed.
 	clock time.Time
 }
 
 // standing reads it. The error also names rows that cannot be read: they stop their own plan alone.
 func (e *Engine) standing(ctx context.Context) (standing, error) {
-	state := standing{judged: map[string]judged{}, marks: map[string]*watermark{}}
+	state := standing{judged: map[string]judged{}, marks: map[string]*watermark{}, unread: map[string]error{}, unjudged: map[string]error{}}
 	var errs []error
 	for from := bookKey.Row; ; {
 		rows, now, err := e.Catalog.List(ctx, schedulePartition, from, "plan.", 1000)
@@ -145,12 +156,14 @@ func (s *standing) add(row Row) error {
 	case strings.HasPrefix(row.Row, judgedPrefix):
 		j, err := decode[judged](row)
 		if err != nil {
+			s.unjudged[strings.TrimPrefix(row.Row, judgedPrefix)] = err
 			return err
 		}
 		s.judged[j.Plan] = j
 	default:
 		m, err := decode[watermark](row)
 		if err != nil {
+			s.unread[strings.TrimPrefix(row.Row, watermarkPrefix)] = err
 			return err
 		}
 		m.etag = row.ETag

@@ -28,7 +28,7 @@ const (
 // now, and all three are accepted.
 func Weigh(p Point, before []Point, now time.Time) (Point, []Point) {
 	before = slices.SortedFunc(slices.Values(before), func(a, b Point) int { return b.Created.Compare(a.Created) })
-	before = slices.DeleteFunc(before, func(p Point) bool { return p.Safety })
+	before = slices.DeleteFunc(before, func(p Point) bool { return p.Safety || p.State == Unreadable })
 	normal := normalSize(before)
 	if 2*p.Size >= normal {
 		return p, nil

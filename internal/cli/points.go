@@ -38,7 +38,7 @@ type point struct {
 	Kept         *struct {
 		Until time.Time `json:"untilDateTime"`
 	} `json:"keptByStorage"`
-	CopyOnly     bool      `json:"copyOnly"`
+	CopyOnly bool `json:"copyOnly"`
 }
 
 // state is that of the point in words for people.

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -36,6 +37,7 @@ type partition struct {
 type version struct {
 	number int
 	body   json.RawMessage // never changed in place
+	err    error           // why it cannot be read; nil if it can
 }
 
 func (v version) etag() string { return `W/"` + strconv.Itoa(v.number) + `"` }
@@ -81,7 +83,23 @@ func (c *Catalog) Get(ctx context.Context, key backup.Key) (backup.Row, time.Tim
 	if !ok {
 		return backup.Row{}, c.clock(), fmt.Errorf("get row %s/%s: %w", key.Partition, key.Row, backup.ErrNotFound)
 	}
+	if v.err != nil {
+		return backup.Row{}, c.clock(), fmt.Errorf("get row %s/%s: %w", key.Partition, key.Row, v.err)
+	}
 	return row(key, v), c.clock(), nil
+}
+
+// PutEntity writes a row as somebody else may have put it into the table: an entity as JSON with minimal metadata.
+func (c *Catalog) PutEntity(text []byte) error {
+	r, _, err := entity.Decode(text)
+	if err != nil && !errors.Is(err, backup.ErrUnreadable) {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.writes++
+	c.put(r.Key, version{number: c.writes, body: r.Body, err: err})
+	return nil
 }
 
 // List implements [backup.Catalog].
@@ -192,5 +210,5 @@ func (c *Catalog) clock() time.Time { return c.now().UTC().Truncate(time.Second)
 
 // row copies the body: it is the caller's.
 func row(k backup.Key, v version) backup.Row {
-	return backup.Row{Key: k, ETag: v.etag(), Body: slices.Clone(v.body)}
+	return backup.Row{Key: k, ETag: v.etag(), Body: slices.Clone(v.body), Err: v.err}
 }

@@ -2,6 +2,8 @@ package memory_test
 
 import (
 	"encoding/json"
+	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -52,5 +54,36 @@ func TestCatalogClone(t *testing.T) {
 	put(one, "a", `{"N":4}`)
 	if diff := cmp.Diff(one.Rows(), clone.Rows()); diff != "" {
 		t.Errorf("the same write to both differs:\n%s", diff)
+	}
+}
+
+// TestPutEntity: what somebody else put into the table is read as from the table itself, and hides no other row.
+func TestPutEntity(t *testing.T) {
+	c := memory.NewCatalog(time.Now)
+	for _, text := range []string{
+		`{"PartitionKey":"p","RowKey":"a","Schema":1,"Writer":"x","New":"kept?","Rating":4.5}`,
+		`{"PartitionKey":"p","RowKey":"b","Schema":2,"Writer":"x"}`,
+		`{"PartitionKey":"p","RowKey":"c","Text":"somebody's remark"}`,
+	} {
+		if err := c.PutEntity([]byte(text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := c.PutEntity([]byte(`[]`)); err == nil {
+		t.Error("what is no entity was taken")
+	}
+	rows, _, err := c.List(t.Context(), "p", "", "~", 10)
+	if err != nil || len(rows) != 3 || rows[0].Err != nil || !strings.Contains(string(rows[0].Body), `"Rating":4.5`) {
+		t.Fatalf("%+v, %v", rows, err)
+	}
+	for _, row := range rows[1:] {
+		_, _, err := c.Get(t.Context(), row.Key)
+		if !errors.Is(err, backup.ErrUnreadable) || !errors.Is(row.Err, backup.ErrUnreadable) || len(row.Body) > 0 {
+			t.Errorf("row %s: %+v, %v", row.Row, row, err)
+		}
+	}
+	kept := backup.Write{Op: backup.Replace, Key: rows[0].Key, ETag: rows[0].ETag, Body: rows[0].Body}
+	if _, err := c.Apply(t.Context(), kept); err != nil {
+		t.Errorf("a row as it was read is refused: %v", err)
 	}
 }

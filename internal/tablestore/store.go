@@ -100,7 +100,10 @@ func (s *Store) List(
 func appendRows(rows []backup.Row, entities [][]byte) ([]backup.Row, error) {
 	for _, e := range entities {
 		row, _, err := entity.Decode(e)
-		if err != nil {
+		switch {
+		case errors.Is(err, backup.ErrUnreadable):
+			row.Err, row.Body = err, nil
+		case err != nil:
 			return nil, err
 		}
 		if row.ETag == "" {

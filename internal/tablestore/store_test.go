@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -84,7 +85,8 @@ func TestColumns(t *testing.T) {
 	}
 }
 
-// TestForeignRows: a row that this program cannot read is an error that says so, and not a missing row.
+// TestForeignRows: a row that this program cannot read is an error that says so, and not a missing row. In a list it stands
+// among the others, with that error.
 func TestForeignRows(t *testing.T) {
 	account := azuritetest.NewAccount(t)
 	client := service(t, account, account.Options())
@@ -94,16 +96,22 @@ func TestForeignRows(t *testing.T) {
 		"newer":    {`"Schema":2,"Writer":"x"`, "schema version 2"},
 		"none":     {`"Writer":"x"`, "no schema version"},
 		"not-JSON": {`"Schema":1,"Settings_json":"{"`, "Settings_json: its text is not JSON"},
+		"remark":   {`"Text":"somebody's remark","Schema":"none","Writer":7`, "no schema version"},
 	} {
 		entity := fmt.Sprintf(`{"PartitionKey":"p","RowKey":%q,%s}`, row, test.columns)
 		if _, err := client.NewClient("lifeboat").AddEntity(t.Context(), []byte(entity), nil); err != nil {
 			t.Fatal(err)
 		}
 		_, _, err := store.Get(t.Context(), key(row))
-		_, _, listErr := store.List(t.Context(), "p", row, row+"!", 1)
-		for _, err := range []error{err, listErr} {
-			if err == nil || errors.Is(err, backup.ErrNotFound) || !strings.Contains(err.Error(), test.want) ||
-				!strings.Contains(err.Error(), row) {
+		rows, _, listErr := store.List(t.Context(), "p", "", "~", 1000)
+		i := slices.IndexFunc(rows, func(r backup.Row) bool { return r.Row == row })
+		mine := slices.IndexFunc(rows, func(r backup.Row) bool { return r.Row == "mine" })
+		if listErr != nil || i < 0 || mine < 0 || rows[mine].Err != nil || rows[i].Partition != "p" || rows[i].ETag == "" || rows[i].Body != nil {
+			t.Fatalf("row %s among %+v, %v", row, rows, listErr)
+		}
+		for _, err := range []error{err, rows[i].Err} {
+			if err == nil || errors.Is(err, backup.ErrNotFound) || !errors.Is(err, backup.ErrUnreadable) ||
+				!strings.Contains(err.Error(), test.want) || !strings.Contains(err.Error(), row) {
 				t.Errorf("row %s = %v, want an error with %q", row, err, test.want)
 			}
 		}
@@ -256,3 +264,54 @@ func TestErrors(t *testing.T) {
 type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(request *http.Request) (*http.Response, error) { return f(request) }
+
+// TestColumnsOfOthersStay: whoever replaces a row as it was read keeps what this program writes in no row, of every type.
+func TestColumnsOfOthersStay(t *testing.T) {
+	account := azuritetest.NewAccount(t)
+	client := service(t, account, account.Options())
+	store := tablestore.New(client, "lifeboat", func() string { return "me" })
+	must(t, store, backup.Write{Op: backup.Insert, Key: key("mine"), Body: body(`{}`)})
+	const others = `"Größe":"XL","Rating":4.5,"Seen":"2026-01-02T03:04:05Z","Seen@odata.type":"Edm.DateTime",` +
+		`"Who":"0c0ffee0-0000-4000-8000-000000000001","Who@odata.type":"Edm.Guid","Foreign":"too","schema":"x"`
+	text := `{"PartitionKey":"p","RowKey":"r","Schema":1,"Writer":"x","State":"live","New":"kept?","NewFlag":true,"NewObject_json":"{\"a\":1}",` +
+		`"NewCount":"7","NewCount@odata.type":"Edm.Int64",` + others + `}`
+	table := client.NewClient("lifeboat")
+	if _, err := table.AddEntity(t.Context(), []byte(text), nil); err != nil {
+		t.Fatal(err)
+	}
+	read := func() map[string]any {
+		t.Helper()
+		entity, err := table.GetEntity(t.Context(), "p", "r", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var columns map[string]any
+		if err := json.Unmarshal(entity.Value, &columns); err != nil {
+			t.Fatal(err)
+		}
+		for _, column := range []string{"Timestamp", "Timestamp@odata.type", "odata.etag", "odata.metadata", "Writer"} {
+			delete(columns, column)
+		}
+		return columns
+	}
+	before := read()
+	if len(before) < 13 {
+		t.Fatalf("Azurite keeps %v", before)
+	}
+	for range 2 {
+		row, _, err := store.Get(t.Context(), key("r"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		must(t, store, backup.Write{Op: backup.Replace, Key: key("r"), ETag: row.ETag, Body: row.Body})
+		row, _, err = store.Get(t.Context(), key("r"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		must(t, store, backup.Write{Op: backup.Replace, Key: key("r"), ETag: row.ETag, Body: row.Body},
+			backup.Write{Op: backup.Put, Key: key("mine"), Body: body(`{}`)}) // in a transaction too
+	}
+	if diff := cmp.Diff(before, read()); diff != "" {
+		t.Errorf("columns (-before +after):\n%s", diff)
+	}
+}

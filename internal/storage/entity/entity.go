@@ -10,6 +10,9 @@
 //	null              no column: a member that is null is not there when the row is read back
 //
 // Two columns are added: Schema says how to read the others, Writer carries the mark of whoever wrote the row last.
+//
+// A column that no member becomes, since somebody else added it, is kept all the same: Decode puts it into the member Foreign as
+// it stands in the entity, and Encode takes it out again.
 package entity
 
 import (
@@ -40,6 +43,9 @@ const (
 	typeMark = "@odata.type"
 	// jsonMark at the end of a column's name says that its text is JSON.
 	jsonMark = "_json"
+	// foreign is the member that holds the columns of others: an object of their names and values, and of their types under
+	// their names with typeMark.
+	foreign = "Foreign"
 )
 
 // Encode checks the writes of one transaction as Azure Table Storage would, and returns the entity of each as JSON with
@@ -189,6 +195,13 @@ func addMembers(columns []column, body json.RawMessage) ([]column, error) {
 			continue
 		}
 		name := string(quotedName[1 : len(quotedName)-1])
+		if name == foreign {
+			if value[0] != '{' {
+				return nil, fmt.Errorf("member %q: the name is reserved", name)
+			}
+			columns = addForeign(columns, value)
+			continue
+		}
 		c, err := columnOf(name, value)
 		if err != nil {
 			return nil, fmt.Errorf("member %q: %w", name, err)
@@ -199,6 +212,15 @@ func addMembers(columns []column, body json.RawMessage) ([]column, error) {
 		return nil, fmt.Errorf("%d members: a row has at most %d", n, maxMembers)
 	}
 	return columns, nil
+}
+
+// addForeign adds the columns of others as they were.
+func addForeign(columns []column, object json.RawMessage) []column {
+	for quotedName, value := range members(object) {
+		name := string(quotedName[1 : len(quotedName)-1])
+		columns = append(columns, column{name: name, kind: ofRest, value: string(value), size: 4 + 2*len(value)})
+	}
+	return columns
 }
 
 // columnOf makes a column of a member that is not null.
@@ -233,34 +255,67 @@ func columnOf(name string, value json.RawMessage) (column, error) {
 	return column{name: name, value: text, size: 4 + 2*units(text)}, checkLength(text)
 }
 
-// Decode reads an entity with minimal metadata, and the mark of its writer.
+// Decode reads an entity with minimal metadata, and the mark of its writer. Of one that this version cannot read it returns the
+// keys, the ETag and a [backup.ErrUnreadable] that says why.
 func Decode(entity []byte) (row backup.Row, writer string, err error) {
-	var own struct {
-		PartitionKey, RowKey, Writer string
-		Schema                       int
-		ETag                         string `json:"odata.etag"`
-	}
 	var columns map[string]json.RawMessage
-	if err := errors.Join(json.Unmarshal(entity, &own), json.Unmarshal(entity, &columns)); err != nil {
-		return row, "", fmt.Errorf("not a row of Lifeboat's: %w", err)
+	if err := json.Unmarshal(entity, &columns); err != nil {
+		return row, "", fmt.Errorf("not an entity: %w", err)
 	}
-	row.Key, row.ETag = backup.Key{Partition: own.PartitionKey, Row: own.RowKey}, own.ETag
-	if err := checkSchema(own.Schema); err != nil {
-		return row, "", fmt.Errorf("row %s/%s: %w", row.Partition, row.Row, err)
+	for column, text := range map[string]*string{
+		partitionColumn: &row.Partition, rowColumn: &row.Row, "odata.etag": &row.ETag, writerColumn: &writer,
+	} {
+		_ = json.Unmarshal(columns[column], text) // a row of somebody else's may have none that is a text
 	}
-	members := map[string]json.RawMessage{}
+	var schema int
+	_ = json.Unmarshal(columns[schemaColumn], &schema)
+	if err := checkSchema(schema); err != nil {
+		return row, "", fmt.Errorf("%w: row %s/%s: %w", backup.ErrUnreadable, row.Partition, row.Row, err)
+	}
+	members, others := map[string]json.RawMessage{}, map[string]json.RawMessage{}
 	for column, value := range columns {
 		if isOwnColumn(column) || strings.Contains(column, "odata.") || string(value) == "null" {
 			continue
 		}
+		if isForeign(column, value, columns[column+typeMark]) {
+			others[column] = value
+			if columnType := columns[column+typeMark]; columnType != nil {
+				others[column+typeMark] = columnType
+			}
+			continue
+		}
 		name, value, err := member(column, value, columns[column+typeMark])
 		if err != nil {
-			return row, "", fmt.Errorf("row %s/%s, column %s: %w", row.Partition, row.Row, column, err)
+			return row, "", fmt.Errorf("%w: row %s/%s, column %s: %w", backup.ErrUnreadable, row.Partition, row.Row, column, err)
 		}
 		members[name] = value
 	}
+	if len(others) > 0 {
+		if members[foreign], err = json.Marshal(others); err != nil {
+			return row, "", err
+		}
+	}
 	row.Body, err = json.Marshal(members)
-	return row, own.Writer, err
+	return row, writer, err
+}
+
+// isForeign says that Encode makes no such column: by its name, its type, or its value.
+func isForeign(column string, value, columnType json.RawMessage) bool {
+	name := strings.TrimSuffix(column, jsonMark)
+	switch string(columnType) {
+	case "", `"Edm.String"`, `"Edm.Boolean"`, `"Edm.Int32"`, `"Edm.Int64"`:
+	default:
+		return true
+	}
+	if checkName(name) != nil || name == foreign {
+		return true
+	}
+	switch value[0] {
+	case '"', 't', 'f':
+		return false
+	}
+	_, err := strconv.ParseInt(string(value), 10, 64)
+	return err != nil
 }
 
 // member turns a column back into the member it was made of.

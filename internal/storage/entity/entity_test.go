@@ -28,6 +28,8 @@ func TestKeepIsEncodeAndDecode(t *testing.T) {
 		"null":                 `null`,
 		"a fraction":           `{"a":1.5}`,
 		"a name of our own":    `{"Schema":1}`,
+		"columns of others":    `{"a":"x","Foreign":{"Größe":"XL","Rating":4.5,"Seen":"2026-01-02T03:04:05Z","Seen@odata.type":"Edm.DateTime"}}`,
+		"no columns of others": `{"a":"x","Foreign":"too"}`,
 		"a long text":          fmt.Sprintf(`{"a":%q}`, strings.Repeat("x", 40_000)),
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,0 +1,118 @@
+package backup
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"strings"
+)
+
+// carried is embedded in what is read from a row and written back: a newer version may have given the row members that this
+// one does not know. They stay, as long as the row does.
+type carried struct {
+	// body is that of the row, if this version does not know all of it; else "".
+	body string
+}
+
+func (c *carried) carry(body string) { c.body = body }
+
+func (c carried) unknown() string { return c.body }
+
+// encode makes a row's body. The domain's own types always marshal. What was read with members that this version does not
+// know keeps them.
+func encode(v any) json.RawMessage {
+	body, err := json.Marshal(v)
+	if err != nil {
+		panic(fmt.Sprintf("a row that cannot be written: %v", err))
+	}
+	if c, ok := v.(interface{ unknown() string }); ok && c.unknown() != "" {
+		return merge(json.RawMessage(c.unknown()), body, reflect.TypeOf(v))
+	}
+	return body
+}
+
+// decode reads a row's body into a T, and says which row is broken if it cannot. A T that is written back carries along what
+// it does not know.
+func decode[T any](row Row) (T, error) {
+	var v T
+	if row.Err != nil {
+		return v, row.Err
+	}
+	c, carries := any(&v).(interface{ carry(body string) })
+	if carries {
+		strict := json.NewDecoder(bytes.NewReader(row.Body))
+		strict.DisallowUnknownFields()
+		if strict.Decode(&v) == nil {
+			return v, nil
+		}
+		v = *new(T)
+	}
+	if err := json.Unmarshal(row.Body, &v); err != nil {
+		return v, fmt.Errorf("%w: row %s/%s of the catalog cannot be read: %w", ErrUnreadable, row.Partition, row.Row, err)
+	}
+	if carries {
+		c.carry(string(row.Body))
+	}
+	return v, nil
+}
+
+// merge adds to an object of the type what was in it before, and is not known to the type. A member that points to a struct
+// has a life of its own, and is merged in the same way. Any other one is a value: as long as this version leaves what it knows
+// of it as it was, all of it stays; when it writes another one, nothing of the old one does.
+func merge(old, object json.RawMessage, t reflect.Type) json.RawMessage {
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	var was, is map[string]json.RawMessage
+	if json.Unmarshal(old, &was) != nil || json.Unmarshal(object, &is) != nil {
+		return object
+	}
+	known := map[string]reflect.StructField{}
+	for field := range t.Fields() {
+		if name := memberName(field); name != "" {
+			known[strings.ToLower(name)] = field // encoding/json reads names in any case
+		}
+	}
+	for name, before := range was {
+		field, ok := known[strings.ToLower(name)]
+		if !ok {
+			is[name] = before
+			continue
+		}
+		name := memberName(field)
+		switch now, there := is[name]; {
+		case !there:
+		case field.Type.Kind() == reflect.Pointer:
+			is[name] = merge(before, now, field.Type)
+		case unchanged(before, now, field.Type):
+			is[name] = before
+		}
+	}
+	merged, err := json.Marshal(is)
+	if err != nil {
+		panic(fmt.Sprintf("a row that cannot be written: %v", err))
+	}
+	return merged
+}
+
+// memberName is that of the field in JSON; "" if it is in none.
+func memberName(field reflect.StructField) string {
+	if !field.IsExported() || field.Anonymous {
+		return ""
+	}
+	if name, _, _ := strings.Cut(field.Tag.Get("json"), ","); name != "" {
+		return name
+	}
+	return field.Name
+}
+
+// unchanged says that what is known of the value is what it was before.
+func unchanged(before, now json.RawMessage, t reflect.Type) bool {
+	v := reflect.New(t)
+	if json.Unmarshal(before, v.Interface()) != nil {
+		return false
+	}
+	again, err := json.Marshal(v.Interface())
+	return err == nil && bytes.Equal(again, now)
+}

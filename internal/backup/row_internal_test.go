@@ -1,0 +1,101 @@
+package backup
+
+import (
+	"encoding/json"
+	"errors"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestRowsKeepWhatThisVersionDoesNotKnow: a row that is read, changed and written back has all that a newer version put there,
+// except what belongs to a value that is another one now.
+func TestRowsKeepWhatThisVersionDoesNotKnow(t *testing.T) {
+	for _, c := range []struct {
+		name, body string
+		change     func(row Row) (json.RawMessage, error)
+		want       string
+	}{
+		{"nothing unknown", `{"Run":"r","Since":"2026-01-15T02:30:00Z"}`, again(func(p *permit) { p.Run = "s" }), `{"Run":"s","Since":"2026-01-15T02:30:00Z"}`},
+		{
+			"a member", `{"Run":"r","Since":"2026-01-15T02:30:00Z","New":{"a":[1]}}`, again(func(p *permit) { p.Run = "s" }),
+			`{"Run":"s","Since":"2026-01-15T02:30:00Z","New":{"a":[1]}}`,
+		},
+		{
+			"a member in a value that stays", `{"ID":"i","Settings":{"keepWithin":7,"new":1}}`, again(func(r *Run) { r.Polls = 3 }),
+			`{"ID":"i","Polls":3,"Settings":{"keepWithin":7,"new":1}}`,
+		},
+		{
+			"a member in a value that is another one now", `{"ID":"i","Reason":{"code":"A","message":"a","new":"about a"}}`,
+			again(func(r *Run) { r.Reason = Reason{Code: "B", Message: "b"} }), `{"ID":"i","Reason":{"code":"B","message":"b"}}`,
+		},
+		{
+			"a member in a value that is gone", `{"ID":"i","Reason":{"code":"A","message":"a","new":"about a"},"New":1}`,
+			again(func(r *Run) { r.Reason = Reason{} }), `{"ID":"i","New":1}`,
+		},
+		{
+			"a member in a list that stays", `{"ID":"i","Permits":[{"row":"a","etag":"b","new":1}]}`, again(func(r *Run) { r.Polls = 3 }),
+			`{"ID":"i","Polls":3,"Permits":[{"row":"a","etag":"b","new":1}]}`,
+		},
+		{
+			"a member in what has a life of its own", `{"ID":"i","Restore":{"point":"p","new":1,"step":"checking"}}`,
+			again(func(r *Run) { r.Restore.Step = restoring }), `{"ID":"i","Restore":{"point":"p","new":1,"step":"restoring","source":"","kind":"","plan":"","expires":"0001-01-01T00:00:00Z"}}`,
+		},
+		{"a point", `{"ID":"i","State":"live","New":true}`, again(func(p *Point) { p.State = Expired }), `{"ID":"i","State":"expired","New":true}`},
+		{"a watermark", `{"Plan":"p","New":"x"}`, again(func(m *watermark) { m.Halted = "why" }), `{"Plan":"p","Halted":"why","New":"x"}`},
+		{"when it was judged", `{"Plan":"p","New":"x"}`, again(func(j *judged) { j.Told = []string{"v"} }), `{"Plan":"p","Told":["v"],"New":"x"}`},
+		{"what is in force", `{"Hash":"h","New":"x"}`, again(func(h *bookHead) { h.Hash = "g" }), `{"Hash":"g","New":"x"}`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got, err := c.change(Row{Body: json.RawMessage(c.body)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var is, want map[string]any
+			if json.Unmarshal(got, &is) != nil || json.Unmarshal([]byte(c.want), &want) != nil {
+				t.Fatalf("%s", got)
+			}
+			for name, value := range want {
+				if !reflect.DeepEqual(is[name], value) {
+					t.Errorf("%s is %v, want %v", name, is[name], value)
+				}
+			}
+			for _, gone := range []string{"Reason", "New"} {
+				if _, there := want[gone]; !there && is[gone] != nil {
+					t.Errorf("%s is still %v", gone, is[gone])
+				}
+			}
+		})
+	}
+}
+
+// again reads a row, changes it, writes it back, and does so once more, as the next step does.
+func again[T any](change func(*T)) func(row Row) (json.RawMessage, error) {
+	return func(row Row) (json.RawMessage, error) {
+		for range 2 {
+			v, err := decode[T](row)
+			if err != nil {
+				return nil, err
+			}
+			change(&v)
+			row.Body = encode(v)
+		}
+		return row.Body, nil
+	}
+}
+
+// TestARowThatCannotBeReadIsNamed, and is known by its error.
+func TestARowThatCannotBeReadIsNamed(t *testing.T) {
+	row := Row{Key: Key{Partition: "p", Row: "r"}, Body: json.RawMessage(`{"Created":"yesterday"}`)}
+	if _, err := decode[Point](row); !errors.Is(err, ErrUnreadable) || !strings.Contains(err.Error(), "row p/r") {
+		t.Errorf("%v", err)
+	}
+	row.Err = errors.Join(ErrUnreadable, errors.New("a newer Lifeboat wrote it"))
+	if _, err := decode[Run](row); !errors.Is(err, ErrUnreadable) || !strings.Contains(err.Error(), "newer") {
+		t.Errorf("%v", err)
+	}
+	if v, err := decode[due](Row{Body: json.RawMessage(`{"Point":"i","New":1}`)}); err != nil || v.Point != "i" || !v.Created.Equal(time.Time{}) {
+		t.Errorf("what is never written back: %+v, %v", v, err)
+	}
+}
