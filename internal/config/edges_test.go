@@ -49,7 +49,7 @@ func onePlan(targets []string, lines ...string) string {
 // parseOne reads a file with one plan.
 func parseOne(t *testing.T, targets []string, lines ...string) backup.Plan {
 	t.Helper()
-	plans, err := config.ParsePlan("plan.yaml", []byte(onePlan(targets, lines...)))
+	plans, _, err := config.ParsePlan("plan.yaml", []byte(onePlan(targets, lines...)))
 	if err != nil || len(plans) != 1 {
 		t.Fatalf("%q of %q is refused: %v", lines, targets, err)
 	}
@@ -59,7 +59,7 @@ func parseOne(t *testing.T, targets []string, lines ...string) backup.Plan {
 // refused wants the file with one plan to be refused with the words, each thing once.
 func refused(t *testing.T, want string, targets []string, lines ...string) {
 	t.Helper()
-	_, err := config.ParsePlan("plan.yaml", []byte(onePlan(targets, lines...)))
+	_, _, err := config.ParsePlan("plan.yaml", []byte(onePlan(targets, lines...)))
 	if err == nil || strings.Count(err.Error(), want) != 1 {
 		t.Errorf("%q of %q: %v\nwant %q once", lines, targets, err, want)
 	}
@@ -208,7 +208,7 @@ func TestNamesAreAsLongAsAzureLetsThemBe(t *testing.T) {
 		"ab": false, strings.Repeat("a", 25): false, "Abc": false, "a-bc": false,
 	} {
 		text := onePlan([]string{gateways + "a"}, "storage: {account: "+accounts+name+", container: lifeboat}")
-		if _, err := config.ParsePlan("plan.yaml", []byte(text)); (err == nil) != good {
+		if _, _, err := config.ParsePlan("plan.yaml", []byte(text)); (err == nil) != good {
 			t.Errorf("the storage account %s: %v", name, err)
 		}
 	}
@@ -222,7 +222,7 @@ func TestNamesOfQueuesAndContainers(t *testing.T) {
 		strings.Repeat("a-", 32) + "a": false,
 	} {
 		for _, line := range []string{"restore: {into: [itself], replyTo: [" + name + "]}", "storage: {account: " + accounts + "backups, container: " + name + "}"} {
-			if _, err := config.ParsePlan("plan.yaml", []byte(onePlan([]string{gateways + "a"}, line))); (err == nil) != good {
+			if _, _, err := config.ParsePlan("plan.yaml", []byte(onePlan([]string{gateways + "a"}, line))); (err == nil) != good {
 				t.Errorf("%s: %v", line, err)
 			}
 		}
@@ -245,17 +245,17 @@ func TestAPlanHasAsManyTargetsAsATickCanMakeRunsOf(t *testing.T) {
 func TestATextOfAMiBIsAPlan(t *testing.T) {
 	text := onePlan([]string{gateways + "a"})
 	text += "#" + strings.Repeat("x", 1<<20-len(text)-2) + "\n"
-	if plans, err := config.ParsePlan("plan.yaml", []byte(text)); err != nil || len(plans) != 1 {
+	if plans, _, err := config.ParsePlan("plan.yaml", []byte(text)); err != nil || len(plans) != 1 {
 		t.Errorf("%d bytes: %v", len(text), err)
 	}
-	if _, err := config.ParsePlan("plan.yaml", []byte(text+"\n")); err == nil || !strings.Contains(err.Error(), "at most 1048576 bytes") {
+	if _, _, err := config.ParsePlan("plan.yaml", []byte(text+"\n")); err == nil || !strings.Contains(err.Error(), "at most 1048576 bytes") {
 		t.Errorf("one byte more: %v", err)
 	}
 }
 
 // TestAPlanHasItsOwnSettings, and without them those of the defaults; another plan's never.
 func TestAPlanHasItsOwnSettings(t *testing.T) {
-	plans, err := config.ParsePlan("plan.yaml", []byte(good))
+	plans, _, err := config.ParsePlan("plan.yaml", []byte(good))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -300,7 +300,7 @@ func TestATimeIsReadInEveryUnit(t *testing.T) {
 // TestConcurrencyHasItsBounds, in the plan and in the app setting.
 func TestConcurrencyHasItsBounds(t *testing.T) {
 	for text, good := range map[string]bool{"0": false, "1": true, "500": true, "501": false, "-1": false, "1.5": false} {
-		plans, err := config.ParsePlan("plan.yaml", []byte(onePlan([]string{gateways + "a"}, "concurrency: "+text)))
+		plans, _, err := config.ParsePlan("plan.yaml", []byte(onePlan([]string{gateways + "a"}, "concurrency: "+text)))
 		if (err == nil) != good || good && fmt.Sprint(plans[0].Settings.Concurrency) != text {
 			t.Errorf("concurrency %s: %+v, %v", text, plans, err)
 		}
@@ -452,7 +452,7 @@ func TestASecretIsShownInNoSpelling(t *testing.T) {
 		"https://contoso.blob.core.windows.net/x?sv=1&sig=hidden", "https://contoso.blob.core.windows.net/x?SIG=hidden&sv=1",
 		"SharedAccessSignature=hidden", "AccountName=contoso;accountkey=hidden", "Password=hidden", "clientSecret=hidden",
 	} {
-		_, err := config.ParsePlan("plan.yaml", []byte(onePlan([]string{gateways + "a"}, "identity: "+text)))
+		_, _, err := config.ParsePlan("plan.yaml", []byte(onePlan([]string{gateways + "a"}, "identity: "+text)))
 		if err == nil || strings.Contains(err.Error(), "hidden") || !strings.Contains(err.Error(), "(not shown)") {
 			t.Errorf("%s: %v", text, err)
 		}
