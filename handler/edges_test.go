@@ -170,7 +170,7 @@ func TestMetricsComeOncePerThing(t *testing.T) {
 		count[family]++
 	}
 	for family, want := range map[string]int{
-		"target_status": 4 * 7, "target_interval_seconds": 7, "run_last_state": 6, "runs_in_flight": 1, "plan_refused": 1,
+		"target_status": 5 * 7, "target_interval_seconds": 7, "run_last_state": 6, "runs_in_flight": 1, "plan_refused": 1,
 		"plan_next_slot_timestamp_seconds": 2,
 	} {
 		if count[family] != want {

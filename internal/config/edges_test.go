@@ -263,7 +263,7 @@ func TestAPlanHasItsOwnSettings(t *testing.T) {
 	for keep, want := range map[string]string{"30d": own + " " + usual, "90s": usual + " " + own} {
 		line := "keep: {within: " + keep + "}"
 		edited := strings.Replace(good, line, line+"\n    storage: {account: "+accounts+"other, container: others}", 1)
-		two, err := config.ParsePlan("plan.yaml", []byte(edited))
+		two, _, err := config.ParsePlan("plan.yaml", []byte(edited))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -188,7 +188,7 @@ var mutants = []mutant{
 	{"no point is ever suspect", "suspect.go", "if 2*p.Size >= normal {", "if 20*p.Size >= normal {"},
 	{
 		"suspect points tell what is normal", "point.go",
-		`return !p.Safety && !p.unaccepted()`, "return !p.Safety",
+		`return !p.Safety && p.State != Unreadable && !p.unaccepted()`, "return !p.Safety",
 	},
 	{
 		"two alike are enough", "suspect.go",
