@@ -483,3 +483,85 @@ func TestWhatIsNoIDIsNotAskedFor(t *testing.T) {
 		}
 	}
 }
+
+// TestEachTargetsAlarmComesInTime: a tick finds that a target is unprotected within ten minutes of that, whichever of the
+// plan's targets it is, and in whichever order they turn so.
+func TestEachTargetsAlarmComesInTime(t *testing.T) {
+	for _, order := range [][]int{{0, 1, 2}, {2, 1, 0}, {1, 2, 0}} {
+		plan := many(3)
+		s := rotten(t, plan)
+		turns := map[string]time.Time{}
+		for i, target := range plan.Targets {
+			created := begin.Add(day + time.Duration(order[i])*time.Hour + 30*time.Minute)
+			s.aged(target, created)
+			turns[target] = created.Add(2 * day)
+		}
+		told := map[string]time.Time{}
+		for s.now = begin.Add(3 * day); s.now.Before(begin.Add(3*day + 4*time.Hour)); s.now = s.now.Add(time.Minute) {
+			for _, h := range s.tick(plan).Unprotected {
+				told[h.Target] = s.now
+			}
+		}
+		for target, turned := range turns {
+			if late := told[target].Sub(turned); told[target].IsZero() || late <= 0 || late > 11*time.Minute {
+				t.Errorf("%v: %s turned unprotected at %s, and that was told at %s", order, target, turned, told[target])
+			}
+		}
+	}
+}
+
+// TestAJitterOfMoreThanSevenDays spreads over seven: no message of a queue can wait for longer.
+func TestAJitterOfMoreThanSevenDays(t *testing.T) {
+	plan := many(60)
+	plan.Schedule.Day, plan.Jitter = 1<<15, 20*day // the 15th of each month
+	s := newStage(t)
+	s.tick(plan)
+	s.now = time.Date(2026, 2, 15, 2, 30, 0, 0, time.UTC)
+	most := time.Duration(0)
+	for _, id := range s.tick(plan).Created {
+		run := s.run(id)
+		most = max(most, run.Due.Sub(run.Slot))
+	}
+	if most > 7*day || most < 6*day {
+		t.Errorf("the last one begins after %s", most)
+	}
+}
+
+// TestAWindowEndsWithTheNextSlot: a run has no end of its own where the next slot's run takes its place before.
+func TestAWindowEndsWithTheNextSlot(t *testing.T) {
+	for window, until := range map[time.Duration]time.Duration{0: 0, time.Hour: time.Hour, day - time.Second: day - time.Second, day: 0, 30 * time.Hour: 0} {
+		plan := nightly()
+		plan.Window = window
+		s := newStage(t)
+		s.tick(plan)
+		s.now = begin.Add(day)
+		run := s.run(s.tick(plan).Created[0])
+		if want := s.now.Add(until); until == 0 != run.Until.IsZero() || until > 0 && !run.Until.Equal(want) || !run.NextSlot.Equal(begin.Add(2*day)) {
+			t.Errorf("a window of %s: until %s, next slot %s", window, run.Until, run.NextSlot)
+		}
+	}
+}
+
+// TestSinceWhenAPlanIsRefused is told of the text that was seen, and of no other one.
+func TestSinceWhenAPlanIsRefused(t *testing.T) {
+	d := newDesk(t, "good one")
+	d.pass()
+	d.now = begin.Add(time.Hour)
+	d.text = []byte("bad")
+	d.pass()
+	d.now = begin.Add(2 * time.Hour)
+	for text, since := range map[string]time.Time{"bad": begin.Add(time.Hour), "bad in another way": {}} {
+		d.text = []byte(text)
+		force, err := d.book.Current(t.Context())
+		if err != nil || !force.RefusedSince.Equal(since) || !force.Since.Equal(begin) || force.Refused == nil || names(force) != "one" {
+			t.Errorf("%q: refused since %s, in force since %s, %v", text, force.RefusedSince, force.Since, err)
+		}
+	}
+	d.text = []byte("good one")
+	d.pass()
+	d.text = []byte("bad") // as before: told again, since it was mended in between
+	d.pass()
+	if told := strings.Join(d.told(), " "); told != "refused accepted refused" {
+		t.Errorf("told %s", told)
+	}
+}
