@@ -175,7 +175,7 @@ func (s Sight) why(h TargetHealth, now time.Time) Reason {
 		return reason("ScheduleSilent", "the slot of "+slot.Format(time.RFC3339)+" came due, and no tick of the schedule "+
 			"has dealt with it", "See in the log whether the function schedule runs, and what it says of the plan.")
 	case last != nil:
-		return reason(last.Reason.Code, fmt.Sprintf("%s ended without a recovery point: %s (%s)",
+		return last.Reason.as(last.Reason.Code, fmt.Sprintf("%s ended without a recovery point: %s (%s)",
 			runs(without, len(s.Runs)), last.Reason.Message, last.State), last.Reason.Hint)
 	case suspect != nil:
 		return reason("SuspectRecoveryPoint", fmt.Sprintf("the newest recovery point %s is suspect: %s", suspect.ID,
@@ -186,7 +186,7 @@ func (s Sight) why(h TargetHealth, now time.Time) Reason {
 		if h.LastRun.Reason.Message != "" {
 			message += ": " + h.LastRun.Reason.Message
 		}
-		return reason("RunUnderWay", message, h.LastRun.Reason.Hint)
+		return h.LastRun.Reason.as("RunUnderWay", message, h.LastRun.Reason.Hint)
 	case s.Gap.Count > 0 && (h.Point == nil || s.Gap.Last.After(h.Point.Created)):
 		return reason("SlotsMissed", fmt.Sprintf("no runs were made of %d slots from %s to %s: %s", s.Gap.Count,
 			s.Gap.First.UTC().Format(time.RFC3339), s.Gap.Last.UTC().Format(time.RFC3339), s.Gap.Why), "")

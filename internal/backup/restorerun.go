@@ -298,7 +298,7 @@ func (s *step) holdOff(ctx context.Context, f *Fault) error {
 	r.Reason = f.reason()
 	waited := s.now.Sub(r.Restore.Secured)
 	if waited >= s.Waits.Operation {
-		return s.end(ctx, fails, reason("WaitedTooLong", fmt.Sprintf("the restore could not begin for %s after the safety backup; "+
+		return s.end(ctx, fails, r.Reason.as("WaitedTooLong", fmt.Sprintf("the restore could not begin for %s after the safety backup; "+
 			"at last: %s", waited.Round(time.Second), f.Message), "Nothing was restored. See what else is changing the service, "+
 			"then ask again, under another ID."))
 	}
@@ -347,7 +347,7 @@ func (s *step) attemptRestore(ctx context.Context, restorer Restorer) error {
 		return s.end(ctx, fails, f.reason())
 	default:
 		// Hints of a lost start are about backups, which may be started again.
-		s.lost(reason(f.Code, f.Message, "Nothing is sent twice: what became of it is looked for, as far as the service shows it."))
+		s.lost(f.reason().as(f.Code, f.Message, "Nothing is sent twice: what became of it is looked for, as far as the service shows it."))
 		return s.advance(ctx, s.Waits.Look)
 	}
 }
@@ -385,7 +385,7 @@ func (s *step) trace(ctx context.Context, restorer Restorer) error {
 	case f != nil && f.Kind == Refused:
 		return s.end(ctx, fails, f.reason())
 	case f != nil && f.Kind == Denied:
-		return s.end(ctx, loses, reason("StartLost", "the answer to the request that starts the restore was lost, and the service "+
+		return s.end(ctx, loses, r.Reason.as("StartLost", "the answer to the request that starts the restore was lost, and the service "+
 			"does not show what became of it. It is never sent twice: "+r.Reason.Message, hint))
 	case f == nil && found.Done:
 		return s.restored(ctx, found)
@@ -399,7 +399,7 @@ func (s *step) trace(ctx context.Context, restorer Restorer) error {
 	case f == nil && unseen < s.Waits.Patience:
 		return s.advance(ctx, min(max(s.Waits.Look, waited/4), s.Waits.LookMax, s.Waits.Patience-unseen))
 	case waited >= s.Waits.Operation:
-		return s.end(ctx, loses, reason("StartLost", "the answer to the request that starts the restore was lost, and it could "+
+		return s.end(ctx, loses, r.Reason.as("StartLost", "the answer to the request that starts the restore was lost, and it could "+
 			"not be found out what became of it: "+r.Reason.Message, hint))
 	case f == nil && r.Lost < mostLost:
 		r.Check = ""

@@ -123,6 +123,13 @@ func (f *Fault) reason() Reason {
 	return r
 }
 
+// as says it in other words, and keeps what the service itself said and in answer to which request.
+func (r Reason) as(code, message, hint string) Reason {
+	why := reason(code, message, hint)
+	why.Said, why.RequestID = r.Said, r.RequestID
+	return why
+}
+
 // Run IDs are the target's partition, the time counted down, so that the newest comes first, and a hash of what the run
 // was made for: the same slot of the same plan and target, or the same request, always gives the same ID.
 func newRunID(target string, at time.Time, cause string) string {

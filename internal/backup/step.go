@@ -85,7 +85,7 @@ func (s *step) start(ctx context.Context, provider Provider) error {
 	case r.Restore != nil && s.expired() != nil: // its safety backup was turned away until then
 		return s.giveUp(ctx, refuses, *s.expired())
 	case r.Restore == nil && waited >= s.Waits.Operation:
-		return s.giveUp(ctx, fails, reason("WaitedTooLong", fmt.Sprintf("the run could not begin for %s; at last: %s",
+		return s.giveUp(ctx, fails, r.Reason.as("WaitedTooLong", fmt.Sprintf("the run could not begin for %s; at last: %s",
 			waited.Round(time.Second), r.Reason.Message), "See what else is changing the service, then ask for the backup again."))
 	}
 	if in, err := s.admit(ctx); err != nil || !in {
@@ -109,7 +109,7 @@ func (s *step) missed() Reason {
 	if s.run.Reason.Code != "" {
 		why = "at last: " + s.run.Reason.Message
 	}
-	return reason("Missed", fmt.Sprintf("the window of the slot %s ended at %s, and the run had not begun; %s",
+	return s.run.Reason.as("Missed", fmt.Sprintf("the window of the slot %s ended at %s, and the run had not begun; %s",
 		s.run.Slot.Format(time.RFC3339), s.run.Until.Format(time.RFC3339), why),
 		"The plan's next slot makes a run of its own; ask for a backup by hand if that is too late.")
 }
@@ -220,7 +220,7 @@ func (s *step) look(ctx context.Context, provider Provider) error {
 		return s.end(ctx, loses, reason("StartLost", fmt.Sprintf("the answers to %d attempts to start were lost, and no "+
 			"backup of theirs was found", r.Lost), "See whether the service can be reached; look in the container for files named "+r.ID+"."))
 	case waited >= s.Waits.Operation:
-		return s.end(ctx, loses, reason("StartLost", "the answer to the start was lost, and it could not be found out what "+
+		return s.end(ctx, loses, r.Reason.as("StartLost", "the answer to the start was lost, and it could not be found out what "+
 			"became of it: "+r.Reason.Message, "See what the service is doing and what the identity may do; look in the container for "+
 			"files named "+r.ID+"."))
 	}
@@ -353,7 +353,7 @@ func (s *step) verify(ctx context.Context, provider Provider) error {
 		case f.Kind == Refused:
 			return s.end(ctx, fails, f.reason())
 		case tooLong:
-			return s.end(ctx, loses, reason(f.Code, "the artifact could not be read: "+f.Message, f.Hint))
+			return s.end(ctx, loses, f.reason().as(f.Code, "the artifact could not be read: "+f.Message, f.Hint))
 		}
 		r.Reason = f.reason()
 		return s.advance(ctx, max(f.wait(), s.Waits.Poll))
@@ -437,7 +437,7 @@ func (s *step) tell(ctx context.Context) error {
 func (s *step) end(ctx context.Context, c cause, why Reason, more ...Write) error {
 	r := &s.run
 	if r.Restore != nil && r.Restore.Step == securing && (c == fails || c == loses) {
-		c, why = fails, reason("SafetyBackupFailed", "nothing was restored, since the destination could not be backed up first: "+
+		c, why = fails, why.as("SafetyBackupFailed", "nothing was restored, since the destination could not be backed up first: "+
 			why.Message+" ("+why.Code+")", why.Hint)
 	}
 	if err := r.move(c); err != nil {

@@ -106,10 +106,15 @@ func TestRunEnds(t *testing.T) {
 			name: "busy for a day", state: backup.Failed, code: "WaitedTooLong",
 			script: func(s *stage) {
 				s.provider.begin = func(backup.Attempt) (backup.Operation, error) {
-					return backup.Operation{}, fault(backup.Deferred, "ServiceLocked")
+					f := fault(backup.Deferred, "ServiceLocked")
+					f.Said, f.RequestID = "it is locked", "request-1"
+					return backup.Operation{}, f
 				}
 			},
 			check: func(t *testing.T, _ *stage, run backup.Run) {
+				if run.Reason.Said != "it is locked" || run.Reason.RequestID != "request-1" {
+					t.Errorf("what the service said is lost: %+v", run.Reason)
+				}
 				if waited := run.Ended.Sub(run.Created); waited < 24*time.Hour || waited > 24*time.Hour+10*time.Minute {
 					t.Errorf("it waited %s", waited)
 				}
