@@ -115,10 +115,11 @@ func (e *Engine) cleanTarget(ctx context.Context, target string, entries []Row, 
 			continue
 		}
 		p, err := e.expire(ctx, d, now)
-		switch left[p.ID] = p; {
-		case err != nil:
+		if err != nil { // perhaps what it is now was not saved: the entry stays
 			report.Failed = append(report.Failed, err)
-		case p.State != Expired:
+			continue
+		}
+		if left[p.ID] = p; p.State != Expired {
 			decisions[i].Keep, decisions[i].Reason = true, p.KeptByStorage.String()
 		}
 	}

@@ -68,8 +68,11 @@ func (e *Engine) claimRestore(ctx context.Context, q RestoreRequest, outline fun
 	}
 	s := e.newStep(run, now, read)
 	s.saved, s.inherited = told, s.inherited && told == nil
-	if run.State.Final() {
+	switch {
+	case run.State.Final():
 		return run, s.settle(ctx)
+	case told == nil:
+		return run, nil // what it owes its own steps tell, and somebody may be starting the restore
 	}
 	return run, s.tell(ctx)
 }

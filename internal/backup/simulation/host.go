@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -416,6 +417,9 @@ func (h *host) deliverPoison(queue string) {
 			return err
 		}, func(v *invocation) {
 			v.returned("%s", run.Reason.Code)
+			if later { // it is a message again
+				w.ledger.poisoned = slices.DeleteFunc(w.ledger.poisoned, func(body string) bool { return body == string(d.body) })
+			}
 			if queue == restoreQueue && !v.died && v.err == nil && !later {
 				w.answered(w.orderOf(d.body), run.ID)
 			}
