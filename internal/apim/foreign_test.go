@@ -40,7 +40,7 @@ func TestATokenLeadsNowhereElse(t *testing.T) {
 	foreignAddress.check(t, err)
 
 	w.Intercept(func(x sim.Exchange) sim.Verdict {
-		if x.Phase == sim.Before && strings.Contains(x.Path, "/operationresults/") {
+		if x.Phase == sim.Before && strings.Contains(x.Path, "/operation") {
 			return sim.Answer(http.StatusTemporaryRedirect, http.Header{"Location": {"https://" + attacker + "/done"}}, nil)
 		}
 		return sim.Pass
