@@ -87,7 +87,9 @@ func (c CCF) in(region string) CCF {
 // and the day of the week must both match, as in the NCRONTAB of Azure Functions.
 type Schedule struct {
 	Second, Minute, Hour, Day, Month, Weekday uint64
-	Zone                                      *time.Location
+	// Last, above 0, leaves so many days at the end of each month: 1 for the last day, 7 for a last Friday.
+	Last int
+	Zone *time.Location
 }
 
 const everyHour = 1<<24 - 1
@@ -119,7 +121,7 @@ func (s Schedule) After(after time.Time) iter.Seq[time.Time] {
 		day := after.In(s.Zone).AddDate(0, 0, -1)
 		for idle := 0; idle < horizon; idle++ {
 			y, m, d := day.Date()
-			if s.onDay(m, d, day.Weekday()) {
+			if s.onDay(y, m, d, day.Weekday()) {
 				for _, t := range s.ofDay(y, m, d) {
 					if !t.After(after) {
 						continue
@@ -135,8 +137,9 @@ func (s Schedule) After(after time.Time) iter.Seq[time.Time] {
 	}
 }
 
-func (s Schedule) onDay(m time.Month, d int, w time.Weekday) bool {
-	return s.Month>>m&1 == 1 && s.Day>>d&1 == 1 && s.Weekday>>w&1 == 1
+func (s Schedule) onDay(y int, m time.Month, d int, w time.Weekday) bool {
+	return s.Month>>m&1 == 1 && s.Day>>d&1 == 1 && s.Weekday>>w&1 == 1 &&
+		(s.Last == 0 || time.Date(y, m, d+s.Last, 0, 0, 0, 0, time.UTC).Month() != m)
 }
 
 // ofDay are the slots of the local day, sorted: those in the hour that a clock jumps over may overtake later ones.
@@ -158,7 +161,7 @@ func (s Schedule) nextElapsed(after time.Time) time.Time {
 	t := after.Truncate(time.Second).Add(time.Second).In(s.Zone)
 	for end := t.AddDate(0, 0, horizon); t.Before(end); {
 		switch {
-		case !s.onDay(t.Month(), t.Day(), t.Weekday()):
+		case !s.onDay(t.Year(), t.Month(), t.Day(), t.Weekday()):
 			y, m, d := t.Date()
 			t = instant(y, m, d+1, 0, 0, 0, s.Zone).In(s.Zone)
 		case s.Minute>>t.Minute()&1 == 0:

@@ -15,10 +15,10 @@ import (
 	_ "time/tzdata" // Time zones also where the machine has none, as in a bare container.
 	"unicode/utf8"
 
-	"github.com/netresearch/go-cron"
 	"go.yaml.in/yaml/v4"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/schedule"
 )
 
 // PlanFile reads and checks the plans in a file. The error has a line for everything wrong: file, line, reason. So have the
@@ -326,61 +326,24 @@ func (r *reader) zone(n *yaml.Node, other *time.Location) *time.Location {
 	return zone
 }
 
-// parser of cron expressions with five fields, or six with the seconds first.
-var parser = cron.MustNewParser(cron.SecondOptional | cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow)
-
 func (r *reader) schedule(n *yaml.Node, zone *time.Location) backup.Schedule {
 	text, n := r.text(n, "schedule")
 	if text == "" {
 		return backup.Schedule{Zone: zone}
 	}
-	parsed, err := parser.Parse(text)
-	spec, ok := parsed.(*cron.SpecSchedule)
-	if err == nil && (!ok || strings.Contains(text, "=")) {
-		err = errors.New("the time zone has a field of its own, timeZone")
-	}
-	if err == nil && reversed(text) {
-		// cron goes round the end, the NCRONTAB of Azure Functions silently swaps the two.
-		err = errors.New("a range must go upwards; write 22-23,0-2 for 22-2")
-	}
+	e, err := schedule.Parse(text)
 	if err != nil {
-		r.fail(n, "%q is not a cron expression with five fields, or six with the seconds first: %v", text, err)
-		return backup.Schedule{Zone: zone}
+		r.fail(n, "%v", err)
 	}
-	s := backup.Schedule{
-		Second: spec.Second & (1<<60 - 1), Minute: spec.Minute & (1<<60 - 1), Hour: spec.Hour & (1<<24 - 1),
-		Day: spec.Dom & (1<<32 - 2), Month: spec.Month & (1<<13 - 2), Weekday: cron.NormalizeDOW(spec.Dow) & (1<<7 - 1),
-		Zone: zone,
-	}
-	switch {
-	case s.Day != 1<<32-2 && s.Weekday != 1<<7-1:
-		// The NCRONTAB of Azure Functions wants both to match, cron one of them: whichever we took, some would be surprised.
-		r.fail(n, "%q restricts both the day of the month and the day of the week; write two plans", text)
-	case s.Next(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)).IsZero():
-		r.fail(n, "%q never comes due", text)
-	}
-	return s
+	return Schedule(e, zone)
 }
 
-// ranges in a cron expression, of numbers or of names.
-var ranges = regexp.MustCompile(`([0-9a-z]+)-([0-9a-z]+)`)
-
-// inOrder are the names of days and months, each in their order.
-const inOrder = "sunmontuewedthufrisat janfebmaraprmayjunjulaugsepoctnovdec"
-
-// reversed says that the expression has a range from more to less.
-func reversed(text string) bool {
-	for _, m := range ranges.FindAllStringSubmatch(strings.ToLower(text), -1) {
-		from, noNumber := strconv.Atoi(m[1])
-		to, err := strconv.Atoi(m[2])
-		if noNumber != nil || err != nil {
-			from, to = strings.Index(inOrder, m[1]), strings.Index(inOrder, m[2])
-		}
-		if from > to {
-			return true
-		}
+// Schedule is the expression in a time zone.
+func Schedule(e schedule.Expression, zone *time.Location) backup.Schedule {
+	return backup.Schedule{
+		Second: e.Second, Minute: e.Minute, Hour: e.Hour, Day: e.Day, Month: e.Month, Weekday: e.Weekday, Last: e.Last,
+		Zone: zone,
 	}
-	return false
 }
 
 var units = map[byte]time.Duration{

@@ -1,0 +1,218 @@
+// Package schedule reads the cron expressions of plan.yaml: five fields, or six with the seconds first. Of five it takes
+// what the NCRONTAB of Azure Functions, Kubernetes and croniter read alike, of six what NCRONTAB reads. What others read
+// in another way is refused, with those readings and the line to write.
+package schedule
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Expression is a cron expression that was read: bit n of a field is set where the value n matches, and all fields must
+// match. Days of the week count from Sunday, 0.
+type Expression struct {
+	Second, Minute, Hour, Day, Month, Weekday uint64
+	// Last, above 0, leaves so many days at the end of each month: 1 for L, 7 for FRIL.
+	Last int
+	// Warning is what the writer should know of an expression that is taken; "" for nothing.
+	Warning string
+}
+
+// Refusal is why an expression is not taken.
+type Refusal struct {
+	// Text is the expression as it was written.
+	Text string
+	// Reason goes on from the expression: "never comes due".
+	Reason string
+	// Write are the lines that may have been meant. Each is taken; there may be none.
+	Write []string
+
+	// items are what differs in those lines, where that is one item of a list; link stands between the lines.
+	items []string
+	link  string
+}
+
+// Error is the expression, the reason and the lines to write.
+func (r *Refusal) Error() string {
+	said := strconv.QuoteToASCII(r.Text) + " " + r.Reason
+	if len(r.Write) == 0 {
+		return said
+	}
+	link := r.link
+	if link == "" {
+		link = " or "
+	}
+	lines := `"` + strings.Join(r.Write, `"`+link+`"`) + `"`
+	if len(r.items) > 0 {
+		return said + ": write " + strings.Join(r.items, " or ") + " (" + lines + ")"
+	}
+	return said + ": write " + lines
+}
+
+// field is one place of an expression.
+type field struct {
+	name     string // of what stands there
+	from, to int
+	names    []string // in full, of from and what follows
+	day      bool     // it says on which days
+}
+
+var (
+	second = &field{name: "seconds", to: 59}
+	minute = &field{name: "minutes", to: 59}
+	hour   = &field{name: "hours", to: 23}
+	day    = &field{name: "days of the month", from: 1, to: 31, day: true}
+	month  = &field{name: "months", from: 1, to: 12, names: []string{
+		"January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December",
+	}}
+	weekday = &field{name: "days of the week", to: 6, day: true, names: []string{
+		"Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday",
+	}}
+
+	places = []*field{second, minute, hour, day, month, weekday}
+)
+
+// all are the values that the field can have.
+func (f *field) all() uint64 { return steps(f.from, f.to, 1) }
+
+func steps(from, to, by int) (set uint64) {
+	for ; from <= to; from += by {
+		set |= 1 << from
+	}
+	return set
+}
+
+// Parse reads an expression. The error is a *[Refusal].
+func Parse(text string) (Expression, error) {
+	e, refused := parse(text)
+	if refused == nil {
+		return e, nil
+	}
+	refused.Text = text
+	refused.Write = taken(refused.Write, len(places))
+	return Expression{}, refused
+}
+
+// parse leaves it open whether the lines of a refusal are taken.
+func parse(text string) (Expression, *Refusal) {
+	if refused := foreign(text); refused != nil {
+		return Expression{}, refused
+	}
+	return read(strings.Fields(text))
+}
+
+// mostLines bounds the lines that a refusal says.
+const mostLines = 6
+
+// taken are those of the lines that are taken, and for the others what is to be written for them: so often that each field
+// can have its turn.
+func taken(lines []string, turns int) []string {
+	var all []string
+	for _, line := range lines {
+		found := []string{line}
+		if _, refused := parse(line); refused != nil {
+			if found = nil; turns > 0 {
+				found = taken(refused.Write, turns-1)
+			}
+		}
+		for _, line := range found {
+			if !slices.Contains(all, line) && len(all) < mostLines {
+				all = append(all, line)
+			}
+		}
+	}
+	return all
+}
+
+// malformed begins the reasons of what is no cron expression anywhere, or one that others take by accident.
+const malformed = "is not a cron expression with five fields, or six with the seconds first: "
+
+// read reads the fields of an expression, the seconds first if there are six.
+func read(texts []string) (Expression, *Refusal) {
+	places := places[len(places)-len(texts):]
+	five := len(texts) == 5
+	var e Expression
+	found := map[*field]part{second: {set: 1}}
+	for i, f := range places {
+		p, wrong := f.read(texts[i], five)
+		if wrong != nil {
+			r := &Refusal{Reason: malformed + wrong.reason, items: wrong.items}
+			for _, text := range wrong.fields {
+				r.Write = append(r.Write, with(texts, i, text))
+			}
+			return e, r
+		}
+		if p.seven {
+			e.Warning = "7 among the days of the week is Sunday here, Saturday in Quartz and AWS, and refused by NCRONTAB and " +
+				`Kubernetes: write SUN ("` + with(texts, i, p.sunday) + `")`
+		}
+		found[f] = p
+	}
+	e.Second, e.Minute, e.Hour = found[second].set, found[minute].set, found[hour].set
+	e.Day, e.Month, e.Weekday = found[day].set, found[month].set, found[weekday].set
+	switch last := len(texts) - 1; {
+	case found[day].last:
+		e.Last = 1
+	case found[weekday].last:
+		e.Last = 7
+	case texts[last] == "?" && texts[last-2] == "?":
+		return e, &Refusal{
+			Reason: "has two ?, which stands for the one day field that says nothing", Write: []string{with(texts, last, "*")},
+		}
+	}
+	if n := found[weekday].nth; n > 0 {
+		e.Day = steps(7*n-6, min(7*n, day.to), 1)
+		if n == 5 && e.Month == 1<<2 {
+			return e, &Refusal{Reason: "comes due once in 28 years"}
+		}
+	}
+	if r := bothDays(texts, found); r != nil {
+		return e, r
+	}
+	if e.never() {
+		return e, &Refusal{Reason: "never comes due"}
+	}
+	return e, nil
+}
+
+// with is the line that has another text in one field.
+func with(texts []string, i int, text string) string {
+	line := append([]string{}, texts...)
+	line[i] = text
+	return strings.Join(line, " ")
+}
+
+// bothDays refuses what restricts both the day of the month and the day of the week. The text decides, not the values:
+// 1-31 is a restriction in Kubernetes.
+func bothDays(texts []string, found map[*field]part) *Refusal {
+	last := len(texts) - 1
+	free := func(text string) bool { return text == "*" || text == "?" }
+	if free(texts[last]) || free(texts[last-2]) {
+		return nil
+	}
+	byDate, byName := with(texts, last, "*"), with(texts, last-2, "*")
+	full := func(f *field) bool { p := found[f]; return p.set == f.all() && !p.last && p.nth == 0 }
+	const reason = "restricts both the day of the month and the day of the week: NCRONTAB wants both to match, Kubernetes and croniter " +
+		"one of them"
+	either := with(strings.Fields(byDate), last-2, "*")
+	switch {
+	case full(day) && full(weekday):
+		return &Refusal{Reason: reason, Write: []string{either}}
+	case full(day):
+		return &Refusal{Reason: reason + ", which is every day", Write: []string{byName, either}}
+	case full(weekday):
+		return &Refusal{Reason: reason + ", which is every day", Write: []string{byDate, either}}
+	}
+	return &Refusal{Reason: reason + "; for either, write two plans", Write: []string{byDate, byName}, link: " and "}
+}
+
+// never says that no month has such a day.
+func (e Expression) never() bool {
+	for m, length := range []int{31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31} {
+		if e.Month>>(m+1)&1 == 1 && (e.Last > 0 || e.Day&steps(1, length, 1) != 0) {
+			return false
+		}
+	}
+	return true
+}
