@@ -23,6 +23,8 @@ type Expression struct {
 type Refusal struct {
 	// Text is the expression as it was written.
 	Text string
+	// Dialect is what the form comes from, such as AWS; "" if others have the form too, or nobody.
+	Dialect string
 	// Reason goes on from the expression: "never comes due".
 	Reason string
 	// Write are the lines that may have been meant. Each is taken; there may be none.

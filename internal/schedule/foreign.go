@@ -2,13 +2,100 @@ package schedule
 
 import (
 	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
 	"strings"
+	"time"
 )
 
-// foreign refuses what has not five or six fields between spaces.
+// Names of those whose forms are known here.
+const (
+	aws       = "AWS"
+	quartz    = "Quartz"
+	spring    = "Quartz or Spring"
+	jenkins   = "Jenkins"
+	macros    = "Vixie cron and Kubernetes"
+	robfig    = "Kubernetes (robfig/cron)"
+	fugit     = "fugit (GitLab, sidekiq-cron)"
+	croniter  = "croniter"
+	icalendar = "iCalendar (RRULE)"
+	systemd   = "systemd"
+	functions = "Azure Functions (TimeSpan)"
+	openBSD   = "OpenBSD and cronie"
+	crontab   = "crontab files"
+)
+
+// foreign refuses the forms of others that can be seen, and what has not five or six fields.
 func foreign(text string) *Refusal {
-	texts := strings.Fields(text)
+	upper := strings.ToUpper(strings.TrimSpace(text))
+	inside := func(function string) (string, bool) {
+		rest, ok := strings.CutPrefix(upper, function+"(")
+		return strings.TrimSuffix(rest, ")"), ok
+	}
+	if assigned := zoneFirst.FindStringSubmatch(strings.TrimSpace(text)); assigned != nil {
+		return zoned(robfig, assigned[1], strings.Fields(assigned[2]))
+	}
+	if of, ok := inside("CRON"); ok {
+		if fields := strings.Fields(of); len(fields) == 6 {
+			return ofAWS(fields)
+		}
+		return &Refusal{Dialect: aws, Reason: "is a form of AWS; cron() has six fields there"}
+	}
+	if of, ok := inside("RATE"); ok {
+		return ofInterval(aws, rate(of))
+	}
+	if of, ok := inside("AT"); ok {
+		return &Refusal{Dialect: aws, Reason: "is a form of AWS for the one time " + of + "; ask for a backup by hand then"}
+	}
 	switch {
+	case strings.HasPrefix(upper, "@"):
+		return macro(upper)
+	case strings.Contains(upper, "FREQ="):
+		return ofRRULE(upper)
+	case timeSpan.MatchString(upper):
+		return ofInterval(functions, span(upper))
+	case calendar.MatchString(upper):
+		return ofSystemd(calendar.FindStringSubmatch(upper))
+	}
+	return ofFields(text, strings.Fields(text))
+}
+
+var (
+	zoneFirst = regexp.MustCompile(`^(?i:CRON_TZ|TZ)=(\S*)\s*(.*)$`)
+	zoneLast  = regexp.MustCompile(`^([A-Z][A-Za-z]+/[A-Z][A-Za-z_/+-]+|UTC|GMT|Z)$`)
+	timeSpan  = regexp.MustCompile(`^(\d+\.)?\d\d?:\d\d:\d\d$`)
+	hashed    = regexp.MustCompile(`(?i)^H(?:\((\d+)-(\d+)\))?(?:/(\d+))?$`)
+	years     = regexp.MustCompile(`^\d{4}([-,/]\S*)?$`)
+	digits    = regexp.MustCompile(`(^|[,/-])\d`)
+	calendar  = regexp.MustCompile(`^(?:([A-Z]{3}[A-Z,.]*) +)?(?:\*-\*-(\*|\d\d?) +)?(\d\d?):(\d\d?)(?::(\d\d?))?$`)
+)
+
+// ofFields refuses what its fields tell about it.
+func ofFields(text string, texts []string) *Refusal {
+	if len(texts) == 0 {
+		return &Refusal{Reason: malformed + "nothing stands there"}
+	}
+	last := len(texts) - 1
+	in := func(i int, mark string) bool { return i <= last && texts[i] == mark }
+	switch {
+	case zoneLast.MatchString(texts[last]):
+		return zoned(fugit, texts[last], texts[:last])
+	case (len(texts) == 5 || len(texts) == 6) && slices.ContainsFunc(texts, isHashed):
+		return ofJenkins(texts)
+	case strings.Contains(text, "~"):
+		return &Refusal{Dialect: openBSD, Reason: "is a form of OpenBSD and cronie: ~ is a random time, which is another one after " +
+			"each start; write a time, and jitter spreads the targets"}
+	case strings.Contains(text, "%"):
+		return &Refusal{Dialect: crontab, Reason: "is a line of a crontab: % ends a command there; write the five fields alone"}
+	case len(texts) == 7 && (texts[6] == "*" || years.MatchString(texts[6])):
+		return ofQuartz(texts)
+	case len(texts) == 6 && (in(2, "?") || in(4, "?") || years.MatchString(texts[5])):
+		return ofAWS(texts)
+	case len(texts) == 5 && years.MatchString(texts[4]):
+		return &Refusal{Reason: "ends in a year, which cannot be said here"}
+	case len(texts) == 6 && in(3, "?") && digits.MatchString(texts[5]):
+		return ofQuartz(texts)
 	case len(texts) != 5 && len(texts) != 6:
 		return &Refusal{Reason: malformed + fmt.Sprintf("it has %d", len(texts))}
 	case strings.ContainsFunc(text, func(c rune) bool { return c != ' ' && (c < '!' || c > '~') }):
@@ -16,5 +103,335 @@ func foreign(text string) *Refusal {
 			Reason: malformed + "only spaces can stand between the fields", Write: []string{strings.Join(texts, " ")},
 		}
 	}
+	if n, err := strconv.Atoi(texts[last]); len(texts) == 6 && err == nil && n > 7 && n < 60 {
+		return &Refusal{
+			Dialect: croniter, Reason: "is a form of croniter, with the seconds last; seconds come first here",
+			Write: []string{texts[last] + " " + strings.Join(texts[:last], " ")},
+		}
+	}
 	return nil
+}
+
+func form(dialect string) string { return "is a form of " + dialect }
+
+// zoned refuses a time zone in the expression.
+func zoned(dialect, zone string, texts []string) *Refusal {
+	return &Refusal{
+		Dialect: dialect,
+		Reason:  form(dialect) + "; here the time zone has a field of its own, timeZone: " + zone,
+		Write:   []string{strings.Join(texts, " ")},
+	}
+}
+
+func isHashed(text string) bool { return slices.ContainsFunc(strings.Split(text, ","), hashed.MatchString) }
+
+// ofJenkins puts the lowest value in place of what a hash of the job's name would give.
+func ofJenkins(texts []string) *Refusal {
+	var line []string
+	for i, text := range texts {
+		items := strings.Split(text, ",")
+		for j, item := range items {
+			m := hashed.FindStringSubmatch(item)
+			switch {
+			case m == nil:
+			case m[1] != "" && m[3] != "":
+				items[j] = m[1] + "-" + m[2] + "/" + m[3]
+			case m[1] != "":
+				items[j] = m[1]
+			case m[3] != "":
+				items[j] = "*/" + m[3]
+			default:
+				items[j] = strconv.Itoa(places[len(places)-len(texts)+i].from)
+			}
+		}
+		line = append(line, strings.Join(items, ","))
+	}
+	return &Refusal{
+		Dialect: jenkins,
+		Reason:  form(jenkins) + ": H depends on the name of a job there; write a time, and jitter spreads the targets",
+		Write:   []string{strings.Join(line, " ")},
+	}
+}
+
+const noYear = "a year cannot be said here"
+
+// ofAWS turns minutes, hours, days, months, days of the week and years into five fields.
+func ofAWS(texts []string) *Refusal {
+	r := &Refusal{Dialect: aws, Reason: form(aws) + ", with the minutes first and the year last"}
+	line := slices.Clone(texts[:5])
+	for i := range line {
+		switch {
+		case line[i] == "?":
+			line[i] = "*"
+		case i < 2 && strings.HasPrefix(line[i], "0/"), i > 1 && i < 4 && strings.HasPrefix(line[i], "1/"):
+			line[i] = "*" + line[i][1:]
+		}
+		if line[i] == "*/1" {
+			line[i] = "*"
+		}
+	}
+	if numbered, ok := quartzDays.read(line[4]); ok && line[4] != "*" && numbered != strings.ToUpper(line[4]) {
+		r.Reason += ", where " + line[4] + " is " + numbered
+		line[4] = numbered
+	}
+	if texts[5] != "*" {
+		r.Reason += "; " + noYear
+	}
+	r.Write = []string{strings.Join(line, " ")}
+	return r
+}
+
+// ofQuartz names the days of the week, and leaves the year out.
+func ofQuartz(texts []string) *Refusal {
+	line := slices.Clone(texts[:6])
+	r := &Refusal{Dialect: quartz, Reason: form(quartz)}
+	if len(texts) == 7 {
+		r.Reason += ", whose seventh field is the year"
+		if texts[6] != "*" {
+			r.Reason += "; " + noYear
+		}
+	} else {
+		r.Dialect, r.Reason = spring, form(spring)
+	}
+	theirs, ok := quartzDays.read(line[5])
+	if !ok || !digits.MatchString(line[5]) {
+		r.Write = []string{strings.Join(line, " ")}
+		return r
+	}
+	r.Reason += ": " + line[5] + " is " + theirs + " in Quartz"
+	r.Write = []string{with(line, 5, theirs)}
+	if other, ok := springDays.read(line[5]); ok && len(texts) == 6 && other != theirs {
+		r.Reason += " and " + other + " in Spring"
+		r.Write = append(r.Write, with(line, 5, other))
+	}
+	return r
+}
+
+// numbering is how others number the days of the week.
+type numbering struct{ sunday, last int }
+
+var (
+	quartzDays = numbering{sunday: 1, last: 7}
+	springDays = numbering{sunday: 0, last: 7}
+)
+
+// read is the field of the days of the week in names; false if it cannot be told.
+func (n numbering) read(text string) (string, bool) {
+	text = strings.ToUpper(text)
+	if counted := regexp.MustCompile(`^(\d)(L|#[1-5])$`).FindStringSubmatch(text); counted != nil {
+		i, ok := n.day(counted[1])
+		return short(weekday.names[i]) + counted[2], ok
+	}
+	var set uint64
+	for item := range strings.SplitSeq(text, ",") {
+		base, step, stepped := strings.Cut(item, "/")
+		low, high, ranged := strings.Cut(base, "-")
+		from, ok := n.day(low)
+		to, by := from, 1
+		switch {
+		case low == "*":
+			from, to, ok = n.sunday, n.sunday+6, true // Spring's begins on Monday
+			if n.sunday == 0 {
+				from, to = 1, 7
+			}
+			from, to = from-n.sunday, to-n.sunday
+		case ranged:
+			var good bool
+			to, good = n.day(high)
+			ok = ok && good
+		case stepped:
+			to = n.last - n.sunday
+		}
+		if stepped {
+			var good bool
+			by, good = number(step)
+			ok = ok && good && by > 0
+			if n == quartzDays && low >= "A" { // Quartz reads no step behind a name
+				by = 7
+				if ranged {
+					by = 1
+				}
+			}
+		}
+		if !ok {
+			return "", false
+		}
+		if from > to {
+			to += 7
+		}
+		for ; from <= to; from += by {
+			set |= 1 << (from % 7)
+		}
+	}
+	return weekday.write(set), true
+}
+
+// day is the day of the week, from 0 for Sunday, of a number or a name.
+func (n numbering) day(text string) (int, bool) {
+	if i, err := strconv.Atoi(text); err == nil {
+		return (i - n.sunday + 7) % 7, i >= n.sunday && i <= n.last
+	}
+	i, wrong := weekday.value(text)
+	return i, wrong == nil
+}
+
+// macro refuses @daily and its like.
+func macro(text string) *Refusal {
+	name, argument, _ := strings.Cut(text, " ")
+	line := map[string]string{
+		"@YEARLY": "0 0 1 1 *", "@ANNUALLY": "0 0 1 1 *", "@MONTHLY": "0 0 1 * *", "@WEEKLY": "0 0 * * SUN",
+		"@DAILY": "0 0 * * *", "@MIDNIGHT": "0 0 * * *", "@HOURLY": "0 * * * *",
+	}[name]
+	switch {
+	case name == "@EVERY":
+		d, _ := time.ParseDuration(strings.ToLower(strings.TrimSpace(argument)))
+		return ofInterval(robfig, d)
+	case line == "":
+		return &Refusal{Dialect: macros, Reason: form(macros) + "; it is no time"}
+	}
+	return &Refusal{Dialect: macros, Reason: form(macros), Write: []string{line}}
+}
+
+// rate reads AWS's interval; 0 if it is none.
+func rate(text string) time.Duration {
+	count, unit, _ := strings.Cut(strings.TrimSpace(text), " ")
+	n, err := strconv.Atoi(count)
+	if err != nil || n > 1000 {
+		return 0
+	}
+	return time.Duration(n) * map[string]time.Duration{
+		"MINUTE": time.Minute, "HOUR": time.Hour, "DAY": 24 * time.Hour,
+	}[strings.TrimSuffix(strings.TrimSpace(unit), "S")]
+}
+
+// span reads hh:mm:ss, with days before a point.
+func span(text string) time.Duration {
+	days, clock, ok := strings.Cut(text, ".")
+	if !ok {
+		days, clock = "0", text
+	}
+	d, _ := strconv.Atoi(days)
+	n := strings.Split(clock, ":")
+	length, _ := time.ParseDuration(n[0] + "h" + n[1] + "m" + n[2] + "s")
+	return length + time.Duration(min(d, 1000))*24*time.Hour
+}
+
+// ofInterval refuses what counts from a start, and says what comes as often by the clock.
+func ofInterval(dialect string, every time.Duration) *Refusal {
+	r := &Refusal{
+		Dialect: dialect, Reason: form(dialect) + " that counts from some start; here slots are times of the clock",
+	}
+	step := func(unit, of time.Duration, before, after string) {
+		if every < of && every%unit == 0 && of%every == 0 && every > 0 {
+			by := "*"
+			if n := every / unit; n > 1 {
+				by = fmt.Sprintf("*/%d", n)
+			}
+			r.Write = []string{before + by + after}
+		}
+	}
+	step(time.Second, time.Minute, "", " * * * * *")
+	step(time.Minute, time.Hour, "", " * * * *")
+	step(time.Hour, 24*time.Hour, "0 ", " * * *")
+	switch {
+	case every == 24*time.Hour:
+		r.Write = []string{"0 0 * * *"}
+	case every == 7*24*time.Hour:
+		r.Write = []string{"0 0 * * SUN"}
+	case r.Write == nil:
+		r.Reason += ", and none come at that interval"
+	}
+	return r
+}
+
+// ofRRULE turns a simple rule into five fields.
+func ofRRULE(text string) *Refusal {
+	r := &Refusal{Dialect: icalendar, Reason: form(icalendar)}
+	rule := map[string]string{}
+	for part := range strings.SplitSeq(strings.TrimPrefix(text, "RRULE:"), ";") {
+		name, value, _ := strings.Cut(strings.TrimSpace(part), "=")
+		rule[name] = value
+	}
+	get := func(name, without string) string {
+		if value := rule[name]; value != "" {
+			return value
+		}
+		return without
+	}
+	at, hours := get("BYMINUTE", "0"), get("BYHOUR", "0")
+	if by, ok := number(get("INTERVAL", "1")); !ok || by != 1 && rule["FREQ"] != "HOURLY" && rule["FREQ"] != "MINUTELY" {
+		r.Reason += "; an INTERVAL cannot be said here"
+		return r
+	}
+	byDate, months := get("BYMONTHDAY", "*"), get("BYMONTH", "*")
+	if byDate == "-1" {
+		byDate = "L"
+	}
+	var names []string
+	for d := range strings.SplitSeq(rule["BYDAY"], ",") {
+		count := strings.TrimRight(d, "ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+		for _, name := range weekday.names {
+			if strings.TrimPrefix(d, count) != short(name)[:2] {
+				continue
+			}
+			switch count {
+			case "":
+				names = append(names, short(name))
+			case "-1":
+				names = append(names, short(name)+"L")
+			default:
+				names = append(names, short(name)+"#"+strings.TrimPrefix(count, "+"))
+			}
+		}
+	}
+	byName := "*"
+	if len(names) > 0 {
+		byName = strings.Join(names, ",")
+	}
+	every := "/" + get("INTERVAL", "1")
+	switch rule["FREQ"] {
+	case "MINUTELY":
+		at, hours = "*"+every, get("BYHOUR", "*")
+	case "HOURLY":
+		hours = "*" + every
+	case "WEEKLY", "MONTHLY", "YEARLY":
+		if rule["FREQ"] == "YEARLY" {
+			months = get("BYMONTH", "1")
+		}
+		if byName == "*" && byDate == "*" {
+			if byDate = "1"; rule["FREQ"] == "WEEKLY" {
+				byDate, byName = "*", "SUN"
+			}
+		}
+	}
+	if rule["BYHOUR"] == "" || rule["BYMINUTE"] == "" {
+		r.Reason += "; what it leaves to DTSTART must be said here"
+	}
+	line := strings.Join([]string{at, hours, byDate, months, byName}, " ")
+	r.Write = []string{strings.ReplaceAll(line, "*/1 ", "* ")}
+	return r
+}
+
+// ofSystemd turns a calendar event of days of the week, a day of the month and a time into a line.
+func ofSystemd(m []string) *Refusal {
+	byName, byDate := strings.ReplaceAll(m[1], "..", "-"), m[2]
+	if byName == "" {
+		byName = "*"
+	}
+	if byDate == "" {
+		byDate = "*"
+	}
+	line := strings.Join([]string{plain(m[4]), plain(m[3]), plain(byDate), "*", byName}, " ")
+	if s := plain(m[5]); s != "" && s != "0" {
+		line = s + " " + line
+	}
+	return &Refusal{Dialect: systemd, Reason: form(systemd), Write: []string{line}}
+}
+
+// plain is a number without zeros before it.
+func plain(text string) string {
+	if n, err := strconv.Atoi(text); err == nil {
+		return strconv.Itoa(n)
+	}
+	return text
 }
