@@ -67,7 +67,7 @@ func build(getenv func(string) string) (handler.Config, error) {
 	settings, err := config.FromEnvironment(getenv)
 	credential, noCredential := storage.Credential(getenv, options)
 	clients, noStorage := storage.Open(getenv, credential, options)
-	plan, noPlan := config.NewPlanSource(settings.Plan, credential, options)
+	plan, noPlan := settings.PlanSource(credential, options)
 	door := handler.Config{Host: settings.Host, Secure: settings.Secure, Warnings: plan.Warnings}
 	if err := errors.Join(err, noCredential, noStorage, noPlan); err != nil {
 		return door, err

@@ -193,7 +193,7 @@ func (s Schedule) Widest() time.Duration {
 	previous := -1
 	start := time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC) // a leap year
 	for n := range horizon {
-		if day := start.AddDate(0, 0, n); !s.onDay(day.Month(), day.Day(), day.Weekday()) {
+		if day := start.AddDate(0, 0, n); !s.onDay(day.Year(), day.Month(), day.Day(), day.Weekday()) {
 			continue
 		}
 		if previous >= 0 {

@@ -22,7 +22,11 @@ func (sh Shell) check(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	plans, warnings, err := config.PlanFile(paths[0])
+	waitFactor, err := config.WaitFactor(sh.Getenv)
+	if err != nil {
+		return usageError(err.Error() + "\n")
+	}
+	plans, warnings, err := config.PlanFile(paths[0], waitFactor)
 	if err != nil {
 		return err
 	}
@@ -31,6 +35,9 @@ func (sh Shell) check(ctx context.Context, args []string) error {
 		targets += len(p.Targets)
 	}
 	fmt.Fprintf(sh.Stdout, "%s: good: %s, %s\n", paths[0], count(len(plans), "plan"), count(targets, "target"))
+	for _, p := range plans {
+		fmt.Fprintln(sh.Stdout, "  "+p.Name+": "+words(p))
+	}
 	for _, warning := range warnings {
 		fmt.Fprintln(sh.Stdout, plain(warning))
 	}

@@ -16,12 +16,15 @@ import (
 var now = time.Date(2026, 3, 28, 12, 0, 0, 0, time.UTC)
 
 func run(args ...string) (code int, out, errs string) {
-	return within(context.Background(), cli.Shell{Getenv: func(string) string { return "" }}, args...)
+	return within(context.Background(), cli.Shell{}, args...)
 }
 
 // within runs a command in a shell.
 func within(ctx context.Context, sh cli.Shell, args ...string) (code int, out, errs string) {
 	var stdout, stderr bytes.Buffer
+	if sh.Getenv == nil {
+		sh.Getenv = func(string) string { return "" }
+	}
 	sh.Stdout, sh.Stderr, sh.Now = &stdout, &stderr, now
 	code = cli.Run(ctx, args, sh)
 	return code, stdout.String(), stderr.String()
@@ -78,7 +81,9 @@ func TestNext(t *testing.T) {
 			args[i] = strings.Replace(args[i], "FILE", path, 1)
 		}
 		code, out, errs := run(append([]string{"plan", "next"}, args...)...)
-		want := `PLAN          TARGET        LOCAL                                         UTC
+		want := `nightly-apim: every day at 02:30 in Europe/Zurich, 1 run a day
+
+PLAN          TARGET        LOCAL                                         UTC
 nightly-apim  prod/contoso  Sun 2026-03-29 03:30:00 +02:00 Europe/Zurich  2026-03-29T01:30:00Z
 nightly-apim  prod/contoso  Mon 2026-03-30 02:30:00 +02:00 Europe/Zurich  2026-03-30T00:30:00Z
 `
@@ -86,7 +91,7 @@ nightly-apim  prod/contoso  Mon 2026-03-30 02:30:00 +02:00 Europe/Zurich  2026-0
 			t.Errorf("%v: %d %s\n%s\nwant\n%s", args, code, errs, out, want)
 		}
 	}
-	if _, out, _ := run("plan", "next", edited(t)); strings.Count(out, "\n") != 4 {
+	if _, out, _ := run("plan", "next", edited(t)); strings.Count(out, "\n") != 6 {
 		t.Errorf("without -n: %s", out)
 	}
 	if _, out, _ := run("plan", "next", edited(t, "keep:", "paused: true\n    keep:")); !strings.Contains(out, "paused") {

@@ -20,11 +20,11 @@ func diff(args []string, stdout io.Writer, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	before, _, err := config.PlanFile(paths[0])
+	before, _, err := config.PlanFile(paths[0], 1)
 	if err != nil {
 		return err
 	}
-	after, _, err := config.PlanFile(paths[1])
+	after, _, err := config.PlanFile(paths[1], 1)
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 
 	"lifeboat/internal/backup"
 	"lifeboat/internal/config"
+	"lifeboat/internal/schedule"
 )
 
 // mostSlots of each target are printed: a number with too many digits is a mistake.
@@ -24,23 +25,40 @@ func next(args []string, stdout io.Writer, now time.Time) error {
 	if err != nil || *n < 1 || *n > mostSlots {
 		return cmp.Or(err, errUsage)
 	}
-	plans, _, err := config.PlanFile(paths[0])
+	plans, _, err := config.PlanFile(paths[0], 1)
 	if err != nil {
 		return err
 	}
+	for _, p := range plans {
+		fmt.Fprintln(stdout, p.Name+": "+words(p))
+	}
+	fmt.Fprintln(stdout)
 	table := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "PLAN\tTARGET\tLOCAL\tUTC")
 	for _, p := range plans {
+		var times []string
+		for _, slot := range slots(p, now, *n) {
+			times = append(times, local(p, slot)+"\t"+slot.UTC().Format(utcForm))
+		}
+		if p.Paused {
+			times = []string{"paused\t"}
+		}
 		for _, target := range p.Targets {
-			if p.Paused {
-				fmt.Fprintf(table, "%s\t%s\tpaused\t\n", p.Name, short(target))
-			}
-			for _, slot := range slots(p, now, *n) {
-				fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", p.Name, short(target), local(p, slot), slot.UTC().Format(utcForm))
+			for _, at := range times {
+				fmt.Fprintf(table, "%s\t%s\t%s\n", p.Name, short(target), at)
 			}
 		}
 	}
 	return table.Flush()
+}
+
+// words say when the plan comes due, and how often a day.
+func words(p backup.Plan) string {
+	e, err := schedule.Parse(p.Expression)
+	if err != nil {
+		return err.Error() // a plan that was read has none
+	}
+	return e.Words() + " in " + p.Schedule.Zone.String() + ", " + count(e.RunsADay(), "run") + " a day"
 }
 
 const (

@@ -3,6 +3,8 @@ package cli_test
 import (
 	"strings"
 	"testing"
+
+	"lifeboat/internal/cli"
 )
 
 // TestCheckWarns: what a plan hardly means is shown with its line, and the plan is good all the same.
@@ -10,12 +12,37 @@ func TestCheckWarns(t *testing.T) {
 	path := edited(t, "30 2 * * *", "30 2 1 */3 *")
 	code, out, errs := run("plan", "check", path)
 	lines := strings.Split(strings.TrimSpace(out), "\n")
-	if code != 0 || errs != "" || len(lines) != 2 || !strings.HasSuffix(lines[0], "good: 1 plan, 1 target") ||
-		!strings.HasPrefix(lines[1], path+":13: warning: there are up to 92 days between two slots") {
+	if code != 0 || errs != "" || len(lines) != 3 || !strings.HasSuffix(lines[0], "good: 1 plan, 1 target") ||
+		lines[1] != "  nightly-apim: the 1st of January, April, July and October at 02:30 in Europe/Zurich, 1 run a day" ||
+		!strings.HasPrefix(lines[2], path+":13: warning: there are up to 92 days between two slots") {
 		t.Errorf("%d\n%s%s", code, out, errs)
 	}
 	if code, out, errs := run("plan", "check", edited(t)); code != 0 || strings.Contains(out, "warning") || errs != "" {
 		t.Errorf("a plan that means what it says: %d\n%s%s", code, out, errs)
+	}
+}
+
+// TestCheckWarnsOfManySlots, with their count, unless the waits are shortened: then the tick and the backups are too.
+func TestCheckWarnsOfManySlots(t *testing.T) {
+	path := edited(t, "30 2 * * *", "* 30 2 * * *")
+	for _, c := range []struct {
+		factor string
+		code   int
+		want   string
+	}{
+		{"", 0, path + `:13: warning: "* 30 2 * * *" comes due 60 times in a row, 1s apart at the least, and has several slots within a minute`},
+		{"1", 0, "60 times in a row"},
+		{"0.02", 0, ""},
+		{"2", 2, "LIFEBOAT_WAIT_FACTOR"},
+	} {
+		getenv := func(name string) string { return map[string]string{"LIFEBOAT_WAIT_FACTOR": c.factor}[name] }
+		code, out, errs := within(t.Context(), cli.Shell{Getenv: getenv}, "plan", "check", path)
+		if code != c.code || !strings.Contains(out+errs, c.want) || c.want == "" && strings.Contains(out, "warning") {
+			t.Errorf("with %q: %d\n%s%s", c.factor, code, out, errs)
+		}
+		if said := "every second from 02:30:00 to 02:30:59 in Europe/Zurich, 60 runs a day"; code == 0 && !strings.Contains(out, said) {
+			t.Errorf("with %q: not in words:\n%s", c.factor, out)
+		}
 	}
 }
 

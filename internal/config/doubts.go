@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"math/bits"
 	"slices"
 	"strings"
 	"time"
@@ -10,6 +9,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/schedule"
 )
 
 // tick is how often the timer looks for slots that came due, where LIFEBOAT_SCHEDULE_TICK says nothing else.
@@ -18,21 +18,18 @@ const tick = time.Minute
 // doubts warns of what a plan can say and hardly means. It is for plans in which nothing is wrong.
 func (r *reader) doubts(n *yaml.Node, p backup.Plan) {
 	widest := p.Schedule.Widest()
-	schedule := field(n, "schedule")
+	at := field(n, "schedule")
 	within := field(field(n, "keep"), "within")
 	beyond := slices.IndexFunc(p.Targets, func(target string) bool { return horizonOf(target) > 0 && horizonOf(target) < widest })
 	switch {
 	case beyond >= 0:
-		r.warn(schedule, "there are up to %s between two slots, and %s can restore no backup that is older than %s", span(widest),
+		r.warn(at, "there are up to %s between two slots, and %s can restore no backup that is older than %s", span(widest),
 			p.Targets[beyond], span(horizonOf(p.Targets[beyond])))
 	case p.Settings.KeepWithin < widest:
 		r.warn(within, "within %s is shorter than the %s between two slots: each target has one recovery point at a time",
 			within.Value, span(widest))
 	}
-	if bits.OnesCount64(p.Schedule.Second) > 1 {
-		r.warn(schedule, "%q has several slots within a minute: the timer looks once a minute, and calls all but the newest missed",
-			schedule.Value)
-	}
+	r.often(at, p, widest)
 	switch window := field(n, "window"); {
 	case window == nil:
 	case p.Window < tick:
@@ -56,6 +53,53 @@ func (r *reader) doubts(n *yaml.Node, p backup.Plan) {
 				"never protected")
 		}
 	}
+}
+
+// often warns of slots that follow each other faster than backups can.
+func (r *reader) often(at *yaml.Node, p backup.Plan, widest time.Duration) {
+	e, err := schedule.Parse(p.Expression)
+	if err != nil {
+		return
+	}
+	if e.Warning != "" {
+		r.warn(at, "%s", e.Warning)
+	}
+	if r.shortened { // then the timer is faster too, and a backup takes seconds
+		return
+	}
+	needs, why := tick, "and has several slots within a minute: the timer looks once a minute, and calls all but the newest missed"
+	_, least := e.InARow(0)
+	need := func(d time.Duration, reason string, args ...any) {
+		if needs <= least && d > needs {
+			needs, why = d, fmt.Sprintf(reason, args...)
+		}
+	}
+	for _, target := range p.Targets {
+		if resource, err := backup.ParseResource(target); err == nil {
+			const reason = "but a backup of %s may take %s: a run that still waits when the next slot comes is superseded"
+			need(backup.Usual(resource.Type), reason, resource.Type, brief(backup.Usual(resource.Type)))
+		}
+	}
+	if p.Jitter <= widest { // else that is told of the jitter
+		need(p.Jitter, "but jitter spreads the runs over %s: it ends with the next slot", brief(p.Jitter))
+	}
+	if p.Window < widest { // the same
+		need(p.Window, "but window lets runs wait for %s: it ends with the next slot", brief(p.Window))
+	}
+	if count, least := e.InARow(needs); count > 1 {
+		r.warn(at, "%q comes due %d times in a row, %s apart at the least, %s", at.Value, count, brief(least), why)
+	}
+}
+
+// brief is a time without the units of which it has none: 30m.
+func brief(d time.Duration) string {
+	text := d.String()
+	for _, none := range []string{"m0s", "h0m"} {
+		if strings.HasSuffix(text, none) {
+			text = text[:len(text)-2]
+		}
+	}
+	return text
 }
 
 // span is a time for people: whole days of two or more, whole hours of two or more, or what it is.

@@ -23,12 +23,14 @@ import (
 
 // PlanFile reads and checks the plans in a file. The error has a line for everything wrong: file, line, reason. So have the
 // warnings, of which each is about something that can be done, but is hardly what its author wants.
-func PlanFile(path string) (plans []backup.Plan, warnings []string, err error) {
+//
+// waitFactor is LIFEBOAT_WAIT_FACTOR: below 1 nothing warns of many slots.
+func PlanFile(path string, waitFactor float64) (plans []backup.Plan, warnings []string, err error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil, nil, fmt.Errorf("read the plan: %w", err)
 	}
-	return ParsePlan(path, text)
+	return parsePlan(path, text, waitFactor)
 }
 
 // longestPlan bounds plan.yaml, in bytes: some 6,000 targets.
@@ -37,6 +39,10 @@ const longestPlan = 1 << 20
 // ParsePlan checks the text of plan.yaml; file is its name in errors and warnings. The published schema says what may stand
 // where; the rest of what a plan must be is checked here.
 func ParsePlan(file string, text []byte) (plans []backup.Plan, warnings []string, err error) {
+	return parsePlan(file, text, 1)
+}
+
+func parsePlan(file string, text []byte, waitFactor float64) (plans []backup.Plan, warnings []string, err error) {
 	if len(text) > longestPlan || !utf8.Valid(text) {
 		return nil, nil, fmt.Errorf("%s: a plan is a text in UTF-8 of at most %d bytes", file, longestPlan)
 	}
@@ -54,7 +60,7 @@ func ParsePlan(file string, text []byte) (plans []backup.Plan, warnings []string
 	case !errors.Is(err, io.EOF):
 		return nil, nil, fmt.Errorf("%s: %w", file, err)
 	}
-	r := &reader{file: file, bad: map[*yaml.Node]bool{}}
+	r := &reader{file: file, bad: map[*yaml.Node]bool{}, shortened: waitFactor < 1}
 	r.check(root.Content[0])
 	plans = r.plans(root.Content[0])
 	if len(r.errs) == 0 {

@@ -331,7 +331,7 @@ func TestFromEnvironment(t *testing.T) {
 
 // The example that people copy is one that works.
 func TestExamplePlan(t *testing.T) {
-	if plans, _, err := config.PlanFile("../../docs/plan.yaml"); err != nil || len(plans) != 2 {
+	if plans, _, err := config.PlanFile("../../docs/plan.yaml", 1); err != nil || len(plans) != 2 {
 		t.Errorf("%v, %v", plans, err)
 	}
 	text, err := os.ReadFile("../../docs/plan.yaml")

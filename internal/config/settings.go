@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+
 	"lifeboat/internal/backup"
 )
 
@@ -33,7 +35,7 @@ const leastWaitFactor = 0.001
 // FromEnvironment reads the app settings.
 func FromEnvironment(getenv func(string) string) (Settings, error) {
 	s := Settings{
-		Plan: getenv("LIFEBOAT_PLAN"), WaitFactor: 1, Concurrency: 50, Source: getenv("WEBSITE_SITE_NAME"), Host: getenv("WEBSITE_HOSTNAME"),
+		Plan: getenv("LIFEBOAT_PLAN"), Concurrency: 50, Source: getenv("WEBSITE_SITE_NAME"), Host: getenv("WEBSITE_HOSTNAME"),
 		Secure: getenv("WEBSITE_INSTANCE_ID") != "" || getenv("CONTAINER_NAME") != "",
 	}
 	if s.Source == "" {
@@ -42,13 +44,9 @@ func FromEnvironment(getenv func(string) string) (Settings, error) {
 	if s.Plan == "" {
 		return s, fmt.Errorf("the app setting LIFEBOAT_PLAN is missing: set it to the path of plan.yaml, or the URL of a blob")
 	}
-	if text := getenv("LIFEBOAT_WAIT_FACTOR"); text != "" {
-		f, err := strconv.ParseFloat(text, 64)
-		if err != nil || !(f >= leastWaitFactor && f <= 1) {
-			return s, fmt.Errorf("the app setting LIFEBOAT_WAIT_FACTOR is %q: it must be a number from %v to 1; it shortens waits on Azure "+
-				"for tests, and with less of them Azure and the queues would be asked without a pause", text, leastWaitFactor)
-		}
-		s.WaitFactor = f
+	var err error
+	if s.WaitFactor, err = WaitFactor(getenv); err != nil {
+		return s, err
 	}
 	if text := getenv("LIFEBOAT_CONCURRENCY"); text != "" {
 		n, err := strconv.Atoi(text)
@@ -60,6 +58,27 @@ func FromEnvironment(getenv func(string) string) (Settings, error) {
 	}
 	s.Stopped = stopped(getenv("LIFEBOAT_STOPPED"))
 	return s, nil
+}
+
+// WaitFactor reads LIFEBOAT_WAIT_FACTOR: 1 without it.
+func WaitFactor(getenv func(string) string) (float64, error) {
+	text := getenv("LIFEBOAT_WAIT_FACTOR")
+	if text == "" {
+		return 1, nil
+	}
+	f, err := strconv.ParseFloat(text, 64)
+	if err != nil || !(f >= leastWaitFactor && f <= 1) {
+		return 1, fmt.Errorf("the app setting LIFEBOAT_WAIT_FACTOR is %q: it must be a number from %v to 1; it shortens waits on Azure "+
+			"for tests, and with less of them Azure and the queues would be asked without a pause", text, leastWaitFactor)
+	}
+	return f, nil
+}
+
+// PlanSource opens the source that the settings name.
+func (s Settings) PlanSource(credential azcore.TokenCredential, options azcore.ClientOptions) (*PlanSource, error) {
+	source, err := NewPlanSource(s.Plan, credential, options)
+	source.waitFactor = s.WaitFactor
+	return source, err
 }
 
 // stopped reads LIFEBOAT_STOPPED: a yes, a no, or the reason, which is a yes too.

@@ -49,6 +49,8 @@ type PlanSource struct {
 	text []byte // what the blob said under the ETag
 	// warnings about the text that was parsed last.
 	warnings []string
+	// waitFactor is LIFEBOAT_WAIT_FACTOR.
+	waitFactor float64
 }
 
 // NewPlanSource returns the source at the location: a path, or the URL of a blob, which is read with the credential. It
@@ -56,7 +58,7 @@ type PlanSource struct {
 func NewPlanSource(
 	location string, credential azcore.TokenCredential, options azcore.ClientOptions,
 ) (*PlanSource, error) {
-	s := &PlanSource{location: location}
+	s := &PlanSource{location: location, waitFactor: 1}
 	if !isURL(location) {
 		return s, nil
 	}
@@ -74,7 +76,7 @@ func NewPlanSource(
 
 // Parse checks the text and names the source in errors.
 func (s *PlanSource) Parse(text []byte) ([]backup.Plan, error) {
-	plans, warnings, err := ParsePlan(s.location, text)
+	plans, warnings, err := parsePlan(s.location, text, s.waitFactor)
 	if err == nil {
 		s.mu.Lock()
 		s.warnings = warnings

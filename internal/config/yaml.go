@@ -13,6 +13,8 @@ type reader struct {
 	errs []*lineError
 	// warnings are about what can be done, but is hardly what anybody wants.
 	warnings []*lineError
+	// shortened: LIFEBOAT_WAIT_FACTOR makes the waits shorter, as in tests and demos.
+	shortened bool
 	// bad are the nodes that something was told about already.
 	bad map[*yaml.Node]bool
 }

@@ -123,7 +123,9 @@ func zoned(dialect, zone string, texts []string) *Refusal {
 	}
 }
 
-func isHashed(text string) bool { return slices.ContainsFunc(strings.Split(text, ","), hashed.MatchString) }
+func isHashed(text string) bool {
+	return slices.ContainsFunc(strings.Split(text, ","), hashed.MatchString)
+}
 
 // ofJenkins puts the lowest value in place of what a hash of the job's name would give.
 func ofJenkins(texts []string) *Refusal {

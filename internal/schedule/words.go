@@ -1,0 +1,236 @@
+package schedule
+
+import (
+	"fmt"
+	"math/bits"
+	"strings"
+	"time"
+)
+
+// RunsADay is how often the expression comes due on a day on which it does: days when clocks change may have more or
+// fewer.
+func (e Expression) RunsADay() int {
+	return bits.OnesCount64(e.Second) * bits.OnesCount64(e.Minute) * bits.OnesCount64(e.Hour)
+}
+
+// Words say when the expression comes due: "Mondays at 02:30", "every 30 minutes from 08:00 to 10:30 on weekdays".
+func (e Expression) Words() string {
+	times, days := e.times(), e.days()
+	months := ""
+	if e.Month != month.all() {
+		months = " in " + join(names(month, e.Month))
+	}
+	at := strings.HasPrefix(times, "at ")
+	switch {
+	case days == "" && at:
+		return "every day" + months + " " + times
+	case days == "":
+		return times + months
+	case strings.HasPrefix(days, "the "):
+		if months = " of" + strings.TrimPrefix(months, " in"); e.Month == month.all() {
+			months = " of every month"
+		}
+	}
+	if at {
+		return days + months + " " + times
+	}
+	return times + " on " + days + months
+}
+
+// InARow is how many slots of a day follow each other with less than so much between any two, and the least there is between
+// two slots of a day; 1 and 0 if there are no two.
+func (e Expression) InARow(less time.Duration) (slots int, least time.Duration) {
+	all := e.ofDay()
+	slots = 1
+	for i, row := 1, 1; i < len(all); i++ {
+		apart := time.Duration(all[i]-all[i-1]) * time.Second
+		if row++; apart >= less {
+			row = 1
+		}
+		slots = max(slots, row)
+		if least == 0 || apart < least {
+			least = apart
+		}
+	}
+	return slots, least
+}
+
+// ofDay are the slots of a day, in seconds since midnight.
+func (e Expression) ofDay() []int {
+	var all []int
+	for h := range values(e.Hour) {
+		for m := range values(e.Minute) {
+			for s := range values(e.Second) {
+				all = append(all, h*3600+m*60+s)
+			}
+		}
+	}
+	return all
+}
+
+// times of a day, in words.
+func (e Expression) times() string {
+	all := e.ofDay()
+	clock := func(second int) string {
+		if e.Second == 1 {
+			return fmt.Sprintf("%02d:%02d", second/3600, second/60%60)
+		}
+		return fmt.Sprintf("%02d:%02d:%02d", second/3600, second/60%60, second%60)
+	}
+	const aDay = 24 * 3600
+	first, last := all[0], all[len(all)-1]
+	every := 0 // the interval between any two; 0 if there are several
+	if len(all) > 1 {
+		every = all[1] - first
+	}
+	for i := 1; i < len(all); i++ {
+		if all[i]-all[i-1] != every {
+			every = 0
+		}
+	}
+	switch {
+	case len(all) > 2 && every > 0 && len(all)*every == aDay:
+		switch {
+		case first == 0:
+			return "every " + interval(every)
+		case every == 3600 && e.Second == 1:
+			return "every hour at " + count(first/60, "minute") + " past"
+		}
+		return "every " + interval(every) + " from " + clock(first)
+	case len(all) <= 4:
+		var texts []string
+		for _, second := range all {
+			texts = append(texts, clock(second))
+		}
+		return "at " + join(texts)
+	case every > 0:
+		return "every " + interval(every) + " from " + clock(first) + " to " + clock(last)
+	}
+	text := "at the "
+	if e.Second != 1 {
+		text += which(second, e.Second) + " of the "
+	}
+	text += which(minute, e.Minute) + " of "
+	if e.Hour == hour.all() {
+		return text + "every hour"
+	}
+	return text + "the " + which(hour, e.Hour)
+}
+
+// which of them: "minutes 5 and 20".
+func which(f *field, set uint64) string {
+	kind := f.name
+	if bits.OnesCount64(set) == 1 {
+		kind = strings.TrimSuffix(kind, "s")
+	}
+	return kind + " " + join(names(f, set))
+}
+
+const (
+	workdays = 1<<6 - 1<<1
+	ordinals = "first second third fourth fifth"
+)
+
+// days on which it comes due; "" for all.
+func (e Expression) days() string {
+	one := time.Weekday(bits.TrailingZeros64(e.Weekday)).String()
+	lone := bits.OnesCount64(e.Weekday) == 1
+	switch {
+	case e.Last == 1:
+		return "the last day"
+	case e.Last > 1:
+		return "the last " + one
+	case lone && e.Day != day.all():
+		return "the " + strings.Fields(ordinals)[bits.TrailingZeros64(e.Day)/7] + " " + one
+	case e.Day != day.all():
+		var dates []string
+		for n := range values(e.Day) {
+			dates = append(dates, ordinal(n))
+		}
+		return "the " + join(dates)
+	case e.Weekday == workdays:
+		return "weekdays"
+	case e.Weekday != weekday.all():
+		var plural []string
+		for n := range values(e.Weekday &^ 1) {
+			plural = append(plural, weekday.names[n]+"s")
+		}
+		if e.Weekday&1 == 1 {
+			plural = append(plural, "Sundays")
+		}
+		return join(plural)
+	}
+	return ""
+}
+
+// names are the values of a field for people: three and more on end as one range.
+func names(f *field, set uint64) []string {
+	name := func(n int) string {
+		if f.names == nil {
+			return fmt.Sprint(n)
+		}
+		return f.names[n-f.from]
+	}
+	var texts []string
+	for set != 0 {
+		from := bits.TrailingZeros64(set)
+		length := bits.TrailingZeros64(^(set >> from))
+		if length > 2 {
+			texts = append(texts, name(from)+" to "+name(from+length-1))
+			set &^= steps(from, from+length-1, 1)
+			continue
+		}
+		texts = append(texts, name(from))
+		set &^= 1 << from
+	}
+	return texts
+}
+
+// values yields the numbers of the bits set, lowest first.
+func values(set uint64) func(func(int) bool) {
+	return func(yield func(int) bool) {
+		for ; set != 0; set &= set - 1 {
+			if !yield(bits.TrailingZeros64(set)) {
+				return
+			}
+		}
+	}
+}
+
+func join(texts []string) string {
+	last := len(texts) - 1
+	if last < 1 {
+		return strings.Join(texts, "")
+	}
+	return strings.Join(texts[:last], ", ") + " and " + texts[last]
+}
+
+// interval of seconds, in the largest unit that it is a whole number of.
+func interval(seconds int) string {
+	n, unit := seconds, "second"
+	switch {
+	case seconds%3600 == 0:
+		n, unit = seconds/3600, "hour"
+	case seconds%60 == 0:
+		n, unit = seconds/60, "minute"
+	}
+	if n == 1 {
+		return unit
+	}
+	return count(n, unit)
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+func ordinal(n int) string {
+	ending := "th"
+	if n/10 != 1 && n%10 >= 1 && n%10 <= 3 {
+		ending = []string{"st", "nd", "rd"}[n%10-1]
+	}
+	return fmt.Sprintf("%d%s", n, ending)
+}
