@@ -82,6 +82,7 @@ func TestNext(t *testing.T) {
 		}
 		code, out, errs := run(append([]string{"plan", "next"}, args...)...)
 		want := `nightly-apim: every day at 02:30 in Europe/Zurich, 1 run a day
+  2026-03-29: the clocks of Europe/Zurich go from 02:00 to 03:00 at 01:00Z: the slot in between comes as much later
 
 PLAN          TARGET        LOCAL                                         UTC
 nightly-apim  prod/contoso  Sun 2026-03-29 03:30:00 +02:00 Europe/Zurich  2026-03-29T01:30:00Z
@@ -91,7 +92,7 @@ nightly-apim  prod/contoso  Mon 2026-03-30 02:30:00 +02:00 Europe/Zurich  2026-0
 			t.Errorf("%v: %d %s\n%s\nwant\n%s", args, code, errs, out, want)
 		}
 	}
-	if _, out, _ := run("plan", "next", edited(t)); strings.Count(out, "\n") != 6 {
+	if _, out, _ := run("plan", "next", edited(t)); strings.Count(out, "\n") != 7 {
 		t.Errorf("without -n: %s", out)
 	}
 	if _, out, _ := run("plan", "next", edited(t, "keep:", "paused: true\n    keep:")); !strings.Contains(out, "paused") {

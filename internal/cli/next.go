@@ -29,15 +29,20 @@ func next(args []string, stdout io.Writer, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	for _, p := range plans {
+	coming := make([][]time.Time, len(plans))
+	for i, p := range plans {
+		coming[i] = slots(p, now, *n)
 		fmt.Fprintln(stdout, p.Name+": "+words(p))
+		for _, change := range clockChanges(p, coming[i]) {
+			fmt.Fprintln(stdout, "  "+change)
+		}
 	}
 	fmt.Fprintln(stdout)
 	table := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "PLAN\tTARGET\tLOCAL\tUTC")
-	for _, p := range plans {
+	for i, p := range plans {
 		var times []string
-		for _, slot := range slots(p, now, *n) {
+		for _, slot := range coming[i] {
 			times = append(times, local(p, slot)+"\t"+slot.UTC().Format(utcForm))
 		}
 		if p.Paused {

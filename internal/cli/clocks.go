@@ -1,0 +1,103 @@
+package cli
+
+import (
+	"fmt"
+	"time"
+
+	"lifeboat/internal/backup"
+)
+
+// everyHour is set in the hours of a schedule that follows elapsed time.
+const everyHour = 1<<24 - 1
+
+// clockChanges tell of the days among the slots on which the zone's clocks change, as far as that is about the schedule, and
+// where Azure Functions would run something else.
+func clockChanges(p backup.Plan, slots []time.Time) []string {
+	var told []string
+	day := ""
+	for _, slot := range slots {
+		local := slot.In(p.Schedule.Zone)
+		date := local.Format(time.DateOnly)
+		if date == day {
+			continue
+		}
+		day = date
+		y, m, d := local.Date()
+		noon := time.Date(y, m, d-1, 12, 0, 0, 0, p.Schedule.Zone) // a day may begin with the change, or end with it
+		_, change := noon.ZoneBounds()
+		for ; !change.IsZero() && change.Before(noon.Add(48*time.Hour)); _, change = change.ZoneBounds() {
+			old, fresh := clocks(change, p.Schedule.Zone)
+			if earlier(old, fresh).Format(time.DateOnly) != date {
+				continue
+			}
+			if text := clockChange(p.Schedule, old, fresh); text != "" {
+				told = append(told, fmt.Sprintf("%s: the clocks of %s go from %s to %s at %s: %s", date, p.Schedule.Zone,
+					old.Format(clock), fresh.Format(clock), change.UTC().Format("15:04Z"), text))
+			}
+		}
+	}
+	return told
+}
+
+const clock = "15:04"
+
+// clocks are what the zone's clocks show at a change, before and after it, as if it were in UTC.
+func clocks(change time.Time, zone *time.Location) (old, fresh time.Time) {
+	_, before := change.Add(-time.Nanosecond).In(zone).Zone()
+	_, after := change.In(zone).Zone()
+	change = change.UTC()
+	return change.Add(time.Duration(before) * time.Second), change.Add(time.Duration(after) * time.Second)
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
+
+// clockChange says what a change of the clocks does to the schedule; "" for nothing.
+func clockChange(s backup.Schedule, old, fresh time.Time) string {
+	const elapsed, once = "slots follow elapsed time", "slots in the repeated time come once, the first time"
+	forward := fresh.After(old)
+	if s.Hour == everyHour {
+		switch {
+		case fresh.Equal(old):
+			return "" // another name for the same time
+		case forward && fresh.Sub(old)%time.Hour != 0:
+			return elapsed + " and the minutes that the clocks show; Azure Functions has one more, at " + fresh.Format(clock)
+		case forward:
+			return elapsed + ", and the missing time has none"
+		}
+		return elapsed + ", and the repeated time has its slots twice"
+	}
+	named, consecutive := 0, false // slots of the missing or repeated time, and whether the next hour has some too
+	for at := range inside(s, earlier(old, fresh), old.Sub(fresh).Abs()) {
+		named++
+		consecutive = consecutive || s.Hour>>((at.Hour()+1)%24)&1 == 1
+	}
+	switch {
+	case named == 0:
+		return ""
+	case forward && named == 1:
+		return "the slot in between comes as much later"
+	case forward:
+		return fmt.Sprintf("the %d slots in between come as much later, each of them; Azure Functions has the first alone, at %s", named,
+			fresh.Format(clock))
+	case consecutive:
+		return once + "; Azure Functions has them twice, since the next hour is named too"
+	}
+	return once
+}
+
+// inside yields the times that the schedule names from one on, for so long, as if its zone were UTC.
+func inside(s backup.Schedule, from time.Time, long time.Duration) func(func(time.Time) bool) {
+	s.Zone = time.UTC
+	return func(yield func(time.Time) bool) {
+		for at := range s.After(from.Add(-time.Second)) {
+			if !at.Before(from.Add(long)) || !yield(at) {
+				return
+			}
+		}
+	}
+}
