@@ -95,8 +95,22 @@ fuzz-restores:
 # The Python that makes the virtual environment which the Python clients are installed into.
 PYTHON ?= python3
 
+.PHONY: schema
+schema: ## Make docs/plan.strict.schema.json of docs/plan.schema.json
+	go run ./internal/cmd/schema
+
+.PHONY: schemas
+schemas: ## Hold plan.schema.json in ajv and check-jsonschema against the program
+	mkdir -p build/schemas && cp internal/clients/schemas/* build/schemas/
+	cd build/schemas && npm ci --ignore-scripts --no-audit --no-fund
+	[ -x build/schemas/venv/bin/check-jsonschema ] || { $(PYTHON) -m venv build/schemas/venv && \
+		build/schemas/venv/bin/pip install --quiet check-jsonschema==0.39.0; }
+	go build -o build/schemas/lifeboat .
+	cd build/schemas && LIFEBOAT_DOCS=$(CURDIR)/docs LIFEBOAT_PROGRAM=$(CURDIR)/build/schemas/lifeboat \
+		LIFEBOAT_CHECK=$(CURDIR)/build/schemas/venv/bin/check-jsonschema node --test
+
 .PHONY: clients
-clients: ## Run the official JavaScript and Python clients, unchanged, against the local stand-ins and the API
+clients: schemas ## Run the official JavaScript and Python clients, unchanged, against the local stand-ins and the API
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 		echo "make clients needs a Python with venv (Debian: apt-get install python3-venv)" >&2; exit 1; }
 	mkdir -p build/clients && cp internal/clients/package*.json internal/clients/requirements.txt internal/clients/azure* build/clients/

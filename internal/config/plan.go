@@ -61,6 +61,9 @@ func parsePlan(file string, text []byte, waitFactor float64) (plans []backup.Pla
 		return nil, nil, fmt.Errorf("%s: %w", file, err)
 	}
 	r := &reader{file: file, bad: map[*yaml.Node]bool{}, shortened: waitFactor < 1}
+	if err := resolve(&root); err != nil {
+		return nil, nil, fmt.Errorf("%s:%w", file, err)
+	}
 	r.check(root.Content[0])
 	plans = r.plans(root.Content[0])
 	if len(r.errs) == 0 {
@@ -123,8 +126,9 @@ func (r *reader) plan(n *yaml.Node, zone *time.Location) backup.Plan {
 	p.Schedule = r.schedule(n, r.zone(n, zone))
 	r.access(n, &p)
 	p.Settings.KeepWithin = r.within(field(n, "keep"), p.Targets)
-	if concurrency, _ := r.text(n, "concurrency"); concurrency != "" {
-		p.Settings.Concurrency, _ = strconv.Atoi(concurrency) // the schema found it to be a number
+	if text, _ := r.text(n, "concurrency"); text != "" {
+		whole, _ := number(text) // the schema found it to be one
+		p.Settings.Concurrency, _ = strconv.Atoi(whole)
 	}
 	if onDemand := field(n, "onDemand"); onDemand != nil {
 		p.OnDemandKeepWithin = r.within(field(onDemand, "keep"), p.Targets)

@@ -100,7 +100,10 @@ func TestParsePlanRefuses(t *testing.T) {
 		"field without value":   {"keep: {within: 30d}", "keep:", `plan.yaml:13: keep must be a mapping of within`},
 		"text without value":    {"timeZone: UTC", "timeZone:", `plan.yaml:17: timeZone has no value: "" is not a time zone`},
 		"list for a text":       {"timeZone: UTC", "timeZone: [UTC]", `plan.yaml:17: timeZone must be one value`},
-		"alias":                 {"timeZone: Europe/Zurich", "timeZone: &z Europe/Zurich\n  storage: *z", `plan.yaml:4: anchors and aliases are not read here`},
+		"alias of a wrong kind": {"timeZone: UTC", "timeZone: &k UTC\n    onDemand: *k", `plan.yaml:17: onDemand must be a mapping of keep`},
+		"alias inside itself":   {"timeZone: UTC", "onDemand: &k {keep: *k}", `plan.yaml:17: the alias *k stands inside what it stands for`},
+		"aliases of aliases": {"timeZone: UTC", "x: &a [1,1,1,1,1,1,1,1,1,1]\n    b: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]\n    c: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b]\n" +
+			"    d: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c,*c]\n    e: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d,*d]\n    f: [*e,*e,*e,*e,*e,*e,*e,*e,*e,*e]", `the plan is too long`},
 		"jitter is no time":     {"timeZone: UTC", "jitter: 20", `plan.yaml:17: jitter 20 is not a time such as 30d`},
 		"jitter past window":    {"timeZone: UTC", "window: 10m\n    jitter: 20m", `plan.yaml:18: jitter must be shorter than window`},
 		"window is no time":     {"timeZone: UTC", "window: 3 hours", `plan.yaml:17: "3 hours" is not a time such as 30d`},
@@ -144,6 +147,37 @@ func TestParsePlanRefuses(t *testing.T) {
 	}
 	if _, _, err := config.ParsePlan("plan.yaml", nil); err == nil {
 		t.Error("an empty file was read as a plan")
+	}
+}
+
+// TestParsePlanReadsNumbersAsEditorsDo: in the notations of YAML 1.2, and no others.
+func TestParsePlanReadsNumbersAsEditorsDo(t *testing.T) {
+	for text, want := range map[string]int{
+		"10": 10, "+10": 10, "010": 10, "089": 89, "0o12": 10, "0x1F": 31, "10.0": 10, "1e1": 10, "1.": 1,
+		"0o8": 0, "0x": 0, "0x-1": 0, "0b11": 0, "1_0": 0, "10.5": 0, "1e-1": 0, "1e400": 0, ".inf": 0, "1:30": 0, "'10'": 0,
+	} {
+		plans, _, err := config.ParsePlan("plan.yaml", []byte(strings.Replace(good, "timeZone: UTC", "concurrency: "+text, 1)))
+		if want == 0 && (err == nil || !strings.Contains(err.Error(), "plan.yaml:17: ") || !strings.Contains(err.Error(), "is not a whole number from 1 to 500")) {
+			t.Errorf("%s: %v", text, err)
+		}
+		if want > 0 && (err != nil || plans[1].Settings.Concurrency != want) {
+			t.Errorf("%s: %v, want %d", text, err, want)
+		}
+	}
+	for _, text := range []string{"1.0", "0x1", "01", "1e0"} {
+		if _, _, err := config.ParsePlan("plan.yaml", []byte(strings.Replace(good, "version: 1", "version: "+text, 1))); err != nil {
+			t.Errorf("version %s: %v", text, err)
+		}
+	}
+}
+
+// TestParsePlanTakesAliases: what an alias stands for counts as if it were written there.
+func TestParsePlanTakesAliases(t *testing.T) {
+	text := strings.NewReplacer("timeZone: Europe/Zurich", "timeZone: &zone Europe/Zurich", "timeZone: UTC", "timeZone: *zone",
+		"keep: {within: 30d}", "keep: &keep {within: 30d}", "keep: {within: 90s}", "keep: *keep").Replace(good)
+	plans, _, err := config.ParsePlan("plan.yaml", []byte(text))
+	if err != nil || plans[1].Schedule.Zone.String() != "Europe/Zurich" || plans[1].Settings.KeepWithin != 30*24*time.Hour {
+		t.Errorf("%+v, %v", plans, err)
 	}
 }
 

@@ -66,6 +66,11 @@ func (r *reader) invalid(root *yaml.Node, e *jsonschema.ValidationError) {
 	}
 	n, what := find(root, e.InstanceLocation), named(e.InstanceLocation)
 	switch k := e.ErrorKind.(type) {
+	case *kind.Pattern:
+		if what == "schedule" {
+			return // what the pattern refuses the grammar does too, and says what to write
+		}
+		r.fail(n, "%s", published().words(e, n, what))
 	case *kind.AdditionalProperties:
 		for _, name := range slices.Sorted(slices.Values(k.Properties)) {
 			key := keyOf(n, name)
@@ -142,21 +147,36 @@ func (r *reader) value(n *yaml.Node) any {
 			items[i] = r.value(item)
 		}
 		return items
-	case yaml.AliasNode:
-		r.fail(n, "anchors and aliases are not read here: write out what *%s stands for", n.Value)
-		return nil
 	}
 	switch n.ShortTag() {
 	case "!!null":
 		return nil
 	case "!!bool":
 		return strings.EqualFold(n.Value, "true")
-	case "!!int":
-		if _, err := strconv.ParseInt(n.Value, 10, 64); err == nil {
-			return json.Number(n.Value)
+	case "!!int", "!!float":
+		if number, ok := number(n.Value); ok {
+			return json.Number(number)
 		}
 	}
 	return n.Value
+}
+
+// number is a number of YAML 1.2, as editors read it, in JSON's notation: 012 is 12, 0o12 is 10, and 10.0 is 10.
+func number(text string) (string, bool) {
+	base, digits := 10, text
+	if rest, ok := strings.CutPrefix(text, "0x"); ok {
+		base, digits = 16, rest
+	} else if rest, ok := strings.CutPrefix(text, "0o"); ok {
+		base, digits = 8, rest
+	}
+	if n, err := strconv.ParseInt(digits, base, 64); err == nil && (base == 10 || strings.Trim(digits[:1], "+-") != "") {
+		return strconv.FormatInt(n, 10), true
+	}
+	f, err := strconv.ParseFloat(text, 64)
+	if err != nil || strings.Trim(text, "+-.0123456789eE") != "" {
+		return "", false
+	}
+	return strconv.FormatFloat(f, 'f', -1, 64), true
 }
 
 // pairs are the keys and values of a mapping; of anything else there are none.

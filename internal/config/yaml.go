@@ -57,6 +57,40 @@ type lineError struct {
 
 func (e *lineError) Error() string { return fmt.Sprintf("%s:%d: %s", e.file, e.line, e.reason) }
 
+// mostNodes bounds what a plan is with its aliases written out: a few lines can stand for billions.
+const mostNodes = 1_000_000
+
+// resolve puts what aliases stand for in their place.
+func resolve(root *yaml.Node) error {
+	const inside = -1
+	sizes := map[*yaml.Node]int{} // nodes below and with this one
+	var walk func(n *yaml.Node) error
+	walk = func(n *yaml.Node) error {
+		sizes[n] = inside
+		size := 1
+		for i, child := range n.Content {
+			if child.Kind == yaml.AliasNode {
+				child = child.Alias
+				if sizes[child] == inside {
+					return fmt.Errorf("%d: the alias *%s stands inside what it stands for", n.Content[i].Line, n.Content[i].Value)
+				}
+				n.Content[i] = child
+			}
+			if sizes[child] == 0 {
+				if err := walk(child); err != nil {
+					return err
+				}
+			}
+			if size += sizes[child]; size > mostNodes {
+				return fmt.Errorf("%d: with its aliases written out the plan is too long", child.Line)
+			}
+		}
+		sizes[n] = size
+		return nil
+	}
+	return walk(root)
+}
+
 // field is the value of a mapping's field, nil if it has none.
 func field(n *yaml.Node, name string) *yaml.Node {
 	for key, value := range pairs(n) {

@@ -75,23 +75,8 @@ func TestLoneSeven(t *testing.T) {
 
 // TestAnythingIsReadOrRefused, and each line that a refusal says to write is taken.
 func TestAnythingIsReadOrRefused(t *testing.T) {
-	random := rand.New(rand.NewPCG(1, 2))
-	items := strings.Fields("* ? 0 1 2 5 7 07 10 31 59 60 99 1-5 5-1 3-3 0-7 5-7 0-6 1-31 */1 */2 */7 */60 */0 1/2 5/15 7/2 MON thu " +
-		"FRI-MON MON-5 MON#1 MON#6 2#1 FRIL 5L L LW L-3 15W JAN Ju Monday FEB/2 *-15 ?-5 ?/2 +5 1- -1 1/ / # ~ H H/2 % 2027 , ,, é")
 	taken, refused := 0, 0
-	for range 50_000 {
-		fields := make([]string, 4+random.IntN(4))
-		for i := range fields {
-			fields[i] = "*"
-			for n := random.IntN(4); n > 0; n-- {
-				if item := items[random.IntN(len(items))]; fields[i] == "*" {
-					fields[i] = item
-				} else {
-					fields[i] += "," + item
-				}
-			}
-		}
-		text := strings.Join(fields, " ")
+	for _, text := range random(20_000) {
 		_, err := schedule.Parse(text)
 		if err == nil {
 			taken++
@@ -108,7 +93,30 @@ func TestAnythingIsReadOrRefused(t *testing.T) {
 			}
 		}
 	}
-	if taken < 50 || refused < 10_000 {
+	if taken < 50 || refused < 5_000 {
 		t.Errorf("%d taken, %d refused", taken, refused)
 	}
+}
+
+// random are expressions of what cron expressions are made of, and what they are not.
+func random(n int) []string {
+	random := rand.New(rand.NewPCG(1, 2))
+	items := strings.Fields("* ? 0 1 2 5 7 07 10 31 59 60 99 1-5 5-1 3-3 0-7 5-7 0-6 1-31 */1 */2 */07 */7 */60 */0 1/2 5/15 7/2 MON thu " +
+		"FRI-MON MON-5 MON#1 MON#6 2#1 FRIL 5L l L LW L-3 15W JAN Ju Monday FEB/2 *-15 ?-5 ?/2 +5 1- -1 1/ / # ~ H H/2 % 2027 , ,, é")
+	var texts []string
+	for range n {
+		fields := make([]string, 4+random.IntN(4))
+		for i := range fields {
+			fields[i] = "*"
+			for n := random.IntN(4); n > 0; n-- {
+				if item := items[random.IntN(len(items))]; fields[i] == "*" {
+					fields[i] = item
+				} else {
+					fields[i] += "," + item
+				}
+			}
+		}
+		texts = append(texts, strings.Join(fields, " "))
+	}
+	return texts
 }
