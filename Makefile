@@ -95,6 +95,15 @@ fuzz-restores:
 # The Python that makes the virtual environment which the Python clients are installed into.
 PYTHON ?= python3
 
+.PHONY: tzdata
+tzdata: ## Build the time zones of VERSION, such as 2026f, into the program: the package tzdata of PyPI as it is published
+	v='$(VERSION)'; [[ $$v =~ ^20[0-9]{2}[a-z]$$ ]] || { echo "make tzdata VERSION=2026f: a version of IANA's" >&2; exit 2; }; \
+		rm -rf build/tzdata && python3 -m pip download --quiet --no-deps --only-binary :all: --dest build/tzdata \
+			"tzdata==$${v:0:4}.$$(( $$(printf %d "'$${v:4}") - 96 ))"
+	rm -f internal/tzdata/tzdata-*.whl && cp build/tzdata/tzdata-*.whl internal/tzdata/
+	@echo "compare with https://pypi.org/project/tzdata/#files"; cd internal/tzdata && { sha256sum tzdata-*.whl || shasum -a 256 tzdata-*.whl; }
+	go test ./internal/tzdata
+
 .PHONY: schema
 schema: ## Make docs/plan.strict.schema.json of docs/plan.schema.json
 	go run ./internal/cmd/schema

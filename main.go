@@ -34,7 +34,8 @@ func main() {
 	defer stop()
 	if len(os.Args) > 1 { // the host gives no arguments
 		os.Exit(cli.Run(ctx, os.Args[1:], cli.Shell{
-			Version: version, Getenv: os.Getenv, Stdout: os.Stdout, Stderr: os.Stderr, Now: time.Now(), RequestID: uuid.NewString(), Look: look,
+			Version: version, Getenv: os.Getenv, Stdout: os.Stdout, Stderr: os.Stderr, Now: time.Now(), RequestID: uuid.NewString(),
+			Look: look, Zone: time.LoadLocation,
 		}))
 	}
 	fmt.Println(run(ctx, os.Getenv, os.Stdout))
@@ -68,7 +69,7 @@ func build(getenv func(string) string) (handler.Config, error) {
 	credential, noCredential := storage.Credential(getenv, options)
 	clients, noStorage := storage.Open(getenv, credential, options)
 	plan, noPlan := settings.PlanSource(credential, options)
-	door := handler.Config{Host: settings.Host, Secure: settings.Secure, Warnings: plan.Warnings}
+	door := handler.Config{Host: settings.Host, Secure: settings.Secure, Warnings: plan.Warnings, TimeZones: config.TimeZones()}
 	if err := errors.Join(err, noCredential, noStorage, noPlan); err != nil {
 		return door, err
 	}
@@ -80,12 +81,6 @@ func build(getenv func(string) string) (handler.Config, error) {
 	}
 	door.Book = &backup.Book{Catalog: door.Engine.Catalog, Read: plan.Read, Parse: plan.Parse}
 	return door, nil
-}
-
-// look makes an engine that can only look at the services, as the app's identity or as whoever is signed in.
-func look(getenv func(string) string) (*backup.Engine, error) {
-	credential, err := storage.Credential(getenv, options)
-	return &backup.Engine{Providers: providers(credential)}, err
 }
 
 // providers are the adapters by the type of resource that they serve.

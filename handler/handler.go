@@ -28,6 +28,8 @@ type Config struct {
 	Log    zerolog.Logger
 	// Version is what the program was built from.
 	Version string
+	// TimeZones is the version of the time zones that schedules are read by.
+	TimeZones string
 	// Now measures how long an invocation took.
 	Now func() time.Time
 	// Host is the app's public host name, for URLs in answers where the host does not tell; Secure says HTTPS.

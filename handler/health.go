@@ -9,10 +9,12 @@ import (
 
 // healthView is the answer to a monitor. Status is that of the worst target.
 type healthView struct {
-	Status  backup.Protection  `json:"status"`
-	Checked *time.Time         `json:"checkedDateTime,omitempty"`
-	Plan    planHealthView     `json:"plan"`
-	Targets []targetHealthView `json:"targets"`
+	Status  backup.Protection `json:"status"`
+	Checked *time.Time        `json:"checkedDateTime,omitempty"`
+	Plan    planHealthView    `json:"plan"`
+	// TimeZones is the version of the time zones that schedules are read by, such as 2026f.
+	TimeZones string             `json:"timeZones"`
+	Targets   []targetHealthView `json:"targets"`
 }
 
 // planHealthView says whether plan.yaml as it is now is in force. Error is why it is not.
@@ -58,7 +60,7 @@ type lastRun struct {
 // plans; if there are none, nothing is protected.
 func (h *handler) getHealth(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Cache-Control", "no-store")
-	body := healthView{Status: backup.Protected, Targets: []targetHealthView{}}
+	body := healthView{Status: backup.Protected, TimeZones: h.TimeZones, Targets: []targetHealthView{}}
 	force, noPlan := h.Book.Current(r.Context())
 	if force.Refused != nil {
 		why := planError(force.Refused)

@@ -35,6 +35,8 @@ func (h *handler) getMetrics(w http.ResponseWriter, r *http.Request) error {
 	m.sample(float64(events.Waiting))
 	m.family("lifeboat_events_undeliverable", "Events that a queue could never take, since the beginning.")
 	m.sample(float64(events.Undeliverable))
+	m.family("lifeboat_time_zones_info", "Which version of the time zones schedules are read by.")
+	m.sample(1, "version", h.TimeZones)
 	m.family("lifeboat_plan_refused", "1 if plan.yaml as it is now is not in force.")
 	m.sample(flag(force.Refused != nil || noPlan != nil))
 	m.targets(targets)

@@ -277,7 +277,7 @@ func (e *Engine) Health(ctx context.Context, force InForce) ([]TargetHealth, tim
 		for _, target := range plan.Targets {
 			s := Sight{Plan: plan, Target: target, Since: since, Halted: e.halted(plan), Refused: force.Refused, Unread: state.unread[plan.Name]}
 			if mark := state.marks[plan.Name]; mark != nil {
-				s.Dealt, s.Gap = mark.At, mark.LastGap
+				s.Dealt, s.Gap = mark.since(s.Plan), mark.LastGap
 			}
 			sights = append(sights, s)
 		}

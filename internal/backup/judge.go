@@ -57,7 +57,7 @@ func (e *Engine) judge(ctx context.Context, plans []Plan, state standing, report
 		}
 		var was judged // a new plan's name may be all that is new about it
 		if mark := state.marks[plan.Name]; mark != nil {
-			s.Dealt, s.Gap, was = mark.At, mark.LastGap, state.judged[plan.Name]
+			s.Dealt, s.Gap, was = mark.since(plan), mark.LastGap, state.judged[plan.Name]
 		} else if s.Unread != nil {
 			was = state.judged[plan.Name]
 		}

@@ -17,9 +17,13 @@ var ErrClock = errors.New("the clocks disagree: nothing is scheduled or deleted"
 type watermark struct {
 	Plan string    `json:"Plan"`
 	At   time.Time `json:"At"`
+	// By is the schedule that At was dealt with by.
+	By by `json:"By,omitzero"`
 	// Begun is the slot after At whose runs are being made; zero if none is. It is saved before the first of them, so that
 	// nobody calls the slot missed, and At moves to it behind the last.
 	Begun time.Time `json:"Begun,omitzero"`
+	// BegunBy is the schedule that Begun is a slot of.
+	BegunBy by `json:"BegunBy,omitzero"`
 	// Halted is why the plan makes no runs since At; "" if it does. At stays where it is until that changes, so that a
 	// plan at rest writes nothing.
 	Halted string `json:"Halted,omitempty"`
@@ -28,6 +32,40 @@ type watermark struct {
 
 	carried
 	etag string
+}
+
+// by is a schedule in its time zone, and what that zone's clocks were ahead of UTC at an instant, in seconds: other data of
+// the zone may have them otherwise.
+type by struct {
+	Expression string `json:"expression"`
+	Zone       string `json:"zone"`
+	Ahead      int    `json:"ahead"`
+}
+
+// by is what the plan deals with an instant by.
+func (p Plan) by(at time.Time) by {
+	b := by{Expression: p.Expression}
+	if p.Schedule.Zone != nil {
+		b.Zone = p.Schedule.Zone.String()
+		_, b.Ahead = at.In(p.Schedule.Zone).Zone()
+	}
+	return b
+}
+
+// since is what the slots after the watermark come after. Where a region has changed its rules, and the program learnt of it,
+// a local time that was dealt with may lie ahead once more: it is no slot again.
+func (m *watermark) since(plan Plan) time.Time {
+	is := plan.by(m.At)
+	if is.Ahead == m.By.Ahead || is.Expression != m.By.Expression || is.Zone != m.By.Zone || plan.Schedule.Hour == everyHour {
+		return m.At
+	}
+	shown := m.At.UTC().Add(time.Duration(m.By.Ahead) * time.Second)
+	y, month, d := shown.Date()
+	again := instant(y, month, d, shown.Hour(), shown.Minute(), shown.Second(), plan.Schedule.Zone)
+	if again.After(m.At) {
+		return again
+	}
+	return m.At
 }
 
 const schedulePartition = "schedule"
@@ -212,7 +250,7 @@ func (e *Engine) makeSlot(
 	halted := e.halted(plan)
 	if mark == nil {
 		// A new plan begins now: slots before it are nobody's.
-		body := encode(watermark{Plan: plan.Name, At: now, Halted: halted})
+		body := encode(watermark{Plan: plan.Name, At: now, By: plan.by(now), Halted: halted})
 		_, err := e.Catalog.Apply(ctx, Write{Op: Insert, Key: watermarkKey(plan.Name), Body: body})
 		if errors.Is(err, ErrExists) {
 			return nil
@@ -236,21 +274,21 @@ func (e *Engine) makeSlot(
 	}
 	if mark.Halted != "" {
 		// What came due meanwhile is not caught up on.
-		gap := plan.missed(mark.At, now)
+		gap := plan.missed(mark.since(plan), now)
 		gap.Why = mark.Halted
-		mark.At, mark.Halted = now, halted
+		mark.At, mark.By, mark.Halted = now, plan.by(now), halted
 		return e.saveMark(ctx, mark, gap, now, report)
 	}
-	slot, gap := plan.Due(mark.At, now)
+	slot, gap := plan.Due(mark.since(plan), now)
 	if slot.IsZero() && gap.Count == 0 && halted == "" {
 		return nil
 	}
 	gap.Why = unattended
 	if gap.Count > 0 {
-		mark.At = gap.Last
+		mark.At, mark.By = gap.Last, plan.by(gap.Last)
 	}
-	if mark.Halted = halted; halted == "" {
-		mark.Begun = slot
+	if mark.Halted = halted; halted == "" && !slot.IsZero() {
+		mark.Begun, mark.BegunBy = slot, plan.by(slot)
 	}
 	if err := e.saveMark(ctx, mark, gap, now, report); err != nil || mark.Begun.IsZero() {
 		return err
@@ -263,7 +301,8 @@ func (e *Engine) finish(ctx context.Context, plan Plan, mark *watermark, now tim
 	if err := e.makeRuns(ctx, plan, mark.Begun, now, report); err != nil {
 		return err
 	}
-	mark.At, mark.Begun = mark.Begun, time.Time{}
+	mark.At, mark.By = mark.Begun, mark.BegunBy
+	mark.Begun, mark.BegunBy = time.Time{}, by{}
 	return e.saveMark(ctx, mark, Gap{}, now, report)
 }
 

@@ -41,6 +41,9 @@ func (sh Shell) check(ctx context.Context, args []string) error {
 	for _, warning := range warnings {
 		fmt.Fprintln(sh.Stdout, plain(warning))
 	}
+	for _, text := range sh.otherZones(plans) {
+		fmt.Fprintln(sh.Stdout, "warning: "+text)
+	}
 	if *live {
 		return sh.checkLive(ctx, plans)
 	}

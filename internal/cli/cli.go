@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/config"
 )
 
 const usage = `usage:
@@ -70,6 +71,8 @@ type Shell struct {
 	RequestID string
 	// Version is what the program was built from.
 	Version string
+	// Zone loads a time zone from this machine's own data; nil if they are not asked.
+	Zone func(name string) (*time.Location, error)
 	// Look makes an engine that can look at Azure's services, with the identity that the environment offers.
 	Look func(getenv func(string) string) (*backup.Engine, error)
 }
@@ -98,7 +101,8 @@ func Run(ctx context.Context, args []string, sh Shell) int {
 		if slices.Contains([]string{"help", "--help", "-h"}, args[0]) {
 			_, err = fmt.Fprint(stdout, usage)
 		} else if slices.Contains([]string{"version", "--version"}, args[0]) {
-			_, err = fmt.Fprintf(stdout, "lifeboat %s %s %s/%s\n", sh.Version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			_, err = fmt.Fprintf(stdout, "lifeboat %s %s %s/%s\ntime zones %s\n", sh.Version, runtime.Version(), runtime.GOOS, runtime.GOARCH,
+				config.TimeZones())
 		} else if command := remotes[args[0]]; command != nil {
 			var c *client
 			if c, err = newClient(sh.Getenv, stderr, args[0] == "health"); err == nil {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"lifeboat/internal/cli"
+	"lifeboat/internal/config"
 )
 
 // now is the day before the clocks of Zurich go forward: 02:30 does not exist on the 29th.
@@ -87,12 +88,13 @@ func TestNext(t *testing.T) {
 PLAN          TARGET        LOCAL                                         UTC
 nightly-apim  prod/contoso  Sun 2026-03-29 03:30:00 +02:00 Europe/Zurich  2026-03-29T01:30:00Z
 nightly-apim  prod/contoso  Mon 2026-03-30 02:30:00 +02:00 Europe/Zurich  2026-03-30T00:30:00Z
-`
+
+by the time zones ` + config.TimeZones() + "\n"
 		if code != 0 || out != want || errs != "" {
 			t.Errorf("%v: %d %s\n%s\nwant\n%s", args, code, errs, out, want)
 		}
 	}
-	if _, out, _ := run("plan", "next", edited(t)); strings.Count(out, "\n") != 7 {
+	if _, out, _ := run("plan", "next", edited(t)); strings.Count(out, "\n") != 9 {
 		t.Errorf("without -n: %s", out)
 	}
 	if _, out, _ := run("plan", "next", edited(t, "keep:", "paused: true\n    keep:")); !strings.Contains(out, "paused") {

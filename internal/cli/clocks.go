@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/config"
+	"lifeboat/internal/tzdata"
 )
 
 // everyHour is set in the hours of a schedule that follows elapsed time.
@@ -34,6 +36,29 @@ func clockChanges(p backup.Plan, slots []time.Time) []string {
 				told = append(told, fmt.Sprintf("%s: the clocks of %s go from %s to %s at %s: %s", date, p.Schedule.Zone,
 					old.Format(clock), fresh.Format(clock), change.UTC().Format("15:04Z"), text))
 			}
+		}
+	}
+	return told
+}
+
+// otherZones tell of the plans' zones in which this machine's clocks show something else than Lifeboat's data, within two years.
+func (sh Shell) otherZones(plans []backup.Plan) []string {
+	var told []string
+	seen := map[string]bool{}
+	for _, p := range plans {
+		zone := p.Schedule.Zone
+		if sh.Zone == nil || seen[zone.String()] {
+			continue
+		}
+		seen[zone.String()] = true
+		machine, err := sh.Zone(zone.String())
+		if err != nil {
+			continue // it has none, and is not asked
+		}
+		if at, differ := tzdata.Differ(zone, machine, sh.Now, sh.Now.AddDate(2, 0, 0)); differ {
+			told = append(told, fmt.Sprintf("from %s on %s is %s, by the time zones %s of Lifeboat, which count; this machine's own are "+
+				"older or newer, and say %s", at.UTC().Format(utcForm), zone, at.In(zone).Format("-07:00"), config.TimeZones(),
+				at.In(machine).Format("-07:00")))
 		}
 	}
 	return told

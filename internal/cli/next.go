@@ -54,7 +54,11 @@ func next(args []string, stdout io.Writer, now time.Time) error {
 			}
 		}
 	}
-	return table.Flush()
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(stdout, "\nby the time zones %s\n", config.TimeZones())
+	return err
 }
 
 // words say when the plan comes due, and how often a day.

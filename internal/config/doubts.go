@@ -91,6 +91,23 @@ func (r *reader) often(at *yaml.Node, p backup.Plan, widest time.Duration) {
 	}
 }
 
+// meant are the places of zones whose clocks never change, although the name is also that of a place's winter.
+var meant = map[string]string{"EST": "America/New_York", "MST": "America/Denver"}
+
+// misread warns of zones that are not what their names seem to say; "" for nothing.
+func misread(name string, zone *time.Location) string {
+	offset := time.Date(2026, 7, 1, 0, 0, 0, 0, time.UTC).In(zone).Format("-07:00")
+	if place := meant[name]; place != "" {
+		return fmt.Sprintf("%s is %s all year: write %s, unless that is what you mean", name, offset, place)
+	}
+	if signed, ok := strings.CutPrefix(name, "Etc/GMT"); ok && signed != "" && strings.Trim(signed, "+-0") != "" {
+		opposite := strings.NewReplacer("+", "-", "-", "+")
+		return fmt.Sprintf("%s is %s, since its sign is the other way round: for %s write Etc/GMT%s, or better a place", name, offset,
+			opposite.Replace(offset), opposite.Replace(signed))
+	}
+	return ""
+}
+
 // brief is a time without the units of which it has none: 30m.
 func brief(d time.Duration) string {
 	text := d.String()

@@ -3,6 +3,7 @@ package config
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -12,13 +13,13 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	_ "time/tzdata" // Time zones also where the machine has none, as in a bare container.
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
 
 	"lifeboat/internal/backup"
 	"lifeboat/internal/schedule"
+	"lifeboat/internal/tzdata"
 )
 
 // PlanFile reads and checks the plans in a file. The error has a line for everything wrong: file, line, reason. So have the
@@ -322,16 +323,23 @@ func (r *reader) storage(n *yaml.Node) backup.Storage {
 	return s
 }
 
+// TimeZones is the version of the time zones that plans are read by, such as 2026f.
+func TimeZones() string { return tzdata.Embedded().Version }
+
 // zone reads the field timeZone; without one it is the other.
 func (r *reader) zone(n *yaml.Node, other *time.Location) *time.Location {
 	name, at := r.text(n, "timeZone")
 	if name == "" {
 		return other
 	}
-	zone, err := time.LoadLocation(name)
-	if err != nil || name == "Local" {
-		r.fail(at, "%q is not a time zone: give its IANA name, such as Europe/Zurich", name)
+	zone, err := tzdata.Embedded().Load(name)
+	if err != nil {
+		like := tzdata.Embedded().Like(name)
+		r.fail(at, "%q is not a time zone: give its IANA name, such as %s", name, cmp.Or(like, "Europe/Zurich"))
 		return other
+	}
+	if why := misread(name, zone); why != "" {
+		r.warn(at, "%s", why)
 	}
 	return zone
 }

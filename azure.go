@@ -1,0 +1,21 @@
+package main
+
+import (
+	"github.com/google/uuid"
+
+	"lifeboat/internal/azure"
+	"lifeboat/internal/backup"
+	"lifeboat/internal/storage"
+)
+
+// version is what this program was built from; the Makefile gives it (-ldflags "-X main.version=…").
+var version = "dev"
+
+// options are those of all clients of Azure.
+var options = azure.Options(version, uuid.NewString)
+
+// look makes an engine that can only look at the services, as the app's identity or as whoever is signed in.
+func look(getenv func(string) string) (*backup.Engine, error) {
+	credential, err := storage.Credential(getenv, options)
+	return &backup.Engine{Providers: providers(credential)}, err
+}

@@ -1,0 +1,17 @@
+package handler
+
+import (
+	"strings"
+	"testing"
+)
+
+// TestTheTimeZonesAreNamed, by their version, to monitors: whoever asks why a slot came when it did begins there.
+func TestTheTimeZonesAreNamed(t *testing.T) {
+	d := newDoor(func(c *Config) { c.TimeZones = "2026f" })
+	if w := d.call("GET", "/api/health", ""); !strings.Contains(w.Body.String(), `"timeZones":"2026f"`) {
+		t.Errorf("health: %s", w.Body)
+	}
+	if w := d.call("GET", "/api/metrics", ""); !strings.Contains(w.Body.String(), "\nlifeboat_time_zones_info{version=\"2026f\"} 1\n") {
+		t.Errorf("metrics: %s", w.Body)
+	}
+}

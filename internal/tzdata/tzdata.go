@@ -1,0 +1,120 @@
+// Package tzdata is the time zones that the program brings along, the same on each machine: the data of IANA in the
+// package tzdata of PyPI, as it is published there. The machine's own are not looked at, nor Go's: they are as old as the
+// image and the toolchain, and six regions changed their clocks in 2026 alone. To update it: make tzdata VERSION=2026f.
+package tzdata
+
+import (
+	"archive/zip"
+	"bytes"
+	"embed"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"regexp"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Data is one version of the time zones.
+type Data struct {
+	// Version is IANA's, such as 2026f.
+	Version string
+	// Packed is when the package was made, to the day.
+	Packed time.Time
+
+	zones fs.FS
+}
+
+// wheel is a Python package: a zip, of which nothing is Python that is needed here.
+//
+//go:embed tzdata-*.whl
+var wheel embed.FS
+
+// Embedded is the version that the program brings along.
+var Embedded = sync.OnceValue(func() *Data {
+	names, err := fs.Glob(wheel, "*.whl")
+	if err == nil && len(names) != 1 {
+		err = fmt.Errorf("%d packages of time zones are built in", len(names))
+	}
+	var text []byte
+	if err == nil {
+		text, err = wheel.ReadFile(names[0])
+	}
+	data, openErr := Open(text)
+	if err = errors.Join(err, openErr); err != nil {
+		panic(err) // a mistake of ours that every test finds
+	}
+	return data
+})
+
+var version = regexp.MustCompile(`IANA_VERSION = "([0-9]{4}[a-z]+)"`)
+
+// Open reads a wheel of the package.
+func Open(wheel []byte) (*Data, error) {
+	archive, err := zip.NewReader(bytes.NewReader(wheel), int64(len(wheel)))
+	if err != nil {
+		return nil, fmt.Errorf("open the time zones: %w", err)
+	}
+	about, err := archive.Open("tzdata/__init__.py")
+	if err != nil {
+		return nil, fmt.Errorf("open the time zones: %w", err)
+	}
+	defer about.Close()
+	text, err := io.ReadAll(about)
+	if err != nil {
+		return nil, fmt.Errorf("open the time zones: %w", err)
+	}
+	info, err := about.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("open the time zones: %w", err)
+	}
+	said := version.FindSubmatch(text)
+	zones, err := fs.Sub(archive, "tzdata/zoneinfo")
+	if said == nil || err != nil {
+		return nil, errors.Join(errors.New("the time zones do not say which version they are"), err)
+	}
+	return &Data{Version: string(said[1]), Packed: info.ModTime().UTC().Truncate(24 * time.Hour), zones: zones}, nil
+}
+
+// Load returns the zone with the IANA name, which is one with its capitals, such as Europe/Zurich.
+func (d *Data) Load(name string) (*time.Location, error) {
+	text, err := fs.ReadFile(d.zones, name)
+	if err != nil {
+		return nil, fmt.Errorf("find the time zone: %w", err)
+	}
+	return time.LoadLocationFromTZData(name, text)
+}
+
+// Like returns the name that differs from this one in its capitals alone; "" if there is none.
+func (d *Data) Like(name string) (like string) {
+	_ = fs.WalkDir(d.zones, ".", func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && !entry.IsDir() && strings.EqualFold(path, name) {
+			if _, err := d.Load(path); err == nil {
+				like = path
+			}
+		}
+		return err
+	})
+	return like
+}
+
+// Differ says when the clocks of two zones first show something else, from one instant up to another; false if never.
+func Differ(a, b *time.Location, from, until time.Time) (time.Time, bool) {
+	for at := from; at.Before(until); {
+		_, ours := at.In(a).Zone()
+		_, theirs := at.In(b).Zone()
+		if ours != theirs {
+			return at, true
+		}
+		next := until
+		for _, zone := range []*time.Location{a, b} {
+			if _, end := at.In(zone).ZoneBounds(); !end.IsZero() && end.Before(next) {
+				next = end
+			}
+		}
+		at = next
+	}
+	return time.Time{}, false
+}
