@@ -95,6 +95,11 @@ fuzz-restores:
 # The Python that makes the virtual environment which the Python clients are installed into.
 PYTHON ?= python3
 
+.PHONY: cron-diff
+cron-diff: ## Hold 2,000 generated schedules against the Functions host's own parser (functions-host on the PATH, or FUNCTIONS_HOST), and robfig's
+	LIFEBOAT_BRUTE=20 go test ./internal/schedule -count=1 -run '^(TestAgainstRobfig|TestNextAgainstBruteForce)$$' -v
+	go run ./internal/cmd/crondiff
+
 .PHONY: tzdata
 tzdata: ## Build the time zones of VERSION, such as 2026f, into the program: the package tzdata of PyPI as it is published
 	v='$(VERSION)'; [[ $$v =~ ^20[0-9]{2}[a-z]$$ ]] || { echo "make tzdata VERSION=2026f: a version of IANA's" >&2; exit 2; }; \

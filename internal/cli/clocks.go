@@ -26,8 +26,7 @@ func clockChanges(p backup.Plan, slots []time.Time) []string {
 		day = date
 		y, m, d := local.Date()
 		noon := time.Date(y, m, d-1, 12, 0, 0, 0, p.Schedule.Zone) // a day may begin with the change, or end with it
-		_, change := noon.ZoneBounds()
-		for ; !change.IsZero() && change.Before(noon.Add(48*time.Hour)); _, change = change.ZoneBounds() {
+		for _, change := range tzdata.Changes(p.Schedule.Zone, noon, noon.Add(48*time.Hour)) {
 			old, fresh := clocks(change, p.Schedule.Zone)
 			if earlier(old, fresh).Format(time.DateOnly) != date {
 				continue

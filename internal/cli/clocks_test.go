@@ -18,6 +18,7 @@ func TestNextTellsOfClocks(t *testing.T) {
 		{"Europe/Zurich", "30 4 * * *", "3", ""},
 		{"Europe/Zurich", "30 2 1 * *", "9", ""},
 		{"UTC", "30 2 * * *", "9", ""},
+		{"Europe/Zurich", "30 4 31 12 *", "9", ""}, // over the ends of leap years
 		{"Australia/Sydney", "30 2 * * *", "9", "2026-04-05: the clocks of Australia/Sydney " + autumn +
 			"slots in the repeated time come once, the first time"},
 		{"Australia/Sydney", "0 1,2,3 5 4 *", "9", "2026-04-05: the clocks of Australia/Sydney " + autumn + "slots in the repeated time come " +

@@ -12,6 +12,7 @@ import (
 	"io"
 	"io/fs"
 	"regexp"
+	"sort"
 	"strings"
 	"sync"
 	"time"
@@ -100,21 +101,39 @@ func (d *Data) Like(name string) (like string) {
 	return like
 }
 
+// Changes are the instants at which the zone's clocks change, after one and up to another, to the second. It looks at each hour:
+// time.Time.ZoneBounds stands still at the end of leap years (seen with Go 1.26.8).
+func Changes(zone *time.Location, from, until time.Time) []time.Time {
+	var changes []time.Time
+	ahead := func(at time.Time) int { _, ahead := at.In(zone).Zone(); return ahead }
+	for at := from; at.Before(until); at = at.Add(time.Hour) {
+		if before := ahead(at); ahead(at.Add(time.Hour)) != before {
+			changes = append(changes, first(at, func(t time.Time) bool { return ahead(t) != before }))
+		}
+	}
+	return changes
+}
+
 // Differ says when the clocks of two zones first show something else, from one instant up to another; false if never.
 func Differ(a, b *time.Location, from, until time.Time) (time.Time, bool) {
-	for at := from; at.Before(until); {
+	differ := func(at time.Time) bool {
 		_, ours := at.In(a).Zone()
 		_, theirs := at.In(b).Zone()
-		if ours != theirs {
-			return at, true
+		return ours != theirs
+	}
+	if differ(from) {
+		return from, true
+	}
+	for at := from; at.Before(until); at = at.Add(time.Hour) {
+		if differ(at.Add(time.Hour)) {
+			return first(at, differ), true
 		}
-		next := until
-		for _, zone := range []*time.Location{a, b} {
-			if _, end := at.In(zone).ZoneBounds(); !end.IsZero() && end.Before(next) {
-				next = end
-			}
-		}
-		at = next
 	}
 	return time.Time{}, false
+}
+
+// first is the first second of the hour after the instant at which something is so that is so at its end.
+func first(at time.Time, so func(time.Time) bool) time.Time {
+	seconds := sort.Search(3600, func(n int) bool { return so(at.Add(time.Duration(n) * time.Second)) })
+	return at.Add(time.Duration(seconds) * time.Second).Truncate(time.Second)
 }

@@ -131,3 +131,28 @@ func TestDiffer(t *testing.T) {
 		t.Error("Vancouver differs before it changed its rules")
 	}
 }
+
+// TestChanges finds each change of the clocks once, over the ends of leap years too.
+func TestChanges(t *testing.T) {
+	for name, want := range map[string]struct {
+		changes int
+		third   string
+	}{
+		"Europe/Zurich": {30, "2027-03-28T01:00:00Z"}, "Australia/Lord_Howe": {30, "2027-04-03T15:00:00Z"}, "UTC": {0, ""},
+		"America/Vancouver": {1, ""}, "Africa/Casablanca": {3, "2026-09-20T01:00:00Z"},
+	} {
+		zone, err := tzdata.Embedded().Load(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		from := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+		changes := tzdata.Changes(zone, from, from.AddDate(15, 0, 0))
+		third := ""
+		if len(changes) > 2 {
+			third = changes[2].UTC().Format(time.RFC3339)
+		}
+		if len(changes) != want.changes || third != want.third {
+			t.Errorf("%s: %d changes, the third at %s; want %+v", name, len(changes), third, want)
+		}
+	}
+}

@@ -1,0 +1,313 @@
+// Crondiff holds the schedules of plan.yaml against the Functions host's own parser: make cron-diff. It deploys timers with
+// generated expressions, reads the next five occurrences of each from the host's log, and compares. On days when clocks
+// change three kinds differ, which docs/design.md names; any other difference ends it with exit code 1.
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"lifeboat/internal/backup"
+	"lifeboat/internal/config"
+	"lifeboat/internal/schedule"
+	"lifeboat/internal/stack"
+	"lifeboat/internal/tzdata"
+)
+
+// zones, with the days of 2027 on which their clocks change.
+var zones = []struct {
+	name string
+	days []string // day of the month and month
+}{
+	{"Europe/Zurich", []string{"28 3", "31 10"}},
+	{"America/New_York", []string{"14 3", "7 11"}},
+	{"Australia/Lord_Howe", []string{"4 4", "3 10"}},
+	{"UTC", nil},
+}
+
+const (
+	account = "crondiff"
+	atOnce  = 250 // timers of one host
+	// patience is how long a host may take to list its timers: 20 s were measured for 250.
+	patience = 4 * time.Minute
+)
+
+func main() {
+	n := flag.Int("n", 2000, "how many expressions to compare")
+	seed := flag.Uint64("seed", 1, "of the expressions")
+	flag.Parse()
+	host, err := exec.LookPath("functions-host")
+	if err != nil {
+		host = os.Getenv("FUNCTIONS_HOST")
+	}
+	if host == "" {
+		fmt.Fprintln(os.Stderr, "make cron-diff needs Azure's Functions host: put a command functions-host APPDIR PORT VAR=VALUE… that "+
+			"starts Microsoft.Azure.WebJobs.Script.WebHost onto the PATH, or its path into FUNCTIONS_HOST")
+		os.Exit(2)
+	}
+	if err := run(context.Background(), host, *n, *seed); err != nil {
+		fmt.Fprintln(os.Stderr, "cron-diff:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, host string, n int, seed uint64) (err error) {
+	dir, err := os.MkdirTemp("", "lifeboat-crondiff-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	s, err := stack.Start(ctx, stack.Config{Dir: dir, Accounts: []string{account}, TimeScale: 1, Seed: seed})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	s.Grant("app", account)
+	random := rand.New(rand.NewPCG(seed, 0))
+	var same, documented, other, refused int
+	for z := 0; same+documented+other < n; z++ {
+		zone, err := tzdata.Embedded().Load(zones[z%len(zones)].name)
+		if err != nil {
+			return err
+		}
+		expressions := generate(random, zones[z%len(zones)].days, min(atOnce, n-same-documented-other))
+		began := time.Now()
+		listed, err := list(ctx, s, host, dir, zone.String(), expressions)
+		if err != nil {
+			return err
+		}
+		for i, text := range expressions {
+			theirs := listed[i]
+			if theirs == nil {
+				fmt.Printf("the host refuses %q\n", text)
+				refused++
+				continue
+			}
+			e, err := schedule.Parse(text)
+			if err != nil {
+				return err // what is generated is taken
+			}
+			ours := config.Schedule(e, zone)
+			switch mine := next(ours, since(ours, began, theirs[0]), len(theirs)); {
+			case slices.EqualFunc(mine, theirs, time.Time.Equal):
+				same++
+			case onOrdinaryDays(mine, theirs, zone):
+				fmt.Printf("%s %q, on a day when clocks change:\n  host %s\n  ours %s\n", zone, text, show(theirs), show(mine))
+				documented++
+			default:
+				fmt.Printf("%s %q:\n  host %s\n  ours %s\n", zone, text, show(theirs), show(mine))
+				other++
+			}
+		}
+		fmt.Printf("%s: %d expressions, %.0f s\n", zone, len(expressions), time.Since(began).Seconds())
+	}
+	fmt.Printf("of %d expressions that both take %d have the same times, %d others on days when clocks change, %d others on other days; the "+
+		"host refused %d more\n", same+documented+other, same, documented, other, refused)
+	if other > 0 {
+		return fmt.Errorf("%d differences that are in no document", other)
+	}
+	return nil
+}
+
+// since is just before the host's first slot, or before ours, if that is earlier and had not passed when the host listed its own.
+func since(s backup.Schedule, began, first time.Time) time.Time {
+	if slot := s.Next(began); slot.Before(first) && slot.After(time.Now()) {
+		first = slot
+	}
+	return first.Add(-time.Second)
+}
+
+func next(s backup.Schedule, after time.Time, n int) []time.Time {
+	var slots []time.Time
+	for slot := range s.After(after) {
+		if slots = append(slots, slot); len(slots) == n {
+			break
+		}
+	}
+	return slots
+}
+
+// onOrdinaryDays says that both have the same times, up to where the first of them ends, but for days when clocks change.
+func onOrdinaryDays(a, b []time.Time, zone *time.Location) bool {
+	end := a[len(a)-1]
+	if last := b[len(b)-1]; last.Before(end) {
+		end = last
+	}
+	ordinary := func(slots []time.Time) (left []time.Time) {
+		for _, slot := range slots {
+			y, m, d := slot.In(zone).Date()
+			_, morning := time.Date(y, m, d, 0, 0, 0, 0, zone).Zone()
+			_, night := time.Date(y, m, d+1, 0, 0, 0, 0, zone).Zone()
+			if !slot.After(end) && morning == night {
+				left = append(left, slot)
+			}
+		}
+		return left
+	}
+	return slices.EqualFunc(ordinary(a), ordinary(b), time.Time.Equal)
+}
+
+func show(slots []time.Time) string {
+	var texts []string
+	for _, slot := range slots {
+		texts = append(texts, slot.UTC().Format("2006-01-02T15:04:05Z"))
+	}
+	return strings.Join(texts, " ")
+}
+
+// generate makes expressions that are taken here, and by NCRONTAB: a third of them for the days.
+func generate(random *rand.Rand, days []string, n int) []string {
+	pick := func(from ...string) string { return from[random.IntN(len(from))] }
+	number := func(from, to int) string { return fmt.Sprint(from + random.IntN(to-from+1)) }
+	span := func(from, to int) string {
+		low := from + random.IntN(to-from)
+		return fmt.Sprintf("%d-%s", low, number(low+1, to))
+	}
+	item := func(from, to int) string {
+		switch random.IntN(6) {
+		case 0:
+			return span(from, to)
+		case 1:
+			return "*/" + number(2, (to-from)/2)
+		case 2:
+			return number(from, from+(to-from)/2) + "/" + number(1, (to-from)/2)
+		case 3:
+			return span(from, to) + "/" + pick("1", "2", "3")
+		}
+		return number(from, to)
+	}
+	field := func(from, to, any int) string {
+		if random.IntN(10) < any {
+			return "*"
+		}
+		text := item(from, to)
+		for range random.IntN(3) {
+			text += "," + item(from, to)
+		}
+		return text
+	}
+	names := strings.Fields("SUN Mon tue WED THU Fri sat")
+	weekday := func() string {
+		low := random.IntN(6)
+		high := low + 1 + random.IntN(6-low)
+		return pick(number(0, 6), names[low], fmt.Sprintf("%d-%s", low, names[high]), names[low]+"-"+names[high], names[low]+","+number(0, 6),
+			fmt.Sprintf("%d-%d/2", low, high), "MON-FRI")
+	}
+	var texts []string
+	for len(texts) < n {
+		text := field(0, 59, 2) + " " + field(0, 23, 3)
+		switch {
+		case days != nil && random.IntN(3) == 0:
+			hours := pick("*", "1", "2", "3", "1,2", "2,3", "1-3", "1,2,3", "*/2", "0-4", "1,3")
+			text = pick("0", "30", "*/15", "*/30", "15,45", "10") + " " + hours + " " + days[random.IntN(len(days))] + " *"
+		case random.IntN(2) == 0:
+			text += " * " + field(1, 12, 7) + " " + pick("*", weekday(), weekday())
+		default:
+			text += " " + field(1, 31, 2) + " " + pick("*", "JAN", "feb-NOV", "3", field(1, 12, 0)) + " *"
+		}
+		if random.IntN(3) == 0 {
+			text = pick("0", "15", "*/20", "0,30", "5-7") + " " + text
+		}
+		if _, err := schedule.Parse(text); err == nil {
+			texts = append(texts, text)
+		}
+	}
+	return texts
+}
+
+var (
+	header     = regexp.MustCompile(`next 5 occurrences of the 't(\d+)' schedule`)
+	occurrence = regexp.MustCompile(`\((\d\d/\d\d/\d{4} \d\d:\d\d:\d\d)Z\)`)
+)
+
+// list deploys the timers to a host, and reads its log until it has listed all of them, or is ready; nil for what it refuses.
+func list(ctx context.Context, s *stack.Stack, host, dir, zone string, expressions []string) ([][]time.Time, error) {
+	app, err := os.MkdirTemp(dir, "app")
+	if err != nil {
+		return nil, err
+	}
+	settings, err := os.ReadFile(filepath.Join(s.Root, "host.json"))
+	if err != nil {
+		return nil, err
+	}
+	err = errors.Join(os.WriteFile(filepath.Join(app, "host.json"), settings, 0o600),
+		os.WriteFile(filepath.Join(app, "lifeboat"), []byte("#!/bin/sh\nexec sleep 600\n"), 0o700)) // no timer is to reach it
+	for i, text := range expressions {
+		name := filepath.Join(app, fmt.Sprintf("t%d", i))
+		binding := fmt.Sprintf(`{"bindings":[{"type":"timerTrigger","name":"t","direction":"in","useMonitor":false,"schedule":%q}]}`, text)
+		err = errors.Join(err, os.Mkdir(name, 0o700), os.WriteFile(filepath.Join(name, "function.json"), []byte(binding), 0o600))
+	}
+	if err != nil {
+		return nil, err
+	}
+	appSettings, err := s.Settings(stack.AppConfig{Name: "app", Account: account, WaitFactor: 1})
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	args := []string{app, "0", "TZ=" + zone}
+	for name, value := range appSettings {
+		args = append(args, name+"="+value)
+	}
+	for _, variable := range s.Environment("app") {
+		if !strings.HasPrefix(variable, "PATH=") && !strings.HasPrefix(variable, "HOME=") && !strings.HasPrefix(variable, "TMPDIR=") {
+			args = append(args, variable)
+		}
+	}
+	command := exec.CommandContext(ctx, host, args...)
+	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	command.Cancel = func() error { return syscall.Kill(-command.Process.Pid, syscall.SIGKILL) }
+	out, err := command.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := command.Start(); err != nil {
+		return nil, err
+	}
+	var once sync.Once
+	stop := func() { once.Do(func() { _ = command.Cancel(); _ = command.Wait() }) }
+	defer stop()
+	listed := make([][]time.Time, len(expressions))
+	at, left, ready := -1, len(expressions), false
+	lines := bufio.NewScanner(out)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		line := lines.Text()
+		if m := header.FindStringSubmatch(line); m != nil {
+			if _, err := fmt.Sscan(m[1], &at); err != nil || at >= len(listed) {
+				return nil, fmt.Errorf("the host tells of a timer that is not there: %s", line)
+			}
+			left--
+		} else if m := occurrence.FindStringSubmatch(line); m != nil && at >= 0 {
+			slot, err := time.Parse("01/02/2006 15:04:05", m[1])
+			if err != nil {
+				return nil, err
+			}
+			listed[at] = append(listed[at], slot)
+		} else if strings.TrimSpace(line) == "" && at >= 0 {
+			at = -1
+		}
+		ready = ready || strings.Contains(line, "Job host started")
+		if ready && at < 0 && left <= 0 {
+			return listed, nil
+		}
+	}
+	if !ready {
+		return nil, fmt.Errorf("the host did not list its timers: %w", errors.Join(lines.Err(), ctx.Err()))
+	}
+	return listed, nil
+}

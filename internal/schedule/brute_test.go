@@ -1,0 +1,163 @@
+package schedule_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"lifeboat/internal/config"
+	"lifeboat/internal/schedule"
+	"lifeboat/internal/tzdata"
+)
+
+// TestNextAgainstBruteForce reads the clocks of every minute around each day on which clocks change, from 2026 to 2040, and
+// around 200 other days, in ten zones, by two versions of the time zones: each slot is after the last one, is where the clocks
+// show what the expression says, and none is left out. LIFEBOAT_BRUTE is how many expressions each day is tried with.
+func TestNextAgainstBruteForce(t *testing.T) {
+	each := 1
+	if n, err := strconv.Atoi(os.Getenv("LIFEBOAT_BRUTE")); err == nil {
+		each = n
+	}
+	text, err := os.ReadFile("../tzdata/testdata/2025c.zip")
+	if err != nil {
+		t.Fatal(err)
+	}
+	old, err := tzdata.Open(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	random := rand.New(rand.NewPCG(5, 6))
+	days, tried := 0, 0
+	for _, data := range []*tzdata.Data{old, tzdata.Embedded()} {
+		for _, name := range []string{
+			"Europe/Zurich", "America/New_York", "Australia/Lord_Howe", "America/Santiago", "Africa/Cairo", "Asia/Beirut", "Europe/Dublin",
+			"Pacific/Chatham", "Antarctica/Troll", "Africa/Casablanca",
+		} {
+			zone, err := data.Load(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			from, to := time.Date(2026, 1, 1, 12, 0, 0, 0, zone), time.Date(2041, 1, 1, 0, 0, 0, 0, zone)
+			var noons []time.Time
+			for _, at := range tzdata.Changes(zone, from, to) {
+				y, m, d := at.Add(-time.Minute).In(zone).Date()
+				noons = append(noons, time.Date(y, m, d, 12, 0, 0, 0, zone))
+			}
+			for range 20 {
+				noons = append(noons, from.AddDate(0, 0, random.IntN(15*365)))
+			}
+			for _, noon := range noons {
+				day := readClocks(noon)
+				days++
+				for range each {
+					text := onDay(random, noon)
+					e, err := schedule.Parse(text)
+					if err != nil {
+						t.Fatal(err)
+					}
+					tried++
+					want := day.slots(e)
+					var got []time.Time
+					last := day.begin.Add(-time.Nanosecond)
+					for slot := range config.Schedule(e, zone).After(last) {
+						if !slot.After(last) {
+							t.Fatalf("%s %q: %s follows %s", name, text, slot, last)
+						}
+						if last = slot; !slot.Before(day.end) {
+							break
+						}
+						got = append(got, slot)
+					}
+					if !slices.EqualFunc(got, want, time.Time.Equal) {
+						t.Fatalf("%s of %s, %q around %s:\n got %v\nwant %v", name, data.Version, text, noon.Format(time.DateOnly), got, want)
+					}
+				}
+			}
+		}
+	}
+	if days < 500 || tried < days {
+		t.Errorf("%d days, %d expressions", days, tried)
+	}
+}
+
+// onDay is an expression that may come due on the day, or beside it.
+func onDay(random *rand.Rand, noon time.Time) string {
+	pick := func(from ...string) string { return from[random.IntN(len(from))] }
+	hours := fmt.Sprint(random.IntN(24))
+	switch random.IntN(4) {
+	case 0:
+		hours = "*"
+	case 1:
+		hours = pick("*/2", "0-4", "1,2,3", "0,23", "2,3", "0,1", "22,23", "*/3", "1-23/2")
+	}
+	days := pick("* * *", "* * *", fmt.Sprintf("%d %d *", noon.Day(), noon.Month()), "* * "+strings.ToUpper(noon.Format("Mon")), "L * *",
+		fmt.Sprintf("* * %s#%d", noon.Format("Mon"), (noon.Day()+6)/7), "* * "+noon.Format("Mon")+"L", "*/2 * *", "* "+noon.Format("Jan")+" *")
+	return pick("0", "30", "*/15", "59", "15,45", fmt.Sprint(random.IntN(60)), "*/7") + " " + hours + " " + days
+}
+
+// clocks are what a zone's clocks show in each minute of a day, and of more than a day before and after it.
+type clocks struct {
+	begin, end time.Time // of what is compared
+	minutes    []time.Time
+	walls      []int64             // what they show in each minute, as if it were in UTC
+	first      map[int64]time.Time // when they first show it
+}
+
+func readClocks(noon time.Time) clocks {
+	y, m, d := noon.Date()
+	c := clocks{
+		begin: time.Date(y, m, d, 0, 0, 0, 0, noon.Location()).Add(-2 * time.Hour),
+		end:   time.Date(y, m, d+1, 0, 0, 0, 0, noon.Location()).Add(2 * time.Hour), first: map[int64]time.Time{},
+	}
+	for at := noon.Add(-44 * time.Hour); at.Before(noon.Add(44 * time.Hour)); at = at.Add(time.Minute) {
+		c.minutes = append(c.minutes, at)
+		_, ahead := at.Zone()
+		shown := at.Unix() + int64(ahead)
+		c.walls = append(c.walls, shown)
+		if _, before := c.first[shown]; !before {
+			c.first[shown] = at
+		}
+	}
+	return c
+}
+
+// slots are those of the expression from begin up to end.
+func (c clocks) slots(e schedule.Expression) []time.Time {
+	var slots []time.Time
+	on := func(t time.Time) bool {
+		length := time.Date(t.Year(), t.Month()+1, 0, 0, 0, 0, 0, time.UTC).Day()
+		return e.Day>>t.Day()&1 == 1 && e.Month>>int(t.Month())&1 == 1 && e.Weekday>>int(t.Weekday())&1 == 1 &&
+			(e.Last == 0 || t.Day() > length-e.Last) && e.Minute>>t.Minute()&1 == 1 && e.Hour>>t.Hour()&1 == 1
+	}
+	if e.Hour == 1<<24-1 { // elapsed time
+		for _, at := range c.minutes {
+			if on(at) {
+				slots = append(slots, at)
+			}
+		}
+	} else {
+		noon := c.begin.Add(14 * time.Hour)
+		for named := time.Date(noon.Year(), noon.Month(), noon.Day()-1, 0, 0, 0, 0, time.UTC); named.Before(c.end.Add(26 * time.Hour)); named = named.Add(time.Minute) {
+			if !on(named) || named.Unix() < c.walls[0] || named.Unix() > c.walls[len(c.walls)-1] {
+				continue
+			}
+			at, shown := c.first[named.Unix()]
+			for i := 0; !shown && i+1 < len(c.walls); i++ { // the clocks jump over it: as the offset before has it
+				if c.walls[i] < named.Unix() && c.walls[i+1] > named.Unix() {
+					at, shown = c.minutes[i].Add(time.Duration(named.Unix()-c.walls[i])*time.Second), true
+				}
+			}
+			if shown {
+				slots = append(slots, at)
+			}
+		}
+	}
+	slices.SortFunc(slots, time.Time.Compare)
+	slots = slices.CompactFunc(slots, time.Time.Equal)
+	return slices.DeleteFunc(slots, func(at time.Time) bool { return at.Before(c.begin) || !at.Before(c.end) })
+}
