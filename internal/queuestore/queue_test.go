@@ -116,8 +116,16 @@ func TestUndeliverable(t *testing.T) {
 		status        int
 		undeliverable bool
 	}{
-		{"answers", 400, true}, {"answers", 413, true}, {"answers", 403, false}, {"answers", 503, false}, {"answers", 409, false},
-		{"", 400, true}, {"", 413, true}, {"", 403, false}, {"", 404, false}, {"", 500, false},
+		{"answers", 400, true},
+		{"answers", 413, true},
+		{"answers", 403, false},
+		{"answers", 503, false},
+		{"answers", 409, false},
+		{"", 400, true},
+		{"", 413, true},
+		{"", 403, false},
+		{"", 404, false},
+		{"", 500, false},
 	} {
 		queue := cmp.Or(test.to, "lifeboat-events")
 		client, err := azqueue.NewServiceClientWithNoCredential("https://contoso.example", &azqueue.ClientOptions{ClientOptions: azcore.ClientOptions{
