@@ -565,3 +565,93 @@ func TestSinceWhenAPlanIsRefused(t *testing.T) {
 		t.Errorf("told %s", told)
 	}
 }
+
+// TestAPlanOfARestoreIsTheSameInAnyCase: its hash is that of the destination, however the request spells that.
+func TestAPlanOfARestoreIsTheSameInAnyCase(t *testing.T) {
+	s, _, _ := restorable(t)
+	hashes := map[string]bool{}
+	for _, into := range []string{standby, strings.ToUpper(standby), strings.ToLower(standby)} {
+		q := order("restore-1")
+		q.Into = into
+		p, err := s.engine.PlanRestore(t.Context(), q, restoring(false))
+		if err != nil || p.Refusal() != nil {
+			t.Errorf("into %s: %+v, %v", into, p.Refusal(), err)
+		}
+		hashes[p.Hash] = true
+	}
+	if len(hashes) != 1 {
+		t.Errorf("%d plans of one restore", len(hashes))
+	}
+}
+
+// TestWhatMayStillComeToBeIsNotForgotten: the entry by which cleanup finds a recovery point is written before that. It stays
+// while the run is under way, and goes once that has ended without a recovery point.
+func TestWhatMayStillComeToBeIsNotForgotten(t *testing.T) {
+	s := newStage(t)
+	s.refuse()
+	run := s.ask("request")
+	body := fmt.Appendf(nil, `{"Point":%q,"Target":%q,"Created":%q}`, run.ID, target, begin.Format(time.RFC3339))
+	key := backup.Key{Partition: "due", Row: begin.Format("20060102T150405Z") + "-" + run.ID}
+	if _, err := s.storage.catalog.Apply(t.Context(), backup.Write{Op: backup.Insert, Key: key, Body: body}); err != nil {
+		t.Fatal(err)
+	}
+	if s.cleanup(); s.rows("due") != 1 {
+		t.Errorf("under way, it has %d entries", s.rows("due"))
+	}
+	s.finish()
+	s.now = s.now.Add(s.engine.Waits.Recheck + time.Minute)
+	if s.cleanup(); s.rows("due") != 0 {
+		t.Errorf("after it failed, it has %d entries", s.rows("due"))
+	}
+}
+
+// TestAnotherLetterIsAnotherService: ſ is an s only for those who fold letters, as Azure does not.
+func TestAnotherLetterIsAnotherService(t *testing.T) {
+	s, _, _ := restorable(t)
+	for _, letter := range []string{"ſ", "ß"} {
+		q := order("restore-1")
+		q.Into = strings.Replace(standby, "contoso", "conto"+letter+"o", 1)
+		if p, err := s.engine.PlanRestore(t.Context(), q, restoring(false)); err != nil || p.Refusal() == nil || p.Refusal().Code != "DestinationNotAllowed" {
+			t.Errorf("into %s: %+v, %v", q.Into, p.Refusal(), err)
+		}
+	}
+}
+
+// TestAPlaceInTheLineIsWrittenBeforeItsRunSavesThat: a tick in between leaves it, as long as the run waits at all.
+func TestAPlaceInTheLineIsWrittenBeforeItsRunSavesThat(t *testing.T) {
+	for _, state := range []backup.State{backup.Queued, backup.Waiting, backup.Running, backup.Failed} {
+		s := newStage(t)
+		s.engine.Concurrency = 1
+		run := s.ask("request")
+		switch state {
+		case backup.Waiting:
+			s.provider.ready = func(backup.Attempt) error { return fault(backup.Deferred, "Updating") }
+			s.deliver()
+		case backup.Running:
+			s.deliver()
+		case backup.Failed:
+			s.refuse()
+			s.finish()
+		}
+		if now := s.run(run.ID); now.State != state {
+			t.Fatalf("it is %s, want %s", now.State, state)
+		}
+		key := backup.Key{Partition: "schedule", Row: "line-20260115T023000Z-" + run.ID}
+		w := backup.Write{Op: backup.Put, Key: key, Body: fmt.Appendf(nil, `{"Run":%q,"Plan":"nightly"}`, run.ID)}
+		if _, err := s.storage.catalog.Apply(t.Context(), w); err != nil {
+			t.Fatal(err)
+		}
+		for _, row := range s.storage.catalog.Rows() { // there is room
+			if strings.HasPrefix(row.Row, "permit-") {
+				d := backup.Write{Op: backup.Delete, Key: row.Key, ETag: "*"}
+				if _, err := s.storage.catalog.Apply(t.Context(), d); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		s.tick()
+		if stays := state == backup.Queued || state == backup.Waiting; (s.rows("line-") == 1) != stays {
+			t.Errorf("of a run that is %s there are %d places in the line", state, s.rows("line-"))
+		}
+	}
+}
