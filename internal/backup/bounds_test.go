@@ -407,3 +407,106 @@ func TestTheReasonSaysHowManyRunsFailed(t *testing.T) {
 		}
 	}
 }
+
+// TestWhatIsNoResourceID: a part too many or too few, an empty one, a character that no ID has, and what is no UUID.
+func TestWhatIsNoResourceID(t *testing.T) {
+	if r, err := backup.ParseResource(target); err != nil || r.Name != "contoso" || r.Group != "rg" || r.Type != "Microsoft.ApiManagement/service" {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	for _, spelled := range []string{strings.ToUpper(target), strings.ToLower(target)} {
+		if _, err := backup.ParseResource(spelled); err != nil {
+			t.Errorf("%s: %v", spelled, err)
+		}
+	}
+	bad := []string{"", "contoso", target + "/", target + "/x", target[1:], "x" + target, strings.Replace(target, "/rg/", "//", 1)}
+	for _, c := range "\\#?%'\" \t\n\x00" {
+		bad = append(bad, target+string(c), strings.Replace(target, "/rg/", "/r"+string(c)+"g/", 1))
+	}
+	const uuid = "00000000-0000-4000-8000-000000000001"
+	for _, id := range []string{uuid + "0", uuid[1:], strings.Replace(uuid, "-", "0", 1), strings.Replace(uuid, "4", "g", 1), uuid[:35] + "-", strings.ReplaceAll(uuid, "-", "")} {
+		bad = append(bad, strings.Replace(target, uuid, id, 1))
+	}
+	for _, id := range bad {
+		if r, err := backup.ParseResource(id); err == nil {
+			t.Errorf("%q is %+v", id, r)
+		}
+	}
+}
+
+// TestWhatAnyPlanAsksForHolds, in whichever order the plans with the target stand.
+func TestWhatAnyPlanAsksForHolds(t *testing.T) {
+	s, _, _ := restorable(t)
+	free, strict := restoring(false)[0], restoring(true)[0]
+	strict.Name, strict.Restore.Approval = "strict", true
+	secure := restoring(true)[0]
+	secure.Name = "secure"
+	for _, c := range []struct {
+		plans  []backup.Plan
+		code   string
+		safety bool
+	}{
+		{[]backup.Plan{free}, "", false},
+		{[]backup.Plan{free, strict}, "ApprovalUnavailable", false},
+		{[]backup.Plan{strict, free}, "ApprovalUnavailable", false},
+		{[]backup.Plan{free, secure}, "", true},
+		{[]backup.Plan{secure, free}, "", true},
+	} {
+		p, err := s.engine.PlanRestore(t.Context(), order("restore-1"), c.plans)
+		code := ""
+		if why := p.Refusal(); why != nil {
+			code = why.Code
+		}
+		if err != nil || code != c.code || p.Safety != c.safety || p.Plan != c.plans[0].Name {
+			t.Errorf("%s first of %d: %q, safety backup %t, by the plan %s, %v", c.plans[0].Name, len(c.plans), code, p.Safety, p.Plan, err)
+		}
+	}
+}
+
+// TestTheScheduleIsSilentAfterTenMinutes without a tick that has dealt with a slot.
+func TestTheScheduleIsSilentAfterTenMinutes(t *testing.T) {
+	for after, code := range map[time.Duration]string{
+		0: "NeverBackedUp", 10 * time.Minute: "NeverBackedUp", 10*time.Minute + time.Second: "ScheduleSilent", time.Hour: "ScheduleSilent",
+	} {
+		sight := backup.Sight{Plan: nightly(), Target: target, Since: begin, Dealt: begin}
+		if h := sight.Judge(begin.Add(day + after)); h.Reason.Code != code {
+			t.Errorf("%s after the slot: %+v", after, h.Reason)
+		}
+	}
+}
+
+// TestATickJudgesNoMoreOftenThanInTenMinutes: each time reads a row of every target.
+func TestATickJudgesNoMoreOftenThanInTenMinutes(t *testing.T) {
+	plan := many(8)
+	s := rotten(t, plan)
+	for i, target := range plan.Targets {
+		s.aged(target, begin.Add(day+30*time.Minute+time.Duration(i)*time.Minute))
+	}
+	var judged []time.Time
+	told := 0
+	for s.now = begin.Add(3 * day); s.now.Before(begin.Add(3*day + 2*time.Hour)); s.now = s.now.Add(time.Minute) {
+		if n := len(s.tick(plan).Unprotected); n > 0 {
+			judged, told = append(judged, s.now), told+n
+		}
+	}
+	if told != 8 || len(judged) > 2 {
+		t.Errorf("told of %d targets, at %s", told, judged)
+	}
+}
+
+// TestWhatIsKeptIsLookedAtAgainSixHoursLater.
+func TestWhatIsKeptIsLookedAtAgainSixHoursLater(t *testing.T) {
+	s := newStage(t)
+	run := s.ask("request")
+	s.finish()
+	s.now = s.now.Add(40 * day)
+	s.cleanup()
+	var due []string
+	for _, row := range s.storage.catalog.Rows() {
+		if row.Partition == "due" {
+			due = append(due, row.Row)
+		}
+	}
+	if want := s.now.Add(6*time.Hour).Format("20060102T150405Z") + "-" + run.ID; len(due) != 1 || due[0] != want {
+		t.Errorf("it is looked at again at %q, want %s", due, want)
+	}
+}
