@@ -101,8 +101,8 @@ func Run(ctx context.Context, args []string, sh Shell) int {
 		if slices.Contains([]string{"help", "--help", "-h"}, args[0]) {
 			_, err = fmt.Fprint(stdout, usage)
 		} else if slices.Contains([]string{"version", "--version"}, args[0]) {
-			_, err = fmt.Fprintf(stdout, "lifeboat %s %s %s/%s\ntime zones %s\n", sh.Version, runtime.Version(), runtime.GOOS, runtime.GOARCH,
-				config.TimeZones())
+			_, err = fmt.Fprintf(stdout, "lifeboat %s %s %s/%s, time zones %s\n", sh.Version, runtime.Version(), runtime.GOOS,
+				runtime.GOARCH, config.TimeZones())
 		} else if command := remotes[args[0]]; command != nil {
 			var c *client
 			if c, err = newClient(sh.Getenv, stderr, args[0] == "health"); err == nil {
