@@ -57,3 +57,58 @@ func TestABackupIsLookedForInASettledServiceOnly(t *testing.T) {
 		}
 	}
 }
+
+// TestABlobOfAnotherSizeIsAnotherBackup, smaller or larger; one that was written again in the same size is read before it is
+// restored.
+func TestABlobOfAnotherSizeIsAnotherBackup(t *testing.T) {
+	for _, c := range []struct {
+		size  int
+		etag  string
+		reads bool
+		fault fault
+	}{
+		{size: 7, etag: etag},
+		{size: 6, etag: etag, fault: fault{kind: backup.Refused, code: "ArtifactChanged", message: "has 6 bytes, and the recovery point 7", hint: "another recovery point"}},
+		{size: 8, etag: etag, fault: fault{kind: backup.Refused, code: "ArtifactChanged", message: "has 8 bytes, and the recovery point 7", hint: "another recovery point"}},
+		{size: 7, etag: `"0x8DC0DE"`, reads: true, fault: fault{kind: backup.Refused, code: "ArtifactChanged", message: "has the SHA-256", hint: "another recovery point"}},
+	} {
+		blob := held{content: []byte("content"), etag: c.etag, modified: started}
+		w := &wire{replies: map[step]reply{
+			get:    answers(200, `{"sku":{"name":"Developer"},"identity":{"type":"SystemAssigned"},"properties":{"provisioningState":"Succeeded"}}`),
+			spaces: answers(200, `{"value":[]}`), inspect: answers(200, `{}`), rules: answers(200, `{}`), read: blob.reply,
+			properties: answers(200, "", fmt.Sprintf("Content-Length: %d", c.size), "Etag: "+c.etag),
+		}}
+		got, err := w.provider().PrepareRestore(t.Context(), bringBack(), "")
+		if n := w.count(read); (n > 0) != c.reads {
+			t.Errorf("%d bytes under %s: it was read %d times", c.size, c.etag, n)
+		}
+		if c.fault.kind == "" {
+			if err != nil || !got.Done {
+				t.Errorf("as it was: %+v, %v", got, err)
+			}
+			continue
+		}
+		c.fault.check(t, err)
+	}
+}
+
+// TestEveryWordForTheEndOfAnOperation, in either case: whatever is none of them goes on.
+func TestEveryWordForTheEndOfAnOperation(t *testing.T) {
+	for _, word := range []string{"Succeeded", "succeeded", "Completed"} {
+		w := &wire{replies: map[step]reply{poll: answers(200, `{"status":"`+word+`"}`)}}
+		if got, err := w.provider().Poll(t.Context(), attempt(), token); err != nil || !got.Done {
+			t.Errorf("%s: %+v, %v", word, got, err)
+		}
+	}
+	for _, word := range []string{"Failed", "failed", "Canceled", "canceled", "Cancelled"} {
+		w := &wire{replies: map[step]reply{poll: answers(200, `{"status":"`+word+`","error":{"code":"C","message":"words"}}`)}}
+		_, err := w.provider().Poll(t.Context(), attempt(), token)
+		fault{kind: backup.Refused, code: "C", message: "words", hint: "Storage Blob Data"}.check(t, err)
+	}
+	for _, word := range []string{"Running", "InProgress", "Updating", "Accepted"} {
+		w := &wire{replies: map[step]reply{poll: answers(200, `{"status":"`+word+`"}`)}}
+		if got, err := w.provider().Poll(t.Context(), attempt(), token); err != nil || got.Done || got.Token == "" {
+			t.Errorf("%s: %+v, %v", word, got, err)
+		}
+	}
+}

@@ -180,3 +180,24 @@ func TestWhatIsNoBackupIsNotVerified(t *testing.T) {
 		fault{kind: backup.Refused, code: c.code, hint: "Ask for the backup again"}.check(t, err)
 	}
 }
+
+// TestFilesAreInTheOrderOfTheirNames, however storage lists them: their hash is that of the list.
+func TestFilesAreInTheOrderOfTheirNames(t *testing.T) {
+	sums := map[string]bool{}
+	for _, names := range [][]string{{"a", "m", "z"}, {"z", "m", "a"}, {"m", "z", "a"}} {
+		w := readable(names...)
+		w.replies[prove], w.replies[pollBack] = accepted("restore"), says(`"status":"Succeeded"`)
+		v, err := w.provider().Verify(t.Context(), stored(), backup.Hashing{})
+		must(t, err)
+		if v, err = w.provider().Verify(t.Context(), stored(), v.Hashing); err != nil || !v.Done {
+			t.Fatalf("%q: %+v, %v", names, v, err)
+		}
+		sums[v.SHA256+" "+v.Hashing.ETag] = true
+		if got := v.Files[0].Name + v.Files[1].Name + v.Files[2].Name; got != "amz" {
+			t.Errorf("%q are %s", names, got)
+		}
+	}
+	if len(sums) != 1 {
+		t.Errorf("one folder has the hashes %v", sums)
+	}
+}
