@@ -377,15 +377,15 @@ func TestAllOfAListIsOneDocument(t *testing.T) {
 
 // TestSlotsAreAsManyAsAskedFor, from one on.
 func TestSlotsAreAsManyAsAskedFor(t *testing.T) {
-	for n, lines := range map[string]int{"1": 3, "2": 5} { // of two targets, and the head
-		if code, out, errs := run("plan", "next", planFile(t, "p"), "-n", n); code != 0 || strings.Count(out, "\n") != lines || errs != "" {
+	for n, slots := range map[string]int{"1": 2, "2": 4} { // of two targets
+		if code, out, errs := run("plan", "next", planFile(t, "p"), "-n", n); code != 0 || strings.Count(out, " g/contoso-") != slots || errs != "" {
 			t.Errorf("-n %s: %d\n%s%s", n, code, out, errs)
 		}
 	}
-	if code, out, _ := run("plan", "next", planFile(t, "p: paused: true")); code != 0 || strings.Count(out, "  paused") != 2 || strings.Count(out, "\n") != 3 {
+	if code, out, _ := run("plan", "next", planFile(t, "p: paused: true")); code != 0 || strings.Count(out, "  paused") != 2 || strings.Count(out, " g/contoso-") != 2 {
 		t.Errorf("paused: %d\n%s", code, out)
 	}
-	if code, out, _ := run("plan", "check", planFile(t, "p", "q")); code != 0 || !strings.HasSuffix(out, ": good: 2 plans, 4 targets\n") {
+	if code, out, _ := run("plan", "check", planFile(t, "p", "q")); code != 0 || !strings.Contains(out, ": good: 2 plans, 4 targets\n") {
 		t.Errorf("check: %d, %s", code, out)
 	}
 }

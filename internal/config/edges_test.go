@@ -332,7 +332,7 @@ func TestEveryFieldOfCron(t *testing.T) {
 		"*/20 * * * *":     "2026-01-01T12:20:00Z",
 		"*/20 * * * * *":   "2026-01-01T12:00:20Z",
 		"0 13,14 * * *":    "2026-01-01T13:00:00Z",
-		"0 5-5 * * *":      "2026-01-02T05:00:00Z",
+		"0 5-6 * * *":      "2026-01-02T05:00:00Z",
 		"0 0 29 2 *":       "2028-02-29T00:00:00Z",
 		"0 9-10,20 * * *":  "2026-01-01T20:00:00Z",
 		"0 12 1-2 * *":     "2026-01-02T12:00:00Z",
@@ -351,8 +351,8 @@ func TestEveryFieldOfCron(t *testing.T) {
 	}
 	for text, want := range map[string]string{
 		"0 22-2 * * *": "a range must go upwards", "0 0 * NOV-FEB *": "a range must go upwards", "0 0 * * fri-mon": "a range must go upwards",
-		"0 1-2,9-8 * * *": "a range must go upwards", "@daily": "cron expression", "@every 1h": "cron expression",
-		"CRON_TZ=UTC 0 0 * * *": "cron expression", "0 0 30 2 *": "never comes due", "0 0 1-15 * MON": "restricts both",
+		"0 1-2,9-8 * * *": "a range must go upwards", "@daily": "is a form of", "@every 1h": "is a form of",
+		"CRON_TZ=UTC 0 0 * * *": "is a form of", "0 0 30 2 *": "never comes due", "0 0 1-15 * MON": "restricts both",
 		"60 * * * *": "cron expression", "0 24 * * *": "cron expression", "0 0 32 * *": "cron expression", "0 0 * 13 *": "cron expression",
 	} {
 		refused(t, want, []string{gateways + "a"}, "schedule: \""+text+"\"")

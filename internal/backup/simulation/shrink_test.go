@@ -20,7 +20,7 @@ func TestShrink(t *testing.T) {
 			return ""
 		},
 	})
-	for seed := uint64(1); ; seed++ {
+	for seed := uint64(4); ; seed++ { // the first one that breaks it soon; in seed 3 that takes six days of ordinary runs
 		found := Run(seed, Options{Days: 20, Trace: true})
 		if found.Violation == nil {
 			continue

@@ -123,11 +123,13 @@ var mutants = []mutant{
 		`	if err := e.makeRuns(ctx, plan, mark.Begun, now, report); err != nil {
 		return err
 	}
-	mark.At, mark.Begun = mark.Begun, time.Time{}
+	mark.At, mark.By = mark.Begun, mark.BegunBy
+	mark.Begun, mark.BegunBy = time.Time{}, by{}
 	return e.saveMark(ctx, mark, Gap{}, now, report)
 `,
 		`	slot := mark.Begun
-	mark.At, mark.Begun = slot, time.Time{}
+	mark.At, mark.By = slot, mark.BegunBy
+	mark.Begun, mark.BegunBy = time.Time{}, by{}
 	if err := e.saveMark(ctx, mark, Gap{}, now, report); err != nil {
 		return err
 	}
