@@ -106,7 +106,7 @@ tzdata: ## Build the time zones of VERSION, such as 2026f, into the program: the
 		rm -rf build/tzdata && python3 -m pip download --quiet --no-deps --only-binary :all: --dest build/tzdata \
 			"tzdata==$${v:0:4}.$$(( $$(printf %d "'$${v:4}") - 96 ))"
 	rm -f internal/tzdata/tzdata-*.whl && cp build/tzdata/tzdata-*.whl internal/tzdata/
-	@echo "compare with https://pypi.org/project/tzdata/#files"; cd internal/tzdata && { sha256sum tzdata-*.whl || shasum -a 256 tzdata-*.whl; }
+	@echo "compare with the hash that PyPI shows of the file"; cd internal/tzdata && { sha256sum tzdata-*.whl || shasum -a 256 tzdata-*.whl; }
 	go test ./internal/tzdata
 
 .PHONY: schema
