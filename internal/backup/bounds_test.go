@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -170,6 +171,7 @@ func TestAPlansRoomIsItsOwn(t *testing.T) {
 // deadlines is a catalog that knows how long those who ask it have.
 type deadlines struct {
 	backup.Catalog
+	mu      sync.Mutex // several runs are made at once
 	longest time.Duration
 }
 
@@ -178,7 +180,9 @@ func (d *deadlines) Apply(ctx context.Context, writes ...backup.Write) ([]string
 	if !ok {
 		at = time.Now().Add(24 * time.Hour)
 	}
+	d.mu.Lock()
 	d.longest = max(d.longest, time.Until(at))
+	d.mu.Unlock()
 	return d.Catalog.Apply(ctx, writes...)
 }
 

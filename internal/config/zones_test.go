@@ -126,9 +126,18 @@ func TestTheProgramGoesByItsOwnTimeZones(t *testing.T) {
 		}
 		return string(out)
 	}
+	plans, _, err := config.ParsePlan("plan.yaml", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
 	// A year of slots, in each winter of which the machine has another time.
-	if out := run("plan", "next", plan, "-n", "366"); strings.Count(out, " 02:30:00 -07:00 America/Vancouver  2") != 2*366 ||
-		strings.Count(out, "T09:30:00Z\n") != 2*366 || !strings.Contains(out, "\nby the time zones "+config.TimeZones()+"\n") {
+	out, slots := run("plan", "next", plan, "-n", "366"), 0
+	for line := range strings.Lines(out) {
+		if strings.Contains(line, " 02:30:00 -07:00 America/Vancouver  2") && strings.HasSuffix(line, "T09:30:00Z\n") {
+			slots++
+		}
+	}
+	if slots != 366*len(plans[0].Targets) || !strings.Contains(out, "\nby the time zones "+config.TimeZones()+"\n") {
 		t.Errorf("not by its own:\n%s", out)
 	}
 	if out := run("plan", "check", plan); !strings.Contains(out, " on America/Vancouver is -07:00, by the time zones "+config.TimeZones()+
@@ -137,10 +146,6 @@ func TestTheProgramGoesByItsOwnTimeZones(t *testing.T) {
 	}
 	if out := run("version"); !strings.Contains(out, "time zones "+config.TimeZones()) {
 		t.Errorf("version says %s", out)
-	}
-	plans, _, err := config.ParsePlan("plan.yaml", []byte(text))
-	if err != nil {
-		t.Fatal(err)
 	}
 	want := time.Date(2027, 1, 15, 9, 30, 0, 0, time.UTC)
 	if got := plans[0].Schedule.Next(time.Date(2027, 1, 15, 0, 0, 0, 0, time.UTC)); !got.Equal(want) {
