@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -247,7 +248,8 @@ func TestLiveCheck(t *testing.T) {
 	code, out, errs := check(plan)
 	t.Logf("plan check --live\n%s%s", out, errs)
 	lines := strings.Split(strings.TrimSpace(out), "\n")
-	if code != 1 || len(lines) < 7 || errs != "of 5 targets 3 cannot be backed up, and of 1 it cannot be told now\n" {
+	head := slices.IndexFunc(lines, func(line string) bool { return strings.HasPrefix(line, "TARGET ") })
+	if code != 1 || head < 0 || len(lines) < head+6 || errs != "of 5 targets 3 cannot be backed up, and of 1 it cannot be told now\n" {
 		t.Fatalf("%d, %s\n%s", code, errs, out)
 	}
 	for i, want := range []struct{ target, result, code, words, hint string }{
@@ -257,7 +259,7 @@ func TestLiveCheck(t *testing.T) {
 		{"local/" + faceless, "refused", "NoSystemIdentity", "to write the backup with", "Switch"},
 		{"other/" + foreign, "refused", "AuthorizationFailed", "does not have authorization to perform", "service/read"},
 	} {
-		if got := strings.Join(strings.Fields(lines[i+2]), " "); got != strings.TrimSpace(want.target+" test "+want.result+" "+want.code) {
+		if got := strings.Join(strings.Fields(lines[head+1+i]), " "); got != strings.TrimSpace(want.target+" test "+want.result+" "+want.code) {
 			t.Errorf("%q, want %+v", got, want)
 		}
 		_, below, told := strings.Cut(out, "\n"+want.target+": "+want.code+": ")
