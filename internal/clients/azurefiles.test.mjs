@@ -54,7 +54,7 @@ test("the share of a backup", async (t) => {
     do {
       await setTimeout(200);
       ({ status } = JSON.parse((await manage("GET", started.headers.get("azure-asyncoperation"))).bodyAsText));
-    } while (status === "InProgress");
+    } while (["Accepted", "InProgress"].includes(status));
     assert.equal(status, "Succeeded");
   }
 

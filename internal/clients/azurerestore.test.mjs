@@ -101,7 +101,7 @@ test("restores asked for by a message", { timeout: 180_000 }, async (t) => {
     assert.ok([200, 202, 204].includes((await resource("DELETE")).status));
     while ((await resource("GET")).status !== 404) await pause();
     done(await restore({ id: "node-ccf", target }));
-    assert.equal(JSON.parse((await resource("GET")).bodyAsText).properties.provisioningState, "Succeeded");
+    assert.equal(JSON.parse((await resource("GET")).bodyAsText).properties.runningState, "Active");
   });
 
   await t.test("of what no plan allows", async () => {
