@@ -41,7 +41,7 @@ func original(message []byte, inserted time.Time) givenUp {
 	if d.Decode(&p) != nil || p.Request == nil || p.Request.Rounds < 1 {
 		return givenUp{Message: message, Sent: inserted}
 	}
-	if g := p.Request; !inserted.IsZero() && g.Sent.After(inserted) {
+	if g := p.Request; !inserted.IsZero() && (g.Sent.IsZero() || g.Sent.After(inserted)) {
 		g.Sent = inserted // nobody makes a request younger than it is
 	}
 	return *p.Request
