@@ -17,5 +17,5 @@ var options = azure.Options(version, uuid.NewString)
 // look makes an engine that can only look at the services, as the app's identity or as whoever is signed in.
 func look(getenv func(string) string) (*backup.Engine, error) {
 	credential, err := storage.Credential(getenv, options)
-	return &backup.Engine{Providers: providers(credential)}, err
+	return &backup.Engine{Providers: providers(credential, 1)}, err
 }

@@ -76,20 +76,21 @@ func build(getenv func(string) string) (handler.Config, error) {
 	door.Engine = &backup.Engine{
 		Catalog:   tablestore.New(clients.Tables, "lifeboat", uuid.NewString),
 		Queue:     queuestore.New(clients.Queues, settings.Source),
-		Providers: providers(credential), Waits: backup.DefaultWaits().Scaled(settings.WaitFactor),
+		Providers: providers(credential, settings.WaitFactor), Waits: backup.DefaultWaits().Scaled(settings.WaitFactor),
 		Stopped: settings.Stopped, Concurrency: settings.Concurrency, Now: time.Now, NewID: uuid.NewString,
 	}
 	door.Book = &backup.Book{Catalog: door.Engine.Catalog, Read: plan.Read, Parse: plan.Parse}
 	return door, nil
 }
 
-// providers are the adapters by the type of resource that they serve.
-func providers(credential azcore.TokenCredential) map[string]backup.Provider {
-	ledgers := ledger.New(credential, options)
+// providers are the adapters by the type of resource that they serve. The factor shortens Azure's times with our waits.
+func providers(credential azcore.TokenCredential, factor float64) map[string]backup.Provider {
+	ledgers, hsms := ledger.New(credential, options), managedhsm.New(credential, options)
+	hsms.Recent = time.Duration(float64(hsms.Recent) * factor)
 	return map[string]backup.Provider{
 		"microsoft.apimanagement/service":          apim.New(credential, options),
 		"microsoft.confidentialledger/ledgers":     ledgers,
 		"microsoft.confidentialledger/managedccfs": ledgers,
-		"microsoft.keyvault/managedhsms":           managedhsm.New(credential, options),
+		"microsoft.keyvault/managedhsms":           hsms,
 	}
 }

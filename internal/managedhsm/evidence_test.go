@@ -78,6 +78,10 @@ func TestWhatIsEvidence(t *testing.T) {
 			note: "It must be a fresh one",
 		},
 		{
+			name: "words that nobody knows, as the half hour ends, by a list of some seconds before", now: "03:00:04",
+			said: failed("It must be a fresh one", "", ""), note: "It must be a fresh one",
+		},
+		{
 			name: "no backup, after half an hour", now: late, said: failed("Invalid backup provided", "", ""),
 			fault: fault{kind: backup.Refused, code: "OperationFailed", message: "Invalid backup provided", hint: "security domain"},
 		},

@@ -26,6 +26,10 @@ type Provider struct {
 	// HashPart is the most bytes that one Verify reads and hashes. New sets it to 1 GiB; it is changed, if at all,
 	// before the first use.
 	HashPart int64
+	// Recent is how old the last full backup of an HSM may be for a restore into it, by the documentation; a look whether a
+	// backup can be restored may be bound by it too. New sets it to 30 minutes, as documented; where the waits on Azure are
+	// shortened, Azure's side has less too.
+	Recent time.Duration
 
 	azure azure.Client
 }
@@ -38,7 +42,7 @@ var _ backup.Provider = (*Provider)(nil)
 // sees more with Microsoft.KeyVault/managedHSMs/read and Microsoft.Storage/storageAccounts/read, and goes without. Of
 // opts, the retry options are overruled: nothing is sent twice.
 func New(cred azcore.TokenCredential, opts azcore.ClientOptions) *Provider {
-	return &Provider{HashPart: 1 << 30, azure: azure.New(cred, opts)}
+	return &Provider{HashPart: 1 << 30, Recent: 30 * time.Minute, azure: azure.New(cred, opts)}
 }
 
 // Begin sends the one request that starts a backup. With a SAS it makes that first, and forgets it afterwards. Whatever

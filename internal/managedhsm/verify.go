@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
 
@@ -65,7 +64,7 @@ func (p *Provider) Verify(ctx context.Context, a backup.Attempt, done backup.Has
 		}, at.Token)
 	}
 	switch fault := backup.AsFault(err); {
-	case fault != nil && (noEvidence(fault) || belated(f, fault)):
+	case fault != nil && (noEvidence(fault) || p.belated(f, fault)):
 		v.Note = "Verified by its hashes only: " + fault.Message
 		if fault.Kind == backup.Denied {
 			v.Note += " " + fault.Hint
@@ -120,14 +119,11 @@ func noEvidence(f *backup.Fault) bool {
 	return badSAS(f.Said) || strings.EqualFold(strings.TrimRight(f.Said, ". "), badRequest)
 }
 
-// rule is how old the last full backup of an HSM may be for a restore into it, by the documentation; a look may be bound by
-// it too. In which words it refuses was never recorded.
-const rule = 30 * time.Minute
-
-// belated tells whether the HSM may have refused the look by that rule alone, as the app was down or the folder large: it
-// does not speak of the backup, which is as old as that.
-func belated(f folder, fault *backup.Fault) bool {
-	return fault.Kind == backup.Refused && !invalidBackup(fault.Said) && f.now.Sub(f.newest) >= rule
+// belated tells whether the HSM may have refused the look by its rule of Recent alone, as the app was down, the start lost or
+// the folder large: it does not speak of the backup, which is as old as that. In which words it refuses was never recorded.
+// The folder was listed before the HSM refused, and by a clock of whole seconds.
+func (p *Provider) belated(f folder, fault *backup.Fault) bool {
+	return fault.Kind == backup.Refused && !invalidBackup(fault.Said) && f.now.Sub(f.newest) >= p.Recent-clockTolerance
 }
 
 // read is how many files were read.
