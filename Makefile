@@ -27,13 +27,35 @@ demo: ## Watch services being backed up, damaged and restored, and backups expir
 run: ## Run the app locally against look-alikes of Azure, until Ctrl-C
 	go run ./internal/cmd/dev run
 
+# explorations compute on one goroutine, so that there is nothing for the race detector, which takes ten times as long over
+# them: they run without it, and once. internal/e2e holds tests of the whole; what they test are processes of their own.
+explorations := ^(TestModel|TestMutants|TestScenario15ClocksChange|TestDeletionAndRestoreRace|TestConcurrencySurvivesFailures|TestJudgingCosts|TestScenario29StormAtMidnight|TestSimulation|TestShrink|TestSeedsReplay|TestIdleTicksWriteNothing|TestCalmWorldsSucceed|TestNextAgainstBruteForce)$$
+explored := ./internal/backup ./internal/backup/simulation ./internal/schedule
+
 .PHONY: test
-test: ## Run every test, and print the figures that the documents quote
+test: ## Run every test, and print the figures that the documents quote (8 minutes)
 	@mkdir -p build && rm -f build/figures.txt
-	$(figures) go test $(race) -shuffle=on -count=1 -timeout 30m $$(go list ./... | grep -v /e2e$$)
-	$(figures) go test -shuffle=on -count=1 -timeout 30m ./internal/e2e # what it tests are processes of their own
-	$(if $(race),$(figures) go test -count=1 -run '^(TestModel|TestSimulation)$$' ./internal/backup ./internal/backup/simulation # whole: above they were a part)
+	$(figures) go test $(race) -shuffle=on -count=1 -timeout 30m -p 3 -skip '$(explorations)' $$(go list ./... | grep -v /e2e$$)
+	$(figures) go test -count=1 -timeout 30m -run '$(explorations)' $(explored)
+	$(figures) go test -shuffle=on -count=1 -timeout 30m -parallel 6 ./internal/e2e
 	@echo && sort build/figures.txt
+
+.PHONY: test-times
+test-times: ## Say where the time of the tests goes, with and without the race detector (30 minutes)
+	go run ./internal/cmd/testtimes ./...
+
+.PHONY: verify
+verify: ## Run what CI runs beside the tests: fuzzing, the demo, other clients (11 minutes)
+	.ci/part fuzzing $(MAKE) -j2 fuzz FUZZTIME=60s
+	.ci/part demo $(MAKE) demo
+	.ci/part clients $(MAKE) clients
+
+.PHONY: soak
+soak: ## Run what never runs in CI: 10,000 worlds, deliberate bugs, the storms (75 minutes)
+	$(MAKE) simulate SEEDS=10000 # 16 minutes
+	$(MAKE) mutants # 25
+	$(MAKE) crash-storm # 7
+	$(MAKE) storm # 12
 
 RUN ?= .
 N ?= 10
@@ -116,7 +138,7 @@ schema: ## Make docs/plan.strict.schema.json of docs/plan.schema.json
 .PHONY: schemas
 schemas: ## Hold plan.schema.json in ajv and check-jsonschema against the program
 	mkdir -p build/schemas && cp internal/clients/schemas/* build/schemas/
-	cd build/schemas && npm ci --ignore-scripts --no-audit --no-fund
+	cd build/schemas && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	[ -x build/schemas/venv/bin/check-jsonschema ] || { $(PYTHON) -m venv build/schemas/venv && \
 		build/schemas/venv/bin/pip install --quiet check-jsonschema==0.39.0; }
 	go build -o build/schemas/lifeboat .
@@ -128,7 +150,7 @@ clients: schemas ## Run the official JavaScript and Python clients, unchanged, a
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 		echo "make clients needs a Python with venv (Debian: apt-get install python3-venv)" >&2; exit 1; }
 	mkdir -p build/clients && cp internal/clients/package*.json internal/clients/requirements.txt internal/clients/azure* build/clients/
-	cd build/clients && npm ci --ignore-scripts --no-audit --no-fund
+	cd build/clients && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	$(PYTHON) -m venv build/clients/venv
 	build/clients/venv/bin/python -m pip install --quiet --disable-pip-version-check -r build/clients/requirements.txt
 	go run ./internal/clients bash -c 'cd build/clients && node --test --test-concurrency=4 && \

@@ -251,6 +251,7 @@ func (a *app) backupOf(ctx context.Context, target, id string) (string, error) {
 func (a *app) await(ctx context.Context, id string) (backup.Status, error) {
 	var last backup.Status
 	for {
+		written := a.written()
 		status, _, err := a.engine.Status(ctx, id)
 		if err == nil {
 			last = status
@@ -261,7 +262,52 @@ func (a *app) await(ctx context.Context, id string) (backup.Status, error) {
 		if ctx.Err() != nil {
 			return last, fmt.Errorf("run %s is still %s: %w", id, last.Run.State, ctx.Err())
 		}
-		pause(ctx)
+		written.wait(ctx)
+	}
+}
+
+// writes are the next ones into the tables and queues of an account, by its name.
+var writes = struct {
+	sync.Mutex
+	next map[string]chan struct{}
+}{next: map[string]chan struct{}{}}
+
+// write is closed by a write.
+type write <-chan struct{}
+
+// written is the next write into the app's tables and queues: who looks for a change takes it first.
+func (a *app) written() write {
+	writes.Lock()
+	defer writes.Unlock()
+	if writes.next[a.config.Account] == nil {
+		writes.next[a.config.Account] = make(chan struct{})
+	}
+	return writes.next[a.config.Account]
+}
+
+// wait waits for the write, or for a second: one whose program was killed meanwhile may have been seen by nobody.
+func (w write) wait(ctx context.Context) {
+	timer := time.NewTimer(time.Second)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-w:
+	case <-timer.C:
+	}
+}
+
+// note tells of an exchange that was a write.
+func note(e sim.Exchange) {
+	account, host, _ := strings.Cut(e.Host, ".")
+	table, queue := strings.HasPrefix(host, "table."), strings.HasPrefix(host, "queue.")
+	if e.Phase != sim.After || !(table && e.Method != "GET" || queue && e.Method == "POST") {
+		return
+	}
+	writes.Lock()
+	defer writes.Unlock()
+	if next := writes.next[account]; next != nil {
+		close(next)
+		delete(writes.next, account)
 	}
 }
 
@@ -314,6 +360,7 @@ func intercept(t testing.TB, objectID string, hook func(sim.Exchange) sim.Verdic
 
 // dispatch is the simulator's one hook.
 func dispatch(e sim.Exchange) sim.Verdict {
+	note(e)
 	if hook, ok := hooks.Load(e.ObjectID); ok {
 		return hook.(func(sim.Exchange) sim.Verdict)(e)
 	}

@@ -354,6 +354,7 @@ func (m *mailbox) collect(ctx context.Context, t testing.TB) {
 func (m *mailbox) await(ctx context.Context, t testing.TB, request string, words ...string) answer {
 	t.Helper()
 	for {
+		written := m.written()
 		m.collect(t.Context(), t)
 		for _, e := range m.answers {
 			if e.Data.Request == request && slices.Contains(words, e.word()) {
@@ -363,7 +364,7 @@ func (m *mailbox) await(ctx context.Context, t testing.TB, request string, words
 		if ctx.Err() != nil {
 			t.Fatalf("%s has no answer %v to %s, but %+v", m.queue, words, request, m.answers)
 		}
-		pause(ctx)
+		written.wait(ctx)
 	}
 }
 
