@@ -36,7 +36,7 @@ explored := ./internal/backup ./internal/backup/simulation ./internal/schedule
 test: ## Run every test, and print the figures that the documents quote (8 minutes)
 	@mkdir -p build && rm -f build/figures.txt
 	$(figures) go test $(race) -shuffle=on -count=1 -timeout 30m -p 3 -skip '$(explorations)' $$(go list ./... | grep -v /e2e$$)
-	$(figures) go test -count=1 -timeout 30m -run '$(explorations)' $(explored)
+	$(figures) GOGC=200 go test -count=1 -timeout 30m -run '$(explorations)' $(explored)
 	$(figures) go test -shuffle=on -count=1 -timeout 30m -parallel 6 ./internal/e2e
 	@echo && sort build/figures.txt
 
