@@ -93,14 +93,18 @@ func clockChange(s backup.Schedule, old, fresh time.Time) string {
 		case forward:
 			return elapsed + ", and the missing time has none"
 		}
-		return elapsed + ", and the repeated time has its slots twice"
 	}
 	named, consecutive := 0, false // slots of the missing or repeated time, and whether the next hour has some too
 	for at := range inside(s, earlier(old, fresh), old.Sub(fresh).Abs()) {
 		named++
 		consecutive = consecutive || s.Hour>>((at.Hour()+1)%24)&1 == 1
 	}
+	halfHour := old.Sub(fresh)%time.Hour != 0 // Lord Howe alone
 	switch {
+	case s.Hour == everyHour && halfHour && named == 1:
+		return elapsed + ", and the repeated time has its slot twice; Azure Functions takes the next one by the old clocks in place of the second"
+	case s.Hour == everyHour:
+		return elapsed + ", and the repeated time has its slots twice"
 	case named == 0:
 		return ""
 	case forward && named == 1:
@@ -108,6 +112,8 @@ func clockChange(s backup.Schedule, old, fresh time.Time) string {
 	case forward:
 		return fmt.Sprintf("the %d slots in between come as much later, each of them; Azure Functions has the first alone, at %s", named,
 			fresh.Format(clock))
+	case consecutive && halfHour:
+		return once + "; Azure Functions has more, since the next hour is named too"
 	case consecutive:
 		return once + "; Azure Functions has them twice, since the next hour is named too"
 	}

@@ -27,6 +27,13 @@ func TestNextTellsOfClocks(t *testing.T) {
 			"slots follow elapsed time, and the repeated time has its slots twice"},
 		{"Australia/Lord_Howe", "0 * 4 10 *", "9", "2026-10-04: the clocks of Australia/Lord_Howe go from 02:00 to 02:30 at 15:30Z: slots " +
 			"follow elapsed time and the minutes that the clocks show; Azure Functions has one more, at 02:30"},
+		{"Australia/Lord_Howe", "30 1,2 5 4 *", "9", "2026-04-05: the clocks of Australia/Lord_Howe go from 02:00 to 01:30 at 15:00Z: slots " +
+			"in the repeated time come once, the first time; Azure Functions has more, since the next hour is named too"},
+		{"Australia/Lord_Howe", "30 1 5 4 *", "9", "2026-04-05: the clocks of Australia/Lord_Howe go from 02:00 to 01:30 at 15:00Z: slots " +
+			"in the repeated time come once, the first time"},
+		{"Australia/Lord_Howe", "30 * 5 4 *", "9", "2026-04-05: the clocks of Australia/Lord_Howe go from 02:00 to 01:30 at 15:00Z: slots " +
+			"follow elapsed time, and the repeated time has its slot twice; Azure Functions takes the next one by the old clocks in place of " +
+			"the second"},
 		{"America/Santiago", "0 0 * 9 *", "9", "2026-09-06: the clocks of America/Santiago go from 00:00 to 01:00 at 04:00Z: the slot in " +
 			"between comes as much later"},
 	} {

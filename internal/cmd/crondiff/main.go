@@ -94,7 +94,8 @@ func run(ctx context.Context, host string, n int, seed uint64) (err error) {
 		for i, text := range expressions {
 			theirs := listed[i]
 			if theirs == nil {
-				unlisted++ // refused, or not come to before the host gave up
+				fmt.Printf("%s %q: not listed by the host\n", zone, text) // refused, or not come to before the host gave up
+				unlisted++
 				continue
 			}
 			e, err := schedule.Parse(text)
@@ -150,27 +151,30 @@ func next(s backup.Schedule, after time.Time, n int) []time.Time {
 
 // kinds says of which documented kinds the differences are, up to where the first list ends; "" among them is none of these.
 // Each lies in an hour that the clocks repeat or jump over, or is a stray: after the second pass of a repeated hour the host
-// goes on by that hour's offset for one slot, however far away: "30 1,2 31 10 *" in Zurich has 2028-10-30T23:30Z there.
+// goes on by that hour's offset for one slot, however far away: "30 1,2 31 10 *" in Zurich has 2028-10-30T23:30Z there. Lord
+// Howe's clocks repeat half an hour.
 func kinds(ours, theirs []time.Time, zone *time.Location) map[string]bool {
 	end := ours[len(ours)-1]
 	if last := theirs[len(theirs)-1]; last.Before(end) {
 		end = last
 	}
 	found := map[string]bool{}
-	differ := func(slots, others []time.Time, apart time.Duration) {
-		for i, slot := range slots {
+	differ := func(slots, others []time.Time, sign time.Duration) {
+		for _, slot := range slots {
 			if slot.After(end) || slices.ContainsFunc(others, slot.Equal) {
 				continue
 			}
 			kind := atChange(slot, zone)
-			if strays := slices.ContainsFunc(others, slot.Add(apart).Equal); kind == "" && strays && (apart < 0 || i > 0) {
-				kind = "stray"
+			for _, jump := range []time.Duration{time.Hour, 30 * time.Minute} {
+				if kind == "" && slices.ContainsFunc(others, slot.Add(sign*jump).Equal) {
+					kind = "stray"
+				}
 			}
 			found[kind] = true
 		}
 	}
-	differ(ours, theirs, -time.Hour)
-	differ(theirs, ours, time.Hour)
+	differ(ours, theirs, -1)
+	differ(theirs, ours, 1)
 	return found
 }
 
@@ -268,7 +272,7 @@ func generate(random *rand.Rand, days []string, n int) []string {
 
 var (
 	header     = regexp.MustCompile(`next 5 occurrences of the 't(\d+)' schedule`)
-	occurrence = regexp.MustCompile(`\((\d\d/\d\d/\d{4} \d\d:\d\d:\d\d)Z\)`)
+	occurrence = regexp.MustCompile(`(\d\d/\d\d/\d{4} \d\d:\d\d:\d\d)Z\)?$`)
 )
 
 // list deploys the timers to a host, and reads its log until it has listed all of them, or is ready; nil for what it refuses.
