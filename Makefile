@@ -35,6 +35,7 @@ explored := ./internal/backup ./internal/backup/simulation ./internal/schedule
 .PHONY: test
 test: ## Run every test, and print the figures that the documents quote (8 minutes)
 	@mkdir -p build && rm -f build/figures.txt
+	@$(if $(race),,echo "there is no C compiler for cgo, so the tests run without the race detector")
 	$(figures) go test $(race) -shuffle=on -count=1 -timeout 30m -p 3 -skip '$(explorations)' $$(go list ./... | grep -v /e2e$$)
 	$(figures) GOGC=200 go test -count=1 -timeout 30m -run '$(explorations)' $(explored)
 	$(figures) go test -shuffle=on -count=1 -timeout 30m -parallel 6 ./internal/e2e
@@ -135,20 +136,23 @@ tzdata: ## Build the time zones of VERSION, such as 2026f, into the program: the
 schema: ## Make docs/plan.strict.schema.json of docs/plan.schema.json
 	go run ./internal/cmd/schema
 
+.PHONY: python
+python:
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "$(PYTHON) has no venv: apt-get install python3-venv on Debian, or PYTHON=path of another one" >&2; exit 1; }
+
 .PHONY: schemas
-schemas: ## Hold plan.schema.json in ajv and check-jsonschema against the program
+schemas: python ## Hold plan.schema.json in ajv and check-jsonschema against the program
 	mkdir -p build/schemas && cp internal/clients/schemas/* build/schemas/
 	cd build/schemas && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	[ -x build/schemas/venv/bin/check-jsonschema ] || { $(PYTHON) -m venv build/schemas/venv && \
-		build/schemas/venv/bin/pip install --quiet check-jsonschema==0.39.0; }
+		build/schemas/venv/bin/pip install --quiet --disable-pip-version-check check-jsonschema==0.39.0; }
 	go build -o build/schemas/lifeboat .
 	cd build/schemas && LIFEBOAT_DOCS=$(CURDIR)/docs LIFEBOAT_PROGRAM=$(CURDIR)/build/schemas/lifeboat \
 		LIFEBOAT_CHECK=$(CURDIR)/build/schemas/venv/bin/check-jsonschema node --test
 
 .PHONY: clients
 clients: schemas ## Run the official JavaScript and Python clients, unchanged, against the local stand-ins and the API
-	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
-		echo "make clients needs a Python with venv (Debian: apt-get install python3-venv)" >&2; exit 1; }
 	mkdir -p build/clients && cp internal/clients/package*.json internal/clients/requirements.txt internal/clients/azure* build/clients/
 	cd build/clients && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	$(PYTHON) -m venv build/clients/venv
