@@ -36,6 +36,8 @@ type app struct {
 	answer func(w http.ResponseWriter, c call)
 	// born is what the handler does when it is started for the n-th time, before it listens.
 	born func(w http.ResponseWriter, n int)
+	// twice are headers of each request of the test.
+	twice map[string][]string
 
 	mu      sync.Mutex
 	calls   []call
@@ -210,6 +212,9 @@ func (a *app) request(method, path, body string, header ...string) (*http.Respon
 		a.t.Fatal(err)
 	}
 	r.Header.Set("x-functions-key", a.Key("api"))
+	for name, values := range a.twice {
+		r.Header[name] = values
+	}
 	for i := 0; i < len(header); i += 2 {
 		r.Header.Set(header[i], header[i+1])
 		if header[i] == "Host" {

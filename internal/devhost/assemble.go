@@ -3,6 +3,7 @@ package devhost
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -27,6 +28,11 @@ func (h *Host) assemble() (*life, error) {
 	if l.opened, err = h.openQueues(l); err != nil {
 		return nil, err
 	}
+	if slices.ContainsFunc(l.functions, func(f *function) bool { return f.trigger.Type == timerTrigger }) {
+		if l.locks, err = openLocks(c, app); err != nil {
+			return nil, err
+		}
+	}
 	l.client = newHandlerClient(l.functionTimeout)
 	l.worker, err = newWorker(l.hostJSON, l.client, h.journal, c.Env, app)
 	return l, err
@@ -43,7 +49,7 @@ func (h *Host) openQueues(l *life) (map[string]*queue, error) {
 		service := h.config.QueueURL
 		if service == "" || connection != defaultConnection {
 			var err error
-			if service, err = settings(h.config.Settings).queueService(connection); err != nil {
+			if service, err = settings(h.config.Settings).service(connection, "queue"); err != nil {
 				return err
 			}
 		}

@@ -17,8 +17,7 @@ var hopByHop = []string{
 }
 
 // forward sends a copy of the request to the handler: method, path, Host and headers stay, the host's headers come after
-// the caller's of the same name, repeated query parameters are joined by commas, and a body without a Content-Length is
-// lost. The answer is collected before the caller gets any of it. Whatever its status, the invocation counts as a success.
+// the caller's of the same name in one line, and repeated query parameters are joined by commas. The answer is collected before the caller gets any of it. Whatever its status, the invocation counts as a success.
 func (l *life) forward(r *http.Request, f *function, body []byte) reply {
 	id := uuid.NewString()
 	started := time.Now()
@@ -31,7 +30,7 @@ func (l *life) forward(r *http.Request, f *function, body []byte) reply {
 }
 
 func (l *life) forwardAs(id string, r *http.Request, body []byte) (reply, error) {
-	if err := l.await(); err != nil {
+	if err := l.await(l.failing); err != nil {
 		return reply{}, err
 	}
 	ctx, cancel := l.limited(l.broken)
@@ -49,6 +48,7 @@ func (l *life) forwardAs(id string, r *http.Request, body []byte) (reply, error)
 	request.Header = withoutHops(r.Header)
 	request.Header.Add(invocationHeader, id)
 	request.Header.Add(hostVersionHeader, hostVersion)
+	request.Header = oneLineEach(request.Header)
 	request.Header.Set("User-Agent", strings.TrimSpace(r.UserAgent()+" "+userAgent))
 	response, err := l.client.Do(request)
 	if err != nil {
@@ -71,6 +71,15 @@ func withoutHops(header http.Header) http.Header {
 		header.Del(name)
 	}
 	return header
+}
+
+// oneLineEach joins what stands under one name, as .NET's client sends it.
+func oneLineEach(header http.Header) http.Header {
+	joined := http.Header{}
+	for name, values := range header {
+		joined[name] = []string{strings.Join(values, ", ")}
+	}
+	return joined
 }
 
 // joinedQuery is a query with one value for each name.

@@ -5,9 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"mime"
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/google/uuid"
 )
 
 const (
@@ -34,8 +37,27 @@ func (r reply) write(w http.ResponseWriter) {
 	_, _ = w.Write(r.body) // the caller may be gone
 }
 
+// Kestrel's limits, as seen with the host 4.1045: 414 and 431 beyond them.
+const (
+	longestRequestLine = 8 << 10
+	longestHeaders     = 32 << 10
+)
+
 // serve is the host's HTTP front.
 func (h *Host) serve(w http.ResponseWriter, r *http.Request) {
+	path, ok := cleanPath(r)
+	switch {
+	case len(r.Method+" "+r.RequestURI+" "+r.Proto+"\r\n") > longestRequestLine:
+		hangUp(w, http.StatusRequestURITooLong)
+		return
+	case headerSize(r) > longestHeaders:
+		hangUp(w, http.StatusRequestHeaderFieldsTooLarge)
+		return
+	case !ok:
+		hangUp(w, http.StatusBadRequest)
+		return
+	}
+	r.URL.Path, r.URL.RawPath = path, ""
 	l := h.current()
 	if l == nil {
 		plainReply(http.StatusServiceUnavailable).write(w)
@@ -54,8 +76,8 @@ func (h *Host) serve(w http.ResponseWriter, r *http.Request) {
 	case !h.keys.admit(r, f):
 		plainReply(http.StatusUnauthorized).write(w)
 	case r.ContentLength > largestBody: // Kestrel does not wait for what is declared to be too much
-		plainReply(http.StatusRequestEntityTooLarge).write(w)
-	case !l.enter():
+		hangUp(w, http.StatusInternalServerError)
+	case !l.enterCall():
 		plainReply(http.StatusServiceUnavailable).write(w)
 	default:
 		r.Body = http.MaxBytesReader(w, r.Body, largestBody)
@@ -63,18 +85,35 @@ func (h *Host) serve(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// find is the function whose route fits best. Disabled functions have none.
-func (l *life) find(r *http.Request) (best *function, parameters map[string]string) {
+// hangUp answers what Kestrel refuses before anybody looks at it.
+func hangUp(w http.ResponseWriter, status int) {
+	w.Header().Set("Connection", "close")
+	plainReply(status).write(w)
+}
+
+// headerSize is how many bytes the headers had, about.
+func headerSize(r *http.Request) int {
+	n := len("Host: \r\n") + len(r.Host)
+	for name, values := range r.Header {
+		for _, value := range values {
+			n += len(name) + len(": \r\n") + len(value)
+		}
+	}
+	return n
+}
+
+// find is the first function whose route matches, in the order of their names: a more specific one does not go before
+// (azure-functions-host issues 3153 and 9876, and as seen with 4.1045). Disabled functions have none.
+func (l *life) find(r *http.Request) (*function, map[string]string) {
 	for _, f := range l.functions {
 		if f.trigger.Type != httpTrigger || f.disabled {
 			continue
 		}
-		p, ok := f.route.match(r.Method, r.URL.EscapedPath())
-		if ok && (best == nil || f.route.before(best.route)) {
-			best, parameters = f, p
+		if parameters, ok := f.route.match(r.Method, r.URL.Path); ok {
+			return f, parameters
 		}
 	}
-	return best, parameters
+	return nil, nil
 }
 
 // serveFunction answers by one of the three ways. Proxying comes before forwarding; the rest is for functions with other
@@ -88,8 +127,11 @@ func (l *life) serveFunction(w http.ResponseWriter, r *http.Request, f *function
 	defer release()
 	switch {
 	case f.plainHTTP() && l.handler.proxying:
-		defer l.running.Done()
+		defer l.leaveCall()
 		l.proxy(w, r, f)
+	case f.plainHTTP() && l.handler.forwarding && r.ContentLength < 0: // the host cannot read it, and calls nobody
+		l.leaveCall()
+		plainReply(http.StatusInternalServerError).write(w)
 	case f.plainHTTP() && l.handler.forwarding:
 		l.detached(w, r, func(body []byte) reply { return l.forward(r, f, body) })
 	default:
@@ -103,15 +145,15 @@ func (l *life) detached(w http.ResponseWriter, r *http.Request, answer func(body
 	var body []byte
 	if r.ContentLength > 0 {
 		var err error
-		if body, err = io.ReadAll(r.Body); err != nil {
-			l.running.Done()
-			plainReply(bodyStatus(err)).write(w)
+		if body, err = io.ReadAll(r.Body); err != nil { // the caller broke off: the length was looked at
+			l.leaveCall()
+			plainReply(http.StatusBadRequest).write(w)
 			return
 		}
 	}
 	done := make(chan reply, 1)
 	go func() {
-		defer l.running.Done()
+		defer l.leaveCall()
 		done <- answer(body)
 	}()
 	limit := time.NewTimer(frontLimit)
@@ -125,18 +167,11 @@ func (l *life) detached(w http.ResponseWriter, r *http.Request, answer func(body
 	}
 }
 
-// bodyStatus is the answer to a caller whose body cannot be read.
-func bodyStatus(err error) int {
-	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-		return http.StatusRequestEntityTooLarge
-	}
-	return http.StatusBadRequest
-}
-
-// serveAdmin runs a function that has no HTTP trigger, now and in the background. For a queue function the body's input is
-// the message's text.
+// serveAdmin runs a function, now and in the background. For a queue function the body's input is the message's text. One
+// with an HTTP trigger is accepted as well, and fails in the log.
 func (h *Host) serveAdmin(w http.ResponseWriter, r *http.Request, l *life, name string) {
 	f := l.function(name)
+	media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	var body struct{ Input string }
 	switch {
 	case !equal(presented(r), h.keys.master):
@@ -145,15 +180,19 @@ func (h *Host) serveAdmin(w http.ResponseWriter, r *http.Request, l *life, name 
 		plainReply(http.StatusNotFound).write(w)
 	case r.Method != http.MethodPost:
 		plainReply(http.StatusMethodNotAllowed).write(w)
-	case f.trigger.Type == httpTrigger:
-		plainReply(http.StatusBadRequest).write(w)
-	case json.NewDecoder(http.MaxBytesReader(w, r.Body, largestBody)).Decode(&body) != nil && r.ContentLength != 0:
+	case r.ContentLength != 0 && media != "application/json":
+		plainReply(http.StatusUnsupportedMediaType).write(w)
+	case json.NewDecoder(http.MaxBytesReader(w, r.Body, largestBody)).Decode(&body) != nil: // an empty one too
 		plainReply(http.StatusBadRequest).write(w)
 	case !l.enter():
 		plainReply(http.StatusServiceUnavailable).write(w)
 	default:
 		go func() {
 			defer l.running.Done()
+			if f.trigger.Type == httpTrigger {
+				l.report(uuid.NewString(), f, 0, errors.New("the function has an HTTP trigger, and got no request"))
+				return
+			}
 			_ = l.runOnce(f, body.Input) // told in the log
 		}()
 		plainReply(http.StatusAccepted).write(w)

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -30,18 +31,19 @@ func TestProxying(t *testing.T) {
 		_, _ = io.WriteString(w, "go on")
 	}
 	a.start()
-	response, body := a.request("PUT", "/api/a%2Fb/c?x=1&x=2&code=k", "the body", "Host", "contoso.example",
-		invocationHeader, "forged", "X-Forwarded-For", "10.0.0.1", "X-Own", "kept")
+	a.twice = map[string][]string{"X-Twice": {"1", "2"}}
+	response, body := a.request("PUT", "/api/x/../a%2Fb/%63?x=1&x=2&code=k", "the body", "Host", "contoso.example",
+		invocationHeader, "forged", "X-Forwarded-For", "10.0.0.1", "X-Own", "kept", "Forwarded", "for=10.0.0.1")
 	if response.StatusCode != http.StatusFound || body != "go on" || response.Header.Get("Location") != "/elsewhere" ||
 		len(response.Header["X-Two"]) != 2 {
 		t.Errorf("got %s %v %q", response.Status, response.Header, body)
 	}
 	c := a.received()[0]
-	if c.Method != "PUT" || c.RequestURI != "/api/a%2Fb/c?x=1&x=2&code=k" || c.body != "the body" {
+	if c.Method != "PUT" || c.RequestURI != "/api/a%252Fb/c?x=1&x=2&code=k" || c.body != "the body" {
 		t.Errorf("the handler got %s %s %q", c.Method, c.RequestURI, c.body)
 	}
 	for name, want := range map[string]string{
-		"X-Own": "kept", "X-Forwarded-Host": "contoso.example", "X-Forwarded-Proto": "http", "X-Forwarded-For": "127.0.0.1",
+		"X-Own": "kept", "X-Twice": "1, 2", "X-Forwarded-Host": "contoso.example", "X-Forwarded-Proto": "http", "X-Forwarded-For": "127.0.0.1",
 		"x-functions-key": a.Key("api"), hostVersionHeader: hostVersion,
 		"X-Seen-Host": "127.0.0.1:" + a.started()[0].environment["FUNCTIONS_CUSTOMHANDLER_PORT"],
 	} {
@@ -51,6 +53,9 @@ func TestProxying(t *testing.T) {
 	}
 	if ids := c.Header.Values(invocationHeader); len(ids) != 1 || ids[0] == "forged" {
 		t.Errorf("invocation IDs %q", ids)
+	}
+	if c.Header.Get("Forwarded") != "" || c.Header.Get("traceparent") == "" {
+		t.Errorf("the handler got %v", c.Header)
 	}
 	a.await("the report", func() bool { return a.said(Information, "Function.api", "Succeeded") })
 }
@@ -127,14 +132,26 @@ func TestProxyingRepeatsBodylessRequests(t *testing.T) {
 	}
 }
 
-func TestProxyingDoesNotRepeatABody(t *testing.T) {
+// TestProxyingToAHandlerThatHangsUp: the caller gets an empty 500 after two seconds. Meanwhile a request without a body
+// reaches the handler some 40 times, one with a body once.
+func TestProxyingToAHandlerThatHangsUp(t *testing.T) {
 	t.Parallel()
 	a := newApp(t, proxying, "", map[string]string{"api": httpFunction})
-	a.answer = func(w http.ResponseWriter, _ call) { w.Header().Set(doHeader, "exit 200") }
+	a.answer = func(w http.ResponseWriter, _ call) { w.Header().Set(doHeader, "drop") }
 	a.start()
-	response, _ := a.request("POST", "/api/x", "body")
-	if response.StatusCode != http.StatusBadGateway || len(a.received()) != 1 {
-		t.Errorf("got %s after %d calls", response.Status, len(a.received()))
+	for _, c := range []struct {
+		method, body string
+		calls        int
+	}{{"POST", "body", 1}, {"GET", "", (proxyRetries + 1) * (brokenRetries + 1)}} {
+		before, began := len(a.received()), time.Now()
+		response, body := a.request(c.method, "/api/x", c.body)
+		took := time.Since(began)
+		if response.StatusCode != http.StatusInternalServerError || body != "" || took < 1900*time.Millisecond {
+			t.Errorf("%s: %s %q after %s", c.method, response.Status, body, took)
+		}
+		if n := len(a.received()) - before; n != c.calls {
+			t.Errorf("%s: the handler got it %d times, want %d", c.method, n, c.calls)
+		}
 	}
 }
 
@@ -159,7 +176,7 @@ func TestForwarding(t *testing.T) {
 	if got := c.Header.Get("X-Seen-Host"); got != "contoso.example" {
 		t.Errorf("Host %q", got)
 	}
-	if ids := c.Header.Values(invocationHeader); len(ids) != 2 || ids[0] != "forged" {
+	if ids := c.Header.Values(invocationHeader); len(ids) != 1 || !strings.HasPrefix(ids[0], "forged, ") {
 		t.Errorf("invocation IDs %q", ids)
 	}
 	if got := c.Header.Get("User-Agent"); got != "test "+userAgent {
@@ -171,7 +188,8 @@ func TestForwarding(t *testing.T) {
 	a.await("the report", func() bool { return a.said(Information, "Function.api", "Succeeded") })
 }
 
-func TestForwardingLosesChunkedBodies(t *testing.T) {
+// TestForwardingRefusesChunkedBodies by itself: the handler is not called.
+func TestForwardingRefusesChunkedBodies(t *testing.T) {
 	t.Parallel()
 	a := newApp(t, forwarding, "", map[string]string{"api": httpFunction})
 	a.start()
@@ -185,20 +203,33 @@ func TestForwardingLosesChunkedBodies(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = response.Body.Close()
-	if c := a.received()[0]; c.body != "" || c.Header.Get("X-Seen-Length") != "0" {
-		t.Errorf("the handler got %q", c.body)
+	if response.StatusCode != http.StatusInternalServerError || len(a.received()) != 0 {
+		t.Errorf("got %s, and the handler %d requests", response.Status, len(a.received()))
 	}
 }
 
-func TestForwardingToADeadHandler(t *testing.T) {
+// TestADeadHandlerAnswersNobody: after exit code 0 a call waits until the host ends, and takes nothing along.
+func TestADeadHandlerAnswersNobody(t *testing.T) {
 	t.Parallel()
-	a := newApp(t, forwarding, "", map[string]string{"api": httpFunction})
-	a.answer = func(w http.ResponseWriter, _ call) { w.Header().Set(doHeader, "exit 0") }
-	a.start()
-	for range 2 {
-		if response, _ := a.request("POST", "/api/x", "body"); response.StatusCode != http.StatusInternalServerError {
-			t.Errorf("got %s", response.Status)
-		}
+	for name, way := range map[string]string{"proxying": proxying, "forwarding": forwarding} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := newApp(t, way+`, "initializationTimeout": "00:00:00.5"`, "", map[string]string{"api": httpFunction})
+			a.answer = func(w http.ResponseWriter, _ call) { w.Header().Set(doHeader, "exit 0") }
+			a.start()
+			if response, _ := a.request("POST", "/api/x", "body"); response.StatusCode != http.StatusInternalServerError {
+				t.Errorf("got %s", response.Status)
+			}
+			a.await("the exit", func() bool { return a.said(Warning, categoryWorker, "code 0") })
+			began := time.Now()
+			response, _ := a.request("POST", "/api/x", "body")
+			if took := time.Since(began); response.StatusCode < 500 || took < invocationPatience*time.Second/2 {
+				t.Errorf("got %s after %s", response.Status, took)
+			}
+			if err := a.awaitDown(); !errors.Is(err, errInitialization) || len(a.received()) != 1 {
+				t.Errorf("the host went down for %v, after %d calls", err, len(a.received()))
+			}
+		})
 	}
 }
 
@@ -286,6 +317,8 @@ func TestKeysAndRoutes(t *testing.T) {
 	}
 	a := newApp(t, proxying, "", map[string]string{
 		"api":    function(`, "methods": ["get"]`),
+		"Early":  function(`, "route": "late/{id}", "methods": ["get"]`),
+		"late":   function(`, "route": "late/open", "authLevel": "anonymous"`),
 		"open":   function(`, "authLevel": "anonymous"`),
 		"closed": function(`, "authLevel": "admin"`),
 		"off":    function(``),
@@ -302,6 +335,18 @@ func TestKeysAndRoutes(t *testing.T) {
 		{"GET /api/api?code=" + a.Key("api"), "", 200},
 		{"GET /api/api?code=" + a.Key("api"), "wrong", 401}, // the header wins
 		{"GET /api/api", "", 401},
+		{"GET /api/api", a.HostKey(), 200},
+		{"GET /api/late/open", "", 401}, // the first by name has it, not the more literal one
+		{"GET /api/late/open", a.Key("Early"), 200},
+		{"POST /api/late/open", "", 200}, // what the first one does not take goes to the next
+		{"GET /api/Late/Open/", a.Key("late"), 401},
+		{"GET /api/x/../api", a.Key("api"), 200},
+		{"GET /api/open/%2e%2e/api", "wrong", 401}, // dots are resolved before keys are looked at
+		{"GET /api//api", a.Key("api"), 404},
+		{"GET //api/api", a.Key("api"), 404},
+		{"GET /api/open%2Fapi", "wrong", 404},
+		{"GET /api/api%00", a.Key("api"), 400},
+		{"GET /api/closed", a.HostKey(), 401},
 		{"GET /api/api", a.Key("open"), 401},
 		{"POST /api/api", a.Key("api"), 404}, // not among its methods
 		{"GET /api", a.Key("api"), 404},
@@ -311,19 +356,71 @@ func TestKeysAndRoutes(t *testing.T) {
 		{"GET /api/closed", a.Key("closed"), 401},
 		{"GET /api/closed", a.MasterKey(), 200},
 		{"GET /", "", 200},
-		{"POST /admin/functions/tick", "", 401},
-		{"POST /admin/functions/tick", a.Key("tick"), 401},
-		{"POST /admin/functions/none", a.MasterKey(), 404},
-		{"POST /admin/functions/api", a.MasterKey(), 400},
-		{"GET /admin/functions/tick", a.MasterKey(), 405},
-		{"POST /admin/functions/Tick", a.MasterKey(), 202},
 	} {
 		method, path, _ := strings.Cut(c.request, " ")
-		if response, _ := a.request(method, path, "", "x-functions-key", c.header); response.StatusCode != c.want {
-			t.Errorf("%s with %q: %s, want %d", c.request, c.header, response.Status, c.want)
+		response, body := a.request(method, path, "", "x-functions-key", c.header)
+		if response.StatusCode != c.want || c.want > 200 && body != "" {
+			t.Errorf("%s with %q: %s %q, want %d", c.request, c.header, response.Status, body, c.want)
+		}
+	}
+}
+
+func TestAdminRunsFunctions(t *testing.T) {
+	t.Parallel()
+	a := newApp(t, proxying, "", map[string]string{"api": httpFunction, "tick": idleTimer})
+	a.start()
+	for _, c := range []struct {
+		request, key, media, body string
+		want                      int
+	}{
+		{"POST /admin/functions/tick", "", "application/json", "{}", 401},
+		{"POST /admin/functions/tick", a.Key("tick"), "application/json", "{}", 401},
+		{"POST /admin/functions/tick", a.HostKey(), "application/json", "{}", 401},
+		{"POST /admin/functions/none", a.MasterKey(), "application/json", "{}", 404},
+		{"GET /admin/functions/tick", a.MasterKey(), "", "", 405},
+		{"POST /admin/functions/tick", a.MasterKey(), "application/json", "", 400},
+		{"POST /admin/functions/tick", a.MasterKey(), "", "", 400},
+		{"POST /admin/functions/tick", a.MasterKey(), "text/plain", "{}", 415},
+		{"POST /admin/functions/tick", a.MasterKey(), "", "{}", 415},
+		{"POST /admin/functions/Tick", a.MasterKey(), "application/json; charset=utf-8", "{}", 202},
+		{"POST /admin/functions/api", a.MasterKey(), "application/json", "{}", 202},
+	} {
+		method, path, _ := strings.Cut(c.request, " ")
+		response, _ := a.request(method, path, c.body, "x-functions-key", c.key, "Content-Type", c.media)
+		if response.StatusCode != c.want {
+			t.Errorf("%s with %q, %q %q: %s, want %d", c.request, c.key, c.media, c.body, response.Status, c.want)
 		}
 	}
 	a.await("the timer's run", func() bool { return a.said(Information, "Function.tick", "Succeeded") })
+	a.await("the HTTP function's failure", func() bool { return a.said(Error, "Function.api", "Failed") })
+	if n := len(a.received()); n != 1 {
+		t.Errorf("the handler got %d calls, want the timer's", n)
+	}
+}
+
+// TestLimitsOfARequest: Kestrel refuses what is longer, before anybody looks for a key.
+func TestLimitsOfARequest(t *testing.T) {
+	t.Parallel()
+	a := newApp(t, proxying, "", map[string]string{"api": httpFunction})
+	a.start()
+	line := len("GET /api/? HTTP/1.1\r\n")
+	for _, c := range []struct {
+		query, header int
+		want          int
+	}{
+		{longestRequestLine - line, 10, 200},
+		{longestRequestLine - line + 1, 10, 414},
+		{1, longestHeaders - 2000, 200},
+		{1, longestHeaders, 431},
+	} {
+		response, _ := a.request("GET", "/api/?"+strings.Repeat("q", c.query), "", "X-Own", strings.Repeat("h", c.header))
+		if response.StatusCode != c.want {
+			t.Errorf("%d, %d: %s, want %d", c.query, c.header, response.Status, c.want)
+		}
+	}
+	if n := len(a.received()); n != 2 {
+		t.Errorf("the handler got %d requests", n)
+	}
 }
 
 // TestDeclaredTooLarge: the handler sees nothing of a request whose length says that it is too large, and the caller
@@ -347,7 +444,7 @@ func TestDeclaredTooLarge(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer response.Body.Close()
-			if response.StatusCode != http.StatusRequestEntityTooLarge || len(a.received()) != 0 {
+			if response.StatusCode != http.StatusInternalServerError || len(a.received()) != 0 {
 				t.Errorf("got %s, and the handler %d requests", response.Status, len(a.received()))
 			}
 		})
@@ -362,7 +459,8 @@ func TestAdminRunsAQueueFunction(t *testing.T) {
 	})
 	a.config.Client, a.config.Credential = storageClient(t), identity{}
 	a.start()
-	response, _ := a.request("POST", "/admin/functions/work", `{"input": "hello"}`, "x-functions-key", a.MasterKey())
+	response, _ := a.request("POST", "/admin/functions/work", `{"input": "hello"}`, "x-functions-key", a.MasterKey(),
+		"Content-Type", "application/json")
 	if response.StatusCode != http.StatusAccepted {
 		t.Errorf("got %s", response.Status)
 	}

@@ -70,7 +70,7 @@ const defaultConnection = "AzureWebJobsStorage"
 const shortestQueueName, longestQueueName = 3, 63
 
 // readFunctions reads function.json in the immediate sub-folders, as HostFunctionMetadataProvider does: folders without
-// one are passed over, deeper ones are never looked into. The functions are sorted by name.
+// one are passed over, deeper ones are never looked into. The functions are sorted by name, in any case.
 func readFunctions(dir string, app settings, hasStorage bool, routePrefix string) ([]*function, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -94,6 +94,7 @@ func readFunctions(dir string, app settings, hasStorage bool, routePrefix string
 		}
 		functions = append(functions, f)
 	}
+	slices.SortStableFunc(functions, func(a, b *function) int { return strings.Compare(strings.ToLower(a.name), strings.ToLower(b.name)) })
 	errs = append(errs, checkTogether(functions, hasStorage)...)
 	return functions, errors.Join(errs...)
 }
@@ -108,9 +109,6 @@ func checkTogether(functions []*function, hasStorage bool) (errs []error) {
 		for _, other := range functions[:i] {
 			if strings.EqualFold(f.name, other.name) {
 				errs = append(errs, fmt.Errorf("functions %q and %q differ in case only", other.name, f.name))
-			}
-			if f.trigger.Type == httpTrigger && other.trigger.Type == httpTrigger && f.route.collides(other.route) {
-				errs = append(errs, fmt.Errorf("functions %q and %q have the same route %q", other.name, f.name, f.route.template))
 			}
 		}
 	}

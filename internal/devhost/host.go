@@ -29,8 +29,9 @@ type Config struct {
 	// Env is the handler's environment besides Settings and the host's own variables, as NAME=value. It gets nothing else.
 	Env []string
 
-	// Client and Credential are for the host's own access to queues: a bearer token with each request. Client may be nil.
-	// Credential is required where a function has a queue.
+	// Client and Credential are for the host's own access to queues and to the blobs that let one host of several fire the
+	// timers: a bearer token with each request. Client may be nil. Credential is required where a function has a queue;
+	// without it, timers fire in every host.
 	Client     *http.Client
 	Credential azcore.TokenCredential
 	// QueueURL is the queue service behind the connection AzureWebJobsStorage, such as
@@ -39,6 +40,10 @@ type Config struct {
 	// Lease is how long a message is invisible while it is worked on; it is renewed when half of it is over. 0 means 10
 	// minutes, which are fixed in Azure.
 	Lease time.Duration
+
+	// TimerLease is for how long a timer belongs to a host that dies, 15 to 60 seconds; another one looks as often. 0 means a
+	// minute, which is fixed in Azure.
+	TimerLease time.Duration
 
 	// Log is told everything that the host and the handler say, one entry at a time, and nothing after Stop has returned.
 	// It may be nil.
@@ -66,8 +71,8 @@ type Host struct {
 	address string
 	keys    keys
 
-	stopped context.Context // ends when Stop is called
-	stop    context.CancelFunc
+	stopped context.Context // ends when Stop or Kill is called
+	stop    context.CancelCauseFunc
 	done    chan struct{}
 
 	mu       sync.Mutex
@@ -83,6 +88,9 @@ func Start(ctx context.Context, c Config) (*Host, error) {
 	if c.Lease == 0 {
 		c.Lease = defaultLease
 	}
+	if c.TimerLease == 0 {
+		c.TimerLease = defaultTimerLease
+	}
 	if c.Addr == "" {
 		c.Addr = "127.0.0.1:0"
 	}
@@ -97,7 +105,7 @@ func Start(ctx context.Context, c Config) (*Host, error) {
 		return nil, fmt.Errorf("start the Functions host: %w", err)
 	}
 	h.address = listener.Addr().String()
-	h.stopped, h.stop = context.WithCancel(context.WithoutCancel(ctx))
+	h.stopped, h.stop = context.WithCancelCause(context.WithoutCancel(ctx))
 	h.server = &http.Server{
 		Handler:           http.HandlerFunc(h.serve),
 		ReadHeaderTimeout: 30 * time.Second,
@@ -114,6 +122,9 @@ func (h *Host) URL() string { return "http://" + h.address }
 
 // Key is the key that opens the HTTP function; other functions have one too, which opens nothing.
 func (h *Host) Key(function string) string { return h.keys.function(function) }
+
+// HostKey opens all HTTP functions whose authLevel is function.
+func (h *Host) HostKey() string { return h.keys.host }
 
 // MasterKey opens all HTTP functions and the admin endpoints.
 func (h *Host) MasterKey() string { return h.keys.master }
@@ -175,23 +186,34 @@ func (h *Host) Invoke(ctx context.Context, function string) error {
 }
 
 // Stop shuts the host down: listeners stop, running work has 10 seconds, then the handler is killed without a signal
-// before it. Messages that are still worked on then come back when their lease ends. Later calls wait for the first. The
-// error tells why the host had shut itself down before.
+// before it, or left behind as Kill does if the work had not ended. Messages that are still worked on then come back when
+// their lease ends. Later calls wait for the first. The error tells why the host had shut itself down before.
 func (h *Host) Stop() error {
-	h.stop()
+	h.stop(nil)
 	<-h.done
 	return h.Err()
+}
+
+// Kill ends the host as SIGKILL would: messages that it has taken, and the right to its timers, are free when their leases
+// end. Its handler is left behind, and dies by the next line that it writes, or with this process.
+func (h *Host) Kill() {
+	h.stop(errLeftBehind)
+	<-h.done
 }
 
 // live goes through one life after another.
 func (h *Host) live(l *life) {
 	defer close(h.done)
 	defer h.journal.close()
-	defer h.server.Close()
-	defer h.stop()
+	defer h.hangUp()
+	defer h.stop(nil)
 	for {
 		select {
 		case <-h.stopped.Done():
+			if errors.Is(context.Cause(h.stopped), errLeftBehind) {
+				_ = h.server.Close()
+				l.giveUp(errLeftBehind)
+			}
 			h.finish(l)
 			return
 		case reason := <-l.failed:
@@ -206,6 +228,14 @@ func (h *Host) live(l *life) {
 			}
 		}
 	}
+}
+
+// hangUp lets the last answers out and closes the front.
+func (h *Host) hangUp() {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(h.stopped), time.Second)
+	defer cancel()
+	_ = h.server.Shutdown(ctx)
+	_ = h.server.Close()
 }
 
 // begin makes a life the current one.

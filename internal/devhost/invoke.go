@@ -16,7 +16,7 @@ import (
 const (
 	invocationHeader  = "X-Azure-Functions-InvocationId"
 	hostVersionHeader = "X-Azure-Functions-HostVersion"
-	hostVersion       = "4.1052.200"
+	hostVersion       = "4.1045.200"
 	userAgent         = "Azure-Functions-Host/" + hostVersion
 )
 
@@ -49,9 +49,9 @@ func (l *life) report(id string, f *function, took time.Duration, err error) {
 	l.log.add(e)
 }
 
-// await waits for the handler. If it never comes, the host stops.
-func (l *life) await() error {
-	err := l.worker.await(l.stopping)
+// await waits for the handler until the context ends. If it never comes, the host stops.
+func (l *life) await(ctx context.Context) error {
+	err := l.worker.await(ctx)
 	if errors.Is(err, errInitialization) {
 		l.fail(err)
 	}
@@ -63,7 +63,8 @@ func (l *life) call(id string, f *function, value any, metadata bindingData) (re
 	if err != nil {
 		return result{}, fmt.Errorf("body for %s: %w", f.name, err)
 	}
-	if err := l.await(); err != nil {
+	// A message or tick that a host in its end has taken waits on, for the handler that never comes.
+	if err := l.await(l.broken); err != nil {
 		return result{}, err
 	}
 	ctx, cancel := l.limited(l.broken)
@@ -84,12 +85,11 @@ func because(ctx context.Context, err error) error {
 }
 
 func (l *life) post(ctx context.Context, id string, f *function, body []byte) (result, error) {
-	// A body of unknown length is sent in chunks, and can not be sent again: the host repeats no POST.
-	chunks := io.MultiReader(bytes.NewReader(body))
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, l.worker.url()+"/"+f.name, chunks)
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, l.worker.url()+"/"+f.name, bytes.NewReader(body))
 	if err != nil {
 		return result{}, err
 	}
+	request.GetBody = nil // the host repeats no POST
 	request.Header.Set("Content-Type", "application/json; charset=utf-8")
 	request.Header.Set(invocationHeader, id)
 	request.Header.Set(hostVersionHeader, hostVersion)

@@ -11,13 +11,15 @@ import (
 
 // keys are the access keys, made when the host starts. Azure keeps them in the blob container azure-webjobs-secrets.
 type keys struct {
-	master string
+	master, host string
 
 	mu        *sync.Mutex
 	functions map[string]string
 }
 
-func newKeys() keys { return keys{master: newKey(), mu: &sync.Mutex{}, functions: map[string]string{}} }
+func newKeys() keys {
+	return keys{master: newKey(), host: newKey(), mu: &sync.Mutex{}, functions: map[string]string{}}
+}
 
 func (k keys) function(name string) string {
 	k.mu.Lock()
@@ -42,7 +44,7 @@ func (k keys) admit(r *http.Request, f *function) bool {
 	case authAnonymous:
 		return true
 	case authFunction:
-		return equal(key, k.function(f.name)) || equal(key, k.master)
+		return equal(key, k.function(f.name)) || equal(key, k.host) || equal(key, k.master)
 	default:
 		return equal(key, k.master)
 	}

@@ -84,17 +84,13 @@ func (j *journal) close() {
 	j.sink = nil
 }
 
-// console reads a handler's output line by line. It must be safe after its end: a grandchild may still write.
+// console reads a handler's output line by line.
 type console struct {
 	each func(line string)
-
-	mu   sync.Mutex
 	rest []byte
 }
 
 func (c *console) Write(b []byte) (int, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.rest = append(c.rest, b...)
 	for {
 		line, rest, found := strings.Cut(string(c.rest), "\n")
@@ -108,8 +104,6 @@ func (c *console) Write(b []byte) (int, error) {
 
 // flush hands out a last line without an end.
 func (c *console) flush() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	if len(c.rest) > 0 {
 		c.each(string(c.rest))
 		c.rest = nil

@@ -2,6 +2,7 @@ package devhost
 
 import (
 	"bufio"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -72,7 +73,17 @@ func playHandler(sink string) error {
 		FlushInterval: -1,
 		ModifyResponse: func(r *http.Response) error {
 			obey(r.Header.Values(doHeader))
+			if r.Header.Get(doHeader) == "drop" {
+				return errHangUp
+			}
 			return nil
+		},
+		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
+			if !errors.Is(err, errHangUp) {
+				w.WriteHeader(http.StatusBadGateway)
+			} else if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
+				_ = conn.Close()
+			}
 		},
 	}
 	return http.ListenAndServe("127.0.0.1:"+os.Getenv("FUNCTIONS_CUSTOMHANDLER_PORT"), http.HandlerFunc(
@@ -85,6 +96,9 @@ func playHandler(sink string) error {
 			relay.ServeHTTP(w, r)
 		}))
 }
+
+// errHangUp has the handler close the connection without an answer.
+var errHangUp = errors.New("drop")
 
 func obey(commands []string) {
 	for _, command := range commands {

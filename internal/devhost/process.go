@@ -2,6 +2,8 @@ package devhost
 
 import (
 	"context"
+	"io"
+	"os"
 	"os/exec"
 	"runtime"
 	"strings"
@@ -20,25 +22,36 @@ type process struct {
 	cmd   *exec.Cmd
 	ended chan struct{} // closed when it is gone and its output was read
 
+	outlets []*os.File // our ends of its stdout and stderr
+	reading sync.WaitGroup
+
 	mu    sync.Mutex
 	words []string // the last lines of stderr
 }
 
-// startProcess runs the handler: its own environment, output read line by line, stdin not connected. A killed host takes
-// the handler along.
+// startProcess runs the handler: its own environment, output read line by line, stdin not connected. When this process
+// dies, the handler dies with it.
 func startProcess(ctx context.Context, h customHandler, environment []string, log *journal) (*process, error) {
 	cmd := exec.CommandContext(context.WithoutCancel(ctx), h.executable, h.arguments...)
 	cmd.Dir, cmd.Env = h.workingDirectory, environment
-	cmd.WaitDelay = pipePatience
 	cmd.SysProcAttr = endWithParent()
 
 	p := &process{cmd: cmd, ended: make(chan struct{})}
-	stdout := &console{each: func(line string) { log.say(Information, CategoryConsole, "%s", line) }}
-	stderr := &console{each: func(line string) {
+	stdout, err := p.outlet(func(line string) { log.say(Information, CategoryConsole, "%s", line) })
+	if err != nil {
+		return nil, err
+	}
+	defer stdout.Close()
+	cmd.Stdout = stdout
+	stderr, err := p.outlet(func(line string) {
 		p.remember(line)
 		log.say(errorLevel(line, h.stderrIsErrors), CategoryConsole, "%s", line)
-	}}
-	cmd.Stdout, cmd.Stderr = stdout, stderr
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer stderr.Close()
+	cmd.Stderr = stderr
 
 	started := make(chan error)
 	go func() {
@@ -48,12 +61,37 @@ func startProcess(ctx context.Context, h customHandler, environment []string, lo
 		started <- err
 		if err == nil {
 			_ = cmd.Wait() // how it ended is in cmd.ProcessState
-			stdout.flush()
-			stderr.flush()
+			for _, outlet := range p.outlets {
+				_ = outlet.SetReadDeadline(time.Now().Add(pipePatience))
+			}
+			p.reading.Wait()
 			close(p.ended)
 		}
 	}()
 	return p, <-started
+}
+
+// outlet is the handler's end of a pipe whose lines are handed out.
+func (p *process) outlet(each func(line string)) (*os.File, error) {
+	ours, its, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	p.outlets = append(p.outlets, ours)
+	p.reading.Go(func() {
+		defer ours.Close()
+		lines := &console{each: each}
+		_, _ = io.Copy(lines, ours) // until the handler's end, or ours
+		lines.flush()
+	})
+	return its, nil
+}
+
+// abandon leaves the process running, as a host that dies does: it ends by itself when it writes its next line.
+func (p *process) abandon() {
+	for _, outlet := range p.outlets {
+		_ = outlet.Close()
+	}
 }
 
 func (p *process) remember(line string) {

@@ -7,16 +7,20 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/url"
+	"strings"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/google/uuid"
 )
 
 // How often and how fast a proxied request is sent again after its connection failed (azure-functions-host,
-// RetryProxyHandler).
+// RetryProxyHandler): that takes two seconds. In each of these tries, .NET itself sends one without a body again whose
+// connection was made and broke (HttpConnectionPool): to a handler that hangs up on it, some 40 times in all, as seen.
 const (
 	proxyRetries      = 10
+	brokenRetries     = 3
 	firstProxyPause   = 50 * time.Millisecond
 	longestProxyPause = 250 * time.Millisecond
 	streamAsItComes   = -1 // FlushInterval of httputil.ReverseProxy
@@ -26,14 +30,14 @@ const (
 var errAborted = errors.New("the answer broke off")
 
 // proxy streams a request to the handler and the answer back. The handler sees X-Forwarded-For, -Host and -Proto, its own
-// address as Host, and the host's headers in place of the caller's. A caller that goes away takes the request along.
+// address as Host, the host's headers in place of the caller's, and of other headers a line each. A caller that goes away takes the request along.
 // Whatever the status, the invocation counts as a success.
 func (l *life) proxy(w http.ResponseWriter, r *http.Request, f *function) {
 	id := uuid.NewString()
 	started := time.Now()
 	failure := errAborted
 	defer func() { l.report(id, f, time.Since(started), failure) }()
-	if failure = l.await(); failure != nil {
+	if failure = l.await(l.failing); failure != nil {
 		plainReply(http.StatusServiceUnavailable).write(w)
 		return
 	}
@@ -52,7 +56,11 @@ func (l *life) proxy(w http.ResponseWriter, r *http.Request, f *function) {
 			p.SetURL(target) // sets Host as well
 			p.SetXForwarded()
 			p.Out.URL.RawQuery = p.In.URL.RawQuery
+			p.Out.Header = oneLineEach(p.Out.Header)
 			p.Out.Header.Set(invocationHeader, id)
+			p.Out.Header.Set("x-ms-invocation-id", id)
+			trace := strings.ReplaceAll(uuid.NewString(), "-", "")
+			p.Out.Header.Set("traceparent", "00-"+trace+"-"+trace[:16]+"-00")
 			p.Out.Header.Set(hostVersionHeader, hostVersion)
 		},
 		Transport:     retrying{l.client.Transport},
@@ -60,11 +68,7 @@ func (l *life) proxy(w http.ResponseWriter, r *http.Request, f *function) {
 		ErrorLog:      stdlog.New(io.Discard, "", 0),
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
 			failure = because(ctx, err)
-			status := http.StatusBadGateway
-			if s := bodyStatus(err); s == http.StatusRequestEntityTooLarge {
-				status = s
-			}
-			plainReply(status).write(w)
+			plainReply(http.StatusInternalServerError).write(w)
 		},
 	}
 	_ = http.NewResponseController(w).EnableFullDuplex() // an answer may begin before the request ends; HTTP/1.1 can
@@ -74,20 +78,28 @@ func (l *life) proxy(w http.ResponseWriter, r *http.Request, f *function) {
 	}
 }
 
-// retrying sends a request again while its connection fails and nothing of its body was read. A request without a body
-// may so run more than once: also a connection that breaks after the work began counts.
+// retrying sends a request again while its connection fails, for two seconds. Of one with a body nothing more is sent once
+// something of that was read, but it takes as long. A request without one may run more than once: also a connection that
+// breaks after the work began counts.
 type retrying struct{ next http.RoundTripper }
 
-func (t retrying) RoundTrip(r *http.Request) (*http.Response, error) {
+func (t retrying) RoundTrip(r *http.Request) (response *http.Response, err error) {
 	body := &watchedBody{ReadCloser: r.Body}
+	again := brokenRetries
 	if r.Body != nil && r.Body != http.NoBody {
 		r = r.Clone(r.Context())
 		r.Body = body
+		again = 0
 	}
 	delay := firstProxyPause
 	for retry := 0; ; retry++ {
-		response, err := t.next.RoundTrip(r)
-		if err == nil || retry == proxyRetries || body.read.Load() || !pause(r.Context(), delay) {
+		for i := 0; i <= again && !body.read.Load(); i++ {
+			response, err = t.next.RoundTrip(r)
+			if err == nil || errors.Is(err, syscall.ECONNREFUSED) {
+				break
+			}
+		}
+		if _, tooLarge := errors.AsType[*http.MaxBytesError](err); err == nil || tooLarge || retry == proxyRetries || !pause(r.Context(), delay) {
 			return response, err
 		}
 		delay = min(delay+firstProxyPause, longestProxyPause)

@@ -1,13 +1,15 @@
 package devhost
 
 import (
+	"errors"
 	"fmt"
-	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 )
 
-// route is an ASP.NET route template: literals, {name}, {name?} and {*name} between slashes.
+// route is an ASP.NET route template: literals, {name}, {name?} and {*name} between slashes, each name perhaps with a
+// constraint: {name:regex(…)}.
 type route struct {
 	template string // with the prefix
 	methods  []string
@@ -15,11 +17,12 @@ type route struct {
 }
 
 type segment struct {
-	kind segmentKind
-	text string // literal, or name
+	kind     segmentKind
+	text     string // literal, or name
+	optional bool
+	only     *constraint
 }
 
-// segmentKind is ordered by precedence: of two routes that match, the lower kind wins.
 type segmentKind int
 
 const (
@@ -27,6 +30,9 @@ const (
 	parameter
 	catchAll
 )
+
+// segmentText is what lies between two slashes of a template; a slash in braces is a regex's.
+var segmentText = regexp.MustCompile(`(\{[^}]*\}|[^/])+`)
 
 // parseRoute checks a template. What merely starts with admin or runtime is reserved, administrators too
 // (azure-functions-host, ScriptHost.ValidateHttpFunction).
@@ -41,108 +47,133 @@ func parseRoute(prefix, template string, methods []string) (route, error) {
 	for _, method := range methods {
 		r.methods = append(r.methods, strings.ToUpper(method))
 	}
-	if r.template == "" {
-		return r, nil
-	}
-	texts := strings.Split(r.template, "/")
+	texts := segmentText.FindAllString(r.template, -1)
 	optional := false
 	for i, text := range texts {
-		s, isOptional, err := parseSegment(text)
+		s, err := parseSegment(text)
 		if err != nil {
 			return route{}, fmt.Errorf("route %q: %w", template, err)
 		}
-		if optional && !isOptional && s.kind != catchAll || s.kind == catchAll && i != len(texts)-1 {
+		if optional && !s.optional && s.kind != catchAll || s.kind == catchAll && i != len(texts)-1 {
 			return route{}, fmt.Errorf("route %q: what may be missing must come last", template)
 		}
-		optional = optional || isOptional
-		if isOptional {
-			s.text += "?"
-		}
+		optional = optional || s.optional
 		r.segments = append(r.segments, s)
 	}
 	return r, nil
 }
 
-func parseSegment(text string) (s segment, optional bool, err error) {
+func parseSegment(text string) (s segment, err error) {
 	if !strings.ContainsAny(text, "{}") {
-		return segment{literal, text}, false, nil
+		return segment{kind: literal, text: text}, nil
 	}
 	name, isParameter := strings.CutPrefix(text, "{")
 	name, closed := strings.CutSuffix(name, "}")
+	name, expression, constrained := strings.Cut(name, ":")
 	s.kind = parameter
 	if rest, all := strings.CutPrefix(name, "*"); all {
 		s.kind, name = catchAll, strings.TrimPrefix(rest, "*")
 	}
-	s.text, optional = strings.CutSuffix(name, "?")
-	if !isParameter || !closed || s.text == "" || strings.ContainsAny(s.text, "{}:=*?") {
-		return segment{}, false, fmt.Errorf("%q: this host knows literals, {name}, {name?} and {*name}, without constraints", text)
+	s.text, s.optional = strings.CutSuffix(name, "?")
+	if !isParameter || !closed || s.text == "" || strings.ContainsAny(s.text, "{}=*?") {
+		return segment{}, fmt.Errorf("%q: this host knows literals, {name}, {name?}, {*name} and {name:regex(…)}", text)
 	}
-	return s, optional, nil
+	if constrained {
+		if s.only, err = parseConstraint(expression); err != nil {
+			return segment{}, fmt.Errorf("%q: %w", text, err)
+		}
+	}
+	return s, nil
 }
 
-// match compares the route with an escaped path and a method. Literals match in any case. A method that is not among the
-// route's makes no match: the caller gets 404, as in Azure.
-func (r route) match(method, escapedPath string) (parameters map[string]string, ok bool) {
+// constraint is a regex that a parameter's value must match, in any case. One of .NET's may begin with a negative
+// lookahead, which Go does not have: that is taken apart.
+type constraint struct{ is, isNot *regexp.Regexp }
+
+func parseConstraint(text string) (c *constraint, err error) {
+	expression, known := strings.CutPrefix(text, "regex(")
+	expression, closed := strings.CutSuffix(expression, ")")
+	if !known || !closed {
+		return nil, fmt.Errorf("this host knows no constraint but regex(…), not %q", text)
+	}
+	c = &constraint{}
+	if rest, ok := strings.CutPrefix(expression, "^(?!"); ok {
+		end := closing(rest)
+		if end < 0 {
+			return nil, errors.New("the lookahead is not closed")
+		}
+		if c.isNot, err = compile("^(?:" + rest[:end] + ")"); err != nil {
+			return nil, err
+		}
+		expression = "^" + rest[end+1:]
+	}
+	c.is, err = compile(expression)
+	return c, err
+}
+
+// compile reads an expression as ASP.NET does: in any case, and $ also stands before a line end that is the last.
+func compile(expression string) (*regexp.Regexp, error) {
+	return regexp.Compile("(?i)" + strings.ReplaceAll(expression, "$", `\n?$`))
+}
+
+// closing is where the bracket ends that is open at the beginning, -1 if nowhere.
+func closing(text string) int {
+	depth := 1
+	for i, c := range text {
+		switch c {
+		case '(':
+			depth++
+		case ')':
+			if depth--; depth == 0 {
+				return i
+			}
+		}
+	}
+	return -1
+}
+
+func (c *constraint) allows(value string) bool {
+	return c == nil || c.is.MatchString(value) && (c.isNot == nil || !c.isNot.MatchString(value))
+}
+
+// match compares the route with a method and a path as cleanPath makes it. Literals match in any case. A method that is not
+// among the route's makes no match: the caller gets 404, as in Azure. So does an empty segment.
+func (r route) match(method, path string) (parameters map[string]string, ok bool) {
 	if len(r.methods) > 0 && !slices.Contains(r.methods, method) {
 		return nil, false
 	}
-	parts := strings.Split(strings.Trim(escapedPath, "/"), "/")
-	if parts[0] == "" {
-		parts = nil
+	rest := strings.TrimPrefix(path, "/")
+	if strings.Contains(path, "//") {
+		return nil, false
 	}
 	parameters = map[string]string{}
-	for i, s := range r.segments {
-		name, optional := strings.CutSuffix(s.text, "?")
+	for _, s := range r.segments {
+		part, after, _ := strings.Cut(rest, "/")
 		switch {
 		case s.kind == catchAll:
-			if i < len(parts) {
-				parameters[name] = unescape(strings.Join(parts[i:], "/"))
+			if rest != "" {
+				parameters[s.text] = rest
 			}
-			return parameters, true
-		case i >= len(parts):
-			if !optional {
+			return parameters, s.only == nil || rest != "" && s.only.allows(rest)
+		case part == "":
+			if !s.optional {
 				return nil, false
 			}
 		case s.kind == parameter:
-			if parts[i] == "" {
+			if !s.only.allows(part) {
 				return nil, false
 			}
-			parameters[name] = unescape(parts[i])
-		case !strings.EqualFold(unescape(parts[i]), s.text):
+			parameters[s.text] = part
+		case !equalFold(part, s.text):
 			return nil, false
 		}
+		rest = after
 	}
-	return parameters, len(parts) <= len(r.segments)
+	return parameters, rest == ""
 }
 
-func unescape(text string) string {
-	if plain, err := url.PathUnescape(text); err == nil {
-		return plain
-	}
-	return text
-}
-
-// before says that this route is the more specific one where both match.
-func (r route) before(other route) bool {
-	for i := range min(len(r.segments), len(other.segments)) {
-		if a, b := r.segments[i].kind, other.segments[i].kind; a != b {
-			return a < b
-		}
-	}
-	return len(r.segments) > len(other.segments)
-}
-
-// collides says that neither route is more specific than the other, and that some request matches both.
-func (r route) collides(other route) bool {
-	if len(r.segments) != len(other.segments) {
-		return false
-	}
-	for i, s := range r.segments {
-		o := other.segments[i]
-		if s.kind != o.kind || s.kind == literal && !strings.EqualFold(s.text, o.text) {
-			return false
-		}
-	}
-	return len(r.methods) == 0 || len(other.methods) == 0 ||
-		slices.ContainsFunc(r.methods, func(m string) bool { return slices.Contains(other.methods, m) })
+// equalFold is .NET's OrdinalIgnoreCase for a literal of ASCII: the letters outside of it that Go takes for one in another
+// case are longer.
+func equalFold(text, literal string) bool {
+	return len(text) == len(literal) && strings.EqualFold(text, literal)
 }

@@ -2,8 +2,13 @@ package devhost
 
 import (
 	"fmt"
+	"net/http/httptest"
+	"net/url"
 	"testing"
 )
+
+// butHealth has all but two routes.
+const butHealth = `{*path:regex(^(?!(health|metrics)/?$))}`
 
 func TestRoute(t *testing.T) {
 	for _, c := range []struct {
@@ -18,13 +23,27 @@ func TestRoute(t *testing.T) {
 		{"items", nil, "GET /api/items/1", "-"},
 		{"items", []string{"post"}, "GET /api/items", "-"},
 		{"items", []string{"get", "post"}, "POST /api/items", "map[]"},
-		{"items/{id}", nil, "GET /api/items/a%2Fb", "map[id:a/b]"},
+		{"items/{id}", nil, "GET /api/items/a%2Fb", "map[id:a%2Fb]"},
 		{"items/{id}", nil, "GET /api/items", "-"},
 		{"items/{id}", nil, "GET /api/items//", "-"},
+		{"items/{id}", nil, "GET /api/items/1//", "-"},
+		{"items/{id:regex(^\\d+$)}", nil, "GET /api/items/17", "map[id:17]"},
+		{"items/{id:regex(^\\d+$)}", nil, "GET /api/items/x", "-"},
 		{"items/{id?}", nil, "GET /api/items", "map[]"},
 		{"items/{id?}", nil, "GET /api/items/7", "map[id:7]"},
 		{"{*path}", nil, "GET /api", "map[]"},
-		{"{*path}", nil, "GET /api/a/b%20c", "map[path:a/b c]"},
+		{"{*path}", nil, "GET /api/", "map[]"},
+		{"{*path}", nil, "GET /api/a/b/", "map[path:a/b/]"},
+		{"{*path}", nil, "GET /api//a", "-"},
+		{butHealth, nil, "GET /api", "-"},
+		{butHealth, nil, "GET /api/", "-"},
+		{butHealth, nil, "GET /api/runs/1", "map[path:runs/1]"},
+		{butHealth, nil, "GET /api/Health", "-"},
+		{butHealth, nil, "GET /api/health/", "-"},
+		{butHealth, nil, "GET /api/health/x", "map[path:health/x]"},
+		{butHealth, nil, "GET /api/healthy", "map[path:healthy]"},
+		{butHealth, nil, "GET /api/metrics", "-"},
+		{"metrics", nil, "GET /api/metric\u017f", "-"}, // a long s
 		{"{*path}", nil, "GET /apis", "-"},
 		{"x/{id}/{*rest}", nil, "GET /api/x/1", "map[id:1]"},
 		{"x/{id}/{*rest}", nil, "GET /api/x", "-"},
@@ -50,7 +69,7 @@ func TestRoute(t *testing.T) {
 		t.Errorf("without a prefix: %v, %v", r, err)
 	}
 	for _, template := range []string{
-		"{*path}/x", "{id?}/x", "{id:int}", "{id=1}", "{}", "a{id}", "{id", "id}", "{a}{b}", "admin", "runtimes", "Admin/x",
+		"{*path}/x", "{id?}/x", "{id:int}", "{id:regex(}", "{id:regex(()}", "{id:regex(^(?!a)}", "{id=1}", "{}", "a{id}", "{id", "id}", "{a}{b}", "admin", "runtimes", "Admin/x",
 	} {
 		if _, err := parseRoute("api", template, nil); err == nil {
 			t.Errorf("%s was taken", template)
@@ -58,19 +77,35 @@ func TestRoute(t *testing.T) {
 	}
 }
 
-func TestRoutePrecedence(t *testing.T) {
-	parse := func(template string) route {
-		r, err := parseRoute("api", template, nil)
-		if err != nil {
+// TestCleanPath: what Kestrel makes of a path, before anything is looked up by it.
+func TestCleanPath(t *testing.T) {
+	for came, want := range map[string]string{
+		"/api/x":                  "/api/x",
+		"/api/./x":                "/api/x",
+		"/api/x/../health":        "/api/health",
+		"/api/x/%2e%2E/health":    "/api/health",
+		"/api/x/..":               "/api/",
+		"/api/x/.":                "/api/x/",
+		"/../../x":                "/x",
+		"/api/x/..%2fhealth":      "/api/x/..%2fhealth",
+		"/api/x/..%252fhealth":    "/api/x/..%2fhealth",
+		"/api/x/%252e%252e/y":     "/api/x/%2e%2e/y",
+		`/api/x/..\y`:             `/api/x/..\y`,
+		"/api/x/..%5cy":           `/api/x/..\y`,
+		"/api//x":                 "/api//x",
+		"/api/a%20b%C3%BC%ff%c3z": "/api/a bü%ff%c3z",
+		`/api%2fx"`:               `/api%2fx"`,
+	} {
+		r := httptest.NewRequest("GET", "/", nil)
+		var err error
+		if r.URL, err = url.ParseRequestURI(came); err != nil {
 			t.Fatal(err)
 		}
-		return r
-	}
-	for _, c := range [][2]string{
-		{"items", "{name}"}, {"{name}", "{*path}"}, {"items/{id}", "items/{*path}"}, {"items/latest", "items/{id}"}, {"x/{id}", "{a}/x"},
-	} {
-		if a, b := parse(c[0]), parse(c[1]); !a.before(b) || b.before(a) || a.collides(b) {
-			t.Errorf("%s must come before %s", c[0], c[1])
+		if got, ok := cleanPath(r); got != want || !ok {
+			t.Errorf("%s is %s, want %s", came, got, want)
 		}
+	}
+	if _, ok := cleanPath(httptest.NewRequest("GET", "/api/x%00", nil)); ok {
+		t.Error("a NUL was taken")
 	}
 }

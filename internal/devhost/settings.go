@@ -66,24 +66,24 @@ func expand(text string, lookup func(string) (string, bool)) (expanded string, c
 	return expanded, complete
 }
 
-// queueService is the URL of the queue service behind a connection. Only identity-based ones are known here: a
+// service is the URL of the queue or blob service behind a connection. Only identity-based ones are known here: a
 // connection string would bring an account key (azure-webjobs-sdk, Host.Storage; functions-storage-queue-connections).
-func (s settings) queueService(connection string) (string, error) {
+func (s settings) service(connection, kind string) (string, error) {
 	for _, prefix := range []string{connection, "AzureWebJobs" + connection} {
 		if _, ok := s.get(prefix); ok {
 			return "", fmt.Errorf("the connection %s is a connection string: this host takes only identities, by %s__accountName "+
-				"or %s__queueServiceUri", prefix, prefix, prefix)
+				"or %s__%sServiceUri", prefix, prefix, prefix, kind)
 		}
-		for _, suffix := range []string{"__queueServiceUri", "__serviceUri"} {
+		for _, suffix := range []string{"__" + kind + "ServiceUri", "__serviceUri"} {
 			if uri, ok := s.get(prefix + suffix); ok {
 				return strings.TrimSuffix(uri, "/"), nil
 			}
 		}
 		if account, ok := s.get(prefix + "__accountName"); ok {
-			return "https://" + account + ".queue.core.windows.net", nil
+			return "https://" + account + "." + kind + ".core.windows.net", nil
 		}
 	}
-	return "", fmt.Errorf("there is no app setting %s__accountName or %s__queueServiceUri", connection, connection)
+	return "", fmt.Errorf("there is no app setting %s__accountName or %s__%sServiceUri", connection, connection, kind)
 }
 
 // hasStorage says whether AzureWebJobsStorage is configured in any form: no trigger but HTTP works without it.

@@ -18,6 +18,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -32,7 +33,10 @@ import (
 // account is the storage account of all tests here; its queues have names of their own.
 const account = "devhosttests"
 
-const queueHost = account + ".queue.core.windows.net"
+const (
+	queueHost = account + ".queue.core.windows.net"
+	blobHost  = account + ".blob.core.windows.net"
+)
 
 // emulator is the one Azurite of this test binary, started by the first test that wants storage.
 var emulator struct {
@@ -76,8 +80,12 @@ func startStorage(t *testing.T) (err error) {
 	roots.AppendCertsFromPEM(text)
 	emulator.client = &http.Client{Transport: &http.Transport{
 		TLSClientConfig: &tls.Config{RootCAs: roots},
-		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, network, fmt.Sprintf("127.0.0.1:%d", emulator.server.QueuePort))
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			port := emulator.server.QueuePort
+			if strings.HasPrefix(address, blobHost) {
+				port = emulator.server.BlobPort
+			}
+			return new(net.Dialer).DialContext(ctx, network, fmt.Sprintf("127.0.0.1:%d", port))
 		},
 	}}
 	return nil
@@ -128,7 +136,7 @@ func writeCertificate(dir string) (certFile, keyFile string, err error) {
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: "devhost"},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, DNSNames: []string{queueHost},
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, DNSNames: []string{queueHost, blobHost},
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
 	if err != nil {

@@ -38,8 +38,9 @@ func (s *timerStore) put(f *function, status timerStatus) {
 }
 
 // runTimer is the listener of a timer. Runs never overlap. The next occurrence is computed from the start of a run: after
-// one that took too long another one follows at once, and only further missed ones are left out (TimerListener).
-func (l *life) runTimer(f *function) {
+// one that took too long another one follows at once, and only further missed ones are left out (TimerListener). It runs
+// until the context ends.
+func (l *life) runTimer(held context.Context, f *function) {
 	now := time.Now()
 	next := f.schedule.next(now)
 	status, known := l.timers.get(f)
@@ -51,7 +52,7 @@ func (l *life) runTimer(f *function) {
 	if pastDue || f.trigger.RunOnStartup {
 		next = f.schedule.next(l.tick(f, pastDue))
 	}
-	for waitUntil(l.stopping, next) {
+	for waitUntil(held, next) {
 		next = f.schedule.next(l.tick(f, false))
 	}
 }

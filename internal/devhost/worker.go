@@ -30,14 +30,14 @@ const (
 	readinessPause = 25 * time.Millisecond
 	// invocationPatience is how many initializationTimeouts an invocation waits for the handler: a start and 3 restarts.
 	invocationPatience = 4
-	// pingPause lies between two GET / of a handler that is up, as health checks and load measurement do it.
-	pingPause = 10 * time.Second
 )
 
 var (
 	errTooManyErrors  = errors.New("exceeded http worker restart retry count, shutting down Functions host")
 	errInitialization = errors.New("initialization timed out and host is shutting down")
 	errShuttingDown   = errors.New("the Functions host is shutting down")
+	// errLeftBehind is the cause of the end of a host that leaves its handler running.
+	errLeftBehind = errors.New("the Functions host is gone, and its handler is left behind")
 )
 
 // worker keeps the handler running.
@@ -150,42 +150,46 @@ func (w *worker) gone() {
 }
 
 // supervise watches over one process. It returns when that is gone and another one is wanted: nil if somebody asked for
-// it, an error if it crashed or was not ready in time. After exit code 0 it goes on as if nothing had happened.
+// it, an error if it crashed or was not ready in time. After exit code 0 it waits for ever, and so does every invocation
+// until its patience is over. A host that dies leaves the process behind.
 func (w *worker) supervise(ctx context.Context, p *process) error {
-	defer p.kill()
+	defer func() {
+		if errors.Is(context.Cause(ctx), errLeftBehind) {
+			p.abandon()
+		} else {
+			p.kill()
+		}
+	}()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	ready := make(chan error, 1)
 	go func() { ready <- w.awaitReady(ctx) }()
-	ping := time.NewTicker(pingPause)
-	defer ping.Stop()
 	ended := p.ended
-	up := false
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-w.restart:
+			w.gone()
 			w.log.say(Warning, categoryWorker, "Killing worker process %d and all that it is doing", p.cmd.Process.Pid)
 			return nil
 		case err := <-ready:
 			if err != nil {
 				return err
 			}
-			up = true
+			if ended == nil {
+				continue // it exited with 0 just after
+			}
 			w.mu.Lock()
 			close(w.ready)
 			w.mu.Unlock()
 			w.log.say(Information, categoryWorker, "Worker process initialized")
-		case <-ping.C:
-			if up {
-				go func() { _ = w.ping(ctx) }()
-			}
 		case <-ended:
 			switch code := p.exitCode(); code {
 			case 0:
-				w.log.say(Warning, categoryWorker, "Worker process exited with code 0: it is not started again")
 				ended = nil
+				w.gone()
+				w.log.say(Warning, categoryWorker, "Worker process exited with code 0: it is not started again")
 			case exitWanted:
 				return nil
 			default:
@@ -226,9 +230,9 @@ func (w *worker) ping(ctx context.Context) error {
 	return response.Body.Close()
 }
 
-// await returns when the handler has answered, or answered before it exited with 0. Its error is errInitialization after
-// the patience, or errShuttingDown.
-func (w *worker) await(stopping context.Context) error {
+// await returns when the handler has answered. Its error is errInitialization after the patience, or errShuttingDown when
+// the context ends.
+func (w *worker) await(ctx context.Context) error {
 	patience := time.NewTimer(invocationPatience * w.handler.initializationTimeout)
 	defer patience.Stop()
 	for {
@@ -248,7 +252,7 @@ func (w *worker) await(stopping context.Context) error {
 		case <-look.C:
 		case <-patience.C:
 			return errInitialization
-		case <-stopping.Done():
+		case <-ctx.Done():
 			return errShuttingDown
 		}
 	}

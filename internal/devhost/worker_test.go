@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -162,17 +163,22 @@ func TestPlatformStartsTheHostAgain(t *testing.T) {
 
 func TestExit0IsNeverRestarted(t *testing.T) {
 	t.Parallel()
-	a := newApp(t, "", "", map[string]string{"tick": idleTimer})
+	a := newApp(t, `, "initializationTimeout": "00:00:00.3"`, "", map[string]string{"tick": idleTimer})
 	a.answer = func(w http.ResponseWriter, _ call) { w.Header().Set(doHeader, "exit 0") }
 	a.start()
 	if err := a.invoke("tick"); err == nil {
 		t.Error("an invocation that ended the handler succeeded")
 	}
 	a.await("the end of the handler", func() bool { return a.PID() == 0 })
-	for range 3 {
-		if err := a.invoke("tick"); !errors.Is(err, syscall.ECONNREFUSED) {
-			t.Errorf("an invocation without a handler: %v", err)
-		}
+	began := time.Now()
+	if err := a.invoke("tick"); !errors.Is(err, errInitialization) {
+		t.Errorf("an invocation without a handler: %v", err)
+	}
+	if waited := time.Since(began); waited < invocationPatience*300*time.Millisecond {
+		t.Errorf("an invocation waited for %s only", waited)
+	}
+	if err := a.awaitDown(); !errors.Is(err, errInitialization) {
+		t.Errorf("the host went down for %v", err)
 	}
 	if n := len(a.started()); n != 1 || a.Restarts() != 0 {
 		t.Errorf("the handler was started %d times", n)
@@ -248,9 +254,10 @@ func TestNoFunctionsNoHandler(t *testing.T) {
 	}
 }
 
+// TestFunctionTimeoutKillsEverythingInFlight two seconds after the invocation has failed.
 func TestFunctionTimeoutKillsEverythingInFlight(t *testing.T) {
 	t.Parallel()
-	a := newApp(t, "", `, "functionTimeout": "00:00:02"`, map[string]string{"slow": idleTimer, "other": idleTimer})
+	a := newApp(t, "", `, "functionTimeout": "00:00:03"`, map[string]string{"slow": idleTimer, "other": idleTimer})
 	a.answer = func(w http.ResponseWriter, c call) {
 		if c.pid == a.received()[0].pid {
 			w.Header().Set(doHeader, "hang")
@@ -259,21 +266,35 @@ func TestFunctionTimeoutKillsEverythingInFlight(t *testing.T) {
 		succeed(w)
 	}
 	a.start()
-	slow := make(chan error, 1)
-	go func() { slow <- a.invoke("slow") }()
-	a.awaitCalls(1)
-	time.Sleep(500 * time.Millisecond) // so that the other one's own time is not up yet
-	began := time.Now()
-	err := a.invoke("other")
-	if err == nil || errors.Is(err, errFunctionTimeout) || time.Since(began) > 2*time.Second {
-		t.Errorf("the other invocation ended with %v after %s, want a broken connection", err, time.Since(began))
+	if err := a.invoke("slow"); !errors.Is(err, errFunctionTimeout) || a.Restarts() != 0 {
+		t.Errorf("the slow invocation ended with %v, after %d restarts", err, a.Restarts())
 	}
-	if err := <-slow; !errors.Is(err, errFunctionTimeout) {
-		t.Errorf("the slow invocation ended with %v", err)
+	began := time.Now()
+	err := a.invoke("other") // its own time is not up yet when the handler is killed
+	if took := time.Since(began); err == nil || errors.Is(err, errFunctionTimeout) || took < timeoutPause/2 {
+		t.Errorf("the other invocation ended with %v after %s, want a broken connection", err, took)
 	}
 	if err := a.invoke("slow"); err != nil || a.Restarts() != 1 {
 		t.Errorf("after %d restarts: %v", a.Restarts(), err)
 	}
+}
+
+// TestFunctionTimeoutKillsOnceForEachInvocation that timed out: the second kill meets the next handler.
+func TestFunctionTimeoutKillsOnceForEachInvocation(t *testing.T) {
+	t.Parallel()
+	a := newApp(t, "", `, "functionTimeout": "00:00:01"`, map[string]string{"slow": idleTimer, "other": idleTimer})
+	a.answer = func(w http.ResponseWriter, _ call) { w.Header().Set(doHeader, "hang") }
+	a.start()
+	failures := make(chan error, 2)
+	for _, name := range []string{"slow", "other"} {
+		go func() { failures <- a.invoke(name) }()
+	}
+	for range 2 {
+		if err := <-failures; !errors.Is(err, errFunctionTimeout) {
+			t.Errorf("an invocation ended with %v", err)
+		}
+	}
+	a.await("two restarts", func() bool { return a.Restarts() == 2 })
 }
 
 func TestEmptyAnswerHangsUntilFunctionTimeout(t *testing.T) {
@@ -349,6 +370,59 @@ func TestStopDoesNotWaitForEver(t *testing.T) {
 	if err := <-failure; err == nil {
 		t.Error("an invocation that was given up succeeded")
 	}
+	endOrphan(t, a.started()[0].pid)
+}
+
+// endOrphan sees that the handler was left behind, and ends it.
+func endOrphan(t *testing.T, pid string) {
+	t.Helper()
+	id, err := strconv.Atoi(pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(id, syscall.SIGKILL); err != nil {
+		t.Errorf("the handler was not left behind: %v", err)
+	}
+}
+
+// TestKillLeavesTheHandlerBehind: it serves on, and dies by the next line that it writes.
+func TestKillLeavesTheHandlerBehind(t *testing.T) {
+	t.Parallel()
+	a := newApp(t, "", "", map[string]string{"tick": idleTimer})
+	a.answer = func(w http.ResponseWriter, c call) {
+		if c.URL.Path == "/line" {
+			w.Header().Set(doHeader, "out a line")
+		}
+		succeed(w)
+	}
+	a.start()
+	if err := a.invoke("tick"); err != nil {
+		t.Fatal(err)
+	}
+	pid := a.PID()
+	a.Kill()
+	if err := a.Err(); err != nil || a.PID() != 0 {
+		t.Errorf("after a kill: %v, pid %d", err, a.PID())
+	}
+	handler := "http://127.0.0.1:" + a.started()[0].environment["FUNCTIONS_CUSTOMHANDLER_PORT"]
+	get := func(path string) error {
+		r, err := http.NewRequestWithContext(t.Context(), "GET", handler+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response, err := http.DefaultClient.Do(r)
+		if err == nil {
+			_ = response.Body.Close()
+		}
+		return err
+	}
+	if err := get("/still"); err != nil {
+		t.Errorf("the handler went with its host: %v", err)
+	}
+	if err := get("/line"); err == nil {
+		t.Error("the handler wrote a line and lives")
+	}
+	a.await("its end", func() bool { return errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) })
 }
 
 func TestConsole(t *testing.T) {
@@ -392,4 +466,51 @@ func TestErrorLevel(t *testing.T) {
 			t.Errorf("%q, %t: %s, want %s", c.line, c.allErrors, got, c.want)
 		}
 	}
+}
+
+// TestWhatADyingHostTakesIsLocked: after the third crash, an HTTP call that is under way keeps the host there, which goes on
+// taking messages. Nobody works on them, and they are locked until their lease ends.
+func TestWhatADyingHostTakesIsLocked(t *testing.T) {
+	t.Parallel()
+	q := newQueueApp(t, plainQueues, `, "dataType": "binary"`)
+	q.write("api/function.json", httpFunction)
+	q.config.Settings["AzureFunctionsJobHost__customHandler__enableProxyingHttpRequest"] = "true"
+	q.config.Lease = 5 * time.Second
+	q.answer = func(w http.ResponseWriter, _ call) { w.Header().Set(doHeader, "exit 3") }
+	q.start()
+	var crashed time.Time
+	for i := range mostErrors {
+		q.await("a handler", func() bool { return len(q.started()) == i+1 && q.PID() != 0 })
+		answered := make(chan int, 1)
+		go func() {
+			response, _ := q.request("POST", "/api/x", "body")
+			answered <- response.StatusCode
+		}()
+		q.awaitCalls(i + 1)
+		crashed = time.Now()
+		if i == mostErrors-1 {
+			q.await("the third crash", func() bool { return q.PID() == 0 })
+			q.send("in vain")
+		}
+		if status := <-answered; status != http.StatusInternalServerError {
+			t.Errorf("the call got %d", status)
+		}
+	}
+	if err := q.awaitDown(); !errors.Is(err, errTooManyErrors) {
+		t.Errorf("the host went down for %v", err)
+	}
+	if took := time.Since(crashed); took < grace {
+		t.Errorf("the host went down after %s, with a message in hand", took)
+	}
+	if n := len(q.received()); n != mostErrors {
+		t.Errorf("the handler got %d calls", n)
+	}
+	peeked, err := q.queue.PeekMessage(t.Context(), nil)
+	if err != nil || len(peeked.Messages) != 0 {
+		t.Errorf("the message is not locked: %v, %v", peeked.Messages, err)
+	}
+	q.await("the message again", func() bool {
+		again, err := q.queue.DequeueMessage(t.Context(), nil)
+		return err == nil && len(again.Messages) == 1 && *again.Messages[0].DequeueCount == 2
+	})
 }
