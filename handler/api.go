@@ -9,7 +9,6 @@ import (
 	"io"
 	"mime"
 	"net/http"
-	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -33,57 +32,6 @@ func (e *apiError) Error() string { return e.Code + ": " + e.Message }
 
 func refuse(status int, code, target, format string, args ...any) *apiError {
 	return &apiError{status: status, Code: code, Target: target, Message: fmt.Sprintf(format, args...)}
-}
-
-// routes of the functions "api", "health" and "metrics". Every route is called by people and other systems; a repeat changes nothing.
-func (h *handler) routes() http.Handler {
-	mux := http.NewServeMux()
-	mux.Handle("POST /api/backups", endpoint(h.postBackup))
-	mux.Handle("GET /api/runs/{id}", endpoint(h.getRun))
-	mux.Handle("GET /api/runs", endpoint(h.listRuns))
-	mux.Handle("GET /api/batches/{id}", endpoint(h.getBatch))
-	mux.Handle("GET /api/recovery-points", endpoint(h.listPoints))
-	mux.Handle("GET /api/recovery-points/{id}", endpoint(h.getPoint))
-	mux.Handle("POST /api/recovery-points/{id}/accept", endpoint(h.acceptPoint))
-	mux.Handle("POST /api/restores", endpoint(h.postRestore))
-	mux.Handle("GET /api/restores/{id}", endpoint(h.getRestore))
-	mux.Handle("POST /api/restores/{id}/cancel", endpoint(h.cancelRestore))
-	mux.Handle("POST /api/restores/{id}/confirm", endpoint(h.confirmRestore))
-	mux.Handle("GET /api/health", endpoint(h.getHealth))
-	mux.Handle("GET /api/metrics", endpoint(h.getMetrics))
-	for _, pattern := range []string{
-		"/api/backups", "/api/runs", "/api/runs/{id}", "/api/batches/{id}", "/api/recovery-points",
-		"/api/recovery-points/{id}", "/api/recovery-points/{id}/accept", "/api/restores", "/api/restores/{id}",
-		"/api/restores/{id}/cancel", "/api/restores/{id}/confirm", "/api/health", "/api/metrics",
-	} {
-		mux.Handle(pattern, endpoint(func(w http.ResponseWriter, r *http.Request) error {
-			allow := "GET"
-			switch path.Base(r.URL.Path) {
-			case "backups", "restores", "accept", "cancel", "confirm":
-				allow = "POST"
-			}
-			w.Header().Set("Allow", allow)
-			return refuse(http.StatusMethodNotAllowed, "MethodNotAllowed", r.URL.Path, "%s is not for %s; %s is", r.Method,
-				r.URL.Path, allow)
-		}))
-	}
-	mux.Handle("/", endpoint(func(_ http.ResponseWriter, r *http.Request) error {
-		return refuse(http.StatusNotFound, "RouteNotFound", r.URL.Path,
-			"there is nothing at %s; there are POST /api/backups, GET /api/runs?target=…, GET /api/runs/{id}, "+
-				"GET /api/batches/{id}, GET /api/recovery-points?target=…, GET /api/recovery-points/{id}, "+
-				"POST /api/recovery-points/{id}/accept, POST /api/restores, GET /api/restores/{id}, "+
-				"POST /api/restores/{id}/cancel, POST /api/restores/{id}/confirm, GET /api/health and GET /api/metrics", r.URL.Path)
-	}))
-	return mux
-}
-
-// endpoint is a handler that returns its error.
-type endpoint func(w http.ResponseWriter, r *http.Request) error
-
-func (e endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if err := e(w, r); err != nil {
-		writeError(w, err)
-	}
 }
 
 // writeError is the one place where an error becomes a status.
@@ -111,10 +59,11 @@ func writeJSON(w http.ResponseWriter, status int, body any) {
 func (h *handler) call(w http.ResponseWriter, r *http.Request) {
 	started := h.Now()
 	seen := &statusWriter{ResponseWriter: w, status: http.StatusOK, about: fields{}}
-	err := h.guarded("api", func() error {
-		// Without this the mux would send an odd path elsewhere, in HTML.
-		r.URL.Path, r.URL.RawPath = path.Clean(r.URL.Path), ""
-		h.api.ServeHTTP(seen, r)
+	function, serve := find(r)
+	err := h.guarded(function, func() error {
+		if err := serve(h, seen, r); err != nil {
+			writeError(seen, err)
+		}
 		return nil
 	})
 	if err != nil && !seen.written {
@@ -129,10 +78,6 @@ func (h *handler) call(w http.ResponseWriter, r *http.Request) {
 	level := zerolog.InfoLevel
 	if seen.status >= 500 {
 		level = zerolog.ErrorLevel
-	}
-	function := "api"
-	if r.URL.Path == "/api/health" || r.URL.Path == "/api/metrics" {
-		function = path.Base(r.URL.Path)
 	}
 	h.Log.WithLevel(level).Err(err).Str("function", function).Str("invocation", hostInvocation(r)).Str("method", r.Method).
 		Str("path", r.URL.Path).Int("status", seen.status).Dur("ms", h.Now().Sub(started)).

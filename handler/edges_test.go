@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -601,11 +602,11 @@ func TestEachRouteSaysWhatItIsFor(t *testing.T) {
 	for path, allow := range map[string]string{
 		"/api/backups": "POST", "/api/runs": "GET", "/api/runs/x": "GET", "/api/batches/x": "GET", "/api/recovery-points": "GET",
 		"/api/recovery-points/x": "GET", "/api/recovery-points/x/accept": "POST", "/api/restores": "POST", "/api/restores/x": "GET",
-		"/api/restores/x/cancel": "POST", "/api/restores/x/confirm": "POST", "/api/health": "GET", "/api/metrics": "GET",
+		"/api/restores/x/cancel": "POST", "/api/restores/x/confirm": "POST", "/api/health": "GET, HEAD", "/api/metrics": "GET, HEAD",
 	} {
-		for _, method := range []string{"GET", "POST", "PUT", "DELETE"} {
+		for _, method := range []string{"GET", "HEAD", "POST", "PUT", "DELETE"} {
 			w := d.call(method, path, "")
-			if refused := w.Code == 405; refused == (method == allow) || refused && w.Header().Get("Allow") != allow {
+			if refused := w.Code == 405; refused == slices.Contains(strings.Split(allow, ", "), method) || refused && w.Header().Get("Allow") != allow {
 				t.Errorf("%s %s: %d, Allow %q, want %s", method, path, w.Code, w.Header().Get("Allow"), allow)
 			}
 		}

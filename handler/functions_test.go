@@ -13,6 +13,8 @@ import (
 // binding is what the host reads of a function.json.
 type binding struct {
 	Type, Direction, Name, DataType, QueueName, Connection, AuthLevel, Route, Schedule string
+
+	Methods []string
 }
 
 func readFunctions(t *testing.T) map[string][]binding {
@@ -43,8 +45,59 @@ func readFunctions(t *testing.T) map[string][]binding {
 // hostName is the host's own rule for names of functions (azure-functions-host, Utility.cs).
 var hostName = regexp.MustCompile(`(?i)^[a-z][a-z0-9_-]{0,127}$`)
 
-// httpRoutes are those of the HTTP functions, which the mux serves. The more literal route wins in the host.
-var httpRoutes = map[string]string{"api": "{*path}", "health": "health", "metrics": "metrics"}
+// hostRoute is the route that function.json must have. The host takes the first one that matches in the order of the names
+// of functions (seen with 4.1045), so the one for all the rest leaves out what the others have: then no order counts.
+func hostRoute(f HTTPFunction) string {
+	if f.Template != "" {
+		return f.Template
+	}
+	var others []string
+	for _, other := range HTTPFunctions() {
+		if other.Template != "" {
+			others = append(others, regexp.MustCompile(`\{\w+\}`).ReplaceAllString(other.Template, "[^/]+"))
+		}
+	}
+	return "{*path:regex(^(?!(" + strings.Join(others, "|") + ")/?$))}"
+}
+
+// httpFunction is nil for a name that the table does not have.
+func httpFunction(name string) *HTTPFunction {
+	for _, f := range HTTPFunctions() {
+		if f.Name == name {
+			return &f
+		}
+	}
+	return nil
+}
+
+// TestHTTPFunctions: each route lies where the host calls its function, and nowhere else.
+func TestHTTPFunctions(t *testing.T) {
+	rest := 0
+	for _, f := range HTTPFunctions() {
+		if f.Template == "" {
+			rest++
+		}
+		if len(f.Routes) == 0 {
+			t.Errorf("%s has no routes", f.Name)
+		}
+		for _, route := range f.Routes {
+			if !slices.Contains(f.Methods, route.Method) {
+				t.Errorf("%s: the host lets no %s through to %s", f.Name, route.Method, route.Path)
+			}
+			if f.Template != "" && route.Path != "/api/"+f.Template {
+				t.Errorf("%s: %s is not below the route %s", f.Name, route.Path, f.Template)
+			}
+			for _, other := range HTTPFunctions() {
+				if _, ok := (Route{Path: "/api/" + other.Template}).match(strings.NewReplacer("{", "", "}", "").Replace(route.Path)); ok && other.Name != f.Name {
+					t.Errorf("%s: the host takes %s for %s", f.Name, route.Path, other.Name)
+				}
+			}
+		}
+	}
+	if rest != 1 {
+		t.Errorf("%d functions have all the rest", rest)
+	}
+}
 
 // Every folder has a function of its name here, and the other way round, with the bindings that the code relies on.
 func TestFunctionsAreThoseOfTheFolders(t *testing.T) {
@@ -55,16 +108,16 @@ func TestFunctionsAreThoseOfTheFolders(t *testing.T) {
 			t.Errorf("functions/%s/function.json is missing: the host would never call %s", name, name)
 		}
 	}
-	for name := range httpRoutes {
-		if folders[name] == nil {
-			t.Errorf("functions/%s/function.json is missing: its route would not exist", name)
+	for _, f := range HTTPFunctions() {
+		if folders[f.Name] == nil {
+			t.Errorf("functions/%s/function.json is missing: its routes would not exist", f.Name)
 		}
 	}
 	for name, bindings := range folders {
 		if !hostName.MatchString(name) || strings.EqualFold(name, "host") {
 			t.Errorf("the host refuses the name %q", name)
 		}
-		if h.functions[name] == nil && httpRoutes[name] == "" {
+		if h.functions[name] == nil && httpFunction(name) == nil {
 			t.Errorf("functions/%s has no function in this package", name)
 		}
 		triggers := slices.DeleteFunc(slices.Clone(bindings), func(b binding) bool { return !strings.HasSuffix(b.Type, "Trigger") })
@@ -94,13 +147,29 @@ func TestFunctionsAreThoseOfTheFolders(t *testing.T) {
 			}
 		case "httpTrigger":
 			// One trigger and one output, or the host sends no forwarded request (azure-functions-host, IsHttpInAndOutFunction).
-			if b.AuthLevel != "function" || b.Route != httpRoutes[name] || len(bindings) != 2 || bindings[1].Type != "http" {
+			if len(bindings) != 2 || bindings[1].Type != "http" {
 				t.Errorf("functions/%s: %+v", name, bindings)
+			}
+			f := httpFunction(name)
+			if f == nil {
+				t.Errorf("functions/%s is not in the table of HTTP functions", name)
+				continue
+			}
+			if b.AuthLevel != f.AuthLevel || b.Route != hostRoute(*f) || !slices.Equal(b.Methods, lower(f.Methods)) {
+				t.Errorf("functions/%s has %q, %q, %v; the table says %q, %q, %v", name, b.AuthLevel, b.Route, b.Methods,
+					f.AuthLevel, hostRoute(*f), lower(f.Methods))
 			}
 		default:
 			t.Errorf("functions/%s has a %s", name, b.Type)
 		}
 	}
+}
+
+func lower(words []string) (all []string) {
+	for _, word := range words {
+		all = append(all, strings.ToLower(word))
+	}
+	return all
 }
 
 func TestHostSettings(t *testing.T) {
@@ -117,6 +186,9 @@ func TestHostSettings(t *testing.T) {
 		Extensions struct {
 			Queues struct{ MessageEncoding string }
 		}
+		Logging struct {
+			ApplicationInsights struct{ EnableDependencyTracking *bool }
+		}
 	}
 	if err := json.Unmarshal(text, &host); err != nil {
 		t.Fatal(err)
@@ -129,6 +201,9 @@ func TestHostSettings(t *testing.T) {
 	}
 	if host.Extensions.Queues.MessageEncoding != "none" {
 		t.Error("any other encoding sends messages to poison before the handler sees them")
+	}
+	if tracked := host.Logging.ApplicationInsights.EnableDependencyTracking; tracked == nil || *tracked {
+		t.Error("the host would write each URL that it calls into Application Insights, with the key that a caller put there")
 	}
 	makefile, err := os.ReadFile("../Makefile")
 	if err != nil {

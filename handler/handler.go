@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"time"
 
@@ -62,7 +63,6 @@ func (f fields) say(why backup.Reason) {
 type handler struct {
 	Config
 	functions map[string]function
-	api       http.Handler
 
 	warning sync.Mutex
 	// warned are the warnings that this process has logged last.
@@ -86,7 +86,6 @@ func New(c Config) http.Handler {
 		"restore":            h.restore,
 		"deadletter-restore": h.deadletterRestore,
 	}
-	h.api = h.routes()
 	return h
 }
 
@@ -100,7 +99,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), Deadline)
 	defer cancel()
 	r = r.WithContext(ctx)
-	name := r.URL.Path[1:]
+	name := strings.TrimPrefix(r.URL.Path, "/")
 	if f, ok := h.functions[name]; ok && r.Method == http.MethodPost {
 		h.invoke(w, r, name, f)
 		return

@@ -122,7 +122,7 @@ func TestHealthAnswersJSON(t *testing.T) {
 		!strings.Contains(w.Body.String(), "LIFEBOAT_PLAN is missing") {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
-	if w := newDoor(nil).call("POST", "/api/health", "{}"); w.Code != 405 || w.Header().Get("Allow") != "GET" {
+	if w := newDoor(nil).call("POST", "/api/health", "{}"); w.Code != 405 || w.Header().Get("Allow") != "GET, HEAD" {
 		t.Errorf("%d %v %s", w.Code, w.Header(), w.Body)
 	}
 }

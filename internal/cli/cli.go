@@ -23,9 +23,9 @@ const usage = `usage:
   lifeboat plan next FILE [-n 3]  the next slots of every plan and target, local and UTC
   lifeboat plan diff OLD NEW      what an edit changes: plans, targets, slots, how long is kept
 
-against the app at LIFEBOAT_URL (such as https://contoso.azurewebsites.net), with the function's key in LIFEBOAT_KEY:
+against the app at LIFEBOAT_URL (such as https://contoso.azurewebsites.net), with a key of its function api in LIFEBOAT_KEY:
   lifeboat health [--json]        how well every target is protected, the worst first; exit code 1 if one is unprotected.
-                                  With the key of the function health, from LIFEBOAT_HEALTH_KEY if that is set
+                                  With a key of the function health in LIFEBOAT_HEALTH_KEY: one of api does not open it
   lifeboat runs TARGET [--top N] [--all] [--json]
                                   the target's runs, newest first: 20, N up to 100, or all
   lifeboat run ID [--json]        one run: where it stands, why, and what it left

@@ -31,8 +31,9 @@ type client struct {
 func newClient(getenv func(string) string, stderr io.Writer, health bool) (*client, error) {
 	address, key := strings.TrimSpace(getenv("LIFEBOAT_URL")), strings.TrimSpace(getenv("LIFEBOAT_KEY"))
 	name, function := "LIFEBOAT_KEY", "api"
+	wanted := name
 	if health {
-		function = "health"
+		function, wanted = "health", "LIFEBOAT_HEALTH_KEY"
 		if own := strings.TrimSpace(getenv("LIFEBOAT_HEALTH_KEY")); own != "" || key == "" {
 			name, key = "LIFEBOAT_HEALTH_KEY", own
 		}
@@ -52,7 +53,8 @@ func newClient(getenv func(string) string, stderr io.Writer, health bool) (*clie
 	}
 	return &client{
 		origin: u.Scheme + "://" + u.Host, key: key, stderr: stderr,
-		wrong: name + " is not a key of this app's function " + function,
+		wrong: fmt.Sprintf("%s is not a key of this app's function %s, nor a host key: set %s to one that "+
+			"`az functionapp function keys list -g GROUP -n APP --function-name %s` lists", name, function, wanted, function),
 		http: http.Client{
 			Timeout: 2 * time.Minute,
 			// Go takes Authorization off a request that is sent on to another host, but not a header that it does not know.

@@ -79,9 +79,9 @@ plan.yaml is refused since 2026-03-28T10:00:00Z; the plan in force is that of 20
 func TestHealthHasAKeyOfItsOwn(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ key, own, sent, says string }{
-		"both":     {"k", "own", "own", "LIFEBOAT_HEALTH_KEY is not a key of this app's function health"},
-		"only own": {"", "own", "own", "LIFEBOAT_HEALTH_KEY is not a key of this app's function health"},
-		"only api": {"k", "", "k", "LIFEBOAT_KEY is not a key of this app's function health"},
+		"both":     {"k", "own", "own", "401 Unauthorized: LIFEBOAT_HEALTH_KEY is not a key of this app's function health, nor a host key: set LIFEBOAT_HEALTH_KEY to"},
+		"only own": {"", "own", "own", "--function-name health` lists"},
+		"only api": {"k", "", "k", "401 Unauthorized: LIFEBOAT_KEY is not a key of this app's function health, nor a host key: set LIFEBOAT_HEALTH_KEY to"},
 		"none":     {"", "", "", "set LIFEBOAT_URL"},
 	} {
 		a := newApp(t, "", func(_ int, w http.ResponseWriter, _ *http.Request) bool {

@@ -1,0 +1,118 @@
+package handler
+
+import (
+	"cmp"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// HTTPFunction is a function that people and other systems call. Its key opens its own routes and no others.
+type HTTPFunction struct {
+	Name string
+	// AuthLevel is function.json's: "function" wants a key of the function, a host key or the master key.
+	AuthLevel string
+	// Template is function.json's route, below /api; "" for the one function that has what no other one has.
+	Template string
+	// Methods that the host lets through. It answers others 404 itself, before it looks for a key.
+	Methods []string
+	Routes  []Route
+}
+
+// Route is one call. {id} in its path stands for a segment, in the case that it is written in; all else goes in any case.
+type Route struct {
+	Method, Path string
+
+	serve func(*handler, http.ResponseWriter, *http.Request) error
+}
+
+// HTTPFunctions is the one table of what is served over HTTP. Each function.json is what it says.
+func HTTPFunctions() []HTTPFunction {
+	return []HTTPFunction{
+		{
+			Name: "api", AuthLevel: "function", Methods: []string{http.MethodGet, http.MethodPost},
+			Routes: []Route{
+				{http.MethodPost, "/api/backups", (*handler).postBackup},
+				{http.MethodGet, "/api/runs", (*handler).listRuns},
+				{http.MethodGet, "/api/runs/{id}", (*handler).getRun},
+				{http.MethodGet, "/api/batches/{id}", (*handler).getBatch},
+				{http.MethodGet, "/api/recovery-points", (*handler).listPoints},
+				{http.MethodGet, "/api/recovery-points/{id}", (*handler).getPoint},
+				{http.MethodPost, "/api/recovery-points/{id}/accept", (*handler).acceptPoint},
+				{http.MethodPost, "/api/restores", (*handler).postRestore},
+				{http.MethodGet, "/api/restores/{id}", (*handler).getRestore},
+				{http.MethodPost, "/api/restores/{id}/cancel", (*handler).cancelRestore},
+				{http.MethodPost, "/api/restores/{id}/confirm", (*handler).confirmRestore},
+			},
+		},
+		{
+			Name: "health", AuthLevel: "function", Template: "health", Methods: []string{http.MethodGet, http.MethodHead},
+			Routes: []Route{{http.MethodGet, "/api/health", (*handler).getHealth}},
+		},
+		{
+			Name: "metrics", AuthLevel: "function", Template: "metrics", Methods: []string{http.MethodGet, http.MethodHead},
+			Routes: []Route{{http.MethodGet, "/api/metrics", (*handler).getMetrics}},
+		},
+	}
+}
+
+// find is the function that the request belongs to, and what serves it. The host has looked for a key by the path as it
+// came, and passes that on: so it is decoded once, segment by segment, and never cleaned, or the key of one function could
+// open another one. What fits nowhere belongs to api, as in the host.
+func find(r *http.Request) (function string, serve func(*handler, http.ResponseWriter, *http.Request) error) {
+	// RawPath is there where the path came in another form than Go's; EscapedPath would make %2F a slash of some of them.
+	came := cmp.Or(r.URL.RawPath, r.URL.EscapedPath())
+	var allow, all []string
+	for _, f := range HTTPFunctions() {
+		for _, route := range f.Routes {
+			all = append(all, route.Method+" "+route.Path)
+			id, ok := route.match(came)
+			if !ok {
+				continue
+			}
+			methods := []string{route.Method}
+			if route.Method == http.MethodGet && slices.Contains(f.Methods, http.MethodHead) {
+				methods = append(methods, http.MethodHead) // net/http leaves the body out
+			}
+			if slices.Contains(methods, r.Method) {
+				r.SetPathValue("id", id)
+				return f.Name, route.serve
+			}
+			function, allow = f.Name, append(allow, methods...)
+		}
+	}
+	if function != "" {
+		return function, func(_ *handler, w http.ResponseWriter, r *http.Request) error {
+			w.Header().Set("Allow", strings.Join(allow, ", "))
+			return refuse(http.StatusMethodNotAllowed, "MethodNotAllowed", r.URL.Path, "%s is not for %s; %s is", r.Method,
+				r.URL.Path, strings.Join(allow, " or "))
+		}
+	}
+	return "api", func(_ *handler, _ http.ResponseWriter, r *http.Request) error {
+		last := len(all) - 1
+		return refuse(http.StatusNotFound, "RouteNotFound", r.URL.Path, "there is nothing at %s; there are %s and %s", r.URL.Path,
+			strings.Join(all[:last], ", "), all[last])
+	}
+}
+
+// match compares the route with an escaped path, which may have a slash at its end.
+func (route Route) match(escaped string) (id string, ok bool) {
+	want, got := strings.Split(route.Path, "/"), strings.Split(strings.TrimSuffix(escaped, "/"), "/")
+	if len(want) != len(got) {
+		return "", false
+	}
+	for i, segment := range got {
+		segment, err := url.PathUnescape(segment)
+		switch {
+		case err != nil:
+			return "", false
+		case want[i] == "{id}" && segment != "":
+			id = segment
+		// Of the letters that Go takes for one in another case, those outside of ASCII are longer: they are others to the host.
+		case len(segment) != len(want[i]) || !strings.EqualFold(segment, want[i]):
+			return "", false
+		}
+	}
+	return id, true
+}

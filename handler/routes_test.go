@@ -1,0 +1,80 @@
+package handler
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"testing"
+)
+
+// TestPathsStayWithTheirFunction: the host has looked for the key of a function by the path. Whatever form that has, the
+// program takes it for no other function's; tricks that a cleaning or a second decoding would undo lead nowhere.
+func TestPathsStayWithTheirFunction(t *testing.T) {
+	served := func(method, path string) (function string, status int) {
+		r := httptest.NewRequest(method, path, nil)
+		w := httptest.NewRecorder()
+		function, serve := find(r)
+		d := newDoor(nil).Handler.(*handler)
+		if err := serve(d, w, r); err != nil {
+			writeError(w, err)
+		}
+		return function, w.Code
+	}
+	for _, c := range []struct {
+		method, path, function string
+		status                 int
+	}{
+		{"GET", "/api/health", "health", 200},
+		{"GET", "/API/Health", "health", 200},
+		{"GET", "/api/health/", "health", 200},
+		{"GET", "/api/he%61lth", "health", 200}, // the host decodes once, too
+		{"HEAD", "/api/health", "health", 200},
+		{"HEAD", "/api/metrics", "metrics", 200},
+		{"POST", "/api/health", "health", 405},
+		{"HEAD", "/api/runs", "api", 405},
+		{"GET", "/Api/RUNS?target=" + target, "api", 200},
+		{"GET", "/api/Recovery-Points?target=" + target, "api", 200},
+		{"GET", "/api", "api", 404},
+		{"GET", "/api/", "api", 404},
+		{"GET", "//api/health", "api", 404},
+		{"GET", "/api//health", "api", 404},
+		{"GET", "/api/health//", "api", 404},
+		{"GET", "/api/./health", "api", 404},
+		{"GET", "/api/x/../health", "api", 404},
+		{"GET", "/api/%2e/health", "api", 404},
+		{"GET", "/api/x/%2e%2e/health", "api", 404},
+		{"GET", "/api/runs/..%2f..%2fhealth", "api", 404},
+		{"GET", "/api/x/..%252fhealth", "api", 404},
+		{"GET", "/api/he%2561lth", "api", 404},
+		{"GET", "/api%2fhealth", "api", 404},
+		{"GET", "/api/health%2f", "api", 404},
+		{"GET", "/api/health%00", "api", 404},
+		{"GET", "/api/health%20", "api", 404},
+		{"GET", `/api\health`, "api", 404},
+		{"GET", `/api/x\..\health`, "api", 404},
+		{"GET", "/api/health;x", "api", 404},
+		{"GET", "/api/metric%C5%BF", "api", 404}, // a long s, which Unicode takes for another s
+		// Of a path that Go's own form cannot hold, a slash that was escaped stays one.
+		{"GET", `/api%2fhealth"`, "api", 404},
+		{"POST", `/api/restores/x%2fcancel"`, "api", 405}, // an ID to GET
+		{"POST", "/api/restores/x%2Fcancel", "api", 405},
+		{"GET", "/api/runs/ID1", "api", 404},
+	} {
+		if function, status := served(c.method, c.path); function != c.function || status != c.status {
+			t.Errorf("%s %s: %s %d, want %s %d", c.method, c.path, function, status, c.function, c.status)
+		}
+	}
+}
+
+// TestIDsKeepTheirCase: the fixed parts of a path go in any case, the ID in its own alone.
+func TestIDsKeepTheirCase(t *testing.T) {
+	for _, path := range []string{"/API/Runs/aB%20c", "/api/recovery-POINTS/aB%20c/ACCEPT"} {
+		method := http.MethodGet
+		if path[len(path)-1] == 'T' {
+			method = http.MethodPost
+		}
+		r := httptest.NewRequest(method, path, nil)
+		if find(r); r.PathValue("id") != "aB c" {
+			t.Errorf("%s has the ID %q", path, r.PathValue("id"))
+		}
+	}
+}
