@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"lifeboat/internal/azurite"
 	"lifeboat/internal/devhost"
@@ -232,6 +233,13 @@ func (s *Stack) Grant(name, account string) {
 // HostIdentity is the identity of the app's host: one of its own here, so that its requests can be told apart.
 func HostIdentity(app string) string { return app + "-host" }
 
+const (
+	// messageLease is for how long what a dying host had taken stays locked: ten minutes in Azure, far longer than a step here.
+	messageLease = 20 * time.Second
+	// timerLease is for how long another host of an app that died keeps its timers: the shortest that storage takes.
+	timerLease = 15 * time.Second
+)
+
 // App starts an app under the local host.
 func (s *Stack) App(ctx context.Context, c AppConfig) (*App, error) {
 	settings, err := s.Settings(c)
@@ -243,6 +251,7 @@ func (s *Stack) App(ctx context.Context, c AppConfig) (*App, error) {
 		HostJSON: filepath.Join(s.Root, "host.json"), Functions: filepath.Join(s.Root, "functions"), Executable: s.Binary,
 		Settings: settings, Env: s.Environment(c.Name),
 		Client: s.Sim.Client(), Credential: s.Sim.Credential(HostIdentity(c.Name)),
+		Lease: messageLease, TimerLease: timerLease,
 		Log: c.Log, RestartHost: true,
 	})
 	if err != nil {
