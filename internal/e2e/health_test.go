@@ -42,7 +42,7 @@ func (a *app) health(ctx context.Context) (int, health, string) {
 	if err != nil {
 		return 0, h, err.Error()
 	}
-	if err := json.Unmarshal(text, &h); err != nil && response.StatusCode != http.StatusBadGateway {
+	if err := json.Unmarshal(text, &h); err != nil && response.StatusCode != http.StatusInternalServerError {
 		a.t.Errorf("%s: %v", text, err)
 	}
 	return response.StatusCode, h, string(text)
