@@ -137,15 +137,12 @@ func (c *constraint) allows(value string) bool {
 }
 
 // match compares the route with a method and a path as cleanPath makes it. Literals match in any case. A method that is not
-// among the route's makes no match: the caller gets 404, as in Azure. So does an empty segment.
+// among the route's makes no match: the caller gets 404, as in Azure. So does an empty segment, but for one amid a catch-all.
 func (r route) match(method, path string) (parameters map[string]string, ok bool) {
 	if len(r.methods) > 0 && !slices.Contains(r.methods, method) {
 		return nil, false
 	}
 	rest := strings.TrimPrefix(path, "/")
-	if strings.Contains(path, "//") {
-		return nil, false
-	}
 	parameters = map[string]string{}
 	for _, s := range r.segments {
 		part, after, _ := strings.Cut(rest, "/")
@@ -154,9 +151,9 @@ func (r route) match(method, path string) (parameters map[string]string, ok bool
 			if rest != "" {
 				parameters[s.text] = rest
 			}
-			return parameters, s.only == nil || rest != "" && s.only.allows(rest)
+			return parameters, part != "" && s.only.allows(rest) || rest == "" && s.only == nil
 		case part == "":
-			if !s.optional {
+			if !s.optional || rest != "" {
 				return nil, false
 			}
 		case s.kind == parameter:
