@@ -201,10 +201,9 @@ func bodyOf(r *http.Request, others ...string) ([]byte, error) {
 	case err != nil:
 		return nil, refuse(http.StatusBadRequest, "InvalidBody", "", "the body cannot be read: %v", err)
 	case len(bytes.TrimSpace(text)) == 0:
-		return nil, refuse(http.StatusBadRequest, "InvalidBody", "", "the body is empty; a host that forwards requests drops a "+
-			"body that is sent without a Content-Length")
+		return nil, refuse(http.StatusBadRequest, "InvalidBody", "", "the body is empty")
 	}
-	return text, nil
+	return inUTF8(text), nil
 }
 
 func readBody(r *http.Request, into any) error {

@@ -3,12 +3,15 @@ package handler
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"time"
+	"unicode/utf16"
 )
 
 // This file alone knows how the Functions host talks to a custom handler. For timers and queues it sends
@@ -46,13 +49,14 @@ func readInvocation(r *http.Request) (invocation, error) {
 }
 
 // hostInvocation is the host's ID of the invocation. When it forwards a request it adds its own after one that the
-// client may have sent.
+// client may have sent, behind a comma in the same line (seen with the host 4.1045).
 func hostInvocation(r *http.Request) string {
 	ids := r.Header.Values(invocationHeader)
 	if len(ids) == 0 {
 		return ""
 	}
-	return ids[len(ids)-1]
+	last := ids[len(ids)-1]
+	return strings.TrimSpace(last[strings.LastIndex(last, ",")+1:])
 }
 
 func decodeInvocation(body []byte) (invocation, error) {
@@ -74,8 +78,8 @@ func decodeInvocation(body []byte) (invocation, error) {
 }
 
 // message is the body of the queue message behind the binding. With dataType "binary" the host sends it as base64; a
-// host that was told otherwise sends text, as JSON inside a string; and a sender may have encoded it as base64 itself.
-// All of that comes off. What is no JSON at the end is returned as it is.
+// host that was told otherwise sends text, as JSON inside a string; and a sender may have encoded it as base64 itself, or
+// have put a byte order mark before it. All of that comes off. What is no JSON at the end is returned as it is.
 func (i invocation) message(binding string) ([]byte, error) {
 	raw, ok := i.Data[binding]
 	if !ok {
@@ -98,14 +102,34 @@ func (i invocation) message(binding string) ([]byte, error) {
 	return decoded, nil
 }
 
-// unwrap takes off up to two layers of JSON strings.
+// inUTF8 is a text without its byte order mark. Of UTF-16 it also knows a JSON object without one: PowerShell's
+// [Text.Encoding]::Unicode makes such.
+func inUTF8(text []byte) []byte {
+	const mark = "\ufeff"
+	var order binary.ByteOrder = binary.LittleEndian
+	switch begins := func(with string) bool { return bytes.HasPrefix(text, []byte(with)) }; {
+	case len(text)%2 == 0 && (begins("\xff\xfe") || begins("{\x00")):
+	case len(text)%2 == 0 && (begins("\xfe\xff") || begins("\x00{")):
+		order = binary.BigEndian
+	default:
+		return bytes.TrimPrefix(text, []byte(mark))
+	}
+	units := make([]uint16, len(text)/2)
+	for i := range units {
+		units[i] = order.Uint16(text[2*i:])
+	}
+	return bytes.TrimPrefix([]byte(string(utf16.Decode(units))), []byte(mark))
+}
+
+// unwrap takes off up to two layers of JSON strings, and byte order marks.
 func unwrap(raw []byte) []byte {
+	raw = inUTF8(raw)
 	for range 2 {
 		var text string
 		if json.Unmarshal(raw, &text) != nil {
 			break
 		}
-		raw = []byte(text)
+		raw = inUTF8([]byte(text))
 	}
 	return raw
 }
@@ -113,7 +137,7 @@ func unwrap(raw []byte) []byte {
 func looksJSON(text []byte) bool { return bytes.HasPrefix(bytes.TrimSpace(text), []byte("{")) }
 
 func fromBase64(text []byte) ([]byte, bool) {
-	text = bytes.TrimSpace(text)
+	text = bytes.TrimSpace(inUTF8(text))
 	if len(text) == 0 {
 		return nil, false
 	}

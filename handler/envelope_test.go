@@ -10,6 +10,9 @@ import (
 
 const wake = `{"run":"0123456789abcdef-8234567890-0123456789ab","wake":3,"mark":"m"}`
 
+// mark is the byte order mark of UTF-8.
+const mark = "\xef\xbb\xbf"
+
 // quoted is the text as JSON inside a string, which is what the host makes of every string.
 func quoted(s string) string {
 	b, err := json.Marshal(s)
@@ -34,6 +37,16 @@ func TestMessage(t *testing.T) {
 		"binary: empty":                  {`""`, ""},
 		"neither":                        {quoted("not base64!"), "not base64!"},
 		"bytes that are no text":         {quoted(b64([]byte{0xff, 0xfe, 0})), "\xff\xfe\x00"},
+		"a byte order mark":              {quoted(b64([]byte(mark + wake))), wake},
+		"one before what was encoded":    {quoted(b64([]byte(b64([]byte(mark + wake))))), wake},
+		"one before base64":              {quoted(b64([]byte(mark + b64([]byte(wake))))), wake},
+		"one each":                       {quoted(b64([]byte(mark + b64([]byte(mark+wake))))), wake},
+		"one in text":                    {quoted(quoted(mark + wake)), wake},
+		"one in text, encoded":           {quoted(quoted(mark + b64([]byte(mark+wake)))), wake},
+		"UTF-16":                         {quoted(b64(utf16le(`{"ü": "😀"}`))), `{"ü": "😀"}`},
+		"UTF-16 with a mark":             {quoted(b64([]byte(b64(utf16le("\ufeff" + wake))))), wake},
+		"UTF-16, the other end first":    {quoted(b64([]byte("\xfe\xff\x00{\x00}"))), "{}"},
+		"one before white space":         {quoted(b64([]byte(mark + "\r\n" + wake))), "\r\n" + wake},
 	} {
 		t.Run(name, func(t *testing.T) {
 			in, err := decodeInvocation([]byte(`{"Data":{"message":` + c.value + `},"Metadata":{}}`))
@@ -89,6 +102,10 @@ func TestHostInvocationTakesTheLast(t *testing.T) {
 	if got := hostInvocation(r); got != "the host's" {
 		t.Errorf("got %q", got)
 	}
+	r.Header.Set(invocationHeader, "the client's, and more, the host's")
+	if got := hostInvocation(r); got != "the host's" {
+		t.Errorf("of one line: got %q", got)
+	}
 }
 
 // FuzzDecode: whatever the host or a sender puts into the envelope, reading it neither panics nor loses a message that
@@ -97,11 +114,13 @@ func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`{"Data":{"message":"e30="},"Metadata":{"DequeueCount":"1"}}`), []byte(wake))
 	f.Add([]byte(`{"Data":{"message":"\"\\\"{}\\\"\""}}`), []byte(`{"a":"\u0000"}`))
 	f.Add([]byte(`{`), []byte("{"))
+	f.Add([]byte(`{`), []byte("{\x00"))
+	f.Add([]byte(`{`), []byte(mark+"{"))
 	f.Fuzz(func(t *testing.T, envelope, message []byte) {
 		if in, err := decodeInvocation(envelope); err == nil {
 			_, _ = in.message("message")
 		}
-		if !looksJSON(message) {
+		if !looksJSON(inUTF8(message)) {
 			return
 		}
 		once := quoted(base64.StdEncoding.EncodeToString(message))
@@ -110,7 +129,7 @@ func FuzzDecode(f *testing.F) {
 			t.Fatal(err)
 		}
 		got, err := in.message("message")
-		if err != nil || string(got) != string(message) {
+		if err != nil || string(got) != string(inUTF8(message)) {
 			t.Fatalf("%q came back as %q, %v", message, got, err)
 		}
 	})

@@ -342,6 +342,7 @@ func TestEveryAnswerIsJSON(t *testing.T) {
 		{"GET", "/api/recovery-points/x/accept", "", 405},
 		{"POST", "/api/backups", `{"target":"` + strings.Repeat("x", 100_000) + `"}`, 413},
 		{"POST", "/api/backups", `{"target":"x"}}`, 400},
+		{"POST", "/api/backups", mark + `{"target":"` + target + `"}`, 202},
 	} {
 		w := d.call(c.method, c.path, c.body)
 		if w.Code != c.status || w.Header().Get("Content-Type") != "application/json" || !json.Valid(w.Body.Bytes()) {

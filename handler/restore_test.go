@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf16"
 
 	"lifeboat/internal/backup"
 )
@@ -178,9 +179,18 @@ func read(t *testing.T, w *httptest.ResponseRecorder) answered {
 
 const orderText = `{"id":"i","target":"` + target + `","recoveryPoint":"latest"}`
 
+// utf16le is the text as PowerShell's [Text.Encoding]::Unicode has it.
+func utf16le(text string) (encoded []byte) {
+	for _, unit := range utf16.Encode([]rune(text)) {
+		encoded = append(encoded, byte(unit), byte(unit>>8))
+	}
+	return encoded
+}
+
 // TestRestoreMessage: a message, however it was encoded, becomes a run once; what cannot be one is kept and answered, and
 // never delivered again.
 func TestRestoreMessage(t *testing.T) {
+	answered := orderText[:len(orderText)-1] + `,"replyTo":"answers"}`
 	event := `{"specversion":"1.0","id":"i","source":"/sentinel","type":"t","data":{"target":"` + target + `","recoveryPoint":"latest"}}`
 	for _, test := range []struct {
 		name, text, queue string // queue of answers
@@ -191,7 +201,19 @@ func TestRestoreMessage(t *testing.T) {
 		{"plain", orderText, "", "restore.accepted", "", "queued", ""},
 		{"base64", base64.StdEncoding.EncodeToString([]byte(orderText)), "", "restore.accepted", "", "queued", ""},
 		{"a CloudEvent", event, "", "restore.accepted", "", "queued", ""},
-		{"with answers", orderText[:len(orderText)-1] + `,"replyTo":"answers"}`, "answers", "restore.accepted", "", "queued", ""},
+		{"with answers", answered, "answers", "restore.accepted", "", "queued", ""},
+		{"a byte order mark", mark + answered, "answers", "restore.accepted", "", "queued", ""},
+		{"one in base64", base64.StdEncoding.EncodeToString([]byte(mark + answered)), "answers", "restore.accepted", "", "queued", ""},
+		{"one before base64", mark + base64.StdEncoding.EncodeToString([]byte(mark+answered)), "answers", "restore.accepted", "", "queued", ""},
+		{
+			"one in the data of a CloudEvent", `{"specversion":"1.0","id":"e","source":"s","data_base64":"` +
+				base64.StdEncoding.EncodeToString([]byte(mark+answered)) + `"}`, "answers", "restore.accepted", "", "queued", "",
+		},
+		{"UTF-16 in base64", base64.StdEncoding.EncodeToString(utf16le("\ufeff" + answered)), "answers", "restore.accepted", "", "queued", ""},
+		{
+			"torn UTF-16", base64.StdEncoding.EncodeToString(utf16le("\ufeff" + answered)[1:]), "", "message.deadlettered restore.refused",
+			"it is not a JSON object", "", "InvalidRequest",
+		},
 		{"refused", strings.Replace(orderText, target, target+"-other", 1), "", "restore.refused", "", "refused", "UnknownTarget"},
 		{"answers elsewhere", orderText[:len(orderText)-1] + `,"replyTo":"elsewhere"}`, "", "restore.refused", "", "refused", "ReplyToNotAllowed"},
 		{"a dry run", orderText[:len(orderText)-1] + `,"dryRun":true,"replyTo":"answers"}`, "answers", "restore.planned", "dry run", "", ""},

@@ -158,6 +158,7 @@ func requestInEvent(event map[string]json.RawMessage) (RestoreRequest, error) {
 		if data, err = base64.StdEncoding.DecodeString(e.Base64); err != nil || !utf8.Valid(data) {
 			return q, malformed("data_base64", "it is not the base64 of text in UTF-8")
 		}
+		data = bytes.TrimPrefix(data, []byte("\ufeff")) // a byte order mark, as messages have it
 	case data == nil:
 		return q, malformed("data", "the event has none")
 	}
