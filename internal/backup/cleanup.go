@@ -70,7 +70,7 @@ func (e *Engine) Cleanup(ctx context.Context) (CleanupReport, error) {
 			report.Failed = append(report.Failed, fmt.Errorf("clean up %s: %w", target, err))
 		}
 	}
-	return report, ctx.Err()
+	return report, errors.Join(ctx.Err(), e.noteCleanup(ctx))
 }
 
 func (e *Engine) cleanTarget(ctx context.Context, target string, entries []Row, now time.Time, report *CleanupReport) error {

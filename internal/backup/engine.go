@@ -27,6 +27,8 @@ type Engine struct {
 	// Stopped says why no plan makes runs, such as "stopped by LIFEBOAT_STOPPED"; "" lets them. Runs under way go on, and
 	// runs asked for by hand are made.
 	Stopped string
+	// Ticks are the timers by the names of their functions, for health: "schedule" and "cleanup".
+	Ticks map[string]Tick
 	// Now is this process's own clock. It only measures short spans, and checks that the catalog's clock is sane.
 	Now func() time.Time
 	// NewID makes a random ID of lower-case letters, digits and dashes, never the same twice.

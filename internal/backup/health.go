@@ -170,10 +170,10 @@ func (s Sight) why(h TargetHealth, now time.Time) Reason {
 	switch {
 	case s.Dealt.IsZero():
 		return reason("PlanNotSeen", "no tick of the schedule has seen the plan yet",
-			"If this lasts longer than LIFEBOAT_SCHEDULE_TICK, see in the log whether the function schedule runs.")
+			"If this lasts longer than LIFEBOAT_SCHEDULE_TICK, "+blobRoleFirst+" Then see in the log whether the function schedule runs.")
 	case !slot.IsZero() && now.Sub(slot) > silence:
 		return reason("ScheduleSilent", "the slot of "+slot.Format(time.RFC3339)+" came due, and no tick of the schedule "+
-			"has dealt with it", "See in the log whether the function schedule runs, and what it says of the plan.")
+			"has dealt with it", "First "+blobRoleFirst+" Then see in the log whether the function schedule runs, and what it says of the plan.")
 	case last != nil:
 		return last.Reason.as(last.Reason.Code, fmt.Sprintf("%s ended without a recovery point: %s (%s)",
 			runs(without, len(s.Runs)), last.Reason.Message, last.State), last.Reason.Hint)
@@ -256,15 +256,16 @@ const (
 	silence = 10 * time.Minute
 )
 
-// Health says how every target of the plans in force stands, in the order of the plans, and what time it is by the
-// catalog's clock. It changes nothing, and costs one request and two for each target, whatever the history; more only for
-// one whose newest recovery points are all suspect.
-func (e *Engine) Health(ctx context.Context, force InForce) ([]TargetHealth, time.Time, error) {
+// Health says how every target of the plans in force stands, in the order of the plans, and how the timers do. It
+// costs one request and two for each target, whatever the history; more only for one whose newest recovery points are all
+// suspect. It changes nothing, but that it notes once since when a timer is waited for that has never ticked.
+func (e *Engine) Health(ctx context.Context, force InForce) ([]TargetHealth, Clockwork, error) {
 	state, err := e.standing(ctx)
 	now := state.clock
 	if now.IsZero() {
-		return nil, now, err
+		return nil, Clockwork{}, err
 	}
+	clockwork := e.clockwork(ctx, state.ticked, now)
 	since := now // no tick has seen the text yet
 	if state.book.ETag != "" {
 		// One that cannot be read tells as little as none; the tick says so.
@@ -284,13 +285,13 @@ func (e *Engine) Health(ctx context.Context, force InForce) ([]TargetHealth, tim
 	}
 	err = e.together(len(sights), func(i int) error { return e.recent(ctx, &sights[i]) })
 	if err != nil {
-		return nil, now, err
+		return nil, clockwork, err
 	}
 	health := make([]TargetHealth, 0, len(sights))
 	for _, s := range sights {
 		health = append(health, s.Judge(now))
 	}
-	return health, now, nil
+	return health, clockwork, nil
 }
 
 // recent reads the newest runs and recovery points of the target. Retention deletes the oldest first, so the newest live

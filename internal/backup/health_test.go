@@ -241,9 +241,9 @@ func TestHealth(t *testing.T) {
 	look := func(plans ...backup.Plan) []backup.TargetHealth {
 		t.Helper()
 		catalog.n = 0
-		health, now, err := reader.Health(t.Context(), backup.InForce{Plans: plans})
-		if err != nil || !now.Equal(s.now) {
-			t.Fatalf("at %s: %v", now, err)
+		health, clockwork, err := reader.Health(t.Context(), backup.InForce{Plans: plans})
+		if err != nil || !clockwork.Now.Equal(s.now) {
+			t.Fatalf("at %s: %v", clockwork.Now, err)
 		}
 		targets := 0
 		for _, p := range plans {

@@ -238,8 +238,8 @@ func TestJudgingCosts(t *testing.T) {
 	s.storage.calls, s.storage.writes = 0, 0
 	created := len(s.tick(plan).Created)
 	// The two lists of every tick; three for each run; the watermark before and after; a list for each target, and the
-	// judging's row.
-	if want := 2 + 3*1000 + 2 + 1000 + 1; created != 1000 || s.storage.calls != want || s.storage.writes != 3*1000+3 {
+	// judging's row; the note that the tick came.
+	if want := 2 + 3*1000 + 2 + 1000 + 1 + 1; created != 1000 || s.storage.calls != want || s.storage.writes != 3*1000+4 {
 		t.Errorf("%d runs cost %d calls, want %d; %d writes", created, s.storage.calls, want, s.storage.writes)
 	}
 	s.storage.calls = 0

@@ -568,7 +568,7 @@ func TestScenario30RoleLostForOneSubscription(t *testing.T) {
 }
 
 // A plan is paused for a month, or everything is stopped, and then goes on: no burst, and the gap says by whom. While
-// it rests, a tick costs what an idle one costs.
+// it rests, a tick costs what an idle one costs, and the note that it came.
 func TestScenario34PausedForAMonth(t *testing.T) {
 	for _, test := range []struct {
 		why  string
@@ -612,7 +612,7 @@ func TestScenario34PausedForAMonth(t *testing.T) {
 			if told > 0 {
 				judged++
 			}
-			if s.storage.calls != 2*ticks+2*judged+3*told || s.storage.writes != judged+2*told {
+			if s.storage.calls != 3*ticks+2*judged+3*told || s.storage.writes != ticks+judged+2*told {
 				t.Fatalf("%s: %d ticks cost %d calls, %d of them writes", test.why, ticks, s.storage.calls, s.storage.writes)
 			}
 		}

@@ -108,7 +108,7 @@ type ScheduleReport struct {
 // Schedule is one tick: it sweeps, and then for every plan it makes the runs of its newest slot since the plan's watermark,
 // one for each target, and notes the slots before that as missed. Rows come before the watermark, and a run's ID
 // comes from its slot: a tick that is killed, repeated, or runs twice at once makes one run per slot and target. Ticks
-// without a slot or a late run write nothing.
+// without a slot or a late run write nothing but a note that they came, once in noteEvery.
 func (e *Engine) Schedule(ctx context.Context, plans []Plan) (ScheduleReport, error) {
 	var report ScheduleReport
 	state, err := e.standing(ctx)
@@ -134,6 +134,7 @@ func (e *Engine) Schedule(ctx context.Context, plans []Plan) (ScheduleReport, er
 	}
 	if apart == nil {
 		errs = append(errs, e.judge(ctx, plans, state, &report))
+		errs = append(errs, e.note(ctx, "schedule", state.ticked["schedule"], now)) // a tick that does nothing is none
 	}
 	errs = append(errs, e.drain(ctx, state.outbox, now, &report)) // last: it may take its time, and changes nothing
 	return report, errors.Join(errs...)
@@ -150,15 +151,17 @@ type standing struct {
 	// unread says why a plan's watermark cannot be read, by the plan's name: the plan stands still. unjudged says so of when its
 	// targets were judged.
 	unread, unjudged map[string]error
-	gate             gate
-	outbox           outbox
+	// ticked are the notes of timers, by the name of the function.
+	ticked map[string]ticked
+	gate   gate
+	outbox outbox
 	// clock is the catalog's; zero where the rows could not be listed.
 	clock time.Time
 }
 
 // standing reads it. The error also names rows that cannot be read: they stop their own plan alone.
 func (e *Engine) standing(ctx context.Context) (standing, error) {
-	state := standing{judged: map[string]judged{}, marks: map[string]*watermark{}, unread: map[string]error{}, unjudged: map[string]error{}}
+	state := standing{judged: map[string]judged{}, marks: map[string]*watermark{}, unread: map[string]error{}, unjudged: map[string]error{}, ticked: map[string]ticked{}}
 	var errs []error
 	for from := bookKey.Row; ; {
 		rows, now, err := e.Catalog.List(ctx, schedulePartition, from, "plan.", 1000)
@@ -182,6 +185,8 @@ func (s *standing) add(row Row) error {
 	switch {
 	case row.Key == bookKey:
 		s.book = row
+	case strings.HasPrefix(row.Row, tickedPrefix):
+		s.ticked[strings.TrimPrefix(row.Row, tickedPrefix)] = decodeTicked(row)
 	case strings.HasPrefix(row.Row, linePrefix):
 		s.gate.line = append(s.gate.line, row)
 	case strings.HasPrefix(row.Row, permitPrefix):

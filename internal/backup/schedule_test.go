@@ -45,7 +45,8 @@ func TestSchedule(t *testing.T) {
 	}
 }
 
-// TestIdleTick holds the tick to its price: two reads, whatever the number of plans and targets.
+// TestIdleTick holds the tick to its price: two reads, whatever the number of plans and targets, and a note that it came,
+// once in five minutes.
 func TestIdleTick(t *testing.T) {
 	s := newStage(t)
 	var plans []backup.Plan
@@ -55,11 +56,17 @@ func TestIdleTick(t *testing.T) {
 		plans = append(plans, p)
 	}
 	s.tick(plans...)
-	s.now = begin.Add(time.Hour)
-	s.storage.calls, s.storage.writes = 0, 0
-	s.tick(plans...)
-	if s.storage.calls != 2 || s.storage.writes != 0 {
-		t.Errorf("%d calls, %d of them writes", s.storage.calls, s.storage.writes)
+	for minute := 1; minute <= 60; minute++ {
+		s.now = begin.Add(time.Duration(minute) * time.Minute)
+		s.storage.calls, s.storage.writes = 0, 0
+		s.tick(plans...)
+		notes := 0
+		if minute%5 == 0 {
+			notes = 1
+		}
+		if s.storage.calls != 2+notes || s.storage.writes != notes {
+			t.Errorf("minute %d: %d calls, %d of them writes", minute, s.storage.calls, s.storage.writes)
+		}
 	}
 }
 

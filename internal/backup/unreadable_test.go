@@ -213,7 +213,7 @@ func TestARowOfThePlansThatCannotBeReadStopsItsPlanAlone(t *testing.T) {
 	one, two := nightly(), nightly()
 	one.Name, two.Name, two.Targets = "one", "two", []string{target + "-two"}
 	plans := []backup.Plan{one, two}
-	for row, made := range map[string]int{"plan-one": 1, "judged-one": 2, "plan-note": 2, "line-note": 2, "permit-all.0000": 2, "inforce": 2} {
+	for row, made := range map[string]int{"plan-one": 1, "judged-one": 2, "last-tick-schedule": 2, "plan-note": 2, "line-note": 2, "permit-all.0000": 2, "inforce": 2} {
 		t.Run(row, func(t *testing.T) {
 			s := newStage(t)
 			s.engine.Concurrency = 3
