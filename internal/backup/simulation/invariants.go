@@ -73,6 +73,11 @@ type (
 		blob  *blob
 		extra bool
 	}
+	// noted: a tick told that it came; was is when one did before.
+	noted struct {
+		timer   string
+		was, is time.Time
+	}
 	// passing: a permit was taken or given back.
 	passing struct{ row string }
 	// told: an event was sent.
@@ -184,6 +189,7 @@ var Invariants = []Invariant{
 	{"events wait for nothing but their queue", "3", eventsLeave},
 	{"nothing waits for an event to be sent", "", eventsGateNothing},
 	{"every message is worked off", "4", messagesEnd},
+	{"a timer tells that it ticks once in five minutes", "", notedSeldom},
 	{"a request always means the same run", "1", sameRun},
 	{"retention goes on", "", retentionGoesOn},
 	{"a restore is begun once", "4", restoredOnce},
@@ -193,6 +199,14 @@ var Invariants = []Invariant{
 	{"latest is the newest that protects", "5", latestProtects},
 	{"a restore ends as it did", "3", endsTruly},
 	{"every request for a restore is answered", "3", requestAnswered},
+}
+
+func notedSeldom(_ *World, moment any) string {
+	m, ok := moment.(noted)
+	if apart := m.is.Sub(m.was); ok && apart < 5*time.Minute {
+		return fmt.Sprintf("%s is written %s after it was", m.timer, apart)
+	}
+	return ""
 }
 
 func oneRunPerSlot(_ *World, moment any) string {

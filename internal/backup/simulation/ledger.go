@@ -36,6 +36,8 @@ type ledger struct {
 	told map[string]string
 	// judgings are when the targets of plans are to be judged again, permits and line the rows of the gate.
 	judgings map[string]time.Time
+	// noted is when the timers last told that they tick, by the row.
+	noted map[string]time.Time
 	permits  map[string]string
 	line     map[string]place
 	// outbox are the events that are still to be sent, by their rows, and since when.
@@ -126,7 +128,7 @@ func newLedger() ledger {
 		outbox: map[backup.Key]time.Time{}, claims: map[string]string{},
 		told: map[string]string{}, deadLetters: map[string]bool{}, dealt: map[string]dealt{},
 		byTarget: map[string][]string{}, byRequest: map[string]*facts{},
-		judgings: map[string]time.Time{}, permits: map[string]string{}, line: map[string]place{}, history: map[string][]string{}, accepted: map[string]bool{},
+		judgings: map[string]time.Time{}, noted: map[string]time.Time{}, permits: map[string]string{}, line: map[string]place{}, history: map[string][]string{}, accepted: map[string]bool{},
 	}
 }
 
@@ -166,6 +168,10 @@ func (l *ledger) wrote(w *World, v *invocation, writes []backup.Write) {
 				Again time.Time
 			}](write)
 			l.judgings[j.Plan] = j.Again
+		case isNote(write.Row):
+			at := read[struct{ At time.Time }](write).At
+			moments = append(moments, noted{timer: write.Row, was: l.noted[write.Row], is: at})
+			l.noted[write.Row] = at
 		case strings.HasPrefix(write.Row, "permit-"):
 			delete(l.permits, write.Row)
 			if write.Op != backup.Delete {
