@@ -70,17 +70,22 @@ func build(getenv func(string) string) (handler.Config, error) {
 	clients, noStorage := storage.Open(getenv, credential, options)
 	plan, noPlan := settings.PlanSource(credential, options)
 	door := handler.Config{Host: settings.Host, Secure: settings.Secure, Warnings: plan.Warnings, TimeZones: config.TimeZones()}
-	if err := errors.Join(err, noCredential, noStorage, noPlan); err != nil {
+	err = errors.Join(err, noCredential, noStorage, noPlan)
+	if noCredential != nil || noStorage != nil {
 		return door, err
 	}
+	queue := queuestore.New(clients.Queues, settings.Source)
+	door.Poison = queue.Poison
 	door.Engine = &backup.Engine{
-		Catalog:   tablestore.New(clients.Tables, "lifeboat", uuid.NewString),
-		Queue:     queuestore.New(clients.Queues, settings.Source),
+		Catalog: tablestore.New(clients.Tables, "lifeboat", uuid.NewString), Queue: queue,
 		Providers: providers(credential, settings.WaitFactor), Waits: backup.DefaultWaits().Scaled(settings.WaitFactor),
+		Ticks: settings.Ticks,
 		Stopped: settings.Stopped, Concurrency: settings.Concurrency, Now: time.Now, NewID: uuid.NewString,
 	}
-	door.Book = &backup.Book{Catalog: door.Engine.Catalog, Read: plan.Read, Parse: plan.Parse}
-	return door, nil
+	if err == nil {
+		door.Book = &backup.Book{Catalog: door.Engine.Catalog, Read: plan.Read, Parse: plan.Parse}
+	}
+	return door, err
 }
 
 // providers are the adapters by the type of resource that they serve. The factor shortens Azure's times with our waits.

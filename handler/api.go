@@ -68,7 +68,11 @@ func (h *handler) call(w http.ResponseWriter, r *http.Request) {
 	})
 	if err != nil && !seen.written {
 		if !errors.Is(err, errPanic) {
-			err = refuse(http.StatusServiceUnavailable, "NotConfigured", "", "%v", err)
+			no := refuse(http.StatusServiceUnavailable, "NotConfigured", "", "%v", err)
+			if r.URL.Path == "/api/health" {
+				no.Details = poisonDetails(h.poisoned(r.Context()))
+			}
+			err = no
 		}
 		writeError(seen, err)
 	}

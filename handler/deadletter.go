@@ -29,8 +29,10 @@ func (h *handler) deadletterRestore(ctx context.Context, in invocation) (fields,
 	}
 	const queue = backup.RestoreQueue + "-poison"
 	var plans []backup.Plan
-	if force, err := h.Book.Current(ctx); err == nil { // without them the answer goes to lifeboat-events alone
-		plans = force.Plans
+	if h.Book != nil { // without plans the answer goes to lifeboat-events alone
+		if force, err := h.Book.Current(ctx); err == nil {
+			plans = force.Plans
+		}
 	}
 	run, later, err := h.Engine.GiveUpRequest(ctx, queue, message, in.Inserted, plans, givenUp)
 	did := fields{"queue": queue, "bytes": len(message)}

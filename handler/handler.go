@@ -23,6 +23,9 @@ type Config struct {
 	Book *backup.Book
 	// Warnings are about what plan.yaml, as the book read it last, says and hardly means, each with its line; nil for none.
 	Warnings func() []string
+	// Poison says how many messages are in a queue, and when the first that can be seen is deleted, zero if none can; nil where
+	// storage cannot be asked.
+	Poison func(ctx context.Context, queue string) (n int, first time.Time, err error)
 	// Broken is why the app settings cannot be used, nil if they can. The process serves all the same: if it ended, the
 	// host would start it three times and then stop for good, and nobody would read why.
 	Broken error
@@ -67,6 +70,7 @@ type handler struct {
 	warning sync.Mutex
 	// warned are the warnings that this process has logged last.
 	warned []string
+	poison poison
 }
 
 // New is the HTTP handler for the port that the Functions host gives the process. The engine is copied, so that what it
@@ -118,6 +122,7 @@ func (h *handler) invoke(w http.ResponseWriter, r *http.Request, name string, f 
 			return err
 		})
 	}
+	h.poison.failed(name, in.Inserted, err)
 	line := h.Log.Err(err).Str("function", name).Str("invocation", in.ID).Dur("ms", h.Now().Sub(started))
 	if in.DequeueCount != "" && in.DequeueCount != "1" {
 		line.Str("delivery", in.DequeueCount)
@@ -134,7 +139,8 @@ func (h *handler) guarded(what string, f func() error) (err error) {
 			err = fmt.Errorf("%w in %s: %v", errPanic, what, p)
 		}
 	}()
-	if h.Broken != nil {
+	// To keep what the host gave up takes storage alone, and the host delivers it five times, and never again.
+	if keeps := h.Engine != nil && poisonQueues[what] != ""; h.Broken != nil && !keeps {
 		return h.Broken
 	}
 	return f()

@@ -7,14 +7,27 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// healthView is the answer to a monitor. Status is that of the worst target.
+// healthView is the answer to a monitor. Status is that of the worst target, and unprotected where a timer is silent: what is
+// well now will not stay so.
 type healthView struct {
 	Status  backup.Protection `json:"status"`
 	Checked *time.Time        `json:"checkedDateTime,omitempty"`
 	Plan    planHealthView    `json:"plan"`
 	// TimeZones is the version of the time zones that schedules are read by, such as 2026f.
 	TimeZones string             `json:"timeZones"`
+	Timers    []timerView        `json:"timers,omitempty"`
 	Targets   []targetHealthView `json:"targets"`
+	// Poison are the queues with messages that the host gave up and that nobody has dealt with yet.
+	Poison []poisonView `json:"poison,omitempty"`
+}
+
+// timerView says whether the host still calls a timer's function.
+type timerView struct {
+	Timer  string `json:"timer"`
+	Silent bool   `json:"silent"`
+	// LastTick is up to five minutes before the last tick; it is missing if none has ever come.
+	LastTick *time.Time `json:"lastTickDateTime,omitempty"`
+	Reason   *apiError  `json:"reason,omitempty"`
 }
 
 // planHealthView says whether plan.yaml as it is now is in force. Error is why it is not.
@@ -56,7 +69,7 @@ type lastRun struct {
 }
 
 // getHealth answers 200 if every target of the plans in force has a verified recovery point within two intervals of its
-// plan, or may still get its first, and 503 if one has not. While plan.yaml is refused that counts for the last good
+// plan, or may still get its first, and 503 if one has not, or if the host no longer fires a timer. While plan.yaml is refused that counts for the last good
 // plans; if there are none, nothing is protected.
 func (h *handler) getHealth(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Cache-Control", "no-store")
@@ -73,14 +86,24 @@ func (h *handler) getHealth(w http.ResponseWriter, r *http.Request) error {
 	}
 	if noPlan != nil {
 		body.Status, body.Plan.Refused, body.Plan.Error = backup.Unprotected, true, planError(noPlan)
-		writeJSON(w, http.StatusServiceUnavailable, body)
-		return nil
+		force.Plans = nil
 	}
-	targets, now, err := h.Engine.Health(r.Context(), force)
-	if err != nil {
-		return err
+	targets, clockwork, err := h.Engine.Health(r.Context(), force)
+	body.Poison = h.poisoned(r.Context())
+	if err != nil && noPlan == nil {
+		no := refuse(http.StatusInternalServerError, "InternalError", "", "%v", err)
+		no.Details = poisonDetails(body.Poison)
+		return no
 	}
-	body.Checked = &now
+	body.Checked = when(clockwork.Now)
+	for _, t := range clockwork.Timers {
+		body.Timers = append(body.Timers, timerView{
+			Timer: t.Timer, Silent: t.Silent, LastTick: when(t.Last), Reason: viewReason(t.Reason, ""),
+		})
+		if t.Silent {
+			body.Status = backup.Unprotected
+		}
+	}
 	for _, t := range targets {
 		body.Targets = append(body.Targets, viewHealth(t))
 		if t.Status.Severity() > body.Status.Severity() {

@@ -17,12 +17,12 @@ import (
 // It is 200 in every state of the targets: to a scraper anything else means that there are no metrics.
 func (h *handler) getMetrics(w http.ResponseWriter, r *http.Request) error {
 	force, noPlan := h.Book.Current(r.Context())
-	var targets []backup.TargetHealth
-	if noPlan == nil {
-		var err error
-		if targets, _, err = h.Engine.Health(r.Context(), force); err != nil {
-			return err
-		}
+	if noPlan != nil {
+		force.Plans = nil
+	}
+	targets, clockwork, err := h.Engine.Health(r.Context(), force)
+	if err != nil && noPlan == nil {
+		return err
 	}
 	events, err := h.Engine.Events(r.Context())
 	if err != nil {
@@ -39,6 +39,16 @@ func (h *handler) getMetrics(w http.ResponseWriter, r *http.Request) error {
 	m.sample(1, "version", h.TimeZones)
 	m.family("lifeboat_plan_refused", "1 if plan.yaml as it is now is not in force.")
 	m.sample(flag(force.Refused != nil || noPlan != nil))
+	m.family("lifeboat_timer_silent", "1 if the host seems to call the timer's function no more.")
+	for _, t := range clockwork.Timers {
+		m.sample(flag(t.Silent), "timer", t.Timer)
+	}
+	m.family("lifeboat_timer_last_tick_timestamp_seconds", "When a tick of the timer was noted last, once in five minutes.")
+	for _, t := range clockwork.Timers {
+		if !t.Last.IsZero() {
+			m.sample(seconds(t.Last), "timer", t.Timer)
+		}
+	}
 	m.targets(targets)
 
 	w.Header().Set("Cache-Control", "no-store")

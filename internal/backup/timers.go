@@ -163,8 +163,12 @@ func (t Tick) judge(timer string, row ticked, since time.Time, patience time.Dur
 			h.Deadline = third
 		}
 	}
-	if h.Silent = now.After(h.Deadline); h.Silent {
+	h.Silent = now.After(h.Deadline)
+	switch {
+	case h.Silent:
 		h.Reason = t.silent(timer, row, since)
+	case t.Wrong != nil:
+		h.Reason = reason("TickUnreadable", t.wrong(), "The timer counts as silent "+patience.String()+" after its last tick.")
 	}
 	return h
 }
@@ -177,12 +181,14 @@ func (t Tick) silent(timer string, row ticked, since time.Time) Reason {
 			since.UTC().Format(time.RFC3339))
 	}
 	if t.Wrong != nil {
-		message += fmt.Sprintf("; the app setting %s cannot be read: %v", t.Setting, t.Wrong)
+		message += "; " + t.wrong()
 	}
 	return reason("TimerSilent", message, "First "+blobRoleFirst+" Then see in the log whether the function "+timer+
 		" runs, and what it says; "+cmp.Or(t.Setting, "its app setting")+" must be there, and AzureWebJobs."+timer+
 		".Disabled must not.")
 }
+
+func (t Tick) wrong() string { return fmt.Sprintf("the app setting %s cannot be read: %v", t.Setting, t.Wrong) }
 
 // blobRoleFirst is what to look at first where a timer is silent, as nothing else tells of it.
 const blobRoleFirst = "see that the app has the role Storage Blob Data Owner on its own storage account: without a role on " +

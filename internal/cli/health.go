@@ -24,7 +24,17 @@ type health struct {
 		InForceSince time.Time `json:"inForceSinceDateTime"`
 		Error        *problem  `json:"error"`
 	} `json:"plan"`
+	Timers []struct {
+		Timer    string    `json:"timer"`
+		Silent   bool      `json:"silent"`
+		LastTick time.Time `json:"lastTickDateTime"`
+		Reason   *problem  `json:"reason"`
+	} `json:"timers"`
 	Targets []targetHealth `json:"targets"`
+	Poison  []struct {
+		Queue  string   `json:"queue"`
+		Reason *problem `json:"reason"`
+	} `json:"poison"`
 }
 
 type targetHealth struct {
@@ -112,9 +122,24 @@ func (r remote) healthTable(v health) error {
 	if err := table.Flush(); err != nil {
 		return err
 	}
+	var lines []string
 	if v.Plan.Refused {
-		_, err := fmt.Fprintln(r.stdout, v.refused())
-		return err
+		lines = append(lines, v.refused())
+	}
+	for _, t := range v.Timers {
+		if t.Reason != nil {
+			lines = append(lines, "timer "+plain(t.Timer)+": "+t.Reason.Error())
+		}
+	}
+	for _, p := range v.Poison {
+		if p.Reason != nil {
+			lines = append(lines, "queue "+plain(p.Queue)+": "+p.Reason.Error())
+		}
+	}
+	for _, line := range lines {
+		if _, err := fmt.Fprintln(r.stdout, line); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -142,7 +167,16 @@ func (v health) alarm() error {
 			bad++
 		}
 	}
-	if bad == 0 {
+	silent := 0
+	for _, t := range v.Timers {
+		if t.Silent {
+			silent++
+		}
+	}
+	switch {
+	case bad == 0 && silent > 0:
+		return fmt.Errorf("%s silent", count(silent, "timer"))
+	case bad == 0:
 		return errors.New("nothing is protected: there is no plan in force")
 	}
 	return fmt.Errorf("%d of %s unprotected", bad, count(len(v.Targets), "target"))

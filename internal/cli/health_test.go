@@ -46,6 +46,13 @@ plan.yaml is refused since 2026-03-28T10:00:00Z; the plan in force is that of 20
 			503, `{"status":"unprotected","plan":{"refused":true,"error":{"code":"PlanInvalid","message":"broken"}},"targets":[]}`,
 			1, 1, "plan.yaml is refused: PlanInvalid: broken\n", "nothing is protected: there is no plan in force\n",
 		},
+		"a silent timer": {
+			503, `{"status":"unprotected","plan":{"refused":false},"timers":[{"timer":"schedule","silent":true,"reason":{"code":"TimerSilent",` +
+				`"message":"no tick","details":[{"code":"Hint","message":"First the role"}]}},{"timer":"cleanup","silent":false}],"targets":[],` +
+				`"poison":[{"queue":"execute-poison","messages":2,"reason":{"code":"MessagesPoisoned","message":"2 messages, gone on 2026-03-28"}}]}`,
+			1, 1, "timer schedule: TimerSilent: no tick Hint: First the role queue execute-poison: MessagesPoisoned: 2 messages, gone on 2026-03-28",
+			"1 timer silent\n",
+		},
 		"the host's 503":  {503, "The service is unavailable.", 1, 5, "", "GET ORIGIN/api/health: 503 Service Unavailable\n"},
 		"no settings":     {503, `{"error":{"code":"NotConfigured","message":"LIFEBOAT_PLAN is missing"}}`, 1, 5, "", "NotConfigured: LIFEBOAT_PLAN is missing\n"},
 		"another app":     {200, `{"status":"up"}`, 1, 1, "", "LIFEBOAT_URL the address of a Lifeboat app?\n"},

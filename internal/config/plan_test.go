@@ -344,6 +344,18 @@ func TestFromEnvironment(t *testing.T) {
 	if err != nil || s.WaitFactor != 1 || s.Concurrency != 50 || s.Source != "lifeboat" || s.Secure {
 		t.Errorf("defaults: %+v, %v", s, err)
 	}
+	if s.Ticks["schedule"].Wrong == nil || s.Ticks["cleanup"].Wrong == nil || !strings.Contains(s.Ticks["cleanup"].Wrong.Error(), "missing") {
+		t.Errorf("timers without settings: %+v", s.Ticks)
+	}
+	s, err = read(map[string]string{"LIFEBOAT_PLAN": "p", "LIFEBOAT_SCHEDULE_TICK": "0 */2 * * * *", "LIFEBOAT_CLEANUP_TICK": "00:05:00"})
+	tick, at := s.Ticks["schedule"], time.Date(2026, 3, 28, 10, 1, 0, 0, time.UTC)
+	if err != nil || tick.Setting != "LIFEBOAT_SCHEDULE_TICK" || tick.Wrong != nil || !tick.Schedule.Next(at).Equal(at.Add(time.Minute)) {
+		t.Errorf("a tick each two minutes: %+v, %v", tick, err)
+	}
+	tick = s.Ticks["cleanup"]
+	if tick.Setting != "LIFEBOAT_CLEANUP_TICK" || tick.Schedule != nil || tick.Wrong == nil || !strings.Contains(tick.Wrong.Error(), `"00:05:00"`) {
+		t.Errorf("a tick that the host alone can read: %+v", tick)
+	}
 	s, err = read(map[string]string{
 		"LIFEBOAT_PLAN": "p", "LIFEBOAT_WAIT_FACTOR": "0.01", "LIFEBOAT_CONCURRENCY": "500", "WEBSITE_SITE_NAME": "contoso", "WEBSITE_INSTANCE_ID": "1",
 	})

@@ -1,13 +1,16 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/schedule"
 )
 
 // Settings are the app settings of Lifeboat itself. Those of the storage account are read in internal/storage.
@@ -21,6 +24,9 @@ type Settings struct {
 	Concurrency int
 	// Stopped is why no plan makes runs, "" if plans do: LIFEBOAT_STOPPED, which is true, false, or a reason for people.
 	Stopped string
+	// Ticks are how often the host calls the timers' functions, by their names: LIFEBOAT_SCHEDULE_TICK and
+	// LIFEBOAT_CLEANUP_TICK, which the host reads. One that is missing or cannot be read here is no error.
+	Ticks map[string]backup.Tick
 	// Source names this app in events: WEBSITE_SITE_NAME, which Azure sets, or "lifeboat".
 	Source string
 	// Host is the public host name: WEBSITE_HOSTNAME, which Azure and Core Tools set. It may be empty.
@@ -35,11 +41,14 @@ const leastWaitFactor = 0.001
 // FromEnvironment reads the app settings.
 func FromEnvironment(getenv func(string) string) (Settings, error) {
 	s := Settings{
-		Plan: getenv("LIFEBOAT_PLAN"), Concurrency: 50, Source: getenv("WEBSITE_SITE_NAME"), Host: getenv("WEBSITE_HOSTNAME"),
+		Plan: getenv("LIFEBOAT_PLAN"), WaitFactor: 1, Concurrency: 50, Source: getenv("WEBSITE_SITE_NAME"), Host: getenv("WEBSITE_HOSTNAME"),
 		Secure: getenv("WEBSITE_INSTANCE_ID") != "" || getenv("CONTAINER_NAME") != "",
 	}
 	if s.Source == "" {
 		s.Source = "lifeboat"
+	}
+	s.Ticks = map[string]backup.Tick{
+		"schedule": timer(getenv, "LIFEBOAT_SCHEDULE_TICK"), "cleanup": timer(getenv, "LIFEBOAT_CLEANUP_TICK"),
 	}
 	if s.Plan == "" {
 		return s, fmt.Errorf("the app setting LIFEBOAT_PLAN is missing: set it to the path of plan.yaml, or the URL of a blob")
@@ -58,6 +67,21 @@ func FromEnvironment(getenv func(string) string) (Settings, error) {
 	}
 	s.Stopped = stopped(getenv("LIFEBOAT_STOPPED"))
 	return s, nil
+}
+
+// timer reads how often a timer ticks, in UTC, as the host does without WEBSITE_TIME_ZONE: that matters only to one that rests
+// for a part of the day.
+func timer(getenv func(string) string, setting string) backup.Tick {
+	text := getenv(setting)
+	if text == "" {
+		return backup.Tick{Setting: setting, Wrong: errors.New("it is missing, and the host runs no such timer without it")}
+	}
+	e, err := schedule.Parse(text)
+	if err != nil {
+		return backup.Tick{Setting: setting, Wrong: fmt.Errorf("it is %q: %w", text, err)}
+	}
+	s := Schedule(e, time.UTC)
+	return backup.Tick{Setting: setting, Schedule: &s}
 }
 
 // WaitFactor reads LIFEBOAT_WAIT_FACTOR: 1 without it.

@@ -67,6 +67,34 @@ func (q *Queue) Requeue(ctx context.Context, queue string, text []byte, delay ti
 	return q.send(ctx, queue, text, seconds)
 }
 
+// Poison says how many messages are in a queue, none if there is no such queue, and when Azure deletes the first of those that
+// nobody has taken for the moment; zero if all are taken, since then Azure shows none of them. It changes nothing, and costs one
+// request, and one more if there are any.
+func (q *Queue) Poison(ctx context.Context, name string) (n int, first time.Time, err error) {
+	client := q.service.NewQueueClient(name)
+	properties, err := client.GetProperties(ctx, nil)
+	if queueerror.HasCode(err, queueerror.QueueNotFound) {
+		return 0, first, nil
+	}
+	if err != nil {
+		return 0, first, fmt.Errorf("count the messages of queue %s: %w", name, plain(err))
+	}
+	if properties.ApproximateMessagesCount == nil || *properties.ApproximateMessagesCount == 0 {
+		return 0, first, nil
+	}
+	most := int32(32)
+	seen, err := client.PeekMessages(ctx, &azqueue.PeekMessagesOptions{NumberOfMessages: &most})
+	if err != nil {
+		return 0, first, fmt.Errorf("look at the messages of queue %s: %w", name, plain(err))
+	}
+	for _, m := range seen.Messages {
+		if m.ExpirationTime != nil && (first.IsZero() || m.ExpirationTime.Before(first)) {
+			first = *m.ExpirationTime
+		}
+	}
+	return int(*properties.ApproximateMessagesCount), first, nil
+}
+
 // hopeless are the answers that a repeat of the same message gets as well.
 var hopeless = []int{http.StatusBadRequest, http.StatusRequestEntityTooLarge}
 

@@ -85,6 +85,49 @@ func TestRequests(t *testing.T) {
 	}
 }
 
+// TestPoison: it counts what is there, also what somebody has taken for the moment, and says when the first that can be seen
+// is deleted.
+func TestPoison(t *testing.T) {
+	account := azuritetest.NewAccount(t)
+	client := service(t, account, account.Options())
+	queue := queuestore.New(client, "urn:test")
+	look := func(want int, seen bool, least, most time.Duration) {
+		t.Helper()
+		n, first, err := queue.Poison(t.Context(), "execute-poison")
+		if left := time.Until(first); err != nil || n != want || first.IsZero() == seen || seen && (left < least || left > most) {
+			t.Errorf("%d messages, the first goes %s: %v", n, first, err)
+		}
+	}
+	look(0, false, 0, 0)
+	poison := client.NewQueueClient("execute-poison")
+	if _, err := poison.Create(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	look(0, false, 0, 0)
+	day := int32(24 * 60 * 60)
+	for _, options := range []*azqueue.EnqueueMessageOptions{nil, {TimeToLive: &day}} { // Azure's default is 7 days
+		if _, err := poison.EnqueueMessage(t.Context(), "{}", options); err != nil {
+			t.Fatal(err)
+		}
+	}
+	look(2, true, 23*time.Hour, 25*time.Hour)
+	most := int32(32)
+	if _, err := poison.DequeueMessages(t.Context(), &azqueue.DequeueMessagesOptions{NumberOfMessages: &most}); err != nil {
+		t.Fatal(err)
+	}
+	look(2, false, 0, 0)
+	want := "GET 404, GET 200, GET 200, GET 200, GET 200, GET 200"
+	var got []string
+	for _, r := range account.Requests(t) {
+		if r.Method == "GET" && (r.Query == "comp=metadata" || strings.Contains(r.Query, "peekonly")) {
+			got = append(got, fmt.Sprint(r.Method, " ", r.Status))
+		}
+	}
+	if strings.Join(got, ", ") != want {
+		t.Errorf("requests %s, want %s", strings.Join(got, ", "), want)
+	}
+}
+
 // TestErrors: an error names the queue and has Azure's words, but neither URL nor token.
 func TestErrors(t *testing.T) {
 	account := azuritetest.NewAccount(t)

@@ -1,0 +1,133 @@
+package handler
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"lifeboat/internal/backup"
+)
+
+// poisonQueues are where the host puts the messages that it gives up, by the functions that deal with them.
+var poisonQueues = map[string]string{"deadletter-execute": "execute-poison", "deadletter-restore": backup.RestoreQueue + "-poison"}
+
+const (
+	// poisonLife is how long a message lives there: the host sends it with Azure's default time to live (azure-sdk-for-net,
+	// QueueProcessor; Azure's documentation "Put Message").
+	poisonLife = 7 * 24 * time.Hour
+	// poisonTime is what asking about one of the queues may take.
+	poisonTime = 10 * time.Second
+)
+
+// poison remembers since when messages of the poison queues fail: while the host holds one, for ten minutes after each
+// delivery, storage does not show it. What is forgotten with the process makes an answer less exact, no more.
+type poison struct {
+	mu sync.Mutex
+	// came is when the oldest message came that failed, by queue.
+	came map[string]time.Time
+}
+
+// failed notes what became of a message that came then, if the function is one of a poison queue.
+func (p *poison) failed(function string, came time.Time, err error) {
+	queue := poisonQueues[function]
+	if err == nil || queue == "" || came.IsZero() {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if was := p.came[queue]; was.IsZero() || came.Before(was) {
+		if p.came == nil {
+			p.came = map[string]time.Time{}
+		}
+		p.came[queue] = came
+	}
+}
+
+// first is when the first message of the queue is deleted that is known to have failed; zero if none is.
+func (p *poison) first(queue string, now time.Time) time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	came := p.came[queue]
+	if came.IsZero() || !came.Add(poisonLife).After(now) {
+		return time.Time{}
+	}
+	return came.Add(poisonLife)
+}
+
+// gone forgets what is known of an empty queue.
+func (p *poison) gone(queue string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.came, queue)
+}
+
+// poisonView is a poison queue that is not empty, or cannot be seen.
+type poisonView struct {
+	Queue string `json:"queue"`
+	// Messages that are in there, as far as storage can be asked.
+	Messages int `json:"messages,omitempty"`
+	// Deleted is when Azure deletes the first of them; missing if that is not known.
+	Deleted *time.Time `json:"firstDeletedDateTime,omitempty"`
+	Reason  apiError   `json:"reason"`
+}
+
+// poisoned are the poison queues with messages in them: the host hands each message to its function five times at most, and
+// Azure deletes it after a week.
+func (h *handler) poisoned(ctx context.Context) (all []poisonView) {
+	for _, function := range slices.Sorted(maps.Keys(poisonQueues)) {
+		if v := h.poisonedIn(ctx, function, poisonQueues[function]); v.Reason.Code != "" {
+			all = append(all, v)
+		}
+	}
+	return all
+}
+
+// poisonedIn looks at one of them. There is no reason if it is empty.
+func (h *handler) poisonedIn(ctx context.Context, function, queue string) poisonView {
+	v, first := poisonView{Queue: queue}, time.Time{}
+	now := h.Now().UTC()
+	if h.Poison != nil {
+		ctx, cancel := context.WithTimeout(ctx, poisonTime)
+		defer cancel()
+		var err error
+		switch v.Messages, first, err = h.Poison(ctx, queue); {
+		case err != nil:
+			v.Reason = apiError{Code: "PoisonUnseen", Message: err.Error()}
+			return v
+		case v.Messages == 0:
+			h.poison.gone(queue)
+			return v
+		}
+	}
+	if failing := h.poison.first(queue, now); first.IsZero() || !failing.IsZero() && failing.Before(first) {
+		first = failing
+	}
+	v.Deleted = when(first)
+	day := "the first of them on " + first.UTC().Format(time.DateOnly)
+	switch {
+	case first.IsZero() && h.Poison == nil:
+		return v // nothing is known of any
+	case first.IsZero():
+		day = "each of them seven days after it came, the last by " + now.Add(poisonLife).Format(time.DateOnly)
+	}
+	v.Reason = apiError{
+		Code: "MessagesPoisoned", Message: "messages that failed five times wait in the queue " + queue + ", and Azure deletes " + day,
+		Details: []apiError{{Code: "Hint", Message: "See in the log why the function " + function + " fails, and mend that. The host delivers " +
+			"each of them five times within an hour, and never again: what is left must be sent anew, as the runbook of dead letters says."}},
+	}
+	if v.Messages > 0 {
+		v.Reason.Message = fmt.Sprintf("%d %s", v.Messages, v.Reason.Message)
+	}
+	return v
+}
+
+// poisonDetails tells of them in an error.
+func poisonDetails(all []poisonView) (details []apiError) {
+	for _, p := range all {
+		details = append(details, p.Reason)
+	}
+	return details
+}

@@ -1,0 +1,172 @@
+package handler
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"lifeboat/internal/backup"
+)
+
+// noted makes the row by which the timer's ticks tell that they come that old.
+func (d *door) noted(t *testing.T, timer string, age time.Duration) {
+	t.Helper()
+	body, err := json.Marshal(map[string]time.Time{"At": time.Now().UTC().Add(-age).Truncate(time.Second)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := backup.Key{Partition: "schedule", Row: "last-tick-" + timer}
+	if _, err := d.catalog.Apply(t.Context(), backup.Write{Op: backup.Put, Key: key, Body: body}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestHealthOfTimers: a timer that is silent makes the answer a 503 whatever the targets say, with the role to look at first,
+// also while there is no plan; the metrics say so too; and a tick ends it.
+func TestHealthOfTimers(t *testing.T) {
+	for timer, patience := range map[string]time.Duration{"schedule": 15 * time.Minute, "cleanup": time.Hour} {
+		d := healthDoor(t)
+		d.noted(t, timer, patience-time.Minute)
+		if v := d.health(t, 200); len(v.Timers) != 2 || v.Timers[0].Timer != "schedule" || v.Timers[1].Timer != "cleanup" || v.Timers[0].Silent || v.Timers[1].Silent {
+			t.Errorf("%s, in time: %+v", timer, v.Timers)
+		}
+		d.noted(t, timer, patience+time.Minute)
+		v := d.health(t, 503)
+		if v.Status != backup.Unprotected || v.Targets[0].Status != backup.Pending {
+			t.Errorf("%s: %+v", timer, v)
+		}
+		for _, each := range v.Timers {
+			if each.Silent != (each.Timer == timer) || each.Silent && (each.LastTick == nil || each.Reason.Code != "TimerSilent" ||
+				!strings.Contains(each.Reason.Details[0].Message, "Storage Blob Data Owner")) {
+				t.Errorf("%s: %+v", timer, each)
+			}
+		}
+		if samples := d.scrape(t); samples[`{__name__="lifeboat_timer_silent", timer="`+timer+`"}`] != 1 ||
+			samples[`{__name__="lifeboat_timer_last_tick_timestamp_seconds", timer="`+timer+`"}`] > float64(time.Now().Add(-patience).Unix()) {
+			t.Errorf("%s: %v", timer, samples)
+		}
+		good := d.plans
+		d.plans = func() ([]backup.Plan, error) { return nil, errors.New("plan.yaml:7: nonsense") }
+		if v := d.health(t, 503); !v.Plan.Refused || !v.Timers[0].Silent && !v.Timers[1].Silent {
+			t.Errorf("%s, without a plan: %+v", timer, v)
+		}
+		d.plans = good
+		if w := d.call("POST", "/"+timer, envelope(t, "timer.json")); w.Code != 200 {
+			t.Fatalf("%d %s", w.Code, w.Body)
+		}
+		if v := d.health(t, 200); v.Timers[0].Silent || v.Timers[1].Silent {
+			t.Errorf("%s ticks again: %+v", timer, v.Timers)
+		}
+	}
+}
+
+// failing is a catalog that gives no answer.
+type failing struct{ backup.Catalog }
+
+var errAway = errors.New("the table is away")
+
+func (failing) List(context.Context, string, string, string, int) ([]backup.Row, time.Time, error) {
+	return nil, time.Time{}, errAway
+}
+
+func (failing) Apply(context.Context, ...backup.Write) ([]string, error) { return nil, errAway }
+
+// TestHealthOfPoison: health says how many messages wait that the host gave up, and on which day Azure deletes the first: of
+// those that storage shows, or that failed in this process; also where it can say nothing else.
+func TestHealthOfPoison(t *testing.T) {
+	const day = 24 * time.Hour
+	count, first, unseen := 2, time.Now().Add(3*day), error(nil)
+	ask := func(_ context.Context, queue string) (int, time.Time, error) {
+		if queue != "restore-requests-poison" {
+			return 0, time.Time{}, nil
+		}
+		return count, first, unseen
+	}
+	reason := func(v []poisonView) string {
+		t.Helper()
+		if len(v) != 1 || v[0].Queue != "restore-requests-poison" || v[0].Reason.Code != "MessagesPoisoned" || v[0].Messages != count ||
+			(v[0].Deleted == nil) != strings.Contains(v[0].Reason.Message, "seven days after it came") || len(v[0].Reason.Details) != 1 {
+			t.Fatalf("%+v", v)
+		}
+		return v[0].Reason.Message
+	}
+	says := func(what, text string, on time.Time) {
+		t.Helper()
+		if !strings.Contains(text, "in the queue restore-requests-poison") || !strings.Contains(text, on.UTC().Format(time.DateOnly)) {
+			t.Errorf("%s: %s", what, text)
+		}
+	}
+	d := newDoor(func(c *Config) { c.Poison = ask })
+	says("seen", reason(d.health(t, 200).Poison), first)
+	first = time.Time{}
+	says("taken for the moment", reason(d.health(t, 200).Poison), time.Now().Add(7*day))
+	unseen = errors.New("answer 403")
+	if v := d.health(t, 200).Poison; len(v) != 1 || v[0].Reason.Code != "PoisonUnseen" || v[0].Reason.Message != "answer 403" {
+		t.Errorf("%+v", v)
+	}
+	count, unseen = 0, nil
+	if v := d.health(t, 200).Poison; v != nil {
+		t.Errorf("none: %+v", v)
+	}
+
+	// One that failed here: its envelope says when it came.
+	message := envelope(t, "queue-binary.json")
+	var in struct{ Metadata struct{ InsertionTime string } }
+	if err := json.Unmarshal([]byte(message), &in); err != nil {
+		t.Fatal(err)
+	}
+	came := time.Now().Add(-2 * day).UTC().Truncate(time.Second)
+	message = strings.ReplaceAll(message, strings.Trim(in.Metadata.InsertionTime, `"`), came.Format(time.RFC3339))
+	for _, broken := range []error{nil, errors.New("the app setting LIFEBOAT_PLAN is missing")} {
+		d = newDoor(func(c *Config) {
+			c.Poison, c.Broken = ask, broken
+			c.Engine.Catalog = failing{c.Engine.Catalog}
+		})
+		if w := d.call("POST", "/deadletter-restore", message); w.Code != 500 {
+			t.Fatalf("%d %s", w.Code, w.Body)
+		}
+		count = 1
+		w := d.call("GET", "/api/health", "")
+		var v struct{ Error apiError }
+		if err := json.Unmarshal(w.Body.Bytes(), &v); err != nil || w.Code < 500 || len(v.Error.Details) != 1 {
+			t.Fatalf("%d %s", w.Code, w.Body)
+		}
+		says("failed here", v.Error.Details[0].Message, came.Add(7*day))
+	}
+	// Storage cannot be asked at all: what failed here is told all the same.
+	d = newDoor(func(c *Config) { c.Engine, c.Book, c.Broken = nil, nil, errors.New("no storage") })
+	d.call("POST", "/deadletter-restore", message)
+	says("without storage", d.call("GET", "/api/health", "").Body.String(), came.Add(7*day))
+}
+
+// TestBrokenSettingsLoseNoMessage: what the host gave up is kept, although nothing else is done.
+func TestBrokenSettingsLoseNoMessage(t *testing.T) {
+	d := newDoor(func(c *Config) { c.Book, c.Broken = nil, errors.New("the app setting LIFEBOAT_PLAN is missing") })
+	for _, c := range []struct {
+		name, file string
+		code       int
+	}{
+		{"execute", "queue-binary.json", 500},
+		{"restore", "queue-binary.json", 500},
+		{"schedule", "timer.json", 500},
+		{"cleanup", "timer.json", 500},
+		{"deadletter-execute", "queue-binary.json", 200},
+		{"deadletter-restore", "queue-binary.json", 200},
+	} {
+		if w := d.call("POST", "/"+c.name, envelope(t, c.file)); w.Code != c.code {
+			t.Errorf("%s: %d %s", c.name, w.Code, w.Body)
+		}
+	}
+	letters := 0
+	for _, row := range d.catalog.Rows() {
+		if row.Partition == "deadletter" {
+			letters++
+		}
+	}
+	if letters != 2 {
+		t.Errorf("%d dead letters, want one of each queue", letters)
+	}
+}
