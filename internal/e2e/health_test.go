@@ -22,6 +22,21 @@ type health struct {
 		InForceSinceDateTime time.Time
 		Error                struct{ Details []struct{ Message string } }
 	}
+	Timers []struct {
+		Timer  string
+		Silent bool
+		Reason struct {
+			Code, Message string
+			Details       []struct{ Code, Message string }
+		}
+	}
+	Poison []struct {
+		Queue                string
+		Messages             int
+		FirstDeletedDateTime time.Time
+		Reason               struct{ Code, Message string }
+	}
+	Error   struct{ Code, Message string }
 	Targets []struct {
 		Target, Plan, Status string
 		Reason               struct{ Code, Message string }

@@ -150,9 +150,9 @@ func (w *walker) meet(e sim.Exchange) sim.Verdict {
 	return sim.Drop
 }
 
-// idle requests are those of a tick that found nothing: the lists of watermarks and of runs in flight.
+// idle requests are those of a tick that found nothing: the lists of watermarks and of runs in flight, and the note that it came.
 func idle(e sim.Exchange) bool {
-	return e.Method == "GET" && strings.Contains(e.Query.Get("$filter"), "PartitionKey eq 'schedule'") ||
+	return strings.Contains(e.Path, "last-tick-") || e.Method == "GET" && strings.Contains(e.Query.Get("$filter"), "PartitionKey eq 'schedule'") ||
 		e.Method == "GET" && strings.Contains(e.Query.Get("$filter"), "PartitionKey eq 'inflight'")
 }
 
