@@ -38,25 +38,27 @@ func newHSM(t testing.TB, a *app) (target string) {
 // folders are those of the HSM in the container of all backups, with the number of their blobs.
 func folders(t testing.TB, hsm string) map[string]int {
 	t.Helper()
-	world.Sim.Assign(world.Sim.ObjectID(probe), stack.Account(stack.Backups), sim.StorageBlobDataContributor)
-	client, err := container.NewClient("https://"+stack.Backups+".blob.core.windows.net/"+stack.Container,
-		world.Sim.Credential(probe), &container.ClientOptions{ClientOptions: options()})
-	if err != nil {
-		t.Fatal(err)
-	}
 	found := map[string]int{}
-	prefix := "mhsm-" + hsm[strings.LastIndex(hsm, "/")+1:] + "-"
-	for pages := client.NewListBlobsFlatPager(&container.ListBlobsFlatOptions{Prefix: to.Ptr(prefix)}); pages.More(); {
+	for _, name := range blobsNamed(t, "mhsm-"+hsm[strings.LastIndex(hsm, "/")+1:]+"-") {
+		folder, _, _ := strings.Cut(name, "/")
+		found[folder]++
+	}
+	return found
+}
+
+// blobsNamed are those whose names begin with the prefix, in the container of all backups.
+func blobsNamed(t testing.TB, prefix string) (names []string) {
+	t.Helper()
+	for pages := blobs(t).NewListBlobsFlatPager(&container.ListBlobsFlatOptions{Prefix: to.Ptr(prefix)}); pages.More(); {
 		page, err := pages.NextPage(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, item := range page.Segment.BlobItems {
-			folder, _, _ := strings.Cut(*item.Name, "/")
-			found[folder]++
+			names = append(names, *item.Name)
 		}
 	}
-	return found
+	return names
 }
 
 // TestHSM takes a Managed HSM from its backup to the expiry of that, by its identity and by SAS. It counts what a backup

@@ -27,6 +27,7 @@ import (
 // process is the real program without a host: the test speaks the host's part, to say when what arrives how often.
 type process struct {
 	url string
+	pid int
 }
 
 // newProcess starts the program for an app, one of perhaps several on the same storage account.
@@ -59,7 +60,7 @@ func newProcess(t *testing.T, a *app) *process {
 			t.Log(out.String())
 		}
 	})
-	p := &process{url: "http://" + address.String()}
+	p := &process{url: "http://" + address.String(), pid: cmd.Process.Pid}
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	for {

@@ -267,7 +267,7 @@ func (a *app) copyPoint(ctx context.Context, t *testing.T, p backup.Point, chang
 }
 
 // blobs is the container of all backups.
-func blobs(t *testing.T) *container.Client {
+func blobs(t testing.TB) *container.Client {
 	t.Helper()
 	world.Sim.Assign(world.Sim.ObjectID(probe), stack.Account(stack.Backups), sim.StorageBlobDataContributor)
 	client, err := container.NewClient("https://"+stack.Backups+".blob.core.windows.net/"+stack.Container,
