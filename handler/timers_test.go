@@ -114,7 +114,9 @@ func TestHealthOfPoison(t *testing.T) {
 
 	// One that failed here: its envelope says when it came.
 	message := envelope(t, "queue-binary.json")
-	var in struct{ Metadata struct{ InsertionTime string } }
+	var in struct {
+		Metadata struct{ InsertionTime string }
+	}
 	if err := json.Unmarshal([]byte(message), &in); err != nil {
 		t.Fatal(err)
 	}

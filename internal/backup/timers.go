@@ -188,7 +188,9 @@ func (t Tick) silent(timer string, row ticked, since time.Time) Reason {
 		".Disabled must not.")
 }
 
-func (t Tick) wrong() string { return fmt.Sprintf("the app setting %s cannot be read: %v", t.Setting, t.Wrong) }
+func (t Tick) wrong() string {
+	return fmt.Sprintf("the app setting %s cannot be read: %v", t.Setting, t.Wrong)
+}
 
 // blobRoleFirst is what to look at first where a timer is silent, as nothing else tells of it.
 const blobRoleFirst = "see that the app has the role Storage Blob Data Owner on its own storage account: without a role on " +

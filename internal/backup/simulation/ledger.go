@@ -37,9 +37,9 @@ type ledger struct {
 	// judgings are when the targets of plans are to be judged again, permits and line the rows of the gate.
 	judgings map[string]time.Time
 	// noted is when the timers last told that they tick, by the row.
-	noted map[string]time.Time
-	permits  map[string]string
-	line     map[string]place
+	noted   map[string]time.Time
+	permits map[string]string
+	line    map[string]place
 	// outbox are the events that are still to be sent, by their rows, and since when.
 	outbox   map[backup.Key]time.Time
 	poisoned []string
