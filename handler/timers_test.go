@@ -78,7 +78,8 @@ func (failing) Apply(context.Context, ...backup.Write) ([]string, error) { retur
 // those that storage shows, or that failed in this process; also where it can say nothing else.
 func TestHealthOfPoison(t *testing.T) {
 	const day = 24 * time.Hour
-	count, first, unseen := 2, time.Now().Add(3*day), error(nil)
+	now := time.Now()
+	count, first, unseen := 2, now.Add(3*day), error(nil)
 	ask := func(_ context.Context, queue string) (int, time.Time, error) {
 		if queue != "restore-requests-poison" {
 			return 0, time.Time{}, nil
@@ -99,10 +100,10 @@ func TestHealthOfPoison(t *testing.T) {
 			t.Errorf("%s: %s", what, text)
 		}
 	}
-	d := newDoor(func(c *Config) { c.Poison = ask })
+	d := newDoor(func(c *Config) { c.Poison, c.Now = ask, func() time.Time { return now } })
 	says("seen", reason(d.health(t, 200).Poison), first)
 	first = time.Time{}
-	says("taken for the moment", reason(d.health(t, 200).Poison), time.Now().Add(7*day))
+	says("taken for the moment", reason(d.health(t, 200).Poison), now.Add(7*day))
 	unseen = errors.New("answer 403")
 	if v := d.health(t, 200).Poison; len(v) != 1 || v[0].Reason.Code != "PoisonUnseen" || v[0].Reason.Message != "answer 403" {
 		t.Errorf("%+v", v)
@@ -120,7 +121,7 @@ func TestHealthOfPoison(t *testing.T) {
 	if err := json.Unmarshal([]byte(message), &in); err != nil {
 		t.Fatal(err)
 	}
-	came := time.Now().Add(-2 * day).UTC().Truncate(time.Second)
+	came := now.Add(-2 * day).UTC().Truncate(time.Second)
 	message = strings.ReplaceAll(message, strings.Trim(in.Metadata.InsertionTime, `"`), came.Format(time.RFC3339))
 	for _, broken := range []error{nil, errors.New("the app setting LIFEBOAT_PLAN is missing")} {
 		d = newDoor(func(c *Config) {
