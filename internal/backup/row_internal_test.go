@@ -99,3 +99,18 @@ func TestARowThatCannotBeReadIsNamed(t *testing.T) {
 		t.Errorf("what is never written back: %+v, %v", v, err)
 	}
 }
+
+// TestOlderVersionsPassOverATimersNote: they take a row among the watermarks that they do not know for a watermark. That of a
+// timer must be one of no plan's.
+func TestOlderVersionsPassOverATimersNote(t *testing.T) {
+	at := time.Date(2026, 1, 15, 2, 30, 0, 0, time.UTC)
+	for _, note := range []ticked{{At: at}, {Since: at}} {
+		row := Row{Key: tickedKey("schedule"), Body: encode(note)}
+		if m, err := decode[watermark](row); err != nil || m.Plan != "" || !m.Begun.IsZero() {
+			t.Errorf("%s is read as %+v, %v", row.Body, m, err)
+		}
+		if row.Row <= bookKey.Row || row.Row >= watermarkPrefix || row.Row >= undeliverableKey.Row && row.Row < owingPrefix {
+			t.Errorf("%s is not where every tick reads, or is counted among the events that wait", row.Row)
+		}
+	}
+}

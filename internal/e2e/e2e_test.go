@@ -47,7 +47,7 @@ func TestMain(m *testing.M) {
 			panic(err)
 		}
 		defer os.RemoveAll(dir)
-		for i := range 90 {
+		for i := range 120 {
 			accounts = append(accounts, fmt.Sprintf("lifeboatapp%02d", i))
 		}
 		world, err = stack.Start(context.Background(), stack.Config{
