@@ -79,8 +79,7 @@ func build(getenv func(string) string) (handler.Config, error) {
 	door.Engine = &backup.Engine{
 		Catalog: tablestore.New(clients.Tables, "lifeboat", uuid.NewString), Queue: queue,
 		Providers: providers(credential, settings.WaitFactor), Waits: backup.DefaultWaits().Scaled(settings.WaitFactor),
-		Ticks: settings.Ticks,
-		Stopped: settings.Stopped, Concurrency: settings.Concurrency, Now: time.Now, NewID: uuid.NewString,
+		Ticks: settings.Ticks, Stopped: settings.Stopped, Concurrency: settings.Concurrency, Now: time.Now, NewID: uuid.NewString,
 	}
 	if err == nil {
 		door.Book = &backup.Book{Catalog: door.Engine.Catalog, Read: plan.Read, Parse: plan.Parse}

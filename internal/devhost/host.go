@@ -185,6 +185,19 @@ func (h *Host) Invoke(ctx context.Context, function string) error {
 	}
 }
 
+// Look has the host look into the queue now, and not at its next poll only: for who saw a message become visible.
+func (h *Host) Look(queue string) {
+	l := h.current()
+	if l == nil {
+		return
+	}
+	for _, q := range l.opened {
+		if q.name == queue {
+			q.told()
+		}
+	}
+}
+
 // Stop shuts the host down: listeners stop, running work has 10 seconds, then the handler is killed without a signal
 // before it, or left behind as Kill does if the work had not ended. Messages that are still worked on then come back when
 // their lease ends. Later calls wait for the first. The error tells why the host had shut itself down before.

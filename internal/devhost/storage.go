@@ -118,11 +118,16 @@ func (q *queue) sendRaw(ctx context.Context, text string) error {
 	if err != nil {
 		return fmt.Errorf("send to queue %s: %w", q.name, err)
 	}
+	q.told()
+	return nil
+}
+
+// told ends the listener's wait for its next poll.
+func (q *queue) told() {
 	select {
 	case q.wake <- struct{}{}:
 	default:
 	}
-	return nil
 }
 
 // isMissing says that there is no such queue, or not any more.
