@@ -9,6 +9,8 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"path"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -84,6 +86,7 @@ func newApp(t testing.TB, c stack.AppConfig) *app {
 	if a.App, err = world.App(t.Context(), a.config); err != nil {
 		t.Fatal(err)
 	}
+	hosts.Store(a.config.Account, a.Host)
 	t.Cleanup(func() {
 		if err := a.Stop(); err != nil {
 			t.Errorf("stop the host: %v", err)
@@ -285,23 +288,38 @@ func (a *app) written() write {
 	return writes.next[a.config.Account]
 }
 
-// wait waits for the write, or for a second: one whose program was killed meanwhile may have been seen by nobody.
+// wait waits for the write and those that come right behind it, or for a second: one whose program was killed meanwhile may
+// have been seen by nobody.
 func (w write) wait(ctx context.Context) {
 	timer := time.NewTimer(time.Second)
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
 	case <-w:
+		pause(ctx)
 	case <-timer.C:
 	}
 }
 
-// note tells of an exchange that was a write.
+// hosts are those that run, by account.
+var hosts sync.Map
+
+// note tells of an exchange that was a write: who waits for it, and, once a message is visible, the host, which polls seldom.
 func note(e sim.Exchange) {
 	account, host, _ := strings.Cut(e.Host, ".")
 	table, queue := strings.HasPrefix(host, "table."), strings.HasPrefix(host, "queue.")
-	if e.Phase != sim.After || !(table && e.Method != "GET" || queue && e.Method == "POST") {
+	if e.Phase != sim.After || !(table && e.Method != "GET" || queue && (e.Method == "POST" || e.Method == "PUT")) {
 		return
+	}
+	name, isMessage := strings.CutSuffix(path.Dir(e.Path+"/"), "/messages")
+	if e.Method == "PUT" { // a message that is put back has an ID
+		name, isMessage = strings.CutSuffix(path.Dir(e.Path), "/messages")
+	}
+	if h, ok := hosts.Load(account); ok && queue && isMessage {
+		invisible, _ := strconv.Atoi(e.Query.Get("visibilitytimeout")) // in seconds; without it there is none
+		time.AfterFunc(time.Duration(invisible)*time.Second+10*time.Millisecond, func() {
+			h.(*devhost.Host).Look(strings.TrimPrefix(name, "/"))
+		})
 	}
 	writes.Lock()
 	defer writes.Unlock()

@@ -202,7 +202,7 @@ func (s *Stack) Settings(c AppConfig) (map[string]string, error) {
 		"LIFEBOAT_WAIT_FACTOR":             strconv.FormatFloat(c.WaitFactor, 'g', -1, 64),
 		"WEBSITE_SITE_NAME":                c.Name,
 		"AzureFunctionsJobHost__extensions__queues__visibilityTimeout":  "00:00:01",
-		"AzureFunctionsJobHost__extensions__queues__maxPollingInterval": "00:00:00.500",
+		"AzureFunctionsJobHost__extensions__queues__maxPollingInterval": "00:00:02",
 	}
 	for _, tick := range []string{"LIFEBOAT_SCHEDULE_TICK", "LIFEBOAT_CLEANUP_TICK"} {
 		if settings[tick] == "" {
