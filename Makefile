@@ -88,7 +88,7 @@ mutants: ## Put deliberate bugs into the code, and see that the simulation or a 
 check: ## Check layout, vet, lint, layering and the size of main.go
 	$(tool) gofumpt -d .
 	go vet ./...
-	$(tool) golangci-lint run
+	$(tool) golangci-lint run --allow-parallel-runners
 	@echo "nothing is there that neither the app nor a test calls"; dead=$$($(tool) deadcode -test ./...); \
 		[ -z "$$dead" ] || { echo "$$dead"; exit 1; }
 	@echo "nothing of the local stand-ins is deployed"; deps=$$(go list -deps .); \

@@ -308,7 +308,7 @@ var hosts sync.Map
 func note(e sim.Exchange) {
 	account, host, _ := strings.Cut(e.Host, ".")
 	table, queue := strings.HasPrefix(host, "table."), strings.HasPrefix(host, "queue.")
-	if e.Phase != sim.After || !(table && e.Method != "GET" || queue && (e.Method == "POST" || e.Method == "PUT")) {
+	if wrote := table && e.Method != "GET" || queue && (e.Method == "POST" || e.Method == "PUT"); !wrote || e.Phase != sim.After {
 		return
 	}
 	name, isMessage := strings.CutSuffix(path.Dir(e.Path+"/"), "/messages")

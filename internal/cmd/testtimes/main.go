@@ -10,6 +10,7 @@ package main
 import (
 	"bufio"
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -17,6 +18,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"slices"
 	"strings"
 	"time"
@@ -28,8 +30,10 @@ const meter = "LIFEBOAT_TEST_METER"
 
 func main() {
 	if file := os.Getenv(meter); file != "" {
-		os.Exit(measure(file, os.Args[1:]))
+		os.Exit(measure(context.Background(), file, os.Args[1:]))
 	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
 	longest := flag.Int("longest", 25, "how many tests to list")
 	noRace := flag.Bool("norace", false, "without the race detector alone")
 	flag.Parse()
@@ -39,7 +43,7 @@ func main() {
 	}
 	t := times{packages: map[string]*[2]spent{}, tests: map[string]*[2]time.Duration{}}
 	for _, race := range ways {
-		if err := t.run(race, flag.Args()); err != nil {
+		if err := t.run(ctx, race, flag.Args()); err != nil {
 			fmt.Fprintln(os.Stderr, "testtimes:", err)
 			os.Exit(1)
 		}
@@ -54,8 +58,8 @@ type measured struct {
 }
 
 // measure runs the test program, and notes what it took.
-func measure(file string, command []string) int {
-	c := exec.Command(command[0], command[1:]...)
+func measure(ctx context.Context, file string, command []string) int {
+	c := exec.CommandContext(ctx, command[0], command[1:]...)
 	c.Stdin, c.Stdout, c.Stderr = os.Stdin, os.Stdout, os.Stderr
 	c.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, meter+"=") })
 	began := time.Now()
@@ -94,7 +98,7 @@ type event struct {
 }
 
 // run runs the tests of the packages once.
-func (t *times) run(race bool, packages []string) (err error) {
+func (t *times) run(ctx context.Context, race bool, packages []string) (err error) {
 	self, err := os.Executable()
 	if err != nil {
 		return err
@@ -108,7 +112,7 @@ func (t *times) run(race bool, packages []string) (err error) {
 	if race {
 		which, args = 1, append(args, "-race")
 	}
-	c := exec.Command("go", append(args, packages...)...)
+	c := exec.CommandContext(ctx, "go", append(args, packages...)...)
 	c.Env, c.Stderr = append(os.Environ(), meter+"="+file.Name()), os.Stderr
 	out, err := c.StdoutPipe()
 	if err != nil {
