@@ -52,9 +52,14 @@ func TestMain(m *testing.M) {
 		for i := range 120 {
 			accounts = append(accounts, fmt.Sprintf("lifeboatapp%02d", i))
 		}
-		world, err = stack.Start(context.Background(), stack.Config{
+		config := stack.Config{
 			Dir: dir, Accounts: accounts, TimeScale: factor, Seed: 1, Progress: func(s string) { fmt.Println("#", s) },
-		})
+		}
+		if err := choose(&config); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		world, err = stack.Start(context.Background(), config)
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1

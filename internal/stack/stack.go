@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,8 +16,13 @@ import (
 	"strings"
 	"time"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
+
 	"lifeboat/internal/azurite"
 	"lifeboat/internal/devhost"
+	"lifeboat/internal/realhost"
 	"lifeboat/internal/sim"
 )
 
@@ -62,6 +68,10 @@ type Config struct {
 	Seed uint64
 	// Progress is told about each slow step. It may be nil.
 	Progress func(string)
+	// Real is Azure's own Functions host, for the apps to run under; nil for the local one. Package is the folder that it is
+	// given, as "make stage" makes it.
+	Real    *realhost.Program
+	Package string
 }
 
 // Version is what the program says that it was built from.
@@ -76,6 +86,9 @@ type Stack struct {
 
 	dir  string
 	keys []string
+	// real and pack are Real and Package of the Config.
+	real *realhost.Program
+	pack string
 	// accounts are the storage accounts as they were attached first, by name.
 	accounts map[string]sim.StorageAccount
 }
@@ -86,7 +99,7 @@ func Start(ctx context.Context, c Config) (s *Stack, err error) {
 		c.Progress = func(string) {}
 	}
 	s = &Stack{
-		dir: c.Dir, Binary: filepath.Join(c.Dir, "lifeboat"), accounts: map[string]sim.StorageAccount{},
+		dir: c.Dir, Binary: filepath.Join(c.Dir, "lifeboat"), accounts: map[string]sim.StorageAccount{}, real: c.Real, pack: c.Package,
 	}
 	defer func() {
 		if err != nil {
@@ -177,9 +190,25 @@ type AppConfig struct {
 // never is a moment that no test lives to see.
 const never = "0 0 0 29 2 *"
 
-// App is an app under the local host.
+// Host is a Functions host with an app: the local one, or Azure's own.
+type Host interface {
+	// URL has no slash at the end.
+	URL() string
+	// Key opens the function, MasterKey all HTTP functions and the administration.
+	Key(function string) string
+	MasterKey() string
+	// PID is that of the program as it runs now, 0 if it does not.
+	PID() int
+	// Invoke runs the function beside its trigger. The local host returns at its end, and with its failure.
+	Invoke(ctx context.Context, function string) error
+	Done() <-chan struct{}
+	Err() error
+	Stop() error
+}
+
+// App is an app under a host.
 type App struct {
-	*devhost.Host
+	Host
 	// PlanFile can be edited while the app runs.
 	PlanFile string
 	// ObjectID is that of the program's identity; the host has another one.
@@ -240,24 +269,65 @@ const (
 	timerLease = 15 * time.Second
 )
 
-// App starts an app under the local host.
+// App starts an app under the host.
 func (s *Stack) App(ctx context.Context, c AppConfig) (*App, error) {
 	settings, err := s.Settings(c)
 	if err != nil {
 		return nil, err
 	}
 	s.Grant(c.Name, c.Account)
-	host, err := devhost.Start(ctx, devhost.Config{
-		HostJSON: filepath.Join(s.Root, "host.json"), Functions: filepath.Join(s.Root, "functions"), Executable: s.Binary,
-		Settings: settings, Env: s.Environment(c.Name),
-		Client: s.Sim.Client(), Credential: s.Sim.Credential(HostIdentity(c.Name)),
-		Lease: messageLease, TimerLease: timerLease,
-		Log: c.Log, RestartHost: true,
-	})
+	host, err := s.host(ctx, c, settings)
 	if err != nil {
 		return nil, err
 	}
 	return &App{Host: host, PlanFile: settings["LIFEBOAT_PLAN"], ObjectID: s.Sim.ObjectID(c.Name)}, nil
+}
+
+func (s *Stack) host(ctx context.Context, c AppConfig, settings map[string]string) (Host, error) {
+	if s.real == nil {
+		return devhost.Start(ctx, devhost.Config{
+			HostJSON: filepath.Join(s.Root, "host.json"), Functions: filepath.Join(s.Root, "functions"), Executable: s.Binary,
+			Settings: settings, Env: s.Environment(c.Name),
+			Client: s.Sim.Client(), Credential: s.Sim.Credential(HostIdentity(c.Name)),
+			Lease: messageLease, TimerLease: timerLease,
+			Log: c.Log, RestartHost: true,
+		})
+	}
+	host, err := realhost.Start(ctx, realhost.Config{
+		Program: *s.real, App: s.pack, Dir: s.dir, Settings: settings, Env: s.Environment(c.Name), Log: c.Log, RestartHost: true,
+		Secret: func(ctx context.Context, name string) ([]byte, error) {
+			return s.download(ctx, HostIdentity(c.Name), "https://"+c.Account+".blob.core.windows.net/azure-webjobs-secrets/"+name)
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, realPatience)
+	defer cancel()
+	if err := host.Ready(ctx); err != nil {
+		host.Kill()
+		return nil, err
+	}
+	return host, nil
+}
+
+// realPatience is how long Azure's own host may take to start: 3 to 7 s were measured, on a machine with nothing else to do.
+const realPatience = 2 * time.Minute
+
+// download reads a blob as the identity.
+func (s *Stack) download(ctx context.Context, identity, url string) ([]byte, error) {
+	client, err := blob.NewClient(url, s.Sim.Credential(identity), &blob.ClientOptions{
+		ClientOptions: azcore.ClientOptions{Transport: s.Sim.Client(), Retry: policy.RetryOptions{MaxRetries: -1}},
+	})
+	if err != nil {
+		return nil, err
+	}
+	answer, err := client.DownloadStream(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer answer.Body.Close()
+	return io.ReadAll(answer.Body)
 }
 
 // AddService puts an API Management service that can be backed up into Azure: its own identity may write backups.

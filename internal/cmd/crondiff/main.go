@@ -4,7 +4,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"flag"
@@ -12,17 +11,16 @@ import (
 	"maps"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
-	"syscall"
 	"time"
 
 	"lifeboat/internal/backup"
 	"lifeboat/internal/config"
+	"lifeboat/internal/devhost"
+	"lifeboat/internal/realhost"
 	"lifeboat/internal/schedule"
 	"lifeboat/internal/stack"
 	"lifeboat/internal/tzdata"
@@ -50,13 +48,9 @@ func main() {
 	n := flag.Int("n", 2000, "how many expressions to compare")
 	seed := flag.Uint64("seed", 1, "of the expressions")
 	flag.Parse()
-	host, err := exec.LookPath("functions-host")
+	host, err := realhost.Find()
 	if err != nil {
-		host = os.Getenv("FUNCTIONS_HOST")
-	}
-	if host == "" {
-		fmt.Fprintln(os.Stderr, "make cron-diff needs Azure's Functions host: put a command functions-host APPDIR PORT VAR=VALUE… that "+
-			"starts Microsoft.Azure.WebJobs.Script.WebHost onto the PATH, or its path into FUNCTIONS_HOST")
+		fmt.Fprintln(os.Stderr, "make cron-diff:", err)
 		os.Exit(2)
 	}
 	if err := run(context.Background(), host, *n, *seed); err != nil {
@@ -65,7 +59,7 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, host string, n int, seed uint64) (err error) {
+func run(ctx context.Context, host realhost.Program, n int, seed uint64) (err error) {
 	dir, err := os.MkdirTemp("", "lifeboat-crondiff-")
 	if err != nil {
 		return err
@@ -276,7 +270,7 @@ var (
 )
 
 // list deploys the timers to a host, and reads its log until it has listed all of them, or is ready; nil for what it refuses.
-func list(ctx context.Context, s *stack.Stack, host, dir, zone string, expressions []string) ([][]time.Time, error) {
+func list(ctx context.Context, s *stack.Stack, program realhost.Program, dir, zone string, expressions []string) ([][]time.Time, error) {
 	app, err := os.MkdirTemp(dir, "app")
 	if err != nil {
 		return nil, err
@@ -299,36 +293,38 @@ func list(ctx context.Context, s *stack.Stack, host, dir, zone string, expressio
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	appSettings["TZ"] = zone
+	lines := make(chan string)
+	ended, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	args := []string{app, "0", "TZ=" + zone}
-	for name, value := range appSettings {
-		args = append(args, name+"="+value)
-	}
-	for _, variable := range s.Environment("app") {
-		if !strings.HasPrefix(variable, "PATH=") && !strings.HasPrefix(variable, "HOME=") && !strings.HasPrefix(variable, "TMPDIR=") {
-			args = append(args, variable)
-		}
-	}
-	command := exec.CommandContext(ctx, host, args...)
-	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	command.Cancel = func() error { return syscall.Kill(-command.Process.Pid, syscall.SIGKILL) }
-	out, err := command.StdoutPipe()
+	host, err := realhost.Start(ctx, realhost.Config{
+		Program: program, App: app, Dir: dir, Settings: appSettings, Env: s.Environment("app"),
+		Log: func(e devhost.Entry) {
+			select {
+			case lines <- e.Text:
+			case <-ended.Done():
+			}
+		},
+	})
 	if err != nil {
 		return nil, err
 	}
-	if err := command.Start(); err != nil {
-		return nil, err
-	}
-	var once sync.Once
-	stop := func() { once.Do(func() { _ = command.Cancel(); _ = command.Wait() }) }
-	defer stop()
+	defer func() {
+		cancel() // nobody reads what it still says
+		host.Kill()
+	}()
 	listed := make([][]time.Time, len(expressions))
 	at, left, ready := -1, len(expressions), false
-	lines := bufio.NewScanner(out)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		line := lines.Text()
+	for ended.Err() == nil {
+		var line string
+		select {
+		case line = <-lines:
+		case <-host.Done():
+			cancel()
+			continue
+		case <-ended.Done():
+			continue
+		}
 		if m := header.FindStringSubmatch(line); m != nil {
 			if _, err := fmt.Sscan(m[1], &at); err != nil || at >= len(listed) {
 				return nil, fmt.Errorf("the host tells of a timer that is not there: %s", line)
@@ -349,7 +345,7 @@ func list(ctx context.Context, s *stack.Stack, host, dir, zone string, expressio
 		}
 	}
 	if !ready {
-		return nil, fmt.Errorf("the host did not list its timers: %w", errors.Join(lines.Err(), ctx.Err()))
+		return nil, fmt.Errorf("the host did not list its timers: %w", errors.Join(host.Err(), ended.Err()))
 	}
 	return listed, nil
 }
