@@ -1,5 +1,5 @@
-# Everything here works from a clean clone with Go, Node.js and make. Tools and Azurite are pinned in the repository
-# and built or installed on first use.
+# Everything here works from a clean clone with Go, Node.js and make, but for what needs Azure's own Functions host. Tools and
+# Azurite are pinned in the repository and built or installed on first use.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -92,9 +92,20 @@ check: ## Check layout, vet, lint, layering and the size of main.go
 	@echo "nothing is there that neither the app nor a test calls"; dead=$$($(tool) deadcode -test ./...); \
 		[ -z "$$dead" ] || { echo "$$dead"; exit 1; }
 	@echo "nothing of the local stand-ins is deployed"; deps=$$(go list -deps .); \
-		! grep -E '^lifeboat/internal/(azurite|backup/simulation|devhost|figures|memory|sim|stack)(/|$$)' <<< "$$deps"
+		! grep -E '^lifeboat/internal/(azurite|backup/simulation|devhost|figures|memory|realhost|sim|stack)(/|$$)' <<< "$$deps"
 	@echo "main.go is one page"; lines=$$(wc -l < main.go); \
 		[ "$$lines" -le 100 ] || { echo "main.go has $$lines lines, more than 100"; exit 1; }
+
+# The package under Azure's own Functions host: functions-host on the PATH, FUNCTIONS_HOST, or func.
+real := LIFEBOAT_PACKAGE=$(CURDIR)/build/app go test ./internal/e2e -count=1 -v
+
+.PHONY: host-test
+host-test: $(if $(filter skip,$(HOST_TEST)),,stage) ## Run the package under Azure's own Functions host; HOST_TEST=skip where there is none
+	$(if $(filter skip,$(HOST_TEST)),@echo "HOST_TEST=skip: nothing was run under Azure's own Functions host",$(real) -run '^TestHost$$' -timeout 5m)
+
+.PHONY: host-storm
+host-storm: stage ## Kill Azure's own Functions host, and the program under it, amid 60 backups; SEED=n again
+	LIFEBOAT_CRASH_STORM=60 LIFEBOAT_SEED=$(SEED) $(real) -run '^(TestCrashStorm|TestTwoHosts|TestBlobRole)$$' -timeout 15m
 
 .PHONY: storm
 storm: ## Back up 1,000 targets that come due at once, while Azure turns everybody away

@@ -75,6 +75,7 @@ type Host struct {
 
 	mu      sync.Mutex
 	life    *life
+	handler int // the process that PID found last
 	reason  error
 	version string
 	keys    map[string]string // by function; "" has the master key, hostKey that of the host
@@ -382,23 +383,44 @@ func (h *Host) HostPID() int {
 // PID is the process ID of the handler as it runs now, 0 if it does not. Only Linux tells.
 func (h *Host) PID() int {
 	host := h.HostPID()
-	processes, err := filepath.Glob("/proc/[0-9]*/stat")
-	if err != nil || host == 0 {
+	if host == 0 {
+		return 0
+	}
+	h.mu.Lock()
+	last := h.handler
+	h.mu.Unlock()
+	if last != 0 && parent(last) == host {
+		return last
+	}
+	processes, err := filepath.Glob("/proc/[0-9]*")
+	if err != nil {
 		return 0
 	}
 	for _, process := range processes {
-		text, err := os.ReadFile(process)
-		if err != nil {
-			continue // it has ended
-		}
-		// pid (name) state parent …; a name may hold anything.
-		fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
-		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(process)))
-		if err == nil && len(fields) > 1 && fields[1] == strconv.Itoa(host) && fields[0] != "Z" {
+		pid, err := strconv.Atoi(filepath.Base(process))
+		if err == nil && parent(pid) == host {
+			h.mu.Lock()
+			defer h.mu.Unlock()
+			h.handler = pid
 			return pid
 		}
 	}
 	return 0
+}
+
+// parent is the process ID of the parent of a process that runs, else 0.
+func parent(pid int) int {
+	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return 0 // it has ended
+	}
+	// pid (name) state parent …; a name may hold anything.
+	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+	if len(fields) < 2 || fields[0] == "Z" {
+		return 0
+	}
+	of, _ := strconv.Atoi(fields[1])
+	return of
 }
 
 // Done is closed when the host is down for good. Err then tells why, nil after Stop.
