@@ -194,8 +194,9 @@ const never = "0 0 0 29 2 *"
 type Host interface {
 	// URL has no slash at the end.
 	URL() string
-	// Key opens the function, MasterKey all HTTP functions and the administration.
+	// Key opens the function, HostKey all HTTP functions, MasterKey the administration too.
 	Key(function string) string
+	HostKey() string
 	MasterKey() string
 	// PID is that of the program as it runs now, 0 if it does not.
 	PID() int
@@ -203,7 +204,9 @@ type Host interface {
 	Invoke(ctx context.Context, function string) error
 	Done() <-chan struct{}
 	Err() error
+	// Stop gives running work some seconds. Kill gives it none, and what it had taken is free when its leases end.
 	Stop() error
+	Kill()
 }
 
 // App is an app under a host.
