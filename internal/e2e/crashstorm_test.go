@@ -23,6 +23,7 @@ import (
 	"lifeboat/internal/backup"
 	"lifeboat/internal/devhost"
 	"lifeboat/internal/figures"
+	"lifeboat/internal/realhost"
 	"lifeboat/internal/sim"
 	"lifeboat/internal/stack"
 )
@@ -65,6 +66,7 @@ type crashStorm struct {
 	seed      uint64
 
 	asked, killed, starts atomic.Int64
+	hosts                 atomic.Int64 // that were killed, not only the program under them
 	armed                 atomic.Pointer[instant]
 	left                  atomic.Int64 // requests until the armed instant
 	dead                  atomic.Int64 // the process that was killed last
@@ -95,7 +97,7 @@ func TestCrashStorm(t *testing.T) {
 	fmt.Printf("# crash storm with LIFEBOAT_SEED=%d\n", seed)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Duration(backups)*5*time.Second+3*time.Minute)
 	defer cancel()
-	s := newCrashStorm(t, seed, each)
+	s := newCrashStorm(t, seed, each, new(atomic.Int64))
 	random := rand.New(rand.NewPCG(seed, 0))
 	kills := instants(random, backups/4, backups)
 	begun := time.Now()
@@ -111,18 +113,14 @@ func TestCrashStorm(t *testing.T) {
 	s.judge(ctx, backups, begun)
 }
 
-// newCrashStorm has targets of all services: of five kinds, three or four times each, or once.
-func newCrashStorm(t *testing.T, seed uint64, each int) *crashStorm {
+// newCrashStorm has targets of all services: of five kinds, three or four times each, or once. It counts the ticks of the schedule.
+func newCrashStorm(t *testing.T, seed uint64, each int, fired *atomic.Int64) *crashStorm {
 	s := &crashStorm{seed: seed, container: fmt.Sprintf("storm%d", seed)}
 	first := newServices(t, 1)[0]
 	s.app = newApp(t, stack.AppConfig{
 		Plan: planFor(yearly, "1d", first), ScheduleTick: "* * * * * *",
 		Settings: map[string]string{"LIFEBOAT_CONCURRENCY": "12"}, // so that with 17 targets some line up
-		Log: func(e devhost.Entry) {
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			s.said = append(s.said, e.String())
-		},
+		Log:      ticks(fired, s.hear),
 	})
 	var plain, signed []string
 	for i := range each {
@@ -149,6 +147,13 @@ func newCrashStorm(t *testing.T, seed uint64, each int) *crashStorm {
 	}
 	intercept(t, s.ObjectID, s.meet)
 	return s
+}
+
+// hear keeps what a host and the program say.
+func (s *crashStorm) hear(e devhost.Entry) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.said = append(s.said, e.String())
 }
 
 // backUp backs the target up so many times, one backup after the other.
@@ -184,6 +189,13 @@ func (s *crashStorm) kill(ctx context.Context, instants []instant) {
 		s.armed.Store(&at)
 		for s.killed.Load() == int64(i) && ctx.Err() == nil {
 			pause(ctx)
+		}
+		// Where the host is a process of its own it dies too, twice.
+		if host, ok := s.Host.(*realhost.Host); ok && (i == 4 || i == 9) {
+			if err := syscall.Kill(host.HostPID(), syscall.SIGKILL); err != nil {
+				s.t.Errorf("kill the host: %v", err)
+			}
+			s.hosts.Add(1)
 		}
 		if n := i + 1; n%10 == 0 {
 			fmt.Printf("# %d kills, %d backups asked for\n", n, s.asked.Load())
@@ -243,10 +255,21 @@ func (s *crashStorm) about(words ...string) string {
 	return lines.String()
 }
 
-// judge holds all that the storm left against Azure's side.
+// judge holds all that the storm left against Azure's side, and says how it was.
 func (s *crashStorm) judge(ctx context.Context, backups int, begun time.Time) {
+	again, rest := s.judgeAll(ctx, backups)
+	figures.Report(s.t, "crash storm with seed %d: %d backups of %d targets, %d kills, %d of them at a start, %d of the host; %d runs with a "+
+		"second attempt; %s; %s", s.seed, len(s.runs), len(s.targets), s.killed.Load(), s.starts.Load(), s.hosts.Load(), again, rest,
+		time.Since(begun).Round(time.Second))
+	if n := s.killed.Load(); n != int64(backups/4) {
+		s.t.Errorf("%d kills, want %d", n, backups/4)
+	}
+}
+
+// judgeAll says how many runs took more than one attempt, and what is still to come.
+func (s *crashStorm) judgeAll(ctx context.Context, backups int) (again int, rest string) {
+	s.t.Helper()
 	var runs []backup.Run
-	again := 0
 	for _, id := range s.runs {
 		status, err := s.await(ctx, id)
 		if err != nil || status.Run.State != backup.Succeeded {
@@ -264,13 +287,7 @@ func (s *crashStorm) judge(ctx context.Context, backups int, begun time.Time) {
 	s.judgeStarts(runs)
 	s.judgeArtifacts(runs)
 	s.judgeEvents(ctx)
-	rest := s.judgeRest(ctx)
-	figures.Report(s.t, "crash storm with seed %d: %d backups of %d targets, %d kills, %d of them at a start; %d runs with a second attempt; "+
-		"%s; %s", s.seed, len(runs), len(s.targets), s.killed.Load(), s.starts.Load(), again, rest,
-		time.Since(begun).Round(time.Second))
-	if n := s.killed.Load(); n != int64(backups/4) {
-		s.t.Errorf("%d kills, want %d", n, backups/4)
-	}
+	return again, s.judgeRest(ctx)
 }
 
 // judgeStarts holds the runs against the starts that Azure accepted: one each.

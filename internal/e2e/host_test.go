@@ -92,7 +92,11 @@ func newHosted(ctx context.Context, t *testing.T) *hosted {
 	show := logTo(t)
 	config := prepare(t, stack.AppConfig{
 		Plan: planFor(yearly, "1d", newServices(t, 1)...), ScheduleTick: "*/2 * * * * *", CleanupTick: "*/5 * * * * *",
-		Settings: map[string]string{"APPLICATIONINSIGHTS_CONNECTION_STRING": h.telemetry.connection},
+		Settings: map[string]string{
+			"APPLICATIONINSIGHTS_CONNECTION_STRING": h.telemetry.connection,
+			// Not a sample, but all of what it would send now or then.
+			"AzureFunctionsJobHost__logging__applicationInsights__samplingSettings__isEnabled": "false",
+		},
 		Log: func(e devhost.Entry) {
 			show(e)
 			h.mu.Lock()
@@ -585,4 +589,3 @@ func (h *hosted) mark(ctx context.Context, t *testing.T) {
 		cancel()
 	}
 }
-
