@@ -103,13 +103,13 @@ var untold = []string{
 
 // log lets what runbooks ask for happen, then looks for it where they do, and for secrets in all that was said.
 func (h *hosted) log(ctx context.Context, t *testing.T) {
-	h.alarm(ctx, t)
-	// What a caller puts into the URL is seen by host and program.
+	// What a caller puts into the URL is seen by host and program. They have told of it before what comes next is told.
 	for _, path := range []string{"/api/health?code=" + h.MasterKey(), "/api/metrics?code=" + h.MasterKey(), "/api/runs/x?code=" + h.Key("api")} {
 		if how, status := h.knock(ctx, t, "GET", path, ""); how != "open" {
 			t.Errorf("%s: %s (%d)", path, how, status)
 		}
 	}
+	h.alarm(ctx, t)
 	lines := h.lines()
 	h.query(t, lines)
 
@@ -273,6 +273,7 @@ func (h *hosted) insights(ctx context.Context, t *testing.T, known secrets, line
 	ids := map[string]bool{} // of the lines that have come
 	requests := map[string]bool{}
 	categories := map[string]bool{}
+	dependencies := 0 // have the URL of each call to the program, with the key that a caller put there
 	looked := 0
 	look := func() bool {
 		_, items := h.telemetry.seen()
@@ -282,6 +283,8 @@ func (h *hosted) insights(ctx context.Context, t *testing.T, known secrets, line
 			switch {
 			case i.Data.BaseType == "RequestData":
 				requests[d.Name], requests[d.Properties["InvocationId"]] = true, true
+			case i.Data.BaseType == "RemoteDependencyData":
+				dependencies++
 			case i.Data.BaseType == "MessageData" && strings.HasPrefix(d.Message, "{") && json.Unmarshal([]byte(d.Message), &line) == nil:
 				categories[d.Properties["Category"]+", "+d.SeverityLevel] = true
 				ids[fmt.Sprint(line)] = true
@@ -298,6 +301,9 @@ func (h *hosted) insights(ctx context.Context, t *testing.T, known secrets, line
 	h.until(ctx, t, "all lines in Application Insights", look)
 	if want := map[string]bool{devhost.CategoryConsole + ", Information": true}; !maps.Equal(categories, want) {
 		t.Errorf("lines are under %v, want %v", categories, want)
+	}
+	if dependencies > 0 {
+		t.Errorf("%d calls are written down with their URLs: host.json is to switch dependency tracking off", dependencies)
 	}
 	for _, line := range lines {
 		if id := line["invocation"]; id != nil && line["function"] != nil && !requests[fmt.Sprint(id)] {
