@@ -30,6 +30,3 @@ func Find() (Program, error) {
 	}
 	return Program{}, ErrNotFound
 }
-
-// CoreTools says that the host is func of Core Tools, whose log has no categories.
-func (p Program) CoreTools() bool { return p.coreTools }

@@ -221,7 +221,7 @@ func (h *Host) live(ctx context.Context) {
 		}
 		if ctx.Err() == nil {
 			h.mu.Lock()
-			h.reason = fmt.Errorf("Azure's Functions host has ended: %w", errors.Join(err, errEnded))
+			h.reason = fmt.Errorf("the Functions host of Azure has ended: %w", errors.Join(err, errEnded))
 			h.mu.Unlock()
 		}
 		return
@@ -243,7 +243,7 @@ func (h *Host) Ready(ctx context.Context) error {
 		default:
 		}
 		if !pause(ctx, lookPause) {
-			return fmt.Errorf("Azure's Functions host did not start: %w: %w", context.Cause(ctx), err)
+			return fmt.Errorf("the Functions host of Azure did not start: %w: %w", context.Cause(ctx), err)
 		}
 	}
 }

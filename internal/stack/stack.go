@@ -296,10 +296,11 @@ func (s *Stack) host(ctx context.Context, c AppConfig, settings map[string]strin
 			Log: c.Log, RestartHost: true,
 		})
 	}
+	client := s.Sim.Client()
 	host, err := realhost.Start(ctx, realhost.Config{
 		Program: *s.real, App: s.pack, Dir: s.dir, Settings: settings, Env: s.Environment(c.Name), Log: c.Log, RestartHost: true,
 		Secret: func(ctx context.Context, name string) ([]byte, error) {
-			return s.download(ctx, HostIdentity(c.Name), "https://"+c.Account+".blob.core.windows.net/azure-webjobs-secrets/"+name)
+			return s.download(ctx, client, HostIdentity(c.Name), "https://"+c.Account+".blob.core.windows.net/azure-webjobs-secrets/"+name)
 		},
 	})
 	if err != nil {
@@ -318,9 +319,9 @@ func (s *Stack) host(ctx context.Context, c AppConfig, settings map[string]strin
 const realPatience = 2 * time.Minute
 
 // download reads a blob as the identity.
-func (s *Stack) download(ctx context.Context, identity, url string) ([]byte, error) {
+func (s *Stack) download(ctx context.Context, through policy.Transporter, identity, url string) ([]byte, error) {
 	client, err := blob.NewClient(url, s.Sim.Credential(identity), &blob.ClientOptions{
-		ClientOptions: azcore.ClientOptions{Transport: s.Sim.Client(), Retry: policy.RetryOptions{MaxRetries: -1}},
+		ClientOptions: azcore.ClientOptions{Transport: through, Retry: policy.RetryOptions{MaxRetries: -1}},
 	})
 	if err != nil {
 		return nil, err
