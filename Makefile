@@ -46,17 +46,19 @@ test-times: ## Say where the time of the tests goes, with and without the race d
 	go run ./internal/cmd/testtimes ./...
 
 .PHONY: verify
-verify: ## Run what CI runs beside the tests: fuzzing, the demo, other clients (11 minutes)
+verify: ## Run what CI runs beside the tests: Azure's own Functions host, fuzzing, the demo, other clients (16 minutes)
+	.ci/part host $(MAKE) host-test
 	.ci/part fuzzing $(MAKE) -j2 fuzz FUZZTIME=60s
 	.ci/part demo $(MAKE) demo
 	.ci/part clients $(MAKE) clients
 
 .PHONY: soak
-soak: ## Run what never runs in CI: 10,000 worlds, deliberate bugs, the storms (75 minutes)
+soak: ## Run what never runs in CI: 10,000 worlds, deliberate bugs, the storms (85 minutes)
 	$(MAKE) simulate SEEDS=10000 # 16 minutes
 	$(MAKE) mutants # 25
 	$(MAKE) crash-storm # 7
 	$(MAKE) storm # 12
+	$(MAKE) host-storm # 10
 
 RUN ?= .
 N ?= 10
