@@ -91,7 +91,9 @@ func newApp(t testing.TB, c stack.AppConfig) *app {
 	if a.App, err = world.App(t.Context(), a.config); err != nil {
 		t.Fatal(err)
 	}
-	hosts.Store(a.config.Account, a.Host)
+	if host, ok := a.Host.(*devhost.Host); ok {
+		hosts.Store(a.config.Account, host)
+	}
 	t.Cleanup(func() {
 		if err := a.Stop(); err != nil {
 			t.Errorf("stop the host: %v", err)
@@ -306,7 +308,7 @@ func (w write) wait(ctx context.Context) {
 	}
 }
 
-// hosts are those that run, by account.
+// hosts are the local ones that run, by account.
 var hosts sync.Map
 
 // note tells of an exchange that was a write: who waits for it, and, once a message is visible, the host, which polls seldom.

@@ -208,7 +208,7 @@ func (b brokenStart) see(t *testing.T) {
 		return waits
 	}
 	if b.runs != "runs" {
-		for ; a.Restarts() < 2; pause(ctx) {
+		for ; a.Host.(*devhost.Host).Restarts() < 2; pause(ctx) {
 			if ctx.Err() != nil {
 				t.Fatal("the host does not end")
 			}
