@@ -41,6 +41,9 @@ type Config struct {
 	// minutes, which are fixed in Azure.
 	Lease time.Duration
 
+	// Grace is how long a host that ends by itself waits for work that no handler does any more; 0 means 10 seconds, which are
+	// fixed in Azure. Stop always waits so long.
+	Grace time.Duration
 	// TimerLease is for how long a timer belongs to a host that dies, 15 to 60 seconds; another one looks as often. 0 means a
 	// minute, which is fixed in Azure.
 	TimerLease time.Duration
@@ -87,6 +90,9 @@ type Host struct {
 func Start(ctx context.Context, c Config) (*Host, error) {
 	if c.Lease == 0 {
 		c.Lease = defaultLease
+	}
+	if c.Grace == 0 {
+		c.Grace = grace
 	}
 	if c.TimerLease == 0 {
 		c.TimerLease = defaultTimerLease

@@ -20,6 +20,7 @@ type life struct {
 	timers    *timerStore
 	opened    map[string]*queue // by connection and name
 	lease     time.Duration
+	grace     time.Duration // of an end by itself
 	locks     *locks
 
 	// failing ends when this life has to end by itself, or is stopped: then HTTP calls wait for no handler. stopping ends when
@@ -84,7 +85,9 @@ func (l *life) begin(ctx context.Context) {
 // end stops the listeners, waits for what runs, but not longer than the grace, and kills the handler. When the grace was
 // not enough, the handler is left behind. One that ends by itself first lets HTTP calls end.
 func (l *life) end() {
+	patience := grace
 	if l.stopping.Err() == nil && l.failing.Err() != nil {
+		patience = l.grace
 		await(&l.calls, longestCalls)
 	}
 	l.stop()
@@ -97,7 +100,7 @@ func (l *life) end() {
 		l.running.Wait()
 	})
 	var cause error
-	if !await(&listeners, grace) {
+	if !await(&listeners, patience) {
 		l.log.say(Warning, categoryStartup, "Host did not shut down within its allotted time: running work is given up")
 		cause = errLeftBehind
 	}

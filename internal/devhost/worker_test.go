@@ -475,7 +475,7 @@ func TestWhatADyingHostTakesIsLocked(t *testing.T) {
 	q := newQueueApp(t, plainQueues, `, "dataType": "binary"`)
 	q.write("api/function.json", httpFunction)
 	q.config.Settings["AzureFunctionsJobHost__customHandler__enableProxyingHttpRequest"] = "true"
-	q.config.Lease = 5 * time.Second
+	q.config.Lease, q.config.Grace = 5*time.Second, 3*time.Second
 	q.answer = func(w http.ResponseWriter, _ call) { w.Header().Set(doHeader, "exit 3") }
 	q.start()
 	var crashed time.Time
@@ -499,7 +499,7 @@ func TestWhatADyingHostTakesIsLocked(t *testing.T) {
 	if err := q.awaitDown(); !errors.Is(err, errTooManyErrors) {
 		t.Errorf("the host went down for %v", err)
 	}
-	if took := time.Since(crashed); took < grace {
+	if took := time.Since(crashed); took < q.config.Grace || took > grace {
 		t.Errorf("the host went down after %s, with a message in hand", took)
 	}
 	if n := len(q.received()); n != mostErrors {

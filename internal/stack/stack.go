@@ -266,11 +266,17 @@ func (s *Stack) Grant(name, account string) {
 func HostIdentity(app string) string { return app + "-host" }
 
 const (
-	// messageLease is for how long what a dying host had taken stays locked: ten minutes in Azure, far longer than a step here.
-	messageLease = 20 * time.Second
 	// timerLease is for how long another host of an app that died keeps its timers: the shortest that storage takes.
 	timerLease = 15 * time.Second
+	// grace is how long a host that ends by itself holds on to what no program works on.
+	grace = time.Second
 )
+
+// messageLease is for how long what a dying host had taken stays locked: ten minutes in Azure, and here as much shorter as
+// the program's waits are, or a run would miss what Azure's side does only for a time.
+func messageLease(waitFactor float64) time.Duration {
+	return max(5*time.Second, time.Duration(waitFactor*float64(10*time.Minute)))
+}
 
 // App starts an app under the host.
 func (s *Stack) App(ctx context.Context, c AppConfig) (*App, error) {
@@ -292,7 +298,7 @@ func (s *Stack) host(ctx context.Context, c AppConfig, settings map[string]strin
 			HostJSON: filepath.Join(s.Root, "host.json"), Functions: filepath.Join(s.Root, "functions"), Executable: s.Binary,
 			Settings: settings, Env: s.Environment(c.Name),
 			Client: s.Sim.Client(), Credential: s.Sim.Credential(HostIdentity(c.Name)),
-			Lease: messageLease, TimerLease: timerLease,
+			Lease: messageLease(c.WaitFactor), Grace: grace, TimerLease: timerLease,
 			Log: c.Log, RestartHost: true,
 		})
 	}
