@@ -98,6 +98,9 @@ func TestCrashStorm(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Duration(backups)*5*time.Second+3*time.Minute)
 	defer cancel()
 	s := newCrashStorm(t, seed, each, new(atomic.Int64))
+	if os.Getenv(packaged) != "" {
+		s.lenient()
+	}
 	random := rand.New(rand.NewPCG(seed, 0))
 	kills := instants(random, backups/4, backups)
 	begun := time.Now()
@@ -147,6 +150,17 @@ func newCrashStorm(t *testing.T, seed uint64, each int, fired *atomic.Int64) *cr
 	}
 	intercept(t, s.ObjectID, s.meet)
 	return s
+}
+
+// lenient has HSMs take any proof of a backup, not only that of the last 30 minutes: these are 15 seconds here, and a host takes
+// longer to come back.
+func (s *crashStorm) lenient() {
+	s.t.Helper()
+	for _, target := range s.targets {
+		if strings.Contains(target, "/managedHSMs/") {
+			tuneHSM(s.t, target, func(k *sim.HSMKnobs) { k.BackupFirst = sim.BackupUnchecked })
+		}
+	}
 }
 
 // hear keeps what a host and the program say.
