@@ -78,7 +78,10 @@ type orphan struct {
 
 func newOrphan(t *testing.T) *orphan {
 	services := newServices(t, 40) // one for each life
-	o := &orphan{app: prepare(t, stack.AppConfig{Plan: planFor(yearly, "1d", services...)}), services: services}
+	// With one place for all operations: a permit that the old one leaves behind would hold up the next run, unless a tick takes it back.
+	o := &orphan{app: prepare(t, stack.AppConfig{
+		Plan: planFor(yearly, "1d", services...), Settings: map[string]string{"LIFEBOAT_CONCURRENCY": "1"},
+	}), services: services}
 	old := o.config
 	old.Name += "-orphan"
 	for _, c := range []stack.AppConfig{o.config, old} {
@@ -137,8 +140,8 @@ func (o *orphan) live(n int64) (run backup.Run, was bool) {
 		}
 	default:
 	}
-	hanging.Wait() // the old one has come to the end of its step
-	for o.deliver(ctx, &hanging) > 0 {
+	hanging.Wait()                     // the old one has come to the end of its step
+	for o.deliver(ctx, &hanging) > 0 { // a run that has stood in the line leaves a wake-up for the end of its wait, which nobody awaits
 		hanging.Wait()
 	}
 	status, _, err := o.engine.Status(ctx, id)
@@ -170,7 +173,7 @@ func (o *orphan) begin(ctx context.Context, service string) (id string, err erro
 }
 
 // deliver hands each visible message to the old program, or to the new one once that has stopped: then also the one that the old
-// one has in hand.
+// one has in hand. Where there is none the new one has a tick.
 func (o *orphan) deliver(ctx context.Context, hanging *sync.WaitGroup) int {
 	hidden, most := int32(60), int32(32)
 	answer, err := o.execute.DequeueMessages(ctx, &azqueue.DequeueMessagesOptions{VisibilityTimeout: &hidden, NumberOfMessages: &most})
@@ -203,6 +206,9 @@ func (o *orphan) deliver(ctx context.Context, hanging *sync.WaitGroup) int {
 		}
 	}
 	if len(answer.Messages) == 0 {
+		if err := o.fresh.invoke(ctx, "schedule", timerData); err != nil && ctx.Err() == nil {
+			o.t.Errorf("a tick: %v", err)
+		}
 		pause(ctx)
 	}
 	return len(answer.Messages)
@@ -239,9 +245,5 @@ func (o *orphan) judge(ctx context.Context, n int64, service string, status back
 	}
 	if _, _, err := o.catalog.Get(ctx, backup.Key{Partition: run.ID[:16], Row: "lock"}); !errors.Is(err, backup.ErrNotFound) {
 		o.t.Errorf("stopped behind request %d: the target is still locked: %v", n, err)
-	}
-	rows, _, err := o.catalog.List(ctx, "schedule", "permit-", "permit.", 1000)
-	if err != nil || len(rows) > 0 {
-		o.t.Errorf("stopped behind request %d: %d permits are still held: %v", n, len(rows), err)
 	}
 }
