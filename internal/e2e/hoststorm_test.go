@@ -122,7 +122,8 @@ func TestTwoHosts(t *testing.T) {
 	figures.Report(t, "two hosts with seed %d: %d backups of %d targets, one host killed after %d; timers were silent for %s; %d runs with a "+
 		"second attempt; %s; %s", seed, len(s.runs), len(s.targets), (backups+1)/2, silent.Round(time.Second), again, rest,
 		time.Since(begun).Round(time.Second))
-	if silent > 2*time.Minute { // up to 75 s were measured, on a machine with nothing else to do
+	// The lease of the dead host has up to a minute left, and the other one asks for it each minute: 46 to 111 s were seen.
+	if silent > 150*time.Second {
 		t.Errorf("the timers were silent for %s", silent)
 	}
 }
