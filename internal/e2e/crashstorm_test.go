@@ -19,6 +19,7 @@ import (
 
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azqueue/v2/queueerror"
+	"github.com/google/uuid"
 
 	"lifeboat/internal/backup"
 	"lifeboat/internal/devhost"
@@ -118,7 +119,7 @@ func TestCrashStorm(t *testing.T) {
 
 // newCrashStorm has targets of all services: of five kinds, three or four times each, or once. It counts the ticks of the schedule.
 func newCrashStorm(t *testing.T, seed uint64, each int, fired *atomic.Int64) *crashStorm {
-	s := &crashStorm{seed: seed, container: fmt.Sprintf("storm%d", seed)}
+	s := &crashStorm{seed: seed, container: "storm-" + uuid.NewString()}
 	first := newServices(t, 1)[0]
 	s.app = newApp(t, stack.AppConfig{
 		Plan: planFor(yearly, "1d", first), ScheduleTick: "* * * * * *",
