@@ -29,7 +29,7 @@ run: ## Run the app locally against look-alikes of Azure, until Ctrl-C
 
 # explorations compute on one goroutine, so that there is nothing for the race detector, which takes ten times as long over
 # them: they run without it, and once. internal/e2e holds tests of the whole; what they test are processes of their own.
-explorations := ^(TestModel|TestMutants|TestScenario15ClocksChange|TestDeletionAndRestoreRace|TestConcurrencySurvivesFailures|TestJudgingCosts|TestScenario29StormAtMidnight|TestSimulation|TestShrink|TestSeedsReplay|TestIdleTicksWriteNothing|TestCalmWorldsSucceed|TestNextAgainstBruteForce)$$
+explorations := ^(TestModel|TestARegionChangesItsRules|TestRestoreSurvives|TestThreeLikeIt|TestNextHourly|TestUnprotectedSurvivesKills|TestTicksDieInTwoSlots|TestNextAgainstWalk|TestScenario15RulesOfAZoneChange|TestMutants|TestScenario15ClocksChange|TestDeletionAndRestoreRace|TestConcurrencySurvivesFailures|TestJudgingCosts|TestScenario29StormAtMidnight|TestSimulation|TestShrink|TestSeedsReplay|TestIdleTicksWriteNothing|TestCalmWorldsSucceed|TestNextAgainstBruteForce)$$
 explored := ./internal/backup ./internal/backup/simulation ./internal/schedule
 
 .PHONY: test
