@@ -389,6 +389,9 @@ func wakeupThere(w *World, moment any) string {
 	if f == nil || f.lost || f.run.State.Final() && !f.run.Owes || w.busy() || w.awaited(f) {
 		return ""
 	}
+	if f.run.State.Final() && w.ledger.accepted[f.run.ID] {
+		return "" // the sweep brings what an acceptance owes, by an entry of its own
+	}
 	return fmt.Sprintf("%s is %s and expects wake-up %d, which is nowhere, and nobody took it away", f.name, f.run.State,
 		f.run.Wake)
 }
@@ -809,9 +812,13 @@ func eventsGateNothing(w *World, moment any) string {
 	if _, ok := moment.(passed); !ok || !w.silent.After(w.now) {
 		return ""
 	}
+	waited := false // long enough for a tick to take back what nobody holds
+	for _, p := range w.ledger.line {
+		waited = waited || w.undisturbed(p.since)
+	}
 	for _, row := range slices.Sorted(maps.Keys(w.ledger.permits)) {
 		f := w.ledger.runs[w.ledger.permits[row]]
-		if f != nil && f.run.State.Final() && w.undisturbed(f.run.Ended) && len(w.ledger.line) > 0 && !w.ledger.room(w.concurrency) {
+		if f != nil && f.run.State.Final() && w.undisturbed(f.run.Ended) && waited && !w.ledger.room(w.concurrency) {
 			return fmt.Sprintf("%s is %s and holds the permit %s that others wait for", f.name, f.run.State, row)
 		}
 	}

@@ -54,6 +54,8 @@ type ledger struct {
 type place struct {
 	Plan string
 	Most int
+
+	since time.Time // it is taken
 }
 
 // held counts the permits of a bound, by the prefix of their rows.
@@ -181,7 +183,9 @@ func (l *ledger) wrote(w *World, v *invocation, writes []backup.Write) {
 		case strings.HasPrefix(write.Row, "line-"):
 			delete(l.line, write.Row)
 			if write.Op != backup.Delete {
-				l.line[write.Row] = *read[place](write)
+				p := *read[place](write)
+				p.since = w.now
+				l.line[write.Row] = p
 			}
 		case write.Partition == "deadletter":
 			w.figures.DeadLetters++

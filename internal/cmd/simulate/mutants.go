@@ -107,7 +107,7 @@ var mutants = []mutant{
 	},
 	{
 		"an event that could not be sent is forgotten", "step.go",
-		"if len(left) > 0 || unread != nil {", "if len(left) > 100 {",
+		"if len(left) > 0 || unread != nil {", "if len(left) > 100 || unread != nil {",
 	},
 	{
 		"a missing artifact counts as a success", "step.go",
