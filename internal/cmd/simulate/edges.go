@@ -24,6 +24,16 @@ var edges = []edge{
 		`return max(reach, Point{ID: d.Point}.key().Row+"!")`, `return Point{ID: d.Point}.key().Row + "!"`,
 	},
 	{
+		"./internal/backup TestDeletionAndRestoreRace", "the point is not looked at again when a restore begins",
+		"internal/backup/restorerun.go",
+		"if why := usable(p, s.now); why != nil {", "if why := usable(p, s.now); why != nil && r.Attempt > 1000 {",
+	},
+	{
+		"./internal/backup TestRestoreTooOldBySafety", "the horizon is not asked for after the safety backup",
+		"internal/backup/restorerun.go",
+		"case old != nil: // it", "case old != nil && q.Secured.IsZero(): // it",
+	},
+	{
 		"./internal/backup TestRestoreLostAndTurnedAway", "a restore that was lost and is turned away waits as a new one",
 		"internal/backup/restorerun.go",
 		"	if r.Lost > 0 { // what the service is at", "	if r.Lost > mostLost { // what the service is at",

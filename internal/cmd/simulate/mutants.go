@@ -235,10 +235,6 @@ var mutants = []mutant{
 		"if !slices.Contains(p.Readers, r.ID) {", "if false {",
 	},
 	{
-		"the point is not looked at again when a restore begins", "restorerun.go",
-		"if why := usable(p, s.now); why != nil {", "if why := usable(p, s.now); why != nil && r.Attempt > 1000 {",
-	},
-	{
 		"a request that expired begins all the same", "restorerun.go",
 		"expired(s.run.Restore.Expires, s.now)", "expired(s.run.Restore.Expires.AddDate(1, 0, 0), s.now)",
 	},
@@ -249,10 +245,6 @@ var mutants = []mutant{
 	{
 		"a lost restore is begun again", "restorerun.go",
 		"case f != nil && f.Kind == Denied:\n		return s.end(", "case f != nil && f.Kind == Denied && r.Lost < mostLost:\n		return s.check(ctx, restorer)\n	case f != nil && f.Kind == Denied:\n		return s.end(",
-	},
-	{
-		"the horizon is not asked for after the safety backup", "restorerun.go",
-		"case old != nil: // it", "case old != nil && q.Secured.IsZero(): // it",
 	},
 	{
 		"a safety backup counts as the newest live point", "point.go",
