@@ -120,9 +120,9 @@ func (l *life) find(r *http.Request) (*function, map[string]string) {
 // bindings, or with both switched off. It is called with the request counted in.
 func (l *life) serveFunction(w http.ResponseWriter, r *http.Request, f *function, parameters map[string]string) {
 	connection := http.NewResponseController(w)
-	release := context.AfterFunc(l.broken, func() { // a slow caller does not hold up the end
+	release := context.AfterFunc(l.broken, func() { // a slow caller does not hold up the end; what was answered goes out
 		_ = connection.SetReadDeadline(time.Now())
-		_ = connection.SetWriteDeadline(time.Now())
+		_ = connection.SetWriteDeadline(time.Now().Add(time.Second))
 	})
 	defer release()
 	switch {
@@ -151,10 +151,12 @@ func (l *life) detached(w http.ResponseWriter, r *http.Request, answer func(body
 			return
 		}
 	}
-	done := make(chan reply, 1)
+	done, written := make(chan reply, 1), make(chan struct{})
+	defer close(written)
 	go func() {
 		defer l.leaveCall()
 		done <- answer(body)
+		<-written
 	}()
 	limit := time.NewTimer(frontLimit)
 	defer limit.Stop()

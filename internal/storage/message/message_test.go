@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cloudevents/sdk-go/v2/event"
+
 	"lifeboat/internal/backup"
 	"lifeboat/internal/storage/message"
 )
@@ -41,9 +43,19 @@ func TestAnEventIsACloudEvent(t *testing.T) {
 	if err != nil || json.Unmarshal(text, &got) != nil || fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("%s, %v", text, err)
 	}
+	var known event.Event // as CloudEvents' own SDK reads it
+	if err := json.Unmarshal(text, &known); err != nil || known.Validate() != nil || known.ID() != "i" || known.Source() != "contoso" ||
+		known.Type() != "lifeboat.t" || known.Subject() != "s" || !known.Time().Equal(at) || string(known.Data()) != `{"a":1}` {
+		t.Errorf("%s: %v", known, err)
+	}
 	text, err = message.Event("contoso", backup.Event{ID: "i", Type: "lifeboat.t", Time: at, Data: json.RawMessage(`{}`)})
 	if err != nil || strings.Contains(string(text), "subject") {
 		t.Errorf("without a subject: %s, %v", text, err)
+	}
+	for _, source := range []string{"", "%zz", "http://[::1"} {
+		if text, err := message.Event(source, backup.Event{ID: "i", Type: "t", Time: at, Data: json.RawMessage(`{}`)}); err == nil {
+			t.Errorf("%q: %s", source, text)
+		}
 	}
 	for name, e := range map[string]backup.Event{
 		"no data":     {ID: "i", Type: "t", Time: at},
