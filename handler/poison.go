@@ -95,7 +95,8 @@ func (h *handler) poisonedIn(ctx context.Context, function, queue string) poison
 		var err error
 		switch v.Messages, first, err = h.Poison(ctx, queue); {
 		case err != nil:
-			v.Reason = apiError{Code: "PoisonUnseen", Message: err.Error()}
+			v.Reason = apiError{Code: "PoisonUnseen", Message: err.Error(), Details: []apiError{{Code: "Hint", Message: "See that the app has the " +
+				"role Storage Queue Data Contributor on its own storage account, and that the account's firewall admits it."}}}
 			return v
 		case v.Messages == 0:
 			h.poison.gone(queue)

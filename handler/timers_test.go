@@ -105,7 +105,8 @@ func TestHealthOfPoison(t *testing.T) {
 	first = time.Time{}
 	says("taken for the moment", reason(d.health(t, 200).Poison), now.Add(7*day))
 	unseen = errors.New("answer 403")
-	if v := d.health(t, 200).Poison; len(v) != 1 || v[0].Reason.Code != "PoisonUnseen" || v[0].Reason.Message != "answer 403" {
+	if v := d.health(t, 200).Poison; len(v) != 1 || v[0].Reason.Code != "PoisonUnseen" || v[0].Reason.Message != "answer 403" ||
+		len(v[0].Reason.Details) != 1 || !strings.Contains(v[0].Reason.Details[0].Message, "Storage Queue Data Contributor") {
 		t.Errorf("%+v", v)
 	}
 	count, unseen = 0, nil

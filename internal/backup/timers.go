@@ -111,8 +111,14 @@ func (e *Engine) saveTicked(ctx context.Context, timer string, was, is ticked) e
 	return e.apply(ctx, write)
 }
 
-// noteCleanup is note for cleanup, which reads no other row that stands beside it.
+// noteTime is how long a cleanup that ran out of time has for its note.
+const noteTime = 10 * time.Second
+
+// noteCleanup is note for cleanup, which reads no other row that stands beside it. A cleanup that ran out of time notes that it
+// came all the same: it did what it could, the next one goes on, and its timer is not silent.
 func (e *Engine) noteCleanup(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteTime)
+	defer cancel()
 	row, now, err := e.Catalog.Get(ctx, tickedKey("cleanup"))
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return fmt.Errorf("read when cleanup last ticked: %w", err)

@@ -1,6 +1,7 @@
 package backup_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -86,6 +87,21 @@ func TestTicksAreNoted(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestACleanupThatRanOutOfTimeIsNoted: so a long one does not count as a timer that the host no longer fires.
+func TestACleanupThatRanOutOfTimeIsNoted(t *testing.T) {
+	s := newStage(t)
+	ctx, outOfTime := context.WithCancel(t.Context())
+	s.storage.before = func(call int) {
+		if call == 2 { // behind the list of what is due
+			outOfTime()
+		}
+	}
+	_, _ = s.engine.Cleanup(ctx)
+	if _, at, _ := s.note("cleanup"); !at.Equal(s.now.Truncate(time.Second)) && !at.Equal(s.now) || ctx.Err() == nil {
+		t.Errorf("noted at %s, %v", at, ctx.Err())
 	}
 }
 

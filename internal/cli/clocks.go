@@ -99,7 +99,7 @@ func clockChange(s backup.Schedule, old, fresh time.Time) string {
 		named++
 		consecutive = consecutive || s.Hour>>((at.Hour()+1)%24)&1 == 1
 	}
-	halfHour := old.Sub(fresh)%time.Hour != 0 // Lord Howe alone
+	halfHour := old.Sub(fresh)%time.Hour != 0 // of the zones that change each year, Lord Howe alone
 	switch {
 	case s.Hour == everyHour && halfHour && named == 1:
 		return elapsed + ", and the repeated time has its slot twice; Azure Functions takes the next one by the old clocks in place of the second"

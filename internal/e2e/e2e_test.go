@@ -318,10 +318,11 @@ func note(e sim.Exchange) {
 	if wrote := table && e.Method != "GET" || queue && (e.Method == "POST" || e.Method == "PUT"); !wrote || e.Phase != sim.After {
 		return
 	}
-	name, isMessage := strings.CutSuffix(path.Dir(e.Path+"/"), "/messages")
+	messages := strings.TrimSuffix(e.Path, "/")
 	if e.Method == "PUT" { // a message that is put back has an ID
-		name, isMessage = strings.CutSuffix(path.Dir(e.Path), "/messages")
+		messages = path.Dir(messages)
 	}
+	name, isMessage := strings.CutSuffix(messages, "/messages")
 	if h, ok := hosts.Load(account); ok && queue && isMessage {
 		invisible, _ := strconv.Atoi(e.Query.Get("visibilitytimeout")) // in seconds; without it there is none
 		time.AfterFunc(time.Duration(invisible)*time.Second+10*time.Millisecond, func() {

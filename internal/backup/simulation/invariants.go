@@ -389,8 +389,8 @@ func wakeupThere(w *World, moment any) string {
 	if f == nil || f.lost || f.run.State.Final() && !f.run.Owes || w.busy() || w.awaited(f) {
 		return ""
 	}
-	if f.run.State.Final() && w.ledger.accepted[f.run.ID] {
-		return "" // the sweep brings what an acceptance owes, by an entry of its own
+	if f.run.State.Final() && w.ledger.owesAcceptance(f.run.ID) {
+		return "" // the sweep brings that, by an entry of its own
 	}
 	return fmt.Sprintf("%s is %s and expects wake-up %d, which is nowhere, and nobody took it away", f.name, f.run.State,
 		f.run.Wake)

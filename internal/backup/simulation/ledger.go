@@ -58,6 +58,21 @@ type place struct {
 	since time.Time // it is taken
 }
 
+// owesAcceptance says that the acceptance of the run's recovery point is all that is still to be told of it.
+func (l *ledger) owesAcceptance(run string) bool {
+	owes := false
+	for key := range l.outbox {
+		if !strings.Contains(key.Row, run) {
+			continue
+		}
+		if !strings.HasSuffix(key.Row, run+".accepted") {
+			return false
+		}
+		owes = true
+	}
+	return owes
+}
+
 // held counts the permits of a bound, by the prefix of their rows.
 func (l *ledger) held(prefix string) (n int) {
 	for row := range l.permits {
@@ -181,10 +196,13 @@ func (l *ledger) wrote(w *World, v *invocation, writes []backup.Write) {
 			}
 			moments = append(moments, passing{row: write.Row})
 		case strings.HasPrefix(write.Row, "line-"):
+			taken := l.line[write.Row].since
 			delete(l.line, write.Row)
 			if write.Op != backup.Delete {
 				p := *read[place](write)
-				p.since = w.now
+				if p.since = taken; taken.IsZero() {
+					p.since = w.now
+				}
 				l.line[write.Row] = p
 			}
 		case write.Partition == "deadletter":

@@ -144,56 +144,60 @@ func next(s backup.Schedule, after time.Time, n int) []time.Time {
 }
 
 // kinds says of which documented kinds the differences are, up to where the first list ends; "" among them is none of these.
-// Each lies in an hour that the clocks repeat or jump over, or is a stray: after the second pass of a repeated hour the host
-// goes on by that hour's offset for one slot, however far away: "30 1,2 31 10 *" in Zurich has 2028-10-30T23:30Z there. Lord
-// Howe's clocks repeat half an hour.
+// Each lies in an hour that the clocks repeat or jump over, or is a stray: after a slot of a repeated hour the host takes one
+// more by that hour's first offset, however far away. "30 1,2 31 10 *" in Zurich has 2028-10-30T23:30Z there.
 func kinds(ours, theirs []time.Time, zone *time.Location) map[string]bool {
 	end := ours[len(ours)-1]
 	if last := theirs[len(theirs)-1]; last.Before(end) {
 		end = last
 	}
+	strays := map[time.Time]bool{} // of theirs, and those of ours in whose place they are
+	for i, slot := range theirs[1:] {
+		if kind, jump := atChange(theirs[i], zone); kind == "repeated" && slices.ContainsFunc(ours, slot.Add(jump).Equal) {
+			strays[slot.UTC()], strays[slot.Add(jump).UTC()] = true, true
+		}
+	}
 	found := map[string]bool{}
-	differ := func(slots, others []time.Time, sign time.Duration) {
+	differ := func(slots, others []time.Time) {
 		for _, slot := range slots {
 			if slot.After(end) || slices.ContainsFunc(others, slot.Equal) {
 				continue
 			}
-			kind := atChange(slot, zone)
-			for _, jump := range []time.Duration{time.Hour, 30 * time.Minute} {
-				if kind == "" && slices.ContainsFunc(others, slot.Add(sign*jump).Equal) {
-					kind = "stray"
-				}
+			kind, _ := atChange(slot, zone)
+			if kind == "" && strays[slot.UTC()] {
+				kind = "stray"
 			}
 			found[kind] = true
 		}
 	}
-	differ(ours, theirs, -1)
-	differ(theirs, ours, 1)
+	differ(ours, theirs)
+	differ(theirs, ours)
 	return found
 }
 
 // atChange says whether the instant is in the first or second pass of what the clocks repeat, or in as much time as they
-// jumped over, right behind the jump.
-func atChange(slot time.Time, zone *time.Location) string {
+// jumped over, right behind the jump; and how far they jump.
+func atChange(slot time.Time, zone *time.Location) (kind string, jump time.Duration) {
 	start, end := slot.In(zone).ZoneBounds()
 	ahead := func(t time.Time) time.Duration {
 		_, seconds := t.In(zone).Zone()
 		return time.Duration(seconds) * time.Second
 	}
 	if !start.IsZero() {
-		switch jump := ahead(start) - ahead(start.Add(-time.Second)); {
+		jump = ahead(start) - ahead(start.Add(-time.Second))
+		switch {
 		case jump > 0 && slot.Before(start.Add(jump)):
-			return "missing"
+			return "missing", jump
 		case jump < 0 && slot.Before(start.Add(-jump)):
-			return "repeated"
+			return "repeated", -jump
 		}
 	}
 	if !end.IsZero() {
-		if jump := ahead(end) - ahead(end.Add(-time.Second)); jump < 0 && !slot.Before(end.Add(jump)) {
-			return "repeated"
+		if jump = ahead(end) - ahead(end.Add(-time.Second)); jump < 0 && !slot.Before(end.Add(jump)) {
+			return "repeated", -jump
 		}
 	}
-	return ""
+	return "", 0
 }
 
 func show(slots []time.Time) string {
