@@ -79,7 +79,7 @@ func decodeInvocation(body []byte) (invocation, error) {
 
 // message is the body of the queue message behind the binding. With dataType "binary" the host sends it as base64; a
 // host that was told otherwise sends text, as JSON inside a string; and a sender may have encoded it as base64 itself, or
-// have put a byte order mark before it. All of that comes off. What is no JSON at the end is returned as it is.
+// have put a byte order mark before it. All of that comes off. Text that is no JSON at the end is returned as it is.
 func (i invocation) message(binding string) ([]byte, error) {
 	raw, ok := i.Data[binding]
 	if !ok {
@@ -102,7 +102,7 @@ func (i invocation) message(binding string) ([]byte, error) {
 	return decoded, nil
 }
 
-// inUTF8 is a text without its byte order mark. Of UTF-16 it also knows a JSON object without one: PowerShell's
+// inUTF8 is a text without its byte order mark. It also knows a JSON object in UTF-16 without one: PowerShell's
 // [Text.Encoding]::Unicode makes such.
 func inUTF8(text []byte) []byte {
 	const mark = "\ufeff"

@@ -23,7 +23,7 @@ const (
 )
 
 // poison remembers since when messages of the poison queues fail: while the host holds one, for ten minutes after each
-// delivery, storage does not show it. What is forgotten with the process makes an answer less exact, no more.
+// delivery, storage does not show it. A process that ends forgets it, and answers are less exact then, no more.
 type poison struct {
 	mu sync.Mutex
 	// came is when the oldest message came that failed, by queue.

@@ -59,7 +59,7 @@ func HTTPFunctions() []HTTPFunction {
 
 // find is the function that the request belongs to, and what serves it. The host has looked for a key by the path as it
 // came, and passes that on: so it is decoded once, segment by segment, and never cleaned, or the key of one function could
-// open another one. What fits nowhere belongs to api, as in the host.
+// open another one. All that fits nowhere belongs to api, as in the host.
 func find(r *http.Request) (function string, serve func(*handler, http.ResponseWriter, *http.Request) error) {
 	// RawPath is there where the path came in another form than Go's; EscapedPath would make %2F a slash of some of them.
 	came := cmp.Or(r.URL.RawPath, r.URL.EscapedPath())
@@ -109,7 +109,7 @@ func (route Route) match(escaped string) (id string, ok bool) {
 			return "", false
 		case want[i] == "{id}" && segment != "":
 			id = segment
-		// Of the letters that Go takes for one in another case, those outside of ASCII are longer: they are others to the host.
+		// A letter outside of ASCII may be the same in another case to Go, never to the host: it is longer.
 		case len(segment) != len(want[i]) || !strings.EqualFold(segment, want[i]):
 			return "", false
 		}

@@ -53,7 +53,7 @@ func TestPathsStayWithTheirFunction(t *testing.T) {
 		{"GET", `/api/x\..\health`, "api", 404},
 		{"GET", "/api/health;x", "api", 404},
 		{"GET", "/api/metric%C5%BF", "api", 404}, // a long s, which Unicode takes for another s
-		// Of a path that Go's own form cannot hold, a slash that was escaped stays one.
+		// A slash that was escaped stays one in a path that Go's own form cannot hold.
 		{"GET", `/api%2fhealth"`, "api", 404},
 		{"POST", `/api/restores/x%2fcancel"`, "api", 405}, // an ID to GET
 		{"POST", "/api/restores/x%2Fcancel", "api", 405},

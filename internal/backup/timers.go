@@ -90,8 +90,8 @@ func (t ticked) at(now time.Time) time.Time {
 	return at
 }
 
-// note writes down that a tick of the timer has come, unless one has within noteEvery. Of two ticks at once one does it; who
-// dies before it leaves it to the next.
+// note writes down that a tick of the timer has come, unless one has within noteEvery. One of two ticks at once does it; one
+// that dies before leaves it to the next.
 func (e *Engine) note(ctx context.Context, timer string, was ticked, now time.Time) error {
 	if !was.At.IsZero() && was.at(now).After(now.Add(-noteEvery)) || was.unread != nil {
 		return was.unread

@@ -1,7 +1,7 @@
 // Package devhost is a local Azure Functions host for custom handlers: it runs the handler's program and calls it for
 // timers, queue messages and HTTP requests as the host in Azure does, sharp edges included.
 //
-// It reads host.json and each function's function.json in place. What is modelled was seen with the real host
+// It reads host.json and each function's function.json in place. The model is what was seen with the real host
 // (4.1045.200, on Linux, with Azurite), or else read in azure-functions-host, azure-webjobs-sdk-extensions and the storage
 // extensions of azure-sdk-for-net; where those leave a choice, the stricter reading was taken. The edges that a handler is
 // most likely to be cut by:

@@ -78,7 +78,7 @@ func (l *life) proxy(w http.ResponseWriter, r *http.Request, f *function) {
 	}
 }
 
-// retrying sends a request again while its connection fails, for two seconds. Of one with a body nothing more is sent once
+// retrying sends a request again while its connection fails, for two seconds. One with a body is not sent again once
 // something of that was read, but it takes as long. A request without one may run more than once: also a connection that
 // breaks after the work began counts.
 type retrying struct{ next http.RoundTripper }

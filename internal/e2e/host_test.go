@@ -115,7 +115,7 @@ func newHosted(ctx context.Context, t *testing.T) *hosted {
 
 	service := newPatientService(ctx, t, h.app)
 	hsm, keys := newPatientHSM(ctx, t, h.app)
-	// Of the 30 minutes after the safety backup only 15 seconds are left here, which a slow machine may need.
+	// The 30 minutes after the safety backup are 15 seconds here, which a slow machine may need.
 	tuneHSM(t, hsm.target, func(k *sim.HSMKnobs) { k.BackupFirst = sim.BackupUnchecked })
 	hsm.plan = "    hsm: {access: sas}\n"
 	intruders := 0

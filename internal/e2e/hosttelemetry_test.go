@@ -103,7 +103,7 @@ var untold = []string{
 
 // log lets what runbooks ask for happen, then looks for it where they do, and for secrets in all that was said.
 func (h *hosted) log(ctx context.Context, t *testing.T) {
-	// What a caller puts into the URL is seen by host and program. They have told of it before what comes next is told.
+	// Host and program see what a caller puts into the URL. They have told of it before what comes next is told.
 	for _, path := range []string{"/api/health?code=" + h.MasterKey(), "/api/metrics?code=" + h.MasterKey(), "/api/runs/x?code=" + h.Key("api")} {
 		if how, status := h.knock(ctx, t, "GET", path, ""); how != "open" {
 			t.Errorf("%s: %s (%d)", path, how, status)

@@ -14,8 +14,8 @@ import (
 	"lifeboat/internal/stack"
 )
 
-// TestKeysOpenTheirOwnFunctionAlone: of each function each method on each route, with every key there is. What a key does
-// not open is the host's 401, what no function takes its 404, both empty; the program sees neither.
+// TestKeysOpenTheirOwnFunctionAlone: each function's methods on each route, with every key there is. The host answers a
+// key of another function 401, and a call of none 404, both empty; the program sees neither.
 func TestKeysOpenTheirOwnFunctionAlone(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)

@@ -58,7 +58,7 @@ func TestRestore(t *testing.T) {
 		"Managed HSM, all of it, by SAS": func(ctx context.Context, t *testing.T, a *app) patient {
 			p, keys := newPatientHSM(ctx, t, a)
 			p.plan, p.handed = "    hsm: {access: sas}\n", true
-			// Of the 30 minutes after the safety backup only 15 seconds are left here, which a slow machine may need.
+			// The 30 minutes after the safety backup are 15 seconds here, which a slow machine may need.
 			tuneHSM(t, p.target, func(k *sim.HSMKnobs) { k.BackupFirst = sim.BackupUnchecked })
 			p.damage = func() {
 				keys.purge("rsa1")
