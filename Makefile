@@ -38,7 +38,7 @@ test: ## Run every test, and print the figures that the documents quote (14 minu
 	@$(if $(race),,echo "there is no C compiler for cgo, so the tests run without the race detector")
 	$(figures) go test $(race) -shuffle=on -count=1 -timeout 30m -p 3 -skip '$(explorations)' $$(go list ./... | grep -v /e2e$$)
 	$(figures) GOGC=200 go test -count=1 -timeout 30m -run '$(explorations)' $(explored)
-	$(figures) go test -shuffle=on -count=1 -timeout 30m -parallel 6 ./internal/e2e
+	$(figures) go test -shuffle=on -count=1 -timeout 30m ./internal/e2e
 	@echo && sort build/figures.txt
 
 .PHONY: test-times

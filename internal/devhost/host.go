@@ -44,6 +44,9 @@ type Config struct {
 	// Grace is how long a host that ends by itself waits for work that no handler does any more; 0 means 10 seconds, which are
 	// fixed in Azure. Stop always waits so long.
 	Grace time.Duration
+	// Told says that somebody calls Look whenever a message becomes visible, as Azure tells nobody: each queue is then polled
+	// at the longest interval only, and not sooner after a message.
+	Told bool
 	// TimerLease is for how long a timer belongs to a host that dies, 15 to 60 seconds; another one looks as often. 0 means a
 	// minute, which is fixed in Azure.
 	TimerLease time.Duration

@@ -20,6 +20,7 @@ type life struct {
 	timers    *timerStore
 	opened    map[string]*queue // by connection and name
 	lease     time.Duration
+	told      bool
 	grace     time.Duration // of an end by itself
 	locks     *locks
 

@@ -46,7 +46,7 @@ func poisonName(name string) string {
 // run polls until the host stops: at once after a batch, else with a growing delay. A storage error other than a missing
 // queue or a problem of storage itself stops the host.
 func (q *queueListener) run() {
-	delay := backoff{most: q.queues.maxPollingInterval}
+	delay := backoff{most: q.queues.maxPollingInterval, longest: q.told}
 	exists := false
 	for q.awaitThreshold() {
 		found, err := q.poll(&exists)
@@ -60,7 +60,9 @@ func (q *queueListener) run() {
 			exists = false
 			q.log.say(Warning, categoryTriggers, "Function %s: receive from queue %s: %v", q.function.name, q.queue.name, err)
 		case found:
-			delay.reset()
+			if !q.told {
+				delay.reset()
+			}
 			continue
 		}
 		timer := time.NewTimer(delay.next())

@@ -315,7 +315,7 @@ func TestStorageSeesBearerTokensOnly(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	service := newServices(t, 1)[0]
-	a := newApp(t, stack.AppConfig{Plan: planFor(yearly, "1d", service)})
+	a := newApp(t, stack.AppConfig{Account: logged, Plan: planFor(yearly, "1d", service)})
 	id, err := a.backup(ctx, service, "bearer")
 	if err != nil {
 		t.Fatal(err)

@@ -3,8 +3,10 @@
 package e2e
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -36,6 +38,9 @@ const factor = 1.0 / 120
 // world is shared by all tests: every app has a storage account and services of its own.
 var world *stack.Stack
 
+// logged is an account of the Azurite that writes down what it receives.
+const logged = "lifeboatlogged"
+
 // accounts are enough for every app of every test; Azurite must know them when it starts.
 var (
 	accounts []string
@@ -43,6 +48,11 @@ var (
 )
 
 func TestMain(m *testing.M) {
+	flag.Parse()
+	// More tests at once than processors, which go test takes: most of a test is waiting.
+	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue {
+		_ = f.Value.Set("8")
+	}
 	os.Exit(func() int {
 		dir, err := os.MkdirTemp("", "lifeboat-e2e-")
 		if err != nil {
@@ -53,7 +63,8 @@ func TestMain(m *testing.M) {
 			accounts = append(accounts, fmt.Sprintf("lifeboatapp%02d", i))
 		}
 		config := stack.Config{
-			Dir: dir, Accounts: accounts, TimeScale: factor, Seed: 1, Progress: func(s string) { fmt.Println("#", s) },
+			Dir: dir, Accounts: append([]string{logged}, accounts...), Azurites: 3, TimeScale: factor, Seed: 1, Told: true,
+			Progress: func(s string) { fmt.Println("#", s) },
 		}
 		if err := choose(&config); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -87,19 +98,26 @@ type app struct {
 func newApp(t testing.TB, c stack.AppConfig) *app {
 	t.Helper()
 	a := prepare(t, c)
-	var err error
-	if a.App, err = world.App(t.Context(), a.config); err != nil {
-		t.Fatal(err)
-	}
-	if host, ok := a.Host.(*devhost.Host); ok {
-		hosts.Store(a.config.Account, host)
-	}
+	a.start(t)
 	t.Cleanup(func() {
 		if err := a.Stop(); err != nil {
 			t.Errorf("stop the host: %v", err)
 		}
 	})
 	return a
+}
+
+// start starts an app that was prepared; the caller stops it.
+func (a *app) start(t testing.TB) {
+	t.Helper()
+	var err error
+	if a.App, err = world.App(t.Context(), a.config); err != nil {
+		t.Fatal(err)
+	}
+	if host, ok := a.Host.(*devhost.Host); ok {
+		hosts.Store(host, a.config.Account)
+		t.Cleanup(func() { hosts.Delete(host) })
+	}
 }
 
 // prepare gives an app its name and account without starting it.
@@ -308,26 +326,21 @@ func (w write) wait(ctx context.Context) {
 	}
 }
 
-// hosts are the local ones that run, by account.
+// hosts are the local ones that run, with their accounts.
 var hosts sync.Map
 
-// note tells of an exchange that was a write: who waits for it, and, once a message is visible, the host, which polls seldom.
+// note tells of an exchange: who waits for a write, and the host, which hardly polls, of a message.
 func note(e sim.Exchange) {
 	account, host, _ := strings.Cut(e.Host, ".")
-	table, queue := strings.HasPrefix(host, "table."), strings.HasPrefix(host, "queue.")
-	if wrote := table && e.Method != "GET" || queue && (e.Method == "POST" || e.Method == "PUT"); !wrote || e.Phase != sim.After {
+	if e.Phase != sim.After {
 		return
 	}
-	messages := strings.TrimSuffix(e.Path, "/")
-	if e.Method == "PUT" { // a message that is put back has an ID
-		messages = path.Dir(messages)
+	if strings.HasPrefix(host, "queue.") {
+		tell(account, e)
 	}
-	name, isMessage := strings.CutSuffix(messages, "/messages")
-	if h, ok := hosts.Load(account); ok && queue && isMessage {
-		invisible, _ := strconv.Atoi(e.Query.Get("visibilitytimeout")) // in seconds; without it there is none
-		time.AfterFunc(time.Duration(invisible)*time.Second+10*time.Millisecond, func() {
-			h.(*devhost.Host).Look(strings.TrimPrefix(name, "/"))
-		})
+	wrote := e.Method != "GET" && strings.HasPrefix(host, "table.") || e.Method == "POST" && strings.HasPrefix(host, "queue.")
+	if !wrote {
+		return
 	}
 	writes.Lock()
 	defer writes.Unlock()
@@ -335,6 +348,29 @@ func note(e sim.Exchange) {
 		close(next)
 		delete(writes.next, account)
 	}
+}
+
+// tell has the host look for a message once it is visible: one that was sent, put back, or whose lease ends.
+func tell(account string, e sim.Exchange) {
+	messages := strings.TrimSuffix(e.Path, "/")
+	switch {
+	case e.Method == "PUT": // a message that is put back, or whose lease is renewed, has an ID
+		messages = path.Dir(messages)
+	case e.Method == "GET" && !bytes.Contains(e.Answer, []byte("<QueueMessage>")):
+		return
+	}
+	name, isMessage := strings.CutSuffix(messages, "/messages")
+	if !isMessage || e.Method == "DELETE" {
+		return
+	}
+	invisible, _ := strconv.Atoi(e.Query.Get("visibilitytimeout")) // in seconds; without it there is none
+	time.AfterFunc(time.Duration(invisible)*time.Second+10*time.Millisecond, func() {
+		for host, of := range hosts.Range {
+			if of == account {
+				host.(*devhost.Host).Look(strings.TrimPrefix(name, "/"))
+			}
+		}
+	})
 }
 
 // pause between two looks at something that nobody tells us of.

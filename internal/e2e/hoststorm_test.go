@@ -55,12 +55,9 @@ func TestTwoHosts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	config := s.config
-	config.Plan, config.Log = string(plan), ticks(&fired[1], s.hear)
 	second := *s.app
-	if second.App, err = world.App(ctx, config); err != nil {
-		t.Fatal(err)
-	}
+	second.config.Plan, second.config.Log = string(plan), ticks(&fired[1], s.hear)
+	second.start(t)
 	t.Cleanup(func() { _ = second.Stop() })
 	apps := [2]*app{s.app, &second}
 
@@ -151,10 +148,7 @@ func TestTimersWithoutBlobs(t *testing.T) {
 					`authorized to perform this operation using this permission.</Message></Error>`))
 		})
 	}
-	var err error
-	if a.App, err = world.App(ctx, a.config); err != nil {
-		t.Fatal(err)
-	}
+	a.start(t)
 	t.Cleanup(func() { _ = a.Stop() })
 	for begun := time.Now(); time.Since(begun) < 10*time.Second; { // some ten ticks
 		id, err := a.backup(ctx, service, "without"+itoa(int(time.Since(begun))))

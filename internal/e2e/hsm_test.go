@@ -64,6 +64,7 @@ func blobsNamed(t testing.TB, prefix string) (names []string) {
 // TestHSM takes a Managed HSM from its backup to the expiry of that, by its identity and by SAS. It counts what a backup
 // costs, and looks for secrets in all that the program left, sent, and said.
 func TestHSM(t *testing.T) {
+	t.Parallel()
 	for _, access := range []string{"identity", "sas"} {
 		t.Run(access, func(t *testing.T) {
 			t.Parallel()
@@ -141,7 +142,7 @@ func tuneHSM(t testing.TB, hsm string, change func(*sim.HSMKnobs)) {
 // poll, one for each blob, and one for each list of them.
 func (a *app) backupHSM(ctx context.Context, t *testing.T, hsm, access string, counted bool) backup.Point {
 	t.Helper()
-	before, earlier := spent(t, a)
+	before, earlier := spent(a)
 	polls, proofs := a.hsmPolls()
 	id, err := a.backupOf(ctx, hsm, "backup"+itoa(before))
 	if err != nil {
@@ -151,7 +152,7 @@ func (a *app) backupHSM(ctx context.Context, t *testing.T, hsm, access string, c
 	if err != nil || status.Run.State != backup.Succeeded {
 		t.Fatalf("%s, %v: %+v", status.Run.State, err, status.Run.Reason)
 	}
-	after, by := spent(t, a)
+	after, by := spent(a)
 	for op, n := range earlier {
 		by[op] -= n
 	}
@@ -168,7 +169,7 @@ func (a *app) backupHSM(ctx context.Context, t *testing.T, hsm, access string, c
 	}
 	morePolls, moreProofs := a.hsmPolls()
 	polls, proofs = morePolls-polls, moreProofs-proofs
-	lists, reads, n := by["blob Container_ListBlobFlatSegment"], by["blob Blob_Download"], after-before
+	lists, reads, n := by["blob GET list"], by["blob GET"], after-before
 	figures.Report(t, "a backup of a Managed HSM by %s with %d blobs, %d polls and %d lists: %d requests, %d without those: %v",
 		access, reads, polls, lists, n, n-3*polls-reads-lists, by)
 	if polls < 6 || polls-proofs <= status.Run.Polls || proofs < 2 || status.Run.Polls < 2 {

@@ -41,6 +41,7 @@ func (k kill) String() string {
 // an attempt, and a further attempt only where the POST was never sent, or nothing of it was to be seen for as long as the
 // patience.
 func TestKillWalk(t *testing.T) {
+	t.Parallel()
 	traced := func(trace sim.Trace) func(*walker) {
 		return func(w *walker) {
 			w.fresh = func() string {
@@ -122,7 +123,7 @@ type walker struct {
 func newWalker(t *testing.T) *walker {
 	w := &walker{}
 	w.app = newApp(t, stack.AppConfig{
-		Plan: planFor(yearly, "1d", newServices(t, 1)...), ScheduleTick: "* * * * * *",
+		Plan: planFor(yearly, "1d", newServices(t, 1)...), ScheduleTick: "*/2 * * * * *",
 	})
 	intercept(t, w.ObjectID, w.meet)
 	return w

@@ -74,6 +74,7 @@ func shares(t testing.TB, target string) map[string]int {
 // TestLedger takes a Managed CCF and a Confidential Ledger from their backup to the expiry of that, and looks for secrets
 // in all that the program left and said.
 func TestLedger(t *testing.T) {
+	t.Parallel()
 	for name, kind := range map[string]struct {
 		id  func(string) string
 		add func(*stack.Stack, string, string) error
@@ -100,7 +101,7 @@ func TestLedger(t *testing.T) {
 			}
 			var points []backup.Point
 			for i := range 2 {
-				before, _ := spent(t, a)
+				before, _ := spent(a)
 				id, err := a.backupOf(ctx, target, name+itoa(i))
 				if err != nil {
 					t.Fatal(err)
@@ -109,7 +110,7 @@ func TestLedger(t *testing.T) {
 				if err != nil || status.Run.State != backup.Succeeded {
 					t.Fatalf("%s, %v: %+v", status.Run.State, err, status.Run.Reason)
 				}
-				after, _ := spent(t, a)
+				after, _ := spent(a)
 				figures.Report(t, "a backup of a %s with %d polls: %d requests", name, status.Run.Polls, after-before)
 				p, err := a.engine.RecoveryPoint(ctx, id)
 				if err != nil || p.State != backup.Live || !strings.Contains(p.Note, kind.note) || (p.Note == "") != (kind.note == "") ||

@@ -45,6 +45,7 @@ type patient struct {
 // first as a dry run, then for good, ten times over, in every form of the message. It is made once; both queues get the
 // answers; and in all that the program left, sent and said there is no secret.
 func TestRestore(t *testing.T) {
+	t.Parallel()
 	for name, admit := range map[string]func(context.Context, *testing.T, *app) patient{
 		"API Management": func(ctx context.Context, t *testing.T, a *app) patient {
 			return newPatientService(ctx, t, a)

@@ -23,6 +23,7 @@ import (
 // first: the program keeps nothing in between. Every restore ends succeeded or, where the service does not show what
 // became of the start, unknown; and at most one start ever reaches the service.
 func TestKillWalkOfRestores(t *testing.T) {
+	t.Parallel()
 	for name, kind := range map[string]struct {
 		fresh func(*app) (target string)
 		// plan are further lines of the plan, wound is what makes a restore possible again.

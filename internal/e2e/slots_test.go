@@ -187,9 +187,9 @@ func TestStopped(t *testing.T) {
 	if _, err := a.catalog.Apply(ctx, backup.Write{Op: backup.Put, Key: markKey, Body: body}); err != nil {
 		t.Fatal(err)
 	}
-	before, _ := spent(t, a)
+	before, _ := spent(a)
 	tick(stopped)
-	if after, by := spent(t, a); after-before != 2 {
+	if after, by := spent(a); after-before != 2 {
 		t.Errorf("a tick of a stopped app cost %d requests: %v", after-before, by)
 	}
 	a.config.Settings = nil

@@ -111,6 +111,7 @@ var brokenStarts = []brokenStart{
 // TestBrokenStarts starts the real program with one thing wrong, and requests for restores in its queue. Health says what is
 // wrong; no request is lost in silence; and docs/reliability.md has the table that is seen here.
 func TestBrokenStarts(t *testing.T) {
+	t.Parallel()
 	var table strings.Builder
 	table.WriteString("| wrong at the start | the host | `/api/health` | a tick of the schedule | a request for a restore | one that has failed for an hour |\n" +
 		"|---|---|---|---|---|---|\n")
@@ -176,10 +177,7 @@ func (b brokenStart) see(t *testing.T) {
 	send(request(services[0]))
 	send(fmt.Sprintf(`{"lifeboatPostponed":{"sent":%q,"rounds":3,"message":%q}}`, time.Now().UTC().Add(-time.Hour).Format(time.RFC3339),
 		base64.StdEncoding.EncodeToString([]byte(request(services[1])))))
-	var err error
-	if a.App, err = world.App(ctx, a.config); err != nil {
-		t.Fatal(err)
-	}
+	a.start(t)
 	t.Cleanup(func() { _ = a.Stop() })
 
 	// where the request about the service is.

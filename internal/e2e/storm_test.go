@@ -60,6 +60,7 @@ func (s *storm) hook(e sim.Exchange) sim.Verdict {
 // away. All backups end inside the window, one POST each, with no more operations at once than the settings say; and
 // what was asked in vain is no more than a fifth of the rest.
 func TestStorm(t *testing.T) {
+	t.Parallel()
 	targets, err := strconv.Atoi(os.Getenv("LIFEBOAT_STORM"))
 	if err != nil {
 		targets = 100
@@ -83,7 +84,7 @@ func TestStorm(t *testing.T) {
 	slot := time.Now().UTC().Truncate(time.Second).Add(5 * time.Second)
 	plan := strings.Replace(planFor(yearly, "1d", services...), strconv.Quote(yearly), fmt.Sprintf("%q\n    window: %dm",
 		slot.Format("5 4 15 2 1 *"), int(window.Minutes())), 1)
-	before, _ := spent(t, a)
+	before, _ := spent(a)
 	if err := a.edit(plan); err != nil {
 		t.Fatal(err)
 	}
@@ -132,7 +133,7 @@ func TestStorm(t *testing.T) {
 		}
 		most = max(most, atOnce)
 	}
-	after, _ := spent(t, a)
+	after, _ := spent(a)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	amplified := math.Round(100*float64(s.asked)/float64(s.asked-s.declined)) / 100

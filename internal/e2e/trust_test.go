@@ -50,10 +50,7 @@ func TestAChangedRowLeadsNowhere(t *testing.T) {
 		ids[id] = true
 		return sim.Pass
 	})
-	var err error
-	if a.App, err = world.App(ctx, a.config); err != nil {
-		t.Fatal(err)
-	}
+	a.start(t)
 	t.Cleanup(func() {
 		if err := a.Stop(); err != nil {
 			t.Error(err)

@@ -135,8 +135,9 @@ func (s *Sim) EnvFor(app string) []string {
 func (s *Sim) Client() *http.Client {
 	proxy := &url.URL{Scheme: "http", Host: s.proxy.address()}
 	return &http.Client{Transport: &http.Transport{
-		Proxy:           http.ProxyURL(proxy),
-		TLSClientConfig: s.authority.clientConfig(),
+		Proxy:               http.ProxyURL(proxy),
+		TLSClientConfig:     s.authority.clientConfig(),
+		MaxIdleConnsPerHost: 16,
 	}}
 }
 

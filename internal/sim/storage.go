@@ -18,9 +18,9 @@ const (
 	queueServices = "Microsoft.Storage/storageAccounts/queueServices"
 	tableServices = "Microsoft.Storage/storageAccounts/tableServices"
 
-	// upstreamIdle closes idle connections well before Azurite does (5 s), so that no request is sent on a
-	// connection that is being closed.
-	upstreamIdle = 2 * time.Second
+	// upstreamIdle closes idle connections well before Azurite does, so that no request is sent on a connection that is being
+	// closed: 60 s as the local stack starts it, 5 s of its own accord.
+	upstreamIdle = 30 * time.Second
 	// upstreamName is the name in the emulator's certificate.
 	upstreamName = "127.0.0.1"
 )

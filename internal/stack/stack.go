@@ -62,12 +62,17 @@ type Config struct {
 	Dir string
 	// Accounts are the storage accounts of the apps: Azurite must know them when it starts.
 	Accounts []string
+	// Azurites share the accounts by turns, since one computes on one processor only; 0 means 1. Backups, and the first of
+	// Accounts, are with the first one, which alone writes down what it receives.
+	Azurites int
 	// TimeScale is the factor on all that Azure's side takes its time for; 0 means 1.
 	TimeScale float64
 	// Seed of what the simulator leaves to chance.
 	Seed uint64
 	// Progress is told about each slow step. It may be nil.
 	Progress func(string)
+	// Told is devhost.Config's: the caller tells the local hosts of messages.
+	Told bool
 	// Real is Azure's own Functions host, for the apps to run under; nil for the local one. Package is the folder that it is
 	// given, as "make stage" makes it.
 	Real    *realhost.Program
@@ -79,6 +84,7 @@ const Version = "local"
 
 // Stack is what runs: storage and Azure's side, for any number of apps.
 type Stack struct {
+	// Azurite is the one that writes down what it receives.
 	Azurite *azurite.Server
 	Sim     *sim.Sim
 	// Binary is the real program; Root is the repository.
@@ -86,9 +92,12 @@ type Stack struct {
 
 	dir  string
 	keys []string
+	// storage are all that run.
+	storage []*azurite.Server
 	// real and pack are Real and Package of the Config.
 	real *realhost.Program
 	pack string
+	told bool
 	// accounts are the storage accounts as they were attached first, by name.
 	accounts map[string]sim.StorageAccount
 }
@@ -99,7 +108,7 @@ func Start(ctx context.Context, c Config) (s *Stack, err error) {
 		c.Progress = func(string) {}
 	}
 	s = &Stack{
-		dir: c.Dir, Binary: filepath.Join(c.Dir, "lifeboat"), accounts: map[string]sim.StorageAccount{}, real: c.Real, pack: c.Package,
+		dir: c.Dir, Binary: filepath.Join(c.Dir, "lifeboat"), accounts: map[string]sim.StorageAccount{}, real: c.Real, pack: c.Package, told: c.Told,
 	}
 	defer func() {
 		if err != nil {
@@ -125,31 +134,51 @@ func Start(ctx context.Context, c Config) (s *Stack, err error) {
 	if err != nil {
 		return s, err
 	}
-	accounts := map[string]string{}
-	for _, name := range append(c.Accounts, Backups) {
+	c.Progress("starting storage")
+	accounts := make([]map[string]string, max(1, c.Azurites))
+	for i, name := range append(c.Accounts, Backups) {
 		secret := make([]byte, 64)
 		_, _ = rand.Read(secret) // never fails
-		accounts[name] = base64.StdEncoding.EncodeToString(secret)
-		s.keys = append(s.keys, accounts[name])
+		of := i % len(accounts)
+		if name == Backups {
+			of = 0
+		}
+		if accounts[of] == nil {
+			accounts[of] = map[string]string{}
+		}
+		accounts[of][name] = base64.StdEncoding.EncodeToString(secret)
+		s.keys = append(s.keys, accounts[of][name])
 	}
-	c.Progress("starting storage")
-	s.Azurite, err = azurite.Start(ctx, azurite.Config{
-		Dir: filepath.Join(c.Dir, "azurite"), CertFile: cert, KeyFile: key, Accounts: accounts, Progress: c.Progress,
+	for i, of := range accounts {
+		if err := s.start(ctx, c, i, of, cert, key); err != nil {
+			return s, err
+		}
+	}
+	s.Azurite = s.storage[0]
+	return s, nil
+}
+
+// start starts the n-th Azurite, with these accounts and their keys.
+func (s *Stack) start(ctx context.Context, c Config, n int, accounts map[string]string, cert, key string) error {
+	server, err := azurite.Start(ctx, azurite.Config{
+		Dir: filepath.Join(c.Dir, "azurite"+strconv.Itoa(n)), CertFile: cert, KeyFile: key, Accounts: accounts, NoLog: n > 0,
+		Progress: c.Progress,
 	})
 	if err != nil {
-		return s, err
+		return err
 	}
+	s.storage = append(s.storage, server)
 	at := func(port int) string { return "127.0.0.1:" + strconv.Itoa(port) }
 	for name, secret := range accounts {
 		s.accounts[name] = sim.StorageAccount{
 			Name: name, ResourceID: Account(name), Key: secret,
-			BlobAddr: at(s.Azurite.BlobPort), QueueAddr: at(s.Azurite.QueuePort), TableAddr: at(s.Azurite.TablePort),
+			BlobAddr: at(server.BlobPort), QueueAddr: at(server.QueuePort), TableAddr: at(server.TablePort),
 		}
 		if err := s.Sim.Storage(s.accounts[name]); err != nil {
-			return s, err
+			return err
 		}
 	}
-	return s, nil
+	return nil
 }
 
 // SetAccount attaches a storage account anew, as it was at first but for the change, and returns it as it is then.
@@ -162,8 +191,8 @@ func (s *Stack) SetAccount(name string, change func(*sim.StorageAccount)) (sim.S
 // Close stops what runs.
 func (s *Stack) Close() error {
 	var errs []error
-	if s.Azurite != nil {
-		errs = append(errs, s.Azurite.Stop())
+	for _, server := range s.storage {
+		errs = append(errs, server.Stop())
 	}
 	if s.Sim != nil {
 		errs = append(errs, s.Sim.Close())
@@ -241,6 +270,9 @@ func (s *Stack) Settings(c AppConfig) (map[string]string, error) {
 			settings[tick] = never
 		}
 	}
+	if s.told && s.real == nil {
+		settings["AzureFunctionsJobHost__extensions__queues__maxPollingInterval"] = "00:00:15"
+	}
 	for k, v := range c.Settings {
 		settings[k] = v
 	}
@@ -298,7 +330,7 @@ func (s *Stack) host(ctx context.Context, c AppConfig, settings map[string]strin
 			HostJSON: filepath.Join(s.Root, "host.json"), Functions: filepath.Join(s.Root, "functions"), Executable: s.Binary,
 			Settings: settings, Env: s.Environment(c.Name),
 			Client: s.Sim.Client(), Credential: s.Sim.Credential(HostIdentity(c.Name)),
-			Lease: messageLease(c.WaitFactor), Grace: grace, TimerLease: timerLease,
+			Lease: messageLease(c.WaitFactor), Grace: grace, TimerLease: timerLease, Told: s.told,
 			Log: c.Log, RestartHost: true,
 		})
 	}
