@@ -506,6 +506,30 @@ func TestQueueOutputWakesTheListener(t *testing.T) {
 	q.awaitCount(q.queue, 0)
 }
 
+// TestToldOfMessages: a host that is told of messages polls at the longest interval only, right behind a message as well.
+func TestToldOfMessages(t *testing.T) {
+	t.Parallel()
+	q := newQueueApp(t, `"messageEncoding": "none", "maxPollingInterval": "01:00:00"`, "")
+	q.config.Told = true
+	var polls atomic.Int64
+	q.breakStorage(func(r *http.Request) int {
+		if r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/messages") {
+			polls.Add(1)
+		}
+		return 0
+	})
+	q.start()
+	q.await("the first poll", func() bool { return polls.Load() == 1 })
+	q.send("x")
+	q.Look(q.name)
+	q.awaitCalls(1)
+	q.awaitCount(q.queue, 0)
+	time.Sleep(time.Second) // a host that nobody tells polls three times in it
+	if n := polls.Load(); n != 3 {
+		t.Errorf("%d polls, want one at the start, one that finds the message, and one that finds no other", n)
+	}
+}
+
 func TestBackoff(t *testing.T) {
 	b := backoff{most: 2 * time.Second}
 	for range 10_000 { // the delays are random: each reset rolls them anew
