@@ -28,9 +28,9 @@ run: ## Run the app locally against look-alikes of Azure, until Ctrl-C
 	go run ./internal/cmd/dev run
 
 # explorations compute on one goroutine, so that there is nothing for the race detector, which takes ten times as long over
-# them: they run without it, and once. internal/e2e holds tests of the whole; what they test are processes of their own.
+# them: they run without it, and once. internal/testing/e2e holds tests of the whole; what they test are processes of their own.
 explorations := ^(TestModel|TestARegionChangesItsRules|TestRestoreSurvives|TestThreeLikeIt|TestNextHourly|TestUnprotectedSurvivesKills|TestTicksDieInTwoSlots|TestNextAgainstWalk|TestScenario15RulesOfAZoneChange|TestMutants|TestScenario15ClocksChange|TestDeletionAndRestoreRace|TestConcurrencySurvivesFailures|TestJudgingCosts|TestScenario29StormAtMidnight|TestSimulation|TestShrink|TestSeedsReplay|TestIdleTicksWriteNothingButANote|TestCalmWorldsSucceed|TestNextAgainstBruteForce)$$
-explored := ./internal/backup ./internal/backup/simulation ./internal/schedule
+explored := ./internal/backup ./internal/testing/simulation ./internal/schedule
 
 .PHONY: test
 test: ## Run every test, and print the figures that the documents quote (14 minutes)
@@ -38,7 +38,7 @@ test: ## Run every test, and print the figures that the documents quote (14 minu
 	@$(if $(race),,echo "there is no C compiler for cgo, so the tests run without the race detector")
 	$(figures) go test $(race) -shuffle=on -count=1 -timeout 30m -p 3 -skip '$(explorations)' $$(go list ./... | grep -v /e2e$$)
 	$(figures) GOGC=200 go test -count=1 -timeout 30m -run '$(explorations)' $(explored)
-	$(figures) go test -shuffle=on -count=1 -timeout 30m ./internal/e2e
+	$(figures) go test -shuffle=on -count=1 -timeout 30m ./internal/testing/e2e
 	@echo && sort build/figures.txt
 
 .PHONY: test-times
@@ -96,12 +96,12 @@ check: ## Check layout, vet, lint, layering and the size of main.go
 	@echo "each exploration is a test"; for name in $$(grep -o 'Test[A-Za-z0-9]*' <<< '$(explorations)'); do \
 		grep -qr --include='*_test.go' "^func $$name(" internal || { echo "there is no test $$name"; exit 1; }; done
 	@echo "nothing of the local stand-ins is deployed"; deps=$$(go list -deps .); \
-		! grep -E '^lifeboat/internal/(azurite|backup/simulation|devhost|figures|memory|realhost|sim|stack)(/|$$)' <<< "$$deps"
+		! grep -E '^lifeboat/internal/testing(/|$$)' <<< "$$deps"
 	@echo "main.go is one page"; lines=$$(wc -l < main.go); \
 		[ "$$lines" -le 100 ] || { echo "main.go has $$lines lines, more than 100"; exit 1; }
 
 # The package under Azure's own Functions host: functions-host on the PATH, FUNCTIONS_HOST, or func.
-real := LIFEBOAT_PACKAGE=$(CURDIR)/build/app go test ./internal/e2e -count=1 -v
+real := LIFEBOAT_PACKAGE=$(CURDIR)/build/app go test ./internal/testing/e2e -count=1 -v
 
 .PHONY: host-test
 host-test: $(if $(filter skip,$(HOST_TEST)),,stage) ## Run the package under Azure's own Functions host; HOST_TEST=skip where there is none
@@ -113,13 +113,13 @@ host-storm: stage ## Kill Azure's own Functions host, and the program under it, 
 
 .PHONY: storm
 storm: ## Back up 1,000 targets that come due at once, while Azure turns everybody away
-	LIFEBOAT_STORM=1000 go test ./internal/e2e -count=1 -run '^TestStorm$$' -v -timeout 60m
+	LIFEBOAT_STORM=1000 go test ./internal/testing/e2e -count=1 -run '^TestStorm$$' -v -timeout 60m
 
 BACKUPS ?= 400
 
 .PHONY: crash-storm
 crash-storm: ## Make BACKUPS backups of 17 targets of all services, and kill the program at a quarter of them; SEED=n again
-	LIFEBOAT_CRASH_STORM=$(BACKUPS) LIFEBOAT_SEED=$(SEED) go test ./internal/e2e -count=1 -run '^TestCrashStorm$$' -v -timeout 60m
+	LIFEBOAT_CRASH_STORM=$(BACKUPS) LIFEBOAT_SEED=$(SEED) go test ./internal/testing/e2e -count=1 -run '^TestCrashStorm$$' -v -timeout 60m
 
 FUZZTIME ?= 20s
 
@@ -158,7 +158,7 @@ python:
 
 .PHONY: schemas
 schemas: python ## Hold plan.schema.json in ajv and check-jsonschema against the program
-	mkdir -p build/schemas && cp internal/clients/schemas/* build/schemas/
+	mkdir -p build/schemas && cp internal/testing/clients/schemas/* build/schemas/
 	cd build/schemas && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	[ -x build/schemas/venv/bin/check-jsonschema ] || { $(PYTHON) -m venv build/schemas/venv && \
 		build/schemas/venv/bin/pip install --quiet --disable-pip-version-check check-jsonschema==0.39.0; }
@@ -168,11 +168,11 @@ schemas: python ## Hold plan.schema.json in ajv and check-jsonschema against the
 
 .PHONY: clients
 clients: schemas ## Run the official JavaScript and Python clients, unchanged, against the local stand-ins and the API
-	mkdir -p build/clients && cp internal/clients/package*.json internal/clients/requirements.txt internal/clients/azure* build/clients/
+	mkdir -p build/clients && cp internal/testing/clients/package*.json internal/testing/clients/requirements.txt internal/testing/clients/azure* build/clients/
 	cd build/clients && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	$(PYTHON) -m venv build/clients/venv
 	build/clients/venv/bin/python -m pip install --quiet --disable-pip-version-check -r build/clients/requirements.txt
-	go run ./internal/clients bash -c 'cd build/clients && node --test --test-concurrency=4 && \
+	go run ./internal/testing/clients bash -c 'cd build/clients && node --test --test-concurrency=4 && \
 		venv/bin/python -W ignore -m unittest -v azure_test azurepollers_test'
 
 .PHONY: stage

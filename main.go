@@ -18,15 +18,15 @@ import (
 	"github.com/rs/zerolog"
 
 	"lifeboat/handler"
-	"lifeboat/internal/apim"
 	"lifeboat/internal/backup"
 	"lifeboat/internal/cli"
 	"lifeboat/internal/config"
-	"lifeboat/internal/ledger"
-	"lifeboat/internal/managedhsm"
-	"lifeboat/internal/queuestore"
+	"lifeboat/internal/services/apim"
+	"lifeboat/internal/services/ledger"
+	"lifeboat/internal/services/managedhsm"
 	"lifeboat/internal/storage"
-	"lifeboat/internal/tablestore"
+	"lifeboat/internal/storage/queue"
+	"lifeboat/internal/storage/table"
 )
 
 func main() {
@@ -74,10 +74,10 @@ func build(getenv func(string) string) (handler.Config, error) {
 	if noCredential != nil || noStorage != nil {
 		return door, err
 	}
-	queue := queuestore.New(clients.Queues, settings.Source)
-	door.Poison = queue.Poison
+	queues := queue.New(clients.Queues, settings.Source)
+	door.Poison = queues.Poison
 	door.Engine = &backup.Engine{
-		Catalog: tablestore.New(clients.Tables, "lifeboat", uuid.NewString), Queue: queue,
+		Catalog: table.New(clients.Tables, "lifeboat", uuid.NewString), Queue: queues,
 		Providers: providers(credential, settings.WaitFactor), Waits: backup.DefaultWaits().Scaled(settings.WaitFactor),
 		Ticks: settings.Ticks, Stopped: settings.Stopped, Concurrency: settings.Concurrency, Now: time.Now, NewID: uuid.NewString,
 	}

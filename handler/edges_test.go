@@ -15,7 +15,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"lifeboat/internal/backup"
-	"lifeboat/internal/memory"
+	"lifeboat/internal/testing/memory"
 )
 
 // every is a field of a schedule that matches always.

@@ -18,7 +18,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"lifeboat/internal/backup"
-	"lifeboat/internal/memory"
+	"lifeboat/internal/testing/memory"
 )
 
 const (

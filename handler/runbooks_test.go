@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"lifeboat/internal/backup"
-	"lifeboat/internal/memory"
+	"lifeboat/internal/testing/memory"
 )
 
 // ends are the final states of a backup: the ends of the types of its events.

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"lifeboat/internal/backup"
-	"lifeboat/internal/memory"
+	"lifeboat/internal/testing/memory"
 )
 
 // azureSaid is a reason in Azure's words.

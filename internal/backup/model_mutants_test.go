@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"lifeboat/internal/figures"
+	"lifeboat/internal/testing/figures"
 )
 
 // mutant is a way to break the engine on purpose, from outside.

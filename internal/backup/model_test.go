@@ -6,7 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"lifeboat/internal/figures"
+	"lifeboat/internal/testing/figures"
 )
 
 // mostStates is where an exploration gives up: a budget that is too large must not fill the memory.

@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"lifeboat/internal/backup"
-	"lifeboat/internal/figures"
+	"lifeboat/internal/testing/figures"
 )
 
 // slots are the slots of all runs, each with how many runs it has.

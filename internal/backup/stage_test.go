@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"lifeboat/internal/backup"
-	"lifeboat/internal/memory"
+	"lifeboat/internal/testing/memory"
 )
 
 const (

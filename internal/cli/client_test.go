@@ -17,7 +17,7 @@ import (
 	"lifeboat/handler"
 	"lifeboat/internal/backup"
 	"lifeboat/internal/cli"
-	"lifeboat/internal/memory"
+	"lifeboat/internal/testing/memory"
 )
 
 const (

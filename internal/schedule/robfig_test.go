@@ -10,8 +10,8 @@ import (
 	"github.com/robfig/cron/v3"
 
 	"lifeboat/internal/config"
-	"lifeboat/internal/figures"
 	"lifeboat/internal/schedule"
+	"lifeboat/internal/testing/figures"
 )
 
 // alone are forms that we take and robfig's parser, which is that of Kubernetes, does not.

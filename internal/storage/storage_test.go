@@ -18,8 +18,8 @@ import (
 	"github.com/google/uuid"
 
 	"lifeboat/internal/azure"
-	"lifeboat/internal/azurite/azuritetest"
 	"lifeboat/internal/storage"
+	"lifeboat/internal/testing/azurite/azuritetest"
 )
 
 func TestMain(m *testing.M) { os.Exit(azuritetest.Main(m)) }

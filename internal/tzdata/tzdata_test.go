@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"lifeboat/internal/figures"
+	"lifeboat/internal/testing/figures"
 	"lifeboat/internal/tzdata"
 )
 

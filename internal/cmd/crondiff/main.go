@@ -19,10 +19,10 @@ import (
 
 	"lifeboat/internal/backup"
 	"lifeboat/internal/config"
-	"lifeboat/internal/devhost"
-	"lifeboat/internal/realhost"
 	"lifeboat/internal/schedule"
-	"lifeboat/internal/stack"
+	"lifeboat/internal/testing/fakehost"
+	"lifeboat/internal/testing/realhost"
+	"lifeboat/internal/testing/stack"
 	"lifeboat/internal/tzdata"
 )
 
@@ -303,7 +303,7 @@ func list(ctx context.Context, s *stack.Stack, program realhost.Program, dir, zo
 	defer cancel()
 	host, err := realhost.Start(ctx, realhost.Config{
 		Program: program, App: app, Dir: dir, Settings: appSettings, Env: s.Environment("app"),
-		Log: func(e devhost.Entry) {
+		Log: func(e fakehost.Entry) {
 			select {
 			case lines <- e.Text:
 			case <-ended.Done():

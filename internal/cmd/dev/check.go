@@ -7,8 +7,8 @@ import (
 	"maps"
 	"time"
 
-	"lifeboat/internal/sim"
-	"lifeboat/internal/stack"
+	"lifeboat/internal/testing/fakeazure"
+	"lifeboat/internal/testing/stack"
 )
 
 // verdicts are what was found of each claim.
@@ -104,7 +104,7 @@ func (s *scene) checkStored(ctx context.Context, v *verdicts, history []run) err
 func (s *scene) checkProofs(v *verdicts, history []run) {
 	proven := map[string]bool{}
 	for _, o := range s.Sim.HSMOperations() {
-		if o.Kind == sim.RestoreCheck && o.State == sim.Succeeded {
+		if o.Kind == fakeazure.RestoreCheck && o.State == fakeazure.Succeeded {
 			proven[stack.Container+"/"+o.Folder] = true
 		}
 	}
@@ -130,12 +130,12 @@ func (s *scene) starts() map[string]int {
 		}
 	}
 	for _, r := range s.Sim.HSMRequests() {
-		if r.Kind == sim.FullBackup && r.JobID != "" {
+		if r.Kind == fakeazure.FullBackup && r.JobID != "" {
 			n[r.HSM]++
 		}
 	}
 	for _, r := range s.Sim.LedgerRequests() {
-		if (r.Kind == sim.LedgerBackup || r.Kind == sim.LedgerExport) && r.Operation != "" {
+		if (r.Kind == fakeazure.LedgerBackup || r.Kind == fakeazure.LedgerExport) && r.Operation != "" {
 			n[r.Ledger]++
 		}
 	}
@@ -155,12 +155,12 @@ func (s *scene) restores() (asked, accepted map[string]int) {
 		count(r.Service, r.Operation != "")
 	}
 	for _, r := range s.Sim.HSMRequests() {
-		if r.Kind == sim.FullRestore || r.Kind == sim.KeyRestore {
+		if r.Kind == fakeazure.FullRestore || r.Kind == fakeazure.KeyRestore {
 			count(r.HSM, r.JobID != "")
 		}
 	}
 	for _, r := range s.Sim.LedgerRequests() {
-		if r.Kind == sim.LedgerRestore {
+		if r.Kind == fakeazure.LedgerRestore {
 			count(r.Ledger, r.Operation != "")
 		}
 	}

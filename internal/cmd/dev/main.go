@@ -13,8 +13,8 @@ import (
 	"syscall"
 	"time"
 
-	"lifeboat/internal/devhost"
-	"lifeboat/internal/stack"
+	"lifeboat/internal/testing/fakehost"
+	"lifeboat/internal/testing/stack"
 )
 
 func main() {
@@ -98,7 +98,7 @@ func withScene(ctx context.Context, name string, r rhythm, play func(context.Con
 	s.app, err = s.App(ctx, stack.AppConfig{
 		Name: appName, Account: appAccount, Plan: r.plan(), WaitFactor: waitFactor,
 		ScheduleTick: "* * * * * *", CleanupTick: "*/2 * * * * *",
-		Log: func(e devhost.Entry) { fmt.Fprintln(s.log, e) },
+		Log: func(e fakehost.Entry) { fmt.Fprintln(s.log, e) },
 	})
 	if err != nil {
 		return err

@@ -11,8 +11,8 @@ import (
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 
-	"lifeboat/internal/sim"
-	"lifeboat/internal/stack"
+	"lifeboat/internal/testing/fakeazure"
+	"lifeboat/internal/testing/stack"
 )
 
 // The identities beside those of Lifeboat: owner has the services, and may ask for restores; reader looks at storage.
@@ -34,11 +34,11 @@ const key = "rsa1"
 // employ gives the identities their roles, makes the queues of requests and answers, and sets the services up.
 func (s *scene) employ(ctx context.Context) error {
 	account, who := stack.Account(appAccount), s.Sim.ObjectID(owner)
-	s.Sim.Assign(s.Sim.ObjectID(reader), stack.Scope, sim.StorageBlobDataReader, sim.StorageQueueDataContributor)
-	s.Sim.Assign(who, stack.Scope, sim.APIManagementServiceContributor, sim.LedgerOperator)
-	s.Sim.Assign(who, account+"/queueServices/default/queues/"+requestsQueue, sim.StorageQueueDataMessageSender)
-	s.Sim.Assign(who, account+"/queueServices/default/queues/"+answersQueue, sim.StorageQueueDataContributor)
-	if err := s.Sim.AssignHSM(hsm.id(), who, sim.ManagedHSMCryptoUser, sim.ManagedHSMCryptoOfficer); err != nil {
+	s.Sim.Assign(s.Sim.ObjectID(reader), stack.Scope, fakeazure.StorageBlobDataReader, fakeazure.StorageQueueDataContributor)
+	s.Sim.Assign(who, stack.Scope, fakeazure.APIManagementServiceContributor, fakeazure.LedgerOperator)
+	s.Sim.Assign(who, account+"/queueServices/default/queues/"+requestsQueue, fakeazure.StorageQueueDataMessageSender)
+	s.Sim.Assign(who, account+"/queueServices/default/queues/"+answersQueue, fakeazure.StorageQueueDataContributor)
+	if err := s.Sim.AssignHSM(hsm.id(), who, fakeazure.ManagedHSMCryptoUser, fakeazure.ManagedHSMCryptoOfficer); err != nil {
 		return err
 	}
 	for _, name := range []string{requestsQueue, answersQueue} {

@@ -13,7 +13,7 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"lifeboat/internal/stack"
+	"lifeboat/internal/testing/stack"
 )
 
 // request asks for a restore.

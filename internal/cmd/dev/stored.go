@@ -13,7 +13,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azfile/directory"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azfile/service"
 
-	"lifeboat/internal/stack"
+	"lifeboat/internal/testing/stack"
 )
 
 // artifact is what a backup left: a blob, or a folder or share, whose hash is that of the list of its files.

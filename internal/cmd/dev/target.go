@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"lifeboat/internal/stack"
+	"lifeboat/internal/testing/stack"
 )
 
 // kind is a service of Azure.

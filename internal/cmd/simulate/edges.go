@@ -70,8 +70,8 @@ var edges = []edge{
 		"g.permits[fraction(timeKey(now), uint64(len(g.permits)))]", "g.permits[int(now.Unix()/60)%len(g.permits)]",
 	},
 	{
-		"./internal/apim TestARestoreEndsAsTheServiceSettles", "A02 a service that settled as Canceled is asked about for ever",
-		"internal/apim/restore.go",
+		"./internal/services/apim TestARestoreEndsAsTheServiceSettles", "A02 a service that settled as Canceled is asked about for ever",
+		"internal/services/apim/restore.go",
 		`case "Failed", "Canceled":`, `case "Failed":`,
 	},
 	{
@@ -185,18 +185,18 @@ var edges = []edge{
 		"if len(id) > 128 {", "if len(id) > 1280 {",
 	},
 	{
-		"./internal/managedhsm TestWhatADeletionLeft", "S01 a folder with a file written anew, and one less, is deleted",
-		"internal/managedhsm/folder.go",
+		"./internal/services/managedhsm TestWhatADeletionLeft", "S01 a folder with a file written anew, and one less, is deleted",
+		"internal/services/managedhsm/folder.go",
 		"return int64(len(f.files)) < files && f.newest.Unix() <= newest", "return int64(len(f.files)) < files",
 	},
 	{
-		"./internal/managedhsm TestAFaultOfTheLookEndsTheCallOnceAllIsRead", "S05 a fault of the HSM's look that came without reading is no fault: the verification never ends",
-		"internal/managedhsm/verify.go",
+		"./internal/services/managedhsm TestAFaultOfTheLookEndsTheCallOnceAllIsRead", "S05 a fault of the HSM's look that came without reading is no fault: the verification never ends",
+		"internal/services/managedhsm/verify.go",
 		"case fault != nil && (fault.Kind == backup.Refused || read == 0):", "case fault != nil && fault.Kind == backup.Refused:",
 	},
 	{
-		"./internal/managedhsm TestDirectoriesGoInnermostFirst", "S12 directories are deleted outermost first: they are not empty",
-		"internal/managedhsm/folder.go",
+		"./internal/services/managedhsm TestDirectoriesGoInnermostFirst", "S12 directories are deleted outermost first: they are not empty",
+		"internal/services/managedhsm/folder.go",
 		"return strings.Compare(b, a) })", "return strings.Compare(a, b) })",
 	},
 	{

@@ -14,7 +14,7 @@ import (
 	"sync"
 	"time"
 
-	"lifeboat/internal/backup/simulation"
+	"lifeboat/internal/testing/simulation"
 )
 
 func main() {

@@ -11,7 +11,7 @@ import (
 	"lifeboat/internal/storage/entity"
 )
 
-// What memory keeps is what tablestore reads back, and both refuse the same rows.
+// What memory keeps is what storage/table reads back, and both refuse the same rows.
 func TestKeepIsEncodeAndDecode(t *testing.T) {
 	key := backup.Key{Partition: "p", Row: "r"}
 	for name, body := range map[string]string{

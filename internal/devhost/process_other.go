@@ -1,8 +1,0 @@
-//go:build !linux
-
-package devhost
-
-import "syscall"
-
-// endWithParent has no counterpart here: a handler is left behind if this process is killed before Stop, as in Azure.
-func endWithParent() *syscall.SysProcAttr { return nil }

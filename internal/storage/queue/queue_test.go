@@ -1,0 +1,194 @@
+package queue_test
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azqueue/v2"
+
+	"lifeboat/internal/backup"
+	"lifeboat/internal/storage/queue"
+	"lifeboat/internal/testing/azurite/azuritetest"
+	"lifeboat/internal/testing/conformance"
+)
+
+func TestMain(m *testing.M) { os.Exit(azuritetest.Main(m)) }
+
+func TestQueue(t *testing.T) {
+	conformance.TestQueue(t, func(t *testing.T) conformance.QueueHarness {
+		account := azuritetest.NewAccount(t)
+		client := service(t, account, account.Options())
+		return conformance.QueueHarness{
+			Queue: queue.New(client, "https://contoso.example/lifeboat"),
+			Now:   time.Now, Pass: func() { time.Sleep(50 * time.Millisecond) },
+			Receive: func(t *testing.T, queue string) []string { return receive(t, client.NewQueueClient(queue)) },
+		}
+	})
+}
+
+func service(t *testing.T, a *azuritetest.Account, options azcore.ClientOptions) *azqueue.ServiceClient {
+	t.Helper()
+	client, err := azqueue.NewServiceClient("https://"+a.Name+".queue.core.windows.net", azuritetest.Identity,
+		&azqueue.ClientOptions{ClientOptions: options})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client
+}
+
+// receive takes all visible messages out of the queue, at most 32.
+func receive(t *testing.T, queue *azqueue.QueueClient) (texts []string) {
+	t.Helper()
+	most := int32(32)
+	messages, err := queue.DequeueMessages(t.Context(), &azqueue.DequeueMessagesOptions{NumberOfMessages: &most})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range messages.Messages {
+		texts = append(texts, *m.MessageText)
+		if _, err := queue.DeleteMessage(t.Context(), *m.MessageID, *m.PopReceipt, nil); err != nil {
+			t.Error(err)
+		}
+	}
+	return texts
+}
+
+// TestRequests: a queue is made when it is missing, and never looked for; delays are whole seconds, rounded up.
+func TestRequests(t *testing.T) {
+	account := azuritetest.NewAccount(t)
+	q := queue.New(service(t, account, account.Options()), "urn:test")
+	for _, delay := range []time.Duration{0, 1, 59*time.Second + 1, 7 * 24 * time.Hour} {
+		if err := q.Wake(t.Context(), backup.Wakeup{Run: "r", Number: 1, Mark: "m"}, delay); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := []string{
+		"POST 404 messagettl=-1&visibilitytimeout=0", "PUT 201 ", "POST 201 messagettl=-1&visibilitytimeout=0",
+		"POST 201 messagettl=-1&visibilitytimeout=1", "POST 201 messagettl=-1&visibilitytimeout=60",
+		"POST 201 messagettl=-1&visibilitytimeout=604800",
+	}
+	var got []string
+	for _, r := range account.Requests(t) {
+		got = append(got, fmt.Sprintf("%s %d %s", r.Method, r.Status, r.Query))
+	}
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("requests\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// TestPoison: it counts what is there, also what somebody has taken for the moment, and says when the first that can be seen
+// is deleted.
+func TestPoison(t *testing.T) {
+	account := azuritetest.NewAccount(t)
+	client := service(t, account, account.Options())
+	q := queue.New(client, "urn:test")
+	look := func(want int, seen bool, least, most time.Duration) {
+		t.Helper()
+		n, first, err := q.Poison(t.Context(), "execute-poison")
+		if left := time.Until(first); err != nil || n != want || first.IsZero() == seen || seen && (left < least || left > most) {
+			t.Errorf("%d messages, the first goes %s: %v", n, first, err)
+		}
+	}
+	look(0, false, 0, 0)
+	poison := client.NewQueueClient("execute-poison")
+	if _, err := poison.Create(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	look(0, false, 0, 0)
+	day := int32(24 * 60 * 60)
+	for _, options := range []*azqueue.EnqueueMessageOptions{nil, {TimeToLive: &day}} { // Azure's default is 7 days
+		if _, err := poison.EnqueueMessage(t.Context(), "{}", options); err != nil {
+			t.Fatal(err)
+		}
+	}
+	look(2, true, 23*time.Hour, 25*time.Hour)
+	most := int32(32)
+	if _, err := poison.DequeueMessages(t.Context(), &azqueue.DequeueMessagesOptions{NumberOfMessages: &most}); err != nil {
+		t.Fatal(err)
+	}
+	look(2, false, 0, 0)
+	want := "GET 404, GET 200, GET 200, GET 200, GET 200, GET 200"
+	var got []string
+	for _, r := range account.Requests(t) {
+		if r.Method == "GET" && (r.Query == "comp=metadata" || strings.Contains(r.Query, "peekonly")) {
+			got = append(got, fmt.Sprint(r.Method, " ", r.Status))
+		}
+	}
+	if strings.Join(got, ", ") != want {
+		t.Errorf("requests %s, want %s", strings.Join(got, ", "), want)
+	}
+}
+
+// TestErrors: an error names the queue and has Azure's words, but neither URL nor token.
+func TestErrors(t *testing.T) {
+	account := azuritetest.NewAccount(t)
+	options := account.Options()
+	options.Transport = &http.Client{Transport: roundTrip(func(request *http.Request) (*http.Response, error) {
+		return &http.Response{
+			StatusCode: http.StatusForbidden, Request: request,
+			Header: http.Header{"X-Ms-Error-Code": {"AuthorizationFailure"}},
+			Body: io.NopCloser(strings.NewReader("\ufeff" + `<?xml version="1.0" encoding="utf-8"?><Error>` +
+				"<Code>AuthorizationFailure</Code><Message>Not authorized.\nRequestId:1\nTime:2</Message></Error>")),
+		}, nil
+	})}
+	q := queue.New(service(t, account, options), "urn:test")
+	err := q.Wake(t.Context(), backup.Wakeup{Run: "r", Number: 1, Mark: "m"}, 0)
+	const want = "send to queue execute: answer 403 AuthorizationFailure of Azure Queue Storage: Not authorized."
+	if err == nil || err.Error() != want {
+		t.Errorf("error %v\nwant  %s", err, want)
+	}
+}
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(request *http.Request) (*http.Response, error) { return f(request) }
+
+// TestUndeliverable: an event that its queue can never take is told apart from one that it may take yet.
+func TestUndeliverable(t *testing.T) {
+	for _, test := range []struct {
+		to            string
+		status        int
+		undeliverable bool
+	}{
+		{"answers", 400, true},
+		{"answers", 413, true},
+		{"answers", 403, false},
+		{"answers", 503, false},
+		{"answers", 409, false},
+		{"", 400, true},
+		{"", 413, true},
+		{"", 403, false},
+		{"", 404, false},
+		{"", 500, false},
+	} {
+		name := cmp.Or(test.to, "lifeboat-events")
+		client, err := azqueue.NewServiceClientWithNoCredential("https://contoso.example", &azqueue.ClientOptions{ClientOptions: azcore.ClientOptions{
+			Retry: policy.RetryOptions{MaxRetries: -1},
+			Transport: &http.Client{Transport: roundTrip(func(request *http.Request) (*http.Response, error) {
+				status := 201
+				if strings.HasPrefix(request.URL.Path, "/"+name+"/") {
+					status = test.status
+				}
+				return &http.Response{StatusCode: status, Request: request, Body: io.NopCloser(strings.NewReader("<QueueMessagesList/>"))}, nil
+			})},
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = queue.New(client, "urn:test").Publish(t.Context(), backup.Event{
+			ID: "e", Type: "t", Time: time.Now(), Data: []byte("{}"), To: test.to,
+		})
+		if err == nil || errors.Is(err, backup.ErrUndeliverable) != test.undeliverable {
+			t.Errorf("%s answers %d: %v", name, test.status, err)
+		}
+	}
+}

@@ -1,0 +1,181 @@
+// Command clients runs a command beside the local stand-ins, as an app with a managed identity runs in Azure: the
+// official clients of other languages find their own endpoints there, unchanged.
+//
+//	clients COMMAND [ARGUMENT...]
+//
+// Besides the variables of fakeazure.Env the command sees
+//
+//	CLIENTS_API, CLIENTS_KEY            base address of the local Functions host, and the key of the API
+//	CLIENTS_SUBSCRIPTION, CLIENTS_GROUP where everything lives
+//	CLIENTS_SERVICE                     name of an API Management service that can be backed up
+//	CLIENTS_PREMIUM                     name of one of the tier Premium; the others are of the tier Developer
+//	CLIENTS_REFUSED                     name of one whose tier has no backups
+//	CLIENTS_FAILING                     name of one whose backups are accepted, and then fail
+//	CLIENTS_HSM                         name of a Managed HSM with the key rsa1, on which the command may do everything
+//	CLIENTS_CCF                         name of a Managed CCF application that the command may back up, delete and restore
+//	CLIENTS_LEDGER                      name of a Confidential Ledger whose files it may export
+//	CLIENTS_RESTORED                    name of one of API Management, Managed HSM and Managed CCF each, which Lifeboat may
+//	                                    restore
+//	CLIENTS_POLLED, CLIENTS_BROKEN      names of two of API Management, of the plan "polled", which Lifeboat may restore; backups
+//	                                    of the second are accepted, and then fail
+//	CLIENTS_APP_ACCOUNT                 name of Lifeboat's storage account, with its queues
+//	CLIENTS_ACCOUNT, CLIENTS_CONTAINER  name of the storage account, and the container that backups go to
+//
+// It ends with the command's exit code.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"lifeboat/internal/testing/fakeazure"
+	"lifeboat/internal/testing/fakehost"
+	"lifeboat/internal/testing/stack"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if len(os.Args) < 2 {
+		fmt.Fprintln(os.Stderr, "usage: clients COMMAND [ARGUMENT...]")
+		os.Exit(2)
+	}
+	err := run(ctx, os.Args[1], os.Args[2:])
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		os.Exit(exit.ExitCode())
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "clients:", err)
+		os.Exit(1)
+	}
+}
+
+const (
+	identity   = "app"
+	appAccount = "lifeboatapp"
+	// timeScale makes half a second of a minute at Azure.
+	timeScale = 1.0 / 120
+
+	ordinary = "contoso"
+	premium  = "contoso-premium"
+	refused  = "contoso-consumption"
+	failing  = "contoso-failing"
+	fortress = "contoso-hsm"
+	votes    = "contosovotes"
+	audit    = "contosoaudit"
+	restored = "contoso-restored"
+	polled   = "contoso-polled"
+	broken   = "contoso-broken"
+)
+
+// run starts the stand-ins and the app, and runs the command beside them.
+func run(ctx context.Context, name string, arguments []string) (err error) {
+	dir, err := os.MkdirTemp("", "lifeboat-clients-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	s, err := stack.Start(ctx, stack.Config{Dir: dir, Accounts: []string{appAccount}, TimeScale: timeScale, Seed: 1})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	if err := addServices(s); err != nil {
+		return err
+	}
+	app, err := s.App(ctx, stack.AppConfig{
+		Name: identity, Account: appAccount, Plan: plan(), WaitFactor: timeScale,
+		Log: func(e fakehost.Entry) {
+			if e.Level == fakehost.Error {
+				fmt.Fprintln(os.Stderr, e)
+			}
+		},
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, app.Stop()) }()
+	subscription, group, _ := strings.Cut(strings.TrimPrefix(stack.Scope, "/subscriptions/"), "/resourceGroups/")
+	command := exec.CommandContext(ctx, name, arguments...)
+	command.Stdin, command.Stdout, command.Stderr = os.Stdin, os.Stdout, os.Stderr
+	command.Env = append(os.Environ(), s.Sim.EnvFor(identity)...)
+	command.Env = append(command.Env,
+		"CLIENTS_API="+app.URL()+"/api", "CLIENTS_KEY="+app.Key("api"),
+		"CLIENTS_SUBSCRIPTION="+subscription, "CLIENTS_GROUP="+group,
+		"CLIENTS_SERVICE="+ordinary, "CLIENTS_PREMIUM="+premium,
+		"CLIENTS_REFUSED="+refused, "CLIENTS_FAILING="+failing,
+		"CLIENTS_HSM="+fortress,
+		"CLIENTS_CCF="+votes, "CLIENTS_LEDGER="+audit,
+		"CLIENTS_RESTORED="+restored, "CLIENTS_APP_ACCOUNT="+appAccount,
+		"CLIENTS_POLLED="+polled, "CLIENTS_BROKEN="+broken,
+		"CLIENTS_ACCOUNT="+stack.Backups, "CLIENTS_CONTAINER="+stack.Container,
+	)
+	return command.Run()
+}
+
+// addServices puts the services into Azure, and gives the command, which has the app's identity, what it needs for
+// storing things of its own.
+func addServices(s *stack.Stack) error {
+	for _, name := range []string{ordinary, failing, restored, polled, broken} {
+		if err := s.AddService(name); err != nil {
+			return err
+		}
+	}
+	fault := fakeazure.Fault{
+		Kind: fakeazure.FailOperation, Count: 1000, Code: "BackupFailed", Message: "Cannot backup: the container is gone.",
+	}
+	if err := errors.Join(s.Sim.Inject(stack.Service(failing), fault), s.Sim.Inject(stack.Service(broken), fault)); err != nil {
+		return err
+	}
+	if err := s.Sim.AddService(fakeazure.Service{ResourceID: stack.Service(refused), SKU: "Consumption"}); err != nil {
+		return err
+	}
+	s.Sim.Assign(s.Sim.ObjectID(stack.Service(premium)), stack.Account(stack.Backups), fakeazure.StorageBlobDataReader)
+	err := s.Sim.AddService(fakeazure.Service{ResourceID: stack.Service(premium), SKU: "Premium", SystemAssigned: true})
+	if err != nil {
+		return err
+	}
+	for _, name := range []string{polled, broken} { // each poller waits for many of them
+		if err := s.Sim.Tune(stack.Service(name), func(k *fakeazure.Knobs) { k.Shortest = 3 * time.Minute }); err != nil {
+			return err
+		}
+	}
+	// What the clients configure, they restore.
+	s.Sim.Assign(s.Sim.ObjectID(identity), stack.Scope, fakeazure.APIManagementServiceContributor)
+	// The Python client of Managed HSM knows a SAS only, and signing one takes the account's key.
+	s.Sim.Assign(s.Sim.ObjectID(identity), stack.Account(stack.Backups),
+		fakeazure.StorageQueueDataContributor, fakeazure.StorageTableDataContributor, fakeazure.StorageAccountKeyOperator)
+	err = errors.Join(s.AddHSM(fortress, identity), s.AddCCF(votes, identity), s.AddLedger(audit, identity),
+		s.AddHSM(restored, identity), s.AddCCF(restored, identity))
+	if err != nil {
+		return err
+	}
+	// Of the 30 minutes after a safety backup only 15 seconds are left here, which a slow machine may need.
+	if err := s.Sim.TuneHSM(stack.HSM(restored), func(k *fakeazure.HSMKnobs) { k.BackupFirst = fakeazure.BackupUnchecked }); err != nil {
+		return err
+	}
+	return s.Sim.AssignHSM(stack.HSM(fortress), s.Sim.ObjectID(identity),
+		fakeazure.ManagedHSMCryptoUser, fakeazure.ManagedHSMCryptoOfficer)
+}
+
+// plan is for what the API takes backups of; its schedule never comes.
+func plan() string {
+	return "version: 1\ndefaults:\n  storage: {account: " + stack.Account(stack.Backups) +
+		", container: " + stack.Container + "}\nplans:\n  - name: yearly\n    schedule: \"0 0 29 2 *\"\n" +
+		"    keep: {within: 1d}\n    targets:\n" +
+		"      - " + stack.Service(ordinary) + "\n      - " + stack.Service(failing) + "\n      - " + stack.HSM(fortress) + "\n" +
+		"  - name: restored\n    schedule: \"0 0 29 2 *\"\n    keep: {within: 1d}\n    targets:\n" +
+		"      - " + stack.Service(restored) + "\n      - " + stack.HSM(restored) + "\n" +
+		"    restore: {into: [itself], safetyBackup: true, replyTo: [soar]}\n" +
+		"  - name: polled\n    schedule: \"0 0 29 2 *\"\n    keep: {within: 1d}\n    targets:\n" +
+		"      - " + stack.Service(polled) + "\n      - " + stack.Service(broken) + "\n    restore: {into: [itself], safetyBackup: false}\n" +
+		"  - name: recreated\n    schedule: \"0 0 29 2 *\"\n    keep: {within: 1d}\n    targets:\n      - " + stack.CCF(restored) + "\n" +
+		"    ccf: {restoreRegion: westeurope}\n    restore: {into: [itself], replyTo: [soar]}\n"
+}

@@ -1,0 +1,126 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"lifeboat/internal/backup"
+	"lifeboat/internal/testing/fakeazure"
+	"lifeboat/internal/testing/figures"
+	"lifeboat/internal/testing/stack"
+)
+
+func itoa(n int) string { return strconv.Itoa(n) }
+
+// spent are the storage requests of the app's program so far, by service, method and, without names, what they are for.
+func spent(a *app) (int, map[string]int) {
+	n, by := 0, map[string]int{}
+	for _, c := range world.Sim.Calls() {
+		_, service, _ := strings.Cut(strings.TrimSuffix(c.Host, ".core.windows.net"), ".")
+		if c.ObjectID != a.ObjectID || service != "blob" && service != "queue" && service != "table" {
+			continue
+		}
+		what := ""
+		switch _, row, keyed := strings.Cut(c.Path, "("); {
+		case strings.HasSuffix(c.Path, "/$batch"):
+			what = " transaction"
+		case service == "table" && keyed && row != ")":
+			what = " row"
+		case service == "table":
+			what = " rows"
+		case service == "queue" && strings.HasSuffix(c.Path, "/messages"):
+			what = " message"
+		case c.Query.Get("comp") == "list":
+			what = " list"
+		}
+		n++
+		by[service+" "+c.Method+what]++
+	}
+	return n, by
+}
+
+// TestCost holds the contract: at most 20 storage requests of the program for a backup, plus 3 a poll and 2 a look of the
+// sweep; and 2 for an idle tick of either timer, whatever the number of plans and targets, and one more each five minutes.
+func TestCost(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	defer cancel()
+
+	// A hundred plans with a thousand targets, none due.
+	plan := strings.Builder{}
+	fmt.Fprintf(&plan, "version: 1\ndefaults:\n  storage: {account: %s, container: %s}\nplans:\n", stack.Account(stack.Backups),
+		stack.Container)
+	for p := range 100 {
+		fmt.Fprintf(&plan, "  - name: plan-%d\n    schedule: %q\n    keep: {within: 1d}\n    targets:\n", p, yearly)
+		for n := range 10 {
+			fmt.Fprintf(&plan, "      - %s\n", stack.Service(fmt.Sprintf("idle-%d-%d", p, n)))
+		}
+	}
+	service := newServices(t, 1)[0]
+	fmt.Fprintf(&plan, "  - name: due\n    schedule: %q\n    keep: {within: 1d}\n    targets:\n      - %s\n", yearly, stack.Service(service))
+	a := newApp(t, stack.AppConfig{Plan: plan.String()})
+	// About ten polls: 22 minutes are 11 seconds here, and a poll comes each second.
+	tune(t, service, func(k *fakeazure.Knobs) { k.Shortest, k.Longest = 22*time.Minute, 22*time.Minute })
+
+	tick := func(function string) {
+		t.Helper()
+		if err := a.Invoke(ctx, function); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, function := range []string{"schedule", "cleanup"} {
+		tick(function) // creates the table and the watermarks, and notes that it came
+		before, _ := spent(a)
+		tick(function)
+		idle, _ := spent(a)
+		a.noted(ctx, function, 5*time.Minute)
+		tick(function)
+		noting, _ := spent(a)
+		figures.Report(t, "an idle tick of %s with 101 plans and 1001 targets: %d requests, %d once in five minutes", function, idle-before,
+			noting-idle)
+		if idle-before != 2 || noting-idle != 3 {
+			t.Errorf("an idle tick of %s costs %d requests, want 2, and one that notes that it came %d, want 3", function, idle-before, noting-idle)
+		}
+	}
+
+	// The queues and the container are there from an earlier backup.
+	for i, what := range []string{"the first backup, which makes queues and container", "a backup"} {
+		_, earlier := spent(a)
+		start, _ := spent(a)
+		id, err := a.backup(ctx, service, "cost"+itoa(i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		status, err := a.await(ctx, id)
+		if err != nil || status.Run.State != backup.Succeeded {
+			t.Fatalf("%s, %v: %+v", status.Run.State, err, status.Run.Reason)
+		}
+		end, by := spent(a)
+		for op, n := range earlier {
+			if by[op] -= n; by[op] == 0 {
+				delete(by, op)
+			}
+		}
+		n, polls := end-start, status.Run.Polls
+		figures.Report(t, "%s with %d polls: %d requests, %d without the polls' 3 each: %v", what, polls, n, n-3*polls, by)
+		if i == 0 {
+			continue
+		}
+		if polls < 8 {
+			t.Errorf("only %d polls: the test wants about ten", polls)
+		}
+		if n > 20+3*polls {
+			t.Errorf("a backup cost %d requests, more than 20 and 3 for each of %d polls", n, polls)
+		}
+		tick("schedule") // the sweep's time has not come: nothing to look at, or one look
+		swept, _ := spent(a)
+		figures.Report(t, "the tick after it: %d requests", swept-end)
+		if swept-end > 3+2*2 {
+			t.Errorf("a tick with two ended runs to look at cost %d requests", swept-end)
+		}
+	}
+}

@@ -1,0 +1,262 @@
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azqueue/v2"
+
+	"lifeboat/internal/backup"
+	"lifeboat/internal/testing/fakeazure"
+	"lifeboat/internal/testing/figures"
+	"lifeboat/internal/testing/stack"
+)
+
+// planApp is an app whose plan.yaml is a file, or a blob of its own storage account.
+type planApp struct {
+	*app
+	blobs *azblob.Client       // nil: a file
+	seen  map[string]planEvent // by ID: an event may come twice
+}
+
+// planEvent is a CloudEvent about the plan.
+type planEvent struct {
+	ID, Type string
+	Data     struct{ Reason string }
+}
+
+func newPlanApp(t *testing.T, blob bool, c stack.AppConfig) *planApp {
+	t.Helper()
+	a := &planApp{app: prepare(t, c), seen: map[string]planEvent{}}
+	if blob {
+		account := a.config.Account
+		world.Sim.Assign(world.Sim.ObjectID(probe), stack.Account(account), fakeazure.StorageBlobDataContributor)
+		client, err := azblob.NewClient("https://"+account+".blob.core.windows.net", world.Sim.Credential(probe),
+			&azblob.ClientOptions{ClientOptions: options()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := client.CreateContainer(t.Context(), "plans", nil); err != nil &&
+			!bloberror.HasCode(err, bloberror.ContainerAlreadyExists) {
+			t.Fatal(err)
+		}
+		a.blobs = client
+		a.config.Settings = map[string]string{"LIFEBOAT_PLAN": "https://" + account + ".blob.core.windows.net/plans/plan.yaml"}
+		a.place(c.Plan)
+	}
+	a.start(t)
+	t.Cleanup(func() {
+		if err := a.Stop(); err != nil {
+			t.Errorf("stop the host: %v", err)
+		}
+	})
+	return a
+}
+
+// place puts the text where the program reads plan.yaml.
+func (a *planApp) place(text string) {
+	a.t.Helper()
+	if a.blobs == nil {
+		if err := a.edit(text); err != nil {
+			a.t.Fatal(err)
+		}
+		return
+	}
+	if _, err := a.blobs.UploadBuffer(a.t.Context(), "plans", "plan.yaml", []byte(text), nil); err != nil {
+		a.t.Fatal(err)
+	}
+}
+
+// told waits for an event of the type whose reason has the word.
+func (a *planApp) told(ctx context.Context, kind, word string) {
+	a.t.Helper()
+	for {
+		for _, e := range a.seen {
+			if e.Type == kind && strings.Contains(e.Data.Reason, word) {
+				return
+			}
+		}
+		if ctx.Err() != nil {
+			a.t.Fatalf("no event %s with %q; there are %v", kind, word, a.seen)
+		}
+		pause(ctx)
+		a.receive(ctx)
+	}
+}
+
+// receive takes what there is from the queue of events.
+func (a *planApp) receive(ctx context.Context) {
+	a.t.Helper()
+	n := int32(32)
+	answer, err := a.queue("lifeboat-events").DequeueMessages(ctx, &azqueue.DequeueMessagesOptions{NumberOfMessages: &n})
+	if err != nil {
+		return // the queue may not be there yet
+	}
+	for _, m := range answer.Messages {
+		var e struct{ Type string }
+		if err := json.Unmarshal([]byte(*m.MessageText), &e); err != nil {
+			a.t.Error(err)
+		}
+		if !strings.HasPrefix(e.Type, "lifeboat.plan.") {
+			continue
+		}
+		var plan planEvent
+		if err := json.Unmarshal([]byte(*m.MessageText), &plan); err != nil {
+			a.t.Error(err)
+		}
+		a.seen[plan.ID] = plan
+	}
+}
+
+// slotAfter waits for a scheduled run of a slot after the instant to succeed.
+func (a *planApp) slotAfter(ctx context.Context, service string, after time.Time) {
+	a.t.Helper()
+	for {
+		history, _, err := a.engine.History(ctx, stack.Service(service), "", 20)
+		if err != nil && ctx.Err() == nil {
+			a.t.Fatal(err)
+		}
+		for _, s := range history {
+			if s.Run.Slot.After(after) && s.Run.State == backup.Succeeded {
+				return
+			}
+		}
+		if ctx.Err() != nil {
+			a.t.Fatalf("no run of a slot after %s succeeded: %+v", after, history)
+		}
+		pause(ctx)
+	}
+}
+
+// TestBrokenPlan breaks plan.yaml while runs are under way: they go on, and the schedule and requests by hand go on under
+// the last good plan, also in a process that never saw it; an event says so once, and a good plan heals it.
+func TestBrokenPlan(t *testing.T) {
+	t.Parallel()
+	for name, blob := range map[string]bool{"file": false, "blob": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+			defer cancel()
+			services := newServices(t, 2)
+			scheduled, asked := services[0], services[1]
+			good := planFor("*/8 * * * * *", "1d", scheduled) +
+				strings.Replace(planFor(yearly, "1d", asked)[strings.Index(planFor(yearly, "1d", asked), "  - name"):], "test", "asked", 1)
+			a := newPlanApp(t, blob, stack.AppConfig{Plan: good, ScheduleTick: "* * * * * *"})
+			first, err := a.backup(ctx, asked, "before")
+			if err != nil {
+				t.Fatal(err)
+			}
+			a.slotAfter(ctx, scheduled, time.Time{}) // so the schedule has seen the plan
+
+			under, err := a.backup(ctx, asked, "under way")
+			if err != nil {
+				t.Fatal(err)
+			}
+			broken := strings.Replace(good, "schedule:", "shedule:", 1)
+			a.place(broken)
+			a.told(ctx, "lifeboat.plan.refused", `plan.yaml:6: a plan has no field "shedule"`)
+			since := time.Now()
+			second, err := a.backup(ctx, asked, "while broken")
+			if err != nil {
+				t.Fatal(err)
+			}
+			a.slotAfter(ctx, scheduled, since)
+
+			// A new process has never seen a good plan.
+			pid := a.PID()
+			if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+			for a.PID() == pid || a.PID() == 0 {
+				if ctx.Err() != nil {
+					t.Fatal("the program is not started again")
+				}
+				pause(ctx)
+			}
+			since = time.Now()
+			third, err := a.backup(ctx, asked, "after the restart")
+			if err != nil {
+				t.Fatal(err)
+			}
+			a.slotAfter(ctx, scheduled, since)
+			for _, id := range []string{first, under, second, third} {
+				if s, err := a.await(ctx, id); err != nil || s.Run.State != backup.Succeeded {
+					t.Errorf("run %s ended %s, %v: %+v", id, s.Run.State, err, s.Run.Reason)
+				}
+			}
+			a.receive(ctx)
+			if len(a.seen) != 1 { // the one that was refused
+				t.Errorf("one broken text made %v", a.seen)
+			}
+
+			added := newServices(t, 1)[0]
+			a.place(strings.TrimSuffix(good, "\n") + "\n      - " + stack.Service(added) + "\n")
+			a.told(ctx, "lifeboat.plan.accepted", "")
+			if _, err := a.backup(ctx, added, "healed"); err != nil {
+				t.Errorf("the good plan does not heal it: %v", err)
+			}
+		})
+	}
+}
+
+// TestBrokenFirstPlan: where there is no last good plan, callers are told every line that is wrong.
+func TestBrokenFirstPlan(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	service := newServices(t, 1)[0]
+	good := planFor(yearly, "1d", service)
+	a := newPlanApp(t, false, stack.AppConfig{
+		Plan: strings.NewReplacer("schedule:", "shedule:", "1d", "1 day").Replace(good), ScheduleTick: "* * * * * *",
+	})
+	a.told(ctx, "lifeboat.plan.refused", "shedule")
+	response, text, err := a.request(ctx, "POST", "/api/backups", `{"target": "`+stack.Service(service)+`"}`, nil)
+	if err != nil || response.StatusCode != http.StatusServiceUnavailable || !strings.Contains(string(text), "PlanInvalid") ||
+		!strings.Contains(string(text), `plan.yaml:6: a plan has no field`) || !strings.Contains(string(text), "plan.yaml:7: ") {
+		t.Errorf("a broken plan: %v %s", err, text)
+	}
+	a.place(good)
+	if _, err := a.backup(ctx, service, "healed"); err != nil {
+		t.Errorf("the good plan does not heal it: %v", err)
+	}
+}
+
+// TestIdleTickWithPlanBlob holds the contract of an idle tick where plan.yaml is a blob: a conditional request for it, and
+// two lists; while it is broken also one for what is in force.
+func TestIdleTickWithPlanBlob(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	good := planFor(yearly, "1d", newServices(t, 1)...)
+	a := newPlanApp(t, true, stack.AppConfig{Plan: good})
+	for _, c := range []struct {
+		text string
+		want int
+	}{
+		{good, 3},
+		{good + "broken: yes\n", 4}, // after the good one: what is in force costs a request only where something is
+	} {
+		a.place(c.text)
+		ticks := func(n int) int {
+			for range n {
+				if err := a.Invoke(ctx, "schedule"); err != nil {
+					t.Fatal(err)
+				}
+			}
+			total, _ := spent(a.app)
+			return total
+		}
+		before := ticks(2)
+		if n := ticks(2) - before; n != 2*c.want {
+			t.Errorf("two idle ticks cost %d requests, want %d, with this plan in a blob:\n%s", n, 2*c.want, c.text)
+		}
+	}
+	figures.Report(t, "an idle tick of the schedule with plan.yaml in a blob: 3 requests, 4 while it is broken")
+}

@@ -1,0 +1,210 @@
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azqueue/v2"
+
+	"lifeboat/internal/backup"
+	"lifeboat/internal/testing/fakeazure"
+	"lifeboat/internal/testing/figures"
+	"lifeboat/internal/testing/stack"
+)
+
+// watermark is the row of the plan that planFor makes.
+type watermark struct {
+	Plan   string
+	At     time.Time
+	Halted string `json:",omitempty"`
+}
+
+const schedulePartition = "schedule"
+
+var (
+	markKey = backup.Key{Partition: schedulePartition, Row: "plan-test"}
+	// gapKey is that of the leap days which the plan missed since longAgo.
+	gapKey  = backup.Key{Partition: schedulePartition, Row: "gap-test.20120229T000000Z"}
+	longAgo = time.Date(2010, 1, 1, 0, 0, 0, 0, time.UTC)
+	// latest is the newest leap day.
+	latest = time.Date(2024, 2, 29, 0, 0, 0, 0, time.UTC)
+)
+
+// absent lets the plan look as if nobody had looked at it since longAgo.
+func (a *app) absent(ctx context.Context) error {
+	_, err := a.catalog.Apply(ctx, backup.Write{Op: backup.Delete, Key: gapKey, ETag: "*"})
+	if err != nil && !errors.Is(err, backup.ErrNotFound) {
+		return err
+	}
+	body, err := json.Marshal(watermark{Plan: "test", At: longAgo})
+	if err == nil {
+		_, err = a.catalog.Apply(ctx, backup.Write{Op: backup.Put, Key: markKey, Body: body})
+	}
+	return err
+}
+
+func row[T any](ctx context.Context, a *app, key backup.Key) (v T, err error) {
+	r, _, err := a.catalog.Get(ctx, key)
+	if err == nil {
+		err = json.Unmarshal(r.Body, &v)
+	}
+	return v, err
+}
+
+// settledAt waits until the plan's slots are dealt with and all is told, and returns the runs of the service.
+func (a *app) settledAt(ctx context.Context, service string, at time.Time) ([]backup.Status, error) {
+	for {
+		mark, err := row[watermark](ctx, a, markKey)
+		owed, _, unread := a.catalog.List(ctx, schedulePartition, "outbox-", "owing.", 1)
+		if err == nil && unread == nil && !mark.At.Before(at) && mark.Halted == "" && len(owed) == 0 {
+			runs, _, err := a.engine.History(ctx, stack.Service(service), "", 100)
+			return runs, err
+		}
+		if ctx.Err() != nil {
+			return nil, fmt.Errorf("the watermark is still %+v: %w", mark, ctx.Err())
+		}
+		pause(ctx)
+	}
+}
+
+// missedEvents counts the events about gaps by their ID, and takes them out of the queue.
+func (a *app) missedEvents(ctx context.Context) (map[string]int, string) {
+	told, data := map[string]int{}, ""
+	most := int32(32)
+	options := &azqueue.DequeueMessagesOptions{NumberOfMessages: &most}
+	for {
+		answer, err := a.queue("lifeboat-events").DequeueMessages(ctx, options)
+		if err != nil {
+			a.t.Error(err)
+			return told, data
+		}
+		if len(answer.Messages) == 0 {
+			return told, data
+		}
+		for _, m := range answer.Messages {
+			var e struct {
+				ID, Type string
+				Data     json.RawMessage
+			}
+			if err := json.Unmarshal([]byte(*m.MessageText), &e); err != nil {
+				a.t.Errorf("%s: %v", *m.MessageText, err)
+			}
+			if e.Type == "lifeboat.slots.missed" {
+				told[e.ID]++
+				data = string(e.Data)
+			}
+		}
+	}
+}
+
+// TestMissedSlotsKillWalk kills the real program between any two requests of a tick that finds slots missed: each time
+// there is one run for the newest slot, one gap for the others, and an event under one ID.
+func TestMissedSlotsKillWalk(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	defer cancel()
+	w := newWalker(t)
+	// The ticks of the walker find the first plan new; only then is there a row to set back.
+	if _, err := w.settledAt(ctx, "nobody", longAgo); err != nil {
+		t.Fatal(err)
+	}
+	killed, walks := 0, 0
+	for n := int64(1); n <= 10; n++ {
+		for _, phase := range []fakeazure.Phase{fakeazure.Before, fakeazure.After} {
+			k := kill{n, phase}
+			service := newServices(t, 1)[0]
+			if err := w.edit(planFor(yearly, "1d", service)); err != nil {
+				t.Fatal(err)
+			}
+			w.requests.Store(0)
+			w.fired.Store(false)
+			w.armed.Store(&k)
+			if err := w.absent(ctx); err != nil {
+				t.Fatal(err)
+			}
+			runs, err := w.settledAt(ctx, service, latest)
+			w.armed.Store(nil)
+			if walks++; w.fired.Load() {
+				killed++
+			}
+			if err != nil || len(runs) != 1 || !runs[0].Run.Slot.Equal(latest) {
+				t.Fatalf("killed %s: the runs are %+v, %v", k, runs, err)
+			}
+			gap, err := row[backup.Gap](ctx, w.app, gapKey)
+			if err != nil || gap.Count != 3 || gap.Last.Year() != 2020 || !strings.Contains(gap.Why, "nobody looked") {
+				t.Errorf("killed %s: the gap is %+v, %v", k, gap, err)
+			}
+			w.runs = append(w.runs, runs[0].Run.ID)
+		}
+	}
+	for _, id := range w.runs {
+		if status, err := w.await(ctx, id); err != nil || status.Run.State != backup.Succeeded {
+			t.Errorf("run %s ended %s, %v: %+v", id, status.Run.State, err, status.Run.Reason)
+		}
+	}
+	told, data := w.missedEvents(ctx)
+	if len(told) != 1 || told["missed-test.20120229T000000Z"] < walks || !strings.Contains(data, `"count":3`) {
+		t.Errorf("after %d walks, told %v: %s", walks, told, data)
+	}
+	figures.Report(t, "ticks after missed slots: %d walks, %d of them killed, %d events under one ID", walks, killed,
+		told["missed-test.20120229T000000Z"])
+	if killed < 12 {
+		t.Errorf("only %d of %d walks were killed", killed, walks)
+	}
+}
+
+// TestStopped: while LIFEBOAT_STOPPED is set the real program makes no runs, and a tick costs what an idle one costs;
+// afterwards nothing is caught up on, and the gap says why.
+func TestStopped(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	service := newServices(t, 1)[0]
+	a := prepare(t, stack.AppConfig{Plan: planFor(yearly, "1d", service)})
+	world.Grant(a.config.Name, a.config.Account)
+	a.App = &stack.App{ObjectID: world.Sim.ObjectID(a.config.Name)}
+	a.config.Settings = map[string]string{"LIFEBOAT_STOPPED": "moving house"}
+	stopped := newProcess(t, a)
+	tick := func(p *process) {
+		t.Helper()
+		if err := p.invoke(ctx, "schedule", timerData); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tick(stopped) // the plan is new
+	body, err := json.Marshal(watermark{Plan: "test", At: longAgo, Halted: "stopped by LIFEBOAT_STOPPED: moving house"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if mark, err := row[watermark](ctx, a, markKey); err != nil || mark.Halted == "" {
+		t.Fatalf("the first tick left %+v, %v", mark, err)
+	}
+	if _, err := a.catalog.Apply(ctx, backup.Write{Op: backup.Put, Key: markKey, Body: body}); err != nil {
+		t.Fatal(err)
+	}
+	before, _ := spent(a)
+	tick(stopped)
+	if after, by := spent(a); after-before != 2 {
+		t.Errorf("a tick of a stopped app cost %d requests: %v", after-before, by)
+	}
+	a.config.Settings = nil
+	going := newProcess(t, a)
+	tick(going)
+	tick(going)
+	runs, err := a.settledAt(ctx, service, latest)
+	if err != nil || len(runs) != 0 {
+		t.Errorf("a burst of %d runs, %v", len(runs), err)
+	}
+	gap, err := row[backup.Gap](ctx, a, gapKey)
+	if err != nil || gap.Count != 4 || gap.Why != "stopped by LIFEBOAT_STOPPED: moving house" {
+		t.Errorf("the gap is %+v, %v", gap, err)
+	}
+	if told, _ := a.missedEvents(ctx); len(told) != 1 {
+		t.Errorf("told %v", told)
+	}
+}

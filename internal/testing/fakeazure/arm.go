@@ -1,0 +1,229 @@
+package fakeazure
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+const managementHost = "management.azure.com"
+
+// managementAudiences are what a token for Resource Manager may name; Go's SDK asks for the first, others for the
+// second. The final slash may be missing.
+var managementAudiences = []string{"https://management.core.windows.net/", "https://management.azure.com/"}
+
+var apiVersionForm = regexp.MustCompile(`^\d{4}-\d{2}-\d{2}(-[a-z]+)?$`)
+
+// armCall is an authenticated, authorized request for one resource.
+type armCall struct {
+	request    *http.Request
+	id         resourceID
+	apiVersion string
+}
+
+// armRoute is what a resource type does for one method and path: the action it takes a role for, and the work.
+type armRoute struct {
+	action string
+	handle func(armCall) (*http.Response, error)
+}
+
+// armType is a resource type behind Resource Manager.
+type armType struct {
+	versions []string
+	// route returns false for a method or path that the type does not have; tail is what follows the resource ID.
+	route func(method string, tail []string) (armRoute, bool)
+}
+
+// frontDoor is Azure Resource Manager: it knows who may do what to which resource and leaves the rest to the type.
+type frontDoor struct {
+	directory *directory
+	roles     *roles
+	types     map[string]armType // lower-case provider/type
+	// operations answers for operations of a provider (lower case) that are followed by region.
+	operations map[string]func(*http.Request, regionalOperation) (*http.Response, error)
+
+	mu sync.RWMutex
+	// groups holds lower-case subscription/group, and subscription alone, of what was added.
+	groups map[string]bool
+}
+
+func newFrontDoor(d *directory, r *roles) *frontDoor {
+	return &frontDoor{
+		directory: d, roles: r, types: make(map[string]armType), groups: make(map[string]bool),
+		operations: make(map[string]func(*http.Request, regionalOperation) (*http.Response, error)),
+	}
+}
+
+// provide adds a resource type. Before the first request only.
+func (f *frontDoor) provide(provider, kind string, t armType) {
+	f.types[strings.ToLower(provider+"/"+kind)] = t
+}
+
+// exists makes a resource's subscription and group known.
+func (f *frontDoor) exists(id resourceID) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.groups[strings.ToLower(id.subscription)] = true
+	f.groups[strings.ToLower(id.subscription+"/"+id.group)] = true
+}
+
+func (f *frontDoor) has(scope string) bool {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	return f.groups[strings.ToLower(scope)]
+}
+
+// answer is the endpoint of management.azure.com. Every answer carries Resource Manager's tracing headers.
+func (f *frontDoor) answer(r *http.Request) (*http.Response, error) {
+	resp, err := f.dispatch(r)
+	if resp != nil {
+		id := uuid.NewString()
+		resp.Header.Set("X-Ms-Request-Id", id)
+		resp.Header.Set("X-Ms-Correlation-Request-Id", uuid.NewString())
+		resp.Header.Set("X-Ms-Routing-Request-Id",
+			"WESTEUROPE:"+time.Now().UTC().Format("20060102T150405Z")+":"+id)
+		resp.Header.Set("Cache-Control", "no-cache")
+		resp.Header.Set("Pragma", "no-cache")
+		resp.Header.Set("Expires", "-1")
+		resp.Header.Set("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
+		resp.Header.Set("X-Content-Type-Options", "nosniff")
+		if r.Header.Get("X-Ms-Return-Client-Request-Id") == "true" {
+			resp.Header.Set("X-Ms-Client-Request-Id", r.Header.Get("X-Ms-Client-Request-Id"))
+		}
+	}
+	return resp, err
+}
+
+// dispatch checks in Resource Manager's order: who, what, which version, whether allowed, whether there.
+func (f *frontDoor) dispatch(r *http.Request) (*http.Response, error) {
+	caller, refusal := f.authenticate(r)
+	if refusal != nil {
+		return refusal, nil
+	}
+	if operation, ok := parseRegionalOperation(r.URL.Path); ok {
+		if answer, ok := f.operations[strings.ToLower(operation.provider)]; ok && r.Method == http.MethodGet {
+			return answer(r, operation) // no role is asked for: those of a resource do not reach here
+		}
+	}
+	// API Management's own addresses have a slash too many (recorded 2016 to 2019).
+	id, tail, err := parseResourcePath(strings.Replace(r.URL.Path, "//operationresults/", "/operationresults/", 1))
+	if err != nil {
+		return armError(http.StatusNotFound, "NotFound", "No HTTP resource was found that matches the request URI '"+
+			r.URL.Path+"'."), nil
+	}
+	version := r.URL.Query().Get("api-version")
+	if version == "" {
+		return armError(http.StatusBadRequest, "MissingApiVersionParameter",
+			"The api-version query parameter (?api-version=) is required for all requests."), nil
+	}
+	if uuid.Validate(id.subscription) != nil || len(id.subscription) != 36 {
+		return armError(http.StatusBadRequest, "InvalidSubscriptionId", fmt.Sprintf(
+			"The provided subscription identifier '%s' is malformed or invalid.", id.subscription)), nil
+	}
+	t, route, refusal := f.find(r.Method, id, tail, version)
+	if refusal != nil {
+		return refusal, nil
+	}
+	if !f.roles.allow(caller.ObjectID, id.String(), route.action) {
+		return armError(http.StatusForbidden, "AuthorizationFailed", fmt.Sprintf(
+			"The client '%s' with object id '%s' does not have authorization to perform action '%s' over scope '%s' "+
+				"or the scope is invalid. If access was recently granted, please refresh your credentials.",
+			caller.AppID, caller.ObjectID, route.action, id)), nil
+	}
+	switch {
+	case !f.has(id.subscription):
+		return armError(http.StatusNotFound, "SubscriptionNotFound", fmt.Sprintf(
+			"The subscription '%s' could not be found.", id.subscription)), nil
+	case !f.has(id.subscription + "/" + id.group):
+		return armError(http.StatusNotFound, "ResourceGroupNotFound", fmt.Sprintf(
+			"Resource group '%s' could not be found.", id.group)), nil
+	case !slices.Contains(t.versions, strings.ToLower(version)):
+		return armError(http.StatusBadRequest, "NoRegisteredProviderFound", fmt.Sprintf(
+			"No registered resource provider found for location 'westeurope' and API version '%s' for type '%s'. "+
+				"The supported api-versions are '%s'.", version, id.kind, strings.Join(t.versions, ", "))), nil
+	}
+	return route.handle(armCall{request: r, id: id, apiVersion: version})
+}
+
+// find looks up the resource type and what it does for this request.
+func (f *frontDoor) find(method string, id resourceID, tail []string, version string) (
+	armType, armRoute, *http.Response,
+) {
+	t, ok := f.types[strings.ToLower(id.provider+"/"+id.kind)]
+	if !ok {
+		return t, armRoute{}, armError(http.StatusNotFound, "InvalidResourceType", fmt.Sprintf(
+			"The resource type '%s' could not be found in the namespace '%s' for api version '%s'.",
+			id.kind, id.provider, version))
+	}
+	if !apiVersionForm.MatchString(strings.ToLower(version)) {
+		return t, armRoute{}, armError(http.StatusBadRequest, "InvalidApiVersionParameter", fmt.Sprintf(
+			"The api-version '%s' is invalid. The supported versions are '%s'.", version, strings.Join(t.versions, ",")))
+	}
+	route, ok := t.route(method, tail)
+	if !ok {
+		return t, route, armError(http.StatusNotFound, "NotFound", fmt.Sprintf(
+			"The resource type '%s/%s' has no %s %s.", id.provider, id.kind, method, strings.Join(tail, "/")))
+	}
+	return t, route, nil
+}
+
+// authenticate returns the caller of a request, or the 401 for it.
+func (f *frontDoor) authenticate(r *http.Request) (claims, *http.Response) {
+	token, ok := bearer(r)
+	if !ok {
+		return claims{}, f.challenge("AuthenticationFailed",
+			"Authentication failed. The 'Authorization' header is missing.")
+	}
+	c, err := f.directory.verify(token)
+	switch {
+	case errors.Is(err, errExpiredToken):
+		return c, f.challenge("ExpiredAuthenticationToken", fmt.Sprintf(
+			"The access token expiry UTC time '%s' is earlier than current UTC time '%s'.",
+			time.Unix(c.Expires, 0).UTC().Format(time.RFC3339), time.Now().UTC().Format(time.RFC3339)))
+	case err != nil:
+		return c, f.challenge("InvalidAuthenticationToken", "The access token is invalid.")
+	case !slices.ContainsFunc(managementAudiences, func(audience string) bool {
+		return strings.TrimSuffix(c.Audience, "/") == strings.TrimSuffix(audience, "/")
+	}):
+		return c, f.challenge("InvalidAuthenticationTokenAudience", fmt.Sprintf(
+			"The access token has been obtained for wrong audience or resource '%s'. It should exactly match with one "+
+				"of the allowed audiences '%s'.", c.Audience, strings.Join(managementAudiences, "','")))
+	}
+	return c, nil
+}
+
+func (f *frontDoor) challenge(code, message string) *http.Response {
+	resp := armError(http.StatusUnauthorized, code, message)
+	resp.Header.Set("Www-Authenticate", fmt.Sprintf(
+		`Bearer authorization_uri="https://login.microsoftonline.com/%s", error="invalid_token", error_description="%s"`,
+		f.directory.tenant(), message))
+	return resp
+}
+
+// armError answers as Resource Manager itself refuses.
+func armError(status int, code, message string) *http.Response {
+	return armJSON(status, map[string]any{"error": map[string]any{"code": code, "message": message}})
+}
+
+func armJSON(status int, body any) *http.Response {
+	header := http.Header{}
+	header.Set("Content-Type", "application/json; charset=utf-8")
+	return newResponse(status, header, encodeJSON(body))
+}
+
+// encodeJSON is for bodies built here of plain values, which cannot fail to encode.
+func encodeJSON(body any) []byte {
+	encoded, err := json.Marshal(body)
+	if err != nil {
+		panic(fmt.Sprintf("fakeazure: encode answer: %v", err))
+	}
+	return encoded
+}

@@ -1,0 +1,221 @@
+package fakeazure
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// BackupRequest is a POST of a backup, or of a restore of one, that reached API Management.
+type BackupRequest struct {
+	At time.Time
+	// Kind is what was asked for.
+	Kind OperationKind
+	// Service is the service's resource ID.
+	Service string
+	// BackupName is from the body; "" when it could not be read.
+	BackupName string
+	// Status is the answer's, whether or not it arrived; 0 when the request was lost on purpose.
+	Status int
+	// Operation is the ID of the operation that it started; "" when refused.
+	Operation string
+}
+
+// BackupRequests returns every POST of a backup that reached API Management, in the order of their answers. Those
+// that Resource Manager refused (401, 403, 404) are not among them.
+func (s *Sim) BackupRequests() []BackupRequest { return s.management.requests(ServiceBackup) }
+
+// RestoreRequests are the same for restores.
+func (s *Sim) RestoreRequests() []BackupRequest { return s.management.requests(ServiceRestore) }
+
+func (m *apiManagement) requests(kind OperationKind) (of []BackupRequest) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, r := range m.starts {
+		if r.Kind == kind {
+			of = append(of, r)
+		}
+	}
+	return of
+}
+
+// submit answers POST of a backup or a restore.
+func (m *apiManagement) submit(c armCall, kind OperationKind) (*http.Response, error) {
+	svc, refusal := m.find(c.id)
+	if refusal != nil {
+		return refusal, nil
+	}
+	record := BackupRequest{At: time.Now(), Kind: kind, Service: svc.ResourceID}
+	resp, err := strike(&m.mu, &svc.faults, kind.step(), serviceError, func() *http.Response {
+		p, refusal := parseBackup(c.request)
+		record.BackupName = p.BackupName
+		if refusal != nil {
+			return refusal
+		}
+		started, refusal := m.begin(c, svc, kind, p)
+		if refusal != nil {
+			return refusal
+		}
+		record.Operation = started.ID
+		return m.accepted(c, started)
+	})
+	if resp != nil {
+		record.Status = resp.StatusCode
+	}
+	m.mu.Lock()
+	m.starts = append(m.starts, record)
+	m.mu.Unlock()
+	return resp, err
+}
+
+// accepted is the 202 of a start, and of each poll at its Location until the end. The Location moves: below the service that of
+// the start has a slash too many and a plain ID, and those of the polls have neither (recorded 2016 to 2019); below the
+// region each is signed anew. Older ones stay valid.
+func (m *apiManagement) accepted(c armCall, o *operation) *http.Response {
+	m.mu.Lock()
+	o.answers++
+	first := o.answers == 1
+	m.mu.Unlock()
+	header := http.Header{}
+	switch {
+	case o.regional:
+		header.Set("Location", m.address(o, "operationResults", c.apiVersion))
+		if first {
+			header.Set("Azure-AsyncOperation", m.address(o, "operationsStatuses", c.apiVersion))
+		}
+	case first:
+		header.Set("Location", "https://"+managementHost+c.id.String()+"//operationresults/"+o.ID+"?api-version="+c.apiVersion)
+	default:
+		header.Set("Location", "https://"+managementHost+c.id.String()+"/operationresults/"+url.QueryEscape(o.ID)+
+			"?api-version="+c.apiVersion)
+	}
+	header.Set("Retry-After", strconv.Itoa(m.pace.seconds(retryAfter)))
+	return newResponse(http.StatusAccepted, header, nil)
+}
+
+// begin starts the operation of a well-formed request, or says why not.
+func (m *apiManagement) begin(c armCall, svc *service, kind OperationKind, p backupParameters) (
+	*operation, *http.Response,
+) {
+	// A restore into a v2 tier was seen to be taken, and to fail for the tier (azure-powershell 25072).
+	if !slices.Contains(backupTiers, svc.SKU) && (kind == ServiceBackup || svc.SKU == "Consumption") {
+		return nil, serviceError(http.StatusBadRequest, "MethodNotAllowedInPricingTier",
+			"Method not allowed in "+svc.SKU+" pricing tier")
+	}
+	if svc.Workspaces {
+		return nil, serviceError(http.StatusBadRequest, "ValidationError",
+			string(kind)+" is not supported for services with workspaces.")
+	}
+	if refusal := m.refuseBusy(svc); refusal != nil {
+		return nil, refusal
+	}
+	target, refusal := m.open(svc, p)
+	if refusal != nil {
+		return nil, refusal
+	}
+	m.mu.Lock()
+	knobs := svc.knobs
+	m.mu.Unlock()
+	inspect := target.inspect
+	if kind == ServiceRestore {
+		inspect = target.inspectRestore
+	}
+	if refusal := inspect(c.request.Context(), knobs); refusal != nil {
+		return nil, refusal
+	}
+	return m.start(svc, kind, target, c.apiVersion)
+}
+
+func (m *apiManagement) refuseBusy(svc *service) *http.Response {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.conflict(svc)
+}
+
+// conflict is the 409 of a service that is doing something else, nil for one that is not. Called under the lock.
+func (m *apiManagement) conflict(svc *service) *http.Response {
+	if m.provisioningState(svc) == "Succeeded" {
+		return nil
+	}
+	code := svc.knobs.ConflictCode
+	if code == "" {
+		code = defaultConflictCode
+	}
+	return serviceError(http.StatusConflict, code, fmt.Sprintf(
+		"The API Management service %s is being updated at this time. Please try the request after some time.",
+		svc.id.name))
+}
+
+// open finds the account and the access that the request names.
+func (m *apiManagement) open(svc *service, p backupParameters) (*backupTarget, *http.Response) {
+	const parameter = "\r\nParameter name: backupStorageAccount"
+	target := &backupTarget{apiManagement: m, parameters: p, service: svc}
+	switch p.AccessType {
+	case systemAssignedType:
+		if !svc.SystemAssigned {
+			return nil, serviceError(http.StatusBadRequest, "InvalidParameters",
+				"Invalid parameter: The system-assigned managed identity is not enabled on the service."+parameter)
+		}
+		target.identity, target.system = svc.ResourceID, true
+	case userAssignedType:
+		i := slices.IndexFunc(svc.UserAssigned, func(name string) bool {
+			return strings.EqualFold(m.directory.clientID(name), p.ClientID)
+		})
+		if i < 0 {
+			return nil, serviceError(http.StatusBadRequest, "InvalidParameters",
+				"Invalid parameter: No identity with client ID '"+p.ClientID+"' is attached to the service."+parameter)
+		}
+		target.identity = svc.UserAssigned[i]
+	}
+	account, ok := m.storage.account(p.StorageAccount)
+	if !ok || account.BlobAddr == "" {
+		return nil, target.refuse("The remote name could not be resolved: '" + p.StorageAccount + ".blob.core.windows.net'")
+	}
+	m.mu.Lock()
+	knobs := svc.knobs
+	m.mu.Unlock()
+	if why := account.corsRefusal(knobs); why != "" {
+		m.wait(m.pace.scale(lateRefusal))
+		return nil, serviceError(http.StatusBadRequest, "InvalidParameters", "Invalid parameter: "+why+parameter)
+	}
+	target.account = account
+	return target, nil
+}
+
+// inspect looks at the container and the blob before the operation starts.
+func (t *backupTarget) inspect(ctx context.Context, k Knobs) *http.Response {
+	err := t.reach(ctx, k)
+	switch {
+	case errors.Is(err, errAccessDenied) && k.Denied == DeniedAtEnd:
+		return nil // write finds it out again
+	case err != nil:
+		return t.refuse(err.Error())
+	}
+	return nil
+}
+
+// lateRefusal is how long after the request a storage is refused: 24 and 27 s (recorded 2025-05-16).
+const lateRefusal = 24 * time.Second
+
+// refuse is the refusal of a storage that will not do, in the form recorded 2025-05-16.
+func (t *backupTarget) refuse(why string) *http.Response {
+	t.wait(t.pace.scale(lateRefusal))
+	return serviceError(http.StatusBadRequest, "InvalidParameters", "Invalid parameter: "+why+
+		"\r\nParameter name: backupContainerName (value: ["+t.parameters.ContainerName+"])")
+}
+
+// wait returns early at the end of the Sim's life.
+func (m *apiManagement) wait(d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-m.life.Done():
+	}
+}

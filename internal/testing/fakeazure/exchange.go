@@ -1,0 +1,201 @@
+package fakeazure
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+)
+
+// hookLimit is how many bytes of a body are held back for hooks; what is longer streams.
+const hookLimit = 8 << 20
+
+// Phase is the point of an exchange at which a hook is called.
+type Phase string
+
+const (
+	// Before: the request has arrived whole and nothing has been done about it.
+	Before Phase = "Before"
+	// After: the work is done and the answer is in hand whole, but nothing of it has been sent.
+	After Phase = "After"
+)
+
+// Exchange is one request through the proxy, and its answer, as a hook sees it. Hooks must not change it.
+type Exchange struct {
+	// ID numbers the requests of one Sim; it is the same Before and After.
+	ID    int64
+	Phase Phase
+	// Host is the name that the client meant, in lower case without port.
+	Host   string
+	Method string
+	// Path is decoded.
+	Path  string
+	Query url.Values
+	// Header is the request's.
+	Header http.Header
+	// ObjectID is who asks by the bearer token, unchecked; "" without one.
+	ObjectID string
+	// AuthScheme is "Bearer", "SharedKey" or the like, "SAS" for a signed URL, "" for none.
+	AuthScheme string
+	// Body is the request's body; of more than 8 MiB only the beginning, and the rest still streams Before.
+	Body []byte
+	// Status and Answer are the answer's status and body, After only; more than 8 MiB as with Body.
+	Status int
+	Answer []byte
+}
+
+// Verdict is what a hook decides about an exchange.
+type Verdict struct {
+	drop   bool
+	status int
+	header http.Header
+	body   []byte
+}
+
+var (
+	// Pass lets the exchange go on.
+	Pass = Verdict{}
+	// Drop cuts the client's connection. Before: the request never happened. After: it happened and the answer is
+	// lost. (Go's HTTP client silently repeats a GET that dies on a connection it had used before.)
+	Drop = Verdict{drop: true}
+)
+
+// Answer sends this answer instead. Before: the request never happened, and there is no After. After: it happened,
+// but something on the way answered otherwise, as a gateway that timed out.
+func Answer(status int, header http.Header, body []byte) Verdict {
+	return Verdict{status: status, header: header, body: body}
+}
+
+func (v Verdict) response() *http.Response {
+	header := v.header.Clone()
+	if header == nil {
+		header = make(http.Header)
+	}
+	return newResponse(v.status, header, v.body)
+}
+
+// newResponse builds an answer of known length.
+func newResponse(status int, header http.Header, body []byte) *http.Response {
+	return &http.Response{
+		StatusCode:    status,
+		Header:        header,
+		Body:          io.NopCloser(bytes.NewReader(body)),
+		ContentLength: int64(len(body)),
+	}
+}
+
+// Call is a finished exchange. It is recorded just before its answer is sent.
+type Call struct {
+	ID int64
+	// Start is when the request had arrived, End when its answer was ready or the connection was cut.
+	Start, End   time.Time
+	Host, Method string
+	Path         string
+	Query        url.Values
+	ObjectID     string
+	AuthScheme   string
+	// Status is the answer's; 0 when the request was dropped before anything was done. A refused CONNECT has 502.
+	Status int
+	// Dropped tells that the client never got the answer because the connection was cut on purpose or because the
+	// stand-in behind the proxy failed.
+	Dropped bool
+	// Replaced tells that a hook gave the answer.
+	Replaced bool
+}
+
+// Intercept calls the hook for every request through the proxy, twice: Before and After. It runs synchronously on
+// the request's own goroutine, so it may block and may be called concurrently. A new hook takes the place of the
+// old one; nil removes it.
+func (s *Sim) Intercept(hook func(Exchange) Verdict) {
+	l := s.proxy.log
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.hook = hook
+}
+
+// Calls returns the finished exchanges in the order in which they ended.
+func (s *Sim) Calls() []Call {
+	l := s.proxy.log
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return append([]Call(nil), l.calls...)
+}
+
+// exchangeLog numbers, shows and records exchanges.
+type exchangeLog struct {
+	mu    sync.Mutex
+	last  int64
+	hook  func(Exchange) Verdict
+	calls []Call
+}
+
+func (l *exchangeLog) next() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.last++
+	return l.last
+}
+
+func (l *exchangeLog) judge(x Exchange) Verdict {
+	l.mu.Lock()
+	hook := l.hook
+	l.mu.Unlock()
+	if hook == nil {
+		return Pass
+	}
+	return hook(x)
+}
+
+func (l *exchangeLog) record(c Call) {
+	c.End = time.Now()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.calls = append(l.calls, c)
+}
+
+// observe reads who asks for what.
+func observe(id int64, host string, r *http.Request) Exchange {
+	x := Exchange{
+		ID: id, Phase: Before, Host: host, Method: r.Method, Path: r.URL.Path,
+		Query: r.URL.Query(), Header: r.Header,
+	}
+	x.AuthScheme, _, _ = strings.Cut(r.Header.Get("Authorization"), " ")
+	if x.AuthScheme == "" && x.Query.Has("sig") {
+		x.AuthScheme = "SAS"
+	}
+	if token, ok := bearer(r); ok {
+		if c, err := decodeClaims(token); err == nil {
+			x.ObjectID = c.ObjectID
+		}
+	}
+	return x
+}
+
+func (x Exchange) call() Call {
+	return Call{
+		ID: x.ID, Start: time.Now(), Host: x.Host, Method: x.Method, Path: x.Path, Query: x.Query,
+		ObjectID: x.ObjectID, AuthScheme: x.AuthScheme,
+	}
+}
+
+// bearer returns the token of a request.
+func bearer(r *http.Request) (string, bool) {
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	return token, strings.EqualFold(scheme, "Bearer")
+}
+
+// hold reads a body up to hookLimit and returns what it read, and a body that gives everything.
+func hold(body io.ReadCloser) ([]byte, io.ReadCloser, error) {
+	head, err := io.ReadAll(io.LimitReader(body, hookLimit))
+	if err != nil {
+		return nil, nil, err
+	}
+	rest := io.MultiReader(bytes.NewReader(head), body)
+	return head, struct {
+		io.Reader
+		io.Closer
+	}{rest, body}, nil
+}

@@ -1,0 +1,197 @@
+package fakeazure
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"regexp"
+	"strings"
+	"sync"
+	"time"
+)
+
+// managedHSMVersions are the stable ones of Resource Manager that know user-assigned identities.
+var managedHSMVersions = []string{"2023-07-01", "2024-11-01", "2025-05-01"}
+
+// hsmName is Managed HSM's own rule; the name is a host name too.
+var hsmName = regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9-]{1,22}[a-zA-Z0-9]$`)
+
+const hsmDomain = ".managedhsm.azure.net"
+
+// HSM is a Managed HSM, provisioned and activated.
+type HSM struct {
+	// ResourceID is the full Azure resource ID; the HSM answers at https://{its name}.managedhsm.azure.net.
+	ResourceID string
+	// Location is the region, such as "West Europe"; that when empty.
+	Location string
+	// SecurityDomain names the security domain. A backup is restored only where the same one was activated. "" means one
+	// of the HSM's own.
+	SecurityDomain string
+	// Identity names the user-assigned identity associated with the HSM, by which it reaches storage; "" means none.
+	// See Sim.ObjectID.
+	Identity string
+	// Keys are the names of RSA keys that the HSM starts with, of one version each.
+	Keys []string
+}
+
+// managedHSMs holds the HSMs, what they are doing and how they behave.
+type managedHSMs struct {
+	storage   *storage
+	directory *directory
+	roles     *roles
+	pace      *pace
+	// added tells Resource Manager of an HSM's subscription and group.
+	added func(resourceID)
+	// life ends with the Sim and with it every operation; running counts them.
+	life    context.Context
+	running sync.WaitGroup
+
+	mu         sync.Mutex
+	closed     bool
+	random     *rand.ChaCha8
+	knobs      HSMKnobs        // of HSMs added from now on
+	hsms       map[string]*hsm // by lower-case name: it is a host name, so there is one of it in the world
+	operations []*hsmOperation
+	requests   []HSMRequest
+}
+
+// hsm is an HSM at work. Its fields are guarded by managedHSMs.mu.
+type hsm struct {
+	HSM
+	id     resourceID
+	knobs  HSMKnobs
+	faults faults
+	vault  vault
+	// busy is the backup or restore in progress, nil for none.
+	busy *hsmOperation
+	// lastStart keeps the stamps of folders apart; lastBackup is when the last full backup succeeded.
+	lastStart, lastBackup time.Time
+}
+
+// vault is what a backup holds and a full restore replaces.
+type vault struct {
+	Keys        map[string]*hsmKey `json:"keys"`
+	Assignments []hsmAssignment    `json:"assignments"`
+}
+
+func newManagedHSMs(life context.Context, c Config, s *Sim) *managedHSMs {
+	var seed [32]byte
+	copy(seed[:], "managed HSMs")
+	for i := range 8 {
+		seed[24+i] = byte(c.Seed >> (8 * i))
+	}
+	return &managedHSMs{
+		storage: s.storage, directory: s.directory, roles: s.roles, pace: s.pace, life: life,
+		random: rand.NewChaCha8(seed), hsms: make(map[string]*hsm),
+	}
+}
+
+// close returns when every operation has stopped; none starts any more. The Sim's life has ended before.
+func (m *managedHSMs) close() {
+	m.mu.Lock()
+	m.closed = true
+	m.mu.Unlock()
+	m.running.Wait()
+}
+
+// AddHSM adds a Managed HSM, or replaces it with fresh knobs, no faults, no role assignments and the keys named.
+func (s *Sim) AddHSM(add HSM) error {
+	id, err := parseResourceID(add.ResourceID)
+	if err != nil {
+		return fmt.Errorf("add Managed HSM: %w", err)
+	}
+	switch {
+	case !strings.EqualFold(id.provider+"/"+id.kind, "Microsoft.KeyVault/managedHSMs"):
+		return fmt.Errorf("add Managed HSM: %s is of another type", add.ResourceID)
+	case !hsmName.MatchString(id.name):
+		return fmt.Errorf("add Managed HSM: invalid name %q", id.name)
+	}
+	if add.Location == "" {
+		add.Location = "West Europe"
+	}
+	if add.SecurityDomain == "" {
+		add.SecurityDomain = id.key()
+	}
+	m := s.hsms
+	m.mu.Lock()
+	h := &hsm{HSM: add, id: id, knobs: m.knobs, vault: vault{Keys: make(map[string]*hsmKey)}}
+	for _, name := range add.Keys {
+		h.vault.Keys[name] = &hsmKey{Versions: []keyVersion{m.newVersion(keyParameters{Kty: "RSA"})}}
+	}
+	m.hsms[strings.ToLower(id.name)] = h
+	m.mu.Unlock()
+	m.added(id)
+	return nil
+}
+
+// find returns the HSM with the resource ID.
+func (m *managedHSMs) find(text string) (*hsm, error) {
+	id, err := parseResourceID(text)
+	if err != nil {
+		return nil, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	h, ok := m.hsms[strings.ToLower(id.name)]
+	if !ok || h.id.key() != id.key() {
+		return nil, fmt.Errorf("no Managed HSM %s", text)
+	}
+	return h, nil
+}
+
+// resourceType tells Resource Manager what it needs to know.
+func (m *managedHSMs) resourceType() armType {
+	return armType{versions: managedHSMVersions, route: func(method string, tail []string) (armRoute, bool) {
+		return armRoute{"Microsoft.KeyVault/managedHSMs/read", m.get}, method == http.MethodGet && len(tail) == 0
+	}}
+}
+
+// get answers GET of the HSM's resource.
+func (m *managedHSMs) get(c armCall) (*http.Response, error) {
+	h, err := m.find(c.id.String())
+	if err != nil {
+		return armError(http.StatusNotFound, "ResourceNotFound", fmt.Sprintf(
+			"The Resource 'Microsoft.KeyVault/managedHSMs/%s' under resource group '%s' was not found. "+
+				"For more details please go to https://aka.ms/ARMResourceNotFoundFix", c.id.name, c.id.group)), nil
+	}
+	return m.struck(h, OnGet, func() *http.Response { return armJSON(http.StatusOK, m.resource(h)) })
+}
+
+// resource is the HSM as Resource Manager shows it. A backup or a restore leaves no trace in it.
+func (m *managedHSMs) resource(h *hsm) map[string]any {
+	m.mu.Lock()
+	state, activation := h.knobs.ProvisioningState, h.knobs.Activation
+	m.mu.Unlock()
+	if state == "" {
+		state = "Succeeded"
+	}
+	body := map[string]any{
+		"id": h.id.String(), "name": h.id.name, "type": "Microsoft.KeyVault/managedHSMs",
+		"location": region(h.Location), "tags": map[string]any{},
+		"sku": map[string]any{"family": "B", "name": "Standard_B1"},
+		"properties": map[string]any{
+			"tenantId": m.directory.tenant(), "hsmUri": "https://" + strings.ToLower(h.id.name) + hsmDomain + "/",
+			"initialAdminObjectIds": []string{m.directory.objectID("administrator")},
+			"enableSoftDelete":      true, "softDeleteRetentionInDays": recoverableDays, "enablePurgeProtection": false,
+			"publicNetworkAccess": "Enabled",
+			"networkAcls": map[string]any{
+				"bypass": "None", "defaultAction": "Allow", "ipRules": []any{}, "virtualNetworkRules": []any{},
+			},
+			"provisioningState": state, "statusMessage": "The Managed HSM is provisioned and ready to use.",
+			"securityDomainProperties": activation.properties(),
+		},
+	}
+	if h.Identity != "" {
+		id := resourceID{
+			h.id.subscription, h.id.group, "Microsoft.ManagedIdentity", "userAssignedIdentities", h.Identity,
+		}
+		body["identity"] = map[string]any{
+			"type": "UserAssigned",
+			"userAssignedIdentities": map[string]any{id.String(): map[string]string{
+				"principalId": m.directory.objectID(h.Identity), "clientId": m.directory.clientID(h.Identity),
+			}},
+		}
+	}
+	return body
+}

@@ -1,0 +1,226 @@
+package fakeazure
+
+import (
+	"fmt"
+	"time"
+)
+
+// Range bounds a duration before the time scale; each operation draws its own from the seed. The zero value is the
+// usual one of its kind.
+type Range struct{ Shortest, Longest time.Duration }
+
+// HSMKnobs is how a Managed HSM behaves. Every zero value is what was recorded or, where that is unknown, the reading
+// that is worse for the client.
+type HSMKnobs struct {
+	// Backup is how long a backup takes: usually 7 to 15 s, as recorded of small HSMs, one of which took 149 s (2026-05);
+	// Microsoft has seen 9 hours.
+	Backup Range
+	// Restore is how long a full restore takes: usually 7 to 47 s.
+	Restore Range
+	// KeyRestore is how long the restore of one key takes: usually 6 to 24 s.
+	KeyRestore Range
+	// Check is how long a prebackup or prerestore takes: usually 2 to 5 s, which is a guess.
+	Check Range
+	// Blobs is how many blobs a backup writes, 2 at least. 0 means 4; how many Azure writes is not known.
+	Blobs int
+	// BlobBytes is the size of each but the last. 0 means 32 KiB.
+	BlobBytes int64
+	// ProvisioningState, when not empty, is what Resource Manager says of the HSM.
+	ProvisioningState string
+	// Activation is what Resource Manager says of its security domain.
+	Activation Activation
+	// NullError gives bodies without an error one whose members are null, instead of none: recorded until 2021.
+	NullError bool
+
+	Busy           Busy
+	Looking        Looking
+	MalformedSAS   MalformedSAS
+	ShortSAS       ShortSAS
+	DelegationSAS  DelegationSAS
+	Folder         Folder
+	BackupFirst    BackupFirst
+	Restoring      Restoring
+	RestoringPolls RestoringPolls
+	RestoredRoles  RestoredRoles
+	KeyInTheWay    KeyInTheWay
+}
+
+// Activation says whether the HSM was activated by its security domain, as Resource Manager tells since 2022-07-01. Its
+// provisioningState is Succeeded either way (recorded). What an HSM answers that was not is not known: here, as any other.
+type Activation int
+
+const (
+	// Activated is an HSM at work.
+	Activated Activation = iota
+	// NotActivated is one whose security domain nobody has downloaded yet.
+	NotActivated
+	// ActivationUnknown is what is told while the HSM is provisioned.
+	ActivationUnknown
+)
+
+// properties are securityDomainProperties: the words (recorded, or of a kind with them) are for people alone.
+func (a Activation) properties() map[string]any {
+	switch a {
+	case NotActivated:
+		return map[string]any{
+			"activationStatus": "NotActivated",
+			"activationStatusMessage": "Your HSM has been provisioned, but cannot be used for cryptographic operations until it is " +
+				"activated. To activate the HSM, download the security domain.",
+		}
+	case ActivationUnknown:
+		return map[string]any{"activationStatus": "Unknown", "activationStatusMessage": "Resource creation in progress."}
+	}
+	return map[string]any{"activationStatus": "Active", "activationStatusMessage": "The HSM is activated."}
+}
+
+// MalformedSAS says when a SAS that cannot be read is noticed.
+type MalformedSAS int
+
+const (
+	// MalformedInStatus accepts it with 202, and then the status says Failed, "Invalid Request" and, in the error, why:
+	// recorded 2026.
+	MalformedInStatus MalformedSAS = iota
+	// MalformedAtStart answers 400 to the request: recorded 2022 and 2024.
+	MalformedAtStart
+	// MalformedAtPoll accepts it with 202 and answers 400 to each poll: recorded 2021.
+	MalformedAtPoll
+)
+
+// Busy says how an HSM turns away what it has no time for.
+type Busy int
+
+const (
+	// BusyByNumber answers 409 with the code 409, and an innererror with a trace of 3 KB: recorded 2026-04.
+	BusyByNumber Busy = iota
+	// BusyByName answers 409 with the code Conflict: reported 2026-07.
+	BusyByName
+)
+
+// Looking says when a prebackup or prerestore is done that finds nothing wrong.
+type Looking int
+
+const (
+	// LookingTakesTime says InProgress in the answer to the start.
+	LookingTakesTime Looking = iota
+	// LookingAtOnce says Succeeded in it, with 202: recorded 2025-02 of a prerestore.
+	LookingAtOnce
+)
+
+// ShortSAS says what happens with a SAS that is valid for less than the 24 hours that the API's description asks for.
+type ShortSAS int
+
+const (
+	// RefuseShortSAS answers 400.
+	RefuseShortSAS ShortSAS = iota
+	// TakeShortSAS takes it while it is valid; Azure CLI's own tests have used one hour.
+	TakeShortSAS
+)
+
+// DelegationSAS says what happens with a SAS that is signed with a user delegation key.
+type DelegationSAS int
+
+const (
+	// RefuseDelegationSAS fails the operation as storage that denies access does.
+	RefuseDelegationSAS DelegationSAS = iota
+	// TakeDelegationSAS takes it as one of an account key.
+	TakeDelegationSAS
+)
+
+// Folder says when a backup's folder is to be seen.
+type Folder int
+
+const (
+	// FolderGrows shows one blob after the other.
+	FolderGrows Folder = iota
+	// FolderAtEnd shows nothing before the end.
+	FolderAtEnd
+)
+
+// BackupFirst says what a full restore asks of the HSM that it overwrites. Microsoft's text of 2020 wants a full backup
+// within the last 30 minutes. By that of 2025 it is to be at least 30 minutes old, which 31 recorded restores and looks
+// refute that came 1 to 25 seconds after their backup, 2020 to 2026, and were taken.
+type BackupFirst int
+
+const (
+	// BackupWithin wants a backup within the last 30 minutes, before the time scale: the worse of the readings that the
+	// recordings leave.
+	BackupWithin BackupFirst = iota
+	// BackupUnchecked wants none.
+	BackupUnchecked
+)
+
+// Restoring says how calls are turned away while a full restore runs.
+type Restoring int
+
+const (
+	// RestoringForbids answers 403.
+	RestoringForbids Restoring = iota
+	// RestoringUnavailable answers 503.
+	RestoringUnavailable
+)
+
+// RestoringPolls says whether the status of a full restore can be asked while it runs.
+type RestoringPolls int
+
+const (
+	// RestoringAnswersPolls answers, as documented.
+	RestoringAnswersPolls RestoringPolls = iota
+	// RestoringRefusesPolls turns polls away like any call, for the first half of the restore.
+	RestoringRefusesPolls
+)
+
+// RestoredRoles says whose role assignments a full restore brings back.
+type RestoredRoles int
+
+const (
+	// RestoreAssignments brings back all that there were when the backup was made, and no others.
+	RestoreAssignments RestoredRoles = iota
+	// RestoreAdministrators brings back those of administrators only, as if the backup were older than the others.
+	RestoreAdministrators
+)
+
+// KeyInTheWay says how the restore of a single key ends when there is a key of the name, live or deleted and not
+// purged. Nothing is overwritten.
+type KeyInTheWay int
+
+const (
+	// KeyInTheWaySucceeds ends Succeeded and tells the number in statusDetails only. The Go SDK's own test restores a
+	// key that is there and expects success.
+	KeyInTheWaySucceeds KeyInTheWay = iota
+	// KeyInTheWayFails ends Failed with the same statusDetails.
+	KeyInTheWayFails
+)
+
+// draw returns a duration of the range, or of the usual one. Called under the lock.
+func (m *managedHSMs) draw(r, usual Range) time.Duration {
+	if r == (Range{}) {
+		r = usual
+	}
+	if r.Longest <= r.Shortest {
+		return r.Shortest
+	}
+	return r.Shortest + time.Duration(m.random.Uint64()%uint64(r.Longest-r.Shortest))
+}
+
+// TuneHSM changes the knobs of one HSM, or with an empty resource ID of all, later ones included. An operation goes by
+// the knobs of its start.
+func (s *Sim) TuneHSM(resourceID string, change func(*HSMKnobs)) error {
+	m := s.hsms
+	if resourceID == "" {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		change(&m.knobs)
+		for _, h := range m.hsms {
+			change(&h.knobs)
+		}
+		return nil
+	}
+	h, err := m.find(resourceID)
+	if err != nil {
+		return fmt.Errorf("tune: %w", err)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	change(&h.knobs)
+	return nil
+}

@@ -1,0 +1,69 @@
+package fakeazure
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// readBackup reads the folder, refuses what may not be restored, and says what to put in place at the end. Of a check,
+// nothing.
+func (m *managedHSMs) readBackup(o *hsmOperation, takes time.Duration) (func() string, error) {
+	if err := m.wait(o, takes/2); err != nil {
+		return nil, err
+	}
+	m.mu.Lock()
+	o.halfway = true
+	m.mu.Unlock()
+	source, err := m.open(o, restorePermissions)
+	if err != nil {
+		return nil, err
+	}
+	content, err := source.read(m.life, o.Folder)
+	switch {
+	case err != nil:
+		return nil, err
+	case content.SecurityDomain != o.hsm.SecurityDomain:
+		return nil, invalidBackup
+	case o.Kind != KeyRestore && o.rule != "":
+		return nil, o.rule
+	case o.Kind == KeyRestore && !content.Vault.Keys[o.Key].live():
+		return nil, resourceNotFound
+	}
+	if err := m.wait(o, takes-takes/2); err != nil {
+		return nil, err
+	}
+	switch o.Kind {
+	case FullRestore:
+		return func() string { o.replace(content.Vault); return "" }, nil
+	case KeyRestore:
+		return func() string { return o.bringBack(content.Vault.Keys[o.Key]) }, nil
+	}
+	return func() string { return "" }, nil
+}
+
+// replace wipes the HSM. Called under the lock.
+func (o *hsmOperation) replace(by vault) {
+	if o.knobs.RestoredRoles == RestoreAdministrators {
+		by.Assignments = slices.DeleteFunc(by.Assignments, func(a hsmAssignment) bool {
+			return a.Role != ManagedHSMAdministrator
+		})
+	}
+	o.hsm.vault = by
+}
+
+// bringBack restores a key with all its versions where there is none, and returns the statusDetails (recorded 2021 and
+// 2022). Called under the lock.
+func (o *hsmOperation) bringBack(key *hsmKey) string {
+	restored, kept := len(key.Versions), 0
+	if _, ok := o.hsm.vault.Keys[o.Key]; ok {
+		restored, kept = 0, restored
+		if o.knobs.KeyInTheWay == KeyInTheWayFails {
+			o.State = Failed
+		}
+	} else {
+		o.hsm.vault.Keys[o.Key] = key
+	}
+	return fmt.Sprintf(
+		"Number of successful key versions restored: %d, Number of key versions could not overwrite: %d", restored, kept)
+}

@@ -1,0 +1,206 @@
+package fakeazure
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// ledgerName is Confidential Ledger's own rule; a name has 3 to 32 characters. Managed CCF documents only how one starts,
+// so its names are held to the same rule here.
+var ledgerName = regexp.MustCompile(`^[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?$`)
+
+const (
+	ledgerProvider = "Microsoft.ConfidentialLedger"
+	ledgersKind    = "ledgers"
+	managedCCFs    = "managedCCFs"
+)
+
+// Ledger is a Confidential Ledger or a Managed CCF application, provisioned; which of them, its resource ID tells.
+type Ledger struct {
+	// ResourceID is the full Azure resource ID, of type ledgers or managedCCFs.
+	ResourceID string
+	// Location is the region, such as "West Europe"; that when empty.
+	Location string
+	// Entries are what the ledger holds at first, one transaction each.
+	Entries []string
+}
+
+// LedgerState is what a ledger holds and how it is, for tests to look at: no call of Azure's shows it.
+type LedgerState struct {
+	// Entries are all that were ever appended, the oldest first.
+	Entries []string
+	// Transaction is the ID of the last transaction, view and sequence number, such as "2.17".
+	Transaction string
+	// ProvisioningState is that of the resource: "Succeeded" when nothing is being done to it.
+	ProvisioningState string
+	// Location is the region as written in code, such as "westeurope".
+	Location string
+}
+
+// ledgers holds the ledgers, what they are doing and how they behave.
+type ledgers struct {
+	files *files
+	pace  *pace
+	// added tells Resource Manager of a ledger's subscription and group.
+	added func(resourceID)
+	// life ends with the Sim and with it every operation; running counts them.
+	life    context.Context
+	running sync.WaitGroup
+
+	mu     sync.Mutex
+	closed bool
+	random *rand.ChaCha8
+	knobs  LedgerKnobs // of ledgers added from now on
+	// all has those that were deleted too: a restore goes by the knobs and faults of its name.
+	all        map[string]*ledger
+	operations []*ledgerOperation
+	requests   []LedgerRequest
+	// lastStamp keeps the names of shares apart.
+	lastStamp int64
+}
+
+// ledger is a Ledger at work. Its fields are guarded by ledgers.mu.
+type ledger struct {
+	id       resourceID
+	location string
+	knobs    LedgerKnobs
+	faults   faults
+	// state is the provisioning state; "" means that the resource does not exist.
+	state   string
+	history history
+}
+
+// history is what a ledger holds. Its first transaction is the service's own, which opens it.
+type history struct {
+	Entries []string
+	View    int
+}
+
+// transaction is the ID of the last transaction.
+func (h history) transaction() string { return fmt.Sprintf("%d.%d", h.View, len(h.Entries)+1) }
+
+func newLedgers(life context.Context, c Config, s *Sim) *ledgers {
+	var seed [32]byte
+	copy(seed[:], "ledgers")
+	for i := range 8 {
+		seed[24+i] = byte(c.Seed >> (8 * i))
+	}
+	return &ledgers{
+		files: s.files, pace: s.pace, life: life, random: rand.NewChaCha8(seed), all: make(map[string]*ledger),
+	}
+}
+
+// close returns when every operation has stopped; none starts any more. The Sim's life has ended before.
+func (m *ledgers) close() {
+	m.mu.Lock()
+	m.closed = true
+	m.mu.Unlock()
+	m.running.Wait()
+}
+
+// AddLedger adds a Confidential Ledger or a Managed CCF application, or replaces it with fresh knobs, no faults and the
+// entries given.
+func (s *Sim) AddLedger(add Ledger) error {
+	id, err := parseLedgerID(add.ResourceID)
+	if err != nil {
+		return fmt.Errorf("add ledger: %w", err)
+	}
+	if add.Location == "" {
+		add.Location = "West Europe"
+	}
+	m := s.ledgers
+	m.mu.Lock()
+	m.all[id.key()] = &ledger{
+		id: id, location: region(add.Location), knobs: m.knobs, state: "Succeeded",
+		history: history{Entries: slices.Clone(add.Entries), View: 2},
+	}
+	m.mu.Unlock()
+	m.added(id)
+	return nil
+}
+
+// DeleteLedger deletes the resource at once, as if its owner had.
+func (s *Sim) DeleteLedger(resourceID string) error {
+	return s.ledgers.with(resourceID, func(l *ledger) { l.state, l.history = "", history{} })
+}
+
+// AppendToLedger commits entries, as an application that uses the ledger does.
+func (s *Sim) AppendToLedger(resourceID string, entries ...string) error {
+	return s.ledgers.with(resourceID, func(l *ledger) { l.history.Entries = append(l.history.Entries, entries...) })
+}
+
+// LedgerState tells what a ledger holds; the error says that there is none.
+func (s *Sim) LedgerState(resourceID string) (state LedgerState, err error) {
+	err = s.ledgers.with(resourceID, func(l *ledger) {
+		state = LedgerState{
+			Entries: slices.Clone(l.history.Entries), Transaction: l.history.transaction(),
+			ProvisioningState: s.ledgers.provisioningState(l), Location: l.location,
+		}
+	})
+	return state, err
+}
+
+// with does something with a ledger that exists, under the lock.
+func (m *ledgers) with(resourceID string, do func(*ledger)) error {
+	id, err := parseLedgerID(resourceID)
+	if err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	l, ok := m.all[id.key()]
+	if !ok || l.state == "" {
+		return fmt.Errorf("no ledger %s", resourceID)
+	}
+	do(l)
+	return nil
+}
+
+func parseLedgerID(text string) (resourceID, error) {
+	id, err := parseResourceID(text)
+	switch {
+	case err != nil:
+		return id, err
+	case !strings.EqualFold(id.provider, ledgerProvider) ||
+		(!strings.EqualFold(id.kind, ledgersKind) && !strings.EqualFold(id.kind, managedCCFs)):
+		return id, fmt.Errorf("%s is of another type", text)
+	case !ledgerName.MatchString(id.name) || len(id.name) < 3 || len(id.name) > 32:
+		return id, fmt.Errorf("invalid name %q", id.name)
+	}
+	return id, nil
+}
+
+// provisioningState is called under the lock.
+func (m *ledgers) provisioningState(l *ledger) string {
+	if l.knobs.ProvisioningState != "" {
+		return l.knobs.ProvisioningState
+	}
+	if l.state == "Succeeded" && l.knobs.Provisioning == ProvisioningShown && m.busy(l) {
+		return "Updating"
+	}
+	return l.state
+}
+
+// busy is called under the lock.
+func (m *ledgers) busy(l *ledger) bool {
+	return slices.ContainsFunc(m.operations, func(o *ledgerOperation) bool {
+		return o.ledger == l && o.State == InProgress
+	})
+}
+
+// draw returns a duration of the range, or of the usual one. Called under the lock.
+func (m *ledgers) draw(r, usual Range) time.Duration {
+	if r == (Range{}) {
+		r = usual
+	}
+	if r.Longest <= r.Shortest {
+		return r.Shortest
+	}
+	return r.Shortest + time.Duration(m.random.Uint64()%uint64(r.Longest-r.Shortest))
+}

@@ -1,0 +1,175 @@
+package fakeazure
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// Config says how to start a Sim.
+type Config struct {
+	// Dir receives PEM files and is made when missing. Required. A Sim started again on the same directory goes on
+	// with the same certificate authority, so that running clients and a running storage emulator stay valid.
+	Dir string
+	// TimeScale multiplies every duration of Azure's side and every Retry-After. 0 means 1, real time.
+	TimeScale float64
+	// Seed determines object IDs, client IDs, the tenant, operation durations and the content of backups. Sims of
+	// one seed are one tenant: they accept each other's tokens.
+	Seed uint64
+	// TokenLifetime is how long issued tokens are valid. 0 means 24 h, as on App Service.
+	TokenLifetime time.Duration
+	// Knobs is what services start with; see Tune.
+	Knobs Knobs
+}
+
+// Sim is the running stand-in. Its methods may be called from any goroutine.
+type Sim struct {
+	authority  *authority
+	directory  *directory
+	identity   *identityEndpoint
+	roles      *roles
+	storage    *storage
+	management *apiManagement
+	hsms       *managedHSMs
+	files      *files
+	ledgers    *ledgers
+	proxy      *proxy
+	pace       *pace
+	stop       context.CancelFunc
+}
+
+// Start runs a Sim on free ports of 127.0.0.1 until Close.
+func Start(c Config) (*Sim, error) {
+	if c.Dir == "" {
+		return nil, errors.New("start simulator: Config.Dir is empty")
+	}
+	if c.TimeScale < 0 || c.TokenLifetime < 0 {
+		return nil, errors.New("start simulator: Config.TimeScale and Config.TokenLifetime must not be negative")
+	}
+	if err := os.MkdirAll(c.Dir, 0o755); err != nil {
+		return nil, fmt.Errorf("start simulator: %w", err)
+	}
+	authority, err := openAuthority(c.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("start simulator: certificate authority in %s: %w", c.Dir, err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	s := &Sim{authority: authority, roles: &roles{}, pace: &pace{}, stop: stop}
+	s.pace.set(c.TimeScale)
+	s.directory = newDirectory(c.Seed, c.TokenLifetime)
+	s.storage = newStorage(s.directory, s.roles, authority)
+	s.proxy = newProxy(authority)
+	s.management = newAPIManagement(ctx, c, s)
+	s.hsms = newManagedHSMs(ctx, c, s)
+	s.files = newFiles(s.storage)
+	s.ledgers = newLedgers(ctx, c, s)
+	front := newFrontDoor(s.directory, s.roles)
+	s.management.added, s.storage.added, s.hsms.added = front.exists, front.exists, front.exists
+	s.ledgers.added = front.exists
+	front.provide("Microsoft.ApiManagement", "service", s.management.resourceType())
+	front.provide("Microsoft.Storage", "storageAccounts", s.storage.resourceType())
+	front.provide(ledgerProvider, ledgersKind, s.ledgers.resourceType(ledgersKind))
+	front.provide(ledgerProvider, managedCCFs, s.ledgers.resourceType(managedCCFs))
+	front.operations[strings.ToLower(ledgerProvider)] = s.ledgers.follow
+	front.operations["microsoft.apimanagement"] = s.management.follow
+	s.proxy.host(func(name string) bool { return name == managementHost }, front.answer)
+	front.provide("Microsoft.KeyVault", "managedHSMs", s.hsms.resourceType())
+	s.proxy.host(s.storage.knows, s.storage.answer)
+	s.proxy.host(s.hsms.knows, s.hsms.answer)
+	s.proxy.host(s.files.knows, s.files.answer)
+	if err := s.proxy.listen(); err != nil {
+		stop()
+		return nil, fmt.Errorf("start simulator: proxy: %w", err)
+	}
+	if s.identity, err = startIdentityEndpoint(s.directory); err != nil {
+		stop()
+		return nil, errors.Join(fmt.Errorf("start simulator: identity endpoint: %w", err), s.proxy.close())
+	}
+	return s, nil
+}
+
+// Close ends the listeners, cuts every connection and waits for running operations, which stop where they are.
+func (s *Sim) Close() error {
+	s.stop()
+	err := errors.Join(s.proxy.close(), s.identity.close())
+	s.management.close()
+	s.hsms.close()
+	s.ledgers.close()
+	s.storage.transport.CloseIdleConnections()
+	if err != nil {
+		return fmt.Errorf("close simulator: %w", err)
+	}
+	return nil
+}
+
+// Env returns the variables, as NAME=value, that lead a child process to the Sim with the identity of the function
+// app, "app". They belong behind the inherited environment, so that they win.
+func (s *Sim) Env() []string { return s.EnvFor(defaultApp) }
+
+// EnvFor is Env for another app: a process with an identity of its own, whose object ID is ObjectID(app).
+func (s *Sim) EnvFor(app string) []string {
+	address := "http://" + s.proxy.address()
+	const direct = "127.0.0.1,localhost"
+	return []string{
+		"HTTPS_PROXY=" + address,
+		"https_proxy=" + address,
+		"NO_PROXY=" + direct,
+		"no_proxy=" + direct,
+		"SSL_CERT_FILE=" + s.authority.file,
+		"NODE_EXTRA_CA_CERTS=" + s.authority.file,
+		"REQUESTS_CA_BUNDLE=" + s.authority.file,
+		"IDENTITY_ENDPOINT=" + s.identity.url(),
+		"IDENTITY_HEADER=" + s.identity.secret(app),
+	}
+}
+
+// Client returns an HTTP client that goes through the proxy and trusts its authority. Each call returns a new one
+// with connections of its own.
+func (s *Sim) Client() *http.Client {
+	proxy := &url.URL{Scheme: "http", Host: s.proxy.address()}
+	return &http.Client{Transport: &http.Transport{
+		Proxy:               http.ProxyURL(proxy),
+		TLSClientConfig:     s.authority.clientConfig(),
+		MaxIdleConnsPerHost: 16,
+	}}
+}
+
+// Certificate writes a certificate for the host names or IP addresses, and its key, as PEM files into Config.Dir,
+// and returns their paths. The storage emulator needs one for 127.0.0.1.
+func (s *Sim) Certificate(hosts ...string) (certFile, keyFile string, err error) {
+	return s.authority.write(hosts...)
+}
+
+// SetTimeScale changes Config.TimeScale for operations that start, and answers that are given, from now on.
+func (s *Sim) SetTimeScale(scale float64) { s.pace.set(scale) }
+
+// SkewDate moves the Date header of every answer by the given amount; 0 ends it. Azure's clock then seems to
+// differ from the client's. API Management tells the age of a backup by it, too.
+func (s *Sim) SkewDate(by time.Duration) { s.proxy.skew.Store(int64(by)) }
+
+// pace is the speed of Azure's side.
+type pace struct{ bits atomic.Uint64 }
+
+// set takes the factor by which durations are multiplied; 0 means 1.
+func (p *pace) set(scale float64) {
+	if scale == 0 {
+		scale = 1
+	}
+	p.bits.Store(math.Float64bits(scale))
+}
+
+func (p *pace) scale(d time.Duration) time.Duration {
+	return time.Duration(float64(d) * math.Float64frombits(p.bits.Load()))
+}
+
+// seconds returns a scaled Retry-After: whole seconds, at least 1.
+func (p *pace) seconds(d time.Duration) int {
+	return max(1, int(math.Ceil(p.scale(d).Seconds())))
+}

@@ -1,0 +1,234 @@
+package fakeazure
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"regexp"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+const (
+	blobServices  = "Microsoft.Storage/storageAccounts/blobServices"
+	queueServices = "Microsoft.Storage/storageAccounts/queueServices"
+	tableServices = "Microsoft.Storage/storageAccounts/tableServices"
+
+	// upstreamIdle closes idle connections well before Azurite does, so that no request is sent on a connection that is being
+	// closed: 60 s as the local stack starts it, 5 s of its own accord.
+	upstreamIdle = 30 * time.Second
+	// upstreamName is the name in the emulator's certificate.
+	upstreamName = "127.0.0.1"
+)
+
+// storageHost matches the host names of storage accounts: account and service.
+var storageHost = regexp.MustCompile(`^([a-z0-9]{3,24})\.(blob|queue|table)\.core\.windows\.net$`)
+
+// StorageAccount is a storage account and where the emulator serves it; its file service is served by the Sim itself. The emulator speaks HTTPS with a certificate
+// of Sim.Certificate("127.0.0.1"), takes the account from the Host header and checks bearer tokens.
+type StorageAccount struct {
+	Name string
+	// ResourceID is the full Azure resource ID; it ends in the account's name.
+	ResourceID string
+	// Key is the account key, base64; the account has another one, which only listKeys shows.
+	Key string
+	// KeyPermissions is how listKeys writes that a key may do everything: "FULL", that when empty, or "Full".
+	KeyPermissions string
+	// BlobAddr, QueueAddr and TableAddr are "127.0.0.1:port". A service without an address does not resolve.
+	BlobAddr, QueueAddr, TableAddr string
+	// Location is the region, such as "West Europe" or "westeurope"; that when empty.
+	Location string
+	// CORS are the methods that the blob service's CORS rule allows; none means no rule. On PATCH API Management's backup
+	// fails (reported 2023-11 and since).
+	CORS []string
+	// NoSharedKey is allowSharedKeyAccess false, for backups and for the file service.
+	NoSharedKey bool
+	Firewall    Firewall
+	// Immutability keeps blobs from being deleted.
+	Immutability Immutability
+	// PageSize is how many entries a page of a list of the file service has at most; 0 means Azure's own 5,000. A page
+	// may have fewer than a client asks for.
+	PageSize int
+}
+
+// Storage attaches a storage account, or attaches it anew.
+func (s *Sim) Storage(account StorageAccount) error {
+	id, err := parseResourceID(account.ResourceID)
+	if err != nil {
+		return fmt.Errorf("attach storage account %s: %w", account.Name, err)
+	}
+	if !strings.EqualFold(id.provider+"/"+id.kind, "Microsoft.Storage/storageAccounts") || id.name != account.Name {
+		return fmt.Errorf("attach storage account %s: resource ID %s is not its own", account.Name, account.ResourceID)
+	}
+	if !storageHost.MatchString(account.Name + ".blob.core.windows.net") {
+		return fmt.Errorf("attach storage account %s: want 3 to 24 lower-case letters and digits", account.Name)
+	}
+	s.storage.mu.Lock()
+	s.storage.accounts[account.Name] = account
+	s.storage.mu.Unlock()
+	s.storage.added(id)
+	s.storage.transport.CloseIdleConnections() // they may lead to an emulator that was stopped
+	return nil
+}
+
+// storage plays the hosts of storage accounts: it checks who asks, and the emulator does the rest.
+type storage struct {
+	directory *directory
+	roles     *roles
+	// transport reaches any account by its real host name.
+	transport *http.Transport
+	// own is for the traffic of Azure itself, which nobody repeats: each request has a connection of its own, since one
+	// that waited may be closed by the emulator just as the request leaves.
+	own *http.Transport
+	// added tells Resource Manager of an account's subscription and group.
+	added func(resourceID)
+
+	mu       sync.RWMutex
+	accounts map[string]StorageAccount
+}
+
+func newStorage(d *directory, r *roles, a *authority) *storage {
+	s := &storage{directory: d, roles: r, accounts: make(map[string]StorageAccount)}
+	config := a.clientConfig()
+	config.ServerName = upstreamName
+	s.transport = &http.Transport{
+		TLSClientConfig:     config,
+		DisableCompression:  true,
+		IdleConnTimeout:     upstreamIdle,
+		MaxIdleConnsPerHost: 16,
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			_, upstream, ok := s.resolve(strings.TrimSuffix(address, ":"+httpsPort))
+			if !ok {
+				return nil, &net.DNSError{Err: "no such host", Name: address, IsNotFound: true}
+			}
+			var dialer net.Dialer
+			return dialer.DialContext(ctx, network, upstream)
+		},
+	}
+	s.own = s.transport.Clone()
+	s.own.DisableKeepAlives = true
+	return s
+}
+
+func (s *storage) account(name string) (StorageAccount, bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	a, ok := s.accounts[name]
+	return a, ok
+}
+
+// resolve finds the account and the emulator's address behind a host name.
+func (s *storage) resolve(host string) (a StorageAccount, upstream string, ok bool) {
+	parts := storageHost.FindStringSubmatch(host)
+	if parts == nil {
+		return a, "", false
+	}
+	if a, ok = s.account(parts[1]); !ok {
+		return a, "", false
+	}
+	upstream = map[string]string{"blob": a.BlobAddr, "queue": a.QueueAddr, "table": a.TableAddr}[parts[2]]
+	return a, upstream, upstream != ""
+}
+
+func (s *storage) knows(host string) bool {
+	_, _, ok := s.resolve(host)
+	return ok
+}
+
+// answer forwards a request as it came, streaming. There is no retry: the transport repeats a request only when
+// nothing of it was sent.
+func (s *storage) answer(r *http.Request) (*http.Response, error) {
+	host := strings.TrimSuffix(strings.ToLower(r.Host), ":"+httpsPort)
+	account, _, ok := s.resolve(host)
+	if !ok {
+		return nil, fmt.Errorf("no such host %s", host)
+	}
+	if refusal := s.check(account, host, r); refusal != nil {
+		return refusal, nil
+	}
+	if refusal := account.Immutability.refuse(host, r, time.Now()); refusal != nil {
+		return refusal, nil
+	}
+	out := r.Clone(r.Context())
+	out.RequestURI = ""
+	out.URL.Scheme, out.URL.Host = "https", host
+	if out.ContentLength == 0 {
+		out.Body = http.NoBody
+	}
+	dropHopHeaders(out.Header)
+	if out.Header.Get("User-Agent") == "" {
+		out.Header.Set("User-Agent", "") // else Go adds its own
+	}
+	resp, err := s.transport.RoundTrip(out)
+	if err != nil {
+		return nil, fmt.Errorf("forward to storage emulator: %w", err)
+	}
+	dropHopHeaders(resp.Header)
+	account.Immutability.show(resp)
+	return resp, nil
+}
+
+// check refuses bearer tokens that are not this tenant's, not fresh or not for storage, and identities that lack the
+// role. Shared keys and signed URLs are the emulator's to check.
+func (s *storage) check(a StorageAccount, host string, r *http.Request) *http.Response {
+	token, ok := bearer(r)
+	if !ok {
+		return nil
+	}
+	c, err := s.directory.verify(token)
+	if err != nil || !storageAudience(c.Audience, host) {
+		refusal := storageError(host, http.StatusUnauthorized, "InvalidAuthenticationInfo",
+			"Server failed to authenticate the request. Please refer to the information in the www-authenticate header.")
+		refusal.Header.Set("Www-Authenticate", fmt.Sprintf(
+			`Bearer authorization_uri=https://login.microsoftonline.com/%s/oauth2/authorize `+
+				`resource_id=https://storage.azure.com`, s.directory.tenant()))
+		return refusal
+	}
+	scope, action := dataAction(host, r)
+	if !s.roles.allow(c.ObjectID, a.ResourceID+scope, action) {
+		return storageError(host, http.StatusForbidden, "AuthorizationPermissionMismatch",
+			"This request is not authorized to perform this operation using this permission.")
+	}
+	return nil
+}
+
+// storageAudience accepts Azure Storage as a whole, by URI or application ID, and the account's own service.
+func storageAudience(audience, host string) bool {
+	switch strings.TrimSuffix(audience, "/") {
+	case "https://storage.azure.com", "e406a681-f3d4-42a8-90b6-c2b029497af1", "https://" + host:
+		return true
+	}
+	return false
+}
+
+// storageError answers in the shape of the service: XML for blobs and queues, OData JSON for tables.
+func storageError(host string, status int, code, message string) *http.Response {
+	id := uuid.NewString()
+	header := http.Header{}
+	header.Set("X-Ms-Request-Id", id)
+	header.Set("X-Ms-Error-Code", code)
+	text := message + "\nRequestId:" + id + "\nTime:" + time.Now().UTC().Format(time.RFC3339Nano)
+	if strings.Contains(host, ".table.") {
+		header.Set("Content-Type", "application/json;odata=minimalmetadata;streaming=true;charset=utf-8")
+		return newResponse(status, header, encodeJSON(map[string]any{"odata.error": map[string]any{
+			"code": code, "message": map[string]string{"lang": "en-US", "value": text},
+		}}))
+	}
+	header.Set("Content-Type", "application/xml")
+	return newResponse(status, header, []byte(`<?xml version="1.0" encoding="utf-8"?><Error><Code>`+code+
+		`</Code><Message>`+text+`</Message></Error>`))
+}
+
+// dropHopHeaders removes what concerns one connection only.
+func dropHopHeaders(h http.Header) {
+	for _, name := range []string{
+		"Connection", "Keep-Alive", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding",
+		"Upgrade", "Expect",
+	} {
+		h.Del(name)
+	}
+}

@@ -1,0 +1,129 @@
+package fakehost
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Level is the severity of an Entry, in .NET's words.
+type Level string
+
+// The levels that this host uses.
+const (
+	Information Level = "Information"
+	Warning     Level = "Warning"
+	Error       Level = "Error"
+)
+
+// Categories of entries, as in the logs of the real host. What a function says has Function.<Name>.User, what the host
+// says about its invocations Function.<Name>.
+const (
+	// CategoryConsole has the lines that the handler wrote to stdout and stderr. They carry no invocation.
+	CategoryConsole  = "Host.Function.Console"
+	categoryStartup  = "Host.Startup"
+	categoryWorker   = "Host.Worker"
+	categoryTriggers = "Host.Triggers"
+)
+
+// Entry is one line of the host's log.
+type Entry struct {
+	Time     time.Time
+	Level    Level
+	Category string
+	// Invocation is the invocation's ID; "" where there is none.
+	Invocation string
+	// Text is what was said, without a line end.
+	Text string
+}
+
+// String is the entry as one line of JSON. A text that is a JSON object itself stays one.
+func (e Entry) String() string {
+	var message any = e.Text
+	if raw := json.RawMessage(e.Text); strings.HasPrefix(e.Text, "{") && json.Valid(raw) {
+		message = raw
+	}
+	line, err := marshal(struct {
+		Time       time.Time `json:"time"`
+		Level      Level     `json:"level"`
+		Category   string    `json:"category"`
+		Invocation string    `json:"invocation,omitempty"`
+		Message    any       `json:"message"`
+	}{e.Time, e.Level, e.Category, e.Invocation, message})
+	if err != nil {
+		return e.Text
+	}
+	return string(line)
+}
+
+// journal hands entries to the one who wants them, one at a time, and none after its end.
+type journal struct {
+	mu   sync.Mutex
+	sink func(Entry)
+}
+
+func (j *journal) add(e Entry) {
+	e.Time = time.Now()
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.sink != nil {
+		j.sink(e)
+	}
+}
+
+func (j *journal) say(level Level, category, format string, args ...any) {
+	j.add(Entry{Level: level, Category: category, Text: fmt.Sprintf(format, args...)})
+}
+
+// close returns when no entry is being handed out.
+func (j *journal) close() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.sink = nil
+}
+
+// console reads a handler's output line by line.
+type console struct {
+	each func(line string)
+	rest []byte
+}
+
+func (c *console) Write(b []byte) (int, error) {
+	c.rest = append(c.rest, b...)
+	for {
+		line, rest, found := strings.Cut(string(c.rest), "\n")
+		if !found {
+			return len(b), nil
+		}
+		c.rest = []byte(rest)
+		c.each(strings.TrimSuffix(line, "\r"))
+	}
+}
+
+// flush hands out a last line without an end.
+func (c *console) flush() {
+	if len(c.rest) > 0 {
+		c.each(string(c.rest))
+		c.rest = nil
+	}
+}
+
+// errorLevel is the level of a line on stderr. By default all are errors, and those that speak of a warning are warnings;
+// else only those with a telling word are errors (azure-functions-host, WorkerProcess and WorkerProcessUtilities).
+func errorLevel(line string, allErrors bool) Level {
+	line = strings.ToLower(line)
+	if allErrors {
+		if strings.Contains(line, "warn") {
+			return Warning
+		}
+		return Error
+	}
+	for _, word := range []string{"error", "fail", "severe", "unhandled exception"} {
+		if strings.Contains(line, word) {
+			return Error
+		}
+	}
+	return Information
+}

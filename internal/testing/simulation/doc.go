@@ -1,0 +1,17 @@
+// Package simulation runs the real engine, its schedule and its retention against storage and services that do their
+// worst, on a clock that jumps from one instant at which something can happen to the next: sixty days in a fifth of a
+// second. One seed decides everything. What the engine promises is checked after every step (invariants.go); a seed that
+// breaks a promise replays exactly, and is shrunk to a short trace.
+//
+// The parts of a world, each in a file of its own:
+//
+//	tape.go        the choices: drawn from the seed, written down, replayed, shrunk (shrink.go)
+//	climate.go     which accidents a world knows, how often, and the weather of each day
+//	events.go      what befalls a day: outages, edits of the plan, jumping clocks, requests by hand
+//	host.go        the Functions host: timers, queue triggers with leases, five deliveries, the poison queue
+//	invocation.go  one invocation: it runs through, or stops in front of each outside call while others run; it can die
+//	storage.go     the catalog and the queues of internal/testing/memory, with lost, late, repeated and refused requests
+//	service.go     an Azure service and the container it writes to
+//	ledger.go      what the world has seen, against which the invariants judge
+//	trace.go       what happened, for people
+package simulation

@@ -1,0 +1,458 @@
+package simulation
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"lifeboat/internal/backup"
+	"lifeboat/internal/testing/memory"
+)
+
+// ledger is what the world has seen: the rows as they are, read by their documented keys, and what really happened.
+type ledger struct {
+	runs map[string]*facts
+	// all are the runs in the order in which they were made, open those that have not ended, or owe an event.
+	all, open []*facts
+	// bySlot are the runs by plan, target and slot.
+	bySlot map[string]*facts
+	points map[string]*backup.Point
+	// live are the points of a target that can be restored, by the target's partition.
+	live map[string][]*backup.Point
+	// history are the IDs of all points of a target in the order in which they were made, by the same.
+	history map[string][]string
+	// byTarget are the IDs of all recovery points of a target, safety backups among them.
+	byTarget map[string][]string
+	// byRequest are the runs that restore, by the ID of the request.
+	byRequest map[string]*facts
+	// accepted are the IDs of those that were suspect and became live.
+	accepted map[string]bool
+	gaps     map[string][]backup.Gap
+	locks    map[string]string
+	// told are the IDs of events, with their types.
+	told map[string]string
+	// judgings are when the targets of plans are to be judged again, permits and line the rows of the gate.
+	judgings map[string]time.Time
+	// noted is when the timers last told that they tick, by the row.
+	noted   map[string]time.Time
+	permits map[string]string
+	line    map[string]place
+	// outbox are the events that are still to be sent, by their rows, and since when.
+	outbox   map[backup.Key]time.Time
+	poisoned []string
+	// claims are the recovery points by the artifacts that they name.
+	claims      map[string]string
+	deadLetters map[string]bool
+	// dealt is up to when the slots of a plan were found dealt with, and by which plan.
+	dealt map[string]dealt
+}
+
+// place is one in the line: the plan's own bound is Most, 0 without.
+type place struct {
+	Plan string
+	Most int
+
+	since time.Time // it is taken
+}
+
+// owesAcceptance says that the acceptance of the run's recovery point is all that is still to be told of it.
+func (l *ledger) owesAcceptance(run string) bool {
+	owes := false
+	for key := range l.outbox {
+		if !strings.Contains(key.Row, run) {
+			continue
+		}
+		if !strings.HasSuffix(key.Row, run+".accepted") {
+			return false
+		}
+		owes = true
+	}
+	return owes
+}
+
+// held counts the permits of a bound, by the prefix of their rows.
+func (l *ledger) held(prefix string) (n int) {
+	for row := range l.permits {
+		if strings.HasPrefix(row, prefix) {
+			n++
+		}
+	}
+	return n
+}
+
+const ofAll = "permit-all."
+
+func ofPlan(plan string) string { return "permit-plan-" + plan + "." }
+
+// room says that somebody in the line could begin.
+func (l *ledger) room(ofAllPlans int) bool {
+	if ofAllPlans > 0 && l.held(ofAll) >= ofAllPlans {
+		return false
+	}
+	for _, p := range l.line {
+		if p.Most == 0 || l.held(ofPlan(p.Plan)) < p.Most {
+			return true
+		}
+	}
+	return false
+}
+
+type dealt struct {
+	until time.Time
+	plan  backup.Plan
+}
+
+// facts are those of a run.
+type facts struct {
+	name string
+	run  *backup.Run
+	// asked are the artifacts for which a start was asked for.
+	asked map[string]bool
+	// open: the answer to a start is missing. clear is since when every look saw nothing, patient that this was so for
+	// long enough, clean that the last look saw nothing.
+	start, before starting
+	// restores are those that the service began for the run. restoreOpen: the answer to a request that starts one is missing,
+	// and nothing has shown since that it came to nothing; restoreBefore is what it was before the last request.
+	restores                   []*operation
+	restoreOpen, restoreBefore bool
+	// refused: a guard said no at once.
+	refused bool
+	// touched is when the wake-up that the run expects was last delivered.
+	touched time.Time
+	// lost: the wake-up that it expects was taken away, so that only the sweep can send it.
+	lost bool
+}
+
+// look is the answer to a look for a lost start.
+type look struct {
+	run, found string
+	err        error
+}
+
+type starting struct {
+	open           bool
+	clear          time.Time
+	patient, clean bool
+}
+
+func newLedger() ledger {
+	return ledger{
+		runs: map[string]*facts{}, bySlot: map[string]*facts{}, points: map[string]*backup.Point{},
+		live: map[string][]*backup.Point{}, gaps: map[string][]backup.Gap{}, locks: map[string]string{},
+		outbox: map[backup.Key]time.Time{}, claims: map[string]string{},
+		told: map[string]string{}, deadLetters: map[string]bool{}, dealt: map[string]dealt{},
+		byTarget: map[string][]string{}, byRequest: map[string]*facts{},
+		judgings: map[string]time.Time{}, noted: map[string]time.Time{}, permits: map[string]string{}, line: map[string]place{}, history: map[string][]string{}, accepted: map[string]bool{},
+	}
+}
+
+func slotKey(plan, target string, slot time.Time) string {
+	return plan + "|" + target + "|" + slot.UTC().Format(time.RFC3339)
+}
+
+// wrote notes writes that were made, and has the invariants look at each.
+func (l *ledger) wrote(w *World, v *invocation, writes []backup.Write) {
+	var moments []any
+	for _, write := range writes {
+		switch {
+		case strings.HasPrefix(write.Row, "run-"):
+			moments = append(moments, l.wroteRun(w, v, write))
+		case strings.HasPrefix(write.Row, "point-"):
+			moments = append(moments, l.wrotePoint(w, v, write))
+		case strings.HasPrefix(write.Row, "gap-"):
+			g := read[backup.Gap](write)
+			l.gaps[g.Plan] = append(slices.DeleteFunc(l.gaps[g.Plan], func(o backup.Gap) bool { return o.First.Equal(g.First) }), *g)
+			w.figures.Gaps++
+			moments = append(moments, gapped{gap: *g})
+		case write.Row == "lock":
+			if write.Op == backup.Delete {
+				delete(l.locks, write.Partition)
+			} else {
+				l.locks[write.Partition] = read[struct{ Run string }](write).Run
+			}
+		case strings.HasPrefix(write.Row, "outbox-"), strings.HasPrefix(write.Row, "owing-"):
+			if write.Op == backup.Delete {
+				delete(l.outbox, write.Key)
+			} else if l.outbox[write.Key].IsZero() {
+				l.outbox[write.Key] = w.now
+			}
+		case strings.HasPrefix(write.Row, "judged-"):
+			j := read[struct {
+				Plan  string
+				Again time.Time
+			}](write)
+			l.judgings[j.Plan] = j.Again
+		case isNote(write.Row):
+			at := read[struct{ At time.Time }](write).At
+			moments = append(moments, noted{timer: write.Row, was: l.noted[write.Row], is: at})
+			l.noted[write.Row] = at
+		case strings.HasPrefix(write.Row, "permit-"):
+			delete(l.permits, write.Row)
+			if write.Op != backup.Delete {
+				l.permits[write.Row] = read[struct{ Run string }](write).Run
+			}
+			moments = append(moments, passing{row: write.Row})
+		case strings.HasPrefix(write.Row, "line-"):
+			taken := l.line[write.Row].since
+			delete(l.line, write.Row)
+			if write.Op != backup.Delete {
+				p := *read[place](write)
+				if p.since = taken; taken.IsZero() {
+					p.since = w.now
+				}
+				l.line[write.Row] = p
+			}
+		case write.Partition == "deadletter":
+			w.figures.DeadLetters++
+			l.deadLetters[write.Row] = true
+		}
+	}
+	for _, m := range moments {
+		w.check(m)
+	}
+}
+
+// nextJudging is when a target may turn unprotected between two slots; zero if none will. What came due before the last
+// tick is that of a plan which is no more.
+func (l *ledger) nextJudging(lastTick time.Time) (next time.Time) {
+	for _, again := range l.judgings {
+		if !again.IsZero() && !again.Before(lastTick) && (next.IsZero() || again.Before(next)) {
+			next = again
+		}
+	}
+	return next
+}
+
+// nextDrain is when a tick can send an event that is left over; zero if none is.
+func (l *ledger) nextDrain(silent time.Time) (next time.Time) {
+	for key, since := range l.outbox {
+		// The outbox of a run belongs to its own steps, until a tick is told of it.
+		if mine := key.Partition == "schedule"; mine && (next.IsZero() || since.Before(next)) {
+			next = since
+		}
+	}
+	if !next.IsZero() && next.Before(silent) {
+		return silent
+	}
+	return next
+}
+
+func read[T any](write backup.Write) *T {
+	var v T
+	if err := json.Unmarshal(write.Body, &v); err != nil {
+		panic(err) // the engine has just written it
+	}
+	return &v
+}
+
+func (l *ledger) wroteRun(w *World, v *invocation, write backup.Write) any {
+	is := read[backup.Run](write)
+	f := l.runs[is.ID]
+	if f == nil {
+		f = &facts{name: fmt.Sprintf("r%d", len(l.runs)+1), asked: map[string]bool{}}
+		l.runs[is.ID] = f
+		l.all, l.open = append(l.all, f), append(l.open, f)
+		w.figures.Runs++
+		w.explain(f, is)
+	}
+	m := saved{v: v, facts: f, was: f.run, is: is, insert: write.Op == backup.Insert}
+	f.run = is
+	if is.Restore != nil {
+		m.rival = l.wroteRestore(w, f, m)
+	}
+	if !is.Slot.IsZero() && m.was == nil {
+		key := slotKey(is.Plan, is.Target, is.Slot)
+		m.rival = l.bySlot[key]
+		l.bySlot[key] = f
+	}
+	if is.State == backup.Running || is.State == backup.Verifying {
+		f.start.open = false
+	}
+	if is.State.Final() && (m.was == nil || !m.was.State.Final()) {
+		w.figures.ended(is.State)
+	}
+	if is.State.Final() && !is.Owes {
+		l.open = slices.DeleteFunc(l.open, func(o *facts) bool { return o == f })
+	}
+	return m
+}
+
+func (l *ledger) wrotePoint(w *World, v *invocation, write backup.Write) any {
+	is := read[backup.Point](write)
+	was := l.points[is.ID]
+	l.points[is.ID] = is
+	if was == nil {
+		l.byTarget[is.Target] = append(l.byTarget[is.Target], is.ID)
+	}
+	rival := ""
+	if was == nil {
+		rival, l.claims[is.Target+" "+is.Artifact] = l.claims[is.Target+" "+is.Artifact], is.ID
+	}
+	if was == nil && is.Safety {
+		w.figures.SafetyPoints++
+	}
+	if was == nil && !is.Safety {
+		l.history[write.Partition] = append(l.history[write.Partition], is.ID)
+	}
+	if was == nil && is.State == backup.Suspect {
+		w.figures.Suspects++
+		w.suspected(is)
+	}
+	if !is.Accepted.Time.IsZero() && (was == nil || was.Accepted.Time.IsZero()) {
+		w.figures.Acceptances++
+		l.accepted[is.ID] = was != nil
+	}
+	live := slices.DeleteFunc(l.live[write.Partition], func(p *backup.Point) bool { return p.ID == is.ID })
+	if is.State == backup.Live && !is.Safety {
+		live = append(live, is)
+	}
+	l.live[write.Partition] = live
+	return kept{v: v, was: was, is: is, others: live, rival: rival}
+}
+
+// wroteRestore returns the other run of the same request, if there is one.
+func (l *ledger) wroteRestore(w *World, f *facts, m saved) (rival *facts) {
+	if m.was == nil {
+		w.figures.RestoreRuns++
+		f.refused = m.is.State == backup.StateRefused
+		rival, l.byRequest[m.is.Request] = l.byRequest[m.is.Request], f
+	}
+	if m.was == nil || !m.was.State.Final() {
+		switch m.is.State {
+		case backup.Succeeded:
+			w.figures.Restored++
+		case backup.Unknown:
+			w.figures.Unrestored++
+		}
+	}
+	return rival
+}
+
+// restoreAsked notes that a request to restore was sent.
+func (l *ledger) restoreAsked(v *invocation, run string, r backup.Restore) {
+	f := l.runs[run]
+	v.w.check(restoreAsking{v: v, facts: f, restore: r})
+	f.restoreBefore, f.restoreOpen = f.restoreOpen, true
+}
+
+// asked notes that a request to start was sent.
+func (l *ledger) asked(w *World, a backup.Attempt) {
+	w.figures.Starts++
+	f := l.runs[a.Run]
+	if f == nil {
+		w.violate("one start an attempt", "a start for %s, of which there is no run", a.Artifact)
+		return
+	}
+	w.check(asking{facts: f, attempt: a})
+	f.asked[a.Artifact] = true
+	f.before = f.start
+	f.start = starting{open: true}
+}
+
+// answered notes what the engine was told of a start: nobody needs to look for one that certainly was none.
+func (v *invocation) answered(a backup.Attempt, kind backup.FaultKind) {
+	if f := v.w.ledger.runs[a.Run]; f != nil && (kind == backup.Deferred || kind == backup.Throttled || kind == backup.Refused) {
+		f.start = f.before
+	}
+}
+
+// looked notes a look for a lost start.
+func (f *facts) looked(now time.Time, l look) {
+	s := &f.start
+	s.clean = l.err == nil && l.found == ""
+	switch {
+	case !s.clean && !s.patient:
+		s.clear = time.Time{}
+	case s.clear.IsZero():
+		s.clear = now
+	case now.Sub(s.clear) >= leastPatience:
+		s.patient = true
+	}
+}
+
+// delivered notes that a message was handed to the engine.
+func (l *ledger) delivered(w *World, u backup.Wakeup) {
+	if f := l.runs[u.Run]; f != nil && f.run.Wake == u.Number && f.run.Mark == u.Mark {
+		f.touched = w.now
+	}
+}
+
+// lose notes that a message is gone for good.
+func (l *ledger) lose(u backup.Wakeup) {
+	if f := l.runs[u.Run]; f != nil {
+		f.lost = true
+	}
+}
+
+// awaited says that the queue holds the wake-up that the run expects.
+func (w *World) awaited(f *facts) bool {
+	return slices.ContainsFunc(w.queue.Messages(executeQueue), func(m memory.Message) bool {
+		if !bytes.Contains(m.Body, []byte(f.run.Mark)) {
+			return false
+		}
+		u := wakeupIn(m.Body)
+		return u.Run == f.run.ID && u.Number == f.run.Wake && u.Mark == f.run.Mark
+	})
+}
+
+// track is whose choices an invocation for the message makes.
+func (l *ledger) track(w *World, u backup.Wakeup) int {
+	if l.runs[u.Run] != nil {
+		return ofTargets + slices.Index(w.services, w.service(l.runs[u.Run].run.Target))
+	}
+	return ofCleanup
+}
+
+// Names for people.
+
+func (l *ledger) runName(id string) string {
+	if f := l.runs[id]; f != nil {
+		return f.name
+	}
+	return "a new run"
+}
+
+func (l *ledger) artifactName(artifact string) string {
+	if strings.HasPrefix(artifact, folderPrefix) {
+		return artifact
+	}
+	run, n, _ := strings.Cut(artifact, ".")
+	return l.runName(run) + "." + n
+}
+
+func (l *ledger) messageName(body []byte) string {
+	u := wakeupIn(body)
+	if u.Run == "" {
+		return "a request for a restore"
+	}
+	return fmt.Sprintf("%s, wake-up %d", l.runName(u.Run), u.Number)
+}
+
+func (l *ledger) keyName(k backup.Key) string {
+	if run, ok := strings.CutPrefix(k.Row, "run-"); ok {
+		return l.runName(k.Partition + "-" + run)
+	}
+	if run, ok := strings.CutPrefix(k.Row, "point-"); ok {
+		return "point " + l.runName(k.Partition+"-"+run)
+	}
+	if k.Partition == "inflight" || k.Partition == "due" {
+		return k.Partition + " entry of " + keyTime(k.Row).Format("2 January 15:04:05")
+	}
+	return k.Row
+}
+
+func (l *ledger) rowName(w backup.Write) string {
+	name := l.keyName(w.Key)
+	switch {
+	case w.Op == backup.Delete:
+	case strings.HasPrefix(w.Row, "run-"):
+		r := read[backup.Run](w)
+		return fmt.Sprintf("%s (%s, wake %d, attempt %d)", name, r.State, r.Wake, r.Attempt)
+	case strings.HasPrefix(w.Row, "point-"):
+		return name + " (" + string(read[backup.Point](w).State) + ")"
+	}
+	return name
+}

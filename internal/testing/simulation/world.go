@@ -1,0 +1,339 @@
+package simulation
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"lifeboat/internal/backup"
+	"lifeboat/internal/testing/memory"
+)
+
+// Options of a world.
+type Options struct {
+	// Days that it lasts. Then nothing new happens, and all that was begun must come to its end.
+	Days int
+	// Tape is replayed instead of drawing from the seed.
+	Tape Tape
+	// Trace writes down what happens.
+	Trace bool
+	// EveryMinute delivers every tick of the timers; without it only those at which something is due.
+	EveryMinute bool
+	// Calm lets nothing go wrong.
+	Calm bool
+}
+
+// Result is what became of a world.
+type Result struct {
+	Seed    uint64
+	Days    int
+	Figures Figures
+	// Violation is the first promise that was broken, nil if all were kept.
+	Violation *Violation
+	// Tape are the choices that were made.
+	Tape  Tape
+	Trace []Line
+	// Digest of all that is left in the storage: equal histories have equal ones.
+	Digest string
+}
+
+// World is everything that the engine can see or touch, and what really happens behind that.
+type World struct {
+	options Options
+	choices *choices
+	climate climate
+	// weather is how much of the climate there is today.
+	weather         int
+	start, now, end time.Time
+	// ending: the days are over, and what was begun comes to its end. restless is when there was last something to do.
+	ending   bool
+	restless time.Time
+	agenda   agenda
+
+	catalog   *memory.Catalog
+	queue     *memory.Queue
+	services  []*service
+	instances []*instance
+	host      host
+	file      planFile
+	requests  []*request
+	orders    []*order
+	// meant is the message that the ID of a request for a restore was first used for.
+	meant map[string]string
+	// concurrency is how many operations of all plans may be under way at once, 0 if as many as will.
+	concurrency int
+	// present is the invocation that runs at present.
+	present *invocation
+	serial  int
+
+	ledger    ledger
+	figures   Figures
+	trace     trace
+	violation *Violation
+	// copied counts the copies of messages that were made today.
+	copied int
+	// still counts what has happened since time last passed.
+	still int
+	// notes are the numbers of the writes by which timers told that they tick.
+	notes []int
+	// disturbed is when something last went wrong, so that everything may take longer.
+	disturbed time.Time
+	// silent is until when the queues of events take nothing.
+	silent time.Time
+}
+
+// mostTargets of a world.
+const mostTargets = 3
+
+const (
+	day   = 24 * time.Hour
+	month = 30 * day
+)
+
+// Run lets the world of a seed live.
+func Run(seed uint64, o Options) Result {
+	w := newWorld(seed, o)
+	w.live()
+	if w.violation != nil {
+		w.note(nil, "BROKEN: %s", w.violation)
+	}
+	return Result{
+		Seed: seed, Days: o.Days, Figures: w.figures, Violation: w.violation, Tape: w.choices.tape(), Trace: w.trace.lines,
+		Digest: w.digest(),
+	}
+}
+
+func newWorld(seed uint64, o Options) *World {
+	w := &World{options: o, choices: newChoices(seed, o.Tape), trace: trace{on: o.Trace}}
+	c := w.choices
+	if !o.Calm {
+		w.climate = newClimate(c)
+	}
+	// A year that begins anywhere, so that the clocks of every zone change in some worlds.
+	w.start = time.Date(2026, 1, 5, 0, 0, 0, 0, time.UTC).AddDate(0, 0, c.pick(365))
+	w.now = w.start
+	w.end = w.start.AddDate(0, 0, o.Days)
+	clock := func() time.Time { return w.now }
+	w.catalog, w.queue = memory.NewCatalog(clock), memory.NewQueue(clock)
+	w.ledger, w.meant = newLedger(), map[string]string{}
+	w.figures.Days = o.Days
+	// As many choices for a small world as for a large one, so that it can become smaller and stay the same otherwise.
+	services, instances := 1+c.pick(mostTargets), 1+c.pick(3)
+	for i := range mostTargets {
+		w.services = append(w.services, newService(w, i))
+		w.instances = append(w.instances, newInstance(w, i))
+	}
+	w.services, w.instances = w.services[:services], w.instances[:instances]
+	w.concurrency = oneOf(c, 0, 1, 2)
+	w.file = newPlanFile(w)
+	w.host = host{w: w}
+	w.at(w.start, w.dawn)
+	return w
+}
+
+// live goes from one instant at which something can happen to the next.
+func (w *World) live() {
+	for w.violation == nil {
+		at, what := w.next()
+		switch {
+		case !w.ending && !at.Before(w.end):
+			w.advance(w.end)
+			w.dusk()
+			continue
+		case w.ending && at.Sub(w.restless) > shortestEnd && w.unrest() == "":
+			w.advance(w.restless.Add(shortestEnd))
+			w.check(over{})
+			w.stop()
+			return
+		case w.ending && at.After(w.end.Add(longestEnd)):
+			w.violate("comes to rest", "%s after the last day there is still something to do: %s", longestEnd, w.unrest())
+			continue
+		}
+		if at.After(w.now) {
+			w.still = 0
+		} else if w.still++; w.still > mostAtOnce {
+			w.violate("comes to rest", "%d things happen without any time passing", w.still)
+			continue
+		}
+		w.advance(at)
+		what()
+		w.choices.track = ofTheHost
+		w.check(passed{})
+		if w.ending && w.unrest() != "" {
+			w.restless = w.now
+		}
+	}
+	w.stop()
+}
+
+// mostAtOnce is more than can rightly happen at one instant.
+const mostAtOnce = 5000
+
+// shortestEnd is how long the world goes on when nothing is left to do: until what could not be deleted, such as what was
+// the newest until the last run's end, was tried again, twice.
+const shortestEnd = 13 * time.Hour
+
+// longestEnd is how long everything may take to come to its end once nothing new happens: three starts that are lost
+// one after the other, each looked for and waited for, and what comes after.
+const longestEnd = 10 * day
+
+// stop lets all invocations die that are still under way, so that no goroutine stays behind.
+func (w *World) stop() {
+	for _, i := range w.instances {
+		for _, v := range slices.Clone(i.running) {
+			v.doomed = true
+			v.next()
+		}
+	}
+}
+
+// occasion is something that happens at an instant.
+type occasion struct {
+	at   time.Time
+	what func()
+}
+
+// agenda holds the occasions to come, in the order in which they were noted.
+type agenda []occasion
+
+func (w *World) at(t time.Time, what func())     { w.agenda = append(w.agenda, occasion{t, what}) }
+func (w *World) in(d time.Duration, what func()) { w.at(w.now.Add(d), what) }
+
+// next is what happens next, and when. Of several things at the same instant the world chooses one.
+func (w *World) next() (time.Time, func()) {
+	first := time.Time{}
+	var ready []func()
+	consider := func(at time.Time, what func()) {
+		if at.Before(w.now) {
+			at = w.now
+		}
+		if len(ready) == 0 || at.Before(first) {
+			first, ready = at, append(ready[:0], what)
+		} else if at.Equal(first) {
+			ready = append(ready, what)
+		}
+	}
+	for i, o := range w.agenda {
+		consider(o.at, func() {
+			w.agenda = slices.Delete(w.agenda, i, i+1)
+			o.what()
+		})
+	}
+	w.host.consider(consider)
+	i := 0
+	if len(ready) > 1 && w.weather > 0 {
+		i = w.choices.pick(len(ready))
+	}
+	return first, ready[i]
+}
+
+func (w *World) advance(to time.Time) {
+	if to.After(w.now) {
+		w.now = to
+	}
+}
+
+// dawn begins a day: its tape, its weather, and what befalls it.
+func (w *World) dawn() {
+	if w.ending {
+		return
+	}
+	n := int(w.now.Sub(w.start) / day)
+	w.choices.turn(n + 1)
+	w.choices.track = ofTheDay
+	w.weather, w.copied = w.climate.weather(w.choices), 0
+	if w.options.Calm {
+		w.weather = 0
+	}
+	w.befall()
+	w.order()
+	w.in(day, w.dawn)
+}
+
+// dusk ends the last day: nothing new happens, everybody who was away comes back, no plan makes runs any more.
+func (w *World) dusk() {
+	w.ending, w.restless, w.choices.quiet, w.weather = true, w.end, true, 0
+	w.disturb()
+	w.host.down = time.Time{}
+	w.host.late, w.silent = time.Time{}, time.Time{}
+	w.host.stopped = "the simulation ends"
+	for _, s := range w.services {
+		s.calm()
+	}
+	for _, i := range w.instances {
+		i.offset, i.jump = 0, 0
+	}
+	w.file.mend()
+	w.note(nil, "the last day is over: no new runs, and nothing goes wrong any more")
+}
+
+// disturb notes that something went wrong.
+func (w *World) disturb() { w.disturbed = w.now }
+
+// unrest is what is left to do, "" if nothing is.
+func (w *World) unrest() string {
+	for _, i := range w.instances {
+		if len(i.running) > 0 {
+			return "an invocation is under way"
+		}
+	}
+	for _, name := range []string{executeQueue, restoreQueue, executeQueue + poison, restoreQueue + poison} {
+		if n := len(w.queue.Messages(name)); n > 0 {
+			return fmt.Sprintf("the queue %s has %d messages", name, n)
+		}
+	}
+	for _, r := range w.ledger.open {
+		return fmt.Sprintf("%s is %s", r.name, r.run.State)
+	}
+	if n := len(w.ledger.outbox); n > 0 {
+		return fmt.Sprintf("%d events are not sent", n)
+	}
+	if rows := w.rows("inflight", 1); len(rows) > 0 {
+		return "the index of runs in flight has the entry " + rows[0].Row
+	}
+	return ""
+}
+
+// rows are the first of a partition.
+func (w *World) rows(partition string, n int) []backup.Row {
+	rows, _, err := w.catalog.List(context.Background(), partition, "", "~", n)
+	if err != nil {
+		panic(err) // the catalog itself never fails
+	}
+	return rows
+}
+
+// newID makes the IDs of the world: the same in every replay.
+func (w *World) newID() string {
+	w.serial++
+	return fmt.Sprintf("id%d", w.serial)
+}
+
+// digest is of all rows but the timers' notes, with their ETags as they were if nobody had written any of these.
+func (w *World) digest() string {
+	sum := sha256.New()
+	for _, r := range w.catalog.Rows() {
+		if isNote(r.Row) {
+			continue
+		}
+		n := written(r.ETag)
+		notes, _ := slices.BinarySearch(w.notes, n)
+		fmt.Fprintln(sum, r.Partition, r.Row, n-notes, string(r.Body))
+	}
+	return hex.EncodeToString(sum.Sum(nil)[:8])
+}
+
+// isNote tells the rows by which timers tell that they tick.
+func isNote(row string) bool { return strings.HasPrefix(row, "last-tick-") }
+
+// written is the number of the write in an ETag of the catalog in memory.
+func written(etag string) (n int) {
+	if _, err := fmt.Sscanf(etag, `W/"%d"`, &n); err != nil {
+		panic(err)
+	}
+	return n
+}

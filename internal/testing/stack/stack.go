@@ -1,0 +1,407 @@
+// Package stack puts the local stand-ins together: Azurite for storage, the simulator for Azure's side, the local
+// Functions host, and the real program as its child. Tests, the demo and "make run" use the same one.
+package stack
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
+
+	"lifeboat/internal/testing/azurite"
+	"lifeboat/internal/testing/fakeazure"
+	"lifeboat/internal/testing/fakehost"
+	"lifeboat/internal/testing/realhost"
+)
+
+// Scope is the resource group in which everything local lives. Subscriptions are UUIDs.
+const Scope = "/subscriptions/0c0ffee0-0000-4000-8000-000000000001/resourceGroups/local"
+
+// Backups is the storage account that backups go to, and Container the container in it.
+const (
+	Backups   = "lifeboatbackups"
+	Container = "lifeboat"
+)
+
+// Service is the resource ID of the API Management service with the name.
+func Service(name string) string { return Scope + "/providers/Microsoft.ApiManagement/service/" + name }
+
+// HSM is the resource ID of the Managed HSM with the name.
+func HSM(name string) string { return Scope + "/providers/Microsoft.KeyVault/managedHSMs/" + name }
+
+// Ledger is the resource ID of the Confidential Ledger with the name.
+func Ledger(name string) string {
+	return Scope + "/providers/Microsoft.ConfidentialLedger/ledgers/" + name
+}
+
+// CCF is the resource ID of the Managed CCF application with the name.
+func CCF(name string) string {
+	return Scope + "/providers/Microsoft.ConfidentialLedger/managedCCFs/" + name
+}
+
+// Account is the resource ID of the storage account with the name.
+func Account(name string) string {
+	return Scope + "/providers/Microsoft.Storage/storageAccounts/" + name
+}
+
+// Config says what to start.
+type Config struct {
+	// Dir takes certificates, logs and the program's binary.
+	Dir string
+	// Accounts are the storage accounts of the apps: Azurite must know them when it starts.
+	Accounts []string
+	// Azurites share the accounts by turns, since one computes on one processor only; 0 means 1. Backups, and the first of
+	// Accounts, are with the first one, which alone writes down what it receives.
+	Azurites int
+	// TimeScale is the factor on all that Azure's side takes its time for; 0 means 1.
+	TimeScale float64
+	// Seed of what the simulator leaves to chance.
+	Seed uint64
+	// Progress is told about each slow step. It may be nil.
+	Progress func(string)
+	// Told is fakehost.Config's: the caller tells the local hosts of messages.
+	Told bool
+	// Real is Azure's own Functions host, for the apps to run under; nil for the local one. Package is the folder that it is
+	// given, as "make stage" makes it.
+	Real    *realhost.Program
+	Package string
+}
+
+// Version is what the program says that it was built from.
+const Version = "local"
+
+// Stack is what runs: storage and Azure's side, for any number of apps.
+type Stack struct {
+	// Azurite is the one that writes down what it receives.
+	Azurite *azurite.Server
+	Sim     *fakeazure.Sim
+	// Binary is the real program; Root is the repository.
+	Binary, Root string
+
+	dir  string
+	keys []string
+	// storage are all that run.
+	storage []*azurite.Server
+	// real and pack are Real and Package of the Config.
+	real *realhost.Program
+	pack string
+	told bool
+	// accounts are the storage accounts as they were attached first, by name.
+	accounts map[string]fakeazure.StorageAccount
+}
+
+// Start builds the program, and starts storage and Azure's side.
+func Start(ctx context.Context, c Config) (s *Stack, err error) {
+	if c.Progress == nil {
+		c.Progress = func(string) {}
+	}
+	s = &Stack{
+		dir: c.Dir, Binary: filepath.Join(c.Dir, "lifeboat"), accounts: map[string]fakeazure.StorageAccount{}, real: c.Real, pack: c.Package, told: c.Told,
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Close())
+		}
+	}()
+	c.Progress("building the program")
+	root, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}").Output()
+	if err != nil {
+		return s, fmt.Errorf("find the repository: %w", err)
+	}
+	s.Root = strings.TrimSpace(string(root))
+	build := exec.CommandContext(ctx, "go", "build", "-ldflags", "-X main.version="+Version, "-o", s.Binary, ".")
+	build.Dir = s.Root
+	if out, err := build.CombinedOutput(); err != nil {
+		return s, fmt.Errorf("build the program: %w\n%s", err, out)
+	}
+	c.Progress("starting Azure's side")
+	if s.Sim, err = fakeazure.Start(fakeazure.Config{Dir: c.Dir, TimeScale: c.TimeScale, Seed: c.Seed}); err != nil {
+		return s, err
+	}
+	cert, key, err := s.Sim.Certificate("127.0.0.1")
+	if err != nil {
+		return s, err
+	}
+	c.Progress("starting storage")
+	accounts := make([]map[string]string, max(1, c.Azurites))
+	for i, name := range append(c.Accounts, Backups) {
+		secret := make([]byte, 64)
+		_, _ = rand.Read(secret) // never fails
+		of := i % len(accounts)
+		if name == Backups {
+			of = 0
+		}
+		if accounts[of] == nil {
+			accounts[of] = map[string]string{}
+		}
+		accounts[of][name] = base64.StdEncoding.EncodeToString(secret)
+		s.keys = append(s.keys, accounts[of][name])
+	}
+	for i, of := range accounts {
+		if err := s.start(ctx, c, i, of, cert, key); err != nil {
+			return s, err
+		}
+	}
+	s.Azurite = s.storage[0]
+	return s, nil
+}
+
+// start starts the n-th Azurite, with these accounts and their keys.
+func (s *Stack) start(ctx context.Context, c Config, n int, accounts map[string]string, cert, key string) error {
+	server, err := azurite.Start(ctx, azurite.Config{
+		Dir: filepath.Join(c.Dir, "azurite"+strconv.Itoa(n)), CertFile: cert, KeyFile: key, Accounts: accounts, NoLog: n > 0,
+		Progress: c.Progress,
+	})
+	if err != nil {
+		return err
+	}
+	s.storage = append(s.storage, server)
+	at := func(port int) string { return "127.0.0.1:" + strconv.Itoa(port) }
+	for name, secret := range accounts {
+		s.accounts[name] = fakeazure.StorageAccount{
+			Name: name, ResourceID: Account(name), Key: secret,
+			BlobAddr: at(server.BlobPort), QueueAddr: at(server.QueuePort), TableAddr: at(server.TablePort),
+		}
+		if err := s.Sim.Storage(s.accounts[name]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// SetAccount attaches a storage account anew, as it was at first but for the change, and returns it as it is then.
+func (s *Stack) SetAccount(name string, change func(*fakeazure.StorageAccount)) (fakeazure.StorageAccount, error) {
+	account := s.accounts[name]
+	change(&account)
+	return account, s.Sim.Storage(account)
+}
+
+// Close stops what runs.
+func (s *Stack) Close() error {
+	var errs []error
+	for _, server := range s.storage {
+		errs = append(errs, server.Stop())
+	}
+	if s.Sim != nil {
+		errs = append(errs, s.Sim.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// AppConfig is an app: a storage account, settings, and an identity of its own.
+type AppConfig struct {
+	// Name of the identity; Account is one of Config.Accounts.
+	Name, Account string
+	// Plan is the text of plan.yaml.
+	Plan string
+	// WaitFactor shortens the program's waits on Azure.
+	WaitFactor float64
+	// ScheduleTick and CleanupTick are NCRONTAB expressions; "" means never.
+	ScheduleTick, CleanupTick string
+	// Settings are further app settings.
+	Settings map[string]string
+	// Log gets what the host and the program say. It may be nil.
+	Log func(fakehost.Entry)
+}
+
+// never is a moment that no test lives to see.
+const never = "0 0 0 29 2 *"
+
+// Host is a Functions host with an app: the local one, or Azure's own.
+type Host interface {
+	// URL has no slash at the end.
+	URL() string
+	// Key opens the function, HostKey all HTTP functions, MasterKey the administration too.
+	Key(function string) string
+	HostKey() string
+	MasterKey() string
+	// PID is that of the program as it runs now, 0 if it does not.
+	PID() int
+	// Invoke runs the function beside its trigger. The local host returns at its end, and with its failure.
+	Invoke(ctx context.Context, function string) error
+	Done() <-chan struct{}
+	Err() error
+	// Stop gives running work some seconds. Kill gives it none, and what it had taken is free when its leases end.
+	Stop() error
+	Kill()
+}
+
+// App is an app under a host.
+type App struct {
+	Host
+	// PlanFile can be edited while the app runs.
+	PlanFile string
+	// ObjectID is that of the program's identity; the host has another one.
+	ObjectID string
+}
+
+// Settings are the app settings of the app, its plan written to a file.
+func (s *Stack) Settings(c AppConfig) (map[string]string, error) {
+	planFile := filepath.Join(s.dir, c.Name+"-plan.yaml")
+	if err := os.WriteFile(planFile, []byte(c.Plan), 0o600); err != nil {
+		return nil, err
+	}
+	settings := map[string]string{
+		"FUNCTIONS_WORKER_RUNTIME":         "custom",
+		"AzureWebJobsStorage__accountName": c.Account,
+		"AzureWebJobsStorage__credential":  "managedidentity",
+		"LIFEBOAT_PLAN":                    planFile,
+		"LIFEBOAT_SCHEDULE_TICK":           c.ScheduleTick,
+		"LIFEBOAT_CLEANUP_TICK":            c.CleanupTick,
+		"LIFEBOAT_WAIT_FACTOR":             strconv.FormatFloat(c.WaitFactor, 'g', -1, 64),
+		"WEBSITE_SITE_NAME":                c.Name,
+		"AzureFunctionsJobHost__extensions__queues__visibilityTimeout":  "00:00:01",
+		"AzureFunctionsJobHost__extensions__queues__maxPollingInterval": "00:00:02",
+	}
+	for _, tick := range []string{"LIFEBOAT_SCHEDULE_TICK", "LIFEBOAT_CLEANUP_TICK"} {
+		if settings[tick] == "" {
+			settings[tick] = never
+		}
+	}
+	if s.told && s.real == nil {
+		settings["AzureFunctionsJobHost__extensions__queues__maxPollingInterval"] = "00:00:15"
+	}
+	for k, v := range c.Settings {
+		settings[k] = v
+	}
+	return settings, nil
+}
+
+// Environment is what the program needs to find Azure's side and its own identity.
+func (s *Stack) Environment(name string) []string {
+	return append(s.Sim.EnvFor(name), "PATH="+os.Getenv("PATH"), "HOME="+os.Getenv("HOME"), "TMPDIR="+os.TempDir())
+}
+
+// Grant gives the identity of the app, and that of its host, the roles that the README asks for.
+func (s *Stack) Grant(name, account string) {
+	for _, identity := range []string{name, HostIdentity(name)} {
+		s.Sim.Assign(s.Sim.ObjectID(identity), Account(account), fakeazure.StorageBlobDataContributor, fakeazure.StorageQueueDataContributor,
+			fakeazure.StorageTableDataContributor)
+	}
+	s.Sim.Assign(s.Sim.ObjectID(name), Scope, fakeazure.APIManagementServiceOperator)
+	s.Sim.Assign(s.Sim.ObjectID(name), Account(Backups), fakeazure.StorageBlobDataContributor, fakeazure.Reader)
+}
+
+// HostIdentity is the identity of the app's host: one of its own here, so that its requests can be told apart.
+func HostIdentity(app string) string { return app + "-host" }
+
+const (
+	// timerLease is for how long another host of an app that died keeps its timers: the shortest that storage takes.
+	timerLease = 15 * time.Second
+	// grace is how long a host that ends by itself holds on to what no program works on.
+	grace = time.Second
+)
+
+// messageLease is for how long what a dying host had taken stays locked: ten minutes in Azure, and here as much shorter as
+// the program's waits are, or a run would miss what Azure's side does only for a time.
+func messageLease(waitFactor float64) time.Duration {
+	return max(5*time.Second, time.Duration(waitFactor*float64(10*time.Minute)))
+}
+
+// App starts an app under the host.
+func (s *Stack) App(ctx context.Context, c AppConfig) (*App, error) {
+	settings, err := s.Settings(c)
+	if err != nil {
+		return nil, err
+	}
+	s.Grant(c.Name, c.Account)
+	host, err := s.host(ctx, c, settings)
+	if err != nil {
+		return nil, err
+	}
+	return &App{Host: host, PlanFile: settings["LIFEBOAT_PLAN"], ObjectID: s.Sim.ObjectID(c.Name)}, nil
+}
+
+func (s *Stack) host(ctx context.Context, c AppConfig, settings map[string]string) (Host, error) {
+	if s.real == nil {
+		return fakehost.Start(ctx, fakehost.Config{
+			HostJSON: filepath.Join(s.Root, "host.json"), Functions: filepath.Join(s.Root, "functions"), Executable: s.Binary,
+			Settings: settings, Env: s.Environment(c.Name),
+			Client: s.Sim.Client(), Credential: s.Sim.Credential(HostIdentity(c.Name)),
+			Lease: messageLease(c.WaitFactor), Grace: grace, TimerLease: timerLease, Told: s.told,
+			Log: c.Log, RestartHost: true,
+		})
+	}
+	client := s.Sim.Client()
+	host, err := realhost.Start(ctx, realhost.Config{
+		Program: *s.real, App: s.pack, Dir: s.dir, Settings: settings, Env: s.Environment(c.Name), Log: c.Log, RestartHost: true,
+		Secret: func(ctx context.Context, name string) ([]byte, error) {
+			return s.download(ctx, client, HostIdentity(c.Name), "https://"+c.Account+".blob.core.windows.net/azure-webjobs-secrets/"+name)
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, realPatience)
+	defer cancel()
+	if err := host.Ready(ctx); err != nil {
+		host.Kill()
+		return nil, err
+	}
+	return host, nil
+}
+
+// realPatience is how long Azure's own host may take to start: 3 to 7 s were measured, on a machine with nothing else to do.
+const realPatience = 2 * time.Minute
+
+// download reads a blob as the identity.
+func (s *Stack) download(ctx context.Context, through policy.Transporter, identity, url string) ([]byte, error) {
+	client, err := blob.NewClient(url, s.Sim.Credential(identity), &blob.ClientOptions{
+		ClientOptions: azcore.ClientOptions{Transport: through, Retry: policy.RetryOptions{MaxRetries: -1}},
+	})
+	if err != nil {
+		return nil, err
+	}
+	answer, err := client.DownloadStream(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer answer.Body.Close()
+	return io.ReadAll(answer.Body)
+}
+
+// AddService puts an API Management service that can be backed up into Azure: its own identity may write backups.
+func (s *Stack) AddService(name string) error {
+	s.Sim.Assign(s.Sim.ObjectID(Service(name)), Account(Backups), fakeazure.StorageBlobDataContributor)
+	return s.Sim.AddService(fakeazure.Service{ResourceID: Service(name), SystemAssigned: true})
+}
+
+// AddHSM puts a Managed HSM with a key, rsa1, into Azure: the identity associated with it may write backups, and the
+// app may make and restore them.
+func (s *Stack) AddHSM(name, app string) error {
+	identity := name + "-backups"
+	s.Sim.Assign(s.Sim.ObjectID(identity), Account(Backups), fakeazure.StorageBlobDataContributor)
+	err := s.Sim.AddHSM(fakeazure.HSM{ResourceID: HSM(name), Identity: identity, Keys: []string{"rsa1"}})
+	if err != nil {
+		return err
+	}
+	return s.Sim.AssignHSM(HSM(name), s.Sim.ObjectID(app), fakeazure.ManagedHSMBackup, fakeazure.ManagedHSMRestore)
+}
+
+// AddCCF puts a Managed CCF application that holds a few entries into Azure: the app may back it up, delete and restore
+// it, and read the storage account's key, with which a SAS for that is signed.
+func (s *Stack) AddCCF(name, app string) error { return s.addLedger(CCF(name), app) }
+
+// AddLedger is AddCCF for a Confidential Ledger, whose files can be exported as well.
+func (s *Stack) AddLedger(name, app string) error { return s.addLedger(Ledger(name), app) }
+
+func (s *Stack) addLedger(id, app string) error {
+	s.Sim.Assign(s.Sim.ObjectID(app), id, fakeazure.LedgerOperator)
+	s.Sim.Assign(s.Sim.ObjectID(app), Account(Backups), fakeazure.StorageAccountKeyOperator)
+	return s.Sim.AddLedger(fakeazure.Ledger{ResourceID: id, Entries: []string{"one", "two", "three", "four", "five"}})
+}
+
+// Keys are the keys of all storage accounts, for tests that look for them where they must not be.
+func (s *Stack) Keys() []string { return s.keys }
