@@ -42,8 +42,8 @@ func main() {
 	os.Exit(1) // never 0: the host does not restart a handler that ended well
 }
 
-// run serves the Functions host until the context ends. It listens first, since the host waits for nothing else. What is
-// wrong with the settings is told to whoever calls a function, and to the log.
+// run serves the Functions host until the context ends. It listens first, since the host waits for nothing else. It tells
+// the log, and each caller of a function, about wrong settings.
 func run(ctx context.Context, getenv func(string) string, stdout io.Writer) error {
 	port := getenv("FUNCTIONS_CUSTOMHANDLER_PORT")
 	if port == "" {

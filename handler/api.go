@@ -76,8 +76,8 @@ func (h *handler) call(w http.ResponseWriter, r *http.Request) {
 		}
 		writeError(seen, err)
 	}
-	// The host's proxy turns an answer that comes before the end of a long body into an empty 502 of its own. What was
-	// written above waits for the return.
+	// The host's proxy turns an answer that comes before the end of a long body into an empty 502 of its own. The answer
+	// that was written above waits for the return.
 	_, _ = io.Copy(io.Discard, r.Body)
 	level := zerolog.InfoLevel
 	if seen.status >= 500 {

@@ -12,7 +12,7 @@ import (
 
 // told logs each event that goes out, as one line whose field "event" is the event's type: what alarms on the log and
 // what reads the queue see the same. A line may come twice, as the event may; it also comes where the queue cannot be
-// reached. Of an answer on another queue a line comes only where that queue does not take it.
+// reached. An answer on another queue has a line only where that queue does not take it.
 type told struct {
 	backup.Queue
 	log zerolog.Logger

@@ -36,7 +36,7 @@ func ReadPart(ctx context.Context, in *container.Client, name string, offset, co
 	options := &blob.DownloadStreamOptions{
 		Range: blob.HTTPRange{Offset: offset, Count: count}, AccessConditions: IfMatch(etag),
 	}
-	// What is stored is hashed as it is stored: Go would unpack a blob marked as gzip unless told not to.
+	// A blob is hashed as it is stored: Go would unpack a blob marked as gzip unless told not to.
 	ctx = policy.WithHTTPHeader(ctx, http.Header{"Accept-Encoding": {"identity"}})
 	answer, err := in.NewBlobClient(name).DownloadStream(ctx, options)
 	if err != nil {
@@ -52,7 +52,7 @@ func ReadPart(ctx context.Context, in *container.Client, name string, offset, co
 	return Part{answer.Body, whole, string(*answer.ETag), *answer.LastModified}, nil
 }
 
-// Hash adds to the sum what comes of the part, of which count bytes are wanted. What came before the stream was cut, or
+// Hash adds to the sum what comes of the part, of which count bytes are wanted. The part before the stream was cut, or
 // the time was over, counts: only where that is nothing, there is an error.
 func (p Part) Hash(sum hash.Hash, count int64) (int64, error) {
 	n, err := io.Copy(sum, p.Content)

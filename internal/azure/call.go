@@ -17,7 +17,7 @@ import (
 
 // Call is a kind of request to Azure, as far as its failure is concerned: what it means depends on what was asked.
 type Call struct {
-	// What was asked of which resource: "read x in the container y". Every message begins with it.
+	// What says what was asked of which resource: "read x in the container y". Every message begins with it.
 	What string
 	// Host is who was to answer.
 	Host string

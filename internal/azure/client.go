@@ -17,8 +17,8 @@ type Client struct {
 	options    azcore.ClientOptions
 }
 
-// New makes a Client that acts with the identity behind cred. Of opts, the retry options are overruled, and redirects are
-// not followed.
+// New makes a Client that acts with the identity behind cred. The retry options of opts are overruled, and redirects
+// are not followed.
 func New(cred azcore.TokenCredential, opts azcore.ClientOptions) Client {
 	opts.Retry = policy.RetryOptions{MaxRetries: -1}
 	opts.Transport = transport(opts.Transport)

@@ -10,7 +10,7 @@ import (
 )
 
 // Book says which plans are in force: those of plan.yaml, or, while that is broken, the last good ones, which it keeps
-// in the catalog. What it remembers only spares requests: any number of processes may have a book on one catalog.
+// in the catalog. Its memory only spares requests: any number of processes may have a book on one catalog.
 type Book struct {
 	Catalog Catalog
 	// Read returns plan.yaml as it is now. A *Fault of the kind Deferred means that it cannot be had for the moment; any
@@ -163,7 +163,7 @@ func (b *Book) load(ctx context.Context) (Row, bookHead, time.Time, error) {
 }
 
 // record saves that the text of plan.yaml is in force, or refused, and returns the head. First a good text is kept, then
-// the head is saved together with what others must be told, which the tick sends. Who dies in between does it all again,
+// the head is saved together with what others must be told, which the tick sends. After a death in between, the next one does it all again,
 // under the same keys and IDs.
 func (b *Book) record(ctx context.Context, file edition) (bookHead, error) {
 	row, head, now, err := b.load(ctx)

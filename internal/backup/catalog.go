@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// What a [Catalog] answers when a row is not as the caller believed. Test with [errors.Is].
+// The errors of a [Catalog] when a row is not as the caller believed. Test with [errors.Is].
 var (
 	// ErrNotFound: there is no such row.
 	ErrNotFound = errors.New("no such row")

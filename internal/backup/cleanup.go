@@ -74,7 +74,7 @@ func (e *Engine) Cleanup(ctx context.Context) (CleanupReport, error) {
 }
 
 func (e *Engine) cleanTarget(ctx context.Context, target string, entries []Row, now time.Time, report *CleanupReport) error {
-	// What is older is not due: it is expired, or kept for longer. So what is read does not grow with the history. Were the
+	// An older point is not due: it is expired, or kept for longer. So what is read does not grow with the history. Were the
 	// newest missed because its run took longer than any should, one too many would be kept: never one too few.
 	last := ""
 	for _, row := range entries {
@@ -137,8 +137,8 @@ func (e *Engine) cleanTarget(ctx context.Context, target string, entries []Row, 
 }
 
 // expire deletes one point's artifacts: first the decision is saved, under the ETag that was read, then they are
-// deleted, then the point is expired. A repeat goes on where the last one stopped. What storage keeps is again what it was
-// before the decision: nothing of it is missing. It returns the point as it is then.
+// deleted, then the point is expired. A repeat goes on where the last one stopped. A point that storage keeps is again as it
+// was before the decision: nothing of it is missing. It returns the point as it is then.
 func (e *Engine) expire(ctx context.Context, d Decision, now time.Time) (Point, error) {
 	p := d.Point
 	provider, err := e.provider(p.Target)

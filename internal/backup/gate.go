@@ -238,7 +238,7 @@ func (s *step) watch(ctx context.Context) error {
 	return nil
 }
 
-// release gives permits back, and leaves the line. What is gone, or is somebody else's by now, is fine. A permit that was
+// release gives permits back, and leaves the line. A row that is gone, or is somebody else's by now, is fine. A permit that was
 // written again is held by another invocation of the run: that one gives it back, unless the run has ended.
 func (e *Engine) release(ctx context.Context, run Run, permits []Permit, line string) error {
 	var writes []Write
@@ -331,7 +331,7 @@ func (e *Engine) call(ctx context.Context, row Row, w inLine) (bool, error) {
 	run, _, err := e.load(ctx, w.Run)
 	switch {
 	case errors.Is(err, ErrNotFound) || err == nil && run.Line != row.Row:
-		// Whoever lines up saves that after the place is written: a place that is new may be about to be saved.
+		// A run that lines up saves that after the place is written: a place that is new may be about to be saved.
 		if run.State == Queued || run.State == Waiting {
 			return false, nil
 		}

@@ -113,7 +113,7 @@ func (e *Engine) postOne(ctx context.Context, event Event) error {
 	return e.countUndeliverable(ctx, event, err)
 }
 
-// countUndeliverable notes that an event was given up. Who dies behind it counts the event twice.
+// countUndeliverable notes that an event was given up. A process that dies behind it counts the event twice.
 func (e *Engine) countUndeliverable(ctx context.Context, event Event, why error) error {
 	for range 3 {
 		write := Write{Op: Insert, Key: undeliverableKey}
@@ -139,7 +139,7 @@ func (e *Engine) countUndeliverable(ctx context.Context, event Event, why error)
 	return fmt.Errorf("count the event %s, which cannot be sent: others do the same, again and again", event.ID)
 }
 
-// announce sends events that no row stands for. What cannot be sent is kept for the next tick.
+// announce sends events that no row stands for. An event that cannot be sent is kept for the next tick.
 func (e *Engine) announce(ctx context.Context, events ...Event) error {
 	_, left := e.post(ctx, events, map[string]error{})
 	if len(left) == 0 {
@@ -232,7 +232,7 @@ func outgoings(rows []Row) (events []Event, err error) {
 // mostWrites is what one transaction holds (Azure's documentation "Performing entity group transactions").
 const mostWrites = 100
 
-// discard makes deletes of one partition. What is gone, or was written again since, stays as it is.
+// discard makes deletes of one partition. A row that is gone, or was written again since, stays as it is.
 func (e *Engine) discard(ctx context.Context, deletes []Write) error {
 	for len(deletes) > 0 {
 		now := deletes[:min(len(deletes), mostWrites)]

@@ -64,8 +64,8 @@ type Point struct {
 	Accepted Acceptance `json:"Accepted,omitzero"`
 	// Storage keeps it past its time; zero if it does not, as far as is known.
 	KeptByStorage KeptByStorage `json:"KeptByStorage,omitzero"`
-	// LedgerBackup: it is of a Confidential Ledger, and was written while Azure could restore one. What is written of one
-	// otherwise is a copy.
+	// LedgerBackup: it is of a Confidential Ledger, and was written while Azure could restore one. Any other
+	// point of a ledger is a copy.
 	LedgerBackup bool `json:"LedgerBackup,omitempty"`
 
 	carried
@@ -240,11 +240,11 @@ type Decision struct {
 	Reason string
 }
 
-// Retain decides about all the recovery points of one target at an instant. What is past its time expires, except the
+// Retain decides about all the recovery points of one target at an instant. A point past its time expires, except the
 // newest live one, whatever its age: it is the best thing to restore from. A suspect one, or a safety backup, is kept for
-// its time, but does not stand in for a live one. What is held stays, and so does what a restore reads: Readers are those
-// that have not ended. What storage keeps is left alone until its deletion is to be tried again. What expired before it
-// was written, or as it was, stays for good: its expiry is a mistake. And where one cannot be read all stay: nobody knows
+// its time, but does not stand in for a live one. A held point stays, and so does one that a restore reads: Readers are the
+// restores that have not ended. A point that storage keeps is left alone until its deletion is to be tried again. One that
+// expired before it was written, or as it was, stays for good: its expiry is a mistake. And where one cannot be read all stay: nobody knows
 // what it is for.
 func Retain(points []Point, now time.Time) []Decision {
 	newest, unread := -1, ""

@@ -6,7 +6,7 @@ import (
 )
 
 // Preflight asks the target's provider whether the plan could back it up now, as every run does before it starts, and
-// changes nothing. What only shows when something is written is not seen: whether our identity may make the container,
+// changes nothing. It cannot see what only a write shows: whether our identity may make the container,
 // and whether the service may write to it. The error is a *Fault: Refused, with the service's reason and what to do, or
 // Deferred. It is ErrNoProvider where no provider serves the target.
 func (e *Engine) Preflight(ctx context.Context, p Plan, target string) error {

@@ -13,7 +13,7 @@ import (
 type Provider interface {
 	// Preflight looks whether the service can be backed up as the attempt says, before anything is started; a.Artifact is
 	// empty. It changes nothing. Refused: a definite no, which only a person can change. Deferred, Throttled: it could not
-	// look, or not now. What the identity may not look at is left for Begin to find out.
+	// look, or not now. Begin finds out what the identity may not look at.
 	Preflight(ctx context.Context, a Attempt) error
 	// Prepare makes what Begin needs, such as the container, where it is not there yet, and has the service itself look
 	// whether the backup can be made, where it offers that. Unless it is Done it is called again with its token, after
@@ -33,8 +33,8 @@ type Provider interface {
 	// Verify reads the artifact and hashes a part of it, at most 1 GiB a call, or what it could read in the time that the
 	// context leaves. Refused: it is missing, empty, or was not written by this run.
 	Verify(ctx context.Context, a Attempt, done Hashing) (Verification, error)
-	// Delete removes the artifacts of the run: all of them, or all but a.Artifact if extras is true. What is gone
-	// already is no error. Refused: the artifact was changed since it was verified. Kept: storage protects it, and all of
+	// Delete removes the artifacts of the run: all of them, or all but a.Artifact if extras is true. A file that is
+	// gone already is no error. Refused: the artifact was changed since it was verified. Kept: storage protects it, and all of
 	// a.Artifact is still there; what is protected after a part of it was deleted is Refused.
 	Delete(ctx context.Context, a Attempt, etag string, extras bool) error
 }

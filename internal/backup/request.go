@@ -48,7 +48,7 @@ func (e *Engine) Backup(ctx context.Context, q Request) (Run, error) {
 	return b.Runs[0], nil
 }
 
-// request makes the runs of the targets, or completes what the first request with the ID asked for. What stands for the
+// request makes the runs of the targets, or completes what the first request with the ID asked for. The word for the
 // targets tells requests apart that want different ones.
 func (e *Engine) request(ctx context.Context, q Request, what string, targets []string) (Batch, time.Time, error) {
 	b, fresh, now, err := e.claim(ctx, claimed{

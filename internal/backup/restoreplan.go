@@ -356,8 +356,8 @@ func tooLong(expires, now time.Time) *Reason {
 		"what is further away is a mistake", expires.UTC().Format(time.RFC3339), int(LongestRestoreTime.Hours()/24))
 }
 
-// allow finds the plan that allows the restore: the first one that has the target and names the destination. What any such
-// plan asks for besides holds all the same.
+// allow finds the plan that allows the restore: the first one that has the target and names the destination. Whatever else any such
+// plan asks for holds all the same.
 func (p *RestorePlan) allow(q RestoreRequest, plans []Plan) *Reason {
 	var has []string
 	for _, plan := range q.about(plans) {
@@ -407,7 +407,7 @@ func (p *RestorePlan) fits() *Reason {
 	from, _ := ParseResource(p.Target)
 	into, _ := ParseResource(p.Destination) // both were parsed with the request
 	hsm := strings.EqualFold(into.Type, managedHSM)
-	// Of a ledger there is nothing to secure before: it is restored only once it was deleted.
+	// A ledger has nothing to secure before: it is restored only once it was deleted.
 	recreated := strings.EqualFold(into.Type, managedCCF) || strings.EqualFold(into.Type, confidentialLedger)
 	switch {
 	case !strings.EqualFold(from.Type, into.Type):

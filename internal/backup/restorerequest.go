@@ -345,7 +345,7 @@ func readable(field, id string) error {
 		return malformed(field, "a resource ID has at most %d bytes, and nothing unreadable", longestName)
 	}
 	if _, err := ParseResource(id); err != nil {
-		// What is wrong stands behind the ID, which alone may be longer than what fits.
+		// The fault stands behind the ID, which alone may be longer than what fits.
 		return malformed(field, "it %s", cut(strings.TrimPrefix(err.Error(), strconv.Quote(id)+" "), 160))
 	}
 	return nil

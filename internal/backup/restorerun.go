@@ -78,7 +78,7 @@ func (r Run) restore() Restore {
 	}
 }
 
-// waits puts the run off. Of a restore others are told once.
+// waits puts the run off. It tells others once of a restore.
 func (s *step) waits() error {
 	r := &s.run
 	if err := r.move(postpones); err != nil {
@@ -145,7 +145,7 @@ func (s *step) guard(ctx context.Context, provider Provider, restorer Restorer) 
 			Kind: Deferred, Code: "RecoveryPointDeleting", Message: "cleanup tries whether storage still keeps the recovery point " + p.ID,
 		})
 	}
-	// From here on cleanup leaves it alone. Whoever deletes it changes the same row under the same ETag.
+	// From here on cleanup leaves it alone. A deletion changes the same row under the same ETag.
 	if !slices.Contains(p.Readers, r.ID) {
 		p.Readers = append(p.Readers, r.ID)
 		switch _, err := s.Catalog.Apply(ctx, p.replace()); {
@@ -156,8 +156,8 @@ func (s *step) guard(ctx context.Context, provider Provider, restorer Restorer) 
 		}
 	}
 	q.Reading = true
-	// What it may have to wait for comes first: the artifact is read anew each time. The permit before all else: whoever is
-	// called up leaves the line, or, if its destination is busy, would keep all behind it waiting.
+	// The permit and the lock come first, because each new attempt reads the artifact again; the permit before all else: a run
+	// that is called up leaves the line, or, if its destination is busy, would keep all behind it waiting.
 	if in, err := s.admit(ctx); err != nil || !in {
 		return err
 	}
@@ -367,7 +367,7 @@ func (s *step) trace(ctx context.Context, restorer Restorer) error {
 		}
 	}
 	if end := r.LostStarts[len(r.LostStarts)-1].To; s.now.Before(end) {
-		// Whoever sent the request has given it up, but it may still be on its way: the lock must not be free before it is there.
+		// The sender of the request has given it up, but it may still be on its way: the lock must not be free before it is there.
 		return s.advance(ctx, end.Sub(s.now))
 	}
 	found, err := within(ctx, func(ctx context.Context) (Operation, error) { return restorer.FindRestore(ctx, r.restore()) })

@@ -25,7 +25,7 @@ func restoreClaimKey(id string) Key {
 // Restore makes the run that the request asks for, queued or refused, and tells others which; or returns the one that it
 // asked for before. It returns ErrRequestReused where the ID stands for another request.
 //
-// The claim comes first, then the run, then the answer. Whoever dies in between is asked again, and goes on: the claim
+// The claim comes first, then the run, then the answer. A process that dies in between is asked again, and goes on: the claim
 // fixes the run's ID, and the insertion of its row decides what the guards said.
 func (e *Engine) Restore(ctx context.Context, q RestoreRequest, plans []Plan) (Run, error) {
 	return e.claimRestore(ctx, q, func(now time.Time) (RestorePlan, error) { return e.outline(ctx, q, plans, now) })
@@ -226,7 +226,7 @@ const correct = "Send it again, corrected. The message is kept in the table, in 
 // InvalidRequest is the code of a request that cannot be understood.
 const InvalidRequest = "InvalidRequest"
 
-// turnAway answers a request that becomes no run. Of one that is invalid nothing is repeated but what was checked: the rest
+// turnAway answers a request that becomes no run. It repeats nothing of an invalid one but what was checked: the rest
 // may be anything, of any length.
 func (e *Engine) turnAway(ctx context.Context, message []byte, q RestoreRequest, plans []Plan, why Reason) error {
 	event := Event{

@@ -19,8 +19,8 @@ func (c *carried) carry(body string) { c.body = body }
 
 func (c carried) unknown() string { return c.body }
 
-// encode makes a row's body. The domain's own types always marshal. What was read with members that this version does not
-// know keeps them.
+// encode makes a row's body. The domain's own types always marshal. A row that was read with members that this version does
+// not know keeps them.
 func encode(v any) json.RawMessage {
 	body, err := json.Marshal(v)
 	if err != nil {

@@ -278,7 +278,7 @@ func (e *Engine) makeSlot(
 		}
 	}
 	if mark.Halted != "" {
-		// What came due meanwhile is not caught up on.
+		// Slots that came due meanwhile are not caught up on.
 		gap := plan.missed(mark.since(plan), now)
 		gap.Why = mark.Halted
 		mark.At, mark.By, mark.Halted = now, plan.by(now), halted

@@ -14,8 +14,8 @@ const (
 	Waiting State = "waiting"
 	// Queued: created; its first wake-up begins it.
 	Queued State = "queued"
-	// Starting: the intent to start the operation is saved. Whoever owns the lease starts it; if the answer was lost,
-	// whoever comes after the lease looks for what was started.
+	// Starting: the intent to start the operation is saved. The owner of the lease starts it; if the answer was lost,
+	// the next invocation after the lease looks for what was started.
 	Starting State = "starting"
 	// Running: the service accepted the operation; each wake-up polls it once.
 	Running State = "running"

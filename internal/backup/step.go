@@ -400,8 +400,8 @@ func (s *step) owe(events ...Event) {
 	s.owed, s.run.Owes = append(s.owed, events...), true
 }
 
-// tell sends the events that the run owes, the older ones first, and saves that it owes none. What its queue does not take
-// now becomes a tick's; a run under way tries again as well, so that later events do not overtake earlier ones.
+// tell sends the events that the run owes, the older ones first, and saves that it owes none. An event that its queue does not
+// take now becomes a tick's; a run under way tries again as well, so that later events do not overtake earlier ones.
 func (s *step) tell(ctx context.Context) error {
 	if !s.run.Owes {
 		return nil

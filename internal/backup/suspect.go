@@ -22,7 +22,7 @@ const (
 // It returns the new one, and those before that it makes live.
 //
 // Normal is the median of the newest ten that were never suspect or were accepted, of whichever plan, expired or not;
-// of fewer than three there is none. What was accepted is normal, too: where the newest acceptance among the ten is
+// of fewer than three there is none. An accepted size is normal, too: where the newest acceptance among the ten is
 // smaller than the median, it counts instead. Less than half of normal is suspect, unless the target's two newest points
 // are so as well, and the three are within a factor of two of each other: then that is what the target's backups are like
 // now, and all three are accepted.

@@ -64,7 +64,7 @@ func (e *Engine) sweepRun(ctx context.Context, row Row, now time.Time, report *S
 	}
 	due := run.Due
 	if run.Line != "" {
-		// Whoever takes a permit leaves the line before that is saved. If the process died in between, nobody else comes.
+		// A run that takes a permit leaves the line before that is saved. If the process died in between, nobody else comes.
 		_, _, err := e.Catalog.Get(ctx, Key{schedulePartition, run.Line})
 		if errors.Is(err, ErrNotFound) {
 			due = entry.Created

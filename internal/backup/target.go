@@ -104,7 +104,7 @@ func (s Storage) ArtifactNames(target string) string {
 func Same(a, b string) bool { return same(a, b) }
 
 // usual is how long a backup of the service takes at the most, as a rule. API Management: "up to 30 or more minutes" (Azure's
-// documentation of its disaster recovery); 2 to 16 were recorded of small ones. Of the others little was recorded; theirs
+// documentation of its disaster recovery); 2 to 16 were recorded of small ones. Little was recorded of the others; theirs
 // are on the long side.
 var usual = map[string]time.Duration{
 	"microsoft.apimanagement/service": 30 * time.Minute,

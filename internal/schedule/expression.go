@@ -1,6 +1,6 @@
-// Package schedule reads the cron expressions of plan.yaml: five fields, or six with the seconds first. Of five it takes
-// what the NCRONTAB of Azure Functions, Kubernetes and croniter read alike, of six what NCRONTAB reads. What others read
-// in another way is refused, with those readings and the line to write.
+// Package schedule reads the cron expressions of plan.yaml: five fields, or six with the seconds first. It takes five as
+// the NCRONTAB of Azure Functions, Kubernetes and croniter read them alike, and six as NCRONTAB reads them. An expression that
+// others read in another way is refused, with those readings and the line to write.
 package schedule
 
 import (

@@ -36,7 +36,7 @@ var _ backup.Provider = (*Provider)(nil)
 // …/backup/action and …/operationresults/read on the services, …/restore/action for restores, and Storage Blob Data Contributor on the storage
 // accounts; for access keys also Microsoft.Storage/storageAccounts/listkeys/action. The preflight sees more with
 // Microsoft.ApiManagement/service/workspaces/read and with Microsoft.Storage/storageAccounts/read and
-// …/blobServices/read, and goes without. Of opts, the retry options are overruled: nothing is sent twice.
+// …/blobServices/read, and goes without. The retry options of opts are overruled: nothing is sent twice.
 func New(cred azcore.TokenCredential, opts azcore.ClientOptions) *Provider {
 	return &Provider{HashPart: 1 << 30, azure: azure.New(cred, opts)}
 }

@@ -66,5 +66,5 @@ func number(digits string) int64 {
 }
 
 // whole tells whether the files can be all of a backup: without a hole, and with the snapshot that tells how far the ledger
-// files go. What an export holds beside the ledger files is the service's certificate, says the documentation.
+// files go. The documentation says that an export holds the service's certificate beside the ledger files.
 func (i instance) whole(c chain) bool { return c.hole == "" && (c.snapshot > 0 || i.exports) }

@@ -8,8 +8,8 @@ import (
 )
 
 // Delete removes the share with its snapshots, if its files are still what was verified. One of a lost start that came to
-// light after another was taken for the run's stays, since nothing proves whose it is: extras are none. What a backup left
-// whose SAS ran out is removed by Poll.
+// light after another was taken for the run's stays, since nothing proves whose it is: extras are none. Poll removes
+// what a backup left whose SAS ran out.
 func (p *Provider) Delete(ctx context.Context, a backup.Attempt, etag string, extras bool) error {
 	if extras {
 		return nil

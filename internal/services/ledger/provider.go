@@ -32,7 +32,7 @@ var _ backup.Provider = (*Provider)(nil)
 // New makes a Provider that acts with the identity behind cred. It needs Microsoft.ConfidentialLedger/managedCCFs/read,
 // backup/action and restore/action on Managed CCFs, /ledgers/read and filesExport/action on ledgers, and
 // Microsoft.Storage/storageAccounts/listkeys/action on the storage accounts: shares take no tokens. The preflight sees more
-// with Microsoft.Storage/storageAccounts/read, and goes without. Of opts, the retry options are overruled: nothing is sent
+// with Microsoft.Storage/storageAccounts/read, and goes without. The retry options of opts are overruled: nothing is sent
 // twice.
 func New(cred azcore.TokenCredential, opts azcore.ClientOptions) *Provider {
 	return &Provider{HashPart: 1 << 30, azure: azure.New(cred, opts)}

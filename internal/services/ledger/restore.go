@@ -124,8 +124,8 @@ const untold = "the answer to the request that starts the restore was lost, and 
 
 // made holds an operation that has ended well, or one that is lost, against the resource, and follows that as long as it
 // says that it is not ready. Without any state, which is how Azure answers a GET, its presence proves what the operation
-// said. Of a lost one it proves the start alone: then it is ready if it says that it runs, and who reads that it says
-// nothing is warned. What GET answers while a resource is being made was never recorded.
+// said. For a lost one it proves the start alone: then it is ready if it says that it runs, and a warning says where it
+// says nothing. Nobody recorded yet what GET answers while a resource is being made.
 func (p *Provider) made(ctx context.Context, i instance, s status) (backup.Operation, error) {
 	if !s.done {
 		return s.operation(), nil

@@ -124,7 +124,7 @@ func (i instance) note(c content) string {
 // errChanged: the file is not the one that was listed.
 var errChanged = errors.New("the file was changed since it was listed")
 
-// hash reads on from the offset, HashPart bytes at the most, and returns how many it read. What came before an error
+// hash reads on from the offset, HashPart bytes at the most, and returns how many it read. The part before an error
 // counts.
 func (p *Provider) hash(ctx context.Context, f *files, share string, c content, at *progress, offset int64) (int64, error) {
 	for _, file := range c.files[:at.Read] {

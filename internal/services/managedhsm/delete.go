@@ -19,8 +19,8 @@ import (
 const mostInBatch = 256
 
 // Delete removes the folder with all that is in it, if it is still what was verified, or what a deletion that was cut off
-// left of that. Each blob goes under the ETag that it was listed with. What storage keeps goes as a whole, or not. A folder of a lost start that came to light after
-// another was taken for the run's stays, since nothing proves whose it is: extras are none.
+// left of that. Each blob goes under the ETag that it was listed with. Storage keeps all of it, or none. A folder of a lost
+// start that came to light after another was taken for the run's stays, since nothing proves whose it is: extras are none.
 func (p *Provider) Delete(ctx context.Context, a backup.Attempt, etag string, extras bool) error {
 	if extras {
 		return nil
@@ -95,7 +95,7 @@ func (f folder) kept(call azure.Call) *backup.Fault {
 	return kept
 }
 
-// orRefused is a fault of a deletion. What storage keeps can only be restored if the folder is whole.
+// orRefused is a fault of a deletion. A folder that storage keeps can only be restored if it is whole.
 func orRefused(f *backup.Fault, whole bool) *backup.Fault {
 	if f.Kind == backup.Kept && !whole {
 		f.Kind, f.Until = backup.Refused, time.Time{}

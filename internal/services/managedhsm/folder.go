@@ -158,7 +158,7 @@ func (f folder) isRestOf(print string) bool {
 }
 
 // Find looks for the folder of a backup whose answer was lost. Its name has when the backup began, so that of this HSM's
-// folders exactly one may lie within the times at which the requests were sent. What the HSM is doing cannot be seen: the
+// folders exactly one may lie within the times at which the requests were sent. Nobody can see what the HSM is doing: the
 // folder counts as complete once nothing in it has changed for a while, by the storage's own clock.
 func (p *Provider) Find(ctx context.Context, a backup.Attempt) (string, error) {
 	if _, err := parseTarget(a.Target); err != nil {

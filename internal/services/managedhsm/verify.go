@@ -129,7 +129,7 @@ func (p *Provider) belated(f folder, fault *backup.Fault) bool {
 // read is how many files were read.
 func (at progress) read() int { return len(at.Sums) / sha256.Size }
 
-// hash reads on from the offset, HashPart bytes at the most, and returns how many it read. What came before an error
+// hash reads on from the offset, HashPart bytes at the most, and returns how many it read. The part before an error
 // counts.
 func (p *Provider) hash(ctx context.Context, a backup.Attempt, f folder, at *progress, offset int64) (int64, error) {
 	client, err := p.azure.Container(a.Storage)

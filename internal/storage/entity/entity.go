@@ -255,7 +255,7 @@ func columnOf(name string, value json.RawMessage) (column, error) {
 	return column{name: name, value: text, size: 4 + 2*units(text)}, checkLength(text)
 }
 
-// Decode reads an entity with minimal metadata, and the mark of its writer. Of one that this version cannot read it returns the
+// Decode reads an entity with minimal metadata, and the mark of its writer. For one that this version cannot read it returns the
 // keys, the ETag and a [backup.ErrUnreadable] that says why.
 func Decode(entity []byte) (row backup.Row, writer string, err error) {
 	var columns map[string]json.RawMessage
