@@ -4,9 +4,11 @@ package main
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -45,6 +47,7 @@ func many(first, seeds uint64, days, tries int, plain bool) int {
 	var mu sync.Mutex
 	var figures simulation.Figures
 	var broken []simulation.Result
+	digests := map[uint64]string{} // by seed
 	next, done := first, uint64(0)
 	var wg sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
@@ -61,6 +64,7 @@ func many(first, seeds uint64, days, tries int, plain bool) int {
 				r := simulation.Run(seed, simulation.Options{Days: days})
 				mu.Lock()
 				figures.Add(r.Figures)
+				digests[seed] = r.Digest
 				done++
 				if r.Violation != nil {
 					broken = append(broken, r)
@@ -102,7 +106,11 @@ func many(first, seeds uint64, days, tries int, plain bool) int {
 	fmt.Printf("\n%d seeds of %d days in %s\n\n", done, days, time.Since(began).Round(time.Second))
 	figures.Print(os.Stdout)
 	if len(broken) == 0 {
-		fmt.Println("\nno promise was broken")
+		sum := sha256.New()
+		for _, seed := range slices.Sorted(maps.Keys(digests)) {
+			fmt.Fprintln(sum, seed, digests[seed])
+		}
+		fmt.Printf("\nno promise was broken; what is left in storage has the digest %x\n", sum.Sum(nil)[:8])
 		return 0
 	}
 	tell(broken[0], tries)

@@ -1,9 +1,11 @@
 package simulation
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -313,7 +315,8 @@ func (w *World) newID() string {
 	return fmt.Sprintf("id%d", w.serial)
 }
 
-// digest is of all rows but the timers' notes, with their ETags as they were if nobody had written any of these.
+// digest is of all rows but the timers' notes, with their ETags as they were if nobody had written any of these. The members of
+// a row are sorted, so that it does not tell in which order a type has its fields.
 func (w *World) digest() string {
 	sum := sha256.New()
 	for _, r := range w.catalog.Rows() {
@@ -322,9 +325,24 @@ func (w *World) digest() string {
 		}
 		n := written(r.ETag)
 		notes, _ := slices.BinarySearch(w.notes, n)
-		fmt.Fprintln(sum, r.Partition, r.Row, n-notes, string(r.Body))
+		fmt.Fprintln(sum, r.Partition, r.Row, n-notes, sorted(r.Body))
 	}
 	return hex.EncodeToString(sum.Sum(nil)[:8])
+}
+
+// sorted is the body with the members of every object in the order of their names, and its numbers as they are written.
+func sorted(body []byte) string {
+	decoder := json.NewDecoder(bytes.NewReader(body))
+	decoder.UseNumber()
+	var value any
+	if err := decoder.Decode(&value); err != nil {
+		panic(fmt.Sprintf("a row is no JSON: %v", err)) // the engine wrote it
+	}
+	text, err := json.Marshal(value)
+	if err != nil {
+		panic(err) // it was JSON
+	}
+	return string(text)
 }
 
 // isNote tells the rows by which timers tell that they tick.
