@@ -51,7 +51,7 @@ func TestMain(m *testing.M) {
 	flag.Parse()
 	// More tests at once than processors, which go test takes: most of a test is waiting.
 	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue {
-		_ = f.Value.Set("8")
+		_ = f.Value.Set("6")
 	}
 	os.Exit(func() int {
 		dir, err := os.MkdirTemp("", "lifeboat-e2e-")

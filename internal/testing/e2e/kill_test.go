@@ -22,7 +22,7 @@ import (
 )
 
 // walkers kill at once, each an app of its own: most of a walk is waiting.
-const walkers = 6
+const walkers = 4
 
 // A kill is an instant between two steps of the program: just before its n-th request leaves, or just after the request
 // did its work but before its answer is seen.

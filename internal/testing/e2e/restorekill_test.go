@@ -121,7 +121,7 @@ func TestKillWalkOfRestores(t *testing.T) {
 }
 
 // restoreWalkers kill at once, each an app of its own with a target of its own.
-const restoreWalkers = 6
+const restoreWalkers = 4
 
 // atStart is the number of no request: the kill is at the one that starts the restore.
 const atStart = -1
