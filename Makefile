@@ -33,7 +33,7 @@ explorations := ^(TestModel|TestARegionChangesItsRules|TestRestoreSurvives|TestT
 explored := ./internal/backup ./internal/testing/simulation ./internal/schedule
 
 .PHONY: test
-test: ## Run every test, and print the figures that the documents quote (9 minutes)
+test: ## Run every test, and print the figures that the documents quote (10 minutes)
 	@mkdir -p build && rm -f build/figures.txt
 	@$(if $(race),,echo "there is no C compiler for cgo, so the tests run without the race detector")
 	$(figures) go test $(race) -shuffle=on -count=1 -timeout 30m -p 3 -skip '$(explorations)' $$(go list ./... | grep -v /e2e$$)

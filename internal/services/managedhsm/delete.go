@@ -19,7 +19,7 @@ import (
 const mostInBatch = 256
 
 // Delete removes the folder with all that is in it, if it is still what was verified, or what a deletion that was cut off
-// left of that. Each blob goes under the ETag that it was listed with. Storage keeps all of it, or none. A folder of a lost
+// left of that. Each blob goes under the ETag that it was listed with. If storage keeps one of them, the whole folder stays. A folder of a lost
 // start that came to light after another was taken for the run's stays, since nothing proves whose it is: extras are none.
 func (p *Provider) Delete(ctx context.Context, a backup.Attempt, etag string, extras bool) error {
 	if extras {

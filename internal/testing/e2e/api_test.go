@@ -359,7 +359,11 @@ func TestStorageSeesBearerTokensOnly(t *testing.T) {
 	}
 	for _, c := range world.Sim.Calls() { // whatever a program sends comes through the simulator
 		byKey := c.AuthScheme == "SharedKey" && !strings.Contains(c.Host, ".file.") // file shares take nothing else
-		if account, _, _ := strings.Cut(c.Host, "."); c.AuthScheme == "SAS" || byKey && account == stack.Backups {
+		account, host, _ := strings.Cut(c.Host, ".")
+		service, _, isStorage := strings.Cut(host, ".core.windows.net")
+		_, keyedAccount := keyed.Load(account)
+		if c.AuthScheme == "SAS" || byKey && account == stack.Backups ||
+			isStorage && service != "file" && c.Method != http.MethodConnect && c.AuthScheme != "Bearer" && !keyedAccount {
 			t.Errorf("a program sent %s %s%s with %q", c.Method, c.Host, c.Path, c.AuthScheme)
 		}
 	}

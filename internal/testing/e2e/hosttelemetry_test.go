@@ -133,7 +133,8 @@ func (h *hosted) log(ctx context.Context, t *testing.T) {
 	}
 }
 
-// alarm has a plan refused, a backup fail, and slots missed, and so on for each alarm that a runbook asks for. A target that does not exist was refused, and has turned
+// alarm has a plan refused, a backup fail, and slots missed, and so on for each query of a runbook. A run that missed its
+// window of a minute at least is not among them: its query asks for superseded ones too. A target that does not exist was refused, and has turned
 // unprotected, since the beginning.
 func (h *hosted) alarm(ctx context.Context, t *testing.T) {
 	told := func(event string) { h.told(ctx, t, event, "") }

@@ -21,7 +21,7 @@ import (
 	"lifeboat/internal/testing/stack"
 )
 
-// walkers kill at once, each an app of its own: most of a walk is waiting.
+// walkers kill at once, each an app of its own. A walk waits for most of its time; more of them make storage slow.
 const walkers = 4
 
 // A kill is an instant between two steps of the program: just before its n-th request leaves, or just after the request

@@ -202,7 +202,7 @@ func (h *Host) Look(queue string) {
 	}
 	for _, q := range l.opened {
 		if q.name == queue {
-			q.told()
+			q.tell()
 		}
 	}
 }

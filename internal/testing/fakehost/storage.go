@@ -118,12 +118,12 @@ func (q *queue) sendRaw(ctx context.Context, text string) error {
 	if err != nil {
 		return fmt.Errorf("send to queue %s: %w", q.name, err)
 	}
-	q.told()
+	q.tell()
 	return nil
 }
 
-// told ends the listener's wait for its next poll.
-func (q *queue) told() {
+// tell ends the listener's wait for its next poll.
+func (q *queue) tell() {
 	select {
 	case q.wake <- struct{}{}:
 	default:
