@@ -47,6 +47,14 @@ type bookHead struct {
 	carried
 }
 
+// readHead reads the row of what is in force; the zero value where there is none.
+func readHead(row Row) (bookHead, error) {
+	if row.ETag == "" {
+		return bookHead{}, nil
+	}
+	return decode[bookHead](row)
+}
+
 // bookKey is that of the head; the texts have a partition of their own, by their hash, and are never changed.
 var bookKey = Key{Partition: schedulePartition, Row: "inforce"}
 
@@ -107,12 +115,9 @@ func (b *Book) Settle(ctx context.Context) (InForce, error) {
 
 // Saw tells the book what a tick read of its head, so that it learns of other processes without a request of its own.
 func (b *Book) Saw(row Row) {
-	head := bookHead{}
-	if row.ETag != "" {
-		var err error
-		if head, err = decode[bookHead](row); err != nil {
-			return // the next look tells
-		}
+	head, err := readHead(row)
+	if err != nil {
+		return // the next look tells
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()

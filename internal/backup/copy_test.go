@@ -52,9 +52,9 @@ func TestWhatIsExportedOfALedgerIsACopy(t *testing.T) {
 				want  backup.Protection
 			}{{time.Hour, status}, {day + 30*time.Minute, backup.Late}, {3 * day, backup.Unprotected}} {
 				s.now = points[0].Created.Add(now.after)
-				health, _, err := s.engine.Health(t.Context(), backup.InForce{Plans: []backup.Plan{plan}})
-				if err != nil || health[0].Status != now.want || (health[0].Reason.Code == "CopyOnly") != (now.want == backup.Copied) {
-					t.Errorf("after %s: %+v, %v; want %s", now.after, health, err, now.want)
+				stands, _, err := s.engine.Health(t.Context(), backup.InForce{Plans: []backup.Plan{plan}})
+				if err != nil || stands[0].Status != now.want || (stands[0].Reason.Code == "CopyOnly") != (now.want == backup.Copied) {
+					t.Errorf("after %s: %+v, %v; want %s", now.after, stands, err, now.want)
 				}
 			}
 			s.tick(plan)

@@ -270,9 +270,9 @@ func TestManySuspectPointsHideNoLiveOne(t *testing.T) {
 		if ids, e := s.alarms(); len(ids) != 0 {
 			t.Errorf("behind %d suspect ones: a false alarm, %s", suspects, e.Data)
 		}
-		health, _, err := s.engine.Health(t.Context(), backup.InForce{Plans: []backup.Plan{plan}})
-		if err != nil || health[0].Point == nil || health[0].Point.ID != live.ID || health[0].Status == backup.Unprotected {
-			t.Errorf("behind %d suspect ones: %+v, %v", suspects, health, err)
+		stands, _, err := s.engine.Health(t.Context(), backup.InForce{Plans: []backup.Plan{plan}})
+		if err != nil || stands[0].Point == nil || stands[0].Point.ID != live.ID || stands[0].Status == backup.Unprotected {
+			t.Errorf("behind %d suspect ones: %+v, %v", suspects, stands, err)
 		}
 		p, err := s.engine.PlanRestore(t.Context(), order("restore-1"), []backup.Plan{plan})
 		if err != nil || p.Point == nil || p.Point.ID != live.ID {

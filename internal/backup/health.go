@@ -267,11 +267,9 @@ func (e *Engine) Health(ctx context.Context, force InForce) ([]TargetHealth, Clo
 	}
 	clockwork := e.clockwork(ctx, state.ticked, now)
 	since := now // no tick has seen the text yet
-	if state.book.ETag != "" {
-		// One that cannot be read tells as little as none; the tick says so.
-		if head, err := decode[bookHead](state.book); err == nil && head.Hash == force.hash {
-			since = head.Since
-		}
+	// A row that cannot be read tells as little as none; the tick says so.
+	if head, err := readHead(state.book); err == nil && state.book.ETag != "" && head.Hash == force.hash {
+		since = head.Since
 	}
 	var sights []Sight
 	for _, plan := range force.Plans {

@@ -238,15 +238,15 @@ func TestHealth(t *testing.T) {
 	catalog := &counting{Catalog: s.storage.catalog}
 	reader := *s.engine
 	reader.Catalog = catalog
-	look := func(plans ...backup.Plan) []backup.TargetHealth {
+	look := func(those ...backup.Plan) []backup.TargetHealth {
 		t.Helper()
 		catalog.n = 0
-		health, clockwork, err := reader.Health(t.Context(), backup.InForce{Plans: plans})
+		health, clockwork, err := reader.Health(t.Context(), backup.InForce{Plans: those})
 		if err != nil || !clockwork.Now.Equal(s.now) {
 			t.Fatalf("at %s: %v", clockwork.Now, err)
 		}
 		targets := 0
-		for _, p := range plans {
+		for _, p := range those {
 			targets += len(p.Targets)
 		}
 		if catalog.n != 1+2*targets || len(health) != targets {

@@ -38,16 +38,14 @@ func (j judged) due(plan Plan, now time.Time) bool {
 
 // judge tells others of the targets that turned unprotected. Plans that make no runs are judged as well: their targets
 // are no better protected for it.
-func (e *Engine) judge(ctx context.Context, plans []Plan, state standing, report *ScheduleReport) error {
+func (e *Engine) judge(ctx context.Context, all []Plan, state standing, report *ScheduleReport) error {
 	now := state.clock
-	head, err := bookHead{Since: now}, error(nil)
-	if state.book.ETag != "" {
-		if head, err = decode[bookHead](state.book); err != nil {
-			head = bookHead{Since: now}
-		}
+	head, err := readHead(state.book)
+	if err != nil || state.book.ETag == "" {
+		head = bookHead{Since: now}
 	}
 	errs := []error{err}
-	for _, plan := range plans {
+	for _, plan := range all {
 		if state.unjudged[plan.Name] != nil {
 			continue // the tick says so; what others were told of is not known
 		}

@@ -60,7 +60,7 @@ type Settings struct {
 
 // checkKeep refuses to make a recovery point that would expire before it was made, or that no calendar reaches: plan.yaml
 // cannot say so, and what asks for it all the same is a mistake of ours. No time at all is none: what is made so is kept.
-func (s Settings) checkKeep() *Reason {
+func checkKeep(s Settings) *Reason {
 	if s.KeepWithin >= 0 && s.KeepWithin <= LongestKeep {
 		return nil
 	}

@@ -69,7 +69,8 @@ type Point struct {
 	LedgerBackup bool `json:"LedgerBackup,omitempty"`
 
 	carried
-	etag string
+	// etag is that of the row, as it was read or written last.
+	etag string `json:"-"`
 }
 
 // Hold is why a recovery point must stay, and until when.

@@ -26,7 +26,7 @@ func (e *Engine) Preflight(ctx context.Context, p Plan, target string) error {
 // that, the run keeps its permits meanwhile.
 func (s *step) preflight(ctx context.Context, provider Provider) error {
 	r := &s.run
-	if why := r.Settings.checkKeep(); why != nil {
+	if why := checkKeep(r.Settings); why != nil {
 		return s.end(ctx, refuses, *why)
 	}
 	look, cancel := context.WithTimeout(ctx, s.Waits.Lease/2)

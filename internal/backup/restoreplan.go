@@ -28,13 +28,13 @@ const Itself = "itself"
 
 // has says that the resource is a target of the plan.
 func (p Plan) has(target string) bool {
-	return slices.ContainsFunc(p.Targets, func(t string) bool { return same(t, target) })
+	return slices.ContainsFunc(p.Targets, func(t string) bool { return Same(t, target) })
 }
 
 // allows says that recovery points of the target may be restored into the destination.
 func (p RestorePolicy) allows(target, destination string) bool {
 	return slices.ContainsFunc(p.Into, func(into string) bool {
-		return same(into, destination) || into == Itself && same(target, destination)
+		return Same(into, destination) || into == Itself && Same(target, destination)
 	})
 }
 
@@ -46,11 +46,11 @@ func (q RestoreRequest) about(plans []Plan) (found []Plan) {
 			found = append(found, plan)
 		}
 	}
-	if len(found) > 0 || q.Point == "" || !same(q.Target, q.Destination()) {
+	if len(found) > 0 || q.Point == "" || !Same(q.Target, q.Destination()) {
 		return found
 	}
 	for _, plan := range plans {
-		if slices.ContainsFunc(plan.Restore.Into, func(into string) bool { return same(into, q.Target) }) {
+		if slices.ContainsFunc(plan.Restore.Into, func(into string) bool { return Same(into, q.Target) }) {
 			found = append(found, plan)
 		}
 	}
@@ -91,13 +91,14 @@ type RestorePlan struct {
 	// Guards are all that were asked, in their order, up to the first that refused.
 	Guards []Guard `json:"guards"`
 
-	point Point
+	point Point `json:"-"`
 	// plan is the one that allows the restore. agrees is one of those that do which wants a person to agree, and secures one
 	// that wants a safety backup; "" if none does.
-	plan            Plan
-	agrees, secures string
+	plan    Plan   `json:"-"`
+	agrees  string `json:"-"`
+	secures string `json:"-"`
 	// replies: answers may go to the queue of the request.
-	replies bool
+	replies bool `json:"-"`
 }
 
 // PlannedPoint is the recovery point of a RestorePlan.
@@ -217,11 +218,11 @@ func (p *RestorePlan) describe() {
 		p.Calls = []string{"PUT {host}/prerestore", "PUT {host}/keys/" + p.Key + "/restore"}
 	}
 	if p.Safety {
-		backup := []string{"POST {destination}/backup"}
+		first := []string{"POST {destination}/backup"}
 		if kind == managedHSM {
-			backup = []string{"POST {host}/prebackup", "POST {host}/backup"}
+			first = []string{"POST {host}/prebackup", "POST {host}/backup"}
 		}
-		p.Calls = append(backup, p.Calls...)
+		p.Calls = append(first, p.Calls...)
 	}
 	for i := range p.Calls {
 		p.Calls[i] = strings.NewReplacer("{destination}", p.Destination, "{host}", "https://"+strings.ToLower(r.Name)+
@@ -268,11 +269,8 @@ func (e *Engine) PlanRestore(ctx context.Context, q RestoreRequest, plans []Plan
 	}
 	_, err = within(ctx, func(ctx context.Context) (any, error) { return nil, restorer.PreflightRestore(ctx, order) })
 	p.later("the destination can take it", true, err, func() *Reason { return nil })
-	if into, err := ParseResource(p.Destination); err == nil && p.Refusal() == nil {
-		if look := destructions[strings.ToLower(into.Type)].look; look != "" {
-			p.Guards = append(p.Guards, Guard{Name: "the service itself can restore it", Outcome: Later, Reason: no("NotAsked", "",
-				"a dry run only reads; the restore asks by %s, after the safety backup and before anything is changed", look)})
-		}
+	if p.Refusal() == nil {
+		p.notAsked()
 	}
 	return p, nil
 }
@@ -292,6 +290,18 @@ func (p *RestorePlan) later(name string, done bool, err error, check func() *Rea
 			"it takes more than one look; the restore goes on with that before it changes anything")})
 	default:
 		p.ask(name, check())
+	}
+}
+
+// notAsked notes the look that the service itself makes before it restores, where it makes one: no dry run asks for it.
+func (p *RestorePlan) notAsked() {
+	into, err := ParseResource(p.Destination)
+	if err != nil {
+		return
+	}
+	if look := destructions[strings.ToLower(into.Type)].look; look != "" {
+		p.Guards = append(p.Guards, Guard{Name: "the service itself can restore it", Outcome: Later, Reason: no("NotAsked", "",
+			"a dry run only reads; the restore asks by %s, after the safety backup and before anything is changed", look)})
 	}
 }
 
@@ -437,7 +447,7 @@ func (p *RestorePlan) fits() *Reason {
 // what must not be overwritten, or why a recovery point must not be used. It looks at the newest runs and recovery points.
 func (e *Engine) legible(ctx context.Context, targets ...string) (*Reason, error) {
 	for i, target := range targets {
-		if i > 0 && same(target, targets[0]) {
+		if i > 0 && Same(target, targets[0]) {
 			continue
 		}
 		for _, kind := range []string{pointPrefix, "run-"} {
@@ -474,7 +484,7 @@ func (e *Engine) choosePoint(ctx context.Context, q RestoreRequest, now time.Tim
 		switch {
 		case errors.Is(err, ErrUnreadable):
 			return Point{}, restoresNothing(err), nil
-		case errors.Is(err, ErrNotFound), err == nil && !same(p.Target, q.Target):
+		case errors.Is(err, ErrNotFound), err == nil && !Same(p.Target, q.Target):
 			return Point{}, no("RecoveryPointNotFound", "lifeboat points "+q.Target+" lists them.",
 				"%s has no recovery point %s", q.Target, q.Point), nil
 		case err != nil:

@@ -81,7 +81,7 @@ func (r Run) restore() Restore {
 // waits puts the run off. It tells others once of a restore.
 func (s *step) waits() error {
 	r := &s.run
-	if err := r.move(postpones); err != nil {
+	if err := move(r, postpones); err != nil {
 		return err
 	}
 	if r.Restore != nil && !r.Restore.Told {
@@ -237,7 +237,7 @@ func (s *step) secured(ctx context.Context, p Point, files []File) error {
 		return err
 	}
 	before, order := s.run, *r.Restore
-	if err := r.move(secures); err != nil {
+	if err := move(r, secures); err != nil {
 		return err
 	}
 	r.Restore.Step, r.Restore.Secured = checking, s.clock()
@@ -312,7 +312,7 @@ func (s *step) attemptRestore(ctx context.Context, restorer Restorer) error {
 	r.Attempt++
 	r.Restore.Step = restoring
 	r.Intent, r.Owner, r.LeaseUntil, r.Reason = s.now, s.invocation, s.leaseEnd(), Reason{}
-	if err := r.move(begins); err != nil {
+	if err := move(r, begins); err != nil {
 		return err
 	}
 	switch err := s.save(ctx); {
@@ -334,7 +334,7 @@ func (s *step) attemptRestore(ctx context.Context, restorer Restorer) error {
 			s.owe(restoreEvents(*r, restoreStarted, r.Accepted)...)
 			return s.restored(ctx, operation)
 		}
-		if err := r.move(accepts); err != nil {
+		if err := move(r, accepts); err != nil {
 			return err
 		}
 		s.owe(restoreEvents(*r, restoreStarted, r.Accepted)...)
@@ -359,7 +359,7 @@ func (s *step) trace(ctx context.Context, restorer Restorer) error {
 	if r.Owner != "" {
 		s.lost(reason("StartLost", "the process that started the restore ended before it saw the answer", ""))
 		r.Owner, r.LeaseUntil = s.invocation, s.leaseEnd()
-		if err := r.move(takesOver); err != nil {
+		if err := move(r, takesOver); err != nil {
 			return err
 		}
 		if err := s.save(ctx); err != nil {
@@ -391,7 +391,7 @@ func (s *step) trace(ctx context.Context, restorer Restorer) error {
 		return s.restored(ctx, found)
 	case f == nil && found.Token != "":
 		r.Accepted, r.Token, r.Reason = s.clock(), found.Token, Reason{}
-		if err := r.move(accepts); err != nil {
+		if err := move(r, accepts); err != nil {
 			return err
 		}
 		s.owe(restoreEvents(*r, restoreStarted, r.Accepted)...)

@@ -97,7 +97,7 @@ func (e *Engine) createRestore(
 	}
 	kind := restoreAccepted
 	if why := p.Refusal(); why != nil {
-		if err := run.move(refuses); err != nil {
+		if err := move(&run, refuses); err != nil {
 			return Run{}, nil, err
 		}
 		run.Reason, run.Ended = *why, now

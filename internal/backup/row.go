@@ -98,7 +98,7 @@ func merge(old, object json.RawMessage, t reflect.Type) json.RawMessage {
 
 // memberName is that of the field in JSON; "" if it is in none.
 func memberName(field reflect.StructField) string {
-	if !field.IsExported() || field.Anonymous {
+	if !field.IsExported() || field.Anonymous || field.Tag.Get("json") == "-" {
 		return ""
 	}
 	if name, _, _ := strings.Cut(field.Tag.Get("json"), ","); name != "" {

@@ -88,7 +88,8 @@ type Run struct {
 	Owes bool `json:"Owes,omitempty"`
 
 	carried
-	etag string
+	// etag is that of the row, as it was read or written last.
+	etag string `json:"-"`
 }
 
 // Reason is an error for the person who must act: a code, what was said, what to do next.

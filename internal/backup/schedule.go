@@ -42,8 +42,8 @@ type by struct {
 	Ahead      int    `json:"ahead"`
 }
 
-// by is what the plan deals with an instant by.
-func (p Plan) by(at time.Time) by {
+// byOf is what the plan deals with an instant by.
+func byOf(p Plan, at time.Time) by {
 	b := by{Expression: p.Expression}
 	if p.Schedule.Zone != nil {
 		b.Zone = p.Schedule.Zone.String()
@@ -55,7 +55,7 @@ func (p Plan) by(at time.Time) by {
 // since is what the slots after the watermark come after. Where a region has changed its rules, and the program learnt of it,
 // a local time that was dealt with may lie ahead once more: it is no slot again.
 func (m *watermark) since(plan Plan) time.Time {
-	is := plan.by(m.At)
+	is := byOf(plan, m.At)
 	if is.Ahead == m.By.Ahead || is.Expression != m.By.Expression || is.Zone != m.By.Zone || plan.Schedule.Hour == everyHour {
 		return m.At
 	}
@@ -255,7 +255,7 @@ func (e *Engine) makeSlot(
 	halted := e.halted(plan)
 	if mark == nil {
 		// A new plan begins now: slots before it are nobody's.
-		body := encode(watermark{Plan: plan.Name, At: now, By: plan.by(now), Halted: halted})
+		body := encode(watermark{Plan: plan.Name, At: now, By: byOf(plan, now), Halted: halted})
 		_, err := e.Catalog.Apply(ctx, Write{Op: Insert, Key: watermarkKey(plan.Name), Body: body})
 		if errors.Is(err, ErrExists) {
 			return nil
@@ -279,21 +279,21 @@ func (e *Engine) makeSlot(
 	}
 	if mark.Halted != "" {
 		// Slots that came due meanwhile are not caught up on.
-		gap := plan.missed(mark.since(plan), now)
+		gap := plan.Schedule.Missed(mark.since(plan), now)
 		gap.Why = mark.Halted
-		mark.At, mark.By, mark.Halted = now, plan.by(now), halted
+		mark.At, mark.By, mark.Halted = now, byOf(plan, now), halted
 		return e.saveMark(ctx, mark, gap, now, report)
 	}
-	slot, gap := plan.Due(mark.since(plan), now)
+	slot, gap := plan.Schedule.Due(mark.since(plan), now, plan.Window)
 	if slot.IsZero() && gap.Count == 0 && halted == "" {
 		return nil
 	}
 	gap.Why = unattended
 	if gap.Count > 0 {
-		mark.At, mark.By = gap.Last, plan.by(gap.Last)
+		mark.At, mark.By = gap.Last, byOf(plan, gap.Last)
 	}
 	if mark.Halted = halted; halted == "" && !slot.IsZero() {
-		mark.Begun, mark.BegunBy = slot, plan.by(slot)
+		mark.Begun, mark.BegunBy = slot, byOf(plan, slot)
 	}
 	if err := e.saveMark(ctx, mark, gap, now, report); err != nil || mark.Begun.IsZero() {
 		return err
@@ -312,7 +312,7 @@ func (e *Engine) finish(ctx context.Context, plan Plan, mark *watermark, now tim
 }
 
 func (e *Engine) makeRuns(ctx context.Context, plan Plan, slot, now time.Time, report *ScheduleReport) error {
-	for _, run := range plan.runs(slot, now) {
+	for _, run := range slotRuns(plan, slot, now) {
 		fresh, err := e.create(ctx, &run, now)
 		if fresh {
 			report.Created = append(report.Created, run.ID)

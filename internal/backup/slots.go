@@ -28,10 +28,10 @@ func (g *Gap) add(slot time.Time) {
 	g.Last = slot
 }
 
-// Due says what the plan's slots after the watermark come to, now: the newest of them is to become runs if its window
-// is still open (or the zero time), and the others were missed.
-func (p Plan) Due(watermark, now time.Time) (newest time.Time, missed Gap) {
-	for slot := range p.Schedule.After(watermark) {
+// Due says what the slots after the watermark come to, now: the newest of them is to become runs if its window is still
+// open (or the zero time), and the others were missed. A window of zero lasts until the next slot.
+func (s Schedule) Due(watermark, now time.Time, window time.Duration) (newest time.Time, missed Gap) {
+	for slot := range s.After(watermark) {
 		if slot.After(now) {
 			break
 		}
@@ -40,16 +40,16 @@ func (p Plan) Due(watermark, now time.Time) (newest time.Time, missed Gap) {
 		}
 		newest = slot
 	}
-	if !newest.IsZero() && p.Window > 0 && !now.Before(newest.Add(p.Window)) {
+	if !newest.IsZero() && window > 0 && !now.Before(newest.Add(window)) {
 		missed.add(newest)
 		newest = time.Time{}
 	}
 	return newest, missed
 }
 
-// missed are all the slots after the watermark up to now.
-func (p Plan) missed(watermark, now time.Time) (missed Gap) {
-	for slot := range p.Schedule.After(watermark) {
+// Missed are all the slots after the watermark up to now.
+func (s Schedule) Missed(watermark, now time.Time) (missed Gap) {
+	for slot := range s.After(watermark) {
 		if slot.After(now) {
 			break
 		}
@@ -58,8 +58,8 @@ func (p Plan) missed(watermark, now time.Time) (missed Gap) {
 	return missed
 }
 
-// runs of the slot, one for each target, as they are made now.
-func (p Plan) runs(slot, now time.Time) []Run {
+// slotRuns are the runs of the slot, one for each target, as they are made now.
+func slotRuns(p Plan, slot, now time.Time) []Run {
 	next := p.Schedule.Next(slot)
 	var until time.Time
 	if end := slot.Add(p.Window); p.Window > 0 && (next.IsZero() || end.Before(next)) {
@@ -72,10 +72,10 @@ func (p Plan) runs(slot, now time.Time) []Run {
 	runs := make([]Run, 0, len(p.Targets))
 	for _, target := range p.Targets {
 		run := Run{
-			ID: p.runID(target, slot), Target: target, Plan: p.Name, Slot: slot, NextSlot: next, Until: until,
+			ID: slotRunID(p, target, slot), Target: target, Plan: p.Name, Slot: slot, NextSlot: next, Until: until,
 			Settings: p.Settings,
 		}
-		if start := p.start(target, slot, now, last); start.After(now) {
+		if start := start(p, target, slot, now, last); start.After(now) {
 			run.Start = start
 			run.Reason = reason("Jitter", "begins at "+start.Format(time.RFC3339)+
 				", by the target's share of the plan's jitter of "+p.Jitter.String(), "")
@@ -85,18 +85,18 @@ func (p Plan) runs(slot, now time.Time) []Run {
 	return runs
 }
 
-// runID is the same for ever for a slot of a plan and a target: to insert the run's row is to claim it.
-func (p Plan) runID(target string, slot time.Time) string {
+// slotRunID is the same for ever for a slot of a plan and a target: to insert the run's row is to claim it.
+func slotRunID(p Plan, target string, slot time.Time) string {
 	return newRunID(target, slot, "plan "+p.Name)
 }
 
 // start is when the run of the target is to begin: its share of the jitter after the slot. Where that has passed, since
 // the slot is caught up on, it is its share from now on, so that runs caught up on are spread as well.
-func (p Plan) start(target string, slot, now, end time.Time) time.Time {
-	if at := slot.Add(p.share(target, slot, end)); at.After(now) {
+func start(p Plan, target string, slot, now, end time.Time) time.Time {
+	if at := slot.Add(share(p, target, slot, end)); at.After(now) {
 		return at
 	}
-	return now.Add(p.share(target, now, end))
+	return now.Add(share(p, target, now, end))
 }
 
 // longestDelay is the longest that a queue message can be delayed (Queue.Wake).
@@ -106,7 +106,7 @@ const longestDelay = 7 * 24 * time.Hour
 const LongestJitter = longestDelay
 
 // share is the target's part of the jitter, always the same one, in whole seconds. The jitter never reaches the end.
-func (p Plan) share(target string, from, end time.Time) time.Duration {
+func share(p Plan, target string, from, end time.Time) time.Duration {
 	span := min(p.Jitter, LongestJitter)
 	if !end.IsZero() {
 		span = min(span, end.Sub(from))

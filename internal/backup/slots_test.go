@@ -34,7 +34,7 @@ func TestDue(t *testing.T) {
 			plan := nightly()
 			plan.Window = test.window
 			on := func(n int) time.Time { return begin.AddDate(0, 0, n) }
-			newest, missed := plan.Due(begin, on(test.since).Add(test.and))
+			newest, missed := plan.Schedule.Due(begin, on(test.since).Add(test.and), plan.Window)
 			if test.newest == 0 && !newest.IsZero() || test.newest > 0 && !newest.Equal(on(test.newest)) {
 				t.Errorf("the slot is %s, want that of day %d", newest, test.newest)
 			}
@@ -50,7 +50,7 @@ func TestDue(t *testing.T) {
 func TestDueAfterLong(t *testing.T) {
 	plan := nightly()
 	plan.Schedule.Minute, plan.Schedule.Hour = 1<<60-1, anyHour>>1
-	if _, missed := plan.Due(begin, begin.AddDate(1, 0, 0)); missed.Count != 365*23*60-1 {
+	if _, missed := plan.Schedule.Due(begin, begin.AddDate(1, 0, 0), plan.Window); missed.Count != 365*23*60-1 {
 		t.Errorf("missed %+v", missed)
 	}
 }

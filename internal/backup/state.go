@@ -85,7 +85,7 @@ var transitions = []transition{
 }
 
 // move makes the transition. A cause that does not fit the state is a bug of the engine, not of its surroundings.
-func (r *Run) move(c cause) error {
+func move(r *Run, c cause) error {
 	for _, t := range transitions {
 		if t.cause == c && slices.Contains(t.from, r.State) {
 			r.State = t.to

@@ -43,7 +43,7 @@ func TestMove(t *testing.T) {
 	for _, from := range allStates {
 		for _, c := range allCauses {
 			r := Run{ID: "r", State: from}
-			err := r.move(c)
+			err := move(&r, c)
 			want, ok := allowed[from][c]
 			switch {
 			case ok && (err != nil || r.State != want):

@@ -134,7 +134,7 @@ func (s *step) attempt(ctx context.Context, provider Provider) error {
 	if r.Started.IsZero() {
 		r.Started = s.now
 	}
-	if err := r.move(begins); err != nil {
+	if err := move(r, begins); err != nil {
 		return err
 	}
 	switch err := s.save(ctx); {
@@ -154,7 +154,7 @@ func (s *step) attempt(ctx context.Context, provider Provider) error {
 		if operation.Done {
 			return s.finished(ctx, operation)
 		}
-		if err := r.move(accepts); err != nil {
+		if err := move(r, accepts); err != nil {
 			return err
 		}
 		return s.advance(ctx, s.pollDelay(r.Accepted, operation.RetryAfter))
@@ -193,7 +193,7 @@ func (s *step) look(ctx context.Context, provider Provider) error {
 		s.lost(reason("StartLost", fmt.Sprintf("the process that started attempt %d ended before it saw the answer", r.Attempt),
 			""))
 		r.Owner, r.LeaseUntil = s.invocation, s.leaseEnd()
-		if err := r.move(takesOver); err != nil {
+		if err := move(r, takesOver); err != nil {
 			return err
 		}
 		if err := s.save(ctx); err != nil {
@@ -237,7 +237,7 @@ func ambiguous(err error) bool {
 func (s *step) found(ctx context.Context, artifact string) error {
 	before := s.run
 	s.run.Artifact, s.run.Finished = artifact, s.clock()
-	if err := s.run.move(finds); err != nil {
+	if err := move(&s.run, finds); err != nil {
 		return err
 	}
 	err := s.advance(ctx, 0)
@@ -253,7 +253,7 @@ func (s *step) found(ctx context.Context, artifact string) error {
 func (s *step) finished(ctx context.Context, operation Operation) error {
 	s.run.Finished, s.run.Artifact = s.clock(), cmp.Or(operation.Artifact, s.run.Artifact)
 	s.run.SKU = operation.SKU
-	if err := s.run.move(finishes); err != nil {
+	if err := move(&s.run, finishes); err != nil {
 		return err
 	}
 	return s.advance(ctx, 0)
@@ -440,7 +440,7 @@ func (s *step) end(ctx context.Context, c cause, why Reason, more ...Write) erro
 		c, why = fails, why.as("SafetyBackupFailed", "nothing was restored, since the destination could not be backed up first: "+
 			why.Message+" ("+why.Code+")", why.Hint)
 	}
-	if err := r.move(c); err != nil {
+	if err := move(r, c); err != nil {
 		return err
 	}
 	r.Ended, r.Reason, r.Token, r.Hashing = s.clock(), why, "", Hashing{}

@@ -58,9 +58,9 @@ func digest(s string, n int) string {
 // partition is the target's partition in the catalog: resource IDs are compared without regard to case.
 func partition(target string) string { return digest(strings.ToLower(target), 16) }
 
-// same says whether the resource IDs are of one resource, as partition does. [strings.EqualFold] takes more letters for
+// Same says whether the resource IDs are of one resource, as partition does. [strings.EqualFold] takes more letters for
 // equal, such as ſ and s: what a plan allows by one name would be locked under another.
-func same(a, b string) bool {
+func Same(a, b string) bool {
 	a, b = strings.ToLower(a), strings.ToLower(b)
 	return a == b
 }
@@ -99,9 +99,6 @@ func (s Storage) ArtifactNames(target string) string {
 	}
 	return ""
 }
-
-// Same says whether the resource IDs are of one resource.
-func Same(a, b string) bool { return same(a, b) }
 
 // usual is how long a backup of the service takes at the most, as a rule. API Management: "up to 30 or more minutes" (Azure's
 // documentation of its disaster recovery); 2 to 16 were recorded of small ones. Little was recorded of the others; theirs

@@ -142,16 +142,17 @@ func (e *Engine) clockwork(ctx context.Context, rows map[string]ticked, now time
 			// Should it fail, the next look does it.
 			_ = e.saveTicked(ctx, timer.name, row, ticked{Since: now, carried: row.carried})
 		}
-		c.Timers = append(c.Timers, tick.judge(timer.name, row, since, timer.patience, now))
+		c.Timers = append(c.Timers, tick.judge(timer.name, row.At, since, timer.patience, now, row.unread))
 	}
 	return c
 }
 
-// judge says how the timer stands that gave a sign at the instant.
-func (t Tick) judge(timer string, row ticked, since time.Time, patience time.Duration, now time.Time) TimerHealth {
-	h := TimerHealth{Timer: timer, Last: row.At}
-	if row.unread != nil {
-		h.Reason = unreadableRow(row.unread)
+// judge says how the timer stands that gave a sign at the instant since; last is its last tick that was noted, and unread
+// why the row of its ticks cannot be read, nil if it can.
+func (t Tick) judge(timer string, last, since time.Time, patience time.Duration, now time.Time, unread error) TimerHealth {
+	h := TimerHealth{Timer: timer, Last: last}
+	if unread != nil {
+		h.Reason = unreadableRow(unread)
 		return h
 	}
 	h.Deadline = since.Add(patience)
@@ -172,7 +173,7 @@ func (t Tick) judge(timer string, row ticked, since time.Time, patience time.Dur
 	h.Silent = now.After(h.Deadline)
 	switch {
 	case h.Silent:
-		h.Reason = t.silent(timer, row, since)
+		h.Reason = t.silent(timer, last, since)
 	case t.Wrong != nil:
 		h.Reason = reason("TickUnreadable", t.wrong(), "The timer counts as silent "+patience.String()+" after its last tick.")
 	}
@@ -180,9 +181,9 @@ func (t Tick) judge(timer string, row ticked, since time.Time, patience time.Dur
 }
 
 // silent is why the timer counts as silent, and where to look first.
-func (t Tick) silent(timer string, row ticked, since time.Time) Reason {
+func (t Tick) silent(timer string, last, since time.Time) Reason {
 	message := fmt.Sprintf("no tick of the timer %s has come to its end since %s", timer, since.UTC().Format(time.RFC3339))
-	if row.At.IsZero() {
+	if last.IsZero() {
 		message = fmt.Sprintf("no tick of the timer %s has ever come to its end; it has been waited for since %s", timer,
 			since.UTC().Format(time.RFC3339))
 	}

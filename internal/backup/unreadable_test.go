@@ -212,12 +212,12 @@ func TestARestoreThatHasNotBegunMeetsANewerRow(t *testing.T) {
 func TestARowOfThePlansThatCannotBeReadStopsItsPlanAlone(t *testing.T) {
 	one, two := nightly(), nightly()
 	one.Name, two.Name, two.Targets = "one", "two", []string{target + "-two"}
-	plans := []backup.Plan{one, two}
+	both := []backup.Plan{one, two}
 	for row, made := range map[string]int{"plan-one": 1, "judged-one": 2, "last-tick-schedule": 2, "plan-note": 2, "line-note": 2, "permit-all.0000": 2, "inforce": 2} {
 		t.Run(row, func(t *testing.T) {
 			s := newStage(t)
 			s.engine.Concurrency = 3
-			s.tick(plans...)
+			s.tick(both...)
 			key := backup.Key{Partition: "schedule", Row: row}
 			if row == "plan-note" { // somebody's remark
 				s.putEntity(`{"PartitionKey":"schedule","RowKey":"plan-note","Text":"somebody's remark","Rating":4.5}`)
@@ -225,7 +225,7 @@ func TestARowOfThePlansThatCannotBeReadStopsItsPlanAlone(t *testing.T) {
 				s.newer(key)
 			}
 			s.now = begin.Add(day)
-			report, err := s.engine.Schedule(t.Context(), plans)
+			report, err := s.engine.Schedule(t.Context(), both)
 			quiet := strings.HasPrefix(row, "line-") || strings.HasPrefix(row, "permit-")
 			if len(report.Created) != made || (err == nil) != quiet && row != "line-note" || err != nil && !strings.Contains(err.Error(), row) {
 				t.Errorf("made %q, %v", report.Created, err)
@@ -234,15 +234,15 @@ func TestARowOfThePlansThatCannotBeReadStopsItsPlanAlone(t *testing.T) {
 			if s.rows("point-") != made {
 				t.Errorf("%d recovery points, want %d", s.rows("point-"), made)
 			}
-			health, _, err := s.engine.Health(t.Context(), backup.InForce{Plans: plans})
-			if err != nil || len(health) != 2 || (health[0].Reason.Code == "RowUnreadable") != (row == "plan-one") || health[1].Status != backup.Protected {
-				t.Errorf("%+v, %v", health, err)
+			stands, _, err := s.engine.Health(t.Context(), backup.InForce{Plans: both})
+			if err != nil || len(stands) != 2 || (stands[0].Reason.Code == "RowUnreadable") != (row == "plan-one") || stands[1].Status != backup.Protected {
+				t.Errorf("%+v, %v", stands, err)
 			}
 			// A fortnight later the other is still judged, and nobody has touched the row.
 			s.refuse()
 			for range 14 {
 				s.now = s.now.Add(day)
-				_, _ = s.engine.Schedule(t.Context(), plans)
+				_, _ = s.engine.Schedule(t.Context(), both)
 				s.finish()
 			}
 			if alarms, _ := s.alarms(); len(alarms) < 1 {

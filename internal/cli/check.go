@@ -55,7 +55,7 @@ const looksAtOnce = 8
 
 // checkLive prints what Azure says of every target, and changes nothing.
 func (sh Shell) checkLive(ctx context.Context, plans []backup.Plan) error {
-	engine, err := sh.Look(sh.Getenv)
+	looker, err := sh.Look(sh.Getenv)
 	if err != nil {
 		return err
 	}
@@ -77,7 +77,7 @@ func (sh Shell) checkLive(ctx context.Context, plans []backup.Plan) error {
 		free <- struct{}{}
 		group.Go(func() {
 			defer func() { <-free }()
-			looks[i].err = engine.Preflight(ctx, looks[i].plan, looks[i].target)
+			looks[i].err = looker.Preflight(ctx, looks[i].plan, looks[i].target)
 		})
 	}
 	group.Wait()

@@ -15,8 +15,8 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// health is what the API tells of the targets, as far as people are shown it.
-type health struct {
+// targetsHealth is what the API tells of the targets, as far as people are shown it.
+type targetsHealth struct {
 	Status backup.Protection `json:"status"`
 	Plan   struct {
 		Refused      bool      `json:"refused"`
@@ -57,8 +57,8 @@ func (t targetHealth) status() string {
 	return string(t.Status)
 }
 
-func readHealth(text []byte) (health, error) {
-	var v health
+func readHealth(text []byte) (targetsHealth, error) {
+	var v targetsHealth
 	if err := json.Unmarshal(text, &v); err != nil {
 		return v, fmt.Errorf("read the answer: %w", err)
 	}
@@ -99,7 +99,7 @@ func (r remote) health(ctx context.Context, args []string) error {
 	return err
 }
 
-func (r remote) healthTable(v health) error {
+func (r remote) healthTable(v targetsHealth) error {
 	slices.SortStableFunc(v.Targets, func(a, b targetHealth) int { return b.Status.Severity() - a.Status.Severity() })
 	targets := make([]string, len(v.Targets))
 	for i, t := range v.Targets {
@@ -145,7 +145,7 @@ func (r remote) healthTable(v health) error {
 }
 
 // refused is the line about plan.yaml, with one for everything that is wrong with it.
-func (v health) refused() string {
+func (v targetsHealth) refused() string {
 	line := "plan.yaml is refused"
 	if since := utc(v.Plan.RefusedSince); since != "" {
 		line += " since " + since
@@ -160,7 +160,7 @@ func (v health) refused() string {
 }
 
 // alarm says what makes the exit code 1.
-func (v health) alarm() error {
+func (v targetsHealth) alarm() error {
 	bad := 0
 	for _, t := range v.Targets {
 		if t.Status == backup.Unprotected {

@@ -24,12 +24,12 @@ func (w world) testHours(t *testing.T) {
 	now, ids := time.Now().Add(-4*lasts), 0
 	clock := func() time.Time { return now }
 	queue := memory.NewQueue(clock)
-	engine := &backup.Engine{
+	app := &backup.Engine{
 		Catalog: memory.NewCatalog(clock), Queue: queue, Waits: backup.DefaultWaits(), Now: clock,
 		Providers: map[string]backup.Provider{"microsoft.keyvault/managedhsms": w.provider()},
 		NewID:     func() string { ids++; return fmt.Sprint("id", ids) },
 	}
-	run, err := engine.Backup(t.Context(), backup.Request{
+	run, err := app.Backup(t.Context(), backup.Request{
 		ID: "hours", Target: hsm,
 		Plan: backup.Plan{Name: "hours", Targets: []string{hsm}, Settings: backup.Settings{
 			Storage: backup.Storage{Account: account, Container: "hours"}, KeepWithin: 24 * time.Hour,
@@ -67,14 +67,14 @@ func (w world) testHours(t *testing.T) {
 		}
 		hurry()
 		for _, m := range queue.Receive("execute", 1, time.Minute) {
-			_, err := engine.Execute(t.Context(), fmt.Sprint("invocation", invocation), m.Body)
+			_, err := app.Execute(t.Context(), fmt.Sprint("invocation", invocation), m.Body)
 			must(t, err)
 			must(t, queue.Delete("execute", m.ID, m.Receipt))
 		}
 		hurry() // notes when an operation began
 	}
 
-	status, _, err := engine.Status(t.Context(), run.ID)
+	status, _, err := app.Status(t.Context(), run.ID)
 	must(t, err)
 	if status.Run.State != backup.Succeeded || status.Point == nil || status.Point.Note != "" {
 		t.Fatalf("%s %+v, %+v", status.Run.State, status.Run.Reason, status.Point)
