@@ -30,7 +30,7 @@ run: ## Run the app locally against look-alikes of Azure, until Ctrl-C
 # explorations compute on one goroutine, so that there is nothing for the race detector, which takes ten times as long over
 # them: they run without it, and once. internal/testing/e2e holds tests of the whole; what they test are processes of their own.
 explorations := ^(TestModel|TestARegionChangesItsRules|TestRestoreSurvives|TestThreeLikeIt|TestNextHourly|TestUnprotectedSurvivesKills|TestTicksDieInTwoSlots|TestNextAgainstWalk|TestScenario15RulesOfAZoneChange|TestMutants|TestScenario15ClocksChange|TestDeletionAndRestoreRace|TestConcurrencySurvivesFailures|TestJudgingCosts|TestScenario29StormAtMidnight|TestSimulation|TestShrink|TestSeedsReplay|TestIdleTicksWriteNothingButANote|TestCalmWorldsSucceed|TestNextAgainstBruteForce)$$
-explored := ./internal/backup ./internal/testing/simulation ./internal/schedule
+explored := ./internal/engine ./internal/testing/simulation ./internal/schedule
 
 .PHONY: test
 test: ## Run every test, and print the figures that the documents quote (10 minutes)
@@ -128,7 +128,7 @@ fuzz: fuzz-host fuzz-restores ## Feed what reads the host's requests, and reques
 fuzz-host:
 	go test ./handler -run '^$$' -fuzz '^FuzzDecode$$' -fuzztime $(FUZZTIME)
 fuzz-restores:
-	go test ./internal/backup -run '^$$' -fuzz '^FuzzRestoreRequest$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 1s # else it shortens long messages for most of the time
+	go test ./internal/restore -run '^$$' -fuzz '^FuzzRestoreRequest$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 1s # else it shortens long messages for most of the time
 
 # The Python that makes the virtual environment which the Python clients are installed into.
 PYTHON ?= python3

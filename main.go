@@ -13,17 +13,14 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/google/uuid"
 	"github.com/rs/zerolog"
 
 	"lifeboat/handler"
-	"lifeboat/internal/backup"
 	"lifeboat/internal/cli"
 	"lifeboat/internal/config"
-	"lifeboat/internal/services/apim"
-	"lifeboat/internal/services/ledger"
-	"lifeboat/internal/services/managedhsm"
+	"lifeboat/internal/engine"
+	"lifeboat/internal/plans"
 	"lifeboat/internal/storage"
 	"lifeboat/internal/storage/queue"
 	"lifeboat/internal/storage/table"
@@ -76,25 +73,13 @@ func build(getenv func(string) string) (handler.Config, error) {
 	}
 	queues := queue.New(clients.Queues, settings.Source)
 	door.Poison = queues.Poison
-	door.Engine = &backup.Engine{
+	door.Engine = &engine.Engine{
 		Catalog: table.New(clients.Tables, "lifeboat", uuid.NewString), Queue: queues,
-		Providers: providers(credential, settings.WaitFactor), Waits: backup.DefaultWaits().Scaled(settings.WaitFactor),
+		Providers: providers(credential, settings.WaitFactor), Waits: engine.DefaultWaits().Scaled(settings.WaitFactor),
 		Ticks: settings.Ticks, Stopped: settings.Stopped, Concurrency: settings.Concurrency, Now: time.Now, NewID: uuid.NewString,
 	}
 	if err == nil {
-		door.Book = &backup.Book{Catalog: door.Engine.Catalog, Read: plan.Read, Parse: plan.Parse}
+		door.Book = &plans.Store{Catalog: door.Engine.Catalog, Read: plan.Read, Parse: plan.Parse}
 	}
 	return door, err
-}
-
-// providers are the adapters by the type of resource that they serve. The factor shortens Azure's times with our waits.
-func providers(credential azcore.TokenCredential, factor float64) map[string]backup.Provider {
-	ledgers, hsms := ledger.New(credential, options), managedhsm.New(credential, options)
-	hsms.Recent = time.Duration(float64(hsms.Recent) * factor)
-	return map[string]backup.Provider{
-		"microsoft.apimanagement/service":          apim.New(credential, options),
-		"microsoft.confidentialledger/ledgers":     ledgers,
-		"microsoft.confidentialledger/managedccfs": ledgers,
-		"microsoft.keyvault/managedhsms":           hsms,
-	}
 }

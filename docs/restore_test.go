@@ -11,7 +11,7 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
-	"lifeboat/internal/backup"
+	"lifeboat/internal/restore"
 )
 
 // published is the schema of requests for restores.
@@ -66,7 +66,7 @@ var beyond = map[string]string{
 // TestRestoreSchema holds the schema against the program, on every message of the fuzzer's corpus and on its own examples.
 func TestRestoreSchema(t *testing.T) {
 	schema := published(t)
-	files, err := filepath.Glob("../internal/backup/testdata/fuzz/FuzzRestoreRequest/*")
+	files, err := filepath.Glob("../internal/restore/testdata/fuzz/FuzzRestoreRequest/*")
 	if err != nil || len(files) < 100 {
 		t.Fatalf("%d files, %v", len(files), err)
 	}
@@ -80,7 +80,7 @@ func TestRestoreSchema(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", file, err)
 		}
-		_, refused := backup.ParseRestoreRequest([]byte(message), "")
+		_, refused := restore.ParseRequest([]byte(message), "")
 		invalid := allows(schema, message)
 		if only := beyond[filepath.Base(file)] != ""; (refused != nil) != (invalid != nil || only) || only && invalid != nil {
 			t.Errorf("%s: the program says %v, the schema %v", file, refused, invalid)
@@ -103,7 +103,7 @@ func TestRestoreSchema(t *testing.T) {
 		t.Fatalf("%d examples, %v", len(document.Examples), err)
 	}
 	for _, example := range document.Examples {
-		if _, err := backup.ParseRestoreRequest(example, ""); err != nil || allows(schema, string(example)) != nil {
+		if _, err := restore.ParseRequest(example, ""); err != nil || allows(schema, string(example)) != nil {
 			t.Errorf("%s: %v, %v", example, err, allows(schema, string(example)))
 		}
 	}

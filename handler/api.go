@@ -17,6 +17,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/engine"
 )
 
 // apiError is an error for the caller, in the form of the Azure REST API Guidelines.
@@ -42,7 +43,7 @@ func writeError(w http.ResponseWriter, err error) {
 		switch {
 		case errors.Is(err, backup.ErrNotFound):
 			e = refuse(http.StatusNotFound, "RunNotFound", "", "%v", err)
-		case errors.Is(err, backup.ErrRequestReused):
+		case errors.Is(err, engine.ErrRequestReused):
 			e = refuse(http.StatusConflict, "RequestIdReused", "Repeatability-Request-ID", "%v", err)
 		}
 	}
@@ -140,7 +141,7 @@ func (h *handler) postBackup(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	run, err := h.Engine.Backup(r.Context(), backup.Request{ID: id, Plan: plan, Target: target})
+	run, err := h.Engine.Backup(r.Context(), engine.Request{ID: id, Plan: plan, Target: target})
 	if err != nil {
 		return err
 	}
@@ -162,7 +163,7 @@ func (h *handler) caller(r *http.Request) string {
 
 // accept answers the request that made the run, and every repeat of it.
 func (h *handler) accept(w http.ResponseWriter, r *http.Request, operation string, run backup.Run) {
-	v := view(backup.Status{Run: run})
+	v := view(engine.Status{Run: run})
 	v.Status = unended(v.Status)
 	w.Header().Set("Repeatability-Result", "accepted")
 	h.underWay(w, r, operation, time.Second, v)
@@ -303,7 +304,7 @@ func (h *handler) getRun(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-func (h *handler) answerStatus(w http.ResponseWriter, r *http.Request, status backup.Status, now time.Time) {
+func (h *handler) answerStatus(w http.ResponseWriter, r *http.Request, status engine.Status, now time.Time) {
 	note(w, status.Run)
 	if status.Run.State.Final() {
 		writeJSON(w, http.StatusOK, view(status))

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/engine"
 )
 
 // batchView is a batch as callers see it. Status is Azure's word for the whole: Succeeded only if every run has.
@@ -43,7 +44,7 @@ func (h *handler) postBatch(w http.ResponseWriter, r *http.Request, id string, p
 	if i := slices.IndexFunc(plans, func(p backup.Plan) bool { return p.Name == name }); i >= 0 {
 		plan = plans[i]
 	}
-	b, now, err := h.Engine.BackupAll(r.Context(), backup.Request{ID: id, Plan: plan})
+	b, now, err := h.Engine.BackupAll(r.Context(), engine.Request{ID: id, Plan: plan})
 	if errors.Is(err, backup.ErrNotFound) {
 		return refuse(http.StatusBadRequest, "UnknownPlan", "plan", "there is no plan %q", name)
 	}
@@ -78,7 +79,7 @@ func (h *handler) getBatch(w http.ResponseWriter, r *http.Request) error {
 }
 
 // noteBatch names the batch that a request is about in its log line.
-func noteBatch(w http.ResponseWriter, b backup.Batch) {
+func noteBatch(w http.ResponseWriter, b engine.Batch) {
 	if seen, ok := w.(*statusWriter); ok {
 		seen.about["batch"], seen.about["plan"], seen.about["runs"] = b.ID, b.Plan, len(b.Runs)
 	}
@@ -86,7 +87,7 @@ func noteBatch(w http.ResponseWriter, b backup.Batch) {
 
 // batchWait is when to ask again: when the first run has its next step, but each answer reads all runs, so that those
 // who wait for a thousand ask no more than once in 50 seconds.
-func batchWait(b backup.Batch, now time.Time) time.Duration {
+func batchWait(b engine.Batch, now time.Time) time.Duration {
 	wait, ended := time.Minute, true
 	for _, run := range b.Runs {
 		if !run.State.Final() {
@@ -99,7 +100,7 @@ func batchWait(b backup.Batch, now time.Time) time.Duration {
 	return min(max(wait, time.Second, time.Duration(len(b.Runs))*time.Second/20), time.Minute)
 }
 
-func viewBatch(b backup.Batch, origin string) batchView {
+func viewBatch(b engine.Batch, origin string) batchView {
 	v := batchView{
 		ID: b.ID, Status: "NotStarted", Kind: "batch", Plan: b.Plan, Request: b.Request, Created: b.Created,
 		LastUpdated: b.Created, Counts: map[backup.State]int{}, Runs: []batchRunView{},

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/engine"
 )
 
 // fleetDoor is a door whose plan has three targets, and the plans that it can be edited by.
@@ -97,7 +98,7 @@ func TestBatchStatus(t *testing.T) {
 		"one is not known":      {[]backup.State{backup.Succeeded, backup.Unknown}, "Failed"},
 		"one was refused":       {[]backup.State{backup.StateRefused, backup.Succeeded}, "Failed"},
 	} {
-		b := backup.Batch{}
+		b := engine.Batch{}
 		for _, s := range c.states {
 			b.Runs = append(b.Runs, backup.Run{State: s, Ended: time.Now()})
 		}
@@ -116,7 +117,7 @@ func TestBatchStatus(t *testing.T) {
 func TestBatchWait(t *testing.T) {
 	now := time.Now()
 	for runs, want := range map[int]time.Duration{1: 30 * time.Second, 600: 30 * time.Second, 1000: 50 * time.Second, 5000: time.Minute} {
-		b := backup.Batch{Runs: make([]backup.Run, runs)}
+		b := engine.Batch{Runs: make([]backup.Run, runs)}
 		for i := range b.Runs {
 			b.Runs[i] = backup.Run{State: backup.Running, Due: now.Add(30 * time.Second)}
 		}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/health"
 )
 
 // TestACopyIsCalledOneEverywhere: in health, which is no alarm for it; in metrics; and in the list of recovery points.
@@ -32,7 +33,7 @@ func TestACopyIsCalledOneEverywhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	v := d.health(t, 200)
-	if v.Status != backup.Copied || v.Targets[0].Status != backup.Copied || v.Targets[0].Reason == nil || v.Targets[0].Reason.Code != "CopyOnly" ||
+	if v.Status != health.Copied || v.Targets[0].Status != health.Copied || v.Targets[0].Reason == nil || v.Targets[0].Reason.Code != "CopyOnly" ||
 		v.Targets[0].Verified == nil || !v.Targets[0].Verified.CopyOnly {
 		t.Errorf("health: %+v", v)
 	}

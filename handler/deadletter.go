@@ -4,6 +4,8 @@ import (
 	"context"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/engine"
+	"lifeboat/internal/restore"
 )
 
 const givenUp = "the host gave the message up after five failed deliveries: see the log of the function of the queue for why"
@@ -36,8 +38,8 @@ func (h *handler) deadletterRestore(ctx context.Context, in invocation) (fields,
 	}
 	run, later, err := h.Engine.GiveUpRequest(ctx, queue, message, in.Inserted, plans, givenUp)
 	did := fields{"queue": queue, "bytes": len(message)}
-	original, _ := backup.OriginalRequest(message, in.Inserted)
-	if q, unread := backup.ParseRestoreRequest(original, ""); unread == nil {
+	original, _ := engine.OriginalRequest(message, in.Inserted)
+	if q, unread := restore.ParseRequest(original, ""); unread == nil {
 		did["request"] = q.ID
 	}
 	if later {

@@ -15,6 +15,9 @@ import (
 	"github.com/rs/zerolog"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/engine"
+	"lifeboat/internal/health"
+	"lifeboat/internal/schedule"
 	"lifeboat/internal/testing/memory"
 )
 
@@ -22,8 +25,8 @@ import (
 const every = 1<<32 - 1
 
 // midnight has a slot at the beginning of each day.
-func midnight() backup.Schedule {
-	return backup.Schedule{Second: 1, Minute: 1, Hour: 1, Day: every, Month: every, Weekday: every, Zone: time.UTC}
+func midnight() schedule.Schedule {
+	return schedule.Schedule{Second: 1, Minute: 1, Hour: 1, Day: every, Month: every, Weekday: every, Zone: time.UTC}
 }
 
 // daily is a plan with a slot each day.
@@ -55,11 +58,11 @@ func (d *door) tick(t *testing.T, status int) {
 // partition is that of the target in the catalog.
 func (d *door) partition(t *testing.T, target string) string {
 	t.Helper()
-	elsewhere := &backup.Engine{
-		Catalog: memory.NewCatalog(time.Now), Queue: memory.NewQueue(time.Now), Waits: backup.DefaultWaits(), Now: time.Now,
+	elsewhere := &engine.Engine{
+		Catalog: memory.NewCatalog(time.Now), Queue: memory.NewQueue(time.Now), Waits: engine.DefaultWaits(), Now: time.Now,
 		NewID: func() string { return "id" },
 	}
-	run, err := elsewhere.Backup(t.Context(), backup.Request{ID: "i", Plan: daily("p"), Target: target})
+	run, err := elsewhere.Backup(t.Context(), engine.Request{ID: "i", Plan: daily("p"), Target: target})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,11 +100,11 @@ func TestRetryAfterIsOneToSixtySeconds(t *testing.T) {
 		for _, state := range []backup.State{backup.Queued, backup.Waiting, backup.Starting, backup.Running, backup.Verifying} {
 			h, r := new(handler), httptest.NewRequest("GET", "/api/runs/x", nil)
 			w := httptest.NewRecorder()
-			h.answerStatus(w, r, backup.Status{Run: backup.Run{State: state, Due: now.Add(due)}}, now)
+			h.answerStatus(w, r, engine.Status{Run: backup.Run{State: state, Due: now.Add(due)}}, now)
 			if got := w.Header().Get("Retry-After"); w.Code != 202 || got != want {
 				t.Errorf("%s, due in %s: %d, Retry-After %q, want %s", state, due, w.Code, got, want)
 			}
-			b := backup.Batch{Runs: []backup.Run{{State: backup.Succeeded, Due: now.Add(-time.Hour)}, {State: state, Due: now.Add(due)}}}
+			b := engine.Batch{Runs: []backup.Run{{State: backup.Succeeded, Due: now.Add(-time.Hour)}, {State: state, Due: now.Add(due)}}}
 			w = httptest.NewRecorder()
 			h.underWay(w, r, "/api/batches/x", batchWait(b, now), struct{}{})
 			if got := w.Header().Get("Retry-After"); got != want {
@@ -109,7 +112,7 @@ func TestRetryAfterIsOneToSixtySeconds(t *testing.T) {
 			}
 		}
 		w := httptest.NewRecorder()
-		new(handler).answerStatus(w, httptest.NewRequest("GET", "/api/runs/x", nil), backup.Status{Run: backup.Run{State: backup.Failed, Due: now.Add(due)}}, now)
+		new(handler).answerStatus(w, httptest.NewRequest("GET", "/api/runs/x", nil), engine.Status{Run: backup.Run{State: backup.Failed, Due: now.Add(due)}}, now)
 		if w.Code != 200 || w.Header().Get("Retry-After") != "" {
 			t.Errorf("ended: %d, Retry-After %q", w.Code, w.Header().Get("Retry-After"))
 		}
@@ -141,7 +144,7 @@ func TestMetricsOfATargetNeverBackedUp(t *testing.T) {
 // TestMetricsOfAPlanWithoutSlots: it has no interval, no deadline, and no next slot.
 func TestMetricsOfAPlanWithoutSlots(t *testing.T) {
 	plan := daily("nightly", target)
-	plan.Schedule = backup.Schedule{Zone: time.UTC}
+	plan.Schedule = schedule.Schedule{Zone: time.UTC}
 	d := planned(t, plan)
 	d.backedUp(t, target, time.Hour)
 	for name := range d.scrape(t) {
@@ -228,7 +231,7 @@ func TestWhileAnEditIsRefused(t *testing.T) {
 		v := d.health(t, 200)
 		if !v.Plan.Refused || v.Plan.Error == nil || len(v.Plan.Error.Details) != 2 || v.Plan.InForceSince == nil ||
 			!strings.Contains(v.Plan.Error.Message, "the last good plan stays in force") ||
-			(v.Plan.RefusedSince != nil) != seen || v.Status != backup.Protected {
+			(v.Plan.RefusedSince != nil) != seen || v.Status != health.Protected {
 			t.Errorf("a tick has seen the edit, %t: %+v", seen, v)
 		}
 		if w := d.call("POST", "/api/backups", `{"target":"`+target+`"}`); w.Code != 202 {
@@ -248,16 +251,16 @@ func TestHealthIsThatOfTheWorst(t *testing.T) {
 	const well, late, bad, fresh = target + "-well", target + "-late", target + "-bad", target + "-new"
 	for _, c := range []struct {
 		targets []string
-		status  backup.Protection
+		status  health.Protection
 		code    int
 	}{
-		{[]string{well}, backup.Protected, 200},
-		{[]string{well, fresh}, backup.Pending, 200},
-		{[]string{fresh, well}, backup.Pending, 200},
-		{[]string{late, fresh, well}, backup.Late, 200},
-		{[]string{well, fresh, late}, backup.Late, 200},
-		{[]string{bad, late, well}, backup.Unprotected, 503},
-		{[]string{well, late, bad}, backup.Unprotected, 503},
+		{[]string{well}, health.Protected, 200},
+		{[]string{well, fresh}, health.Pending, 200},
+		{[]string{fresh, well}, health.Pending, 200},
+		{[]string{late, fresh, well}, health.Late, 200},
+		{[]string{well, fresh, late}, health.Late, 200},
+		{[]string{bad, late, well}, health.Unprotected, 503},
+		{[]string{well, late, bad}, health.Unprotected, 503},
 	} {
 		d := planned(t, daily("p", c.targets...))
 		d.backedUp(t, well, time.Minute)
@@ -519,7 +522,7 @@ func TestOnlyBadNewsAlarms(t *testing.T) {
 func TestEveryPartOfARunIsTold(t *testing.T) {
 	at := func(hour int) time.Time { return time.Date(2026, 3, 1, hour, 0, 0, 0, time.UTC) }
 	storage := backup.Storage{Account: account, Container: "c"}
-	s := backup.Status{
+	s := engine.Status{
 		Run: backup.Run{
 			ID: "id", State: backup.Failed, Target: target, Plan: "plan", Slot: at(1), Request: "request", Created: at(2), Updated: at(3),
 			Ended: at(4), Attempt: 5, Polls: 6, Reason: backup.Reason{Code: "Code", Message: "words", Hint: "do it"},
@@ -554,7 +557,7 @@ func TestEveryPartOfARunIsTold(t *testing.T) {
 	if !strings.HasPrefix(string(text), want) || !strings.Contains(string(text), `"notIncluded":[`) {
 		t.Errorf("got  %s\nwant %s", text, want)
 	}
-	text, err = json.Marshal(view(backup.Status{Run: backup.Run{
+	text, err = json.Marshal(view(engine.Status{Run: backup.Run{
 		ID: "id", State: backup.Waiting, Reason: backup.Reason{Code: "Code", Message: "words"},
 	}}))
 	if err != nil {
@@ -576,7 +579,7 @@ func TestABatchEndsWithItsLastRun(t *testing.T) {
 	run := func(id string, state backup.State, updated, ended time.Time) backup.Run {
 		return backup.Run{ID: id, Target: target + "-" + id, State: state, Updated: updated, Ended: ended}
 	}
-	b := backup.Batch{ID: "b", Plan: "p", Created: at(1), Runs: []backup.Run{
+	b := engine.Batch{ID: "b", Plan: "p", Created: at(1), Runs: []backup.Run{
 		run("a", backup.Succeeded, at(5), at(5)), run("b", backup.Failed, at(9), at(9)), run("c", backup.Missed, at(7), at(7)),
 	}}
 	v := viewBatch(b, "https://app")
@@ -639,8 +642,8 @@ func TestTheLogTellsWhichFunctionWasCalled(t *testing.T) {
 // TestEveryPartOfATargetsHealthIsTold, under its own name.
 func TestEveryPartOfATargetsHealthIsTold(t *testing.T) {
 	at := func(hour int) time.Time { return time.Date(2026, 3, 1, hour, 0, 0, 0, time.UTC) }
-	text, err := json.Marshal(viewHealth(backup.TargetHealth{
-		Target: "target", Plan: "plan", Status: backup.Late, Reason: backup.Reason{Code: "Code", Message: "words", Hint: "do it"},
+	text, err := json.Marshal(viewHealth(health.TargetHealth{
+		Target: "target", Plan: "plan", Status: health.Late, Reason: backup.Reason{Code: "Code", Message: "words", Hint: "do it"},
 		Point: &backup.Point{ID: "point", Created: at(1)}, Age: 90 * time.Minute, Interval: 24 * time.Hour, NextSlot: at(2),
 		LastRun: &backup.Run{ID: "run", State: backup.Failed, Ended: at(3)}, Deadline: at(4),
 	}))
@@ -650,7 +653,7 @@ func TestEveryPartOfATargetsHealthIsTold(t *testing.T) {
 	if err != nil || string(text) != want {
 		t.Errorf("%s, %v\nwant %s", text, err, want)
 	}
-	text, err = json.Marshal(viewHealth(backup.TargetHealth{Target: "target", Plan: "plan", Status: backup.Protected}))
+	text, err = json.Marshal(viewHealth(health.TargetHealth{Target: "target", Plan: "plan", Status: health.Protected}))
 	if want := `{"target":"target","plan":"plan","status":"protected"}`; err != nil || string(text) != want {
 		t.Errorf("%s, %v\nwant %s", text, err, want)
 	}

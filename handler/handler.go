@@ -14,13 +14,15 @@ import (
 	"github.com/rs/zerolog"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/engine"
+	"lifeboat/internal/plans"
 )
 
 // Config is what the handler is made of.
 type Config struct {
-	Engine *backup.Engine
+	Engine *engine.Engine
 	// Book reads plan.yaml anew: an edit counts from the next tick or request on.
-	Book *backup.Book
+	Book *plans.Store
 	// Warnings are about what plan.yaml, as the book read it last, says and hardly means, each with its line; nil for none.
 	Warnings func() []string
 	// Poison says how many messages are in a queue, and when the first that can be seen is deleted, zero if none can; nil where

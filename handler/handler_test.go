@@ -18,6 +18,9 @@ import (
 	"github.com/rs/zerolog"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/engine"
+	"lifeboat/internal/plans"
+	"lifeboat/internal/schedule"
 	"lifeboat/internal/testing/memory"
 )
 
@@ -55,17 +58,17 @@ func newDoor(change func(*Config)) *door {
 	d := &door{catalog: &watched{Catalog: memory.NewCatalog(time.Now)}, queue: memory.NewQueue(time.Now)}
 	d.plans = func() ([]backup.Plan, error) {
 		return []backup.Plan{{
-			Name: "nightly", Targets: []string{target}, Schedule: backup.Schedule{Zone: time.UTC},
+			Name: "nightly", Targets: []string{target}, Schedule: schedule.Schedule{Zone: time.UTC},
 			Settings: backup.Settings{Storage: backup.Storage{Account: account, Container: "c"}, KeepWithin: time.Hour},
 		}}, nil
 	}
 	var ids atomic.Int32
 	c := Config{
-		Engine: &backup.Engine{
-			Catalog: d.catalog, Queue: d.queue, Waits: backup.DefaultWaits(), Now: time.Now,
+		Engine: &engine.Engine{
+			Catalog: d.catalog, Queue: d.queue, Waits: engine.DefaultWaits(), Now: time.Now,
 			NewID: func() string { return fmt.Sprintf("id%d", ids.Add(1)) },
 		},
-		Book: &backup.Book{
+		Book: &plans.Store{
 			Catalog: d.catalog,
 			Read: func(context.Context) ([]byte, error) {
 				_, err := d.plans()
@@ -293,14 +296,14 @@ func TestRepeatedRequest(t *testing.T) {
 // TestRunInItsStates: 202 while under way, 200 at the end, in Azure's words.
 func TestRunInItsStates(t *testing.T) {
 	for state, status := range statuses {
-		v := view(backup.Status{Run: backup.Run{State: state, Reason: backup.Reason{Code: "C", Message: "m", Hint: "h"}}})
+		v := view(engine.Status{Run: backup.Run{State: state, Reason: backup.Reason{Code: "C", Message: "m", Hint: "h"}}})
 		final := status == "Succeeded" || status == "Failed" || status == "Canceled"
 		if state.Final() != final || v.Status != status || (v.Error != nil) != (final && status != "Succeeded") || (v.Waiting != nil) == final {
 			t.Errorf("%s: %+v", state, v)
 		}
 	}
 	why := backup.Reason{Code: "C", Message: "back up x: no", Hint: "h", Said: "no", RequestID: "r"}
-	details := view(backup.Status{Run: backup.Run{State: backup.Failed, Reason: why}}).Error.Details
+	details := view(engine.Status{Run: backup.Run{State: backup.Failed, Reason: why}}).Error.Details
 	if got := fmt.Sprint(details); got != fmt.Sprint([]apiError{{Code: "Hint", Message: "h"}, {Code: "Said", Message: "no"}, {Code: "RequestId", Message: "r"}}) {
 		t.Errorf("details %s", got)
 	}

@@ -5,12 +5,13 @@ import (
 	"time"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/health"
 )
 
 // healthView is the answer to a monitor. Status is that of the worst target, and unprotected where a timer is silent: what is
 // well now will not stay so.
 type healthView struct {
-	Status  backup.Protection `json:"status"`
+	Status  health.Protection `json:"status"`
 	Checked *time.Time        `json:"checkedDateTime,omitempty"`
 	Plan    planHealthView    `json:"plan"`
 	// TimeZones is the version of the time zones that schedules are read by, such as 2026f.
@@ -43,7 +44,7 @@ type planHealthView struct {
 type targetHealthView struct {
 	Target string            `json:"target"`
 	Plan   string            `json:"plan"`
-	Status backup.Protection `json:"status"`
+	Status health.Protection `json:"status"`
 	// Reason is why the target is not protected.
 	Reason   *apiError  `json:"reason,omitempty"`
 	Verified *pointTime `json:"lastVerified,omitempty"`
@@ -73,7 +74,7 @@ type lastRun struct {
 // plans; if there are none, nothing is protected.
 func (h *handler) getHealth(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Cache-Control", "no-store")
-	body := healthView{Status: backup.Protected, TimeZones: h.TimeZones, Targets: []targetHealthView{}}
+	body := healthView{Status: health.Protected, TimeZones: h.TimeZones, Targets: []targetHealthView{}}
 	force, noPlan := h.Book.Current(r.Context())
 	if force.Refused != nil {
 		why := planError(force.Refused)
@@ -85,7 +86,7 @@ func (h *handler) getHealth(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	if noPlan != nil {
-		body.Status, body.Plan.Refused, body.Plan.Error = backup.Unprotected, true, planError(noPlan)
+		body.Status, body.Plan.Refused, body.Plan.Error = health.Unprotected, true, planError(noPlan)
 		force.Plans = nil
 	}
 	targets, clockwork, err := h.Engine.Health(r.Context(), force)
@@ -101,7 +102,7 @@ func (h *handler) getHealth(w http.ResponseWriter, r *http.Request) error {
 			Timer: t.Timer, Silent: t.Silent, LastTick: when(t.Last), Reason: viewReason(t.Reason, ""),
 		})
 		if t.Silent {
-			body.Status = backup.Unprotected
+			body.Status = health.Unprotected
 		}
 	}
 	for _, t := range targets {
@@ -111,14 +112,14 @@ func (h *handler) getHealth(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	status := http.StatusOK
-	if body.Status == backup.Unprotected {
+	if body.Status == health.Unprotected {
 		status = http.StatusServiceUnavailable
 	}
 	writeJSON(w, status, body)
 	return nil
 }
 
-func viewHealth(t backup.TargetHealth) targetHealthView {
+func viewHealth(t health.TargetHealth) targetHealthView {
 	v := targetHealthView{
 		Target: t.Target, Plan: t.Plan, Status: t.Status, Interval: int64(t.Interval.Seconds()), NextSlot: when(t.NextSlot),
 	}

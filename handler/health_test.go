@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/health"
+	"lifeboat/internal/schedule"
 )
 
 // healthDoor is a door whose plan has a slot each day, which the first tick has seen.
@@ -19,7 +21,7 @@ func healthDoor(t *testing.T) *door {
 		t.Fatal(err)
 	}
 	const every = 1<<32 - 1
-	plans[0].Schedule = backup.Schedule{
+	plans[0].Schedule = schedule.Schedule{
 		Second: 1, Minute: 1, Hour: 1, Day: every, Month: every, Weekday: every, Zone: time.UTC,
 	}
 	d.plans = func() ([]backup.Plan, error) { return plans, nil }
@@ -66,7 +68,7 @@ func (d *door) health(t *testing.T, status int) healthView {
 func TestHealth(t *testing.T) {
 	d := healthDoor(t)
 	v := d.health(t, 200)
-	if len(v.Targets) != 1 || v.Status != backup.Pending || v.Targets[0].Target != target ||
+	if len(v.Targets) != 1 || v.Status != health.Pending || v.Targets[0].Target != target ||
 		v.Targets[0].Plan != "nightly" ||
 		v.Targets[0].Interval != 24*60*60 || v.Targets[0].NextSlot == nil || v.Plan.Refused || v.Checked == nil {
 		t.Errorf("a new plan: %+v", v)
@@ -81,7 +83,7 @@ func TestHealth(t *testing.T) {
 	})
 	// The run by hand that the row was put beside has not ended: the reason is that of the last one that did.
 	v = d.health(t, 503)
-	if v.Status != backup.Unprotected || v.Targets[0].Reason == nil || v.Targets[0].Reason.Code != "AuthorizationFailed" ||
+	if v.Status != health.Unprotected || v.Targets[0].Reason == nil || v.Targets[0].Reason.Code != "AuthorizationFailed" ||
 		!strings.Contains(v.Targets[0].Reason.Message, "does not have authorization") ||
 		len(v.Targets[0].Reason.Details) != 1 || v.Targets[0].LastRun == nil || v.Targets[0].LastRun.State != backup.Queued {
 		t.Errorf("failed for three days: %+v", v)
@@ -90,7 +92,7 @@ func TestHealth(t *testing.T) {
 		ID: "p", State: backup.Live, Target: target, Created: time.Now(),
 	})
 	v = d.health(t, 200)
-	if v.Status != backup.Protected || v.Targets[0].Reason != nil || v.Targets[0].Verified == nil ||
+	if v.Status != health.Protected || v.Targets[0].Reason != nil || v.Targets[0].Verified == nil ||
 		v.Targets[0].Verified.ID != "p" || v.Targets[0].Verified.Age > 60 {
 		t.Errorf("backed up: %+v", v)
 	}
@@ -103,7 +105,7 @@ func TestHealthOfARefusedPlan(t *testing.T) {
 		return nil, errors.Join(errors.New("plan.yaml:7: nonsense"), errors.New("plan.yaml:8: more of it"))
 	}
 	v := d.health(t, 503)
-	if v.Status != backup.Unprotected || !v.Plan.Refused || v.Plan.RefusedSince != nil || v.Plan.Error == nil ||
+	if v.Status != health.Unprotected || !v.Plan.Refused || v.Plan.RefusedSince != nil || v.Plan.Error == nil ||
 		len(v.Plan.Error.Details) != 2 || len(v.Targets) != 0 {
 		t.Errorf("never a good plan: %+v", v)
 	}

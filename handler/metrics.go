@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"lifeboat/internal/backup"
+	"lifeboat/internal/health"
 )
 
 // getMetrics answers in OpenMetrics 1.0, or in the older text format of Prometheus, to a scraper that does not ask for
@@ -103,8 +103,8 @@ func flag(is bool) float64 {
 func seconds(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
 
 // targets writes all that is known of them.
-func (m *metrics) targets(targets []backup.TargetHealth) {
-	each := func(name, help string, value func(t backup.TargetHealth) (float64, bool)) {
+func (m *metrics) targets(targets []health.TargetHealth) {
+	each := func(name, help string, value func(t health.TargetHealth) (float64, bool)) {
 		m.family(name, help)
 		for _, t := range targets {
 			if v, ok := value(t); ok {
@@ -114,15 +114,15 @@ func (m *metrics) targets(targets []backup.TargetHealth) {
 	}
 	m.family("lifeboat_target_status", "1 for the status that the target has by its plan, 0 for the others.")
 	for _, t := range targets {
-		for _, s := range []backup.Protection{backup.Protected, backup.Copied, backup.Pending, backup.Late, backup.Unprotected} {
+		for _, s := range []health.Protection{health.Protected, health.Copied, health.Pending, health.Late, health.Unprotected} {
 			m.sample(flag(t.Status == s), "target", t.Target, "plan", t.Plan, "status", string(s))
 		}
 	}
 	each("lifeboat_target_deadline_timestamp_seconds",
 		"When the target turns unprotected unless it gets a newer recovery point, or when it did.",
-		func(t backup.TargetHealth) (float64, bool) { return seconds(t.Deadline), !t.Deadline.IsZero() })
+		func(t health.TargetHealth) (float64, bool) { return seconds(t.Deadline), !t.Deadline.IsZero() })
 	each("lifeboat_target_interval_seconds", "Time between the slots of the plan around the target's newest recovery point.",
-		func(t backup.TargetHealth) (float64, bool) { return t.Interval.Seconds(), t.Interval > 0 })
+		func(t health.TargetHealth) (float64, bool) { return t.Interval.Seconds(), t.Interval > 0 })
 	for _, kind := range []struct {
 		name, help string
 		copies     bool
@@ -130,13 +130,13 @@ func (m *metrics) targets(targets []backup.TargetHealth) {
 		{"lifeboat_recovery_point", "newest verified recovery point", false},
 		{"lifeboat_copy", "newest verified copy that Azure restores nothing from", true},
 	} {
-		each(kind.name+"_created_timestamp_seconds", "When the target's "+kind.help+" was written.", func(t backup.TargetHealth) (float64, bool) {
+		each(kind.name+"_created_timestamp_seconds", "When the target's "+kind.help+" was written.", func(t health.TargetHealth) (float64, bool) {
 			if t.Point == nil || t.Point.CopyOnly() != kind.copies {
 				return 0, false
 			}
 			return seconds(t.Point.Created), true
 		})
-		each(kind.name+"_age_seconds", "Age of the target's "+kind.help+".", func(t backup.TargetHealth) (float64, bool) {
+		each(kind.name+"_age_seconds", "Age of the target's "+kind.help+".", func(t health.TargetHealth) (float64, bool) {
 			return t.Age.Seconds(), t.Point != nil && t.Point.CopyOnly() == kind.copies
 		})
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/engine"
 )
 
 // followable checks an answer about the operation at the path against the rules that all of Azure's pollers read alike.
@@ -101,11 +102,11 @@ func TestEveryFailureHasWords(t *testing.T) {
 		for _, why := range []backup.Reason{{}, {Code: "C"}, {Message: "m"}, {Code: "C", Message: "m"}} {
 			run := backup.Run{State: state, Reason: why, Ended: time.Now()}
 			bad := state.Final() && state != backup.Succeeded
-			v := view(backup.Status{Run: run})
+			v := view(engine.Status{Run: run})
 			if (v.Error != nil) != bad || bad && (v.Error.Code == "" || v.Error.Message == "" || !strings.Contains(v.Error.Message, why.Message)) {
 				t.Errorf("a run that is %s for %+v: %+v", state, why, v.Error)
 			}
-			b := viewBatch(backup.Batch{Plan: "p", Runs: []backup.Run{run, {State: backup.Succeeded, Ended: run.Ended}}}, "")
+			b := viewBatch(engine.Batch{Plan: "p", Runs: []backup.Run{run, {State: backup.Succeeded, Ended: run.Ended}}}, "")
 			if (b.Error != nil) != bad || (b.Status == "Failed") != bad || bad && (len(b.Error.Details) != 1 || b.Error.Details[0].Message == "") {
 				t.Errorf("a batch with one that is %s for %+v: %+v", state, why, b)
 			}

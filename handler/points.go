@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/engine"
 )
 
 // recoveryPointView is a recovery point by itself. Run is the URL of the run that left it, whose ID it shares.
@@ -89,7 +90,7 @@ func pointError(err error, id string) error {
 	switch {
 	case errors.Is(err, backup.ErrNotFound):
 		return refuse(http.StatusNotFound, "RecoveryPointNotFound", id, "there is no recovery point %s", id)
-	case errors.Is(err, backup.ErrPointGone):
+	case errors.Is(err, engine.ErrPointGone):
 		return refuse(http.StatusConflict, "RecoveryPointGone", id, "%v", err)
 	}
 	return err

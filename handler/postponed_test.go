@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/engine"
 )
 
 // TestRestoreOutlivesAnHourOfTrouble: a request that the host gives up again and again for an hour is put off each time,
@@ -60,7 +61,7 @@ func TestPutOffKeepsItsTime(t *testing.T) {
 		{`{"lifeboatPostponed":{"rounds":0,"message":"e30="}}`, `{"lifeboatPostponed":{"rounds":0,"message":"e30="}}`, sent},
 		{`{"lifeboatPostponed":{"rounds":1,"message":"e30="},"id":"x"}`, `{"lifeboatPostponed":{"rounds":1,"message":"e30="},"id":"x"}`, sent},
 	} {
-		original, at := backup.OriginalRequest([]byte(test.message), sent)
+		original, at := engine.OriginalRequest([]byte(test.message), sent)
 		if string(original) != test.original || !at.Equal(test.want) {
 			t.Errorf("%s: %s of %s, want %s of %s", test.message, original, at, test.original, test.want)
 		}

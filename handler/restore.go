@@ -6,6 +6,8 @@ import (
 	"net/http"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/engine"
+	"lifeboat/internal/restore"
 )
 
 // restore makes the restore that a message asks for, and answers it. A message that can never be understood is kept among
@@ -15,14 +17,14 @@ func (h *handler) restore(ctx context.Context, in invocation) (fields, error) {
 	if err != nil {
 		return nil, err
 	}
-	message, sent := backup.OriginalRequest(message, in.Inserted)
-	q, err := backup.ParseRestoreRequest(message, "")
+	message, sent := engine.OriginalRequest(message, in.Inserted)
+	q, err := restore.ParseRequest(message, "")
 	q.Sent = sent
 	did := fields{"request": q.ID}
 	force, noPlan := h.Book.Current(ctx)
 	if err != nil {
 		did["note"] = err.Error()
-		return did, h.Engine.RefuseRequest(ctx, backup.RestoreQueue, message, q, force.Plans, backup.InvalidRequest, err)
+		return did, h.Engine.RefuseRequest(ctx, backup.RestoreQueue, message, q, force.Plans, restore.InvalidRequest, err)
 	}
 	if noPlan != nil {
 		return did, noPlan
@@ -36,7 +38,7 @@ func (h *handler) restore(ctx context.Context, in invocation) (fields, error) {
 		return did, h.Engine.AnswerPlan(ctx, q, p)
 	}
 	run, err := h.Engine.Restore(ctx, q, force.Plans)
-	if errors.Is(err, backup.ErrRequestReused) {
+	if errors.Is(err, engine.ErrRequestReused) {
 		did["note"] = err.Error()
 		return did, h.Engine.RefuseRequest(ctx, backup.RestoreQueue, message, q, force.Plans, "RequestIdReused", err)
 	}
@@ -52,9 +54,9 @@ func (h *handler) postRestore(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	q, err := backup.ParseRestoreRequest(text, h.requestID(r))
-	if wrong, ok := errors.AsType[*backup.RequestError](err); ok {
-		return refuse(http.StatusBadRequest, backup.InvalidRequest, wrong.Field, "%s", wrong.Message)
+	q, err := restore.ParseRequest(text, h.requestID(r))
+	if wrong, ok := errors.AsType[*restore.RequestError](err); ok {
+		return refuse(http.StatusBadRequest, restore.InvalidRequest, wrong.Field, "%s", wrong.Message)
 	}
 	force, err := h.Book.Current(r.Context())
 	if err != nil {
@@ -69,7 +71,7 @@ func (h *handler) postRestore(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	}
 	run, err := h.Engine.Restore(r.Context(), q, force.Plans)
-	if errors.Is(err, backup.ErrRequestReused) {
+	if errors.Is(err, engine.ErrRequestReused) {
 		return refuse(http.StatusConflict, "RequestIdReused", "id", "%v: ask again under another ID", err)
 	}
 	if err != nil {
@@ -110,13 +112,13 @@ func (h *handler) cancelRestore(w http.ResponseWriter, r *http.Request) error {
 	switch {
 	case errors.Is(err, backup.ErrNotFound):
 		return noRestore(r)
-	case errors.Is(err, backup.ErrNotWaiting):
+	case errors.Is(err, engine.ErrNotWaiting):
 		return refuse(http.StatusConflict, "RestoreNotWaiting", run.ID, "%v", err)
 	case err != nil:
 		return err
 	}
 	note(w, run)
-	writeJSON(w, http.StatusOK, view(backup.Status{Run: run}))
+	writeJSON(w, http.StatusOK, view(engine.Status{Run: run}))
 	return nil
 }
 
@@ -126,7 +128,7 @@ func (h *handler) confirmRestore(w http.ResponseWriter, r *http.Request) error {
 	switch {
 	case errors.Is(err, backup.ErrNotFound):
 		return noRestore(r)
-	case errors.Is(err, backup.ErrNotEnded):
+	case errors.Is(err, engine.ErrNotEnded):
 		return refuse(http.StatusConflict, "RestoreNotEnded", r.PathValue("id"), "%v", err)
 	case err != nil:
 		return err

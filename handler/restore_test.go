@@ -628,7 +628,7 @@ func TestRestoreOverHTTP(t *testing.T) {
 // TestRestoreMessagesOfTheCorpus: each message of the fuzzer's corpus ends as a run, an answer or a dead letter with a
 // reason; the host never has to deliver it again, and every event fits into a message of a queue.
 func TestRestoreMessagesOfTheCorpus(t *testing.T) {
-	files, err := filepath.Glob("../internal/backup/testdata/fuzz/FuzzRestoreRequest/*")
+	files, err := filepath.Glob("../internal/restore/testdata/fuzz/FuzzRestoreRequest/*")
 	if err != nil || len(files) < 100 {
 		t.Fatalf("%d files, %v", len(files), err)
 	}

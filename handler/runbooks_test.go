@@ -37,7 +37,7 @@ func family(kind string) string {
 // eventTypes are all that the domain publishes, read from its source.
 func eventTypes(t *testing.T) []string {
 	t.Helper()
-	files, err := filepath.Glob("../internal/backup/*.go")
+	files, err := filepath.Glob("../internal/event/*.go")
 	if err != nil {
 		t.Fatal(err)
 	}

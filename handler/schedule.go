@@ -10,7 +10,7 @@ import (
 // plan.yaml is broken the last good plan stays in force; if there is none, nothing new is scheduled, and the invocation
 // fails. Runs under way go on in any case.
 func (h *handler) schedule(ctx context.Context, _ invocation) (fields, error) {
-	force, unsettled := h.Book.Settle(ctx)
+	force, unsettled := h.Book.Reconcile(ctx)
 	if force.Refused != nil {
 		h.Log.Warn().Str("function", "schedule").Str("reason", force.Refused.Error()).Time("inForceSince", force.Since).
 			Msg("plan.yaml is refused")
@@ -18,7 +18,7 @@ func (h *handler) schedule(ctx context.Context, _ invocation) (fields, error) {
 	h.warn()
 	report, err := h.Engine.Schedule(ctx, force.Plans)
 	if err == nil || report.Book.ETag != "" { // a row of something else may be what could not be read
-		h.Book.Saw(report.Book)
+		h.Book.Observe(report.Book)
 	}
 	return fields{
 		"created": report.Created, "missed": report.Missed, "looked": report.Looked, "resent": report.Resent,

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/health"
 )
 
 // noted makes the row by which the timer's ticks tell that they come that old.
@@ -35,7 +36,7 @@ func TestHealthOfTimers(t *testing.T) {
 		}
 		d.noted(t, timer, patience+time.Minute)
 		v := d.health(t, 503)
-		if v.Status != backup.Unprotected || v.Targets[0].Status != backup.Pending {
+		if v.Status != health.Unprotected || v.Targets[0].Status != health.Pending {
 			t.Errorf("%s: %+v", timer, v)
 		}
 		for _, each := range v.Timers {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/engine"
 )
 
 // runView is a run as callers see it. Status is Azure's word for a long-running operation, so that Azure's own pollers
@@ -97,7 +98,7 @@ var statuses = map[backup.State]string{
 	backup.Unknown: "Failed", backup.Canceled: "Canceled",
 }
 
-func view(s backup.Status) runView {
+func view(s engine.Status) runView {
 	r := s.Run
 	v := runView{
 		ID: r.ID, Status: statuses[r.State], State: r.State, Kind: "backup", Plan: r.Plan, Target: r.Target, Slot: when(r.Slot),

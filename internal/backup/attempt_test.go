@@ -12,7 +12,7 @@ func TestAnArtifactIsReadByWhatItIsRestoredBy(t *testing.T) {
 		Target: "target", Storage: Storage{Account: "account", Container: "container"}, Artifact: "artifact", Identity: "identity",
 		CCF: CCF{APIVersion: "2025-06-10-preview", RestoreRegion: "westeurope"},
 	}
-	a := r.attempt("run")
+	a := r.ProviderAttempt("run")
 	if a.Run != "run" {
 		t.Errorf("the run is %q", a.Run)
 	}

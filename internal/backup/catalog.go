@@ -85,3 +85,8 @@ type WriteError struct {
 
 func (e *WriteError) Error() string { return fmt.Sprintf("write %d: %v", e.Index, e.Err) }
 func (e *WriteError) Unwrap() error { return e.Err }
+
+const (
+	// Resolution is the resolution of the catalog's clock, which is a Date header: it may be this much behind.
+	Resolution = time.Second
+)

@@ -1,7 +1,5 @@
-// Package backup is the domain of Lifeboat: what a run is, which states it passes through, when it is due, who may
-// touch it, and when what it left may be deleted.
+// Package backup holds the nouns of Lifeboat: plans, runs, recovery points, restores and their reasons, with the rows that
+// they are kept in. It holds the ports too: [Catalog], [Queue] and [Provider], which the adapters implement.
 //
-// It knows no Azure SDK. The table, the queues and the Azure services are reached through the three interfaces
-// [Catalog], [Queue] and [Provider]; time, IDs and randomness come in through [Engine]. Every step of the engine may be
-// killed before or after any call to them, and may happen twice; docs/design.md tells how it stays right.
+// It decides nothing, and knows neither an Azure SDK nor a protocol.
 package backup

@@ -1,8 +1,7 @@
 package backup
 
 import (
-	"context"
-	"encoding/json"
+	"fmt"
 	"strings"
 	"time"
 )
@@ -68,9 +67,9 @@ type Point struct {
 	// point of a ledger is a copy.
 	LedgerBackup bool `json:"LedgerBackup,omitempty"`
 
-	carried
-	// etag is that of the row, as it was read or written last.
-	etag string `json:"-"`
+	Carried
+	// RowETag is that of the row, as it was read or written last.
+	RowETag string `json:"-"`
 }
 
 // Hold is why a recovery point must stay, and until when.
@@ -87,15 +86,6 @@ type KeptByStorage struct {
 	Again time.Time `json:"again"`
 	// Reason has storage's code and words, and what to do.
 	Reason Reason `json:"reason"`
-}
-
-// longestKept is how long what storage keeps is left alone at the most, whatever storage says, in Waits.Recheck: a week.
-const longestKept = 28
-
-// keptByStorage notes a refusal.
-func (w Waits) keptByStorage(f *Fault, now time.Time) KeptByStorage {
-	wait := min(max(f.Until.Sub(now), w.Recheck), longestKept*w.Recheck)
-	return KeptByStorage{Until: f.Until, Again: now.Add(wait), Reason: f.reason()}
 }
 
 func (k KeptByStorage) String() string {
@@ -115,10 +105,11 @@ type Acceptance struct {
 	Reason string `json:"reason,omitempty"`
 }
 
-func newPoint(r Run, v Verification) Point {
+// NewPoint is the live recovery point of the run whose artifact was verified.
+func NewPoint(r Run, v Verification) Point {
 	return Point{
 		ID: r.ID, State: Live, Target: r.Target, Plan: r.Plan, Storage: r.Settings.Storage, Artifact: r.Artifact, SKU: r.SKU,
-		ETag: v.Hashing.ETag, Size: v.Size, SHA256: v.SHA256, Note: reason("", v.Note, "").Message,
+		ETag: v.Hashing.ETag, Size: v.Size, SHA256: v.SHA256, Note: NewReason("", v.Note, "").Message,
 		Created: v.Modified, Expires: v.Modified.Add(r.Settings.KeepWithin),
 		LedgerBackup: isLedger(r.Target) && !r.Settings.CopyOnly(r.Target),
 	}
@@ -135,40 +126,32 @@ func (p Point) Called() PointState {
 	return p.State
 }
 
-// key is beside that of the run.
-func (p Point) key() Key {
-	partition, row, _ := strings.Cut(p.ID, "-")
-	return Key{Partition: partition, Row: pointPrefix + row}
-}
-
-const pointPrefix = "point-"
-
-// unreadablePoint stands for a row that this version cannot read.
-func unreadablePoint(row Row, target string, err error) Point {
+// UnreadablePoint stands for a row that this version cannot read.
+func UnreadablePoint(row Row, target string, err error) Point {
 	return Point{
-		ID: row.Partition + "-" + strings.TrimPrefix(row.Row, pointPrefix), State: Unreadable, Target: target, Reason: unreadableRow(err),
+		ID: row.Partition + "-" + strings.TrimPrefix(row.Row, PointPrefix), State: Unreadable, Target: target, Reason: UnreadableRow(err),
 	}
 }
 
-// unreadableRow says why nothing is deleted or restored.
-func unreadableRow(err error) Reason {
-	return reason("RowUnreadable", err.Error(), "Deploy the version of Lifeboat that wrote it again. If it is nobody's, delete it from the table.")
+// UnreadableRow says why nothing is deleted or restored.
+func UnreadableRow(err error) Reason {
+	return NewReason("RowUnreadable", err.Error(), "Deploy the version of Lifeboat that wrote it again. If it is nobody's, delete it from the table.")
 }
 
-// live says that the point can be restored, and counts as verified.
-func (p Point) live() bool { return p.State == Live && !p.Safety }
+// Live says that the point can be restored, and counts as verified.
+func (p Point) Live() bool { return p.State == Live && !p.Safety }
 
-// unaccepted says that the point was suspect, and nobody took it for good.
-func (p Point) unaccepted() bool { return p.Suspicion.Code != "" && p.Accepted.Time.IsZero() }
+// Unaccepted says that the point was suspect, and nobody took it for good.
+func (p Point) Unaccepted() bool { return p.Suspicion.Code != "" && p.Accepted.Time.IsZero() }
 
-// trusted says that the point's size tells what is normal for the target, whether or not the artifact is still there.
-func (p Point) trusted() bool {
-	return !p.Safety && p.State != Unreadable && !p.unaccepted()
+// Trusted says that the point's size tells what is normal for the target, whether or not the artifact is still there.
+func (p Point) Trusted() bool {
+	return !p.Safety && p.State != Unreadable && !p.Unaccepted()
 }
 
-// replace is the write of the point as it is now, under the ETag that was read.
-func (p Point) replace() Write {
-	return Write{Op: Replace, Key: p.key(), ETag: p.etag, Body: encode(p)}
+// Replace is the write of the point as it is now, under the ETag that was read.
+func (p Point) Replace() Write {
+	return Write{Op: Replace, Key: p.Key(), ETag: p.RowETag, Body: Encode(p)}
 }
 
 // claim is the row that says whose an artifact is. It is only ever inserted, in the transaction that makes the recovery
@@ -178,176 +161,40 @@ type claim struct {
 	Point    string `json:"Point"`
 }
 
-const claimPrefix = "artifact-"
-
-func (p Point) claimKey() Key {
-	return Key{Partition: p.key().Partition, Row: claimPrefix + digest(p.place(), 32)}
-}
-
-// place is where the artifact is, as one text.
-func (p Point) place() string {
+// Place is where the artifact is, as one text.
+func (p Point) Place() string {
 	return strings.ToLower(p.Storage.Account) + "\n" + p.Storage.Container + "\n" + p.Artifact
 }
 
-// insert are the writes that make the point, with its claim and the list of its files.
-func (p Point) insert(files []File) []Write {
+// Insert are the writes that make the point, with its claim and the list of its files.
+func (p Point) Insert(files []File) []Write {
 	return append([]Write{
-		{Op: Insert, Key: p.key(), Body: encode(p)},
-		{Op: Insert, Key: p.claimKey(), Body: encode(claim{Artifact: p.Artifact, Point: p.ID})},
-	}, p.list(files)...)
+		{Op: Insert, Key: p.Key(), Body: Encode(p)},
+		{Op: Insert, Key: p.claimKey(), Body: Encode(claim{Artifact: p.Artifact, Point: p.ID})},
+	}, p.FileRows(files)...)
 }
 
-// taken are the artifacts that other runs of the target hold and that are young enough to be taken for those of the
-// attempt's lost starts.
-func (e *Engine) taken(ctx context.Context, a Attempt) ([]string, error) {
-	since := a.NotBefore
-	for _, w := range a.Lost {
-		if w.From.Before(since) {
-			since = w.From
-		}
-	}
-	oldest := countdown(since.Add(-longestRun * e.Waits.Operation))
-	points, err := e.points(ctx, a.Target, "point-"+oldest)
-	if err != nil {
-		return nil, err
-	}
-	runs, err := e.runs(ctx, a.Target, "run-"+oldest)
-	if err != nil {
-		return nil, err
-	}
-	var taken []string
-	for _, p := range points {
-		if p.ID != a.Run {
-			taken = append(taken, p.Artifact)
-		}
-	}
-	for _, r := range runs {
-		// The name that was asked for is not what a service calls it that names artifacts itself.
-		if r.ID != a.Run && r.Artifact != "" && !strings.HasPrefix(r.Artifact, r.ID+".") {
-			taken = append(taken, r.Artifact)
-		}
-	}
-	return taken, nil
-}
-
-func (p Point) attempt() Attempt {
+// ProviderAttempt is what a provider is told about the artifact of the point.
+func (p Point) ProviderAttempt() Attempt {
 	return Attempt{Target: p.Target, Storage: p.Storage, Run: p.ID, Artifact: p.Artifact}
 }
 
-// Decision says what becomes of a recovery point, and why.
-type Decision struct {
-	Point  Point
-	Keep   bool
-	Reason string
+// FileRows are the writes that keep what the point's artifact consists of: rows beside its own.
+func (p Point) FileRows(files []File) []Write {
+	if len(files) == 0 {
+		return nil
+	}
+	var writes []Write
+	for i, page := range Pages(string(Encode(files))) {
+		key := Key{Partition: p.Key().Partition, Row: fmt.Sprintf("%s%03d", p.FilesPrefix(), i)}
+		writes = append(writes, Write{Op: Put, Key: key, Body: page})
+	}
+	return writes
 }
 
-// Retain decides about all the recovery points of one target at an instant. A point past its time expires, except the
-// newest live one, whatever its age: it is the best thing to restore from. A suspect one, or a safety backup, is kept for
-// its time, but does not stand in for a live one. A held point stays, and so does one that a restore reads: Readers are the
-// restores that have not ended. A point that storage keeps is left alone until its deletion is to be tried again. One that
-// expired before it was written, or as it was, stays for good: its expiry is a mistake. And where one cannot be read all stay: nobody knows
-// what it is for.
-func Retain(points []Point, now time.Time) []Decision {
-	newest, unread := -1, ""
-	for i, p := range points {
-		if p.State == Unreadable {
-			unread = "nothing of the target is deleted: " + p.Reason.Message
-		}
-		if p.live() && (newest < 0 || p.Created.After(points[newest].Created)) {
-			newest = i
-		}
-	}
-	decisions := make([]Decision, 0, len(points))
-	for i, p := range points {
-		d := Decision{Point: p}
-		switch {
-		case p.State == Expired:
-			continue
-		case unread != "":
-			d.Keep, d.Reason = true, unread
-		case !p.Expires.After(p.Created):
-			d.Keep, d.Reason = true, "its time ended at "+p.Expires.UTC().Format(time.RFC3339)+", not after it was written: nobody can have "+
-				"meant that, so nothing of it is deleted"
-		case p.State == Deleting:
-			d.Reason = "its deletion was begun"
-		case i == newest:
-			d.Keep, d.Reason = true, "the newest verified recovery point of the target"
-		case now.Before(p.Expires):
-			d.Keep, d.Reason = true, "keep.within lasts until "+p.Expires.UTC().Format(time.RFC3339)
-		case now.Before(p.Held.Until):
-			d.Keep, d.Reason = true, "held until "+p.Held.Until.UTC().Format(time.RFC3339)+": "+p.Held.Reason
-		case len(p.Readers) > 0:
-			d.Keep, d.Reason = true, "the restore "+p.Readers[0]+" reads it"
-		case now.Before(p.KeptByStorage.Again):
-			d.Keep, d.Reason = true, p.KeptByStorage.String()
-		case p.State == Suspect:
-			d.Reason = "keep.within ended at " + p.Expires.UTC().Format(time.RFC3339) + ", and nobody accepted it"
-		default:
-			d.Reason = "keep.within ended at " + p.Expires.UTC().Format(time.RFC3339) + ", and there is a newer one"
-			if p.Safety {
-				d.Reason = "keep.within of a safety backup ended at " + p.Expires.UTC().Format(time.RFC3339)
-			}
-		}
-		decisions = append(decisions, d)
-	}
-	return spare(decisions)
-}
-
-// spare keeps the artifact of a point that another one names, which is kept.
-func spare(decisions []Decision) []Decision {
-	keeper := map[string]string{}
-	for _, d := range decisions {
-		if d.Keep && d.Point.Artifact != "" {
-			keeper[d.Point.place()] = d.Point.ID
-		}
-	}
-	for i, d := range decisions {
-		if other := keeper[d.Point.place()]; !d.Keep && other != "" {
-			decisions[i].Keep, decisions[i].Reason = true, "the recovery point "+other+" names the same artifact"
-		}
-	}
-	return decisions
-}
-
-// runPrefix is that of the types of events about the end of a run, which go on with its state.
-const runPrefix = "lifeboat.run."
-
-// ended is the event about the end of a run. Its ID is stable, so that one sent twice is known as the same.
-func ended(r Run) Event {
-	var point string
-	var state PointState
-	if r.State == Succeeded {
-		point, state = r.ID, Live
-		switch {
-		case r.Reason.Code != "":
-			state = Suspect
-		case r.Settings.CopyOnly(r.Target):
-			state = CopyOnly
-		}
-	}
-	data, err := json.Marshal(struct {
-		Run     string    `json:"run"`
-		State   State     `json:"state"`
-		Plan    string    `json:"plan"`
-		Target  string    `json:"target"`
-		Slot    time.Time `json:"slot,omitzero"`
-		Request string    `json:"request,omitempty"`
-		Created time.Time `json:"created"`
-		Ended   time.Time `json:"ended"`
-		Point   string    `json:"recoveryPoint,omitempty"`
-		// PointState is that of the recovery point as the run left it. Reason says why it is suspect.
-		PointState PointState `json:"recoveryPointState,omitempty"`
-		// CopyOnly: Azure can restore nothing from it.
-		CopyOnly bool   `json:"copyOnly,omitempty"`
-		Reason   Reason `json:"reason,omitzero"`
-	}{
-		r.ID, r.State, r.Plan, r.Target, r.Slot, r.Request, r.Created, r.Ended, point, state, point != "" && r.Settings.CopyOnly(r.Target),
-		r.Reason,
-	})
-	if err != nil {
-		panic(err) // only strings and times
-	}
-	return Event{
-		ID: r.ID + "." + string(r.State), Type: runPrefix + string(r.State), Subject: r.Target, Time: r.Ended, Data: data,
-	}
+// DecodePoint reads the row of a recovery point. The error is an ErrUnreadable.
+func DecodePoint(row Row) (Point, error) {
+	p, err := Decode[Point](row)
+	p.RowETag = row.ETag
+	return p, err
 }

@@ -200,8 +200,8 @@ func (f *Fault) Error() string { return fmt.Sprintf("%s: %s", f.Code, f.Message)
 // longestRetryAfter is the most that we wait on a service's word.
 const longestRetryAfter = time.Hour
 
-// wait is RetryAfter within reason.
-func (f *Fault) wait() time.Duration { return min(f.RetryAfter, longestRetryAfter) }
+// Wait is RetryAfter within reason.
+func (f *Fault) Wait() time.Duration { return min(f.RetryAfter, longestRetryAfter) }
 
 // AsFault makes a *Fault of any error: one that is none counts as Uncertain.
 func AsFault(err error) *Fault {

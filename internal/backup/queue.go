@@ -1,6 +1,7 @@
 package backup
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -8,6 +9,19 @@ import (
 	"io"
 	"strings"
 	"time"
+)
+
+// Queue is the event's destination.
+func (e Event) Queue() string { return cmp.Or(e.To, EventsQueue) }
+
+// The queues. The host keeps what it gave up in a queue of the same name with "-poison" behind it.
+const (
+	// ExecuteQueue holds the wake-ups of runs.
+	ExecuteQueue = "execute"
+	// RestoreQueue is where other systems ask for restores.
+	RestoreQueue = "restore-requests"
+	// EventsQueue is where events go that name no other queue.
+	EventsQueue = "lifeboat-events"
 )
 
 // Queue sends. Receiving is the host's work: it invokes the function of the queue with each message, at least once.
@@ -44,7 +58,7 @@ func ParseWakeup(message []byte) (Wakeup, error) {
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return w, fmt.Errorf("not a wake-up: there is more behind the JSON object")
 	}
-	if _, err := runKey(w.Run); err != nil {
+	if _, err := RunKey(w.Run); err != nil {
 		return w, fmt.Errorf("not a wake-up: %w", err)
 	}
 	if w.Number < 1 || w.Mark == "" {
@@ -67,3 +81,16 @@ type Event struct {
 	// To is the queue that it goes to; "" is [EventsQueue].
 	To string
 }
+
+// AndTo is the event, and the same for a queue of answers; "" for none.
+func (e Event) AndTo(queue string) []Event {
+	if queue == "" {
+		return []Event{e}
+	}
+	answer := e
+	answer.To = queue
+	return []Event{e, answer}
+}
+
+// LongestDelay is the longest that a queue message can be delayed (Queue.Wake).
+const LongestDelay = 7 * 24 * time.Hour

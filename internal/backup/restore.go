@@ -55,3 +55,62 @@ type Restorer interface {
 	// begun again.
 	FindRestore(ctx context.Context, r Restore) (Operation, error)
 }
+
+// ProviderAttempt is the artifact as its verification knows it, read on behalf of the destination.
+func (r Restore) ProviderAttempt(run string) Attempt {
+	return Attempt{
+		Target: r.Target, Storage: r.Storage, Identity: r.Identity, CCF: r.CCF, Run: run, Artifact: r.Artifact, Reread: true,
+	}
+}
+
+// Restoring is what a run that restores needs beside what every run has. Its Target is the destination: a restore takes
+// no lock but that one.
+type Restoring struct {
+	// Point is the ID of the recovery point, Source the resource ID of what was backed up.
+	Point  string `json:"point"`
+	Source string `json:"source"`
+	// Storage, Artifact, ETag, SKU, SHA256, Size and Written are those of the recovery point.
+	Storage  Storage     `json:"storage,omitzero"`
+	Artifact string      `json:"artifact,omitempty"`
+	ETag     string      `json:"etag,omitempty"`
+	SKU      string      `json:"sku,omitempty"`
+	SHA256   string      `json:"sha256,omitempty"`
+	Size     int64       `json:"size,omitempty"`
+	Written  time.Time   `json:"written,omitzero"`
+	Kind     RestoreKind `json:"kind"`
+	Key      string      `json:"key,omitempty"`
+	Region   string      `json:"region,omitempty"`
+	// Expires is when it must have begun.
+	Expires time.Time `json:"expires"`
+	// RequestedBy, Reason and ReplyTo are those of the request.
+	RequestedBy string `json:"requestedBy,omitempty"`
+	Reason      string `json:"reason,omitempty"`
+	ReplyTo     string `json:"replyTo,omitempty"`
+	// Plan is the hash of the plan of the restore.
+	Plan string `json:"plan"`
+	// Safety: the destination is backed up first. Secured is when that was verified.
+	Safety  bool      `json:"safety,omitempty"`
+	Secured time.Time `json:"secured,omitzero"`
+	// Reading: the run stands among the readers of the recovery point.
+	Reading bool `json:"reading,omitempty"`
+	// Step is how far it has got.
+	Step restoreStep `json:"step,omitempty"`
+	// Told: others know that it waits.
+	Told bool `json:"told,omitempty"`
+	// Warning is what the service left as it was, in its own words.
+	Warning string `json:"warning,omitempty"`
+}
+
+// restoreStep is how far a restore has got, beside its state.
+type restoreStep string
+
+const (
+	// StepGuarding: nothing was begun; every guard is asked again.
+	StepGuarding restoreStep = ""
+	// StepSecuring: the safety backup, whose states are those of any backup.
+	StepSecuring restoreStep = "securing"
+	// StepChecking: the service itself looks whether it can restore.
+	StepChecking restoreStep = "checking"
+	// StepRestoring: the request that starts the restore is about to be sent, or was.
+	StepRestoring restoreStep = "restoring"
+)

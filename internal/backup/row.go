@@ -8,20 +8,20 @@ import (
 	"strings"
 )
 
-// carried is embedded in what is read from a row and written back: a newer version may have given the row members that this
+// Carried is embedded in what is read from a row and written back: a newer version may have given the row members that this
 // one does not know. They stay, as long as the row does.
-type carried struct {
+type Carried struct {
 	// body is that of the row, if this version does not know all of it; else "".
 	body string
 }
 
-func (c *carried) carry(body string) { c.body = body }
+func (c *Carried) carry(body string) { c.body = body }
 
-func (c carried) unknown() string { return c.body }
+func (c Carried) unknown() string { return c.body }
 
-// encode makes a row's body. The domain's own types always marshal. A row that was read with members that this version does
+// Encode makes a row's body. The domain's own types always marshal. A row that was read with members that this version does
 // not know keeps them.
-func encode(v any) json.RawMessage {
+func Encode(v any) json.RawMessage {
 	body, err := json.Marshal(v)
 	if err != nil {
 		panic(fmt.Sprintf("a row that cannot be written: %v", err))
@@ -32,9 +32,9 @@ func encode(v any) json.RawMessage {
 	return body
 }
 
-// decode reads a row's body into a T, and says which row is broken if it cannot. A T that is written back carries along what
+// Decode reads a row's body into a T, and says which row is broken if it cannot. A T that is written back carries along what
 // it does not know.
-func decode[T any](row Row) (T, error) {
+func Decode[T any](row Row) (T, error) {
 	var v T
 	if row.Err != nil {
 		return v, row.Err

@@ -87,9 +87,15 @@ type Run struct {
 	// have given back what it held.
 	Owes bool `json:"Owes,omitempty"`
 
-	carried
-	// etag is that of the row, as it was read or written last.
-	etag string `json:"-"`
+	Carried
+	// RowETag is that of the row, as it was read or written last.
+	RowETag string `json:"-"`
+}
+
+// Permit is one that a run holds, as the run remembers it: a row that has another ETag is somebody else's by now.
+type Permit struct {
+	Row  string `json:"row"`
+	ETag string `json:"etag"`
 }
 
 // Reason is an error for the person who must act: a code, what was said, what to do next.
@@ -106,86 +112,67 @@ type Reason struct {
 // longestText is how much is kept of a text that has a service's words in it, in bytes: it may send a page.
 const longestText = 4096
 
-// bounded is the text, cut off behind a whole character.
-func bounded(text string) string {
+// Bounded is the text, cut off behind a whole character.
+func Bounded(text string) string {
 	if len(text) <= longestText {
 		return text
 	}
 	return strings.ToValidUTF8(text[:longestText], "") + " …"
 }
 
-func reason(code, message, hint string) Reason {
-	return Reason{Code: bounded(code), Message: bounded(message), Hint: bounded(hint)}
+// NewReason makes a reason, each part of it bounded.
+func NewReason(code, message, hint string) Reason {
+	return Reason{Code: Bounded(code), Message: Bounded(message), Hint: Bounded(hint)}
 }
 
-func (f *Fault) reason() Reason {
-	r := reason(f.Code, f.Message, f.Hint)
-	r.Said, r.RequestID = bounded(f.Said), bounded(f.RequestID)
+// Refuse makes the reason of a refusal.
+func Refuse(code, hint, format string, args ...any) *Reason {
+	r := NewReason(code, fmt.Sprintf(format, args...), hint)
+	return &r
+}
+
+// Reason is the fault as it is kept.
+func (f *Fault) Reason() Reason {
+	r := NewReason(f.Code, f.Message, f.Hint)
+	r.Said, r.RequestID = Bounded(f.Said), Bounded(f.RequestID)
 	return r
 }
 
-// as says it in other words, and keeps what the service itself said and in answer to which request.
-func (r Reason) as(code, message, hint string) Reason {
-	why := reason(code, message, hint)
+// Reword says it in other words, and keeps what the service itself said and in answer to which request.
+func (r Reason) Reword(code, message, hint string) Reason {
+	why := NewReason(code, message, hint)
 	why.Said, why.RequestID = r.Said, r.RequestID
 	return why
 }
 
-// Run IDs are the target's partition, the time counted down, so that the newest comes first, and a hash of what the run
-// was made for: the same slot of the same plan and target, or the same request, always gives the same ID.
-func newRunID(target string, at time.Time, cause string) string {
-	return fmt.Sprintf("%s-%s-%s", partition(target), countdown(at), digest(cause, 12))
-}
-
-// countdown sorts the newest first.
-func countdown(at time.Time) string { return fmt.Sprintf("%010d", 9_999_999_999-at.Unix()) }
-
-// runKey is where the run with the ID is kept.
-func runKey(id string) (Key, error) {
-	partition, row, _ := strings.Cut(id, "-")
-	countdown, hash, _ := strings.Cut(row, "-")
-	if !consists(partition, 16, "0123456789abcdef") || !consists(countdown, 10, "0123456789") ||
-		!consists(hash, 12, "0123456789abcdef") {
-		return Key{}, fmt.Errorf("%q is not the ID of a run", id)
-	}
-	return Key{Partition: partition, Row: "run-" + row}, nil
-}
-
-// consists says that the text has so many characters, all of them among those given.
-func consists(text string, length int, of string) bool {
-	return len(text) == length && strings.Trim(text, of) == ""
-}
-
-// key of the run itself; its ID was made by newRunID.
-func (r Run) key() Key {
-	k, err := runKey(r.ID)
-	if err != nil {
-		panic(err)
-	}
-	return k
-}
-
-// lockKey is the row that only one run of the target can own.
-func (r Run) lockKey() Key { return Key{Partition: r.key().Partition, Row: "lock"} }
-
-// attempt is what a provider is told about the run's attempt n.
-func (r Run) attempt(artifact string) Attempt {
+// ProviderAttempt is what a provider is told about the run's attempt n.
+func (r Run) ProviderAttempt(artifact string) Attempt {
 	return Attempt{
-		Target: r.Target, Storage: r.Settings.Storage, Identity: r.Settings.access(r.Target), CCF: r.Settings.CCF, Run: r.ID,
+		Target: r.Target, Storage: r.Settings.Storage, Identity: r.Settings.Access(r.Target), CCF: r.Settings.CCF, Run: r.ID,
 		Artifact: artifact, NotBefore: r.Started, Lost: r.LostStarts,
 	}
 }
 
-// artifactName of attempt n: no two attempts share one, so that a late first cannot overwrite what a second wrote.
-func (r Run) artifactName(n int) string { return fmt.Sprintf("%s.%d", r.ID, n) }
+// ProviderRestore is what the provider is asked for.
+func (r Run) ProviderRestore() Restore {
+	q := r.Restore
+	return Restore{
+		Target: r.Target, Source: q.Source, Storage: q.Storage, Artifact: q.Artifact, Written: q.Written,
+		Size: q.Size, SHA256: q.SHA256, ETag: q.ETag, SKU: q.SKU,
+		Identity: r.Settings.Access(r.Target), Kind: q.Kind, Key: q.Key, CCF: r.Settings.CCF.In(q.Region),
+	}
+}
 
-// waited is how long the run waits for its target: what the jitter holds it back does not count.
-func (r Run) waited(now time.Time) time.Duration {
+// ArtifactName of attempt n: no two attempts share one, so that a late first cannot overwrite what a second wrote.
+func (r Run) ArtifactName(n int) string { return fmt.Sprintf("%s.%d", r.ID, n) }
+
+// Waited is how long the run waits for its target: what the jitter holds it back does not count.
+func (r Run) Waited(now time.Time) time.Duration {
 	if r.Start.After(r.Created) {
 		return now.Sub(r.Start)
 	}
 	return now.Sub(r.Created)
 }
 
-// wakeup is the message that the run expects.
-func (r Run) wakeup() Wakeup { return Wakeup{Run: r.ID, Number: r.Wake, Mark: r.Mark} }
+// Wakeup is the message that the run expects.
+func (r Run) Wakeup() Wakeup { return Wakeup{Run: r.ID, Number: r.Wake, Mark: r.Mark} }

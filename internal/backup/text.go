@@ -1,35 +1,55 @@
 package backup
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"math/bits"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
+
+// ColumnRunes fit into a column whatever they are: a rune is at most two UTF-16 units.
+const ColumnRunes = 16_000
+
+// IsUnreadable says that a person cannot read the character.
+func IsUnreadable(r rune) bool {
+	return unicode.IsControl(r) && r != '\n' && r != '\r' && r != '\t' || r == utf8.RuneError
+}
+
+// Fraction of the whole, below it: always the same for a text, and spread evenly over texts.
+func Fraction(text string, whole uint64) uint64 {
+	sum := sha256.Sum256([]byte(text))
+	part, _ := bits.Mul64(binary.BigEndian.Uint64(sum[:]), whole) // the hash is below 2^64
+	return part
+}
 
 // columnsPerRow keeps a row of a text below the 1 MiB that Azure Table Storage allows one, whatever the text is.
 const columnsPerRow = 16
 
 func textColumn(i int) string { return fmt.Sprintf("Text%02d", i) }
 
-// pages are the bodies of rows that hold a text too long for a column.
-func pages(text string) []json.RawMessage {
+// Pages are the bodies of rows that hold a text too long for a column.
+func Pages(text string) []json.RawMessage {
 	var bodies []json.RawMessage
 	for runes := []rune(text); len(runes) > 0; {
 		columns := map[string]string{}
 		for i := 0; i < columnsPerRow && len(runes) > 0; i++ {
-			n := min(len(runes), columnRunes)
+			n := min(len(runes), ColumnRunes)
 			columns[textColumn(i)], runes = string(runes[:n]), runes[n:]
 		}
-		bodies = append(bodies, encode(columns))
+		bodies = append(bodies, Encode(columns))
 	}
 	return bodies
 }
 
-// text is that of the pages, in the order of their rows.
-func text(rows []Row) (string, error) {
+// JoinPages is that of the pages, in the order of their rows.
+func JoinPages(rows []Row) (string, error) {
 	var b strings.Builder
 	for _, row := range rows {
-		columns, err := decode[map[string]string](row)
+		columns, err := Decode[map[string]string](row)
 		if err != nil {
 			return "", err
 		}

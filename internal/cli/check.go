@@ -11,6 +11,7 @@ import (
 
 	"lifeboat/internal/backup"
 	"lifeboat/internal/config"
+	"lifeboat/internal/engine"
 )
 
 // check prints what the file is good for, and what its author may not have meant; the error lists everything that is wrong.
@@ -96,7 +97,7 @@ func (sh Shell) checkLive(ctx context.Context, plans []backup.Plan) error {
 			continue
 		}
 		result := "not now"
-		if f.Kind == backup.Refused || errors.Is(l.err, backup.ErrNoProvider) {
+		if f.Kind == backup.Refused || errors.Is(l.err, engine.ErrNoProvider) {
 			result = "refused"
 			refused++
 		} else {

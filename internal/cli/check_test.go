@@ -12,6 +12,7 @@ import (
 
 	"lifeboat/internal/backup"
 	"lifeboat/internal/cli"
+	"lifeboat/internal/engine"
 )
 
 // looker is a provider that can be looked at with, and nothing else.
@@ -61,8 +62,8 @@ func live(ctx context.Context, t *testing.T, n int, look func(target string) err
 		t.Fatal(err)
 	}
 	l = &looker{look: look, everyoneMet: make(chan struct{})}
-	code, out, errs = within(ctx, cli.Shell{Look: func(func(string) string) (*backup.Engine, error) {
-		return &backup.Engine{Providers: map[string]backup.Provider{"microsoft.apimanagement/service": l}}, nil
+	code, out, errs = within(ctx, cli.Shell{Look: func(func(string) string) (*engine.Engine, error) {
+		return &engine.Engine{Providers: map[string]backup.Provider{"microsoft.apimanagement/service": l}}, nil
 	}}, "plan", "check", path, "--live")
 	return code, out, errs, l
 }
@@ -118,7 +119,7 @@ func TestCheckLiveStops(t *testing.T) {
 
 // TestCheckLiveLooksAtGoodPlansOnly: what is wrong with the file is said before anybody is asked.
 func TestCheckLiveLooksAtGoodPlansOnly(t *testing.T) {
-	sh := cli.Shell{Look: func(func(string) string) (*backup.Engine, error) {
+	sh := cli.Shell{Look: func(func(string) string) (*engine.Engine, error) {
 		return nil, errors.New("no credential")
 	}}
 	if code, _, errs := within(t.Context(), sh, "plan", "check", "--live", edited(t, "30d", "x")); code != 1 || !strings.Contains(errs, ":14") {

@@ -13,6 +13,7 @@ import (
 
 	"lifeboat/internal/backup"
 	"lifeboat/internal/config"
+	"lifeboat/internal/engine"
 )
 
 const usage = `usage:
@@ -74,7 +75,7 @@ type Shell struct {
 	// Zone loads a time zone from this machine's own data; nil if they are not asked.
 	Zone func(name string) (*time.Location, error)
 	// Look makes an engine that can look at Azure's services, with the identity that the environment offers.
-	Look func(getenv func(string) string) (*backup.Engine, error)
+	Look func(getenv func(string) string) (*engine.Engine, error)
 }
 
 // Run does what the arguments say and returns the exit code: 0, 1 where the answer is no, 2 where the arguments or

@@ -17,6 +17,9 @@ import (
 	"lifeboat/handler"
 	"lifeboat/internal/backup"
 	"lifeboat/internal/cli"
+	"lifeboat/internal/engine"
+	"lifeboat/internal/plans"
+	"lifeboat/internal/schedule"
 	"lifeboat/internal/testing/memory"
 )
 
@@ -43,18 +46,18 @@ func newApp(t *testing.T, host string, network func(n int, w http.ResponseWriter
 	catalog, queue := memory.NewCatalog(time.Now), memory.NewQueue(time.Now)
 	var ids atomic.Int32
 	api := handler.New(handler.Config{
-		Engine: &backup.Engine{
-			Catalog: catalog, Queue: queue, Waits: backup.DefaultWaits(), Now: time.Now,
+		Engine: &engine.Engine{
+			Catalog: catalog, Queue: queue, Waits: engine.DefaultWaits(), Now: time.Now,
 			NewID:     func() string { return fmt.Sprintf("id%d", ids.Add(1)) },
 			Providers: map[string]backup.Provider{"microsoft.apimanagement/service": restorable{}},
 		},
-		Book: &backup.Book{
+		Book: &plans.Store{
 			Catalog: catalog,
 			Read:    func(context.Context) ([]byte, error) { return []byte("plan.yaml"), nil },
 			Parse: func([]byte) ([]backup.Plan, error) {
 				plan := func(name string, targets ...string) backup.Plan {
 					return backup.Plan{
-						Name: name, Targets: targets, Schedule: backup.Schedule{Zone: time.UTC},
+						Name: name, Targets: targets, Schedule: schedule.Schedule{Zone: time.UTC},
 						Settings: backup.Settings{Storage: backup.Storage{Account: account, Container: "c"}, KeepWithin: time.Hour},
 					}
 				}

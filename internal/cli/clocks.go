@@ -6,6 +6,7 @@ import (
 
 	"lifeboat/internal/backup"
 	"lifeboat/internal/config"
+	"lifeboat/internal/schedule"
 	"lifeboat/internal/tzdata"
 )
 
@@ -81,7 +82,7 @@ func earlier(a, b time.Time) time.Time {
 }
 
 // clockChange says what a change of the clocks does to the schedule; "" for nothing.
-func clockChange(s backup.Schedule, old, fresh time.Time) string {
+func clockChange(s schedule.Schedule, old, fresh time.Time) string {
 	const elapsed, once = "slots follow elapsed time", "slots in the repeated time come once, the first time"
 	forward := fresh.After(old)
 	if s.Hour == everyHour {
@@ -121,7 +122,7 @@ func clockChange(s backup.Schedule, old, fresh time.Time) string {
 }
 
 // inside yields the times that the schedule names from one on, for so long, as if its zone were UTC.
-func inside(s backup.Schedule, from time.Time, long time.Duration) func(func(time.Time) bool) {
+func inside(s schedule.Schedule, from time.Time, long time.Duration) func(func(time.Time) bool) {
 	s.Zone = time.UTC
 	return func(yield func(time.Time) bool) {
 		for at := range s.After(from.Add(-time.Second)) {

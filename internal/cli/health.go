@@ -12,12 +12,12 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"lifeboat/internal/backup"
+	"lifeboat/internal/health"
 )
 
 // targetsHealth is what the API tells of the targets, as far as people are shown it.
 type targetsHealth struct {
-	Status backup.Protection `json:"status"`
+	Status health.Protection `json:"status"`
 	Plan   struct {
 		Refused      bool      `json:"refused"`
 		RefusedSince time.Time `json:"refusedSinceDateTime"`
@@ -40,7 +40,7 @@ type targetsHealth struct {
 type targetHealth struct {
 	Target   string            `json:"target"`
 	Plan     string            `json:"plan"`
-	Status   backup.Protection `json:"status"`
+	Status   health.Protection `json:"status"`
 	Reason   *problem          `json:"reason"`
 	Verified *struct {
 		Created time.Time `json:"createdDateTime"`
@@ -51,7 +51,7 @@ type targetHealth struct {
 
 // status is the target's in words for people.
 func (t targetHealth) status() string {
-	if t.Status == backup.Copied {
+	if t.Status == health.Copied {
 		return copyOnly
 	}
 	return string(t.Status)
@@ -93,7 +93,7 @@ func (r remote) health(ctx context.Context, args []string) error {
 	} else {
 		err = r.healthTable(v)
 	}
-	if err == nil && v.Status == backup.Unprotected {
+	if err == nil && v.Status == health.Unprotected {
 		err = v.alarm()
 	}
 	return err
@@ -163,7 +163,7 @@ func (v targetsHealth) refused() string {
 func (v targetsHealth) alarm() error {
 	bad := 0
 	for _, t := range v.Targets {
-		if t.Status == backup.Unprotected {
+		if t.Status == health.Unprotected {
 			bad++
 		}
 	}

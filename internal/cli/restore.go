@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/restore"
 )
 
 // restored is what the API tells of what a run restores.
@@ -81,7 +82,7 @@ func (r remote) restore(ctx context.Context, args []string) error {
 
 // dryRun prints the plan of a restore; the error says why it may not be made.
 func (r remote) dryRun(a answer, asJSON bool) error {
-	var p backup.RestorePlan
+	var p restore.Preview
 	if err := json.Unmarshal(a.body, &p); err != nil {
 		return fmt.Errorf("read the answer: %w", err)
 	}
@@ -90,7 +91,7 @@ func (r remote) dryRun(a answer, asJSON bool) error {
 	}
 	show := r.planTable
 	if asJSON {
-		show = func(backup.RestorePlan) error { return r.document(a.body) }
+		show = func(restore.Preview) error { return r.document(a.body) }
 	}
 	if err := show(p); err != nil {
 		return err
@@ -102,7 +103,7 @@ func (r remote) dryRun(a answer, asJSON bool) error {
 }
 
 // planTable shows a plan: what would be lost first.
-func (r remote) planTable(p backup.RestorePlan) error {
+func (r remote) planTable(p restore.Preview) error {
 	table := tabwriter.NewWriter(r.stdout, 0, 0, 2, ' ', 0)
 	row := func(name string, values ...string) {
 		for i, value := range values {

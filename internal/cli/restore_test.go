@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/restore"
 )
 
 // restorable is a service that would take a restore.
@@ -72,7 +73,7 @@ func TestDryRun(t *testing.T) {
 		!strings.Contains(out, "  Add it to restore.into of the plan") {
 		t.Errorf("%d\n%s%s", code, out, errs)
 	}
-	var p backup.RestorePlan
+	var p restore.Preview
 	code, out, _ = a.run(t.Context(), "one", "restore", target, "--dry-run", "--json", "--point", point)
 	if err := json.Unmarshal([]byte(out), &p); err != nil || code != 0 || p.Point.ID != point {
 		t.Errorf("%d, %s", code, out)

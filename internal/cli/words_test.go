@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/schedule"
 )
 
 // id is a resource ID in the subscription with the number.
@@ -157,7 +158,7 @@ func TestProgressOfARun(t *testing.T) {
 // TestSlotsOfAPausedPlanAreNone.
 func TestSlotsOfAPausedPlanAreNone(t *testing.T) {
 	const every = 1<<32 - 1
-	p := backup.Plan{Schedule: backup.Schedule{Second: 1, Minute: 1, Hour: 1, Day: every, Month: every, Weekday: every, Zone: time.UTC}}
+	p := backup.Plan{Schedule: schedule.Schedule{Second: 1, Minute: 1, Hour: 1, Day: every, Month: every, Weekday: every, Zone: time.UTC}}
 	at := time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC)
 	if got := slots(p, at, 2); len(got) != 2 || !got[0].Equal(at.AddDate(0, 0, 1)) || !got[1].Equal(at.AddDate(0, 0, 2)) {
 		t.Errorf("%v", got)

@@ -344,10 +344,10 @@ func (r *reader) zone(n *yaml.Node, other *time.Location) *time.Location {
 	return zone
 }
 
-func (r *reader) schedule(n *yaml.Node, zone *time.Location) backup.Schedule {
+func (r *reader) schedule(n *yaml.Node, zone *time.Location) schedule.Schedule {
 	text, n := r.text(n, "schedule")
 	if text == "" {
-		return backup.Schedule{Zone: zone}
+		return schedule.Schedule{Zone: zone}
 	}
 	e, err := schedule.Parse(text)
 	if err != nil {
@@ -357,8 +357,8 @@ func (r *reader) schedule(n *yaml.Node, zone *time.Location) backup.Schedule {
 }
 
 // Schedule is the expression in a time zone.
-func Schedule(e schedule.Expression, zone *time.Location) backup.Schedule {
-	return backup.Schedule{
+func Schedule(e schedule.Expression, zone *time.Location) schedule.Schedule {
+	return schedule.Schedule{
 		Second: e.Second, Minute: e.Minute, Hour: e.Hour, Day: e.Day, Month: e.Month, Weekday: e.Weekday, Last: e.Last,
 		Zone: zone,
 	}

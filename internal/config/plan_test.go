@@ -9,6 +9,7 @@ import (
 
 	"lifeboat/internal/backup"
 	"lifeboat/internal/config"
+	"lifeboat/internal/schedule"
 )
 
 const good = `version: 1
@@ -207,7 +208,7 @@ func TestParsePlanWhole(t *testing.T) {
 	}
 	want := backup.Plan{
 		Name: "often", Targets: []string{one, two, three},
-		Schedule: backup.Schedule{
+		Schedule: schedule.Schedule{
 			Second: 1 | 1<<10 | 1<<20 | 1<<30 | 1<<40 | 1<<50, Minute: 1<<60 - 1, Hour: 1<<24 - 1, Day: 1<<32 - 2,
 			Month: 1<<13 - 2, Weekday: 1<<7 - 1, Last: 1, Zone: time.UTC,
 		},
@@ -233,7 +234,7 @@ func TestParsePlanWhole(t *testing.T) {
 	}
 	// What the first plan does not say it does not have.
 	bare := plans[0]
-	bare.Name, bare.Targets, bare.Schedule, bare.Expression = "", nil, backup.Schedule{}, ""
+	bare.Name, bare.Targets, bare.Schedule, bare.Expression = "", nil, schedule.Schedule{}, ""
 	bare.Settings.Storage, bare.Settings.KeepWithin = backup.Storage{}, 0
 	if !reflect.DeepEqual(bare, backup.Plan{}) {
 		t.Errorf("what was not written was read: %+v", bare)

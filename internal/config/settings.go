@@ -10,6 +10,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/health"
 	"lifeboat/internal/schedule"
 )
 
@@ -26,7 +27,7 @@ type Settings struct {
 	Stopped string
 	// Ticks are how often the host calls the timers' functions, by their names: LIFEBOAT_SCHEDULE_TICK and
 	// LIFEBOAT_CLEANUP_TICK, which the host reads. One that is missing or cannot be read here is no error.
-	Ticks map[string]backup.Tick
+	Ticks map[string]health.Tick
 	// Source names this app in events: WEBSITE_SITE_NAME, which Azure sets, or "lifeboat".
 	Source string
 	// Host is the public host name: WEBSITE_HOSTNAME, which Azure and Core Tools set. It may be empty.
@@ -47,7 +48,7 @@ func FromEnvironment(getenv func(string) string) (Settings, error) {
 	if s.Source == "" {
 		s.Source = "lifeboat"
 	}
-	s.Ticks = map[string]backup.Tick{
+	s.Ticks = map[string]health.Tick{
 		"schedule": timer(getenv, "LIFEBOAT_SCHEDULE_TICK"), "cleanup": timer(getenv, "LIFEBOAT_CLEANUP_TICK"),
 	}
 	if s.Plan == "" {
@@ -71,17 +72,17 @@ func FromEnvironment(getenv func(string) string) (Settings, error) {
 
 // timer reads how often a timer ticks, in UTC, as the host does without WEBSITE_TIME_ZONE: that matters only to one that rests
 // for a part of the day.
-func timer(getenv func(string) string, setting string) backup.Tick {
+func timer(getenv func(string) string, setting string) health.Tick {
 	text := getenv(setting)
 	if text == "" {
-		return backup.Tick{Setting: setting, Wrong: errors.New("it is missing, and the host runs no such timer without it")}
+		return health.Tick{Setting: setting, Wrong: errors.New("it is missing, and the host runs no such timer without it")}
 	}
 	e, err := schedule.Parse(text)
 	if err != nil {
-		return backup.Tick{Setting: setting, Wrong: fmt.Errorf("it is %q: %w", text, err)}
+		return health.Tick{Setting: setting, Wrong: fmt.Errorf("it is %q: %w", text, err)}
 	}
 	s := Schedule(e, time.UTC)
-	return backup.Tick{Setting: setting, Schedule: &s}
+	return health.Tick{Setting: setting, Schedule: &s}
 }
 
 // WaitFactor reads LIFEBOAT_WAIT_FACTOR: 1 without it.

@@ -17,7 +17,6 @@ import (
 	"strings"
 	"time"
 
-	"lifeboat/internal/backup"
 	"lifeboat/internal/config"
 	"lifeboat/internal/schedule"
 	"lifeboat/internal/testing/fakehost"
@@ -126,14 +125,14 @@ func run(ctx context.Context, host realhost.Program, n int, seed uint64) (err er
 }
 
 // since is just before the host's first slot, or before ours, if that is earlier and had not passed when the host listed its own.
-func since(s backup.Schedule, began, first time.Time) time.Time {
+func since(s schedule.Schedule, began, first time.Time) time.Time {
 	if slot := s.Next(began); slot.Before(first) && slot.After(time.Now()) {
 		first = slot
 	}
 	return first.Add(-time.Second)
 }
 
-func next(s backup.Schedule, after time.Time, n int) []time.Time {
+func next(s schedule.Schedule, after time.Time, n int) []time.Time {
 	var slots []time.Time
 	for slot := range s.After(after) {
 		if slots = append(slots, slot); len(slots) == n {

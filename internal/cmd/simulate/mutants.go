@@ -14,28 +14,28 @@ import (
 	"time"
 )
 
-// mutant is a bug made on purpose: in the file of internal/backup, the old text, which stands there once, becomes the new.
+// mutant is a bug made on purpose: in the file the old text, which stands there once, becomes the new.
 type mutant struct{ name, file, old, new string }
 
 var mutants = []mutant{
 	{
-		"the run's ETag is dropped", "step.go",
-		`run := Write{Op: Replace, Key: s.run.key(), ETag: s.run.etag,`, `run := Write{Op: Put, Key: s.run.key(),`,
+		"the run's ETag is dropped", "internal/engine/step.go",
+		"run := backup.Write{Op: backup.Replace, Key: s.run.Key(), ETag: s.run.RowETag,", "run := backup.Write{Op: backup.Put, Key: s.run.Key(),",
 	},
 	{
-		"the wake-up's number is not checked", "engine.go",
+		"the wake-up's number is not checked", "internal/engine/engine.go",
 		"case w.Number > run.Wake:", "case w.Number > run.Wake && w.Mark == run.Mark:",
 	},
 	{
-		"the wake-up's mark is not checked", "engine.go",
+		"the wake-up's mark is not checked", "internal/engine/engine.go",
 		"case w.Number < run.Wake, w.Mark != run.Mark:", "case w.Number < run.Wake:",
 	},
 	{
-		"late wake-ups are taken", "engine.go",
+		"late wake-ups are taken", "internal/engine/engine.go",
 		"case w.Number < run.Wake, w.Mark != run.Mark:", "case w.Number == run.Wake && w.Mark != run.Mark:",
 	},
 	{
-		"the wake-up is sent after the save", "step.go",
+		"the wake-up is sent after the save", "internal/engine/step.go",
 		`	sent := s.Queue.Wake(ctx, next, delay)
 	if sent == nil {
 		r.Wake, r.Mark, r.Due = next.Number, next.Mark, s.clock().Add(delay)
@@ -52,100 +52,100 @@ var mutants = []mutant{
 `,
 	},
 	{
-		"the fence is ignored", "engine.go",
+		"the fence is ignored", "internal/engine/engine.go",
 		"case run.LeaseUntil.After(now):", "case run.LeaseUntil.After(now.Add(time.Hour)):",
 	},
 	{
-		"the start has no deadline", "step.go",
+		"the start has no deadline", "internal/engine/step.go",
 		"begin, cancel := context.WithTimeout(ctx, s.Waits.Lease-s.Waits.LeaseMargin-s.Now().Sub(s.read))",
 		"begin, cancel := context.WithCancel(ctx)",
 	},
 	{
-		"the sweep raises the number", "sweep.go",
-		"e.Queue.Wake(ctx, run.wakeup(), 0)", "e.Queue.Wake(ctx, Wakeup{Run: run.ID, Number: run.Wake + 1, Mark: run.Mark}, 0)",
+		"the sweep raises the number", "internal/engine/sweep.go",
+		"e.Queue.Wake(ctx, run.Wakeup(), 0)", "e.Queue.Wake(ctx, backup.Wakeup{Run: run.ID, Number: run.Wake + 1, Mark: run.Mark}, 0)",
 	},
-	{"the sweep sends nothing again", "sweep.go", "now.Sub(due) >= e.Waits.Overdue", "now.Sub(due) >= 1000*e.Waits.Overdue"},
+	{"the sweep sends nothing again", "internal/engine/sweep.go", "now.Sub(due) >= e.Waits.Overdue", "now.Sub(due) >= 1000*e.Waits.Overdue"},
 	{
-		"the loser of a race acknowledges", "engine.go",
+		"the loser of a race acknowledges", "internal/engine/engine.go",
 		`out.Note = "another invocation was faster: put back"
 		return out, e.Queue.Wake(ctx, w, e.Waits.PutBack)`,
 		`out.Note = "another invocation was faster"
 		return out, nil`,
 	},
 	{
-		"no index entry before the run", "schedule.go",
-		"if _, err := e.Catalog.Apply(ctx, Write{Op: Put, Key: entry, Body: body}); err != nil {",
+		"no index entry before the run", "internal/engine/schedule.go",
+		"if _, err := e.Catalog.Apply(ctx, backup.Write{Op: backup.Put, Key: entry, Body: body}); err != nil {",
 		"if _, err := body, error(nil); err != nil {",
 	},
 	{
-		"the lock is not taken", "step.go",
-		"takes := s.run.State.holdsLock() && !s.was.holdsLock()", "takes := false",
+		"the lock is not taken", "internal/engine/step.go",
+		"takes := s.run.State.HoldsLock() && !s.was.HoldsLock()", "takes := false",
 	},
 	{
-		"the lock is never given back", "step.go",
-		"gives := !s.run.State.holdsLock() && s.was.holdsLock()", "gives := false",
+		"the lock is never given back", "internal/engine/step.go",
+		"gives := !s.run.State.HoldsLock() && s.was.HoldsLock()", "gives := false",
 	},
-	{"attempts share a name", "run.go", `fmt.Sprintf("%s.%d", r.ID, n)`, `fmt.Sprintf("%s.%d", r.ID, min(n, 1))`},
+	{"attempts share a name", "internal/backup/run.go", `fmt.Sprintf("%s.%d", r.ID, n)`, `fmt.Sprintf("%s.%d", r.ID, min(n, 1))`},
 	{
-		"no patience with a lost start", "step.go",
+		"no patience with a lost start", "internal/engine/step.go",
 		"patient := err == nil && s.now.Sub(r.ClearSince) >= s.Waits.Patience", "patient := err == nil",
 	},
 	{
-		"a look that could not be made counts as one", "step.go",
+		"a look that could not be made counts as one", "internal/engine/step.go",
 		"patient := err == nil && s.now.Sub(r.ClearSince) >= s.Waits.Patience",
 		"patient := s.now.Sub(r.LostSince) >= s.Waits.Patience",
 	},
 	{
-		"a lost answer counts as a no", "step.go",
-		`		s.lost(f.reason())
+		"a lost answer counts as a no", "internal/engine/step.go",
+		`		s.lost(f.Reason())
 		return s.advance(ctx, s.Waits.Look)`,
 		`		return s.postpone(ctx, f)`,
 	},
 	{
-		"the outbox is skipped", "step.go",
-		"more, owed(run.Partition, s.owed))", "more)",
+		"the outbox is skipped", "internal/engine/step.go",
+		"more, event.Owed(run.Partition, s.owed))", "more)",
 	},
 	{
-		"an event that could not be sent is forgotten", "step.go",
+		"an event that could not be sent is forgotten", "internal/engine/step.go",
 		"if len(left) > 0 || unread != nil {", "if len(left) > 100 || unread != nil {",
 	},
 	{
-		"a missing artifact counts as a success", "step.go",
-		`		case f.Kind == Refused:
-			return s.end(ctx, fails, f.reason())
+		"a missing artifact counts as a success", "internal/engine/step.go",
+		`		case f.Kind == backup.Refused:
+			return s.end(ctx, fails, f.Reason())
 		case tooLong:`,
-		`		case f.Kind == Refused:
-			return s.end(ctx, succeeds, Reason{})
+		`		case f.Kind == backup.Refused:
+			return s.end(ctx, succeeds, backup.Reason{})
 		case tooLong:`,
 	},
 	{
-		"the watermark moves before the runs are made", "schedule.go",
+		"the watermark moves before the runs are made", "internal/engine/schedule.go",
 		`	if err := e.makeRuns(ctx, plan, mark.Begun, now, report); err != nil {
 		return err
 	}
 	mark.At, mark.By = mark.Begun, mark.BegunBy
 	mark.Begun, mark.BegunBy = time.Time{}, by{}
-	return e.saveMark(ctx, mark, Gap{}, now, report)
+	return e.saveMark(ctx, mark, schedule.Gap{}, now, report)
 `,
 		`	slot := mark.Begun
 	mark.At, mark.By = slot, mark.BegunBy
 	mark.Begun, mark.BegunBy = time.Time{}, by{}
-	if err := e.saveMark(ctx, mark, Gap{}, now, report); err != nil {
+	if err := e.saveMark(ctx, mark, schedule.Gap{}, now, report); err != nil {
 		return err
 	}
 	return e.makeRuns(ctx, plan, slot, now, report)
 `,
 	},
 	{
-		"the event of a gap is not owed", "schedule.go",
-		"writes = append(owed(schedulePartition, events), Write{", "writes = append(writes, Write{",
+		"the event of a gap is not owed", "internal/engine/schedule.go",
+		"writes = append(event.Owed(backup.SchedulePartition, events), backup.Write{", "writes = append(writes, backup.Write{",
 	},
 	{
-		"a slot that was begun counts as missed", "schedule.go",
+		"a slot that was begun counts as missed", "internal/engine/schedule.go",
 		"if !mark.Begun.IsZero() {", "if mark.Begun.After(now) {",
 	},
 	{
-		"runs are made before their slot is noted as begun", "schedule.go",
+		"runs are made before their slot is noted as begun", "internal/engine/schedule.go",
 		`	if err := e.saveMark(ctx, mark, gap, now, report); err != nil || mark.Begun.IsZero() {
 		return err
 	}
@@ -158,121 +158,128 @@ var mutants = []mutant{
 `,
 	},
 	{
-		"early wake-ups come back every 30 seconds", "engine.go",
+		"early wake-ups come back every 30 seconds", "internal/engine/engine.go",
 		"max(e.Waits.PutBack, early, late)", "max(e.Waits.PutBack, min(early, late))",
 	},
-	{"a tick schedules whatever the clock says", "schedule.go", "if apart == nil {\n\t\tfor", "if apart != ErrExists {\n\t\tfor"},
+	{"a tick schedules whatever the clock says", "internal/engine/schedule.go", "if apart == nil {\n\t\tfor", `if apart != backup.ErrExists {
+		for`},
 	{
-		"cleanup deletes whatever the clock says", "cleanup.go",
+		"cleanup deletes whatever the clock says", "internal/engine/cleanup.go",
 		`if err := e.checkClock(ctx, e.Now(), now); err != nil {
 		return report, err
 	}`,
 		`_ = e.checkClock(ctx, e.Now(), now)`,
 	},
-	{"the newest point is not protected", "point.go", "case i == newest:", "case i == newest && len(points) > 1000:"},
-	{"points expire two days early", "point.go", "case now.Before(p.Expires):", "case now.Before(p.Expires.AddDate(0, 0, -2)):"},
+	{"the newest point is not protected", "internal/retention/retain.go", "case i == newest:", "case i == newest && len(points) > 1000:"},
+	{"points expire two days early", "internal/retention/retain.go", "case now.Before(p.Expires):", "case now.Before(p.Expires.AddDate(0, 0, -2)):"},
 	{
-		"an artifact is deleted before that is noted", "cleanup.go",
+		"an artifact is deleted before that is noted", "internal/engine/cleanup.go",
 		"if err := e.savePoint(ctx, &p); err != nil {", "if err := error(nil); err != nil {",
 	},
 	{
-		"what storage keeps stays given up", "cleanup.go",
-		"p.State, p.KeptByStorage = Live, e.Waits.keptByStorage(f, now)", "p.KeptByStorage = e.Waits.keptByStorage(f, now)",
+		"what storage keeps stays given up", "internal/engine/cleanup.go",
+		"p.State, p.KeptByStorage = backup.Live, e.Waits.keptByStorage(f, now)", "p.KeptByStorage = e.Waits.keptByStorage(f, now)",
 	},
 	{
-		"what was suspect comes back live", "cleanup.go",
-		"if p.unaccepted() {", "if p.unaccepted() && p.Safety {",
+		"what was suspect comes back live", "internal/engine/cleanup.go",
+		"if p.Unaccepted() {", "if p.Unaccepted() && p.Safety {",
 	},
 	{
-		"suspect points stand in for live ones", "point.go",
-		"if p.live() && (newest < 0", "if (p.live() || p.State == Suspect) && (newest < 0",
+		"suspect points stand in for live ones", "internal/retention/retain.go",
+		"if p.Live() && (newest < 0", "if (p.Live() || p.State == backup.Suspect) && (newest < 0",
 	},
-	{"no point is ever suspect", "suspect.go", "if 2*p.Size >= normal {", "if 20*p.Size >= normal {"},
+	{"no point is ever suspect", "internal/retention/size.go", "if 2*p.Size >= normal {", "if 20*p.Size >= normal {"},
 	{
-		"suspect points tell what is normal", "point.go",
-		`return !p.Safety && p.State != Unreadable && !p.unaccepted()`, "return !p.Safety",
+		"suspect points tell what is normal", "internal/backup/point.go",
+		"return !p.Safety && p.State != Unreadable && !p.Unaccepted()", "return !p.Safety",
 	},
 	{
-		"two alike are enough", "suspect.go",
+		"two alike are enough", "internal/retention/size.go",
 		"alike = 3", "alike = 1",
 	},
 	{
-		"an acceptance overwrites what cleanup decided", "point.go",
-		"return Write{Op: Replace, Key: p.key(), ETag: p.etag,", "return Write{Op: Put, Key: p.key(),",
+		"an acceptance overwrites what cleanup decided", "internal/backup/point.go",
+		"return Write{Op: Replace, Key: p.Key(), ETag: p.RowETag,", "return Write{Op: Put, Key: p.Key(),",
 	},
 	{
-		"the acceptance of those before is not told", "suspect.go",
-		"s.owe(accepted(m))", "_ = m",
+		"the acceptance of those before is not told", "internal/engine/suspect.go",
+		"s.owe(event.PointAccepted(m))", "_ = m",
 	},
 	{
-		"what is held is given back once the end was told", "step.go",
+		"what is held is given back once the end was told", "internal/engine/step.go",
 		"	if err := s.release(ctx, *r, r.Permits, r.Line); err != nil {",
 		"	if _, left := s.post(ctx, s.saved, map[string]error{}); len(left) > 0 {\n\t\treturn errLost\n\t}\n" +
 			"	if err := s.release(ctx, *r, r.Permits, r.Line); err != nil {",
 	},
 	{
-		"a lost start takes what another run holds", "engine.go",
+		"a lost start takes what another run holds", "internal/engine/engine.go",
 		"if a.Taken = taken; len(taken) == 0 {", "if len(taken) < 1000 {",
 	},
 	{
-		"what an artifact consists of is not kept", "point.go",
-		"}, p.list(files)...)", "}, p.list(nil)...)",
+		"what an artifact consists of is not kept", "internal/backup/point.go",
+		"}, p.FileRows(files)...)", "}, p.FileRows(nil)...)",
 	},
 	{
-		"a plan's own bound is ignored", "gate.go",
+		"a plan's own bound is ignored", "internal/engine/admission.go",
 		"range []bound{e.boundOfAll(), planBound(r.Plan, r.Settings.Concurrency)}", "range []bound{e.boundOfAll()}",
 	},
 	{
-		"a request repeated makes another run", "request.go",
-		`ID: newRunID(target, c.Time, "request "+c.Request),`, `ID: newRunID(target, time.Now(), "request "+c.Request),`,
+		"a request repeated makes another run", "internal/engine/request.go",
+		`ID: backup.NewRunID(target, c.Time, "request "+c.Request),`, `ID: backup.NewRunID(target, time.Now(), "request "+c.Request),`,
 	},
 	{
-		"who leaves the line is not indexed again", "gate.go",
+		"who leaves the line is not indexed again", "internal/engine/admission.go",
 		"if err := s.watch(ctx); err != nil {\n\t\t\treturn err\n\t\t}", "",
 	},
 	{
-		"a restore does not stand among the readers", "restorerun.go",
+		"a restore does not stand among the readers", "internal/engine/restorerun.go",
 		"if !slices.Contains(p.Readers, r.ID) {", "if false {",
 	},
 	{
-		"a request that expired begins all the same", "restorerun.go",
-		"expired(s.run.Restore.Expires, s.now)", "expired(s.run.Restore.Expires.AddDate(1, 0, 0), s.now)",
+		"a request that expired begins all the same", "internal/engine/restorerun.go",
+		"restore.Expired(s.run.Restore.Expires, s.now)", "restore.Expired(s.run.Restore.Expires.AddDate(1, 0, 0), s.now)",
 	},
 	{
-		"the artifact is not held against what was verified", "restoreplan.go",
+		"the artifact is not held against what was verified", "internal/restore/points.go",
 		"if v.SHA256 == p.SHA256 && v.Size == p.Size {", "if v.Size == p.Size {",
 	},
 	{
-		"a lost restore is begun again", "restorerun.go",
-		"case f != nil && f.Kind == Denied:\n		return s.end(", "case f != nil && f.Kind == Denied && r.Lost < mostLost:\n		return s.check(ctx, restorer)\n	case f != nil && f.Kind == Denied:\n		return s.end(",
+		"a lost restore is begun again", "internal/engine/restorerun.go",
+		`case f != nil && f.Kind == backup.Denied:
+		return s.end(`, `case f != nil && f.Kind == backup.Denied && r.Lost < mostLost:
+		return s.check(ctx, restorer)
+	case f != nil && f.Kind == backup.Denied:
+		return s.end(`,
 	},
 	{
-		"a safety backup counts as the newest live point", "point.go",
+		"a safety backup counts as the newest live point", "internal/backup/point.go",
 		"return p.State == Live && !p.Safety }", "return p.State == Live }",
 	},
 	{
-		"the hold of a safety backup is ignored", "point.go",
+		"the hold of a safety backup is ignored", "internal/retention/retain.go",
 		"case now.Before(p.Held.Until):", "case now.Before(p.Held.Until.AddDate(-1, 0, 0)):",
 	},
 	{
-		"what a restore reads is deleted", "point.go",
+		"what a restore reads is deleted", "internal/retention/retain.go",
 		"case len(p.Readers) > 0:", "case len(p.Readers) > 1000:",
 	},
 	{
-		"no safety backup is made", "restorerun.go",
-		"	if q.Safety {\n		q.Step = securing", "	if q.Safety && q.Key != \"\" {\n		q.Step = securing",
+		"no safety backup is made", "internal/engine/restorerun.go",
+		`	if q.Safety {
+		q.Step = backup.StepSecuring`, `	if q.Safety && q.Key != "" {
+		q.Step = backup.StepSecuring`,
 	},
 	{
-		"an ID that was used for something else is taken", "restores.go",
-		"case claim.Fingerprint != q.fingerprint():", "case claim.Fingerprint == \"\":",
+		"an ID that was used for something else is taken", "internal/engine/restores.go",
+		"case claim.Fingerprint != q.Fingerprint():", "case claim.Fingerprint == \"\":",
 	},
 	{
-		"approval is not asked for", "restoreplan.go",
+		"approval is not asked for", "internal/restore/preview.go",
 		`if p.agrees == "" {`, `if p.agrees == "" || p.Plan != "" {`,
 	},
 	{
-		"dead letters are dropped", "deadletter.go",
-		"if _, err := e.Catalog.Apply(ctx, Write{Op: Put, Key: key, Body: encode(l)}); err != nil {",
+		"dead letters are dropped", "internal/engine/deadletter.go",
+		"if _, err := e.Catalog.Apply(ctx, backup.Write{Op: backup.Put, Key: key, Body: backup.Encode(l)}); err != nil {",
 		"if _, err := key, error(nil); err != nil {",
 	},
 }
@@ -325,11 +332,9 @@ func tryMutants(ctx context.Context, only string, quick bool, seeds uint64, days
 	return min(missed+edgesMissed, 1)
 }
 
-const domain = "internal/backup"
-
 // apply is the file's text with the bug in it.
 func (m mutant) apply(root string) ([]byte, error) {
-	return replace(root, filepath.Join(domain, m.file), m.old, m.new)
+	return replace(root, m.file, m.old, m.new)
 }
 
 // replace is the text of the file below the root, with the old text, which must stand there once, replaced by the new.
@@ -364,7 +369,7 @@ func (m mutant) try(ctx context.Context, dir string, seeds uint64, days, tries i
 	if err != nil {
 		return nil, err
 	}
-	path, err := overlay(dir, filepath.Join(domain, m.file), text)
+	path, err := overlay(dir, m.file, text)
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/engine"
 	"lifeboat/internal/testing/fakeazure"
 	"lifeboat/internal/testing/memory"
 )
@@ -24,12 +25,12 @@ func (w world) testHours(t *testing.T) {
 	now, ids := time.Now().Add(-4*lasts), 0
 	clock := func() time.Time { return now }
 	queue := memory.NewQueue(clock)
-	app := &backup.Engine{
-		Catalog: memory.NewCatalog(clock), Queue: queue, Waits: backup.DefaultWaits(), Now: clock,
+	app := &engine.Engine{
+		Catalog: memory.NewCatalog(clock), Queue: queue, Waits: engine.DefaultWaits(), Now: clock,
 		Providers: map[string]backup.Provider{"microsoft.keyvault/managedhsms": w.provider()},
 		NewID:     func() string { ids++; return fmt.Sprint("id", ids) },
 	}
-	run, err := app.Backup(t.Context(), backup.Request{
+	run, err := app.Backup(t.Context(), engine.Request{
 		ID: "hours", Target: hsm,
 		Plan: backup.Plan{Name: "hours", Targets: []string{hsm}, Settings: backup.Settings{
 			Storage: backup.Storage{Account: account, Container: "hours"}, KeepWithin: 24 * time.Hour,

@@ -22,6 +22,7 @@ import (
 	"github.com/google/uuid"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/engine"
 	"lifeboat/internal/testing/fakeazure"
 	"lifeboat/internal/testing/fakehost"
 	"lifeboat/internal/testing/figures"
@@ -464,7 +465,7 @@ func (s *crashStorm) judgeRest(ctx context.Context) string {
 // over are the rows that should be gone, and which are missing. Later is how many entries of the index are not due yet.
 func (s *crashStorm) over() (left []string, later int) {
 	count := map[string]int{}
-	end := time.Now().Add(time.Duration(float64(backup.DefaultWaits().Operation) * factor))
+	end := time.Now().Add(time.Duration(float64(engine.DefaultWaits().Operation) * factor))
 	for pages := tables(s.t, s.config.Account).NewClient("lifeboat").NewListEntitiesPager(nil); pages.More(); {
 		page, err := pages.NextPage(s.t.Context())
 		if err != nil {

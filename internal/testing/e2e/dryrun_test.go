@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/restore"
 	"lifeboat/internal/testing/fakeazure"
 	"lifeboat/internal/testing/stack"
 )
@@ -85,7 +86,7 @@ func TestDryRunsOnlyRead(t *testing.T) {
 			before := len(world.Sim.Calls())
 			request := map[string]any{"id": c.name, "target": c.target, "recoveryPoint": "latest", "dryRun": true}
 			response, said, err := a.request(ctx, http.MethodPost, "/api/restores", text(request), nil)
-			var plan backup.RestorePlan
+			var plan restore.Preview
 			if err != nil || response.StatusCode != http.StatusOK || json.Unmarshal(said, &plan) != nil {
 				t.Fatalf("%v, %v, %s", response, err, said)
 			}
@@ -93,7 +94,7 @@ func TestDryRunsOnlyRead(t *testing.T) {
 				t.Errorf("refused: %+v", why)
 			}
 			last := plan.Guards[len(plan.Guards)-1]
-			if hsm := strings.HasPrefix(c.name, "Managed HSM"); (last.Outcome == backup.Later) != hsm ||
+			if hsm := strings.HasPrefix(c.name, "Managed HSM"); (last.Outcome == restore.Later) != hsm ||
 				hsm && !strings.Contains(last.Reason.Message, "PreFullRestore") {
 				t.Errorf("the last guard is %+v", last)
 			}

@@ -26,6 +26,7 @@ import (
 	"github.com/google/uuid"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/engine"
 	"lifeboat/internal/storage/table"
 	"lifeboat/internal/testing/fakeazure"
 	"lifeboat/internal/testing/fakehost"
@@ -92,7 +93,7 @@ type app struct {
 	t       testing.TB
 	config  stack.AppConfig
 	catalog backup.Catalog
-	engine  *backup.Engine // reads only
+	engine  *engine.Engine // reads only
 }
 
 // newApp starts an app with a storage account of its own.
@@ -141,7 +142,7 @@ func prepare(t testing.TB, c stack.AppConfig) *app {
 		c.Log = logTo(t)
 	}
 	catalog := table.New(tables(t, c.Account), "lifeboat", uuid.NewString)
-	return &app{t: t, config: c, catalog: catalog, engine: &backup.Engine{Catalog: catalog}}
+	return &app{t: t, config: c, catalog: catalog, engine: &engine.Engine{Catalog: catalog}}
 }
 
 // logTo shows what host and program said if the test fails.
@@ -277,8 +278,8 @@ func (a *app) backupOf(ctx context.Context, target, id string) (string, error) {
 }
 
 // await looks at the run in the table, without the program's help, until it has ended and its event was sent.
-func (a *app) await(ctx context.Context, id string) (backup.Status, error) {
-	var last backup.Status
+func (a *app) await(ctx context.Context, id string) (engine.Status, error) {
+	var last engine.Status
 	for {
 		written := a.written()
 		status, _, err := a.engine.Status(ctx, id)

@@ -20,6 +20,7 @@ import (
 	"github.com/google/uuid"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/engine"
 	"lifeboat/internal/testing/fakeazure"
 	"lifeboat/internal/testing/fakehost"
 	"lifeboat/internal/testing/realhost"
@@ -418,7 +419,7 @@ func (h *hosted) tick(ctx context.Context, t *testing.T) {
 	}
 	h.until(ctx, t, "a backup by schedule", func() bool {
 		runs, _, err := h.engine.History(ctx, h.ticking, "", 10)
-		return err == nil && slices.ContainsFunc(runs, func(s backup.Status) bool { return s.Run.State == backup.Succeeded })
+		return err == nil && slices.ContainsFunc(runs, func(s engine.Status) bool { return s.Run.State == backup.Succeeded })
 	})
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/google/uuid"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/engine"
 	"lifeboat/internal/testing/fakeazure"
 	"lifeboat/internal/testing/figures"
 	"lifeboat/internal/testing/stack"
@@ -288,7 +289,7 @@ func (w *walker) judgeAttempts(k kill, run backup.Run, again bool, apart time.Du
 	if run.Attempt > 1 {
 		tally.second.Add(1)
 	}
-	patience := time.Duration(float64(backup.DefaultWaits().Patience) * factor)
+	patience := time.Duration(float64(engine.DefaultWaits().Patience) * factor)
 	if again && apart < patience {
 		w.t.Errorf("killed %s: a second POST %s after the first, before the patience of %s was over", k, apart, patience)
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azqueue/v2"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/engine"
 	"lifeboat/internal/testing/fakeazure"
 	"lifeboat/internal/testing/figures"
 	"lifeboat/internal/testing/stack"
@@ -171,7 +172,7 @@ func TestOneRunPerSlot(t *testing.T) {
 	if _, err := world.Settings(a.config); err != nil { // writes plan.yaml, which nobody reads now
 		t.Fatal(err)
 	}
-	var runs []backup.Status
+	var runs []engine.Status
 	for len(runs) < 2*len(services) {
 		if ctx.Err() != nil {
 			t.Fatalf("only %d runs came of the ticks", len(runs))

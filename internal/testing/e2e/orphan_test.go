@@ -18,6 +18,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azqueue/v2"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/engine"
 	"lifeboat/internal/testing/fakeazure"
 	"lifeboat/internal/testing/figures"
 	"lifeboat/internal/testing/stack"
@@ -224,7 +225,7 @@ func closed(c chan struct{}) bool {
 }
 
 // judge holds what is left against what Azure's side saw.
-func (o *orphan) judge(ctx context.Context, n int64, service string, status backup.Status) {
+func (o *orphan) judge(ctx context.Context, n int64, service string, status engine.Status) {
 	run := status.Run
 	if run.State != backup.Succeeded || status.Point == nil || status.Point.State != backup.Live {
 		o.t.Errorf("stopped behind request %d: the run ended %s, %+v, with %+v", n, run.State, run.Reason, status.Point)

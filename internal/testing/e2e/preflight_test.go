@@ -21,6 +21,7 @@ import (
 	"github.com/google/uuid"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/engine"
 	"lifeboat/internal/storage/queue"
 	"lifeboat/internal/testing/fakeazure"
 	"lifeboat/internal/testing/fakehost"
@@ -35,12 +36,12 @@ func (a *app) ask(ctx context.Context, target string, s backup.Settings) string 
 	if err != nil {
 		a.t.Fatal(err)
 	}
-	e := &backup.Engine{
-		Catalog: a.catalog, Queue: queue.New(queues, "e2e"), Waits: backup.DefaultWaits().Scaled(factor), Now: time.Now,
+	e := &engine.Engine{
+		Catalog: a.catalog, Queue: queue.New(queues, "e2e"), Waits: engine.DefaultWaits().Scaled(factor), Now: time.Now,
 		NewID: func() string { return strings.ReplaceAll(uuid.NewString(), "-", "") },
 	}
 	s.KeepWithin = 24 * time.Hour
-	run, err := e.Backup(ctx, backup.Request{
+	run, err := e.Backup(ctx, engine.Request{
 		ID: uuid.NewString(), Plan: backup.Plan{Name: "preflight", Targets: []string{target}, Settings: s}, Target: target,
 	})
 	if err != nil {

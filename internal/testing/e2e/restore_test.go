@@ -21,6 +21,7 @@ import (
 	"github.com/google/uuid"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/restore"
 	"lifeboat/internal/testing/fakeazure"
 	"lifeboat/internal/testing/fakehost"
 	"lifeboat/internal/testing/stack"
@@ -313,7 +314,7 @@ type answer struct {
 		Request, Run, Warning string
 		Hash                  string `json:"planHash"`
 		Reason                backup.Reason
-		Restore               backup.RestorePlan
+		Restore               restore.Preview
 	}
 }
 

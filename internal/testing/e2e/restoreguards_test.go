@@ -16,6 +16,7 @@ import (
 	"github.com/google/uuid"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/restore"
 	"lifeboat/internal/testing/fakeazure"
 	"lifeboat/internal/testing/stack"
 )
@@ -167,7 +168,7 @@ func TestRestoreIsRefused(t *testing.T) {
 		request := maps.Clone(requests[name])
 		request["dryRun"] = true
 		response, said, err := a.request(ctx, http.MethodPost, "/api/restores", text(request), nil)
-		var plan backup.RestorePlan
+		var plan restore.Preview
 		if err != nil || response.StatusCode != http.StatusOK || json.Unmarshal(said, &plan) != nil {
 			t.Fatalf("%s: %v, %v, %s", name, response, err, said)
 		}

@@ -12,6 +12,8 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azqueue/v2"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/engine"
+	"lifeboat/internal/schedule"
 	"lifeboat/internal/testing/fakeazure"
 	"lifeboat/internal/testing/figures"
 	"lifeboat/internal/testing/stack"
@@ -57,7 +59,7 @@ func row[T any](ctx context.Context, a *app, key backup.Key) (v T, err error) {
 }
 
 // settledAt waits until the plan's slots are dealt with and all is told, and returns the runs of the service.
-func (a *app) settledAt(ctx context.Context, service string, at time.Time) ([]backup.Status, error) {
+func (a *app) settledAt(ctx context.Context, service string, at time.Time) ([]engine.Status, error) {
 	for {
 		mark, err := row[watermark](ctx, a, markKey)
 		owed, _, unread := a.catalog.List(ctx, schedulePartition, "outbox-", "owing.", 1)
@@ -135,7 +137,7 @@ func TestMissedSlotsKillWalk(t *testing.T) {
 			if err != nil || len(runs) != 1 || !runs[0].Run.Slot.Equal(latest) {
 				t.Fatalf("killed %s: the runs are %+v, %v", k, runs, err)
 			}
-			gap, err := row[backup.Gap](ctx, w.app, gapKey)
+			gap, err := row[schedule.Gap](ctx, w.app, gapKey)
 			if err != nil || gap.Count != 3 || gap.Last.Year() != 2020 || !strings.Contains(gap.Why, "nobody looked") {
 				t.Errorf("killed %s: the gap is %+v, %v", k, gap, err)
 			}
@@ -200,7 +202,7 @@ func TestStopped(t *testing.T) {
 	if err != nil || len(runs) != 0 {
 		t.Errorf("a burst of %d runs, %v", len(runs), err)
 	}
-	gap, err := row[backup.Gap](ctx, a, gapKey)
+	gap, err := row[schedule.Gap](ctx, a, gapKey)
 	if err != nil || gap.Count != 4 || gap.Why != "stopped by LIFEBOAT_STOPPED: moving house" {
 		t.Errorf("the gap is %+v, %v", gap, err)
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/engine"
 )
 
 // befall draws what happens to the day as a whole: what people do, and what is away or out of order for a while.
@@ -145,7 +146,7 @@ func (w *World) happen(what int) {
 
 // request is a backup asked for by hand. Who asks repeats the request under its ID until there is an answer.
 type request struct {
-	request backup.Request
+	request engine.Request
 	tries   int
 	// run is the ID in the answer.
 	run string
@@ -156,7 +157,7 @@ const mostTries = 20
 func (w *World) ask() {
 	plans := w.file.plans
 	p := plans[w.choices.pick(len(plans))]
-	r := &request{request: backup.Request{
+	r := &request{request: engine.Request{
 		ID: "request-" + w.newID(), Plan: p, Target: p.Targets[w.choices.pick(len(p.Targets))],
 	}}
 	w.requests = append(w.requests, r)
@@ -184,7 +185,7 @@ func (w *World) post(r *request) {
 	}
 	r.tries++
 	var run backup.Run
-	w.invoke(w.host.anyone(), ofRequests, "api", func(ctx context.Context, _ *invocation, e *backup.Engine) (err error) {
+	w.invoke(w.host.anyone(), ofRequests, "api", func(ctx context.Context, _ *invocation, e *engine.Engine) (err error) {
 		run, err = e.Backup(ctx, r.request)
 		return err
 	}, func(v *invocation) {
@@ -224,12 +225,12 @@ func (w *World) accept(point string, try int) {
 	}
 	w.choices.track = ofRequests
 	var p backup.Point
-	w.invoke(w.host.anyone(), ofRequests, "accept "+w.ledger.runName(point), func(ctx context.Context, v *invocation, e *backup.Engine) (err error) {
+	w.invoke(w.host.anyone(), ofRequests, "accept "+w.ledger.runName(point), func(ctx context.Context, v *invocation, e *engine.Engine) (err error) {
 		p, err = e.Accept(ctx, point, fmt.Sprintf("invocation %d", v.id), "somebody looked at it")
 		return err
 	}, func(v *invocation) {
 		switch {
-		case errors.Is(v.err, backup.ErrPointGone):
+		case errors.Is(v.err, engine.ErrPointGone):
 			v.returned("")
 		case v.died || v.err != nil:
 			v.returned("")

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/engine"
+	"lifeboat/internal/plans"
 )
 
 const (
@@ -222,15 +224,15 @@ func (h *host) invokeTick() {
 	w.choices.track = ofTicks
 	nth, began, stopped, alone := w.figures.Ticks, w.now, h.stopped != "", h.ticking == 0
 	h.ticking++
-	var force backup.InForce
-	var report backup.ScheduleReport
-	w.invoke(h.anyone(), ofTicks, "schedule", func(ctx context.Context, v *invocation, e *backup.Engine) error {
+	var force plans.Active
+	var report engine.ScheduleReport
+	w.invoke(h.anyone(), ofTicks, "schedule", func(ctx context.Context, v *invocation, e *engine.Engine) error {
 		var unsettled error
-		force, unsettled = v.on.book.Settle(ctx)
+		force, unsettled = v.on.book.Reconcile(ctx)
 		var err error
 		report, err = e.Schedule(ctx, force.Plans)
 		if err == nil {
-			v.on.book.Saw(report.Book)
+			v.on.book.Observe(report.Book)
 		}
 		if err == nil {
 			err = unsettled
@@ -255,7 +257,7 @@ func (h *host) cleanup() {
 	w.choices.track = ofCleanup
 	h.lastCleanup = w.now
 	w.figures.Cleanups++
-	w.invoke(h.anyone(), ofCleanup, "cleanup", func(ctx context.Context, _ *invocation, e *backup.Engine) error {
+	w.invoke(h.anyone(), ofCleanup, "cleanup", func(ctx context.Context, _ *invocation, e *engine.Engine) error {
 		report, err := e.Cleanup(ctx)
 		return errors.Join(append(report.Failed, err)...)
 	}, func(v *invocation) {
@@ -331,8 +333,8 @@ func (h *host) deliverOne(d delivery) {
 	if w.trace.on {
 		name = "execute " + w.ledger.messageName(d.body)
 	}
-	var out backup.Outcome
-	w.invoke(h.anyone(), w.ledger.track(w, d.wakeup), name, func(ctx context.Context, v *invocation, e *backup.Engine) (err error) {
+	var out engine.Outcome
+	w.invoke(h.anyone(), w.ledger.track(w, d.wakeup), name, func(ctx context.Context, v *invocation, e *engine.Engine) (err error) {
 		v.owner = "invocation-" + w.newID()
 		v.wakeup = d.wakeup
 		out, err = e.Execute(ctx, v.owner, d.body)
@@ -345,7 +347,7 @@ func (h *host) deliverOne(d delivery) {
 	})
 }
 
-func outcome(o backup.Outcome) string {
+func outcome(o engine.Outcome) string {
 	switch {
 	case o.Note != "":
 		return o.Note
@@ -406,7 +408,7 @@ func (h *host) deliverPoison(queue string) {
 		d := delivery{queue: queue + poison, id: m.ID, receipt: m.Receipt, body: m.Body, count: m.DequeueCount}
 		var run backup.Run
 		var later bool
-		w.invoke(h.anyone(), ofCleanup, "deadletter of "+queue, func(ctx context.Context, v *invocation, e *backup.Engine) (err error) {
+		w.invoke(h.anyone(), ofCleanup, "deadletter of "+queue, func(ctx context.Context, v *invocation, e *engine.Engine) (err error) {
 			if queue == executeQueue {
 				return e.DeadLetter(ctx, d.queue, d.body, why)
 			}

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/engine"
+	"lifeboat/internal/schedule"
 )
 
 // Violation is a promise that was broken.
@@ -47,7 +49,7 @@ type (
 		rival string
 	}
 	// gapped: missed slots were recorded.
-	gapped struct{ gap backup.Gap }
+	gapped struct{ gap schedule.Gap }
 	// asking: a start is about to be sent.
 	asking struct {
 		facts   *facts
@@ -114,7 +116,7 @@ type (
 		began          time.Time
 		stopped, alone bool
 		plans          []backup.Plan
-		report         backup.ScheduleReport
+		report         engine.ScheduleReport
 	}
 	// cleaned: a cleanup has ended.
 	cleaned struct{ v *invocation }
@@ -261,7 +263,7 @@ func everySlot(w *World, moment any) string {
 }
 
 func (l *ledger) gapOf(plan string, slot time.Time) bool {
-	return slices.ContainsFunc(l.gaps[plan], func(g backup.Gap) bool {
+	return slices.ContainsFunc(l.gaps[plan], func(g schedule.Gap) bool {
 		return !slot.Before(g.First) && !slot.After(g.Last)
 	})
 }

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/engine"
+	"lifeboat/internal/plans"
 )
 
 // instance is one process of the handler: its clock, its book, and what it is working on.
@@ -17,7 +19,7 @@ type instance struct {
 	name string
 	// offset is how far its clock is from the right one, always; jump is added while it has lost its mind.
 	offset, jump time.Duration
-	book         *backup.Book
+	book         *plans.Store
 	running      []*invocation
 }
 
@@ -31,7 +33,7 @@ func newInstance(w *World, n int) *instance {
 
 // restart forgets everything that the process knew.
 func (i *instance) restart() {
-	i.book = &backup.Book{
+	i.book = &plans.Store{
 		Catalog: present{i.w}, Parse: parsePlans,
 		Read: func(ctx context.Context) ([]byte, error) { return i.w.file.read(ctx) },
 	}
@@ -98,7 +100,7 @@ const (
 
 // invoke has the instance do the work. What is to follow is done when it has ended, or died.
 func (w *World) invoke(
-	on *instance, track int, what string, work func(context.Context, *invocation, *backup.Engine) error, done func(*invocation),
+	on *instance, track int, what string, work func(context.Context, *invocation, *engine.Engine) error, done func(*invocation),
 ) {
 	w.figures.Invocations++
 	v := &invocation{w: w, on: on, id: w.figures.Invocations, track: track, what: what, begun: w.now, offset: on.offset + on.jump, done: done, fatal: w.host.fatal}
@@ -159,13 +161,13 @@ func (v *invocation) end() {
 }
 
 // engine is the real one, of this process, with the world in place of Azure.
-func (v *invocation) engine() *backup.Engine {
+func (v *invocation) engine() *engine.Engine {
 	providers := map[string]backup.Provider{}
 	for _, s := range v.w.services {
 		providers[strings.ToLower(s.ways.Type)] = v
 	}
-	return &backup.Engine{
-		Catalog: v, Queue: v, Providers: providers, Waits: backup.DefaultWaits(), Stopped: v.w.host.stopped,
+	return &engine.Engine{
+		Catalog: v, Queue: v, Providers: providers, Waits: engine.DefaultWaits(), Stopped: v.w.host.stopped,
 		Concurrency: v.w.concurrency, Abreast: 1,
 		Now: v.clock, NewID: v.w.newID,
 	}

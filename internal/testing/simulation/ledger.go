@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/schedule"
 	"lifeboat/internal/testing/memory"
 )
 
@@ -30,7 +31,7 @@ type ledger struct {
 	byRequest map[string]*facts
 	// accepted are the IDs of those that were suspect and became live.
 	accepted map[string]bool
-	gaps     map[string][]backup.Gap
+	gaps     map[string][]schedule.Gap
 	locks    map[string]string
 	// told are the IDs of events, with their types.
 	told map[string]string
@@ -141,7 +142,7 @@ type starting struct {
 func newLedger() ledger {
 	return ledger{
 		runs: map[string]*facts{}, bySlot: map[string]*facts{}, points: map[string]*backup.Point{},
-		live: map[string][]*backup.Point{}, gaps: map[string][]backup.Gap{}, locks: map[string]string{},
+		live: map[string][]*backup.Point{}, gaps: map[string][]schedule.Gap{}, locks: map[string]string{},
 		outbox: map[backup.Key]time.Time{}, claims: map[string]string{},
 		told: map[string]string{}, deadLetters: map[string]bool{}, dealt: map[string]dealt{},
 		byTarget: map[string][]string{}, byRequest: map[string]*facts{},
@@ -163,8 +164,8 @@ func (l *ledger) wrote(w *World, v *invocation, writes []backup.Write) {
 		case strings.HasPrefix(write.Row, "point-"):
 			moments = append(moments, l.wrotePoint(w, v, write))
 		case strings.HasPrefix(write.Row, "gap-"):
-			g := read[backup.Gap](write)
-			l.gaps[g.Plan] = append(slices.DeleteFunc(l.gaps[g.Plan], func(o backup.Gap) bool { return o.First.Equal(g.First) }), *g)
+			g := read[schedule.Gap](write)
+			l.gaps[g.Plan] = append(slices.DeleteFunc(l.gaps[g.Plan], func(o schedule.Gap) bool { return o.First.Equal(g.First) }), *g)
 			w.figures.Gaps++
 			moments = append(moments, gapped{gap: *g})
 		case write.Row == "lock":

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/schedule"
 )
 
 // planFile is plan.yaml: its text is JSON here, since what the book makes of a text is the same whatever its form.
@@ -93,7 +94,7 @@ func (p planSpec) plan() backup.Plan {
 	}
 	return backup.Plan{
 		Name: p.Name, Targets: p.Targets, Expression: fmt.Sprintf("%d %d * * (%b)", p.Minute, p.Hour, days),
-		Schedule: backup.Schedule{
+		Schedule: schedule.Schedule{
 			Second: 1, Minute: 1 << p.Minute, Hour: 1 << p.Hour, Day: 1<<32 - 2, Month: 1<<13 - 2, Weekday: days, Zone: zones[p.Zone],
 		},
 		Jitter: p.Jitter, Window: p.Window, Paused: p.Paused, OnDemandKeepWithin: p.ByHand, Restore: p.policy(),

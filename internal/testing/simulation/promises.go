@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/restore"
 )
 
 // The promises about restores.
@@ -80,7 +81,7 @@ func guarded(w *World, moment any) string {
 // allowed says what is wrong with a restore that was accepted, by the plans that were in force for the request.
 func allowed(m saved) string {
 	q := m.is.Restore
-	request, err := backup.ParseRestoreRequest(m.v.order.body, "")
+	request, err := restore.ParseRequest(m.v.order.body, "")
 	if err != nil {
 		return m.facts.name + " was made of what nobody can read"
 	}
@@ -180,7 +181,7 @@ func latestProtects(w *World, moment any) string {
 	if !ok || m.was != nil || m.is.Restore == nil || m.is.State != backup.Queued || m.v.order == nil {
 		return ""
 	}
-	q, err := backup.ParseRestoreRequest(m.v.order.body, "")
+	q, err := restore.ParseRequest(m.v.order.body, "")
 	if err != nil {
 		return m.facts.name + " was made of what nobody can read"
 	}

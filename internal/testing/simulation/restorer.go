@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/engine"
 )
 
 // The services' other half: an invocation restores through these methods.
@@ -106,7 +107,7 @@ func (v *invocation) BeginRestore(ctx context.Context, r backup.Restore) (backup
 	limit, way := end.Sub(v.w.now), time.Duration(0)
 	if v.turns && v.w.happens(v.w.climate.slow) {
 		way = oneOf(v.w.choices, time.Second, 30*time.Second, 90*time.Second, 150*time.Second, 200*time.Second)
-		way = min(way, limit+backup.DefaultWaits().LeaseMargin-2*time.Second)
+		way = min(way, limit+engine.DefaultWaits().LeaseMargin-2*time.Second)
 	}
 	if way >= limit {
 		v.say("%s: GIVEN UP after %s, and arrives %s later", what, limit, way-limit)

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/engine"
+	"lifeboat/internal/restore"
 )
 
 // restoreQueue is where other systems ask for restores.
@@ -234,12 +236,12 @@ func (h *host) deliverRequests() {
 		o := w.orderOf(m.Body)
 		w.figures.Deliveries++
 		var run backup.Run
-		w.invoke(h.anyone(), ofRestores, "restore "+o.id, func(ctx context.Context, v *invocation, e *backup.Engine) error {
+		w.invoke(h.anyone(), ofRestores, "restore "+o.id, func(ctx context.Context, v *invocation, e *engine.Engine) error {
 			v.order = o
-			body, sent := backup.OriginalRequest(d.body, w.now)
-			q, err := backup.ParseRestoreRequest(body, "")
+			body, sent := engine.OriginalRequest(d.body, w.now)
+			q, err := restore.ParseRequest(body, "")
 			if q.Sent = sent; err != nil {
-				return e.RefuseRequest(ctx, restoreQueue, body, q, nil, backup.InvalidRequest, err)
+				return e.RefuseRequest(ctx, restoreQueue, body, q, nil, restore.InvalidRequest, err)
 			}
 			force, err := v.on.book.Current(ctx)
 			if err != nil {
@@ -247,7 +249,7 @@ func (h *host) deliverRequests() {
 			}
 			v.plans = force.Plans
 			run, err = e.Restore(ctx, q, force.Plans)
-			if errors.Is(err, backup.ErrRequestReused) {
+			if errors.Is(err, engine.ErrRequestReused) {
 				return e.RefuseRequest(ctx, restoreQueue, body, q, force.Plans, "RequestIdReused", err)
 			}
 			return err
@@ -268,7 +270,7 @@ func (w *World) answered(o *order, run string) {
 }
 
 func (w *World) orderOf(body []byte) *order {
-	body, _ = backup.OriginalRequest(body, w.now)
+	body, _ = engine.OriginalRequest(body, w.now)
 	i := slices.IndexFunc(w.orders, func(o *order) bool { return string(o.body) == string(body) })
 	return w.orders[i]
 }
@@ -289,13 +291,13 @@ func (w *World) cancel(o *order, try int) {
 		return
 	}
 	w.choices.track = ofRestores
-	w.invoke(w.host.anyone(), ofRestores, "cancel "+w.ledger.runName(o.run), func(ctx context.Context, _ *invocation, e *backup.Engine) error {
+	w.invoke(w.host.anyone(), ofRestores, "cancel "+w.ledger.runName(o.run), func(ctx context.Context, _ *invocation, e *engine.Engine) error {
 		_, err := e.CancelRestore(ctx, o.run, "a person")
 		return err
 	}, func(v *invocation) {
 		v.returned("")
 		switch {
-		case errors.Is(v.err, backup.ErrNotWaiting):
+		case errors.Is(v.err, engine.ErrNotWaiting):
 		case v.died || v.err != nil:
 			if try < mostTries {
 				w.in(time.Minute, func() { w.cancel(o, try+1) })
@@ -312,12 +314,12 @@ func (w *World) confirm(o *order, try int) {
 		return
 	}
 	w.choices.track = ofRestores
-	w.invoke(w.host.anyone(), ofRestores, "confirm "+w.ledger.runName(o.run), func(ctx context.Context, _ *invocation, e *backup.Engine) error {
+	w.invoke(w.host.anyone(), ofRestores, "confirm "+w.ledger.runName(o.run), func(ctx context.Context, _ *invocation, e *engine.Engine) error {
 		_, err := e.ConfirmRestore(ctx, o.run)
 		return err
 	}, func(v *invocation) {
 		v.returned("")
-		if (v.died || v.err != nil) && !errors.Is(v.err, backup.ErrNotEnded) && try < mostTries {
+		if (v.died || v.err != nil) && !errors.Is(v.err, engine.ErrNotEnded) && try < mostTries {
 			w.in(time.Minute, func() { w.confirm(o, try+1) })
 		}
 	})

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/engine"
 )
 
 // ways are how a service behaves. Another service is another set of ways; one that tells more of an operation gets a
@@ -313,7 +314,7 @@ func (v *invocation) Begin(ctx context.Context, a backup.Attempt) (backup.Operat
 	limit, way := end.Sub(v.w.now), time.Duration(0)
 	if v.turns && v.w.happens(c.slow) {
 		way = oneOf(v.w.choices, time.Second, 30*time.Second, 90*time.Second, 150*time.Second, 200*time.Second)
-		way = min(way, limit+backup.DefaultWaits().LeaseMargin-2*time.Second)
+		way = min(way, limit+engine.DefaultWaits().LeaseMargin-2*time.Second)
 	}
 	if way >= limit {
 		v.say("%s: GIVEN UP after %s, and arrives %s later", what, limit, way-limit)

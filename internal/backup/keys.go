@@ -1,0 +1,205 @@
+package backup
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"lifeboat/internal/schedule"
+)
+
+// This file states the whole table: its partitions, and the keys of the rows in them. docs/design.md has it as a table, and a
+// test compares the two.
+
+// The partitions that are not those of a target ([Partition]) or of one request.
+const (
+	// SchedulePartition holds what each tick of the schedule reads: rows that stand side by side, from [ActivePlanKey] to the
+	// watermarks, and behind them the gaps.
+	SchedulePartition = "schedule"
+	// InflightPartition is the index of runs that have not ended, by when to look at them.
+	InflightPartition = "inflight"
+	// DuePartition is the index of recovery points, by when they expire.
+	DuePartition = "due"
+	// PlanTextPartition holds the texts of plan.yaml that were good, by their hash. They are never changed.
+	PlanTextPartition = "plan"
+	// DeadLetterPartition holds messages that nothing can be done about.
+	DeadLetterPartition = "deadletter"
+
+	requestPrefix = "request-"
+	restorePrefix = "restore-"
+)
+
+// The rows of a target's partition begin with these, and go on with the rest of a run's ID, or with a hash.
+const (
+	RunPrefix      = "run-"
+	PointPrefix    = "point-"
+	FilesPrefix    = "files-"
+	ArtifactPrefix = "artifact-"
+	OutboxPrefix   = "outbox-"
+
+	lockRow = "lock"
+)
+
+// The rows of SchedulePartition begin with these, in this order, which is why a tick reads them by one request.
+const (
+	JudgedPrefix    = "judged-"
+	TickedPrefix    = "last-tick-"
+	LinePrefix      = "line-"
+	OwingPrefix     = "owing-"
+	PermitPrefix    = "permit-"
+	WatermarkPrefix = "plan-"
+
+	gapPrefix = "gap-"
+)
+
+// The rows of SchedulePartition that there is one of.
+var (
+	// ActivePlanKey is the first row that a tick reads.
+	ActivePlanKey = Key{Partition: SchedulePartition, Row: "inforce"}
+	// UndeliverableKey counts the events that were given up.
+	UndeliverableKey = Key{Partition: SchedulePartition, Row: "lost-events"}
+)
+
+// claimRow is the row of a request's partition, and targetsPrefix that of its targets.
+const (
+	claimRow      = "request"
+	targetsPrefix = "targets-"
+)
+
+// Behind is the row key behind all that begin with the prefix, which ends with "-".
+func Behind(prefix string) string { return strings.TrimSuffix(prefix, "-") + "." }
+
+// Partition is the target's partition: resource IDs are compared without regard to case.
+func Partition(target string) string { return Digest(strings.ToLower(target), 16) }
+
+// NewRunID makes the ID of a run: the target's partition, the time counted down, so that the newest comes first, and a hash of
+// its cause. The same slot of the same plan and target, or the same request, always gives the same ID.
+func NewRunID(target string, at time.Time, cause string) string {
+	return fmt.Sprintf("%s-%s-%s", Partition(target), Countdown(at), Digest(cause, 12))
+}
+
+// Countdown sorts the newest first.
+func Countdown(at time.Time) string { return fmt.Sprintf("%010d", 9_999_999_999-at.Unix()) }
+
+// RunKey is where the run with the ID is kept.
+func RunKey(id string) (Key, error) {
+	partition, row, _ := strings.Cut(id, "-")
+	countdown, hash, _ := strings.Cut(row, "-")
+	if !consists(partition, 16, "0123456789abcdef") || !consists(countdown, 10, "0123456789") ||
+		!consists(hash, 12, "0123456789abcdef") {
+		return Key{}, fmt.Errorf("%q is not the ID of a run", id)
+	}
+	return Key{Partition: partition, Row: RunPrefix + row}, nil
+}
+
+// consists says that the text has so many characters, all of them among those given.
+func consists(text string, length int, of string) bool {
+	return len(text) == length && strings.Trim(text, of) == ""
+}
+
+// Key of the run itself; its ID was made by NewRunID.
+func (r Run) Key() Key {
+	k, err := RunKey(r.ID)
+	if err != nil {
+		panic(err)
+	}
+	return k
+}
+
+// LockKey is the row that only one run of the target can own.
+func (r Run) LockKey() Key { return Key{Partition: r.Key().Partition, Row: lockRow} }
+
+// Key of the recovery point is beside that of its run.
+func (p Point) Key() Key {
+	partition, row, _ := strings.Cut(p.ID, "-")
+	return Key{Partition: partition, Row: PointPrefix + row}
+}
+
+// claimKey is the row that says whose the point's artifact is.
+func (p Point) claimKey() Key {
+	return Key{Partition: p.Key().Partition, Row: ArtifactPrefix + Digest(p.Place(), 32)}
+}
+
+// FilesPrefix of the rows that list what the point's artifact consists of; [Behind] it is their end.
+func (p Point) FilesPrefix() string {
+	_, row, _ := strings.Cut(p.ID, "-")
+	return FilesPrefix + row + "-"
+}
+
+// OutboxKey is the row of the event in the outbox of a partition, for its destination.
+func (e Event) OutboxKey(partition string) Key {
+	return Key{Partition: partition, Row: OutboxPrefix + e.Queue() + "." + e.ID}
+}
+
+// TimeKey sorts rows by time.
+func TimeKey(t time.Time) string { return t.UTC().Format("20060102T150405Z") }
+
+// InflightKey sorts by when to look. The mark of the run's first wake-up tells apart the entries of two processes that
+// create the same run.
+func InflightKey(at time.Time, run, mark string) Key {
+	return Key{Partition: InflightPartition, Row: TimeKey(at) + "-" + run + "-" + mark}
+}
+
+// InflightMark is the mark in the key of the run's entry.
+func InflightMark(k Key, run string) string { return k.Row[len(TimeKey(time.Time{}))+1+len(run)+1:] }
+
+// DueKey sorts by when to look at the recovery point.
+func DueKey(at time.Time, point string) Key {
+	return Key{Partition: DuePartition, Row: TimeKey(at) + "-" + point}
+}
+
+// WatermarkKey says how far the plan's slots are dealt with.
+func WatermarkKey(plan string) Key {
+	return Key{Partition: SchedulePartition, Row: WatermarkPrefix + plan}
+}
+
+// JudgedKey says when the plan's targets were judged last.
+func JudgedKey(plan string) Key { return Key{Partition: SchedulePartition, Row: JudgedPrefix + plan} }
+
+// TickedKey is the note of a timer.
+func TickedKey(timer string) Key { return Key{Partition: SchedulePartition, Row: TickedPrefix + timer} }
+
+// GapKey is computed from the gap's plan and first slot, so that a repeat writes the same row.
+func GapKey(g schedule.Gap) Key {
+	return Key{Partition: SchedulePartition, Row: gapPrefix + g.Plan + "." + TimeKey(g.First)}
+}
+
+// OwingKey says that the outbox of the partition holds events that a tick must send.
+func OwingKey(partition string) Key {
+	return Key{Partition: SchedulePartition, Row: OwingPrefix + partition}
+}
+
+// AllPermits begins the rows of the permits of all runs; the number of the permit follows.
+const AllPermits = PermitPrefix + "all."
+
+// PlanPermits begins the rows of the permits of the plan's runs; the number of the permit follows.
+func PlanPermits(plan string) string { return PermitPrefix + "plan-" + plan + "." }
+
+// LineRow is the run's row in the line, by when it came.
+func LineRow(at time.Time, run string) string { return LinePrefix + TimeKey(at) + "-" + run }
+
+// ScheduleKey is the row of SchedulePartition, such as a permit or a place in the line that a run remembers.
+func ScheduleKey(row string) Key { return Key{Partition: SchedulePartition, Row: row} }
+
+// RequestKey is the claim of the request for backups whose ID has the hash, and TargetsKey page n of its targets.
+func RequestKey(hash string) Key { return Key{Partition: requestPrefix + hash, Row: claimRow} }
+
+// TargetsKey is page n of what the request asks for.
+func TargetsKey(hash string, n int) Key {
+	return Key{Partition: requestPrefix + hash, Row: fmt.Sprintf("%s%03d", targetsPrefix, n)}
+}
+
+// RestoreClaimKey is the claim of the request for a restore with the ID.
+func RestoreClaimKey(id string) Key {
+	return Key{Partition: restorePrefix + Digest(id, 32), Row: claimRow}
+}
+
+// PlanTextKey is page n of the text of plan.yaml with the hash.
+func PlanTextKey(hash string, n int) Key {
+	return Key{Partition: PlanTextPartition, Row: fmt.Sprintf("%s-%03d", hash, n)}
+}
+
+// DeadLetterKey is the row of a message of the queue.
+func DeadLetterKey(queue string, message []byte) Key {
+	return Key{Partition: DeadLetterPartition, Row: Digest(queue+"\n"+string(message), 32)}
+}

@@ -1,0 +1,71 @@
+package backup_test
+
+import (
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"lifeboat/internal/backup"
+	"lifeboat/internal/schedule"
+)
+
+// TestTheTableIsAsDescribed: docs/design.md has a line for each kind of row, and no other.
+func TestTheTableIsAsDescribed(t *testing.T) {
+	text, err := os.ReadFile("../../docs/design.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(string(text), "\n## The table\n\n| partition | row | what |\n|---|---|---|\n")
+	table, _, _ = strings.Cut(table, "\n\n")
+	type line struct{ partition, row *regexp.Regexp }
+	// A name in angle brackets, or an ellipsis, stands for any text.
+	pattern := func(text string) *regexp.Regexp {
+		return regexp.MustCompile("^" + regexp.MustCompile(`<[^>]*>|…`).ReplaceAllString(regexp.QuoteMeta(text), ".+") + "$")
+	}
+	var lines []line
+	for text := range strings.Lines(table) {
+		cells := strings.Split(text, " | ")
+		partition := strings.Trim(strings.TrimPrefix(cells[0], "| "), "`")
+		if strings.HasPrefix(partition, "the target") {
+			partition = backup.Partition(target)
+		}
+		lines = append(lines, line{pattern(partition), pattern(strings.Trim(cells[1], "`"))})
+	}
+	at := time.Date(2026, 1, 15, 2, 30, 0, 0, time.UTC)
+	run := backup.Run{ID: backup.NewRunID(target, at, "cause"), Target: target}
+	point := backup.Point{ID: run.ID, Target: target}
+	rows := []backup.Key{
+		run.Key(), run.LockKey(), point.Key(),
+		{Partition: run.Key().Partition, Row: point.FilesPrefix() + "000"},
+		backup.Event{ID: "id"}.OutboxKey(run.Key().Partition), backup.Event{ID: "id"}.OutboxKey(backup.SchedulePartition),
+		backup.InflightKey(at, run.ID, "mark"), backup.DueKey(at, run.ID),
+		backup.ActivePlanKey, backup.UndeliverableKey, backup.WatermarkKey("nightly"), backup.JudgedKey("nightly"), backup.TickedKey("cleanup"),
+		backup.GapKey(schedule.Gap{Plan: "nightly", First: at}), backup.OwingKey("0123"), backup.ScheduleKey(backup.AllPermits + "0001"),
+		backup.ScheduleKey(backup.PlanPermits("nightly") + "0001"), backup.ScheduleKey(backup.LineRow(at, run.ID)),
+		backup.RequestKey("0123"), backup.TargetsKey("0123", 0), backup.RestoreClaimKey("id"), backup.PlanTextKey("0123", 0),
+		backup.DeadLetterKey("execute", []byte("message")),
+	}
+	for _, write := range point.Insert([]backup.File{{}}) {
+		rows = append(rows, write.Key)
+	}
+	used := make([]bool, len(lines))
+	for _, key := range rows {
+		found := 0
+		for i, l := range lines {
+			if l.partition.MatchString(key.Partition) && l.row.MatchString(key.Row) {
+				found++
+				used[i] = true
+			}
+		}
+		if found != 1 {
+			t.Errorf("%d lines of the table describe %s/%s", found, key.Partition, key.Row)
+		}
+	}
+	for i, l := range lines {
+		if !used[i] {
+			t.Errorf("no row is %s/%s", l.partition, l.row)
+		}
+	}
+}

@@ -1,0 +1,67 @@
+package backup_test
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"lifeboat/internal/backup"
+)
+
+const (
+	target  = "/subscriptions/00000000-0000-4000-8000-000000000001/resourceGroups/rg/providers/Microsoft.ApiManagement/service/contoso"
+	account = "/subscriptions/00000000-0000-4000-8000-000000000001/resourceGroups/rg/providers/Microsoft.Storage/storageAccounts/contosobackups"
+)
+
+func TestParseResource(t *testing.T) {
+	r, err := backup.ParseResource(target)
+	if err != nil || r.Subscription != "00000000-0000-4000-8000-000000000001" || r.Group != "rg" || r.Name != "contoso" ||
+		r.Type != "Microsoft.ApiManagement/service" {
+		t.Errorf("%+v, %v", r, err)
+	}
+	sub := "/subscriptions/00000000-0000-4000-8000-000000000001"
+	rest := "/providers/Microsoft.ApiManagement/service/contoso"
+	for _, id := range []string{
+		"", "/", "contoso", sub, sub + "/resourceGroups/rg", target + "/", target + "/apis/x", target[1:],
+		sub + "/resourceGroups/" + rest, sub + "/groups/rg" + rest, "/subscriptions/dev/resourceGroups/rg" + rest,
+		"/subscriptions/00000000-0000-4000-8000-00000000000g/resourceGroups/rg" + rest,
+		"/subscriptions/000000000000-4000-8000-0000-00000001/resourceGroups/rg" + rest,
+		sub + "/resourceGroups/r g" + rest, sub + "/resourceGroups/r#g" + rest, sub + "/resourceGroups/r%2fg" + rest,
+	} {
+		if _, err := backup.ParseResource(id); err == nil {
+			t.Errorf("%q is taken for a resource ID", id)
+		}
+	}
+}
+
+func TestAccountName(t *testing.T) {
+	if name := (backup.Storage{Account: account}).AccountName(); name != "contosobackups" {
+		t.Errorf("got %q", name)
+	}
+	if name := (backup.Storage{Account: "contosobackups"}).AccountName(); name != "" {
+		t.Errorf("got %q", name)
+	}
+}
+
+func TestHorizon(t *testing.T) {
+	if h, ok := backup.Horizon("Microsoft.ApiManagement/Service"); !ok || h != 30*24*time.Hour {
+		t.Errorf("%s, %v", h, ok)
+	}
+	if _, ok := backup.Horizon("Microsoft.Web/sites"); ok {
+		t.Error("an unknown service has a horizon")
+	}
+}
+
+func TestAsFault(t *testing.T) {
+	f := &backup.Fault{Kind: backup.Denied, Code: "Forbidden"}
+	if got := backup.AsFault(fmt.Errorf("wrapped: %w", f)); got != f {
+		t.Errorf("got %+v", got)
+	}
+	if got := backup.AsFault(errors.New("reset by peer")); got.Kind != backup.Uncertain || got.Message != "reset by peer" {
+		t.Errorf("got %+v", got)
+	}
+	if backup.AsFault(nil) != nil {
+		t.Error("no error is a fault")
+	}
+}

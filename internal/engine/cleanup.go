@@ -1,0 +1,228 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"lifeboat/internal/backup"
+	"lifeboat/internal/retention"
+)
+
+// due is an entry of the index by which cleanup finds what is past its time without reading the history. It is written
+// before the point, so that a crash leaves an entry too many, never one too few.
+type due struct {
+	Point   string    `json:"Point"`
+	Target  string    `json:"Target"`
+	Created time.Time `json:"Created"`
+}
+
+func (s *step) putDue(ctx context.Context, at time.Time, p backup.Point) error {
+	key := backup.DueKey(at, p.ID)
+	body := backup.Encode(due{Point: p.ID, Target: p.Target, Created: s.clock()})
+	if _, err := s.Catalog.Apply(ctx, backup.Write{Op: backup.Put, Key: key, Body: body}); err != nil {
+		return fmt.Errorf("note when the recovery point of run %s expires: %w", p.ID, err)
+	}
+	return nil
+}
+
+// CleanupReport says what one cleanup did.
+type CleanupReport struct {
+	// Looked counts the targets that had something due.
+	Looked int
+	// Decisions of this cleanup about them, with the reasons.
+	Decisions []retention.Decision
+	// Failed are deletions that did not succeed; they are tried again.
+	Failed []error
+}
+
+// Cleanup deletes what is past its time. It reads the index of what is due, and the points of those targets alone. It
+// may be killed anywhere: a point stays "deleting" until its artifact is gone, and its entry until the point is expired.
+func (e *Engine) Cleanup(ctx context.Context) (CleanupReport, error) {
+	var report CleanupReport
+	own := e.Now()
+	rows, now, err := e.Catalog.List(ctx, backup.DuePartition, "", backup.TimeKey(own.Add(backup.Resolution)), 1000)
+	if err != nil {
+		return report, fmt.Errorf("list what is due for cleanup: %w", err)
+	}
+	if err := e.checkClock(ctx, e.Now(), now); err != nil {
+		return report, err
+	}
+	entries := map[string][]backup.Row{}
+	var targets []string
+	for _, row := range rows {
+		d, err := backup.Decode[due](row)
+		if err != nil {
+			report.Failed = append(report.Failed, err)
+			continue
+		}
+		if entries[d.Target] == nil {
+			targets = append(targets, d.Target)
+		}
+		entries[d.Target] = append(entries[d.Target], row)
+	}
+	for _, target := range targets {
+		report.Looked++
+		if err := e.cleanTarget(ctx, target, entries[target], now, &report); err != nil {
+			report.Failed = append(report.Failed, fmt.Errorf("clean up %s: %w", target, err))
+		}
+	}
+	return report, errors.Join(ctx.Err(), e.noteCleanup(ctx))
+}
+
+func (e *Engine) cleanTarget(ctx context.Context, target string, entries []backup.Row, now time.Time, report *CleanupReport) error {
+	// An older point is not due: it is expired, or kept for longer. So what is read does not grow with the history. Were the
+	// newest missed because its run took longer than any should, one too many would be kept: never one too few.
+	last := ""
+	for _, row := range entries {
+		d, err := backup.Decode[due](row)
+		if err != nil {
+			return err
+		}
+		last = max(last, e.reach(d))
+	}
+	points, err := e.points(ctx, target, last)
+	if err != nil {
+		return err
+	}
+	for i, p := range points {
+		if p.State == backup.Expired || len(p.Readers) == 0 {
+			continue
+		}
+		reader, err := e.reading(ctx, p)
+		if err != nil {
+			return err
+		}
+		if points[i].Readers = nil; reader != "" {
+			points[i].Readers = []string{reader}
+		}
+	}
+	for _, p := range points {
+		if p.State == backup.Unreadable {
+			report.Failed = append(report.Failed, fmt.Errorf("nothing of %s is deleted: %s", target, p.Reason.Message))
+		}
+	}
+	decisions := retention.Retain(points, now)
+	left := map[string]backup.Point{}
+	for _, p := range points {
+		left[p.ID] = p
+	}
+	for i, d := range decisions {
+		if d.Keep {
+			continue
+		}
+		p, err := e.expire(ctx, d, now)
+		if err != nil { // perhaps what it is now was not saved: the entry stays
+			report.Failed = append(report.Failed, err)
+			continue
+		}
+		if left[p.ID] = p; p.State != backup.Expired {
+			decisions[i].Keep, decisions[i].Reason = true, p.KeptByStorage.String()
+		}
+	}
+	report.Decisions = append(report.Decisions, decisions...)
+	for _, row := range entries {
+		d, err := backup.Decode[due](row)
+		if err != nil {
+			return err
+		}
+		if err := e.dropOrMove(ctx, row, d, left[d.Point], now); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// expire deletes one point's artifacts: first the decision is saved, under the ETag that was read, then they are
+// deleted, then the point is expired. A repeat goes on where the last one stopped. A point that storage keeps is again as it
+// was before the decision: nothing of it is missing. It returns the point as it is then.
+func (e *Engine) expire(ctx context.Context, d retention.Decision, now time.Time) (backup.Point, error) {
+	p := d.Point
+	provider, err := e.provider(p.Target)
+	if err != nil {
+		return p, err
+	}
+	if p.State != backup.Deleting {
+		p.State, p.Reason = backup.Deleting, backup.NewReason("Expired", d.Reason, "")
+	}
+	// Also where the decision is an old one: another cleanup, to which storage refused the artifact, must not bring back what
+	// this one deletes.
+	if err := e.savePoint(ctx, &p); err != nil {
+		return p, err
+	}
+	switch f := backup.AsFault(remove(ctx, provider, p.ProviderAttempt(), p.ETag, false)); {
+	case f == nil:
+		p.State, p.Deleted, p.Reason, p.KeptByStorage = backup.Expired, now, backup.NewReason("Expired", d.Reason, ""), backup.KeptByStorage{}
+		return p, e.savePoint(ctx, &p)
+	case f.Kind == backup.Kept:
+		p.State, p.KeptByStorage = backup.Live, e.Waits.keptByStorage(f, now)
+		if p.Unaccepted() {
+			p.State = backup.Suspect
+		}
+		p.Reason = backup.NewReason("KeptByStorage", p.KeptByStorage.String(), f.Hint)
+		return p, e.savePoint(ctx, &p)
+	default:
+		p.Reason = f.Reason()
+		return p, errors.Join(fmt.Errorf("delete the artifact %s of run %s: %w", p.Artifact, p.ID, f), e.savePoint(ctx, &p))
+	}
+}
+
+func (e *Engine) savePoint(ctx context.Context, p *backup.Point) error {
+	etags, err := e.Catalog.Apply(ctx, p.Replace())
+	if err != nil {
+		return fmt.Errorf("save the recovery point of run %s as %s: %w", p.ID, p.State, err)
+	}
+	p.RowETag = etags[0]
+	return nil
+}
+
+// dropOrMove drops the index entry of a point that is expired or never came to be; of any other it puts it off. The point is
+// the zero value if it was not among those read.
+func (e *Engine) dropOrMove(ctx context.Context, row backup.Row, d due, p backup.Point, now time.Time) error {
+	stays := p.State != backup.Expired
+	if p.State == "" {
+		// The run ended without it, or it came to be just now, or is about to.
+		run, _, err := e.load(ctx, d.Point)
+		if err != nil && !errors.Is(err, backup.ErrNotFound) {
+			return err
+		}
+		stays = err == nil && (run.State == backup.Succeeded || !run.State.Final())
+	}
+	writes := []backup.Write{{Op: backup.Delete, Key: row.Key, ETag: row.ETag}}
+	if stays {
+		later := backup.DueKey(now.Add(max(e.Waits.Recheck, backup.Resolution, p.KeptByStorage.Again.Sub(now))), d.Point)
+		writes = append(writes, backup.Write{Op: backup.Put, Key: later, Body: row.Body})
+	}
+	_, err := e.Catalog.Apply(ctx, writes...)
+	if errors.Is(err, backup.ErrNotFound) || errors.Is(err, backup.ErrChanged) {
+		return nil // another cleanup did it
+	}
+	if err != nil {
+		return fmt.Errorf("move the index entry of run %s: %w", d.Point, err)
+	}
+	return nil
+}
+
+// longestRun is the most that a run takes, in Waits.Operation: one to wait for its target, one to look for each of three
+// lost starts, one for the service, one to verify.
+const longestRun = 6
+
+// reach is the row key up to which cleanup reads points for the sake of one that is due: its own, or further that of the
+// oldest run whose point can be newer all the same, since it took longer.
+func (e *Engine) reach(d due) string {
+	reach := backup.PointPrefix + backup.Countdown(d.Created.Add(-longestRun*e.Waits.Operation))
+	if _, err := backup.RunKey(d.Point); err != nil {
+		return reach // the entry is broken, and dropped
+	}
+	return max(reach, backup.Point{ID: d.Point}.Key().Row+"!")
+}
+
+// longestKept is how long what storage keeps is left alone at the most, whatever storage says, in Waits.Recheck: a week.
+const longestKept = 28
+
+// keptByStorage notes a refusal.
+func (w Waits) keptByStorage(f *backup.Fault, now time.Time) backup.KeptByStorage {
+	wait := min(max(f.Until.Sub(now), w.Recheck), longestKept*w.Recheck)
+	return backup.KeptByStorage{Until: f.Until, Again: now.Add(wait), Reason: f.Reason()}
+}

@@ -1,0 +1,448 @@
+package engine_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"lifeboat/internal/backup"
+	"lifeboat/internal/engine"
+	"lifeboat/internal/retention"
+)
+
+func TestRetain(t *testing.T) {
+	now := begin
+	point := func(id string, state backup.PointState, age, left time.Duration) backup.Point {
+		return backup.Point{ID: id, State: state, Created: now.Add(-age), Expires: now.Add(left)}
+	}
+	for _, test := range []struct {
+		name   string
+		points []backup.Point
+		want   string // id+ is kept, id- is not
+	}{
+		{"none", nil, ""},
+		{"the only one, long past its time", []backup.Point{point("a", backup.Live, 99*day, -69*day)}, "a+"},
+		{
+			"past its time, with a newer one",
+			[]backup.Point{point("b", backup.Live, day, 29*day), point("a", backup.Live, 31*day, -day)},
+			"b+ a-",
+		},
+		{
+			"all are past their time: the newest stays",
+			[]backup.Point{point("a", backup.Live, 50*day, -20*day), point("b", backup.Live, 40*day, -10*day)},
+			"a- b+",
+		},
+		{
+			"not a second early",
+			[]backup.Point{point("b", backup.Live, day, 29*day), point("a", backup.Live, 30*day, time.Second)},
+			"b+ a+",
+		},
+		{"at its time", []backup.Point{point("b", backup.Live, day, 29*day), point("a", backup.Live, 30*day, 0)}, "b+ a-"},
+		{
+			"what is being deleted, or gone, protects nothing",
+			[]backup.Point{
+				point("c", backup.Expired, day, 29*day), point("b", backup.Deleting, 2*day, 28*day),
+				point("a", backup.Live, 31*day, -day),
+			},
+			"b- a+",
+		},
+		{
+			"a suspect one is kept for its time, but stands in for none",
+			[]backup.Point{point("b", backup.Suspect, day, 29*day), point("a", backup.Live, 31*day, -day)},
+			"b+ a+",
+		},
+		{
+			"a suspect one expires, the newest or not",
+			[]backup.Point{
+				point("c", backup.Suspect, 31*day, -day), point("b", backup.Live, 32*day, -2*day),
+				point("a", backup.Suspect, 33*day, -3*day),
+			},
+			"c- b+ a-",
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var got []string
+			for _, d := range retention.Retain(test.points, now) {
+				got = append(got, d.Point.ID+map[bool]string{true: "+", false: "-"}[d.Keep])
+				if d.Reason == "" {
+					t.Errorf("no reason for %s", d.Point.ID)
+				}
+			}
+			if s := strings.Join(got, " "); s != test.want {
+				t.Errorf("got %q, want %q", s, test.want)
+			}
+		})
+	}
+}
+
+// points makes n succeeded runs, a day apart, and goes to the day after the last one's end. It returns their IDs, oldest
+// first.
+func (s *stage) points(n int) (ids []string) {
+	s.t.Helper()
+	for i := range n {
+		run := s.ask(fmt.Sprint("request-", i))
+		s.finish()
+		s.ended(run.ID, backup.Succeeded, "")
+		ids = append(ids, run.ID)
+		s.now = begin.Add(time.Duration(i+1) * day)
+	}
+	s.now = begin.Add(time.Duration(n+30)*day + time.Hour)
+	return ids
+}
+
+func (s *stage) cleanup() engine.CleanupReport {
+	s.t.Helper()
+	report, err := s.engine.Cleanup(s.t.Context())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return report
+}
+
+// state of the run's recovery point.
+func (s *stage) state(id string) backup.PointState {
+	s.t.Helper()
+	p := s.status(id).Point
+	if p == nil {
+		s.t.Fatalf("run %s has no recovery point", id)
+	}
+	return p.State
+}
+
+func TestCleanup(t *testing.T) {
+	t.Run("nothing is due", func(t *testing.T) {
+		s := newStage(t)
+		s.points(3)
+		s.now = begin.Add(29 * day)
+		s.cleanup() // notes that it came
+		s.storage.calls, s.storage.writes = 0, 0
+		if r := s.cleanup(); r.Looked != 0 || s.storage.calls != 2 || s.storage.writes != 0 {
+			t.Errorf("%+v in %d calls", r, s.storage.calls)
+		}
+	})
+	t.Run("all are past their time, and the newest stays", func(t *testing.T) {
+		s := newStage(t)
+		ids := s.points(3)
+		r := s.cleanup()
+		if r.Looked != 1 || len(r.Decisions) != 3 || len(r.Failed) != 0 {
+			t.Errorf("report %+v", r)
+		}
+		if s.state(ids[0]) != backup.Expired || s.state(ids[1]) != backup.Expired || s.state(ids[2]) != backup.Live {
+			t.Errorf("states %s, %s, %s", s.state(ids[0]), s.state(ids[1]), s.state(ids[2]))
+		}
+		if fmt.Sprint(s.provider.deleted) != fmt.Sprintf("[%s.1 %s.1]", ids[1], ids[0]) {
+			t.Errorf("deleted %q", s.provider.deleted)
+		}
+		if p := s.status(ids[0]).Point; !p.Deleted.Equal(s.now) || p.Reason.Message == "" {
+			t.Errorf("the point does not tell when and why: %+v", p)
+		}
+		if s.rows("due") != 1 {
+			t.Errorf("%d entries are left, want that of the newest", s.rows("due"))
+		}
+		if r := s.cleanup(); r.Looked != 0 {
+			t.Errorf("the newest is looked at again at once: %+v", r)
+		}
+		// A year later it is still there; with a newer one it goes.
+		s.now = begin.Add(400 * day)
+		s.cleanup()
+		if s.state(ids[2]) != backup.Live {
+			t.Error("the newest was deleted")
+		}
+		s.ask("request-new")
+		s.finish()
+		s.now = s.now.Add(7 * time.Hour)
+		s.cleanup()
+		if s.state(ids[2]) != backup.Expired {
+			t.Error("it stays for ever")
+		}
+	})
+	t.Run("the artifact was changed, and later somebody deleted it", func(t *testing.T) {
+		s := newStage(t)
+		ids := s.points(2)
+		s.provider.delete = func(backup.Attempt, bool) error { return fault(backup.Refused, "ArtifactChanged") }
+		if r := s.cleanup(); len(r.Failed) != 1 {
+			t.Errorf("report %+v", r)
+		}
+		if p := s.status(ids[0]).Point; p.State != backup.Deleting || p.Reason.Code != "ArtifactChanged" {
+			t.Errorf("the point is %s: %+v", p.State, p.Reason)
+		}
+		s.provider.delete = nil
+		if r := s.cleanup(); r.Looked != 0 {
+			t.Errorf("tried again at once: %+v", r)
+		}
+		s.now = s.now.Add(6 * time.Hour)
+		s.cleanup()
+		if s.state(ids[0]) != backup.Expired {
+			t.Errorf("the point is %s", s.state(ids[0]))
+		}
+	})
+	t.Run("one target's trouble does not stop the others", func(t *testing.T) {
+		s := newStage(t)
+		ids := s.points(2)
+		s.now = begin.Add(time.Hour)
+		other := nightly()
+		var others []string
+		for i := range 2 {
+			run, err := s.engine.Backup(t.Context(), engine.Request{ID: fmt.Sprint("other-", i), Plan: other, Target: target + "-two"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.finish()
+			others = append(others, run.ID)
+			s.now = s.now.Add(time.Hour)
+		}
+		s.now = begin.Add(60 * day)
+		s.provider.delete = func(a backup.Attempt, _ bool) error {
+			if a.Target == target {
+				return fault(backup.Refused, "Forbidden")
+			}
+			return nil
+		}
+		if r := s.cleanup(); r.Looked != 2 || len(r.Failed) != 1 || s.state(others[0]) != backup.Expired ||
+			s.state(ids[0]) != backup.Deleting {
+			t.Errorf("%+v; %s, %s", r, s.state(others[0]), s.state(ids[0]))
+		}
+	})
+	t.Run("the entry of a run that never got its point", func(t *testing.T) {
+		s := newStage(t)
+		run := s.ask("request-1")
+		for s.run(run.ID).State != backup.Verifying {
+			s.step()
+		}
+		s.storage.calls, s.storage.failAt = 0, 4 // get, list, index, save
+		s.deliver()
+		s.provider.verify = func(backup.Attempt, backup.Hashing) (backup.Verification, error) {
+			return backup.Verification{}, fault(backup.Refused, "BlobNotFound")
+		}
+		s.finish()
+		s.ended(run.ID, backup.Failed, "BlobNotFound")
+		s.now = begin.Add(60 * day)
+		if s.cleanup(); s.rows("due") != 0 {
+			t.Errorf("%d entries are left", s.rows("due"))
+		}
+	})
+}
+
+// TestCleanupIsRepeatable lets every storage call fail, before and after it took effect, and the deletion itself, before
+// and after; the next cleanups complete it, and the newest is there at every moment.
+func TestCleanupIsRepeatable(t *testing.T) {
+	check := func(t *testing.T, s *stage, ids []string, what string) {
+		t.Helper()
+		s.provider.delete = nil
+		for range 3 {
+			if s.state(ids[2]) != backup.Live {
+				t.Fatalf("%s: the newest is %s", what, s.state(ids[2]))
+			}
+			s.now = s.now.Add(7 * time.Hour)
+			s.cleanup()
+		}
+		if s.state(ids[0]) != backup.Expired || s.state(ids[1]) != backup.Expired || s.state(ids[2]) != backup.Live ||
+			s.rows("due") != 1 {
+			t.Errorf("%s: %s, %s, %s, %d entries", what, s.state(ids[0]), s.state(ids[1]), s.state(ids[2]), s.rows("due"))
+		}
+	}
+	for _, made := range []bool{false, true} {
+		for k := 1; ; k++ {
+			s := newStage(t)
+			ids := s.points(3)
+			s.storage.calls, s.storage.failAt, s.storage.made = 0, k, made
+			_, _ = s.engine.Cleanup(t.Context())
+			if s.storage.calls < k {
+				break
+			}
+			check(t, s, ids, fmt.Sprintf("call %d fails (made: %v)", k, made))
+		}
+		s := newStage(t)
+		ids := s.points(3)
+		s.provider.delete = func(a backup.Attempt, _ bool) error {
+			if made {
+				s.provider.deleted = append(s.provider.deleted, a.Artifact)
+			}
+			return errBroken
+		}
+		s.cleanup()
+		check(t, s, ids, fmt.Sprintf("the deletion fails (made: %v)", made))
+	}
+}
+
+// What was expired long ago is not read again: a cleanup costs what is due, not the history.
+func TestCleanupReadsNoHistory(t *testing.T) {
+	s := newStage(t)
+	ids := s.points(20)
+	s.cleanup()
+	if p := s.status(ids[0]).Point; p.State != backup.Expired {
+		t.Fatalf("the oldest point is %s", p.State)
+	}
+	read := 0
+	s.storage.listed = func(rows []backup.Row) {
+		for _, r := range rows {
+			if r.Row == "point-"+ids[0][17:] {
+				t.Error("the row of a point that was expired long ago was read")
+			} else if strings.HasPrefix(r.Row, "point-") {
+				read++
+			}
+		}
+	}
+	s.now = s.now.Add(7 * time.Hour)
+	if s.cleanup(); read == 0 {
+		t.Error("nothing was due")
+	}
+}
+
+// A run that waited for its target is older than the one it waited for, and its recovery point is newer.
+func TestCleanupSeesTheNewestOfAnOlderRun(t *testing.T) {
+	s := newStage(t)
+	first := s.ask("first")
+	s.now = s.now.Add(time.Second)
+	plan := nightly()
+	plan.OnDemandKeepWithin = day
+	second, err := s.engine.Backup(t.Context(), engine.Request{ID: "second", Plan: plan, Target: target})
+	if err != nil {
+		t.Fatal(err)
+	}
+	busy := true
+	s.provider.begin = func(a backup.Attempt) (backup.Operation, error) {
+		if a.Run == first.ID && busy {
+			return backup.Operation{}, &backup.Fault{Kind: backup.Deferred, Code: "ServiceUpdating"}
+		}
+		busy = false
+		return backup.Operation{Token: "token"}, nil
+	}
+	s.finish()
+	s.now = s.now.Add(2 * day)
+	s.cleanup()
+	if a, b := s.status(first.ID).Point, s.status(second.ID).Point; a.State != backup.Live || b.State != backup.Expired {
+		t.Errorf("the newer point is %s, the one past its time %s", a.State, b.State)
+	}
+}
+
+// TestStorageKeepsTheArtifact: a point whose artifact storage protects stays what it was, says why and until when, and can be
+// restored; its deletion is tried again when storage may have let go.
+func TestStorageKeepsTheArtifact(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		until time.Duration // after the first try; 0: storage does not say
+		again time.Duration
+		words string
+	}{
+		{"nobody knows until when", 0, 6 * time.Hour, "which does not say until when"},
+		{"for another hour", time.Hour, 6 * time.Hour, "until 2026-"},
+		{"for two days", 2 * day, 2 * day, "until 2026-"},
+		{"for a year, which somebody may end before", 365 * day, 7 * day, "until 2027-"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := newStage(t)
+			ids := s.points(2)
+			first, tries := s.now, 0
+			s.provider.delete = func(backup.Attempt, bool) error {
+				tries++
+				f := fault(backup.Kept, "BlobImmutableDueToPolicy")
+				f.Hint = "end the policy"
+				if test.until > 0 {
+					f.Until = first.Add(test.until)
+				}
+				return f
+			}
+			r := s.cleanup()
+			p := s.status(ids[0]).Point
+			if len(r.Failed) != 0 || p.State != backup.Live || p.Reason.Code != "KeptByStorage" ||
+				p.KeptByStorage.Reason.Code != "BlobImmutableDueToPolicy" || p.KeptByStorage.Reason.Hint != "end the policy" ||
+				!p.KeptByStorage.Again.Equal(first.Add(test.again)) || p.KeptByStorage.Until.IsZero() != (test.until == 0) {
+				t.Fatalf("%+v; %+v", r, p)
+			}
+			told := 0
+			for _, d := range r.Decisions {
+				if d.Point.ID == ids[0] && d.Keep && strings.HasPrefix(d.Reason, "kept by storage") && strings.Contains(d.Reason, test.words) {
+					told++
+				}
+			}
+			if told != 1 {
+				t.Errorf("decisions %+v", r.Decisions)
+			}
+			s.now = first.Add(test.again - time.Minute)
+			if s.cleanup(); tries != 1 {
+				t.Errorf("%d tries before its time", tries)
+			}
+			s.now = first.Add(test.again)
+			if s.cleanup(); tries != 2 || s.state(ids[0]) != backup.Live {
+				t.Errorf("%d tries, and the point is %s", tries, s.state(ids[0]))
+			}
+			s.provider.delete = nil
+			s.now = s.now.Add(max(test.again, 7*day))
+			if s.cleanup(); s.state(ids[0]) != backup.Expired {
+				t.Errorf("the point is %s", s.state(ids[0]))
+			}
+			if p := s.status(ids[0]).Point; !p.KeptByStorage.Again.IsZero() || p.Reason.Code != "Expired" {
+				t.Errorf("expired as %+v", p)
+			}
+		})
+	}
+	t.Run("one that is suspect", func(t *testing.T) {
+		s := newStage(t)
+		ids := s.points(2)
+		s.change(ids[0], func(p *backup.Point) {
+			p.State, p.Suspicion = backup.Suspect, backup.Reason{Code: "SizeDropped", Message: "small"}
+		})
+		s.provider.delete = func(backup.Attempt, bool) error { return fault(backup.Kept, "LeaseIdMissing") }
+		if s.cleanup(); s.state(ids[0]) != backup.Suspect {
+			t.Errorf("it is %s", s.state(ids[0]))
+		}
+	})
+	t.Run("one that an earlier version gave up", func(t *testing.T) {
+		s := newStage(t)
+		ids := s.points(2)
+		s.change(ids[0], func(p *backup.Point) { p.State = backup.Deleting })
+		s.provider.delete = func(backup.Attempt, bool) error { return fault(backup.Kept, "LeaseIdMissing") }
+		if s.cleanup(); s.state(ids[0]) != backup.Live {
+			t.Errorf("it is %s", s.state(ids[0]))
+		}
+	})
+	t.Run("every call of storage fails once", func(t *testing.T) {
+		for _, made := range []bool{false, true} {
+			for k := 1; ; k++ {
+				s := newStage(t)
+				ids := s.points(2)
+				s.provider.delete = func(backup.Attempt, bool) error { return fault(backup.Kept, "LeaseIdMissing") }
+				s.storage.calls, s.storage.failAt, s.storage.made = 0, k, made
+				_, _ = s.engine.Cleanup(t.Context())
+				if s.storage.calls < k {
+					break
+				}
+				s.now = s.now.Add(7 * time.Hour)
+				if s.cleanup(); s.state(ids[0]) != backup.Live {
+					t.Fatalf("call %d fails (made: %v): the point is %s", k, made, s.state(ids[0]))
+				}
+			}
+		}
+	})
+}
+
+// TestTwoCleanupsOfWhatStorageKeeps: what one cleanup deletes, another one to which storage refused it a moment before does
+// not bring back, whichever of them saves first.
+func TestTwoCleanupsOfWhatStorageKeeps(t *testing.T) {
+	s := newStage(t)
+	ids := s.points(2)
+	deleted, saved, ended := make(chan bool), make(chan bool), make(chan bool)
+	s.provider.delete = func(backup.Attempt, bool) error {
+		s.provider.delete = func(backup.Attempt, bool) error { // storage has let go
+			deleted <- true
+			<-saved
+			return nil
+		}
+		go func() {
+			defer close(ended)
+			_, _ = s.engine.Cleanup(t.Context())
+		}()
+		<-deleted
+		return fault(backup.Kept, "LeaseIdMissing")
+	}
+	if r := s.cleanup(); len(r.Failed) != 1 {
+		t.Errorf("it brought back what another one has deleted: %+v", r)
+	}
+	close(saved)
+	<-ended
+	if s.state(ids[0]) != backup.Expired {
+		t.Errorf("its artifact is gone, and it is %s", s.state(ids[0]))
+	}
+}

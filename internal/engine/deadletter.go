@@ -1,0 +1,49 @@
+package engine
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"lifeboat/internal/backup"
+	"lifeboat/internal/event"
+)
+
+// letter is a message that nothing can be done about, kept for people with the reason.
+type letter struct {
+	Queue  string    `json:"Queue"`
+	Reason string    `json:"Reason"`
+	Time   time.Time `json:"Time"`
+	// Encoding is "text", or "base64" where the body is no readable text.
+	Encoding string `json:"Encoding"`
+	// A column holds 32,768 UTF-16 units, a message 64 KiB: the body goes over as many as it needs, in this order.
+	Body1 string `json:"Body1"`
+	Body2 string `json:"Body2,omitempty"`
+	Body3 string `json:"Body3,omitempty"`
+	Body4 string `json:"Body4,omitempty"`
+	Body5 string `json:"Body5,omitempty"`
+	Body6 string `json:"Body6,omitempty"`
+}
+
+// DeadLetter keeps a hopeless message of the queue, and then tells others where. Once it returns without an error the
+// message may go: the same message again changes only the time, and is the same event. Messages have at most 64 KiB.
+func (e *Engine) DeadLetter(ctx context.Context, queue string, body []byte, why string) error {
+	l := letter{Queue: queue, Reason: backup.NewReason("", why, "").Message, Time: e.Now().UTC(), Encoding: "text"}
+	text := string(body)
+	if !utf8.ValidString(text) || strings.ContainsFunc(text, backup.IsUnreadable) {
+		l.Encoding, text = "base64", base64.StdEncoding.EncodeToString(body)
+	}
+	runes := []rune(text)
+	for _, column := range []*string{&l.Body1, &l.Body2, &l.Body3, &l.Body4, &l.Body5, &l.Body6} {
+		n := min(len(runes), backup.ColumnRunes)
+		*column, runes = string(runes[:n]), runes[n:]
+	}
+	key := backup.DeadLetterKey(queue, body)
+	if _, err := e.Catalog.Apply(ctx, backup.Write{Op: backup.Put, Key: key, Body: backup.Encode(l)}); err != nil {
+		return fmt.Errorf("keep a dead letter of the queue %s: %w", queue, err)
+	}
+	return e.announce(ctx, event.DeadLettered(event.DeadLetter{Queue: queue, Reason: l.Reason, Bytes: len(body), Row: key, Time: l.Time}))
+}

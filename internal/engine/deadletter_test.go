@@ -1,0 +1,84 @@
+package engine_test
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"lifeboat/internal/backup"
+)
+
+// TestHopelessMessages: what nothing can be done about is kept with the reason, whole, and acknowledged.
+func TestHopelessMessages(t *testing.T) {
+	known := "0123456789abcdef-0123456789-0123456789ab"
+	for _, test := range []struct {
+		name, body, reason, encoding string
+	}{
+		{"empty", "", "not a wake-up", "text"},
+		{"no JSON", "hello", "not a wake-up", "text"},
+		{"another JSON", `{"run":"` + known + `","wake":1,"mark":"m","more":1}`, "not a wake-up", "text"},
+		{"two of them", `{"run":"` + known + `","wake":1,"mark":"m"} {}`, "there is more behind", "text"},
+		{"no run's ID", `{"run":"../secrets","wake":1,"mark":"m"}`, "is not the ID of a run", "text"},
+		{"no number", `{"run":"` + known + `","mark":"m"}`, "a number of 1 or more", "text"},
+		{"no mark", `{"run":"` + known + `","wake":1}`, "and a mark", "text"},
+		{"an unknown run", `{"run":"` + known + `","wake":1,"mark":"m"}`, "there is no run " + known, "text"},
+		{"binary", "\x00\x01\xff\xfe", "not a wake-up", "base64"},
+		{"binary, 64 KiB", strings.Repeat("\x00", 64<<10), "not a wake-up", "base64"},
+		{"64 KiB of letters", strings.Repeat("x", 64<<10), "not a wake-up", "text"},
+		{"64 KiB of characters of four bytes", strings.Repeat("𝄞", 16<<10), "not a wake-up", "text"},
+		{"control characters", "a\x1bb", "not a wake-up", "base64"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := newStage(t)
+			for range 2 {
+				if _, err := s.engine.Execute(t.Context(), "invocation", []byte(test.body)); err != nil {
+					t.Fatal(err)
+				}
+				s.now = s.now.Add(time.Hour)
+			}
+			rows := s.storage.catalog.Rows()
+			if len(rows) != 1 || rows[0].Partition != "deadletter" {
+				t.Fatalf("%d rows", len(rows))
+			}
+			var l map[string]string
+			if err := json.Unmarshal(rows[0].Body, &l); err != nil {
+				t.Fatal(err)
+			}
+			body := l["Body1"] + l["Body2"] + l["Body3"] + l["Body4"] + l["Body5"] + l["Body6"]
+			if l["Encoding"] == "base64" {
+				raw, err := base64.StdEncoding.DecodeString(body)
+				if err != nil {
+					t.Fatal(err)
+				}
+				body = string(raw)
+			}
+			if body != test.body || l["Encoding"] != test.encoding || l["Queue"] != "execute" {
+				t.Errorf("%d bytes are kept of %d, as %s of %s", len(body), len(test.body), l["Encoding"], l["Queue"])
+			}
+			if !strings.Contains(l["Reason"], test.reason) {
+				t.Errorf("the reason is %q", l["Reason"])
+			}
+			if l["Time"] != begin.Add(time.Hour).Format(time.RFC3339) {
+				t.Errorf("the time is %s", l["Time"])
+			}
+		})
+	}
+}
+
+// TestDeadLetterFails: a letter that could not be kept is delivered again.
+func TestDeadLetterFails(t *testing.T) {
+	s := newStage(t)
+	s.storage.failAt = 1
+	if _, err := s.engine.Execute(t.Context(), "invocation", []byte("hello")); err == nil {
+		t.Error("the message is lost")
+	}
+}
+
+func TestParseWakeup(t *testing.T) {
+	w, err := backup.ParseWakeup([]byte(` {"run":"0123456789abcdef-0123456789-0123456789ab","wake":3,"mark":"m"}` + "\n"))
+	if err != nil || w.Number != 3 || w.Mark != "m" {
+		t.Errorf("%+v, %v", w, err)
+	}
+}

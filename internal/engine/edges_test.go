@@ -1,0 +1,660 @@
+package engine_test
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"lifeboat/internal/backup"
+	"lifeboat/internal/engine"
+	"lifeboat/internal/health"
+	"lifeboat/internal/plans"
+)
+
+// TestSlotsAreTheSameFromWhereverOneLooks: the next slot after an instant is the one that a look from long before finds as
+// well, on the days when clocks change too, whichever day the zone's clocks show then.
+func TestSlotsAreTheSameFromWhereverOneLooks(t *testing.T) {
+	for name, changes := range map[string][]string{
+		"America/Nuuk":         {"2026-03-29", "2026-10-25"}, // 23:00 becomes 00:00 of the next day
+		"America/Scoresbysund": {"2026-03-29", "2026-10-25"},
+		"America/Santiago":     {"2026-04-05", "2026-09-06"}, // 00:00 becomes 01:00
+		"Africa/Cairo":         {"2026-04-24", "2026-10-30"},
+		"Asia/Beirut":          {"2026-03-29", "2026-10-25"},
+		"Europe/Zurich":        {"2026-03-29", "2026-10-25"},
+		"Australia/Lord_Howe":  {"2026-04-05", "2026-10-04"}, // by half an hour
+		"Pacific/Apia":         {"2011-12-30"},               // a day that never was
+		"Pacific/Kwajalein":    {"1993-08-21"},
+	} {
+		for _, change := range changes {
+			day, err := time.Parse(time.DateOnly, change)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, hour := range []int{0, 1, 2, 23} {
+				for _, minute := range []int{0, 30} {
+					s := daily(zone(t, name), hour, minute)
+					var slots []time.Time
+					for slot := range s.After(day.AddDate(0, 0, -5)) {
+						if slots = append(slots, slot); slot.After(day.AddDate(0, 0, 5)) {
+							break
+						}
+					}
+					for at := day.Add(-18 * time.Hour); at.Before(day.Add(42 * time.Hour)); at = at.Add(15 * time.Minute) {
+						next := 0
+						for !slots[next].After(at) {
+							next++
+						}
+						if got := s.Next(at); !got.Equal(slots[next]) {
+							t.Fatalf("%02d:%02d in %s: after %s comes %s, and not %s", hour, minute, name, at, got, slots[next])
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+// TestATargetIsTheSameInAnyCase: its share of the jitter, its runs and its partition are those of the resource, however
+// plan.yaml, a request or Azure spells that.
+func TestATargetIsTheSameInAnyCase(t *testing.T) {
+	shares := map[string]map[string]time.Duration{}
+	ids := map[string]string{}
+	for _, spell := range []func(string) string{strings.ToLower, strings.ToUpper} {
+		plan := many(20)
+		plan.Jitter = 6 * time.Hour
+		for i, target := range plan.Targets {
+			plan.Targets[i] = spell(target)
+		}
+		s := newStage(t)
+		s.tick(plan)
+		s.now = begin.Add(day)
+		for _, id := range s.tick(plan).Created {
+			run := s.run(id)
+			name := strings.ToLower(run.Target)
+			if shares[name] == nil {
+				shares[name] = map[string]time.Duration{}
+			}
+			shares[name][run.Target] = run.Due.Sub(run.Slot)
+			if before, ok := ids[name]; ok && before != id {
+				t.Errorf("%s has the run %s, and in another case %s", name, before, id)
+			}
+			ids[name] = id
+		}
+	}
+	if len(shares) != 20 {
+		t.Fatalf("%d targets", len(shares))
+	}
+	for name, each := range shares {
+		first := time.Duration(-1)
+		for spelled, share := range each {
+			if first >= 0 && share != first {
+				t.Errorf("%s begins after %s, and in another case after %s", spelled, share, first)
+			}
+			first = share
+		}
+		if len(each) != 2 {
+			t.Errorf("%s was spelled in %d ways", name, len(each))
+		}
+	}
+}
+
+// TestAPermitTakenTwiceIsTakenBack, while its run lives on with the other one.
+func TestAPermitTakenTwiceIsTakenBack(t *testing.T) {
+	for _, bound := range []string{"all", "plan-nightly"} {
+		s := newStage(t)
+		plan := many(2)
+		s.engine.Concurrency, plan.Settings.Concurrency = 2, 2
+		o := s.operate(2 * time.Hour)
+		ask := func(target string) backup.Run {
+			t.Helper()
+			run, err := s.engine.Backup(t.Context(), engine.Request{ID: target, Plan: plan, Target: target})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return run
+		}
+		first := ask(plan.Targets[0])
+		s.minutes(3, plan)
+		held := s.run(first.ID).Permits
+		if len(held) != 2 || len(o.began) != 1 {
+			t.Fatalf("the first run holds %v, and %q began", held, o.began)
+		}
+		// The process that took it died before it could save that, and the repeat took another place.
+		extra := fmt.Sprintf("permit-%s.0000", bound)
+		for _, p := range held {
+			if p.Row == extra {
+				extra = fmt.Sprintf("permit-%s.0001", bound)
+			}
+		}
+		_, err := s.storage.catalog.Apply(t.Context(), backup.Write{
+			Op: backup.Insert, Key: backup.Key{Partition: "schedule", Row: extra}, Body: fmt.Appendf(nil, `{"Run":%q}`, first.ID),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ask(plan.Targets[1])
+		s.minutes(30, plan)
+		if len(o.began) != 2 || s.run(first.ID).State != backup.Running {
+			t.Errorf("%s: %q began; the first is %s", extra, o.began, s.run(first.ID).State)
+		}
+		if now := s.run(first.ID).Permits; fmt.Sprint(now) != fmt.Sprint(held) {
+			t.Errorf("the first run holds %v, and held %v", now, held)
+		}
+	}
+}
+
+// aged makes the newest recovery point of the target as old as that.
+func (s *stage) aged(target string, created time.Time) {
+	s.t.Helper()
+	points, _, err := s.engine.RecoveryPoints(s.t.Context(), target, "", 1)
+	if err != nil || len(points) != 1 {
+		s.t.Fatalf("%d points, %v", len(points), err)
+	}
+	points[0].Created = created
+	s.put(points[0])
+}
+
+// TestNobodyIsToldTwiceWhileOneTargetCannotBeRead: others turn unprotected one after another, and each is told of once.
+func TestNobodyIsToldTwiceWhileOneTargetCannotBeRead(t *testing.T) {
+	plan := many(4)
+	s := rotten(t, plan)
+	for i, target := range plan.Targets[:3] {
+		s.aged(target, begin.Add(day+time.Duration(i)*time.Hour+30*time.Minute))
+	}
+	for _, row := range s.storage.catalog.Rows() {
+		if strings.HasPrefix(row.Row, "point-") && strings.Contains(string(row.Body), plan.Targets[3]) {
+			w := backup.Write{Op: backup.Put, Key: row.Key, Body: []byte(`{"Created":"never"}`)}
+			if _, err := s.storage.catalog.Apply(t.Context(), w); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for hour := range 4 {
+		s.now = begin.Add(3*day + time.Duration(hour)*time.Hour)
+		for range 3 {
+			if _, err := s.engine.Schedule(t.Context(), []backup.Plan{plan}); err == nil {
+				t.Error("nobody is told of the broken row")
+			}
+			ids, e := s.alarms()
+			if len(ids) != min(hour, 3) || len(ids) > 0 && ids[e.ID] != 1 {
+				t.Errorf("%d h later told of %v", hour, ids)
+			}
+			s.now = s.now.Add(time.Second)
+		}
+	}
+	ids, _ := s.alarms()
+	for id, n := range ids {
+		if n != 1 {
+			t.Errorf("%s was told %d times", id, n)
+		}
+	}
+}
+
+// TestLeftPermitsAreFoundHoweverOftenATickComes: each tick looks at another one, also where the number of permits and the
+// minutes between two ticks have a common divisor.
+func TestLeftPermitsAreFoundHoweverOftenATickComes(t *testing.T) {
+	for _, every := range []time.Duration{time.Minute, 5 * time.Minute, time.Hour} {
+		for lost := range 10 {
+			s := newStage(t)
+			s.engine.Concurrency = 10
+			other, err := s.engine.Backup(t.Context(), engine.Request{ID: "other", Plan: nightly(), Target: target + "-other"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i := range 10 {
+				holder := other.ID
+				if i == lost {
+					holder = "0123456789abcdef-0123456789-0123456789ab"
+				}
+				_, err := s.storage.catalog.Apply(t.Context(), backup.Write{
+					Op: backup.Insert, Key: backup.Key{Partition: "schedule", Row: fmt.Sprintf("permit-all.%04d", i)}, Body: fmt.Appendf(nil, `{"Run":%q}`, holder),
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			s.storage.queue.Receive("execute", 32, 30*day) // the other one goes on
+			run := s.ask("request")
+			s.deliver()
+			if s.run(run.ID).Line == "" {
+				t.Fatal("it does not stand in the line")
+			}
+			ticks := 0
+			for ; s.rows("permit-") == 10 && ticks < 200; ticks++ {
+				s.now = s.now.Add(every)
+				s.tick()
+			}
+			if ticks == 200 {
+				t.Errorf("with a tick each %s permit %d of 10 is never looked at", every, lost)
+			}
+		}
+	}
+}
+
+// left puts a recovery point of the target that was written then.
+func (s *stage) left(target string, state backup.PointState, created time.Time) backup.Point {
+	s.t.Helper()
+	id := s.ask("partition").ID[:17]
+	p := backup.Point{
+		ID: fmt.Sprintf("%s%010d-000000000000", id, 9_999_999_999-created.Unix()), State: state, Target: target, Plan: "nightly",
+		Created: created, Expires: created.AddDate(0, 0, 30), Size: 7, SHA256: "beef",
+	}
+	s.put(p)
+	return p
+}
+
+// inForce says that the text of the plans has been in force since the beginning.
+func (s *stage) inForce() {
+	s.t.Helper()
+	key := backup.Key{Partition: "schedule", Row: "inforce"}
+	body := fmt.Appendf(nil, `{"Hash":"0","Since":%q}`, begin.Format(time.RFC3339))
+	if _, err := s.storage.catalog.Apply(s.t.Context(), backup.Write{Op: backup.Insert, Key: key, Body: body}); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// TestManySuspectPointsHideNoLiveOne: a target with a live recovery point behind any number of suspect ones is protected,
+// for the alarm, for health and for a restore alike.
+func TestManySuspectPointsHideNoLiveOne(t *testing.T) {
+	for _, suspects := range []int{0, 9, 10, 11, 25} {
+		s := newStage(t)
+		plan := restoring(false)[0]
+		s.inForce()
+		s.tick(plan)
+		s.now = begin.Add(5 * day)
+		live := s.left(target, backup.Live, s.now.Add(-20*time.Hour))
+		for i := range suspects {
+			s.left(target, backup.Suspect, s.now.Add(-time.Duration(suspects-i)*30*time.Minute))
+		}
+		s.tick(plan)
+		if ids, e := s.alarms(); len(ids) != 0 {
+			t.Errorf("behind %d suspect ones: a false alarm, %s", suspects, e.Data)
+		}
+		stands, _, err := s.engine.Health(t.Context(), plans.Active{Plans: []backup.Plan{plan}})
+		if err != nil || stands[0].Point == nil || stands[0].Point.ID != live.ID || stands[0].Status == health.Unprotected {
+			t.Errorf("behind %d suspect ones: %+v, %v", suspects, stands, err)
+		}
+		p, err := s.engine.PlanRestore(t.Context(), order("restore-1"), []backup.Plan{plan})
+		if err != nil || p.Point == nil || p.Point.ID != live.ID {
+			t.Errorf("behind %d suspect ones a restore would bring back %+v, %v", suspects, p.Point, err)
+		}
+	}
+}
+
+// TestALedgerIsTheSameInAnyCase: it is restored under its own name, however the request, the plan or both spell that.
+func TestALedgerIsTheSameInAnyCase(t *testing.T) {
+	s, _, _ := restorable(t)
+	for _, kind := range []string{"managedCCFs", "ledgers"} {
+		id := strings.Replace(vault, "Microsoft.KeyVault/managedHSMs", "Microsoft.ConfidentialLedger/"+kind, 1)
+		for _, spelled := range []string{id, strings.ToUpper(id), strings.ToLower(id)} {
+			plans := restoring(false)
+			plans[0].Targets, plans[0].Restore.Into = []string{id}, []string{strings.ToUpper(id)}
+			q := order("restore-1")
+			q.Target, q.Into = id, spelled
+			p, err := s.engine.PlanRestore(t.Context(), q, plans)
+			if why := p.Refusal(); err != nil || why == nil || why.Code != "NoRecoveryPoint" { // all guards before that have passed
+				t.Errorf("%s into %s: %+v, %v", id, spelled, why, err)
+			}
+			q.Target, q.Into = spelled, ""
+			p, err = s.engine.PlanRestore(t.Context(), q, plans)
+			if why := p.Refusal(); err != nil || why == nil || why.Code != "NoRecoveryPoint" {
+				t.Errorf("%s into itself: %+v, %v", spelled, why, err)
+			}
+		}
+	}
+}
+
+// TestARestoreThatMayHaveBegunIsNotCanceled: from when a request was sent that may have begun something, whatever became of
+// the answer, until it has ended; also one that waits again behind a start that was lost.
+func TestARestoreThatMayHaveBegunIsNotCanceled(t *testing.T) {
+	uncanceled := func(s *stage, id string) {
+		t.Helper()
+		was := s.run(id).State
+		now, err := s.engine.CancelRestore(t.Context(), id, "a person")
+		if !errors.Is(err, engine.ErrNotWaiting) || now.State != was || s.run(id).State != was {
+			t.Errorf("it was %s, and is %s: %v", was, s.run(id).State, err)
+		}
+	}
+	for _, start := range []error{nil, fault(backup.Uncertain, "ConnectionReset")} {
+		s, service, _ := restorable(t)
+		service.starts = func(backup.Restore) (backup.Operation, error) { return backup.Operation{Token: "restore token"}, start }
+		service.trace = func() (backup.Operation, error) { return backup.Operation{}, fault(backup.Deferred, "Unreachable") }
+		run := s.restore(order("restore-1"), restoring(false))
+		for len(service.started) == 0 && s.step() {
+		}
+		for range 5 {
+			uncanceled(s, run.ID)
+			s.step()
+		}
+	}
+	s, service, _ := restorable(t)
+	service.can = func(backup.Restore) error { return fault(backup.Deferred, "Updating") }
+	run := s.restore(order("restore-1"), restoring(true))
+	s.deliver()
+	for _, row := range s.storage.catalog.Rows() {
+		if row.Row == "run-"+run.ID[17:] { // as one whose safety backup's start was lost, and that could not take the lock again
+			body := strings.Replace(string(row.Body), "{", `{"Lost":1,`, 1)
+			if _, err := s.storage.catalog.Apply(t.Context(), backup.Write{Op: backup.Put, Key: row.Key, Body: []byte(body)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if now := s.run(run.ID); now.State != backup.Waiting || now.Lost != 1 {
+		t.Fatalf("it is %s, with %d lost starts", now.State, now.Lost)
+	}
+	uncanceled(s, run.ID)
+}
+
+// TestARefusedPlanIsToldOnceHoweverOftenTheTickDies: who dies before it could save has told nobody, and the event has the
+// same ID whenever the text is found.
+func TestARefusedPlanIsToldOnceHoweverOftenTheTickDies(t *testing.T) {
+	for _, edit := range []string{"bad", "good two"} {
+		var ids []string
+		for deaths := range 4 {
+			d := newDesk(t, "good one")
+			d.pass()
+			if edit == "good two" {
+				d.text = []byte("bad at first")
+				d.pass()
+			}
+			told := len(d.told())
+			d.text = []byte(edit)
+			for range deaths {
+				d.now = d.now.Add(time.Minute)
+				d.restart()
+				d.storage.before = func(call int) {
+					d.storage.failAt = call
+				}
+				_, _ = d.book.Reconcile(t.Context())
+				d.storage.before, d.storage.failAt = nil, 0
+				if now := d.told(); len(now) != told {
+					t.Errorf("%s: died, and told %q", edit, now)
+				}
+			}
+			d.restart()
+			d.pass()
+			d.pass()
+			if now := d.told(); len(now) != told+1 {
+				t.Errorf("%s: told %q", edit, now)
+			}
+			events := d.storage.queue.Events()
+			ids = append(ids, events[len(events)-1].ID)
+		}
+		if slices.Sort(ids); ids[0] != ids[3] {
+			t.Errorf("%s: the same event has the IDs %q", edit, ids)
+		}
+	}
+}
+
+// TestCleanupSeesTheNewestOfTheLongestRun: one that waited, was lost three times, took its time and was verified for as long
+// as may be is older than those that were made meanwhile, and its recovery point is newer.
+func TestCleanupSeesTheNewestOfTheLongestRun(t *testing.T) {
+	s := newStage(t)
+	longest := 6 * s.engine.Waits.Operation
+	put := func(run, created, noted time.Time) backup.Point {
+		t.Helper()
+		p := s.left(target, backup.Live, run)
+		p.Created, p.Expires = created, created.Add(time.Hour)
+		s.put(p)
+		body := fmt.Appendf(nil, `{"Point":%q,"Target":%q,"Created":%q}`, p.ID, target, noted.Format(time.RFC3339))
+		key := backup.Key{Partition: "due", Row: p.Expires.Format("20060102T150405Z") + "-" + p.ID}
+		if _, err := s.storage.catalog.Apply(t.Context(), backup.Write{Op: backup.Insert, Key: key, Body: body}); err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	end := begin.Add(longest)
+	long := put(begin.Add(time.Minute), end, end)
+	short := put(end.Add(-2*time.Hour), end.Add(-time.Hour), end.Add(-time.Minute))
+	s.now = end.Add(30 * time.Minute) // the time of the short one is over, that of the long one not yet
+	if _, err := s.engine.Cleanup(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	state := func(p backup.Point) backup.PointState {
+		t.Helper()
+		now, err := s.engine.RecoveryPoint(t.Context(), p.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return now.State
+	}
+	if state(long) != backup.Live || state(short) != backup.Expired {
+		t.Errorf("the newest is %s, the one before it %s", state(long), state(short))
+	}
+}
+
+// TestWhatIsNoIDIsNotAskedFor: nobody makes the catalog look for what cannot be there, or cannot be a key.
+func TestWhatIsNoIDIsNotAskedFor(t *testing.T) {
+	s := newStage(t)
+	batch, run := strings.Repeat("0", 32), "0123456789abcdef-0123456789-0123456789ab"
+	odd := []string{"", "x", "..", "a/b", "a#b", "a?b", `a\b`, "a'b", "a\x00b", "\xff", strings.Repeat("0", 2000)}
+	asks := map[string]struct {
+		ask  func(id string) error
+		good string
+		bad  []string
+	}{
+		"a batch": {
+			func(id string) error { _, _, err := s.engine.Batch(t.Context(), id); return err }, batch,
+			[]string{batch[1:], batch + "0", strings.Repeat("A", 32), strings.Repeat("g", 32), " " + batch[1:], batch[1:] + "\n", run},
+		},
+	}
+	ofRun := []string{
+		batch, run[1:], run + "0", strings.ToUpper(run), strings.Replace(run, "-", "_", 1), strings.Replace(run, "a", "g", 1), run + "-",
+		run[:16] + "-01234567a9-0123456789ab", run[:17] + "0123456789-0123456789xb", " " + run[1:],
+	}
+	for name, ask := range map[string]func(id string) error{
+		"a run":                func(id string) error { _, _, err := s.engine.Status(t.Context(), id); return err },
+		"a recovery point":     func(id string) error { _, err := s.engine.RecoveryPoint(t.Context(), id); return err },
+		"a point to accept":    func(id string) error { _, err := s.engine.Accept(t.Context(), id, "me", ""); return err },
+		"a restore to cancel":  func(id string) error { _, err := s.engine.CancelRestore(t.Context(), id, "me"); return err },
+		"a restore to confirm": func(id string) error { _, err := s.engine.ConfirmRestore(t.Context(), id); return err },
+	} {
+		c := asks[name]
+		c.ask, c.good, c.bad = ask, run, ofRun
+		asks[name] = c
+	}
+	for name, list := range map[string]func(after string) error{
+		"runs": func(after string) error { _, _, err := s.engine.History(t.Context(), target, after, 1); return err },
+		"points": func(after string) error {
+			_, _, err := s.engine.RecoveryPoints(t.Context(), target, after, 1)
+			return err
+		},
+	} {
+		for _, id := range append(ofRun, run) { // the last one is of another target
+			s.storage.calls = 0
+			if err := list(id); !errors.Is(err, backup.ErrNotFound) || s.storage.calls != 0 {
+				t.Errorf("the %s after %q: %v after %d calls", name, id, err, s.storage.calls)
+			}
+		}
+		if err := list(""); err != nil {
+			t.Errorf("the %s from the first one on: %v", name, err)
+		}
+	}
+	for name, c := range asks {
+		for _, id := range append(c.bad, odd...) {
+			s.storage.calls = 0
+			if err := c.ask(id); !errors.Is(err, backup.ErrNotFound) || s.storage.calls != 0 {
+				t.Errorf("%s %q: %v after %d calls", name, id, err, s.storage.calls)
+			}
+		}
+		s.storage.calls = 0
+		if err := c.ask(c.good); !errors.Is(err, backup.ErrNotFound) || s.storage.calls == 0 {
+			t.Errorf("%s that could be: %v after %d calls", name, err, s.storage.calls)
+		}
+	}
+}
+
+// TestEachTargetsAlarmComesInTime: a tick finds that a target is unprotected within ten minutes of that, whichever of the
+// plan's targets it is, and in whichever order they turn so.
+func TestEachTargetsAlarmComesInTime(t *testing.T) {
+	for _, order := range [][]int{{0, 1, 2}, {2, 1, 0}, {1, 2, 0}} {
+		plan := many(3)
+		s := rotten(t, plan)
+		turns := map[string]time.Time{}
+		for i, target := range plan.Targets {
+			created := begin.Add(day + time.Duration(order[i])*time.Hour + 30*time.Minute)
+			s.aged(target, created)
+			turns[target] = created.Add(2 * day)
+		}
+		told := map[string]time.Time{}
+		for s.now = begin.Add(3 * day); s.now.Before(begin.Add(3*day + 4*time.Hour)); s.now = s.now.Add(time.Minute) {
+			for _, h := range s.tick(plan).Unprotected {
+				told[h.Target] = s.now
+			}
+		}
+		for target, turned := range turns {
+			if late := told[target].Sub(turned); told[target].IsZero() || late <= 0 || late > 11*time.Minute {
+				t.Errorf("%v: %s turned unprotected at %s, and that was told at %s", order, target, turned, told[target])
+			}
+		}
+	}
+}
+
+// TestAJitterOfMoreThanSevenDays spreads over seven: no message of a queue can wait for longer.
+func TestAJitterOfMoreThanSevenDays(t *testing.T) {
+	plan := many(60)
+	plan.Schedule.Day, plan.Jitter = 1<<15, 20*day // the 15th of each month
+	s := newStage(t)
+	s.tick(plan)
+	s.now = time.Date(2026, 2, 15, 2, 30, 0, 0, time.UTC)
+	most := time.Duration(0)
+	for _, id := range s.tick(plan).Created {
+		run := s.run(id)
+		most = max(most, run.Due.Sub(run.Slot))
+	}
+	if most > 7*day || most < 6*day {
+		t.Errorf("the last one begins after %s", most)
+	}
+}
+
+// TestAWindowEndsWithTheNextSlot: a run has no end of its own where the next slot's run takes its place before.
+func TestAWindowEndsWithTheNextSlot(t *testing.T) {
+	for window, until := range map[time.Duration]time.Duration{0: 0, time.Hour: time.Hour, day - time.Second: day - time.Second, day: 0, 30 * time.Hour: 0} {
+		plan := nightly()
+		plan.Window = window
+		s := newStage(t)
+		s.tick(plan)
+		s.now = begin.Add(day)
+		run := s.run(s.tick(plan).Created[0])
+		if want := s.now.Add(until); until == 0 != run.Until.IsZero() || until > 0 && !run.Until.Equal(want) || !run.NextSlot.Equal(begin.Add(2*day)) {
+			t.Errorf("a window of %s: until %s, next slot %s", window, run.Until, run.NextSlot)
+		}
+	}
+}
+
+// TestSinceWhenAPlanIsRefused is told of the text that was seen, and of no other one.
+func TestSinceWhenAPlanIsRefused(t *testing.T) {
+	d := newDesk(t, "good one")
+	d.pass()
+	d.now = begin.Add(time.Hour)
+	d.text = []byte("bad")
+	d.pass()
+	d.now = begin.Add(2 * time.Hour)
+	for text, since := range map[string]time.Time{"bad": begin.Add(time.Hour), "bad in another way": {}} {
+		d.text = []byte(text)
+		force, err := d.book.Current(t.Context())
+		if err != nil || !force.RefusedSince.Equal(since) || !force.Since.Equal(begin) || force.Refused == nil || names(force) != "one" {
+			t.Errorf("%q: refused since %s, in force since %s, %v", text, force.RefusedSince, force.Since, err)
+		}
+	}
+	d.text = []byte("good one")
+	d.pass()
+	d.text = []byte("bad") // as before: told again, since it was mended in between
+	d.pass()
+	if told := strings.Join(d.told(), " "); told != "refused accepted refused" {
+		t.Errorf("told %s", told)
+	}
+}
+
+// TestAPlanOfARestoreIsTheSameInAnyCase: its hash is that of the destination, however the request spells that.
+func TestAPlanOfARestoreIsTheSameInAnyCase(t *testing.T) {
+	s, _, _ := restorable(t)
+	hashes := map[string]bool{}
+	for _, into := range []string{standby, strings.ToUpper(standby), strings.ToLower(standby)} {
+		q := order("restore-1")
+		q.Into = into
+		p, err := s.engine.PlanRestore(t.Context(), q, restoring(false))
+		if err != nil || p.Refusal() != nil {
+			t.Errorf("into %s: %+v, %v", into, p.Refusal(), err)
+		}
+		hashes[p.Hash] = true
+	}
+	if len(hashes) != 1 {
+		t.Errorf("%d plans of one restore", len(hashes))
+	}
+}
+
+// TestWhatMayStillComeToBeIsNotForgotten: the entry by which cleanup finds a recovery point is written before that. It stays
+// while the run is under way, and goes once that has ended without a recovery point.
+func TestWhatMayStillComeToBeIsNotForgotten(t *testing.T) {
+	s := newStage(t)
+	s.refuse()
+	run := s.ask("request")
+	body := fmt.Appendf(nil, `{"Point":%q,"Target":%q,"Created":%q}`, run.ID, target, begin.Format(time.RFC3339))
+	key := backup.Key{Partition: "due", Row: begin.Format("20060102T150405Z") + "-" + run.ID}
+	if _, err := s.storage.catalog.Apply(t.Context(), backup.Write{Op: backup.Insert, Key: key, Body: body}); err != nil {
+		t.Fatal(err)
+	}
+	if s.cleanup(); s.rows("due") != 1 {
+		t.Errorf("under way, it has %d entries", s.rows("due"))
+	}
+	s.finish()
+	s.now = s.now.Add(s.engine.Waits.Recheck + time.Minute)
+	if s.cleanup(); s.rows("due") != 0 {
+		t.Errorf("after it failed, it has %d entries", s.rows("due"))
+	}
+}
+
+// TestAnotherLetterIsAnotherService: ſ is an s only for those who fold letters, as Azure does not.
+func TestAnotherLetterIsAnotherService(t *testing.T) {
+	s, _, _ := restorable(t)
+	for _, letter := range []string{"ſ", "ß"} {
+		q := order("restore-1")
+		q.Into = strings.Replace(standby, "contoso", "conto"+letter+"o", 1)
+		if p, err := s.engine.PlanRestore(t.Context(), q, restoring(false)); err != nil || p.Refusal() == nil || p.Refusal().Code != "DestinationNotAllowed" {
+			t.Errorf("into %s: %+v, %v", q.Into, p.Refusal(), err)
+		}
+	}
+}
+
+// TestAPlaceInTheLineIsWrittenBeforeItsRunSavesThat: a tick in between leaves it, as long as the run waits at all.
+func TestAPlaceInTheLineIsWrittenBeforeItsRunSavesThat(t *testing.T) {
+	for _, state := range []backup.State{backup.Queued, backup.Waiting, backup.Running, backup.Failed} {
+		s := newStage(t)
+		s.engine.Concurrency = 1
+		run := s.ask("request")
+		switch state {
+		case backup.Waiting:
+			s.provider.ready = func(backup.Attempt) error { return fault(backup.Deferred, "Updating") }
+			s.deliver()
+		case backup.Running:
+			s.deliver()
+		case backup.Failed:
+			s.refuse()
+			s.finish()
+		}
+		if now := s.run(run.ID); now.State != state {
+			t.Fatalf("it is %s, want %s", now.State, state)
+		}
+		key := backup.Key{Partition: "schedule", Row: "line-20260115T023000Z-" + run.ID}
+		w := backup.Write{Op: backup.Put, Key: key, Body: fmt.Appendf(nil, `{"Run":%q,"Plan":"nightly"}`, run.ID)}
+		if _, err := s.storage.catalog.Apply(t.Context(), w); err != nil {
+			t.Fatal(err)
+		}
+		for _, row := range s.storage.catalog.Rows() { // there is room
+			if strings.HasPrefix(row.Row, "permit-") {
+				d := backup.Write{Op: backup.Delete, Key: row.Key, ETag: "*"}
+				if _, err := s.storage.catalog.Apply(t.Context(), d); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		s.tick()
+		if stays := state == backup.Queued || state == backup.Waiting; (s.rows("line-") == 1) != stays {
+			t.Errorf("of a run that is %s there are %d places in the line", state, s.rows("line-"))
+		}
+	}
+}

@@ -1,0 +1,255 @@
+package engine
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"lifeboat/internal/backup"
+	"lifeboat/internal/health"
+)
+
+// Engine takes runs from their creation to their end, one step an invocation. It keeps nothing in memory: any number of
+// processes may run it on one catalog.
+type Engine struct {
+	Catalog backup.Catalog
+	Queue   backup.Queue
+	// Providers by the resource type of their targets, in lower case: "microsoft.apimanagement/service".
+	Providers map[string]backup.Provider
+	Waits     Waits
+	// Concurrency is how many operations may be under way at once, of all runs; 0 does not limit them.
+	Concurrency int
+	// Abreast is how many targets one invocation looks at, or makes runs for, together; 0 means 16. With 1 nothing leaves the
+	// invocation's own goroutine.
+	Abreast int
+	// Stopped says why no plan makes runs, such as "stopped by LIFEBOAT_STOPPED"; "" lets them. Runs under way go on, and
+	// runs asked for by hand are made.
+	Stopped string
+	// Ticks are the timers by the names of their functions, for health: "schedule" and "cleanup".
+	Ticks map[string]health.Tick
+	// Now is this process's own clock. It only measures short spans, and checks that the catalog's clock is sane.
+	Now func() time.Time
+	// NewID makes a random ID of lower-case letters, digits and dashes, never the same twice.
+	NewID func() string
+}
+
+// Waits are all the times that the engine lets pass. [DefaultWaits] are for Azure; tests on real parts and the demo
+// shorten them all by one factor.
+type Waits struct {
+	// Poll is the least time between two polls where the service does not say, PollMax the most.
+	Poll, PollMax time.Duration
+	// Lease is how long an invocation may take over starting an operation. The request that starts it is given up
+	// LeaseMargin before the lease ends.
+	Lease, LeaseMargin time.Duration
+	// Look is the least time between two looks for a lost start, LookMax the most; after Patience without a trace a
+	// further attempt is made.
+	Look, LookMax, Patience time.Duration
+	// Settled is how long what a lost start left must have been unchanged to count as complete, where nothing else tells.
+	Settled time.Duration
+	// PutBack is the delay of a wake-up that came too early or lost a race.
+	PutBack time.Duration
+	// Busy is the least time before a busy target is tried again.
+	Busy time.Duration
+	// Sweep is how long after a wake-up was due its run is looked at, and Overdue how late one must be to be sent again.
+	Sweep, Overdue time.Duration
+	// Operation is how long a run may wait, run or verify before it is given up.
+	Operation time.Duration
+	// Recheck is when cleanup comes back to a point that it had to keep or could not delete.
+	Recheck time.Duration
+}
+
+// DefaultWaits are the engine's waits on Azure.
+func DefaultWaits() Waits {
+	return Waits{
+		Poll: time.Minute, PollMax: 10 * time.Minute,
+		Lease: 3 * time.Minute, LeaseMargin: time.Minute,
+		Look: time.Minute, LookMax: 10 * time.Minute, Patience: 45 * time.Minute,
+		Settled: 2 * time.Minute,
+		PutBack: 30 * time.Second,
+		Busy:    time.Minute,
+		Sweep:   5 * time.Minute, Overdue: 2 * time.Minute,
+		Operation: 24 * time.Hour,
+		Recheck:   6 * time.Hour,
+	}
+}
+
+// Scaled are the waits times the factor. The lease keeps a few seconds: it is no wait on Azure, but the time that a
+// request over the network may take.
+func (w Waits) Scaled(factor float64) Waits {
+	for _, d := range []*time.Duration{
+		&w.Poll, &w.PollMax, &w.Lease, &w.LeaseMargin, &w.Look, &w.LookMax, &w.Patience, &w.Settled, &w.PutBack, &w.Busy,
+		&w.Sweep, &w.Overdue, &w.Operation, &w.Recheck,
+	} {
+		*d = time.Duration(float64(*d) * factor)
+	}
+	w.Lease, w.LeaseMargin = max(w.Lease, 6*time.Second), max(w.LeaseMargin, 2*time.Second)
+	return w
+}
+
+const (
+	// clockTolerance is how far our own clock may be from the catalog's before nothing is scheduled or deleted.
+	clockTolerance = 2 * time.Minute
+	// orphanAge is when an index entry without its row can only be left over from a process that died between the two
+	// writes: longer than any invocation may take. It is not one of the waits, since it does not wait for Azure.
+	orphanAge = 10 * time.Minute
+	// callTime is what one call of a provider may take, so that an invocation that makes two has time left to save what
+	// they said: a service that takes a connection and never answers must not stop the run for ever. Starting an operation
+	// has a limit of its own, the lease.
+	callTime = 80 * time.Second
+	// mostLost is how many starts a run may lose before it is given up as unknown.
+	mostLost = 3
+)
+
+// Outcome says what an invocation did to a run, for the log.
+type Outcome struct {
+	Run, Target, Plan string
+	From, To          backup.State
+	// Note says why nothing was done, where nothing was.
+	Note string
+	// Reason is why the run waits, or how it ended.
+	Reason backup.Reason
+}
+
+// ErrNoProvider is the error for a target of a type that no provider serves.
+var ErrNoProvider = errors.New("no provider serves this type of resource")
+
+func (e *Engine) provider(target string) (backup.Provider, error) {
+	r, err := backup.ParseResource(target)
+	if err != nil {
+		return nil, err
+	}
+	p, ok := e.Providers[strings.ToLower(r.Type)]
+	if !ok {
+		return nil, fmt.Errorf("%w: %s", ErrNoProvider, r.Type)
+	}
+	return p, nil
+}
+
+// within gives a call of a provider its time.
+func within[T any](ctx context.Context, call func(context.Context) (T, error)) (T, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTime)
+	defer cancel()
+	return call(ctx)
+}
+
+// find asks a provider for the artifact of a start that was lost, or of an operation that is. Where the names do not tell
+// whose artifacts are, those that other runs hold are left out: they are asked for only where that can matter.
+func (e *Engine) find(ctx context.Context, provider backup.Provider, a backup.Attempt) (string, error) {
+	a.Settled = e.Waits.Settled
+	find := func(ctx context.Context) (string, error) { return provider.Find(ctx, a) }
+	found, err := within(ctx, find)
+	if found == "" && !ambiguous(err) || strings.HasPrefix(found, a.Run+".") {
+		return found, err
+	}
+	taken, unread := e.taken(ctx, a)
+	if unread != nil {
+		return "", unread
+	}
+	if a.Taken = taken; len(taken) == 0 {
+		return found, err
+	}
+	return within(ctx, find)
+}
+
+// remove has a provider delete artifacts.
+func remove(ctx context.Context, provider backup.Provider, a backup.Attempt, etag string, extras bool) error {
+	_, err := within(ctx, func(ctx context.Context) (any, error) { return nil, provider.Delete(ctx, a, etag, extras) })
+	return err
+}
+
+// together calls f with 0 to n-1, Abreast at a time. After an error no further call begins: where storage gives no
+// answer, each of them takes its time.
+func (e *Engine) together(n int, f func(int) error) error {
+	errs := make([]error, n)
+	var failed atomic.Bool
+	var group sync.WaitGroup
+	slots := make(chan struct{}, cmp.Or(e.Abreast, 16))
+	for i := range n {
+		slots <- struct{}{}
+		if failed.Load() {
+			break
+		}
+		if cap(slots) == 1 {
+			if err := f(i); err != nil {
+				return err
+			}
+			<-slots
+			continue
+		}
+		group.Go(func() {
+			defer func() { <-slots }()
+			errs[i] = f(i)
+			if errs[i] != nil {
+				failed.Store(true)
+			}
+		})
+	}
+	group.Wait()
+	return errors.Join(errs...)
+}
+
+// load reads a run, and the catalog's clock.
+func (e *Engine) load(ctx context.Context, id string) (backup.Run, time.Time, error) {
+	key, err := backup.RunKey(id)
+	if err != nil {
+		return backup.Run{}, time.Time{}, fmt.Errorf("%w: %w", backup.ErrNotFound, err)
+	}
+	row, now, err := e.Catalog.Get(ctx, key)
+	if err != nil {
+		return backup.Run{}, now, fmt.Errorf("load run %s: %w", id, err)
+	}
+	run, err := backup.Decode[backup.Run](row)
+	run.RowETag = row.ETag
+	return run, now, err
+}
+
+// Execute handles one message of the queue "execute". No error means that the message may go: it was worked off, or
+// changes nothing, or was hopeless and now stands among the dead letters. After an error it must be delivered again.
+// The invocation's ID names this delivery.
+func (e *Engine) Execute(ctx context.Context, invocation string, message []byte) (Outcome, error) {
+	w, err := backup.ParseWakeup(message)
+	if err != nil {
+		return Outcome{Note: "dead letter: " + err.Error()}, e.DeadLetter(ctx, "execute", message, err.Error())
+	}
+	read := e.Now() // before the answer: if that is slow to come, the lease must not be longer for it
+	run, now, err := e.load(ctx, w.Run)
+	if errors.Is(err, backup.ErrNotFound) {
+		why := "there is no run " + w.Run
+		return Outcome{Run: w.Run, Note: "dead letter: " + why}, e.DeadLetter(ctx, "execute", message, why)
+	}
+	if err != nil {
+		return Outcome{Run: w.Run}, err
+	}
+	s := e.newStep(run, now, read)
+	s.invocation, s.wakeup = invocation, w
+	out := Outcome{Run: run.ID, Target: run.Target, Plan: run.Plan, From: run.State, To: run.State}
+	switch {
+	case run.State.Final():
+		out.Note = "the run has ended"
+		return out, s.settle(ctx)
+	case w.Number > run.Wake:
+		// Until the wake-up that the run expects is due, and then ever more rarely: each time that it is put back it may
+		// become two, and if that was every few seconds, the few that storage doubles on a bad day would become thousands.
+		out.Note = "too early: put back"
+		early, late := min(run.Due.Sub(now), backup.LongestDelay), min(now.Sub(run.Due), e.Waits.PollMax)
+		return out, e.Queue.Wake(ctx, w, max(e.Waits.PutBack, early, late))
+	case w.Number < run.Wake, w.Mark != run.Mark:
+		out.Note = "not the wake-up that the run expects"
+		return out, nil
+	case run.LeaseUntil.After(now):
+		out.Note = "another invocation is starting the operation: put back"
+		return out, e.Queue.Wake(ctx, w, run.LeaseUntil.Sub(now))
+	}
+	err = s.take(ctx)
+	if errors.Is(err, errLost) {
+		out.Note = "another invocation was faster: put back"
+		return out, e.Queue.Wake(ctx, w, e.Waits.PutBack)
+	}
+	out.To, out.Reason = s.run.State, s.run.Reason
+	return out, err
+}

@@ -1,0 +1,116 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"lifeboat/internal/backup"
+	"lifeboat/internal/health"
+	"lifeboat/internal/plans"
+)
+
+// Health says how every target of the plans in force stands, in the order of the plans, and how the timers do. It
+// costs one request and two for each target, whatever the history; more only for one whose newest recovery points are all
+// suspect. It changes nothing, but that it notes once since when a timer is waited for that has never ticked.
+func (e *Engine) Health(ctx context.Context, force plans.Active) ([]health.TargetHealth, health.Clockwork, error) {
+	state, err := e.standing(ctx)
+	now := state.clock
+	if now.IsZero() {
+		return nil, health.Clockwork{}, err
+	}
+	clockwork := e.clockwork(ctx, state.ticked, now)
+	since := now // no tick has seen the text yet
+	// A row that cannot be read tells as little as none; the tick says so.
+	if head, err := plans.ReadHead(state.book); err == nil && state.book.ETag != "" && head.Hash == force.Hash {
+		since = head.Since
+	}
+	var sights []health.Snapshot
+	for _, plan := range force.Plans {
+		for _, target := range plan.Targets {
+			s := health.Snapshot{Plan: plan, Target: target, Since: since, Halted: e.halted(plan), Refused: force.Refused, Unread: state.unread[plan.Name]}
+			if mark := state.marks[plan.Name]; mark != nil {
+				s.Dealt, s.Gap = mark.since(s.Plan), mark.LastGap
+			}
+			sights = append(sights, s)
+		}
+	}
+	err = e.together(len(sights), func(i int) error { return e.recent(ctx, &sights[i]) })
+	if err != nil {
+		return nil, clockwork, err
+	}
+	health := make([]health.TargetHealth, 0, len(sights))
+	for _, s := range sights {
+		health = append(health, s.Evaluate(now))
+	}
+	return health, clockwork, nil
+}
+
+// recent reads the newest runs and recovery points of the target. Retention deletes the oldest first, so the newest live
+// point is among the newest of all, unless many are suspect.
+func (e *Engine) recent(ctx context.Context, s *health.Snapshot) error {
+	var err error
+	s.Points, err = e.recentPoints(ctx, s.Target, func(points []backup.Point) bool {
+		return slices.ContainsFunc(points, backup.Point.Live)
+	})
+	if err != nil {
+		return fmt.Errorf("health of %s: %w", s.Target, err)
+	}
+	for _, p := range s.Points {
+		if p.State == backup.Unreadable && s.Unread == nil {
+			s.Unread = errors.New(p.Reason.Message)
+		}
+	}
+	if err := e.recentRuns(ctx, s); err != nil {
+		return fmt.Errorf("health of %s: %w", s.Target, err)
+	}
+	return nil
+}
+
+// recentRuns reads those of the target's newest runs that are backups, newest first. One that cannot be read is left out.
+func (e *Engine) recentRuns(ctx context.Context, s *health.Snapshot) error {
+	rows, _, err := e.Catalog.List(ctx, backup.Partition(s.Target), backup.RunPrefix, backup.Behind(backup.RunPrefix), health.RecentRows)
+	if err != nil {
+		return fmt.Errorf("list the newest runs: %w", err)
+	}
+	s.Runs = nil
+	for _, row := range rows {
+		s.AddRun(row)
+	}
+	return nil
+}
+
+// newestRuns are so many runs of a target, backups and restores, newest first.
+func (e *Engine) newestRuns(ctx context.Context, target string, n int) ([]backup.Run, error) {
+	return e.listRuns(ctx, target, backup.RunPrefix, backup.Behind(backup.RunPrefix), n)
+}
+
+// runs are the runs of a target, newest first, up to the row key.
+func (e *Engine) runs(ctx context.Context, target, to string) ([]backup.Run, error) {
+	var all []backup.Run
+	for from := backup.RunPrefix; ; {
+		runs, err := e.listRuns(ctx, target, from, to, 1000)
+		all = append(all, runs...)
+		if err != nil || len(runs) < 1000 {
+			return all, err
+		}
+		from = runs[999].Key().Row + "!"
+	}
+}
+
+func (e *Engine) listRuns(ctx context.Context, target, from, to string, n int) ([]backup.Run, error) {
+	rows, _, err := e.Catalog.List(ctx, backup.Partition(target), from, to, n)
+	if err != nil {
+		return nil, fmt.Errorf("list the runs of %s: %w", target, err)
+	}
+	runs := make([]backup.Run, 0, len(rows))
+	for _, row := range rows {
+		run, err := backup.Decode[backup.Run](row)
+		if err != nil {
+			return nil, err
+		}
+		runs = append(runs, run)
+	}
+	return runs, nil
+}

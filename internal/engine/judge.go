@@ -1,0 +1,158 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"lifeboat/internal/backup"
+	"lifeboat/internal/event"
+	"lifeboat/internal/health"
+	"lifeboat/internal/plans"
+)
+
+// judged is the row that says when the targets of a plan were judged last. It stands between the row of the plan in
+// force and the watermarks, so that a tick reads all of them at once.
+type judged struct {
+	Plan string    `json:"Plan"`
+	At   time.Time `json:"At"`
+	// Again is the first deadline of a target that was not unprotected; zero if there is none.
+	Again time.Time `json:"Again,omitzero"`
+	// Told are the verdicts that others were told of and that still held, as the last parts of their events' IDs.
+	Told []string `json:"Told,omitempty"`
+
+	backup.Carried
+}
+
+// rejudge is the least time between two judgings that no slot lies between: each reads a row of every target.
+const rejudge = 10 * time.Minute
+
+// due says that a slot of the plan, or a target's deadline, has passed since. A time in the future is that of a clock
+// that was wrong.
+func (j judged) due(plan backup.Plan, now time.Time) bool {
+	slot := plan.Schedule.Next(j.At)
+	return j.At.After(now.Add(clockTolerance)) || !slot.IsZero() && !slot.After(now) ||
+		!j.Again.IsZero() && now.After(j.Again)
+}
+
+// judge tells others of the targets that turned unprotected. Plans that make no runs are judged as well: their targets
+// are no better protected for it.
+func (e *Engine) judge(ctx context.Context, all []backup.Plan, state standing, report *ScheduleReport) error {
+	now := state.clock
+	head, err := plans.ReadHead(state.book)
+	if err != nil || state.book.ETag == "" {
+		head = plans.Head{Since: now}
+	}
+	errs := []error{err}
+	for _, plan := range all {
+		if state.unjudged[plan.Name] != nil {
+			continue // the tick says so; what others were told of is not known
+		}
+		s := health.Snapshot{Unread: state.unread[plan.Name], Plan: plan, Since: head.Since, Dealt: now, Halted: e.halted(plan)}
+		if head.Refused != "" {
+			s.Refused = errors.New(head.Reason)
+		}
+		var was judged // a new plan's name may be all that is new about it
+		if mark := state.marks[plan.Name]; mark != nil {
+			s.Dealt, s.Gap, was = mark.since(plan), mark.LastGap, state.judged[plan.Name]
+		} else if s.Unread != nil {
+			was = state.judged[plan.Name]
+		}
+		if was.due(plan, now) {
+			errs = append(errs, e.judgePlan(ctx, s, was, now, report))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// judgePlan judges each target of the plan, which costs one request, and one for all of them. It saves what others must be
+// told together with that they are told. A tick at the same time tells the same, under the same IDs.
+func (e *Engine) judgePlan(ctx context.Context, plan health.Snapshot, was judged, now time.Time, report *ScheduleReport) error {
+	targets := plan.Plan.Targets
+	verdicts, fresh, errs := make([]health.TargetHealth, len(targets)), make([]bool, len(targets)), make([]error, len(targets))
+	_ = e.together(len(targets), func(i int) error {
+		s := plan
+		s.Target = targets[i]
+		verdicts[i], fresh[i], errs[i] = e.judgeTarget(ctx, s, was, now)
+		return nil // the others are judged all the same
+	})
+	errs = slices.DeleteFunc(errs, func(err error) bool { return err == nil })
+	var err error
+	if n := len(errs); n > 0 {
+		err = fmt.Errorf("%d of the %d targets of plan %s could not be judged: %w", n, len(targets),
+			plan.Plan.Name, errs[0])
+	}
+	is := judged{Plan: plan.Plan.Name, At: now, Carried: was.Carried}
+	if err != nil {
+		// The next tick judges again.
+		is.At, is.Again, is.Told = was.At, was.Again, was.Told
+	}
+	var events []backup.Event
+	for i, h := range verdicts {
+		if fresh[i] {
+			report.Unprotected = append(report.Unprotected, h)
+			events = append(events, event.TargetUnprotected(h))
+		}
+		switch {
+		case fresh[i] || err == nil && h.Status == health.Unprotected:
+			is.Told = append(is.Told, h.AlertKey())
+		case err == nil && !h.Deadline.IsZero() && (is.Again.IsZero() || h.Deadline.Before(is.Again)):
+			is.Again = h.Deadline
+		}
+	}
+	if err == nil && !is.Again.IsZero() && is.Again.Before(now.Add(rejudge)) {
+		is.Again = now.Add(rejudge)
+	}
+	if err != nil && !slices.Contains(fresh, true) {
+		return err
+	}
+	writes := event.Owed(backup.SchedulePartition, events)
+	key := backup.JudgedKey(is.Plan)
+	writes = append(writes, backup.Write{Op: backup.Put, Key: key, Body: backup.Encode(is)})
+	for page := range slices.Chunk(writes, mostWrites) { // what was judged comes last: a repeat writes the same events
+		if _, saved := e.Catalog.Apply(ctx, page...); saved != nil {
+			return errors.Join(err, fmt.Errorf("save that the targets of plan %s were judged: %w", is.Plan, saved))
+		}
+	}
+	report.events = append(report.events, events...)
+	return err
+}
+
+// judgeTarget judges one target. It is fresh if the target is unprotected and others were not told yet.
+func (e *Engine) judgeTarget(ctx context.Context, s health.Snapshot, was judged, now time.Time) (h health.TargetHealth, fresh bool, err error) {
+	// Points come before runs. Where there is none, the runs that follow say since when there should have been one.
+	rows, _, err := e.Catalog.List(ctx, backup.Partition(s.Target), backup.PointPrefix, backup.Behind(backup.RunPrefix), health.RecentRows)
+	if err != nil {
+		return h, false, fmt.Errorf("judge %s: %w", s.Target, err)
+	}
+	ofPlan := s.Unread
+	s.Unread = nil
+	for _, row := range rows {
+		switch {
+		case strings.HasPrefix(row.Row, backup.PointPrefix):
+			s.AddPoint(row)
+		case strings.HasPrefix(row.Row, backup.RunPrefix):
+			s.AddRun(row)
+		}
+	}
+	if s.Unread != nil { // who is told too early is told of the wrong point
+		return h, false, fmt.Errorf("judge %s: %w", s.Target, s.Unread)
+	}
+	s.Unread = ofPlan
+	if len(s.Points) == health.RecentRows && !slices.ContainsFunc(s.Points, backup.Point.Live) { // older ones may be live
+		if s.Points, err = e.points(ctx, s.Target, backup.Behind(backup.PointPrefix)); err != nil {
+			return h, false, fmt.Errorf("judge %s: %w", s.Target, err)
+		}
+	}
+	h = s.Evaluate(now)
+	if h.Status != health.Unprotected || slices.Contains(was.Told, h.AlertKey()) {
+		return h, false, nil
+	}
+	if err := e.recentRuns(ctx, &s); err != nil {
+		return h, false, fmt.Errorf("judge %s: %w", s.Target, err)
+	}
+	return s.Evaluate(now), true, nil
+}

@@ -1,0 +1,311 @@
+package engine_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"lifeboat/internal/backup"
+	"lifeboat/internal/engine"
+)
+
+// alarms are the events about targets that turned unprotected, by their IDs, with how often each was sent.
+func (s *stage) alarms() (ids map[string]int, last backup.Event) {
+	ids = map[string]int{}
+	for _, e := range s.storage.queue.Events() {
+		if e.Type == "lifeboat.target.unprotected" {
+			ids[e.ID]++
+			last = e
+		}
+	}
+	return ids, last
+}
+
+// rotten is a target backed up once, at 03:30 of day 1, whose backups Azure has refused since. It is unprotected from
+// 03:30 of day 3 on.
+func rotten(t *testing.T, plan backup.Plan) *stage {
+	t.Helper()
+	s := newStage(t)
+	s.provider.verify = func(a backup.Attempt, _ backup.Hashing) (backup.Verification, error) {
+		return backup.Verification{
+			Done: true, Hashing: backup.Hashing{ETag: "etag"}, Size: 7, SHA256: "beef",
+			Modified: s.now.Truncate(day).Add(3*time.Hour + 30*time.Minute),
+		}, nil
+	}
+	s.tick(plan)
+	s.now = begin.Add(day)
+	s.tick(plan)
+	s.finish()
+	s.refuse()
+	s.now = begin.Add(2 * day)
+	s.tick(plan)
+	s.finish()
+	if ids, _ := s.alarms(); len(ids) != 0 || s.rows("point-") != len(plan.Targets) {
+		t.Fatalf("%d points, alarms %v", s.rows("point-"), ids)
+	}
+	return s
+}
+
+// refuse has Azure refuse all backups from now on.
+func (s *stage) refuse() {
+	s.provider.begin = func(backup.Attempt) (backup.Operation, error) {
+		return backup.Operation{}, fault(backup.Refused, "AuthorizationFailed")
+	}
+}
+
+// TestUnprotected: others are told once when two intervals have passed, with the reason in Azure's words; again when the
+// target was backed up in between; and never while it is protected.
+func TestUnprotected(t *testing.T) {
+	plan := nightly()
+	s := rotten(t, plan)
+	turns := begin.Add(3*day + time.Hour)
+	for ; s.now.Before(begin.Add(6 * day)); s.now = s.now.Add(10 * time.Minute) {
+		report := s.tick(plan)
+		s.finish()
+		ids, e := s.alarms()
+		if told := len(ids) > 0; told != s.now.After(turns) {
+			t.Fatalf("at %s told of %v, turned at %s", s.now, ids, turns)
+		}
+		if len(report.Unprotected) == 0 {
+			continue
+		}
+		var d struct {
+			Target, Plan, Status string
+			Since, NextSlot      time.Time
+			Reason               backup.Reason
+			LastVerified         struct {
+				ID           string
+				Created      time.Time
+				AgeInSeconds int64
+			}
+			IntervalInSeconds int64
+		}
+		if err := json.Unmarshal(e.Data, &d); err != nil {
+			t.Fatal(err)
+		}
+		if e.Subject != target || !e.Time.Equal(turns) || d.Target != target || d.Plan != "nightly" ||
+			d.Status != "unprotected" || !d.Since.Equal(turns) || !d.NextSlot.Equal(begin.Add(4*day)) ||
+			d.Reason.Code != "AuthorizationFailed" || !strings.Contains(d.Reason.Message, "the last 2 runs ended") ||
+			d.LastVerified.ID == "" || !d.LastVerified.Created.Equal(turns.Add(-2*day)) ||
+			d.LastVerified.AgeInSeconds != int64(s.now.Sub(turns.Add(-2*day)).Seconds()) || d.IntervalInSeconds != 24*60*60 {
+			t.Errorf("%s %s says %s", e.Subject, e.Time, e.Data)
+		}
+	}
+	ids, _ := s.alarms()
+	for id, n := range ids {
+		if len(ids) != 1 || n != 1 || !strings.HasPrefix(id, "unprotected-nightly.") {
+			t.Errorf("told of %v", ids)
+		}
+	}
+	// It is backed up, and is left alone again.
+	s.provider.begin = nil
+	s.tick(plan)
+	s.finish()
+	s.refuse()
+	for ; s.now.Before(begin.Add(10 * day)); s.now = s.now.Add(time.Hour) {
+		s.tick(plan)
+		s.finish()
+	}
+	if ids, e := s.alarms(); len(ids) != 2 || ids[e.ID] != 1 || !e.Time.Equal(begin.Add(8*day+time.Hour)) {
+		t.Errorf("after it was backed up once more: %v, %s", ids, e.Time)
+	}
+}
+
+// TestUnprotectedSurvivesKills lets every storage call fail, before and after it took effect, of the tick that finds the
+// targets unprotected: with a slot to be made at the same time, and without.
+func TestUnprotectedSurvivesKills(t *testing.T) {
+	plan := many(2)
+	for _, at := range []time.Duration{3*day + 2*time.Hour, 4 * day} {
+		for _, made := range []bool{false, true} {
+			for k := 1; ; k++ {
+				s := rotten(t, plan)
+				s.now = begin.Add(3 * day)
+				s.tick(plan)
+				s.finish()
+				s.now = begin.Add(at)
+				s.storage.calls, s.storage.failAt, s.storage.made = 0, k, made
+				report, err := s.engine.Schedule(t.Context(), []backup.Plan{plan})
+				s.storage.failAt = 0
+				if s.storage.calls < k {
+					break
+				}
+				if err == nil && report.Unsent == 0 {
+					t.Errorf("call %d fails at %s, and nobody is told", k, at)
+				}
+				for range 3 {
+					s.now = s.now.Add(time.Minute)
+					s.tick(plan)
+					s.finish()
+				}
+				if ids, _ := s.alarms(); len(ids) != 2 {
+					t.Errorf("call %d fails at %s (made: %v): told of %v", k, at, made, ids)
+				}
+				s.storage.calls, s.storage.writes = 0, 0
+				s.now = s.now.Add(time.Minute)
+				if s.tick(plan); s.storage.calls != 2 || s.storage.writes != 0 {
+					t.Errorf("call %d fails at %s: a tick later costs %d calls", k, at, s.storage.calls)
+				}
+			}
+		}
+	}
+}
+
+// TestUnprotectedTwoTicks: a second tick happens as a whole before any one call of the first. What is told twice is told
+// under one ID.
+func TestUnprotectedTwoTicks(t *testing.T) {
+	plan := nightly()
+	for k := 1; ; k++ {
+		s := rotten(t, plan)
+		s.now = begin.Add(4 * day)
+		other, reached := s.another(0), false
+		s.storage.calls = 0
+		s.storage.before = func(call int) {
+			if call != k || reached {
+				return
+			}
+			reached = true
+			if _, err := other.Schedule(t.Context(), []backup.Plan{plan}); err != nil {
+				t.Errorf("the other tick: %v", err)
+			}
+		}
+		s.tick(plan)
+		s.storage.before = nil
+		if !reached {
+			break
+		}
+		s.now = s.now.Add(time.Minute)
+		s.tick(plan)
+		if ids, e := s.alarms(); len(ids) != 1 || ids[e.ID] > 2 {
+			t.Errorf("before call %d: told of %v", k, ids)
+		}
+	}
+}
+
+// TestUnprotectedWithoutAnyPoint: two intervals after the plan's first run. Many runs later it is still one event.
+func TestUnprotectedWithoutAnyPoint(t *testing.T) {
+	s := newStage(t)
+	s.refuse()
+	plan := nightly()
+	for ; s.now.Before(begin.Add(15 * day)); s.now = s.now.Add(time.Hour) {
+		s.tick(plan)
+		s.finish()
+		// The first run was made at day 1.
+		if ids, _ := s.alarms(); len(ids) > 0 != s.now.After(begin.Add(3*day)) || len(ids) > 1 {
+			t.Fatalf("at %s: %v", s.now, ids)
+		}
+	}
+}
+
+// TestUnprotectedByEdit: a plan that asks for more, or has another name, is judged by what it says now.
+func TestUnprotectedByEdit(t *testing.T) {
+	for name, edit := range map[string]func(*backup.Plan){
+		"every hour": func(p *backup.Plan) { p.Schedule.Hour = anyHour },
+		"renamed":    func(p *backup.Plan) { p.Name, p.Schedule.Hour = "hourly", anyHour },
+	} {
+		plan := nightly()
+		s := rotten(t, plan)
+		edit(&plan)
+		s.now = begin.Add(2*day + 20*time.Minute)
+		if s.tick(plan); len(s.storage.queue.Messages("execute")) > 0 {
+			t.Fatalf("%s: a slot is due: the test wants none", name)
+		}
+		s.now = begin.Add(2*day + time.Hour)
+		s.tick(plan)
+		if ids, _ := s.alarms(); len(ids) != 1 {
+			t.Errorf("%s: %v", name, ids)
+		}
+	}
+}
+
+// TestJudgingCosts: a request for each of a thousand targets, after all their runs were made; then nothing.
+func TestJudgingCosts(t *testing.T) {
+	t.Parallel()
+	plan := many(1000)
+	s := rotten(t, plan)
+	s.now = begin.Add(3*day + 2*time.Hour)
+	s.tick(plan) // their runs; and all of them have turned
+	if ids, _ := s.alarms(); len(ids) != 1000 || slices.Max(slices.Collect(maps.Values(ids))) != 1 {
+		t.Errorf("told of %d targets", len(ids))
+	}
+	s.finish()
+	s.now = s.now.Add(time.Hour)
+	s.tick(plan) // the sweep
+	s.now = begin.Add(4 * day)
+	s.storage.calls, s.storage.writes = 0, 0
+	created := len(s.tick(plan).Created)
+	// The two lists of every tick; three for each run; the watermark before and after; a list for each target, and the
+	// judging's row; the note that the tick came.
+	if want := 2 + 3*1000 + 2 + 1000 + 1 + 1; created != 1000 || s.storage.calls != want || s.storage.writes != 3*1000+4 {
+		t.Errorf("%d runs cost %d calls, want %d; %d writes", created, s.storage.calls, want, s.storage.writes)
+	}
+	s.storage.calls = 0
+	if s.tick(plan); s.storage.calls != 2 {
+		t.Errorf("an idle tick costs %d calls", s.storage.calls)
+	}
+}
+
+// TestJudgingGoesOnWithoutSome: what cannot be judged does not keep others from being told of, and is not forgotten.
+func TestJudgingGoesOnWithoutSome(t *testing.T) {
+	plan := many(3)
+	s := rotten(t, plan)
+	var sound backup.Row
+	for _, row := range s.storage.catalog.Rows() {
+		if strings.HasPrefix(row.Row, "point-") && strings.Contains(string(row.Body), target+"-1") {
+			sound = row
+		}
+	}
+	put := func(body json.RawMessage) {
+		t.Helper()
+		w := backup.Write{Op: backup.Put, Key: sound.Key, Body: body}
+		if _, err := s.storage.catalog.Apply(t.Context(), w); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(json.RawMessage(`{"Created":"never"}`))
+	s.now = begin.Add(3*day + 2*time.Hour)
+	for range 2 {
+		_, err := s.engine.Schedule(t.Context(), []backup.Plan{plan})
+		if err == nil || !strings.Contains(err.Error(), "1 of the 3 targets of plan nightly") {
+			t.Errorf("nobody is told of the broken row: %v", err)
+		}
+		if ids, e := s.alarms(); len(ids) != 2 || ids[e.ID] != 1 {
+			t.Errorf("told of %v", ids)
+		}
+	}
+	put(sound.Body)
+	s.tick(plan)
+	if ids, e := s.alarms(); len(ids) != 3 || e.Subject != target+"-1" {
+		t.Errorf("told of %v", ids)
+	}
+}
+
+// TestJudgingByWrongClocks: a clock that is apart judges nothing, and one that was wrong for a tick does not keep later
+// ticks from judging.
+func TestJudgingByWrongClocks(t *testing.T) {
+	plan := nightly()
+	s := rotten(t, plan)
+	s.now = begin.Add(2*day + 30*time.Minute)
+	s.engine.Now = func() time.Time { return s.now.Add(400 * day) }
+	if _, err := s.engine.Schedule(t.Context(), []backup.Plan{plan}); !errors.Is(err, engine.ErrClock) {
+		t.Fatal(err)
+	}
+	if ids, _ := s.alarms(); len(ids) != 0 {
+		t.Errorf("told of %v", ids)
+	}
+	s.engine.Now = func() time.Time { return s.now }
+	body := fmt.Sprintf(`{"Plan":"nightly","At":%q}`, begin.Add(400*day).Format(time.RFC3339))
+	w := backup.Write{Op: backup.Put, Key: backup.Key{Partition: "schedule", Row: "judged-nightly"}, Body: []byte(body)}
+	if _, err := s.storage.catalog.Apply(t.Context(), w); err != nil {
+		t.Fatal(err)
+	}
+	s.now = begin.Add(3*day + 2*time.Hour)
+	s.tick(plan)
+	if ids, _ := s.alarms(); len(ids) != 1 {
+		t.Errorf("after a judging in the future: %v", ids)
+	}
+}

@@ -1,0 +1,41 @@
+package engine
+
+import (
+	"context"
+	"strings"
+
+	"lifeboat/internal/backup"
+)
+
+// taken are the artifacts that other runs of the target hold and that are young enough to be taken for those of the
+// attempt's lost starts.
+func (e *Engine) taken(ctx context.Context, a backup.Attempt) ([]string, error) {
+	since := a.NotBefore
+	for _, w := range a.Lost {
+		if w.From.Before(since) {
+			since = w.From
+		}
+	}
+	oldest := backup.Countdown(since.Add(-longestRun * e.Waits.Operation))
+	points, err := e.points(ctx, a.Target, backup.PointPrefix+oldest)
+	if err != nil {
+		return nil, err
+	}
+	runs, err := e.runs(ctx, a.Target, backup.RunPrefix+oldest)
+	if err != nil {
+		return nil, err
+	}
+	var taken []string
+	for _, p := range points {
+		if p.ID != a.Run {
+			taken = append(taken, p.Artifact)
+		}
+	}
+	for _, r := range runs {
+		// The name that was asked for is not what a service calls it that names artifacts itself.
+		if r.ID != a.Run && r.Artifact != "" && !strings.HasPrefix(r.Artifact, r.ID+".") {
+			taken = append(taken, r.Artifact)
+		}
+	}
+	return taken, nil
+}

@@ -1,0 +1,265 @@
+package engine
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+	"time"
+
+	"lifeboat/internal/backup"
+	"lifeboat/internal/schedule"
+)
+
+// model explores every order in which the real engine's outside calls can happen, with every accident that the budget
+// allows.
+type model struct {
+	// handlers and sweepers bound how many invocations run at once.
+	handlers, sweepers int
+	left               budget
+	// reach is how many of the next instants a delay can go on to; 5 if 0.
+	reach int
+	// takes is how long the service's operation lasts; mayFail: it can also fail.
+	takes   seconds
+	mayFail bool
+	// rivals is a second run of the same target.
+	rivals bool
+	// created by ticks from the plan, instead of being there from the beginning.
+	scheduled bool
+	// missed is how many slots nobody looked at, before the one that is due.
+	missed int
+	// superseded is when the first run's next slot comes due, if not 0.
+	superseded seconds
+	// until is when the window of the first run ends, if not 0.
+	until  seconds
+	mutant mutant
+
+	runs     []string
+	plans    []backup.Plan
+	waits    Waits
+	patience time.Duration
+	tracing  bool
+	buffer   []byte
+
+	// What was seen.
+	starts, again int
+	ends          map[backup.State]int
+}
+
+// violation is thrown where something does not hold.
+type violation struct{ what string }
+
+func (m *model) fail(format string, args ...any) { panic(violation{fmt.Sprintf(format, args...)}) }
+
+const modelTarget = "/subscriptions/00000000-0000-4000-8000-000000000001/resourceGroups/rg/providers/" +
+	"Microsoft.ApiManagement/service/contoso"
+
+// first makes the world that the exploration starts from.
+func (m *model) first() *world {
+	m.ends, m.runs, m.plans = map[backup.State]int{}, nil, nil
+	m.reach = cmp.Or(m.reach, 5)
+	m.patience = 120 * time.Second
+	// Flat, so that the age of things makes no difference to any delay.
+	m.waits = Waits{
+		Poll: 30 * time.Second, PollMax: 30 * time.Second,
+		Lease: 60 * time.Second, LeaseMargin: 20 * time.Second,
+		Look: 30 * time.Second, LookMax: 30 * time.Second, Patience: m.patience,
+		PutBack: 20 * time.Second, Busy: 30 * time.Second,
+		Sweep: 60 * time.Second, Overdue: 30 * time.Second,
+		Operation: 24 * time.Hour, Recheck: time.Hour,
+	}
+	if m.mutant == impatient {
+		m.waits.Patience = 0
+	}
+	w := &world{left: m.left}
+	if m.scheduled {
+		m.schedule(w)
+		return w
+	}
+	count := 1
+	if m.rivals {
+		count = 2
+	}
+	for i := range count {
+		run := backup.Run{
+			ID: backup.NewRunID(modelTarget, epoch, fmt.Sprint("run ", i)), State: backup.Queued, Target: modelTarget, Created: epoch,
+			Wake: 1, Mark: fmt.Sprint("first", i), Due: epoch,
+		}
+		if i == 0 && m.superseded != 0 {
+			run.NextSlot = m.instant(m.superseded)
+		}
+		if i == 0 && m.until != 0 {
+			run.Until = m.instant(m.until)
+		}
+		m.runs = append(m.runs, run.ID)
+		at := epoch.Add(m.waits.Sweep)
+		if _, err := m.apply(w, []backup.Write{
+			{Op: backup.Insert, Key: run.Key(), Body: backup.Encode(run)},
+			{
+				Op: backup.Insert, Key: backup.InflightKey(at, run.ID, run.Mark),
+				Body: backup.Encode(inflight{Run: run.ID, Created: epoch}),
+			},
+		}); err != nil {
+			panic(err)
+		}
+		w.send(run.Wakeup(), 0)
+	}
+	return w
+}
+
+// schedule lets two ticks at once find a slot that is due.
+func (m *model) schedule(w *world) {
+	m.plans = []backup.Plan{{
+		Name: "nightly", Targets: []string{modelTarget},
+		Schedule: schedule.Schedule{
+			Second: 1, Minute: 1 << 30, Hour: 1 << 2, Day: 1<<32 - 2, Month: 1<<13 - 2, Weekday: 1<<7 - 1, Zone: time.UTC,
+		},
+	}}
+	m.runs = []string{backup.NewRunID(modelTarget, epoch, "plan nightly")}
+	if _, err := m.apply(w, []backup.Write{{
+		Op: backup.Insert, Key: backup.Key{Partition: backup.SchedulePartition, Row: "plan-nightly"},
+		Body: backup.Encode(watermark{Plan: "nightly", At: epoch.Add(-time.Hour).AddDate(0, 0, -m.missed)}),
+	}, {
+		// Nobody is to be judged: that changes nothing of a run, and has tests of its own.
+		Op: backup.Insert, Key: backup.Key{Partition: backup.SchedulePartition, Row: "judged-nightly"},
+		Body: backup.Encode(judged{Plan: "nightly", At: epoch}),
+	}}); err != nil {
+		panic(err)
+	}
+}
+
+// explored is what an exploration found.
+type explored struct {
+	states, transitions, terminal int
+	violation                     string
+	trace                         []string
+}
+
+// node is a world that was seen: how it was come by first.
+type node struct{ parent, turn int32 }
+
+// explore visits all worlds, those after fewer actions first, so that a trace is as short as can be. It stops at the
+// first violation, and checks at the end that without further accidents nothing goes round in circles.
+func (m *model) explore(limit int) (found explored) {
+	start := m.first()
+	seen := map[[16]byte]int32{m.key(start): 0}
+	nodes := []node{{-1, 0}}
+	type waiting struct {
+		w  *world
+		at int32
+	}
+	queue := []waiting{{start, 0}}
+	var edges [][2]int32
+	at := int32(0)
+	defer func() {
+		found.states = len(nodes)
+		if p := recover(); p != nil {
+			v, ok := p.(violation)
+			if !ok {
+				panic(p)
+			}
+			found.violation, found.trace = v.what, m.trace(nodes, at)
+		}
+	}()
+	for len(queue) > 0 {
+		next := queue[0]
+		queue[0] = waiting{}
+		queue = queue[1:]
+		at = next.at
+		turn := int32(0)
+		m.expand(next.w, func(w *world, free bool, _ string) {
+			found.transitions++
+			w.prune()
+			k := m.key(w)
+			id, known := seen[k]
+			if !known {
+				if len(nodes) == limit {
+					panic(fmt.Sprintf("more than %d states", limit))
+				}
+				id = int32(len(nodes))
+				seen[k] = id
+				nodes = append(nodes, node{next.at, turn})
+				queue = append(queue, waiting{w, id})
+			}
+			if free {
+				edges = append(edges, [2]int32{next.at, id})
+			}
+			turn++
+		})
+		if turn == 0 {
+			found.terminal++
+			m.checkEnd(next.w)
+		}
+	}
+	if circle := inCircle(len(nodes), edges); circle >= 0 {
+		at = circle
+		m.fail("a circle: from here it goes on for ever")
+	}
+	return found
+}
+
+// inCircle returns a node on or behind a circle of the edges, -1 if there is none: it takes away what has no way in, until
+// nothing is left or nothing can be taken.
+func inCircle(nodes int, edges [][2]int32) int32 {
+	ways := make([]int32, nodes)
+	first := make([]int32, nodes+1)
+	for _, e := range edges {
+		ways[e[1]]++
+		first[e[0]+1]++
+	}
+	for i := range nodes {
+		first[i+1] += first[i]
+	}
+	to := make([]int32, len(edges))
+	fill := append([]int32(nil), first[:nodes]...)
+	for _, e := range edges {
+		to[fill[e[0]]] = e[1]
+		fill[e[0]]++
+	}
+	var free []int32
+	for i := range nodes {
+		if ways[i] == 0 {
+			free = append(free, int32(i))
+		}
+	}
+	for len(free) > 0 {
+		n := free[len(free)-1]
+		free = free[:len(free)-1]
+		for _, t := range to[first[n]:first[n+1]] {
+			if ways[t]--; ways[t] == 0 {
+				free = append(free, t)
+			}
+		}
+	}
+	for i := range nodes {
+		if ways[i] > 0 {
+			return int32(i)
+		}
+	}
+	return -1
+}
+
+// trace walks the way to a node again, and tells it.
+func (m *model) trace(nodes []node, to int32) []string {
+	var turns []int32
+	for n := to; n > 0; n = nodes[n].parent {
+		turns = append(turns, nodes[n].turn)
+	}
+	m.tracing = true
+	defer func() { m.tracing = false }()
+	w := m.first()
+	var told []string
+	for i := len(turns) - 1; i >= 0; i-- {
+		turn := int32(0)
+		var chosen *world
+		m.expand(w, func(next *world, _ bool, what string) {
+			if turn == turns[i] {
+				next.prune()
+				chosen = next
+				told = append(told, fmt.Sprintf("%4d s  %s", w.now, strings.TrimSpace(what)))
+			}
+			turn++
+		})
+		w = chosen
+	}
+	return told
+}

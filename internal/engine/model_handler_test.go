@@ -1,0 +1,304 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"lifeboat/internal/backup"
+)
+
+// A handler of the model is one invocation of the real engine, stopped in front of its next outside call. The engine is
+// deterministic once the answers of those calls are given, so the invocation is nothing but the log of its answers: to
+// find out what it does next, the engine's own method is run from the start, fed from the log, and stopped at the first
+// call that the log does not answer.
+type handler struct {
+	// serial tells handlers, and the IDs that they make, apart.
+	serial int
+	tick   bool
+	// wake and message are what it was invoked for, if it is no tick.
+	wake    backup.Wakeup
+	message int
+	begun   seconds
+	log     []answer
+	// asks is the next outside call; nil until somebody wants to know.
+	asks *call
+}
+
+// call is one outside call, or the end of the invocation.
+type call struct {
+	op        string // get, list, apply, wake, publish, begin, poll, find, verify, delete or return
+	key       backup.Key
+	partition string
+	from, to  string
+	writes    []backup.Write
+	wake      backup.Wakeup
+	delay     seconds
+	event     backup.Event
+	attempt   backup.Attempt
+	token     string
+	// deadline is when the context of a begin ends.
+	deadline seconds
+	err      error
+}
+
+// answer is what an outside call came back with, and when the handler saw it.
+type answer struct {
+	op string
+	at seconds
+	// clock is the catalog's; it differs from at when the answer was slow.
+	clock     seconds
+	row       *row
+	rows      []*row
+	etags     []string
+	key       backup.Key
+	operation backup.Operation
+	found     string
+	verify    backup.Verification
+	err       error
+	// fault: the model made this answer go wrong.
+	fault bool
+}
+
+// stopped is thrown through the engine at the first call without an answer.
+type stopped struct{}
+
+// replay is the outside world of one invocation: the answers so far, and then the end.
+type replay struct {
+	m    *model
+	h    *handler
+	at   int
+	own  seconds
+	ids  int
+	next *call
+	// held is a wake-up that a mutant keeps back until after the save.
+	held *backup.Wakeup
+	wait time.Duration
+}
+
+// ask answers from the log, or stops the engine.
+func (r *replay) ask(c call) answer {
+	if r.at == len(r.h.log) {
+		r.next = &c
+		panic(stopped{})
+	}
+	a := r.h.log[r.at]
+	if a.op != c.op {
+		panic(fmt.Sprintf("the engine is not deterministic: it asked for %s where it had asked for %s", c.op, a.op))
+	}
+	r.at++
+	r.own = a.at
+	return a
+}
+
+// nextCall runs the engine up to its next outside call.
+func (m *model) nextCall(h *handler) *call {
+	if h.asks != nil {
+		return h.asks
+	}
+	r := &replay{m: m, h: h, own: h.begun}
+	e := &Engine{
+		Catalog: r, Queue: r, Providers: map[string]backup.Provider{"microsoft.apimanagement/service": r}, Waits: m.waits,
+		Now: func() time.Time { return m.instant(r.own).Add(skew) },
+		NewID: func() string {
+			r.ids++
+			return mark(h.serial, r.ids)
+		},
+	}
+	func() {
+		defer func() {
+			if p := recover(); p != nil && p != any(stopped{}) {
+				panic(p)
+			}
+		}()
+		var err error
+		if h.tick {
+			_, err = e.Schedule(context.Background(), m.plans)
+		} else {
+			message := fmt.Sprintf(`{"run":%q,"wake":%d,"mark":%q}`, h.wake.Run, h.wake.Number, h.wake.Mark)
+			_, err = e.Execute(context.Background(), owner(h.serial), []byte(message))
+		}
+		r.next = &call{op: "return", err: err}
+	}()
+	h.asks = r.next
+	return h.asks
+}
+
+// IDs made in the model name the handler that made them.
+func mark(serial, n int) string { return fmt.Sprintf("m%d-%d", serial, n) }
+func owner(serial int) string   { return fmt.Sprintf("i%d", serial) }
+
+func (r *replay) Get(_ context.Context, key backup.Key) (backup.Row, time.Time, error) {
+	a := r.ask(call{op: "get", key: key})
+	if a.err != nil {
+		return backup.Row{}, r.m.instant(a.clock), a.err
+	}
+	body := a.row.body
+	if run := a.row.run; run != nil && !r.h.tick {
+		changed := *run
+		switch r.m.mutant {
+		case marksIgnored:
+			changed.Mark = r.h.wake.Mark
+			body = backup.Encode(changed)
+		case leaseIgnored:
+			changed.LeaseUntil = time.Time{}
+			body = backup.Encode(changed)
+		}
+	}
+	return backup.Row{Key: key, ETag: a.row.etag, Body: body}, r.m.instant(a.clock), nil
+}
+
+func (r *replay) List(_ context.Context, partition, from, to string, _ int) ([]backup.Row, time.Time, error) {
+	a := r.ask(call{op: "list", partition: partition, from: from, to: to})
+	rows := make([]backup.Row, 0, len(a.rows))
+	for _, row := range a.rows {
+		rows = append(rows, backup.Row{Key: row.key, ETag: row.etag, Body: row.body})
+	}
+	return rows, r.m.instant(a.clock), a.err
+}
+
+func (r *replay) Apply(_ context.Context, writes ...backup.Write) ([]string, error) {
+	if strings.HasPrefix(writes[0].Row, backup.TickedPrefix) {
+		return []string{""}, nil // that a tick came is no call of the model: no tick or step goes by it
+	}
+	if r.m.mutant == lockIgnored {
+		for i := 1; i < len(writes); i++ {
+			if writes[i].Op == backup.Insert && writes[i].Row == "lock" {
+				writes = append(writes[:i:i], writes[i+1:]...)
+			}
+		}
+	}
+	writes = r.m.breakMark(writes)
+	a := r.ask(call{op: "apply", writes: writes})
+	if r.held != nil && a.err == nil {
+		w := *r.held
+		r.held = nil
+		if late := r.ask(call{op: "wake", wake: w, delay: whole(r.wait)}); late.err != nil {
+			return nil, late.err
+		}
+	}
+	return a.etags, a.err
+}
+
+// breakMark is what two mutants do to a watermark that is written together with a gap.
+func (m *model) breakMark(writes []backup.Write) []backup.Write {
+	if m.mutant != owedForgotten && m.mutant != markBeforeRuns || len(writes) != 3 || !isOutbox(writes[0].Row) {
+		return writes
+	}
+	if m.mutant == owedForgotten {
+		return writes[1:]
+	}
+	mark := read[watermark](writes[2].Body)
+	mark.At, mark.Begun = epoch, time.Time{}
+	broken := writes[2]
+	broken.Body = backup.Encode(mark)
+	return []backup.Write{writes[0], writes[1], broken}
+}
+
+func (r *replay) Wake(_ context.Context, w backup.Wakeup, delay time.Duration) error {
+	switch {
+	case r.m.mutant == savedBeforeSent && !r.h.tick && w.Number > r.h.wake.Number:
+		r.held, r.wait = &w, delay
+		return nil
+	case r.m.mutant == sweepRaises && r.h.tick:
+		w.Number++
+	case r.m.mutant == loserAcknowledges && !r.h.tick && w == r.h.wake && delay == r.m.waits.PutBack:
+		return nil
+	}
+	return r.ask(call{op: "wake", wake: w, delay: whole(delay)}).err
+}
+
+func (r *replay) Requeue(context.Context, string, []byte, time.Duration) error {
+	panic("no request for a restore is in the model")
+}
+
+func (r *replay) Publish(_ context.Context, e backup.Event) error {
+	if r.m.mutant == eventForgotten {
+		return nil
+	}
+	return r.ask(call{op: "publish", event: e}).err
+}
+
+// Preflight is no call of the model: it says yes. It leaves no trace, so to die before it or after it is the same as to
+// die before the intent's save, and its no is like one of Begin's, without a lock to give back.
+func (r *replay) Preflight(context.Context, backup.Attempt) error { return nil }
+
+// Prepare is none either, and a repeat of it changes nothing.
+func (r *replay) Prepare(context.Context, backup.Attempt, string) (backup.Operation, error) {
+	return backup.Operation{Done: true}, nil
+}
+
+func (r *replay) Begin(ctx context.Context, a backup.Attempt) (backup.Operation, error) {
+	end, ok := ctx.Deadline()
+	if !ok {
+		panic("Begin without a deadline")
+	}
+	// The bubble's clock stands still while the engine runs, so this is exactly the span that the engine allowed.
+	deadline := r.own + seconds(time.Until(end)/time.Second)
+	if r.m.mutant == deadlineIgnored {
+		deadline = r.own + 1_000_000
+	}
+	if r.m.mutant == namesRepeated {
+		a.Artifact = a.Run + ".1"
+	}
+	c := r.ask(call{op: "begin", attempt: a, deadline: deadline})
+	if c.err != nil && r.m.mutant == lostTakenForDeferred {
+		return backup.Operation{}, &backup.Fault{Kind: backup.Deferred}
+	}
+	return c.operation, c.err
+}
+
+func (r *replay) Poll(_ context.Context, a backup.Attempt, token string) (backup.Operation, error) {
+	c := r.ask(call{op: "poll", attempt: a, token: token})
+	return c.operation, c.err
+}
+
+func (r *replay) Find(_ context.Context, a backup.Attempt) (string, error) {
+	c := r.ask(call{op: "find", attempt: a})
+	if r.m.mutant == neverFound {
+		return "", c.err
+	}
+	return c.found, c.err
+}
+
+func (r *replay) Verify(_ context.Context, a backup.Attempt, _ backup.Hashing) (backup.Verification, error) {
+	c := r.ask(call{op: "verify", attempt: a})
+	return c.verify, c.err
+}
+
+func (r *replay) Delete(_ context.Context, a backup.Attempt, _ string, _ bool) error {
+	return r.ask(call{op: "delete", attempt: a}).err
+}
+
+// whole rounds a delay up to whole seconds, as the queue does.
+func whole(d time.Duration) seconds { return seconds((d + time.Second - 1) / time.Second) }
+
+// String is the call as a trace shows it.
+func (c *call) String() string {
+	switch c.op {
+	case "get":
+		return "get " + c.key.Row
+	case "list":
+		return "list " + c.partition
+	case "apply":
+		var b strings.Builder
+		for _, w := range c.writes {
+			fmt.Fprintf(&b, " %s %s", []string{"insert", "replace", "put", "delete"}[w.Op], w.Row)
+			if strings.HasPrefix(w.Row, "run-") {
+				if run, err := backup.Decode[backup.Run](backup.Row{Body: w.Body}); err == nil {
+					fmt.Fprintf(&b, " as %s (wake %d %s, attempt %d)", run.State, run.Wake, run.Mark, run.Attempt)
+				}
+			}
+		}
+		return "apply" + b.String()
+	case "wake":
+		return fmt.Sprintf("wake %d %s in %d s", c.wake.Number, c.wake.Mark, c.delay)
+	case "publish":
+		return "publish " + c.event.Type
+	case "return":
+		return fmt.Sprintf("return %v", c.err)
+	default:
+		return c.op + " " + c.attempt.Artifact
+	}
+}

@@ -1,0 +1,303 @@
+package engine
+
+import (
+	"cmp"
+	"encoding/binary"
+	"hash/fnv"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"lifeboat/internal/backup"
+)
+
+// key makes one key of all the worlds that behave alike. What it leaves out, and why that is sound:
+//   - Times count from now. One that only has to have passed is cut off where it has. Created, Accepted, Finished and
+//     Ended matter only against Waits.Operation, which no run of the model reaches (checkEnd sees to it) and, the model's
+//     waits being flat (Poll = PollMax and so on), to no delay. NotBefore is nothing to the model's service.
+//   - Wake-up numbers count from the row's own. A mark is the row's, or one that a handler in mid-step made and may yet
+//     save, or none of these: then no row will ever hold it, and all such marks are equal.
+//   - ETags are those of the row as it is, or not: a stale one stays stale.
+//   - Handlers are sorted; counts of polls and the texts of reasons are nothing to the engine's decisions.
+//   - Dequeue counts: the budget of crashes and faults is less than five, and a lost message stands for a poisoned one.
+func (m *model) key(w *world) [16]byte {
+	b := m.buffer[:0]
+	b = append(b, byte(w.left.Crashes), byte(w.left.Faults), byte(w.left.Copies), byte(w.left.Drops), byte(w.left.Delays),
+		byte(w.left.Busy))
+	b = number(b, max(w.tickAt-w.now, 0))
+	order := m.order(w)
+	place := func(mark string) int64 { return maker(order, mark) }
+	for i, id := range m.runs {
+		run := w.run(id)
+		if run == nil {
+			b = append(b, 'x')
+			continue
+		}
+		b = appendRun(b, run, w.now)
+		if w.told[i] != "" {
+			b = append(b, '*')
+		}
+		last := w.stepped[i]
+		b = number(b, max(seconds(last.Number-run.Wake), -2))
+		b = appendMark(b, last.Mark, run, place)
+	}
+	if w.toldMissed {
+		b = append(b, '?')
+	}
+	for _, r := range w.rows {
+		switch {
+		case r.lock != nil:
+			b = append(b, 'l', byte(m.index(r.lock.Run)))
+		case r.entry != nil:
+			b = append(b, 'e', byte(m.index(r.entry.Run)))
+			b = number(b, max(r.at-w.now, 0))
+			if w.run(r.entry.Run) == nil {
+				b = number(b, max(since(r.entry.Created)-w.now, -seconds(orphanAge/time.Second)))
+			}
+		case r.key.Partition == backup.SchedulePartition:
+			b = append(b, r.body...)
+		case isOutbox(r.key.Row): // the event about a run's end
+			b = append(b, 'v', byte(m.index(strings.TrimPrefix(r.key.Row, backup.OutboxPrefix+backup.EventsQueue+".")[:len(m.runs[0])])))
+		}
+	}
+	b = m.appendOperations(b, w)
+	b = m.appendMessages(b, w, order, place)
+	for _, h := range order {
+		b = m.appendHandler(b, w, h, place)
+	}
+	m.buffer = b
+	hash := fnv.New128a()
+	hash.Write(b)
+	return [16]byte(hash.Sum(nil))
+}
+
+// prune takes wake-ups away that every handler would drop after its read, because the number is lower than that of the run
+// or the run has ended and owes nothing: taking one changes nothing but the handler's time.
+func (w *world) prune() {
+	w.messages = slices.DeleteFunc(w.messages, func(m message) bool {
+		run := w.run(m.wake.Run)
+		switch {
+		case m.holder != 0 || run == nil:
+			return false
+		case run.State.Final():
+			return !run.Owes
+		default:
+			return m.wake.Number < run.Wake
+		}
+	})
+}
+
+func number(b []byte, n seconds) []byte { return binary.AppendVarint(b, int64(n)) }
+
+// instant is a time as seen from now, cut off where it is further past than matters; zero times are all alike.
+func appendTime(b []byte, t time.Time, now, past seconds) []byte {
+	if t.IsZero() {
+		return append(b, 'z')
+	}
+	return number(b, max(since(t)-now, -past))
+}
+
+// longest is more than any wait of the model.
+const longest seconds = 300
+
+func appendRun(b []byte, r *backup.Run, now seconds) []byte {
+	b = append(b, r.State[:3]...)
+	b = append(b, byte(r.Attempt), byte(r.Lost), byte(r.LostAttempt))
+	b = append(b, ending(r.Artifact)...)
+	b = append(b, ending(r.Token)...)
+	if r.Owes {
+		b = append(b, '!')
+	}
+	if r.Owner != "" {
+		b = append(b, 'o')
+	}
+	if r.State.Final() {
+		return b
+	}
+	b = appendTime(b, r.LostSince, now, longest)
+	b = appendTime(b, r.ClearSince, now, longest)
+	b = appendTime(b, r.DeniedSince, now, longest)
+	b = appendTime(b, r.Due, now, longest)
+	b = appendTime(b, r.LeaseUntil, now, longest)
+	if !r.Until.IsZero() {
+		b = number(append(b, 'u'), max(min(since(r.Until)-now, 600), 0))
+	}
+	if !r.NextSlot.IsZero() {
+		b = number(b, max(min(since(r.NextSlot)-now, 600), 0))
+	}
+	return b
+}
+
+// ending of an artifact's name is its attempt; the rest is its run's ID.
+func ending(artifact string) string { return artifact[max(len(artifact)-2, 0):] }
+
+// appendMark tells the row's mark from one that a handler may yet save, and from all others.
+func appendMark(b []byte, mark string, run *backup.Run, place func(string) int64) []byte {
+	if run != nil && run.Mark == mark {
+		return append(b, 'r')
+	}
+	return binary.AppendVarint(append(b, 'm'), place(mark))
+}
+
+// maker is the place of the handler that made the mark, with the mark's number among those it made; 0 if it is gone.
+func maker(order []*handler, mark string) int64 {
+	serial, n, ok := strings.Cut(strings.TrimPrefix(mark, "m"), "-")
+	if !ok {
+		return 0
+	}
+	for i, h := range order {
+		if strconv.Itoa(h.serial) == serial {
+			k, err := strconv.Atoi(n)
+			if err != nil {
+				panic(err)
+			}
+			return int64(i+1)*100 + int64(k)
+		}
+	}
+	return 0
+}
+
+// order sorts the handlers by what they have seen.
+func (m *model) order(w *world) []*handler {
+	if len(w.handlers) < 2 {
+		return w.handlers
+	}
+	type keyed struct {
+		h *handler
+		k string
+	}
+	all := make([]keyed, len(w.handlers))
+	for i, h := range w.handlers {
+		all[i] = keyed{h, string(m.appendHandler(nil, w, h, func(string) int64 { return 0 }))}
+	}
+	slices.SortStableFunc(all, func(a, b keyed) int { return cmp.Compare(a.k, b.k) })
+	order := make([]*handler, len(all))
+	for i, k := range all {
+		order[i] = k.h
+	}
+	return order
+}
+
+func (m *model) appendOperations(b []byte, w *world) []byte {
+	for i := range w.ops {
+		o := &w.ops[i]
+		b = append(b, 'p')
+		b = append(b, byte(m.index(o.run)))
+		b = append(b, ending(o.artifact)...)
+		b = number(b, max(o.ends-w.now, -longest))
+		b = number(b, max(o.began-w.now, -longest))
+		flags := byte(0)
+		if o.fails {
+			flags |= 1
+		}
+		if o.told && slices.ContainsFunc(w.handlers, func(h *handler) bool { return h.serial == o.sender }) {
+			flags |= 2
+		}
+		b = append(b, flags)
+	}
+	return b
+}
+
+func (m *model) appendMessages(b []byte, w *world, order []*handler, place func(string) int64) []byte {
+	all := make([]string, 0, 8)
+	for i := range w.messages {
+		msg := &w.messages[i]
+		run := w.run(msg.wake.Run)
+		k := []byte{'w', byte(m.index(msg.wake.Run))}
+		if run != nil {
+			k = number(k, seconds(msg.wake.Number-run.Wake))
+		}
+		k = appendMark(k, msg.wake.Mark, run, place)
+		if msg.holder == 0 {
+			k = number(k, max(msg.visible-w.now, 0))
+		} else {
+			k = append(k, 'h', byte(slices.IndexFunc(order, func(h *handler) bool { return h.serial == msg.holder })))
+		}
+		all = append(all, string(k))
+	}
+	slices.Sort(all)
+	for _, k := range all {
+		b = append(b, k...)
+	}
+	return b
+}
+
+func (m *model) appendHandler(b []byte, w *world, h *handler, place func(string) int64) []byte {
+	b = append(b, 'H')
+	var run *backup.Run
+	if !h.tick {
+		run = w.run(h.wake.Run)
+		b = append(b, byte(m.index(h.wake.Run)))
+		if run != nil {
+			b = number(b, seconds(h.wake.Number-run.Wake))
+		}
+		b = appendMark(b, h.wake.Mark, run, place)
+	} else {
+		b = append(b, 't')
+	}
+	b = number(b, h.begun-w.now)
+	for i := range h.log {
+		a := &h.log[i]
+		b = append(b, a.op[:2]...)
+		b = number(b, a.at-w.now)
+		if a.err != nil {
+			b = append(b, a.err.Error()...)
+		}
+		if a.fault {
+			b = append(b, '!')
+		}
+		switch a.op {
+		case "get":
+			b = number(b, a.clock-w.now)
+			switch {
+			case a.row == nil:
+			case a.row.run != nil:
+				b = m.appendRead(b, w, h, a.row, a.clock, place)
+			case a.row.lock != nil:
+				b = current(append(b, byte(m.index(a.row.lock.Run))), w, a.row.key, a.row.etag)
+			}
+		case "list":
+			for _, r := range a.rows {
+				b = current(b, w, r.key, r.etag)
+				if r.entry != nil {
+					b = append(b, byte(m.index(r.entry.Run)))
+					b = number(b, r.at-w.now)
+				} else {
+					b = append(b, r.body...)
+				}
+			}
+		case "apply":
+			if len(a.etags) > 0 {
+				b = current(b, w, a.key, a.etags[0])
+			}
+		default:
+			b = append(b, ending(a.operation.Token)...)
+			b = append(b, ending(a.found)...)
+			if a.operation.Done || a.verify.Done {
+				b = append(b, 'd')
+			}
+		}
+	}
+	return b
+}
+
+// appendRead is the run as a handler read it.
+func (m *model) appendRead(b []byte, w *world, h *handler, r *row, clock seconds, place func(string) int64) []byte {
+	b = appendRun(b, r.run, clock)
+	b = current(b, w, r.key, r.etag)
+	b = append(b, byte(m.index(r.run.ID)))
+	b = number(b, seconds(r.run.Wake-w.run(r.run.ID).Wake))
+	b = appendMark(b, r.run.Mark, w.run(r.run.ID), place)
+	if r.run.Mark == h.wake.Mark {
+		b = append(b, '=')
+	}
+	return b
+}
+
+func current(b []byte, w *world, key backup.Key, etag string) []byte {
+	if r := w.row(key); r != nil && r.etag == etag {
+		return append(b, 'c')
+	}
+	return append(b, 's')
+}

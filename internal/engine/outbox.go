@@ -1,0 +1,221 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"lifeboat/internal/backup"
+	"lifeboat/internal/event"
+)
+
+// owing says that the outbox of a partition holds events that a tick must send. The row stands among the watermarks,
+// which a tick reads anyway.
+type owing struct {
+	Partition string `json:"Partition"`
+}
+
+// undeliverable counts the events that their destinations never took.
+type undeliverable struct {
+	Count int `json:"Count"`
+	// The rest is about the last one.
+	Time time.Time `json:"Time"`
+	To   string    `json:"To"`
+	ID   string    `json:"ID"`
+	Type string    `json:"Type"`
+	Why  string    `json:"Why"`
+
+	backup.Carried
+}
+
+const (
+	// publishTime is what sending one event may take.
+	publishTime = 20 * time.Second
+	// answerTime is how long an answer is tried again whose queue does not take it: as long as a message lives that is
+	// sent with Azure's default time to live (Azure's documentation "Put Message").
+	answerTime = 7 * 24 * time.Hour
+	// drainTargets is how many partitions a tick sends left events of at the most.
+	drainTargets = 100
+)
+
+// post sends events. It returns those that are done with, and those that are still owed. Refused are the destinations that
+// took nothing, and are not tried again. An event that its destination can never take is counted, and done with.
+func (e *Engine) post(ctx context.Context, events []backup.Event, refused map[string]error) (done, left []backup.Event) {
+	for _, event := range events {
+		if refused[event.Queue()] == nil {
+			refused[event.Queue()] = e.postOne(ctx, event)
+		}
+		if refused[event.Queue()] == nil {
+			done = append(done, event)
+		} else {
+			left = append(left, event)
+		}
+	}
+	return done, left
+}
+
+func (e *Engine) postOne(ctx context.Context, event backup.Event) error {
+	within, cancel := context.WithTimeout(ctx, publishTime)
+	defer cancel()
+	err := e.Queue.Publish(within, event)
+	old := event.Queue() != backup.EventsQueue && e.Now().Sub(event.Time) > answerTime
+	if err == nil || !old && !errors.Is(err, backup.ErrUndeliverable) {
+		return err
+	}
+	return e.countUndeliverable(ctx, event, err)
+}
+
+// countUndeliverable notes that an event was given up. A process that dies behind it counts the event twice.
+func (e *Engine) countUndeliverable(ctx context.Context, event backup.Event, why error) error {
+	for range 3 {
+		write := backup.Write{Op: backup.Insert, Key: backup.UndeliverableKey}
+		var count undeliverable
+		row, _, err := e.Catalog.Get(ctx, backup.UndeliverableKey)
+		if err == nil {
+			write.Op, write.ETag = backup.Replace, row.ETag
+			count, err = backup.Decode[undeliverable](row)
+		}
+		if err != nil && !errors.Is(err, backup.ErrNotFound) {
+			return err
+		}
+		count = undeliverable{
+			Count: count.Count + 1, Time: e.Now().UTC(), To: event.Queue(), ID: event.ID, Type: event.Type,
+			Why: backup.NewReason("", why.Error(), "").Message, Carried: count.Carried,
+		}
+		write.Body = backup.Encode(count)
+		_, err = e.Catalog.Apply(ctx, write)
+		if _, raced := errors.AsType[*backup.WriteError](err); !raced {
+			return err
+		}
+	}
+	return fmt.Errorf("count the event %s, which cannot be sent: others do the same, again and again", event.ID)
+}
+
+// announce sends events that no row stands for. An event that cannot be sent is kept for the next tick.
+func (e *Engine) announce(ctx context.Context, events ...backup.Event) error {
+	_, left := e.post(ctx, events, map[string]error{})
+	if len(left) == 0 {
+		return nil
+	}
+	if _, err := e.Catalog.Apply(ctx, event.Owed(backup.SchedulePartition, left)...); err != nil {
+		return fmt.Errorf("keep the event %s for the next tick: %w", left[0].ID, err)
+	}
+	return nil
+}
+
+// handOver makes ticks send what the outbox of a partition holds.
+func (e *Engine) handOver(ctx context.Context, partition string) error {
+	key := backup.OwingKey(partition)
+	if _, err := e.Catalog.Apply(ctx, backup.Write{Op: backup.Put, Key: key, Body: backup.Encode(owing{partition})}); err != nil {
+		return fmt.Errorf("note that events of %s wait: %w", partition, err)
+	}
+	return nil
+}
+
+// outbox is what a tick read of events that are still to be sent: those of its own partition, and which others have some.
+type outbox struct{ own, others []backup.Row }
+
+// drain sends the events that are left over. A destination that takes nothing is asked once a tick.
+func (e *Engine) drain(ctx context.Context, o outbox, now time.Time, report *ScheduleReport) error {
+	refused := map[string]error{}
+	events, err := event.ReadOutbox(o.own)
+	errs := []error{err}
+	done, left := e.post(ctx, append(events, report.events...), refused)
+	report.Unsent += len(left)
+	errs = append(errs, e.discard(ctx, event.Sent(backup.SchedulePartition, done)))
+	n := len(o.others)
+	for i := range min(n, drainTargets) {
+		if refused[backup.EventsQueue] != nil || ctx.Err() != nil {
+			report.Unsent += n - i // at least one of each
+			break
+		}
+		// Others have their turn although the first ones go on waiting for a queue that takes nothing.
+		errs = append(errs, e.drainPartition(ctx, o.others[(int(now.Unix()/60)*drainTargets+i)%n], refused, report))
+	}
+	return errors.Join(errs...)
+}
+
+// drainPartition sends the events that the row names. The row goes once none is left. Its ETag is that of the last
+// handOver: whoever handed over since keeps it there.
+func (e *Engine) drainPartition(ctx context.Context, row backup.Row, refused map[string]error, report *ScheduleReport) error {
+	o, err := backup.Decode[owing](row)
+	if err != nil {
+		return err
+	}
+	events, err := e.waiting(ctx, o.Partition)
+	done, left := e.post(ctx, events, refused)
+	report.Unsent += len(left)
+	if err := errors.Join(err, e.discard(ctx, event.Sent(o.Partition, done))); err != nil || len(left) > 0 || len(events) == mostWaiting {
+		return err
+	}
+	return e.discard(ctx, []backup.Write{{Op: backup.Delete, Key: row.Key, ETag: row.ETag}})
+}
+
+// mostWaiting is how many events of one partition are sent at once.
+const mostWaiting = 1000
+
+// waiting are the events in the outbox of a partition, oldest first.
+func (e *Engine) waiting(ctx context.Context, partition string) ([]backup.Event, error) {
+	rows, _, err := e.Catalog.List(ctx, partition, backup.OutboxPrefix, backup.Behind(backup.OutboxPrefix), mostWaiting)
+	if err != nil {
+		return nil, fmt.Errorf("list the events of %s that wait: %w", partition, err)
+	}
+	return event.ReadOutbox(rows)
+}
+
+// mostWrites is what one transaction holds (Azure's documentation "Performing entity group transactions").
+const mostWrites = 100
+
+// discard makes deletes of one partition. A row that is gone, or was written again since, stays as it is.
+func (e *Engine) discard(ctx context.Context, deletes []backup.Write) error {
+	for len(deletes) > 0 {
+		now := deletes[:min(len(deletes), mostWrites)]
+		_, err := e.Catalog.Apply(ctx, now...)
+		if failed, ok := errors.AsType[*backup.WriteError](err); ok {
+			deletes = append(deletes[:failed.Index:failed.Index], deletes[failed.Index+1:]...)
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		deletes = deletes[len(now):]
+	}
+	return nil
+}
+
+// EventReport says which events are not where they belong.
+type EventReport struct {
+	// Waiting counts events, and resources with events, that wait for a queue to take them: 1,000 at the most.
+	Waiting int
+	// Undeliverable counts the events that were given up since the beginning, and Last says which was the last, and why; ""
+	// if there was none.
+	Undeliverable int
+	Last          string
+}
+
+// Events says which events wait, and how many were given up. It costs one request.
+func (e *Engine) Events(ctx context.Context) (EventReport, error) {
+	rows, _, err := e.Catalog.List(ctx, backup.SchedulePartition, backup.UndeliverableKey.Row, backup.Behind(backup.OwingPrefix), 1000)
+	if err != nil {
+		return EventReport{}, fmt.Errorf("list the events that wait: %w", err)
+	}
+	var report EventReport
+	for _, row := range rows {
+		if row.Key != backup.UndeliverableKey {
+			report.Waiting++
+			continue
+		}
+		count, err := backup.Decode[undeliverable](row)
+		if err != nil {
+			return EventReport{}, err
+		}
+		report.Undeliverable = count.Count
+		report.Last = fmt.Sprintf("%s of %s to the queue %s: %s", count.ID, count.Time.Format(time.RFC3339), count.To, count.Why)
+	}
+	return report, nil
+}
+
+// isOutbox tells the rows of events from the others that a tick reads.
+func isOutbox(row string) bool { return strings.HasPrefix(row, backup.OutboxPrefix) }

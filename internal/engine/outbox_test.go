@@ -1,0 +1,281 @@
+package engine_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"lifeboat/internal/backup"
+	"lifeboat/internal/retention"
+)
+
+// TestEventsGateNoBackup: while no event can be sent, every backup goes on and gives its permits back; afterwards every
+// event is told, once.
+func TestEventsGateNoBackup(t *testing.T) {
+	s := newStage(t)
+	s.engine.Concurrency, s.storage.silent = 2, true
+	plan := nightly()
+	plan.Targets = nil
+	for i := range 8 {
+		plan.Targets = append(plan.Targets, fmt.Sprintf("%s%d", target, i))
+	}
+	s.now = begin.Add(-time.Minute)
+	s.tick(plan)
+	s.now = begin
+	for range 12 * 60 {
+		s.now = s.now.Add(time.Minute)
+		s.tick(plan)
+		for range 2 {
+			s.deliver()
+			s.now = s.now.Add(10 * time.Second)
+		}
+	}
+	if len(s.provider.begun) != 8 || s.rows("point-") != 8 || s.rows("permit-") != 0 {
+		t.Errorf("of 8 targets %d were backed up within 12 hours: %d recovery points, %d permits held", len(s.provider.begun),
+			s.rows("point-"), s.rows("permit-"))
+	}
+	if told := len(s.storage.queue.Events()); told != 0 || s.rows("outbox-") == 0 {
+		t.Errorf("%d events were told, %d wait", told, s.rows("outbox-"))
+	}
+	s.storage.silent = false
+	s.tick(plan)
+	told := map[string]int{}
+	for _, e := range s.storage.queue.Events() {
+		told[e.ID]++
+	}
+	for _, row := range s.storage.catalog.Rows() {
+		if rest, ok := strings.CutPrefix(row.Row, "run-"); ok && told[row.Partition+"-"+rest+".succeeded"] != 1 {
+			t.Errorf("told of run %s: %v", rest, told)
+		}
+	}
+	if left := s.rows("outbox-") + s.rows("owing-"); left != 0 {
+		t.Errorf("%d rows of the outbox are left", left)
+	}
+}
+
+// TestEventsGateNoRestore: while no event can be sent, a restore begins and ends, and afterwards its story is told in
+// order, to its own queue too.
+func TestEventsGateNoRestore(t *testing.T) {
+	s, service, _ := restorable(t)
+	s.storage.silent = true
+	run := s.restore(order("incident-1"), restoring(false))
+	for range 60 {
+		s.now = s.now.Add(time.Minute)
+		s.tick()
+		s.deliver()
+	}
+	if run = s.run(run.ID); run.State != backup.Succeeded || len(service.started) != 1 || run.Owes {
+		t.Errorf("an hour after the request the restore is %s, %d begun, owes: %t", run.State, len(service.started), run.Owes)
+	}
+	s.storage.silent = false
+	s.tick()
+	if got := s.story(run.ID); got != "accepted started succeeded" || s.answers(run.ID) != got {
+		t.Errorf("told %q, answered %q", got, s.answers(run.ID))
+	}
+	if left := s.rows("outbox-") + s.rows("owing-"); left != 0 {
+		t.Errorf("%d rows of the outbox are left", left)
+	}
+}
+
+// refusing is a queue one of whose destinations refuses events.
+type refusing struct {
+	backup.Queue
+	to    string
+	err   error
+	tries int
+}
+
+func (q *refusing) Publish(ctx context.Context, e backup.Event) error {
+	if e.To == q.to {
+		q.tries++
+		return q.err
+	}
+	return q.Queue.Publish(ctx, e)
+}
+
+// TestUndeliverableEvent: an event that its queue can never take is counted with the reason, and blocks nobody: not the
+// run, and not other events.
+func TestUndeliverableEvent(t *testing.T) {
+	s, _, _ := restorable(t)
+	never := &refusing{
+		Queue: s.storage, to: "answers",
+		err: fmt.Errorf("%w: answer 413 RequestBodyTooLarge", backup.ErrUndeliverable),
+	}
+	s.engine.Queue = never
+	run := s.restore(order("incident-1"), restoring(false))
+	s.finish()
+	s.tick()
+	if run = s.run(run.ID); run.State != backup.Succeeded || s.story(run.ID) != "accepted started succeeded" {
+		t.Errorf("the restore is %s, told %q", run.State, s.story(run.ID))
+	}
+	report, err := s.engine.Events(t.Context())
+	if err != nil || report.Undeliverable != 3 || report.Waiting != 0 || never.tries != 3 ||
+		!strings.Contains(report.Last, run.ID+".succeeded") || !strings.Contains(report.Last, "413 RequestBodyTooLarge") {
+		t.Errorf("%+v after %d tries, %v", report, never.tries, err)
+	}
+}
+
+// TestAnswersAreGivenUp: an answer whose queue does not take it is tried for seven days, and then counted; events of the
+// app's own queue are never given up.
+func TestAnswersAreGivenUp(t *testing.T) {
+	for _, to := range []string{"answers", ""} {
+		s, _, _ := restorable(t)
+		gone := &refusing{Queue: s.storage, to: to, err: errBroken}
+		s.engine.Queue = gone
+		run := s.restore(order("incident-1"), restoring(false))
+		s.finish()
+		s.now = s.now.Add(7*24*time.Hour - time.Hour)
+		report := s.tick()
+		if events, err := s.engine.Events(t.Context()); err != nil || events.Undeliverable != 0 || report.Unsent == 0 {
+			t.Errorf("to %q, after six days: %+v, %d unsent, %v", to, events, report.Unsent, err)
+		}
+		s.now = s.now.Add(2 * time.Hour)
+		s.tick()
+		events, err := s.engine.Events(t.Context())
+		if given := events.Undeliverable; err != nil || (to == "") != (given == 0) || (to == "") != (events.Waiting > 0) {
+			t.Errorf("to %q, after seven days: %+v, %v", to, events, err)
+		}
+		gone.err, gone.to = nil, "nobody"
+		s.tick()
+		if told := s.story(run.ID); told != "accepted started succeeded" {
+			t.Errorf("to %q: told %q", to, told)
+		}
+	}
+}
+
+// TestEveryGapIsTold: however many gaps come while no event can be sent, each of them is told afterwards.
+func TestEveryGapIsTold(t *testing.T) {
+	s := newStage(t)
+	plan := nightly()
+	s.tick(plan)
+	s.storage.silent = true
+	const gaps = 60
+	for range gaps {
+		s.now = s.now.Add(3 * 24 * time.Hour)
+		s.tick(plan)
+		s.finish()
+	}
+	s.storage.silent = false
+	s.tick(plan)
+	told := map[string]bool{}
+	for _, e := range s.storage.queue.Events() {
+		if e.Type == "lifeboat.slots.missed" {
+			told[e.ID] = true
+		}
+	}
+	if len(told) != gaps || len(s.gaps()) != gaps {
+		t.Errorf("%d gaps were told of %d", len(told), len(s.gaps()))
+	}
+}
+
+// TestBrokenOutboxRow: a row of the outbox that cannot be read is named, and stops no other event, and no run.
+func TestBrokenOutboxRow(t *testing.T) {
+	s := newStage(t)
+	run := s.ask("request-1")
+	s.storage.silent = true
+	s.finish()
+	s.storage.silent = false
+	for _, partition := range []string{run.ID[:16], "schedule"} {
+		key := backup.Key{Partition: partition, Row: "outbox-lifeboat-events.aaa"}
+		if _, err := s.storage.catalog.Apply(t.Context(), backup.Write{Op: backup.Put, Key: key, Body: []byte(`{"ID":7}`)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err := s.engine.Schedule(t.Context(), nil)
+	if err == nil || strings.Count(err.Error(), "outbox-lifeboat-events.aaa") != 2 {
+		t.Errorf("the rows are not named: %v", err)
+	}
+	s.ended(run.ID, backup.Succeeded, "")
+}
+
+// TestOneArtifactOnePoint: a run whose start was lost never makes a recovery point of an artifact that another run holds:
+// it is left out where a provider looks; and where one finds it all the same, nothing is saved.
+func TestOneArtifactOnePoint(t *testing.T) {
+	const folder = "mhsm-contoso-2026011502300000"
+	lost := func() (backup.Operation, error) {
+		return backup.Operation{}, &backup.Fault{Kind: backup.Uncertain, Code: "AnswerLost"}
+	}
+	for _, test := range []struct {
+		name  string
+		finds func(a backup.Attempt) (string, error)
+		// begun are the starts of both runs.
+		begun int
+		state backup.State
+		code  string
+	}{
+		{"left out", func(a backup.Attempt) (string, error) {
+			for _, name := range a.Taken {
+				if name == folder {
+					return "", nil
+				}
+			}
+			return folder, nil
+		}, 3, backup.Succeeded, ""},
+		{"nothing is ambiguous for it", func(a backup.Attempt) (string, error) {
+			if len(a.Taken) == 0 {
+				return "", &backup.Fault{Kind: backup.Refused, Code: "Ambiguous"}
+			}
+			return "another folder", nil
+		}, 2, backup.Succeeded, ""},
+		{"found all the same", func(backup.Attempt) (string, error) { return folder, nil }, 2, backup.Unknown, "ArtifactTaken"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := newStage(t)
+			s.provider.poll = func(backup.Attempt) (backup.Operation, error) {
+				return backup.Operation{Done: true, Artifact: []string{folder, "another folder"}[len(s.provider.begun)/2]}, nil
+			}
+			first := s.ask("request-1")
+			s.finish()
+			s.now = s.now.Add(2 * time.Second)
+			second := s.ask("request-2")
+			s.provider.find = test.finds
+			s.provider.begin = func(backup.Attempt) (backup.Operation, error) {
+				s.provider.begin = nil
+				return lost()
+			}
+			s.finish()
+			if got := s.run(second.ID); got.State != test.state || got.Reason.Code != test.code {
+				t.Errorf("the second run is %s: %+v", got.State, got.Reason)
+			}
+			if len(s.provider.begun) != test.begun {
+				t.Errorf("begun %q", s.provider.begun)
+			}
+			if p := s.status(first.ID).Point; p == nil || p.Artifact != folder {
+				t.Errorf("the first recovery point is %+v", p)
+			}
+			if p := s.status(second.ID).Point; (p == nil) != (test.state == backup.Unknown) || p != nil && p.Artifact == folder {
+				t.Errorf("the second recovery point is %+v", p)
+			}
+			if test.state == backup.Unknown {
+				s.ended(second.ID, backup.Unknown, "ArtifactTaken")
+			}
+		})
+	}
+}
+
+// TestRetainSparesASharedArtifact: an artifact that a kept recovery point names stays, whichever other one names it too;
+// of two that both go, neither keeps the other, and a name in another container is another artifact.
+func TestRetainSparesASharedArtifact(t *testing.T) {
+	point := func(id, container, artifact string, age, keep time.Duration) backup.Point {
+		created := begin.Add(-age)
+		return backup.Point{
+			ID: id, State: backup.Live, Target: target, Artifact: artifact, Created: created, Expires: created.Add(keep),
+			Storage: backup.Storage{Account: account, Container: container},
+		}
+	}
+	const day = 24 * time.Hour
+	kept := map[string]string{}
+	for _, d := range retention.Retain([]backup.Point{
+		point("newest", "a", "folder", day, 30*day), point("shares it", "a", "folder", 9*day, day),
+		point("elsewhere", "b", "folder", 9*day, day), point("goes", "a", "other", 9*day, day), point("goes too", "a", "other", 8*day, day),
+	}, begin) {
+		if d.Keep {
+			kept[d.Point.ID] = d.Reason
+		}
+	}
+	if len(kept) != 2 || kept["newest"] == "" || kept["shares it"] != "the recovery point newest names the same artifact" {
+		t.Errorf("kept %q", kept)
+	}
+}

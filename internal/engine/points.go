@@ -1,0 +1,111 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"lifeboat/internal/backup"
+	"lifeboat/internal/retention"
+)
+
+// RecoveryPoint reads the recovery point of the run with the ID. It returns ErrNotFound if there is none.
+func (e *Engine) RecoveryPoint(ctx context.Context, id string) (backup.Point, error) {
+	if _, err := backup.RunKey(id); err != nil {
+		return backup.Point{}, fmt.Errorf("%w: %w", backup.ErrNotFound, err)
+	}
+	row, _, err := e.Catalog.Get(ctx, backup.Point{ID: id}.Key())
+	if err != nil {
+		return backup.Point{}, fmt.Errorf("load the recovery point of run %s: %w", id, err)
+	}
+	return backup.DecodePoint(row)
+}
+
+// Files lists what the artifact of a recovery point consists of; nothing where that is one blob of its name.
+func (e *Engine) Files(ctx context.Context, p backup.Point) ([]backup.File, error) {
+	prefix := p.FilesPrefix()
+	rows, _, err := e.Catalog.List(ctx, p.Key().Partition, prefix, backup.Behind(prefix), 1000)
+	if err != nil || len(rows) == 0 {
+		return nil, err
+	}
+	list, err := backup.JoinPages(rows)
+	if err != nil {
+		return nil, err
+	}
+	var files []backup.File
+	if err := json.Unmarshal([]byte(list), &files); err != nil {
+		return nil, fmt.Errorf("the list of files of recovery point %s cannot be read: %w", p.ID, err)
+	}
+	return files, nil
+}
+
+// RecoveryPoints lists those of a target in every state, newest run first: at most top (1 to 1000), from the one after
+// the ID "after". The second result is the ID to go on with, "" at the end.
+func (e *Engine) RecoveryPoints(ctx context.Context, target, after string, top int) ([]backup.Point, string, error) {
+	from, err := rowAfter(target, after)
+	if err != nil {
+		return nil, "", err
+	}
+	points, err := e.listPoints(ctx, target, backup.PointPrefix+from, backup.Behind(backup.PointPrefix), top)
+	if err != nil || len(points) < top {
+		return points, "", err
+	}
+	return points, points[top-1].ID, nil
+}
+
+// rowAfter is where rows of runs or recovery points go on after the one with the ID, without the kind that the row key
+// begins with; "" for the newest.
+func rowAfter(target, after string) (string, error) {
+	if after == "" {
+		return "", nil
+	}
+	key, err := backup.RunKey(after)
+	if err != nil || key.Partition != backup.Partition(target) {
+		return "", fmt.Errorf("%w: %s of %s", backup.ErrNotFound, after, target)
+	}
+	return strings.TrimPrefix(key.Row, backup.RunPrefix) + "!", nil
+}
+
+// points are the recovery points of a target, newest run first, up to the row key.
+func (e *Engine) points(ctx context.Context, target, to string) ([]backup.Point, error) {
+	var all []backup.Point
+	for from := backup.PointPrefix; ; {
+		points, err := e.listPoints(ctx, target, from, to, 1000)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, points...)
+		if len(points) < 1000 {
+			return all, nil
+		}
+		from = points[999].Key().Row + "!"
+	}
+}
+
+// recentPoints are the newest recovery points of a target, newest run first: a few, which cost one request, or all where
+// these are not enough.
+func (e *Engine) recentPoints(ctx context.Context, target string, enough func([]backup.Point) bool) ([]backup.Point, error) {
+	const few = 2 * retention.Trailing
+	points, err := e.listPoints(ctx, target, backup.PointPrefix, backup.Behind(backup.PointPrefix), few)
+	if err != nil || len(points) < few || enough(points) {
+		return points, err
+	}
+	return e.points(ctx, target, backup.Behind(backup.PointPrefix))
+}
+
+func (e *Engine) listPoints(ctx context.Context, target, from, to string, limit int) ([]backup.Point, error) {
+	rows, _, err := e.Catalog.List(ctx, backup.Partition(target), from, to, limit)
+	if err != nil {
+		return nil, fmt.Errorf("list the recovery points of %s: %w", target, err)
+	}
+	points := make([]backup.Point, 0, len(rows))
+	for _, row := range rows {
+		p, err := backup.DecodePoint(row)
+		if err != nil {
+			p = backup.UnreadablePoint(row, target, err)
+		}
+		points = append(points, p)
+	}
+	return points, nil
+}

@@ -1,0 +1,71 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"lifeboat/internal/backup"
+	"lifeboat/internal/restore"
+)
+
+// postponed is the message of a request for a restore that the host gave up and that is tried again later: the host gives
+// a message up after five failures, which takes a few minutes, and storage may be away for longer.
+type postponed struct {
+	Request *givenUp `json:"lifeboatPostponed"`
+}
+
+// givenUp is a request as it was sent, when that was, and how often the host has given it up.
+type givenUp struct {
+	Sent    time.Time `json:"sent"`
+	Rounds  int       `json:"rounds"`
+	Message []byte    `json:"message"`
+}
+
+// roundDelays are how long a request is put off each time that the host gives it up: for an hour in all, so that one that
+// ends the program each time does so twenty times at the most.
+var roundDelays = []time.Duration{10 * time.Minute, 20 * time.Minute, 30 * time.Minute}
+
+// OriginalRequest is a message of the queue of requests as it was sent first, and when; inserted is when this one was.
+func OriginalRequest(message []byte, inserted time.Time) ([]byte, time.Time) {
+	g := original(message, inserted)
+	return g.Message, g.Sent
+}
+
+func original(message []byte, inserted time.Time) givenUp {
+	var p postponed
+	d := json.NewDecoder(bytes.NewReader(message))
+	d.DisallowUnknownFields()
+	if d.Decode(&p) != nil || p.Request == nil || p.Request.Rounds < 1 {
+		return givenUp{Message: message, Sent: inserted}
+	}
+	if g := p.Request; !inserted.IsZero() && (g.Sent.IsZero() || g.Sent.After(inserted)) {
+		g.Sent = inserted // nobody makes a request younger than it is
+	}
+	return *p.Request
+}
+
+// putOff sends a request that the host gave up once more, for later. It is false where that was done often enough, or the
+// restore must have begun by now.
+func (e *Engine) putOff(ctx context.Context, q restore.Request, g givenUp) (bool, error) {
+	now := e.Now()
+	if g.Sent.IsZero() {
+		g.Sent = now
+	}
+	q.Sent = g.Sent
+	if g.Rounds >= len(roundDelays) || !now.Before(q.Until(now)) {
+		return false, nil
+	}
+	delay := roundDelays[g.Rounds]
+	g.Rounds++
+	text := backup.Encode(postponed{&g})
+	if len(text) > restore.LongestRequest {
+		return false, nil // a message of nearly that length has no room for the rest
+	}
+	if err := e.Queue.Requeue(ctx, backup.RestoreQueue, text, delay); err != nil {
+		return false, fmt.Errorf("put restore request %s off: %w", q.ID, err)
+	}
+	return true, nil
+}

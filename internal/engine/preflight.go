@@ -1,0 +1,74 @@
+package engine
+
+import (
+	"context"
+
+	"lifeboat/internal/backup"
+)
+
+// checkKeep refuses to make a recovery point that would expire before it was made, or that no calendar reaches: plan.yaml
+// cannot say so, and what asks for it all the same is a mistake of ours. No time at all is none: what is made so is kept.
+func checkKeep(s backup.Settings) *backup.Reason {
+	if s.KeepWithin >= 0 && s.KeepWithin <= backup.LongestKeep {
+		return nil
+	}
+	return backup.Refuse("InvalidKeep", "This is a mistake of Lifeboat's own: report it, with keep.within of the plan.", "the plan keeps recovery "+
+		"points for %s, which is less than nothing or more than %d days: nothing was begun", s.KeepWithin, int(backup.LongestKeep.Hours()/24))
+}
+
+// Preflight asks the target's provider whether the plan could back it up now, as every run does before it starts, and
+// changes nothing. It cannot see what only a write shows: whether our identity may make the container,
+// and whether the service may write to it. The error is a *Fault: Refused, with the service's reason and what to do, or
+// Deferred. It is ErrNoProvider where no provider serves the target.
+func (e *Engine) Preflight(ctx context.Context, p backup.Plan, target string) error {
+	provider, err := e.provider(target)
+	if err != nil {
+		return err
+	}
+	_, err = within(ctx, func(ctx context.Context) (any, error) {
+		return nil, provider.Preflight(ctx, backup.Run{Target: target, Settings: p.Settings}.ProviderAttempt(""))
+	})
+	return err
+}
+
+// preflight asks whether the service can be backed up at all, and makes what the backup needs, before the first intent
+// of the run is saved. The answer is not kept: if the process dies here, or another run holds the target, it is asked for
+// again. Half a lease is enough for it, and leaves time to begin. Where the service itself looks, and takes its time over
+// that, the run keeps its permits meanwhile.
+func (s *step) preflight(ctx context.Context, provider backup.Provider) error {
+	r := &s.run
+	if why := checkKeep(r.Settings); why != nil {
+		return s.end(ctx, refuses, *why)
+	}
+	look, cancel := context.WithTimeout(ctx, s.Waits.Lease/2)
+	defer cancel()
+	before := s.Now()
+	var f *backup.Fault
+	if r.Check == "" {
+		f = backup.AsFault(provider.Preflight(look, r.ProviderAttempt("")))
+	}
+	prepared := backup.Operation{}
+	if f == nil {
+		var err error
+		prepared, err = provider.Prepare(look, r.ProviderAttempt(""), r.Check)
+		f = backup.AsFault(err)
+	}
+	// The lease and the deadline of the start count from here: the time that the look took is not theirs.
+	took := s.Now().Sub(before)
+	s.now, s.read = s.now.Add(took), s.read.Add(took)
+	if r.Check == "" {
+		r.CheckSince = s.now
+	}
+	r.Check = prepared.Token
+	switch {
+	case f == nil && prepared.Done:
+		return s.attempt(ctx, provider)
+	case f == nil:
+		r.Reason = backup.NewReason("Preparing", "the service looks whether it can make the backup", "")
+		return s.advance(ctx, s.pollDelay(r.CheckSince, prepared.RetryAfter))
+	case f.Kind == backup.Refused:
+		return s.end(ctx, refuses, f.Reason())
+	default:
+		return s.postpone(ctx, f)
+	}
+}

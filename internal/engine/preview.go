@@ -1,0 +1,179 @@
+package engine
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"lifeboat/internal/backup"
+	"lifeboat/internal/health"
+	"lifeboat/internal/restore"
+)
+
+// PlanRestore says what the restore would do, by the plans in force, and asks every guard that can be asked at once. The
+// error is one of storage; the refusal of a guard stands in the plan.
+func (e *Engine) PlanRestore(ctx context.Context, q restore.Request, plans []backup.Plan) (restore.Preview, error) {
+	row, now, err := e.Catalog.Get(ctx, backup.RestoreClaimKey(q.ID))
+	var claim restoreClaim
+	if err == nil {
+		claim, err = backup.Decode[restoreClaim](row)
+	}
+	if err != nil && !errors.Is(err, backup.ErrNotFound) {
+		return restore.Preview{}, err
+	}
+	p, err := e.outline(ctx, q, plans, now)
+	if err != nil || p.Refusal() != nil {
+		return p, err
+	}
+	if claim.Run != "" && claim.Fingerprint != q.Fingerprint() {
+		p.Ask("the ID is free", backup.Refuse("RequestIdReused", "Ask under another ID.", "%v: %s", ErrRequestReused, q.ID))
+		return p, nil
+	}
+	provider, restorer, err := e.restorer(p.Destination)
+	if err != nil {
+		p.Ask("the service can be restored", backup.Refuse("RestoreNotSupported", "", "%v", err))
+		return p, nil
+	}
+	order := p.ProviderRestore()
+	v, err := within(ctx, func(ctx context.Context) (backup.Verification, error) {
+		return provider.Verify(ctx, order.ProviderAttempt(p.Chosen.ID), backup.Hashing{})
+	})
+	p.AskLater("the artifact is there, and is what was verified", v.Done, err, func() *backup.Reason { return restore.Changed(p.Chosen, v) })
+	if p.Refusal() != nil {
+		return p, nil
+	}
+	if v.Note != "" {
+		p.Guards[len(p.Guards)-1] = restore.Guard{
+			Name: "the artifact is there, and is what was verified", Outcome: restore.Warned, Reason: backup.Refuse("NotAllChecked", "", "%s", v.Note),
+		}
+	}
+	_, err = within(ctx, func(ctx context.Context) (any, error) { return nil, restorer.PreflightRestore(ctx, order) })
+	p.AskLater("the destination can take it", true, err, func() *backup.Reason { return nil })
+	if p.Refusal() == nil {
+		p.NotAsked()
+	}
+	return p, nil
+}
+
+// outline asks the guards that the catalog and the plans answer.
+func (e *Engine) outline(ctx context.Context, q restore.Request, plans []backup.Plan, now time.Time) (p restore.Preview, err error) {
+	p = restore.Preview{
+		Made: now, Target: q.Target, Destination: q.Destination(), Kind: q.Kind, Key: q.Key, Region: q.Region,
+		Overwrites: []string{}, NotIncluded: []string{}, Calls: []string{},
+	}
+	p.MayAnswer = q.Replies(plans)
+	defer func() { p.Hash = p.NewHash() }()
+	if !p.Ask("the request has not expired", cmp.Or(restore.Expired(q.Until(now), now), restore.TooLong(q.Until(now), now))) {
+		return p, nil
+	}
+	if !p.Ask("a plan allows it", p.Allow(q, plans)) || !p.Ask("nobody has to agree", p.Approve()) ||
+		!p.Ask("answers may go to the queue", p.Answers(q)) || !p.Ask("the service restores in this way", p.Fits()) {
+		return p, nil
+	}
+	var why *backup.Reason
+	if why, err = e.legible(ctx, q.Target, p.Destination); err == nil && why == nil {
+		p.Chosen, why, err = e.choosePoint(ctx, q, now)
+	}
+	if err != nil {
+		return p, err
+	}
+	if p.Chosen.ID != "" {
+		p.Point = &restore.PreviewedPoint{
+			ID: p.Chosen.ID, State: p.Chosen.Called(), Written: p.Chosen.Created, Age: int64(now.Sub(p.Chosen.Created).Seconds()),
+			Size: p.Chosen.Size, SHA256: p.Chosen.SHA256,
+		}
+	}
+	p.Describe()
+	if !p.Ask("there is a recovery point", why) || !p.Ask("the recovery point can be restored", restore.Usable(p.Chosen, now)) {
+		return p, nil
+	}
+	if p.Chosen.State == backup.Suspect {
+		p.Guards[len(p.Guards)-1] = restore.Guard{
+			Name: "the recovery point can be restored", Outcome: restore.Warned, Reason: &p.Chosen.Suspicion,
+		}
+	}
+	return p, nil
+}
+
+// legible refuses to restore from or into a target of which this version cannot read a row: a newer one may have written there
+// what must not be overwritten, or why a recovery point must not be used. It looks at the newest runs and recovery points.
+func (e *Engine) legible(ctx context.Context, targets ...string) (*backup.Reason, error) {
+	for i, target := range targets {
+		if i > 0 && backup.Same(target, targets[0]) {
+			continue
+		}
+		for _, kind := range []string{backup.PointPrefix, backup.RunPrefix} {
+			rows, _, err := e.Catalog.List(ctx, backup.Partition(target), kind, backup.Behind(kind), 2*health.RecentRows)
+			if err != nil {
+				return nil, fmt.Errorf("look for rows of %s that cannot be read: %w", target, err)
+			}
+			for _, row := range rows {
+				if kind == backup.PointPrefix {
+					_, err = backup.DecodePoint(row)
+				} else {
+					_, err = backup.Decode[backup.Run](row)
+				}
+				if err != nil {
+					return restore.RestoresNothing(err), nil
+				}
+			}
+		}
+	}
+	return nil, nil
+}
+
+// choosePoint finds the recovery point that is meant. The reason says why there is none.
+func (e *Engine) choosePoint(ctx context.Context, q restore.Request, now time.Time) (backup.Point, *backup.Reason, error) {
+	if q.Point != "" {
+		p, err := e.RecoveryPoint(ctx, q.Point)
+		switch {
+		case errors.Is(err, backup.ErrUnreadable):
+			return backup.Point{}, restore.RestoresNothing(err), nil
+		case errors.Is(err, backup.ErrNotFound), err == nil && !backup.Same(p.Target, q.Target):
+			return backup.Point{}, backup.Refuse("RecoveryPointNotFound", "lifeboat points "+q.Target+" lists them.",
+				"%s has no recovery point %s", q.Target, q.Point), nil
+		case err != nil:
+			return backup.Point{}, nil, err
+		}
+		return p, nil, nil
+	}
+	meant := func(p backup.Point) bool { return p.Live() && (q.Before.IsZero() || p.Created.Before(q.Before)) }
+	points, err := e.recentPoints(ctx, q.Target, func(points []backup.Point) bool { return slices.ContainsFunc(points, meant) })
+	if err != nil {
+		return backup.Point{}, nil, err
+	}
+	var newest backup.Point
+	for _, p := range points {
+		if meant(p) && p.Created.After(newest.Created) {
+			newest = p
+		}
+	}
+	if newest.ID == "" {
+		return backup.Point{}, backup.Refuse("NoRecoveryPoint", "lifeboat points "+q.Target+" lists them; a suspect one, or a safety backup, can be "+
+			"restored by its ID.", "%s has no live recovery point%s", q.Target, beforeWords(q.Before)), nil
+	}
+	return newest, nil, nil
+}
+
+func beforeWords(before time.Time) string {
+	if before.IsZero() {
+		return ""
+	}
+	return " from before " + before.Format(time.RFC3339)
+}
+
+// restorer is the provider of the destination.
+func (e *Engine) restorer(destination string) (backup.Provider, backup.Restorer, error) {
+	p, err := e.provider(destination)
+	if err != nil {
+		return nil, nil, err
+	}
+	r, ok := p.(backup.Restorer)
+	if !ok {
+		return nil, nil, fmt.Errorf("%s: its backups cannot be restored by Lifeboat", destination)
+	}
+	return p, r, nil
+}

@@ -1,0 +1,203 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"lifeboat/internal/backup"
+)
+
+// ErrRequestReused: the request's ID was used before, for something else.
+var ErrRequestReused = errors.New("the ID of the request was used before for another request")
+
+// Request asks for backups by hand. The same ID always means the same runs.
+type Request struct {
+	// ID is the caller's Repeatability-Request-ID, or that of the invocation.
+	ID string
+	// Plan gives the settings; Target is one of its targets, as the plan spells it. BackupAll takes all of them.
+	Plan   backup.Plan
+	Target string
+}
+
+// claimed is the row of a request: with the targets beside it, it fixes the runs and their IDs, so that a repeat
+// completes what a process that died left half done, whatever has become of the plan.
+type claimed struct {
+	Request     string          `json:"Request"`
+	Fingerprint string          `json:"Fingerprint"`
+	Plan        string          `json:"Plan"`
+	Settings    backup.Settings `json:"Settings"`
+	Time        time.Time       `json:"Time"`
+}
+
+// Backup creates the run that the request asks for, or returns the one that it asked for before.
+func (e *Engine) Backup(ctx context.Context, q Request) (backup.Run, error) {
+	b, _, err := e.request(ctx, q, backup.Partition(q.Target), []string{q.Target})
+	if err != nil {
+		return backup.Run{}, err
+	}
+	return b.Runs[0], nil
+}
+
+// request makes the runs of the targets, or completes what the first request with the ID asked for. The word for the
+// targets tells requests apart that want different ones.
+func (e *Engine) request(ctx context.Context, q Request, what string, targets []string) (Batch, time.Time, error) {
+	b, fresh, now, err := e.claim(ctx, claimed{
+		Request: q.ID, Fingerprint: backup.Digest(q.Plan.Name+"\n"+what, 32), Plan: q.Plan.Name, Settings: q.Plan.OnDemand(),
+	}, targets)
+	if err != nil {
+		return Batch{}, now, err
+	}
+	err = e.together(len(b.Runs), func(i int) error {
+		run := &b.Runs[i]
+		if !fresh {
+			if made, err := e.made(ctx, run); made || err != nil {
+				return err
+			}
+		}
+		mine, err := e.create(ctx, run, now)
+		if mine {
+			return nil // if its first wake-up could not be sent, the sweep sends it
+		}
+		if err == nil {
+			_, err = e.made(ctx, run)
+		}
+		return err
+	})
+	return b, now, err
+}
+
+// claim returns what the first request with the ID asked for. If this is the first, the claim and its targets are
+// written in one transaction. It returns ErrNotFound if it is the first and has no targets.
+func (e *Engine) claim(ctx context.Context, c claimed, targets []string) (b Batch, fresh bool, now time.Time, err error) {
+	id := backup.Digest(c.Request, 32)
+	b, now, err = e.claimedBefore(ctx, id)
+	if errors.Is(err, backup.ErrNotFound) && len(targets) > 0 {
+		c.Time = now
+		writes := []backup.Write{{Op: backup.Insert, Key: backup.RequestKey(id), Body: backup.Encode(c)}}
+		for i, page := range backup.Pages(strings.Join(targets, "\n")) {
+			writes = append(writes, backup.Write{Op: backup.Insert, Key: backup.TargetsKey(id, i), Body: page})
+		}
+		_, err = e.Catalog.Apply(ctx, writes...)
+		if errors.Is(err, backup.ErrExists) {
+			b, now, err = e.claimedBefore(ctx, id)
+		} else {
+			b, fresh = c.batch(targets), true
+		}
+	}
+	switch {
+	case err != nil:
+		return Batch{}, false, now, fmt.Errorf("claim request %s: %w", c.Request, err)
+	case b.fingerprint != c.Fingerprint:
+		return Batch{}, false, now, fmt.Errorf("%w: %s", ErrRequestReused, c.Request)
+	}
+	return b, fresh, now, nil
+}
+
+// claimedBefore reads a claim and its targets.
+func (e *Engine) claimedBefore(ctx context.Context, id string) (Batch, time.Time, error) {
+	rows, now, err := e.Catalog.List(ctx, backup.RequestKey(id).Partition, "", "~", 1000)
+	if err != nil {
+		return Batch{}, now, err
+	}
+	if len(rows) == 0 {
+		return Batch{}, now, backup.ErrNotFound
+	}
+	c, err := backup.Decode[claimed](rows[0])
+	if err != nil {
+		return Batch{}, now, err
+	}
+	targets, err := backup.JoinPages(rows[1:])
+	if err == nil && targets == "" {
+		err = fmt.Errorf("the claim %s has no targets", rows[0].Partition)
+	}
+	return c.batch(strings.Split(targets, "\n")), now, err
+}
+
+// batch are the runs of the claim, none of them looked at.
+func (c claimed) batch(targets []string) Batch {
+	b := Batch{
+		ID: backup.Digest(c.Request, 32), Plan: c.Plan, Request: c.Request, Created: c.Time, fingerprint: c.Fingerprint,
+	}
+	for _, target := range targets {
+		b.Runs = append(b.Runs, backup.Run{
+			ID: backup.NewRunID(target, c.Time, "request "+c.Request), Target: target, Plan: c.Plan, Request: c.Request,
+			Settings: c.Settings,
+		})
+	}
+	return b
+}
+
+// made reads the run as it is, and tells whether it has been made at all.
+func (e *Engine) made(ctx context.Context, run *backup.Run) (bool, error) {
+	found, _, err := e.load(ctx, run.ID)
+	if errors.Is(err, backup.ErrNotFound) {
+		return false, nil
+	}
+	if err == nil {
+		*run = found
+	}
+	return err == nil, err
+}
+
+// Status is a run and the recovery point that it left, if it did.
+type Status struct {
+	Run   backup.Run
+	Point *backup.Point
+}
+
+// Status reads a run and its recovery point. It returns ErrNotFound if there is none with the ID.
+func (e *Engine) Status(ctx context.Context, id string) (Status, time.Time, error) {
+	run, now, err := e.load(ctx, id)
+	if err != nil || run.Restore == nil && run.State != backup.Succeeded || run.Restore != nil && run.Restore.Secured.IsZero() {
+		return Status{Run: run}, now, err
+	}
+	p, err := e.RecoveryPoint(ctx, id)
+	if err != nil {
+		return Status{Run: run}, now, err
+	}
+	return Status{Run: run, Point: &p}, now, nil
+}
+
+// History lists the runs of a target, newest first, with their recovery points: at most top (1 to 1000), from the one
+// after the run with the ID "after". The second result is the ID to go on with, "" at the end.
+func (e *Engine) History(ctx context.Context, target, after string, top int) ([]Status, string, error) {
+	from, err := rowAfter(target, after)
+	if err != nil {
+		return nil, "", err
+	}
+	runs, _, err := e.Catalog.List(ctx, backup.Partition(target), backup.RunPrefix+from, backup.Behind(backup.RunPrefix), top)
+	if err != nil {
+		return nil, "", fmt.Errorf("list the runs of %s: %w", target, err)
+	}
+	if len(runs) == 0 {
+		return nil, "", nil
+	}
+	last := strings.TrimPrefix(runs[len(runs)-1].Row, backup.RunPrefix)
+	points := map[string]*backup.Point{}
+	rows, _, err := e.Catalog.List(ctx, backup.Partition(target), backup.PointPrefix+from, backup.PointPrefix+last+"!", 1000)
+	if err != nil {
+		return nil, "", fmt.Errorf("list the recovery points of %s: %w", target, err)
+	}
+	for _, row := range rows {
+		p, err := backup.DecodePoint(row)
+		if err != nil {
+			p = backup.UnreadablePoint(row, target, err)
+		}
+		points[p.ID] = &p
+	}
+	history := make([]Status, 0, len(runs))
+	for _, row := range runs {
+		run, err := backup.Decode[backup.Run](row)
+		if err != nil {
+			return nil, "", err
+		}
+		history = append(history, Status{Run: run, Point: points[run.ID]})
+	}
+	if len(runs) < top {
+		return history, "", nil
+	}
+	return history, history[len(history)-1].Run.ID, nil
+}

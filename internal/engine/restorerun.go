@@ -1,0 +1,469 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"lifeboat/internal/backup"
+	"lifeboat/internal/event"
+	"lifeboat/internal/restore"
+)
+
+// HoldSafety is how long a safety backup is kept in any case, unless the restore is confirmed before.
+const HoldSafety = 7 * 24 * time.Hour
+
+// waits puts the run off. It tells others once of a restore.
+func (s *step) waits() error {
+	r := &s.run
+	if err := move(r, postpones); err != nil {
+		return err
+	}
+	if r.Restore != nil && !r.Restore.Told {
+		r.Restore.Told = true
+		s.owe(event.Restore(*r, event.RestoreWaiting, s.clock())...)
+	}
+	return nil
+}
+
+// takeRestore makes the one next step of a run that restores. While it makes its safety backup it is a backup.
+func (s *step) takeRestore(ctx context.Context, provider backup.Provider) error {
+	r := &s.run
+	restorer, ok := provider.(backup.Restorer)
+	if !ok {
+		return s.end(ctx, fails, backup.NewReason("NoProvider", r.Target+" cannot be restored into", ""))
+	}
+	switch waits := r.State == backup.Queued || r.State == backup.Waiting; {
+	case waits && r.Restore.Step == backup.StepSecuring && (r.Attempt > 0 || r.Check != ""):
+		// A start was turned away, or lost: that is looked for first. Or the service still looks whether it can make one.
+		return s.start(ctx, provider)
+	case waits:
+		return s.guard(ctx, provider, restorer)
+	case r.Restore.Step == backup.StepChecking:
+		return s.check(ctx, restorer)
+	case r.Restore.Step == backup.StepRestoring && r.State == backup.Starting:
+		return s.trace(ctx, restorer)
+	case r.Restore.Step == backup.StepRestoring:
+		return s.pollRestore(ctx, restorer)
+	}
+	switch r.State {
+	case backup.Starting:
+		return s.look(ctx, provider)
+	case backup.Running:
+		return s.poll(ctx, provider)
+	default:
+		return s.verify(ctx, provider)
+	}
+}
+
+// guard asks every guard again, before anything is changed, and then begins.
+func (s *step) guard(ctx context.Context, provider backup.Provider, restorer backup.Restorer) error {
+	r, q := &s.run, s.run.Restore
+	before := s.Now()
+	if why := s.expired(); why != nil {
+		return s.end(ctx, refuses, *why)
+	}
+	p, err := s.RecoveryPoint(ctx, q.Point)
+	switch {
+	case errors.Is(err, backup.ErrNotFound):
+		return s.end(ctx, refuses, *backup.Refuse("RecoveryPointNotFound", "", "the recovery point %s is not there any more", q.Point))
+	case errors.Is(err, backup.ErrUnreadable):
+		return s.end(ctx, refuses, *restore.RestoresNothing(err))
+	case err != nil:
+		return err
+	}
+	if why := restore.Usable(p, s.now); why != nil {
+		return s.end(ctx, refuses, *why)
+	}
+	if p.State == backup.Deleting {
+		return s.postpone(ctx, &backup.Fault{
+			Kind: backup.Deferred, Code: "RecoveryPointDeleting", Message: "cleanup tries whether storage still keeps the recovery point " + p.ID,
+		})
+	}
+	// From here on cleanup leaves it alone. A deletion changes the same row under the same ETag.
+	if !slices.Contains(p.Readers, r.ID) {
+		p.Readers = append(p.Readers, r.ID)
+		switch _, err := s.Catalog.Apply(ctx, p.Replace()); {
+		case errors.Is(err, backup.ErrChanged), errors.Is(err, backup.ErrNotFound):
+			return s.postpone(ctx, &backup.Fault{Kind: backup.Deferred, Code: "RecoveryPointChanged", Message: "somebody else changed the recovery point"})
+		case err != nil:
+			return fmt.Errorf("hold the recovery point %s for restore %s: %w", p.ID, r.ID, err)
+		}
+	}
+	q.Reading = true
+	// The permit and the lock come first, because each new attempt reads the artifact again; the permit before all else: a run
+	// that is called up leaves the line, or, if its destination is busy, would keep all behind it waiting.
+	if in, err := s.admit(ctx); err != nil || !in {
+		return err
+	}
+	switch _, _, err := s.Catalog.Get(ctx, r.LockKey()); {
+	case err == nil:
+		return s.postpone(ctx, busyTarget)
+	case !errors.Is(err, backup.ErrNotFound):
+		return fmt.Errorf("see whether %s is free for restore %s: %w", r.Target, r.ID, err)
+	}
+	switch why, err := s.legible(ctx, q.Source, r.Target); {
+	case err != nil:
+		return err
+	case why != nil:
+		return s.end(ctx, refuses, *why)
+	}
+	_, err = within(ctx, func(ctx context.Context) (any, error) {
+		return nil, restorer.PreflightRestore(ctx, r.ProviderRestore())
+	})
+	switch f := backup.AsFault(err); {
+	case f != nil && f.Kind == backup.Refused:
+		return s.end(ctx, refuses, f.Reason())
+	case f != nil:
+		return s.postpone(ctx, f)
+	}
+	v, err := within(ctx, func(ctx context.Context) (backup.Verification, error) {
+		return provider.Verify(ctx, r.ProviderRestore().ProviderAttempt(p.ID), r.Hashing)
+	})
+	switch f := backup.AsFault(err); {
+	case f != nil && f.Kind == backup.Refused:
+		return s.end(ctx, refuses, f.Reason())
+	case f != nil:
+		return s.postpone(ctx, f)
+	}
+	r.Hashing = v.Hashing
+	if !v.Done {
+		r.Reason = backup.NewReason("Preparing", "the artifact is read once more before anything is changed", "")
+		if r.CheckSince.IsZero() {
+			r.CheckSince = s.now
+		}
+		delay := time.Duration(0)
+		if v.Awaits {
+			delay = s.pollDelay(r.CheckSince, v.RetryAfter)
+		}
+		return s.advance(ctx, delay)
+	}
+	r.CheckSince = time.Time{}
+	r.Hashing = backup.Hashing{}
+	if why := restore.Changed(p, v); why != nil {
+		return s.end(ctx, refuses, *why)
+	}
+	// The lease and the deadline of what begins now count from here.
+	took := s.Now().Sub(before)
+	s.now, s.read = s.now.Add(took), s.read.Add(took)
+	if q.Safety {
+		q.Step = backup.StepSecuring
+		return s.start(ctx, provider)
+	}
+	return s.check(ctx, restorer)
+}
+
+// expired refuses a restore that has not begun in time, and says what it waited for.
+func (s *step) expired() *backup.Reason {
+	why := restore.Expired(s.run.Restore.Expires, s.now)
+	if why != nil && s.run.Reason.Code != "" {
+		why.Message += "; at last: " + s.run.Reason.Message
+	}
+	return why
+}
+
+// secured keeps the safety backup as a recovery point, and goes on to the restore in the same save.
+func (s *step) secured(ctx context.Context, p backup.Point, files []backup.File) error {
+	r := &s.run
+	p.Safety = true
+	p.Held = backup.Hold{
+		Until:  s.clock().Add(HoldSafety),
+		Reason: "the safety backup of restore " + r.ID + ", which nobody has confirmed",
+	}
+	if err := s.putDue(ctx, p.Expires, p); err != nil {
+		return err
+	}
+	before, order := s.run, *r.Restore
+	if err := move(r, secures); err != nil {
+		return err
+	}
+	r.Restore.Step, r.Restore.Secured = backup.StepChecking, s.clock()
+	r.Attempt, r.Artifact, r.Hashing, r.Check = 0, "", backup.Hashing{}, ""
+	r.Intent, r.Accepted, r.Finished, r.Token, r.Polls = time.Time{}, time.Time{}, time.Time{}, "", 0
+	r.LostSince, r.ClearSince, r.DeniedSince, r.LostStarts, r.LostAttempt, r.Lost = time.Time{}, time.Time{}, time.Time{}, nil, 0, 0
+	r.Reason = backup.NewReason("Preparing", "the safety backup is done; next the service looks whether it can restore", "")
+	err := s.advance(ctx, 0, p.Insert(files)...)
+	if errors.Is(err, errTaken) {
+		*before.Restore = order // the wake-up that was sent has a mark that no row holds
+		s.run = before
+		return s.end(ctx, loses, artifactTaken(p))
+	}
+	return err
+}
+
+// check has the service itself look whether it can restore, and then begins at once.
+func (s *step) check(ctx context.Context, restorer backup.Restorer) error {
+	r, q := &s.run, s.run.Restore
+	q.Step = backup.StepChecking
+	before := s.Now()
+	look, cancel := context.WithTimeout(ctx, s.Waits.Lease/2)
+	defer cancel()
+	prepared, err := restorer.PrepareRestore(look, r.ProviderRestore(), r.Check)
+	took := s.Now().Sub(before)
+	s.now, s.read = s.now.Add(took), s.read.Add(took)
+	if r.Check == "" {
+		r.CheckSince = s.now
+	}
+	r.Check = prepared.Token
+	f, old := backup.AsFault(err), restore.Beyond(q.Source, q.Written, s.now)
+	switch {
+	case old != nil: // it came to be so while the safety backup was made
+		return s.giveUp(ctx, refuses, *old)
+	case f == nil && prepared.Done:
+		return s.attemptRestore(ctx, restorer)
+	case f == nil:
+		r.Reason = backup.NewReason("Preparing", "the service looks whether it can restore", "")
+		return s.advance(ctx, s.pollDelay(r.CheckSince, prepared.RetryAfter))
+	case r.Lost == 0 && (f.Kind == backup.Refused || f.Kind == backup.Denied):
+		return s.end(ctx, refuses, f.Reason())
+	}
+	return s.holdOff(ctx, f)
+}
+
+// holdOff waits for a destination that cannot take the restore now. Once it has a safety backup the lock is kept: what the
+// backup is to secure must not change behind it.
+func (s *step) holdOff(ctx context.Context, f *backup.Fault) error {
+	r := &s.run
+	if r.Lost > 0 { // what the service is at, or has made, may be of the start that was lost: that is looked for again
+		r.Restore.Step, r.Reason = backup.StepRestoring, f.Reason()
+		return s.advance(ctx, max(f.Wait(), s.Waits.LookMax))
+	}
+	r.Restore.Step = backup.StepChecking
+	if r.Restore.Secured.IsZero() {
+		return s.postpone(ctx, f)
+	}
+	r.Reason = f.Reason()
+	waited := s.now.Sub(r.Restore.Secured)
+	if waited >= s.Waits.Operation {
+		return s.end(ctx, fails, r.Reason.Reword("WaitedTooLong", fmt.Sprintf("the restore could not begin for %s after the safety backup; "+
+			"at last: %s", waited.Round(time.Second), f.Message), "Nothing was restored. See what else is changing the service, "+
+			"then ask again, under another ID."))
+	}
+	return s.advance(ctx, max(f.Wait(), min(max(s.Waits.Busy, waited/10), s.Waits.PollMax)))
+}
+
+// attemptRestore saves the intent, which keeps the wake-up's number, and then sends the request that starts the restore.
+func (s *step) attemptRestore(ctx context.Context, restorer backup.Restorer) error {
+	before, order := s.run, *s.run.Restore
+	r := &s.run
+	r.Attempt++
+	r.Restore.Step = backup.StepRestoring
+	r.Intent, r.Owner, r.LeaseUntil, r.Reason = s.now, s.invocation, s.leaseEnd(), backup.Reason{}
+	if err := move(r, begins); err != nil {
+		return err
+	}
+	switch err := s.save(ctx); {
+	case errors.Is(err, errBusy):
+		*before.Restore = order
+		s.run = before
+		return s.postpone(ctx, busyTarget)
+	case err != nil:
+		return err
+	}
+
+	begin, cancel := context.WithTimeout(ctx, s.Waits.Lease-s.Waits.LeaseMargin-s.Now().Sub(s.read))
+	defer cancel()
+	operation, err := restorer.BeginRestore(begin, r.ProviderRestore())
+	r.Owner, r.LeaseUntil = "", time.Time{}
+	if err == nil {
+		r.Accepted, r.Token = s.clock(), operation.Token
+		if operation.Done {
+			s.owe(event.Restore(*r, event.RestoreStarted, r.Accepted)...)
+			return s.restored(ctx, operation)
+		}
+		if err := move(r, accepts); err != nil {
+			return err
+		}
+		s.owe(event.Restore(*r, event.RestoreStarted, r.Accepted)...)
+		return s.advance(ctx, s.pollDelay(r.Accepted, operation.RetryAfter))
+	}
+	switch f := backup.AsFault(err); {
+	case f.Kind == backup.Deferred, f.Kind == backup.Throttled, f.Kind == backup.Refused && r.Lost > 0:
+		return s.holdOff(ctx, f)
+	case f.Kind == backup.Refused:
+		return s.end(ctx, fails, f.Reason())
+	default:
+		// Hints of a lost start are about backups, which may be started again.
+		s.lost(f.Reason().Reword(f.Code, f.Message, "Nothing is sent twice: what became of it is looked for, as far as the service shows it."))
+		return s.advance(ctx, s.Waits.Look)
+	}
+}
+
+// trace finds out what became of a restore whose answer was lost. It is begun again only where the service shows nothing
+// of it for as long as the patience: what Azure makes may be to be seen only once it is done.
+func (s *step) trace(ctx context.Context, restorer backup.Restorer) error {
+	r := &s.run
+	if r.Owner != "" {
+		s.lost(backup.NewReason("StartLost", "the process that started the restore ended before it saw the answer", ""))
+		r.Owner, r.LeaseUntil = s.invocation, s.leaseEnd()
+		if err := move(r, takesOver); err != nil {
+			return err
+		}
+		if err := s.save(ctx); err != nil {
+			return err
+		}
+	}
+	if end := r.LostStarts[len(r.LostStarts)-1].To; s.now.Before(end) {
+		// The sender of the request has given it up, but it may still be on its way: the lock must not be free before it is there.
+		return s.advance(ctx, end.Sub(s.now))
+	}
+	found, err := within(ctx, func(ctx context.Context) (backup.Operation, error) {
+		return restorer.FindRestore(ctx, r.ProviderRestore())
+	})
+	r.Owner, r.LeaseUntil = "", time.Time{}
+	f, waited := backup.AsFault(err), s.now.Sub(r.LostSince)
+	if f != nil {
+		r.ClearSince = time.Time{} // only looks that showed the service count towards the patience
+	} else if r.ClearSince.IsZero() {
+		r.ClearSince = s.now
+	}
+	unseen := s.now.Sub(r.ClearSince)
+	const hint = "Look at the service before anything else: it may be as it was, or restored, or half of each. Ask again, " +
+		"under another ID, only once you know."
+	switch {
+	case f != nil && f.Kind == backup.Refused:
+		return s.end(ctx, fails, f.Reason())
+	case f != nil && f.Kind == backup.Denied:
+		return s.end(ctx, loses, r.Reason.Reword("StartLost", "the answer to the request that starts the restore was lost, and the service "+
+			"does not show what became of it. It is never sent twice: "+r.Reason.Message, hint))
+	case f == nil && found.Done:
+		return s.restored(ctx, found)
+	case f == nil && found.Token != "":
+		r.Accepted, r.Token, r.Reason = s.clock(), found.Token, backup.Reason{}
+		if err := move(r, accepts); err != nil {
+			return err
+		}
+		s.owe(event.Restore(*r, event.RestoreStarted, r.Accepted)...)
+		return s.advance(ctx, s.pollDelay(r.Accepted, found.RetryAfter))
+	case f == nil && unseen < s.Waits.Patience:
+		return s.advance(ctx, min(max(s.Waits.Look, waited/4), s.Waits.LookMax, s.Waits.Patience-unseen))
+	case waited >= s.Waits.Operation:
+		return s.end(ctx, loses, r.Reason.Reword("StartLost", "the answer to the request that starts the restore was lost, and it could "+
+			"not be found out what became of it: "+r.Reason.Message, hint))
+	case f == nil && r.Lost < mostLost:
+		r.Check = ""
+		return s.check(ctx, restorer)
+	case f == nil:
+		return s.end(ctx, loses, backup.NewReason("StartLost", fmt.Sprintf("the answers to %d requests to start the restore were lost, and "+
+			"nothing shows that one was started", r.Lost), hint))
+	}
+	r.Reason = f.Reason()
+	return s.advance(ctx, min(max(s.Waits.Look, waited/4), s.Waits.LookMax))
+}
+
+// pollRestore asks once how the restore is getting on. That the service answers nobody meanwhile, or no longer knows our
+// role, is no failure of the restore.
+func (s *step) pollRestore(ctx context.Context, restorer backup.Restorer) error {
+	r := &s.run
+	operation, err := within(ctx, func(ctx context.Context) (backup.Operation, error) {
+		return restorer.PollRestore(ctx, r.ProviderRestore(), r.Token)
+	})
+	r.Polls++
+	if err == nil && operation.Done {
+		return s.restored(ctx, operation)
+	}
+	delay := s.pollDelay(r.Accepted, operation.RetryAfter)
+	if err == nil {
+		r.Token, r.Reason, r.DeniedSince = operation.Token, backup.Reason{}, time.Time{}
+	} else {
+		f := backup.AsFault(err)
+		if f.Kind == backup.Refused {
+			return s.end(ctx, fails, f.Reason())
+		}
+		r.Reason = f.Reason()
+		delay = max(f.Wait(), s.pollDelay(r.Accepted, 0))
+		switch {
+		case f.Kind != backup.Denied:
+			r.DeniedSince = time.Time{} // it answers nobody: that may take as long as the restore does
+		case r.DeniedSince.IsZero():
+			r.DeniedSince = s.now
+		}
+	}
+	if !r.DeniedSince.IsZero() && s.now.Sub(r.DeniedSince) >= s.Waits.Patience {
+		why := r.Reason
+		why.Message = "the service began to restore but no longer tells how that went: " + why.Message
+		return s.end(ctx, loses, why)
+	}
+	if s.now.Sub(r.Accepted) >= s.Waits.Operation {
+		return s.end(ctx, loses, backup.NewReason("OperationTooLong", fmt.Sprintf("the service began to restore %s ago and still does not say "+
+			"that it is done", s.now.Sub(r.Accepted).Round(time.Second)), "Look at the service in the Azure portal."))
+	}
+	return s.advance(ctx, delay)
+}
+
+// restored ends the run well, unless what was found after a lost start may be another restore's doing.
+func (s *step) restored(ctx context.Context, operation backup.Operation) error {
+	r := &s.run
+	r.Finished, r.Restore.Warning = s.clock(), backup.Bounded(operation.Warning)
+	if r.Lost > 0 {
+		rival, err := s.rival(ctx)
+		if err != nil {
+			return err
+		}
+		if rival != "" {
+			return s.end(ctx, loses, backup.NewReason("StartLost", "the service was restored, but nothing shows by which request: the answer to "+
+				"this run's was lost, and what became of restore "+rival+" into it is unknown", "Look which backup it holds. Ask again, "+
+				"under another ID, if that is not "+r.Restore.Point+"."))
+		}
+	}
+	return s.end(ctx, restores, backup.Reason{})
+}
+
+// rival is another restore into the same target that ended unknown, so lately that Azure may have been at it until now; ""
+// if there is none.
+func (s *step) rival(ctx context.Context) (string, error) {
+	runs, err := s.newestRuns(ctx, s.run.Target, 200) // of two days, unless it is backed up every quarter of an hour
+	if err != nil {
+		return "", err
+	}
+	i := slices.IndexFunc(runs, func(o backup.Run) bool {
+		return o.ID != s.run.ID && o.Restore != nil && o.State == backup.Unknown && s.now.Sub(o.Ended) < 2*s.Waits.Operation
+	})
+	if i < 0 {
+		return "", nil
+	}
+	return runs[i].ID, nil
+}
+
+// unread takes the run out of the readers of its recovery point. A reader whose run has ended counts for nothing, so it
+// may stay where somebody else changed the point meanwhile.
+func (s *step) unread(ctx context.Context) error {
+	if s.run.Restore == nil || !s.run.Restore.Reading {
+		return nil
+	}
+	p, err := s.RecoveryPoint(ctx, s.run.Restore.Point)
+	switch {
+	case errors.Is(err, backup.ErrNotFound), errors.Is(err, backup.ErrUnreadable): // a reader that has ended counts for nothing
+		return nil
+	case err != nil:
+		return err
+	}
+	n := len(p.Readers)
+	if p.Readers = slices.DeleteFunc(p.Readers, func(id string) bool { return id == s.run.ID }); len(p.Readers) == n {
+		return nil
+	}
+	_, err = s.Catalog.Apply(ctx, p.Replace())
+	if errors.Is(err, backup.ErrChanged) || errors.Is(err, backup.ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+// reading says which restore still reads the recovery point, "" if none does.
+func (e *Engine) reading(ctx context.Context, p backup.Point) (string, error) {
+	for _, id := range p.Readers {
+		run, _, err := e.load(ctx, id)
+		if errors.Is(err, backup.ErrNotFound) {
+			continue // its row was deleted by hand
+		}
+		if err != nil {
+			return "", err
+		}
+		if !run.State.Final() {
+			return id, nil
+		}
+	}
+	return "", nil
+}

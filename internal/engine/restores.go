@@ -1,0 +1,253 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"lifeboat/internal/backup"
+	"lifeboat/internal/event"
+	"lifeboat/internal/restore"
+)
+
+// restoreClaim is the row of a request for a restore. It fixes the ID of the run, and is never deleted: a request that is
+// repeated after years is still the same.
+type restoreClaim struct {
+	Request     string    `json:"Request"`
+	Fingerprint string    `json:"Fingerprint"`
+	Run         string    `json:"Run"`
+	Time        time.Time `json:"Time"`
+}
+
+// Restore makes the run that the request asks for, queued or refused, and tells others which; or returns the one that it
+// asked for before. It returns ErrRequestReused where the ID stands for another request.
+//
+// The claim comes first, then the run, then the answer. A process that dies in between is asked again, and goes on: the claim
+// fixes the run's ID, and the insertion of its row decides what the guards said.
+func (e *Engine) Restore(ctx context.Context, q restore.Request, plans []backup.Plan) (backup.Run, error) {
+	return e.claimRestore(ctx, q, func(now time.Time) (restore.Preview, error) { return e.outline(ctx, q, plans, now) })
+}
+
+// claimRestore makes or finds the run of the request. The plan of the restore is asked for only if there is none yet.
+func (e *Engine) claimRestore(ctx context.Context, q restore.Request, outline func(now time.Time) (restore.Preview, error)) (backup.Run, error) {
+	read := e.Now()
+	key := backup.RestoreClaimKey(q.ID)
+	var claim restoreClaim
+	row, now, err := e.Catalog.Get(ctx, key)
+	switch {
+	case err == nil:
+		claim, err = backup.Decode[restoreClaim](row)
+	case errors.Is(err, backup.ErrNotFound):
+		claim = restoreClaim{
+			Request: q.ID, Fingerprint: q.Fingerprint(), Time: now, Run: backup.NewRunID(q.Destination(), now, "restore "+q.ID),
+		}
+		_, err = e.Catalog.Apply(ctx, backup.Write{Op: backup.Insert, Key: key, Body: backup.Encode(claim)})
+		if errors.Is(err, backup.ErrExists) {
+			return e.claimRestore(ctx, q, outline)
+		}
+	}
+	switch {
+	case err != nil:
+		return backup.Run{}, fmt.Errorf("claim restore request %s: %w", q.ID, err)
+	case claim.Fingerprint != q.Fingerprint():
+		return backup.Run{}, fmt.Errorf("%w: %s", ErrRequestReused, q.ID)
+	}
+	run, _, err := e.load(ctx, claim.Run)
+	var told []backup.Event
+	if errors.Is(err, backup.ErrNotFound) {
+		var p restore.Preview
+		if p, err = outline(now); err == nil {
+			run, told, err = e.createRestore(ctx, q, p, claim, now)
+		}
+	}
+	if err != nil {
+		return backup.Run{}, err
+	}
+	s := e.newStep(run, now, read)
+	s.saved, s.inherited = told, s.inherited && told == nil
+	switch {
+	case run.State.Final():
+		return run, s.settle(ctx)
+	case told == nil:
+		return run, nil // what it owes its own steps tell, and somebody may be starting the restore
+	}
+	return run, s.tell(ctx)
+}
+
+// createRestore makes the run with the events that it owes, or returns the one that somebody else has just made.
+func (e *Engine) createRestore(
+	ctx context.Context, q restore.Request, p restore.Preview, claim restoreClaim, now time.Time,
+) (backup.Run, []backup.Event, error) {
+	run := backup.Run{
+		ID: claim.Run, State: backup.Queued, Target: q.Destination(), Plan: p.Plan, Request: q.ID, Settings: p.Allowing.Settings,
+		Owes: true,
+		Restore: &backup.Restoring{
+			Step:  backup.StepGuarding,
+			Point: p.Chosen.ID, Source: q.Target, Storage: p.Chosen.Storage, Artifact: p.Chosen.Artifact, SHA256: p.Chosen.SHA256,
+			ETag: p.Chosen.ETag, SKU: p.Chosen.SKU,
+			Size: p.Chosen.Size, Written: p.Chosen.Created, Kind: q.Kind, Key: q.Key, Region: p.Region, Expires: q.Until(claim.Time),
+			RequestedBy: q.RequestedBy, Reason: q.Reason, Plan: p.Hash, Safety: p.Safety,
+		},
+	}
+	run.Restore.ReplyTo = p.ReplyTo(q)
+	kind := event.RestoreAccepted
+	if why := p.Refusal(); why != nil {
+		if err := move(&run, refuses); err != nil {
+			return backup.Run{}, nil, err
+		}
+		run.Reason, run.Ended = *why, now
+		kind = event.RestoreEnded(run)
+	}
+	run.Created = now
+	events := event.Restore(run, kind, now)
+	mine, err := e.create(ctx, &run, now, events...)
+	if err != nil && !mine {
+		return backup.Run{}, nil, err
+	}
+	if !mine {
+		run, _, err = e.load(ctx, run.ID)
+		return run, nil, err
+	}
+	return run, events, nil // if its first wake-up could not be sent, the sweep sends it
+}
+
+// ErrNotWaiting: the restore has begun, or has ended.
+var ErrNotWaiting = errors.New("the restore does not wait any more")
+
+// CancelRestore ends a restore that has begun nothing yet. One that was canceled before stays so. It returns ErrNotFound
+// if there is none with the ID, and ErrNotWaiting if it is too late.
+func (e *Engine) CancelRestore(ctx context.Context, id, by string) (backup.Run, error) {
+	for {
+		read := e.Now()
+		run, now, err := e.load(ctx, id)
+		if err == nil && run.Restore == nil {
+			err = fmt.Errorf("%w: %s is a backup", backup.ErrNotFound, id)
+		}
+		if err != nil {
+			return run, err
+		}
+		s := e.newStep(run, now, read)
+		switch {
+		case run.State == backup.Canceled:
+			return run, s.settle(ctx)
+		case run.State != backup.Queued && run.State != backup.Waiting || run.Lost > 0:
+			return run, fmt.Errorf("%w: it is %s", ErrNotWaiting, run.State)
+		}
+		if err := s.tell(ctx); err != nil {
+			return run, err
+		}
+		err = s.end(ctx, cancels, backup.NewReason("Canceled", "canceled by "+by, ""))
+		if errors.Is(err, errLost) {
+			continue // it went on meanwhile: see how far
+		}
+		return s.run, err
+	}
+}
+
+// ErrNotEnded: the restore is still under way.
+var ErrNotEnded = errors.New("the restore has not ended yet")
+
+// ConfirmRestore says that the restored service is as it should be: its safety backup is held no longer, and goes when its
+// time is over. A repeat changes nothing. It returns ErrNotFound if there is no restore with the ID, and ErrNotEnded if
+// it is too early.
+func (e *Engine) ConfirmRestore(ctx context.Context, id string) (Status, error) {
+	for {
+		run, _, err := e.load(ctx, id)
+		switch {
+		case err != nil:
+			return Status{}, err
+		case run.Restore == nil:
+			return Status{}, fmt.Errorf("%w: %s is a backup", backup.ErrNotFound, id)
+		case !run.State.Final():
+			return Status{}, fmt.Errorf("%w: it is %s", ErrNotEnded, run.State)
+		case run.Restore.Secured.IsZero():
+			return Status{Run: run}, nil
+		}
+		p, err := e.RecoveryPoint(ctx, id)
+		if err != nil || p.Held == (backup.Hold{}) {
+			return Status{Run: run, Point: &p}, err
+		}
+		p.Held = backup.Hold{}
+		_, err = e.Catalog.Apply(ctx, p.Replace())
+		if errors.Is(err, backup.ErrChanged) {
+			continue
+		}
+		return Status{Run: run, Point: &p}, err
+	}
+}
+
+// AnswerPlan tells others the plan of a restore that was asked for as a dry run.
+func (e *Engine) AnswerPlan(ctx context.Context, q restore.Request, p restore.Preview) error {
+	return e.announce(ctx, event.RestorePreviewed(q, p)...)
+}
+
+// RefuseRequest keeps a request that cannot be understood, or whose ID is another's, among the dead letters, and answers
+// it, as far as it could be read also on its own queue for answers. Code is InvalidRequest, or RequestIdReused.
+func (e *Engine) RefuseRequest(
+	ctx context.Context, queue string, message []byte, q restore.Request, plans []backup.Plan, code string, why error,
+) error {
+	if err := e.DeadLetter(ctx, queue, message, code+": "+why.Error()); err != nil {
+		return err
+	}
+	return e.turnAway(ctx, message, q, plans, backup.NewReason(code, why.Error(), correct))
+}
+
+const correct = "Send it again, corrected. The message is kept in the table, in the partition deadletter."
+
+// turnAway answers a request that becomes no run.
+func (e *Engine) turnAway(ctx context.Context, message []byte, q restore.Request, plans []backup.Plan, why backup.Reason) error {
+	replyTo := ""
+	if q.Replies(plans) {
+		replyTo = q.ReplyTo
+	}
+	return e.announce(ctx, event.RequestRefused(message, q, why, replyTo, e.Now().UTC())...)
+}
+
+// GiveUpRequest deals with the message of a request that the host gave up, which was inserted into the queue of poison
+// then. One that can still be begun is put off, three times within an hour, since what failed may be storage. Then it is
+// kept among the dead letters, and answered: it is refused for good under its ID, so that nothing comes of it later,
+// unless it became a run, which goes on and answers by itself. The plans may be none, where they are what could not be
+// read. Later: it was put off.
+func (e *Engine) GiveUpRequest(
+	ctx context.Context, queue string, message []byte, inserted time.Time, plans []backup.Plan, why string,
+) (run backup.Run, later bool, err error) {
+	g := original(message, inserted)
+	q, malformed := restore.ParseRequest(g.Message, "")
+	if malformed == nil && !q.DryRun {
+		if later, err = e.putOff(ctx, q, g); later || err != nil {
+			return backup.Run{}, later, err
+		}
+	}
+	run, err = e.refuseGivenUp(ctx, queue, g.Message, q, malformed, plans, why)
+	return run, false, err
+}
+
+func (e *Engine) refuseGivenUp(
+	ctx context.Context, queue string, message []byte, q restore.Request, err error, plans []backup.Plan, why string,
+) (backup.Run, error) {
+	if err := e.DeadLetter(ctx, queue, message, why); err != nil {
+		return backup.Run{}, err
+	}
+	refusal := backup.Refuse("RequestGivenUp", "Mend what the log of the function restore says, then ask again, under another ID.",
+		"nothing was begun: %s", why)
+	switch {
+	case err != nil:
+		return backup.Run{}, e.turnAway(ctx, message, q, plans, backup.NewReason(restore.InvalidRequest, err.Error(), correct))
+	case q.DryRun:
+		return backup.Run{}, e.turnAway(ctx, message, q, plans, *refusal)
+	}
+	run, err := e.claimRestore(ctx, q, func(now time.Time) (restore.Preview, error) {
+		p := restore.Preview{
+			Made: now, Target: q.Target, Destination: q.Destination(), Kind: q.Kind, Key: q.Key, Region: q.Region,
+			MayAnswer: q.Replies(plans),
+		}
+		p.Ask("the request can be worked off", refusal)
+		p.Hash = p.NewHash()
+		return p, nil
+	})
+	if errors.Is(err, ErrRequestReused) {
+		return backup.Run{}, e.turnAway(ctx, message, q, plans, backup.NewReason("RequestIdReused", err.Error(), correct))
+	}
+	return run, err
+}

@@ -1,0 +1,265 @@
+package engine_test
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"lifeboat/internal/backup"
+	"lifeboat/internal/engine"
+)
+
+const day = 24 * time.Hour
+
+func TestSchedule(t *testing.T) {
+	two := nightly()
+	two.Targets = []string{target, target + "-two"}
+	s := newStage(t)
+	if r := s.tick(two); len(r.Created) != 0 || s.rows("plan-") != 1 {
+		t.Fatalf("a new plan begins now, and makes no run of the past: %+v", r)
+	}
+	s.now = begin.Add(day - time.Second)
+	if r := s.tick(two); len(r.Created) != 0 {
+		t.Errorf("a second early: %q", r.Created)
+	}
+	s.now = begin.Add(day)
+	r := s.tick(two)
+	if len(r.Created) != 2 {
+		t.Fatalf("created %q, want one run for each target", r.Created)
+	}
+	run := s.run(r.Created[0])
+	if !run.Slot.Equal(begin.Add(day)) || !run.NextSlot.Equal(begin.Add(2*day)) || run.Plan != "nightly" ||
+		run.Settings != two.Settings || run.Request != "" {
+		t.Errorf("the run is %+v", run)
+	}
+	if again := s.tick(two); len(again.Created) != 0 {
+		t.Errorf("the same slot again: %q", again.Created)
+	}
+	s.finish()
+	for _, id := range r.Created {
+		s.ended(id, backup.Succeeded, "")
+	}
+	s.now = begin.Add(4*day + time.Hour)
+	if r := s.tick(two); len(r.Created) != 2 || len(r.Missed) != 1 || r.Missed[0].Count != 2 {
+		t.Errorf("after three days away: %+v", r)
+	}
+}
+
+// TestIdleTick holds the tick to its price: two reads, whatever the number of plans and targets, and a note that it came,
+// once in five minutes.
+func TestIdleTick(t *testing.T) {
+	s := newStage(t)
+	var plans []backup.Plan
+	for i := range 100 {
+		p := nightly()
+		p.Name = fmt.Sprint("plan-", i)
+		plans = append(plans, p)
+	}
+	s.tick(plans...)
+	for minute := 1; minute <= 60; minute++ {
+		s.now = begin.Add(time.Duration(minute) * time.Minute)
+		s.storage.calls, s.storage.writes = 0, 0
+		s.tick(plans...)
+		notes := 0
+		if minute%5 == 0 {
+			notes = 1
+		}
+		if s.storage.calls != 2+notes || s.storage.writes != notes {
+			t.Errorf("minute %d: %d calls, %d of them writes", minute, s.storage.calls, s.storage.writes)
+		}
+	}
+}
+
+// TestScheduleIsRepeatable lets every storage call of a tick fail, before and after it took effect, and ticks again.
+func TestScheduleIsRepeatable(t *testing.T) {
+	plan := nightly()
+	plan.Targets = []string{target, target + "-two"}
+	for _, made := range []bool{false, true} {
+		for k := 1; ; k++ {
+			s := newStage(t)
+			s.tick(plan)
+			s.now = begin.Add(2 * day)
+			s.storage.calls, s.storage.failAt, s.storage.made = 0, k, made
+			report, err := s.engine.Schedule(t.Context(), []backup.Plan{plan})
+			if s.storage.calls < k {
+				break
+			}
+			if err == nil && report.Unsent == 0 && !made {
+				// Only the dropping of an entry that nobody needs may fail unseen.
+				t.Errorf("call %d fails, and nobody is told", k)
+			}
+			for range 4 {
+				s.tick(plan)
+				s.finish()
+				s.now = s.now.Add(11 * time.Minute)
+			}
+			s.oneGap(1, begin.Add(day), begin.Add(day), "nobody looked")
+			if s.rows("run-") != 2 || s.rows("point-") != 2 || s.rows("inflight") != 0 || s.rows("lock") != 0 {
+				t.Errorf("call %d fails (made: %v): %d runs, %d points, %d entries", k, made, s.rows("run-"), s.rows("point-"),
+					s.rows("inflight"))
+			}
+			if len(s.provider.begun) != 2 {
+				t.Errorf("call %d fails (made: %v): begun %q", k, made, s.provider.begun)
+			}
+		}
+	}
+}
+
+// TestClocksApart: nothing is scheduled or deleted on a clock that may be wrong, and others are told.
+func TestClocksApart(t *testing.T) {
+	for _, apart := range []time.Duration{121 * time.Second, -121 * time.Second, 400 * day} {
+		s := newStage(t)
+		s.tick(nightly())
+		for i := range 2 {
+			s.ask(fmt.Sprint("request-", i))
+			s.finish()
+		}
+		s.now = begin.Add(60 * day)
+		s.engine.Now = func() time.Time { return s.now.Add(apart) }
+		s.storage.writes = 0
+		if r, err := s.engine.Schedule(t.Context(), []backup.Plan{nightly()}); !errors.Is(err, engine.ErrClock) || len(r.Created) > 0 {
+			t.Errorf("%s apart, scheduled %q, %v", apart, r.Created, err)
+		}
+		if r, err := s.engine.Cleanup(t.Context()); !errors.Is(err, engine.ErrClock) || len(r.Decisions) > 0 {
+			t.Errorf("%s apart, cleaned up %+v, %v", apart, r, err)
+		}
+		if len(s.provider.deleted) > 0 || s.rows("run-") != 2 {
+			t.Errorf("%s apart: deleted %q, %d runs", apart, s.provider.deleted, s.rows("run-"))
+		}
+		events := s.storage.queue.Events()
+		if last := events[len(events)-1]; last.Type != "lifeboat.clock.jumped" || last.ID != "clock-"+s.now.Format("2006010215") {
+			t.Errorf("%s apart: the last event is %s %s", apart, last.Type, last.ID)
+		}
+	}
+	s := newStage(t)
+	s.engine.Now = func() time.Time { return s.now.Add(119 * time.Second) }
+	s.tick(nightly())
+}
+
+// TestSlowTickIsNoWrongClock: that a tick takes its time before it comes to the plans says nothing about the clocks.
+func TestSlowTickIsNoWrongClock(t *testing.T) {
+	s := newStage(t)
+	s.tick(nightly())
+	s.now = begin.Add(day)
+	s.storage.calls = 0
+	s.storage.before = func(call int) {
+		if call == 2 { // the sweep's
+			s.now = s.now.Add(3 * time.Minute)
+		}
+	}
+	if r := s.tick(nightly()); len(r.Created) != 1 || len(s.storage.queue.Events()) > 0 {
+		t.Errorf("scheduled %q, told %+v", r.Created, s.storage.queue.Events())
+	}
+}
+
+func TestSweep(t *testing.T) {
+	lose := func(s *stage) {
+		for _, m := range s.storage.queue.Receive("execute", 32, time.Minute) {
+			if err := s.storage.queue.Delete("execute", m.ID, m.Receipt); err != nil {
+				s.t.Fatal(err)
+			}
+		}
+	}
+	t.Run("the first wake-up was lost", func(t *testing.T) {
+		s := newStage(t)
+		run := s.ask("request-1")
+		lose(s)
+		s.now = begin.Add(5*time.Minute - time.Second)
+		if r := s.tick(); r.Looked != 0 {
+			t.Errorf("looked too early: %+v", r)
+		}
+		s.now = begin.Add(5 * time.Minute)
+		if r := s.tick(); r.Looked != 1 || r.Resent != 1 {
+			t.Errorf("the sweep did %+v", r)
+		}
+		if again := s.run(run.ID); again.Wake != 1 {
+			t.Errorf("the sweep raised the number to %d", again.Wake)
+		}
+		s.finish()
+		s.ended(run.ID, backup.Succeeded, "")
+	})
+	t.Run("every wake-up is lost once", func(t *testing.T) {
+		s := newStage(t)
+		run := s.ask("request-1")
+		for range 10 {
+			s.now = s.now.Add(time.Minute)
+			lose(s)
+			s.now = s.now.Add(10 * time.Minute)
+			s.tick()
+			s.deliver()
+		}
+		s.finish()
+		s.ended(run.ID, backup.Succeeded, "")
+	})
+	t.Run("nothing was lost", func(t *testing.T) {
+		s := newStage(t)
+		s.provider.poll = func(backup.Attempt) (backup.Operation, error) { return backup.Operation{Token: "token"}, nil }
+		s.ask("request-1")
+		for s.now.Before(begin.Add(2 * time.Hour)) {
+			s.step()
+			if r := s.tick(); r.Resent != 0 {
+				t.Errorf("sent again at %s", s.now)
+			}
+		}
+		if n := len(s.storage.queue.Messages("execute")); n != 1 {
+			t.Errorf("%d messages", n)
+		}
+	})
+	t.Run("a lost message is found within 8 minutes", func(t *testing.T) {
+		s := newStage(t)
+		s.provider.poll = func(backup.Attempt) (backup.Operation, error) { return backup.Operation{Token: "token"}, nil }
+		run := s.ask("request-1")
+		for range 12 {
+			s.step()
+			s.tick()
+		}
+		due := s.run(run.ID).Due
+		s.now = due
+		lose(s)
+		for s.tick().Resent == 0 {
+			s.now = s.now.Add(time.Minute)
+		}
+		if late := s.now.Sub(due); late > 8*time.Minute {
+			t.Errorf("found after %s", late)
+		}
+	})
+	t.Run("the event of an ended run is still owed", func(t *testing.T) {
+		s := newStage(t)
+		run := s.ask("request-1")
+		for s.run(run.ID).State != backup.Verifying {
+			s.step()
+		}
+		s.storage.silent, s.storage.fatal = true, true
+		s.step()
+		s.storage.silent, s.storage.fatal = false, false
+		if run = s.run(run.ID); run.State != backup.Succeeded || !run.Owes {
+			t.Fatalf("the run is %s and owes: %t", run.State, run.Owes)
+		}
+		s.now = s.now.Add(time.Minute)
+		lose(s)
+		s.now = s.now.Add(10 * time.Minute)
+		s.tick()
+		s.tick()
+		s.ended(run.ID, backup.Succeeded, "")
+		if s.rows("inflight") != 0 {
+			t.Error("the entry is still there")
+		}
+	})
+	t.Run("an entry without a run is dropped when nobody can be about to make it", func(t *testing.T) {
+		s := newStage(t)
+		s.storage.failAt = 4 // claim read, claim, index, insert
+		q := engine.Request{ID: "request-1", Plan: nightly(), Target: target}
+		if _, err := s.engine.Backup(t.Context(), q); !errors.Is(err, errBroken) {
+			t.Fatal(err)
+		}
+		s.now = begin.Add(10*time.Minute - time.Second)
+		if s.tick(); s.rows("inflight") != 1 {
+			t.Error("dropped too early")
+		}
+		s.now = begin.Add(10 * time.Minute)
+		if s.tick(); s.rows("inflight") != 0 {
+			t.Error("kept for ever")
+		}
+	})
+}

@@ -1,0 +1,81 @@
+package engine
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"lifeboat/internal/backup"
+)
+
+// cause is why a run moves from one state to another.
+type cause string
+
+const (
+	begins     cause = "begins"     // the intent of an attempt is saved
+	takesOver  cause = "takes over" // the lease ended without an answer: look for what was started
+	accepts    cause = "accepts"    // the service took the operation on
+	postpones  cause = "postpones"  // the target or the service is busy
+	finds      cause = "finds"      // the artifact of a lost operation was found
+	finishes   cause = "finishes"   // the service says that it is done
+	succeeds   cause = "succeeds"   // the artifact was verified
+	fails      cause = "fails"      // a final no
+	supersedes cause = "supersedes" // a later slot is due
+	refuses    cause = "refuses"    // the preflight said no
+	misses     cause = "misses"     // the window of its slot has passed
+	loses      cause = "loses"      // the truth cannot be known
+	secures    cause = "secures"    // the safety backup of a restore was verified: the restore itself is next
+	restores   cause = "restores"   // the service says that the restore is done
+	cancels    cause = "cancels"    // a person took it back
+)
+
+// transition is one arrow of the state machine; docs/states.md draws them all.
+type transition struct {
+	from  []backup.State
+	cause cause
+	to    backup.State
+}
+
+var transitions = []transition{
+	{[]backup.State{backup.Queued, backup.Waiting, backup.Starting, backup.Running}, begins, backup.Starting}, // of Running: its operation lapsed
+	{[]backup.State{backup.Starting}, takesOver, backup.Starting},
+	{[]backup.State{backup.Starting}, accepts, backup.Running},
+	{[]backup.State{backup.Queued, backup.Waiting, backup.Starting}, postpones, backup.Waiting},
+	{[]backup.State{backup.Waiting, backup.Starting, backup.Running}, finds, backup.Verifying},
+	{[]backup.State{backup.Starting, backup.Running}, finishes, backup.Verifying},
+	{[]backup.State{backup.Verifying}, succeeds, backup.Succeeded},
+	{[]backup.State{backup.Queued, backup.Waiting, backup.Starting, backup.Running, backup.Verifying}, fails, backup.Failed},
+	{[]backup.State{backup.Queued, backup.Waiting}, supersedes, backup.Superseded},
+	{[]backup.State{backup.Queued, backup.Waiting, backup.Starting}, refuses, backup.StateRefused},
+	{[]backup.State{backup.Queued, backup.Waiting}, misses, backup.Missed},
+	{[]backup.State{backup.Waiting, backup.Starting, backup.Running, backup.Verifying}, loses, backup.Unknown},
+	{[]backup.State{backup.Verifying}, secures, backup.Starting},
+	{[]backup.State{backup.Starting, backup.Running}, restores, backup.Succeeded},
+	{[]backup.State{backup.Queued, backup.Waiting}, cancels, backup.Canceled},
+}
+
+// move makes the transition. A cause that does not fit the state is a bug of the engine, not of its surroundings.
+func move(r *backup.Run, c cause) error {
+	for _, t := range transitions {
+		if t.cause == c && slices.Contains(t.from, r.State) {
+			r.State = t.to
+			return nil
+		}
+	}
+	return fmt.Errorf("run %s is %s: nothing %s it from there", r.ID, r.State, c)
+}
+
+// Diagram is the state machine as a Mermaid state diagram; docs/states.md holds it word for word.
+func Diagram() string {
+	var b strings.Builder
+	b.WriteString("stateDiagram-v2\n    [*] --> queued\n")
+	for _, t := range transitions {
+		for _, from := range t.from {
+			fmt.Fprintf(&b, "    %s --> %s: %s\n", from, t.to, t.cause)
+		}
+	}
+	for _, s := range []backup.State{backup.Succeeded, backup.Failed, backup.Superseded, backup.StateRefused, backup.Canceled, backup.Missed, backup.Unknown} {
+		fmt.Fprintf(&b, "    %s --> [*]\n", s)
+	}
+	return b.String()
+}

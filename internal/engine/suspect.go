@@ -1,0 +1,111 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"lifeboat/internal/backup"
+	"lifeboat/internal/event"
+	"lifeboat/internal/retention"
+)
+
+// succeed ends the run with its recovery point, live or suspect, and with the acceptance of those that it makes live. If
+// cleanup or a person changed one of these meanwhile, nothing is saved, and the step is made again.
+func (s *step) succeed(ctx context.Context, p backup.Point, files []backup.File) error {
+	if s.run.Restore != nil {
+		return s.secured(ctx, p, files)
+	}
+	points, err := s.recentPoints(ctx, p.Target, func(points []backup.Point) bool {
+		trusted := 0
+		for _, p := range points {
+			if p.Trusted() {
+				trusted++
+			}
+		}
+		return trusted >= retention.Trailing
+	})
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(points, func(b backup.Point) bool { return b.ID == p.ID }) {
+		return errLost // another invocation was faster, and its recovery point is no measure for itself
+	}
+	p, made := retention.Weigh(p, points, s.clock())
+	if err := s.putDue(ctx, p.Expires, p); err != nil {
+		return err
+	}
+	writes := p.Insert(files)
+	for _, m := range made {
+		writes = append(writes, m.Replace())
+		s.owe(event.PointAccepted(m))
+	}
+	var why backup.Reason
+	if p.State == backup.Suspect {
+		why = p.Suspicion
+	}
+	before := s.run
+	err = s.end(ctx, succeeds, why, writes...)
+	if errors.Is(err, errTaken) {
+		s.run, s.owed = before, nil
+		return s.end(ctx, loses, artifactTaken(p))
+	}
+	return err
+}
+
+// artifactTaken is why a run is lost that found what belongs to another.
+func artifactTaken(p backup.Point) backup.Reason {
+	return backup.NewReason("ArtifactTaken", "what the run found, "+p.Artifact+", belongs to another recovery point of the target; what "+
+		"became of its own operation cannot be told", "Ask for the backup again.")
+}
+
+// ErrPointGone: the recovery point is being deleted, or expired.
+var ErrPointGone = errors.New("there is nothing left to accept")
+
+// Accept makes a suspect recovery point a live one, because a person vouches for it, and says so in an event. By names
+// the request. One that is live stays as it is. It returns ErrNotFound if there is no recovery point with the ID, and
+// ErrPointGone if cleanup was faster.
+//
+// The run owes the event, as it did that of its end. The index entry comes first, so that the sweep sends it if this
+// process dies; the sweep must not look before the save, or it would drop the entry.
+func (e *Engine) Accept(ctx context.Context, id, by, why string) (backup.Point, error) {
+	for {
+		read := e.Now()
+		run, now, err := e.load(ctx, id)
+		if err != nil {
+			return backup.Point{}, err
+		}
+		p, err := e.RecoveryPoint(ctx, id)
+		if err != nil {
+			return backup.Point{}, err
+		}
+		s := e.newStep(run, now, read)
+		switch p.State {
+		case backup.Live:
+			if run.State.Final() { // that of a safety backup may be under way
+				_ = s.settle(ctx) // if it still owes the event, this is one more chance
+			}
+			return p, nil
+		case backup.Suspect:
+		default:
+			return p, fmt.Errorf("%w: the recovery point %s is %s: %s", ErrPointGone, id, p.State, p.Reason.Message)
+		}
+		entry := backup.InflightKey(now.Add(orphanAge), id, e.NewID())
+		body := backup.Encode(inflight{Run: id, Created: now})
+		if _, err := e.Catalog.Apply(ctx, backup.Write{Op: backup.Put, Key: entry, Body: body}); err != nil {
+			return backup.Point{}, fmt.Errorf("index the acceptance of recovery point %s: %w", id, err)
+		}
+		p.State, p.Accepted = backup.Live, backup.Acceptance{Time: now, By: by, Reason: why}
+		s.owe(event.PointAccepted(p))
+		err = s.save(ctx, p.Replace())
+		if errors.Is(err, errLost) {
+			continue // cleanup, another acceptance or the run's own event: see what it is now
+		}
+		if err != nil {
+			return backup.Point{}, err
+		}
+		_ = s.settle(ctx) // what cannot be sent now, the sweep sends
+		return p, nil
+	}
+}

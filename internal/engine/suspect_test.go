@@ -1,0 +1,441 @@
+package engine_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"lifeboat/internal/backup"
+	"lifeboat/internal/engine"
+	"lifeboat/internal/retention"
+)
+
+// weighed reads recovery points, oldest first, an hour apart: "100" was never suspect, "10?" is suspect, "10!" was
+// accepted, "10x" was suspect and has expired, "100-" has expired.
+func weighed(text string) (points []backup.Point) {
+	for i, word := range strings.Fields(text) {
+		digits := strings.TrimRight(word, "?!x-")
+		size, err := strconv.ParseInt(digits, 10, 64)
+		if err != nil {
+			panic(err)
+		}
+		p := backup.Point{ID: word, State: backup.Live, Size: size, Created: begin.Add(time.Duration(i) * time.Hour)}
+		mark := word[len(digits):]
+		if mark != "" && mark != "-" {
+			p.Suspicion.Code = "SizeSuspect"
+		}
+		switch mark {
+		case "?":
+			p.State = backup.Suspect
+		case "!":
+			p.Accepted.Time = p.Created
+		case "x", "-":
+			p.State = backup.Expired
+		}
+		points = append(points, p)
+	}
+	return points
+}
+
+func TestWeigh(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		before string // oldest first
+		size   int64
+		live   bool
+		made   string // those that become live, newest first
+		normal string // what the suspicion names
+	}{
+		{"the first", "", 1, true, "", ""},
+		{"two tell nothing", "100 100", 1, true, "", ""},
+		{"half", "100 100 100", 50, true, "", ""},
+		{"under half", "100 100 100", 49, false, "", "100"},
+		{"larger", "100 100 100", 1 << 40, true, "", ""},
+		{"the median, not the mean", "1 100 100 100 9999", 49, false, "", "100"},
+		{"the middle of an even number", "100 100 200 200", 74, false, "", "150"},
+		{"expired ones tell too", "100- 100- 100", 49, false, "", "100"},
+		{"the newest ten", "10 10 10 10 10 10 100 100 100 100 100 100 100 100 100 100", 49, false, "", "100"},
+		{"no more than ten", "100 100 100 100 100 100 10 10 10 10 10 10 10 10 10 10", 5, true, "", ""},
+		{"suspect ones tell nothing", "100 100 100 10? 1? 10? 1? 10? 1? 10? 1? 10? 1? 10? 1?", 20, false, "", "100"},
+		{"suspect ones that expired tell nothing", "100 100 100 10x 1x 10x 1x", 20, false, "", "100"},
+		{"neither do they count as three", "100 100 10?", 1, true, "", ""},
+		{"what was accepted is normal", "100 100 100 10!", 5, true, "", ""},
+		{"half of what was accepted", "100 100 100 10!", 4, false, "", "10"},
+		{"the newest acceptance", "100 100 100 10! 40! 100", 19, false, "", "40"},
+		{"a large one accepted does not raise what is normal", "100 100 100 900!", 50, true, "", ""},
+		{"three like it", "100 100 100 10? 12?", 14, true, "12? 10?", ""},
+		{"within a factor of two", "100 100 100 10? 20?", 20, true, "20? 10?", ""},
+		{"not within a factor of two", "100 100 100 10? 20?", 21, false, "", "100"},
+		{"two of the three alike", "100 100 100 10? 30?", 30, false, "", "100"},
+		{"only two", "100 100 100 10?", 10, false, "", "100"},
+		{"not on end", "100 100 100 10? 10? 100", 10, false, "", "100"},
+		{"a third after two that expired", "100 100 100 10x 10x", 10, true, "", ""},
+		{"a third after one that expired", "100 100 100 10x 11?", 10, true, "11?", ""},
+		{"the one after the three", "100 100 100 100 100 100 100 10! 11! 12!", 10, true, "", ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			before := weighed(test.before)
+			now := begin.Add(day)
+			fresh := backup.Point{ID: "new", State: backup.Live, Size: test.size, Created: now}
+			for range 2 {
+				p, made := retention.Weigh(fresh, before, now)
+				if (p.State == backup.Live) != test.live || !test.live && p.State != backup.Suspect {
+					t.Errorf("it is %s", p.State)
+				}
+				if !test.live && (p.Suspicion.Code != "SizeSuspect" || p.Suspicion.Hint == "" ||
+					!strings.Contains(p.Suspicion.Message, fmt.Sprintf("has %d bytes", test.size)) ||
+					!strings.Contains(p.Suspicion.Message, "of the "+test.normal+" that are normal")) {
+					t.Errorf("%+v", p.Suspicion)
+				}
+				var ids []string
+				for _, m := range made {
+					ids = append(ids, m.ID)
+					if m.State != backup.Live || m.Accepted.By != "run new" || !m.Accepted.Time.Equal(now) || m.Suspicion.Code == "" {
+						t.Errorf("made live: %+v", m)
+					}
+				}
+				if got := strings.Join(ids, " "); got != test.made {
+					t.Errorf("it makes %q live, want %q", got, test.made)
+				}
+				slices.Reverse(before) // the order does not matter
+			}
+		})
+	}
+}
+
+// sized makes a backup of the size by hand, a day after the last one, and returns the run's ID.
+func (s *stage) sized(size int64) string {
+	s.t.Helper()
+	run := s.askSized(size)
+	s.finish()
+	return run.ID
+}
+
+func (s *stage) askSized(size int64) backup.Run {
+	s.t.Helper()
+	s.now = s.now.Add(day)
+	s.provider.verify = func(backup.Attempt, backup.Hashing) (backup.Verification, error) {
+		return backup.Verification{
+			Done: true, Hashing: backup.Hashing{ETag: "etag"}, Size: size, SHA256: "beef", Modified: s.now,
+		}, nil
+	}
+	return s.ask(fmt.Sprint("sized-", s.now))
+}
+
+// states of the recovery points, in a row.
+func (s *stage) states(ids ...string) string {
+	s.t.Helper()
+	var states []string
+	for _, id := range ids {
+		states = append(states, string(s.state(id)))
+	}
+	return strings.Join(states, " ")
+}
+
+// told counts the events with the ID, and checks that they are the same.
+func (s *stage) told(id string) (n int, data map[string]any) {
+	s.t.Helper()
+	var first backup.Event
+	for _, e := range s.storage.queue.Events() {
+		if e.ID != id {
+			continue
+		}
+		if n++; n == 1 {
+			first = e
+		}
+		if e.Type != first.Type || string(e.Data) != string(first.Data) {
+			s.t.Errorf("event %s was %s %s and is %s %s", id, first.Type, first.Data, e.Type, e.Data)
+		}
+	}
+	if n > 0 {
+		if err := json.Unmarshal(first.Data, &data); err != nil {
+			s.t.Error(err)
+		}
+		data["type"] = first.Type
+	}
+	return n, data
+}
+
+// tickUntilSettled lets messages and sweeps do what is left to do.
+func (s *stage) tickUntilSettled() {
+	s.t.Helper()
+	for range 20 {
+		s.finish()
+		s.now = s.now.Add(10 * time.Minute)
+		_, _ = s.engine.Schedule(s.t.Context(), nil)
+	}
+}
+
+// suspicious has three good points and n suspect ones, of about the same size.
+func suspicious(t *testing.T, n int64) (*stage, []string) {
+	t.Helper()
+	s := newStage(t)
+	var ids []string
+	for range 3 {
+		ids = append(ids, s.sized(1000))
+	}
+	for i := range n {
+		ids = append(ids, s.sized(100+i))
+	}
+	return s, ids
+}
+
+func TestSuspect(t *testing.T) {
+	s, ids := suspicious(t, 1)
+	id := ids[3]
+	run := s.ended(id, backup.Succeeded, "SizeSuspect")
+	if _, data := s.told(id + ".succeeded"); data["recoveryPointState"] != "suspect" || data["recoveryPoint"] != id ||
+		!strings.Contains(fmt.Sprint(data["reason"]), "SizeSuspect") {
+		t.Errorf("told: %v", data)
+	}
+	if _, data := s.told(ids[2] + ".succeeded"); data["recoveryPointState"] != "live" || data["reason"] != nil {
+		t.Errorf("told: %v", data)
+	}
+	if got := s.states(ids...); got != "live live live suspect" {
+		t.Errorf("states %s", got)
+	}
+
+	accepted, err := s.engine.Accept(t.Context(), id, "invocation one", "looked at it")
+	if err != nil || accepted.State != backup.Live || accepted.Suspicion != run.Reason ||
+		accepted.Accepted != (backup.Acceptance{Time: s.now, By: "invocation one", Reason: "looked at it"}) {
+		t.Fatalf("%+v, %v", accepted, err)
+	}
+	s.now = s.now.Add(time.Hour)
+	again, err := s.engine.Accept(t.Context(), id, "invocation two", "also looked")
+	if err != nil || again.State != backup.Live || again.Accepted.By != "invocation one" {
+		t.Errorf("again: %+v, %v", again, err)
+	}
+	if n, data := s.told(id + ".accepted"); n != 1 || data["type"] != "lifeboat.recovery-point.accepted" ||
+		data["recoveryPoint"] != id || data["reason"] != "looked at it" || data["target"] != target {
+		t.Errorf("told %d times: %v", n, data)
+	}
+	s.tickUntilSettled()
+	if n, _ := s.told(id + ".accepted"); n != 1 || s.rows("inflight") != 0 {
+		t.Errorf("told %d times, %d entries are left", n, s.rows("inflight"))
+	}
+	// One of that size is as good from now on.
+	next := s.sized(100)
+	if s.ended(next, backup.Succeeded, ""); s.state(next) != backup.Live {
+		t.Errorf("the next is %s", s.state(next))
+	}
+}
+
+func TestAcceptWhatIsGone(t *testing.T) {
+	s, ids := suspicious(t, 1)
+	s.sized(1000)
+	s.now = s.now.Add(31 * day)
+	s.provider.delete = func(backup.Attempt, bool) error { return fault(backup.Refused, "BlobImmutableDueToPolicy") }
+	s.cleanup()
+	for _, want := range []backup.PointState{backup.Deleting, backup.Expired} {
+		p, err := s.engine.Accept(t.Context(), ids[3], "invocation one", "")
+		if !errors.Is(err, engine.ErrPointGone) || p.State != want || !strings.Contains(err.Error(), string(want)) {
+			t.Errorf("%s: %v", p.State, err)
+		}
+		s.provider.delete = nil
+		s.now = s.now.Add(7 * time.Hour)
+		s.cleanup()
+	}
+	for _, id := range []string{"nonsense", ids[0][:17] + "1234567890-0123456789ab"} {
+		if _, err := s.engine.Accept(t.Context(), id, "", ""); !errors.Is(err, backup.ErrNotFound) {
+			t.Errorf("%s: %v", id, err)
+		}
+	}
+}
+
+// TestAcceptRacesCleanup lets a whole cleanup happen before each call of an acceptance, and the other way round: one of
+// them wins.
+func TestAcceptRacesCleanup(t *testing.T) {
+	for _, first := range []string{"accept", "cleanup"} {
+		for k := 1; ; k++ {
+			s, ids := suspicious(t, 1)
+			s.sized(1000) // the newest live one, so that the accepted one may expire
+			s.now = s.now.Add(29*day + 12*time.Hour)
+			var accepted, cleaned error
+			accept := func() { _, accepted = s.engine.Accept(t.Context(), ids[3], "invocation one", "") }
+			clean := func() {
+				report, err := s.engine.Cleanup(t.Context())
+				cleaned = errors.Join(append(report.Failed, err)...)
+			}
+			one, other := accept, clean
+			if first == "cleanup" {
+				one, other = clean, accept
+			}
+			reached := false
+			s.storage.calls = 0
+			s.storage.before = func(call int) {
+				if call == k && !reached {
+					reached = true
+					other()
+				}
+			}
+			one()
+			s.storage.before = nil
+			if !reached {
+				break
+			}
+			state := s.state(ids[3])
+			n, _ := s.told(ids[3] + ".accepted")
+			switch {
+			case accepted != nil && (!errors.Is(accepted, engine.ErrPointGone) || state != backup.Expired || n != 0):
+				t.Errorf("%s, call %d: %s, told %d times, %v", first, k, state, n, accepted)
+			case accepted == nil && n != 1:
+				t.Errorf("%s, call %d: %s, told %d times", first, k, state, n)
+			case cleaned != nil && (accepted != nil || state != backup.Live || !errors.Is(cleaned, backup.ErrChanged)):
+				t.Errorf("%s, call %d: %s, cleanup: %v", first, k, state, cleaned)
+			}
+		}
+	}
+}
+
+// TestAcceptIsRepeatable: the process dies at each call of an acceptance, before and after it took effect, and nobody
+// asks again, or somebody does, or the sweep comes by before each call. Either nothing happened, or the point is live and
+// others are told.
+func TestAcceptIsRepeatable(t *testing.T) {
+	for _, then := range []string{"nothing", "asked again", "swept meanwhile"} {
+		for _, made := range []bool{false, true} {
+			for k := 1; ; k++ {
+				s, ids := suspicious(t, 1)
+				id := ids[3]
+				s.tickUntilSettled() // drops the index entry of the run itself
+				s.storage.calls, s.storage.failAt, s.storage.made = 0, k, made
+				if then == "swept meanwhile" {
+					sweeper := s.another(0)
+					sweeper.Catalog, sweeper.Queue = s.storage.catalog, s.storage.queue
+					s.storage.before = func(int) { _, _ = sweeper.Schedule(t.Context(), nil) }
+				}
+				_, err := s.engine.Accept(t.Context(), id, "invocation one", "")
+				if s.storage.calls < k {
+					break
+				}
+				s.storage.before = nil
+				if then == "asked again" {
+					if _, err = s.engine.Accept(t.Context(), id, "invocation two", ""); err != nil {
+						t.Error(err)
+					}
+				}
+				s.tickUntilSettled()
+				n, _ := s.told(id + ".accepted")
+				if state := s.state(id); (state == backup.Live) != (n > 0) || n > 2 || err == nil && state != backup.Live ||
+					s.rows("inflight") != 0 || s.run(id).Owes {
+					t.Errorf("call %d fails (made: %v), %s: %v, %s, told %d times, %d entries are left", k, made, then, err, state,
+						n, s.rows("inflight"))
+				}
+			}
+		}
+	}
+}
+
+// TestThreeLikeIt: the third makes all three live, wherever the process dies, and each is told once or under one ID.
+func TestThreeLikeIt(t *testing.T) {
+	for _, made := range []bool{false, true} {
+		for k := 1; ; k++ {
+			s, ids := suspicious(t, 2)
+			ids = append(ids, s.askSized(102).ID)
+			s.storage.calls, s.storage.failAt, s.storage.made = 0, k, made
+			s.tickUntilSettled()
+			if s.storage.calls < k {
+				break
+			}
+			s.storage.failAt = 0
+			if got := s.states(ids...); got != "live live live live live live" {
+				t.Fatalf("call %d fails (made: %v): states %s", k, made, got)
+			}
+			for _, event := range []string{ids[3] + ".accepted", ids[4] + ".accepted", ids[5] + ".succeeded"} {
+				if n, data := s.told(event); n < 1 || n > 2 || strings.HasSuffix(event, "accepted") && data["by"] != "run "+ids[5] ||
+					strings.HasSuffix(event, "succeeded") && data["recoveryPointState"] != "live" {
+					t.Errorf("call %d fails (made: %v): %s was told %d times: %v", k, made, event, n, data)
+				}
+			}
+			if run := s.run(ids[5]); run.Owes || run.Reason.Code != "" || s.rows("inflight") != 0 ||
+				s.rows("lock") != 0 {
+				t.Errorf("call %d fails (made: %v): %+v, %d entries", k, made, run, s.rows("inflight"))
+			}
+			if next := s.sized(101); s.state(next) != backup.Live {
+				t.Errorf("the new size is not the new normal: %s", s.state(next))
+			}
+		}
+	}
+}
+
+// TestThirdRacesAcceptance: a person accepts the first of two suspect ones at any moment of the third like it; what the
+// third then is, it is by what is true when it is saved, and each acceptance is told by one event.
+func TestThirdRacesAcceptance(t *testing.T) {
+	for k := 1; ; k++ {
+		s, ids := suspicious(t, 2)
+		reached := false
+		s.storage.calls = 0
+		s.storage.before = func(call int) {
+			if call != k || reached {
+				return
+			}
+			reached = true
+			if _, err := s.engine.Accept(t.Context(), ids[4], "invocation one", ""); err != nil {
+				t.Error(err)
+			}
+		}
+		ids = append(ids, s.sized(102))
+		s.storage.before = nil
+		if !reached {
+			break
+		}
+		s.tickUntilSettled()
+		// Accepted before the save: its size is normal, and the third is no longer one of three.
+		got := s.states(ids[3:]...)
+		if got != "live live live" && got != "suspect live live" {
+			t.Errorf("call %d: states %s", k, got)
+		}
+		for i, state := range strings.Fields(got)[:2] {
+			if n, _ := s.told(ids[3+i] + ".accepted"); (n == 1) != (state == "live") {
+				t.Errorf("call %d: %s is %s and was told %d times", k, ids[3+i], state, n)
+			}
+		}
+		if s.rows("lock") != 0 || s.rows("inflight") != 0 {
+			t.Errorf("call %d: loose ends", k)
+		}
+	}
+}
+
+// TestSuspectCost: an ordinary backup costs one request more than without the comparison, whatever the history.
+// TestThirdAndItsTwin: two invocations verify at once. The slower one finds the run's own recovery point among those of
+// the target, and does not measure the run by itself.
+func TestThirdAndItsTwin(t *testing.T) {
+	s, ids := suspicious(t, 1)
+	run := s.askSized(100)
+	verified := s.provider.verify
+	for s.run(run.ID).State != backup.Verifying {
+		s.step()
+	}
+	message := s.storage.queue.Messages("execute")[0].Body
+	s.provider.verify = func(a backup.Attempt, h backup.Hashing) (backup.Verification, error) {
+		s.provider.verify = verified
+		if out, err := s.engine.Execute(t.Context(), "twin", message); err != nil || out.To != backup.Succeeded {
+			t.Errorf("the faster one: %+v, %v", out, err)
+		}
+		return verified(a, h)
+	}
+	s.finish()
+	if got := s.states(append(ids, run.ID)...); !strings.HasSuffix(got, "suspect suspect") {
+		t.Errorf("the recovery points are %s", got)
+	}
+	s.ended(run.ID, backup.Succeeded, "SizeSuspect")
+}
+
+func TestSuspectCost(t *testing.T) {
+	s := newStage(t)
+	cost := func(size int64) int {
+		s.storage.calls = 0
+		s.sized(size)
+		return s.storage.calls
+	}
+	first := cost(1000)
+	for range 50 {
+		if n := cost(1000); n != first {
+			t.Fatalf("the first cost %d calls, this one %d", first, n)
+		}
+	}
+}

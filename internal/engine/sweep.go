@@ -1,0 +1,94 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"lifeboat/internal/backup"
+)
+
+// inflight is an entry of the index of runs that have not ended, sorted by when to look at them. It is written before
+// the run, and dropped after the run has ended and its event was sent.
+type inflight struct {
+	Run     string    `json:"Run"`
+	Created time.Time `json:"Created"`
+}
+
+// sweep looks at the runs whose time to be looked at has come, and sends a wake-up that was lost again: the row's own
+// number and mark, so that nothing happens if it was not lost.
+func (e *Engine) sweep(ctx context.Context, now time.Time, report *ScheduleReport) error {
+	rows, _, err := e.Catalog.List(ctx, backup.InflightPartition, "", backup.TimeKey(now.Add(backup.Resolution)), 1000)
+	if err != nil {
+		return fmt.Errorf("list the runs in flight: %w", err)
+	}
+	var errs []error
+	for _, row := range rows {
+		if ctx.Err() != nil {
+			return errors.Join(append(errs, ctx.Err())...)
+		}
+		report.Looked++
+		if err := e.sweepRun(ctx, row, now, report); err != nil {
+			errs = append(errs, fmt.Errorf("sweep %s: %w", row.Row, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (e *Engine) sweepRun(ctx context.Context, row backup.Row, now time.Time, report *ScheduleReport) error {
+	entry, err := backup.Decode[inflight](row)
+	if err != nil {
+		return err
+	}
+	drop := backup.Write{Op: backup.Delete, Key: row.Key, ETag: row.ETag}
+	read := e.Now()
+	run, at, err := e.load(ctx, entry.Run)
+	switch {
+	case errors.Is(err, backup.ErrNotFound):
+		if now.Sub(entry.Created) < orphanAge {
+			return nil // whoever wrote the entry may be about to insert the run
+		}
+		return e.apply(ctx, drop)
+	case err != nil:
+		return err
+	case run.State.Final():
+		if err := e.newStep(run, at, read).settle(ctx); err != nil {
+			return err
+		}
+		return e.apply(ctx, drop)
+	}
+	due := run.Due
+	if run.Line != "" {
+		// A run that takes a permit leaves the line before that is saved. If the process died in between, nobody else comes.
+		_, _, err := e.Catalog.Get(ctx, backup.ScheduleKey(run.Line))
+		if errors.Is(err, backup.ErrNotFound) {
+			due = entry.Created
+		} else if err != nil {
+			return err
+		}
+	}
+	if run.LeaseUntil.After(due) {
+		due = run.LeaseUntil
+	}
+	if now.Sub(due) >= e.Waits.Overdue {
+		report.Resent++
+		if err := e.Queue.Wake(ctx, run.Wakeup(), 0); err != nil {
+			return err
+		}
+	}
+	if due.Before(now) {
+		due = now
+	}
+	later := backup.InflightKey(due.Add(max(e.Waits.Sweep, backup.Resolution)), run.ID, backup.InflightMark(row.Key, run.ID))
+	return e.apply(ctx, drop, backup.Write{Op: backup.Insert, Key: later, Body: row.Body})
+}
+
+// apply makes writes of the index; that another sweep made them first is fine.
+func (e *Engine) apply(ctx context.Context, writes ...backup.Write) error {
+	_, err := e.Catalog.Apply(ctx, writes...)
+	if _, taken := errors.AsType[*backup.WriteError](err); taken {
+		return nil
+	}
+	return err
+}

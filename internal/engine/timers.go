@@ -1,0 +1,102 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"lifeboat/internal/backup"
+	"lifeboat/internal/health"
+)
+
+// ticked is the row by which the ticks of a timer tell that they come. It stands between the row of the plan in force and
+// the watermarks, which each tick of the schedule and health read anyway. Versions before it take it for the watermark of a
+// plan without a name, which changes nothing.
+type ticked struct {
+	// At is when a tick came to its end, as far as it was noted; zero if none ever was.
+	At time.Time `json:"At,omitzero"`
+	// Since is when somebody first looked for a tick, while none had ever been noted.
+	Since time.Time `json:"Since,omitzero"`
+
+	backup.Carried
+	etag string
+	// unread is why the row cannot be read, nil if it can.
+	unread error
+}
+
+func decodeTicked(row backup.Row) ticked {
+	t, err := backup.Decode[ticked](row)
+	t.etag, t.unread = row.ETag, err
+	return t
+}
+
+// at is when the timer last gave a sign, or was first waited for; zero if neither is known. A time in the future is that of a
+// clock that was wrong.
+func (t ticked) at(now time.Time) time.Time {
+	at := t.At
+	if at.IsZero() {
+		at = t.Since
+	}
+	if at.After(now.Add(clockTolerance)) {
+		return time.Time{}
+	}
+	return at
+}
+
+// note writes down that a tick of the timer has come, unless one has within noteEvery. One of two ticks at once does it; one
+// that dies before leaves it to the next.
+func (e *Engine) note(ctx context.Context, timer string, was ticked, now time.Time) error {
+	if !was.At.IsZero() && was.at(now).After(now.Add(-health.NoteEvery)) || was.unread != nil {
+		return was.unread
+	}
+	if err := e.saveTicked(ctx, timer, was, ticked{At: now, Carried: was.Carried}); err != nil {
+		return fmt.Errorf("note that the timer %s has ticked: %w", timer, err)
+	}
+	return nil
+}
+
+// saveTicked replaces the row as it was read. That somebody else was faster is fine.
+func (e *Engine) saveTicked(ctx context.Context, timer string, was, is ticked) error {
+	write := backup.Write{Op: backup.Insert, Key: backup.TickedKey(timer), Body: backup.Encode(is)}
+	if was.etag != "" {
+		write.Op, write.ETag = backup.Replace, was.etag
+	}
+	return e.apply(ctx, write)
+}
+
+// noteTime is how long a cleanup that ran out of time has for its note.
+const noteTime = 10 * time.Second
+
+// noteCleanup is note for cleanup, which reads no other row that stands beside it. A cleanup that ran out of time notes that it
+// came all the same: it did what it could, the next one goes on, and its timer is not silent.
+func (e *Engine) noteCleanup(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteTime)
+	defer cancel()
+	row, now, err := e.Catalog.Get(ctx, backup.TickedKey("cleanup"))
+	if err != nil && !errors.Is(err, backup.ErrNotFound) {
+		return fmt.Errorf("read when cleanup last ticked: %w", err)
+	}
+	was := ticked{}
+	if err == nil {
+		was = decodeTicked(row)
+	}
+	return e.note(ctx, "cleanup", was, now)
+}
+
+// clockwork judges the timers by their rows. Where none has ever ticked it writes down since when one is waited for: nothing
+// else would tell a new app from one whose timers never fire, since processes come and go. That is one write in an app's life.
+func (e *Engine) clockwork(ctx context.Context, rows map[string]ticked, now time.Time) health.Clockwork {
+	c := health.Clockwork{Now: now}
+	for _, timer := range health.Timers {
+		row, tick := rows[timer.Name], e.Ticks[timer.Name]
+		since := row.at(now)
+		if since.IsZero() && row.unread == nil {
+			since, row.At = now, time.Time{}
+			// Should it fail, the next look does it.
+			_ = e.saveTicked(ctx, timer.Name, row, ticked{Since: now, Carried: row.Carried})
+		}
+		c.Timers = append(c.Timers, tick.Judge(timer.Name, row.At, since, timer.Patience, now, row.unread))
+	}
+	return c
+}

@@ -1,0 +1,358 @@
+package engine_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"lifeboat/internal/backup"
+	"lifeboat/internal/engine"
+	"lifeboat/internal/health"
+	"lifeboat/internal/plans"
+	"lifeboat/internal/schedule"
+)
+
+// ticks is an NCRONTAB expression of these hours and minutes, in UTC.
+func ticks(hours, minutes, weekdays uint64) *schedule.Schedule {
+	const every = 1<<32 - 1
+	return &schedule.Schedule{Second: 1, Minute: minutes, Hour: hours, Day: every, Month: every, Weekday: weekdays, Zone: time.UTC}
+}
+
+// minutely is "0 * * * * *".
+var minutely = ticks(1<<24-1, 1<<60-1, 127)
+
+// timer is how health sees it.
+func (s *stage) timer(name string) health.TimerHealth {
+	s.t.Helper()
+	_, clockwork, err := s.engine.Health(s.t.Context(), plans.Active{})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for _, timer := range clockwork.Timers {
+		if timer.Timer == name {
+			return timer
+		}
+	}
+	s.t.Fatalf("health knows no timer %s: %+v", name, clockwork)
+	return health.TimerHealth{}
+}
+
+// fire runs a timer's function once.
+func (s *stage) fire(timer string, e *engine.Engine) error {
+	var err error
+	if timer == "schedule" {
+		_, err = e.Schedule(s.t.Context(), nil)
+	} else {
+		_, err = e.Cleanup(s.t.Context())
+	}
+	return err
+}
+
+func (s *stage) note(timer string) (row backup.Row, at, since time.Time) {
+	s.t.Helper()
+	for _, r := range s.storage.catalog.Rows() {
+		if r.Key != (backup.Key{Partition: "schedule", Row: "last-tick-" + timer}) {
+			continue
+		}
+		var note struct{ At, Since time.Time }
+		if err := json.Unmarshal(r.Body, &note); err != nil {
+			s.t.Fatal(err)
+		}
+		return r, note.At, note.Since
+	}
+	return row, at, since
+}
+
+// TestTicksAreNoted: each timer writes one note in five minutes at most, however often it ticks and on however many
+// instances, and none is older than that when the next tick has come to its end.
+func TestTicksAreNoted(t *testing.T) {
+	for _, timer := range []string{"schedule", "cleanup"} {
+		s := newStage(t)
+		blue, green := s.another(30*time.Second), s.another(-30*time.Second)
+		etag, written := "", time.Time{}
+		for s.now = begin; s.now.Before(begin.Add(time.Hour)); s.now = s.now.Add(20 * time.Second) {
+			for _, e := range []*engine.Engine{blue, green} {
+				if err := s.fire(timer, e); err != nil {
+					t.Fatal(err)
+				}
+				row, at, since := s.note(timer)
+				if age := s.now.Sub(at); age < 0 || age >= 5*time.Minute || !since.IsZero() {
+					t.Fatalf("%s at %s: noted at %s", timer, s.now, at)
+				}
+				if row.ETag != etag {
+					if s.now.Sub(written) < 5*time.Minute {
+						t.Errorf("%s: written at %s and %s", timer, written, s.now)
+					}
+					etag, written = row.ETag, s.now
+				}
+			}
+		}
+	}
+}
+
+// TestACleanupThatRanOutOfTimeIsNoted: so a long one does not count as a timer that the host no longer fires.
+func TestACleanupThatRanOutOfTimeIsNoted(t *testing.T) {
+	s := newStage(t)
+	ctx, outOfTime := context.WithCancel(t.Context())
+	s.storage.before = func(call int) {
+		if call == 2 { // behind the list of what is due
+			outOfTime()
+		}
+	}
+	_, _ = s.engine.Cleanup(ctx)
+	if _, at, _ := s.note("cleanup"); !at.Equal(s.now.Truncate(time.Second)) && !at.Equal(s.now) || ctx.Err() == nil {
+		t.Errorf("noted at %s, %v", at, ctx.Err())
+	}
+}
+
+// TestTwoTicksNoteOnce: whoever reads an old note, and is overtaken before it writes, leaves the other's alone.
+func TestTwoTicksNoteOnce(t *testing.T) {
+	for _, timer := range []string{"schedule", "cleanup"} {
+		for _, first := range []bool{true, false} {
+			s := newStage(t)
+			if !first {
+				if err := s.fire(timer, s.engine); err != nil {
+					t.Fatal(err)
+				}
+				s.now = begin.Add(time.Hour)
+			}
+			s.storage.before = func(call int) {
+				if call != 3 { // after the two reads
+					return
+				}
+				s.storage.before = nil
+				if err := s.fire(timer, s.another(0)); err != nil {
+					t.Error(err)
+				}
+				s.now = s.now.Add(time.Second)
+			}
+			s.storage.calls = 0
+			other := s.now
+			if err := s.fire(timer, s.engine); err != nil {
+				t.Errorf("%s: who was overtaken fails: %v", timer, err)
+			}
+			if _, at, _ := s.note(timer); !at.Equal(other) || s.storage.before != nil {
+				t.Errorf("%s: noted at %s, want %s", timer, at, other)
+			}
+		}
+	}
+}
+
+// TestANoteThatFails: the tick says so, and the next one writes it, whether or not the first was made.
+func TestANoteThatFails(t *testing.T) {
+	for _, timer := range []string{"schedule", "cleanup"} {
+		for _, made := range []bool{false, true} {
+			s := newStage(t)
+			s.storage.failAt, s.storage.made = 3, made
+			if err := s.fire(timer, s.engine); !errors.Is(err, errBroken) || !strings.Contains(err.Error(), "timer "+timer) {
+				t.Errorf("%s: %v", timer, err)
+			}
+			s.now = begin.Add(time.Minute)
+			if err := s.fire(timer, s.engine); err != nil {
+				t.Error(err)
+			}
+			want := begin.Add(time.Minute)
+			if made {
+				want = begin
+			}
+			if _, at, _ := s.note(timer); !at.Equal(want) {
+				t.Errorf("%s, made %v: noted at %s", timer, made, at)
+			}
+		}
+	}
+}
+
+// TestASilentTimer: three ticks after the last one that was noted, but not before a quarter of an hour or an hour.
+func TestASilentTimer(t *testing.T) {
+	office := ticks(1<<19-1<<8, 1<<60-1, 62) // 0 * 8-18 * * 1-5
+	friday := time.Date(2026, 1, 16, 18, 57, 30, 0, time.UTC)
+	for _, c := range []struct {
+		name, timer string
+		tick        health.Tick
+		ticked      time.Time
+		// loud is the last instant at which the timer is not silent.
+		loud time.Time
+	}{
+		{"each minute", "schedule", health.Tick{Schedule: minutely}, begin, begin.Add(15 * time.Minute)},
+		{"each ten minutes", "schedule", health.Tick{Schedule: ticks(1<<24-1, 1|1<<10|1<<20|1<<30|1<<40|1<<50, 127)}, begin, begin.Add(30 * time.Minute)},
+		{"each five minutes", "schedule", health.Tick{Schedule: ticks(1<<24-1, 1|1<<5|1<<10|1<<15|1<<20|1<<25|1<<30|1<<35|1<<40|1<<45|1<<50|1<<55, 127)}, begin, begin.Add(15 * time.Minute)},
+		{"in office hours", "schedule", health.Tick{Schedule: office}, friday, time.Date(2026, 1, 19, 8, 2, 0, 0, time.UTC)},
+		{"a setting that cannot be read", "schedule", health.Tick{Setting: "LIFEBOAT_SCHEDULE_TICK", Wrong: errors.New("nonsense")}, begin, begin.Add(15 * time.Minute)},
+		{"cleanup each minute", "cleanup", health.Tick{Schedule: minutely}, begin, begin.Add(time.Hour)},
+		{"cleanup each day", "cleanup", health.Tick{Schedule: ticks(1, 1, 127)}, begin, time.Date(2026, 1, 18, 0, 0, 0, 0, time.UTC)},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newStage(t)
+			s.engine.Ticks = map[string]health.Tick{c.timer: c.tick}
+			s.now = c.ticked
+			if err := s.fire(c.timer, s.engine); err != nil {
+				t.Fatal(err)
+			}
+			for s.now = c.ticked; !s.now.After(c.loud); s.now = s.now.Add(c.loud.Sub(c.ticked) / 8) {
+				if h := s.timer(c.timer); h.Silent || (h.Reason.Code == "TickUnreadable") != (c.tick.Wrong != nil) || (h.Reason.Code == "") == (c.tick.Wrong != nil) || !h.Last.Equal(c.ticked) || !h.Deadline.Equal(c.loud) {
+					t.Fatalf("at %s: %+v", s.now, h)
+				}
+			}
+			s.now = c.loud.Add(time.Second)
+			h := s.timer(c.timer)
+			if !h.Silent || h.Reason.Code != "TimerSilent" || !strings.Contains(h.Reason.Message, c.ticked.Format(time.RFC3339)) ||
+				!strings.HasPrefix(h.Reason.Hint, "First see that the app has the role Storage Blob Data Owner on its own storage account") {
+				t.Errorf("a second later: %+v", h)
+			}
+			if c.tick.Wrong != nil && !strings.Contains(h.Reason.Message, "the app setting LIFEBOAT_SCHEDULE_TICK cannot be read: nonsense") {
+				t.Errorf("what is wrong with the setting is not told: %+v", h)
+			}
+			if err := s.fire(c.timer, s.engine); err != nil {
+				t.Fatal(err)
+			}
+			if h := s.timer(c.timer); h.Silent || !h.Last.Equal(s.now) {
+				t.Errorf("it ticks again: %+v", h)
+			}
+		})
+	}
+	t.Run("no three ticks to wait for", func(t *testing.T) {
+		s := newStage(t)
+		never := *minutely
+		never.Day, never.Month = 1<<30, 1<<2
+		s.engine.Ticks = map[string]health.Tick{"schedule": {Schedule: &never}}
+		s.tick()
+		s.now = begin.AddDate(5, 0, 0)
+		if h := s.timer("schedule"); h.Silent || !h.Deadline.IsZero() {
+			t.Errorf("%+v", h)
+		}
+	})
+}
+
+// TestATimerThatNeverTicked: a new app has its time, counted from the first look, whichever process looks; and then it is
+// told of. Looks write nothing more.
+func TestATimerThatNeverTicked(t *testing.T) {
+	s := newStage(t)
+	for _, at := range []time.Duration{0, time.Minute, 15 * time.Minute} {
+		s.now = begin.Add(at)
+		s.engine = s.another(0)
+		s.storage.writes = 0
+		if h := s.timer("schedule"); h.Silent || !h.Last.IsZero() {
+			t.Errorf("after %s: %+v", at, h)
+		}
+		if s.storage.writes > 0 != (at == 0) {
+			t.Errorf("after %s: %d writes", at, s.storage.writes)
+		}
+	}
+	s.now = begin.Add(15*time.Minute + time.Second)
+	s.engine = s.another(0)
+	if h := s.timer("schedule"); !h.Silent || !strings.Contains(h.Reason.Message, "no tick of the timer schedule has ever come") ||
+		!strings.Contains(h.Reason.Hint, "Storage Blob Data Owner") {
+		t.Errorf("%+v", h)
+	}
+	if h := s.timer("cleanup"); h.Silent {
+		t.Errorf("cleanup has an hour: %+v", h)
+	}
+	s.tick()
+	if h := s.timer("schedule"); h.Silent || !h.Last.Equal(s.now) {
+		t.Errorf("its first tick: %+v", h)
+	}
+	// A tick comes first, as in an app that had none of these notes: nothing is waited for.
+	s = newStage(t)
+	s.tick()
+	if _, _, since := s.note("schedule"); s.timer("schedule").Silent || !since.IsZero() {
+		t.Error("the first tick is no sign")
+	}
+}
+
+// TestTwoFirstLooks: of two processes that look at once, one writes, and nobody fails.
+func TestTwoFirstLooks(t *testing.T) {
+	s := newStage(t)
+	s.storage.before = func(call int) {
+		if call == 2 { // after the list
+			s.storage.before = nil
+			s.engine = s.another(0)
+			s.timer("schedule")
+			s.now = s.now.Add(time.Minute)
+		}
+	}
+	first := s.now
+	s.timer("schedule")
+	if _, _, since := s.note("schedule"); !since.Equal(first) {
+		t.Errorf("waited for since %s", since)
+	}
+}
+
+// TestANoteOfAClockThatWasWrong: a note from the future hides no silence, be it a tick or a look that finds it.
+func TestANoteOfAClockThatWasWrong(t *testing.T) {
+	s := newStage(t)
+	s.now = begin.AddDate(1, 0, 0)
+	s.tick()
+	s.now = begin
+	s.tick()
+	if _, at, _ := s.note("schedule"); !at.Equal(begin) {
+		t.Errorf("the tick leaves the note of %s", at)
+	}
+	s = newStage(t)
+	s.now = begin.AddDate(1, 0, 0)
+	s.tick()
+	s.now = begin
+	if h := s.timer("schedule"); h.Silent {
+		t.Errorf("at once: %+v", h)
+	}
+	s.now = begin.Add(15*time.Minute + time.Second)
+	if h := s.timer("schedule"); !h.Silent {
+		t.Errorf("hidden by a note from the future: %+v", h)
+	}
+}
+
+// TestATickThatDoesNothingIsNone: while the clocks disagree nothing is scheduled, and health must not say that it is.
+func TestATickThatDoesNothingIsNone(t *testing.T) {
+	for _, timer := range []string{"schedule", "cleanup"} {
+		s := newStage(t)
+		if err := s.fire(timer, s.another(time.Hour)); !errors.Is(err, engine.ErrClock) {
+			t.Fatal(err)
+		}
+		if row, _, _ := s.note(timer); row.ETag != "" {
+			t.Errorf("%s: noted %s", timer, row.Body)
+		}
+	}
+}
+
+// TestANoteThatCannotBeRead is nobody's to write; health says so, and calls nothing silent.
+func TestANoteThatCannotBeRead(t *testing.T) {
+	for _, timer := range []string{"schedule", "cleanup"} {
+		s := newStage(t)
+		key := backup.Key{Partition: "schedule", Row: "last-tick-" + timer}
+		s.newer(key)
+		if err := s.fire(timer, s.engine); err == nil || !strings.Contains(err.Error(), key.Row) {
+			t.Errorf("the tick of %s: %v", timer, err)
+		}
+		s.now = begin.Add(day)
+		if h := s.timer(timer); h.Silent || h.Reason.Code != "RowUnreadable" || !strings.Contains(h.Reason.Message, key.Row) {
+			t.Errorf("%s: %+v", timer, h)
+		}
+		s.stays(key)
+	}
+}
+
+// TestNotesKeepWhatANewerVersionAdded, be it a tick or a look that writes.
+func TestNotesKeepWhatANewerVersionAdded(t *testing.T) {
+	for _, timer := range []string{"schedule", "cleanup"} {
+		for _, at := range []time.Time{begin.Add(-time.Hour), begin.Add(time.Hour)} {
+			s := newStage(t)
+			body := fmt.Sprintf(`{"At":%q,"OfANewerVersion":"kept?"}`, at.Format(time.RFC3339))
+			key := backup.Key{Partition: "schedule", Row: "last-tick-" + timer}
+			if _, err := s.storage.catalog.Apply(t.Context(), backup.Write{Op: backup.Insert, Key: key, Body: json.RawMessage(body)}); err != nil {
+				t.Fatal(err)
+			}
+			if at.After(begin) {
+				s.timer(timer)
+			} else if err := s.fire(timer, s.engine); err != nil {
+				t.Fatal(err)
+			}
+			row, now, since := s.note(timer)
+			if !strings.Contains(string(row.Body), `"OfANewerVersion":"kept?"`) || !now.Equal(begin) && !since.Equal(begin) {
+				t.Errorf("%s: %s", timer, row.Body)
+			}
+		}
+	}
+}

@@ -1,0 +1,260 @@
+package health
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+	"time"
+
+	"lifeboat/internal/backup"
+	"lifeboat/internal/schedule"
+)
+
+// Protection says how well a target can be restored at an instant, measured by its own plan.
+type Protection string
+
+// From good to bad. Only Unprotected is an alarm.
+const (
+	// Protected: the newest verified recovery point is no older than one interval of the plan.
+	Protected Protection = "protected"
+	// Copied: the newest verified copy is no older than one interval of the plan, and Azure restores nothing from copies.
+	Copied Protection = "copyOnly"
+	// Pending: there is no recovery point yet, and two intervals have not passed since the plan began.
+	Pending Protection = "pending"
+	// Late: the newest recovery point is older than one interval, but no older than two.
+	Late Protection = "late"
+	// Unprotected: no recovery point was verified within two intervals.
+	Unprotected Protection = "unprotected"
+)
+
+// Severity orders protections: the worse, the higher.
+func (p Protection) Severity() int {
+	switch p {
+	case Protected:
+		return 0
+	case Copied:
+		return 1
+	case Pending:
+		return 2
+	case Late:
+		return 3
+	default:
+		return 4
+	}
+}
+
+// TargetHealth is how one target of one plan stands.
+type TargetHealth struct {
+	Target string
+	Plan   string
+	Status Protection
+	// Reason is why the target is not Protected; it has no code if it is, unless a row of it cannot be read.
+	Reason backup.Reason
+	// Point is the newest live recovery point, of whichever plan; nil if there is none.
+	Point *backup.Point
+	// Age of Point; zero without one.
+	Age time.Duration
+	// Interval is the time between the plan's slots around Point, or around the plan's beginning without one. It is zero
+	// where the schedule has no slots there.
+	Interval time.Duration
+	// Deadline is when it turns Unprotected unless a newer point comes, or when it did; zero if it never will.
+	Deadline time.Time
+	// NextSlot is when the plan wants the next run; zero while it makes none.
+	NextSlot time.Time
+	// LastRun is the newest run of the target, of whichever plan, under way or ended; nil if there is none.
+	LastRun *backup.Run
+}
+
+// Snapshot is what is known of one target of one plan, for Judge.
+type Snapshot struct {
+	Plan   backup.Plan
+	Target string
+	// Since is when the text that holds the plan came into force: a target cannot have been backed up before.
+	Since time.Time
+	// Dealt is how far the plan's slots are dealt with; zero if no tick has seen the plan.
+	Dealt time.Time
+	// Halted is why the plan makes no runs, "" if it does.
+	Halted string
+	// Gap are the slots that were missed last; its Count is zero if none ever were.
+	Gap schedule.Gap
+	// Unread is why a row of the plan or the target cannot be read, nil if all that were looked at can.
+	Unread error
+	// Refused is why plan.yaml as it is now is not in force, nil if it is.
+	Refused error
+	// Points and Runs are the newest of the target, newest first.
+	Points []backup.Point
+	Runs   []backup.Run
+}
+
+// Evaluate says how the target stands now.
+//
+// Two intervals are those of the slots around the point: from the slot before it to the second one after it. So a plan
+// of working days is not late on a Sunday, and the next run has as long after its slot as the last one had.
+func (s Snapshot) Evaluate(now time.Time) TargetHealth {
+	h := TargetHealth{Target: s.Target, Plan: s.Plan.Name}
+	for i, p := range s.Points {
+		if p.Live() && (h.Point == nil || p.Created.After(h.Point.Created)) {
+			h.Point = &s.Points[i]
+		}
+	}
+	if len(s.Runs) > 0 {
+		h.LastRun = &s.Runs[0]
+	}
+	if s.Halted == "" {
+		h.NextSlot = s.Plan.Schedule.Next(now)
+	}
+	from := s.began()
+	if h.Point != nil {
+		from, h.Age = h.Point.Created, max(now.Sub(h.Point.Created), 0)
+	}
+	one, two := s.Plan.Schedule.Intervals(from)
+	h.Interval = one
+	if two > 0 {
+		h.Deadline = from.Add(two)
+	}
+	switch passed := now.Sub(from); {
+	case two > 0 && passed > two:
+		h.Status = Unprotected
+	case h.Point == nil:
+		h.Status = Pending
+	case two > 0 && passed > one:
+		h.Status = Late
+	case h.Point.CopyOnly():
+		h.Status, h.Reason = Copied, copied
+	default:
+		h.Status = Protected
+	}
+	if h.Status != Protected && h.Status != Copied || s.Unread != nil {
+		h.Reason = s.why(h, now)
+	}
+	return h
+}
+
+// copied is why a target is not protected whose newest point is a copy.
+var copied = backup.NewReason("CopyOnly", "Azure restores no Confidential Ledger from what is exported of it: the newest copy can be read, and "+
+	"that is all", "Nothing need be done. Should the ledger be lost, its data are in the copy, and it must be set up anew.")
+
+// began is since when the target can be expected to have been backed up: since the text came into force that holds it,
+// but an edit does not make forget the runs that were made before.
+func (s Snapshot) began() time.Time {
+	began := s.Since
+	if n := len(s.Runs); n > 0 && s.Runs[n-1].Created.Before(began) {
+		began = s.Runs[n-1].Created
+	}
+	return began
+}
+
+// why finds the most telling reason: what a person did, then what Azure said, then what the schedule did not do.
+func (s Snapshot) why(h TargetHealth, now time.Time) backup.Reason {
+	if s.Halted != "" {
+		return backup.NewReason("PlanHalted", "the plan makes no runs: it is "+s.Halted,
+			"Let it run again, or ask for a backup by hand.")
+	}
+	if s.Unread != nil {
+		return backup.UnreadableRow(s.Unread)
+	}
+	suspect := s.suspect(h.Point)
+	without := 0
+	var last *backup.Run
+	for i, r := range s.Runs {
+		if h.Point != nil && r.ID == h.Point.ID || suspect != nil && r.ID == suspect.ID {
+			break
+		}
+		if r.State.Final() && r.State != backup.Succeeded {
+			without++
+			if last == nil {
+				last = &s.Runs[i]
+			}
+		}
+	}
+	slot := s.Plan.Schedule.Next(s.Dealt)
+	switch {
+	case s.Dealt.IsZero():
+		return backup.NewReason("PlanNotSeen", "no tick of the schedule has seen the plan yet",
+			"If this lasts longer than LIFEBOAT_SCHEDULE_TICK, "+blobRoleFirst+" Then see in the log whether the function schedule runs.")
+	case !slot.IsZero() && now.Sub(slot) > silence:
+		return backup.NewReason("ScheduleSilent", "the slot of "+slot.Format(time.RFC3339)+" came due, and no tick of the schedule "+
+			"has dealt with it", "First "+blobRoleFirst+" Then see in the log whether the function schedule runs, and what it says of the plan.")
+	case last != nil:
+		return last.Reason.Reword(last.Reason.Code, fmt.Sprintf("%s ended without a recovery point: %s (%s)",
+			runs(without, len(s.Runs)), last.Reason.Message, last.State), last.Reason.Hint)
+	case suspect != nil:
+		return backup.NewReason("SuspectRecoveryPoint", fmt.Sprintf("the newest recovery point %s is suspect: %s", suspect.ID,
+			suspect.Suspicion.Message), suspect.Suspicion.Hint)
+	case h.LastRun != nil && !h.LastRun.State.Final():
+		message := fmt.Sprintf("run %s is %s since %s", h.LastRun.ID, h.LastRun.State,
+			h.LastRun.Created.UTC().Format(time.RFC3339))
+		if h.LastRun.Reason.Message != "" {
+			message += ": " + h.LastRun.Reason.Message
+		}
+		return h.LastRun.Reason.Reword("RunUnderWay", message, h.LastRun.Reason.Hint)
+	case s.Gap.Count > 0 && (h.Point == nil || s.Gap.Last.After(h.Point.Created)):
+		return backup.NewReason("SlotsMissed", fmt.Sprintf("no runs were made of %d slots from %s to %s: %s", s.Gap.Count,
+			s.Gap.First.UTC().Format(time.RFC3339), s.Gap.Last.UTC().Format(time.RFC3339), s.Gap.Why), "")
+	case s.Refused != nil:
+		return backup.NewReason("PlanRefused", "plan.yaml is refused, and the last good plan is in force: "+s.Refused.Error(),
+			"Mend plan.yaml; lifeboat plan check says what is wrong.")
+	case h.Point == nil:
+		return backup.NewReason("NeverBackedUp", "the target has not been backed up yet", "")
+	}
+	return backup.NewReason("NoRecoveryPoint", "no newer recovery point has been verified", "")
+}
+
+// suspect is the newest suspect recovery point, if it is newer than the newest live one; else nil.
+func (s Snapshot) suspect(live *backup.Point) *backup.Point {
+	var newest *backup.Point
+	for i, p := range s.Points {
+		newer := newest == nil || p.Created.After(newest.Created)
+		if p.State == backup.Suspect && newer && (live == nil || p.Created.After(live.Created)) {
+			newest = &s.Points[i]
+		}
+	}
+	return newest
+}
+
+// runs says how many in words, of the seen ones that were looked at.
+func runs(n, seen int) string {
+	switch {
+	case n == 1:
+		return "the last run"
+	case n == seen && seen == RecentRows:
+		return fmt.Sprintf("the last %d runs, or more,", n)
+	}
+	return fmt.Sprintf("the last %d runs", n)
+}
+
+const (
+	// RecentRows is how many of a target's newest runs health looks at.
+	RecentRows = 10
+	// silence is how long after a slot a tick must have dealt with it: ten ticks of the default.
+	silence = 10 * time.Minute
+)
+
+// AddRun adds a run that is a backup.
+func (s *Snapshot) AddRun(row backup.Row) {
+	switch run, err := backup.Decode[backup.Run](row); {
+	case err != nil:
+		s.Unread = cmp.Or(s.Unread, err)
+	case run.Restore == nil:
+		s.Runs = append(s.Runs, run)
+	}
+}
+
+// AddPoint adds a recovery point, also one that cannot be read.
+func (s *Snapshot) AddPoint(row backup.Row) {
+	p, err := backup.DecodePoint(row)
+	if err != nil {
+		p, s.Unread = backup.UnreadablePoint(row, s.Target, err), cmp.Or(s.Unread, err)
+	}
+	s.Points = append(s.Points, p)
+}
+
+// AlertKey names that the target of the plan has been left with its newest point: a target that got another one since, and
+// is unprotected again, has another name.
+func (h TargetHealth) AlertKey() string {
+	point := "none"
+	if h.Point != nil {
+		point = h.Point.ID
+	}
+	return backup.Digest(h.Plan+"\n"+strings.ToLower(h.Target)+"\n"+point, 16)
+}

@@ -1,0 +1,269 @@
+package plans
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"lifeboat/internal/backup"
+	"lifeboat/internal/event"
+)
+
+// Store says which plans are in force: those of plan.yaml, or, while that is broken, the last good ones, which it keeps
+// in the catalog. Its memory only spares requests: any number of processes may have a book on one catalog.
+type Store struct {
+	Catalog backup.Catalog
+	// Read returns plan.yaml as it is now. A *Fault of the kind Deferred means that it cannot be had for the moment; any
+	// other error counts as a fault of plan.yaml itself, and must have the same text each time.
+	Read func(ctx context.Context) ([]byte, error)
+	// Parse makes plans of the text, or says everything that is wrong with it.
+	Parse func(text []byte) ([]backup.Plan, error)
+
+	mu sync.Mutex
+	// file is what was read last, kept the last good text that was loaded, and head the row as it was seen last.
+	file, kept edition
+	head       Head
+}
+
+// edition is a text of plan.yaml and what it means; err says why it means nothing.
+type edition struct {
+	hash  string
+	text  []byte
+	plans []backup.Plan
+	err   error
+}
+
+// Head is the row that says what is in force. It stands among the watermarks, which each tick reads anyway.
+type Head struct {
+	// Hash of the text in force, under which it is kept; empty if there never was a good one.
+	Hash string `json:"Hash,omitempty"`
+	// Since is when plan.yaml was found to be that text.
+	Since time.Time `json:"Since,omitzero"`
+	// Refused is the hash of the text that is refused since then, and the reason why; empty if none is.
+	Refused      string    `json:"Refused,omitempty"`
+	RefusedSince time.Time `json:"RefusedSince,omitzero"`
+	Reason       string    `json:"Reason,omitempty"`
+
+	backup.Carried
+}
+
+// ReadHead reads the row of what is in force; the zero value where there is none.
+func ReadHead(row backup.Row) (Head, error) {
+	if row.ETag == "" {
+		return Head{}, nil
+	}
+	return backup.Decode[Head](row)
+}
+
+// Active are the plans that hold now.
+type Active struct {
+	Plans []backup.Plan
+	// Since is when plan.yaml was found to say so; zero if the catalog was not asked.
+	Since time.Time
+	// Refused is why plan.yaml as it is now is not in force, a line for everything wrong; nil if it is.
+	Refused error
+	// RefusedSince is when that was found by a tick; zero if none has found it yet.
+	RefusedSince time.Time
+
+	// Hash of the text that holds the plans.
+	Hash string
+}
+
+// Current says which plans are in force, and changes nothing. Where plan.yaml is broken and there is no last good plan
+// the error is that of plan.yaml.
+func (b *Store) Current(ctx context.Context) (Active, error) {
+	file := b.read(ctx)
+	if file.err == nil {
+		return Active{Plans: file.plans, Hash: file.hash}, nil
+	}
+	_, head, _, err := b.load(ctx)
+	if err != nil {
+		return Active{Refused: file.err}, fmt.Errorf("plan.yaml is refused: %w; which plan was in force: %w", file.err, err)
+	}
+	return b.lastGood(ctx, head, file)
+}
+
+// Reconcile is Current for the tick of the schedule, which also writes down what has changed: a good text is kept before it
+// is needed, and others are told of a broken one. Under a good text that is in force it makes no request of its own. Plans
+// may be used in spite of an error.
+func (b *Store) Reconcile(ctx context.Context) (Active, error) {
+	file := b.read(ctx)
+	if file.err == nil {
+		head := b.seen()
+		var err error
+		if !head.says(file) {
+			head, err = b.record(ctx, file)
+		}
+		return Active{Plans: file.plans, Since: head.Since, Hash: file.hash}, err
+	}
+	// Not what this process remembers: since its last tick others may have put another plan in force.
+	_, head, _, err := b.load(ctx)
+	if err != nil {
+		return Active{Refused: file.err}, errors.Join(file.err, err)
+	}
+	if f, ok := errors.AsType[*backup.Fault](file.err); (!ok || f.Kind != backup.Deferred) && !head.says(file) {
+		head, err = b.record(ctx, file)
+	}
+	force, noPlan := b.lastGood(ctx, head, file)
+	return force, errors.Join(noPlan, err)
+}
+
+// Observe tells the book what a tick read of its head, so that it learns of other processes without a request of its own.
+func (b *Store) Observe(row backup.Row) {
+	head, err := ReadHead(row)
+	if err != nil {
+		return // the next look tells
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.head = head
+}
+
+func (b *Store) seen() Head {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.head
+}
+
+// says tells whether the head needs no change for this text of plan.yaml.
+func (h Head) says(file edition) bool {
+	if file.err != nil {
+		return h.Refused == file.hash
+	}
+	return h.Hash == file.hash && h.Refused == ""
+}
+
+// read reads plan.yaml. A text that was read before is not parsed again.
+func (b *Store) read(ctx context.Context) edition {
+	text, err := b.Read(ctx)
+	if err != nil {
+		return edition{hash: backup.Digest("unreadable\n"+err.Error(), 32), err: err}
+	}
+	hash := backup.Digest(string(text), 32)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.file.hash != hash {
+		plans, err := b.Parse(text)
+		b.file = edition{hash: hash, text: text, plans: plans, err: err}
+	}
+	return b.file
+}
+
+// load reads the head. There may be none yet.
+func (b *Store) load(ctx context.Context) (backup.Row, Head, time.Time, error) {
+	row, now, err := b.Catalog.Get(ctx, backup.ActivePlanKey)
+	if errors.Is(err, backup.ErrNotFound) {
+		return backup.Row{}, Head{}, now, nil
+	}
+	if err != nil {
+		return row, Head{}, now, fmt.Errorf("load the row of the plan in force: %w", err)
+	}
+	head, err := backup.Decode[Head](row)
+	return row, head, now, err
+}
+
+// record saves that the text of plan.yaml is in force, or refused, and returns the head. First a good text is kept, then
+// the head is saved together with what others must be told, which the tick sends. After a death in between, the next one does it all again,
+// under the same keys and IDs.
+func (b *Store) record(ctx context.Context, file edition) (Head, error) {
+	row, head, now, err := b.load(ctx)
+	if err != nil {
+		return head, err
+	}
+	if !head.says(file) {
+		next := Head{Hash: file.hash, Since: now, Carried: head.Carried}
+		if file.err != nil {
+			next = head
+			next.Refused, next.RefusedSince, next.Reason = file.hash, now, backup.NewReason("", file.err.Error(), "").Message
+		} else if err := b.keep(ctx, file); err != nil {
+			return head, err
+		}
+		write := backup.Write{Op: backup.Insert, Key: backup.ActivePlanKey, Body: backup.Encode(next)}
+		if row.ETag != "" {
+			write.Op, write.ETag = backup.Replace, row.ETag
+		}
+		_, err := b.Catalog.Apply(ctx, append(event.Owed(backup.SchedulePartition, turned(head, next, now)), write)...)
+		switch {
+		case errors.Is(err, backup.ErrExists), errors.Is(err, backup.ErrChanged), errors.Is(err, backup.ErrNotFound):
+			return head, nil // another tick was faster: the next one looks again
+		case err != nil:
+			return head, fmt.Errorf("save which plan is in force: %w", err)
+		}
+		head = next
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.head = head
+	return head, nil
+}
+
+// turned is the event that a text is refused, or that a good one has healed it; none for an edit, or the first plan.
+func turned(was, is Head, now time.Time) []backup.Event {
+	t := event.PlanTurn{
+		Hash: is.Refused, Refused: is.Refused != "", Reason: is.Reason, LastGood: was.Since, InForceSince: is.Since, Found: now,
+	}
+	if !t.Refused {
+		if was.Refused == "" {
+			return nil
+		}
+		t.Hash = is.Hash
+	}
+	return []backup.Event{event.PlanTurned(t)}
+}
+
+// keep writes the text under its hash. A repeat writes the same.
+func (b *Store) keep(ctx context.Context, file edition) error {
+	var writes []backup.Write
+	for i, page := range backup.Pages(string(file.text)) {
+		writes = append(writes, backup.Write{Op: backup.Put, Key: backup.PlanTextKey(file.hash, i), Body: page})
+	}
+	if _, err := b.Catalog.Apply(ctx, writes...); err != nil {
+		return fmt.Errorf("keep the text of the plan: %w", err)
+	}
+	return nil
+}
+
+// lastGood are the plans of the text that the head names, in force in place of what plan.yaml says now.
+func (b *Store) lastGood(ctx context.Context, head Head, file edition) (Active, error) {
+	force := Active{Since: head.Since, Refused: file.err, Hash: head.Hash}
+	if head.Refused == file.hash {
+		force.RefusedSince = head.RefusedSince
+	}
+	if head.Hash == "" {
+		return force, file.err
+	}
+	b.mu.Lock()
+	kept := b.kept
+	b.mu.Unlock()
+	if kept.hash != head.Hash {
+		var err error
+		if kept, err = b.fetch(ctx, head.Hash); err != nil {
+			return force, fmt.Errorf("plan.yaml is refused: %w; the last good plan, of %s, cannot be used: %w", file.err,
+				head.Since.UTC().Format(time.RFC3339), err)
+		}
+		b.mu.Lock()
+		b.kept = kept
+		b.mu.Unlock()
+	}
+	force.Plans = kept.plans
+	return force, nil
+}
+
+// fetch reads a kept text back.
+func (b *Store) fetch(ctx context.Context, hash string) (edition, error) {
+	rows, _, err := b.Catalog.List(ctx, backup.PlanTextPartition, hash+"-", hash+".", 1000)
+	if err != nil {
+		return edition{}, fmt.Errorf("load its text: %w", err)
+	}
+	kept, err := backup.JoinPages(rows)
+	if err != nil {
+		return edition{}, err
+	}
+	if backup.Digest(kept, 32) != hash {
+		return edition{}, fmt.Errorf("its text, the rows %s/%s-…, is not what was kept", backup.PlanTextPartition, hash)
+	}
+	plans, err := b.Parse([]byte(kept))
+	return edition{hash: hash, plans: plans, err: err}, err
+}

@@ -1,0 +1,82 @@
+package restore
+
+import (
+	"time"
+
+	"lifeboat/internal/backup"
+)
+
+// Expired refuses a request whose time is over.
+func Expired(expires, now time.Time) *backup.Reason {
+	if now.Before(expires) {
+		return nil
+	}
+	return backup.Refuse("RequestExpired", "Ask again, under another ID.", "the request was good until %s",
+		expires.UTC().Format(time.RFC3339))
+}
+
+// LongestRestoreTime is the most that a request may give a restore to begin: what is further away is a mistake.
+const LongestRestoreTime = backup.LongestKeep
+
+// TooLong refuses a request that is good for longer than anybody can mean.
+func TooLong(expires, now time.Time) *backup.Reason {
+	if !expires.After(now.Add(LongestRestoreTime)) {
+		return nil
+	}
+	return backup.Refuse("ExpiresTooLate", "Ask again, under another ID.", "the request is good until %s, and may be for %d days at the most: "+
+		"what is further away is a mistake", expires.UTC().Format(time.RFC3339), int(LongestRestoreTime.Hours()/24))
+}
+
+// RestoresNothing is the refusal where a row cannot be read.
+func RestoresNothing(err error) *backup.Reason {
+	why := backup.UnreadableRow(err)
+	why.Message = "nothing of the target is restored: " + why.Message
+	return &why
+}
+
+// Usable refuses a recovery point that is gone, or that the service would not take any more.
+func Usable(p backup.Point, now time.Time) *backup.Reason {
+	const other = "Choose another recovery point."
+	switch p.State {
+	case backup.Expired:
+		return backup.Refuse("RecoveryPointExpired", other, "the recovery point %s expired, and was deleted at %s", p.ID,
+			p.Deleted.UTC().Format(time.RFC3339))
+	case backup.Deleting:
+		// Storage kept it the last time: whether it still does is known in a moment, and the restore looks then.
+		if p.KeptByStorage.Again.IsZero() {
+			return backup.Refuse("RecoveryPointDeleting", other, "the recovery point %s is being deleted", p.ID)
+		}
+	case backup.Live, backup.Suspect:
+	default:
+		return backup.Refuse("RecoveryPointUnusable", other, "the recovery point %s is %s", p.ID, p.State)
+	}
+	if p.CopyOnly() {
+		return backup.Refuse("OneWay", "Nothing was done. Read the files with CCF's own tools.", "the recovery point %s is a copy: Azure restores no "+
+			"Confidential Ledger from exported files, and has no restore of one since the api-version %s", p.ID, backup.NoLedgerRestoreSince)
+	}
+	return Beyond(p.Target, p.Created, now)
+}
+
+// Beyond refuses a backup of the target that is older than the service restores.
+func Beyond(target string, written, now time.Time) *backup.Reason {
+	const other = "Choose another recovery point."
+	r, err := backup.ParseResource(target)
+	if err != nil {
+		return backup.Refuse("RecoveryPointUnusable", other, "%v", err)
+	}
+	if horizon, _ := backup.Horizon(r.Type); horizon > 0 && !now.Before(written.Add(horizon)) {
+		return backup.Refuse("BeyondHorizon", other, "the backup was written at %s, and %s restores none that is older than %d days: "+
+			"Cannot restore: backup expired", written.UTC().Format(time.RFC3339), r.Type, int(horizon.Hours()/24))
+	}
+	return nil
+}
+
+// Changed refuses an artifact that is not what was verified.
+func Changed(p backup.Point, v backup.Verification) *backup.Reason {
+	if v.SHA256 == p.SHA256 && v.Size == p.Size {
+		return nil
+	}
+	return backup.Refuse("ArtifactChanged", "Somebody wrote to it. Choose another recovery point.",
+		"%s in the container %s has %d bytes and the SHA-256 %s; verified were %d bytes, %s", p.Artifact, p.Storage.Container,
+		v.Size, v.SHA256, p.Size, p.SHA256)
+}

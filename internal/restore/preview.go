@@ -1,0 +1,297 @@
+package restore
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"lifeboat/internal/backup"
+)
+
+// Preview is what a restore would do, and whether it may.
+type Preview struct {
+	// Hash identifies what would be done: the destination, the recovery point and its content, the kind, the key, the region,
+	// and whether there is a safety backup. Ages and outcomes are not in it.
+	Hash string `json:"hash"`
+	// Made is when this was found out.
+	Made time.Time `json:"createdDateTime"`
+	// Plan is the name of the plan that allows it, Target what was backed up, Destination what is restored into.
+	Plan        string             `json:"plan,omitempty"`
+	Target      string             `json:"target"`
+	Destination string             `json:"destination"`
+	Kind        backup.RestoreKind `json:"kind"`
+	Key         string             `json:"key,omitempty"`
+	Region      string             `json:"restoreRegion,omitempty"`
+	// Point is the recovery point; nil if there is none.
+	Point *PreviewedPoint `json:"recoveryPoint,omitempty"`
+	// Safety says that the destination is backed up before.
+	Safety bool `json:"safetyBackup"`
+	// Overwrites says what the restore destroys, NotIncluded what it does not bring back, in words for people.
+	Overwrites  []string `json:"overwrites"`
+	NotIncluded []string `json:"notIncluded"`
+	// Calls are those to Azure that change something, or ask whether it may be changed, in their order.
+	Calls []string `json:"calls"`
+	// Guards are all that were asked, in their order, up to the first that refused.
+	Guards []Guard `json:"guards"`
+
+	Chosen backup.Point `json:"-"`
+	// Allowing is the one that allows the restore. agrees is one of those that do which wants a person to agree, and secures one
+	// that wants a safety backup; "" if none does.
+	Allowing backup.Plan `json:"-"`
+	agrees   string      `json:"-"`
+	secures  string      `json:"-"`
+	// MayAnswer: answers may go to the queue of the request.
+	MayAnswer bool `json:"-"`
+}
+
+// PreviewedPoint is the recovery point of a RestorePlan.
+type PreviewedPoint struct {
+	ID      string            `json:"id"`
+	State   backup.PointState `json:"state"`
+	Written time.Time         `json:"createdDateTime"`
+	// Age in whole seconds.
+	Age    int64  `json:"ageInSeconds"`
+	Size   int64  `json:"sizeInBytes"`
+	SHA256 string `json:"sha256"`
+}
+
+// Guard is a question that a restore must answer before anything is changed.
+type Guard struct {
+	Name    string  `json:"name"`
+	Outcome Verdict `json:"outcome"`
+	// Reason is why it was refused, or what the warning is, or when it will be asked.
+	Reason *backup.Reason `json:"reason,omitempty"`
+}
+
+// Verdict is the outcome of a Guard.
+type Verdict string
+
+// The verdicts. Later: it can only be asked by the restore itself, which does before it changes anything.
+const (
+	Passed  Verdict = "passed"
+	Warned  Verdict = "warning"
+	Stopped Verdict = "refused"
+	Later   Verdict = "later"
+)
+
+// Refusal is why the restore may not be made; nil if it may.
+func (p Preview) Refusal() *backup.Reason {
+	for _, g := range p.Guards {
+		if g.Outcome == Stopped {
+			return g.Reason
+		}
+	}
+	return nil
+}
+
+// Ask notes a guard, and says whether to go on.
+func (p *Preview) Ask(name string, no *backup.Reason) bool {
+	g := Guard{Name: name, Outcome: Passed, Reason: no}
+	if no != nil {
+		g.Outcome = Stopped
+	}
+	p.Guards = append(p.Guards, g)
+	return no == nil
+}
+
+// NewHash is that of what would be done.
+func (p Preview) NewHash() string {
+	id, sum := "", ""
+	if p.Point != nil {
+		id, sum = p.Point.ID, p.Point.SHA256
+	}
+	return backup.Digest(strings.Join([]string{
+		strings.ToLower(p.Destination), id, sum, string(p.Kind), p.Key, p.Region, fmt.Sprint(p.Safety),
+	}, "\n"), 64)
+}
+
+// destruction is what a restore does.
+type destruction struct {
+	overwrites []string // by a full one
+	calls      []string // after those of the safety backup
+	look       string   // the service's own look, which is a request that it works on: no dry run sends it
+}
+
+// destructions are those of the types of resources, in lower case; sources as of notIncluded.
+var destructions = map[string]destruction{
+	"microsoft.apimanagement/service": {
+		[]string{
+			"the whole configuration of the service: APIs, operations, policies, products, users, groups, subscriptions, named " +
+				"values, certificates of backends. What was changed since the backup is lost",
+			"during the restore the service cannot be changed; custom host names stay as they are",
+		},
+		[]string{"POST {destination}/restore"},
+		"",
+	},
+	backup.ManagedHSM: {
+		[]string{
+			"all keys of the HSM with all their versions, and all role assignments, this app's own among them",
+			"during the restore the HSM answers nothing but the question how the restore is getting on",
+		},
+		[]string{"PUT {host}/prerestore", "PUT {host}/restore"},
+		"PreFullRestore",
+	},
+	backup.ManagedCCF:         remade,
+	backup.ConfidentialLedger: remade,
+}
+
+// remade is how a ledger comes back.
+var remade = destruction{
+	[]string{"nothing: the original must have been deleted, and is made anew under its name"},
+	[]string{"POST {destination}/restore"},
+	"",
+}
+
+// Describe fills in what the restore does.
+func (p *Preview) Describe() {
+	r, err := backup.ParseResource(p.Destination)
+	if err != nil {
+		return
+	}
+	kind := strings.ToLower(r.Type)
+	p.Overwrites, p.Calls = slices.Clone(destructions[kind].overwrites), slices.Clone(destructions[kind].calls)
+	p.NotIncluded = backup.NotIncluded(p.Target)
+	if p.Kind == backup.RestoreKey {
+		p.Overwrites = []string{"nothing: the key " + p.Key + " must have been purged"}
+		p.Calls = []string{"PUT {host}/prerestore", "PUT {host}/keys/" + p.Key + "/restore"}
+	}
+	if p.Safety {
+		first := []string{"POST {destination}/backup"}
+		if kind == backup.ManagedHSM {
+			first = []string{"POST {host}/prebackup", "POST {host}/backup"}
+		}
+		p.Calls = append(first, p.Calls...)
+	}
+	for i := range p.Calls {
+		p.Calls[i] = strings.NewReplacer("{destination}", p.Destination, "{host}", "https://"+strings.ToLower(r.Name)+
+			".managedhsm.azure.net").Replace(p.Calls[i])
+	}
+}
+
+// AskLater notes a guard that asks Azure: a definite no refuses, what could not be asked now is asked by the restore itself.
+func (p *Preview) AskLater(name string, done bool, err error, check func() *backup.Reason) {
+	f := backup.AsFault(err)
+	switch {
+	case f != nil && f.Kind == backup.Refused:
+		why := f.Reason()
+		p.Ask(name, &why)
+	case f != nil:
+		why := f.Reason()
+		p.Guards = append(p.Guards, Guard{Name: name, Outcome: Later, Reason: &why})
+	case !done:
+		p.Guards = append(p.Guards, Guard{Name: name, Outcome: Later, Reason: backup.Refuse("TakesLonger", "",
+			"it takes more than one look; the restore goes on with that before it changes anything")})
+	default:
+		p.Ask(name, check())
+	}
+}
+
+// NotAsked notes the look that the service itself makes before it restores, where it makes one: no dry run asks for it.
+func (p *Preview) NotAsked() {
+	into, err := backup.ParseResource(p.Destination)
+	if err != nil {
+		return
+	}
+	if look := destructions[strings.ToLower(into.Type)].look; look != "" {
+		p.Guards = append(p.Guards, Guard{Name: "the service itself can restore it", Outcome: Later, Reason: backup.Refuse("NotAsked", "",
+			"a dry run only reads; the restore asks by %s, after the safety backup and before anything is changed", look)})
+	}
+}
+
+// Allow finds the plan that allows the restore: the first one that has the target and names the destination. Whatever else any such
+// plan asks for holds all the same.
+func (p *Preview) Allow(q Request, plans []backup.Plan) *backup.Reason {
+	var has []string
+	for _, plan := range q.about(plans) {
+		has = append(has, plan.Name)
+		if !plan.Restore.Allows(q.Target, p.Destination) {
+			continue
+		}
+		if p.Plan == "" {
+			p.Plan, p.Allowing = plan.Name, plan
+		}
+		if plan.Restore.Approval {
+			p.agrees = cmp.Or(p.agrees, plan.Name)
+		}
+		if plan.Restore.Safety {
+			p.secures = cmp.Or(p.secures, plan.Name)
+		}
+	}
+	if p.Plan != "" {
+		return nil
+	}
+	if len(has) == 0 {
+		return backup.Refuse("UnknownTarget", "See how plan.yaml spells it.", "no plan has the target %s", q.Target)
+	}
+	return backup.Refuse("DestinationNotAllowed", "Add it to restore.into of the plan, if it may be overwritten; itself there allows "+
+		"each target to be restored into itself.", "no plan with the target %s allows it to be restored into %s: %s", q.Target,
+		p.Destination, strings.Join(has, ", "))
+}
+
+// Approve refuses what a person must agree to.
+func (p *Preview) Approve() *backup.Reason {
+	if p.agrees == "" {
+		return nil
+	}
+	return backup.Refuse("ApprovalUnavailable", "Whoever may change plan.yaml can take approval out of it.",
+		"the plan %s wants a person to agree to restores, which this version of Lifeboat cannot ask for", p.agrees)
+}
+
+// Answers refuses a queue that no plan of the target lets answers go to.
+func (p *Preview) Answers(q Request) *backup.Reason {
+	if p.MayAnswer {
+		return nil
+	}
+	return backup.Refuse("ReplyToNotAllowed", "Add it to restore.replyTo of the plan, or leave replyTo out: answers also go to lifeboat-events.",
+		"the plan %s does not let answers go to the queue %s", p.Plan, q.ReplyTo)
+}
+
+// ReplyTo is the queue that answers go to besides, "" for none.
+func (p Preview) ReplyTo(q Request) string {
+	if !p.MayAnswer {
+		return ""
+	}
+	return q.ReplyTo
+}
+
+// Fits refuses what services of the destination's type cannot do.
+func (p *Preview) Fits() *backup.Reason {
+	from, _ := backup.ParseResource(p.Target)
+	into, _ := backup.ParseResource(p.Destination) // both were parsed with the request
+	hsm := strings.EqualFold(into.Type, backup.ManagedHSM)
+	// A ledger has nothing to secure before: it is restored only once it was deleted.
+	recreated := strings.EqualFold(into.Type, backup.ManagedCCF) || strings.EqualFold(into.Type, backup.ConfidentialLedger)
+	switch {
+	case !strings.EqualFold(from.Type, into.Type):
+		return backup.Refuse("TypeMismatch", "", "a backup of a %s cannot be restored into a %s", from.Type, into.Type)
+	case p.Kind == backup.RestoreKey && !hsm:
+		return backup.Refuse("KindNotSupported", "Leave kind and key out.", "only a Managed HSM brings single keys back, not a %s", into.Type)
+	case p.Region != "" && !recreated:
+		return backup.Refuse("RegionNotSupported", "Leave restoreRegion out.", "a %s is restored where it is; only a ledger is made anew, in a "+
+			"region", into.Type)
+	case recreated && !strings.EqualFold(from.Name, into.Name):
+		return backup.Refuse("NameDiffers", "Restore into a resource of the same name.", "Azure restores a %s only under the name that was "+
+			"backed up, %s, and not as %s", into.Type, from.Name, into.Name)
+	}
+	p.Safety = hsm || p.secures != "" && !recreated
+	if recreated { // where the request does not say, the plan does
+		p.Region = p.Allowing.Settings.CCF.In(p.Region).RestoreRegion
+	}
+	if p.secures != "" && strings.EqualFold(into.Type, backup.ManagedCCF) {
+		return backup.Refuse("SafetyBackupUnavailable", "Take safetyBackup out of the plan, or give such targets a plan of their own.",
+			"the plan %s wants a safety backup, and a Managed CCF is restored only once the original is gone: there is nothing "+
+				"left to back up", p.secures)
+	}
+	return nil
+}
+
+// ProviderRestore is what the provider is asked for.
+func (p Preview) ProviderRestore() backup.Restore {
+	return backup.Restore{
+		Target: p.Destination, Source: p.Target, Storage: p.Chosen.Storage, Artifact: p.Chosen.Artifact, Written: p.Chosen.Created,
+		Size: p.Chosen.Size, SHA256: p.Chosen.SHA256, ETag: p.Chosen.ETag, SKU: p.Chosen.SKU,
+		Identity: p.Allowing.Settings.Access(p.Destination), Kind: p.Kind, Key: p.Key, CCF: p.Allowing.Settings.CCF.In(p.Region),
+	}
+}

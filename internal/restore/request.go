@@ -1,0 +1,396 @@
+package restore
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"lifeboat/internal/backup"
+)
+
+// about are the plans that have the target of the request. Where none has, and a recovery point by its ID is to be restored
+// into what it was made of, they are those whose restores may overwrite that: their safety backups are the way back.
+func (q Request) about(plans []backup.Plan) (found []backup.Plan) {
+	for _, plan := range plans {
+		if plan.Has(q.Target) {
+			found = append(found, plan)
+		}
+	}
+	if len(found) > 0 || q.Point == "" || !backup.Same(q.Target, q.Destination()) {
+		return found
+	}
+	for _, plan := range plans {
+		if slices.ContainsFunc(plan.Restore.Into, func(into string) bool { return backup.Same(into, q.Target) }) {
+			found = append(found, plan)
+		}
+	}
+	return found
+}
+
+// Replies says that answers may go to the queue of the request, if it names one. A refusal is an answer too, so any plan
+// of the target may allow it, whether it allows the restore or not.
+func (q Request) Replies(plans []backup.Plan) bool {
+	return q.ReplyTo == "" || slices.ContainsFunc(q.about(plans), func(plan backup.Plan) bool {
+		return slices.Contains(plan.Restore.ReplyTo, q.ReplyTo)
+	})
+}
+
+// Request asks for a restore. Other systems send it to the queue "restore-requests"; docs/restore.schema.json
+// describes it.
+type Request struct {
+	// ID makes it idempotent for good: the same ID always means the same restore. 1 to 128 characters.
+	ID string
+	// Target is the resource ID of the service whose backup is restored.
+	Target string
+	// Point is the ID of a recovery point, or "" for the newest live one: the newest before Before, if that is not zero.
+	Point  string
+	Before time.Time
+	// Into is the resource ID of the service to restore into: by default Target.
+	Into string
+	Kind backup.RestoreKind
+	// Key is the name of the key to bring back, with RestoreKey.
+	Key string
+	// Region is the Azure region that a ledger is recreated in.
+	Region string
+	// RequestedBy and Reason say who asks and why, in words for people.
+	RequestedBy, Reason string
+	// ReplyTo is a queue of the same storage account that the answers also go to, "" for none.
+	ReplyTo string
+	// Expires is when the restore must have begun; zero: a day after the request was sent.
+	Expires time.Time
+	// Sent is when the message was, which may have waited in the queue while the app was down; zero: just now. It is no part
+	// of the request: the same one may be sent again.
+	Sent time.Time `json:"-"`
+	// DryRun asks for the plan of the restore alone. It does not use the ID up.
+	DryRun bool
+}
+
+// Destination is the service that is restored into.
+func (q Request) Destination() string {
+	if q.Into == "" {
+		return q.Target
+	}
+	return q.Into
+}
+
+// Until is when the restore must have begun.
+func (q Request) Until(now time.Time) time.Time {
+	switch {
+	case !q.Expires.IsZero():
+		return q.Expires
+	case !q.Sent.IsZero() && q.Sent.Before(now):
+		return q.Sent.Add(DefaultRestoreTime)
+	}
+	return now.Add(DefaultRestoreTime)
+}
+
+// Fingerprint tells requests apart that want something else. It is kept for good: whatever becomes of this struct, the
+// fingerprint of a request must not change. How a resource ID is spelled does not matter, nor whether the target itself
+// is named as the destination.
+func (q Request) Fingerprint() string {
+	q.DryRun = false
+	q.Target, q.Into = strings.ToLower(q.Target), strings.ToLower(q.Destination())
+	return backup.Digest(string(backup.Encode(q)), 32)
+}
+
+// InvalidRequest is the code of a request that cannot be understood.
+const InvalidRequest = "InvalidRequest"
+
+// RequestError is why a request for a restore cannot be understood.
+type RequestError struct {
+	// Field that is wrong, "" for the whole.
+	Field string
+	// Message says what is wrong with it.
+	Message string
+}
+
+func (e *RequestError) Error() string {
+	if e.Field == "" {
+		return e.Message
+	}
+	return fmt.Sprintf("%q: %s", e.Field, e.Message)
+}
+
+func malformed(field, format string, args ...any) error {
+	return &RequestError{Field: field, Message: fmt.Sprintf(format, args...)}
+}
+
+// LongestRequest is how long the message of a request may be, in bytes: the most that a queue of Azure Storage takes.
+const LongestRequest = 64 << 10
+
+// ParseRequest reads a request: a JSON object, or the CloudEvent 1.0 that has it as its data. The id stands in for
+// that of a request that has none; "" if nothing does. As far as the ID and the queue for answers can be read, they are
+// returned with an error too. The error is a *RequestError.
+//
+// It reads more strictly than encoding/json does: names count with their case, and none may come twice. Readers that
+// disagree about what a request says would disagree about what is overwritten.
+func ParseRequest(message []byte, id string) (Request, error) {
+	if len(message) > LongestRequest {
+		return Request{}, malformed("", "the request has %d bytes, more than %d", len(message), LongestRequest)
+	}
+	if !utf8.Valid(message) {
+		return Request{}, malformed("", "the request is not text in UTF-8")
+	}
+	fields, err := members("", message)
+	if err != nil {
+		return Request{}, err
+	}
+	if _, ok := fields["specversion"]; ok {
+		return requestInEvent(fields)
+	}
+	if _, ok := fields["id"]; !ok && id != "" {
+		fields["id"] = backup.Encode(id)
+	}
+	return request(fields)
+}
+
+// requestInEvent reads the request in a CloudEvent, whose ID and source stand in for the request's own where it has none.
+func requestInEvent(event map[string]json.RawMessage) (Request, error) {
+	var e struct {
+		Version, ID, Source, ContentType, Base64 string
+	}
+	for _, attribute := range []struct {
+		name string
+		into *string
+	}{
+		{"specversion", &e.Version}, {"id", &e.ID}, {"source", &e.Source}, {"datacontenttype", &e.ContentType}, {"data_base64", &e.Base64},
+	} {
+		if raw, ok := event[attribute.name]; ok && json.Unmarshal(raw, attribute.into) != nil {
+			return Request{}, malformed(attribute.name, "an attribute of a CloudEvent is text")
+		}
+	}
+	q := Request{}
+	if isID(e.ID) {
+		q.ID = e.ID
+	}
+	media, _, _ := strings.Cut(e.ContentType, ";")
+	data := []byte(event["data"])
+	switch {
+	case e.Version != "1.0":
+		return q, malformed("specversion", "%q is not the version 1.0 of CloudEvents", short(e.Version))
+	case e.ID == "" || e.Source == "":
+		return q, malformed("", "a CloudEvent has an id and a source")
+	case media != "" && !strings.EqualFold(strings.TrimSpace(media), "application/json"):
+		return q, malformed("datacontenttype", "%q is not application/json", short(e.ContentType))
+	case e.Base64 != "" && data != nil:
+		return q, malformed("data_base64", "the event has data as well")
+	case e.Base64 != "":
+		var err error
+		if data, err = base64.StdEncoding.DecodeString(e.Base64); err != nil || !utf8.Valid(data) {
+			return q, malformed("data_base64", "it is not the base64 of text in UTF-8")
+		}
+		data = bytes.TrimPrefix(data, []byte("\ufeff")) // a byte order mark, as messages have it
+	case data == nil:
+		return q, malformed("data", "the event has none")
+	}
+	fields, err := members("data", data)
+	if err != nil {
+		return q, err
+	}
+	if _, ok := fields["id"]; !ok {
+		fields["id"] = backup.Encode(e.ID)
+	}
+	if _, ok := fields["requestedBy"]; !ok {
+		fields["requestedBy"] = backup.Encode(cut(e.Source, longestWords-1)) // a source may be longer, and nobody chose it for us
+	}
+	return request(fields)
+}
+
+// members are those of a JSON object with nothing behind it.
+func members(field string, text []byte) (map[string]json.RawMessage, error) {
+	d := json.NewDecoder(bytes.NewReader(text))
+	if open, err := d.Token(); err != nil || open != json.Delim('{') {
+		return nil, malformed(field, "it is not a JSON object")
+	}
+	fields := map[string]json.RawMessage{}
+	for d.More() {
+		name, err := d.Token()
+		var value json.RawMessage
+		if err == nil {
+			err = d.Decode(&value)
+		}
+		if err != nil {
+			return nil, malformed(field, "it is not JSON: %v", err)
+		}
+		key := name.(string) // the decoder takes no other
+		if _, twice := fields[key]; twice {
+			return nil, malformed(field, "the field %q stands there twice", short(key))
+		}
+		fields[key] = value
+	}
+	if _, err := d.Token(); err != nil {
+		return nil, malformed(field, "it is not JSON: %v", err)
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return nil, malformed(field, "there is more behind the JSON object")
+	}
+	return fields, nil
+}
+
+// short makes a text of somebody else's fit for an error.
+func short(text string) string { return cut(text, 64) }
+
+// cut leaves the first n characters of the text.
+func cut(text string, n int) string {
+	if runes := []rune(text); len(runes) > n {
+		return string(runes[:n]) + "…"
+	}
+	return text
+}
+
+// The forms of what a request names: those of queues (Azure's "Naming Queues and Metadata"), of keys (Key Vault's
+// specification), and of regions, such as westeurope.
+var (
+	queueName  = regexp.MustCompile(`^([a-z0-9](-?[a-z0-9]){2,62}|[a-z0-9]-[a-z0-9])$`)
+	keyName    = regexp.MustCompile(`^[0-9A-Za-z-]{1,127}$`)
+	regionName = regexp.MustCompile(`^[a-z0-9]{2,60}$`)
+)
+
+const (
+	longestID    = 128
+	longestName  = 512  // bytes of a resource ID: far more than those of the services that are restored into can have
+	longestWords = 1000 // characters of who asks, and why
+	latest       = "latest"
+	latestBefore = "latest before "
+)
+
+// request reads the fields. It goes on after an error as far as the answer needs it.
+func request(fields map[string]json.RawMessage) (Request, error) {
+	q := Request{Kind: backup.RestoreFull}
+	texts := map[string]string{}
+	var err error
+	fail := func(e error) {
+		if err == nil {
+			err = e
+		}
+	}
+	for _, name := range []string{
+		"id", "target", "recoveryPoint", "into", "kind", "key", "restoreRegion", "requestedBy", "reason", "replyTo", "expires",
+	} {
+		if raw, ok := fields[name]; ok {
+			var text *string
+			if json.Unmarshal(raw, &text) != nil || text == nil {
+				fail(malformed(name, "it is not text"))
+				continue
+			}
+			texts[name] = *text
+		}
+		delete(fields, name)
+	}
+	if raw, ok := fields["dryRun"]; ok {
+		var dry *bool
+		if json.Unmarshal(raw, &dry) != nil || dry == nil {
+			fail(malformed("dryRun", "it is neither true nor false"))
+		} else {
+			q.DryRun = *dry
+		}
+		delete(fields, "dryRun")
+	}
+	if len(fields) > 0 {
+		fail(malformed(short(slices.Min(slices.Collect(maps.Keys(fields)))), "the field is not known"))
+	}
+	q.Target, q.Into = strings.TrimSuffix(texts["target"], "/"), strings.TrimSuffix(texts["into"], "/")
+	q.Key, q.Region, q.RequestedBy, q.Reason = texts["key"], texts["restoreRegion"], texts["requestedBy"], texts["reason"]
+	if q.ID = texts["id"]; !isID(q.ID) {
+		q.ID = ""
+		fail(malformed("id", "a request needs an ID of 1 to %d characters, none of them unreadable", longestID))
+	}
+	if q.ReplyTo = texts["replyTo"]; q.ReplyTo != "" && !isQueue(q.ReplyTo) {
+		q.ReplyTo = ""
+		fail(malformed("replyTo", "%q is no name of a queue: 3 to 63 lower-case letters, digits and single dashes", short(texts["replyTo"])))
+	}
+	fail(readable("target", q.Target))
+	if _, ok := texts["into"]; ok { // an empty one is a mistake, and does not mean the target
+		fail(readable("into", q.Into))
+	}
+	fail(q.readPoint(texts["recoveryPoint"]))
+	if kind, ok := texts["kind"]; ok {
+		q.Kind = backup.RestoreKind(kind)
+	}
+	switch {
+	case q.Kind != backup.RestoreFull && q.Kind != backup.RestoreKey:
+		fail(malformed("kind", "%q is neither %s nor %s", short(string(q.Kind)), backup.RestoreFull, backup.RestoreKey))
+	case q.Kind == backup.RestoreKey && !keyName.MatchString(q.Key):
+		fail(malformed("key", "a selective restore needs the name of the key: 1 to 127 letters, digits and dashes"))
+	case q.Kind == backup.RestoreFull && q.Key != "":
+		fail(malformed("key", "only a restore of the kind %s is of one key", backup.RestoreKey))
+	}
+	if q.Region != "" && !regionName.MatchString(q.Region) {
+		fail(malformed("restoreRegion", "%q is no name of an Azure region, such as westeurope", short(q.Region)))
+	}
+	for _, name := range []string{"requestedBy", "reason"} {
+		if utf8.RuneCountInString(texts[name]) > longestWords || strings.ContainsFunc(texts[name], backup.IsUnreadable) {
+			fail(malformed(name, "it has more than %d characters, or some that cannot be read", longestWords))
+		}
+	}
+	if expires, ok := texts["expires"]; ok {
+		var bad error
+		q.Expires, bad = moment("expires", expires)
+		fail(bad)
+	}
+	return q, err
+}
+
+// readPoint reads which recovery point is meant.
+func (q *Request) readPoint(text string) error {
+	if text == latest {
+		return nil
+	}
+	if at, ok := strings.CutPrefix(text, latestBefore); ok {
+		var err error
+		q.Before, err = moment("recoveryPoint", at)
+		return err
+	}
+	if _, err := backup.RunKey(text); err != nil {
+		return malformed("recoveryPoint", "%q is neither the ID of a recovery point nor %q nor %q with a time", short(text), latest,
+			strings.TrimSpace(latestBefore))
+	}
+	q.Point = text
+	return nil
+}
+
+// moment reads a time as RFC 3339 writes it. One that stands for none in Go, as what .NET writes for a time that nobody
+// has set, or that cannot be written again in UTC, is none.
+func moment(field, text string) (time.Time, error) {
+	var t time.Time
+	err := t.UnmarshalText([]byte(text))
+	if err != nil || strings.Contains(text, ",") || t.UTC().Year() < 2 || t.UTC().Year() > 9998 {
+		return time.Time{}, malformed(field, "%q is no time such as 2026-01-31T02:30:00Z", short(text))
+	}
+	return t.UTC(), nil
+}
+
+// readable says what is wrong with a resource ID.
+func readable(field, id string) error {
+	if len(id) > longestName || strings.ContainsFunc(id, backup.IsUnreadable) {
+		return malformed(field, "a resource ID has at most %d bytes, and nothing unreadable", longestName)
+	}
+	if _, err := backup.ParseResource(id); err != nil {
+		// The fault stands behind the ID, which alone may be longer than what fits.
+		return malformed(field, "it %s", cut(strings.TrimPrefix(err.Error(), strconv.Quote(id)+" "), 160))
+	}
+	return nil
+}
+
+// isID says whether the text can be the ID of a request.
+func isID(text string) bool {
+	return text != "" && utf8.RuneCountInString(text) <= longestID && !strings.ContainsFunc(text, func(r rune) bool {
+		return unicode.IsControl(r) || r == utf8.RuneError
+	})
+}
+
+func isQueue(name string) bool { return len(name) <= 63 && queueName.MatchString(name) }
+
+// DefaultRestoreTime is how long after it was sent a request for a restore is good that does not say: then it must have begun.
+const DefaultRestoreTime = 24 * time.Hour

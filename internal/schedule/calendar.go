@@ -1,0 +1,194 @@
+package schedule
+
+import (
+	"iter"
+	"math/bits"
+	"slices"
+	"time"
+)
+
+// Intervals are the time from the newest slot at the instant or before it to the first one after it, and to the second
+// one. Both are zero if the schedule does not have these slots.
+func (s Schedule) Intervals(at time.Time) (one, two time.Duration) {
+	first := s.Next(at)
+	if first.IsZero() {
+		return 0, 0
+	}
+	second := s.Next(first)
+	if second.IsZero() {
+		return 0, 0
+	}
+	// Search back by twice as much each time, so that few slots are counted.
+	var before time.Time
+	for back := second.Sub(first); before.IsZero() && back < horizon*24*time.Hour; back *= 2 {
+		for slot := range s.After(at.Add(-back)) {
+			if slot.After(at) {
+				break
+			}
+			before = slot
+		}
+	}
+	if before.IsZero() {
+		before = first.Add(-second.Sub(first))
+	}
+	return first.Sub(before), second.Sub(before)
+}
+
+// Schedule is a cron expression in a time zone: bit n of a field is set where the value n matches. The day of the month
+// and the day of the week must both match, as in the NCRONTAB of Azure Functions.
+type Schedule struct {
+	Second, Minute, Hour, Day, Month, Weekday uint64
+	// Last, above 0, leaves so many days at the end of each month: 1 for the last day, 7 for a last Friday.
+	Last int
+	Zone *time.Location
+}
+
+// EveryHour is the field Hour of a schedule that follows elapsed time.
+const EveryHour = 1<<24 - 1
+
+// horizon bounds the search for a slot: a 29 February can be eight years away.
+const horizon = 9 * 366
+
+// Next is the first slot after the instant, in UTC, or the zero time if there is none.
+func (s Schedule) Next(after time.Time) time.Time {
+	for t := range s.After(after) {
+		return t
+	}
+	return time.Time{}
+}
+
+// After yields the slots after the instant, in UTC, oldest first, until there is none.
+//
+// With fixed hours every local time of a day is one instant, also on the days when clocks change: one that the clock
+// jumps over is taken as the old offset would have it (02:30 becomes 03:30), one that happens twice is its first. With
+// every hour ("*") slots follow elapsed time.
+func (s Schedule) After(after time.Time) iter.Seq[time.Time] {
+	return func(yield func(time.Time) bool) {
+		if s.Hour == EveryHour {
+			for t := s.nextElapsed(after); !t.IsZero() && yield(t); {
+				t = s.nextElapsed(t)
+			}
+			return
+		}
+		day := after.In(s.Zone).AddDate(0, 0, -1)
+		for idle := 0; idle < horizon; idle++ {
+			y, m, d := day.Date()
+			if s.onDay(y, m, d, day.Weekday()) {
+				for _, t := range s.ofDay(y, m, d) {
+					if !t.After(after) {
+						continue
+					}
+					if !yield(t.UTC()) {
+						return
+					}
+					after, idle = t, 0
+				}
+			}
+			day = time.Date(y, m, d+1, 12, 0, 0, 0, s.Zone)
+		}
+	}
+}
+
+func (s Schedule) onDay(y int, m time.Month, d int, w time.Weekday) bool {
+	return s.Month>>m&1 == 1 && s.Day>>d&1 == 1 && s.Weekday>>w&1 == 1 &&
+		(s.Last == 0 || time.Date(y, m, d+s.Last, 0, 0, 0, 0, time.UTC).Month() != m)
+}
+
+// ofDay are the slots of the local day, sorted: those in the hour that a clock jumps over may overtake later ones.
+func (s Schedule) ofDay(y int, m time.Month, d int) []time.Time {
+	var slots []time.Time
+	for hour := range each(s.Hour) {
+		for minute := range each(s.Minute) {
+			for second := range each(s.Second) {
+				slots = append(slots, Instant(y, m, d, hour, minute, second, s.Zone))
+			}
+		}
+	}
+	slices.SortFunc(slots, time.Time.Compare)
+	return slots
+}
+
+// nextElapsed steps through real time, by whole minutes where it can: every zone's offset is one of whole minutes today.
+func (s Schedule) nextElapsed(after time.Time) time.Time {
+	t := after.Truncate(time.Second).Add(time.Second).In(s.Zone)
+	for end := t.AddDate(0, 0, horizon); t.Before(end); {
+		switch {
+		case !s.onDay(t.Year(), t.Month(), t.Day(), t.Weekday()):
+			y, m, d := t.Date()
+			t = Instant(y, m, d+1, 0, 0, 0, s.Zone).In(s.Zone)
+		case s.Minute>>t.Minute()&1 == 0:
+			t = t.Add(time.Minute - time.Duration(t.Second())*time.Second)
+		case s.Second>>t.Second()&1 == 0:
+			t = t.Add(time.Second)
+		default:
+			return t.UTC()
+		}
+	}
+	return time.Time{}
+}
+
+// each yields the numbers of the bits set, lowest first.
+func each(set uint64) func(func(int) bool) {
+	return func(yield func(int) bool) {
+		for ; set != 0; set &= set - 1 {
+			if !yield(bits.TrailingZeros64(set)) {
+				return
+			}
+		}
+	}
+}
+
+// Widest is the longest time between two slots that follow each other, on clocks that never change; 0 if there are no two.
+func (s Schedule) Widest() time.Duration {
+	first, last, within := s.clock()
+	widest := within
+	previous := -1
+	start := time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC) // a leap year
+	for n := range horizon {
+		if day := start.AddDate(0, 0, n); !s.onDay(day.Year(), day.Month(), day.Day(), day.Weekday()) {
+			continue
+		}
+		if previous >= 0 {
+			widest = max(widest, time.Duration(n-previous)*24*time.Hour-last+first)
+		}
+		previous = n
+	}
+	return widest
+}
+
+// clock are the first and the last time of day with a slot, and the longest time between two slots of a day.
+func (s Schedule) clock() (first, last, within time.Duration) {
+	at := time.Duration(-1)
+	for hour := range each(s.Hour) {
+		for minute := range each(s.Minute) {
+			for second := range each(s.Second) {
+				next := time.Duration(hour)*time.Hour + time.Duration(minute)*time.Minute + time.Duration(second)*time.Second
+				if at < 0 {
+					first = next
+				} else {
+					within = max(within, next-at)
+				}
+				at = next
+			}
+		}
+	}
+	return first, at, within
+}
+
+// Instant is when the zone's clocks show the local time: the first time if they do twice; if they never do, what the
+// offset before the change makes of it.
+func Instant(y int, m time.Month, d, hour, minute, second int, zone *time.Location) time.Time {
+	asUTC := time.Date(y, m, d, hour, minute, second, 0, time.UTC)
+	near := time.Date(y, m, d, hour, minute, second, 0, zone)
+	_, before := near.Add(-4 * time.Hour).Zone()
+	_, later := near.Add(4 * time.Hour).Zone()
+	first := asUTC.Add(-time.Duration(before) * time.Second)
+	last := asUTC.Add(-time.Duration(later) * time.Second)
+	if _, o := first.In(zone).Zone(); o == before {
+		return first
+	}
+	if _, o := last.In(zone).Zone(); o == later {
+		return last
+	}
+	return first
+}
