@@ -148,7 +148,7 @@ tzdata: ## Build the time zones of VERSION, such as 2026f, into the program: the
 	go test ./internal/tzdata
 
 .PHONY: schema
-schema: ## Make docs/plan.strict.schema.json of docs/plan.schema.json
+schema: ## Make the published schemas of plan.yaml
 	go run ./internal/cmd/schema
 
 .PHONY: python

@@ -32,7 +32,7 @@ func main() {
 	if len(os.Args) > 1 { // the host gives no arguments
 		os.Exit(cli.Run(ctx, os.Args[1:], cli.Shell{
 			Version: version, Getenv: os.Getenv, Stdout: os.Stdout, Stderr: os.Stderr, Now: time.Now(), RequestID: uuid.NewString(),
-			Look: look, Zone: time.LoadLocation,
+			Plans: config.NewReader(known.Known()), Look: look, Zone: time.LoadLocation,
 		}))
 	}
 	fmt.Println(run(ctx, os.Getenv, os.Stdout))
@@ -65,7 +65,7 @@ func build(getenv func(string) string) (handler.Config, error) {
 	settings, err := config.FromEnvironment(getenv)
 	credential, noCredential := storage.Credential(getenv, options)
 	clients, noStorage := storage.Open(getenv, credential, options)
-	plan, noPlan := settings.PlanSource(credential, options)
+	plan, noPlan := settings.PlanSource(config.NewReader(known.Known()), credential, options)
 	door := handler.Config{Host: settings.Host, Secure: settings.Secure, Warnings: plan.Warnings, TimeZones: config.TimeZones()}
 	err = errors.Join(err, noCredential, noStorage, noPlan)
 	if noCredential != nil || noStorage != nil {
@@ -75,7 +75,7 @@ func build(getenv func(string) string) (handler.Config, error) {
 	door.Poison = queues.Poison
 	door.Engine = &engine.Engine{
 		Catalog: table.New(clients.Tables, "lifeboat", uuid.NewString), Queue: queues,
-		Providers: providers(credential, settings.WaitFactor), Waits: engine.DefaultWaits().Scaled(settings.WaitFactor),
+		Services: known.Known(), Providers: known.Providers(credential, options, settings.WaitFactor), Waits: engine.DefaultWaits().Scaled(settings.WaitFactor),
 		Ticks: settings.Ticks, Stopped: settings.Stopped, Concurrency: settings.Concurrency, Now: time.Now, NewID: uuid.NewString,
 	}
 	if err == nil {

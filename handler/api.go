@@ -163,7 +163,7 @@ func (h *handler) caller(r *http.Request) string {
 
 // accept answers the request that made the run, and every repeat of it.
 func (h *handler) accept(w http.ResponseWriter, r *http.Request, operation string, run backup.Run) {
-	v := view(engine.Status{Run: run})
+	v := h.view(engine.Status{Run: run})
 	v.Status = unended(v.Status)
 	w.Header().Set("Repeatability-Result", "accepted")
 	h.underWay(w, r, operation, time.Second, v)
@@ -307,10 +307,10 @@ func (h *handler) getRun(w http.ResponseWriter, r *http.Request) error {
 func (h *handler) answerStatus(w http.ResponseWriter, r *http.Request, status engine.Status, now time.Time) {
 	note(w, status.Run)
 	if status.Run.State.Final() {
-		writeJSON(w, http.StatusOK, view(status))
+		writeJSON(w, http.StatusOK, h.view(status))
 		return
 	}
-	h.underWay(w, r, r.URL.Path, status.Run.Due.Sub(now), view(status))
+	h.underWay(w, r, r.URL.Path, status.Run.Due.Sub(now), h.view(status))
 }
 
 // listRuns lists a target's runs, newest first: ?target=resource ID, &top=1 to 100 (20), &after=ID of the last one seen.
@@ -325,7 +325,7 @@ func (h *handler) listRuns(w http.ResponseWriter, r *http.Request) error {
 	}
 	value := []runView{}
 	for _, s := range history {
-		value = append(value, view(s))
+		value = append(value, h.view(s))
 	}
 	writeJSON(w, http.StatusOK, page[runView]{value, h.nextLink(r, c, next)})
 	return nil

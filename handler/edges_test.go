@@ -18,6 +18,7 @@ import (
 	"lifeboat/internal/engine"
 	"lifeboat/internal/health"
 	"lifeboat/internal/schedule"
+	"lifeboat/internal/services"
 	"lifeboat/internal/testing/memory"
 )
 
@@ -539,7 +540,7 @@ func TestEveryPartOfARunIsTold(t *testing.T) {
 	}
 	s.Point.Accepted.Time, s.Point.Accepted.By, s.Point.Accepted.Reason = at(12), "somebody", "fine"
 	s.Point.Held.Until = at(13)
-	text, err := json.Marshal(view(s))
+	text, err := json.Marshal((&handler{Config: Config{Engine: &engine.Engine{Services: services.All().Known()}}}).view(s))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -557,7 +558,7 @@ func TestEveryPartOfARunIsTold(t *testing.T) {
 	if !strings.HasPrefix(string(text), want) || !strings.Contains(string(text), `"notIncluded":[`) {
 		t.Errorf("got  %s\nwant %s", text, want)
 	}
-	text, err = json.Marshal(view(engine.Status{Run: backup.Run{
+	text, err = json.Marshal((&handler{}).view(engine.Status{Run: backup.Run{
 		ID: "id", State: backup.Waiting, Reason: backup.Reason{Code: "Code", Message: "words"},
 	}}))
 	if err != nil {

@@ -21,6 +21,7 @@ import (
 	"lifeboat/internal/engine"
 	"lifeboat/internal/plans"
 	"lifeboat/internal/schedule"
+	"lifeboat/internal/services"
 	"lifeboat/internal/testing/memory"
 )
 
@@ -65,7 +66,8 @@ func newDoor(change func(*Config)) *door {
 	var ids atomic.Int32
 	c := Config{
 		Engine: &engine.Engine{
-			Catalog: d.catalog, Queue: d.queue, Waits: engine.DefaultWaits(), Now: time.Now,
+			Services: services.All().Known(),
+			Catalog:  d.catalog, Queue: d.queue, Waits: engine.DefaultWaits(), Now: time.Now,
 			NewID: func() string { return fmt.Sprintf("id%d", ids.Add(1)) },
 		},
 		Book: &plans.Store{
@@ -296,14 +298,14 @@ func TestRepeatedRequest(t *testing.T) {
 // TestRunInItsStates: 202 while under way, 200 at the end, in Azure's words.
 func TestRunInItsStates(t *testing.T) {
 	for state, status := range statuses {
-		v := view(engine.Status{Run: backup.Run{State: state, Reason: backup.Reason{Code: "C", Message: "m", Hint: "h"}}})
+		v := (&handler{Config: Config{Engine: &engine.Engine{}}}).view(engine.Status{Run: backup.Run{State: state, Reason: backup.Reason{Code: "C", Message: "m", Hint: "h"}}})
 		final := status == "Succeeded" || status == "Failed" || status == "Canceled"
 		if state.Final() != final || v.Status != status || (v.Error != nil) != (final && status != "Succeeded") || (v.Waiting != nil) == final {
 			t.Errorf("%s: %+v", state, v)
 		}
 	}
 	why := backup.Reason{Code: "C", Message: "back up x: no", Hint: "h", Said: "no", RequestID: "r"}
-	details := view(engine.Status{Run: backup.Run{State: backup.Failed, Reason: why}}).Error.Details
+	details := (&handler{Config: Config{Engine: &engine.Engine{}}}).view(engine.Status{Run: backup.Run{State: backup.Failed, Reason: why}}).Error.Details
 	if got := fmt.Sprint(details); got != fmt.Sprint([]apiError{{Code: "Hint", Message: "h"}, {Code: "Said", Message: "no"}, {Code: "RequestId", Message: "r"}}) {
 		t.Errorf("details %s", got)
 	}

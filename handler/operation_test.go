@@ -102,7 +102,7 @@ func TestEveryFailureHasWords(t *testing.T) {
 		for _, why := range []backup.Reason{{}, {Code: "C"}, {Message: "m"}, {Code: "C", Message: "m"}} {
 			run := backup.Run{State: state, Reason: why, Ended: time.Now()}
 			bad := state.Final() && state != backup.Succeeded
-			v := view(engine.Status{Run: run})
+			v := (&handler{Config: Config{Engine: &engine.Engine{}}}).view(engine.Status{Run: run})
 			if (v.Error != nil) != bad || bad && (v.Error.Code == "" || v.Error.Message == "" || !strings.Contains(v.Error.Message, why.Message)) {
 				t.Errorf("a run that is %s for %+v: %+v", state, why, v.Error)
 			}

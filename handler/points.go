@@ -25,8 +25,14 @@ type recoveryPointView struct {
 func (h *handler) viewRecoveryPoint(r *http.Request, p backup.Point) recoveryPointView {
 	return recoveryPointView{
 		ID: p.ID, Plan: p.Plan, Target: p.Target, Run: h.origin(r) + "/api/runs/" + p.ID, pointView: viewPoint(p),
-		NotIncluded: backup.NotIncluded(p.Target),
+		NotIncluded: h.notIncluded(p.Target),
 	}
+}
+
+// notIncluded lists what a backup of the target does not contain.
+func (h *handler) notIncluded(target string) []string {
+	service, _ := h.Engine.Services.Of(target)
+	return service.NotIncluded
 }
 
 // listPoints lists a target's recovery points in every state, newest run first, as listRuns does its runs.

@@ -118,7 +118,7 @@ func (h *handler) cancelRestore(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	note(w, run)
-	writeJSON(w, http.StatusOK, view(engine.Status{Run: run}))
+	writeJSON(w, http.StatusOK, h.view(engine.Status{Run: run}))
 	return nil
 }
 
@@ -134,6 +134,6 @@ func (h *handler) confirmRestore(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	note(w, status.Run)
-	writeJSON(w, http.StatusOK, view(status))
+	writeJSON(w, http.StatusOK, h.view(status))
 	return nil
 }

@@ -98,7 +98,7 @@ var statuses = map[backup.State]string{
 	backup.Unknown: "Failed", backup.Canceled: "Canceled",
 }
 
-func view(s engine.Status) runView {
+func (h *handler) view(s engine.Status) runView {
 	r := s.Run
 	v := runView{
 		ID: r.ID, Status: statuses[r.State], State: r.State, Kind: "backup", Plan: r.Plan, Target: r.Target, Slot: when(r.Slot),
@@ -118,7 +118,7 @@ func view(s engine.Status) runView {
 		v.Error = viewEnd(r)
 	}
 	if p := s.Point; p != nil {
-		v.NotIncluded = backup.NotIncluded(r.Target)
+		v.NotIncluded = h.notIncluded(r.Target)
 		point := viewPoint(*p)
 		v.Point = &point
 	}

@@ -1,7 +1,6 @@
 package backup
 
 import (
-	"cmp"
 	"slices"
 	"time"
 
@@ -49,31 +48,10 @@ type Settings struct {
 	Storage Storage `json:"storage"`
 	// KeepWithin is how long a recovery point is kept after it was written.
 	KeepWithin time.Duration `json:"keepWithin"`
-	// Identity is whom the service acts as when it writes to the storage account: "" or "system" for its system-assigned
-	// identity, the client ID of a user-assigned one, or "accessKey" for the account's key.
-	Identity string `json:"identity,omitempty"`
-	// HSMAccess is how a Managed HSM gets at the storage account: "" or "identity" by its user-assigned identity, "sas" by
-	// a SAS that is made for each request.
-	HSMAccess string `json:"hsmAccess,omitempty"`
-	// CCF is what holds for Managed CCF and Confidential Ledger.
-	CCF CCF `json:"ccf,omitzero"`
+	// Blocks are the parts of the plan that hold for one service each.
+	Blocks Blocks `json:"-"`
 	// Concurrency is how many operations of the plan may be under way at once; 0 leaves it to the engine's.
 	Concurrency int `json:"concurrency,omitempty"`
-}
-
-// CCF is what a Managed CCF or a Confidential Ledger is backed up and restored with.
-type CCF struct {
-	// RestoreRegion is the region, such as "westeurope", that what is written is to be restored in; "" for the service's own.
-	// A restore needs one.
-	RestoreRegion string `json:"restoreRegion,omitempty"`
-	// APIVersion is the api-version that the service is called with, such as "2025-06-10-preview"; "" for the provider's.
-	APIVersion string `json:"apiVersion,omitempty"`
-}
-
-// In is the same for a restore in the region, where one is given.
-func (c CCF) In(region string) CCF {
-	c.RestoreRegion = cmp.Or(region, c.RestoreRegion)
-	return c
 }
 
 // OnDemand are the settings of a run that was asked for by hand.

@@ -105,14 +105,19 @@ type Acceptance struct {
 	Reason string `json:"reason,omitempty"`
 }
 
-// NewPoint is the live recovery point of the run whose artifact was verified.
-func NewPoint(r Run, v Verification) Point {
+// NewPoint is the live recovery point of the run whose artifact was verified; copyOnly as in [Services.CopyOnly].
+func NewPoint(r Run, v Verification, copyOnly bool) Point {
 	return Point{
 		ID: r.ID, State: Live, Target: r.Target, Plan: r.Plan, Storage: r.Settings.Storage, Artifact: r.Artifact, SKU: r.SKU,
 		ETag: v.Hashing.ETag, Size: v.Size, SHA256: v.SHA256, Note: NewReason("", v.Note, "").Message,
 		Created: v.Modified, Expires: v.Modified.Add(r.Settings.KeepWithin),
-		LedgerBackup: isLedger(r.Target) && !r.Settings.CopyOnly(r.Target),
+		LedgerBackup: isLedger(r.Target) && !copyOnly,
 	}
+}
+
+func isLedger(target string) bool {
+	r, err := ParseResource(target)
+	return err == nil && strings.EqualFold(r.Type, "microsoft.confidentialledger/ledgers")
 }
 
 // CopyOnly says that Azure can restore nothing from it: it is a copy that can be read, and no backup.

@@ -45,11 +45,8 @@ type Attempt struct {
 	Target string
 	// Storage is where the artifact goes.
 	Storage Storage
-	// Identity is whom the service acts as towards the storage account: Settings.Identity, or of a Managed HSM
-	// Settings.HSMAccess.
-	Identity string
-	// CCF is what holds for Managed CCF and Confidential Ledger.
-	CCF CCF
+	// Blocks are the parts of the plan that hold for one service each: a provider reads its own.
+	Blocks Blocks
 	// Run is the run's ID, the beginning of the names of all its artifacts.
 	Run string
 	// Artifact is the name of this attempt's artifact, or of the one found.

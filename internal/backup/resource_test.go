@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"testing"
-	"time"
 
 	"lifeboat/internal/backup"
 )
@@ -41,15 +40,6 @@ func TestAccountName(t *testing.T) {
 	}
 	if name := (backup.Storage{Account: "contosobackups"}).AccountName(); name != "" {
 		t.Errorf("got %q", name)
-	}
-}
-
-func TestHorizon(t *testing.T) {
-	if h, ok := backup.Horizon("Microsoft.ApiManagement/Service"); !ok || h != 30*24*time.Hour {
-		t.Errorf("%s, %v", h, ok)
-	}
-	if _, ok := backup.Horizon("Microsoft.Web/sites"); ok {
-		t.Error("an unknown service has a horizon")
 	}
 }
 

@@ -28,13 +28,13 @@ type Restore struct {
 	SKU          string
 	// Written is when the backup was written, by the storage's clock.
 	Written time.Time
-	// Identity is whom the service acts as towards the storage account; see [Attempt].
-	Identity string
-	Kind     RestoreKind
+	// Blocks are those of the plan that allows the restore; see [Attempt].
+	Blocks Blocks
+	Kind   RestoreKind
 	// Key is the name of the key of a RestoreKey, otherwise "".
 	Key string
-	// CCF is what holds for Managed CCF and Confidential Ledger; its RestoreRegion is where the service is made anew.
-	CCF CCF
+	// Region is where a service is made anew that is; "" where the request and the plan do not say.
+	Region string
 }
 
 // Restorer is a [Provider] that restores. None of its methods waits for Azure to finish something, and only BeginRestore
@@ -59,7 +59,7 @@ type Restorer interface {
 // ProviderAttempt is the artifact as its verification knows it, read on behalf of the destination.
 func (r Restore) ProviderAttempt(run string) Attempt {
 	return Attempt{
-		Target: r.Target, Storage: r.Storage, Identity: r.Identity, CCF: r.CCF, Run: run, Artifact: r.Artifact, Reread: true,
+		Target: r.Target, Storage: r.Storage, Blocks: r.Blocks, Run: run, Artifact: r.Artifact, Reread: true,
 	}
 }
 

@@ -148,7 +148,7 @@ func (r Reason) Reword(code, message, hint string) Reason {
 // ProviderAttempt is what a provider is told about the run's attempt n.
 func (r Run) ProviderAttempt(artifact string) Attempt {
 	return Attempt{
-		Target: r.Target, Storage: r.Settings.Storage, Identity: r.Settings.Access(r.Target), CCF: r.Settings.CCF, Run: r.ID,
+		Target: r.Target, Storage: r.Settings.Storage, Blocks: r.Settings.Blocks, Run: r.ID,
 		Artifact: artifact, NotBefore: r.Started, Lost: r.LostStarts,
 	}
 }
@@ -159,7 +159,7 @@ func (r Run) ProviderRestore() Restore {
 	return Restore{
 		Target: r.Target, Source: q.Source, Storage: q.Storage, Artifact: q.Artifact, Written: q.Written,
 		Size: q.Size, SHA256: q.SHA256, ETag: q.ETag, SKU: q.SKU,
-		Identity: r.Settings.Access(r.Target), Kind: q.Kind, Key: q.Key, CCF: r.Settings.CCF.In(q.Region),
+		Blocks: r.Settings.Blocks, Kind: q.Kind, Key: q.Key, Region: q.Region,
 	}
 }
 

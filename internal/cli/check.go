@@ -27,7 +27,7 @@ func (sh Shell) check(ctx context.Context, args []string) error {
 	if err != nil {
 		return usageError(err.Error() + "\n")
 	}
-	plans, warnings, err := config.PlanFile(paths[0], waitFactor)
+	plans, warnings, err := sh.Plans.File(paths[0], waitFactor)
 	if err != nil {
 		return err
 	}

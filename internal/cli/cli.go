@@ -74,6 +74,8 @@ type Shell struct {
 	Version string
 	// Zone loads a time zone from this machine's own data; nil if they are not asked.
 	Zone func(name string) (*time.Location, error)
+	// Plans reads plan.yaml.
+	Plans *config.Reader
 	// Look makes an engine that can look at Azure's services, with the identity that the environment offers.
 	Look func(getenv func(string) string) (*engine.Engine, error)
 }
@@ -88,9 +90,9 @@ func Run(ctx context.Context, args []string, sh Shell) int {
 		case "check":
 			err = sh.check(ctx, args[2:])
 		case "next":
-			err = next(args[2:], stdout, sh.Now)
+			err = sh.next(args[2:])
 		case "diff":
-			err = diff(args[2:], stdout, sh.Now)
+			err = sh.diff(args[2:])
 		}
 	}
 	if len(args) > 0 {

@@ -11,6 +11,7 @@ import (
 
 	"lifeboat/internal/cli"
 	"lifeboat/internal/config"
+	"lifeboat/internal/services"
 )
 
 // now is the day before the clocks of Zurich go forward: 02:30 does not exist on the 29th.
@@ -20,8 +21,12 @@ func run(args ...string) (code int, out, errs string) {
 	return within(context.Background(), cli.Shell{}, args...)
 }
 
+// reader is the program's.
+var reader = config.NewReader(services.All().Known())
+
 // within runs a command in a shell.
 func within(ctx context.Context, sh cli.Shell, args ...string) (code int, out, errs string) {
+	sh.Plans = reader
 	var stdout, stderr bytes.Buffer
 	if sh.Getenv == nil {
 		sh.Getenv = func(string) string { return "" }

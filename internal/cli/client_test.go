@@ -20,6 +20,7 @@ import (
 	"lifeboat/internal/engine"
 	"lifeboat/internal/plans"
 	"lifeboat/internal/schedule"
+	"lifeboat/internal/services"
 	"lifeboat/internal/testing/memory"
 )
 
@@ -48,8 +49,8 @@ func newApp(t *testing.T, host string, network func(n int, w http.ResponseWriter
 	api := handler.New(handler.Config{
 		Engine: &engine.Engine{
 			Catalog: catalog, Queue: queue, Waits: engine.DefaultWaits(), Now: time.Now,
-			NewID:     func() string { return fmt.Sprintf("id%d", ids.Add(1)) },
-			Providers: map[string]backup.Provider{"microsoft.apimanagement/service": restorable{}},
+			NewID:    func() string { return fmt.Sprintf("id%d", ids.Add(1)) },
+			Services: services.All().Known(), Providers: map[string]backup.Provider{"microsoft.apimanagement/service": restorable{}},
 		},
 		Book: &plans.Store{
 			Catalog: catalog,

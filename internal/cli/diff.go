@@ -4,34 +4,34 @@ import (
 	"cmp"
 	"flag"
 	"fmt"
-	"io"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"lifeboat/internal/backup"
-	"lifeboat/internal/config"
 )
 
 // diff prints what an edit of plan.yaml changes, and what that means: for slots, and for what is kept.
-func diff(args []string, stdout io.Writer, now time.Time) error {
+func (sh Shell) diff(args []string) error {
+	stdout, now := sh.Stdout, sh.Now
 	paths, err := files(flag.NewFlagSet("diff", flag.ContinueOnError), args, 2)
 	if err != nil {
 		return err
 	}
-	before, _, err := config.PlanFile(paths[0], 1)
+	before, _, err := sh.Plans.File(paths[0], 1)
 	if err != nil {
 		return err
 	}
-	after, _, err := config.PlanFile(paths[1], 1)
+	after, _, err := sh.Plans.File(paths[1], 1)
 	if err != nil {
 		return err
 	}
 	var lines []string
 	for _, old := range before {
 		if i := named(after, old.Name); i >= 0 {
-			lines = append(lines, changes(old, after[i], now)...)
+			lines = append(lines, sh.changes(old, after[i], now)...)
 			continue
 		}
 		lines = append(lines, fmt.Sprintf("- plan %s vanishes with its %s: no more slots; what it kept still expires on its day, "+
@@ -64,7 +64,7 @@ func first(p backup.Plan, now time.Time) string {
 }
 
 // changes of one plan, a line each.
-func changes(old, plan backup.Plan, now time.Time) []string {
+func (sh Shell) changes(old, plan backup.Plan, now time.Time) []string {
 	var lines []string
 	say := func(format string, args ...any) {
 		lines = append(lines, "~ plan "+plan.Name+": "+fmt.Sprintf(format, args...))
@@ -103,19 +103,12 @@ func changes(old, plan backup.Plan, now time.Time) []string {
 			say("storage %s/%s becomes %s/%s, %s: recovery points stay where they are", a.Storage.Account, a.Storage.Container,
 				b.Storage.Account, b.Storage.Container, fresh)
 		}
-		if a, b := cmp.Or(a.Identity, "system"), cmp.Or(b.Identity, "system"); a != b {
-			say("identity %s becomes %s, %s", a, b, fresh)
-		}
-		if a, b := cmp.Or(a.HSMAccess, "identity"), cmp.Or(b.HSMAccess, "identity"); a != b {
-			say("hsm.access %s becomes %s, %s", a, b, fresh)
-		}
-		if a, b := a.CCF.RestoreRegion, b.CCF.RestoreRegion; a != b {
-			const own = "the service's own"
-			say("ccf.restoreRegion %s becomes %s, %s", cmp.Or(a, own), cmp.Or(b, own), fresh)
-		}
-		if a, b := a.CCF.APIVersion, b.CCF.APIVersion; a != b {
-			const own = "Lifeboat's own"
-			say("ccf.apiVersion %s becomes %s, %s", cmp.Or(a, own), cmp.Or(b, own), fresh)
+		was, is := a.Blocks.Values(), b.Blocks.Values()
+		for _, name := range slices.Sorted(maps.Keys(both(was, is))) {
+			unsaid := sh.Plans.Default(name)
+			if was, is := cmp.Or(was[name], unsaid), cmp.Or(is[name], unsaid); was != is {
+				say("%s %s becomes %s, %s", name, was, is, fresh)
+			}
 		}
 		if a.Concurrency != b.Concurrency {
 			say("concurrency %s becomes %s, %s", number(a.Concurrency), number(b.Concurrency), fresh)
@@ -215,4 +208,11 @@ func duration(d time.Duration, none string) string {
 		}
 	}
 	return fmt.Sprintf("%ds", d/time.Second)
+}
+
+// both has the keys of both.
+func both(a, b map[string]string) map[string]string {
+	all := maps.Clone(a)
+	maps.Copy(all, b)
+	return all
 }

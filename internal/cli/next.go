@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"flag"
 	"fmt"
-	"io"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -18,14 +17,15 @@ import (
 const mostSlots = 10_000
 
 // next prints the next slots of every plan and target.
-func next(args []string, stdout io.Writer, now time.Time) error {
+func (sh Shell) next(args []string) error {
+	stdout, now := sh.Stdout, sh.Now
 	flags := flag.NewFlagSet("next", flag.ContinueOnError)
 	n := flags.Int("n", 3, "slots of each target")
 	paths, err := files(flags, args, 1)
 	if err != nil || *n < 1 || *n > mostSlots {
 		return cmp.Or(err, errUsage)
 	}
-	plans, _, err := config.PlanFile(paths[0], 1)
+	plans, _, err := sh.Plans.File(paths[0], 1)
 	if err != nil {
 		return err
 	}

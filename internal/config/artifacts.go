@@ -30,7 +30,11 @@ func (a artifacts) add(plan *yaml.Node, storage backup.Storage) {
 	}
 	for _, item := range list(plan, "targets") {
 		target := strings.TrimSuffix(item.Value, "/")
-		names := storage.ArtifactNames(target)
+		names := ""
+		if service, _ := a.services.Of(target); service.ArtifactNames != nil {
+			resource, _ := backup.ParseResource(target) // it is one of the service's
+			names = service.ArtifactNames(storage, resource)
+		}
 		other, taken := a.of[names]
 		switch {
 		case names == "" || a.bad[item] || taken && backup.Same(other.target, target): // another plan may have it too

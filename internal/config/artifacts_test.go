@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-
-	"lifeboat/internal/config"
 )
 
 // TestTwoTargetsNeverShareANameOfArtifacts: Azure names what it writes of an HSM or a ledger after the service's name alone.
@@ -27,7 +25,7 @@ func TestTwoTargetsNeverShareANameOfArtifacts(t *testing.T) {
     storage: {account: /subscriptions/0c0ffee0-0000-4000-8000-000000000001/resourceGroups/b/providers/Microsoft.Storage/storageAccounts/%s}
 `, i, groups[i], targets[i], stores[i])
 		}
-		_, _, err := config.ParsePlan("plan.yaml", []byte(text))
+		_, _, err := reader.Parse("plan.yaml", []byte(text))
 		return err
 	}
 	apart := [2]string{"g1", "g2"}

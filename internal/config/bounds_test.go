@@ -60,7 +60,7 @@ func TestNoTimeOverflows(t *testing.T) {
 				if field.at == 11 {
 					fields = []string{nightly, text}
 				}
-				plans, _, err := config.ParsePlan("plan.yaml", planOf(anHSM, fields...))
+				plans, _, err := reader.Parse("plan.yaml", planOf(anHSM, fields...))
 				if written.Cmp(big.NewInt(int64(field.most))) <= 0 {
 					if err != nil || big.NewInt(int64(field.read(plans[0]))).Cmp(written) != 0 {
 						t.Errorf("%s: %+v, %v", text, plans, err)
@@ -117,7 +117,7 @@ func TestWarnings(t *testing.T) {
 		{"a ledger, while Azure backs it up", aLedger, []string{nightly, forAMonth, `ccf: {apiVersion: "2025-06-10-preview"}`}, 0, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			plans, warnings, err := config.ParsePlan("plan.yaml", planOf(c.target, c.fields...))
+			plans, warnings, err := reader.Parse("plan.yaml", planOf(c.target, c.fields...))
 			if err != nil || len(plans) != 1 {
 				t.Fatalf("the plan is refused: %v", err)
 			}
@@ -137,7 +137,7 @@ func TestWarnings(t *testing.T) {
 // TestWarningsComeInTheOrderOfTheirLines, and none beside an error: first the plan must be a good one.
 func TestWarningsComeInTheOrderOfTheirLines(t *testing.T) {
 	fields := []string{"jitter: 25h", `schedule: "30 1 * * *"`, "keep: {within: 1h}", "window: 2d"}
-	_, warnings, err := config.ParsePlan("plan.yaml", planOf(aLedger, fields...))
+	_, warnings, err := reader.Parse("plan.yaml", planOf(aLedger, fields...))
 	if err != nil || len(warnings) != 4 {
 		t.Fatalf("%q, %v", warnings, err)
 	}
@@ -147,7 +147,7 @@ func TestWarningsComeInTheOrderOfTheirLines(t *testing.T) {
 		}
 	}
 	fields[2] = "keep: {within: soon}"
-	if _, warnings, err := config.ParsePlan("plan.yaml", planOf(aLedger, fields...)); err == nil || warnings != nil {
+	if _, warnings, err := reader.Parse("plan.yaml", planOf(aLedger, fields...)); err == nil || warnings != nil {
 		t.Errorf("with an error: %q, %v", warnings, err)
 	}
 }

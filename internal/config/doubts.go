@@ -20,11 +20,11 @@ func (r *reader) doubts(n *yaml.Node, p backup.Plan) {
 	widest := p.Schedule.Widest()
 	at := field(n, "schedule")
 	within := field(field(n, "keep"), "within")
-	beyond := slices.IndexFunc(p.Targets, func(target string) bool { return horizonOf(target) > 0 && horizonOf(target) < widest })
+	beyond := slices.IndexFunc(p.Targets, func(target string) bool { return r.restorable(target) > 0 && r.restorable(target) < widest })
 	switch {
 	case beyond >= 0:
 		r.warn(at, "there are up to %s between two slots, and %s can restore no backup that is older than %s", span(widest),
-			p.Targets[beyond], span(horizonOf(p.Targets[beyond])))
+			p.Targets[beyond], span(r.restorable(p.Targets[beyond])))
 	case p.Settings.KeepWithin < widest:
 		r.warn(within, "within %s is shorter than the %s between two slots: each target has one recovery point at a time",
 			within.Value, span(widest))
@@ -48,7 +48,7 @@ func (r *reader) doubts(n *yaml.Node, p backup.Plan) {
 		r.warn(field(field(n, "restore"), "approval"), "this version refuses every restore that needs an approval: it cannot ask a person")
 	}
 	for _, item := range list(n, "targets") {
-		if p.Settings.CopyOnly(strings.TrimSuffix(item.Value, "/")) {
+		if r.services.CopyOnly(strings.TrimSuffix(item.Value, "/"), p.Settings) {
 			r.warn(item, "Azure restores no Confidential Ledger from what is exported: that is a copy, no backup, and its target is "+
 				"never protected")
 		}
@@ -75,9 +75,9 @@ func (r *reader) often(at *yaml.Node, p backup.Plan, widest time.Duration) {
 		}
 	}
 	for _, target := range p.Targets {
-		if resource, err := backup.ParseResource(target); err == nil {
+		if service, known := r.services.Of(target); known {
 			const reason = "but a backup of %s may take %s: a run that still waits when the next slot comes is superseded"
-			need(backup.Usual(resource.Type), reason, resource.Type, brief(backup.Usual(resource.Type)))
+			need(service.Usual, reason, service.Type, brief(service.Usual))
 		}
 	}
 	if p.Jitter <= widest { // else that is told of the jitter
@@ -130,12 +130,8 @@ func span(d time.Duration) string {
 	return d.String()
 }
 
-// horizonOf is how long the target's service can restore a backup; 0 for without end.
-func horizonOf(target string) time.Duration {
-	resource, err := backup.ParseResource(target)
-	if err != nil {
-		return 0
-	}
-	horizon, _ := backup.Horizon(resource.Type)
-	return horizon
+// restorable is how long the target's service can restore a backup; 0 for without end.
+func (r *reader) restorable(target string) time.Duration {
+	service, _ := r.services.Of(target)
+	return service.Restorable
 }

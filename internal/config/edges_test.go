@@ -49,7 +49,7 @@ func onePlan(targets []string, lines ...string) string {
 // parseOne reads a file with one plan.
 func parseOne(t *testing.T, targets []string, lines ...string) backup.Plan {
 	t.Helper()
-	plans, _, err := config.ParsePlan("plan.yaml", []byte(onePlan(targets, lines...)))
+	plans, _, err := reader.Parse("plan.yaml", []byte(onePlan(targets, lines...)))
 	if err != nil || len(plans) != 1 {
 		t.Fatalf("%q of %q is refused: %v", lines, targets, err)
 	}
@@ -59,7 +59,7 @@ func parseOne(t *testing.T, targets []string, lines ...string) backup.Plan {
 // refused wants the file with one plan to be refused with the words, each thing once.
 func refused(t *testing.T, want string, targets []string, lines ...string) {
 	t.Helper()
-	_, _, err := config.ParsePlan("plan.yaml", []byte(onePlan(targets, lines...)))
+	_, _, err := reader.Parse("plan.yaml", []byte(onePlan(targets, lines...)))
 	if err == nil || strings.Count(err.Error(), want) != 1 {
 		t.Errorf("%q of %q: %v\nwant %q once", lines, targets, err, want)
 	}
@@ -148,10 +148,10 @@ func TestATypeIsReadInAnyCase(t *testing.T) {
 			t.Errorf("%+v", p)
 		}
 
-		refused(t, "is no name of an API Management service", []string{gateway + "_"})
-		refused(t, "is no name of a Managed HSM", []string{hsm + "_"})
-		refused(t, "is no name of a Managed CCF", []string{ccf + "_"})
-		refused(t, "is no name of a Managed CCF", []string{ledger + "_"})
+		refused(t, "is no name of API Management", []string{gateway + "_"})
+		refused(t, "is no name of Managed HSM", []string{hsm + "_"})
+		refused(t, "is no name of Managed CCF", []string{ccf + "_"})
+		refused(t, "is no name of Confidential Ledger", []string{ledger + "_"})
 		refused(t, "a Managed HSM is always backed up before", []string{hsm}, "restore: {into: [itself], safetyBackup: false}")
 		refused(t, "there is nothing left for a safetyBackup", []string{ccf}, "restore: {into: [itself], safetyBackup: true}")
 		refused(t, "has no Managed CCF", []string{ccf}, `ccf: {apiVersion: "2026-02-23"}`)
@@ -168,7 +168,7 @@ func TestEveryMemberOfAListCounts(t *testing.T) {
 	parseOne(t, mixed(ledgers+"ledger"), "ccf: {restoreRegion: westeurope}")
 	parseOne(t, mixed(hsms+"hsm"), "restore: {into: [itself, "+hsms+"other]}")
 
-	refused(t, `"-" is no name of an API Management service`, mixed(gateways+"-"))
+	refused(t, `"-" is no name of API Management`, mixed(gateways+"-"))
 	refused(t, "can restore a backup: 30 days", []string{hsms + "hsm", gateways + "a"}, "keep: {within: 31d}")
 	refused(t, "can restore a backup: 90 days", []string{ledgers + "ledger", ccfs + "ccf"}, "keep: {within: 91d}")
 	refused(t, "a Managed HSM is always backed up before", mixed(hsms+"hsm"), "restore: {into: [itself], safetyBackup: false}")
@@ -190,17 +190,17 @@ func TestNamesAreAsLongAsAzureLetsThemBe(t *testing.T) {
 		parseOne(t, named(c.least))
 		parseOne(t, named(c.most))
 		parseOne(t, []string{c.of + "A-1-b9"})
-		refused(t, "is no name of a", named(c.most+1))
+		refused(t, "is no name of", named(c.most+1))
 		if c.least > 1 {
-			refused(t, "is no name of a", named(c.least-1))
+			refused(t, "is no name of", named(c.least-1))
 		}
 		for _, bad := range []string{"abc-", "-abc", "a_bc", "ab.c", "äbc"} {
-			refused(t, "is no name of a", []string{c.of + bad})
+			refused(t, "is no name of", []string{c.of + bad})
 		}
 		if c.startsWithDigit {
 			parseOne(t, []string{c.of + "1abc"})
 		} else {
-			refused(t, "is no name of a", []string{c.of + "1abc"})
+			refused(t, "is no name of", []string{c.of + "1abc"})
 		}
 	}
 	for name, good := range map[string]bool{
@@ -208,7 +208,7 @@ func TestNamesAreAsLongAsAzureLetsThemBe(t *testing.T) {
 		"ab": false, strings.Repeat("a", 25): false, "Abc": false, "a-bc": false,
 	} {
 		text := onePlan([]string{gateways + "a"}, "storage: {account: "+accounts+name+", container: lifeboat}")
-		if _, _, err := config.ParsePlan("plan.yaml", []byte(text)); (err == nil) != good {
+		if _, _, err := reader.Parse("plan.yaml", []byte(text)); (err == nil) != good {
 			t.Errorf("the storage account %s: %v", name, err)
 		}
 	}
@@ -222,7 +222,7 @@ func TestNamesOfQueuesAndContainers(t *testing.T) {
 		strings.Repeat("a-", 32) + "a": false,
 	} {
 		for _, line := range []string{"restore: {into: [itself], replyTo: [" + name + "]}", "storage: {account: " + accounts + "backups, container: " + name + "}"} {
-			if _, _, err := config.ParsePlan("plan.yaml", []byte(onePlan([]string{gateways + "a"}, line))); (err == nil) != good {
+			if _, _, err := reader.Parse("plan.yaml", []byte(onePlan([]string{gateways + "a"}, line))); (err == nil) != good {
 				t.Errorf("%s: %v", line, err)
 			}
 		}
@@ -245,17 +245,17 @@ func TestAPlanHasAsManyTargetsAsATickCanMakeRunsOf(t *testing.T) {
 func TestATextOfAMiBIsAPlan(t *testing.T) {
 	text := onePlan([]string{gateways + "a"})
 	text += "#" + strings.Repeat("x", 1<<20-len(text)-2) + "\n"
-	if plans, _, err := config.ParsePlan("plan.yaml", []byte(text)); err != nil || len(plans) != 1 {
+	if plans, _, err := reader.Parse("plan.yaml", []byte(text)); err != nil || len(plans) != 1 {
 		t.Errorf("%d bytes: %v", len(text), err)
 	}
-	if _, _, err := config.ParsePlan("plan.yaml", []byte(text+"\n")); err == nil || !strings.Contains(err.Error(), "at most 1048576 bytes") {
+	if _, _, err := reader.Parse("plan.yaml", []byte(text+"\n")); err == nil || !strings.Contains(err.Error(), "at most 1048576 bytes") {
 		t.Errorf("one byte more: %v", err)
 	}
 }
 
 // TestAPlanHasItsOwnSettings, and without them those of the defaults; another plan's never.
 func TestAPlanHasItsOwnSettings(t *testing.T) {
-	plans, _, err := config.ParsePlan("plan.yaml", []byte(good))
+	plans, _, err := reader.Parse("plan.yaml", []byte(good))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -263,7 +263,7 @@ func TestAPlanHasItsOwnSettings(t *testing.T) {
 	for keep, want := range map[string]string{"30d": own + " " + usual, "90s": usual + " " + own} {
 		line := "keep: {within: " + keep + "}"
 		edited := strings.Replace(good, line, line+"\n    storage: {account: "+accounts+"other, container: others}", 1)
-		two, _, err := config.ParsePlan("plan.yaml", []byte(edited))
+		two, _, err := reader.Parse("plan.yaml", []byte(edited))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -300,7 +300,7 @@ func TestATimeIsReadInEveryUnit(t *testing.T) {
 // TestConcurrencyHasItsBounds, in the plan and in the app setting.
 func TestConcurrencyHasItsBounds(t *testing.T) {
 	for text, good := range map[string]bool{"0": false, "1": true, "500": true, "501": false, "-1": false, "1.5": false} {
-		plans, _, err := config.ParsePlan("plan.yaml", []byte(onePlan([]string{gateways + "a"}, "concurrency: "+text)))
+		plans, _, err := reader.Parse("plan.yaml", []byte(onePlan([]string{gateways + "a"}, "concurrency: "+text)))
 		if (err == nil) != good || good && fmt.Sprint(plans[0].Settings.Concurrency) != text {
 			t.Errorf("concurrency %s: %+v, %v", text, plans, err)
 		}
@@ -425,7 +425,7 @@ func TestAPlansBlobIsReadWithItsFaults(t *testing.T) {
 // TestAURLOfABlobIsNothingButThat.
 func TestAURLOfABlobIsNothingButThat(t *testing.T) {
 	for _, more := range []string{"#secret", "?secret"} {
-		if _, err := config.NewPlanSource(planBlob+more, anybody{}, azcore.ClientOptions{}); err == nil || strings.Contains(err.Error(), "secret") {
+		if _, err := config.NewPlanSource(reader, planBlob+more, anybody{}, azcore.ClientOptions{}); err == nil || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%s: %v", more, err)
 		}
 	}
@@ -452,7 +452,7 @@ func TestASecretIsShownInNoSpelling(t *testing.T) {
 		"https://contoso.blob.core.windows.net/x?sv=1&sig=hidden", "https://contoso.blob.core.windows.net/x?SIG=hidden&sv=1",
 		"SharedAccessSignature=hidden", "AccountName=contoso;accountkey=hidden", "Password=hidden", "clientSecret=hidden",
 	} {
-		_, _, err := config.ParsePlan("plan.yaml", []byte(onePlan([]string{gateways + "a"}, "identity: "+text)))
+		_, _, err := reader.Parse("plan.yaml", []byte(onePlan([]string{gateways + "a"}, "identity: "+text)))
 		if err == nil || strings.Contains(err.Error(), "hidden") || !strings.Contains(err.Error(), "(not shown)") {
 			t.Errorf("%s: %v", text, err)
 		}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"regexp"
 	"slices"
@@ -22,28 +23,49 @@ import (
 	"lifeboat/internal/tzdata"
 )
 
-// PlanFile reads and checks the plans in a file. The error has a line for everything wrong: file, line, reason. So have the
+// Reader reads plan.yaml, with the blocks of the services that it is made for. It may be used from any goroutine.
+type Reader struct {
+	services backup.Services
+	schema   schema
+}
+
+// NewReader makes a reader for the services.
+func NewReader(services backup.Services) *Reader {
+	return &Reader{services: services, schema: compile(Schema(services))}
+}
+
+// Default says what holds where a plan does not say the value of a service's block, such as "hsm.access".
+func (c *Reader) Default(value string) string {
+	for _, s := range c.services {
+		if s.Block != nil && s.Block.Default[value] != "" {
+			return s.Block.Default[value]
+		}
+	}
+	return "none"
+}
+
+// File reads and checks the plans in a file. The error has a line for everything wrong: file, line, reason. So have the
 // warnings, of which each is about something that can be done, but is hardly what its author wants.
 //
 // waitFactor is LIFEBOAT_WAIT_FACTOR: below 1 nothing warns of many slots.
-func PlanFile(path string, waitFactor float64) (plans []backup.Plan, warnings []string, err error) {
+func (c *Reader) File(path string, waitFactor float64) (plans []backup.Plan, warnings []string, err error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil, nil, fmt.Errorf("read the plan: %w", err)
 	}
-	return parsePlan(path, text, waitFactor)
+	return c.parse(path, text, waitFactor)
 }
 
 // longestPlan bounds plan.yaml, in bytes: some 6,000 targets.
 const longestPlan = 1 << 20
 
-// ParsePlan checks the text of plan.yaml; file is its name in errors and warnings. The published schema says what may stand
+// Parse checks the text of plan.yaml; file is its name in errors and warnings. The published schema says what may stand
 // where; the rest of what a plan must be is checked here.
-func ParsePlan(file string, text []byte) (plans []backup.Plan, warnings []string, err error) {
-	return parsePlan(file, text, 1)
+func (c *Reader) Parse(file string, text []byte) (plans []backup.Plan, warnings []string, err error) {
+	return c.parse(file, text, 1)
 }
 
-func parsePlan(file string, text []byte, waitFactor float64) (plans []backup.Plan, warnings []string, err error) {
+func (c *Reader) parse(file string, text []byte, waitFactor float64) (plans []backup.Plan, warnings []string, err error) {
 	if len(text) > longestPlan || !utf8.Valid(text) {
 		return nil, nil, fmt.Errorf("%s: a plan is a text in UTF-8 of at most %d bytes", file, longestPlan)
 	}
@@ -61,7 +83,7 @@ func parsePlan(file string, text []byte, waitFactor float64) (plans []backup.Pla
 	case !errors.Is(err, io.EOF):
 		return nil, nil, fmt.Errorf("%s: %w", file, err)
 	}
-	r := &reader{file: file, bad: map[*yaml.Node]bool{}, shortened: waitFactor < 1}
+	r := &reader{Reader: c, file: file, bad: map[*yaml.Node]bool{}, shortened: waitFactor < 1}
 	if err := resolve(&root); err != nil {
 		return nil, nil, fmt.Errorf("%s:%w", file, err)
 	}
@@ -125,7 +147,7 @@ func (r *reader) plan(n *yaml.Node, zone *time.Location) backup.Plan {
 	p.Targets = r.targets(n)
 	p.Expression, _ = r.text(n, "schedule")
 	p.Schedule = r.schedule(n, r.zone(n, zone))
-	r.access(n, &p)
+	r.blocks(n, &p)
 	p.Settings.KeepWithin = r.within(field(n, "keep"), p.Targets)
 	if text, _ := r.text(n, "concurrency"); text != "" {
 		whole, _ := number(text) // the schema found it to be one
@@ -147,46 +169,39 @@ func (r *reader) plan(n *yaml.Node, zone *time.Location) backup.Plan {
 	return p
 }
 
-// access reads how the services get at the storage account. Each kind has a field of its own, which a plan without such
-// targets does not have: nobody shall believe it to be in force.
-func (r *reader) access(n *yaml.Node, p *backup.Plan) {
-	of := func(resourceType string) bool {
-		return slices.ContainsFunc(p.Targets, func(target string) bool {
-			resource, err := backup.ParseResource(target)
-			return err != nil || strings.EqualFold(resource.Type, resourceType)
-		})
-	}
-	var at *yaml.Node
-	if p.Settings.Identity, at = r.text(n, "identity"); at != nil && len(p.Targets) > 0 && !of("Microsoft.ApiManagement/service") {
-		r.fail(at, "identity is for API Management, of which the plan has no target; a Managed HSM has hsm.access")
-	}
-	if hsm := field(n, "hsm"); hsm != nil {
-		p.Settings.HSMAccess, _ = r.text(hsm, "access")
-		if len(p.Targets) > 0 && !of("Microsoft.KeyVault/managedHSMs") {
-			r.fail(hsm, "hsm is for Managed HSM, of which the plan has no target")
+// blocks reads the parts of the plan that hold for one service each. A plan without such targets does not have one: nobody
+// shall believe it to be in force.
+func (r *reader) blocks(n *yaml.Node, p *backup.Plan) {
+	members, titles := map[string]any{}, map[string][]string{}
+	for _, s := range r.services {
+		if s.Block == nil {
+			continue
+		}
+		titles[s.Block.Field] = append(titles[s.Block.Field], s.Title)
+		if at := field(n, s.Block.Field); at != nil {
+			members[s.Block.Field] = r.value(at)
 		}
 	}
-	if ccf := field(n, "ccf"); ccf != nil {
-		r.ccf(ccf, p, of)
+	p.Settings.Blocks = backup.NewBlocks(members)
+	of := func(s backup.Service) bool { return slices.ContainsFunc(p.Targets, ofType(s.Type)) }
+	for _, name := range slices.Sorted(maps.Keys(members)) {
+		if len(p.Targets) > 0 && !slices.ContainsFunc(r.services, func(s backup.Service) bool {
+			return s.Block != nil && s.Block.Field == name && of(s)
+		}) {
+			r.fail(field(n, name), "%s is for %s, of which the plan has no target", name, strings.Join(titles[name], " and "))
+		}
 	}
-}
-
-// noCCFSince is the first api-version without Managed CCF.
-const noCCFSince = "2026-02-23"
-
-// ccf reads what holds for Managed CCF and Confidential Ledger.
-func (r *reader) ccf(n *yaml.Node, p *backup.Plan, of func(string) bool) {
-	const managed, plain = "Microsoft.ConfidentialLedger/managedCCFs", "Microsoft.ConfidentialLedger/ledgers"
-	if len(p.Targets) > 0 && !of(managed) && !of(plain) {
-		r.fail(n, "ccf is for Managed CCF and Confidential Ledger, of which the plan has no target")
-	}
-	p.Settings.CCF.RestoreRegion, _ = r.text(n, "restoreRegion")
-	version, at := r.text(n, "apiVersion")
-	if p.Settings.CCF.APIVersion = version; version >= noCCFSince && slices.ContainsFunc(p.Targets, func(target string) bool {
-		resource, err := backup.ParseResource(target)
-		return err == nil && strings.EqualFold(resource.Type, managed)
-	}) {
-		r.fail(at, "apiVersion %s has no Managed CCF: Azure took it out with %s", version, noCCFSince)
+	for _, target := range p.Targets {
+		s, _ := r.services.Of(target)
+		if s.Block == nil || s.Block.Check == nil || members[s.Block.Field] == nil {
+			continue
+		}
+		resource, _ := backup.ParseResource(target) // it is one of the service's
+		at := field(n, s.Block.Field)
+		if member, err := s.Block.Check(p.Settings.Blocks, resource); err != nil {
+			r.fail(cmp.Or(field(at, member), at), "%v", err)
+			return
+		}
 	}
 }
 
@@ -219,11 +234,15 @@ func (r *reader) restore(n *yaml.Node, p *backup.Plan) {
 	p.Restore.Approval = approval == "required"
 	safety, at := r.text(n, "safetyBackup")
 	p.Restore.Safety = strings.EqualFold(safety, "true")
-	if at != nil && !p.Restore.Safety && slices.ContainsFunc(p.Targets, ofType("Microsoft.KeyVault/managedHSMs")) {
-		r.fail(at, "a Managed HSM is always backed up before it is restored into: take safetyBackup out")
-	}
-	if p.Restore.Safety && slices.ContainsFunc(p.Targets, ofType("Microsoft.ConfidentialLedger/managedCCFs")) {
-		r.fail(at, "a Managed CCF is restored only once the original is gone: there is nothing left for a safetyBackup")
+	for _, target := range p.Targets {
+		switch service, _ := r.services.Of(target); {
+		case at != nil && !p.Restore.Safety && service.Restore.Safety == backup.SafetyAlways:
+			r.fail(at, "a %s is always backed up before it is restored into: take safetyBackup out", service.Title)
+			return
+		case p.Restore.Safety && service.Restore.Safety == backup.SafetyImpossible:
+			r.fail(at, "a %s is restored only once the original is gone: there is nothing left for a safetyBackup", service.Title)
+			return
+		}
 	}
 }
 
@@ -246,15 +265,8 @@ func ofType(resourceType string) func(id string) bool {
 	}
 }
 
-// Azure's own rules for names: Microsoft.ApiManagement's specification, that of Managed HSM's data plane, which the name is
-// a host name of, that of Confidential Ledger, whose backups' shares begin with the name, and the naming rules of storage
-// accounts.
-var (
-	serviceName = regexp.MustCompile(`^[a-zA-Z]([a-zA-Z0-9-]{0,48}[a-zA-Z0-9])?$`)
-	hsmName     = regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9-]{1,22}[a-zA-Z0-9]$`)
-	ledgerName  = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9-]{1,30}[a-zA-Z0-9]$`)
-	accountName = regexp.MustCompile(`^[a-z0-9]{3,24}$`)
-)
+// accountName is Azure's own rule for names of storage accounts.
+var accountName = regexp.MustCompile(`^[a-z0-9]{3,24}$`)
 
 func (r *reader) targets(n *yaml.Node) []string {
 	var targets []string
@@ -268,24 +280,11 @@ func (r *reader) targets(n *yaml.Node) []string {
 			r.fail(item, "%v", err)
 			continue
 		}
-		switch strings.ToLower(resource.Type) {
-		case "microsoft.apimanagement/service":
-			if !serviceName.MatchString(resource.Name) {
-				r.fail(item, "%q is no name of an API Management service: 1 to 50 letters, digits and dashes, a letter first, no "+
-					"dash last", resource.Name)
-			}
-		case "microsoft.keyvault/managedhsms":
-			if !hsmName.MatchString(resource.Name) {
-				r.fail(item, "%q is no name of a Managed HSM: 3 to 24 letters, digits and dashes, a letter first, no dash last",
-					resource.Name)
-			}
-		case "microsoft.confidentialledger/managedccfs", "microsoft.confidentialledger/ledgers":
-			if !ledgerName.MatchString(resource.Name) {
-				r.fail(item, "%q is no name of a Managed CCF or Confidential Ledger: 3 to 32 letters, digits and dashes, a letter "+
-					"or digit first and last", resource.Name)
-			}
-		default:
+		switch service, known := r.services.Of(id); {
+		case !known:
 			r.fail(item, "resources of the type %s cannot be backed up", resource.Type)
+		case !service.Name.MatchString(resource.Name):
+			r.fail(item, "%q is no name of %s: %s", resource.Name, service.Title, service.NameRule)
 		}
 		if slices.ContainsFunc(targets, func(t string) bool { return strings.EqualFold(t, id) }) {
 			r.fail(item, "the target %s stands here twice", id)
@@ -392,13 +391,9 @@ func (r *reader) within(keep *yaml.Node, targets []string) time.Duration {
 	}
 	within, at := r.duration(keep, "within", backup.LongestKeep, "nothing is kept for more than a hundred years")
 	for _, target := range targets {
-		resource, err := backup.ParseResource(target)
-		if err != nil {
-			continue
-		}
-		if horizon, ok := backup.Horizon(resource.Type); ok && horizon > 0 && within > horizon {
-			r.fail(at, "within %s is longer than %s can restore a backup: %d days", at.Value, resource.Type,
-				int(horizon.Hours()/24))
+		service, _ := r.services.Of(target)
+		if limit := service.Restorable; limit > 0 && within > limit {
+			r.fail(at, "within %s is longer than %s can restore a backup: %d days", at.Value, service.Type, int(limit.Hours()/24))
 			break
 		}
 	}

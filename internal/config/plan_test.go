@@ -33,7 +33,7 @@ plans:
 `
 
 func TestParsePlan(t *testing.T) {
-	plans, _, err := config.ParsePlan("plan.yaml", []byte(good))
+	plans, _, err := reader.Parse("plan.yaml", []byte(good))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +88,7 @@ func TestParsePlanRefuses(t *testing.T) {
 		"cron, days round":      {"30 2 * * *", "30 2 * * FRI-MON", `a range must go upwards`},
 		"a second document":     {"plans:", "plans: []\n---\nplans:", `plan.yaml:8: a second document begins here`},
 		"storage account name":  {"storageAccounts/contosobackups", "storageAccounts/Contoso-Backups", `"Contoso-Backups" is no name of a storage account`},
-		"service name":          {"service/contoso\n", "service/1contoso_x\n", `"1contoso_x" is no name of an API Management service`},
+		"service name":          {"service/contoso\n", "service/1contoso_x\n", `"1contoso_x" is no name of API Management`},
 		"cron of four fields":   {"30 2 * * *", "30 2 * *", `plan.yaml:12:`},
 		"cron with a zone":      {"30 2 * * *", "TZ=UTC 30 2 * * *", `plan.yaml:12:`},
 		"both kinds of day":     {"30 2 * * *", "30 2 1 * 1", "restricts both the day of the month and the day of the week"},
@@ -111,9 +111,9 @@ func TestParsePlanRefuses(t *testing.T) {
 		"concurrency":           {"timeZone: UTC", "concurrency: 0", `plan.yaml:17: concurrency 0 is not a whole number from 1 to 500`},
 		"concurrency, in words": {"timeZone: UTC", "concurrency: few", `plan.yaml:17: "few" is not a whole number from 1 to 500`},
 		"identity":              {"timeZone: UTC", "identity: contoso", `plan.yaml:17: "contoso" is neither system nor accessKey nor the client ID`},
-		"HSM name":              {"Microsoft.ApiManagement/service/contoso\n", "Microsoft.KeyVault/managedHSMs/c-\n", `"c-" is no name of a Managed HSM`},
+		"HSM name":              {"Microsoft.ApiManagement/service/contoso\n", "Microsoft.KeyVault/managedHSMs/c-\n", `"c-" is no name of Managed HSM`},
 		"hsm without an HSM":    {"timeZone: UTC", "hsm: {access: sas}", `plan.yaml:17: hsm is for Managed HSM, of which the plan has no target`},
-		"ledger name":           {"Microsoft.ApiManagement/service/contoso\n", "Microsoft.ConfidentialLedger/ledgers/c-\n", `"c-" is no name of a Managed CCF or Confidential Ledger`},
+		"ledger name":           {"Microsoft.ApiManagement/service/contoso\n", "Microsoft.ConfidentialLedger/ledgers/c-\n", `"c-" is no name of Confidential Ledger`},
 		"ccf without a ledger":  {"timeZone: UTC", "ccf: {restoreRegion: westeurope}", `plan.yaml:17: ccf is for Managed CCF and Confidential Ledger, of which the plan has no target`},
 		"ccf.restoreRegion":     {"timeZone: UTC", "ccf: {restoreRegion: West Europe}", `plan.yaml:17: "West Europe" is not the name of a region`},
 		"ccf.apiVersion":        {"timeZone: UTC", "ccf: {apiVersion: newest}", `plan.yaml:17: "newest" is not an api-version in quotes`},
@@ -140,13 +140,13 @@ func TestParsePlanRefuses(t *testing.T) {
 			if text == good {
 				t.Fatal("the edit changes nothing")
 			}
-			_, _, err := config.ParsePlan("plan.yaml", []byte(text))
+			_, _, err := reader.Parse("plan.yaml", []byte(text))
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Fatalf("got %v\nwant an error with %q", err, c.want)
 			}
 		})
 	}
-	if _, _, err := config.ParsePlan("plan.yaml", nil); err == nil {
+	if _, _, err := reader.Parse("plan.yaml", nil); err == nil {
 		t.Error("an empty file was read as a plan")
 	}
 }
@@ -157,7 +157,7 @@ func TestParsePlanReadsNumbersAsEditorsDo(t *testing.T) {
 		"10": 10, "+10": 10, "010": 10, "089": 89, "0o12": 10, "0x1F": 31, "10.0": 10, "1e1": 10, "1.": 1,
 		"0o8": 0, "0x": 0, "0x-1": 0, "0b11": 0, "1_0": 0, "10.5": 0, "1e-1": 0, "1e400": 0, ".inf": 0, "1:30": 0, "'10'": 0,
 	} {
-		plans, _, err := config.ParsePlan("plan.yaml", []byte(strings.Replace(good, "timeZone: UTC", "concurrency: "+text, 1)))
+		plans, _, err := reader.Parse("plan.yaml", []byte(strings.Replace(good, "timeZone: UTC", "concurrency: "+text, 1)))
 		if want == 0 && (err == nil || !strings.Contains(err.Error(), "plan.yaml:17: ") || !strings.Contains(err.Error(), "is not a whole number from 1 to 500")) {
 			t.Errorf("%s: %v", text, err)
 		}
@@ -166,7 +166,7 @@ func TestParsePlanReadsNumbersAsEditorsDo(t *testing.T) {
 		}
 	}
 	for _, text := range []string{"1.0", "0x1", "01", "1e0"} {
-		if _, _, err := config.ParsePlan("plan.yaml", []byte(strings.Replace(good, "version: 1", "version: "+text, 1))); err != nil {
+		if _, _, err := reader.Parse("plan.yaml", []byte(strings.Replace(good, "version: 1", "version: "+text, 1))); err != nil {
 			t.Errorf("version %s: %v", text, err)
 		}
 	}
@@ -176,7 +176,7 @@ func TestParsePlanReadsNumbersAsEditorsDo(t *testing.T) {
 func TestParsePlanTakesAliases(t *testing.T) {
 	text := strings.NewReplacer("timeZone: Europe/Zurich", "timeZone: &zone Europe/Zurich", "timeZone: UTC", "timeZone: *zone",
 		"keep: {within: 30d}", "keep: &keep {within: 30d}", "keep: {within: 90s}", "keep: *keep").Replace(good)
-	plans, _, err := config.ParsePlan("plan.yaml", []byte(text))
+	plans, _, err := reader.Parse("plan.yaml", []byte(text))
 	if err != nil || plans[1].Schedule.Zone.String() != "Europe/Zurich" || plans[1].Settings.KeepWithin != 30*24*time.Hour {
 		t.Errorf("%+v, %v", plans, err)
 	}
@@ -202,7 +202,7 @@ func TestParsePlanWhole(t *testing.T) {
     restore: {into: [itself, `+one+`-2], approval: required, replyTo: [soar-answers], safetyBackup: true}
     paused: true
     storage: {account: `+scope+`Microsoft.Storage/storageAccounts/other, container: others}`).Replace(good)
-	plans, _, err := config.ParsePlan("plan.yaml", []byte(text))
+	plans, _, err := reader.Parse("plan.yaml", []byte(text))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -215,8 +215,8 @@ func TestParsePlanWhole(t *testing.T) {
 		Expression: "*/10 * * L * *", Jitter: 20 * time.Minute, Window: 3 * time.Hour, Paused: true,
 		Settings: backup.Settings{
 			Storage:    backup.Storage{Account: scope + "Microsoft.Storage/storageAccounts/other", Container: "others"},
-			KeepWithin: 90 * time.Second, Identity: "0c0ffee0-0000-4000-8000-0000000000aa", HSMAccess: "sas",
-			CCF: backup.CCF{RestoreRegion: "westeurope", APIVersion: "2026-05-22-preview"}, Concurrency: 12,
+			KeepWithin: 90 * time.Second, Concurrency: 12,
+			Blocks: `{"ccf":{"apiVersion":"2026-05-22-preview","restoreRegion":"westeurope"},"hsm":{"access":"sas"},"identity":"0c0ffee0-0000-4000-8000-0000000000aa"}`,
 		},
 		OnDemandKeepWithin: 14 * 24 * time.Hour,
 		Restore: backup.RestorePolicy{
@@ -260,11 +260,11 @@ func empty(v reflect.Value, name string) []string {
 func TestParsePlanOfLedgers(t *testing.T) {
 	ccf := strings.NewReplacer("Microsoft.ApiManagement/service/contoso]", "Microsoft.ConfidentialLedger/managedCCFs/Contoso-1]",
 		"timeZone: UTC", `ccf: {restoreRegion: westeurope, apiVersion: "2024-09-19-preview"}`, "90s", "90d").Replace(good)
-	plans, _, err := config.ParsePlan("plan.yaml", []byte(ccf))
+	plans, _, err := reader.Parse("plan.yaml", []byte(ccf))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p := plans[1]; p.Settings.CCF != (backup.CCF{RestoreRegion: "westeurope", APIVersion: "2024-09-19-preview"}) {
+	if p := plans[1]; p.Settings.Blocks != `{"ccf":{"apiVersion":"2024-09-19-preview","restoreRegion":"westeurope"}}` {
 		t.Errorf("%+v", p.Settings)
 	}
 	for change, want := range map[string]string{
@@ -272,12 +272,12 @@ func TestParsePlanOfLedgers(t *testing.T) {
 		"2024-09-19-preview|2026-02-23": "apiVersion 2026-02-23 has no Managed CCF: Azure took it out with 2026-02-23",
 	} {
 		from, to, _ := strings.Cut(change, "|")
-		if _, _, err := config.ParsePlan("plan.yaml", []byte(strings.Replace(ccf, from, to, 1))); err == nil || !strings.Contains(err.Error(), want) {
+		if _, _, err := reader.Parse("plan.yaml", []byte(strings.Replace(ccf, from, to, 1))); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", change, err, want)
 		}
 	}
 	plain := strings.NewReplacer("managedCCFs", "ledgers", "90d", "520w", "2024-09-19-preview", "2026-05-22-preview").Replace(ccf)
-	if _, _, err := config.ParsePlan("plan.yaml", []byte(plain)); err != nil {
+	if _, _, err := reader.Parse("plan.yaml", []byte(plain)); err != nil {
 		t.Error(err)
 	}
 }
@@ -286,14 +286,14 @@ func TestParsePlanOfLedgers(t *testing.T) {
 func TestParsePlanOfAnHSM(t *testing.T) {
 	hsm := strings.NewReplacer("Microsoft.ApiManagement/service/contoso]", "Microsoft.KeyVault/managedHSMs/Contoso-1]",
 		"timeZone: UTC", "hsm: {access: sas}", "90s", "520w").Replace(good)
-	plans, _, err := config.ParsePlan("plan.yaml", []byte(hsm))
+	plans, _, err := reader.Parse("plan.yaml", []byte(hsm))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s := plans[1].Settings; s.HSMAccess != "sas" || s.Identity != "" || s.KeepWithin != 3640*24*time.Hour {
+	if s := plans[1].Settings; s.Blocks != `{"hsm":{"access":"sas"}}` || s.KeepWithin != 3640*24*time.Hour {
 		t.Errorf("got %+v", s)
 	}
-	_, _, err = config.ParsePlan("plan.yaml", []byte(strings.Replace(hsm, "hsm: {access: sas}", "identity: accessKey", 1)))
+	_, _, err = reader.Parse("plan.yaml", []byte(strings.Replace(hsm, "hsm: {access: sas}", "identity: accessKey", 1)))
 	if err == nil || !strings.Contains(err.Error(), "plan.yaml:17: identity is for API Management") {
 		t.Errorf("got %v", err)
 	}
@@ -305,7 +305,7 @@ func TestParsePlanShowsNoSecret(t *testing.T) {
 	for _, text := range []string{
 		"DefaultEndpointsProtocol=https;AccountName=contoso;AccountKey=" + key, "https://contoso.blob.core.windows.net/x?sv=1&sig=" + key, key,
 	} {
-		_, _, err := config.ParsePlan("plan.yaml", []byte(strings.Replace(good, "name: often", "name: "+text, 1)))
+		_, _, err := reader.Parse("plan.yaml", []byte(strings.Replace(good, "name: often", "name: "+text, 1)))
 		if err == nil || strings.Contains(err.Error(), key[:20]) || !strings.Contains(err.Error(), "plan.yaml:14:") {
 			t.Errorf("got %v", err)
 		}
@@ -315,7 +315,7 @@ func TestParsePlanShowsNoSecret(t *testing.T) {
 // All that is wrong is told at once, in the order of the lines, and each thing once.
 func TestParsePlanTellsEverything(t *testing.T) {
 	text := strings.NewReplacer("30 2 * * *", "x", "90s", "y", "Europe/Zurich", "z").Replace(good)
-	_, _, err := config.ParsePlan("plan.yaml", []byte(text))
+	_, _, err := reader.Parse("plan.yaml", []byte(text))
 	if err == nil {
 		t.Fatal("it was read as a plan")
 	}
@@ -334,7 +334,7 @@ func TestParsePlanTellsEverything(t *testing.T) {
 func FuzzParsePlan(f *testing.F) {
 	f.Add([]byte(good))
 	f.Add([]byte("a: &a [*a]"))
-	f.Fuzz(func(_ *testing.T, text []byte) { _, _, _ = config.ParsePlan("plan.yaml", text) })
+	f.Fuzz(func(_ *testing.T, text []byte) { _, _, _ = reader.Parse("plan.yaml", text) })
 }
 
 func TestFromEnvironment(t *testing.T) {
@@ -381,7 +381,7 @@ func TestFromEnvironment(t *testing.T) {
 
 // The example that people copy is one that works.
 func TestExamplePlan(t *testing.T) {
-	if plans, _, err := config.PlanFile("../../docs/plan.yaml", 1); err != nil || len(plans) != 2 {
+	if plans, _, err := reader.File("../../docs/plan.yaml", 1); err != nil || len(plans) != 2 {
 		t.Errorf("%v, %v", plans, err)
 	}
 	text, err := os.ReadFile("../../docs/plan.yaml")

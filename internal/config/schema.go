@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	_ "embed"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,13 +10,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/santhosh-tekuri/jsonschema/v6/kind"
 	"go.yaml.in/yaml/v4"
 
-	"lifeboat/docs"
+	"lifeboat/internal/backup"
 )
 
 // schema is the published JSON Schema of plan.yaml. It says what stands where; the reader says what it means.
@@ -24,10 +24,27 @@ type schema struct {
 	document any
 }
 
-// published is the schema in docs. A broken one is a mistake of ours that every test finds.
-var published = sync.OnceValue(func() schema {
+//go:embed plan.base.json
+var base string
+
+// Schema is the published JSON Schema of plan.yaml for the services: the fields of all plans, and each service's own.
+func Schema(services backup.Services) []byte {
+	const place = "        \"$services\": true,\n"
+	var fields strings.Builder
+	seen := map[string]bool{}
+	for _, s := range services {
+		if s.Block != nil && !seen[s.Block.Field] {
+			seen[s.Block.Field] = true
+			fmt.Fprintf(&fields, "        %q: %s,\n", s.Block.Field, strings.ReplaceAll(strings.TrimSpace(s.Block.Schema), "\n", "\n        "))
+		}
+	}
+	return []byte(strings.Replace(base, place, fields.String(), 1))
+}
+
+// compile makes the schema of its text. A broken one is a mistake of ours that every test finds.
+func compile(text []byte) schema {
 	const url = "plan.schema.json"
-	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(docs.PlanSchema))
+	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
 	compiler := jsonschema.NewCompiler()
 	err = errors.Join(err, compiler.AddResource(url, document))
 	compiled, compileErr := compiler.Compile(url)
@@ -35,11 +52,10 @@ var published = sync.OnceValue(func() schema {
 		panic(fmt.Sprintf("docs/%s: %v", url, err))
 	}
 	return schema{compiled: compiled, document: document}
-})
+}
 
 // later are fields of the plan that other versions know, by what they belong to.
 var later = map[string][]string{
-	"a plan":  {"ccf"},
 	"keep":    {"daily", "weekly", "monthly", "yearly", "minimum"},
 	"restore": {"approvers"},
 }
@@ -47,7 +63,7 @@ var later = map[string][]string{
 // check holds the document against the schema. Each error names the line of the node that it is about; those nodes are
 // marked, so that nothing is told twice.
 func (r *reader) check(root *yaml.Node) {
-	err := published().compiled.Validate(r.value(root))
+	err := r.schema.compiled.Validate(r.value(root))
 	invalid, ok := errors.AsType[*jsonschema.ValidationError](err)
 	if err != nil && !ok {
 		r.fail(root, "%v", err)
@@ -70,16 +86,16 @@ func (r *reader) invalid(root *yaml.Node, e *jsonschema.ValidationError) {
 		if what == "schedule" {
 			return // what the pattern refuses the grammar does too, and says what to write
 		}
-		r.fail(n, "%s", published().words(e, n, what))
+		r.fail(n, "%s", r.schema.words(e, n, what))
 	case *kind.AdditionalProperties:
 		for _, name := range slices.Sorted(slices.Values(k.Properties)) {
 			key := keyOf(n, name)
 			if slices.Contains(later[what], name) {
 				r.fail(key, "the field %q of %s is not known to this version of Lifeboat: take it out; it knows %s", name, what,
-					published().fields(e.SchemaURL))
+					r.schema.fields(e.SchemaURL))
 				continue
 			}
-			r.fail(key, "%s has no field %q; it has %s", what, name, published().fields(e.SchemaURL))
+			r.fail(key, "%s has no field %q; it has %s", what, name, r.schema.fields(e.SchemaURL))
 		}
 	case *kind.Required:
 		for _, name := range k.Missing {
@@ -87,7 +103,7 @@ func (r *reader) invalid(root *yaml.Node, e *jsonschema.ValidationError) {
 		}
 		r.bad[n] = true
 	default:
-		r.fail(n, "%s", published().words(e, n, what))
+		r.fail(n, "%s", r.schema.words(e, n, what))
 	}
 }
 

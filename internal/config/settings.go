@@ -100,8 +100,8 @@ func WaitFactor(getenv func(string) string) (float64, error) {
 }
 
 // PlanSource opens the source that the settings name.
-func (s Settings) PlanSource(credential azcore.TokenCredential, options azcore.ClientOptions) (*PlanSource, error) {
-	source, err := NewPlanSource(s.Plan, credential, options)
+func (s Settings) PlanSource(reader *Reader, credential azcore.TokenCredential, options azcore.ClientOptions) (*PlanSource, error) {
+	source, err := NewPlanSource(reader, s.Plan, credential, options)
 	source.waitFactor = s.WaitFactor
 	return source, err
 }

@@ -41,6 +41,7 @@ func checkURL(location string) error {
 
 // PlanSource is where LIFEBOAT_PLAN says that plan.yaml is.
 type PlanSource struct {
+	reader   *Reader
 	location string
 	blob     *blob.Client // nil: location is a path
 
@@ -56,9 +57,9 @@ type PlanSource struct {
 // NewPlanSource returns the source at the location: a path, or the URL of a blob, which is read with the credential. It
 // reads nothing yet.
 func NewPlanSource(
-	location string, credential azcore.TokenCredential, options azcore.ClientOptions,
+	reader *Reader, location string, credential azcore.TokenCredential, options azcore.ClientOptions,
 ) (*PlanSource, error) {
-	s := &PlanSource{location: location, waitFactor: 1}
+	s := &PlanSource{reader: reader, location: location, waitFactor: 1}
 	if !isURL(location) {
 		return s, nil
 	}
@@ -76,7 +77,7 @@ func NewPlanSource(
 
 // Parse checks the text and names the source in errors.
 func (s *PlanSource) Parse(text []byte) ([]backup.Plan, error) {
-	plans, warnings, err := parsePlan(s.location, text, s.waitFactor)
+	plans, warnings, err := s.reader.parse(s.location, text, s.waitFactor)
 	if err == nil {
 		s.mu.Lock()
 		s.warnings = warnings

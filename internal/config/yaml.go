@@ -9,6 +9,7 @@ import (
 
 // reader walks a YAML document and collects everything wrong with it, each with file and line.
 type reader struct {
+	*Reader
 	file string
 	errs []*lineError
 	// warnings are about what can be done, but is hardly what anybody wants.

@@ -26,7 +26,7 @@ func TestScenario16NoTimeZonesOnTheMachine(t *testing.T) {
 	}
 	for _, name := range []string{"Europe/Zurich", "America/New_York", "Australia/Lord_Howe", "America/Santiago"} {
 		text := strings.Replace(good, "timeZone: Europe/Zurich", "timeZone: "+name, 1)
-		plans, _, err := config.ParsePlan("plan.yaml", []byte(text))
+		plans, _, err := reader.Parse("plan.yaml", []byte(text))
 		if err != nil || plans[0].Schedule.Zone.String() != name {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -38,7 +38,7 @@ func TestScenario16NoTimeZonesOnTheMachine(t *testing.T) {
 		"Local":         `"Local" is not a time zone`, "PST": `"PST" is not a time zone`, "UTC+2": `"UTC+2" is not a time zone`,
 		"Z": `"Z" is not a time zone`, `""`: "plan.yaml:3: timeZone has no value",
 	} {
-		_, _, err := config.ParsePlan("plan.yaml", []byte(strings.Replace(good, "timeZone: Europe/Zurich", "timeZone: "+name, 1)))
+		_, _, err := reader.Parse("plan.yaml", []byte(strings.Replace(good, "timeZone: Europe/Zurich", "timeZone: "+name, 1)))
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %s", name, err, want)
 		}
@@ -55,7 +55,7 @@ func TestZonesThatAreNotWhatTheyAreCalled(t *testing.T) {
 		"EST5EDT":    "", "Etc/GMT": "", "Etc/GMT0": "", "Etc/GMT+0": "", "UTC": "", "Europe/Zurich": "",
 	} {
 		text := strings.Replace(good, "timeZone: Europe/Zurich", "timeZone: "+name+" # there", 1)
-		_, warnings, err := config.ParsePlan("plan.yaml", []byte(text))
+		_, warnings, err := reader.Parse("plan.yaml", []byte(text))
 		told := ""
 		for _, warning := range warnings {
 			if rest, ok := strings.CutPrefix(warning, "plan.yaml:3: warning: "); ok {
@@ -126,7 +126,7 @@ func TestTheProgramGoesByItsOwnTimeZones(t *testing.T) {
 		}
 		return string(out)
 	}
-	plans, _, err := config.ParsePlan("plan.yaml", []byte(text))
+	plans, _, err := reader.Parse("plan.yaml", []byte(text))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,7 +21,8 @@ func aLedger(t *testing.T, version string) (*stage, backup.Plan) {
 	s := newStage(t)
 	s.engine.Providers["microsoft.confidentialledger/ledgers"] = s.provider
 	plan := nightly()
-	plan.Targets, plan.Settings.CCF = []string{ledgerTarget}, backup.CCF{APIVersion: version, RestoreRegion: "westeurope"}
+	plan.Targets = []string{ledgerTarget}
+	plan.Settings.Blocks = backup.NewBlocks(map[string]any{"ccf": map[string]string{"apiVersion": version, "restoreRegion": "westeurope"}})
 	plan.Restore.Into = []string{backup.Itself}
 	return s, plan
 }
@@ -78,7 +79,7 @@ func TestACopyIsNeverRestored(t *testing.T) {
 	}
 	s.finish()
 	edited := plan
-	edited.Settings.CCF.APIVersion = "2025-06-10-preview"
+	edited.Settings.Blocks = `{"ccf":{"apiVersion":"2025-06-10-preview"}}`
 	for id, by := range map[string]backup.Plan{"latest": plan, run.ID: plan, "latest, edited": edited, run.ID + ", edited": edited} {
 		q := restore.Request{ID: "restore of " + id, Target: ledgerTarget, Kind: backup.RestoreFull}
 		q.Point, _, _ = strings.Cut(id, ",")

@@ -19,6 +19,8 @@ import (
 type Engine struct {
 	Catalog backup.Catalog
 	Queue   backup.Queue
+	// Services are those that Lifeboat backs up.
+	Services backup.Services
 	// Providers by the resource type of their targets, in lower case: "microsoft.apimanagement/service".
 	Providers map[string]backup.Provider
 	Waits     Waits
@@ -128,6 +130,12 @@ func (e *Engine) provider(target string) (backup.Provider, error) {
 		return nil, fmt.Errorf("%w: %s", ErrNoProvider, r.Type)
 	}
 	return p, nil
+}
+
+// service is that of the target; the zero value if there is none.
+func (e *Engine) service(target string) backup.Service {
+	one, _ := e.Services.Of(target)
+	return one
 }
 
 // within gives a call of a provider its time.

@@ -162,25 +162,25 @@ func TestAnOperationThatIsNoLongerToldOfIsKnownByItsTime(t *testing.T) {
 }
 
 // TestAnHSMHasItsOwnAccess: a plan may have targets of both kinds.
-func TestAnHSMHasItsOwnAccess(t *testing.T) {
+func TestBlocksTravelAsTheyAre(t *testing.T) {
 	s := newStage(t)
 	hsm := strings.Replace(target, "Microsoft.ApiManagement/service", "Microsoft.KeyVault/managedHSMs", 1)
 	s.engine.Providers["microsoft.keyvault/managedhsms"] = s.provider
 	seen := map[string]string{}
 	s.provider.ready = func(a backup.Attempt) error {
-		seen[a.Target] = a.Identity
+		seen[a.Target] = string(a.Blocks)
 		return nil
 	}
-	plan := backup.Plan{Settings: backup.Settings{Identity: "accessKey", HSMAccess: "sas"}}
+	plan := backup.Plan{Settings: backup.Settings{Blocks: `{"hsm":{"access":"sas"},"identity":"accessKey"}`}}
 	for _, id := range []string{target, hsm} {
 		if err := s.engine.Preflight(t.Context(), plan, id); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if seen[target] != "accessKey" || seen[hsm] != "sas" {
+	if all := string(plan.Settings.Blocks); seen[target] != all || seen[hsm] != all {
 		t.Errorf("seen %v", seen)
 	}
-	if h, ok := backup.Horizon("Microsoft.KeyVault/managedHSMs"); !ok || h != 0 || len(backup.NotIncluded(hsm)) == 0 {
-		t.Errorf("horizon %s, %v; not included %q", h, ok, backup.NotIncluded(hsm))
+	if service, ok := known.Of(hsm); !ok || service.Restorable != 0 || len(service.NotIncluded) == 0 {
+		t.Errorf("%+v, %v", service, ok)
 	}
 }

@@ -2,7 +2,6 @@ package engine_test
 
 import (
 	"errors"
-	"slices"
 	"testing"
 	"time"
 
@@ -88,7 +87,7 @@ func TestARefusedPreflightSurvivesEveryFailure(t *testing.T) {
 func TestPreflightComesOnceBeforeTheFirstIntent(t *testing.T) {
 	s := newStage(t)
 	s.provider.ready = func(a backup.Attempt) error {
-		if a.Artifact != "" || a.Target != target || a.Storage.Container != "lifeboat" || a.Identity != "accessKey" {
+		if a.Artifact != "" || a.Target != target || a.Storage.Container != "lifeboat" || a.Blocks != `{"identity":"accessKey"}` {
 			t.Errorf("looked at %+v", a)
 		}
 		switch s.provider.looks {
@@ -106,7 +105,7 @@ func TestPreflightComesOnceBeforeTheFirstIntent(t *testing.T) {
 		return backup.Operation{Token: "token"}, nil
 	}
 	plan := nightly()
-	plan.Settings.Identity = "accessKey"
+	plan.Settings.Blocks = `{"identity":"accessKey"}`
 	run, err := s.engine.Backup(t.Context(), engine.Request{ID: "one", Plan: plan, Target: target})
 	if err != nil {
 		t.Fatal(err)
@@ -155,14 +154,5 @@ func TestEnginePreflight(t *testing.T) {
 	s.provider.ready = nil
 	if err := s.engine.Preflight(t.Context(), nightly(), target); err != nil || s.provider.prepared != 0 {
 		t.Errorf("%v; a look prepared %d times", err, s.provider.prepared)
-	}
-}
-
-func TestNotIncluded(t *testing.T) {
-	if got := backup.NotIncluded(target); !slices.Contains(got, "developer portal content") {
-		t.Errorf("not included: %q", got)
-	}
-	if got := append(backup.NotIncluded(account), backup.NotIncluded("contoso")...); len(got) != 0 {
-		t.Errorf("of what is not backed up nothing is left out, got %q", got)
 	}
 }

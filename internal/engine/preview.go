@@ -53,7 +53,7 @@ func (e *Engine) PlanRestore(ctx context.Context, q restore.Request, plans []bac
 	_, err = within(ctx, func(ctx context.Context) (any, error) { return nil, restorer.PreflightRestore(ctx, order) })
 	p.AskLater("the destination can take it", true, err, func() *backup.Reason { return nil })
 	if p.Refusal() == nil {
-		p.NotAsked()
+		p.NotAsked(e.service(p.Destination))
 	}
 	return p, nil
 }
@@ -65,12 +65,13 @@ func (e *Engine) outline(ctx context.Context, q restore.Request, plans []backup.
 		Overwrites: []string{}, NotIncluded: []string{}, Calls: []string{},
 	}
 	p.MayAnswer = q.Replies(plans)
+	from, into := e.service(q.Target), e.service(p.Destination)
 	defer func() { p.Hash = p.NewHash() }()
 	if !p.Ask("the request has not expired", cmp.Or(restore.Expired(q.Until(now), now), restore.TooLong(q.Until(now), now))) {
 		return p, nil
 	}
 	if !p.Ask("a plan allows it", p.Allow(q, plans)) || !p.Ask("nobody has to agree", p.Approve()) ||
-		!p.Ask("answers may go to the queue", p.Answers(q)) || !p.Ask("the service restores in this way", p.Fits()) {
+		!p.Ask("answers may go to the queue", p.Answers(q)) || !p.Ask("the service restores in this way", p.Fits(into)) {
 		return p, nil
 	}
 	var why *backup.Reason
@@ -86,8 +87,8 @@ func (e *Engine) outline(ctx context.Context, q restore.Request, plans []backup.
 			Size: p.Chosen.Size, SHA256: p.Chosen.SHA256,
 		}
 	}
-	p.Describe()
-	if !p.Ask("there is a recovery point", why) || !p.Ask("the recovery point can be restored", restore.Usable(p.Chosen, now)) {
+	p.Describe(from, into)
+	if !p.Ask("there is a recovery point", why) || !p.Ask("the recovery point can be restored", restore.Usable(p.Chosen, from, now)) {
 		return p, nil
 	}
 	if p.Chosen.State == backup.Suspect {

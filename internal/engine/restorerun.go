@@ -74,7 +74,7 @@ func (s *step) guard(ctx context.Context, provider backup.Provider, restorer bac
 	case err != nil:
 		return err
 	}
-	if why := restore.Usable(p, s.now); why != nil {
+	if why := restore.Usable(p, s.service(p.Target), s.now); why != nil {
 		return s.end(ctx, refuses, *why)
 	}
 	if p.State == backup.Deleting {
@@ -207,7 +207,7 @@ func (s *step) check(ctx context.Context, restorer backup.Restorer) error {
 		r.CheckSince = s.now
 	}
 	r.Check = prepared.Token
-	f, old := backup.AsFault(err), restore.Beyond(q.Source, q.Written, s.now)
+	f, old := backup.AsFault(err), restore.Beyond(s.service(q.Source), q.Written, s.now)
 	switch {
 	case old != nil: // it came to be so while the safety backup was made
 		return s.giveUp(ctx, refuses, *old)

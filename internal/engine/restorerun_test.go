@@ -511,7 +511,7 @@ func TestRestorePlanRegion(t *testing.T) {
 	} {
 		q, plans := order("restore-1"), restoring(false)
 		q.Target = "/subscriptions/00000000-0000-4000-8000-000000000001/resourceGroups/rg/providers/" + kind + "/contoso"
-		plans[0].Targets, plans[0].Settings.CCF.RestoreRegion = []string{q.Target}, "westeurope"
+		plans[0].Targets, plans[0].Settings.Blocks = []string{q.Target}, `{"ccf":{"restoreRegion":"westeurope"}}`
 		hashes := map[string]string{}
 		for asked, want := range map[string]string{"": of, "westeurope": "westeurope", "northeurope": "northeurope"} {
 			q.Region = asked

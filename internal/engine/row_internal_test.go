@@ -26,8 +26,8 @@ func TestRowsKeepWhatThisVersionDoesNotKnow(t *testing.T) {
 			`{"Run":"s","Since":"2026-01-15T02:30:00Z","New":{"a":[1]}}`,
 		},
 		{
-			"a member in a value that stays", `{"ID":"i","Settings":{"keepWithin":7,"new":1}}`, again(func(r *backup.Run) { r.Polls = 3 }),
-			`{"ID":"i","Polls":3,"Settings":{"keepWithin":7,"new":1}}`,
+			"a member in a value that stays", `{"ID":"i","Settings":{"storage":{"account":"","container":""},"keepWithin":7,"new":1}}`, again(func(r *backup.Run) { r.Polls = 3 }),
+			`{"ID":"i","Polls":3,"Settings":{"storage":{"account":"","container":""},"keepWithin":7,"new":1}}`,
 		},
 		{
 			"a member in a value that is another one now", `{"ID":"i","Reason":{"code":"A","message":"a","new":"about a"}}`,

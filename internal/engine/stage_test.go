@@ -13,8 +13,12 @@ import (
 	"lifeboat/internal/backup"
 	"lifeboat/internal/engine"
 	"lifeboat/internal/schedule"
+	"lifeboat/internal/services"
 	"lifeboat/internal/testing/memory"
 )
+
+// known are the services that Lifeboat backs up.
+var known = services.All().Known()
 
 const (
 	target = "/subscriptions/00000000-0000-4000-8000-000000000001/resourceGroups/rg/providers/" +
@@ -48,7 +52,7 @@ func newStage(t *testing.T) *stage {
 	s.provider = &script{stage: s}
 	s.engine = &engine.Engine{
 		Catalog: s.storage, Queue: s.storage, Waits: engine.DefaultWaits(), Now: clock,
-		Providers: map[string]backup.Provider{"microsoft.apimanagement/service": s.provider},
+		Services: known, Providers: map[string]backup.Provider{"microsoft.apimanagement/service": s.provider},
 		NewID: func() string {
 			s.idsMu.Lock()
 			defer s.idsMu.Unlock()

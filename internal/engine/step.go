@@ -376,7 +376,7 @@ func (s *step) verify(ctx context.Context, provider backup.Provider) error {
 		// Extra copies of attempts that were lost. One that cannot be deleted, or comes later, goes with the point.
 		_ = remove(ctx, provider, r.ProviderAttempt(r.Artifact), "", true)
 	}
-	return s.succeed(ctx, backup.NewPoint(s.run, v), v.Files)
+	return s.succeed(ctx, backup.NewPoint(s.run, v, s.Services.CopyOnly(r.Target, r.Settings)), v.Files)
 }
 
 // advance sends the next wake-up, and then saves the run that expects it. In this order a crash in between leaves the
@@ -451,7 +451,7 @@ func (s *step) end(ctx context.Context, c cause, why backup.Reason, more ...back
 	if r.Restore != nil {
 		s.owe(event.Restore(*r, event.RestoreEnded(*r), r.Ended)...)
 	} else {
-		s.owe(event.RunEnded(*r))
+		s.owe(event.RunEnded(*r, s.Services.CopyOnly(r.Target, r.Settings)))
 	}
 	if err := s.save(ctx, more...); err != nil {
 		return err

@@ -55,8 +55,9 @@ func TargetUnprotected(h health.TargetHealth) backup.Event {
 // runPrefix is that of the types of events about the end of a run, which go on with its state.
 const runPrefix = "lifeboat.run."
 
-// RunEnded is the event about the end of a run. Its ID is stable, so that one sent twice is known as the same.
-func RunEnded(r backup.Run) backup.Event {
+// RunEnded is the event about the end of a run. Its ID is stable, so that one sent twice is known as the same. CopyOnly as in
+// [backup.Services.CopyOnly].
+func RunEnded(r backup.Run, copyOnly bool) backup.Event {
 	var point string
 	var state backup.PointState
 	if r.State == backup.Succeeded {
@@ -64,7 +65,7 @@ func RunEnded(r backup.Run) backup.Event {
 		switch {
 		case r.Reason.Code != "":
 			state = backup.Suspect
-		case r.Settings.CopyOnly(r.Target):
+		case copyOnly:
 			state = backup.CopyOnly
 		}
 	}
@@ -84,7 +85,7 @@ func RunEnded(r backup.Run) backup.Event {
 		CopyOnly bool          `json:"copyOnly,omitempty"`
 		Reason   backup.Reason `json:"reason,omitzero"`
 	}{
-		r.ID, r.State, r.Plan, r.Target, r.Slot, r.Request, r.Created, r.Ended, point, state, point != "" && r.Settings.CopyOnly(r.Target),
+		r.ID, r.State, r.Plan, r.Target, r.Slot, r.Request, r.Created, r.Ended, point, state, point != "" && copyOnly,
 		r.Reason,
 	})
 	return backup.Event{

@@ -34,8 +34,8 @@ func RestoresNothing(err error) *backup.Reason {
 	return &why
 }
 
-// Usable refuses a recovery point that is gone, or that the service would not take any more.
-func Usable(p backup.Point, now time.Time) *backup.Reason {
+// Usable refuses a recovery point that is gone, or that its service would not take any more.
+func Usable(p backup.Point, service backup.Service, now time.Time) *backup.Reason {
 	const other = "Choose another recovery point."
 	switch p.State {
 	case backup.Expired:
@@ -51,24 +51,20 @@ func Usable(p backup.Point, now time.Time) *backup.Reason {
 		return backup.Refuse("RecoveryPointUnusable", other, "the recovery point %s is %s", p.ID, p.State)
 	}
 	if p.CopyOnly() {
-		return backup.Refuse("OneWay", "Nothing was done. Read the files with CCF's own tools.", "the recovery point %s is a copy: Azure restores no "+
-			"Confidential Ledger from exported files, and has no restore of one since the api-version %s", p.ID, backup.NoLedgerRestoreSince)
+		return backup.Refuse("OneWay", "Nothing was done. Read the files with the service's own tools.", "the recovery point %s is a copy: %s",
+			p.ID, service.Restore.OneWay)
 	}
-	return Beyond(p.Target, p.Created, now)
+	return Beyond(service, p.Created, now)
 }
 
-// Beyond refuses a backup of the target that is older than the service restores.
-func Beyond(target string, written, now time.Time) *backup.Reason {
-	const other = "Choose another recovery point."
-	r, err := backup.ParseResource(target)
-	if err != nil {
-		return backup.Refuse("RecoveryPointUnusable", other, "%v", err)
+// Beyond refuses a backup that is older than the service restores.
+func Beyond(service backup.Service, written, now time.Time) *backup.Reason {
+	limit := service.Restorable
+	if limit == 0 || now.Before(written.Add(limit)) {
+		return nil
 	}
-	if horizon, _ := backup.Horizon(r.Type); horizon > 0 && !now.Before(written.Add(horizon)) {
-		return backup.Refuse("BeyondHorizon", other, "the backup was written at %s, and %s restores none that is older than %d days: "+
-			"Cannot restore: backup expired", written.UTC().Format(time.RFC3339), r.Type, int(horizon.Hours()/24))
-	}
-	return nil
+	return backup.Refuse("BeyondHorizon", "Choose another recovery point.", "the backup was written at %s, and %s restores none that is "+
+		"older than %d days: Cannot restore: backup expired", written.UTC().Format(time.RFC3339), service.Type, int(limit.Hours()/24))
 }
 
 // Changed refuses an artifact that is not what was verified.

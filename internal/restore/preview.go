@@ -107,66 +107,23 @@ func (p Preview) NewHash() string {
 	}, "\n"), 64)
 }
 
-// destruction is what a restore does.
-type destruction struct {
-	overwrites []string // by a full one
-	calls      []string // after those of the safety backup
-	look       string   // the service's own look, which is a request that it works on: no dry run sends it
-}
-
-// destructions are those of the types of resources, in lower case; sources as of notIncluded.
-var destructions = map[string]destruction{
-	"microsoft.apimanagement/service": {
-		[]string{
-			"the whole configuration of the service: APIs, operations, policies, products, users, groups, subscriptions, named " +
-				"values, certificates of backends. What was changed since the backup is lost",
-			"during the restore the service cannot be changed; custom host names stay as they are",
-		},
-		[]string{"POST {destination}/restore"},
-		"",
-	},
-	backup.ManagedHSM: {
-		[]string{
-			"all keys of the HSM with all their versions, and all role assignments, this app's own among them",
-			"during the restore the HSM answers nothing but the question how the restore is getting on",
-		},
-		[]string{"PUT {host}/prerestore", "PUT {host}/restore"},
-		"PreFullRestore",
-	},
-	backup.ManagedCCF:         remade,
-	backup.ConfidentialLedger: remade,
-}
-
-// remade is how a ledger comes back.
-var remade = destruction{
-	[]string{"nothing: the original must have been deleted, and is made anew under its name"},
-	[]string{"POST {destination}/restore"},
-	"",
-}
-
-// Describe fills in what the restore does.
-func (p *Preview) Describe() {
+// Describe fills in what the restore does; from and into are the services of the target and of the destination.
+func (p *Preview) Describe(from, into backup.Service) {
 	r, err := backup.ParseResource(p.Destination)
 	if err != nil {
 		return
 	}
-	kind := strings.ToLower(r.Type)
-	p.Overwrites, p.Calls = slices.Clone(destructions[kind].overwrites), slices.Clone(destructions[kind].calls)
-	p.NotIncluded = backup.NotIncluded(p.Target)
+	p.Overwrites, p.Calls, p.NotIncluded = into.Restore.Overwrites, into.Restore.Calls, from.NotIncluded
 	if p.Kind == backup.RestoreKey {
-		p.Overwrites = []string{"nothing: the key " + p.Key + " must have been purged"}
-		p.Calls = []string{"PUT {host}/prerestore", "PUT {host}/keys/" + p.Key + "/restore"}
+		p.Overwrites, p.Calls = []string{"nothing: the key " + p.Key + " must have been purged"}, into.Restore.KeyCalls
 	}
 	if p.Safety {
-		first := []string{"POST {destination}/backup"}
-		if kind == backup.ManagedHSM {
-			first = []string{"POST {host}/prebackup", "POST {host}/backup"}
-		}
-		p.Calls = append(first, p.Calls...)
+		p.Calls = slices.Concat(into.Restore.BackupCalls, p.Calls)
 	}
+	p.Calls = slices.Clone(p.Calls)
 	for i := range p.Calls {
-		p.Calls[i] = strings.NewReplacer("{destination}", p.Destination, "{host}", "https://"+strings.ToLower(r.Name)+
-			".managedhsm.azure.net").Replace(p.Calls[i])
+		p.Calls[i] = strings.NewReplacer("{destination}", p.Destination, "{name}", strings.ToLower(r.Name), "{key}", p.Key).
+			Replace(p.Calls[i])
 	}
 }
 
@@ -189,12 +146,8 @@ func (p *Preview) AskLater(name string, done bool, err error, check func() *back
 }
 
 // NotAsked notes the look that the service itself makes before it restores, where it makes one: no dry run asks for it.
-func (p *Preview) NotAsked() {
-	into, err := backup.ParseResource(p.Destination)
-	if err != nil {
-		return
-	}
-	if look := destructions[strings.ToLower(into.Type)].look; look != "" {
+func (p *Preview) NotAsked(into backup.Service) {
+	if look := into.Restore.Look; look != "" {
 		p.Guards = append(p.Guards, Guard{Name: "the service itself can restore it", Outcome: Later, Reason: backup.Refuse("NotAsked", "",
 			"a dry run only reads; the restore asks by %s, after the safety backup and before anything is changed", look)})
 	}
@@ -256,33 +209,32 @@ func (p Preview) ReplyTo(q Request) string {
 	return q.ReplyTo
 }
 
-// Fits refuses what services of the destination's type cannot do.
-func (p *Preview) Fits() *backup.Reason {
+// Fits refuses what the service of the destination cannot do.
+func (p *Preview) Fits(service backup.Service) *backup.Reason {
 	from, _ := backup.ParseResource(p.Target)
 	into, _ := backup.ParseResource(p.Destination) // both were parsed with the request
-	hsm := strings.EqualFold(into.Type, backup.ManagedHSM)
-	// A ledger has nothing to secure before: it is restored only once it was deleted.
-	recreated := strings.EqualFold(into.Type, backup.ManagedCCF) || strings.EqualFold(into.Type, backup.ConfidentialLedger)
+	traits := service.Restore
 	switch {
 	case !strings.EqualFold(from.Type, into.Type):
 		return backup.Refuse("TypeMismatch", "", "a backup of a %s cannot be restored into a %s", from.Type, into.Type)
-	case p.Kind == backup.RestoreKey && !hsm:
-		return backup.Refuse("KindNotSupported", "Leave kind and key out.", "only a Managed HSM brings single keys back, not a %s", into.Type)
-	case p.Region != "" && !recreated:
-		return backup.Refuse("RegionNotSupported", "Leave restoreRegion out.", "a %s is restored where it is; only a ledger is made anew, in a "+
-			"region", into.Type)
-	case recreated && !strings.EqualFold(from.Name, into.Name):
+	case p.Kind == backup.RestoreKey && traits.KeyCalls == nil:
+		return backup.Refuse("KindNotSupported", "Leave kind and key out.", "a %s brings no single keys back", into.Type)
+	case p.Region != "" && !traits.Recreates:
+		return backup.Refuse("RegionNotSupported", "Leave restoreRegion out.", "a %s is restored where it is, and not made anew in a region",
+			into.Type)
+	case traits.Recreates && !strings.EqualFold(from.Name, into.Name):
 		return backup.Refuse("NameDiffers", "Restore into a resource of the same name.", "Azure restores a %s only under the name that was "+
 			"backed up, %s, and not as %s", into.Type, from.Name, into.Name)
 	}
-	p.Safety = hsm || p.secures != "" && !recreated
-	if recreated { // where the request does not say, the plan does
-		p.Region = p.Allowing.Settings.CCF.In(p.Region).RestoreRegion
+	// What is made anew has nothing to secure before: it is restored only once it was deleted.
+	p.Safety = traits.Safety == backup.SafetyAlways || p.secures != "" && !traits.Recreates
+	if traits.Region != nil { // where the request does not say, the plan does
+		p.Region = cmp.Or(p.Region, traits.Region(p.Allowing.Settings.Blocks))
 	}
-	if p.secures != "" && strings.EqualFold(into.Type, backup.ManagedCCF) {
+	if p.secures != "" && traits.Safety == backup.SafetyImpossible {
 		return backup.Refuse("SafetyBackupUnavailable", "Take safetyBackup out of the plan, or give such targets a plan of their own.",
-			"the plan %s wants a safety backup, and a Managed CCF is restored only once the original is gone: there is nothing "+
-				"left to back up", p.secures)
+			"the plan %s wants a safety backup, and a %s is restored only once the original is gone: there is nothing left to back up",
+			p.secures, service.Title)
 	}
 	return nil
 }
@@ -292,6 +244,6 @@ func (p Preview) ProviderRestore() backup.Restore {
 	return backup.Restore{
 		Target: p.Destination, Source: p.Target, Storage: p.Chosen.Storage, Artifact: p.Chosen.Artifact, Written: p.Chosen.Created,
 		Size: p.Chosen.Size, SHA256: p.Chosen.SHA256, ETag: p.Chosen.ETag, SKU: p.Chosen.SKU,
-		Identity: p.Allowing.Settings.Access(p.Destination), Kind: p.Kind, Key: p.Key, CCF: p.Allowing.Settings.CCF.In(p.Region),
+		Blocks: p.Allowing.Settings.Blocks, Kind: p.Kind, Key: p.Key, Region: p.Region,
 	}
 }

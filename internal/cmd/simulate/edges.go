@@ -26,7 +26,8 @@ var edges = []edge{
 	{
 		"./internal/engine TestDeletionAndRestoreRace", "the point is not looked at again when a restore begins",
 		"internal/engine/restorerun.go",
-		"if why := restore.Usable(p, s.now); why != nil {", "if why := restore.Usable(p, s.now); why != nil && r.Attempt > 1000 {",
+		"if why := restore.Usable(p, s.service(p.Target), s.now); why != nil {",
+		"if why := restore.Usable(p, s.service(p.Target), s.now); why != nil && r.Attempt > 1000 {",
 	},
 	{
 		"./internal/engine TestRestoreTooOldBySafety", "the horizon is not asked for after the safety backup",
@@ -107,7 +108,7 @@ var edges = []edge{
 	{
 		"./internal/engine TestALedgerIsTheSameInAnyCase", `B32 a ledger whose name is spelled otherwise in "into" is refused`,
 		"internal/restore/preview.go",
-		"case recreated && !strings.EqualFold(from.Name, into.Name):", "case recreated && from.Name != into.Name:",
+		"case traits.Recreates && !strings.EqualFold(from.Name, into.Name):", "case traits.Recreates && from.Name != into.Name:",
 	},
 	{
 		"./internal/engine TestARestoreThatMayHaveBegunIsNotCanceled", "B35 a restore whose start was lost can be canceled, and is called canceled",

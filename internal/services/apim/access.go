@@ -10,7 +10,7 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// accessOf reads backup.Attempt.Identity: how the service is to get at the storage account, and the client ID of the
+// accessOf reads the block: how the service is to get at the storage account, and the client ID of the
 // user-assigned identity that it takes for it.
 func accessOf(identity string) (access armapimanagement.AccessType, client string) {
 	switch identity {
@@ -31,7 +31,7 @@ func (p *Provider) parameters(ctx context.Context, a backup.Attempt) (
 	if err != nil {
 		return armapimanagement.ServiceBackupRestoreParameters{}, azure.Secret{}, err
 	}
-	access, client := accessOf(a.Identity)
+	access, client := accessOf(identity(a.Blocks))
 	parameters := armapimanagement.ServiceBackupRestoreParameters{
 		StorageAccount: to.Ptr(id.Name),
 		ContainerName:  to.Ptr(a.Storage.Container),

@@ -66,7 +66,7 @@ func hintReason(t task, code, message string) string {
 
 // hintStorage is about what API Management itself needs to write or read a backup.
 func hintStorage(t task) string {
-	switch access, client := accessOf(t.Identity); access {
+	switch access, client := accessOf(identity(t.Blocks)); access {
 	case armapimanagement.AccessTypeAccessKey:
 		return fmt.Sprintf("See that %s admits its access keys, and that its firewall, if it has one, admits API "+
 			"Management's control plane.", t.Storage.Account)

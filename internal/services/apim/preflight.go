@@ -80,7 +80,7 @@ func checkService(t task, s armapimanagement.ServiceResource) error {
 }
 
 func checkIdentity(t task, has armapimanagement.ServiceIdentity) error {
-	switch access, client := accessOf(t.Identity); access {
+	switch access, client := accessOf(identity(t.Blocks)); access {
 	case armapimanagement.AccessTypeSystemAssignedManagedIdentity:
 		if !strings.Contains(string(azure.Deref(has.Type)), string(armapimanagement.ApimIdentityTypeSystemAssigned)) {
 			return t.no("NoSystemIdentity", "it has no system-assigned identity to "+t.storage+" the backup with",
@@ -157,7 +157,7 @@ func (p *Provider) checkStorage(ctx context.Context, t task, location string) er
 
 // checkAccess holds the account's key policy and firewall against whom the service writes as.
 func checkAccess(t task, account armstorage.AccountProperties, sameRegion bool) error {
-	access, _ := accessOf(t.Identity)
+	access, _ := accessOf(identity(t.Blocks))
 	if access == armapimanagement.AccessTypeAccessKey && !azure.AdmitsKeys(account) {
 		return t.no("KeyAccessDisabled", fmt.Sprintf("the storage account %s does not admit its access keys "+
 			"(allowSharedKeyAccess is false), and plan.yaml says accessKey", t.Storage.AccountName()),

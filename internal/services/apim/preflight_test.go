@@ -198,7 +198,7 @@ func TestPreflight(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := &wire{replies: fit(test.but)}
 			a := attempt()
-			a.Identity, a.Artifact = test.identity, ""
+			a.Blocks, a.Artifact = as(test.identity), ""
 			err := w.provider().Preflight(t.Context(), a)
 			if w.count(start)+w.count(keys)+w.count(create) > 0 {
 				t.Error("a preflight must neither start a backup, nor read a key, nor create a container")
@@ -295,7 +295,7 @@ func TestBeginActsAsThePlanSays(t *testing.T) {
 				return accepted(r)
 			}}}
 			a := attempt()
-			a.Identity = identity
+			a.Blocks = as(identity)
 			operation, err := w.provider().Begin(t.Context(), a)
 			if err != nil {
 				t.Fatal(err)
@@ -345,7 +345,7 @@ func TestBeginStartsNothingWithoutTheKey(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := &wire{replies: map[step]reply{keys: test.reply, start: accepted}}
 			a := attempt()
-			a.Identity = "accessKey"
+			a.Blocks = as("accessKey")
 			_, err := w.provider().Begin(t.Context(), a)
 			test.fault.check(t, err)
 			w.expect(t, keys)
@@ -371,7 +371,7 @@ func TestNoErrorHoldsTheKey(t *testing.T) {
 		keys: keysAre(fmt.Sprintf(`{"keyName":"key1","permissions":"FULL","value":%q}`, accountKey)), start: echo,
 	}}
 	a := attempt()
-	a.Identity = "accessKey"
+	a.Blocks = as("accessKey")
 	_, err := w.provider().Begin(t.Context(), a)
 	fault{
 		kind: backup.Refused, code: "ValidationError", message: "cannot use (secret) or (secret) or (secret)",

@@ -117,7 +117,7 @@ func restore(r backup.Restore) (task, error) {
 		}
 	}
 	return task{
-		backup.Attempt{Target: r.Target, Storage: r.Storage, Identity: r.Identity, Artifact: r.Artifact}, restoring,
+		backup.Attempt{Target: r.Target, Storage: r.Storage, Blocks: r.Blocks, Artifact: r.Artifact}, restoring,
 	}, nil
 }
 

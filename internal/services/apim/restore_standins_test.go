@@ -61,7 +61,7 @@ func (w world) backedUp(t *testing.T, a backup.Attempt) backup.Restore {
 		t.Fatalf("verified %+v", v)
 	}
 	return backup.Restore{
-		Target: a.Target, Storage: a.Storage, Artifact: a.Artifact, Identity: a.Identity, Kind: backup.RestoreFull,
+		Target: a.Target, Storage: a.Storage, Artifact: a.Artifact, Blocks: a.Blocks, Kind: backup.RestoreFull,
 		Size: v.Size, SHA256: v.SHA256, ETag: v.Hashing.ETag, SKU: "Developer",
 	}
 }
@@ -185,7 +185,7 @@ func (w world) testIdentities(t *testing.T) {
 		w.Assign(w.ObjectID(id), account, fakeazure.StorageBlobDataContributor)
 		w.Assign(w.ObjectID("restorer"), account, fakeazure.StorageBlobDataContributor)
 		a := w.attempt(id, strings.ToLower(container))
-		a.Identity = identity
+		a.Blocks = as(identity)
 		r := w.backedUp(t, a)
 		w.configure(t, id, "changed-since")
 		if _, err := w.provider().PrepareRestore(t.Context(), r, ""); err != nil {
@@ -198,7 +198,7 @@ func (w world) testIdentities(t *testing.T) {
 		}
 	}
 	r := w.backedUp(t, w.attempt(w.service(t, "wrong-key", nil), "wrong-key"))
-	r.Identity = "accessKey"
+	r.Blocks = as("accessKey")
 	must(t, w.Inject(r.Target, fakeazure.Fault{Step: fakeazure.OnRestore, Kind: fakeazure.Refuse, Status: 400, Message: "the key " + accountKey + " is wrong"}))
 	_, err := w.provider().BeginRestore(t.Context(), r)
 	fault{kind: backup.Refused, code: "InvalidParameters", message: "the key (secret) is wrong", hint: "access keys"}.check(t, err)

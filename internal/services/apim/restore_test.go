@@ -51,7 +51,7 @@ func TestBeginRestoreSendsOneRequestThatNamesTheArtifact(t *testing.T) {
 			},
 		}}
 		r := bringBack()
-		r.Identity = identity
+		r.Blocks = as(identity)
 		got, err := w.provider().BeginRestore(t.Context(), r)
 		if err != nil || got.Done || !strings.Contains(got.Token, "RestoreResponse") || got.RetryAfter != time.Minute {
 			t.Errorf("%q: operation %+v and error %v", identity, got, err)

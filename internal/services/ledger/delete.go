@@ -14,7 +14,7 @@ func (p *Provider) Delete(ctx context.Context, a backup.Attempt, etag string, ex
 	if extras {
 		return nil
 	}
-	i, err := parse(a.Target, a.CCF)
+	i, err := parse(a.Target, a.Blocks)
 	if err != nil {
 		return err
 	}

@@ -15,7 +15,7 @@ import (
 // may be no more of them than requests were lost, and only one that is whole. Whole is one in which nothing has changed for
 // a while, by the storage's own clock, and whose ledger files join up to the snapshot. One that stays torn is none.
 func (p *Provider) Find(ctx context.Context, a backup.Attempt) (string, error) {
-	i, err := parse(a.Target, a.CCF)
+	i, err := parse(a.Target, a.Blocks)
 	if err != nil {
 		return "", err
 	}

@@ -54,7 +54,7 @@ func TestATokenLeadsNowhereElse(t *testing.T) {
 	o = followed("backup", o, err, func(token string) (backup.Operation, error) { return poller.Poll(t.Context(), a, token) })
 	must(t, w.DeleteLedger(id))
 	r := backup.Restore{
-		Target: id, Storage: a.Storage, Artifact: o.Artifact, Kind: backup.RestoreFull, CCF: backup.CCF{RestoreRegion: "westeurope"},
+		Target: id, Storage: a.Storage, Artifact: o.Artifact, Kind: backup.RestoreFull, Region: "westeurope",
 	}
 	begin := func() (backup.Operation, error) {
 		for {

@@ -32,25 +32,25 @@ func begin(t *testing.T, w *wire, a backup.Attempt) string {
 func TestStart(t *testing.T) {
 	for name, test := range map[string]struct {
 		target   string
-		settings backup.CCF
+		settings block
 		url      string
 		body     string
 	}{
-		"Managed CCF": {target, backup.CCF{}, target + "/backup?api-version=2025-06-10-preview", `"}`},
+		"Managed CCF": {target, block{}, target + "/backup?api-version=2025-06-10-preview", `"}`},
 		"a region": {
 			target,
-			backup.CCF{RestoreRegion: "westeurope", APIVersion: "2023-06-28-preview"},
+			block{RestoreRegion: "westeurope", APIVersion: "2023-06-28-preview"},
 			target + "/backup?api-version=2023-06-28-preview", `","restoreRegion":"westeurope"}`,
 		},
-		"Confidential Ledger":            {plain, backup.CCF{}, plain + "/filesExport?api-version=2026-05-22-preview", `"}`},
-		"Confidential Ledger, a preview": {plain, backup.CCF{APIVersion: "2025-06-10-preview"}, plain + "/backup?api-version=2025-06-10-preview", `"}`},
-		"Confidential Ledger, the first": {plain, backup.CCF{APIVersion: "2026-02-23"}, plain + "/filesExport?api-version=2026-02-23", `"}`},
+		"Confidential Ledger":            {plain, block{}, plain + "/filesExport?api-version=2026-05-22-preview", `"}`},
+		"Confidential Ledger, a preview": {plain, block{APIVersion: "2025-06-10-preview"}, plain + "/backup?api-version=2025-06-10-preview", `"}`},
+		"Confidential Ledger, the first": {plain, block{APIVersion: "2026-02-23"}, plain + "/filesExport?api-version=2026-02-23", `"}`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWire()
 			w.replies[start], w.replies[export] = accepted(), accepted()
 			a := attempt()
-			a.Target, a.CCF = test.target, test.settings
+			a.Target, a.Blocks = test.target, with(test.settings)
 			operation, err := w.provider().Begin(t.Context(), a)
 			must(t, err)
 			last := len(w.urls) - 1

@@ -15,7 +15,7 @@ import (
 // Preflight looks at the service and the storage account through Resource Manager, with one request each, and leaves out
 // what our identity may not look at.
 func (p *Provider) Preflight(ctx context.Context, a backup.Attempt) error {
-	i, err := parse(a.Target, a.CCF)
+	i, err := parse(a.Target, a.Blocks)
 	if err != nil {
 		return err
 	}
@@ -86,7 +86,7 @@ func words(kind armstorage.Kind, premium bool) string {
 // Prepare reads the account's key and asks the file service for a share or two, which shows whether our identity and the
 // account let that happen. Nothing has to be made: Azure makes the share.
 func (p *Provider) Prepare(ctx context.Context, a backup.Attempt, _ string) (backup.Operation, error) {
-	i, err := parse(a.Target, a.CCF)
+	i, err := parse(a.Target, a.Blocks)
 	if err != nil {
 		return backup.Operation{}, err
 	}

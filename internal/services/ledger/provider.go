@@ -51,17 +51,23 @@ type instance struct {
 	id      string
 	name    string
 	version string
+	// region is where its backups are to be restored; "" for its own.
+	region string
 	// exports: it is a ledger whose files can be exported, and never come back.
 	exports bool
 }
 
 // parse finds out which service the target is, and how it is spoken to.
-func parse(target string, settings backup.CCF) (instance, error) {
+func parse(target string, blocks backup.Blocks) (instance, error) {
+	b, unread := read(blocks)
 	r, err := backup.ParseResource(target)
 	if err != nil {
 		return instance{}, azure.Invalid("InvalidTarget", target, "a Managed CCF or Confidential Ledger", err)
 	}
-	i := instance{id: target, name: r.Name, version: settings.APIVersion}
+	if unread != nil {
+		return instance{}, unread
+	}
+	i := instance{id: target, name: r.Name, version: b.APIVersion, region: b.RestoreRegion}
 	switch strings.ToLower(r.Type) {
 	case "microsoft.confidentialledger/managedccfs":
 		if i.version == "" {
@@ -89,7 +95,7 @@ func (i instance) action() string {
 // Begin sends the one request that starts a backup, with a SAS that it makes for it and forgets. Whatever goes wrong up to
 // that request is certainly not a start; without an answer to it, nobody knows.
 func (p *Provider) Begin(ctx context.Context, a backup.Attempt) (backup.Operation, error) {
-	i, err := parse(a.Target, a.CCF)
+	i, err := parse(a.Target, a.Blocks)
 	if err != nil {
 		return backup.Operation{}, err
 	}
@@ -110,7 +116,7 @@ func (p *Provider) Begin(ctx context.Context, a backup.Attempt) (backup.Operatio
 		return backup.Operation{}, err
 	}
 	o := operation[backedUp]{what: "back up " + i.id, starting: starting(i), polling: polling(i), provider: p}
-	s, err := o.start(ctx, i, i.action(), request{URI: access.Reveal(), RestoreRegion: a.CCF.RestoreRegion}, t, secret)
+	s, err := o.start(ctx, i, i.action(), request{URI: access.Reveal(), RestoreRegion: i.region}, t, secret)
 	if err != nil {
 		return backup.Operation{}, err
 	}
@@ -119,7 +125,7 @@ func (p *Provider) Begin(ctx context.Context, a backup.Attempt) (backup.Operatio
 
 // Poll sends one GET to where the token points. Once Azure says that the backup is done it looks for the share.
 func (p *Provider) Poll(ctx context.Context, a backup.Attempt, saved string) (backup.Operation, error) {
-	i, err := parse(a.Target, a.CCF)
+	i, err := parse(a.Target, a.Blocks)
 	if err != nil {
 		return backup.Operation{}, err
 	}

@@ -27,7 +27,7 @@ func (p *Provider) PrepareRestore(ctx context.Context, r backup.Restore, _ strin
 
 // restorable refuses what can never be restored, or would overwrite something.
 func (p *Provider) restorable(ctx context.Context, r backup.Restore) (instance, *files, error) {
-	i, err := parse(r.Target, r.CCF)
+	i, err := parse(r.Target, r.Blocks)
 	if err != nil {
 		return i, nil, err
 	}
@@ -72,7 +72,7 @@ func (p *Provider) BeginRestore(ctx context.Context, r backup.Restore) (backup.O
 	}
 	o := p.restore(i, r)
 	s, err := o.start(ctx, i, "restore", request{
-		URI: access.Reveal(), RestoreRegion: r.CCF.RestoreRegion, FileShareName: r.Artifact,
+		URI: access.Reveal(), RestoreRegion: r.Region, FileShareName: r.Artifact,
 	}, token{}, secret)
 	if err != nil {
 		return backup.Operation{}, err
@@ -83,7 +83,7 @@ func (p *Provider) BeginRestore(ctx context.Context, r backup.Restore) (backup.O
 // PollRestore asks once how the restore behind the token is getting on. It is done when the operation has ended well and
 // the resource is there, and says nothing else.
 func (p *Provider) PollRestore(ctx context.Context, r backup.Restore, saved string) (backup.Operation, error) {
-	i, err := parse(r.Target, r.CCF)
+	i, err := parse(r.Target, r.Blocks)
 	if err != nil {
 		return backup.Operation{}, err
 	}
@@ -103,7 +103,7 @@ func (p *Provider) PollRestore(ctx context.Context, r backup.Restore, saved stri
 // nothing of the kind is done, with a warning where it says nothing at all. An operation without a token that is not Done
 // was never started, and may be begun again.
 func (p *Provider) FindRestore(ctx context.Context, r backup.Restore) (backup.Operation, error) {
-	i, err := parse(r.Target, r.CCF)
+	i, err := parse(r.Target, r.Blocks)
 	if err != nil {
 		return backup.Operation{}, err
 	}
@@ -180,7 +180,7 @@ func acceptable(i instance, r backup.Restore) error {
 	case !isShare(i.name, r.Artifact):
 		return no(i, r, "NameDiffers", fmt.Sprintf("%s is no backup of it, and Azure restores only under the name that was backed up",
 			r.Artifact), nothing+"Restore into a resource of the name that the share begins with.")
-	case r.CCF.RestoreRegion == "":
+	case r.Region == "":
 		return no(i, r, "NoRegion", "the region to restore it in is not given, and Azure wants one",
 			nothing+"Set ccf.restoreRegion in plan.yaml.")
 	}
@@ -189,14 +189,13 @@ func acceptable(i instance, r backup.Restore) error {
 
 // whole refuses a share that Azure would refuse.
 func whole(i instance, r backup.Restore, c content) error {
-	horizon, _ := backup.Horizon("Microsoft.ConfidentialLedger/managedCCFs")
 	chain := chainOf(c.files)
 	switch {
 	case c.size == 0:
 		return no(i, r, "ArtifactEmpty", place(r.Storage, r.Artifact)+" is empty", "Restore from another recovery point.")
-	case c.now.Sub(c.oldest) > horizon:
+	case c.now.Sub(c.oldest) > restorable:
 		return no(i, r, "BackupExpired", fmt.Sprintf("its files are from %s, and Azure restores none older than %d days",
-			c.oldest.UTC().Format(time.RFC3339), int(horizon.Hours()/24)), "Restore from a newer recovery point.")
+			c.oldest.UTC().Format(time.RFC3339), int(restorable.Hours()/24)), "Restore from a newer recovery point.")
 	case chain.hole != "":
 		return no(i, r, "LedgerIncomplete", place(r.Storage, r.Artifact)+" lacks "+chain.hole, "Restore from another recovery point.")
 	}

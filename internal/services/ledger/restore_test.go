@@ -12,7 +12,7 @@ import (
 func toRestore() backup.Restore {
 	return backup.Restore{
 		Target: target, Storage: backup.Storage{Account: account}, Artifact: share, Kind: backup.RestoreFull,
-		CCF: backup.CCF{RestoreRegion: "westeurope"},
+		Region: "westeurope",
 	}
 }
 
@@ -150,7 +150,7 @@ func TestRestoreRefuses(t *testing.T) {
 			fault{kind: backup.Refused, code: "OneWay", message: "no restore since the api-version 2026-02-23", hint: "CCF's own tools"},
 		},
 		"no region": {
-			func(_ *wire, r *backup.Restore) { r.CCF.RestoreRegion = "" },
+			func(_ *wire, r *backup.Restore) { r.Region = "" },
 			fault{kind: backup.Refused, code: "NoRegion", message: "region", hint: "ccf.restoreRegion"},
 		},
 		"a part": {
@@ -191,7 +191,7 @@ func TestRestoreRefuses(t *testing.T) {
 	// In the previews that had it, a ledger is restored as a Managed CCF is; and 90 days are not yet too many.
 	w, r := deleted(), toRestore()
 	w.now = started.AddDate(0, 0, 90)
-	r.Target, r.CCF.APIVersion = plain, "2025-06-10-preview"
+	r.Target, r.Blocks = plain, with(block{APIVersion: "2025-06-10-preview"})
 	if _, err := w.provider().BeginRestore(t.Context(), r); err != nil || w.count(restore) != 1 {
 		t.Errorf("sent %q, %v", w.sent, err)
 	}

@@ -274,7 +274,7 @@ func (w world) restores(t *testing.T, id string) conformance.RestoreHarness {
 			}
 			return backup.Restore{
 				Target: id, Storage: a.Storage, Artifact: a.Artifact, Kind: backup.RestoreFull,
-				CCF: backup.CCF{RestoreRegion: "westeurope"},
+				Region: "westeurope",
 			}
 		},
 		Restored: func(t *testing.T, _ backup.Restore) {
@@ -309,7 +309,7 @@ func (w world) testLostRestore(t *testing.T) {
 		}))
 		h := w.restores(t, id)
 		r := h.Ready(t)
-		r.CCF.APIVersion = test.version
+		r.Blocks = with(block{APIVersion: test.version})
 		if o, err := w.provider().FindRestore(t.Context(), r); err != nil || o.Done || o.Token != "" {
 			t.Fatalf("%s before: %+v, %v", id, o, err)
 		}
@@ -456,7 +456,7 @@ func (w world) testRefusals(t *testing.T) {
 	w.Assign(w.ObjectID(app), account, fakeazure.Reader, fakeazure.StorageAccountKeyOperator)
 
 	retired := a
-	retired.CCF.APIVersion = "2023-01-26-preview"
+	retired.Blocks = with(block{APIVersion: "2023-01-26-preview"})
 	_, err = w.provider().Begin(t.Context(), retired)
 	fault{kind: backup.Refused, code: "NotFound", message: "has no backup", hint: "still offers"}.check(t, err)
 

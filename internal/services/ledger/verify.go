@@ -36,7 +36,7 @@ type progress struct {
 // Verify looks whether the share's ledger files join up, and reads and hashes the next part of all its files, which are
 // listed afresh each time. The service has nothing to ask whether it could restore them.
 func (p *Provider) Verify(ctx context.Context, a backup.Attempt, done backup.Hashing) (backup.Verification, error) {
-	i, err := parse(a.Target, a.CCF)
+	i, err := parse(a.Target, a.Blocks)
 	if err != nil {
 		return backup.Verification{}, err
 	}

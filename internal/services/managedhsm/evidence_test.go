@@ -124,7 +124,7 @@ func TestARestoreReadsByItself(t *testing.T) {
 	for _, identity := range []string{"", "sas"} {
 		w := looked("09:00:00", nil, nil)
 		a := attempt()
-		a.Artifact, a.Reread, a.Identity, a.NotBefore = folder, true, identity, time.Time{}
+		a.Artifact, a.Reread, a.Blocks, a.NotBefore = folder, true, by(identity), time.Time{}
 		v, err := w.provider().Verify(t.Context(), a, backup.Hashing{})
 		must(t, err)
 		if !v.Done || v.Note != "" || v.SHA256 == "" || len(w.sent) != 2 || w.challenged != 0 {

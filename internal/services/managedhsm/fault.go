@@ -60,7 +60,7 @@ func proving(folder, target string, s backup.Storage, identity string) azure.Cal
 
 // restoring is the one request that starts a restore, and must not be repeated.
 func restoring(r backup.Restore) azure.Call {
-	c := call(words(r), r.Target, r.Storage, r.Identity, roleRestore, azure.Before)
+	c := call(words(r), r.Target, r.Storage, identity(r.Blocks), roleRestore, azure.Before)
 	c.Start = true
 	return c
 }
@@ -68,7 +68,7 @@ func restoring(r backup.Restore) azure.Call {
 // awaiting asks about the restore under way. A full one takes the HSM's data plane away for its time, and perhaps our
 // role for good.
 func awaiting(r backup.Restore) azure.Call {
-	return call("ask whether it was done to "+words(r), r.Target, r.Storage, r.Identity, roleRestore, azure.Following)
+	return call("ask whether it was done to "+words(r), r.Target, r.Storage, identity(r.Blocks), roleRestore, azure.Following)
 }
 
 // words say what a restore does.

@@ -53,8 +53,8 @@ func TestBeginSendsOneRequest(t *testing.T) {
 // TestASASIsMadeForEachStart, for 25 hours from Azure's own time, and neither the token nor an error holds a part of it.
 func TestASASIsMadeForEachStart(t *testing.T) {
 	a := attempt()
-	a.Identity = "sas"
-	r := backup.Restore{Target: target, Storage: a.Storage, Artifact: folder, Identity: "sas", Kind: backup.RestoreFull}
+	a.Blocks = by("sas")
+	r := backup.Restore{Target: target, Storage: a.Storage, Artifact: folder, Blocks: by("sas"), Kind: backup.RestoreFull}
 	for _, test := range []struct {
 		step        step
 		permissions string
@@ -401,10 +401,10 @@ func TestPreflight(t *testing.T) {
 			}
 			w := &wire{replies: map[step]reply{get: test.hsm, inspect: test.account, vessel: test.container}}
 			a := attempt()
-			a.Identity = test.identity
+			a.Blocks = by(test.identity)
 			err := w.provider().Preflight(t.Context(), a)
 			back := w.provider().PreflightRestore(t.Context(), backup.Restore{
-				Target: a.Target, Storage: a.Storage, Artifact: folder, Identity: a.Identity, Kind: backup.RestoreFull,
+				Target: a.Target, Storage: a.Storage, Artifact: folder, Blocks: a.Blocks, Kind: backup.RestoreFull,
 			})
 			if test.restorable {
 				must(t, back)

@@ -110,7 +110,7 @@ func (r resource) check(a backup.Attempt) error {
 			Hint: "It is asked again by itself. If it goes on for hours, look at the HSM in the Azure portal.",
 		}
 	}
-	if a.Identity != bySAS && len(r.Identity.UserAssigned) == 0 {
+	if identity(a.Blocks) != bySAS && len(r.Identity.UserAssigned) == 0 {
 		return azure.No(a.Target, "NoUserIdentity", "it has no user-assigned identity to write the backup with",
 			"Associate one with the HSM (az keyvault update-hsm --mi-user-assigned), and give it the role Storage Blob Data "+
 				"Contributor on "+a.Storage.Account+".")
@@ -123,11 +123,11 @@ func checkStorage(a backup.Attempt, account armstorage.AccountProperties) error 
 	closed := azure.HasFirewall(account)
 	const instead = "Set hsm.access: identity in plan.yaml"
 	switch {
-	case a.Identity == bySAS && !azure.AdmitsKeys(account):
+	case identity(a.Blocks) == bySAS && !azure.AdmitsKeys(account):
 		return azure.No(a.Target, "KeyAccessDisabled", fmt.Sprintf("the storage account %s does not admit its access keys "+
 			"(allowSharedKeyAccess is false), nor a SAS that is signed with one, and plan.yaml says hsm.access: sas",
 			a.Storage.AccountName()), instead+", or allow the account's keys.")
-	case a.Identity == bySAS && closed:
+	case identity(a.Blocks) == bySAS && closed:
 		return azure.No(a.Target, "FirewallWithSAS", "the storage account "+a.Storage.AccountName()+" has a firewall, and with "+
 			"a SAS the HSM needs public network access", instead+", or use an account without.")
 	case closed && !azure.AdmitsService(account, a.Target):
@@ -176,7 +176,7 @@ func (p *Provider) Prepare(ctx context.Context, a backup.Attempt, token string) 
 	if err := p.azure.MakeContainer(ctx, a.Storage); err != nil {
 		return backup.Operation{}, err
 	}
-	access, secret, err := p.access(ctx, a.Storage, a.Identity, toBackUp)
+	access, secret, err := p.access(ctx, a.Storage, identity(a.Blocks), toBackUp)
 	if err != nil {
 		return backup.Operation{}, err
 	}
@@ -194,7 +194,7 @@ func (p *Provider) preBackup(a backup.Attempt, access hsm.PreBackupOperationPara
 ) {
 	departure := &azure.Departure{}
 	client, err := p.client(a.Target, departure)
-	asking := checking(a.Target, a.Storage, a.Identity)
+	asking := checking(a.Target, a.Storage, identity(a.Blocks))
 	following := asking
 	following.Means = azure.Following
 	return operation[hsm.PreFullBackupResponse]{

@@ -48,7 +48,7 @@ func New(cred azcore.TokenCredential, opts azcore.ClientOptions) *Provider {
 // Begin sends the one request that starts a backup. With a SAS it makes that first, and forgets it afterwards. Whatever
 // goes wrong up to that request is certainly not a start; without an answer to it, nobody knows.
 func (p *Provider) Begin(ctx context.Context, a backup.Attempt) (backup.Operation, error) {
-	access, secret, err := p.access(ctx, a.Storage, a.Identity, toBackUp)
+	access, secret, err := p.access(ctx, a.Storage, identity(a.Blocks), toBackUp)
 	if err != nil {
 		return backup.Operation{}, err
 	}
@@ -94,7 +94,7 @@ func (p *Provider) fullBackup(a backup.Attempt, access hsm.SASTokenParameters) (
 	departure := &azure.Departure{}
 	client, err := p.client(a.Target, departure)
 	return operation[hsm.FullBackupResponse]{
-		what: "back up " + a.Target, starting: starting(a.Target, a.Storage, a.Identity), polling: polling(a.Target, a.Storage, a.Identity),
+		what: "back up " + a.Target, starting: starting(a.Target, a.Storage, identity(a.Blocks)), polling: polling(a.Target, a.Storage, identity(a.Blocks)),
 		departure: departure,
 		begin: func(ctx context.Context, token string) (poller[hsm.FullBackupResponse], error) {
 			return client.BeginFullBackup(ctx, access, &hsm.BeginFullBackupOptions{ResumeToken: token})
@@ -144,9 +144,16 @@ func (p *Provider) access(ctx context.Context, s backup.Storage, identity string
 	if _, err := azure.AccountID(s); err != nil {
 		return parameters, azure.Secret{}, err
 	}
-	if identity != bySAS {
+	switch identity {
+	case "", "identity":
 		parameters.UseManagedIdentity = to.Ptr(true)
 		return parameters, azure.Secret{}, nil
+	case bySAS:
+	default:
+		return parameters, azure.Secret{}, &backup.Fault{
+			Kind: backup.Refused, Code: "InvalidSettings", Message: "the run says in hsm.access how the HSM gets at storage: " + identity,
+			Hint: "It is identity or sas. Deploy the version of Lifeboat that wrote the run again.",
+		}
 	}
 	token, err := p.sas(ctx, s, permissions)
 	if err == nil {

@@ -18,7 +18,7 @@ var _ backup.Restorer = (*Provider)(nil)
 // account has been given an immutability policy since the backup does not keep the HSM from reading it: the safety backup,
 // which is written, has a preflight of its own.
 func (p *Provider) PreflightRestore(ctx context.Context, r backup.Restore) error {
-	_, err := p.preflight(ctx, backup.Attempt{Target: r.Target, Storage: r.Storage, Identity: r.Identity})
+	_, err := p.preflight(ctx, backup.Attempt{Target: r.Target, Storage: r.Storage, Blocks: r.Blocks})
 	return err
 }
 
@@ -45,7 +45,7 @@ func (p *Provider) proof(ctx context.Context, r backup.Restore, token string) (s
 	if err != nil {
 		return status{}, err
 	}
-	asking := proving(r.Artifact, r.Target, r.Storage, r.Identity)
+	asking := proving(r.Artifact, r.Target, r.Storage, identity(r.Blocks))
 	parameters := hsm.PreRestoreOperationParameters{FolderToRestore: to.Ptr(r.Artifact)}
 	o := operation[hsm.PreFullRestoreResponse]{
 		what: asking.What, starting: asking, polling: asking, departure: departure,
@@ -56,7 +56,7 @@ func (p *Provider) proof(ctx context.Context, r backup.Restore, token string) (s
 	if token != "" {
 		return o.poll(ctx, token)
 	}
-	access, secret, err := p.access(ctx, r.Storage, r.Identity, toRestore)
+	access, secret, err := p.access(ctx, r.Storage, identity(r.Blocks), toRestore)
 	if err != nil {
 		return status{}, err
 	}
@@ -75,7 +75,7 @@ func (p *Provider) BeginRestore(ctx context.Context, r backup.Restore) (backup.O
 			Hint:    "Nothing was done. Name a recovery point of an HSM, and a key if only that is to be restored.",
 		}
 	}
-	access, secret, err := p.access(ctx, r.Storage, r.Identity, toRestore)
+	access, secret, err := p.access(ctx, r.Storage, identity(r.Blocks), toRestore)
 	if err != nil {
 		return backup.Operation{}, err
 	}

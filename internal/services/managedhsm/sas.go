@@ -13,7 +13,7 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// bySAS is the backup.Attempt.Identity of an HSM that gets a SAS.
+// bySAS is the access of an HSM that gets a SAS.
 const bySAS = "sas"
 
 // permissions of a SAS for the container, in Azure's letters.

@@ -213,7 +213,7 @@ func TestAgainstTheStandIns(t *testing.T) {
 	})
 	t.Run("conformance, by SAS", func(t *testing.T) {
 		h := w.harness(w.hsm(t, "signed", nil), "signed")
-		h.Identity = "sas"
+		h.Blocks = by("sas")
 		conformance.TestProvider(t, h)
 	})
 	t.Run("conformance, the other readings", func(t *testing.T) {
@@ -451,7 +451,7 @@ func (w world) testTwo(t *testing.T) {
 func (w world) testRefusals(t *testing.T) {
 	prepare := func(hsm string, identity string) error {
 		a := w.attempt(hsm, "refusals")
-		a.Identity = identity
+		a.Blocks = by(identity)
 		operation, err := w.provider().Prepare(t.Context(), a, "")
 		for deadline := time.Now().Add(30 * time.Second); err == nil && !operation.Done && time.Now().Before(deadline); {
 			operation, err = w.provider().Prepare(t.Context(), a, operation.Token)

@@ -60,7 +60,7 @@ func (p *Provider) Verify(ctx context.Context, a backup.Attempt, done backup.Has
 	proof := status{done: a.Reread}
 	if !proof.done {
 		proof, err = p.proof(ctx, backup.Restore{
-			Target: a.Target, Storage: a.Storage, Artifact: a.Artifact, Identity: a.Identity, Kind: backup.RestoreFull,
+			Target: a.Target, Storage: a.Storage, Artifact: a.Artifact, Blocks: a.Blocks, Kind: backup.RestoreFull,
 		}, at.Token)
 	}
 	switch fault := backup.AsFault(err); {

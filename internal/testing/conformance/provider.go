@@ -47,8 +47,8 @@ type ProviderHarness struct {
 	// Target and Storage are what is backed up, and where to.
 	Target  string
 	Storage backup.Storage
-	// Identity is whom the service acts as towards the storage; see [backup.Attempt].
-	Identity string
+	// Blocks are the parts of a plan that hold for one service each; see [backup.Attempt].
+	Blocks backup.Blocks
 	// Provider makes one as a new process would: it shares nothing with the others but the world.
 	Provider func() backup.Provider
 	// Inject makes one thing go wrong.
@@ -94,7 +94,7 @@ func TestProvider(t *testing.T, h ProviderHarness) {
 // attempt is try n of a run, named as the engine names it.
 func (h ProviderHarness) attempt(run string, n int) backup.Attempt {
 	return backup.Attempt{
-		Target: h.Target, Storage: h.Storage, Identity: h.Identity, Run: run, Artifact: fmt.Sprintf("%s.%d", run, n),
+		Target: h.Target, Storage: h.Storage, Blocks: h.Blocks, Run: run, Artifact: fmt.Sprintf("%s.%d", run, n),
 		NotBefore: time.Now(), Settled: time.Second,
 	}
 }

@@ -22,11 +22,20 @@ import (
 
 	"lifeboat/internal/backup"
 	"lifeboat/internal/engine"
+	"lifeboat/internal/services"
 	"lifeboat/internal/storage/queue"
 	"lifeboat/internal/testing/fakeazure"
 	"lifeboat/internal/testing/fakehost"
 	"lifeboat/internal/testing/stack"
 )
+
+// blocksOf are the blocks of a plan that has one, unless its value is "".
+func blocksOf(field, value string) backup.Blocks {
+	if value == "" {
+		return ""
+	}
+	return backup.NewBlocks(map[string]any{field: value})
+}
 
 // ask creates a run of the target with these settings, as the API would for a plan that has them.
 func (a *app) ask(ctx context.Context, target string, s backup.Settings) string {
@@ -37,7 +46,7 @@ func (a *app) ask(ctx context.Context, target string, s backup.Settings) string 
 		a.t.Fatal(err)
 	}
 	e := &engine.Engine{
-		Catalog: a.catalog, Queue: queue.New(queues, "e2e"), Waits: engine.DefaultWaits().Scaled(factor), Now: time.Now,
+		Catalog: a.catalog, Queue: queue.New(queues, "e2e"), Services: services.All().Known(), Waits: engine.DefaultWaits().Scaled(factor), Now: time.Now,
 		NewID: func() string { return strings.ReplaceAll(uuid.NewString(), "-", "") },
 	}
 	s.KeepWithin = 24 * time.Hour
@@ -192,7 +201,7 @@ func TestPreflightRefusals(t *testing.T) {
 				c.storage = setAccount(t, account, c.account).ResourceID
 			}
 			id := a.ask(ctx, c.service.ResourceID, backup.Settings{
-				Identity: c.identity, Storage: backup.Storage{Account: c.storage, Container: stack.Container},
+				Blocks: blocksOf("identity", c.identity), Storage: backup.Storage{Account: c.storage, Container: stack.Container},
 			})
 			status, err := a.await(ctx, id)
 			if err != nil {
@@ -417,7 +426,7 @@ func TestIdentityModes(t *testing.T) {
 		account := setAccount(t, allowed, c.account)
 		world.Sim.Assign(c.who(target), account.ResourceID, fakeazure.StorageBlobDataContributor)
 		id := a.ask(ctx, target, backup.Settings{
-			Identity: c.identity, Storage: backup.Storage{Account: account.ResourceID, Container: stack.Container},
+			Blocks: blocksOf("identity", c.identity), Storage: backup.Storage{Account: account.ResourceID, Container: stack.Container},
 		})
 		status, err := a.await(ctx, id)
 		if err != nil || status.Run.State != c.state || !strings.Contains(status.Run.Reason.Message, c.words) {
@@ -476,7 +485,7 @@ func TestTheAccessKeyIsNeverKept(t *testing.T) {
 	}
 	target := stack.Service(service)
 	settings := backup.Settings{
-		Identity: "accessKey", Storage: backup.Storage{Account: account.ResourceID, Container: stack.Container},
+		Blocks: blocksOf("identity", "accessKey"), Storage: backup.Storage{Account: account.ResourceID, Container: stack.Container},
 	}
 	good := a.ask(ctx, target, settings)
 	status, err := a.await(ctx, good)

@@ -11,6 +11,7 @@ import (
 	"lifeboat/internal/backup"
 	"lifeboat/internal/engine"
 	"lifeboat/internal/plans"
+	"lifeboat/internal/services"
 )
 
 // instance is one process of the handler: its clock, its book, and what it is working on.
@@ -160,6 +161,9 @@ func (v *invocation) end() {
 	v.done(v)
 }
 
+// known are the services that Lifeboat backs up.
+var known = services.All().Known()
+
 // engine is the real one, of this process, with the world in place of Azure.
 func (v *invocation) engine() *engine.Engine {
 	providers := map[string]backup.Provider{}
@@ -167,7 +171,7 @@ func (v *invocation) engine() *engine.Engine {
 		providers[strings.ToLower(s.ways.Type)] = v
 	}
 	return &engine.Engine{
-		Catalog: v, Queue: v, Providers: providers, Waits: engine.DefaultWaits(), Stopped: v.w.host.stopped,
+		Catalog: v, Queue: v, Services: known, Providers: providers, Waits: engine.DefaultWaits(), Stopped: v.w.host.stopped,
 		Concurrency: v.w.concurrency, Abreast: 1,
 		Now: v.clock, NewID: v.w.newID,
 	}

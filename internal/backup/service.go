@@ -1,0 +1,182 @@
+package backup
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Service is all that Lifeboat knows of an Azure service that it backs up, beside how to call it ([Provider]). The package of
+// the service has it as a value; docs/add-a-service.md says how to add one.
+type Service struct {
+	// Type is the resource type as Azure writes it, such as "Microsoft.ApiManagement/service". Title is its name for people.
+	Type, Title string
+	// Name is the service's own rule for names of such resources, and NameRule says it in words: "1 to 50 letters".
+	Name     *regexp.Regexp
+	NameRule string
+	// Restorable is how long the service can restore what it wrote; 0 where no limit is documented. After it Azure answers with
+	// Outdated.
+	Restorable time.Duration
+	// Usual is how long a backup takes at the most, as a rule.
+	Usual time.Duration
+	// NotIncluded lists what a backup does not contain, in words for people: after a restore it has to come from elsewhere.
+	NotIncluded []string
+	// ArtifactNames says what Azure calls what it writes of the resource: the kind of thing, where it is, and the name that a time
+	// is added to. Nil where Lifeboat gives each artifact a name of its own.
+	ArtifactNames func(Storage, Resource) string
+	// CopyOnly says that Azure can never restore what is written under the plan's settings. Nil: it always can.
+	CopyOnly func(Blocks) bool
+	// Block is the service's own part of plan.yaml; nil if it has none.
+	Block *Block
+	// Restore is how the service restores.
+	Restore RestoreTraits
+}
+
+// Block is the part of plan.yaml that holds for one service, or for several that share it. It travels as it is from the plan
+// to the run and to the provider, and only the service reads it.
+type Block struct {
+	// Field is its name in a plan, such as "hsm", and Schema the JSON Schema of its value.
+	Field, Schema string
+	// Default says what holds where a plan says nothing, by the name of each value, such as "hsm.access".
+	Default map[string]string
+	// Check says what is wrong with it for a target, and in which of its members; nil where the schema says all.
+	Check func(Blocks, Resource) (member string, err error)
+}
+
+// RestoreTraits are how restores of a service differ from those of others.
+type RestoreTraits struct {
+	// Overwrites says what a restore destroys, in words for people.
+	Overwrites []string
+	// Calls are those that a restore sends to change something, BackupCalls those of the safety backup before it. {destination}
+	// stands for the resource ID, {name} for its name in lower case.
+	Calls, BackupCalls []string
+	// KeyCalls are those of a restore of the single key {key}; nil where the service brings no single key back.
+	KeyCalls []string
+	// Look is the request by which the service itself looks whether it can restore; "" where it has none. It works on that, so
+	// no dry run sends it.
+	Look string
+	// Safety says whether there is a safety backup.
+	Safety Safety
+	// Recreates: the original must have been deleted, and is made anew under its name, in the region that Region says for a
+	// plan; "" is unknown.
+	Recreates bool
+	Region    func(Blocks) string
+	// OneWay is why a copy is not restored; "" where there are no copies.
+	OneWay string
+}
+
+// Safety says whether the destination can be backed up before it is restored into.
+type Safety int
+
+const (
+	// SafetyOptional: it is where the plan wants that.
+	SafetyOptional Safety = iota
+	// SafetyAlways: it always is.
+	SafetyAlways
+	// SafetyImpossible: there is nothing left to back up.
+	SafetyImpossible
+)
+
+// Services are those that Lifeboat backs up.
+type Services []Service
+
+// Of is the service of the resource; the zero value, and false, if Lifeboat does not back such resources up.
+func (s Services) Of(target string) (Service, bool) {
+	r, err := ParseResource(target)
+	if err != nil {
+		return Service{}, false
+	}
+	i := slices.IndexFunc(s, func(one Service) bool { return strings.EqualFold(one.Type, r.Type) })
+	if i < 0 {
+		return Service{}, false
+	}
+	return s[i], true
+}
+
+// CopyOnly says that Azure can never restore what a run with the settings writes of the target.
+func (s Services) CopyOnly(target string, settings Settings) bool {
+	one, _ := s.Of(target)
+	return one.CopyOnly != nil && one.CopyOnly(settings.Blocks)
+}
+
+// Blocks are the parts of a plan that hold for one service each: a JSON object with a member for each, or "".
+type Blocks string
+
+// NewBlocks makes the object.
+func NewBlocks(members map[string]any) Blocks {
+	if len(members) == 0 {
+		return ""
+	}
+	return Blocks(Encode(members))
+}
+
+// Read reads one of them into the value, which stays as it is where there is none.
+func (b Blocks) Read(field string, into any) error {
+	members := map[string]json.RawMessage{}
+	if b == "" {
+		return nil
+	}
+	if err := json.Unmarshal([]byte(b), &members); err != nil || members[field] == nil {
+		return err
+	}
+	return json.Unmarshal(members[field], into)
+}
+
+// Values are the values of all blocks by their names in plan.yaml, such as "hsm.access".
+func (b Blocks) Values() map[string]string {
+	values := map[string]string{}
+	var add func(name string, v any)
+	add = func(name string, v any) {
+		members, object := v.(map[string]any)
+		if !object {
+			values[name] = fmt.Sprint(v)
+			return
+		}
+		for member, value := range members {
+			add(strings.TrimPrefix(name+"."+member, "."), value)
+		}
+	}
+	var all map[string]any
+	if b != "" && json.Unmarshal([]byte(b), &all) == nil {
+		add("", all)
+	}
+	return values
+}
+
+// plainSettings are the settings without their blocks, which stand beside the other members.
+type plainSettings Settings
+
+// MarshalJSON writes the blocks beside the other members.
+func (s Settings) MarshalJSON() ([]byte, error) {
+	text, err := json.Marshal(plainSettings(s))
+	if err != nil || s.Blocks == "" {
+		return text, err
+	}
+	return append(append(text[:len(text)-1], ','), s.Blocks[1:]...), nil
+}
+
+// UnmarshalJSON takes all members for blocks that it does not know.
+func (s *Settings) UnmarshalJSON(text []byte) error {
+	var plain plainSettings
+	members := map[string]json.RawMessage{}
+	if err := json.Unmarshal(text, &plain); err != nil {
+		return err
+	}
+	if err := json.Unmarshal(text, &members); err != nil {
+		return err
+	}
+	maps.DeleteFunc(members, func(name string, _ json.RawMessage) bool {
+		return slices.ContainsFunc(settingsMembers, func(known string) bool { return strings.EqualFold(name, known) })
+	})
+	if *s = Settings(plain); len(members) > 0 {
+		s.Blocks = Blocks(Encode(members))
+	}
+	return nil
+}
+
+// settingsMembers are those of plainSettings.
+var settingsMembers = []string{"storage", "keepWithin", "concurrency"}

@@ -1,0 +1,17 @@
+package apim
+
+import (
+	"testing"
+
+	"lifeboat/internal/backup"
+)
+
+// TestABlockThatCannotBeReadIsNobody: it is taken for no identity that a service can have.
+func TestABlockThatCannotBeReadIsNobody(t *testing.T) {
+	for blocks, want := range map[backup.Blocks]bool{`{"identity":"system"}`: true, "": true, `{"identity":7}`: false, `{`: false} {
+		got := identity(blocks)
+		if known := got == "" || got == "system"; known != want {
+			t.Errorf("%s is %q", blocks, got)
+		}
+	}
+}

@@ -1,0 +1,128 @@
+package ledger
+
+import (
+	_ "embed"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+
+	"lifeboat/internal/azure"
+	"lifeboat/internal/backup"
+)
+
+// field is the part of plan.yaml that both services share.
+const field = "ccf"
+
+//go:embed plan.schema.json
+var schema string
+
+// block is what a ledger is backed up and restored with.
+type block struct {
+	// RestoreRegion is the region, such as "westeurope", that what is written is to be restored in; "" for the service's own.
+	// A restore needs one.
+	RestoreRegion string `json:"restoreRegion,omitempty"`
+	// APIVersion is the api-version that the service is called with, such as "2025-06-10-preview"; "" for ours.
+	APIVersion string `json:"apiVersion,omitempty"`
+}
+
+// defaults hold where a plan says nothing.
+var defaults = map[string]string{field + ".restoreRegion": "the service's own", field + ".apiVersion": "Lifeboat's own"}
+
+// read reads the block.
+func read(blocks backup.Blocks) (b block, err error) {
+	if err = blocks.Read(field, &b); err != nil {
+		err = &backup.Fault{Kind: backup.Refused, Code: "InvalidSettings", Message: "the settings of the run have a block " + field +
+			" that cannot be read: " + err.Error(), Hint: "Deploy the version of Lifeboat that wrote them again."}
+	}
+	return b, err
+}
+
+// name and nameRule are those of both services: the shares of their backups begin with the name (the specification of
+// Microsoft.ConfidentialLedger).
+var name = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9-]{1,30}[a-zA-Z0-9]$`)
+
+const nameRule = "3 to 32 letters, digits and dashes, a letter or digit first and last"
+
+// artifactNames are those of shares: {name}-{time} in the account.
+func artifactNames(s backup.Storage, r backup.Resource) string {
+	return strings.ToLower("share " + s.AccountName() + "/" + r.Name)
+}
+
+// recreated are the traits of both services: the original is made anew.
+func recreated(safety backup.Safety) backup.RestoreTraits {
+	return backup.RestoreTraits{
+		Overwrites: []string{"nothing: the original must have been deleted, and is made anew under its name"},
+		Calls:      []string{"POST {destination}/restore"}, BackupCalls: []string{"POST {destination}/backup"},
+		Safety: safety, Recreates: true,
+		Region: func(blocks backup.Blocks) string {
+			b, _ := read(blocks) // the restore says what is wrong with it
+			return b.RestoreRegion
+		},
+	}
+}
+
+// restorable is how long a Managed CCF restores files.
+const restorable = 90 * 24 * time.Hour
+
+// usual is how long a backup takes at the most, as a rule: little was recorded, and this is on the long side.
+const usual = 5 * time.Minute
+
+// ManagedCCF is Azure Managed CCF. Files older than 90 days are not restored, and a backup holds ledger files and snapshots
+// (Azure's documentation of its backup).
+func ManagedCCF() azure.Service {
+	return azure.Service{
+		Service: backup.Service{
+			Type: "Microsoft.ConfidentialLedger/managedCCFs", Title: "Managed CCF",
+			Name: name, NameRule: nameRule, Restorable: restorable, Usual: usual,
+			NotIncluded: []string{
+				"transactions that were not committed when the backup was made",
+				"private keys of members and users",
+				"role assignments, locks, tags and diagnostics settings of the resource",
+			},
+			ArtifactNames: artifactNames,
+			Block: &backup.Block{Field: field, Schema: schema, Default: defaults, Check: func(blocks backup.Blocks, _ backup.Resource) (string, error) {
+				b, err := read(blocks)
+				if err != nil || b.APIVersion < exportsSince {
+					return "", err
+				}
+				return "apiVersion", fmt.Errorf("apiVersion %s has no Managed CCF: Azure took it out with %s", b.APIVersion, exportsSince)
+			}},
+			Restore: recreated(backup.SafetyImpossible),
+		},
+		New: func(cred azcore.TokenCredential, opts azcore.ClientOptions, _ float64) backup.Provider {
+			return New(cred, opts)
+		},
+	}
+}
+
+// ConfidentialLedger is Azure Confidential Ledger. Since the api-version 2026-02-23 its files are exported, with the service's
+// certificate, instead of backed up, and no service reads an export: it is a copy. Before, a backup could be restored.
+func ConfidentialLedger() azure.Service {
+	s := azure.Service{
+		Service: backup.Service{
+			Type: "Microsoft.ConfidentialLedger/ledgers", Title: "Confidential Ledger",
+			Name: name, NameRule: nameRule, Usual: usual,
+			NotIncluded: []string{
+				"a way back: Azure restores no ledger from exported files",
+				"transactions that were not committed when the files were copied",
+				"the ledger's users and roles, and the settings of the resource",
+			},
+			ArtifactNames: artifactNames,
+			CopyOnly: func(blocks backup.Blocks) bool {
+				b, err := read(blocks)
+				return err != nil || b.APIVersion == "" || b.APIVersion >= exportsSince
+			},
+			Block:   &backup.Block{Field: field, Schema: schema, Default: defaults},
+			Restore: recreated(backup.SafetyOptional),
+		},
+		New: func(cred azcore.TokenCredential, opts azcore.ClientOptions, _ float64) backup.Provider {
+			return New(cred, opts)
+		},
+	}
+	s.Restore.OneWay = "Azure restores no Confidential Ledger from exported files, and has no restore of one since the api-version " +
+		exportsSince
+	return s
+}

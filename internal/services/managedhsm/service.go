@@ -1,0 +1,78 @@
+package managedhsm
+
+import (
+	_ "embed"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+
+	"lifeboat/internal/azure"
+	"lifeboat/internal/backup"
+)
+
+// field is the service's own part of plan.yaml.
+const field = "hsm"
+
+//go:embed plan.schema.json
+var schema string
+
+// block is how an HSM gets at the storage account: "" or "identity" by its user-assigned identity, bySAS by a SAS that is made for
+// each request.
+type block struct {
+	Access string `json:"access"`
+}
+
+// identity reads the block. One that cannot be read is neither of the two.
+func identity(blocks backup.Blocks) string {
+	var b block
+	if err := blocks.Read(field, &b); err != nil {
+		return "unreadable: " + err.Error()
+	}
+	return b.Access
+}
+
+// Service is Azure Key Vault Managed HSM.
+//
+// Sources: the name is the first part of a host name, with the rule of the data plane's specification. No limit is documented
+// of how long a backup can be restored; what it depends on is the security domain. A backup holds all keys, versions,
+// attributes, tags and local role assignments, says Azure's documentation. Little was recorded of how long one takes: 5
+// minutes are on the long side. The HSM makes the folder mhsm-{name}-{time} in the container.
+func Service() azure.Service {
+	return azure.Service{
+		Service: backup.Service{
+			Type: resourceType, Title: "Managed HSM",
+			Name:     regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9-]{1,22}[a-zA-Z0-9]$`),
+			NameRule: "3 to 24 letters, digits and dashes, a letter first, no dash last",
+			Usual:    5 * time.Minute,
+			NotIncluded: []string{
+				"the security domain, without which no backup can be restored",
+				"network settings, private endpoints and diagnostics settings",
+				"the managed identity that the HSM reaches storage with",
+			},
+			ArtifactNames: func(s backup.Storage, r backup.Resource) string {
+				return strings.ToLower("folder " + s.AccountName() + "/" + s.Container + "/mhsm-" + r.Name)
+			},
+			Block: &backup.Block{Field: field, Schema: schema, Default: map[string]string{field + ".access": "identity"}},
+			Restore: backup.RestoreTraits{
+				Overwrites: []string{
+					"all keys of the HSM with all their versions, and all role assignments, this app's own among them",
+					"during the restore the HSM answers nothing but the question how the restore is getting on",
+				},
+				Calls:       []string{"PUT " + hostName + "/prerestore", "PUT " + hostName + "/restore"},
+				BackupCalls: []string{"POST " + hostName + "/prebackup", "POST " + hostName + "/backup"},
+				KeyCalls:    []string{"PUT " + hostName + "/prerestore", "PUT " + hostName + "/keys/{key}/restore"},
+				Look:        "PreFullRestore", Safety: backup.SafetyAlways,
+			},
+		},
+		New: func(cred azcore.TokenCredential, opts azcore.ClientOptions, factor float64) backup.Provider {
+			p := New(cred, opts)
+			p.Recent = time.Duration(float64(p.Recent) * factor)
+			return p
+		},
+	}
+}
+
+// hostName of an HSM, whose name stands for {name}.
+const hostName = "https://{name}.managedhsm.azure.net"

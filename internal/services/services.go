@@ -1,0 +1,46 @@
+// Package services lists the services that Lifeboat backs up: one line for each.
+package services
+
+import (
+	"strings"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+
+	"lifeboat/internal/azure"
+	"lifeboat/internal/backup"
+	"lifeboat/internal/services/apim"
+	"lifeboat/internal/services/ledger"
+	"lifeboat/internal/services/managedhsm"
+)
+
+// List is a list of services.
+type List []azure.Service
+
+// All are the services that Lifeboat backs up. The program, its command line, the published schema of plan.yaml and the tests
+// go by this list.
+func All() List {
+	return List{
+		apim.Service(),
+		managedhsm.Service(),
+		ledger.ManagedCCF(),
+		ledger.ConfidentialLedger(),
+	}
+}
+
+// Known are the services without their providers.
+func (l List) Known() backup.Services {
+	known := make(backup.Services, 0, len(l))
+	for _, s := range l {
+		known = append(known, s.Service)
+	}
+	return known
+}
+
+// Providers are made for each service, by the resource type in lower case.
+func (l List) Providers(cred azcore.TokenCredential, opts azcore.ClientOptions, factor float64) map[string]backup.Provider {
+	providers := map[string]backup.Provider{}
+	for _, s := range l {
+		providers[strings.ToLower(s.Type)] = s.New(cred, opts, factor)
+	}
+	return providers
+}
