@@ -262,7 +262,9 @@ func TestPlanKeys(t *testing.T) {
 // TestRequestFields: restore.md has each field of a request, and no other, and its example is a request that is read.
 func TestRequestFields(t *testing.T) {
 	var document struct {
-		Defs struct{ Request struct{ Properties map[string]any } } `json:"$defs"`
+		Defs struct {
+			Request struct{ Properties map[string]any }
+		} `json:"$defs"`
 	}
 	if err := json.Unmarshal([]byte(page(t, "restore.schema.json")), &document); err != nil {
 		t.Fatal(err)
