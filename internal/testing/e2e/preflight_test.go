@@ -59,7 +59,7 @@ func (a *app) ask(ctx context.Context, target string, s backup.Settings) string 
 	return run.ID
 }
 
-// newAccount is a storage account for backups alone, to which the program has the README's roles, those for its key
+// newAccount is a storage account for backups alone, to which the program has the roles of docs/services.md, those for its key
 // included.
 func newAccount(t *testing.T, a *app) (name string) {
 	t.Helper()

@@ -284,7 +284,7 @@ func (s *Stack) Environment(name string) []string {
 	return append(s.Sim.EnvFor(name), "PATH="+os.Getenv("PATH"), "HOME="+os.Getenv("HOME"), "TMPDIR="+os.TempDir())
 }
 
-// Grant gives the identity of the app, and that of its host, the roles that the README asks for.
+// Grant gives the identity of the app, and that of its host, the roles that docs/security.md and docs/services.md ask for.
 func (s *Stack) Grant(name, account string) {
 	for _, identity := range []string{name, HostIdentity(name)} {
 		s.Sim.Assign(s.Sim.ObjectID(identity), Account(account), fakeazure.StorageBlobDataContributor, fakeazure.StorageQueueDataContributor,
