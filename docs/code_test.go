@@ -23,6 +23,7 @@ import (
 	"lifeboat/internal/config"
 	"lifeboat/internal/health"
 	"lifeboat/internal/restore"
+	"lifeboat/internal/services"
 	"lifeboat/internal/storage"
 )
 
@@ -253,7 +254,7 @@ func TestPlanKeys(t *testing.T) {
 		n++
 		return "contoso" + strconv.Itoa(n)
 	})
-	plans, warnings, err := config.ParsePlan("plan.md", []byte(example))
+	plans, warnings, err := config.NewReader(services.All().Known()).Parse("plan.md", []byte(example))
 	if err != nil || len(plans) != 3 || len(warnings) != 1 || !strings.Contains(warnings[0], "Confidential Ledger") {
 		t.Errorf("%d plans, %q, %v", len(plans), warnings, err)
 	}
@@ -290,29 +291,23 @@ func TestRequestFields(t *testing.T) {
 // TestServices: services.md has what each service's backups do not contain, how long Azure restores them, and the versions.
 func TestServices(t *testing.T) {
 	text := page(t, "services.md")
-	for name, kind := range map[string]string{
-		"API Management": "microsoft.apimanagement/service", "Managed HSM": backup.ManagedHSM, "Managed CCF": backup.ManagedCCF,
-		"Confidential Ledger": backup.ConfidentialLedger,
-	} {
-		lacks := backup.NotIncluded("/subscriptions/0c0ffee0-0000-4000-8000-000000000001/resourceGroups/g/providers/" + kind + "/n")
-		for _, lack := range lacks {
+	for _, service := range services.All() {
+		for _, lack := range service.NotIncluded {
 			if !strings.Contains(text, "\n- "+lack+"\n") {
-				t.Errorf("services.md does not say that a backup of %s lacks %q", name, lack)
+				t.Errorf("services.md does not say that a backup of %s lacks %q", service.Title, lack)
 			}
 		}
-		within := "never"
-		switch horizon, ok := backup.Horizon(kind); {
-		case !ok || len(lacks) == 0:
-			t.Errorf("%s is not backed up", kind)
-		case horizon > 0:
-			within = fmt.Sprintf("for %d days", int(horizon.Hours()/24))
-		case kind != backup.ConfidentialLedger:
-			within = "without end"
+		within := "without end"
+		switch {
+		case service.CopyOnly != nil:
+			within = "never"
+		case service.Restorable > 0:
+			within = fmt.Sprintf("for %d days", int(service.Restorable.Hours()/24))
 		}
 		if !slices.ContainsFunc(cells(section(t, text, "At a glance")), func(row []string) bool {
-			return row[0] == name && row[len(row)-1] == within
+			return row[0] == service.Title && row[len(row)-1] == within
 		}) {
-			t.Errorf("services.md does not say that Azure restores %s %s", name, within)
+			t.Errorf("services.md does not say that Azure restores %s %s", service.Title, within)
 		}
 	}
 	for version := range set(`version\w+ += "([0-9a-z-]+)"`, page(t, filepath.Join("..", "internal", "services", "ledger", "provider.go"))) {
