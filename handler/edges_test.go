@@ -526,7 +526,7 @@ func TestEveryPartOfARunIsTold(t *testing.T) {
 	s := engine.Status{
 		Run: backup.Run{
 			ID: "id", State: backup.Failed, Target: target, Plan: "plan", Slot: at(1), Request: "request", Created: at(2), Updated: at(3),
-			Ended: at(4), Attempt: 5, Polls: 6, Reason: backup.Reason{Code: "Code", Message: "words", Hint: "do it"},
+			Ended: at(4), Progress: backup.Progress{Attempt: 5, Polls: 6}, Reason: backup.Reason{Code: "Code", Message: "words", Hint: "do it"},
 			Restore: &backup.Restoring{
 				Point: "point", Source: "source", Kind: backup.RestoreKey, Key: "key", Region: "region", Expires: at(7), RequestedBy: "who",
 				Reason: "why", Plan: "hash", Safety: true, Warning: "warning",

@@ -69,7 +69,7 @@ func merge(old, object json.RawMessage, t reflect.Type) json.RawMessage {
 		return object
 	}
 	known := map[string]reflect.StructField{}
-	for field := range t.Fields() {
+	for _, field := range reflect.VisibleFields(t) {
 		if name := memberName(field); name != "" {
 			known[strings.ToLower(name)] = field // encoding/json reads names in any case
 		}

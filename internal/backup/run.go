@@ -35,43 +35,16 @@ type Run struct {
 	Mark string    `json:"Mark"`
 	Due  time.Time `json:"Due"`
 
-	// Attempt counts the intents saved, and so the most requests that can have been sent.
-	Attempt int `json:"Attempt,omitempty"`
-	// Owner is the invocation that may start the service's operation until LeaseUntil; zero: nobody is at it.
-	Owner      string    `json:"Owner,omitempty"`
-	LeaseUntil time.Time `json:"LeaseUntil,omitzero"`
+	// Progress is how far the run is with its present phase.
+	Progress
 	// LockETag is that of the target's lock row, once a save came after the one that took it.
 	LockETag string `json:"LockETag,omitempty"`
 	// Started is when the first attempt was meant to start: no artifact of the run is older.
 	Started time.Time `json:"Started,omitzero"`
-	// LostSince is when the answer to the latest lost start was found missing; the run now looks before it starts again.
-	LostSince time.Time `json:"LostSince,omitzero"`
-	// ClearSince is since when every look showed a settled service without a trace of the lost start.
-	ClearSince time.Time `json:"ClearSince,omitzero"`
-	// LostStarts are when the requests of lost attempts can have been sent: from the intent to the end of its lease.
-	LostStarts []Window `json:"LostStarts,omitempty"`
-	// LostAttempt is the attempt that LostSince is about, and Lost counts all those lost.
-	LostAttempt int `json:"LostAttempt,omitempty"`
-	Lost        int `json:"Lost,omitempty"`
-	// Intent is when the latest attempt's intent was saved.
-	Intent time.Time `json:"Intent,omitzero"`
-	// Check continues the service's own look at whether the backup can be made; "" where none is under way.
-	Check string `json:"Check,omitempty"`
 	// CheckSince is when the service was asked for it last.
 	CheckSince time.Time `json:"CheckSince,omitzero"`
-	// Accepted is when the service took the operation on; Token continues it, and Polls counts the questions.
-	Accepted time.Time `json:"Accepted,omitzero"`
-	Token    string    `json:"Token,omitempty"`
-	Polls    int       `json:"Polls,omitempty"`
-	// DeniedSince is since when the service refuses to tell about an operation that it had accepted.
-	DeniedSince time.Time `json:"DeniedSince,omitzero"`
 	// Lapsed: an operation failed because what it had been given to act with ran out, and a further attempt was made.
 	Lapsed bool `json:"Lapsed,omitempty"`
-	// Finished is when the service said that it was done, or its artifact was found.
-	Finished time.Time `json:"Finished,omitzero"`
-	// Artifact is the name of what the run left, or is about to leave.
-	Artifact string  `json:"Artifact,omitempty"`
-	Hashing  Hashing `json:"Hashing,omitzero"`
 	// SKU is the tier of the service that the artifact is of, as the service told at the end; "" if it did not.
 	SKU string `json:"SKU,omitempty"`
 
@@ -90,6 +63,40 @@ type Run struct {
 	Carried
 	// RowETag is that of the row, as it was read or written last.
 	RowETag string `json:"-"`
+}
+
+// Progress is how far a run is with one operation of the service: of a restore first with its safety backup, then with the
+// restore itself. It is reset as a whole when the next phase begins.
+type Progress struct {
+	// Attempt counts the intents saved, and so the most requests that can have been sent.
+	Attempt int `json:"Attempt,omitempty"`
+	// Owner is the invocation that may start the service's operation until LeaseUntil; zero: nobody is at it.
+	Owner      string    `json:"Owner,omitempty"`
+	LeaseUntil time.Time `json:"LeaseUntil,omitzero"`
+	// LostSince is when the answer to the latest lost start was found missing; the run now looks before it starts again.
+	LostSince time.Time `json:"LostSince,omitzero"`
+	// ClearSince is since when every look showed a settled service without a trace of the lost start.
+	ClearSince time.Time `json:"ClearSince,omitzero"`
+	// LostStarts are when the requests of lost attempts can have been sent: from the intent to the end of its lease.
+	LostStarts []Window `json:"LostStarts,omitempty"`
+	// LostAttempt is the attempt that LostSince is about, and Lost counts all those lost.
+	LostAttempt int `json:"LostAttempt,omitempty"`
+	Lost        int `json:"Lost,omitempty"`
+	// Intent is when the latest attempt's intent was saved.
+	Intent time.Time `json:"Intent,omitzero"`
+	// Check continues the service's own look at whether the backup can be made; "" where none is under way.
+	Check string `json:"Check,omitempty"`
+	// Accepted is when the service took the operation on; Token continues it, and Polls counts the questions.
+	Accepted time.Time `json:"Accepted,omitzero"`
+	Token    string    `json:"Token,omitempty"`
+	Polls    int       `json:"Polls,omitempty"`
+	// DeniedSince is since when the service refuses to tell about an operation that it had accepted.
+	DeniedSince time.Time `json:"DeniedSince,omitzero"`
+	// Finished is when the service said that it was done, or its artifact was found.
+	Finished time.Time `json:"Finished,omitzero"`
+	// Artifact is the name of what the run left, or is about to leave.
+	Artifact string  `json:"Artifact,omitempty"`
+	Hashing  Hashing `json:"Hashing,omitzero"`
 }
 
 // Permit is one that a run holds, as the run remembers it: a row that has another ETag is somebody else's by now.

@@ -33,33 +33,21 @@ func (e *Engine) Preflight(ctx context.Context, p backup.Plan, target string) er
 
 // preflight asks whether the service can be backed up at all, and makes what the backup needs, before the first intent
 // of the run is saved. The answer is not kept: if the process dies here, or another run holds the target, it is asked for
-// again. Half a lease is enough for it, and leaves time to begin. Where the service itself looks, and takes its time over
+// again. Where the service itself looks, and takes its time over
 // that, the run keeps its permits meanwhile.
 func (s *step) preflight(ctx context.Context, provider backup.Provider) error {
 	r := &s.run
 	if why := checkKeep(r.Settings); why != nil {
 		return s.end(ctx, refuses, *why)
 	}
-	look, cancel := context.WithTimeout(ctx, s.Waits.Lease/2)
-	defer cancel()
-	before := s.Now()
-	var f *backup.Fault
-	if r.Check == "" {
-		f = backup.AsFault(provider.Preflight(look, r.ProviderAttempt("")))
-	}
-	prepared := backup.Operation{}
-	if f == nil {
-		var err error
-		prepared, err = provider.Prepare(look, r.ProviderAttempt(""), r.Check)
-		f = backup.AsFault(err)
-	}
-	// The lease and the deadline of the start count from here: the time that the look took is not theirs.
-	took := s.Now().Sub(before)
-	s.now, s.read = s.now.Add(took), s.read.Add(took)
-	if r.Check == "" {
-		r.CheckSince = s.now
-	}
-	r.Check = prepared.Token
+	prepared, f := s.prepare(ctx, func(ctx context.Context) (backup.Operation, error) {
+		if r.Check == "" {
+			if err := provider.Preflight(ctx, r.ProviderAttempt("")); err != nil {
+				return backup.Operation{}, err
+			}
+		}
+		return provider.Prepare(ctx, r.ProviderAttempt(""), r.Check)
+	})
 	switch {
 	case f == nil && prepared.Done:
 		return s.attempt(ctx, provider)
@@ -71,4 +59,23 @@ func (s *step) preflight(ctx context.Context, provider backup.Provider) error {
 	default:
 		return s.postpone(ctx, f)
 	}
+}
+
+// prepare has the service itself look, for half a lease. The lease and the deadline of the start count from when it has
+// answered: the time that the look took is not theirs.
+func (s *step) prepare(
+	ctx context.Context, look func(context.Context) (backup.Operation, error),
+) (backup.Operation, *backup.Fault) {
+	r := &s.run
+	ctx, cancel := context.WithTimeout(ctx, s.Waits.Lease/2)
+	defer cancel()
+	before := s.Now()
+	prepared, err := look(ctx)
+	took := s.Now().Sub(before)
+	s.now, s.read = s.now.Add(took), s.read.Add(took)
+	if r.Check == "" {
+		r.CheckSince = s.now
+	}
+	r.Check = prepared.Token
+	return prepared, backup.AsFault(err)
 }

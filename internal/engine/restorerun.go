@@ -175,19 +175,16 @@ func (s *step) secured(ctx context.Context, p backup.Point, files []backup.File)
 	if err := s.putDue(ctx, p.Expires, p); err != nil {
 		return err
 	}
-	before, order := s.run, *r.Restore
+	undo := s.snapshot()
 	if err := move(r, secures); err != nil {
 		return err
 	}
+	r.Progress = backup.Progress{}
 	r.Restore.Step, r.Restore.Secured = backup.StepChecking, s.clock()
-	r.Attempt, r.Artifact, r.Hashing, r.Check = 0, "", backup.Hashing{}, ""
-	r.Intent, r.Accepted, r.Finished, r.Token, r.Polls = time.Time{}, time.Time{}, time.Time{}, "", 0
-	r.LostSince, r.ClearSince, r.DeniedSince, r.LostStarts, r.LostAttempt, r.Lost = time.Time{}, time.Time{}, time.Time{}, nil, 0, 0
 	r.Reason = backup.NewReason("Preparing", "the safety backup is done; next the service looks whether it can restore", "")
 	err := s.advance(ctx, 0, p.Insert(files)...)
 	if errors.Is(err, errTaken) {
-		*before.Restore = order // the wake-up that was sent has a mark that no row holds
-		s.run = before
+		undo() // the wake-up that was sent has a mark that no row holds
 		return s.end(ctx, loses, artifactTaken(p))
 	}
 	return err
@@ -197,17 +194,10 @@ func (s *step) secured(ctx context.Context, p backup.Point, files []backup.File)
 func (s *step) check(ctx context.Context, restorer backup.Restorer) error {
 	r, q := &s.run, s.run.Restore
 	q.Step = backup.StepChecking
-	before := s.Now()
-	look, cancel := context.WithTimeout(ctx, s.Waits.Lease/2)
-	defer cancel()
-	prepared, err := restorer.PrepareRestore(look, r.ProviderRestore(), r.Check)
-	took := s.Now().Sub(before)
-	s.now, s.read = s.now.Add(took), s.read.Add(took)
-	if r.Check == "" {
-		r.CheckSince = s.now
-	}
-	r.Check = prepared.Token
-	f, old := backup.AsFault(err), restore.Beyond(s.service(q.Source), q.Written, s.now)
+	prepared, f := s.prepare(ctx, func(ctx context.Context) (backup.Operation, error) {
+		return restorer.PrepareRestore(ctx, r.ProviderRestore(), r.Check)
+	})
+	old := restore.Beyond(s.service(q.Source), q.Written, s.now)
 	switch {
 	case old != nil: // it came to be so while the safety backup was made
 		return s.giveUp(ctx, refuses, *old)
@@ -246,27 +236,16 @@ func (s *step) holdOff(ctx context.Context, f *backup.Fault) error {
 
 // attemptRestore saves the intent, which keeps the wake-up's number, and then sends the request that starts the restore.
 func (s *step) attemptRestore(ctx context.Context, restorer backup.Restorer) error {
-	before, order := s.run, *s.run.Restore
+	undo := s.snapshot()
 	r := &s.run
 	r.Attempt++
 	r.Restore.Step = backup.StepRestoring
-	r.Intent, r.Owner, r.LeaseUntil, r.Reason = s.now, s.invocation, s.leaseEnd(), backup.Reason{}
-	if err := move(r, begins); err != nil {
+	operation, answered, err := s.begin(ctx, undo, func(ctx context.Context) (backup.Operation, error) {
+		return restorer.BeginRestore(ctx, r.ProviderRestore())
+	})
+	if !answered {
 		return err
 	}
-	switch err := s.save(ctx); {
-	case errors.Is(err, errBusy):
-		*before.Restore = order
-		s.run = before
-		return s.postpone(ctx, busyTarget)
-	case err != nil:
-		return err
-	}
-
-	begin, cancel := context.WithTimeout(ctx, s.Waits.Lease-s.Waits.LeaseMargin-s.Now().Sub(s.read))
-	defer cancel()
-	operation, err := restorer.BeginRestore(begin, r.ProviderRestore())
-	r.Owner, r.LeaseUntil = "", time.Time{}
 	if err == nil {
 		r.Accepted, r.Token = s.clock(), operation.Token
 		if operation.Done {
@@ -295,15 +274,9 @@ func (s *step) attemptRestore(ctx context.Context, restorer backup.Restorer) err
 // of it for as long as the patience: what Azure makes may be to be seen only once it is done.
 func (s *step) trace(ctx context.Context, restorer backup.Restorer) error {
 	r := &s.run
-	if r.Owner != "" {
-		s.lost(backup.NewReason("StartLost", "the process that started the restore ended before it saw the answer", ""))
-		r.Owner, r.LeaseUntil = s.invocation, s.leaseEnd()
-		if err := move(r, takesOver); err != nil {
-			return err
-		}
-		if err := s.save(ctx); err != nil {
-			return err
-		}
+	err := s.takeOver(ctx, backup.NewReason("StartLost", "the process that started the restore ended before it saw the answer", ""))
+	if err != nil {
+		return err
 	}
 	if end := r.LostStarts[len(r.LostStarts)-1].To; s.now.Before(end) {
 		// The sender of the request has given it up, but it may still be on its way: the lock must not be free before it is there.

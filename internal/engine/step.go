@@ -128,30 +128,19 @@ func (s *step) giveUp(ctx context.Context, c cause, why backup.Reason) error {
 // attempt saves the intent, which keeps the wake-up's number, and then sends the request that starts the operation. If
 // the process dies in between, the wake-up comes again, finds the lease over, and looks.
 func (s *step) attempt(ctx context.Context, provider backup.Provider) error {
-	before := s.run
+	undo := s.snapshot()
 	r := &s.run
 	r.Attempt++
 	r.Artifact = r.ArtifactName(r.Attempt)
-	r.Intent, r.Owner, r.LeaseUntil = s.now, s.invocation, s.leaseEnd()
-	r.Reason = backup.Reason{}
 	if r.Started.IsZero() {
 		r.Started = s.now
 	}
-	if err := move(r, begins); err != nil {
+	operation, answered, err := s.begin(ctx, undo, func(ctx context.Context) (backup.Operation, error) {
+		return provider.Begin(ctx, r.ProviderAttempt(r.Artifact))
+	})
+	if !answered {
 		return err
 	}
-	switch err := s.save(ctx); {
-	case errors.Is(err, errBusy):
-		s.run = before
-		return s.postpone(ctx, busyTarget)
-	case err != nil:
-		return err
-	}
-
-	begin, cancel := context.WithTimeout(ctx, s.Waits.Lease-s.Waits.LeaseMargin-s.Now().Sub(s.read))
-	defer cancel()
-	operation, err := provider.Begin(begin, r.ProviderAttempt(r.Artifact))
-	r.Owner, r.LeaseUntil = "", time.Time{}
 	if err == nil {
 		r.Accepted, r.Token, r.TurnedAway = s.clock(), operation.Token, 0
 		if operation.Done {
@@ -178,6 +167,59 @@ func (s *step) attempt(ctx context.Context, provider backup.Provider) error {
 	}
 }
 
+// begin saves the intent of an attempt, and sends the request that starts the operation. Nothing was answered where the intent
+// was not saved: another run holds the target, or somebody else changed the run; then the step is over, with the error.
+func (s *step) begin(
+	ctx context.Context, undo func(), start func(context.Context) (backup.Operation, error),
+) (operation backup.Operation, answered bool, err error) {
+	r := &s.run
+	r.Intent, r.Owner, r.LeaseUntil, r.Reason = s.now, s.invocation, s.leaseEnd(), backup.Reason{}
+	if err := move(r, begins); err != nil {
+		return operation, false, err
+	}
+	switch err := s.save(ctx); {
+	case errors.Is(err, errBusy):
+		undo()
+		return operation, false, s.postpone(ctx, busyTarget)
+	case err != nil:
+		return operation, false, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.Waits.Lease-s.Waits.LeaseMargin-s.Now().Sub(s.read))
+	defer cancel()
+	operation, err = start(ctx)
+	r.Owner, r.LeaseUntil = "", time.Time{}
+	return operation, true, err
+}
+
+// snapshot remembers the run as it is, for when a save finds that another one was faster.
+func (s *step) snapshot() (undo func()) {
+	run := s.run
+	var order backup.Restoring
+	if run.Restore != nil {
+		order = *run.Restore
+	}
+	return func() {
+		if s.run = run; run.Restore != nil {
+			*run.Restore = order
+		}
+	}
+}
+
+// takeOver saves that the invocation which sent a request has ended without an answer, and that this one looks for what came of
+// it. It does nothing where that is known.
+func (s *step) takeOver(ctx context.Context, why backup.Reason) error {
+	r := &s.run
+	if r.Owner == "" {
+		return nil
+	}
+	s.lost(why)
+	r.Owner, r.LeaseUntil = s.invocation, s.leaseEnd()
+	if err := move(r, takesOver); err != nil {
+		return err
+	}
+	return s.save(ctx)
+}
+
 // lost notes that the answer to the latest attempt is missing.
 func (s *step) lost(why backup.Reason) {
 	r := &s.run
@@ -192,16 +234,9 @@ func (s *step) lost(why backup.Reason) {
 // look searches for what a lost start left. The lease of whoever sent the request is over.
 func (s *step) look(ctx context.Context, provider backup.Provider) error {
 	r := &s.run
-	if r.Owner != "" {
-		s.lost(backup.NewReason("StartLost", fmt.Sprintf("the process that started attempt %d ended before it saw the answer", r.Attempt),
-			""))
-		r.Owner, r.LeaseUntil = s.invocation, s.leaseEnd()
-		if err := move(r, takesOver); err != nil {
-			return err
-		}
-		if err := s.save(ctx); err != nil {
-			return err
-		}
+	if err := s.takeOver(ctx, backup.NewReason("StartLost", fmt.Sprintf("the process that started attempt %d ended before it saw the "+
+		"answer", r.Attempt), "")); err != nil {
+		return err
 	}
 	found, err := s.find(ctx, provider, r.ProviderAttempt(""))
 	r.Owner, r.LeaseUntil = "", time.Time{}
@@ -238,7 +273,7 @@ func ambiguous(err error) bool {
 
 // found takes the artifact of a lost operation for the run's own, or waits if another run took the lock meanwhile.
 func (s *step) found(ctx context.Context, artifact string) error {
-	before := s.run
+	undo := s.snapshot()
 	s.run.Artifact, s.run.Finished = artifact, s.clock()
 	if err := move(&s.run, finds); err != nil {
 		return err
@@ -246,7 +281,7 @@ func (s *step) found(ctx context.Context, artifact string) error {
 	err := s.advance(ctx, 0)
 	if errors.Is(err, errBusy) {
 		// The stray wake-up that advance sent has a mark that no row will hold.
-		s.run = before
+		undo()
 		return s.postpone(ctx, busyTarget)
 	}
 	return err
@@ -493,20 +528,20 @@ func (s *step) save(ctx context.Context, more ...backup.Write) error {
 	writes := slices.Concat([]backup.Write{run}, locks, more, event.Owed(run.Partition, s.owed))
 	etags, err := s.Catalog.Apply(ctx, writes...)
 	if failed, ok := errors.AsType[*backup.WriteError](err); ok {
-		switch {
-		case isOutbox(writes[failed.Index].Row):
-			// A tick has sent the event too, and has taken it out.
-			return s.save(ctx, slices.DeleteFunc(more, func(w backup.Write) bool { return w.Key == writes[failed.Index].Key })...)
-		case failed.Index == 0:
+		switch clash := writes[failed.Index]; {
+		case clash.Key == run.Key:
 			return errLost
-		case strings.HasPrefix(writes[failed.Index].Row, backup.ArtifactPrefix):
-			return errTaken
-		case failed.Index == 1 && takes:
+		case clash.Key == s.run.LockKey() && takes:
 			return errBusy
-		case failed.Index == 1 && gives:
+		case clash.Key == s.run.LockKey():
 			// Somebody deleted the lock's row by hand, and perhaps another run has one of its own by now.
 			s.was = s.run.State
 			return s.save(ctx, more...)
+		case isOutbox(clash.Row):
+			// A tick has sent the event too, and has taken it out.
+			return s.save(ctx, slices.DeleteFunc(more, func(w backup.Write) bool { return w.Key == clash.Key })...)
+		case strings.HasPrefix(clash.Row, backup.ArtifactPrefix):
+			return errTaken
 		case errors.Is(err, backup.ErrChanged):
 			return errLost // one of the recovery points that change with the run
 		}

@@ -57,8 +57,8 @@ var mutants = []mutant{
 	},
 	{
 		"the start has no deadline", "internal/engine/step.go",
-		"begin, cancel := context.WithTimeout(ctx, s.Waits.Lease-s.Waits.LeaseMargin-s.Now().Sub(s.read))",
-		"begin, cancel := context.WithCancel(ctx)",
+		"ctx, cancel := context.WithTimeout(ctx, s.Waits.Lease-s.Waits.LeaseMargin-s.Now().Sub(s.read))",
+		"ctx, cancel := context.WithCancel(ctx)",
 	},
 	{
 		"the sweep raises the number", "internal/engine/sweep.go",
