@@ -86,8 +86,12 @@ simulate: ## Simulate SEEDS worlds of DAYS days each; with SEED=n replay that on
 mutants: ## Put deliberate bugs into the code, and see that the simulation or a test catches each; with QUICK=1 those of tests alone
 	$(simulate) -mutants $(if $(QUICK),-quick) -seeds 2000 -days 60 -tries 150
 
+.PHONY: prose
+prose: ## Check the English of comments, documents and help texts
+	go run ./internal/cmd/prose
+
 .PHONY: check
-check: ## Check layout, vet, lint, layering and the size of main.go
+check: prose ## Check layout, vet, lint, layering, English and the size of main.go
 	$(tool) gofumpt -d .
 	go vet ./...
 	$(tool) golangci-lint run --allow-parallel-runners
