@@ -27,6 +27,12 @@ const (
 	High = 9
 )
 
+// question has a field with a name that a sentence may not begin with.
+type question struct {
+	// What says what it asks.
+	What string
+}
+
 // demo copies the file. Its size must be greater than that of the last one:
 //
 //	What this line says is code.

@@ -2,12 +2,14 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"go/ast"
 	"go/parser"
 	"go/token"
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // The functions below return a text as long as the file, so that an offset means the same place in both. Prose stands in it
@@ -41,56 +43,67 @@ func goText(src []byte) ([]byte, []finding, error) {
 	}
 	nameAll(text)
 	var found []finding
-	for _, d := range file.Decls {
-		for _, c := range declared(d) {
+	ast.Inspect(file, func(n ast.Node) bool {
+		for _, c := range commented(n) {
 			first := strings.TrimLeft(c.doc.Text(), "*")
 			for _, article := range []string{"A ", "An ", "The "} {
 				first = strings.TrimPrefix(first, article)
 			}
-			first, _, _ = strings.Cut(strings.ReplaceAll(first, "\n", " "), " ")
-			if first = strings.TrimRight(first, ",.:;"); first != "" && !slices.Contains(c.names, strings.TrimSuffix(first, "'s")) {
-				found = append(found, finding{at(c.doc.Pos()), doc, "the comment of " + c.names[0] + " begins with " + first})
+			if fields := strings.FieldsFunc(first, notInName); len(fields) > 0 && slices.Contains(c.names, fields[0]) {
+				start := at(c.doc.Pos()) + len("// ")
+				fill(text[start:start+bytes.IndexFunc(src[start:], notInName)], name) // a name may be any word
+			} else if len(fields) > 0 && !c.optional {
+				found = append(found, finding{at(c.doc.Pos()), doc, "the comment of " + c.names[0] + " begins with " + fields[0]})
 			}
 		}
-	}
+		_, body := n.(*ast.BlockStmt)
+		return !body
+	})
 	return text, found, nil
 }
 
-// comment is the comment of a declaration and the names that it may begin with.
+// comment is the comment of a declaration and the names that it may begin with; the comment of a field need not.
 type comment struct {
-	doc   *ast.CommentGroup
-	names []string
+	doc      *ast.CommentGroup
+	names    []string
+	optional bool
 }
 
-// declared lists the comments that must begin with a name. The comment of a group in parentheses has none.
-func declared(d ast.Decl) (comments []comment) {
-	switch d := d.(type) {
-	case *ast.FuncDecl:
-		comments = append(comments, comment{d.Doc, []string{d.Name.Name}})
-	case *ast.GenDecl:
-		for _, spec := range d.Specs {
-			c := comment{doc: d.Doc}
-			switch spec := spec.(type) {
-			case *ast.TypeSpec:
-				c.names = []string{spec.Name.Name}
-				if d.Lparen.IsValid() {
-					c.doc = spec.Doc
-				}
-			case *ast.ValueSpec:
-				for _, n := range spec.Names {
-					c.names = append(c.names, n.Name)
-				}
-				if d.Lparen.IsValid() {
-					c.doc = spec.Doc
-				}
-			default: // an import
-				continue
-			}
+// commented returns the comments of a function, field, type, constant or variable. The comment of a group is of none.
+func commented(n ast.Node) (comments []comment) {
+	add := func(doc *ast.CommentGroup, optional bool, names ...*ast.Ident) {
+		c := comment{doc: doc, optional: optional}
+		for _, n := range names {
+			c.names = append(c.names, n.Name)
+		}
+		if doc != nil && len(names) > 0 && c.names[0] != "_" {
 			comments = append(comments, c)
 		}
 	}
-	return slices.DeleteFunc(comments, func(c comment) bool { return c.doc == nil || slices.Contains(c.names, "_") })
+	switch n := n.(type) {
+	case *ast.FuncDecl:
+		add(n.Doc, false, n.Name)
+	case *ast.Field:
+		add(n.Doc, true, n.Names...)
+	case *ast.GenDecl:
+		for _, spec := range n.Specs {
+			group := n.Doc
+			if n.Lparen.IsValid() {
+				group = nil
+			}
+			switch s := spec.(type) {
+			case *ast.TypeSpec:
+				add(cmp.Or(s.Doc, group), false, s.Name)
+			case *ast.ValueSpec:
+				add(cmp.Or(s.Doc, group), false, s.Names...)
+			}
+		}
+	}
+	return comments
 }
+
+// notInName tells whether a character ends a name in Go.
+func notInName(r rune) bool { return r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r) }
 
 // usage lists the raw strings of a constant with that name: the help text of a command.
 func usage(d ast.Decl) (literals []ast.Expr) {
