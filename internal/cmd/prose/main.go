@@ -115,6 +115,6 @@ func checkFile(root fs.FS, file string) (found []finding, src []byte, err error)
 		return nil, nil, fmt.Errorf("%s: %w", file, err)
 	}
 	found = append(found, checkText(text)...)
-	slices.SortFunc(found, func(a, b finding) int { return a.offset - b.offset })
+	slices.SortStableFunc(found, func(a, b finding) int { return a.offset - b.offset })
 	return found, src, nil
 }

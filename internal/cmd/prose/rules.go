@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -16,7 +18,7 @@ const (
 )
 
 // sentenceEnd matches the space between two sentences, and the marks between two paragraphs.
-var sentenceEnd = regexp.MustCompile(`[.?!][)]?(\s+)[A-Z~(]|[\f\v]+`)
+var sentenceEnd = regexp.MustCompile(`[.?!][)]?([ \t\n]+)|[\f\v]+`)
 
 // checkText finds the breaches of the rules about sentences and words.
 func checkText(text []byte) (found []finding) {
@@ -28,7 +30,8 @@ func checkText(text []byte) (found []finding) {
 		} else if m != nil {
 			stop, next = start+m[0], start+m[1]
 		}
-		for _, f := range checkSentence(string(text[start:stop]), stop < len(text) && text[stop] == cell) {
+		inCell := bytes.HasPrefix(bytes.TrimLeft(text[stop:], " "), []byte{cell})
+		for _, f := range checkSentence(string(text[start:stop]), inCell) {
 			f.offset += start
 			found = append(found, f)
 		}
@@ -83,7 +86,7 @@ func checkSentence(s string, inCell bool) (found []finding) {
 		}
 	}
 	if m := clauses(s); len(m) > 1 {
-		add(relatives, m[1][0], m[1][1], ": relative clause 2 of "+string('0'+rune(len(m))))
+		add(relatives, m[1][0], m[1][1], ": relative clause 2 of "+strconv.Itoa(len(m)))
 	}
 	return found
 }

@@ -23,5 +23,4 @@ var unread = map[string]string{
 	"internal/services/ledger":     notRead,
 	"internal/services/managedhsm": notRead,
 	"internal/testing/simulation":  notRead,
-	"internal/testing/stack":       notRead,
 }

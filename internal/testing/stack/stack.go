@@ -303,7 +303,7 @@ func HostIdentity(app string) string { return app + "-host" }
 const (
 	// timerLease is the time for which a dead host of an app keeps its timers: the shortest lease in storage.
 	timerLease = 15 * time.Second
-	// grace is the time for which a host that ends by itself keeps work that no program processes.
+	// grace is the time for which a host that ends by itself keeps its unprocessed work.
 	grace = time.Second
 )
 
