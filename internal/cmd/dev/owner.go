@@ -72,8 +72,8 @@ func (s *scene) putAPI(ctx context.Context, t target, api, backend string) error
 	}}, nil)
 }
 
-// damage repeats typical mistakes of people and scripts: it changes an API and deletes another, deletes and purges a key, and
-// deletes an application.
+// damage does the damage of people and scripts: it changes an API and deletes another, deletes and purges a key, and deletes
+// an application.
 func (s *scene) damage(ctx context.Context) error {
 	if err := s.putAPI(ctx, apim, "orders", "https://localhost:8080"); err != nil {
 		return err

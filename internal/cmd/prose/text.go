@@ -30,18 +30,20 @@ func goText(src []byte) ([]byte, []finding, error) {
 	}
 	at := func(pos token.Pos) int { return files.Position(pos).Offset }
 	text := bytes.Repeat([]byte{end}, len(src))
+	take := func(n ast.Node, marks []mark) {
+		part := text[at(n.Pos()):at(n.End())]
+		copy(part, src[at(n.Pos()):])
+		replace(part, marks)
+	}
 	for _, group := range file.Comments {
-		fill(text[at(group.Pos()):at(group.End())], ' ')
-		for _, c := range group.List {
-			commentText(text[at(c.Pos()):at(c.End())], src[at(c.Pos()):at(c.End())])
-		}
+		take(group, commentMarks)
 	}
 	for _, d := range file.Decls {
 		for _, literal := range usage(d) {
-			helpText(text[at(literal.Pos()):at(literal.End())], src[at(literal.Pos()):at(literal.End())])
+			take(literal, helpMarks)
 		}
 	}
-	nameAll(text)
+	replace(text, names)
 	var found []finding
 	ast.Inspect(file, func(n ast.Node) bool {
 		for _, c := range commented(n) {
@@ -119,94 +121,65 @@ func usage(d ast.Decl) (literals []ast.Expr) {
 	return literals
 }
 
-// directive matches comments for tools, and codeLine matches a line of code in a comment.
-var (
-	directive = regexp.MustCompile(`^//(go:|nolint|line |export )`)
-	codeLine  = regexp.MustCompile(`^\s*(//)?(\t| {4,})`)
-	listItem  = regexp.MustCompile(`^\s*(//)?\s*([-*#>]+|[0-9]+\.)\s`)
-)
-
-// commentText copies a comment without its marks. An empty line, a list item and a line of code end the paragraph.
-func commentText(text, src []byte) {
-	block := bytes.HasPrefix(src, []byte("/*"))
-	start := 0
-	for line := range bytes.Lines(src) {
-		out := text[start : start+len(line)]
-		start += len(line)
-		item := listItem.Find(line)
-		rest := bytes.TrimRight(bytes.Trim(line, "/* \t\n"), " ")
-		switch {
-		case directive.Match(line), len(rest) == 0, !block && item == nil && codeLine.Match(line):
-			fill(out, end)
-		default:
-			from := max(len(item), bytes.Index(line, rest))
-			copy(out[from:], bytes.TrimSuffix(line[from:], []byte("*/")))
-			if item != nil {
-				out[0] = end
-			}
-		}
-	}
+// mark is a part of a text that is replaced.
+type mark struct {
+	pattern *regexp.Regexp
+	with    byte
 }
 
-// helpText copies a text with columns: two spaces or a new line begin another paragraph.
-func helpText(text, src []byte) {
-	copy(text, src)
-	for _, gap := range regexp.MustCompile("[`\n]| {2,}").FindAllIndex(text, -1) {
-		fill(text[gap[0]:gap[1]], end)
+var (
+	commentMarks = []mark{
+		{regexp.MustCompile(`(?m)^[ \t]*//(go:|nolint|line |export |\t|[ \t]*$).*$`), end}, // for tools, code, empty
+		{regexp.MustCompile(`(?m)^[ \t]*// *([-*#]|[0-9]+\.) `), end},
+		{regexp.MustCompile(`(?m)^[ \t]*//|/\*|\*/`), ' '},
+	}
+	helpMarks     = []mark{{regexp.MustCompile("[`\n]| {2,}"), end}}
+	markdownMarks = []mark{
+		{regexp.MustCompile("(?ms)^[ \\t]*```.*?^[ \\t]*```[^\\n]*$|<!--.*?-->"), end},
+		{regexp.MustCompile(`(?m)^[ \t]*([-*>]|#+|[0-9]+\.) `), end},
+		{regexp.MustCompile(`\n[ \t]*\n`), end},
+		{regexp.MustCompile(`\]\([^)\s]*\)|\*+|[\[\]]`), ' '},
+	}
+	// names are code and quotations: others wrote these words, or they are no words.
+	names = []mark{{regexp.MustCompile("``?[^`\f\v]*``?|\"[^\"\f\v]*\"|“[^”\f\v]*”|https?://[^\\s\f\v]+"), name}}
+
+	tableRow   = regexp.MustCompile(`(?m)^\|.*\n`)
+	headingEnd = regexp.MustCompile(`(?m)^#.*\n`)
+	targetHelp = regexp.MustCompile(`(?m)^[a-z-]+:.*?## (.*)$`)
+)
+
+func replace(text []byte, marks []mark) {
+	for _, m := range marks {
+		for _, at := range m.pattern.FindAllIndex(text, -1) {
+			fill(text[at[0]:at[1]], m.with)
+		}
 	}
 }
 
 // makeText returns the help texts of the targets of a Makefile.
 func makeText(src []byte) ([]byte, []finding, error) {
 	text := bytes.Repeat([]byte{end}, len(src))
-	for _, help := range regexp.MustCompile(`(?m)^[a-z-]+:.*?## (.*)$`).FindAllSubmatchIndex(src, -1) {
+	for _, help := range targetHelp.FindAllSubmatchIndex(src, -1) {
 		copy(text[help[2]:help[3]], src[help[2]:help[3]])
 	}
-	nameAll(text)
+	replace(text, names)
 	return text, nil, nil
 }
 
 // markdownText returns the paragraphs, headings, list items and table cells of a Markdown file.
 func markdownText(src []byte) ([]byte, []finding, error) {
 	text := bytes.Clone(src)
-	start, fence := 0, ""
-	for line := range bytes.Lines(src) {
-		out := text[start : start+len(line)]
-		start += len(line)
-		trimmed := strings.TrimSpace(string(line))
-		switch {
-		case fence != "":
-			if strings.HasPrefix(trimmed, fence) {
-				fence = ""
-			}
-			fill(out, end)
-		case strings.HasPrefix(trimmed, "```"), strings.HasPrefix(trimmed, "~~~"):
-			fence = trimmed[:3]
-			fill(out, end)
-		case trimmed == "":
-			fill(out, end)
-		default:
-			fill(out[:len(listItem.Find(line))], end)
-			if strings.HasPrefix(trimmed, "|") || strings.HasPrefix(trimmed, "#") {
-				out[len(out)-1] = end
-			}
-			if strings.HasPrefix(trimmed, "|") {
-				copy(out, bytes.ReplaceAll(out, []byte("|"), []byte{cell}))
-			}
-		}
+	for _, at := range headingEnd.FindAllIndex(src, -1) {
+		text[at[1]-1] = end
 	}
-	for _, m := range regexp.MustCompile(`\]\([^)\s]*\)|<!--[\s\S]*?-->|\*+|[\[\]]`).FindAllIndex(text, -1) {
-		fill(text[m[0]:m[1]], ' ')
+	for _, at := range tableRow.FindAllIndex(src, -1) {
+		row := text[at[0]:at[1]]
+		copy(row, bytes.ReplaceAll(row, []byte("|"), []byte{cell}))
+		row[len(row)-1] = cell
 	}
-	nameAll(text)
+	replace(text, markdownMarks)
+	replace(text, names)
 	return text, nil, nil
-}
-
-// nameAll replaces code and quotations: others wrote these words, or they are no words.
-func nameAll(text []byte) {
-	for _, m := range regexp.MustCompile("``?[^`\f\v]*``?|\"[^\"\f\v]*\"|“[^”\f\v]*”|https?://[^\\s\f\v]+").FindAllIndex(text, -1) {
-		fill(text[m[0]:m[1]], name)
-	}
 }
 
 func fill(text []byte, with byte) {

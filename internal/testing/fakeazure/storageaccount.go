@@ -15,7 +15,7 @@ var storageVersions = []string{"2022-09-01", "2023-01-01", "2023-05-01", "2024-0
 // Firewall is the firewall of a storage account. The zero value admits all callers.
 type Firewall struct {
 	// Deny rejects every caller that no rule admits. It applies to backups and restores alone: the function app is assumed to
-	// use a private endpoint. It admits a Managed HSM's identity as a trusted Azure service, but not a ledger with its SAS.
+	// use a private endpoint. A Managed HSM's identity counts as a trusted Azure service; a ledger with its SAS does not.
 	Deny bool
 	// Bypass is the exception list: "AzureServices", "Logging, Metrics" and the like, or "None"; empty means "AzureServices".
 	Bypass string
