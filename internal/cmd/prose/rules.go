@@ -46,6 +46,7 @@ var (
 	noNoun = regexp.MustCompile(`(?i)\b(whoever|somebody|nobody)\b` +
 		`|\bwhatever\s+(is|are|was|were)\b` +
 		`|\b(is|are|was|were)\s+((that|those)\s+of|what)\b` +
+		`|\b(is|are)\s+(how|when|where|why|who|whom)\b` +
 		`|\b(of|for|from|by|to|with|in|on)\s+what\s+(is|are|was|were)\b` +
 		`|[:;,(]\s+((and|but|so|or|because|if|where|while|that)\s+)?what(\s+[\w~'-]+){0,5}\s+(is|are|was|were)\b`)
 
