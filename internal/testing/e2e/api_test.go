@@ -348,7 +348,7 @@ func TestStorageSeesBearerTokensOnly(t *testing.T) {
 		}
 		account, _, _ := strings.Cut(r.Host, ".")
 		if r.AuthScheme != "Bearer" && account == stack.Backups {
-			continue // a service of Azure's side, with the key it got; the calls below show the programs' requests
+			continue // a service of Azure's side, with the access that it got; the calls below show the programs' requests
 		}
 		if _, byKey := keyed.Load(account); r.AuthScheme != "Bearer" && !byKey {
 			t.Errorf("%s %s%s came with %q", r.Method, r.Host, r.Path, r.AuthScheme)

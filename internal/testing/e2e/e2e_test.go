@@ -50,8 +50,8 @@ var (
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	// More tests run in parallel than there are processors, which is go test's default: a test waits for most of its time. With
-	// eight, storage answered too late for waits that are shortened.
+	// By default go test runs as many tests in parallel as there are processors. Here more run, because a test waits for most
+	// of its time. With eight, storage answered too late for waits that are shortened.
 	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue {
 		_ = f.Value.Set("6")
 	}

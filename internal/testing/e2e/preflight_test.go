@@ -403,7 +403,7 @@ func TestIdentityModes(t *testing.T) {
 			knobs:   func(k *fakeazure.Knobs) { k.TrustedServices = fakeazure.AdmitTrustedServices },
 			who:     world.Sim.ObjectID, state: backup.Succeeded,
 		},
-		// Azure has not given this reason before the operation: the event has its own words then, and a hint.
+		// Azure does not show this fault beforehand: the run's reason has Azure's own words, and a hint.
 		"system-assigned, through a firewall that trusts no longer": {
 			account: func(a *fakeazure.StorageAccount) { a.Firewall.Deny = true }, knobs: func(*fakeazure.Knobs) {},
 			who: world.Sim.ObjectID, state: backup.Failed, words: "AuthorizationFailure",

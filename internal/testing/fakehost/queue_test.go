@@ -453,7 +453,7 @@ func TestQueueOutputs(t *testing.T) {
 			if n := count(t, q.queue); n != 2 {
 				t.Errorf("%d messages in the first queue", n)
 			}
-			m, err := newTestQueue(t, q.name+"new").PeekMessage(t.Context(), nil) // the host makes the poison queue when it needs it
+			m, err := newTestQueue(t, q.name+"new").PeekMessage(t.Context(), nil) // the host has created the missing queue
 			if err != nil || len(m.Messages) != 1 || *m.Messages[0].MessageText != c.want {
 				t.Errorf("the second queue has %v, %v", m.Messages, err)
 			}
