@@ -24,7 +24,7 @@ demo: ## Watch services being backed up, damaged and restored, and backups expir
 	go run ./internal/cmd/dev demo
 
 .PHONY: run
-run: ## Run the app locally against look-alikes of Azure, until Ctrl-C
+run: ## Run the app locally against fakes of Azure, until Ctrl-C
 	go run ./internal/cmd/dev run
 
 # explorations compute on one goroutine, so that there is nothing for the race detector, which takes ten times as long over
@@ -83,11 +83,15 @@ simulate: ## Simulate SEEDS worlds of DAYS days each; with SEED=n replay that on
 	$(simulate) -seeds $(SEEDS) -days $(DAYS) $(if $(SEED),-seed $(SEED))
 
 .PHONY: mutants
-mutants: ## Put deliberate bugs into the code, and see that the simulation or a test catches each; with QUICK=1 those of tests alone
+mutants: ## Put deliberate bugs into the code, and see that the simulation or a test catches each; with QUICK=1 only the bugs for tests
 	$(simulate) -mutants $(if $(QUICK),-quick) -seeds 2000 -days 60 -tries 150
 
+.PHONY: prose
+prose: ## Check the English of comments, documents and help texts
+	go run ./internal/cmd/prose
+
 .PHONY: check
-check: ## Check layout, vet, lint, layering and the size of main.go
+check: prose ## Check layout, vet, lint, layering, English and the size of main.go
 	$(tool) gofumpt -d .
 	go vet ./...
 	$(tool) golangci-lint run --allow-parallel-runners
@@ -167,7 +171,7 @@ schemas: python ## Hold plan.schema.json in ajv and check-jsonschema against the
 		LIFEBOAT_CHECK=$(CURDIR)/build/schemas/venv/bin/check-jsonschema node --test
 
 .PHONY: clients
-clients: schemas ## Run the official JavaScript and Python clients, unchanged, against the local stand-ins and the API
+clients: schemas ## Run the official JavaScript and Python clients, unchanged, against the local fakes and the API
 	mkdir -p build/clients && cp internal/testing/clients/package*.json internal/testing/clients/requirements.txt internal/testing/clients/azure* build/clients/
 	cd build/clients && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	$(PYTHON) -m venv build/clients/venv

@@ -13,22 +13,22 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 )
 
-// Body is what an answer says, whichever of Azure's forms it has.
+// Body is the content of a response, in whichever of Azure's forms it came.
 type Body struct {
-	// State of the operation, or of the service, if the answer has one.
+	// State is the state of the operation, or of the service, if the response has one.
 	State string
-	// Status is the operation's own word for it, where the answer is about the operation.
+	// Status is the operation's own word for its state, if the response is about the operation.
 	Status string
-	// SKU is the tier of the service that it shows.
+	// SKU is the tier of the service in the response.
 	SKU string
-	// Code and Message of the error, if it has one.
+	// Code and Message describe the error, if the response has one.
 	Code, Message string
-	// RequestID is that of the request, as [RequestID] has it.
+	// RequestID is the ID of the request, as [RequestID] returns it.
 	RequestID string
 }
 
-// ReadBody reads an answer of Resource Manager (JSON, with or without an outer "error", details inside) or of the
-// storage (XML), and makes its words fit to be kept. It leaves the body to be read again.
+// ReadBody reads a response of Resource Manager (JSON, with or without an outer "error", details inside) or of the storage
+// (XML), and makes its words fit to be kept. The body can be read again afterwards.
 func ReadBody(answer *http.Response) Body {
 	said := readBody(answer)
 	said.RequestID = RequestID(answer)
@@ -51,11 +51,11 @@ func readBody(answer *http.Response) Body {
 		Message string
 	}
 	if xml.Unmarshal([]byte(text), &fault) == nil {
-		// Below its first line, a storage message repeats the request's ID and time.
+		// After its first line, a storage message repeats the request's ID and time.
 		message, _, _ := strings.Cut(fault.Message, "\n")
 		return Body{Code: fault.Code, Message: strings.TrimSpace(message)}
 	}
-	if is, named := pageTitle(text); is { // of a proxy, or of Resource Manager itself (503, recorded 2022-02)
+	if is, named := pageTitle(text); is { // from a proxy, or from Resource Manager itself (503, recorded 2022-02)
 		return Body{Message: strings.TrimSuffix(status(answer)+": "+named, ": ")}
 	}
 	return Body{Message: text}
@@ -91,7 +91,7 @@ func readJSON(text string) Body {
 	}
 }
 
-// words is the message with those of the details, where the reason often is.
+// words returns the message and the messages of the details, which often give the reason.
 func (e armError) words() string {
 	words := e.Message
 	for _, d := range e.Details {
@@ -102,8 +102,9 @@ func (e armError) words() string {
 	return words
 }
 
-// RetryAfter is the wait that an answer asks for, 0 if it asks for none: in whole seconds, as API Management does, in
-// milliseconds, or as the date when to come back. A date is compared with the answer's own, not with our clock.
+// RetryAfter returns the wait that a response asks for, or 0 if it asks for none. The wait may be in whole seconds, as from
+// API Management, in milliseconds, or a date. RetryAfter compares a date with the response's own date, not with the local
+// clock.
 func RetryAfter(answer *http.Response) time.Duration {
 	for _, name := range []string{"Retry-After-Ms", "X-Ms-Retry-After-Ms"} {
 		if n, err := strconv.ParseInt(answer.Header.Get(name), 10, 32); err == nil && n > 0 {
@@ -125,7 +126,7 @@ func RetryAfter(answer *http.Response) time.Duration {
 	return max(0, until.Sub(now))
 }
 
-// status is the answer's status as people know it: "403 Forbidden".
+// status returns the response's status as people know it: "403 Forbidden".
 func status(answer *http.Response) string {
 	return fmt.Sprintf("%d %s", answer.StatusCode, http.StatusText(answer.StatusCode))
 }

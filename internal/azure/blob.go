@@ -22,21 +22,22 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// Part is a piece of a blob's content, and what its headers say of all of it.
+// Part is a part of a blob's content, and the facts about the whole blob in its headers.
 type Part struct {
 	Content io.ReadCloser
-	// Size of the whole blob, in bytes.
+	// Size is the size of the whole blob, in bytes.
 	Size     int64
 	ETag     string
 	Modified time.Time
 }
 
-// ReadPart asks for count bytes of the blob from the offset on, of the version with the ETag, or whichever for "".
+// ReadPart requests count bytes of the blob from the offset on. It reads the version with the ETag, or any version if etag is
+// "".
 func ReadPart(ctx context.Context, in *container.Client, name string, offset, count int64, etag string) (Part, error) {
 	options := &blob.DownloadStreamOptions{
 		Range: blob.HTTPRange{Offset: offset, Count: count}, AccessConditions: IfMatch(etag),
 	}
-	// A blob is hashed as it is stored: Go would unpack a blob marked as gzip unless told not to.
+	// The program hashes a blob as it is stored. Go would unpack a blob marked as gzip without this header.
 	ctx = policy.WithHTTPHeader(ctx, http.Header{"Accept-Encoding": {"identity"}})
 	answer, err := in.NewBlobClient(name).DownloadStream(ctx, options)
 	if err != nil {
@@ -52,8 +53,8 @@ func ReadPart(ctx context.Context, in *container.Client, name string, offset, co
 	return Part{answer.Body, whole, string(*answer.ETag), *answer.LastModified}, nil
 }
 
-// Hash adds to the sum what comes of the part, of which count bytes are wanted. The part before the stream was cut, or
-// the time was over, counts: only where that is nothing, there is an error.
+// Hash adds the content of the part to the sum. The caller wants count bytes. If the stream is cut, or the time is over, the
+// bytes before that count; only if there are none does Hash return an error.
 func (p Part) Hash(sum hash.Hash, count int64) (int64, error) {
 	n, err := io.Copy(sum, p.Content)
 	if err == nil && n != count {
@@ -65,7 +66,7 @@ func (p Part) Hash(sum hash.Hash, count int64) (int64, error) {
 	return n, err
 }
 
-// IfMatch is the condition that the blob still has the ETag, or none for "".
+// IfMatch returns the condition that the blob still has the ETag, or no condition for "".
 func IfMatch(etag string) *blob.AccessConditions {
 	if etag == "" {
 		return nil
@@ -75,16 +76,16 @@ func IfMatch(etag string) *blob.AccessConditions {
 	}
 }
 
-// Sum is the SHA-256 of which State returned what was saved; false if that is none.
+// Sum returns the SHA-256 whose State was saved, or false if the saved bytes are no such state.
 func Sum(saved []byte) (hash.Hash, bool) {
 	sum := sha256.New()
 	return sum, sum.(encoding.BinaryUnmarshaler).UnmarshalBinary(saved) == nil
 }
 
-// State is the sum so far, to be saved.
+// State returns the state of the sum so far, to be saved.
 func State(sum hash.Hash) ([]byte, error) { return sum.(encoding.BinaryMarshaler).MarshalBinary() }
 
-// NoArtifact is the fault of an artifact that is no backup of the run.
+// NoArtifact returns the fault for an artifact that is not a backup of the run.
 func NoArtifact(a backup.Attempt, code, what string) *backup.Fault {
 	return &backup.Fault{
 		Kind: backup.Refused, Code: code,
@@ -93,7 +94,7 @@ func NoArtifact(a backup.Attempt, code, what string) *backup.Fault {
 	}
 }
 
-// TooOld is the fault of an artifact that was written before its run.
+// TooOld returns the fault for an artifact written before its run.
 func TooOld(a backup.Attempt, modified time.Time) *backup.Fault {
 	return NoArtifact(a, "ArtifactTooOld", fmt.Sprintf("was written at %s, before the run started at %s",
 		modified.UTC().Format(time.RFC3339), a.NotBefore.UTC().Format(time.RFC3339)))

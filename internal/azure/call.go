@@ -15,24 +15,24 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// Call is a kind of request to Azure, as far as its failure is concerned: what it means depends on what was asked.
+// Call is a kind of request to Azure, with the facts that decide the meaning of its failure.
 type Call struct {
-	// What says what was asked of which resource: "read x in the container y". Every message begins with it.
+	// What names the request and the resource: "read x in the container y". Every message begins with it.
 	What string
-	// Host is who was to answer.
+	// Host is the host that receives the request.
 	Host string
-	// Start: the request starts something that must not be started twice.
+	// Start says that the request starts an operation that must not be started twice.
 	Start bool
-	// Means says what an answer of 4xx means, other than 408 and 429.
+	// Means returns the meaning of a response of 4xx, other than 408 and 429.
 	Means func(status int, code string) backup.FaultKind
-	// Hint says what a person can do about such an answer; message is what Azure said, for [Sentences] to look at.
+	// Hint returns advice for a person who reads such a response; message is Azure's text, for [Sentences] to search.
 	Hint func(status int, code, message string) string
 }
 
-// Codes of ours, where Azure gave none.
+// These are Lifeboat's own codes, for failures without one of Azure's.
 const (
 	codeUnreachable = "Unreachable"     // no answer
-	codeAnswerLost  = "AnswerLost"      // no answer to a start, which may have been received
+	codeAnswerLost  = "AnswerLost"      // no answer to a start; Azure may have received it
 	codeNotSent     = "NotSent"         // the time was over before the request left
 	codeNoToken     = "NoIdentityToken" // the identity could not prove itself, so nothing was sent
 	codeForeign     = "ForeignAddress"  // the address is not one of the service's
@@ -46,7 +46,7 @@ const (
 	hintAzure = "This is Azure's side; it is asked again by itself. If it goes on for hours, see Azure's service health."
 )
 
-// Fault translates an error of Azure's clients. A [backup.Fault] stays what it is.
+// Fault translates an error of Azure's clients. It returns a [backup.Fault] unchanged.
 func (c Call) Fault(err error) *backup.Fault {
 	if fault, ok := errors.AsType[*backup.Fault](err); ok {
 		return fault
@@ -69,7 +69,7 @@ func (c Call) Fault(err error) *backup.Fault {
 	case s == http.StatusTooManyRequests || s == http.StatusServiceUnavailable && !c.Start:
 		f.Kind, f.Hint = backup.Throttled, hintAzure
 	case (s == http.StatusRequestTimeout || s < 400 || s >= 500) && c.Start:
-		// Azure gave up on the request, or answered what its documentation does not know. It may still be at it.
+		// Azure gave up on the request, or gave a response that its documentation does not have. It may still be working on it.
 		f.Kind, f.Hint = backup.Uncertain, hintLost
 	case s == http.StatusRequestTimeout || s >= 500:
 		f.Kind, f.Hint = backup.Deferred, hintAzure
@@ -81,7 +81,7 @@ func (c Call) Fault(err error) *backup.Fault {
 	return f
 }
 
-// silence is the fault of a request without an answer.
+// silence returns the fault for a request without a response.
 func (c Call) silence(err error) *backup.Fault {
 	f := &backup.Fault{
 		Kind: backup.Deferred, Code: codeUnreachable, Message: c.What + ": " + Why(err), Hint: c.hintSilence(),
@@ -92,12 +92,12 @@ func (c Call) silence(err error) *backup.Fault {
 	_, untold := errors.AsType[tokenError](err)
 	_, foreign := errors.AsType[foreignError](err)
 	switch {
-	case foreign && c.Start: // the answer to it sends us there
+	case foreign && c.Start: // the response to the start redirects there
 		f.Kind, f.Code, f.Hint = backup.Uncertain, codeForeign, hintForeign
 	case foreign:
 		f.Code, f.Hint = codeForeign, hintForeign
 		if c.Means(http.StatusForbidden, codeForeign) == backup.Denied {
-			f.Kind = backup.Denied // an operation under way, of which nobody tells any more
+			f.Kind = backup.Denied // an operation in progress whose state cannot be read any more
 		}
 	case untold:
 		f.Code, f.Hint = codeNoToken, hintToken
@@ -107,8 +107,8 @@ func (c Call) silence(err error) *backup.Fault {
 	return f
 }
 
-// Why is what an error says, in a line: of an answer Azure's words and not the whole of it, and of a request without one not
-// the address, since one of an operation is signed, and pages long.
+// Why returns an error's text in one line. If there was a response, Why gives Azure's words, not all of it. If there was none,
+// Why leaves out the address, since the address of an operation is signed, and pages long.
 func Why(err error) string {
 	if refused, ok := errors.AsType[*azcore.ResponseError](err); ok && refused.RawResponse != nil {
 		said := ReadBody(refused.RawResponse)
@@ -122,19 +122,19 @@ func Why(err error) string {
 	return Scrub(text)
 }
 
-// hintSilence is about a request without an answer.
+// hintSilence returns the hint for a request without a response.
 func (c Call) hintSilence() string {
 	return fmt.Sprintf("See that the function app can reach %s, and that this name exists. It is asked again by itself.",
 		c.Host)
 }
 
-// undialled tells whether there was not even a connection that a request could have been sent on.
+// undialled tells whether the error came before there was a connection, so that no request can have been sent.
 func undialled(err error) bool {
 	network, ok := errors.AsType[*net.OpError](err)
 	return ok && (network.Op == "dial" || network.Op == "proxyconnect")
 }
 
-// Unsent is the fault of a start that never left this process.
+// Unsent returns the fault for a start that never left this process.
 func (c Call) Unsent(err error) *backup.Fault {
 	f := c.silence(err)
 	if f.Kind == backup.Uncertain {
@@ -143,7 +143,7 @@ func (c Call) Unsent(err error) *backup.Fault {
 	return f
 }
 
-// Before is what an answer means before something is begun, and to the request that begins it.
+// Before returns the meaning of a response before an operation is started, or to the request that starts it.
 func Before(status int, _ string) backup.FaultKind {
 	if status == http.StatusConflict { // busy with another change
 		return backup.Deferred
@@ -151,7 +151,7 @@ func Before(status int, _ string) backup.FaultKind {
 	return backup.Refused
 }
 
-// Following is what an answer means about an operation under way.
+// Following returns the meaning of a response about an operation in progress.
 func Following(status int, _ string) backup.FaultKind {
 	if slices.Contains([]int{401, 403, 404, 410}, status) {
 		return backup.Denied
@@ -159,7 +159,7 @@ func Following(status int, _ string) backup.FaultKind {
 	return backup.Refused
 }
 
-// Invalid is the fault of a name in the plan that is not what it should be; err may be nil.
+// Invalid returns the fault for a wrong name in the plan; err may be nil.
 func Invalid(code, what, wanted string, err error) *backup.Fault {
 	message := fmt.Sprintf("%q is not the resource ID of %s", what, wanted)
 	if err != nil {
@@ -168,7 +168,7 @@ func Invalid(code, what, wanted string, err error) *backup.Fault {
 	return &backup.Fault{Kind: backup.Refused, Code: code, Message: message, Hint: "Correct it in plan.yaml."}
 }
 
-// No is the fault of a target that no backup of can succeed as things are.
+// No returns the fault for a target that cannot be backed up as things are.
 func No(target, code, why, hint string) *backup.Fault {
 	return &backup.Fault{Kind: backup.Refused, Code: code, Message: target + " cannot be backed up: " + why, Hint: hint}
 }

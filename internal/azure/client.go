@@ -10,27 +10,27 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 )
 
-// Client is what the SDK's clients are made of: the app's identity, and options by which nothing is sent twice, nor to a
-// host that it does not belong to.
+// Client holds the app's identity and the options from which the SDK's clients are made. With them no client sends a request
+// twice, or to a host that the identity's credential is not for.
 type Client struct {
 	Credential azcore.TokenCredential
 	options    azcore.ClientOptions
 }
 
-// New makes a Client that acts with the identity behind cred. The retry options of opts are overruled, and redirects
-// are not followed.
+// New makes a Client that acts with the identity of cred. It overrides the retry options of opts, and its clients do not
+// follow redirects.
 func New(cred azcore.TokenCredential, opts azcore.ClientOptions) Client {
 	opts.Retry = policy.RetryOptions{MaxRetries: -1}
 	opts.Transport = transport(opts.Transport)
 	return Client{Credential: credential{cred}, options: opts}
 }
 
-// At are the options of clients of the one host, with policies of the caller's own behind authentication.
+// At returns the options of clients of the one host, with the caller's policies after authentication.
 func (c Client) At(host string, policies ...policy.Policy) azcore.ClientOptions {
 	return c.within(hosts{own: host}, policies)
 }
 
-// Management are the options of clients of Resource Manager, with policies of the caller's own behind authentication.
+// Management returns the options of clients of Resource Manager, with the caller's policies after authentication.
 func (c Client) Management(policies ...policy.Policy) *arm.ClientOptions {
 	return &arm.ClientOptions{ClientOptions: c.within(management, policies), DisableRPRegistration: true}
 }
@@ -42,14 +42,14 @@ func (c Client) within(own hosts, policies []policy.Policy) azcore.ClientOptions
 	return options
 }
 
-// Departure is the last policy before the wire: what has not passed it was certainly never sent.
+// Departure is the last policy before the network. A request that has not passed it was certainly never sent.
 type Departure struct {
-	// Passed: a request that proves who sends it went out. One that does not, by which a Key Vault is asked whose tokens
-	// it takes, starts nothing.
+	// Passed says that a request with proof of its sender went out. A request without proof starts nothing; the program asks a
+	// Key Vault with it whose tokens the vault accepts.
 	Passed bool
 }
 
-// Do lets a request out unless its time is over.
+// Do sends a request unless its time is over.
 func (d *Departure) Do(request *policy.Request) (*http.Response, error) {
 	if err := request.Raw().Context().Err(); err != nil {
 		return nil, err
@@ -58,14 +58,14 @@ func (d *Departure) Do(request *policy.Request) (*http.Response, error) {
 	return request.Next()
 }
 
-// credential marks the errors of the one that it wraps: they are the identity's, not those of the service asked.
+// credential marks the errors of the credential inside: the identity caused them, not the service.
 type credential struct{ azcore.TokenCredential }
 
 type tokenError struct{ error }
 
 func (e tokenError) Unwrap() error { return e.error }
 
-// GetToken is that of the credential inside.
+// GetToken returns a token of the credential inside.
 func (c credential) GetToken(ctx context.Context, options policy.TokenRequestOptions) (azcore.AccessToken, error) {
 	token, err := c.TokenCredential.GetToken(ctx, options)
 	if err != nil {
@@ -74,7 +74,7 @@ func (c credential) GetToken(ctx context.Context, options policy.TokenRequestOpt
 	return token, nil
 }
 
-// Deref is what the pointer points at, or the zero value: every property of the SDK's models may be missing.
+// Deref returns the value of the pointer, or the zero value for nil: every property of the SDK's models may be missing.
 func Deref[T any](pointer *T) (value T) {
 	if pointer != nil {
 		value = *pointer

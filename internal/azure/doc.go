@@ -1,3 +1,3 @@
-// Package azure is what the providers share of talking to Azure: clients that send nothing twice, what Azure's answers
-// say, in Azure's own words, what they mean for a run, and the container that artifacts go into.
+// Package azure holds the code that all providers need to talk to Azure: clients that send no request twice, the reading of
+// Azure's responses and their meaning for a run, and the container of the artifacts.
 package azure

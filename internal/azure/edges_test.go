@@ -20,7 +20,7 @@ import (
 
 const target = "/subscriptions/7a1c5b0e-3f44-4c2e-9d10-5e2b8f6a9c01/resourceGroups/g/providers/Microsoft.ApiManagement/service/contoso"
 
-// answer is one of Azure's, with "Name: value" headers.
+// answer returns a response of Azure, with "Name: value" headers.
 func answer(status int, body string, headers ...string) *http.Response {
 	h := http.Header{}
 	for _, header := range headers {
@@ -30,7 +30,7 @@ func answer(status int, body string, headers ...string) *http.Response {
 	return &http.Response{StatusCode: status, Header: h, Body: io.NopCloser(strings.NewReader(body))}
 }
 
-// TestASignatureIsShownInNoSpelling: of a SAS nothing is secret but the signature, whoever writes it.
+// TestASignatureIsShownInNoSpelling: only the signature of a SAS is secret, and it is removed in every spelling.
 func TestASignatureIsShownInNoSpelling(t *testing.T) {
 	for _, name := range []string{"sig=", "SIG=", "Sig=", "sig%3D", "sig%3d", "SIG%3d"} {
 		for _, end := range []string{"", "&se=2026", `"`, "'", "<br>", "\n", " is wrong"} {
@@ -47,7 +47,7 @@ func TestASignatureIsShownInNoSpelling(t *testing.T) {
 	}
 }
 
-// TestASecretIsStrippedInEveryForm in which an answer might repeat it.
+// TestASecretIsStrippedInEveryForm: a secret is removed in every form in which a response might repeat it.
 func TestASecretIsStrippedInEveryForm(t *testing.T) {
 	s := azure.NewSecret("k+y/==", "other")
 	f := s.Strip(&backup.Fault{Message: "k+y/== k%2By%2F%3D%3D ayt5Lz09 other b3RoZXI=", Hint: "see k+y/=="})
@@ -63,7 +63,7 @@ func TestASecretIsStrippedInEveryForm(t *testing.T) {
 	}
 }
 
-// TestRetryAfterInEveryForm that Azure writes, and that never goes back in time.
+// TestRetryAfterInEveryForm: the wait is read in every form that Azure writes, and is never negative.
 func TestRetryAfterInEveryForm(t *testing.T) {
 	const date = "Date: Tue, 03 Nov 2026 02:30:00 GMT"
 	for _, c := range []struct {
@@ -82,7 +82,7 @@ func TestRetryAfterInEveryForm(t *testing.T) {
 		{[]string{"Retry-After-Ms: 0", "Retry-After: 17"}, 17 * time.Second},
 		{[]string{"Retry-After: Tue, 03 Nov 2026 02:30:42 GMT", date}, 42 * time.Second},
 		{[]string{"Retry-After: Tue, 03 Nov 2026 02:29:42 GMT", date}, 0},
-		{[]string{"Retry-After: Tue, 03 Nov 2026 02:30:42 GMT"}, 0}, // our own clock is no measure of Azure's
+		{[]string{"Retry-After: Tue, 03 Nov 2026 02:30:42 GMT"}, 0}, // the local clock is no measure of Azure's
 	} {
 		if got := azure.RetryAfter(answer(429, "", c.headers...)); got != c.want {
 			t.Errorf("%q: %s, want %s", c.headers, got, c.want)
@@ -90,7 +90,7 @@ func TestRetryAfterInEveryForm(t *testing.T) {
 	}
 }
 
-// TestAnAnswersWordsAreFound in each of Azure's forms.
+// TestAnAnswersWordsAreFound: the words of a response are found in each of Azure's forms.
 func TestAnAnswersWordsAreFound(t *testing.T) {
 	for name, c := range map[string]struct {
 		body string
@@ -125,7 +125,8 @@ func TestAnAnswersWordsAreFound(t *testing.T) {
 	}
 }
 
-// TestWhatAnAnswerMeans: to a start, to what can be asked again before one, and about what is under way.
+// TestWhatAnAnswerMeans: a response means different things to a start, to a request that can be repeated before a start, and
+// about an operation in progress.
 func TestWhatAnAnswerMeans(t *testing.T) {
 	hint := func(status int, code, _ string) string { return fmt.Sprintf("hint about %d %s", status, code) }
 	asking := azure.Call{What: "ask", Host: "h", Means: azure.Before, Hint: hint}
@@ -192,15 +193,15 @@ func TestWhatAnAnswerMeans(t *testing.T) {
 	}
 }
 
-// TestWhatStorageMeans, where artifacts are listed, read and deleted: what protects a blob keeps it, and one that was changed is refused.
+// TestWhatStorageMeans: the test lists, reads and deletes artifacts. A protected blob is kept, and a changed one is refused.
 func TestWhatStorageMeans(t *testing.T) {
 	s := backup.Storage{Account: "/subscriptions/7a1c5b0e-3f44-4c2e-9d10-5e2b8f6a9c01/resourceGroups/g/providers/Microsoft.Storage/storageAccounts/backups", Container: "c"}
 	for _, c := range []struct {
 		status int
 		code   string
-		// kinds of listing, reading and deleting
+		// These are the kinds for listing, reading and deleting.
 		list, read, remove backup.FaultKind
-		hint               string // of deleting
+		hint               string // for deleting
 	}{
 		{403, "AuthorizationFailure", backup.Denied, backup.Deferred, backup.Denied, "firewall"},
 		{403, "AuthorizationPermissionMismatch", backup.Denied, backup.Deferred, backup.Denied, "Storage Blob Data Contributor"},
@@ -235,7 +236,7 @@ func TestWhatStorageMeans(t *testing.T) {
 	}
 }
 
-// TestWhatAnAccountAdmits: what nobody ever set is allowed, and each way to close it counts.
+// TestWhatAnAccountAdmits: a setting that is missing allows access, and each way to close the account counts.
 func TestWhatAnAccountAdmits(t *testing.T) {
 	deny := &armstorage.NetworkRuleSet{DefaultAction: to.Ptr(armstorage.DefaultActionDeny)}
 	allow := &armstorage.NetworkRuleSet{DefaultAction: to.Ptr(armstorage.DefaultActionAllow)}

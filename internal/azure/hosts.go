@@ -11,12 +11,12 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 )
 
-// hosts are those that a credential belongs to. It is the first policy of every client: to another host no request is sent,
-// and with none a token, wherever the address came from: a Location header, the next page of a list, or the token of a run,
-// which whoever can write to the table can change.
+// hosts are the hosts that a credential is for. It is the first policy of every client: it sends no request to another host,
+// and so no token. It does not matter where the address came from: a Location header, the next page of a list, or the token of
+// a run. Any program with access to the table can change such a token.
 type hosts struct {
 	own string
-	// below: hosts below it are its own too.
+	// below says that hosts below own are the credential's too.
 	below bool
 }
 
@@ -24,7 +24,7 @@ type hosts struct {
 // centraluseuap.management.azure.com (recorded).
 var management = hosts{own: ManagementHost, below: true}
 
-// Do lets a request to a host of the credential's out, and an answer of such a host in.
+// Do sends a request only to a host of the credential, and returns only a response of such a host.
 func (h hosts) Do(request *policy.Request) (*http.Response, error) {
 	if err := h.admit(request.Raw().URL); err != nil {
 		return nil, err
@@ -42,10 +42,10 @@ func (h hosts) Do(request *policy.Request) (*http.Response, error) {
 	return answer, nil
 }
 
-// below is what can stand in front of a host's name.
+// below matches the part of a host's name before own.
 var below = regexp.MustCompile(`^([a-z0-9-]+\.)+$`)
 
-// admit is nil for an address of the credential's hosts, over HTTPS at its port.
+// admit returns nil for an address of the credential's hosts, over HTTPS at its port.
 func (h hosts) admit(address *url.URL) error {
 	host, isBelow := strings.CutSuffix(strings.ToLower(address.Hostname()), h.own)
 	own := isBelow && (host == "" || h.below && below.MatchString(host))
@@ -56,7 +56,8 @@ func (h hosts) admit(address *url.URL) error {
 	return foreignError{Scrub((&url.URL{Scheme: address.Scheme, Host: address.Host}).String()), h.own}
 }
 
-// redirected is where an answer sends us to, or where it came from if the transport went there; nil if nowhere.
+// redirected returns the address to which a response redirects, or from which it came if the transport followed a redirect. It
+// returns nil if there was no redirect.
 func redirected(answer *http.Response) *url.URL {
 	if answer.StatusCode >= 300 && answer.StatusCode < 400 {
 		if to, err := answer.Location(); err == nil {
@@ -69,7 +70,7 @@ func redirected(answer *http.Response) *url.URL {
 	return nil
 }
 
-// foreignError is an address that the credential does not belong to.
+// foreignError is the error for an address that the credential is not for.
 type foreignError struct{ address, own string }
 
 func (e foreignError) Error() string {

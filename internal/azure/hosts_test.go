@@ -25,7 +25,7 @@ func (i *identity) GetToken(context.Context, policy.TokenRequestOptions) (azcore
 	return azcore.AccessToken{Token: "token", ExpiresOn: time.Now().Add(time.Hour)}, nil
 }
 
-// wire keeps what was sent, and answers it.
+// wire records the requests, and answers them.
 type wire struct {
 	sent   []*http.Request
 	answer http.Response
@@ -56,7 +56,7 @@ func ask(t *testing.T, options azcore.ClientOptions, cred azcore.TokenCredential
 
 const hsm = "contoso.managedhsm.azure.net"
 
-// clients are the options for each credential.
+// clients returns the options for each credential.
 func clients(c azure.Client) map[string]azcore.ClientOptions {
 	return map[string]azcore.ClientOptions{"Resource Manager": c.Management().ClientOptions, "HSM": c.At(hsm)}
 }
@@ -110,8 +110,8 @@ func TestACredentialStaysAtItsHosts(t *testing.T) {
 	}
 }
 
-// TestARedirectIsNoAnswer: not one of a host of the credential's own, and of another one neither, even where a transport has
-// followed it.
+// TestARedirectIsNoAnswer: a redirect is an error, whether a host of the credential or another one sends it, even if a
+// transport has followed it.
 func TestARedirectIsNoAnswer(t *testing.T) {
 	elsewhere := httptest.NewRequest(http.MethodGet, "https://attacker.example/x", nil)
 	redirect := func(to string) http.Response {
@@ -153,7 +153,7 @@ func TestARedirectIsNoAnswer(t *testing.T) {
 	}
 }
 
-// TestRedirectsAreNotFollowed, whatever the client given does: a start would be sent again.
+// TestRedirectsAreNotFollowed: redirects are not followed, whatever client is given. Following one would send a start again.
 func TestRedirectsAreNotFollowed(t *testing.T) {
 	asked := 0
 	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -173,7 +173,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 	}
 }
 
-// pointed leads every request to the server.
+// pointed sends every request to the server.
 type pointed struct {
 	server *httptest.Server
 	inner  http.RoundTripper

@@ -18,8 +18,8 @@ func HasImmutability(account armstorage.AccountProperties) bool {
 	return policy != nil && Deref(policy.State) != armstorage.AccountImmutabilityPolicyStateDisabled
 }
 
-// ContainerSettings are those of the container as Resource Manager shows them; nil where our identity may not look at them,
-// and where the container is still to be made.
+// ContainerSettings returns the settings of the container as Resource Manager shows them. It returns nil if the app's identity
+// may not read them, or if the container does not exist yet.
 func (c Client) ContainerSettings(ctx context.Context, s backup.Storage) (*armstorage.ContainerProperties, error) {
 	id, err := AccountID(s)
 	if err != nil {
@@ -33,7 +33,7 @@ func (c Client) ContainerSettings(ctx context.Context, s backup.Storage) (*armst
 	denied, ok := errors.AsType[*azcore.ResponseError](err)
 	switch {
 	case ok && slices.Contains([]int{http.StatusForbidden, http.StatusNotFound}, denied.StatusCode):
-		return nil, nil //nolint:nilnil // nothing is to be seen
+		return nil, nil //nolint:nilnil // there are no settings to show
 	case err != nil:
 		return nil, account("look at "+Place(s), s, "").Fault(err)
 	}

@@ -13,13 +13,14 @@ import (
 	"lifeboat/internal/azure"
 )
 
-// counted gives the IDs 1, 2, ….
+// counted returns a function that gives the IDs 1, 2, ….
 func counted() func() string {
 	n := 0
 	return func() string { n++; return fmt.Sprint(n) }
 }
 
-// TestOptionsTellBuildsApart: the SDK cuts the application off at 24 characters; what tells one build from the next is left.
+// TestOptionsTellBuildsApart: the SDK cuts the application off at 24 characters; the part that tells one build from the next
+// is left.
 func TestOptionsTellBuildsApart(t *testing.T) {
 	for _, test := range []struct{ version, want string }{
 		{"dev", "lifeboat/dev"},
@@ -41,7 +42,7 @@ func TestOptionsTellBuildsApart(t *testing.T) {
 	}
 }
 
-// TestEachCallHasAnID, which its error names, whether there was an answer or not.
+// TestEachCallHasAnID: each call has an ID, and its error names it, with or without a response.
 func TestEachCallHasAnID(t *testing.T) {
 	options := azure.Options("dev", counted())
 	w := &wire{answer: http.Response{StatusCode: 403, Header: http.Header{}}}
@@ -80,7 +81,8 @@ type dead struct{}
 
 func (dead) Do(*http.Request) (*http.Response, error) { return nil, errors.New("no route") }
 
-// TestAnAddressIsNoError: of a request without an answer the reason is told and not the address, which is signed and long.
+// TestAnAddressIsNoError: the error for a request without a response gives the reason, but not the address, which is signed
+// and long.
 func TestAnAddressIsNoError(t *testing.T) {
 	server := httptest.NewServer(nil)
 	server.Close()
@@ -91,7 +93,7 @@ func TestAnAddressIsNoError(t *testing.T) {
 	}
 }
 
-// TestTheTransportFollowsNoRedirect, not even where nobody gave it another client.
+// TestTheTransportFollowsNoRedirect: the default transport does not follow redirects either.
 func TestTheTransportFollowsNoRedirect(t *testing.T) {
 	asked := 0
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -8,16 +8,16 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// Secret is what must not be kept, such as an account key on its way from Resource Manager into a request's body. It
+// Secret is a text that must not be kept, such as an account key on its way from Resource Manager into a request's body. It
 // prints as nothing.
 type Secret struct{ texts []string }
 
-// NewSecret makes a Secret of a text, and of others that give it away.
+// NewSecret makes a Secret of a text, and of other texts that reveal it.
 func NewSecret(text string, others ...string) Secret {
 	return Secret{append([]string{text}, others...)}
 }
 
-// Reveal is the text, "" of the zero value.
+// Reveal returns the text, "" for the zero value.
 func (s Secret) Reveal() string {
 	if len(s.texts) == 0 {
 		return ""
@@ -25,10 +25,10 @@ func (s Secret) Reveal() string {
 	return s.texts[0]
 }
 
-// String keeps the secret out of whatever is printed.
+// String keeps the secret out of printed texts.
 func (Secret) String() string { return "(secret)" }
 
-// Strip takes the secret, in the forms that an answer might repeat it in, out of the fault.
+// Strip removes the secret from the fault, in each form in which a response might repeat it.
 func (s Secret) Strip(f *backup.Fault) *backup.Fault {
 	for _, text := range s.texts {
 		if text == "" {

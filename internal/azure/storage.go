@@ -19,23 +19,23 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// ManagementHost is Resource Manager in the public cloud.
+// ManagementHost is the host of Resource Manager in the public cloud.
 const ManagementHost = "management.azure.com"
 
-// blobHost is the Blob service of the account in the public cloud.
+// blobHost returns the host of the account's Blob service in the public cloud.
 func blobHost(s backup.Storage) string { return s.AccountName() + ".blob.core.windows.net" }
 
-// ContainerURL is the address of the container.
+// ContainerURL returns the address of the container.
 func ContainerURL(s backup.Storage) string {
 	return "https://" + blobHost(s) + "/" + url.PathEscape(s.Container)
 }
 
-// Place is the container in words.
+// Place returns the container in words.
 func Place(s backup.Storage) string {
 	return fmt.Sprintf("the container %s of the storage account %s", s.Container, s.AccountName())
 }
 
-// Container is the client of the container that artifacts are in.
+// Container returns the client of the artifacts' container.
 func (c Client) Container(s backup.Storage) (*container.Client, error) {
 	if _, err := AccountID(s); err != nil {
 		return nil, err
@@ -47,7 +47,7 @@ func (c Client) Container(s backup.Storage) (*container.Client, error) {
 	return client, nil
 }
 
-// AccountID is the account's resource ID, taken apart.
+// AccountID returns the account's resource ID, parsed.
 func AccountID(s backup.Storage) (backup.Resource, error) {
 	id, err := backup.ParseResource(s.Account)
 	if err != nil {
@@ -72,8 +72,8 @@ func (c Client) MakeContainer(ctx context.Context, s backup.Storage) error {
 	return nil
 }
 
-// Account is the storage account as Resource Manager shows it; nil where our identity may not look at it, since only a
-// preflight needs that.
+// Account returns the storage account as Resource Manager shows it. It returns nil if the app's identity may not read it,
+// since only a preflight needs that permission.
 func (c Client) Account(ctx context.Context, s backup.Storage) (*armstorage.Account, error) {
 	accounts, id, err := c.accounts(s)
 	if err != nil {
@@ -98,7 +98,8 @@ func (c Client) accounts(s backup.Storage) (*armstorage.AccountsClient, backup.R
 	return client, id, nil
 }
 
-// UnlessForbidden is the fault of a look at the storage account. It lets a role pass that our identity does not have.
+// UnlessForbidden returns the fault of a failed read of the storage account. It returns nil if the app's identity only lacks a
+// role.
 func UnlessForbidden(s backup.Storage, err error) error {
 	if denied, ok := errors.AsType[*azcore.ResponseError](err); ok && denied.StatusCode == http.StatusForbidden {
 		return nil
@@ -106,9 +107,9 @@ func UnlessForbidden(s backup.Storage, err error) error {
 	return account("look at "+s.Account, s, "").Fault(err)
 }
 
-// AdmitsKeys tells whether the account takes its access keys, and what is signed with them.
+// AdmitsKeys tells whether the account accepts its access keys, and signatures made with them.
 func AdmitsKeys(account armstorage.AccountProperties) bool {
-	return account.AllowSharedKeyAccess == nil || *account.AllowSharedKeyAccess // allowed where nobody ever set it
+	return account.AllowSharedKeyAccess == nil || *account.AllowSharedKeyAccess // allowed by default
 }
 
 // HasFirewall tells whether the account is closed to the public network, or to some of it.
@@ -117,19 +118,20 @@ func HasFirewall(account armstorage.AccountProperties) bool {
 		Deref(account.PublicNetworkAccess) == armstorage.PublicNetworkAccessDisabled
 }
 
-// AdmitsService tells whether the account's firewall may let the target through as a trusted service. Whether a rule for
-// it as a resource instance would do as well is not documented: such a one is left for Azure to judge.
+// AdmitsService tells whether the account's firewall may let the target through as a trusted service. Azure does not document
+// whether a rule for the target as a resource instance is enough: AdmitsService accepts such a rule and leaves the decision to
+// Azure.
 func AdmitsService(account armstorage.AccountProperties, target string) bool {
 	rules := Deref(account.NetworkRuleSet)
-	// Bypass may hold several, such as "Logging, AzureServices".
+	// Bypass may hold several values, such as "Logging, AzureServices".
 	return strings.Contains(string(Deref(rules.Bypass)), string(armstorage.BypassAzureServices)) ||
 		slices.ContainsFunc(rules.ResourceAccessRules, func(r *armstorage.ResourceAccessRule) bool {
 			return r != nil && strings.EqualFold(Deref(r.ResourceID), target)
 		})
 }
 
-// AccountKey reads the first of the account's keys with full permissions, and when that was by Azure's clock; instead is
-// what plan.yaml could say to do without it, "" if nothing.
+// AccountKey reads the first of the account's keys with full permissions, and the time by Azure's clock. The parameter instead
+// is a setting in plan.yaml that makes the key unnecessary, "" if there is none.
 func (c Client) AccountKey(ctx context.Context, s backup.Storage, instead string) (Secret, time.Time, error) {
 	accounts, id, err := c.accounts(s)
 	if err != nil {
@@ -145,7 +147,7 @@ func (c Client) AccountKey(ctx context.Context, s backup.Storage, instead string
 		if k == nil || Deref(k.Value) == "" {
 			continue
 		}
-		// Azure writes FULL, the SDK's constant is Full.
+		// Azure writes FULL; the SDK's constant is Full.
 		if strings.EqualFold(string(Deref(k.Permissions)), string(armstorage.KeyPermissionFull)) {
 			now, _ := http.ParseTime(raw.Header.Get("Date"))
 			return NewSecret(*k.Value), now, nil
@@ -158,7 +160,7 @@ func (c Client) AccountKey(ctx context.Context, s backup.Storage, instead string
 	}
 }
 
-// orSet is what plan.yaml could say instead, at the end of a hint.
+// orSet returns the end of a hint, with the setting in plan.yaml that can be used instead.
 func orSet(instead string) string {
 	if instead == "" {
 		return ""
@@ -166,7 +168,7 @@ func orSet(instead string) string {
 	return "; or set " + instead + " in plan.yaml"
 }
 
-// account is a call about the storage account behind Resource Manager.
+// account returns a call to Resource Manager about the storage account.
 func account(what string, s backup.Storage, instead string) Call {
 	return Call{What: what, Host: ManagementHost, Means: Before, Hint: func(status int, _, _ string) string {
 		switch status {
@@ -182,7 +184,7 @@ func account(what string, s backup.Storage, instead string) Call {
 	}}
 }
 
-// Listing is the call that lists artifacts. A container that is not there may come back.
+// Listing returns the call that lists artifacts. A missing container may be created again.
 func Listing(s backup.Storage) Call {
 	return blobs("look into "+Place(s), s, func(status int, code string) backup.FaultKind {
 		if status == http.StatusConflict || code == string(bloberror.ContainerNotFound) {
@@ -192,13 +194,13 @@ func Listing(s backup.Storage) Call {
 	})
 }
 
-// Reading is the call that reads an artifact. No answer but one about the artifact itself is evidence against it, and
-// that is for the caller to find.
+// Reading returns the call that reads an artifact. Only a response about the artifact itself is evidence against it, and the
+// caller must recognize it.
 func Reading(s backup.Storage, artifact string) Call {
 	return blobs("read "+artifact+" in "+Place(s), s, func(int, string) backup.FaultKind { return backup.Deferred })
 }
 
-// Deleting is the call that deletes an artifact.
+// Deleting returns the call that deletes an artifact.
 func Deleting(s backup.Storage, artifact string) Call {
 	c := blobs("delete "+artifact+" in "+Place(s), s, func(status int, code string) backup.FaultKind {
 		switch {
@@ -224,12 +226,12 @@ func Deleting(s backup.Storage, artifact string) Call {
 	return c
 }
 
-// HintKept is about what storage keeps.
+// HintKept is the hint about an artifact that storage keeps.
 const HintKept = "It is kept, and can be restored as before; its deletion is tried again by itself. If nobody needs it, end the " +
 	"immutability policy, the legal hold or the lease in the Azure portal."
 
-// protected tells whether storage keeps the blob by an immutability policy, a legal hold or a lease. Of Azure's codes for
-// the first two only BlobImmutableDueToPolicy is in the SDK.
+// protected tells whether storage keeps the blob because of an immutability policy, a legal hold or a lease. Azure has several
+// codes for the first two, but the SDK only has BlobImmutableDueToPolicy.
 func protected(status int, code string) bool {
 	if code == string(bloberror.LeaseIDMissing) {
 		return true
@@ -238,7 +240,7 @@ func protected(status int, code string) bool {
 	return status == http.StatusConflict && (strings.Contains(code, "immutab") || strings.Contains(code, "legalhold"))
 }
 
-// blobs is a call to the Blob service.
+// blobs returns a call to the Blob service.
 func blobs(what string, s backup.Storage, means func(int, string) backup.FaultKind) Call {
 	return Call{What: what, Host: blobHost(s), Means: means, Hint: func(status int, code, _ string) string {
 		switch {

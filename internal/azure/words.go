@@ -7,19 +7,19 @@ import (
 	"strings"
 )
 
-// longestWords is how much is kept of what a service says at one time, in bytes.
+// longestWords is the number of bytes that are kept of a service's text.
 const longestWords = 1024
 
 var (
-	// signature is that of a SAS, as it stands in a URL, plain or encoded once more.
+	// signature matches the signature of a SAS, as it stands in a URL, plain or encoded once more.
 	signature = regexp.MustCompile(`(?i)(sig(?:=|%3D))[^&\s"'<>]+`)
-	// page is how a page of HTML begins, such as that of a proxy, and title is its title.
+	// page matches the beginning of a page of HTML, such as a proxy's, and title matches its title.
 	page  = regexp.MustCompile(`(?is)^\s*(?:<.{0,500})?<(?:!doctype\s+html|html|head|body)\b`)
 	title = regexp.MustCompile(`(?is)<title[^>]*>(.*?)</title`)
 )
 
-// Scrub makes what a service says fit to be kept and shown. It takes the signatures of SAS out, since with one nobody needs
-// to know the key, leaves of a page of HTML the title, and cuts off what is beyond 1 KiB.
+// Scrub makes a service's text fit to be kept and shown. It removes the signatures of SAS, which give access without the key,
+// keeps only the title of a page of HTML, and cuts the text off after 1 KiB.
 func Scrub(text string) string {
 	if is, named := pageTitle(text); is {
 		text = named
@@ -31,7 +31,7 @@ func Scrub(text string) string {
 	return strings.ToValidUTF8(text[:longestWords], "") + " …"
 }
 
-// pageTitle tells whether a text is a page of HTML, and its title, "" if it has none.
+// pageTitle tells whether a text is a page of HTML, and returns its title, or "" if it has none.
 func pageTitle(text string) (is bool, named string) {
 	if !page.MatchString(text) {
 		return false, ""
@@ -42,11 +42,12 @@ func pageTitle(text string) (is bool, named string) {
 	return true, named
 }
 
-// Sentences makes a test whether one of these stands in what a service said, as a whole: between the start or the end of
-// it, or punctuation with a space behind it. In a sentence "…" is what Azure puts there, such as a name; it has no space.
+// Sentences returns a function that tells whether a service's text contains one of these sentences as a whole: between the
+// start or the end of the text, or punctuation with a space after it. In a sentence "…" stands for a text that Azure inserts,
+// such as a name; it has no space.
 //
-// No decision looks for less. What Azure says is full of names that people chose: a group can be called expiring-certs.
-// No name of a resource, container, blob, share or key has a space, so a sentence of two words or more is never a name.
+// No decision searches for less. Azure's texts are full of names that people chose: a group can be called expiring-certs. No
+// name of a resource, container, blob, share or key has a space, so a sentence of two words or more is never a name.
 func Sentences(texts ...string) func(words string) bool {
 	forms := make([]string, len(texts))
 	for i, text := range texts {

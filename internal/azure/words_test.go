@@ -10,8 +10,8 @@ import (
 	"lifeboat/internal/azure"
 )
 
-// TestSentencesAreFoundWhole: between the ends of what Azure said, or its punctuation, and never as a part of a name or of
-// another sentence.
+// TestSentencesAreFoundWhole: a sentence is found between the ends of Azure's text, or its punctuation, and never as a part of
+// a name or of another sentence.
 func TestSentencesAreFoundWhole(t *testing.T) {
 	says := azure.Sentences("Invalid backup provided", "backup SKU is '…'", "answered …ly")
 	for _, test := range []struct {
@@ -48,7 +48,7 @@ func TestSentencesAreFoundWhole(t *testing.T) {
 	azure.Sentences("expired")
 }
 
-// TestScrubKeepsWhatCanBeShown: no signature, no page of HTML, no more than 1 KiB, and only whole characters.
+// TestScrubKeepsWhatCanBeShown: it keeps no signature, no page of HTML, no more than 1 KiB, and only whole characters.
 func TestScrubKeepsWhatCanBeShown(t *testing.T) {
 	for _, test := range []struct{ text, want string }{
 		{"disk full", "disk full"},
@@ -72,7 +72,7 @@ func TestScrubKeepsWhatCanBeShown(t *testing.T) {
 	}
 }
 
-// TestReadBodyBoundsEachPart: whatever Azure says, no part of it is longer than what is kept.
+// TestReadBodyBoundsEachPart: no part is longer than the limit, whatever Azure sends.
 func TestReadBodyBoundsEachPart(t *testing.T) {
 	long := strings.Repeat("é", 4000)
 	for _, body := range []string{

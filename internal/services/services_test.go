@@ -27,7 +27,7 @@ func TestOf(t *testing.T) {
 	}
 }
 
-// TestEachIsDescribed: no service leaves out what people are told of it, and what it shares with another one is the same.
+// TestEachIsDescribed: each service has all that people are told about it, and two services that share a block describe it alike.
 func TestEachIsDescribed(t *testing.T) {
 	schemas := map[string]string{}
 	for _, s := range services.All() {

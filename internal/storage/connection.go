@@ -10,10 +10,10 @@ import (
 	"strings"
 )
 
-// prefix is the connection's name; settings of its parts follow it after two underscores.
+// prefix is the connection's name. The settings of its parts have two underscores after it.
 const prefix = "AzureWebJobsStorage"
 
-// connection says where the services are, and how to be let in: by the key, or by a credential where it is empty.
+// connection holds the addresses of the services and the account key. Without a key the clients use a credential.
 type connection struct {
 	account, key   string
 	tables, queues string // URLs
@@ -71,8 +71,9 @@ func endpoint(scheme, account, service, suffix string) string {
 	return scheme + "://" + account + "." + service + "." + suffix
 }
 
-// accountOf is the account that a service's URL is of: the first part of its host, or, where that is an IP address as
-// with Azurite, of its path. A URL with a query is refused, and not shown: that would be a shared access signature.
+// accountOf returns the name of the account in a service's URL: the first part of the host or, if the host is an IP address as
+// with Azurite, of the path. It refuses a URL with a query and does not show it, because the query would be a shared access
+// signature.
 func accountOf(serviceURL string) (string, error) {
 	u, err := url.Parse(serviceURL)
 	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
@@ -92,8 +93,8 @@ func accountOf(serviceURL string) (string, error) {
 	return account, nil
 }
 
-// parseConnectionString reads one with an account key (Azure's documentation "Configure Azure Storage connection
-// strings"). No part of it gets into an error: the key may stand anywhere in a broken one.
+// parseConnectionString reads a connection string with an account key (Azure's documentation "Configure Azure Storage
+// connection strings"). No error contains a part of it, because the key may stand anywhere in a broken string.
 func parseConnectionString(text string) (connection, error) {
 	parts := map[string]string{}
 	for part := range strings.SplitSeq(text, ";") {
@@ -142,14 +143,14 @@ func parseConnectionString(text string) (connection, error) {
 	return c, nil
 }
 
-// The account of Azurite on a developer's machine. Its key is public, and the same everywhere (Azure's documentation
-// "Use the Azurite emulator for local Azure Storage development").
+// These are the account of Azurite on a developer's machine and its key. The key is public, and the same everywhere (Azure's
+// documentation "Use the Azurite emulator for local Azure Storage development").
 const (
 	developmentAccount = "devstoreaccount1"
 	developmentKey     = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 )
 
-// developmentStorage is at Azurite's usual ports, of the proxy's host if there is one.
+// developmentStorage returns the connection to Azurite's usual ports, on the proxy's host if there is a proxy.
 func developmentStorage(proxy string) (connection, error) {
 	scheme, host := "http", "127.0.0.1"
 	if proxy != "" {

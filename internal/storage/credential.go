@@ -8,12 +8,12 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 )
 
-// Credential is the app's identity, by the app settings that getenv looks up: a managed identity if
-// AzureWebJobsStorage__credential says managedidentity, or the platform offers one (IDENTITY_ENDPOINT, or MSI_ENDPOINT
-// on older ones); on a developer's machine, whoever is signed in there.
+// Credential returns the app's identity, by the app settings that getenv looks up. It is a managed identity if
+// AzureWebJobsStorage__credential says managedidentity, or if the platform offers one (IDENTITY_ENDPOINT, or MSI_ENDPOINT on
+// older platforms). On a developer's machine it is the signed-in user.
 //
-// The managed identity is the system-assigned one, or the user-assigned one with the client ID
-// AzureWebJobsStorage__clientId, or the resource ID AzureWebJobsStorage__managedIdentityResourceId.
+// The managed identity is the system-assigned one, or the user-assigned one with the client ID AzureWebJobsStorage__clientId,
+// or the resource ID AzureWebJobsStorage__managedIdentityResourceId.
 func Credential(getenv func(string) string, options azcore.ClientOptions) (azcore.TokenCredential, error) {
 	kind := getenv(prefix + "__credential")
 	switch {
@@ -43,7 +43,7 @@ func managedIdentity(getenv func(string) string, options azcore.ClientOptions) (
 	return credential, nil
 }
 
-// identityID names the user-assigned identity; nil is the system-assigned one.
+// identityID returns the user-assigned identity, or nil for the system-assigned one.
 func identityID(getenv func(string) string) (azidentity.ManagedIDKind, error) {
 	client, resource := getenv(prefix+"__clientId"), getenv(prefix+"__managedIdentityResourceId")
 	switch {

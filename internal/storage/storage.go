@@ -1,5 +1,5 @@
-// Package storage opens the app's own storage account, in the words of Azure Functions: the connection
-// AzureWebJobsStorage, so that host and program use the same one.
+// Package storage opens the app's own storage account. It uses the connection AzureWebJobsStorage, as Azure Functions does, so
+// that host and program use the same account.
 package storage
 
 import (
@@ -12,7 +12,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azqueue/v2"
 )
 
-// Clients are those of the storage account's services.
+// Clients holds the clients of the storage account's services.
 type Clients struct {
 	Tables *aztables.ServiceClient
 	Queues *azqueue.ServiceClient
@@ -28,8 +28,8 @@ type Clients struct {
 //	AzureWebJobsStorage__queueServiceUri and   or, without an account name, the services' addresses;
 //	AzureWebJobsStorage__tableServiceUri       AzureWebJobsStorage__serviceUri is another name of the first
 //
-// That is how the host reads them (azure-sdk-for-net, Microsoft.Azure.WebJobs.Extensions.Storage, seen 2026-11). Where
-// options.Retry names no number, a request is tried four times within seconds. No error holds a key.
+// The host reads them in the same way (azure-sdk-for-net, Microsoft.Azure.WebJobs.Extensions.Storage, seen 2026-11). If
+// options.Retry has no number, a request is tried four times within seconds. No error contains a key.
 func Open(
 	getenv func(string) string, credential azcore.TokenCredential, options azcore.ClientOptions,
 ) (Clients, error) {

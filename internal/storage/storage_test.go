@@ -28,7 +28,7 @@ type settings map[string]string
 
 func (s settings) get(name string) string { return s[name] }
 
-// headers notes how the program presents itself.
+// headers records how the program presents itself.
 type headers struct {
 	http.RoundTripper
 	agents, ids []string
@@ -40,7 +40,7 @@ func (h *headers) RoundTrip(r *http.Request) (*http.Response, error) {
 	return h.RoundTripper.RoundTrip(r)
 }
 
-// TestOpenOnAzurite: the clients of both kinds of connection are let in, with the headers that all clients have.
+// TestOpenOnAzurite: storage admits the clients of both kinds of connection, and they send the same headers as all clients.
 func TestOpenOnAzurite(t *testing.T) {
 	schemes := map[string]string{"identity": "Bearer", "connection string": "SharedKey"} // tables: SharedKeyLite
 	for name, setting := range map[string]func(a *azuritetest.Account) settings{
@@ -89,7 +89,7 @@ func TestOpenOnAzurite(t *testing.T) {
 
 const key = "bm90IGEgc2VjcmV0"
 
-// TestOpen looks at where the clients go, and how they ask to be let in.
+// TestOpen checks the addresses of the clients' requests, and how the clients authenticate.
 func TestOpen(t *testing.T) {
 	for name, test := range map[string]struct {
 		settings                        settings
@@ -202,7 +202,7 @@ func TestOpenRefuses(t *testing.T) {
 			"__queueServiceUri": queues,
 			"__tableServiceUri": "https://b23.table.core.windows.net",
 		}, "two accounts, a23 and b23"},
-		// Both addresses are there: a missing one is refused in the same words.
+		// Both addresses are there, because the error for a missing one has the same text.
 		"http address": {
 			settings{"__tableServiceUri": "http://a23.table.core.windows.net", "__queueServiceUri": queues},
 			"__tableServiceUri: it must be an https URL",
@@ -311,7 +311,7 @@ func TestCredential(t *testing.T) {
 	}
 }
 
-// TestIdentity looks at which identity the platform is asked for.
+// TestIdentity checks which identity the program requests from the platform.
 func TestIdentity(t *testing.T) {
 	var asked url.Values
 	platform := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

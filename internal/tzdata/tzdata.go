@@ -1,6 +1,6 @@
-// Package tzdata is the time zones that the program brings along, the same on each machine: the data of IANA in the
-// package tzdata of PyPI, as it is published there. The machine's own are not looked at, nor Go's: they are as old as the
-// image and the toolchain, and six regions changed their clocks in 2026 alone. To update it: make tzdata VERSION=2026f.
+// Package tzdata provides the time zones that the program contains, the same on each machine. The data are IANA's, in the
+// package tzdata of PyPI, as it is published there. The program does not use the machine's own, nor Go's: they are as old as
+// the image and the toolchain, and six regions changed their clocks in 2026 alone. To update it: make tzdata VERSION=2026f.
 package tzdata
 
 import (
@@ -20,20 +20,20 @@ import (
 
 // Data is one version of the time zones.
 type Data struct {
-	// Version is IANA's, such as 2026f.
+	// Version is IANA's version, such as 2026f.
 	Version string
-	// Packed is when the package was made, to the day.
+	// Packed is the day on which the package was made.
 	Packed time.Time
 
 	zones fs.FS
 }
 
-// wheel is a Python package: a zip, of which nothing is Python that is needed here.
+// wheel is a Python package: a zip. The files that the program needs from it are not Python.
 //
 //go:embed tzdata-*.whl
 var wheel embed.FS
 
-// Embedded is the version that the program brings along.
+// Embedded returns the version of the time zones in the program.
 var Embedded = sync.OnceValue(func() *Data {
 	names, err := fs.Glob(wheel, "*.whl")
 	if err == nil && len(names) != 1 {
@@ -45,7 +45,7 @@ var Embedded = sync.OnceValue(func() *Data {
 	}
 	data, openErr := Open(text)
 	if err = errors.Join(err, openErr); err != nil {
-		panic(err) // a mistake of ours that every test finds
+		panic(err) // every test finds this mistake
 	}
 	return data
 })
@@ -79,7 +79,7 @@ func Open(wheel []byte) (*Data, error) {
 	return &Data{Version: string(said[1]), Packed: info.ModTime().UTC().Truncate(24 * time.Hour), zones: zones}, nil
 }
 
-// Load returns the zone with the IANA name, which is one with its capitals, such as Europe/Zurich.
+// Load returns the zone with the IANA name, spelled with its capitals, such as Europe/Zurich.
 func (d *Data) Load(name string) (*time.Location, error) {
 	text, err := fs.ReadFile(d.zones, name)
 	if err != nil {
@@ -88,7 +88,7 @@ func (d *Data) Load(name string) (*time.Location, error) {
 	return time.LoadLocationFromTZData(name, text)
 }
 
-// Like returns the name that differs from this one in its capitals alone; "" if there is none.
+// Like returns the name that differs from this one only in its capitals; "" if there is none.
 func (d *Data) Like(name string) (like string) {
 	_ = fs.WalkDir(d.zones, ".", func(path string, entry fs.DirEntry, err error) error {
 		if err == nil && !entry.IsDir() && strings.EqualFold(path, name) {
@@ -101,8 +101,8 @@ func (d *Data) Like(name string) (like string) {
 	return like
 }
 
-// Changes are the instants at which the zone's clocks change, after one and up to another, to the second. It looks at each hour:
-// time.Time.ZoneBounds stands still at the end of leap years (seen with Go 1.26.8).
+// Changes returns the instants after from and up to until at which the zone's clocks change, to the second. It checks each
+// hour, because time.Time.ZoneBounds stands still at the end of leap years (seen with Go 1.26.8).
 func Changes(zone *time.Location, from, until time.Time) []time.Time {
 	var changes []time.Time
 	ahead := func(at time.Time) int { _, ahead := at.In(zone).Zone(); return ahead }
@@ -114,7 +114,8 @@ func Changes(zone *time.Location, from, until time.Time) []time.Time {
 	return changes
 }
 
-// Differ says when the clocks of two zones first show something else, from one instant up to another; false if never.
+// Differ returns the first instant, from one instant up to another, at which the clocks of two zones differ; false if they
+// never do.
 func Differ(a, b *time.Location, from, until time.Time) (time.Time, bool) {
 	differ := func(at time.Time) bool {
 		_, ours := at.In(a).Zone()
@@ -132,7 +133,8 @@ func Differ(a, b *time.Location, from, until time.Time) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-// first is the first second of the hour after the instant at which something is so that is so at its end.
+// first returns the first second at which the condition holds, in the hour after the instant. It must hold at the end of the
+// hour.
 func first(at time.Time, so func(time.Time) bool) time.Time {
 	seconds := sort.Search(3600, func(n int) bool { return so(at.Add(time.Duration(n) * time.Second)) })
 	return at.Add(time.Duration(seconds) * time.Second).Truncate(time.Second)

@@ -10,7 +10,7 @@ import (
 	"lifeboat/internal/tzdata"
 )
 
-// old are the time zones that Go 1.26.8 brings along, of those whose clocks have changed since, and of some others.
+// old returns time zones of Go 1.26.8: those regions whose clocks have changed since, and some others.
 func old(t *testing.T) *tzdata.Data {
 	t.Helper()
 	text, err := os.ReadFile("testdata/2025c.zip")
@@ -24,7 +24,7 @@ func old(t *testing.T) *tzdata.Data {
 	return data
 }
 
-// TestAge tells how old the time zones are. It fails by no calendar: whoever reads it decides.
+// TestAge prints the age of the time zones. It never fails because of the date: the reader decides.
 func TestAge(t *testing.T) {
 	data := tzdata.Embedded()
 	age := int(time.Since(data.Packed).Hours() / 24)
@@ -38,7 +38,7 @@ func TestAge(t *testing.T) {
 	}
 }
 
-// TestRegionsOf2026: six regions changed their clocks in 2026, and the data know of it.
+// TestRegionsOf2026: six regions changed their clocks in 2026, and the data have the changes.
 func TestRegionsOf2026(t *testing.T) {
 	old := old(t)
 	if old.Version != "2025c" {
@@ -78,7 +78,7 @@ func TestRegionsOf2026(t *testing.T) {
 	}
 }
 
-// TestLoad takes names as they are, and nothing that is no zone.
+// TestLoad checks that only exact names of zones are loaded.
 func TestLoad(t *testing.T) {
 	for _, name := range []string{"Europe/Zurich", "UTC", "Etc/GMT+2", "EST5EDT", "America/Argentina/Buenos_Aires"} {
 		if zone, err := tzdata.Embedded().Load(name); err != nil || zone.String() != name {
@@ -100,7 +100,7 @@ func TestLoad(t *testing.T) {
 	}
 }
 
-// TestOpenRefuses what is no package of time zones.
+// TestOpenRefuses: a file that is not a package of time zones is refused.
 func TestOpenRefuses(t *testing.T) {
 	for _, text := range []string{"", "no zip"} {
 		if _, err := tzdata.Open([]byte(text)); err == nil || !strings.HasPrefix(err.Error(), "open the time zones: ") {

@@ -1,6 +1,6 @@
-// Crondiff holds the schedules of plan.yaml against the Functions host's own parser: make cron-diff. It deploys timers with
-// generated expressions, reads the next five occurrences of each from the host's log, and compares. Where clocks
-// change some kinds differ, which docs/design.md names; any other difference ends it with exit code 1.
+// Crondiff compares the schedules of plan.yaml with the Functions host's own parser: make cron-diff. It deploys timers with
+// generated expressions, reads the next five occurrences of each from the host's log, and compares them. Some kinds differ
+// where clocks change, and docs/design.md names them; after any other difference Crondiff exits with 1.
 package main
 
 import (
@@ -25,7 +25,7 @@ import (
 	"lifeboat/internal/tzdata"
 )
 
-// zones, with the days of 2027 on which their clocks change.
+// zones lists time zones, with the days of 2027 on which their clocks change.
 var zones = []struct {
 	name string
 	days []string // day of the month and month
@@ -38,8 +38,8 @@ var zones = []struct {
 
 const (
 	account = "crondiff"
-	atOnce  = 100 // timers of one host: it gives up after some two minutes, since nobody answers it
-	// patience is how long a host may take to list its timers: 10 to 30 s were measured.
+	atOnce  = 100 // timers of one host: it gives up after some two minutes, since it gets no response
+	// patience is the time limit for a host to list its timers: 10 to 30 s were measured.
 	patience = 4 * time.Minute
 )
 
@@ -72,7 +72,7 @@ func run(ctx context.Context, host realhost.Program, n int, seed uint64) (err er
 	s.Grant("app", account)
 	random := rand.New(rand.NewPCG(seed, 0))
 	var same, documented, other, unlisted int
-	byKind := map[string]int{} // of the documented
+	byKind := map[string]int{} // counts the documented differences
 	for z := 0; same+documented+other < n; z++ {
 		zone, err := tzdata.Embedded().Load(zones[z%len(zones)].name)
 		if err != nil {
@@ -87,13 +87,13 @@ func run(ctx context.Context, host realhost.Program, n int, seed uint64) (err er
 		for i, text := range expressions {
 			theirs := listed[i]
 			if theirs == nil {
-				fmt.Printf("%s %q: not listed by the host\n", zone, text) // refused, or not come to before the host gave up
+				fmt.Printf("%s %q: not listed by the host\n", zone, text) // the host refused it, or gave up before it
 				unlisted++
 				continue
 			}
 			e, err := schedule.Parse(text)
 			if err != nil {
-				return err // what is generated is taken
+				return err // every generated expression is valid
 			}
 			ours := config.Schedule(e, zone)
 			switch mine := next(ours, since(ours, began, theirs[0]), len(theirs)); {
@@ -124,7 +124,8 @@ func run(ctx context.Context, host realhost.Program, n int, seed uint64) (err er
 	return nil
 }
 
-// since is just before the host's first slot, or before ours, if that is earlier and had not passed when the host listed its own.
+// since returns a time just before the host's first slot. If Lifeboat's first slot is earlier, and had not passed when the
+// host listed its own, since returns a time just before that.
 func since(s schedule.Schedule, began, first time.Time) time.Time {
 	if slot := s.Next(began); slot.Before(first) && slot.After(time.Now()) {
 		first = slot
@@ -142,15 +143,16 @@ func next(s schedule.Schedule, after time.Time, n int) []time.Time {
 	return slots
 }
 
-// kinds says of which documented kinds the differences are, up to where the first list ends; "" among them is none of these.
-// Each lies in an hour that the clocks repeat or jump over, or is a stray: after a slot of a repeated hour the host takes one
-// more by that hour's first offset, however far away. "30 1,2 31 10 *" in Zurich has 2028-10-30T23:30Z there.
+// kinds returns the documented kinds of the differences, up to the end of the first list; "" among them means a difference of
+// no documented kind. Each lies in an hour that the clocks repeat or jump over, or is a stray: after a slot of a repeated hour
+// the host adds one more slot by that hour's first offset, however far away. "30 1,2 31 10 *" in Zurich has 2028-10-30T23:30Z
+// there.
 func kinds(ours, theirs []time.Time, zone *time.Location) map[string]bool {
 	end := ours[len(ours)-1]
 	if last := theirs[len(theirs)-1]; last.Before(end) {
 		end = last
 	}
-	strays := map[time.Time]bool{} // of theirs, and those of ours in whose place they are
+	strays := map[time.Time]bool{} // the host's, and Lifeboat's slots that they replace
 	for i, slot := range theirs[1:] {
 		if kind, jump := atChange(theirs[i], zone); kind == "repeated" && slices.ContainsFunc(ours, slot.Add(jump).Equal) {
 			strays[slot.UTC()], strays[slot.Add(jump).UTC()] = true, true
@@ -174,8 +176,8 @@ func kinds(ours, theirs []time.Time, zone *time.Location) map[string]bool {
 	return found
 }
 
-// atChange says whether the instant is in the first or second pass of what the clocks repeat, or in as much time as they
-// jumped over, right behind the jump; and how far they jump.
+// atChange tells whether the instant is in the first or second pass of repeated time, or in as much time as the clocks jumped
+// over, directly after the jump. It also returns the length of the jump.
 func atChange(slot time.Time, zone *time.Location) (kind string, jump time.Duration) {
 	start, end := slot.In(zone).ZoneBounds()
 	ahead := func(t time.Time) time.Duration {
@@ -207,7 +209,7 @@ func show(slots []time.Time) string {
 	return strings.Join(texts, " ")
 }
 
-// generate makes expressions that are taken here, and by NCRONTAB: a third of them for the days.
+// generate returns expressions that are valid here and in NCRONTAB: a third of them for the days.
 func generate(random *rand.Rand, days []string, n int) []string {
 	pick := func(from ...string) string { return from[random.IntN(len(from))] }
 	number := func(from, to int) string { return fmt.Sprint(from + random.IntN(to-from+1)) }
@@ -272,7 +274,8 @@ var (
 	occurrence = regexp.MustCompile(`(\d\d/\d\d/\d{4} \d\d:\d\d:\d\d)Z\)?$`)
 )
 
-// list deploys the timers to a host, and reads its log until it has listed all of them, or is ready; nil for what it refuses.
+// list deploys the timers to a host, and reads its log until the host has listed all of them, or is ready. The result for a
+// refused timer is nil.
 func list(ctx context.Context, s *stack.Stack, program realhost.Program, dir, zone string, expressions []string) ([][]time.Time, error) {
 	app, err := os.MkdirTemp(dir, "app")
 	if err != nil {
@@ -283,7 +286,7 @@ func list(ctx context.Context, s *stack.Stack, program realhost.Program, dir, zo
 		return nil, err
 	}
 	err = errors.Join(os.WriteFile(filepath.Join(app, "host.json"), settings, 0o600),
-		os.WriteFile(filepath.Join(app, "lifeboat"), []byte("#!/bin/sh\nexec sleep 600\n"), 0o700)) // no timer is to reach it
+		os.WriteFile(filepath.Join(app, "lifeboat"), []byte("#!/bin/sh\nexec sleep 600\n"), 0o700)) // no timer should reach it
 	for i, text := range expressions {
 		name := filepath.Join(app, fmt.Sprintf("t%d", i))
 		binding := fmt.Sprintf(`{"bindings":[{"type":"timerTrigger","name":"t","direction":"in","useMonitor":false,"schedule":%q}]}`, text)
@@ -313,7 +316,7 @@ func list(ctx context.Context, s *stack.Stack, program realhost.Program, dir, zo
 		return nil, err
 	}
 	defer func() {
-		cancel() // nobody reads what it still says
+		cancel() // the rest of its log is not needed
 		host.Kill()
 	}()
 	listed := make([][]time.Time, len(expressions))

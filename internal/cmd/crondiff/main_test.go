@@ -10,7 +10,7 @@ import (
 	"lifeboat/internal/tzdata"
 )
 
-// TestKinds: what differs where the clocks change has a name; an hour's difference on another day has none.
+// TestKinds: a difference where the clocks change has a name; an hour's difference on another day has none.
 func TestKinds(t *testing.T) {
 	for _, c := range []struct{ zone, theirs, ours, want string }{
 		{"Europe/Zurich", "2027-03-28T01:00Z", "2027-03-28T01:00Z 2027-03-28T01:15Z", ""},

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// run is what the demo reads of the API's answers.
+// run is a run in the API's answers, as far as the demo reads it.
 type run struct {
 	ID       string    `json:"id"`
 	Status   string    `json:"status"`
@@ -39,7 +39,7 @@ type run struct {
 	target target
 }
 
-// ended says that nothing more becomes of the run.
+// ended tells whether the run has reached its last state.
 func (r run) ended() bool { return !r.Ended.IsZero() }
 
 func (r run) cause() string {
@@ -52,7 +52,7 @@ func (r run) cause() string {
 	return "slot " + r.Slot.Format("15:04:05")
 }
 
-// history is what the API tells about all targets, newest first.
+// history returns the runs of all targets from the API, newest first.
 func (s *scene) history(ctx context.Context) ([]run, error) {
 	var all []run
 	for _, t := range targets {
@@ -68,7 +68,7 @@ func (s *scene) history(ctx context.Context) ([]run, error) {
 	return all, nil
 }
 
-// onDemand wants a backup by HTTP, twice with the same request ID, as somebody would who saw no answer.
+// onDemand requests a backup by HTTP, twice with the same request ID, like a client that got no response.
 func (s *scene) onDemand(ctx context.Context, t target) (string, error) {
 	body := []byte(`{"target": "` + t.id() + `"}`)
 	var first, second run

@@ -11,7 +11,7 @@ import (
 	"lifeboat/internal/testing/stack"
 )
 
-// verdicts are what was found of each claim.
+// verdicts records the claims that do not hold.
 type verdicts struct{ errs []error }
 
 // say prints a claim, and whether it holds.
@@ -24,7 +24,7 @@ func (v *verdicts) say(claim string, ok bool, format string, args ...any) {
 	fmt.Printf("  %-8s %s: %s\n", mark, claim, fmt.Sprintf(format, args...))
 }
 
-// check holds what the acts said against storage and against Azure's side.
+// check compares the demo's claims with storage and with Azure's side.
 func (s *scene) check(ctx context.Context, history []run, asked string, good, bad restored) error {
 	var v verdicts
 	for _, t := range targets {
@@ -63,8 +63,8 @@ func (s *scene) check(ctx context.Context, history []run, asked string, good, ba
 	return errors.Join(v.errs...)
 }
 
-// checkStored reads what lies in the account: all of a live recovery point, nothing of one that expired. The schedule
-// goes on meanwhile, so one that expires just now does not count.
+// checkStored reads the account: all of a live recovery point must be there, and nothing of an expired one. The schedule
+// continues meanwhile, so a recovery point that expires just now does not count.
 func (s *scene) checkStored(ctx context.Context, v *verdicts, history []run) error {
 	stored, err := s.stored(ctx)
 	if err != nil {
@@ -100,7 +100,7 @@ func (s *scene) checkStored(ctx context.Context, v *verdicts, history []run) err
 	return nil
 }
 
-// checkProofs asks the HSMs whether they looked at each backup, and could restore it.
+// checkProofs asks the HSMs whether they tested each backup, and could restore it.
 func (s *scene) checkProofs(v *verdicts, history []run) {
 	proven := map[string]bool{}
 	for _, o := range s.Sim.HSMOperations() {
@@ -121,7 +121,7 @@ func (s *scene) checkProofs(v *verdicts, history []run) {
 	v.say("the HSM itself could restore each of its backups (PreFullRestore)", points > 0 && without == 0, "%d of %d", points-without, points)
 }
 
-// starts counts the backups that the services have begun, by the targets' IDs.
+// starts counts the backups that the services started, by the targets' IDs.
 func (s *scene) starts() map[string]int {
 	n := map[string]int{}
 	for _, r := range s.Sim.BackupRequests() {
@@ -142,7 +142,7 @@ func (s *scene) starts() map[string]int {
 	return n
 }
 
-// restores counts the requests for restores that the services got, by the targets' IDs, and those of them that were accepted.
+// restores counts the requests for restores that the services received, and the accepted ones, by the targets' IDs.
 func (s *scene) restores() (asked, accepted map[string]int) {
 	asked, accepted = map[string]int{}, map[string]int{}
 	count := func(id string, ok bool) {
@@ -167,7 +167,8 @@ func (s *scene) restores() (asked, accepted map[string]int) {
 	return asked, accepted
 }
 
-// checkStarts counts the backups that were begun. Those are counted first: an attempt is saved before its request is sent.
+// checkStarts compares the started backups with the attempts. It counts the started backups first, because an attempt is saved
+// before its request is sent.
 func (s *scene) checkStarts(ctx context.Context, v *verdicts) error {
 	starts := s.starts()
 	history, err := s.history(ctx)
@@ -180,7 +181,7 @@ func (s *scene) checkStarts(ctx context.Context, v *verdicts) error {
 		case r.Kind == "backup":
 			attempts[r.target.id()] += r.Attempts
 		case r.Point != nil:
-			attempts[r.target.id()]++ // of its safety backup
+			attempts[r.target.id()]++ // the restore's safety backup
 		}
 	}
 	twice, all := "", 0
@@ -194,7 +195,7 @@ func (s *scene) checkStarts(ctx context.Context, v *verdicts) error {
 	return nil
 }
 
-// checkRestored asks the services what they hold, and how often they were asked to restore.
+// checkRestored asks the services for their contents, and counts their requests to restore.
 func (s *scene) checkRestored(v *verdicts, history []run, done restored) {
 	asked, accepted := s.restores()
 	for _, q := range done.requests {
@@ -204,14 +205,14 @@ func (s *scene) checkRestored(v *verdicts, history []run, done restored) {
 		v.say("two messages made one restore of "+t.name, asked[t.id()] == 1 && accepted[t.id()] == 1, "%d request to Azure", asked[t.id()])
 		r, _ := find(history, done.ends[q.id()].Data.Run)
 		if t.kind == managedCCF {
-			continue // there was nothing left to back up
+			continue // the target had nothing left to back up
 		}
 		v.say("what "+t.name+" held then was backed up before", r.Point != nil && r.Point.Safety && r.Point.State == "live" &&
 			r.Point.Held.After(r.Ended), "held until %s", held(r))
 	}
 }
 
-// same counts the things that are in both.
+// same counts the things that both have.
 func same(a, b map[string]string) (n int) {
 	for thing, value := range a {
 		if b[thing] == value {
@@ -228,7 +229,7 @@ func held(r run) string {
 	return r.Point.Held.UTC().Format(time.RFC3339)
 }
 
-// checkRefused asks the services whether they heard of what was refused.
+// checkRefused asks the services whether they received any of the refused requests.
 func (s *scene) checkRefused(v *verdicts, done restored) {
 	asked, _ := s.restores()
 	for _, q := range done.requests {
@@ -239,7 +240,7 @@ func (s *scene) checkRefused(v *verdicts, done restored) {
 	}
 }
 
-// checkEvents looks for the event of each end. One is sent just after the end that it tells of was saved.
+// checkEvents looks for the event of each end. An event is sent just after its run's end was saved.
 func (s *scene) checkEvents(ctx context.Context, v *verdicts, history []run) error {
 	ended, missing := 0, ""
 	for deadline := time.Now().Add(10 * time.Second); ; {

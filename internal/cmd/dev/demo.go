@@ -12,7 +12,7 @@ import (
 // demoTime is far more than the demo needs.
 const demoTime = 3 * time.Minute
 
-// demo plays its acts, and then holds what they showed against storage, events and Azure's side.
+// demo plays its acts, and then compares their claims with storage, events and Azure's side.
 func demo(ctx context.Context, s *scene) error {
 	ctx, cancel := context.WithTimeout(ctx, demoTime)
 	defer cancel()
@@ -77,7 +77,8 @@ func (s *scene) act(title string) {
 	fmt.Printf("\n%s\n%s\n\n", title, strings.Repeat("-", len(title)))
 }
 
-// watch shows what the history says, of backups or else of what expires, until nothing is lacking, and returns it.
+// watch prints the history of the backups, or else of the expiring recovery points, until lacks finds nothing missing. Then it
+// returns the history.
 func (s *scene) watch(ctx context.Context, shown map[string]string, backups bool, lacks func([]run) string) (history []run, err error) {
 	for {
 		now, err := s.history(ctx)
@@ -153,7 +154,7 @@ func (s *scene) showNews(history []run, shown map[string]string, backups bool) {
 	}
 }
 
-// showBackups prints the recovery points there are.
+// showBackups prints the existing recovery points.
 func showBackups(history []run) {
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "\n  SERVICE\t\tTOOK\tATTEMPTS\tPOLLS\tRECOVERY POINT\tBLOB, FOLDER OR SHARE")

@@ -1,4 +1,4 @@
-// Command dev shows and runs Lifeboat on this machine alone: real program, real protocol, look-alikes for Azure.
+// Command dev shows and runs Lifeboat on this machine alone: real program, real protocol, fakes of Azure.
 //
 //	dev demo    shows services being backed up, damaged and restored, and backups expiring, and checks what it shows
 //	dev run     keeps the same running until Ctrl-C
@@ -38,8 +38,8 @@ func main() {
 	}
 }
 
-// The scene: a few targets, backed up often. A minute of Azure passes in half a second: a backup of API Management, which
-// takes 6 to 11 minutes there, takes 3 to 6 seconds here.
+// The scene has a few targets, and backs them up often. A minute of Azure passes in half a second: a backup of API Management
+// takes 6 to 11 minutes in Azure, and 3 to 6 seconds here.
 const (
 	timeScale  = 1.0 / 120
 	waitFactor = 1.0 / 120
@@ -55,7 +55,7 @@ type scene struct {
 	began  time.Time
 	dir    string
 	log    *os.File
-	// answers are those that came to the queue of whoever asked for restores; events are all, by their IDs.
+	// answers holds the events in the queue for answers about restores; events holds all events, by their IDs.
 	answers []event
 	events  map[string]event
 }
@@ -73,7 +73,7 @@ func withScene(ctx context.Context, name string, r rhythm, play func(context.Con
 		return err
 	}
 	defer func() {
-		if err == nil { // what failed may want to be looked into
+		if err == nil { // after a failure the folder stays, for its logs
 			err = os.RemoveAll(s.dir)
 		}
 	}()
@@ -107,7 +107,7 @@ func withScene(ctx context.Context, name string, r rhythm, play func(context.Con
 	return play(ctx, s)
 }
 
-// pause waits a moment before the next look; the error says why there is none.
+// pause waits a moment before the next check; the error gives the reason if there is no next check.
 func (s *scene) pause(ctx context.Context) error {
 	select {
 	case <-time.After(300 * time.Millisecond):

@@ -15,23 +15,23 @@ import (
 	"lifeboat/internal/testing/stack"
 )
 
-// The identities beside those of Lifeboat: owner has the services, and may ask for restores; reader looks at storage.
+// These are the identities besides Lifeboat's own: owner owns the services, and may request restores; reader reads storage.
 const (
 	owner  = "owner"
 	reader = "reader"
 )
 
-// The api-versions that the owner uses.
+// These are the api-versions that the owner uses.
 const (
 	apimVersion = "?api-version=2024-05-01"
 	hsmVersion  = "?api-version=2025-07-01"
 	ccfVersion  = "?api-version=2025-06-10-preview"
 )
 
-// key is that of the Managed HSM that gets lost.
+// key is the name of the Managed HSM's key that the demo deletes.
 const key = "rsa1"
 
-// employ gives the identities their roles, makes the queues of requests and answers, and sets the services up.
+// employ assigns roles to the identities, creates the queues of requests and answers, and sets up the services.
 func (s *scene) employ(ctx context.Context) error {
 	account, who := stack.Account(appAccount), s.Sim.ObjectID(owner)
 	s.Sim.Assign(s.Sim.ObjectID(reader), stack.Scope, fakeazure.StorageBlobDataReader, fakeazure.StorageQueueDataContributor)
@@ -60,10 +60,10 @@ func (s *scene) employ(ctx context.Context) error {
 	return s.azure(ctx, "POST", hsm.host()+"/keys/"+key+"/create"+hsmVersion, map[string]any{"kty": "RSA-HSM", "key_size": 2048}, nil)
 }
 
-// host is the HSM's own endpoint.
+// host returns the HSM's own endpoint.
 func (t target) host() string { return "https://" + t.name + ".managedhsm.azure.net" }
 
-// arm is the address of the target at Resource Manager.
+// arm returns the address of the target at Resource Manager.
 func (t target) arm() string { return "https://management.azure.com" + t.id() }
 
 func (s *scene) putAPI(ctx context.Context, t target, api, backend string) error {
@@ -72,8 +72,8 @@ func (s *scene) putAPI(ctx context.Context, t target, api, backend string) error
 	}}, nil)
 }
 
-// damage does what people and scripts do: it changes an API and deletes another, deletes and purges a key, and deletes an
-// application.
+// damage does the damage of people and scripts: it changes an API and deletes another, deletes and purges a key, and deletes
+// an application.
 func (s *scene) damage(ctx context.Context) error {
 	if err := s.putAPI(ctx, apim, "orders", "https://localhost:8080"); err != nil {
 		return err
@@ -87,7 +87,7 @@ func (s *scene) damage(ctx context.Context) error {
 			return err
 		}
 	}
-	for { // Azure takes its time to delete an application
+	for { // Azure needs some time to delete an application
 		now, err := s.state(ctx, ccf)
 		if err != nil || now["application"] == gone {
 			return err
@@ -98,10 +98,10 @@ func (s *scene) damage(ctx context.Context) error {
 	}
 }
 
-// gone is the state of what does not exist.
+// gone is the state of a thing that does not exist.
 const gone = "-"
 
-// state is what a service holds, by the name of each thing.
+// state returns the contents of a service, by the name of each thing.
 func (s *scene) state(ctx context.Context, t target) (map[string]string, error) {
 	found := map[string]string{}
 	var list struct {
@@ -126,7 +126,7 @@ func (s *scene) state(ctx context.Context, t target) (map[string]string, error) 
 			id := version.Kid[strings.LastIndex(version.Kid, "/")+1:]
 			found["key "+key] = strings.TrimSpace(fmt.Sprintf("%s %.12s…", found["key "+key], id))
 		}
-	case managedCCF, confidentialLedger: // what it holds no call of Azure's shows
+	case managedCCF, confidentialLedger: // no call to Azure shows its contents
 		found["application"] = gone
 		if state, err := s.Sim.LedgerState(t.id()); err == nil {
 			found["application"] = fmt.Sprintf("%s, transaction %s", strings.Join(state.Entries, " "), state.Transaction)
@@ -138,7 +138,7 @@ func (s *scene) state(ctx context.Context, t target) (map[string]string, error) 
 	return found, nil
 }
 
-// audiences of Azure's tokens, by the ends of host names.
+// audiences are the audiences of Azure's tokens, by the ends of host names.
 var audiences = map[string]string{
 	"management.azure.com":  "https://management.azure.com/.default",
 	".managedhsm.azure.net": "https://managedhsm.azure.net/.default",

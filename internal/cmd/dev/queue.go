@@ -13,14 +13,14 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azqueue/v2/queueerror"
 )
 
-// The queues that others use: the last one is that of whoever asks here for restores.
+// These are the queues for other systems: the last one receives the answers about restores.
 const (
 	requestsQueue = "restore-requests"
 	eventsQueue   = "lifeboat-events"
 	answersQueue  = "answers"
 )
 
-// event is what the demo reads of a CloudEvent.
+// event is a CloudEvent, as far as the demo reads it.
 type event struct {
 	ID, Type, Subject string
 	Data              struct {
@@ -31,10 +31,10 @@ type event struct {
 	}
 }
 
-// word is the last one of the type: what became of it.
+// word returns the last word of the type: the result.
 func (e event) word() string { return e.Type[strings.LastIndex(e.Type, ".")+1:] }
 
-// last says that no other answer follows.
+// last tells whether no other answer follows.
 func (e event) last() bool {
 	switch e.word() {
 	case "accepted", "waiting", "started":
@@ -47,13 +47,13 @@ func (s *scene) options() azcore.ClientOptions {
 	return azcore.ClientOptions{Transport: s.Sim.Client()}
 }
 
-// queue is one of the app's, for one of the identities.
+// queue returns a client of one of the app's queues, for one of the identities.
 func (s *scene) queue(identity, name string) (*azqueue.QueueClient, error) {
 	return azqueue.NewQueueClient("https://"+appAccount+".queue.core.windows.net/"+name, s.Sim.Credential(identity),
 		&azqueue.ClientOptions{ClientOptions: s.options()})
 }
 
-// receive takes all events from a queue, which may not be there yet.
+// receive removes all events from a queue. The queue need not exist yet.
 func (s *scene) receive(ctx context.Context, name string) (events []event, err error) {
 	queue, err := s.queue(reader, name)
 	if err != nil {
@@ -80,7 +80,7 @@ func (s *scene) receive(ctx context.Context, name string) (events []event, err e
 	}
 }
 
-// hear takes what came to lifeboat-events.
+// hear removes the events from lifeboat-events and records them.
 func (s *scene) hear(ctx context.Context) error {
 	events, err := s.receive(ctx, eventsQueue)
 	for _, e := range events {

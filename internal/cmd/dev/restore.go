@@ -16,17 +16,17 @@ import (
 	"lifeboat/internal/testing/stack"
 )
 
-// request asks for a restore.
+// request is a request for a restore.
 type request struct {
 	target target
-	// form is how its message is written.
+	// form is the encoding of its message.
 	form string
 	body map[string]any
 }
 
 func (r request) id() string { return r.body["id"].(string) }
 
-// ask makes a request; it means the newest recovery point of before the time, and wants its answers on a queue.
+// ask returns a request for the newest recovery point before the time, with its answers on a queue.
 func ask(id string, t target, before time.Time, form, reason string) request {
 	return request{t, form, map[string]any{
 		"id": id, "target": t.id(), "recoveryPoint": "latest before " + before.UTC().Format(time.RFC3339Nano),
@@ -40,14 +40,14 @@ func (r request) with(name string, value any) request {
 	return r
 }
 
-// The forms in which clients write messages.
+// These are the encodings that clients use for messages.
 const (
 	plainJSON  = "plain JSON"
 	base64JSON = "JSON in base64"
 	cloudEvent = "a CloudEvent in base64"
 )
 
-// message is the request as it is sent.
+// message returns the text of the request as it is sent.
 func (r request) message() (string, error) {
 	var content any = r.body
 	if r.form == cloudEvent {
@@ -63,7 +63,7 @@ func (r request) message() (string, error) {
 	return base64.StdEncoding.EncodeToString(text), err
 }
 
-// send puts the message into the queue of requests, twice, as a sender does that saw no answer.
+// send puts the message into the queue of requests, twice, like a sender that got no response.
 func (s *scene) send(ctx context.Context, r request) error {
 	queue, err := s.queue(owner, requestsQueue)
 	if err != nil {
@@ -82,7 +82,7 @@ func (s *scene) send(ctx context.Context, r request) error {
 	return nil
 }
 
-// follow shows the answers until each of the requests has its last one, and returns those by the requests' IDs.
+// follow prints the answers until each request has its last one, and returns the last answers by the requests' IDs.
 func (s *scene) follow(ctx context.Context, requests []request) (map[string]event, error) {
 	ends := map[string]event{}
 	for len(ends) < len(requests) {
@@ -92,7 +92,7 @@ func (s *scene) follow(ctx context.Context, requests []request) (map[string]even
 		}
 		for _, e := range news {
 			if slices.ContainsFunc(s.answers, func(old event) bool { return old.ID == e.ID }) {
-				continue // what came twice is one answer
+				continue // an answer that came twice counts once
 			}
 			s.answers = append(s.answers, e)
 			s.say("%-14s answer to %s: %s%s", named(e.Subject).name, e.Data.Request, e.word(), e.words())
@@ -107,7 +107,7 @@ func (s *scene) follow(ctx context.Context, requests []request) (map[string]even
 	return ends, nil
 }
 
-// words are those that matter of an answer beside what became of it.
+// words returns the important details of an answer, besides its result.
 func (e event) words() string {
 	switch {
 	case e.word() == "succeeded" && e.Data.SafetyBackup != "":
@@ -124,15 +124,15 @@ func took(e event) string {
 	return e.Data.Ended.Sub(e.Data.Created).Round(100 * time.Millisecond).String()
 }
 
-// restored is what came of the demo's restores.
+// restored is the result of the demo's restores.
 type restored struct {
 	requests []request
 	ends     map[string]event
-	// before, damaged and after are what the services held.
+	// before, damaged and after are the services' contents at these times.
 	before, damaged, after map[target]map[string]string
 }
 
-// survey looks what the targets hold that are to be damaged.
+// survey reads the contents of the targets that the demo damages.
 func (s *scene) survey(ctx context.Context) (map[target]map[string]string, error) {
 	found := map[target]map[string]string{}
 	for _, t := range []target{apim, hsm, ccf} {
@@ -145,7 +145,7 @@ func (s *scene) survey(ctx context.Context) (map[target]map[string]string, error
 	return found, nil
 }
 
-// showStates prints what the targets held and hold. What is not there is told as gone.
+// showStates prints the targets' contents then and now. A thing that does not exist is shown as gone.
 func showStates(was, is string, then, now map[target]map[string]string) {
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "\n  SERVICE\t\tWHAT\t%s\t%s\n", was, is)
@@ -167,7 +167,7 @@ func orGone(value string) string {
 	return value
 }
 
-// restore damages three services, and has them restored by messages as other systems send them.
+// restore damages three services, and has them restored by messages like those from other systems.
 func (s *scene) restore(ctx context.Context) (r restored, err error) {
 	if r.before, err = s.survey(ctx); err != nil {
 		return r, err
@@ -209,7 +209,7 @@ func (s *scene) restore(ctx context.Context) (r restored, err error) {
 	return r, nil
 }
 
-// refuse asks for what must not be, and shows what the guards say.
+// refuse requests restores that must be refused, and prints the guards' reasons.
 func (s *scene) refuse(ctx context.Context) (r restored, err error) {
 	now := time.Now()
 	r.requests = []request{

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// serve has every target backed up once, says what can be done, and keeps the scene running.
+// serve has every target backed up once, prints the available commands, and keeps the scene running.
 func serve(ctx context.Context, s *scene) error {
 	for _, t := range targets {
 		if _, err := s.call(ctx, "POST", "/api/backups", []byte(`{"target": "`+t.id()+`"}`), &run{}); err != nil {
@@ -64,8 +64,8 @@ func serve(ctx context.Context, s *scene) error {
 	}
 }
 
-// shell makes a shell the owner of the services: with what leads clients to Azure's side here, with the settings of
-// lifeboat's commands, and with three functions on curl.
+// shell returns settings that make a shell act as the owner of the services: addresses that lead clients to the fakes of
+// Azure, the settings of lifeboat's commands, and three functions on curl.
 func (s *scene) shell() string {
 	var b strings.Builder
 	for _, v := range s.Sim.EnvFor(owner) {
@@ -88,7 +88,7 @@ func (s *scene) shell() string {
 	return b.String() + shellFunctions
 }
 
-// shellFunctions need nothing but curl and what every shell has. The api-version of the queue service is a header.
+// shellFunctions need only curl and features of every shell. The api-version of the queue service is a header.
 const shellFunctions = `
 # azure METHOD URL [BODY]: a call with a token for the service that the URL is of.
 azure() {

@@ -16,13 +16,14 @@ import (
 	"lifeboat/internal/testing/stack"
 )
 
-// artifact is what a backup left: a blob, or a folder or share, whose hash is that of the list of its files.
+// artifact is the result of a backup: a blob, a folder or a share. The hash of a folder or share is the hash of the list of
+// its files.
 type artifact struct {
 	size   int64
 	sha256 string
 }
 
-// stored are the artifacts in the account of the backups, by their names behind that of the container.
+// stored returns the artifacts in the account of the backups. Their names begin with the name of the container.
 func (s *scene) stored(ctx context.Context) (map[string]artifact, error) {
 	found := map[string]artifact{}
 	if err := s.storedBlobs(ctx, found); err != nil {
@@ -31,14 +32,14 @@ func (s *scene) stored(ctx context.Context) (map[string]artifact, error) {
 	return found, s.storedShares(ctx, found)
 }
 
-// storedBlobs reads all blobs with an identity of the demo's own.
+// storedBlobs reads all blobs with the identity reader.
 func (s *scene) storedBlobs(ctx context.Context, found map[string]artifact) error {
 	client, err := azblob.NewClient("https://"+stack.Backups+".blob.core.windows.net", s.Sim.Credential(reader),
 		&azblob.ClientOptions{ClientOptions: s.options()})
 	if err != nil {
 		return err
 	}
-	lists := map[string]string{} // of folders: a line for each blob, in the order of their names, as they come
+	lists := map[string]string{} // a folder's list has a line for each blob; they come in the order of their names
 	for pages := client.NewListBlobsFlatPager(stack.Container, nil); pages.More(); {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
@@ -98,10 +99,10 @@ func (s *scene) storedShares(ctx context.Context, found map[string]artifact) err
 	return nil
 }
 
-// line is one of the list of a share's files.
+// line is a line of the list of a share's files.
 type line struct{ sum, path string }
 
-// listed reads the files of a directory and of those below it.
+// listed reads the files of a directory and of its subdirectories.
 func listed(ctx context.Context, d *directory.Client, at string) (lines []line, size int64, err error) {
 	for pages := d.NewListFilesAndDirectoriesPager(nil); pages.More(); {
 		page, err := pages.NextPage(ctx)
@@ -130,7 +131,7 @@ func listed(ctx context.Context, d *directory.Client, at string) (lines []line, 
 	return lines, size, nil
 }
 
-// read reads all of it, closes it, and returns its size in bytes and its SHA-256.
+// read reads the whole body, closes it, and returns its size in bytes and its SHA-256.
 func read(body io.ReadCloser) (size int64, sum string, err error) {
 	defer body.Close()
 	hash := sha256.New()

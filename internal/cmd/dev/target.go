@@ -10,7 +10,7 @@ import (
 // kind is a service of Azure.
 type kind string
 
-// The kinds that the scene has targets of.
+// These are the kinds of the scene's targets.
 const (
 	apiManagement      kind = "API Management"
 	managedHSM         kind = "Managed HSM"
@@ -18,13 +18,13 @@ const (
 	confidentialLedger kind = "Confidential Ledger"
 )
 
-// target is what is backed up.
+// target is a service that the scene backs up.
 type target struct {
 	kind kind
 	name string
 }
 
-// The targets of the plan.
+// These are the targets of the plan.
 var (
 	apim    = target{apiManagement, "contoso-eu"}
 	standby = target{apiManagement, "contoso-us"}
@@ -35,7 +35,7 @@ var (
 	targets = []target{apim, standby, hsm, ccf, ledger}
 )
 
-// of says for each kind how its resource IDs are formed, and how one of it is put into Azure.
+// of has, for each kind, the form of its resource IDs, and the function that adds a service to the stack.
 var of = map[kind]struct {
 	id  func(name string) string
 	add func(s *stack.Stack, name string) error
@@ -46,10 +46,10 @@ var of = map[kind]struct {
 	confidentialLedger: {stack.Ledger, func(s *stack.Stack, name string) error { return s.AddLedger(name, appName) }},
 }
 
-// id is the resource ID.
+// id returns the resource ID.
 func (t target) id() string { return of[t.kind].id(t.name) }
 
-// named finds the target by its resource ID.
+// named returns the target with the resource ID.
 func named(id string) target {
 	for _, t := range targets {
 		if strings.EqualFold(t.id(), id) {
@@ -59,11 +59,11 @@ func named(id string) target {
 	return target{name: id}
 }
 
-// rhythm is how often the targets are backed up, and how long that is kept.
+// rhythm is the interval of the backups, and the time for which a plan keeps them.
 type rhythm struct{ every, within string }
 
-// plan is the text of plan.yaml: two plans, by which each target may be restored into itself and nothing else. Ledgers have
-// one of their own, since there is nothing left to back up before one is restored.
+// plan returns the text of plan.yaml: two plans that allow each target to be restored into itself and nothing else. Ledgers
+// have their own plan, since they have nothing left to back up before a restore.
 func (r rhythm) plan() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "version: 1\ndefaults:\n  storage: {account: %s, container: %s}\nplans:\n", stack.Account(stack.Backups),

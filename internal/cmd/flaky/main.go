@@ -1,10 +1,9 @@
-// Command flaky runs tests again and again, each time in processes of their own and in another order, and says which of
-// them failed how often.
+// Command flaky runs tests again and again, each time in new processes and in another order, and prints which of them failed,
+// and how often.
 //
 //	flaky [-n TIMES] [-run PATTERN] [-race] [-timeout DURATION] [PACKAGE...]
 //
-// It ends with 1 if anything failed, be it a package that does not build, crashes, or runs out of time, and if there was
-// nothing to run.
+// It exits with 1 if a test failed, if a package did not build, crashed, or ran out of time, and if there was nothing to run.
 package main
 
 import (
@@ -61,7 +60,7 @@ func flaky(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 			return 1
 		}
 		if t.runs == 1 {
-			packages = seen // the others have nothing of the pattern
+			packages = seen // the other packages have no test that matches the pattern
 		}
 		if len(seen) == 0 {
 			fmt.Fprintf(stderr, "flaky: there is no test %s in %s\n", *pattern, cmp.Or(strings.Join(flags.Args(), " "), "this folder"))
@@ -76,17 +75,18 @@ func flaky(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
-// test is a test by its package and name. One without a name is the package itself: what is beside its tests.
+// test is a test by its package and name. A test without a name stands for the package itself, for failures outside of its
+// tests.
 type test struct{ pkg, name string }
 
 func (t test) String() string {
 	return t.pkg + ": " + cmp.Or(t.name, "the package itself (build, crash, time-out or TestMain)")
 }
 
-// record is what became of a test.
+// record counts the runs and failures of a test.
 type record struct {
 	runs, failed int
-	seed, said   string // of its first failure
+	seed, said   string // from the first failure
 }
 
 type tally struct {
@@ -94,7 +94,7 @@ type tally struct {
 	tests map[test]*record
 }
 
-// of is the record of the test.
+// of returns the record of the test.
 func (t *tally) of(which test) *record {
 	if t.tests[which] == nil {
 		t.tests[which] = &record{}
@@ -102,18 +102,18 @@ func (t *tally) of(which test) *record {
 	return t.tests[which]
 }
 
-// event is a line of go test -json (go doc test2json). A package that does not build has lines with ImportPath and Output
-// of their own, which FailedBuild refers to.
+// event is a line of go test -json (go doc test2json). A package that does not build has lines with its own ImportPath and
+// Output, and FailedBuild refers to them.
 type event struct {
 	Action, Package, Test, Output, ImportPath, FailedBuild string
 }
 
-// run runs the tests once and counts what became of them. It returns the packages that have something to run.
+// run runs the tests once and counts their results. It returns the packages that have something to run.
 func (t *tally) run(ctx context.Context, command []string) (packages []string, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	c := exec.CommandContext(ctx, "go", command...)
-	c.Cancel = func() error { return c.Process.Signal(os.Interrupt) } // go test ends its tests, and they end what they began
+	c.Cancel = func() error { return c.Process.Signal(os.Interrupt) } // go test ends its tests, and they end their processes
 	c.WaitDelay = time.Minute
 	var aside strings.Builder
 	c.Stderr = &aside
@@ -126,7 +126,7 @@ func (t *tally) run(ctx context.Context, command []string) (packages []string, e
 	}
 	said := map[test]*strings.Builder{}
 	seeds := map[string]string{}
-	open := map[test]bool{}        // begun and not ended
+	open := map[test]bool{}        // started and not ended
 	failures := map[test]bool{}    // themselves, or by a subtest
 	beneath := map[test]bool{}     // by a subtest
 	explained := map[string]bool{} // packages that failed by a test of theirs
@@ -140,7 +140,7 @@ func (t *tally) run(ctx context.Context, command []string) (packages []string, e
 	for {
 		line, err := lines.ReadBytes('\n')
 		if err != nil {
-			break // what is wrong shows in how go test ends
+			break // the exit of go test reports the cause
 		}
 		var e event
 		if json.Unmarshal(line, &e) != nil {
@@ -194,7 +194,7 @@ func (t *tally) run(ctx context.Context, command []string) (packages []string, e
 	}
 	for which := range failures {
 		if beneath[which] || which.name == "" && explained[which.pkg] {
-			continue // told by what failed within
+			continue // the failed subtest explains it
 		}
 		r := t.of(which)
 		if r.failed++; r.failed > 1 {
@@ -214,7 +214,7 @@ func (t *tally) run(ctx context.Context, command []string) (packages []string, e
 	return slices.Compact(packages), nil
 }
 
-// failed is how many tests failed at least once.
+// failed returns the number of tests that failed at least once.
 func (t *tally) failed() (n int) {
 	for _, r := range t.tests {
 		if r.failed > 0 {
@@ -224,10 +224,10 @@ func (t *tally) failed() (n int) {
 	return n
 }
 
-// longest is how much of a failure's text is shown, in bytes.
+// longest is the number of bytes that are shown of a failure's text.
 const longest = 4000
 
-// report tells of each test that failed how often, and what it said at first.
+// report prints how often each failed test failed, and the text of its first failure.
 func (t *tally) report(w io.Writer) {
 	var failed []test
 	packages := map[string]bool{}

@@ -8,10 +8,10 @@ import (
 	"testing"
 )
 
-// project is a module with a test of each kind. Files beside the tests tell a run what came before it.
+// project is a module with a test of each kind. Files beside the tests tell a run about the runs before it.
 func project(t *testing.T) {
 	t.Helper()
-	// often fails with its second run and its fourth.
+	// often fails in its second and fourth run.
 	const often = `package often
 import ("os"; "testing")
 func TestSteady(t *testing.T) {}
@@ -41,14 +41,15 @@ func TestOften(t *testing.T) {
 	}
 }
 
-// Each test is told with how often it failed; what kept a package from telling is told too.
+// TestFlaky checks that the report has each test with the number of its failures, and the reason if a package could not run
+// its tests.
 func TestFlaky(t *testing.T) {
 	t.Chdir(t.TempDir())
 	project(t)
 	for _, c := range []struct {
 		args  string
 		code  int
-		says  []string // of either stream
+		says  []string // on either stream
 		never string
 	}{
 		{"-n 4 ./often", 1, []string{

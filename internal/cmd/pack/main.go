@@ -1,4 +1,4 @@
-// Command pack makes the zip that is deployed: the same files give the same bytes, on any machine.
+// Command pack makes the zip for a deployment: the same files give the same bytes, on any machine.
 //
 //	pack FOLDER FILE.zip
 package main
@@ -24,11 +24,11 @@ func main() {
 	}
 }
 
-// stamp is the time of every file: the earliest that a zip can hold.
+// stamp is the time of every file: the earliest time in a zip.
 var stamp = time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// pack writes the folder's files in the order of their names. Those that may be executed here may be there: on most plans
-// the platform does not set that bit itself (azure-functions-host issue 6160).
+// pack writes the folder's files in the order of their names. It keeps their executable bits: on most plans the platform does
+// not set that bit itself (azure-functions-host issue 6160).
 func pack(folder, file string) (err error) {
 	out, err := os.Create(file)
 	if err != nil {

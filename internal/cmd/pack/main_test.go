@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// The same files give the same bytes, whenever they were written, and keep their bit to be executed.
+// TestPack checks that the same files give the same bytes, at any time of writing, and keep their executable bit.
 func TestPack(t *testing.T) {
 	make1 := func(written time.Time) []byte {
 		folder := t.TempDir()

@@ -1,5 +1,5 @@
-// Schema makes docs/plan.schema.json of the fields of all plans and those of each service, and docs/plan.strict.schema.json of
-// that: the same without errorMessage, which editors show, and which validators in a strict mode do not know.
+// Schema makes docs/plan.schema.json from the fields of all plans and the fields of each service. From that it makes
+// docs/plan.strict.schema.json without errorMessage, because editors show it, but validators in a strict mode do not know it.
 package main
 
 import (
@@ -25,8 +25,8 @@ func main() {
 	}
 }
 
-// words is an errorMessage with the comma before it, or else the one behind it.
+// words matches an errorMessage with the comma before it, or else with the comma after it.
 var words = regexp.MustCompile(`,\s*"errorMessage": "(?:[^"\\]|\\.)*"|"errorMessage": "(?:[^"\\]|\\.)*",\s*`)
 
-// strict is the schema without the words.
+// strict returns the schema without the words.
 func strict(schema []byte) []byte { return words.ReplaceAll(schema, nil) }

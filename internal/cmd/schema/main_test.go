@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// TestTheCopyIsOfToday: both schemas come from one, and differ in the words alone.
+// TestTheCopyIsOfToday: both schemas have the same source, and differ only in the words.
 func TestTheCopyIsOfToday(t *testing.T) {
 	schema, err := os.ReadFile("../../../" + source)
 	if err != nil {
@@ -33,7 +33,7 @@ func TestTheCopyIsOfToday(t *testing.T) {
 	}
 }
 
-// forget takes errorMessage out, and counts.
+// forget removes each errorMessage, and counts them.
 func forget(v any) (n int) {
 	switch v := v.(type) {
 	case map[string]any:

@@ -12,11 +12,11 @@ import (
 	"sync"
 )
 
-// edge is a bug made on purpose that no world of the simulation meets, or too seldom, and that a test catches: "package
-// TestName". In the file the old text, which stands there once, becomes the new.
+// edge is a deliberate bug that is caught by a test, "package TestName", because worlds of the simulation meet it never or too
+// seldom. The old text stands once in the file, and the new text replaces it.
 type edge struct{ test, name, file, old, new string }
 
-// Those with a number were invented from outside, to see what the tests overlooked.
+// edges is the list of these bugs. The bugs with a number were invented from outside, to find gaps in the tests.
 var edges = []edge{
 	{
 		"./internal/engine TestCleanupSeesTheNewestOfAnOlderRun", "cleanup overlooks the newest point of an older run",
@@ -227,8 +227,8 @@ var edges = []edge{
 	},
 }
 
-// tryEdges puts in the bugs with those words in their names, as many at once as there are processors, and writes a line for
-// each into the table. It returns how many there were, and how many were not caught.
+// tryEdges tries the bugs with those words in their names, one per processor at a time, and writes a line for each into the
+// table. It returns the number of bugs that it tried, and the number that no test caught.
 func tryEdges(ctx context.Context, dir, only string, table io.Writer) (tried, missed int) {
 	verdicts := make([]string, len(edges))
 	var group sync.WaitGroup
@@ -266,10 +266,10 @@ func tryEdges(ctx context.Context, dir, only string, table io.Writer) (tried, mi
 	return tried, missed
 }
 
-// apply is the file's text with the bug in it.
+// apply returns the file's text with the bug in it.
 func (e edge) apply(root string) ([]byte, error) { return replace(root, e.file, e.old, e.new) }
 
-// try runs the test with the bug in the code, and tells whether it fails. The folder is made for that.
+// try runs the test with the bug in the code, and tells whether it fails. The folder is for this bug only.
 func (e edge) try(ctx context.Context, dir string) (caught bool, err error) {
 	text, err := e.apply(".")
 	if err != nil {
@@ -284,7 +284,7 @@ func (e edge) try(ctx context.Context, dir string) (caught bool, err error) {
 	}
 	pkg, test, _ := strings.Cut(e.test, " ")
 	run := exec.CommandContext(ctx, "go", "test", "-overlay", path, "-vet=off", "-count=1", "-run", "^"+test+"$", pkg)
-	run.Env = append(os.Environ(), "GOEXPERIMENT=") // as "make test" builds it, whatever this program was built with
+	run.Env = append(os.Environ(), "GOEXPERIMENT=") // as "make test" builds it, however this program was built
 	out, err := run.CombinedOutput()
 	switch {
 	case err == nil:

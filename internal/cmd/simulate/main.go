@@ -20,7 +20,7 @@ import (
 )
 
 func main() {
-	debug.SetGCPercent(400) // worlds leave much behind, and little of it lives
+	debug.SetGCPercent(400) // worlds make much garbage and keep little
 	seeds := flag.Uint64("seeds", 1000, "how many seeds to run, from the first one on")
 	first := flag.Uint64("from", 1, "the first seed")
 	days := flag.Int("days", 60, "the days that each world lasts")
@@ -41,7 +41,7 @@ func main() {
 	os.Exit(many(*first, *seeds, *days, *tries, *plain))
 }
 
-// many runs seeds on all processors, and tells how far it has got.
+// many runs seeds on all processors, and prints its progress.
 func many(first, seeds uint64, days, tries int, plain bool) int {
 	began := time.Now()
 	var mu sync.Mutex
@@ -95,7 +95,7 @@ func many(first, seeds uint64, days, tries int, plain bool) int {
 	}()
 	wg.Wait()
 	close(stop)
-	// Seeds are begun in their order, so the first broken one is the same however many run at once.
+	// Seeds start in their order, so the first broken one is the same however many run at once.
 	slices.SortFunc(broken, func(a, b simulation.Result) int { return cmp.Compare(a.Seed, b.Seed) })
 	if plain {
 		if len(broken) > 0 {
@@ -139,7 +139,7 @@ func replay(seed uint64, days, tries int, whole bool) int {
 	return 1
 }
 
-// tellPlain shrinks what was found, and prints the figures of it.
+// tellPlain shrinks the trace of a broken world, and prints its figures.
 func tellPlain(r simulation.Result, tries int) {
 	whole := simulation.Run(r.Seed, simulation.Options{Days: r.Days, Trace: true})
 	small := simulation.Shrink(r, tries)
@@ -149,7 +149,7 @@ func tellPlain(r simulation.Result, tries int) {
 	})
 }
 
-// tell shrinks what was found, and prints it.
+// tell shrinks the trace of a broken world, and prints it.
 func tell(r simulation.Result, tries int) {
 	fmt.Printf("\nseed %d breaks a promise on %s\n  %s\nshrinking …\n\n", r.Seed, r.Violation.At.Format(time.RFC3339), r.Violation)
 	small := simulation.Shrink(r, tries)

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// mutant is a bug made on purpose: in the file the old text, which stands there once, becomes the new.
+// mutant is a deliberate bug: the old text stands once in the file, and the new text replaces it.
 type mutant struct{ name, file, old, new string }
 
 var mutants = []mutant{
@@ -284,7 +284,7 @@ var mutants = []mutant{
 	},
 }
 
-// caught is how a world gave a bug away.
+// caught describes the world that revealed a bug.
 type caught struct {
 	Invariant     string
 	Seed          uint64
@@ -292,8 +292,8 @@ type caught struct {
 	Lines, Shrunk int
 }
 
-// try every bug of both tables with those words in its name, with the program or the test rebuilt around it; quick: only the
-// bugs that tests catch. It is 1 if one is not caught.
+// tryMutants tries every bug of both tables with those words in its name, with the program or the test rebuilt around it. With
+// quick it tries only the bugs that tests catch. It returns 1 if one is not caught.
 func tryMutants(ctx context.Context, only string, quick bool, seeds uint64, days, tries int) int {
 	dir, err := os.MkdirTemp("", "mutants")
 	if err != nil {
@@ -332,12 +332,13 @@ func tryMutants(ctx context.Context, only string, quick bool, seeds uint64, days
 	return min(missed+edgesMissed, 1)
 }
 
-// apply is the file's text with the bug in it.
+// apply returns the file's text with the bug in it.
 func (m mutant) apply(root string) ([]byte, error) {
 	return replace(root, m.file, m.old, m.new)
 }
 
-// replace is the text of the file below the root, with the old text, which must stand there once, replaced by the new.
+// replace returns the text of the file below the root, with the old text replaced by the new. The old text must stand there
+// once.
 func replace(root, file, old, with string) ([]byte, error) {
 	text, err := os.ReadFile(filepath.Join(root, file))
 	if err != nil {
@@ -349,7 +350,8 @@ func replace(root, file, old, with string) ([]byte, error) {
 	return []byte(strings.Replace(string(text), old, with, 1)), nil
 }
 
-// overlay writes into the folder what has "go" read the text instead of the file, and returns the value of its -overlay.
+// overlay writes files into the folder that make "go" read the text instead of the file, and returns the value of its
+// -overlay.
 func overlay(dir, file string, text []byte) (string, error) {
 	broken, path := filepath.Join(dir, filepath.Base(file)), filepath.Join(dir, "overlay.json")
 	original, err := filepath.Abs(file)

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// Every bug of the tables still fits the code: its text stands there once, and what comes of it is Go. That each is caught
-// is what "make mutants" shows.
+// TestMutantsFitTheCode checks that every bug of the tables still fits the code: its text stands there once, and the changed
+// file is valid Go. Only "make mutants" shows that each bug is caught.
 func TestMutantsFitTheCode(t *testing.T) {
 	bugs := map[string]interface {
 		apply(root string) ([]byte, error)
@@ -37,7 +37,7 @@ func TestMutantsFitTheCode(t *testing.T) {
 	}
 }
 
-// The test that is to catch a bug is there.
+// TestEdgesHaveTheirTests checks that the test of each bug exists.
 func TestEdgesHaveTheirTests(t *testing.T) {
 	for _, e := range edges {
 		pkg, test, _ := strings.Cut(e.test, " ")

@@ -1,10 +1,10 @@
-// Command testtimes says where the time of the tests goes: of each package the wall clock and the processor's time, without
-// and with the race detector, and of the tests that take longest the wall clock.
+// Command testtimes prints where the time of the tests goes. For each package it prints the wall clock and the processor's
+// time, without and with the race detector, and for the slowest tests the wall clock.
 //
 //	testtimes [-longest N] [-norace] [PACKAGE...]
 //
-// Packages run one after the other, so that none waits for another. The processor's time is that of the test program and of
-// all processes that it started and saw end; a test that runs beside others has no such time of its own.
+// Packages run one after the other, so that none waits for another. The processor's time covers the test program and all
+// processes that it started and waited for; a test in parallel with others has no processor's time of its own.
 package main
 
 import (
@@ -24,8 +24,8 @@ import (
 	"time"
 )
 
-// meter is the environment variable by which go test runs this command in front of each test program; it names the file that
-// takes what was measured.
+// meter is the environment variable that makes go test run this command in front of each test program. It names the file for
+// the measurements.
 const meter = "LIFEBOAT_TEST_METER"
 
 func main() {
@@ -57,7 +57,7 @@ type measured struct {
 	CPU, Wall time.Duration
 }
 
-// measure runs the test program, and notes what it took.
+// measure runs the test program, and writes its times to the file.
 func measure(ctx context.Context, file string, command []string) int {
 	c := exec.CommandContext(ctx, command[0], command[1:]...)
 	c.Stdin, c.Stdout, c.Stderr = os.Stdin, os.Stdout, os.Stderr
@@ -82,10 +82,10 @@ func measure(ctx context.Context, file string, command []string) int {
 	return 1
 }
 
-// spent is what a package took.
+// spent is the time that a package took.
 type spent struct{ wall, cpu time.Duration }
 
-// times are by package and by test; the second of each pair is with the race detector.
+// times are the times by package and by test; the second of each pair is with the race detector.
 type times struct {
 	packages map[string]*[2]spent
 	tests    map[string]*[2]time.Duration
@@ -154,7 +154,7 @@ func (t *times) run(ctx context.Context, race bool, packages []string) (err erro
 		} else if err != nil {
 			return err
 		}
-		name := "." // of the longest folder that fits, which is the package's own
+		name := "." // the longest folder that fits is the package's own
 		for folder := range folders {
 			if short := strings.TrimPrefix(folder, "/"); strings.HasSuffix(m.Dir, folder) && len(short) > len(name) {
 				name = short

@@ -1,5 +1,5 @@
-// Package entity is the form that a row of the catalog has in Azure Table Storage, and the limits it must keep there.
-// It talks to nobody, so that a catalog in memory can keep its rows in the same form and refuse the same ones.
+// Package entity converts a row of the catalog to its form in Azure Table Storage, and checks the limits there. It makes no
+// requests, so that a catalog in memory can keep its rows in the same form and refuse the same rows.
 //
 // The members of a row's JSON body become columns, so that people can read and filter the table:
 //
@@ -9,10 +9,10 @@
 //	{…}, […]          Edm.String with the JSON text, in a column named after the member with "_json" at its end
 //	null              no column: a member that is null is not there when the row is read back
 //
-// Two columns are added: Schema says how to read the others, Writer carries the mark of whoever wrote the row last.
+// Encode adds two columns. Schema is the version of the mapping; Writer holds the mark of the last writer of the row.
 //
-// A column that no member becomes, since somebody else added it, is kept all the same: Decode puts it into the member Foreign as
-// it stands in the entity, and Encode takes it out again.
+// Another program may add a column that no member becomes. Decode puts it into the member Foreign as it stands in the entity,
+// and Encode takes it out again, so the column is kept.
 package entity
 
 import (
@@ -28,10 +28,10 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// Schema is the version of the mapping that Encode writes, and the newest that Decode reads.
+// Schema is the version of the mapping that Encode writes. Decode reads this version and older ones.
 const Schema = 1
 
-// The columns that every row has beside those of its body.
+// These are the columns that every row has besides the columns of its body.
 const (
 	partitionColumn = "PartitionKey"
 	rowColumn       = "RowKey"
@@ -43,13 +43,13 @@ const (
 	typeMark = "@odata.type"
 	// jsonMark at the end of a column's name says that its text is JSON.
 	jsonMark = "_json"
-	// foreign is the member that holds the columns of others: an object of their names and values, and of their types under
-	// their names with typeMark.
+	// foreign is the member that holds columns of other programs: an object with their names and values, and with their types
+	// under the names with typeMark.
 	foreign = "Foreign"
 )
 
-// Encode checks the writes of one transaction as Azure Table Storage would, and returns the entity of each as JSON with
-// minimal metadata; a Delete has the keys alone. The error names the write, counted from 0, and its row.
+// Encode checks the writes of one transaction as Azure Table Storage would. It returns the entity of each write as JSON with
+// minimal metadata; the entity of a Delete has the keys alone. The error names the write, counted from 0, and its row.
 func Encode(writes []backup.Write, writer string) ([][]byte, error) {
 	if err := checkTransaction(writes); err != nil {
 		return nil, err
@@ -94,8 +94,8 @@ func encode(w backup.Write, writer string) ([]byte, error) {
 	return append(entity, '}'), nil
 }
 
-// Keep checks the writes as Encode does, and returns the bodies as Decode would give them back, without the way through
-// an entity; nil for a Delete.
+// Keep checks the writes as Encode does, and returns the bodies as Decode would return them, without making an entity. The
+// body of a Delete is nil.
 func Keep(writes []backup.Write) ([]json.RawMessage, error) {
 	if err := checkTransaction(writes); err != nil {
 		return nil, err
@@ -118,7 +118,7 @@ func Keep(writes []backup.Write) ([]json.RawMessage, error) {
 	return bodies, err
 }
 
-// withoutNulls is a copy of the object without the members that are null.
+// withoutNulls returns a copy of the object without the members that are null.
 func withoutNulls(object []byte) json.RawMessage {
 	if !bytes.Contains(object, []byte("null")) {
 		return bytes.Clone(object)
@@ -136,13 +136,13 @@ func withoutNulls(object []byte) json.RawMessage {
 	return append(kept, '}')
 }
 
-// column is one of a row's, as it stands in the entity.
+// column is a column of a row, as it stands in the entity.
 type column struct {
 	name string
 	kind kind
 	// value is the text, the digits of an Edm.Int64, or else JSON.
 	value string
-	// size of the value in bytes, as entitySize counts.
+	// size is the number of bytes of the value, as entitySize counts them.
 	size int
 }
 
@@ -154,7 +154,7 @@ const (
 	ofRest
 )
 
-// quoted is the text as a JSON string.
+// quoted returns the text as a JSON string.
 func quoted(text string) []byte {
 	value, err := json.Marshal(text)
 	if err != nil {
@@ -163,7 +163,7 @@ func quoted(text string) []byte {
 	return value
 }
 
-// columnsOf are the columns of the row that is written; those of its keys come first.
+// columnsOf returns the columns of the row of the write, the columns of its keys first.
 func columnsOf(w backup.Write, writer string) ([]column, error) {
 	columns := append(make([]column, 0, 48),
 		column{name: partitionColumn, value: w.Partition, size: 2 * units(w.Partition)},
@@ -214,7 +214,7 @@ func addMembers(columns []column, body json.RawMessage) ([]column, error) {
 	return columns, nil
 }
 
-// addForeign adds the columns of others as they were.
+// addForeign adds the columns of other programs unchanged.
 func addForeign(columns []column, object json.RawMessage) []column {
 	for quotedName, value := range members(object) {
 		name := string(quotedName[1 : len(quotedName)-1])
@@ -255,8 +255,8 @@ func columnOf(name string, value json.RawMessage) (column, error) {
 	return column{name: name, value: text, size: 4 + 2*units(text)}, checkLength(text)
 }
 
-// Decode reads an entity with minimal metadata, and the mark of its writer. For one that this version cannot read it returns the
-// keys, the ETag and a [backup.ErrUnreadable] that says why.
+// Decode reads an entity with minimal metadata, and the mark of its writer. If this version cannot read the entity, Decode
+// returns the keys, the ETag and a [backup.ErrUnreadable] with the reason.
 func Decode(entity []byte) (row backup.Row, writer string, err error) {
 	var columns map[string]json.RawMessage
 	if err := json.Unmarshal(entity, &columns); err != nil {
@@ -265,7 +265,7 @@ func Decode(entity []byte) (row backup.Row, writer string, err error) {
 	for column, text := range map[string]*string{
 		partitionColumn: &row.Partition, rowColumn: &row.Row, "odata.etag": &row.ETag, writerColumn: &writer,
 	} {
-		_ = json.Unmarshal(columns[column], text) // a row of somebody else's may have none that is a text
+		_ = json.Unmarshal(columns[column], text) // another program's row may lack it, or not have a text
 	}
 	var schema int
 	_ = json.Unmarshal(columns[schemaColumn], &schema)
@@ -299,7 +299,7 @@ func Decode(entity []byte) (row backup.Row, writer string, err error) {
 	return row, writer, err
 }
 
-// isForeign says that Encode makes no such column: by its name, its type, or its value.
+// isForeign tells whether Encode cannot have made the column, by its name, its type, or its value.
 func isForeign(column string, value, columnType json.RawMessage) bool {
 	name := strings.TrimSuffix(column, jsonMark)
 	switch string(columnType) {
@@ -318,7 +318,7 @@ func isForeign(column string, value, columnType json.RawMessage) bool {
 	return err != nil
 }
 
-// member turns a column back into the member it was made of.
+// member turns a column back into the member that it was made from.
 func member(column string, value, columnType json.RawMessage) (name string, v json.RawMessage, err error) {
 	inner, isJSON := strings.CutSuffix(column, jsonMark)
 	isInt64 := string(columnType) == `"Edm.Int64"`
@@ -349,8 +349,8 @@ func checkSchema(schema int) error {
 	return nil
 }
 
-// entitySize is what a row occupies, as Microsoft counts it ("Understanding Windows Azure Storage Billing", 2010): 4
-// bytes, the keys' characters twice, and for each column 8 bytes, its name's characters twice, and its value.
+// entitySize returns the size of a row as Microsoft counts it ("Understanding Windows Azure Storage Billing", 2010): 4 bytes,
+// the keys' characters twice, and for each column 8 bytes, its name's characters twice, and its value.
 func entitySize(columns []column) int {
 	size := 4
 	for _, c := range columns {
@@ -361,7 +361,7 @@ func entitySize(columns []column) int {
 	return size
 }
 
-// units counts UTF-16 code units, in which Azure Table Storage measures text.
+// units counts UTF-16 code units. Azure Table Storage measures text in them.
 func units(s string) int {
 	n := 0
 	for _, r := range s {

@@ -11,7 +11,8 @@ import (
 	"lifeboat/internal/storage/entity"
 )
 
-// What memory keeps is what storage/table reads back, and both refuse the same rows.
+// TestKeepIsEncodeAndDecode checks that memory keeps the same rows that storage/table reads back, and that both refuse the
+// same rows.
 func TestKeepIsEncodeAndDecode(t *testing.T) {
 	key := backup.Key{Partition: "p", Row: "r"}
 	for name, body := range map[string]string{

@@ -12,7 +12,7 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// Limits of Azure Table Storage (Azure's documentation "Understanding the Table service data model" and "Performing
+// These are limits of Azure Table Storage (Azure's documentation "Understanding the Table service data model" and "Performing
 // entity group transactions").
 const (
 	maxWrites           = 100
@@ -21,20 +21,20 @@ const (
 	maxText             = 32_768 // UTF-16 code units, 64 KiB
 	maxKey              = 512    // UTF-16 code units, 1 KiB
 	maxName             = 255
-	// maxMembers leaves some of Azure's 252 columns to us.
+	// maxMembers leaves some of Azure's 252 columns for Lifeboat's own.
 	maxMembers = 240
-	// maxList is how many rows one answer holds at the most.
+	// maxList is the highest number of rows in one response.
 	maxList = 1000
-	// writeOverhead is what a transaction adds to an entity, generously: part and request headers.
+	// writeOverhead is a generous bound of the bytes that a transaction adds to an entity: part and request headers.
 	writeOverhead = 1024
 )
 
-// ownColumns are not for members of a body.
+// ownColumns are names that a member of a body may not have.
 var ownColumns = []string{partitionColumn, rowColumn, timestampColumn, schemaColumn, writerColumn}
 
 func isOwnColumn(name string) bool { return slices.Contains(ownColumns, name) }
 
-// isColumnName is narrower than what Azure allows, C# identifiers, by the letters beyond ASCII.
+// isColumnName accepts fewer names than Azure does. Azure allows C# identifiers, with letters beyond ASCII.
 func isColumnName(name string) bool {
 	for i, c := range []byte(name) {
 		letter := c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || c == '_'
@@ -65,7 +65,8 @@ func checkLength(text string) error {
 	return nil
 }
 
-// checkTransaction refuses what Azure would, and Azurite would not: writes in several partitions, or of one row twice.
+// checkTransaction refuses the transactions that Azure refuses and Azurite accepts: writes in several partitions, or two of
+// one row.
 func checkTransaction(writes []backup.Write) error {
 	if len(writes) == 0 || len(writes) > maxWrites {
 		return fmt.Errorf("%d writes: there must be 1 to %d", len(writes), maxWrites)
@@ -120,7 +121,7 @@ func CheckKey(k backup.Key) error {
 	return nil
 }
 
-// CheckList refuses what a listing cannot ask for. The bounds are not keys: they may be empty.
+// CheckList refuses arguments that a listing cannot have. The bounds are not keys: they may be empty.
 func CheckList(partition, from, to string, limit int) error {
 	if err := CheckKey(backup.Key{Partition: partition, Row: "-"}); err != nil {
 		return err
@@ -136,8 +137,8 @@ func CheckList(partition, from, to string, limit int) error {
 	return nil
 }
 
-// checkText keeps to what keys are made of. Azure forbids / \ # ? and control characters; the quote is ours, since the
-// SDK's escaping of it cannot be relied on (aztables EDMEntity, seen 2026-11).
+// checkText refuses characters that a key may not have. Azure forbids / \ # ? and control characters; Lifeboat also forbids
+// the quote, since the SDK's escaping of it cannot be relied on (aztables EDMEntity, seen 2026-11).
 func checkText(s string) error {
 	count := 0
 	for i, r := range s {

@@ -10,12 +10,12 @@ import (
 	"lifeboat/internal/storage/entity"
 )
 
-// put is a write of a row with the body.
+// put returns a write of a row with the body.
 func put(row, body string) backup.Write {
 	return backup.Write{Op: backup.Put, Key: backup.Key{Partition: "p", Row: row}, Body: json.RawMessage(body)}
 }
 
-// taken says whether the writes are, which Keep and Encode must agree on.
+// taken tells whether the writes are accepted, and fails the test if Keep and Encode disagree.
 func taken(t *testing.T, writes ...backup.Write) bool {
 	t.Helper()
 	_, kept := entity.Keep(writes)
@@ -26,7 +26,7 @@ func taken(t *testing.T, writes ...backup.Write) bool {
 	return kept == nil
 }
 
-// TestTextIsMeasuredAsAzureDoes: in UTF-16 code units, of which a letter beyond the first 65,536 has two.
+// TestTextIsMeasuredAsAzureDoes: text is measured in UTF-16 code units. A letter beyond the first 65,536 has two.
 func TestTextIsMeasuredAsAzureDoes(t *testing.T) {
 	for letter, units := range map[string]int{"a": 1, "é": 1, "船": 1, "\uffff": 1, "😀": 2, "𝄞": 2} {
 		for n, want := range map[int]bool{32_768 / units: true, 32_768/units + 1: false} {
@@ -98,7 +98,8 @@ func TestARowHasAtMost240Members(t *testing.T) {
 	}
 }
 
-// TestWhichNamesAMemberMayHave: those of a column, and none that Azure's or our own columns have, in any case.
+// TestWhichNamesAMemberMayHave: a member may have the name of a column, except Azure's and Lifeboat's own columns, in any
+// case.
 func TestWhichNamesAMemberMayHave(t *testing.T) {
 	for name, want := range map[string]bool{
 		"a": true, "A9": true, "_a": true, "Z_z0": true, strings.Repeat("a", 250): true,
@@ -111,7 +112,7 @@ func TestWhichNamesAMemberMayHave(t *testing.T) {
 	}
 }
 
-// TestWhichNumbersAreKept: whole ones of 64 bits, digit for digit.
+// TestWhichNumbersAreKept: whole numbers of 64 bits are kept, digit for digit.
 func TestWhichNumbersAreKept(t *testing.T) {
 	for number, want := range map[string]bool{
 		"0": true, "-1": true, "9223372036854775807": true, "-9223372036854775808": true,
@@ -135,8 +136,8 @@ func TestWhichNumbersAreKept(t *testing.T) {
 	}
 }
 
-// TestATransactionIsOneThatAzureTakes: 1 to 100 writes of different rows of one partition, of 4 MiB at the most, and those
-// that need an ETag with one.
+// TestATransactionIsOneThatAzureTakes: a transaction has 1 to 100 writes of different rows of one partition and at most 4 MiB,
+// and each write has an ETag if it needs one.
 func TestATransactionIsOneThatAzureTakes(t *testing.T) {
 	rows := func(n, size int) (writes []backup.Write) {
 		for i := range n {
@@ -184,7 +185,7 @@ func TestATransactionIsOneThatAzureTakes(t *testing.T) {
 	}
 }
 
-// TestWhichCharactersAKeyMayHave: all but those that Azure forbids, and the quote.
+// TestWhichCharactersAKeyMayHave: a key may have every character except the quote and the characters that Azure forbids.
 func TestWhichCharactersAKeyMayHave(t *testing.T) {
 	for _, good := range []string{"a", "A-9_.~!", "é 船", "%", "\"", "+&="} {
 		if err := entity.CheckKey(backup.Key{Partition: good, Row: good}); err != nil {
@@ -214,7 +215,7 @@ func TestWhichCharactersAKeyMayHave(t *testing.T) {
 	}
 }
 
-// TestWhatIsNoRowOfOursIsNotRead.
+// TestWhatIsNoRowOfOursIsNotRead checks that Decode refuses entities that Encode cannot have made.
 func TestWhatIsNoRowOfOursIsNotRead(t *testing.T) {
 	const keys = `"PartitionKey":"p","RowKey":"r","Writer":"w","odata.etag":"e","Timestamp":"2026-01-01T00:00:00Z"`
 	row, writer, err := entity.Decode([]byte(`{` + keys + `,"Schema":1,"a":"x","b":true,"c":"7","c@odata.type":"Edm.Int64","d_json":"[1]","e":null}`))

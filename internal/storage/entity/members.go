@@ -2,15 +2,15 @@ package entity
 
 import "iter"
 
-// members yields the members of an object of valid JSON as they stand there: the name with its quotes, and the value.
-// Nothing inside a value is looked at but where it ends.
+// members yields the members of an object of valid JSON as they stand there: the name with its quotes, and the value. It reads
+// a value only to find its end.
 func members(object []byte) iter.Seq2[[]byte, []byte] {
 	return func(yield func(name, value []byte) bool) {
-		at := skip(object, 0) + 1 // behind the brace
+		at := skip(object, 0) + 1 // after the brace
 		for at = skip(object, at); object[at] == '"'; at = skip(object, at) {
 			end := stringEnd(object, at)
 			name := object[at:end]
-			at = skip(object, skip(object, end)+1) // behind the colon
+			at = skip(object, skip(object, end)+1) // after the colon
 			end = valueEnd(object, at)
 			if !yield(name, object[at:end]) {
 				return
@@ -22,7 +22,7 @@ func members(object []byte) iter.Seq2[[]byte, []byte] {
 	}
 }
 
-// skip goes over white space.
+// skip returns the position after the white space at a position.
 func skip(text []byte, at int) int {
 	for text[at] == ' ' || text[at] == '\t' || text[at] == '\n' || text[at] == '\r' {
 		at++
@@ -30,7 +30,7 @@ func skip(text []byte, at int) int {
 	return at
 }
 
-// stringEnd is behind the string that begins there.
+// stringEnd returns the position after the string that begins at a position.
 func stringEnd(text []byte, at int) int {
 	for at++; text[at] != '"'; at++ {
 		if text[at] == '\\' {
@@ -40,7 +40,7 @@ func stringEnd(text []byte, at int) int {
 	return at + 1
 }
 
-// valueEnd is behind the value that begins there.
+// valueEnd returns the position after the value that begins at a position.
 func valueEnd(text []byte, at int) int {
 	for depth := 0; ; {
 		switch text[at] {

@@ -1,5 +1,5 @@
-// Package message is the form that wake-ups and events have in Azure Queue Storage, and the limits they must keep
-// there. It talks to nobody, so that queues in memory can keep messages in the same form and refuse the same ones.
+// Package message converts wake-ups and events to their form in Azure Queue Storage, and checks the limits there. It makes no
+// requests, so that queues in memory can keep messages in the same form and refuse the same messages.
 package message
 
 import (
@@ -12,19 +12,19 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// The queues.
+// These are the names of the queues.
 const (
 	Execute = "execute"         // wake-ups
 	Events  = "lifeboat-events" // events
 )
 
-// Limits of Azure Queue Storage (Azure's documentation "Put Message").
+// These are limits of Azure Queue Storage (Azure's documentation "Put Message").
 const (
 	maxBytes = 64 << 10
 	maxDelay = 7 * 24 * time.Hour
 )
 
-// Wakeup is the wake-up as plain JSON text.
+// Wakeup returns the wake-up as plain JSON text.
 func Wakeup(w backup.Wakeup) ([]byte, error) {
 	text, err := json.Marshal(w)
 	if err != nil {
@@ -45,8 +45,8 @@ type cloudEvent struct {
 	Data            json.RawMessage `json:"data"`
 }
 
-// Event is the event as a CloudEvent 1.0 in the structured JSON form. The source says which Lifeboat it comes from: a URI
-// reference, as CloudEvents want it.
+// Event returns the event as a CloudEvent 1.0 in the structured JSON form. The source says which Lifeboat sends it: a URI
+// reference, as CloudEvents requires.
 func Event(source string, e backup.Event) ([]byte, error) {
 	what := fmt.Sprintf("event %s (%s)", e.ID, e.Type)
 	var data map[string]json.RawMessage
@@ -58,7 +58,7 @@ func Event(source string, e backup.Event) ([]byte, error) {
 	}
 	var text bytes.Buffer
 	encoder := json.NewEncoder(&text)
-	encoder.SetEscapeHTML(false) // it would make the data longer than they were measured
+	encoder.SetEscapeHTML(false) // escaping makes the data longer than their measured size
 	err := encoder.Encode(cloudEvent{
 		SpecVersion: "1.0", ID: e.ID, Source: source, Type: e.Type, Subject: e.Subject, DataContentType: "application/json",
 		Time: e.Time.UTC(), Data: e.Data,
@@ -76,7 +76,7 @@ func checked(text []byte, what string) ([]byte, error) {
 	return text, nil
 }
 
-// Seconds is the delay in whole seconds, rounded up, as Azure Queue Storage counts it: 0 to 604,800.
+// Seconds returns the delay in whole seconds, rounded up, as Azure Queue Storage counts it: 0 to 604,800.
 func Seconds(delay time.Duration) (int32, error) {
 	if delay < 0 || delay > maxDelay {
 		return 0, fmt.Errorf("a delay of %s: it must be 0 to 7 days", delay)

@@ -13,7 +13,8 @@ import (
 	"lifeboat/internal/storage/message"
 )
 
-// TestADelayIsOfWholeSecondsUpToSevenDays, rounded up: what comes too early is put back.
+// TestADelayIsOfWholeSecondsUpToSevenDays: a delay is rounded up, because the program requeues a message that arrives too
+// early.
 func TestADelayIsOfWholeSecondsUpToSevenDays(t *testing.T) {
 	const week = 7 * 24 * time.Hour
 	for delay, want := range map[time.Duration]int32{
@@ -31,7 +32,7 @@ func TestADelayIsOfWholeSecondsUpToSevenDays(t *testing.T) {
 	}
 }
 
-// TestAnEventIsACloudEvent, with all that is known of it.
+// TestAnEventIsACloudEvent checks that a message has all the facts of its event.
 func TestAnEventIsACloudEvent(t *testing.T) {
 	at := time.Date(2026, 3, 1, 3, 0, 0, 0, time.FixedZone("", 3600))
 	text, err := message.Event("contoso", backup.Event{ID: "i", Type: "lifeboat.t", Subject: "s", Time: at, Data: json.RawMessage(`{"a":1}`)})
@@ -72,7 +73,7 @@ func TestAnEventIsACloudEvent(t *testing.T) {
 	}
 }
 
-// TestAMessageHas64KiBAtMost, in bytes.
+// TestAMessageHas64KiBAtMost: the limit counts bytes.
 func TestAMessageHas64KiBAtMost(t *testing.T) {
 	event := func(n int) ([]byte, error) {
 		return message.Event("contoso", backup.Event{

@@ -19,14 +19,14 @@ import (
 	"lifeboat/internal/storage/message"
 )
 
-// Queue is a [backup.Queue] on two queues of a storage account, as plain text: the host must be set to messageEncoding
-// none. It makes a queue when it is missing. Its methods may be called from any goroutine.
+// Queue is a [backup.Queue] on two queues of a storage account, as plain text: the host must be set to messageEncoding none.
+// It creates a missing queue. Its methods may be called from any goroutine.
 type Queue struct {
 	service *azqueue.ServiceClient
 	source  string
 }
 
-// New returns a queue whose events have the source: a URI reference that says which Lifeboat they come from.
+// New returns a queue whose events have the source: a URI reference that says which Lifeboat sends them.
 func New(service *azqueue.ServiceClient, source string) *Queue {
 	return &Queue{service: service, source: source}
 }
@@ -51,7 +51,8 @@ func (q *Queue) Publish(ctx context.Context, e backup.Event) error {
 		return fmt.Errorf("%w: %w", backup.ErrUndeliverable, err)
 	}
 	err = q.send(ctx, cmp.Or(e.To, message.Events), text, 0)
-	// A role may be given yet, and a queue made again; a message or a name that is wrong stays so.
+	// These failures may end: an operator may still assign a role, and a queue may be created again. A wrong message or name
+	// stays wrong.
 	if no, ok := errors.AsType[refusal](err); ok && slices.Contains(hopeless, no.status) {
 		return fmt.Errorf("%w: %w", backup.ErrUndeliverable, err)
 	}
@@ -67,9 +68,9 @@ func (q *Queue) Requeue(ctx context.Context, queue string, text []byte, delay ti
 	return q.send(ctx, queue, text, seconds)
 }
 
-// Poison says how many messages are in a queue, none if there is no such queue, and when Azure deletes the first of those that
-// nobody has taken for the moment; zero if all are taken, since then Azure shows none of them. It changes nothing, and costs one
-// request, and one more if there are any.
+// Poison returns the number of messages in a queue, 0 if the queue does not exist, and the time when Azure deletes the first
+// visible one. The time is zero if all messages are being processed, since Azure then shows none of them. Poison changes
+// nothing; it costs one request, and a second if there are messages.
 func (q *Queue) Poison(ctx context.Context, name string) (n int, first time.Time, err error) {
 	client := q.service.NewQueueClient(name)
 	properties, err := client.GetProperties(ctx, nil)
@@ -95,19 +96,19 @@ func (q *Queue) Poison(ctx context.Context, name string) (n int, first time.Time
 	return int(*properties.ApproximateMessagesCount), first, nil
 }
 
-// hopeless are the answers that a repeat of the same message gets as well.
+// hopeless lists the statuses that every repetition of the same message would get too.
 var hopeless = []int{http.StatusBadRequest, http.StatusRequestEntityTooLarge}
 
-// forever is the time to live of a message that waits until it is received; the default would be 7 days.
+// forever is the time to live of a message that waits until it is received. The default would be 7 days.
 const forever int32 = -1
 
-// send makes the queue and sends again if there is none.
+// send sends a message. If there is no queue it creates it and sends again.
 func (q *Queue) send(ctx context.Context, name string, text []byte, seconds int32) error {
 	client, expires := q.service.NewQueueClient(name), forever
 	options := &azqueue.EnqueueMessageOptions{TimeToLive: &expires, VisibilityTimeout: &seconds}
 	_, err := client.EnqueueMessage(ctx, string(text), options)
 	if queueerror.HasCode(err, queueerror.QueueNotFound) {
-		// Two that make it at once both succeed: Azure answers 204 where it exists already.
+		// Two processes may create it at once, and both succeed: Azure answers 204 if it exists already.
 		if _, err := client.Create(ctx, nil); err != nil && !queueerror.HasCode(err, queueerror.QueueAlreadyExists) {
 			return fmt.Errorf("create queue %s: %w", name, plain(err))
 		}
@@ -119,21 +120,21 @@ func (q *Queue) send(ctx context.Context, name string, text []byte, seconds int3
 	return nil
 }
 
-// plain says in one line what Azure answered. The SDK's own text is a page, with URLs in it.
+// plain returns Azure's answer in one line. The SDK's own text is a page, with URLs in it.
 func plain(err error) error {
 	response, ok := errors.AsType[*azcore.ResponseError](err)
 	if !ok {
 		return err
 	}
 	no := refusal{status: response.StatusCode, code: response.ErrorCode}
-	if response.RawResponse != nil { // else the code must do
+	if response.RawResponse != nil { // otherwise there is only the code
 		said := azure.ReadBody(response.RawResponse)
 		no.words, no.request = said.Message, said.RequestID
 	}
 	return no
 }
 
-// refusal is what Azure answered.
+// refusal is Azure's answer to a request that it refused.
 type refusal struct {
 	status               int
 	code, words, request string

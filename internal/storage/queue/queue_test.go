@@ -45,7 +45,7 @@ func service(t *testing.T, a *azuritetest.Account, options azcore.ClientOptions)
 	return client
 }
 
-// receive takes all visible messages out of the queue, at most 32.
+// receive removes all visible messages from the queue, at most 32.
 func receive(t *testing.T, queue *azqueue.QueueClient) (texts []string) {
 	t.Helper()
 	most := int32(32)
@@ -62,7 +62,8 @@ func receive(t *testing.T, queue *azqueue.QueueClient) (texts []string) {
 	return texts
 }
 
-// TestRequests: a queue is made when it is missing, and never looked for; delays are whole seconds, rounded up.
+// TestRequests: the program creates a missing queue and never checks whether there is one; delays are whole seconds, rounded
+// up.
 func TestRequests(t *testing.T) {
 	account := azuritetest.NewAccount(t)
 	q := queue.New(service(t, account, account.Options()), "urn:test")
@@ -85,8 +86,7 @@ func TestRequests(t *testing.T) {
 	}
 }
 
-// TestPoison: it counts what is there, also what somebody has taken for the moment, and says when the first that can be seen
-// is deleted.
+// TestPoison: it counts all messages, including those in progress, and returns the time when the first visible one is deleted.
 func TestPoison(t *testing.T) {
 	account := azuritetest.NewAccount(t)
 	client := service(t, account, account.Options())
@@ -152,7 +152,7 @@ type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(request *http.Request) (*http.Response, error) { return f(request) }
 
-// TestUndeliverable: an event that its queue can never take is told apart from one that it may take yet.
+// TestUndeliverable: the error tells an event that its queue can never accept from one that it may accept later.
 func TestUndeliverable(t *testing.T) {
 	for _, test := range []struct {
 		to            string

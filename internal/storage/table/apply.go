@@ -11,12 +11,12 @@ import (
 	"lifeboat/internal/storage/entity"
 )
 
-// Apply implements [backup.Catalog]. One write is one request, several are one transaction.
+// Apply implements [backup.Catalog]. It makes one write as one request, and several as one transaction.
 //
-// When an answer is lost, the SDK sends the request again, and Azure refuses the second: the row is there already, its
-// ETag is another one, it is gone. So a refusal is believed only after the first row written was read back: if it
-// carries the mark of this call, the writes were made. Deletes leave nothing that could carry a mark: where there are
-// only deletes, one that was made but not answered is ErrNotFound to the caller, which is true of the row by then.
+// If a response is lost, the SDK sends the request again, and Azure refuses the repetition: the row is there already, has
+// another ETag, or is gone. So Apply believes a refusal only after reading back the first row that it wrote: a row with the
+// mark of this call proves that the writes were made. Deletes leave no row for a mark. If all writes are deletes, a delete
+// whose response was lost is ErrNotFound to the caller, and by then the row is in fact gone.
 func (s *Store) Apply(ctx context.Context, writes ...backup.Write) ([]string, error) {
 	mark := s.newID()
 	entities, err := entity.Encode(writes, mark)
@@ -49,8 +49,8 @@ func describe(writes []backup.Write) string {
 	return fmt.Sprintf("%s row %s/%s", verbs[first.Op], first.Partition, first.Row)
 }
 
-// settle finds out whether a refusal stands. Where what it says cannot be told for sure, the error wraps none of the
-// catalog's own, so that nobody takes the writes for not made.
+// settle finds out whether a refusal stands. If it cannot tell, the error wraps none of the catalog's own errors, so that no
+// caller concludes that the writes were not made.
 func (s *Store) settle(ctx context.Context, writes []backup.Write, mark string, r *refusal) ([]string, error) {
 	if len(writes) == 1 {
 		r.index = 0 // Azure names none
@@ -94,7 +94,7 @@ func (s *Store) write(ctx context.Context, w backup.Write, body []byte) ([]strin
 	return []string{etag}, err
 }
 
-// transactionTypes: Put becomes InsertReplace, which asks for no ETag and replaces the whole row.
+// transactionTypes maps operations to Azure's. Put becomes InsertReplace: it requires no ETag and replaces the whole row.
 var transactionTypes = map[backup.Op]aztables.TransactionType{
 	backup.Insert:  aztables.TransactionTypeAdd,
 	backup.Replace: aztables.TransactionTypeUpdateReplace,
@@ -137,7 +137,7 @@ func (s *Store) transact(ctx context.Context, writes []backup.Write, entities []
 	return etags, nil
 }
 
-// readBack returns the ETags of the rows written if the first of them carries the mark, nil if it does not.
+// readBack returns the ETags of the rows of the writes if the first row carries the mark, and nil otherwise.
 func (s *Store) readBack(ctx context.Context, writes []backup.Write, mark string) ([]string, error) {
 	etags, made := make([]string, len(writes)), false
 	for i, w := range writes {
@@ -152,7 +152,7 @@ func (s *Store) readBack(ctx context.Context, writes []backup.Write, mark string
 		case !mine && !made:
 			return nil, nil
 		case !mine:
-			// The caller must not be given the ETag of what somebody else wrote, nor be told that nothing was written.
+			// The caller must neither get the ETag of another writer's row, nor an error that says that nothing was written.
 			return nil, fmt.Errorf("the writes were made, but row %s/%s was written again since", w.Partition, w.Row)
 		}
 		etags[i], made = row.ETag, true

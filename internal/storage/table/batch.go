@@ -10,16 +10,16 @@ import (
 	"net/http"
 )
 
-// answer is that to one operation of a transaction.
+// answer is the response to one operation of a transaction.
 type answer struct {
 	status int
 	etag   string
 	body   []byte
 }
 
-// parseBatch reads the answer to a transaction: a multipart of one part, a multipart of one HTTP response per
-// operation, or of the one that failed (Azure's documentation "Performing entity group transactions"). The SDK reads it
-// too, and keeps no ETag of it.
+// parseBatch reads the response to a transaction: a multipart of one part, a multipart of one HTTP response per operation, or
+// of the one that failed (Azure's documentation "Performing entity group transactions"). The SDK reads it too, but does not
+// keep the ETags.
 func parseBatch(text []byte) ([]answer, error) {
 	parts, err := split(text)
 	if err != nil {
@@ -47,7 +47,8 @@ func parseBatch(text []byte) ([]answer, error) {
 	return answers, nil
 }
 
-// split takes a multipart apart. Its boundary is its first line: the inner one's is not reliably in a header.
+// split splits a multipart into its parts. It takes the boundary from the first line, because a header does not reliably have
+// the inner boundary.
 func split(text []byte) ([][]byte, error) {
 	line, _, _ := bytes.Cut(bytes.TrimLeft(text, "\r\n"), []byte("\n"))
 	boundary, found := bytes.CutPrefix(bytes.TrimRight(line, "\r "), []byte("--"))

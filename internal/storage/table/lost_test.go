@@ -13,8 +13,8 @@ import (
 	"lifeboat/internal/testing/azurite/azuritetest"
 )
 
-// loser is a network that lets the next write through and loses its answer, once armed. What happens elsewhere before
-// the SDK sends the write again is meanwhile.
+// loser is a network that, once armed, lets the next write through and loses the response. It calls meanwhile before the SDK
+// sends the write again.
 type loser struct {
 	network http.RoundTripper
 
@@ -46,7 +46,7 @@ func (l *loser) RoundTrip(request *http.Request) (*http.Response, error) {
 	return nil, errLost
 }
 
-// arm makes the next write lose its answer; then it returns how many writes are on record so far.
+// arm makes the network lose the response to the next write. Then it returns the number of recorded writes.
 func (l *loser) arm(meanwhile func()) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -54,7 +54,7 @@ func (l *loser) arm(meanwhile func()) int {
 	return l.writes
 }
 
-// lossy is a catalog behind such a network, and another writer of the same table.
+// lossy returns a catalog behind such a network, and another writer of the same table.
 func lossy(t *testing.T) (mine, other *table.Store, network *loser) {
 	t.Helper()
 	account := azuritetest.NewAccount(t)
@@ -79,7 +79,7 @@ func must(t *testing.T, s *table.Store, writes ...backup.Write) []string {
 	return etags
 }
 
-// TestLostAnswer loses the answer to writes that were made: they count as made, and their ETags are good.
+// TestLostAnswer loses the response to writes that were made: Apply succeeds and returns valid ETags.
 func TestLostAnswer(t *testing.T) {
 	mine, _, network := lossy(t)
 	was := must(t, mine, backup.Write{Op: backup.Insert, Key: key("a"), Body: body(`{"N":0}`)},
@@ -125,7 +125,7 @@ func TestLostAnswer(t *testing.T) {
 		backup.Write{Op: backup.Replace, Key: key("c"), ETag: third[2], Body: body(`{"N":8}`)})
 }
 
-// TestLostAnswerToDeletes: a delete leaves nothing to know it by; that the row is not there is true all the same.
+// TestLostAnswerToDeletes: a delete leaves no mark, so Apply returns ErrNotFound. The row is in fact gone.
 func TestLostAnswerToDeletes(t *testing.T) {
 	mine, _, network := lossy(t)
 	for _, together := range []bool{false, true} {
@@ -146,7 +146,7 @@ func TestLostAnswerToDeletes(t *testing.T) {
 	}
 }
 
-// TestForeignConflict: what somebody else wrote is a conflict, whether or not an answer was lost on the way.
+// TestForeignConflict: another writer's row is a conflict, whether or not a response was lost on the way.
 func TestForeignConflict(t *testing.T) {
 	mine, other, network := lossy(t)
 	insert := backup.Write{Op: backup.Insert, Key: key("a"), Body: body(`{"N":1}`)}
@@ -154,7 +154,7 @@ func TestForeignConflict(t *testing.T) {
 	conflicts := func(want error, index int, writes ...backup.Write) {
 		t.Helper()
 		for _, lost := range []bool{false, true} {
-			if lost { // the answer that was lost was a refusal
+			if lost { // the lost response was a refusal
 				network.arm(nil)
 			}
 			_, err := mine.Apply(t.Context(), writes...)
@@ -172,7 +172,7 @@ func TestForeignConflict(t *testing.T) {
 	conflicts(backup.ErrChanged, 1, backup.Write{Op: backup.Put, Key: key("b"), Body: body(`{}`)}, replace)
 }
 
-// TestChangedAfterLostAnswer: ours was made, its answer was lost, and then somebody else wrote the row.
+// TestChangedAfterLostAnswer: a write is made, its response is lost, and then another writer replaces the row.
 func TestChangedAfterLostAnswer(t *testing.T) {
 	mine, other, network := lossy(t)
 	etags := must(t, mine, backup.Write{Op: backup.Insert, Key: key("a"), Body: body(`{"N":1}`)},

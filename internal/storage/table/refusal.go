@@ -15,14 +15,14 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// refusal is a no of Azure Table Storage, in its own words.
+// refusal is an error of Azure Table Storage, with Azure's own text.
 type refusal struct {
 	status  int
 	code    aztables.TableErrorCode
 	message string
 	// request is the x-ms-client-request-id.
 	request string
-	// index of the operation that failed, -1 where Azure did not say.
+	// index is the number of the operation that failed, or -1 if Azure did not name it.
 	index int
 }
 
@@ -31,7 +31,7 @@ func (r *refusal) Error() string {
 		azure.Asked(r.request)
 }
 
-// Unwrap makes the codes that tell of a row's state the errors of [backup.Catalog].
+// Unwrap translates the codes about a row's state to the errors of [backup.Catalog].
 func (r *refusal) Unwrap() error {
 	switch r.code {
 	case aztables.EntityAlreadyExists:
@@ -44,7 +44,7 @@ func (r *refusal) Unwrap() error {
 	return nil
 }
 
-// codeOf is Azure's error code, "" for an error that is not a refusal.
+// codeOf returns Azure's error code, or "" for an error that is not a refusal.
 func codeOf(err error) aztables.TableErrorCode {
 	if r, ok := errors.AsType[*refusal](err); ok {
 		return r.code
@@ -52,8 +52,8 @@ func codeOf(err error) aztables.TableErrorCode {
 	return ""
 }
 
-// asRefusal reads what the SDK's error holds. A failed transaction has the status 202, and its code only inside the
-// batch that answers (aztables, seen 2026-11). The SDK's own text is left out: it is a page, with URLs in it.
+// asRefusal reads the SDK's error. A failed transaction has the status 202, and its code only inside the batch response
+// (aztables, seen 2026-11). It leaves out the SDK's own text, which is a page with URLs.
 func asRefusal(err error) error {
 	response, ok := errors.AsType[*azcore.ResponseError](err)
 	if !ok {
@@ -81,7 +81,8 @@ func asRefusal(err error) error {
 	if json.Unmarshal(text, &body) == nil && body.Error.Code != "" {
 		r.code, r.message = body.Error.Code, body.Error.Message.Value
 	}
-	// "0:The specified entity already exists.\nRequestId:…\nTime:…": the index stands in front in a transaction alone.
+	// The message is "0:The specified entity already exists.\nRequestId:…\nTime:…". Only a transaction's message begins with
+	// the index.
 	r.message, _, _ = strings.Cut(r.message, "\n")
 	if index, message, found := strings.Cut(r.message, ":"); found {
 		if n, err := strconv.Atoi(index); err == nil {

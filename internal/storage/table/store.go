@@ -18,16 +18,15 @@ import (
 	"lifeboat/internal/storage/entity"
 )
 
-// Store is a [backup.Catalog] in one table. It makes the table when it is missing. Its methods may be called from any
-// goroutine.
+// Store is a [backup.Catalog] in one table. It creates a missing table. Its methods may be called from any goroutine.
 type Store struct {
 	table *aztables.Client
 	name  string
 	newID func() string
 }
 
-// New returns a store in the table of that name, 3 to 63 letters and digits. The client may repeat requests whose
-// answer was lost: newID gives every call of Apply a mark of its own, by which it knows its writes again.
+// New returns a store in the table of that name, 3 to 63 letters and digits. The client may repeat a request whose response
+// was lost: newID gives every call of Apply its own mark, so that the call recognizes its writes.
 func New(client *aztables.ServiceClient, table string, newID func() string) *Store {
 	return &Store{table: client.NewClient(table), name: table, newID: newID}
 }
@@ -44,7 +43,7 @@ func (s *Store) Get(ctx context.Context, key backup.Key) (backup.Row, time.Time,
 	return row, clock, err
 }
 
-// get returns the mark of the row's writer too.
+// get returns the row and the mark of its writer.
 func (s *Store) get(ctx context.Context, key backup.Key) (row backup.Row, writer string, clock time.Time, err error) {
 	var answer aztables.GetEntityResponse
 	reply, err := s.ask(ctx, func(ctx context.Context) (err error) {
@@ -71,7 +70,7 @@ func (s *Store) List(
 	if err := entity.CheckList(partition, from, to, limit); err != nil {
 		return nil, time.Time{}, fmt.Errorf("list table %s: %w", s.name, err)
 	}
-	// Quotes, the only character with a meaning in an OData string, are not in keys.
+	// Keys contain no quotes, and no other character has a meaning in an OData string.
 	filter := fmt.Sprintf("PartitionKey eq '%s' and RowKey ge '%s' and RowKey lt '%s'", partition, from, to)
 	top := int32(limit)
 	options := &aztables.ListEntitiesOptions{Filter: &filter, Top: &top}
@@ -81,7 +80,7 @@ func (s *Store) List(
 			page, err = s.table.NewListEntitiesPager(options).NextPage(ctx) // a pager that failed once always fails
 			return err
 		})
-		if err == nil && clock.IsZero() { // of the first page: nothing read is older
+		if err == nil && clock.IsZero() { // the first page's clock: no row that was read is older
 			clock, err = reply.date()
 		}
 		if err == nil {
@@ -114,14 +113,14 @@ func appendRows(rows []backup.Row, entities [][]byte) ([]backup.Row, error) {
 	return rows, nil
 }
 
-// reply is what the SDK does not tell of an answer. It is empty where there was no answer.
+// reply is the part of a response that the SDK does not return. It is empty if there was no response.
 type reply struct {
 	header http.Header
 	body   []byte
 }
 
-// ask makes a request, and makes the table and repeats the request if there is none. The reply is the last one, also
-// where it was a refusal.
+// ask makes a request. If the table is missing, ask creates it and repeats the request. It returns the last reply, even if
+// that was a refusal.
 func (s *Store) ask(ctx context.Context, request func(context.Context) error) (reply, error) {
 	var response *http.Response
 	captured := policy.WithCaptureResponse(ctx, &response)
@@ -147,7 +146,7 @@ func (s *Store) create(ctx context.Context) error {
 	return nil
 }
 
-// date is the store's clock: the time at which it answered, in whole seconds, rounded down (RFC 9110, section 6.6.1).
+// date returns the store's clock: the time at which it answered, in whole seconds, rounded down (RFC 9110, section 6.6.1).
 func (r reply) date() (time.Time, error) {
 	t, err := http.ParseTime(r.header.Get("Date"))
 	if err != nil {

@@ -31,7 +31,7 @@ func TestCatalog(t *testing.T) {
 	})
 }
 
-// service is a client of the account's tables, with a bearer token.
+// service returns a client of the account's tables, with a bearer token.
 func service(t *testing.T, a *azuritetest.Account, options azcore.ClientOptions) *aztables.ServiceClient {
 	t.Helper()
 	client, err := aztables.NewServiceClient("https://"+a.Name+".table.core.windows.net", azuritetest.Identity,
@@ -42,7 +42,7 @@ func service(t *testing.T, a *azuritetest.Account, options azcore.ClientOptions)
 	return client
 }
 
-// sequence gives out marks that a test can tell.
+// sequence returns a function that gives marks a test can recognize.
 func sequence(prefix string) func() string {
 	n := 0
 	return func() string {
@@ -85,8 +85,8 @@ func TestColumns(t *testing.T) {
 	}
 }
 
-// TestForeignRows: a row that this program cannot read is an error that says so, and not a missing row. In a list it stands
-// among the others, with that error.
+// TestForeignRows: the error for a row that this program cannot read says so, and is not the error for a missing row. In a
+// list the row stands among the others, with that error.
 func TestForeignRows(t *testing.T) {
 	account := azuritetest.NewAccount(t)
 	client := service(t, account, account.Options())
@@ -118,7 +118,7 @@ func TestForeignRows(t *testing.T) {
 	}
 }
 
-// TestContinuation lets the service end its pages after two rows each, as it may.
+// TestContinuation makes the service end its pages after two rows each. Azure may do so too.
 func TestContinuation(t *testing.T) {
 	account := azuritetest.NewAccount(t)
 	options := account.Options()
@@ -141,7 +141,7 @@ func TestContinuation(t *testing.T) {
 	}
 }
 
-// TestRequests counts what storage is asked: the table is made when it is missing, and never looked for.
+// TestRequests counts the requests to storage: the program creates a missing table and never checks whether there is one.
 func TestRequests(t *testing.T) {
 	account := azuritetest.NewAccount(t)
 	store := table.New(service(t, account, account.Options()), "lifeboat", sequence("w"))
@@ -197,7 +197,7 @@ func TestRequests(t *testing.T) {
 	}
 }
 
-// TestMissingTable makes the table from each kind of request.
+// TestMissingTable creates the table from each kind of request.
 func TestMissingTable(t *testing.T) {
 	for name, do := range map[string]func(*table.Store) error{
 		"list": func(s *table.Store) error { _, _, err := s.List(t.Context(), "p", "", "~", 1); return err },
@@ -213,7 +213,7 @@ func TestMissingTable(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			account := azuritetest.NewAccount(t)
-			// Two processes find it missing at once.
+			// Two processes find the table missing at once.
 			one := table.New(service(t, account, account.Options()), "lifeboat", sequence("one"))
 			two := table.New(service(t, account, account.Options()), "lifeboat", sequence("two"))
 			errs := make(chan error, 2)
@@ -229,7 +229,7 @@ func TestMissingTable(t *testing.T) {
 	}
 }
 
-// TestErrors: an error names what was done to which row, and has Azure's words, but neither URL nor token.
+// TestErrors: an error names the operation and the row, and has Azure's words, but neither URL nor token.
 func TestErrors(t *testing.T) {
 	account := azuritetest.NewAccount(t)
 	options := account.Options()
@@ -265,7 +265,7 @@ type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(request *http.Request) (*http.Response, error) { return f(request) }
 
-// TestColumnsOfOthersStay: whoever replaces a row as it was read keeps what this program writes in no row, of every type.
+// TestColumnsOfOthersStay: replacing a row as it was read keeps columns that this program does not write, of every type.
 func TestColumnsOfOthersStay(t *testing.T) {
 	account := azuritetest.NewAccount(t)
 	client := service(t, account, account.Options())

@@ -1,8 +1,8 @@
 // Package azurite runs Azurite, Microsoft's storage emulator, as the storage of tests, demo and local runs.
 //
-// The version is pinned by the package.json and package-lock.json embedded here. The first Start on a machine
-// installs it with npm into the user's cache directory; later ones only start it. Azurite listens on loopback
-// with HTTPS and checks bearer tokens, so the product's own clients and credentials work against it unchanged.
+// The embedded package.json and package-lock.json pin the version. The first Start on a machine installs it with npm into the
+// user's cache directory; later ones only start it. Azurite listens on loopback with HTTPS and checks bearer tokens, so the
+// product's own clients and credentials work against it unchanged.
 package azurite
 
 import (
@@ -21,34 +21,35 @@ import (
 )
 
 const (
-	// startPatience is how long Azurite may take until its ports answer: 2 to 5 s were measured on a busy machine.
+	// startPatience is the time limit for Azurite's ports to answer: 2 to 5 s were measured on a busy machine.
 	startPatience = 90 * time.Second
-	// stopPatience is how long a SIGTERM may take before SIGKILL: 1 to 2 s were measured.
+	// stopPatience is the time limit after SIGTERM before SIGKILL: 1 to 2 s were measured.
 	stopPatience = 10 * time.Second
 	// startAttempts bounds the retries after another program took one of the chosen ports.
 	startAttempts = 5
-	// pollInterval is the pause between two looks at something that has no notification.
+	// pollInterval is the pause between two checks of a state without notifications.
 	pollInterval = 25 * time.Millisecond
 )
 
-// preload mends what keeps Azurite from Azure's own host names; see the file.
+// preload fixes the parts of Azurite that do not work with Azure's own host names; see the file.
 //
 //go:embed preload.js
 var preload []byte
 
-// Config says how to run one Azurite.
+// Config describes one Azurite.
 type Config struct {
-	// Dir receives the debug log, Azurite's own output and a start script. It is made when missing. The stored
-	// data stays in memory.
+	// Dir receives the debug log, Azurite's own output and a start script. Start creates it if it is missing. Azurite keeps the
+	// stored data in memory.
 	Dir string
-	// CertFile and KeyFile are PEM files. Both are required: Azurite takes bearer tokens over HTTPS only.
+	// CertFile and KeyFile are PEM files. Both are required: Azurite accepts bearer tokens over HTTPS only.
 	CertFile, KeyFile string
 	// Accounts maps each storage account's name to its base64 key. At least one is required. Clients reach an
 	// account by Azure's host name (NAME.blob.core.windows.net) in the Host header.
 	Accounts map[string]string
-	// NoLog spares Azurite its debug log, which took a seventh of the processor's time of a test: then Requests has nothing to read.
+	// NoLog turns off Azurite's debug log, which took a seventh of the processor's time of a test. Without the log, Requests
+	// has nothing to read.
 	NoLog bool
-	// Progress is told about slow steps, such as the installation on first use. It may be nil.
+	// Progress receives a line about each slow step, such as the installation on first use. It may be nil.
 	Progress func(string)
 }
 
@@ -96,11 +97,11 @@ func Start(ctx context.Context, c Config) (*Server, error) {
 	}
 }
 
-// DebugLog returns the path of the log that Requests reads. It holds the tokens of every request.
+// DebugLog returns the path of the log for Requests. The log contains the tokens of every request.
 func (s *Server) DebugLog() string { return s.debugLog }
 
-// Stop ends Azurite and waits until it is gone: SIGTERM first, SIGKILL after ten seconds. Later calls do nothing.
-// The error tells of an Azurite that had ended on its own before.
+// Stop ends Azurite and waits until it is gone: SIGTERM first, SIGKILL after ten seconds. Later calls do nothing. It returns
+// an error if Azurite had ended on its own before.
 func (s *Server) Stop() error {
 	s.probe.close()
 	if err := s.process.stop(stopPatience); err != nil {
@@ -109,7 +110,7 @@ func (s *Server) Stop() error {
 	return nil
 }
 
-// check refuses what Azurite itself would pass over in silence or report badly.
+// check refuses settings that Azurite itself would ignore or report badly.
 func (c Config) check() error {
 	switch {
 	case c.Dir == "":
@@ -178,7 +179,7 @@ func start(ctx context.Context, c Config, program string, ports [3]int, probe *p
 	return server, nil
 }
 
-// arguments is the command line of Node.js without hosts and ports.
+// arguments returns the command line of Node.js without hosts and ports.
 func arguments(c Config, program, debugLog string) ([]string, error) {
 	cert, err := filepath.Abs(c.CertFile)
 	if err != nil {
@@ -202,7 +203,7 @@ func arguments(c Config, program, debugLog string) ([]string, error) {
 	return args, nil
 }
 
-// accountList is the form of AZURITE_ACCOUNTS: name:key;name:key.
+// accountList returns the accounts in the form of AZURITE_ACCOUNTS: name:key;name:key.
 func accountList(accounts map[string]string) string {
 	entries := make([]string, 0, len(accounts))
 	for name, key := range accounts {

@@ -92,7 +92,7 @@ func TestServer(t *testing.T) {
 				t.Errorf("request %d: ID %q, time %s", i, g.ID, g.Time)
 			}
 			g.ID, g.Time = "", time.Time{}
-			if w.Service == "table" && w.Method == "GET" { // the SDK adds query parameters of its own
+			if w.Service == "table" && w.Method == "GET" { // the SDK adds its own query parameters
 				g.Query = ""
 			}
 			if g != w {
@@ -314,7 +314,7 @@ func statusOf(err error) int {
 	return 0
 }
 
-// identity hands out unsigned tokens with the claims that Azurite checks.
+// identity returns unsigned tokens with the claims that Azurite checks.
 type identity struct{}
 
 func (identity) GetToken(context.Context, policy.TokenRequestOptions) (azcore.AccessToken, error) {

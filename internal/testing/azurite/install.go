@@ -26,8 +26,8 @@ var (
 	packageLock []byte
 )
 
-// install returns the path of Azurite's start script, after installing it if this machine has not got it yet. The
-// folder is named after the lock file's hash, so another pin is another folder and a finished one never changes.
+// install returns the path of Azurite's start script, and installs it first if this machine does not have it. The folder is
+// named after the lock file's hash, so another pin is another folder and a finished one never changes.
 func install(ctx context.Context, progress func(string)) (string, error) {
 	if err := checkNode(ctx); err != nil {
 		return "", err
@@ -50,7 +50,7 @@ func install(ctx context.Context, progress func(string)) (string, error) {
 		return "", fmt.Errorf("lock the installation of Azurite: %w", err)
 	}
 	defer unlock()
-	if exists(program) { // installed while we waited
+	if exists(program) { // another process installed it while this one waited
 		return program, nil
 	}
 	progress("installing Azurite " + version() + " (first use, about half a minute)…")
@@ -67,7 +67,7 @@ func install(ctx context.Context, progress func(string)) (string, error) {
 // installInto fills a folder beside dir and renames it, so dir is whole or absent. Calls must hold the lock.
 func installInto(ctx context.Context, dir string) error {
 	partial := dir + ".partial"
-	if err := os.RemoveAll(partial); err != nil { // an installation that was interrupted
+	if err := os.RemoveAll(partial); err != nil { // an interrupted installation
 		return fmt.Errorf("clear %s: %w", partial, err)
 	}
 	if err := os.Mkdir(partial, 0o755); err != nil {
@@ -87,7 +87,7 @@ func installInto(ctx context.Context, dir string) error {
 	return os.Rename(partial, dir)
 }
 
-// checkNode says in one sentence what is missing, instead of letting npm or Azurite fail obscurely.
+// checkNode returns a sentence about the missing program, so that npm or Azurite does not fail obscurely.
 func checkNode(ctx context.Context) error {
 	if _, err := exec.LookPath("npm"); err != nil {
 		return fmt.Errorf("npm is not installed (Azurite needs Node.js %d or later with npm): %w", oldestNode, err)
@@ -102,7 +102,7 @@ func checkNode(ctx context.Context) error {
 	return checkNodeVersion(strings.TrimSpace(string(output)))
 }
 
-// checkNodeVersion takes the form that node --version prints, such as v20.20.2.
+// checkNodeVersion checks a version in the form that node --version prints, such as v20.20.2.
 func checkNodeVersion(version string) error {
 	major, _, _ := strings.Cut(strings.TrimPrefix(version, "v"), ".")
 	number, err := strconv.Atoi(major)
@@ -115,7 +115,7 @@ func checkNodeVersion(version string) error {
 	return nil
 }
 
-// version is the pinned version of Azurite.
+// version returns the pinned version of Azurite.
 func version() string {
 	var manifest struct {
 		Dependencies map[string]string `json:"dependencies"`

@@ -16,7 +16,7 @@ func TestLock(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	// A second one waits, says so, and gives up with its context.
+	// A second process waits, reports that, and gives up when its context ends.
 	ctx, cancel := context.WithCancel(t.Context())
 	told := 0
 	if _, err := lock(ctx, path, func(string) { told++; cancel() }); !errors.Is(err, context.Canceled) {
@@ -26,7 +26,7 @@ func TestLock(t *testing.T) {
 		t.Errorf("told %d times that it waits, want once", told)
 	}
 
-	// A waiting one gets it when the first is done.
+	// A waiting process gets the lock when the first is done.
 	again, err := lock(t.Context(), path, func(string) { unlock() })
 	if err != nil {
 		t.Fatal(err)

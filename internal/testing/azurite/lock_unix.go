@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// lock keeps a second process from installing at the same time, as "go test ./..." would. The kernel drops the lock
-// with its holder's death, so none is ever left behind; the empty file stays.
+// lock prevents a second process from installing at the same time, as "go test ./..." would. The kernel drops the lock when
+// its holder dies, so none is ever left behind; the empty file stays.
 func lock(ctx context.Context, path string, progress func(string)) (unlock func(), err error) {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {

@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// probe talks to Azurite's ports. It accepts the very certificate that Azurite was given and no other, so it cannot
-// mistake another program on the port for Azurite.
+// probe connects to Azurite's ports. It accepts only the certificate of this Azurite, so it cannot mistake another program on
+// the port for Azurite.
 type probe struct {
 	client *http.Client
 	dialer *tls.Dialer
@@ -49,7 +49,7 @@ func newProbe(certFile string) (*probe, error) {
 
 func (p *probe) close() { p.client.CloseIdleConnections() }
 
-// await returns when the port answers with our certificate.
+// await returns when the port answers with that certificate.
 func (p *probe) await(ctx context.Context, port int, child *process) error {
 	for {
 		conn, err := p.dialer.DialContext(ctx, "tcp", fmt.Sprintf("127.0.0.1:%d", port))
@@ -66,7 +66,7 @@ func (p *probe) await(ctx context.Context, port int, child *process) error {
 	}
 }
 
-// get sends a request whose answer does not matter and waits for that answer.
+// get sends a request, waits for the response and ignores it.
 func (p *probe) get(ctx context.Context, port int, path string) error {
 	url := fmt.Sprintf("https://127.0.0.1:%d%s", port, path)
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)

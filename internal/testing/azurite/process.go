@@ -16,14 +16,14 @@ import (
 // errPortTaken means that Azurite ended because another program listens on one of its ports.
 var errPortTaken = errors.New("port taken by another program")
 
-// command is the surroundings of a run of Node.js.
+// command is the environment of a run of Node.js.
 type command struct {
 	dir    string // working directory
 	env    string // one NAME=value on top of this process's own environment
 	output string // file for stdout and stderr
 }
 
-// process is a child process that ends with us.
+// process is a child process that ends with this process.
 type process struct {
 	cmd    *exec.Cmd
 	output string
@@ -33,7 +33,7 @@ type process struct {
 	stopErr  error
 }
 
-// run starts Node.js. The context's cancellation does not reach the child: its end is Stop, or ours.
+// run starts Node.js. The context's cancellation does not reach the child: it ends at Stop, or with this process.
 func run(ctx context.Context, args []string, c command) (*process, error) {
 	output, err := os.Create(c.output)
 	if err != nil {
@@ -53,7 +53,7 @@ func run(ctx context.Context, args []string, c command) (*process, error) {
 		err := cmd.Start()
 		started <- err
 		if err == nil {
-			_ = cmd.Wait() // how it ended is read from cmd.ProcessState
+			_ = cmd.Wait() // the caller reads the exit from cmd.ProcessState
 			close(p.ended)
 		}
 	}()
@@ -88,7 +88,7 @@ func (p *process) stop(patience time.Duration) error {
 	return p.stopErr
 }
 
-// failure describes an end that nobody asked for, with the last of what the child wrote.
+// failure returns an error for an unexpected end, with the last output of the child.
 func (p *process) failure() error {
 	written, err := os.ReadFile(p.output)
 	if err != nil {

@@ -66,7 +66,7 @@ func TestChildDiesWithItsParent(t *testing.T) {
 	}
 }
 
-// alive reports whether the process runs. A zombie, which waits for whoever adopted it, does not.
+// alive reports whether the process runs. A zombie that its new parent has not reaped does not run.
 func alive(pid int) bool {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ESRCH) {

@@ -4,5 +4,5 @@ package azurite
 
 import "syscall"
 
-// endWithParent has no counterpart here: a child is left behind if this process is killed before Stop.
+// endWithParent does nothing on this system: a child is left behind if this process is killed before Stop.
 func endWithParent() *syscall.SysProcAttr { return nil }

@@ -21,29 +21,29 @@ import (
 type Request struct {
 	// ID is Azurite's x-ms-request-id.
 	ID string
-	// Time is when it arrived, by this machine's clock, in milliseconds.
+	// Time is the time of arrival, by this machine's clock, in milliseconds.
 	Time time.Time
 	// Service is "blob", "queue" or "table".
 	Service string
 	// Method, Host, Path and Query are as on the wire; Host is without the port, Query without the question mark.
 	Method, Host, Path, Query string
-	// Operation is Azurite's name of the REST operation, such as Table_InsertEntity, Table_Batch or
-	// Messages_Dequeue. It is empty when the URL belongs to none.
+	// Operation is Azurite's name of the REST operation, such as Table_InsertEntity, Table_Batch or Messages_Dequeue. It is
+	// empty when the URL belongs to no operation.
 	Operation string
 	// AuthScheme is the first word of the Authorization header (Bearer, SharedKey, SharedKeyLite), SAS for a
 	// signed URL, or empty for an anonymous request.
 	AuthScheme string
-	// ObjectID is the oid claim of the bearer token, or empty. Nobody has checked the token's signature.
+	// ObjectID is the oid claim of the bearer token, or empty. The signature of the token is not checked.
 	ObjectID string
-	// Status is the HTTP status of the answer, 0 while there is none.
+	// Status is the HTTP status of the response, 0 while there is none.
 	Status int
 }
 
-// Requests returns every request received since Start, in order of arrival. It holds, with its status, each request
-// whose answer a client had before the call. A table or blob batch is one request, as on the wire.
+// Requests returns every request received since Start, in order of arrival. If a client had the response before the call, the
+// request is there, with its status. A table or blob batch is one request, as on the wire.
 //
-// Not to be seen here: a request refused for its x-ms-version header, which Azurite answers without a trace
-// (400 InvalidHeaderValue, Azurite 3.37.0), and a connection that sent no complete request head.
+// It cannot return a request that Azurite refused for its x-ms-version header, because Azurite answers it without a trace (400
+// InvalidHeaderValue, Azurite 3.37.0), and a connection without a complete request head.
 func (s *Server) Requests() ([]Request, error) {
 	requests, err := s.readRequests()
 	if err != nil {
@@ -53,20 +53,20 @@ func (s *Server) Requests() ([]Request, error) {
 	return slices.DeleteFunc(requests, ours), nil
 }
 
-// markPath is the path of the requests that only mark a place in the log. No account name has a hyphen.
+// markPath is the path of requests that only mark a place in the log. No account name has a hyphen.
 const markPath = "/log-mark/"
 
 var marks atomic.Int64
 
-// readRequests sends a mark and reads the log until the mark is there. Azurite writes one log, in order, behind its
-// answers: with the mark, everything answered before is in the file.
+// readRequests sends a mark and reads the log until the mark is there. Azurite writes one log, in order, after its responses:
+// when the mark is in the file, so is everything that was answered before.
 func (s *Server) readRequests() ([]Request, error) {
 	select {
-	case <-s.process.ended: // the log is as complete as it will be
+	case <-s.process.ended: // the log will not grow any more
 		return s.journal.readLog(s.debugLog)
 	default:
 	}
-	// On a busy machine the log, of hundreds of megabytes, is far behind.
+	// On a busy machine the log, with hundreds of megabytes, is far behind.
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
 	mark := markPath + strconv.FormatInt(marks.Add(1), 10)
@@ -89,8 +89,8 @@ func (s *Server) readRequests() ([]Request, error) {
 	}
 }
 
-// journal is what was read of the log so far: it grows by hundreds of megabytes in a long test run, so that nobody reads it
-// twice.
+// journal holds the requests that were read from the log so far. The log grows by hundreds of megabytes in a long test run, so
+// each part is read once.
 type journal struct {
 	mu       sync.Mutex
 	offset   int64
@@ -98,7 +98,7 @@ type journal struct {
 	index    map[string]int // by ID
 }
 
-// readLog goes on reading where the last call stopped.
+// readLog reads the log from the end of the last call on.
 func (j *journal) readLog(path string) ([]Request, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -116,15 +116,14 @@ func (j *journal) readLog(path string) ([]Request, error) {
 	return slices.Clone(j.requests), nil
 }
 
-// parse reads on in Azurite's debug log (format of 3.37.0). A line is "time requestID level: text"; the lines of
+// parse continues reading Azurite's debug log (format of 3.37.0). A line is "time requestID level: text"; the lines of
 // concurrent requests interleave. Three texts matter, the same in all three services:
 //
 //	BlobStorageContextMiddleware: RequestMethod=PUT RequestURL=https://… RequestHeaders:{…} ClientIP=…
 //	DispatchMiddleware: Operation=Container_Create
 //	EndMiddleware: End response. TotalTimeInMS=14 StatusCode=201 …
 //
-// Other lines, and the further lines of a text that spans several, are passed over, as is a last line that is not
-// finished yet.
+// It ignores other lines, the further lines of a text that spans several, and an unfinished last line.
 func (j *journal) parse(log io.Reader) error {
 	if j.index == nil {
 		j.index = map[string]int{}
@@ -159,7 +158,7 @@ func (j *journal) parse(log io.Reader) error {
 	}
 }
 
-// cutLine takes a log line apart. It is not ok for lines that belong to no request.
+// cutLine splits a log line into its parts. It is not ok for lines that belong to no request.
 func cutLine(line string) (at time.Time, id, text string, ok bool) {
 	head, text, found := strings.Cut(strings.TrimRight(line, "\r\n"), ": ")
 	fields := strings.Fields(head)
@@ -189,8 +188,8 @@ func parseArrival(text string) (Request, bool) {
 	host, path, _ := strings.Cut(url, "/")
 	request.Host, request.Path = host, "/"+path
 
-	// What follows the headers' JSON tells a request on the wire from a part of a blob batch: the code that runs
-	// the parts has no HTTP version and writes the word "version" in its place.
+	// The text after the headers' JSON distinguishes a request on the wire from a part of a blob batch: the code that runs the
+	// parts has no HTTP version and writes the word "version" in its place.
 	if strings.HasSuffix(rest, " HTTPVersion=version") {
 		return Request{}, false
 	}
@@ -218,7 +217,7 @@ func parseAuthorization(header, query string) (scheme, objectID string) {
 	return scheme, objectID
 }
 
-// tokenObjectID returns the oid claim of a JWT, or nothing for a token that is none.
+// tokenObjectID returns the oid claim of a JWT, or "" if the token is not a JWT.
 func tokenObjectID(token string) string {
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 {

@@ -11,8 +11,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// The lines of the sample have the shapes that Azurite 3.37.0 writes, with what does not matter shortened. Its token's
-// payload is {"oid":"22222222-2222-2222-2222-222222222222"}.
+// TestParseLog parses lines like those that Azurite 3.37.0 writes, with unimportant parts shortened. The payload of the token
+// is {"oid":"22222222-2222-2222-2222-222222222222"}.
 func TestParseLog(t *testing.T) {
 	got, err := new(journal).readLog("testdata/debug.log")
 	if err != nil {
@@ -32,7 +32,7 @@ func TestParseLog(t *testing.T) {
 			Path: "/q/messages", Query: "sv=2026&sig=x", Operation: "Messages_Dequeue",
 			AuthScheme: "SAS", Status: 403,
 		},
-		{ // the last line is not finished, so this one has no status yet
+		{ // the last line is unfinished, so this request has no status yet
 			ID: "id-4", Time: at(2000), Service: "table", Method: "POST", Host: "acct.table.core.windows.net",
 			Path: "/$batch", AuthScheme: "SharedKey",
 		},

@@ -1,9 +1,9 @@
-// Command clients runs a command beside the local stand-ins, as an app with a managed identity runs in Azure: the
+// Command clients runs a command beside the local fakes of Azure, as an app with a managed identity runs in Azure: the
 // official clients of other languages find their own endpoints there, unchanged.
 //
 //	clients COMMAND [ARGUMENT...]
 //
-// Besides the variables of fakeazure.Env the command sees
+// Besides the variables of fakeazure.Env the command gets
 //
 //	CLIENTS_API, CLIENTS_KEY            base address of the local Functions host, and the key of the API
 //	CLIENTS_SUBSCRIPTION, CLIENTS_GROUP where everything lives
@@ -21,7 +21,7 @@
 //	CLIENTS_APP_ACCOUNT                 name of Lifeboat's storage account, with its queues
 //	CLIENTS_ACCOUNT, CLIENTS_CONTAINER  name of the storage account, and the container that backups go to
 //
-// It ends with the command's exit code.
+// It exits with the command's exit code.
 package main
 
 import (
@@ -60,7 +60,7 @@ func main() {
 const (
 	identity   = "app"
 	appAccount = "lifeboatapp"
-	// timeScale makes half a second of a minute at Azure.
+	// timeScale makes a minute of Azure last half a second.
 	timeScale = 1.0 / 120
 
 	ordinary = "contoso"
@@ -75,7 +75,7 @@ const (
 	broken   = "contoso-broken"
 )
 
-// run starts the stand-ins and the app, and runs the command beside them.
+// run starts the fakes and the app, and runs the command beside them.
 func run(ctx context.Context, name string, arguments []string) (err error) {
 	dir, err := os.MkdirTemp("", "lifeboat-clients-")
 	if err != nil {
@@ -120,8 +120,8 @@ func run(ctx context.Context, name string, arguments []string) (err error) {
 	return command.Run()
 }
 
-// addServices puts the services into Azure, and gives the command, which has the app's identity, what it needs for
-// storing things of its own.
+// addServices adds the services to Azure, and gives the command, which has the app's identity, the roles that it needs to
+// store things itself.
 func addServices(s *stack.Stack) error {
 	for _, name := range []string{ordinary, failing, restored, polled, broken} {
 		if err := s.AddService(name); err != nil {
@@ -147,9 +147,9 @@ func addServices(s *stack.Stack) error {
 			return err
 		}
 	}
-	// What the clients configure, they restore.
+	// The clients restore the same services that they configure.
 	s.Sim.Assign(s.Sim.ObjectID(identity), stack.Scope, fakeazure.APIManagementServiceContributor)
-	// The Python client of Managed HSM knows a SAS only, and signing one takes the account's key.
+	// The Python client of Managed HSM accepts only a SAS, and signing one needs the account's key.
 	s.Sim.Assign(s.Sim.ObjectID(identity), stack.Account(stack.Backups),
 		fakeazure.StorageQueueDataContributor, fakeazure.StorageTableDataContributor, fakeazure.StorageAccountKeyOperator)
 	err = errors.Join(s.AddHSM(fortress, identity), s.AddCCF(votes, identity), s.AddLedger(audit, identity),
@@ -157,7 +157,7 @@ func addServices(s *stack.Stack) error {
 	if err != nil {
 		return err
 	}
-	// Of the 30 minutes after a safety backup only 15 seconds are left here, which a slow machine may need.
+	// A restore must come within 30 minutes after a safety backup. Here these are 15 seconds, and a slow machine may need more.
 	if err := s.Sim.TuneHSM(stack.HSM(restored), func(k *fakeazure.HSMKnobs) { k.BackupFirst = fakeazure.BackupUnchecked }); err != nil {
 		return err
 	}
@@ -165,7 +165,7 @@ func addServices(s *stack.Stack) error {
 		fakeazure.ManagedHSMCryptoUser, fakeazure.ManagedHSMCryptoOfficer)
 }
 
-// plan is for what the API takes backups of; its schedule never comes.
+// plan returns a plan for the backups that the clients request through the API; its schedule never comes.
 func plan() string {
 	return "version: 1\ndefaults:\n  storage: {account: " + stack.Account(stack.Backups) +
 		", container: " + stack.Container + "}\nplans:\n  - name: yearly\n    schedule: \"0 0 29 2 *\"\n" +

@@ -15,8 +15,8 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// TestCatalog checks that the catalogs that open returns keep every promise of [backup.Catalog]. Each must be empty,
-// and its clock must be about that of this machine.
+// TestCatalog checks that the catalogs that open returns keep every promise of [backup.Catalog]. Each must be empty, and its
+// clock must be close to this machine's clock.
 func TestCatalog(t *testing.T, open func(*testing.T) backup.Catalog) {
 	for _, test := range []struct {
 		name string
@@ -45,7 +45,7 @@ func TestCatalog(t *testing.T, open func(*testing.T) backup.Catalog) {
 	}
 }
 
-// catalog is a Catalog whose answers are checked on the way.
+// catalog is a Catalog that checks the results of each call.
 type catalog struct {
 	*testing.T
 	backup.Catalog
@@ -79,7 +79,7 @@ func (c catalog) refused(index int, want error, writes ...backup.Write) {
 	}
 }
 
-// invalid makes writes that must fail before any store is asked.
+// invalid makes writes that must fail before any store receives them.
 func (c catalog) invalid(writes ...backup.Write) {
 	c.Helper()
 	_, err := c.Apply(c.Context(), writes...)
@@ -287,7 +287,7 @@ func testList(t *testing.T, c catalog) {
 		{"run-", "run.", 1000, []string{"run-1"}},
 		{"z", "b", 1000, []string{}},
 		{"", "", 1000, []string{}},
-		{"b-1 ", "~", 1, []string{"b-10"}}, // a key and a space: what comes after that key
+		{"b-1 ", "~", 1, []string{"b-10"}}, // a key and a space: the listing begins after that key
 	} {
 		if got := c.list("p", test.from, test.to, test.limit); !slices.Equal(got, test.want) {
 			t.Errorf("List(%q, %q, %d) = %q, want %q", test.from, test.to, test.limit, got, test.want)

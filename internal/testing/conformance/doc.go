@@ -1,3 +1,3 @@
-// Package conformance holds the conformance suites: what every Catalog, Queue and Provider promises, told as tests. An
+// Package conformance holds the conformance suites: tests of everything that a Catalog, Queue or Provider promises. An
 // implementation runs its suite, on the real service or the nearest thing to it.
 package conformance

@@ -12,25 +12,25 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// ProviderFault is something that goes wrong once, at the next opportunity.
+// ProviderFault is a fault that happens once, at the next opportunity.
 type ProviderFault string
 
 const (
-	// LookThrottled: the next look of a preflight is put off by ThrottledFor.
+	// LookThrottled: the service puts off the next check of a preflight by ThrottledFor.
 	LookThrottled ProviderFault = "look throttled"
-	// LookRefused: the next look of a preflight finds what makes every backup fail.
+	// LookRefused: the next check of a preflight finds a reason why every backup fails.
 	LookRefused ProviderFault = "look refused"
-	// StartBusy: the service turns the next start away, because it is busy.
+	// StartBusy: the service rejects the next start, because it is busy.
 	StartBusy ProviderFault = "start busy"
 	// StartRefused: the service refuses the next start for good.
 	StartRefused ProviderFault = "start refused"
-	// StartLost: the next start is accepted, and its answer is lost.
+	// StartLost: the service accepts the next start, and the response is lost.
 	StartLost ProviderFault = "start lost"
-	// PollThrottled: the next poll is put off by ThrottledFor.
+	// PollThrottled: the service puts off the next poll by ThrottledFor.
 	PollThrottled ProviderFault = "poll throttled"
-	// PollDenied: the next poll is answered with 403.
+	// PollDenied: the next poll gets 403.
 	PollDenied ProviderFault = "poll denied"
-	// OperationFails: the next start is accepted, and its operation fails.
+	// OperationFails: the service accepts the next start, and the operation fails.
 	OperationFails ProviderFault = "operation fails"
 	// ArtifactEmpty: the next start leads to success with an artifact of no bytes.
 	ArtifactEmpty ProviderFault = "artifact empty"
@@ -41,37 +41,37 @@ const (
 // ThrottledFor is the Retry-After that goes with LookThrottled and PollThrottled.
 const ThrottledFor = 17 * time.Second
 
-// ProviderHarness is a world for a Provider to act on: a service with its storage, where backups take well under a
-// second.
+// ProviderHarness is an environment for a Provider: a service with its storage, where backups take well under a second.
 type ProviderHarness struct {
-	// Target and Storage are what is backed up, and where to.
+	// Target is the service to back up, and Storage receives the backups.
 	Target  string
 	Storage backup.Storage
 	// Blocks are the parts of a plan that hold for one service each; see [backup.Attempt].
 	Blocks backup.Blocks
-	// Provider makes one as a new process would: it shares nothing with the others but the world.
+	// Provider returns a provider like a new process would: it shares nothing with the others except Azure's side.
 	Provider func() backup.Provider
-	// Inject makes one thing go wrong.
+	// Inject makes the fault happen.
 	Inject func(*testing.T, ProviderFault)
-	// Starts is how many requests to start a backup have reached the service.
+	// Starts returns the number of requests to start a backup that have reached the service.
 	Starts func() int
-	// Changes is how many requests that are no reads have reached the service and its storage.
+	// Changes returns the number of requests, other than reads, that have reached the service and its storage.
 	Changes func() int
-	// Digest is the SHA-256 in hex of an artifact as it is stored, or of the list of its files: a line "<hash>  <name>" each.
+	// Digest returns the SHA-256 in hex of an artifact as it is stored, or of the list of its files: a line "<hash>  <name>"
+	// each.
 	Digest func(t *testing.T, artifact string) string
-	// Stamped: the service names its artifacts itself, by when their backups began. Backups that began within seconds cannot
-	// be told apart then, and extra ones stay.
+	// Stamped: the service names its artifacts itself, by the start time of their backups. Backups that start within seconds of
+	// each other cannot be told apart then, and extra artifacts stay.
 	Stamped bool
 }
 
-// providerPatience is how long a backup of the harness may take before a test fails.
+// providerPatience is the time limit for a backup of the harness.
 const providerPatience = 30 * time.Second
 
 // TestProvider checks that a Provider keeps the contract of [backup.Provider]. The subtests run one after the other and
 // leave nothing running.
 func TestProvider(t *testing.T, h ProviderHarness) {
 	t.Run("preflight", h.testPreflight)
-	for range 2 { // what is there already is no error
+	for range 2 { // an existing container is no error
 		a := h.attempt(newRun(), 1)
 		a.Artifact, a.NotBefore = "", time.Time{}
 		if err := h.prepare(t, a); err != nil {
@@ -91,7 +91,7 @@ func TestProvider(t *testing.T, h ProviderHarness) {
 	t.Run("a changed artifact", h.testChanged)
 }
 
-// attempt is try n of a run, named as the engine names it.
+// attempt returns try n of a run, named as the engine names it.
 func (h ProviderHarness) attempt(run string, n int) backup.Attempt {
 	return backup.Attempt{
 		Target: h.Target, Storage: h.Storage, Blocks: h.Blocks, Run: run, Artifact: fmt.Sprintf("%s.%d", run, n),
@@ -99,7 +99,7 @@ func (h ProviderHarness) attempt(run string, n int) backup.Attempt {
 	}
 }
 
-// newRun is the ID of a run that nothing is known of.
+// newRun returns the ID of a new run.
 func newRun() string {
 	random := make([]byte, 14)
 	rand.Read(random) // never fails
@@ -107,7 +107,7 @@ func newRun() string {
 	return name[:16] + "-8234567890-" + name[16:]
 }
 
-// preflight is that of a run that has no attempt yet.
+// preflight runs the preflight of a run without attempts.
 func (h ProviderHarness) preflight(t *testing.T) error {
 	t.Helper()
 	a := h.attempt(newRun(), 1)
@@ -145,7 +145,7 @@ func (h ProviderHarness) testPreflight(t *testing.T) {
 	wantFault(t, err, backup.Deferred)
 }
 
-// prepare goes on until the service has looked, each time as another process.
+// prepare calls Prepare until the service has checked the target, each time as another process.
 func (h ProviderHarness) prepare(t *testing.T, a backup.Attempt) error {
 	t.Helper()
 	var token string
@@ -222,7 +222,7 @@ func (h ProviderHarness) testLost(t *testing.T) {
 	for deadline := time.Now().Add(providerPatience); ; pause(t, deadline) {
 		found, err := h.Provider().Find(t.Context(), looking)
 		if err != nil {
-			wantFault(t, err, backup.Deferred) // the service is still at it
+			wantFault(t, err, backup.Deferred) // the service is still working on it
 		}
 		if found != "" {
 			a.Artifact = found
@@ -309,7 +309,7 @@ func (h ProviderHarness) testVerify(t *testing.T) {
 func (h ProviderHarness) testExtras(t *testing.T) {
 	run := newRun()
 	first, second := h.attempt(run, 1), h.attempt(run, 2)
-	other := h.attempt(run[:len(run)-1]+"x", 1) // a neighbour: its name begins almost alike
+	other := h.attempt(run[:len(run)-1]+"x", 1) // another run with an almost equal beginning of its name
 	for _, a := range []*backup.Attempt{&first, &second, &other} {
 		*a = h.finish(t, *a, h.begin(t, *a))
 	}
@@ -332,7 +332,7 @@ func (h ProviderHarness) testExtras(t *testing.T) {
 	if h.Stamped {
 		h.delete(t, first, kept.Hashing.ETag)
 	} else {
-		h.finish(t, second, h.begin(t, second)) // one that came late
+		h.finish(t, second, h.begin(t, second)) // an artifact that arrived late
 		h.deleteAll(t, first, kept.Hashing.ETag)
 	}
 	h.verify(t, other)
@@ -348,7 +348,7 @@ func (h ProviderHarness) testChanged(t *testing.T) {
 	h.deleteAll(t, a, "")
 }
 
-// begin starts a backup that is accepted.
+// begin starts a backup. The service accepts it.
 func (h ProviderHarness) begin(t *testing.T, a backup.Attempt) backup.Operation {
 	t.Helper()
 	operation, err := h.Provider().Begin(t.Context(), a)
@@ -361,8 +361,8 @@ func (h ProviderHarness) begin(t *testing.T, a backup.Attempt) backup.Operation 
 	return operation
 }
 
-// finish polls until the service says that it is done, each time as another process. It returns the attempt with the name
-// of what was left.
+// finish polls until the service says that it is done, each time as another process. It returns the attempt with the name of
+// its artifact.
 func (h ProviderHarness) finish(t *testing.T, a backup.Attempt, operation backup.Operation) backup.Attempt {
 	t.Helper()
 	for deadline := time.Now().Add(providerPatience); !operation.Done; {
@@ -381,7 +381,7 @@ func (h ProviderHarness) finish(t *testing.T, a backup.Attempt, operation backup
 	return a
 }
 
-// verify verifies an artifact that is good, each part as another process.
+// verify verifies a good artifact, each part as another process.
 func (h ProviderHarness) verify(t *testing.T, a backup.Attempt) (v backup.Verification) {
 	t.Helper()
 	for deadline := time.Now().Add(providerPatience); !v.Done; {
@@ -396,7 +396,7 @@ func (h ProviderHarness) verify(t *testing.T, a backup.Attempt) (v backup.Verifi
 	return v
 }
 
-// delete deletes what the run left, twice: what is gone is no error.
+// delete deletes the artifact of the run, twice: deleting it again is no error.
 func (h ProviderHarness) delete(t *testing.T, a backup.Attempt, etag string) {
 	t.Helper()
 	for range 2 {
@@ -406,14 +406,14 @@ func (h ProviderHarness) delete(t *testing.T, a backup.Attempt, etag string) {
 	}
 }
 
-// deleteAll deletes what the run left, and wants nothing to be found of it.
+// deleteAll deletes all artifacts of the run, and checks that none can be found.
 func (h ProviderHarness) deleteAll(t *testing.T, a backup.Attempt, etag string) {
 	t.Helper()
 	h.delete(t, a, etag)
 	h.wantFound(t, a, "")
 }
 
-// wantFound looks for the artifact of a start between a.NotBefore and now, until nothing is being written any more.
+// wantFound searches for the artifact of a start between a.NotBefore and now, until no artifact is being written any more.
 func (h ProviderHarness) wantFound(t *testing.T, a backup.Attempt, want string) {
 	t.Helper()
 	a.Artifact, a.Lost = "", []backup.Window{{From: a.NotBefore, To: time.Now()}}
@@ -427,7 +427,7 @@ func (h ProviderHarness) wantFound(t *testing.T, a backup.Attempt, want string) 
 	}
 }
 
-// wantFault wants a fault of the kind that says something to whoever must act.
+// wantFault checks that the fault has the kind, and a hint for a person.
 func wantFault(t *testing.T, err error, kind backup.FaultKind) {
 	t.Helper()
 	f := backup.AsFault(err)
@@ -439,7 +439,7 @@ func wantFault(t *testing.T, err error, kind backup.FaultKind) {
 	}
 }
 
-// pause lets a moment pass between two looks, until the deadline.
+// pause waits a moment between two checks, until the deadline.
 func pause(t *testing.T, deadline time.Time) {
 	t.Helper()
 	if time.Now().After(deadline) {

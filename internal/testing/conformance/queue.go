@@ -15,12 +15,12 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// QueueHarness is a queue to be tested, and the other end of it.
+// QueueHarness is a queue to be tested, and its receiver.
 type QueueHarness struct {
 	Queue backup.Queue
-	// Receive takes the messages out of the queue that are visible now, and returns their text.
+	// Receive removes the visible messages from the queue, and returns their texts.
 	Receive func(t *testing.T, queue string) []string
-	// Now is the clock that visibility goes by, and Pass lets a moment of it pass.
+	// Now returns the time that decides visibility, and Pass lets a moment of it pass.
 	Now  func() time.Time
 	Pass func()
 }
@@ -43,7 +43,7 @@ func TestQueue(t *testing.T, open func(*testing.T) QueueHarness) {
 	}
 }
 
-// The queues, as host and other systems know them.
+// executeQueue and eventsQueue are the names of the queues, as host and other systems know them.
 const executeQueue, eventsQueue = "execute", "lifeboat-events"
 
 // patience bounds the wait for a message.

@@ -10,7 +10,7 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// testOneInsertWins lets eight insert the same row at once, alone and in a transaction.
+// testOneInsertWins makes eight goroutines insert the same row at once, alone and in a transaction.
 func testOneInsertWins(t *testing.T, c catalog) {
 	for _, row := range []string{"alone", "together"} {
 		wins := make([]bool, 8)
@@ -44,7 +44,7 @@ func testOneInsertWins(t *testing.T, c catalog) {
 	}
 }
 
-// testCountersAreExact lets eight count in two rows at once, each step a transaction on both.
+// testCountersAreExact makes eight goroutines count in two rows at once, each step a transaction on both.
 func testCountersAreExact(t *testing.T, c catalog) {
 	const writers, steps = 8, 5
 	c.apply(insert("a", `{"N":0}`), insert("b", `{"N":0}`))
@@ -61,7 +61,7 @@ func testCountersAreExact(t *testing.T, c catalog) {
 	}
 }
 
-// count adds one to both rows, and reports whether nobody was faster. After any other error it reports true.
+// count adds one to both rows, and reports whether no other writer came first. After any other error it reports true.
 func count(t *testing.T, c catalog) bool {
 	aTag, a := read(t, c, "a")
 	bTag, b := read(t, c, "b")

@@ -8,40 +8,42 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// RestoreFault is something that goes wrong once with a restore, at the next opportunity.
+// RestoreFault is a fault of a restore that happens once, at the next opportunity.
 type RestoreFault string
 
 const (
-	// RestoreBusy: the service turns the next start away, because it is busy.
+	// RestoreBusy: the service rejects the next start, because it is busy.
 	RestoreBusy RestoreFault = "restore busy"
 	// RestoreRefused: the service refuses the next start for good.
 	RestoreRefused RestoreFault = "restore refused"
-	// RestoreLost: the next start is accepted, and its answer is lost.
+	// RestoreLost: the service accepts the next start, and the response is lost.
 	RestoreLost RestoreFault = "restore lost"
-	// RestoreFails: the next start is accepted, and its operation fails.
+	// RestoreFails: the service accepts the next start, and the operation fails.
 	RestoreFails RestoreFault = "restore fails"
-	// RestoreUntold: the next poll is answered with 403.
+	// RestoreUntold: the next poll gets 403.
 	RestoreUntold RestoreFault = "restore untold"
-	// RestoreAway: the next poll is answered with 503.
+	// RestoreAway: the next poll gets 503.
 	RestoreAway RestoreFault = "restore away"
 )
 
-// RestoreHarness is a world for a Restorer to act on.
+// RestoreHarness is an environment for a Restorer.
 type RestoreHarness struct {
-	// Restorer makes one as a new process would.
+	// Restorer returns a restorer like a new process would.
 	Restorer func() backup.Restorer
-	// Ready is a restore that succeeds, once: what it is to bring back is not there.
+	// Ready returns a restore that succeeds, once. Its content is not in the target yet.
 	Ready func(*testing.T) backup.Restore
-	// Restored fails the test unless what the restore was to bring back is there again.
+	// Restored fails the test unless the restored content is there again.
 	Restored func(*testing.T, backup.Restore)
-	// Inject makes one thing go wrong.
+	// Inject makes the fault happen.
 	Inject func(*testing.T, RestoreFault)
-	// Starts is how many requests to start a restore have reached the service, Idle waits until it restores nothing.
+	// Starts returns the number of requests to start a restore that have reached the service. Idle waits until the service
+	// restores nothing.
 	Starts func() int
 	Idle   func(*testing.T)
 }
 
-// TestRestorer checks that restores are looked at first, begun once, followed by their token by any process, and never repeated.
+// TestRestorer checks that a restorer checks a restore first, starts it once, lets any process follow it by its token, and
+// never repeats it.
 func TestRestorer(t *testing.T, h RestoreHarness) {
 	t.Run("a restore from start to end", func(t *testing.T) {
 		r, starts := h.Ready(t), h.Starts()
@@ -152,7 +154,7 @@ func (h RestoreHarness) prepare(t *testing.T, r backup.Restore) error {
 	}
 }
 
-// begin starts a restore that is accepted.
+// begin starts a restore. The service accepts it.
 func (h RestoreHarness) begin(t *testing.T, r backup.Restore) backup.Operation {
 	t.Helper()
 	operation, err := h.Restorer().BeginRestore(t.Context(), r)

@@ -20,7 +20,7 @@ import (
 	"lifeboat/internal/testing/stack"
 )
 
-// backupRun is what a client of the API declares of a run.
+// backupRun is a run as a client of the API declares it.
 type backupRun struct {
 	ID            string `json:"id"`
 	Status        string `json:"status"`
@@ -33,7 +33,7 @@ type backupRun struct {
 	Error *struct{ Code, Message string } `json:"error"`
 }
 
-// backupBatch is what a client of the API declares of a batch.
+// backupBatch is a batch as a client of the API declares it.
 type backupBatch struct {
 	ID     string         `json:"id"`
 	Status string         `json:"status"`
@@ -41,7 +41,7 @@ type backupBatch struct {
 	Runs   []backupRun    `json:"runs"`
 }
 
-// keyedPipeline is azcore's, with the API's key.
+// keyedPipeline returns azcore's pipeline, with the API's key.
 func keyedPipeline(a *app) runtime.Pipeline {
 	return runtime.NewPipeline("e2e", "v1", runtime.PipelineOptions{PerCall: []policy.Policy{a.keyed()}}, nil)
 }
@@ -68,7 +68,7 @@ func ask[T any](ctx context.Context, a *app, path, id string, body map[string]st
 	return runtime.NewPoller[T](response, keyedPipeline(a), nil)
 }
 
-// follow asks for a backup and follows it to its end.
+// follow requests a backup and follows it to its end.
 func follow[T any](ctx context.Context, a *app, body map[string]string) (T, error) {
 	poller, err := ask[T](ctx, a, "/api/backups", "", body)
 	if err != nil {
@@ -78,8 +78,8 @@ func follow[T any](ctx context.Context, a *app, body map[string]string) (T, erro
 	return poller.PollUntilDone(ctx, &runtime.PollUntilDoneOptions{Frequency: time.Second})
 }
 
-// TestAzurePollerIsToldTheSameEndTwice: of a success, a failure, a batch of which a part failed and a restore that was canceled; by
-// a repeat of the request as well, and by a poller that goes on where another one stopped.
+// TestAzurePollerIsToldTheSameEndTwice: a poller gets the same end twice for a success, a failure, a batch with a failed part
+// and a canceled restore. It gets the same after a repetition of the request, and if it continues where another one stopped.
 func TestAzurePollerIsToldTheSameEndTwice(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
@@ -203,8 +203,8 @@ func TestAzurePollerFollowsABackup(t *testing.T) {
 	}
 }
 
-// TestBadInput: each gets a clear answer that names the thing, or stands in the run's history; nothing is lost, and
-// nothing is tried for ever.
+// TestBadInput: each gets a clear answer that names the thing, or is in the run's history; nothing is lost, and nothing is
+// tried forever.
 func TestBadInput(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
@@ -257,7 +257,7 @@ func TestBadInput(t *testing.T) {
 		}
 	}
 
-	// The same request ID for another target.
+	// This is the same request ID for another target.
 	again := map[string]string{"Repeatability-Request-ID": "one"}
 	if response, text, err := a.request(ctx, "POST", "/api/backups", target(known), again); err != nil || response.StatusCode != 202 {
 		t.Fatalf("%v %s", err, text)
@@ -267,13 +267,13 @@ func TestBadInput(t *testing.T) {
 		t.Errorf("the same request ID for another target: %v %s", err, text)
 	}
 
-	// Without the key nobody comes in.
+	// The API refuses a request without the key.
 	if response, _, err := a.request(ctx, "GET", "/api/runs", "", map[string]string{"x-functions-key": "wrong"}); err != nil ||
 		response.StatusCode != http.StatusUnauthorized {
 		t.Errorf("a wrong key: %v, %v", response, err)
 	}
 
-	// Messages that nothing can be done about are kept, once, and go.
+	// Messages that no function can process are kept, once, and leave the queue.
 	q := a.queue("execute")
 	for text, why := range map[string]string{
 		"hello":       "not a wake-up",
@@ -288,7 +288,7 @@ func TestBadInput(t *testing.T) {
 		}
 	}
 
-	// Azure refuses the identity: Azure's words stand in the run's history, and nothing is started.
+	// Azure refuses the identity: Azure's words are in the run's history, and nothing is started.
 	world.Sim.Unassign(a.ObjectID, stack.Scope)
 	t.Cleanup(func() { world.Grant(a.config.Name, a.config.Account) })
 	id, err := a.backup(ctx, forbidden, "forbidden")
@@ -348,7 +348,7 @@ func TestStorageSeesBearerTokensOnly(t *testing.T) {
 		}
 		account, _, _ := strings.Cut(r.Host, ".")
 		if r.AuthScheme != "Bearer" && account == stack.Backups {
-			continue // a service of Azure's side, with what it was handed; what comes from programs is seen below
+			continue // a service of Azure's side, with the access that it got; the calls below show the programs' requests
 		}
 		if _, byKey := keyed.Load(account); r.AuthScheme != "Bearer" && !byKey {
 			t.Errorf("%s %s%s came with %q", r.Method, r.Host, r.Path, r.AuthScheme)
@@ -357,8 +357,8 @@ func TestStorageSeesBearerTokensOnly(t *testing.T) {
 	if own == 0 {
 		t.Error("none of the requests was the program's")
 	}
-	for _, c := range world.Sim.Calls() { // whatever a program sends comes through the simulator
-		byKey := c.AuthScheme == "SharedKey" && !strings.Contains(c.Host, ".file.") // file shares take nothing else
+	for _, c := range world.Sim.Calls() { // every request of a program passes through the simulator
+		byKey := c.AuthScheme == "SharedKey" && !strings.Contains(c.Host, ".file.") // file shares accept nothing else
 		account, host, _ := strings.Cut(c.Host, ".")
 		service, _, isStorage := strings.Cut(host, ".core.windows.net")
 		_, keyedAccount := keyed.Load(account)

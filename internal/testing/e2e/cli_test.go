@@ -51,7 +51,7 @@ func TestCommandLine(t *testing.T) {
 		return command(ctx, t, a.URL(), a.Key("api"), args...)
 	}
 
-	// A backup that succeeds: its ID on stdout, its way on stderr.
+	// The backup succeeds: its ID is on stdout, its progress on stderr.
 	code, out, errs := lifeboat("backup", good, "--wait")
 	id := strings.TrimSpace(out)
 	if code != 0 || strings.ContainsAny(id, " \n") || !strings.Contains(errs, "  running") ||
@@ -60,7 +60,7 @@ func TestCommandLine(t *testing.T) {
 	}
 	t.Logf("backup --wait\n%s%s", out, errs)
 
-	// One that fails: Azure's own words, and exit code 1; as JSON the run stands on stdout all the same.
+	// The backup fails: Azure's own words, and exit code 1; as JSON the run is on stdout all the same.
 	fault := fakeazure.Fault{
 		Kind: fakeazure.FailOperation, Status: http.StatusBadRequest, Code: "InvalidParameters",
 		Message: "Azure's own words about it",
@@ -74,7 +74,7 @@ func TestCommandLine(t *testing.T) {
 		t.Errorf("a failing backup: %d, %v, %s, %s", code, err, out, errs)
 	}
 
-	// Nobody waits for this one.
+	// This command does not wait for its backup.
 	code, out, errs = lifeboat("backup", good, "--plan", "test")
 	if code != 0 || errs != "" {
 		t.Fatalf("a backup without --wait: %d, %s", code, errs)
@@ -84,7 +84,7 @@ func TestCommandLine(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	// The history, newest first.
+	// The command prints the history, newest first.
 	code, out, errs = lifeboat("runs", good)
 	lines := strings.Split(strings.TrimSpace(out), "\n")
 	if code != 0 || errs != "" || len(lines) != 3 || !strings.HasPrefix(lines[0], "RUN ") ||
@@ -122,7 +122,7 @@ func TestCommandLine(t *testing.T) {
 		t.Errorf("a part of the history: %d, %s\n%s", code, errs, out)
 	}
 
-	// One run in detail.
+	// The command prints one run in detail.
 	if code, out, errs := lifeboat("run", id); code != 0 || errs != "" || !strings.Contains(out, good) ||
 		!strings.Contains(out, "sha256 ") || !strings.Contains(out, "not included ") || !strings.Contains(out, "kept until ") {
 		t.Errorf("a run: %d, %s\n%s", code, errs, out)
@@ -138,7 +138,7 @@ func TestCommandLine(t *testing.T) {
 		t.Errorf("a run as JSON: %d\n%s", code, out)
 	}
 
-	// All targets of the plan: the batch succeeds, and then it does not.
+	// The command backs up all targets of the plan: the batch succeeds, and then it does not.
 	code, out, errs = lifeboat("backup", "--plan", "test", "--wait")
 	batch := strings.TrimSpace(out)
 	if code != 0 || strings.ContainsAny(batch, " \n") || !strings.Contains(errs, "2 runs: 2 succeeded\n") {
@@ -161,7 +161,7 @@ func TestCommandLine(t *testing.T) {
 	}
 	t.Logf("batch\n%s%s", out, errs)
 
-	// How they are: the key of the function api is none of the function health.
+	// The command prints the health of all targets: the key of the function api does not open the function health.
 	code, out, errs = command(ctx, t, a.URL(), a.Key("health"), "health")
 	lines = strings.Split(strings.TrimSpace(out), "\n")
 	if code != 0 || errs != "" || len(lines) != 3 || !strings.HasPrefix(lines[1], "local/") || !strings.Contains(lines[1], "  protected  ") {
@@ -172,7 +172,7 @@ func TestCommandLine(t *testing.T) {
 		t.Errorf("health with another key: %d, %s%s", code, out, errs)
 	}
 
-	// What goes wrong says where and why.
+	// An error says where it happened and why.
 	url, key := a.URL(), a.Key("api")
 	for name, c := range map[string]struct {
 		url, key string

@@ -16,7 +16,8 @@ import (
 
 func itoa(n int) string { return strconv.Itoa(n) }
 
-// spent are the storage requests of the app's program so far, by service, method and, without names, what they are for.
+// spent returns the storage requests of the app's program so far: their number, and the number of each by service, method and,
+// without names, purpose.
 func spent(a *app) (int, map[string]int) {
 	n, by := 0, map[string]int{}
 	for _, c := range world.Sim.Calls() {
@@ -43,14 +44,15 @@ func spent(a *app) (int, map[string]int) {
 	return n, by
 }
 
-// TestCost holds the contract: at most 20 storage requests of the program for a backup, plus 3 a poll and 2 a look of the
-// sweep; and 2 for an idle tick of either timer, whatever the number of plans and targets, and one more each five minutes.
+// TestCost checks the contract: at most 20 storage requests of the program for a backup, plus 3 a poll and 2 each time the
+// sweep checks it; and 2 for an idle tick of either timer, whatever the number of plans and targets, and one more each five
+// minutes.
 func TestCost(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
 
-	// A hundred plans with a thousand targets, none due.
+	// There are a hundred plans with a thousand targets, none due.
 	plan := strings.Builder{}
 	fmt.Fprintf(&plan, "version: 1\ndefaults:\n  storage: {account: %s, container: %s}\nplans:\n", stack.Account(stack.Backups),
 		stack.Container)
@@ -63,7 +65,7 @@ func TestCost(t *testing.T) {
 	service := newServices(t, 1)[0]
 	fmt.Fprintf(&plan, "  - name: due\n    schedule: %q\n    keep: {within: 1d}\n    targets:\n      - %s\n", yearly, stack.Service(service))
 	a := newApp(t, stack.AppConfig{Plan: plan.String()})
-	// About ten polls: 22 minutes are 11 seconds here, and a poll comes each second.
+	// The run makes about ten polls: 22 minutes are 11 seconds here, and a poll comes each second.
 	tune(t, service, func(k *fakeazure.Knobs) { k.Shortest, k.Longest = 22*time.Minute, 22*time.Minute })
 
 	tick := func(function string) {
@@ -73,7 +75,7 @@ func TestCost(t *testing.T) {
 		}
 	}
 	for _, function := range []string{"schedule", "cleanup"} {
-		tick(function) // creates the table and the watermarks, and notes that it came
+		tick(function) // creates the table and the watermarks, and writes the note that it came
 		before, _ := spent(a)
 		tick(function)
 		idle, _ := spent(a)
@@ -87,7 +89,7 @@ func TestCost(t *testing.T) {
 		}
 	}
 
-	// The queues and the container are there from an earlier backup.
+	// An earlier backup has created the queues and the container.
 	for i, what := range []string{"the first backup, which makes queues and container", "a backup"} {
 		_, earlier := spent(a)
 		start, _ := spent(a)
@@ -116,7 +118,7 @@ func TestCost(t *testing.T) {
 		if n > 20+3*polls {
 			t.Errorf("a backup cost %d requests, more than 20 and 3 for each of %d polls", n, polls)
 		}
-		tick("schedule") // the sweep's time has not come: nothing to look at, or one look
+		tick("schedule") // the sweep's time has not come: it checks nothing, or once
 		swept, _ := spent(a)
 		figures.Report(t, "the tick after it: %d requests", swept-end)
 		if swept-end > 3+2*2 {

@@ -30,20 +30,21 @@ import (
 	"lifeboat/internal/testing/stack"
 )
 
-// An instant is where the storm kills the program.
+// instant is a time at which the storm kills the program.
 type instant struct {
-	// due is how many backups have been asked for by then.
+	// due is the number of backups that have been requested by then.
 	due int
-	// requests is how many of its requests the program still makes, and later how long after the last of them it dies.
+	// requests is the number of requests that the program still makes, and later the time after the last of them at which it
+	// dies.
 	requests int
 	later    time.Duration
-	// start: it dies with the start of a backup, in front of it, so that nothing of it arrives, or behind it, so that the
-	// answer is lost.
+	// start says that it dies at the start of a backup: before the request, so that Azure does not receive it, or after it, so
+	// that the answer is lost.
 	start bool
 	phase fakeazure.Phase
 }
 
-// instants are drawn for so many backups: two of three at any time, the rest with a start.
+// instants draws the times for so many backups: two of three at any time, the rest with a start.
 func instants(random *rand.Rand, kills, backups int) []instant {
 	drawn := make([]instant, kills)
 	for i := range drawn {
@@ -68,22 +69,22 @@ type crashStorm struct {
 	seed      uint64
 
 	asked, killed, starts atomic.Int64
-	hosts                 atomic.Int64 // that were killed, not only the program under them
+	hosts                 atomic.Int64 // counts killed hosts, not only the program under them
 	armed                 atomic.Pointer[instant]
-	left                  atomic.Int64 // requests until the armed instant
-	dead                  atomic.Int64 // the process that was killed last
-	ended                 atomic.Bool  // all backups have, so that no start comes any more
+	left                  atomic.Int64 // counts the requests until the armed instant
+	dead                  atomic.Int64 // the last killed process
+	ended                 atomic.Bool  // all backups have ended, so that no more starts come
 
 	mu   sync.Mutex
 	runs []string
 	said []string // by host and program
 }
 
-// TestCrashStorm backs up targets of all services at once, one backup after the other of each, while the program is killed
-// with SIGKILL again and again: at any time, and right before and behind starts. At the end every run has succeeded by one
-// start that reached Azure, each recovery point has an artifact of its own, storage holds these and no other, and
-// nothing else is left. LIFEBOAT_CRASH_STORM says how many backups, with a kill for each four, and LIFEBOAT_SEED replays
-// what was asked for and killed when; what the processes are at by then the machine decides.
+// TestCrashStorm backs up targets of all services in parallel, one backup after the other of each. Meanwhile it kills the
+// program with SIGKILL again and again: at any time, and directly before and after starts. At the end every run has succeeded
+// by one start that reached Azure, each recovery point has its own artifact, storage holds these and no other, and nothing
+// else is left. LIFEBOAT_CRASH_STORM is the number of backups, with a kill for each four. LIFEBOAT_SEED repeats the requests
+// and the times of the kills; the machine decides what the processes are doing then.
 func TestCrashStorm(t *testing.T) {
 	t.Parallel()
 	backups, each, seed := 18, 1, uint64(1)
@@ -118,13 +119,14 @@ func TestCrashStorm(t *testing.T) {
 	s.judge(ctx, backups, begun)
 }
 
-// newCrashStorm has targets of all services: of five kinds, three or four times each, or once. It counts the ticks of the schedule.
+// newCrashStorm returns a storm with targets of all services: of five kinds, three or four times each, or once. It counts the
+// ticks of the schedule.
 func newCrashStorm(t *testing.T, seed uint64, each int, fired *atomic.Int64) *crashStorm {
 	s := &crashStorm{seed: seed, container: "storm-" + uuid.NewString()}
 	first := newServices(t, 1)[0]
 	s.app = newApp(t, stack.AppConfig{
 		Plan: planFor(yearly, "1d", first), ScheduleTick: "* * * * * *",
-		Settings: map[string]string{"LIFEBOAT_CONCURRENCY": "12"}, // so that with 17 targets some line up
+		Settings: map[string]string{"LIFEBOAT_CONCURRENCY": "12"}, // so that with 17 targets some runs wait
 		Log:      ticks(fired, s.hear),
 	})
 	var plain, signed []string
@@ -154,8 +156,8 @@ func newCrashStorm(t *testing.T, seed uint64, each int, fired *atomic.Int64) *cr
 	return s
 }
 
-// lenient has HSMs take any proof of a backup, not only that of the last 30 minutes: these are 15 seconds here, and a host takes
-// longer to come back.
+// lenient makes HSMs accept any proof of a backup, not only a proof from the last 30 minutes. Here these are 15 seconds, and a
+// host needs longer to restart.
 func (s *crashStorm) lenient() {
 	s.t.Helper()
 	for _, target := range s.targets {
@@ -165,7 +167,7 @@ func (s *crashStorm) lenient() {
 	}
 }
 
-// hear keeps what a host and the program say.
+// hear keeps the log of hosts and the program.
 func (s *crashStorm) hear(e fakehost.Entry) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -206,7 +208,7 @@ func (s *crashStorm) kill(ctx context.Context, instants []instant) {
 		for s.killed.Load() == int64(i) && ctx.Err() == nil {
 			pause(ctx)
 		}
-		// Where the host is a process of its own it dies too, twice.
+		// A host in its own process dies too, twice.
 		if host, ok := s.Host.(*realhost.Host); ok && (i == 4 || i == 9) {
 			if err := syscall.Kill(host.HostPID(), syscall.SIGKILL); err != nil {
 				s.t.Errorf("kill the host: %v", err)
@@ -219,7 +221,7 @@ func (s *crashStorm) kill(ctx context.Context, instants []instant) {
 	}
 }
 
-// starting tells that the request starts a backup.
+// starting tells whether the request starts a backup.
 func starting(e fakeazure.Exchange) bool {
 	p := strings.ToLower(e.Path)
 	return e.Method == "POST" && (strings.HasSuffix(p, "/backup") || strings.HasSuffix(p, "/filesexport"))
@@ -228,7 +230,7 @@ func starting(e fakeazure.Exchange) bool {
 // meet is called before and after each of the program's requests.
 func (s *crashStorm) meet(e fakeazure.Exchange) fakeazure.Verdict {
 	at := s.armed.Load()
-	// A request of a process that died comes in late.
+	// This is a late request of a process that died.
 	if pid := int64(s.PID()); at == nil || at.start && !starting(e) && !s.ended.Load() || e.Phase != at.phase || pid == 0 || pid == s.dead.Load() ||
 		s.left.Add(-1) > 0 || !s.armed.CompareAndSwap(at, nil) {
 		return fakeazure.Pass
@@ -244,7 +246,7 @@ func (s *crashStorm) meet(e fakeazure.Exchange) fakeazure.Verdict {
 	return fakeazure.Pass
 }
 
-// strike kills the program as it runs now.
+// strike kills the current process of the program.
 func (s *crashStorm) strike() {
 	pid := s.PID()
 	if pid == 0 {
@@ -258,7 +260,7 @@ func (s *crashStorm) strike() {
 	s.killed.Add(1)
 }
 
-// about is what host and program said of the run or target, for whoever has to find out why.
+// about returns the lines of host and program about the run or target, to find the cause of an error.
 func (s *crashStorm) about(words ...string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -271,7 +273,7 @@ func (s *crashStorm) about(words ...string) string {
 	return lines.String()
 }
 
-// judge holds all that the storm left against Azure's side, and says how it was.
+// judge compares all results of the storm with Azure's side, and reports them.
 func (s *crashStorm) judge(ctx context.Context, backups int, begun time.Time) {
 	again, rest := s.judgeAll(ctx, backups)
 	figures.Report(s.t, "crash storm with seed %d: %d backups of %d targets, %d kills, %d of them at a start, %d of the host; %d runs with a "+
@@ -282,7 +284,7 @@ func (s *crashStorm) judge(ctx context.Context, backups int, begun time.Time) {
 	}
 }
 
-// judgeAll says how many runs took more than one attempt, and what is still to come.
+// judgeAll returns the number of runs with more than one attempt, and the messages and entries that are still pending.
 func (s *crashStorm) judgeAll(ctx context.Context, backups int) (again int, rest string) {
 	s.t.Helper()
 	var runs []backup.Run
@@ -306,7 +308,7 @@ func (s *crashStorm) judgeAll(ctx context.Context, backups int) (again int, rest
 	return again, s.judgeRest(ctx)
 }
 
-// judgeStarts holds the runs against the starts that Azure accepted: one each.
+// judgeStarts compares the runs with the starts that Azure accepted: one each.
 func (s *crashStorm) judgeStarts(runs []backup.Run) {
 	started := map[string]int{} // by target, and for API Management by run
 	for _, r := range world.Sim.BackupRequests() {
@@ -340,8 +342,8 @@ func (s *crashStorm) judgeStarts(runs []backup.Run) {
 	}
 }
 
-// judgeArtifacts holds the recovery points against storage: one for each run that succeeded, each with an artifact of its
-// own, and nothing beside them.
+// judgeArtifacts compares the recovery points with storage: one for each run that succeeded, each with its own artifact, and
+// no other artifact.
 func (s *crashStorm) judgeArtifacts(runs []backup.Run) {
 	owner := map[string]string{} // by artifact
 	for _, run := range runs {
@@ -369,7 +371,7 @@ func (s *crashStorm) judgeArtifacts(runs []backup.Run) {
 		}
 	}
 	for _, artifact := range slices.Sorted(maps.Keys(owner)) {
-		// As many as the simulator writes: a blob, an HSM's four, a ledger's three files.
+		// The simulator writes so many: a blob, an HSM's four, a ledger's three files.
 		want := 1
 		switch run := owner[artifact]; {
 		case strings.HasPrefix(artifact, "mhsm-"):
@@ -383,7 +385,7 @@ func (s *crashStorm) judgeArtifacts(runs []backup.Run) {
 	}
 }
 
-// stored are the blobs and the folders in the storm's container, with the number of their blobs.
+// stored returns the blobs and the folders in the storm's container, with the number of their blobs.
 func (s *crashStorm) stored() map[string]int {
 	world.Sim.Assign(world.Sim.ObjectID(probe), stack.Account(stack.Backups), fakeazure.StorageBlobDataContributor)
 	client, err := container.NewClient("https://"+stack.Backups+".blob.core.windows.net/"+s.container, world.Sim.Credential(probe),
@@ -431,9 +433,9 @@ func (s *crashStorm) judgeEvents(ctx context.Context) {
 	}
 }
 
-// judgeRest waits until the table holds runs, recovery points, requests and the plans, and nothing that was needed on the
-// way. It says what is still to come: the wake-ups and the entries of the index by which runs in the line would have been
-// found at the end of their wait. They change nothing, as all runs have ended.
+// judgeRest waits until the table holds only runs, recovery points, requests and the plans, and no temporary row. It returns
+// what is still pending: the wake-ups and the entries of the index that would have found waiting runs at the end of their
+// wait. They change nothing, as all runs have ended.
 func (s *crashStorm) judgeRest(ctx context.Context) string {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
@@ -462,7 +464,7 @@ func (s *crashStorm) judgeRest(ctx context.Context) string {
 	return fmt.Sprintf("%d wake-ups and %d entries of the index still to come", late["execute"], later)
 }
 
-// over are the rows that should be gone, and which are missing. Later is how many entries of the index are not due yet.
+// over returns the leftover rows, the missing ones, and the number of entries of the index that are not due yet.
 func (s *crashStorm) over() (left []string, later int) {
 	count := map[string]int{}
 	end := time.Now().Add(time.Duration(float64(engine.DefaultWaits().Operation) * factor))

@@ -16,9 +16,9 @@ import (
 	"lifeboat/internal/testing/stack"
 )
 
-// TestDryRunsOnlyRead asks for a dry run of a restore of every service by every way that it gets at storage. All guards are
-// asked, and whatever the program sends meanwhile, to Azure as to its own storage, is a read. It does not run beside other
-// tests: what is signed with a key has nobody's name.
+// TestDryRunsOnlyRead requests a dry run of a restore of every service with every kind of access to storage. It checks that
+// the dry run calls all guards, and that every request of the program meanwhile, to Azure and to its own storage, is a read.
+// It does not run in parallel to other tests, because a request signed with a key does not name its sender.
 func TestDryRunsOnlyRead(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
@@ -39,7 +39,7 @@ func TestDryRunsOnlyRead(t *testing.T) {
 	const region = "    ccf: {restoreRegion: westeurope}\n"
 	cases := []struct {
 		name, target, plan string
-		gone               bool // it is restored only once it was deleted
+		gone               bool // it is only restored after its deletion
 		refusal            string
 	}{
 		{name: "API Management, by its own identity", target: system},
@@ -62,7 +62,7 @@ func TestDryRunsOnlyRead(t *testing.T) {
 	if err := a.edit(plans); err != nil {
 		t.Fatal(err)
 	}
-	runs := make([]string, len(cases)) // they take their time together
+	runs := make([]string, len(cases)) // they run in parallel
 	for i, c := range cases {
 		var err error
 		if runs[i], err = a.backupOf(ctx, c.target, uuid.NewString()); err != nil {
@@ -101,7 +101,7 @@ func TestDryRunsOnlyRead(t *testing.T) {
 			hosts := map[string]bool{}
 			for _, call := range world.Sim.Calls()[before:] {
 				if call.ObjectID != a.ObjectID && call.ObjectID != "" {
-					continue // the host's own
+					continue // a request of the host itself
 				}
 				hosts[call.Host[strings.Index(call.Host, ".")+1:]] = true
 				read := call.Method == http.MethodGet || call.Method == http.MethodHead ||
@@ -110,7 +110,7 @@ func TestDryRunsOnlyRead(t *testing.T) {
 					t.Errorf("sent %s %s%s", call.Method, call.Host, call.Path)
 				}
 			}
-			// Azure is asked nothing about a copy, from which it restores nothing.
+			// The program sends Azure no request about a copy, because it restores nothing from it.
 			asks := c.refusal == ""
 			if !hosts["table.core.windows.net"] || hosts["azure.com"] != asks || (hosts["blob.core.windows.net"] || hosts["file.core.windows.net"]) != asks {
 				t.Errorf("asked only %v", hosts)

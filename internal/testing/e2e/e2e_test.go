@@ -33,13 +33,13 @@ import (
 	"lifeboat/internal/testing/stack"
 )
 
-// A minute of Azure passes in half a second, for the program's waits as for Azure's side.
+// factor makes a minute of Azure pass in half a second, for the program's waits as for Azure's side.
 const factor = 1.0 / 120
 
-// world is shared by all tests: every app has a storage account and services of its own.
+// world is shared by all tests: every app has its own storage account and services.
 var world *stack.Stack
 
-// logged is an account of the Azurite that writes down what it receives.
+// logged is an account of the Azurite that records its requests.
 const logged = "lifeboatlogged"
 
 // accounts are enough for every app of every test; Azurite must know them when it starts.
@@ -50,8 +50,8 @@ var (
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	// More tests at once than processors, which go test takes: a test waits for most of its time. With eight, storage answered too
-	// late for waits that are shortened.
+	// By default go test runs as many tests in parallel as there are processors. Here more run, because a test waits for most
+	// of its time. With eight, storage answered too late for waits that are shortened.
 	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue {
 		_ = f.Value.Set("6")
 	}
@@ -87,7 +87,7 @@ func TestMain(m *testing.M) {
 	}())
 }
 
-// app is an app under test, with an eye of the test's own on its table and queues.
+// app is an app under test, with the test's own access to its table and queues.
 type app struct {
 	*stack.App
 	t       testing.TB
@@ -96,7 +96,7 @@ type app struct {
 	engine  *engine.Engine // reads only
 }
 
-// newApp starts an app with a storage account of its own.
+// newApp starts an app with its own storage account.
 func newApp(t testing.TB, c stack.AppConfig) *app {
 	t.Helper()
 	a := prepare(t, c)
@@ -109,7 +109,7 @@ func newApp(t testing.TB, c stack.AppConfig) *app {
 	return a
 }
 
-// start starts an app that was prepared; the caller stops it.
+// start starts a prepared app; the caller stops it.
 func (a *app) start(t testing.TB) {
 	t.Helper()
 	var err error
@@ -145,7 +145,7 @@ func prepare(t testing.TB, c stack.AppConfig) *app {
 	return &app{t: t, config: c, catalog: catalog, engine: &engine.Engine{Catalog: catalog}}
 }
 
-// logTo shows what host and program said if the test fails.
+// logTo prints the log of host and program if the test fails.
 func logTo(t testing.TB) func(fakehost.Entry) {
 	var mu sync.Mutex
 	var lines []string
@@ -163,10 +163,10 @@ func logTo(t testing.TB) func(fakehost.Entry) {
 	}
 }
 
-// probe is the identity that the tests read with: its requests can be told from those of the program.
+// probe is the identity with which the tests read, so that their requests can be told from the program's.
 const probe = "probe"
 
-// transport is shared: each client of the simulator's keeps connections of its own.
+// transport is shared, because each client of the simulator keeps its own connections.
 var transport = sync.OnceValue(func() *http.Client { return world.Sim.Client() })
 
 func options() azcore.ClientOptions { return azcore.ClientOptions{Transport: transport()} }
@@ -193,7 +193,7 @@ func (a *app) queue(name string) *azqueue.QueueClient {
 	return c
 }
 
-// planFor has the services, with a schedule, kept for the time.
+// planFor returns a plan of the services, with a schedule, kept for the time.
 func planFor(schedule, keep string, services ...string) string {
 	var targets []string
 	for _, s := range services {
@@ -202,7 +202,7 @@ func planFor(schedule, keep string, services ...string) string {
 	return planOf(schedule, keep, targets...)
 }
 
-// planOf has the targets by their resource IDs.
+// planOf returns a plan of the targets by their resource IDs.
 func planOf(schedule, keep string, targets ...string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "version: 1\ndefaults:\n  storage: {account: %s, container: %s}\nplans:\n  - name: test\n", stack.Account(stack.Backups),
@@ -217,7 +217,7 @@ func planOf(schedule, keep string, targets ...string) string {
 // yearly is a schedule with no slot during a test.
 const yearly = "0 0 29 2 *"
 
-// newServices puts fresh services into Azure's side.
+// newServices adds new services to Azure's side.
 func newServices(t testing.TB, n int) []string {
 	t.Helper()
 	names := make([]string, n)
@@ -252,12 +252,12 @@ func (a *app) request(ctx context.Context, method, path, body string, header map
 	return response, text, err
 }
 
-// backup asks for a backup until the program answers, and returns the run's ID.
+// backup requests a backup until the program answers, and returns the run's ID.
 func (a *app) backup(ctx context.Context, service, id string) (string, error) {
 	return a.backupOf(ctx, stack.Service(service), id)
 }
 
-// backupOf does so for a target by its resource ID.
+// backupOf does the same for a target by its resource ID.
 func (a *app) backupOf(ctx context.Context, target, id string) (string, error) {
 	var last string
 	for ctx.Err() == nil {
@@ -277,7 +277,7 @@ func (a *app) backupOf(ctx context.Context, target, id string) (string, error) {
 	return "", fmt.Errorf("no answer to the request for a backup: %s", last)
 }
 
-// await looks at the run in the table, without the program's help, until it has ended and its event was sent.
+// await reads the run from the table, without the program's help, until it has ended and its event was sent.
 func (a *app) await(ctx context.Context, id string) (engine.Status, error) {
 	var last engine.Status
 	for {
@@ -296,16 +296,16 @@ func (a *app) await(ctx context.Context, id string) (engine.Status, error) {
 	}
 }
 
-// writes are the next ones into the tables and queues of an account, by its name.
+// writes holds, for each account, a channel for the next write into its tables and queues.
 var writes = struct {
 	sync.Mutex
 	next map[string]chan struct{}
 }{next: map[string]chan struct{}{}}
 
-// write is closed by a write.
+// write is a channel that a write closes.
 type write <-chan struct{}
 
-// written is the next write into the app's tables and queues: who looks for a change takes it first.
+// written returns the next write into the app's tables and queues. Take it before checking for a change.
 func (a *app) written() write {
 	writes.Lock()
 	defer writes.Unlock()
@@ -315,8 +315,8 @@ func (a *app) written() write {
 	return writes.next[a.config.Account]
 }
 
-// wait waits for the write and those that come right behind it, or for a second: one whose program was killed meanwhile may
-// have been seen by nobody.
+// wait waits for the write and those directly after it, or for a second, because the write of a killed program may not have
+// been seen.
 func (w write) wait(ctx context.Context) {
 	timer := time.NewTimer(time.Second)
 	defer timer.Stop()
@@ -328,10 +328,10 @@ func (w write) wait(ctx context.Context) {
 	}
 }
 
-// hosts are the local ones that run, with their accounts.
+// hosts are the running local hosts, with their accounts.
 var hosts sync.Map
 
-// note tells of an exchange: who waits for a write, and the host, which hardly polls, of a message.
+// note reports an exchange: a write to a waiting test, and a message to the host, which hardly polls.
 func note(e fakeazure.Exchange) {
 	account, host, _ := strings.Cut(e.Host, ".")
 	if e.Phase != fakeazure.After {
@@ -352,11 +352,11 @@ func note(e fakeazure.Exchange) {
 	}
 }
 
-// tell has the host look for a message once it is visible: one that was sent, put back, or whose lease ends.
+// tell makes the host poll for a message once it is visible: after a send, a requeue, or the end of a lease.
 func tell(account string, e fakeazure.Exchange) {
 	messages := strings.TrimSuffix(e.Path, "/")
 	switch {
-	case e.Method == "PUT": // a message that is put back, or whose lease is renewed, has an ID
+	case e.Method == "PUT": // a requeued message, or one with a renewed lease, has an ID
 		messages = path.Dir(messages)
 	case e.Method == "DELETE", e.Method == "GET" && !bytes.Contains(e.Answer, []byte("<QueueMessage>")):
 		return
@@ -375,7 +375,7 @@ func tell(account string, e fakeazure.Exchange) {
 	})
 }
 
-// pause between two looks at something that nobody tells us of.
+// pause waits between two checks of a state without notifications.
 func pause(ctx context.Context) {
 	select {
 	case <-ctx.Done():
@@ -383,7 +383,7 @@ func pause(ctx context.Context) {
 	}
 }
 
-// pipeline is azcore's own, as every Azure SDK has it, with the function's key.
+// keyed returns the policy that adds the function's key to azcore's own pipeline, the one that every Azure SDK has.
 func (a *app) keyed() policy.Policy { return keyPolicy(a.Key("api")) }
 
 type keyPolicy string
@@ -393,7 +393,7 @@ func (k keyPolicy) Do(r *policy.Request) (*http.Response, error) {
 	return r.Next()
 }
 
-// posts are the requests for a backup of the service that reached Azure's side, accepted or not.
+// posts returns the requests for a backup of the service that reached Azure's side, accepted or not.
 func posts(service string) []fakeazure.BackupRequest {
 	var of []fakeazure.BackupRequest
 	for _, r := range world.Sim.BackupRequests() {
@@ -412,7 +412,7 @@ func (a *app) edit(plan string) error {
 	return os.Rename(a.PlanFile+".new", a.PlanFile)
 }
 
-// hooks are the tests' eyes on the requests of their apps, by the app's object ID: the simulator has one hook for all.
+// hooks are the tests' hooks for the requests of their apps, by the app's object ID: the simulator has one hook for all.
 var hooks sync.Map
 
 // intercept calls the hook for each request of the app.
@@ -422,7 +422,7 @@ func intercept(t testing.TB, objectID string, hook func(fakeazure.Exchange) fake
 	t.Cleanup(func() { hooks.Delete(objectID) })
 }
 
-// dispatch is the simulator's one hook.
+// dispatch is the simulator's only hook.
 func dispatch(e fakeazure.Exchange) fakeazure.Verdict {
 	note(e)
 	if hook, ok := hooks.Load(e.ObjectID); ok {
@@ -431,7 +431,7 @@ func dispatch(e fakeazure.Exchange) fakeazure.Verdict {
 	return fakeazure.Pass
 }
 
-// tune changes how a service behaves.
+// tune changes the knobs of a service.
 func tune(t testing.TB, service string, change func(*fakeazure.Knobs)) {
 	t.Helper()
 	if err := world.Sim.Tune(stack.Service(service), change); err != nil {
@@ -439,7 +439,7 @@ func tune(t testing.TB, service string, change func(*fakeazure.Knobs)) {
 	}
 }
 
-// inject lets the next calls to a service go wrong.
+// inject makes the next calls to a service fail.
 func inject(t testing.TB, service string, faults ...fakeazure.Fault) {
 	t.Helper()
 	if err := world.Sim.Inject(stack.Service(service), faults...); err != nil {

@@ -13,7 +13,7 @@ import (
 	"lifeboat/internal/testing/stack"
 )
 
-// health is what the tests read of the answer.
+// health is the answer of the function health, as far as the tests read it.
 type health struct {
 	Status string
 	Plan   struct {
@@ -49,7 +49,7 @@ type health struct {
 	}
 }
 
-// health asks with the key of the function of its own.
+// health requests the health with the function's own key.
 func (a *app) health(ctx context.Context) (int, health, string) {
 	a.t.Helper()
 	var h health
@@ -63,7 +63,7 @@ func (a *app) health(ctx context.Context) (int, health, string) {
 	return response.StatusCode, h, string(text)
 }
 
-// healthUntil asks until the answer is as wanted.
+// healthUntil repeats the request until the answer is as wanted.
 func (a *app) healthUntil(ctx context.Context, what string, wanted func(status int, h health) bool) health {
 	a.t.Helper()
 	for {
@@ -106,8 +106,8 @@ func (a *app) toldUnprotected(ctx context.Context, t *testing.T, service string)
 	}
 }
 
-// TestHealth: a service that is backed up gives 200; one whose backups Azure refuses turns the answer into 503, in
-// Azure's words, and makes an event; and a broken plan.yaml stands at the top while the last good one is measured.
+// TestHealth: a service with a good backup gives 200. A service whose backups Azure refuses turns the answer into 503, in
+// Azure's words, and makes an event. A broken plan.yaml is reported first, and the targets are measured by the last good one.
 func TestHealth(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)

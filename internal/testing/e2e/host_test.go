@@ -27,11 +27,11 @@ import (
 	"lifeboat/internal/testing/stack"
 )
 
-// packaged is the variable that names the folder that "make stage" has made, and that Azure's own host is to run.
+// packaged is the variable with the folder that "make stage" has made, for Azure's own host to run.
 const packaged = "LIFEBOAT_PACKAGE"
 
-// choose has the apps run under Azure's own host where there is a package. That is copied, so that nobody makes it anew
-// meanwhile.
+// choose makes the apps run under Azure's own host if there is a package. It copies the package, so that no other process can
+// change it meanwhile.
 func choose(c *stack.Config) error {
 	made := os.Getenv(packaged)
 	if made == "" {
@@ -45,23 +45,23 @@ func choose(c *stack.Config) error {
 	return os.CopyFS(c.Package, os.DirFS(made))
 }
 
-// hosted is an app under a host, local or Azure's own, that holds each host to the same.
+// hosted is an app under a local host or Azure's own, with the same checks for each host.
 type hosted struct {
 	*app
 	telemetry *telemetry
 	patients  []patient
 	ledger    string
-	ticking   string        // a service that has slots
-	missing   string        // one that has slots, and does not exist
+	ticking   string        // a service with slots
+	missing   string        // a service with slots that does not exist
 	started   time.Duration // from the host's start to the first answer
 
 	mu    sync.Mutex
 	said  []fakehost.Entry
-	shown secrets // tokens and SAS that were shown to anybody
+	shown secrets // tokens and SAS in all requests and answers
 }
 
-// TestHost drives one app with all services through all that a host does for it. It is the same for the local host and for
-// Azure's own ("make host-test"), so that the local one cannot imitate what we only believe.
+// TestHost drives one app with all services through everything that a host does for it. It is the same for the local host and
+// for Azure's own ("make host-test"), so that the local one cannot imitate a wrong belief.
 func TestHost(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
@@ -87,7 +87,7 @@ func TestHost(t *testing.T) {
 	}
 }
 
-// newHosted starts an app that has a plan for each kind of service.
+// newHosted starts an app with a plan for each kind of service.
 func newHosted(ctx context.Context, t *testing.T) *hosted {
 	h := &hosted{telemetry: newTelemetry(t)}
 	show := logTo(t)
@@ -95,7 +95,7 @@ func newHosted(ctx context.Context, t *testing.T) *hosted {
 		Plan: planFor(yearly, "1d", newServices(t, 1)...), ScheduleTick: "*/2 * * * * *", CleanupTick: "*/5 * * * * *",
 		Settings: map[string]string{
 			"APPLICATIONINSIGHTS_CONNECTION_STRING": h.telemetry.connection,
-			// Not a sample, but all of what it would send now or then.
+			// The host sends all of its telemetry, not a sample.
 			"AzureFunctionsJobHost__logging__applicationInsights__samplingSettings__isEnabled": "false",
 		},
 		Log: func(e fakehost.Entry) {
@@ -116,7 +116,7 @@ func newHosted(ctx context.Context, t *testing.T) *hosted {
 
 	service := newPatientService(ctx, t, h.app)
 	hsm, keys := newPatientHSM(ctx, t, h.app)
-	// The 30 minutes after the safety backup are 15 seconds here, which a slow machine may need.
+	// The 30 minutes after the safety backup are 15 seconds here, and a slow machine may need more.
 	tuneHSM(t, hsm.target, func(k *fakeazure.HSMKnobs) { k.BackupFirst = fakeazure.BackupUnchecked })
 	hsm.plan = "    hsm: {access: sas}\n"
 	intruders := 0
@@ -140,7 +140,7 @@ func newHosted(ctx context.Context, t *testing.T) *hosted {
 	return h
 }
 
-// slots come so often.
+// slots is the interval of the slots.
 const slots = 15 * time.Second
 
 // plan is the text of plan.yaml, with a plan for each service.
@@ -173,7 +173,7 @@ func (h *hosted) name() string {
 	return "the local host"
 }
 
-// meet notes the secrets that requests of host and program, and their answers, carry.
+// meet records the secrets in requests of host and program, and in their answers.
 func (h *hosted) meet(x fakeazure.Exchange) fakeazure.Verdict {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -189,14 +189,14 @@ func (h *hosted) meet(x fakeazure.Exchange) fakeazure.Verdict {
 	return fakeazure.Pass
 }
 
-// entries are what host and program have said so far.
+// entries returns the log entries of host and program so far.
 func (h *hosted) entries() []fakehost.Entry {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return slices.Clone(h.said)
 }
 
-// lines are the program's own lines so far.
+// lines returns the program's own lines so far.
 func (h *hosted) lines() (all []map[string]any) {
 	for _, e := range h.entries() {
 		var line map[string]any
@@ -207,7 +207,7 @@ func (h *hosted) lines() (all []map[string]any) {
 	return all
 }
 
-// load: the host has found each function, and warns of nothing. That the host's ID is a setting is a wish of whoever runs
+// load: the host has found each function, and warns of nothing. The host's ID is a setting only because an operator may run
 // several on one machine.
 func (h *hosted) load(_ context.Context, t *testing.T) {
 	for _, e := range h.entries() {
@@ -225,14 +225,14 @@ func (h *hosted) load(_ context.Context, t *testing.T) {
 	}
 }
 
-// function is what the tests read of a function.json.
+// function is a function.json, as far as the tests read it.
 type function struct {
 	name, route string
 	methods     []string
 	http        bool
 }
 
-// functions are those of the package, sorted by name.
+// functions returns the functions of the package, sorted by name.
 func functions(t *testing.T) (all []function) {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(cmp.Or(os.Getenv(packaged), filepath.Join(world.Root, "functions")), "*", "function.json"))
@@ -264,7 +264,7 @@ func functions(t *testing.T) (all []function) {
 	return all
 }
 
-// keys are those that a caller can have, by the name of the function that they are of.
+// keys returns all keys of a caller, by the name of their function.
 func (h *hosted) keys(t *testing.T) map[string]string {
 	t.Helper()
 	keys := map[string]string{"no key": "", "a wrong key": "d3Jvbmc=", "the master key": h.MasterKey(), "the host's key": h.HostKey()}
@@ -276,8 +276,8 @@ func (h *hosted) keys(t *testing.T) map[string]string {
 	return keys
 }
 
-// knock sends a request whose path goes over the wire as it is, and says how the host took it: "401"; "none" for a 400 or 404
-// of its own, which is empty; or "open", with the status, where a function answered.
+// knock sends a request with its path unchanged, and returns the host's reaction: "401"; "none" for an empty 400 or 404 of the
+// host's own; or "open", with the status, if a function answered.
 func (h *hosted) knock(ctx context.Context, t *testing.T, method, path, key string) (how string, status int) {
 	t.Helper()
 	at, err := url.Parse(h.URL())
@@ -307,8 +307,8 @@ func (h *hosted) knock(ctx context.Context, t *testing.T, method, path, key stri
 	return "open", status
 }
 
-// openDoors goes through function, key, method and route: a method that function.json does not have is the host's 404,
-// whatever the key; any key but the function's own, the host's and the master's is 401; and with these the function answers.
+// openDoors tries every function, key, method and route. A method that function.json does not have gets the host's 404,
+// whatever the key. Any key but the function's own, the host's and the master's gets 401. With these the function answers.
 func (h *hosted) openDoors(ctx context.Context, t *testing.T) {
 	keys := h.keys(t)
 	of := map[string][]string{"api": {"/api/runs/x", "/API/Runs/x", "/api/backups", "/api/healthy", "/api/metrics/x", "/api/health/x"}}
@@ -341,7 +341,7 @@ func (h *hosted) openDoors(ctx context.Context, t *testing.T) {
 	}
 }
 
-// trickPaths: what a path is made to look like opens nothing with the key of health that this does not open anyway.
+// trickPaths: a disguised path opens nothing with the key of health except the function health itself.
 func (h *hosted) trickPaths(ctx context.Context, t *testing.T) {
 	for _, c := range []struct{ path, weak, strong string }{
 		{"/api/health/../runs/x", "401", "open"},
@@ -374,7 +374,7 @@ func (h *hosted) trickPaths(ctx context.Context, t *testing.T) {
 	}
 }
 
-// administer: the master key alone runs a timer, and the host wants JSON.
+// administer: only the master key runs a timer, and the host requires JSON.
 func (h *hosted) administer(ctx context.Context, t *testing.T) {
 	for _, c := range []struct {
 		what, key, body, media string
@@ -394,7 +394,7 @@ func (h *hosted) administer(ctx context.Context, t *testing.T) {
 	}
 }
 
-// until waits for something that nobody tells us of.
+// until waits for a state without notifications.
 func (h *hosted) until(ctx context.Context, t *testing.T, what string, seen func() bool) {
 	t.Helper()
 	for ; !seen(); pause(ctx) {
@@ -404,7 +404,7 @@ func (h *hosted) until(ctx context.Context, t *testing.T, what string, seen func
 	}
 }
 
-// tick: both timers come, more than once, and a slot becomes a backup.
+// tick: both timers fire more than once, and a slot becomes a backup.
 func (h *hosted) tick(ctx context.Context, t *testing.T) {
 	for _, function := range []string{"schedule", "cleanup"} {
 		h.until(ctx, t, "two ticks of "+function, func() bool {
@@ -423,8 +423,8 @@ func (h *hosted) tick(ctx context.Context, t *testing.T) {
 	})
 }
 
-// serve backs up each service, and restores it twice: as the API was asked for, and as a message did. A Confidential Ledger
-// is backed up, and its restore refused.
+// serve backs up each service, and restores it twice: after a request to the API, and after a message. It backs up a
+// Confidential Ledger, and its restore is refused.
 func (h *hosted) serve(ctx context.Context, t *testing.T) {
 	send := h.sender(ctx, t)
 	var wait sync.WaitGroup
@@ -482,7 +482,7 @@ func (h *hosted) serve(ctx context.Context, t *testing.T) {
 	}
 }
 
-// restored is the run of the request for a restore, which has its ID for a reason, at its end.
+// restored returns the run of the request for a restore at its end. The run's reason is the ID of the request.
 func (h *hosted) restored(ctx context.Context, t *testing.T, target, request string) backup.Run {
 	t.Helper()
 	for {
@@ -500,7 +500,7 @@ func (h *hosted) restored(ctx context.Context, t *testing.T, target, request str
 	}
 }
 
-// confuse: what no function can read is kept, whole, and stands in nobody's way.
+// confuse: an unreadable message is kept, whole, and blocks no other.
 func (h *hosted) confuse(ctx context.Context, t *testing.T) {
 	messages := []string{
 		"{", "[]", `{"run":7}`, "null", "", " ", "plain words", "ünïcödé \U0001f6a3",
@@ -524,7 +524,7 @@ func (h *hosted) confuse(ctx context.Context, t *testing.T) {
 	h.empty(ctx, t, "restore-requests")
 }
 
-// letters are the dead letters of the queue.
+// letters returns the dead letters of the queue.
 func (h *hosted) letters(ctx context.Context, t *testing.T, queue string) (bodies []string) {
 	t.Helper()
 	rows, _, err := h.catalog.List(ctx, "deadletter", "", "~", 1000)
@@ -543,7 +543,7 @@ func (h *hosted) letters(ctx context.Context, t *testing.T, queue string) (bodie
 	return bodies
 }
 
-// poison: what fails five times is in the queue of poison, and kept from there.
+// poison: after five failures a message is in the poison queue, and is kept from there.
 func (h *hosted) poison(ctx context.Context, t *testing.T) {
 	intercept(t, h.ObjectID, func(x fakeazure.Exchange) fakeazure.Verdict {
 		if strings.Contains(x.Host, ".table.") && strings.Contains(x.Path, "0123456789abcdef") {
@@ -572,7 +572,7 @@ func (h *hosted) poison(ctx context.Context, t *testing.T) {
 	h.empty(ctx, t, "execute-poison")
 }
 
-// mark: a request that begins with a byte order mark is one, plain and in base64, and is answered.
+// mark: a request that begins with a byte order mark is valid, plain and in base64, and gets an answer.
 func (h *hosted) mark(ctx context.Context, t *testing.T) {
 	send := h.sender(ctx, t)
 	soar := h.mailbox(ctx, t, "soar")

@@ -21,7 +21,7 @@ import (
 	"lifeboat/internal/testing/stack"
 )
 
-// ticks counts the ticks of the schedule in what a host says, and hands that on.
+// ticks counts the ticks of the schedule in a host's log, and passes the log on.
 func ticks(n *atomic.Int64, log func(fakehost.Entry)) func(fakehost.Entry) {
 	return func(e fakehost.Entry) {
 		if e.Category == fakehost.CategoryConsole && strings.Contains(e.Text, `"function":"schedule"`) {
@@ -31,9 +31,9 @@ func ticks(n *atomic.Int64, log func(fakehost.Entry)) func(fakehost.Entry) {
 	}
 }
 
-// TestTwoHosts has two hosts work off the backups of one app, of which one fires the timers. Amid that it dies with all that it
-// had taken. The other one goes on, and fires the timers when the lease of the dead one is over; every run succeeds, with one
-// artifact each, and nothing is left.
+// TestTwoHosts runs two hosts for the backups of one app; one of them fires the timers. In the middle that host dies with all
+// of its messages. The other one continues, and fires the timers when the lease of the dead one is over. Every run succeeds,
+// with one artifact each, and nothing is left.
 func TestTwoHosts(t *testing.T) {
 	t.Parallel()
 	backups, seed := 12, uint64(2)
@@ -118,14 +118,14 @@ func TestTwoHosts(t *testing.T) {
 	figures.Report(t, "two hosts with seed %d: %d backups of %d targets, one host killed after %d; timers were silent for %s; %d runs with a "+
 		"second attempt; %s; %s", seed, len(s.runs), len(s.targets), (backups+1)/2, silent.Round(time.Second), again, rest,
 		time.Since(begun).Round(time.Second))
-	// The lease of the dead host has up to a minute left, and the other one asks for it each minute: 46 to 111 s were seen.
+	// The lease of the dead host has up to a minute left, and the other one tries to get it each minute: 46 to 111 s were seen.
 	if silent > 150*time.Second {
 		t.Errorf("the timers were silent for %s", silent)
 	}
 }
 
-// TestTimersWithoutBlobs: storage refuses the host the blobs in which it keeps whose turn it is. It answers, and works off its
-// queues; but no timer fires, and it says nothing of that. With the role they fire, without a restart.
+// TestTimersWithoutBlobs: storage refuses the host access to the blobs with the timers' leases. The host answers, and
+// processes its queues, but fires no timer and reports no error. With the role the timers fire, without a restart.
 func TestTimersWithoutBlobs(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)

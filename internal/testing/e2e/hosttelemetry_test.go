@@ -30,7 +30,7 @@ import (
 	"lifeboat/internal/testing/realhost"
 )
 
-// telemetry catches what a host sends to Application Insights.
+// telemetry receives everything that a host sends to Application Insights.
 type telemetry struct {
 	connection string
 
@@ -40,7 +40,7 @@ type telemetry struct {
 	wrong []string
 }
 
-// item is one line of what is sent.
+// item is one line of the telemetry.
 type item struct {
 	Name string
 	Data struct {
@@ -89,16 +89,16 @@ func (n *telemetry) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(map[string]any{"itemsReceived": count, "itemsAccepted": count, "errors": []string{}})
 }
 
-// seen are the texts and items so far.
+// seen returns the texts and items so far.
 func (n *telemetry) seen() ([]string, []item) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return slices.Clone(n.texts), slices.Clone(n.items)
 }
 
-// log lets what runbooks ask for happen, then looks for it where they do, and for secrets in all that was said.
+// log causes the events that runbooks ask for, then runs their queries, and looks for secrets in the whole log.
 func (h *hosted) log(ctx context.Context, t *testing.T) {
-	// Host and program see what a caller puts into the URL. They have told of it before what comes next is told.
+	// Host and program see a key in a caller's URL. Their log entries about it come before the later ones.
 	for _, path := range []string{"/api/health?code=" + h.MasterKey(), "/api/metrics?code=" + h.MasterKey(), "/api/runs/x?code=" + h.Key("api")} {
 		if how, status := h.knock(ctx, t, "GET", path, ""); how != "open" {
 			t.Errorf("%s: %s (%d)", path, how, status)
@@ -133,13 +133,13 @@ func (h *hosted) log(ctx context.Context, t *testing.T) {
 	}
 }
 
-// alarm has a plan refused, a backup fail, and slots missed, and so on for each query of a runbook. A run that missed its
-// window of a minute at least is not among them: its query asks for superseded ones too. A target that does not exist was refused, and has turned
-// unprotected, since the beginning.
+// alarm causes a refused plan, a failed backup, missed slots, and so on for each query of a runbook. It leaves out a run that
+// missed its window of at least a minute, because its query asks for superseded ones too. A target that does not exist was
+// refused, and is unprotected, since the beginning.
 func (h *hosted) alarm(ctx context.Context, t *testing.T) {
 	told := func(event string) { h.told(ctx, t, event, "") }
 	target := h.patients[0].target
-	// Two slots come while a backup goes on: the run of the first is superseded by the second.
+	// Two slots come during a backup: the run of the second supersedes the run of the first.
 	tune(t, path.Base(h.ticking), func(k *fakeazure.Knobs) { k.Shortest, k.Longest = 80*time.Minute, 80*time.Minute })
 	inject := func(step fakeazure.Step) {
 		t.Helper()
@@ -164,8 +164,8 @@ func (h *hosted) alarm(ctx context.Context, t *testing.T) {
 		t.Errorf("the restore ended %s: %+v", run.State, run.Reason)
 	}
 
-	// The program cannot read for a while which plan is in force, and what there is of the target: ticks fail, and so does a
-	// request, five times.
+	// For a while the program can read neither the plan in force nor the rows of the target. Ticks fail, and so does a request,
+	// five times.
 	partition, _, _ := strings.Cut(id, "-")
 	intercept(t, h.ObjectID, func(x fakeazure.Exchange) fakeazure.Verdict {
 		where := x.Path + x.Query.Encode()
@@ -205,7 +205,7 @@ func (h *hosted) alarm(ctx context.Context, t *testing.T) {
 	told("lifeboat.run.superseded")
 }
 
-// told waits for a line of the event, with the code unless that is "".
+// told waits for a line about the event, with the code unless that is "".
 func (h *hosted) told(ctx context.Context, t *testing.T, event, code string) {
 	t.Helper()
 	h.until(ctx, t, event, func() bool {
@@ -215,8 +215,8 @@ func (h *hosted) told(ctx context.Context, t *testing.T, event, code string) {
 	})
 }
 
-// disturb has storage tell another time than the program's clock, something answer in Azure's place, a restore's answer get
-// lost, and a backup be much smaller than those before.
+// disturb makes the storage's time differ from the program's clock, another server answer in Azure's place, a restore's answer
+// get lost, and a backup be much smaller than the earlier ones.
 func (h *hosted) disturb(ctx context.Context, t *testing.T) {
 	target := h.patients[0].target
 	instead := func(of func(fakeazure.Exchange) bool, answer func(fakeazure.Exchange) fakeazure.Verdict) {
@@ -263,7 +263,7 @@ func (h *hosted) disturb(ctx context.Context, t *testing.T) {
 	h.told(ctx, t, "lifeboat.restore.unknown", "")
 	intercept(t, h.ObjectID, h.meet)
 
-	for i, want := range []backup.PointState{backup.Live, backup.Live, backup.Suspect} { // three tell what size is normal
+	for i, want := range []backup.PointState{backup.Live, backup.Live, backup.Suspect} { // three determine the normal size
 		if want == backup.Suspect {
 			tune(t, path.Base(target), func(k *fakeazure.Knobs) { k.BlobBytes = 25 << 10 })
 		}
@@ -285,7 +285,7 @@ var (
 	column    = regexp.MustCompile(`\bline\.(\w+)`)
 )
 
-// query asks the lines what each query of the runbooks asks, and wants an answer with all its columns.
+// query runs each query of the runbooks on the lines, and checks that its result has all columns.
 func (h *hosted) query(t *testing.T, lines []map[string]any) {
 	t.Helper()
 	pages, err := filepath.Glob(filepath.Join(world.Root, "docs", "runbooks", "*.md"))
@@ -334,14 +334,14 @@ func (h *hosted) query(t *testing.T, lines []map[string]any) {
 	}
 }
 
-// insights: each line of the program has come to Application Insights as it is, under the category of the console, those of
+// insights: each line of the program has come to Application Insights unchanged, in the category of the console. The lines of
 // an invocation can be found from its request, each function has requests, and there is no secret.
 func (h *hosted) insights(ctx context.Context, t *testing.T, known secrets, lines []map[string]any) {
 	t.Helper()
-	ids := map[string]bool{} // of the lines that have come
+	ids := map[string]bool{} // the lines that have come
 	requests := map[string]bool{}
 	categories := map[string]bool{}
-	dependencies := 0 // have the URL of each call to the program, with the key that a caller put there
+	dependencies := 0 // they contain the URL of each call to the program, with the caller's key
 	looked := 0
 	look := func() bool {
 		_, items := h.telemetry.seen()
@@ -394,7 +394,7 @@ func (h *hosted) insights(ctx context.Context, t *testing.T, known secrets, line
 	}
 }
 
-// measure tells what the host adds.
+// measure reports the time that the host adds.
 func (h *hosted) measure(ctx context.Context, t *testing.T) {
 	direct := ""
 	var steps, hosts []float64 // milliseconds
@@ -454,7 +454,7 @@ func median(of []float64) float64 {
 	return of[len(of)/2]
 }
 
-// alone starts the program without a host, and says how long its first answer took.
+// alone starts the program without a host, and returns the time until its first answer.
 func (h *hosted) alone(ctx context.Context, t *testing.T) time.Duration {
 	t.Helper()
 	settings, err := world.Settings(h.config)

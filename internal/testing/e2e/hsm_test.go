@@ -25,7 +25,7 @@ import (
 	"lifeboat/internal/testing/stack"
 )
 
-// newHSM puts a fresh Managed HSM into Azure's side, which the app may back up.
+// newHSM adds a new Managed HSM to Azure's side. The app may back it up.
 func newHSM(t testing.TB, a *app) (target string) {
 	t.Helper()
 	name := "h" + strings.ReplaceAll(uuid.NewString(), "-", "")[:20]
@@ -35,7 +35,7 @@ func newHSM(t testing.TB, a *app) (target string) {
 	return stack.HSM(name)
 }
 
-// folders are those of the HSM in the container of all backups, with the number of their blobs.
+// folders returns the folders of the HSM in the container of all backups, with the number of their blobs.
 func folders(t testing.TB, hsm string) map[string]int {
 	t.Helper()
 	found := map[string]int{}
@@ -46,7 +46,7 @@ func folders(t testing.TB, hsm string) map[string]int {
 	return found
 }
 
-// blobsNamed are those whose names begin with the prefix, in the container of all backups.
+// blobsNamed returns the blobs with the prefix, in the container of all backups.
 func blobsNamed(t testing.TB, prefix string) (names []string) {
 	t.Helper()
 	for pages := blobs(t).NewListBlobsFlatPager(&container.ListBlobsFlatOptions{Prefix: to.Ptr(prefix)}); pages.More(); {
@@ -61,8 +61,8 @@ func blobsNamed(t testing.TB, prefix string) (names []string) {
 	return names
 }
 
-// TestHSM takes a Managed HSM from its backup to the expiry of that, by its identity and by SAS. It counts what a backup
-// costs, and looks for secrets in all that the program left, sent, and said.
+// TestHSM follows a Managed HSM from its backup to the expiry of the recovery point, with its identity and with a SAS. It
+// counts the cost of a backup, and looks for secrets in everything that the program left, sent, and logged.
 func TestHSM(t *testing.T) {
 	t.Parallel()
 	for _, access := range []string{"identity", "sas"} {
@@ -79,7 +79,7 @@ func TestHSM(t *testing.T) {
 			intercept(t, a.ObjectID, kept.meet)
 			world.Sim.Assign(world.Sim.ObjectID(a.config.Name), stack.Account(stack.Backups), fakeazure.StorageAccountKeyOperator)
 			hsm := newHSM(t, a)
-			// Some polls of each: a minute is half a second, in which the program asks once.
+			// Each operation needs some polls: a minute is half a second, and in that time the program polls once.
 			tuneHSM(t, hsm, func(k *fakeazure.HSMKnobs) {
 				k.Backup, k.Check = fakeazure.Range{Shortest: 5 * time.Minute}, fakeazure.Range{Shortest: 3 * time.Minute}
 			})
@@ -102,7 +102,7 @@ func TestHSM(t *testing.T) {
 			}
 			ids := []string{points[1].ID}
 			if access == "sas" {
-				kept.repeat.Store(true) // the HSM repeats what it was given
+				kept.repeat.Store(true) // the HSM repeats the SAS
 				id, err := a.backupOf(ctx, hsm, "repeated")
 				if err != nil {
 					t.Fatal(err)
@@ -129,7 +129,7 @@ func TestHSM(t *testing.T) {
 	}
 }
 
-// tuneHSM changes how an HSM behaves.
+// tuneHSM changes the knobs of an HSM.
 func tuneHSM(t testing.TB, hsm string, change func(*fakeazure.HSMKnobs)) {
 	t.Helper()
 	if err := world.Sim.TuneHSM(hsm, change); err != nil {
@@ -137,9 +137,9 @@ func tuneHSM(t testing.TB, hsm string, change func(*fakeazure.HSMKnobs)) {
 	}
 }
 
-// backupHSM makes a backup by hand, and holds its recovery point and its folder against each other. Unless it is the
-// first, which makes queues and container, it holds the contract of docs/design.md: at most 20 storage requests, 3 for each
-// poll, one for each blob, and one for each list of them.
+// backupHSM makes a backup by hand, and compares its recovery point with its folder. The first backup makes queues and
+// container. For any other it checks the contract of docs/design.md: at most 20 storage requests, 3 for each poll, one for
+// each blob, and one for each list of them.
 func (a *app) backupHSM(ctx context.Context, t *testing.T, hsm, access string, counted bool) backup.Point {
 	t.Helper()
 	before, earlier := spent(a)
@@ -184,7 +184,8 @@ func (a *app) backupHSM(ctx context.Context, t *testing.T, hsm, access string, c
 	return p
 }
 
-// hsmPolls are the program's questions about operations of HSMs so far, and how many of them were about PreFullRestore.
+// hsmPolls returns the number of the program's polls of HSMs' operations so far, and how many of them were about
+// PreFullRestore.
 func (a *app) hsmPolls() (polls, proofs int) {
 	for _, c := range world.Sim.Calls() {
 		if c.ObjectID == a.ObjectID && strings.HasSuffix(c.Path, "/pending") {
@@ -197,9 +198,9 @@ func (a *app) hsmPolls() (polls, proofs int) {
 	return polls, proofs
 }
 
-// keeper sees what the program is told, sends, leaves and says, and which secrets it was given.
+// keeper collects everything that the program receives, sends, stores and logs, and the secrets among that.
 type keeper struct {
-	// repeat: the HSM refuses a backup and repeats the SAS, as it is, in a URL and in base64.
+	// repeat says that the HSM refuses a backup and repeats the SAS, as it is, in a URL and in base64.
 	repeat atomic.Bool
 
 	mu     sync.Mutex
@@ -214,7 +215,7 @@ func (k *keeper) see(where string, texts ...string) {
 	k.seen[where] = append(k.seen[where], texts...)
 }
 
-// meet notes the secrets of each request and answer of the program, or else the texts.
+// meet records the secrets of each request and answer of the program, or else the texts.
 func (k *keeper) meet(x fakeazure.Exchange) fakeazure.Verdict {
 	token := sasOf(x)
 	switch {
@@ -243,7 +244,7 @@ func (k *keeper) meet(x fakeazure.Exchange) fakeazure.Verdict {
 	return fakeazure.Pass
 }
 
-// sasOf is the SAS that a request hands on to an HSM or a ledger.
+// sasOf returns the SAS in a request to an HSM or a ledger.
 func sasOf(x fakeazure.Exchange) string {
 	var body struct {
 		Token              string
@@ -258,7 +259,7 @@ func sasOf(x fakeazure.Exchange) string {
 	return body.Token + body.SASTokenParameters.Token + uri
 }
 
-// keyOf is the key of the storage account that a request hands on to API Management.
+// keyOf returns the key of the storage account in a request to API Management.
 func keyOf(x fakeazure.Exchange) string {
 	var body struct{ AccessKey string }
 	if !strings.Contains(x.Path, "/Microsoft.ApiManagement/") || json.Unmarshal(x.Body, &body) != nil {
@@ -267,7 +268,7 @@ func keyOf(x fakeazure.Exchange) string {
 	return body.AccessKey
 }
 
-// read looks into the app's table and queues.
+// read reads the app's table and queues.
 func (k *keeper) read(ctx context.Context, t *testing.T, a *app) {
 	t.Helper()
 	for pages := tables(t, a.config.Account).NewClient("lifeboat").NewListEntitiesPager(nil); pages.More(); {
@@ -282,7 +283,7 @@ func (k *keeper) read(ctx context.Context, t *testing.T, a *app) {
 	k.see("events", a.events(ctx, t)...)
 }
 
-// judge looks for the secrets in all that was seen.
+// judge looks for the secrets in all collected texts.
 func (k *keeper) judge(t *testing.T, handed bool, places ...string) {
 	t.Helper()
 	k.mu.Lock()

@@ -12,8 +12,9 @@ import (
 	"lifeboat/internal/testing/stack"
 )
 
-// TestHSMFromAShell: what a person does and sees of a Managed HSM beside an API Management service of the same plan:
-// whether it can be backed up, a batch of both, its history, how a backup fails, what could not be proven, and its health.
+// TestHSMFromAShell: a person uses the commands for a Managed HSM and an API Management service of the same plan. They check
+// whether it can be backed up, make a batch of both, and read its history, the reason of a failed backup, the missing proof,
+// and its health.
 func TestHSMFromAShell(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
@@ -49,7 +50,7 @@ func TestHSMFromAShell(t *testing.T) {
 		}
 	}
 
-	// Could they be backed up?
+	// The command checks whether they could be backed up.
 	file := filepath.Join(t.TempDir(), "plan.yaml")
 	for _, c := range []struct {
 		plan  string
@@ -72,7 +73,7 @@ func TestHSMFromAShell(t *testing.T) {
 		wants("plan check --live", out, c.words...)
 	}
 
-	// Both in one batch, and the history of the HSM.
+	// The command backs up both in one batch, and prints the history of the HSM.
 	batch, errs := lifeboat(0, "backup", "--plan", "test", "--wait")
 	wants("the batch", errs, "2 runs: 2 succeeded")
 	out, _ := lifeboat(0, "batch", strings.TrimSpace(batch))
@@ -86,14 +87,14 @@ func TestHSMFromAShell(t *testing.T) {
 		t.Error("the HSM could have proven the backup, and it does not count")
 	}
 
-	// A backup that fails has its reason in statusDetails alone.
+	// A failed backup has its reason only in statusDetails.
 	if err := world.Sim.Inject(hsm, fakeazure.Fault{Kind: fakeazure.FailOperation, Step: fakeazure.OnBackup, Message: "ResourceNotFound"}); err != nil {
 		t.Fatal(err)
 	}
 	_, errs = lifeboat(1, "backup", hsm, "--wait")
 	wants("a failing backup", errs, "ended failed: OperationFailed: back up "+hsm+": ResourceNotFound", "user-assigned identity")
 
-	// Without the role Managed HSM Restore nothing but the hashes proves a backup.
+	// Without the role Managed HSM Restore only the hashes prove a backup.
 	app := world.Sim.ObjectID(a.config.Name)
 	if err := world.Sim.UnassignHSM(hsm, app); err != nil {
 		t.Fatal(err)
@@ -116,7 +117,7 @@ func TestHSMFromAShell(t *testing.T) {
 	}
 	wants("health", out, "local/"+service+" test protected", "local/"+name(hsm)+" test protected")
 
-	// No backup at all is possible without a role, and that is seen before anything starts.
+	// Without a role no backup is possible, and the program finds that before a start.
 	if err := world.Sim.UnassignHSM(hsm, app); err != nil {
 		t.Fatal(err)
 	}

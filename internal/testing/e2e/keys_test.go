@@ -14,8 +14,9 @@ import (
 	"lifeboat/internal/testing/stack"
 )
 
-// TestKeysOpenTheirOwnFunctionAlone: each function's methods on each route, with every key there is. The host answers a
-// key of another function 401, and a call of none 404, both empty; the program sees neither.
+// TestKeysOpenTheirOwnFunctionAlone: the test tries each function's methods on each route, with every existing key. The host
+// answers 401 to a key of another function, and 404 to a call that belongs to no function, both empty; the program sees
+// neither.
 func TestKeysOpenTheirOwnFunctionAlone(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
@@ -31,7 +32,7 @@ func TestKeysOpenTheirOwnFunctionAlone(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.URL.Opaque = strings.TrimPrefix(a.URL(), "http:") + path // as it is
+		r.URL.Opaque = strings.TrimPrefix(a.URL(), "http:") + path // the path unchanged
 		r.Header.Set("x-functions-key", keys[key])
 		response, err := http.DefaultTransport.RoundTrip(r)
 		if err != nil {
@@ -67,7 +68,7 @@ func TestKeysOpenTheirOwnFunctionAlone(t *testing.T) {
 		}
 	}
 
-	// A path in another form is the same function's or nobody's.
+	// A path in another form belongs to the same function or to none.
 	target := "?target=" + url.QueryEscape(stack.Service("contoso"))
 	for _, c := range []struct{ key, path string }{
 		{"health", "/api/health/../runs" + target},

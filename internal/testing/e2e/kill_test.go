@@ -22,11 +22,12 @@ import (
 	"lifeboat/internal/testing/stack"
 )
 
-// walkers kill at once, each an app of its own. A walk waits for most of its time; more of them make storage slow.
+// walkers is the number of parallel walkers, each with its own app. A walk waits for most of its time; more of them make
+// storage slow.
 const walkers = 4
 
-// A kill is an instant between two steps of the program: just before its n-th request leaves, or just after the request
-// did its work but before its answer is seen.
+// kill is an instant between two steps of the program: just before its n-th request leaves, or just after the request took
+// effect but before its answer arrives.
 type kill struct {
 	n     int64
 	phase fakeazure.Phase
@@ -36,11 +37,11 @@ func (k kill) String() string {
 	return fmt.Sprintf("%s request %d", strings.ToLower(string(k.phase)), k.n)
 }
 
-// TestKillWalk kills the real program with SIGKILL at every instant between two of its requests, from the request for a
-// backup to the event about its end: before the first one, and after each. Before a later one is as after the one that came
-// first, since the program keeps nothing in between. The host starts it again. Every run must succeed, with at most one POST
-// an attempt, and a further attempt only where the POST was never sent, or nothing of it was to be seen for as long as the
-// patience.
+// TestKillWalk kills the real program with SIGKILL at every instant between two of its requests, from the request for a backup
+// to the event about its end: before the first one, and after each. A kill before a later request is the same as one after its
+// predecessor, since the program keeps nothing in between. The host starts the program again. Every run must succeed, with at
+// most one POST an attempt. A further attempt is allowed only if the POST was never sent, or had no visible effect for as long
+// as the patience.
 func TestKillWalk(t *testing.T) {
 	t.Parallel()
 	traced := func(trace fakeazure.Trace) func(*walker) {
@@ -109,13 +110,13 @@ type tally struct{ walks, killed, single, second atomic.Int64 }
 // walker is an app whose program is killed again and again.
 type walker struct {
 	*app
-	// fresh puts a target into Azure's side; judge holds a run against what that saw.
+	// fresh adds a target to Azure's side; judge compares a run with the requests that the target received.
 	fresh   func() (target string)
 	judge   func(k kill, run backup.Run, tally *tally)
 	targets []string
 	runs    []string
 
-	// armed is the next kill; requests counts what the program sent since it was armed.
+	// armed is the next kill; requests counts the program's requests since it was armed.
 	armed    atomic.Pointer[kill]
 	requests atomic.Int64
 	fired    atomic.Bool
@@ -152,13 +153,14 @@ func (w *walker) meet(e fakeazure.Exchange) fakeazure.Verdict {
 	return fakeazure.Drop
 }
 
-// idle requests are those of a tick that found nothing: the lists of watermarks and of runs in flight, and the note that it came.
+// idle tells whether a request belongs to a tick without work: the lists of watermarks and of runs in flight, and the note
+// that it came.
 func idle(e fakeazure.Exchange) bool {
 	return strings.Contains(e.Path, "last-tick-") || e.Method == "GET" && strings.Contains(e.Query.Get("$filter"), "PartitionKey eq 'schedule'") ||
 		e.Method == "GET" && strings.Contains(e.Query.Get("$filter"), "PartitionKey eq 'inflight'")
 }
 
-// walk takes one run of a fresh service through one kill. It is false if the run ended before the kill came.
+// walk makes one run of a new service and kills the program once. It returns false if the run ended before the kill.
 func (w *walker) walk(k kill, tally *tally) bool {
 	ctx, cancel := context.WithTimeout(w.t.Context(), 2*time.Minute)
 	defer cancel()
@@ -194,7 +196,7 @@ func (w *walker) walk(k kill, tally *tally) bool {
 	return w.fired.Load()
 }
 
-// settled says what a walker's runs left behind after all kills: no lock, no event unsent.
+// settled checks that a walker's runs left nothing behind after all kills: no lock, no unsent event.
 func (w *walker) settled(ctx context.Context) {
 	told := map[string]bool{}
 	q := w.queue("lifeboat-events")
@@ -228,7 +230,7 @@ func (w *walker) settled(ctx context.Context) {
 	}
 }
 
-// judgeService holds the attempts against what API Management saw.
+// judgeService compares the attempts with the requests that API Management received.
 func (w *walker) judgeService(k kill, run backup.Run, tally *tally) {
 	requests := posts(run.Target[strings.LastIndex(run.Target, "/")+1:])
 	began := map[string]time.Time{}
@@ -246,7 +248,7 @@ func (w *walker) judgeService(k kill, run backup.Run, tally *tally) {
 	w.judgeAttempts(k, run, sent && again, second.Sub(first), tally)
 }
 
-// judgeHSM holds the attempts against what the HSM saw.
+// judgeHSM compares the attempts with the requests that the HSM received.
 func (w *walker) judgeHSM(k kill, run backup.Run, tally *tally) {
 	var sent []time.Time
 	for _, r := range world.Sim.HSMRequests() {
@@ -257,8 +259,8 @@ func (w *walker) judgeHSM(k kill, run backup.Run, tally *tally) {
 	w.judgeSent(k, run, sent, tally)
 }
 
-// judgeLedger does so with what a Managed CCF or a Confidential Ledger saw, and with the shares that it made: one an
-// operation, and the run's recovery point is one of them.
+// judgeLedger compares them with the requests that a Managed CCF or a Confidential Ledger received, and with its shares: one
+// an operation, and the run's recovery point is one of them.
 func (w *walker) judgeLedger(k kill, run backup.Run, tally *tally) {
 	var sent []time.Time
 	for _, r := range world.Sim.LedgerRequests() {
@@ -272,7 +274,7 @@ func (w *walker) judgeLedger(k kill, run backup.Run, tally *tally) {
 	}
 }
 
-// judgeSent holds the attempts against the requests of a service that knows no names: they count by their order.
+// judgeSent compares the attempts with the requests of a service without names for them: they count by their order.
 func (w *walker) judgeSent(k kill, run backup.Run, sent []time.Time, tally *tally) {
 	if len(sent) == 1 {
 		tally.single.Add(1)
@@ -284,7 +286,7 @@ func (w *walker) judgeSent(k kill, run backup.Run, sent []time.Time, tally *tall
 	w.judgeAttempts(k, run, len(sent) > 1, sent[len(sent)-1].Sub(sent[0]), tally)
 }
 
-// judgeAttempts holds a second POST that came apart from the first one against the patience.
+// judgeAttempts compares the time between a first and a second POST with the patience.
 func (w *walker) judgeAttempts(k kill, run backup.Run, again bool, apart time.Duration, tally *tally) {
 	if run.Attempt > 1 {
 		tally.second.Add(1)

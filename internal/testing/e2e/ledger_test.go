@@ -20,7 +20,7 @@ import (
 	"lifeboat/internal/testing/stack"
 )
 
-// newLedger puts a fresh Managed CCF or Confidential Ledger into Azure's side, which the app may back up.
+// newLedger adds a new Managed CCF or Confidential Ledger to Azure's side. The app may back it up.
 func newLedger(t testing.TB, a *app, id func(string) string, add func(*stack.Stack, string, string) error) (target string) {
 	t.Helper()
 	name := "l" + strings.ReplaceAll(uuid.NewString(), "-", "")[:20]
@@ -30,7 +30,7 @@ func newLedger(t testing.TB, a *app, id func(string) string, add func(*stack.Sta
 	return id(name)
 }
 
-// shares are those of the service in the account of all backups, with the number of their files.
+// shares returns the shares of the service in the account of all backups, with the number of their files.
 func shares(t testing.TB, target string) map[string]int {
 	t.Helper()
 	keys := world.Keys()
@@ -71,14 +71,14 @@ func shares(t testing.TB, target string) map[string]int {
 	return found
 }
 
-// TestLedger takes a Managed CCF and a Confidential Ledger from their backup to the expiry of that, and looks for secrets
-// in all that the program left and said.
+// TestLedger follows a Managed CCF and a Confidential Ledger from their backup to the expiry of the recovery point, and looks
+// for secrets in everything that the program left and logged.
 func TestLedger(t *testing.T) {
 	t.Parallel()
 	for name, kind := range map[string]struct {
 		id  func(string) string
 		add func(*stack.Stack, string, string) error
-		// note is in the recovery point's, state what others are told of it.
+		// note is the text in the recovery point's row, state the text for other programs.
 		note, state string
 	}{
 		"Managed CCF":         {stack.CCF, (*stack.Stack).AddCCF, "", `"state":"live"`},
@@ -147,7 +147,7 @@ func TestLedger(t *testing.T) {
 	}
 }
 
-// TestLedgerWhoseSASRunsOut: the backup is started once more, with a new SAS, and of the first one nothing is left.
+// TestLedgerWhoseSASRunsOut: the backup is started once more, with a new SAS, and nothing is left from the first one.
 func TestLedgerWhoseSASRunsOut(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)

@@ -25,13 +25,13 @@ import (
 	"lifeboat/internal/testing/stack"
 )
 
-// process is the real program without a host: the test speaks the host's part, to say when what arrives how often.
+// process is the real program without a host: the test acts as the host, to decide when and how often each message arrives.
 type process struct {
 	url string
 	pid int
 }
 
-// newProcess starts the program for an app, one of perhaps several on the same storage account.
+// newProcess starts the program for an app. Several may run on the same storage account.
 func newProcess(t *testing.T, a *app) *process {
 	t.Helper()
 	settings, err := world.Settings(a.config)
@@ -80,7 +80,7 @@ func newProcess(t *testing.T, a *app) *process {
 	}
 }
 
-// invoke calls a function as the host does. The error is the body of anything but a 200.
+// invoke calls a function as the host does. If the status is not 200, the error is the body.
 func (p *process) invoke(ctx context.Context, function, data string) error {
 	body := `{"Data":` + data + `,"Metadata":{"sys":{"MethodName":"` + function + `"}}}`
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, p.url+"/"+function, strings.NewReader(body))
@@ -106,7 +106,7 @@ func (p *process) invoke(ctx context.Context, function, data string) error {
 
 const timerData = `{"timer":{"Schedule":{"AdjustForDST":true},"ScheduleStatus":null,"IsPastDue":false}}`
 
-// deliver hands each message that is visible now to every process, three times in all, in a random order and at once.
+// deliver sends each visible message to every process, three times in all, in a random order and in parallel.
 func deliver(t *testing.T, ctx context.Context, q *azqueue.QueueClient, processes []*process) int {
 	t.Helper()
 	hidden := int32(60)
@@ -137,7 +137,7 @@ func deliver(t *testing.T, ctx context.Context, q *azqueue.QueueClient, processe
 	return len(messages)
 }
 
-// TestOneRunPerSlot: the same tick at once in two processes makes one run per slot and target; and with every message
+// TestOneRunPerSlot: the same tick in two processes in parallel makes one run per slot and target. With every message
 // delivered three times, to both processes, in any order, each run starts one operation.
 func TestOneRunPerSlot(t *testing.T) {
 	t.Parallel()
@@ -162,14 +162,15 @@ func TestOneRunPerSlot(t *testing.T) {
 		wait.Wait()
 	}
 	both() // the plan is new: its slots count from now on
-	// Two slots soon, and the next in a year: the runs of the first are superseded while they wait, the others have time.
+	// There are two slots soon, and the next in a year: the runs of the first are superseded while they wait, the others have
+	// time.
 	soon := time.Now().UTC().Add(3 * time.Second)
 	if soon.Second() > 54 {
 		soon = soon.Add(10 * time.Second)
 	}
 	two := fmt.Sprintf("%d,%d %d %d %d %d *", soon.Second(), soon.Second()+5, soon.Minute(), soon.Hour(), soon.Day(), soon.Month())
 	a.config.Plan = planFor(two, "1d", services...)
-	if _, err := world.Settings(a.config); err != nil { // writes plan.yaml, which nobody reads now
+	if _, err := world.Settings(a.config); err != nil { // writes plan.yaml, which is not read now
 		t.Fatal(err)
 	}
 	var runs []engine.Status
@@ -197,7 +198,7 @@ func TestOneRunPerSlot(t *testing.T) {
 		slots[key] = true
 	}
 
-	// No further ticks: what is there now goes to its end by its messages alone.
+	// There are no further ticks: the existing runs reach their ends by their messages alone.
 	q := a.queue("execute")
 	delivered := 0
 	for {
@@ -257,8 +258,8 @@ func TestOneRunPerSlot(t *testing.T) {
 		started, ended)
 }
 
-// TestPoisonIsKept: a message that fails goes to the poison queue after five deliveries, is kept as a dead letter with its
-// body, and changes no run.
+// TestPoisonIsKept: a failing message moves to the poison queue after five deliveries, is kept as a dead letter with its body,
+// and changes no run.
 func TestPoisonIsKept(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
@@ -285,7 +286,7 @@ func TestPoisonIsKept(t *testing.T) {
 	}
 }
 
-// letter is a dead letter as it stands in the table.
+// letter is a dead letter in the table.
 type letter struct{ Queue, Reason, Encoding, Body1 string }
 
 // awaitLetter waits for the dead letter with the body.

@@ -24,11 +24,11 @@ import (
 	"lifeboat/internal/testing/stack"
 )
 
-// TestAnOrphanDoesNoHarm: a host that dies leaves its program behind, in the midst of whatever it is doing, and the next host
-// starts another one (measured with the host 4.1045, 2026-11). Here the old program stops behind each of its requests, as one
-// does that gets no processor time; the new one is given the message that the old one has in hand, at once and not after the
-// host's ten minutes, and brings the run to its end; then the old one goes on. Nothing comes of that: the run has succeeded with
-// one request an attempt, one recovery point, and one artifact.
+// TestAnOrphanDoesNoHarm: a dying host leaves its program behind, in the middle of its work, and the next host starts another
+// one (measured with the host 4.1045, 2026-11). Here the old program stops after each of its requests, like a process without
+// processor time. The new one gets the old one's current message, at once and not after the host's ten minutes, and completes
+// the run. Then the old one continues. It does no harm: the run has succeeded with one request an attempt, one recovery point,
+// and one artifact.
 func TestAnOrphanDoesNoHarm(t *testing.T) {
 	t.Parallel()
 	instants := make(chan int64)
@@ -64,22 +64,23 @@ func TestAnOrphanDoesNoHarm(t *testing.T) {
 	}
 }
 
-// orphan is an app with two programs: the old one, which has an identity of its own here so that its requests can be told
-// apart, and the new one.
+// orphan is an app with two programs: the old one, which has its own identity here so that its requests can be told apart, and
+// the new one.
 type orphan struct {
 	*app
 	old, fresh *process
 	execute    *azqueue.QueueClient
 	services   []string
 
-	// stop is behind which of the old one's requests it stops, 0 for none; requests counts them.
+	// stop is the number of the old program's request after which it stops, 0 for none; requests counts them.
 	stop, requests atomic.Int64
 	stopped        chan struct{}
 }
 
 func newOrphan(t *testing.T) *orphan {
-	services := newServices(t, 40) // one for each life
-	// With one place for all operations: a permit that the old one leaves behind would hold up the next run, unless a tick takes it back.
+	services := newServices(t, 40) // a service for each life
+	// There is one permit for all operations: a permit that the old program keeps would block the next run, unless a tick
+	// releases it.
 	o := &orphan{app: prepare(t, stack.AppConfig{
 		Plan: planFor(yearly, "1d", services...), Settings: map[string]string{"LIFEBOAT_CONCURRENCY": "1"},
 	}), services: services}
@@ -105,7 +106,7 @@ func newOrphan(t *testing.T) *orphan {
 	return o
 }
 
-// live takes a run through its life, the old program stopped behind its n-th request. It is false if the run ended before that.
+// live makes one run, with the old program stopped after its n-th request. It returns false if the run ended before that.
 func (o *orphan) live(n int64) (run backup.Run, was bool) {
 	ctx, cancel := context.WithTimeout(o.t.Context(), 2*time.Minute)
 	defer cancel()
@@ -141,8 +142,8 @@ func (o *orphan) live(n int64) (run backup.Run, was bool) {
 		}
 	default:
 	}
-	hanging.Wait()                     // the old one has come to the end of its step
-	for o.deliver(ctx, &hanging) > 0 { // a run that has stood in the line leaves a wake-up for the end of its wait, which nobody awaits
+	hanging.Wait()                     // the old program has finished its step
+	for o.deliver(ctx, &hanging) > 0 { // a run that has waited leaves an unneeded wake-up for the end of its wait
 		hanging.Wait()
 	}
 	status, _, err := o.engine.Status(ctx, id)
@@ -154,7 +155,7 @@ func (o *orphan) live(n int64) (run backup.Run, was bool) {
 	return status.Run, was
 }
 
-// begin asks the new program for a backup.
+// begin requests a backup from the new program.
 func (o *orphan) begin(ctx context.Context, service string) (id string, err error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, o.fresh.url+"/api/backups", strings.NewReader(`{"target": "`+stack.Service(service)+`"}`))
 	if err != nil {
@@ -173,8 +174,8 @@ func (o *orphan) begin(ctx context.Context, service string) (id string, err erro
 	return run.ID, nil
 }
 
-// deliver hands each visible message to the old program, or to the new one once that has stopped: then also the one that the old
-// one has in hand. Where there is none the new one has a tick.
+// deliver sends each visible message to the old program, or to the new one once the old one has stopped. Then it also sends
+// the old one's current message. If there is no message, the new program gets a tick.
 func (o *orphan) deliver(ctx context.Context, hanging *sync.WaitGroup) int {
 	hidden, most := int32(60), int32(32)
 	answer, err := o.execute.DequeueMessages(ctx, &azqueue.DequeueMessagesOptions{VisibilityTimeout: &hidden, NumberOfMessages: &most})
@@ -190,7 +191,7 @@ func (o *orphan) deliver(ctx context.Context, hanging *sync.WaitGroup) int {
 		hanging.Go(func() {
 			defer close(done)
 			if !closed(o.stopped) {
-				_ = o.old.invoke(ctx, "execute", data) // whatever becomes of it
+				_ = o.old.invoke(ctx, "execute", data) // its result does not matter
 			}
 		})
 		select {
@@ -224,7 +225,7 @@ func closed(c chan struct{}) bool {
 	}
 }
 
-// judge holds what is left against what Azure's side saw.
+// judge compares the results with the requests that Azure's side received.
 func (o *orphan) judge(ctx context.Context, n int64, service string, status engine.Status) {
 	run := status.Run
 	if run.State != backup.Succeeded || status.Point == nil || status.Point.State != backup.Live {

@@ -19,12 +19,12 @@ import (
 	"lifeboat/internal/testing/stack"
 )
 
-// planApp is an app whose plan.yaml is a file, or a blob of its own storage account.
+// planApp is an app with plan.yaml in a file, or in a blob of its own storage account.
 type planApp struct {
 	*app
 	blobs *azblob.Client       // nil: a file
 	seen  map[string]planEvent // by ID
-	count map[string]int       // of deliveries, by type
+	count map[string]int       // counts the deliveries, by type
 }
 
 // planEvent is a CloudEvent about the plan.
@@ -61,7 +61,7 @@ func newPlanApp(t *testing.T, blob bool, c stack.AppConfig) *planApp {
 	return a
 }
 
-// place puts the text where the program reads plan.yaml.
+// place writes the text to the plan.yaml that the program reads.
 func (a *planApp) place(text string) {
 	a.t.Helper()
 	if a.blobs == nil {
@@ -92,7 +92,7 @@ func (a *planApp) told(ctx context.Context, kind, word string) {
 	}
 }
 
-// receive takes what there is from the queue of events.
+// receive removes all messages from the queue of events.
 func (a *planApp) receive(ctx context.Context) {
 	a.t.Helper()
 	n := int32(32)
@@ -103,7 +103,7 @@ func (a *planApp) receive(ctx context.Context) {
 	}
 	for _, m := range answer.Messages {
 		if _, err := events.DeleteMessage(ctx, *m.MessageID, *m.PopReceipt, nil); err != nil && ctx.Err() == nil {
-			a.t.Error(err) // it would come again, and be counted twice
+			a.t.Error(err) // the message would come again, and be counted twice
 		}
 		var e struct{ Type string }
 		if err := json.Unmarshal([]byte(*m.MessageText), &e); err != nil {
@@ -121,7 +121,7 @@ func (a *planApp) receive(ctx context.Context) {
 	}
 }
 
-// slotAfter waits for a scheduled run of a slot after the instant to succeed.
+// slotAfter waits until a scheduled run of a slot after the instant succeeds.
 func (a *planApp) slotAfter(ctx context.Context, service string, after time.Time) {
 	a.t.Helper()
 	for {
@@ -141,8 +141,8 @@ func (a *planApp) slotAfter(ctx context.Context, service string, after time.Time
 	}
 }
 
-// TestBrokenPlan breaks plan.yaml while runs are under way: they go on, and the schedule and requests by hand go on under
-// the last good plan, also in a process that never saw it; an event says so once, and a good plan heals it.
+// TestBrokenPlan breaks plan.yaml while runs are in progress. The runs continue, and the schedule and requests by hand use the
+// last good plan, even in a process that never saw it. An event reports it once, and a good plan ends it.
 func TestBrokenPlan(t *testing.T) {
 	t.Parallel()
 	for name, blob := range map[string]bool{"file": false, "blob": true} {
@@ -212,7 +212,7 @@ func TestBrokenPlan(t *testing.T) {
 	}
 }
 
-// TestBrokenFirstPlan: where there is no last good plan, callers are told every line that is wrong.
+// TestBrokenFirstPlan: if there is no last good plan, callers get every line with an error.
 func TestBrokenFirstPlan(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
@@ -234,8 +234,8 @@ func TestBrokenFirstPlan(t *testing.T) {
 	}
 }
 
-// TestIdleTickWithPlanBlob holds the contract of an idle tick where plan.yaml is a blob: a conditional request for it, and
-// two lists; while it is broken also one for what is in force.
+// TestIdleTickWithPlanBlob checks the contract of an idle tick with plan.yaml in a blob: a conditional request for the blob,
+// and two lists; while it is broken also one request for the plan in force.
 func TestIdleTickWithPlanBlob(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
@@ -247,7 +247,7 @@ func TestIdleTickWithPlanBlob(t *testing.T) {
 		want int
 	}{
 		{good, 3},
-		{good + "broken: yes\n", 4}, // after the good one: what is in force costs a request only where something is
+		{good + "broken: yes\n", 4}, // after the good one: reading the plan in force costs a request only if there is one
 	} {
 		a.place(c.text)
 		ticks := func(n int) int {

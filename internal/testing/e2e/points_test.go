@@ -12,7 +12,7 @@ import (
 	"lifeboat/internal/testing/stack"
 )
 
-// recoveryPoint is what a client of the API declares of a recovery point.
+// recoveryPoint is a recovery point as a client of the API declares it.
 type recoveryPoint struct {
 	ID, Plan, Target, Run, State string
 	SizeInBytes                  int64
@@ -21,7 +21,7 @@ type recoveryPoint struct {
 	AcceptedBy, AcceptedReason   string
 }
 
-// points asks for the target's recovery points, and for the next page of two until there is none.
+// points requests the target's recovery points, and the next page of two until there is none.
 func (a *app) points(ctx context.Context, service string) (all []recoveryPoint) {
 	a.t.Helper()
 	for path := "/api/recovery-points?top=2&target=" + stack.Service(service); path != ""; {
@@ -39,9 +39,9 @@ func (a *app) points(ctx context.Context, service string) (all []recoveryPoint) 
 	return all
 }
 
-// TestSuspectRecoveryPoint: after three good backups two come to a tenth of their size. They succeed, and an official
-// poller ends well on them, but they do not count; one is accepted over HTTP and one from the shell, others are told, and
-// from then on the size is normal.
+// TestSuspectRecoveryPoint: after three good backups two have a tenth of their size. They succeed, also for an official
+// poller, but they do not count. One is accepted over HTTP and one from the shell, other programs get events, and from then on
+// the size is normal.
 func TestSuspectRecoveryPoint(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
@@ -93,7 +93,7 @@ func TestSuspectRecoveryPoint(t *testing.T) {
 		t.Errorf("the last verified point is %s, want the third, %s", got, ids[2])
 	}
 
-	// From the shell, with a reason.
+	// The first is accepted from the shell, with a reason.
 	lifeboat := func(args ...string) (int, string, string) {
 		t.Helper()
 		return command(ctx, t, a.URL(), a.Key("api"), args...)
@@ -116,7 +116,7 @@ func TestSuspectRecoveryPoint(t *testing.T) {
 		t.Errorf("accept: %d, %s, %s", code, out, errs)
 	}
 
-	// Over HTTP, without a body, twice.
+	// The second is accepted over HTTP, without a body, twice.
 	var first recoveryPoint
 	for range 2 {
 		response, text, err := a.request(ctx, "POST", "/api/recovery-points/"+ids[4]+"/accept", "", nil)

@@ -29,7 +29,7 @@ import (
 	"lifeboat/internal/testing/stack"
 )
 
-// blocksOf are the blocks of a plan that has one, unless its value is "".
+// blocksOf returns the blocks of a plan with one block, or none if its value is "".
 func blocksOf(field, value string) backup.Blocks {
 	if value == "" {
 		return ""
@@ -37,7 +37,7 @@ func blocksOf(field, value string) backup.Blocks {
 	return backup.NewBlocks(map[string]any{field: value})
 }
 
-// ask creates a run of the target with these settings, as the API would for a plan that has them.
+// ask creates a run of the target with these settings, as the API would for a plan with them.
 func (a *app) ask(ctx context.Context, target string, s backup.Settings) string {
 	a.t.Helper()
 	queues, err := azqueue.NewServiceClient("https://"+a.config.Account+".queue.core.windows.net",
@@ -59,8 +59,8 @@ func (a *app) ask(ctx context.Context, target string, s backup.Settings) string 
 	return run.ID
 }
 
-// newAccount is a storage account for backups alone, to which the program has the roles of docs/services.md, those for its key
-// included.
+// newAccount attaches a storage account for backups alone. The program has the roles of docs/services.md on it, including the
+// roles for its key.
 func newAccount(t *testing.T, a *app) (name string) {
 	t.Helper()
 	n := taken.Add(1) - 1
@@ -73,7 +73,7 @@ func newAccount(t *testing.T, a *app) (name string) {
 	return name
 }
 
-// setAccount attaches an account anew, with the change.
+// setAccount attaches an account again, with the change.
 func setAccount(t *testing.T, name string, change func(*fakeazure.StorageAccount)) fakeazure.StorageAccount {
 	t.Helper()
 	account, err := world.SetAccount(name, change)
@@ -83,7 +83,7 @@ func setAccount(t *testing.T, name string, change func(*fakeazure.StorageAccount
 	return account
 }
 
-// startsSent counts the POSTs of backups of the target, by whomever and however answered, from the simulator's log.
+// startsSent counts the POSTs of backups of the target, from any sender and with any answer, in the simulator's log.
 func startsSent(target string) (n int) {
 	for _, c := range world.Sim.Calls() {
 		if c.Method == http.MethodPost && strings.EqualFold(c.Path, target+"/backup") {
@@ -93,8 +93,8 @@ func startsSent(target string) (n int) {
 	return n
 }
 
-// TestPreflightRefusals: each makes the run end refused, with Azure's reason and what to do in its history and its
-// event, and no POST of a backup is ever sent.
+// TestPreflightRefusals: each makes the run end refused, with Azure's reason and a hint in its history and its event, and no
+// POST of a backup is ever sent.
 func TestPreflightRefusals(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
@@ -117,10 +117,10 @@ func TestPreflightRefusals(t *testing.T) {
 	for _, c := range []struct {
 		name     string
 		service  fakeazure.Service
-		scope    string // where the service is, if not in the group that the program has its role on
+		scope    string // the scope of the service, if not the group of the program's role
 		account  func(*fakeazure.StorageAccount)
 		identity string
-		storage  string // the account's resource ID, if not that of account
+		storage  string // the account's resource ID, if it is not the variable account
 		code     string
 		message  string
 		hint     string
@@ -220,8 +220,8 @@ func TestPreflightRefusals(t *testing.T) {
 	}
 }
 
-// TestLiveCheck: plan check --live says of each target what a run's preflight would, with the same words. An identity
-// that may only read is enough for it, since it starts nothing and makes nothing.
+// TestLiveCheck: plan check --live reports the same about each target as a run's preflight, in the same words. An identity
+// with read access is enough for it, since it starts nothing and makes nothing.
 func TestLiveCheck(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
@@ -299,7 +299,7 @@ func TestLiveCheck(t *testing.T) {
 	}
 }
 
-// wantRefusalShown looks for the refusal where people and other programs do: in the API and among the events.
+// wantRefusalShown checks that the refusal is in the API and among the events, for people and other programs.
 func (a *app) wantRefusalShown(ctx context.Context, t *testing.T, id string, why backup.Reason) {
 	t.Helper()
 	response, text, err := a.request(ctx, "GET", "/api/runs/"+id, "", nil)
@@ -322,7 +322,7 @@ func (a *app) wantRefusalShown(ctx context.Context, t *testing.T, id string, why
 	t.Errorf("no event tells of the refusal of %s", id)
 }
 
-// download reads a blob of the container that backups go to.
+// download reads a blob of the backups' container.
 func download(ctx context.Context, t *testing.T, account, name string) string {
 	t.Helper()
 	world.Sim.Assign(world.Sim.ObjectID(probe), stack.Account(account), fakeazure.StorageBlobDataReader)
@@ -343,13 +343,13 @@ func download(ctx context.Context, t *testing.T, account, name string) string {
 	return string(content)
 }
 
-// events takes all that is on the queue lifeboat-events.
+// events removes all messages from the queue lifeboat-events and returns them.
 func (a *app) events(ctx context.Context, t *testing.T) []string {
 	t.Helper()
 	return a.receive(ctx, t, "lifeboat-events")
 }
 
-// receive takes all messages out of a queue.
+// receive removes all messages from a queue and returns them.
 func (a *app) receive(ctx context.Context, t testing.TB, queue string) []string {
 	t.Helper()
 	q := a.queue(queue)
@@ -377,7 +377,7 @@ func (a *app) receive(ctx context.Context, t testing.TB, queue string) []string 
 
 func ptr[T any](v T) *T { return &v }
 
-// TestIdentityModes backs up with each identity, to an account that only lets that one in where there is a choice.
+// TestIdentityModes backs up with each identity, to an account that admits only that one if there is a choice.
 func TestIdentityModes(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
@@ -412,7 +412,7 @@ func TestIdentityModes(t *testing.T) {
 			knobs:   func(k *fakeazure.Knobs) { k.TrustedServices = fakeazure.AdmitTrustedServices },
 			who:     world.Sim.ObjectID, state: backup.Succeeded,
 		},
-		// What has not been told by Azure: its own words then, and what to look at.
+		// Azure does not show this fault beforehand: the run's reason has Azure's own words, and a hint.
 		"system-assigned, through a firewall that trusts no longer": {
 			account: func(a *fakeazure.StorageAccount) { a.Firewall.Deny = true }, knobs: func(*fakeazure.Knobs) {},
 			who: world.Sim.ObjectID, state: backup.Failed, words: "AuthorizationFailure",
@@ -435,19 +435,19 @@ func TestIdentityModes(t *testing.T) {
 	}
 }
 
-// keyed are the storage accounts that a service writes to with their key, by the plan's wish.
+// keyed holds the storage accounts to which a service writes with their key, because the plan says so.
 var keyed sync.Map
 
-// TestTheAccessKeyIsNeverKept: a backup with the account's key, read through Resource Manager. But for the answer that
-// brings it and the request that hands it on, it is in nothing that the program sends or is told, nor in any row,
-// queue, blob, answer of the API or line of the log: as it is, in URLs, or in base64.
+// TestTheAccessKeyIsNeverKept: the program makes a backup with the account's key, which it reads through Resource Manager.
+// Only Azure's answer with the key and the request to the service contain it. It is in nothing else that the program sends or
+// receives, nor in any row, queue, blob, answer of the API or line of the log: as it is, in URLs, or in base64.
 func TestTheAccessKeyIsNeverKept(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	service := newServices(t, 1)[0]
 	var mu sync.Mutex
-	seen := map[string][]string{} // texts by where they were seen
+	seen := map[string][]string{} // texts by the place where they were seen
 	see := func(where string, texts ...string) {
 		mu.Lock()
 		defer mu.Unlock()
@@ -461,7 +461,7 @@ func TestTheAccessKeyIsNeverKept(t *testing.T) {
 	name := newAccount(t, a)
 	account := setAccount(t, name, func(*fakeazure.StorageAccount) {})
 	keyed.Store(name, true)
-	// The service has nothing but the key.
+	// The service has only the key.
 	world.Sim.Unassign(world.Sim.ObjectID(stack.Service(service)), stack.Account(stack.Backups))
 	listed, handed := 0, 0
 	intercept(t, a.ObjectID, func(x fakeazure.Exchange) fakeazure.Verdict {
@@ -492,7 +492,7 @@ func TestTheAccessKeyIsNeverKept(t *testing.T) {
 	if err != nil || status.Run.State != backup.Succeeded {
 		t.Fatalf("%s, %v: %+v", status.Run.State, err, status.Run.Reason)
 	}
-	// And one whose service repeats what it was sent.
+	// The service of this backup repeats its request's body.
 	inject(t, service, fakeazure.Fault{
 		Step: fakeazure.OnBackup, Kind: fakeazure.Refuse, Status: 400, Code: "InvalidParameters",
 		Message: "The key " + account.Key + " (" + url.QueryEscape(account.Key) + ") is not to our liking",
@@ -528,7 +528,7 @@ func TestTheAccessKeyIsNeverKept(t *testing.T) {
 
 	mu.Lock()
 	defer mu.Unlock()
-	if listed != 2 || handed != 4 { // handed Before and After
+	if listed != 2 || handed != 4 { // each request counts Before and After
 		t.Errorf("the key was read %d times and handed on %d times, want twice, seen before and after", listed, handed/2)
 	}
 	for _, where := range []string{"log", "requests", "API", "table", "events", "blob"} {
@@ -541,8 +541,8 @@ func TestTheAccessKeyIsNeverKept(t *testing.T) {
 	}
 }
 
-// TestScenario30RoleLostForOneSubscription: the program's identity loses its role for one of two subscriptions. Only
-// the runs there end, at once and with Azure's reason; the others go on, and with the role back all do.
+// TestScenario30RoleLostForOneSubscription: the program's identity loses its role for one of two subscriptions. Only the runs
+// there end, at once and with Azure's reason; the others continue, and with the role back all do.
 func TestScenario30RoleLostForOneSubscription(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)

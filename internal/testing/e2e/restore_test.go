@@ -27,24 +27,24 @@ import (
 	"lifeboat/internal/testing/stack"
 )
 
-// patient is a service that can be damaged and restored.
+// patient is a service that the tests can damage and restore.
 type patient struct {
 	target string
-	// plan are further lines of the plan, ask further fields of the request.
+	// plan has more lines of the plan, ask more fields of the request.
 	plan string
 	ask  map[string]any
-	// state is what must be the same after the restore, as text; damage changes it.
+	// state returns the state that must be the same after the restore, as text; damage changes it.
 	state  func() string
 	damage func()
-	// secured: the restore makes a safety backup. handed: secrets are handed on to the service.
+	// secured says that the restore makes a safety backup, handed that secrets are passed to the service.
 	secured, handed bool
-	// untold: nobody is told that the restore has started, since it is first seen when it is done.
+	// untold says that no event reports the start of the restore, since it is first seen when it is done.
 	untold bool
 }
 
-// TestRestore brings each service back to what it was when it was backed up, as a message of another system asks for it:
-// first as a dry run, then for good, ten times over, in every form of the message. It is made once; both queues get the
-// answers; and in all that the program left, sent and said there is no secret.
+// TestRestore restores each service to its state at the backup, after a message of another system: first as a dry run, then
+// for good, ten times over, in every form of the message. The restore is made once; both queues get the answers; and there is
+// no secret in anything that the program left, sent and logged.
 func TestRestore(t *testing.T) {
 	t.Parallel()
 	for name, admit := range map[string]func(context.Context, *testing.T, *app) patient{
@@ -60,7 +60,7 @@ func TestRestore(t *testing.T) {
 		"Managed HSM, all of it, by SAS": func(ctx context.Context, t *testing.T, a *app) patient {
 			p, keys := newPatientHSM(ctx, t, a)
 			p.plan, p.handed = "    hsm: {access: sas}\n", true
-			// The 30 minutes after the safety backup are 15 seconds here, which a slow machine may need.
+			// The 30 minutes after the safety backup are 15 seconds here, and a slow machine may need more.
 			tuneHSM(t, p.target, func(k *fakeazure.HSMKnobs) { k.BackupFirst = fakeazure.BackupUnchecked })
 			p.damage = func() {
 				keys.purge("rsa1")
@@ -195,7 +195,7 @@ func TestRestore(t *testing.T) {
 	}
 }
 
-// holds looks at what a restore left in the table: one run, no dead letter, and a safety backup that is held.
+// holds checks the rows that a restore left in the table: one run, no dead letter, and a safety backup that is held.
 func (a *app) holds(ctx context.Context, t *testing.T, p patient, run string) {
 	t.Helper()
 	status, err := a.await(ctx, run)
@@ -234,16 +234,16 @@ func (a *app) recoverable(ctx context.Context, t testing.TB, target string) back
 	return p
 }
 
-// text is the value in JSON.
+// text returns the value in JSON.
 func text(value any) string {
 	b, err := json.Marshal(value)
 	if err != nil {
-		panic(err) // only maps and text
+		panic(err) // the value has only maps and text
 	}
 	return string(b)
 }
 
-// formsOf are ten messages that all ask for the same.
+// formsOf returns ten messages for the same request.
 func formsOf(request map[string]any) []string {
 	plain := text(request)
 	var members []string
@@ -265,7 +265,7 @@ func formsOf(request map[string]any) []string {
 	}
 }
 
-// sender sends messages to the queue of requests, as somebody who may do nothing else.
+// sender returns a func that sends messages to the queue of requests, under an identity without any other right.
 func (a *app) sender(ctx context.Context, t testing.TB) func(message string) {
 	t.Helper()
 	const requests = "restore-requests"
@@ -293,7 +293,7 @@ func (a *app) workedOff(ctx context.Context, t *testing.T) {
 	a.empty(ctx, t, "restore-requests")
 }
 
-// empty waits until the queue is.
+// empty waits until the queue is empty.
 func (a *app) empty(ctx context.Context, t *testing.T, queue string) {
 	t.Helper()
 	for q := a.queue(queue); ; pause(ctx) {
@@ -320,7 +320,7 @@ type answer struct {
 
 func (e answer) word() string { return strings.TrimPrefix(e.Type, "lifeboat.restore.") }
 
-// mailbox is a queue that answers come to, and what has come.
+// mailbox is a queue of answers, with the answers so far.
 type mailbox struct {
 	*app
 	queue   string
@@ -336,13 +336,13 @@ func (a *app) mailbox(ctx context.Context, t testing.TB, queue string) *mailbox 
 	return &mailbox{app: a, queue: queue}
 }
 
-// collect takes what has come out of the queue.
+// collect removes the answers from the queue and keeps them.
 func (m *mailbox) collect(ctx context.Context, t testing.TB) {
 	t.Helper()
 	for _, text := range m.receive(ctx, t, m.queue) {
 		m.texts = append(m.texts, text)
 		if !strings.Contains(text, `"type":"lifeboat.restore.`) {
-			continue // the data of others look otherwise
+			continue // other events have other data
 		}
 		var e answer
 		if err := json.Unmarshal([]byte(text), &e); err != nil || e.Specversion != "1.0" {
@@ -352,7 +352,7 @@ func (m *mailbox) collect(ctx context.Context, t testing.TB) {
 	}
 }
 
-// await waits for the first answer to the request of one of the kinds.
+// await waits for the first answer of one of the kinds to the request.
 func (m *mailbox) await(ctx context.Context, t testing.TB, request string, words ...string) answer {
 	t.Helper()
 	for {
@@ -390,7 +390,7 @@ func restoresSent(target string) (n int) {
 	return n
 }
 
-// newPatientService is an API Management service with an API and a secret.
+// newPatientService returns an API Management service with an API and a secret.
 func newPatientService(ctx context.Context, t *testing.T, a *app) patient {
 	t.Helper()
 	name := newServices(t, 1)[0]
@@ -452,7 +452,7 @@ func newPatientService(ctx context.Context, t *testing.T, a *app) patient {
 	}
 }
 
-// keys are those of an HSM, for somebody who may do everything with them.
+// keys has access to the keys of an HSM, with an identity that may do everything with them.
 type keys struct {
 	*azkeys.Client
 	ctx context.Context
@@ -477,7 +477,7 @@ func (k keys) purge(name string) {
 	}
 }
 
-// versions are all keys with all their versions, and the public parts.
+// versions returns all keys with all their versions, and the public parts.
 func (k keys) versions() string {
 	k.t.Helper()
 	var all []string
@@ -506,7 +506,7 @@ func (k keys) versions() string {
 	return strings.Join(all, "\n")
 }
 
-// newPatientHSM is an HSM with a key of two versions.
+// newPatientHSM returns an HSM with a key of two versions.
 func newPatientHSM(ctx context.Context, t *testing.T, a *app) (patient, keys) {
 	t.Helper()
 	target := newHSM(t, a)
@@ -525,7 +525,7 @@ func newPatientHSM(ctx context.Context, t *testing.T, a *app) (patient, keys) {
 	return patient{target: target, secured: true, state: k.versions}, k
 }
 
-// newPatientCCF is a Managed CCF application that somebody deletes.
+// newPatientCCF returns a Managed CCF application; its damage is its deletion.
 func newPatientCCF(_ context.Context, t *testing.T, a *app) patient {
 	t.Helper()
 	target := newLedger(t, a, stack.CCF, (*stack.Stack).AddCCF)

@@ -13,8 +13,8 @@ import (
 	"lifeboat/internal/testing/stack"
 )
 
-// TestRestoreFromAShell: what a person does with restores, by the API and by commands: looks first, asks while a backup
-// holds the service, takes that back, restores, and confirms.
+// TestRestoreFromAShell: a person uses the API and the commands for restores. They make a dry run first, request a restore
+// while a backup holds the service, cancel it, restore, and confirm.
 func TestRestoreFromAShell(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
@@ -57,7 +57,7 @@ func TestRestoreFromAShell(t *testing.T) {
 		return r, response
 	}
 
-	// Look first.
+	// The first command is a dry run.
 	out, _ := lifeboat(0, "restore", target, "--dry-run")
 	wants(out, "overwrites", target+"/restore", target+"/backup", point.ID, "first, and held for 7 days", "passed")
 	dry := `{"id":"look","target":"` + target + `","recoveryPoint":"latest","dryRun":true}`
@@ -71,7 +71,7 @@ func TestRestoreFromAShell(t *testing.T) {
 	header := map[string]string{"Repeatability-Request-ID": "incident-1"}
 	call(409, "POST", "/api/restores", strings.Replace(ask, target, closed, 1), nil)
 
-	// A backup holds the service: the restore waits for it, and is taken back.
+	// A backup holds the service: the restore waits for it, and is canceled.
 	tune(t, services[0], func(k *fakeazure.Knobs) { k.Shortest = 20 * time.Minute })
 	held, err := a.backupOf(ctx, target, "held")
 	if err != nil {
@@ -118,7 +118,7 @@ func TestRestoreFromAShell(t *testing.T) {
 		t.Fatalf("%d requests for a restore before one was wanted", n)
 	}
 
-	// For good, and confirmed.
+	// The restore runs for good, and is confirmed.
 	out, errs = lifeboat(0, "restore", target, "--point", point.ID, "--reason", "a bad deployment", "--wait")
 	id := strings.TrimSpace(out)
 	wants(errs, "succeeded")
@@ -139,7 +139,7 @@ func TestRestoreFromAShell(t *testing.T) {
 	}
 	call(404, "GET", "/api/restores/"+point.ID, "", nil)
 
-	// And back to what was overwritten, by the ID of its safety backup.
+	// The next restore brings back the overwritten state, by the ID of its safety backup.
 	lifeboat(0, "restore", target, "--point", id, "--wait")
 	if n := restoresSent(target); n != 2 {
 		t.Errorf("%d requests for a restore", n)

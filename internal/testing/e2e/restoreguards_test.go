@@ -21,8 +21,8 @@ import (
 	"lifeboat/internal/testing/stack"
 )
 
-// TestRestoreIsRefused asks for what must not be restored, as messages of another system: each is answered with its code
-// and in words, a dry run says the same before, and no service is asked to restore anything.
+// TestRestoreIsRefused requests invalid restores, as messages of another system: each gets an answer with its code and in
+// words, a dry run reports the same before, and no service receives a request to restore.
 func TestRestoreIsRefused(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
@@ -67,7 +67,7 @@ func TestRestoreIsRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The backups take their time together.
+	// The backups run in parallel.
 	points, runs := map[string]backup.Point{}, map[string]string{}
 	for _, target := range []string{open, hsm, untrusted, ccf, ledger, homeless} {
 		if runs[target], err = a.backupOf(ctx, target, uuid.NewString()); err != nil {
@@ -83,7 +83,7 @@ func TestRestoreIsRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	// Recovery points that something happened to: copies of good ones.
+	// These recovery points are damaged copies of good ones.
 	backups := blobs(t)
 	content := download(ctx, t, stack.Backups, points[open].Artifact)
 	changed := points[open].Artifact + ".changed"
@@ -100,7 +100,7 @@ func TestRestoreIsRefused(t *testing.T) {
 	refused := map[string]struct {
 		ask         map[string]any
 		code, words string
-		// late: a dry run cannot tell.
+		// late says that a dry run cannot find the reason.
 		late bool
 	}{
 		"no plan has it":        {map[string]any{"target": gone}, "UnknownTarget", gone, false},
@@ -144,7 +144,7 @@ func TestRestoreIsRefused(t *testing.T) {
 		maps.Copy(request, c.ask)
 		requests[name] = request
 	}
-	// Of what is refused late a safety backup was made; nothing else of any.
+	// Only a restore that is refused late has made a safety backup; the others have made nothing.
 	starts := func() (n int) {
 		for _, r := range world.Sim.HSMRequests() {
 			if r.HSM == hsm && r.Kind == fakeazure.FullBackup {
@@ -163,7 +163,7 @@ func TestRestoreIsRefused(t *testing.T) {
 	}
 	before := starts()
 
-	// What a dry run says of it, over HTTP.
+	// The dry run over HTTP reports the same.
 	for name, c := range refused {
 		request := maps.Clone(requests[name])
 		request["dryRun"] = true
@@ -193,7 +193,7 @@ func TestRestoreIsRefused(t *testing.T) {
 			soar.await(ctx, t, name, "refused")
 		}
 	}
-	// What can never be understood is a dead letter as well.
+	// A request that can never be understood is also a dead letter.
 	reused := maps.Clone(requests["too late"])
 	reused["reason"] = "another one"
 	for message, code := range map[string]string{
@@ -207,7 +207,7 @@ func TestRestoreIsRefused(t *testing.T) {
 		var q struct{ ID string }
 		_ = json.Unmarshal([]byte(message), &q)
 		if q.ID == "two targets" {
-			q.ID = "" // of what says two things nothing is repeated
+			q.ID = "" // an answer to a contradictory request repeats nothing
 		}
 		for {
 			box.collect(ctx, t)
@@ -267,7 +267,7 @@ func (a *app) copyPoint(ctx context.Context, t *testing.T, p backup.Point, chang
 	return id
 }
 
-// blobs is the container of all backups.
+// blobs returns the container of all backups.
 func blobs(t testing.TB) *container.Client {
 	t.Helper()
 	world.Sim.Assign(world.Sim.ObjectID(probe), stack.Account(stack.Backups), fakeazure.StorageBlobDataContributor)

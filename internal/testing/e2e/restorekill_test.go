@@ -18,21 +18,21 @@ import (
 	"lifeboat/internal/testing/stack"
 )
 
-// TestKillWalkOfRestores kills the real program with SIGKILL after each of its requests, from the message that asks for a
-// restore to the event about its end, and before the one that starts it. Before any other is as after the one that came
-// first: the program keeps nothing in between. Every restore ends succeeded or, where the service does not show what
-// became of the start, unknown; and at most one start ever reaches the service.
+// TestKillWalkOfRestores kills the real program with SIGKILL after each of its requests, from the message with the request for
+// a restore to the event about its end, and before the request that starts the restore. A kill before any other request is the
+// same as one after its predecessor: the program keeps nothing in between. Every restore ends succeeded, or unknown if the
+// service does not show the result of the start. At most one start ever reaches the service.
 func TestKillWalkOfRestores(t *testing.T) {
 	t.Parallel()
 	for name, kind := range map[string]struct {
 		fresh func(*app) (target string)
-		// plan are further lines of the plan, wound is what makes a restore possible again.
+		// plan has more lines of the plan; wound makes a restore possible again.
 		plan  string
 		wound func(target string) error
 		// shows: the service shows whether it was restored, so no restore ends unknown.
 		shows bool
-		// every so many requests one is killed after. Most of an HSM's are those of its safety backup, which TestKillWalk
-		// walks through.
+		// every is the interval of the requests with a kill. Most of an HSM's requests belong to its safety backup, and
+		// TestKillWalk tests these.
 		every int64
 	}{
 		"API Management": {
@@ -46,7 +46,7 @@ func TestKillWalkOfRestores(t *testing.T) {
 		"Managed HSM": {
 			fresh: func(a *app) string {
 				hsm := newHSM(t, a)
-				// Of the 30 minutes after the safety backup only 15 seconds are left here: too few for who was killed in them.
+				// A restore must come within 30 minutes after the safety backup. Here these are 15 seconds, too few after a kill.
 				tuneHSM(t, hsm, func(k *fakeazure.HSMKnobs) { k.BackupFirst = fakeazure.BackupUnchecked })
 				return hsm
 			},
@@ -67,7 +67,7 @@ func TestKillWalkOfRestores(t *testing.T) {
 			plan: "    ccf: {restoreRegion: westeurope}\n    restore: {into: [itself]}\n",
 			wound: func(target string) error {
 				if _, err := world.Sim.LedgerState(target); err != nil {
-					return nil // deleted before
+					return nil // a walk before has deleted it
 				}
 				return world.Sim.DeleteLedger(target)
 			},
@@ -111,8 +111,8 @@ func TestKillWalkOfRestores(t *testing.T) {
 			if tally.killed.Load() < 20 {
 				t.Errorf("only %d instants were killed at: the walk does not see the program's requests", tally.killed.Load())
 			}
-			// Before and after the start is killed at for certain; how many more of the instants from the intent to the token are
-			// met, and how often, depends on the polls before.
+			// The kills before and after the start are certain. The polls before decide how many more of the instants from the
+			// intent to the token get a kill, and how often.
 			if n := tally.unknown.Load(); kind.shows && n != 0 || !kind.shows && (n < 2 || n > tally.walks.Load()/2) {
 				t.Errorf("%d of %d restores ended unknown", n, tally.walks.Load())
 			}
@@ -120,10 +120,10 @@ func TestKillWalkOfRestores(t *testing.T) {
 	}
 }
 
-// restoreWalkers kill at once, each an app of its own with a target of its own.
+// restoreWalkers is the number of parallel walkers, each with its own app and target.
 const restoreWalkers = 4
 
-// atStart is the number of no request: the kill is at the one that starts the restore.
+// atStart is not the number of a request: it stands for a kill at the request that starts the restore.
 const atStart = -1
 
 type restoreTally struct{ walks, killed, succeeded, unknown atomic.Int64 }
@@ -154,7 +154,7 @@ func (w *restoreWalker) meet(e fakeazure.Exchange) fakeazure.Verdict {
 	return fakeazure.Drop
 }
 
-// walk takes one restore through one kill. It is false if it ended before the kill came.
+// walk makes one restore and kills the program once. It returns false if the restore ended before the kill.
 func (w *restoreWalker) walk(k kill, tally *restoreTally) bool {
 	ctx, cancel := context.WithTimeout(w.t.Context(), 2*time.Minute)
 	defer cancel()
@@ -202,7 +202,7 @@ func (w *restoreWalker) walk(k kill, tally *restoreTally) bool {
 	if _, _, err := w.catalog.Get(ctx, lock); !errors.Is(err, backup.ErrNotFound) {
 		w.t.Errorf("killed %s: the restore has ended, and its target is still locked: %v", k, err)
 	}
-	for busy(w.target) { // with the restore of one that ended unknown
+	for busy(w.target) { // a restore that ended unknown may still run
 		if ctx.Err() != nil {
 			w.t.Errorf("killed %s: the service is still at work", k)
 			return false
@@ -212,7 +212,7 @@ func (w *restoreWalker) walk(k kill, tally *restoreTally) bool {
 	return w.fired.Load()
 }
 
-// restoresStarted counts the restores of the target that the service began.
+// restoresStarted counts the restores of the target that the service started.
 func restoresStarted(target string) (n int) {
 	for _, o := range world.Sim.Operations() {
 		if strings.EqualFold(o.Service, target) && o.Kind == fakeazure.ServiceRestore {
@@ -232,7 +232,7 @@ func restoresStarted(target string) (n int) {
 	return n
 }
 
-// busy says that the service is at work on something.
+// busy tells whether an operation of the service is in progress.
 func busy(target string) bool {
 	for _, o := range world.Sim.Operations() {
 		if strings.EqualFold(o.Service, target) && o.State == fakeazure.InProgress {

@@ -8,14 +8,14 @@ import (
 	"testing"
 )
 
-// secrets are what the program was given and must keep to itself.
+// secrets are values that the program receives and must not reveal.
 type secrets []string
 
-// in says which secret is in the text, and in which form, "" if none: as it is, in JSON, in URLs, or in base64, also as a
-// part of something longer.
+// in returns the secret in the text, and its form, "" if there is none: as it is, in JSON, in URLs, or in base64, also as a
+// part of a longer text.
 func (s secrets) in(text string) string {
 	for _, secret := range s {
-		quoted, _ := json.Marshal(secret) // a string always can be
+		quoted, _ := json.Marshal(secret) // a string can always be encoded
 		for name, form := range map[string]string{
 			"as it is": secret, "in JSON": strings.Trim(string(quoted), `"`), "in a URL": url.QueryEscape(secret),
 			"in a path": url.PathEscape(secret),
@@ -25,7 +25,8 @@ func (s secrets) in(text string) string {
 			}
 			for _, encoding := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
 				for ahead := range 3 {
-					// How the bytes come out depends on how many there are before; those shared with neighbours do not count.
+					// The encoding of the bytes depends on the number of bytes before; the characters shared with neighbours do not
+					// count.
 					encoded := encoding.EncodeToString([]byte(strings.Repeat("-", ahead) + form))
 					encoded = encoded[(ahead*8+5)/6 : len(encoded)-1]
 					if strings.Contains(text, encoded) {
@@ -38,7 +39,7 @@ func (s secrets) in(text string) string {
 	return ""
 }
 
-// TestSecretsAreSeen: the check that other tests make would fail.
+// TestSecretsAreSeen: the check in other tests would fail.
 func TestSecretsAreSeen(t *testing.T) {
 	t.Parallel()
 	known := secrets{"sp=r&sig=ab+c/d==ÿ<>", "bm90IGEgc2VjcmV0LCBvbmx5IGEgdGVzdCBrZXk="}
@@ -69,5 +70,5 @@ func TestSecretsAreSeen(t *testing.T) {
 	}
 }
 
-// abbreviated is the beginning of a secret, for the report.
+// abbreviated returns the beginning of a secret, for the report.
 func abbreviated(secret string) string { return secret[:min(6, len(secret))] + "… " }

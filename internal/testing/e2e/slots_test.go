@@ -19,7 +19,7 @@ import (
 	"lifeboat/internal/testing/stack"
 )
 
-// watermark is the row of the plan that planFor makes.
+// watermark is the row of the plan from planFor.
 type watermark struct {
 	Plan   string
 	At     time.Time
@@ -30,14 +30,14 @@ const schedulePartition = "schedule"
 
 var (
 	markKey = backup.Key{Partition: schedulePartition, Row: "plan-test"}
-	// gapKey is that of the leap days which the plan missed since longAgo.
+	// gapKey is the key of the gap for the leap days that the plan missed since longAgo.
 	gapKey  = backup.Key{Partition: schedulePartition, Row: "gap-test.20120229T000000Z"}
 	longAgo = time.Date(2010, 1, 1, 0, 0, 0, 0, time.UTC)
 	// latest is the newest leap day.
 	latest = time.Date(2024, 2, 29, 0, 0, 0, 0, time.UTC)
 )
 
-// absent lets the plan look as if nobody had looked at it since longAgo.
+// absent changes the plan's row as if the program had not read it since longAgo.
 func (a *app) absent(ctx context.Context) error {
 	_, err := a.catalog.Apply(ctx, backup.Write{Op: backup.Delete, Key: gapKey, ETag: "*"})
 	if err != nil && !errors.Is(err, backup.ErrNotFound) {
@@ -58,7 +58,7 @@ func row[T any](ctx context.Context, a *app, key backup.Key) (v T, err error) {
 	return v, err
 }
 
-// settledAt waits until the plan's slots are dealt with and all is told, and returns the runs of the service.
+// settledAt waits until the plan's slots are processed and all events are sent, and returns the runs of the service.
 func (a *app) settledAt(ctx context.Context, service string, at time.Time) ([]engine.Status, error) {
 	for {
 		mark, err := row[watermark](ctx, a, markKey)
@@ -74,7 +74,7 @@ func (a *app) settledAt(ctx context.Context, service string, at time.Time) ([]en
 	}
 }
 
-// missedEvents counts the events about gaps by their ID, and takes them out of the queue.
+// missedEvents counts the events about gaps by their ID, and removes them from the queue.
 func (a *app) missedEvents(ctx context.Context) (map[string]int, string) {
 	told, data := map[string]int{}, ""
 	most := int32(32)
@@ -104,14 +104,14 @@ func (a *app) missedEvents(ctx context.Context) (map[string]int, string) {
 	}
 }
 
-// TestMissedSlotsKillWalk kills the real program between any two requests of a tick that finds slots missed: each time
-// there is one run for the newest slot, one gap for the others, and an event under one ID.
+// TestMissedSlotsKillWalk kills the real program between any two requests of a tick that finds slots missed: each time there
+// is one run for the newest slot, one gap for the others, and an event under one ID.
 func TestMissedSlotsKillWalk(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
 	w := newWalker(t)
-	// The ticks of the walker find the first plan new; only then is there a row to set back.
+	// The first ticks of the walker find the plan new; only then is there a row to set back.
 	if _, err := w.settledAt(ctx, "nobody", longAgo); err != nil {
 		t.Fatal(err)
 	}
@@ -160,8 +160,8 @@ func TestMissedSlotsKillWalk(t *testing.T) {
 	}
 }
 
-// TestStopped: while LIFEBOAT_STOPPED is set the real program makes no runs, and a tick costs what an idle one costs;
-// afterwards nothing is caught up on, and the gap says why.
+// TestStopped: while LIFEBOAT_STOPPED is set the real program makes no runs, and a tick costs as much as an idle one.
+// Afterwards the program does not make up for missed runs, and the gap gives the reason.
 func TestStopped(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)

@@ -17,24 +17,24 @@ import (
 	"lifeboat/internal/testing/stack"
 )
 
-// A brokenStart is an app in which one thing is wrong from the start, and what is seen of it: a row of the table in
-// docs/reliability.md.
+// brokenStart is an app with one fault from the start, and the expected results: a row of the table in docs/reliability.md.
 type brokenStart struct {
 	what string
 	// app breaks settings or plan; refused are the requests that Azure refuses, of the program or of its host.
 	app           func(*stack.AppConfig)
 	program, host func(fakeazure.Exchange) bool
-	// gone: nothing answers those requests of the program, instead of a refusal.
+	// gone says that those requests of the program get no answer, instead of a refusal.
 	gone bool
-	// silent: the host fires no timer. The local host cannot show that; the notes of the timers are as old as they would be.
+	// silent says that the host fires no timer. The local host cannot show that; the notes of the timers are as old as they
+	// would be.
 	silent bool
 
-	// The columns: what the host does, what health answers and what it says, how a tick ends, and where two requests for a restore
-	// are once nothing moves any more: a new one, and one that has failed for an hour.
+	// These are the columns: what the host does, what health answers and says, how a tick ends, and the final places of two
+	// requests for a restore: a new one, and one that has failed for an hour.
 	runs, health, says, tick, fresh, old string
 }
 
-// Where a request for a restore ends up.
+// These are the final places of a request for a restore.
 const (
 	answered = "answered"
 	owed     = "answered; the answer waits in the table"
@@ -108,8 +108,8 @@ var brokenStarts = []brokenStart{
 	},
 }
 
-// TestBrokenStarts starts the real program with one thing wrong, and requests for restores in its queue. Health says what is
-// wrong; no request is lost in silence; and docs/reliability.md has the table that is seen here.
+// TestBrokenStarts starts the real program with one fault, and requests for restores in its queue. Health reports the fault;
+// no request is lost in silence; and docs/reliability.md has the table of the results.
 func TestBrokenStarts(t *testing.T) {
 	t.Parallel()
 	var table strings.Builder
@@ -135,7 +135,7 @@ func (b brokenStart) see(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	began := time.Now()
-	services := newServices(t, 2) // one for each request
+	services := newServices(t, 2) // a service for each request
 	c := stack.AppConfig{Plan: planFor(yearly, "1d", services...)}
 	if b.app != nil {
 		b.app(&c)
@@ -145,7 +145,7 @@ func (b brokenStart) see(t *testing.T) {
 	}
 	c.Settings["AzureFunctionsJobHost__extensions__queues__visibilityTimeout"] = "00:00:00" // five deliveries take no time
 	var mu sync.Mutex
-	var said []string // by the function of the poison queue
+	var said []string // results by the function of the poison queue
 	log := logTo(t)
 	c.Log = func(e fakehost.Entry) {
 		log(e)
@@ -180,7 +180,7 @@ func (b brokenStart) see(t *testing.T) {
 	a.start(t)
 	t.Cleanup(func() { _ = a.Stop() })
 
-	// where the request about the service is.
+	// where returns the place of the request about the service.
 	where := func(service string) string {
 		mu.Lock()
 		defer mu.Unlock()
@@ -214,7 +214,7 @@ func (b brokenStart) see(t *testing.T) {
 		if where(services[0]) != b.fresh || where(services[1]) != b.old || a.count(ctx, "restore-requests") != 2 {
 			t.Errorf("the requests are %s and %s", where(services[0]), where(services[1]))
 		}
-		return // nobody answers but now and then
+		return // there is an answer only now and then
 	}
 	for fresh, old := "", ""; fresh != b.fresh || old != b.old; pause(ctx) {
 		if ctx.Err() != nil {
@@ -245,7 +245,7 @@ func (b brokenStart) see(t *testing.T) {
 	}
 }
 
-// rows counts those of the partition whose keys begin so.
+// rows counts the rows of the partition whose keys begin with the prefix.
 func (a *app) rows(ctx context.Context, partition, prefix string) int {
 	rows, _, err := a.catalog.List(ctx, partition, prefix, prefix+"~", 1000)
 	if err != nil && ctx.Err() == nil {
@@ -254,7 +254,7 @@ func (a *app) rows(ctx context.Context, partition, prefix string) int {
 	return len(rows)
 }
 
-// count is how many messages are in the queue, none if there is no such queue.
+// count returns the number of messages in the queue, 0 if there is no such queue.
 func (a *app) count(ctx context.Context, queue string) int {
 	p, err := a.queue(queue).GetProperties(ctx, nil)
 	if err != nil {

@@ -18,8 +18,8 @@ import (
 	"lifeboat/internal/testing/stack"
 )
 
-// storm stands before Azure Resource Manager: nobody gets through before it is over, and then only so many requests a
-// second, as its token buckets let them.
+// storm stands before Azure Resource Manager: it rejects all requests until it is over, and then admits only so many a second,
+// like its token buckets.
 type storm struct {
 	mu              sync.Mutex
 	begins          time.Time
@@ -49,16 +49,16 @@ func (s *storm) hook(e fakeazure.Exchange) fakeazure.Verdict {
 	}
 	s.declined++
 	status, code := http.StatusTooManyRequests, "SubscriptionRequestsThrottled"
-	if s.declined%3 == 0 && e.Method == http.MethodGet { // a 503 to a POST is another matter: it may have been done
+	if s.declined%3 == 0 && e.Method == http.MethodGet { // a 503 to a POST is different: the POST may have had its effect
 		status, code = http.StatusServiceUnavailable, "ServerBusy"
 	}
 	return fakeazure.Answer(status, http.Header{"Content-Type": {"application/json"}, "Retry-After": {"1"}},
 		fmt.Appendf(nil, `{"error": {"code": %q, "message": "Too many requests."}}`, code))
 }
 
-// TestStorm: a hundred targets, or as many as LIFEBOAT_STORM says, come due at once while Resource Manager turns everybody
-// away. All backups end inside the window, one POST each, with no more operations at once than the settings say; and
-// what was asked in vain is no more than a fifth of the rest.
+// TestStorm: a hundred targets, or the number in LIFEBOAT_STORM, come due at once while Resource Manager rejects all requests.
+// All backups end inside the window, with one POST each, and with no more parallel operations than the settings say. The
+// rejected requests are at most a fifth of the rest.
 func TestStorm(t *testing.T) {
 	t.Parallel()
 	targets, err := strconv.Atoi(os.Getenv("LIFEBOAT_STORM"))
@@ -77,7 +77,7 @@ func TestStorm(t *testing.T) {
 	s := &storm{lasts: 6 * time.Second, holds: 50, perSecond: 100}
 	intercept(t, a.ObjectID, s.hook)
 
-	// The slot is a moment ahead: the watermark of the plan is there before.
+	// The slot is a moment ahead: the watermark of the plan exists before.
 	if _, err := a.settledAt(ctx, services[0], longAgo); err != nil {
 		t.Fatal(err)
 	}
@@ -113,11 +113,11 @@ func TestStorm(t *testing.T) {
 					run.Reason)
 			}
 			if n := len(posts(name)); n != 1 {
-				// A POST that the storm turned away did not reach the service.
+				// A rejected POST did not reach the service.
 				t.Errorf("%d POSTs for %s", n, name)
 			}
 		}
-		time.Sleep(time.Second) // between looks at storage
+		time.Sleep(time.Second) // the pause between two reads of storage
 	}
 	own := map[string]bool{}
 	for _, name := range services {

@@ -13,7 +13,7 @@ import (
 	"lifeboat/internal/testing/stack"
 )
 
-// noted makes the row by which the ticks of a timer tell that they come that old.
+// noted makes the note of a timer's ticks look as old as the age.
 func (a *app) noted(ctx context.Context, timer string, age time.Duration) {
 	a.t.Helper()
 	body, err := json.Marshal(map[string]time.Time{"At": time.Now().UTC().Add(-age).Truncate(time.Second)})
@@ -27,13 +27,13 @@ func (a *app) noted(ctx context.Context, timer string, age time.Duration) {
 }
 
 // TestWithoutABlobRoleHealthTurns: the app loses its roles on blobs. Nothing fails and nothing is logged, but no timer fires
-// any more; once three ticks have not come, health is a 503 that names the role, whatever the targets say. It is over with the
-// first tick of each timer.
+// any more. After three missing ticks, health is a 503 that names the role, whatever the state of the targets. It is over with
+// the first tick of each timer.
 func TestWithoutABlobRoleHealthTurns(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	// Half a day from now: none comes by itself, and three are over after four days.
+	// The timer fires half a day from now: no tick comes by itself, and three are over after four days.
 	daily := fmt.Sprintf("0 0 %d * * *", time.Now().UTC().Add(12*time.Hour).Hour())
 	a := newApp(t, stack.AppConfig{Plan: planFor(yearly, "1d", newServices(t, 1)...), ScheduleTick: daily, CleanupTick: daily})
 	timers := []string{"schedule", "cleanup"}

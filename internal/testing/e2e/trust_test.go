@@ -14,9 +14,10 @@ import (
 	"lifeboat/internal/testing/stack"
 )
 
-// TestAChangedRowLeadsNowhere: somebody who can write to the app's table points a run's operation at a host of his own. No
-// request goes there; the run, of which nothing can be found out any more, ends unknown, and its event says why. All along
-// the program says which build it is: in the first line of its log, and in each request, which has an ID of its own.
+// TestAChangedRowLeadsNowhere: an attacker with write access to the app's table points a run's operation at another host. The
+// program sends no request there. It cannot find out the run's result any more, so the run ends unknown, and its event gives
+// the reason. Throughout, the program reports its build: in the first line of its log, and in each request, which has its own
+// ID.
 func TestAChangedRowLeadsNowhere(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
@@ -38,7 +39,7 @@ func TestAChangedRowLeadsNowhere(t *testing.T) {
 	}})
 	ids := map[string]bool{}
 	intercept(t, world.Sim.ObjectID(a.config.Name), func(e fakeazure.Exchange) fakeazure.Verdict {
-		if e.Phase != fakeazure.Before || !strings.Contains(e.Header.Get("User-Agent"), "azsdk-go-") { // the host's own
+		if e.Phase != fakeazure.Before || !strings.Contains(e.Header.Get("User-Agent"), "azsdk-go-") { // a request of the host itself
 			return fakeazure.Pass
 		}
 		mu.Lock()
@@ -76,7 +77,7 @@ func TestAChangedRowLeadsNowhere(t *testing.T) {
 		}
 		body["Token"] = strings.ReplaceAll(token, "https://management.azure.com/", "https://"+attacker+"/")
 		_, err = a.catalog.Apply(ctx, backup.Write{Op: backup.Replace, Key: key, ETag: row.ETag, Body: []byte(text(body))})
-		changed = err == nil // else the program was faster
+		changed = err == nil // otherwise the program was faster
 	}
 	status, err := a.await(ctx, run)
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// apiManagementVersions are the stable ones in service since everything older was retired on 2024-06-01.
+// apiManagementVersions are the stable versions that are left since everything older was retired on 2024-06-01.
 var apiManagementVersions = []string{"2021-08-01", "2022-08-01", "2024-05-01"}
 
 // serviceName is API Management's own rule; a name has at most 50 characters.
@@ -25,7 +25,7 @@ var backupTiers = []string{"Developer", "Basic", "Standard", "Premium"}
 
 var knownTiers = append([]string{"Consumption", "BasicV2", "StandardV2", "PremiumV2"}, backupTiers...)
 
-// serviceTemplate is a service resource as API Management shows it, without what differs between services.
+// serviceTemplate is a service resource as API Management shows it, without the parts that differ between services.
 //
 //go:embed apim_service.json
 var serviceTemplate []byte
@@ -34,11 +34,11 @@ var serviceTemplate []byte
 type Service struct {
 	// ResourceID is the full Azure resource ID.
 	ResourceID string
-	// Location is the region, such as "West Europe"; that when empty.
+	// Location is the region; empty means "West Europe".
 	Location string
-	// SKU is the tier; "Developer" when empty.
+	// SKU is the tier; empty means "Developer".
 	SKU string
-	// SystemAssigned gives the service an identity of its own, with object ID Sim.ObjectID(ResourceID).
+	// SystemAssigned gives the service its own identity, with object ID Sim.ObjectID(ResourceID).
 	SystemAssigned bool
 	// UserAssigned names the user-assigned identities attached; see Sim.ClientID and Sim.ObjectID.
 	UserAssigned []string
@@ -48,16 +48,16 @@ type Service struct {
 	Workspaces bool
 }
 
-// apiManagement holds the services, what they are doing and how they behave.
+// apiManagement holds the services, their operations and their settings.
 type apiManagement struct {
 	storage   *storage
 	directory *directory
 	roles     *roles
 	pace      *pace
-	// clock is what the Date of answers goes by.
+	// clock returns the time for the Date of answers.
 	clock func() time.Time
 	seed  uint64
-	// added tells Resource Manager of a service's subscription and group.
+	// added tells Resource Manager about a service's subscription and group.
 	added func(resourceID)
 	// life ends with the Sim and with it every operation; running counts them.
 	life    context.Context
@@ -66,15 +66,15 @@ type apiManagement struct {
 	mu         sync.Mutex
 	closed     bool
 	random     *rand.Rand
-	knobs      Knobs // of services added from now on
+	knobs      Knobs // for services added from now on
 	services   map[string]*service
 	operations []*operation
 	starts     []BackupRequest
-	// changes to configurations so far.
+	// changes counts the changes to configurations so far.
 	changes int
 }
 
-// service is a Service at work. Its fields are guarded by apiManagement.mu.
+// service is a running Service. Its fields are guarded by apiManagement.mu.
 type service struct {
 	Service
 	id     resourceID
@@ -82,7 +82,7 @@ type service struct {
 	faults faults
 
 	configuration configuration
-	// settled is when the service is done with what a restore left to do.
+	// settled is the time at which the service has finished its work after a restore.
 	settled time.Time
 }
 
@@ -96,7 +96,7 @@ func newAPIManagement(life context.Context, c Config, s *Sim) *apiManagement {
 	}
 }
 
-// AddService adds an API Management service, or replaces it with fresh knobs, no faults and nothing configured.
+// AddService adds an API Management service, or replaces it with default knobs, no faults and no configuration.
 func (s *Sim) AddService(add Service) error {
 	id, err := parseResourceID(add.ResourceID)
 	if err != nil {
@@ -124,7 +124,7 @@ func (s *Sim) AddService(add Service) error {
 	return nil
 }
 
-// resourceType tells Resource Manager what it needs to know.
+// resourceType returns the description of the type for Resource Manager.
 func (m *apiManagement) resourceType() armType {
 	const action = "Microsoft.ApiManagement/service"
 	return armType{versions: apiManagementVersions, route: func(method string, tail []string) (armRoute, bool) {
@@ -173,7 +173,7 @@ func (m *apiManagement) get(c armCall) (*http.Response, error) {
 	})
 }
 
-// resource is the whole service resource as it is now, in the form of the api-version.
+// resource returns the whole service resource as it is now, in the form of the api-version.
 func (m *apiManagement) resource(svc *service, version string) map[string]any {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -193,7 +193,7 @@ func (m *apiManagement) resource(svc *service, version string) map[string]any {
 	state := m.provisioningState(svc)
 	if state == "Updating" || state == "Deleting" {
 		properties["targetProvisioningState"] = state
-		if version < "2022-08-01" { // recorded in 48 of 48 answers
+		if version < "2022-08-01" { // all of 48 recorded answers have it
 			state = "Succeeded"
 		}
 	}
@@ -212,7 +212,7 @@ func (m *apiManagement) resource(svc *service, version string) map[string]any {
 	return body
 }
 
-// identityOf is the resource's identity property; null without any.
+// identityOf returns the resource's identity property; null if it has none.
 func (m *apiManagement) identityOf(svc *service) any {
 	var kinds []string
 	identity := map[string]any{"tenantId": m.directory.tenant()}
@@ -256,12 +256,12 @@ func (m *apiManagement) busy(svc *service) bool {
 	})
 }
 
-// serviceError answers as API Management itself refuses (recorded 2023-11).
+// serviceError returns a refusal in API Management's own form (recorded 2023-11).
 func serviceError(status int, code, message string) *http.Response {
 	return armJSON(status, map[string]any{"error": map[string]any{
 		"code": code, "message": message, "details": nil, "innerError": nil,
 	}})
 }
 
-// retryAfter is what API Management sends with every 202 (recorded 2015-04 to 2019-06).
+// retryAfter is the Retry-After of every 202 of API Management (recorded 2015-04 to 2019-06).
 const retryAfter = 60 * time.Second

@@ -9,13 +9,13 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
 )
 
-// inspectRestore looks at the storage, and by the knob at the backup, before the restore starts.
+// inspectRestore checks the storage and, depending on the knob, the backup, before the restore starts.
 func (t *backupTarget) inspectRestore(ctx context.Context, k Knobs) *http.Response {
 	if err := errors.Join(t.admitted(k), t.permitted(readBlobs)); err != nil && k.Denied == DeniedAtStart {
 		return t.refuse(err.Error())
 	}
 	if k.Unrestorable == UnrestorableAtEnd {
-		return nil // the operation finds it out
+		return nil // the operation finds the fault later
 	}
 	if _, err := t.restorable(ctx, k); err != nil && !errors.Is(err, errAccessDenied) {
 		return serviceError(http.StatusBadRequest, restoreFailed, "Cannot restore: "+err.Error())
@@ -23,8 +23,8 @@ func (t *backupTarget) inspectRestore(ctx context.Context, k Knobs) *http.Respon
 	return nil
 }
 
-// restorable reads the backup, and says why it cannot be restored into the service: in Azure's words about another tier
-// (recorded, azure-powershell 25072) and about its age (documented); the others are invented.
+// restorable reads the backup, and returns an error if it cannot be restored into the service. The texts about another tier
+// (recorded, azure-powershell 25072) and about the age (documented) are Azure's; the others are invented.
 func (t *backupTarget) restorable(ctx context.Context, k Knobs) (serviceBackup, error) {
 	if err := errors.Join(t.admitted(k), t.permitted(readBlobs)); err != nil {
 		return serviceBackup{}, err

@@ -15,8 +15,7 @@ import (
 	"lifeboat/internal/testing/fakeazure"
 )
 
-// startWithConfiguration is startWithStorage, with an owner who may change what is configured, and with operations that
-// are over at once.
+// startWithConfiguration adds to startWithStorage an owner who may change the configuration. Its operations end at once.
 func startWithConfiguration(t *testing.T, change ...func(*fakeazure.Config)) *fakeazure.Sim {
 	t.Helper()
 	s := startWithStorage(t, change...)
@@ -45,7 +44,7 @@ func configure(t *testing.T, s *fakeazure.Sim, service, path, secret string) {
 	}
 }
 
-// configured is all that is configured, the secret too.
+// configured returns the whole configuration, including the secret.
 func configured(t *testing.T, s *fakeazure.Sim, service string) string {
 	t.Helper()
 	var all strings.Builder
@@ -110,7 +109,7 @@ func TestConfiguration(t *testing.T) {
 	if status, _ := errorCode(err); status != 412 {
 		t.Errorf("delete under another ETag: %v", err)
 	}
-	for _, etag := range []string{*got.ETag, "*"} { // the second finds nothing
+	for _, etag := range []string{*got.ETag, "*"} { // the second removes nothing
 		deleted, err := client.BeginDelete(t.Context(), "backup", "contoso", "orders", etag, nil)
 		must(t, err)
 		_, err = deleted.PollUntilDone(t.Context(), nil)
@@ -122,8 +121,8 @@ func TestConfiguration(t *testing.T) {
 	}
 }
 
-// TestRestore: what was configured at the backup's start is there again, whatever happened since; what is not in a backup
-// is not touched.
+// TestRestore: the configuration of the backup's start is there again, whatever happened since. A restore does not touch
+// settings outside of a backup.
 func TestRestore(t *testing.T) {
 	t.Parallel()
 	s := startWithConfiguration(t)
@@ -154,7 +153,7 @@ func TestRestore(t *testing.T) {
 		t.Errorf("restored:\n%s\nwant\n%s", got, before)
 	}
 
-	// Into another service of the tier: its name, identity and custom domain stay.
+	// The backup is restored into another service of the tier: its name, identity and custom domain stay.
 	const other = contoso + "-2"
 	must(t, s.AddService(fakeazure.Service{ResourceID: other, SystemAssigned: true, Hostname: "api.contoso.com"}))
 	s.Assign(s.ObjectID("app"), other, fakeazure.APIManagementServiceOperator)
@@ -175,11 +174,11 @@ func TestRestore(t *testing.T) {
 	}
 }
 
-// TestRestoreByAnotherSim: a backup is in the blob whole.
+// TestRestoreByAnotherSim: the blob contains the whole backup.
 func TestRestoreByAnotherSim(t *testing.T) {
 	t.Parallel()
 	s := startWithConfiguration(t)
-	must(t, s.Tune("", func(k *fakeazure.Knobs) { k.BlobBytes = 1 })) // has no room for it
+	must(t, s.Tune("", func(k *fakeazure.Knobs) { k.BlobBytes = 1 })) // too small for the configuration
 	container := createContainer(t, s)
 	configure(t, s, contoso, "orders", strings.Repeat("long", 1024))
 	before := configured(t, s, contoso)
@@ -193,7 +192,7 @@ func TestRestoreByAnotherSim(t *testing.T) {
 	}
 }
 
-// refused expects the restore to fail as both readings have it, and to change nothing.
+// refused expects the restore to fail in both readings, and to change nothing.
 func refused(t *testing.T, s *fakeazure.Sim, container, name, says string) {
 	t.Helper()
 	before := configured(t, s, contoso)
@@ -288,7 +287,7 @@ func TestRestoreRefuses(t *testing.T) {
 			t.Errorf("got %d %s", refusedOnce.StatusCode, refusedOnce.body)
 		}
 	})
-	// All that was refused left the backup good.
+	// The refused restores left the backup intact.
 	must(t, s.Tune(contoso, func(k *fakeazure.Knobs) { k.Unrestorable = fakeazure.UnrestorableAtEnd }))
 	if last := finish(t, s, restored(t, s, contoso, container, "name")); last.StatusCode != 200 {
 		t.Errorf("got %d %s", last.StatusCode, last.body)
@@ -298,7 +297,7 @@ func TestRestoreRefuses(t *testing.T) {
 	}
 }
 
-// TestRestoreRefusesTiers: in Azure's own words where another tier can restore at all.
+// TestRestoreRefusesTiers: the refusal has Azure's own words if another tier can restore at all.
 func TestRestoreRefusesTiers(t *testing.T) {
 	t.Parallel()
 	s := startWithConfiguration(t)
@@ -323,7 +322,7 @@ func TestRestoreRefusesTiers(t *testing.T) {
 	}
 }
 
-// TestBackupExpiresByTheClock: after 30 days to the second.
+// TestBackupExpiresByTheClock: a backup expires after 30 days to the second.
 func TestBackupExpiresByTheClock(t *testing.T) {
 	t.Parallel()
 	s := startWithConfiguration(t, func(c *fakeazure.Config) { c.TimeScale = 0 })
@@ -340,7 +339,8 @@ func TestBackupExpiresByTheClock(t *testing.T) {
 	}
 }
 
-// TestRestoreTrace: what a running restore shows, by both readings, and what a service shows that still settles.
+// TestRestoreTrace: the test checks the state that a running restore shows, in both readings, and the state of a service that
+// still settles.
 func TestRestoreTrace(t *testing.T) {
 	t.Parallel()
 	s := startWithConfiguration(t)

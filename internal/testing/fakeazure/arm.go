@@ -16,8 +16,8 @@ import (
 
 const managementHost = "management.azure.com"
 
-// managementAudiences are what a token for Resource Manager may name; Go's SDK asks for the first, others for the
-// second. The final slash may be missing.
+// managementAudiences are the valid audiences of a token for Resource Manager; Go's SDK uses the first, others the second. The
+// final slash may be missing.
 var managementAudiences = []string{"https://management.core.windows.net/", "https://management.azure.com/"}
 
 var apiVersionForm = regexp.MustCompile(`^\d{4}-\d{2}-\d{2}(-[a-z]+)?$`)
@@ -29,7 +29,7 @@ type armCall struct {
 	apiVersion string
 }
 
-// armRoute is what a resource type does for one method and path: the action it takes a role for, and the work.
+// armRoute describes a resource type's reaction to one method and path: the action whose role it requires, and the work.
 type armRoute struct {
 	action string
 	handle func(armCall) (*http.Response, error)
@@ -38,20 +38,20 @@ type armRoute struct {
 // armType is a resource type behind Resource Manager.
 type armType struct {
 	versions []string
-	// route returns false for a method or path that the type does not have; tail is what follows the resource ID.
+	// route returns false for a method or path that the type does not have; tail is the part after the resource ID.
 	route func(method string, tail []string) (armRoute, bool)
 }
 
-// frontDoor is Azure Resource Manager: it knows who may do what to which resource and leaves the rest to the type.
+// frontDoor is Azure Resource Manager: it checks the callers' permissions on each resource and leaves the rest to the type.
 type frontDoor struct {
 	directory *directory
 	roles     *roles
 	types     map[string]armType // lower-case provider/type
-	// operations answers for operations of a provider (lower case) that are followed by region.
+	// operations answers requests for operations of a provider (lower case) that are followed by region.
 	operations map[string]func(*http.Request, regionalOperation) (*http.Response, error)
 
 	mu sync.RWMutex
-	// groups holds lower-case subscription/group, and subscription alone, of what was added.
+	// groups holds lower-case subscription/group, and subscription alone, for all added resources.
 	groups map[string]bool
 }
 
@@ -62,7 +62,7 @@ func newFrontDoor(d *directory, r *roles) *frontDoor {
 	}
 }
 
-// provide adds a resource type. Before the first request only.
+// provide adds a resource type. It may only be called before the first request.
 func (f *frontDoor) provide(provider, kind string, t armType) {
 	f.types[strings.ToLower(provider+"/"+kind)] = t
 }
@@ -81,7 +81,7 @@ func (f *frontDoor) has(scope string) bool {
 	return f.groups[strings.ToLower(scope)]
 }
 
-// answer is the endpoint of management.azure.com. Every answer carries Resource Manager's tracing headers.
+// answer handles the requests to management.azure.com. Every answer carries Resource Manager's tracing headers.
 func (f *frontDoor) answer(r *http.Request) (*http.Response, error) {
 	resp, err := f.dispatch(r)
 	if resp != nil {
@@ -102,7 +102,7 @@ func (f *frontDoor) answer(r *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// dispatch checks in Resource Manager's order: who, what, which version, whether allowed, whether there.
+// dispatch checks a request in Resource Manager's order: caller, type, version, permission, existence.
 func (f *frontDoor) dispatch(r *http.Request) (*http.Response, error) {
 	caller, refusal := f.authenticate(r)
 	if refusal != nil {
@@ -110,10 +110,10 @@ func (f *frontDoor) dispatch(r *http.Request) (*http.Response, error) {
 	}
 	if operation, ok := parseRegionalOperation(r.URL.Path); ok {
 		if answer, ok := f.operations[strings.ToLower(operation.provider)]; ok && r.Method == http.MethodGet {
-			return answer(r, operation) // no role is asked for: those of a resource do not reach here
+			return answer(r, operation) // this address requires no role: a resource's roles do not apply to it
 		}
 	}
-	// API Management's own addresses have a slash too many (recorded 2016 to 2019).
+	// API Management's own addresses have a redundant slash (recorded 2016 to 2019).
 	id, tail, err := parseResourcePath(strings.Replace(r.URL.Path, "//operationresults/", "/operationresults/", 1))
 	if err != nil {
 		return armError(http.StatusNotFound, "NotFound", "No HTTP resource was found that matches the request URI '"+
@@ -153,7 +153,7 @@ func (f *frontDoor) dispatch(r *http.Request) (*http.Response, error) {
 	return route.handle(armCall{request: r, id: id, apiVersion: version})
 }
 
-// find looks up the resource type and what it does for this request.
+// find returns the resource type and its route for this request.
 func (f *frontDoor) find(method string, id resourceID, tail []string, version string) (
 	armType, armRoute, *http.Response,
 ) {
@@ -208,7 +208,7 @@ func (f *frontDoor) challenge(code, message string) *http.Response {
 	return resp
 }
 
-// armError answers as Resource Manager itself refuses.
+// armError returns a refusal in Resource Manager's own form.
 func armError(status int, code, message string) *http.Response {
 	return armJSON(status, map[string]any{"error": map[string]any{"code": code, "message": message}})
 }
@@ -219,7 +219,7 @@ func armJSON(status int, body any) *http.Response {
 	return newResponse(status, header, encodeJSON(body))
 }
 
-// encodeJSON is for bodies built here of plain values, which cannot fail to encode.
+// encodeJSON encodes a body of plain values. It cannot fail.
 func encodeJSON(body any) []byte {
 	encoded, err := json.Marshal(body)
 	if err != nil {

@@ -29,7 +29,7 @@ const (
 	backdate = time.Hour
 )
 
-// authority issues the certificates of every host that the Sim plays.
+// authority issues the certificates of every host that the Sim simulates.
 type authority struct {
 	dir, file string
 	cert      *x509.Certificate
@@ -39,7 +39,7 @@ type authority struct {
 	leaves map[string]*tls.Certificate
 }
 
-// openAuthority goes on with the authority in dir, or makes one.
+// openAuthority opens the authority in dir, or makes one.
 func openAuthority(dir string) (*authority, error) {
 	a := &authority{dir: dir, file: filepath.Join(dir, authorityCertFile), leaves: make(map[string]*tls.Certificate)}
 	pair, err := tls.LoadX509KeyPair(a.file, filepath.Join(dir, authorityKeyFile))
@@ -81,7 +81,7 @@ func (a *authority) create() error {
 	return writePair(a.file, filepath.Join(a.dir, authorityKeyFile), key, der)
 }
 
-// leaf returns the certificate of one host, issued at its first use.
+// leaf returns the certificate of one host. It issues it at its first use.
 func (a *authority) leaf(host string) (*tls.Certificate, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -138,7 +138,7 @@ func (a *authority) write(hosts ...string) (certFile, keyFile string, err error)
 	return certFile, keyFile, nil
 }
 
-// clientConfig trusts this authority and nothing else.
+// clientConfig returns a configuration that trusts this authority and no other.
 func (a *authority) clientConfig() *tls.Config {
 	pool := x509.NewCertPool()
 	pool.AddCert(a.cert)
@@ -154,7 +154,7 @@ func newTemplate(lifetime time.Duration) (*x509.Certificate, error) {
 	return &x509.Certificate{SerialNumber: serial, NotBefore: now.Add(-backdate), NotAfter: now.Add(lifetime)}, nil
 }
 
-// writePair writes the key first: whoever finds the certificate file finds its key too.
+// writePair writes the key first: when the certificate file exists, so does its key.
 func writePair(certFile, keyFile string, key *ecdsa.PrivateKey, chain ...[]byte) error {
 	der, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {

@@ -12,26 +12,26 @@ import (
 	"time"
 )
 
-// BackupRequest is a POST of a backup, or of a restore of one, that reached API Management.
+// BackupRequest is a POST for a backup, or for a restore of one, that reached API Management.
 type BackupRequest struct {
 	At time.Time
-	// Kind is what was asked for.
+	// Kind is the kind of operation in the request.
 	Kind OperationKind
 	// Service is the service's resource ID.
 	Service string
-	// BackupName is from the body; "" when it could not be read.
+	// BackupName is the name in the body; "" when it could not be read.
 	BackupName string
-	// Status is the answer's, whether or not it arrived; 0 when the request was lost on purpose.
+	// Status is the answer's status, whether or not it arrived; 0 when the request was lost on purpose.
 	Status int
-	// Operation is the ID of the operation that it started; "" when refused.
+	// Operation is the ID of the operation that it started; "" if it was refused.
 	Operation string
 }
 
-// BackupRequests returns every POST of a backup that reached API Management, in the order of their answers. Those
-// that Resource Manager refused (401, 403, 404) are not among them.
+// BackupRequests returns every POST for a backup that reached API Management, in the order of their answers. It leaves out the
+// requests that Resource Manager refused (401, 403, 404).
 func (s *Sim) BackupRequests() []BackupRequest { return s.management.requests(ServiceBackup) }
 
-// RestoreRequests are the same for restores.
+// RestoreRequests returns the same for restores.
 func (s *Sim) RestoreRequests() []BackupRequest { return s.management.requests(ServiceRestore) }
 
 func (m *apiManagement) requests(kind OperationKind) (of []BackupRequest) {
@@ -45,7 +45,7 @@ func (m *apiManagement) requests(kind OperationKind) (of []BackupRequest) {
 	return of
 }
 
-// submit answers POST of a backup or a restore.
+// submit answers POST for a backup or a restore.
 func (m *apiManagement) submit(c armCall, kind OperationKind) (*http.Response, error) {
 	svc, refusal := m.find(c.id)
 	if refusal != nil {
@@ -74,9 +74,9 @@ func (m *apiManagement) submit(c armCall, kind OperationKind) (*http.Response, e
 	return resp, err
 }
 
-// accepted is the 202 of a start, and of each poll at its Location until the end. The Location moves: below the service that of
-// the start has a slash too many and a plain ID, and those of the polls have neither (recorded 2016 to 2019); below the
-// region each is signed anew. Older ones stay valid.
+// accepted returns the 202 for a start, and for each poll at its Location until the end. The Location moves: below the service
+// it has a redundant slash and a plain ID in the answer to the start, and neither in the answers to polls (recorded 2016 to
+// 2019); below the region each answer has a newly signed one. Older Locations stay valid.
 func (m *apiManagement) accepted(c armCall, o *operation) *http.Response {
 	m.mu.Lock()
 	o.answers++
@@ -99,11 +99,11 @@ func (m *apiManagement) accepted(c armCall, o *operation) *http.Response {
 	return newResponse(http.StatusAccepted, header, nil)
 }
 
-// begin starts the operation of a well-formed request, or says why not.
+// begin starts the operation of a well-formed request, or returns a refusal.
 func (m *apiManagement) begin(c armCall, svc *service, kind OperationKind, p backupParameters) (
 	*operation, *http.Response,
 ) {
-	// A restore into a v2 tier was seen to be taken, and to fail for the tier (azure-powershell 25072).
+	// A restore into a v2 tier was seen to be accepted, and to fail because of the tier (azure-powershell 25072).
 	if !slices.Contains(backupTiers, svc.SKU) && (kind == ServiceBackup || svc.SKU == "Consumption") {
 		return nil, serviceError(http.StatusBadRequest, "MethodNotAllowedInPricingTier",
 			"Method not allowed in "+svc.SKU+" pricing tier")
@@ -138,7 +138,8 @@ func (m *apiManagement) refuseBusy(svc *service) *http.Response {
 	return m.conflict(svc)
 }
 
-// conflict is the 409 of a service that is doing something else, nil for one that is not. Called under the lock.
+// conflict returns the 409 of a service with another operation in progress, or nil if there is none. It is called under the
+// lock.
 func (m *apiManagement) conflict(svc *service) *http.Response {
 	if m.provisioningState(svc) == "Succeeded" {
 		return nil
@@ -152,7 +153,7 @@ func (m *apiManagement) conflict(svc *service) *http.Response {
 		svc.id.name))
 }
 
-// open finds the account and the access that the request names.
+// open returns the account and the access in the request.
 func (m *apiManagement) open(svc *service, p backupParameters) (*backupTarget, *http.Response) {
 	const parameter = "\r\nParameter name: backupStorageAccount"
 	target := &backupTarget{apiManagement: m, parameters: p, service: svc}
@@ -188,29 +189,29 @@ func (m *apiManagement) open(svc *service, p backupParameters) (*backupTarget, *
 	return target, nil
 }
 
-// inspect looks at the container and the blob before the operation starts.
+// inspect checks the container and the blob before the operation starts.
 func (t *backupTarget) inspect(ctx context.Context, k Knobs) *http.Response {
 	err := t.reach(ctx, k)
 	switch {
 	case errors.Is(err, errAccessDenied) && k.Denied == DeniedAtEnd:
-		return nil // write finds it out again
+		return nil // write finds the fault again
 	case err != nil:
 		return t.refuse(err.Error())
 	}
 	return nil
 }
 
-// lateRefusal is how long after the request a storage is refused: 24 and 27 s (recorded 2025-05-16).
+// lateRefusal is the time from the request until a storage account is refused: 24 and 27 s (recorded 2025-05-16).
 const lateRefusal = 24 * time.Second
 
-// refuse is the refusal of a storage that will not do, in the form recorded 2025-05-16.
+// refuse returns the refusal of an unsuitable storage account, in the form recorded 2025-05-16.
 func (t *backupTarget) refuse(why string) *http.Response {
 	t.wait(t.pace.scale(lateRefusal))
 	return serviceError(http.StatusBadRequest, "InvalidParameters", "Invalid parameter: "+why+
 		"\r\nParameter name: backupContainerName (value: ["+t.parameters.ContainerName+"])")
 }
 
-// wait returns early at the end of the Sim's life.
+// wait waits, and returns early at the end of the Sim's life.
 func (m *apiManagement) wait(d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

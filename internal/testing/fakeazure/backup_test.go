@@ -29,7 +29,7 @@ func newServiceClient(t *testing.T, s *fakeazure.Sim, c azcore.TokenCredential) 
 	return client
 }
 
-// setIdentity makes this process the app.
+// setIdentity gives this process the app's identity.
 func setIdentity(t *testing.T, s *fakeazure.Sim) {
 	t.Helper()
 	for _, variable := range s.Env() {
@@ -97,7 +97,7 @@ func TestBackupThroughOfficialClients(t *testing.T) {
 	}
 }
 
-// post is a raw POST of a backup with the system-assigned identity.
+// post sends a raw POST for a backup with the system-assigned identity.
 func post(t *testing.T, s *fakeazure.Sim, container, name string) reply {
 	t.Helper()
 	return send(t, s, "POST", armURL(contoso+"/backup"), "app", body(container, name, ""))
@@ -170,8 +170,8 @@ func TestBackupOnTheWire(t *testing.T) {
 	}
 }
 
-// TestStatusAndLocation: two signed addresses below the region. The status is 200 throughout, and shows no service; the Location
-// has it at the end, and moves until then.
+// TestStatusAndLocation: there are two signed addresses below the region. The status is 200 throughout, and shows no service;
+// the Location has it at the end, and moves until then.
 func TestStatusAndLocation(t *testing.T) {
 	t.Parallel()
 	s := startWithStorage(t)
@@ -241,7 +241,7 @@ func TestStatusAndLocation(t *testing.T) {
 	}
 }
 
-// TestBusyServiceByVersion: before 2022-08-01 targetProvisioningState alone tells that a service is busy.
+// TestBusyServiceByVersion: before 2022-08-01 only targetProvisioningState shows that a service is busy.
 func TestBusyServiceByVersion(t *testing.T) {
 	t.Parallel()
 	s := startWithService(t)
@@ -266,7 +266,7 @@ func TestBusyServiceByVersion(t *testing.T) {
 	}
 }
 
-// TestLateRefusal: a storage that will not do is refused 24 s after the request, in the words of 2025.
+// TestLateRefusal: an unsuitable storage account is refused 24 s after the request, in the words of 2025.
 func TestLateRefusal(t *testing.T) {
 	t.Parallel()
 	s := startWithStorage(t)
@@ -565,7 +565,7 @@ func TestContentComesFromTheSeed(t *testing.T) {
 		container := createContainer(t, s)
 		finish(t, s, post(t, s, container, "name"))
 		whole := download(t, s, container, "name")
-		contents = append(contents, string(whole[len(whole)/2:])) // its beginning tells when it was made
+		contents = append(contents, string(whole[len(whole)/2:])) // its beginning contains the time of the backup
 	}
 	if contents[0] != contents[1] || contents[0] == contents[2] {
 		t.Errorf("seeds 3, 3 and 4: first two equal %v, last two equal %v",

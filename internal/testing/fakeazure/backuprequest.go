@@ -12,14 +12,14 @@ import (
 	"strings"
 )
 
-// The access types of ApiManagementServiceBackupRestoreParameters; the first is the default.
+// These are the access types of ApiManagementServiceBackupRestoreParameters; the first is the default.
 const (
 	accessKeyType      = "AccessKey"
 	systemAssignedType = "SystemAssignedManagedIdentity"
 	userAssignedType   = "UserAssignedManagedIdentity"
 )
 
-// bodyLimit is Resource Manager's limit of a request.
+// bodyLimit is Resource Manager's size limit of a request.
 const bodyLimit = 4 << 20
 
 var (
@@ -37,7 +37,7 @@ type backupParameters struct {
 	ClientID       string `json:"clientId"`
 }
 
-// parseBackup reads and checks the body; a refusal is API Management's answer to a body that is wrong in itself.
+// parseBackup reads and checks the body. It returns API Management's refusal if the body itself is wrong.
 func parseBackup(r *http.Request) (backupParameters, *http.Response) {
 	var p backupParameters
 	if refusal := readContent(r, &p); refusal != nil {
@@ -80,7 +80,7 @@ func invalidContent(why string) *http.Response {
 		"The request content was invalid and could not be deserialized: '"+why+"'.")
 }
 
-// fieldErrors are API Management's complaints about fields of a body.
+// fieldErrors are API Management's errors about fields of a body.
 type fieldErrors []map[string]string
 
 func (e *fieldErrors) add(target, message string) {
@@ -94,7 +94,7 @@ func (e fieldErrors) refusal() *http.Response {
 	}})
 }
 
-// wrong returns one detail for each field that is not as it must be.
+// wrong returns one detail for each wrong field.
 func (p backupParameters) wrong() (e fieldErrors) {
 	if !accountName.MatchString(p.StorageAccount) {
 		e.add("storageAccount", "Required: the name of a storage account, 3 to 24 lower-case letters and digits.")

@@ -22,8 +22,8 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
 )
 
-// blockBytes is the size of the blocks of a backup. Blobs of more than one Put have no Content-MD5 in Azure, and
-// neither has one that is put together from blocks here.
+// blockBytes is the size of the blocks of a backup. In Azure a blob of more than one Put has no Content-MD5. A blob made of
+// blocks has none here either.
 const blockBytes = 4 << 20
 
 var (
@@ -33,24 +33,25 @@ var (
 	errBlobExists       = errors.New("the specified blob already exists")
 )
 
-// backupTarget is where a backup of a service is written to or read from, and with whose rights.
+// backupTarget is the place of a service's backup, with the access that the service has to it.
 type backupTarget struct {
 	*apiManagement
 	parameters backupParameters
 	account    StorageAccount
-	// identity names the managed identity; "" means the account key of the parameters. system: it is the service's own.
+	// identity names the managed identity; "" means the account key of the parameters. system says that it is the service's
+	// own.
 	identity string
 	system   bool
 	service  *service
 }
 
-// What the identity must be allowed to do with blobs for a backup and a restore.
+// These are the actions on blobs that the identity needs for a backup and a restore.
 const (
 	writeBlobs = blobServices + "/containers/blobs/write"
 	readBlobs  = blobServices + "/containers/blobs/read"
 )
 
-// container returns a client that goes straight to the emulator, past the proxy: this traffic is Azure's own.
+// container returns a client that connects to the emulator directly, without the proxy: this traffic is Azure's own.
 func (t *backupTarget) container() (*container.Client, error) {
 	url := "https://" + t.account.Name + ".blob.core.windows.net/" + t.parameters.ContainerName
 	options := &container.ClientOptions{ClientOptions: azcore.ClientOptions{
@@ -67,7 +68,7 @@ func (t *backupTarget) container() (*container.Client, error) {
 	return container.NewClientWithSharedKeyCredential(url, key, options)
 }
 
-// permitted asks the role assignments, which the emulator does not know. Keys need none.
+// permitted checks the role assignments, which the emulator does not know. Keys need none.
 func (t *backupTarget) permitted(action string) error {
 	scope := t.account.ResourceID + "/blobServices/default/containers/" + t.parameters.ContainerName
 	if t.identity != "" && !t.roles.allow(t.directory.objectID(t.identity), scope, action) {
@@ -76,7 +77,7 @@ func (t *backupTarget) permitted(action string) error {
 	return nil
 }
 
-// reach makes sure that the container is there and the blob may be written.
+// reach makes sure that the container exists and the blob may be written.
 func (t *backupTarget) reach(ctx context.Context, k Knobs) error {
 	if err := t.admitted(k); err != nil {
 		return err
@@ -95,7 +96,7 @@ func (t *backupTarget) reach(ctx context.Context, k Knobs) error {
 		}
 		_, err = client.Create(ctx, nil)
 		if bloberror.HasCode(err, bloberror.ContainerAlreadyExists) {
-			err = nil // by a backup beside this one
+			err = nil // a parallel backup has created it
 		}
 	}
 	if err != nil {
@@ -113,7 +114,7 @@ func (t *backupTarget) reach(ctx context.Context, k Knobs) error {
 	return nil
 }
 
-// write stores the content in blocks that count only once all are there.
+// write stores the content in blocks. They take effect only when all are there.
 func (t *backupTarget) write(ctx context.Context, k Knobs, content io.Reader, size int64) error {
 	if err := t.reach(ctx, k); err != nil {
 		return err
@@ -145,7 +146,7 @@ func (t *backupTarget) write(ctx context.Context, k Knobs, content io.Reader, si
 	return explain(err)
 }
 
-// explain turns the storage's answer into the few words that API Management passes on.
+// explain turns the storage's answer into the short text that API Management passes on.
 func explain(err error) error {
 	var refused *azcore.ResponseError
 	switch {
@@ -157,19 +158,19 @@ func explain(err error) error {
 		return errBlobExists
 	case !errors.As(err, &refused):
 		return fmt.Errorf("the storage account cannot be reached: %w", err)
-	// The emulator answers 400 InvalidAuthenticationInfo to a signature of another key, where Azure answers 403.
+	// The emulator answers 400 InvalidAuthenticationInfo to a signature with another key; Azure answers 403.
 	case refused.StatusCode == http.StatusForbidden || refused.ErrorCode == "InvalidAuthenticationInfo":
 		return fmt.Errorf("%w: %s", errAccessDenied, refused.ErrorCode)
 	}
 	return fmt.Errorf("the storage account answered %d %s", refused.StatusCode, refused.ErrorCode)
 }
 
-// salt is what makes one backup differ from others: it is determined by seed, service and the operation's number.
+// salt returns the bytes that make one backup differ from others: seed, service and the operation's number determine them.
 func salt(seed uint64, service string, number int) []byte {
 	return drawn(seed, service, number, saltBytes)
 }
 
-// drawn are n bytes of an operation's own.
+// drawn returns n bytes for one operation.
 func drawn(seed uint64, service string, number, n int) []byte {
 	var key [32]byte
 	binary.BigEndian.PutUint64(key[:], seed)

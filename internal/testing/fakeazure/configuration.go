@@ -8,11 +8,11 @@ import (
 	"slices"
 )
 
-// configuration is what a service is set up to do, as far as it is played here: its APIs and its named values. It is what
-// a backup holds and a restore replaces. The keys are collection and, in lower case, name.
+// configuration is the configuration of a service, as far as it is simulated here: its APIs and its named values. A backup
+// contains it and a restore replaces it. The keys are collection and, in lower case, name.
 type configuration map[string]map[string]entity
 
-// entity is one of them. It is replaced, never changed.
+// entity is an API or a named value. It is replaced, never changed.
 type entity struct {
 	Name       string          `json:"name"`
 	Properties json.RawMessage `json:"properties"`
@@ -34,20 +34,20 @@ func (e entity) matches(condition string) bool {
 
 func (e entity) read(p properties) {
 	if err := json.Unmarshal(e.Properties, p); err != nil {
-		panic(fmt.Sprintf("fakeazure: properties of %s: %v", e.Name, err)) // they were written by encodeJSON
+		panic(fmt.Sprintf("fakeazure: properties of %s: %v", e.Name, err)) // encodeJSON wrote them
 	}
 }
 
-// collection is a kind of entities: their name in paths, and the properties that one must and may have.
+// collection is a kind of entities: their name in paths, and the properties that an entity must and may have.
 type collection struct {
 	segment    string
 	properties func() properties
 }
 
 type properties interface {
-	// wrong returns one detail for each field that is not as it must be.
+	// wrong returns one detail for each wrong field.
 	wrong() fieldErrors
-	// shown are the properties as GET shows them.
+	// shown returns the properties as GET shows them.
 	shown() properties
 }
 
@@ -56,7 +56,7 @@ var collections = []collection{
 	{"namedValues", func() properties { return &namedValueProperties{} }},
 }
 
-// apiProperties are those of an API that the simulator knows.
+// apiProperties are the properties of an API that the simulator knows.
 type apiProperties struct {
 	DisplayName          string   `json:"displayName"`
 	Description          string   `json:"description,omitempty"`
@@ -86,7 +86,7 @@ func (p *apiProperties) wrong() (e fieldErrors) {
 
 func (p *apiProperties) shown() properties { return p }
 
-// namedValueProperties are those of a named value; one that points into a key vault is not played.
+// namedValueProperties are the properties of a named value; a reference to a key vault is not simulated.
 type namedValueProperties struct {
 	DisplayName string   `json:"displayName"`
 	Value       *string  `json:"value,omitempty"`
@@ -109,7 +109,7 @@ func (p *namedValueProperties) wrong() (e fieldErrors) {
 	return e
 }
 
-// shown is without the value of a secret, which only listValue tells.
+// shown leaves out the value of a secret. Only listValue returns it.
 func (p *namedValueProperties) shown() properties {
 	hidden := *p
 	if p.Secret {

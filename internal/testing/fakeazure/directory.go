@@ -18,7 +18,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// defaultTokenLifetime is what App Service gives managed identities.
+// defaultTokenLifetime is the lifetime of App Service's tokens for managed identities.
 const defaultTokenLifetime = 24 * time.Hour
 
 // directory is the tenant: it knows identities by name and issues their tokens. Every ID is computed from seed and
@@ -56,8 +56,8 @@ type claims struct {
 	ObjectID  string `json:"oid"`
 	TenantID  string `json:"tid"`
 	Version   string `json:"ver"`
-	// Mark stands in for the signature that the token lacks: a code over the other claims that only this tenant
-	// computes. Entra ID puts an opaque identifier here.
+	// Mark replaces the missing signature of the token: a code over the other claims that only this tenant computes. Entra ID
+	// puts an opaque identifier here.
 	Mark string `json:"uti"`
 }
 
@@ -70,7 +70,7 @@ func (d *directory) mark(c claims) string {
 	return base64.RawURLEncoding.EncodeToString(code.Sum(nil))
 }
 
-// issue makes an unsigned JSON web token for the named identity. The audience is repeated as it was asked for.
+// issue makes an unsigned JSON web token for the named identity, with the audience exactly as requested.
 func (d *directory) issue(name, audience string) (token string, c claims) {
 	now := time.Now()
 	c = claims{
@@ -95,8 +95,8 @@ var (
 	errExpiredToken = errors.New("expired token")
 )
 
-// verify returns the claims of a token that this tenant issued and that is still valid. Otherwise the error is
-// errForeignToken or errExpiredToken; the claims come with the latter.
+// verify returns the claims of a valid token of this tenant. Otherwise the error is errForeignToken or errExpiredToken; with
+// the latter it returns the claims too.
 func (d *directory) verify(token string) (claims, error) {
 	c, err := decodeClaims(token)
 	if err != nil || !hmac.Equal([]byte(c.Mark), []byte(d.mark(c))) {
@@ -108,7 +108,7 @@ func (d *directory) verify(token string) (claims, error) {
 	return c, nil
 }
 
-// decodeClaims reads a token without judging it.
+// decodeClaims reads a token without checking it.
 func decodeClaims(token string) (claims, error) {
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 {
@@ -125,7 +125,7 @@ func decodeClaims(token string) (claims, error) {
 	return c, nil
 }
 
-// validResource tells whether a token can be asked for this resource: an https identifier URI or an application ID.
+// validResource tells whether a token can be requested for this resource: an https identifier URI or an application ID.
 func validResource(resource string) bool {
 	if uuid.Validate(resource) == nil {
 		return true
@@ -134,8 +134,8 @@ func validResource(resource string) bool {
 	return err == nil && u.Scheme == "https" && u.Host != ""
 }
 
-// ObjectID returns the object ID of an identity: an app's by its name, an API Management service's system-assigned
-// one by its resource ID, a user-assigned one by the name given to Attach, Service.UserAssigned or HSM.Identity.
+// ObjectID returns the object ID of an identity: an app's by its name, the system-assigned one of an API Management service by
+// its resource ID, a user-assigned one by the name given to Attach, Service.UserAssigned or HSM.Identity.
 func (s *Sim) ObjectID(name string) string { return s.directory.objectID(name) }
 
 // ClientID returns the client (application) ID of an identity; names as for ObjectID.
@@ -146,8 +146,8 @@ func (s *Sim) TenantID() string { return s.directory.tenant() }
 
 // Credential returns a credential of the named identity for clients in this process.
 //
-// azidentity's managed-identity credential works as well, but keeps its tokens in one cache per process: apps that
-// differ in IDENTITY_HEADER only get each other's tokens there.
+// azidentity's managed-identity credential works as well, but keeps its tokens in one cache per process: apps that differ only
+// in IDENTITY_HEADER get each other's tokens there.
 func (s *Sim) Credential(name string) azcore.TokenCredential {
 	return credential{directory: s.directory, name: name}
 }
@@ -157,7 +157,7 @@ type credential struct {
 	name      string
 }
 
-// GetToken wants exactly one scope that ends in "/.default", as managed identities do.
+// GetToken requires exactly one scope that ends in "/.default", as managed identities do.
 func (c credential) GetToken(_ context.Context, options policy.TokenRequestOptions) (azcore.AccessToken, error) {
 	if len(options.Scopes) != 1 {
 		return azcore.AccessToken{}, fmt.Errorf("token for %s: want one scope, got %q", c.name, options.Scopes)

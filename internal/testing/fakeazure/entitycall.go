@@ -17,11 +17,11 @@ type entityCall struct {
 	armCall
 	collection
 	service *service
-	// name is "" of a request for all.
+	// name is "" in a request for all.
 	name string
 }
 
-// entityRoute finds what a service does for a method and a path below it.
+// entityRoute returns a service's route for a method and a path below it.
 func (m *apiManagement) entityRoute(method string, tail []string) (armRoute, bool) {
 	i := slices.IndexFunc(collections, func(k collection) bool {
 		return len(tail) > 0 && strings.EqualFold(k.segment, tail[0])
@@ -55,7 +55,7 @@ func (m *apiManagement) entityRoute(method string, tail []string) (armRoute, boo
 	return armRoute{}, false
 }
 
-// find is called under the lock.
+// find must be called under the lock.
 func (c entityCall) find() (entity, bool) {
 	e, ok := c.service.configuration[c.segment][strings.ToLower(c.name)]
 	return e, ok
@@ -82,7 +82,7 @@ func (c entityCall) get() *http.Response {
 	return c.answer(http.StatusOK, e)
 }
 
-// listValue tells the value of a secret, too.
+// listValue answers with the value of a secret, too.
 func (c entityCall) listValue() *http.Response {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -98,7 +98,7 @@ func (c entityCall) listValue() *http.Response {
 // entityName is API Management's rule for the names of its entities, which have at most 256 characters.
 var entityName = regexp.MustCompile(`^[^*#&+:<>?]+$`)
 
-// put creates or replaces an entity. Azure may also answer 202 and take its time.
+// put creates or replaces an entity. Azure may also answer 202 and finish later.
 func (c entityCall) put() *http.Response {
 	var body struct {
 		Properties json.RawMessage `json:"properties"`
@@ -140,8 +140,8 @@ func (c entityCall) put() *http.Response {
 	return c.answer(http.StatusCreated, e)
 }
 
-// remove deletes an entity. The specification requires If-Match, which may be *. It answers 204 whether or not there was
-// one: of the statuses for success the only one that all versions have.
+// remove deletes an entity. The specification requires If-Match, which may be *. It answers 204 whether or not the entity
+// existed: no other status for success is in all versions.
 func (c entityCall) remove() *http.Response {
 	condition := c.request.Header.Get("If-Match")
 	if condition == "" {
@@ -159,7 +159,7 @@ func (c entityCall) remove() *http.Response {
 	return newResponse(http.StatusNoContent, http.Header{}, nil)
 }
 
-// resource is the entity as Resource Manager shows it.
+// resource returns the entity as Resource Manager shows it.
 func (c entityCall) resource(e entity) map[string]any {
 	p := c.properties()
 	e.read(p)

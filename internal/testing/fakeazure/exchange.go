@@ -10,22 +10,22 @@ import (
 	"time"
 )
 
-// hookLimit is how many bytes of a body are held back for hooks; what is longer streams.
+// hookLimit is the number of bytes of a body that are held back for hooks; a longer body streams.
 const hookLimit = 8 << 20
 
 // Phase is the point of an exchange at which a hook is called.
 type Phase string
 
 const (
-	// Before: the request has arrived whole and nothing has been done about it.
+	// Before: the request has arrived whole and has had no effect yet.
 	Before Phase = "Before"
-	// After: the work is done and the answer is in hand whole, but nothing of it has been sent.
+	// After: the work is done and the whole answer is ready, but no part of it has been sent.
 	After Phase = "After"
 )
 
 // Exchange is one request through the proxy, and its answer, as a hook sees it. Hooks must not change it.
 type Exchange struct {
-	// ID numbers the requests of one Sim; it is the same Before and After.
+	// ID is the number of the request in its Sim; it is the same Before and After.
 	ID    int64
 	Phase Phase
 	// Host is the name that the client meant, in lower case without port.
@@ -34,20 +34,20 @@ type Exchange struct {
 	// Path is decoded.
 	Path  string
 	Query url.Values
-	// Header is the request's.
+	// Header is the request's header.
 	Header http.Header
-	// ObjectID is who asks by the bearer token, unchecked; "" without one.
+	// ObjectID is the caller's object ID in the bearer token, unchecked; "" without a token.
 	ObjectID string
 	// AuthScheme is "Bearer", "SharedKey" or the like, "SAS" for a signed URL, "" for none.
 	AuthScheme string
-	// Body is the request's body; of more than 8 MiB only the beginning, and the rest still streams Before.
+	// Body is the request's body. If it has more than 8 MiB, Body is only the beginning, and the rest still streams Before.
 	Body []byte
-	// Status and Answer are the answer's status and body, After only; more than 8 MiB as with Body.
+	// Status and Answer are the answer's status and body, only After; a body of more than 8 MiB is as in Body.
 	Status int
 	Answer []byte
 }
 
-// Verdict is what a hook decides about an exchange.
+// Verdict is a hook's decision about an exchange.
 type Verdict struct {
 	drop   bool
 	status int
@@ -58,13 +58,13 @@ type Verdict struct {
 var (
 	// Pass lets the exchange go on.
 	Pass = Verdict{}
-	// Drop cuts the client's connection. Before: the request never happened. After: it happened and the answer is
-	// lost. (Go's HTTP client silently repeats a GET that dies on a connection it had used before.)
+	// Drop cuts the client's connection. Before: the request had no effect. After: it had its effect and the answer is lost.
+	// (Go's HTTP client silently repeats a GET that dies on a connection it had used before.)
 	Drop = Verdict{drop: true}
 )
 
-// Answer sends this answer instead. Before: the request never happened, and there is no After. After: it happened,
-// but something on the way answered otherwise, as a gateway that timed out.
+// Answer sends this answer instead. Before: the request had no effect, and there is no After. After: it had its effect, but an
+// intermediary answered otherwise, as a gateway that timed out.
 func Answer(status int, header http.Header, body []byte) Verdict {
 	return Verdict{status: status, header: header, body: body}
 }
@@ -90,25 +90,25 @@ func newResponse(status int, header http.Header, body []byte) *http.Response {
 // Call is a finished exchange. It is recorded just before its answer is sent.
 type Call struct {
 	ID int64
-	// Start is when the request had arrived, End when its answer was ready or the connection was cut.
+	// Start is the time at which the request had arrived. End is the time at which its answer was ready or the connection was
+	// cut.
 	Start, End   time.Time
 	Host, Method string
 	Path         string
 	Query        url.Values
 	ObjectID     string
 	AuthScheme   string
-	// Status is the answer's; 0 when the request was dropped before anything was done. A refused CONNECT has 502.
+	// Status is the answer's status; 0 when the request was dropped before it had an effect. A refused CONNECT has 502.
 	Status int
-	// Dropped tells that the client never got the answer because the connection was cut on purpose or because the
-	// stand-in behind the proxy failed.
+	// Dropped tells that the client never got the answer because the connection was cut on purpose or because the server behind
+	// the proxy failed.
 	Dropped bool
 	// Replaced tells that a hook gave the answer.
 	Replaced bool
 }
 
-// Intercept calls the hook for every request through the proxy, twice: Before and After. It runs synchronously on
-// the request's own goroutine, so it may block and may be called concurrently. A new hook takes the place of the
-// old one; nil removes it.
+// Intercept calls the hook for every request through the proxy, twice: Before and After. The hook runs synchronously on the
+// request's own goroutine, so it may block and may be called concurrently. A new hook replaces the old one; nil removes it.
 func (s *Sim) Intercept(hook func(Exchange) Verdict) {
 	l := s.proxy.log
 	l.mu.Lock()
@@ -156,7 +156,7 @@ func (l *exchangeLog) record(c Call) {
 	l.calls = append(l.calls, c)
 }
 
-// observe reads who asks for what.
+// observe reads the caller and the resource from the request.
 func observe(id int64, host string, r *http.Request) Exchange {
 	x := Exchange{
 		ID: id, Phase: Before, Host: host, Method: r.Method, Path: r.URL.Path,

@@ -15,11 +15,11 @@ type Step string
 const (
 	// OnGet is GET of the service, or of the HSM's resource.
 	OnGet Step = "get"
-	// OnBackup is POST of a backup.
+	// OnBackup is POST for a backup.
 	OnBackup Step = "backup"
 	// OnPoll is GET of an operation's result.
 	OnPoll Step = "poll"
-	// OnRestore is POST of a restore of a service or a ledger, or PUT of one of an HSM, of all or of one key.
+	// OnRestore is POST for a restore of a service or a ledger, or PUT for a restore of an HSM or of one key.
 	OnRestore Step = "restore"
 	// OnCheck is a prebackup or prerestore of an HSM.
 	OnCheck Step = "check"
@@ -31,19 +31,19 @@ const (
 	OnDelete Step = "delete"
 )
 
-// FaultKind is what goes wrong.
+// FaultKind is the effect of a fault.
 type FaultKind string
 
 const (
 	// Refuse answers the call with Status, Code, Message and RetryAfter; nothing else happens.
 	Refuse FaultKind = "refuse"
-	// LoseAnswer does what the call asks and cuts the connection instead of answering.
+	// LoseAnswer does the work of the call, but cuts the connection instead of answering.
 	LoseAnswer FaultKind = "loseAnswer"
 	// LoseRequest cuts the connection and does nothing.
 	LoseRequest FaultKind = "loseRequest"
-	// FailOperation accepts the operation, of any kind where Step is empty, and fails it at its end with Status (0 means
-	// 400; a service's Azure-AsyncOperation says Failed with 200), Code and Message. Of an HSM's Message is the statusDetails, and an empty Code is null. A ledger's fails in the
-	// body of a 200 where Status is 0.
+	// FailOperation accepts the operation, of any kind if Step is empty, and fails it at its end with Status (0 means 400; a
+	// service's Azure-AsyncOperation says Failed with 200), Code and Message. An HSM returns Message as its statusDetails, and
+	// an empty Code as null. A ledger fails in the body of a 200 if Status is 0.
 	FailOperation FaultKind = "failOperation"
 	// EmptyBlob lets the backup succeed with a blob of zero bytes.
 	EmptyBlob FaultKind = "emptyBlob"
@@ -63,23 +63,23 @@ const (
 	FailHalfway FaultKind = "failHalfway"
 )
 
-// Fault makes calls to one service, HSM or ledger go wrong. What strikes accepted backups alone does so whatever the Step.
+// Fault makes calls to one service, HSM or ledger fail. A fault of accepted backups applies whatever the Step.
 type Fault struct {
 	Step Step
 	Kind FaultKind
-	// Count is how many calls, or backups, it strikes. 0 means 1.
+	// Count is the number of calls, or backups, that it affects. 0 means 1.
 	Count int
-	// Status of Refuse and FailOperation.
+	// Status is the status for Refuse and FailOperation.
 	Status int
-	// Code and Message of the error. An empty Code means the usual one of the status.
+	// Code and Message describe the error. An empty Code means the usual one of the status.
 	Code, Message string
 	// Page makes the answer of Refuse a page of HTML, as Resource Manager's 503 was (recorded 2022-02-10).
 	Page bool
-	// RetryAfter is sent with Refuse as it is, in whole seconds, when not 0: the time scale does not apply.
+	// RetryAfter is the header of Refuse, in whole seconds, if not 0: the time scale does not apply.
 	RetryAfter time.Duration
 }
 
-// faults are those that are still to come, in the order in which they were injected.
+// faults are the injected faults that have not applied yet, in the order of their injection.
 type faults []Fault
 
 var (
@@ -91,9 +91,8 @@ var (
 	ledgerSteps     = []Step{OnGet, OnBackup, OnPoll, OnRestore, OnPut, OnDelete}
 )
 
-// Inject lets the next calls to an API Management service, a Managed HSM or a ledger go wrong. Faults strike in the order in
-// which they were injected, each call at most one of Refuse, LoseAnswer and LoseRequest, each operation at most one of
-// the others.
+// Inject makes the next calls to an API Management service, a Managed HSM or a ledger fail. Faults apply in the order of their
+// injection, to each call at most one of Refuse, LoseAnswer and LoseRequest, to each operation at most one of the others.
 func (s *Sim) Inject(resourceID string, add ...Fault) error {
 	if h, err := s.hsms.find(resourceID); err == nil {
 		return h.faults.add(&s.hsms.mu, add, hsmFaults, hsmSteps)
@@ -137,7 +136,7 @@ func (f Fault) check(operations []FaultKind, at []Step) error {
 	return nil
 }
 
-// take finds the first fault that strikes and uses it up by one. Called under the lock.
+// take returns the first fault that applies and uses it up by one. It is called under the lock.
 func (list *faults) take(strikes func(Fault) bool) (Fault, bool) {
 	for i, f := range *list {
 		if !strikes(f) {
@@ -151,7 +150,7 @@ func (list *faults) take(strikes func(Fault) bool) (Fault, bool) {
 	return Fault{}, false
 }
 
-// strike does a call's work unless a fault of the list strikes it. With a lost answer it returns both answer and error.
+// strike does a call's work unless a fault of the list applies to it. With a lost answer it returns both answer and error.
 func strike(mu *sync.Mutex, list *faults, step Step, refuse func(status int, code, message string) *http.Response,
 	work func() *http.Response,
 ) (*http.Response, error) {
@@ -171,7 +170,7 @@ func strike(mu *sync.Mutex, list *faults, step Step, refuse func(status int, cod
 	return resp, nil
 }
 
-// usualCodes are the error codes that go with a status where a fault names none.
+// usualCodes are the error codes for statuses of faults without a code.
 var usualCodes = map[int]string{
 	http.StatusBadRequest:          "InvalidParameters",
 	http.StatusUnauthorized:        "AuthenticationFailed",
@@ -204,7 +203,7 @@ func (f Fault) refusal(refuse func(int, string, string) *http.Response) *http.Re
 	return resp
 }
 
-// page is what Windows' HTTP server answers where nobody behind it does.
+// page returns the answer of Windows' HTTP server if no server behind it answers.
 func page(status int) *http.Response {
 	text := http.StatusText(status)
 	header := http.Header{"Content-Type": {"text/html; charset=us-ascii"}}

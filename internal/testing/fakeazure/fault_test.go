@@ -118,7 +118,7 @@ func TestOperationFaults(t *testing.T) {
 	}
 }
 
-// TestPageOfHTML: what Resource Manager's own front answers is no JSON.
+// TestPageOfHTML: the answer of Resource Manager's own front end is not JSON.
 func TestPageOfHTML(t *testing.T) {
 	t.Parallel()
 	s := startWithService(t)

@@ -12,20 +12,20 @@ import (
 	"time"
 )
 
-// fileHost matches the host names of file services; the account is its part.
+// fileHost matches the host names of file services; its group is the account.
 var fileHost = regexp.MustCompile(`^([a-z0-9]{3,24})\.file\.core\.windows\.net$`)
 
-// files plays the file service of every storage account: the emulator has none.
+// files simulates the file service of every storage account: the emulator has none.
 type files struct {
 	storage *storage
 
 	mu       sync.Mutex
 	accounts map[string]*fileAccount
-	// changes numbers everything that was ever written, for ETags and IDs.
+	// changes counts all writes ever made, for ETags and IDs.
 	changes uint64
 }
 
-// fileAccount is what the file service of one account holds.
+// fileAccount holds the shares of one account.
 type fileAccount struct {
 	shares map[string]*share
 }
@@ -53,7 +53,7 @@ type node struct {
 	id       uint64
 }
 
-// stamp says when something was made and last changed, and its version.
+// stamp holds the times of creation and of the last change, and the version.
 type stamp struct {
 	created, modified time.Time
 	etag              string
@@ -61,7 +61,7 @@ type stamp struct {
 
 func newFiles(s *storage) *files { return &files{storage: s, accounts: make(map[string]*fileAccount)} }
 
-// account returns what the account holds. Called under the lock.
+// account returns the shares of the account. It is called under the lock.
 func (f *files) account(name string) *fileAccount {
 	a, ok := f.accounts[name]
 	if !ok {
@@ -71,7 +71,7 @@ func (f *files) account(name string) *fileAccount {
 	return a
 }
 
-// touch notes a change. Called under the lock.
+// touch records a change. It is called under the lock.
 func (f *files) touch(s *stamp) {
 	f.changes++
 	s.modified = time.Now().UTC()
@@ -81,7 +81,7 @@ func (f *files) touch(s *stamp) {
 	}
 }
 
-// newNode makes a directory or a file of the name. Called under the lock.
+// newNode makes a directory or a file of the name. It is called under the lock.
 func (f *files) newNode(name string, directory bool) *node {
 	n := &node{name: name}
 	if directory {
@@ -92,7 +92,7 @@ func (f *files) newNode(name string, directory bool) *node {
 	return n
 }
 
-// clone copies a share as it is, for a snapshot.
+// clone returns a copy of a share as it is, for a snapshot.
 func (s *share) clone() *share {
 	c := *s
 	c.metadata, c.root, c.snapshots = maps.Clone(s.metadata), s.root.clone(), nil
@@ -119,13 +119,13 @@ func (n *node) walk(visit func(*node)) {
 	}
 }
 
-// usage is how many bytes the files below have.
+// usage returns the size of the files below, in bytes.
 func (n *node) usage() (bytes int64) {
 	n.walk(func(n *node) { bytes += int64(len(n.content)) })
 	return bytes
 }
 
-// find returns what is at the path below the root, and the parent of it; either is nil when it is not there.
+// find returns the node at the path below the root, and its parent; either is nil when it does not exist.
 func (s *share) find(path []string) (parent, found *node) {
 	found = s.root
 	for _, name := range path {
@@ -138,7 +138,7 @@ func (s *share) find(path []string) (parent, found *node) {
 	return parent, found
 }
 
-// AgeShare makes a share of the account, with its files and snapshots, older than it is: every time in it moves back.
+// AgeShare makes a share of the account, with its files and snapshots, older than it is: it moves back every time in it.
 func (s *Sim) AgeShare(account, name string, by time.Duration) error {
 	f := s.files
 	f.mu.Lock()
@@ -165,7 +165,7 @@ func (f *files) knows(host string) bool {
 	return ok
 }
 
-// The names that the file service takes.
+// These patterns match the names that the file service accepts.
 var (
 	shareName = regexp.MustCompile(`^[a-z0-9](-?[a-z0-9])+$`)
 	badInName = regexp.MustCompile(`["\\/:|<>*?\x00-\x1f\x7f]`)
@@ -200,7 +200,7 @@ func metadata(h http.Header) (map[string]string, bool) {
 	return found, true
 }
 
-// headers of what was written or is shown.
+// headers returns the headers of a written or shown node or share.
 func (s stamp) headers() http.Header {
 	h := http.Header{}
 	h.Set("Etag", s.etag)
@@ -208,7 +208,7 @@ func (s stamp) headers() http.Header {
 	return h
 }
 
-// headers of a directory or file; a parent is always there but for the root.
+// headers returns the headers of a directory or file; there is always a parent except for the root.
 func (n *node) headers(parent uint64) http.Header {
 	h := n.stamp.headers()
 	for name, at := range map[string]time.Time{
@@ -227,5 +227,5 @@ func (n *node) headers(parent uint64) http.Header {
 	return h
 }
 
-// fileTime is how the file service writes times that are not HTTP's own.
+// fileTime is the format of the file service for times other than HTTP's own.
 const fileTime = "2006-01-02T15:04:05.0000000Z"

@@ -26,7 +26,7 @@ import (
 
 const filesURL = "https://" + accountName + ".file.core.windows.net/"
 
-// startWithFiles runs a Sim whose account has a file service; that needs no emulator.
+// startWithFiles runs a Sim whose account has a file service; it needs no emulator.
 func startWithFiles(t *testing.T, change ...func(*fakeazure.StorageAccount)) *fakeazure.Sim {
 	t.Helper()
 	s := start(t)
@@ -48,7 +48,7 @@ func newFileService(t *testing.T, s *fakeazure.Sim) *service.Client {
 	return client
 }
 
-// accountSAS signs one with the SDK.
+// accountSAS signs an account SAS with the SDK.
 func accountSAS(t *testing.T, change func(*sas.AccountSignatureValues)) string {
 	t.Helper()
 	key, err := service.NewSharedKeyCredential(accountName, accountKey)
@@ -400,7 +400,7 @@ func TestSASIsRefused(t *testing.T) {
 	t.Parallel()
 	s := startWithFiles(t)
 	good := accountSAS(t, nil)
-	// azfile signs as of 2020-12-06, whatever the version.
+	// azfile signs in the form of 2020-12-06, whatever the version.
 	old := accountSAS(t, func(v *sas.AccountSignatureValues) { v.Version = "2019-12-12" })
 	if _, err := withSAS(t, s, good).NewListSharesPager(nil).NextPage(t.Context()); err != nil {
 		t.Errorf("as it should be: %v", err)
@@ -581,7 +581,7 @@ func TestFileRequestsAreChecked(t *testing.T) {
 		"quota":             {"PUT", "sss?restype=share", map[string]string{"x-ms-share-quota": "0"}, 400, "InvalidHeaderValue"},
 		"metadata":          {"PUT", "sss?restype=share", map[string]string{"x-ms-meta-a-b": "0"}, 400, "InvalidMetadata"},
 		"version":           {"GET", "?comp=list", map[string]string{"x-ms-version": "2099-01-01"}, 400, "InvalidHeaderValue"},
-		"no version":        {"GET", "?comp=list", map[string]string{"x-ms-version": ""}, 200, ""}, // that of the SAS
+		"no version":        {"GET", "?comp=list", map[string]string{"x-ms-version": ""}, 200, ""}, // the version in the SAS counts
 		"unknown operation": {"GET", "?comp=stuff", nil, 400, "InvalidQueryParameterValue"},
 		"unknown parameter": {"GET", "?comp=list&what=that", nil, 400, "UnsupportedQueryParameter"},
 		"include":           {"GET", "?comp=list&include=all", nil, 400, "InvalidQueryParameterValue"},

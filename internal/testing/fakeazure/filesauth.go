@@ -8,12 +8,12 @@ import (
 	"time"
 )
 
-// signaturePatience is how far from now the date of a signed request may be.
+// signaturePatience is the greatest distance of a signed request's date from now.
 const signaturePatience = 15 * time.Minute
 
 const fileServices = "Microsoft.Storage/storageAccounts/fileServices"
 
-// authorize refuses whom the account does not let do what is asked: by key, by SAS or by token.
+// authorize refuses a caller that the account does not admit to the operation: by key, by SAS or by token.
 func (c *fileCall) authorize() *http.Response {
 	scheme, rest, _ := strings.Cut(c.request.Header.Get("Authorization"), " ")
 	switch {
@@ -64,7 +64,7 @@ func (c *fileCall) checkSharedKey(credential string) *http.Response {
 	return nil
 }
 
-// stringToSign is what a request with Shared Key is signed over.
+// stringToSign returns the text that a request with Shared Key signs.
 func (c *fileCall) stringToSign() string {
 	r := c.request
 	length := ""
@@ -83,7 +83,7 @@ func (c *fileCall) stringToSign() string {
 	for _, name := range []string{"If-Modified-Since", "If-Match", "If-None-Match", "If-Unmodified-Since", "Range"} {
 		lines = append(lines, r.Header.Get(name))
 	}
-	// Azure sorts by the rules of a language, which differ from this order only in names that no client sends.
+	// Azure sorts by the rules of a language. They differ from this order only in names that no client sends.
 	for _, name := range sortedBy(r.Header, strings.ToLower) {
 		if lower := strings.ToLower(name); strings.HasPrefix(lower, "x-ms-") {
 			lines = append(lines, lower+":"+strings.TrimSpace(strings.Join(r.Header[name], ",")))
@@ -101,8 +101,8 @@ func (c *fileCall) stringToSign() string {
 	return strings.Join(lines, "\n")
 }
 
-// checkBearer refuses tokens as the rest of the storage does. The service and shares take none at all (recorded
-// 2023-03); directories and files only from who declares to make a backup.
+// checkBearer refuses tokens as the rest of the storage does. The service and shares accept none at all (recorded 2023-03).
+// Directories and files accept one only from a caller that declares to make a backup.
 func (c *fileCall) checkBearer() *http.Response {
 	token, _ := bearer(c.request)
 	who, err := c.files.storage.directory.verify(token)
@@ -135,7 +135,7 @@ func (c *fileCall) checkBearer() *http.Response {
 	return nil
 }
 
-// unauthentic is what Azure says of a signature that is not good, with what it found.
+// unauthentic returns Azure's answer to a wrong signature, with the expected one.
 func (c *fileCall) unauthentic(detail string) *http.Response {
 	return c.refuse(http.StatusForbidden, "AuthenticationFailed", "Server failed to authenticate the request. Make sure "+
 		"the value of Authorization header is formed correctly including the signature.",

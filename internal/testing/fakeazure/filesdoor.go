@@ -23,7 +23,7 @@ type fileCall struct {
 	// address is the caller's IP address.
 	address string
 	query   url.Values
-	// version is the x-ms-version; with a SAS that of the SAS where there is none.
+	// version is the x-ms-version; a request with a SAS may leave it out, and then it is the version in the SAS.
 	version string
 	// share and path are the parts of the URL's path, decoded.
 	share string
@@ -32,24 +32,23 @@ type fileCall struct {
 	operation fileOperation
 }
 
-// fileOperation is an operation of the file service, and what an account SAS must have for it: one of the permissions, on
-// this type of resource (service, container or object).
+// fileOperation is an operation of the file service, with the rights that an account SAS needs for it: one of the permissions,
+// on this type of resource (service, container or object).
 type fileOperation struct {
 	name        string
 	method      string
-	restype     string // of the query, with comp; "" for a file
+	restype     string // restype in the query, with comp; "" for a file
 	comp        string
 	resource    rune
 	permissions string
 	handle      func(*fileCall) *http.Response
-	// parameters are those of the query that the operation knows, besides restype, comp and timeout.
+	// parameters are the query's parameters that the operation knows, besides restype, comp and timeout.
 	parameters []string
 }
 
 const listFilesOperation = "List Directories and Files"
 
-// fileOperations are the operations that are known here, with the names and permissions of Microsoft's tables for the
-// account SAS.
+// fileOperations are the known operations, with the names and permissions of Microsoft's tables for the account SAS.
 var fileOperations = []fileOperation{
 	{
 		"List Shares", "GET", "", "list", 's', "l", (*fileCall).listShares,
@@ -74,7 +73,7 @@ var fileOperations = []fileOperation{
 	{"Delete File", "DELETE", "", "", 'o', "d", (*fileCall).deleteFile, nil},
 }
 
-// answer is the endpoint of all file services.
+// answer handles the requests to all file services.
 func (f *files) answer(r *http.Request) (*http.Response, error) {
 	host := strings.TrimSuffix(strings.ToLower(r.Host), ":"+httpsPort)
 	parts := fileHost.FindStringSubmatch(host)
@@ -99,7 +98,7 @@ func (f *files) answer(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// dispatch checks the request as such, then who asks, and leaves the rest to the operation.
+// dispatch checks the request as such, then the caller, and leaves the rest to the operation.
 func (c *fileCall) dispatch() *http.Response {
 	var err error
 	if c.query, err = url.ParseQuery(c.request.URL.RawQuery); err != nil {
@@ -128,11 +127,11 @@ func (c *fileCall) dispatch() *http.Response {
 	return c.operation.handle(c)
 }
 
-// find looks up the operation.
+// find returns the operation.
 func (c *fileCall) find() *http.Response {
 	restype, comp := c.query.Get("restype"), c.query.Get("comp")
 	for _, op := range fileOperations {
-		// GET and HEAD of properties are one.
+		// GET and HEAD of properties are the same operation.
 		sameMethod := op.method == c.request.Method || (op.restype != "" && op.comp == "" && op.method == http.MethodGet &&
 			c.request.Method == http.MethodHead)
 		if !sameMethod || op.restype != restype || op.comp != comp {
@@ -156,7 +155,7 @@ func (c *fileCall) find() *http.Response {
 		"Value for one of the query parameters specified in the request URI is invalid.")
 }
 
-// checkForm refuses names and parameters that no operation takes, and conditions, which the file service has not.
+// checkForm refuses names and parameters that no operation accepts, and conditions. The file service has no conditions.
 func (c *fileCall) checkForm() *http.Response {
 	for name := range withoutSAS(c.query) {
 		known := slices.Contains([]string{"restype", "comp", "timeout"}, name) || slices.Contains(c.operation.parameters, name)
@@ -194,7 +193,7 @@ func (c *fileCall) refuse(status int, code, message string, details ...string) *
 	var body strings.Builder
 	element := func(name, text string) {
 		body.WriteString("<" + name + ">")
-		_ = xml.EscapeText(&body, []byte(text)) // a strings.Builder takes everything
+		_ = xml.EscapeText(&body, []byte(text)) // a strings.Builder accepts everything
 		body.WriteString("</" + name + ">")
 	}
 	body.WriteString(`<?xml version="1.0" encoding="utf-8"?><Error>`)
@@ -212,7 +211,7 @@ func (c *fileCall) badHeader(name, value string) *http.Response {
 		"The value for one of the HTTP headers is not in the correct format.", "HeaderName", name, "HeaderValue", value)
 }
 
-// page reads maxresults and marker; a marker is the name of the entry to go on with.
+// page reads maxresults and marker; a marker is the name of the entry to continue with.
 func (c *fileCall) page() (size int, marker string, refusal *http.Response) {
 	size = 5000
 	if text := c.query.Get("maxresults"); text != "" {
@@ -230,7 +229,7 @@ func (c *fileCall) page() (size int, marker string, refusal *http.Response) {
 	return size, c.query.Get("marker"), nil
 }
 
-// sortedBy returns the keys of a map, sorted by what they are turned into.
+// sortedBy returns the keys of a map, sorted by the results of the function.
 func sortedBy[V any](m map[string]V, by func(string) string) []string {
 	keys := make([]string, 0, len(m))
 	for key := range m {
@@ -240,11 +239,11 @@ func sortedBy[V any](m map[string]V, by func(string) string) []string {
 	return keys
 }
 
-// xmlAnswer is a 200 with a document.
+// xmlAnswer returns a 200 with a document.
 func xmlAnswer(document any) *http.Response {
 	body, err := xml.Marshal(document)
 	if err != nil {
-		panic(fmt.Sprintf("fakeazure: encode answer: %v", err)) // built here of plain values
+		panic(fmt.Sprintf("fakeazure: encode answer: %v", err)) // the document consists of plain values
 	}
 	header := http.Header{}
 	header.Set("Content-Type", "application/xml")

@@ -15,13 +15,13 @@ import (
 )
 
 const (
-	// rangeLimit is Azure's limit of a Put Range, and of a range whose MD5 is asked for.
+	// rangeLimit is Azure's limit for a Put Range, and for a range with a requested MD5.
 	rangeLimit = 4 << 20
-	// fileLimit is this stand-in's own: files are kept in memory.
+	// fileLimit is this simulator's own limit: files are kept in memory.
 	fileLimit = 256 << 20
 )
 
-// at finds the place in the share that the call is about; found is nil when nothing is there.
+// at finds the call's place in the share; found is nil when nothing is there.
 func (c *fileCall) at() (s *share, parent, found *node, refusal *http.Response) {
 	if s, refusal = c.open(); refusal != nil {
 		return nil, nil, nil, refusal
@@ -36,7 +36,7 @@ func (c *fileCall) at() (s *share, parent, found *node, refusal *http.Response) 
 	return s, parent, found, nil
 }
 
-// existing is at for what must be there and be a directory, or a file.
+// existing is at for a node that must exist and be a directory, or a file.
 func (c *fileCall) existing(directory bool) (s *share, parent, found *node, refusal *http.Response) {
 	s, parent, found, refusal = c.at()
 	switch {
@@ -109,7 +109,7 @@ func (c *fileCall) createFile() *http.Response {
 			"The specified resource type does not match the type of the existing resource.")
 	}
 	name := c.path[len(c.path)-1]
-	n := c.files.newNode(name, false) // in the place of one that was there
+	n := c.files.newNode(name, false) // it replaces an existing file
 	n.content, n.media = make([]byte, size), h.Get("X-Ms-Content-Type")
 	var ok bool
 	if n.metadata, ok = metadata(h); !ok {
@@ -119,7 +119,7 @@ func (c *fileCall) createFile() *http.Response {
 	return c.written(http.StatusCreated, parent, n)
 }
 
-// putRangeForm is the range that is written: both ends must be given.
+// putRangeForm matches the range of a write: both ends must be given.
 var putRangeForm = regexp.MustCompile(`^bytes=(\d{1,18})-(\d{1,18})$`)
 
 func (c *fileCall) putRange() *http.Response {
@@ -173,7 +173,7 @@ func (c *fileCall) putRange() *http.Response {
 	return c.written(http.StatusCreated, parent, n)
 }
 
-// getRangeForm is the range that is read: the end may be open.
+// getRangeForm matches the range of a read: the end may be open.
 var getRangeForm = regexp.MustCompile(`^bytes=(\d{1,18})-(\d{0,18})$`)
 
 // getFile answers GET, and HEAD, which is Get File Properties.
@@ -241,7 +241,7 @@ func (c *fileCall) deleteFile() *http.Response {
 	return newResponse(http.StatusAccepted, http.Header{}, nil)
 }
 
-// written is the answer to a write; shown is that to a question for properties.
+// written returns the answer to a write; shown returns the answer to a request for properties.
 func (c *fileCall) written(status int, parent, n *node) *http.Response {
 	h := n.headers(idOf(parent))
 	h.Set("X-Ms-Request-Server-Encrypted", "true")
@@ -264,7 +264,7 @@ func idOf(n *node) uint64 {
 	return n.id
 }
 
-// The document of List Directories and Files.
+// These types are the document of List Directories and Files.
 type (
 	fileList struct {
 		XMLName       xml.Name `xml:"EnumerationResults"`
@@ -276,7 +276,7 @@ type (
 		Marker        string   `xml:"Marker,omitempty"`
 		MaxResults    string   `xml:"MaxResults,omitempty"`
 		DirectoryID   string   `xml:"DirectoryId"`
-		// Entries is there when it is empty, too.
+		// Entries is in the document even when it is empty.
 		Entries struct {
 			Item []fileItem
 		}
@@ -301,7 +301,7 @@ type (
 	}
 )
 
-// fileDetails are the words that the parameter include takes.
+// fileDetails are the valid words of the parameter include.
 var fileDetails = []string{"Timestamps", "ETag", "Attributes", "PermissionKey"}
 
 func (c *fileCall) listFiles() *http.Response {

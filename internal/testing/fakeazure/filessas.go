@@ -12,12 +12,12 @@ import (
 	"time"
 )
 
-// newestStorageVersion is the newest version of the storage services that an official client asks for (2026-11); the
-// oldest is that which brought the account SAS.
+// newestStorageVersion is the newest version of the storage services that an official client requests (2026-11). The oldest is
+// the one that introduced the account SAS.
 const (
 	oldestStorageVersion = "2015-04-05"
 	newestStorageVersion = "2026-10-06"
-	// versionWithScopes is the first in which an encryption scope is part of what is signed.
+	// versionWithScopes is the first version that signs an encryption scope too.
 	versionWithScopes = "2020-12-06"
 )
 
@@ -27,26 +27,26 @@ func storageVersion(text string) bool {
 	return err == nil && text >= oldestStorageVersion && text <= newestStorageVersion
 }
 
-// sign is Azure's signature: HMAC-SHA256 with the account's key.
+// sign returns Azure's signature: HMAC-SHA256 with the account's key.
 func sign(a StorageAccount, text string) []byte {
 	key, err := base64.StdEncoding.DecodeString(a.Key)
 	if err != nil {
-		return nil // nothing is signed with a key that is none
+		return nil // an invalid key signs nothing
 	}
 	code := hmac.New(sha256.New, key)
 	code.Write([]byte(text))
 	return code.Sum(nil)
 }
 
-// signedBy tells whether the signature is that of the account's key.
+// signedBy tells whether the account's key made the signature.
 func signedBy(a StorageAccount, signature, text string) bool {
 	got, err := base64.StdEncoding.DecodeString(signature)
 	want := sign(a, text)
 	return err == nil && want != nil && hmac.Equal(got, want)
 }
 
-// checkSAS refuses a request whose SAS does not allow what it asks for. What is wrong with the SAS as such comes first,
-// then the signature, then what it is for.
+// checkSAS refuses a request if its SAS does not allow it. It checks the form of the SAS first, then the signature, then the
+// purpose.
 func (c *fileCall) checkSAS() *http.Response {
 	q := c.query
 	for _, name := range sortedBy(q, strings.ToLower) {
@@ -85,14 +85,14 @@ func (c *fileCall) checkSAS() *http.Response {
 	return c.checkScope()
 }
 
-// sasFields are the parameters of a SAS, which are no part of the request itself.
+// sasFields are the parameters of a SAS; they are no part of the request itself.
 var sasFields = map[string]bool{
 	"sv": true, "ss": true, "srt": true, "sp": true, "se": true, "st": true, "spr": true, "sip": true, "ses": true,
 	"sig": true, "sr": true, "si": true, "rscc": true, "rscd": true, "rsce": true, "rscl": true, "rsct": true,
 	"skoid": true, "sktid": true, "skt": true, "ske": true, "sks": true, "skv": true, "sduoid": true, "skdutid": true,
 }
 
-// accountSAS is what the signature of an account SAS is made of.
+// accountSAS returns the text that the signature of an account SAS signs.
 func (c *fileCall) accountSAS() (text, detail string) {
 	q := c.query
 	for _, field := range []struct{ name, letters string }{
@@ -115,7 +115,7 @@ func (c *fileCall) accountSAS() (text, detail string) {
 	return strings.Join(parts, "\n") + "\n", ""
 }
 
-// letters tells whether a field has some of the letters, each once.
+// letters tells whether a field consists of some of the letters, each once.
 func letters(field, of string) bool {
 	for i, r := range field {
 		if !strings.ContainsRune(of, r) || strings.ContainsRune(field[:i], r) {
@@ -125,7 +125,7 @@ func letters(field, of string) bool {
 	return field != ""
 }
 
-// serviceSAS is what the signature of a SAS for one share or file is made of, signed with the account's key.
+// serviceSAS returns the text that the signature of a SAS for one share or file signs, with the account's key.
 func (c *fileCall) serviceSAS() (text, detail string) {
 	q := c.query
 	resource := "/file/" + c.account.Name + "/" + c.share
@@ -205,7 +205,7 @@ func (c *fileCall) checkScope() *http.Response {
 	return nil
 }
 
-// withoutSAS is a query without the parameters of a SAS.
+// withoutSAS returns a query without the parameters of a SAS.
 func withoutSAS(q url.Values) url.Values {
 	rest := url.Values{}
 	for name, values := range q {

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// open finds the share of the call, or the snapshot of it that the query names.
+// open returns the share of the call, or its snapshot that the query names.
 func (c *fileCall) open() (*share, *http.Response) {
 	s, ok := c.files.account(c.account.Name).shares[c.share]
 	if ok && c.query.Has("sharesnapshot") {
@@ -126,7 +126,7 @@ func (c *fileCall) deleteShare() *http.Response {
 	return newResponse(http.StatusAccepted, http.Header{}, nil)
 }
 
-// The document of List Shares.
+// These types are the document of List Shares.
 type (
 	shareList struct {
 		XMLName    xml.Name `xml:"EnumerationResults"`
@@ -134,7 +134,7 @@ type (
 		Prefix     string   `xml:"Prefix,omitempty"`
 		Marker     string   `xml:"Marker,omitempty"`
 		MaxResults string   `xml:"MaxResults,omitempty"`
-		// Shares is there when it is empty, too.
+		// Shares is in the document even when it is empty.
 		Shares struct {
 			Share []shareItem
 		}
@@ -157,7 +157,7 @@ type (
 	metadataXML map[string]string
 )
 
-// MarshalXML has an element for each key.
+// MarshalXML writes an element for each key.
 func (m metadataXML) MarshalXML(e *xml.Encoder, start xml.StartElement) error {
 	if err := e.EncodeToken(start); err != nil {
 		return err
@@ -182,7 +182,7 @@ func (c *fileCall) listShares() *http.Response {
 			withSnapshots = true
 		case "metadata":
 			withMetadata = true
-		case "deleted": // nothing is kept of what was deleted
+		case "deleted": // deleted shares are not kept
 		default:
 			return c.refuse(http.StatusBadRequest, "InvalidQueryParameterValue",
 				"Value for one of the query parameters specified in the request URI is invalid.",
@@ -217,12 +217,12 @@ func (c *fileCall) listShares() *http.Response {
 	return xmlAnswer(list)
 }
 
-// position orders shares and snapshots.
+// position returns the key by which shares and snapshots are sorted.
 func (s *share) position() string {
 	return s.name + "/" + cmp.Or(s.snapshot, "9999-12-31T23:59:59.9999999Z")
 }
 
-// marker is where a list goes on with the share; clients must not look into it.
+// marker returns the place where a list continues; clients must not interpret it.
 func (s *share) marker(account string) string { return "/" + account + "/" + s.position() }
 
 func (s *share) item(withMetadata bool) (i shareItem) {

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// signAccountSAS signs one by Microsoft's text, for services that azfile does not sign for.
+// signAccountSAS signs an account SAS by Microsoft's text, for services that azfile does not sign for.
 func signAccountSAS(services, types, permissions string, expiry time.Time) string {
 	end := expiry.UTC().Format("2006-01-02T15:04:05Z")
 	const version = "2018-11-09" // before encryption scopes

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// managedHSMVersions are the stable ones of Resource Manager that know user-assigned identities.
+// managedHSMVersions are the stable versions of Resource Manager that know user-assigned identities.
 var managedHSMVersions = []string{"2023-07-01", "2024-11-01", "2025-05-01"}
 
 // hsmName is Managed HSM's own rule; the name is a host name too.
@@ -23,25 +23,24 @@ const hsmDomain = ".managedhsm.azure.net"
 type HSM struct {
 	// ResourceID is the full Azure resource ID; the HSM answers at https://{its name}.managedhsm.azure.net.
 	ResourceID string
-	// Location is the region, such as "West Europe"; that when empty.
+	// Location is the region; empty means "West Europe".
 	Location string
-	// SecurityDomain names the security domain. A backup is restored only where the same one was activated. "" means one
-	// of the HSM's own.
+	// SecurityDomain names the security domain. A backup can only be restored if the same one was activated. "" means the HSM's
+	// own.
 	SecurityDomain string
-	// Identity names the user-assigned identity associated with the HSM, by which it reaches storage; "" means none.
-	// See Sim.ObjectID.
+	// Identity names the user-assigned identity that the HSM uses for storage; "" means none. See Sim.ObjectID.
 	Identity string
-	// Keys are the names of RSA keys that the HSM starts with, of one version each.
+	// Keys are the names of the HSM's first RSA keys, with one version each.
 	Keys []string
 }
 
-// managedHSMs holds the HSMs, what they are doing and how they behave.
+// managedHSMs holds the HSMs, their operations and their settings.
 type managedHSMs struct {
 	storage   *storage
 	directory *directory
 	roles     *roles
 	pace      *pace
-	// added tells Resource Manager of an HSM's subscription and group.
+	// added tells Resource Manager about an HSM's subscription and group.
 	added func(resourceID)
 	// life ends with the Sim and with it every operation; running counts them.
 	life    context.Context
@@ -50,13 +49,13 @@ type managedHSMs struct {
 	mu         sync.Mutex
 	closed     bool
 	random     *rand.ChaCha8
-	knobs      HSMKnobs        // of HSMs added from now on
-	hsms       map[string]*hsm // by lower-case name: it is a host name, so there is one of it in the world
+	knobs      HSMKnobs        // for HSMs added from now on
+	hsms       map[string]*hsm // by lower-case name: it is a host name, and so unique in the world
 	operations []*hsmOperation
 	requests   []HSMRequest
 }
 
-// hsm is an HSM at work. Its fields are guarded by managedHSMs.mu.
+// hsm is a running HSM. Its fields are guarded by managedHSMs.mu.
 type hsm struct {
 	HSM
 	id     resourceID
@@ -65,11 +64,11 @@ type hsm struct {
 	vault  vault
 	// busy is the backup or restore in progress, nil for none.
 	busy *hsmOperation
-	// lastStart keeps the stamps of folders apart; lastBackup is when the last full backup succeeded.
+	// lastStart keeps the stamps of folders apart; lastBackup is the time of the last successful full backup.
 	lastStart, lastBackup time.Time
 }
 
-// vault is what a backup holds and a full restore replaces.
+// vault is the content of a backup; a full restore replaces it.
 type vault struct {
 	Keys        map[string]*hsmKey `json:"keys"`
 	Assignments []hsmAssignment    `json:"assignments"`
@@ -87,7 +86,7 @@ func newManagedHSMs(life context.Context, c Config, s *Sim) *managedHSMs {
 	}
 }
 
-// close returns when every operation has stopped; none starts any more. The Sim's life has ended before.
+// close waits until every operation has stopped; no other can start, because the Sim's life has ended before.
 func (m *managedHSMs) close() {
 	m.mu.Lock()
 	m.closed = true
@@ -95,7 +94,7 @@ func (m *managedHSMs) close() {
 	m.running.Wait()
 }
 
-// AddHSM adds a Managed HSM, or replaces it with fresh knobs, no faults, no role assignments and the keys named.
+// AddHSM adds a Managed HSM, or replaces it with default knobs, no faults, no role assignments and the keys named.
 func (s *Sim) AddHSM(add HSM) error {
 	id, err := parseResourceID(add.ResourceID)
 	if err != nil {
@@ -140,7 +139,7 @@ func (m *managedHSMs) find(text string) (*hsm, error) {
 	return h, nil
 }
 
-// resourceType tells Resource Manager what it needs to know.
+// resourceType returns the description of the type for Resource Manager.
 func (m *managedHSMs) resourceType() armType {
 	return armType{versions: managedHSMVersions, route: func(method string, tail []string) (armRoute, bool) {
 		return armRoute{"Microsoft.KeyVault/managedHSMs/read", m.get}, method == http.MethodGet && len(tail) == 0
@@ -158,7 +157,7 @@ func (m *managedHSMs) get(c armCall) (*http.Response, error) {
 	return m.struck(h, OnGet, func() *http.Response { return armJSON(http.StatusOK, m.resource(h)) })
 }
 
-// resource is the HSM as Resource Manager shows it. A backup or a restore leaves no trace in it.
+// resource returns the HSM as Resource Manager shows it. A backup or a restore leaves no trace in it.
 func (m *managedHSMs) resource(h *hsm) map[string]any {
 	m.mu.Lock()
 	state, activation := h.knobs.ProvisioningState, h.knobs.Activation

@@ -28,9 +28,9 @@ const (
 	hsmVersion = "?api-version=2025-07-01"
 )
 
-// startWithHSM attaches storage and the HSM fort with the keys rsa1 and rsa2, whose identity may write there. The app
-// may make and restore backups, "officer" may work with keys. Time is slower than elsewhere: a restore wants a backup
-// within the last 30 minutes, which are 18 seconds.
+// startWithHSM attaches storage and the HSM fort with the keys rsa1 and rsa2, whose identity may write there. The app may make
+// and restore backups, "officer" may work with keys. Time is slower than elsewhere: a restore requires a backup within the
+// last 30 minutes. Here these are 18 seconds.
 func startWithHSM(t *testing.T) *fakeazure.Sim {
 	t.Helper()
 	s := startWithStorage(t, func(c *fakeazure.Config) { c.TimeScale = 0.01 })
@@ -67,7 +67,7 @@ func containerURL(name string) string {
 	return "https://" + accountName + ".blob.core.windows.net/" + name
 }
 
-// byIdentity lets the HSM use its own identity.
+// byIdentity makes the HSM use its own identity.
 func byIdentity(name string) backup.SASTokenParameters {
 	return backup.SASTokenParameters{StorageResourceURI: to.Ptr(containerURL(name)), UseManagedIdentity: to.Ptr(true)}
 }
@@ -105,7 +105,7 @@ func fullBackup(t *testing.T, s *fakeazure.Sim, name string) string {
 	return path.Base(*result.AzureStorageBlobContainerURI)
 }
 
-// details are what a failed operation says.
+// details returns the statusDetails of a failed operation.
 func details(t *testing.T, err error) string {
 	t.Helper()
 	var refused *azcore.ResponseError
@@ -120,7 +120,7 @@ func details(t *testing.T, err error) string {
 	return body.StatusDetails
 }
 
-// folderBlobs are the names and sizes of a folder's blobs.
+// folderBlobs returns the names and sizes of a folder's blobs.
 func folderBlobs(t *testing.T, s *fakeazure.Sim, name, folder string) map[string]int64 {
 	t.Helper()
 	found := map[string]int64{}
@@ -136,7 +136,7 @@ func folderBlobs(t *testing.T, s *fakeazure.Sim, name, folder string) map[string
 	return found
 }
 
-// modulus is the public part of a key's newest version, "" if there is no such key.
+// modulus returns the public part of a key's newest version, "" if there is no such key.
 func modulus(t *testing.T, s *fakeazure.Sim, name string) string {
 	t.Helper()
 	key, err := newKeyClient(t, s, fortURL).GetKey(t.Context(), name, "", nil)
@@ -200,7 +200,7 @@ func TestHSMBackupThroughOfficialClient(t *testing.T) {
 	}
 }
 
-// TestHSMLooksAtOnce: a look may be done in its 202, and one that fails says so only when it is asked.
+// TestHSMLooksAtOnce: a check may be done in its 202, and a failed one reports that only when it is polled.
 func TestHSMLooksAtOnce(t *testing.T) {
 	t.Parallel()
 	s := startWithHSM(t)
@@ -220,7 +220,7 @@ func TestHSMLooksAtOnce(t *testing.T) {
 	}
 }
 
-// hsmSend is a raw call of fort. The identity may be empty.
+// hsmSend sends a raw call to fort. The identity may be empty.
 func hsmSend(t *testing.T, s *fakeazure.Sim, method, path, identity, body string) reply {
 	t.Helper()
 	var token string

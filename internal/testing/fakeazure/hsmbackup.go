@@ -11,13 +11,13 @@ const (
 	defaultHSMBlobBytes = 32 << 10
 )
 
-// The permissions of a SAS that the operations need.
+// These are the permissions of a SAS that the operations need.
 const (
 	backupPermissions  = "crdw"
 	restorePermissions = "rl"
 )
 
-// clone copies a vault, so that a backup keeps what it was made of.
+// clone returns a copy of a vault, so that later changes do not change a backup.
 func (v vault) clone() vault {
 	keys := make(map[string]*hsmKey, len(v.Keys))
 	for name, key := range v.Keys {
@@ -72,7 +72,7 @@ func (m *managedHSMs) writeBackup(o *hsmOperation, takes time.Duration) (func() 
 	return func() string { o.hsm.lastBackup = o.Ended; return "" }, nil
 }
 
-// checkBackup looks whether a backup could be written, and writes nothing.
+// checkBackup checks whether a backup could be written, and writes nothing.
 func (m *managedHSMs) checkBackup(o *hsmOperation, takes time.Duration) (func() string, error) {
 	if err := m.wait(o, takes); err != nil {
 		return nil, err

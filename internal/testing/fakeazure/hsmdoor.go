@@ -11,10 +11,10 @@ import (
 	"github.com/google/uuid"
 )
 
-// hsmAudience is what a token for an HSM must name; the final slash may be there.
+// hsmAudience is the required audience of a token for an HSM; a final slash is allowed.
 const hsmAudience = "https://managedhsm.azure.net"
 
-// The versions of the data plane, in their order, and those that brought something.
+// hsmVersions are the versions of the data plane in order. The constants beside it are the versions with additions.
 var hsmVersions = []string{
 	"7.2-preview", "7.2", "7.3-preview", "7.3", "7.4-preview.1", "7.4", "7.5-preview.1", "7.5", "7.6", "2025-07-01",
 }
@@ -34,20 +34,20 @@ type hsmCall struct {
 	request *http.Request
 	hsm     *hsm
 	caller  claims
-	// version is "" for polls that name none: the URL that the HSM gives out has none.
+	// version is "" for polls without one: the URL that the HSM returns has none.
 	version string
-	// These are parts of the path; job is also the operation that the call started.
+	// key, keyVersion and job are parts of the path; job is also the operation that the call started.
 	key, keyVersion, job string
 }
 
-// hsmRoute is what an HSM does for a method and path: the data action it takes a role for, and the work.
+// hsmRoute describes an HSM's reaction to a method and path: the data action whose role it requires, and the work.
 type hsmRoute struct {
 	method  string
 	path    *regexp.Regexp
 	action  string
 	step    Step
 	handle  func(*managedHSMs, *hsmCall) *http.Response
-	version string // the first that has it; "" for all
+	version string // the first version with the route; "" for all
 }
 
 const (
@@ -77,7 +77,7 @@ var hsmRoutes = []hsmRoute{
 	{"POST", exactly(deletedKeyPath + `/recover`), recoverDeletedKey, OnKey, (*managedHSMs).recoverDeletedKey, ""},
 }
 
-// exactly matches a whole path; a final slash does not count.
+// exactly returns a pattern for a whole path; a final slash does not count.
 func exactly(path string) *regexp.Regexp { return regexp.MustCompile(`^` + path + `/?$`) }
 
 // named returns the HSM behind a host name.
@@ -97,7 +97,7 @@ func (m *managedHSMs) knows(host string) bool {
 	return ok
 }
 
-// answer is the endpoint of all HSMs. Every answer carries the headers that were recorded.
+// answer handles the requests to all HSMs. Every answer carries the recorded headers.
 func (m *managedHSMs) answer(r *http.Request) (*http.Response, error) {
 	host := strings.TrimSuffix(strings.ToLower(r.Host), ":"+httpsPort)
 	h, ok := m.named(host)
@@ -127,7 +127,7 @@ func (m *managedHSMs) answer(r *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// dispatch checks who, which version and whether allowed, and leaves the rest to the route.
+// dispatch checks caller, version and permission, and leaves the rest to the route.
 func (m *managedHSMs) dispatch(r *http.Request, h *hsm) (*http.Response, error) {
 	call := hsmCall{request: r, hsm: h, version: strings.ToLower(r.URL.Query().Get("api-version"))}
 	var refusal *http.Response
@@ -171,12 +171,12 @@ func (m *managedHSMs) dispatch(r *http.Request, h *hsm) (*http.Response, error) 
 	return resp, err
 }
 
-// struck does a call's work unless a fault strikes it.
+// struck does a call's work unless a fault applies to it.
 func (m *managedHSMs) struck(h *hsm, step Step, work func() *http.Response) (*http.Response, error) {
 	return strike(&m.mu, &h.faults, step, jobError, work)
 }
 
-// route finds what is asked for, and fills in the parts of the path.
+// route returns the route of the request, and fills in the parts of the path.
 func (c *hsmCall) route() (hsmRoute, bool) {
 	for _, route := range hsmRoutes {
 		parts := route.path.FindStringSubmatch(c.request.URL.Path)
@@ -198,8 +198,8 @@ func (c *hsmCall) route() (hsmRoute, bool) {
 	return hsmRoute{}, false
 }
 
-// authenticate returns the caller of a request, or the 401 for it. Clients send their first request without a token to
-// be told where to get one.
+// authenticate returns the caller of a request, or the 401 for it. Clients send their first request without a token to learn
+// where to get one.
 func (m *managedHSMs) authenticate(r *http.Request) (claims, *http.Response) {
 	token, ok := bearer(r)
 	if !ok {
@@ -227,12 +227,12 @@ func errorBody(code, message string) map[string]any {
 	return map[string]any{"error": map[string]any{"code": code, "message": message}}
 }
 
-// hsmError answers as the HSM itself refuses (recorded 2022-11).
+// hsmError returns a refusal in the HSM's own form (recorded 2022-11).
 func hsmError(status int, code, message string) *http.Response {
 	return armJSON(status, errorBody(code, message+" (Activity ID: "+uuid.NewString()+")"))
 }
 
-// jobError answers as the part refuses that makes backups and restores (recorded 2021-06 to 2022-10).
+// jobError returns a refusal in the form of the HSM's part for backups and restores (recorded 2021-06 to 2022-10).
 func jobError(status int, code, message string) *http.Response {
 	return armJSON(status, map[string]any{"error": map[string]any{"code": code, "message": message, "innererror": nil}})
 }

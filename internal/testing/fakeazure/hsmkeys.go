@@ -12,13 +12,13 @@ import (
 	"time"
 )
 
-// recoverableDays is how long a deleted key can be recovered.
+// recoverableDays is the number of days for which a deleted key can be recovered.
 const recoverableDays = 7
 
-// hsmKey is a key with all its versions, oldest first. Its public parts are all that there is of it: nobody signs here.
+// hsmKey is a key with all its versions, oldest first. It has only the public parts, because nothing is signed here.
 type hsmKey struct {
 	Versions []keyVersion `json:"versions"`
-	// Deleted is when it was deleted, in Unix seconds; 0 for a live one.
+	// Deleted is the time of its deletion, in Unix seconds; 0 for a live key.
 	Deleted int64 `json:"deleted,omitempty"`
 }
 
@@ -49,7 +49,7 @@ var hsmCurves = map[string]struct {
 	bytes int
 }{"P-256": {ecdh.P256(), 32}, "P-384": {ecdh.P384(), 48}, "P-521": {ecdh.P521(), 66}}
 
-// check returns what is wrong with the parameters, "" for nothing, and fills in what they leave out.
+// check returns the error in the parameters, "" if there is none, and sets missing ones to their defaults.
 func (p *keyParameters) check() string {
 	switch strings.TrimSuffix(p.Kty, "-HSM") {
 	case "RSA":
@@ -76,9 +76,9 @@ func (p *keyParameters) check() string {
 	return ""
 }
 
-// newVersion makes a version of a key. The parameters were checked. Called under the lock.
+// newVersion makes a version of a key. The parameters were checked. It is called under the lock.
 func (m *managedHSMs) newVersion(p keyParameters) keyVersion {
-	_ = p.check() // fills in
+	_ = p.check() // sets the defaults
 	encode := base64.RawURLEncoding.EncodeToString
 	jwk := map[string]any{"kty": strings.TrimSuffix(p.Kty, "-HSM") + "-HSM"}
 	ops := []string{"wrapKey", "decrypt", "encrypt", "unwrapKey", "sign", "verify"}
@@ -117,7 +117,7 @@ func (m *managedHSMs) newVersion(p keyParameters) keyVersion {
 	}
 }
 
-// bytes returns random bytes, determined by the seed. Called under the lock.
+// bytes returns random bytes, determined by the seed. It is called under the lock.
 func (m *managedHSMs) bytes(n int) []byte {
 	b := make([]byte, n)
 	_, _ = m.random.Read(b) // never fails
@@ -126,7 +126,7 @@ func (m *managedHSMs) bytes(n int) []byte {
 
 func (k *hsmKey) live() bool { return k != nil && k.Deleted == 0 }
 
-// describe is a key's properties, without the key itself.
+// describe returns a key's properties, without the key itself.
 func (h *hsm) describe(kind, name string, v keyVersion, deleted int64) map[string]any {
 	body := map[string]any{
 		"kid": "https://" + strings.ToLower(h.id.name) + hsmDomain + "/" + kind + "/" + name,
@@ -222,7 +222,7 @@ func (m *managedHSMs) deleteKey(c *hsmCall) *http.Response {
 	return c.hsm.bundle(c.key, key.newest(), key.Deleted)
 }
 
-// deleted returns a deleted key, or the 404 for it. Called under the lock.
+// deleted returns a deleted key, or the 404 for it. It is called under the lock.
 func (h *hsm) deleted(name string) (*hsmKey, *http.Response) {
 	if key, ok := h.vault.Keys[name]; ok && !key.live() {
 		return key, nil

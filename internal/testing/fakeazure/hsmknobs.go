@@ -5,31 +5,31 @@ import (
 	"time"
 )
 
-// Range bounds a duration before the time scale; each operation draws its own from the seed. The zero value is the
-// usual one of its kind.
+// Range bounds a duration before the time scale; each operation draws its own from the seed. The zero value is the usual range
+// of its kind.
 type Range struct{ Shortest, Longest time.Duration }
 
-// HSMKnobs is how a Managed HSM behaves. Every zero value is what was recorded or, where that is unknown, the reading
-// that is worse for the client.
+// HSMKnobs are options of a Managed HSM. Every zero value is the recorded behaviour or, if that is unknown, the reading that
+// is worse for the client.
 type HSMKnobs struct {
-	// Backup is how long a backup takes: usually 7 to 15 s, as recorded of small HSMs, one of which took 149 s (2026-05);
+	// Backup is the duration of a backup: usually 7 to 15 s, as recorded of small HSMs, one of which took 149 s (2026-05);
 	// Microsoft has seen 9 hours.
 	Backup Range
-	// Restore is how long a full restore takes: usually 7 to 47 s.
+	// Restore is the duration of a full restore: usually 7 to 47 s.
 	Restore Range
-	// KeyRestore is how long the restore of one key takes: usually 6 to 24 s.
+	// KeyRestore is the duration of the restore of one key: usually 6 to 24 s.
 	KeyRestore Range
-	// Check is how long a prebackup or prerestore takes: usually 2 to 5 s, which is a guess.
+	// Check is the duration of a prebackup or prerestore: usually 2 to 5 s, which is a guess.
 	Check Range
-	// Blobs is how many blobs a backup writes, 2 at least. 0 means 4; how many Azure writes is not known.
+	// Blobs is the number of blobs of a backup, at least 2. 0 means 4; Azure's number is not known.
 	Blobs int
-	// BlobBytes is the size of each but the last. 0 means 32 KiB.
+	// BlobBytes is the size of each blob except the last. 0 means 32 KiB.
 	BlobBytes int64
-	// ProvisioningState, when not empty, is what Resource Manager says of the HSM.
+	// ProvisioningState, when not empty, is the state that Resource Manager shows of the HSM.
 	ProvisioningState string
-	// Activation is what Resource Manager says of its security domain.
+	// Activation is the activation state that Resource Manager shows of its security domain.
 	Activation Activation
-	// NullError gives bodies without an error one whose members are null, instead of none: recorded until 2021.
+	// NullError gives bodies without an error an error whose members are null, instead of none: recorded until 2021.
 	NullError bool
 
 	Busy           Busy
@@ -45,20 +45,21 @@ type HSMKnobs struct {
 	KeyInTheWay    KeyInTheWay
 }
 
-// Activation says whether the HSM was activated by its security domain, as Resource Manager tells since 2022-07-01. Its
-// provisioningState is Succeeded either way (recorded). What an HSM answers that was not is not known: here, as any other.
+// Activation says whether the HSM was activated by its security domain, as Resource Manager shows since 2022-07-01. Its
+// provisioningState is Succeeded either way (recorded). The answers of an HSM that was not activated are not known: here it
+// answers as any other.
 type Activation int
 
 const (
-	// Activated is an HSM at work.
+	// Activated is an HSM in normal operation.
 	Activated Activation = iota
-	// NotActivated is one whose security domain nobody has downloaded yet.
+	// NotActivated is an HSM whose security domain was not downloaded yet.
 	NotActivated
-	// ActivationUnknown is what is told while the HSM is provisioned.
+	// ActivationUnknown is shown while the HSM is provisioned.
 	ActivationUnknown
 )
 
-// properties are securityDomainProperties: the words (recorded, or of a kind with them) are for people alone.
+// properties returns securityDomainProperties: the words (recorded, or of a kind with them) are for people alone.
 func (a Activation) properties() map[string]any {
 	switch a {
 	case NotActivated:
@@ -73,11 +74,11 @@ func (a Activation) properties() map[string]any {
 	return map[string]any{"activationStatus": "Active", "activationStatusMessage": "The HSM is activated."}
 }
 
-// MalformedSAS says when a SAS that cannot be read is noticed.
+// MalformedSAS says when the HSM notices an unreadable SAS.
 type MalformedSAS int
 
 const (
-	// MalformedInStatus accepts it with 202, and then the status says Failed, "Invalid Request" and, in the error, why:
+	// MalformedInStatus accepts it with 202, and then the status says Failed, "Invalid Request" and, in the error, the reason:
 	// recorded 2026.
 	MalformedInStatus MalformedSAS = iota
 	// MalformedAtStart answers 400 to the request: recorded 2022 and 2024.
@@ -86,7 +87,7 @@ const (
 	MalformedAtPoll
 )
 
-// Busy says how an HSM turns away what it has no time for.
+// Busy says how a busy HSM rejects a request.
 type Busy int
 
 const (
@@ -96,37 +97,37 @@ const (
 	BusyByName
 )
 
-// Looking says when a prebackup or prerestore is done that finds nothing wrong.
+// Looking says when a prebackup or prerestore without errors is done.
 type Looking int
 
 const (
-	// LookingTakesTime says InProgress in the answer to the start.
+	// LookingTakesTime answers InProgress to the start.
 	LookingTakesTime Looking = iota
-	// LookingAtOnce says Succeeded in it, with 202: recorded 2025-02 of a prerestore.
+	// LookingAtOnce answers Succeeded to the start, with 202: recorded 2025-02 of a prerestore.
 	LookingAtOnce
 )
 
-// ShortSAS says what happens with a SAS that is valid for less than the 24 hours that the API's description asks for.
+// ShortSAS says how the HSM treats a SAS that is valid for less than 24 hours, the time in the API's description.
 type ShortSAS int
 
 const (
 	// RefuseShortSAS answers 400.
 	RefuseShortSAS ShortSAS = iota
-	// TakeShortSAS takes it while it is valid; Azure CLI's own tests have used one hour.
+	// TakeShortSAS accepts it while it is valid; Azure CLI's own tests have used one hour.
 	TakeShortSAS
 )
 
-// DelegationSAS says what happens with a SAS that is signed with a user delegation key.
+// DelegationSAS says how the HSM treats a SAS that is signed with a user delegation key.
 type DelegationSAS int
 
 const (
 	// RefuseDelegationSAS fails the operation as storage that denies access does.
 	RefuseDelegationSAS DelegationSAS = iota
-	// TakeDelegationSAS takes it as one of an account key.
+	// TakeDelegationSAS accepts it like a SAS of an account key.
 	TakeDelegationSAS
 )
 
-// Folder says when a backup's folder is to be seen.
+// Folder says when a backup's folder becomes visible.
 type Folder int
 
 const (
@@ -136,20 +137,20 @@ const (
 	FolderAtEnd
 )
 
-// BackupFirst says what a full restore asks of the HSM that it overwrites. Microsoft's text of 2020 wants a full backup
-// within the last 30 minutes. By that of 2025 it is to be at least 30 minutes old, which 31 recorded restores and looks
-// refute that came 1 to 25 seconds after their backup, 2020 to 2026, and were taken.
+// BackupFirst says whether a full restore requires a backup of the HSM that it overwrites. Microsoft's text of 2020 requires a
+// full backup within the last 30 minutes. By its text of 2025 the backup must be at least 30 minutes old. 31 recorded restores
+// and checks from 2020 to 2026 refute that: they came 1 to 25 seconds after their backup, and were accepted.
 type BackupFirst int
 
 const (
-	// BackupWithin wants a backup within the last 30 minutes, before the time scale: the worse of the readings that the
+	// BackupWithin requires a backup within the last 30 minutes, before the time scale: the worse of the readings that the
 	// recordings leave.
 	BackupWithin BackupFirst = iota
-	// BackupUnchecked wants none.
+	// BackupUnchecked requires none.
 	BackupUnchecked
 )
 
-// Restoring says how calls are turned away while a full restore runs.
+// Restoring says how calls are rejected while a full restore runs.
 type Restoring int
 
 const (
@@ -159,13 +160,13 @@ const (
 	RestoringUnavailable
 )
 
-// RestoringPolls says whether the status of a full restore can be asked while it runs.
+// RestoringPolls says whether the status of a full restore can be read while it runs.
 type RestoringPolls int
 
 const (
 	// RestoringAnswersPolls answers, as documented.
 	RestoringAnswersPolls RestoringPolls = iota
-	// RestoringRefusesPolls turns polls away like any call, for the first half of the restore.
+	// RestoringRefusesPolls rejects polls like any call, for the first half of the restore.
 	RestoringRefusesPolls
 )
 
@@ -173,9 +174,9 @@ const (
 type RestoredRoles int
 
 const (
-	// RestoreAssignments brings back all that there were when the backup was made, and no others.
+	// RestoreAssignments brings back all assignments of the time of the backup, and no others.
 	RestoreAssignments RestoredRoles = iota
-	// RestoreAdministrators brings back those of administrators only, as if the backup were older than the others.
+	// RestoreAdministrators brings back only the assignments of administrators, as if the backup were older than the others.
 	RestoreAdministrators
 )
 
@@ -184,14 +185,14 @@ const (
 type KeyInTheWay int
 
 const (
-	// KeyInTheWaySucceeds ends Succeeded and tells the number in statusDetails only. The Go SDK's own test restores a
-	// key that is there and expects success.
+	// KeyInTheWaySucceeds ends Succeeded and gives the number in statusDetails only. The Go SDK's own test restores an existing
+	// key and expects success.
 	KeyInTheWaySucceeds KeyInTheWay = iota
 	// KeyInTheWayFails ends Failed with the same statusDetails.
 	KeyInTheWayFails
 )
 
-// draw returns a duration of the range, or of the usual one. Called under the lock.
+// draw returns a duration of the range, or of the usual one. It is called under the lock.
 func (m *managedHSMs) draw(r, usual Range) time.Duration {
 	if r == (Range{}) {
 		r = usual
@@ -202,8 +203,8 @@ func (m *managedHSMs) draw(r, usual Range) time.Duration {
 	return r.Shortest + time.Duration(m.random.Uint64()%uint64(r.Longest-r.Shortest))
 }
 
-// TuneHSM changes the knobs of one HSM, or with an empty resource ID of all, later ones included. An operation goes by
-// the knobs of its start.
+// TuneHSM changes the knobs of one HSM, or with an empty resource ID of all, later ones included. An operation uses the knobs
+// at its start.
 func (s *Sim) TuneHSM(resourceID string, change func(*HSMKnobs)) error {
 	m := s.hsms
 	if resourceID == "" {

@@ -11,10 +11,10 @@ import (
 	"time"
 )
 
-// HSMOperationKind is what an HSM was asked to do.
+// HSMOperationKind is the kind of an HSM's operation.
 type HSMOperationKind string
 
-// The kinds; those with Check look whether the operation would be accepted and change nothing.
+// These are the kinds. A kind with Check tests whether the operation would be accepted and changes nothing.
 const (
 	FullBackup   HSMOperationKind = "backup"
 	BackupCheck  HSMOperationKind = "prebackup"
@@ -23,7 +23,7 @@ const (
 	KeyRestore   HSMOperationKind = "keyRestore"
 )
 
-// usually is how long operations take (recorded 2020 to 2026 of small HSMs; checks are a guess).
+// usually has the usual durations of operations (recorded 2020 to 2026 of small HSMs; checks are a guess).
 var usually = map[HSMOperationKind]Range{
 	FullBackup:   {7 * time.Second, 15 * time.Second},
 	BackupCheck:  {2 * time.Second, 5 * time.Second},
@@ -32,7 +32,7 @@ var usually = map[HSMOperationKind]Range{
 	KeyRestore:   {6 * time.Second, 24 * time.Second},
 }
 
-// range of the knobs for a kind.
+// takes returns the range of the knobs for a kind.
 func (k HSMKnobs) takes(kind HSMOperationKind) Range {
 	switch kind {
 	case FullBackup:
@@ -45,21 +45,21 @@ func (k HSMKnobs) takes(kind HSMOperationKind) Range {
 	return k.Check
 }
 
-// firstRetryAfter is sent with the answer to a start, and never with a poll's (recorded 2020 to 2024).
+// firstRetryAfter is sent with the answer to a start, and never with the answer to a poll (recorded 2020 to 2024).
 const firstRetryAfter = 10 * time.Second
 
-// backupRule is how old the backup may be that a full restore wants of what it overwrites.
+// backupRule is the greatest age of the HSM's own backup that a full restore requires before it overwrites the HSM.
 const backupRule = 30 * time.Minute
 
-// HSMOperation is an operation that an HSM accepted.
+// HSMOperation is an accepted operation of an HSM.
 type HSMOperation struct {
 	JobID string
 	// HSM is its resource ID.
 	HSM  string
 	Kind HSMOperationKind
-	// Folder is what it writes or reads; a BackupCheck has none.
+	// Folder is the folder that it writes or reads; a BackupCheck has none.
 	Folder string
-	// Key is that of a KeyRestore.
+	// Key is the key of a KeyRestore.
 	Key     string
 	Started time.Time
 	// Ended is zero while in progress.
@@ -87,44 +87,44 @@ type HSMRequest struct {
 	// HSM is its resource ID.
 	HSM  string
 	Kind HSMOperationKind
-	// Status is the answer's, whether or not it arrived; 0 when the request was lost on purpose.
+	// Status is the answer's status, whether or not it arrived; 0 when the request was lost on purpose.
 	Status int
-	// JobID is of the operation that it started; "" when refused.
+	// JobID is the ID of the operation that it started; "" if it was refused.
 	JobID string
 }
 
-// HSMRequests returns every request for an operation that reached an HSM, in the order of their answers. Those without
-// a valid token, a role or a known api-version are not among them.
+// HSMRequests returns every request for an operation that reached an HSM, in the order of their answers. It leaves out the
+// requests without a valid token, a role or a known api-version.
 func (s *Sim) HSMRequests() []HSMRequest {
 	s.hsms.mu.Lock()
 	defer s.hsms.mu.Unlock()
 	return append([]HSMRequest(nil), s.hsms.requests...)
 }
 
-// hsmOperation is an HSMOperation at work. Its fields are guarded by managedHSMs.mu, once it runs.
+// hsmOperation is an HSMOperation in progress. Its fields are guarded by managedHSMs.mu, once it runs.
 type hsmOperation struct {
 	HSMOperation
 	hsm     *hsm
 	storage hsmStorage
 	knobs   HSMKnobs // as they were at the start
 	fault   Fault    // zero for none
-	// vault is what a backup holds: the HSM as it was at the start.
+	// vault is the content of a backup: the HSM as it was at the start.
 	vault vault
-	// rule says why the HSM may not be overwritten; "" if it may.
+	// rule is the reason why the HSM may not be overwritten; "" if it may.
 	rule hsmFailure
-	// late is what each poll refuses with 400, invalid what its status calls an invalid request.
+	// late is the error that each poll returns with 400; invalid is the error that its status calls an invalid request.
 	late, invalid string
 	// ended is closed at the end.
 	ended chan struct{}
 	// halfway tells that half of the time has passed.
 	halfway bool
-	// hurry is closed when the rest of the time shall not be waited for.
+	// hurry is closed to skip the rest of the time.
 	hurry     chan struct{}
 	hurryOnce sync.Once
 }
 
-// HurryHSM lets what the HSM is doing, looks included, take no more time, so that a test can let an operation of hours
-// last as long as its own clock says.
+// HurryHSM ends the waiting of the HSM's operations, including checks, so that a test decides by its own clock how long an
+// operation of hours lasts.
 func (s *Sim) HurryHSM(resourceID string) error {
 	h, err := s.hsms.find(resourceID)
 	if err != nil {
@@ -199,7 +199,7 @@ func (m *managedHSMs) begin(c *hsmCall) *http.Response {
 	return resp
 }
 
-// turnAway answers what comes while the operation is under way.
+// turnAway returns the rejection of a request during the operation.
 func (o *hsmOperation) turnAway(how Busy) *http.Response {
 	what := "backup"
 	if o.Kind != FullBackup {
@@ -212,11 +212,11 @@ func (o *hsmOperation) turnAway(how Busy) *http.Response {
 	const line = "   at Microsoft.ManagedHsm.Backup.StartAsync(BackupRequest request, CancellationToken cancellation)\n"
 	return armJSON(http.StatusConflict, map[string]any{"error": map[string]any{
 		"code": "409", "message": message + ". Please try again after sometime.",
-		"innererror": map[string]any{"stacktrace": strings.Repeat(line, 30)}, // what is in it is invented
+		"innererror": map[string]any{"stacktrace": strings.Repeat(line, 30)}, // its content is invented
 	}})
 }
 
-// start lets an accepted operation run. Called under the lock.
+// start runs an accepted operation. It is called under the lock.
 func (m *managedHSMs) start(h *hsm, o *hsmOperation) {
 	o.JobID, o.Started = hex.EncodeToString(m.bytes(16)), time.Now()
 	if o.Kind == FullBackup {
@@ -255,7 +255,7 @@ func (m *managedHSMs) start(h *hsm, o *hsmOperation) {
 	go m.run(o, takes)
 }
 
-// rule tells why an HSM may not be overwritten now. The words are invented. Called under the lock.
+// rule returns the reason why an HSM may not be overwritten now. The words are invented. It is called under the lock.
 func (m *managedHSMs) rule(h *hsm, k HSMKnobs) hsmFailure {
 	if k.BackupFirst == BackupWithin && (h.lastBackup.IsZero() || time.Since(h.lastBackup) > m.pace.scale(backupRule)) {
 		return "A full backup of the HSM must have been completed within the last 30 minutes"
@@ -263,7 +263,7 @@ func (m *managedHSMs) rule(h *hsm, k HSMKnobs) hsmFailure {
 	return ""
 }
 
-// backs tells that the operation is about making a backup.
+// backs tells whether the operation is about making a backup.
 func (o *hsmOperation) backs() bool { return o.Kind == FullBackup || o.Kind == BackupCheck }
 
 func (o *hsmOperation) step() Step {
@@ -276,7 +276,7 @@ func (o *hsmOperation) step() Step {
 	return OnCheck
 }
 
-// path is where the operation's status is asked for.
+// path returns the path of the operation's status.
 func (o *hsmOperation) path() string {
 	if o.backs() {
 		return "/backup"
@@ -284,7 +284,7 @@ func (o *hsmOperation) path() string {
 	return "/restore"
 }
 
-// run is the operation's whole life.
+// run runs the operation from its start to its end.
 func (m *managedHSMs) run(o *hsmOperation, takes time.Duration) {
 	defer m.running.Done()
 	defer close(o.ended)
@@ -301,13 +301,13 @@ func (m *managedHSMs) run(o *hsmOperation, takes time.Duration) {
 	if err == nil {
 		o.Details = done()
 	} else {
-		failure := resourceNotFound // where storage did not answer too
+		failure := resourceNotFound // also if storage did not answer
 		_ = errors.As(err, &failure)
 		o.State, o.Details = Failed, string(failure)
 	}
 }
 
-// work takes its time and returns what is to be done at the end, under the lock.
+// work waits for the operation's time and returns the func for its end, to be called under the lock.
 func (m *managedHSMs) work(o *hsmOperation, takes time.Duration) (done func() string, err error) {
 	if o.fault.Kind == FailOperation {
 		return nil, errors.Join(m.wait(o, takes), hsmFailure(o.fault.Message))
@@ -321,7 +321,7 @@ func (m *managedHSMs) work(o *hsmOperation, takes time.Duration) (done func() st
 	return m.readBackup(o, takes)
 }
 
-// wait lets the operation take its time. It returns early when told to hurry, and with an error at the end of the Sim's
+// wait waits for a part of the operation's time. It returns early after HurryHSM, and with an error at the end of the Sim's
 // life.
 func (m *managedHSMs) wait(o *hsmOperation, d time.Duration) error {
 	timer := time.NewTimer(d)
@@ -336,7 +336,7 @@ func (m *managedHSMs) wait(o *hsmOperation, d time.Duration) error {
 	}
 }
 
-// poll answers GET of an operation's status, for ever. Its failure is not the poll's: that is a 200.
+// poll answers GET of an operation's status, at any later time. The answer is a 200 even if the operation failed.
 func (m *managedHSMs) poll(c *hsmCall) *http.Response {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -352,7 +352,8 @@ func (m *managedHSMs) poll(c *hsmCall) *http.Response {
 	return jobError(http.StatusNotFound, "ResourceNotFound", "There is no operation "+c.job)
 }
 
-// body is the operation as its status tells: as it is, or as it was when it was taken on. Called under the lock.
+// body returns the operation in the form of its status: as it is, or as it was when it was accepted. It is called under the
+// lock.
 func (o *hsmOperation) body(state OperationState) map[string]any {
 	body := map[string]any{
 		"jobId": o.JobID, "status": state, "statusDetails": nil, "error": nil,
@@ -383,7 +384,8 @@ func (o *hsmOperation) body(state OperationState) map[string]any {
 	return body
 }
 
-// turnedAway is the answer to everything but polls while a full restore runs, nil for none. Called under the lock.
+// turnedAway returns the answer to every request but polls while a full restore runs, nil if none runs. It is called under the
+// lock.
 func (m *managedHSMs) turnedAway(h *hsm, r hsmRoute) *http.Response {
 	if h.busy == nil || h.busy.Kind != FullRestore {
 		return nil

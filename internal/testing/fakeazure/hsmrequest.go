@@ -15,15 +15,15 @@ import (
 	"time"
 )
 
-// leastSAS is how long a SAS must be valid from the call on, by the API's description.
+// leastSAS is the least time for which a SAS must be valid from the call on, by the API's description.
 const leastSAS = 24 * time.Hour
 
-// hsmStorage is where a backup goes or comes from, as the body tells.
+// hsmStorage is the place of a backup in a request's body.
 type hsmStorage struct {
 	StorageResourceURI string `json:"storageResourceUri"`
 	Token              string `json:"token"`
 	UseManagedIdentity *bool  `json:"useManagedIdentity"`
-	// sas are the fields of the token, once it was read.
+	// sas are the fields of the token, once it was parsed.
 	sas url.Values
 }
 
@@ -87,7 +87,7 @@ func parseRestore(c *hsmCall) (hsmStorage, string, *http.Response) {
 	return *p.SASTokenParameters, folder, p.SASTokenParameters.check(c.version)
 }
 
-// check looks at the members as such.
+// check checks each member by itself.
 func (p hsmStorage) check(version string) *http.Response {
 	identity := p.identity()
 	switch {
@@ -105,15 +105,15 @@ func (p hsmStorage) check(version string) *http.Response {
 
 func (p hsmStorage) identity() bool { return p.UseManagedIdentity != nil && *p.UseManagedIdentity }
 
-// containerURI is the address of a container.
+// containerURI matches the address of a container.
 var containerURI = regexp.MustCompile(`^https://([a-z0-9]{3,24})\.blob\.core\.windows\.net/([^/?#]+)/?$`)
 
-// malformedSAS is what is said of a SAS that cannot be read: recorded 2020 to 2022 for one without expiry.
+// malformedSAS returns the error text for an unreadable SAS: recorded 2020 to 2022 for one without expiry.
 func malformedSAS(field string) string {
 	return "The customer provided SAS token is malformed. The SAS token does not contain the " + field + " field"
 }
 
-// readSAS returns the fields of the SAS, and what is wrong with it as such, "" for nothing.
+// readSAS returns the fields of the SAS, and the error in its form, "" if there is none.
 func (p hsmStorage) readSAS(k HSMKnobs, now time.Time) (url.Values, string) {
 	fields, err := url.ParseQuery(strings.TrimPrefix(p.Token, "?"))
 	if err != nil {
@@ -136,7 +136,7 @@ func (p hsmStorage) readSAS(k HSMKnobs, now time.Time) (url.Values, string) {
 	return fields, ""
 }
 
-// sasTime reads the forms of time that a SAS may have.
+// sasTime parses the forms of time in a SAS.
 func sasTime(text string) (at time.Time, err error) {
 	for _, form := range []string{time.RFC3339, "2006-01-02T15:04Z", "2006-01-02"} {
 		if at, err = time.Parse(form, text); err == nil {
@@ -146,11 +146,11 @@ func sasTime(text string) (at time.Time, err error) {
 	return at, err
 }
 
-// grants tells whether a SAS is for the container as a whole and gives all of the permissions. Its signature and expiry
-// are the storage's to check.
+// grants tells whether a SAS is for the container as a whole and gives all of the permissions. The storage checks its
+// signature and expiry.
 func grants(sas url.Values, permissions string) bool {
 	wide := sas.Get("sr") == "c"
-	if !sas.Has("sr") { // of an account
+	if !sas.Has("sr") { // a SAS of an account
 		wide = strings.Contains(sas.Get("ss"), "b") && strings.Contains(sas.Get("srt"), "c") &&
 			strings.Contains(sas.Get("srt"), "o")
 	}

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// readBackup reads the folder, refuses what may not be restored, and says what to put in place at the end. Of a check,
-// nothing.
+// readBackup reads the folder, refuses an invalid restore, and returns the func that replaces the content at the end. For a
+// check the func replaces nothing.
 func (m *managedHSMs) readBackup(o *hsmOperation, takes time.Duration) (func() string, error) {
 	if err := m.wait(o, takes/2); err != nil {
 		return nil, err
@@ -42,7 +42,7 @@ func (m *managedHSMs) readBackup(o *hsmOperation, takes time.Duration) (func() s
 	return func() string { return "" }, nil
 }
 
-// replace wipes the HSM. Called under the lock.
+// replace replaces the content of the HSM. It is called under the lock.
 func (o *hsmOperation) replace(by vault) {
 	if o.knobs.RestoredRoles == RestoreAdministrators {
 		by.Assignments = slices.DeleteFunc(by.Assignments, func(a hsmAssignment) bool {
@@ -52,8 +52,8 @@ func (o *hsmOperation) replace(by vault) {
 	o.hsm.vault = by
 }
 
-// bringBack restores a key with all its versions where there is none, and returns the statusDetails (recorded 2021 and
-// 2022). Called under the lock.
+// bringBack restores a key with all its versions if there is no such key, and returns the statusDetails (recorded 2021 and
+// 2022). It is called under the lock.
 func (o *hsmOperation) bringBack(key *hsmKey) string {
 	restored, kept := len(key.Versions), 0
 	if _, ok := o.hsm.vault.Keys[o.Key]; ok {

@@ -17,7 +17,7 @@ func restoreOf(name, folder string) backup.RestoreOperationParameters {
 	return backup.RestoreOperationParameters{FolderToRestore: &folder, SASTokenParameters: to.Ptr(byIdentity(name))}
 }
 
-// fullRestore restores into an HSM and returns what Azure said where it failed.
+// fullRestore restores into an HSM and returns Azure's error if it failed.
 func fullRestore(t *testing.T, s *fakeazure.Sim, url, name, folder string) string {
 	t.Helper()
 	client := newBackupClient(t, s, url, s.Credential("app"))

@@ -5,11 +5,11 @@ import (
 	"slices"
 )
 
-// HSMRole is the ID of a role definition of Managed HSM's own access control. Roles of Resource Manager give nothing
-// on an HSM's keys, backups and restores.
+// HSMRole is the ID of a role definition of Managed HSM's own access control. Roles of Resource Manager grant nothing on an
+// HSM's keys, backups and restores.
 type HSMRole string
 
-// The built-in roles, all at scope "/".
+// These are the built-in roles, all at scope "/".
 const (
 	ManagedHSMAdministrator HSMRole = "a290e904-7015-4bba-90c8-60543313cdb4"
 	ManagedHSMBackup        HSMRole = "7b127d3c-77bd-4e3e-bbe0-dbb8971fa7f8"
@@ -18,7 +18,7 @@ const (
 	ManagedHSMCryptoUser    HSMRole = "21dbd100-6940-42c2-9190-5d6cb909625b"
 )
 
-// The data actions that are checked here.
+// These are the data actions that the simulator checks.
 const (
 	hsmActions        = "Microsoft.KeyVault/managedHsm"
 	startBackup       = hsmActions + "/backup/start/action"
@@ -47,8 +47,8 @@ type hsmAssignment struct {
 	Role        HSMRole `json:"roleDefinitionId"`
 }
 
-// AssignHSM gives the identity with this object ID roles on an HSM, at scope "/". It counts at once. A full restore
-// replaces all assignments by those of the backup.
+// AssignHSM gives the identity with this object ID roles on an HSM, at scope "/". They are valid at once. A full restore
+// replaces all assignments by the assignments in the backup.
 func (s *Sim) AssignHSM(resourceID, objectID string, roles ...HSMRole) error {
 	h, err := s.hsms.find(resourceID)
 	if err != nil {
@@ -65,7 +65,7 @@ func (s *Sim) AssignHSM(resourceID, objectID string, roles ...HSMRole) error {
 	return nil
 }
 
-// UnassignHSM takes away every role that the identity has on an HSM.
+// UnassignHSM removes every role of the identity on an HSM.
 func (s *Sim) UnassignHSM(resourceID, objectID string) error {
 	h, err := s.hsms.find(resourceID)
 	if err != nil {

@@ -16,22 +16,22 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
 )
 
-// hsmFailure is the statusDetails of a failed operation: all that Azure says of the reason.
+// hsmFailure is the statusDetails of a failed operation: Azure gives no other reason.
 type hsmFailure string
 
 func (f hsmFailure) Error() string { return string(f) }
 
 const (
-	// resourceNotFound stands for a container that is missing and for storage that denies access (recorded 2020, 2021).
+	// resourceNotFound stands for a missing container and for storage that denies access (recorded 2020, 2021).
 	resourceNotFound hsmFailure = "ResourceNotFound"
 	// invalidBackup stands for a folder that cannot be restored (recorded 2020).
 	invalidBackup hsmFailure = "Invalid backup provided"
 )
 
-// archiveName is the blob that is written last: with it a folder is complete.
+// archiveName is the last blob of a folder: with it the folder is complete.
 const archiveName = "archive.json"
 
-// archive is a backup. The blobs beside it are opaque and only counted and measured.
+// archive is a backup. The other blobs are opaque; a restore only counts and measures them.
 type archive struct {
 	HSM            string           `json:"hsm"`
 	SecurityDomain string           `json:"securityDomain"`
@@ -39,11 +39,11 @@ type archive struct {
 	Blobs          map[string]int64 `json:"blobs"`
 }
 
-// hsmContainer is a container as an HSM reaches it.
+// hsmContainer is a container with an HSM's access to it.
 type hsmContainer struct{ *container.Client }
 
-// open returns the container of an operation if the storage lets the HSM in with the permissions: of the SAS, or of its
-// identity's role.
+// open returns the container of an operation if the storage gives the HSM the permissions: by the SAS, or by its identity's
+// role.
 func (m *managedHSMs) open(o *hsmOperation, permissions string) (hsmContainer, error) {
 	p := o.storage
 	parts := containerURI.FindStringSubmatch(p.StorageResourceURI)
@@ -55,7 +55,7 @@ func (m *managedHSMs) open(o *hsmOperation, permissions string) (hsmContainer, e
 		return hsmContainer{}, resourceNotFound
 	}
 	uri := strings.TrimSuffix(p.StorageResourceURI, "/")
-	// Straight to the emulator, past the proxy: this traffic is Azure's own.
+	// The client connects to the emulator directly, without the proxy: this traffic is Azure's own.
 	options := &container.ClientOptions{ClientOptions: azcore.ClientOptions{
 		Transport: &http.Client{Transport: m.storage.own}, Retry: policy.RetryOptions{MaxRetries: -1},
 	}}
@@ -75,8 +75,8 @@ func (m *managedHSMs) open(o *hsmOperation, permissions string) (hsmContainer, e
 	return hsmContainer{client}, err
 }
 
-// admitsIdentity asks the firewall, which lets a trusted service in, and the role assignments, which the emulator does
-// not know.
+// admitsIdentity checks the firewall, which admits a trusted service, and the role assignments. The emulator does not know the
+// assignments.
 func (m *managedHSMs) admitsIdentity(h *hsm, a StorageAccount, name, permissions string) bool {
 	if a.Firewall.Deny && a.Firewall.Bypass != "" && !strings.Contains(a.Firewall.Bypass, "AzureServices") {
 		return false
@@ -98,7 +98,7 @@ func (c hsmContainer) put(ctx context.Context, folder, name string, content []by
 	return nil
 }
 
-// check makes sure that the container is there, by asking for a blob: a container's SAS tells nothing of the container.
+// check makes sure that the container exists, by requesting a blob: a container's SAS cannot read the container itself.
 func (c hsmContainer) check(ctx context.Context) error {
 	_, err := c.NewBlobClient(archiveName).GetProperties(ctx, nil)
 	if err == nil || bloberror.HasCode(err, bloberror.BlobNotFound) {

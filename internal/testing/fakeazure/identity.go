@@ -14,17 +14,17 @@ import (
 )
 
 const (
-	// defaultApp is the identity of the function app that needs no name.
+	// defaultApp is the identity of the function app without a name.
 	defaultApp = "app"
-	// identityAPIVersion is the only one that App Service offers with IDENTITY_ENDPOINT.
+	// identityAPIVersion is the only version that App Service offers with IDENTITY_ENDPOINT.
 	identityAPIVersion = "2019-08-01"
 	identityPath       = "/msi/token"
-	// readHeaderPatience ends clients that connect and say nothing.
+	// readHeaderPatience is the time limit for clients that connect and send nothing.
 	readHeaderPatience = 30 * time.Second
 )
 
-// identityEndpoint is App Service's managed-identity endpoint: plain HTTP on loopback, guarded by a secret that
-// only the app's own process knows. One endpoint serves all apps; the secret tells them apart.
+// identityEndpoint is App Service's managed-identity endpoint: plain HTTP on loopback, guarded by a secret that only the app's
+// own process knows. One endpoint serves all apps; the secret tells them apart.
 type identityEndpoint struct {
 	directory *directory
 	listener  net.Listener
@@ -71,7 +71,7 @@ func (e *identityEndpoint) secret(app string) string {
 	return secret
 }
 
-// Attach gives an app a user-assigned identity and returns its client ID, for which the app can then ask.
+// Attach gives an app a user-assigned identity and returns its client ID. With that the app can request its tokens.
 func (s *Sim) Attach(app, identity string) (clientID string) {
 	e := s.identity
 	e.mu.Lock()
@@ -120,7 +120,7 @@ func (e *identityEndpoint) token(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// choose finds the identity asked for: the app's own one unless the query selects another.
+// choose returns the requested identity: the app's own one unless the query selects another.
 func (e *identityEndpoint) choose(app string, attached []string, query map[string][]string) (name string, ok bool) {
 	for key := range query {
 		switch key {
@@ -133,14 +133,14 @@ func (e *identityEndpoint) choose(app string, attached []string, query map[strin
 			}
 			return attached[i], true
 		case "resource", "api-version":
-		default: // selectors by resource or principal ID, and anything else, find nobody
+		default: // selectors by resource or principal ID, and all others, find no identity
 			return "", false
 		}
 	}
 	return app, true
 }
 
-// refuseToken answers in App Service's own shape, which is not that of Azure Resource Manager.
+// refuseToken answers in App Service's own form; Azure Resource Manager's is different.
 func refuseToken(w http.ResponseWriter, status int, message string) {
 	writeIdentityJSON(w, status, map[string]any{
 		"statusCode": status, "message": message, "correlationId": uuid.NewString(),
@@ -150,5 +150,5 @@ func refuseToken(w http.ResponseWriter, status int, message string) {
 func writeIdentityJSON(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(body) // fails only when the client has gone
+	_ = json.NewEncoder(w).Encode(body) // it fails only when the client has gone
 }

@@ -108,7 +108,7 @@ func TestCredentialRefusesScopes(t *testing.T) {
 // childVariable makes the test binary the child of TestEnvironmentOfChildren; its value is a container.
 const childVariable = "SIM_TEST_CONTAINER"
 
-// child is a program that knows nothing of the simulator: it has its environment only.
+// child is a program that does not know the simulator: it has only its environment.
 func child() int {
 	credential, err := azidentity.NewManagedIdentityCredential(nil)
 	if err == nil {

@@ -10,25 +10,25 @@ import (
 	"time"
 )
 
-// Immutability is a time-based policy or a legal hold on blobs. The zero value is none. Overwriting is not refused: nothing
-// here writes a blob twice.
+// Immutability is a time-based policy or a legal hold on blobs. The zero value is none. It does not refuse overwriting:
+// nothing here writes a blob twice.
 type Immutability struct {
-	// Container is the one that has it; "" is a policy of the whole account. Of the latter each blob tells by itself, as of
-	// every policy of a version; of one of the container nothing shows in the properties of its blobs (documented).
+	// Container is the container with the policy; "" is a policy of the whole account. Each blob shows a policy of the account
+	// by itself, like every policy of a version; the properties of blobs do not show a policy of their container (documented).
 	Container string
-	// Until is when the policy lets go; zero is no policy.
+	// Until is the end of the policy; zero means no policy.
 	Until time.Time
 	// Hold is a legal hold.
 	Hold bool
 }
 
-// containersPath is where Resource Manager has the containers of an account, in lower case.
+// containersPath is Resource Manager's path of the containers of an account, in lower case.
 const containersPath = "blobservices/default/containers/"
 
-// active tells whether anything is kept now.
+// active tells whether blobs are kept now.
 func (i Immutability) active(now time.Time) bool { return i.Hold || now.Before(i.Until) }
 
-// days is the policy as Resource Manager writes it.
+// days returns the remaining days of the policy as Resource Manager writes them.
 func (i Immutability) days() int { return int(math.Ceil(time.Until(i.Until).Hours() / 24)) }
 
 // describe adds a policy of the account to its properties.
@@ -40,7 +40,7 @@ func (i Immutability) describe(properties map[string]any) {
 	}
 }
 
-// container is one of the account as Resource Manager shows it, whether or not the emulator has it.
+// container returns a container of the account as Resource Manager shows it, whether or not the emulator has it.
 func (a StorageAccount) container(name string) map[string]any {
 	i := a.Immutability
 	here := i.Container == name
@@ -59,7 +59,7 @@ func (a StorageAccount) container(name string) map[string]any {
 	}
 }
 
-// refuse is the answer to the deletion of a blob that is kept, alone or in a batch; nil for anything else.
+// refuse returns the answer to the deletion of a kept blob, alone or in a batch; nil for any other request.
 func (i Immutability) refuse(host string, r *http.Request, now time.Time) *http.Response {
 	container, blob, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	if !i.active(now) || !strings.Contains(host, ".blob.") || i.Container != "" && i.Container != container {
@@ -73,7 +73,7 @@ func (i Immutability) refuse(host string, r *http.Request, now time.Time) *http.
 	case r.Method == http.MethodDelete && blob != "":
 		return storageError(host, http.StatusConflict, "BlobImmutableDueToPolicy", message)
 	case r.Method == http.MethodPost && r.URL.Query().Get("comp") == "batch":
-		asked, _ := io.ReadAll(r.Body) // what is cut short has fewer parts
+		asked, _ := io.ReadAll(r.Body) // a truncated body has fewer parts
 		var body bytes.Buffer
 		for n := range bytes.Count(asked, []byte("Content-ID:")) {
 			fmt.Fprintf(&body, "--kept\r\nContent-Type: application/http\r\nContent-ID: %d\r\n\r\nHTTP/1.1 409 %s\r\n"+
@@ -85,7 +85,7 @@ func (i Immutability) refuse(host string, r *http.Request, now time.Time) *http.
 	return nil
 }
 
-// show adds a policy of the account to what is told of a single blob.
+// show adds a policy of the account to the properties of a single blob.
 func (i Immutability) show(resp *http.Response) {
 	if i.Container != "" || resp.Header.Get("X-Ms-Blob-Type") == "" {
 		return

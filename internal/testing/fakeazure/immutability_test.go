@@ -14,8 +14,8 @@ import (
 	"lifeboat/internal/testing/fakeazure"
 )
 
-// TestImmutability: a policy shows at the account, at the container, or at each blob, and nothing that it keeps can be
-// deleted, alone or in a batch.
+// TestImmutability: a policy is visible at the account, at the container, or at each blob, and no kept blob can be deleted,
+// alone or in a batch.
 func TestImmutability(t *testing.T) {
 	t.Parallel()
 	s := startWithStorage(t)

@@ -5,25 +5,25 @@ import (
 	"time"
 )
 
-// Knobs is how a service behaves. Every zero value is the usual behaviour or, where that is unknown, the reading
-// that is worse for the client.
+// Knobs are options of a service. Every zero value is the usual behaviour or, if that is unknown, the reading that is worse
+// for the client.
 type Knobs struct {
-	// Shortest and Longest bound how long a backup or restore takes before the time scale; each draws its own from the seed.
-	// Both 0 means 8 min: recordings of empty Developer services took 1.5 to 16 min, mostly 6 to 11, and one of
-	// 2023-07 more than 4 h; restores took 7 to 19 min.
+	// Shortest and Longest bound the duration of a backup or restore before the time scale; each draws its own from the seed.
+	// Both 0 means 8 min: recordings of empty Developer services took 1.5 to 16 min, mostly 6 to 11, and one of 2023-07 more
+	// than 4 h; restores took 7 to 19 min.
 	Shortest, Longest time.Duration
-	// BlobBytes is the size of what a backup writes, or more if that has no room for the configuration. 0 means 256 KiB.
+	// BlobBytes is the size of a backup's blob, or more if that has no room for the configuration. 0 means 256 KiB.
 	BlobBytes int64
-	// ProvisioningState, when not empty, is the service's state whatever it does. Any but "Succeeded" makes a backup,
-	// a restore and a change of the configuration answer 409.
+	// ProvisioningState, when not empty, is the service's state during all of its work. Any but "Succeeded" makes a backup, a
+	// restore and a change of the configuration answer 409.
 	ProvisioningState string
 	// ConflictCode is the code of that 409. "" means "ServiceUpdating", which is invented.
 	ConflictCode string
-	// RestorableFor is how long a backup can be restored, before the time scale, by the clock that SkewDate moves. 0 means
-	// 30 days, as documented.
+	// RestorableFor is the time for which a backup can be restored, before the time scale, by the clock that SkewDate moves. 0
+	// means 30 days, as documented.
 	RestorableFor time.Duration
-	// Settles is how long the service's provisioningState is still Updating after a restore has ended, before the time
-	// scale.
+	// Settles is the time for which the service's provisioningState is still Updating after a restore has ended, before the
+	// time scale.
 	Settles time.Duration
 
 	StartHeaders     StartHeaders
@@ -37,30 +37,30 @@ type Knobs struct {
 	WorkspaceList    WorkspaceList
 }
 
-// StartHeaders says by which headers the answer to a start of api-version 2024-05-01 tells where to ask about it. Those of
-// versions before have Location alone (recorded 2016 to 2023).
+// StartHeaders says which headers in the answer to a start of api-version 2024-05-01 have the address of the operation. The
+// answers of earlier versions have Location alone (recorded 2016 to 2023).
 type StartHeaders int
 
 const (
-	// StatusAndLocation has Azure-AsyncOperation, the status of which shows no service, and Location: as the answers to
-	// changes of a service have since 2022-08-01 (recorded).
+	// StatusAndLocation has Azure-AsyncOperation, the status of which shows no service, and Location: like the answers to
+	// changes of a service since 2022-08-01 (recorded).
 	StatusAndLocation StartHeaders = iota
 	// LocationAlone has Location, as before.
 	LocationAlone
 )
 
-// Trace says what a running backup or restore shows to others.
+// Trace says which traces of a running backup or restore others can see.
 type Trace int
 
 const (
-	// TraceHidden shows nothing until the end: the service is Succeeded, there is no blob, and a second operation is
-	// accepted and runs beside the first. What is configured during a restore is lost at its end.
+	// TraceHidden shows nothing until the end: the service is Succeeded, there is no blob, and a second operation is accepted
+	// and runs in parallel to the first. Changes of the configuration during a restore are lost at its end.
 	TraceHidden Trace = iota
 	// TraceVisible shows provisioningState Updating and answers a second operation, or a change, with 409.
 	TraceVisible
 )
 
-// MissingContainer says what happens to a backup into a container that does not exist.
+// MissingContainer says how a backup into a container that does not exist ends.
 type MissingContainer int
 
 const (
@@ -70,13 +70,13 @@ const (
 	CreateMissingContainer
 )
 
-// ExistingBlob says what happens to a backup under the name of a blob that exists.
+// ExistingBlob says how a backup under the name of an existing blob ends.
 type ExistingBlob int
 
 const (
 	// OverwriteExistingBlob replaces the blob.
 	OverwriteExistingBlob ExistingBlob = iota
-	// RefuseExistingBlob answers 400, or fails the operation when the blob came up meanwhile.
+	// RefuseExistingBlob answers 400, or fails the operation if the blob was created meanwhile.
 	RefuseExistingBlob
 )
 
@@ -100,11 +100,11 @@ const (
 	UnrestorableAtStart
 )
 
-// OtherCORS says what happens to a backup to an account with CORS rules, but without PATCH in them.
+// OtherCORS says how a backup ends to an account with CORS rules, but without PATCH in them.
 type OtherCORS int
 
 const (
-	// RefuseOtherCORS answers 400, as the documentation asks for no CORS at all.
+	// RefuseOtherCORS answers 400, as the documentation requires no CORS at all.
 	RefuseOtherCORS OtherCORS = iota
 	// TakeOtherCORS makes the backup.
 	TakeOtherCORS
@@ -116,13 +116,13 @@ const (
 type TrustedServices int
 
 const (
-	// DenyTrustedServices turns it away.
+	// DenyTrustedServices rejects it.
 	DenyTrustedServices TrustedServices = iota
-	// AdmitTrustedServices lets it in, as documented before.
+	// AdmitTrustedServices admits it, as documented before.
 	AdmitTrustedServices
 )
 
-// WorkspaceList says what a tier without workspaces answers to a request for their list.
+// WorkspaceList says how a tier without workspaces answers a request for their list.
 type WorkspaceList int
 
 const (
@@ -140,8 +140,8 @@ const (
 	defaultRestorableFor = 30 * 24 * time.Hour
 )
 
-// Tune changes the knobs of one service, or with an empty resource ID of all services, later ones included. A backup
-// or restore goes by the knobs of its start.
+// Tune changes the knobs of one service, or with an empty resource ID of all services, later ones included. A backup or
+// restore uses the knobs at its start.
 func (s *Sim) Tune(resourceID string, change func(*Knobs)) error {
 	m := s.management
 	m.mu.Lock()
@@ -161,7 +161,7 @@ func (s *Sim) Tune(resourceID string, change func(*Knobs)) error {
 	return nil
 }
 
-// lookup is called under the lock.
+// lookup returns a service. It is called under the lock.
 func (m *apiManagement) lookup(text string) (*service, error) {
 	id, err := parseResourceID(text)
 	if err != nil {

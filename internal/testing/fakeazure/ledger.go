@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// ledgerName is Confidential Ledger's own rule; a name has 3 to 32 characters. Managed CCF documents only how one starts,
-// so its names are held to the same rule here.
+// ledgerName is Confidential Ledger's own rule; a name has 3 to 32 characters. Managed CCF documents only how a name starts,
+// so its names must follow the same rule here.
 var ledgerName = regexp.MustCompile(`^[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?$`)
 
 const (
@@ -21,33 +21,33 @@ const (
 	managedCCFs    = "managedCCFs"
 )
 
-// Ledger is a Confidential Ledger or a Managed CCF application, provisioned; which of them, its resource ID tells.
+// Ledger is a provisioned Confidential Ledger or Managed CCF application; its resource ID tells which of them.
 type Ledger struct {
 	// ResourceID is the full Azure resource ID, of type ledgers or managedCCFs.
 	ResourceID string
-	// Location is the region, such as "West Europe"; that when empty.
+	// Location is the region; empty means "West Europe".
 	Location string
-	// Entries are what the ledger holds at first, one transaction each.
+	// Entries are the first entries of the ledger, one transaction each.
 	Entries []string
 }
 
-// LedgerState is what a ledger holds and how it is, for tests to look at: no call of Azure's shows it.
+// LedgerState is the content and state of a ledger, for tests: no call to Azure shows it.
 type LedgerState struct {
-	// Entries are all that were ever appended, the oldest first.
+	// Entries are all entries ever appended, the oldest first.
 	Entries []string
 	// Transaction is the ID of the last transaction, view and sequence number, such as "2.17".
 	Transaction string
-	// ProvisioningState is that of the resource: "Succeeded" when nothing is being done to it.
+	// ProvisioningState is the state of the resource: "Succeeded" when no operation runs on it.
 	ProvisioningState string
 	// Location is the region as written in code, such as "westeurope".
 	Location string
 }
 
-// ledgers holds the ledgers, what they are doing and how they behave.
+// ledgers holds the ledgers, their operations and their settings.
 type ledgers struct {
 	files *files
 	pace  *pace
-	// added tells Resource Manager of a ledger's subscription and group.
+	// added tells Resource Manager about a ledger's subscription and group.
 	added func(resourceID)
 	// life ends with the Sim and with it every operation; running counts them.
 	life    context.Context
@@ -56,8 +56,8 @@ type ledgers struct {
 	mu     sync.Mutex
 	closed bool
 	random *rand.ChaCha8
-	knobs  LedgerKnobs // of ledgers added from now on
-	// all has those that were deleted too: a restore goes by the knobs and faults of its name.
+	knobs  LedgerKnobs // for ledgers added from now on
+	// all has deleted ledgers too: a restore uses the knobs and faults of its name.
 	all        map[string]*ledger
 	operations []*ledgerOperation
 	requests   []LedgerRequest
@@ -65,7 +65,7 @@ type ledgers struct {
 	lastStamp int64
 }
 
-// ledger is a Ledger at work. Its fields are guarded by ledgers.mu.
+// ledger is a running Ledger. Its fields are guarded by ledgers.mu.
 type ledger struct {
 	id       resourceID
 	location string
@@ -76,13 +76,13 @@ type ledger struct {
 	history history
 }
 
-// history is what a ledger holds. Its first transaction is the service's own, which opens it.
+// history is the content of a ledger. Its first transaction is the service's own, which opens it.
 type history struct {
 	Entries []string
 	View    int
 }
 
-// transaction is the ID of the last transaction.
+// transaction returns the ID of the last transaction.
 func (h history) transaction() string { return fmt.Sprintf("%d.%d", h.View, len(h.Entries)+1) }
 
 func newLedgers(life context.Context, c Config, s *Sim) *ledgers {
@@ -96,7 +96,7 @@ func newLedgers(life context.Context, c Config, s *Sim) *ledgers {
 	}
 }
 
-// close returns when every operation has stopped; none starts any more. The Sim's life has ended before.
+// close waits until every operation has stopped; no other can start, because the Sim's life has ended before.
 func (m *ledgers) close() {
 	m.mu.Lock()
 	m.closed = true
@@ -104,7 +104,7 @@ func (m *ledgers) close() {
 	m.running.Wait()
 }
 
-// AddLedger adds a Confidential Ledger or a Managed CCF application, or replaces it with fresh knobs, no faults and the
+// AddLedger adds a Confidential Ledger or a Managed CCF application, or replaces it with default knobs, no faults and the
 // entries given.
 func (s *Sim) AddLedger(add Ledger) error {
 	id, err := parseLedgerID(add.ResourceID)
@@ -135,7 +135,7 @@ func (s *Sim) AppendToLedger(resourceID string, entries ...string) error {
 	return s.ledgers.with(resourceID, func(l *ledger) { l.history.Entries = append(l.history.Entries, entries...) })
 }
 
-// LedgerState tells what a ledger holds; the error says that there is none.
+// LedgerState returns the content of a ledger, or an error if there is no such ledger.
 func (s *Sim) LedgerState(resourceID string) (state LedgerState, err error) {
 	err = s.ledgers.with(resourceID, func(l *ledger) {
 		state = LedgerState{
@@ -146,7 +146,7 @@ func (s *Sim) LedgerState(resourceID string) (state LedgerState, err error) {
 	return state, err
 }
 
-// with does something with a ledger that exists, under the lock.
+// with calls the func for an existing ledger, under the lock.
 func (m *ledgers) with(resourceID string, do func(*ledger)) error {
 	id, err := parseLedgerID(resourceID)
 	if err != nil {
@@ -194,7 +194,7 @@ func (m *ledgers) busy(l *ledger) bool {
 	})
 }
 
-// draw returns a duration of the range, or of the usual one. Called under the lock.
+// draw returns a duration of the range, or of the usual one. It is called under the lock.
 func (m *ledgers) draw(r, usual Range) time.Duration {
 	if r == (Range{}) {
 		r = usual

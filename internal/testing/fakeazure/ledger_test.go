@@ -32,7 +32,7 @@ var never = fakeazure.Range{Shortest: 10_000 * time.Hour, Longest: 10_000 * time
 
 var votes = []string{"one", "two", "three", "four", "five", "six", "seven"}
 
-// startWithLedgers also adds a Managed CCF application and a Confidential Ledger, on which the app may do everything.
+// startWithLedgers also adds a Managed CCF application and a Confidential Ledger. The app may do everything with them.
 func startWithLedgers(t *testing.T) *fakeazure.Sim {
 	t.Helper()
 	s := startWithFiles(t)
@@ -42,7 +42,7 @@ func startWithLedgers(t *testing.T) *fakeazure.Sim {
 	return s
 }
 
-// ledgerMessage is what a backup answers in the end; pollers need a type with a name.
+// ledgerMessage is the final answer of a backup; pollers need a type with a name.
 type ledgerMessage struct{ Message *string }
 
 // ledgerClient sends requests to Resource Manager as generated clients do.
@@ -84,7 +84,7 @@ func (c ledgerClient) begin(ctx context.Context, method, id, version string, bod
 	return runtime.NewPoller[ledgerMessage](resp, c.Pipeline(), nil)
 }
 
-// do is begin, and follows the operation to its end.
+// do calls begin, and follows the operation to its end.
 func (c ledgerClient) do(t *testing.T, method, id, version string, body any) error {
 	t.Helper()
 	poller, err := c.begin(t.Context(), method, id, version, body)
@@ -95,15 +95,15 @@ func (c ledgerClient) do(t *testing.T, method, id, version string, body any) err
 	return err
 }
 
-// toFiles is the body of a backup.
+// toFiles returns the body of a backup.
 func toFiles(token string) map[string]string { return map[string]string{"uri": filesURL + "?" + token} }
 
-// fromFiles is that of a restore.
+// fromFiles returns the body of a restore.
 func fromFiles(token, name, region string) map[string]string {
 	return map[string]string{"uri": filesURL + "?" + token, "fileShareName": name, "restoreRegion": region}
 }
 
-// wantFailure checks the error of an operation that was accepted.
+// wantFailure checks the error of an accepted operation.
 func wantFailure(t *testing.T, what string, err error, code, words string) {
 	t.Helper()
 	var failed *azcore.ResponseError
@@ -120,7 +120,7 @@ func backedUp(t *testing.T, s *fakeazure.Sim) string {
 	return operations[len(operations)-1].Share
 }
 
-// filesOf are the names in a share, and how many bytes each has.
+// filesOf returns the names of the files in a share, and their sizes in bytes.
 func filesOf(t *testing.T, s *fakeazure.Sim, name string) (names []string) {
 	t.Helper()
 	in := newFileService(t, s).NewShareClient(name)
@@ -204,7 +204,7 @@ func TestLedgerBackupAndRestore(t *testing.T) {
 	}
 }
 
-// states are what GET of the resource shows of how it is.
+// states are the states of the resource in the answer to GET.
 type states struct{ ProvisioningState, RunningState string }
 
 func shown(t *testing.T, c ledgerClient, id, version string) states {
@@ -222,7 +222,8 @@ func shown(t *testing.T, c ledgerClient, id, version string) states {
 	return body.Properties
 }
 
-// TestLedgerShowsNoProvisioningState, as recorded from 2021 to 2025, unless the description's reading is asked for.
+// TestLedgerShowsNoProvisioningState: GET shows no state, as recorded from 2021 to 2025, unless the knob selects the reading
+// of the description.
 func TestLedgerShowsNoProvisioningState(t *testing.T) {
 	t.Parallel()
 	s := startWithLedgers(t)
@@ -328,7 +329,7 @@ func TestLedgerWire(t *testing.T) {
 	}
 }
 
-// TestLedgerDeletionMoves: its answers are 202 with Deleting, and name the address anew, which the old one outlives.
+// TestLedgerDeletionMoves: its answers are 202 with Deleting, and each has a new address. The old one stays valid.
 func TestLedgerDeletionMoves(t *testing.T) {
 	t.Parallel()
 	s := startWithLedgers(t)
@@ -481,7 +482,7 @@ func TestLedgerSASIsTheOnlyRight(t *testing.T) {
 	wantCode(t, "found out at the start", backup(change(func(v *sas.AccountSignatureValues) { v.Permissions = "r" })),
 		400, "BadRequest")
 
-	// The SAS is good at the start, and not until the end.
+	// The SAS is valid at the start, but expires before the end.
 	must(t, s.TuneLedger(ccfID, func(k *fakeazure.LedgerKnobs) {
 		k.SASChecked, k.Backup = fakeazure.SASCheckedAtWork, fakeazure.Range{Shortest: time.Hour, Longest: time.Hour} // 3.6 s here
 	}))
@@ -664,7 +665,7 @@ func TestLedgerFaults(t *testing.T) {
 	must(t, s.Inject(ccfID, fakeazure.Fault{Kind: fakeazure.FailOperation, Step: fakeazure.OnBackup, Status: 400, Code: "NodeDown"}))
 	poller, err := c.begin(t.Context(), "POST", ccfID+"/backup", ccfAPI, toFiles(accountSAS(t, nil)))
 	must(t, err)
-	for err == nil { // azcore takes such an answer for one to this poll
+	for err == nil { // azcore treats such an answer as one to this poll
 		_, err = poller.Poll(t.Context())
 	}
 	wantCode(t, "as a status", err, 400, "NodeDown")
@@ -765,7 +766,7 @@ func TestLedgerCreateAndDelete(t *testing.T) {
 	}
 }
 
-// TestLedgerSizes begins with a ledger that has nothing but the transaction that opens it.
+// TestLedgerSizes begins with a ledger that has only its first transaction.
 func TestLedgerSizes(t *testing.T) {
 	t.Parallel()
 	s := startWithLedgers(t)

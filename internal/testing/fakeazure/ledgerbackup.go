@@ -14,16 +14,16 @@ const (
 	defaultLedgerFileBytes = 8 << 10
 )
 
-// ledgerFile is what stands in the first line of a file of a backup; the rest of it is opaque. In Azure all of it is.
+// ledgerFile is the first line of a file of a backup; the rest of the file is opaque. In Azure all of it is.
 type ledgerFile struct {
 	Resource      string `json:"resource"`
 	Region        string `json:"region"`
 	RestoreRegion string `json:"restoreRegion"`
 	View          int    `json:"view"`
-	// From and To are sequence numbers; of a snapshot To alone.
+	// From and To are sequence numbers; a snapshot has To alone.
 	From int `json:"from,omitempty"`
 	To   int `json:"to"`
-	// Entries are those of the transactions; Digest is a snapshot's, over all up to it.
+	// Entries are the entries of the transactions; Digest is a snapshot's, over all transactions up to it.
 	Entries []string `json:"entries,omitempty"`
 	Digest  string   `json:"digest,omitempty"`
 }
@@ -34,7 +34,7 @@ type namedFile struct {
 	content []byte
 }
 
-// digest is over the entries of the transactions up to a sequence number.
+// digest returns the digest over the entries of the transactions up to a sequence number.
 func (h history) digest(to int) string {
 	sum := sha256.New()
 	for _, entry := range h.upTo(1, to) {
@@ -46,11 +46,11 @@ func (h history) digest(to int) string {
 // upTo returns the entries of the transactions with these sequence numbers; the first of all transactions has none.
 func (h history) upTo(from, to int) []string { return h.Entries[max(from, 2)-2 : max(to, 1)-1] }
 
-// last is the sequence number of the last transaction.
+// last returns the sequence number of the last transaction.
 func (h history) last() int { return len(h.Entries) + 1 }
 
-// ledgerFiles are what a backup consists of: the ledger in files that join up, and a snapshot of it, named as CCF names
-// its own.
+// ledgerFiles returns the files of a backup: the ledger in files that join up, and a snapshot of it, with names like CCF's
+// own.
 func (m *ledgers) ledgerFiles(o *ledgerOperation) []namedFile {
 	chunk, size := o.knobs.ChunkEntries, o.knobs.FileBytes
 	if chunk < 1 {
@@ -90,7 +90,7 @@ func (m *ledgers) ledgerFiles(o *ledgerOperation) []namedFile {
 	return files
 }
 
-// stamp names a share of the ledger; no two have the same. Called under the lock.
+// stamp returns the name of a share of the ledger; no two have the same. It is called under the lock.
 func (m *ledgers) stamp(o *ledgerOperation) string {
 	at, tick := o.Started.UTC().UnixMilli(), int64(1)
 	if o.knobs.ShareStamp == StampDate {
@@ -154,7 +154,7 @@ func (m *ledgers) writeBackup(o *ledgerOperation, takes time.Duration) error {
 	return m.wait(takes / time.Duration(len(files)+1))
 }
 
-// firstLine is all that is understood of a file.
+// firstLine returns the only part of a file that the simulator understands.
 func firstLine(content []byte) []byte {
 	line, _, _ := bytes.Cut(content, []byte{'\n'})
 	return line

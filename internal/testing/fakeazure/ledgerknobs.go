@@ -2,23 +2,23 @@ package fakeazure
 
 import "fmt"
 
-// LedgerKnobs is how a ledger behaves. Of its life the public recordings of 2021 to 2025 show GET, PUT, PATCH and DELETE,
-// and nothing of its backups and restores. Every zero value is what was recorded, else what is documented or, where nothing
-// is, the reading that is worse for the client.
+// LedgerKnobs are options of a ledger. The public recordings of 2021 to 2025 show GET, PUT, PATCH and DELETE of ledgers, and
+// no backup or restore. Every zero value is the recorded behaviour, else the documented one or, if there is none, the reading
+// that is worse for the client.
 type LedgerKnobs struct {
-	// Backup is how long a backup or an export takes: usually 2 to 10 min, which is a guess.
+	// Backup is the duration of a backup or an export: usually 2 to 10 min, which is a guess.
 	Backup Range
-	// Restore is how long a restore takes: usually 5 to 20 min, which is a guess.
+	// Restore is the duration of a restore: usually 5 to 20 min, which is a guess.
 	Restore Range
-	// Change is how long PUT and DELETE take: usually 75 to 95 s to make a Managed CCF, 4 min to make a ledger, and 82 to
-	// 100 s to delete either, as recorded.
+	// Change is the duration of PUT and DELETE: usually 75 to 95 s to make a Managed CCF, 4 min to make a ledger, and 82 to 100
+	// s to delete either, as recorded.
 	Change Range
-	// ChunkEntries is how many transactions a ledger file holds. 0 means 4.
+	// ChunkEntries is the number of transactions in a ledger file. 0 means 4.
 	ChunkEntries int
 	// FileBytes is the least size of each file. 0 means 8 KiB.
 	FileBytes int
-	// ProvisioningState, when not empty, is what Resource Manager says of the ledger while it exists, also where GET does
-	// not show it otherwise.
+	// ProvisioningState, when not empty, is the state that Resource Manager shows of an existing ledger, even if GET does not
+	// show it otherwise.
 	ProvisioningState string
 
 	Provisioning   ProvisioningSeen
@@ -47,17 +47,17 @@ const (
 	ProvisioningShown
 )
 
-// SecondStart says what happens to a backup that is asked for while another one runs.
+// SecondStart says how a request for a backup is answered while another one runs.
 type SecondStart int
 
 const (
-	// SecondStartAnother accepts it: it makes a share of its own.
+	// SecondStartAnother accepts it: the second backup makes its own share.
 	SecondStartAnother SecondStart = iota
 	// SecondStartRefused answers 409.
 	SecondStartRefused
 )
 
-// ShareSeen says when a backup's share and its files are to be seen.
+// ShareSeen says when a backup's share and its files become visible.
 type ShareSeen int
 
 const (
@@ -67,11 +67,11 @@ const (
 	ShareAtEnd
 )
 
-// ShareStamp says what the timestamp in the share's name looks like; documented is only that it is one.
+// ShareStamp says how the timestamp in the share's name looks; the documentation says only that there is one.
 type ShareStamp int
 
 const (
-	// StampUnix has milliseconds since 1970, which tells no reader the time.
+	// StampUnix has milliseconds since 1970, which no person can read as a time.
 	StampUnix ShareStamp = iota
 	// StampDate has year to second, 14 digits of UTC.
 	StampDate
@@ -87,7 +87,7 @@ const (
 	LayoutFlat
 )
 
-// SASChecked says when a SAS is noticed with which the storage does not let the service do what it has to.
+// SASChecked says when the service notices a SAS that gives it too few permissions.
 type SASChecked int
 
 const (
@@ -97,7 +97,7 @@ const (
 	SASCheckedAtStart
 )
 
-// FailedPoll says how the status of a failed operation is told.
+// FailedPoll says how the status of a failed operation is answered.
 type FailedPoll int
 
 const (
@@ -107,25 +107,25 @@ const (
 	FailedAsStatus
 )
 
-// PollURL says what the address of an operation's status looks like.
+// PollURL says how the address of an operation's status looks.
 type PollURL int
 
 const (
-	// SignedPollURL is at the tenant's level, with the region in capitals, the request's api-version and the parameters t, c,
-	// s and h, some 3,250 characters, as recorded in 2025; without them it is refused.
+	// SignedPollURL is at the tenant's level, with the region in capitals, the request's api-version and the parameters t, c, s
+	// and h, some 3,250 characters, as recorded in 2025; without them it is refused.
 	SignedPollURL PollURL = iota
-	// PlainPollURL is there too, and has the api-version alone: 2020-12-01-preview, whichever the request's, as recorded in
-	// 2023.
+	// PlainPollURL is there too, and has the api-version alone: 2020-12-01-preview, whatever the version of the request, as
+	// recorded in 2023.
 	PlainPollURL
 	// SubscriptionPollURL is signed, and below the subscription, as in the examples of the API's description.
 	SubscriptionPollURL
 )
 
-// PollWords says how the status of an operation tells that it goes on.
+// PollWords says how the status of a running operation looks.
 type PollWords int
 
 const (
-	// RecordedWords are Accepted and, with 202 and the address signed afresh, Deleting.
+	// RecordedWords are Accepted and, with 202 and a newly signed address, Deleting.
 	RecordedWords PollWords = iota
 	// CommonWords is InProgress, as in Resource Manager's contract.
 	CommonWords
@@ -135,24 +135,24 @@ const (
 type PollLocation int
 
 const (
-	// NoPollLocation has one with DELETE alone, which leads to the status, as recorded.
+	// NoPollLocation has one with DELETE alone; it leads to the status, as recorded.
 	NoPollLocation PollLocation = iota
 	// WithPollLocation has one, as the description of 2025-06-10-preview says. Its answer is the message.
 	WithPollLocation
 )
 
-// PollRetryAfter says whether answers say when to ask again.
+// PollRetryAfter says whether answers have a time for the next request.
 type PollRetryAfter int
 
 const (
-	// NoPollRetryAfter says nothing, as in the examples of the API's description.
+	// NoPollRetryAfter has no time, as in the examples of the API's description.
 	NoPollRetryAfter PollRetryAfter = iota
-	// WithPollRetryAfter says 15 seconds, before the time scale.
+	// WithPollRetryAfter has 15 seconds, before the time scale.
 	WithPollRetryAfter
 )
 
-// RestoredSeen says when a resource that is being made or restored is to be seen, and as what; with ProvisioningShown it is
-// Creating as well. What GET answers then was never recorded.
+// RestoredSeen says when a new or restored resource becomes visible, and in which state; with ProvisioningShown it is Creating
+// as well. The answer of GET in that time was never recorded.
 type RestoredSeen int
 
 const (
@@ -164,7 +164,7 @@ const (
 	RestoredAtEnd
 )
 
-// FailedRestore says what a restore that failed leaves.
+// FailedRestore says what a failed restore leaves.
 type FailedRestore int
 
 const (
@@ -174,8 +174,8 @@ const (
 	FailedRestoreVanishes
 )
 
-// TuneLedger changes the knobs of one ledger, existing or deleted, or with an empty resource ID of all, later ones
-// included. An operation goes by the knobs of its start.
+// TuneLedger changes the knobs of one ledger, existing or deleted, or with an empty resource ID of all, later ones included.
+// An operation uses the knobs at its start.
 func (s *Sim) TuneLedger(resourceID string, change func(*LedgerKnobs)) error {
 	m := s.ledgers
 	m.mu.Lock()
@@ -202,7 +202,7 @@ func (m *ledgers) find(text string) (*ledger, error) {
 	return m.lookup(text)
 }
 
-// lookup finds a ledger that is there or was. Called under the lock.
+// lookup returns an existing or deleted ledger. It is called under the lock.
 func (m *ledgers) lookup(text string) (*ledger, error) {
 	id, err := parseLedgerID(text)
 	if err != nil {

@@ -15,10 +15,10 @@ import (
 	"github.com/google/uuid"
 )
 
-// LedgerOperationKind is what a ledger was asked to do.
+// LedgerOperationKind is the kind of a ledger's operation.
 type LedgerOperationKind string
 
-// The kinds.
+// These are the kinds.
 const (
 	LedgerBackup  LedgerOperationKind = "backup"
 	LedgerExport  LedgerOperationKind = "filesExport"
@@ -27,20 +27,20 @@ const (
 	LedgerDelete  LedgerOperationKind = "delete"
 )
 
-// LedgerOperation is an operation that was accepted.
+// LedgerOperation is an accepted operation.
 type LedgerOperation struct {
 	// ID is the name of the operation in its status.
 	ID string
 	// Ledger is its resource ID.
 	Ledger string
 	Kind   LedgerOperationKind
-	// Account and Share are where a backup goes or comes from; "" for other kinds, and as long as a backup has no share.
+	// Account and Share are the place of a backup; "" for other kinds, and as long as a backup has no share.
 	Account, Share string
 	Started        time.Time
 	// Ended is zero while in progress.
 	Ended time.Time
 	State OperationState
-	// Code and Message are the error of a failed one.
+	// Code and Message are the error of a failed operation.
 	Code, Message string
 }
 
@@ -62,40 +62,40 @@ type LedgerRequest struct {
 	// Ledger is its resource ID.
 	Ledger string
 	Kind   LedgerOperationKind
-	// APIVersion is that of the request.
+	// APIVersion is the version of the request.
 	APIVersion string
-	// Status is the answer's, whether or not it arrived; 0 when the request was lost on purpose.
+	// Status is the answer's status, whether or not it arrived; 0 when the request was lost on purpose.
 	Status int
-	// Operation is the ID of the operation that it started; "" when refused.
+	// Operation is the ID of the operation that it started; "" if it was refused.
 	Operation string
 }
 
-// LedgerRequests returns every request for an operation that reached Confidential Ledger or Managed CCF, in the order of
-// their answers. Those that Resource Manager refused (401, 403, 404 and unknown versions) are not among them.
+// LedgerRequests returns every request for an operation that reached Confidential Ledger or Managed CCF, in the order of their
+// answers. It leaves out the requests that Resource Manager refused (401, 403, 404 and unknown versions).
 func (s *Sim) LedgerRequests() []LedgerRequest {
 	s.ledgers.mu.Lock()
 	defer s.ledgers.mu.Unlock()
 	return slices.Clone(s.ledgers.requests)
 }
 
-// ledgerOperation is a LedgerOperation at work. Its fields are guarded by ledgers.mu, once it runs.
+// ledgerOperation is a LedgerOperation in progress. Its fields are guarded by ledgers.mu, once it runs.
 type ledgerOperation struct {
 	LedgerOperation
 	ledger  *ledger
 	storage ledgerStorage
 	knobs   LedgerKnobs // as they were at the start
 	fault   Fault       // zero for none
-	// history is what a backup holds: the ledger as it was at the start; location is its region then.
+	// history is the content of a backup: the ledger as it was at the start; location is its region then.
 	history  history
 	location string
-	// place and region are parts of the address of the status, certificate and signatures of what proves it: each time that
-	// the address is told may sign it afresh, and all of them hold.
+	// place and region are parts of the address of the status. certificate and signatures prove it: each answer with the
+	// address may sign it again, and all signatures stay valid.
 	place, region string
 	certificate   string
 	signatures    []string
 }
 
-// usual is how long operations take. Of backups and restores that is a guess, the others were recorded.
+// usual returns the usual duration of the operation. For backups and restores it is a guess; the others were recorded.
 func (o *ledgerOperation) usual() Range {
 	switch o.Kind {
 	case LedgerBackup, LedgerExport:
@@ -111,7 +111,7 @@ func (o *ledgerOperation) usual() Range {
 	return Range{4 * time.Minute, 4 * time.Minute}
 }
 
-// takes is the knobs' range for a kind.
+// takes returns the range of the knobs for a kind.
 func (k LedgerKnobs) takes(kind LedgerOperationKind) Range {
 	switch kind {
 	case LedgerBackup, LedgerExport:
@@ -122,7 +122,7 @@ func (k LedgerKnobs) takes(kind LedgerOperationKind) Range {
 	return k.Change
 }
 
-// step is that of the faults.
+// step returns the step whose faults apply to the kind.
 func (k LedgerOperationKind) step() Step {
 	switch k {
 	case LedgerRestore:
@@ -135,10 +135,10 @@ func (k LedgerOperationKind) step() Step {
 	return OnBackup
 }
 
-// backs tells that the operation writes a share.
+// backs tells whether the operation writes a share.
 func (k LedgerOperationKind) backs() bool { return k == LedgerBackup || k == LedgerExport }
 
-// start lets an accepted operation run. Called under the lock.
+// start runs an accepted operation. It is called under the lock.
 func (m *ledgers) start(o *ledgerOperation, subscription string) {
 	l := o.ledger
 	o.Ledger, o.Started, o.State = l.id.String(), time.Now(), InProgress
@@ -166,7 +166,7 @@ func (m *ledgers) start(o *ledgerOperation, subscription string) {
 	go m.run(o, m.pace.scale(m.draw(o.knobs.takes(o.Kind), o.usual())))
 }
 
-// sign makes another signature of the address. Called under the lock.
+// sign makes another signature of the address. It is called under the lock.
 func (m *ledgers) sign(o *ledgerOperation) {
 	q := url.Values{}
 	q.Set("t", strconv.FormatInt(time.Now().UnixNano()/100, 10))
@@ -176,7 +176,7 @@ func (m *ledgers) sign(o *ledgerOperation) {
 	o.signatures = append(o.signatures, "&"+q.Encode())
 }
 
-// bytes draws random ones. Called under the lock.
+// bytes returns random bytes. It is called under the lock.
 func (m *ledgers) bytes(n int) []byte {
 	b := make([]byte, n)
 	_, _ = m.random.Read(b) // never fails
@@ -188,7 +188,7 @@ type ledgerFailure struct{ code, message string }
 
 func (f ledgerFailure) Error() string { return f.code + ": " + f.message }
 
-// run is the operation's whole life.
+// run runs the operation from its start to its end.
 func (m *ledgers) run(o *ledgerOperation, takes time.Duration) {
 	defer m.running.Done()
 	done, err := m.work(o, takes)
@@ -215,7 +215,7 @@ func (m *ledgers) run(o *ledgerOperation, takes time.Duration) {
 	}
 }
 
-// work takes its time and returns what is to be done at the end, under the lock.
+// work waits for the operation's time and returns the func for its end, to be called under the lock.
 func (m *ledgers) work(o *ledgerOperation, takes time.Duration) (done func(), err error) {
 	l := o.ledger
 	if o.fault.Kind == FailOperation {
@@ -233,12 +233,12 @@ func (m *ledgers) work(o *ledgerOperation, takes time.Duration) (done func(), er
 	return func() { l.state = "Succeeded" }, m.wait(takes)
 }
 
-// ledgerFailure is what the fault says, or something that means nothing.
+// ledgerFailure returns the fault's error, or one without any meaning.
 func (f Fault) ledgerFailure() ledgerFailure {
 	return ledgerFailure{cmp.Or(f.Code, "InternalServerError"), cmp.Or(f.Message, "An error has occurred.")}
 }
 
-// wait returns early, with an error, at the end of the Sim's life.
+// wait waits, and returns early, with an error, at the end of the Sim's life.
 func (m *ledgers) wait(d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -250,12 +250,12 @@ func (m *ledgers) wait(d time.Duration) error {
 	}
 }
 
-// path is that of the address where the operation is followed; of its status, or of its result.
+// path returns the path of the operation's status, or of its result.
 func (o *ledgerOperation) path(kind string) string {
 	return o.place + "/providers/" + ledgerProvider + "/locations/" + o.region + "/" + kind + "/" + o.ID
 }
 
-// address is where the operation is followed.
+// address returns the URL of the operation's status or result.
 func (o *ledgerOperation) address(kind, version string) string {
 	text := "https://" + managementHost + o.path(kind) + "?api-version="
 	if o.knobs.PollURL == PlainPollURL {
@@ -264,7 +264,7 @@ func (o *ledgerOperation) address(kind, version string) string {
 	return text + version + o.signatures[len(o.signatures)-1]
 }
 
-// accepted is the answer to a request that started an operation.
+// accepted returns the answer to a request that started an operation.
 func (m *ledgers) accepted(o *ledgerOperation, version string, status int, body any) *http.Response {
 	resp := m.hurry(o, armJSON(status, body))
 	resp.Header.Set("Azure-AsyncOperation", o.address("operationStatuses", version))
@@ -278,10 +278,10 @@ func (m *ledgers) accepted(o *ledgerOperation, version string, status int, body 
 	return resp
 }
 
-// ledgerRetryAfter is what Resource Manager's own guidelines have; no answer of this service was recorded.
+// ledgerRetryAfter is the time in Resource Manager's own guidelines; no answer of this service was recorded.
 const ledgerRetryAfter = 15 * time.Second
 
-// hurry says when to ask again, if answers do.
+// hurry adds the time for the next request, if answers have one.
 func (m *ledgers) hurry(o *ledgerOperation, resp *http.Response) *http.Response {
 	if o.knobs.PollRetryAfter == WithPollRetryAfter {
 		resp.Header.Set("Retry-After", strconv.Itoa(m.pace.seconds(ledgerRetryAfter)))
@@ -289,7 +289,7 @@ func (m *ledgers) hurry(o *ledgerOperation, resp *http.Response) *http.Response 
 	return resp
 }
 
-// follow answers GET of an operation's status or result, for ever.
+// follow answers GET of an operation's status or result, at any later time.
 func (m *ledgers) follow(r *http.Request, at regionalOperation) (*http.Response, error) {
 	m.mu.Lock()
 	i := slices.IndexFunc(m.operations, func(o *ledgerOperation) bool {
@@ -312,7 +312,7 @@ func (m *ledgers) follow(r *http.Request, at regionalOperation) (*http.Response,
 		case o.certificate != "" && !slices.ContainsFunc(o.signatures, func(signature string) bool {
 			return strings.HasSuffix("&"+r.URL.RawQuery, signature)
 		}):
-			// Invented: that the rest of the address counts is sure, the words are not.
+			// The code and words are invented. It is certain that the rest of the address counts.
 			return armError(http.StatusBadRequest, "InvalidOperationStatusUrl", "The address of the operation is incomplete.")
 		case at.kind == "operationresults":
 			return m.result(o, version)
@@ -321,7 +321,7 @@ func (m *ledgers) follow(r *http.Request, at regionalOperation) (*http.Response,
 	})
 }
 
-// status is the operation as its own address tells of it. Called under the lock.
+// status returns the operation in the form of its own address. It is called under the lock.
 func (m *ledgers) status(o *ledgerOperation, version string) *http.Response {
 	if o.State == Failed {
 		if status := o.failedStatus(); status != 0 {
@@ -356,7 +356,7 @@ func (m *ledgers) status(o *ledgerOperation, version string) *http.Response {
 	return armJSON(http.StatusOK, body)
 }
 
-// failedStatus is the HTTP status of a failed operation's status, 0 for a 200 that says Failed.
+// failedStatus returns the HTTP status of a failed operation's status, 0 for a 200 that says Failed.
 func (o *ledgerOperation) failedStatus() int {
 	switch {
 	case o.fault.Kind == FailOperation && o.fault.Status >= 400:
@@ -367,7 +367,7 @@ func (o *ledgerOperation) failedStatus() int {
 	return 0
 }
 
-// result is the answer at the Location: 202 until the end, then the message. Called under the lock.
+// result returns the answer at the Location: 202 until the end, then the message. It is called under the lock.
 func (m *ledgers) result(o *ledgerOperation, version string) *http.Response {
 	switch {
 	case o.State == InProgress:

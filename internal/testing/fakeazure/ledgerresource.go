@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// The versions of Resource Manager's API. Managed CCF is in none after 2025-06-10-preview: it is retired.
+// These are the versions of Resource Manager's API. Managed CCF is in none after 2025-06-10-preview: it is retired.
 var (
 	ledgerBackupVersions = []string{
 		"2023-06-28-preview", "2024-07-09-preview", "2024-09-19-preview", "2025-06-10-preview",
@@ -23,7 +23,7 @@ var (
 	}
 )
 
-// resourceType tells Resource Manager what it needs to know of one of the two types.
+// resourceType returns the description of one of the two types for Resource Manager.
 func (m *ledgers) resourceType(kind string) armType {
 	action := ledgerProvider + "/" + kind
 	return armType{versions: ledgerVersions[kind], route: func(method string, tail []string) (armRoute, bool) {
@@ -90,7 +90,7 @@ func (m *ledgers) get(c armCall) (*http.Response, error) {
 // runningSince is the first api-version in which a resource has a runningState, by the API's descriptions.
 const runningSince = "2023-06-28-preview"
 
-// shown is the ledger as GET shows it. Called under the lock.
+// shown returns the ledger as GET shows it. It is called under the lock.
 func (m *ledgers) shown(l *ledger, version string) map[string]any {
 	body := m.resource(l)
 	properties := body["properties"].(map[string]any)
@@ -113,14 +113,14 @@ func (m *ledgers) shown(l *ledger, version string) map[string]any {
 	return body
 }
 
-// put is the ledger as PUT answers with it. Called under the lock.
+// put returns the ledger as PUT answers with it. It is called under the lock.
 func (m *ledgers) put(l *ledger, state string) map[string]any {
 	body := m.resource(l)
 	body["properties"].(map[string]any)["provisioningState"] = state
 	return body
 }
 
-// resource is the ledger as its owner has described it. Called under the lock.
+// resource returns the ledger as its owner has described it. It is called under the lock.
 func (m *ledgers) resource(l *ledger) map[string]any {
 	properties := map[string]any{}
 	if strings.EqualFold(l.id.kind, managedCCFs) {
@@ -137,7 +137,7 @@ func (m *ledgers) resource(l *ledger) map[string]any {
 	}
 }
 
-// begin answers a request for an operation of the kind, which the versions have.
+// begin answers a request for an operation of the kind; versions are the api-versions that have it.
 func (m *ledgers) begin(c armCall, kind LedgerOperationKind, versions []string) (*http.Response, error) {
 	if !slices.Contains(versions, strings.ToLower(c.apiVersion)) {
 		return armError(http.StatusNotFound, "NotFound", fmt.Sprintf(
@@ -171,7 +171,7 @@ func (m *ledgers) begin(c armCall, kind LedgerOperationKind, versions []string) 
 
 var regionForm = regexp.MustCompile(`^[a-z]+[0-9]?$`)
 
-// read takes the body, and looks with the SAS at the storage if that is when it is looked at.
+// read reads the body, and checks the storage with the SAS if the knob says that this happens at the start.
 func (m *ledgers) read(o *ledgerOperation, c armCall) *http.Response {
 	m.mu.Lock()
 	o.knobs = o.ledger.knobs
@@ -206,15 +206,15 @@ func (m *ledgers) read(o *ledgerOperation, c armCall) *http.Response {
 	return nil
 }
 
-// ledgerBody is the body of PUT, of which the region alone is looked at.
+// ledgerBody is the body of PUT. Only the region matters.
 type ledgerBody struct {
 	Location   string         `json:"location"`
 	Tags       map[string]any `json:"tags"`
 	Properties map[string]any `json:"properties"`
 }
 
-// admit starts the operation, or says why it cannot start now. Called under the lock. All codes and words of conflicts are
-// guesses.
+// admit starts the operation, or returns the reason why it cannot start now. It is called under the lock. All codes and words
+// of conflicts are guesses.
 func (m *ledgers) admit(o *ledgerOperation, c armCall) *http.Response {
 	l := o.ledger
 	state := m.provisioningState(l)
@@ -255,7 +255,7 @@ func (m *ledgers) admit(o *ledgerOperation, c armCall) *http.Response {
 	return nil
 }
 
-// answer is that of an operation that has started. Called under the lock.
+// answer returns the answer to the start of an operation. It is called under the lock.
 func (m *ledgers) answer(o *ledgerOperation, c armCall) *http.Response {
 	if o.Kind == LedgerCreate {
 		return m.accepted(o, c.apiVersion, http.StatusCreated, m.put(o.ledger, "Accepted"))

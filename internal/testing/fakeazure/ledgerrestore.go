@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// restorableAge is how old the files of a backup may be, before the time scale.
+// restorableAge is the greatest age of the files of a backup, before the time scale.
 const restorableAge = 90 * 24 * time.Hour
 
 var (
@@ -16,11 +16,11 @@ var (
 	snapshotName = regexp.MustCompile(`^snapshot_\d+_\d+\.committed$`)
 )
 
-// invalidLedgerBackup says why a share cannot be restored. Codes and words are guesses, but for the rules themselves:
-// the same name, and no file older than 90 days.
+// invalidLedgerBackup returns the reason why a share cannot be restored. Codes and words are guesses, except for the rules
+// themselves: the same name, and no file older than 90 days.
 func invalidLedgerBackup(message string) error { return ledgerFailure{"RestoreFailed", message} }
 
-// readBackup reads the share and returns the ledger that is in it.
+// readBackup reads the share and returns its ledger.
 func (m *ledgers) readBackup(o *ledgerOperation, takes time.Duration) (h history, err error) {
 	if err := m.wait(takes / 2); err != nil {
 		return h, err
@@ -35,7 +35,7 @@ func (m *ledgers) readBackup(o *ledgerOperation, takes time.Duration) (h history
 	return h, m.wait(takes - takes/2)
 }
 
-// join puts the ledger together from its files.
+// join builds the ledger from its files.
 func (m *ledgers) join(o *ledgerOperation, files []storedFile) (h history, err error) {
 	limit := m.pace.scale(restorableAge)
 	var chunks, snapshots []ledgerFile
@@ -43,7 +43,7 @@ func (m *ledgers) join(o *ledgerOperation, files []storedFile) (h history, err e
 		var f ledgerFile
 		chunk := chunkName.MatchString(stored.name)
 		if !chunk && !snapshotName.MatchString(stored.name) {
-			continue // what somebody else put there
+			continue // a file from another source
 		}
 		switch err := json.Unmarshal(firstLine(stored.content), &f); {
 		case err != nil:

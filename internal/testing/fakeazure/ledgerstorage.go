@@ -30,7 +30,8 @@ type ledgerStorage struct {
 	account string
 }
 
-// check looks at the members as such, and says what is wrong, "" for nothing. The words are guesses; none has the SAS.
+// check checks each member by itself, and returns the error, "" if there is none. The words are guesses; none contains the
+// SAS.
 func (p *ledgerStorage) check(kind LedgerOperationKind) string {
 	u, err := url.Parse(p.URI)
 	if err != nil {
@@ -57,7 +58,7 @@ func (p *ledgerStorage) check(kind LedgerOperationKind) string {
 	return ""
 }
 
-// ledgerShares is the file service as a ledger reaches it: with the SAS it was given, and no other right.
+// ledgerShares is the file service with a ledger's access to it: the SAS, and no other right.
 type ledgerShares struct{ *fileservice.Client }
 
 // open returns the file service of an operation.
@@ -66,13 +67,13 @@ func (m *ledgers) open(o *ledgerOperation) ledgerShares {
 		Transport: &http.Client{Transport: fromAzure{m.files}}, Retry: policy.RetryOptions{MaxRetries: -1},
 	}})
 	if err != nil {
-		panic(fmt.Sprintf("fakeazure: %s: %v", o.storage.account, err)) // without a credential there is nothing that can fail
+		panic(fmt.Sprintf("fakeazure: %s: %v", o.storage.account, err)) // it cannot fail without a credential
 	}
 	return ledgerShares{client}
 }
 
-// fromAzure leads to the file service as a service in Azure comes to it: from an address of the region's, past the proxy,
-// and before a firewall, since nobody documents an exception for it.
+// fromAzure sends requests to the file service as a service in Azure does: from an address of the region's, without the proxy.
+// The firewall applies, since no documentation has an exception for such a service.
 type fromAzure struct{ files *files }
 
 func (t fromAzure) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -81,7 +82,7 @@ func (t fromAzure) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	in := r.Clone(r.Context())
 	in.Header = make(http.Header)
-	for name, values := range r.Header { // clients write names as they like, servers read them in one form
+	for name, values := range r.Header { // clients may write names in any case, servers read them in one form
 		in.Header[http.CanonicalHeaderKey(name)] = values
 	}
 	in.Host, in.RemoteAddr = r.URL.Host, "20.31.4.9:443"
@@ -104,8 +105,8 @@ func (t fromAzure) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// storageFailure turns the storage's answer into the error of an operation. The code is a guess; of the storage's answer
-// it has the code only.
+// storageFailure turns the storage's answer into the error of an operation. The code is a guess; it keeps only the code of the
+// storage's answer.
 func storageFailure(err error) error {
 	if err == nil || errors.Is(err, context.Canceled) {
 		return err
@@ -118,7 +119,7 @@ func storageFailure(err error) error {
 	return ledgerFailure{"StorageAccessFailed", "The storage account " + what + "."}
 }
 
-// look makes sure that the SAS is good for a beginning: shares can be listed, and that of a restore is there.
+// look makes sure that the SAS is sufficient for a start: shares can be listed, and the share of a restore exists.
 func (s ledgerShares) look(ctx context.Context, o *ledgerOperation) error {
 	if o.Kind == LedgerRestore {
 		_, err := s.NewShareClient(o.Share).GetProperties(ctx, nil)
@@ -129,7 +130,7 @@ func (s ledgerShares) look(ctx context.Context, o *ledgerOperation) error {
 	return storageFailure(err)
 }
 
-// put writes one file, and looks whether it is there.
+// put writes one file, and checks that it exists.
 func (s ledgerShares) put(ctx context.Context, name, where string, content []byte) error {
 	in := s.NewShareClient(name).NewRootDirectoryClient()
 	if d := path.Dir(where); d != "." {

@@ -36,7 +36,7 @@ const (
 
 var accountKey = base64.StdEncoding.EncodeToString([]byte("a key that only tests use, as long as others...."))
 
-// shared is what all tests have in common: one authority and, once a test needs it, one storage emulator.
+// shared is the common state of all tests: one authority and, once a test needs it, one storage emulator.
 var shared struct {
 	dir     string
 	once    sync.Once
@@ -58,7 +58,7 @@ func TestMain(m *testing.M) {
 		}
 		defer os.RemoveAll(dir)
 		shared.dir = dir
-		// The first Sim makes the authority; tests that begin at once would each make one.
+		// The first Sim makes the authority; otherwise tests that start at once would each make one.
 		first, err := fakeazure.Start(fakeazure.Config{Dir: dir})
 		if err == nil {
 			err = first.Close()
@@ -124,8 +124,8 @@ func start(t *testing.T, change ...func(*fakeazure.Config)) *fakeazure.Sim {
 	return s
 }
 
-// startWithStorage also attaches the storage account, and the API Management service contoso that may write there.
-// The app may do what it needs.
+// startWithStorage also attaches the storage account, and the API Management service contoso, which may write there. The app
+// has all roles that it needs.
 func startWithStorage(t *testing.T, change ...func(*fakeazure.Config)) *fakeazure.Sim {
 	t.Helper()
 	s := start(t, change...)
@@ -162,7 +162,7 @@ func eventually(t *testing.T, what string, condition func() bool) {
 	}
 }
 
-// clientOptions lead an SDK client through the proxy, without retries.
+// clientOptions returns options that lead an SDK client through the proxy, without retries.
 func clientOptions(s *fakeazure.Sim) azcore.ClientOptions {
 	return azcore.ClientOptions{Transport: s.Client(), Retry: policy.RetryOptions{MaxRetries: -1}}
 }
@@ -184,13 +184,13 @@ func createContainer(t *testing.T, s *fakeazure.Sim) string {
 	return name
 }
 
-// reply is an HTTP answer, read whole.
+// reply is a complete HTTP answer.
 type reply struct {
 	*http.Response
 	body []byte
 }
 
-// code is the error code in the body.
+// code returns the error code in the body.
 func (r reply) code() string {
 	var body struct {
 		Error struct{ Code, Message string }
@@ -249,7 +249,7 @@ func tokenOf(t *testing.T, s *fakeazure.Sim, identity, resource string) string {
 	return token.Token
 }
 
-// armURL is the address of a resource, or of something below it.
+// armURL returns the address of a resource, or of something below it.
 func armURL(path string) string {
 	return "https://management.azure.com" + path + "?api-version=2024-05-01"
 }

@@ -11,23 +11,23 @@ import (
 	"time"
 )
 
-// OperationState is where an operation stands.
+// OperationState is the state of an operation.
 type OperationState string
 
-// The states of an operation. Only InProgress ends.
+// These are the states of an operation. Only InProgress ends.
 const (
 	InProgress OperationState = "InProgress"
 	Succeeded  OperationState = "Succeeded"
 	Failed     OperationState = "Failed"
 )
 
-// OperationKind is what API Management was asked for.
+// OperationKind is the kind of an operation of API Management.
 type OperationKind string
 
 const (
 	// ServiceBackup writes the configuration of the service to a blob.
 	ServiceBackup OperationKind = "Backup"
-	// ServiceRestore replaces it by what is in a blob.
+	// ServiceRestore replaces it by the content of a blob.
 	ServiceRestore OperationKind = "Restore"
 )
 
@@ -38,7 +38,7 @@ func (k OperationKind) step() Step {
 	return OnBackup
 }
 
-// restoreFailed is the code of a failed restore (recorded); that of a failed backup is invented.
+// restoreFailed is the code of a failed restore (recorded); the code of a failed backup is invented.
 const restoreFailed = "RestoreFailed"
 
 // Operation is a backup or restore that API Management accepted.
@@ -68,7 +68,7 @@ func (s *Sim) Operations() []Operation {
 	return all
 }
 
-// operation is an Operation at work. Its fields are guarded by apiManagement.mu, once it runs.
+// operation is an Operation in progress. Its fields are guarded by apiManagement.mu, once it runs.
 type operation struct {
 	Operation
 	number  int
@@ -78,8 +78,8 @@ type operation struct {
 	fault   Fault // zero for none
 	// regional says that its status and result are below the region.
 	regional bool
-	answers  int // that named its Location
-	// content is what a backup writes: the configuration as it was at the start. What is changed later is not in it.
+	answers  int // counts the answers with its Location
+	// content is the content of a backup: the configuration as it was at the start, without later changes.
 	content serviceBackup
 	// failure is the error of a failed operation.
 	failure struct {
@@ -130,7 +130,7 @@ func (m *apiManagement) start(svc *service, kind OperationKind, t *backupTarget,
 	return o, nil
 }
 
-// close returns when every operation has stopped; none starts any more. The Sim's life has ended before.
+// close waits until every operation has stopped; no other can start, because the Sim's life has ended before.
 func (m *apiManagement) close() {
 	m.mu.Lock()
 	m.closed = true
@@ -138,7 +138,7 @@ func (m *apiManagement) close() {
 	m.running.Wait()
 }
 
-// duration draws how long an operation takes at time scale 1. Called under the lock.
+// duration draws the duration of an operation at time scale 1. It is called under the lock.
 func (m *apiManagement) duration(k Knobs) time.Duration {
 	switch {
 	case k.Shortest == 0 && k.Longest == 0:
@@ -149,8 +149,8 @@ func (m *apiManagement) duration(k Knobs) time.Duration {
 	return k.Shortest + time.Duration(m.random.Int64N(int64(k.Longest-k.Shortest)))
 }
 
-// run is the operation's whole life: nothing is to be seen before its time is up, then the blob appears, or is read and
-// put in place.
+// run runs the operation from its start to its end: nothing is visible before its time is up, then the blob appears, or
+// replaces the configuration.
 func (m *apiManagement) run(o *operation, takes time.Duration) {
 	defer m.running.Done()
 	timer := time.NewTimer(takes)
@@ -193,7 +193,7 @@ func (m *apiManagement) run(o *operation, takes time.Duration) {
 	}
 }
 
-// fail is called under the lock.
+// fail must be called under the lock.
 func (o *operation) fail(status int, code, message string) {
 	if status == 0 {
 		status = http.StatusBadRequest
@@ -208,7 +208,7 @@ func (o *operation) fail(status int, code, message string) {
 	o.failure.status, o.failure.code, o.failure.message = status, code, message
 }
 
-// poll answers GET of an operation's result: 202 until the end, then 200 with the service, or the error, for ever.
+// poll answers GET of an operation's result: 202 until the end, then 200 with the service, or the error, at any later time.
 func (m *apiManagement) poll(c armCall, id string) (*http.Response, error) {
 	svc, refusal := m.find(c.id)
 	if refusal != nil {
@@ -223,18 +223,18 @@ func (m *apiManagement) poll(c armCall, id string) (*http.Response, error) {
 	})
 }
 
-// result is the answer at a Location.
+// result returns the answer at a Location.
 func (m *apiManagement) result(c armCall, svc *service, o *operation, now Operation) *http.Response {
 	switch now.State {
 	case InProgress:
 		return m.accepted(c, o)
-	case Failed: // final: no longer written
+	case Failed: // final: no more writes
 		return serviceError(o.failure.status, o.failure.code, o.failure.message)
 	}
 	return armJSON(http.StatusOK, m.resource(svc, c.apiVersion))
 }
 
-// operation finds one of the service's operations by its ID, and how it stands.
+// operation returns one of the service's operations by its ID, and its state.
 func (m *apiManagement) operation(svc *service, id string) (*operation, Operation) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -246,8 +246,8 @@ func (m *apiManagement) operation(svc *service, id string) (*operation, Operatio
 	return nil, Operation{}
 }
 
-// address is where an operation below its region is followed, of the kind of answer. It is signed, some 3,300 characters long,
-// and differs from answer to answer; older ones stay valid.
+// address returns the URL of an operation's status or result below its region. It is signed, some 3,300 characters long, and
+// differs from answer to answer; older ones stay valid.
 func (m *apiManagement) address(o *operation, kind, version string) string {
 	m.mu.Lock()
 	svc, answer := m.services[o.service], o.answers
@@ -257,10 +257,10 @@ func (m *apiManagement) address(o *operation, kind, version string) string {
 		m.signature(o, strconv.FormatInt(ticksBefore1970+o.Started.UnixNano()/100+int64(answer), 10))
 }
 
-// ticksBefore1970 is how many of .NET's ticks of 100 ns had passed by then.
+// ticksBefore1970 is the number of .NET's ticks of 100 ns before 1970.
 const ticksBefore1970 = 621_355_968_000_000_000
 
-// signature is what makes such an address valid, for the time in it.
+// signature returns the signature that makes such an address valid, for the time in it.
 func (m *apiManagement) signature(o *operation, t string) string {
 	code := base64.RawURLEncoding.EncodeToString
 	bytes := drawn(m.seed, o.service, o.number, 1942+256)
@@ -268,8 +268,8 @@ func (m *apiManagement) signature(o *operation, t string) string {
 	return "&t=" + t + "&c=" + code(bytes[:1942]) + "&s=" + code(bytes[1942:]) + "&h=" + code(hash[:])
 }
 
-// follow answers GET of an operation's status or result below its region, for ever. No role is asked for: those of a service do
-// not reach here.
+// follow answers GET of an operation's status or result below its region, at any later time. It requires no role, because the
+// roles on a service do not apply to the region.
 func (m *apiManagement) follow(r *http.Request, at regionalOperation) (*http.Response, error) {
 	svc, o := m.below(at)
 	if o == nil {
@@ -282,12 +282,12 @@ func (m *apiManagement) follow(r *http.Request, at regionalOperation) (*http.Res
 		case !slices.Contains(apiManagementVersions, version):
 			return armError(http.StatusBadRequest, "InvalidApiVersionParameter", "The api-version '"+version+"' is invalid.")
 		case !strings.HasSuffix(r.URL.RawQuery, m.signature(o, r.URL.Query().Get("t"))):
-			// Invented: that the rest of the address counts is sure, the words are not.
+			// The code and words are invented. It is certain that the rest of the address counts.
 			return armError(http.StatusBadRequest, "InvalidOperationStatusUrl", "The address of the operation is incomplete.")
 		case at.kind == "operationresults":
 			return m.result(armCall{request: r, id: svc.id, apiVersion: version}, svc, o, snapshot)
 		}
-		status := map[string]any{"status": snapshot.State} // and nothing of the service
+		status := map[string]any{"status": snapshot.State} // it shows nothing of the service
 		if snapshot.State == Failed {
 			status["error"] = map[string]any{"code": o.failure.code, "message": o.failure.message}
 		}
@@ -295,7 +295,7 @@ func (m *apiManagement) follow(r *http.Request, at regionalOperation) (*http.Res
 	})
 }
 
-// below finds the operation and its service.
+// below returns the operation and its service.
 func (m *apiManagement) below(at regionalOperation) (*service, *operation) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

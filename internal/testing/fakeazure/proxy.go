@@ -18,10 +18,10 @@ import (
 
 const httpsPort = "443"
 
-// errLoseAnswer, given with an answer, cuts the connection instead of sending it.
+// errLoseAnswer, returned with an answer, cuts the connection instead of sending the answer.
 var errLoseAnswer = errors.New("answer lost on purpose")
 
-// endpoint answers the requests for the host names it stands for. An error cuts the client's connection.
+// endpoint answers the requests for its host names. An error cuts the client's connection.
 type endpoint func(*http.Request) (*http.Response, error)
 
 // site is an endpoint and its host names.
@@ -46,7 +46,7 @@ type proxy struct {
 
 func newProxy(a *authority) *proxy {
 	p := &proxy{authority: a, log: &exchangeLog{}}
-	// TLS errors of clients that are killed on purpose are not worth a line.
+	// TLS errors of clients that are killed on purpose are not logged.
 	silent := log.New(io.Discard, "", 0)
 	p.outer = &http.Server{Handler: http.HandlerFunc(p.connect), ReadHeaderTimeout: readHeaderPatience, ErrorLog: silent}
 	p.inner = &http.Server{
@@ -60,7 +60,7 @@ func newProxy(a *authority) *proxy {
 	return p
 }
 
-// host adds an endpoint. Before listen only.
+// host adds an endpoint. It may only be called before listen.
 func (p *proxy) host(knows func(string) bool, answer endpoint) {
 	p.sites = append(p.sites, site{knows, answer})
 }
@@ -88,10 +88,10 @@ func (p *proxy) listen() error {
 
 func (p *proxy) address() string { return p.listener.Addr().String() }
 
-// close ends everything at once. A request in a hook or at an endpoint ends by itself; its client has gone.
+// close ends all connections at once. A request in a hook or at an endpoint ends by itself; its client has gone.
 func (p *proxy) close() error { return errors.Join(p.outer.Close(), p.inner.Close()) }
 
-// connect opens a tunnel to a host that is played here. Any other is refused as if its name did not resolve.
+// connect opens a tunnel to a simulated host. Any other host is refused as if its name did not resolve.
 func (p *proxy) connect(w http.ResponseWriter, r *http.Request) {
 	host, port, err := net.SplitHostPort(strings.ToLower(r.Host))
 	if r.Method != http.MethodConnect || err != nil || port != httpsPort || p.find(host) == nil {
@@ -127,7 +127,7 @@ func (p *proxy) connect(w http.ResponseWriter, r *http.Request) {
 	}))
 }
 
-// serve takes one request out of a tunnel through its whole exchange.
+// serve handles one request from a tunnel, from its arrival to its answer.
 func (p *proxy) serve(w http.ResponseWriter, r *http.Request) {
 	host := r.Context().Value(tunnelKey{}).(*tunnel).host
 	if name := strings.TrimSuffix(strings.ToLower(r.Host), ":"+httpsPort); name != host {
@@ -157,8 +157,8 @@ func (p *proxy) serve(w http.ResponseWriter, r *http.Request) {
 	p.send(w, r, resp)
 }
 
-// act lets the hook decide, does the work and lets the hook decide again. Without an answer the connection is to be
-// cut, and the call says why.
+// act lets the hook decide, does the work and lets the hook decide again. If it returns no answer, the connection must be cut,
+// and the call has the reason.
 func (p *proxy) act(r *http.Request, x Exchange, answer endpoint, call *Call) (resp *http.Response, replaced bool) {
 	verdict := p.log.judge(x)
 	if verdict.drop {
@@ -168,7 +168,7 @@ func (p *proxy) act(r *http.Request, x Exchange, answer endpoint, call *Call) (r
 	if verdict.status != 0 {
 		return verdict.response(), true
 	}
-	// A request that has arrived is worked on even if its client is gone by now.
+	// A request that has arrived is handled even if its client is gone by now.
 	resp, err := answer(r.WithContext(context.WithoutCancel(r.Context())))
 	if resp == nil {
 		call.Dropped = true
@@ -186,17 +186,17 @@ func (p *proxy) act(r *http.Request, x Exchange, answer endpoint, call *Call) (r
 	verdict = p.log.judge(x)
 	if verdict.drop || err != nil {
 		call.Dropped = true
-		_ = resp.Body.Close() // nobody reads it
+		_ = resp.Body.Close() // its body is not read
 		return nil, false
 	}
 	if verdict.status != 0 {
-		_ = resp.Body.Close() // nobody reads it
+		_ = resp.Body.Close() // its body is not read
 		return verdict.response(), true
 	}
 	return resp, false
 }
 
-// send gives the client its answer. A body that breaks off breaks the connection, so that nobody takes it for whole.
+// send sends the client its answer. A body that breaks off breaks the connection, so that no client treats it as complete.
 func (p *proxy) send(w http.ResponseWriter, r *http.Request, resp *http.Response) {
 	defer resp.Body.Close()
 	header := w.Header()
@@ -225,13 +225,13 @@ func (p *proxy) date(own string) string {
 // cut ends the request's connection without an answer.
 func cut() { panic(http.ErrAbortHandler) }
 
-// tunnelKey finds the tunnel of a request in its context.
+// tunnelKey is the key of a request's tunnel in its context.
 type tunnelKey struct{}
 
 // tunnel is a client's connection after CONNECT.
 type tunnel struct {
 	net.Conn
-	reader *bufio.Reader // may hold what the client sent right behind CONNECT
+	reader *bufio.Reader // may hold bytes that the client sent directly after CONNECT
 	host   string
 }
 
@@ -249,7 +249,7 @@ func (t *tunnels) hand(c net.Conn) {
 	select {
 	case t.opened <- c:
 	case <-t.closed:
-		_ = c.Close() // nobody will serve it
+		_ = c.Close() // no server will accept it
 	}
 }
 
@@ -269,5 +269,5 @@ func (t *tunnels) Close() error {
 	return nil
 }
 
-// Addr is the proxy's own address.
+// Addr returns the proxy's own address.
 func (t *tunnels) Addr() net.Addr { return t.address }

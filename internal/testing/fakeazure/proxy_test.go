@@ -67,7 +67,7 @@ func TestStorageThroughOfficialClients(t *testing.T) {
 	_, err = queue.DeleteMessage(t.Context(), *messages.Messages[0].MessageID, *messages.Messages[0].PopReceipt, nil)
 	must(t, err)
 
-	// Larger than what hooks hold back, so that it streams both ways.
+	// The content is larger than the part that hooks hold back, so that it streams both ways.
 	content := bytes.Repeat([]byte("0123456789abcdef"), 20<<20/16)
 	container := createContainer(t, s)
 	blobs := newBlobClient(t, s, "app")
@@ -154,7 +154,7 @@ func TestStorageRoles(t *testing.T) {
 	}
 	batch := "https://" + accountName + ".blob.core.windows.net/?comp=batch"
 	for identity, want := range map[string]bool{"app": true, "viewer": false} {
-		// The role is looked at before the parts: without any, storage itself says 400.
+		// The role is checked before the parts: without any parts, storage itself says 400.
 		r, err := sendAs(t, s, "POST", batch, "Bearer "+tokenOf(t, s, identity, "https://storage.azure.com"), "", "")
 		must(t, err)
 		if allowed := r.StatusCode != http.StatusForbidden; allowed != want {
@@ -352,7 +352,7 @@ func TestAnswerInstead(t *testing.T) {
 	}
 }
 
-// A client that dies once its request has arrived does not undo the work.
+// TestClientGoneBeforeTheWork: a client that dies once its request has arrived does not undo the work.
 func TestClientGoneBeforeTheWork(t *testing.T) {
 	t.Parallel()
 	s := startWithStorage(t)

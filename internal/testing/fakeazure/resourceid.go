@@ -16,10 +16,10 @@ func (id resourceID) String() string {
 		"/providers/" + id.provider + "/" + id.kind + "/" + id.name
 }
 
-// key compares resources: Azure's IDs are case-insensitive.
+// key returns the ID for comparisons: Azure's IDs are case-insensitive.
 func (id resourceID) key() string { return strings.ToLower(id.String()) }
 
-// parseResourceID takes the ID of a top-level resource.
+// parseResourceID parses the ID of a top-level resource.
 func parseResourceID(text string) (resourceID, error) {
 	id, tail, err := parseResourcePath(text)
 	if err == nil && (len(tail) > 0 || uuid.Validate(id.subscription) != nil || len(id.subscription) != 36) {
@@ -33,8 +33,7 @@ func parseResourceID(text string) (resourceID, error) {
 
 var errPath = fmt.Errorf("want /subscriptions/{uuid}/resourceGroups/{group}/providers/{provider}/{type}/{name}")
 
-// parseResourcePath takes a request path: a top-level resource and what stands behind it. The subscription is not
-// checked.
+// parseResourcePath parses a request path: a top-level resource and the part after it. It does not check the subscription.
 func parseResourcePath(path string) (id resourceID, tail []string, err error) {
 	parts := strings.Split(path, "/")
 	if len(parts) < 9 || parts[0] != "" || !strings.EqualFold(parts[1], "subscriptions") ||
@@ -49,11 +48,11 @@ func parseResourcePath(path string) (id resourceID, tail []string, err error) {
 	return resourceID{parts[2], parts[4], parts[6], parts[7], parts[8]}, parts[9:], nil
 }
 
-// regionalOperation is an operation of a resource provider in the place where most of them keep those: below the region. The
-// subscription is "" where that is at the tenant's level.
+// regionalOperation is an operation of a resource provider at the usual place: below the region. The subscription is "" if the
+// place is at the tenant's level.
 type regionalOperation struct{ subscription, provider, location, kind, id string }
 
-// place is the beginning of the operation's path.
+// place returns the beginning of the operation's path.
 func (o regionalOperation) place() string {
 	if o.subscription == "" {
 		return ""
@@ -61,7 +60,7 @@ func (o regionalOperation) place() string {
 	return "/subscriptions/" + o.subscription
 }
 
-// parseRegionalOperation takes a request path; kind is "operationstatuses" or "operationresults".
+// parseRegionalOperation parses a request path; kind is "operationstatuses" or "operationresults".
 func parseRegionalOperation(path string) (o regionalOperation, ok bool) {
 	parts := strings.Split(path, "/")
 	if len(parts) == 7 {

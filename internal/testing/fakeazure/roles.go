@@ -12,7 +12,7 @@ type Role struct {
 	Actions []string
 }
 
-// Azure's built-in roles, as far as the simulator checks their actions.
+// These are Azure's built-in roles, as far as the simulator checks their actions.
 var (
 	// APIManagementServiceOperator is role e022efe7-f5ba-4159-bbe4-b44f577e9b61.
 	APIManagementServiceOperator = Role{"API Management Service Operator Role", []string{
@@ -22,7 +22,7 @@ var (
 		"Microsoft.ApiManagement/service/restore/action",
 		"Microsoft.ApiManagement/service/delete",
 	}}
-	// APIManagementServiceContributor is role 312a565d-c81f-4fd8-895a-4e21e48d571c: it also changes what is configured.
+	// APIManagementServiceContributor is role 312a565d-c81f-4fd8-895a-4e21e48d571c: it can change the configuration too.
 	APIManagementServiceContributor = Role{"API Management Service Contributor", []string{
 		"Microsoft.ApiManagement/service/*",
 	}}
@@ -108,8 +108,8 @@ type assignment struct {
 	role            Role
 }
 
-// Assign gives the identity with this object ID roles at a scope: a resource ID, or the ID of a group, subscription
-// or child above or below it. It counts at once; in Azure it may take minutes.
+// Assign gives the identity with this object ID roles at a scope: a resource ID, or the ID of a group, subscription or child
+// above or below it. They are valid at once; in Azure it may take minutes.
 func (s *Sim) Assign(objectID, scope string, roles ...Role) {
 	s.roles.mu.Lock()
 	defer s.roles.mu.Unlock()
@@ -118,7 +118,7 @@ func (s *Sim) Assign(objectID, scope string, roles ...Role) {
 	}
 }
 
-// Unassign takes away every role that the identity was given at exactly this scope.
+// Unassign removes every role that the identity was given at exactly this scope.
 func (s *Sim) Unassign(objectID, scope string) {
 	s.roles.mu.Lock()
 	defer s.roles.mu.Unlock()

@@ -13,13 +13,13 @@ import (
 	"time"
 )
 
-// serviceBackup is what a backup of API Management holds. Its form in the blob is opaque, as Azure's is: a salt, and then
-// in a stream cipher the hash and length of a JSON text, the text, and zeros up to the size of the blob. So a blob that
-// was cut or changed anywhere is known as broken.
+// serviceBackup is the content of a backup of API Management. Its form in the blob is opaque, as Azure's is: a salt, and then
+// in a stream cipher the hash and length of a JSON text, the text, and zeros up to the size of the blob. So a blob that was
+// cut or changed anywhere is recognized as broken.
 type serviceBackup struct {
 	Service string `json:"service"`
 	SKU     string `json:"sku"`
-	// Created is when the backup was begun, by the simulator's clock.
+	// Created is the start of the backup, by the simulator's clock.
 	Created time.Time `json:"created"`
 	// Bytes is the size of the blob.
 	Bytes         int64         `json:"bytes"`
@@ -28,13 +28,14 @@ type serviceBackup struct {
 
 const (
 	saltBytes = aes.BlockSize
-	// sealBytes come before the text: salt, hash and length.
+	// sealBytes is the number of bytes before the text: salt, hash and length.
 	sealBytes = saltBytes + sha256.Size + 8
 )
 
 var errBroken = errors.New("the backup is broken")
 
-// backupCipher is the same for every Sim, so that each can restore what another wrote. It hides nothing from anybody.
+// backupCipher returns the cipher. It is the same for every Sim, so that each can restore another's backup. It is not meant to
+// be secret.
 func backupCipher(salt []byte) cipher.Stream {
 	block, err := aes.NewCipher([]byte("opaque to others"))
 	if err != nil {
@@ -89,7 +90,7 @@ func openServiceBackup(content io.Reader, size int64) (b serviceBackup, err erro
 	return b, nil
 }
 
-// zeros is endless, and takes nothing else.
+// zeros is an endless reader of zeros.
 type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) {

@@ -13,23 +13,23 @@ import (
 	"time"
 )
 
-// Config says how to start a Sim.
+// Config describes a Sim.
 type Config struct {
-	// Dir receives PEM files and is made when missing. Required. A Sim started again on the same directory goes on
-	// with the same certificate authority, so that running clients and a running storage emulator stay valid.
+	// Dir receives PEM files and is created if it is missing. Required. A Sim started again on the same directory uses the same
+	// certificate authority, so that running clients and a running storage emulator stay valid.
 	Dir string
 	// TimeScale multiplies every duration of Azure's side and every Retry-After. 0 means 1, real time.
 	TimeScale float64
-	// Seed determines object IDs, client IDs, the tenant, operation durations and the content of backups. Sims of
-	// one seed are one tenant: they accept each other's tokens.
+	// Seed determines object IDs, client IDs, the tenant, operation durations and the content of backups. Sims of one seed are
+	// one tenant: they accept each other's tokens.
 	Seed uint64
-	// TokenLifetime is how long issued tokens are valid. 0 means 24 h, as on App Service.
+	// TokenLifetime is the time for which issued tokens are valid. 0 means 24 h, as on App Service.
 	TokenLifetime time.Duration
-	// Knobs is what services start with; see Tune.
+	// Knobs are the first knobs of services; see Tune.
 	Knobs Knobs
 }
 
-// Sim is the running stand-in. Its methods may be called from any goroutine.
+// Sim is the running simulator. Its methods may be called from any goroutine.
 type Sim struct {
 	authority  *authority
 	directory  *directory
@@ -109,11 +109,11 @@ func (s *Sim) Close() error {
 	return nil
 }
 
-// Env returns the variables, as NAME=value, that lead a child process to the Sim with the identity of the function
-// app, "app". They belong behind the inherited environment, so that they win.
+// Env returns the variables, as NAME=value, that lead a child process to the Sim with the identity of the function app, "app".
+// They belong after the inherited environment, so that they win.
 func (s *Sim) Env() []string { return s.EnvFor(defaultApp) }
 
-// EnvFor is Env for another app: a process with an identity of its own, whose object ID is ObjectID(app).
+// EnvFor returns the same for another app: a process with its own identity, whose object ID is ObjectID(app).
 func (s *Sim) EnvFor(app string) []string {
 	address := "http://" + s.proxy.address()
 	const direct = "127.0.0.1,localhost"
@@ -130,8 +130,8 @@ func (s *Sim) EnvFor(app string) []string {
 	}
 }
 
-// Client returns an HTTP client that goes through the proxy and trusts its authority. Each call returns a new one
-// with connections of its own.
+// Client returns an HTTP client that uses the proxy and trusts its authority. Each call returns a new one with its own
+// connections.
 func (s *Sim) Client() *http.Client {
 	proxy := &url.URL{Scheme: "http", Host: s.proxy.address()}
 	return &http.Client{Transport: &http.Transport{
@@ -147,17 +147,17 @@ func (s *Sim) Certificate(hosts ...string) (certFile, keyFile string, err error)
 	return s.authority.write(hosts...)
 }
 
-// SetTimeScale changes Config.TimeScale for operations that start, and answers that are given, from now on.
+// SetTimeScale changes Config.TimeScale for later operations and answers.
 func (s *Sim) SetTimeScale(scale float64) { s.pace.set(scale) }
 
-// SkewDate moves the Date header of every answer by the given amount; 0 ends it. Azure's clock then seems to
-// differ from the client's. API Management tells the age of a backup by it, too.
+// SkewDate moves the Date header of every answer by the given amount; 0 ends it. Azure's clock then seems to differ from the
+// client's. API Management also computes the age of a backup by it.
 func (s *Sim) SkewDate(by time.Duration) { s.proxy.skew.Store(int64(by)) }
 
 // pace is the speed of Azure's side.
 type pace struct{ bits atomic.Uint64 }
 
-// set takes the factor by which durations are multiplied; 0 means 1.
+// set sets the factor by which durations are multiplied; 0 means 1.
 func (p *pace) set(scale float64) {
 	if scale == 0 {
 		scale = 1

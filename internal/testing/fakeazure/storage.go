@@ -18,44 +18,45 @@ const (
 	queueServices = "Microsoft.Storage/storageAccounts/queueServices"
 	tableServices = "Microsoft.Storage/storageAccounts/tableServices"
 
-	// upstreamIdle closes idle connections well before Azurite does, so that no request is sent on a connection that is being
-	// closed: 60 s as the local stack starts it, 5 s of its own accord.
+	// upstreamIdle closes idle connections well before Azurite does, so that no request is sent on a connection while it is
+	// being closed: after 60 s as the local stack starts it, after 5 s by default.
 	upstreamIdle = 30 * time.Second
 	// upstreamName is the name in the emulator's certificate.
 	upstreamName = "127.0.0.1"
 )
 
-// storageHost matches the host names of storage accounts: account and service.
+// storageHost matches the host names of storage accounts; its groups are account and service.
 var storageHost = regexp.MustCompile(`^([a-z0-9]{3,24})\.(blob|queue|table)\.core\.windows\.net$`)
 
-// StorageAccount is a storage account and where the emulator serves it; its file service is served by the Sim itself. The emulator speaks HTTPS with a certificate
-// of Sim.Certificate("127.0.0.1"), takes the account from the Host header and checks bearer tokens.
+// StorageAccount is a storage account and the emulator's addresses for it; the Sim itself serves its file service. The
+// emulator speaks HTTPS with a certificate of Sim.Certificate("127.0.0.1"), takes the account from the Host header and checks
+// bearer tokens.
 type StorageAccount struct {
 	Name string
 	// ResourceID is the full Azure resource ID; it ends in the account's name.
 	ResourceID string
 	// Key is the account key, base64; the account has another one, which only listKeys shows.
 	Key string
-	// KeyPermissions is how listKeys writes that a key may do everything: "FULL", that when empty, or "Full".
+	// KeyPermissions is the permission of a key in listKeys: "FULL" or "Full"; empty means "FULL".
 	KeyPermissions string
 	// BlobAddr, QueueAddr and TableAddr are "127.0.0.1:port". A service without an address does not resolve.
 	BlobAddr, QueueAddr, TableAddr string
-	// Location is the region, such as "West Europe" or "westeurope"; that when empty.
+	// Location is the region, such as "westeurope"; empty means "West Europe".
 	Location string
-	// CORS are the methods that the blob service's CORS rule allows; none means no rule. On PATCH API Management's backup
-	// fails (reported 2023-11 and since).
+	// CORS are the methods that the blob service's CORS rule allows; none means no rule. API Management's backup fails because
+	// of PATCH (reported 2023-11 and since).
 	CORS []string
-	// NoSharedKey is allowSharedKeyAccess false, for backups and for the file service.
+	// NoSharedKey sets allowSharedKeyAccess to false, for backups and for the file service.
 	NoSharedKey bool
 	Firewall    Firewall
-	// Immutability keeps blobs from being deleted.
+	// Immutability prevents the deletion of blobs.
 	Immutability Immutability
-	// PageSize is how many entries a page of a list of the file service has at most; 0 means Azure's own 5,000. A page
-	// may have fewer than a client asks for.
+	// PageSize is the greatest number of entries in a page of a list of the file service; 0 means Azure's own 5,000. A page may
+	// have fewer entries than a client asks for.
 	PageSize int
 }
 
-// Storage attaches a storage account, or attaches it anew.
+// Storage attaches a storage account, or attaches it again.
 func (s *Sim) Storage(account StorageAccount) error {
 	id, err := parseResourceID(account.ResourceID)
 	if err != nil {
@@ -75,16 +76,16 @@ func (s *Sim) Storage(account StorageAccount) error {
 	return nil
 }
 
-// storage plays the hosts of storage accounts: it checks who asks, and the emulator does the rest.
+// storage simulates the hosts of storage accounts: it checks the callers, and the emulator does the rest.
 type storage struct {
 	directory *directory
 	roles     *roles
 	// transport reaches any account by its real host name.
 	transport *http.Transport
-	// own is for the traffic of Azure itself, which nobody repeats: each request has a connection of its own, since one
-	// that waited may be closed by the emulator just as the request leaves.
+	// own is for the traffic of Azure itself, because no client repeats it: each request has its own connection, since the
+	// emulator may close an idle one just as the request leaves.
 	own *http.Transport
-	// added tells Resource Manager of an account's subscription and group.
+	// added tells Resource Manager about an account's subscription and group.
 	added func(resourceID)
 
 	mu       sync.RWMutex
@@ -121,7 +122,7 @@ func (s *storage) account(name string) (StorageAccount, bool) {
 	return a, ok
 }
 
-// resolve finds the account and the emulator's address behind a host name.
+// resolve returns the account and the emulator's address for a host name.
 func (s *storage) resolve(host string) (a StorageAccount, upstream string, ok bool) {
 	parts := storageHost.FindStringSubmatch(host)
 	if parts == nil {
@@ -139,8 +140,8 @@ func (s *storage) knows(host string) bool {
 	return ok
 }
 
-// answer forwards a request as it came, streaming. There is no retry: the transport repeats a request only when
-// nothing of it was sent.
+// answer forwards a request as it came, streaming. There is no retry: the transport repeats a request only if no part of it
+// was sent.
 func (s *storage) answer(r *http.Request) (*http.Response, error) {
 	host := strings.TrimSuffix(strings.ToLower(r.Host), ":"+httpsPort)
 	account, _, ok := s.resolve(host)
@@ -161,7 +162,7 @@ func (s *storage) answer(r *http.Request) (*http.Response, error) {
 	}
 	dropHopHeaders(out.Header)
 	if out.Header.Get("User-Agent") == "" {
-		out.Header.Set("User-Agent", "") // else Go adds its own
+		out.Header.Set("User-Agent", "") // otherwise Go adds its own
 	}
 	resp, err := s.transport.RoundTrip(out)
 	if err != nil {
@@ -172,8 +173,8 @@ func (s *storage) answer(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// check refuses bearer tokens that are not this tenant's, not fresh or not for storage, and identities that lack the
-// role. Shared keys and signed URLs are the emulator's to check.
+// check refuses bearer tokens of another tenant, expired ones and ones for another audience, and identities without the role.
+// The emulator checks shared keys and signed URLs.
 func (s *storage) check(a StorageAccount, host string, r *http.Request) *http.Response {
 	token, ok := bearer(r)
 	if !ok {
@@ -205,7 +206,7 @@ func storageAudience(audience, host string) bool {
 	return false
 }
 
-// storageError answers in the shape of the service: XML for blobs and queues, OData JSON for tables.
+// storageError answers in the form of the service: XML for blobs and queues, OData JSON for tables.
 func storageError(host string, status int, code, message string) *http.Response {
 	id := uuid.NewString()
 	header := http.Header{}
@@ -223,7 +224,7 @@ func storageError(host string, status int, code, message string) *http.Response 
 		`</Code><Message>`+text+`</Message></Error>`))
 }
 
-// dropHopHeaders removes what concerns one connection only.
+// dropHopHeaders removes headers for one connection only.
 func dropHopHeaders(h http.Header) {
 	for _, name := range []string{
 		"Connection", "Keep-Alive", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding",

@@ -9,23 +9,22 @@ import (
 	"strings"
 )
 
-// storageVersions are some of the stable ones; the last is what the Go SDK asks for.
+// storageVersions are some of the stable versions; the Go SDK requests the last.
 var storageVersions = []string{"2022-09-01", "2023-01-01", "2023-05-01", "2024-01-01"}
 
-// Firewall is what a storage account admits. The zero value admits everybody.
+// Firewall is the firewall of a storage account. The zero value admits all callers.
 type Firewall struct {
-	// Deny turns away whom no rule admits. It concerns backups and restores alone: the function app is taken to come
-	// through a private endpoint. A Managed HSM's identity comes in as a trusted Azure service, a ledger with
-	// its SAS does not.
+	// Deny rejects every caller that no rule admits. It applies to backups and restores alone: the function app is assumed to
+	// use a private endpoint. A Managed HSM's identity counts as a trusted Azure service; a ledger with its SAS does not.
 	Deny bool
-	// Bypass is the exception list: "AzureServices" (that when empty), "Logging, Metrics" and the like, or "None".
+	// Bypass is the exception list: "AzureServices", "Logging, Metrics" and the like, or "None"; empty means "AzureServices".
 	Bypass string
-	// ControlPlane says that the address rules name API Management's control plane. They work for a service in another
-	// region only: traffic within a region does not come from its public addresses.
+	// ControlPlane says that the address rules contain API Management's control plane. They work only for a service in another
+	// region: traffic within a region does not come from its public addresses.
 	ControlPlane bool
 }
 
-// resourceType tells Resource Manager what it needs to know about storage accounts.
+// resourceType returns the description of storage accounts for Resource Manager.
 func (s *storage) resourceType() armType {
 	const action = "Microsoft.Storage/storageAccounts"
 	return armType{versions: storageVersions, route: func(method string, tail []string) (armRoute, bool) {
@@ -52,7 +51,7 @@ func (s *storage) resourceType() armType {
 	}}
 }
 
-// serve answers with what is to be said of the account, or the 404 for it.
+// serve answers with the body for the account, or the 404 for it.
 func (s *storage) serve(c armCall, body func(StorageAccount) map[string]any) *http.Response {
 	account, ok := s.account(c.id.name)
 	if !ok || !strings.EqualFold(account.ResourceID, c.id.String()) {
@@ -63,7 +62,7 @@ func (s *storage) serve(c armCall, body func(StorageAccount) map[string]any) *ht
 	return armJSON(http.StatusOK, body(account))
 }
 
-// location is the region as the storage writes it: "westeurope".
+// location returns the region as the storage writes it: "westeurope".
 func (a StorageAccount) location() string {
 	if a.Location == "" {
 		return "westeurope"
@@ -71,10 +70,10 @@ func (a StorageAccount) location() string {
 	return region(a.Location)
 }
 
-// region is the region's name in the form that names have in code: "West Europe" is "westeurope".
+// region returns the region's name in the form for code: "West Europe" is "westeurope".
 func region(location string) string { return strings.ToLower(strings.ReplaceAll(location, " ", "")) }
 
-// resource is the account as Resource Manager shows it; it never shows a key.
+// resource returns the account as Resource Manager shows it; it never shows a key.
 func (a StorageAccount) resource() map[string]any {
 	action, bypass := "Allow", a.Firewall.Bypass
 	if a.Firewall.Deny {
@@ -100,7 +99,7 @@ func (a StorageAccount) resource() map[string]any {
 	}
 	a.Immutability.describe(properties)
 	if a.NoSharedKey {
-		properties["allowSharedKeyAccess"] = false // Azure leaves it out where nobody ever set it
+		properties["allowSharedKeyAccess"] = false // Azure leaves it out unless it was set
 	}
 	return map[string]any{
 		"id": a.ResourceID, "name": a.Name, "type": "Microsoft.Storage/storageAccounts", "kind": "StorageV2",
@@ -109,7 +108,7 @@ func (a StorageAccount) resource() map[string]any {
 	}
 }
 
-// blobService is blobServices/default.
+// blobService returns blobServices/default.
 func (a StorageAccount) blobService() map[string]any {
 	rules := []any{}
 	if len(a.CORS) > 0 {
@@ -127,7 +126,7 @@ func (a StorageAccount) blobService() map[string]any {
 	}
 }
 
-// keys is the answer to listKeys: always two (recorded in 60 of 60). The second is good for nothing here.
+// keys returns the answer to listKeys: always two (recorded in 60 of 60). The second key opens nothing here.
 func (a StorageAccount) keys() map[string]any {
 	permissions := a.KeyPermissions
 	if permissions == "" {
@@ -142,7 +141,7 @@ func (a StorageAccount) keys() map[string]any {
 	return map[string]any{"keys": []any{key("key1", a.Key), key("key2", base64.StdEncoding.EncodeToString(second[:]))}}
 }
 
-// corsRefusal is what API Management says about an account's CORS rules, "" if it takes them.
+// corsRefusal returns API Management's error about an account's CORS rules, "" if it accepts them.
 func (a StorageAccount) corsRefusal(k Knobs) string {
 	switch {
 	case slices.Contains(a.CORS, "PATCH"): // recorded 2023-11
@@ -153,8 +152,8 @@ func (a StorageAccount) corsRefusal(k Knobs) string {
 	return ""
 }
 
-// admitted tells whether the account lets the backup in, before any role or signature is looked at. The codes are the
-// storage's own.
+// admitted tells whether the account admits the backup, before any role or signature is checked. The codes are the storage's
+// own.
 func (t *backupTarget) admitted(k Knobs) error {
 	a, key := t.account, t.identity == ""
 	if key && a.NoSharedKey {

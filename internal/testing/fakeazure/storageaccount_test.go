@@ -141,8 +141,8 @@ func TestWorkspaces(t *testing.T) {
 	}
 }
 
-// TestWhomTheAccountAdmits holds every kind of access against firewall, region and key policy; what is turned away
-// fails as opaquely as in Azure, at the operation's end.
+// TestWhomTheAccountAdmits checks every kind of access against firewall, region and key policy. A rejected backup fails as
+// opaquely as in Azure, at the operation's end.
 func TestWhomTheAccountAdmits(t *testing.T) {
 	t.Parallel()
 	s := startWithStorage(t)
@@ -159,7 +159,7 @@ func TestWhomTheAccountAdmits(t *testing.T) {
 		access string
 		change func(*fakeazure.StorageAccount)
 		knobs  func(*fakeazure.Knobs)
-		want   string // "" for a backup, else words of the failure
+		want   string // "" for a backup, otherwise words of the failure
 	}{
 		"key in the same region":  {access: key, change: firewall(closed, ""), want: "AuthorizationFailure"},
 		"key from another region": {access: key, change: firewall(closed, "northeurope")},

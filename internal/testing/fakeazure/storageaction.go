@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// dataAction returns what a storage request needs: the scope below the account's resource ID, and the action there.
+// dataAction returns the requirement of a storage request: the scope below the account's resource ID, and the action there.
 func dataAction(host string, r *http.Request) (scope, action string) {
 	path := strings.Trim(r.URL.Path, "/")
 	switch strings.Split(host, ".")[1] {
@@ -18,7 +18,7 @@ func dataAction(host string, r *http.Request) (scope, action string) {
 	}
 }
 
-// verb is the plain action of an HTTP method.
+// verb returns the plain action of an HTTP method.
 func verb(method string) string {
 	switch method {
 	case http.MethodGet, http.MethodHead, http.MethodOptions:
@@ -38,7 +38,7 @@ func blobAction(path string, r *http.Request) (scope, action string) {
 	switch query.Get("comp") {
 	case "userdelegationkey":
 		return scope, blobServices + "/generateUserDelegationKey/action"
-	case "batch": // its parts are not read; whoever sends one must be able to write
+	case "batch": // its parts are not read; the sender must be able to write
 		return scope, blobs + "/write"
 	}
 	if container == "" {
@@ -86,7 +86,7 @@ func tableAction(path string, r *http.Request) (scope, action string) {
 	switch {
 	case path == "" || path == "Tables" || table == "Tables":
 		return scope, tableServices + "/tables" + verb(r.Method)
-	case path == "$batch": // its parts are not read; whoever sends one must be able to write
+	case path == "$batch": // its parts are not read; the sender must be able to write
 		return scope, entities + "/write"
 	case r.URL.Query().Get("comp") == "acl":
 		return scope + "/tables/" + table, tableServices + "/tables" + verb(r.Method)

@@ -15,10 +15,10 @@ import (
 	"time"
 )
 
-// patience is how long a test waits for what must come: far longer than it takes on a busy machine.
+// patience is the longest time that a test waits for an expected result: far longer than it takes on a busy machine.
 const patience = 60 * time.Second
 
-// call is a request that came to the handler.
+// call is a request that reached the handler.
 type call struct {
 	*http.Request
 	body string
@@ -26,15 +26,15 @@ type call struct {
 	at   time.Time
 }
 
-// app is a function app of a test: files, the handler behind the host, and what both said.
+// app is a function app of a test: files, the handler behind the host, and the output of both.
 type app struct {
 	*Host
 	t      *testing.T
 	config Config
 
-	// answer is what the handler does with a request; nil answers {}. Like born it is set before start.
+	// answer handles a request in the handler; nil answers {}. Like born it is set before start.
 	answer func(w http.ResponseWriter, c call)
-	// born is what the handler does when it is started for the n-th time, before it listens.
+	// born runs in the handler when it is started for the n-th time, before it listens.
 	born func(w http.ResponseWriter, n int)
 	// twice are headers of each request of the test.
 	twice map[string][]string
@@ -48,7 +48,7 @@ type app struct {
 const httpFunction = `{"bindings": [{"type": "httpTrigger", "direction": "in", "name": "req", "route": "{*path}"},
 	{"type": "http", "direction": "out", "name": "res"}]}`
 
-// newApp writes the files of an app. hostJSON is what follows version and customHandler.description.
+// newApp writes the files of an app. hostJSON is the text after version and customHandler.description.
 func newApp(t *testing.T, customHandler, hostJSON string, functions map[string]string) *app {
 	t.Helper()
 	root, err := filepath.EvalSymlinks(t.TempDir())
@@ -90,10 +90,11 @@ func (a *app) write(name, text string) {
 	}
 }
 
-// start runs the app until the test ends, and then shows what it said if the test failed.
+// start runs the app until the test ends, and then prints its output if the test failed.
 func (a *app) start() *app {
 	a.t.Helper()
-	// The handler is another process, so no memory order comes through it: whoever locks next sees what the test has set.
+	// The handler is another process, so no memory order comes through it. With the lock, the goroutines that lock later see
+	// the fields that the test has set.
 	a.mu.Lock()
 	a.mu.Unlock() //nolint:staticcheck // nothing to do in between
 	var err error
@@ -163,7 +164,7 @@ func (a *app) log() []Entry {
 	return append([]Entry(nil), a.entries...)
 }
 
-// said finds an entry by its level, category and a part of its text.
+// said tells whether there is an entry with the level, the category and a part of its text.
 func (a *app) said(level Level, category, part string) bool {
 	for _, e := range a.log() {
 		if e.Level == level && e.Category == category && strings.Contains(e.Text, part) {
@@ -173,7 +174,7 @@ func (a *app) said(level Level, category, part string) bool {
 	return false
 }
 
-// await waits for something that must become true.
+// await waits for a condition that must become true.
 func (a *app) await(what string, is func() bool) {
 	a.t.Helper()
 	for deadline := time.Now().Add(patience); !is(); {
@@ -233,7 +234,7 @@ func (a *app) request(method, path, body string, header ...string) (*http.Respon
 	return response, string(text)
 }
 
-// timer is a function that nothing but the test starts.
+// idleTimer is a timer that only the test starts.
 const idleTimer = `{"bindings": [{"type": "timerTrigger", "direction": "in", "name": "timer", "schedule": "0 0 0 29 2 *",
 	"useMonitor": false}]}`
 

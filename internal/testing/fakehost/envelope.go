@@ -12,16 +12,16 @@ import (
 	"github.com/google/uuid"
 )
 
-// This file knows the body of a request to the handler: {"Data": {...}, "Metadata": {...}} and how values are encoded in
-// it (azure-functions-host, ScriptInvocationContextExtensions.GetHttpScriptInvocationContextValue).
+// This file has the body of a request to the handler: {"Data": {...}, "Metadata": {...}} and how values are encoded in it
+// (azure-functions-host, ScriptInvocationContextExtensions.GetHttpScriptInvocationContextValue).
 
 // object is a value that becomes a plain JSON object.
 type object map[string]any
 
-// bindingData is what a trigger knows about itself besides its value.
+// bindingData holds a trigger's own facts besides its value.
 type bindingData map[string]any
 
-// envelope is the body of the request for an invocation. The trigger's binding data goes in without nulls and without
+// envelope returns the body of the request for an invocation. The trigger's binding data goes in without nulls and without
 // names that end in "trigger".
 func envelope(f *function, value any, metadata bindingData) ([]byte, error) {
 	encoded := bindingData{}
@@ -41,8 +41,8 @@ func envelope(f *function, value any, metadata bindingData) ([]byte, error) {
 	return marshal(struct{ Data, Metadata any }{object{f.trigger.Name: data}, encoded})
 }
 
-// encodeValue is the host's encoding: objects are plain JSON, instants are ISO 8601 without fractions, bytes are base64,
-// and everything else is JSON inside a JSON string.
+// encodeValue encodes a value as the host does: objects are plain JSON, instants are ISO 8601 without fractions, bytes are
+// base64, and everything else is JSON inside a JSON string.
 func encodeValue(value any) (any, error) {
 	switch value := value.(type) {
 	case object:
@@ -57,16 +57,16 @@ func encodeValue(value any) (any, error) {
 	}
 }
 
-// isoTime is a DateTimeOffset in UTC as the host writes it.
+// isoTime returns a DateTimeOffset in UTC as the host writes it.
 func isoTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05") + "+00:00" }
 
-// sys is in the binding data of every invocation.
+// sys returns the binding data that every invocation has.
 func sys(f *function) bindingData {
 	return bindingData{"sys": object{"MethodName": f.name, "UtcNow": time.Now().UTC(), "RandGuid": uuid.NewString()}}
 }
 
-// merge adds the top-level members of a JSON object to the binding data. They overwrite what the host itself says, in any
-// case: a message can claim another Id. Nulls and arrays are passed over (azure-functions-host, Utility.ApplyBindingData).
+// merge adds the top-level members of a JSON object to the binding data. They overwrite the host's own members, in any case: a
+// message can claim another Id. Nulls and arrays are ignored (azure-functions-host, Utility.ApplyBindingData).
 func (d bindingData) merge(text []byte) {
 	var members map[string]json.RawMessage
 	if !bytes.HasPrefix(bytes.TrimSpace(text), []byte("{")) || json.Unmarshal(text, &members) != nil {
@@ -103,8 +103,8 @@ func (d bindingData) merge(text []byte) {
 
 var isoDate = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)?$`)
 
-// reformatDate is what becomes of a string that is exactly an ISO 8601 date when Newtonsoft parses and writes it: another
-// form, without fractions of seconds.
+// reformatDate returns a string that is exactly an ISO 8601 date as Newtonsoft parses and writes it: in another form, without
+// fractions of seconds.
 func reformatDate(text string) string {
 	if !isoDate.MatchString(text) {
 		return text
@@ -117,7 +117,7 @@ func reformatDate(text string) string {
 	return text
 }
 
-// marshal is json.Marshal without the escapes for HTML, as Newtonsoft writes.
+// marshal is json.Marshal without the escapes for HTML; Newtonsoft does not write them.
 func marshal(value any) ([]byte, error) {
 	var buffer bytes.Buffer
 	encoder := json.NewEncoder(&buffer)

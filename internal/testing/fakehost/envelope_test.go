@@ -8,7 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// encodeToMap is the body of a request, read again, with the variable part of sys taken out.
+// encodeToMap returns the body of a request, parsed, without the variable part of sys.
 func encodeToMap(t *testing.T, f *function, value any, metadata bindingData) map[string]any {
 	t.Helper()
 	text, err := envelope(f, value, metadata)
@@ -47,7 +47,7 @@ var plainMetadata = map[string]any{
 	"NextVisibleTime": "2026-01-01T10:10:00+00:00", "sys": map[string]any{"MethodName": "Fn"},
 }
 
-// with is plainMetadata with some entries replaced.
+// with returns plainMetadata with some entries replaced.
 func with(entries map[string]any) map[string]any {
 	all := map[string]any{}
 	for _, from := range []map[string]any{plainMetadata, entries} {
@@ -70,7 +70,7 @@ func TestQueueEnvelope(t *testing.T) {
 		"a JSON value": {"", `{"a":1}`, `"{\"a\":1}"`, with(map[string]any{"a": `"1"`})},
 		"bytes":        {"binary", `{"a":1}`, "eyJhIjoxfQ==", plainMetadata},
 		"bytes spoof":  {"Binary", `{"id":"x","dequeueCount":99}`, "eyJpZCI6IngiLCJkZXF1ZXVlQ291bnQiOjk5fQ==", plainMetadata},
-		// What the message says about itself overwrites what the host says, in any case.
+		// The message's own members overwrite the host's, in any case.
 		"text spoof": {
 			"", `{"id":"x","dequeueCount":99,"SYS":"mine"}`, `"{\"id\":\"x\",\"dequeueCount\":99,\"SYS\":\"mine\"}"`,
 			with(map[string]any{"Id": `"x"`, "DequeueCount": `"99"`, "sys": `"mine"`}),

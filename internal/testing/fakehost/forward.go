@@ -16,8 +16,9 @@ var hopByHop = []string{
 	"Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
 }
 
-// forward sends a copy of the request to the handler: method, path, Host and headers stay, the host's headers come after
-// the caller's of the same name in one line, and repeated query parameters are joined by commas. The answer is collected before the caller gets any of it. Whatever its status, the invocation counts as a success.
+// forward sends a copy of the request to the handler. Method, path, Host and headers stay, the host's headers come after the
+// caller's of the same name in one line, and repeated query parameters are joined by commas. The caller gets the answer when
+// it is complete. The invocation counts as a success, whatever the status.
 func (l *life) forward(r *http.Request, f *function, body []byte) reply {
 	id := uuid.NewString()
 	started := time.Now()
@@ -43,7 +44,7 @@ func (l *life) forwardAs(id string, r *http.Request, body []byte) (reply, error)
 	if err != nil {
 		return reply{}, err
 	}
-	request.GetBody = nil // a request whose connection broke is not repeated
+	request.GetBody = nil // prevents a repetition after the connection broke
 	request.Host = r.Host
 	request.Header = withoutHops(r.Header)
 	request.Header.Add(invocationHeader, id)
@@ -73,7 +74,7 @@ func withoutHops(header http.Header) http.Header {
 	return header
 }
 
-// oneLineEach joins what stands under one name, as .NET's client sends it.
+// oneLineEach joins the values under each name, as .NET's client sends them.
 func oneLineEach(header http.Header) http.Header {
 	joined := http.Header{}
 	for name, values := range header {
@@ -82,7 +83,7 @@ func oneLineEach(header http.Header) http.Header {
 	return joined
 }
 
-// joinedQuery is a query with one value for each name.
+// joinedQuery returns a query with one value for each name.
 func joinedQuery(query url.Values) string {
 	joined := url.Values{}
 	for name, values := range query {

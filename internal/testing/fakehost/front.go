@@ -14,13 +14,13 @@ import (
 )
 
 const (
-	// frontLimit is after how long Azure's load balancer gives an answer up, in every plan.
+	// frontLimit is the time after which Azure's load balancer stops waiting for an answer, in every plan.
 	frontLimit = 230 * time.Second
-	// largestBody of a request (azure-functions-host, Program.cs).
+	// largestBody is the size limit of a request's body (azure-functions-host, Program.cs).
 	largestBody = 104857600
 )
 
-// reply is an answer to a caller, complete.
+// reply is a complete answer to a caller.
 type reply struct {
 	status int
 	header http.Header
@@ -37,7 +37,7 @@ func (r reply) write(w http.ResponseWriter) {
 	_, _ = w.Write(r.body) // the caller may be gone
 }
 
-// Kestrel's limits, as seen with the host 4.1045: 414 and 431 beyond them.
+// These are Kestrel's limits, as seen with the host 4.1045: 414 and 431 beyond them.
 const (
 	longestRequestLine = 8 << 10
 	longestHeaders     = 32 << 10
@@ -75,7 +75,7 @@ func (h *Host) serve(w http.ResponseWriter, r *http.Request) {
 		plainReply(http.StatusNotFound).write(w)
 	case !h.keys.admit(r, f):
 		plainReply(http.StatusUnauthorized).write(w)
-	case r.ContentLength > largestBody: // Kestrel does not wait for what is declared to be too much
+	case r.ContentLength > largestBody: // Kestrel does not wait for a body with a declared length over the limit
 		hangUp(w, http.StatusInternalServerError)
 	case !l.enterCall():
 		plainReply(http.StatusServiceUnavailable).write(w)
@@ -85,13 +85,13 @@ func (h *Host) serve(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// hangUp answers what Kestrel refuses before anybody looks at it.
+// hangUp answers a request that Kestrel refuses before any function is searched.
 func hangUp(w http.ResponseWriter, status int) {
 	w.Header().Set("Connection", "close")
 	plainReply(status).write(w)
 }
 
-// headerSize is how many bytes the headers had, about.
+// headerSize returns the approximate size of the headers in bytes.
 func headerSize(r *http.Request) int {
 	n := len("Host: \r\n") + len(r.Host)
 	for name, values := range r.Header {
@@ -102,8 +102,8 @@ func headerSize(r *http.Request) int {
 	return n
 }
 
-// find is the first function whose route matches, in the order of their names: a more specific one does not go before
-// (azure-functions-host issues 3153 and 9876, and as seen with 4.1045). Disabled functions have none.
+// find returns the first function whose route matches, in the order of their names: a more specific one does not go before
+// (azure-functions-host issues 3153 and 9876, and as seen with 4.1045). Disabled functions have no route.
 func (l *life) find(r *http.Request) (*function, map[string]string) {
 	for _, f := range l.functions {
 		if f.trigger.Type != httpTrigger || f.disabled {
@@ -116,11 +116,11 @@ func (l *life) find(r *http.Request) (*function, map[string]string) {
 	return nil, nil
 }
 
-// serveFunction answers by one of the three ways. Proxying comes before forwarding; the rest is for functions with other
-// bindings, or with both switched off. It is called with the request counted in.
+// serveFunction answers in one of the three ways. Proxying comes before forwarding; the Data and Metadata protocol serves
+// functions with other bindings, or with both switched off. The request is already counted.
 func (l *life) serveFunction(w http.ResponseWriter, r *http.Request, f *function, parameters map[string]string) {
 	connection := http.NewResponseController(w)
-	release := context.AfterFunc(l.broken, func() { // a slow caller does not hold up the end; what was answered goes out
+	release := context.AfterFunc(l.broken, func() { // a slow caller does not delay the end; answers until then go out
 		_ = connection.SetReadDeadline(time.Now())
 		_ = connection.SetWriteDeadline(time.Now().Add(time.Second))
 	})
@@ -129,7 +129,7 @@ func (l *life) serveFunction(w http.ResponseWriter, r *http.Request, f *function
 	case f.plainHTTP() && l.handler.proxying:
 		defer l.leaveCall()
 		l.proxy(w, r, f)
-	case f.plainHTTP() && l.handler.forwarding && r.ContentLength < 0: // the host cannot read it, and calls nobody
+	case f.plainHTTP() && l.handler.forwarding && r.ContentLength < 0: // the host cannot read it, and does not call the handler
 		l.leaveCall()
 		plainReply(http.StatusInternalServerError).write(w)
 	case f.plainHTTP() && l.handler.forwarding:
@@ -139,13 +139,13 @@ func (l *life) serveFunction(w http.ResponseWriter, r *http.Request, f *function
 	}
 }
 
-// detached reads the body where it has a declared length, as these two ways do, and answers with what the func returns.
-// The func runs to its end even if the caller is gone, or has been sent away after 230 seconds.
+// detached reads a body with a declared length, as these two ways do, and answers with the func's result. The func runs to its
+// end even if the caller is gone, or got its answer from the load balancer after 230 seconds.
 func (l *life) detached(w http.ResponseWriter, r *http.Request, answer func(body []byte) reply) {
 	var body []byte
 	if r.ContentLength > 0 {
 		var err error
-		if body, err = io.ReadAll(r.Body); err != nil { // the caller broke off: the length was looked at
+		if body, err = io.ReadAll(r.Body); err != nil { // the caller broke off: the length was checked before
 			l.leaveCall()
 			plainReply(http.StatusBadRequest).write(w)
 			return
@@ -169,8 +169,8 @@ func (l *life) detached(w http.ResponseWriter, r *http.Request, answer func(body
 	}
 }
 
-// serveAdmin runs a function, now and in the background. For a queue function the body's input is the message's text. One
-// with an HTTP trigger is accepted as well, and fails in the log.
+// serveAdmin runs a function, now and in the background. For a queue function the body's input is the message's text. A
+// function with an HTTP trigger is accepted too, and fails in the log.
 func (h *Host) serveAdmin(w http.ResponseWriter, r *http.Request, l *life, name string) {
 	f := l.function(name)
 	media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
@@ -184,7 +184,7 @@ func (h *Host) serveAdmin(w http.ResponseWriter, r *http.Request, l *life, name 
 		plainReply(http.StatusMethodNotAllowed).write(w)
 	case r.ContentLength != 0 && media != "application/json":
 		plainReply(http.StatusUnsupportedMediaType).write(w)
-	case json.NewDecoder(http.MaxBytesReader(w, r.Body, largestBody)).Decode(&body) != nil: // an empty one too
+	case json.NewDecoder(http.MaxBytesReader(w, r.Body, largestBody)).Decode(&body) != nil: // an empty body too
 		plainReply(http.StatusBadRequest).write(w)
 	case !l.enter():
 		plainReply(http.StatusServiceUnavailable).write(w)
@@ -195,13 +195,13 @@ func (h *Host) serveAdmin(w http.ResponseWriter, r *http.Request, l *life, name 
 				l.report(uuid.NewString(), f, 0, errors.New("the function has an HTTP trigger, and got no request"))
 				return
 			}
-			_ = l.runOnce(f, body.Input) // told in the log
+			_ = l.runOnce(f, body.Input) // the log has the error
 		}()
 		plainReply(http.StatusAccepted).write(w)
 	}
 }
 
-// runOnce runs a timer or queue function beside its trigger. No message stands behind the input.
+// runOnce runs a timer or queue function besides its trigger. The input does not come from a message.
 func (l *life) runOnce(f *function, input string) error {
 	metadata := sys(f)
 	var value any
@@ -218,7 +218,7 @@ func (l *life) runOnce(f *function, input string) error {
 // errFrontLimit is the cause of the end of a proxied request that took too long for Azure's load balancer.
 var errFrontLimit = errors.New("no answer within 230 seconds")
 
-// whileCalled is a context that also ends with the caller's request, and with the front's patience.
+// whileCalled returns a context that also ends with the caller's request, and after the time limit of the load balancer.
 func whileCalled(ctx context.Context, r *http.Request) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	stop := context.AfterFunc(r.Context(), func() { cancel(context.Cause(r.Context())) })

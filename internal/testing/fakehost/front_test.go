@@ -188,7 +188,7 @@ func TestForwarding(t *testing.T) {
 	a.await("the report", func() bool { return a.said(Information, "Function.api", "Succeeded") })
 }
 
-// TestForwardingRefusesChunkedBodies by itself: the handler is not called.
+// TestForwardingRefusesChunkedBodies: the host itself refuses the request and does not call the handler.
 func TestForwardingRefusesChunkedBodies(t *testing.T) {
 	t.Parallel()
 	a := newApp(t, forwarding, "", map[string]string{"api": httpFunction})
@@ -208,7 +208,7 @@ func TestForwardingRefusesChunkedBodies(t *testing.T) {
 	}
 }
 
-// TestADeadHandlerAnswersNobody: after exit code 0 a call waits until the host ends, and takes nothing along.
+// TestADeadHandlerAnswersNobody: after exit code 0 a call waits until the host ends, and does not delay the end.
 func TestADeadHandlerAnswersNobody(t *testing.T) {
 	t.Parallel()
 	for name, way := range map[string]string{"proxying": proxying, "forwarding": forwarding} {
@@ -233,7 +233,7 @@ func TestADeadHandlerAnswersNobody(t *testing.T) {
 	}
 }
 
-// dataFunction could be forwarded, but in its app neither way is switched on.
+// dataFunction has bindings that allow forwarding, but its app switches on neither way.
 const dataFunction = `{"bindings": [
 	{"type": "httpTrigger", "direction": "in", "name": "req", "route": "items/{id}", "authLevel": "anonymous"},
 	{"type": "http", "direction": "out", "name": "res"}]}`
@@ -336,12 +336,12 @@ func TestKeysAndRoutes(t *testing.T) {
 		{"GET /api/api?code=" + a.Key("api"), "wrong", 401}, // the header wins
 		{"GET /api/api", "", 401},
 		{"GET /api/api", a.HostKey(), 200},
-		{"GET /api/late/open", "", 401}, // the first by name has it, not the more literal one
+		{"GET /api/late/open", "", 401}, // the first function by name gets it, not the more literal route
 		{"GET /api/late/open", a.Key("Early"), 200},
-		{"POST /api/late/open", "", 200}, // what the first one does not take goes to the next
+		{"POST /api/late/open", "", 200}, // the first function does not accept it, so the next one gets it
 		{"GET /api/Late/Open/", a.Key("late"), 401},
 		{"GET /api/x/../api", a.Key("api"), 200},
-		{"GET /api/open/%2e%2e/api", "wrong", 401}, // dots are resolved before keys are looked at
+		{"GET /api/open/%2e%2e/api", "wrong", 401}, // dots are resolved before keys are checked
 		{"GET /api//api", a.Key("api"), 404},
 		{"GET //api/api", a.Key("api"), 404},
 		{"GET /api/open%2Fapi", "wrong", 404},
@@ -398,7 +398,7 @@ func TestAdminRunsFunctions(t *testing.T) {
 	}
 }
 
-// TestLimitsOfARequest: Kestrel refuses what is longer, before anybody looks for a key.
+// TestLimitsOfARequest: Kestrel refuses a longer request before any key is checked.
 func TestLimitsOfARequest(t *testing.T) {
 	t.Parallel()
 	a := newApp(t, proxying, "", map[string]string{"api": httpFunction})
@@ -423,8 +423,8 @@ func TestLimitsOfARequest(t *testing.T) {
 	}
 }
 
-// TestDeclaredTooLarge: the handler sees nothing of a request whose length says that it is too large, and the caller
-// need not send it.
+// TestDeclaredTooLarge: the handler sees nothing of a request with a declared length over the limit, and the caller need not
+// send it.
 func TestDeclaredTooLarge(t *testing.T) {
 	t.Parallel()
 	for name, way := range map[string]string{"proxying": proxying, "forwarding": forwarding, "by data": ""} {

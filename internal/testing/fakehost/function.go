@@ -11,15 +11,15 @@ import (
 	"strings"
 )
 
-// function is one folder with a function.json, checked, its settings resolved.
+// function is a folder with a function.json, checked, with its settings resolved.
 type function struct {
 	name     string
 	disabled bool
 	trigger  binding
 	outputs  []binding
 
-	schedule schedule // of a timerTrigger
-	route    route    // of an httpTrigger
+	schedule schedule // for a timerTrigger
+	route    route    // for an httpTrigger
 }
 
 // binding is one entry of function.json; which members count depends on its type.
@@ -50,7 +50,7 @@ const (
 	queueOutput  = "queue"
 )
 
-// Who may call an HTTP function.
+// These are the authLevels: they decide which keys an HTTP function accepts.
 const (
 	authFunction  = "function"
 	authAnonymous = "anonymous"
@@ -66,11 +66,11 @@ var (
 // defaultConnection is the storage account of the host itself.
 const defaultConnection = "AzureWebJobsStorage"
 
-// Lengths of queue names (Storage REST API, Naming Queues and Metadata).
+// shortestQueueName and longestQueueName are lengths of queue names (Storage REST API, Naming Queues and Metadata).
 const shortestQueueName, longestQueueName = 3, 63
 
-// readFunctions reads function.json in the immediate sub-folders, as HostFunctionMetadataProvider does: folders without
-// one are passed over, deeper ones are never looked into. The functions are sorted by name, in any case.
+// readFunctions reads function.json in the immediate sub-folders, as HostFunctionMetadataProvider does: it ignores folders
+// without one, and never reads deeper ones. The functions are sorted by name, in any case.
 func readFunctions(dir string, app settings, hasStorage bool, routePrefix string) ([]*function, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -99,7 +99,7 @@ func readFunctions(dir string, app settings, hasStorage bool, routePrefix string
 	return functions, errors.Join(errs...)
 }
 
-// checkTogether finds what is wrong between functions that are right by themselves.
+// checkTogether finds conflicts between functions that are each valid.
 func checkTogether(functions []*function, hasStorage bool) (errs []error) {
 	for i, f := range functions {
 		if f.trigger.Type != httpTrigger && !hasStorage {
@@ -157,7 +157,7 @@ func parseFunction(name string, text []byte, app settings, routePrefix string) (
 	return f, nil
 }
 
-// add checks a binding and puts it where it belongs.
+// add checks a binding and stores it in the right field.
 func (f *function) add(b binding, app settings, routePrefix string) error {
 	direction := "in"
 	if b.Type == httpOutput || b.Type == queueOutput {
@@ -244,15 +244,15 @@ func validQueueName(name string) bool {
 	return len(name) >= shortestQueueName && len(name) <= longestQueueName && queueName.MatchString(name)
 }
 
-// binary says that values are bytes: base64 to the handler, and never guessed to be base64 from it.
+// binary tells whether values are bytes: base64 to the handler, and never guessed to be base64 from it.
 func (b binding) binary() bool { return strings.EqualFold(b.DataType, "binary") }
 
-// monitored says whether the timer's last run is remembered.
+// monitored tells whether the timer's last run is remembered.
 func (f *function) monitored() bool {
 	return (f.trigger.UseMonitor == nil || *f.trigger.UseMonitor) && !everyMinute(f.schedule)
 }
 
-// plainHTTP says that the function has exactly one input, an httpTrigger, and exactly one output, http: only then can
+// plainHTTP tells whether the function has exactly one input, an httpTrigger, and exactly one output, http: only then can
 // requests be proxied or forwarded (FunctionMetadataExtensions, IsHttpInAndOutFunction).
 func (f *function) plainHTTP() bool {
 	return f.trigger.Type == httpTrigger && len(f.outputs) == 1 && f.outputs[0].Type == httpOutput

@@ -14,57 +14,57 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 )
 
-// Config says what to run.
+// Config describes a host to run.
 type Config struct {
 	// HostJSON is the path of host.json; its folder is the script root. Required.
 	HostJSON string
 	// Functions is the folder whose immediate sub-folders hold function.json; "" means the script root.
 	Functions string
-	// Executable is the handler's program; "" means what host.json says.
+	// Executable is the handler's program; "" means the one in host.json.
 	Executable string
 
-	// Settings are the app settings: they stand for %NAME% in bindings, override host.json (AzureFunctionsJobHost__a__b),
-	// disable functions (AzureWebJobs.NAME.Disabled), name the storage account, and are variables of the handler.
+	// Settings are the app settings. They replace %NAME% in bindings, override host.json (AzureFunctionsJobHost__a__b), disable
+	// functions (AzureWebJobs.NAME.Disabled), name the storage account, and are variables of the handler.
 	Settings map[string]string
-	// Env is the handler's environment besides Settings and the host's own variables, as NAME=value. It gets nothing else.
+	// Env is the handler's environment besides Settings and the host's own variables, as NAME=value. The handler gets nothing
+	// else.
 	Env []string
 
-	// Client and Credential are for the host's own access to queues and to the blobs that let one host of several fire the
-	// timers: a bearer token with each request. Client may be nil. Credential is required where a function has a queue;
-	// without it, timers fire in every host.
+	// Client and Credential are for the host's own access to queues, and to the blobs that select one host of several for the
+	// timers: a bearer token with each request. Client may be nil. A queue function requires Credential; without it, timers
+	// fire in every host.
 	Client     *http.Client
 	Credential azcore.TokenCredential
-	// QueueURL is the queue service behind the connection AzureWebJobsStorage, such as
-	// https://ACCOUNT.queue.core.windows.net; "" means what Settings say.
+	// QueueURL is the queue service behind the connection AzureWebJobsStorage, such as https://ACCOUNT.queue.core.windows.net;
+	// "" means the one in Settings.
 	QueueURL string
-	// Lease is how long a message is invisible while it is worked on; it is renewed when half of it is over. 0 means 10
-	// minutes, which are fixed in Azure.
+	// Lease is the time for which a message is invisible while it is processed; the host renews it after half of that time. 0
+	// means 10 minutes, which are fixed in Azure.
 	Lease time.Duration
 
-	// Grace is how long a host that ends by itself waits for work that no handler does any more; 0 means 10 seconds, which are
-	// fixed in Azure. Stop always waits so long.
+	// Grace is the time limit of a host that ends by itself: until then it waits for unfinished work, although no handler
+	// processes it any more. 0 means the fixed 10 seconds of Azure. Stop always waits 10 seconds.
 	Grace time.Duration
-	// Told says that somebody calls Look whenever a message becomes visible, as Azure tells nobody: each queue is then polled
-	// at the longest interval only, and not sooner after a message.
+	// Told says that the caller calls Look whenever a message becomes visible; Azure has no such call. Each queue is then
+	// polled at the longest interval only, and not sooner after a message.
 	Told bool
-	// TimerLease is for how long a timer belongs to a host that dies, 15 to 60 seconds; another one looks as often. 0 means a
-	// minute, which is fixed in Azure.
+	// TimerLease is the time for which a timer belongs to a dead host, 15 to 60 seconds; another host checks at the same
+	// interval. 0 means a minute, which is fixed in Azure.
 	TimerLease time.Duration
 
-	// Log is told everything that the host and the handler say, one entry at a time, and nothing after Stop has returned.
-	// It may be nil.
+	// Log receives each entry of the host and the handler, one at a time, and none after Stop has returned. It may be nil.
 	Log func(Entry)
-	// Addr is where the host listens; it must be on loopback. "" means 127.0.0.1 and a free port.
+	// Addr is the address on which the host listens; it must be on loopback. "" means 127.0.0.1 and a free port.
 	Addr string
-	// RestartHost has the host start again after it shut itself down, as the platform would: files are read anew, crashes
-	// are counted anew; address and keys stay.
+	// RestartHost starts the host again after it shut itself down, as the platform would: it reads the files again and counts
+	// crashes from 0; address and keys stay.
 	RestartHost bool
 }
 
 const (
 	// defaultLease is fixed in azure-sdk-for-net, QueueListener.
 	defaultLease = 10 * time.Minute
-	// platformPause is how long it takes until a host that shut itself down is started again.
+	// platformPause is the time after which a host that shut itself down is started again.
 	platformPause = time.Second
 )
 
@@ -83,13 +83,13 @@ type Host struct {
 
 	mu       sync.Mutex
 	life     *life // nil between two lives
-	restarts int   // of earlier lives
+	restarts int   // counts the restarts in earlier lives
 	reason   error
 }
 
-// Start checks host.json and every function.json, starts the handler and the listeners, and returns without waiting for
-// the handler, as the real host does. The context bounds the start only: the Host runs until Stop, or until it shuts
-// itself down. The error names each file and what is wrong with it.
+// Start checks host.json and every function.json, starts the handler and the listeners, and returns without waiting for the
+// handler, as the real host does. The context bounds the start only: the Host runs until Stop, or until it shuts itself down.
+// The error names each file and its problem.
 func Start(ctx context.Context, c Config) (*Host, error) {
 	if c.Lease == 0 {
 		c.Lease = defaultLease
@@ -118,7 +118,7 @@ func Start(ctx context.Context, c Config) (*Host, error) {
 	h.server = &http.Server{
 		Handler:           http.HandlerFunc(h.serve),
 		ReadHeaderTimeout: 30 * time.Second,
-		ErrorLog:          stdlog.New(io.Discard, "", 0), // what goes wrong with a request is told where it is handled
+		ErrorLog:          stdlog.New(io.Discard, "", 0), // the code for a request reports its errors
 	}
 	go func() { _ = h.server.Serve(listener) }() // ends with Close
 	h.begin(first)
@@ -126,19 +126,19 @@ func Start(ctx context.Context, c Config) (*Host, error) {
 	return h, nil
 }
 
-// URL is the host's, without a slash at the end: http://127.0.0.1:PORT.
+// URL returns the host's address, without a slash at the end: http://127.0.0.1:PORT.
 func (h *Host) URL() string { return "http://" + h.address }
 
-// Key is the key that opens the HTTP function; other functions have one too, which opens nothing.
+// Key returns the key that opens the HTTP function; other functions have a key too, but it opens nothing.
 func (h *Host) Key(function string) string { return h.keys.function(function) }
 
-// HostKey opens all HTTP functions whose authLevel is function.
+// HostKey returns the key that opens all HTTP functions whose authLevel is function.
 func (h *Host) HostKey() string { return h.keys.host }
 
-// MasterKey opens all HTTP functions and the admin endpoints.
+// MasterKey returns the key that opens all HTTP functions and the admin endpoints.
 func (h *Host) MasterKey() string { return h.keys.master }
 
-// PID is the process ID of the handler as it runs now, 0 if it does not. It changes with each restart.
+// PID returns the process ID of the handler as it runs now, 0 if it does not run. It changes with each restart.
 func (h *Host) PID() int {
 	if l := h.current(); l != nil {
 		return l.worker.pid()
@@ -146,7 +146,7 @@ func (h *Host) PID() int {
 	return 0
 }
 
-// Restarts is how often the handler was started again since Start, for whatever reason.
+// Restarts returns the number of restarts of the handler since Start, for whatever reason.
 func (h *Host) Restarts() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -157,17 +157,17 @@ func (h *Host) Restarts() int {
 	return n
 }
 
-// Done is closed when the host is down: by Stop, or by itself. Err then tells which.
+// Done returns a channel that is closed when the host is down: by Stop, or by itself. Then Err tells which.
 func (h *Host) Done() <-chan struct{} { return h.done }
 
-// Err is why the host shut itself down; nil while it runs, and after Stop.
+// Err returns the reason why the host shut itself down; nil while it runs, and after Stop.
 func (h *Host) Err() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.reason
 }
 
-// Invoke runs the timer function now, beside its schedule and whatever else runs, and returns its failure. The context
+// Invoke runs the timer function now, in parallel to its schedule and all other work, and returns its failure. The context
 // bounds the waiting only.
 func (h *Host) Invoke(ctx context.Context, function string) error {
 	l := h.current()
@@ -194,7 +194,7 @@ func (h *Host) Invoke(ctx context.Context, function string) error {
 	}
 }
 
-// Look has the host look into the queue now, and not at its next poll only: for who saw a message become visible.
+// Look makes the host poll the queue now, before its next regular poll. A caller that saw a message become visible calls it.
 func (h *Host) Look(queue string) {
 	l := h.current()
 	if l == nil {
@@ -207,23 +207,23 @@ func (h *Host) Look(queue string) {
 	}
 }
 
-// Stop shuts the host down: listeners stop, running work has 10 seconds, then the handler is killed without a signal
-// before it, or left behind as Kill does if the work had not ended. Messages that are still worked on then come back when
-// their lease ends. Later calls wait for the first. The error tells why the host had shut itself down before.
+// Stop shuts the host down: listeners stop, running work has 10 seconds, then the handler is killed without a signal before
+// it, or left behind as Kill does if the work had not ended. The messages still in progress then come back when their lease
+// ends. Later calls wait for the first. The error is the reason if the host had shut itself down before.
 func (h *Host) Stop() error {
 	h.stop(nil)
 	<-h.done
 	return h.Err()
 }
 
-// Kill ends the host as SIGKILL would: messages that it has taken, and the right to its timers, are free when their leases
-// end. Its handler is left behind, and dies by the next line that it writes, or with this process.
+// Kill ends the host as SIGKILL would: its messages, and the right to its timers, are free when their leases end. Its handler
+// is left behind, and dies when it writes its next line, or with this process.
 func (h *Host) Kill() {
 	h.stop(errLeftBehind)
 	<-h.done
 }
 
-// live goes through one life after another.
+// live runs one life after another.
 func (h *Host) live(l *life) {
 	defer close(h.done)
 	defer h.journal.close()
@@ -252,7 +252,7 @@ func (h *Host) live(l *life) {
 	}
 }
 
-// hangUp lets the last answers out and closes the front.
+// hangUp sends the last answers and closes the front.
 func (h *Host) hangUp() {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(h.stopped), time.Second)
 	defer cancel()
@@ -276,7 +276,7 @@ func (h *Host) finish(l *life) {
 	h.life = nil
 }
 
-// rise starts the next life if the platform would. Without one, the error is the reason; nil after Stop.
+// rise starts the next life if the platform would. If there is none, the error is the reason; nil after Stop.
 func (h *Host) rise(reason error) (*life, error) {
 	if !h.config.RestartHost {
 		return nil, reason

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// hostJSON is what this host reads of host.json, with its defaults, after the overrides by app settings.
+// hostJSON holds the values that this host reads from host.json, with their defaults, after the overrides by app settings.
 type hostJSON struct {
 	root string // script root: the folder of host.json
 
@@ -26,8 +26,8 @@ type hostJSON struct {
 type customHandler struct {
 	executable            string
 	arguments             []string
-	workingDirectory      string // of the process
-	workerDirectory       string // where a relative path of the executable begins
+	workingDirectory      string // the working directory of the process
+	workerDirectory       string // the start of a relative path of the executable
 	initializationTimeout time.Duration
 	port                  int // 0 means a free one
 	proxying, forwarding  bool
@@ -128,9 +128,9 @@ func (v *values) customHandler(root, executable string) customHandler {
 	return c
 }
 
-// resolve expands the variables in path and arguments. A relative path that exists under workerDirectory becomes absolute;
-// another one is looked up on PATH. An argument with an unset variable goes; the others are one string in the host, so
-// spaces split them.
+// resolve expands the variables in path and arguments. A relative path that exists under workerDirectory becomes absolute; any
+// other is searched on PATH. An argument with an unset variable is dropped; the others are one string in the host, so spaces
+// split them.
 func (c *customHandler) resolve(variables func(string) (string, bool)) {
 	c.executable, _ = expand(c.executable, variables)
 	absolute := filepath.Join(c.workerDirectory, c.executable)
@@ -165,7 +165,7 @@ func (v *values) queues() queueOptions {
 	return q
 }
 
-// values is a JSON document as .NET's configuration has it: one flat list of texts by lower-case path, colons between.
+// values is a JSON document in the form of .NET's configuration: one flat list of texts by lower-case path, colons between.
 type values struct {
 	flat map[string]string
 	errs []error
@@ -244,7 +244,7 @@ func (v *values) duration(key string, fallback, least time.Duration) time.Durati
 	return d
 }
 
-// timeout is a duration of at least a second; -1 means without end.
+// timeout returns a duration of at least a second; -1 means no limit.
 func (v *values) timeout(key string, fallback time.Duration) time.Duration {
 	if v.text(key, "") == "-1" {
 		return 0

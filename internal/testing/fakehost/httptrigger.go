@@ -33,8 +33,8 @@ func (l *life) invokeHTTP(r *http.Request, f *function, parameters map[string]st
 	return a
 }
 
-// httpValue is the value of an httpTrigger (azure-functions-host, HttpRequestExtensions.GetRequestAsJObject). A body
-// without a declared length is not there.
+// httpValue returns the value of an httpTrigger (azure-functions-host, HttpRequestExtensions.GetRequestAsJObject). It has no
+// body if the request declares no length.
 func httpValue(r *http.Request, parameters map[string]string, body []byte) object {
 	query, headers, params := object{}, object{}, object{}
 	for name, values := range r.URL.Query() {
@@ -69,7 +69,7 @@ func joinedHeaders(r *http.Request) object {
 	return headers
 }
 
-// httpReply is what the caller gets for the value of the http output binding (azure-functions-host, HttpBinding).
+// httpReply returns the caller's reply for the value of the http output binding (azure-functions-host, HttpBinding).
 func httpReply(f *function, r result) (reply, error) {
 	name := ""
 	for _, b := range f.outputs {

@@ -12,7 +12,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// The headers that the host puts on requests to the handler, and what it calls itself.
+// These are the headers that the host adds to requests to the handler, and the host's own name.
 const (
 	invocationHeader  = "X-Azure-Functions-InvocationId"
 	hostVersionHeader = "X-Azure-Functions-HostVersion"
@@ -20,8 +20,8 @@ const (
 	userAgent         = "Azure-Functions-Host/" + hostVersion
 )
 
-// invoke calls a function with the Data and Metadata protocol, and sends its queue outputs. It returns when the host
-// would count the invocation as done: with an answer without a body that is never, which is to say at functionTimeout.
+// invoke calls a function with the Data and Metadata protocol, and sends its queue outputs. It returns when the host would
+// count the invocation as done. After an answer without a body that is only at functionTimeout.
 func (l *life) invoke(f *function, value any, metadata bindingData) (result, error) {
 	id := uuid.NewString()
 	started := time.Now()
@@ -38,7 +38,7 @@ func (l *life) invoke(f *function, value any, metadata bindingData) (result, err
 	return r, err
 }
 
-// report writes the line about an invocation's end.
+// report logs the end of an invocation.
 func (l *life) report(id string, f *function, took time.Duration, err error) {
 	e := Entry{Level: Information, Category: "Function." + f.name, Invocation: id}
 	e.Text = fmt.Sprintf("Executed 'Functions.%s' (Succeeded, Duration=%dms)", f.name, took.Milliseconds())
@@ -63,7 +63,7 @@ func (l *life) call(id string, f *function, value any, metadata bindingData) (re
 	if err != nil {
 		return result{}, fmt.Errorf("body for %s: %w", f.name, err)
 	}
-	// A message or tick that a host in its end has taken waits on, for the handler that never comes.
+	// The host may have taken this message or tick while it ended: it still waits for the handler, which never comes.
 	if err := l.await(l.broken); err != nil {
 		return result{}, err
 	}
@@ -76,7 +76,7 @@ func (l *life) call(id string, f *function, value any, metadata bindingData) (re
 	return r, because(ctx, err)
 }
 
-// because puts the cause of a context's end before an error that came of it.
+// because puts the cause of a context's end before the error that it led to.
 func because(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); err != nil && cause != nil && !errors.Is(err, cause) {
 		return fmt.Errorf("%w: %w", cause, err)
@@ -89,7 +89,7 @@ func (l *life) post(ctx context.Context, id string, f *function, body []byte) (r
 	if err != nil {
 		return result{}, err
 	}
-	request.GetBody = nil // the host repeats no POST
+	request.GetBody = nil // the host does not repeat a POST
 	request.Header.Set("Content-Type", "application/json; charset=utf-8")
 	request.Header.Set(invocationHeader, id)
 	request.Header.Set(hostVersionHeader, hostVersion)
@@ -106,7 +106,7 @@ func (l *life) post(ctx context.Context, id string, f *function, body []byte) (r
 	return parseResult(response.StatusCode, response.Header, response.ContentLength, answer)
 }
 
-// newHandlerClient is the host's client to the handler: no redirects, no compression, any number of connections, idle
+// newHandlerClient returns the host's client to the handler: no redirects, no compression, any number of connections, idle
 // ones kept for a minute, and a minute more time than a function has.
 func newHandlerClient(functionTimeout time.Duration) *http.Client {
 	client := &http.Client{

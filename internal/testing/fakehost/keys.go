@@ -9,7 +9,7 @@ import (
 	"sync"
 )
 
-// keys are the access keys, made when the host starts. Azure keeps them in the blob container azure-webjobs-secrets.
+// keys are the access keys. The host makes them when it starts. Azure keeps them in the blob container azure-webjobs-secrets.
 type keys struct {
 	master, host string
 
@@ -50,7 +50,7 @@ func (k keys) admit(r *http.Request, f *function) bool {
 	}
 }
 
-// presented is the key of a request: the header wins over the query, even if it is wrong.
+// presented returns the key of a request: the header wins over the query, even if it is wrong.
 func presented(r *http.Request) string {
 	if key := r.Header.Get("x-functions-key"); key != "" {
 		return key

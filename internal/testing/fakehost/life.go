@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// life is one life of the script host: from reading host.json to its stop. The web host around it (Host) has the address,
-// the keys and the log, and outlives it.
+// life is one life of the script host, from reading host.json to its stop. The web host around it (Host) has the address, the
+// keys and the log, and outlives it.
 type life struct {
 	hostJSON
 	functions []*function
@@ -21,11 +21,11 @@ type life struct {
 	opened    map[string]*queue // by connection and name
 	lease     time.Duration
 	told      bool
-	grace     time.Duration // of an end by itself
+	grace     time.Duration // the grace for an end by itself
 	locks     *locks
 
-	// failing ends when this life has to end by itself, or is stopped: then HTTP calls wait for no handler. stopping ends when
-	// no new work is to be taken; broken when running work is given up. Each ends the one before.
+	// failing ends when this life has to end by itself, or is stopped: then HTTP calls do not wait for the handler. stopping
+	// ends when the host stops taking new work; broken ends when it abandons running work. Each ends the one before.
 	failing  context.Context
 	stopping context.Context
 	stop     context.CancelFunc
@@ -33,23 +33,24 @@ type life struct {
 	giveUp   context.CancelCauseFunc
 	fails    context.CancelFunc
 
-	failed    chan error // why the host has to stop; the first counts
+	failed    chan error // reasons for the host to stop; the first counts
 	listeners sync.WaitGroup
 	child     chan struct{} // closed when the worker is gone
 
 	mu      sync.Mutex
 	closing bool
 	running sync.WaitGroup // all work
-	calls   sync.WaitGroup // HTTP calls among it
+	calls   sync.WaitGroup // the HTTP calls in running
 }
 
 const (
-	// grace is how long a stop waits for running work (azure-functions-host, WebJobsScriptHostService.StopAsync).
+	// grace is the time for which a stop waits for running work (azure-functions-host, WebJobsScriptHostService.StopAsync).
 	grace = 10 * time.Second
-	// longestCalls is how long a host that ends by itself waits for HTTP calls before that; mostly they take two seconds. As
-	// long it takes messages, which nobody works on. Seen with the host 4.1045.
+	// longestCalls is the time for which a host that ends by itself waits for HTTP calls before that; mostly they take two
+	// seconds. For as long it takes messages, but no handler processes them. Seen with the host 4.1045.
 	longestCalls = 30 * time.Second
-	// timeoutPause lies between the failure of an invocation after functionTimeout and the end of the handler. Seen with 4.1045.
+	// timeoutPause is the time between the failure of an invocation after functionTimeout and the end of the handler. Seen with
+	// 4.1045.
 	timeoutPause = 2 * time.Second
 )
 
@@ -83,8 +84,8 @@ func (l *life) begin(ctx context.Context) {
 	}
 }
 
-// end stops the listeners, waits for what runs, but not longer than the grace, and kills the handler. When the grace was
-// not enough, the handler is left behind. One that ends by itself first lets HTTP calls end.
+// end stops the listeners, waits for running work for at most the grace, and kills the handler. If the grace was not enough,
+// the handler is left behind. A life that ends by itself first lets HTTP calls end.
 func (l *life) end() {
 	patience := grace
 	if l.stopping.Err() == nil && l.failing.Err() != nil {
@@ -111,7 +112,7 @@ func (l *life) end() {
 	l.client.CloseIdleConnections()
 }
 
-// await is false if the work has not ended by then.
+// await waits for the work, and returns false if it has not ended by then.
 func await(work *sync.WaitGroup, patience time.Duration) bool {
 	done := make(chan struct{})
 	go func() {
@@ -128,10 +129,10 @@ func await(work *sync.WaitGroup, patience time.Duration) bool {
 	}
 }
 
-// fail asks for the end of this life.
+// fail starts the end of this life.
 func (l *life) fail(err error) {
 	l.mu.Lock()
-	l.fails() // no HTTP call enters any more
+	l.fails() // no HTTP call can enter any more
 	l.mu.Unlock()
 	select {
 	case l.failed <- err:
@@ -139,7 +140,7 @@ func (l *life) fail(err error) {
 	}
 }
 
-// enter counts a piece of work in; false means that the host is closing. Every enter that is true needs a running.Done.
+// enter counts a piece of work in; false means that the host is closing. Every enter that returns true needs a running.Done.
 func (l *life) enter() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -150,7 +151,7 @@ func (l *life) enter() bool {
 	return true
 }
 
-// enterCall is enter for an HTTP call, which a host that is about to end does not take. It needs leaveCall.
+// enterCall is enter for an HTTP call. A host that is about to end does not accept one. It needs leaveCall.
 func (l *life) enterCall() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -179,8 +180,8 @@ func (l *life) function(name string) *function {
 // errFunctionTimeout is the cause of an invocation's end after functionTimeout.
 var errFunctionTimeout = errors.New("timeout value was exceeded by function")
 
-// limited is a context that ends after functionTimeout, with that as its cause. Two seconds later the handler is killed
-// with everything that it is doing, once for each invocation that timed out (FunctionTimeoutException,
+// limited returns a context that ends after functionTimeout, with errFunctionTimeout as its cause. Two seconds later the
+// handler is killed with all its other work, once for each timeout (FunctionTimeoutException,
 // RestartWorkerWithInvocationIdAsync).
 func (l *life) limited(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)

@@ -19,15 +19,15 @@ import (
 // defaultTimerLease is fixed in azure-webjobs-sdk, SingletonOptions.
 const defaultTimerLease = time.Minute
 
-// locks lets one host of those that share a host ID fire a timer: the one that has the lease of a blob of that timer
+// locks lets one of the hosts with the same host ID fire a timer: the one with the lease of that timer's blob
 // (azure-webjobs-sdk, SingletonManager).
 type locks struct {
 	container *container.Client
 	host      string
-	lease     time.Duration // and how long another host waits before it looks again
+	lease     time.Duration // also the time after which another host tries again
 }
 
-// openLocks is nil without a credential: then there is no other host.
+// openLocks returns nil without a credential: then there is no other host.
 func openLocks(c Config, app settings) (*locks, error) {
 	if c.Credential == nil {
 		return nil, nil
@@ -47,7 +47,7 @@ func openLocks(c Config, app settings) (*locks, error) {
 	return &locks{container: client, host: hostID(app), lease: c.TimerLease}, nil
 }
 
-// hostID is what the hosts of one app share: the name of the app, cut to 32 characters (azure-functions-host,
+// hostID returns the ID that the hosts of one app share: the name of the app, cut to 32 characters (azure-functions-host,
 // ScriptHostIdProvider).
 func hostID(app settings) string {
 	if id, ok := app.get("AzureFunctionsWebHost__hostid"); ok {
@@ -60,8 +60,8 @@ func hostID(app settings) string {
 	return strings.TrimRight(strings.ToLower(name[:min(len(name), 32)]), "-")
 }
 
-// whileHeld runs the work as long as this host has the timer of the function, and tries for it again when it has lost it.
-// Whatever storage says against it, a missing role too, is said nowhere: the timer does not fire.
+// whileHeld runs the work while this host holds the timer of the function, and tries to get it again after losing it. It logs
+// no error of storage, not even a missing role: the timer just does not fire.
 func (k *locks) whileHeld(stopping, broken context.Context, function string, work func(held context.Context)) {
 	if k == nil {
 		work(stopping)
@@ -80,7 +80,7 @@ func (k *locks) whileHeld(stopping, broken context.Context, function string, wor
 			}()
 			work(held)
 			lose()
-			if broken.Err() == nil { // else it is free when its time is over
+			if broken.Err() == nil { // otherwise it is free when its time is over
 				_, _ = l.ReleaseLease(broken, nil)
 			}
 		}
@@ -90,7 +90,7 @@ func (k *locks) whileHeld(stopping, broken context.Context, function string, wor
 	}
 }
 
-// acquire takes the lease; an error says that it is somebody else's, or that storage does not let it be taken.
+// acquire acquires the lease. The error says that another host has it, or that storage refuses.
 func (k *locks) acquire(ctx context.Context, function string) (*lease.BlobClient, error) {
 	file := k.container.NewBlockBlobClient("locks/" + k.host + "/Host.Functions." + function + ".Listener")
 	l, err := lease.NewBlobClient(file, nil)
@@ -115,7 +115,7 @@ func (k *locks) acquire(ctx context.Context, function string) (*lease.BlobClient
 	return l, err
 }
 
-// status is that of storage's answer, 0 where there is none.
+// status returns the status of storage's answer, 0 if there is none.
 func status(err error) int {
 	if response, ok := errors.AsType[*azcore.ResponseError](err); ok {
 		return response.StatusCode

@@ -10,7 +10,7 @@ import (
 
 const everySecond = "* * * * * *"
 
-// newTimerApp is an app of the name, with storage and a timer that is always due.
+// newTimerApp returns an app of the name, with storage and a timer that is always due.
 func newTimerApp(t *testing.T, name string) *app {
 	t.Helper()
 	a := newApp(t, "", "", map[string]string{"tick": timerFunction(everySecond, "")})
@@ -19,8 +19,8 @@ func newTimerApp(t *testing.T, name string) *app {
 	return a
 }
 
-// TestOneHostFiresATimer: another one of the same app fires it when the first one has stopped, at once, or died, when its
-// lease is over. One of another app goes its own way.
+// TestOneHostFiresATimer: a second host of the same app fires the timer at once when the first one has stopped, or when its
+// lease is over if it died. A host of another app is independent.
 func TestOneHostFiresATimer(t *testing.T) {
 	t.Parallel()
 	name := uuid.NewString()
@@ -49,7 +49,7 @@ func TestOneHostFiresATimer(t *testing.T) {
 	}
 }
 
-// TestNoTimerWithoutTheBlobRole, and no word about it.
+// TestNoTimerWithoutTheBlobRole: the timer does not fire, and the log says nothing.
 func TestNoTimerWithoutTheBlobRole(t *testing.T) {
 	t.Parallel()
 	a := newTimerApp(t, uuid.NewString())
@@ -69,7 +69,7 @@ func TestNoTimerWithoutTheBlobRole(t *testing.T) {
 	if err := a.invoke("tick"); err != nil {
 		t.Error(err)
 	}
-	time.Sleep(1100 * time.Millisecond) // the timer would tick now
+	time.Sleep(1100 * time.Millisecond) // the timer would fire now
 	if n := len(a.received()); n != 1 {
 		t.Errorf("%d runs, want the test's own", n)
 	}

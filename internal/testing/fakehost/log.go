@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Level is the severity of an Entry, in .NET's words.
+// Level is the severity of an Entry, as .NET names it.
 type Level string
 
 // The levels that this host uses.
@@ -18,10 +18,10 @@ const (
 	Error       Level = "Error"
 )
 
-// Categories of entries, as in the logs of the real host. What a function says has Function.<Name>.User, what the host
-// says about its invocations Function.<Name>.
+// These are categories of entries, as in the logs of the real host. The category of a function's own lines is
+// Function.<Name>.User; the category of the host's lines about its invocations is Function.<Name>.
 const (
-	// CategoryConsole has the lines that the handler wrote to stdout and stderr. They carry no invocation.
+	// CategoryConsole has the lines that the handler wrote to stdout and stderr. They have no invocation.
 	CategoryConsole  = "Host.Function.Console"
 	categoryStartup  = "Host.Startup"
 	categoryWorker   = "Host.Worker"
@@ -33,13 +33,13 @@ type Entry struct {
 	Time     time.Time
 	Level    Level
 	Category string
-	// Invocation is the invocation's ID; "" where there is none.
+	// Invocation is the invocation's ID; "" if there is none.
 	Invocation string
-	// Text is what was said, without a line end.
+	// Text is the message, without a line end.
 	Text string
 }
 
-// String is the entry as one line of JSON. A text that is a JSON object itself stays one.
+// String returns the entry as one line of JSON. A text that is a JSON object itself stays one.
 func (e Entry) String() string {
 	var message any = e.Text
 	if raw := json.RawMessage(e.Text); strings.HasPrefix(e.Text, "{") && json.Valid(raw) {
@@ -58,7 +58,7 @@ func (e Entry) String() string {
 	return string(line)
 }
 
-// journal hands entries to the one who wants them, one at a time, and none after its end.
+// journal passes entries to its receiver, one at a time, and none after its end.
 type journal struct {
 	mu   sync.Mutex
 	sink func(Entry)
@@ -77,7 +77,7 @@ func (j *journal) say(level Level, category, format string, args ...any) {
 	j.add(Entry{Level: level, Category: category, Text: fmt.Sprintf(format, args...)})
 }
 
-// close returns when no entry is being handed out.
+// close waits until no entry is being passed on.
 func (j *journal) close() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -102,7 +102,7 @@ func (c *console) Write(b []byte) (int, error) {
 	}
 }
 
-// flush hands out a last line without an end.
+// flush passes on a last line without an end.
 func (c *console) flush() {
 	if len(c.rest) > 0 {
 		c.each(string(c.rest))
@@ -110,8 +110,8 @@ func (c *console) flush() {
 	}
 }
 
-// errorLevel is the level of a line on stderr. By default all are errors, and those that speak of a warning are warnings;
-// else only those with a telling word are errors (azure-functions-host, WorkerProcess and WorkerProcessUtilities).
+// errorLevel returns the level of a line on stderr. By default all lines are errors, except those with the word warning; with
+// allErrors false only lines with a telling word are errors (azure-functions-host, WorkerProcess and WorkerProcessUtilities).
 func errorLevel(line string, allErrors bool) Level {
 	line = strings.ToLower(line)
 	if allErrors {

@@ -16,11 +16,11 @@ import (
 	"time"
 )
 
-// sinkVariable makes this test binary the handler: it passes every request on to the test's own server and behaves as
-// that one says.
+// sinkVariable makes this test binary the handler: it passes every request on to the test's own server and does as the
+// server's answer says.
 const sinkVariable = "DEVHOST_TEST_SINK"
 
-// doHeader is how the test's server has the handler do something: see obey.
+// doHeader is the header by which the test's server makes the handler do something: see obey.
 const doHeader = "X-Do"
 
 func TestMain(m *testing.M) {
@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, playHandler(sink))
 		os.Exit(1)
 	}
-	// These tests wait far more than they work. A -parallel on the command line counts.
+	// These tests wait far more than they compute. A -parallel on the command line counts.
 	if err := flag.Set("test.parallel", "8"); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 	}
@@ -40,7 +40,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// playHandler is the handler. It tells the test how it was started, before it listens.
+// playHandler is the handler. It reports to the test how it was started, before it listens.
 func playHandler(sink string) error {
 	wd, err := os.Getwd()
 	if err != nil {
@@ -63,7 +63,7 @@ func playHandler(sink string) error {
 		Rewrite: func(p *httputil.ProxyRequest) {
 			p.SetURL(target)
 			p.Out.URL.RawQuery = p.In.URL.RawQuery
-			for name, values := range p.In.Header { // Rewrite starts without them
+			for name, values := range p.In.Header { // ReverseProxy removes them before Rewrite
 				p.Out.Header[name] = values
 			}
 			p.Out.Header.Set("X-Seen-Host", p.In.Host)
@@ -89,7 +89,7 @@ func playHandler(sink string) error {
 	return http.ListenAndServe("127.0.0.1:"+os.Getenv("FUNCTIONS_CUSTOMHANDLER_PORT"), http.HandlerFunc(
 		func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path == "/" {
-				http.NotFound(w, r) // any answer means ready
+				http.NotFound(w, r) // any answer means that the handler is ready
 				return
 			}
 			_ = http.NewResponseController(w).EnableFullDuplex()
@@ -97,7 +97,7 @@ func playHandler(sink string) error {
 		}))
 }
 
-// errHangUp has the handler close the connection without an answer.
+// errHangUp makes the handler close the connection without an answer.
 var errHangUp = errors.New("drop")
 
 func obey(commands []string) {
@@ -120,7 +120,7 @@ func obey(commands []string) {
 	}
 }
 
-// birth is how the handler was started.
+// birth describes a start of the handler.
 type birth struct {
 	wd, args, pid string
 	environment   map[string]string

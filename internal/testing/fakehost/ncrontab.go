@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// schedule says when a timer is due.
+// schedule computes the times at which a timer is due.
 type schedule interface {
-	// next is the first instant after the given one; zero if there is none.
+	// next returns the first instant after the given one; zero if there is none.
 	next(after time.Time) time.Time
 }
 
@@ -34,7 +34,7 @@ type every time.Duration
 
 func (e every) next(after time.Time) time.Time { return after.Add(time.Duration(e)) }
 
-// ncrontab is the grammar of the NCrontab library, not that of cron: names match by prefix, reversed ranges are swapped,
+// ncrontab is the grammar of the NCrontab library. It differs from cron: names match by prefix, reversed ranges are swapped,
 // Sunday is 0 alone, and day of month AND day of week must match (NCrontab CrontabFieldImpl, CrontabSchedule).
 type ncrontab struct {
 	second, minute, hour, day, month, weekday field
@@ -152,10 +152,10 @@ func (k fieldKind) value(text string) (int, error) {
 	return 0, errField
 }
 
-// horizon is how far ahead next looks: weekdays of a 29 February repeat after 28 years, or 40 across a century.
+// horizon is the number of years that next searches: weekdays of a 29 February repeat after 28 years, or 40 across a century.
 const horizon = 41
 
-// next is in UTC, as timers in Azure are.
+// next computes in UTC, as timers in Azure do.
 func (c ncrontab) next(after time.Time) time.Time {
 	t := after.UTC().Truncate(time.Second).Add(time.Second)
 	for limit := t.Year() + horizon; t.Year() <= limit; {
@@ -178,7 +178,7 @@ func (c ncrontab) next(after time.Time) time.Time {
 	return time.Time{}
 }
 
-// everyMinute says that the fields from minute on are all stars, with more than one second: such a schedule, and a time
+// everyMinute tells whether the fields from minute on are all stars, with more than one second: such a schedule, and a time
 // span under a minute, have no monitor (TimerTriggerAttribute; ScheduleStatus is then null).
 func everyMinute(s schedule) bool {
 	switch s := s.(type) {

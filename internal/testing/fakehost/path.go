@@ -7,15 +7,15 @@ import (
 	"unicode/utf8"
 )
 
-// cleanPath is the path that routes and keys are looked up by, as Kestrel makes it: decoded once, but for %2F, which stays
-// three characters (and so comes to the handler as %252F), and then without dot segments. False: Kestrel answers 400.
+// cleanPath returns the path for finding routes and keys, as Kestrel makes it: decoded once, except %2F, which stays three
+// characters (and so comes to the handler as %252F), and then without dot segments. False means that Kestrel answers 400.
 func cleanPath(r *http.Request) (path string, ok bool) {
-	// RawPath is there where the path came in another form than Go's; EscapedPath would make %2F a slash of some of them.
+	// RawPath is set if the path came in another form than Go's; EscapedPath would make %2F a slash of some of them.
 	path = decode(cmp.Or(r.URL.RawPath, r.URL.EscapedPath()))
 	return withoutDots(path), !strings.Contains(path, "\x00")
 }
 
-// decode takes off one layer of percent signs, where what comes out is UTF-8.
+// decode removes one layer of percent encoding, if the result is UTF-8.
 func decode(escaped string) string {
 	var decoded strings.Builder
 	for i := 0; i < len(escaped); {
@@ -40,7 +40,7 @@ func decode(escaped string) string {
 	return decoded.String()
 }
 
-// unhex is the value of a digit that net/http has seen to be one.
+// unhex returns the value of a hex digit that net/http has checked.
 func unhex(digit byte) byte {
 	if digit >= 'A' {
 		return digit&^0x20 - 'A' + 10

@@ -11,10 +11,10 @@ import (
 	"time"
 )
 
-// pipePatience is how long output is still read after the handler's end: a grandchild may hold the pipes open.
+// pipePatience is the time for which output is still read after the handler's end: a grandchild may hold the pipes open.
 const pipePatience = time.Second
 
-// rememberedLines of stderr go into the report of a crash.
+// rememberedLines is the number of lines of stderr in the report of a crash.
 const rememberedLines = 3
 
 // process is one life of the handler.
@@ -22,7 +22,7 @@ type process struct {
 	cmd   *exec.Cmd
 	ended chan struct{} // closed when it is gone and its output was read
 
-	outlets []*os.File // our ends of its stdout and stderr
+	outlets []*os.File // this process's ends of its stdout and stderr
 	reading sync.WaitGroup
 
 	mu    sync.Mutex
@@ -60,7 +60,7 @@ func startProcess(ctx context.Context, h customHandler, environment []string, lo
 		err := cmd.Start()
 		started <- err
 		if err == nil {
-			_ = cmd.Wait() // how it ended is in cmd.ProcessState
+			_ = cmd.Wait() // cmd.ProcessState has the exit
 			for _, outlet := range p.outlets {
 				_ = outlet.SetReadDeadline(time.Now().Add(pipePatience))
 			}
@@ -71,7 +71,7 @@ func startProcess(ctx context.Context, h customHandler, environment []string, lo
 	return p, <-started
 }
 
-// outlet is the handler's end of a pipe whose lines are handed out.
+// outlet returns the handler's end of a pipe, and passes on the lines from it.
 func (p *process) outlet(each func(line string)) (*os.File, error) {
 	ours, its, err := os.Pipe()
 	if err != nil {
@@ -81,13 +81,13 @@ func (p *process) outlet(each func(line string)) (*os.File, error) {
 	p.reading.Go(func() {
 		defer ours.Close()
 		lines := &console{each: each}
-		_, _ = io.Copy(lines, ours) // until the handler's end, or ours
+		_, _ = io.Copy(lines, ours) // until the handler's end, or this process's
 		lines.flush()
 	})
 	return its, nil
 }
 
-// abandon leaves the process running, as a host that dies does: it ends by itself when it writes its next line.
+// abandon leaves the process running, as a dying host does: it ends by itself when it writes its next line.
 func (p *process) abandon() {
 	for _, outlet := range p.outlets {
 		_ = outlet.Close()
@@ -109,11 +109,11 @@ func (p *process) lastWords() string {
 
 // kill ends the process, and only it, as Process.Kill does: its children stay.
 func (p *process) kill() {
-	_ = p.cmd.Process.Kill() // fails only if it is gone already
+	_ = p.cmd.Process.Kill() // it fails only if the process is gone already
 	<-p.ended
 }
 
-// pid is 0 when the process is gone.
+// pid returns the process ID, or 0 when the process is gone.
 func (p *process) pid() int {
 	select {
 	case <-p.ended:
@@ -123,7 +123,8 @@ func (p *process) pid() int {
 	}
 }
 
-// exitCode is that of .NET: 128 and the signal where one ended the process. Valid when ended is closed.
+// exitCode returns the exit code as .NET does: 128 and the signal if a signal ended the process. It is valid when ended is
+// closed.
 func (p *process) exitCode() int {
 	if signal, ok := deadlySignal(p.cmd.ProcessState); ok {
 		return 128 + signal

@@ -4,5 +4,5 @@ package fakehost
 
 import "os"
 
-// deadlySignal has no counterpart here: the exit code says it all.
+// deadlySignal finds no signal on this system: there is only the exit code.
 func deadlySignal(*os.ProcessState) (int, bool) { return 0, false }

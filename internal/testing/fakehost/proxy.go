@@ -15,9 +15,10 @@ import (
 	"github.com/google/uuid"
 )
 
-// How often and how fast a proxied request is sent again after its connection failed (azure-functions-host,
-// RetryProxyHandler): that takes two seconds. In each of these tries, .NET itself sends one without a body again whose
-// connection was made and broke (HttpConnectionPool): to a handler that hangs up on it, some 40 times in all, as seen.
+// These constants are the number and the pauses of repetitions after a proxied request's connection failed
+// (azure-functions-host, RetryProxyHandler): two seconds in all. In each of these tries, .NET itself repeats a request without
+// a body if its connection was made and broke (HttpConnectionPool): a handler that closes the connection gets it some 40 times
+// in all, as seen.
 const (
 	proxyRetries      = 10
 	brokenRetries     = 3
@@ -26,12 +27,12 @@ const (
 	streamAsItComes   = -1 // FlushInterval of httputil.ReverseProxy
 )
 
-// errAborted stands for an answer that broke off: the reverse proxy leaves by a panic then, for the server to hang up.
+// errAborted stands for an answer that broke off: the reverse proxy panics then, so that the server closes the connection.
 var errAborted = errors.New("the answer broke off")
 
 // proxy streams a request to the handler and the answer back. The handler sees X-Forwarded-For, -Host and -Proto, its own
-// address as Host, the host's headers in place of the caller's, and of other headers a line each. A caller that goes away takes the request along.
-// Whatever the status, the invocation counts as a success.
+// address as Host, the host's headers in place of the caller's, and one line for each other header. If the caller goes away,
+// the request ends. The invocation counts as a success, whatever the status.
 func (l *life) proxy(w http.ResponseWriter, r *http.Request, f *function) {
 	id := uuid.NewString()
 	started := time.Now()
@@ -78,9 +79,9 @@ func (l *life) proxy(w http.ResponseWriter, r *http.Request, f *function) {
 	}
 }
 
-// retrying sends a request again while its connection fails, for two seconds. One with a body is not sent again once
-// something of that was read, but it takes as long. A request without one may run more than once: also a connection that
-// breaks after the work began counts.
+// retrying sends a request again while its connection fails, for two seconds. It does not repeat a request if a part of its
+// body was read, but it takes as long. A request without a body may run more than once, because a connection that breaks after
+// the work began counts too.
 type retrying struct{ next http.RoundTripper }
 
 func (t retrying) RoundTrip(r *http.Request) (response *http.Response, err error) {
@@ -106,7 +107,7 @@ func (t retrying) RoundTrip(r *http.Request) (response *http.Response, err error
 	}
 }
 
-// watchedBody notes whether it was read, and leaves closing to the server it came from.
+// watchedBody records whether it was read, and leaves closing to its server.
 type watchedBody struct {
 	io.ReadCloser
 	read atomic.Bool

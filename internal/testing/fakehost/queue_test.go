@@ -20,14 +20,14 @@ const (
 	base64Queues = `"maxPollingInterval": "00:00:00.2"`
 )
 
-// queueApp is an app with the function work behind a fresh queue.
+// queueApp is an app with the function work behind a new queue.
 type queueApp struct {
 	*app
 	queue, poison *azqueue.QueueClient
 	name          string
 
 	mu     sync.Mutex
-	broken func(*http.Request) int // a status other than 0 is what storage answers
+	broken func(*http.Request) int // if the status is not 0, storage answers with it
 }
 
 func newQueueApp(t *testing.T, options, members string) *queueApp {
@@ -45,7 +45,7 @@ func newQueueApp(t *testing.T, options, members string) *queueApp {
 	return q
 }
 
-// faulty answers for storage where the test wants it.
+// faulty answers instead of storage when the test wants it.
 type faulty struct {
 	app  *queueApp
 	next http.RoundTripper
@@ -79,7 +79,7 @@ func (q *queueApp) send(text string) {
 	}
 }
 
-// count is how many messages are in a queue, invisible ones too.
+// count returns the number of messages in a queue, including invisible ones.
 func count(t *testing.T, c *azqueue.QueueClient) int {
 	t.Helper()
 	p, err := c.GetProperties(t.Context(), nil)
@@ -94,7 +94,7 @@ func (q *queueApp) awaitCount(c *azqueue.QueueClient, n int) {
 	q.await(fmt.Sprintf("%d messages", n), func() bool { return count(q.t, c) == n })
 }
 
-// item is the value of the queue trigger in a call, and its metadata.
+// item returns the value of the queue trigger in a call, and its metadata.
 func item(t *testing.T, c call) (value string, metadata map[string]any) {
 	t.Helper()
 	var body struct {
@@ -135,7 +135,7 @@ func TestQueueDelivery(t *testing.T) {
 	}
 }
 
-// TestQueueFailures: each failure burns one delivery; after the fifth the message lies in the poison queue, as it was.
+// TestQueueFailures: each failure uses up one delivery; after the fifth the message is in the poison queue, unchanged.
 func TestQueueFailures(t *testing.T) {
 	t.Parallel()
 	q := newQueueApp(t, base64Queues, "")
@@ -204,7 +204,7 @@ func TestQueueUndecodableMessageIsPoison(t *testing.T) {
 	}
 }
 
-// TestQueueTooManyDeliveries: a message that others received too often already is never invoked.
+// TestQueueTooManyDeliveries: a message is never invoked if others received it too often already.
 func TestQueueTooManyDeliveries(t *testing.T) {
 	t.Parallel()
 	q := newQueueApp(t, plainQueues+`, "maxDequeueCount": 1`, "")
@@ -235,8 +235,8 @@ func TestPoisonQueueIsMadeOnDemand(t *testing.T) {
 	}
 }
 
-// TestPoisonQueueHasNone: a failed message of a poison queue comes back when its lease ends, whatever visibilityTimeout
-// says; after the deliveries are used up it circles without being invoked, deleted or moved.
+// TestPoisonQueueHasNone: a failed message of a poison queue comes back when its lease ends, whatever visibilityTimeout says.
+// After its last delivery it circles without being invoked, deleted or moved.
 func TestPoisonQueueHasNone(t *testing.T) {
 	t.Parallel()
 	q := newQueueApp(t, plainQueues+`, "maxDequeueCount": 2`, "")
@@ -264,7 +264,7 @@ func TestPoisonQueueHasNone(t *testing.T) {
 	}
 }
 
-// TestQueueLeaseIsRenewed: work may take longer than the lease.
+// TestQueueLeaseIsRenewed: work may last longer than the lease.
 func TestQueueLeaseIsRenewed(t *testing.T) {
 	t.Parallel()
 	q := newQueueApp(t, plainQueues, "")
@@ -411,7 +411,7 @@ func TestStopLetsMessagesFinish(t *testing.T) {
 	}
 }
 
-// TestMessageOfADeadHostComesBackLate: what is still in the handler when the grace is over is not released.
+// TestMessageOfADeadHostComesBackLate: a message that is still in the handler when the grace is over is not released.
 func TestMessageOfADeadHostComesBackLate(t *testing.T) {
 	t.Parallel()
 	q := newQueueApp(t, plainQueues, "")
@@ -453,7 +453,7 @@ func TestQueueOutputs(t *testing.T) {
 			if n := count(t, q.queue); n != 2 {
 				t.Errorf("%d messages in the first queue", n)
 			}
-			m, err := newTestQueue(t, q.name+"new").PeekMessage(t.Context(), nil) // made on demand
+			m, err := newTestQueue(t, q.name+"new").PeekMessage(t.Context(), nil) // the host has created the missing queue
 			if err != nil || len(m.Messages) != 1 || *m.Messages[0].MessageText != c.want {
 				t.Errorf("the second queue has %v, %v", m.Messages, err)
 			}
@@ -506,7 +506,7 @@ func TestQueueOutputWakesTheListener(t *testing.T) {
 	q.awaitCount(q.queue, 0)
 }
 
-// TestToldOfMessages: a host that is told of messages polls at the longest interval only, right behind a message as well.
+// TestToldOfMessages: a host that Look tells about messages polls at the longest interval only, directly after a message too.
 func TestToldOfMessages(t *testing.T) {
 	t.Parallel()
 	q := newQueueApp(t, `"messageEncoding": "none", "maxPollingInterval": "01:00:00"`, "")
@@ -524,7 +524,7 @@ func TestToldOfMessages(t *testing.T) {
 	q.Look(q.name)
 	q.awaitCalls(1)
 	q.awaitCount(q.queue, 0)
-	time.Sleep(time.Second) // a host that nobody tells polls three times in it
+	time.Sleep(time.Second) // without Told the host polls three times in it
 	if n := polls.Load(); n != 3 {
 		t.Errorf("%d polls, want one at the start, one that finds the message, and one that finds no other", n)
 	}

@@ -10,20 +10,21 @@ import (
 	"time"
 )
 
-// poisonSuffix is what the name of a poison queue ends with.
+// poisonSuffix ends the name of a poison queue.
 const poisonSuffix = "-poison"
 
-// queueListener feeds the messages of a queue to a function (azure-sdk-for-net, QueueListener and QueueProcessor).
+// queueListener passes the messages of a queue to a function (azure-sdk-for-net, QueueListener and QueueProcessor).
 type queueListener struct {
 	*life
 	function *function
 	queue    *queue
-	// poison takes what failed too often. A poison queue has none itself, nor has a queue whose name is too long for it.
+	// poison receives the messages that failed too often. A poison queue has none itself, nor has a queue with a name that is
+	// too long.
 	poison *queue
 
 	mu     sync.Mutex
 	active int
-	less   chan struct{} // told when a message is done
+	less   chan struct{} // receives when a message is done
 }
 
 func newQueueListener(l *life, f *function) *queueListener {
@@ -34,7 +35,7 @@ func newQueueListener(l *life, f *function) *queueListener {
 	}
 }
 
-// poisonName is "" where there can be none.
+// poisonName returns the name of the poison queue, or "" if there can be none.
 func poisonName(name string) string {
 	poison := name + poisonSuffix
 	if strings.HasSuffix(name, poisonSuffix) || !validQueueName(poison) {
@@ -75,8 +76,8 @@ func (q *queueListener) run() {
 	}
 }
 
-// poll receives a batch and starts its work. It is not interrupted by a stop: messages whose receipt nobody sees would be
-// invisible for the length of the lease.
+// poll receives a batch and starts its work. A stop does not interrupt it: received messages would be lost and invisible until
+// the lease ends.
 func (q *queueListener) poll(exists *bool) (found bool, err error) {
 	if !*exists {
 		if *exists, err = q.queue.exists(q.broken); err != nil || !*exists {
@@ -131,7 +132,7 @@ func (q *queueListener) awaitThreshold() bool {
 	return false
 }
 
-// process takes a message through one delivery. Its error is one of storage, and stops the host.
+// process handles one delivery of a message. Its error comes from storage, and stops the host.
 func (q *queueListener) process(m *message) error {
 	if m.dequeueCount > q.queues.maxDequeueCount || m.invalidEncoding {
 		return q.bury(m)
@@ -156,7 +157,7 @@ func (q *queueListener) process(m *message) error {
 	}
 }
 
-// bury moves a message to the poison queue as it is. Where there is none, nothing happens to it.
+// bury moves a message to the poison queue as it is. If there is none, it does nothing.
 func (q *queueListener) bury(m *message) error {
 	if q.poison == nil {
 		return nil
@@ -169,8 +170,8 @@ func (q *queueListener) bury(m *message) error {
 	return ignore(q.queue.delete(q.broken, m), isTaken)
 }
 
-// renew keeps a message invisible while it is worked on: every half of the lease, sooner after a problem of storage. The
-// returned func ends that, and tells of an error that has to stop the host.
+// renew keeps a message invisible while it is processed: every half of the lease, sooner after a problem of storage. The
+// returned func ends that, and returns an error if the host has to stop.
 func (q *queueListener) renew(m *message) (end func() error) {
 	ctx, cancel := context.WithCancel(q.broken)
 	done := make(chan error, 1)
@@ -178,7 +179,7 @@ func (q *queueListener) renew(m *message) (end func() error) {
 		interval := q.lease / 2
 		for pause(ctx, interval) {
 			interval = q.lease / 2
-			// Under way it is not interrupted: the new pop receipt would be lost.
+			// A stop does not interrupt the request: the new pop receipt would be lost.
 			switch err := q.queue.hide(q.broken, m, q.lease); {
 			case err == nil:
 			case isTaken(err):
@@ -203,7 +204,8 @@ func (q *queueListener) renew(m *message) (end func() error) {
 	}
 }
 
-// messageValue is a body as bytes where the binding says so; else as text, whose own members go into the binding data.
+// messageValue returns a body as bytes if the binding says so, or else as text, and adds the text's own members to the binding
+// data.
 func messageValue(f *function, body []byte, metadata bindingData) any {
 	if f.trigger.binary() {
 		return body
@@ -212,7 +214,7 @@ func messageValue(f *function, body []byte, metadata bindingData) any {
 	return string(body)
 }
 
-// metadata is what the host says about a message.
+// metadata returns the host's facts about a message.
 func metadata(f *function, m *message) bindingData {
 	d := sys(f)
 	d["DequeueCount"] = m.dequeueCount
@@ -246,11 +248,11 @@ func (l *life) sendOutputs(f *function, r result) error {
 	return errors.Join(errs...)
 }
 
-// backoff is the randomised exponential delay between empty polls (RandomizedExponentialBackoffStrategy).
+// backoff computes the randomised exponential delay between empty polls (RandomizedExponentialBackoffStrategy).
 type backoff struct {
 	most     time.Duration
 	exponent int
-	longest  bool // the delay is the longest and, whatever the dice say, stays so
+	longest  bool // the delay is the longest and, whatever the random value, stays so
 }
 
 const shortestPollingInterval = 100 * time.Millisecond
@@ -274,7 +276,7 @@ func (b *backoff) next() time.Duration {
 	return delay
 }
 
-// ignore is nil for an error that does not matter.
+// ignore returns the error, or nil if it is harmless.
 func ignore(err error, harmless func(error) bool) error {
 	if harmless(err) {
 		return nil

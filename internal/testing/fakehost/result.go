@@ -11,10 +11,10 @@ import (
 	"strings"
 )
 
-// This file knows the handler's answer: what counts as success, and what becomes of the values in it
+// This file has the rules for the handler's answer: when it is a success, and how the host uses its values
 // (azure-functions-host, DefaultHttpWorkerService and HttpScriptInvocationResultExtensions).
 
-// result is what the handler answered.
+// result is the handler's answer.
 type result struct {
 	outputs     map[string]json.RawMessage // nil if there were none
 	returnValue json.RawMessage
@@ -24,7 +24,7 @@ type result struct {
 // errNoResult stands for a 2xx without a body, or with null: the host forgets to complete the invocation.
 var errNoResult = errors.New("the handler answered without a body: the invocation never completes")
 
-// parseResult applies the host's rules to an answer. contentLength is -1 where the answer did not declare it.
+// parseResult applies the host's rules to an answer. contentLength is -1 if the answer did not declare it.
 func parseResult(status int, header http.Header, contentLength int64, body []byte) (result, error) {
 	if status < 200 || status > 299 {
 		return result{}, fmt.Errorf("the handler answered %d %s: the body is dropped", status, http.StatusText(status))
@@ -60,7 +60,7 @@ func parseResult(status int, header http.Header, contentLength int64, body []byt
 	return r, nil
 }
 
-// output is the value for a binding. A returned object stands for Outputs where no binding is named $return.
+// output returns the value for a binding. A returned object stands for Outputs if no binding is named $return.
 func (r result) output(f *function, name string) json.RawMessage {
 	if name == "$return" {
 		return r.returnValue
@@ -80,9 +80,9 @@ func (r result) output(f *function, name string) json.RawMessage {
 	return members[name]
 }
 
-// queueMessages are the messages that a queue binding sends for a value: an element each of an array, one of anything
-// else. A string that could be base64 is decoded, unless the binding is binary; one that looks like JSON is taken apart
-// and written anew.
+// queueMessages returns the messages that a queue binding sends for a value: one for each element of an array, or a single one
+// for any other value. A string that could be base64 is decoded, unless the binding is binary; a string that looks like JSON
+// is parsed and written again.
 func queueMessages(b binding, value json.RawMessage) ([][]byte, error) {
 	switch kind(value) {
 	case 0, 'n':
@@ -136,7 +136,8 @@ func elements(array json.RawMessage) ([][]byte, error) {
 	return messages, nil
 }
 
-// element is JToken.ToString of an array's element: strings as they are, null as nothing, objects over several lines.
+// element returns an array's element as JToken.ToString does: strings as they are, null as nothing, objects over several
+// lines.
 func element(item json.RawMessage) ([]byte, error) {
 	switch kind(item) {
 	case '{', '[':
@@ -156,7 +157,7 @@ func indent(raw json.RawMessage) ([]byte, error) {
 	return buffer.Bytes(), err
 }
 
-// scalar is the text of a JSON value that is neither object nor array; null is empty.
+// scalar returns the text of a JSON value other than an object or array; null is empty.
 func scalar(raw json.RawMessage) (string, error) {
 	switch kind(raw) {
 	case 0, 'n':
@@ -176,7 +177,7 @@ func scalar(raw json.RawMessage) (string, error) {
 	}
 }
 
-// kind is the first character of a JSON value, 0 if there is none.
+// kind returns the first character of a JSON value, 0 if there is none.
 func kind(raw json.RawMessage) byte {
 	raw = bytes.TrimSpace(raw)
 	if len(raw) == 0 {
@@ -185,7 +186,7 @@ func kind(raw json.RawMessage) byte {
 	return raw[0]
 }
 
-// guessBase64 decodes what Convert.FromBase64String takes: white space does not count, and "" is no bytes.
+// guessBase64 decodes a text that Convert.FromBase64String accepts: white space does not count, and "" is no bytes.
 func guessBase64(text string) ([]byte, bool) {
 	decoded, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(text), ""))
 	return decoded, err == nil

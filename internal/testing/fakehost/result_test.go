@@ -57,7 +57,7 @@ func TestParseResult(t *testing.T) {
 			t.Errorf("%s: %q, %v; want %q", name, got, err, c.want)
 		}
 	}
-	// In chunks, the length is not known to be 0.
+	// The length of a chunked answer is not known to be 0.
 	if _, err := parseResult(200, http.Header{"Content-Type": {"application/json"}}, -1, nil); !errors.Is(err, errNoResult) {
 		t.Errorf("no chunks: %v", err)
 	}

@@ -31,10 +31,10 @@ const (
 	catchAll
 )
 
-// segmentText is what lies between two slashes of a template; a slash in braces is a regex's.
+// segmentText matches a part between two slashes of a template; a slash in braces belongs to a regex.
 var segmentText = regexp.MustCompile(`(\{[^}]*\}|[^/])+`)
 
-// parseRoute checks a template. What merely starts with admin or runtime is reserved, administrators too
+// parseRoute checks a template. Every template that starts with admin or runtime is reserved, even administrators
 // (azure-functions-host, ScriptHost.ValidateHttpFunction).
 func parseRoute(prefix, template string, methods []string) (route, error) {
 	template = strings.Trim(template, "/")
@@ -86,8 +86,8 @@ func parseSegment(text string) (s segment, err error) {
 	return s, nil
 }
 
-// constraint is a regex that a parameter's value must match, in any case. One of .NET's may begin with a negative
-// lookahead, which Go does not have: that is taken apart.
+// constraint is a regex that a parameter's value must match, in any case. A regex of .NET may begin with a negative lookahead.
+// Go has none, so compile splits it off.
 type constraint struct{ is, isNot *regexp.Regexp }
 
 func parseConstraint(text string) (c *constraint, err error) {
@@ -111,12 +111,12 @@ func parseConstraint(text string) (c *constraint, err error) {
 	return c, err
 }
 
-// compile reads an expression as ASP.NET does: in any case, and $ also stands before a line end that is the last.
+// compile reads an expression as ASP.NET does: in any case, and $ also matches before a line end at the end of the text.
 func compile(expression string) (*regexp.Regexp, error) {
 	return regexp.Compile("(?i)" + strings.ReplaceAll(expression, "$", `\n?$`))
 }
 
-// closing is where the bracket ends that is open at the beginning, -1 if nowhere.
+// closing returns the index of the bracket that closes the one at the beginning, or -1 if there is none.
 func closing(text string) int {
 	depth := 1
 	for i, c := range text {
@@ -136,8 +136,9 @@ func (c *constraint) allows(value string) bool {
 	return c == nil || c.is.MatchString(value) && (c.isNot == nil || !c.isNot.MatchString(value))
 }
 
-// match compares the route with a method and a path as cleanPath makes it. Literals match in any case. A method that is not
-// among the route's makes no match: the caller gets 404, as in Azure. So does an empty segment, but for one amid a catch-all.
+// match compares the route with a method and a path from cleanPath. Literals match in any case. If the route does not have the
+// method there is no match: the caller gets 404, as in Azure. An empty segment does not match either, except inside a
+// catch-all.
 func (r route) match(method, path string) (parameters map[string]string, ok bool) {
 	if len(r.methods) > 0 && !slices.Contains(r.methods, method) {
 		return nil, false
@@ -169,8 +170,8 @@ func (r route) match(method, path string) (parameters map[string]string, ok bool
 	return parameters, rest == ""
 }
 
-// equalFold is .NET's OrdinalIgnoreCase for a literal of ASCII: the letters outside of it that Go takes for one in another
-// case are longer.
+// equalFold compares like .NET's OrdinalIgnoreCase with a literal of ASCII. Go also treats some letters outside of ASCII as
+// another case of an ASCII letter; these are longer.
 func equalFold(text, literal string) bool {
 	return len(text) == len(literal) && strings.EqualFold(text, literal)
 }

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// butHealth has all but two routes.
+// butHealth matches all routes except two.
 const butHealth = `{*path:regex(^(?!(health|metrics)/?$))}`
 
 func TestRoute(t *testing.T) {
@@ -80,7 +80,7 @@ func TestRoute(t *testing.T) {
 	}
 }
 
-// TestCleanPath: what Kestrel makes of a path, before anything is looked up by it.
+// TestCleanPath: Kestrel cleans a path before routes and keys are found by it.
 func TestCleanPath(t *testing.T) {
 	for came, want := range map[string]string{
 		"/api/x":                  "/api/x",

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// settings are the app settings. Their names are looked up without regard to case, as .NET's configuration does.
+// settings are the app settings. Their names are found without regard to case, as in .NET's configuration.
 type settings map[string]string
 
 func (s settings) get(name string) (string, bool) {
@@ -21,14 +21,14 @@ func (s settings) get(name string) (string, bool) {
 	return "", false
 }
 
-// enabled reads a setting that is true or 1.
+// enabled tells whether a setting is true or 1.
 func (s settings) enabled(name string) bool {
 	value, _ := s.get(name)
 	return value == "1" || strings.EqualFold(value, "true")
 }
 
-// resolve replaces each %NAME% by the app setting of that name. A setting that is missing is an error, in the host's own
-// words (azure-webjobs-sdk, NameResolverExtensions).
+// resolve replaces each %NAME% by the app setting of that name. A missing setting is an error, with the host's own text
+// (azure-webjobs-sdk, NameResolverExtensions).
 func (s settings) resolve(text string) (string, error) {
 	var resolved strings.Builder
 	for rest := text; ; {
@@ -52,8 +52,8 @@ func (s settings) resolve(text string) (string, error) {
 
 var environmentName = regexp.MustCompile(`%([^%]+)%`)
 
-// expand replaces each %NAME% by the variable of that name; complete says that all of them are set. What is not set stays
-// as it is.
+// expand replaces each %NAME% by the variable of that name; complete tells whether all of them are set. A name without a
+// variable stays as it is.
 func expand(text string, lookup func(string) (string, bool)) (expanded string, complete bool) {
 	complete = true
 	expanded = environmentName.ReplaceAllStringFunc(text, func(match string) string {
@@ -66,7 +66,7 @@ func expand(text string, lookup func(string) (string, bool)) (expanded string, c
 	return expanded, complete
 }
 
-// service is the URL of the queue or blob service behind a connection. Only identity-based ones are known here: a
+// service returns the URL of the queue or blob service behind a connection. It accepts only identity-based connections: a
 // connection string would bring an account key (azure-webjobs-sdk, Host.Storage; functions-storage-queue-connections).
 func (s settings) service(connection, kind string) (string, error) {
 	for _, prefix := range []string{connection, "AzureWebJobs" + connection} {
@@ -86,7 +86,7 @@ func (s settings) service(connection, kind string) (string, error) {
 	return "", fmt.Errorf("there is no app setting %s__accountName or %s__%sServiceUri", connection, connection, kind)
 }
 
-// hasStorage says whether AzureWebJobsStorage is configured in any form: no trigger but HTTP works without it.
+// hasStorage tells whether AzureWebJobsStorage is configured in any form: no trigger but HTTP works without it.
 func (s settings) hasStorage() bool {
 	for name := range s {
 		if name, _, _ = strings.Cut(name, "__"); strings.EqualFold(name, "AzureWebJobsStorage") {

@@ -13,12 +13,12 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azqueue/v2/queueerror"
 )
 
-// queue is one queue of a storage account, with the encoding of host.json.
+// queue is a queue of a storage account, with the encoding of host.json.
 type queue struct {
 	name   string
 	client *azqueue.QueueClient
 	base64 bool
-	// wake tells the listener in this host that a message was sent: it need not wait for its next poll.
+	// wake tells the listener in this host about a sent message: it need not wait for its next poll.
 	wake chan struct{}
 }
 
@@ -46,7 +46,7 @@ func openQueue(service, name string, base64 bool, credential azcore.TokenCredent
 	return &queue{name: name, client: c, base64: base64, wake: make(chan struct{}, 1)}, nil
 }
 
-// exists asks for the queue itself, as the listener does before it receives.
+// exists asks storage for the queue itself, as the listener does before it receives.
 func (q *queue) exists(ctx context.Context) (bool, error) {
 	_, err := q.client.GetProperties(ctx, nil)
 	if isMissing(err) {
@@ -55,7 +55,7 @@ func (q *queue) exists(ctx context.Context) (bool, error) {
 	return err == nil, err
 }
 
-// receive takes up to n messages for the time of the lease.
+// receive receives up to n messages and hides them for the time of the lease.
 func (q *queue) receive(ctx context.Context, n int, lease time.Duration) ([]*message, error) {
 	response, err := q.client.DequeueMessages(ctx, &azqueue.DequeueMessagesOptions{
 		NumberOfMessages: new(int32(n)), VisibilityTimeout: new(seconds(lease)),
@@ -80,7 +80,7 @@ func (q *queue) receive(ctx context.Context, n int, lease time.Duration) ([]*mes
 	return messages, nil
 }
 
-// hide makes a message invisible for the time from now on, and notes its new pop receipt. Our SDK always sends the text
+// hide makes a message invisible for the time from now on, and saves its new pop receipt. The Go SDK always sends the text
 // along; it is the same.
 func (q *queue) hide(ctx context.Context, m *message, d time.Duration) error {
 	response, err := q.client.UpdateMessage(ctx, m.id, m.popReceipt, m.text,
@@ -106,7 +106,7 @@ func (q *queue) send(ctx context.Context, body []byte) error {
 	return q.sendRaw(ctx, text)
 }
 
-// sendRaw adds a message as it is. A missing queue is made: message first, then queue, then message again.
+// sendRaw adds a message as it is. It creates a missing queue: message first, then queue, then message again.
 func (q *queue) sendRaw(ctx context.Context, text string) error {
 	_, err := q.client.EnqueueMessage(ctx, text, nil)
 	if isMissing(err) {
@@ -130,26 +130,26 @@ func (q *queue) tell() {
 	}
 }
 
-// isMissing says that there is no such queue, or not any more.
+// isMissing tells whether there is no such queue, or not any more.
 func isMissing(err error) bool {
 	return queueerror.HasCode(err, queueerror.QueueNotFound, queueerror.QueueBeingDeleted, queueerror.QueueDisabled)
 }
 
-// isTaken says that the message is somebody else's by now, or gone: nothing is left to do with it.
+// isTaken tells whether another receiver has the message by now, or it is gone: nothing is left to do with it.
 func isTaken(err error) bool {
 	return queueerror.HasCode(err, queueerror.MessageNotFound, queueerror.PopReceiptMismatch) || isMissing(err)
 }
 
-// isServerSide says that storage itself has a problem.
+// isServerSide tells whether storage itself has a problem.
 func isServerSide(err error) bool {
 	response, ok := errors.AsType[*azcore.ResponseError](err)
 	return ok && response.StatusCode >= http.StatusInternalServerError
 }
 
-// seconds is a visibility timeout as the SDK for .NET sends it: fractions are cut off.
+// seconds returns a visibility timeout as the SDK for .NET sends it, without fractions.
 func seconds(d time.Duration) int32 { return int32(d / time.Second) }
 
-// value is what a pointer of the SDK's models points to; the zero value for nil.
+// value returns the value of a pointer in the SDK's models; the zero value for nil.
 func value[T any](p *T) (v T) {
 	if p != nil {
 		v = *p

@@ -30,7 +30,7 @@ import (
 	"lifeboat/internal/testing/azurite"
 )
 
-// account is the storage account of all tests here; its queues have names of their own.
+// account is the storage account of all tests here; each has its own queues.
 const account = "devhosttests"
 
 const (
@@ -38,7 +38,7 @@ const (
 	blobHost  = account + ".blob.core.windows.net"
 )
 
-// emulator is the one Azurite of this test binary, started by the first test that wants storage.
+// emulator is the one Azurite of this test binary, started by the first test with storage.
 var emulator struct {
 	once   sync.Once
 	server *azurite.Server
@@ -47,7 +47,7 @@ var emulator struct {
 	err    error
 }
 
-// storageClient reaches the emulator under Azure's host names.
+// storageClient returns a client that reaches the emulator under Azure's host names.
 func storageClient(t *testing.T) *http.Client {
 	t.Helper()
 	emulator.once.Do(func() { emulator.err = startStorage(t) })
@@ -98,7 +98,7 @@ func stopStorage() error {
 	return errors.Join(emulator.server.Stop(), os.RemoveAll(emulator.dir))
 }
 
-// identity hands out unsigned tokens with the claims that Azurite checks.
+// identity returns unsigned tokens with the claims that Azurite checks.
 type identity struct{}
 
 func (identity) GetToken(context.Context, policy.TokenRequestOptions) (azcore.AccessToken, error) {
@@ -114,7 +114,7 @@ func (identity) GetToken(context.Context, policy.TokenRequestOptions) (azcore.Ac
 	return azcore.AccessToken{Token: token, ExpiresOn: now.Add(time.Hour)}, err
 }
 
-// newTestQueue is a client for a queue, which it creates.
+// newTestQueue creates a queue and returns its client.
 func newTestQueue(t *testing.T, name string) *azqueue.QueueClient {
 	t.Helper()
 	c, err := azqueue.NewQueueClient("https://"+queueHost+"/"+name, identity{},

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// timerStatus is what the monitor of a timer remembers (azure-webjobs-sdk-extensions, ScheduleStatus).
+// timerStatus is the status that a timer's monitor remembers (azure-webjobs-sdk-extensions, ScheduleStatus).
 type timerStatus struct {
 	schedule                string
 	last, next, lastUpdated time.Time
@@ -19,7 +19,7 @@ type timerStore struct {
 	status map[string]timerStatus
 }
 
-// get is false if there is no status, or one of another schedule: then there is no catch-up.
+// get returns the status. It is false if there is none, or one of another schedule: then there is no catch-up.
 func (s *timerStore) get(f *function) (timerStatus, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -37,9 +37,9 @@ func (s *timerStore) put(f *function, status timerStatus) {
 	s.status[f.name] = status
 }
 
-// runTimer is the listener of a timer. Runs never overlap. The next occurrence is computed from the start of a run: after
-// one that took too long another one follows at once, and only further missed ones are left out (TimerListener). It runs
-// until the context ends.
+// runTimer is the listener of a timer. Runs never overlap. The next occurrence is computed from the start of a run: after a
+// run that took too long another one follows at once, and only further missed ones are left out (TimerListener). It runs until
+// the context ends.
 func (l *life) runTimer(held context.Context, f *function) {
 	now := time.Now()
 	next := f.schedule.next(now)
@@ -57,7 +57,7 @@ func (l *life) runTimer(held context.Context, f *function) {
 	}
 }
 
-// tick runs a timer once and returns when it began.
+// tick runs a timer once and returns its start time.
 func (l *life) tick(f *function, pastDue bool) (started time.Time) {
 	started = time.Now()
 	if !l.enter() {
@@ -67,7 +67,7 @@ func (l *life) tick(f *function, pastDue bool) (started time.Time) {
 	status, _ := l.timers.get(f)
 	_, err := l.invoke(f, timerInfo(f, status, pastDue), sys(f)) // any other failure counts as a run: it is not repeated
 	if l.broken.Err() != nil || errors.Is(err, errShuttingDown) {
-		return started // the host died before or in the midst of it: the status is written after the run
+		return started // the host died before the run or during it: the status is written after the run
 	}
 	if f.monitored() {
 		l.timers.put(f, timerStatus{last: started, next: f.schedule.next(started), lastUpdated: started})
@@ -75,7 +75,7 @@ func (l *life) tick(f *function, pastDue bool) (started time.Time) {
 	return started
 }
 
-// timerInfo is the value of a timerTrigger.
+// timerInfo returns the value of a timerTrigger.
 func timerInfo(f *function, status timerStatus, pastDue bool) object {
 	_, isSpan := f.schedule.(every)
 	info := object{
@@ -91,7 +91,7 @@ func timerInfo(f *function, status timerStatus, pastDue bool) object {
 	return info
 }
 
-// localTime is a .NET DateTime: the zero value has the year 1 and no offset.
+// localTime returns a .NET DateTime: the zero value has the year 1 and no offset.
 func localTime(t time.Time) string {
 	if t.IsZero() {
 		return "0001-01-01T00:00:00"
@@ -99,7 +99,7 @@ func localTime(t time.Time) string {
 	return t.UTC().Format("2006-01-02T15:04:05.9999999") + "+00:00"
 }
 
-// waitUntil is false if the context ended first, or if the instant is never. It goes by the wall clock, as timers do.
+// waitUntil returns false if the context ended first, or if the instant never comes. It uses the wall clock, as timers do.
 func waitUntil(ctx context.Context, instant time.Time) bool {
 	if instant.IsZero() {
 		<-ctx.Done()

@@ -43,7 +43,7 @@ func TestTimerRequest(t *testing.T) {
 	}
 	for name, want := range map[string]string{
 		"Content-Type": "application/json; charset=utf-8", "User-Agent": userAgent, hostVersionHeader: hostVersion,
-		"X-Seen-Length": strconv.Itoa(len(c.body)), // not in chunks
+		"X-Seen-Length": strconv.Itoa(len(c.body)), // the body is not chunked
 	} {
 		if got := c.Header.Get(name); got != want {
 			t.Errorf("%s: %q, want %q", name, got, want)
@@ -98,7 +98,8 @@ func TestTimerTicks(t *testing.T) {
 	}
 }
 
-// TestTimerOverrun: runs never overlap, one follows a run that took too long at once, and further missed ones are left out.
+// TestTimerOverrun: runs never overlap, a run that took too long is followed by one at once, and further missed ones are left
+// out.
 func TestTimerOverrun(t *testing.T) {
 	t.Parallel()
 	a := newApp(t, "", "", map[string]string{"tick": timerFunction("* * * * * *", "")})
@@ -120,7 +121,7 @@ func TestTimerOverrun(t *testing.T) {
 	if v := readTimer(t, calls[1]); v.IsPastDue {
 		t.Error("the run after an overrun claims to be past due")
 	}
-	// Two occurrences were missed. One is made up for; the others are those of the seconds that follow.
+	// Two occurrences were missed. The first run makes up for one; the others belong to the following seconds.
 	if calls[3].at.Sub(first) < time.Second {
 		t.Errorf("more than one missed run was made up for: %s, %s, %s after the overrun", calls[1].at.Sub(first),
 			calls[2].at.Sub(first), calls[3].at.Sub(first))
@@ -139,13 +140,13 @@ func TestTimerRunOnStartup(t *testing.T) {
 		v.ScheduleStatus.Next[4:] != "-02-29T00:00:00+00:00" {
 		t.Errorf("got %+v", v)
 	}
-	time.Sleep(1100 * time.Millisecond) // the disabled timer would tick now
+	time.Sleep(1100 * time.Millisecond) // the disabled timer would fire now
 	if n := len(a.received()); n != 1 {
 		t.Errorf("%d runs", n)
 	}
 }
 
-// TestTimerPastDue: what was missed while the host was down is made up for, once, and not after a change of schedule.
+// TestTimerPastDue: after an outage of the host a timer makes up for missed runs, once, and not after a change of schedule.
 func TestTimerPastDue(t *testing.T) {
 	t.Parallel()
 	yearly, other := timerFunction("0 0 0 29 2 *", ""), timerFunction("0 0 1 29 2 *", "")
@@ -170,7 +171,7 @@ func TestTimerPastDue(t *testing.T) {
 		t.Errorf("got %s %+v", c.RequestURI, v)
 	}
 	a.await("the end of the run", func() bool { return a.said(Information, "Function.missed", "Succeeded") })
-	if err := a.invoke("off"); err != nil { // whatever else was due has come by now
+	if err := a.invoke("off"); err != nil { // all other due runs have come by now
 		t.Fatal(err)
 	}
 	if n := len(a.received()); n != 2 {

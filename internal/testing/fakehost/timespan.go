@@ -11,7 +11,7 @@ import (
 // days:hours:minutes:seconds.
 var timeSpan = regexp.MustCompile(`^\s*(-)?(?:(\d+)|(?:(\d+)([.:]))??(\d+):(\d+)(?::(\d+)(?:\.(\d{1,7}))?)?)\s*$`)
 
-// parseTimeSpan reads what TimeSpan.Parse reads. Of three numbers the first is hours, or days if it is 24 or more.
+// parseTimeSpan accepts the same texts as TimeSpan.Parse. With three numbers the first is hours, or days if it is 24 or more.
 func parseTimeSpan(text string) (time.Duration, error) {
 	parts := timeSpan.FindStringSubmatch(text)
 	if parts == nil {

@@ -19,16 +19,17 @@ import (
 	"github.com/google/uuid"
 )
 
-// The restart policy (azure-functions-host, HttpFunctionInvocationDispatcher and WorkerProcess).
+// These constants are the restart policy (azure-functions-host, HttpFunctionInvocationDispatcher and WorkerProcess).
 const (
-	// exitWanted is the exit code of a handler that asks to be started again.
+	// exitWanted is the exit code by which a handler asks for a restart.
 	exitWanted = 200
-	// mostErrors in a row stop the host, where each came within errorWindow of the one before.
+	// mostErrors is the number of errors in a row that stops the host, if each came within errorWindow of the one before.
 	mostErrors  = 3
 	errorWindow = 30 * time.Minute
-	// readinessPause lies between two looks at a handler that does not listen yet.
+	// readinessPause is the time between two checks of a handler that does not listen yet.
 	readinessPause = 25 * time.Millisecond
-	// invocationPatience is how many initializationTimeouts an invocation waits for the handler: a start and 3 restarts.
+	// invocationPatience is the number of initializationTimeouts for which an invocation waits for the handler: a start and 3
+	// restarts.
 	invocationPatience = 4
 )
 
@@ -48,11 +49,11 @@ type worker struct {
 	port        int // the same for every start
 	log         *journal
 
-	restart chan struct{} // a function ran out of its time: kill and start again
+	restart chan struct{} // a function timed out: kill and start again
 
 	mu      sync.Mutex
 	process *process
-	ready   chan struct{} // closed when the handler has answered; another one after each end
+	ready   chan struct{} // closed when the handler has answered; replaced after each end
 	starts  int
 }
 
@@ -81,7 +82,7 @@ func newWorker(h hostJSON, client *http.Client, log *journal, base []string, app
 	return w, nil
 }
 
-// variable looks a name up in the handler's environment, where the last one counts.
+// variable finds a name in the handler's environment; the last entry counts.
 func (w *worker) variable(name string) (string, bool) {
 	for _, variable := range slices.Backward(w.environment) {
 		if key, value, _ := strings.Cut(variable, "="); key == name {
@@ -91,17 +92,16 @@ func (w *worker) variable(name string) (string, bool) {
 	return "", false
 }
 
-// url is the handler's, without a path.
+// url returns the handler's address, without a path.
 func (w *worker) url() string { return "http://127.0.0.1:" + strconv.Itoa(w.port) }
 
-// run starts the handler and starts it again as the policy says, until the context ends. An error means that the host has
-// to stop.
+// run starts the handler and starts it again as the policy says, until the context ends. After an error the host has to stop.
 func (w *worker) run(ctx context.Context) error {
 	var last time.Time
 	for count := 0; ; {
 		p, err := w.start(ctx)
 		if err != nil {
-			// No retry: the first invocation finds out that the handler never comes.
+			// There is no retry: the first invocation finds out that the handler never comes.
 			w.log.say(Error, categoryWorker, "Failed to start worker process %s: %v", w.handler.executable, err)
 			<-ctx.Done()
 			return nil
@@ -149,9 +149,9 @@ func (w *worker) gone() {
 	w.ready = make(chan struct{})
 }
 
-// supervise watches over one process. It returns when that is gone and another one is wanted: nil if somebody asked for
-// it, an error if it crashed or was not ready in time. After exit code 0 it waits for ever, and so does every invocation
-// until its patience is over. A host that dies leaves the process behind.
+// supervise watches one process. It returns when the process is gone and another one is wanted: nil if a call requested it, an
+// error if the process crashed or was not ready in time. After exit code 0 it waits forever, and so does every invocation
+// until its time limit. A dying host leaves the process behind.
 func (w *worker) supervise(ctx context.Context, p *process) error {
 	defer func() {
 		if errors.Is(context.Cause(ctx), errLeftBehind) {
@@ -178,7 +178,7 @@ func (w *worker) supervise(ctx context.Context, p *process) error {
 				return err
 			}
 			if ended == nil {
-				continue // it exited with 0 just after
+				continue // the process exited with 0 just after
 			}
 			w.mu.Lock()
 			close(w.ready)
@@ -199,8 +199,8 @@ func (w *worker) supervise(ctx context.Context, p *process) error {
 	}
 }
 
-// awaitReady asks until there is an answer, whatever it says. Only a refused connection means "not yet"; only the pauses
-// count (DefaultHttpWorkerService.IsWorkerReady, Utility.DelayAsync).
+// awaitReady sends requests until there is an answer, with any content. Only a refused connection means that the handler is
+// not ready; only the pauses count (DefaultHttpWorkerService.IsWorkerReady, Utility.DelayAsync).
 func (w *worker) awaitReady(ctx context.Context) error {
 	for waited := time.Duration(0); waited < w.handler.initializationTimeout; waited += readinessPause {
 		err := w.ping(ctx)
@@ -230,7 +230,7 @@ func (w *worker) ping(ctx context.Context) error {
 	return response.Body.Close()
 }
 
-// await returns when the handler has answered. Its error is errInitialization after the patience, or errShuttingDown when
+// await returns when the handler has answered. Its error is errInitialization after the time limit, or errShuttingDown when
 // the context ends.
 func (w *worker) await(ctx context.Context) error {
 	patience := time.NewTimer(invocationPatience * w.handler.initializationTimeout)
@@ -258,7 +258,7 @@ func (w *worker) await(ctx context.Context) error {
 	}
 }
 
-// kill has the handler killed and started again, with everything that it is doing.
+// kill makes the worker kill the handler with all its work and start it again.
 func (w *worker) kill(ctx context.Context) {
 	select {
 	case w.restart <- struct{}{}:
@@ -275,21 +275,21 @@ func (w *worker) pid() int {
 	return w.process.pid()
 }
 
-// restarts is how often the handler was started again.
+// restarts returns the number of times that the handler was started again.
 func (w *worker) restarts() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return max(0, w.starts-1)
 }
 
-// Where it begins keeps processes apart; counting keeps the hosts of one process apart.
+// The random start keeps processes apart; counting keeps the hosts of one process apart.
 var (
 	portOffset = rand.Uint32N(1 << 16)
 	portCount  atomic.Uint32
 )
 
-// freePort looks below the ports that systems hand out by themselves, so that no outgoing connection takes the port while
-// the handler is down.
+// freePort searches below the ports that systems assign themselves, so that no outgoing connection takes the port while the
+// handler is down.
 func freePort() (int, error) {
 	const first, count, attempts = 20000, 10000, 100
 	var err error
@@ -303,7 +303,7 @@ func freePort() (int, error) {
 	return 0, fmt.Errorf("find a free port: %w", err)
 }
 
-// pause is false if the context ended first.
+// pause waits, and returns false if the context ended first.
 func pause(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

@@ -254,7 +254,7 @@ func TestNoFunctionsNoHandler(t *testing.T) {
 	}
 }
 
-// TestFunctionTimeoutKillsEverythingInFlight two seconds after the invocation has failed.
+// TestFunctionTimeoutKillsEverythingInFlight: the kill comes two seconds after the invocation has failed.
 func TestFunctionTimeoutKillsEverythingInFlight(t *testing.T) {
 	t.Parallel()
 	a := newApp(t, "", `, "functionTimeout": "00:00:03"`, map[string]string{"slow": idleTimer, "other": idleTimer})
@@ -270,7 +270,7 @@ func TestFunctionTimeoutKillsEverythingInFlight(t *testing.T) {
 		t.Errorf("the slow invocation ended with %v, after %d restarts", err, a.Restarts())
 	}
 	began := time.Now()
-	err := a.invoke("other") // its own time is not up yet when the handler is killed
+	err := a.invoke("other") // its own time limit is not reached when the handler is killed
 	if took := time.Since(began); err == nil || errors.Is(err, errFunctionTimeout) || took < timeoutPause/2 {
 		t.Errorf("the other invocation ended with %v after %s, want a broken connection", err, took)
 	}
@@ -279,7 +279,7 @@ func TestFunctionTimeoutKillsEverythingInFlight(t *testing.T) {
 	}
 }
 
-// TestFunctionTimeoutKillsOnceForEachInvocation that timed out: the second kill meets the next handler.
+// TestFunctionTimeoutKillsOnceForEachInvocation: if two invocations time out, the second kill hits the next handler.
 func TestFunctionTimeoutKillsOnceForEachInvocation(t *testing.T) {
 	t.Parallel()
 	a := newApp(t, "", `, "functionTimeout": "00:00:01"`, map[string]string{"slow": idleTimer, "other": idleTimer})
@@ -335,7 +335,7 @@ func TestStopKillsWithoutASignal(t *testing.T) {
 	pid := a.PID()
 	stopped := make(chan error, 1)
 	go func() { stopped <- a.Stop() }()
-	select { // running work is waited for
+	select { // Stop waits for running work
 	case err := <-stopped:
 		t.Errorf("Stop did not wait for the running invocation: %v", err)
 	case <-time.After(300 * time.Millisecond):
@@ -373,7 +373,7 @@ func TestStopDoesNotWaitForEver(t *testing.T) {
 	endOrphan(t, a.started()[0].pid)
 }
 
-// endOrphan sees that the handler was left behind, and ends it.
+// endOrphan checks that the handler was left behind, and ends it.
 func endOrphan(t *testing.T, pid string) {
 	t.Helper()
 	id, err := strconv.Atoi(pid)
@@ -385,7 +385,7 @@ func endOrphan(t *testing.T, pid string) {
 	}
 }
 
-// TestKillLeavesTheHandlerBehind: it serves on, and dies by the next line that it writes.
+// TestKillLeavesTheHandlerBehind: the handler serves on, and dies when it writes its next line.
 func TestKillLeavesTheHandlerBehind(t *testing.T) {
 	t.Parallel()
 	a := newApp(t, "", "", map[string]string{"tick": idleTimer})
@@ -468,8 +468,8 @@ func TestErrorLevel(t *testing.T) {
 	}
 }
 
-// TestWhatADyingHostTakesIsLocked: after the third crash, an HTTP call that is under way keeps the host there, which goes on
-// taking messages. Nobody works on them, and they are locked until their lease ends.
+// TestWhatADyingHostTakesIsLocked: after the third crash, an HTTP call in progress keeps the host alive, and the host goes on
+// taking messages. No handler processes them, and they are locked until their lease ends.
 func TestWhatADyingHostTakesIsLocked(t *testing.T) {
 	t.Parallel()
 	q := newQueueApp(t, plainQueues, `, "dataType": "binary"`)

@@ -1,4 +1,4 @@
-// Package figures is where tests tell the numbers that documents quote: "make test" prints them all at its end.
+// Package figures records the numbers from tests that documents quote: "make test" prints them all at its end.
 package figures
 
 import (
@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// Report logs the line, and adds it to the file that the variable LIFEBOAT_FIGURES names, if it names one.
+// Report logs the line, and appends it to the file in the variable LIFEBOAT_FIGURES, if it is set.
 func Report(t testing.TB, format string, args ...any) {
 	t.Helper()
 	line := fmt.Sprintf(format, args...)

@@ -22,22 +22,22 @@ import (
 type Catalog struct {
 	now func() time.Time
 	mu  sync.Mutex
-	// writes counts what was ever written, so that no ETag ever comes back, and two rows never share one.
+	// writes counts all writes ever made, so that no ETag is used twice, and two rows never share one.
 	writes     int
 	partitions map[string]*partition
 }
 
-// partition keeps the keys of its rows in order, so that a listing costs no more than what it lists.
+// partition keeps the keys of its rows in order, so that the cost of a listing depends only on its own rows.
 type partition struct {
 	keys []string
 	rows map[string]version
 }
 
-// version is a row as it was written last.
+// version is the last version of a row.
 type version struct {
 	number int
 	body   json.RawMessage // never changed in place
-	err    error           // why it cannot be read; nil if it can
+	err    error           // the reason if it cannot be read, or nil
 }
 
 func (v version) etag() string { return `W/"` + strconv.Itoa(v.number) + `"` }
@@ -47,7 +47,7 @@ func NewCatalog(now func() time.Time) *Catalog {
 	return &Catalog{now: now, partitions: map[string]*partition{}}
 }
 
-// Clone returns a catalog of its own with the same rows, on the clock.
+// Clone returns a separate catalog with the same rows, on the clock.
 func (c *Catalog) Clone(now func() time.Time) *Catalog {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -89,7 +89,7 @@ func (c *Catalog) Get(ctx context.Context, key backup.Key) (backup.Row, time.Tim
 	return row(key, v), c.clock(), nil
 }
 
-// PutEntity writes a row as somebody else may have put it into the table: an entity as JSON with minimal metadata.
+// PutEntity writes a row as another program may have put it into the table: an entity as JSON with minimal metadata.
 func (c *Catalog) PutEntity(text []byte) error {
 	r, _, err := entity.Decode(text)
 	if err != nil && !errors.Is(err, backup.ErrUnreadable) {
@@ -189,7 +189,7 @@ func (c *Catalog) remove(key backup.Key) {
 	}
 }
 
-// conflict says what stands in the write's way.
+// conflict returns the reason why the write must fail, or nil.
 func (c *Catalog) conflict(w backup.Write) error {
 	v, exists := c.version(w.Key)
 	switch {
@@ -205,10 +205,10 @@ func (c *Catalog) conflict(w backup.Write) error {
 	return nil
 }
 
-// clock has whole seconds, like a Date header.
+// clock returns the time in whole seconds, like a Date header.
 func (c *Catalog) clock() time.Time { return c.now().UTC().Truncate(time.Second) }
 
-// row copies the body: it is the caller's.
+// row returns a row with a copy of the body, which the caller may change.
 func row(k backup.Key, v version) backup.Row {
 	return backup.Row{Key: k, ETag: v.etag(), Body: slices.Clone(v.body), Err: v.err}
 }

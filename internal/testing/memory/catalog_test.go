@@ -57,7 +57,7 @@ func TestCatalogClone(t *testing.T) {
 	}
 }
 
-// TestPutEntity: what somebody else put into the table is read as from the table itself, and hides no other row.
+// TestPutEntity: an entity from another program reads as from the table itself, and hides no other row.
 func TestPutEntity(t *testing.T) {
 	c := memory.NewCatalog(time.Now)
 	for _, text := range []string{

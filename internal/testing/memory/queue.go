@@ -15,10 +15,10 @@ import (
 	"lifeboat/internal/storage/message"
 )
 
-// source of the events that are published in memory.
+// source is the source of the events that are published in memory.
 const source = "urn:lifeboat:memory"
 
-// What Delete answers, as Azure Queue Storage does with MessageNotFound and PopReceiptMismatch.
+// These are the errors of Delete. Azure Queue Storage has MessageNotFound and PopReceiptMismatch for them.
 var (
 	ErrNoMessage    = errors.New("no such message")
 	ErrStaleReceipt = errors.New("the pop receipt is stale: the message was received again")
@@ -32,13 +32,13 @@ type Message struct {
 	Receipt string
 	// Body is the text, as storage/queue sends it.
 	Body []byte
-	// DequeueCount is how often it was received.
+	// DequeueCount is the number of times that the message was received.
 	DequeueCount int
-	// Visible is when it can be received next.
+	// Visible is the time from which it can be received.
 	Visible time.Time
 }
 
-// Queue is a [backup.Queue] in memory, and the other end of it. Its methods may be called from any goroutine.
+// Queue is a [backup.Queue] in memory, with the methods of a receiver. Its methods may be called from any goroutine.
 type Queue struct {
 	now    func() time.Time
 	mu     sync.Mutex
@@ -52,7 +52,7 @@ func NewQueue(now func() time.Time) *Queue {
 	return &Queue{now: now, queues: map[string][]Message{}}
 }
 
-// Clone returns queues of their own with the same messages, on the clock.
+// Clone returns separate queues with the same messages, on the clock.
 func (q *Queue) Clone(now func() time.Time) *Queue {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -110,7 +110,7 @@ func (q *Queue) Send(ctx context.Context, queue string, text []byte, delay time.
 	return nil
 }
 
-// Receive takes up to n visible messages, those first that became visible first, and hides them for the time given. A
+// Receive returns up to n visible messages, in the order in which they became visible, and hides them for the time given. A
 // message that is not deleted by then is received again.
 func (q *Queue) Receive(queue string, n int, visibility time.Duration) []Message {
 	q.mu.Lock()
@@ -145,7 +145,8 @@ func (q *Queue) Delete(queue, id, receipt string) error {
 	return nil
 }
 
-// Hide makes a received message visible again after the time given: Azure's Update Message. The error is as of Delete.
+// Hide makes a received message visible again after the time given: Azure's Update Message. It returns the same errors as
+// Delete.
 func (q *Queue) Hide(queue, id, receipt string, visibility time.Duration) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -157,7 +158,7 @@ func (q *Queue) Hide(queue, id, receipt string, visibility time.Duration) error 
 	return nil
 }
 
-// Next is when a message of the queue can be received, the first one; false if there is none at all.
+// Next returns the time at which the first message of the queue can be received; false if the queue is empty.
 func (q *Queue) Next(queue string) (first time.Time, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -169,7 +170,7 @@ func (q *Queue) Next(queue string) (first time.Time, ok bool) {
 	return first, ok
 }
 
-// held finds the message that the receipt is for.
+// held returns the index of the message with the ID, if the receipt is valid.
 func (q *Queue) held(queue, id, receipt string) (int, error) {
 	i := slices.IndexFunc(q.queues[queue], func(m Message) bool { return m.ID == id })
 	if i < 0 {
@@ -181,7 +182,7 @@ func (q *Queue) held(queue, id, receipt string) (int, error) {
 	return i, nil
 }
 
-// Messages returns all messages of the queue, visible or not, in the order they were sent, without touching them.
+// Messages returns all messages of the queue, visible or not, in the order they were sent, without changing them.
 func (q *Queue) Messages(queue string) []Message {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -192,7 +193,7 @@ func (q *Queue) Messages(queue string) []Message {
 	return all
 }
 
-// Events returns what was published to the queue of events, in that order.
+// Events returns the events in the queue of events, in the order they were published.
 func (q *Queue) Events() []backup.Event {
 	q.mu.Lock()
 	defer q.mu.Unlock()

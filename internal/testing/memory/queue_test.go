@@ -13,7 +13,7 @@ import (
 	"lifeboat/internal/testing/memory"
 )
 
-// clock is one that a test sets.
+// clock is a clock that a test sets.
 type clock struct{ time.Time }
 
 func newClock() *clock { return &clock{time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)} }

@@ -6,7 +6,7 @@ import (
 	"os/exec"
 )
 
-// Program is the host as it was found on this machine.
+// Program is the host that was found on this machine.
 type Program struct {
 	path      string
 	coreTools bool // func start, and not functions-host APPDIR PORT VAR=VALUE…

@@ -1,5 +1,6 @@
-// Package realhost runs Azure's own Functions host on an app's folder: Microsoft.Azure.WebJobs.Script.WebHost, as a command
-// functions-host or Core Tools bring it. Its methods are those of the local host in fakehost, so that a test drives either.
+// Package realhost runs Azure's own Functions host on an app's folder: Microsoft.Azure.WebJobs.Script.WebHost, with the
+// command functions-host or with Core Tools. It has the same methods as the local host in fakehost, so that a test can drive
+// either.
 package realhost
 
 import (
@@ -25,36 +26,37 @@ import (
 	"lifeboat/internal/testing/fakehost"
 )
 
-// Config says what to run.
+// Config describes a host to run.
 type Config struct {
 	Program Program
-	// App is the folder that is deployed: host.json, each function's folder, the handler's program.
+	// App is the folder of the deployed app: host.json, each function's folder, the handler's program.
 	App string
-	// Dir takes what host and program write to disk; it is removed with each of the host's lives. "" means the system's.
+	// Dir receives the files of host and program; each process of the host removes its own. "" means the system's.
 	Dir string
-	// Settings are the app settings. WEBSITE_SITE_NAME is required where Ready is called: the keys lie under it.
+	// Settings are the app settings. Ready requires WEBSITE_SITE_NAME, because the path of the keys contains it.
 	Settings map[string]string
-	// Env is the environment besides Settings, as NAME=value. The host and the handler get nothing else of ours.
+	// Env is the environment besides Settings, as NAME=value. The host and the handler get nothing else from this process's
+	// environment.
 	Env []string
 	// Secret reads a blob of the container azure-webjobs-secrets. Ready needs it.
 	Secret func(ctx context.Context, name string) ([]byte, error)
-	// Log is told each line that the host and the handler say, one at a time. It may be nil.
+	// Log receives each line of the host and the handler, one at a time. It may be nil.
 	Log func(fakehost.Entry)
-	// RestartHost has the host started again when it has ended, as the platform would.
+	// RestartHost starts the host again after it has ended, as the platform would.
 	RestartHost bool
 }
 
 const (
-	// platformPause is how long it takes until a host that has ended is started again.
+	// platformPause is the time after which a host that has ended is started again.
 	platformPause = time.Second
-	// stopPatience is longer than a host takes to stop: 12 s were measured with invocations under way.
+	// stopPatience is longer than a host needs to stop: 12 s were measured with invocations in progress.
 	stopPatience = 20 * time.Second
-	// lookPause lies between two looks at a host that is not up yet.
+	// lookPause is the time between two checks of a host that is not up yet.
 	lookPause = 50 * time.Millisecond
 )
 
-// guard runs the host in a process group of its own, and ends the group, the handler in it too, when the host has ended, or
-// when its own standard input has: that is when we close it, or are no more, whatever ended us. Its exit code is the host's.
+// guard runs the host in a separate process group. It ends the group, the handler included, when the host has ended, or when
+// guard's standard input is closed. This process closes it, or its death does, however it dies. The exit code is the host's.
 const guard = `set -m
 dir=$1; shift
 "$@" </dev/null 3>&- & host=$!
@@ -66,22 +68,22 @@ kill -KILL -$host
 rm -rf "$dir"
 exit $code`
 
-// Host is a Functions host that runs. Its methods may be called from any goroutine.
+// Host is a running Functions host. Its methods may be called from any goroutine.
 type Host struct {
 	config Config
 	port   int
-	stop   context.CancelFunc // no further life
+	stop   context.CancelFunc // prevents another process of the host
 	done   chan struct{}
 
 	mu      sync.Mutex
 	life    *life
-	handler int // the process that PID found last
+	handler int // the last process that PID found
 	reason  error
 	version string
-	keys    map[string]string // by function; "" has the master key, hostKey that of the host
+	keys    map[string]string // by function; the name "" has the master key, hostKey has the host key
 }
 
-// hostKey is no name for a function.
+// hostKey is a name that no function can have.
 const hostKey = " host"
 
 // life is one process of the host.
@@ -89,11 +91,11 @@ type life struct {
 	command *exec.Cmd
 	stdin   io.Closer
 	pid     int           // the host's, and its group's
-	said    chan struct{} // closed when all that they said was read
+	said    chan struct{} // closed when all of their output was read
 }
 
-// Start runs the host and returns at once, as soon as there is a process. The Host runs until Stop or Kill; without RestartHost
-// it may end by itself.
+// Start runs the host and returns as soon as there is a process. The Host runs until Stop or Kill; without RestartHost it may
+// end by itself.
 func Start(ctx context.Context, c Config) (*Host, error) {
 	port, err := freePort()
 	if err != nil {
@@ -126,7 +128,7 @@ func (h *Host) begin() error {
 	command.Dir = h.config.App
 	command.Env = h.environment(dir)
 	command.ExtraFiles = []*os.File{told}
-	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // so that what interrupts us lets it clear up
+	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // an interrupt of this process lets it clean up
 	stdin, err := command.StdinPipe()
 	if err != nil {
 		return err
@@ -158,7 +160,7 @@ func (h *Host) begin() error {
 	return nil
 }
 
-// arguments are the command line of the host.
+// arguments returns the command line of the host.
 func (h *Host) arguments() []string {
 	if h.config.Program.coreTools {
 		return []string{h.config.Program.path, "start", "--port", strconv.Itoa(h.port), "--enableAuth"}
@@ -166,14 +168,14 @@ func (h *Host) arguments() []string {
 	arguments := []string{h.config.Program.path, h.config.App, strconv.Itoa(h.port)}
 	for _, variable := range h.variables() {
 		name, _, _ := strings.Cut(variable, "=")
-		if name != "PATH" && name != "HOME" && name != "TMPDIR" { // it has its own
+		if name != "PATH" && name != "HOME" && name != "TMPDIR" { // the process has its own
 			arguments = append(arguments, variable)
 		}
 	}
 	return arguments
 }
 
-// variables are the settings, and the environment beside them.
+// variables returns the settings, and the environment besides them.
 func (h *Host) variables() []string {
 	variables := append([]string{"AzureWebJobsSecretStorageType=blob"}, h.config.Env...)
 	for name, value := range h.config.Settings {
@@ -182,7 +184,8 @@ func (h *Host) variables() []string {
 	return variables
 }
 
-// environment is that of the command: functions-host takes from it where it unpacks itself to, and its temporary folder.
+// environment returns the environment of the command. functions-host takes the folder that it unpacks itself to from it, and
+// its temporary folder.
 func (h *Host) environment(dir string) []string {
 	var environment []string
 	if h.config.Program.coreTools {
@@ -196,7 +199,7 @@ func (h *Host) environment(dir string) []string {
 	return append(environment, "TMPDIR="+dir)
 }
 
-// live goes through one life after another.
+// live runs one process of the host after another.
 func (h *Host) live(ctx context.Context) {
 	defer close(h.done)
 	for {
@@ -213,7 +216,7 @@ func (h *Host) live(ctx context.Context) {
 		}
 		if h.config.RestartHost && pause(ctx, platformPause) {
 			if err = h.begin(); err == nil {
-				if ctx.Err() != nil { // who stopped it in between saw no process
+				if ctx.Err() != nil { // a Stop in between saw no process
 					h.cut()
 				}
 				continue
@@ -254,7 +257,7 @@ func (h *Host) look(ctx context.Context) error {
 		if _, err := h.administer(ctx, http.MethodGet, "host/status", nil); err == nil {
 			return errors.New("the administration is open to everybody: keys are off")
 		}
-		// The host has made its keys by now: it makes them when the first one is shown to it.
+		// The host has created its keys by now: it does so when it first receives one.
 		text, err := h.config.Secret(ctx, strings.ToLower(h.config.Settings["WEBSITE_SITE_NAME"])+"/host.json")
 		if err != nil {
 			return err
@@ -306,7 +309,7 @@ func (h *Host) know(name, key string) {
 	h.keys[name] = key
 }
 
-// ask is a GET of the host's administration.
+// ask makes a GET of the host's admin API.
 func (h *Host) ask(ctx context.Context, path string, answer any) error {
 	text, err := h.administer(ctx, http.MethodGet, path, nil)
 	if err == nil {
@@ -337,16 +340,16 @@ func (h *Host) administer(ctx context.Context, method, path string, body []byte)
 	return text, err
 }
 
-// URL is the host's, without a slash at the end; it stays the same in all its lives.
+// URL returns the host's address, without a slash at the end; it stays the same in all its processes.
 func (h *Host) URL() string { return "http://127.0.0.1:" + strconv.Itoa(h.port) }
 
-// Key is the key that opens the HTTP function. It is known when Ready has returned, as are the others.
+// Key returns the key that opens the HTTP function. It is known when Ready has returned, as are the others.
 func (h *Host) Key(function string) string { return h.key(function) }
 
-// MasterKey opens all HTTP functions and the admin endpoints.
+// MasterKey returns the key that opens all HTTP functions and the admin endpoints.
 func (h *Host) MasterKey() string { return h.key("") }
 
-// HostKey opens all HTTP functions.
+// HostKey returns the key that opens all HTTP functions.
 func (h *Host) HostKey() string { return h.key(hostKey) }
 
 func (h *Host) key(name string) string {
@@ -355,14 +358,15 @@ func (h *Host) key(name string) string {
 	return h.keys[name]
 }
 
-// Version is what the host says of itself, such as 4.1045.200.
+// Version returns the host's own version, such as 4.1045.200.
 func (h *Host) Version() string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.version
 }
 
-// Invoke runs the function now, beside whatever starts it else. It returns when the host has taken that up, and knows no outcome.
+// Invoke runs the function now, besides its trigger. It returns when the host has accepted the call, and does not know the
+// outcome.
 func (h *Host) Invoke(ctx context.Context, function string) error {
 	if _, err := h.administer(ctx, http.MethodPost, "functions/"+function, []byte("{}")); err != nil {
 		return fmt.Errorf("invoke %s: %w", function, err)
@@ -370,7 +374,7 @@ func (h *Host) Invoke(ctx context.Context, function string) error {
 	return nil
 }
 
-// HostPID is the process ID of the host, which changes with each life; 0 between two.
+// HostPID returns the process ID of the host, which changes with each start; 0 between two.
 func (h *Host) HostPID() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -380,7 +384,7 @@ func (h *Host) HostPID() int {
 	return h.life.pid
 }
 
-// PID is the process ID of the handler as it runs now, 0 if it does not. Only Linux tells.
+// PID returns the process ID of the handler as it runs now, 0 if it does not run. It works only on Linux.
 func (h *Host) PID() int {
 	host := h.HostPID()
 	if host == 0 {
@@ -408,7 +412,7 @@ func (h *Host) PID() int {
 	return 0
 }
 
-// parent is the process ID of the parent of a process that runs, else 0.
+// parent returns the process ID of the parent of a running process, else 0.
 func parent(pid int) int {
 	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {
@@ -423,10 +427,10 @@ func parent(pid int) int {
 	return of
 }
 
-// Done is closed when the host is down for good. Err then tells why, nil after Stop.
+// Done returns a channel that is closed when the host is down for good. Then Err returns the reason, nil after Stop.
 func (h *Host) Done() <-chan struct{} { return h.done }
 
-// Err is why the host is down, although nobody had stopped it.
+// Err returns the reason why the host is down without a call of Stop.
 func (h *Host) Err() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -447,21 +451,21 @@ func (h *Host) Stop() error {
 	return h.Err()
 }
 
-// Kill ends the host with SIGKILL, and then what it leaves behind, for good.
+// Kill ends the host with SIGKILL, and then the processes that it leaves behind, for good.
 func (h *Host) Kill() {
 	h.stop()
 	h.cut()
 	<-h.done
 }
 
-// signal sends the host as it runs now a signal.
+// signal sends a signal to the current process of the host.
 func (h *Host) signal(s syscall.Signal) {
 	if pid := h.HostPID(); pid != 0 {
-		_ = syscall.Kill(pid, s) // it may be gone
+		_ = syscall.Kill(pid, s) // the process may be gone
 	}
 }
 
-// cut has the guard end host and handler.
+// cut makes the guard end host and handler.
 func (h *Host) cut() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -470,8 +474,8 @@ func (h *Host) cut() {
 	}
 }
 
-// freePort looks below the ports that systems hand out by themselves, so that no outgoing connection takes the port between
-// two lives. Where it begins keeps processes apart.
+// freePort searches below the ports that systems assign themselves, so that no outgoing connection takes the port between two
+// processes of the host. The random choice keeps test processes apart.
 func freePort() (int, error) {
 	const first, count, attempts = 10000, 10000, 100
 	var err error
@@ -485,7 +489,7 @@ func freePort() (int, error) {
 	return 0, fmt.Errorf("find a free port: %w", err)
 }
 
-// pause is false if the context ended first.
+// pause waits, and returns false if the context ended first.
 func pause(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

@@ -10,14 +10,14 @@ import (
 	"lifeboat/internal/testing/fakehost"
 )
 
-// header is the first line of an entry of .NET's simple console; the text follows, indented by six blanks.
+// header matches the first line of an entry of .NET's simple console; the text follows, indented by six blanks.
 var header = regexp.MustCompile(`^(trce|dbug|info|warn|fail|crit): (.+)\[-?\d+\]$`)
 
 var levels = map[string]fakehost.Level{
 	"trce": "Trace", "dbug": "Debug", "info": fakehost.Information, "warn": fakehost.Warning, "fail": fakehost.Error, "crit": "Critical",
 }
 
-// read hands out each line of the log as an entry, under the level and category of the header above it, until the log ends.
+// read passes each line of the log on as an entry, with the level and category of the header above it, until the log ends.
 func read(log io.Reader, each func(fakehost.Entry)) {
 	lines := bufio.NewReader(log) // a line may have any length
 	var level fakehost.Level

@@ -17,7 +17,7 @@ import (
 	"lifeboat/internal/testing/fakehost"
 )
 
-// victim is the variable that has this program start a host, and be killed.
+// victim is the variable that makes this program start a host, and wait to be killed.
 const victim = "LIFEBOAT_VICTIM"
 
 func TestMain(m *testing.M) {
@@ -33,12 +33,12 @@ func TestMain(m *testing.M) {
 	select {}
 }
 
-// TestNothingOutlivesUs: who starts a host is killed with SIGKILL, and neither the host is left, nor the handler, nor what they
-// wrote to disk.
+// TestNothingOutlivesUs: a process that runs a host is killed with SIGKILL. Then neither the host nor the handler is left, nor
+// the files that they wrote.
 func TestNothingOutlivesUs(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	// A host with a handler below it, which end by nothing else.
+	// The script is a host with a handler below it. Only SIGKILL ends them.
 	script := "#!/bin/sh\ntrap '' TERM HUP\nsleep 1000 &\necho 'info: Host[0]'\necho \"      $$ $! $TMPDIR\"\nwait\nsleep 1000\n"
 	if err := os.WriteFile(filepath.Join(dir, "functions-host"), []byte(script), 0o700); err != nil {
 		t.Fatal(err)

@@ -1,5 +1,5 @@
-// Package stack puts the local stand-ins together: Azurite for storage, the simulator for Azure's side, the local
-// Functions host, and the real program as its child. Tests, the demo and "make run" use the same one.
+// Package stack runs the local fakes together: Azurite for storage, the simulator for Azure's side, the local Functions host,
+// and the real program as its child. Tests, the demo and "make run" use the same stack.
 package stack
 
 import (
@@ -26,65 +26,65 @@ import (
 	"lifeboat/internal/testing/realhost"
 )
 
-// Scope is the resource group in which everything local lives. Subscriptions are UUIDs.
+// Scope is the resource group of all local resources. Subscriptions are UUIDs.
 const Scope = "/subscriptions/0c0ffee0-0000-4000-8000-000000000001/resourceGroups/local"
 
-// Backups is the storage account that backups go to, and Container the container in it.
+// Backups is the storage account of the backups, and Container is their container.
 const (
 	Backups   = "lifeboatbackups"
 	Container = "lifeboat"
 )
 
-// Service is the resource ID of the API Management service with the name.
+// Service returns the resource ID of the API Management service with the name.
 func Service(name string) string { return Scope + "/providers/Microsoft.ApiManagement/service/" + name }
 
-// HSM is the resource ID of the Managed HSM with the name.
+// HSM returns the resource ID of the Managed HSM with the name.
 func HSM(name string) string { return Scope + "/providers/Microsoft.KeyVault/managedHSMs/" + name }
 
-// Ledger is the resource ID of the Confidential Ledger with the name.
+// Ledger returns the resource ID of the Confidential Ledger with the name.
 func Ledger(name string) string {
 	return Scope + "/providers/Microsoft.ConfidentialLedger/ledgers/" + name
 }
 
-// CCF is the resource ID of the Managed CCF application with the name.
+// CCF returns the resource ID of the Managed CCF application with the name.
 func CCF(name string) string {
 	return Scope + "/providers/Microsoft.ConfidentialLedger/managedCCFs/" + name
 }
 
-// Account is the resource ID of the storage account with the name.
+// Account returns the resource ID of the storage account with the name.
 func Account(name string) string {
 	return Scope + "/providers/Microsoft.Storage/storageAccounts/" + name
 }
 
-// Config says what to start.
+// Config describes a stack.
 type Config struct {
-	// Dir takes certificates, logs and the program's binary.
+	// Dir receives certificates, logs and the program's binary.
 	Dir string
 	// Accounts are the storage accounts of the apps: Azurite must know them when it starts.
 	Accounts []string
-	// Azurites share the accounts by turns, since one computes on one processor only; 0 means 1. Backups, and the first of
-	// Accounts, are with the first one, which alone writes down what it receives.
+	// Azurites is the number of Azurites that share the accounts in turn, since one computes on one processor only; 0 means 1.
+	// The first Azurite has Backups and the first of Accounts. Only the first records its requests.
 	Azurites int
-	// TimeScale is the factor on all that Azure's side takes its time for; 0 means 1.
+	// TimeScale multiplies all durations on Azure's side; 0 means 1.
 	TimeScale float64
-	// Seed of what the simulator leaves to chance.
+	// Seed is the seed of the simulator's random choices.
 	Seed uint64
-	// Progress is told about each slow step. It may be nil.
+	// Progress receives a line about each slow step. It may be nil.
 	Progress func(string)
-	// Told is fakehost.Config's: the caller tells the local hosts of messages.
+	// Told is fakehost.Config's field: the caller tells the local hosts about messages.
 	Told bool
-	// Real is Azure's own Functions host, for the apps to run under; nil for the local one. Package is the folder that it is
-	// given, as "make stage" makes it.
+	// Real is Azure's own Functions host, for the apps to run under; nil means the local one. Package is the app's folder for
+	// it, as "make stage" makes it.
 	Real    *realhost.Program
 	Package string
 }
 
-// Version is what the program says that it was built from.
+// Version is the version that the program reports.
 const Version = "local"
 
-// Stack is what runs: storage and Azure's side, for any number of apps.
+// Stack is the running storage and Azure's side, for any number of apps.
 type Stack struct {
-	// Azurite is the one that writes down what it receives.
+	// Azurite is the one that records its requests.
 	Azurite *azurite.Server
 	Sim     *fakeazure.Sim
 	// Binary is the real program; Root is the repository.
@@ -92,13 +92,13 @@ type Stack struct {
 
 	dir  string
 	keys []string
-	// storage are all that run.
+	// storage holds all running Azurites.
 	storage []*azurite.Server
 	// real and pack are Real and Package of the Config.
 	real *realhost.Program
 	pack string
 	told bool
-	// accounts are the storage accounts as they were attached first, by name.
+	// accounts are the storage accounts as they were first attached, by name.
 	accounts map[string]fakeazure.StorageAccount
 }
 
@@ -181,14 +181,14 @@ func (s *Stack) start(ctx context.Context, c Config, n int, accounts map[string]
 	return nil
 }
 
-// SetAccount attaches a storage account anew, as it was at first but for the change, and returns it as it is then.
+// SetAccount attaches a storage account again, in its first state plus the change, and returns its new state.
 func (s *Stack) SetAccount(name string, change func(*fakeazure.StorageAccount)) (fakeazure.StorageAccount, error) {
 	account := s.accounts[name]
 	change(&account)
 	return account, s.Sim.Storage(account)
 }
 
-// Close stops what runs.
+// Close stops everything.
 func (s *Stack) Close() error {
 	var errs []error
 	for _, server := range s.storage {
@@ -200,40 +200,42 @@ func (s *Stack) Close() error {
 	return errors.Join(errs...)
 }
 
-// AppConfig is an app: a storage account, settings, and an identity of its own.
+// AppConfig describes an app: a storage account, settings, and its own identity.
 type AppConfig struct {
-	// Name of the identity; Account is one of Config.Accounts.
+	// Name is the name of the identity; Account is one of Config.Accounts.
 	Name, Account string
 	// Plan is the text of plan.yaml.
 	Plan string
-	// WaitFactor shortens the program's waits on Azure.
+	// WaitFactor shortens the program's waits for Azure.
 	WaitFactor float64
 	// ScheduleTick and CleanupTick are NCRONTAB expressions; "" means never.
 	ScheduleTick, CleanupTick string
 	// Settings are further app settings.
 	Settings map[string]string
-	// Log gets what the host and the program say. It may be nil.
+	// Log receives the lines of the host and the program. It may be nil.
 	Log func(fakehost.Entry)
 }
 
-// never is a moment that no test lives to see.
+// never is an NCRONTAB expression for a time that no test reaches.
 const never = "0 0 0 29 2 *"
 
 // Host is a Functions host with an app: the local one, or Azure's own.
 type Host interface {
-	// URL has no slash at the end.
+	// URL returns the address, without a slash at the end.
 	URL() string
-	// Key opens the function, HostKey all HTTP functions, MasterKey the administration too.
+	// Key returns the key of the function. HostKey returns the key of all HTTP functions, and MasterKey the key of the admin
+	// API too.
 	Key(function string) string
 	HostKey() string
 	MasterKey() string
-	// PID is that of the program as it runs now, 0 if it does not.
+	// PID returns the process ID of the program as it runs now, 0 if it does not run.
 	PID() int
-	// Invoke runs the function beside its trigger. The local host returns at its end, and with its failure.
+	// Invoke runs the function besides its trigger. The local host returns at its end, and with its failure.
 	Invoke(ctx context.Context, function string) error
 	Done() <-chan struct{}
 	Err() error
-	// Stop gives running work some seconds. Kill gives it none, and what it had taken is free when its leases end.
+	// Stop gives running work some seconds. Kill gives it none; the messages and blobs that it leased are free when the leases
+	// end.
 	Stop() error
 	Kill()
 }
@@ -243,11 +245,11 @@ type App struct {
 	Host
 	// PlanFile can be edited while the app runs.
 	PlanFile string
-	// ObjectID is that of the program's identity; the host has another one.
+	// ObjectID is the object ID of the program's identity; the host has another one.
 	ObjectID string
 }
 
-// Settings are the app settings of the app, its plan written to a file.
+// Settings returns the app settings of the app, and writes its plan to a file.
 func (s *Stack) Settings(c AppConfig) (map[string]string, error) {
 	planFile := filepath.Join(s.dir, c.Name+"-plan.yaml")
 	if err := os.WriteFile(planFile, []byte(c.Plan), 0o600); err != nil {
@@ -279,12 +281,12 @@ func (s *Stack) Settings(c AppConfig) (map[string]string, error) {
 	return settings, nil
 }
 
-// Environment is what the program needs to find Azure's side and its own identity.
+// Environment returns the variables that the program needs to find Azure's side and its own identity.
 func (s *Stack) Environment(name string) []string {
 	return append(s.Sim.EnvFor(name), "PATH="+os.Getenv("PATH"), "HOME="+os.Getenv("HOME"), "TMPDIR="+os.TempDir())
 }
 
-// Grant gives the identity of the app, and that of its host, the roles that docs/security.md and docs/services.md ask for.
+// Grant gives the identities of the app and its host the roles that docs/security.md and docs/services.md ask for.
 func (s *Stack) Grant(name, account string) {
 	for _, identity := range []string{name, HostIdentity(name)} {
 		s.Sim.Assign(s.Sim.ObjectID(identity), Account(account), fakeazure.StorageBlobDataContributor, fakeazure.StorageQueueDataContributor,
@@ -294,18 +296,19 @@ func (s *Stack) Grant(name, account string) {
 	s.Sim.Assign(s.Sim.ObjectID(name), Account(Backups), fakeazure.StorageBlobDataContributor, fakeazure.Reader)
 }
 
-// HostIdentity is the identity of the app's host: one of its own here, so that its requests can be told apart.
+// HostIdentity returns the identity of the app's host. The host has its own identity here, so that its requests can be told
+// apart.
 func HostIdentity(app string) string { return app + "-host" }
 
 const (
-	// timerLease is for how long another host of an app that died keeps its timers: the shortest that storage takes.
+	// timerLease is the time for which a dead host of an app keeps its timers: the shortest lease in storage.
 	timerLease = 15 * time.Second
-	// grace is how long a host that ends by itself holds on to what no program works on.
+	// grace is the time for which a host that ends by itself keeps its unprocessed work.
 	grace = time.Second
 )
 
-// messageLease is for how long what a dying host had taken stays locked: ten minutes in Azure, and here as much shorter as
-// the program's waits are, or a run would miss what Azure's side does only for a time.
+// messageLease returns the time for which the messages of a dying host stay locked: ten minutes in Azure. Here it is shorter
+// by the same factor as the program's waits, or a run would miss temporary states of Azure's side.
 func messageLease(waitFactor float64) time.Duration {
 	return max(5*time.Second, time.Duration(waitFactor*float64(10*time.Minute)))
 }
@@ -353,7 +356,8 @@ func (s *Stack) host(ctx context.Context, c AppConfig, settings map[string]strin
 	return host, nil
 }
 
-// realPatience is how long Azure's own host may take to start: 3 to 7 s were measured, on a machine with nothing else to do.
+// realPatience is the time limit for the start of Azure's own host: 3 to 7 s were measured, on a machine with nothing else to
+// do.
 const realPatience = 2 * time.Minute
 
 // download reads a blob as the identity.
@@ -372,14 +376,14 @@ func (s *Stack) download(ctx context.Context, through policy.Transporter, identi
 	return io.ReadAll(answer.Body)
 }
 
-// AddService puts an API Management service that can be backed up into Azure: its own identity may write backups.
+// AddService adds an API Management service that can be backed up to Azure: its own identity may write backups.
 func (s *Stack) AddService(name string) error {
 	s.Sim.Assign(s.Sim.ObjectID(Service(name)), Account(Backups), fakeazure.StorageBlobDataContributor)
 	return s.Sim.AddService(fakeazure.Service{ResourceID: Service(name), SystemAssigned: true})
 }
 
-// AddHSM puts a Managed HSM with a key, rsa1, into Azure: the identity associated with it may write backups, and the
-// app may make and restore them.
+// AddHSM adds a Managed HSM with a key, rsa1, to Azure: the identity associated with it may write backups, and the app may
+// make and restore them.
 func (s *Stack) AddHSM(name, app string) error {
 	identity := name + "-backups"
 	s.Sim.Assign(s.Sim.ObjectID(identity), Account(Backups), fakeazure.StorageBlobDataContributor)
@@ -390,11 +394,11 @@ func (s *Stack) AddHSM(name, app string) error {
 	return s.Sim.AssignHSM(HSM(name), s.Sim.ObjectID(app), fakeazure.ManagedHSMBackup, fakeazure.ManagedHSMRestore)
 }
 
-// AddCCF puts a Managed CCF application that holds a few entries into Azure: the app may back it up, delete and restore
-// it, and read the storage account's key, with which a SAS for that is signed.
+// AddCCF adds a Managed CCF application with a few entries to Azure. The app may back it up, delete and restore it, and read
+// the storage account's key to sign a SAS.
 func (s *Stack) AddCCF(name, app string) error { return s.addLedger(CCF(name), app) }
 
-// AddLedger is AddCCF for a Confidential Ledger, whose files can be exported as well.
+// AddLedger does the same as AddCCF for a Confidential Ledger. Its files can be exported as well.
 func (s *Stack) AddLedger(name, app string) error { return s.addLedger(Ledger(name), app) }
 
 func (s *Stack) addLedger(id, app string) error {
@@ -403,5 +407,5 @@ func (s *Stack) addLedger(id, app string) error {
 	return s.Sim.AddLedger(fakeazure.Ledger{ResourceID: id, Entries: []string{"one", "two", "three", "four", "five"}})
 }
 
-// Keys are the keys of all storage accounts, for tests that look for them where they must not be.
+// Keys returns the keys of all storage accounts, for tests that search for leaked keys.
 func (s *Stack) Keys() []string { return s.keys }

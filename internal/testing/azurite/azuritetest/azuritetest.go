@@ -1,5 +1,5 @@
-// Package azuritetest gives tests storage accounts on a real Azurite: under Azure's own host names, over HTTPS, with
-// bearer tokens. The tests of a package share one Azurite, and each test gets an account of its own.
+// Package azuritetest gives tests storage accounts on a real Azurite: under Azure's own host names, over HTTPS, with bearer
+// tokens. The tests of a package share one Azurite, and each test gets its own account.
 package azuritetest
 
 import (
@@ -35,7 +35,7 @@ func Main(m *testing.M) int {
 	return code
 }
 
-// accounts is how many Azurite knows from its start; no test binary needs as many.
+// accounts is the number of accounts that Azurite knows from its start; no test binary needs as many.
 const accounts = 400
 
 // shared is the Azurite of the test binary.
@@ -52,11 +52,11 @@ type Account struct {
 	Name string
 	// Key is the base64 account key.
 	Key string
-	// Client reaches the account, and only accounts on Azurite, under Azure's host names.
+	// Client sends requests to the account, and only to accounts on Azurite, under Azure's host names.
 	Client *http.Client
 }
 
-// NewAccount returns an account that no other test has. The first call starts Azurite; [Main] stops it.
+// NewAccount returns an account for this test alone. The first call starts Azurite; [Main] stops it.
 func NewAccount(t testing.TB) *Account {
 	t.Helper()
 	shared.Lock()
@@ -74,14 +74,15 @@ func NewAccount(t testing.TB) *Account {
 	return &Account{Name: name, Key: accountKey(name), Client: &http.Client{Transport: shared.transport}}
 }
 
-// Options make an SDK client use the account's Client, with the SDK's retries but without its seconds of delay.
+// Options returns options that make an SDK client use the account's Client, with the SDK's retries but without its seconds of
+// delay.
 func (a *Account) Options() azcore.ClientOptions {
 	options := azcore.ClientOptions{Transport: a.Client}
 	options.Retry.RetryDelay, options.Retry.MaxRetryDelay = time.Millisecond, 10*time.Millisecond
 	return options
 }
 
-// Requests returns what Azurite has answered to the account so far.
+// Requests returns the requests to the account that Azurite has answered so far.
 func (a *Account) Requests(t testing.TB) []azurite.Request {
 	t.Helper()
 	all, err := shared.server.Requests()
@@ -103,7 +104,7 @@ func accountKey(name string) string {
 	return base64.StdEncoding.EncodeToString([]byte("the account key of " + name))
 }
 
-// start runs Azurite in a directory that outlives the test at hand.
+// start runs Azurite in a directory that outlives the current test.
 func start(t testing.TB) error {
 	dir, err := os.MkdirTemp("", "azuritetest-")
 	if err != nil {
@@ -146,7 +147,7 @@ func stop() error {
 	return errors.Join(errs...)
 }
 
-// transport sends what is for Azure's storage host names to Azurite, and nothing anywhere else.
+// transport sends requests for Azure's storage host names to Azurite, and refuses all others.
 func transport(server *azurite.Server, certFile string) (*http.Transport, error) {
 	ports := map[string]int{"blob": server.BlobPort, "queue": server.QueuePort, "table": server.TablePort}
 	cert, err := os.ReadFile(certFile)

@@ -20,11 +20,11 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 )
 
-// Credential gives out tokens for the identity with this object ID. They carry the claims that Azurite checks, and no
-// signature, which it does not check.
+// Credential returns tokens for the identity with this object ID. They carry the claims that Azurite checks. They have no
+// signature, because Azurite does not check it.
 type Credential string
 
-// Identity is an object ID for tests that do not care which.
+// Identity is an object ID for tests that accept any.
 const Identity Credential = "22222222-2222-2222-2222-222222222222"
 
 const tenant = "11111111-1111-1111-1111-111111111111"
@@ -41,7 +41,7 @@ func (c Credential) GetToken(context.Context, policy.TokenRequestOptions) (azcor
 	return azcore.AccessToken{Token: token, ExpiresOn: now.Add(time.Hour)}, err
 }
 
-// certificate writes a self-signed one for Azure's storage host names, as two PEM files.
+// certificate writes a self-signed certificate for Azure's storage host names, as two PEM files.
 func certificate(dir string) (certFile, keyFile string, err error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

@@ -1,0 +1,120 @@
+// Command prose checks the English of comments, documents and help texts, by rules that a program can check:
+//
+//	opening    no sentence begins with What, Who, Whoever or Of; a question in a table may
+//	headless   no pronoun stands for a noun that the sentence does not have
+//	doc        the comment of a declaration begins with the declared name
+//	word       no word of the table in words.go: the standard word is beside it
+//	relatives  no sentence has more than one relative clause
+//
+// Usage:
+//
+//	prose [PATH...]
+//
+// Without arguments it checks the repository, and skips the folders in unread.go. It exits with 1 if it finds anything, or if
+// it finds nothing in a folder that it skips. With arguments it prints every finding in these files and folders.
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strings"
+)
+
+func main() {
+	os.Exit(prose(os.DirFS("."), os.Args[1:], unread, os.Stdout, os.Stderr))
+}
+
+// finding is a breach of a rule.
+type finding struct {
+	offset int // in the file
+	rule   string
+	text   string
+}
+
+// prose checks the files in the paths, prints the findings, and returns the exit code. Without paths it checks every file,
+// and only counts the findings in the unread folders.
+func prose(root fs.FS, paths []string, unread map[string]string, stdout, stderr io.Writer) int {
+	if len(paths) == 0 {
+		paths = []string{"."}
+	} else {
+		unread = nil
+	}
+	counts, skipped := map[string]int{}, map[string]int{}
+	code := 0
+	for _, p := range paths {
+		err := fs.WalkDir(root, path.Clean(p), func(file string, d fs.DirEntry, err error) error {
+			if err != nil {
+				return err
+			}
+			if d.IsDir() {
+				if file != "." && (strings.HasPrefix(d.Name(), ".") || slices.Contains(foreign, d.Name())) {
+					return fs.SkipDir
+				}
+				return nil
+			}
+			found, src, err := checkFile(root, file)
+			if unread[path.Dir(file)] != "" {
+				skipped[path.Dir(file)] += len(found)
+				return err
+			}
+			for _, f := range found {
+				before := src[:f.offset]
+				line, col := bytes.Count(before, []byte("\n"))+1, f.offset-bytes.LastIndexByte(before, '\n')
+				fmt.Fprintf(stdout, "%s:%d:%d: %s: %s\n", file, line, col, f.rule, f.text)
+				counts[f.rule]++
+				code = 1
+			}
+			return err
+		})
+		if err != nil {
+			fmt.Fprintln(stderr, err)
+			return 2
+		}
+	}
+	for _, rule := range []string{opening, headless, doc, coined, relatives} {
+		fmt.Fprintf(stdout, "%5d %s\n", counts[rule], rule)
+	}
+	left := 0
+	for folder := range unread {
+		left += skipped[folder]
+		if skipped[folder] == 0 {
+			fmt.Fprintf(stdout, "unread.go: %s has no findings: remove it from the list\n", folder)
+			code = 1
+		}
+	}
+	if len(unread) > 0 {
+		fmt.Fprintf(stdout, "%5d in the %d folders that are not read yet\n", left, len(unread))
+	}
+	return code
+}
+
+// foreign are the folders with files that are built, or come from somewhere else.
+var foreign = []string{"build", "node_modules", "testdata"}
+
+// checkFile checks the file if it has texts that the rules are about.
+func checkFile(root fs.FS, file string) (found []finding, src []byte, err error) {
+	texts := makeText
+	switch {
+	case path.Ext(file) == ".go":
+		texts = goText
+	case path.Ext(file) == ".md":
+		texts = markdownText
+	case path.Base(file) != "Makefile":
+		return nil, nil, nil
+	}
+	if src, err = fs.ReadFile(root, file); err != nil {
+		return nil, nil, err
+	}
+	text, found, err := texts(src)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", file, err)
+	}
+	found = append(found, checkText(text)...)
+	slices.SortStableFunc(found, func(a, b finding) int { return a.offset - b.offset })
+	return found, src, nil
+}

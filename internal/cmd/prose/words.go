@@ -1,0 +1,58 @@
+package main
+
+import "regexp"
+
+// word is a word that only this project uses, and the standard word for the same thing.
+type word struct {
+	coined   string // a regular expression
+	standard string
+	why      string
+	later    bool // a name in the code still has it, so that no comment can avoid it: not reported
+}
+
+// words is the list of coined words. When the code is renamed, remove later from its word.
+var words = []word{
+	{"stand-ins?", "fake, simulator", "a test's replacement of a service is a fake", false},
+	{"look-?alikes?", "fake, simulator", "a test's replacement of a service is a fake", false},
+	{"undialled", "dial error", "a connection that was never made failed to dial", false},
+	{"kill walks?", "crash test at every request", "the name says what the test does", false},
+	{"line[sd]? up|lining up", "enqueue", "runs wait in a queue", false},
+	{"call(s|ed|ing)? up", "dispatch", "a run leaves the wait queue when it is dispatched", false},
+	{"(give|gives|gave|given|giving) back", "release", "a permit is acquired and released", false},
+	{"wake-?ups?", "step message", "the message makes a run do its next step", true},
+	{"doors?", "handler", "a handler answers requests", true},
+	{"told", "published", "an event is published", true},
+	{"editions?", "revision", "a plan has revisions", true},
+	{"in force", "active", "one revision of a plan is active", true},
+	{"gates?", "admission", "admission decides which runs may start", true},
+	{"ticks?|ticked|ticking", "timer run", "the timer's function runs", true},
+	{"sweeps?|swept|sweeping", "rescuer", "it rescues runs that no message is left for", true},
+	{"slots?", "scheduled time", "a schedule gives times", true},
+	{"watermarks?", "checkpoint", "it is how far the schedule has been processed", true},
+	{"gaps?", "missed runs", "the schedule had times at which nothing ran", true},
+	{"unattended", "downtime", "the app did not run", true},
+	{"lost starts?", "ambiguous start", "it is unknown whether the operation started", true},
+	{"patience", "retry window", "a retry window is a time", true},
+	{"owe[sd]?|owing", "outbox", "an event waits in the outbox", true},
+	{"verdicts?", "health state, alert", "health is evaluated", true},
+	{"guarding|securing", "pre-check, safety backup", "these are the steps of a restore", true},
+	{"rivals?", "conflicting restore", "two restores conflict", true},
+	{"abreast", "parallelism", "it is a number of concurrent calls", true},
+	{"departures?", "sent policy", "it is known whether the request was sent", true},
+	{"lapsed?", "credential expired", "a credential expires", true},
+	{"knobs?", "option", "a fake has options", true},
+	{"climates?", "fault profile", "it is a distribution of faults", true},
+	{"tapes?", "choice log", "it is a log of random choices", true},
+	{"dawns?", "day start", "a day starts", true},
+}
+
+// patterns match the words that are reported.
+var patterns = func() map[*regexp.Regexp]word {
+	m := map[*regexp.Regexp]word{}
+	for _, w := range words {
+		if !w.later {
+			m[regexp.MustCompile(`(?i)\b(`+w.coined+`)\b`)] = w
+		}
+	}
+	return m
+}()
