@@ -162,7 +162,7 @@ func restores(old, now backup.RestorePolicy, plan string) []string {
 	case now.Safety && !old.Safety:
 		say("~", "restore.safetyBackup: destinations are backed up before they are overwritten")
 	case old.Safety && !now.Safety && len(now.Into) > 0:
-		say("!", "no restore.safetyBackup any more: API Management is overwritten without")
+		say("!", "no restore.safetyBackup any more: destinations are overwritten without, but where their service always has one")
 	}
 	return lines
 }

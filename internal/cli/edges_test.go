@@ -127,7 +127,7 @@ func TestDiffTellsOfEveryChangeOfARestore(t *testing.T) {
 		"approval":                {into("into: [itself]"), into("into: [itself], approval: required"), "~ plan p: restore.approval is required: this version refuses every restore that needs it\n"},
 		"no approval":             {into("into: [itself], approval: required"), into("into: [itself]"), "! plan p: restore.approval is no longer required: restores begin without a person\n"},
 		"a safety backup":         {into("into: [itself]"), into("into: [itself], safetyBackup: true"), "~ plan p: restore.safetyBackup: destinations are backed up before they are overwritten\n"},
-		"no safety backup":        {into("into: [itself], safetyBackup: true"), into("into: [itself]"), "! plan p: no restore.safetyBackup any more: API Management is overwritten without\n"},
+		"no safety backup":        {into("into: [itself], safetyBackup: true"), into("into: [itself]"), "! plan p: no restore.safetyBackup any more: destinations are overwritten without, but where their service always has one\n"},
 		"no restore, so none":     {into("into: [itself], safetyBackup: true"), []string{"p"}, "~ plan p: - restore.into itself: no more restores into it\n"},
 		"a new plan that allows":  {[]string{"p"}, []string{"p", "q: restore: {into: [itself]}"}, "! plan q: + restore.into itself: each target may be OVERWRITTEN by restores\n"},
 		"another name, the same":  {into("into: [itself], approval: none, safetyBackup: false"), into("into: [itself]"), "nothing changes\n"},

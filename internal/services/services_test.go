@@ -47,8 +47,8 @@ func TestEachIsDescribed(t *testing.T) {
 			schemas[b.Field] = b.Schema
 		}
 	}
-	if len(schemas) != 3 {
-		t.Errorf("%d blocks", len(schemas))
+	if len(schemas) < 3 {
+		t.Errorf("only %d blocks were seen", len(schemas))
 	}
 }
 
