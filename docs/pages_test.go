@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"unicode"
@@ -13,6 +14,9 @@ import (
 
 // readers are the pages for users. Each stands alone.
 var readers = []string{"get-started.md", "plan.md", "restore.md", "operate.md", "services.md", "api.md", "security.md"}
+
+// builders are the pages for people who change Lifeboat that say for whom they are. CONTRIBUTING.md links them.
+var builders = []string{"add-a-service.md"}
 
 // page is the text of a page, by its path from this folder.
 func page(t *testing.T, path string) string {
@@ -107,6 +111,9 @@ func withoutCode(text string) []string {
 	return lines
 }
 
+// begins matches the beginning of a page that says for whom it is.
+var begins = regexp.MustCompile(`^# [^\n]+\n\nThis page is for `)
+
 // TestPages: the README is one page; each page for users says for whom it is, has no empty section, and links all others.
 func TestPages(t *testing.T) {
 	readme := page(t, "../README.md")
@@ -115,7 +122,7 @@ func TestPages(t *testing.T) {
 	}
 	for _, name := range readers {
 		text := page(t, name)
-		if !regexp.MustCompile(`^# [^\n]+\n\nThis page is for `).MatchString(text) {
+		if !begins.MatchString(text) {
 			t.Errorf("%s does not begin by saying for whom it is", name)
 		}
 		if !strings.Contains(readme, "](docs/"+name+")") {
@@ -128,7 +135,15 @@ func TestPages(t *testing.T) {
 			}
 		}
 	}
-	for _, path := range append([]string{"../README.md"}, readers...) {
+	for _, name := range builders {
+		if !begins.MatchString(page(t, name)) || section(t, page(t, name), "Other pages") == "" {
+			t.Errorf("%s does not begin by saying for whom it is, or does not end with other pages", name)
+		}
+		if !strings.Contains(page(t, "../CONTRIBUTING.md"), "](docs/"+name+")") {
+			t.Errorf("CONTRIBUTING.md does not link %s", name)
+		}
+	}
+	for _, path := range slices.Concat([]string{"../README.md"}, readers, builders) {
 		lines := withoutCode(page(t, path))
 		if empty := regexp.MustCompile(`(?m)^(##[^\n]*)\n\s*(##|\z)`).FindString(page(t, path)); empty != "" {
 			t.Errorf("%s has an empty section %q", path, empty)
