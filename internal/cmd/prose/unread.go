@@ -13,7 +13,6 @@ var unread = map[string]string{
 	"internal/cli":                 notRead,
 	"internal/config":              notRead,
 	"internal/engine":              notRead,
-	"internal/event":               notRead,
 	"internal/health":              notRead,
 	"internal/plans":               notRead,
 	"internal/restore":             notRead,
