@@ -16,7 +16,6 @@ var unread = map[string]string{
 	"internal/health":              notRead,
 	"internal/plans":               notRead,
 	"internal/restore":             notRead,
-	"internal/retention":           notRead,
 	"internal/schedule":            notRead,
 	"internal/services/apim":       notRead,
 	"internal/services/ledger":     notRead,
