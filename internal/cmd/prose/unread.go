@@ -14,7 +14,6 @@ var unread = map[string]string{
 	"internal/config":              notRead,
 	"internal/engine":              notRead,
 	"internal/health":              notRead,
-	"internal/plans":               notRead,
 	"internal/restore":             notRead,
 	"internal/schedule":            notRead,
 	"internal/services/apim":       notRead,
