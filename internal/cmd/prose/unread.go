@@ -13,7 +13,6 @@ var unread = map[string]string{
 	"internal/cli":                 notRead,
 	"internal/config":              notRead,
 	"internal/engine":              notRead,
-	"internal/schedule":            notRead,
 	"internal/services/apim":       notRead,
 	"internal/services/ledger":     notRead,
 	"internal/services/managedhsm": notRead,
