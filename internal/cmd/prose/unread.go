@@ -9,7 +9,6 @@ var unread = map[string]string{
 	"docs":                         notRead,
 	"docs/runbooks":                notRead,
 	"handler":                      notRead,
-	"internal/backup":              notRead,
 	"internal/cli":                 notRead,
 	"internal/config":              notRead,
 	"internal/engine":              notRead,
