@@ -11,7 +11,6 @@ var unread = map[string]string{
 	"handler":                      notRead,
 	"internal/cli":                 notRead,
 	"internal/config":              notRead,
-	"internal/engine":              notRead,
 	"internal/services/apim":       notRead,
 	"internal/services/ledger":     notRead,
 	"internal/services/managedhsm": notRead,
