@@ -6,7 +6,7 @@ import (
 )
 
 // TestAnArtifactIsReadByWhatItIsRestoredBy: the fields that a restore shares with an attempt have the restore's values when the
-// artifact is read. One of them is the api-version: it says whether a ledger's share is a backup or an export.
+// artifact is read. One of them is Blocks: its api-version says whether a ledger's share is a backup or an export.
 func TestAnArtifactIsReadByWhatItIsRestoredBy(t *testing.T) {
 	r := Restore{
 		Target: "target", Storage: Storage{Account: "account", Container: "container"}, Artifact: "artifact", Blocks: `{"ccf":{"apiVersion":"2025-06-10-preview"}}`,

@@ -56,7 +56,7 @@ const (
 var (
 	// ActivePlanKey is the first row that a tick reads.
 	ActivePlanKey = Key{Partition: SchedulePartition, Row: "inforce"}
-	// UndeliverableKey counts the events that can never be sent.
+	// UndeliverableKey counts the events that were given up.
 	UndeliverableKey = Key{Partition: SchedulePartition, Row: "lost-events"}
 )
 
@@ -115,7 +115,7 @@ func (p Point) Key() Key {
 	return Key{Partition: partition, Row: PointPrefix + row}
 }
 
-// claimKey is the row that says which run the point's artifact belongs to.
+// claimKey is the row that says which recovery point the artifact belongs to.
 func (p Point) claimKey() Key {
 	return Key{Partition: p.Key().Partition, Row: ArtifactPrefix + Digest(p.Place(), 32)}
 }

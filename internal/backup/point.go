@@ -158,8 +158,8 @@ func (p Point) Replace() Write {
 	return Write{Op: Replace, Key: p.Key(), ETag: p.RowETag, Body: Encode(p)}
 }
 
-// claim is the row that says which run an artifact belongs to. Lifeboat only inserts it, in the transaction that makes the
-// recovery point. So no two points of a target name one artifact, even if a provider found the wrong one.
+// claim is the row that says which recovery point an artifact belongs to. Lifeboat only inserts it, in the transaction that makes
+// the recovery point. So no two points of a target name one artifact, even if a provider found the wrong one.
 type claim struct {
 	Artifact string `json:"Artifact"`
 	Point    string `json:"Point"`

@@ -34,8 +34,8 @@ type Provider interface {
 	// context leaves. Refused: it is missing, empty, or was not written by this run.
 	Verify(ctx context.Context, a Attempt, done Hashing) (Verification, error)
 	// Delete removes the artifacts of the run: all of them, or all but a.Artifact if extras is true. A file that is gone already is
-	// no error. Refused: the artifact was changed since it was verified, or a part of it was deleted before storage protected the
-	// rest. Kept: storage protects it, and all of a.Artifact is still there.
+	// no error. Refused: the artifact was changed since it was verified, or storage protects it and a part of it is already deleted.
+	// Kept: storage protects it, and all of a.Artifact is still there.
 	Delete(ctx context.Context, a Attempt, etag string, extras bool) error
 }
 

@@ -18,7 +18,7 @@ func (e Event) Queue() string { return cmp.Or(e.To, EventsQueue) }
 const (
 	// ExecuteQueue holds the wake-ups of runs.
 	ExecuteQueue = "execute"
-	// RestoreQueue holds the requests for restores of other systems.
+	// RestoreQueue holds other systems' requests for restores.
 	RestoreQueue = "restore-requests"
 	// EventsQueue holds the events that name no other queue.
 	EventsQueue = "lifeboat-events"

@@ -58,8 +58,8 @@ func Decode[T any](row Row) (T, error) {
 }
 
 // merge adds to an object of the type the members that it had before and the type does not know. A member that points to a struct
-// has a life of its own, and is merged in the same way. Any other member is a value: if this version leaves the known part of it
-// unchanged, all of it stays; if this version writes another value, nothing of the old one stays.
+// is merged by itself, in the same way. Any other member is a value: if this version leaves the known part of it unchanged, all
+// of it stays; if this version writes another value, nothing of the old one stays.
 func merge(old, object json.RawMessage, t reflect.Type) json.RawMessage {
 	if t.Kind() == reflect.Pointer {
 		t = t.Elem()

@@ -97,7 +97,7 @@ func (s Services) Of(target string) (Service, bool) {
 	return s[i], true
 }
 
-// CopyOnly says that Azure can never restore the target from a run with the settings.
+// CopyOnly says that Azure can never restore the target from a backup that is made with the settings.
 func (s Services) CopyOnly(target string, settings Settings) bool {
 	one, _ := s.Of(target)
 	return one.CopyOnly != nil && one.CopyOnly(settings.Blocks)

@@ -114,8 +114,8 @@ func (e *Engine) handOver(ctx context.Context, partition string) error {
 	return nil
 }
 
-// outbox has the events that are still to be sent, as a tick read them: own ones of its own partition, and other partitions'
-// rows.
+// outbox has the unsent events that a tick read: own are the events in its own partition, and others are the rows of other
+// partitions with events.
 type outbox struct{ own, others []backup.Row }
 
 // drain sends the events that are left over. A destination that takes nothing is asked once a tick.

@@ -425,6 +425,7 @@ func TestThirdAndItsTwin(t *testing.T) {
 	s.ended(run.ID, backup.Succeeded, "SizeSuspect")
 }
 
+// TestSuspectCost: an ordinary backup costs one request more than without the comparison, however long the history.
 func TestSuspectCost(t *testing.T) {
 	s := newStage(t)
 	cost := func(size int64) int {

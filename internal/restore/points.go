@@ -34,7 +34,8 @@ func RestoresNothing(err error) *backup.Reason {
 	return &why
 }
 
-// Usable refuses a recovery point that is gone, or is too old for its service.
+// Usable refuses a recovery point that is gone, or from which the service can restore nothing: a copy, or a backup that is too
+// old.
 func Usable(p backup.Point, service backup.Service, now time.Time) *backup.Reason {
 	const other = "Choose another recovery point."
 	switch p.State {

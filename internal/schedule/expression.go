@@ -107,8 +107,8 @@ func parse(text string) (Expression, *Refusal) {
 // mostLines bounds the number of lines in a refusal.
 const mostLines = 6
 
-// taken keeps the accepted lines, and replaces each other line by the lines that its own refusal proposes. It does so in up to so
-// many turns that each field can have one.
+// taken keeps the accepted lines, and replaces each other line by the lines that its own refusal proposes. It repeats this up to
+// turns times, so that each field can have its turn.
 func taken(lines []string, turns int) []string {
 	var all []string
 	for _, line := range lines {
