@@ -34,7 +34,7 @@ func RestoresNothing(err error) *backup.Reason {
 	return &why
 }
 
-// Usable refuses a recovery point that is gone, or from which the service can restore nothing: a copy, or a backup that is too
+// Usable refuses a recovery point that is gone or only a copy, or is too old for its service.
 // old.
 func Usable(p backup.Point, service backup.Service, now time.Time) *backup.Reason {
 	const other = "Choose another recovery point."
