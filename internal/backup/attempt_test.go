@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestAnArtifactIsReadByWhatItIsRestoredBy: whatever a restore and an attempt both have, the look at the artifact has from
-// the restore, down to the api-version that says whether a ledger's share is a backup or an export.
+// TestAnArtifactIsReadByWhatItIsRestoredBy: the fields that a restore shares with an attempt have the restore's values when the
+// artifact is read. One of them is Blocks: its api-version says whether a ledger's share is a backup or an export.
 func TestAnArtifactIsReadByWhatItIsRestoredBy(t *testing.T) {
 	r := Restore{
 		Target: "target", Storage: Storage{Account: "account", Container: "container"}, Artifact: "artifact", Blocks: `{"ccf":{"apiVersion":"2025-06-10-preview"}}`,

@@ -8,41 +8,40 @@ import (
 	"time"
 )
 
-// The errors of a [Catalog] when a row is not as the caller believed. Test with [errors.Is].
+// These are the errors of a [Catalog] when a row is not as the caller believed. Test with [errors.Is].
 var (
 	// ErrNotFound: there is no such row.
 	ErrNotFound = errors.New("no such row")
-	// ErrExists: an insert found the row already there, written by somebody else.
+	// ErrExists: an insert found the row already there, written by another caller.
 	ErrExists = errors.New("the row exists already")
-	// ErrChanged: somebody else changed the row since it was read.
+	// ErrChanged: another caller changed the row since it was read.
 	ErrChanged = errors.New("the row was changed by somebody else")
-	// ErrUnreadable: the row is there, but this version cannot read it: a newer one wrote it, or somebody else.
+	// ErrUnreadable: the row is there, but this version cannot read it: a newer version or another program wrote it.
 	ErrUnreadable = errors.New("this version of Lifeboat cannot read a row")
 )
 
-// Catalog is the table: runs, recovery points, locks, indexes, watermarks. It is a small ordered key-value store with
-// optimistic locking and transactions within one partition, which is what Azure Table Storage is.
+// Catalog is the table: runs, recovery points, locks, indexes, watermarks. It is a small ordered key-value store with optimistic
+// locking and transactions within one partition, as Azure Table Storage has them.
 //
 // Reads also return the store's own clock (its Date header, whole seconds, rounded down): the engine schedules, leases
 // and deletes by that clock alone, since several processes share it.
 type Catalog interface {
-	// Get reads one row. It returns ErrNotFound, with the clock, if there is none, and ErrUnreadable for one that cannot be
-	// read.
+	// Get reads one row. It returns ErrNotFound, with the clock, if there is none, and ErrUnreadable if it cannot be read.
 	Get(ctx context.Context, key Key) (Row, time.Time, error)
-	// List reads the rows of one partition with from <= row key < to, in the order of their keys, limit at the most
-	// (1 to 1000). No row is no error. One that cannot be read has an Err in place of its body: it must not hide the others.
+	// List reads the rows of one partition with from <= row key < to, in the order of their keys, at most limit (1 to 1000). No row
+	// is no error. A row that cannot be read has an Err in place of its body: it must not hide the others.
 	List(ctx context.Context, partition, from, to string, limit int) ([]Row, time.Time, error)
-	// Apply makes all the writes, or none of them: 1 to 100, all in one partition, each of another row. It returns the
-	// new ETags in the order of the writes ("" for a delete). A write that the store made although its answer was lost
-	// counts as made; where all writes are deletes, that shows as ErrNotFound. The error is a *WriteError around ErrExists, ErrChanged or ErrNotFound where a row stood in the
-	// way; any other error leaves open whether the writes were made.
+	// Apply makes all the writes, or none of them: 1 to 100, all in one partition, each of another row. It returns the new ETags in
+	// the order of the writes ("" for a delete). If the store applied the writes but the response was lost, Apply returns success.
+	// If all writes were deletes it cannot tell, and returns ErrNotFound. The error is a *WriteError around ErrExists, ErrChanged or
+	// ErrNotFound if a row stood in the way; any other error leaves open whether the writes were made.
 	Apply(ctx context.Context, writes ...Write) ([]string, error)
 }
 
 // Key names a row. Both parts have 1 to 512 characters, none of them a control character or one of / \ # ? '.
 type Key struct{ Partition, Row string }
 
-// Row is what the catalog holds under a key.
+// Row is the catalog's content under a key.
 type Row struct {
 	Key
 	// ETag changes with every write.
@@ -57,7 +56,7 @@ type Row struct {
 type Op int
 
 const (
-	// Insert fails with ErrExists where there is a row already.
+	// Insert fails with ErrExists if there is a row already.
 	Insert Op = iota
 	// Replace needs the row's ETag; it fails with ErrChanged, or ErrNotFound.
 	Replace

@@ -11,18 +11,18 @@ import (
 // This file states the whole table: its partitions, and the keys of the rows in them. docs/design.md has it as a table, and a
 // test compares the two.
 
-// The partitions that are not those of a target ([Partition]) or of one request.
+// These are the partitions that belong neither to a target ([Partition]) nor to one request.
 const (
-	// SchedulePartition holds what each tick of the schedule reads: rows that stand side by side, from [ActivePlanKey] to the
-	// watermarks, and behind them the gaps.
+	// SchedulePartition holds the rows that each tick of the schedule reads: side by side, from [ActivePlanKey] to the watermarks.
+	// Behind them stand the gaps.
 	SchedulePartition = "schedule"
-	// InflightPartition is the index of runs that have not ended, by when to look at them.
+	// InflightPartition is the index of runs that have not ended, by the time of the next check.
 	InflightPartition = "inflight"
-	// DuePartition is the index of recovery points, by when they expire.
+	// DuePartition is the index of recovery points, by the time of their expiry.
 	DuePartition = "due"
-	// PlanTextPartition holds the texts of plan.yaml that were good, by their hash. They are never changed.
+	// PlanTextPartition holds the good texts of plan.yaml, by their hash. They are never changed.
 	PlanTextPartition = "plan"
-	// DeadLetterPartition holds messages that nothing can be done about.
+	// DeadLetterPartition holds messages that Lifeboat can do nothing with.
 	DeadLetterPartition = "deadletter"
 
 	requestPrefix = "request-"
@@ -40,7 +40,7 @@ const (
 	lockRow = "lock"
 )
 
-// The rows of SchedulePartition begin with these, in this order, which is why a tick reads them by one request.
+// The rows of SchedulePartition begin with these, in this order, so that a tick reads them by one request.
 const (
 	JudgedPrefix    = "judged-"
 	TickedPrefix    = "last-tick-"
@@ -52,7 +52,7 @@ const (
 	gapPrefix = "gap-"
 )
 
-// The rows of SchedulePartition that there is one of.
+// These rows of SchedulePartition exist once.
 var (
 	// ActivePlanKey is the first row that a tick reads.
 	ActivePlanKey = Key{Partition: SchedulePartition, Row: "inforce"}
@@ -60,16 +60,16 @@ var (
 	UndeliverableKey = Key{Partition: SchedulePartition, Row: "lost-events"}
 )
 
-// claimRow is the row of a request's partition, and targetsPrefix that of its targets.
+// claimRow is the row of a request's partition, and targetsPrefix begins the rows of the request's targets.
 const (
 	claimRow      = "request"
 	targetsPrefix = "targets-"
 )
 
-// Behind is the row key behind all that begin with the prefix, which ends with "-".
+// Behind returns the row key behind all keys with the prefix, which ends with "-".
 func Behind(prefix string) string { return strings.TrimSuffix(prefix, "-") + "." }
 
-// Partition is the target's partition: resource IDs are compared without regard to case.
+// Partition returns the target's partition: resource IDs are compared without regard to case.
 func Partition(target string) string { return Digest(strings.ToLower(target), 16) }
 
 // NewRunID makes the ID of a run: the target's partition, the time counted down, so that the newest comes first, and a hash of
@@ -78,10 +78,10 @@ func NewRunID(target string, at time.Time, cause string) string {
 	return fmt.Sprintf("%s-%s-%s", Partition(target), Countdown(at), Digest(cause, 12))
 }
 
-// Countdown sorts the newest first.
+// Countdown makes a text that sorts the newest first.
 func Countdown(at time.Time) string { return fmt.Sprintf("%010d", 9_999_999_999-at.Unix()) }
 
-// RunKey is where the run with the ID is kept.
+// RunKey returns the key of the run with the ID.
 func RunKey(id string) (Key, error) {
 	partition, row, _ := strings.Cut(id, "-")
 	countdown, hash, _ := strings.Cut(row, "-")
@@ -92,12 +92,12 @@ func RunKey(id string) (Key, error) {
 	return Key{Partition: partition, Row: RunPrefix + row}, nil
 }
 
-// consists says that the text has so many characters, all of them among those given.
+// consists says whether the text has the length, and only characters from of.
 func consists(text string, length int, of string) bool {
 	return len(text) == length && strings.Trim(text, of) == ""
 }
 
-// Key of the run itself; its ID was made by NewRunID.
+// Key is the key of the run itself; NewRunID made its ID.
 func (r Run) Key() Key {
 	k, err := RunKey(r.ID)
 	if err != nil {
@@ -109,18 +109,18 @@ func (r Run) Key() Key {
 // LockKey is the row that only one run of the target can own.
 func (r Run) LockKey() Key { return Key{Partition: r.Key().Partition, Row: lockRow} }
 
-// Key of the recovery point is beside that of its run.
+// Key is the key of the recovery point, beside the row of its run.
 func (p Point) Key() Key {
 	partition, row, _ := strings.Cut(p.ID, "-")
 	return Key{Partition: partition, Row: PointPrefix + row}
 }
 
-// claimKey is the row that says whose the point's artifact is.
+// claimKey is the row that says which recovery point the artifact belongs to.
 func (p Point) claimKey() Key {
 	return Key{Partition: p.Key().Partition, Row: ArtifactPrefix + Digest(p.Place(), 32)}
 }
 
-// FilesPrefix of the rows that list what the point's artifact consists of; [Behind] it is their end.
+// FilesPrefix begins the rows that list the files of the point's artifact; [Behind] it is their end.
 func (p Point) FilesPrefix() string {
 	_, row, _ := strings.Cut(p.ID, "-")
 	return FilesPrefix + row + "-"
@@ -131,40 +131,40 @@ func (e Event) OutboxKey(partition string) Key {
 	return Key{Partition: partition, Row: OutboxPrefix + e.Queue() + "." + e.ID}
 }
 
-// TimeKey sorts rows by time.
+// TimeKey makes a text that sorts rows by time.
 func TimeKey(t time.Time) string { return t.UTC().Format("20060102T150405Z") }
 
-// InflightKey sorts by when to look. The mark of the run's first wake-up tells apart the entries of two processes that
-// create the same run.
+// InflightKey sorts by the time of the next check. If two processes create the same run, the mark of its first wake-up tells
+// their entries apart.
 func InflightKey(at time.Time, run, mark string) Key {
 	return Key{Partition: InflightPartition, Row: TimeKey(at) + "-" + run + "-" + mark}
 }
 
-// InflightMark is the mark in the key of the run's entry.
+// InflightMark returns the mark in the key of the run's entry.
 func InflightMark(k Key, run string) string { return k.Row[len(TimeKey(time.Time{}))+1+len(run)+1:] }
 
-// DueKey sorts by when to look at the recovery point.
+// DueKey sorts by the time of the next check of the recovery point.
 func DueKey(at time.Time, point string) Key {
 	return Key{Partition: DuePartition, Row: TimeKey(at) + "-" + point}
 }
 
-// WatermarkKey says how far the plan's slots are dealt with.
+// WatermarkKey is the row that says up to when the plan's slots are dealt with.
 func WatermarkKey(plan string) Key {
 	return Key{Partition: SchedulePartition, Row: WatermarkPrefix + plan}
 }
 
-// JudgedKey says when the plan's targets were judged last.
+// JudgedKey is the row that says when the plan's targets were judged last.
 func JudgedKey(plan string) Key { return Key{Partition: SchedulePartition, Row: JudgedPrefix + plan} }
 
-// TickedKey is the note of a timer.
+// TickedKey is the row with the note of a timer.
 func TickedKey(timer string) Key { return Key{Partition: SchedulePartition, Row: TickedPrefix + timer} }
 
-// GapKey is computed from the gap's plan and first slot, so that a repeat writes the same row.
+// GapKey comes from the gap's plan and first slot, so that a repeat writes the same row.
 func GapKey(g schedule.Gap) Key {
 	return Key{Partition: SchedulePartition, Row: gapPrefix + g.Plan + "." + TimeKey(g.First)}
 }
 
-// OwingKey says that the outbox of the partition holds events that a tick must send.
+// OwingKey is the row that says that the outbox of the partition holds events that a tick must send.
 func OwingKey(partition string) Key {
 	return Key{Partition: SchedulePartition, Row: OwingPrefix + partition}
 }
@@ -175,16 +175,16 @@ const AllPermits = PermitPrefix + "all."
 // PlanPermits begins the rows of the permits of the plan's runs; the number of the permit follows.
 func PlanPermits(plan string) string { return PermitPrefix + "plan-" + plan + "." }
 
-// LineRow is the run's row in the line, by when it came.
+// LineRow is the run's row in the line, by the time of its arrival.
 func LineRow(at time.Time, run string) string { return LinePrefix + TimeKey(at) + "-" + run }
 
-// ScheduleKey is the row of SchedulePartition, such as a permit or a place in the line that a run remembers.
+// ScheduleKey is the key of a row of SchedulePartition, such as a permit or a place in the line that a run remembers.
 func ScheduleKey(row string) Key { return Key{Partition: SchedulePartition, Row: row} }
 
-// RequestKey is the claim of the request for backups whose ID has the hash, and TargetsKey page n of its targets.
+// RequestKey is the claim of the request for backups whose ID has the hash.
 func RequestKey(hash string) Key { return Key{Partition: requestPrefix + hash, Row: claimRow} }
 
-// TargetsKey is page n of what the request asks for.
+// TargetsKey is page n of the targets of the request for backups whose ID has the hash.
 func TargetsKey(hash string, n int) Key {
 	return Key{Partition: requestPrefix + hash, Row: fmt.Sprintf("%s%03d", targetsPrefix, n)}
 }

@@ -7,14 +7,14 @@ import (
 	"lifeboat/internal/schedule"
 )
 
-// MostConcurrency is the most that a bound can be: with one of each kind for a run, all permits fit into one page.
+// MostConcurrency is the greatest bound: with one permit of each kind for a run, all permits fit into one page.
 const MostConcurrency = 500
 
 // Plan says what to back up, when, and how long to keep it: one entry of plan.yaml.
 type Plan struct {
-	// Name identifies the plan; a renamed plan is a new plan. Lower-case letters, digits and dashes, 1 to 63.
+	// Name identifies the plan; a renamed plan is a new plan. It has lower-case letters, digits and dashes, 1 to 63.
 	Name string
-	// Targets are the full resource IDs of the services, MostTargets at the most.
+	// Targets are the full resource IDs of the services, at most MostTargets.
 	Targets []string
 	// Schedule gives the slots.
 	Schedule schedule.Schedule
@@ -22,39 +22,39 @@ type Plan struct {
 	Expression string
 	// Jitter spreads the runs of a slot over this much time, each target always by the same share of it.
 	Jitter time.Duration
-	// Window is how long after its slot a run may begin; zero means until the next slot.
+	// Window is the time after its slot in which a run may begin; zero means until the next slot.
 	Window time.Duration
-	// Paused plans make no runs; on resume nothing is caught up.
+	// Paused tells that the plan makes no runs; on resume nothing is caught up.
 	Paused   bool
 	Settings Settings
-	// OnDemandKeepWithin is Settings.KeepWithin of runs asked for by hand; zero means the same as of scheduled ones.
+	// OnDemandKeepWithin is Settings.KeepWithin of manual runs; zero means the same as for scheduled ones.
 	OnDemandKeepWithin time.Duration
 	// Restore says what may be restored from its recovery points.
 	Restore RestorePolicy
 }
 
-// MostTargets of a plan: one tick must be able to make a run of a slot for each of them.
+// MostTargets is the greatest number of targets of a plan: one tick must be able to make a run of a slot for each of them.
 const MostTargets = 1000
 
-// The longest times that a plan can say. LongestKeep is a hundred years: longer than anybody means, and far below the 292
+// The longest times that a plan can say. LongestKeep is a hundred years: longer than any serious value, and far below the 292
 // years that a [time.Duration] can hold. LongestWindow is longer than a year, after which a missed slot is history.
 const (
 	LongestKeep   = 36_500 * 24 * time.Hour
 	LongestWindow = 366 * 24 * time.Hour
 )
 
-// Settings are what a run takes along from its plan when it is created: an edit of the plan never changes a run.
+// Settings are the part of its plan that a run keeps from its creation: an edit of the plan never changes a run.
 type Settings struct {
 	Storage Storage `json:"storage"`
-	// KeepWithin is how long a recovery point is kept after it was written.
+	// KeepWithin is the time for which a recovery point is kept after it was written.
 	KeepWithin time.Duration `json:"keepWithin"`
 	// Blocks are the parts of the plan that hold for one service each.
 	Blocks Blocks `json:"-"`
-	// Concurrency is how many operations of the plan may be under way at once; 0 leaves it to the engine's.
+	// Concurrency is the number of operations of the plan that may run at once; with 0 only the engine's own bound holds.
 	Concurrency int `json:"concurrency,omitempty"`
 }
 
-// OnDemand are the settings of a run that was asked for by hand.
+// OnDemand returns the settings of a manual run.
 func (p Plan) OnDemand() Settings {
 	s := p.Settings
 	if p.OnDemandKeepWithin > 0 {
@@ -69,27 +69,27 @@ type RestorePolicy struct {
 	Into []string
 	// Approval says that a person must agree before a restore begins.
 	Approval bool
-	// ReplyTo are the queues that answers may go to.
+	// ReplyTo lists the queues that answers may go to.
 	ReplyTo []string
-	// Safety has the destination backed up before it is restored into. A Managed HSM always is; of a
-	// Managed CCF there is nothing left to back up, so that its restores are refused.
+	// Safety demands a backup of the destination before it is restored into. A Managed HSM always gets one. For a Managed CCF there
+	// is nothing left to back up, so that its restores are refused.
 	Safety bool
 }
 
 // Itself stands in RestorePolicy.Into for the target that was backed up.
 const Itself = "itself"
 
-// Has says that the resource is a target of the plan.
+// Has says whether the resource is a target of the plan.
 func (p Plan) Has(target string) bool {
 	return slices.ContainsFunc(p.Targets, func(t string) bool { return Same(t, target) })
 }
 
-// Allows says that recovery points of the target may be restored into the destination.
+// Allows says whether recovery points of the target may be restored into the destination.
 func (p RestorePolicy) Allows(target, destination string) bool {
 	return slices.ContainsFunc(p.Into, func(into string) bool {
 		return Same(into, destination) || into == Itself && Same(target, destination)
 	})
 }
 
-// LongestJitter is what a longer jitter counts as: the first wake-up of a run is a queue message.
+// LongestJitter is the effective value of a longer jitter: the first wake-up of a run is a queue message.
 const LongestJitter = LongestDelay

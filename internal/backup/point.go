@@ -6,85 +6,84 @@ import (
 	"time"
 )
 
-// PointState is where a recovery point stands.
+// PointState says whether a recovery point can be used.
 type PointState string
 
 const (
 	// Live: it can be restored.
 	Live PointState = "live"
-	// Suspect: it can be restored, but is far smaller than those before it. It protects nothing until it is accepted.
+	// Suspect: it can be restored, but is far smaller than the points before it. It protects nothing until it is accepted.
 	Suspect PointState = "suspect"
 	// Deleting: cleanup decided to delete it, and may have done so.
 	Deleting PointState = "deleting"
 	// Expired: its artifact is gone.
 	Expired PointState = "expired"
-	// CopyOnly is what a live one is called outside of which Azure can restore nothing. No row has this state.
+	// CopyOnly is the name in events and answers for a live point from which Azure can restore nothing. No row has this state.
 	CopyOnly PointState = "copyOnly"
-	// Unreadable is that of a row which this version cannot read, with the reason: it says nothing of the point but its ID. As
-	// long as a target has one, nothing of the target is deleted or restored. No row has this state.
+	// Unreadable: this version cannot read the row, for the given reason, and knows only the point's ID. As long as a target has
+	// such a row, nothing of the target is deleted or restored. No row has this state.
 	Unreadable PointState = "unreadable"
 )
 
-// Point is a recovery point: what a succeeded, verified run left. Its row stands beside that of the run.
+// Point is a recovery point: the result of a run that succeeded and was verified. Its row stands beside the run's row.
 type Point struct {
-	// ID is that of the run.
+	// ID is the ID of the run.
 	ID     string     `json:"ID"`
 	State  PointState `json:"State"`
 	Target string     `json:"Target"`
 	Plan   string     `json:"Plan"`
-	// Storage and Artifact say where it is.
+	// Storage and Artifact say where the backup is.
 	Storage  Storage `json:"Storage"`
 	Artifact string  `json:"Artifact"`
-	// SKU is the tier of the service that it is of: API Management restores into a service of the same tier only. "" if it
-	// is not known.
+	// SKU is the tier of the backed-up service: API Management restores into a service of the same tier only. "" if it is not known.
 	SKU  string `json:"SKU,omitempty"`
 	ETag string `json:"ArtifactETag"`
-	// Size in bytes, and the SHA-256 of the content in hex.
+	// Size is in bytes, and SHA256 is the hash of the content in hex.
 	Size   int64  `json:"Size"`
 	SHA256 string `json:"SHA256"`
-	// Created is when the artifact was written, by the storage's clock; Expires is when it may be deleted.
+	// Created is the time at which the artifact was written, by the storage's clock; from Expires on it may be deleted.
 	Created time.Time `json:"Created"`
 	Expires time.Time `json:"Expires"`
 	Deleted time.Time `json:"Deleted,omitzero"`
-	// Reason is why it was deleted, or why that did not succeed.
+	// Reason says why it was deleted, or why that did not succeed.
 	Reason Reason `json:"Reason,omitzero"`
-	// Note says what of it could not be checked, and why.
+	// Note says which part of it could not be checked, and why.
 	Note string `json:"Note,omitempty"`
-	// Suspicion is why it is suspect, or was until it was accepted.
+	// Suspicion says why it is suspect, or was until it was accepted.
 	Suspicion Reason `json:"Suspicion,omitzero"`
-	// Readers are the IDs of restores that read it. One that has ended counts for nothing.
+	// Readers are the IDs of restores that read it. A restore that has ended does not count.
 	Readers []string `json:"Readers,omitempty"`
-	// Safety: it is what a restore was about to overwrite. It can be restored by its ID, but is not what the target should be
-	// like: it protects nothing, and nothing else is measured by it.
+	// Safety: it is the state of a service just before a restore. It can be restored by its ID, but is not the desired state of the
+	// target: it protects nothing, and no other point is measured by it.
 	Safety bool `json:"Safety,omitempty"`
-	// Held keeps it from being deleted, whatever its time.
+	// Held keeps it from being deleted, at any age.
 	Held Hold `json:"Held,omitzero"`
-	// Accepted says who took it for good all the same; zero if nobody did, or had to.
+	// Accepted says who accepted it although it was suspect; zero if it was not accepted, or never suspect.
 	Accepted Acceptance `json:"Accepted,omitzero"`
-	// Storage keeps it past its time; zero if it does not, as far as is known.
+	// KeptByStorage says why storage keeps it past its time; zero if it does not, as far as is known.
 	KeptByStorage KeptByStorage `json:"KeptByStorage,omitzero"`
-	// LedgerBackup: it is of a Confidential Ledger, and was written while Azure could restore one. Any other
-	// point of a ledger is a copy.
+	// LedgerBackup: it is of a Confidential Ledger, and was written while Azure could restore one. Any other point of a ledger is a
+	// copy.
 	LedgerBackup bool `json:"LedgerBackup,omitempty"`
 
 	Carried
-	// RowETag is that of the row, as it was read or written last.
+	// RowETag is the ETag of the row, as it was read or written last.
 	RowETag string `json:"-"`
 }
 
-// Hold is why a recovery point must stay, and until when.
+// Hold says why a recovery point must stay, and until when.
 type Hold struct {
 	Until  time.Time `json:"until"`
 	Reason string    `json:"reason"`
 }
 
-// KeptByStorage is that storage refused to delete an artifact, which can be restored as before.
+// KeptByStorage says that storage refused to delete an artifact. It can be restored as before.
 type KeptByStorage struct {
-	// Until is when storage lets go of it; zero where it does not say, as of a lease or a legal hold.
+	// Until is the time at which storage ends the protection; zero if it does not say, as for a lease or a legal hold.
 	Until time.Time `json:"until,omitzero"`
-	// Again is when its deletion is tried again: somebody may end the protection before.
+	// Again is the time at which the deletion is tried again: a person may end the protection before Until.
 	Again time.Time `json:"again"`
-	// Reason has storage's code and words, and what to do.
+	// Reason has storage's code and words, and the advice.
 	Reason Reason `json:"reason"`
 }
 
@@ -96,16 +95,16 @@ func (k KeptByStorage) String() string {
 	return "kept by storage" + until + ": " + k.Reason.Message
 }
 
-// Acceptance is why a suspect recovery point counts as verified.
+// Acceptance says why a suspect recovery point counts as verified.
 type Acceptance struct {
 	Time time.Time `json:"time"`
-	// By is "invocation <ID>" for a person's request, whose log line has the same ID, or "run <ID>" for the run whose
-	// recovery point was the third like it.
+	// By is "invocation <ID>" for a person's request, whose log line has the same ID. It is "run <ID>" if the recovery point of that
+	// run was the third with a similar size.
 	By     string `json:"by"`
 	Reason string `json:"reason,omitempty"`
 }
 
-// NewPoint is the live recovery point of the run whose artifact was verified; copyOnly as in [Services.CopyOnly].
+// NewPoint makes the live recovery point of the run whose artifact was verified; copyOnly as in [Services.CopyOnly].
 func NewPoint(r Run, v Verification, copyOnly bool) Point {
 	return Point{
 		ID: r.ID, State: Live, Target: r.Target, Plan: r.Plan, Storage: r.Settings.Storage, Artifact: r.Artifact, SKU: r.SKU,
@@ -123,7 +122,7 @@ func isLedger(target string) bool {
 // CopyOnly says that Azure can restore nothing from it: it is a copy that can be read, and no backup.
 func (p Point) CopyOnly() bool { return isLedger(p.Target) && !p.LedgerBackup }
 
-// Called is its state as people and other systems are told it.
+// Called returns its state by the name that people and other systems see.
 func (p Point) Called() PointState {
 	if p.State == Live && p.CopyOnly() {
 		return CopyOnly
@@ -131,7 +130,7 @@ func (p Point) Called() PointState {
 	return p.State
 }
 
-// UnreadablePoint stands for a row that this version cannot read.
+// UnreadablePoint makes a point for a row that this version cannot read.
 func UnreadablePoint(row Row, target string, err error) Point {
 	return Point{
 		ID: row.Partition + "-" + strings.TrimPrefix(row.Row, PointPrefix), State: Unreadable, Target: target, Reason: UnreadableRow(err),
@@ -146,32 +145,32 @@ func UnreadableRow(err error) Reason {
 // Live says that the point can be restored, and counts as verified.
 func (p Point) Live() bool { return p.State == Live && !p.Safety }
 
-// Unaccepted says that the point was suspect, and nobody took it for good.
+// Unaccepted says that the point was suspect, and was not accepted.
 func (p Point) Unaccepted() bool { return p.Suspicion.Code != "" && p.Accepted.Time.IsZero() }
 
-// Trusted says that the point's size tells what is normal for the target, whether or not the artifact is still there.
+// Trusted says that the point's size counts for the normal size of the target, whether or not the artifact is still there.
 func (p Point) Trusted() bool {
 	return !p.Safety && p.State != Unreadable && !p.Unaccepted()
 }
 
-// Replace is the write of the point as it is now, under the ETag that was read.
+// Replace makes the write of the point as it is now, under the ETag that was read.
 func (p Point) Replace() Write {
 	return Write{Op: Replace, Key: p.Key(), ETag: p.RowETag, Body: Encode(p)}
 }
 
-// claim is the row that says whose an artifact is. It is only ever inserted, in the transaction that makes the recovery
-// point: so no two points of a target name one artifact, whatever a provider found.
+// claim is the row that says which recovery point an artifact belongs to. Lifeboat only inserts it, in the transaction that makes
+// the recovery point. So no two points of a target name one artifact, even if a provider found the wrong one.
 type claim struct {
 	Artifact string `json:"Artifact"`
 	Point    string `json:"Point"`
 }
 
-// Place is where the artifact is, as one text.
+// Place is the location of the artifact, as one text.
 func (p Point) Place() string {
 	return strings.ToLower(p.Storage.Account) + "\n" + p.Storage.Container + "\n" + p.Artifact
 }
 
-// Insert are the writes that make the point, with its claim and the list of its files.
+// Insert returns the writes that make the point, with its claim and the list of its files.
 func (p Point) Insert(files []File) []Write {
 	return append([]Write{
 		{Op: Insert, Key: p.Key(), Body: Encode(p)},
@@ -179,12 +178,12 @@ func (p Point) Insert(files []File) []Write {
 	}, p.FileRows(files)...)
 }
 
-// ProviderAttempt is what a provider is told about the artifact of the point.
+// ProviderAttempt describes the artifact of the point to a provider.
 func (p Point) ProviderAttempt() Attempt {
 	return Attempt{Target: p.Target, Storage: p.Storage, Run: p.ID, Artifact: p.Artifact}
 }
 
-// FileRows are the writes that keep what the point's artifact consists of: rows beside its own.
+// FileRows returns the writes that keep the list of the artifact's files: rows beside its own.
 func (p Point) FileRows(files []File) []Write {
 	if len(files) == 0 {
 		return nil

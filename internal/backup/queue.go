@@ -11,20 +11,20 @@ import (
 	"time"
 )
 
-// Queue is the event's destination.
+// Queue returns the event's destination.
 func (e Event) Queue() string { return cmp.Or(e.To, EventsQueue) }
 
-// The queues. The host keeps what it gave up in a queue of the same name with "-poison" behind it.
+// These are the queues. The host keeps messages that it gave up in a queue of the same name with "-poison" behind it.
 const (
 	// ExecuteQueue holds the wake-ups of runs.
 	ExecuteQueue = "execute"
-	// RestoreQueue is where other systems ask for restores.
+	// RestoreQueue holds other systems' requests for restores.
 	RestoreQueue = "restore-requests"
-	// EventsQueue is where events go that name no other queue.
+	// EventsQueue holds the events that name no other queue.
 	EventsQueue = "lifeboat-events"
 )
 
-// Queue sends. Receiving is the host's work: it invokes the function of the queue with each message, at least once.
+// Queue sends. The host receives: it invokes the function of the queue with each message, at least once.
 type Queue interface {
 	// Wake sends the wake-up to the queue "execute", where it becomes visible after the delay (0 to 7 days, rounded up
 	// to whole seconds). An error leaves open whether it was sent.
@@ -39,8 +39,8 @@ type Queue interface {
 // ErrUndeliverable: the event was not sent, and no repeat can change that.
 var ErrUndeliverable = errors.New("the event can never be sent")
 
-// Wakeup is the message that says "look at this run". It carries the number and the mark that the run's row expects, so
-// that a duplicate, a late one, or one from a step that died before its save changes nothing.
+// Wakeup is the message that says "look at this run". It carries the number and the mark that the run's row expects, so that a
+// duplicate, a late one, or one from a step that died before its save changes nothing.
 type Wakeup struct {
 	Run    string `json:"run"`
 	Number int    `json:"wake"`
@@ -67,13 +67,13 @@ func ParseWakeup(message []byte) (Wakeup, error) {
 	return w, nil
 }
 
-// Event is what other systems are told, at least once, as a CloudEvent 1.0.
+// Event is a message to other systems. They get it at least once, as a CloudEvent 1.0.
 type Event struct {
 	// ID is stable: an event sent twice has the same one.
 	ID string
-	// Type, such as "lifeboat.run.succeeded".
+	// Type is the type, such as "lifeboat.run.succeeded".
 	Type string
-	// Subject is the resource ID of the target, or "" where the event is about Lifeboat itself.
+	// Subject is the resource ID of the target, or "" if the event is about Lifeboat itself.
 	Subject string
 	Time    time.Time
 	// Data is a JSON object.
@@ -82,7 +82,7 @@ type Event struct {
 	To string
 }
 
-// AndTo is the event, and the same for a queue of answers; "" for none.
+// AndTo returns the event, and the same for a queue of answers; "" for none.
 func (e Event) AndTo(queue string) []Event {
 	if queue == "" {
 		return []Event{e}
@@ -92,5 +92,5 @@ func (e Event) AndTo(queue string) []Event {
 	return []Event{e, answer}
 }
 
-// LongestDelay is the longest that a queue message can be delayed (Queue.Wake).
+// LongestDelay is the longest delay of a queue message (Queue.Wake).
 const LongestDelay = 7 * 24 * time.Hour

@@ -11,7 +11,7 @@ import (
 type Resource struct {
 	// Subscription is a UUID.
 	Subscription, Group, Name string
-	// Type such as "Microsoft.ApiManagement/service", as it was written; compare without regard to case.
+	// Type is such as "Microsoft.ApiManagement/service", as it was written; compare without regard to case.
 	Type string
 }
 
@@ -48,14 +48,14 @@ func isUUID(s string) bool {
 	return true
 }
 
-// Digest is the first n hex digits of the SHA-256 of s.
+// Digest returns the first n hex digits of the SHA-256 of s.
 func Digest(s string, n int) string {
 	sum := sha256.Sum256([]byte(s))
 	return hex.EncodeToString(sum[:])[:n]
 }
 
-// Same says whether the resource IDs are of one resource, as partition does. [strings.EqualFold] takes more letters for
-// equal, such as ſ and s: what a plan allows by one name would be locked under another.
+// Same says whether the resource IDs are of one resource, by the rule of Partition. [strings.EqualFold] treats more letters as
+// equal, such as ſ and s: a plan would allow a resource by one name, and the lock would be under another.
 func Same(a, b string) bool {
 	a, b = strings.ToLower(a), strings.ToLower(b)
 	return a == b

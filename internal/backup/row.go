@@ -8,10 +8,10 @@ import (
 	"strings"
 )
 
-// Carried is embedded in what is read from a row and written back: a newer version may have given the row members that this
-// one does not know. They stay, as long as the row does.
+// Carried is embedded in a type that is read from a row and written back: a newer version may have given the row members that
+// this one does not know. They stay as long as the row does.
 type Carried struct {
-	// body is that of the row, if this version does not know all of it; else "".
+	// body is the body of the row, if this version does not know all of it; else "".
 	body string
 }
 
@@ -19,8 +19,8 @@ func (c *Carried) carry(body string) { c.body = body }
 
 func (c Carried) unknown() string { return c.body }
 
-// Encode makes a row's body. The domain's own types always marshal. A row that was read with members that this version does
-// not know keeps them.
+// Encode makes a row's body. The domain's own types always marshal. A row keeps members that this version does not know, if it
+// was read with them.
 func Encode(v any) json.RawMessage {
 	body, err := json.Marshal(v)
 	if err != nil {
@@ -32,8 +32,8 @@ func Encode(v any) json.RawMessage {
 	return body
 }
 
-// Decode reads a row's body into a T, and says which row is broken if it cannot. A T that is written back carries along what
-// it does not know.
+// Decode reads a row's body into a T, and says which row is broken if it cannot. A T that is written back carries along the
+// members that it does not know.
 func Decode[T any](row Row) (T, error) {
 	var v T
 	if row.Err != nil {
@@ -57,9 +57,9 @@ func Decode[T any](row Row) (T, error) {
 	return v, nil
 }
 
-// merge adds to an object of the type what was in it before, and is not known to the type. A member that points to a struct
-// has a life of its own, and is merged in the same way. Any other one is a value: as long as this version leaves what it knows
-// of it as it was, all of it stays; when it writes another one, nothing of the old one does.
+// merge adds to an object of the type the members that it had before and the type does not know. A member that points to a struct
+// is merged by itself, in the same way. Any other member is a value: if this version leaves the known part of it unchanged, all
+// of it stays; if this version writes another value, nothing of the old one stays.
 func merge(old, object json.RawMessage, t reflect.Type) json.RawMessage {
 	if t.Kind() == reflect.Pointer {
 		t = t.Elem()
@@ -96,7 +96,7 @@ func merge(old, object json.RawMessage, t reflect.Type) json.RawMessage {
 	return merged
 }
 
-// memberName is that of the field in JSON; "" if it is in none.
+// memberName returns the name of the field in JSON; "" if it is in none.
 func memberName(field reflect.StructField) string {
 	if !field.IsExported() || field.Anonymous || field.Tag.Get("json") == "-" {
 		return ""
@@ -107,7 +107,7 @@ func memberName(field reflect.StructField) string {
 	return field.Name
 }
 
-// unchanged says that what is known of the value is what it was before.
+// unchanged says whether the known part of the value is the same as before.
 func unchanged(before, now json.RawMessage, t reflect.Type) bool {
 	v := reflect.New(t)
 	if json.Unmarshal(before, v.Interface()) != nil {

@@ -10,62 +10,62 @@ import (
 	"time"
 )
 
-// Service is all that Lifeboat knows of an Azure service that it backs up, beside how to call it ([Provider]). The package of
-// the service has it as a value; docs/add-a-service.md says how to add one.
+// Service is everything that Lifeboat knows of an Azure service that it backs up, except for the calls ([Provider]). The package
+// of the service has it as a value; docs/add-a-service.md says how to add one.
 type Service struct {
 	// Type is the resource type as Azure writes it, such as "Microsoft.ApiManagement/service". Title is its name for people.
 	Type, Title string
 	// Name is the service's own rule for names of such resources, and NameRule says it in words: "1 to 50 letters".
 	Name     *regexp.Regexp
 	NameRule string
-	// Restorable is how long the service can restore what it wrote; 0 where no limit is documented. After it Azure answers with
+	// Restorable is the time for which the service can restore a backup; 0 if no limit is documented. After it Azure answers with
 	// Outdated.
 	Restorable time.Duration
-	// Usual is how long a backup takes at the most, as a rule.
+	// Usual is the longest time that a backup usually takes.
 	Usual time.Duration
-	// NotIncluded lists what a backup does not contain, in words for people: after a restore it has to come from elsewhere.
+	// NotIncluded lists the things that a backup does not contain, in words for people: after a restore they come from elsewhere.
 	NotIncluded []string
-	// ArtifactNames says what Azure calls what it writes of the resource: the kind of thing, where it is, and the name that a time
-	// is added to. Nil where Lifeboat gives each artifact a name of its own.
+	// ArtifactNames says what Azure calls the artifacts of the resource: the kind of thing, where it is, and the name to which a
+	// time is added. Nil if Lifeboat gives each artifact a name of its own.
 	ArtifactNames func(Storage, Resource) string
-	// CopyOnly says that Azure can never restore what is written under the plan's settings. Nil: it always can.
+	// CopyOnly says that Azure can never restore an artifact that was written under the plan's settings. Nil: it always can.
 	CopyOnly func(Blocks) bool
 	// Block is the service's own part of plan.yaml; nil if it has none.
 	Block *Block
-	// Restore is how the service restores.
+	// Restore has the traits of the service's restores.
 	Restore RestoreTraits
 }
 
-// Block is the part of plan.yaml that holds for one service, or for several that share it. It travels as it is from the plan
-// to the run and to the provider, and only the service reads it.
+// Block is the part of plan.yaml that holds for one service, or for several that share it. It travels as it is from the plan to
+// the run and to the provider, and only the service reads it.
 type Block struct {
 	// Field is its name in a plan, such as "hsm", and Schema the JSON Schema of its value.
 	Field, Schema string
-	// Default says what holds where a plan says nothing, by the name of each value, such as "hsm.access".
+	// Default says which value holds if a plan has none, by the name of each value, such as "hsm.access".
 	Default map[string]string
-	// Check says what is wrong with it for a target, and in which of its members; nil where the schema says all.
+	// Check says what is wrong with it for a target, and in which of its members; nil if the schema says all.
 	Check func(Blocks, Resource) (member string, err error)
 }
 
-// RestoreTraits are how restores of a service differ from those of others.
+// RestoreTraits says how restores of a service differ from other services' restores.
 type RestoreTraits struct {
 	// Overwrites says what a restore destroys, in words for people.
 	Overwrites []string
-	// Calls are those that a restore sends to change something, BackupCalls those of the safety backup before it. {destination}
-	// stands for the resource ID, {name} for its name in lower case.
+	// Calls lists the requests of a restore that change something, BackupCalls the requests of the safety backup before it.
+	// {destination} stands for the resource ID, {name} for its name in lower case.
 	Calls, BackupCalls []string
-	// KeyCalls are those of a restore of the single key {key}; nil where the service brings no single key back.
+	// KeyCalls lists the requests of a restore of the single key {key}; nil if the service restores no single key.
 	KeyCalls []string
-	// Look is the request by which the service itself looks whether it can restore; "" where it has none. It works on that, so
-	// no dry run sends it.
+	// Look is the request by which the service itself checks whether it can restore; "" if it has none. The service does work for
+	// that, so no dry run sends it.
 	Look string
 	// Safety says whether there is a safety backup.
 	Safety Safety
-	// Recreates: the original must have been deleted, and is made anew under its name, in the region that Region says for a
-	// plan; "" is unknown.
+	// Recreates: the original must have been deleted, and is made anew under its name, in the region that Region says for a plan; ""
+	// is unknown.
 	Recreates bool
 	Region    func(Blocks) string
-	// OneWay is why a copy is not restored; "" where there are no copies.
+	// OneWay says why a copy is not restored; "" if there are no copies.
 	OneWay string
 }
 
@@ -73,7 +73,7 @@ type RestoreTraits struct {
 type Safety int
 
 const (
-	// SafetyOptional: it is where the plan wants that.
+	// SafetyOptional: it is backed up if the plan wants that.
 	SafetyOptional Safety = iota
 	// SafetyAlways: it always is.
 	SafetyAlways
@@ -81,10 +81,10 @@ const (
 	SafetyImpossible
 )
 
-// Services are those that Lifeboat backs up.
+// Services are the services that Lifeboat backs up.
 type Services []Service
 
-// Of is the service of the resource; the zero value, and false, if Lifeboat does not back such resources up.
+// Of returns the service of the resource; the zero value, and false, if Lifeboat does not back such resources up.
 func (s Services) Of(target string) (Service, bool) {
 	r, err := ParseResource(target)
 	if err != nil {
@@ -97,7 +97,7 @@ func (s Services) Of(target string) (Service, bool) {
 	return s[i], true
 }
 
-// CopyOnly says that Azure can never restore what a run with the settings writes of the target.
+// CopyOnly says that Azure can never restore the target from a backup that is made with the settings.
 func (s Services) CopyOnly(target string, settings Settings) bool {
 	one, _ := s.Of(target)
 	return one.CopyOnly != nil && one.CopyOnly(settings.Blocks)
@@ -114,7 +114,7 @@ func NewBlocks(members map[string]any) Blocks {
 	return Blocks(Encode(members))
 }
 
-// Read reads one of them into the value, which stays as it is where there is none.
+// Read reads one of them into the value. The value stays as it is if there is none.
 func (b Blocks) Read(field string, into any) error {
 	members := map[string]json.RawMessage{}
 	if b == "" {
@@ -126,7 +126,7 @@ func (b Blocks) Read(field string, into any) error {
 	return json.Unmarshal(members[field], into)
 }
 
-// Values are the values of all blocks by their names in plan.yaml, such as "hsm.access".
+// Values returns the values of all blocks by their names in plan.yaml, such as "hsm.access".
 func (b Blocks) Values() map[string]string {
 	values := map[string]string{}
 	var add func(name string, v any)
@@ -159,7 +159,7 @@ func (s Settings) MarshalJSON() ([]byte, error) {
 	return append(append(text[:len(text)-1], ','), s.Blocks[1:]...), nil
 }
 
-// UnmarshalJSON takes all members for blocks that it does not know.
+// UnmarshalJSON reads all members that it does not know as blocks.
 func (s *Settings) UnmarshalJSON(text []byte) error {
 	var plain plainSettings
 	members := map[string]json.RawMessage{}
@@ -178,5 +178,5 @@ func (s *Settings) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// settingsMembers are those of plainSettings.
+// settingsMembers are the members of plainSettings.
 var settingsMembers = []string{"storage", "keepWithin", "concurrency"}

@@ -1,6 +1,6 @@
 package backup
 
-// State is where a run stands. Only move, in this file, changes it.
+// State is the state of a run. Only move, in internal/engine/states.go, changes it.
 type State string
 
 const (
@@ -8,8 +8,8 @@ const (
 	Waiting State = "waiting"
 	// Queued: created; its first wake-up begins it.
 	Queued State = "queued"
-	// Starting: the intent to start the operation is saved. The owner of the lease starts it; if the answer was lost,
-	// the next invocation after the lease looks for what was started.
+	// Starting: the intent to start the operation is saved. The owner of the lease starts it; if the answer was lost, the next
+	// invocation after the lease looks for the operation's artifact.
 	Starting State = "starting"
 	// Running: the service accepted the operation; each wake-up polls it once.
 	Running State = "running"
@@ -28,7 +28,7 @@ const (
 	Canceled State = "canceled"
 	// Missed: the window of its slot passed before the run could begin. Final.
 	Missed State = "missed"
-	// Unknown: what became of the operation cannot be found out. Final, and never taken for a success.
+	// Unknown: it cannot be found out what became of the operation. Final, and never taken for a success.
 	Unknown State = "unknown"
 )
 

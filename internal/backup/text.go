@@ -11,7 +11,7 @@ import (
 	"unicode/utf8"
 )
 
-// ColumnRunes fit into a column whatever they are: a rune is at most two UTF-16 units.
+// ColumnRunes is a number of runes that always fit into a column: a rune is at most two UTF-16 units.
 const ColumnRunes = 16_000
 
 // IsUnreadable says that a person cannot read the character.
@@ -19,19 +19,19 @@ func IsUnreadable(r rune) bool {
 	return unicode.IsControl(r) && r != '\n' && r != '\r' && r != '\t' || r == utf8.RuneError
 }
 
-// Fraction of the whole, below it: always the same for a text, and spread evenly over texts.
+// Fraction is a part of the whole, below it: always the same for a text, and spread evenly over texts.
 func Fraction(text string, whole uint64) uint64 {
 	sum := sha256.Sum256([]byte(text))
 	part, _ := bits.Mul64(binary.BigEndian.Uint64(sum[:]), whole) // the hash is below 2^64
 	return part
 }
 
-// columnsPerRow keeps a row of a text below the 1 MiB that Azure Table Storage allows one, whatever the text is.
+// columnsPerRow keeps a row of any text below the 1 MiB that Azure Table Storage allows one.
 const columnsPerRow = 16
 
 func textColumn(i int) string { return fmt.Sprintf("Text%02d", i) }
 
-// Pages are the bodies of rows that hold a text too long for a column.
+// Pages returns the bodies of rows that hold a text too long for a column.
 func Pages(text string) []json.RawMessage {
 	var bodies []json.RawMessage
 	for runes := []rune(text); len(runes) > 0; {
@@ -45,7 +45,7 @@ func Pages(text string) []json.RawMessage {
 	return bodies
 }
 
-// JoinPages is that of the pages, in the order of their rows.
+// JoinPages returns the text of the pages, in the order of their rows.
 func JoinPages(rows []Row) (string, error) {
 	var b strings.Builder
 	for _, row := range rows {

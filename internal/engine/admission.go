@@ -10,9 +10,9 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// permit is one of the places that a bound has: whoever inserts its row may start an operation. It is held from before
-// the preflight until the run has ended, also while the service turns callers away, so that in a storm only so many
-// knock; but not by a run that waits for its own target.
+// permit is one of the places that a bound has. A run that inserts the row of a permit may start an operation. The run holds it
+// from before the preflight until its end, also while the service rejects callers. So in a storm only that many runs send
+// requests. A run that waits for its own target holds none.
 type permit struct {
 	Run   string    `json:"Run"`
 	Since time.Time `json:"Since"`
@@ -20,7 +20,8 @@ type permit struct {
 	backup.Carried
 }
 
-// inLine is the row of a run that found no permit. The rows sort by when the runs lined up; the tick wakes the first.
+// inLine is the row of a run that found no permit. The rows sort by the time at which the runs joined the line; the tick wakes
+// the first.
 type inLine struct {
 	Run string `json:"Run"`
 	// Plan and Most are the plan's own bound, so that the tick need not load runs that cannot begin; Most is 0 without.
@@ -28,9 +29,9 @@ type inLine struct {
 	Most int    `json:"Most,omitempty"`
 }
 
-// bound says how many operations may be under way at once, of all runs or of those of one plan.
+// bound says how many operations may be under way at once: of all runs, or of the runs of one plan.
 type bound struct {
-	prefix string // of its permits' rows
+	prefix string // begins the rows of its permits
 	most   int
 }
 
@@ -40,7 +41,7 @@ func planBound(plan string, most int) bound {
 
 func (e *Engine) boundOfAll() bound { return bound{backup.AllPermits, e.Concurrency} }
 
-// bounds that hold for the run.
+// bounds returns the bounds that hold for the run.
 func (e *Engine) bounds(r backup.Run) []bound {
 	var bounds []bound
 	for _, b := range []bound{e.boundOfAll(), planBound(r.Plan, r.Settings.Concurrency)} {
@@ -51,13 +52,13 @@ func (e *Engine) bounds(r backup.Run) []bound {
 	return bounds
 }
 
-// place is the n-th from the one that the run tries first, always the same for a run.
+// place returns the n-th place from the one that the run tries first, always the same for a run.
 func (b bound) place(run string, n int) string {
 	first := int(backup.Fraction(run, uint64(b.most)))
 	return fmt.Sprintf("%s%04d", b.prefix, (first+n)%b.most)
 }
 
-// free is a place that is not taken, "" if all are.
+// free returns a place that is not taken, "" if all are.
 func (b bound) free(run string, taken map[string]permit) string {
 	for n := range b.most {
 		if _, ok := taken[b.place(run, n)]; !ok {
@@ -67,7 +68,7 @@ func (b bound) free(run string, taken map[string]permit) string {
 	return ""
 }
 
-// admit gets the run the permits that it needs, or lines it up. It is false where the run has to wait.
+// admit gets the run the permits that it needs, or puts it into the line. It returns false if the run has to wait.
 func (s *step) admit(ctx context.Context) (bool, error) {
 	r := &s.run
 	bounds := s.bounds(*r)
@@ -75,7 +76,7 @@ func (s *step) admit(ctx context.Context) (bool, error) {
 		return true, nil
 	}
 	if r.Line == "" {
-		// Mostly there is room. A repeat tries the same places, and so finds what it took before it died.
+		// Mostly there is room. A repeat tries the same places, and so finds a permit that it took before it died.
 		places := make([]string, 0, len(bounds))
 		for _, b := range bounds {
 			places = append(places, b.place(r.ID, 0))
@@ -91,8 +92,8 @@ func (s *step) admit(ctx context.Context) (bool, error) {
 			return false, err
 		}
 		if len(own) > 0 {
-			// Taken before this process, or another, could save it. Perhaps another is about to give it back: the write makes
-			// that fail.
+			// An invocation took these permits and died, or has not saved them yet. Perhaps another one is about to release them: the
+			// write makes that fail.
 			err := s.hold(ctx, own)
 			if errors.Is(err, backup.ErrChanged) || errors.Is(err, backup.ErrNotFound) {
 				return false, errLost
@@ -113,15 +114,16 @@ func (s *step) admit(ctx context.Context) (bool, error) {
 		}
 	}
 	if gone {
-		return false, s.lineUp(ctx, bounds[0]) // somebody deleted its place in the line, and took no permit for it
+		return false, s.lineUp(ctx, bounds[0]) // its place in the line was deleted, and it has no permit
 	}
 	return false, errLost
 }
 
-// triesForAPermit is how often a run looks for a place, when others take those that it sees free. Then it is put back.
+// triesForAPermit is the number of times that a run looks for a place, if others take the places that it sees free. Then its
+// wake-up is put back.
 const triesForAPermit = 3
 
-// permits reads who holds which place, and makes the writes that take over what the run itself holds.
+// permits reads which run holds which place, and makes the writes that take over the run's own permits.
 func (s *step) permits(ctx context.Context) (taken map[string]permit, own []backup.Write, err error) {
 	rows, _, err := s.Catalog.List(ctx, backup.SchedulePartition, backup.PermitPrefix, backup.Behind(backup.PermitPrefix), 1000)
 	if err != nil {
@@ -130,7 +132,7 @@ func (s *step) permits(ctx context.Context) (taken map[string]permit, own []back
 	taken = map[string]permit{}
 	for _, row := range rows {
 		p, unread := backup.Decode[permit](row)
-		taken[row.Row] = p // also one that cannot be read: it is somebody's
+		taken[row.Row] = p // also if it cannot be read: a run holds it
 		if p.Run == s.run.ID && unread == nil {
 			p.Since = s.clock()
 			own = append(own, backup.Write{Op: backup.Replace, Key: row.Key, ETag: row.ETag, Body: backup.Encode(p)})
@@ -139,8 +141,8 @@ func (s *step) permits(ctx context.Context) (taken map[string]permit, own []back
 	return taken, own, nil
 }
 
-// occupy takes all the places and leaves the line, or neither. The place in the line is what keeps two invocations of
-// one run from taking two permits.
+// occupy takes all the places and leaves the line, or does neither. So two invocations of one run cannot take two permits: only
+// one of them can delete the place in the line.
 func (s *step) occupy(ctx context.Context, places []string) error {
 	r := &s.run
 	var writes []backup.Write
@@ -155,11 +157,11 @@ func (s *step) occupy(ctx context.Context, places []string) error {
 	return s.hold(ctx, writes)
 }
 
-// hold makes the writes, those of permits first, and keeps them in mind.
+// hold makes the writes, permits first, and notes them in the run.
 func (s *step) hold(ctx context.Context, writes []backup.Write) error {
 	r := &s.run
 	if r.Line != "" {
-		// The sweep would come when the wait in the line was to end: from here on wake-ups are due sooner.
+		// The sweep would come only at the end of the wait in the line: from here on wake-ups are due sooner.
 		if err := s.watch(ctx); err != nil {
 			return err
 		}
@@ -174,17 +176,17 @@ func (s *step) hold(ctx context.Context, writes []backup.Write) error {
 		}
 	}
 	if r.Line != "" {
-		// The wake-up in hand is the one that the run expects now, and no more the one that was to end its wait.
+		// The run now expects the wake-up in hand, and no more the one at the end of its wait.
 		r.Line, r.Due = "", s.now
 	}
 	return nil
 }
 
-// lineUp lets the run wait for a permit, without looking again by itself: the tick wakes the first in the line when
-// there is room. Its own next wake-up comes when the run's time is over.
+// lineUp lets the run wait for a permit. The run does not look again by itself: the tick wakes the first in the line when there
+// is room. The run's own next wake-up comes when its time is over.
 func (s *step) lineUp(ctx context.Context, full bound) error {
 	r := &s.run
-	// Shortly before it is due the wake-up in hand may be the run's own: Due counts from when it had been sent.
+	// Shortly before it is due the wake-up in hand may be the run's own: Due counts from the time at which it was sent.
 	hint := r.Line != "" && r.Due.After(s.now.Add(s.Waits.Sweep))
 	if r.Line == "" {
 		r.Line = backup.LineRow(s.now, r.ID)
@@ -217,7 +219,7 @@ func (s *step) lineUp(ctx context.Context, full bound) error {
 	return s.advance(ctx, min(max(over.Sub(s.clock()), backup.Resolution), backup.LongestDelay))
 }
 
-// watch puts a further entry into the index of runs in flight. One that is too many does no harm.
+// watch puts a further entry into the index of runs in flight. A superfluous one does no harm.
 func (s *step) watch(ctx context.Context) error {
 	entry := backup.InflightKey(s.now.Add(max(s.Waits.Sweep, backup.Resolution)), s.run.ID, s.NewID())
 	body := backup.Encode(inflight{Run: s.run.ID, Created: s.now})
@@ -227,8 +229,8 @@ func (s *step) watch(ctx context.Context) error {
 	return nil
 }
 
-// release gives permits back, and leaves the line. A row that is gone, or is somebody else's by now, is fine. A permit that was
-// written again is held by another invocation of the run: that one gives it back, unless the run has ended.
+// release deletes the run's permits, and its place in the line. A row that is gone, or belongs to another run by now, is fine. If
+// a permit was written again, another invocation of the run holds it: that one releases it, unless the run has ended.
 func (e *Engine) release(ctx context.Context, run backup.Run, permits []backup.Permit, line string) error {
 	var writes []backup.Write
 	for _, p := range permits {
@@ -258,11 +260,11 @@ func (e *Engine) release(ctx context.Context, run backup.Run, permits []backup.P
 	return nil
 }
 
-// gate are the rows of the permits and of the line, as a tick read them.
+// gate has the rows of the permits and of the line, as a tick read them.
 type gate struct{ permits, line []backup.Row }
 
-// callUp wakes as many of those in the line as there are permits for, the first ones first. It decides nothing: a run
-// that is woken takes its permit itself, or stays in the line.
+// callUp wakes as many runs in the line as there are permits for, the first ones first. It decides nothing: a run that is woken
+// takes its permit itself, or stays in the line.
 func (e *Engine) callUp(ctx context.Context, g gate, now time.Time, report *ScheduleReport) error {
 	if len(g.line) == 0 {
 		return nil
@@ -308,19 +310,19 @@ func (e *Engine) callUp(ctx context.Context, g gate, now time.Time, report *Sche
 		}
 	}
 	if report.Called == 0 && len(g.permits) > 0 {
-		// Nobody could begin. A process that died may have left a permit that nobody holds: look at one of them each tick, by
-		// chance, since a count of the minutes would meet the same ones for ever where ticks are minutes apart.
+		// No run could begin. A process that died may have left a permit without an owner: check one of them each tick, by chance. A
+		// count of the minutes would pick the same ones for ever if ticks are several minutes apart.
 		errs = append(errs, e.reclaim(ctx, g.permits[backup.Fraction(backup.TimeKey(now), uint64(len(g.permits)))]))
 	}
 	return errors.Join(errs...)
 }
 
-// call sends a run in the line the wake-up that it expects once more, or drops its place if it does not wait there.
+// call sends a run in the line its expected wake-up once more, or drops its place if it does not wait there.
 func (e *Engine) call(ctx context.Context, row backup.Row, w inLine) (bool, error) {
 	run, _, err := e.load(ctx, w.Run)
 	switch {
 	case errors.Is(err, backup.ErrNotFound) || err == nil && run.Line != row.Row:
-		// A run that lines up saves that after the place is written: a place that is new may be about to be saved.
+		// A run saves its place after writing it: if the place is new, the run may be about to save it.
 		if run.State == backup.Queued || run.State == backup.Waiting {
 			return false, nil
 		}
@@ -331,7 +333,7 @@ func (e *Engine) call(ctx context.Context, row backup.Row, w inLine) (bool, erro
 	return true, e.Queue.Wake(ctx, run.Wakeup(), 0)
 }
 
-// reclaim takes a permit back whose run has ended, or holds another one of the same bound instead.
+// reclaim deletes a permit if its run has ended, or holds another permit of the same bound instead.
 func (e *Engine) reclaim(ctx context.Context, row backup.Row) error {
 	p, err := backup.Decode[permit](row)
 	if err != nil {

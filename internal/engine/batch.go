@@ -9,28 +9,28 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// Batch are the runs that one request asked for, with the targets and settings that the plan had when it first came.
+// Batch has the runs of one request, with the targets and settings that the plan had when the request first came.
 type Batch struct {
-	// ID is computed from the request's: 32 hex digits.
+	// ID is computed from the request's ID: 32 hex digits.
 	ID      string
 	Plan    string
 	Request string
 	Created time.Time
-	// Runs are those of the targets, in the plan's order. One that has not been made yet has no State.
+	// Runs are the runs of the targets, in the plan's order. One that has not been made yet has no State.
 	Runs []backup.Run
 
 	fingerprint string
 }
 
-// batchTime ends the making of runs before those who wait for the answer give up: Azure's front end does so after 230
-// seconds. A repeat goes on from there.
+// batchTime ends the making of runs before the caller gives up: Azure's front end does so after 230 seconds. A repeat goes on
+// from there.
 const batchTime = 90 * time.Second
 
 var batchID = regexp.MustCompile(`^[0-9a-f]{32}$`)
 
-// BackupAll creates a run for every target of the request's plan, or completes and returns the batch that the request
-// asked for before: a plan without targets is good for that alone, and ErrNotFound where there was none. The time is
-// that of the catalog. After an error some of the runs may have been made; a repeat makes the others.
+// BackupAll creates a run for every target of the request's plan, or completes and returns the batch of an earlier request with
+// the same ID. With a plan without targets it only returns an earlier batch, or ErrNotFound if there was none. The time is the
+// catalog's. After an error some of the runs may have been made; a repeat makes the others.
 func (e *Engine) BackupAll(ctx context.Context, q Request) (Batch, time.Time, error) {
 	ctx, cancel := context.WithTimeout(ctx, batchTime)
 	defer cancel()

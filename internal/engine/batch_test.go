@@ -12,7 +12,7 @@ import (
 	"lifeboat/internal/engine"
 )
 
-// fleet is the plan with n targets.
+// fleet returns the plan with n targets.
 func fleet(n int) backup.Plan {
 	p := nightly()
 	p.Targets = nil
@@ -47,7 +47,7 @@ func (s *stage) wantBatch(b engine.Batch, plan backup.Plan, state backup.State) 
 	}
 }
 
-// read reads the batch as it is.
+// read returns the batch as it is.
 func (s *stage) read(id string) engine.Batch {
 	s.t.Helper()
 	b, _, err := s.engine.Batch(s.t.Context(), id)
@@ -133,8 +133,8 @@ func TestBatch(t *testing.T) {
 	})
 }
 
-// TestBatchSurvivesDeathAnywhere: the process dies before each of its calls, and a repeat, after the plan was edited,
-// completes the batch: one run for every target that the plan had, and all succeed.
+// TestBatchSurvivesDeathAnywhere: the process dies before each of its calls, and a repeat, after the plan was edited, completes
+// the batch: one run for every target that the plan had, and all succeed.
 func TestBatchSurvivesDeathAnywhere(t *testing.T) {
 	plan := fleet(3)
 	for k := 1; ; k++ {
@@ -158,7 +158,7 @@ func TestBatchSurvivesDeathAnywhere(t *testing.T) {
 			after = fleet(1)
 		}
 		b := s.askAll("request-1", after)
-		s.tick() // sends the wake-ups that were not
+		s.tick() // sends the wake-ups that were not sent
 		s.finish()
 		s.wantBatch(s.read(b.ID), plan, backup.Succeeded)
 		if len(s.provider.begun) != 3 {

@@ -27,7 +27,7 @@ func newDesk(t *testing.T, text string) *desk {
 	return d
 }
 
-// restart is a new process: it remembers nothing.
+// restart replaces the process by a new one, which remembers nothing.
 func (d *desk) restart() {
 	d.book = &plans.Store{
 		Catalog: d.storage,
@@ -44,7 +44,7 @@ func (d *desk) restart() {
 	}
 }
 
-// settle is one tick of the schedule, and the names of the plans that were in force.
+// settle makes one tick of the schedule, and returns the names of the plans that were in force.
 func (d *desk) settle() (plans.Active, string, error) {
 	force, err := d.book.Reconcile(d.t.Context())
 	report, scheduled := d.engine.Schedule(d.t.Context(), force.Plans)
@@ -54,7 +54,7 @@ func (d *desk) settle() (plans.Active, string, error) {
 	return force, names(force), err
 }
 
-// pass is a tick that must go well.
+// pass makes a tick that must go well.
 func (d *desk) pass() {
 	d.t.Helper()
 	if _, _, err := d.settle(); err != nil {
@@ -70,7 +70,7 @@ func names(f plans.Active) string {
 	return strings.Join(all, " ")
 }
 
-// told are the types and IDs of the events about the plan, each once, as one who knows IDs sees them.
+// told returns the types and IDs of the events about the plan, each once, as a reader sees them that drops repeated IDs.
 func (d *desk) told() []string {
 	var all []string
 	seen := map[string]bool{}
@@ -83,7 +83,8 @@ func (d *desk) told() []string {
 	return all
 }
 
-// A broken edit stops nothing, in this process or in the next; it is told of once; and a good text heals it.
+// TestBrokenPlanLeavesTheLastGoodOneInForce: a broken edit stops nothing, in this process or in the next; it is published once;
+// and a good text replaces it.
 func TestBrokenPlanLeavesTheLastGoodOneInForce(t *testing.T) {
 	d := newDesk(t, "good one")
 	expect := func(when, plans, refused, told string) {
@@ -124,7 +125,7 @@ func TestBrokenPlanLeavesTheLastGoodOneInForce(t *testing.T) {
 	expect("gone", "two", "no such file", "refused refused accepted refused accepted refused")
 }
 
-// Where storage gives no answer for the moment nobody made a mistake: nobody is told.
+// TestUnreachablePlanIsNoRefusal: if storage gives no answer for the moment, the plan is not wrong, and nothing is published.
 func TestUnreachablePlanIsNoRefusal(t *testing.T) {
 	d := newDesk(t, "good one")
 	d.pass()
@@ -140,7 +141,7 @@ func TestUnreachablePlanIsNoRefusal(t *testing.T) {
 	}
 }
 
-// Without a last good plan the error is that of plan.yaml, and others are told all the same.
+// TestBrokenFirstPlan: without a last good plan the error is the error of plan.yaml, and it is published all the same.
 func TestBrokenFirstPlan(t *testing.T) {
 	d := newDesk(t, "bad")
 	for range 2 {
@@ -156,7 +157,8 @@ func TestBrokenFirstPlan(t *testing.T) {
 	}
 }
 
-// A tick under a good plan costs nothing beyond its two lists; under the same broken one it also asks what is in force.
+// TestSettledBookMakesNoRequest: a tick under a good plan costs only its two lists; under the same broken one it also asks which
+// plan is in force.
 func TestSettledBookMakesNoRequest(t *testing.T) {
 	for text, want := range map[string]int{"good one": 2, "bad": 3} {
 		d := newDesk(t, "good one")
@@ -171,7 +173,7 @@ func TestSettledBookMakesNoRequest(t *testing.T) {
 	}
 }
 
-// A book learns from the tick's own list that another process changed what is kept.
+// TestBookLearnsOfOthers: a book learns from the tick's own list that another process changed the row.
 func TestBookLearnsOfOthers(t *testing.T) {
 	d := newDesk(t, "good one")
 	d.pass()
@@ -188,7 +190,7 @@ func TestBookLearnsOfOthers(t *testing.T) {
 	}
 }
 
-// A process that had no tick for a while goes by the plan in force, and not by the one that it remembers.
+// TestBookRemembersNoPlan: after a time without ticks a process uses the plan in force, and not the one that it remembers.
 func TestBookRemembersNoPlan(t *testing.T) {
 	for name, err := range map[string]error{
 		"unreachable": &backup.Fault{Kind: backup.Deferred, Code: "PlanUnreachable", Message: "503"},
@@ -208,7 +210,8 @@ func TestBookRemembersNoPlan(t *testing.T) {
 	}
 }
 
-// The process dies at each of its requests, before or after it took effect: the next one ends up the same.
+// TestBookSurvivesDeathAnywhere: the process dies at each of its requests, before or after it took effect. The next process ends
+// up in the same state.
 func TestBookSurvivesDeathAnywhere(t *testing.T) {
 	for _, edit := range []string{"bad", "good two"} {
 		for _, made := range []bool{false, true} {
@@ -245,7 +248,7 @@ func TestBookSurvivesDeathAnywhere(t *testing.T) {
 	}
 }
 
-// A text of many columns, in more than one row, comes back as it was.
+// TestBookKeepsLongTexts: a text of many columns, in more than one row, comes back as it was.
 func TestBookKeepsLongTexts(t *testing.T) {
 	d := newDesk(t, "good long "+strings.Repeat("é€😀", 90_000))
 	d.pass()
@@ -259,7 +262,7 @@ func TestBookKeepsLongTexts(t *testing.T) {
 	}
 }
 
-// A backup by hand is kept for as long as its plan says for those.
+// TestOnDemandKeepWithin: a manual backup is kept for as long as its plan says for manual ones.
 func TestOnDemandKeepWithin(t *testing.T) {
 	s := newStage(t)
 	plan := nightly()

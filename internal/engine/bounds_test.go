@@ -16,7 +16,7 @@ import (
 	"lifeboat/internal/restore"
 )
 
-// many points of the target, a minute apart, the newest at the time; their IDs, newest first.
+// manyPoints makes n points of the target, a minute apart, the newest at the given time. It returns their IDs, newest first.
 func (s *stage) manyPoints(n int, newest time.Time) (ids []string) {
 	s.t.Helper()
 	partition := s.ask("partition").ID[:17]
@@ -32,7 +32,7 @@ func (s *stage) manyPoints(n int, newest time.Time) (ids []string) {
 	return ids
 }
 
-// TestTheThousandAndFirstCounts: what does not fit into one answer of the catalog is read as well.
+// TestTheThousandAndFirstCounts: rows that do not fit into one answer of the catalog are read as well.
 func TestTheThousandAndFirstCounts(t *testing.T) {
 	t.Run("the only live point is the oldest of 1,001", func(t *testing.T) {
 		s := newStage(t)
@@ -120,7 +120,7 @@ func TestTheThousandAndFirstCounts(t *testing.T) {
 	})
 }
 
-// TestATargetsCaseIsNoOtherTarget for the alarm: it is not told again after an edit that spells it otherwise.
+// TestATargetsCaseIsNoOtherTarget: the alarm is not published again after an edit that spells the target in another case.
 func TestATargetsCaseIsNoOtherTarget(t *testing.T) {
 	plan := nightly()
 	s := rotten(t, plan)
@@ -137,7 +137,7 @@ func TestATargetsCaseIsNoOtherTarget(t *testing.T) {
 	}
 }
 
-// TestAPlansRoomIsItsOwn: the operations of a plan whose name begins alike take none of it.
+// TestAPlansRoomIsItsOwn: the operations of another plan whose name has the same beginning take none of its permits.
 func TestAPlansRoomIsItsOwn(t *testing.T) {
 	s := newStage(t)
 	short, long := many(2), many(5)
@@ -162,9 +162,9 @@ func TestAPlansRoomIsItsOwn(t *testing.T) {
 	runs := ask(short)
 	s.minutes(10)
 	ask(long)
-	s.minutes(14) // 36 minutes in all: the first one of the short plan has ended, and those of the long one are under way
+	s.minutes(14) // 36 minutes in all: the first one of the short plan has ended, and the runs of the long one are under way
 	first, second := s.run(runs[0].ID), s.run(runs[1].ID)
-	if second.State == backup.Succeeded { // whichever of them began first
+	if second.State == backup.Succeeded { // the order in which they began does not matter
 		first, second = second, first
 	}
 	if first.State != backup.Succeeded || second.State != backup.Running || s.runStates()[backup.Running] != 4 {
@@ -172,7 +172,7 @@ func TestAPlansRoomIsItsOwn(t *testing.T) {
 	}
 }
 
-// deadlines is a catalog that knows how long those who ask it have.
+// deadlines is a catalog that notes the time limits of its callers.
 type deadlines struct {
 	backup.Catalog
 	mu      sync.Mutex // several runs are made at once
@@ -203,7 +203,7 @@ func TestABatchIsAnsweredBeforeTheCallerGivesUp(t *testing.T) {
 	}
 }
 
-// TestAKeptPlanThatWasChangedIsNotUsed: somebody wrote to the table.
+// TestAKeptPlanThatWasChangedIsNotUsed: another program wrote to the table.
 func TestAKeptPlanThatWasChangedIsNotUsed(t *testing.T) {
 	for _, change := range []func(body string) string{
 		func(body string) string { return strings.Replace(body, "good one", "good two", 1) },
@@ -227,7 +227,7 @@ func TestAKeptPlanThatWasChangedIsNotUsed(t *testing.T) {
 	}
 }
 
-// TestARestoreSaysWhichCallsItMakes, word for word, with the safety backup first where there is one.
+// TestARestoreSaysWhichCallsItMakes: word for word, with the safety backup first if there is one.
 func TestARestoreSaysWhichCallsItMakes(t *testing.T) {
 	s, _, _ := restorable(t)
 	of := func(kind string) string {
@@ -241,7 +241,7 @@ func TestARestoreSaysWhichCallsItMakes(t *testing.T) {
 		safety bool
 		key    string
 		calls  []string
-		loses  string // the first of what it overwrites
+		loses  string // the first part that it overwrites
 	}{
 		{apim, false, "", []string{"POST " + apim + "/restore"}, "the whole configuration"},
 		{apim, true, "", []string{"POST " + apim + "/backup", "POST " + apim + "/restore"}, "the whole configuration"},
@@ -269,8 +269,8 @@ func TestARestoreSaysWhichCallsItMakes(t *testing.T) {
 	}
 }
 
-// TestWhichPointIsTheLatest: the newest by when it was written, not by when its run began; before an instant the newest that
-// was written before that, and never a suspect one, a safety backup or one that is gone.
+// TestWhichPointIsTheLatest: the newest counts by the time of its writing, not by the beginning of its run. Before an instant it
+// is the newest that was written before that. It is never a suspect point, a safety backup or a deleted point.
 func TestWhichPointIsTheLatest(t *testing.T) {
 	s, _, first := restorable(t)
 	s.now = s.now.Add(10 * day)
@@ -316,7 +316,7 @@ func TestWhichPointIsTheLatest(t *testing.T) {
 	}
 }
 
-// TestABackupOfExactlyTheHorizonIsBeyondIt, and one a second younger is not.
+// TestABackupOfExactlyTheHorizonIsBeyondIt: a backup that is one second younger is not.
 func TestABackupOfExactlyTheHorizonIsBeyondIt(t *testing.T) {
 	for age, want := range map[time.Duration]bool{30*day - time.Second: false, 30 * day: true, 31 * day: true} {
 		s, _, point := restorable(t)
@@ -331,7 +331,7 @@ func TestABackupOfExactlyTheHorizonIsBeyondIt(t *testing.T) {
 	}
 }
 
-// TestBoundsOfARestoreRequest: what is exactly as long as may be is taken, in whatever script, and one more is not.
+// TestBoundsOfARestoreRequest: a text of exactly the longest length is accepted, in any script, and one more character is not.
 func TestBoundsOfARestoreRequest(t *testing.T) {
 	text := func(field, value string) []byte {
 		fields := map[string]string{"id": "i", "target": target, "recoveryPoint": "latest"}
@@ -400,7 +400,7 @@ func TestAPointOfTheFutureHasNoAge(t *testing.T) {
 	}
 }
 
-// TestTheReasonSaysHowManyRunsFailed, as far as was looked.
+// TestTheReasonSaysHowManyRunsFailed: it counts as many as health has read.
 func TestTheReasonSaysHowManyRunsFailed(t *testing.T) {
 	for failed, words := range map[int]string{1: "the last run ended", 2: "the last 2 runs ended", 9: "the last 9 runs ended", 10: "the last 10 runs, or more, ended"} {
 		sight := health.Snapshot{Plan: nightly(), Target: target, Since: begin, Dealt: begin.Add(20 * day)}
@@ -416,7 +416,9 @@ func TestTheReasonSaysHowManyRunsFailed(t *testing.T) {
 	}
 }
 
-// TestWhatIsNoResourceID: a part too many or too few, an empty one, a character that no ID has, and what is no UUID.
+// TestWhatIsNoResourceID: a part too many or too few, an empty one, a character that no ID has, and a subscription other than a
+// UUID.
+// UUID.
 func TestWhatIsNoResourceID(t *testing.T) {
 	if r, err := backup.ParseResource(target); err != nil || r.Name != "contoso" || r.Group != "rg" || r.Type != "Microsoft.ApiManagement/service" {
 		t.Fatalf("%+v, %v", r, err)
@@ -441,7 +443,7 @@ func TestWhatIsNoResourceID(t *testing.T) {
 	}
 }
 
-// TestWhatAnyPlanAsksForHolds, in whichever order the plans with the target stand.
+// TestWhatAnyPlanAsksForHolds: the plans with the target may stand in any order.
 func TestWhatAnyPlanAsksForHolds(t *testing.T) {
 	s, _, _ := restorable(t)
 	free, strict := restoring(false)[0], restoring(true)[0]
@@ -470,7 +472,7 @@ func TestWhatAnyPlanAsksForHolds(t *testing.T) {
 	}
 }
 
-// TestTheScheduleIsSilentAfterTenMinutes without a tick that has dealt with a slot.
+// TestTheScheduleIsSilentAfterTenMinutes: it is so if no tick has dealt with a slot for that long.
 func TestTheScheduleIsSilentAfterTenMinutes(t *testing.T) {
 	for after, code := range map[time.Duration]string{
 		0: "NeverBackedUp", 10 * time.Minute: "NeverBackedUp", 10*time.Minute + time.Second: "ScheduleSilent", time.Hour: "ScheduleSilent",
@@ -501,7 +503,7 @@ func TestATickJudgesNoMoreOftenThanInTenMinutes(t *testing.T) {
 	}
 }
 
-// TestWhatIsKeptIsLookedAtAgainSixHoursLater.
+// TestWhatIsKeptIsLookedAtAgainSixHoursLater: cleanup comes back to a kept point after six hours.
 func TestWhatIsKeptIsLookedAtAgainSixHoursLater(t *testing.T) {
 	s := newStage(t)
 	run := s.ask("request")

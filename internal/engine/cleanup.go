@@ -10,8 +10,8 @@ import (
 	"lifeboat/internal/retention"
 )
 
-// due is an entry of the index by which cleanup finds what is past its time without reading the history. It is written
-// before the point, so that a crash leaves an entry too many, never one too few.
+// due is an entry of the index by which cleanup finds expired points without reading the history. It is written before the point,
+// so that a crash leaves an entry too many, never one too few.
 type due struct {
 	Point   string    `json:"Point"`
 	Target  string    `json:"Target"`
@@ -29,16 +29,16 @@ func (s *step) putDue(ctx context.Context, at time.Time, p backup.Point) error {
 
 // CleanupReport says what one cleanup did.
 type CleanupReport struct {
-	// Looked counts the targets that had something due.
+	// Looked counts the targets with something due.
 	Looked int
-	// Decisions of this cleanup about them, with the reasons.
+	// Decisions are the decisions of this cleanup about them, with the reasons.
 	Decisions []retention.Decision
-	// Failed are deletions that did not succeed; they are tried again.
+	// Failed are the errors of deletions; they are tried again.
 	Failed []error
 }
 
-// Cleanup deletes what is past its time. It reads the index of what is due, and the points of those targets alone. It
-// may be killed anywhere: a point stays "deleting" until its artifact is gone, and its entry until the point is expired.
+// Cleanup deletes expired points. It reads the index of due points, and only the points of those targets. It may be killed
+// anywhere: a point stays "deleting" until its artifact is gone, and its entry until the point is expired.
 func (e *Engine) Cleanup(ctx context.Context) (CleanupReport, error) {
 	var report CleanupReport
 	own := e.Now()
@@ -72,8 +72,8 @@ func (e *Engine) Cleanup(ctx context.Context) (CleanupReport, error) {
 }
 
 func (e *Engine) cleanTarget(ctx context.Context, target string, entries []backup.Row, now time.Time, report *CleanupReport) error {
-	// An older point is not due: it is expired, or kept for longer. So what is read does not grow with the history. Were the
-	// newest missed because its run took longer than any should, one too many would be kept: never one too few.
+	// An older point is not due: it is expired, or kept for longer. So cleanup does not read more as the history grows. If it misses
+	// the newest point because that point's run took too long, it keeps one point too many: never one too few.
 	last := ""
 	for _, row := range entries {
 		d, err := backup.Decode[due](row)
@@ -113,7 +113,7 @@ func (e *Engine) cleanTarget(ctx context.Context, target string, entries []backu
 			continue
 		}
 		p, err := e.expire(ctx, d, now)
-		if err != nil { // perhaps what it is now was not saved: the entry stays
+		if err != nil { // perhaps its new state was not saved: the entry stays
 			report.Failed = append(report.Failed, err)
 			continue
 		}
@@ -134,9 +134,9 @@ func (e *Engine) cleanTarget(ctx context.Context, target string, entries []backu
 	return nil
 }
 
-// expire deletes one point's artifacts: first the decision is saved, under the ETag that was read, then they are
-// deleted, then the point is expired. A repeat goes on where the last one stopped. A point that storage keeps is again as it
-// was before the decision: nothing of it is missing. It returns the point as it is then.
+// expire deletes one point's artifacts: first it saves the decision, under the ETag that was read, then it deletes them, then it
+// sets the point to expired. A repeat goes on where the last one stopped. If storage keeps the artifact, the point is again as
+// before the decision: nothing of it is missing. It returns the point as it is then.
 func (e *Engine) expire(ctx context.Context, d retention.Decision, now time.Time) (backup.Point, error) {
 	p := d.Point
 	provider, err := e.provider(p.Target)
@@ -146,8 +146,8 @@ func (e *Engine) expire(ctx context.Context, d retention.Decision, now time.Time
 	if p.State != backup.Deleting {
 		p.State, p.Reason = backup.Deleting, backup.NewReason("Expired", d.Reason, "")
 	}
-	// Also where the decision is an old one: another cleanup, to which storage refused the artifact, must not bring back what
-	// this one deletes.
+	// Save also if the decision is an old one: another cleanup, to which storage refused the artifact, must not restore the state of
+	// a point that this one deletes.
 	if err := e.savePoint(ctx, &p); err != nil {
 		return p, err
 	}
@@ -177,12 +177,12 @@ func (e *Engine) savePoint(ctx context.Context, p *backup.Point) error {
 	return nil
 }
 
-// dropOrMove drops the index entry of a point that is expired or never came to be; of any other it puts it off. The point is
-// the zero value if it was not among those read.
+// dropOrMove drops the index entry if its point is expired or never came to be; otherwise it moves the entry to a later time. The
+// point is the zero value if it was not among the points that were read.
 func (e *Engine) dropOrMove(ctx context.Context, row backup.Row, d due, p backup.Point, now time.Time) error {
 	stays := p.State != backup.Expired
 	if p.State == "" {
-		// The run ended without it, or it came to be just now, or is about to.
+		// The run ended without the point, or has just made it, or is about to.
 		run, _, err := e.load(ctx, d.Point)
 		if err != nil && !errors.Is(err, backup.ErrNotFound) {
 			return err
@@ -204,12 +204,12 @@ func (e *Engine) dropOrMove(ctx context.Context, row backup.Row, d due, p backup
 	return nil
 }
 
-// longestRun is the most that a run takes, in Waits.Operation: one to wait for its target, one to look for each of three
+// longestRun is the longest time that a run takes, in Waits.Operation: one to wait for its target, one to look for each of three
 // lost starts, one for the service, one to verify.
 const longestRun = 6
 
-// reach is the row key up to which cleanup reads points for the sake of one that is due: its own, or further that of the
-// oldest run whose point can be newer all the same, since it took longer.
+// reach returns the row key up to which cleanup reads points for the sake of a due one. It is the key of the due point itself or
+// further: up to the oldest run that took so long that its point can be newer all the same.
 func (e *Engine) reach(d due) string {
 	reach := backup.PointPrefix + backup.Countdown(d.Created.Add(-longestRun*e.Waits.Operation))
 	if _, err := backup.RunKey(d.Point); err != nil {
@@ -218,7 +218,7 @@ func (e *Engine) reach(d due) string {
 	return max(reach, backup.Point{ID: d.Point}.Key().Row+"!")
 }
 
-// longestKept is how long what storage keeps is left alone at the most, whatever storage says, in Waits.Recheck: a week.
+// longestKept is the longest time before cleanup tries a kept point again, whatever storage says, in Waits.Recheck: a week.
 const longestKept = 28
 
 // keptByStorage notes a refusal.

@@ -76,8 +76,7 @@ func TestRetain(t *testing.T) {
 	}
 }
 
-// points makes n succeeded runs, a day apart, and goes to the day after the last one's end. It returns their IDs, oldest
-// first.
+// points makes n succeeded runs, a day apart, and goes to the day after the last one's end. It returns their IDs, oldest first.
 func (s *stage) points(n int) (ids []string) {
 	s.t.Helper()
 	for i := range n {
@@ -100,7 +99,7 @@ func (s *stage) cleanup() engine.CleanupReport {
 	return report
 }
 
-// state of the run's recovery point.
+// state returns the state of the run's recovery point.
 func (s *stage) state(id string) backup.PointState {
 	s.t.Helper()
 	p := s.status(id).Point
@@ -224,8 +223,8 @@ func TestCleanup(t *testing.T) {
 	})
 }
 
-// TestCleanupIsRepeatable lets every storage call fail, before and after it took effect, and the deletion itself, before
-// and after; the next cleanups complete it, and the newest is there at every moment.
+// TestCleanupIsRepeatable lets every storage call fail, before and after it took effect, and the deletion itself, before and
+// after; the next cleanups complete it, and the newest is there at every moment.
 func TestCleanupIsRepeatable(t *testing.T) {
 	check := func(t *testing.T, s *stage, ids []string, what string) {
 		t.Helper()
@@ -266,7 +265,8 @@ func TestCleanupIsRepeatable(t *testing.T) {
 	}
 }
 
-// What was expired long ago is not read again: a cleanup costs what is due, not the history.
+// TestCleanupReadsNoHistory: points that expired long ago are not read again: the cost of a cleanup depends on the due points,
+// not on the history.
 func TestCleanupReadsNoHistory(t *testing.T) {
 	s := newStage(t)
 	ids := s.points(20)
@@ -290,7 +290,8 @@ func TestCleanupReadsNoHistory(t *testing.T) {
 	}
 }
 
-// A run that waited for its target is older than the one it waited for, and its recovery point is newer.
+// TestCleanupSeesTheNewestOfAnOlderRun: a run that waited for its target is older than the run before it, and its recovery point
+// is newer.
 func TestCleanupSeesTheNewestOfAnOlderRun(t *testing.T) {
 	s := newStage(t)
 	first := s.ask("first")
@@ -317,8 +318,8 @@ func TestCleanupSeesTheNewestOfAnOlderRun(t *testing.T) {
 	}
 }
 
-// TestStorageKeepsTheArtifact: a point whose artifact storage protects stays what it was, says why and until when, and can be
-// restored; its deletion is tried again when storage may have let go.
+// TestStorageKeepsTheArtifact: if storage protects the artifact of a point, the point keeps its state, says why and until when,
+// and can be restored; its deletion is tried again when storage may have ended the protection.
 func TestStorageKeepsTheArtifact(t *testing.T) {
 	for _, test := range []struct {
 		name  string
@@ -418,14 +419,14 @@ func TestStorageKeepsTheArtifact(t *testing.T) {
 	})
 }
 
-// TestTwoCleanupsOfWhatStorageKeeps: what one cleanup deletes, another one to which storage refused it a moment before does
-// not bring back, whichever of them saves first.
+// TestTwoCleanupsOfWhatStorageKeeps: storage refuses an artifact to one cleanup, and another one deletes it a moment later. The
+// first must not restore the point's state. Either of them may save first.
 func TestTwoCleanupsOfWhatStorageKeeps(t *testing.T) {
 	s := newStage(t)
 	ids := s.points(2)
 	deleted, saved, ended := make(chan bool), make(chan bool), make(chan bool)
 	s.provider.delete = func(backup.Attempt, bool) error {
-		s.provider.delete = func(backup.Attempt, bool) error { // storage has let go
+		s.provider.delete = func(backup.Attempt, bool) error { // storage has ended the protection
 			deleted <- true
 			<-saved
 			return nil

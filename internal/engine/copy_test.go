@@ -15,7 +15,7 @@ import (
 const ledgerTarget = "/subscriptions/00000000-0000-4000-8000-000000000001/resourceGroups/rg/providers/" +
 	"Microsoft.ConfidentialLedger/ledgers/contoso-ledger"
 
-// aLedger is a stage with a plan of a Confidential Ledger that is called with the api-version.
+// aLedger makes a stage with a plan of a Confidential Ledger that is called with the api-version.
 func aLedger(t *testing.T, version string) (*stage, backup.Plan) {
 	t.Helper()
 	s := newStage(t)
@@ -27,8 +27,8 @@ func aLedger(t *testing.T, version string) (*stage, backup.Plan) {
 	return s, plan
 }
 
-// TestWhatIsExportedOfALedgerIsACopy: Azure restores nothing from it, so nobody is told that it is a backup. While Azure
-// had a restore of a ledger, what it wrote was one.
+// TestWhatIsExportedOfALedgerIsACopy: Azure restores nothing from an export of a ledger, so Lifeboat never calls it a backup.
+// While Azure had a restore of a ledger, the artifact was a backup.
 func TestWhatIsExportedOfALedgerIsACopy(t *testing.T) {
 	for _, c := range []struct {
 		version string
@@ -70,7 +70,7 @@ func TestWhatIsExportedOfALedgerIsACopy(t *testing.T) {
 	}
 }
 
-// TestACopyIsNeverRestored, neither as the latest nor by its ID, whatever the plan says by now.
+// TestACopyIsNeverRestored: neither as the latest nor by its ID, even if the plan has changed.
 func TestACopyIsNeverRestored(t *testing.T) {
 	s, plan := aLedger(t, "")
 	run, err := s.engine.Backup(t.Context(), engine.Request{ID: "r", Plan: plan, Target: ledgerTarget})
@@ -93,7 +93,7 @@ func TestACopyIsNeverRestored(t *testing.T) {
 	}
 }
 
-// TestTheNewestCopyStays, as the newest recovery point does: it is all that there is of the ledger.
+// TestTheNewestCopyStays: as the newest recovery point does, because it is the only copy of the ledger.
 func TestTheNewestCopyStays(t *testing.T) {
 	s, plan := aLedger(t, "")
 	for _, id := range []string{"one", "two"} {

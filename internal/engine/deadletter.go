@@ -12,12 +12,12 @@ import (
 	"lifeboat/internal/event"
 )
 
-// letter is a message that nothing can be done about, kept for people with the reason.
+// letter is a message that Lifeboat can do nothing with, kept for people with the reason.
 type letter struct {
 	Queue  string    `json:"Queue"`
 	Reason string    `json:"Reason"`
 	Time   time.Time `json:"Time"`
-	// Encoding is "text", or "base64" where the body is no readable text.
+	// Encoding is "text", or "base64" if the body is no readable text.
 	Encoding string `json:"Encoding"`
 	// A column holds 32,768 UTF-16 units, a message 64 KiB: the body goes over as many as it needs, in this order.
 	Body1 string `json:"Body1"`
@@ -28,8 +28,8 @@ type letter struct {
 	Body6 string `json:"Body6,omitempty"`
 }
 
-// DeadLetter keeps a hopeless message of the queue, and then tells others where. Once it returns without an error the
-// message may go: the same message again changes only the time, and is the same event. Messages have at most 64 KiB.
+// DeadLetter keeps a hopeless message of the queue, and then publishes where. Once it returns without an error the message may
+// go: the same message again changes only the time, and is the same event. Messages have at most 64 KiB.
 func (e *Engine) DeadLetter(ctx context.Context, queue string, body []byte, why string) error {
 	l := letter{Queue: queue, Reason: backup.NewReason("", why, "").Message, Time: e.Now().UTC(), Encoding: "text"}
 	text := string(body)

@@ -10,7 +10,7 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// TestHopelessMessages: what nothing can be done about is kept with the reason, whole, and acknowledged.
+// TestHopelessMessages: a message that Lifeboat can do nothing with is kept with the reason, whole, and acknowledged.
 func TestHopelessMessages(t *testing.T) {
 	known := "0123456789abcdef-0123456789-0123456789ab"
 	for _, test := range []struct {

@@ -14,8 +14,8 @@ import (
 	"lifeboat/internal/plans"
 )
 
-// TestSlotsAreTheSameFromWhereverOneLooks: the next slot after an instant is the one that a look from long before finds as
-// well, on the days when clocks change too, whichever day the zone's clocks show then.
+// TestSlotsAreTheSameFromWhereverOneLooks: the next slot after an instant is the same if the search begins long before, also on
+// the days when clocks change, on any local day of the zone.
 func TestSlotsAreTheSameFromWhereverOneLooks(t *testing.T) {
 	for name, changes := range map[string][]string{
 		"America/Nuuk":         {"2026-03-29", "2026-10-25"}, // 23:00 becomes 00:00 of the next day
@@ -57,8 +57,8 @@ func TestSlotsAreTheSameFromWhereverOneLooks(t *testing.T) {
 	}
 }
 
-// TestATargetIsTheSameInAnyCase: its share of the jitter, its runs and its partition are those of the resource, however
-// plan.yaml, a request or Azure spells that.
+// TestATargetIsTheSameInAnyCase: its share of the jitter, its runs and its partition belong to the resource, in any spelling by
+// plan.yaml, a request or Azure.
 func TestATargetIsTheSameInAnyCase(t *testing.T) {
 	shares := map[string]map[string]time.Duration{}
 	ids := map[string]string{}
@@ -101,7 +101,7 @@ func TestATargetIsTheSameInAnyCase(t *testing.T) {
 	}
 }
 
-// TestAPermitTakenTwiceIsTakenBack, while its run lives on with the other one.
+// TestAPermitTakenTwiceIsTakenBack: its run lives on with the other one.
 func TestAPermitTakenTwiceIsTakenBack(t *testing.T) {
 	for _, bound := range []string{"all", "plan-nightly"} {
 		s := newStage(t)
@@ -146,7 +146,7 @@ func TestAPermitTakenTwiceIsTakenBack(t *testing.T) {
 	}
 }
 
-// aged makes the newest recovery point of the target as old as that.
+// aged makes the newest recovery point of the target as old as given.
 func (s *stage) aged(target string, created time.Time) {
 	s.t.Helper()
 	points, _, err := s.engine.RecoveryPoints(s.t.Context(), target, "", 1)
@@ -157,7 +157,7 @@ func (s *stage) aged(target string, created time.Time) {
 	s.put(points[0])
 }
 
-// TestNobodyIsToldTwiceWhileOneTargetCannotBeRead: others turn unprotected one after another, and each is told of once.
+// TestNobodyIsToldTwiceWhileOneTargetCannotBeRead: others turn unprotected one after another, and each is published once.
 func TestNobodyIsToldTwiceWhileOneTargetCannotBeRead(t *testing.T) {
 	plan := many(4)
 	s := rotten(t, plan)
@@ -193,8 +193,8 @@ func TestNobodyIsToldTwiceWhileOneTargetCannotBeRead(t *testing.T) {
 	}
 }
 
-// TestLeftPermitsAreFoundHoweverOftenATickComes: each tick looks at another one, also where the number of permits and the
-// minutes between two ticks have a common divisor.
+// TestLeftPermitsAreFoundHoweverOftenATickComes: each tick checks another one, also if the number of permits and the minutes
+// between two ticks have a common divisor.
 func TestLeftPermitsAreFoundHoweverOftenATickComes(t *testing.T) {
 	for _, every := range []time.Duration{time.Minute, 5 * time.Minute, time.Hour} {
 		for lost := range 10 {
@@ -234,7 +234,7 @@ func TestLeftPermitsAreFoundHoweverOftenATickComes(t *testing.T) {
 	}
 }
 
-// left puts a recovery point of the target that was written then.
+// left puts a recovery point of the target that was written at the given time.
 func (s *stage) left(target string, state backup.PointState, created time.Time) backup.Point {
 	s.t.Helper()
 	id := s.ask("partition").ID[:17]
@@ -284,7 +284,7 @@ func TestManySuspectPointsHideNoLiveOne(t *testing.T) {
 	}
 }
 
-// TestALedgerIsTheSameInAnyCase: it is restored under its own name, however the request, the plan or both spell that.
+// TestALedgerIsTheSameInAnyCase: it is restored under its own name, in any spelling by the request, the plan or both.
 func TestALedgerIsTheSameInAnyCase(t *testing.T) {
 	s, _, _ := restorable(t)
 	for _, kind := range []string{"managedCCFs", "ledgers"} {
@@ -307,8 +307,8 @@ func TestALedgerIsTheSameInAnyCase(t *testing.T) {
 	}
 }
 
-// TestARestoreThatMayHaveBegunIsNotCanceled: from when a request was sent that may have begun something, whatever became of
-// the answer, until it has ended; also one that waits again behind a start that was lost.
+// TestARestoreThatMayHaveBegunIsNotCanceled: from the sending of a request that may have begun something, with any answer, until
+// its end. This holds also while the restore waits again behind a lost start.
 func TestARestoreThatMayHaveBegunIsNotCanceled(t *testing.T) {
 	uncanceled := func(s *stage, id string) {
 		t.Helper()
@@ -335,7 +335,7 @@ func TestARestoreThatMayHaveBegunIsNotCanceled(t *testing.T) {
 	run := s.restore(order("restore-1"), restoring(true))
 	s.deliver()
 	for _, row := range s.storage.catalog.Rows() {
-		if row.Row == "run-"+run.ID[17:] { // as one whose safety backup's start was lost, and that could not take the lock again
+		if row.Row == "run-"+run.ID[17:] { // like a run whose safety backup's start was lost, and could not take the lock again
 			body := strings.Replace(string(row.Body), "{", `{"Lost":1,`, 1)
 			if _, err := s.storage.catalog.Apply(t.Context(), backup.Write{Op: backup.Put, Key: row.Key, Body: []byte(body)}); err != nil {
 				t.Fatal(err)
@@ -348,8 +348,8 @@ func TestARestoreThatMayHaveBegunIsNotCanceled(t *testing.T) {
 	uncanceled(s, run.ID)
 }
 
-// TestARefusedPlanIsToldOnceHoweverOftenTheTickDies: who dies before it could save has told nobody, and the event has the
-// same ID whenever the text is found.
+// TestARefusedPlanIsToldOnceHoweverOftenTheTickDies: a tick that dies before its save publishes nothing, and the event has the
+// same ID at any time at which the text is found.
 func TestARefusedPlanIsToldOnceHoweverOftenTheTickDies(t *testing.T) {
 	for _, edit := range []string{"bad", "good two"} {
 		var ids []string
@@ -389,8 +389,8 @@ func TestARefusedPlanIsToldOnceHoweverOftenTheTickDies(t *testing.T) {
 	}
 }
 
-// TestCleanupSeesTheNewestOfTheLongestRun: one that waited, was lost three times, took its time and was verified for as long
-// as may be is older than those that were made meanwhile, and its recovery point is newer.
+// TestCleanupSeesTheNewestOfTheLongestRun: a run waited, lost three starts, and took the longest time to back up and to verify.
+// It is older than the runs that were made meanwhile, and its recovery point is newer.
 func TestCleanupSeesTheNewestOfTheLongestRun(t *testing.T) {
 	s := newStage(t)
 	longest := 6 * s.engine.Waits.Operation
@@ -409,7 +409,7 @@ func TestCleanupSeesTheNewestOfTheLongestRun(t *testing.T) {
 	end := begin.Add(longest)
 	long := put(begin.Add(time.Minute), end, end)
 	short := put(end.Add(-2*time.Hour), end.Add(-time.Hour), end.Add(-time.Minute))
-	s.now = end.Add(30 * time.Minute) // the time of the short one is over, that of the long one not yet
+	s.now = end.Add(30 * time.Minute) // the time of the short one is over, but not yet the time of the long one
 	if _, err := s.engine.Cleanup(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -426,7 +426,7 @@ func TestCleanupSeesTheNewestOfTheLongestRun(t *testing.T) {
 	}
 }
 
-// TestWhatIsNoIDIsNotAskedFor: nobody makes the catalog look for what cannot be there, or cannot be a key.
+// TestWhatIsNoIDIsNotAskedFor: no caller can make the catalog look for a row that cannot exist, or with an invalid key.
 func TestWhatIsNoIDIsNotAskedFor(t *testing.T) {
 	s := newStage(t)
 	batch, run := strings.Repeat("0", 32), "0123456789abcdef-0123456789-0123456789ab"
@@ -487,8 +487,8 @@ func TestWhatIsNoIDIsNotAskedFor(t *testing.T) {
 	}
 }
 
-// TestEachTargetsAlarmComesInTime: a tick finds that a target is unprotected within ten minutes of that, whichever of the
-// plan's targets it is, and in whichever order they turn so.
+// TestEachTargetsAlarmComesInTime: a tick finds that a target is unprotected within ten minutes of that, for each of the plan's
+// targets, and in any order in which they turn so.
 func TestEachTargetsAlarmComesInTime(t *testing.T) {
 	for _, order := range [][]int{{0, 1, 2}, {2, 1, 0}, {1, 2, 0}} {
 		plan := many(3)
@@ -513,7 +513,7 @@ func TestEachTargetsAlarmComesInTime(t *testing.T) {
 	}
 }
 
-// TestAJitterOfMoreThanSevenDays spreads over seven: no message of a queue can wait for longer.
+// TestAJitterOfMoreThanSevenDays: it spreads over seven, because no message of a queue can wait for longer.
 func TestAJitterOfMoreThanSevenDays(t *testing.T) {
 	plan := many(60)
 	plan.Schedule.Day, plan.Jitter = 1<<15, 20*day // the 15th of each month
@@ -530,7 +530,7 @@ func TestAJitterOfMoreThanSevenDays(t *testing.T) {
 	}
 }
 
-// TestAWindowEndsWithTheNextSlot: a run has no end of its own where the next slot's run takes its place before.
+// TestAWindowEndsWithTheNextSlot: a run has no end of its own if the next slot's run takes its place before.
 func TestAWindowEndsWithTheNextSlot(t *testing.T) {
 	for window, until := range map[time.Duration]time.Duration{0: 0, time.Hour: time.Hour, day - time.Second: day - time.Second, day: 0, 30 * time.Hour: 0} {
 		plan := nightly()
@@ -545,7 +545,7 @@ func TestAWindowEndsWithTheNextSlot(t *testing.T) {
 	}
 }
 
-// TestSinceWhenAPlanIsRefused is told of the text that was seen, and of no other one.
+// TestSinceWhenAPlanIsRefused: the time is that at which a tick saw this text, and no other one.
 func TestSinceWhenAPlanIsRefused(t *testing.T) {
 	d := newDesk(t, "good one")
 	d.pass()
@@ -562,14 +562,14 @@ func TestSinceWhenAPlanIsRefused(t *testing.T) {
 	}
 	d.text = []byte("good one")
 	d.pass()
-	d.text = []byte("bad") // as before: told again, since it was mended in between
+	d.text = []byte("bad") // as before: published again, since a good text came in between
 	d.pass()
 	if told := strings.Join(d.told(), " "); told != "refused accepted refused" {
 		t.Errorf("told %s", told)
 	}
 }
 
-// TestAPlanOfARestoreIsTheSameInAnyCase: its hash is that of the destination, however the request spells that.
+// TestAPlanOfARestoreIsTheSameInAnyCase: its hash depends on the destination, not on its spelling in the request.
 func TestAPlanOfARestoreIsTheSameInAnyCase(t *testing.T) {
 	s, _, _ := restorable(t)
 	hashes := map[string]bool{}
@@ -587,8 +587,8 @@ func TestAPlanOfARestoreIsTheSameInAnyCase(t *testing.T) {
 	}
 }
 
-// TestWhatMayStillComeToBeIsNotForgotten: the entry by which cleanup finds a recovery point is written before that. It stays
-// while the run is under way, and goes once that has ended without a recovery point.
+// TestWhatMayStillComeToBeIsNotForgotten: the entry by which cleanup finds a recovery point is written before the point. It stays
+// while the run is under way, and goes once the run has ended without a recovery point.
 func TestWhatMayStillComeToBeIsNotForgotten(t *testing.T) {
 	s := newStage(t)
 	s.refuse()
@@ -608,7 +608,7 @@ func TestWhatMayStillComeToBeIsNotForgotten(t *testing.T) {
 	}
 }
 
-// TestAnotherLetterIsAnotherService: ſ is an s only for those who fold letters, as Azure does not.
+// TestAnotherLetterIsAnotherService: ſ is an s only if letters are folded, and Azure does not fold them.
 func TestAnotherLetterIsAnotherService(t *testing.T) {
 	s, _, _ := restorable(t)
 	for _, letter := range []string{"ſ", "ß"} {
@@ -620,7 +620,7 @@ func TestAnotherLetterIsAnotherService(t *testing.T) {
 	}
 }
 
-// TestAPlaceInTheLineIsWrittenBeforeItsRunSavesThat: a tick in between leaves it, as long as the run waits at all.
+// TestAPlaceInTheLineIsWrittenBeforeItsRunSavesThat: a tick in between leaves the place, as long as the run waits at all.
 func TestAPlaceInTheLineIsWrittenBeforeItsRunSavesThat(t *testing.T) {
 	for _, state := range []backup.State{backup.Queued, backup.Waiting, backup.Running, backup.Failed} {
 		s := newStage(t)

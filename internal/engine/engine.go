@@ -14,23 +14,23 @@ import (
 	"lifeboat/internal/health"
 )
 
-// Engine takes runs from their creation to their end, one step an invocation. It keeps nothing in memory: any number of
-// processes may run it on one catalog.
+// Engine takes runs from their creation to their end, one step an invocation. It keeps nothing in memory: any number of processes
+// may run it on one catalog.
 type Engine struct {
 	Catalog backup.Catalog
 	Queue   backup.Queue
-	// Services are those that Lifeboat backs up.
+	// Services are the services that Lifeboat backs up.
 	Services backup.Services
-	// Providers by the resource type of their targets, in lower case: "microsoft.apimanagement/service".
+	// Providers holds the providers by the resource type of their targets, in lower case: "microsoft.apimanagement/service".
 	Providers map[string]backup.Provider
 	Waits     Waits
-	// Concurrency is how many operations may be under way at once, of all runs; 0 does not limit them.
+	// Concurrency is the number of operations of all runs that may be under way at once; 0 does not limit them.
 	Concurrency int
-	// Abreast is how many targets one invocation looks at, or makes runs for, together; 0 means 16. With 1 nothing leaves the
+	// Abreast is the number of targets that one invocation processes concurrently; 0 means 16. With 1 nothing leaves the
 	// invocation's own goroutine.
 	Abreast int
-	// Stopped says why no plan makes runs, such as "stopped by LIFEBOAT_STOPPED"; "" lets them. Runs under way go on, and
-	// runs asked for by hand are made.
+	// Stopped says why no plan makes runs, such as "stopped by LIFEBOAT_STOPPED"; "" lets them. Runs under way go on, and manual
+	// runs are made.
 	Stopped string
 	// Ticks are the timers by the names of their functions, for health: "schedule" and "cleanup".
 	Ticks map[string]health.Tick
@@ -40,28 +40,29 @@ type Engine struct {
 	NewID func() string
 }
 
-// Waits are all the times that the engine lets pass. [DefaultWaits] are for Azure; tests on real parts and the demo
-// shorten them all by one factor.
+// Waits has all the times that the engine lets pass. [DefaultWaits] are for Azure; tests on real parts and the demo shorten them
+// all by one factor.
 type Waits struct {
-	// Poll is the least time between two polls where the service does not say, PollMax the most.
+	// Poll is the least time between two polls if the service does not say, PollMax the most.
 	Poll, PollMax time.Duration
-	// Lease is how long an invocation may take over starting an operation. The request that starts it is given up
-	// LeaseMargin before the lease ends.
+	// Lease is the time that an invocation may take to start an operation. It gives the request up LeaseMargin before the lease
+	// ends.
 	Lease, LeaseMargin time.Duration
-	// Look is the least time between two looks for a lost start, LookMax the most; after Patience without a trace a
-	// further attempt is made.
+	// Look is the least time between two looks for a lost start, LookMax the most; after Patience without a trace a further attempt
+	// is made.
 	Look, LookMax, Patience time.Duration
-	// Settled is how long what a lost start left must have been unchanged to count as complete, where nothing else tells.
+	// Settled is the time for which an artifact of a lost start must have been unchanged to count as complete, if nothing else
+	// tells.
 	Settled time.Duration
 	// PutBack is the delay of a wake-up that came too early or lost a race.
 	PutBack time.Duration
 	// Busy is the least time before a busy target is tried again.
 	Busy time.Duration
-	// Sweep is how long after a wake-up was due its run is looked at, and Overdue how late one must be to be sent again.
+	// Sweep is the time after a wake-up was due at which the sweep checks its run. A wake-up that is late by Overdue is sent again.
 	Sweep, Overdue time.Duration
-	// Operation is how long a run may wait, run or verify before it is given up.
+	// Operation is the time that a run may wait, run or verify before it is given up.
 	Operation time.Duration
-	// Recheck is when cleanup comes back to a point that it had to keep or could not delete.
+	// Recheck is the time after which cleanup comes back to a point that it had to keep or could not delete.
 	Recheck time.Duration
 }
 
@@ -80,8 +81,8 @@ func DefaultWaits() Waits {
 	}
 }
 
-// Scaled are the waits times the factor. The lease keeps a few seconds: it is no wait on Azure, but the time that a
-// request over the network may take.
+// Scaled returns the waits times the factor. The lease keeps a few seconds: it is no wait on Azure, but the time that a request
+// over the network may take.
 func (w Waits) Scaled(factor float64) Waits {
 	for _, d := range []*time.Duration{
 		&w.Poll, &w.PollMax, &w.Lease, &w.LeaseMargin, &w.Look, &w.LookMax, &w.Patience, &w.Settled, &w.PutBack, &w.Busy,
@@ -94,16 +95,16 @@ func (w Waits) Scaled(factor float64) Waits {
 }
 
 const (
-	// clockTolerance is how far our own clock may be from the catalog's before nothing is scheduled or deleted.
+	// clockTolerance is the greatest difference between our own clock and the catalog's. Above it nothing is scheduled or deleted.
 	clockTolerance = 2 * time.Minute
-	// orphanAge is when an index entry without its row can only be left over from a process that died between the two
-	// writes: longer than any invocation may take. It is not one of the waits, since it does not wait for Azure.
+	// orphanAge is the age from which an index entry without its row can only come from a process that died between the two writes:
+	// longer than any invocation may take. It is not one of the waits, since it does not wait for Azure.
 	orphanAge = 10 * time.Minute
-	// callTime is what one call of a provider may take, so that an invocation that makes two has time left to save what
-	// they said: a service that takes a connection and never answers must not stop the run for ever. Starting an operation
-	// has a limit of its own, the lease.
+	// callTime is the time limit of one call of a provider. After two calls an invocation still has time to save their results: a
+	// service that accepts a connection and never answers must not stop the run for ever. The request that starts an operation has a
+	// limit of its own, the lease.
 	callTime = 80 * time.Second
-	// mostLost is how many starts a run may lose before it is given up as unknown.
+	// mostLost is the number of starts that a run may lose before it is given up as unknown.
 	mostLost = 3
 )
 
@@ -111,9 +112,9 @@ const (
 type Outcome struct {
 	Run, Target, Plan string
 	From, To          backup.State
-	// Note says why nothing was done, where nothing was.
+	// Note says why nothing was done, if nothing was.
 	Note string
-	// Reason is why the run waits, or how it ended.
+	// Reason says why the run waits, or how it ended.
 	Reason backup.Reason
 }
 
@@ -132,21 +133,21 @@ func (e *Engine) provider(target string) (backup.Provider, error) {
 	return p, nil
 }
 
-// service is that of the target; the zero value if there is none.
+// service returns the service of the target; the zero value if there is none.
 func (e *Engine) service(target string) backup.Service {
 	one, _ := e.Services.Of(target)
 	return one
 }
 
-// within gives a call of a provider its time.
+// within gives a call of a provider its time limit.
 func within[T any](ctx context.Context, call func(context.Context) (T, error)) (T, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
 	return call(ctx)
 }
 
-// find asks a provider for the artifact of a start that was lost, or of an operation that is. Where the names do not tell
-// whose artifacts are, those that other runs hold are left out: they are asked for only where that can matter.
+// find asks a provider for the artifact of a lost start, or of an operation that the service no longer tells of. If names do not
+// show which run made an artifact, it leaves out the artifacts of other runs: it asks for those only if they can matter.
 func (e *Engine) find(ctx context.Context, provider backup.Provider, a backup.Attempt) (string, error) {
 	a.Settled = e.Waits.Settled
 	find := func(ctx context.Context) (string, error) { return provider.Find(ctx, a) }
@@ -170,8 +171,8 @@ func remove(ctx context.Context, provider backup.Provider, a backup.Attempt, eta
 	return err
 }
 
-// together calls f with 0 to n-1, Abreast at a time. After an error no further call begins: where storage gives no
-// answer, each of them takes its time.
+// together calls f with 0 to n-1, Abreast at a time. After an error no further call begins: if storage does not answer, each call
+// takes its whole time.
 func (e *Engine) together(n int, f func(int) error) error {
 	errs := make([]error, n)
 	var failed atomic.Bool
@@ -216,9 +217,9 @@ func (e *Engine) load(ctx context.Context, id string) (backup.Run, time.Time, er
 	return run, now, err
 }
 
-// Execute handles one message of the queue "execute". No error means that the message may go: it was worked off, or
-// changes nothing, or was hopeless and now stands among the dead letters. After an error it must be delivered again.
-// The invocation's ID names this delivery.
+// Execute handles one message of the queue "execute". No error means that the message may go: it was worked off, or changes
+// nothing, or was hopeless and now stands among the dead letters. After an error it must be delivered again. The invocation's ID
+// names this delivery.
 func (e *Engine) Execute(ctx context.Context, invocation string, message []byte) (Outcome, error) {
 	w, err := backup.ParseWakeup(message)
 	if err != nil {
@@ -241,8 +242,8 @@ func (e *Engine) Execute(ctx context.Context, invocation string, message []byte)
 		out.Note = "the run has ended"
 		return out, s.settle(ctx)
 	case w.Number > run.Wake:
-		// Until the wake-up that the run expects is due, and then ever more rarely: each time that it is put back it may
-		// become two, and if that was every few seconds, the few that storage doubles on a bad day would become thousands.
+		// It comes back when the wake-up that the run expects is due, and then ever more rarely. Each time that it is put back it may
+		// become two. If that was every few seconds, the few that storage doubles on a bad day would become thousands.
 		out.Note = "too early: put back"
 		early, late := min(run.Due.Sub(now), backup.LongestDelay), min(now.Sub(run.Due), e.Waits.PollMax)
 		return out, e.Queue.Wake(ctx, w, max(e.Waits.PutBack, early, late))

@@ -11,8 +11,8 @@ import (
 	"lifeboat/internal/engine"
 )
 
-// TestTheServiceLooksItself: a preparation that takes its time is followed by its token, one call a wake-up, and the run
-// keeps its permit meanwhile.
+// TestTheServiceLooksItself: a preparation that takes its time is followed by its token, one call a wake-up, and the run keeps
+// its permit meanwhile.
 func TestTheServiceLooksItself(t *testing.T) {
 	s := newStage(t)
 	s.engine.Concurrency = 1
@@ -43,7 +43,7 @@ func TestTheServiceLooksItself(t *testing.T) {
 	s.gateIsOpen()
 }
 
-// TestALostLookStartsAfresh: where the service tells no more of its look, it is asked anew.
+// TestALostLookStartsAfresh: if the service tells no more about its check, it is asked anew.
 func TestALostLookStartsAfresh(t *testing.T) {
 	s := newStage(t)
 	var tokens []string
@@ -65,8 +65,8 @@ func TestALostLookStartsAfresh(t *testing.T) {
 	}
 }
 
-// TestTheServiceNamesTheArtifact: what the service left is verified and kept under the name that it gave, with the list
-// of its files, and the tier.
+// TestTheServiceNamesTheArtifact: the artifact is verified and kept under the name that the service gave, with the list of its
+// files, and the tier.
 func TestTheServiceNamesTheArtifact(t *testing.T) {
 	s := newStage(t)
 	files := []backup.File{{Name: "a", Size: 3, ETag: "1", SHA256: "aa"}, {Name: "b", Size: 4, ETag: "2", SHA256: "bb"}}
@@ -103,8 +103,8 @@ func TestTheServiceNamesTheArtifact(t *testing.T) {
 	}
 }
 
-// TestLostStartsAreKnownByTheirTimes: a look is told when each lost request can have been sent, and where it can never be
-// told which artifact is the run's, that is unknown.
+// TestLostStartsAreKnownByTheirTimes: a look gets the times in which each lost request can have been sent. If it can never be
+// known which artifact is the run's, the run ends unknown.
 func TestLostStartsAreKnownByTheirTimes(t *testing.T) {
 	s := newStage(t)
 	s.provider.begin = func(backup.Attempt) (backup.Operation, error) { return backup.Operation{}, errBroken }
@@ -133,8 +133,8 @@ func TestLostStartsAreKnownByTheirTimes(t *testing.T) {
 	}
 }
 
-// TestAnOperationThatIsNoLongerToldOfIsKnownByItsTime: a look for it is told when it was sent, and how long an artifact must
-// have settled; what a verification could not check stands with the recovery point.
+// TestAnOperationThatIsNoLongerToldOfIsKnownByItsTime: a look for it gets the time of its sending, and the time for which an
+// artifact must have settled. If a verification could not check something, the recovery point says so.
 func TestAnOperationThatIsNoLongerToldOfIsKnownByItsTime(t *testing.T) {
 	s := newStage(t)
 	s.provider.poll = func(backup.Attempt) (backup.Operation, error) {
@@ -161,7 +161,7 @@ func TestAnOperationThatIsNoLongerToldOfIsKnownByItsTime(t *testing.T) {
 	}
 }
 
-// TestAnHSMHasItsOwnAccess: a plan may have targets of both kinds.
+// TestBlocksTravelAsTheyAre: a plan may have targets of both kinds.
 func TestBlocksTravelAsTheyAre(t *testing.T) {
 	s := newStage(t)
 	hsm := strings.Replace(target, "Microsoft.ApiManagement/service", "Microsoft.KeyVault/managedHSMs", 1)

@@ -11,12 +11,12 @@ import (
 	"lifeboat/internal/engine"
 )
 
-// operations is a service whose backups take their time, and that knows how many are under way.
+// operations is a service whose backups take their time. It counts the operations under way.
 type operations struct {
 	stage *stage
 	takes time.Duration
 	ends  map[string]time.Time
-	// most were under way at once; began are the targets in the order of their starts.
+	// most is the greatest number under way at once; began are the targets in the order of their starts.
 	most  int
 	began []string
 }
@@ -63,7 +63,7 @@ func (s *stage) minutes(n int, plans ...backup.Plan) {
 	}
 }
 
-// states counts the runs by how they stand.
+// runStates counts the runs by their state.
 func (s *stage) runStates() map[backup.State]int {
 	states := map[backup.State]int{}
 	for _, row := range s.storage.catalog.Rows() {
@@ -74,7 +74,7 @@ func (s *stage) runStates() map[backup.State]int {
 	return states
 }
 
-// gateIsOpen checks that nobody holds a permit or stands in the line.
+// gateIsOpen checks that no run holds a permit or stands in the line.
 func (s *stage) gateIsOpen() {
 	s.t.Helper()
 	for _, row := range s.storage.catalog.Rows() {
@@ -84,8 +84,8 @@ func (s *stage) gateIsOpen() {
 	}
 }
 
-// TestConcurrency: no more operations are under way than may be, all runs come to their turn, those that lined up first
-// begin first, and each costs the same however long it waits.
+// TestConcurrency: no more operations are under way than may be, all runs get their turn, the first in the line begin first, and
+// each costs the same after any wait.
 func TestConcurrency(t *testing.T) {
 	for _, test := range []struct {
 		name           string
@@ -124,7 +124,7 @@ func TestConcurrency(t *testing.T) {
 	}
 }
 
-// TestTheLineIsFair: whoever lined up first begins first.
+// TestTheLineIsFair: the first run in the line begins first.
 func TestTheLineIsFair(t *testing.T) {
 	s := newStage(t)
 	s.engine.Concurrency = 1
@@ -189,7 +189,7 @@ func TestTwoInvocationsTakeOnePermit(t *testing.T) {
 			s := newStage(t)
 			s.engine.Concurrency = 2
 			o := s.operate(3 * time.Minute)
-			plan := many(2 + lined) // with three, one has to line up
+			plan := many(2 + lined) // with three, one has to wait in the line
 			s.tick(plan)
 			s.now = begin.Add(day)
 			s.tick(plan)
@@ -232,8 +232,8 @@ func TestTwoInvocationsTakeOnePermit(t *testing.T) {
 }
 
 // TestNobodyLinesUpWhileThereIsRoom: the second invocation begins between any two calls of the first, and the third happens
-// between any two of the second's. All are of one run, or of three for which there is just room. Nobody is told that there
-// is none, and all come to their ends by their messages alone, without a tick.
+// between any two of the second's. All are of one run, or of three for which there is just room. No run is told that there is no
+// room, and all come to their ends by their messages alone, without a tick.
 func TestNobodyLinesUpWhileThereIsRoom(t *testing.T) {
 	for _, runs := range []int{1, 3} {
 		var reached [2]bool
@@ -262,7 +262,7 @@ func TestNobodyLinesUpWhileThereIsRoom(t *testing.T) {
 						t.Errorf("before calls %d and %d: %v", k, j, err)
 					}
 					s.storage.before = nil
-					_ = s.storage.queue.Delete("execute", m.ID, m.Receipt) // the first of those of one run did so
+					_ = s.storage.queue.Delete("execute", m.ID, m.Receipt) // the first invocation of the same run did so
 				}
 				invoke(0)
 				for range 60 {
@@ -334,7 +334,7 @@ func TestBusyTargetsGiveTheirPermitAway(t *testing.T) {
 	s.gateIsOpen()
 }
 
-// TestBusyRestoreLeavesTheLine: a restore at the head of the line whose destination is busy keeps nobody behind it waiting.
+// TestBusyRestoreLeavesTheLine: if the first restore in the line has a busy destination, no run behind it has to wait.
 func TestBusyRestoreLeavesTheLine(t *testing.T) {
 	s, service, _ := restorable(t)
 	s.engine.Concurrency = 1
@@ -371,7 +371,7 @@ func TestBusyRestoreLeavesTheLine(t *testing.T) {
 	s.gateIsOpen()
 }
 
-// TestUnseenRunLeavesTheLine: nor does a run whose lost start cannot be looked for.
+// TestUnseenRunLeavesTheLine: the same holds for a run whose lost start cannot be looked for.
 func TestUnseenRunLeavesTheLine(t *testing.T) {
 	s := newStage(t)
 	s.engine.Concurrency = 1
@@ -448,8 +448,8 @@ func TestLeftPermitsAreReclaimed(t *testing.T) {
 	s.gateIsOpen()
 }
 
-// TestTurnedAway: a service that has too much to do is asked ever less often, by no more runs than may operate, and not
-// by all of them at once.
+// TestTurnedAway: a service that has too much to do is asked ever less often, by no more runs than may operate, and not by all of
+// them at once.
 func TestTurnedAway(t *testing.T) {
 	s := newStage(t)
 	s.engine.Concurrency = 3
@@ -488,8 +488,8 @@ func TestTurnedAway(t *testing.T) {
 	}
 }
 
-// TestTheNextWakeUpOvertakes: an invocation that is slow anywhere is overtaken by the run's next wake-up. Whoever starts an
-// operation has a permit then, whatever the slow one gives back.
+// TestTheNextWakeUpOvertakes: an invocation that is slow anywhere is overtaken by the run's next wake-up. The invocation that
+// starts an operation has a permit then, even if the slow one releases some.
 func TestTheNextWakeUpOvertakes(t *testing.T) {
 	for k := 1; ; k++ {
 		s := newStage(t)
@@ -585,7 +585,7 @@ func TestTheEndOfTheLineComesEarly(t *testing.T) {
 	}
 }
 
-// lose takes all messages with the text away that are visible at the time, and lets it be that time.
+// lose sets the clock to the time, and removes all messages with the text that are visible then.
 func (s *stage) lose(at time.Time, with string) {
 	s.t.Helper()
 	s.now = at

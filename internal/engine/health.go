@@ -11,9 +11,9 @@ import (
 	"lifeboat/internal/plans"
 )
 
-// Health says how every target of the plans in force stands, in the order of the plans, and how the timers do. It
-// costs one request and two for each target, whatever the history; more only for one whose newest recovery points are all
-// suspect. It changes nothing, but that it notes once since when a timer is waited for that has never ticked.
+// Health says how well every target of the plans in force is protected, in the order of the plans, and how the timers are. It
+// costs one request, and two for each target, however long the history; more only if all of a target's newest recovery points are
+// suspect. It writes only one thing, once: since when it waits for a timer that has never ticked.
 func (e *Engine) Health(ctx context.Context, force plans.Active) ([]health.TargetHealth, health.Clockwork, error) {
 	state, err := e.standing(ctx)
 	now := state.clock
@@ -47,8 +47,8 @@ func (e *Engine) Health(ctx context.Context, force plans.Active) ([]health.Targe
 	return health, clockwork, nil
 }
 
-// recent reads the newest runs and recovery points of the target. Retention deletes the oldest first, so the newest live
-// point is among the newest of all, unless many are suspect.
+// recent reads the newest runs and recovery points of the target. Retention deletes the oldest first, so the newest live point is
+// among the newest of all, unless many are suspect.
 func (e *Engine) recent(ctx context.Context, s *health.Snapshot) error {
 	var err error
 	s.Points, err = e.recentPoints(ctx, s.Target, func(points []backup.Point) bool {
@@ -68,7 +68,7 @@ func (e *Engine) recent(ctx context.Context, s *health.Snapshot) error {
 	return nil
 }
 
-// recentRuns reads those of the target's newest runs that are backups, newest first. One that cannot be read is left out.
+// recentRuns reads the target's newest runs that are backups, newest first. It leaves out a run that cannot be read.
 func (e *Engine) recentRuns(ctx context.Context, s *health.Snapshot) error {
 	rows, _, err := e.Catalog.List(ctx, backup.Partition(s.Target), backup.RunPrefix, backup.Behind(backup.RunPrefix), health.RecentRows)
 	if err != nil {
@@ -81,12 +81,12 @@ func (e *Engine) recentRuns(ctx context.Context, s *health.Snapshot) error {
 	return nil
 }
 
-// newestRuns are so many runs of a target, backups and restores, newest first.
+// newestRuns returns the newest n runs of a target, backups and restores, newest first.
 func (e *Engine) newestRuns(ctx context.Context, target string, n int) ([]backup.Run, error) {
 	return e.listRuns(ctx, target, backup.RunPrefix, backup.Behind(backup.RunPrefix), n)
 }
 
-// runs are the runs of a target, newest first, up to the row key.
+// runs returns the runs of a target, newest first, up to the row key.
 func (e *Engine) runs(ctx context.Context, target, to string) ([]backup.Run, error) {
 	var all []backup.Run
 	for from := backup.RunPrefix; ; {

@@ -21,7 +21,8 @@ var azureSaid = backup.Reason{
 	Code: "AuthorizationFailed", Message: "does not have authorization", Hint: "Give it the role.",
 }
 
-// pointOf is what the run of day n left: the plan has a slot each day at the time of begin, and a run takes an hour.
+// pointOf makes the recovery point of the run of day n: the plan has a slot each day at the time of begin, and a run takes an
+// hour.
 func pointOf(n int) backup.Point {
 	created := begin.AddDate(0, 0, n).Add(time.Hour)
 	return backup.Point{ID: fmt.Sprint("run", n), State: backup.Live, Target: target, Plan: "nightly", Created: created}
@@ -174,7 +175,7 @@ func TestJudge(t *testing.T) {
 	}
 }
 
-// TestJudgeByThePlansOwnInterval: a plan of working days is not late on a Sunday, nor a leap day's in its fourth year.
+// TestJudgeByThePlansOwnInterval: a plan for working days is not late on a Sunday, nor a leap day's in its fourth year.
 func TestJudgeByThePlansOwnInterval(t *testing.T) {
 	work := nightly()
 	work.Schedule.Weekday = 0b0111110
@@ -217,7 +218,7 @@ type counting struct {
 	fail string
 
 	mu      sync.Mutex
-	n, most int // requests, and the most rows that one asked for of a target
+	n, most int // requests, and the most rows of a target that one asked for
 }
 
 func (c *counting) List(ctx context.Context, p, from, to string, limit int) ([]backup.Row, time.Time, error) {
@@ -271,7 +272,7 @@ func TestHealth(t *testing.T) {
 	if h := underWay; h[0].Status != health.Pending || h[0].Reason.Code != "RunUnderWay" || h[1].LastRun == nil {
 		t.Fatalf("while the first runs are under way: %+v", h)
 	}
-	// A target that the plan no longer has is nobody's concern.
+	// A target that the plan no longer has does not count.
 	one := plan
 	one.Targets = plan.Targets[:1]
 	if h := look(one); len(h) != 1 || h[0].Target != target {
@@ -284,7 +285,7 @@ func TestHealth(t *testing.T) {
 	if catalog.most > 20 {
 		t.Errorf("read %d rows at once: the history must not be read", catalog.most)
 	}
-	// Of two that fail the first may keep the second from being asked: one of them fails.
+	// If two fail, the first may keep the second from being asked: one of them fails.
 	catalog.fail = underWay[1].LastRun.ID[:16]
 	_, _, err := reader.Health(t.Context(), plans.Active{Plans: []backup.Plan{plan}})
 	if !errors.Is(err, errBroken) || !strings.Contains(err.Error(), target+"-two") {
@@ -307,7 +308,7 @@ func TestHealthRemembersTheGap(t *testing.T) {
 	}
 }
 
-// TestHealthByTheBook: a plan is pending from when its text came into force, which a tick finds.
+// TestHealthByTheBook: a plan is pending from the time at which its text came into force; a tick finds that.
 func TestHealthByTheBook(t *testing.T) {
 	d := newDesk(t, "good one")
 	look := func() health.TargetHealth {

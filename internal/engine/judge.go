@@ -14,32 +14,32 @@ import (
 	"lifeboat/internal/plans"
 )
 
-// judged is the row that says when the targets of a plan were judged last. It stands between the row of the plan in
-// force and the watermarks, so that a tick reads all of them at once.
+// judged is the row that says when the targets of a plan were judged last. It stands between the row of the plan in force and the
+// watermarks, so that a tick reads all of them at once.
 type judged struct {
 	Plan string    `json:"Plan"`
 	At   time.Time `json:"At"`
 	// Again is the first deadline of a target that was not unprotected; zero if there is none.
 	Again time.Time `json:"Again,omitzero"`
-	// Told are the verdicts that others were told of and that still held, as the last parts of their events' IDs.
+	// Told lists the verdicts that were published and still held, as the last parts of their events' IDs.
 	Told []string `json:"Told,omitempty"`
 
 	backup.Carried
 }
 
-// rejudge is the least time between two judgings that no slot lies between: each reads a row of every target.
+// rejudge is the least time between two judgings without a slot in between: each reads a row of every target.
 const rejudge = 10 * time.Minute
 
-// due says that a slot of the plan, or a target's deadline, has passed since. A time in the future is that of a clock
-// that was wrong.
+// due says that a slot of the plan, or a target's deadline, has passed since. A time in the future comes from a clock that was
+// wrong.
 func (j judged) due(plan backup.Plan, now time.Time) bool {
 	slot := plan.Schedule.Next(j.At)
 	return j.At.After(now.Add(clockTolerance)) || !slot.IsZero() && !slot.After(now) ||
 		!j.Again.IsZero() && now.After(j.Again)
 }
 
-// judge tells others of the targets that turned unprotected. Plans that make no runs are judged as well: their targets
-// are no better protected for it.
+// judge publishes which targets turned unprotected. It judges plans that make no runs as well: their targets are no better
+// protected for it.
 func (e *Engine) judge(ctx context.Context, all []backup.Plan, state standing, report *ScheduleReport) error {
 	now := state.clock
 	head, err := plans.ReadHead(state.book)
@@ -49,13 +49,13 @@ func (e *Engine) judge(ctx context.Context, all []backup.Plan, state standing, r
 	errs := []error{err}
 	for _, plan := range all {
 		if state.unjudged[plan.Name] != nil {
-			continue // the tick says so; what others were told of is not known
+			continue // the tick says so; it is not known which verdicts were published
 		}
 		s := health.Snapshot{Unread: state.unread[plan.Name], Plan: plan, Since: head.Since, Dealt: now, Halted: e.halted(plan)}
 		if head.Refused != "" {
 			s.Refused = errors.New(head.Reason)
 		}
-		var was judged // a new plan's name may be all that is new about it
+		var was judged // a new plan may differ from an old one only by its name
 		if mark := state.marks[plan.Name]; mark != nil {
 			s.Dealt, s.Gap, was = mark.since(plan), mark.LastGap, state.judged[plan.Name]
 		} else if s.Unread != nil {
@@ -68,8 +68,8 @@ func (e *Engine) judge(ctx context.Context, all []backup.Plan, state standing, r
 	return errors.Join(errs...)
 }
 
-// judgePlan judges each target of the plan, which costs one request, and one for all of them. It saves what others must be
-// told together with that they are told. A tick at the same time tells the same, under the same IDs.
+// judgePlan judges each target of the plan. That costs one request for each, and one for all of them. It saves the events
+// together with the note that they are published. A tick at the same time publishes the same, under the same IDs.
 func (e *Engine) judgePlan(ctx context.Context, plan health.Snapshot, was judged, now time.Time, report *ScheduleReport) error {
 	targets := plan.Plan.Targets
 	verdicts, fresh, errs := make([]health.TargetHealth, len(targets)), make([]bool, len(targets)), make([]error, len(targets))
@@ -112,7 +112,7 @@ func (e *Engine) judgePlan(ctx context.Context, plan health.Snapshot, was judged
 	writes := event.Owed(backup.SchedulePartition, events)
 	key := backup.JudgedKey(is.Plan)
 	writes = append(writes, backup.Write{Op: backup.Put, Key: key, Body: backup.Encode(is)})
-	for page := range slices.Chunk(writes, mostWrites) { // what was judged comes last: a repeat writes the same events
+	for page := range slices.Chunk(writes, mostWrites) { // the judged row comes last: a repeat writes the same events
 		if _, saved := e.Catalog.Apply(ctx, page...); saved != nil {
 			return errors.Join(err, fmt.Errorf("save that the targets of plan %s were judged: %w", is.Plan, saved))
 		}
@@ -121,9 +121,9 @@ func (e *Engine) judgePlan(ctx context.Context, plan health.Snapshot, was judged
 	return err
 }
 
-// judgeTarget judges one target. It is fresh if the target is unprotected and others were not told yet.
+// judgeTarget judges one target. It returns fresh if the target is unprotected and that was not published yet.
 func (e *Engine) judgeTarget(ctx context.Context, s health.Snapshot, was judged, now time.Time) (h health.TargetHealth, fresh bool, err error) {
-	// Points come before runs. Where there is none, the runs that follow say since when there should have been one.
+	// Points come before runs. If there is none, the runs that follow say since when there should have been one.
 	rows, _, err := e.Catalog.List(ctx, backup.Partition(s.Target), backup.PointPrefix, backup.Behind(backup.RunPrefix), health.RecentRows)
 	if err != nil {
 		return h, false, fmt.Errorf("judge %s: %w", s.Target, err)
@@ -138,7 +138,7 @@ func (e *Engine) judgeTarget(ctx context.Context, s health.Snapshot, was judged,
 			s.AddRun(row)
 		}
 	}
-	if s.Unread != nil { // who is told too early is told of the wrong point
+	if s.Unread != nil { // an event that comes too early would name the wrong point
 		return h, false, fmt.Errorf("judge %s: %w", s.Target, s.Unread)
 	}
 	s.Unread = ofPlan

@@ -14,7 +14,7 @@ import (
 	"lifeboat/internal/engine"
 )
 
-// alarms are the events about targets that turned unprotected, by their IDs, with how often each was sent.
+// alarms returns the events about targets that turned unprotected, by their IDs, with the number of times that each was sent.
 func (s *stage) alarms() (ids map[string]int, last backup.Event) {
 	ids = map[string]int{}
 	for _, e := range s.storage.queue.Events() {
@@ -26,8 +26,8 @@ func (s *stage) alarms() (ids map[string]int, last backup.Event) {
 	return ids, last
 }
 
-// rotten is a target backed up once, at 03:30 of day 1, whose backups Azure has refused since. It is unprotected from
-// 03:30 of day 3 on.
+// rotten makes a target that was backed up once, at 03:30 of day 1, and whose backups Azure has refused since. It is unprotected
+// from 03:30 of day 3 on.
 func rotten(t *testing.T, plan backup.Plan) *stage {
 	t.Helper()
 	s := newStage(t)
@@ -58,7 +58,7 @@ func (s *stage) refuse() {
 	}
 }
 
-// TestUnprotected: others are told once when two intervals have passed, with the reason in Azure's words; again when the
+// TestUnprotected: the alarm is published once when two intervals have passed, with the reason in Azure's words; again if the
 // target was backed up in between; and never while it is protected.
 func TestUnprotected(t *testing.T) {
 	plan := nightly()
@@ -102,7 +102,7 @@ func TestUnprotected(t *testing.T) {
 			t.Errorf("told of %v", ids)
 		}
 	}
-	// It is backed up, and is left alone again.
+	// It is backed up, and then fails again.
 	s.provider.begin = nil
 	s.tick(plan)
 	s.finish()
@@ -116,8 +116,8 @@ func TestUnprotected(t *testing.T) {
 	}
 }
 
-// TestUnprotectedSurvivesKills lets every storage call fail, before and after it took effect, of the tick that finds the
-// targets unprotected: with a slot to be made at the same time, and without.
+// TestUnprotectedSurvivesKills lets every storage call fail, before and after it took effect, of the tick that finds the targets
+// unprotected: with a slot to be made at the same time, and without.
 func TestUnprotectedSurvivesKills(t *testing.T) {
 	plan := many(2)
 	for _, at := range []time.Duration{3*day + 2*time.Hour, 4 * day} {
@@ -155,8 +155,8 @@ func TestUnprotectedSurvivesKills(t *testing.T) {
 	}
 }
 
-// TestUnprotectedTwoTicks: a second tick happens as a whole before any one call of the first. What is told twice is told
-// under one ID.
+// TestUnprotectedTwoTicks: a second tick happens as a whole before any one call of the first. If an event is published twice, it
+// has one ID.
 func TestUnprotectedTwoTicks(t *testing.T) {
 	plan := nightly()
 	for k := 1; ; k++ {
@@ -201,7 +201,7 @@ func TestUnprotectedWithoutAnyPoint(t *testing.T) {
 	}
 }
 
-// TestUnprotectedByEdit: a plan that asks for more, or has another name, is judged by what it says now.
+// TestUnprotectedByEdit: a plan that asks for more, or has another name, is judged by its present text.
 func TestUnprotectedByEdit(t *testing.T) {
 	for name, edit := range map[string]func(*backup.Plan){
 		"every hour": func(p *backup.Plan) { p.Schedule.Hour = anyHour },
@@ -249,7 +249,7 @@ func TestJudgingCosts(t *testing.T) {
 	}
 }
 
-// TestJudgingGoesOnWithoutSome: what cannot be judged does not keep others from being told of, and is not forgotten.
+// TestJudgingGoesOnWithoutSome: a target that cannot be judged does not keep the events about others back, and is not forgotten.
 func TestJudgingGoesOnWithoutSome(t *testing.T) {
 	plan := many(3)
 	s := rotten(t, plan)
@@ -284,8 +284,8 @@ func TestJudgingGoesOnWithoutSome(t *testing.T) {
 	}
 }
 
-// TestJudgingByWrongClocks: a clock that is apart judges nothing, and one that was wrong for a tick does not keep later
-// ticks from judging.
+// TestJudgingByWrongClocks: a tick with clocks that are too far apart judges nothing. If a clock was wrong for one tick, later
+// ticks judge all the same.
 func TestJudgingByWrongClocks(t *testing.T) {
 	plan := nightly()
 	s := rotten(t, plan)

@@ -11,8 +11,8 @@ import (
 	"lifeboat/internal/restore"
 )
 
-// TestWhatCannotBeKeptIsNotMade: a plan that keeps recovery points for less than nothing, as a time that overflowed does,
-// is refused before anything is begun, and nothing is deleted for it.
+// TestWhatCannotBeKeptIsNotMade: a plan that keeps recovery points for less than nothing, as a time that overflowed does, is
+// refused before anything is begun, and nothing is deleted for it.
 func TestWhatCannotBeKeptIsNotMade(t *testing.T) {
 	overflowed := 999_999
 	for _, keep := range []time.Duration{time.Duration(overflowed) * day, -time.Second, backup.LongestKeep + time.Second} {
@@ -70,8 +70,8 @@ func TestWhatCannotBeKeptIsNotMade(t *testing.T) {
 	})
 }
 
-// TestWhatExpiredBeforeItWasWrittenStays: an older version made recovery points whose time overflowed. Nobody meant them to
-// expire, so they stay, whatever their state, and the decision says why.
+// TestWhatExpiredBeforeItWasWrittenStays: an older version made recovery points whose time overflowed. They were not meant to
+// expire, so they stay, in any state, and the decision says why.
 func TestWhatExpiredBeforeItWasWrittenStays(t *testing.T) {
 	for _, state := range []backup.PointState{backup.Live, backup.Suspect, backup.Deleting} {
 		t.Run(string(state), func(t *testing.T) {
@@ -96,7 +96,7 @@ func TestWhatExpiredBeforeItWasWrittenStays(t *testing.T) {
 	}
 }
 
-// TestARequestIsGoodForAHundredYears, and is refused if it says that it is for longer.
+// TestARequestIsGoodForAHundredYears: it is refused if it says that it is for longer.
 func TestARequestIsGoodForAHundredYears(t *testing.T) {
 	for _, c := range []struct {
 		after time.Duration

@@ -6,7 +6,7 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// TestAnOperationThatLapsedIsStartedOnceMore: what it was given to act with ran out. A second time is a failure.
+// TestAnOperationThatLapsedIsStartedOnceMore: its credential expired. A second time is a failure.
 func TestAnOperationThatLapsedIsStartedOnceMore(t *testing.T) {
 	lapsed := &backup.Fault{Kind: backup.Lapsed, Code: "SASExpired", Message: "the SAS has expired"}
 	for name, test := range map[string]struct {

@@ -7,8 +7,8 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// taken are the artifacts that other runs of the target hold and that are young enough to be taken for those of the
-// attempt's lost starts.
+// taken returns the artifacts of other runs of the target that are young enough to be mistaken for artifacts of the attempt's
+// lost starts.
 func (e *Engine) taken(ctx context.Context, a backup.Attempt) ([]string, error) {
 	since := a.NotBefore
 	for _, w := range a.Lost {
@@ -32,7 +32,7 @@ func (e *Engine) taken(ctx context.Context, a backup.Attempt) ([]string, error) 
 		}
 	}
 	for _, r := range runs {
-		// The name that was asked for is not what a service calls it that names artifacts itself.
+		// If a service names its artifacts itself, it does not use the requested name.
 		if r.ID != a.Run && r.Artifact != "" && !strings.HasPrefix(r.Artifact, r.ID+".") {
 			taken = append(taken, r.Artifact)
 		}

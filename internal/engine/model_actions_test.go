@@ -11,8 +11,8 @@ import (
 	"lifeboat/internal/schedule"
 )
 
-// successor is handed each world that one action leads to. Free actions cost nothing of the budget: what remains when
-// nothing goes wrong any more. What it is told is for traces, and empty unless the model makes one.
+// successor gets each world that one action leads to. Free actions cost nothing of the budget: they are the ones that remain when
+// nothing goes wrong any more. The text describes the action for traces, and is empty unless the model makes one.
 type successor func(next *world, free bool, what string)
 
 // expand hands on all the worlds that the next action may lead to.
@@ -102,9 +102,9 @@ func (m *model) expand(w *world, yield successor) {
 // mostMessages is more than the budgets of accidents can leave in the queue at a time.
 const mostMessages = 8
 
-// returns lets a handler that has nothing left but to return do so before anything else happens. Nothing is lost by that:
-// its return only takes away a message that nobody else can touch, so it may as well come first; and dying, or losing its
-// hold on the message, can as well happen here as later.
+// returns lets a handler whose only next action is to return do so before anything else happens. Nothing is lost by that: its
+// return only takes away a message that no other handler can touch, so it may as well come first; and dying, or losing its hold
+// on the message, can as well happen here as later.
 func (m *model) returns(w *world, yield successor, say func(string, ...any) string) bool {
 	for _, h := range w.handlers {
 		c := m.nextCall(h)
@@ -161,7 +161,7 @@ func (m *model) slotDue(w *world) bool {
 	return len(w.list(backup.SchedulePartition, backup.OutboxPrefix, "owing.")) > 0
 }
 
-// instants are the next ones at which something changes by itself; reach bounds how far one delay goes.
+// instants returns the next ones at which something changes by itself; reach bounds the length of one delay.
 func (m *model) instants(w *world) []seconds {
 	var all []seconds
 	add := func(at seconds) {
@@ -337,7 +337,7 @@ func (m *model) proceed(w *world, h *handler, yield successor, say func(string, 
 	}
 }
 
-// reply is an answer as the world gives it; wrong is one that the model spoils.
+// reply returns an answer as the world gives it; wrong returns one that the model spoils.
 func reply(err error) answer { return answer{err: err} }
 func wrong(err error) answer { return answer{err: err, fault: true} }
 
@@ -349,7 +349,7 @@ func (m *model) begin(w *world, h *handler, c *call, answer func(answer, func(*w
 	}
 	m.checkBegin(w, h, c)
 	fails(nil)
-	// Every request that reaches the service is remembered, a turned away one as an operation that failed at once.
+	// Every request that reaches the service is remembered, a rejected one as an operation that failed at once.
 	turnedAway := func(told bool) func(*world) {
 		return func(n *world) {
 			n.left.Busy = max(n.left.Busy-1, 0)
@@ -398,10 +398,10 @@ func (m *model) publish(w *world, e backup.Event) {
 	m.fail("an event about no run: %s", e.ID)
 }
 
-// What must hold whatever happens.
+// These things must hold in every world.
 
-// steps says that the call is the first by which a wake-up is stepped: the run was read, and the engine took the wake-up
-// for the one that it expects. Of the wake-ups with one number that may happen to one alone.
+// steps says that the call is the first by which a wake-up is stepped: the run was read, and the engine took the wake-up for the
+// one that it expects. Among the wake-ups with one number that may happen to one alone.
 func (m *model) steps(w *world, h *handler, c *call) bool {
 	if h.tick || len(h.log) != 1 || h.log[0].row == nil {
 		return false
@@ -456,7 +456,7 @@ func (m *model) checkApply(before, after *world, h *handler, c *call) {
 	}
 }
 
-// waits says that an event about the run is in the outbox, where a tick will look.
+// waits says that an event about the run is in the outbox, in a place that a tick reads.
 func (w *world) waits(id string) bool {
 	run := w.run(id)
 	partition := run.Key().Partition
@@ -494,8 +494,8 @@ func (m *model) checkBegin(w *world, h *handler, c *call) {
 	}
 }
 
-// checkAccepted: the service takes a further attempt on only where the answer to the one before was lost, after Patience,
-// and with nothing to be found when the invocation began.
+// checkAccepted: the service accepts a further attempt only if the answer to the one before was lost, after Patience, and with
+// nothing to be found when the invocation began.
 func (m *model) checkAccepted(w *world, h *handler, c *call) {
 	m.starts++
 	for _, o := range w.ops {
@@ -523,7 +523,7 @@ func (m *model) checkReturn(h *handler, c *call) {
 	m.fail("i%d fails although nothing went wrong: %v", h.serial, c.err)
 }
 
-// checkEnd looks at a world in which nothing can happen any more.
+// checkEnd checks a world in which nothing can happen any more.
 func (m *model) checkEnd(w *world) {
 	if len(w.handlers) > 0 || len(w.messages) > 0 {
 		m.fail("at the end there are %d handlers and %d messages", len(w.handlers), len(w.messages))
@@ -535,7 +535,7 @@ func (m *model) checkEnd(w *world) {
 			m.fail("run %s was never made", id)
 		case !run.State.Final():
 			m.fail("run %s is stranded: %s", id, run.State)
-		case m.sweepers == 0 && w.waits(id): // only a tick sends what is left
+		case m.sweepers == 0 && w.waits(id): // only a tick sends the events that are left
 		case run.Owes || w.told[i] != "lifeboat.run."+string(run.State):
 			m.fail("run %s is %s; owes: %t, told: %q", id, run.State, run.Owes, w.told[i])
 		case run.Reason.Code == "WaitedTooLong" || run.Reason.Code == "OperationTooLong":
@@ -553,7 +553,7 @@ func (m *model) checkEnd(w *world) {
 	}
 }
 
-// gap is the only one that the catalog may hold, nil if it holds none.
+// gap returns the only one that the catalog may hold, nil if it holds none.
 func (m *model) gap(w *world) (gap *schedule.Gap) {
 	for _, r := range w.rows {
 		if !strings.HasPrefix(r.key.Row, "gap-") {
@@ -567,7 +567,7 @@ func (m *model) gap(w *world) (gap *schedule.Gap) {
 	return gap
 }
 
-// checkMissed: the watermark is at the last slot; those before it make one gap, and somebody was told.
+// checkMissed: the watermark is at the last slot; the slots before it make one gap, and that was published.
 func (m *model) checkMissed(w *world) {
 	mark := read[watermark](w.row(backup.WatermarkKey("nightly")).body)
 	gap := m.gap(w)

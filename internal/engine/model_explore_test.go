@@ -13,23 +13,23 @@ import (
 // model explores every order in which the real engine's outside calls can happen, with every accident that the budget
 // allows.
 type model struct {
-	// handlers and sweepers bound how many invocations run at once.
+	// handlers and sweepers bound the number of invocations that run at once.
 	handlers, sweepers int
 	left               budget
-	// reach is how many of the next instants a delay can go on to; 5 if 0.
+	// reach is the number of next instants that a delay can go on to; 5 if 0.
 	reach int
-	// takes is how long the service's operation lasts; mayFail: it can also fail.
+	// takes is the duration of the service's operation; mayFail: it can also fail.
 	takes   seconds
 	mayFail bool
-	// rivals is a second run of the same target.
+	// rivals says that there is a second run of the same target.
 	rivals bool
-	// created by ticks from the plan, instead of being there from the beginning.
+	// scheduled says that ticks create the runs from the plan. Otherwise they are there from the beginning.
 	scheduled bool
-	// missed is how many slots nobody looked at, before the one that is due.
+	// missed is the number of slots without a tick, before the one that is due.
 	missed int
-	// superseded is when the first run's next slot comes due, if not 0.
+	// superseded is the time at which the first run's next slot comes due, if not 0.
 	superseded seconds
-	// until is when the window of the first run ends, if not 0.
+	// until is the end of the window of the first run, if not 0.
 	until  seconds
 	mutant mutant
 
@@ -40,12 +40,12 @@ type model struct {
 	tracing  bool
 	buffer   []byte
 
-	// What was seen.
+	// These fields count the results.
 	starts, again int
 	ends          map[backup.State]int
 }
 
-// violation is thrown where something does not hold.
+// violation is thrown if something does not hold.
 type violation struct{ what string }
 
 func (m *model) fail(format string, args ...any) { panic(violation{fmt.Sprintf(format, args...)}) }
@@ -53,12 +53,12 @@ func (m *model) fail(format string, args ...any) { panic(violation{fmt.Sprintf(f
 const modelTarget = "/subscriptions/00000000-0000-4000-8000-000000000001/resourceGroups/rg/providers/" +
 	"Microsoft.ApiManagement/service/contoso"
 
-// first makes the world that the exploration starts from.
+// first makes the world from which the exploration starts.
 func (m *model) first() *world {
 	m.ends, m.runs, m.plans = map[backup.State]int{}, nil, nil
 	m.reach = cmp.Or(m.reach, 5)
 	m.patience = 120 * time.Second
-	// Flat, so that the age of things makes no difference to any delay.
+	// The waits are flat, so that the age of things makes no difference to any delay.
 	m.waits = Waits{
 		Poll: 30 * time.Second, PollMax: 30 * time.Second,
 		Lease: 60 * time.Second, LeaseMargin: 20 * time.Second,
@@ -119,7 +119,7 @@ func (m *model) schedule(w *world) {
 		Op: backup.Insert, Key: backup.Key{Partition: backup.SchedulePartition, Row: "plan-nightly"},
 		Body: backup.Encode(watermark{Plan: "nightly", At: epoch.Add(-time.Hour).AddDate(0, 0, -m.missed)}),
 	}, {
-		// Nobody is to be judged: that changes nothing of a run, and has tests of its own.
+		// Nothing is to be judged: that changes nothing of a run, and has tests of its own.
 		Op: backup.Insert, Key: backup.Key{Partition: backup.SchedulePartition, Row: "judged-nightly"},
 		Body: backup.Encode(judged{Plan: "nightly", At: epoch}),
 	}}); err != nil {
@@ -127,18 +127,18 @@ func (m *model) schedule(w *world) {
 	}
 }
 
-// explored is what an exploration found.
+// explored is the result of an exploration.
 type explored struct {
 	states, transitions, terminal int
 	violation                     string
 	trace                         []string
 }
 
-// node is a world that was seen: how it was come by first.
+// node is a world that was seen, with the action that led to it first.
 type node struct{ parent, turn int32 }
 
-// explore visits all worlds, those after fewer actions first, so that a trace is as short as can be. It stops at the
-// first violation, and checks at the end that without further accidents nothing goes round in circles.
+// explore visits all worlds, in the order of the number of actions, so that a trace is as short as can be. It stops at the first
+// violation, and checks at the end that without further accidents nothing goes round in circles.
 func (m *model) explore(limit int) (found explored) {
 	start := m.first()
 	seen := map[[16]byte]int32{m.key(start): 0}
@@ -197,8 +197,8 @@ func (m *model) explore(limit int) (found explored) {
 	return found
 }
 
-// inCircle returns a node on or behind a circle of the edges, -1 if there is none: it takes away what has no way in, until
-// nothing is left or nothing can be taken.
+// inCircle returns a node on or behind a circle of the edges, -1 if there is none: it removes the nodes without a way in, until
+// no node is left or none can be removed.
 func inCircle(nodes int, edges [][2]int32) int32 {
 	ways := make([]int32, nodes)
 	first := make([]int32, nodes+1)
@@ -238,7 +238,7 @@ func inCircle(nodes int, edges [][2]int32) int32 {
 	return -1
 }
 
-// trace walks the way to a node again, and tells it.
+// trace walks the way to a node again, and describes it.
 func (m *model) trace(nodes []node, to int32) []string {
 	var turns []int32
 	for n := to; n > 0; n = nodes[n].parent {

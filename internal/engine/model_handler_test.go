@@ -10,19 +10,19 @@ import (
 )
 
 // A handler of the model is one invocation of the real engine, stopped in front of its next outside call. The engine is
-// deterministic once the answers of those calls are given, so the invocation is nothing but the log of its answers: to
-// find out what it does next, the engine's own method is run from the start, fed from the log, and stopped at the first
-// call that the log does not answer.
+// deterministic once the answers of those calls are given, so the invocation is nothing but the log of its answers. To find its
+// next call, the model runs the engine's own method from the start, with the answers from the log, and stops it at the first call
+// that the log does not answer.
 type handler struct {
 	// serial tells handlers, and the IDs that they make, apart.
 	serial int
 	tick   bool
-	// wake and message are what it was invoked for, if it is no tick.
+	// wake and message are the wake-up and the message that it was invoked with, if it is no tick.
 	wake    backup.Wakeup
 	message int
 	begun   seconds
 	log     []answer
-	// asks is the next outside call; nil until somebody wants to know.
+	// asks is the next outside call; nil until it is needed.
 	asks *call
 }
 
@@ -38,16 +38,16 @@ type call struct {
 	event     backup.Event
 	attempt   backup.Attempt
 	token     string
-	// deadline is when the context of a begin ends.
+	// deadline is the end of the context of a begin.
 	deadline seconds
 	err      error
 }
 
-// answer is what an outside call came back with, and when the handler saw it.
+// answer is the result of an outside call, with the time at which the handler saw it.
 type answer struct {
 	op string
 	at seconds
-	// clock is the catalog's; it differs from at when the answer was slow.
+	// clock is the catalog's; it differs from at if the answer was slow.
 	clock     seconds
 	row       *row
 	rows      []*row
@@ -57,7 +57,7 @@ type answer struct {
 	found     string
 	verify    backup.Verification
 	err       error
-	// fault: the model made this answer go wrong.
+	// fault tells that the model made this answer go wrong.
 	fault bool
 }
 
@@ -125,7 +125,7 @@ func (m *model) nextCall(h *handler) *call {
 	return h.asks
 }
 
-// IDs made in the model name the handler that made them.
+// mark and owner make IDs that name the handler that made them.
 func mark(serial, n int) string { return fmt.Sprintf("m%d-%d", serial, n) }
 func owner(serial int) string   { return fmt.Sprintf("i%d", serial) }
 
@@ -160,7 +160,7 @@ func (r *replay) List(_ context.Context, partition, from, to string, _ int) ([]b
 
 func (r *replay) Apply(_ context.Context, writes ...backup.Write) ([]string, error) {
 	if strings.HasPrefix(writes[0].Row, backup.TickedPrefix) {
-		return []string{""}, nil // that a tick came is no call of the model: no tick or step goes by it
+		return []string{""}, nil // that a tick came is no call of the model: no tick or step depends on it
 	}
 	if r.m.mutant == lockIgnored {
 		for i := 1; i < len(writes); i++ {
@@ -181,7 +181,7 @@ func (r *replay) Apply(_ context.Context, writes ...backup.Write) ([]string, err
 	return a.etags, a.err
 }
 
-// breakMark is what two mutants do to a watermark that is written together with a gap.
+// breakMark does the harm of two mutants to a watermark that is written together with a gap.
 func (m *model) breakMark(writes []backup.Write) []backup.Write {
 	if m.mutant != owedForgotten && m.mutant != markBeforeRuns || len(writes) != 3 || !isOutbox(writes[0].Row) {
 		return writes
@@ -220,8 +220,8 @@ func (r *replay) Publish(_ context.Context, e backup.Event) error {
 	return r.ask(call{op: "publish", event: e}).err
 }
 
-// Preflight is no call of the model: it says yes. It leaves no trace, so to die before it or after it is the same as to
-// die before the intent's save, and its no is like one of Begin's, without a lock to give back.
+// Preflight is no call of the model: it says yes. It leaves no trace, so to die before it or after it is the same as to die
+// before the intent's save, and its no is like one of Begin's, without a lock to release.
 func (r *replay) Preflight(context.Context, backup.Attempt) error { return nil }
 
 // Prepare is none either, and a repeat of it changes nothing.
@@ -274,7 +274,7 @@ func (r *replay) Delete(_ context.Context, a backup.Attempt, _ string, _ bool) e
 // whole rounds a delay up to whole seconds, as the queue does.
 func whole(d time.Duration) seconds { return seconds((d + time.Second - 1) / time.Second) }
 
-// String is the call as a trace shows it.
+// String returns the call as a trace shows it.
 func (c *call) String() string {
 	switch c.op {
 	case "get":

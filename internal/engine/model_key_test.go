@@ -12,14 +12,15 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// key makes one key of all the worlds that behave alike. What it leaves out, and why that is sound:
-//   - Times count from now. One that only has to have passed is cut off where it has. Created, Accepted, Finished and
-//     Ended matter only against Waits.Operation, which no run of the model reaches (checkEnd sees to it) and, the model's
-//     waits being flat (Poll = PollMax and so on), to no delay. NotBefore is nothing to the model's service.
+// key makes one key of all the worlds that behave alike. It leaves the following out, and these are the reasons why that is
+// sound:
+//   - Times count from now. A time that only has to have passed is cut off if it has. Created, Accepted, Finished and
+//     Ended matter only against Waits.Operation: no run of the model reaches that (checkEnd sees to it). They matter to no
+//     delay either, because the model's waits are flat (Poll = PollMax and so on). The model's service ignores NotBefore.
 //   - Wake-up numbers count from the row's own. A mark is the row's, or one that a handler in mid-step made and may yet
 //     save, or none of these: then no row will ever hold it, and all such marks are equal.
-//   - ETags are those of the row as it is, or not: a stale one stays stale.
-//   - Handlers are sorted; counts of polls and the texts of reasons are nothing to the engine's decisions.
+//   - An ETag is the present one of the row, or not: a stale one stays stale.
+//   - Handlers are sorted; counts of polls and the texts of reasons do not matter to the engine's decisions.
 //   - Dequeue counts: the budget of crashes and faults is less than five, and a lost message stands for a poisoned one.
 func (m *model) key(w *world) [16]byte {
 	b := m.buffer[:0]
@@ -72,8 +73,8 @@ func (m *model) key(w *world) [16]byte {
 	return [16]byte(hash.Sum(nil))
 }
 
-// prune takes wake-ups away that every handler would drop after its read, because the number is lower than that of the run
-// or the run has ended and owes nothing: taking one changes nothing but the handler's time.
+// prune takes wake-ups away that every handler would drop after its read, because the number is lower than the run's number, or
+// the run has ended and owes nothing: taking one changes nothing but the handler's time.
 func (w *world) prune() {
 	w.messages = slices.DeleteFunc(w.messages, func(m message) bool {
 		run := w.run(m.wake.Run)
@@ -90,7 +91,7 @@ func (w *world) prune() {
 
 func number(b []byte, n seconds) []byte { return binary.AppendVarint(b, int64(n)) }
 
-// instant is a time as seen from now, cut off where it is further past than matters; zero times are all alike.
+// appendTime appends a time as seen from now, cut off if it is further in the past than matters; zero times are all alike.
 func appendTime(b []byte, t time.Time, now, past seconds) []byte {
 	if t.IsZero() {
 		return append(b, 'z')
@@ -129,7 +130,7 @@ func appendRun(b []byte, r *backup.Run, now seconds) []byte {
 	return b
 }
 
-// ending of an artifact's name is its attempt; the rest is its run's ID.
+// ending returns the end of an artifact's name: its attempt; the rest is its run's ID.
 func ending(artifact string) string { return artifact[max(len(artifact)-2, 0):] }
 
 // appendMark tells the row's mark from one that a handler may yet save, and from all others.
@@ -140,7 +141,7 @@ func appendMark(b []byte, mark string, run *backup.Run, place func(string) int64
 	return binary.AppendVarint(append(b, 'm'), place(mark))
 }
 
-// maker is the place of the handler that made the mark, with the mark's number among those it made; 0 if it is gone.
+// maker returns the place of the handler that made the mark, with the mark's number among those it made; 0 if it is gone.
 func maker(order []*handler, mark string) int64 {
 	serial, n, ok := strings.Cut(strings.TrimPrefix(mark, "m"), "-")
 	if !ok {
@@ -158,7 +159,7 @@ func maker(order []*handler, mark string) int64 {
 	return 0
 }
 
-// order sorts the handlers by what they have seen.
+// order sorts the handlers by the answers that they have seen.
 func (m *model) order(w *world) []*handler {
 	if len(w.handlers) < 2 {
 		return w.handlers
@@ -282,7 +283,7 @@ func (m *model) appendHandler(b []byte, w *world, h *handler, place func(string)
 	return b
 }
 
-// appendRead is the run as a handler read it.
+// appendRead appends the run as a handler read it.
 func (m *model) appendRead(b []byte, w *world, h *handler, r *row, clock seconds, place func(string) int64) []byte {
 	b = appendRun(b, r.run, clock)
 	b = current(b, w, r.key, r.etag)

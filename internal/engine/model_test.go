@@ -10,7 +10,7 @@ import (
 	"lifeboat/internal/testing/figures"
 )
 
-// mostStates is where an exploration gives up: a budget that is too large must not fill the memory.
+// mostStates is the number of states at which an exploration gives up: a budget that is too large must not fill the memory.
 const mostStates = 3_000_000
 
 // explore runs in a bubble, where the clock of the engine's contexts stands still.

@@ -17,9 +17,9 @@ import (
 type seconds int64
 
 const (
-	// skew is how far the process's own clock is from the catalog's: only differences of it may matter.
+	// skew is the difference between the process's own clock and the catalog's: only differences of it may matter.
 	skew = 45 * time.Second
-	// redelivery is when a message comes back after its handler died or failed.
+	// redelivery is the time after which a message comes back if its handler died or failed.
 	redelivery seconds = 20
 	// tickPeriod is the least time between two sweeps.
 	tickPeriod seconds = 60
@@ -40,7 +40,7 @@ type row struct {
 	run   *backup.Run
 	lock  *lock
 	entry *inflight
-	// at is when an entry of the index wants to be looked at.
+	// at is the time at which an entry of the index is due.
 	at seconds
 }
 
@@ -48,7 +48,7 @@ type row struct {
 type message struct {
 	id   int
 	wake backup.Wakeup
-	// visible is when it can be taken, unless a handler holds it.
+	// visible is the time from which it can be taken, unless a handler holds it.
 	visible seconds
 	holder  int
 }
@@ -58,18 +58,18 @@ type operation struct {
 	run, artifact string
 	began, ends   seconds
 	fails         bool
-	// told: the handler that asked for it got the answer.
+	// told tells that the handler that asked for it got the answer.
 	told bool
-	// sent by the handler with this serial.
+	// sender is the serial of the handler that sent it.
 	sender int
 }
 
-// budget is how much may still go wrong.
+// budget says how much may still go wrong.
 type budget struct {
-	// Crashes of a handler; Faults: outside calls that fail, made or not; Copies: deliveries of a message that is being
-	// handled; Drops: messages lost; Delays: time passes although somebody could have acted.
+	// Crashes of a handler; Faults: outside calls that fail, made or not; Copies: deliveries of a message that is being handled;
+	// Drops: messages lost; Delays: time passes although a handler could have acted.
 	Crashes, Faults, Copies, Drops, Delays int8
-	// Busy is how many starts the service turns away.
+	// Busy is the number of starts that the service rejects.
 	Busy int8
 }
 
@@ -236,7 +236,7 @@ func (w *world) busy() bool {
 	return slices.ContainsFunc(w.ops, func(o operation) bool { return o.ends > w.now })
 }
 
-// blob is the newest artifact of the run that the service wrote, once it has settled.
+// blob returns the newest artifact of the run that the service wrote, once it has settled.
 func (w *world) blob(run string) string {
 	if w.busy() {
 		return ""
@@ -249,7 +249,7 @@ func (w *world) blob(run string) string {
 	return ""
 }
 
-// operation by the name of its artifact.
+// operation returns the operation by the name of its artifact.
 func (w *world) operation(artifact string) *operation {
 	for i := range w.ops {
 		if w.ops[i].artifact == artifact {
@@ -261,7 +261,7 @@ func (w *world) operation(artifact string) *operation {
 
 var errInjected = errors.New("the model lets this call fail")
 
-// index is the run's place in the model.
+// index returns the run's place in the model.
 func (m *model) index(run string) int {
 	i := slices.Index(m.runs, run)
 	if i < 0 {

@@ -11,7 +11,7 @@ import (
 	"lifeboat/internal/engine"
 )
 
-// zoneOf is a zone by the time zones in the file.
+// zoneOf returns a zone by the time zones in the file.
 func zoneOf(t *testing.T, file, name string) *time.Location {
 	t.Helper()
 	archive, err := zip.OpenReader(file)
@@ -34,8 +34,8 @@ func zoneOf(t *testing.T, file, name string) *time.Location {
 	return z
 }
 
-// TestARegionChangesItsRules: the program learns of it at any hour of a day. Each local day has its slot once, whichever way
-// it moves, and however a tick dies.
+// TestARegionChangesItsRules: the program learns of it at any hour of a day. Each local day has its slot once, if the zone moves
+// forward or back, and at any place at which a tick dies.
 func TestARegionChangesItsRules(t *testing.T) {
 	const old, fresh = "../tzdata/testdata/2025c.zip", "../tzdata/testdata/2026f.zip"
 	for _, name := range []string{"America/Vancouver", "Africa/Casablanca", "America/Havana"} {
@@ -57,7 +57,7 @@ func TestARegionChangesItsRules(t *testing.T) {
 						plan.Schedule.Zone = after
 					}
 					if dies && s.now.Equal(learns.Add(-30*time.Minute)) {
-						// The last tick before dies where it has begun a slot, if there is one.
+						// The last tick before dies after it has begun a slot, if there is one.
 						s.storage.calls, s.storage.failAt, s.storage.made = 0, 3, true
 						report, _ := s.engine.Schedule(t.Context(), []backup.Plan{plan})
 						s.storage.failAt = 0
@@ -80,7 +80,7 @@ func TestARegionChangesItsRules(t *testing.T) {
 	}
 }
 
-// count counts runs by the local day that their slot is on.
+// count counts runs by the local day of their slot.
 func count(t *testing.T, s *stage, plan backup.Plan, report engine.ScheduleReport, runs map[string]int) {
 	t.Helper()
 	for _, id := range report.Created {
@@ -88,8 +88,8 @@ func count(t *testing.T, s *stage, plan backup.Plan, report engine.ScheduleRepor
 	}
 }
 
-// TestAnEditOfTheZoneIsNoNewRule: whoever edits a plan's schedule or zone has its slots from the last one on, also those of
-// a local time that was dealt with.
+// TestAnEditOfTheZoneIsNoNewRule: after an edit of a plan's schedule or zone its slots count from the last one on, also the slots
+// at a local time that was dealt with.
 func TestAnEditOfTheZoneIsNoNewRule(t *testing.T) {
 	s := newStage(t)
 	s.now = time.Date(2027, 1, 12, 0, 0, 0, 0, time.UTC)

@@ -11,8 +11,8 @@ import (
 	"lifeboat/internal/event"
 )
 
-// owing says that the outbox of a partition holds events that a tick must send. The row stands among the watermarks,
-// which a tick reads anyway.
+// owing says that the outbox of a partition holds events that a tick must send. The row stands among the watermarks, because a
+// tick reads them anyway.
 type owing struct {
 	Partition string `json:"Partition"`
 }
@@ -20,7 +20,7 @@ type owing struct {
 // undeliverable counts the events that their destinations never took.
 type undeliverable struct {
 	Count int `json:"Count"`
-	// The rest is about the last one.
+	// The other fields are about the last one.
 	Time time.Time `json:"Time"`
 	To   string    `json:"To"`
 	ID   string    `json:"ID"`
@@ -31,17 +31,17 @@ type undeliverable struct {
 }
 
 const (
-	// publishTime is what sending one event may take.
+	// publishTime is the time limit for sending one event.
 	publishTime = 20 * time.Second
-	// answerTime is how long an answer is tried again whose queue does not take it: as long as a message lives that is
+	// answerTime is the time for which Lifeboat tries to send an answer that its queue does not take: the life of a message that is
 	// sent with Azure's default time to live (Azure's documentation "Put Message").
 	answerTime = 7 * 24 * time.Hour
-	// drainTargets is how many partitions a tick sends left events of at the most.
+	// drainTargets is the greatest number of partitions whose left events a tick sends.
 	drainTargets = 100
 )
 
-// post sends events. It returns those that are done with, and those that are still owed. Refused are the destinations that
-// took nothing, and are not tried again. An event that its destination can never take is counted, and done with.
+// post sends events. It returns the events that are done with as done, and the others as left. The destinations in refused took
+// nothing, and are not tried again. If an event can never be delivered, it is counted, and done with.
 func (e *Engine) post(ctx context.Context, events []backup.Event, refused map[string]error) (done, left []backup.Event) {
 	for _, event := range events {
 		if refused[event.Queue()] == nil {
@@ -67,7 +67,7 @@ func (e *Engine) postOne(ctx context.Context, event backup.Event) error {
 	return e.countUndeliverable(ctx, event, err)
 }
 
-// countUndeliverable notes that an event was given up. A process that dies behind it counts the event twice.
+// countUndeliverable notes that an event was given up. If the process dies behind it, the event is counted twice.
 func (e *Engine) countUndeliverable(ctx context.Context, event backup.Event, why error) error {
 	for range 3 {
 		write := backup.Write{Op: backup.Insert, Key: backup.UndeliverableKey}
@@ -105,7 +105,7 @@ func (e *Engine) announce(ctx context.Context, events ...backup.Event) error {
 	return nil
 }
 
-// handOver makes ticks send what the outbox of a partition holds.
+// handOver has ticks send the events in the outbox of a partition.
 func (e *Engine) handOver(ctx context.Context, partition string) error {
 	key := backup.OwingKey(partition)
 	if _, err := e.Catalog.Apply(ctx, backup.Write{Op: backup.Put, Key: key, Body: backup.Encode(owing{partition})}); err != nil {
@@ -114,7 +114,8 @@ func (e *Engine) handOver(ctx context.Context, partition string) error {
 	return nil
 }
 
-// outbox is what a tick read of events that are still to be sent: those of its own partition, and which others have some.
+// outbox has the unsent events that a tick read: own are the events in its own partition, and others are the rows of other
+// partitions with events.
 type outbox struct{ own, others []backup.Row }
 
 // drain sends the events that are left over. A destination that takes nothing is asked once a tick.
@@ -131,14 +132,14 @@ func (e *Engine) drain(ctx context.Context, o outbox, now time.Time, report *Sch
 			report.Unsent += n - i // at least one of each
 			break
 		}
-		// Others have their turn although the first ones go on waiting for a queue that takes nothing.
+		// Other partitions have their turn although the first ones go on waiting for a queue that takes nothing.
 		errs = append(errs, e.drainPartition(ctx, o.others[(int(now.Unix()/60)*drainTargets+i)%n], refused, report))
 	}
 	return errors.Join(errs...)
 }
 
-// drainPartition sends the events that the row names. The row goes once none is left. Its ETag is that of the last
-// handOver: whoever handed over since keeps it there.
+// drainPartition sends the events that the row names. It deletes the row once none is left, under the ETag of the last handOver:
+// a later handOver keeps the row there.
 func (e *Engine) drainPartition(ctx context.Context, row backup.Row, refused map[string]error, report *ScheduleReport) error {
 	o, err := backup.Decode[owing](row)
 	if err != nil {
@@ -153,10 +154,10 @@ func (e *Engine) drainPartition(ctx context.Context, row backup.Row, refused map
 	return e.discard(ctx, []backup.Write{{Op: backup.Delete, Key: row.Key, ETag: row.ETag}})
 }
 
-// mostWaiting is how many events of one partition are sent at once.
+// mostWaiting is the number of events of one partition that are sent at once.
 const mostWaiting = 1000
 
-// waiting are the events in the outbox of a partition, oldest first.
+// waiting returns the events in the outbox of a partition, oldest first.
 func (e *Engine) waiting(ctx context.Context, partition string) ([]backup.Event, error) {
 	rows, _, err := e.Catalog.List(ctx, partition, backup.OutboxPrefix, backup.Behind(backup.OutboxPrefix), mostWaiting)
 	if err != nil {
@@ -165,7 +166,7 @@ func (e *Engine) waiting(ctx context.Context, partition string) ([]backup.Event,
 	return event.ReadOutbox(rows)
 }
 
-// mostWrites is what one transaction holds (Azure's documentation "Performing entity group transactions").
+// mostWrites is the size limit of one transaction (Azure's documentation "Performing entity group transactions").
 const mostWrites = 100
 
 // discard makes deletes of one partition. A row that is gone, or was written again since, stays as it is.
@@ -185,12 +186,12 @@ func (e *Engine) discard(ctx context.Context, deletes []backup.Write) error {
 	return nil
 }
 
-// EventReport says which events are not where they belong.
+// EventReport says which events have not reached their queues.
 type EventReport struct {
-	// Waiting counts events, and resources with events, that wait for a queue to take them: 1,000 at the most.
+	// Waiting counts events, and resources with events, that wait for a queue to take them: at most 1,000.
 	Waiting int
-	// Undeliverable counts the events that were given up since the beginning, and Last says which was the last, and why; ""
-	// if there was none.
+	// Undeliverable counts the events that were given up since the beginning, and Last names the last one, with the reason; "" if
+	// there was none.
 	Undeliverable int
 	Last          string
 }
@@ -217,5 +218,5 @@ func (e *Engine) Events(ctx context.Context) (EventReport, error) {
 	return report, nil
 }
 
-// isOutbox tells the rows of events from the others that a tick reads.
+// isOutbox tells the rows of events from the other rows that a tick reads.
 func isOutbox(row string) bool { return strings.HasPrefix(row, backup.OutboxPrefix) }

@@ -11,8 +11,8 @@ import (
 	"lifeboat/internal/retention"
 )
 
-// TestEventsGateNoBackup: while no event can be sent, every backup goes on and gives its permits back; afterwards every
-// event is told, once.
+// TestEventsGateNoBackup: while no event can be sent, every backup goes on and releases its permits; afterwards every event is
+// published, once.
 func TestEventsGateNoBackup(t *testing.T) {
 	s := newStage(t)
 	s.engine.Concurrency, s.storage.silent = 2, true
@@ -55,7 +55,7 @@ func TestEventsGateNoBackup(t *testing.T) {
 	}
 }
 
-// TestEventsGateNoRestore: while no event can be sent, a restore begins and ends, and afterwards its story is told in
+// TestEventsGateNoRestore: while no event can be sent, a restore begins and ends, and afterwards its events are published in
 // order, to its own queue too.
 func TestEventsGateNoRestore(t *testing.T) {
 	s, service, _ := restorable(t)
@@ -79,7 +79,7 @@ func TestEventsGateNoRestore(t *testing.T) {
 	}
 }
 
-// refusing is a queue one of whose destinations refuses events.
+// refusing is a queue with one destination that refuses events.
 type refusing struct {
 	backup.Queue
 	to    string
@@ -95,8 +95,8 @@ func (q *refusing) Publish(ctx context.Context, e backup.Event) error {
 	return q.Queue.Publish(ctx, e)
 }
 
-// TestUndeliverableEvent: an event that its queue can never take is counted with the reason, and blocks nobody: not the
-// run, and not other events.
+// TestUndeliverableEvent: an event that its queue can never take is counted with the reason, and blocks nothing: neither the run
+// nor other events.
 func TestUndeliverableEvent(t *testing.T) {
 	s, _, _ := restorable(t)
 	never := &refusing{
@@ -145,7 +145,7 @@ func TestAnswersAreGivenUp(t *testing.T) {
 	}
 }
 
-// TestEveryGapIsTold: however many gaps come while no event can be sent, each of them is told afterwards.
+// TestEveryGapIsTold: all the gaps that come while no event can be sent are published afterwards.
 func TestEveryGapIsTold(t *testing.T) {
 	s := newStage(t)
 	plan := nightly()
@@ -190,8 +190,8 @@ func TestBrokenOutboxRow(t *testing.T) {
 	s.ended(run.ID, backup.Succeeded, "")
 }
 
-// TestOneArtifactOnePoint: a run whose start was lost never makes a recovery point of an artifact that another run holds:
-// it is left out where a provider looks; and where one finds it all the same, nothing is saved.
+// TestOneArtifactOnePoint: a run whose start was lost never makes a recovery point of another run's artifact: a provider's search
+// leaves that out; and if a provider finds it all the same, nothing is saved.
 func TestOneArtifactOnePoint(t *testing.T) {
 	const folder = "mhsm-contoso-2026011502300000"
 	lost := func() (backup.Operation, error) {
@@ -255,8 +255,8 @@ func TestOneArtifactOnePoint(t *testing.T) {
 	}
 }
 
-// TestRetainSparesASharedArtifact: an artifact that a kept recovery point names stays, whichever other one names it too;
-// of two that both go, neither keeps the other, and a name in another container is another artifact.
+// TestRetainSparesASharedArtifact: an artifact of a kept recovery point stays, even if another point names it too; if both points
+// go, neither keeps the other, and a name in another container is another artifact.
 func TestRetainSparesASharedArtifact(t *testing.T) {
 	point := func(id, container, artifact string, age, keep time.Duration) backup.Point {
 		created := begin.Add(-age)

@@ -22,7 +22,7 @@ func (e *Engine) RecoveryPoint(ctx context.Context, id string) (backup.Point, er
 	return backup.DecodePoint(row)
 }
 
-// Files lists what the artifact of a recovery point consists of; nothing where that is one blob of its name.
+// Files lists the files of the artifact of a recovery point; nothing if the artifact is one blob of its name.
 func (e *Engine) Files(ctx context.Context, p backup.Point) ([]backup.File, error) {
 	prefix := p.FilesPrefix()
 	rows, _, err := e.Catalog.List(ctx, p.Key().Partition, prefix, backup.Behind(prefix), 1000)
@@ -40,7 +40,7 @@ func (e *Engine) Files(ctx context.Context, p backup.Point) ([]backup.File, erro
 	return files, nil
 }
 
-// RecoveryPoints lists those of a target in every state, newest run first: at most top (1 to 1000), from the one after
+// RecoveryPoints lists a target's recovery points in every state, newest run first: at most top (1 to 1000), from the one after
 // the ID "after". The second result is the ID to go on with, "" at the end.
 func (e *Engine) RecoveryPoints(ctx context.Context, target, after string, top int) ([]backup.Point, string, error) {
 	from, err := rowAfter(target, after)
@@ -54,8 +54,8 @@ func (e *Engine) RecoveryPoints(ctx context.Context, target, after string, top i
 	return points, points[top-1].ID, nil
 }
 
-// rowAfter is where rows of runs or recovery points go on after the one with the ID, without the kind that the row key
-// begins with; "" for the newest.
+// rowAfter returns the row key from which rows of runs or recovery points go on after the given ID, without the kind that begins
+// the key; "" for the newest.
 func rowAfter(target, after string) (string, error) {
 	if after == "" {
 		return "", nil
@@ -67,7 +67,7 @@ func rowAfter(target, after string) (string, error) {
 	return strings.TrimPrefix(key.Row, backup.RunPrefix) + "!", nil
 }
 
-// points are the recovery points of a target, newest run first, up to the row key.
+// points returns the recovery points of a target, newest run first, up to the row key.
 func (e *Engine) points(ctx context.Context, target, to string) ([]backup.Point, error) {
 	var all []backup.Point
 	for from := backup.PointPrefix; ; {
@@ -83,8 +83,8 @@ func (e *Engine) points(ctx context.Context, target, to string) ([]backup.Point,
 	}
 }
 
-// recentPoints are the newest recovery points of a target, newest run first: a few, which cost one request, or all where
-// these are not enough.
+// recentPoints returns the newest recovery points of a target, newest run first: a few, which cost one request, or all if these
+// are not enough.
 func (e *Engine) recentPoints(ctx context.Context, target string, enough func([]backup.Point) bool) ([]backup.Point, error) {
 	const few = 2 * retention.Trailing
 	points, err := e.listPoints(ctx, target, backup.PointPrefix, backup.Behind(backup.PointPrefix), few)

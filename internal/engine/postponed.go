@@ -11,24 +11,24 @@ import (
 	"lifeboat/internal/restore"
 )
 
-// postponed is the message of a request for a restore that the host gave up and that is tried again later: the host gives
-// a message up after five failures, which takes a few minutes, and storage may be away for longer.
+// postponed is the message of a request for a restore that the host gave up and Lifeboat tries again later: the host gives a
+// message up after five failures, within a few minutes, and storage may be away for longer.
 type postponed struct {
 	Request *givenUp `json:"lifeboatPostponed"`
 }
 
-// givenUp is a request as it was sent, when that was, and how often the host has given it up.
+// givenUp is a request as it was sent, the time of that, and the number of times that the host has given it up.
 type givenUp struct {
 	Sent    time.Time `json:"sent"`
 	Rounds  int       `json:"rounds"`
 	Message []byte    `json:"message"`
 }
 
-// roundDelays are how long a request is put off each time that the host gives it up: for an hour in all, so that one that
-// ends the program each time does so twenty times at the most.
+// roundDelays has the delay of a request for each time that the host gives it up: an hour in all, so that a request that ends the
+// program each time does so at most twenty times.
 var roundDelays = []time.Duration{10 * time.Minute, 20 * time.Minute, 30 * time.Minute}
 
-// OriginalRequest is a message of the queue of requests as it was sent first, and when; inserted is when this one was.
+// OriginalRequest returns a message of the queue of requests as it was sent first, and when; inserted is the time of this one.
 func OriginalRequest(message []byte, inserted time.Time) ([]byte, time.Time) {
 	g := original(message, inserted)
 	return g.Message, g.Sent
@@ -42,13 +42,13 @@ func original(message []byte, inserted time.Time) givenUp {
 		return givenUp{Message: message, Sent: inserted}
 	}
 	if g := p.Request; !inserted.IsZero() && (g.Sent.IsZero() || g.Sent.After(inserted)) {
-		g.Sent = inserted // nobody makes a request younger than it is
+		g.Sent = inserted // no request is younger than its message
 	}
 	return *p.Request
 }
 
-// putOff sends a request that the host gave up once more, for later. It is false where that was done often enough, or the
-// restore must have begun by now.
+// putOff sends a request that the host gave up once more, for later. It returns false if that was done often enough, or the time
+// limit of the restore has passed.
 func (e *Engine) putOff(ctx context.Context, q restore.Request, g givenUp) (bool, error) {
 	now := e.Now()
 	if g.Sent.IsZero() {

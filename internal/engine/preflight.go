@@ -6,8 +6,8 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// checkKeep refuses to make a recovery point that would expire before it was made, or that no calendar reaches: plan.yaml
-// cannot say so, and what asks for it all the same is a mistake of ours. No time at all is none: what is made so is kept.
+// checkKeep refuses to make a recovery point that would expire before it was made, or after the end of any calendar: plan.yaml
+// cannot say so, and a run with such a time is a mistake of ours. A zero time means none: such a point is kept.
 func checkKeep(s backup.Settings) *backup.Reason {
 	if s.KeepWithin >= 0 && s.KeepWithin <= backup.LongestKeep {
 		return nil
@@ -16,10 +16,10 @@ func checkKeep(s backup.Settings) *backup.Reason {
 		"points for %s, which is less than nothing or more than %d days: nothing was begun", s.KeepWithin, int(backup.LongestKeep.Hours()/24))
 }
 
-// Preflight asks the target's provider whether the plan could back it up now, as every run does before it starts, and
-// changes nothing. It cannot see what only a write shows: whether our identity may make the container,
-// and whether the service may write to it. The error is a *Fault: Refused, with the service's reason and what to do, or
-// Deferred. It is ErrNoProvider where no provider serves the target.
+// Preflight asks the target's provider whether the plan could back it up now, as every run does before it starts, and changes
+// nothing. It cannot see facts that only a write shows: whether our identity may make the container, and whether the service may
+// write to it. The error is a *Fault: Refused, with the service's reason and the advice, or Deferred. It is ErrNoProvider if no
+// provider serves the target.
 func (e *Engine) Preflight(ctx context.Context, p backup.Plan, target string) error {
 	provider, err := e.provider(target)
 	if err != nil {
@@ -31,10 +31,9 @@ func (e *Engine) Preflight(ctx context.Context, p backup.Plan, target string) er
 	return err
 }
 
-// preflight asks whether the service can be backed up at all, and makes what the backup needs, before the first intent
-// of the run is saved. The answer is not kept: if the process dies here, or another run holds the target, it is asked for
-// again. Where the service itself looks, and takes its time over
-// that, the run keeps its permits meanwhile.
+// preflight asks whether the service can be backed up at all, and makes the things that the backup needs, before the first intent
+// of the run is saved. The answer is not kept: if the process dies here, or another run holds the target, it is asked for again.
+// If the service itself checks, and takes its time over that, the run keeps its permits meanwhile.
 func (s *step) preflight(ctx context.Context, provider backup.Provider) error {
 	r := &s.run
 	if why := checkKeep(r.Settings); why != nil {
@@ -61,8 +60,8 @@ func (s *step) preflight(ctx context.Context, provider backup.Provider) error {
 	}
 }
 
-// prepare has the service itself look, for half a lease. The lease and the deadline of the start count from when it has
-// answered: the time that the look took is not theirs.
+// prepare has the service itself check, for half a lease. The lease and the deadline of the start count from the service's
+// answer: the check does not use them up.
 func (s *step) prepare(
 	ctx context.Context, look func(context.Context) (backup.Operation, error),
 ) (backup.Operation, *backup.Fault) {

@@ -28,7 +28,7 @@ func TestARefusedPreflightStartsNothing(t *testing.T) {
 	}
 }
 
-// TestPrepareComesBetweenPreflightAndStart: its no ends the run refused, and what can wait is prepared again.
+// TestPrepareComesBetweenPreflightAndStart: its no ends the run refused, and after a temporary error it prepares again.
 func TestPrepareComesBetweenPreflightAndStart(t *testing.T) {
 	s := newStage(t)
 	s.provider.makes = func(a backup.Attempt) error {
@@ -57,8 +57,8 @@ func TestPrepareComesBetweenPreflightAndStart(t *testing.T) {
 	}
 }
 
-// TestARefusedPreflightSurvivesEveryFailure lets each outside call fail in turn, made or not: the run ends refused all
-// the same, with its event, and nothing is started.
+// TestARefusedPreflightSurvivesEveryFailure lets each outside call fail in turn, made or not: the run ends refused all the same,
+// with its event, and nothing is started.
 func TestARefusedPreflightSurvivesEveryFailure(t *testing.T) {
 	for _, made := range []bool{false, true} {
 		for k := 1; ; k++ {
@@ -82,8 +82,8 @@ func TestARefusedPreflightSurvivesEveryFailure(t *testing.T) {
 	}
 }
 
-// TestPreflightComesOnceBeforeTheFirstIntent: a service that is busy later is not looked at again, a look that could
-// not be made is.
+// TestPreflightComesOnceBeforeTheFirstIntent: a service that is busy later is not checked again, but a check is repeated if it
+// could not be made.
 func TestPreflightComesOnceBeforeTheFirstIntent(t *testing.T) {
 	s := newStage(t)
 	s.provider.ready = func(a backup.Attempt) error {

@@ -13,8 +13,8 @@ import (
 	"lifeboat/internal/restore"
 )
 
-// PlanRestore says what the restore would do, by the plans in force, and asks every guard that can be asked at once. The
-// error is one of storage; the refusal of a guard stands in the plan.
+// PlanRestore says what the restore would do, by the plans in force, and asks every guard that can be asked at once. The error is
+// one of storage; the refusal of a guard stands in the preview.
 func (e *Engine) PlanRestore(ctx context.Context, q restore.Request, plans []backup.Plan) (restore.Preview, error) {
 	row, now, err := e.Catalog.Get(ctx, backup.RestoreClaimKey(q.ID))
 	var claim restoreClaim
@@ -99,8 +99,9 @@ func (e *Engine) outline(ctx context.Context, q restore.Request, plans []backup.
 	return p, nil
 }
 
-// legible refuses to restore from or into a target of which this version cannot read a row: a newer one may have written there
-// what must not be overwritten, or why a recovery point must not be used. It looks at the newest runs and recovery points.
+// legible refuses to restore from or into a target if this version cannot read one of its rows: a newer version may have noted
+// there that something must not be overwritten, or why a recovery point must not be used. It reads the newest runs and recovery
+// points.
 func (e *Engine) legible(ctx context.Context, targets ...string) (*backup.Reason, error) {
 	for i, target := range targets {
 		if i > 0 && backup.Same(target, targets[0]) {
@@ -166,7 +167,7 @@ func beforeWords(before time.Time) string {
 	return " from before " + before.Format(time.RFC3339)
 }
 
-// restorer is the provider of the destination.
+// restorer returns the provider of the destination.
 func (e *Engine) restorer(destination string) (backup.Provider, backup.Restorer, error) {
 	p, err := e.provider(destination)
 	if err != nil {

@@ -13,17 +13,17 @@ import (
 // ErrRequestReused: the request's ID was used before, for something else.
 var ErrRequestReused = errors.New("the ID of the request was used before for another request")
 
-// Request asks for backups by hand. The same ID always means the same runs.
+// Request asks for manual backups. The same ID always means the same runs.
 type Request struct {
-	// ID is the caller's Repeatability-Request-ID, or that of the invocation.
+	// ID is the caller's Repeatability-Request-ID, or the ID of the invocation.
 	ID string
 	// Plan gives the settings; Target is one of its targets, as the plan spells it. BackupAll takes all of them.
 	Plan   backup.Plan
 	Target string
 }
 
-// claimed is the row of a request: with the targets beside it, it fixes the runs and their IDs, so that a repeat
-// completes what a process that died left half done, whatever has become of the plan.
+// claimed is the row of a request: with the targets beside it, it fixes the runs and their IDs. So a repeat completes the work of
+// a process that died, even if the plan has changed.
 type claimed struct {
 	Request     string          `json:"Request"`
 	Fingerprint string          `json:"Fingerprint"`
@@ -32,7 +32,7 @@ type claimed struct {
 	Time        time.Time       `json:"Time"`
 }
 
-// Backup creates the run that the request asks for, or returns the one that it asked for before.
+// Backup creates the run that the request asks for, or returns the run that it made before.
 func (e *Engine) Backup(ctx context.Context, q Request) (backup.Run, error) {
 	b, _, err := e.request(ctx, q, backup.Partition(q.Target), []string{q.Target})
 	if err != nil {
@@ -41,8 +41,8 @@ func (e *Engine) Backup(ctx context.Context, q Request) (backup.Run, error) {
 	return b.Runs[0], nil
 }
 
-// request makes the runs of the targets, or completes what the first request with the ID asked for. The word for the
-// targets tells requests apart that want different ones.
+// request makes the runs of the targets, or completes the runs of the first request with the ID. The text "what" stands for the
+// targets, so that requests for different targets differ.
 func (e *Engine) request(ctx context.Context, q Request, what string, targets []string) (Batch, time.Time, error) {
 	b, fresh, now, err := e.claim(ctx, claimed{
 		Request: q.ID, Fingerprint: backup.Digest(q.Plan.Name+"\n"+what, 32), Plan: q.Plan.Name, Settings: q.Plan.OnDemand(),
@@ -69,8 +69,8 @@ func (e *Engine) request(ctx context.Context, q Request, what string, targets []
 	return b, now, err
 }
 
-// claim returns what the first request with the ID asked for. If this is the first, the claim and its targets are
-// written in one transaction. It returns ErrNotFound if it is the first and has no targets.
+// claim returns the batch of the first request with the ID. If this is the first, the claim and its targets are written in one
+// transaction. It returns ErrNotFound if it is the first and has no targets.
 func (e *Engine) claim(ctx context.Context, c claimed, targets []string) (b Batch, fresh bool, now time.Time, err error) {
 	id := backup.Digest(c.Request, 32)
 	b, now, err = e.claimedBefore(ctx, id)
@@ -116,7 +116,7 @@ func (e *Engine) claimedBefore(ctx context.Context, id string) (Batch, time.Time
 	return c.batch(strings.Split(targets, "\n")), now, err
 }
 
-// batch are the runs of the claim, none of them looked at.
+// batch returns the runs of the claim, without reading any of them.
 func (c claimed) batch(targets []string) Batch {
 	b := Batch{
 		ID: backup.Digest(c.Request, 32), Plan: c.Plan, Request: c.Request, Created: c.Time, fingerprint: c.Fingerprint,
@@ -161,8 +161,8 @@ func (e *Engine) Status(ctx context.Context, id string) (Status, time.Time, erro
 	return Status{Run: run, Point: &p}, now, nil
 }
 
-// History lists the runs of a target, newest first, with their recovery points: at most top (1 to 1000), from the one
-// after the run with the ID "after". The second result is the ID to go on with, "" at the end.
+// History lists the runs of a target, newest first, with their recovery points: at most top (1 to 1000), from the one after the
+// run with the ID "after". The second result is the ID to go on with, "" at the end.
 func (e *Engine) History(ctx context.Context, target, after string, top int) ([]Status, string, error) {
 	from, err := rowAfter(target, after)
 	if err != nil {

@@ -67,8 +67,8 @@ func TestRequests(t *testing.T) {
 	})
 }
 
-// TestHalfDoneRequests lets every storage call of a request fail, before and after it took effect. The repeat completes it:
-// one run, and it succeeds.
+// TestHalfDoneRequests lets every storage call of a request fail, before and after it took effect. The repeat completes it: one
+// run, and it succeeds.
 func TestHalfDoneRequests(t *testing.T) {
 	for _, made := range []bool{false, true} {
 		for k := 1; ; k++ {

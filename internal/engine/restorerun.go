@@ -12,10 +12,10 @@ import (
 	"lifeboat/internal/restore"
 )
 
-// HoldSafety is how long a safety backup is kept in any case, unless the restore is confirmed before.
+// HoldSafety is the time for which a safety backup is kept in any case, unless the restore is confirmed before.
 const HoldSafety = 7 * 24 * time.Hour
 
-// waits puts the run off. It tells others once of a restore.
+// waits sets the run to waiting. It publishes that once for a restore.
 func (s *step) waits() error {
 	r := &s.run
 	if err := move(r, postpones); err != nil {
@@ -37,7 +37,7 @@ func (s *step) takeRestore(ctx context.Context, provider backup.Provider) error 
 	}
 	switch waits := r.State == backup.Queued || r.State == backup.Waiting; {
 	case waits && r.Restore.Step == backup.StepSecuring && (r.Attempt > 0 || r.Check != ""):
-		// A start was turned away, or lost: that is looked for first. Or the service still looks whether it can make one.
+		// A start was rejected, or lost: look for that first. Or the service still checks whether it can make one.
 		return s.start(ctx, provider)
 	case waits:
 		return s.guard(ctx, provider, restorer)
@@ -93,8 +93,8 @@ func (s *step) guard(ctx context.Context, provider backup.Provider, restorer bac
 		}
 	}
 	q.Reading = true
-	// The permit and the lock come first, because each new attempt reads the artifact again; the permit before all else: a run
-	// that is called up leaves the line, or, if its destination is busy, would keep all behind it waiting.
+	// Acquire the permit and the lock first, because every retry reads the artifact again. The permit comes before the lock: a woken
+	// run leaves the line here. If its destination is busy, it would otherwise keep all runs behind it waiting.
 	if in, err := s.admit(ctx); err != nil || !in {
 		return err
 	}
@@ -145,7 +145,7 @@ func (s *step) guard(ctx context.Context, provider backup.Provider, restorer bac
 	if why := restore.Changed(p, v); why != nil {
 		return s.end(ctx, refuses, *why)
 	}
-	// The lease and the deadline of what begins now count from here.
+	// The lease and the deadline of the next request count from here.
 	took := s.Now().Sub(before)
 	s.now, s.read = s.now.Add(took), s.read.Add(took)
 	if q.Safety {
@@ -155,7 +155,7 @@ func (s *step) guard(ctx context.Context, provider backup.Provider, restorer bac
 	return s.check(ctx, restorer)
 }
 
-// expired refuses a restore that has not begun in time, and says what it waited for.
+// expired refuses a restore that has not begun in time, and says why it had to wait.
 func (s *step) expired() *backup.Reason {
 	why := restore.Expired(s.run.Restore.Expires, s.now)
 	if why != nil && s.run.Reason.Code != "" {
@@ -184,13 +184,13 @@ func (s *step) secured(ctx context.Context, p backup.Point, files []backup.File)
 	r.Reason = backup.NewReason("Preparing", "the safety backup is done; next the service looks whether it can restore", "")
 	err := s.advance(ctx, 0, p.Insert(files)...)
 	if errors.Is(err, errTaken) {
-		undo() // the wake-up that was sent has a mark that no row holds
+		undo() // no row holds the mark of the wake-up that was sent
 		return s.end(ctx, loses, artifactTaken(p))
 	}
 	return err
 }
 
-// check has the service itself look whether it can restore, and then begins at once.
+// check has the service itself check whether it can restore, and then begins at once.
 func (s *step) check(ctx context.Context, restorer backup.Restorer) error {
 	r, q := &s.run, s.run.Restore
 	q.Step = backup.StepChecking
@@ -212,11 +212,11 @@ func (s *step) check(ctx context.Context, restorer backup.Restorer) error {
 	return s.holdOff(ctx, f)
 }
 
-// holdOff waits for a destination that cannot take the restore now. Once it has a safety backup the lock is kept: what the
-// backup is to secure must not change behind it.
+// holdOff waits for a destination that cannot take the restore now. Once it has a safety backup it keeps the lock: the state that
+// the backup secures must not change behind it.
 func (s *step) holdOff(ctx context.Context, f *backup.Fault) error {
 	r := &s.run
-	if r.Lost > 0 { // what the service is at, or has made, may be of the start that was lost: that is looked for again
+	if r.Lost > 0 { // the service may be at work on the lost start, or have made it: look for it again
 		r.Restore.Step, r.Reason = backup.StepRestoring, f.Reason()
 		return s.advance(ctx, max(f.Wait(), s.Waits.LookMax))
 	}
@@ -234,7 +234,7 @@ func (s *step) holdOff(ctx context.Context, f *backup.Fault) error {
 	return s.advance(ctx, max(f.Wait(), min(max(s.Waits.Busy, waited/10), s.Waits.PollMax)))
 }
 
-// attemptRestore saves the intent, which keeps the wake-up's number, and then sends the request that starts the restore.
+// attemptRestore saves the intent, with the wake-up's number unchanged, and then sends the request that starts the restore.
 func (s *step) attemptRestore(ctx context.Context, restorer backup.Restorer) error {
 	undo := s.snapshot()
 	r := &s.run
@@ -264,14 +264,14 @@ func (s *step) attemptRestore(ctx context.Context, restorer backup.Restorer) err
 	case f.Kind == backup.Refused:
 		return s.end(ctx, fails, f.Reason())
 	default:
-		// Hints of a lost start are about backups, which may be started again.
+		// Hints of a lost start are about backups, because those may be started again.
 		s.lost(f.Reason().Reword(f.Code, f.Message, "Nothing is sent twice: what became of it is looked for, as far as the service shows it."))
 		return s.advance(ctx, s.Waits.Look)
 	}
 }
 
-// trace finds out what became of a restore whose answer was lost. It is begun again only where the service shows nothing
-// of it for as long as the patience: what Azure makes may be to be seen only once it is done.
+// trace finds out what became of a restore whose answer was lost. The restore is begun again only if the service shows nothing of
+// it for the whole Patience: Azure may show a new resource only once it is done.
 func (s *step) trace(ctx context.Context, restorer backup.Restorer) error {
 	r := &s.run
 	err := s.takeOver(ctx, backup.NewReason("StartLost", "the process that started the restore ended before it saw the answer", ""))
@@ -326,8 +326,8 @@ func (s *step) trace(ctx context.Context, restorer backup.Restorer) error {
 	return s.advance(ctx, min(max(s.Waits.Look, waited/4), s.Waits.LookMax))
 }
 
-// pollRestore asks once how the restore is getting on. That the service answers nobody meanwhile, or no longer knows our
-// role, is no failure of the restore.
+// pollRestore asks once how the restore is getting on. If the service answers no requests meanwhile, or no longer knows our role,
+// the restore has not failed.
 func (s *step) pollRestore(ctx context.Context, restorer backup.Restorer) error {
 	r := &s.run
 	operation, err := within(ctx, func(ctx context.Context) (backup.Operation, error) {
@@ -349,7 +349,7 @@ func (s *step) pollRestore(ctx context.Context, restorer backup.Restorer) error 
 		delay = max(f.Wait(), s.pollDelay(r.Accepted, 0))
 		switch {
 		case f.Kind != backup.Denied:
-			r.DeniedSince = time.Time{} // it answers nobody: that may take as long as the restore does
+			r.DeniedSince = time.Time{} // it answers no requests: that may take as long as the restore does
 		case r.DeniedSince.IsZero():
 			r.DeniedSince = s.now
 		}
@@ -366,7 +366,7 @@ func (s *step) pollRestore(ctx context.Context, restorer backup.Restorer) error 
 	return s.advance(ctx, delay)
 }
 
-// restored ends the run well, unless what was found after a lost start may be another restore's doing.
+// restored ends the run well, unless another restore may have made the result that was found after a lost start.
 func (s *step) restored(ctx context.Context, operation backup.Operation) error {
 	r := &s.run
 	r.Finished, r.Restore.Warning = s.clock(), backup.Bounded(operation.Warning)
@@ -384,10 +384,10 @@ func (s *step) restored(ctx context.Context, operation backup.Operation) error {
 	return s.end(ctx, restores, backup.Reason{})
 }
 
-// rival is another restore into the same target that ended unknown, so lately that Azure may have been at it until now; ""
+// rival returns another restore into the same target that ended unknown, so lately that Azure may have been at it until now; ""
 // if there is none.
 func (s *step) rival(ctx context.Context) (string, error) {
-	runs, err := s.newestRuns(ctx, s.run.Target, 200) // of two days, unless it is backed up every quarter of an hour
+	runs, err := s.newestRuns(ctx, s.run.Target, 200) // these cover two days, unless it is backed up every quarter of an hour
 	if err != nil {
 		return "", err
 	}
@@ -400,15 +400,15 @@ func (s *step) rival(ctx context.Context) (string, error) {
 	return runs[i].ID, nil
 }
 
-// unread takes the run out of the readers of its recovery point. A reader whose run has ended counts for nothing, so it
-// may stay where somebody else changed the point meanwhile.
+// unread takes the run out of the readers of its recovery point. A reader whose run has ended does not count, so it may stay if
+// another writer changed the point meanwhile.
 func (s *step) unread(ctx context.Context) error {
 	if s.run.Restore == nil || !s.run.Restore.Reading {
 		return nil
 	}
 	p, err := s.RecoveryPoint(ctx, s.run.Restore.Point)
 	switch {
-	case errors.Is(err, backup.ErrNotFound), errors.Is(err, backup.ErrUnreadable): // a reader that has ended counts for nothing
+	case errors.Is(err, backup.ErrNotFound), errors.Is(err, backup.ErrUnreadable): // a reader that has ended does not count
 		return nil
 	case err != nil:
 		return err

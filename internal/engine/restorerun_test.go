@@ -23,7 +23,7 @@ const (
 	vault = "/subscriptions/00000000-0000-4000-8000-000000000001/resourceGroups/rg/providers/Microsoft.KeyVault/managedHSMs/contoso"
 )
 
-// restorer is the service as one that restores. What the test leaves nil goes well.
+// restorer is the service as one that restores. A function that the test leaves nil goes well.
 type restorer struct {
 	*script
 	can     func(r backup.Restore) error
@@ -79,7 +79,7 @@ func (s *restorer) FindRestore(context.Context, backup.Restore) (backup.Operatio
 	return s.trace()
 }
 
-// restorable is a stage whose service restores, with one recovery point of the target, the ID of which it returns.
+// restorable makes a stage whose service restores, with one recovery point of the target, and returns the point's ID.
 func restorable(t *testing.T) (*stage, *restorer, string) {
 	t.Helper()
 	s := newStage(t)
@@ -109,7 +109,7 @@ func (s *stage) sweepAll() {
 	s.t.Errorf("%d entries are left in the index of runs in flight", s.rows("inflight"))
 }
 
-// restoring is a plan that allows restores into the target itself and into the standby.
+// restoring returns a plan that allows restores into the target itself and into the standby.
 func restoring(safety bool) []backup.Plan {
 	p := nightly()
 	p.Restore = backup.RestorePolicy{Into: []string{backup.Itself, standby}, ReplyTo: []string{"answers"}, Safety: safety}
@@ -132,7 +132,7 @@ func (s *stage) restore(q restore.Request, plans []backup.Plan) backup.Run {
 	return run
 }
 
-// story are the different events about the run, in the order in which they came first.
+// story returns the different events about the run, in the order in which they came first.
 func (s *stage) story(run string) string {
 	var types []string
 	for _, e := range s.storage.queue.Events() {
@@ -144,7 +144,7 @@ func (s *stage) story(run string) string {
 	return strings.Join(types, " ")
 }
 
-// answers is what was told of a restore on the queue that the request names.
+// answers returns the events about a restore on the queue that the request names.
 func (s *stage) answers(run string) string {
 	s.t.Helper()
 	var types []string
@@ -161,7 +161,7 @@ func (s *stage) answers(run string) string {
 	return strings.Join(types, " ")
 }
 
-// readers of the recovery point.
+// readers returns the readers of the recovery point.
 func (s *stage) readers(point string) []string {
 	s.t.Helper()
 	p, err := s.engine.RecoveryPoint(s.t.Context(), point)
@@ -231,7 +231,7 @@ func TestRestore(t *testing.T) {
 				len(service.begun) != 1 || p.Artifact != run.ID+".1" {
 				t.Fatalf("the safety backup is %+v, begun %q", p, service.begun)
 			}
-			// It is not what the target should be like: the newest point is still the older one.
+			// It is not the desired state of the target: the newest point is still the older one.
 			again := order("restore-2")
 			plan, err := s.engine.PlanRestore(t.Context(), again, restoring(true))
 			if err != nil || plan.Point == nil || plan.Point.ID != point {
@@ -258,14 +258,14 @@ func TestRestore(t *testing.T) {
 	}
 }
 
-// TestRestoreGuards: whatever a guard refuses ends refused, in these words, and nothing is begun; a dry run says the same.
+// TestRestoreGuards: every refusal of a guard ends refused, in these words, and nothing is begun; a dry run says the same.
 func TestRestoreGuards(t *testing.T) {
 	refused := func(code string) *backup.Fault { return fault(backup.Refused, code) }
 	for _, test := range []struct {
 		name, code string
-		// change what is asked for, what the plan says, or what the service does.
+		// change changes the request, the plan, or the behaviour of the service.
 		change func(s *stage, service *restorer, q *restore.Request, p *backup.Plan)
-		// later: only the run itself finds it.
+		// later tells that only the run itself finds it.
 		later bool
 	}{
 		{"expired", "RequestExpired", func(s *stage, _ *restorer, q *restore.Request, _ *backup.Plan) { q.Expires = s.now }, false},
@@ -352,7 +352,7 @@ func TestRestoreGuards(t *testing.T) {
 			if !strings.HasSuffix(s.story(run.ID), string(run.State)) {
 				t.Errorf("told: %s", s.story(run.ID))
 			}
-			answers := "" // also of a refusal before it is known which plan allows the restore
+			answers := "" // also about a refusal before it is known which plan allows the restore
 			if test.code != "UnknownTarget" && slices.Contains(plans[0].Restore.ReplyTo, q.ReplyTo) {
 				answers = s.story(run.ID)
 			}
@@ -366,7 +366,7 @@ func TestRestoreGuards(t *testing.T) {
 	}
 }
 
-// change changes the row of a recovery point, as somebody else would.
+// change changes the row of a recovery point, as another writer would.
 func (s *stage) change(id string, f func(*backup.Point)) {
 	s.t.Helper()
 	p, err := s.engine.RecoveryPoint(s.t.Context(), id)
@@ -401,8 +401,8 @@ func TestRestoreWarns(t *testing.T) {
 	}
 }
 
-// TestRestoreOfWhatStorageKeeps: a recovery point past its time, which storage keeps, is restored like any other; a restore
-// that comes while cleanup tries whether it still does waits for that, and begins, or is refused if it is gone.
+// TestRestoreOfWhatStorageKeeps: a recovery point past its time, which storage keeps, is restored like any other. If a restore
+// comes while cleanup tries the deletion again, it waits for that, and begins, or is refused if the point is gone.
 func TestRestoreOfWhatStorageKeeps(t *testing.T) {
 	for _, test := range []struct {
 		name        string
@@ -442,7 +442,7 @@ func TestRestoreOfWhatStorageKeeps(t *testing.T) {
 	}
 }
 
-// TestRestorePlanOf: every service says what is overwritten, by which calls, and whether it is backed up before.
+// TestRestorePlanOf: every service says which things are overwritten, by which calls, and whether it is backed up before.
 func TestRestorePlanOf(t *testing.T) {
 	s, _, _ := restorable(t)
 	for kind, want := range map[string]struct{ safety, always bool }{
@@ -473,7 +473,7 @@ func TestRestorePlanOf(t *testing.T) {
 	}
 }
 
-// TestRestorePlanHash: it changes with what would be done, and with nothing else.
+// TestRestorePlanHash: it changes with the effect of the restore, and with nothing else.
 func TestRestorePlanHash(t *testing.T) {
 	s, service, point := restorable(t)
 	base := order("restore-1")
@@ -502,7 +502,7 @@ func TestRestorePlanHash(t *testing.T) {
 	}
 }
 
-// TestRestorePlanRegion: the plan of a restore says where a ledger is made anew, also where plan.yaml says that.
+// TestRestorePlanRegion: the plan of a restore names the region in which a ledger is recreated, also if plan.yaml says it.
 func TestRestorePlanRegion(t *testing.T) {
 	s, _, _ := restorable(t)
 	for kind, of := range map[string]string{
@@ -605,13 +605,13 @@ func TestRestoreLost(t *testing.T) {
 	}
 }
 
-// TestRestoreLostAndTurnedAway: a service that shows nothing of a lost start at first may be busy with it, or say later
-// that it is there. That is never an end which says that nothing was restored.
+// TestRestoreLostAndTurnedAway: a service that shows nothing of a lost start at first may be busy with it, or show it later. The
+// run never ends then with a state that says that nothing was restored.
 func TestRestoreLostAndTurnedAway(t *testing.T) {
 	for _, test := range []struct {
 		name  string
-		again error // what the second request is told
-		looks error // what the service's look says then
+		again error // the answer to the second request
+		looks error // the answer of the service's check then
 		state backup.State
 	}{
 		{"busy with it", fault(backup.Deferred, "Conflict"), nil, backup.Succeeded},
@@ -645,11 +645,11 @@ func TestRestoreLostAndTurnedAway(t *testing.T) {
 	}
 }
 
-// TestRestoreSeenLate: a restore whose answer was lost is to be seen late, before or after a further start that is turned
-// away for it.
+// TestRestoreSeenLate: a restore whose answer was lost is seen late, before or after a further start that is rejected because of
+// it.
 func TestRestoreSeenLate(t *testing.T) {
 	for name, test := range map[string]struct {
-		// looks show nothing; second is the answer to a further start, which is sent after the patience.
+		// looks show nothing; second is the answer to a further start after the patience.
 		looks  int
 		second error
 		starts int
@@ -685,14 +685,14 @@ func TestRestoreSeenLate(t *testing.T) {
 	}
 }
 
-// TestRestoreOfWhom: two restores of a ledger lose their answers, one after the other, and then it is there. Which of them
-// made it cannot be told, unless the first one is long past.
+// TestRestoreOfWhom: two restores of a ledger lose their answers, one after the other, and then it is there. It is unknown which
+// of them made it, unless the first one is long past.
 func TestRestoreOfWhom(t *testing.T) {
 	for _, test := range []struct {
 		later time.Duration
 		found backup.Operation
 		state backup.State
-		// busy: it is found only after a further start was turned away.
+		// busy tells that it is found only after a further start was rejected.
 		busy bool
 	}{
 		{0, backup.Operation{Done: true}, backup.Unknown, false},
@@ -741,8 +741,8 @@ func TestRestoreOfWhom(t *testing.T) {
 	}
 }
 
-// TestRestoreUnseenForAWhile: a restore whose answer was lost is begun again only after looks that showed nothing of it for
-// as long as the patience. Those that could not be made show nothing.
+// TestRestoreUnseenForAWhile: a restore whose answer was lost is begun again only after looks that showed nothing of it for as
+// long as the patience. Looks that could not be made do not count.
 func TestRestoreUnseenForAWhile(t *testing.T) {
 	s, service, _ := restorable(t)
 	service.starts = func(backup.Restore) (backup.Operation, error) {
@@ -766,8 +766,7 @@ func TestRestoreUnseenForAWhile(t *testing.T) {
 	}
 }
 
-// TestRestoreOfLedgers: they are restored under their own name, and not backed up before, since
-// that was deleted.
+// TestRestoreOfLedgers: they are restored under their own name, and not backed up before, since the original was deleted.
 func TestRestoreOfLedgers(t *testing.T) {
 	s, _, _ := restorable(t)
 	for _, kind := range []string{"managedCCFs", "ledgers"} {
@@ -788,7 +787,7 @@ func TestRestoreOfLedgers(t *testing.T) {
 	}
 }
 
-// TestRestoreAnswersRefusals: they go to the queue that a plan of the target allows, whatever was refused.
+// TestRestoreAnswersRefusals: any refusal goes to the queue that a plan of the target allows.
 func TestRestoreAnswersRefusals(t *testing.T) {
 	s, _, _ := restorable(t)
 	q := order("restore-1")
@@ -808,7 +807,7 @@ func TestRestoreAnswersRefusals(t *testing.T) {
 	}
 }
 
-// TestRestoreOfSeveralPlans: where several plans allow a restore, what any of them asks for besides holds.
+// TestRestoreOfSeveralPlans: if several plans allow a restore, the other demands of each of them hold.
 func TestRestoreOfSeveralPlans(t *testing.T) {
 	s, _, _ := restorable(t)
 	first := restoring(false)[0]
@@ -826,8 +825,7 @@ func TestRestoreOfSeveralPlans(t *testing.T) {
 	}
 }
 
-// TestRestoreBack: the safety backup of a destination that is no target of a plan can be restored into it, and into
-// nothing else.
+// TestRestoreBack: the safety backup of a destination that is no target of a plan can be restored into it, and into nothing else.
 func TestRestoreBack(t *testing.T) {
 	s, service, _ := restorable(t)
 	q := order("restore-1")
@@ -861,8 +859,8 @@ func TestRestoreBack(t *testing.T) {
 	}
 }
 
-// TestRestoreWaitsUntilItExpires: where the request is good for longer than a day, so is the wait for the destination, and
-// for a permit; without looking all the time.
+// TestRestoreWaitsUntilItExpires: if the request is good for longer than a day, so is the wait for the destination, and for a
+// permit; without looking all the time.
 func TestRestoreWaitsUntilItExpires(t *testing.T) {
 	for _, test := range []struct {
 		name  string
@@ -942,7 +940,7 @@ func TestRestoreTooOldBySafety(t *testing.T) {
 	}
 }
 
-// TestAcceptSafetyBackup: who accepts the safety backup of a restore under way changes nothing.
+// TestAcceptSafetyBackup: if a person accepts the safety backup of a restore under way, nothing changes.
 func TestAcceptSafetyBackup(t *testing.T) {
 	s, service, point := restorable(t)
 	service.told = func() (backup.Operation, error) { return backup.Operation{Token: "restore token"}, nil }
@@ -964,7 +962,7 @@ func TestAcceptSafetyBackup(t *testing.T) {
 	}
 }
 
-// TestRestoreEnds: what the service says while it restores, or before.
+// TestRestoreEnds: the answers of the service while it restores, or before.
 func TestRestoreEnds(t *testing.T) {
 	for _, test := range []struct {
 		name   string
@@ -1095,8 +1093,8 @@ func TestRestoreEnds(t *testing.T) {
 	}
 }
 
-// TestRestoreSecuresAfterALook: where the service itself looks before a backup, and takes its time, the restore asks it
-// how it is getting on, and does not read its artifact anew each time.
+// TestRestoreSecuresAfterALook: if the service itself checks before a backup, and takes its time, the restore asks it for its
+// progress, and does not read its artifact anew each time.
 func TestRestoreSecuresAfterALook(t *testing.T) {
 	s, service, point := restorable(t)
 	var since time.Time
@@ -1125,8 +1123,8 @@ func TestRestoreSecuresAfterALook(t *testing.T) {
 	}
 }
 
-// TestRestoreKeepsTheLockAfterALostSafetyBackup: what a lost start secured may be found late, after a further attempt was
-// turned away. Nobody else may have changed the destination in between.
+// TestRestoreKeepsTheLockAfterALostSafetyBackup: the safety backup of a lost start may be found late, after a further attempt was
+// rejected. No other run may have changed the destination in between.
 func TestRestoreKeepsTheLockAfterALostSafetyBackup(t *testing.T) {
 	for _, never := range []bool{false, true} {
 		s, service, point := restorable(t)
@@ -1164,8 +1162,8 @@ func TestRestoreKeepsTheLockAfterALostSafetyBackup(t *testing.T) {
 	}
 }
 
-// TestRestoreExpires: a restore begins in the time that its request gives it, and not after, also where its safety backup
-// was turned away until then; however long that time is, it does not end before.
+// TestRestoreExpires: a restore begins within the time limit of its request, and not after, also if its safety backup was
+// rejected until then; it does not end before, however long the limit is.
 func TestRestoreExpires(t *testing.T) {
 	for _, test := range []struct {
 		name       string
@@ -1198,8 +1196,8 @@ func TestRestoreExpires(t *testing.T) {
 	}
 }
 
-// TestRestoreInTheLineForDays: a restore that finds no permit asks for one when there is room or its time is over, and not
-// in between.
+// TestRestoreInTheLineForDays: a restore that finds no permit asks for one when there is room or its time is over, and not in
+// between.
 func TestRestoreInTheLineForDays(t *testing.T) {
 	for _, safety := range []bool{false, true} {
 		s, service, _ := restorable(t)
@@ -1285,9 +1283,9 @@ func TestCancelRestore(t *testing.T) {
 	}
 }
 
-// TestRestoreSurvives lets every call to storage fail, made or not, and the process die before each and after each, and
-// before and after the request that starts the restore. Messages, repeats of the request and the sweep bring it to its
-// end: succeeded, or unknown where nobody can know, and never begun twice.
+// TestRestoreSurvives lets every call to storage fail, made or not, and the process die before each and after each, and before
+// and after the request that starts the restore. Messages, repeats of the request and the sweep bring it to its end: succeeded,
+// or unknown if the truth cannot be known, and never begun twice.
 func TestRestoreSurvives(t *testing.T) {
 	for _, how := range []string{"fails", "is made and fails", "dies before", "dies after"} {
 		unknown := 0
@@ -1376,7 +1374,7 @@ func TestRestoreSurvives(t *testing.T) {
 	}
 }
 
-// due makes the index of what is due say that the recovery point is.
+// due makes the index of due points say that the recovery point is due.
 func (s *stage) due(point string) {
 	s.t.Helper()
 	for _, row := range s.storage.catalog.Rows() {
@@ -1389,8 +1387,8 @@ func (s *stage) due(point string) {
 	}
 }
 
-// TestDeletionAndRestoreRace lets cleanup and a restore of the same recovery point meet a thousand times, at every call of
-// either: exactly one of them gets it.
+// TestDeletionAndRestoreRace lets cleanup and a restore of the same recovery point meet a thousand times, at every call of both:
+// exactly one of them gets it.
 func TestDeletionAndRestoreRace(t *testing.T) {
 	t.Parallel()
 	dice := rand.New(rand.NewPCG(1, 2))

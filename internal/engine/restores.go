@@ -20,16 +20,16 @@ type restoreClaim struct {
 	Time        time.Time `json:"Time"`
 }
 
-// Restore makes the run that the request asks for, queued or refused, and tells others which; or returns the one that it
-// asked for before. It returns ErrRequestReused where the ID stands for another request.
+// Restore makes the run that the request asks for, queued or refused, and publishes which; or returns the run that the request
+// made before. It returns ErrRequestReused if the ID stands for another request.
 //
-// The claim comes first, then the run, then the answer. A process that dies in between is asked again, and goes on: the claim
-// fixes the run's ID, and the insertion of its row decides what the guards said.
+// The claim comes first, then the run, then the answer. If a process dies in between, the request is repeated, and the next
+// process goes on: the claim fixes the run's ID, and the insertion of its row settles the answers of the guards.
 func (e *Engine) Restore(ctx context.Context, q restore.Request, plans []backup.Plan) (backup.Run, error) {
 	return e.claimRestore(ctx, q, func(now time.Time) (restore.Preview, error) { return e.outline(ctx, q, plans, now) })
 }
 
-// claimRestore makes or finds the run of the request. The plan of the restore is asked for only if there is none yet.
+// claimRestore makes or finds the run of the request. It asks for the preview of the restore only if there is no run yet.
 func (e *Engine) claimRestore(ctx context.Context, q restore.Request, outline func(now time.Time) (restore.Preview, error)) (backup.Run, error) {
 	read := e.Now()
 	key := backup.RestoreClaimKey(q.ID)
@@ -70,12 +70,12 @@ func (e *Engine) claimRestore(ctx context.Context, q restore.Request, outline fu
 	case run.State.Final():
 		return run, s.settle(ctx)
 	case told == nil:
-		return run, nil // what it owes its own steps tell, and somebody may be starting the restore
+		return run, nil // its own steps publish what it owes, and an invocation may be starting the restore
 	}
 	return run, s.tell(ctx)
 }
 
-// createRestore makes the run with the events that it owes, or returns the one that somebody else has just made.
+// createRestore makes the run with the events that it owes, or returns the run that another process has just made.
 func (e *Engine) createRestore(
 	ctx context.Context, q restore.Request, p restore.Preview, claim restoreClaim, now time.Time,
 ) (backup.Run, []backup.Event, error) {
@@ -115,8 +115,8 @@ func (e *Engine) createRestore(
 // ErrNotWaiting: the restore has begun, or has ended.
 var ErrNotWaiting = errors.New("the restore does not wait any more")
 
-// CancelRestore ends a restore that has begun nothing yet. One that was canceled before stays so. It returns ErrNotFound
-// if there is none with the ID, and ErrNotWaiting if it is too late.
+// CancelRestore ends a restore that has begun nothing yet. One that was canceled before stays so. It returns ErrNotFound if there
+// is none with the ID, and ErrNotWaiting if it is too late.
 func (e *Engine) CancelRestore(ctx context.Context, id, by string) (backup.Run, error) {
 	for {
 		read := e.Now()
@@ -148,9 +148,9 @@ func (e *Engine) CancelRestore(ctx context.Context, id, by string) (backup.Run, 
 // ErrNotEnded: the restore is still under way.
 var ErrNotEnded = errors.New("the restore has not ended yet")
 
-// ConfirmRestore says that the restored service is as it should be: its safety backup is held no longer, and goes when its
-// time is over. A repeat changes nothing. It returns ErrNotFound if there is no restore with the ID, and ErrNotEnded if
-// it is too early.
+// ConfirmRestore says that the restored service is as it should be: its safety backup is held no longer, and goes when its time
+// is over. A repeat changes nothing. It returns ErrNotFound if there is no restore with the ID, and ErrNotEnded if it is too
+// early.
 func (e *Engine) ConfirmRestore(ctx context.Context, id string) (Status, error) {
 	for {
 		run, _, err := e.load(ctx, id)
@@ -177,13 +177,13 @@ func (e *Engine) ConfirmRestore(ctx context.Context, id string) (Status, error) 
 	}
 }
 
-// AnswerPlan tells others the plan of a restore that was asked for as a dry run.
+// AnswerPlan publishes the preview of a restore that was requested as a dry run.
 func (e *Engine) AnswerPlan(ctx context.Context, q restore.Request, p restore.Preview) error {
 	return e.announce(ctx, event.RestorePreviewed(q, p)...)
 }
 
-// RefuseRequest keeps a request that cannot be understood, or whose ID is another's, among the dead letters, and answers
-// it, as far as it could be read also on its own queue for answers. Code is InvalidRequest, or RequestIdReused.
+// RefuseRequest keeps a request that cannot be understood, or whose ID belongs to another one, among the dead letters. It answers
+// the request, also on its own queue for answers if that can be read. Code is InvalidRequest, or RequestIdReused.
 func (e *Engine) RefuseRequest(
 	ctx context.Context, queue string, message []byte, q restore.Request, plans []backup.Plan, code string, why error,
 ) error {
@@ -204,11 +204,11 @@ func (e *Engine) turnAway(ctx context.Context, message []byte, q restore.Request
 	return e.announce(ctx, event.RequestRefused(message, q, why, replyTo, e.Now().UTC())...)
 }
 
-// GiveUpRequest deals with the message of a request that the host gave up, which was inserted into the queue of poison
-// then. One that can still be begun is put off, three times within an hour, since what failed may be storage. Then it is
-// kept among the dead letters, and answered: it is refused for good under its ID, so that nothing comes of it later,
-// unless it became a run, which goes on and answers by itself. The plans may be none, where they are what could not be
-// read. Later: it was put off.
+// GiveUpRequest handles the message of a request that the host gave up and inserted into the poison queue at the time inserted.
+// If the restore can still begin, it puts the request off, three times within an hour, since storage may have failed. After that
+// it keeps the request among the dead letters, and answers it: the request is refused for good under its ID, so that it has no
+// later effect. If it became a run, that run goes on and answers by itself. The plans may be none, if they could not be read.
+// Later: it was put off.
 func (e *Engine) GiveUpRequest(
 	ctx context.Context, queue string, message []byte, inserted time.Time, plans []backup.Plan, why string,
 ) (run backup.Run, later bool, err error) {

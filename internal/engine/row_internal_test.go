@@ -12,8 +12,8 @@ import (
 	"lifeboat/internal/plans"
 )
 
-// TestRowsKeepWhatThisVersionDoesNotKnow: a row that is read, changed and written back has all that a newer version put there,
-// except what belongs to a value that is another one now.
+// TestRowsKeepWhatThisVersionDoesNotKnow: a row is read, changed and written back. It keeps all the members of a newer version,
+// except in a value that has changed.
 func TestRowsKeepWhatThisVersionDoesNotKnow(t *testing.T) {
 	for _, c := range []struct {
 		name, body string
@@ -88,7 +88,7 @@ func again[T any](change func(*T)) func(row backup.Row) (json.RawMessage, error)
 	}
 }
 
-// TestARowThatCannotBeReadIsNamed, and is known by its error.
+// TestARowThatCannotBeReadIsNamed: it is known by its error.
 func TestARowThatCannotBeReadIsNamed(t *testing.T) {
 	row := backup.Row{Key: backup.Key{Partition: "p", Row: "r"}, Body: json.RawMessage(`{"Created":"yesterday"}`)}
 	if _, err := backup.Decode[backup.Point](row); !errors.Is(err, backup.ErrUnreadable) || !strings.Contains(err.Error(), "row p/r") {
@@ -103,8 +103,8 @@ func TestARowThatCannotBeReadIsNamed(t *testing.T) {
 	}
 }
 
-// TestOlderVersionsPassOverATimersNote: they take a row among the watermarks that they do not know for a watermark. That of a
-// timer must be one of no plan's.
+// TestOlderVersionsPassOverATimersNote: they take an unknown row among the watermarks for a watermark. The row of a timer must
+// look like the watermark of no plan.
 func TestOlderVersionsPassOverATimersNote(t *testing.T) {
 	at := time.Date(2026, 1, 15, 2, 30, 0, 0, time.UTC)
 	for _, note := range []ticked{{At: at}, {Since: at}} {

@@ -1,7 +1,7 @@
 package engine_test
 
-// The scenarios that schedules fail at in the world, one test each. What they share with the tests of single parts is
-// told here once more as a whole: ticks, deaths, deliveries, the end of the runs.
+// These are the scenarios in which schedules fail in the world, one test each. Some of it is in the tests of single parts, and
+// stands here once more as a whole: ticks, deaths, deliveries, the end of the runs.
 
 import (
 	"errors"
@@ -20,7 +20,7 @@ import (
 	"lifeboat/internal/testing/figures"
 )
 
-// slots are the slots of all runs, each with how many runs it has.
+// slots returns the slots of all runs, each with its number of runs.
 func (s *stage) slots() map[string]int {
 	s.t.Helper()
 	slots := map[string]int{}
@@ -32,7 +32,7 @@ func (s *stage) slots() map[string]int {
 	return slots
 }
 
-// another engine on the same storage, as in a second process or deployment: IDs of its own, a clock of its own.
+// another makes another engine on the same storage, as in a second process or deployment: IDs of its own, a clock of its own.
 func (s *stage) another(skew time.Duration) *engine.Engine {
 	e := *s.engine
 	own, ids := s.engine.Now, 0
@@ -44,7 +44,7 @@ func (s *stage) another(skew time.Duration) *engine.Engine {
 	return &e
 }
 
-// health of the one target of the plan.
+// health returns the health of the one target of the plan.
 func (s *stage) health(plan backup.Plan) health.TargetHealth {
 	s.t.Helper()
 	health, _, err := s.engine.Health(s.t.Context(), plans.Active{Plans: []backup.Plan{plan}})
@@ -75,15 +75,15 @@ func (s *stage) nights(n int, size func(night int) int64) (ids []string) {
 	return ids
 }
 
-// The service says that all went well, and there is nothing, or far less than ever before: the run has not succeeded, or
-// its recovery point is suspect; others are told, nothing of it counts as good, and health says why.
+// TestScenario01SilentEmptiness: the service says that all went well, and there is nothing, or far less than ever before. The run
+// has not succeeded, or its recovery point is suspect; that is published, nothing of it counts as good, and health says why.
 func TestScenario01SilentEmptiness(t *testing.T) {
 	for _, test := range []struct {
 		name  string
 		size  int64
 		state backup.State
-		code  string // of the run
-		says  string // of health
+		code  string // the code of the run's reason
+		says  string // the words of health
 	}{
 		{"nothing", 0, backup.Failed, "ArtifactEmpty", "ArtifactEmpty"},
 		{"one byte", 1, backup.Succeeded, "SizeSuspect", "SuspectRecoveryPoint"},
@@ -112,8 +112,9 @@ func TestScenario01SilentEmptiness(t *testing.T) {
 	}
 }
 
-// Twenty-five newer backups, all of them broken and no three on end alike: they are never counted, however old the last
-// good one is, and expire while it stays. Once backups are good again it goes by its time, as ever.
+// TestScenario13NewestBackupsAreBroken: there are twenty-five newer backups, all of them broken and no three in a row of similar
+// size. They are never counted, at any age of the last good one, and expire while it stays. Once backups are good again it goes
+// by its time, as ever.
 func TestScenario13NewestBackupsAreBroken(t *testing.T) {
 	s := newStage(t)
 	good := s.nights(3, func(int) int64 { return 1000 })
@@ -155,8 +156,8 @@ func TestScenario13NewestBackupsAreBroken(t *testing.T) {
 	}
 }
 
-// The timer fires twice within 90 ms on two instances: the second tick happens as a whole before any one call of the
-// first. Also where slots were missed, and where the plan is new.
+// TestScenario06TimerFiresTwice: the timer fires twice within 90 ms on two instances: the second tick happens as a whole before
+// any one call of the first. The same is tested with missed slots, and with a new plan.
 func TestScenario06TimerFiresTwice(t *testing.T) {
 	plan := many(3)
 	for _, days := range []int{0, 1, 4} {
@@ -197,7 +198,8 @@ func TestScenario06TimerFiresTwice(t *testing.T) {
 	}
 }
 
-// The queue delivers every message ten times, in any order, and once more six days late.
+// TestScenario07MessagesTenTimesReorderedAndLate: the queue delivers every message ten times, in any order, and once more six
+// days late.
 func TestScenario07MessagesTenTimesReorderedAndLate(t *testing.T) {
 	for seed := range uint64(20) {
 		random := rand.New(rand.NewPCG(seed, 7))
@@ -243,7 +245,8 @@ func TestScenario07MessagesTenTimesReorderedAndLate(t *testing.T) {
 	}
 }
 
-// The host is down for 14 days on a daily schedule: one catch-up for each target, spread by the jitter, and one gap.
+// TestScenario08HostDown14Days: the host is down for 14 days on a daily schedule: one catch-up for each target, spread by the
+// jitter, and one gap.
 func TestScenario08HostDown14Days(t *testing.T) {
 	plan := many(50)
 	plan.Jitter = 20 * time.Minute
@@ -281,7 +284,8 @@ func TestScenario08HostDown14Days(t *testing.T) {
 	}
 }
 
-// The host is down, and the newest slot is past its window: nothing is caught up on, and the next slot is as ever.
+// TestScenario08HostDownPastTheWindow: the host is down, and the newest slot is past its window: nothing is caught up on, and the
+// next slot is as ever.
 func TestScenario08HostDownPastTheWindow(t *testing.T) {
 	plan := nightly()
 	plan.Window = 3 * time.Hour
@@ -298,8 +302,8 @@ func TestScenario08HostDownPastTheWindow(t *testing.T) {
 	}
 }
 
-// The expression is edited while the host is down: every slot of the new one since the old watermark is accounted for,
-// and none of the old one.
+// TestScenario09ExpressionEditedWhileDown: the expression is edited while the host is down. Every slot of the new one since the
+// old watermark is accounted for, and none of the old one.
 func TestScenario09ExpressionEditedWhileDown(t *testing.T) {
 	s := newStage(t)
 	old := nightly()
@@ -328,7 +332,7 @@ func TestScenario09ExpressionEditedWhileDown(t *testing.T) {
 	}
 }
 
-// One run is stuck for ever: it is given up after a day, and the next slot's run is not.
+// TestScenario10RunStuckForEver: one run is stuck for ever: it is given up after a day, and the next slot's run is not.
 func TestScenario10RunStuckForEver(t *testing.T) {
 	s := newStage(t)
 	s.tick(nightly())
@@ -357,8 +361,8 @@ func TestScenario10RunStuckForEver(t *testing.T) {
 	}
 }
 
-// The process dies between the creation of a run and what should follow: "it is there already" means done, the schedule
-// advances, and the next slots come.
+// TestScenario11RunExistsAlready: the process dies between the creation of a run and the next write: "it is there already" means
+// done, the schedule advances, and the next slots come.
 func TestScenario11RunExistsAlready(t *testing.T) {
 	for k := 1; ; k++ {
 		s := newStage(t)
@@ -383,8 +387,8 @@ func TestScenario11RunExistsAlready(t *testing.T) {
 	}
 }
 
-// The clock jumps for one invocation, at the very slot: nothing is deleted, no slot is fired twice or lost, and others
-// are told.
+// TestScenario14ClockJumps: the clock jumps for one invocation, at the very slot: nothing is deleted, no slot is fired twice or
+// lost, and the jump is published.
 func TestScenario14ClockJumps(t *testing.T) {
 	for _, jump := range []time.Duration{400 * day, -2 * day} {
 		s := newStage(t)
@@ -424,7 +428,8 @@ func TestScenario14ClockJumps(t *testing.T) {
 	}
 }
 
-// The storage's own clock was wrong for one tick, and nothing could notice: the plan must not stand still in silence.
+// TestScenario14WatermarkInTheFuture: the storage's own clock was wrong for one tick, and nothing could notice: the plan must not
+// stand still in silence.
 func TestScenario14WatermarkInTheFuture(t *testing.T) {
 	s := newStage(t)
 	s.tick(nightly())
@@ -441,7 +446,7 @@ func TestScenario14WatermarkInTheFuture(t *testing.T) {
 	}
 }
 
-// A year of ticks in each zone: one run on every local day, also on those when clocks change.
+// TestScenario15ClocksChange: a year of ticks in each zone: one run on every local day, also on the days when clocks change.
 func TestScenario15ClocksChange(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -488,8 +493,8 @@ func TestScenario15ClocksChange(t *testing.T) {
 	}
 }
 
-// A zone changes its rules while the app is updated: counting from the old watermark, no local day is left out, and
-// only the day of the update can have two.
+// TestScenario15RulesOfAZoneChange: a zone changes its rules while the app is updated: counting from the old watermark, no local
+// day is left out, and only the day of the update can have two.
 func TestScenario15RulesOfAZoneChange(t *testing.T) {
 	for _, hours := range []int{-3, -1, 1, 3} {
 		before, after := time.FixedZone("before", 4*3600), time.FixedZone("after", (4+hours)*3600)
@@ -523,8 +528,9 @@ func TestScenario15RulesOfAZoneChange(t *testing.T) {
 	}
 }
 
-// The identity loses a role at 03:00 for one of two subscriptions. Only the runs there end without a recovery point, one
-// try each, and others are told of that target alone, within one interval of when it turned unprotected.
+// TestScenario30RoleLostForOneSubscription: the identity loses a role at 03:00 for one of two subscriptions. Only the runs there
+// end without a recovery point, one try each, and the alarm names that target alone, within one interval of when it turned
+// unprotected.
 func TestScenario30RoleLostForOneSubscription(t *testing.T) {
 	s := newStage(t)
 	there := strings.Replace(target, "000000000001/", "000000000030/", 1)
@@ -570,8 +576,8 @@ func TestScenario30RoleLostForOneSubscription(t *testing.T) {
 	}
 }
 
-// A plan is paused for a month, or everything is stopped, and then goes on: no burst, and the gap says by whom. While
-// it rests, a tick costs what an idle one costs, and the note that it came.
+// TestScenario34PausedForAMonth: a plan is paused for a month, or everything is stopped, and then goes on: no burst, and the gap
+// names the reason. While it rests, a tick costs as much as an idle one, and the note that it came.
 func TestScenario34PausedForAMonth(t *testing.T) {
 	for _, test := range []struct {
 		why  string
@@ -609,8 +615,8 @@ func TestScenario34PausedForAMonth(t *testing.T) {
 					t.Errorf("%s: told at %s of %+v", test.why, s.now, h)
 				}
 			}
-			// The target is judged once a slot and once at its deadline, which costs a read and a write. To tell of it costs
-			// a look at its runs, the message, and taking the event out of the outbox.
+			// The target is judged once a slot and once at its deadline; that costs a read and a write. To publish it costs a read of its
+			// runs, the message, and taking the event out of the outbox.
 			judged := int(s.now.Sub(begin.Add(day)) / day)
 			if told > 0 {
 				judged++
@@ -642,7 +648,8 @@ func TestScenario34PausedForAMonth(t *testing.T) {
 	}
 }
 
-// Two deployments run the same plan on one storage account, with clocks a minute apart, for a week: one backup a slot.
+// TestScenario36TwoDeployments: two deployments run the same plan on one storage account, with clocks a minute apart, for a week:
+// one backup a slot.
 func TestScenario36TwoDeployments(t *testing.T) {
 	s := newStage(t)
 	plan := many(3)
@@ -676,8 +683,8 @@ func TestScenario36TwoDeployments(t *testing.T) {
 	}
 }
 
-// bucket is how Azure Resource Manager bounds requests: each takes one out, and so many flow in each second. Nobody gets
-// any before it opens.
+// bucket limits requests as Azure Resource Manager does: each takes one out, and a fixed number flows in each second. It is empty
+// before it opens.
 type bucket struct {
 	opens           time.Time
 	holds, left     float64
@@ -686,7 +693,7 @@ type bucket struct {
 	asked, declined int
 }
 
-// take asks for the requests that a call makes, as far as they get.
+// take takes out the requests of a call, as far as they go.
 func (b *bucket) take(now time.Time, requests int) error {
 	b.left = min(b.holds, b.left+now.Sub(b.filled).Seconds()*b.perSecond)
 	b.filled = now
@@ -701,9 +708,9 @@ func (b *bucket) take(now time.Time, requests int) error {
 	return nil
 }
 
-// At midnight 500 targets of two subscriptions come due at once, and for twenty minutes everything is answered 429 or 503;
-// then so many requests a second get through. All backups end inside the window, and what was asked in vain is less than a
-// fifth of the rest.
+// TestScenario29StormAtMidnight: at midnight 500 targets of two subscriptions come due at once, and for twenty minutes every
+// request is answered 429 or 503. Then a fixed number of requests a second get through. All backups end inside the window, and
+// the requests in vain are less than a fifth of the rest.
 func TestScenario29StormAtMidnight(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)

@@ -17,19 +17,19 @@ import (
 // ErrClock is the error of a tick that did nothing because this process's clock and the catalog's are too far apart.
 var ErrClock = errors.New("the clocks disagree: nothing is scheduled or deleted")
 
-// watermark is how far a plan's slots have been dealt with, and what is still to be told about them.
+// watermark says up to when a plan's slots have been dealt with, and which gap is still to be published.
 type watermark struct {
 	Plan string    `json:"Plan"`
 	At   time.Time `json:"At"`
-	// By is the schedule that At was dealt with by.
+	// By is the schedule that was used up to At.
 	By by `json:"By,omitzero"`
-	// Begun is the slot after At whose runs are being made; zero if none is. It is saved before the first of them, so that
-	// nobody calls the slot missed, and At moves to it behind the last.
+	// Begun is the slot after At whose runs are being made; zero if none is. It is saved before the first of them, so that no tick
+	// calls the slot missed, and At moves to it behind the last.
 	Begun time.Time `json:"Begun,omitzero"`
 	// BegunBy is the schedule that Begun is a slot of.
 	BegunBy by `json:"BegunBy,omitzero"`
-	// Halted is why the plan makes no runs since At; "" if it does. At stays where it is until that changes, so that a
-	// plan at rest writes nothing.
+	// Halted says why the plan makes no runs since At; "" if it does. At stays where it is until that changes, so that a plan at
+	// rest writes nothing.
 	Halted string `json:"Halted,omitempty"`
 	// LastGap is the gap that was noted last; its Count is zero if there never was one.
 	LastGap schedule.Gap `json:"LastGap,omitzero"`
@@ -38,15 +38,15 @@ type watermark struct {
 	etag string
 }
 
-// by is a schedule in its time zone, and what that zone's clocks were ahead of UTC at an instant, in seconds: other data of
-// the zone may have them otherwise.
+// by is a schedule in its time zone, and the zone's offset from UTC at an instant, in seconds: other data of the zone may have
+// another offset.
 type by struct {
 	Expression string `json:"expression"`
 	Zone       string `json:"zone"`
 	Ahead      int    `json:"ahead"`
 }
 
-// byOf is what the plan deals with an instant by.
+// byOf returns the schedule by which the plan deals with an instant.
 func byOf(p backup.Plan, at time.Time) by {
 	b := by{Expression: p.Expression}
 	if p.Schedule.Zone != nil {
@@ -56,8 +56,8 @@ func byOf(p backup.Plan, at time.Time) by {
 	return b
 }
 
-// since is what the slots after the watermark come after. Where a region has changed its rules, and the program learnt of it,
-// a local time that was dealt with may lie ahead once more: it is no slot again.
+// since returns the instant after which the next slots lie. If a region has changed its rules, and the program learnt of it, a
+// local time that was dealt with may lie ahead once more: it is no slot again.
 func (m *watermark) since(plan backup.Plan) time.Time {
 	is := byOf(plan, m.At)
 	if is.Ahead == m.By.Ahead || is.Expression != m.By.Expression || is.Zone != m.By.Zone || plan.Schedule.Hour == schedule.EveryHour {
@@ -72,7 +72,7 @@ func (m *watermark) since(plan backup.Plan) time.Time {
 	return m.At
 }
 
-// unattended is the reason of a gap that nobody meant.
+// unattended is the reason of a gap that was not intended.
 const unattended = "nobody looked at the plan: the app did not run, or plan.yaml did not hold it or could not be read"
 
 // ScheduleReport says what one tick did.
@@ -83,23 +83,23 @@ type ScheduleReport struct {
 	Missed []schedule.Gap
 	// Unprotected are the targets that turned so since they were judged last.
 	Unprotected []health.TargetHealth
-	// Looked counts the runs in flight that the sweep looked at, Resent the wake-ups that it sent again.
+	// Looked counts the runs in flight that the sweep checked, Resent the wake-ups that it sent again.
 	Looked, Resent int
 	// Called counts the runs that were woken because there was room for their operations.
 	Called int
-	// Unsent counts events that wait for their queues to take them, and resources with such events that were not looked at.
+	// Unsent counts events that wait for their queues to take them, and unread resources with such events.
 	Unsent int
-	// Book is the row of the plan in force, as the tick read it: for [Book.Saw]. It has no ETag if there is none.
+	// Book is the row of the plan in force, as the tick read it: for [plans.Store.Observe]. It has no ETag if there is none.
 	Book backup.Row
 
-	// events are those that this tick put into the outbox of its own partition.
+	// events are the events that this tick put into the outbox of its own partition.
 	events []backup.Event
 }
 
-// Schedule is one tick: it sweeps, and then for every plan it makes the runs of its newest slot since the plan's watermark,
-// one for each target, and notes the slots before that as missed. Rows come before the watermark, and a run's ID
-// comes from its slot: a tick that is killed, repeated, or runs twice at once makes one run per slot and target. Ticks
-// without a slot or a late run write nothing but a note that they came, once in noteEvery.
+// Schedule is one tick. It sweeps. Then for every plan it makes the runs of the newest slot since the plan's watermark, one for
+// each target, and notes the slots before that as missed. Rows come before the watermark, and a run's ID comes from its slot: a
+// tick that is killed, repeated, or runs twice at once makes one run per slot and target. Ticks without a slot or a late run
+// write nothing but a note that they came, once in NoteEvery.
 func (e *Engine) Schedule(ctx context.Context, plans []backup.Plan) (ScheduleReport, error) {
 	var report ScheduleReport
 	state, err := e.standing(ctx)
@@ -125,32 +125,32 @@ func (e *Engine) Schedule(ctx context.Context, plans []backup.Plan) (ScheduleRep
 	}
 	if apart == nil {
 		errs = append(errs, e.judge(ctx, plans, state, &report))
-		errs = append(errs, e.note(ctx, "schedule", state.ticked["schedule"], now)) // a tick that does nothing is none
+		errs = append(errs, e.note(ctx, "schedule", state.ticked["schedule"], now)) // a tick that does nothing does not count
 	}
 	errs = append(errs, e.drain(ctx, state.outbox, now, &report)) // last: it may take its time, and changes nothing
 	return report, errors.Join(errs...)
 }
 
-// standing is what a tick must know before anything else: rows that stand side by side, so that one request reads them.
+// standing has the rows that a tick must know before anything else: they stand side by side, so that one request reads them.
 type standing struct {
 	// book is the row of the plan in force.
 	book backup.Row
-	// judged says when the targets of a plan were judged last, and marks how far its slots are dealt with, by the plan's
-	// name: of all plans that ever were.
+	// judged says when the targets of a plan were judged last, and marks up to when its slots are dealt with, by the plan's name.
+	// They have all plans that ever were.
 	judged map[string]judged
 	marks  map[string]*watermark
-	// unread says why a plan's watermark cannot be read, by the plan's name: the plan stands still. unjudged says so of when its
-	// targets were judged.
+	// unread says why a plan's watermark cannot be read, by the plan's name: the plan stands still. unjudged says why the row of its
+	// last judging cannot be read.
 	unread, unjudged map[string]error
 	// ticked are the notes of timers, by the name of the function.
 	ticked map[string]ticked
 	gate   gate
 	outbox outbox
-	// clock is the catalog's; zero where the rows could not be listed.
+	// clock is the catalog's; zero if the rows could not be listed.
 	clock time.Time
 }
 
-// standing reads it. The error also names rows that cannot be read: they stop their own plan alone.
+// standing reads these rows. The error also names rows that cannot be read: they stop only their own plan.
 func (e *Engine) standing(ctx context.Context) (standing, error) {
 	state := standing{judged: map[string]judged{}, marks: map[string]*watermark{}, unread: map[string]error{}, unjudged: map[string]error{}, ticked: map[string]ticked{}}
 	var errs []error
@@ -217,7 +217,7 @@ func (e *Engine) halted(plan backup.Plan) string {
 // errOvertaken: another tick has saved the watermark since it was read.
 var errOvertaken = errors.New("other ticks are faster, again and again")
 
-// schedulePlan deals with one plan. After another tick was faster it looks again: that one may have died since.
+// schedulePlan deals with one plan. If another tick was faster, it reads again: that one may have died since.
 func (e *Engine) schedulePlan(
 	ctx context.Context, plan backup.Plan, mark *watermark, now time.Time, report *ScheduleReport,
 ) error {
@@ -237,15 +237,15 @@ func (e *Engine) schedulePlan(
 	return errOvertaken
 }
 
-// makeSlot makes of what is due a gap and the runs of one slot. The order of its writes is what makes a tick that dies, or is slow, harmless: the gap
-// together with a watermark that owes its event, and that says that the newest slot is begun; the runs of that slot; the
-// watermark at it.
+// makeSlot records missed slots and makes the runs of the newest due slot. It writes in an order that survives a crash or a slow
+// tick: (1) the gap, with a watermark that owes its event and has that slot as Begun, in one transaction; (2) the runs; (3) the
+// watermark moved to that slot.
 func (e *Engine) makeSlot(
 	ctx context.Context, plan backup.Plan, mark *watermark, now time.Time, report *ScheduleReport,
 ) error {
 	halted := e.halted(plan)
 	if mark == nil {
-		// A new plan begins now: slots before it are nobody's.
+		// A new plan begins now: it does not count the slots before.
 		body := backup.Encode(watermark{Plan: plan.Name, At: now, By: byOf(plan, now), Halted: halted})
 		_, err := e.Catalog.Apply(ctx, backup.Write{Op: backup.Insert, Key: backup.WatermarkKey(plan.Name), Body: body})
 		if errors.Is(err, backup.ErrExists) {
@@ -262,8 +262,8 @@ func (e *Engine) makeSlot(
 		return nil
 	}
 	if !mark.Begun.IsZero() {
-		// A tick died among the slot's runs, or is still at it. The slot was not missed, neither by nobody's looking nor by a
-		// pause: what it lacks is made, and ends in its own time.
+		// A tick died among the slot's runs, or is still at it. The slot was not missed, neither by downtime nor by a pause: its other
+		// runs are made, and end in their own time.
 		if err := e.finish(ctx, plan, mark, now, report); err != nil {
 			return err
 		}
@@ -329,9 +329,9 @@ func (e *Engine) saveMark(ctx context.Context, mark *watermark, gap schedule.Gap
 	etags, err := e.Catalog.Apply(ctx, writes...)
 	switch {
 	case errors.Is(err, backup.ErrChanged):
-		return errOvertaken // whoever was faster tells
+		return errOvertaken // the faster tick publishes it
 	case err != nil:
-		return fmt.Errorf("save the watermark: %w", err) // perhaps it was saved: then the next tick tells
+		return fmt.Errorf("save the watermark: %w", err) // perhaps it was saved: then the next tick publishes it
 	}
 	mark.etag = etags[len(etags)-1]
 	if gap.Count > 0 {
@@ -340,9 +340,9 @@ func (e *Engine) saveMark(ctx context.Context, mark *watermark, gap schedule.Gap
 	return nil
 }
 
-// create claims the run's ID by inserting its row. It is false if the row was there before: somebody else made the run,
-// and wakes it. The index entry comes first, so that the sweep finds the run if the first wake-up is never sent. Events go
-// into the outbox with the row.
+// create claims the run's ID by inserting its row. It returns false if the row was there before: another process made the run,
+// and wakes it. The index entry comes first, so that the sweep finds the run if the first wake-up is never sent. Events go into
+// the outbox with the row.
 func (e *Engine) create(ctx context.Context, run *backup.Run, now time.Time, events ...backup.Event) (bool, error) {
 	run.State, run.Created, run.Updated = cmp.Or(run.State, backup.Queued), now, now
 	run.Wake, run.Mark, run.Due = 1, e.NewID(), now
@@ -374,8 +374,8 @@ func (e *Engine) create(ctx context.Context, run *backup.Run, now time.Time, eve
 	return true, nil
 }
 
-// checkClock compares what our own clock and the catalog's said at the same time, and tells others if they are too far
-// apart: one of them would delete what is not past its time.
+// checkClock compares our own clock with the catalog's at the same time, and publishes an event if they are too far apart: one of
+// them would delete points too early.
 func (e *Engine) checkClock(ctx context.Context, own, now time.Time) error {
 	apart := own.Sub(now)
 	if apart.Abs() <= clockTolerance {

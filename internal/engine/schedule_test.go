@@ -46,8 +46,8 @@ func TestSchedule(t *testing.T) {
 	}
 }
 
-// TestIdleTick holds the tick to its price: two reads, whatever the number of plans and targets, and a note that it came,
-// once in five minutes.
+// TestIdleTick holds the tick to its price: two reads, for any number of plans and targets, and a note that it came, once in five
+// minutes.
 func TestIdleTick(t *testing.T) {
 	s := newStage(t)
 	var plans []backup.Plan
@@ -86,7 +86,7 @@ func TestScheduleIsRepeatable(t *testing.T) {
 				break
 			}
 			if err == nil && report.Unsent == 0 && !made {
-				// Only the dropping of an entry that nobody needs may fail unseen.
+				// Only the deletion of a superfluous entry may fail unseen.
 				t.Errorf("call %d fails, and nobody is told", k)
 			}
 			for range 4 {
@@ -106,7 +106,7 @@ func TestScheduleIsRepeatable(t *testing.T) {
 	}
 }
 
-// TestClocksApart: nothing is scheduled or deleted on a clock that may be wrong, and others are told.
+// TestClocksApart: nothing is scheduled or deleted on a clock that may be wrong, and an event says so.
 func TestClocksApart(t *testing.T) {
 	for _, apart := range []time.Duration{121 * time.Second, -121 * time.Second, 400 * day} {
 		s := newStage(t)
@@ -137,7 +137,7 @@ func TestClocksApart(t *testing.T) {
 	s.tick(nightly())
 }
 
-// TestSlowTickIsNoWrongClock: that a tick takes its time before it comes to the plans says nothing about the clocks.
+// TestSlowTickIsNoWrongClock: a tick may take its time before it comes to the plans, and its clock is not wrong for that.
 func TestSlowTickIsNoWrongClock(t *testing.T) {
 	s := newStage(t)
 	s.tick(nightly())

@@ -7,7 +7,7 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// slotRuns are the runs of the slot, one for each target, as they are made now.
+// slotRuns returns the runs of the slot, one for each target, as they are made now.
 func slotRuns(p backup.Plan, slot, now time.Time) []backup.Run {
 	next := p.Schedule.Next(slot)
 	var until time.Time
@@ -39,8 +39,8 @@ func slotRunID(p backup.Plan, target string, slot time.Time) string {
 	return backup.NewRunID(target, slot, "plan "+p.Name)
 }
 
-// start is when the run of the target is to begin: its share of the jitter after the slot. Where that has passed, since
-// the slot is caught up on, it is its share from now on, so that runs caught up on are spread as well.
+// start returns the time at which the run of the target is to begin: its share of the jitter after the slot. If that has passed,
+// because the slot is caught up on, the share counts from now on, so that such runs are spread as well.
 func start(p backup.Plan, target string, slot, now, end time.Time) time.Time {
 	if at := slot.Add(share(p, target, slot, end)); at.After(now) {
 		return at
@@ -48,7 +48,7 @@ func start(p backup.Plan, target string, slot, now, end time.Time) time.Time {
 	return now.Add(share(p, target, now, end))
 }
 
-// share is the target's part of the jitter, always the same one, in whole seconds. The jitter never reaches the end.
+// share returns the target's part of the jitter, always the same one, in whole seconds. The jitter never reaches the end.
 func share(p backup.Plan, target string, from, end time.Time) time.Duration {
 	span := min(p.Jitter, backup.LongestJitter)
 	if !end.IsZero() {

@@ -55,7 +55,7 @@ func TestDueAfterLong(t *testing.T) {
 	}
 }
 
-// many is the plan with n targets.
+// many returns the plan with n targets.
 func many(n int) backup.Plan {
 	plan := nightly()
 	plan.Targets = nil
@@ -114,7 +114,7 @@ func TestJitter(t *testing.T) {
 	}
 }
 
-// TestJitterHoldsBack: a run begins when its share is over, not before, whatever gets lost; and the wait for it is not
+// TestJitterHoldsBack: a run begins when its share is over, not before, even if messages get lost; and the wait for it is not
 // counted as one for the target.
 func TestJitterHoldsBack(t *testing.T) {
 	plan := nightly()
@@ -194,7 +194,7 @@ func TestJitterSurvivesKills(t *testing.T) {
 	}
 }
 
-// TestMissed: a run whose window ends before its turn comes asks nothing of Azure, and says what it waited for.
+// TestMissed: a run whose window ends before its turn comes asks nothing of Azure, and says why it had to wait.
 func TestMissed(t *testing.T) {
 	plan := nightly()
 	plan.Window = 3 * time.Hour
@@ -299,7 +299,7 @@ func TestTickDiesBeforeTheNextSlot(t *testing.T) {
 	}
 }
 
-// TestTicksDieInTwoSlots: a tick dies among the runs of a slot, the one after it among those of the next, and then that
+// TestTicksDieInTwoSlots: a tick dies among the runs of a slot, the tick after it among the runs of the next, and then that
 // slot's window ends. Each slot has all its runs, or lies in a gap.
 func TestTicksDieInTwoSlots(t *testing.T) {
 	plan := many(2)
@@ -342,8 +342,8 @@ func TestTicksDieInTwoSlots(t *testing.T) {
 	}
 }
 
-// TestTickOvertakenByTheDead: a tick dies once it has noted that a slot is begun, and the next one had read the watermark
-// before. It makes the runs all the same.
+// TestTickOvertakenByTheDead: a tick dies once it has noted that a slot is begun, and the next one had read the watermark before.
+// It makes the runs all the same.
 func TestTickOvertakenByTheDead(t *testing.T) {
 	plan := many(2)
 	s := newStage(t)
@@ -442,8 +442,8 @@ func TestPauseOvertakesTick(t *testing.T) {
 	}
 }
 
-// TestNextSlotOvertakesTick: a tick that catches up on a slot is so slow that the next slot comes due, or the window of its
-// own ends, and another tick deals with that, at any of its calls. Each slot has all its runs, or lies in a gap.
+// TestNextSlotOvertakesTick: a tick that catches up on a slot is very slow. Meanwhile the next slot comes due, or the window of
+// its own ends, and another tick deals with that, at any of its calls. Each slot has all its runs, or lies in a gap.
 func TestNextSlotOvertakesTick(t *testing.T) {
 	for _, window := range []time.Duration{0, day - time.Minute} {
 		plan := many(2)
@@ -463,8 +463,8 @@ func TestNextSlotOvertakesTick(t *testing.T) {
 	}
 }
 
-// TestTargetsEditedAfterDeath: a tick dies at any of its calls, and before the next slot the target is taken out of the plan
-// whose runs are made first. The slot has runs, or lies in a gap, but never both.
+// TestTargetsEditedAfterDeath: a tick dies at any of its calls, and before the next slot the plan loses the target whose runs are
+// made first. The slot has runs, or lies in a gap, but never both.
 func TestTargetsEditedAfterDeath(t *testing.T) {
 	for k := 1; ; k++ {
 		s := newStage(t)
@@ -485,8 +485,8 @@ func TestTargetsEditedAfterDeath(t *testing.T) {
 	}
 }
 
-// overtaken makes a tick, one call at a time, and lets something else happen before its call k, be it that the clock moves.
-// It is false if it has fewer.
+// overtaken makes a tick, one call at a time, and calls by before its call k; by may also move the clock. It returns false if the
+// tick has fewer calls.
 func (s *stage) overtaken(plan backup.Plan, k int, by func()) (reached bool) {
 	s.engine.Abreast = 1
 	s.storage.calls = 0
@@ -523,8 +523,8 @@ func (s *stage) fates() map[time.Time]string {
 	return is
 }
 
-// TestHaltSurvivesKills lets every call fail of the tick that first sees a pause, and of the one that first sees its
-// end, also where the event about the gap cannot be sent for days.
+// TestHaltSurvivesKills lets every call fail of the tick that first sees a pause, and of the tick that first sees its end, also
+// if the event about the gap cannot be sent for days.
 func TestHaltSurvivesKills(t *testing.T) {
 	going, paused := nightly(), nightly()
 	paused.Paused = true
@@ -562,7 +562,7 @@ func TestHaltSurvivesKills(t *testing.T) {
 					t.Errorf("call %d fails: the event cannot be sent, and nobody is told: %v", k, err)
 				}
 				s.storage.silent = false
-				s.tick() // also where the plan is gone by now
+				s.tick() // also if the plan is gone by now
 				s.finish()
 				s.oneGap(5, begin.Add(day), begin.Add(5*day), "paused by nightly in plan.yaml")
 				if s.rows("run-") != 1 || s.rows("point-") != 1 {
@@ -573,13 +573,12 @@ func TestHaltSurvivesKills(t *testing.T) {
 	}
 }
 
-// TestReasonsOfGaps: what the app slept through before a pause is not the pause's doing, and reasons may follow on one
-// another.
+// TestReasonsOfGaps: slots that the app missed before a pause are not counted as paused, and one reason may follow another.
 func TestReasonsOfGaps(t *testing.T) {
 	s := newStage(t)
 	plan := nightly()
 	s.tick(plan)
-	s.now = begin.Add(3*day + time.Hour) // nobody looked; then the plan is paused
+	s.now = begin.Add(3*day + time.Hour) // no tick came; then the plan is paused
 	plan.Paused = true
 	s.tick(plan)
 	s.oneGap(2, begin.Add(day), begin.Add(2*day), "nobody looked")

@@ -17,7 +17,7 @@ import (
 	"lifeboat/internal/testing/memory"
 )
 
-// known are the services that Lifeboat backs up.
+// known lists the services that Lifeboat backs up.
 var known = services.All().Known()
 
 const (
@@ -32,8 +32,7 @@ var (
 	errBroken = errors.New("the connection broke")
 )
 
-// stage is the real engine on storage in memory, with a clock that only the test moves and a service that does what the
-// test says.
+// stage is the real engine on storage in memory, with a clock that only the test moves and a service that the test controls.
 type stage struct {
 	t        *testing.T
 	now      time.Time
@@ -67,19 +66,19 @@ func newStage(t *testing.T) *stage {
 type storage struct {
 	catalog *memory.Catalog
 	queue   *memory.Queue
-	mu      sync.Mutex // guards the counts: several targets are looked at, or made, at once
+	mu      sync.Mutex // guards the counts: several targets are read, or made, at once
 	calls   int
 	writes  int
 	// failAt is the number of the call that fails, counted from 1; made says whether it takes effect all the same.
 	failAt int
 	made   bool
-	// fatal: instead of failing, the call kills its caller.
+	// fatal tells that the call kills its caller instead of failing.
 	fatal bool
-	// silent: events cannot be published.
+	// silent tells that events cannot be published.
 	silent bool
 	// before is called before each call takes effect, with its number.
 	before func(call int)
-	// listed is shown what a listing gave.
+	// listed gets the result of each listing.
 	listed func(rows []backup.Row)
 }
 
@@ -98,10 +97,10 @@ func (s *storage) next(write bool) (fails bool) {
 	return call == s.failAt
 }
 
-// dead is thrown where a process dies.
+// dead is thrown when a process dies.
 type dead struct{}
 
-// broken is what a call that fails answers, if its caller lives to see it.
+// broken is the answer of a call that fails, if its caller lives to see it.
 func (s *storage) broken() error {
 	if s.fatal {
 		panic(dead{})
@@ -167,7 +166,7 @@ func (s *storage) Publish(ctx context.Context, e backup.Event) error {
 	return s.queue.Publish(ctx, e)
 }
 
-// script is the service. What the test leaves nil goes well.
+// script is the service. A function that the test leaves nil goes well.
 type script struct {
 	stage   *stage
 	ready   func(a backup.Attempt) error
@@ -178,15 +177,15 @@ type script struct {
 	find    func(a backup.Attempt) (string, error)
 	verify  func(a backup.Attempt, h backup.Hashing) (backup.Verification, error)
 	delete  func(a backup.Attempt, extras bool) error
-	// begun are the names of the artifacts that were asked for, deleted those that were deleted.
+	// begun are the names of the requested artifacts, deleted are the names of the deleted ones.
 	begun, deleted []string
 	polls, looks   int
 	prepared       int
-	// hangs: no answer comes before the caller's time is over.
+	// hangs tells that no answer comes before the caller's time is over.
 	hangs bool
 }
 
-// wait is where a provider that hangs does so.
+// wait blocks the call if the provider hangs.
 func (s *script) wait(ctx context.Context) error {
 	if !s.hangs {
 		return nil
@@ -293,7 +292,7 @@ func nightly() backup.Plan {
 	}
 }
 
-// ask asks for a backup by hand.
+// ask asks for a manual backup.
 func (s *stage) ask(id string) backup.Run {
 	s.t.Helper()
 	run, err := s.engine.Backup(s.t.Context(), engine.Request{ID: id, Plan: nightly(), Target: target})
@@ -303,7 +302,7 @@ func (s *stage) ask(id string) backup.Run {
 	return run
 }
 
-// run reads the run as it is.
+// run returns the run as it is.
 func (s *stage) run(id string) backup.Run { return s.status(id).Run }
 
 func (s *stage) status(id string) engine.Status {
@@ -315,7 +314,7 @@ func (s *stage) status(id string) engine.Status {
 	return found
 }
 
-// redelivery is when the message of a failed invocation comes back.
+// redelivery is the time after which the message of a failed invocation comes back.
 const redelivery = 30 * time.Second
 
 // deliver hands the messages that are visible to the engine, as the host does.
@@ -338,7 +337,7 @@ func (s *stage) deliver() (outcomes []engine.Outcome) {
 	return outcomes
 }
 
-// execute hands one message to the engine, which may die of it.
+// execute hands one message to the engine. That may kill the process.
 func (s *stage) execute(invocation string, message []byte) (out engine.Outcome, err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -395,7 +394,7 @@ func (s *stage) finish() {
 	s.t.Fatal("the messages never end")
 }
 
-// tick is one run of the timer.
+// tick runs the timer once.
 func (s *stage) tick(plans ...backup.Plan) engine.ScheduleReport {
 	s.t.Helper()
 	report, err := s.engine.Schedule(s.t.Context(), plans)
@@ -433,7 +432,7 @@ func (s *stage) ended(id string, state backup.State, code string) backup.Run {
 	return run
 }
 
-// lock is the target's lock row.
+// lock returns the target's lock row.
 func (s *stage) lock() (backup.Row, bool) {
 	for _, row := range s.storage.catalog.Rows() {
 		if row.Row == "lock" {
@@ -443,7 +442,7 @@ func (s *stage) lock() (backup.Row, bool) {
 	return backup.Row{}, false
 }
 
-// rows counts the catalog's rows whose partition or row key begins so.
+// rows counts the catalog's rows whose partition or row key begins with the prefix.
 func (s *stage) rows(prefix string) (n int) {
 	for _, row := range s.storage.catalog.Rows() {
 		if strings.HasPrefix(row.Partition, prefix) || strings.HasPrefix(row.Row, prefix) {
@@ -453,7 +452,7 @@ func (s *stage) rows(prefix string) (n int) {
 	return n
 }
 
-// gaps are the rows about missed slots.
+// gaps returns the rows about missed slots.
 func (s *stage) gaps() (gaps []schedule.Gap) {
 	s.t.Helper()
 	for _, row := range s.storage.catalog.Rows() {
@@ -468,7 +467,7 @@ func (s *stage) gaps() (gaps []schedule.Gap) {
 	return gaps
 }
 
-// oneGap checks that one gap was noted, and told at least once, always under the same ID.
+// oneGap checks that one gap was noted, and published at least once, always under the same ID.
 func (s *stage) oneGap(count int, first, last time.Time, why string) {
 	s.t.Helper()
 	gaps := s.gaps()

@@ -21,7 +21,7 @@ var (
 	}
 )
 
-// TestMove holds every state against every cause: what is not listed here is refused and changes nothing.
+// TestMove holds every state against every cause: a pair that is not listed here is refused and changes nothing.
 func TestMove(t *testing.T) {
 	allowed := map[backup.State]map[cause]backup.State{
 		backup.Queued: {

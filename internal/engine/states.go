@@ -8,13 +8,13 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// cause is why a run moves from one state to another.
+// cause says why a run moves from one state to another.
 type cause string
 
 const (
 	begins     cause = "begins"     // the intent of an attempt is saved
-	takesOver  cause = "takes over" // the lease ended without an answer: look for what was started
-	accepts    cause = "accepts"    // the service took the operation on
+	takesOver  cause = "takes over" // the lease ended without an answer: look for the artifact
+	accepts    cause = "accepts"    // the service accepted the operation
 	postpones  cause = "postpones"  // the target or the service is busy
 	finds      cause = "finds"      // the artifact of a lost operation was found
 	finishes   cause = "finishes"   // the service says that it is done
@@ -37,7 +37,7 @@ type transition struct {
 }
 
 var transitions = []transition{
-	{[]backup.State{backup.Queued, backup.Waiting, backup.Starting, backup.Running}, begins, backup.Starting}, // of Running: its operation lapsed
+	{[]backup.State{backup.Queued, backup.Waiting, backup.Starting, backup.Running}, begins, backup.Starting}, // Running if its operation lapsed
 	{[]backup.State{backup.Starting}, takesOver, backup.Starting},
 	{[]backup.State{backup.Starting}, accepts, backup.Running},
 	{[]backup.State{backup.Queued, backup.Waiting, backup.Starting}, postpones, backup.Waiting},
@@ -65,7 +65,7 @@ func move(r *backup.Run, c cause) error {
 	return fmt.Errorf("run %s is %s: nothing %s it from there", r.ID, r.State, c)
 }
 
-// Diagram is the state machine as a Mermaid state diagram; docs/states.md holds it word for word.
+// Diagram returns the state machine as a Mermaid state diagram; docs/states.md holds it word for word.
 func Diagram() string {
 	var b strings.Builder
 	b.WriteString("stateDiagram-v2\n    [*] --> queued\n")

@@ -19,27 +19,27 @@ type step struct {
 	invocation string
 	wakeup     backup.Wakeup
 	run        backup.Run
-	// was is the state in the catalog, by which the lock is known to be held or not.
+	// was is the state in the catalog. It shows whether the run holds the lock.
 	was backup.State
 	// now is the catalog's clock when the run was read; read is our own just before.
 	now, read time.Time
-	// owed are events that the next save puts into the outbox; saved are those that stand there and are to be sent.
+	// owed are events that the next save puts into the outbox; saved are events that stand there and are to be sent.
 	owed, saved []backup.Event
-	// inherited: an earlier step put events there, and may not have sent them.
+	// inherited tells that an earlier step put events there, and may not have sent them.
 	inherited bool
 }
 
-// newStep works on a run as it was read, when the catalog's clock said now; read is our own just before.
+// newStep makes a step on a run as it was read, when the catalog's clock said now; read is our own just before.
 func (e *Engine) newStep(run backup.Run, now, read time.Time) *step {
 	return &step{Engine: e, run: run, was: run.State, now: now, read: read, inherited: run.Owes}
 }
 
 var (
-	// errLost: somebody else changed the run meanwhile; whatever this step found out is theirs to find out.
+	// errLost: another invocation changed the run meanwhile, and finds out by itself what this step found out.
 	errLost = errors.New("somebody else changed the run")
 	// errBusy: another run holds the target's lock.
 	errBusy = errors.New("another run holds the target's lock")
-	// errTaken: the artifact that was to become a recovery point is another's.
+	// errTaken: the artifact that was to become a recovery point belongs to another one.
 	errTaken = errors.New("the artifact belongs to another recovery point")
 )
 
@@ -72,7 +72,7 @@ func (s *step) start(ctx context.Context, provider backup.Provider) error {
 	var found string
 	var unseen error
 	if r.Lost > 0 {
-		// An attempt whose answer was lost may have come to something since.
+		// An attempt whose answer was lost may have made an artifact since.
 		found, unseen = s.find(ctx, provider, r.ProviderAttempt(""))
 	}
 	waited := r.Waited(s.now)
@@ -85,7 +85,7 @@ func (s *step) start(ctx context.Context, provider backup.Provider) error {
 		return s.giveUp(ctx, misses, s.missed())
 	case !r.NextSlot.IsZero() && !s.now.Before(r.NextSlot):
 		return s.giveUp(ctx, supersedes, backup.NewReason("Superseded", "the plan's next slot came due while the run waited", ""))
-	case r.Restore != nil && s.expired() != nil: // its safety backup was turned away until then
+	case r.Restore != nil && s.expired() != nil: // its safety backup was rejected until then
 		return s.giveUp(ctx, refuses, *s.expired())
 	case r.Restore == nil && waited >= s.Waits.Operation:
 		return s.giveUp(ctx, fails, r.Reason.Reword("WaitedTooLong", fmt.Sprintf("the run could not begin for %s; at last: %s",
@@ -94,7 +94,7 @@ func (s *step) start(ctx context.Context, provider backup.Provider) error {
 	if in, err := s.admit(ctx); err != nil || !in {
 		return err
 	}
-	if unseen != nil { // out of the line, so that it keeps nobody behind it waiting
+	if unseen != nil { // out of the line, so that no run behind it has to wait
 		return s.postpone(ctx, backup.AsFault(unseen))
 	}
 	if r.Attempt == 0 {
@@ -103,7 +103,7 @@ func (s *step) start(ctx context.Context, provider backup.Provider) error {
 	return s.attempt(ctx, provider)
 }
 
-// busyTarget is why a run waits for another one.
+// busyTarget says why a run waits for another one.
 var busyTarget = &backup.Fault{Kind: backup.Deferred, Code: "TargetBusy", Message: "another run of the target is under way"}
 
 // missed says why the run could not begin in time.
@@ -117,7 +117,7 @@ func (s *step) missed() backup.Reason {
 		"The plan's next slot makes a run of its own; ask for a backup by hand if that is too late.")
 }
 
-// giveUp ends a run that waits. With a lost start behind it, nobody knows whether there is a backup.
+// giveUp ends a run that waits. With a lost start behind it, it is unknown whether there is a backup.
 func (s *step) giveUp(ctx context.Context, c cause, why backup.Reason) error {
 	if s.run.Lost > 0 {
 		c = loses
@@ -125,8 +125,8 @@ func (s *step) giveUp(ctx context.Context, c cause, why backup.Reason) error {
 	return s.end(ctx, c, why)
 }
 
-// attempt saves the intent, which keeps the wake-up's number, and then sends the request that starts the operation. If
-// the process dies in between, the wake-up comes again, finds the lease over, and looks.
+// attempt saves the intent, with the wake-up's number unchanged, and then sends the request that starts the operation. If the
+// process dies in between, the wake-up comes again, finds the lease over, and looks.
 func (s *step) attempt(ctx context.Context, provider backup.Provider) error {
 	undo := s.snapshot()
 	r := &s.run
@@ -153,8 +153,8 @@ func (s *step) attempt(ctx context.Context, provider backup.Provider) error {
 	}
 	switch f := backup.AsFault(err); {
 	case r.Restore != nil && r.Lost > 0 && (f.Kind == backup.Deferred || f.Kind == backup.Throttled):
-		// The service may be at the start that was lost, whose backup would secure nothing that changes after the lock was
-		// given back: it is kept, and looked for again.
+		// The service may be at work on the lost start. Its backup would not secure changes after the release of the lock: so the lock
+		// is kept, and the start is looked for again.
 		r.ClearSince, r.Reason = time.Time{}, f.Reason()
 		return s.advance(ctx, max(f.Wait(), s.Waits.LookMax))
 	case f.Kind == backup.Deferred, f.Kind == backup.Throttled:
@@ -167,8 +167,8 @@ func (s *step) attempt(ctx context.Context, provider backup.Provider) error {
 	}
 }
 
-// begin saves the intent of an attempt, and sends the request that starts the operation. Nothing was answered where the intent
-// was not saved: another run holds the target, or somebody else changed the run; then the step is over, with the error.
+// begin saves the intent of an attempt, and sends the request that starts the operation. If the intent was not saved, it sends
+// nothing: another run holds the target, or another invocation changed the run; then the step is over, with the error.
 func (s *step) begin(
 	ctx context.Context, undo func(), start func(context.Context) (backup.Operation, error),
 ) (operation backup.Operation, answered bool, err error) {
@@ -191,7 +191,7 @@ func (s *step) begin(
 	return operation, true, err
 }
 
-// snapshot remembers the run as it is, for when a save finds that another one was faster.
+// snapshot remembers the run as it is, in case a save finds that another invocation was faster.
 func (s *step) snapshot() (undo func()) {
 	run := s.run
 	var order backup.Restoring
@@ -205,8 +205,8 @@ func (s *step) snapshot() (undo func()) {
 	}
 }
 
-// takeOver saves that the invocation which sent a request has ended without an answer, and that this one looks for what came of
-// it. It does nothing where that is known.
+// takeOver saves that the invocation which sent a request has ended without an answer, and that this one looks for the result. It
+// does nothing if that is saved already.
 func (s *step) takeOver(ctx context.Context, why backup.Reason) error {
 	r := &s.run
 	if r.Owner == "" {
@@ -231,7 +231,7 @@ func (s *step) lost(why backup.Reason) {
 	r.Reason = why
 }
 
-// look searches for what a lost start left. The lease of whoever sent the request is over.
+// look searches for the artifact of a lost start. The lease of the request's sender is over.
 func (s *step) look(ctx context.Context, provider backup.Provider) error {
 	r := &s.run
 	if err := s.takeOver(ctx, backup.NewReason("StartLost", fmt.Sprintf("the process that started attempt %d ended before it saw the "+
@@ -287,7 +287,7 @@ func (s *step) found(ctx context.Context, artifact string) error {
 	return err
 }
 
-// finished goes on to verify what the service says is done.
+// finished goes on to verify the artifact after the service says that it is done.
 func (s *step) finished(ctx context.Context, operation backup.Operation) error {
 	s.run.Finished, s.run.Artifact = s.clock(), cmp.Or(operation.Artifact, s.run.Artifact)
 	s.run.SKU = operation.SKU
@@ -297,8 +297,8 @@ func (s *step) finished(ctx context.Context, operation backup.Operation) error {
 	return s.advance(ctx, 0)
 }
 
-// postpone lets a busy target be, and gives its lock and the permits back: whoever is next in the line need not wait for
-// that target. A run that was turned away keeps the permits, and comes back after twice as long each time.
+// postpone leaves a busy target alone, and releases its lock and the permits: the next run in the line need not wait for that
+// target. A run that the service rejected keeps the permits, and comes back after twice as long each time.
 func (s *step) postpone(ctx context.Context, f *backup.Fault) error {
 	r := &s.run
 	r.Reason = f.Reason()
@@ -308,7 +308,7 @@ func (s *step) postpone(ctx context.Context, f *backup.Fault) error {
 	if f.Kind == backup.Throttled {
 		delay := min(s.Waits.Busy<<min(r.TurnedAway, 10), s.Waits.PollMax)
 		r.TurnedAway++
-		// Those that were turned away together shall not come back together.
+		// Runs that were rejected together shall not come back together.
 		apart := time.Duration(backup.Fraction(fmt.Sprintf("%s %d", r.ID, r.TurnedAway), uint64(delay/4)+1))
 		return s.advance(ctx, max(f.Wait(), delay)+apart)
 	}
@@ -408,15 +408,15 @@ func (s *step) verify(ctx context.Context, provider backup.Provider) error {
 		return s.advance(ctx, 0)
 	}
 	if r.Attempt > 1 {
-		// Extra copies of attempts that were lost. One that cannot be deleted, or comes later, goes with the point.
+		// These are extra copies of lost attempts. One that cannot be deleted, or comes later, goes with the point.
 		_ = remove(ctx, provider, r.ProviderAttempt(r.Artifact), "", true)
 	}
 	return s.succeed(ctx, backup.NewPoint(s.run, v, s.Services.CopyOnly(r.Target, r.Settings)), v.Files)
 }
 
-// advance sends the next wake-up, and then saves the run that expects it. In this order a crash in between leaves the
-// present wake-up unacknowledged, and a stray next one whose mark no row holds. If the wake-up cannot be sent, what the
-// step found out is saved all the same, under the present number, since that one will be delivered again.
+// advance sends the next wake-up, and then saves the run that expects it. In this order a crash in between leaves the present
+// wake-up unacknowledged, and a stray next one whose mark no row holds. If the wake-up cannot be sent, the new facts are saved
+// all the same, under the present number, since that wake-up will be delivered again.
 func (s *step) advance(ctx context.Context, delay time.Duration, more ...backup.Write) error {
 	r := &s.run
 	next := backup.Wakeup{Run: r.ID, Number: r.Wake + 1, Mark: s.NewID()}
@@ -470,7 +470,7 @@ func (s *step) tell(ctx context.Context) error {
 	return nil
 }
 
-// end saves the final state together with the event about it. Then it gives back what the run held, and sends the event.
+// end saves the final state together with the event about it. Then it releases everything that the run held, and sends the event.
 // The number stays: the present wake-up, delivered again, goes on there.
 func (s *step) end(ctx context.Context, c cause, why backup.Reason, more ...backup.Write) error {
 	r := &s.run
@@ -494,8 +494,8 @@ func (s *step) end(ctx context.Context, c cause, why backup.Reason, more ...back
 	return s.settle(ctx)
 }
 
-// settle gives back what an ended run holds, and then sends the events that it owes: nobody waits for a run because its
-// end cannot be told.
+// settle releases everything that an ended run holds, and only then sends the events that it owes: no run has to wait because an
+// event cannot be sent.
 func (s *step) settle(ctx context.Context) error {
 	r := &s.run
 	if !r.Owes {
@@ -511,7 +511,7 @@ func (s *step) settle(ctx context.Context) error {
 	return s.tell(ctx)
 }
 
-// save writes the run if nobody changed it, and takes or gives back the target's lock in the same transaction.
+// save writes the run if it was not changed since, and takes or releases the target's lock in the same transaction.
 func (s *step) save(ctx context.Context, more ...backup.Write) error {
 	s.run.Updated = s.clock()
 	takes := s.run.State.HoldsLock() && !s.was.HoldsLock()
@@ -534,7 +534,7 @@ func (s *step) save(ctx context.Context, more ...backup.Write) error {
 		case clash.Key == s.run.LockKey() && takes:
 			return errBusy
 		case clash.Key == s.run.LockKey():
-			// Somebody deleted the lock's row by hand, and perhaps another run has one of its own by now.
+			// The lock's row was deleted by hand, and perhaps another run has a lock of its own by now.
 			s.was = s.run.State
 			return s.save(ctx, more...)
 		case isOutbox(clash.Row):
@@ -566,9 +566,9 @@ func (s *step) clock() time.Time { return s.now.Add(s.Now().Sub(s.read)) }
 // leaseEnd is a lease's length from now, counted from the latest that the catalog's clock can be.
 func (s *step) leaseEnd() time.Time { return s.now.Add(backup.Resolution + s.Waits.Lease) }
 
-// pollDelay is when to ask again what the service has been at since then: a tenth of the time that has passed, but not
-// sooner than the service asked for, or Waits.Poll where it did not, nor later than Waits.PollMax. An operation of half an
-// hour takes 22 polls, one of 8 hours 73.
+// pollDelay returns the delay until the next poll, if the service has been at it since then: a tenth of the time that has passed.
+// It is not less than the service asked for, or than Waits.Poll if it did not, nor more than Waits.PollMax. An operation of half
+// an hour takes 22 polls, one of 8 hours 73.
 func (s *step) pollDelay(since time.Time, retryAfter time.Duration) time.Duration {
 	if retryAfter <= 0 {
 		retryAfter = s.Waits.Poll

@@ -48,7 +48,7 @@ func TestRunSucceeds(t *testing.T) {
 	}
 }
 
-// TestRunEnds scripts the service for each way that a run can take, and looks at how it ended.
+// TestRunEnds scripts the service for each way that a run can take, and checks how it ended.
 func TestRunEnds(t *testing.T) {
 	uncertain := errors.New("no answer")
 	for _, test := range []struct {
@@ -377,8 +377,8 @@ func TestRetryAfterIsObeyed(t *testing.T) {
 	}
 }
 
-// TestLooksOfTheServiceGrowRarer: what the service looks at itself, before a backup or after it, is asked about as an
-// operation is, also where the service never says when to ask again.
+// TestLooksOfTheServiceGrowRarer: the service's own checks, before a backup or after it, are polled as an operation is, also if
+// the service never says when to ask again.
 func TestLooksOfTheServiceGrowRarer(t *testing.T) {
 	for name, script := range map[string]func(s *stage, asked *int, over func() bool){
 		"before": func(s *stage, asked *int, over func() bool) {
@@ -403,7 +403,7 @@ func TestLooksOfTheServiceGrowRarer(t *testing.T) {
 				}
 				return s.now.Sub(since) >= 8*time.Hour
 			})
-			// Neither is measured from when the run came: it waited for hours before.
+			// Neither is measured from the creation of the run: it waited for hours before.
 			busy := begin.Add(3 * time.Hour)
 			s.provider.ready = func(backup.Attempt) error {
 				if s.now.Before(busy) {
@@ -604,8 +604,8 @@ func TestWakeups(t *testing.T) {
 	}
 }
 
-// TestStepsAreRepeatable kills the run at every storage call, before and after it took effect, and lets messages and sweep
-// bring it to its end: one operation or a looked-for one, one point, no loose ends, and every event with the same ID.
+// TestStepsAreRepeatable kills the run at every storage call, before and after it took effect, and lets messages and sweep bring
+// it to its end: one operation or a looked-for one, one point, no loose ends, and every event with the same ID.
 func TestStepsAreRepeatable(t *testing.T) {
 	for _, made := range []bool{false, true} {
 		for k := 1; ; k++ {
@@ -648,7 +648,7 @@ func TestStepsAreRepeatable(t *testing.T) {
 	}
 }
 
-// TestLockTakenByAnother: the lock was deleted by hand and another run took it; the first one's end must not give it back.
+// TestLockTakenByAnother: the lock was deleted by hand and another run took it; the first one's end must not release it.
 func TestLockTakenByAnother(t *testing.T) {
 	s := newStage(t)
 	one := s.ask("request-1")
@@ -674,8 +674,8 @@ func TestLockTakenByAnother(t *testing.T) {
 	}
 }
 
-// TestHangingService: a service that takes every connection and never answers costs an invocation its time, but the run
-// notes why it does not get on, and ends.
+// TestHangingService: a service that accepts every connection and never answers costs an invocation its time, but the run notes
+// why it does not get on, and ends.
 func TestHangingService(t *testing.T) {
 	for _, state := range []backup.State{backup.Running, backup.Verifying} {
 		t.Run(string(state), func(t *testing.T) {
@@ -701,8 +701,8 @@ func TestHangingService(t *testing.T) {
 	}
 }
 
-// TestUnsettledServiceIsWaitedFor: the answer to a start was lost, and the service shows for hours that it works on
-// something. No second start is sent, and what comes of the first is the run's.
+// TestUnsettledServiceIsWaitedFor: the answer to a start was lost, and the service shows for hours that it works on something. No
+// second start is sent, and the result of the first is the run's.
 func TestUnsettledServiceIsWaitedFor(t *testing.T) {
 	s := newStage(t)
 	s.provider.begin = func(backup.Attempt) (backup.Operation, error) {
@@ -723,8 +723,8 @@ func TestUnsettledServiceIsWaitedFor(t *testing.T) {
 	}
 }
 
-// A wake-up that came too early, such as the stray one of a step that died, is put back until the expected one is due,
-// and then ever more rarely: each time storage may make two of it.
+// TestEarlyWakeupsComeBackRarely: a wake-up that came too early, such as the stray one of a step that died, is put back until the
+// expected one is due, and then ever more rarely: each time storage may make two of it.
 func TestEarlyWakeupsComeBackRarely(t *testing.T) {
 	for _, test := range []struct{ since, want time.Duration }{
 		{-10 * time.Minute, 10 * time.Minute},

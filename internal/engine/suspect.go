@@ -11,7 +11,7 @@ import (
 	"lifeboat/internal/retention"
 )
 
-// succeed ends the run with its recovery point, live or suspect, and with the acceptance of those that it makes live. If
+// succeed ends the run with its recovery point, live or suspect, and with the acceptance of the points that it makes live. If
 // cleanup or a person changed one of these meanwhile, nothing is saved, and the step is made again.
 func (s *step) succeed(ctx context.Context, p backup.Point, files []backup.File) error {
 	if s.run.Restore != nil {
@@ -30,7 +30,7 @@ func (s *step) succeed(ctx context.Context, p backup.Point, files []backup.File)
 		return err
 	}
 	if slices.ContainsFunc(points, func(b backup.Point) bool { return b.ID == p.ID }) {
-		return errLost // another invocation was faster, and its recovery point is no measure for itself
+		return errLost // another invocation was faster, and its recovery point must not be compared with itself
 	}
 	p, made := retention.Weigh(p, points, s.clock())
 	if err := s.putDue(ctx, p.Expires, p); err != nil {
@@ -54,7 +54,7 @@ func (s *step) succeed(ctx context.Context, p backup.Point, files []backup.File)
 	return err
 }
 
-// artifactTaken is why a run is lost that found what belongs to another.
+// artifactTaken says why a run is lost that found another one's artifact.
 func artifactTaken(p backup.Point) backup.Reason {
 	return backup.NewReason("ArtifactTaken", "what the run found, "+p.Artifact+", belongs to another recovery point of the target; what "+
 		"became of its own operation cannot be told", "Ask for the backup again.")
@@ -63,11 +63,11 @@ func artifactTaken(p backup.Point) backup.Reason {
 // ErrPointGone: the recovery point is being deleted, or expired.
 var ErrPointGone = errors.New("there is nothing left to accept")
 
-// Accept makes a suspect recovery point a live one, because a person vouches for it, and says so in an event. By names
-// the request. One that is live stays as it is. It returns ErrNotFound if there is no recovery point with the ID, and
-// ErrPointGone if cleanup was faster.
+// Accept makes a suspect recovery point a live one, because a person vouches for it, and publishes an event. By names the
+// request. A live point stays as it is. It returns ErrNotFound if there is no recovery point with the ID, and ErrPointGone if
+// cleanup was faster.
 //
-// The run owes the event, as it did that of its end. The index entry comes first, so that the sweep sends it if this
+// The run owes the event, as it owed the event of its end. The index entry comes first, so that the sweep sends it if this
 // process dies; the sweep must not look before the save, or it would drop the entry.
 func (e *Engine) Accept(ctx context.Context, id, by, why string) (backup.Point, error) {
 	for {
@@ -83,7 +83,7 @@ func (e *Engine) Accept(ctx context.Context, id, by, why string) (backup.Point, 
 		s := e.newStep(run, now, read)
 		switch p.State {
 		case backup.Live:
-			if run.State.Final() { // that of a safety backup may be under way
+			if run.State.Final() { // a safety backup's run may be under way
 				_ = s.settle(ctx) // if it still owes the event, this is one more chance
 			}
 			return p, nil
@@ -100,12 +100,12 @@ func (e *Engine) Accept(ctx context.Context, id, by, why string) (backup.Point, 
 		s.owe(event.PointAccepted(p))
 		err = s.save(ctx, p.Replace())
 		if errors.Is(err, errLost) {
-			continue // cleanup, another acceptance or the run's own event: see what it is now
+			continue // cleanup, another acceptance or the run's own event: read what it is now
 		}
 		if err != nil {
 			return backup.Point{}, err
 		}
-		_ = s.settle(ctx) // what cannot be sent now, the sweep sends
+		_ = s.settle(ctx) // if it cannot be sent now, the sweep sends it
 		return p, nil
 	}
 }

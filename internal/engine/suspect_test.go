@@ -15,8 +15,8 @@ import (
 	"lifeboat/internal/retention"
 )
 
-// weighed reads recovery points, oldest first, an hour apart: "100" was never suspect, "10?" is suspect, "10!" was
-// accepted, "10x" was suspect and has expired, "100-" has expired.
+// weighed reads recovery points, oldest first, an hour apart: "100" was never suspect, "10?" is suspect, "10!" was accepted,
+// "10x" was suspect and has expired, "100-" has expired.
 func weighed(text string) (points []backup.Point) {
 	for i, word := range strings.Fields(text) {
 		digits := strings.TrimRight(word, "?!x-")
@@ -48,8 +48,8 @@ func TestWeigh(t *testing.T) {
 		before string // oldest first
 		size   int64
 		live   bool
-		made   string // those that become live, newest first
-		normal string // what the suspicion names
+		made   string // the points that become live, newest first
+		normal string // the size that the suspicion names
 	}{
 		{"the first", "", 1, true, "", ""},
 		{"two tell nothing", "100 100", 1, true, "", ""},
@@ -127,7 +127,7 @@ func (s *stage) askSized(size int64) backup.Run {
 	return s.ask(fmt.Sprint("sized-", s.now))
 }
 
-// states of the recovery points, in a row.
+// states returns the states of the recovery points, in a row.
 func (s *stage) states(ids ...string) string {
 	s.t.Helper()
 	var states []string
@@ -161,7 +161,7 @@ func (s *stage) told(id string) (n int, data map[string]any) {
 	return n, data
 }
 
-// tickUntilSettled lets messages and sweeps do what is left to do.
+// tickUntilSettled lets messages and sweeps do everything that is left to do.
 func (s *stage) tickUntilSettled() {
 	s.t.Helper()
 	for range 20 {
@@ -171,7 +171,7 @@ func (s *stage) tickUntilSettled() {
 	}
 }
 
-// suspicious has three good points and n suspect ones, of about the same size.
+// suspicious makes three good points and n suspect ones, of about the same size.
 func suspicious(t *testing.T, n int64) (*stage, []string) {
 	t.Helper()
 	s := newStage(t)
@@ -218,7 +218,7 @@ func TestSuspect(t *testing.T) {
 	if n, _ := s.told(id + ".accepted"); n != 1 || s.rows("inflight") != 0 {
 		t.Errorf("told %d times, %d entries are left", n, s.rows("inflight"))
 	}
-	// One of that size is as good from now on.
+	// From now on a backup of that size is good.
 	next := s.sized(100)
 	if s.ended(next, backup.Succeeded, ""); s.state(next) != backup.Live {
 		t.Errorf("the next is %s", s.state(next))
@@ -292,9 +292,9 @@ func TestAcceptRacesCleanup(t *testing.T) {
 	}
 }
 
-// TestAcceptIsRepeatable: the process dies at each call of an acceptance, before and after it took effect, and nobody
-// asks again, or somebody does, or the sweep comes by before each call. Either nothing happened, or the point is live and
-// others are told.
+// TestAcceptIsRepeatable: the process dies at each call of an acceptance, before and after it took effect. Then the request is
+// not repeated, or is repeated, or the sweep comes by before each call. Either nothing happened, or the point is live and that is
+// published.
 func TestAcceptIsRepeatable(t *testing.T) {
 	for _, then := range []string{"nothing", "asked again", "swept meanwhile"} {
 		for _, made := range []bool{false, true} {
@@ -330,7 +330,8 @@ func TestAcceptIsRepeatable(t *testing.T) {
 	}
 }
 
-// TestThreeLikeIt: the third makes all three live, wherever the process dies, and each is told once or under one ID.
+// TestThreeLikeIt: the third makes all three live, at any place at which the process dies, and each is published once or under
+// one ID.
 func TestThreeLikeIt(t *testing.T) {
 	for _, made := range []bool{false, true} {
 		for k := 1; ; k++ {
@@ -362,8 +363,8 @@ func TestThreeLikeIt(t *testing.T) {
 	}
 }
 
-// TestThirdRacesAcceptance: a person accepts the first of two suspect ones at any moment of the third like it; what the
-// third then is, it is by what is true when it is saved, and each acceptance is told by one event.
+// TestThirdRacesAcceptance: a person accepts the first of two suspect points at any moment of the third of that size. The third's
+// state depends on the facts when it is saved, and each acceptance is published by one event.
 func TestThirdRacesAcceptance(t *testing.T) {
 	for k := 1; ; k++ {
 		s, ids := suspicious(t, 2)
@@ -400,9 +401,8 @@ func TestThirdRacesAcceptance(t *testing.T) {
 	}
 }
 
-// TestSuspectCost: an ordinary backup costs one request more than without the comparison, whatever the history.
-// TestThirdAndItsTwin: two invocations verify at once. The slower one finds the run's own recovery point among those of
-// the target, and does not measure the run by itself.
+// TestThirdAndItsTwin: two invocations verify at once. The slower one finds the run's own recovery point among the target's
+// points, and does not compare the run with itself.
 func TestThirdAndItsTwin(t *testing.T) {
 	s, ids := suspicious(t, 1)
 	run := s.askSized(100)
@@ -425,6 +425,7 @@ func TestThirdAndItsTwin(t *testing.T) {
 	s.ended(run.ID, backup.Succeeded, "SizeSuspect")
 }
 
+// TestSuspectCost: an ordinary backup costs one request more than without the comparison, however long the history.
 func TestSuspectCost(t *testing.T) {
 	s := newStage(t)
 	cost := func(size int64) int {

@@ -9,15 +9,15 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// inflight is an entry of the index of runs that have not ended, sorted by when to look at them. It is written before
-// the run, and dropped after the run has ended and its event was sent.
+// inflight is an entry of the index of runs that have not ended, sorted by the time of the next check. It is written before the
+// run, and dropped after the run has ended and its event was sent.
 type inflight struct {
 	Run     string    `json:"Run"`
 	Created time.Time `json:"Created"`
 }
 
-// sweep looks at the runs whose time to be looked at has come, and sends a wake-up that was lost again: the row's own
-// number and mark, so that nothing happens if it was not lost.
+// sweep checks the runs that are due for it, and sends a lost wake-up again: with the row's own number and mark, so that nothing
+// happens if it was not lost.
 func (e *Engine) sweep(ctx context.Context, now time.Time, report *ScheduleReport) error {
 	rows, _, err := e.Catalog.List(ctx, backup.InflightPartition, "", backup.TimeKey(now.Add(backup.Resolution)), 1000)
 	if err != nil {
@@ -47,7 +47,7 @@ func (e *Engine) sweepRun(ctx context.Context, row backup.Row, now time.Time, re
 	switch {
 	case errors.Is(err, backup.ErrNotFound):
 		if now.Sub(entry.Created) < orphanAge {
-			return nil // whoever wrote the entry may be about to insert the run
+			return nil // the writer of the entry may be about to insert the run
 		}
 		return e.apply(ctx, drop)
 	case err != nil:
@@ -60,7 +60,7 @@ func (e *Engine) sweepRun(ctx context.Context, row backup.Row, now time.Time, re
 	}
 	due := run.Due
 	if run.Line != "" {
-		// A run that takes a permit leaves the line before that is saved. If the process died in between, nobody else comes.
+		// A run leaves the line before its row is saved. If the process dies in between, only the sweep finds it.
 		_, _, err := e.Catalog.Get(ctx, backup.ScheduleKey(run.Line))
 		if errors.Is(err, backup.ErrNotFound) {
 			due = entry.Created
@@ -84,7 +84,7 @@ func (e *Engine) sweepRun(ctx context.Context, row backup.Row, now time.Time, re
 	return e.apply(ctx, drop, backup.Write{Op: backup.Insert, Key: later, Body: row.Body})
 }
 
-// apply makes writes of the index; that another sweep made them first is fine.
+// apply makes writes of the index; if another sweep made them first, that is fine.
 func (e *Engine) apply(ctx context.Context, writes ...backup.Write) error {
 	_, err := e.Catalog.Apply(ctx, writes...)
 	if _, taken := errors.AsType[*backup.WriteError](err); taken {

@@ -10,18 +10,18 @@ import (
 	"lifeboat/internal/health"
 )
 
-// ticked is the row by which the ticks of a timer tell that they come. It stands between the row of the plan in force and
-// the watermarks, which each tick of the schedule and health read anyway. Versions before it take it for the watermark of a
-// plan without a name, which changes nothing.
+// ticked is the row in which the ticks of a timer note that they come. It stands between the row of the plan in force and the
+// watermarks, because each tick of the schedule and health read them anyway. Older versions take it for the watermark of a plan
+// without a name, and that changes nothing.
 type ticked struct {
-	// At is when a tick came to its end, as far as it was noted; zero if none ever was.
+	// At is the time at which a tick came to its end, if it was noted; zero if none ever was.
 	At time.Time `json:"At,omitzero"`
-	// Since is when somebody first looked for a tick, while none had ever been noted.
+	// Since is the time at which health first looked for a tick, while none had ever been noted.
 	Since time.Time `json:"Since,omitzero"`
 
 	backup.Carried
 	etag string
-	// unread is why the row cannot be read, nil if it can.
+	// unread says why the row cannot be read, nil if it can.
 	unread error
 }
 
@@ -31,8 +31,8 @@ func decodeTicked(row backup.Row) ticked {
 	return t
 }
 
-// at is when the timer last gave a sign, or was first waited for; zero if neither is known. A time in the future is that of a
-// clock that was wrong.
+// at returns the time of the timer's last sign, or the time since which one is waited for; zero if neither is known. A time in
+// the future comes from a clock that was wrong.
 func (t ticked) at(now time.Time) time.Time {
 	at := t.At
 	if at.IsZero() {
@@ -44,8 +44,8 @@ func (t ticked) at(now time.Time) time.Time {
 	return at
 }
 
-// note writes down that a tick of the timer has come, unless one has within noteEvery. One of two ticks at once does it; one
-// that dies before leaves it to the next.
+// note writes that a tick of the timer has come, unless one has within NoteEvery. If two ticks come at once, one of them writes
+// it; if a tick dies before, the next one does.
 func (e *Engine) note(ctx context.Context, timer string, was ticked, now time.Time) error {
 	if !was.At.IsZero() && was.at(now).After(now.Add(-health.NoteEvery)) || was.unread != nil {
 		return was.unread
@@ -56,7 +56,7 @@ func (e *Engine) note(ctx context.Context, timer string, was ticked, now time.Ti
 	return nil
 }
 
-// saveTicked replaces the row as it was read. That somebody else was faster is fine.
+// saveTicked replaces the row as it was read. If another process was faster, that is fine.
 func (e *Engine) saveTicked(ctx context.Context, timer string, was, is ticked) error {
 	write := backup.Write{Op: backup.Insert, Key: backup.TickedKey(timer), Body: backup.Encode(is)}
 	if was.etag != "" {
@@ -65,11 +65,11 @@ func (e *Engine) saveTicked(ctx context.Context, timer string, was, is ticked) e
 	return e.apply(ctx, write)
 }
 
-// noteTime is how long a cleanup that ran out of time has for its note.
+// noteTime is the time that a cleanup has for its note if it ran out of time.
 const noteTime = 10 * time.Second
 
-// noteCleanup is note for cleanup, which reads no other row that stands beside it. A cleanup that ran out of time notes that it
-// came all the same: it did what it could, the next one goes on, and its timer is not silent.
+// noteCleanup is note for cleanup, which reads no other row beside it. A cleanup that ran out of time notes all the same that it
+// came. It did its part, the next one goes on, and its timer is not silent.
 func (e *Engine) noteCleanup(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteTime)
 	defer cancel()
@@ -84,8 +84,8 @@ func (e *Engine) noteCleanup(ctx context.Context) error {
 	return e.note(ctx, "cleanup", was, now)
 }
 
-// clockwork judges the timers by their rows. Where none has ever ticked it writes down since when one is waited for: nothing
-// else would tell a new app from one whose timers never fire, since processes come and go. That is one write in an app's life.
+// clockwork judges the timers by their rows. If a timer has never ticked, it writes since when one is waited for: nothing else
+// would tell a new app from one whose timers never fire, since processes come and go. That is one write in an app's life.
 func (e *Engine) clockwork(ctx context.Context, rows map[string]ticked, now time.Time) health.Clockwork {
 	c := health.Clockwork{Now: now}
 	for _, timer := range health.Timers {
@@ -93,7 +93,7 @@ func (e *Engine) clockwork(ctx context.Context, rows map[string]ticked, now time
 		since := row.at(now)
 		if since.IsZero() && row.unread == nil {
 			since, row.At = now, time.Time{}
-			// Should it fail, the next look does it.
+			// If it fails, the next look does it.
 			_ = e.saveTicked(ctx, timer.Name, row, ticked{Since: now, Carried: row.Carried})
 		}
 		c.Timers = append(c.Timers, tick.Judge(timer.Name, row.At, since, timer.Patience, now, row.unread))

@@ -16,7 +16,7 @@ import (
 	"lifeboat/internal/schedule"
 )
 
-// ticks is an NCRONTAB expression of these hours and minutes, in UTC.
+// ticks makes an NCRONTAB expression of these hours and minutes, in UTC.
 func ticks(hours, minutes, weekdays uint64) *schedule.Schedule {
 	const every = 1<<32 - 1
 	return &schedule.Schedule{Second: 1, Minute: minutes, Hour: hours, Day: every, Month: every, Weekday: weekdays, Zone: time.UTC}
@@ -25,7 +25,7 @@ func ticks(hours, minutes, weekdays uint64) *schedule.Schedule {
 // minutely is "0 * * * * *".
 var minutely = ticks(1<<24-1, 1<<60-1, 127)
 
-// timer is how health sees it.
+// timer returns the timer as health sees it.
 func (s *stage) timer(name string) health.TimerHealth {
 	s.t.Helper()
 	_, clockwork, err := s.engine.Health(s.t.Context(), plans.Active{})
@@ -67,8 +67,8 @@ func (s *stage) note(timer string) (row backup.Row, at, since time.Time) {
 	return row, at, since
 }
 
-// TestTicksAreNoted: each timer writes one note in five minutes at most, however often it ticks and on however many
-// instances, and none is older than that when the next tick has come to its end.
+// TestTicksAreNoted: each timer writes at most one note in five minutes, with any number of ticks and instances, and none is
+// older than that when the next tick has come to its end.
 func TestTicksAreNoted(t *testing.T) {
 	for _, timer := range []string{"schedule", "cleanup"} {
 		s := newStage(t)
@@ -99,7 +99,7 @@ func TestACleanupThatRanOutOfTimeIsNoted(t *testing.T) {
 	s := newStage(t)
 	ctx, outOfTime := context.WithCancel(t.Context())
 	s.storage.before = func(call int) {
-		if call == 2 { // behind the list of what is due
+		if call == 2 { // behind the list of due entries
 			outOfTime()
 		}
 	}
@@ -109,7 +109,7 @@ func TestACleanupThatRanOutOfTimeIsNoted(t *testing.T) {
 	}
 }
 
-// TestTwoTicksNoteOnce: whoever reads an old note, and is overtaken before it writes, leaves the other's alone.
+// TestTwoTicksNoteOnce: a tick that reads an old note, and is overtaken before it writes, leaves the other's alone.
 func TestTwoTicksNoteOnce(t *testing.T) {
 	for _, timer := range []string{"schedule", "cleanup"} {
 		for _, first := range []bool{true, false} {
@@ -166,7 +166,7 @@ func TestANoteThatFails(t *testing.T) {
 	}
 }
 
-// TestASilentTimer: three ticks after the last one that was noted, but not before a quarter of an hour or an hour.
+// TestASilentTimer: three ticks after the last noted one, but not before a quarter of an hour or an hour.
 func TestASilentTimer(t *testing.T) {
 	office := ticks(1<<19-1<<8, 1<<60-1, 62) // 0 * 8-18 * * 1-5
 	friday := time.Date(2026, 1, 16, 18, 57, 30, 0, time.UTC)
@@ -227,8 +227,8 @@ func TestASilentTimer(t *testing.T) {
 	})
 }
 
-// TestATimerThatNeverTicked: a new app has its time, counted from the first look, whichever process looks; and then it is
-// told of. Looks write nothing more.
+// TestATimerThatNeverTicked: a new app has its time, counted from the first look by any process; and then it is reported. Looks
+// write nothing more.
 func TestATimerThatNeverTicked(t *testing.T) {
 	s := newStage(t)
 	for _, at := range []time.Duration{0, time.Minute, 15 * time.Minute} {
@@ -263,7 +263,7 @@ func TestATimerThatNeverTicked(t *testing.T) {
 	}
 }
 
-// TestTwoFirstLooks: of two processes that look at once, one writes, and nobody fails.
+// TestTwoFirstLooks: if two processes look at once, one writes, and neither fails.
 func TestTwoFirstLooks(t *testing.T) {
 	s := newStage(t)
 	s.storage.before = func(call int) {
@@ -317,7 +317,7 @@ func TestATickThatDoesNothingIsNone(t *testing.T) {
 	}
 }
 
-// TestANoteThatCannotBeRead is nobody's to write; health says so, and calls nothing silent.
+// TestANoteThatCannotBeRead: no process writes it; health says so, and calls nothing silent.
 func TestANoteThatCannotBeRead(t *testing.T) {
 	for _, timer := range []string{"schedule", "cleanup"} {
 		s := newStage(t)
@@ -334,7 +334,7 @@ func TestANoteThatCannotBeRead(t *testing.T) {
 	}
 }
 
-// TestNotesKeepWhatANewerVersionAdded, be it a tick or a look that writes.
+// TestNotesKeepWhatANewerVersionAdded: this holds for a tick and for a look.
 func TestNotesKeepWhatANewerVersionAdded(t *testing.T) {
 	for _, timer := range []string{"schedule", "cleanup"} {
 		for _, at := range []time.Time{begin.Add(-time.Hour), begin.Add(time.Hour)} {

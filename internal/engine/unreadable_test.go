@@ -15,7 +15,7 @@ import (
 	"lifeboat/internal/restore"
 )
 
-// rowOf is the one row whose partition and key begin so.
+// rowOf returns the one row whose partition and key begin with the texts.
 func (s *stage) rowOf(partition, row string) backup.Row {
 	s.t.Helper()
 	var found []backup.Row
@@ -109,8 +109,8 @@ func TestStepsKeepWhatANewerVersionAdded(t *testing.T) {
 	}
 }
 
-// TestANewerRowStopsItsTargetAlone: nothing of the target is deleted or restored, and it says so; it is backed up as before,
-// and all else goes on for the others.
+// TestANewerRowStopsItsTargetAlone: nothing of the target is deleted or restored, and it says so; it is backed up as before, and
+// everything goes on for the others.
 func TestANewerRowStopsItsTargetAlone(t *testing.T) {
 	for _, which := range []string{"the oldest recovery point", "the newest recovery point", "the newest run"} {
 		t.Run(which, func(t *testing.T) {
@@ -223,7 +223,7 @@ func TestARowOfThePlansThatCannotBeReadStopsItsPlanAlone(t *testing.T) {
 			s.engine.Concurrency = 3
 			s.tick(both...)
 			key := backup.Key{Partition: "schedule", Row: row}
-			if row == "plan-note" { // somebody's remark
+			if row == "plan-note" { // a person's remark
 				s.putEntity(`{"PartitionKey":"schedule","RowKey":"plan-note","Text":"somebody's remark","Rating":4.5}`)
 			} else {
 				s.newer(key)
@@ -242,7 +242,7 @@ func TestARowOfThePlansThatCannotBeReadStopsItsPlanAlone(t *testing.T) {
 			if err != nil || len(stands) != 2 || (stands[0].Reason.Code == "RowUnreadable") != (row == "plan-one") || stands[1].Status != health.Protected {
 				t.Errorf("%+v, %v", stands, err)
 			}
-			// A fortnight later the other is still judged, and nobody has touched the row.
+			// A fortnight later the other is still judged, and the row is untouched.
 			s.refuse()
 			for range 14 {
 				s.now = s.now.Add(day)
@@ -257,7 +257,7 @@ func TestARowOfThePlansThatCannotBeReadStopsItsPlanAlone(t *testing.T) {
 	}
 }
 
-// TestAnIndexEntryThatCannotBeReadHidesNoOther: neither from the sweep nor from cleanup, which name it.
+// TestAnIndexEntryThatCannotBeReadHidesNoOther: neither from the sweep nor from cleanup. Both name it.
 func TestAnIndexEntryThatCannotBeReadHidesNoOther(t *testing.T) {
 	s := newStage(t)
 	ids := s.points(3)

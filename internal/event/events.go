@@ -1,5 +1,5 @@
-// Package event makes every event that others are told, and keeps those that are still to be sent in the outbox. Each has a
-// stable ID: one that is told twice is known as the same.
+// Package event makes every event that Lifeboat publishes, and keeps unsent events in the outbox. Each event has a stable ID, so
+// that its reader recognizes a repeat.
 package event
 
 import (
@@ -14,7 +14,7 @@ import (
 	"lifeboat/internal/schedule"
 )
 
-// body is an event's data, which consists of texts, numbers and times alone.
+// body encodes an event's data, which consists of texts, numbers and times alone.
 func body(v any) json.RawMessage {
 	data, err := json.Marshal(v)
 	if err != nil {
@@ -23,7 +23,8 @@ func body(v any) json.RawMessage {
 	return data
 }
 
-// TargetUnprotected is the event about a target that turned so. Its time is when that was, not when it was found.
+// TargetUnprotected makes the event about a target that became unprotected. The event has the time at which the target became so,
+// not the time at which Lifeboat found it.
 func TargetUnprotected(h health.TargetHealth) backup.Event {
 	type point struct {
 		ID      string    `json:"id"`
@@ -52,11 +53,11 @@ func TargetUnprotected(h health.TargetHealth) backup.Event {
 	}
 }
 
-// runPrefix is that of the types of events about the end of a run, which go on with its state.
+// runPrefix begins the type of each event about the end of a run. The run's state follows it.
 const runPrefix = "lifeboat.run."
 
-// RunEnded is the event about the end of a run. Its ID is stable, so that one sent twice is known as the same. CopyOnly as in
-// [backup.Services.CopyOnly].
+// RunEnded makes the event about the end of a run. Its ID is stable, so that its reader recognizes a repeat. CopyOnly has the
+// meaning of [backup.Services.CopyOnly].
 func RunEnded(r backup.Run, copyOnly bool) backup.Event {
 	var point string
 	var state backup.PointState
@@ -79,7 +80,7 @@ func RunEnded(r backup.Run, copyOnly bool) backup.Event {
 		Created time.Time    `json:"created"`
 		Ended   time.Time    `json:"ended"`
 		Point   string       `json:"recoveryPoint,omitempty"`
-		// PointState is that of the recovery point as the run left it. Reason says why it is suspect.
+		// PointState is the state in which the run left the recovery point. Reason says why the point is suspect.
 		PointState backup.PointState `json:"recoveryPointState,omitempty"`
 		// CopyOnly: Azure can restore nothing from it.
 		CopyOnly bool          `json:"copyOnly,omitempty"`
@@ -93,7 +94,7 @@ func RunEnded(r backup.Run, copyOnly bool) backup.Event {
 	}
 }
 
-// The events of a restore before its end, whose type is "lifeboat.restore." with the final state.
+// These are the types of the events about a restore. The type of the last one is "lifeboat.restore." with the final state.
 const (
 	restorePrefix   = "lifeboat.restore."
 	RestoreAccepted = restorePrefix + "accepted"
@@ -103,10 +104,10 @@ const (
 	restorePlanned  = restorePrefix + "planned"
 )
 
-// RestoreEnded is the type of the event about the end of a restore.
+// RestoreEnded returns the type of the event about the end of a restore.
 func RestoreEnded(r backup.Run) string { return restorePrefix + string(r.State) }
 
-// Restore are what others are told of the restore as it is, once for each destination. Their IDs are stable.
+// Restore makes the events about the present state of a restore, one for each destination. Their IDs are stable.
 func Restore(r backup.Run, kind string, at time.Time) []backup.Event {
 	q := r.Restore
 	safety := ""
@@ -126,7 +127,7 @@ func Restore(r backup.Run, kind string, at time.Time) []backup.Event {
 		RequestedBy string             `json:"requestedBy,omitempty"`
 		Asked       string             `json:"requestReason,omitempty"`
 		Hash        string             `json:"planHash"`
-		// Safety is the recovery point of the destination as it was before; it is held until the restore is confirmed.
+		// Safety is the recovery point of the destination from before the restore; it is held until the restore is confirmed.
 		Safety  string        `json:"safetyBackup,omitempty"`
 		Created time.Time     `json:"created"`
 		Ended   time.Time     `json:"ended,omitzero"`
@@ -141,7 +142,7 @@ func Restore(r backup.Run, kind string, at time.Time) []backup.Event {
 	}.AndTo(q.ReplyTo)
 }
 
-// SlotsMissed is the event about a gap. Its ID is stable: the plan and the first slot.
+// SlotsMissed makes the event about a gap. Its ID is stable: it consists of the plan and the first slot.
 func SlotsMissed(g schedule.Gap) backup.Event {
 	data := body(struct {
 		Plan  string    `json:"plan"`
@@ -155,7 +156,7 @@ func SlotsMissed(g schedule.Gap) backup.Event {
 	}
 }
 
-// PointAccepted is the event about the acceptance of a recovery point. Its ID is stable: a point is accepted once at the most.
+// PointAccepted makes the event about the acceptance of a recovery point. Its ID is stable: a point is accepted once at most.
 func PointAccepted(p backup.Point) backup.Event {
 	data := body(struct {
 		Point    string    `json:"recoveryPoint"`
@@ -172,20 +173,21 @@ func PointAccepted(p backup.Point) backup.Event {
 	}
 }
 
-// PlanTurn is a text of plan.yaml that is refused, or that is accepted after another one was refused.
+// PlanTurn is a text of plan.yaml that is refused, or is accepted after the text before it was refused.
 type PlanTurn struct {
-	// Hash of the text; Refused says which of the two.
+	// Hash is the hash of the text. Refused tells whether the text is refused.
 	Hash    string
 	Refused bool
-	// Reason is why it is refused; "" if it is not.
+	// Reason says why the text is refused; "" if it is not.
 	Reason string
-	// LastGood is when the text that was in force before was found, InForceSince that of the one that is now.
+	// LastGood and InForceSince are times at which Lifeboat found a text: the text that was in force before, and the text now in
+	// force.
 	LastGood, InForceSince time.Time
 	Found                  time.Time
 }
 
-// PlanTurned is the event about the text. Its ID comes from the text and from when the last good one came: the same broken text
-// is told of again only if it was mended in between.
+// PlanTurned makes the event about the text. Its ID comes from the text and from the time of the last good text: the same broken
+// text is published again only if a good one came in between.
 func PlanTurned(t PlanTurn) backup.Event {
 	kind := "accepted"
 	if t.Refused {
@@ -204,13 +206,13 @@ func PlanTurned(t PlanTurn) backup.Event {
 // DeadLetter is a message that was put among the dead letters.
 type DeadLetter struct {
 	Queue, Reason string
-	// Bytes is the length of the message, and Row where it is kept.
+	// Bytes is the length of the message, and Row is the place where it is kept.
 	Bytes int
 	Row   backup.Key
 	Time  time.Time
 }
 
-// DeadLettered is the event about the message. Its ID is that of the row.
+// DeadLettered makes the event about the message. Its ID comes from the row.
 func DeadLettered(l DeadLetter) backup.Event {
 	return backup.Event{
 		ID: "deadletter-" + l.Row.Row, Type: "lifeboat.message.deadlettered", Time: l.Time,
@@ -218,8 +220,8 @@ func DeadLettered(l DeadLetter) backup.Event {
 	}
 }
 
-// ClockJumped is the event about the clock of the storage account and that of this process, which are too far apart. It has
-// one ID an hour.
+// ClockJumped makes the event about the clocks of the storage account and of this process when they are too far apart. It has one
+// ID an hour.
 func ClockJumped(storage, process time.Time) backup.Event {
 	return backup.Event{
 		ID: "clock-" + storage.UTC().Format("2006010215"), Type: "lifeboat.clock.jumped", Time: storage,
@@ -229,8 +231,8 @@ func ClockJumped(storage, process time.Time) backup.Event {
 	}
 }
 
-// RestorePreviewed is the answer to a request for a dry run. Another outcome is another event, also of a request that is sent
-// again: who drops repeats must not drop it.
+// RestorePreviewed makes the answer to a request for a dry run. If the same request is sent again and has another outcome, that
+// is another event, with another ID: a reader that drops repeats must not drop it.
 func RestorePreviewed(q restore.Request, p restore.Preview) []backup.Event {
 	said := []string{q.ID, p.Hash}
 	for _, g := range p.Guards {
@@ -249,8 +251,8 @@ func RestorePreviewed(q restore.Request, p restore.Preview) []backup.Event {
 	}.AndTo(p.ReplyTo(q))
 }
 
-// RequestRefused is the answer to a message that becomes no run, also to the queue replyTo unless that is "". It repeats
-// nothing of an invalid one but what was checked: the rest may be anything, of any length.
+// RequestRefused makes the answer to a message that becomes no run. The answer goes also to the queue replyTo, unless that is "".
+// The event repeats only the checked parts of an invalid request: the rest may be anything, of any length.
 func RequestRefused(message []byte, q restore.Request, why backup.Reason, replyTo string, at time.Time) []backup.Event {
 	e := backup.Event{
 		ID: "restore-request-" + backup.Digest(string(message), 32) + ".refused", Type: RestoreRefused, Time: at,

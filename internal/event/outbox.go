@@ -9,9 +9,9 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// outgoing is a row of the outbox: an event that is still to be sent to one destination. It stands in the partition of
-// what it tells of, and is written in the same transaction. So no crash loses an event, and a queue that takes none holds
-// nothing up: whoever wrote the row tries once, and a tick sends what is left.
+// outgoing is a row of the outbox: an event that is still to be sent to one destination. Lifeboat writes it in the partition of
+// its subject, in the transaction that changes the subject. So no crash loses an event, and a queue that accepts none delays
+// nothing: the writer of the row tries to send once, and a tick sends the events that are left.
 type outgoing struct {
 	// To is the destination: the name of a queue.
 	To      string          `json:"To"`
@@ -22,7 +22,7 @@ type outgoing struct {
 	Data    json.RawMessage `json:"Data"`
 }
 
-// Owed are the writes that put events into the outbox of a partition; a repeat writes the same.
+// Owed returns the writes that put events into the outbox of a partition; a repeat writes the same.
 func Owed(partition string, events []backup.Event) []backup.Write {
 	writes := make([]backup.Write, 0, len(events))
 	for _, e := range events {
@@ -32,7 +32,7 @@ func Owed(partition string, events []backup.Event) []backup.Write {
 	return writes
 }
 
-// Sent are the writes that take events out of the outbox of a partition.
+// Sent returns the writes that take events out of the outbox of a partition.
 func Sent(partition string, events []backup.Event) []backup.Write {
 	writes := make([]backup.Write, 0, len(events))
 	for _, e := range events {
@@ -41,7 +41,7 @@ func Sent(partition string, events []backup.Event) []backup.Write {
 	return writes
 }
 
-// ReadOutbox are the events of rows, oldest first. One that cannot be read stops none of the others.
+// ReadOutbox returns the events of rows, oldest first. A row that cannot be read does not stop the others.
 func ReadOutbox(rows []backup.Row) (events []backup.Event, err error) {
 	for _, row := range rows {
 		o, broken := backup.Decode[outgoing](row)

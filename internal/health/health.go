@@ -13,7 +13,7 @@ import (
 // Protection says how well a target can be restored at an instant, measured by its own plan.
 type Protection string
 
-// From good to bad. Only Unprotected is an alarm.
+// The protections go from good to bad. Only Unprotected is an alarm.
 const (
 	// Protected: the newest verified recovery point is no older than one interval of the plan.
 	Protected Protection = "protected"
@@ -43,53 +43,53 @@ func (p Protection) Severity() int {
 	}
 }
 
-// TargetHealth is how one target of one plan stands.
+// TargetHealth is the protection of one target by one plan, and the reason for it.
 type TargetHealth struct {
 	Target string
 	Plan   string
 	Status Protection
-	// Reason is why the target is not Protected; it has no code if it is, unless a row of it cannot be read.
+	// Reason says why the target is not Protected. It has no code if the target is, unless a row of it cannot be read.
 	Reason backup.Reason
-	// Point is the newest live recovery point, of whichever plan; nil if there is none.
+	// Point is the newest live recovery point, of any plan; nil if there is none.
 	Point *backup.Point
-	// Age of Point; zero without one.
+	// Age is the age of Point; zero without one.
 	Age time.Duration
 	// Interval is the time between the plan's slots around Point, or around the plan's beginning without one. It is zero
 	// where the schedule has no slots there.
 	Interval time.Duration
-	// Deadline is when it turns Unprotected unless a newer point comes, or when it did; zero if it never will.
+	// Deadline is the time at which the target turns Unprotected unless a newer point comes, or did so; zero if it never will.
 	Deadline time.Time
-	// NextSlot is when the plan wants the next run; zero while it makes none.
+	// NextSlot is the time of the plan's next run; zero while it makes none.
 	NextSlot time.Time
-	// LastRun is the newest run of the target, of whichever plan, under way or ended; nil if there is none.
+	// LastRun is the newest run of the target, of any plan, under way or ended; nil if there is none.
 	LastRun *backup.Run
 }
 
-// Snapshot is what is known of one target of one plan, for Judge.
+// Snapshot has the known facts about one target of one plan, for Evaluate.
 type Snapshot struct {
 	Plan   backup.Plan
 	Target string
-	// Since is when the text that holds the plan came into force: a target cannot have been backed up before.
+	// Since is the time at which the text that holds the plan came into force: the plan cannot have backed up a target before.
 	Since time.Time
-	// Dealt is how far the plan's slots are dealt with; zero if no tick has seen the plan.
+	// Dealt is the time up to which ticks have dealt with the plan's slots; zero if no tick has seen the plan.
 	Dealt time.Time
-	// Halted is why the plan makes no runs, "" if it does.
+	// Halted says why the plan makes no runs, "" if it does.
 	Halted string
-	// Gap are the slots that were missed last; its Count is zero if none ever were.
+	// Gap has the slots that were missed last; its Count is zero if none ever were.
 	Gap schedule.Gap
-	// Unread is why a row of the plan or the target cannot be read, nil if all that were looked at can.
+	// Unread says why a row of the plan or the target cannot be read, nil if every row that was read can be.
 	Unread error
-	// Refused is why plan.yaml as it is now is not in force, nil if it is.
+	// Refused says why the present plan.yaml is not in force, nil if it is.
 	Refused error
 	// Points and Runs are the newest of the target, newest first.
 	Points []backup.Point
 	Runs   []backup.Run
 }
 
-// Evaluate says how the target stands now.
+// Evaluate says how well the target is protected now.
 //
-// Two intervals are those of the slots around the point: from the slot before it to the second one after it. So a plan
-// of working days is not late on a Sunday, and the next run has as long after its slot as the last one had.
+// It takes the two intervals of the slots around the point: from the slot before it to the second slot after it. So a plan for
+// working days is not late on a Sunday, and the next run has as long after its slot as the last one had.
 func (s Snapshot) Evaluate(now time.Time) TargetHealth {
 	h := TargetHealth{Target: s.Target, Plan: s.Plan.Name}
 	for i, p := range s.Points {
@@ -130,12 +130,12 @@ func (s Snapshot) Evaluate(now time.Time) TargetHealth {
 	return h
 }
 
-// copied is why a target is not protected whose newest point is a copy.
+// copied says why a target is not protected if its newest point is a copy.
 var copied = backup.NewReason("CopyOnly", "Azure restores no Confidential Ledger from what is exported of it: the newest copy can be read, and "+
 	"that is all", "Nothing need be done. Should the ledger be lost, its data are in the copy, and it must be set up anew.")
 
-// began is since when the target can be expected to have been backed up: since the text came into force that holds it,
-// but an edit does not make forget the runs that were made before.
+// began returns the time since which the target can be expected to have backups: the time at which its text came into force.
+// Earlier runs count as well, so that an edit of the plan does not hide them.
 func (s Snapshot) began() time.Time {
 	began := s.Since
 	if n := len(s.Runs); n > 0 && s.Runs[n-1].Created.Before(began) {
@@ -200,7 +200,7 @@ func (s Snapshot) why(h TargetHealth, now time.Time) backup.Reason {
 	return backup.NewReason("NoRecoveryPoint", "no newer recovery point has been verified", "")
 }
 
-// suspect is the newest suspect recovery point, if it is newer than the newest live one; else nil.
+// suspect returns the newest suspect recovery point, if it is newer than the newest live one; else nil.
 func (s Snapshot) suspect(live *backup.Point) *backup.Point {
 	var newest *backup.Point
 	for i, p := range s.Points {
@@ -212,7 +212,7 @@ func (s Snapshot) suspect(live *backup.Point) *backup.Point {
 	return newest
 }
 
-// runs says how many in words, of the seen ones that were looked at.
+// runs says in words that n of the seen runs are meant.
 func runs(n, seen int) string {
 	switch {
 	case n == 1:
@@ -224,13 +224,13 @@ func runs(n, seen int) string {
 }
 
 const (
-	// RecentRows is how many of a target's newest runs health looks at.
+	// RecentRows is the number of a target's newest runs that health reads.
 	RecentRows = 10
-	// silence is how long after a slot a tick must have dealt with it: ten ticks of the default.
+	// silence is the time after a slot within which a tick must have dealt with it: ten ticks of the default.
 	silence = 10 * time.Minute
 )
 
-// AddRun adds a run that is a backup.
+// AddRun adds a run if it is a backup.
 func (s *Snapshot) AddRun(row backup.Row) {
 	switch run, err := backup.Decode[backup.Run](row); {
 	case err != nil:
@@ -249,8 +249,8 @@ func (s *Snapshot) AddPoint(row backup.Row) {
 	s.Points = append(s.Points, p)
 }
 
-// AlertKey names that the target of the plan has been left with its newest point: a target that got another one since, and
-// is unprotected again, has another name.
+// AlertKey returns a name for this alert: the target of the plan was left with its newest point. If the target gets another point
+// and then becomes unprotected again, that alert has another name.
 func (h TargetHealth) AlertKey() string {
 	point := "none"
 	if h.Point != nil {

@@ -9,52 +9,52 @@ import (
 	"lifeboat/internal/schedule"
 )
 
-// A timer that the host no longer calls fails nothing and logs nothing: without a role on the storage account's blobs the
-// host runs, answers HTTP, and never fires one (measured with the host 4.1045, 2026-11). So a timer's ticks tell that they
-// come, in a row that health reads.
+// A timer that the host no longer calls causes no error and no log line: without a role on the storage account's blobs the host
+// runs, answers HTTP, and never fires a timer (measured with the host 4.1045, 2026-11). So the ticks of a timer note that they
+// came, in a row that health reads.
 
-// Tick is how often the host calls a timer's function.
+// Tick is the schedule by which the host calls a timer's function.
 type Tick struct {
-	// Setting is the name of the app setting that says it, such as LIFEBOAT_SCHEDULE_TICK.
+	// Setting is the name of the app setting with the schedule, such as LIFEBOAT_SCHEDULE_TICK.
 	Setting string
-	// Schedule is what the setting says, in UTC; nil if that cannot be read.
+	// Schedule is the schedule in the setting, in UTC; nil if that cannot be read.
 	Schedule *schedule.Schedule
-	// Wrong is why it cannot.
+	// Wrong says why it cannot be read.
 	Wrong error
 }
 
-// TimerHealth is how a timer stands.
+// TimerHealth says whether the host still calls a timer.
 type TimerHealth struct {
 	// Timer is the name of its function.
 	Timer string
-	// Last is when one of its ticks noted that it came, zero if none ever did: up to noteEvery before the last tick.
+	// Last is the newest noted tick, zero if there never was one. It may be up to NoteEvery older than the last tick.
 	Last time.Time
-	// Deadline is when it counts as silent unless a tick comes, or since when it does; zero if never.
+	// Deadline is the time at which the timer counts as silent unless a tick comes, or since which it does; zero if never.
 	Deadline time.Time
-	// Silent: so long no tick has come that none is to be expected any more.
+	// Silent tells that no tick came for so long that none is to be expected any more.
 	Silent bool
-	// Reason is why it is silent, or cannot be judged; it has no code otherwise.
+	// Reason says why the timer is silent, or cannot be judged; otherwise it has no code.
 	Reason backup.Reason
 }
 
-// Clockwork is what time it is by the catalog's clock, and how the timers stand.
+// Clockwork has the time by the catalog's clock, and the health of the timers.
 type Clockwork struct {
 	Now    time.Time
 	Timers []TimerHealth
 }
 
-// Timers are the functions that the host calls by time. One counts as silent after three of its ticks, but not before the
-// time has passed.
+// Timers lists the functions that the host calls by time. One counts as silent after it missed three ticks, but not before
+// Patience has passed.
 var Timers = []struct {
 	Name     string
 	Patience time.Duration
 }{{"schedule", 15 * time.Minute}, {"cleanup", time.Hour}}
 
-// NoteEvery is the least time between two notes of a timer: they are all that an idle tick writes.
+// NoteEvery is the least time between two notes of a timer. An idle tick writes nothing else.
 const NoteEvery = 5 * time.Minute
 
-// Judge says how the timer stands that gave a sign at the instant since; last is its last tick that was noted, and unread
-// why the row of its ticks cannot be read, nil if it can.
+// Judge says whether the timer is silent. The timer gave its last sign at the instant since, last is its last noted tick, and
+// unread says why the row of its ticks cannot be read, nil if it can.
 func (t Tick) Judge(timer string, last, since time.Time, patience time.Duration, now time.Time, unread error) TimerHealth {
 	h := TimerHealth{Timer: timer, Last: last}
 	if unread != nil {
@@ -63,8 +63,8 @@ func (t Tick) Judge(timer string, last, since time.Time, patience time.Duration,
 	}
 	h.Deadline = since.Add(patience)
 	if t.Schedule != nil {
-		// A tick within noteEvery of a note writes none. So what counts are the ticks behind that, or the last one before a
-		// night without any would be missed all night.
+		// A tick within NoteEvery of a note writes none, so three ticks count from that time on. Otherwise, if the last tick before a
+		// night without ticks wrote no note, the timer would count as silent all night.
 		third := since.Add(NoteEvery - backup.Resolution)
 		for range 3 {
 			if third = t.Schedule.Next(third); third.IsZero() {
@@ -86,7 +86,7 @@ func (t Tick) Judge(timer string, last, since time.Time, patience time.Duration,
 	return h
 }
 
-// silent is why the timer counts as silent, and where to look first.
+// silent says why the timer counts as silent, and where to look first.
 func (t Tick) silent(timer string, last, since time.Time) backup.Reason {
 	message := fmt.Sprintf("no tick of the timer %s has come to its end since %s", timer, since.UTC().Format(time.RFC3339))
 	if last.IsZero() {
@@ -105,6 +105,6 @@ func (t Tick) wrong() string {
 	return fmt.Sprintf("the app setting %s cannot be read: %v", t.Setting, t.Wrong)
 }
 
-// blobRoleFirst is what to look at first where a timer is silent, as nothing else tells of it.
+// blobRoleFirst is the first advice for a silent timer, because nothing else shows this cause.
 const blobRoleFirst = "see that the app has the role Storage Blob Data Owner on its own storage account: without a role on " +
 	"its blobs the Functions host fires no timer, and logs nothing about it."

@@ -1,2 +1,2 @@
-// Package plans keeps which text of plan.yaml is in force: the newest that is good.
+// Package plans keeps the text of plan.yaml in force: the newest good one.
 package plans

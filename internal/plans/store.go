@@ -11,23 +11,23 @@ import (
 	"lifeboat/internal/event"
 )
 
-// Store says which plans are in force: those of plan.yaml, or, while that is broken, the last good ones, which it keeps
-// in the catalog. Its memory only spares requests: any number of processes may have a book on one catalog.
+// Store says which plans are in force: the plans of plan.yaml, or, while that is broken, the last good ones from the catalog. Its
+// memory only saves requests: any number of processes may have a store on one catalog.
 type Store struct {
 	Catalog backup.Catalog
-	// Read returns plan.yaml as it is now. A *Fault of the kind Deferred means that it cannot be had for the moment; any
-	// other error counts as a fault of plan.yaml itself, and must have the same text each time.
+	// Read returns plan.yaml as it is now. A *Fault of the kind Deferred means that it cannot be read for the moment; any other
+	// error counts as a fault of plan.yaml itself, and must have the same text each time.
 	Read func(ctx context.Context) ([]byte, error)
 	// Parse makes plans of the text, or says everything that is wrong with it.
 	Parse func(text []byte) ([]backup.Plan, error)
 
 	mu sync.Mutex
-	// file is what was read last, kept the last good text that was loaded, and head the row as it was seen last.
+	// file is the text last read, kept the last good text loaded from the catalog, and head the row as last seen.
 	file, kept edition
 	head       Head
 }
 
-// edition is a text of plan.yaml and what it means; err says why it means nothing.
+// edition is a text of plan.yaml and its plans; err says why the text is refused.
 type edition struct {
 	hash  string
 	text  []byte
@@ -35,13 +35,13 @@ type edition struct {
 	err   error
 }
 
-// Head is the row that says what is in force. It stands among the watermarks, which each tick reads anyway.
+// Head is the row that says which text is in force. It stands among the watermarks, because each tick reads them anyway.
 type Head struct {
-	// Hash of the text in force, under which it is kept; empty if there never was a good one.
+	// Hash is the hash of the text in force, under which the text is kept; empty if there never was a good one.
 	Hash string `json:"Hash,omitempty"`
-	// Since is when plan.yaml was found to be that text.
+	// Since is the time at which Lifeboat found that plan.yaml has that text.
 	Since time.Time `json:"Since,omitzero"`
-	// Refused is the hash of the text that is refused since then, and the reason why; empty if none is.
+	// Refused is the hash of the text that is refused since RefusedSince, for Reason; empty if none is.
 	Refused      string    `json:"Refused,omitempty"`
 	RefusedSince time.Time `json:"RefusedSince,omitzero"`
 	Reason       string    `json:"Reason,omitempty"`
@@ -49,7 +49,7 @@ type Head struct {
 	backup.Carried
 }
 
-// ReadHead reads the row of what is in force; the zero value where there is none.
+// ReadHead decodes the row of the text in force. It returns the zero value if there is no row.
 func ReadHead(row backup.Row) (Head, error) {
 	if row.ETag == "" {
 		return Head{}, nil
@@ -57,22 +57,22 @@ func ReadHead(row backup.Row) (Head, error) {
 	return backup.Decode[Head](row)
 }
 
-// Active are the plans that hold now.
+// Active has the plans that hold now.
 type Active struct {
 	Plans []backup.Plan
-	// Since is when plan.yaml was found to say so; zero if the catalog was not asked.
+	// Since is the time at which Lifeboat found these plans in plan.yaml; zero if it did not ask the catalog.
 	Since time.Time
-	// Refused is why plan.yaml as it is now is not in force, a line for everything wrong; nil if it is.
+	// Refused says why the present plan.yaml is not in force, a line for each fault; nil if it is in force.
 	Refused error
-	// RefusedSince is when that was found by a tick; zero if none has found it yet.
+	// RefusedSince is the time at which a tick found that; zero if none has found it yet.
 	RefusedSince time.Time
 
-	// Hash of the text that holds the plans.
+	// Hash is the hash of the text that holds the plans.
 	Hash string
 }
 
-// Current says which plans are in force, and changes nothing. Where plan.yaml is broken and there is no last good plan
-// the error is that of plan.yaml.
+// Current says which plans are in force, and changes nothing. If plan.yaml is broken and there is no last good plan, it returns
+// the error of plan.yaml.
 func (b *Store) Current(ctx context.Context) (Active, error) {
 	file := b.read(ctx)
 	if file.err == nil {
@@ -85,9 +85,9 @@ func (b *Store) Current(ctx context.Context) (Active, error) {
 	return b.lastGood(ctx, head, file)
 }
 
-// Reconcile is Current for the tick of the schedule, which also writes down what has changed: a good text is kept before it
-// is needed, and others are told of a broken one. Under a good text that is in force it makes no request of its own. Plans
-// may be used in spite of an error.
+// Reconcile is Current for the tick of the schedule, and also saves the changes: it keeps a good text before the text is needed,
+// and publishes that a text is broken. It makes no request of its own if the text is good and already in force. The caller may
+// use the plans in spite of an error.
 func (b *Store) Reconcile(ctx context.Context) (Active, error) {
 	file := b.read(ctx)
 	if file.err == nil {
@@ -98,7 +98,7 @@ func (b *Store) Reconcile(ctx context.Context) (Active, error) {
 		}
 		return Active{Plans: file.plans, Since: head.Since, Hash: file.hash}, err
 	}
-	// Not what this process remembers: since its last tick others may have put another plan in force.
+	// The row counts, not what this process remembers: since its last tick another process may have put another plan in force.
 	_, head, _, err := b.load(ctx)
 	if err != nil {
 		return Active{Refused: file.err}, errors.Join(file.err, err)
@@ -110,11 +110,11 @@ func (b *Store) Reconcile(ctx context.Context) (Active, error) {
 	return force, errors.Join(noPlan, err)
 }
 
-// Observe tells the book what a tick read of its head, so that it learns of other processes without a request of its own.
+// Observe gives the store a tick's read of its head, so that it learns of other processes without a request of its own.
 func (b *Store) Observe(row backup.Row) {
 	head, err := ReadHead(row)
 	if err != nil {
-		return // the next look tells
+		return // the next read returns the error
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -135,7 +135,7 @@ func (h Head) says(file edition) bool {
 	return h.Hash == file.hash && h.Refused == ""
 }
 
-// read reads plan.yaml. A text that was read before is not parsed again.
+// read reads plan.yaml. It does not parse the same text twice.
 func (b *Store) read(ctx context.Context) edition {
 	text, err := b.Read(ctx)
 	if err != nil {
@@ -164,9 +164,9 @@ func (b *Store) load(ctx context.Context) (backup.Row, Head, time.Time, error) {
 	return row, head, now, err
 }
 
-// record saves that the text of plan.yaml is in force, or refused, and returns the head. First a good text is kept, then
-// the head is saved together with what others must be told, which the tick sends. After a death in between, the next one does it all again,
-// under the same keys and IDs.
+// record saves that the text of plan.yaml is in force, or refused, and returns the head. It keeps a good text first, then saves
+// the head together with the events, which the tick sends. After a crash in between, the next call repeats both, under the same
+// keys and IDs.
 func (b *Store) record(ctx context.Context, file edition) (Head, error) {
 	row, head, now, err := b.load(ctx)
 	if err != nil {
@@ -187,7 +187,7 @@ func (b *Store) record(ctx context.Context, file edition) (Head, error) {
 		_, err := b.Catalog.Apply(ctx, append(event.Owed(backup.SchedulePartition, turned(head, next, now)), write)...)
 		switch {
 		case errors.Is(err, backup.ErrExists), errors.Is(err, backup.ErrChanged), errors.Is(err, backup.ErrNotFound):
-			return head, nil // another tick was faster: the next one looks again
+			return head, nil // another tick was faster: the next one reads the row again
 		case err != nil:
 			return head, fmt.Errorf("save which plan is in force: %w", err)
 		}
@@ -199,7 +199,7 @@ func (b *Store) record(ctx context.Context, file edition) (Head, error) {
 	return head, nil
 }
 
-// turned is the event that a text is refused, or that a good one has healed it; none for an edit, or the first plan.
+// turned makes the event that a text is refused, or that a good text has replaced it; none for an edit, or the first plan.
 func turned(was, is Head, now time.Time) []backup.Event {
 	t := event.PlanTurn{
 		Hash: is.Refused, Refused: is.Refused != "", Reason: is.Reason, LastGood: was.Since, InForceSince: is.Since, Found: now,
@@ -225,7 +225,7 @@ func (b *Store) keep(ctx context.Context, file edition) error {
 	return nil
 }
 
-// lastGood are the plans of the text that the head names, in force in place of what plan.yaml says now.
+// lastGood returns the plans of the text that the head names. They are in force instead of the present plan.yaml.
 func (b *Store) lastGood(ctx context.Context, head Head, file edition) (Active, error) {
 	force := Active{Since: head.Since, Refused: file.err, Hash: head.Hash}
 	if head.Refused == file.hash {
@@ -251,7 +251,7 @@ func (b *Store) lastGood(ctx context.Context, head Head, file edition) (Active, 
 	return force, nil
 }
 
-// fetch reads a kept text back.
+// fetch reads a kept text from the catalog.
 func (b *Store) fetch(ctx context.Context, hash string) (edition, error) {
 	rows, _, err := b.Catalog.List(ctx, backup.PlanTextPartition, hash+"-", hash+".", 1000)
 	if err != nil {

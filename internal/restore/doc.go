@@ -1,3 +1,3 @@
-// Package restore reads requests for restores, and says what a restore would do and whether it may. It reads and writes
-// nothing of Azure's.
+// Package restore reads requests for restores, and says what a restore would do and whether it may. It reads and writes nothing
+// in Azure.
 package restore

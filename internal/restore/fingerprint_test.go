@@ -9,15 +9,15 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// TestFingerprint: the same request spelled otherwise is the same, and a fingerprint is what it was in the claims of years
-// ago: where these change, each request that is repeated would be refused as another one.
+// TestFingerprint: the same request in another spelling has the same fingerprint, and a fingerprint is the same as in claims that
+// are years old. If these changed, each repeated request would be refused as another one.
 func TestFingerprint(t *testing.T) {
 	const target = "/subscriptions/0c0ffee0-0000-4000-8000-000000000001/resourceGroups/G/providers/Microsoft.KeyVault/managedHSMs/h"
 	least := Request{ID: "i", Target: target, Kind: backup.RestoreFull}
 	full := Request{
 		ID: "i", Target: target, Point: "p", Before: time.Unix(1, 0).UTC(), Into: target + "2", Kind: backup.RestoreKey, Key: "k", Region: "r",
 		RequestedBy: "b", Reason: "w", ReplyTo: "q", Expires: time.Unix(2, 0).UTC(), DryRun: true,
-		Sent: time.Unix(3, 0).UTC(), // no part of what is asked for
+		Sent: time.Unix(3, 0).UTC(), // no part of the fingerprint
 	}
 	for field, value := range reflect.ValueOf(full).Fields() {
 		if value.IsZero() {

@@ -15,10 +15,10 @@ func Expired(expires, now time.Time) *backup.Reason {
 		expires.UTC().Format(time.RFC3339))
 }
 
-// LongestRestoreTime is the most that a request may give a restore to begin: what is further away is a mistake.
+// LongestRestoreTime is the most time that a request may give a restore to begin. A later time is a mistake.
 const LongestRestoreTime = backup.LongestKeep
 
-// TooLong refuses a request that is good for longer than anybody can mean.
+// TooLong refuses a request whose time limit is too far away to be meant.
 func TooLong(expires, now time.Time) *backup.Reason {
 	if !expires.After(now.Add(LongestRestoreTime)) {
 		return nil
@@ -27,14 +27,15 @@ func TooLong(expires, now time.Time) *backup.Reason {
 		"what is further away is a mistake", expires.UTC().Format(time.RFC3339), int(LongestRestoreTime.Hours()/24))
 }
 
-// RestoresNothing is the refusal where a row cannot be read.
+// RestoresNothing returns the refusal for a row that cannot be read.
 func RestoresNothing(err error) *backup.Reason {
 	why := backup.UnreadableRow(err)
 	why.Message = "nothing of the target is restored: " + why.Message
 	return &why
 }
 
-// Usable refuses a recovery point that is gone, or that its service would not take any more.
+// Usable refuses a recovery point that is gone or only a copy, or is too old for its service.
+// old.
 func Usable(p backup.Point, service backup.Service, now time.Time) *backup.Reason {
 	const other = "Choose another recovery point."
 	switch p.State {
@@ -42,7 +43,7 @@ func Usable(p backup.Point, service backup.Service, now time.Time) *backup.Reaso
 		return backup.Refuse("RecoveryPointExpired", other, "the recovery point %s expired, and was deleted at %s", p.ID,
 			p.Deleted.UTC().Format(time.RFC3339))
 	case backup.Deleting:
-		// Storage kept it the last time: whether it still does is known in a moment, and the restore looks then.
+		// Storage kept it the last time: the restore finds out at once whether it still does.
 		if p.KeptByStorage.Again.IsZero() {
 			return backup.Refuse("RecoveryPointDeleting", other, "the recovery point %s is being deleted", p.ID)
 		}
@@ -57,7 +58,7 @@ func Usable(p backup.Point, service backup.Service, now time.Time) *backup.Reaso
 	return Beyond(service, p.Created, now)
 }
 
-// Beyond refuses a backup that is older than the service restores.
+// Beyond refuses a backup that is too old for the service to restore.
 func Beyond(service backup.Service, written, now time.Time) *backup.Reason {
 	limit := service.Restorable
 	if limit == 0 || now.Before(written.Add(limit)) {
@@ -67,7 +68,7 @@ func Beyond(service backup.Service, written, now time.Time) *backup.Reason {
 		"older than %d days: Cannot restore: backup expired", written.UTC().Format(time.RFC3339), service.Type, int(limit.Hours()/24))
 }
 
-// Changed refuses an artifact that is not what was verified.
+// Changed refuses an artifact that differs from the verified one.
 func Changed(p backup.Point, v backup.Verification) *backup.Reason {
 	if v.SHA256 == p.SHA256 && v.Size == p.Size {
 		return nil

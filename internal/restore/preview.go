@@ -10,14 +10,14 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// Preview is what a restore would do, and whether it may.
+// Preview says what a restore would do, and whether it may.
 type Preview struct {
-	// Hash identifies what would be done: the destination, the recovery point and its content, the kind, the key, the region,
-	// and whether there is a safety backup. Ages and outcomes are not in it.
+	// Hash identifies the effect: the destination, the recovery point and its content, the kind, the key, the region, and whether
+	// there is a safety backup. Ages and outcomes are not in it.
 	Hash string `json:"hash"`
-	// Made is when this was found out.
+	// Made is the time of the preview.
 	Made time.Time `json:"createdDateTime"`
-	// Plan is the name of the plan that allows it, Target what was backed up, Destination what is restored into.
+	// Plan is the name of the plan that allows it, Target the service that was backed up, Destination the service to restore into.
 	Plan        string             `json:"plan,omitempty"`
 	Target      string             `json:"target"`
 	Destination string             `json:"destination"`
@@ -31,44 +31,44 @@ type Preview struct {
 	// Overwrites says what the restore destroys, NotIncluded what it does not bring back, in words for people.
 	Overwrites  []string `json:"overwrites"`
 	NotIncluded []string `json:"notIncluded"`
-	// Calls are those to Azure that change something, or ask whether it may be changed, in their order.
+	// Calls lists the calls to Azure that change something, or ask whether it may be changed, in their order.
 	Calls []string `json:"calls"`
-	// Guards are all that were asked, in their order, up to the first that refused.
+	// Guards lists all the guards that were asked, in their order, up to the first that refused.
 	Guards []Guard `json:"guards"`
 
 	Chosen backup.Point `json:"-"`
-	// Allowing is the one that allows the restore. agrees is one of those that do which wants a person to agree, and secures one
-	// that wants a safety backup; "" if none does.
+	// Allowing is the plan that allows the restore. Among all such plans, agrees names one that wants a person to agree, and secures
+	// one with a safety backup; "" if none does.
 	Allowing backup.Plan `json:"-"`
 	agrees   string      `json:"-"`
 	secures  string      `json:"-"`
-	// MayAnswer: answers may go to the queue of the request.
+	// MayAnswer tells whether answers may go to the queue of the request.
 	MayAnswer bool `json:"-"`
 }
 
-// PreviewedPoint is the recovery point of a RestorePlan.
+// PreviewedPoint is the recovery point of a Preview.
 type PreviewedPoint struct {
 	ID      string            `json:"id"`
 	State   backup.PointState `json:"state"`
 	Written time.Time         `json:"createdDateTime"`
-	// Age in whole seconds.
+	// Age is in whole seconds.
 	Age    int64  `json:"ageInSeconds"`
 	Size   int64  `json:"sizeInBytes"`
 	SHA256 string `json:"sha256"`
 }
 
-// Guard is a question that a restore must answer before anything is changed.
+// Guard is a question that a restore must answer before it changes anything.
 type Guard struct {
 	Name    string  `json:"name"`
 	Outcome Verdict `json:"outcome"`
-	// Reason is why it was refused, or what the warning is, or when it will be asked.
+	// Reason says why the guard refused, what it warns of, or when it will be asked; nil if it passed.
 	Reason *backup.Reason `json:"reason,omitempty"`
 }
 
 // Verdict is the outcome of a Guard.
 type Verdict string
 
-// The verdicts. Later: it can only be asked by the restore itself, which does before it changes anything.
+// These are the verdicts. Later: only the restore itself can ask, and does so before it changes anything.
 const (
 	Passed  Verdict = "passed"
 	Warned  Verdict = "warning"
@@ -76,7 +76,7 @@ const (
 	Later   Verdict = "later"
 )
 
-// Refusal is why the restore may not be made; nil if it may.
+// Refusal says why the restore may not be made; nil if it may.
 func (p Preview) Refusal() *backup.Reason {
 	for _, g := range p.Guards {
 		if g.Outcome == Stopped {
@@ -96,7 +96,7 @@ func (p *Preview) Ask(name string, no *backup.Reason) bool {
 	return no == nil
 }
 
-// NewHash is that of what would be done.
+// NewHash returns the Hash of this preview.
 func (p Preview) NewHash() string {
 	id, sum := "", ""
 	if p.Point != nil {
@@ -127,7 +127,7 @@ func (p *Preview) Describe(from, into backup.Service) {
 	}
 }
 
-// AskLater notes a guard that asks Azure: a definite no refuses, what could not be asked now is asked by the restore itself.
+// AskLater notes a guard that asks Azure. A definite no refuses. If Azure gave no answer now, the restore itself asks again.
 func (p *Preview) AskLater(name string, done bool, err error, check func() *backup.Reason) {
 	f := backup.AsFault(err)
 	switch {
@@ -145,7 +145,7 @@ func (p *Preview) AskLater(name string, done bool, err error, check func() *back
 	}
 }
 
-// NotAsked notes the look that the service itself makes before it restores, where it makes one: no dry run asks for it.
+// NotAsked notes the service's own check before it restores, if it has one: a dry run does not start that check.
 func (p *Preview) NotAsked(into backup.Service) {
 	if look := into.Restore.Look; look != "" {
 		p.Guards = append(p.Guards, Guard{Name: "the service itself can restore it", Outcome: Later, Reason: backup.Refuse("NotAsked", "",
@@ -153,8 +153,8 @@ func (p *Preview) NotAsked(into backup.Service) {
 	}
 }
 
-// Allow finds the plan that allows the restore: the first one that has the target and names the destination. Whatever else any such
-// plan asks for holds all the same.
+// Allow finds the plan that allows the restore: the first one that has the target and names the destination. The demands of all
+// other such plans hold as well: approval and a safety backup.
 func (p *Preview) Allow(q Request, plans []backup.Plan) *backup.Reason {
 	var has []string
 	for _, plan := range q.about(plans) {
@@ -183,7 +183,7 @@ func (p *Preview) Allow(q Request, plans []backup.Plan) *backup.Reason {
 		p.Destination, strings.Join(has, ", "))
 }
 
-// Approve refuses what a person must agree to.
+// Approve refuses a restore if a person must agree to it first.
 func (p *Preview) Approve() *backup.Reason {
 	if p.agrees == "" {
 		return nil
@@ -192,7 +192,7 @@ func (p *Preview) Approve() *backup.Reason {
 		"the plan %s wants a person to agree to restores, which this version of Lifeboat cannot ask for", p.agrees)
 }
 
-// Answers refuses a queue that no plan of the target lets answers go to.
+// Answers refuses a reply queue that no plan of the target allows.
 func (p *Preview) Answers(q Request) *backup.Reason {
 	if p.MayAnswer {
 		return nil
@@ -201,7 +201,7 @@ func (p *Preview) Answers(q Request) *backup.Reason {
 		"the plan %s does not let answers go to the queue %s", p.Plan, q.ReplyTo)
 }
 
-// ReplyTo is the queue that answers go to besides, "" for none.
+// ReplyTo is the second queue for the answers, "" for none.
 func (p Preview) ReplyTo(q Request) string {
 	if !p.MayAnswer {
 		return ""
@@ -209,7 +209,7 @@ func (p Preview) ReplyTo(q Request) string {
 	return q.ReplyTo
 }
 
-// Fits refuses what the service of the destination cannot do.
+// Fits refuses a restore that the service of the destination cannot do.
 func (p *Preview) Fits(service backup.Service) *backup.Reason {
 	from, _ := backup.ParseResource(p.Target)
 	into, _ := backup.ParseResource(p.Destination) // both were parsed with the request
@@ -226,9 +226,9 @@ func (p *Preview) Fits(service backup.Service) *backup.Reason {
 		return backup.Refuse("NameDiffers", "Restore into a resource of the same name.", "Azure restores a %s only under the name that was "+
 			"backed up, %s, and not as %s", into.Type, from.Name, into.Name)
 	}
-	// What is made anew has nothing to secure before: it is restored only once it was deleted.
+	// A service that is recreated needs no safety backup: it is restored only after its deletion.
 	p.Safety = traits.Safety == backup.SafetyAlways || p.secures != "" && !traits.Recreates
-	if traits.Region != nil { // where the request does not say, the plan does
+	if traits.Region != nil { // if the request names none, the plan does
 		p.Region = cmp.Or(p.Region, traits.Region(p.Allowing.Settings.Blocks))
 	}
 	if p.secures != "" && traits.Safety == backup.SafetyImpossible {
@@ -239,7 +239,7 @@ func (p *Preview) Fits(service backup.Service) *backup.Reason {
 	return nil
 }
 
-// ProviderRestore is what the provider is asked for.
+// ProviderRestore makes the provider's request for the restore.
 func (p Preview) ProviderRestore() backup.Restore {
 	return backup.Restore{
 		Target: p.Destination, Source: p.Target, Storage: p.Chosen.Storage, Artifact: p.Chosen.Artifact, Written: p.Chosen.Created,

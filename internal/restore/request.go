@@ -19,8 +19,9 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// about are the plans that have the target of the request. Where none has, and a recovery point by its ID is to be restored
-// into what it was made of, they are those whose restores may overwrite that: their safety backups are the way back.
+// about returns the plans that have the target of the request. If none has, and the request restores a recovery point by its ID
+// into its own target, it returns the plans whose restores may overwrite that target: they make the safety backups that are
+// needed to go back.
 func (q Request) about(plans []backup.Plan) (found []backup.Plan) {
 	for _, plan := range plans {
 		if plan.Has(q.Target) {
@@ -38,8 +39,8 @@ func (q Request) about(plans []backup.Plan) (found []backup.Plan) {
 	return found
 }
 
-// Replies says that answers may go to the queue of the request, if it names one. A refusal is an answer too, so any plan
-// of the target may allow it, whether it allows the restore or not.
+// Replies says whether answers may go to the queue of the request, if it names one. A refusal is an answer too, so any plan of
+// the target may allow it, whether it allows the restore or not.
 func (q Request) Replies(plans []backup.Plan) bool {
 	return q.ReplyTo == "" || slices.ContainsFunc(q.about(plans), func(plan backup.Plan) bool {
 		return slices.Contains(plan.Restore.ReplyTo, q.ReplyTo)
@@ -49,7 +50,7 @@ func (q Request) Replies(plans []backup.Plan) bool {
 // Request asks for a restore. Other systems send it to the queue "restore-requests"; docs/restore.schema.json
 // describes it.
 type Request struct {
-	// ID makes it idempotent for good: the same ID always means the same restore. 1 to 128 characters.
+	// ID makes the request idempotent for good: the same ID always means the same restore. It has 1 to 128 characters.
 	ID string
 	// Target is the resource ID of the service whose backup is restored.
 	Target string
@@ -61,22 +62,22 @@ type Request struct {
 	Kind backup.RestoreKind
 	// Key is the name of the key to bring back, with RestoreKey.
 	Key string
-	// Region is the Azure region that a ledger is recreated in.
+	// Region is the Azure region in which a ledger is recreated.
 	Region string
 	// RequestedBy and Reason say who asks and why, in words for people.
 	RequestedBy, Reason string
-	// ReplyTo is a queue of the same storage account that the answers also go to, "" for none.
+	// ReplyTo is a queue of the same storage account to which the answers also go, "" for none.
 	ReplyTo string
-	// Expires is when the restore must have begun; zero: a day after the request was sent.
+	// Expires is the time limit for the start of the restore; zero: a day after the request was sent.
 	Expires time.Time
-	// Sent is when the message was, which may have waited in the queue while the app was down; zero: just now. It is no part
-	// of the request: the same one may be sent again.
+	// Sent is the time at which the message was sent. It may have waited in the queue while the app was down; zero: just now. It is
+	// no part of the request: the same one may be sent again.
 	Sent time.Time `json:"-"`
-	// DryRun asks for the plan of the restore alone. It does not use the ID up.
+	// DryRun asks only for a preview of the restore. It does not use the ID up.
 	DryRun bool
 }
 
-// Destination is the service that is restored into.
+// Destination is the service to restore into.
 func (q Request) Destination() string {
 	if q.Into == "" {
 		return q.Target
@@ -84,7 +85,7 @@ func (q Request) Destination() string {
 	return q.Into
 }
 
-// Until is when the restore must have begun.
+// Until returns the time limit for the start of the restore.
 func (q Request) Until(now time.Time) time.Time {
 	switch {
 	case !q.Expires.IsZero():
@@ -95,9 +96,8 @@ func (q Request) Until(now time.Time) time.Time {
 	return now.Add(DefaultRestoreTime)
 }
 
-// Fingerprint tells requests apart that want something else. It is kept for good: whatever becomes of this struct, the
-// fingerprint of a request must not change. How a resource ID is spelled does not matter, nor whether the target itself
-// is named as the destination.
+// Fingerprint tells different requests apart. It is kept for good: if this struct changes, the fingerprint of a request must not.
+// The spelling of a resource ID does not matter, nor whether the target itself is named as the destination.
 func (q Request) Fingerprint() string {
 	q.DryRun = false
 	q.Target, q.Into = strings.ToLower(q.Target), strings.ToLower(q.Destination())
@@ -107,9 +107,9 @@ func (q Request) Fingerprint() string {
 // InvalidRequest is the code of a request that cannot be understood.
 const InvalidRequest = "InvalidRequest"
 
-// RequestError is why a request for a restore cannot be understood.
+// RequestError says why a request for a restore cannot be understood.
 type RequestError struct {
-	// Field that is wrong, "" for the whole.
+	// Field is the wrong field, "" for the whole.
 	Field string
 	// Message says what is wrong with it.
 	Message string
@@ -126,15 +126,15 @@ func malformed(field, format string, args ...any) error {
 	return &RequestError{Field: field, Message: fmt.Sprintf(format, args...)}
 }
 
-// LongestRequest is how long the message of a request may be, in bytes: the most that a queue of Azure Storage takes.
+// LongestRequest is the greatest length of a request's message in bytes: the limit of a queue of Azure Storage.
 const LongestRequest = 64 << 10
 
-// ParseRequest reads a request: a JSON object, or the CloudEvent 1.0 that has it as its data. The id stands in for
-// that of a request that has none; "" if nothing does. As far as the ID and the queue for answers can be read, they are
-// returned with an error too. The error is a *RequestError.
+// ParseRequest reads a request: a JSON object, or a CloudEvent 1.0 with the object as its data. A request without an ID gets the
+// given one; "" if there is none. If the ID and the queue for answers can be read, they are returned with an error too. The error
+// is a *RequestError.
 //
-// It reads more strictly than encoding/json does: names count with their case, and none may come twice. Readers that
-// disagree about what a request says would disagree about what is overwritten.
+// It reads more strictly than encoding/json does: names count with their case, and none may come twice. Readers that disagree
+// about a request would disagree about what the restore overwrites.
 func ParseRequest(message []byte, id string) (Request, error) {
 	if len(message) > LongestRequest {
 		return Request{}, malformed("", "the request has %d bytes, more than %d", len(message), LongestRequest)
@@ -155,7 +155,7 @@ func ParseRequest(message []byte, id string) (Request, error) {
 	return request(fields)
 }
 
-// requestInEvent reads the request in a CloudEvent, whose ID and source stand in for the request's own where it has none.
+// requestInEvent reads the request in a CloudEvent. If the request has no ID or requester, the event's ID and source are used.
 func requestInEvent(event map[string]json.RawMessage) (Request, error) {
 	var e struct {
 		Version, ID, Source, ContentType, Base64 string
@@ -190,7 +190,7 @@ func requestInEvent(event map[string]json.RawMessage) (Request, error) {
 		if data, err = base64.StdEncoding.DecodeString(e.Base64); err != nil || !utf8.Valid(data) {
 			return q, malformed("data_base64", "it is not the base64 of text in UTF-8")
 		}
-		data = bytes.TrimPrefix(data, []byte("\ufeff")) // a byte order mark, as messages have it
+		data = bytes.TrimPrefix(data, []byte("\ufeff")) // messages have a byte order mark
 	case data == nil:
 		return q, malformed("data", "the event has none")
 	}
@@ -202,12 +202,12 @@ func requestInEvent(event map[string]json.RawMessage) (Request, error) {
 		fields["id"] = backup.Encode(e.ID)
 	}
 	if _, ok := fields["requestedBy"]; !ok {
-		fields["requestedBy"] = backup.Encode(cut(e.Source, longestWords-1)) // a source may be longer, and nobody chose it for us
+		fields["requestedBy"] = backup.Encode(cut(e.Source, longestWords-1)) // a source may be longer, and was not chosen for Lifeboat
 	}
 	return request(fields)
 }
 
-// members are those of a JSON object with nothing behind it.
+// members returns the members of a JSON object with nothing behind it.
 func members(field string, text []byte) (map[string]json.RawMessage, error) {
 	d := json.NewDecoder(bytes.NewReader(text))
 	if open, err := d.Token(); err != nil || open != json.Delim('{') {
@@ -223,7 +223,7 @@ func members(field string, text []byte) (map[string]json.RawMessage, error) {
 		if err != nil {
 			return nil, malformed(field, "it is not JSON: %v", err)
 		}
-		key := name.(string) // the decoder takes no other
+		key := name.(string) // the decoder allows no other
 		if _, twice := fields[key]; twice {
 			return nil, malformed(field, "the field %q stands there twice", short(key))
 		}
@@ -238,7 +238,7 @@ func members(field string, text []byte) (map[string]json.RawMessage, error) {
 	return fields, nil
 }
 
-// short makes a text of somebody else's fit for an error.
+// short makes a foreign text fit for an error.
 func short(text string) string { return cut(text, 64) }
 
 // cut leaves the first n characters of the text.
@@ -249,8 +249,8 @@ func cut(text string, n int) string {
 	return text
 }
 
-// The forms of what a request names: those of queues (Azure's "Naming Queues and Metadata"), of keys (Key Vault's
-// specification), and of regions, such as westeurope.
+// The forms of the names in a request: of queues (Azure's "Naming Queues and Metadata"), of keys (Key Vault's specification), and
+// of regions, such as westeurope.
 var (
 	queueName  = regexp.MustCompile(`^([a-z0-9](-?[a-z0-9]){2,62}|[a-z0-9]-[a-z0-9])$`)
 	keyName    = regexp.MustCompile(`^[0-9A-Za-z-]{1,127}$`)
@@ -259,8 +259,8 @@ var (
 
 const (
 	longestID    = 128
-	longestName  = 512  // bytes of a resource ID: far more than those of the services that are restored into can have
-	longestWords = 1000 // characters of who asks, and why
+	longestName  = 512  // bytes of a resource ID: far more than a service with restores can have
+	longestWords = 1000 // characters of the requester's name, and of the reason
 	latest       = "latest"
 	latestBefore = "latest before "
 )
@@ -342,7 +342,7 @@ func request(fields map[string]json.RawMessage) (Request, error) {
 	return q, err
 }
 
-// readPoint reads which recovery point is meant.
+// readPoint reads the field that says which recovery point is meant.
 func (q *Request) readPoint(text string) error {
 	if text == latest {
 		return nil
@@ -360,8 +360,8 @@ func (q *Request) readPoint(text string) error {
 	return nil
 }
 
-// moment reads a time as RFC 3339 writes it. One that stands for none in Go, as what .NET writes for a time that nobody
-// has set, or that cannot be written again in UTC, is none.
+// moment reads a time as RFC 3339 writes it. It refuses a time that Go cannot read or write again in UTC, and the value of a .NET
+// time that was never set.
 func moment(field, text string) (time.Time, error) {
 	var t time.Time
 	err := t.UnmarshalText([]byte(text))
@@ -377,7 +377,7 @@ func readable(field, id string) error {
 		return malformed(field, "a resource ID has at most %d bytes, and nothing unreadable", longestName)
 	}
 	if _, err := backup.ParseResource(id); err != nil {
-		// The fault stands behind the ID, which alone may be longer than what fits.
+		// The fault stands behind the ID, and the ID alone may be too long for the message.
 		return malformed(field, "it %s", cut(strings.TrimPrefix(err.Error(), strconv.Quote(id)+" "), 160))
 	}
 	return nil
@@ -392,5 +392,6 @@ func isID(text string) bool {
 
 func isQueue(name string) bool { return len(name) <= 63 && queueName.MatchString(name) }
 
-// DefaultRestoreTime is how long after it was sent a request for a restore is good that does not say: then it must have begun.
+// DefaultRestoreTime is the time limit for starting a restore whose request has no `expires`. It counts from when the request was
+// sent.
 const DefaultRestoreTime = 24 * time.Hour

@@ -19,7 +19,7 @@ const (
 	vault  = "/subscriptions/00000000-0000-4000-8000-000000000001/resourceGroups/rg/providers/Microsoft.KeyVault/managedHSMs/contoso"
 )
 
-// requestText is the message that asks for it.
+// requestText is the message that asks for the restore.
 func requestText(q restore.Request) []byte {
 	fields := map[string]any{"id": q.ID, "target": q.Target, "kind": q.Kind, "dryRun": q.DryRun, "recoveryPoint": "latest"}
 	for name, text := range map[string]string{
@@ -125,7 +125,7 @@ func TestParseRestoreRequest(t *testing.T) {
 	}
 }
 
-// TestRestoreRequestErrors: an error about a resource ID says what is wrong with it, however long it is.
+// TestRestoreRequestErrors: an error about a resource ID says what is wrong with it, at any length.
 func TestRestoreRequestErrors(t *testing.T) {
 	for id, want := range map[string]string{
 		target + "/apis/a": `"target": it is not a resource ID of the form /subscriptions/{uuid}/resourceGroups/{group}/providers/` +
@@ -141,8 +141,8 @@ func TestRestoreRequestErrors(t *testing.T) {
 	}
 }
 
-// FuzzRestoreRequest: whatever stands in a message, it is read the same way each time, into a request that says the same
-// when it is written again, or into an error short enough for an event.
+// FuzzRestoreRequest: any message is read the same way each time, into a request that says the same when it is written again, or
+// into an error short enough for an event.
 func FuzzRestoreRequest(f *testing.F) {
 	f.Fuzz(func(t *testing.T, message []byte) {
 		q, err := restore.ParseRequest(message, "")

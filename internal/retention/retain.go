@@ -6,19 +6,18 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// Decision says what becomes of a recovery point, and why.
+// Decision says whether a recovery point is kept, and why.
 type Decision struct {
 	Point  backup.Point
 	Keep   bool
 	Reason string
 }
 
-// Retain decides about all the recovery points of one target at an instant. A point past its time expires, except the
-// newest live one, whatever its age: it is the best thing to restore from. A suspect one, or a safety backup, is kept for
-// its time, but does not stand in for a live one. A held point stays, and so does one that a restore reads: Readers are the
-// restores that have not ended. A point that storage keeps is left alone until its deletion is to be tried again. One that
-// expired before it was written, or as it was, stays for good: its expiry is a mistake. And where one cannot be read all stay: nobody knows
-// what it is for.
+// Retain decides about all the recovery points of one target at an instant. A point past its time expires, except the newest live
+// one, whatever its age: it is the best point to restore from. A suspect point or a safety backup is kept for its time, but does
+// not replace a live one. A held point stays, and so does a point with Readers: they are the restores that have not ended. A
+// point kept by storage is left alone until its deletion is to be tried again. A point that expired before or at the time of its
+// writing stays for good: its expiry is a mistake. If one point cannot be read, all stay: its purpose is unknown.
 func Retain(points []backup.Point, now time.Time) []Decision {
 	newest, unread := -1, ""
 	for i, p := range points {
@@ -65,7 +64,7 @@ func Retain(points []backup.Point, now time.Time) []Decision {
 	return spare(decisions)
 }
 
-// spare keeps the artifact of a point that another one names, which is kept.
+// spare keeps a point whose artifact is also named by a kept point.
 func spare(decisions []Decision) []Decision {
 	keeper := map[string]string{}
 	for _, d := range decisions {

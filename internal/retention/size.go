@@ -10,21 +10,21 @@ import (
 )
 
 const (
-	// trailing is how many of a target's newest trusted recovery points tell what size is normal, and leastTrailing how
-	// few tell nothing.
+	// Trailing is the number of a target's newest trusted recovery points from which the normal size is computed. Fewer than
+	// leastTrailing give no normal size.
 	Trailing, leastTrailing = 10, 3
-	// alike: of this many on end, sizes within a factor of two of each other are the new normal.
+	// alike is the number of successive points whose sizes become the new normal if they are within a factor of two of each other.
 	alike = 3
 )
 
-// Weigh says whether a new recovery point is suspect, by its size and the points of the target before it, in any order.
-// It returns the new one, and those before that it makes live.
+// Weigh says whether a new recovery point is suspect, by its size and the points of the target before it, in any order. It
+// returns the new point, and the earlier points that it makes live.
 //
-// Normal is the median of the newest ten that were never suspect or were accepted, of whichever plan, expired or not;
-// of fewer than three there is none. An accepted size is normal, too: where the newest acceptance among the ten is
-// smaller than the median, it counts instead. Less than half of normal is suspect, unless the target's two newest points
-// are so as well, and the three are within a factor of two of each other: then that is what the target's backups are like
-// now, and all three are accepted.
+// The normal size is the median of the newest ten points that were never suspect or were accepted. They may be of any plan,
+// expired or not; fewer than three give no normal size. An accepted size is normal, too: if the newest acceptance among the ten
+// is smaller than the median, it counts instead. A point is suspect with less than half of the normal size, unless the target's
+// two newest points are suspect as well, and the three are within a factor of two of each other: then all three are accepted,
+// because the target's backups now have this size.
 func Weigh(p backup.Point, before []backup.Point, now time.Time) (backup.Point, []backup.Point) {
 	before = slices.SortedFunc(slices.Values(before), func(a, b backup.Point) int { return b.Created.Compare(a.Created) })
 	before = slices.DeleteFunc(before, func(p backup.Point) bool { return p.Safety || p.State == backup.Unreadable })
@@ -57,7 +57,7 @@ func Weigh(p backup.Point, before []backup.Point, now time.Time) (backup.Point, 
 	return p, made
 }
 
-// normalSize is that of a target's recovery points, in bytes; 0 if there are too few to tell. The newest come first.
+// normalSize returns the normal size of a target's recovery points, in bytes; 0 if there are too few. The newest come first.
 func normalSize(points []backup.Point) int64 {
 	var sizes []int64
 	var accepted int64

@@ -16,8 +16,8 @@ import (
 )
 
 // TestNextAgainstBruteForce reads the clocks of every minute around each day on which clocks change, from 2026 to 2040, and
-// around 200 other days, in ten zones, by two versions of the time zones: each slot is after the last one, is where the clocks
-// show what the expression says, and none is left out. LIFEBOAT_BRUTE is how many expressions each day is tried with.
+// around 200 other days, in ten zones, by two versions of the time zones. Each slot is after the last one, the clocks show then
+// what the expression says, and none is left out. LIFEBOAT_BRUTE is the number of expressions that each day is tried with.
 func TestNextAgainstBruteForce(t *testing.T) {
 	each := 1
 	if n, err := strconv.Atoi(os.Getenv("LIFEBOAT_BRUTE")); err == nil {
@@ -85,7 +85,7 @@ func TestNextAgainstBruteForce(t *testing.T) {
 	}
 }
 
-// onDay is an expression that may come due on the day, or beside it.
+// onDay makes an expression that may come due on the day, or beside it.
 func onDay(random *rand.Rand, noon time.Time) string {
 	pick := func(from ...string) string { return from[random.IntN(len(from))] }
 	hours := fmt.Sprint(random.IntN(24))
@@ -100,12 +100,12 @@ func onDay(random *rand.Rand, noon time.Time) string {
 	return pick("0", "30", "*/15", "59", "15,45", fmt.Sprint(random.IntN(60)), "*/7") + " " + hours + " " + days
 }
 
-// clocks are what a zone's clocks show in each minute of a day, and of more than a day before and after it.
+// clocks has the local times of a zone in each minute of a day, and of more than a day before and after it.
 type clocks struct {
-	begin, end time.Time // of what is compared
+	begin, end time.Time // the compared time
 	minutes    []time.Time
-	walls      []int64             // what they show in each minute, as if it were in UTC
-	first      map[int64]time.Time // when they first show it
+	walls      []int64             // the local time in each minute, as if it were in UTC
+	first      map[int64]time.Time // the first minute with the local time
 }
 
 func readClocks(noon time.Time) clocks {
@@ -126,7 +126,7 @@ func readClocks(noon time.Time) clocks {
 	return c
 }
 
-// slots are those of the expression from begin up to end.
+// slots returns the slots of the expression from begin up to end.
 func (c clocks) slots(e schedule.Expression) []time.Time {
 	var slots []time.Time
 	on := func(t time.Time) bool {
@@ -147,7 +147,7 @@ func (c clocks) slots(e schedule.Expression) []time.Time {
 				continue
 			}
 			at, shown := c.first[named.Unix()]
-			for i := 0; !shown && i+1 < len(c.walls); i++ { // the clocks jump over it: as the offset before has it
+			for i := 0; !shown && i+1 < len(c.walls); i++ { // the clocks jump over it: the offset before holds
 				if c.walls[i] < named.Unix() && c.walls[i+1] > named.Unix() {
 					at, shown = c.minutes[i].Add(time.Duration(named.Unix()-c.walls[i])*time.Second), true
 				}

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Intervals are the time from the newest slot at the instant or before it to the first one after it, and to the second
-// one. Both are zero if the schedule does not have these slots.
+// Intervals returns the time from the newest slot (at the instant or before it) to the first slot after the instant, and to the
+// second one. Both are zero if the schedule does not have these slots.
 func (s Schedule) Intervals(at time.Time) (one, two time.Duration) {
 	first := s.Next(at)
 	if first.IsZero() {
@@ -38,7 +38,7 @@ func (s Schedule) Intervals(at time.Time) (one, two time.Duration) {
 // and the day of the week must both match, as in the NCRONTAB of Azure Functions.
 type Schedule struct {
 	Second, Minute, Hour, Day, Month, Weekday uint64
-	// Last, above 0, leaves so many days at the end of each month: 1 for the last day, 7 for a last Friday.
+	// Last, above 0, allows only that number of days at the end of each month: 1 for the last day, 7 for a last Friday.
 	Last int
 	Zone *time.Location
 }
@@ -49,7 +49,7 @@ const EveryHour = 1<<24 - 1
 // horizon bounds the search for a slot: a 29 February can be eight years away.
 const horizon = 9 * 366
 
-// Next is the first slot after the instant, in UTC, or the zero time if there is none.
+// Next returns the first slot after the instant, in UTC, or the zero time if there is none.
 func (s Schedule) Next(after time.Time) time.Time {
 	for t := range s.After(after) {
 		return t
@@ -59,9 +59,9 @@ func (s Schedule) Next(after time.Time) time.Time {
 
 // After yields the slots after the instant, in UTC, oldest first, until there is none.
 //
-// With fixed hours every local time of a day is one instant, also on the days when clocks change: one that the clock
-// jumps over is taken as the old offset would have it (02:30 becomes 03:30), one that happens twice is its first. With
-// every hour ("*") slots follow elapsed time.
+// With fixed hours every local time of a day is one instant, also on the days when clocks change. If the clock jumps over a time,
+// it counts by the old offset (02:30 becomes 03:30). If a time happens twice, the first one counts. With every hour ("*") slots
+// follow elapsed time.
 func (s Schedule) After(after time.Time) iter.Seq[time.Time] {
 	return func(yield func(time.Time) bool) {
 		if s.Hour == EveryHour {
@@ -94,7 +94,7 @@ func (s Schedule) onDay(y int, m time.Month, d int, w time.Weekday) bool {
 		(s.Last == 0 || time.Date(y, m, d+s.Last, 0, 0, 0, 0, time.UTC).Month() != m)
 }
 
-// ofDay are the slots of the local day, sorted: those in the hour that a clock jumps over may overtake later ones.
+// ofDay returns the slots of the local day, sorted: a slot in the hour that a clock jumps over may overtake later ones.
 func (s Schedule) ofDay(y int, m time.Month, d int) []time.Time {
 	var slots []time.Time
 	for hour := range each(s.Hour) {
@@ -108,7 +108,7 @@ func (s Schedule) ofDay(y int, m time.Month, d int) []time.Time {
 	return slots
 }
 
-// nextElapsed steps through real time, by whole minutes where it can: every zone's offset is one of whole minutes today.
+// nextElapsed steps through real time, by whole minutes where it can: every zone's offset is in whole minutes today.
 func (s Schedule) nextElapsed(after time.Time) time.Time {
 	t := after.Truncate(time.Second).Add(time.Second).In(s.Zone)
 	for end := t.AddDate(0, 0, horizon); t.Before(end); {
@@ -138,7 +138,7 @@ func each(set uint64) func(func(int) bool) {
 	}
 }
 
-// Widest is the longest time between two slots that follow each other, on clocks that never change; 0 if there are no two.
+// Widest returns the longest time between two successive slots, on clocks that never change; 0 if there are no two.
 func (s Schedule) Widest() time.Duration {
 	first, last, within := s.clock()
 	widest := within
@@ -156,7 +156,7 @@ func (s Schedule) Widest() time.Duration {
 	return widest
 }
 
-// clock are the first and the last time of day with a slot, and the longest time between two slots of a day.
+// clock returns the first and the last time of day with a slot, and the longest time between two slots of a day.
 func (s Schedule) clock() (first, last, within time.Duration) {
 	at := time.Duration(-1)
 	for hour := range each(s.Hour) {
@@ -175,8 +175,8 @@ func (s Schedule) clock() (first, last, within time.Duration) {
 	return first, at, within
 }
 
-// Instant is when the zone's clocks show the local time: the first time if they do twice; if they never do, what the
-// offset before the change makes of it.
+// Instant returns the time at which the zone's clocks show the local time: the first one if they show it twice. If they never
+// show it, the offset before the change counts.
 func Instant(y int, m time.Month, d, hour, minute, second int, zone *time.Location) time.Time {
 	asUTC := time.Date(y, m, d, hour, minute, second, 0, time.UTC)
 	near := time.Date(y, m, d, hour, minute, second, 0, zone)

@@ -89,7 +89,7 @@ func TestNext(t *testing.T) {
 	}
 }
 
-// TestNextOncePerDay: a daily time comes once on every local day of a year, whatever the clocks do.
+// TestNextOncePerDay: a daily time comes once on every local day of a year, even if the clocks change.
 func TestNextOncePerDay(t *testing.T) {
 	for _, test := range []struct {
 		zone         string
@@ -160,7 +160,7 @@ func TestNextAgainstWalk(t *testing.T) {
 		if i%3 == 0 {
 			s.Hour = anyHour
 		}
-		// Away from changes of the clocks, where the walk has no opinion; those have their table.
+		// Keep away from changes of the clocks: the walk does not know them, and they have their own table.
 		after := time.Date(2026, 5, 1, 0, 0, random.IntN(100*86400), 0, time.UTC)
 		want := after.Add(time.Second)
 		for !matches(s, want.In(z)) {

@@ -10,9 +10,9 @@ import (
 	"lifeboat/internal/schedule"
 )
 
-// TestDaysWhenClocksChange holds the slots of a local day, and those beside it, in ten zones. Three kinds differ from Azure
-// Functions: there */15 2 comes once in a missing hour, consecutive hours come twice in a repeated one, and an hour that is
-// cut in half has a slot of its own.
+// TestDaysWhenClocksChange holds the slots of a local day, and of the days beside it, in ten zones. Three kinds differ from Azure
+// Functions: there */15 2 comes once in a missing hour, consecutive hours come twice in a repeated one, and an hour that is cut
+// in half has a slot of its own.
 func TestDaysWhenClocksChange(t *testing.T) {
 	for _, c := range []struct{ zone, text, after, want string }{
 		// Zurich: 2027-03-28 has no 02:00 to 03:00, 2027-10-31 has it twice.
@@ -65,7 +65,7 @@ func TestDaysWhenClocksChange(t *testing.T) {
 	}
 }
 
-// TestSlotsADay counts the slots of a local day in Zurich: fixed hours have as many as ever, every hour follows elapsed time.
+// TestSlotsADay counts the slots of a local day in Zurich: fixed hours have the usual number, every hour follows elapsed time.
 func TestSlotsADay(t *testing.T) {
 	for text, want := range map[string][3]int{ // on an ordinary day, in spring, in autumn
 		"30 2 * * *": {1, 1, 1}, "*/15 2 * * *": {4, 4, 4}, "0 */2 * * *": {12, 12, 12}, "0 * * * *": {24, 23, 25},
@@ -95,7 +95,7 @@ func TestSlotsADay(t *testing.T) {
 	}
 }
 
-// slots are the next n, in UTC.
+// slots returns the next n, in UTC.
 func slots(t *testing.T, zoneName, text, after string, n int) []string {
 	t.Helper()
 	at, err := time.Parse("2006-01-02T15:04Z", after)

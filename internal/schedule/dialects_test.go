@@ -11,11 +11,11 @@ import (
 	"lifeboat/internal/schedule"
 )
 
-// firstDay is when the tables look: a Friday.
+// firstDay is the instant after which the tables list times: a Friday.
 var firstDay = time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// said is what testdata/dialects.txt has of an expression: its next three times after firstDay in UTC, or why it is
-// refused.
+// said returns the line that testdata/dialects.txt should have for an expression: its next three times after firstDay in UTC, or
+// the reason for its refusal.
 func said(expression string) string {
 	e, err := schedule.Parse(expression)
 	if err != nil {
@@ -31,8 +31,8 @@ func said(expression string) string {
 	return strings.Join(times, " ")
 }
 
-// TestDialects reads expressions as they are written elsewhere. Each is taken with the times that its writer meant, or
-// refused with the line to write.
+// TestDialects reads expressions as they are written elsewhere. Each is accepted with the times that its writer meant, or refused
+// with the line to write.
 func TestDialects(t *testing.T) {
 	text, err := os.ReadFile("testdata/dialects.txt")
 	if err != nil {
@@ -56,7 +56,7 @@ func TestDialects(t *testing.T) {
 	}
 }
 
-// TestEveryLineToWriteIsTaken: whoever writes what a refusal says has a schedule, and no two lines are the same.
+// TestEveryLineToWriteIsTaken: a line that a refusal proposes is accepted, and no two lines are the same.
 func TestEveryLineToWriteIsTaken(t *testing.T) {
 	text, err := os.ReadFile("testdata/dialects.txt")
 	if err != nil {

@@ -4,15 +4,15 @@ import (
 	"time"
 )
 
-// Gap are slots of one plan that came due, and of which nobody made runs nor ever will. It is a row of the catalog.
+// Gap has slots of one plan that came due without runs, and will never have any. It is a row of the catalog.
 type Gap struct {
 	Plan  string    `json:"Plan"`
 	First time.Time `json:"First"`
 	Last  time.Time `json:"Last"`
 	Count int       `json:"Count"`
-	// Why is for people: who paused the plan, or that nobody looked.
+	// Why is for people: who paused the plan, or that the schedule was not read.
 	Why string `json:"Why"`
-	// Found is when the gap was noted, by the catalog's clock.
+	// Found is the time at which the gap was noted, by the catalog's clock.
 	Found time.Time `json:"Found"`
 }
 
@@ -24,8 +24,8 @@ func (g *Gap) add(slot time.Time) {
 	g.Last = slot
 }
 
-// Due says what the slots after the watermark come to, now: the newest of them is to become runs if its window is still
-// open (or the zero time), and the others were missed. A window of zero lasts until the next slot.
+// Due divides the slots after the watermark up to now: the newest is to become runs if its window is still open (or the zero
+// time), and the others were missed. A window of zero lasts until the next slot.
 func (s Schedule) Due(watermark, now time.Time, window time.Duration) (newest time.Time, missed Gap) {
 	for slot := range s.After(watermark) {
 		if slot.After(now) {
@@ -43,7 +43,7 @@ func (s Schedule) Due(watermark, now time.Time, window time.Duration) (newest ti
 	return newest, missed
 }
 
-// Missed are all the slots after the watermark up to now.
+// Missed returns all the slots after the watermark up to now.
 func (s Schedule) Missed(watermark, now time.Time) (missed Gap) {
 	for slot := range s.After(watermark) {
 		if slot.After(now) {

@@ -1,6 +1,6 @@
-// Package schedule reads the cron expressions of plan.yaml: five fields, or six with the seconds first. It takes five as
-// the NCRONTAB of Azure Functions, Kubernetes and croniter read them alike, and six as NCRONTAB reads them. An expression that
-// others read in another way is refused, with those readings and the line to write.
+// Package schedule reads the cron expressions of plan.yaml: five fields, or six with the seconds first. It accepts five as the
+// NCRONTAB of Azure Functions, Kubernetes and croniter read them alike, and six as NCRONTAB reads them. It refuses an expression
+// with another meaning elsewhere, and names the readings and the line to write.
 package schedule
 
 import (
@@ -9,33 +9,33 @@ import (
 	"strings"
 )
 
-// Expression is a cron expression that was read: bit n of a field is set where the value n matches, and all fields must
-// match. Days of the week count from Sunday, 0.
+// Expression is a cron expression that was read: bit n of a field is set where the value n matches, and all fields must match.
+// Days of the week count from Sunday, 0.
 type Expression struct {
 	Second, Minute, Hour, Day, Month, Weekday uint64
-	// Last, above 0, leaves so many days at the end of each month: 1 for L, 7 for FRIL.
+	// Last, above 0, allows only that number of days at the end of each month: 1 for L, 7 for FRIL.
 	Last int
-	// Warning is what the writer should know of an expression that is taken; "" for nothing.
+	// Warning says what the writer should know about an accepted expression; "" for nothing.
 	Warning string
 }
 
-// Refusal is why an expression is not taken.
+// Refusal says why an expression is not accepted.
 type Refusal struct {
 	// Text is the expression as it was written.
 	Text string
-	// Dialect is what the form comes from, such as AWS; "" if others have the form too, or nobody.
+	// Dialect is the origin of the form, such as AWS; "" if other dialects have the form too, or none has it.
 	Dialect string
 	// Reason goes on from the expression: "never comes due".
 	Reason string
-	// Write are the lines that may have been meant. Each is taken; there may be none.
+	// Write has the lines that may have been meant. Each is accepted; there may be none.
 	Write []string
 
-	// items are what differs in those lines, where that is one item of a list; link stands between the lines.
+	// items are the differences of those lines if each is one item of a list; link stands between the lines.
 	items []string
 	link  string
 }
 
-// Error is the expression, the reason and the lines to write.
+// Error returns the expression, the reason and the lines to write.
 func (r *Refusal) Error() string {
 	said := strconv.QuoteToASCII(r.Text) + " " + r.Reason
 	if len(r.Write) == 0 {
@@ -54,10 +54,10 @@ func (r *Refusal) Error() string {
 
 // field is one place of an expression.
 type field struct {
-	name     string // of what stands there
+	name     string // such as minutes
 	from, to int
-	names    []string // in full, of from and what follows
-	day      bool     // it says on which days
+	names    []string // the full names; the first is the name of from
+	day      bool     // the field restricts the days
 }
 
 var (
@@ -75,7 +75,7 @@ var (
 	places = []*field{second, minute, hour, day, month, weekday}
 )
 
-// all are the values that the field can have.
+// all returns the values that the field can have.
 func (f *field) all() uint64 { return steps(f.from, f.to, 1) }
 
 func steps(from, to, by int) (set uint64) {
@@ -96,7 +96,7 @@ func Parse(text string) (Expression, error) {
 	return Expression{}, refused
 }
 
-// parse leaves it open whether the lines of a refusal are taken.
+// parse does not check that the lines of a refusal are accepted.
 func parse(text string) (Expression, *Refusal) {
 	if refused := foreign(text); refused != nil {
 		return Expression{}, refused
@@ -104,11 +104,11 @@ func parse(text string) (Expression, *Refusal) {
 	return read(strings.Fields(text))
 }
 
-// mostLines bounds the lines that a refusal says.
+// mostLines bounds the number of lines in a refusal.
 const mostLines = 6
 
-// taken are those of the lines that are taken, and for the others what is to be written for them: so often that each field
-// can have its turn.
+// taken keeps the accepted lines, and replaces each other line by the lines that its own refusal proposes. It repeats this up to
+// turns times, so that each field can have its turn.
 func taken(lines []string, turns int) []string {
 	var all []string
 	for _, line := range lines {
@@ -127,7 +127,7 @@ func taken(lines []string, turns int) []string {
 	return all
 }
 
-// malformed begins the reasons of what is no cron expression anywhere, or one that others take by accident.
+// malformed begins the reason if a text is no cron expression anywhere, or is one that some parser accepts by accident.
 const malformed = "is not a cron expression with five fields, or six with the seconds first: "
 
 // read reads the fields of an expression, the seconds first if there are six.
@@ -178,15 +178,15 @@ func read(texts []string) (Expression, *Refusal) {
 	return e, nil
 }
 
-// with is the line that has another text in one field.
+// with returns the line that has another text in one field.
 func with(texts []string, i int, text string) string {
 	line := append([]string{}, texts...)
 	line[i] = text
 	return strings.Join(line, " ")
 }
 
-// bothDays refuses what restricts both the day of the month and the day of the week. The text decides, not the values:
-// 1-31 is a restriction in Kubernetes.
+// bothDays refuses a restriction of both the day of the month and the day of the week. The text decides, not the values: 1-31 is
+// a restriction in Kubernetes.
 func bothDays(texts []string, found map[*field]part) *Refusal {
 	last := len(texts) - 1
 	free := func(text string) bool { return text == "*" || text == "?" }

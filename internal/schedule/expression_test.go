@@ -9,7 +9,7 @@ import (
 	"lifeboat/internal/schedule"
 )
 
-// TestParse reads what everybody reads alike, and what is taken although some do not.
+// TestParse reads expressions with one meaning everywhere, and expressions that Lifeboat accepts although some parsers do not.
 func TestParse(t *testing.T) {
 	const anyDay, anyMonth, anyWeekday, anyHour = 1<<32 - 2, 1<<13 - 2, 1<<7 - 1, 1<<24 - 1
 	daily := func(change func(*schedule.Expression)) schedule.Expression {
@@ -58,7 +58,7 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// TestLoneSeven: 7 alone is Sunday, and the writer is told what others make of it.
+// TestLoneSeven: 7 alone is Sunday, and the warning tells the writer how others read it.
 func TestLoneSeven(t *testing.T) {
 	for text, line := range map[string]string{"30 2 * * 7": "30 2 * * SUN", "0 30 2 * * MON,07": "0 30 2 * * MON,SUN"} {
 		e, err := schedule.Parse(text)
@@ -73,7 +73,7 @@ func TestLoneSeven(t *testing.T) {
 	}
 }
 
-// TestAnythingIsReadOrRefused, and each line that a refusal says to write is taken.
+// TestAnythingIsReadOrRefused: random texts are accepted or refused, and each line that a refusal proposes is accepted.
 func TestAnythingIsReadOrRefused(t *testing.T) {
 	taken, refused := 0, 0
 	for _, text := range random(20_000) {
@@ -98,7 +98,7 @@ func TestAnythingIsReadOrRefused(t *testing.T) {
 	}
 }
 
-// random are expressions of what cron expressions are made of, and what they are not.
+// random makes expressions of items that cron expressions have, and of others.
 func random(n int) []string {
 	random := rand.New(rand.NewPCG(1, 2))
 	items := strings.Fields("* ? 0 1 2 5 7 07 10 31 59 60 99 1-5 5-1 3-3 0-7 5-7 0-6 1-31 */1 */2 */07 */7 */60 */0 1/2 5/15 7/2 MON thu " +

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Names of those whose forms are known here.
+// These are the names of the dialects whose forms are known here.
 const (
 	aws       = "AWS"
 	quartz    = "Quartz"
@@ -26,7 +26,7 @@ const (
 	crontab   = "crontab files"
 )
 
-// foreign refuses the forms of others that can be seen, and what has not five or six fields.
+// foreign refuses recognizable forms of other dialects, and a text without five or six fields.
 func foreign(text string) *Refusal {
 	upper := strings.ToUpper(strings.TrimSpace(text))
 	inside := func(function string) (string, bool) {
@@ -71,7 +71,7 @@ var (
 	calendar  = regexp.MustCompile(`^(?:([A-Z]{3}[A-Z,.]*) +)?(?:\*-\*-(\*|\d\d?) +)?(\d\d?):(\d\d?)(?::(\d\d?))?$`)
 )
 
-// ofFields refuses what its fields tell about it.
+// ofFields refuses a text whose fields show its dialect.
 func ofFields(text string, texts []string) *Refusal {
 	if len(texts) == 0 {
 		return &Refusal{Reason: malformed + "nothing stands there"}
@@ -127,7 +127,7 @@ func isHashed(text string) bool {
 	return slices.ContainsFunc(strings.Split(text, ","), hashed.MatchString)
 }
 
-// ofJenkins puts the lowest value in place of what a hash of the job's name would give.
+// ofJenkins puts the lowest value in place of the hash of the job's name.
 func ofJenkins(texts []string) *Refusal {
 	var line []string
 	for i, text := range texts {
@@ -209,7 +209,7 @@ func ofQuartz(texts []string) *Refusal {
 	return r
 }
 
-// numbering is how others number the days of the week.
+// numbering is a dialect's way to number the days of the week.
 type numbering struct{ sunday, last int }
 
 var (
@@ -217,7 +217,7 @@ var (
 	springDays = numbering{sunday: 0, last: 7}
 )
 
-// read is the field of the days of the week in names; false if it cannot be told.
+// read returns the field of the days of the week with names; false if it has no clear meaning.
 func (n numbering) read(text string) (string, bool) {
 	text = strings.ToUpper(text)
 	if counted := regexp.MustCompile(`^(\d)(L|#[1-5])$`).FindStringSubmatch(text); counted != nil {
@@ -232,7 +232,7 @@ func (n numbering) read(text string) (string, bool) {
 		to, by := from, 1
 		switch {
 		case low == "*":
-			from, to, ok = n.sunday, n.sunday+6, true // Spring's begins on Monday
+			from, to, ok = n.sunday, n.sunday+6, true // a week in Spring begins on Monday
 			if n.sunday == 0 {
 				from, to = 1, 7
 			}
@@ -268,7 +268,7 @@ func (n numbering) read(text string) (string, bool) {
 	return weekday.write(set), true
 }
 
-// day is the day of the week, from 0 for Sunday, of a number or a name.
+// day returns the day of the week, from 0 for Sunday, of a number or a name.
 func (n numbering) day(text string) (int, bool) {
 	if i, err := strconv.Atoi(text); err == nil {
 		return (i - n.sunday + 7) % 7, i >= n.sunday && i <= n.last
@@ -318,7 +318,7 @@ func span(text string) time.Duration {
 	return length + time.Duration(min(d, 1000))*24*time.Hour
 }
 
-// ofInterval refuses what counts from a start, and says what comes as often by the clock.
+// ofInterval refuses an interval from some start, and proposes a line that comes equally often by the clock.
 func ofInterval(dialect string, every time.Duration) *Refusal {
 	r := &Refusal{
 		Dialect: dialect, Reason: form(dialect) + " that counts from some start; here slots are times of the clock",
@@ -430,7 +430,7 @@ func ofSystemd(m []string) *Refusal {
 	return &Refusal{Dialect: systemd, Reason: form(systemd), Write: []string{line}}
 }
 
-// plain is a number without zeros before it.
+// plain returns a number without zeros before it.
 func plain(text string) string {
 	if n, err := strconv.Atoi(text); err == nil {
 		return strconv.Itoa(n)

@@ -8,25 +8,25 @@ import (
 	"strings"
 )
 
-// part is what one field says.
+// part is the meaning of one field.
 type part struct {
 	set uint64
 	// last: the last of the month, of all days or of the one day of the week. nth: the nth of that day in a month.
 	last bool
 	nth  int
-	// seven: a lone 7 was taken for Sunday, and sunday is the field as it should be.
+	// seven: a lone 7 was read as Sunday, and sunday is the field as it should be.
 	seven  bool
 	sunday string
 }
 
-// wrong is why a field is refused.
+// wrong says why a field is refused.
 type wrong struct {
 	reason string
-	// fields are the texts that it may have been meant to have, items what is new in them.
+	// fields are the texts that it may have been meant to have, items the new items in them.
 	fields, items []string
 }
 
-// read reads the field of an expression: whether of five, where croniter has a say.
+// read reads a field of an expression. With five fields, the expression must also mean the same in croniter.
 func (f *field) read(text string, five bool) (part, *wrong) {
 	if text == "?" {
 		if !f.day {
@@ -57,7 +57,7 @@ func (f *field) read(text string, five bool) (part, *wrong) {
 	return p, nil
 }
 
-// list is the list of items with another one in place of one, or without it.
+// list returns the list of items with another one in place of item i, or without it.
 func (f *field) list(items []string, i int, instead string) string {
 	if instead == "*" {
 		return instead
@@ -71,7 +71,7 @@ func (f *field) list(items []string, i int, instead string) string {
 	return strings.Join(fresh, ",")
 }
 
-// special reads what stands alone: L, MON#1, FRIL.
+// special reads the items that stand alone: L, MON#1, FRIL.
 func (f *field) special(text string) (part, bool) {
 	text = strings.ToUpper(text)
 	if f == day && text == "L" {
@@ -147,7 +147,7 @@ func (f *field) item(text string, five bool) (uint64, *wrong) {
 	return steps(from, to, by), nil
 }
 
-// unread refuses what has a meaning in some places only.
+// unread refuses an item that has a meaning in some places only.
 func (f *field) unread(text string) *wrong {
 	upper := strings.ToUpper(text)
 	switch {
@@ -169,7 +169,7 @@ func (f *field) unread(text string) *wrong {
 	return nil
 }
 
-// nth refuses days of the week that are counted, where they have no name or stand in a list.
+// nth refuses counted days of the week if they have no name or stand in a list.
 func (f *field) nth(text string) *wrong {
 	count := text[1:]
 	if n := int(text[0] - '0'); len(text) <= 3 && 1 <= n && n <= 7 && (count == "L" || len(count) == 2 && count[0] == '#') {
@@ -239,7 +239,7 @@ func (f *field) value(text string) (int, *wrong) {
 	return 0, f.wrong(text, "is taken by some only; names have three letters", meant...)
 }
 
-// step reads what stands behind a slash.
+// step reads the text behind a slash.
 func (f *field) step(item, text string, stepped bool) (int, *wrong) {
 	if !stepped {
 		return 1, nil
@@ -260,17 +260,17 @@ func number(text string) (int, bool) {
 	return n, err == nil && len(text) <= 2 && text[0] >= '0'
 }
 
-// short is the name as it is written in an expression.
+// short returns the name as it is written in an expression.
 func short(name string) string { return strings.ToUpper(name[:3]) }
 
-// wrong is about an item for which others may have been meant.
+// wrong returns the fault of an item, and the items that may have been meant.
 func (f *field) wrong(item, reason string, meant ...string) *wrong {
 	return &wrong{
 		reason: fmt.Sprintf("%q among the %s %s", item, f.name, reason), fields: meant, items: slices.Clone(meant),
 	}
 }
 
-// in is what is wrong with a value as something that is wrong with its item.
+// in turns the fault of a value into a fault of its item.
 func (w *wrong) in(item, value string) *wrong {
 	for i, meant := range w.fields {
 		w.fields[i] = strings.Replace(item, value, meant, 1)
@@ -278,8 +278,8 @@ func (w *wrong) in(item, value string) *wrong {
 	return w
 }
 
-// write is a text for the values that everybody reads alike: *, */n, or values and ranges in their order. Days of the
-// week and months have names; the week begins on Monday.
+// write returns a text for the values that everybody reads alike: *, */n, or values and ranges in their order. Days of the week
+// and months have names; the week begins on Monday.
 func (f *field) write(set uint64) string {
 	if set == f.all() {
 		return "*"

@@ -11,8 +11,7 @@ import (
 	"lifeboat/internal/schedule"
 )
 
-// TestEditorsRefuseNothingThatIsTaken: the pattern in the published schema lets every expression through that is taken, and
-// holds back most of what is not.
+// TestEditorsRefuseNothingThatIsTaken: the pattern in the published schema matches every accepted expression, and few others.
 func TestEditorsRefuseNothingThatIsTaken(t *testing.T) {
 	var schema struct {
 		Defs struct {

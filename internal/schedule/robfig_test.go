@@ -14,13 +14,13 @@ import (
 	"lifeboat/internal/testing/figures"
 )
 
-// alone are forms that we take and robfig's parser, which is that of Kubernetes, does not.
+// alone are forms that Lifeboat accepts, and robfig's parser, the parser of Kubernetes, refuses.
 var alone = []*regexp.Regexp{
 	regexp.MustCompile(`(^|[ ,])0?7(,|$)`),    // a lone 7 for Sunday
 	regexp.MustCompile(`(?i)( L |#[1-5]|L$)`), // the last day, first Mondays, last Fridays
 }
 
-// theirs are forms that robfig's parser takes and we do not, since others read them in another way.
+// theirs are forms that robfig's parser accepts, and Lifeboat refuses, since others read them in another way.
 var theirs = []*regexp.Regexp{
 	regexp.MustCompile(`(^| )[^ ?*]\S* \S+ [^ ?*]\S*$`),          // both day fields
 	regexp.MustCompile(`(^| )\S*[^ ?*]\S* \S+ \S*[^ ?*]\S*$`),    // the same, with a * among the items
@@ -32,10 +32,10 @@ var theirs = []*regexp.Regexp{
 	regexp.MustCompile(`(^|[ ,])(\d+)-(\d+)`),                    // a range of one value
 	regexp.MustCompile(`/`),                                      // a step past the end
 	regexp.MustCompile(`(^|[ ,])\d{3,}`),                         // zeros before a number
-	regexp.MustCompile(`29 0?2 |30 0?2 |31 0?(2|4|6|9|11) `),     // what never comes due
+	regexp.MustCompile(`29 0?2 |30 0?2 |31 0?(2|4|6|9|11) `),     // expressions that never come due
 }
 
-// TestAgainstRobfig: what both take comes at the same times, and what one alone takes is of a form that is listed.
+// TestAgainstRobfig: if both accept an expression, it comes at the same times; if one does, its form is in a list above.
 func TestAgainstRobfig(t *testing.T) {
 	parser := cron.NewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow)
 	both, ours, others := 0, 0, 0
@@ -78,7 +78,7 @@ func TestAgainstRobfig(t *testing.T) {
 	}
 }
 
-// plausible are expressions of five fields, most of them good ones.
+// plausible makes expressions of five fields, most of them good ones.
 func plausible(n int) []string {
 	random := rand.New(rand.NewPCG(3, 4))
 	places := [5]string{

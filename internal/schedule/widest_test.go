@@ -7,7 +7,7 @@ import (
 	"lifeboat/internal/schedule"
 )
 
-// TestWidest: the longest time between two slots is the one that the slots themselves have, in a zone without changes.
+// TestWidest: the longest time between two slots agrees with the slots themselves, in a zone without changes.
 func TestWidest(t *testing.T) {
 	const all = 1<<60 - 1
 	on := func(second, minute, hour, dom, month, weekday uint64) schedule.Schedule {

@@ -7,13 +7,13 @@ import (
 	"time"
 )
 
-// RunsADay is how often the expression comes due on a day on which it does: days when clocks change may have more or
+// RunsADay returns the number of times on a day on which the expression comes due. Days when clocks change may have more or
 // fewer.
 func (e Expression) RunsADay() int {
 	return bits.OnesCount64(e.Second) * bits.OnesCount64(e.Minute) * bits.OnesCount64(e.Hour)
 }
 
-// Words say when the expression comes due: "Mondays at 02:30", "every 30 minutes from 08:00 to 10:30 on weekdays".
+// Words says when the expression comes due: "Mondays at 02:30", "every 30 minutes from 08:00 to 10:30 on weekdays".
 func (e Expression) Words() string {
 	times, days := e.times(), e.days()
 	months := ""
@@ -37,8 +37,8 @@ func (e Expression) Words() string {
 	return times + " on " + days + months
 }
 
-// InARow is how many slots of a day follow each other with less than so much between any two, and the least there is between
-// two slots of a day; 1 and 0 if there are no two.
+// InARow returns the number of successive slots of a day with less than the given time between any two, and the least time
+// between two slots of a day; 1 and 0 if there are no two.
 func (e Expression) InARow(less time.Duration) (slots int, least time.Duration) {
 	all := e.ofDay()
 	slots = 1
@@ -55,7 +55,7 @@ func (e Expression) InARow(less time.Duration) (slots int, least time.Duration) 
 	return slots, least
 }
 
-// ofDay are the slots of a day, in seconds since midnight.
+// ofDay returns the slots of a day, in seconds since midnight.
 func (e Expression) ofDay() []int {
 	var all []int
 	for h := range values(e.Hour) {
@@ -68,7 +68,7 @@ func (e Expression) ofDay() []int {
 	return all
 }
 
-// times of a day, in words.
+// times says the times of a day in words.
 func (e Expression) times() string {
 	all := e.ofDay()
 	clock := func(second int) string {
@@ -117,7 +117,7 @@ func (e Expression) times() string {
 	return text + "the " + which(hour, e.Hour)
 }
 
-// which of them: "minutes 5 and 20".
+// which says which values are meant: "minutes 5 and 20".
 func which(f *field, set uint64) string {
 	kind := f.name
 	if bits.OnesCount64(set) == 1 {
@@ -131,7 +131,7 @@ const (
 	ordinals = "first second third fourth fifth"
 )
 
-// days on which it comes due; "" for all.
+// days says the days on which it comes due; "" for all.
 func (e Expression) days() string {
 	one := time.Weekday(bits.TrailingZeros64(e.Weekday)).String()
 	lone := bits.OnesCount64(e.Weekday) == 1
@@ -163,7 +163,7 @@ func (e Expression) days() string {
 	return ""
 }
 
-// names are the values of a field for people: three and more on end as one range.
+// names returns the values of a field for people: three and more in a row as one range.
 func names(f *field, set uint64) []string {
 	name := func(n int) string {
 		if f.names == nil {
@@ -205,7 +205,7 @@ func join(texts []string) string {
 	return strings.Join(texts[:last], ", ") + " and " + texts[last]
 }
 
-// interval of seconds, in the largest unit that it is a whole number of.
+// interval says the seconds in the largest unit of which they are a whole number.
 func interval(seconds int) string {
 	n, unit := seconds, "second"
 	switch {

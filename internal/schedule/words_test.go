@@ -7,7 +7,7 @@ import (
 	"lifeboat/internal/schedule"
 )
 
-// TestWords: what cannot be seen in an expression is said, with its runs a day.
+// TestWords: the words tell facts that cannot be seen in an expression, with its runs a day.
 func TestWords(t *testing.T) {
 	for _, c := range []struct {
 		text, want string
@@ -53,7 +53,7 @@ func TestWords(t *testing.T) {
 	}
 }
 
-// TestInARow counts the slots of a day that are closer than something.
+// TestInARow counts the slots of a day that are closer together than a given time.
 func TestInARow(t *testing.T) {
 	for _, c := range []struct {
 		text        string

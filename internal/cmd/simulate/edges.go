@@ -37,7 +37,7 @@ var edges = []edge{
 	{
 		"./internal/engine TestRestoreLostAndTurnedAway", "a restore that was lost and is turned away waits as a new one",
 		"internal/engine/restorerun.go",
-		"	if r.Lost > 0 { // what the service is at", "	if r.Lost > mostLost { // what the service is at",
+		"	if r.Lost > 0 { // the service may be", "	if r.Lost > mostLost { // the service may be",
 	},
 	{
 		"./internal/engine TestTheEndOfTheLineComesEarly", "the wait in the line must end to the second",
