@@ -19,7 +19,7 @@ type mutant struct{ name, file, old, new string }
 
 var mutants = []mutant{
 	{
-		"the run's ETag is dropped", "internal/engine/step.go",
+		"the run's ETag is dropped", "internal/engine/save.go",
 		"run := backup.Write{Op: backup.Replace, Key: s.run.Key(), ETag: s.run.RowETag,", "run := backup.Write{Op: backup.Put, Key: s.run.Key(),",
 	},
 	{
@@ -35,7 +35,7 @@ var mutants = []mutant{
 		"case w.Number < run.Wake, w.Mark != run.Mark:", "case w.Number == run.Wake && w.Mark != run.Mark:",
 	},
 	{
-		"the wake-up is sent after the save", "internal/engine/step.go",
+		"the wake-up is sent after the save", "internal/engine/save.go",
 		`	sent := s.Queue.Wake(ctx, next, delay)
 	if sent == nil {
 		r.Wake, r.Mark, r.Due = next.Number, next.Mark, s.clock().Add(delay)
@@ -56,7 +56,7 @@ var mutants = []mutant{
 		"case run.LeaseUntil.After(now):", "case run.LeaseUntil.After(now.Add(time.Hour)):",
 	},
 	{
-		"the start has no deadline", "internal/engine/step.go",
+		"the start has no deadline", "internal/engine/start.go",
 		"ctx, cancel := context.WithTimeout(ctx, s.Waits.Lease-s.Waits.LeaseMargin-s.Now().Sub(s.read))",
 		"ctx, cancel := context.WithCancel(ctx)",
 	},
@@ -78,35 +78,35 @@ var mutants = []mutant{
 		"if _, err := body, error(nil); err != nil {",
 	},
 	{
-		"the lock is not taken", "internal/engine/step.go",
+		"the lock is not taken", "internal/engine/save.go",
 		"takes := s.run.State.HoldsLock() && !s.was.HoldsLock()", "takes := false",
 	},
 	{
-		"the lock is never given back", "internal/engine/step.go",
+		"the lock is never given back", "internal/engine/save.go",
 		"gives := !s.run.State.HoldsLock() && s.was.HoldsLock()", "gives := false",
 	},
 	{"attempts share a name", "internal/backup/run.go", `fmt.Sprintf("%s.%d", r.ID, n)`, `fmt.Sprintf("%s.%d", r.ID, min(n, 1))`},
 	{
-		"no patience with a lost start", "internal/engine/step.go",
+		"no patience with a lost start", "internal/engine/start.go",
 		"patient := err == nil && s.now.Sub(r.ClearSince) >= s.Waits.Patience", "patient := err == nil",
 	},
 	{
-		"a look that could not be made counts as one", "internal/engine/step.go",
+		"a look that could not be made counts as one", "internal/engine/start.go",
 		"patient := err == nil && s.now.Sub(r.ClearSince) >= s.Waits.Patience",
 		"patient := s.now.Sub(r.LostSince) >= s.Waits.Patience",
 	},
 	{
-		"a lost answer counts as a no", "internal/engine/step.go",
+		"a lost answer counts as a no", "internal/engine/start.go",
 		`		s.lost(f.Reason())
 		return s.advance(ctx, s.Waits.Look)`,
 		`		return s.postpone(ctx, f)`,
 	},
 	{
-		"the outbox is skipped", "internal/engine/step.go",
+		"the outbox is skipped", "internal/engine/save.go",
 		"more, event.Owed(run.Partition, s.owed))", "more)",
 	},
 	{
-		"an event that could not be sent is forgotten", "internal/engine/step.go",
+		"an event that could not be sent is forgotten", "internal/engine/save.go",
 		"if len(left) > 0 || unread != nil {", "if len(left) > 100 || unread != nil {",
 	},
 	{
@@ -206,7 +206,7 @@ var mutants = []mutant{
 		"s.owe(event.PointAccepted(m))", "_ = m",
 	},
 	{
-		"what is held is given back once the end was told", "internal/engine/step.go",
+		"what is held is given back once the end was told", "internal/engine/save.go",
 		"	if err := s.release(ctx, *r, r.Permits, r.Line); err != nil {",
 		"	if _, left := s.post(ctx, s.saved, map[string]error{}); len(left) > 0 {\n\t\treturn errLost\n\t}\n" +
 			"	if err := s.release(ctx, *r, r.Permits, r.Line); err != nil {",

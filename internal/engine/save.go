@@ -1,0 +1,176 @@
+package engine
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"lifeboat/internal/backup"
+	"lifeboat/internal/event"
+)
+
+// advance sends the next wake-up, and then saves the run that expects it. In this order a crash in between leaves the present
+// wake-up unacknowledged, and a stray next one whose mark no row holds. If the wake-up cannot be sent, the new facts are saved
+// all the same, under the present number, since that wake-up will be delivered again.
+func (s *step) advance(ctx context.Context, delay time.Duration, more ...backup.Write) error {
+	r := &s.run
+	next := backup.Wakeup{Run: r.ID, Number: r.Wake + 1, Mark: s.NewID()}
+	sent := s.Queue.Wake(ctx, next, delay)
+	if sent == nil {
+		r.Wake, r.Mark, r.Due = next.Number, next.Mark, s.clock().Add(delay)
+	}
+	if err := s.save(ctx, more...); err != nil {
+		return err
+	}
+	if sent != nil {
+		return fmt.Errorf("wake run %s: %w", r.ID, sent)
+	}
+	return s.tell(ctx)
+}
+
+// owe has the next save put events into the outbox.
+func (s *step) owe(events ...backup.Event) {
+	s.owed, s.run.Owes = append(s.owed, events...), true
+}
+
+// tell sends the events that the run owes, the older ones first, and saves that it owes none. An event that its queue does not
+// take now becomes a tick's; a run under way tries again as well, so that later events do not overtake earlier ones.
+func (s *step) tell(ctx context.Context) error {
+	if !s.run.Owes {
+		return nil
+	}
+	partition := s.run.Key().Partition
+	events := s.saved
+	var unread error
+	if s.inherited {
+		var older []backup.Event
+		older, unread = s.waiting(ctx, partition)
+		events = append(older, slices.DeleteFunc(events, func(e backup.Event) bool {
+			return slices.ContainsFunc(older, func(o backup.Event) bool { return o.OutboxKey("") == e.OutboxKey("") })
+		})...)
+	}
+	done, left := s.post(ctx, events, map[string]error{})
+	if len(left) > 0 || unread != nil {
+		if err := s.handOver(ctx, partition); err != nil {
+			return err
+		}
+		if !s.run.State.Final() {
+			return s.discard(ctx, event.Sent(partition, done))
+		}
+	}
+	s.saved, s.inherited, s.run.Owes = nil, false, false
+	if err := s.save(ctx, event.Sent(partition, done)...); err != nil && !errors.Is(err, errLost) {
+		return err
+	}
+	return nil
+}
+
+// end saves the final state together with the event about it. Then it releases everything that the run held, and sends the event.
+// The number stays: the present wake-up, delivered again, goes on there.
+func (s *step) end(ctx context.Context, c cause, why backup.Reason, more ...backup.Write) error {
+	r := &s.run
+	if r.Restore != nil && r.Restore.Step == backup.StepSecuring && (c == fails || c == loses) {
+		c, why = fails, why.Reword("SafetyBackupFailed", "nothing was restored, since the destination could not be backed up first: "+
+			why.Message+" ("+why.Code+")", why.Hint)
+	}
+	if err := move(r, c); err != nil {
+		return err
+	}
+	r.Ended, r.Reason, r.Token, r.Hashing = s.clock(), why, "", backup.Hashing{}
+	r.Owner, r.LeaseUntil = "", time.Time{}
+	if r.Restore != nil {
+		s.owe(event.Restore(*r, event.RestoreEnded(*r), r.Ended)...)
+	} else {
+		s.owe(event.RunEnded(*r, s.Services.CopyOnly(r.Target, r.Settings)))
+	}
+	if err := s.save(ctx, more...); err != nil {
+		return err
+	}
+	return s.settle(ctx)
+}
+
+// settle releases everything that an ended run holds, and only then sends the events that it owes: no run has to wait because an
+// event cannot be sent.
+func (s *step) settle(ctx context.Context) error {
+	r := &s.run
+	if !r.Owes {
+		return nil
+	}
+	if err := s.release(ctx, *r, r.Permits, r.Line); err != nil {
+		return fmt.Errorf("give the permits of run %s back: %w", r.ID, err)
+	}
+	if err := s.unread(ctx); err != nil {
+		return fmt.Errorf("let go of the recovery point that restore %s read: %w", r.ID, err)
+	}
+	r.Permits, r.Line = nil, ""
+	return s.tell(ctx)
+}
+
+// save writes the run if it was not changed since, and takes or releases the target's lock in the same transaction.
+func (s *step) save(ctx context.Context, more ...backup.Write) error {
+	s.run.Updated = s.clock()
+	takes := s.run.State.HoldsLock() && !s.was.HoldsLock()
+	gives := !s.run.State.HoldsLock() && s.was.HoldsLock()
+	var locks []backup.Write
+	if takes {
+		locks = []backup.Write{{Op: backup.Insert, Key: s.run.LockKey(), Body: backup.Encode(lock{Run: s.run.ID})}}
+	}
+	if gives {
+		locks = []backup.Write{{Op: backup.Delete, Key: s.run.LockKey(), ETag: cmp.Or(s.run.LockETag, "*")}}
+		s.run.LockETag = ""
+	}
+	run := backup.Write{Op: backup.Replace, Key: s.run.Key(), ETag: s.run.RowETag, Body: backup.Encode(s.run)}
+	writes := slices.Concat([]backup.Write{run}, locks, more, event.Owed(run.Partition, s.owed))
+	etags, err := s.Catalog.Apply(ctx, writes...)
+	if failed, ok := errors.AsType[*backup.WriteError](err); ok {
+		switch clash := writes[failed.Index]; {
+		case clash.Key == run.Key:
+			return errLost
+		case clash.Key == s.run.LockKey() && takes:
+			return errBusy
+		case clash.Key == s.run.LockKey():
+			// The lock's row was deleted by hand, and perhaps another run has a lock of its own by now.
+			s.was = s.run.State
+			return s.save(ctx, more...)
+		case isOutbox(clash.Row):
+			// A tick has sent the event too, and has taken it out.
+			return s.save(ctx, slices.DeleteFunc(more, func(w backup.Write) bool { return w.Key == clash.Key })...)
+		case strings.HasPrefix(clash.Row, backup.ArtifactPrefix):
+			return errTaken
+		case errors.Is(err, backup.ErrChanged):
+			return errLost // one of the recovery points that change with the run
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("save run %s as %s: %w", s.run.ID, s.run.State, err)
+	}
+	s.run.RowETag, s.was = etags[0], s.run.State
+	s.saved, s.owed = append(s.saved, s.owed...), nil
+	if takes {
+		s.run.LockETag = etags[1]
+	}
+	return nil
+}
+
+// lock is the row that keeps a second run off a target.
+type lock struct{ Run string }
+
+// clock is the catalog's clock now, as far as we know without asking it.
+func (s *step) clock() time.Time { return s.now.Add(s.Now().Sub(s.read)) }
+
+// leaseEnd is a lease's length from now, counted from the latest that the catalog's clock can be.
+func (s *step) leaseEnd() time.Time { return s.now.Add(backup.Resolution + s.Waits.Lease) }
+
+// pollDelay returns the delay until the next poll, if the service has been at it since then: a tenth of the time that has passed.
+// It is not less than the service asked for, or than Waits.Poll if it did not, nor more than Waits.PollMax. An operation of half
+// an hour takes 22 polls, one of 8 hours 73.
+func (s *step) pollDelay(since time.Time, retryAfter time.Duration) time.Duration {
+	if retryAfter <= 0 {
+		retryAfter = s.Waits.Poll
+	}
+	return min(max(retryAfter, s.clock().Sub(since)/10), s.Waits.PollMax)
+}
