@@ -19,7 +19,6 @@ var unread = map[string]string{
 	"internal/restore":             notRead,
 	"internal/retention":           notRead,
 	"internal/schedule":            notRead,
-	"internal/services/apim":       notRead,
 	"internal/services/ledger":     notRead,
 	"internal/services/managedhsm": notRead,
 	"internal/testing/simulation":  notRead,
