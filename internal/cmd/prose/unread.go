@@ -19,6 +19,5 @@ var unread = map[string]string{
 	"internal/restore":            notRead,
 	"internal/retention":          notRead,
 	"internal/schedule":           notRead,
-	"internal/services/ledger":    notRead,
 	"internal/testing/simulation": notRead,
 }
