@@ -54,7 +54,7 @@ type host struct {
 	ambush *ambush
 	// fatal is the call at which the next invocation dies, if it is not 0.
 	fatal int
-	// delayed is the time until which the next tick holds back, and skipped says that this was decided.
+	// delayed is the time until which the next tick is held back, and skipped says that this was decided.
 	delayed time.Time
 	skipped bool
 }

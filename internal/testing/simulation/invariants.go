@@ -252,8 +252,8 @@ func everySlot(w *World, moment any) string {
 				continue
 			}
 			for _, target := range p.Targets {
-				// A target that was taken out and put back needs neither if a tick looked in between, at a plan.yaml up
-				// to two days old.
+				// A target that was taken out and put back needs neither a run nor a gap if a tick looked in between,
+				// at a plan.yaml up to two days old.
 				left, ok := w.file.left[[2]string{p.Name, target}]
 				gone := ok && left.After(last.until.Add(-2*day))
 				if !gone && slices.Contains(last.plan.Targets, target) && w.ledger.bySlot[slotKey(p.Name, target, slot)] == nil {

@@ -46,7 +46,7 @@ type ways struct {
 	// Wrecks says that a failed restore leaves something.
 	Remade, Hidden, Wrecks bool
 	// Fresh says that it requires its own backup of the last half hour before a restore. Away says that it answers no
-	// request during a restore. Orphans is the time after a restore for which the app's role is gone.
+	// poll during a restore. Orphans is the time after a restore for which the app's role is gone.
 	Fresh, Away bool
 	Orphans     time.Duration
 }

@@ -2,8 +2,8 @@ package simulation
 
 import "slices"
 
-// Shrink looks for a quieter and shorter world that breaks the same promise, and replays it with a trace. It tries at
-// most so many worlds. It first drops whole days, then makes whole days and tracks quiet, and then single choices.
+// Shrink looks for a quieter and shorter world that breaks the same promise, and replays it with a trace. It runs at
+// most that number of worlds. It first drops whole days, then makes whole days and tracks quiet, and then single choices.
 func Shrink(found Result, tries int) Result {
 	s := &shrinker{best: found, left: tries}
 	for s.left > 0 {
