@@ -10,8 +10,8 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// accessOf reads the block: how the service is to get at the storage account, and the client ID of the
-// user-assigned identity that it takes for it.
+// accessOf returns how the service gets access to the storage account, and the client ID if it uses a user-assigned
+// identity for that.
 func accessOf(identity string) (access armapimanagement.AccessType, client string) {
 	switch identity {
 	case "", "system":
@@ -23,7 +23,7 @@ func accessOf(identity string) (access armapimanagement.AccessType, client strin
 	}
 }
 
-// parameters of the request that starts the backup, and the secret among them.
+// parameters returns the parameters of the request that starts the backup or restore, and the secret among them.
 func (p *Provider) parameters(ctx context.Context, a backup.Attempt) (
 	armapimanagement.ServiceBackupRestoreParameters, azure.Secret, error,
 ) {

@@ -231,7 +231,8 @@ func TestBeginRefusesNamesOfOtherThings(t *testing.T) {
 	}
 }
 
-// endsAt is an identity during whose work for a scope the invocation ends; the token comes all the same.
+// endsAt is an identity that ends the invocation when it is asked for a token for the scope; it returns the token all the
+// same.
 type endsAt struct {
 	scope string
 	end   func()
@@ -248,7 +249,7 @@ func (e endsAt) GetToken(ctx context.Context, o tokenOptions) (azcore.AccessToke
 	return token, err
 }
 
-// TestANameIsNoReason: what people called their resources stands in Azure's words, and no hint comes of it.
+// TestANameIsNoReason checks that no hint comes from the names of people's resources in Azure's messages.
 func TestANameIsNoReason(t *testing.T) {
 	for _, names := range []string{
 		"/resourceGroups/cors-patch/x", "/resourceGroups/sku/x", "/resourceGroups/tier.1/x", "the API 'team workspace' of expired-skus",

@@ -2,7 +2,7 @@ package apim_test
 
 import "lifeboat/internal/backup"
 
-// as are the blocks of a plan that says whom the service acts as.
+// as makes the blocks of a plan that names the identity or key of the service. An empty name makes no blocks.
 func as(who string) backup.Blocks {
 	if who == "" {
 		return ""

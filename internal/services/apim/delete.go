@@ -13,9 +13,9 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// Delete removes blobs of the run, with their snapshots: the verified one, if it still has the ETag, and then what lost
-// attempts left, or only the latter. A blob that does not exist is gone; a container or an account that does not answer
-// is not, since it may come back.
+// Delete removes blobs of the run, with their snapshots. It deletes the verified blob, if that still has the ETag, and
+// then the blobs of lost attempts; with extras it deletes only the latter. A missing blob counts as deleted. A missing
+// container, or an account without an answer, is an error, because it may come back.
 func (p *Provider) Delete(ctx context.Context, a backup.Attempt, etag string, extras bool) error {
 	if !isArtifact(a.Run, a.Artifact) {
 		return &backup.Fault{
@@ -50,7 +50,7 @@ func (p *Provider) Delete(ctx context.Context, a backup.Attempt, etag string, ex
 	return nil
 }
 
-// deleteBlob deletes a.Artifact, if it has the ETag where one is given.
+// deleteBlob deletes a.Artifact. If an ETag is given, the blob must have it.
 func (p *Provider) deleteBlob(ctx context.Context, a backup.Attempt, etag string) error {
 	container, err := p.azure.Container(a.Storage)
 	if err != nil {
@@ -69,23 +69,23 @@ func (p *Provider) deleteBlob(ctx context.Context, a backup.Attempt, etag string
 	}
 	properties, err := client.GetProperties(ctx, nil)
 	if azure.Is(err, bloberror.BlobNotFound) {
-		return nil // asked for an ETag, storage may answer 412 about a blob that does not exist (Azurite 3.37.0 does)
+		return nil // storage may answer a conditional request for a missing blob with 412 (Azurite 3.37.0 does)
 	}
 	other := etag != "" && properties.ETag != nil && string(*properties.ETag) != etag
 	if fault.Code == string(bloberror.ConditionNotMet) || other {
 		fault.Message += " It was changed since it was verified."
 	}
-	if other { // what is kept is not what was verified
+	if other { // the kept blob is not the verified one
 		fault.Kind = backup.Refused
 	}
-	// A policy of the whole container does not show in the properties of its blobs, nor does anything if they fail.
+	// A blob's properties do not show a policy of the whole container. If they cannot be read, they show nothing at all.
 	if until := properties.ImmutabilityPolicyExpiresOn; until != nil {
 		fault.Message += " Its immutability policy lasts until " + until.UTC().Format(time.RFC3339) + "."
 		fault.Until = *until
 	}
 	if azure.Deref(properties.LegalHold) {
 		fault.Message += " It is under a legal hold."
-		fault.Until = time.Time{} // nobody knows when somebody ends it
+		fault.Until = time.Time{} // storage does not say when a legal hold ends
 	}
 	return fault
 }

@@ -14,7 +14,7 @@ import (
 // gone is the answer to a deletion.
 var gone = answers(202, "")
 
-// deletions are the names deleted with their conditions, and fail the test if snapshots were left out.
+// deletions returns the names deleted, with their conditions, and fails the test if a deletion left the snapshots out.
 func (w *wire) deletions(t *testing.T) (names []string) {
 	t.Helper()
 	for _, r := range w.sent {
@@ -76,7 +76,7 @@ func TestDeleteAnswers(t *testing.T) {
 	for name, test := range map[string]struct {
 		remove, list, properties reply
 		fault                    fault
-		until                    string // of what is kept, where storage says it
+		until                    string // the time until which storage keeps the blob, if storage says it
 	}{
 		"gone already": {remove: missing, list: listing(run + ".1 9 9")},
 		"no container": {
@@ -156,8 +156,8 @@ func TestDeleteAnswers(t *testing.T) {
 	}
 }
 
-// TestAKeptExtra: where only the copy of a lost attempt is kept, the verified blob is gone all the same, and its recovery
-// point cannot come back.
+// TestAKeptExtra checks a deletion for which storage keeps only the copy of a lost attempt: the verified blob is gone all
+// the same, and its recovery point cannot come back.
 func TestAKeptExtra(t *testing.T) {
 	w := &wire{replies: map[step]reply{list: listing(run + ".1 9 9"), properties: answers(200, "")}}
 	w.replies[remove] = func(r *http.Request) (*http.Response, error) {

@@ -7,8 +7,8 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// TestARestoreEndsAsTheServiceSettles: it is done once the service has succeeded, has failed once that says so in one of its
-// words for it, and is asked about again in any other state.
+// TestARestoreEndsAsTheServiceSettles checks that a restore is done once the service has succeeded, and has failed once
+// the service says so in one of its words for failure. In any other state the provider is asked again.
 func TestARestoreEndsAsTheServiceSettles(t *testing.T) {
 	for state, want := range map[string]fault{
 		"Succeeded": {},
@@ -34,7 +34,8 @@ func TestARestoreEndsAsTheServiceSettles(t *testing.T) {
 	}
 }
 
-// TestABackupIsLookedForInASettledServiceOnly: in any other state what is looked for may be what it is working on.
+// TestABackupIsLookedForInASettledServiceOnly checks that Find waits for the service to settle: in any other state the
+// service may be working on the backup.
 func TestABackupIsLookedForInASettledServiceOnly(t *testing.T) {
 	for state, settled := range map[string]bool{"Succeeded": true, "Failed": false, "Canceled": false, "Updating": false, "": false} {
 		w := &wire{replies: map[step]reply{
@@ -58,8 +59,8 @@ func TestABackupIsLookedForInASettledServiceOnly(t *testing.T) {
 	}
 }
 
-// TestABlobOfAnotherSizeIsAnotherBackup, smaller or larger; one that was written again in the same size is read before it is
-// restored.
+// TestABlobOfAnotherSizeIsAnotherBackup checks that a smaller or larger blob is refused. A blob that was written again in
+// the same size is read before it is restored.
 func TestABlobOfAnotherSizeIsAnotherBackup(t *testing.T) {
 	for _, c := range []struct {
 		size  int
@@ -92,7 +93,7 @@ func TestABlobOfAnotherSizeIsAnotherBackup(t *testing.T) {
 	}
 }
 
-// TestEveryWordForTheEndOfAnOperation, in either case: whatever is none of them goes on.
+// TestEveryWordForTheEndOfAnOperation checks the words in either case. With any other word the operation goes on.
 func TestEveryWordForTheEndOfAnOperation(t *testing.T) {
 	for _, word := range []string{"Succeeded", "succeeded", "Completed"} {
 		w := &wire{replies: map[step]reply{poll: answers(200, `{"status":"`+word+`"}`)}}

@@ -11,17 +11,17 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// errNoToken: the start was accepted without a word about where to ask for it.
+// errNoToken says that the service accepted the start without an address at which to ask about it.
 var errNoToken = errors.New("the service took it on but did not say where to ask about it")
 
-// The calls to the service; those to the storage account are azure's.
+// The functions below describe the calls to the service. Package azure describes the calls to the storage account.
 
 func checking(t task) azure.Call {
 	return call(t, "look at "+t.Target, "/read", azure.Before)
 }
 
-// starting is the only request that must not be repeated. The code of a service busy with another change has never been
-// recorded.
+// starting describes the only request that must not be repeated. The error code of a service that is busy with another
+// change has never been recorded.
 func starting(t task) azure.Call {
 	c := call(t, "start the "+t.noun+" of "+t.Target, t.action, azure.Before)
 	c.Start = true
@@ -43,7 +43,7 @@ func polling(t task) azure.Call {
 	return c
 }
 
-// inspecting looks at the service after a start.
+// inspecting describes the request that reads the service after a start.
 func inspecting(t task) azure.Call {
 	return call(t, "look at "+t.Target, "/read", func(status int, _ string) backup.FaultKind {
 		if status == http.StatusConflict {
@@ -53,14 +53,14 @@ func inspecting(t task) azure.Call {
 	})
 }
 
-// call is one to the service; action is what the identity must be allowed for it.
+// call describes a call to the service. The identity needs the permission that action names.
 func call(t task, what, action string, means func(int, string) backup.FaultKind) azure.Call {
 	return azure.Call{What: what, Host: azure.ManagementHost, Means: means, Hint: func(status int, code, message string) string {
 		return hintService(t, resourceType+action, status, code, message)
 	}}
 }
 
-// unusable is the fault of a token that leads nowhere; err may be nil.
+// unusable returns the fault of a token that does not continue an operation; err may be nil.
 func unusable(t task, err error) *backup.Fault {
 	message := polling(t).What + ": the saved token does not continue an operation"
 	if err != nil {
@@ -69,7 +69,8 @@ func unusable(t task, err error) *backup.Fault {
 	return &backup.Fault{Kind: backup.Denied, Code: "UnusableToken", Message: message, Hint: hintUntold(t)}
 }
 
-// wordless is the fault of an answer at the address of an operation's status that has no status; err is the SDK's.
+// wordless returns the fault of an answer without a status from the address of an operation's status; err is the SDK's
+// error.
 func wordless(t task, answer *http.Response, err error) *backup.Fault {
 	return &backup.Fault{
 		Kind: backup.Deferred, Code: "NoStatus", RetryAfter: azure.RetryAfter(answer),
@@ -79,7 +80,7 @@ func wordless(t task, answer *http.Response, err error) *backup.Fault {
 	}
 }
 
-// ended is the fault of an operation that the service itself says has failed.
+// ended returns the fault of an operation that has failed, as the service itself says.
 func ended(t task, said azure.Body) *backup.Fault {
 	return &backup.Fault{
 		Kind: backup.Refused,
@@ -91,7 +92,7 @@ func ended(t task, said azure.Body) *backup.Fault {
 	}
 }
 
-// unsettled is the fault of a service that is still working on a change.
+// unsettled returns the fault of a service that is still working on a change.
 func unsettled(t task, state string) *backup.Fault {
 	return &backup.Fault{
 		Kind: backup.Deferred, Code: "ServiceNotSettled",

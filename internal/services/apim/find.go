@@ -9,9 +9,10 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// Find looks for the blob of a backup whose answer was lost. Nothing else tells: API Management takes no request ID,
-// and what it shows of a running backup is undocumented. As long as the service has not settled, nothing can be said:
-// what is looked for may be what it is working on. An empty blob may be one that is being written, and does not count.
+// Find looks for the blob of a backup whose answer was lost. The blob is the only evidence: API Management takes no
+// request ID, and Azure does not document how a running backup shows. Until the service has settled, Find returns a
+// fault, because the service may still be working on this backup. Find ignores an empty blob, because the service may
+// still be writing it.
 func (p *Provider) Find(ctx context.Context, a backup.Attempt) (string, error) {
 	t := task{a, backing}
 	client, target, err := p.service(a)

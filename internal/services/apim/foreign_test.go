@@ -14,11 +14,12 @@ import (
 
 const attacker = "attacker.example"
 
-// foreignAddress is what an address of another host means for an operation under way: nobody tells of it any more.
+// foreignAddress is the fault of an operation under way whose address is on another host: Azure can no longer be asked
+// about it.
 var foreignAddress = fault{kind: backup.Denied, code: "ForeignAddress", message: attacker, hint: "who changed it"}
 
-// TestATokenLeadsNowhereElse: whoever can change a run's row, or answer in Azure's place, does not get the app's token, nor
-// its word for the end of a backup or restore.
+// TestATokenLeadsNowhereElse checks an attacker who can change a run's row, or answer in Azure's place. The attacker does
+// not get the app's token, and cannot report the end of a backup or restore.
 func TestATokenLeadsNowhereElse(t *testing.T) {
 	w := newWorld(t)
 	id := w.service(t, "foreign", nil)
@@ -67,8 +68,8 @@ func TestATokenLeadsNowhereElse(t *testing.T) {
 	}
 }
 
-// TestALocationLeadsNowhereElse: the answer to a start names another host. The start was accepted; its end is never told. A
-// regional host of Azure's own is asked.
+// TestALocationLeadsNowhereElse checks an answer to a start that names another host. The start was accepted, and its end
+// stays unknown. The provider does ask a regional host of Azure's own.
 func TestALocationLeadsNowhereElse(t *testing.T) {
 	for _, header := range []string{"Location", "Azure-AsyncOperation", "Operation-Location"} {
 		w := &wire{replies: map[step]reply{start: answers(202, "", header+": https://"+attacker+"/1")}}
@@ -94,8 +95,8 @@ func TestALocationLeadsNowhereElse(t *testing.T) {
 	}
 }
 
-// TestEachRequestSaysWhoAsks: whichever service of Azure is asked, the request names the program's build, and has an ID that
-// no other has and that an error names.
+// TestEachRequestSaysWhoAsks checks the requests to every service of Azure. Each request names the program's build, and
+// has a unique ID that an error names.
 func TestEachRequestSaysWhoAsks(t *testing.T) {
 	w := newWorld(t)
 	id := w.service(t, "asks", nil)

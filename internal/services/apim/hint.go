@@ -15,7 +15,7 @@ const hintTiers = "API Management backs up the tiers Developer, Basic, Standard 
 const hintSameTier = "A backup can be restored into a service of its own tier only. Restore it into one of that tier; " +
 	"the tier of a service can be changed in the Azure portal, but not between v1 and v2."
 
-// hintService says what a person can do about an answer of the service that is no success.
+// hintService advises a person about an answer in which the service reports an error.
 func hintService(t task, action string, status int, code, message string) string {
 	switch status {
 	case http.StatusUnauthorized:
@@ -37,8 +37,9 @@ func hintService(t task, action string, status int, code, message string) string
 	return hintReason(t, code, message)
 }
 
-// How API Management speaks of the reasons that people are told more about: CORS (reported 2023-11; the rule itself is
-// documented), another tier (reported 2024), age (documented). How it speaks of tiers and workspaces was never recorded.
+// These functions recognize the sentences in which API Management gives a reason that has a hint of its own: CORS
+// (reported 2023-11; the rule itself is documented), another tier (reported 2024), age (documented). Its sentences about
+// tiers and workspaces were never recorded.
 var (
 	saysCORS = azure.Sentences("Requested value '…PATCH…' was not found",
 		"CORS must not be enabled on the Blob service of the storage account")
@@ -48,7 +49,7 @@ var (
 		"… is not supported for services with workspaces")
 )
 
-// hintReason is about a refusal with a reason in words.
+// hintReason advises about a refusal that gives its reason in words.
 func hintReason(t task, code, message string) string {
 	switch {
 	case saysCORS(message):
@@ -64,7 +65,7 @@ func hintReason(t task, code, message string) string {
 	return hintStorage(t)
 }
 
-// hintStorage is about what API Management itself needs to write or read a backup.
+// hintStorage names the access to the storage account that API Management itself needs to write or read a backup.
 func hintStorage(t task) string {
 	switch access, client := accessOf(identity(t.Blocks)); access {
 	case armapimanagement.AccessTypeAccessKey:
@@ -78,7 +79,7 @@ func hintStorage(t task) string {
 		"on %s, and that the account's firewall admits trusted Azure services.", t.Storage.Account)
 }
 
-// hintUntold is about an operation of which nothing is known any more.
+// hintUntold advises about an operation whose state can no longer be learned from Azure.
 func hintUntold(t task) string {
 	if t.work == restoring {
 		return fmt.Sprintf("It may be under way, or done, and is not sent again by itself. See the activity log of %s for "+

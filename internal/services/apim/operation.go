@@ -14,8 +14,8 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// beginner is the SDK's method for a work, by the names of a resource group and a service: without a token it starts an
-// operation, with one it continues that.
+// beginner is the SDK's method for a work. It takes the names of a resource group and a service. Without a token it
+// starts an operation, and with a token it continues the operation behind the token.
 type beginner[T any] func(ctx context.Context, client *armapimanagement.ServiceClient, group, name string,
 	parameters armapimanagement.ServiceBackupRestoreParameters, token string) (*runtime.Poller[T], error)
 
@@ -33,8 +33,9 @@ func beginRestore(ctx context.Context, client *armapimanagement.ServiceClient, g
 		&armapimanagement.ServiceClientBeginRestoreOptions{ResumeToken: token})
 }
 
-// start sends the one request that starts the task. With an access key it reads that first, and forgets it afterwards.
-// Whatever goes wrong up to that request is certainly not a start; without an answer to it, nobody knows.
+// start sends the one request that starts the task. With an access key it reads that first, and forgets it afterwards. If
+// it fails before that request is sent, the task was certainly not started. If the request gets no answer, it is unknown
+// whether the task was started.
 func start[T any](ctx context.Context, p *Provider, t task, begin beginner[T]) (backup.Operation, error) {
 	departure := &azure.Departure{}
 	client, target, err := p.service(t.Attempt, departure, unread{})
@@ -56,11 +57,11 @@ func start[T any](ctx context.Context, p *Provider, t task, begin beginner[T]) (
 	if token, err := poller.ResumeToken(); err == nil {
 		return backup.Operation{Token: token, RetryAfter: azure.RetryAfter(answer)}, nil
 	}
-	return progress(answer, t, "") // it says where to ask of nothing, so it has ended at once
+	return progress(answer, t, "") // the answer names no address to ask at: the operation has ended, or this is a fault
 }
 
-// unread lets nobody read the body of an answer to a start that says where to ask about the operation. In a 202 that shows
-// the service as it is, settled, the SDK would take that for the end of the operation, and forget where to ask.
+// unread empties the body of an answer to a start that says where to ask about the operation. If the body of a 202 shows
+// the service as settled, the SDK would take that for the end of the operation, and forget where to ask.
 type unread struct{}
 
 // Do empties such a body.
@@ -74,10 +75,10 @@ func (unread) Do(request *policy.Request) (*http.Response, error) {
 	return answer, err
 }
 
-// follow sends one GET to where the token points, and at the end of a backup asks for the tier if that answer has none.
-// The answer's status decides and not the poller, which takes every refusal, a 403 as well as a 400, for the end of the
-// operation and then has no token any more. Without a token the SDK would start an operation; it cannot, as it is told no
-// service.
+// follow sends one GET to the address in the token, and at the end of a backup asks for the tier if that answer has none.
+// The answer's status decides and not the poller: the poller takes every refusal, a 403 as well as a 400, for the end of
+// the operation and then has no token any more. Without a token the SDK would start an operation. It cannot, because
+// follow gives it no service.
 func follow[T any](ctx context.Context, p *Provider, t task, token string, begin beginner[T]) (backup.Operation, error) {
 	client, target, err := p.service(t.Attempt)
 	if err != nil {
@@ -96,7 +97,7 @@ func follow[T any](ctx context.Context, p *Provider, t task, token string, begin
 		return backup.Operation{}, polling(t).Fault(err)
 	case !runtime.HasStatusCode(answer, accepted...):
 		return backup.Operation{}, polling(t).Fault(runtime.NewResponseError(answer))
-	case err != nil && answer.StatusCode != http.StatusNoContent: // the address of a status, without one
+	case err != nil && answer.StatusCode != http.StatusNoContent: // the address of a status answered without a status
 		return backup.Operation{}, wordless(t, answer, err)
 	}
 	if next, err := poller.ResumeToken(); err == nil {
@@ -109,9 +110,9 @@ func follow[T any](ctx context.Context, p *Provider, t task, token string, begin
 	return o, failed
 }
 
-// tier asks what the service is, after an operation that was followed by its status, which does not say: first where the start's
-// Location points, as all of Azure's pollers do, and otherwise at the service. It is "" where neither tells: that is no
-// reason to lose the backup.
+// tier asks for the tier of the service at the end of an operation that was followed by its status, because the status
+// does not show the tier. It first asks at the start's Location, as all of Azure's pollers do, and otherwise asks the
+// service. It returns "" if neither shows the tier: that is no reason to lose the backup.
 func tier[T any](ctx context.Context, client *armapimanagement.ServiceClient, target backup.Resource, poller *runtime.Poller[T]) string {
 	var answer *http.Response
 	_, err := poller.Result(policy.WithCaptureResponse(ctx, &answer)) //nolint:bodyclose // azcore has read and closed it
@@ -127,14 +128,14 @@ func tier[T any](ctx context.Context, client *armapimanagement.ServiceClient, ta
 	return string(skuOf(service.ServiceResource))
 }
 
-// accepted are the statuses that say how an operation is getting on.
+// accepted lists the HTTP statuses of an answer that shows the state of an operation.
 var accepted = []int{http.StatusOK, http.StatusCreated, http.StatusAccepted, http.StatusNoContent}
 
-// progress reads such an answer; token continues the operation if it goes on. At its Location the status is 202 while it
-// does, at the end 200 with the whole service (recorded 2015 to 2023); at its Azure-AsyncOperation 200 with the word for it
-// (recorded of changes to services, 2022-08-01 and 2024-05-01). A word that nobody knows, or a 200 whose body says that the
-// service is still at it, is taken for "not yet", since asking once more does no harm. With a 202 the service's own state says
-// nothing: it may be that from before.
+// progress reads such an answer; token continues the operation if it goes on. The Location answers 202 while the
+// operation goes on, and at its end 200 with the whole service (recorded 2015 to 2023). The Azure-AsyncOperation address
+// answers 200 with a word for the state (recorded of changes to services, 2022-08-01 and 2024-05-01). progress takes an
+// unknown word for "not yet", and also a 200 whose body says that the service is still working, since asking once more
+// does no harm. In a 202 the service's own state says nothing: it may date from before the operation.
 func progress(answer *http.Response, t task, token string) (backup.Operation, error) {
 	said := azure.ReadBody(answer)
 	under := answer.StatusCode == http.StatusAccepted

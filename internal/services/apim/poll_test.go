@@ -9,7 +9,7 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// token is what a start left, in the form of the SDK's poller.
+// token is the token of a started backup, in the form of the SDK's poller.
 const token = `{"type":"ServiceClientBackupResponse","token":{"type":"loc","pollURL":"` + operation +
 	`","state":"InProgress"}}`
 
@@ -133,7 +133,7 @@ func TestPollFollowsTheOperationAsItMoves(t *testing.T) {
 
 	got, err := w.provider().Begin(t.Context(), attempt())
 	for polls := 0; err == nil && !got.Done && polls < 3; polls++ {
-		got, err = w.provider().Poll(t.Context(), attempt(), got.Token) // each in a new process
+		got, err = w.provider().Poll(t.Context(), attempt(), got.Token) // each poll in a new process
 	}
 	if err != nil || !got.Done {
 		t.Errorf("operation %+v and error %v, want done", got, err)

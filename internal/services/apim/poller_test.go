@@ -12,8 +12,8 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// Where API Management keeps its operations since 2022-08-01, as recorded of changes to services; some 3,000 characters more
-// of signature are left out here.
+// These are the addresses of operations of API Management since 2022-08-01, as recorded of changes to services. Some
+// 3,000 more characters of signature are left out here.
 const (
 	regional = "https://management.azure.com/subscriptions/7a1c5b0e-3f44-4c2e-9d10-5e2b8f6a9c01/providers/" +
 		"Microsoft.ApiManagement/locations/westeurope"
@@ -21,11 +21,11 @@ const (
 	resultAt = regional + "/operationResults/one?api-version=2024-05-01&t=1&c=MII&s=sig&h=hash"
 )
 
-// both are the headers of a start that names a status as well as a result.
+// both holds the headers of a start that names a status as well as a result.
 var both = []string{"Azure-AsyncOperation: " + statusAt, "Location: " + resultAt, "Retry-After: 60"}
 
-// follow sends the start of a backup, and then polls until its end, each time in a new process, at most as often as there
-// are replies. It tells what each answer was taken for.
+// follow starts a backup, and then polls until its end, each time in a new process, at most as often as there are
+// replies. It returns how the provider took each answer.
 func follow(t *testing.T, w *wire, polls ...reply) (told []string) {
 	asked := 0
 	answer := func(r *http.Request) (*http.Response, error) {
@@ -59,8 +59,8 @@ func follow(t *testing.T, w *wire, polls ...reply) (told []string) {
 	return told
 }
 
-// TestPollingSurvivesWhatAzureMaySay: what Azure's own pollers disagree about never makes a success of a failure, ends no
-// backup that goes on, and leaves none that has ended without its end.
+// TestPollingSurvivesWhatAzureMaySay checks the answers on which Azure's own pollers disagree. No answer makes a success
+// of a failure, ends a running backup, or leaves an ended backup without its end.
 func TestPollingSurvivesWhatAzureMaySay(t *testing.T) {
 	const (
 		succeeded = `{"status":"Succeeded"}`
@@ -139,8 +139,9 @@ func TestPollingSurvivesWhatAzureMaySay(t *testing.T) {
 	}
 }
 
-// TestTierOfABackupWhicheverHeaderLeads: the answer at a status has no service in it. The last GET goes to where the start's
-// Location pointed, else to the service; that both fail loses the tier and not the backup.
+// TestTierOfABackupWhicheverHeaderLeads checks the tier of a backup that was followed by its status, whose answer has no
+// service in it. The last GET goes to the start's Location, else to the service. If both fail, the tier is lost and not
+// the backup.
 func TestTierOfABackupWhicheverHeaderLeads(t *testing.T) {
 	premium := answers(200, `{"name":"contoso","sku":{"name":"Premium"},"properties":{"provisioningState":"Updating"}}`)
 	developer := settledService
@@ -177,7 +178,7 @@ func TestTierOfABackupWhicheverHeaderLeads(t *testing.T) {
 	}
 }
 
-// TestTokenOfBothHeaders: two signed addresses make a token of some 7 KB, which the run's row must hold.
+// TestTokenOfBothHeaders checks that two signed addresses make a token of some 7 KB. The run's row must hold that token.
 func TestTokenOfBothHeaders(t *testing.T) {
 	signed := strings.Repeat("c", 3200)
 	w := &wire{replies: map[step]reply{

@@ -14,9 +14,9 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// Preflight looks at the service, its workspaces, the storage account and the rules of its Blob service, with one
-// request each. It refuses only what Azure is documented, or was seen, to refuse. Where our identity may not look at
-// workspaces or storage account, these checks are left out.
+// Preflight checks the service, its workspaces, the storage account and the rules of its Blob service, with one request
+// each. It refuses only what Azure refuses according to its documentation or to observation. If the app's identity may
+// not read the workspaces or the storage account, Preflight leaves these checks out.
 //
 // The facts are from Azure's documentation of API Management's backup and restore, unless a check says otherwise.
 func (p *Provider) Preflight(ctx context.Context, a backup.Attempt) error {
@@ -24,7 +24,7 @@ func (p *Provider) Preflight(ctx context.Context, a backup.Attempt) error {
 	return err
 }
 
-// look is the preflight of either task. It returns the service.
+// look makes the checks before either task. It returns the service.
 func (p *Provider) look(ctx context.Context, t task) (armapimanagement.ServiceResource, error) {
 	client, target, err := p.service(t.Attempt)
 	if err != nil {
@@ -47,12 +47,12 @@ func skuOf(s armapimanagement.ServiceResource) armapimanagement.SKUType {
 	return azure.Deref(azure.Deref(s.SKU).Name)
 }
 
-// settledState is that of a service that is working on nothing.
+// settledState is the state of a service that is not working on a change.
 const settledState = "Succeeded"
 
-// stateOf is what the service is doing, "" if it does not say. Before api-version 2022-08-01 its provisioningState stays
-// Succeeded while it is updated or deleted, and targetProvisioningState alone tells (recorded in 48 of 48 such answers,
-// 2018-01-01 to 2021-08-01); since then both do.
+// stateOf returns the state of the service, "" if the service shows none. Before api-version 2022-08-01 the
+// provisioningState stays Succeeded while the service is updated or deleted, and only targetProvisioningState shows the
+// change (recorded in 48 of 48 such answers, 2018-01-01 to 2021-08-01); since then both show it.
 func stateOf(s armapimanagement.ServiceResource) string {
 	p := azure.Deref(s.Properties)
 	state := azure.Deref(p.ProvisioningState)
@@ -62,7 +62,7 @@ func stateOf(s armapimanagement.ServiceResource) string {
 	return state
 }
 
-// checkService is about the service itself: its tier, what it is doing, and the identity that it is to write with.
+// checkService checks the service itself: its tier, its state, and the identity that it needs for the task.
 func checkService(t task, s armapimanagement.ServiceResource) error {
 	tier := skuOf(s)
 	if tier == armapimanagement.SKUTypeConsumption || strings.HasSuffix(string(tier), "V2") {
@@ -99,8 +99,8 @@ func checkIdentity(t task, has armapimanagement.ServiceIdentity) error {
 	return nil
 }
 
-// checkWorkspaces refuses a service with workspaces. An answer that is no list means that there are none to be seen:
-// what tiers and versions without workspaces answer is not documented.
+// checkWorkspaces refuses a service with workspaces. If Azure refuses to list them, it assumes that there are none: Azure
+// does not document the answer of tiers and versions without workspaces.
 func (p *Provider) checkWorkspaces(ctx context.Context, t task, target backup.Resource) error {
 	client, err := armapimanagement.NewWorkspaceClient(target.Subscription, p.azure.Credential, p.azure.Management())
 	if err != nil {
@@ -118,7 +118,7 @@ func (p *Provider) checkWorkspaces(ctx context.Context, t task, target backup.Re
 	return nil
 }
 
-// unlessDenied drops a no that is about the look and not about the backup.
+// unlessDenied drops a refusal, because it concerns the request of the check and not the backup.
 func unlessDenied(f *backup.Fault) error {
 	if f.Kind == backup.Refused {
 		return nil
@@ -126,7 +126,7 @@ func unlessDenied(f *backup.Fault) error {
 	return f
 }
 
-// checkStorage is about the storage account, as Resource Manager shows it.
+// checkStorage checks the storage account as Resource Manager shows it.
 func (p *Provider) checkStorage(ctx context.Context, t task, location string) error {
 	id, err := azure.AccountID(t.Storage)
 	if err != nil {
@@ -155,7 +155,7 @@ func (p *Provider) checkStorage(ctx context.Context, t task, location string) er
 	return checkCORS(t, azure.Deref(blobs.BlobServiceProperties.BlobServiceProperties.Cors))
 }
 
-// checkAccess holds the account's key policy and firewall against whom the service writes as.
+// checkAccess checks that the account's key policy and firewall admit the identity or key that the service uses.
 func checkAccess(t task, account armstorage.AccountProperties, sameRegion bool) error {
 	access, _ := accessOf(identity(t.Blocks))
 	if access == armapimanagement.AccessTypeAccessKey && !azure.AdmitsKeys(account) {
@@ -188,8 +188,8 @@ func checkAccess(t task, account armstorage.AccountProperties, sameRegion bool) 
 	return nil
 }
 
-// checkCORS refuses an account whose Blob service has any CORS rule: the documentation wants none, and with the method
-// PATCH in one every backup was seen to fail with 400 InvalidParameters (reported 2023-11).
+// checkCORS refuses an account whose Blob service has any CORS rule. The documentation wants no rule, and with the method
+// PATCH in a rule every backup was seen to fail with 400 InvalidParameters (reported 2023-11).
 func checkCORS(t task, cors armstorage.CorsRules) error {
 	if len(cors.CorsRules) == 0 {
 		return nil
@@ -207,7 +207,7 @@ func checkCORS(t task, cors armstorage.CorsRules) error {
 		"Remove the CORS rules, or use another storage account.")
 }
 
-// sameRegion compares region names, which API Management writes "West Europe" and the storage "westeurope".
+// sameRegion compares the names of two regions: API Management writes "West Europe", and storage writes "westeurope".
 func sameRegion(a, b string) bool {
 	plain := func(s string) string { return strings.ToLower(strings.ReplaceAll(s, " ", "")) }
 	return a != "" && plain(a) == plain(b)

@@ -18,7 +18,7 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// serviceIs is a service that can be backed up, with its properties changed: tier, identity, location.
+// serviceIs replies with a service that has this tier, identity and state.
 func serviceIs(sku, identity, state string) reply {
 	return answers(200, fmt.Sprintf(`{"name":"contoso","location":"West Europe","sku":{"name":%q},"identity":%s,`+
 		`"properties":{"provisioningState":%q}}`, sku, identity, state))
@@ -31,22 +31,22 @@ const (
 		"0A1B2C3D-4E5F-4A6B-8C7D-9E0F1A2B3C4D" + `"}}}`
 )
 
-// accountIs is a storage account in a region, with further properties as JSON.
+// accountIs replies with a storage account in a region, with further properties as JSON.
 func accountIs(location, properties string) reply {
 	return answers(200, fmt.Sprintf(`{"name":"contosobackups","location":%q,"properties":{%s}}`, location, properties))
 }
 
-// corsOf is a Blob service with a rule that allows the methods, written as JSON.
+// corsOf replies with a Blob service whose rule allows the methods, written as JSON.
 func corsOf(methods string) reply {
 	return answers(200, `{"properties":{"cors":{"corsRules":[{"allowedMethods":[`+methods+`],"allowedOrigins":["*"]}]}}}`)
 }
 
-// closed is an account with a firewall and that list of exceptions.
+// closed returns the properties of an account with a firewall and that list of exceptions.
 func closed(bypass string) string {
 	return fmt.Sprintf(`"networkAcls":{"defaultAction":"Deny","bypass":%q}`, bypass)
 }
 
-// fit are the replies about a service and an account where a backup can succeed, but for those given.
+// fit returns replies about a service and an account that allow a backup, except for the replies in but.
 func fit(but map[step]reply) map[step]reply {
 	all := map[step]reply{
 		get: serviceIs("Developer", systemIdentity, "Succeeded"), spaces: answers(200, `{"value":[],"count":0}`),
@@ -272,7 +272,7 @@ func TestPrepareTakesAnExistingContainer(t *testing.T) {
 	}
 }
 
-// accountKey has characters that URLs and JSON write in other ways.
+// accountKey has characters that URLs and JSON encode.
 var accountKey = base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{0xfb, 0xff, 0x3e}, 22))
 
 func keysAre(entries string) reply { return answers(200, `{"keys":[`+entries+`]}`) }
@@ -353,7 +353,7 @@ func TestBeginStartsNothingWithoutTheKey(t *testing.T) {
 	}
 }
 
-// TestNoErrorHoldsTheKey: a service that repeats what it was sent does not get it into the catalog.
+// TestNoErrorHoldsTheKey checks that the key does not get into the catalog if the service repeats the request.
 func TestNoErrorHoldsTheKey(t *testing.T) {
 	forms := []string{accountKey, url.QueryEscape(accountKey), base64.StdEncoding.EncodeToString([]byte(accountKey))}
 	echo := func(r *http.Request) (*http.Response, error) {

@@ -13,18 +13,18 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// resourceType is what this package backs up.
+// resourceType is the type of the resources that this package backs up.
 const resourceType = "Microsoft.ApiManagement/service"
 
-// clockTolerance is how much older than backup.Attempt.NotBefore an artifact may look: NotBefore is told by the clock
-// of the catalog, LastModified by that of another storage account.
+// clockTolerance is the longest time by which an artifact may look older than backup.Attempt.NotBefore. The clock of the
+// catalog sets NotBefore, and the clock of another storage account sets LastModified.
 const clockTolerance = 5 * time.Second
 
 // Provider is the [backup.Provider] of API Management in Azure's public cloud. It keeps nothing between two calls, so
-// that any process can go on where another stopped. Its methods may be called from any goroutine.
+// that any process can continue the work of another. Its methods may be called from any goroutine.
 type Provider struct {
-	// HashPart is the most bytes that one Verify reads and hashes. New sets it to 1 GiB; it is changed, if at all,
-	// before the first use.
+	// HashPart is the largest number of bytes that one Verify reads and hashes. New sets it to 1 GiB; a caller may change
+	// it only before the first use.
 	HashPart int64
 
 	azure azure.Client
@@ -32,11 +32,12 @@ type Provider struct {
 
 var _ backup.Provider = (*Provider)(nil)
 
-// New makes a Provider that acts with the identity behind cred. It needs Microsoft.ApiManagement/service/read,
-// …/backup/action and …/operationresults/read on the services, …/restore/action for restores, and Storage Blob Data Contributor on the storage
-// accounts; for access keys also Microsoft.Storage/storageAccounts/listkeys/action. The preflight sees more with
-// Microsoft.ApiManagement/service/workspaces/read and with Microsoft.Storage/storageAccounts/read and
-// …/blobServices/read, and goes without. The retry options of opts are overruled: nothing is sent twice.
+// New makes a Provider that acts with the identity behind cred. The identity needs Microsoft.ApiManagement/service/read,
+// …/backup/action and …/operationresults/read on the services, …/restore/action for restores, and Storage Blob Data
+// Contributor on the storage accounts; for access keys also Microsoft.Storage/storageAccounts/listkeys/action. With
+// Microsoft.ApiManagement/service/workspaces/read, and with Microsoft.Storage/storageAccounts/read and
+// …/blobServices/read, the preflight checks more; it also works without them. New overrules the retry options of opts:
+// the Provider sends nothing twice.
 func New(cred azcore.TokenCredential, opts azcore.ClientOptions) *Provider {
 	return &Provider{HashPart: 1 << 30, azure: azure.New(cred, opts)}
 }
@@ -46,12 +47,12 @@ func (p *Provider) Begin(ctx context.Context, a backup.Attempt) (backup.Operatio
 	return start(ctx, p, task{a, backing}, beginBackup)
 }
 
-// Poll asks once how the backup behind the token is getting on.
+// Poll asks once for the state of the backup behind the token.
 func (p *Provider) Poll(ctx context.Context, a backup.Attempt, token string) (backup.Operation, error) {
 	return follow(ctx, p, task{a, backing}, token, beginBackup)
 }
 
-// service makes the client of the target's subscription, with policies of its own behind authentication.
+// service makes the client of the target's subscription; the client runs the policies after authentication.
 func (p *Provider) service(a backup.Attempt, policies ...policy.Policy) (
 	*armapimanagement.ServiceClient, backup.Resource, error,
 ) {

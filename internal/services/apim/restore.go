@@ -15,13 +15,14 @@ import (
 
 var _ backup.Restorer = (*Provider)(nil)
 
-// PreflightRestore looks as PrepareRestore does, and leaves a blob that was written again to that.
+// PreflightRestore makes the first call of PrepareRestore only. It leaves the rest of the hash of a rewritten blob to
+// PrepareRestore.
 func (p *Provider) PreflightRestore(ctx context.Context, r backup.Restore) error {
 	_, err := p.PrepareRestore(ctx, r, "")
 	return err
 }
 
-// FindRestore says that it cannot tell: a service that has settled shows nothing of the restores that it was asked for.
+// FindRestore always returns a fault: a settled service shows nothing about the restores that it was asked for.
 func (p *Provider) FindRestore(_ context.Context, r backup.Restore) (backup.Operation, error) {
 	return backup.Operation{}, &backup.Fault{
 		Kind: backup.Denied, Code: "Untraceable", Message: r.Target + " does not show whether it was asked to restore " + r.Artifact,
@@ -29,10 +30,10 @@ func (p *Provider) FindRestore(_ context.Context, r backup.Restore) (backup.Oper
 	}
 }
 
-// PrepareRestore looks whether the backup can be restored into the target, and changes nothing: at the service and the
-// storage account as Preflight does, at the tier, and at the blob. One that was written again since it was recorded is
-// hashed, at most 1 GiB a call: unless the operation is Done it is called again with its token. Its errors mean the same
-// as those of [backup.Provider.Prepare].
+// PrepareRestore checks whether the backup can be restored into the target, and changes nothing. It checks the service
+// and the storage account as Preflight does, then the tier and the blob. If the blob was written again since its recovery
+// point was recorded, PrepareRestore hashes it, at most 1 GiB a call: the caller calls again with the operation's token
+// until the operation is Done. The errors mean the same as those of [backup.Provider.Prepare].
 func (p *Provider) PrepareRestore(ctx context.Context, r backup.Restore, token string) (backup.Operation, error) {
 	t, err := restore(r)
 	if err != nil {
@@ -41,7 +42,7 @@ func (p *Provider) PrepareRestore(ctx context.Context, r backup.Restore, token s
 	var done backup.Hashing
 	if token != "" {
 		if err := json.Unmarshal([]byte(token), &done); err != nil {
-			done = backup.Hashing{} // afresh
+			done = backup.Hashing{} // start again
 		}
 	} else {
 		changed, err := p.checkRestore(ctx, t, r)
@@ -66,8 +67,9 @@ func (p *Provider) PrepareRestore(ctx context.Context, r backup.Restore, token s
 	return backup.Operation{Done: true}, nil
 }
 
-// BeginRestore sends the one request that starts a restore. Deferred, Throttled: it was certainly not started. Refused: it
-// never will be. Uncertain: it may have been started, and must not be sent again: what was changed meanwhile would be lost.
+// BeginRestore sends the one request that starts a restore. Deferred and Throttled mean that the restore was certainly
+// not started, and Refused means that it never will be. Uncertain means that it may have been started; the caller must
+// not send the request again, because a second restore would lose the changes made since the first.
 func (p *Provider) BeginRestore(ctx context.Context, r backup.Restore) (backup.Operation, error) {
 	t, err := restore(r)
 	if err != nil {
@@ -81,7 +83,7 @@ func (p *Provider) BeginRestore(ctx context.Context, r backup.Restore) (backup.O
 	switch {
 	case f == nil:
 		return o, nil
-	case o.Done && f.Kind != backup.Refused: // it was started, and nothing tells where to ask about it
+	case o.Done && f.Kind != backup.Refused: // the restore was started, and there is no token with which to ask about it
 		f.Kind, f.Hint = backup.Uncertain, hintUntold(t)
 	case f.Kind == backup.Uncertain:
 		f.Hint = hintUntold(t)
@@ -89,8 +91,8 @@ func (p *Provider) BeginRestore(ctx context.Context, r backup.Restore) (backup.O
 	return backup.Operation{}, f
 }
 
-// PollRestore asks once how the restore behind the token is getting on. It is done when the service says so and has
-// settled as well.
+// PollRestore asks once for the state of the restore behind the token. The restore is done when the service says so and
+// has settled as well.
 func (p *Provider) PollRestore(ctx context.Context, r backup.Restore, token string) (backup.Operation, error) {
 	t, err := restore(r)
 	if err != nil {
@@ -100,14 +102,14 @@ func (p *Provider) PollRestore(ctx context.Context, r backup.Restore, token stri
 	if err != nil || !o.Done {
 		return o, err
 	}
-	// The operation's result can be asked for again: some clients do (recorded).
+	// A later call can ask for the operation's result again: some clients do (recorded).
 	if err := p.settled(ctx, t); err != nil {
 		return backup.Operation{}, err
 	}
 	return o, nil
 }
 
-// restore is the task of a restore.
+// restore returns the task of a restore. It refuses any restore but the full restore of an artifact.
 func restore(r backup.Restore) (task, error) {
 	if r.Kind != backup.RestoreFull || r.Key != "" || r.Artifact == "" {
 		return task{}, &backup.Fault{
@@ -121,11 +123,12 @@ func restore(r backup.Restore) (task, error) {
 	}, nil
 }
 
-// hintArtifact is about a blob that is not the backup that it was.
+// hintArtifact is the hint about a blob that is no longer the recorded backup.
 const hintArtifact = "Take another recovery point. If the storage account keeps deleted blobs or older versions, the " +
 	"backup can be brought back in the Azure portal."
 
-// checkRestore is the look that needs no content; it tells whether the blob was written again since it was recorded.
+// checkRestore makes the checks that need no content, and reports whether the blob was written again since it was
+// recorded.
 func (p *Provider) checkRestore(ctx context.Context, t task, r backup.Restore) (changed bool, err error) {
 	service, err := p.look(ctx, t)
 	if err != nil {
@@ -154,7 +157,7 @@ func (p *Provider) checkRestore(ctx context.Context, t task, r backup.Restore) (
 	return string(azure.Deref(found.ETag)) != r.ETag, nil
 }
 
-// settled looks at the service after a restore that has ended: nil if it is as a restore should leave it.
+// settled reads the service after a restore has ended. It returns nil if the service has settled successfully.
 func (p *Provider) settled(ctx context.Context, t task) error {
 	client, target, err := p.service(t.Attempt)
 	if err != nil {

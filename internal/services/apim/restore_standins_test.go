@@ -19,7 +19,7 @@ import (
 	"lifeboat/internal/testing/fakeazure"
 )
 
-// apis is the client of the people who configure the service's APIs.
+// apis makes the client of the people who configure the service's APIs.
 func (w world) apis(t *testing.T) *armapimanagement.APIClient {
 	t.Helper()
 	client, err := armapimanagement.NewAPIClient(strings.Split(groups, "/")[2], w.Credential("owner"), &arm.ClientOptions{
@@ -29,7 +29,7 @@ func (w world) apis(t *testing.T) *armapimanagement.APIClient {
 	return client
 }
 
-// configure gives the service one API, with the path.
+// configure gives the service one API, which has the path.
 func (w world) configure(t *testing.T, service, path string) {
 	t.Helper()
 	w.Assign(w.ObjectID("owner"), service, fakeazure.APIManagementServiceContributor)
@@ -40,7 +40,7 @@ func (w world) configure(t *testing.T, service, path string) {
 	must(t, err)
 }
 
-// path is that of the API.
+// path reads the path of the service's API.
 func (w world) path(t *testing.T, service string) string {
 	t.Helper()
 	got, err := w.apis(t).Get(t.Context(), "gateway", name(service), "orders", nil)
@@ -50,7 +50,7 @@ func (w world) path(t *testing.T, service string) string {
 
 func name(service string) string { return service[strings.LastIndex(service, "/")+1:] }
 
-// backedUp configures the service, backs it up, and returns a restore as its recovery point would have it.
+// backedUp configures the service, backs it up, and returns a restore with the data of its recovery point.
 func (w world) backedUp(t *testing.T, a backup.Attempt) backup.Restore {
 	t.Helper()
 	w.configure(t, a.Target, "as-backed-up")
@@ -66,7 +66,7 @@ func (w world) backedUp(t *testing.T, a backup.Attempt) backup.Restore {
 	}
 }
 
-// idle waits until the service is doing nothing.
+// idle waits until the service is not working on a change.
 func (w world) idle(t *testing.T, service string) {
 	t.Helper()
 	client, err := armapimanagement.NewServiceClient(strings.Split(groups, "/")[2], w.Credential(app), &arm.ClientOptions{
@@ -94,7 +94,7 @@ var restoreFaults = map[conformance.RestoreFault]fakeazure.Fault{
 	conformance.RestoreAway:    {Step: fakeazure.OnPoll, Kind: fakeazure.Refuse, Status: 503},
 }
 
-// restores is the harness of restores of the service: what is to be brought back is the path of its API.
+// restores returns the harness for restores of the service. A restore must bring back the path of the service's API.
 func (w world) restores(t *testing.T, service string) conformance.RestoreHarness {
 	t.Helper()
 	r := w.backedUp(t, w.attempt(service, name(service)))
@@ -149,7 +149,8 @@ func TestRestoresAgainstTheStandIns(t *testing.T) {
 	t.Run("settling", w.testSettling)
 }
 
-// bringBack restores to the end, each call as another process, and returns what was said on the way.
+// bringBack restores to the end, each call as another process, and returns the tokens and the codes of the faults on the
+// way.
 func (w world) bringBack(t *testing.T, r backup.Restore) (said []string, err error) {
 	t.Helper()
 	operation, err := w.provider().BeginRestore(t.Context(), r)
@@ -170,7 +171,7 @@ func (w world) bringBack(t *testing.T, r backup.Restore) (said []string, err err
 	return said, err
 }
 
-// testIdentities: a restore reads as whom the backup was written, and no key is kept.
+// testIdentities checks that a restore reads the backup with the identity that wrote it, and that no key is kept.
 func (w world) testIdentities(t *testing.T) {
 	w.Assign(w.ObjectID(app), account, fakeazure.StorageAccountKeyOperator)
 	defer func() {
@@ -204,7 +205,7 @@ func (w world) testIdentities(t *testing.T) {
 	fault{kind: backup.Refused, code: "InvalidParameters", message: "the key (secret) is wrong", hint: "access keys"}.check(t, err)
 }
 
-// testArtifacts: a restore is refused unless the blob is what the recovery point has recorded.
+// testArtifacts checks that a restore is refused unless the blob equals the record of the recovery point.
 func (w world) testArtifacts(t *testing.T) {
 	r := w.backedUp(t, w.attempt(w.service(t, "artifacts", nil), "artifacts"))
 	whole := w.content(t, "artifacts", r.Artifact)
@@ -260,7 +261,7 @@ func (w world) testArtifacts(t *testing.T) {
 	fault{kind: backup.Deferred, code: "AuthorizationPermissionMismatch", hint: "Storage Blob Data Contributor"}.check(t, err)
 }
 
-// testRestoreRefusals: Azure's own words reach the person who must act.
+// testRestoreRefusals checks that Azure's own words reach the person who must act.
 func (w world) testRestoreRefusals(t *testing.T) {
 	source := w.service(t, "refusing", nil)
 	r := w.backedUp(t, w.attempt(source, "refusing"))
@@ -333,7 +334,7 @@ func (w world) testRestoreRefusals(t *testing.T) {
 	}
 }
 
-// testSettling: a restore is not done before the service is.
+// testSettling checks that a restore is not done before the service has settled.
 func (w world) testSettling(t *testing.T) {
 	service := w.service(t, "settling", func(k *fakeazure.Knobs) { k.Settles = 8 * time.Minute })
 	r := w.backedUp(t, w.attempt(service, "settling"))

@@ -13,7 +13,7 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// bringBack is a restore of what attempt left.
+// bringBack returns a restore of the artifact that attempt left.
 func bringBack() backup.Restore {
 	return backup.Restore{
 		Target: target, Storage: attempt().Storage, Artifact: run + ".2", Kind: backup.RestoreFull,
@@ -21,14 +21,14 @@ func bringBack() backup.Restore {
 	}
 }
 
-// restoreToken is what the start of a restore left.
+// restoreToken is the token of a started restore.
 var restoreToken = strings.Replace(token, "Backup", "Restore", 1)
 
-// settledService is an answer with the service as it is once all is done.
+// settledService answers with a service that has finished its last change.
 var settledService = answers(200, `{"name":"contoso","sku":{"name":"Developer","capacity":1},`+
 	`"properties":{"provisioningState":"Succeeded"}}`)
 
-// updating is one with a service that is working on a change.
+// updating answers with a service that is working on a change.
 var updating = answers(200, `{"name":"contoso","properties":{"provisioningState":"Updating"}}`)
 
 func TestBeginRestoreSendsOneRequestThatNamesTheArtifact(t *testing.T) {
@@ -138,8 +138,8 @@ func TestBeginRestoreUnderstandsEveryAnswer(t *testing.T) {
 	}
 }
 
-// TestRestoresAsRecorded follows the shapes of the public recordings, of 2014 to 2023, with a provider of its own and the
-// saved token at every poll.
+// TestRestoresAsRecorded follows the shapes of the public recordings, of 2014 to 2023. It makes a new provider for every
+// poll, and passes the saved token.
 func TestRestoresAsRecorded(t *testing.T) {
 	const (
 		at     = "Location: " + operation
@@ -149,7 +149,7 @@ func TestRestoresAsRecorded(t *testing.T) {
 	moved := strings.Replace(operation, "d2VzdGV1cm9wZQ", "bm9ydGhldXJvcGU", 1)
 	whole := `{"id":"` + target + `","sku":{"name":"Developer","capacity":1},"properties":{"provisioningState":"Succeeded",` +
 		`"gatewayUrl":"https://contoso.azure-api.net"}}`
-	hours := slices.Repeat([]reply{answers(202, "", at, minute)}, 300) // one took more than four hours (2023-07)
+	hours := slices.Repeat([]reply{answers(202, "", at, minute)}, 300) // one restore took more than four hours (2023-07)
 	for name, test := range map[string]struct {
 		start reply
 		polls []reply
@@ -317,7 +317,7 @@ func TestPollRestoreAsksOnceAndGoesByTheStatus(t *testing.T) {
 		w := &wire{replies: map[step]reply{back: accepted}}
 		_, err := w.provider().PollRestore(t.Context(), bringBack(), token)
 		fault{kind: backup.Denied, code: "UnusableToken", message: "saved token", hint: "not sent again"}.check(t, err)
-		w.expect(t) // above all, it must not start a second restore
+		w.expect(t) // above all, the provider must not start a second restore
 	}
 }
 

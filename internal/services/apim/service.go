@@ -11,18 +11,19 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// field is the service's own part of plan.yaml: whom it acts as when it writes to the storage account. "" or "system" is its
-// system-assigned identity, a client ID that of a user-assigned one, and "accessKey" means the account's key.
+// field is the service's own field in plan.yaml: the identity with which the service accesses the storage account. "" or
+// "system" is the system-assigned identity, a client ID is a user-assigned identity, and "accessKey" is the account's
+// key.
 const field = "identity"
 
 //go:embed plan.schema.json
 var schema string
 
-// Service is Azure API Management.
+// Service describes Azure API Management.
 //
-// Sources: the rule for names is that of the specification of Microsoft.ApiManagement. How long a backup can be restored, how
-// long one takes, and what it does not contain are those of Azure's documentation of its disaster recovery; 2 to 16 minutes
-// were recorded of small services.
+// Sources: the specification of Microsoft.ApiManagement has the rule for names. Azure's documentation of API Management's
+// disaster recovery says how long a backup can be restored, how long a backup takes, and what a backup does not contain;
+// 2 to 16 minutes were recorded of small services.
 func Service() azure.Service {
 	return azure.Service{
 		Service: backup.Service{
@@ -56,7 +57,7 @@ func Service() azure.Service {
 	}
 }
 
-// identity reads the block. One that cannot be read is taken for the client ID of an identity that no service has.
+// identity reads the block. It returns an unreadable block as the client ID of an identity that no service has.
 func identity(blocks backup.Blocks) string {
 	var text string
 	if err := blocks.Read(field, &text); err != nil {

@@ -6,7 +6,7 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// TestABlockThatCannotBeReadIsNobody: it is taken for no identity that a service can have.
+// TestABlockThatCannotBeReadIsNobody checks that an unreadable block stands for no identity that a service can have.
 func TestABlockThatCannotBeReadIsNobody(t *testing.T) {
 	for blocks, want := range map[backup.Blocks]bool{`{"identity":"system"}`: true, "": true, `{"identity":7}`: false, `{`: false} {
 		got := identity(blocks)

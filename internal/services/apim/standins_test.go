@@ -32,10 +32,10 @@ const (
 	pace = 0.0005
 )
 
-// world is Azure's side as the stand-ins play it: API Management behind the simulator, the storage in Azurite.
+// world runs the fakes of Azure's side: the simulator for API Management, and Azurite for the storage.
 type world struct{ *fakeazure.Sim }
 
-// newWorld starts the stand-ins with one storage account, to which the function app has access.
+// newWorld starts the fakes with one storage account, to which the function app has access.
 func newWorld(t *testing.T) world {
 	t.Helper()
 	dir := t.TempDir()
@@ -75,7 +75,7 @@ func newWorld(t *testing.T) world {
 	return world{s}
 }
 
-// service adds an API Management service that is set up as it should be.
+// service adds an API Management service with the settings that a backup needs.
 func (w world) service(t *testing.T, name string, tune func(*fakeazure.Knobs)) (resourceID string) {
 	t.Helper()
 	id := standbys + name
@@ -92,14 +92,14 @@ func (w world) service(t *testing.T, name string, tune func(*fakeazure.Knobs)) (
 	return id
 }
 
-// provider is one of a new process, with the options that the app has.
+// provider makes the provider of a new process, with the options of the app.
 func (w world) provider() *apim.Provider {
 	options := azure.Options("v1", uuid.NewString)
 	options.Transport = w.Client()
 	return apim.New(w.Credential(app), options)
 }
 
-// attempt is the first of a run against the service, into a container of that name.
+// attempt returns the first attempt of a run against the service. It writes into a container of that name.
 func (w world) attempt(service, container string) backup.Attempt {
 	return backup.Attempt{
 		Target: service, Storage: backup.Storage{Account: account, Container: container},
@@ -107,7 +107,7 @@ func (w world) attempt(service, container string) backup.Attempt {
 	}
 }
 
-// content is a blob as it is stored.
+// content reads a blob as it is stored.
 func (w world) content(t *testing.T, container, name string) []byte {
 	t.Helper()
 	client, err := azblob.NewClient("https://contosobackups.blob.core.windows.net", w.Credential(app),
@@ -123,7 +123,7 @@ func (w world) content(t *testing.T, container, name string) []byte {
 	return buffer[:n]
 }
 
-// faults are the simulator's for those of the conformance suite.
+// faults maps the faults of the conformance suite to the faults of the simulator.
 var faults = map[conformance.ProviderFault]fakeazure.Fault{
 	conformance.LookThrottled: {
 		Step: fakeazure.OnGet, Kind: fakeazure.Refuse, Status: 429, RetryAfter: conformance.ThrottledFor,
@@ -202,7 +202,7 @@ func TestAgainstTheStandIns(t *testing.T) {
 	t.Run("deletion without the container", w.testNoContainer)
 }
 
-// finish polls to the end, each time as another process.
+// finish makes a backup and polls it to its end, each time as another process.
 func (w world) finish(t *testing.T, a backup.Attempt) {
 	t.Helper()
 	if _, err := w.provider().Prepare(t.Context(), a, ""); err != nil {
@@ -240,7 +240,7 @@ func (w world) testParts(t *testing.T) {
 	}
 }
 
-// testRequests counts what one backup costs.
+// testRequests counts the requests of one backup.
 func (w world) testRequests(t *testing.T) {
 	a := w.attempt(w.service(t, "requests", nil), "requests")
 	p := w.provider()

@@ -10,7 +10,7 @@ import (
 )
 
 // Prepare makes sure that the container exists. Azure's documentation has said both that the backup creates a missing
-// one and that it must exist.
+// container and that the container must exist.
 func (p *Provider) Prepare(ctx context.Context, a backup.Attempt, _ string) (backup.Operation, error) {
 	if err := p.azure.MakeContainer(ctx, a.Storage); err != nil {
 		return backup.Operation{}, err
@@ -18,7 +18,7 @@ func (p *Provider) Prepare(ctx context.Context, a backup.Attempt, _ string) (bac
 	return backup.Operation{Done: true}, nil
 }
 
-// artifacts lists the blobs that attempts of the run left; none if there is no such container.
+// artifacts lists the blobs that attempts of the run left. It returns storage's error if there is no such container.
 func (p *Provider) artifacts(ctx context.Context, a backup.Attempt) ([]*container.BlobItem, error) {
 	client, err := p.azure.Container(a.Storage)
 	if err != nil {
@@ -40,8 +40,8 @@ func (p *Provider) artifacts(ctx context.Context, a backup.Attempt) ([]*containe
 	return found, nil
 }
 
-// isArtifact tells whether a blob is named as an attempt of the run names its artifact: "<run>.<attempt>". No other
-// blob is ever touched.
+// isArtifact reports whether the name is the name of an artifact of the run: "<run>.<attempt>". This package touches no
+// other blob.
 func isArtifact(run, name string) bool {
 	attempt, ok := strings.CutPrefix(name, run+".")
 	return ok && run != "" && attempt != "" && strings.Trim(attempt, "0123456789") == ""

@@ -2,12 +2,12 @@ package apim
 
 import "lifeboat/internal/backup"
 
-// work is what the service can be asked for, in words.
+// work holds the words for a kind of request to the service.
 type work struct {
 	noun, verb, past string
-	// storage is what the service does with the blob.
+	// storage is the verb for the service's access to the blob.
 	storage string
-	// action is what the identity must be allowed for it.
+	// action is the end of the name of the permission that the identity needs.
 	action string
 }
 
@@ -16,13 +16,13 @@ var (
 	restoring = work{"restore", "restore", "restored", "read", "/restore/action"}
 )
 
-// task is a backup of the attempt's target, or a restore of it from the artifact.
+// task is a backup of the attempt's target, or a restore of the target from the artifact.
 type task struct {
 	backup.Attempt
 	work
 }
 
-// no is the fault of a task that cannot succeed as things are.
+// no returns the fault of a task that cannot succeed as things are.
 func (t task) no(code, why, hint string) *backup.Fault {
 	return &backup.Fault{
 		Kind: backup.Refused, Code: code, Message: t.Target + " cannot be " + t.past + ": " + why, Hint: hint,

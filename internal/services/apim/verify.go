@@ -12,14 +12,15 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// Verify reads and hashes the next part of the artifact with a single request, whose headers tell the rest. Only an
-// answer about the blob itself is evidence against it; a storage account that does not answer, or not to us, is none.
+// Verify reads and hashes the next part of the artifact with a single request, whose headers show the rest. Only an
+// answer about the blob itself is evidence against the blob. A storage account that does not answer, or refuses the app,
+// is no evidence.
 func (p *Provider) Verify(ctx context.Context, a backup.Attempt, done backup.Hashing) (backup.Verification, error) {
 	sum, done := resume(done)
 	part, err := p.readPart(ctx, a, done)
 	switch {
 	case done.Offset > 0 && azure.Is(err, bloberror.ConditionNotMet, bloberror.InvalidRange):
-		return backup.Verification{}, nil // it is another blob now: afresh from the start
+		return backup.Verification{}, nil // the blob was written again: hash it from the start
 	case azure.Is(err, bloberror.BlobNotFound):
 		return backup.Verification{}, azure.NoArtifact(a, "ArtifactMissing", "does not exist, although the backup ended well")
 	case azure.Is(err, bloberror.InvalidRange):
@@ -50,7 +51,7 @@ func (p *Provider) Verify(ctx context.Context, a backup.Attempt, done backup.Has
 	return v, err
 }
 
-// resume goes on with a saved hash, or starts one.
+// resume continues a saved hash, or starts a new hash.
 func resume(done backup.Hashing) (hash.Hash, backup.Hashing) {
 	if sum, ok := azure.Sum(done.State); ok && done.Offset > 0 && done.ETag != "" {
 		return sum, done
@@ -58,7 +59,7 @@ func resume(done backup.Hashing) (hash.Hash, backup.Hashing) {
 	return sha256.New(), backup.Hashing{}
 }
 
-// readPart asks for the next HashPart bytes of the blob that the hash was begun with.
+// readPart asks for the next HashPart bytes of the blob, and requires the ETag with which the hash was begun.
 func (p *Provider) readPart(ctx context.Context, a backup.Attempt, done backup.Hashing) (azure.Part, error) {
 	client, err := p.azure.Container(a.Storage)
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// artifact is a blob of 1000 different bytes written a minute after the run's start.
+// artifact makes a blob of 1000 different bytes, written a minute after the run's start.
 func artifact() held {
 	content := make([]byte, 1000)
 	for i := range content {
@@ -32,7 +32,7 @@ func TestVerifyHashesInParts(t *testing.T) {
 		var got backup.Verification
 		calls := int64(0)
 		for !got.Done && calls <= 1000 {
-			p := w.provider() // each in a new process
+			p := w.provider() // each call in a new process
 			p.HashPart = part
 			var err error
 			if got, err = p.Verify(t.Context(), attempt(), got.Hashing); err != nil {
@@ -144,7 +144,8 @@ func TestVerifyJudgesOnlyByTheArtifact(t *testing.T) {
 	}
 }
 
-// What came before the stream was cut counts: the next call goes on from there, and the hash is that of the whole.
+// TestVerifyGoesOnAfterACut checks that the bytes before the cut of a stream count. The next call continues after them,
+// and the hash is the hash of the whole blob.
 func TestVerifyGoesOnAfterACut(t *testing.T) {
 	for name, end := range map[string]io.Reader{
 		"cut": iotest.ErrReader(io.ErrUnexpectedEOF), "over": strings.NewReader(""),

@@ -21,7 +21,7 @@ import (
 	"lifeboat/internal/services/apim"
 )
 
-// What the tests on the wire are about.
+// These are the names and addresses in the tests on the wire.
 const (
 	groups    = "/subscriptions/7a1c5b0e-3f44-4c2e-9d10-5e2b8f6a9c01/resourceGroups"
 	target    = groups + "/gateway/providers/Microsoft.ApiManagement/service/contoso"
@@ -33,7 +33,7 @@ const (
 
 var started = time.Date(2026, 11, 3, 2, 30, 0, 0, time.UTC)
 
-// attempt is one try of the run, the second.
+// attempt returns the second attempt of the run.
 func attempt() backup.Attempt {
 	return backup.Attempt{
 		Target: target, Storage: backup.Storage{Account: account, Container: "lifeboat"},
@@ -101,7 +101,7 @@ func stepOf(r *http.Request) step {
 // reply answers a request, or fails as the network does.
 type reply func(*http.Request) (*http.Response, error)
 
-// wire is the transport: it plays Azure's side, a reply to each step, and keeps what was sent.
+// wire is a transport that plays Azure's side. It gives a reply to each step, and keeps the requests.
 type wire struct {
 	replies map[step]reply
 
@@ -129,7 +129,7 @@ func (w *wire) Do(r *http.Request) (*http.Response, error) {
 	return answer, err
 }
 
-// count is how many requests of the step were sent.
+// count returns the number of requests of the step.
 func (w *wire) count(s step) (n int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -154,15 +154,15 @@ func (w *wire) expect(t *testing.T, want ...step) {
 	}
 }
 
-// provider is one with this wire, as a new process would make it.
+// provider makes a provider with this wire, as a new process would make it.
 func (w *wire) provider() *apim.Provider {
 	return apim.New(identity{}, azcore.ClientOptions{Transport: w})
 }
 
-// identity is a credential that fails for the scopes that contain a text.
-// tokenOptions are what a token is asked for with.
+// tokenOptions are the options of a request for a token.
 type tokenOptions = policy.TokenRequestOptions
 
+// identity is a credential that fails for the scopes that contain a text.
 type identity struct{ failsFor string }
 
 func (i identity) GetToken(ctx context.Context, o tokenOptions) (azcore.AccessToken, error) {
@@ -172,7 +172,7 @@ func (i identity) GetToken(ctx context.Context, o tokenOptions) (azcore.AccessTo
 	return azcore.AccessToken{Token: "token", ExpiresOn: time.Now().Add(time.Hour)}, ctx.Err()
 }
 
-// answers replies with a status, "Name: value" headers and a body.
+// answers makes a reply with a status, "Name: value" headers and a body.
 func answers(status int, body string, headers ...string) reply {
 	return func(*http.Request) (*http.Response, error) {
 		h := http.Header{}
@@ -186,15 +186,15 @@ func answers(status int, body string, headers ...string) reply {
 	}
 }
 
-// fails replies with no answer.
+// fails makes a reply that is the error, without an answer.
 func fails(err error) reply { return func(*http.Request) (*http.Response, error) { return nil, err } }
 
-// armSays is an error of Resource Manager.
+// armSays makes a reply with an error of Resource Manager.
 func armSays(status int, code, message string, headers ...string) reply {
 	return answers(status, fmt.Sprintf(`{"error":{"code":%q,"message":%q}}`, code, message), headers...)
 }
 
-// blobSays is an error of the Blob service.
+// blobSays makes a reply with an error of the Blob service.
 func blobSays(status int, code, message string, headers ...string) reply {
 	return answers(status, `<?xml version="1.0" encoding="utf-8"?><Error><Code>`+code+`</Code><Message>`+message+
 		"\nRequestId:8f0c0f4e-301e-0056-0d4b\nTime:2026-11-03T02:30:00.0000000Z</Message></Error>",
@@ -207,7 +207,7 @@ var (
 	unknown = fails(&net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host", IsNotFound: true}})
 )
 
-// held is a blob in the pretended storage.
+// held is a blob in the fake storage.
 type held struct {
 	content  []byte
 	etag     string
@@ -239,7 +239,7 @@ func (b held) reply(r *http.Request) (*http.Response, error) {
 	}, nil
 }
 
-// listing is the answer to a listing of blobs: "name size age", the age in seconds after the run's start.
+// listing makes the answer to a listing of blobs: "name size age", the age in seconds after the run's start.
 func listing(blobs ...string) reply {
 	var items strings.Builder
 	for _, b := range blobs {
@@ -256,7 +256,7 @@ func listing(blobs ...string) reply {
 		items.String()+`</Blobs><NextMarker/></EnumerationResults>`, "Content-Type: application/xml")
 }
 
-// fault is what a test wants of an error: the kind, the code, and words of the message and the hint.
+// fault is the error that a test expects: the kind, the code, and words of the message and the hint.
 type fault struct {
 	kind          backup.FaultKind
 	code          string

@@ -14,12 +14,12 @@ type work struct {
 	start step
 	begin func(*testing.T, *ledger.Provider) (backup.Operation, error)
 	poll  func(*testing.T, *ledger.Provider, string) (backup.Operation, error)
-	// world is one in which it can begin, and made is called when Azure has done it.
+	// world makes a wire on which it can begin, and made is called when Azure has done it.
 	world func() *wire
 	made  func(*wire)
 }
 
-// works are both, since what Azure answers is read by one rule.
+// works holds both operations, because one rule reads Azure's answers to both.
 var works = map[string]work{
 	"backup": {
 		start: start,
@@ -56,8 +56,8 @@ const (
 	page = "<!DOCTYPE html><html><head><title>Error</title></head><body><h2>Our services aren't available right now</h2></body></html>"
 )
 
-// TestAStartThatSaysWhereIsFollowed, whatever else it says: an end in its body may be of the resource, or too early. The
-// operation's own status is asked, and believed.
+// TestAStartThatSaysWhereIsFollowed checks the answers to a start with an address, whatever else they say: an end in the
+// body may be the resource's, or too early. The provider asks for the operation's own status, and believes it.
 func TestAStartThatSaysWhereIsFollowed(t *testing.T) {
 	const broken = `,"error":{"code":"X","message":"broken"}`
 	for name, reply := range map[string]reply{
@@ -115,7 +115,8 @@ func TestAStartThatSaysWhereIsFollowed(t *testing.T) {
 	}
 }
 
-// TestAStartThatTellsNothing may have been a start, unless Azure turned it away.
+// TestAStartThatTellsNothing checks the answers to a start without a usable address: the operation may have started,
+// unless Azure refused it.
 func TestAStartThatTellsNothing(t *testing.T) {
 	for name, test := range map[string]struct {
 		reply reply
@@ -129,7 +130,7 @@ func TestAStartThatTellsNothing(t *testing.T) {
 		"a page with 502":    {answers(502, page), fault{kind: backup.Uncertain, code: "BadGateway", hint: "looked for"}},
 		"a page with 503":    {answers(503, page), fault{kind: backup.Uncertain, code: "ServiceUnavailable", hint: "looked for"}},
 		"a page with 504":    {answers(504, page), fault{kind: backup.Uncertain, code: "GatewayTimeout", hint: "looked for"}},
-		// Recorded of a change whose first request had been answered 504, and had begun all the same.
+		// This was recorded of a change whose first request had been answered 504, and had begun all the same.
 		"locked":              {refuses(429, "TooManyRequests", "Cannot acquire exclusive lock"), fault{kind: backup.Throttled, code: "TooManyRequests", message: "exclusive lock", hint: "by itself"}},
 		"throttled for long":  {answers(429, "", "Retry-After: 300"), fault{kind: backup.Throttled, code: "TooManyRequests", hint: "by itself", after: 300 * time.Second}},
 		"throttled by a page": {answers(429, page, "Retry-After: 300"), fault{kind: backup.Throttled, code: "TooManyRequests", hint: "by itself", after: 300 * time.Second}},
@@ -148,8 +149,9 @@ func TestAStartThatTellsNothing(t *testing.T) {
 	}
 }
 
-// TestPollsSurviveWhatAzureAnswers: a poll ends an operation only by a word for an end at the operation's status, or by the
-// code of an answer at its Location with no word against it. After all else the saved token still leads to the end.
+// TestPollsSurviveWhatAzureAnswers checks that a poll ends an operation only by a word for an end at the operation's
+// status, or by the code of an answer at its Location with no word against it. After any other answer the saved token
+// still leads to the end.
 func TestPollsSurviveWhatAzureAnswers(t *testing.T) {
 	silent := fault{kind: backup.Deferred, code: "Unreachable", hint: "by itself"}
 	refused := func(code string) fault { return fault{kind: backup.Refused, code: code, hint: "portal"} }
@@ -261,8 +263,8 @@ func TestPollsSurviveWhatAzureAnswers(t *testing.T) {
 	}
 }
 
-// TestAddressesThatMove: a Location is followed to where the last answer said, also by another process; the address of a
-// status stays the start's, which Azure goes on to answer at.
+// TestAddressesThatMove checks that the provider follows a Location to the address in the last answer, also in another
+// process. The address of a status stays the start's address, at which Azure continues to answer.
 func TestAddressesThatMove(t *testing.T) {
 	for what, o := range works {
 		t.Run(what, func(t *testing.T) {

@@ -2,11 +2,11 @@ package ledger_test
 
 import "lifeboat/internal/backup"
 
-// block is what a plan can say of ledgers.
+// block holds the settings of a plan for ledgers.
 type block struct {
 	RestoreRegion string `json:"restoreRegion,omitempty"`
 	APIVersion    string `json:"apiVersion,omitempty"`
 }
 
-// with are the blocks of a plan that says so.
+// with makes the blocks of a plan with these settings.
 func with(b block) backup.Blocks { return backup.NewBlocks(map[string]any{"ccf": b}) }

@@ -9,24 +9,25 @@ import (
 	"strconv"
 )
 
-// CCF's names of complete ledger files and of snapshots, by its documentation of how operators back up a ledger: the
-// sequence numbers of the first and the last transaction; the one that a snapshot is of, and where its evidence is.
+// chunkName and snapshotName match CCF's names of complete ledger files and of snapshots, by its documentation of how
+// operators back up a ledger. The name of a ledger file has the sequence numbers of its first and its last transaction.
+// The name of a snapshot has the number of its transaction, and the number of the transaction with its evidence.
 var (
 	chunkName    = regexp.MustCompile(`^ledger_([0-9]{1,18})-([0-9]{1,18})\.committed$`)
 	snapshotName = regexp.MustCompile(`^snapshot_([0-9]{1,18})(_[0-9]+)?\.committed(_[0-9]+)?$`)
 )
 
-// chain is what the names of a share's files say about the ledger in it.
+// chain is the state of the ledger in a share, by the names of the share's files.
 type chain struct {
 	// end is the last transaction up to which no ledger file is missing, 0 if there is none.
 	end int64
-	// hole says what is missing, "" if nothing is.
+	// hole names the missing part, and is "" if nothing is missing.
 	hole string
 	// snapshot is the last transaction of the newest snapshot, 0 if there is none.
 	snapshot int64
 }
 
-// chainOf reads the names of the files; an empty one is none.
+// chainOf reads the names of the files. An empty file does not count.
 func chainOf(files []file) chain {
 	type chunk struct{ from, to int64 }
 	var chunks []chunk
@@ -56,7 +57,7 @@ func chainOf(files []file) chain {
 	return c
 }
 
-// number is that of a few digits.
+// number returns the number that a few digits stand for.
 func number(digits string) int64 {
 	n, err := strconv.ParseInt(digits, 10, 64)
 	if err != nil {
@@ -65,6 +66,7 @@ func number(digits string) int64 {
 	return n
 }
 
-// whole tells whether the files can be all of a backup: without a hole, and with the snapshot that tells how far the ledger
-// files go. The documentation says that an export holds the service's certificate beside the ledger files.
+// whole reports whether the files can be all of a backup: they have no hole, and a snapshot shows how far the ledger
+// files go. An export needs no snapshot: the documentation says that it holds the service's certificate beside the ledger
+// files.
 func (i instance) whole(c chain) bool { return c.hole == "" && (c.snapshot > 0 || i.exports) }

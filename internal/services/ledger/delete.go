@@ -7,9 +7,9 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// Delete removes the share with its snapshots, if its files are still what was verified. One of a lost start that came to
-// light after another was taken for the run's stays, since nothing proves whose it is: extras are none. Poll removes
-// what a backup left whose SAS ran out.
+// Delete removes the share with its snapshots, if its files are still the verified files. With extras, Delete does
+// nothing: a share of a lost start may appear after the run has taken another share, and nothing proves that it belongs
+// to the run. Poll removes the share of a backup whose SAS has expired.
 func (p *Provider) Delete(ctx context.Context, a backup.Attempt, etag string, extras bool) error {
 	if extras {
 		return nil

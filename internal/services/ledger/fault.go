@@ -12,9 +12,9 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// The calls to the service.
+// The functions below describe the calls to the service.
 
-// looking is the look at the service through Resource Manager.
+// looking describes the request that reads the service through Resource Manager.
 func looking(i instance) azure.Call {
 	return azure.Call{
 		What: "look at " + i.id, Host: azure.ManagementHost, Means: azure.Before,
@@ -24,31 +24,31 @@ func looking(i instance) azure.Call {
 	}
 }
 
-// starting is the one request that starts a backup, and must not be repeated.
+// starting describes the one request that starts a backup. It must not be repeated.
 func starting(i instance) azure.Call {
 	c := about("start the backup of "+i.id, i, i.action(), azure.Before)
 	c.Start = true
 	return c
 }
 
-// polling asks about the backup under way.
+// polling describes the request for the state of the backup under way.
 func polling(i instance) azure.Call {
 	return about("ask about the backup of "+i.id, i, i.action(), azure.Following)
 }
 
-// restoring is the one request that starts a restore, and must not be repeated.
+// restoring describes the one request that starts a restore. It must not be repeated.
 func restoring(i instance, share string) azure.Call {
 	c := about("restore "+i.id+" from "+share, i, "restore", azure.Before)
 	c.Start = true
 	return c
 }
 
-// awaiting asks about the restore under way.
+// awaiting describes the request for the state of the restore under way.
 func awaiting(i instance, share string) azure.Call {
 	return about("ask whether "+i.id+" was restored from "+share, i, "restore", azure.Following)
 }
 
-// about is a call to the service for an action.
+// about describes a call to the service for an action.
 func about(what string, i instance, action string, means func(int, string) backup.FaultKind) azure.Call {
 	return azure.Call{What: what, Host: azure.ManagementHost, Means: means, Hint: func(status int, code, _ string) string {
 		switch {
@@ -71,10 +71,10 @@ func about(what string, i instance, action string, means func(int, string) backu
 	}}
 }
 
-// versionCodes are those of Resource Manager about an api-version that a resource type does not have.
+// versionCodes lists the codes with which Resource Manager refuses an api-version that a resource type does not have.
 var versionCodes = []string{"InvalidApiVersionParameter", "InvalidResourceType", "NoRegisteredProviderFound", "UnsupportedApiVersion"}
 
-// kind is the last part of the resource's type.
+// kind returns the last part of the resource's type.
 func kind(i instance) string {
 	r, err := backup.ParseResource(i.id)
 	if err != nil {
@@ -84,36 +84,36 @@ func kind(i instance) string {
 	return kind
 }
 
-// hintShare is about an operation that nothing shows the share of.
+// hintShare advises about an operation whose share is unknown.
 func hintShare(i instance, s backup.Storage) string {
 	return fmt.Sprintf("See whether the storage account %s holds a share %s-… of that time.", s.AccountName(),
 		strings.ToLower(i.name))
 }
 
-// The calls to the file service.
+// The functions below describe the calls to the file service.
 
-// place is a share in words.
+// place names a share in words.
 func place(s backup.Storage, share string) string {
 	return fmt.Sprintf("the share %s of the storage account %s", share, s.AccountName())
 }
 
-// reaching is the look whether the file service can be reached, before anything is begun.
+// reaching describes the check whether the file service can be reached, before anything is begun.
 func reaching(s backup.Storage) azure.Call {
 	return shares("list the shares of "+s.Account, s, func(int, string) backup.FaultKind { return backup.Refused })
 }
 
-// listing looks for shares. Whatever keeps us from it may pass.
+// listing describes the search for shares. A fault that keeps the app from it may pass.
 func listing(s backup.Storage) azure.Call {
 	return shares("look for shares in "+s.Account, s, func(int, string) backup.FaultKind { return backup.Deferred })
 }
 
-// reading reads a share. No answer but one about the share itself is evidence against it, and that is for the caller to
-// find.
+// reading describes the requests that read a share. Only an answer about the share itself is evidence against the share,
+// and the caller recognizes such an answer.
 func reading(s backup.Storage, share string) azure.Call {
 	return shares("read "+place(s, share), s, func(int, string) backup.FaultKind { return backup.Deferred })
 }
 
-// deleting deletes a share, which a lease protects.
+// deleting describes the deletion of a share. A lease protects a share from it.
 func deleting(s backup.Storage, share string) azure.Call {
 	leased := func(code string) bool { return strings.Contains(code, "Lease") }
 	c := shares("delete "+place(s, share), s, func(status int, code string) backup.FaultKind {
@@ -136,7 +136,7 @@ func deleting(s backup.Storage, share string) azure.Call {
 	return c
 }
 
-// shares is a call to the file service.
+// shares describes a call to the file service.
 func shares(what string, s backup.Storage, means func(int, string) backup.FaultKind) azure.Call {
 	return azure.Call{What: what, Host: fileHost(s), Means: means, Hint: func(_ int, code, _ string) string {
 		switch code {
@@ -154,7 +154,7 @@ func shares(what string, s backup.Storage, means func(int, string) backup.FaultK
 	}}
 }
 
-// noKey is the fault of a key that no SAS can be made with.
+// noKey returns the fault of a key that no SAS can be made with.
 func noKey(s backup.Storage, err error) *backup.Fault {
 	return &backup.Fault{
 		Kind: backup.Refused, Code: "NoSAS", Message: "make a SAS for the storage account " + s.AccountName() + ": " + err.Error(),

@@ -11,9 +11,10 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// Find looks for the share of a backup whose answer was lost. Nothing in a share says which request it came of, so there
-// may be no more of them than requests were lost, and only one that is whole. Whole is one in which nothing has changed for
-// a while, by the storage's own clock, and whose ledger files join up to the snapshot. One that stays torn is none.
+// Find looks for the share of a backup whose answer was lost. Nothing in a share says which request made it. So there may
+// be no more shares than lost requests, and only one whole share. A share is whole if nothing in it has changed for a
+// while, by the storage's own clock, and its ledger files join up to the snapshot. A share that stays incomplete does not
+// count.
 func (p *Provider) Find(ctx context.Context, a backup.Attempt) (string, error) {
 	i, err := parse(a.Target, a.Blocks)
 	if err != nil {
@@ -72,8 +73,8 @@ func (p *Provider) Find(ctx context.Context, a backup.Attempt) (string, error) {
 	return "", p.settled(ctx, i)
 }
 
-// settled is an error as long as the service says that it is at work on something. Whether it ever does is not known: no
-// recorded GET showed a provisioningState.
+// settled returns an error while the service says that it is at work on something. It is unknown whether the service ever
+// says so: no recorded GET showed a provisioningState.
 func (p *Provider) settled(ctx context.Context, i instance) error {
 	seen, err := p.look(ctx, i)
 	switch state := seen.provisioning; {
@@ -93,8 +94,8 @@ func (p *Provider) settled(ctx context.Context, i instance) error {
 	return nil
 }
 
-// quiet is how long nothing may have changed in a share that counts as whole: two and a half times what is long enough
-// for a folder of blobs, five minutes. A ledger's files are few and large.
+// quiet returns the time without a change after which a share counts as whole: two and a half times the time for a folder
+// of blobs, five minutes. A ledger's files are few and large.
 func quiet(a backup.Attempt) time.Duration { return a.Settled * 5 / 2 }
 
 func latest(a, b time.Time) time.Time {
@@ -104,7 +105,7 @@ func latest(a, b time.Time) time.Time {
 	return b
 }
 
-// noArtifact is the fault of a share that is no backup of the run.
+// noArtifact returns the fault of a share that is no backup of the run.
 func noArtifact(a backup.Attempt, code, what string) *backup.Fault {
 	f := azure.NoArtifact(a, code, "")
 	f.Message = place(a.Storage, a.Artifact) + " " + what

@@ -14,8 +14,8 @@ import (
 
 const attacker = "attacker.example"
 
-// TestATokenLeadsNowhereElse: whoever can change a run's row, or answer in Azure's place, does not get the app's token, nor its
-// word for the end of a backup or restore.
+// TestATokenLeadsNowhereElse checks an attacker who can change a run's row, or answer in Azure's place. The attacker does
+// not get the app's token, and cannot report the end of a backup or restore.
 func TestATokenLeadsNowhereElse(t *testing.T) {
 	w := newWorld(t)
 	id := w.add(t, ccfs+"foreign", nil)
@@ -49,7 +49,7 @@ func TestATokenLeadsNowhereElse(t *testing.T) {
 		}
 		return end
 	}
-	poller := w.provider() // of another process
+	poller := w.provider() // the provider of another process
 	o, err := p.Begin(t.Context(), a)
 	o = followed("backup", o, err, func(token string) (backup.Operation, error) { return poller.Poll(t.Context(), a, token) })
 	must(t, w.DeleteLedger(id))
@@ -73,8 +73,8 @@ func TestATokenLeadsNowhereElse(t *testing.T) {
 	}
 }
 
-// TestEachRequestSaysWhoAsks: whichever service of Azure is asked, the request names the program's build, and has an ID that
-// no other has and that an error names.
+// TestEachRequestSaysWhoAsks checks the requests to every service of Azure. Each request names the program's build, and
+// has a unique ID that an error names.
 func TestEachRequestSaysWhoAsks(t *testing.T) {
 	w := newWorld(t)
 	id := w.add(t, ccfs+"asks", nil)

@@ -28,7 +28,8 @@ func begin(t *testing.T, w *wire, a backup.Attempt) string {
 	return operation.Token
 }
 
-// TestStart: one request, to the operation and in the api-version that the plan and the kind of service want.
+// TestStart checks that a start is one request. The plan and the kind of service decide its operation and its
+// api-version.
 func TestStart(t *testing.T) {
 	for name, test := range map[string]struct {
 		target   string
@@ -64,7 +65,8 @@ func TestStart(t *testing.T) {
 	}
 }
 
-// TestSAS: of the whole file service, for 48 hours of Azure's own time, and neither the token nor an error holds it.
+// TestSAS checks that a SAS is for the whole file service and for 48 hours of Azure's own time, and that neither the
+// token nor an error holds it.
 func TestSAS(t *testing.T) {
 	w := newWire()
 	token := begin(t, w, attempt())
@@ -141,7 +143,7 @@ func TestStartUnderstandsEveryAnswer(t *testing.T) {
 	fault{kind: backup.Refused, code: "InvalidTarget", hint: "plan.yaml"}.check(t, err)
 }
 
-// TestAStartThatIsDoneAtOnce has no token to go on with: the share is there.
+// TestAStartThatIsDoneAtOnce checks that a start without a token is done if the share is there.
 func TestAStartThatIsDoneAtOnce(t *testing.T) {
 	w := newWire()
 	w.replies[start] = func(r *http.Request) (*http.Response, error) {
@@ -154,11 +156,11 @@ func TestAStartThatIsDoneAtOnce(t *testing.T) {
 	}
 }
 
-// TestPollsUnderstandEveryAnswer, each of another process with the saved token.
+// TestPollsUnderstandEveryAnswer checks each poll as another process, with the saved token.
 func TestPollsUnderstandEveryAnswer(t *testing.T) {
 	for name, test := range map[string]struct {
 		reply reply
-		after time.Duration // of an operation that goes on
+		after time.Duration // the wait before the next poll, if the operation goes on
 		fault fault
 	}{
 		"in progress":    {reply: says("InProgress", "")},
@@ -213,7 +215,7 @@ func TestPollsUnderstandEveryAnswer(t *testing.T) {
 	}
 }
 
-// TestOtherWaysToTell: with a Location beside the status, or with that alone.
+// TestOtherWaysToTell checks an operation with a Location beside the status, or with a Location alone.
 func TestOtherWaysToTell(t *testing.T) {
 	const where = "Location: https://management.azure.com" + subscription + "/providers/Microsoft.ConfidentialLedger/locations/westeurope/operationResults/8d1a4bdc?api-version=1"
 	for name, test := range map[string]struct {
@@ -255,10 +257,10 @@ func TestTokensOfNothing(t *testing.T) {
 	w.expect(t)
 }
 
-// TestTheShareIsFound among others: it is the one that was not there before.
+// TestTheShareIsFound checks that the provider finds the backup's share among others, because it did not exist before.
 func TestTheShareIsFound(t *testing.T) {
 	for name, test := range map[string]struct {
-		before, after map[string]time.Duration // shares, with when they were made after the start
+		before, after map[string]time.Duration // shares, with the times after the start at which they were made
 		found         string
 		message       string
 	}{
@@ -302,7 +304,8 @@ func TestTheShareIsFound(t *testing.T) {
 	fault{kind: backup.Deferred, code: "InternalServerError", hint: "by itself"}.check(t, err)
 }
 
-// TestASASThatRunsOut takes what it left away, where that can be told.
+// TestASASThatRunsOut checks that Poll removes the share of a backup whose SAS has expired, if exactly one share can be
+// meant.
 func TestASASThatRunsOut(t *testing.T) {
 	for name, reply := range map[string]reply{
 		"the file service's words": says("Failed", `,"error":{"code":"AuthenticationFailed","message":"Signature not valid in the specified time frame"}`),
@@ -323,7 +326,7 @@ func TestASASThatRunsOut(t *testing.T) {
 				t.Errorf("before the share is deleted: %v", err)
 			}
 			delete(w.replies, remove)
-			for range 2 { // the second time it is gone
+			for range 2 { // the second time the share is gone
 				_, err = w.provider().Poll(t.Context(), attempt(), token)
 				if f := backup.AsFault(err); f == nil || f.Kind != backup.Lapsed || !strings.Contains(f.Hint, "once") {
 					t.Errorf("%+v", f)
@@ -342,7 +345,8 @@ func TestASASThatRunsOut(t *testing.T) {
 	}
 }
 
-// TestANameIsNoReason: what people called their resources stands in Azure's words, and decides nothing; no share is deleted.
+// TestANameIsNoReason checks that the names of people's resources in Azure's messages decide nothing; no share is
+// deleted.
 func TestANameIsNoReason(t *testing.T) {
 	for _, words := range []string{
 		"inexperienced",
@@ -364,7 +368,7 @@ func TestANameIsNoReason(t *testing.T) {
 			t.Errorf("%s: the share was deleted", words)
 		}
 	}
-	w := newWire() // nor does it tell of an api-version
+	w := newWire() // a name says nothing about an api-version either
 	w.replies[start] = refuses(400, "BadRequest", "back up /resourceGroups/api-version-test/x: no")
 	_, err := w.provider().Begin(t.Context(), attempt())
 	fault{kind: backup.Refused, code: "BadRequest", message: "api-version-test", hint: "See that the storage account exists"}.check(t, err)

@@ -12,8 +12,8 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// Preflight looks at the service and the storage account through Resource Manager, with one request each, and leaves out
-// what our identity may not look at.
+// Preflight checks the service and the storage account through Resource Manager, with one request each. It leaves out the
+// checks that the app's identity may not make.
 func (p *Provider) Preflight(ctx context.Context, a backup.Attempt) error {
 	i, err := parse(a.Target, a.Blocks)
 	if err != nil {
@@ -36,7 +36,7 @@ func (p *Provider) Preflight(ctx context.Context, a backup.Attempt) error {
 	return checkStorage(a, *account)
 }
 
-// checkState judges a provisioningState; the service that shows none, as all recorded ones, may be ready.
+// checkState checks a provisioningState. A service that shows none, as in all recordings, may be ready.
 func checkState(i instance, state string) error {
 	word := strings.ToLower(state)
 	switch _, failure := failed[word]; {
@@ -53,7 +53,7 @@ func checkState(i instance, state string) error {
 	}
 }
 
-// checkStorage holds the account against what a share and a SAS need.
+// checkStorage checks that the account can hold a share and admits a SAS.
 func checkStorage(a backup.Attempt, account armstorage.Account) error {
 	name := "the storage account " + a.Storage.AccountName()
 	premium := strings.HasPrefix(string(azure.Deref(azure.Deref(account.SKU).Name)), "Premium")
@@ -75,7 +75,7 @@ func checkStorage(a backup.Attempt, account armstorage.Account) error {
 	return nil
 }
 
-// words are the kind as people know it.
+// words names the kind as people know it.
 func words(kind armstorage.Kind, premium bool) string {
 	if premium {
 		return "premium " + string(kind)
@@ -83,8 +83,8 @@ func words(kind armstorage.Kind, premium bool) string {
 	return string(kind)
 }
 
-// Prepare reads the account's key and asks the file service for a share or two, which shows whether our identity and the
-// account let that happen. Nothing has to be made: Azure makes the share.
+// Prepare reads the account's key and asks the file service for a share or two. That shows whether the app's identity and
+// the account permit it. Prepare makes nothing, because Azure makes the share.
 func (p *Provider) Prepare(ctx context.Context, a backup.Attempt, _ string) (backup.Operation, error) {
 	i, err := parse(a.Target, a.Blocks)
 	if err != nil {

@@ -14,14 +14,15 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// clockTolerance is how far the clocks of the catalog, Resource Manager and the storage account may be apart.
+// clockTolerance is the largest expected difference between the clocks of the catalog, Resource Manager and the storage
+// account.
 const clockTolerance = 5 * time.Second
 
 // Provider is the [backup.Provider] of Managed CCF and Confidential Ledger in Azure's public cloud. It keeps nothing
-// between two calls, so that any process can go on where another stopped. Its methods may be called from any goroutine.
+// between two calls, so that any process can continue the work of another. Its methods may be called from any goroutine.
 type Provider struct {
-	// HashPart is the most bytes that one Verify reads and hashes. New sets it to 1 GiB; it is changed, if at all,
-	// before the first use.
+	// HashPart is the largest number of bytes that one Verify reads and hashes. New sets it to 1 GiB; a caller may change
+	// it only before the first use.
 	HashPart int64
 
 	azure azure.Client
@@ -29,35 +30,35 @@ type Provider struct {
 
 var _ backup.Provider = (*Provider)(nil)
 
-// New makes a Provider that acts with the identity behind cred. It needs Microsoft.ConfidentialLedger/managedCCFs/read,
-// backup/action and restore/action on Managed CCFs, /ledgers/read and filesExport/action on ledgers, and
-// Microsoft.Storage/storageAccounts/listkeys/action on the storage accounts: shares take no tokens. The preflight sees more
-// with Microsoft.Storage/storageAccounts/read, and goes without. The retry options of opts are overruled: nothing is sent
-// twice.
+// New makes a Provider that acts with the identity behind cred. The identity needs
+// Microsoft.ConfidentialLedger/managedCCFs/read, backup/action and restore/action on Managed CCFs, /ledgers/read and
+// filesExport/action on ledgers, and Microsoft.Storage/storageAccounts/listkeys/action on the storage accounts: shares
+// take no tokens. With Microsoft.Storage/storageAccounts/read, the preflight checks more; it also works without that. New
+// overrules the retry options of opts: the Provider sends nothing twice.
 func New(cred azcore.TokenCredential, opts azcore.ClientOptions) *Provider {
 	return &Provider{HashPart: 1 << 30, azure: azure.New(cred, opts)}
 }
 
-// The api-versions that are used where the plan names none. Managed CCF was last seen in 2025-06-10-preview. A ledger's
-// files are exported since 2026-02-23; before, the same was called its backup.
+// These are the api-versions for a plan that names none. Managed CCF was last seen in 2025-06-10-preview. Since
+// 2026-02-23 Azure exports a ledger's files; before, it called the same a backup.
 const (
 	versionCCF    = "2025-06-10-preview"
 	versionLedger = "2026-05-22-preview"
 	exportsSince  = "2026-02-23"
 )
 
-// instance is one of the services, of either kind, as it is addressed.
+// instance is a service of either kind, with the data for its requests.
 type instance struct {
 	id      string
 	name    string
 	version string
-	// region is where its backups are to be restored; "" for its own.
+	// region is the region into which its backups are to be restored; "" for its own region.
 	region string
-	// exports: it is a ledger whose files can be exported, and never come back.
+	// exports says that it is a ledger whose files can be exported, and never come back.
 	exports bool
 }
 
-// parse finds out which service the target is, and how it is spoken to.
+// parse finds out the kind of the target, and the data for its requests.
 func parse(target string, blocks backup.Blocks) (instance, error) {
 	b, unread := read(blocks)
 	r, err := backup.ParseResource(target)
@@ -84,7 +85,7 @@ func parse(target string, blocks backup.Blocks) (instance, error) {
 	return i, nil
 }
 
-// action is the last segment of the path that starts a backup.
+// action returns the last segment of the path that starts a backup.
 func (i instance) action() string {
 	if i.exports {
 		return "filesExport"
@@ -92,8 +93,9 @@ func (i instance) action() string {
 	return "backup"
 }
 
-// Begin sends the one request that starts a backup, with a SAS that it makes for it and forgets. Whatever goes wrong up to
-// that request is certainly not a start; without an answer to it, nobody knows.
+// Begin sends the one request that starts a backup, with a SAS that Begin makes for it and forgets. If Begin fails before
+// that request is sent, the backup was certainly not started. If the request gets no answer, it is unknown whether the
+// backup was started.
 func (p *Provider) Begin(ctx context.Context, a backup.Attempt) (backup.Operation, error) {
 	i, err := parse(a.Target, a.Blocks)
 	if err != nil {
@@ -123,7 +125,7 @@ func (p *Provider) Begin(ctx context.Context, a backup.Attempt) (backup.Operatio
 	return p.finished(ctx, a, i, s)
 }
 
-// Poll sends one GET to where the token points. Once Azure says that the backup is done it looks for the share.
+// Poll sends one GET to the address in the token. Once Azure says that the backup is done, Poll looks for the share.
 func (p *Provider) Poll(ctx context.Context, a backup.Attempt, saved string) (backup.Operation, error) {
 	i, err := parse(a.Target, a.Blocks)
 	if err != nil {
@@ -140,9 +142,9 @@ func (p *Provider) Poll(ctx context.Context, a backup.Attempt, saved string) (ba
 	return p.finished(ctx, a, i, s)
 }
 
-// outdated are the ways in which Azure may speak of a SAS that is no longer good, since its time is over or the key that
-// signed it was rotated: the file service's own code and words, and others that are likely. In which the ledger service
-// passes them on was never recorded.
+// outdated reports whether a fault may speak of a SAS that is no longer valid, because its time is over or its key was
+// rotated. It knows the file service's own code and words, and other likely words. The words with which the ledger
+// service passes them on were never recorded.
 func outdated(f *backup.Fault) bool {
 	return f.Code == string(fileerror.AuthenticationFailed) || f.Code == "ExpiredSas" || outdatedWords(f.Said)
 }
@@ -152,8 +154,8 @@ var outdatedWords = azure.Sentences(
 	"The storage account answered 403 AuthenticationFailed", "The SAS token has expired", "The SAS expired",
 )
 
-// lapsed removes what a backup left whose SAS ran out, so that a further attempt leaves the only share. Where it cannot be
-// told which share that is, nothing is removed: the further attempt knows its own by the time.
+// lapsed removes the share of a backup whose SAS has expired, so that a further attempt leaves the only share. Unless
+// exactly one share can be meant, lapsed removes nothing: the further attempt knows its own share by the time.
 func (p *Provider) lapsed(ctx context.Context, a backup.Attempt, i instance, s status, f *backup.Fault) error {
 	files, err := p.files(ctx, a.Storage, backup.Deferred)
 	if err != nil {
@@ -175,8 +177,9 @@ func (p *Provider) lapsed(ctx context.Context, a backup.Attempt, i instance, s s
 	return f
 }
 
-// finished finds the share of a backup that has ended well: the one that is there since it was asked for. Without exactly
-// one the operation tells no more than one that is gone, and only Find can say what is there.
+// finished finds the share of a backup that has ended well: it did not exist before the backup was requested. Without
+// exactly one such share, the fault is the same as for an operation that is gone: Denied. Then only Find can find the
+// share.
 func (p *Provider) finished(ctx context.Context, a backup.Attempt, i instance, s status) (backup.Operation, error) {
 	if !s.done {
 		return s.operation(), nil
@@ -200,7 +203,7 @@ func (p *Provider) finished(ctx context.Context, a backup.Attempt, i instance, s
 	return backup.Operation{Done: true, Artifact: found[0].name}, nil
 }
 
-// counted says how many shares there are that may be the one.
+// counted says how many shares may be the backup's.
 func counted(found []share) string {
 	if len(found) == 0 {
 		return "none can"
@@ -208,5 +211,5 @@ func counted(found []share) string {
 	return fmt.Sprintf("%d can: %s:", len(found), names(found))
 }
 
-// absent tells whether an answer is that the resource is not there.
+// absent reports whether an error is Azure's answer that the resource does not exist.
 func absent(err error) bool { return hasStatus(err, http.StatusNotFound) }

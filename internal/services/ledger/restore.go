@@ -13,19 +13,20 @@ import (
 
 var _ backup.Restorer = (*Provider)(nil)
 
-// PreflightRestore looks whether the restore can be made: at the share, at the name, and at what is there of the original.
+// PreflightRestore checks whether the restore can be made: it checks the share and the name, and that the original is
+// gone.
 func (p *Provider) PreflightRestore(ctx context.Context, r backup.Restore) error {
 	_, _, err := p.restorable(ctx, r)
 	return err
 }
 
-// PrepareRestore looks as PreflightRestore does: neither service offers a look of its own.
+// PrepareRestore checks the same as PreflightRestore: neither service offers a check of its own.
 func (p *Provider) PrepareRestore(ctx context.Context, r backup.Restore, _ string) (backup.Operation, error) {
 	err := p.PreflightRestore(ctx, r)
 	return backup.Operation{Done: err == nil}, err
 }
 
-// restorable refuses what can never be restored, or would overwrite something.
+// restorable refuses a restore that can never succeed, or would overwrite something.
 func (p *Provider) restorable(ctx context.Context, r backup.Restore) (instance, *files, error) {
 	i, err := parse(r.Target, r.Blocks)
 	if err != nil {
@@ -59,8 +60,9 @@ func (p *Provider) restorable(ctx context.Context, r backup.Restore) (instance, 
 	return i, files, nil
 }
 
-// BeginRestore sends the one request that makes the service anew from a share. Deferred, Throttled: it was certainly not
-// started. Refused: it never will be. Uncertain: it may have been started; FindRestore tells.
+// BeginRestore sends the one request that makes the service again from a share. Deferred and Throttled mean that the
+// restore was certainly not started, and Refused means that it never will be. Uncertain means that it may have been
+// started; FindRestore finds that out.
 func (p *Provider) BeginRestore(ctx context.Context, r backup.Restore) (backup.Operation, error) {
 	i, files, err := p.restorable(ctx, r)
 	if err != nil {
@@ -80,8 +82,8 @@ func (p *Provider) BeginRestore(ctx context.Context, r backup.Restore) (backup.O
 	return p.made(ctx, i, s)
 }
 
-// PollRestore asks once how the restore behind the token is getting on. It is done when the operation has ended well and
-// the resource is there, and says nothing else.
+// PollRestore asks once for the state of the restore behind the token. The restore is done when the operation has ended
+// well and the resource exists and shows nothing to the contrary.
 func (p *Provider) PollRestore(ctx context.Context, r backup.Restore, saved string) (backup.Operation, error) {
 	i, err := parse(r.Target, r.Blocks)
 	if err != nil {
@@ -98,10 +100,10 @@ func (p *Provider) PollRestore(ctx context.Context, r backup.Restore, saved stri
 	return p.made(ctx, i, s)
 }
 
-// FindRestore tells what became of a restore whose answer was lost. Since the original was gone, a resource that is there
-// came of the restore: the operation's token then follows it, as long as it says that it is not ready. One that says
-// nothing of the kind is done, with a warning where it says nothing at all. An operation without a token that is not Done
-// was never started, and may be begun again.
+// FindRestore finds the state of a restore whose answer was lost. Since the original was gone, an existing resource comes
+// from the restore. While the resource says that it is not ready, the operation has a token that follows it. Otherwise
+// the operation is Done, with a warning if the resource shows no state at all. Without a resource, the operation has no
+// token and is not Done: the restore was never started, and may be begun again.
 func (p *Provider) FindRestore(ctx context.Context, r backup.Restore) (backup.Operation, error) {
 	i, err := parse(r.Target, r.Blocks)
 	if err != nil {
@@ -115,17 +117,18 @@ func (p *Provider) FindRestore(ctx context.Context, r backup.Restore) (backup.Op
 	}
 }
 
-// codeAbsent: the resource is not there.
+// codeAbsent says that the resource does not exist.
 const codeAbsent = "NotThere"
 
-// untold is the warning of a restore of which only the presence of the resource tells.
+// untold is the warning of a restore of which only the presence of the resource is known.
 const untold = "the answer to the request that starts the restore was lost, and Azure shows that the resource is there but not " +
 	"whether its restore has ended, and how: see that the application answers before anything relies on it"
 
-// made holds an operation that has ended well, or one that is lost, against the resource, and follows that as long as it
-// says that it is not ready. Without any state, which is how Azure answers a GET, its presence proves what the operation
-// said. For a lost one it proves the start alone: then it is ready if it says that it runs, and a warning says where it
-// says nothing. Nobody recorded yet what GET answers while a resource is being made.
+// made compares the resource with an operation that has ended well, or with a lost operation. It follows the resource as
+// long as the resource says that it is not ready. Azure answers a GET without any state. Then the presence of the
+// resource proves the result of an operation that has ended well, and only the start of a lost operation. A lost
+// operation is done if the resource says that it runs, and done with a warning if the resource shows no state at all. It
+// was not yet recorded what GET answers while a resource is being made.
 func (p *Provider) made(ctx context.Context, i instance, s status) (backup.Operation, error) {
 	if !s.done {
 		return s.operation(), nil
@@ -162,14 +165,14 @@ func (p *Provider) made(ctx context.Context, i instance, s status) (backup.Opera
 	}
 }
 
-// restore is the restore as an operation.
+// restore returns the restore as an operation.
 func (p *Provider) restore(i instance, r backup.Restore) operation[restored] {
 	return operation[restored]{
 		provider: p, what: "restore " + i.id + " from " + r.Artifact, starting: restoring(i, r.Artifact), polling: awaiting(i, r.Artifact),
 	}
 }
 
-// acceptable refuses what can never be restored, before anything is asked.
+// acceptable refuses a restore that can never succeed, before Azure is asked anything.
 func acceptable(i instance, r backup.Restore) error {
 	const nothing = "Nothing was done. "
 	switch {
@@ -202,7 +205,7 @@ func whole(i instance, r backup.Restore, c content) error {
 	return nil
 }
 
-// no is the fault of a restore that cannot succeed.
+// no returns the fault of a restore that cannot succeed.
 func no(i instance, r backup.Restore, code, why, hint string) *backup.Fault {
 	f := azure.No(i.id, code, why, strings.TrimSpace(hint))
 	f.Message = fmt.Sprintf("%s cannot be restored from %s: %s", i.id, r.Artifact, why)

@@ -18,7 +18,7 @@ func toRestore() backup.Restore {
 
 var notThere = refuses(404, "ResourceNotFound", "not found")
 
-// What GET of a finished resource has been recorded to be: in 2021 and 2023 without any state, since then with a
+// These are the recorded answers to a GET of a finished resource: in 2021 and 2023 without any state, since then with a
 // runningState alone.
 const (
 	older = `{"id":"` + target + `","name":"Contoso","type":"Microsoft.ConfidentialLedger/ManagedCCFs","location":"southcentralus",` +
@@ -29,7 +29,7 @@ const (
 		`"appUri":"https://contoso.confidential-ledger.azure.com","runningState":"Active","nodeCount":3}}`
 )
 
-// deleted is a wire with a backup of a service that is gone.
+// deleted makes a wire with a backup of a service that is gone.
 func deleted() *wire {
 	w := newWire()
 	w.backUp(share, started)
@@ -37,8 +37,8 @@ func deleted() *wire {
 	return w
 }
 
-// TestRestoreAsRecorded: the operation's own end and the resource's presence are all that Azure shows of it, in the words
-// and at the addresses that a create was recorded with.
+// TestRestoreAsRecorded checks a restore with the words and the addresses that were recorded of a create. Azure shows
+// only the operation's own end and the resource's presence.
 func TestRestoreAsRecorded(t *testing.T) {
 	const tenants = "https://management.azure.com/providers/Microsoft.ConfidentialLedger/locations/SOUTHCENTRALUS/operationStatuses/" +
 		"6d3bf4a5*024B35?api-version=2020-12-01-preview"
@@ -71,7 +71,7 @@ func TestRestoreAsRecorded(t *testing.T) {
 	}
 }
 
-// TestRestore follows the operation, and then what was made anew, where that shows how it is.
+// TestRestore checks that the provider follows the operation, and then the new resource if that shows its state.
 func TestRestore(t *testing.T) {
 	w := deleted()
 	operation, err := w.provider().BeginRestore(t.Context(), toRestore())
@@ -97,7 +97,7 @@ func TestRestore(t *testing.T) {
 	}{
 		{says("InProgress", ""), notThere, false},
 		{done, answers(200, `{"properties":{"provisioningState":"Creating"}}`), false},
-		{nil, answers(200, `{"properties":{"provisioningState":"Creating"}}`), false}, // only the resource tells now
+		{nil, answers(200, `{"properties":{"provisioningState":"Creating"}}`), false}, // only the resource shows the state now
 		{nil, answers(200, `{"properties":{"provisioningState":"Succeeded"}}`), true},
 	} {
 		w.replies[poll], w.replies[get] = test.status, test.service
@@ -109,7 +109,7 @@ func TestRestore(t *testing.T) {
 	if n := w.count(restore); n != 1 {
 		t.Errorf("%d starts", n)
 	}
-	// Behind this token, as versions before have saved it, an operation has ended well: whatever runs is its work.
+	// An operation with this token, which earlier versions have saved, has ended well: the running resource is its work.
 	for _, properties := range []string{`{}`, `{"runningState":"Active"}`, `{"runningState":"Unknown"}`} {
 		w.replies[get] = answers(200, `{"properties":`+properties+`}`)
 		operation, err = w.provider().PollRestore(t.Context(), toRestore(), `{"follow":true}`)
@@ -119,7 +119,7 @@ func TestRestore(t *testing.T) {
 	}
 }
 
-// TestRestoreRefuses before the request that changes something.
+// TestRestoreRefuses checks the refusals before the request that changes something.
 func TestRestoreRefuses(t *testing.T) {
 	for name, test := range map[string]struct {
 		change func(w *wire, r *backup.Restore)
@@ -188,7 +188,7 @@ func TestRestoreRefuses(t *testing.T) {
 			}
 		})
 	}
-	// In the previews that had it, a ledger is restored as a Managed CCF is; and 90 days are not yet too many.
+	// In the previews with that operation, a ledger is restored as a Managed CCF is; and 90 days are not yet too many.
 	w, r := deleted(), toRestore()
 	w.now = started.AddDate(0, 0, 90)
 	r.Target, r.Blocks = plain, with(block{APIVersion: "2025-06-10-preview"})
@@ -244,13 +244,14 @@ func TestRestoreUnderstandsEveryAnswer(t *testing.T) {
 	w.expect(t)
 }
 
-// TestFindRestore: 404 means that nothing was started, and a resource that is there is what the restore made. It is followed
-// while it says that it is not ready, and done without a word only if it says that it is.
+// TestFindRestore checks that 404 means that nothing was started, and that an existing resource comes from the restore.
+// FindRestore follows the resource while it says that it is not ready. The restore is done without a warning only if the
+// resource says that it is ready.
 func TestFindRestore(t *testing.T) {
 	properties := func(p string) reply { return answers(200, `{"properties":{`+p+`}}`) }
 	for name, test := range map[string]struct {
 		service reply
-		want    backup.Operation // with any token for one that is under way
+		want    backup.Operation // with any token for a restore under way
 		warned  bool
 		fault   fault
 	}{
@@ -289,7 +290,7 @@ func TestFindRestore(t *testing.T) {
 			if o.Token == "" {
 				return
 			}
-			// What was under way is followed by the same rule, by another process.
+			// Another process follows a restore under way by the same rule.
 			if o, err = w.provider().PollRestore(t.Context(), toRestore(), o.Token); err != nil || o.Done || o.Token == "" {
 				t.Fatalf("once more: %+v, %v", o, err)
 			}
@@ -304,7 +305,8 @@ func TestFindRestore(t *testing.T) {
 	}
 }
 
-// TestWhatIsNoResourceIsNoOriginal: an answer that shows none proves neither that it is there nor that it is gone.
+// TestWhatIsNoResourceIsNoOriginal checks an answer without a resource: it proves neither that the original exists nor
+// that it is gone.
 func TestWhatIsNoResourceIsNoOriginal(t *testing.T) {
 	for name, service := range map[string]reply{
 		"null": answers(200, "null"), "a page": answers(200, "<html></html>"), "nothing": answers(200, ""), "a list": answers(200, "[]"),

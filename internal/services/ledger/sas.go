@@ -10,15 +10,15 @@ import (
 	"lifeboat/internal/azure"
 )
 
-// sasTime is how long a SAS is valid, by Azure's clock: twice as long as a run waits for an operation.
+// sasTime is the time for which a SAS is valid, by Azure's clock: twice as long as a run waits for an operation.
 const sasTime = 48 * time.Hour
 
-// permissions of a SAS, in Azure's letters: read, write, list, create. The service makes a share of its own, which only a
-// SAS of the whole account allows. It need not delete anything.
+// permissions holds the permissions of a SAS, in Azure's letters: read, write, list, create. The service makes a share of
+// its own, which only a SAS of the whole account allows. It need not delete anything.
 const permissions = "rwlc"
 
-// sas makes the address of the file service with a SAS, which is signed with the account's key: one that is signed with a
-// user delegation key cannot make a share.
+// sas makes the address of the file service with a SAS. It signs the SAS with the account's key, because a SAS that is
+// signed with a user delegation key cannot make a share.
 func (f *files) sas() (access, secret azure.Secret, err error) {
 	credential, err := service.NewSharedKeyCredential(f.storage.AccountName(), f.key.Reveal())
 	if err != nil {

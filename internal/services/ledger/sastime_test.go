@@ -7,7 +7,8 @@ import (
 	"lifeboat/internal/engine"
 )
 
-// TestASASOutlivesItsOperation, and by no more than a day: whoever gets hold of it can do with it what the service can.
+// TestASASOutlivesItsOperation checks that a SAS outlives its operation by no more than a day: anyone with the SAS can do
+// with it all that the service can.
 func TestASASOutlivesItsOperation(t *testing.T) {
 	waits := engine.DefaultWaits()
 	if least := waits.Operation + waits.Lease; sasTime < least || sasTime > least+24*time.Hour {

@@ -13,22 +13,22 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// field is the part of plan.yaml that both services share.
+// field is the field in plan.yaml that both services share.
 const field = "ccf"
 
 //go:embed plan.schema.json
 var schema string
 
-// block is what a ledger is backed up and restored with.
+// block holds the settings for the backups and restores of a ledger.
 type block struct {
-	// RestoreRegion is the region, such as "westeurope", that what is written is to be restored in; "" for the service's own.
-	// A restore needs one.
+	// RestoreRegion is the region, such as "westeurope", into which backups are to be restored; "" for the service's own.
+	// A restore needs a region.
 	RestoreRegion string `json:"restoreRegion,omitempty"`
-	// APIVersion is the api-version that the service is called with, such as "2025-06-10-preview"; "" for ours.
+	// APIVersion is the api-version of the requests to the service, such as "2025-06-10-preview"; "" for Lifeboat's own.
 	APIVersion string `json:"apiVersion,omitempty"`
 }
 
-// defaults hold where a plan says nothing.
+// defaults names the values that hold if a plan sets none.
 var defaults = map[string]string{field + ".restoreRegion": "the service's own", field + ".apiVersion": "Lifeboat's own"}
 
 // read reads the block.
@@ -40,38 +40,38 @@ func read(blocks backup.Blocks) (b block, err error) {
 	return b, err
 }
 
-// name and nameRule are those of both services: the shares of their backups begin with the name (the specification of
-// Microsoft.ConfidentialLedger).
+// name and nameRule are the rule for the names of both services. The shares of their backups begin with the name (the
+// specification of Microsoft.ConfidentialLedger).
 var name = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9-]{1,30}[a-zA-Z0-9]$`)
 
 const nameRule = "3 to 32 letters, digits and dashes, a letter or digit first and last"
 
-// artifactNames are those of shares: {name}-{time} in the account.
+// artifactNames identifies the shares of a service: {name}-{time} in the account.
 func artifactNames(s backup.Storage, r backup.Resource) string {
 	return strings.ToLower("share " + s.AccountName() + "/" + r.Name)
 }
 
-// recreated are the traits of both services: the original is made anew.
+// recreated returns the traits of both services: a restore makes the original again.
 func recreated(safety backup.Safety) backup.RestoreTraits {
 	return backup.RestoreTraits{
 		Overwrites: []string{"nothing: the original must have been deleted, and is made anew under its name"},
 		Calls:      []string{"POST {destination}/restore"}, BackupCalls: []string{"POST {destination}/backup"},
 		Safety: safety, Recreates: true,
 		Region: func(blocks backup.Blocks) string {
-			b, _ := read(blocks) // the restore says what is wrong with it
+			b, _ := read(blocks) // the restore reports the error
 			return b.RestoreRegion
 		},
 	}
 }
 
-// restorable is how long a Managed CCF restores files.
+// restorable is the highest age of files that a Managed CCF restores.
 const restorable = 90 * 24 * time.Hour
 
-// usual is how long a backup takes at the most, as a rule: little was recorded, and this is on the long side.
+// usual is the longest time that a backup usually takes: little was recorded, and this is on the long side.
 const usual = 5 * time.Minute
 
-// ManagedCCF is Azure Managed CCF. Files older than 90 days are not restored, and a backup holds ledger files and snapshots
-// (Azure's documentation of its backup).
+// ManagedCCF describes Azure Managed CCF. Azure does not restore files older than 90 days, and a backup holds ledger
+// files and snapshots (Azure's documentation of its backup).
 func ManagedCCF() azure.Service {
 	return azure.Service{
 		Service: backup.Service{
@@ -98,8 +98,9 @@ func ManagedCCF() azure.Service {
 	}
 }
 
-// ConfidentialLedger is Azure Confidential Ledger. Since the api-version 2026-02-23 its files are exported, with the service's
-// certificate, instead of backed up, and no service reads an export: it is a copy. Before, a backup could be restored.
+// ConfidentialLedger describes Azure Confidential Ledger. Since the api-version 2026-02-23 Azure exports its files, with
+// the service's certificate, instead of backing them up. No service reads an export: it is a copy. Before, a backup could
+// be restored.
 func ConfidentialLedger() azure.Service {
 	s := azure.Service{
 		Service: backup.Service{

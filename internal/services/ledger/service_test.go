@@ -6,7 +6,7 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// TestAnUnreadableBlockIsRefused: nothing is asked of Azure under an api-version that nobody meant.
+// TestAnUnreadableBlockIsRefused checks that Lifeboat asks Azure nothing under an unintended api-version.
 func TestAnUnreadableBlockIsRefused(t *testing.T) {
 	for _, blocks := range []backup.Blocks{`{"ccf":7}`, `{`} {
 		_, err := parse("/subscriptions/00000000-0000-4000-8000-000000000001/resourceGroups/rg/providers/Microsoft.ConfidentialLedger/managedCCFs/c", blocks)

@@ -27,14 +27,14 @@ type files struct {
 	client  *service.Client
 	key     azure.Secret
 	storage backup.Storage
-	// now is when the key was read, by Azure's clock.
+	// now is the time at which the key was read, by Azure's clock.
 	now time.Time
 }
 
-// fileHost is the file service of the account in the public cloud.
+// fileHost returns the host name of the account's file service in the public cloud.
 func fileHost(s backup.Storage) string { return s.AccountName() + ".file.core.windows.net" }
 
-// files reads the account's key. Where Azure does not give it that means what the caller says: it refuses a start, and says
+// files reads the account's key. If Azure refuses the key, the fault has the caller's kind: it refuses a start, and says
 // nothing about a backup that was made.
 func (p *Provider) files(ctx context.Context, s backup.Storage, denied backup.FaultKind) (*files, error) {
 	key, now, err := p.azure.AccountKey(ctx, s, "")
@@ -60,13 +60,13 @@ func (p *Provider) files(ctx context.Context, s backup.Storage, denied backup.Fa
 	return &files{client, key, s, now}, nil
 }
 
-// fault is that of a call to the file service, without the key.
+// fault returns the fault of a call to the file service, without the key.
 func (f *files) fault(c azure.Call, err error) *backup.Fault { return f.key.Strip(c.Fault(err)) }
 
-// share is one that may hold a backup.
+// share is a share that may hold a backup.
 type share struct {
 	name string
-	// made is when it was, or when its settings were changed last: what becomes of its files does not count.
+	// made is the time of its creation, or of the last change of its settings; changes of its files do not count.
 	made time.Time
 }
 
@@ -78,8 +78,8 @@ func names(shares []share) string {
 	return strings.Join(names, ", ")
 }
 
-// shares lists those that can be backups of the service with the name, made between two times, with some tolerance; a
-// zero end is none. Those that the caller knows are left out.
+// shares lists the shares that can be backups of the service with the name, made between two times, with some tolerance;
+// a zero end is no limit. It leaves out the shares in known.
 func (f *files) shares(ctx context.Context, name string, from, to time.Time, known []string) ([]share, error) {
 	var found []share
 	prefix := strings.ToLower(name) + "-"
@@ -103,26 +103,27 @@ func (f *files) shares(ctx context.Context, name string, from, to time.Time, kno
 	return found, nil
 }
 
-// The documentation says that a share is named <app>-<timestamp>, and not how the timestamp is written. So anything with
-// digits in it may be one, unless it is the end of a longer name and then a date, or the seconds or milliseconds since 1970:
-// contoso-2-20261103023000 is of the service contoso-2, and not of contoso.
+// date, behindName and digits match parts of the names of shares. The documentation says that a share is named
+// <app>-<timestamp>, and not how the timestamp is written. So any text with digits may be a timestamp, unless it is the
+// end of a longer name and then a date, or the seconds or milliseconds since 1970: contoso-2-20261103023000 belongs to
+// the service contoso-2, and not to contoso.
 var (
 	date       = regexp.MustCompile(`^20[0-9]{2}-?[01][0-9]-?[0-3][0-9]`)
 	behindName = regexp.MustCompile(`^.*[^-]-(20[0-9]{2}-?[01][0-9]-?[0-3][0-9].*|1[0-9]{9}|1[0-9]{12})$`)
 	digits     = regexp.MustCompile(`^[a-z0-9-]*[0-9][a-z0-9-]*$`)
 )
 
-// isShare tells whether a share's name can be that of a backup of the service with the name.
+// isShare reports whether a share's name can be the name of a backup of the service with the name.
 func isShare(name, share string) bool {
 	stamp, ok := strings.CutPrefix(share, strings.ToLower(name)+"-")
 	return ok && digits.MatchString(stamp) && (date.MatchString(stamp) || !behindName.MatchString(stamp))
 }
 
-// content is what is in a share.
+// content is the content of a share.
 type content struct {
-	// files by their paths.
+	// files holds the files, in the order of their paths.
 	files []file
-	// size of all files, in bytes.
+	// size is the size of all files, in bytes.
 	size           int64
 	oldest, newest time.Time
 	// now is the storage's own clock.
@@ -136,10 +137,10 @@ type file struct {
 	modified time.Time
 }
 
-// mostDirectories bounds the depth and breadth of what is read: an answer that leads back to itself must not go on for ever.
+// mostDirectories limits the depth and breadth of a listing: an answer that leads back to itself must not go on for ever.
 const mostDirectories = 1000
 
-// content lists all that is in the share.
+// content lists all files in the share.
 func (f *files) content(ctx context.Context, share string) (content, error) {
 	var c content
 	root := f.client.NewShareClient(share)
@@ -191,7 +192,7 @@ func (c *content) add(f file) {
 	}
 }
 
-// print identifies the share's content as it is: a hash of all paths, sizes, ETags and dates.
+// print identifies the present content of the share: it is a hash of all paths, sizes, ETags and dates.
 func (c content) print() string {
 	sum := sha256.New()
 	for _, f := range c.files {
@@ -200,7 +201,7 @@ func (c content) print() string {
 	return hex.EncodeToString(sum.Sum(nil))
 }
 
-// delete removes a share with its snapshots. One that is gone, or going, is no error.
+// delete removes a share with its snapshots. A share that is gone, or is being deleted, is no error.
 func (f *files) delete(ctx context.Context, share string) error {
 	_, err := f.client.NewShareClient(share).Delete(ctx, &azshare.DeleteOptions{
 		DeleteSnapshots: to.Ptr(azshare.DeleteSnapshotsOptionTypeInclude),
@@ -211,7 +212,7 @@ func (f *files) delete(ctx context.Context, share string) error {
 	return err
 }
 
-// isGone tells whether the error is that the share is not there any more.
+// isGone reports whether the error says that the share no longer exists.
 func isGone(err error) bool {
 	return fileerror.HasCode(err, fileerror.ShareNotFound, fileerror.ShareBeingDeleted)
 }

@@ -15,7 +15,7 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// lost is the attempt of a look for lost starts.
+// lost makes the attempt for a search for lost starts.
 func lost(times ...time.Time) backup.Attempt {
 	a := attempt()
 	a.Artifact = ""
@@ -28,7 +28,7 @@ func lost(times ...time.Time) backup.Attempt {
 // torn removes a file from a share.
 func (w *wire) torn(share, file string) { delete(w.shares[share].files, file) }
 
-// TestFind looks for the share of lost starts.
+// TestFind checks the search for the share of lost starts.
 func TestFind(t *testing.T) {
 	const second = "contoso-20261103033001"
 	const chunk, snapshot = "ledger/ledger_1-10.committed", "snapshots/snapshot_20_22.committed"
@@ -118,13 +118,13 @@ func TestFind(t *testing.T) {
 	}
 }
 
-// others is the attempt where other runs hold the shares.
+// others returns the attempt of a run after other runs have taken the shares.
 func others(a backup.Attempt, shares ...string) backup.Attempt {
 	a.Taken = shares
 	return a
 }
 
-// verify verifies to the end, each call as another process, and returns how many calls it took.
+// verify verifies to the end, each call as another process, and returns the number of calls.
 func verify(t *testing.T, w *wire, a backup.Attempt, part int64) (v backup.Verification, calls int, err error) {
 	t.Helper()
 	for !v.Done && err == nil && calls < 1000 {
@@ -138,7 +138,7 @@ func verify(t *testing.T, w *wire, a backup.Attempt, part int64) (v backup.Verif
 	return v, calls, err
 }
 
-// digest is the SHA-256 of the list of a share's files, with the list.
+// digest computes the SHA-256 of the list of the named files of a share.
 func (s stored) digest(names ...string) string {
 	var b strings.Builder
 	for _, name := range names {
@@ -186,7 +186,7 @@ func TestVerify(t *testing.T) {
 	}
 }
 
-// TestVerifyOfManyFiles keeps no list of so many, but hashes them all.
+// TestVerifyOfManyFiles checks that Verify keeps no list of too many files, but hashes them all.
 func TestVerifyOfManyFiles(t *testing.T) {
 	for _, files := range []int{300, 301, 2000} {
 		w := newWire()
@@ -244,7 +244,7 @@ func TestVerifyRefuses(t *testing.T) {
 	fault{kind: backup.Refused, code: "NotAnArtifact", hint: "again"}.check(t, err)
 }
 
-// TestVerifyOfAShareThatChanges begins afresh.
+// TestVerifyOfAShareThatChanges checks that Verify starts again after a change.
 func TestVerifyOfAShareThatChanges(t *testing.T) {
 	w := newWire()
 	w.backUp(share, started)
@@ -268,7 +268,7 @@ func TestVerifyOfAShareThatChanges(t *testing.T) {
 			t.Errorf("%s: %+v, %v", name, v, err)
 		}
 	}
-	// What came before the stream was cut counts.
+	// The bytes before the cut of the stream count.
 	w.replies[read] = func(r *http.Request) (*http.Response, error) {
 		w.replies[read] = cut
 		answer, err := answers(206, "", `Etag: "8"`)(r)
@@ -299,7 +299,7 @@ func TestDelete(t *testing.T) {
 	v, _, err := verify(t, w, attempt(), 1<<30)
 	must(t, err)
 	a := attempt()
-	must(t, w.provider().Delete(t.Context(), a, v.Hashing.ETag, true)) // extras: nothing can be proven to be one
+	must(t, w.provider().Delete(t.Context(), a, v.Hashing.ETag, true)) // extras: no share can be proven to be one
 	for _, name := range []string{"", run + ".1", "contoso", "contoso-2-20261103023001", share + "/x"} {
 		b := a
 		b.Artifact = name

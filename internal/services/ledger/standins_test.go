@@ -33,10 +33,10 @@ const (
 	app     = "app"
 )
 
-// world is Azure's side as the simulator plays it.
+// world runs the fake of Azure's side, the simulator.
 type world struct{ *fakeazure.Sim }
 
-// newWorld starts the simulator with one storage account, whose keys the function app may read.
+// newWorld starts the simulator with one storage account; the function app may read the account's keys.
 func newWorld(t *testing.T) world {
 	t.Helper()
 	s, err := fakeazure.Start(fakeazure.Config{Dir: filepath.Join(t.TempDir(), "sim"), TimeScale: 0.01, Seed: 1})
@@ -65,14 +65,14 @@ func (w world) add(t *testing.T, id string, tune func(*fakeazure.LedgerKnobs)) s
 	return id
 }
 
-// provider is one of a new process, with the options that the app has.
+// provider makes the provider of a new process, with the options of the app.
 func (w world) provider() *ledger.Provider {
 	options := azure.Options("v1", uuid.NewString)
 	options.Transport = w.Client()
 	return ledger.New(w.Credential(app), options)
 }
 
-// files is the file service of the account.
+// files makes a client of the account's file service.
 func (w world) files(t *testing.T) *service.Client {
 	t.Helper()
 	credential, err := service.NewSharedKeyCredential("contosobackups", key)
@@ -83,7 +83,7 @@ func (w world) files(t *testing.T) *service.Client {
 	return client
 }
 
-// contents are the files of a share by their paths.
+// contents reads the files of a share, by their paths.
 func (w world) contents(t *testing.T, share string) map[string][]byte {
 	t.Helper()
 	found := map[string][]byte{}
@@ -108,7 +108,7 @@ func (w world) contents(t *testing.T, share string) map[string][]byte {
 	return found
 }
 
-// digest is the SHA-256 of the list of a share's files, computed from what is stored.
+// digest computes the SHA-256 of the list of a share's files from the stored files.
 func (w world) digest(t *testing.T, share string) string {
 	t.Helper()
 	contents := w.contents(t, share)
@@ -125,7 +125,7 @@ func (w world) digest(t *testing.T, share string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// faults are the simulator's for those of the conformance suites.
+// faults maps the faults of the conformance suites to the faults of the simulator.
 var faults = map[any]fakeazure.Fault{
 	conformance.LookThrottled:  {Step: fakeazure.OnGet, Kind: fakeazure.Refuse, Status: 429, RetryAfter: conformance.ThrottledFor},
 	conformance.LookRefused:    {Step: fakeazure.OnGet, Kind: fakeazure.Refuse, Status: 404},
@@ -135,7 +135,7 @@ var faults = map[any]fakeazure.Fault{
 	conformance.PollThrottled:  {Step: fakeazure.OnPoll, Kind: fakeazure.Refuse, Status: 429, RetryAfter: conformance.ThrottledFor},
 	conformance.PollDenied:     {Step: fakeazure.OnPoll, Kind: fakeazure.Refuse, Status: 403},
 	conformance.OperationFails: {Kind: fakeazure.FailOperation, Step: fakeazure.OnBackup, Message: "The disk is full"},
-	// A share that is not there is no end of an operation: that has a test of its own.
+	// A missing share does not end an operation: that has a test of its own.
 	conformance.ArtifactEmpty:   {Kind: fakeazure.EmptyShare},
 	conformance.ArtifactMissing: {Kind: fakeazure.EmptyShare},
 
@@ -156,7 +156,7 @@ func (w world) inject(t *testing.T, id string, f any) {
 	must(t, w.Inject(id, fault))
 }
 
-// starts are the requests of the kinds that reached the service.
+// starts returns the number of requests of the kinds that reached the service.
 func (w world) starts(id string, kinds ...fakeazure.LedgerOperationKind) (n int) {
 	for _, r := range w.LedgerRequests() {
 		if r.Ledger == id && slices.Contains(kinds, r.Kind) {
@@ -186,7 +186,7 @@ func (w world) harness(id string) conformance.ProviderHarness {
 	}
 }
 
-// TestAgainstTheSimulator has a world for each, since most of it is waiting.
+// TestAgainstTheSimulator makes a world for each test, because most of the time is waiting.
 func TestAgainstTheSimulator(t *testing.T) {
 	suite := func(id string, tune func(*fakeazure.LedgerKnobs)) func(world, *testing.T) {
 		return func(w world, t *testing.T) { t.Helper(); conformance.TestProvider(t, w.harness(w.add(t, id, tune))) }
@@ -227,7 +227,7 @@ func TestAgainstTheSimulator(t *testing.T) {
 	}
 }
 
-// attempt is the first of a run.
+// attempt returns the first attempt of a run.
 func (w world) attempt(id string) backup.Attempt {
 	return backup.Attempt{
 		Target: id, Storage: backup.Storage{Account: account}, Run: run, Artifact: run + ".1", NotBefore: time.Now(), Settled: time.Second,
@@ -250,7 +250,7 @@ func (w world) backUp(t *testing.T, a backup.Attempt) backup.Attempt {
 	return a
 }
 
-// restores is the harness of restores of the service.
+// restores returns the harness for restores of the service.
 func (w world) restores(t *testing.T, id string) conformance.RestoreHarness {
 	t.Helper()
 	before, err := w.LedgerState(id)
@@ -289,13 +289,13 @@ func (w world) restores(t *testing.T, id string) conformance.RestoreHarness {
 	}
 }
 
-// testLostRestore finds out what became of it, without the operation, as far as each reading lets it: where what is being
-// restored looks as if it were ready, nobody can tell.
+// testLostRestore checks that a lost restore is found without the operation, as far as each reading of the API permits.
+// If the resource looks ready during the restore, the provider cannot see that the restore is still running.
 func (w world) testLostRestore(t *testing.T) {
 	for i, test := range []struct {
 		tune    func(*fakeazure.LedgerKnobs)
 		version string
-		early   bool // it is called done before it is
+		early   bool // the restore is reported as done too early
 	}{
 		{nil, "", true},
 		{nil, "2023-06-28-preview", true},
@@ -357,7 +357,7 @@ func (w world) testRefusedRestores(t *testing.T) {
 	}
 }
 
-// testTorn: what lacks a file is no backup, whoever says so.
+// testTorn checks that a share without one of its files is no backup, even if Azure reports a success.
 func (w world) testTorn(t *testing.T) {
 	id := w.add(t, ccfs+"torn", func(k *fakeazure.LedgerKnobs) { k.ChunkEntries = 2 })
 	must(t, w.Inject(id, fakeazure.Fault{Kind: fakeazure.MissingFile}))
@@ -365,7 +365,7 @@ func (w world) testTorn(t *testing.T) {
 	_, err := w.provider().Verify(t.Context(), a, backup.Hashing{})
 	fault{kind: backup.Refused, code: "LedgerIncomplete", message: "the transactions 3 to 4", hint: "again"}.check(t, err)
 
-	// A share that was never made is no end: nothing tells what became of it.
+	// A share that was never made is no end of a backup: nothing shows its result.
 	must(t, w.Inject(id, fakeazure.Fault{Kind: fakeazure.NoShare}))
 	a = w.attempt(id)
 	operation, err := w.provider().Begin(t.Context(), a)
@@ -379,7 +379,7 @@ func (w world) testTorn(t *testing.T) {
 	fault{kind: backup.Denied, code: "NoShare", message: "none can", hint: "torn-…"}.check(t, err)
 }
 
-// testDeletion takes the snapshots along, and leaves other shares.
+// testDeletion checks that a deletion removes the snapshots too, and leaves other shares.
 func (w world) testDeletion(t *testing.T) {
 	id := w.add(t, ccfs+"deletion", nil)
 	first, second := w.backUp(t, w.attempt(id)), w.backUp(t, w.attempt(id))
@@ -407,7 +407,7 @@ func (w world) testDeletion(t *testing.T) {
 	must(t, err)
 }
 
-// testRotatedKey: the SAS is no longer good while the service is at it.
+// testRotatedKey checks that a SAS becomes invalid while the service is working: its share is removed.
 func (w world) testRotatedKey(t *testing.T) {
 	id := w.add(t, ccfs+"rotated", func(k *fakeazure.LedgerKnobs) {
 		k.Backup = fakeazure.Range{Shortest: time.Minute, Longest: time.Minute}

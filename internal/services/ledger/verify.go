@@ -19,22 +19,22 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// mostListed is how many hashes of files have room in backup.Hashing.State. The files of a share with more are hashed all
-// the same, and the hash of their list is recorded, but not that of each.
+// mostListed is the largest number of files whose hashes have room in backup.Hashing.State. In a share with more files,
+// Verify also hashes all files and records the hash of their list, but not the hash of each file.
 const mostListed = 300
 
-// progress is how far a verification has got, kept in backup.Hashing.State.
+// progress is the progress of a verification, kept in backup.Hashing.State.
 type progress struct {
-	// Read is how many files were read, and Sum is the state of the SHA-256 of the next one.
+	// Read is the number of files that were read, and Sum is the state of the SHA-256 of the next file.
 	Read int    `json:"read,omitempty"`
 	Sum  []byte `json:"sum,omitempty"`
-	// List is the state of the SHA-256 of the list of files, and Sums are the hashes in it, 32 bytes each.
+	// List is the state of the SHA-256 of the list of files, and Sums holds the hashes in it, 32 bytes each.
 	List []byte `json:"list,omitempty"`
 	Sums []byte `json:"sums,omitempty"`
 }
 
-// Verify looks whether the share's ledger files join up, and reads and hashes the next part of all its files, which are
-// listed afresh each time. The service has nothing to ask whether it could restore them.
+// Verify checks whether the share's ledger files join up, and reads and hashes the next part of all its files. It lists
+// the files again each time. The service offers no check whether it could restore them.
 func (p *Provider) Verify(ctx context.Context, a backup.Attempt, done backup.Hashing) (backup.Verification, error) {
 	i, err := parse(a.Target, a.Blocks)
 	if err != nil {
@@ -59,7 +59,7 @@ func (p *Provider) Verify(ctx context.Context, a backup.Attempt, done backup.Has
 	}
 	var at progress
 	if done.ETag != c.print() || json.Unmarshal(done.State, &at) != nil || at.Read > len(c.files) {
-		at, done = progress{}, backup.Hashing{} // another content now, or none before: afresh from the start
+		at, done = progress{}, backup.Hashing{} // another content now, or none before: start again
 	}
 	v := backup.Verification{Size: c.size, Modified: c.newest, Hashing: backup.Hashing{ETag: c.print(), Offset: done.Offset}}
 	read, err := p.hash(ctx, files, a.Artifact, c, &at, done.Offset)
@@ -101,11 +101,11 @@ func check(a backup.Attempt, c content) error {
 	return nil
 }
 
-// oneWay is what an export is not good for.
+// oneWay says why an export cannot be restored.
 const oneWay = "Azure restores no ledger from exported files: they can be read and audited, and that is all. " +
 	"Of Confidential Ledger it has no restore since the api-version " + exportsSince + "."
 
-// note says what the verification does not, of a backup that is good.
+// note names the limits of the verification of a good backup.
 func (i instance) note(c content) string {
 	var notes []string
 	if i.exports {
@@ -121,11 +121,11 @@ func (i instance) note(c content) string {
 	return strings.Join(notes, " ")
 }
 
-// errChanged: the file is not the one that was listed.
+// errChanged says that the file is no longer the listed file.
 var errChanged = errors.New("the file was changed since it was listed")
 
-// hash reads on from the offset, HashPart bytes at the most, and returns how many it read. The part before an error
-// counts.
+// hash continues at the offset, reads HashPart bytes at the most, and returns the number of bytes read. The bytes before
+// an error count.
 func (p *Provider) hash(ctx context.Context, f *files, share string, c content, at *progress, offset int64) (int64, error) {
 	for _, file := range c.files[:at.Read] {
 		offset -= file.size // now within the next file
@@ -191,7 +191,7 @@ func (f *files) part(ctx context.Context, share string, of file, offset, count i
 	return azure.Part{Content: answer.Body, Size: of.size, ETag: of.etag, Modified: of.modified}, nil
 }
 
-// hashed are the files with their hashes.
+// hashed returns the files with their hashes.
 func (c content) hashed(at progress) []backup.File {
 	var files []backup.File
 	for i, f := range c.files {

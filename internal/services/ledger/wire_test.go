@@ -21,7 +21,7 @@ import (
 	"lifeboat/internal/services/ledger"
 )
 
-// What the tests on the wire are about.
+// These are the names and addresses in the tests on the wire.
 const (
 	subscription = "/subscriptions/7a1c5b0e-3f44-4c2e-9d10-5e2b8f6a9c01"
 	groups       = subscription + "/resourceGroups"
@@ -101,7 +101,8 @@ type storedFile struct {
 	etag    string
 }
 
-// wire is the transport: it plays Azure's side, a reply to each step, and the file service for those without one.
+// wire is a transport that plays Azure's side. It gives a reply to each step, and plays the file service for the other
+// steps.
 type wire struct {
 	replies map[step]reply
 	shares  map[string]stored
@@ -124,7 +125,7 @@ func newWire() *wire {
 	}
 }
 
-// backUp puts a whole backup on the wire, made at a time.
+// backUp puts a whole backup, made at that time, on the wire.
 func (w *wire) backUp(share string, at time.Time) {
 	w.shares[share] = stored{at, map[string]storedFile{
 		"ledger/ledger_1-10.committed":         {"one to ten", at.Add(time.Second), "1"},
@@ -203,7 +204,7 @@ func (w *wire) files(r *http.Request) (*http.Response, error) {
 		fmt.Sprintf("Content-Range: bytes %d-%d/%d", from, to, len(f.content)))(r)
 }
 
-// listing is what is directly in a directory of the share.
+// listing makes the list of the direct content of a directory of the share.
 func (s stored) listing(in string) string {
 	var b strings.Builder
 	seen := map[string]bool{}
@@ -236,7 +237,7 @@ func (w *wire) expect(t *testing.T, want ...step) {
 	}
 }
 
-// count is how many requests of the step were sent.
+// count returns the number of requests of the step.
 func (w *wire) count(s step) (n int) {
 	for _, sent := range w.sent {
 		if sent == s {
@@ -246,7 +247,7 @@ func (w *wire) count(s step) (n int) {
 	return n
 }
 
-// provider is one with this wire, as a new process would make it.
+// provider makes a provider with this wire, as a new process would make it.
 func (w *wire) provider() *ledger.Provider {
 	return ledger.New(identity{}, azcore.ClientOptions{Transport: w})
 }
@@ -260,7 +261,7 @@ func (i identity) GetToken(ctx context.Context, _ policy.TokenRequestOptions) (a
 	return azcore.AccessToken{Token: "token", ExpiresOn: time.Now().Add(time.Hour)}, ctx.Err()
 }
 
-// answers replies with a status, "Name: value" headers and a body.
+// answers makes a reply with a status, "Name: value" headers and a body.
 func answers(status int, body string, headers ...string) reply {
 	return func(*http.Request) (*http.Response, error) {
 		h := http.Header{}
@@ -274,33 +275,33 @@ func answers(status int, body string, headers ...string) reply {
 	}
 }
 
-// at is where the status of an operation is.
+// at is the address of the status of an operation.
 const at = "https://management.azure.com" + status + "?api-version=2025-06-10-preview&t=1&c=2&s=3&h=4"
 
-// accepted is the answer to a start as in the examples of the API's description, with more headers.
+// accepted makes the answer to a start, as in the examples of the API's description, with more headers.
 func accepted(headers ...string) reply {
 	return answers(202, "", append([]string{"Azure-AsyncOperation: " + at}, headers...)...)
 }
 
-// says is the status of an operation.
+// says makes an answer with the status of an operation.
 func says(status, more string) reply {
 	return answers(200, `{"id":"`+status+`","name":"8d1a4bdc","status":"`+status+`","startTime":"2026-11-03T02:30:00Z"`+more+`}`)
 }
 
-// done is how an operation ends well.
+// done is the status of an operation that has ended well.
 var done = says("Succeeded", `,"endTime":"2026-11-03T02:35:00Z","percentComplete":100`)
 
-// refuses is an error of Resource Manager.
+// refuses makes a reply with an error of Resource Manager.
 func refuses(status int, code, message string, headers ...string) reply {
 	return answers(status, fmt.Sprintf(`{"error":{"code":%q,"message":%q,"details":[]}}`, code, message), headers...)
 }
 
-// storageError is an error of the file service.
+// storageError makes a reply with an error of the file service.
 func storageError(status int, code string) reply {
 	return answers(status, "<Error><Code>"+code+"</Code><Message>It says "+code+"\nRequestId:1</Message></Error>", "X-Ms-Error-Code: "+code)
 }
 
-// fails replies with no answer.
+// fails makes a reply that is the error, without an answer.
 func fails(err error) reply { return func(*http.Request) (*http.Response, error) { return nil, err } }
 
 var (
@@ -308,7 +309,7 @@ var (
 	unknown = fails(&net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host", IsNotFound: true}})
 )
 
-// fault is what a test wants of an error: the kind, the code, and words of the message and the hint.
+// fault is the error that a test expects: the kind, the code, and words of the message and the hint.
 type fault struct {
 	kind          backup.FaultKind
 	code          string

@@ -2,7 +2,7 @@ package managedhsm_test
 
 import "lifeboat/internal/backup"
 
-// by are the blocks of a plan that says how the HSM gets at storage.
+// by makes the blocks of a plan that gives the HSM this access to storage. An empty access makes no blocks.
 func by(access string) backup.Blocks {
 	if access == "" {
 		return ""

@@ -15,12 +15,13 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// mostInBatch is how many requests Blob Storage takes in one batch.
+// mostInBatch is the largest number of requests that Blob Storage takes in one batch.
 const mostInBatch = 256
 
-// Delete removes the folder with all that is in it, if it is still what was verified, or what a deletion that was cut off
-// left of that. Each blob goes under the ETag that it was listed with. If storage keeps one of them, the whole folder stays. A folder of a lost
-// start that came to light after another was taken for the run's stays, since nothing proves whose it is: extras are none.
+// Delete removes the folder with all that is in it, if it is still the verified folder, or the rest of that folder after
+// an interrupted deletion. It deletes each blob under the ETag that the list showed. If storage keeps one of the blobs,
+// the whole folder stays. With extras, Delete does nothing: a folder of a lost start may appear after the run has taken
+// another folder, and nothing proves that it belongs to the run.
 func (p *Provider) Delete(ctx context.Context, a backup.Attempt, etag string, extras bool) error {
 	if extras {
 		return nil
@@ -51,8 +52,8 @@ func (p *Provider) Delete(ctx context.Context, a backup.Attempt, etag string, ex
 	if err != nil {
 		return err
 	}
-	// A policy of the container shows at no blob, and keeps the one that was written last for the longest: if that one goes by
-	// itself, all others can, and if it stays, nothing is missing.
+	// A policy of the container shows at no blob, and keeps the last written blob for the longest. If that blob can be
+	// deleted, all others can, and if it stays, nothing is missing.
 	slices.SortStableFunc(f.files, func(a, b file) int { return b.modified.Compare(a.modified) })
 	for i, files := range [][]file{f.files[:min(1, len(f.files))], f.files[min(1, len(f.files)):]} {
 		for files := range slices.Chunk(files, mostInBatch) {
@@ -61,7 +62,7 @@ func (p *Provider) Delete(ctx context.Context, a backup.Attempt, etag string, ex
 			}
 		}
 	}
-	// An account with a hierarchical namespace keeps directories that are empty, and one without has none.
+	// An account with a hierarchical namespace keeps empty directories, and an account without one has none.
 	for _, directory := range append(f.directories, a.Artifact) {
 		if _, err := client.NewBlobClient(directory).Delete(ctx, nil); err != nil && !azure.Is(err, bloberror.BlobNotFound) {
 			return call.Fault(err)
@@ -70,7 +71,7 @@ func (p *Provider) Delete(ctx context.Context, a backup.Attempt, etag string, ex
 	return nil
 }
 
-// kept is the fault of a folder of which storage keeps a file, as its list shows; nil if it shows nothing of the kind.
+// kept returns the fault of a folder if the list shows that storage keeps one of its files, and nil otherwise.
 func (f folder) kept(call azure.Call) *backup.Fault {
 	var kept *backup.Fault
 	for _, file := range f.files {
@@ -85,7 +86,7 @@ func (f folder) kept(call azure.Call) *backup.Fault {
 		default:
 			continue
 		}
-		// The folder goes as a whole: what keeps one file for the longest, or nobody knows for how long, keeps all.
+		// The folder goes as a whole: the file that storage keeps for the longest, or for an unknown time, keeps all.
 		if kept == nil || !kept.Until.IsZero() && (until.IsZero() || until.After(kept.Until)) {
 			kept = &backup.Fault{
 				Kind: backup.Kept, Code: code, Message: call.What + ": " + file.name + " " + why, Until: until, Hint: azure.HintKept,
@@ -95,7 +96,8 @@ func (f folder) kept(call azure.Call) *backup.Fault {
 	return kept
 }
 
-// orRefused is a fault of a deletion. A folder that storage keeps can only be restored if it is whole.
+// orRefused returns the fault of a deletion. It turns Kept into Refused for a folder that is no longer whole, because
+// such a folder cannot be restored.
 func orRefused(f *backup.Fault, whole bool) *backup.Fault {
 	if f.Kind == backup.Kept && !whole {
 		f.Kind, f.Until = backup.Refused, time.Time{}
@@ -104,7 +106,7 @@ func orRefused(f *backup.Fault, whole bool) *backup.Fault {
 	return f
 }
 
-// deleteFiles deletes files with their snapshots, in one request: one by itself, several as a batch.
+// deleteFiles deletes files with their snapshots in one request: a single file by itself, several files as a batch.
 func deleteFiles(ctx context.Context, client *container.Client, files []file, call azure.Call) error {
 	options := func(f file) *blob.DeleteOptions {
 		return &blob.DeleteOptions{

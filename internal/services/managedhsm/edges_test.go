@@ -13,7 +13,7 @@ import (
 
 const blobs = "https://contosobackups.blob.core.windows.net/lifeboat/"
 
-// readable is the wire of a folder with the files, of 7 bytes each, that can be read.
+// readable makes the wire of a folder of readable files, with 7 bytes each.
 func readable(names ...string) *wire {
 	var paths []string
 	w := &wire{replies: map[step]reply{}}
@@ -28,15 +28,15 @@ func readable(names ...string) *wire {
 	return w
 }
 
-// stored is the run's attempt whose folder that is.
+// stored returns the run's attempt with that folder as its artifact.
 func stored() backup.Attempt {
 	a := attempt()
 	a.Artifact = folder
 	return a
 }
 
-// TestAFaultOfTheLookEndsTheCallOnceAllIsRead: what a call has read is kept, and the look is made again by the next; a call
-// that read nothing, and could not look, has failed, so that there is an end of trying.
+// TestAFaultOfTheLookEndsTheCallOnceAllIsRead checks that a call keeps the files that it has read, and that the next call
+// repeats the HSM's check. A call that read nothing, and could not make the check, has failed, so that the attempts end.
 func TestAFaultOfTheLookEndsTheCallOnceAllIsRead(t *testing.T) {
 	for name, c := range map[string]struct {
 		reply reply
@@ -77,7 +77,7 @@ func TestAFaultOfTheLookEndsTheCallOnceAllIsRead(t *testing.T) {
 	fault{kind: backup.Refused, code: "BadRequest", message: "Invalid backup", hint: "security domain"}.check(t, err)
 }
 
-// TestDirectoriesGoInnermostFirst: storage refuses to delete one that is not empty.
+// TestDirectoriesGoInnermostFirst checks the order of deletions: storage refuses to delete a directory that is not empty.
 func TestDirectoriesGoInnermostFirst(t *testing.T) {
 	w := &wire{replies: map[step]reply{}}
 	w.replies[list] = listing(folder+"/a/", folder+"/a/b/", folder+"/a/b/c/", folder+"/z/", folder+"/z/y/")
@@ -101,9 +101,9 @@ func TestDirectoriesGoInnermostFirst(t *testing.T) {
 	fault{kind: backup.Deferred, code: "DirectoryNotEmpty", hint: "plan.yaml"}.check(t, w.provider().Delete(t.Context(), stored(), "", false))
 }
 
-// TestAFolderThatIsAnotherIsKept: nothing of it is deleted.
+// TestAFolderThatIsAnotherIsKept checks that nothing of a changed folder is deleted.
 func TestAFolderThatIsAnotherIsKept(t *testing.T) {
-	newest := time.Date(2026, 11, 3, 2, 30, 9, 0, time.UTC).Unix() // that of the listing
+	newest := time.Date(2026, 11, 3, 2, 30, 9, 0, time.UTC).Unix() // the time in the listing
 	for name, print := range map[string]string{
 		"written anew, and one less": fmt.Sprintf("%d-3-%064d", newest-1, 0),
 		"one more":                   fmt.Sprintf("%d-1-%064d", newest, 0),
@@ -116,11 +116,12 @@ func TestAFolderThatIsAnotherIsKept(t *testing.T) {
 		}
 	}
 	w := &wire{replies: map[step]reply{}}
-	must(t, w.provider().Delete(t.Context(), stored(), "", true)) // extras: nothing can be proven to be one
+	must(t, w.provider().Delete(t.Context(), stored(), "", true)) // extras: no folder can be proven to be one
 	w.expect(t)
 }
 
-// TestAFolderOfMoreThan256FilesGoesInBatches, each of the files once, behind the one that storage would keep for the longest.
+// TestAFolderOfMoreThan256FilesGoesInBatches checks that each file is deleted once, after the file that storage would
+// keep for the longest.
 func TestAFolderOfMoreThan256FilesGoesInBatches(t *testing.T) {
 	var names []string
 	for i := range 259 {
@@ -145,7 +146,8 @@ func TestAFolderOfMoreThan256FilesGoesInBatches(t *testing.T) {
 	}
 }
 
-// TestWhatIsNoBackupIsNotVerified: a folder without content, older than the run, or of more files than can be kept in mind.
+// TestWhatIsNoBackupIsNotVerified checks a folder without content, a folder older than the run, and a folder of more
+// files than the state has room for.
 func TestWhatIsNoBackupIsNotVerified(t *testing.T) {
 	many := func(n int) (names []string) {
 		for i := range n {
@@ -182,7 +184,8 @@ func TestWhatIsNoBackupIsNotVerified(t *testing.T) {
 	}
 }
 
-// TestFilesAreInTheOrderOfTheirNames, however storage lists them: their hash is that of the list.
+// TestFilesAreInTheOrderOfTheirNames checks that the order of storage's list does not matter: the hash of the files
+// equals the hash of their sorted list.
 func TestFilesAreInTheOrderOfTheirNames(t *testing.T) {
 	sums := map[string]bool{}
 	for _, names := range [][]string{{"a", "m", "z"}, {"z", "m", "a"}, {"m", "z", "a"}} {

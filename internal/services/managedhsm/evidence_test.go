@@ -9,8 +9,8 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// looked is a wire on which a folder of one blob is verified that was written at 02:30:09: the storage's clock says now, and
-// the HSM's look ends as said.
+// looked makes the wire of a folder with one blob, which was written at 02:30:09. The storage's clock says now, begun
+// answers the start of the HSM's check, and said answers the poll.
 func looked(now string, begun, said reply) *wire {
 	w := &wire{replies: map[step]reply{
 		list: func(r *http.Request) (*http.Response, error) {
@@ -28,11 +28,11 @@ func looked(now string, begun, said reply) *wire {
 	return w
 }
 
-// TestWhatIsEvidence: a look that fails says something about the backup, or only about the SAS, our role or when it came.
-// What resources are called never decides that.
+// TestWhatIsEvidence checks whether a failed check says something about the backup, or only about the SAS, the app's role
+// or the time of the check. The names of resources never decide that.
 func TestWhatIsEvidence(t *testing.T) {
 	const (
-		soon, late = "02:59:00", "03:00:09" // 30 minutes after the folder was written are the rule
+		soon, late = "02:59:00", "03:00:09" // the rule is 30 minutes after the folder was written
 		malformed  = "The customer provided SAS token is malformed. The SAS token does not contain the expiry field"
 	)
 	failed := func(details, code, message string) reply {
@@ -43,8 +43,8 @@ func TestWhatIsEvidence(t *testing.T) {
 	for _, test := range []struct {
 		name, target, now string
 		begun, said       reply
-		note              string // where the backup is good, by its hashes alone
-		fault             fault  // where it is not
+		note              string // if the backup is good, by its hashes alone
+		fault             fault  // if it is not
 	}{
 		{
 			name: "a malformed SAS, recorded 2026", said: failed("Invalid Request", "BadRequest", malformed),
@@ -102,7 +102,7 @@ func TestWhatIsEvidence(t *testing.T) {
 			}
 			var v backup.Verification
 			var err error
-			for range 3 { // the reading, the start of the look, and a poll
+			for range 3 { // the reading, the start of the check, and a poll
 				if v, err = w.provider().Verify(t.Context(), a, v.Hashing); err != nil || v.Done {
 					break
 				}
@@ -119,7 +119,7 @@ func TestWhatIsEvidence(t *testing.T) {
 	}
 }
 
-// TestARestoreReadsByItself: what was verified before is read once more without a request to the HSM.
+// TestARestoreReadsByItself checks that a verified folder is read once more without a request to the HSM.
 func TestARestoreReadsByItself(t *testing.T) {
 	for _, identity := range []string{"", "sas"} {
 		w := looked("09:00:00", nil, nil)

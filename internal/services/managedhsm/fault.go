@@ -9,15 +9,15 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// The HSM's own roles that the function app's identity needs.
+// These are the HSM's own roles that the function app's identity needs.
 const (
 	roleBackup  = "Managed HSM Backup"
 	roleRestore = "Managed HSM Restore"
 )
 
-// The calls to the HSM; those to the storage account are azure's.
+// The functions below describe the calls to the HSM. Package azure describes the calls to the storage account.
 
-// looking is the look at the HSM through Resource Manager.
+// looking describes the request that reads the HSM through Resource Manager.
 func looking(target string) azure.Call {
 	return azure.Call{
 		What: "look at " + target, Host: azure.ManagementHost, Means: azure.Before,
@@ -27,24 +27,25 @@ func looking(target string) azure.Call {
 	}
 }
 
-// checking asks whether a backup could be made.
+// checking describes the request that asks whether a backup could be made.
 func checking(target string, s backup.Storage, identity string) azure.Call {
 	return call("ask whether "+target+" can be backed up", target, s, identity, roleBackup, azure.Before)
 }
 
-// starting is the one request that starts a backup, and must not be repeated.
+// starting describes the one request that starts a backup. It must not be repeated.
 func starting(target string, s backup.Storage, identity string) azure.Call {
 	c := call("start the backup of "+target, target, s, identity, roleBackup, azure.Before)
 	c.Start = true
 	return c
 }
 
-// polling asks about the backup under way.
+// polling describes the request for the state of the backup under way.
 func polling(target string, s backup.Storage, identity string) azure.Call {
 	return call("ask about the backup of "+target, target, s, identity, roleBackup, azure.Following)
 }
 
-// proving asks whether a backup could be restored. Whatever keeps us from asking says nothing about the backup.
+// proving describes the request that asks whether a backup could be restored. A fault that keeps the app from asking says
+// nothing about the backup.
 func proving(folder, target string, s backup.Storage, identity string) azure.Call {
 	return call("ask whether "+target+" can restore "+folder, target, s, identity, roleRestore,
 		func(status int, _ string) backup.FaultKind {
@@ -58,20 +59,20 @@ func proving(folder, target string, s backup.Storage, identity string) azure.Cal
 		})
 }
 
-// restoring is the one request that starts a restore, and must not be repeated.
+// restoring describes the one request that starts a restore. It must not be repeated.
 func restoring(r backup.Restore) azure.Call {
 	c := call(words(r), r.Target, r.Storage, identity(r.Blocks), roleRestore, azure.Before)
 	c.Start = true
 	return c
 }
 
-// awaiting asks about the restore under way. A full one takes the HSM's data plane away for its time, and perhaps our
-// role for good.
+// awaiting describes the request for the state of the restore under way. While a full restore runs, the HSM's data plane
+// is not available, and afterwards the app's role may be gone for good.
 func awaiting(r backup.Restore) azure.Call {
 	return call("ask whether it was done to "+words(r), r.Target, r.Storage, identity(r.Blocks), roleRestore, azure.Following)
 }
 
-// words say what a restore does.
+// words describes a restore in words.
 func words(r backup.Restore) string {
 	if r.Kind == backup.RestoreKey {
 		return "restore the key " + r.Key + " of " + r.Target + " from " + r.Artifact
@@ -79,7 +80,7 @@ func words(r backup.Restore) string {
 	return "restore " + r.Target + " from " + r.Artifact
 }
 
-// call is one to the HSM, for which our identity needs the role.
+// call describes a call to the HSM. The app's identity needs the role for it.
 func call(what, target string, s backup.Storage, identity, role string, means func(int, string) backup.FaultKind) azure.Call {
 	return azure.Call{What: what, Host: host(target), Means: means, Hint: func(status int, _, message string) string {
 		switch status {
@@ -97,10 +98,10 @@ func call(what, target string, s backup.Storage, identity, role string, means fu
 	}}
 }
 
-// invalidBackup is how an HSM speaks of a folder that it cannot restore (recorded 2021).
+// invalidBackup recognizes the HSM's words about a folder that it cannot restore (recorded 2021).
 var invalidBackup = azure.Sentences("Invalid backup provided")
 
-// hintStorage is about what the HSM itself needs at the storage account.
+// hintStorage names the access to the storage account that the HSM itself needs.
 func hintStorage(target string, s backup.Storage, identity, message string) string {
 	switch {
 	case invalidBackup(message):
@@ -115,7 +116,7 @@ func hintStorage(target string, s backup.Storage, identity, message string) stri
 		azure.Place(s), name(target))
 }
 
-// hintContainer is about an operation of which nothing is known any more.
+// hintContainer advises about an operation whose state can no longer be learned from the HSM.
 func hintContainer(target string, s backup.Storage) string {
 	return fmt.Sprintf("See whether %s holds a folder mhsm-%s-… of that time.", azure.Place(s), strings.ToLower(name(target)))
 }

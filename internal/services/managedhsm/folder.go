@@ -22,8 +22,8 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// folderOf is the folder's name in azureStorageBlobContainerUri, which is the container's URL and the folder; "" if there
-// is none.
+// folderOf returns the folder's name from azureStorageBlobContainerUri, which is the container's URL and the folder; ""
+// if there is no folder.
 func folderOf(uri string) string {
 	u, err := url.Parse(uri)
 	if err != nil || strings.Count(strings.Trim(u.Path, "/"), "/") == 0 {
@@ -32,13 +32,15 @@ func folderOf(uri string) string {
 	return path.Base(u.Path)
 }
 
-// isFolder tells whether a name can be that of a folder that an HSM wrote: one level, and nothing that we name.
+// isFolder reports whether a name can be the name of a folder that an HSM wrote: it has one level, and Lifeboat gives no
+// such name.
 func isFolder(folder string) bool {
 	return strings.HasPrefix(folder, "mhsm-") && !strings.ContainsAny(folder, `/\`)
 }
 
-// stamp is when the backup in the folder began, by its name; false if it is not one of this HSM. The documentation writes
-// 14 digits, real names have 16, with the hundredths of a second, and the specification's example has 17.
+// stamp returns the time at which the backup in the folder began, by the folder's name; false if the name is not a name
+// of this HSM. The documentation writes 14 digits, real names have 16, with the hundredths of a second, and the
+// specification's example has 17.
 func stamp(target, folder string) (time.Time, bool) {
 	m := regexp.MustCompile(`(?i)^mhsm-` + regexp.QuoteMeta(name(target)) + `-(\d{14})(\d{0,3})$`).FindStringSubmatch(folder)
 	if m == nil {
@@ -54,12 +56,13 @@ func stamp(target, folder string) (time.Time, bool) {
 	return t, true
 }
 
-// folder is what there is of a backup in the container.
+// folder holds the blobs of a backup in the container.
 type folder struct {
-	// files are the blobs, by name; directories are those of an account with a hierarchical namespace, innermost first.
+	// files holds the blobs by name. directories holds the directories of an account with a hierarchical namespace,
+	// innermost first.
 	files       []file
 	directories []string
-	// size of all files, in bytes.
+	// size is the size of all files, in bytes.
 	size           int64
 	oldest, newest time.Time
 	// now is the storage's own clock.
@@ -67,17 +70,19 @@ type folder struct {
 }
 
 type file struct {
-	// name of the blob in the container.
+	// name is the blob's name in the container.
 	name     string
 	size     int64
 	etag     string
 	modified time.Time
-	// until is when its own immutability policy ends; held and leased say what else keeps it.
+	// until is the end of the file's own immutability policy. held and leased say whether a legal hold or a lease keeps
+	// it.
 	until        time.Time
 	held, leased bool
 }
 
-// list reads what is in the folder now; only if protection is true, what keeps its files.
+// list reads the present files of the folder. If protection is true, it also reads their immutability policies and legal
+// holds.
 func (p *Provider) list(ctx context.Context, s backup.Storage, name string, protection bool) (folder, error) {
 	var f folder
 	client, err := p.azure.Container(s)
@@ -124,7 +129,7 @@ func (p *Provider) list(ctx context.Context, s backup.Storage, name string, prot
 	return f, nil
 }
 
-// isDirectory tells whether a blob stands for a directory of a hierarchical namespace.
+// isDirectory reports whether a blob stands for a directory of a hierarchical namespace.
 func isDirectory(metadata map[string]*string) bool {
 	for name, value := range metadata {
 		if strings.EqualFold(name, "hdi_isfolder") && azure.Deref(value) == "true" {
@@ -134,8 +139,8 @@ func isDirectory(metadata map[string]*string) bool {
 	return false
 }
 
-// print identifies the folder as it is: when it was written last, how many files it has, and a hash of all names, sizes
-// and ETags.
+// print identifies the present state of the folder: the time of its last write, the number of its files, and a hash of
+// all names, sizes and ETags.
 func (f folder) print() string {
 	sum := sha256.New()
 	for _, file := range f.files {
@@ -144,7 +149,8 @@ func (f folder) print() string {
 	return fmt.Sprintf("%d-%d-%s", f.newest.Unix(), len(f.files), hex.EncodeToString(sum.Sum(nil)))
 }
 
-// isRestOf tells whether the folder is the one of the print, or what a deletion that was cut off left of it.
+// isRestOf reports whether the folder is the folder of the print, or the rest of that folder after an interrupted
+// deletion.
 func (f folder) isRestOf(print string) bool {
 	if print == "" || f.print() == print {
 		return true
@@ -157,9 +163,9 @@ func (f folder) isRestOf(print string) bool {
 	return int64(len(f.files)) < files && f.newest.Unix() <= newest
 }
 
-// Find looks for the folder of a backup whose answer was lost. Its name has when the backup began, so that of this HSM's
-// folders exactly one may lie within the times at which the requests were sent. Nobody can see what the HSM is doing: the
-// folder counts as complete once nothing in it has changed for a while, by the storage's own clock.
+// Find looks for the folder of a backup whose answer was lost. A folder's name has the time at which the backup began, so
+// exactly one folder of this HSM may lie within the times at which the requests were sent. The HSM does not show its work
+// to others: the folder counts as complete once nothing in it has changed for a while, by the storage's own clock.
 func (p *Provider) Find(ctx context.Context, a backup.Attempt) (string, error) {
 	if _, err := parseTarget(a.Target); err != nil {
 		return "", err
@@ -199,7 +205,7 @@ func (p *Provider) Find(ctx context.Context, a backup.Attempt) (string, error) {
 	return found[0], nil
 }
 
-// stamped are the HSM's folders that say that they were begun in one of the attempt's windows, and are no other run's.
+// stamped lists the HSM's folders whose names lie in one of the attempt's windows, without the folders of other runs.
 func (p *Provider) stamped(ctx context.Context, a backup.Attempt) ([]string, error) {
 	client, err := p.azure.Container(a.Storage)
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 
 const contoso = "/subscriptions/7a1c5b0e-3f44-4c2e-9d10-5e2b8f6a9c01/resourceGroups/keys/providers/Microsoft.KeyVault/managedHSMs/Contoso"
 
-// written is a folder of files, "name size etag" each, the newest of which was written at the time.
+// written makes a folder of the named files, with this time as the time of the newest.
 func written(newest time.Time, names ...string) folder {
 	f := folder{newest: newest, oldest: newest}
 	for _, name := range names {
@@ -17,8 +17,8 @@ func written(newest time.Time, names ...string) folder {
 	return f
 }
 
-// TestWhatADeletionLeft: fewer files, none of them newer than what was verified. Anything else is another folder, which
-// is kept.
+// TestWhatADeletionLeft checks that the rest of a deletion has fewer files, none of them newer than the verified folder.
+// Any other folder is kept.
 func TestWhatADeletionLeft(t *testing.T) {
 	at := time.Date(2026, 11, 3, 2, 30, 9, 0, time.UTC)
 	was := written(at, "a", "b", "c").print()
@@ -50,7 +50,8 @@ func TestWhatADeletionLeft(t *testing.T) {
 	}
 }
 
-// TestAPrintIsThatOfEachFile: of its name, size and ETag, and of when the folder was written.
+// TestAPrintIsThatOfEachFile checks that a print depends on each file's name, size and ETag, and on the time of the
+// folder's last write.
 func TestAPrintIsThatOfEachFile(t *testing.T) {
 	at := time.Date(2026, 11, 3, 2, 30, 9, 0, time.UTC)
 	base := written(at, "a", "b")
@@ -72,7 +73,7 @@ func TestAPrintIsThatOfEachFile(t *testing.T) {
 	}
 }
 
-// TestWhenAFolderWasBegun, by a name of 14 to 17 digits, which is one of this HSM in any case.
+// TestWhenAFolderWasBegun checks names of 14 to 17 digits. The HSM's name matches in any case.
 func TestWhenAFolderWasBegun(t *testing.T) {
 	at := time.Date(2026, 11, 3, 2, 30, 0, 0, time.UTC)
 	for folder, want := range map[string]time.Duration{
@@ -99,7 +100,8 @@ func TestWhenAFolderWasBegun(t *testing.T) {
 	}
 }
 
-// TestWhichFolderAnAddressNames: the last part behind the container, and none where there is no such part.
+// TestWhichFolderAnAddressNames checks that the folder is the last part behind the container, and "" if there is no such
+// part.
 func TestWhichFolderAnAddressNames(t *testing.T) {
 	for uri, want := range map[string]string{
 		"https://a.blob.core.windows.net/c/mhsm-x-1": "mhsm-x-1", "https://a.blob.core.windows.net/c/mhsm-x-1/": "mhsm-x-1",
@@ -119,7 +121,7 @@ func TestWhichFolderAnAddressNames(t *testing.T) {
 	}
 }
 
-// TestADirectoryIsOneByItsMetadata, in whichever case storage writes that.
+// TestADirectoryIsOneByItsMetadata checks the metadata of directories, in whichever case storage writes that.
 func TestADirectoryIsOneByItsMetadata(t *testing.T) {
 	yes, no := "true", "false"
 	for name, c := range map[string]struct {

@@ -14,8 +14,9 @@ import (
 
 const attacker = "attacker.example"
 
-// TestATokenLeadsNowhereElse: whoever can change a run's row, or answer in the HSM's place, does not get the app's token, nor
-// its word for the end of a look, a backup or a restore. Another HSM is somebody else too.
+// TestATokenLeadsNowhereElse checks an attacker who can change a run's row, or answer in the HSM's place. The attacker
+// does not get the app's token, and cannot report the end of a check, a backup or a restore. An address of another HSM is
+// foreign too.
 func TestATokenLeadsNowhereElse(t *testing.T) {
 	w := newWorld(t)
 	id := w.hsm(t, "foreign", nil)
@@ -51,7 +52,7 @@ func TestATokenLeadsNowhereElse(t *testing.T) {
 			a.Artifact = o.Artifact
 		}
 	}
-	poller := w.provider() // of another process
+	poller := w.provider() // the provider of another process
 	o, err := p.Prepare(t.Context(), a, "")
 	followed("prepare", o, err, func(token string) (backup.Operation, error) { return poller.Prepare(t.Context(), a, token) })
 	o, err = p.Begin(t.Context(), a)
@@ -66,8 +67,8 @@ func TestATokenLeadsNowhereElse(t *testing.T) {
 	}
 }
 
-// TestEachRequestSaysWhoAsks: whichever service of Azure is asked, the request names the program's build, and has an ID that
-// no other has and that an error names.
+// TestEachRequestSaysWhoAsks checks the requests to every service of Azure. Each request names the program's build, and
+// has a unique ID that an error names.
 func TestEachRequestSaysWhoAsks(t *testing.T) {
 	w := newWorld(t)
 	id := w.hsm(t, "asks", nil)

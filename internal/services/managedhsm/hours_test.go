@@ -12,16 +12,16 @@ import (
 	"lifeboat/internal/testing/memory"
 )
 
-// testHours: a backup that stays in progress for 8 hours succeeds, within 80 polls, and so do the HSM's looks before and
-// after it that take as long. The real engine is on a clock that only this test moves; the stand-in is done when that
+// testHours checks that a backup of 8 hours succeeds, within 80 polls, and that the HSM's checks of 8 hours before and
+// after it succeed as well. The real engine is on a clock that only this test moves; the fake ends an operation when that
 // clock says so.
 func (w world) testHours(t *testing.T) {
 	const lasts = 8 * time.Hour
-	// Far more than the test takes: nothing ends by itself.
+	// This is far more than the test takes: no operation ends by itself.
 	longer := fakeazure.Range{Shortest: 100 * time.Hour, Longest: 100 * time.Hour}
 	hsm := w.hsm(t, "hours", func(k *fakeazure.HSMKnobs) { k.Backup, k.Check = longer, longer })
 
-	// The storage dates its blobs by the true time: the run begins well before.
+	// The storage dates its blobs by the true time, so the run begins well before that.
 	now, ids := time.Now().Add(-4*lasts), 0
 	clock := func() time.Time { return now }
 	queue := memory.NewQueue(clock)

@@ -13,8 +13,8 @@ import (
 	"lifeboat/internal/testing/fakeazure"
 )
 
-// TestWhatStorageKeepsOfAFolder: a folder goes as a whole, or is kept as a whole. What keeps it for the longest, or nobody
-// knows for how long, is told.
+// TestWhatStorageKeepsOfAFolder checks that a folder goes as a whole, or is kept as a whole. The fault names the file
+// that storage keeps for the longest, or for an unknown time.
 func TestWhatStorageKeepsOfAFolder(t *testing.T) {
 	const (
 		host   = "https://contosobackups.blob.core.windows.net/lifeboat"
@@ -38,7 +38,7 @@ func TestWhatStorageKeepsOfAFolder(t *testing.T) {
 	for _, test := range []struct {
 		name string
 		a, b string // properties of the files a, which was written last, and b
-		// gone: a deletion that was cut off has left a and b of three files.
+		// gone says that an interrupted deletion has left a and b of three files.
 		gone   bool
 		first  reply // to the deletion of a by itself
 		others reply // to the batch of the rest
@@ -144,7 +144,7 @@ func TestWhatStorageKeepsOfAFolder(t *testing.T) {
 	}
 }
 
-// testKept: a lease in real storage, and a policy or a hold, keep a folder whole, and let it go when they end.
+// testKept checks that a lease in real storage, and a policy or a hold, keep a folder whole, and let it go when they end.
 func (w world) testKept(t *testing.T) {
 	hsm := w.hsm(t, "kept", nil)
 	a := w.finish(t, w.attempt(hsm, "kept"))

@@ -18,9 +18,9 @@ import (
 
 type poller[T any] = *runtime.Poller[T]
 
-// operation is one that the HSM takes its time over, with a result of the SDK's type T.
+// operation is an operation that takes the HSM some time. Its result has the SDK's type T.
 type operation[T any] struct {
-	// what it does, in words; starting and polling are its requests.
+	// what describes it in words. starting and polling describe its requests.
 	what              string
 	starting, polling azure.Call
 	// departure has seen the request that starts it.
@@ -29,9 +29,9 @@ type operation[T any] struct {
 	begin func(ctx context.Context, token string) (poller[T], error)
 }
 
-// status is how an operation is getting on.
+// status is the state of an operation.
 type status struct {
-	// token continues it; "" once it is done.
+	// token continues the operation; it is "" once the operation is done.
 	token string
 	done  bool
 	said  said
@@ -42,8 +42,8 @@ func (s status) operation() backup.Operation {
 	return backup.Operation{Token: s.token, Done: s.done, RetryAfter: s.after}
 }
 
-// said is the body of an operation's status. Until 2021 an error whose members are null came along as long as there was
-// none (recorded).
+// said is the body of an operation's status. Until 2021 an error whose members are null was in the body as long as the
+// operation had none (recorded).
 type said struct {
 	Status  string `json:"status"`
 	Details string `json:"statusDetails"`
@@ -54,10 +54,11 @@ type said struct {
 	} `json:"error"`
 }
 
-// errNoToken: the HSM took the operation on without a word about where to ask for it.
+// errNoToken says that the HSM accepted the operation without an address at which to ask about it.
 var errNoToken = errors.New("the HSM took the operation on but did not say where to ask about it")
 
-// start sends the request that starts the operation. The secret in it is taken out of whatever the answer says.
+// start sends the request that starts the operation. It strips the secret in that request from the faults that the answer
+// leads to.
 func (o operation[T]) start(ctx context.Context, secret azure.Secret) (status, error) {
 	var answer *http.Response
 	p, err := o.begin(policy.WithCaptureResponse(ctx, &answer), "")
@@ -78,7 +79,7 @@ func (o operation[T]) start(ctx context.Context, secret azure.Secret) (status, e
 	return s, nil
 }
 
-// poll sends one GET to where the token points. Without a token the SDK would start the operation.
+// poll sends one GET to the address in the token. Without a token the SDK would start the operation.
 func (o operation[T]) poll(ctx context.Context, token string) (status, error) {
 	if token == "" {
 		return status{}, o.unusable(nil)
@@ -103,13 +104,13 @@ func (o operation[T]) poll(ctx context.Context, token string) (status, error) {
 	return o.read(o.polling, answer, token)
 }
 
-// read reads an answer of 200, 201 or 202 to the call; token continues the operation if it goes on. Its words for an end are
-// all that the SDK's pollers know: to those the operation is over, and they would ask no more.
+// read reads an answer of 200, 201 or 202 to the call; token continues the operation if it goes on. It knows every word
+// for an end that the SDK's pollers know. At such a word the pollers take the operation for ended, and would ask no more.
 func (o operation[T]) read(call azure.Call, answer *http.Response, token string) (status, error) {
 	s := status{token: token, after: azure.RetryAfter(answer)}
 	if raw, err := runtime.Payload(answer); err == nil && len(raw) > 0 {
 		if err := json.Unmarshal(raw, &s.said); err != nil {
-			return status{}, call.Fault(err) // it may have said anything
+			return status{}, call.Fault(err) // the answer may have said anything
 		}
 	}
 	switch strings.ToLower(s.said.Status) {
@@ -126,7 +127,8 @@ func (o operation[T]) read(call azure.Call, answer *http.Response, token string)
 	return s, nil
 }
 
-// ended is the fault of an operation that the HSM itself says has failed. The reason mostly stands in the details alone.
+// ended returns the fault of an operation that has failed, as the HSM itself says. Mostly only the details have the
+// reason.
 func (o operation[T]) ended(said said) *backup.Fault {
 	words := said.Details
 	if m := said.Error.Message; m != "" && !strings.Contains(words, m) {
@@ -140,7 +142,7 @@ func (o operation[T]) ended(said said) *backup.Fault {
 	}
 }
 
-// unusable is the fault of a token that leads nowhere; err may be nil.
+// unusable returns the fault of a token that does not continue an operation; err may be nil.
 func (o operation[T]) unusable(err error) *backup.Fault {
 	message := o.polling.What + ": the saved token does not continue an operation"
 	if err != nil {

@@ -21,7 +21,7 @@ const key = "bm90IGEgc2VjcmV0LCBvbmx5IGEgdGVzdCBrZXk="
 var keyed = answers(200, `{"keys":[{"keyName":"key1","value":"`+key+`","permissions":"FULL"}]}`,
 	"Date: Tue, 03 Nov 2026 02:30:00 GMT")
 
-// success is how a backup ends, as recorded.
+// success is the status of a backup that has succeeded, as recorded.
 const success = `"status":"Succeeded","statusDetails":null,"error":null,` +
 	`"azureStorageBlobContainerUri":"https://contosobackups.blob.core.windows.net/lifeboat/` + folder + `"`
 
@@ -50,7 +50,8 @@ func TestBeginSendsOneRequest(t *testing.T) {
 	}
 }
 
-// TestASASIsMadeForEachStart, for 25 hours from Azure's own time, and neither the token nor an error holds a part of it.
+// TestASASIsMadeForEachStart checks that a SAS is valid for 25 hours from Azure's own time, and that neither the token
+// nor an error holds a part of it.
 func TestASASIsMadeForEachStart(t *testing.T) {
 	a := attempt()
 	a.Blocks = by("sas")
@@ -99,7 +100,7 @@ func TestASASIsMadeForEachStart(t *testing.T) {
 	}
 }
 
-// TestAnotherSASIsNotTold: one that was made for a request long ago is known by its form.
+// TestAnotherSASIsNotTold checks that no fault shows the SAS of an earlier request: Lifeboat knows a SAS by its form.
 func TestAnotherSASIsNotTold(t *testing.T) {
 	w := &wire{replies: map[step]reply{}}
 	token := begin(t, w)
@@ -148,7 +149,7 @@ func TestBeginUnderstandsEveryAnswer(t *testing.T) {
 	}
 }
 
-// TestWhatWasCertainlyNotSent: the request without a token that the HSM turns away starts nothing.
+// TestWhatWasCertainlyNotSent checks the first request, without a token: the HSM refuses it, so it starts nothing.
 func TestWhatWasCertainlyNotSent(t *testing.T) {
 	w := &wire{replies: map[step]reply{}}
 	_, err := managedhsm.New(identity{failsFor: "managedhsm"}, azcore.ClientOptions{Transport: w}).Begin(t.Context(), attempt())
@@ -167,8 +168,8 @@ func TestWhatWasCertainlyNotSent(t *testing.T) {
 	}
 }
 
-// TestPollUnderstandsEveryAnswer follows each operation with a fresh client and the saved token before each poll. The
-// shapes that all operations have in common are in TestEveryShapeOfEveryOperation.
+// TestPollUnderstandsEveryAnswer follows each operation with a fresh client and the saved token before each poll.
+// TestEveryShapeOfEveryOperation has the shapes that all operations have in common.
 func TestPollUnderstandsEveryAnswer(t *testing.T) {
 	for name, test := range map[string]struct {
 		polls []reply
@@ -233,7 +234,7 @@ func TestPollUnderstandsEveryAnswer(t *testing.T) {
 	}
 }
 
-// TestRestoresUnderstandEveryAnswer: a warning is no failure, and a failure has the HSM's words.
+// TestRestoresUnderstandEveryAnswer checks that a warning is no failure, and that a failure has the HSM's words.
 func TestRestoresUnderstandEveryAnswer(t *testing.T) {
 	full := backup.Restore{Target: target, Storage: attempt().Storage, Artifact: folder, Kind: backup.RestoreFull}
 	single := full
@@ -296,7 +297,7 @@ func TestRestoresUnderstandEveryAnswer(t *testing.T) {
 		fault{kind: backup.Refused, code: "InvalidRestore", hint: "Nothing was done"}.check(t, err)
 		w.expect(t)
 	}
-	// A restore's token continues no backup, and the other way round.
+	// A restore's token continues no backup.
 	w := &wire{replies: map[step]reply{restore: accepted("restore")}}
 	operation, err := w.provider().BeginRestore(t.Context(), full)
 	must(t, err)
@@ -322,7 +323,7 @@ func TestPreflight(t *testing.T) {
 		hsm, account, container reply
 		identity                string
 		fault                   fault
-		// restorable: a restore from there is not refused.
+		// restorable says that a restore from there is not refused.
 		restorable bool
 	}{
 		"well":                {hsm: hsm("Succeeded", one), account: open},
@@ -434,7 +435,7 @@ func TestPreflight(t *testing.T) {
 	}
 }
 
-// listing is a folder in the storage of an account with a hierarchical namespace.
+// listing replies with the list of a folder in an account with a hierarchical namespace.
 func listing(blobs ...string) reply {
 	var items strings.Builder
 	for _, name := range blobs {
@@ -449,7 +450,8 @@ func listing(blobs ...string) reply {
 		items.String()+`</Blobs><NextMarker/></EnumerationResults>`, "Content-Type: application/xml", "Date: Tue, 03 Nov 2026 02:40:00 GMT")
 }
 
-// TestDeleteOnAHierarchicalAccount: one blob, the others in a batch, then the directories, the innermost first.
+// TestDeleteOnAHierarchicalAccount checks the order: one blob, the others in a batch, then the directories, the innermost
+// first.
 func TestDeleteOnAHierarchicalAccount(t *testing.T) {
 	const host = "https://contosobackups.blob.core.windows.net/lifeboat"
 	gone := answers(202, "")

@@ -8,20 +8,20 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// asyncHeader leads to the status of an operation of the kind.
+// asyncHeader makes the header with the address of the status of an operation of the kind.
 func asyncHeader(kind string) string {
 	return "Azure-AsyncOperation: " + vault + "/" + kind + "/" + job + "/pending"
 }
 
-// TestEveryPollIsSurvived: whatever a status says that neither the HSM nor another service of Azure was seen to mean as an
-// end is no end. The next poll, of another process with the same token, finds it.
+// TestEveryPollIsSurvived checks the statuses that neither the HSM nor another service of Azure was seen to mean as an
+// end. They do not end the operation. The next poll, of another process with the same token, finds the end.
 func TestEveryPollIsSurvived(t *testing.T) {
 	status := func(word string) reply { return says(`"status":` + word) }
 	in := func(code int, body string, headers ...string) reply { return answers(code, body, headers...) }
 	for _, test := range []struct {
 		name string
 		poll reply
-		kind backup.FaultKind // "" where it is told as under way
+		kind backup.FaultKind // "" if the operation is reported as under way
 		wait time.Duration
 	}{
 		{"odd case", status(`"INPROGRESS"`), "", 0},
@@ -89,8 +89,8 @@ func TestEveryPollIsSurvived(t *testing.T) {
 	}
 }
 
-// TestEveryEndIsSeen in the words that clients of Azure know, however they are written, in a poll's answer and in that of the
-// start.
+// TestEveryEndIsSeen checks the words that clients of Azure know, however they are written, in the answer to a poll and
+// in the answer to the start.
 func TestEveryEndIsSeen(t *testing.T) {
 	for word, done := range map[string]bool{
 		"Succeeded": true, "succeeded": true, "SUCCEEDED": true, "Completed": true, "Failed": false, "FAILED": false,
@@ -124,7 +124,7 @@ func TestEveryEndIsSeen(t *testing.T) {
 	}
 }
 
-// TestEveryStartIsFollowed whatever its body says, or whether it has one.
+// TestEveryStartIsFollowed checks that a start is followed whatever its body says, and without a body.
 func TestEveryStartIsFollowed(t *testing.T) {
 	for name, headers := range map[string]func(url string) []string{
 		"Azure-AsyncOperation": func(url string) []string { return []string{"Azure-AsyncOperation: " + url} },

@@ -22,8 +22,8 @@ import (
 // managementVersion is the oldest api-version of Managed HSM's resource that knows identities.
 const managementVersion = "2023-07-01"
 
-// Preflight looks at the HSM, the storage account and the container through Resource Manager, with one request each, and
-// leaves out what our identity may not look at. The HSM itself is asked by Prepare.
+// Preflight checks the HSM, the storage account and the container through Resource Manager, with one request each. It
+// leaves out the checks that the app's identity may not make. Prepare asks the HSM itself.
 func (p *Provider) Preflight(ctx context.Context, a backup.Attempt) error {
 	account, err := p.preflight(ctx, a)
 	if err != nil || account == nil {
@@ -32,7 +32,7 @@ func (p *Provider) Preflight(ctx context.Context, a backup.Attempt) error {
 	return p.checkMutable(ctx, a, *account)
 }
 
-// preflight is what a backup and a restore have in common. The account is nil where it is not shown.
+// preflight makes the checks that a backup and a restore have in common. The account is nil if Azure does not show it.
 func (p *Provider) preflight(ctx context.Context, a backup.Attempt) (*armstorage.Account, error) {
 	if _, err := parseTarget(a.Target); err != nil {
 		return nil, err
@@ -54,7 +54,7 @@ func (p *Provider) preflight(ctx context.Context, a backup.Attempt) (*armstorage
 	return account, checkStorage(a, *account.Properties)
 }
 
-// resource is the HSM as Resource Manager shows it; the zero value where it does not.
+// resource is the HSM as Resource Manager shows it. It is the zero value if Resource Manager does not show the HSM.
 type resource struct {
 	Identity struct {
 		UserAssigned map[string]any `json:"userAssignedIdentities"`
@@ -70,7 +70,7 @@ type resource struct {
 	} `json:"properties"`
 }
 
-// look sends the one GET. The SDK's module for it would be larger than the rest of this package.
+// look reads the HSM with one GET. The SDK's module for that would be larger than the rest of this package.
 func (p *Provider) look(ctx context.Context, target string) (r resource, err error) {
 	client, err := arm.NewClient("lifeboat/managedhsm", "v1.0.0", p.azure.Credential, p.azure.Management())
 	if err != nil {
@@ -94,7 +94,7 @@ func (p *Provider) look(ctx context.Context, target string) (r resource, err err
 func (r resource) check(a backup.Attempt) error {
 	state, domain := r.Properties.State, r.Properties.Domain
 	switch {
-	// One that is not activated is provisioned all the same: its provisioningState is Succeeded (recorded).
+	// An HSM that is not activated is provisioned all the same: its provisioningState is Succeeded (recorded).
 	case strings.EqualFold(domain.Activation, "NotActivated"), state == "SecurityDomainRestore":
 		return azure.No(a.Target, "NotActivated", "the HSM is not activated: "+azure.Scrub(cmp.Or(domain.Message, r.Properties.Message)),
 			"Activate the HSM: a new one by downloading its security domain (az keyvault security-domain download), one that backups "+
@@ -118,7 +118,7 @@ func (r resource) check(a backup.Attempt) error {
 	return nil
 }
 
-// checkStorage holds the account's key policy and firewall against how the HSM is to get at it.
+// checkStorage checks that the account's key policy and firewall admit the access that the HSM uses.
 func checkStorage(a backup.Attempt, account armstorage.AccountProperties) error {
 	closed := azure.HasFirewall(account)
 	const instead = "Set hsm.access: identity in plan.yaml"
@@ -138,8 +138,9 @@ func checkStorage(a backup.Attempt, account armstorage.AccountProperties) error 
 	return nil
 }
 
-// checkMutable refuses what Managed HSM does not write backups to, by Azure's page "Full backup and restore" as of 2026-04:
-// accounts with immutability policies. One of the account or of the container is to be seen; one of single blobs is not.
+// checkMutable refuses the storage to which Managed HSM does not write backups, by Azure's page "Full backup and restore"
+// as of 2026-04: accounts with immutability policies. It sees a policy of the account or of the container, and no policy
+// of a single blob.
 func (p *Provider) checkMutable(ctx context.Context, a backup.Attempt, account armstorage.Account) error {
 	const hint = "Name an account without immutability policies and legal holds in plan.yaml. Copies of the backups may be kept in one " +
 		"that has them."
@@ -162,8 +163,8 @@ func (p *Provider) checkMutable(ctx context.Context, a backup.Attempt, account a
 	return nil
 }
 
-// Prepare makes sure that the container exists, which the HSM wants, and then has the HSM itself look whether it can make
-// the backup.
+// Prepare makes sure that the container exists, because the HSM requires it, and then has the HSM itself check whether it
+// can make the backup.
 func (p *Provider) Prepare(ctx context.Context, a backup.Attempt, token string) (backup.Operation, error) {
 	if token != "" {
 		o, err := p.preBackup(a, hsm.PreBackupOperationParameters{})
@@ -188,7 +189,7 @@ func (p *Provider) Prepare(ctx context.Context, a backup.Attempt, token string) 
 	return s.operation(), err
 }
 
-// preBackup is the HSM's look as an operation. It changes nothing, so it may be asked for again.
+// preBackup returns the HSM's check as an operation. The check changes nothing, so it may be repeated.
 func (p *Provider) preBackup(a backup.Attempt, access hsm.PreBackupOperationParameters) (
 	operation[hsm.PreFullBackupResponse], error,
 ) {

@@ -14,21 +14,21 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// resourceType is what this package backs up.
+// resourceType is the type of the resources that this package backs up.
 const resourceType = "Microsoft.KeyVault/managedHSMs"
 
-// clockTolerance is how far the clocks of the catalog, the HSM and the storage account may be apart.
+// clockTolerance is the largest expected difference between the clocks of the catalog, the HSM and the storage account.
 const clockTolerance = 5 * time.Second
 
 // Provider is the [backup.Provider] of Managed HSM in Azure's public cloud. It keeps nothing between two calls, so that
-// any process can go on where another stopped. Its methods may be called from any goroutine.
+// any process can continue the work of another. Its methods may be called from any goroutine.
 type Provider struct {
-	// HashPart is the most bytes that one Verify reads and hashes. New sets it to 1 GiB; it is changed, if at all,
-	// before the first use.
+	// HashPart is the largest number of bytes that one Verify reads and hashes. New sets it to 1 GiB; a caller may change
+	// it only before the first use.
 	HashPart int64
-	// Recent is how old the last full backup of an HSM may be for a restore into it, by the documentation; a look whether a
-	// backup can be restored may be bound by it too. New sets it to 30 minutes, as documented; where the waits on Azure are
-	// shortened, Azure's side has less too.
+	// Recent is the documented age limit of the last full backup of an HSM for a restore into that HSM. The HSM's check
+	// whether a backup can be restored may have the same limit. New sets Recent to 30 minutes, as documented. Where the
+	// waits on Azure are shortened, [Service] shortens Recent as well, because Azure's side has the shorter limit too.
 	Recent time.Duration
 
 	azure azure.Client
@@ -36,17 +36,18 @@ type Provider struct {
 
 var _ backup.Provider = (*Provider)(nil)
 
-// New makes a Provider that acts with the identity behind cred. It needs the roles Managed HSM Backup and Managed HSM
-// Restore on the HSMs, the latter for the proof that a backup can be restored and for restores, and Storage Blob Data
-// Contributor on the storage accounts; for a SAS also Microsoft.Storage/storageAccounts/listkeys/action. The preflight
-// sees more with Microsoft.KeyVault/managedHSMs/read and Microsoft.Storage/storageAccounts/read, and goes without. Of
-// opts, the retry options are overruled: nothing is sent twice.
+// New makes a Provider that acts with the identity behind cred. The identity needs the roles Managed HSM Backup and
+// Managed HSM Restore on the HSMs, the latter for restores and for the proof that a backup can be restored, and Storage
+// Blob Data Contributor on the storage accounts; for a SAS also Microsoft.Storage/storageAccounts/listkeys/action. With
+// Microsoft.KeyVault/managedHSMs/read and Microsoft.Storage/storageAccounts/read, the preflight checks more; it also
+// works without them. New overrules the retry options of opts: the Provider sends nothing twice.
 func New(cred azcore.TokenCredential, opts azcore.ClientOptions) *Provider {
 	return &Provider{HashPart: 1 << 30, Recent: 30 * time.Minute, azure: azure.New(cred, opts)}
 }
 
-// Begin sends the one request that starts a backup. With a SAS it makes that first, and forgets it afterwards. Whatever
-// goes wrong up to that request is certainly not a start; without an answer to it, nobody knows.
+// Begin sends the one request that starts a backup. If the HSM needs a SAS, Begin makes it first, and forgets it
+// afterwards. If Begin fails before that request is sent, the backup was certainly not started. If the request gets no
+// answer, it is unknown whether the backup was started.
 func (p *Provider) Begin(ctx context.Context, a backup.Attempt) (backup.Operation, error) {
 	access, secret, err := p.access(ctx, a.Storage, identity(a.Blocks), toBackUp)
 	if err != nil {
@@ -60,7 +61,7 @@ func (p *Provider) Begin(ctx context.Context, a backup.Attempt) (backup.Operatio
 	return finished(a, s, err)
 }
 
-// Poll sends one GET to where the token points.
+// Poll sends one GET to the address in the token.
 func (p *Provider) Poll(ctx context.Context, a backup.Attempt, token string) (backup.Operation, error) {
 	o, err := p.fullBackup(a, hsm.SASTokenParameters{})
 	if err != nil {
@@ -70,8 +71,8 @@ func (p *Provider) Poll(ctx context.Context, a backup.Attempt, token string) (ba
 	return finished(a, s, err)
 }
 
-// finished reads the folder's name off an operation that has ended well: it is never guessed. Without it the operation
-// tells no more than one that is gone.
+// finished reads the folder's name from an operation that has succeeded, and never guesses it. An operation without the
+// name has the same fault as an operation that is gone: Denied.
 func finished(a backup.Attempt, s status, err error) (backup.Operation, error) {
 	if err != nil {
 		return backup.Operation{}, err
@@ -89,7 +90,7 @@ func finished(a backup.Attempt, s status, err error) (backup.Operation, error) {
 	return operation, nil
 }
 
-// fullBackup is the backup as an operation.
+// fullBackup returns the backup as an operation.
 func (p *Provider) fullBackup(a backup.Attempt, access hsm.SASTokenParameters) (operation[hsm.FullBackupResponse], error) {
 	departure := &azure.Departure{}
 	client, err := p.client(a.Target, departure)
@@ -102,7 +103,7 @@ func (p *Provider) fullBackup(a backup.Attempt, access hsm.SASTokenParameters) (
 	}, err
 }
 
-// client is that of the HSM, with policies of its own behind authentication.
+// client makes the client of the HSM; the client runs the policies after authentication.
 func (p *Provider) client(target string, policies ...policy.Policy) (*hsm.Client, error) {
 	if _, err := parseTarget(target); err != nil {
 		return nil, err
@@ -124,7 +125,7 @@ func parseTarget(target string) (backup.Resource, error) {
 	return r, nil
 }
 
-// name is that of the HSM in its resource ID.
+// name returns the HSM's name from its resource ID.
 func name(target string) string {
 	r, err := backup.ParseResource(target)
 	if err != nil {
@@ -133,10 +134,10 @@ func name(target string) string {
 	return r.Name
 }
 
-// host is where the HSM answers in the public cloud.
+// host returns the HSM's host name in the public cloud.
 func host(target string) string { return strings.ToLower(name(target)) + ".managedhsm.azure.net" }
 
-// access is how the HSM is to get at the container: its user-assigned identity, or a SAS and the secrets in it.
+// access returns the HSM's access to the container: its user-assigned identity, or a SAS and the secrets in it.
 func (p *Provider) access(ctx context.Context, s backup.Storage, identity string, permissions permissions) (
 	hsm.SASTokenParameters, azure.Secret, error,
 ) {

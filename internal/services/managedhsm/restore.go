@@ -14,22 +14,23 @@ import (
 
 var _ backup.Restorer = (*Provider)(nil)
 
-// PreflightRestore looks at the HSM and the storage account through Resource Manager, as [Provider.Preflight] does. That the
-// account has been given an immutability policy since the backup does not keep the HSM from reading it: the safety backup,
-// which is written, has a preflight of its own.
+// PreflightRestore checks the HSM and the storage account through Resource Manager, as [Provider.Preflight] does. It does
+// not refuse an account with an immutability policy since the backup: the policy does not keep the HSM from reading the
+// account. The safety backup writes to its storage, and has a preflight of its own.
 func (p *Provider) PreflightRestore(ctx context.Context, r backup.Restore) error {
 	_, err := p.preflight(ctx, backup.Attempt{Target: r.Target, Storage: r.Storage, Blocks: r.Blocks})
 	return err
 }
 
-// PrepareRestore has the HSM look whether it could restore the folder in full, and changes nothing. Unless the operation
-// is Done it is called again with its token. Its errors mean the same as those of [backup.Provider.Prepare].
+// PrepareRestore has the HSM check whether it could restore the folder in full, and changes nothing. The caller calls
+// again with the operation's token until the operation is Done. The errors mean the same as those of
+// [backup.Provider.Prepare].
 func (p *Provider) PrepareRestore(ctx context.Context, r backup.Restore, token string) (backup.Operation, error) {
 	s, err := p.proof(ctx, r, token)
 	return s.operation(), err
 }
 
-// FindRestore says that it cannot tell: nothing that an HSM shows tells whether it was restored, or is being restored.
+// FindRestore always returns a fault: an HSM does not show whether it was restored, or is being restored.
 func (p *Provider) FindRestore(_ context.Context, r backup.Restore) (backup.Operation, error) {
 	return backup.Operation{}, &backup.Fault{
 		Kind: backup.Denied, Code: "Untraceable", Message: "an HSM does not show whether it was asked to " + words(r),
@@ -38,7 +39,7 @@ func (p *Provider) FindRestore(_ context.Context, r backup.Restore) (backup.Oper
 	}
 }
 
-// proof begins the HSM's look, or goes on with it.
+// proof begins the HSM's check, or continues it.
 func (p *Provider) proof(ctx context.Context, r backup.Restore, token string) (status, error) {
 	departure := &azure.Departure{}
 	client, err := p.client(r.Target, departure)
@@ -64,8 +65,9 @@ func (p *Provider) proof(ctx context.Context, r backup.Restore, token string) (s
 	return o.start(ctx, secret)
 }
 
-// BeginRestore sends the one request that starts a restore. Deferred, Throttled: it was certainly not started. Refused: it
-// never will be. Uncertain: it may have been started, and must not be sent again: a full restore wipes everything.
+// BeginRestore sends the one request that starts a restore. Deferred and Throttled mean that the restore was certainly
+// not started, and Refused means that it never will be. Uncertain means that it may have been started; the caller must
+// not send the request again, because a full restore wipes everything.
 func (p *Provider) BeginRestore(ctx context.Context, r backup.Restore) (backup.Operation, error) {
 	if !isFolder(r.Artifact) || (r.Kind == backup.RestoreKey) == (r.Key == "") ||
 		r.Kind != backup.RestoreKey && r.Kind != backup.RestoreFull {
@@ -82,20 +84,20 @@ func (p *Provider) BeginRestore(ctx context.Context, r backup.Restore) (backup.O
 	return p.restore(r, access, func(o restorer) (status, error) { return o.start(ctx, secret) })
 }
 
-// PollRestore asks once how the restore behind the token is getting on. While a full one runs the HSM may turn us away,
-// and afterwards our role may be gone: Denied, Deferred, and no failure of the restore. A warning says what was not
-// brought back.
+// PollRestore asks once for the state of the restore behind the token. While a full restore runs, the HSM may refuse the
+// app, and afterwards the app's role may be gone. Then the fault is Deferred or Denied, and no failure of the restore.
+// The operation's warning says what the HSM did not bring back.
 func (p *Provider) PollRestore(ctx context.Context, r backup.Restore, token string) (backup.Operation, error) {
 	return p.restore(r, hsm.SASTokenParameters{}, func(o restorer) (status, error) { return o.poll(ctx, token) })
 }
 
-// restorer is a restore as an operation, of either kind.
+// restorer is a restore as an operation, for either kind of restore.
 type restorer interface {
 	start(ctx context.Context, secret azure.Secret) (status, error)
 	poll(ctx context.Context, token string) (status, error)
 }
 
-// restore makes the operation, and a step of it.
+// restore makes the operation, and runs one step of it.
 func (p *Provider) restore(r backup.Restore, access hsm.SASTokenParameters, step func(restorer) (status, error)) (
 	backup.Operation, error,
 ) {
@@ -135,10 +137,10 @@ func (p *Provider) restore(r backup.Restore, access hsm.SASTokenParameters, step
 	return result, nil
 }
 
-// notOverwritten is in the details of a selective restore that succeeded.
+// notOverwritten matches the details of a selective restore that succeeded and left some key versions as they were.
 var notOverwritten = regexp.MustCompile(`(?i)could not overwrite:\s*0*[1-9]`)
 
-// warning is what a restore that succeeded says about what it left as it was; "" if nothing.
+// warning returns the details of a restore that succeeded if they say what it left as it was, and "" otherwise.
 func warning(details string) string {
 	if notOverwritten.MatchString(details) {
 		return azure.Scrub(details)

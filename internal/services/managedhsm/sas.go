@@ -16,7 +16,7 @@ import (
 // bySAS is the access of an HSM that gets a SAS.
 const bySAS = "sas"
 
-// permissions of a SAS for the container, in Azure's letters.
+// permissions holds the permissions of a SAS for the container, in Azure's letters.
 type permissions string
 
 const (
@@ -24,11 +24,12 @@ const (
 	toRestore permissions = "rl"
 )
 
-// sasTime is how long a SAS is valid. Managed HSM's specification wants at least 24 hours from the call.
+// sasTime is the time for which a SAS is valid. Managed HSM's specification wants at least 24 hours from the call.
 const sasTime = 25 * time.Hour
 
-// sas makes a SAS for the container, signed with the account's key, which is read for it and forgotten: whether the HSM
-// takes one that is signed with a user delegation key is not documented. Its time counts from Azure's answer with the key.
+// sas makes a SAS for the container. It reads the account's key, signs the SAS with it, and forgets it. Azure does not
+// document whether the HSM takes a SAS that is signed with a user delegation key. The SAS's time counts from Azure's
+// answer with the key.
 func (p *Provider) sas(ctx context.Context, s backup.Storage, permissions permissions) (azure.Secret, error) {
 	key, now, err := p.azure.AccountKey(ctx, s, "hsm.access: identity")
 	if err != nil {

@@ -12,19 +12,19 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// field is the service's own part of plan.yaml.
+// field is the service's own field in plan.yaml.
 const field = "hsm"
 
 //go:embed plan.schema.json
 var schema string
 
-// block is how an HSM gets at the storage account: "" or "identity" by its user-assigned identity, bySAS by a SAS that is made for
-// each request.
+// block holds the HSM's access to the storage account: "" or "identity" for its user-assigned identity, bySAS for a SAS
+// that is made for each request.
 type block struct {
 	Access string `json:"access"`
 }
 
-// identity reads the block. One that cannot be read is neither of the two.
+// identity reads the block. An unreadable block is neither of the two.
 func identity(blocks backup.Blocks) string {
 	var b block
 	if err := blocks.Read(field, &b); err != nil {
@@ -33,12 +33,12 @@ func identity(blocks backup.Blocks) string {
 	return b.Access
 }
 
-// Service is Azure Key Vault Managed HSM.
+// Service describes Azure Key Vault Managed HSM.
 //
-// Sources: the name is the first part of a host name, with the rule of the data plane's specification. No limit is documented
-// of how long a backup can be restored; what it depends on is the security domain. A backup holds all keys, versions,
-// attributes, tags and local role assignments, says Azure's documentation. Little was recorded of how long one takes: 5
-// minutes are on the long side. The HSM makes the folder mhsm-{name}-{time} in the container.
+// Sources: the name is the first part of a host name, with the rule of the data plane's specification. Azure documents no
+// limit for how long a backup can be restored; a restore depends on the security domain. A backup holds all keys,
+// versions, attributes, tags and local role assignments, says Azure's documentation. Little was recorded about how long a
+// backup takes: 5 minutes are on the long side. The HSM makes the folder mhsm-{name}-{time} in the container.
 func Service() azure.Service {
 	return azure.Service{
 		Service: backup.Service{
@@ -74,5 +74,5 @@ func Service() azure.Service {
 	}
 }
 
-// hostName of an HSM, whose name stands for {name}.
+// hostName is the address of an HSM; {name} stands for the HSM's name.
 const hostName = "https://{name}.managedhsm.azure.net"

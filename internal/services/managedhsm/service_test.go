@@ -6,7 +6,7 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// TestABlockThatCannotBeReadIsRefused, and no request is sent for it.
+// TestABlockThatCannotBeReadIsRefused checks that an unreadable block is refused, and that no request is sent for it.
 func TestABlockThatCannotBeReadIsRefused(t *testing.T) {
 	for blocks, known := range map[backup.Blocks]bool{`{"hsm":{"access":"sas"}}`: true, `{"hsm":{"access":"identity"}}`: true, "": true, `{"hsm":7}`: false, `{`: false, `{"hsm":{"access":"other"}}`: false} {
 		access := identity(blocks)

@@ -10,7 +10,7 @@ import (
 	"lifeboat/internal/services/managedhsm"
 )
 
-// asked is an operation that the HSM is asked for: the request that starts it, and where its status is asked for.
+// asked is an operation of the HSM, with the requests for its start and for its status.
 type asked struct {
 	start, poll step
 	kind, body  string
@@ -18,7 +18,7 @@ type asked struct {
 	follow      func(p *managedhsm.Provider, token string) (backup.Operation, error)
 }
 
-// everyOperation are all that Managed HSM has for backups.
+// everyOperation returns all operations that Managed HSM has for backups.
 func everyOperation(t *testing.T) []asked {
 	const into = `"storageResourceUri":"https://contosobackups.blob.core.windows.net/lifeboat","useManagedIdentity":true`
 	const from = `"sasTokenParameters":{` + into + `}`
@@ -61,8 +61,8 @@ func everyOperation(t *testing.T) []asked {
 	}
 }
 
-// TestEveryShapeOfEveryOperation: what was recorded or is documented of the answers, for each operation, with a fresh
-// client and the saved token before each poll, as another process would.
+// TestEveryShapeOfEveryOperation checks the recorded and documented answers to each operation, with a fresh client and
+// the saved token before each poll, as in another process.
 func TestEveryShapeOfEveryOperation(t *testing.T) {
 	const (
 		nulls     = `"error":{"code":null,"message":null,"innererror":null}`
@@ -76,7 +76,7 @@ func TestEveryShapeOfEveryOperation(t *testing.T) {
 		return fault{kind: backup.Refused, code: code, message: message, hint: "lifeboat"}
 	}
 	for name, shape := range map[string]struct {
-		first reply // nil: taken on
+		first reply // nil: the operation is accepted
 		polls []reply
 		fault fault
 	}{
@@ -132,7 +132,8 @@ func TestEveryShapeOfEveryOperation(t *testing.T) {
 					want = append(want, o.poll)
 				}
 				w.expect(t, want...)
-				// Each client asks without a token once, to be told where to get one; the poll's URL is the HSM's own.
+				// Each client sends one request without a token, to learn where to get a token; the poll's URL is the
+				// HSM's own.
 				if want := 1 + len(shape.polls); w.challenged != want {
 					t.Errorf("%s: challenged %d times, want %d", o.start, w.challenged, want)
 				}
@@ -146,7 +147,7 @@ func TestEveryShapeOfEveryOperation(t *testing.T) {
 	}
 }
 
-// before are the requests that come before the one that starts an operation.
+// before lists the requests that come before the start of an operation.
 func before(start step) []step {
 	if start == check {
 		return []step{create}
@@ -154,7 +155,8 @@ func before(start step) []step {
 	return nil
 }
 
-// TestRequestsNameTheVersion that the SDK was made for, but for polls, whose URL the HSM gave.
+// TestRequestsNameTheVersion checks that each request names the version for which the SDK was made. A poll uses the URL
+// that the HSM gave.
 func TestRequestsNameTheVersion(t *testing.T) {
 	for _, o := range everyOperation(t) {
 		versions := map[step]string{}

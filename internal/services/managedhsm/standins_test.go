@@ -34,7 +34,7 @@ const (
 	accountKey = "bm90IGEgc2VjcmV0LCBvbmx5IGEgdGVzdCBrZXk="
 )
 
-// world is Azure's side as the stand-ins play it: Managed HSMs behind the simulator, the storage in Azurite.
+// world runs the fakes of Azure's side: the simulator for Managed HSMs, and Azurite for the storage.
 type world struct {
 	*fakeazure.Sim
 	// storage is the account with all backups.
@@ -48,7 +48,7 @@ func (w world) immutable(t *testing.T, kept fakeazure.Immutability) {
 	must(t, w.Storage(w.storage))
 }
 
-// newWorld starts the stand-ins with one storage account, to which the function app and the HSMs' identity have access.
+// newWorld starts the fakes with one storage account, to which the function app and the HSMs' identity have access.
 func newWorld(t *testing.T) world {
 	t.Helper()
 	dir := t.TempDir()
@@ -80,7 +80,7 @@ func newWorld(t *testing.T) world {
 	return world{s, backups}
 }
 
-// hsm adds a Managed HSM with the key rsa1 that is set up as it should be.
+// hsm adds a Managed HSM with the key rsa1 and the settings that a backup needs.
 func (w world) hsm(t *testing.T, name string, tune func(*fakeazure.HSMKnobs)) (resourceID string) {
 	t.Helper()
 	id := hsms + name
@@ -97,14 +97,14 @@ func (w world) hsm(t *testing.T, name string, tune func(*fakeazure.HSMKnobs)) (r
 	return id
 }
 
-// provider is one of a new process, with the options that the app has.
+// provider makes the provider of a new process, with the options of the app.
 func (w world) provider() *managedhsm.Provider {
 	options := azure.Options("v1", uuid.NewString)
 	options.Transport = w.Client()
 	return managedhsm.New(w.Credential(app), options)
 }
 
-// attempt is the first of a run against the HSM, into a container of that name.
+// attempt returns the first attempt of a run against the HSM. It writes into a container of that name.
 func (w world) attempt(hsm, container string) backup.Attempt {
 	return backup.Attempt{
 		Target: hsm, Storage: backup.Storage{Account: account, Container: container}, Run: run, Artifact: run + ".1",
@@ -120,7 +120,7 @@ func (w world) container(t *testing.T, name string) *container.Client {
 	return client
 }
 
-// digest is the SHA-256 of the list of a folder's files, computed from what is stored.
+// digest computes the SHA-256 of the list of a folder's files from the stored blobs.
 func (w world) digest(t *testing.T, in, folder string) string {
 	t.Helper()
 	var list strings.Builder
@@ -140,7 +140,7 @@ func (w world) digest(t *testing.T, in, folder string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// faults are the simulator's for those of the conformance suites.
+// faults maps the faults of the conformance suites to the faults of the simulator.
 var faults = map[any]fakeazure.Fault{
 	conformance.LookThrottled:  {Step: fakeazure.OnGet, Kind: fakeazure.Refuse, Status: 429, RetryAfter: conformance.ThrottledFor},
 	conformance.LookRefused:    {Step: fakeazure.OnGet, Kind: fakeazure.Refuse, Status: 404},
@@ -150,7 +150,7 @@ var faults = map[any]fakeazure.Fault{
 	conformance.PollThrottled:  {Step: fakeazure.OnPoll, Kind: fakeazure.Refuse, Status: 429, RetryAfter: conformance.ThrottledFor},
 	conformance.PollDenied:     {Step: fakeazure.OnPoll, Kind: fakeazure.Refuse, Status: 403},
 	conformance.OperationFails: {Kind: fakeazure.FailOperation, Step: fakeazure.OnBackup, Message: "ResourceNotFound"},
-	// A folder without blobs is none, whether it is called empty or missing.
+	// A folder without blobs does not exist, whether the suite calls it empty or missing.
 	conformance.ArtifactEmpty:   {Kind: fakeazure.EmptyFolder},
 	conformance.ArtifactMissing: {Kind: fakeazure.EmptyFolder},
 
@@ -171,7 +171,7 @@ func (w world) inject(t *testing.T, hsm string, f any) {
 	must(t, w.Inject(hsm, fault))
 }
 
-// starts are the requests of the kinds that reached the HSM.
+// starts returns the number of requests of the kinds that reached the HSM.
 func (w world) starts(hsm string, kinds ...fakeazure.HSMOperationKind) (n int) {
 	for _, r := range w.HSMRequests() {
 		for _, kind := range kinds {
@@ -236,7 +236,8 @@ func TestAgainstTheStandIns(t *testing.T) {
 	t.Run("refusals", w.testRefusals)
 }
 
-// testAway: neither what the HSM answers while it is restored nor our role being gone for good is a failure.
+// testAway checks that two things are no failure: the HSM's answers while it is restored, and the loss of the app's role
+// for good.
 func (w world) testAway(t *testing.T) {
 	hsm := w.hsm(t, "away", func(k *fakeazure.HSMKnobs) {
 		k.RestoringPolls, k.RestoredRoles = fakeazure.RestoringRefusesPolls, fakeazure.RestoreAdministrators
@@ -258,7 +259,7 @@ func (w world) testAway(t *testing.T) {
 	}
 }
 
-// verify verifies to the end, each call as another process, and returns how many calls it took.
+// verify verifies to the end, each call as another process, and returns the number of calls.
 func (w world) verify(t *testing.T, a backup.Attempt, part int64) (v backup.Verification, calls int, err error) {
 	t.Helper()
 	eventually(t, "verified", func() bool {
@@ -271,7 +272,7 @@ func (w world) verify(t *testing.T, a backup.Attempt, part int64) (v backup.Veri
 	return v, calls, err
 }
 
-// testVerification: the HSM's own look is what a backup stands or falls by, where it looks.
+// testVerification checks that the HSM's own check decides about a backup, if the HSM makes the check.
 func (w world) testVerification(t *testing.T) {
 	t.Run("a blob is missing", func(t *testing.T) {
 		hsm := w.hsm(t, "torn", nil)
@@ -324,7 +325,7 @@ func (w world) testParts(t *testing.T) {
 	if want := w.digest(t, "parts", a.Artifact); v.SHA256 != want || calls < 8 || v.Hashing.Offset != v.Size {
 		t.Errorf("after %d calls %+v, want the hash %s", calls, v, want)
 	}
-	// A blob that changes in between has the folder read afresh.
+	// If a blob changes in between, the folder is read from the start.
 	first, err := w.provider().Verify(t.Context(), a, backup.Hashing{})
 	must(t, err)
 	upload(t, w.container(t, "parts"), a.Artifact+"/part-00", "changed")
@@ -341,7 +342,7 @@ func upload(t *testing.T, in *container.Client, name, content string) {
 	must(t, err)
 }
 
-// testDeletion: a deletion that was cut off goes on, and what was changed since, or is not ours, stays.
+// testDeletion checks that an interrupted deletion continues, and that changed files and foreign files stay.
 func (w world) testDeletion(t *testing.T) {
 	hsm := w.hsm(t, "deletion", nil)
 	a := w.finish(t, w.attempt(hsm, "deletion"))
@@ -365,7 +366,7 @@ func (w world) testDeletion(t *testing.T) {
 		b.Artifact = name
 		fault{kind: backup.Refused, code: "NotAnArtifact", hint: "Nothing was deleted"}.check(t, w.provider().Delete(t.Context(), b, "", false))
 	}
-	must(t, w.provider().Delete(t.Context(), a, v.Hashing.ETag, true)) // extras: nothing can be proven to be one
+	must(t, w.provider().Delete(t.Context(), a, v.Hashing.ETag, true)) // extras: no folder can be proven to be one
 	if n := len(left()); n != 6 {
 		t.Fatalf("%d blobs are left", n)
 	}
@@ -404,8 +405,8 @@ func (w world) testDeletion(t *testing.T) {
 	}
 }
 
-// testTwo: of two folders that were begun while an answer was awaited nobody can tell which is the run's; one of another
-// HSM, or of another time, is none.
+// testTwo checks two folders that were begun while an answer was awaited: either may be the run's folder. A folder of
+// another HSM, or of another time, does not count.
 func (w world) testTwo(t *testing.T) {
 	hsm := w.hsm(t, "two", nil)
 	a := w.attempt(hsm, "two")
@@ -435,7 +436,7 @@ func (w world) testTwo(t *testing.T) {
 	upload(t, in, "mhsm-two-20261121022955000/part-00", "two") // 17 digits, and 5 seconds before
 	_, err = w.provider().Find(t.Context(), a)
 	fault{kind: backup.Refused, code: "Ambiguous", message: "2 backups", hint: "container of its own"}.check(t, err)
-	// Nothing is ambiguous for what another run holds.
+	// A folder that another run holds makes nothing ambiguous.
 	a.Taken = []string{"mhsm-TWO-20261121023305"}
 	eventually(t, "the other folder settles", func() bool {
 		found, err := w.provider().Find(t.Context(), a)
@@ -516,7 +517,7 @@ func (w world) testRefusals(t *testing.T) {
 	})
 }
 
-// restores is the harness of restores of the HSM: what is to be brought back is the key rsa1.
+// restores returns the harness for restores of the HSM. A restore must bring back the key rsa1.
 func (w world) restores(t *testing.T, hsm string, kind backup.RestoreKind) conformance.RestoreHarness {
 	t.Helper()
 	name := hsm[strings.LastIndex(hsm, "/")+1:]

@@ -14,23 +14,23 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// mostFiles bounds a backup: the hashes of so many files have room in backup.Hashing.State.
+// mostFiles is the largest number of files of a backup: backup.Hashing.State has room for the hashes of so many files.
 const mostFiles = 320
 
-// progress is how far a verification has got, kept in backup.Hashing.State.
+// progress is the progress of a verification, kept in backup.Hashing.State.
 type progress struct {
-	// Sums are the SHA-256 of the files that were read, 32 bytes each, and Sum is the state of that of the next one.
+	// Sums holds the SHA-256 of the files that were read, 32 bytes each, and Sum holds the state of the next file's hash.
 	Sums []byte `json:"sums,omitempty"`
 	Sum  []byte `json:"sum,omitempty"`
-	// Token continues the HSM's look whether it could restore the folder.
+	// Token continues the HSM's check whether it could restore the folder.
 	Token string `json:"token,omitempty"`
 }
 
-// Verify reads and hashes the next part of the folder's files, which are listed afresh each time. Once all are read, it
-// has the HSM look whether it could restore them, which is the best evidence there is; only of a folder that is read once
-// more for a restore the hashes are all that is asked for. Where its look says nothing about the folder, since our identity
-// may not ask, or the SAS does not do, or it may have come too late, the hashes alone are the evidence, and the note says
-// so.
+// Verify reads and hashes the next part of the folder's files. It lists the files again each time. Once all files are
+// read, it has the HSM check whether it could restore them, which is the best evidence there is. A folder that is read
+// once more for a restore needs the hashes only. The HSM's check says nothing about the folder if the app's identity may
+// not ask, if the SAS does not work, or if the check may have come too late. Then the hashes alone are the evidence, and
+// the note says so.
 func (p *Provider) Verify(ctx context.Context, a backup.Attempt, done backup.Hashing) (backup.Verification, error) {
 	f, err := p.list(ctx, a.Storage, a.Artifact, false)
 	if err != nil {
@@ -41,7 +41,7 @@ func (p *Provider) Verify(ctx context.Context, a backup.Attempt, done backup.Has
 	}
 	var at progress
 	if done.ETag != f.print() || json.Unmarshal(done.State, &at) != nil {
-		at, done = progress{}, backup.Hashing{} // another folder now, or none before: afresh from the start
+		at, done = progress{}, backup.Hashing{} // another folder now, or none before: start again
 	}
 	v := backup.Verification{Size: f.size, Modified: f.newest, Hashing: backup.Hashing{ETag: f.print(), Offset: done.Offset}}
 	read, err := p.hash(ctx, a, f, &at, done.Offset)
@@ -71,7 +71,7 @@ func (p *Provider) Verify(ctx context.Context, a backup.Attempt, done backup.Has
 		}
 	case fault != nil && (fault.Kind == backup.Refused || read == 0):
 		return backup.Verification{}, fault
-	case fault != nil: // asked again by the next call; what was read is kept
+	case fault != nil: // the next call asks again, and keeps the files read
 		v.Awaits, v.RetryAfter = true, fault.RetryAfter
 		v.Hashing.State, err = json.Marshal(at)
 		return v, err
@@ -101,14 +101,14 @@ func check(a backup.Attempt, f folder) error {
 	return nil
 }
 
-// How an HSM refuses a SAS (recorded 2021 to 2026). Since 2026 "Invalid Request" stands before that; alone it says no more
-// than that the request was bad.
+// badSAS recognizes the HSM's words when it refuses a SAS (recorded 2021 to 2026). Since 2026 "Invalid Request" stands
+// before these words; alone it says only that the request was bad.
 var badSAS = azure.Sentences("The customer provided SAS token is malformed", "The SAS token does not contain the … field")
 
 const badRequest = "Invalid Request"
 
-// noEvidence tells whether a fault of the HSM's look says nothing about the backup: our identity may not ask, or what the
-// HSM was given to get at the folder did not do. A no in words that nobody knows is one to the backup.
+// noEvidence reports whether a fault of the HSM's check says nothing about the backup: the app's identity may not ask, or
+// the HSM's access to the folder did not work. A refusal in unknown words is a refusal of the backup.
 func noEvidence(f *backup.Fault) bool {
 	switch {
 	case f.Kind == backup.Denied:
@@ -119,18 +119,19 @@ func noEvidence(f *backup.Fault) bool {
 	return badSAS(f.Said) || strings.EqualFold(strings.TrimRight(f.Said, ". "), badRequest)
 }
 
-// belated tells whether the HSM may have refused the look by its rule of Recent alone, as the app was down, the start lost or
-// the folder large: it does not speak of the backup, which is as old as that. In which words it refuses was never recorded.
-// The folder was listed before the HSM refused, and by a clock of whole seconds.
+// belated reports whether the HSM may have refused the check only by its rule of Recent, because the app was down, the
+// start was lost or the folder was large. Such a refusal says nothing about the backup except its age. The words of such
+// a refusal were never recorded. belated allows for clockTolerance, because the folder was listed before the HSM refused,
+// and by a clock of whole seconds.
 func (p *Provider) belated(f folder, fault *backup.Fault) bool {
 	return fault.Kind == backup.Refused && !invalidBackup(fault.Said) && f.now.Sub(f.newest) >= p.Recent-clockTolerance
 }
 
-// read is how many files were read.
+// read returns the number of files that were read.
 func (at progress) read() int { return len(at.Sums) / sha256.Size }
 
-// hash reads on from the offset, HashPart bytes at the most, and returns how many it read. The part before an error
-// counts.
+// hash continues at the offset, reads HashPart bytes at the most, and returns the number of bytes read. The bytes before
+// an error count.
 func (p *Provider) hash(ctx context.Context, a backup.Attempt, f folder, at *progress, offset int64) (int64, error) {
 	client, err := p.azure.Container(a.Storage)
 	if err != nil {
@@ -170,7 +171,7 @@ func (p *Provider) hash(ctx context.Context, a backup.Attempt, f folder, at *pro
 	return read, nil
 }
 
-// hashed are the files with their hashes, named within the folder.
+// hashed returns the files with their hashes, named within the folder.
 func (f folder) hashed(folder string, at progress) []backup.File {
 	var files []backup.File
 	for i, file := range f.files {
@@ -182,8 +183,8 @@ func (f folder) hashed(folder string, at progress) []backup.File {
 	return files
 }
 
-// digest is the SHA-256 of the list of files: a line "<hash>  <name>" each, in the order of their names, as sha256sum
-// writes them.
+// digest returns the SHA-256 of the list of files. The list has a line "<hash>  <name>" for each file, in the order of
+// the names, as sha256sum writes it.
 func digest(files []backup.File) string {
 	sum := sha256.New()
 	for _, f := range files {

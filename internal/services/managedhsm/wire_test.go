@@ -19,7 +19,7 @@ import (
 	"lifeboat/internal/services/managedhsm"
 )
 
-// What the tests on the wire are about.
+// These are the names and addresses in the tests on the wire.
 const (
 	groups  = "/subscriptions/7a1c5b0e-3f44-4c2e-9d10-5e2b8f6a9c01/resourceGroups"
 	target  = groups + "/keys/providers/Microsoft.KeyVault/managedHSMs/Contoso"
@@ -84,7 +84,7 @@ func stepOf(r *http.Request) step {
 // reply answers a request, or fails as the network does.
 type reply func(*http.Request) (*http.Response, error)
 
-// wire is the transport: it plays Azure's side, a reply to each step, and keeps what was sent.
+// wire is a transport that plays Azure's side. It gives a reply to each step, and keeps the requests.
 type wire struct {
 	replies map[step]reply
 
@@ -132,12 +132,12 @@ func (w *wire) expect(t *testing.T, want ...step) {
 	}
 }
 
-// provider is one with this wire, as a new process would make it.
+// provider makes a provider with this wire, as a new process would make it.
 func (w *wire) provider() *managedhsm.Provider {
 	return managedhsm.New(identity{}, azcore.ClientOptions{Transport: w})
 }
 
-// tokenOptions are what a token is asked for with.
+// tokenOptions are the options of a request for a token.
 type tokenOptions = policy.TokenRequestOptions
 
 // identity is a credential that fails for the scopes that contain a text.
@@ -154,7 +154,7 @@ func (i identity) GetToken(ctx context.Context, o tokenOptions) (azcore.AccessTo
 var challenge = answers(401, "", `Www-Authenticate: Bearer authorization="https://login.microsoftonline.com/`+
 	`72f988bf-86f1-41af-91ab-2d7cd011db47", resource="https://managedhsm.azure.net"`)
 
-// answers replies with a status, "Name: value" headers and a body.
+// answers makes a reply with a status, "Name: value" headers and a body.
 func answers(status int, body string, headers ...string) reply {
 	return func(*http.Request) (*http.Response, error) {
 		h := http.Header{}
@@ -168,24 +168,24 @@ func answers(status int, body string, headers ...string) reply {
 	}
 }
 
-// accepted is the answer to a start as recorded.
+// accepted makes the answer to a start, as recorded.
 func accepted(kind string) reply {
 	return answers(202, `{"status":"InProgress","statusDetails":null,"error":null,"startTime":1793673000,"endTime":null,`+
 		`"jobId":"`+job+`","azureStorageBlobContainerUri":null}`,
 		"Azure-AsyncOperation: "+vault+"/"+kind+"/"+job+"/pending", "Retry-After: 10")
 }
 
-// says is a poll's answer of 200.
+// says makes a poll's answer of 200.
 func says(fields string) reply {
 	return answers(200, `{"startTime":1793673000,"endTime":1793673010,"jobId":"`+job+`",`+fields+`}`)
 }
 
-// refuses is an error of the HSM.
+// refuses makes a reply with an error of the HSM.
 func refuses(status int, code, message string, headers ...string) reply {
 	return answers(status, fmt.Sprintf(`{"error":{"code":%q,"message":%q,"innererror":null}}`, code, message), headers...)
 }
 
-// fails replies with no answer.
+// fails makes a reply that is the error, without an answer.
 func fails(err error) reply { return func(*http.Request) (*http.Response, error) { return nil, err } }
 
 var (
@@ -193,7 +193,7 @@ var (
 	unknown = fails(&net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host", IsNotFound: true}})
 )
 
-// fault is what a test wants of an error: the kind, the code, and words of the message and the hint.
+// fault is the error that a test expects: the kind, the code, and words of the message and the hint.
 type fault struct {
 	kind          backup.FaultKind
 	code          string

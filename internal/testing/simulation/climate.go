@@ -1,30 +1,35 @@
 package simulation
 
-// climate says which accidents a world knows, each as so many in a thousand opportunities. Every world knows others: what
-// goes wrong together with everything else is less telling than what goes wrong alone.
+// climate says which accidents a world knows, each as so many in a thousand opportunities. Each world knows other
+// accidents, because an accident shows more alone than together with all others.
 type climate struct {
-	// Of an invocation: it takes turns with others instead of running through.
+	// interleaved is the chance that an invocation takes turns with others instead of running through.
 	interleaved int
-	// Of an outside call: the invocation dies before it or after it; it is slow, where the invocation takes turns.
+	// dies is the chance that an invocation dies before or after an outside call. slow is the chance that the call is
+	// slow, if the invocation takes turns.
 	dies, slow int
-	// Of a request to storage: a read fails; a write fails and was not made; was made and its answer is lost; is made
-	// later than its caller thinks; is sent again by the SDK after a lost answer.
+	// These are the accidents of a request to storage: a read fails; a write fails and was not made; a write was made and
+	// its answer is lost; a write is made later than its caller thinks; the SDK sends a write again after a lost answer.
 	readFails, writeFails, writeLost, writeLate, writeAgain int
-	// Of a message sent: it was not; it was, and the caller does not know; twice; later.
+	// These are the accidents of a message: it was not sent; it was sent, and the caller does not know; it was sent
+	// twice; it is sent later.
 	sendFails, sendLost, sendTwice, sendLate int
-	// Of a delivery: late; again, although it was worked off; lost for ever.
+	// These are the accidents of a delivery: it is late; it comes again, although the message was handled; it is lost for
+	// ever.
 	deliverLate, deliverTwice, deliverNever int
-	// Of a tick: missing, late, one more, two at once.
+	// These are the accidents of a tick: it is missing; it is late; one more comes; two come at once.
 	tickMissing, tickLate, tickExtra, tickTwice int
-	// Of a request to a service; see service.go.
+	// These are the accidents of a request to a service; see service.go.
 	serviceFails, startLost, operationFails, artifactBad, artifactSmall int
-	// Of a day, counted each time something may befall it: see events.go. Of a day: that somebody asks for a restore.
+	// befalls is the chance of an event of the day, drawn several times a day: see events.go. restores is the chance that
+	// a person asks for a restore on the day.
 	befalls, restores int
-	// Of a request that starts a restore: its answer is lost, and perhaps the request.
+	// restoreLost is the chance that the answer to the start of a restore is lost, and perhaps the request.
 	restoreLost int
 }
 
-// newClimate draws one. With most knobs at zero in most worlds, the rest of a world is quiet enough to be understood.
+// newClimate draws a climate. Most knobs are zero in most worlds, so the rest of a world is quiet enough to be
+// understood.
 func newClimate(c *choices) climate {
 	level := func(options ...int) int { return oneOf(c, options...) }
 	return climate{
@@ -41,11 +46,11 @@ func newClimate(c *choices) climate {
 	}
 }
 
-// weather is how much of the climate a day gets: none, all, or a multiple.
+// weather draws the strength of the climate on a day: none, all, or a multiple.
 func (c climate) weather(day *choices) int { return oneOf(day, 0, 0, 1, 1, 1, 5) }
 
-// mostCopies of messages are made in a day. A wake-up that comes too early is put back again and again, so without a
-// bound its copies would have copies.
+// mostCopies is the largest number of copies of messages that are made in a day. A wake-up that comes too early is put
+// back again and again, so without a limit its copies would have copies.
 const mostCopies = 30
 
 // copies draws an accident that makes another copy of a message.

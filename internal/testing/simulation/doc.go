@@ -1,6 +1,6 @@
 // Package simulation runs the real engine, its schedule and its retention against storage and services that do their
-// worst, on a clock that jumps from one instant at which something can happen to the next: sixty days in a fifth of a
-// second. One seed decides everything. What the engine promises is checked after every step (invariants.go); a seed that
+// worst. Its clock jumps from one instant at which something can happen to the next: sixty days in a fifth of a second.
+// One seed decides everything. After every step the invariants check the engine's promises (invariants.go). A seed that
 // breaks a promise replays exactly, and is shrunk to a short trace.
 //
 // The parts of a world, each in a file of its own:

@@ -10,7 +10,7 @@ import (
 	"lifeboat/internal/engine"
 )
 
-// befall draws what happens to the day as a whole: what people do, and what is away or out of order for a while.
+// befall draws the events of the whole day: people's actions, and outages and faults that last for a while.
 func (w *World) befall() {
 	often := w.climate.befalls
 	if w.options.Calm {
@@ -41,7 +41,7 @@ func (w *World) happen(what int) {
 	long := func(options ...time.Duration) time.Duration { return oneOf(c, options...) }
 	someone := func() *instance { return w.instances[c.pick(len(w.instances))] }
 	somewhere := func() *service { return w.services[c.pick(len(w.services))] }
-	// Whatever happens here makes everything take longer, also when it is over.
+	// Each of these events makes everything take longer, also when it is over.
 	begins := func(format string, args ...any) {
 		w.disturb()
 		w.note(nil, format, args...)
@@ -144,7 +144,7 @@ func (w *World) happen(what int) {
 	}
 }
 
-// request is a backup asked for by hand. Who asks repeats the request under its ID until there is an answer.
+// request is a backup asked for by hand. Its sender repeats it under its ID until there is an answer.
 type request struct {
 	request engine.Request
 	tries   int
@@ -164,7 +164,7 @@ func (w *World) ask() {
 	w.figures.Requests++
 	w.post(r)
 	if w.weather > 0 && w.choices.pick(2) == 1 {
-		// Somebody else asks for the same, just after.
+		// Another person asks for the same, just after.
 		other := &request{request: r.request}
 		other.request.ID = "request-" + w.newID()
 		w.requests = append(w.requests, other)
@@ -202,7 +202,7 @@ func (w *World) post(r *request) {
 	})
 }
 
-// suspected may have somebody look at a suspect recovery point, soon, later, or when cleanup is about to delete it.
+// suspected may let a person look at a suspect recovery point, soon, later, or when cleanup is about to delete it.
 func (w *World) suspected(p *backup.Point) {
 	if w.ending {
 		return

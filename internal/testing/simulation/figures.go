@@ -11,7 +11,7 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// Figures count what happened in worlds.
+// Figures counts what happened in worlds.
 type Figures struct {
 	Worlds, Days int
 
@@ -37,7 +37,7 @@ func (f *Figures) ended(s backup.State) {
 	f.Ended[s]++
 }
 
-// Add counts others too.
+// Add adds the figures of other worlds.
 func (f *Figures) Add(o Figures) {
 	f.Worlds += max(o.Worlds, 1)
 	for _, n := range []struct {

@@ -15,19 +15,20 @@ import (
 
 const (
 	executeQueue = "execute"
-	// poison ends the names of the queues for what the host gave up.
+	// poison ends the names of the queues for the messages that the host gave up.
 	poison     = "-poison"
 	eventQueue = "lifeboat-events"
 
-	// What host.json and the Functions host say about queue triggers: how many deliveries a message gets, when it comes
-	// back after a failure, how long it is hidden while it is worked on, and how many are taken at once.
+	// maxDequeueCount, afterFailure, lease and batchSize are the rules of host.json and the Functions host for queue
+	// triggers: the number of deliveries of a message, the time until it comes back after a failure, the time for which
+	// it is hidden while it is handled, and the number of messages taken at once.
 	maxDequeueCount = 5
 	afterFailure    = 30 * time.Second
 	lease           = 10 * time.Minute
 	batchSize       = 16
-	// reclaims is how often a tick comes at least while a run waits for a permit. In truth one comes each minute.
+	// reclaims is the longest time between two ticks while a run waits for a permit. In truth a tick comes each minute.
 	reclaims = 20 * time.Minute
-	// tickPeriod and cleanupPeriod are those of the timers.
+	// tickPeriod and cleanupPeriod are the periods of the timers.
 	tickPeriod    = time.Minute
 	cleanupPeriod = 5 * time.Minute
 )
@@ -35,36 +36,37 @@ const (
 // host is the Functions host: it invokes the handler, on one of its instances.
 type host struct {
 	w *World
-	// down is when the app comes back, zero if it is there.
+	// down is the time at which the app comes back, zero if it is there.
 	down time.Time
-	// late is when the queues are looked at again, if that comes late.
+	// late is the time at which the host looks at the queues again, if that comes late.
 	late time.Time
 	// stopped is LIFEBOAT_STOPPED.
 	stopped string
 
-	// lastTick and lastCleanup are when the timers came last, clean whether the last tick ended well and alone.
+	// lastTick and lastCleanup are the times at which the timers came last. clean says that the last tick ended well and
+	// alone. ticking counts the ticks under way.
 	lastTick, lastCleanup time.Time
 	clean                 bool
 	ticking               int
-	// slot is the first slot after the last tick, zero if it has to be found out again.
+	// slot is the first slot after the last tick, zero if it must be computed again.
 	slot time.Time
-	// ambush lies in wait for the next tick that finds a slot.
+	// ambush waits for the next tick that finds a slot.
 	ambush *ambush
 	// fatal is the call at which the next invocation dies, if it is not 0.
 	fatal int
-	// delayed is how long the next tick holds back, and skipped that this was decided.
+	// delayed is the time until which the next tick is held back, and skipped says that this was decided.
 	delayed time.Time
 	skipped bool
 }
 
-// ambush is an accident at the worst of times: the tick that finds a slot dies after so many calls, and then something
-// happens that keeps the next tick from going on where it stopped.
+// ambush is an accident at the worst moment: the tick that finds a slot dies after so many calls, and then something
+// keeps the next tick from going on there.
 type ambush struct {
 	calls int
 	then  func()
 }
 
-// consider offers what the host would do next.
+// consider offers the host's next actions.
 func (h *host) consider(offer func(time.Time, func())) {
 	up := func(t time.Time) time.Time {
 		if t.Before(h.down) {
@@ -92,8 +94,8 @@ func (h *host) consider(offer func(time.Time, func())) {
 	}
 }
 
-// nextTick is the next minute at which a tick finds something to do: a slot, a run to be looked at, or what the last
-// tick left. A tick a day comes in any case.
+// nextTick returns the next minute at which a tick finds something to do: a slot, a run to be checked, or the rest of the
+// last tick's work. A tick comes once a day in any case.
 func (h *host) nextTick() time.Time {
 	first := h.lastTick.Add(tickPeriod)
 	if h.lastTick.IsZero() {
@@ -120,9 +122,9 @@ func (h *host) nextTick() time.Time {
 			at = left // a tick sends the events that are left over
 		}
 		switch waiting := len(h.w.ledger.line) > 0; {
-		case waiting && h.w.ledger.room(h.w.concurrency): // the tick calls up the next
+		case waiting && h.w.ledger.room(h.w.concurrency): // the tick dispatches the next
 			at = first
-		case waiting && at.After(first.Add(reclaims)): // the tick looks whether a permit was left behind
+		case waiting && at.After(first.Add(reclaims)): // the tick checks whether a permit was left behind
 			at = first.Add(reclaims)
 		}
 	}
@@ -141,7 +143,7 @@ func (h *host) nextTick() time.Time {
 	return at
 }
 
-// nextCleanup is when the timer of cleanup finds something due; zero if there is nothing.
+// nextCleanup returns the time at which the timer of cleanup finds something due; zero if nothing is due.
 func (h *host) nextCleanup() time.Time {
 	rows := h.w.rows("due", 1)
 	if len(rows) == 0 {
@@ -157,7 +159,7 @@ func (h *host) nextCleanup() time.Time {
 	return ceil(at, cleanupPeriod)
 }
 
-// keyTime is the time at the beginning of the key of an entry in an index.
+// keyTime returns the time at the beginning of the key of an entry in an index.
 func keyTime(row string) time.Time {
 	t, err := time.Parse("20060102T150405Z", row[:16])
 	if err != nil {
@@ -173,10 +175,10 @@ func ceil(t time.Time, d time.Duration) time.Time {
 	return t
 }
 
-// anyone is one of the instances.
+// anyone picks one of the instances.
 func (h *host) anyone() *instance { return h.w.instances[h.w.choices.pick(len(h.w.instances))] }
 
-// tick is the timer of "schedule", perhaps late, perhaps missing, perhaps on two instances at once.
+// tick runs the timer of "schedule", perhaps late, perhaps not at all, perhaps on two instances at once.
 func (h *host) tick() {
 	w := h.w
 	w.choices.track = ofTicks
@@ -193,7 +195,7 @@ func (h *host) tick() {
 		}
 	}
 	if h.skipped {
-		w.disturb() // until now nobody could look
+		w.disturb() // until now no tick could look
 	}
 	h.delayed, h.skipped = time.Time{}, false
 	h.clean = true
@@ -246,12 +248,12 @@ func (h *host) invokeTick() {
 		if v.died || v.err != nil {
 			h.clean = false
 		}
-		alone = alone && w.figures.Ticks == nth // none has begun meanwhile: who loses a race leaves the rest to the faster one
+		alone = alone && w.figures.Ticks == nth // no other has begun meanwhile: the loser of a race leaves the rest to the winner
 		w.check(ticked{v: v, began: began, stopped: stopped, alone: alone, plans: force.Plans, report: report})
 	})
 }
 
-// cleanup is the timer of "cleanup".
+// cleanup runs the timer of "cleanup".
 func (h *host) cleanup() {
 	w := h.w
 	w.choices.track = ofCleanup
@@ -278,7 +280,7 @@ func (h *host) deliver() {
 	hidden := lease
 	lost := w.copies(w.climate.deliverTwice)
 	if lost {
-		// The host cannot renew its lease, or the message cannot be deleted: somebody else gets it too.
+		// The host cannot renew its lease, or the message cannot be deleted: another invocation gets it too.
 		hidden = oneOf(w.choices, 10*time.Minute, time.Second, time.Minute)
 	}
 	messages := w.queue.Receive(executeQueue, batchSize, hidden)
@@ -296,22 +298,22 @@ func (h *host) deliver() {
 	}
 }
 
-// wakeupIn is what a message of the engine's says; whether it takes it for one is its own affair.
+// wakeupIn reads the wake-up in a message. The engine itself decides whether the message is one.
 func wakeupIn(body []byte) (u backup.Wakeup) {
 	if err := json.Unmarshal(body, &u); err != nil {
-		panic(err) // nobody else sends any
+		panic(err) // the world sends only JSON
 	}
 	return u
 }
 
-// delivery of a message to the handler.
+// delivery is the delivery of a message to the handler.
 type delivery struct {
 	queue, id, receipt string
 	body               []byte
 	count              int
-	// wakeup is what the body says.
+	// wakeup is the wake-up in the body.
 	wakeup backup.Wakeup
-	// again: it comes again whatever becomes of it.
+	// again says that the message comes again in any case.
 	again bool
 }
 
@@ -357,7 +359,7 @@ func outcome(o engine.Outcome) string {
 	return string(o.From) + " -> " + string(o.To)
 }
 
-// settle deletes a message that was worked off, brings back one that was not, and poisons it after the fifth time.
+// settle deletes a handled message, brings back a message whose handling failed, and poisons it after the fifth time.
 func (h *host) settle(d delivery, v *invocation) {
 	w := h.w
 	switch {
@@ -366,7 +368,8 @@ func (h *host) settle(d delivery, v *invocation) {
 			w.disturb()
 		}
 	case v.died:
-		// The handler's process ended: its message is released at once. Where the host's did, it waits for its lease.
+		// The handler's process ended: its message is released at once. If the host's process ended, the message waits
+		// for its lease.
 		if d.count >= maxDequeueCount {
 			h.poison(d)
 		} else if w.choices.pick(2) == 0 {

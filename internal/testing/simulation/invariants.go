@@ -15,7 +15,7 @@ import (
 
 // Violation is a promise that was broken.
 type Violation struct {
-	// Invariant is its name, What happened in words.
+	// Invariant is the name of the promise, and What says in words what happened.
 	Invariant, What string
 	At              time.Time
 }
@@ -24,15 +24,15 @@ func (v *Violation) String() string { return v.Invariant + ": " + v.What }
 
 // Invariant is a promise that is checked at every moment.
 type Invariant struct {
-	// Name says what holds. Promise is its number in the design's list, or "" where it is none of these.
+	// Name says what holds. Promise is its number in the design's list, or "" if it is not in the list.
 	Name, Promise string
-	// check looks at the moment, and says what is wrong with it.
+	// check returns the error that it finds at the moment, or "".
 	check func(w *World, moment any) string
 }
 
-// The moments at which the invariants look.
+// These are the moments at which the invariants are checked.
 type (
-	// saved: a run's row was written. rival is another run of the same slot.
+	// saved is the moment at which a run's row was written. rival is another run of the same slot.
 	saved struct {
 		v       *invocation
 		facts   *facts
@@ -40,7 +40,7 @@ type (
 		insert  bool
 		rival   *facts
 	}
-	// kept: a recovery point's row was written. others are the live points of its target.
+	// kept is the moment at which a recovery point's row was written. others are the live points of its target.
 	kept struct {
 		v       *invocation
 		was, is *backup.Point
@@ -48,69 +48,70 @@ type (
 		// rival is the ID of another point that names the same artifact.
 		rival string
 	}
-	// gapped: missed slots were recorded.
+	// gapped is the moment at which missed slots were recorded.
 	gapped struct{ gap schedule.Gap }
-	// asking: a start is about to be sent.
+	// asking is the moment before a start is sent.
 	asking struct {
 		facts   *facts
 		attempt backup.Attempt
 	}
-	// began: the service accepts an operation.
+	// began is the moment at which the service accepts an operation.
 	began struct {
 		service   *service
 		operation *operation
 		attempt   backup.Attempt
 	}
-	// stepped: an invocation goes on with a run.
+	// stepped is the moment at which an invocation goes on with a run.
 	stepped struct {
 		v    *invocation
 		call string
 	}
-	// worked: an invocation for the run has ended, and its message was settled.
+	// worked is the moment at which an invocation for the run has ended, and its message was settled.
 	worked struct{ run string }
-	// removed: an artifact was deleted.
+	// removed is the moment at which an artifact was deleted.
 	removed struct {
 		v     *invocation
 		run   string
 		blob  *blob
 		extra bool
 	}
-	// noted: a tick told that it came; was is when one did before.
+	// noted is the moment at which a tick noted that it came. was is the time in its note before.
 	noted struct {
 		timer   string
 		was, is time.Time
 	}
-	// passing: a permit was taken or given back.
+	// passing is the moment at which a permit was acquired or released.
 	passing struct{ row string }
-	// told: an event was sent.
+	// told is the moment at which an event was sent.
 	told struct{ event backup.Event }
-	// answered: a request by hand was answered with a run.
+	// answered is the moment at which a request by hand was answered with a run.
 	answered struct {
 		request *request
 		run     string
 	}
-	// vouched: somebody's acceptance of a recovery point was answered with the point.
+	// vouched is the moment at which the acceptance of a recovery point was answered with the point.
 	vouched struct{ point backup.Point }
-	// restoreAsking: a request that starts a restore is about to be sent.
+	// restoreAsking is the moment before the start of a restore is sent.
 	restoreAsking struct {
 		v       *invocation
 		facts   *facts
 		restore backup.Restore
 	}
-	// restoreBegan: the service accepts a restore.
+	// restoreBegan is the moment at which the service accepts a restore.
 	restoreBegan struct {
 		run       string
 		service   *service
 		operation *operation
 	}
-	// ordered: a request for a restore was worked off. Without a run it was turned away.
+	// ordered is the moment at which a request for a restore was handled. Without a run it was rejected.
 	ordered struct {
 		order *order
 		run   string
 	}
-	// canceled: somebody was told that a restore is canceled.
+	// canceled is the moment at which the cancellation of a restore was answered.
 	canceled struct{ run string }
-	// ticked: a tick has ended. stopped: it was told to make no runs. alone: no other was under way meanwhile.
+	// ticked is the moment at which a tick has ended. stopped says that it had to make no runs, and alone says that no
+	// other was under way meanwhile.
 	ticked struct {
 		v              *invocation
 		began          time.Time
@@ -118,15 +119,15 @@ type (
 		plans          []backup.Plan
 		report         engine.ScheduleReport
 	}
-	// cleaned: a cleanup has ended.
+	// cleaned is the moment at which a cleanup has ended.
 	cleaned struct{ v *invocation }
-	// passed: something happened, and time goes on.
+	// passed is the moment at which something has happened, and time goes on.
 	passed struct{}
-	// over: everything has come to its end.
+	// over is the moment at which everything has come to its end.
 	over struct{}
 )
 
-// check has all invariants look at the moment.
+// check has all invariants check the moment.
 func (w *World) check(moment any) {
 	if w.violation != nil {
 		return
@@ -146,25 +147,27 @@ func (w *World) violate(invariant, format string, args ...any) {
 }
 
 const (
-	// strandedAfter is how long a run may wait for nobody: the sweep looks five minutes after its wake-up was due, and sends
-	// one again that is two minutes late; a tick a minute; the rest is for what takes its time.
+	// strandedAfter is the longest time for which a run may wait without a message. The sweep looks five minutes after
+	// the run's wake-up was due, and sends a wake-up again that is two minutes late; a tick comes each minute; the rest
+	// is for slow steps.
 	strandedAfter = 15 * time.Minute
-	// longestRun is the longest that a run can take: a day to wait, for each of three starts a day to be looked for, a day
-	// to run, one to be verified, and the outages of the app.
+	// longestRun is the longest time that a run can take: a day to wait, a day to look for each of three starts, a day to
+	// run, a day to be verified, and the outages of the app.
 	longestRun = 9 * day
-	// leastPatience is how long nothing must be seen of a lost start before the next, less what an invocation takes.
+	// leastPatience is the time that must pass without a trace of a lost start before the next start, less the time of an
+	// invocation.
 	leastPatience = 40 * time.Minute
-	// clockTolerance is how far a process's clock may be from the storage's for it to schedule and delete, and a second
-	// since that has only whole ones.
+	// clockTolerance is the largest difference between a process's clock and the storage's clock at which the process may
+	// schedule and delete, and a second more, because the storage's clock has whole seconds only.
 	clockTolerance = 2*time.Minute + time.Second
 )
 
-// holdsLock are the states in which a run has its target for itself.
+// holdsLock reports whether a run in the state has its target for itself.
 func holdsLock(s backup.State) bool {
 	return s == backup.Starting || s == backup.Running || s == backup.Verifying
 }
 
-// Invariants are all that is checked. To add one is to add a line.
+// Invariants lists everything that is checked. To add an invariant is to add a line.
 var Invariants = []Invariant{
 	{"one run per slot", "1", oneRunPerSlot},
 	{"every slot is a run or in a gap", "1", everySlot},
@@ -249,7 +252,8 @@ func everySlot(w *World, moment any) string {
 				continue
 			}
 			for _, target := range p.Targets {
-				// One that was taken out and put back is nobody's when a tick looked in between, at a plan.yaml up to two days old.
+				// A target that was taken out and put back needs neither a run nor a gap if a tick looked in between,
+				// at a plan.yaml up to two days old.
 				left, ok := w.file.left[[2]string{p.Name, target}]
 				gone := ok && left.After(last.until.Add(-2*day))
 				if !gone && slices.Contains(last.plan.Targets, target) && w.ledger.bySlot[slotKey(p.Name, target, slot)] == nil {
@@ -272,7 +276,7 @@ func noSlotTwice(w *World, moment any) string {
 	switch m := moment.(type) {
 	case gapped:
 		if edited, ok := w.file.edited[m.gap.Plan]; ok && !edited.Before(m.gap.First.Add(-2*day)) {
-			return "" // the slots of a run may be between those of the gap
+			return "" // the slots of a run may lie between the slots of the gap
 		}
 		for _, f := range w.ledger.all {
 			r := f.run
@@ -371,7 +375,7 @@ func lookFirst(w *World, moment any) string {
 	switch m := moment.(type) {
 	case saved:
 		if m.v.look != nil && m.v.look.run == m.is.ID {
-			m.facts.looked(w.now, *m.v.look) // what died with its invocation is no look
+			m.facts.looked(w.now, *m.v.look) // a look that died with its invocation does not count
 		}
 	case asking:
 		if s := m.facts.start; s.open && (!s.patient || !s.clean) {
@@ -398,7 +402,7 @@ func wakeupThere(w *World, moment any) string {
 		f.run.Wake)
 }
 
-// mostMessages is more than ever wait, whatever goes wrong, as long as somebody takes them.
+// mostMessages is more than ever wait, whatever goes wrong, as long as the host takes messages.
 const mostMessages = 300
 
 func noPile(w *World, moment any) string {
@@ -406,7 +410,7 @@ func noPile(w *World, moment any) string {
 		return ""
 	}
 	if w.now.Sub(w.host.late) < strandedAfter || w.now.Sub(w.host.down) < strandedAfter {
-		return "" // while nobody takes messages, the sweep sends each again
+		return "" // while the host takes no messages, the sweep sends each again
 	}
 	most := mostMessages
 	if w.now.Sub(w.disturbed) > strandedAfter {
@@ -448,7 +452,7 @@ func notStranded(w *World, moment any) string {
 	return ""
 }
 
-// busy says that an invocation is under way, which may be the one that is waited for.
+// busy reports whether an invocation is under way. It may be the expected one.
 func (w *World) busy() bool {
 	return slices.ContainsFunc(w.instances, func(i *instance) bool { return len(i.running) > 0 })
 }
@@ -503,18 +507,18 @@ func earned(w *World, moment any) string {
 	return ""
 }
 
-// listed says that rows keep what the artifact of the run consists of.
+// listed reports whether rows hold the list of the files in the run's artifact.
 func (w *World) listed(run string) bool {
 	partition, row, _ := strings.Cut(run, "-")
 	rows, _, err := w.catalog.List(context.Background(), partition, "files-"+row+"-", "files-"+row+".", 1)
 	return err == nil && len(rows) == 1
 }
 
-// canRestore says that the artifact must be there.
+// canRestore reports whether the artifact must be there.
 func canRestore(p *backup.Point) bool { return p.State == backup.Live || p.State == backup.Suspect }
 
-// suspectIsSmall knows the rule in outline: what is clearly small must be suspect, what is clearly not must not be, and who
-// is suspect stays so until somebody, or the third like it, vouches for it.
+// suspectIsSmall checks the rule in outline: a clearly small point must be suspect, and a point that is clearly not small
+// must not be. A suspect point stays suspect until a person, or the third point like it, vouches for it.
 func suspectIsSmall(w *World, moment any) string {
 	switch m := moment.(type) {
 	case kept:
@@ -548,7 +552,7 @@ func suspectIsSmall(w *World, moment any) string {
 	return ""
 }
 
-// thirdAlike says that the two points before the new one were suspect, too, and about as large.
+// thirdAlike reports whether the two points before the new one were suspect, too, and about as large.
 func (l *ledger) thirdAlike(p *backup.Point) bool {
 	partition, _, _ := strings.Cut(p.ID, "-")
 	var before []*backup.Point
@@ -570,15 +574,15 @@ func (l *ledger) thirdAlike(p *backup.Point) bool {
 	return len(before) >= 2 && most <= 2*least
 }
 
-// normal are the least and the most that the ten newest trusted points of the target have, other than the new one, and how
-// many of them there are.
+// normal returns the smallest and the largest size of the ten newest trusted points of the target, without the new one,
+// and the number of these points.
 func (l *ledger) normal(of *backup.Point) (least, most int64, n int) {
 	partition, _, _ := strings.Cut(of.ID, "-")
 	var trusted []*backup.Point
 	for _, id := range slices.Backward(l.history[partition]) {
 		p := l.points[id]
 		if id != of.ID && (p.Suspicion.Code == "" || !p.Accepted.Time.IsZero()) {
-			if trusted = append(trusted, p); len(trusted) == 15 { // in the order of their runs, which is nearly that of the points
+			if trusted = append(trusted, p); len(trusted) == 15 { // in the order of their runs, nearly the order of the points
 				break
 			}
 		}
@@ -635,8 +639,8 @@ func deletionReason(w *World, moment any) string {
 	return ""
 }
 
-// keptStays: what comes back is all there, and what storage did not let a cleanup delete has come back when that has ended
-// well. One that was suspect comes back as that.
+// keptStays checks that the artifact of a point that comes back is complete. It also checks that a point whose artifact
+// storage kept has come back when the cleanup has ended well. A suspect point comes back as suspect.
 func keptStays(w *World, moment any) string {
 	switch m := moment.(type) {
 	case kept:
@@ -697,7 +701,7 @@ func bounded(w *World, moment any) string {
 		if plan, _, ok := strings.Cut(m.row, "."); ok && m.row[:len(plan)+1] != ofAll {
 			f := w.ledger.runs[w.ledger.permits[m.row]]
 			if f == nil {
-				return "" // given back
+				return "" // released
 			}
 			most, held = f.run.Settings.Concurrency, w.ledger.held(plan+".")
 		}
@@ -788,8 +792,8 @@ func oneArtifact(w *World, moment any) string {
 	return ""
 }
 
-// undisturbed says that nothing has gone wrong for so long that what should have happened has, and that it has been so
-// since the given time.
+// undisturbed reports whether nothing has gone wrong for so long that all expected work is done, and whether as much time
+// has passed since the given time.
 func (w *World) undisturbed(since time.Time) bool {
 	if w.busy() || !w.now.After(w.host.down) || !w.now.After(w.host.late) || w.host.skipped {
 		return false
@@ -814,7 +818,7 @@ func eventsGateNothing(w *World, moment any) string {
 	if _, ok := moment.(passed); !ok || !w.silent.After(w.now) {
 		return ""
 	}
-	waited := false // long enough for a tick to take back what nobody holds
+	waited := false // long enough for a tick to reclaim a permit without a holder
 	for _, p := range w.ledger.line {
 		waited = waited || w.undisturbed(p.since)
 	}

@@ -14,11 +14,11 @@ import (
 	"lifeboat/internal/services"
 )
 
-// instance is one process of the handler: its clock, its book, and what it is working on.
+// instance is one process of the handler, with its clock, its book, and its invocations under way.
 type instance struct {
 	w    *World
 	name string
-	// offset is how far its clock is from the right one, always; jump is added while it has lost its mind.
+	// offset is the constant error of its clock. jump is added to the error while the clock is far off.
 	offset, jump time.Duration
 	book         *plans.Store
 	running      []*invocation
@@ -26,7 +26,7 @@ type instance struct {
 
 func newInstance(w *World, n int) *instance {
 	i := &instance{w: w, name: string(rune('A' + n))}
-	// Up to a minute and a half, to the half second: less than what the engine tolerates.
+	// The error is up to a minute and a half, to the half second: less than the engine tolerates.
 	i.offset = oneOf(w.choices, 0, time.Second, -30*time.Second, 90*time.Second, -90*time.Second, 500*time.Millisecond)
 	i.restart()
 	return i
@@ -40,7 +40,7 @@ func (i *instance) restart() {
 	}
 }
 
-// die ends the process, and with it everything that it was doing.
+// die ends the process, and with it all its invocations.
 func (i *instance) die() {
 	for _, v := range slices.Clone(i.running) {
 		v.doomed = true
@@ -51,8 +51,8 @@ func (i *instance) die() {
 	i.restart()
 }
 
-// invocation is one call of the engine by the host. It runs through, or takes turns with others: then it stops in front of
-// and behind every outside call, and the world decides who goes on.
+// invocation is one call of the engine by the host. It runs through, or takes turns with others. Then it stops before and
+// after every outside call, and the world decides which invocation goes on.
 type invocation struct {
 	w     *World
 	on    *instance
@@ -60,46 +60,46 @@ type invocation struct {
 	track int
 	what  string
 	begun time.Time
-	// offset is how far its clock is from the right one. A clock that is set does not change how spans are measured.
+	// offset is the error of its clock. An adjusted clock does not change how spans are measured.
 	offset time.Duration
-	// turns says that it takes turns; yield stops it, next lets it go on, inside is true while it does.
+	// turns says that it takes turns. yield stops it, next lets it go on, and inside is true while it runs.
 	turns  bool
 	yield  func(time.Time) bool
 	next   func() (time.Time, bool)
 	inside bool
-	// doomed: it dies at its next stop. dying: it dies when it has the answer to its call.
+	// doomed says that it dies at its next stop. dying says that it dies when it has the answer to its call.
 	doomed, dying bool
-	// what came of it.
+	// died and err are its result; done is called at its end.
 	died bool
 	err  error
 	done func(*invocation)
-	// wakeup is what it was invoked for, loaded the run as it read it, and owner its name in leases.
+	// wakeup is the message that it was invoked for. loaded is the run as it read it, and owner is its name in leases.
 	wakeup backup.Wakeup
 	loaded *backup.Run
 	owner  string
-	// order is the request for a restore that it was invoked for, plans those that it took for the ones in force.
+	// order is the request for a restore that it was invoked for. plans are the plans that it took for the active ones.
 	order *order
 	plans []backup.Plan
-	// look is the last look for a lost start that it made.
+	// look is its last look for a lost start.
 	look *look
 	// keeps are the runs whose artifacts storage refused to delete.
 	keeps []string
 	// fatal is the call at which it dies, if it is not 0.
 	fatal int
-	// calls and writes that it made.
+	// calls and writes count the calls and the writes that it made.
 	calls, writes int
 }
 
-// died is thrown through the engine where an invocation dies.
+// died is the value of the panic by which an invocation dies inside the engine.
 type died struct{}
 
-// The limits of the handler, and of the host.
+// These are the limits of the handler, and of the host.
 const (
 	handlerDeadline = 4 * time.Minute
 	functionTimeout = 5 * time.Minute
 )
 
-// invoke has the instance do the work. What is to follow is done when it has ended, or died.
+// invoke has the instance do the work. It calls done when the invocation has ended, or died.
 func (w *World) invoke(
 	on *instance, track int, what string, work func(context.Context, *invocation, *engine.Engine) error, done func(*invocation),
 ) {
@@ -161,10 +161,10 @@ func (v *invocation) end() {
 	v.done(v)
 }
 
-// known are the services that Lifeboat backs up.
+// known lists the services that Lifeboat backs up.
 var known = services.All().Known()
 
-// engine is the real one, of this process, with the world in place of Azure.
+// engine makes the real engine of this process, with the world in place of Azure.
 func (v *invocation) engine() *engine.Engine {
 	providers := map[string]backup.Provider{}
 	for _, s := range v.w.services {
@@ -177,10 +177,10 @@ func (v *invocation) engine() *engine.Engine {
 	}
 }
 
-// clock is the process's own.
+// clock returns the time of the process's own clock.
 func (v *invocation) clock() time.Time { return v.w.now.Add(v.offset) }
 
-// wait lets time pass, if the invocation takes turns; others do something meanwhile.
+// wait lets time pass, if the invocation takes turns; other invocations run meanwhile.
 func (v *invocation) wait(d time.Duration) {
 	if v.turns && !v.doomed {
 		v.yield(v.w.now.Add(d))
@@ -196,7 +196,7 @@ func (v *invocation) wait(d time.Duration) {
 	}
 }
 
-// before is the front of each outside call: an error means that it is not made.
+// before runs before each outside call. An error means that the call is not made.
 func (v *invocation) before(call string) error {
 	v.calls++
 	v.w.figures.Calls++
@@ -220,7 +220,7 @@ func (v *invocation) before(call string) error {
 	return nil
 }
 
-// after is the back of each outside call.
+// after runs after each outside call.
 func (v *invocation) after(call string) {
 	if v.w.violation != nil {
 		panic(died{})
@@ -233,7 +233,7 @@ func (v *invocation) after(call string) {
 	v.wait(v.delay())
 }
 
-// delay is how long the way to a service takes, or back.
+// delay draws the time of the way to a service, or back.
 func (v *invocation) delay() time.Duration {
 	if !v.turns || !v.w.happens(v.w.climate.slow) {
 		return 0
@@ -241,8 +241,8 @@ func (v *invocation) delay() time.Duration {
 	return oneOf(v.w.choices, 500*time.Millisecond, 2*time.Second, 10*time.Second, 40*time.Second, 75*time.Second)
 }
 
-// span is what a context leaves of its time. Nothing of the world takes real time, so it is what the engine allowed, but
-// for the moment in between: half seconds are the smallest spans here.
+// span returns the time that a context leaves. Nothing in the world takes real time, so this is the time that the engine
+// allowed, less the moment in between. Half seconds are the smallest spans here.
 func span(ctx context.Context) time.Duration {
 	end, ok := ctx.Deadline()
 	if !ok {
@@ -252,7 +252,7 @@ func span(ctx context.Context) time.Duration {
 	return (time.Until(end) + smallest - 1).Truncate(smallest)
 }
 
-// present is whoever runs at present: a process has one book for all its invocations.
+// present passes each call to the running invocation: a process has one book for all its invocations.
 type present struct{ w *World }
 
 func (p present) Get(ctx context.Context, key backup.Key) (backup.Row, time.Time, error) {

@@ -13,53 +13,55 @@ import (
 	"lifeboat/internal/testing/memory"
 )
 
-// ledger is what the world has seen: the rows as they are, read by their documented keys, and what really happened.
+// ledger holds the world's observations: the rows as they are, read by their documented keys, and what really happened.
 type ledger struct {
 	runs map[string]*facts
-	// all are the runs in the order in which they were made, open those that have not ended, or owe an event.
+	// all lists the runs in the order of their creation. open lists the runs that have not ended, or owe an event.
 	all, open []*facts
-	// bySlot are the runs by plan, target and slot.
+	// bySlot has the runs by plan, target and slot.
 	bySlot map[string]*facts
 	points map[string]*backup.Point
-	// live are the points of a target that can be restored, by the target's partition.
+	// live has the points of a target that can be restored, by the target's partition.
 	live map[string][]*backup.Point
-	// history are the IDs of all points of a target in the order in which they were made, by the same.
+	// history has the IDs of all points of a target but safety backups, in the order of their creation, by the target's
+	// partition.
 	history map[string][]string
-	// byTarget are the IDs of all recovery points of a target, safety backups among them.
+	// byTarget has the IDs of all recovery points of a target, safety backups among them.
 	byTarget map[string][]string
-	// byRequest are the runs that restore, by the ID of the request.
+	// byRequest has the runs that restore, by the ID of the request.
 	byRequest map[string]*facts
-	// accepted are the IDs of those that were suspect and became live.
+	// accepted has the IDs of the points that were suspect and became live.
 	accepted map[string]bool
 	gaps     map[string][]schedule.Gap
 	locks    map[string]string
-	// told are the IDs of events, with their types.
+	// told has the types of the events that were sent, by their IDs.
 	told map[string]string
-	// judgings are when the targets of plans are to be judged again, permits and line the rows of the gate.
+	// judgings has the times at which the targets of plans are to be judged again. permits and line have the rows of the
+	// gate.
 	judgings map[string]time.Time
-	// noted is when the timers last told that they tick, by the row.
+	// noted has the times at which the timers last noted that they tick, by the row.
 	noted   map[string]time.Time
 	permits map[string]string
 	line    map[string]place
-	// outbox are the events that are still to be sent, by their rows, and since when.
+	// outbox has the times at which the unsent events were written, by their rows.
 	outbox   map[backup.Key]time.Time
 	poisoned []string
-	// claims are the recovery points by the artifacts that they name.
+	// claims has the recovery points by the artifacts that they name.
 	claims      map[string]string
 	deadLetters map[string]bool
-	// dealt is up to when the slots of a plan were found dealt with, and by which plan.
+	// dealt has, for each plan, the time up to which its slots were found dealt with, and the plan at that time.
 	dealt map[string]dealt
 }
 
-// place is one in the line: the plan's own bound is Most, 0 without.
+// place is a place in the line. Most is the plan's own limit, 0 without a limit.
 type place struct {
 	Plan string
 	Most int
 
-	since time.Time // it is taken
+	since time.Time // the place is taken
 }
 
-// owesAcceptance says that the acceptance of the run's recovery point is all that is still to be told of it.
+// owesAcceptance reports whether the acceptance of the run's recovery point is the only event that the run still owes.
 func (l *ledger) owesAcceptance(run string) bool {
 	owes := false
 	for key := range l.outbox {
@@ -88,7 +90,7 @@ const ofAll = "permit-all."
 
 func ofPlan(plan string) string { return "permit-plan-" + plan + "." }
 
-// room says that somebody in the line could begin.
+// room reports whether a run in the line could begin.
 func (l *ledger) room(ofAllPlans int) bool {
 	if ofAllPlans > 0 && l.held(ofAll) >= ofAllPlans {
 		return false
@@ -106,24 +108,26 @@ type dealt struct {
 	plan  backup.Plan
 }
 
-// facts are those of a run.
+// facts holds the facts of a run.
 type facts struct {
 	name string
 	run  *backup.Run
-	// asked are the artifacts for which a start was asked for.
+	// asked has the artifacts for which a start was requested.
 	asked map[string]bool
-	// open: the answer to a start is missing. clear is since when every look saw nothing, patient that this was so for
-	// long enough, clean that the last look saw nothing.
+	// start is the state of the run's starts, and before is that state before the last start. open says that the answer
+	// to a start is missing. clear is the time since which every look saw nothing. patient says that this has been so for
+	// long enough. clean says that the last look saw nothing.
 	start, before starting
-	// restores are those that the service began for the run. restoreOpen: the answer to a request that starts one is missing,
-	// and nothing has shown since that it came to nothing; restoreBefore is what it was before the last request.
+	// restores lists the restores that the service began for the run. restoreOpen says that the answer to the start of a
+	// restore is missing, and nothing has shown since that it had no effect. restoreBefore is the value of restoreOpen
+	// before the last request.
 	restores                   []*operation
 	restoreOpen, restoreBefore bool
-	// refused: a guard said no at once.
+	// refused says that a guard refused the restore at once.
 	refused bool
-	// touched is when the wake-up that the run expects was last delivered.
+	// touched is the time at which the wake-up that the run expects was last delivered.
 	touched time.Time
-	// lost: the wake-up that it expects was taken away, so that only the sweep can send it.
+	// lost says that the expected wake-up was taken away, so that only the sweep can send it.
 	lost bool
 }
 
@@ -154,7 +158,7 @@ func slotKey(plan, target string, slot time.Time) string {
 	return plan + "|" + target + "|" + slot.UTC().Format(time.RFC3339)
 }
 
-// wrote notes writes that were made, and has the invariants look at each.
+// wrote notes the writes that were made, and has the invariants check each.
 func (l *ledger) wrote(w *World, v *invocation, writes []backup.Write) {
 	var moments []any
 	for _, write := range writes {
@@ -216,8 +220,8 @@ func (l *ledger) wrote(w *World, v *invocation, writes []backup.Write) {
 	}
 }
 
-// nextJudging is when a target may turn unprotected between two slots; zero if none will. What came due before the last
-// tick is that of a plan which is no more.
+// nextJudging returns the time at which a target may turn unprotected between two slots; zero if no target will. A time
+// before the last tick belongs to a plan that no longer exists.
 func (l *ledger) nextJudging(lastTick time.Time) (next time.Time) {
 	for _, again := range l.judgings {
 		if !again.IsZero() && !again.Before(lastTick) && (next.IsZero() || again.Before(next)) {
@@ -227,7 +231,7 @@ func (l *ledger) nextJudging(lastTick time.Time) (next time.Time) {
 	return next
 }
 
-// nextDrain is when a tick can send an event that is left over; zero if none is.
+// nextDrain returns the time at which a tick can send an event that is left over; zero if there is none.
 func (l *ledger) nextDrain(silent time.Time) (next time.Time) {
 	for key, since := range l.outbox {
 		// The outbox of a run belongs to its own steps, until a tick is told of it.
@@ -353,7 +357,7 @@ func (l *ledger) asked(w *World, a backup.Attempt) {
 	f.start = starting{open: true}
 }
 
-// answered notes what the engine was told of a start: nobody needs to look for one that certainly was none.
+// answered notes the engine's answer to a start. A request that certainly started nothing needs no look.
 func (v *invocation) answered(a backup.Attempt, kind backup.FaultKind) {
 	if f := v.w.ledger.runs[a.Run]; f != nil && (kind == backup.Deferred || kind == backup.Throttled || kind == backup.Refused) {
 		f.start = f.before
@@ -388,7 +392,7 @@ func (l *ledger) lose(u backup.Wakeup) {
 	}
 }
 
-// awaited says that the queue holds the wake-up that the run expects.
+// awaited reports whether the queue holds the wake-up that the run expects.
 func (w *World) awaited(f *facts) bool {
 	return slices.ContainsFunc(w.queue.Messages(executeQueue), func(m memory.Message) bool {
 		if !bytes.Contains(m.Body, []byte(f.run.Mark)) {
@@ -399,7 +403,7 @@ func (w *World) awaited(f *facts) bool {
 	})
 }
 
-// track is whose choices an invocation for the message makes.
+// track returns the track from which an invocation for the message chooses.
 func (l *ledger) track(w *World, u backup.Wakeup) int {
 	if l.runs[u.Run] != nil {
 		return ofTargets + slices.Index(w.services, w.service(l.runs[u.Run].run.Target))
@@ -407,7 +411,7 @@ func (l *ledger) track(w *World, u backup.Wakeup) int {
 	return ofCleanup
 }
 
-// Names for people.
+// The functions below make names for people.
 
 func (l *ledger) runName(id string) string {
 	if f := l.runs[id]; f != nil {

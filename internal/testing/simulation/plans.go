@@ -12,18 +12,18 @@ import (
 	"lifeboat/internal/schedule"
 )
 
-// planFile is plan.yaml: its text is JSON here, since what the book makes of a text is the same whatever its form.
+// planFile is plan.yaml. Its text is JSON here, because the book treats a text in the same way whatever its form.
 type planFile struct {
 	w     *World
 	specs []planSpec
 	text  []byte
-	// plans are those of the last good text.
+	// plans are the plans of the last good text.
 	plans []backup.Plan
-	// away: it cannot be read for the moment.
+	// away says that the file cannot be read for the moment.
 	away bool
-	// edited is when the schedule of a plan was last changed, by the plan's name.
+	// edited has the time at which the schedule of a plan was last changed, by the plan's name.
 	edited map[string]time.Time
-	// left is when a target was last taken out of a plan, by both.
+	// left has the time at which a target was last taken out of a plan, by both.
 	left map[[2]string]time.Time
 }
 
@@ -39,14 +39,14 @@ type planSpec struct {
 	Window       time.Duration
 	Keep, ByHand time.Duration
 	Paused       bool
-	// Concurrency is the plan's own bound, 0 without.
+	// Concurrency is the plan's own limit, 0 without a limit.
 	Concurrency int
-	// Itself, Into, Approval and Safety are what it says of restores.
+	// Itself, Into, Approval and Safety are the plan's rules for restores.
 	Itself, Approval, Safety bool
 	Into                     []string
 }
 
-// zones have their clocks changed on other days, and once not at all.
+// zones lists zones that change their clocks on different days, and one that never changes its clocks.
 var zones = func() (all []*time.Location) {
 	for _, name := range []string{"UTC", "Europe/Zurich", "America/New_York", "Australia/Lord_Howe"} {
 		zone, err := time.LoadLocation(name)
@@ -104,7 +104,7 @@ func (p planSpec) plan() backup.Plan {
 	}
 }
 
-// write makes the specs the text of the file.
+// write makes the text of the file from the specs.
 func (f *planFile) write() {
 	text, err := json.Marshal(f.specs)
 	if err != nil {
@@ -118,7 +118,7 @@ func (f *planFile) write() {
 	f.w.host.look()
 }
 
-// spoil makes the text one that nobody can read.
+// spoil makes the text unreadable.
 func (f *planFile) spoil() {
 	f.text = append([]byte("}{ "), f.text...)
 	f.w.host.look()
@@ -127,7 +127,7 @@ func (f *planFile) spoil() {
 // mend undoes all that is wrong with the file.
 func (f *planFile) mend() { f.write() }
 
-// look: the plans have changed, so the next tick finds something to do.
+// look makes the next tick find something to do, because the plans have changed.
 func (h *host) look() { h.clean, h.slot = false, time.Time{} }
 
 func (f *planFile) read(context.Context) ([]byte, error) {
@@ -152,7 +152,7 @@ func parsePlans(text []byte) ([]backup.Plan, error) {
 	return plans, nil
 }
 
-// nextSlot is the first slot of any plan after the instant.
+// nextSlot returns the first slot of any plan after the instant.
 func (f *planFile) nextSlot(after time.Time) time.Time {
 	first := after.Add(10 * day)
 	for _, p := range f.plans {
@@ -163,7 +163,7 @@ func (f *planFile) nextSlot(after time.Time) time.Time {
 	return first
 }
 
-// wants says that the target is one of the plan's today.
+// wants reports whether the plan has the target today.
 func (f *planFile) wants(plan, target string) bool {
 	return slices.ContainsFunc(f.specs, func(p planSpec) bool { return p.Name == plan && slices.Contains(p.Targets, target) })
 }

@@ -11,9 +11,9 @@ import (
 	"lifeboat/internal/restore"
 )
 
-// The promises about restores.
+// The functions below check the promises about restores.
 
-// horizons are how long services restore their backups, by the type of resource; as Azure's documentation says.
+// horizons has the time for which a service restores its backups, by the type of resource, as Azure's documentation says.
 var horizons = map[string]time.Duration{
 	"Microsoft.ApiManagement/service": 30 * day, "Microsoft.ConfidentialLedger/managedCCFs": 90 * day,
 }
@@ -41,7 +41,7 @@ func restoredOnce(w *World, moment any) string {
 	return ""
 }
 
-// guarded asks the guards in its own words.
+// guarded checks the guards with code of its own.
 func guarded(w *World, moment any) string {
 	switch m := moment.(type) {
 	case saved:
@@ -78,7 +78,7 @@ func guarded(w *World, moment any) string {
 	return ""
 }
 
-// allowed says what is wrong with a restore that was accepted, by the plans that were in force for the request.
+// allowed returns what is wrong with an accepted restore, by the active plans at the time of the request.
 func allowed(m saved) string {
 	q := m.is.Restore
 	request, err := restore.ParseRequest(m.v.order.body, "")
@@ -86,9 +86,9 @@ func allowed(m saved) string {
 		return m.facts.name + " was made of what nobody can read"
 	}
 	itself := q.Source == m.is.Target
-	// The way back from a restore into what is no target of a plan.
+	// This is the way back from a restore into a resource that is no target of a plan.
 	back := itself && request.Point != "" && !m.v.has(q.Source)
-	var policy *backup.RestorePolicy // of all plans that allow it together
+	var policy *backup.RestorePolicy // the policies of all plans that allow it, together
 	for _, p := range m.v.plans {
 		into := slices.Contains(p.Restore.Into, m.is.Target)
 		if slices.Contains(p.Targets, q.Source) && (into || itself && slices.Contains(p.Restore.Into, backup.Itself)) || back && into {
@@ -110,12 +110,12 @@ func allowed(m saved) string {
 	return ""
 }
 
-// has says that a plan which the invocation took for one in force has the target.
+// has reports whether a plan that the invocation took for active has the target.
 func (v *invocation) has(target string) bool {
 	return slices.ContainsFunc(v.plans, func(p backup.Plan) bool { return slices.Contains(p.Targets, target) })
 }
 
-// readers are the restores under way that stand in the recovery point's row.
+// reader returns the name of a restore under way in the recovery point's row, "" if there is none.
 func (w *World) reader(p *backup.Point) string {
 	for _, id := range p.Readers {
 		if f := w.ledger.runs[id]; f != nil && !f.run.State.Final() {
@@ -198,7 +198,7 @@ func latestProtects(w *World, moment any) string {
 	}
 	for _, id := range w.ledger.byTarget[q.Target] {
 		p := w.ledger.points[id]
-		// One that came, or was accepted, while the request was looked at is nobody's fault.
+		// A point may come, or be accepted, while the request is handled. That is no error.
 		since := w.ledger.runs[id].run.Ended
 		if p.Accepted.Time.After(since) {
 			since = p.Accepted.Time
@@ -210,7 +210,7 @@ func latestProtects(w *World, moment any) string {
 	return ""
 }
 
-// toldOfRestore says what is wrong with an event about the restore.
+// toldOfRestore returns what is wrong with an event about the restore.
 func (f *facts) toldOfRestore(e backup.Event) string {
 	word := strings.TrimPrefix(e.Type, "lifeboat.restore.")
 	switch state := backup.State(word); {
@@ -276,7 +276,7 @@ func requestAnswered(w *World, moment any) string {
 	return ""
 }
 
-// tampered says that somebody overwrote the artifact, which nobody deletes then.
+// tampered reports whether a person overwrote the artifact. Then Lifeboat does not delete it.
 func (w *World) tampered(p *backup.Point) bool {
 	b := w.service(p.Target).blob(p.Artifact)
 	return b != nil && !b.tampered.IsZero()

@@ -9,14 +9,14 @@ import (
 	"lifeboat/internal/engine"
 )
 
-// The services' other half: an invocation restores through these methods.
+// An invocation restores through the methods below. They are the other half of the services.
 
 var _ backup.Restorer = (*invocation)(nil)
 
-// freshness is how old the destination's own backup may be where a service asks for one.
+// freshness is the highest age of the destination's own backup, for a service that requires one.
 const freshness = 30 * time.Minute
 
-// restoring is the restore that is under way, nil if none is.
+// restoring returns the restore that is under way, nil if none is.
 func (s *service) restoring() *operation {
 	for _, o := range s.ops {
 		if o.restore != nil && o.ends.After(s.w.now) {
@@ -26,7 +26,7 @@ func (s *service) restoring() *operation {
 	return nil
 }
 
-// shown says that Azure shows the service: one that is being made anew may only be seen at the end.
+// shown reports whether Azure shows the service. A service that is being made again may be seen only at the end.
 func (s *service) shown() bool { return !s.gone || s.restoring() != nil && !s.ways.Hidden }
 
 // PreflightRestore implements [backup.Restorer].
@@ -59,7 +59,7 @@ func (v *invocation) PreflightRestore(ctx context.Context, r backup.Restore) err
 	return nil
 }
 
-// PrepareRestore implements [backup.Restorer]. Some services look themselves, and take their time over it.
+// PrepareRestore implements [backup.Restorer]. Some services make a check of their own, and take their time over it.
 func (v *invocation) PrepareRestore(ctx context.Context, r backup.Restore, token string) (backup.Operation, error) {
 	const what = "prepare the restore"
 	end, err := v.step(ctx, what)
@@ -90,7 +90,7 @@ func (v *invocation) PrepareRestore(ctx context.Context, r backup.Restore, token
 	return backup.Operation{Done: true}, nil
 }
 
-// BeginRestore implements [backup.Restorer]. What can happen to the request is what can happen to that of a backup.
+// BeginRestore implements [backup.Restorer]. The same can happen to the request as to the start of a backup.
 func (v *invocation) BeginRestore(ctx context.Context, r backup.Restore) (backup.Operation, error) {
 	const what = "BEGIN THE RESTORE"
 	end, err := v.step(ctx, what)
@@ -160,7 +160,7 @@ func (v *invocation) beginRestore(s *service, run string, r backup.Restore, what
 	return backup.Operation{Token: o.token, RetryAfter: oneOf(v.w.choices, 0, time.Minute, 20*time.Second)}, nil
 }
 
-// acceptRestore begins the restore, unless the service is at something else.
+// acceptRestore begins the restore, unless the service is busy.
 func (v *invocation) acceptRestore(s *service, run string, r backup.Restore) *operation {
 	w := v.w
 	if s.settle(); s.busy() != nil || s.ways.Remade && !s.gone {
@@ -178,7 +178,7 @@ func (v *invocation) acceptRestore(s *service, run string, r backup.Restore) *op
 	return o
 }
 
-// settleRestore makes true what a restore that has ended brought about.
+// settleRestore applies the effect of a restore that has ended.
 func (s *service) settleRestore(o *operation) {
 	switch {
 	case o.fails:
@@ -188,7 +188,7 @@ func (s *service) settleRestore(o *operation) {
 		s.gone = false
 	default:
 		if until := o.ends.Add(s.ways.Orphans); until.After(s.denied) && s.ways.Orphans > 0 {
-			s.denied = until // the roles are those of the backup
+			s.denied = until // the restore brought the backup's roles back
 			s.w.at(until, s.w.disturb)
 		}
 	}
@@ -230,7 +230,7 @@ func (v *invocation) PollRestore(ctx context.Context, r backup.Restore, token st
 	return backup.Operation{Done: true}, nil
 }
 
-// FindRestore implements [backup.Restorer]: a ledger's is known by whether the service is there, others show nothing.
+// FindRestore implements [backup.Restorer]. A ledger that is there shows its restore, and other services show nothing.
 func (v *invocation) FindRestore(ctx context.Context, r backup.Restore) (backup.Operation, error) {
 	const what = "find the restore"
 	end, err := v.step(ctx, what)

@@ -15,21 +15,22 @@ import (
 	"lifeboat/internal/restore"
 )
 
-// restoreQueue is where other systems ask for restores.
+// restoreQueue is the queue through which other systems ask for restores.
 const restoreQueue = "restore-requests"
 
 // order is a message that asks for a restore, as it stands in the queue.
 type order struct {
 	body []byte
-	// id is that of the request; fake says that it must be turned away: it cannot be read, or its ID is another's.
+	// id is the ID of the request. fake says that the request must be rejected: it cannot be read, or its ID is
+	// another's.
 	id   string
 	fake bool
-	// run is the one it was answered with; heard says that its handling ended well.
+	// run is the run in its answer. heard says that its handling ended well.
 	run   string
 	heard bool
 }
 
-// order asks for a restore today, perhaps, in one of the ways in which that can go wrong.
+// order perhaps asks for a restore today, in one of the ways in which that can go wrong.
 func (w *World) order() {
 	c := w.choices
 	c.track = ofRestores
@@ -64,7 +65,7 @@ func (w *World) order() {
 		case which == 5:
 			fields["recoveryPoint"] = "latest before " + w.now.Add(-time.Duration(c.pick(20*24))*time.Hour).UTC().Format(time.RFC3339)
 		case which >= 6:
-			// The one that cleanup comes for next, at about that time.
+			// This takes the point that cleanup deletes next, at about that time.
 			if p := w.nextToGo(s.target); p != nil {
 				fields["recoveryPoint"] = p.ID
 				w.at(p.Expires.Add(-5*time.Minute+delay/2), func() { w.prepare(s, fields) })
@@ -75,7 +76,7 @@ func (w *World) order() {
 	})
 }
 
-// canAsk says that nothing speaks against restoring the newest recovery point of the target into itself.
+// canAsk reports whether nothing speaks against restoring the newest recovery point of the target into itself.
 func (w *World) canAsk(target string) bool {
 	return slices.ContainsFunc(w.file.specs, func(p planSpec) bool { return slices.Contains(p.Targets, target) }) &&
 		slices.ContainsFunc(w.ledger.byTarget[target], func(id string) bool {
@@ -84,7 +85,7 @@ func (w *World) canAsk(target string) bool {
 		})
 }
 
-// nextToGo is the recovery point of the target that expires next.
+// nextToGo returns the recovery point of the target that expires next.
 func (w *World) nextToGo(target string) (next *backup.Point) {
 	for _, id := range w.ledger.byTarget[target] {
 		p := w.ledger.points[id]
@@ -95,7 +96,7 @@ func (w *World) nextToGo(target string) (next *backup.Point) {
 	return next
 }
 
-// prepare sends the request, and has happen around it what may.
+// prepare sends the request, and draws the accidents around it.
 func (w *World) prepare(s *service, fields map[string]any) {
 	if w.ending {
 		return
@@ -126,7 +127,7 @@ func (w *World) prepare(s *service, fields map[string]any) {
 	case 6: // the same ID for something else
 		fields["reason"] = "another one"
 		w.dispatch(&order{body: encode(fields), id: o.id, fake: true}, oneOf(c, 0, time.Minute, 5*time.Hour))
-	case 7: // what nobody can read
+	case 7: // an unreadable request
 		fields["target"] = "no resource"
 		w.dispatch(&order{body: encode(fields), fake: true}, 0)
 	}
@@ -155,8 +156,8 @@ func encode(v any) []byte {
 	return text
 }
 
-// remove deletes a service that is only restored where it was: otherwise nobody would ask. Somebody makes it anew if no
-// restore does.
+// remove deletes a service that Azure restores only after its deletion: a restore makes no sense otherwise. A person
+// makes the service again if no restore does.
 func (w *World) remove(s *service) {
 	if !s.ways.Remade || s.gone || s.restoring() != nil || w.restoresInto(s.target) {
 		return
@@ -179,12 +180,12 @@ func (w *World) makeAnew(s *service) {
 	s.gone, s.wreck = false, false
 }
 
-// restoresInto says that a restore into the target is under way.
+// restoresInto reports whether a restore into the target is under way.
 func (w *World) restoresInto(target string) bool {
 	return slices.ContainsFunc(w.ledger.open, func(f *facts) bool { return f.run.Restore != nil && f.run.Target == target })
 }
 
-// tamper overwrites the newest artifact, which has become a recovery point.
+// tamper overwrites the newest artifact that has become a recovery point.
 func (w *World) tamper(s *service) {
 	for _, b := range slices.Backward(s.blobs) {
 		if p := w.ledger.points[b.run]; p != nil && canRestore(p) && p.Artifact == b.name {
@@ -196,7 +197,7 @@ func (w *World) tamper(s *service) {
 	}
 }
 
-// clear has somebody delete the artifact that somebody overwrote, once cleanup has told that it cannot.
+// clear lets a person delete the overwritten artifact, once cleanup has reported that it cannot.
 func (w *World) clear(s *service, b *blob) {
 	switch p := w.ledger.points[b.run]; {
 	case w.ending || !slices.Contains(s.blobs, b):
@@ -263,7 +264,7 @@ func (h *host) deliverRequests() {
 	}
 }
 
-// answered notes that the request's message was worked off: it is a run, or was turned away.
+// answered notes that the request's message was handled: it has a run, or was rejected.
 func (w *World) answered(o *order, run string) {
 	w.check(ordered{order: o, run: run})
 	o.run, o.heard = run, true
@@ -275,13 +276,13 @@ func (w *World) orderOf(body []byte) *order {
 	return w.orders[i]
 }
 
-// refusal is the ID of the event that turns the message away.
+// refusal returns the ID of the event that rejects the message.
 func (o *order) refusal() string {
 	sum := sha256.Sum256(o.body)
 	return "restore-request-" + hex.EncodeToString(sum[:])[:32] + ".refused"
 }
 
-// cancel has a person take the restore back, again and again until there is an answer.
+// cancel lets a person cancel the restore, again and again until there is an answer.
 func (w *World) cancel(o *order, try int) {
 	if o.run == "" && try < mostTries { // it was not answered yet
 		w.in(time.Minute, func() { w.cancel(o, try+1) })
@@ -308,7 +309,7 @@ func (w *World) cancel(o *order, try int) {
 	})
 }
 
-// confirm has a person say that the restored service is as it should be.
+// confirm lets a person say that the restored service is as it should be.
 func (w *World) confirm(o *order, try int) {
 	if o.run == "" || w.now.Before(w.host.down) || w.ending {
 		return
@@ -325,7 +326,7 @@ func (w *World) confirm(o *order, try int) {
 	})
 }
 
-// policies are what plans let be restored.
+// policy returns the plan's rules for restores.
 func (p planSpec) policy() backup.RestorePolicy {
 	r := backup.RestorePolicy{Approval: p.Approval, Safety: p.Safety}
 	if p.Itself {

@@ -14,43 +14,45 @@ import (
 	"lifeboat/internal/engine"
 )
 
-// ways are how a service behaves. Another service is another set of ways; one that tells more of an operation gets a
-// further way here.
+// ways describes the behaviour of a service. Another service is another value of ways, and a service that shows more of
+// an operation gets another field here.
 type ways struct {
-	// Type is that of its resources, in lower case.
+	// Type is the type of its resources.
 	Type string
-	// Exclusive: a second operation is turned away while one is under way. Otherwise it runs beside the first.
+	// Exclusive says that it rejects a second operation while one is under way. Otherwise the second runs beside the
+	// first.
 	Exclusive bool
-	// Visible: while an operation is under way, a look says that the service has not settled.
+	// Visible says that it shows that it has not settled while an operation is under way.
 	Visible bool
-	// Longest is how long operations take at the most, a place in durations.
+	// Longest is the index in durations of the longest time that operations take.
 	Longest int
-	// Looks: it looks itself whether it can make the backup, which takes a further call.
+	// Looks says that it checks itself whether it can make the backup, which takes a further call.
 	Looks bool
-	// Parts is how many calls it takes at the most to hash an artifact.
+	// Parts is the largest number of calls for the hash of an artifact.
 	Parts int
-	// Forgets is how long after its end an operation can still be asked about.
+	// Forgets is the time after its end for which an operation can still be asked about.
 	Forgets time.Duration
-	// Names: it names its artifacts itself, by when they were begun on its own clock, which is Skew ahead. They are folders
-	// then, and it proves them.
+	// Names says that it names its artifacts itself, by the time of their start on its own clock, which is Skew ahead.
+	// The artifacts are folders then, and it proves them.
 	Names bool
 	Skew  time.Duration
-	// Grows: a folder is there before it is complete, and a part of it stays where the backup failed.
+	// Grows says that a folder is there before it is complete, and that a part of it stays after the backup failed.
 	Grows bool
-	// Blind: it does not tell whether a folder can be restored.
+	// Blind says that it does not show whether a folder can be restored.
 	Blind bool
-	// Prompt: a backup has ended when its start is answered.
+	// Prompt says that a backup has ended when its start is answered.
 	Prompt bool
-	// Remade: a restore makes it anew, where it is gone. Hidden: then it is seen only at the end. Wrecks: a restore that
-	// fails leaves something.
+	// Remade says that a restore makes it again after its deletion. Hidden says that it is then seen only at the end.
+	// Wrecks says that a failed restore leaves something.
 	Remade, Hidden, Wrecks bool
-	// Fresh: before a restore it wants a backup of its own of the last half hour. Away: during one it answers nobody. Orphans
-	// is how long after one our role is gone.
+	// Fresh says that it requires its own backup of the last half hour before a restore. Away says that it answers no
+	// poll during a restore. Orphans is the time after a restore for which the app's role is gone.
 	Fresh, Away bool
 	Orphans     time.Duration
 }
 
-// newWays draws those of API Management, of Managed HSM, or of Managed CCF, whose backups are as API Management's here.
+// newWays draws the ways of API Management, of Managed HSM, or of Managed CCF. The backups of Managed CCF behave like API
+// Management's here.
 func newWays(c *choices) ways {
 	w := ways{
 		Type: "Microsoft.ApiManagement/service", Exclusive: oneOf(c, true, false), Visible: oneOf(c, false, true),
@@ -62,7 +64,7 @@ func newWays(c *choices) ways {
 		w.Type, w.Exclusive, w.Visible, w.Looks, w.Remade = "Microsoft.ConfidentialLedger/managedCCFs", true, false, false, true
 		w.Hidden, w.Wrecks = oneOf(c, false, true), oneOf(c, false, true)
 	case 2:
-		// It takes one operation at a time, and nothing shows what it is at.
+		// It takes one operation at a time, and does not show which.
 		w.Fresh, w.Away, w.Orphans = oneOf(c, false, true), oneOf(c, false, true), oneOf(c, 0, 0, 10*time.Minute, 40*time.Minute, 3*time.Hour)
 		w.Type, w.Exclusive, w.Visible, w.Looks, w.Names = "Microsoft.KeyVault/managedHSMs", true, false, true, true
 		w.Prompt = oneOf(c, false, true)
@@ -76,7 +78,7 @@ var durations = []time.Duration{
 	5 * time.Hour, 9 * time.Hour, 30 * time.Hour,
 }
 
-// service is one of Azure's, and the container that it writes to.
+// service is one of Azure's services, with the container that it writes to.
 type service struct {
 	w      *World
 	ways   ways
@@ -84,43 +86,44 @@ type service struct {
 	target string
 	ops    []*operation
 	blobs  []*blob
-	// stormy, denied and locked are until when the service throttles everybody, refuses our identity, and until when the
-	// storage protects its blobs from deletion.
+	// stormy is the end of the time in which the service throttles all callers. denied is the end of the time in which it
+	// refuses the app's identity. locked is the end of the time in which the storage protects its blobs from deletion.
 	stormy, denied, locked time.Time
-	// shrunk is until when it holds so little that its backups are small.
+	// shrunk is the end of the time in which it holds so little that its backups are small.
 	shrunk time.Time
-	// gone: somebody deleted it. wreck: what is there is what a restore left that failed.
+	// gone says that a person deleted it. wreck says that only the rest of a failed restore is there.
 	gone, wreck bool
-	// backedUp is when its own backup last ended well.
+	// backedUp is the time at which its own backup last ended well.
 	backedUp time.Time
-	// starts is how often each artifact was asked for.
+	// starts counts the accepted starts of each artifact.
 	starts map[string]int
 }
 
-// operation is one backup that the service took on.
+// operation is a backup or a restore that the service accepted.
 type operation struct {
 	token, run string
-	// attempt is what was asked for; artifact is what it leaves, which a service that names artifacts calls otherwise.
+	// attempt is the artifact in the request. artifact is the artifact that the operation leaves; a service that names
+	// its artifacts gives it another name.
 	attempt, artifact string
 	began, ends       time.Time
 	size              int64
 	fails             bool
-	// bad is what is wrong with the artifact although the operation succeeds.
+	// bad names the defect of the artifact, which may exist although the operation succeeds.
 	bad     string
 	settled bool
-	// restore is what it brings back; nil for a backup.
+	// restore is the restore that it makes; nil for a backup.
 	restore *backup.Restore
 }
 
-// blob is an artifact, also one that is a folder.
+// blob is an artifact, which may be a folder.
 type blob struct {
 	name, run, etag string
 	size            int64
-	// begun is the stamp in its name, if it has one.
+	// begun is the time in its name, if it has one.
 	begun, modified time.Time
-	// broken: the service cannot restore it.
+	// broken says that the service cannot restore it.
 	broken bool
-	// tampered is when somebody overwrote it; zero if nobody did.
+	// tampered is the time at which a person overwrote it; zero if it is unchanged.
 	tampered time.Time
 }
 
@@ -131,7 +134,7 @@ func newService(w *World, n int) *service {
 	s := &service{w: w, name: fmt.Sprintf("s%d", n+1), ways: newWays(w.choices), starts: map[string]int{}}
 	s.target = "/subscriptions/00000000-0000-4000-8000-000000000001/resourceGroups/rg/providers/" + s.ways.Type + "/" + s.name
 	if w.options.Calm {
-		s.ways.Longest = min(s.ways.Longest, len(durations)-2) // the longest is one that a run gives up
+		s.ways.Longest = min(s.ways.Longest, len(durations)-2) // a run gives up an operation of the longest time
 		s.ways.Orphans = 0
 	}
 	return s
@@ -151,7 +154,7 @@ func (w *World) service(target string) *service {
 	panic("nobody knows the target " + target)
 }
 
-// settle writes what operations left that have ended.
+// settle writes the artifacts of the operations that have ended.
 func (s *service) settle() {
 	for _, o := range s.ops {
 		if o.settled || o.ends.After(s.w.now) {
@@ -177,7 +180,7 @@ func (s *service) settle() {
 		s.blobs = slices.DeleteFunc(s.blobs, func(old *blob) bool { return old.name == b.name })
 		s.blobs = append(s.blobs, b)
 	}
-	// What nobody can ask about any more is forgotten.
+	// An operation is forgotten once nothing can ask about it any more.
 	s.ops = slices.DeleteFunc(s.ops, func(o *operation) bool { return o.settled && s.w.now.Sub(o.ends) > 5*day })
 }
 
@@ -204,12 +207,12 @@ func digestOf(b *blob) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// fault is what a service says when it does not do what it was asked.
+// fault makes the fault of a service that does not do the requested work.
 func fault(kind backup.FaultKind, code string, after time.Duration) *backup.Fault {
 	return &backup.Fault{Kind: kind, Code: code, Message: "the simulation says " + code, RetryAfter: after}
 }
 
-// front is what may keep a call from its answer: its delays, its storms, and its refusals that have no reason.
+// front draws what may keep a call from its answer: its delays, its storms, and its refusals without a reason.
 func (v *invocation) front(end time.Time, s *service, what string) *backup.Fault {
 	if d := v.delay(); d > 0 {
 		limit := end.Sub(v.w.now)
@@ -230,14 +233,14 @@ func (v *invocation) front(end time.Time, s *service, what string) *backup.Fault
 	return nil
 }
 
-// step is the front of a call by which a run goes on. It says when the call must end.
+// step runs before a call by which a run goes on. It returns the time at which the call must end.
 func (v *invocation) step(ctx context.Context, what string) (end time.Time, err error) {
 	end = v.w.now.Add(span(ctx))
 	v.w.check(stepped{v, what})
 	return end, v.before(what)
 }
 
-// storm is an answer of a service that is throttled or away.
+// storm makes the answer of a service that is throttled or away.
 func (v *invocation) storm(what string) *backup.Fault {
 	v.w.disturb()
 	v.w.figures.ServiceFaults++
@@ -272,7 +275,7 @@ func (v *invocation) Preflight(ctx context.Context, a backup.Attempt) error {
 	return nil
 }
 
-// Prepare implements [backup.Provider]. Some services look themselves, and take their time over it.
+// Prepare implements [backup.Provider]. Some services make a check of their own, and take their time over it.
 func (v *invocation) Prepare(ctx context.Context, a backup.Attempt, token string) (backup.Operation, error) {
 	const what = "prepare"
 	end, err := v.step(ctx, what)
@@ -292,7 +295,7 @@ func (v *invocation) Prepare(ctx context.Context, a backup.Attempt, token string
 	return backup.Operation{Done: true}, nil
 }
 
-// Begin implements [backup.Provider]. The request can be lost before it arrives or after, come late, and be turned away.
+// Begin implements [backup.Provider]. The request can be lost before it arrives or after, come late, and be rejected.
 func (v *invocation) Begin(ctx context.Context, a backup.Attempt) (backup.Operation, error) {
 	what := ""
 	if v.w.trace.on {
@@ -310,7 +313,7 @@ func (v *invocation) Begin(ctx context.Context, a backup.Attempt) (backup.Operat
 	s := v.w.service(a.Target)
 	v.w.ledger.asked(v.w, a)
 	c := &v.w.climate
-	// A request that was given up by its sender can still be on its way for as long as the engine allows for that.
+	// A request whose sender gave up can still be on its way for as long as the engine allows for that.
 	limit, way := end.Sub(v.w.now), time.Duration(0)
 	if v.turns && v.w.happens(c.slow) {
 		way = oneOf(v.w.choices, time.Second, 30*time.Second, 90*time.Second, 150*time.Second, 200*time.Second)
@@ -336,7 +339,7 @@ func (v *invocation) Begin(ctx context.Context, a backup.Attempt) (backup.Operat
 	return operation, nil
 }
 
-// begin is what the service makes of the request.
+// begin handles the request in the service.
 func (v *invocation) begin(s *service, a backup.Attempt, what string) (backup.Operation, *backup.Fault) {
 	c := &v.w.climate
 	switch {
@@ -398,8 +401,8 @@ func (v *invocation) accept(s *service, a backup.Attempt, told **operation) {
 	if s.ways.Names {
 		o.artifact = s.folder()
 	}
-	// Most are short: of two that are drawn the shorter one, as what is polled all day costs as much as ten others. What
-	// nobody polls, since its start was lost, is as likely to be long.
+	// Most operations are short: they take the shorter of two times, because an operation that is polled all day costs as
+	// much as ten others. An operation without polls, because its start was lost, is as likely to be long.
 	long := w.choices.pick(s.ways.Longest + 1)
 	if told != nil {
 		long = min(long, w.choices.pick(s.ways.Longest+1))
@@ -410,7 +413,7 @@ func (v *invocation) accept(s *service, a backup.Attempt, told **operation) {
 	}
 	worst := 2
 	if s.ways.Names && !s.ways.Blind {
-		worst = 3 // it would tell
+		worst = 3 // the service would report it
 	}
 	if w.happens(w.climate.operationFails) {
 		o.fails = true
@@ -426,7 +429,7 @@ func (v *invocation) accept(s *service, a backup.Attempt, told **operation) {
 	s.ops = append(s.ops, o)
 }
 
-// stranger is somebody else who backs the service up into the same container: a person in the Azure portal, perhaps.
+// stranger lets another person back the service up into the same container, perhaps in the Azure portal.
 func (s *service) stranger() {
 	if s.settle(); s.busy() != nil || s.w.ending || s.gone {
 		return
@@ -439,7 +442,7 @@ func (s *service) stranger() {
 	})
 }
 
-// folder is the name of one that is begun now.
+// folder returns the name of a folder that is begun now.
 func (s *service) folder() string {
 	stamp := s.w.now.Add(s.ways.Skew).UTC().Format("20060102150405.00")
 	return folderPrefix + s.name + "-" + strings.Replace(stamp, ".", "", 1)
@@ -448,7 +451,7 @@ func (s *service) folder() string {
 // folderPrefix begins the names of the folders that a service names itself.
 const folderPrefix = "mhsm-"
 
-// size of the next artifact. Services grow a little.
+// size draws the size of the next artifact. Services grow a little.
 func (s *service) size() int64 {
 	w := s.w
 	switch {
@@ -541,9 +544,9 @@ func (v *invocation) find(end time.Time, s *service, a backup.Attempt, what stri
 	return newest.name, nil
 }
 
-// findFolder looks for the one folder that was begun when the answer was awaited, as managedhsm does.
+// findFolder looks for the one folder that was begun while the answer was awaited, as managedhsm does.
 func (v *invocation) findFolder(s *service, a backup.Attempt, what string) (string, error) {
-	// It allows for clocks that are apart.
+	// The clocks may be apart.
 	const tolerance = 5 * time.Second
 	within := func(begun time.Time) bool {
 		return slices.ContainsFunc(a.Lost, func(w backup.Window) bool {
@@ -557,7 +560,7 @@ func (v *invocation) findFolder(s *service, a backup.Attempt, what string) (stri
 			candidates++
 			name, written = b.name, b.modified
 			if b.size == 0 {
-				written = v.w.now // nothing was written yet, as far as anybody can see
+				written = v.w.now // nothing was written yet, as far as it shows
 			}
 		}
 	}
@@ -596,7 +599,7 @@ func (v *invocation) Verify(ctx context.Context, a backup.Attempt, done backup.H
 		return backup.Verification{}, f
 	}
 	if v.loaded != nil && v.loaded.Restore != nil && v.loaded.Restore.Artifact == a.Artifact {
-		s = v.w.service(v.loaded.Restore.Source) // it is read in the place of another
+		s = v.w.service(v.loaded.Restore.Source) // the artifact of another service is read
 	}
 	b := s.blob(a.Artifact)
 	switch {
@@ -642,7 +645,7 @@ func (v *invocation) Verify(ctx context.Context, a backup.Attempt, done backup.H
 	return result, nil
 }
 
-// proving is the state of a hash that is complete, while the service looks whether it could restore the folder.
+// proving is the state of a complete hash while the service checks whether it could restore the folder.
 const proving = "proving"
 
 // Delete implements [backup.Provider].

@@ -2,8 +2,8 @@ package simulation
 
 import "slices"
 
-// Shrink looks for a quieter and shorter world that breaks the same promise, and replays what it finds with a trace. It
-// tries at most so many worlds. First whole days go, then whole days and tracks become quiet, then single choices.
+// Shrink looks for a quieter and shorter world that breaks the same promise, and replays it with a trace. It runs at
+// most that number of worlds. It first drops whole days, then makes whole days and tracks quiet, and then single choices.
 func Shrink(found Result, tries int) Result {
 	s := &shrinker{best: found, left: tries}
 	for s.left > 0 {
@@ -25,7 +25,7 @@ type shrinker struct {
 	left int
 }
 
-// weight is what shrinking makes smaller: days, then choices that are not zero, then their size.
+// weight is the sum that shrinking makes smaller: days, then choices that are not zero, then their size.
 func weight(t Tape) int {
 	sum := 1_000_000 * len(t)
 	for _, p := range places(t) {
@@ -88,7 +88,7 @@ func (s *shrinker) quietTracks() {
 	}
 }
 
-// spot is where a choice that is not zero stands.
+// spot is the place of a choice that is not zero.
 type spot struct{ day, track, at int }
 
 func places(t Tape) (all []spot) {

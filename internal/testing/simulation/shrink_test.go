@@ -7,7 +7,7 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// TestShrink breaks a promise that nobody gave, and expects a short trace of a world that breaks the same one.
+// TestShrink breaks an invented promise, and expects a short trace of a world that breaks the same promise.
 func TestShrink(t *testing.T) {
 	given := Invariants
 	defer func() { Invariants = given }()
@@ -20,7 +20,7 @@ func TestShrink(t *testing.T) {
 			return ""
 		},
 	})
-	for seed := uint64(4); ; seed++ { // the first one that breaks it soon; in seed 3 that takes six days of ordinary runs
+	for seed := uint64(4); ; seed++ { // the first seed that breaks it soon; seed 3 takes six days of ordinary runs
 		found := Run(seed, Options{Days: 20, Trace: true})
 		if found.Violation == nil {
 			continue

@@ -10,7 +10,8 @@ import (
 	"lifeboat/internal/testing/simulation"
 )
 
-// TestSimulation lets the worlds of some seeds live, each for sixty days. "make simulate" runs as many as it is told to.
+// TestSimulation runs the worlds of some seeds, each for sixty days. "make simulate" runs as many worlds as it is told
+// to.
 func TestSimulation(t *testing.T) {
 	seeds := uint64(100)
 	if raceDetector {
@@ -35,7 +36,7 @@ func TestSimulation(t *testing.T) {
 	}
 }
 
-// Where nothing goes wrong every run succeeds.
+// TestCalmWorldsSucceed checks that every run succeeds if nothing goes wrong.
 func TestCalmWorldsSucceed(t *testing.T) {
 	for seed := range uint64(10) {
 		r := simulation.Run(seed+1, simulation.Options{Days: 30, Calm: true})
@@ -53,7 +54,7 @@ func TestCalmWorldsSucceed(t *testing.T) {
 	}
 }
 
-// A seed decides everything, and what it chose can be replayed.
+// TestSeedsReplay checks that a seed decides everything, and that its choices can be replayed.
 func TestSeedsReplay(t *testing.T) {
 	for seed := range uint64(8) {
 		once := simulation.Run(seed+1, simulation.Options{Days: 20})
@@ -68,8 +69,9 @@ func TestSeedsReplay(t *testing.T) {
 	}
 }
 
-// The clock may jump over the ticks at which nothing is due: delivering each of them leaves the same rows with the same
-// ETags, but for the note that the timer ticks. So an idle tick writes nothing else, and that once in five minutes.
+// TestIdleTicksWriteNothingButANote checks that the clock may jump over the ticks at which nothing is due. Delivering
+// each of them leaves the same rows with the same ETags, but for the note that the timer ticks. So an idle tick writes
+// only that note, once in five minutes.
 func TestIdleTicksWriteNothingButANote(t *testing.T) {
 	days := 5
 	if raceDetector {
@@ -84,7 +86,7 @@ func TestIdleTicksWriteNothingButANote(t *testing.T) {
 		if jumping.Violation != nil || walking.Violation != nil {
 			t.Errorf("seed %d: %v, %v", seed+1, jumping.Violation, walking.Violation)
 		}
-		// A tick is each minute, and all but those that both have wrote a note, one in five.
+		// A tick comes each minute. One in five of the additional ticks wrote a note.
 		if n := walking.Figures.Writes - jumping.Figures.Writes; n > walking.Figures.Ticks/5+1 || n < walking.Figures.Ticks/5-jumping.Figures.Ticks-1 {
 			t.Errorf("seed %d: %d more writes in %d ticks", seed+1, n, walking.Figures.Ticks)
 		}

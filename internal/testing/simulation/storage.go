@@ -10,8 +10,8 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// An invocation sees storage through these methods: the catalog and the queues in memory behave as Azure's do, and what
-// goes wrong on the way to them is here.
+// An invocation uses storage through the methods below. The catalog and the queues in memory behave as Azure's do, and
+// these methods add the accidents on the way.
 
 var (
 	_ backup.Catalog  = (*invocation)(nil)
@@ -55,7 +55,7 @@ func (v *invocation) List(
 	return rows, clock, err
 }
 
-// read is what may happen to a request that changes nothing.
+// read draws the accidents of a request that changes nothing.
 func (v *invocation) read(what string) error {
 	if err := v.before(what); err != nil {
 		return err
@@ -118,8 +118,8 @@ func (v *invocation) Apply(ctx context.Context, writes ...backup.Write) ([]strin
 	return etags, err
 }
 
-// applyAgain is a write that was made, whose answer was lost, and that the SDK sends again. A refusal of the second is
-// believed only after the rows were read back, as storage/table does; what happens in between is anybody's.
+// applyAgain makes writes whose answer is lost, so that the SDK sends them again. It believes a refusal of the second
+// request only after it has read the rows back, as storage/table does; anything may happen in between.
 func (v *invocation) applyAgain(what string, writes []backup.Write) ([]string, error) {
 	first, err := v.apply(writes)
 	v.say("%s: %s, the answer is lost, and it is SENT AGAIN", what, made(err))
@@ -177,7 +177,7 @@ func made(err error) string {
 	return err.Error()
 }
 
-// describe names the rows that are written.
+// describe names the written rows.
 func (v *invocation) describe(writes []backup.Write) string {
 	if !v.w.trace.on {
 		return ""
@@ -231,7 +231,7 @@ func (v *invocation) Publish(_ context.Context, e backup.Event) error {
 	})
 }
 
-// send is what may happen to a message on its way into a queue.
+// send draws the accidents of a message on its way into a queue.
 func (v *invocation) send(what string, effect func() error) error {
 	if err := v.before(what); err != nil {
 		return err
@@ -268,7 +268,7 @@ func (v *invocation) send(what string, effect func() error) error {
 	return err
 }
 
-// must: storage takes every message that the engine sends.
+// must requires that storage takes every message that the engine sends.
 func (v *invocation) must(err error) {
 	if err != nil {
 		v.w.violate("storage accepts what is sent", "%v", err)
@@ -279,7 +279,7 @@ func (v *invocation) must(err error) {
 func (w *World) hear() {
 	for _, m := range w.queue.Receive(eventQueue, 32, time.Minute) {
 		if err := w.queue.Delete(eventQueue, m.ID, m.Receipt); err != nil {
-			panic(err) // nobody else takes them
+			panic(err) // nothing else takes them
 		}
 	}
 }

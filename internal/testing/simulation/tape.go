@@ -5,16 +5,16 @@ import (
 	"slices"
 )
 
-// Tape holds all choices of a world: those that make the world, as its first day, and then those of each day it lives.
-// Zero always means that nothing special happens, and what a tape does not hold is zero; so a shorter tape, or one with
-// more zeros, is a quieter world. The days, and in a day those who choose, have tracks of their own, so that a change to
-// one does not garble the others.
+// Tape holds all choices of a world. Its first day has the choices that make the world, and every further day has the
+// choices of a day of the world. Zero always means that nothing special happens, and a missing choice is zero. So a
+// shorter tape, or a tape with more zeros, is a quieter world. Each day, and in a day each chooser, has its own track, so
+// that a change to one does not garble the others.
 type Tape []Day
 
-// Day has the choices of one day, by who makes them.
+// Day has the choices of one day, by the track.
 type Day [tracks][]uint32
 
-// Those who choose.
+// These are the tracks, one for each chooser.
 const (
 	ofTheDay = iota
 	ofTheHost
@@ -22,20 +22,20 @@ const (
 	ofCleanup
 	ofRequests
 	ofRestores
-	// ofTargets is that of the first target's runs; the second's is the next.
+	// ofTargets is the track of the first target's runs; the second target's track is the next.
 	ofTargets
 	tracks = ofTargets + mostTargets
 )
 
-// choices are drawn from the seed, or read from a tape.
+// choices draws choices from the seed, or reads them from a tape.
 type choices struct {
 	seed   uint64
 	replay Tape
 	draw   *rand.Rand // nil: replayed
 	taken  Tape
-	// track is whose choice is made.
+	// track is the track of the next choice.
 	track int
-	// quiet: everything is zero from now on.
+	// quiet says that every choice is zero from now on.
 	quiet bool
 }
 
@@ -90,7 +90,7 @@ func (c *choices) chance(perMille int) bool {
 	return v == 1
 }
 
-// next is what the tape holds at this place.
+// next returns the tape's choice at this place.
 func (c *choices) next() uint32 {
 	day := len(c.taken) - 1
 	if at := len(c.taken[day][c.track]); day < len(c.replay) && at < len(c.replay[day][c.track]) {
@@ -104,7 +104,7 @@ func (c *choices) note(v uint32) {
 	*track = append(*track, v)
 }
 
-// tape is what was taken, without zeros at the ends.
+// tape returns the choices that were made, without zeros at the ends.
 func (c *choices) tape() Tape {
 	t := c.taken.clone()
 	for i := range t {

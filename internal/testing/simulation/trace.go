@@ -14,12 +14,12 @@ type Line struct {
 	At time.Time
 	// Day counts from 1.
 	Day int
-	// Who did it: a process and the number of its invocation; "" for the world itself.
+	// Who is the process and the number of its invocation; "" for the world itself.
 	Who string
-	// Text in words; Loud is something out of the ordinary.
+	// Text describes it in words. Loud says that it is out of the ordinary.
 	Text string
 	Loud bool
-	// Last ends the invocation.
+	// Last says that the line ends the invocation.
 	Last bool
 }
 
@@ -28,7 +28,7 @@ type trace struct {
 	lines []Line
 }
 
-// runIDs are the names of runs that nobody can read.
+// runIDs matches the IDs of runs, which people cannot read.
 var runIDs = regexp.MustCompile(`[0-9a-f]{16}-[0-9]{10}-[0-9a-f]{12}`)
 
 func clockTime(t time.Time) string { return t.Format("15:04:05") }
@@ -45,7 +45,7 @@ func (w *World) note(v *invocation, format string, args ...any) {
 	w.trace.lines = append(w.trace.lines, l)
 }
 
-// say notes what is out of the ordinary, hum what is not.
+// say notes an extraordinary event, and hum notes an ordinary one.
 func (v *invocation) say(format string, args ...any) { v.w.note(v, format, args...) }
 
 func (v *invocation) hum(format string, args ...any) {
@@ -55,7 +55,7 @@ func (v *invocation) hum(format string, args ...any) {
 	}
 }
 
-// returned notes how an invocation ended.
+// returned notes the end of an invocation.
 func (v *invocation) returned(format string, args ...any) {
 	if !v.w.trace.on || v.w.violation != nil {
 		return
@@ -77,7 +77,7 @@ func firstLine(s string) string {
 	return s
 }
 
-// explain notes what a run is about.
+// explain notes the plan, the origin and the target of a run.
 func (w *World) explain(f *facts, r *backup.Run) {
 	if !w.trace.on {
 		return
@@ -89,11 +89,11 @@ func (w *World) explain(f *facts, r *backup.Run) {
 	w.note(w.present, "%s is the run of plan %s, %s, target %s", f.name, r.Plan, of, r.Target[strings.LastIndex(r.Target, "/")+1:])
 }
 
-// Story is the trace as a person reads it: an invocation in which nothing special happened, and that nobody came between,
-// is one line.
+// Story returns the trace as a person reads it. An invocation is one line if nothing special happened in it, and no other
+// came in between.
 func Story(lines []Line) []string {
 	var story []string
-	// The like of the last line, as often as it comes again, is one line more.
+	// Repetitions of the last line are one line more, with their number.
 	last, again := "", 0
 	tellAgain := func() {
 		if again > 0 {

@@ -15,43 +15,45 @@ import (
 	"lifeboat/internal/testing/memory"
 )
 
-// Options of a world.
+// Options holds the options of a world.
 type Options struct {
-	// Days that it lasts. Then nothing new happens, and all that was begun must come to its end.
+	// Days is the number of days that it lasts. Then nothing new happens, and all begun work must come to its end.
 	Days int
-	// Tape is replayed instead of drawing from the seed.
+	// Tape has the choices to replay. Without it the world draws from the seed.
 	Tape Tape
-	// Trace writes down what happens.
+	// Trace has the world write down what happens.
 	Trace bool
-	// EveryMinute delivers every tick of the timers; without it only those at which something is due.
+	// EveryMinute delivers every tick of the timers. Without it the host delivers only the ticks at which something is
+	// due.
 	EveryMinute bool
 	// Calm lets nothing go wrong.
 	Calm bool
 }
 
-// Result is what became of a world.
+// Result is the result of a world.
 type Result struct {
 	Seed    uint64
 	Days    int
 	Figures Figures
 	// Violation is the first promise that was broken, nil if all were kept.
 	Violation *Violation
-	// Tape are the choices that were made.
+	// Tape has the choices that were made.
 	Tape  Tape
 	Trace []Line
-	// Digest of all that is left in the storage: equal histories have equal ones.
+	// Digest is a digest of all rows that are left in the storage. Equal histories have equal digests.
 	Digest string
 }
 
-// World is everything that the engine can see or touch, and what really happens behind that.
+// World is everything that the engine can see or touch, and the real state behind it.
 type World struct {
 	options Options
 	choices *choices
 	climate climate
-	// weather is how much of the climate there is today.
+	// weather is the strength of the climate today.
 	weather         int
 	start, now, end time.Time
-	// ending: the days are over, and what was begun comes to its end. restless is when there was last something to do.
+	// ending says that the days are over, and that all begun work comes to its end. restless is the time at which there
+	// was last something to do.
 	ending   bool
 	restless time.Time
 	agenda   agenda
@@ -64,9 +66,9 @@ type World struct {
 	file      planFile
 	requests  []*request
 	orders    []*order
-	// meant is the message that the ID of a request for a restore was first used for.
+	// meant has the message that first used the ID of a request for a restore, by the ID.
 	meant map[string]string
-	// concurrency is how many operations of all plans may be under way at once, 0 if as many as will.
+	// concurrency is the limit for the operations of all plans under way at once, 0 without a limit.
 	concurrency int
 	// present is the invocation that runs at present.
 	present *invocation
@@ -78,17 +80,17 @@ type World struct {
 	violation *Violation
 	// copied counts the copies of messages that were made today.
 	copied int
-	// still counts what has happened since time last passed.
+	// still counts the events since time last passed.
 	still int
-	// notes are the numbers of the writes by which timers told that they tick.
+	// notes has the numbers of the writes by which timers noted that they tick.
 	notes []int
-	// disturbed is when something last went wrong, so that everything may take longer.
+	// disturbed is the time at which something last went wrong, so that everything may take longer.
 	disturbed time.Time
-	// silent is until when the queues of events take nothing.
+	// silent is the time until which the queues of events take nothing.
 	silent time.Time
 }
 
-// mostTargets of a world.
+// mostTargets is the largest number of targets of a world.
 const mostTargets = 3
 
 const (
@@ -96,7 +98,7 @@ const (
 	month = 30 * day
 )
 
-// Run lets the world of a seed live.
+// Run runs the world of a seed.
 func Run(seed uint64, o Options) Result {
 	w := newWorld(seed, o)
 	w.live()
@@ -115,7 +117,7 @@ func newWorld(seed uint64, o Options) *World {
 	if !o.Calm {
 		w.climate = newClimate(c)
 	}
-	// A year that begins anywhere, so that the clocks of every zone change in some worlds.
+	// The world begins on any day of a year, so that the clocks of every zone change in some worlds.
 	w.start = time.Date(2026, 1, 5, 0, 0, 0, 0, time.UTC).AddDate(0, 0, c.pick(365))
 	w.now = w.start
 	w.end = w.start.AddDate(0, 0, o.Days)
@@ -123,7 +125,7 @@ func newWorld(seed uint64, o Options) *World {
 	w.catalog, w.queue = memory.NewCatalog(clock), memory.NewQueue(clock)
 	w.ledger, w.meant = newLedger(), map[string]string{}
 	w.figures.Days = o.Days
-	// As many choices for a small world as for a large one, so that it can become smaller and stay the same otherwise.
+	// A small world makes as many choices as a large one, so that it can become smaller and stay the same otherwise.
 	services, instances := 1+c.pick(mostTargets), 1+c.pick(3)
 	for i := range mostTargets {
 		w.services = append(w.services, newService(w, i))
@@ -137,7 +139,7 @@ func newWorld(seed uint64, o Options) *World {
 	return w
 }
 
-// live goes from one instant at which something can happen to the next.
+// live goes from each instant at which something can happen to the next.
 func (w *World) live() {
 	for w.violation == nil {
 		at, what := w.next()
@@ -172,18 +174,18 @@ func (w *World) live() {
 	w.stop()
 }
 
-// mostAtOnce is more than can rightly happen at one instant.
+// mostAtOnce is more than the number of events that can rightly happen at one instant.
 const mostAtOnce = 5000
 
-// shortestEnd is how long the world goes on when nothing is left to do: until what could not be deleted, such as what was
-// the newest until the last run's end, was tried again, twice.
+// shortestEnd is the time for which the world goes on when nothing is left to do. In that time cleanup tries again,
+// twice, to delete what it could not delete before, such as the newest point until the last run's end.
 const shortestEnd = 13 * time.Hour
 
-// longestEnd is how long everything may take to come to its end once nothing new happens: three starts that are lost
-// one after the other, each looked for and waited for, and what comes after.
+// longestEnd is the longest time in which everything may come to its end once nothing new happens: three starts that are
+// lost one after the other, each looked for and waited for, and the work afterwards.
 const longestEnd = 10 * day
 
-// stop lets all invocations die that are still under way, so that no goroutine stays behind.
+// stop lets all invocations under way die, so that no goroutine stays behind.
 func (w *World) stop() {
 	for _, i := range w.instances {
 		for _, v := range slices.Clone(i.running) {
@@ -205,7 +207,7 @@ type agenda []occasion
 func (w *World) at(t time.Time, what func())     { w.agenda = append(w.agenda, occasion{t, what}) }
 func (w *World) in(d time.Duration, what func()) { w.at(w.now.Add(d), what) }
 
-// next is what happens next, and when. Of several things at the same instant the world chooses one.
+// next returns the next event, and its time. From several events at the same instant the world chooses one.
 func (w *World) next() (time.Time, func()) {
 	first := time.Time{}
 	var ready []func()
@@ -239,7 +241,7 @@ func (w *World) advance(to time.Time) {
 	}
 }
 
-// dawn begins a day: its tape, its weather, and what befalls it.
+// dawn begins a day: its tape, its weather, and its events.
 func (w *World) dawn() {
 	if w.ending {
 		return
@@ -256,7 +258,7 @@ func (w *World) dawn() {
 	w.in(day, w.dawn)
 }
 
-// dusk ends the last day: nothing new happens, everybody who was away comes back, no plan makes runs any more.
+// dusk ends the last day: nothing new happens, all outages end, and no plan makes runs any more.
 func (w *World) dusk() {
 	w.ending, w.restless, w.choices.quiet, w.weather = true, w.end, true, 0
 	w.disturb()
@@ -276,7 +278,7 @@ func (w *World) dusk() {
 // disturb notes that something went wrong.
 func (w *World) disturb() { w.disturbed = w.now }
 
-// unrest is what is left to do, "" if nothing is.
+// unrest returns the work that is left to do, "" if none is.
 func (w *World) unrest() string {
 	for _, i := range w.instances {
 		if len(i.running) > 0 {
@@ -300,7 +302,7 @@ func (w *World) unrest() string {
 	return ""
 }
 
-// rows are the first of a partition.
+// rows returns the first rows of a partition.
 func (w *World) rows(partition string, n int) []backup.Row {
 	rows, _, err := w.catalog.List(context.Background(), partition, "", "~", n)
 	if err != nil {
@@ -309,14 +311,14 @@ func (w *World) rows(partition string, n int) []backup.Row {
 	return rows
 }
 
-// newID makes the IDs of the world: the same in every replay.
+// newID makes the IDs of the world, which are the same in every replay.
 func (w *World) newID() string {
 	w.serial++
 	return fmt.Sprintf("id%d", w.serial)
 }
 
-// digest is of all rows but the timers' notes, with their ETags as they were if nobody had written any of these. The members of
-// a row are sorted, so that it does not tell in which order a type has its fields.
+// digest returns a digest of all rows but the timers' notes. It counts the ETags as if no note had been written. The
+// members of a row are sorted, so that the order of a type's fields does not matter.
 func (w *World) digest() string {
 	sum := sha256.New()
 	for _, r := range w.catalog.Rows() {
@@ -330,7 +332,8 @@ func (w *World) digest() string {
 	return hex.EncodeToString(sum.Sum(nil)[:8])
 }
 
-// sorted is the body with the members of every object in the order of their names, and its numbers as they are written.
+// sorted returns the body with the members of every object in the order of their names, and its numbers as they are
+// written.
 func sorted(body []byte) string {
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	decoder.UseNumber()
@@ -345,10 +348,10 @@ func sorted(body []byte) string {
 	return string(text)
 }
 
-// isNote tells the rows by which timers tell that they tick.
+// isNote reports whether a row is a note by which a timer shows that it ticks.
 func isNote(row string) bool { return strings.HasPrefix(row, "last-tick-") }
 
-// written is the number of the write in an ETag of the catalog in memory.
+// written returns the number of the write in an ETag of the catalog in memory.
 func written(etag string) (n int) {
 	if _, err := fmt.Sscanf(etag, `W/"%d"`, &n); err != nil {
 		panic(err)
