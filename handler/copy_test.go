@@ -24,7 +24,7 @@ func TestACopyIsCalledOneEverywhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	partition, row, _ := strings.Cut(run.ID, "-")
-	body, err := json.Marshal(backup.Point{ID: run.ID, State: backup.Live, Target: ledger, Plan: "nightly", Created: time.Now()})
+	body, err := json.Marshal(backup.Point{ID: run.ID, State: backup.Live, Target: ledger, Plan: "nightly", Created: time.Now(), CopyOnly: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -127,7 +127,7 @@ func viewHealth(t health.TargetHealth) targetHealthView {
 		v.Reason = &apiError{Code: t.Reason.Code, Message: t.Reason.Message, Details: details(t.Reason)}
 	}
 	if p := t.Point; p != nil {
-		v.Verified = &pointTime{ID: p.ID, Created: p.Created, Age: int64(t.Age.Seconds()), CopyOnly: p.CopyOnly()}
+		v.Verified = &pointTime{ID: p.ID, Created: p.Created, Age: int64(t.Age.Seconds()), CopyOnly: p.CopyOnly}
 	}
 	if r := t.LastRun; r != nil {
 		v.LastRun = &lastRun{ID: r.ID, State: r.State, Ended: when(r.Ended)}

@@ -131,13 +131,13 @@ func (m *metrics) targets(targets []health.TargetHealth) {
 		{"lifeboat_copy", "newest verified copy that Azure restores nothing from", true},
 	} {
 		each(kind.name+"_created_timestamp_seconds", "When the target's "+kind.help+" was written.", func(t health.TargetHealth) (float64, bool) {
-			if t.Point == nil || t.Point.CopyOnly() != kind.copies {
+			if t.Point == nil || t.Point.CopyOnly != kind.copies {
 				return 0, false
 			}
 			return seconds(t.Point.Created), true
 		})
 		each(kind.name+"_age_seconds", "Age of the target's "+kind.help+".", func(t health.TargetHealth) (float64, bool) {
-			return t.Age.Seconds(), t.Point != nil && t.Point.CopyOnly() == kind.copies
+			return t.Age.Seconds(), t.Point != nil && t.Point.CopyOnly == kind.copies
 		})
 	}
 	m.family("lifeboat_run_last_state", "1 for the state of the newest run of the target.")

@@ -131,7 +131,7 @@ func viewPoint(p backup.Point) pointView {
 		kept = &keptView{Until: when(k.Until), Again: k.Again, Reason: viewReason(k.Reason, p.Target)}
 	}
 	return pointView{
-		State: p.Called(), CopyOnly: p.CopyOnly(), Account: p.Storage.AccountName(), Blob: p.Storage.Container + "/" + p.Artifact, Size: p.Size,
+		State: p.Called(), CopyOnly: p.CopyOnly, Account: p.Storage.AccountName(), Blob: p.Storage.Container + "/" + p.Artifact, Size: p.Size,
 		SHA256: p.SHA256, SKU: p.SKU, Created: p.Created, Expires: p.Expires, Deleted: when(p.Deleted), Decision: p.Reason.Message,
 		Note:      p.Note,
 		Suspicion: viewReason(p.Suspicion, p.Target), Accepted: when(p.Accepted.Time), AcceptedBy: p.Accepted.By,

@@ -62,9 +62,8 @@ type Point struct {
 	Accepted Acceptance `json:"Accepted,omitzero"`
 	// KeptByStorage says why storage keeps it past its time; zero if it does not, as far as is known.
 	KeptByStorage KeptByStorage `json:"KeptByStorage,omitzero"`
-	// LedgerBackup: it is of a Confidential Ledger, and was written while Azure could restore one. Any other point of a ledger is a
-	// copy.
-	LedgerBackup bool `json:"LedgerBackup,omitempty"`
+	// CopyOnly says that Azure can restore nothing from it: it is a copy that can be read, and no backup.
+	CopyOnly bool `json:"CopyOnly,omitempty"`
 
 	Carried
 	// RowETag is the ETag of the row, as it was read or written last.
@@ -110,21 +109,13 @@ func NewPoint(r Run, v Verification, copyOnly bool) Point {
 		ID: r.ID, State: Live, Target: r.Target, Plan: r.Plan, Storage: r.Settings.Storage, Artifact: r.Artifact, SKU: r.SKU,
 		ETag: v.Hashing.ETag, Size: v.Size, SHA256: v.SHA256, Note: NewReason("", v.Note, "").Message,
 		Created: v.Modified, Expires: v.Modified.Add(r.Settings.KeepWithin),
-		LedgerBackup: isLedger(r.Target) && !copyOnly,
+		CopyOnly: copyOnly,
 	}
 }
 
-func isLedger(target string) bool {
-	r, err := ParseResource(target)
-	return err == nil && strings.EqualFold(r.Type, "microsoft.confidentialledger/ledgers")
-}
-
-// CopyOnly says that Azure can restore nothing from it: it is a copy that can be read, and no backup.
-func (p Point) CopyOnly() bool { return isLedger(p.Target) && !p.LedgerBackup }
-
 // Called returns its state by the name that people and other systems see.
 func (p Point) Called() PointState {
-	if p.State == Live && p.CopyOnly() {
+	if p.State == Live && p.CopyOnly {
 		return CopyOnly
 	}
 	return p.State

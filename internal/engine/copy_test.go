@@ -45,7 +45,7 @@ func TestWhatIsExportedOfALedgerIsACopy(t *testing.T) {
 				called, status, event = backup.CopyOnly, health.Copied, `"recoveryPointState":"copyOnly","copyOnly":true`
 			}
 			points, _, err := s.engine.RecoveryPoints(t.Context(), ledgerTarget, "", 10)
-			if err != nil || len(points) != 1 || points[0].Called() != called || points[0].CopyOnly() != c.copies || points[0].State != backup.Live {
+			if err != nil || len(points) != 1 || points[0].Called() != called || points[0].CopyOnly != c.copies || points[0].State != backup.Live {
 				t.Fatalf("%+v, %v", points, err)
 			}
 			events := s.storage.queue.Events()

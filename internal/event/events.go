@@ -35,7 +35,7 @@ func TargetUnprotected(h health.TargetHealth) backup.Event {
 	}
 	var last *point
 	if p := h.Point; p != nil {
-		last = &point{p.ID, p.Created, int64(h.Age.Seconds()), p.CopyOnly()}
+		last = &point{p.ID, p.Created, int64(h.Age.Seconds()), p.CopyOnly}
 	}
 	data := body(struct {
 		Target   string            `json:"target"`
@@ -167,7 +167,7 @@ func PointAccepted(p backup.Point) backup.Event {
 		Accepted time.Time `json:"accepted"`
 		By       string    `json:"by"`
 		Reason   string    `json:"reason,omitempty"`
-	}{p.ID, p.Plan, p.Target, p.Size, p.CopyOnly(), p.Accepted.Time, p.Accepted.By, p.Accepted.Reason})
+	}{p.ID, p.Plan, p.Target, p.Size, p.CopyOnly, p.Accepted.Time, p.Accepted.By, p.Accepted.Reason})
 	return backup.Event{
 		ID: p.ID + ".accepted", Type: "lifeboat.recovery-point.accepted", Subject: p.Target, Time: p.Accepted.Time, Data: data,
 	}

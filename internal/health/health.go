@@ -119,7 +119,7 @@ func (s Snapshot) Evaluate(now time.Time) TargetHealth {
 		h.Status = Pending
 	case two > 0 && passed > one:
 		h.Status = Late
-	case h.Point.CopyOnly():
+	case h.Point.CopyOnly:
 		h.Status, h.Reason = Copied, copied
 	default:
 		h.Status = Protected

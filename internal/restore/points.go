@@ -51,7 +51,7 @@ func Usable(p backup.Point, service backup.Service, now time.Time) *backup.Reaso
 	default:
 		return backup.Refuse("RecoveryPointUnusable", other, "the recovery point %s is %s", p.ID, p.State)
 	}
-	if p.CopyOnly() {
+	if p.CopyOnly {
 		return backup.Refuse("OneWay", "Nothing was done. Read the files with the service's own tools.", "the recovery point %s is a copy: %s",
 			p.ID, service.Restore.OneWay)
 	}

@@ -163,7 +163,7 @@ var edges = []edge{
 	{
 		"./handler TestMetricsOfATargetNeverBackedUp", "H03 a target that was never backed up has a recovery point of age 0",
 		"handler/metrics.go",
-		"return t.Age.Seconds(), t.Point != nil && t.Point.CopyOnly() == kind.copies", "return t.Age.Seconds(), !kind.copies",
+		"return t.Age.Seconds(), t.Point != nil && t.Point.CopyOnly == kind.copies", "return t.Age.Seconds(), !kind.copies",
 	},
 	{
 		"./handler TestWhileAnEditIsRefused", "H04 lifeboat_plan_refused stays 0 while the last good plan is in force",
