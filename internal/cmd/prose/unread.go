@@ -8,7 +8,6 @@ var unread = map[string]string{
 	"docs":                         notRead,
 	"internal/backup":              notRead,
 	"internal/cli":                 notRead,
-	"internal/config":              notRead,
 	"internal/engine":              notRead,
 	"internal/event":               notRead,
 	"internal/health":              notRead,
