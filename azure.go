@@ -9,16 +9,16 @@ import (
 	"lifeboat/internal/storage"
 )
 
-// version is what this program was built from; the Makefile gives it (-ldflags "-X main.version=…").
+// version is the version of the source of this program; the Makefile sets it (-ldflags "-X main.version=…").
 var version = "dev"
 
-// options are those of all clients of Azure.
+// options are the options of all clients of Azure.
 var options = azure.Options(version, uuid.NewString)
 
 // known are the services that Lifeboat backs up.
 var known = services.All()
 
-// look makes an engine that can only look at the services, as the app's identity or as whoever is signed in.
+// look makes an engine that can only read the services, as the app's identity or as the signed-in user.
 func look(getenv func(string) string) (*engine.Engine, error) {
 	credential, err := storage.Credential(getenv, options)
 	return &engine.Engine{Services: known.Known(), Providers: known.Providers(credential, options, 1)}, err

@@ -39,8 +39,8 @@ func main() {
 	os.Exit(1) // never 0: the host does not restart a handler that ended well
 }
 
-// run serves the Functions host until the context ends. It listens first, since the host waits for nothing else. It tells
-// the log, and each caller of a function, about wrong settings.
+// run serves the Functions host until the context ends. It listens first, since the host waits for nothing else. If settings
+// are wrong, it says so in the log and to each caller of a function.
 func run(ctx context.Context, getenv func(string) string, stdout io.Writer) error {
 	port := getenv("FUNCTIONS_CUSTOMHANDLER_PORT")
 	if port == "" {
@@ -60,7 +60,7 @@ func run(ctx context.Context, getenv func(string) string, stdout io.Writer) erro
 	return handler.Serve(ctx, listener, door)
 }
 
-// build connects the engine to Azure: storage for what it remembers, a provider for each service, plan.yaml for its book.
+// build connects the engine to Azure: storage for its state, a provider for each service, plan.yaml for its book.
 func build(getenv func(string) string) (handler.Config, error) {
 	settings, err := config.FromEnvironment(getenv)
 	credential, noCredential := storage.Credential(getenv, options)

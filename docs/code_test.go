@@ -39,7 +39,7 @@ func source(t *testing.T, patterns ...string) string {
 	return all.String()
 }
 
-// TestSettings: each setting that the pages name is one that the program asks for, and each of those is in a table.
+// TestSettings checks that the program asks for each setting of the pages, and that a table has each setting of the program.
 func TestSettings(t *testing.T) {
 	asked := map[string]bool{}
 	given := func(values ...string) func(string) string {
@@ -66,7 +66,7 @@ func TestSettings(t *testing.T) {
 		cli.Run(t.Context(), command, cli.Shell{Getenv: given(), Stdout: io.Discard, Stderr: io.Discard})
 	}
 	const name = `\b(LIFEBOAT_[A-Z_]+|AzureWebJobsStorage(?:__\w+)?)\b`
-	const hosts = "AzureWebJobsStorage__blobServiceUri" // read by the Functions host alone
+	const hosts = "AzureWebJobsStorage__blobServiceUri" // only the Functions host reads it
 	for path, text := range pages(t, "../README.md", "*.md", "runbooks/*.md") {
 		if path == "design.md" || path == "reliability.md" {
 			continue // for contributors, with the settings of tests
@@ -83,13 +83,13 @@ func TestSettings(t *testing.T) {
 	}
 	asked[hosts] = true
 	for setting := range asked {
-		if !listed[setting] && setting != "LIFEBOAT_WAIT_FACTOR" { // of tests and the demo: a sentence says so
+		if !listed[setting] && setting != "LIFEBOAT_WAIT_FACTOR" { // for tests and the demo: a sentence says so
 			t.Errorf("no table has the setting %s", setting)
 		}
 	}
 }
 
-// TestCommands: each command that the pages show is one of the program's, with its flags, and each of those is in a table.
+// TestCommands checks that the program has each command of the pages, with its flags, and that a table has each command.
 func TestCommands(t *testing.T) {
 	var usage bytes.Buffer
 	sh := cli.Shell{Getenv: func(string) string { return "" }, Stdout: &usage, Stderr: io.Discard}
@@ -147,7 +147,7 @@ func TestCommands(t *testing.T) {
 	}
 }
 
-// TestCalls: api.md has each call of the API, no page has another one, and its keys are those of the functions.
+// TestCalls checks that api.md has each call of the API, that no page has another call, and that each function has a key there.
 func TestCalls(t *testing.T) {
 	calls, functions := map[string]bool{}, map[string]bool{"host": true}
 	for _, f := range handler.HTTPFunctions() {
@@ -172,7 +172,7 @@ func TestCalls(t *testing.T) {
 	same(t, "the key of", keys, functions)
 }
 
-// TestErrorCodes: api.md has each code that a call is refused with, and under which status.
+// TestErrorCodes checks that api.md has the code of each refused call, under its status.
 func TestErrorCodes(t *testing.T) {
 	coded := map[string]bool{}
 	refusals := regexp.MustCompile(`refuse\(http\.Status(\w+), (?:"|restore\.)(\w+)`)
@@ -183,7 +183,7 @@ func TestErrorCodes(t *testing.T) {
 				t.Fatalf("which status is %s?", m[1])
 			}
 		}
-		if status >= 300 { // else the code is of a batch
+		if status >= 300 { // else the code belongs to a batch
 			coded[fmt.Sprint(status, " ", m[2])] = true
 		}
 	}
@@ -196,14 +196,14 @@ func TestErrorCodes(t *testing.T) {
 	same(t, "the error", documented, coded)
 }
 
-// TestGuards: restore.md has each code by which a guard refuses a restore.
+// TestGuards checks that restore.md has each code by which a guard refuses a restore.
 func TestGuards(t *testing.T) {
 	files := []string{"../internal/restore/*.go"}
 	for _, name := range []string{"preview", "restores", "restorerun"} {
 		files = append(files, "../internal/engine/"+name+".go")
 	}
 	coded := set(`backup\.Refuse\("(\w+)"`, source(t, files...))
-	for _, no := range []string{"NotAllChecked", "NotAsked", "TakesLonger"} { // warnings, and what is asked later
+	for _, no := range []string{"NotAllChecked", "NotAsked", "TakesLonger"} { // warnings, and a guard that is asked later
 		delete(coded, no)
 	}
 	for _, other := range []string{restore.InvalidRequest, "RequestIdReused", backup.UnreadableRow(io.EOF).Code} {
@@ -212,7 +212,7 @@ func TestGuards(t *testing.T) {
 	same(t, "the guard's code", set("`([A-Z][a-z]+[A-Z]\\w+)`", section(t, page(t, "restore.md"), "Guards")), coded)
 }
 
-// leaves are the paths of what a schema lets stand in a document, without the numbers of lists.
+// leaves are the paths of the values that a schema allows in a document, without the indexes of lists.
 func leaves(t *testing.T, schema map[string]any, path string, all map[string]any, found map[string]bool) {
 	t.Helper()
 	if ref, ok := schema["$ref"].(string); ok {
@@ -231,7 +231,7 @@ func leaves(t *testing.T, schema map[string]any, path string, all map[string]any
 	}
 }
 
-// TestPlanKeys: plan.md has each key of the schema, and no other, and its example is a plan that is taken.
+// TestPlanKeys checks that plan.md has each key of the schema, and no other, and that its example is a valid plan.
 func TestPlanKeys(t *testing.T) {
 	var schema map[string]any
 	if err := json.Unmarshal(docs.PlanSchema, &schema); err != nil {
@@ -260,7 +260,7 @@ func TestPlanKeys(t *testing.T) {
 	}
 }
 
-// TestRequestFields: restore.md has each field of a request, and no other, and its example is a request that is read.
+// TestRequestFields checks that restore.md has each field of a request, and no other, and that its example is a valid request.
 func TestRequestFields(t *testing.T) {
 	var document struct {
 		Defs struct {
@@ -288,7 +288,8 @@ func TestRequestFields(t *testing.T) {
 	}
 }
 
-// TestServices: services.md has what each service's backups do not contain, how long Azure restores them, and the versions.
+// TestServices checks that services.md lists what each service's backups do not contain, how long Azure restores them, and
+// the versions.
 func TestServices(t *testing.T) {
 	text := page(t, "services.md")
 	for _, service := range services.All() {
@@ -317,7 +318,7 @@ func TestServices(t *testing.T) {
 	}
 }
 
-// TestEvents: api.md has each event that is sent, and each member of its data.
+// TestEvents checks that api.md has each event that is sent, and each member of its data.
 func TestEvents(t *testing.T) {
 	made, text := page(t, "../internal/event/events.go"), section(t, page(t, "api.md"), "Events")
 	types, documented := set(`"(lifeboat\.[a-z-]+\.[a-z]*)"`, made), set("`(lifeboat\\.[a-z-]+\\.[a-z]*)`", text)
@@ -344,7 +345,7 @@ func TestEvents(t *testing.T) {
 	same(t, "the member", listed, members)
 }
 
-// TestStatuses: operate.md has each status of a target.
+// TestStatuses checks that operate.md has each status of a target.
 func TestStatuses(t *testing.T) {
 	coded, documented := map[string]bool{}, map[string]bool{}
 	for _, status := range []health.Protection{health.Protected, health.Copied, health.Pending, health.Late, health.Unprotected} {

@@ -10,7 +10,7 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// TestNoKeyInAURL: the host, proxies and logs keep URLs, so nothing that people read puts a key there.
+// TestNoKeyInAURL checks that no page and no help text puts a key into a URL: the host, proxies and logs keep URLs.
 func TestNoKeyInAURL(t *testing.T) {
 	var pages []string
 	for _, pattern := range []string{"../*.md", "*.md", "runbooks/*.md", "../internal/cli/*.go"} {
@@ -34,8 +34,8 @@ func TestNoKeyInAURL(t *testing.T) {
 	}
 }
 
-// TestPrometheusSendsTheKeyAsAHeader: so the scrape configuration of metrics.md says, in the words of Prometheus 2.55
-// (its page Configuration, http_headers).
+// TestPrometheusSendsTheKeyAsAHeader checks the scrape configuration of metrics.md, which has the keys of Prometheus 2.55 (its
+// page Configuration, http_headers).
 func TestPrometheusSendsTheKeyAsAHeader(t *testing.T) {
 	page, err := os.ReadFile("metrics.md")
 	if err != nil {

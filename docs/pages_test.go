@@ -12,7 +12,7 @@ import (
 	"unicode/utf8"
 )
 
-// readers are the pages for users. Each stands alone.
+// readers are the pages for users. A reader needs no other page to understand one.
 var readers = []string{"get-started.md", "plan.md", "restore.md", "operate.md", "services.md", "api.md", "security.md"}
 
 // builders are the pages for people who change Lifeboat that say for whom they are. CONTRIBUTING.md links them.
@@ -28,7 +28,7 @@ func page(t *testing.T, path string) string {
 	return string(text)
 }
 
-// pages are the texts of all that users and contributors read, by their paths from this folder.
+// pages are the texts of all pages for users and contributors, by their paths from this folder.
 func pages(t *testing.T, patterns ...string) map[string]string {
 	t.Helper()
 	found := map[string]string{}
@@ -71,7 +71,7 @@ func cells(text string) (rows [][]string) {
 	return rows
 }
 
-// set of what the first group of the pattern finds.
+// set returns the texts that the first group of the pattern finds.
 func set(pattern, text string) map[string]bool {
 	found := map[string]bool{}
 	for _, m := range regexp.MustCompile(pattern).FindAllStringSubmatch(text, -1) {
@@ -80,7 +80,7 @@ func set(pattern, text string) map[string]bool {
 	return found
 }
 
-// same reports what only one of two sets has.
+// same reports the words that only one of two sets has.
 func same(t *testing.T, what string, documented, coded map[string]bool) {
 	t.Helper()
 	for name := range documented {
@@ -98,7 +98,7 @@ func same(t *testing.T, what string, documented, coded map[string]bool) {
 	}
 }
 
-// withoutCode are the lines of a page that are no code; the others are empty.
+// withoutCode returns the lines of a page, with empty lines in place of code.
 func withoutCode(text string) []string {
 	lines, code := strings.Split(text, "\n"), false
 	for i, line := range lines {
@@ -114,7 +114,8 @@ func withoutCode(text string) []string {
 // begins matches the beginning of a page that says for whom it is.
 var begins = regexp.MustCompile(`^# [^\n]+\n\nThis page is for `)
 
-// TestPages: the README is one page; each page for users says for whom it is, has no empty section, and links all others.
+// TestPages checks that the README is one page, and that each page for users names its readers, has no empty section, and links
+// all other pages.
 func TestPages(t *testing.T) {
 	readme := page(t, "../README.md")
 	if lines := strings.Count(readme, "\n"); lines > 130 {
@@ -156,7 +157,7 @@ func TestPages(t *testing.T) {
 	}
 }
 
-// anchors are those of the headings of a page, as GitHub makes them.
+// anchors are the anchors that GitHub makes of the headings of a page.
 func anchors(text string) map[string]bool {
 	found := map[string]bool{}
 	for _, line := range withoutCode(text) {
@@ -183,7 +184,7 @@ func anchors(text string) map[string]bool {
 	return found
 }
 
-// TestLinks: each relative link leads to a file that is there, and to a heading that it has.
+// TestLinks checks that each relative link leads to an existing file, and to a heading of that file.
 func TestLinks(t *testing.T) {
 	links := 0
 	for path, text := range pages(t, "../*.md", "*.md", "runbooks/*.md") {

@@ -45,7 +45,7 @@ func allows(schema *jsonschema.Schema, message string) error {
 	return schema.Validate(v)
 }
 
-// beyond are messages of the corpus that only the program can refuse: what no schema can say.
+// beyond are messages of the corpus that only the program can refuse, since no schema can express their mistakes.
 var beyond = map[string]string{
 	"before-never-set":            "a time that stands for none",
 	"expires-before-time":         "the same",
@@ -63,7 +63,7 @@ var beyond = map[string]string{
 	"cloud-event-base64-not-text": "what is in base64",
 }
 
-// TestRestoreSchema holds the schema against the program, on every message of the fuzzer's corpus and on its own examples.
+// TestRestoreSchema compares the schema with the program, on every message of the fuzzer's corpus and on its own examples.
 func TestRestoreSchema(t *testing.T) {
 	schema := published(t)
 	files, err := filepath.Glob("../internal/restore/testdata/fuzz/FuzzRestoreRequest/*")

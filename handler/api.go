@@ -56,7 +56,7 @@ func writeJSON(w http.ResponseWriter, status int, body any) {
 	_ = json.NewEncoder(w).Encode(body)
 }
 
-// call serves a caller's request, logs it, and survives its panic. The query may hold a key: it is not logged.
+// call serves a caller's request, logs it, and recovers from a panic. The query may hold a key: it is not logged.
 func (h *handler) call(w http.ResponseWriter, r *http.Request) {
 	started := h.Now()
 	seen := &statusWriter{ResponseWriter: w, status: http.StatusOK, about: fields{}}
@@ -77,8 +77,8 @@ func (h *handler) call(w http.ResponseWriter, r *http.Request) {
 		}
 		writeError(seen, err)
 	}
-	// The host's proxy turns an answer that comes before the end of a long body into an empty 502 of its own. The answer
-	// that was written above waits for the return.
+	// If an answer comes before the end of a long body, the host's proxy replaces it with an empty 502. The answer above is
+	// sent only at the return.
 	_, _ = io.Copy(io.Discard, r.Body)
 	level := zerolog.InfoLevel
 	if seen.status >= 500 {
@@ -89,7 +89,7 @@ func (h *handler) call(w http.ResponseWriter, r *http.Request) {
 		Fields(map[string]any(seen.about)).Msg(function)
 }
 
-// statusWriter remembers for the log what was answered, and about what.
+// statusWriter remembers, for the log, the status of the answer, and the run or batch that it is about.
 type statusWriter struct {
 	http.ResponseWriter
 	status  int
@@ -102,7 +102,7 @@ func (w *statusWriter) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
-// note names the run that a request is about in its log line.
+// note adds the run of a request to its log line.
 func note(w http.ResponseWriter, r backup.Run) {
 	if seen, ok := w.(*statusWriter); ok {
 		seen.about["run"], seen.about["target"], seen.about["plan"], seen.about["state"] = r.ID, r.Target, r.Plan, r.State
@@ -112,7 +112,7 @@ func note(w http.ResponseWriter, r backup.Run) {
 // largestRequest is far more than any request to the API needs.
 const largestRequest = 64 << 10
 
-// postBackup asks for a backup of one target: {"target": resource ID, "plan": name, where more than one plan has it}; or
+// postBackup asks for a backup of one target: {"target": resource ID, "plan": name, if more than one plan has it}; or
 // of all targets of a plan: {"plan": name}.
 func (h *handler) postBackup(w http.ResponseWriter, r *http.Request) error {
 	var body struct {
@@ -150,13 +150,13 @@ func (h *handler) postBackup(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// requestID is the caller's, or else that of the invocation: the host repeats a request under the same ID of its own when a
-// connection breaks.
+// requestID is the caller's ID, or else the ID of the invocation: the host repeats a request under the same ID of its own
+// when a connection breaks.
 func (h *handler) requestID(r *http.Request) string {
 	return cmp.Or(r.Header.Get("Repeatability-Request-ID"), h.caller(r))
 }
 
-// caller is what the log tells of who asked: a key does not say who.
+// caller names the invocation, since a key does not identify the caller.
 func (h *handler) caller(r *http.Request) string {
 	return "invocation " + cmp.Or(hostInvocation(r), h.Engine.NewID())
 }
@@ -169,8 +169,9 @@ func (h *handler) accept(w http.ResponseWriter, r *http.Request, operation strin
 	h.underWay(w, r, operation, time.Second, v)
 }
 
-// unended is the status that a 202 may have: also a repeat of what has ended is told to ask for the end. Python's pollers
-// take a 202 that says Failed or Canceled for a success (azure-core 1.41.0), and ask no more.
+// unended is the status that a 202 may have: the answer to a repeat says Running even if the operation has ended, so that the
+// caller asks for the end. Python's pollers take a 202 that says Failed or Canceled for a success (azure-core 1.41.0), and ask
+// no more.
 func unended(status string) string {
 	switch status {
 	case "Succeeded", "Failed", "Canceled":
@@ -179,8 +180,8 @@ func unended(status string) string {
 	return status
 }
 
-// underWay answers 202: the operation can be asked about at its path after the time, which is held to 1 to 60 seconds, as some
-// pollers give up on more. Each of Azure's pollers knows one or two of the three headers, and prefers another one.
+// underWay answers 202, with the operation's path and the time after which to ask again. It limits the time to 1 to 60 seconds,
+// as some pollers give up on more. Each of Azure's pollers knows one or two of the three headers, and prefers another one.
 func (h *handler) underWay(w http.ResponseWriter, r *http.Request, operation string, after time.Duration, body any) {
 	for _, name := range []string{"Operation-Location", "Azure-AsyncOperation", "Location"} {
 		w.Header().Set(name, h.origin(r)+operation)
@@ -190,7 +191,7 @@ func (h *handler) underWay(w http.ResponseWriter, r *http.Request, operation str
 	writeJSON(w, http.StatusAccepted, body)
 }
 
-// bodyOf is the text of a body that must be JSON, or of another form of it.
+// bodyOf returns the text of a body that must be JSON, or have another type for JSON.
 func bodyOf(r *http.Request, others ...string) ([]byte, error) {
 	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || media != "application/json" && !slices.Contains(others, media) {
@@ -228,7 +229,7 @@ func readBody(r *http.Request, into any) error {
 	return nil
 }
 
-// planError lists what is wrong with plan.yaml, a detail a line.
+// planError lists the mistakes in plan.yaml, a detail for each line.
 func planError(err error) *apiError {
 	e := refuse(http.StatusServiceUnavailable, "PlanInvalid", "plan.yaml", "the plan cannot be used: %v", err)
 	if all, ok := err.(interface{ Unwrap() []error }); ok {
@@ -271,16 +272,16 @@ func choose(plans []backup.Plan, name, target string) (backup.Plan, string, erro
 	return found[0], spelled, nil
 }
 
-// origin is the scheme and host that callers reach the app under.
+// origin is the scheme and host of the app's public address.
 func (h *handler) origin(r *http.Request) string {
 	scheme := r.Header.Get("X-Forwarded-Proto")
 	if h.Secure {
-		scheme = "https" // Azure ends TLS before the host, which therefore says http
+		scheme = "https" // Azure ends TLS before the host, so the host says http
 	}
 	if scheme != "https" {
 		scheme = "http"
 	}
-	// A host that proxies puts the caller's host name here; one that forwards leaves it where it was.
+	// The host puts the caller's host name here when it proxies a request; when it forwards one, it leaves the name in Host.
 	host := r.Header.Get("X-Forwarded-Host")
 	if host == "" {
 		host = r.Host

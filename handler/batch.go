@@ -10,7 +10,7 @@ import (
 	"lifeboat/internal/engine"
 )
 
-// batchView is a batch as callers see it. Status is Azure's word for the whole: Succeeded only if every run has.
+// batchView is a batch as callers see it. Status is Azure's word for the whole: Succeeded only if every run has succeeded.
 type batchView struct {
 	ID          string     `json:"id"`
 	Status      string     `json:"status"`
@@ -35,7 +35,7 @@ type batchRunView struct {
 	Href   string       `json:"href"`
 }
 
-// notMade is the state of a run of a batch that is only being made.
+// notMade is the state of a batch's run that is not made yet.
 const notMade backup.State = "notMade"
 
 // postBatch asks for a backup of every target of the plan. A repeat gets its batch even when the plan is gone.
@@ -78,15 +78,15 @@ func (h *handler) getBatch(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// noteBatch names the batch that a request is about in its log line.
+// noteBatch adds the batch of a request to its log line.
 func noteBatch(w http.ResponseWriter, b engine.Batch) {
 	if seen, ok := w.(*statusWriter); ok {
 		seen.about["batch"], seen.about["plan"], seen.about["runs"] = b.ID, b.Plan, len(b.Runs)
 	}
 }
 
-// batchWait is when to ask again: when the first run has its next step, but each answer reads all runs, so that those
-// who wait for a thousand ask no more than once in 50 seconds.
+// batchWait is the time until a caller may ask again: the time until the next step of any run. Each answer reads all runs, so
+// it grows with them: a caller that waits for a thousand runs asks no more than once in 50 seconds.
 func batchWait(b engine.Batch, now time.Time) time.Duration {
 	wait, ended := time.Minute, true
 	for _, run := range b.Runs {

@@ -12,7 +12,7 @@ import (
 	"lifeboat/internal/engine"
 )
 
-// fleetDoor is a door whose plan has three targets, and the plans that it can be edited by.
+// fleetDoor is a door whose plan has three targets, and its plans, which a test can edit.
 func fleetDoor(t *testing.T) (*door, []backup.Plan) {
 	t.Helper()
 	d := newDoor(nil)
@@ -25,7 +25,7 @@ func fleetDoor(t *testing.T) (*door, []backup.Plan) {
 	return d, plans
 }
 
-// askAll asks for a batch, and checks what goes with the answer.
+// askAll asks for a batch, and checks the headers of the answer.
 func (d *door) askAll(t *testing.T, id string) (batchView, *httptest.ResponseRecorder) {
 	t.Helper()
 	w := d.call("POST", "/api/backups", `{"plan":"nightly"}`, "Repeatability-Request-ID", id)
@@ -83,7 +83,7 @@ func TestBatch(t *testing.T) {
 	}
 }
 
-// TestBatchStatus: Azure's word for the whole.
+// TestBatchStatus checks Azure's word for the whole batch.
 func TestBatchStatus(t *testing.T) {
 	for name, c := range map[string]struct {
 		states []backup.State
@@ -113,7 +113,7 @@ func TestBatchStatus(t *testing.T) {
 	}
 }
 
-// TestBatchWait: those who wait for many runs do not ask every second.
+// TestBatchWait checks that a caller that waits for many runs does not ask every second.
 func TestBatchWait(t *testing.T) {
 	now := time.Now()
 	for runs, want := range map[int]time.Duration{1: 30 * time.Second, 600: 30 * time.Second, 1000: 50 * time.Second, 5000: time.Minute} {
@@ -127,11 +127,12 @@ func TestBatchWait(t *testing.T) {
 	}
 }
 
-// TestRepeatedBatch: the batch is that of its first claim, even when the plan is gone; its ID is good for nothing else.
+// TestRepeatedBatch checks that a repeat gets the batch of the first claim, even when the plan is gone, and that no other
+// request can have its ID.
 func TestRepeatedBatch(t *testing.T) {
 	d, plans := fleetDoor(t)
 	b, _ := d.askAll(t, "one")
-	// The book has this very slice: the edit counts at once.
+	// The book has this very slice, so the edit has an effect at once.
 	plans[0].Targets = plans[0].Targets[:1]
 	if again, _ := d.askAll(t, "one"); again.ID != b.ID || len(again.Runs) != 3 {
 		t.Errorf("after an edit: %+v", again)

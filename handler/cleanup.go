@@ -5,7 +5,7 @@ import (
 	"errors"
 )
 
-// cleanup deletes what is past its time.
+// cleanup deletes recovery points that are past their time.
 func (h *handler) cleanup(ctx context.Context, _ invocation) (fields, error) {
 	report, err := h.Engine.Cleanup(ctx)
 	decisions := make([]fields, 0, len(report.Decisions))

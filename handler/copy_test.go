@@ -10,7 +10,8 @@ import (
 	"lifeboat/internal/health"
 )
 
-// TestACopyIsCalledOneEverywhere: in health, which is no alarm for it; in metrics; and in the list of recovery points.
+// TestACopyIsCalledOneEverywhere checks that a copy is called one in health, without an alarm; in metrics; and in the list of
+// recovery points.
 func TestACopyIsCalledOneEverywhere(t *testing.T) {
 	const ledger = "/subscriptions/0c0ffee0-0000-4000-8000-000000000001/resourceGroups/g/providers/Microsoft.ConfidentialLedger/ledgers/contoso"
 	d := healthDoor(t)

@@ -10,8 +10,8 @@ import (
 
 const givenUp = "the host gave the message up after five failed deliveries: see the log of the function of the queue for why"
 
-// deadletter keeps what the host gave up after five deliveries. A wake-up is only a hint: the sweep sends it again, and
-// losing it changes no run.
+// deadletter keeps messages that the host gave up after five deliveries. A wake-up is only a hint: the sweep sends it again,
+// and its loss changes no run.
 func (h *handler) deadletter(queue string) function {
 	return func(ctx context.Context, in invocation) (fields, error) {
 		message, err := in.message("message")
@@ -22,8 +22,8 @@ func (h *handler) deadletter(queue string) function {
 	}
 }
 
-// deadletterRestore puts a request for a restore off that the host gave up, or keeps it, and answers it: somebody waits for
-// that.
+// deadletterRestore handles a request for a restore that the host gave up: it puts the request off, or keeps it and answers it,
+// since its sender waits for an answer.
 func (h *handler) deadletterRestore(ctx context.Context, in invocation) (fields, error) {
 	message, err := in.message("message")
 	if err != nil {

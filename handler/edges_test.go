@@ -22,7 +22,7 @@ import (
 	"lifeboat/internal/testing/memory"
 )
 
-// every is a field of a schedule that matches always.
+// every is a field of a schedule that always matches.
 const every = 1<<32 - 1
 
 // midnight has a slot at the beginning of each day.
@@ -38,7 +38,7 @@ func daily(name string, targets ...string) backup.Plan {
 	}
 }
 
-// planned is a door whose plans are those, as a tick has seen them.
+// planned is a door with these plans, after a tick has seen them.
 func planned(t *testing.T, plans ...backup.Plan) *door {
 	t.Helper()
 	d := newDoor(nil)
@@ -47,7 +47,7 @@ func planned(t *testing.T, plans ...backup.Plan) *door {
 	return d
 }
 
-// tick lets the timer come.
+// tick calls the function of the timer.
 func (d *door) tick(t *testing.T, status int) {
 	t.Helper()
 	if w := d.call("POST", "/schedule", envelope(t, "timer.json")); w.Code != status {
@@ -56,7 +56,7 @@ func (d *door) tick(t *testing.T, status int) {
 	d.log.Reset()
 }
 
-// partition is that of the target in the catalog.
+// partition is the target's partition in the catalog.
 func (d *door) partition(t *testing.T, target string) string {
 	t.Helper()
 	elsewhere := &engine.Engine{
@@ -91,7 +91,8 @@ func (d *door) backedUp(t *testing.T, target string, age time.Duration) {
 	})
 }
 
-// TestRetryAfterIsOneToSixtySeconds, whatever the run is due: no client of Azure takes 0 or less, or waits for hours.
+// TestRetryAfterIsOneToSixtySeconds checks Retry-After for every due time of a run: no client of Azure takes 0 or less, or waits
+// for hours.
 func TestRetryAfterIsOneToSixtySeconds(t *testing.T) {
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	for due, want := range map[time.Duration]string{
@@ -120,7 +121,7 @@ func TestRetryAfterIsOneToSixtySeconds(t *testing.T) {
 	}
 }
 
-// TestMetricsOfATargetNeverBackedUp: what there is no recovery point for has no age, and no time of writing.
+// TestMetricsOfATargetNeverBackedUp checks that a target without a recovery point has no age of one, and no time of writing.
 func TestMetricsOfATargetNeverBackedUp(t *testing.T) {
 	d := planned(t, daily("nightly", target, target+"-new"))
 	d.backedUp(t, target, time.Hour)
@@ -142,7 +143,7 @@ func TestMetricsOfATargetNeverBackedUp(t *testing.T) {
 	}
 }
 
-// TestMetricsOfAPlanWithoutSlots: it has no interval, no deadline, and no next slot.
+// TestMetricsOfAPlanWithoutSlots checks that such a plan has no interval, no deadline, and no next slot.
 func TestMetricsOfAPlanWithoutSlots(t *testing.T) {
 	plan := daily("nightly", target)
 	plan.Schedule = schedule.Schedule{Zone: time.UTC}
@@ -157,8 +158,8 @@ func TestMetricsOfAPlanWithoutSlots(t *testing.T) {
 	}
 }
 
-// TestMetricsComeOncePerThing: a scraper refuses the whole answer where a sample comes twice. What is of a target comes for
-// each target, what is of a plan for each plan.
+// TestMetricsComeOncePerThing checks that no sample comes twice, since a scraper would refuse the whole answer. The samples of a
+// target come once for each target, and the samples of a plan once for each plan.
 func TestMetricsComeOncePerThing(t *testing.T) {
 	paused := daily("paused", target+"-c", target+"-d")
 	paused.Paused = true
@@ -194,7 +195,7 @@ func TestMetricsComeOncePerThing(t *testing.T) {
 	}
 }
 
-// edited is a door with a book whose text the test edits: "broken" is refused.
+// edited is a door with a book whose text the test edits: the text "broken" is refused.
 func edited(t *testing.T, text *string, plans ...backup.Plan) *door {
 	t.Helper()
 	d := newDoor(func(c *Config) {
@@ -210,8 +211,8 @@ func edited(t *testing.T, text *string, plans ...backup.Plan) *door {
 	return d
 }
 
-// TestWhileAnEditIsRefused: the last good plan is in force, and every answer that knows of plans says that it is not the
-// one of plan.yaml.
+// TestWhileAnEditIsRefused checks that the last good plan is in force, and that every answer about plans says that it is not
+// the plan of plan.yaml.
 func TestWhileAnEditIsRefused(t *testing.T) {
 	text := "good"
 	d := edited(t, &text, daily("nightly", target))
@@ -247,7 +248,7 @@ func TestWhileAnEditIsRefused(t *testing.T) {
 	}
 }
 
-// TestHealthIsThatOfTheWorst, in whichever order the targets stand; only one that is unprotected is an alarm.
+// TestHealthIsThatOfTheWorst checks that the order of the targets does not matter, and that only an unprotected one is an alarm.
 func TestHealthIsThatOfTheWorst(t *testing.T) {
 	const well, late, bad, fresh = target + "-well", target + "-late", target + "-bad", target + "-new"
 	for _, c := range []struct {
@@ -273,7 +274,7 @@ func TestHealthIsThatOfTheWorst(t *testing.T) {
 	}
 }
 
-// TestARequestsIDHasAtMost128Characters, whatever it asks for.
+// TestARequestsIDHasAtMost128Characters checks the length of the ID for each kind of request.
 func TestARequestsIDHasAtMost128Characters(t *testing.T) {
 	for length, status := range map[int]int{1: 202, 127: 202, 128: 202, 129: 400, 1280: 400} {
 		id := strings.Repeat("x", length)
@@ -291,7 +292,8 @@ func TestARequestsIDHasAtMost128Characters(t *testing.T) {
 	}
 }
 
-// TestEveryRefusalOfARestoreIsAConflict: 409 with the guard's code, each time, and where the refused restore can be seen.
+// TestEveryRefusalOfARestoreIsAConflict checks that a refusal answers 409 with the guard's code, each time, and with the address
+// of the refused restore.
 func TestEveryRefusalOfARestoreIsAConflict(t *testing.T) {
 	with := func(fields string) string {
 		return `{"id":"i","target":"` + target + `","recoveryPoint":"latest",` + fields + `}`
@@ -335,7 +337,8 @@ func TestEveryRefusalOfARestoreIsAConflict(t *testing.T) {
 	}
 }
 
-// TestABackupIsOfTheTargetThatIsMeant, in any case, with a slash at its end, and whichever plan and place it has.
+// TestABackupIsOfTheTargetThatIsMeant checks that a request may name the target in any case, with a slash at its end, and in
+// any place of any plan.
 func TestABackupIsOfTheTargetThatIsMeant(t *testing.T) {
 	both, own := target+"-both", target+"-own"
 	d := newDoor(nil)
@@ -383,7 +386,7 @@ func TestABackupIsOfTheTargetThatIsMeant(t *testing.T) {
 	}
 }
 
-// TestAListComesInPages of 1 to 100, 20 without a word, each with a link to the next, and the last without one.
+// TestAListComesInPages checks pages of 1 to 100, and 20 by default, each with a link to the next, and the last without one.
 func TestAListComesInPages(t *testing.T) {
 	d := newDoor(nil)
 	var first string
@@ -408,7 +411,7 @@ func TestAListComesInPages(t *testing.T) {
 		{"&top=101", 400, 0, false},
 		{"&top=-1", 400, 0, false},
 		{"&top=many", 400, 0, false},
-		{"&top=100&follow", 200, 1, false}, // what the link of the page of 100 leads to
+		{"&top=100&follow", 200, 1, false}, // the page after the page of 100
 	} {
 		path := "/api/runs?target=" + target + c.query
 		if strings.HasSuffix(c.query, "&follow") {
@@ -439,7 +442,7 @@ func TestAListComesInPages(t *testing.T) {
 	}
 }
 
-// next is where the page says that the list goes on.
+// next is the link of the page to the next one.
 func next(t *testing.T, w *httptest.ResponseRecorder) string {
 	t.Helper()
 	var v struct{ NextLink string }
@@ -449,7 +452,7 @@ func next(t *testing.T, w *httptest.ResponseRecorder) string {
 	return v.NextLink
 }
 
-// TestBodiesAreOneJSONOfAtMost64KiB.
+// TestBodiesAreOneJSONOfAtMost64KiB checks the limits of bodies.
 func TestBodiesAreOneJSONOfAtMost64KiB(t *testing.T) {
 	body := `{"target":"` + target + `"}`
 	for _, c := range []struct {
@@ -477,7 +480,7 @@ func TestBodiesAreOneJSONOfAtMost64KiB(t *testing.T) {
 	}
 }
 
-// TestAReasonOfAThousandCharactersIsTaken, of whatever script, and one more is not.
+// TestAReasonOfAThousandCharactersIsTaken checks that a reason may have a thousand characters of any script, and not one more.
 func TestAReasonOfAThousandCharactersIsTaken(t *testing.T) {
 	for _, letter := range []string{"x", "ü", "船"} {
 		for n, code := range map[int]string{1000: "RecoveryPointNotFound", 1001: "InvalidReason"} {
@@ -490,7 +493,7 @@ func TestAReasonOfAThousandCharactersIsTaken(t *testing.T) {
 	}
 }
 
-// TestOnlyBadNewsAlarms: what goes well is logged as information, and everything else is a warning.
+// TestOnlyBadNewsAlarms checks that good events are logged as information, and all other events as warnings.
 func TestOnlyBadNewsAlarms(t *testing.T) {
 	for kind, level := range map[string]string{
 		"run.succeeded": "info", "run.failed": "warn", "run.superseded": "warn", "run.missed": "warn", "run.unknown": "warn",
@@ -519,7 +522,7 @@ func TestOnlyBadNewsAlarms(t *testing.T) {
 	}
 }
 
-// TestEveryPartOfARunIsTold, under its own name.
+// TestEveryPartOfARunIsTold checks that the answer has every part of a run, under its own name.
 func TestEveryPartOfARunIsTold(t *testing.T) {
 	at := func(hour int) time.Time { return time.Date(2026, 3, 1, hour, 0, 0, 0, time.UTC) }
 	storage := backup.Storage{Account: account, Container: "c"}
@@ -574,7 +577,7 @@ func TestEveryPartOfARunIsTold(t *testing.T) {
 	}
 }
 
-// TestABatchEndsWithItsLastRun, and was updated when one of them was.
+// TestABatchEndsWithItsLastRun checks the end of a batch, and that its time of update is the newest of its runs.
 func TestABatchEndsWithItsLastRun(t *testing.T) {
 	at := func(hour int) time.Time { return time.Date(2026, 3, 1, hour, 0, 0, 0, time.UTC) }
 	run := func(id string, state backup.State, updated, ended time.Time) backup.Run {
@@ -600,7 +603,7 @@ func TestABatchEndsWithItsLastRun(t *testing.T) {
 	}
 }
 
-// TestEachRouteSaysWhatItIsFor where it is asked for something else.
+// TestEachRouteSaysWhatItIsFor checks the answer of each route to a wrong method.
 func TestEachRouteSaysWhatItIsFor(t *testing.T) {
 	d := newDoor(nil)
 	for path, allow := range map[string]string{
@@ -617,7 +620,8 @@ func TestEachRouteSaysWhatItIsFor(t *testing.T) {
 	}
 }
 
-// TestTheLogTellsWhichFunctionWasCalled, how it ended, and of a message from which delivery on.
+// TestTheLogTellsWhichFunctionWasCalled checks that the log has the function, its result, and the number of the delivery of a
+// message.
 func TestTheLogTellsWhichFunctionWasCalled(t *testing.T) {
 	d := newDoor(nil)
 	for path, function := range map[string]string{"/api/health": "health", "/api/metrics": "metrics", "/api/runs/x": "api"} {
@@ -640,7 +644,7 @@ func TestTheLogTellsWhichFunctionWasCalled(t *testing.T) {
 	}
 }
 
-// TestEveryPartOfATargetsHealthIsTold, under its own name.
+// TestEveryPartOfATargetsHealthIsTold checks that the answer has every part of a target's health, under its own name.
 func TestEveryPartOfATargetsHealthIsTold(t *testing.T) {
 	at := func(hour int) time.Time { return time.Date(2026, 3, 1, hour, 0, 0, 0, time.UTC) }
 	text, err := json.Marshal(viewHealth(health.TargetHealth{
@@ -667,7 +671,7 @@ func (d *door) lastLine(t *testing.T) map[string]any {
 	return lines[len(lines)-1]
 }
 
-// wants holds the line against fields, nil for one that is not there.
+// wants compares the line with fields; nil means that the line does not have the field.
 func wants(t *testing.T, line map[string]any, fields map[string]any) {
 	t.Helper()
 	for name, want := range fields {
@@ -677,7 +681,7 @@ func wants(t *testing.T, line map[string]any, fields map[string]any) {
 	}
 }
 
-// TestTheLogTellsWhatAStepDid: of which run, from which state to which, and why.
+// TestTheLogTellsWhatAStepDid checks that the log names the run, the state before and after the step, and the reason.
 func TestTheLogTellsWhatAStepDid(t *testing.T) {
 	d, service, _ := restoreDoor(t, false)
 	run := read(t, d.call("POST", "/api/restores", orderText)).ID
@@ -694,7 +698,7 @@ func TestTheLogTellsWhatAStepDid(t *testing.T) {
 		t.Errorf("%v", line)
 	}
 	d.send("restore", []byte(strings.Replace(orderText, target, target+"-other", 1)))
-	if line := d.lastLine(t); line["note"] == nil { // the ID is that of another request
+	if line := d.lastLine(t); line["note"] == nil { // another request has the ID
 		t.Errorf("%v", line)
 	}
 	d.send("restore", []byte(strings.Replace(strings.Replace(orderText, target, target+"-other", 1), `"i"`, `"k"`, 1)))
@@ -709,7 +713,8 @@ func TestTheLogTellsWhatAStepDid(t *testing.T) {
 	}
 }
 
-// TestTheLogTellsWhatATickDid: how many runs it made, how many slots were missed, and which targets turned unprotected.
+// TestTheLogTellsWhatATickDid checks that the log has the number of new runs and of missed slots, and the targets that turned
+// unprotected.
 func TestTheLogTellsWhatATickDid(t *testing.T) {
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	d := newDoor(func(c *Config) {
@@ -721,7 +726,7 @@ func TestTheLogTellsWhatATickDid(t *testing.T) {
 	plan := daily("nightly", target, target+"-b")
 	d.plans = func() ([]backup.Plan, error) { return []backup.Plan{plan}, nil }
 	d.tick(t, 200)
-	now = now.AddDate(0, 0, 3) // past three slots: the newest is caught up on, the others are missed
+	now = now.AddDate(0, 0, 3) // past three slots: the newest gets its run late, the others are missed
 	if w := d.call("POST", "/schedule", envelope(t, "timer.json")); w.Code != 200 {
 		t.Fatalf("%d %s", w.Code, w.Body)
 	}
@@ -733,7 +738,7 @@ func TestTheLogTellsWhatATickDid(t *testing.T) {
 	}
 }
 
-// TestTheLogTellsWhatCleanupDecided, and a deletion that failed fails the invocation.
+// TestTheLogTellsWhatCleanupDecided checks the log of cleanup, and that a failed deletion fails the invocation.
 func TestTheLogTellsWhatCleanupDecided(t *testing.T) {
 	d, _, _ := restoreDoor(t, false)
 	service := d.partition(t, target)
@@ -773,7 +778,8 @@ func TestTheLogTellsWhatCleanupDecided(t *testing.T) {
 	}
 }
 
-// TestATickLearnsWhichPlanAnotherProcessPutInForce, from what it reads anyway: the next one puts its own in force again.
+// TestATickLearnsWhichPlanAnotherProcessPutInForce checks that a tick learns it from rows that it reads anyway: the next tick
+// puts its own plan in force again.
 func TestATickLearnsWhichPlanAnotherProcessPutInForce(t *testing.T) {
 	own, others := "own", "another's"
 	d := edited(t, &own, daily("nightly", target))
@@ -800,7 +806,8 @@ func TestATickLearnsWhichPlanAnotherProcessPutInForce(t *testing.T) {
 	}
 }
 
-// TestLinksAreOfTheHostThatWasAsked, unless that is the host's own name for the program.
+// TestLinksAreOfTheHostThatWasAsked checks that links have the host name of the request, unless that is the host's own name for
+// the program.
 func TestLinksAreOfTheHostThatWasAsked(t *testing.T) {
 	for _, c := range []struct {
 		asked, own string

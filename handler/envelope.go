@@ -14,21 +14,21 @@ import (
 	"unicode/utf16"
 )
 
-// This file alone knows how the Functions host talks to a custom handler. For timers and queues it sends
-// POST /{function} with {"Data": {binding: value}, "Metadata": {...}}, and every value in there is encoded as the host
-// likes (azure-functions-host, ScriptInvocationContextExtensions.cs): a string becomes JSON inside a string, a number
-// becomes text, bytes become base64. It takes any 2xx with a JSON body for success, and waits for ever on an empty one
-// (DefaultHttpWorkerService.cs). The body of anything else is dropped: what went wrong has to be logged.
+// This file alone knows the protocol between the Functions host and a custom handler. For timers and queues the host sends
+// POST /{function} with {"Data": {binding: value}, "Metadata": {...}}, and encodes every value in it
+// (azure-functions-host, ScriptInvocationContextExtensions.cs): a string becomes JSON inside a string, a number
+// becomes text, bytes become base64. The host takes any 2xx with a JSON body for success, and waits forever if the body is empty
+// (DefaultHttpWorkerService.cs). It drops the body of any other answer, so the handler must log the error.
 
 // invocation is one call of a function by the host.
 type invocation struct {
-	// ID is the host's; the redelivery of a message has another one.
+	// ID is the host's ID of the invocation; the redelivery of a message has another one.
 	ID string
 	// Data holds the value of each binding, as it came.
 	Data map[string]json.RawMessage
-	// DequeueCount says how often a queue message was delivered, in the host's words; "" for other triggers.
+	// DequeueCount is the number of deliveries of a queue message, as the host writes it; "" for other triggers.
 	DequeueCount string
-	// Inserted is when the queue message was sent, by the storage's clock; zero for other triggers.
+	// Inserted is the time at which the queue message was sent, by the storage's clock; zero for other triggers.
 	Inserted time.Time
 }
 
@@ -48,8 +48,8 @@ func readInvocation(r *http.Request) (invocation, error) {
 	return i, err
 }
 
-// hostInvocation is the host's ID of the invocation. When it forwards a request it adds its own after one that the
-// client may have sent, behind a comma in the same line (seen with the host 4.1045).
+// hostInvocation is the host's ID of the invocation. If the client has sent an ID, the host adds its own behind a comma in the
+// same line when it forwards the request (seen with the host 4.1045).
 func hostInvocation(r *http.Request) string {
 	ids := r.Header.Values(invocationHeader)
 	if len(ids) == 0 {
@@ -77,9 +77,9 @@ func decodeInvocation(body []byte) (invocation, error) {
 	return i, nil
 }
 
-// message is the body of the queue message behind the binding. With dataType "binary" the host sends it as base64; a
-// host that was told otherwise sends text, as JSON inside a string; and a sender may have encoded it as base64 itself, or
-// have put a byte order mark before it. All of that comes off. Text that is no JSON at the end is returned as it is.
+// message returns the body of the queue message behind the binding. With dataType "binary" the host sends it as base64; with
+// another dataType it sends text, as JSON inside a string. A sender may have encoded the body as base64 itself, or have put a
+// byte order mark before it. The function removes all of these. It returns text that is no JSON at the end as it is.
 func (i invocation) message(binding string) ([]byte, error) {
 	raw, ok := i.Data[binding]
 	if !ok {
@@ -102,8 +102,8 @@ func (i invocation) message(binding string) ([]byte, error) {
 	return decoded, nil
 }
 
-// inUTF8 is a text without its byte order mark. It also knows a JSON object in UTF-16 without one: PowerShell's
-// [Text.Encoding]::Unicode makes such.
+// inUTF8 returns a text in UTF-8 without its byte order mark. It also recognises a JSON object in UTF-16 without a mark:
+// PowerShell's [Text.Encoding]::Unicode makes such texts.
 func inUTF8(text []byte) []byte {
 	const mark = "\ufeff"
 	var order binary.ByteOrder = binary.LittleEndian
@@ -121,7 +121,7 @@ func inUTF8(text []byte) []byte {
 	return bytes.TrimPrefix([]byte(string(utf16.Decode(units))), []byte(mark))
 }
 
-// unwrap takes off up to two layers of JSON strings, and byte order marks.
+// unwrap removes up to two layers of JSON strings, and byte order marks.
 func unwrap(raw []byte) []byte {
 	raw = inUTF8(raw)
 	for range 2 {

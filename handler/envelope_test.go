@@ -13,7 +13,7 @@ const wake = `{"run":"0123456789abcdef-8234567890-0123456789ab","wake":3,"mark":
 // mark is the byte order mark of UTF-8.
 const mark = "\xef\xbb\xbf"
 
-// quoted is the text as JSON inside a string, which is what the host makes of every string.
+// quoted returns the text as JSON inside a string, as the host encodes every string.
 func quoted(s string) string {
 	b, err := json.Marshal(s)
 	if err != nil {
@@ -94,7 +94,7 @@ func TestDecodeRefusesWhatIsNoInvocation(t *testing.T) {
 	}
 }
 
-// A host that forwards a request adds its ID after one that the client sent.
+// TestHostInvocationTakesTheLast checks that the last ID counts: a host that forwards a request adds its ID after the client's.
 func TestHostInvocationTakesTheLast(t *testing.T) {
 	r := &http.Request{Header: http.Header{}}
 	r.Header.Add(invocationHeader, "the client's")
@@ -108,8 +108,8 @@ func TestHostInvocationTakesTheLast(t *testing.T) {
 	}
 }
 
-// FuzzDecode: whatever the host or a sender puts into the envelope, reading it neither panics nor loses a message that
-// was encoded in one of the ways there are.
+// FuzzDecode checks that no content of the envelope makes the reader panic, and that it loses no message in any of the known
+// encodings.
 func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`{"Data":{"message":"e30="},"Metadata":{"DequeueCount":"1"}}`), []byte(wake))
 	f.Add([]byte(`{"Data":{"message":"\"\\\"{}\\\"\""}}`), []byte(`{"a":"\u0000"}`))

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// binding is what the host reads of a function.json.
+// binding is a binding of a function.json, with the members that the host reads.
 type binding struct {
 	Type, Direction, Name, DataType, QueueName, Connection, AuthLevel, Route, Schedule string
 
@@ -45,8 +45,8 @@ func readFunctions(t *testing.T) map[string][]binding {
 // hostName is the host's own rule for names of functions (azure-functions-host, Utility.cs).
 var hostName = regexp.MustCompile(`(?i)^[a-z][a-z0-9_-]{0,127}$`)
 
-// hostRoute is the route that function.json must have. The host takes the first one that matches in the order of the names
-// of functions (seen with 4.1045), so the one for all the rest leaves out what the others have: then no order counts.
+// hostRoute is the route that function.json must have. The host takes the first route that matches, in the order of the names
+// of functions (seen with 4.1045). So the route for all other paths excludes the routes of the others: then no order counts.
 func hostRoute(f HTTPFunction) string {
 	if f.Template != "" {
 		return f.Template
@@ -70,7 +70,7 @@ func httpFunction(name string) *HTTPFunction {
 	return nil
 }
 
-// TestHTTPFunctions: each route lies where the host calls its function, and nowhere else.
+// TestHTTPFunctions checks that each route belongs to the function that the host calls for it, and to no other.
 func TestHTTPFunctions(t *testing.T) {
 	rest := 0
 	for _, f := range HTTPFunctions() {
@@ -99,7 +99,8 @@ func TestHTTPFunctions(t *testing.T) {
 	}
 }
 
-// Every folder has a function of its name here, and the other way round, with the bindings that the code relies on.
+// TestFunctionsAreThoseOfTheFolders checks that every folder has a function of its name here, and the other way round, with the
+// bindings that the code relies on.
 func TestFunctionsAreThoseOfTheFolders(t *testing.T) {
 	h := New(Config{}).(*handler)
 	folders := readFunctions(t)
@@ -133,7 +134,7 @@ func TestFunctionsAreThoseOfTheFolders(t *testing.T) {
 			}
 			want, dead := strings.CutPrefix(name, "deadletter-")
 			if want == "restore" {
-				want = "restore-requests" // other systems send to it: it is named for what they send
+				want = "restore-requests" // other systems send to it: it has the name of their messages
 			}
 			if dead {
 				want += "-poison"

@@ -1,5 +1,5 @@
-// Package handler is the door: it turns the calls of the Functions host into calls of the engine, and their results into
-// answers and log lines. Each function of the folder functions/ has a file of the same name here.
+// Package handler turns the calls of the Functions host into calls of the engine, and their results into answers and log
+// lines. Each function of the folder functions/ has a file of the same name here.
 package handler
 
 import (
@@ -18,43 +18,43 @@ import (
 	"lifeboat/internal/plans"
 )
 
-// Config is what the handler is made of.
+// Config has the parts of a handler.
 type Config struct {
 	Engine *engine.Engine
-	// Book reads plan.yaml anew: an edit counts from the next tick or request on.
+	// Book reads plan.yaml each time: an edit has an effect from the next tick or request on.
 	Book *plans.Store
-	// Warnings are about what plan.yaml, as the book read it last, says and hardly means, each with its line; nil for none.
+	// Warnings are about probable mistakes in plan.yaml, as the book read it last, each with its line; nil for none.
 	Warnings func() []string
-	// Poison says how many messages are in a queue, and when the first that can be seen is deleted, zero if none can; nil where
-	// storage cannot be asked.
+	// Poison returns the number of messages in a queue, and the time at which the first visible one is deleted, zero if none is
+	// visible; it is nil if storage cannot be asked.
 	Poison func(ctx context.Context, queue string) (n int, first time.Time, err error)
-	// Broken is why the app settings cannot be used, nil if they can. The process serves all the same: if it ended, the
-	// host would start it three times and then stop for good, and nobody would read why.
+	// Broken is the mistake in the app settings, nil if they can be used. The process serves all the same: if it ended, the
+	// host would start it three times and then stop for good, and no caller would get the reason.
 	Broken error
 	Log    zerolog.Logger
-	// Version is what the program was built from.
+	// Version is the version of the program's source.
 	Version string
-	// TimeZones is the version of the time zones that schedules are read by.
+	// TimeZones is the version of the time zones of schedules.
 	TimeZones string
-	// Now measures how long an invocation took.
+	// Now measures the time of an invocation.
 	Now func() time.Time
-	// Host is the app's public host name, for URLs in answers where the host does not tell; Secure says HTTPS.
+	// Host is the app's public host name, for URLs in answers if the Functions host does not give it; Secure means HTTPS.
 	Host   string
 	Secure bool
 }
 
-// Deadline is how long an invocation may take: below host.json's functionTimeout, past which the host kills the process
-// with everything that it is doing.
+// Deadline is the time limit of an invocation. It is below host.json's functionTimeout: after that the host kills the process
+// with all its invocations.
 const Deadline = 4 * time.Minute
 
-// function serves the timer and queue triggers: it works off one invocation, and says what it did, for the log line. After
+// function serves the timer and queue triggers: it handles one invocation, and returns its results for the log line. After
 // an error the host delivers a queue message again.
 type function func(ctx context.Context, in invocation) (did fields, err error)
 
 // fields of a log line, at its top level so that they can be queried: run, target, …
 type fields map[string]any
 
-// say adds why something is not as it should be, if there is anything.
+// say adds a reason, if there is one.
 func (f fields) say(why backup.Reason) {
 	if why.Code != "" {
 		f["code"], f["reason"] = why.Code, why.Message
@@ -64,19 +64,19 @@ func (f fields) say(why backup.Reason) {
 	}
 }
 
-// handler is the door with its routes.
+// handler is the HTTP handler with its routes.
 type handler struct {
 	Config
 	functions map[string]function
 
 	warning sync.Mutex
-	// warned are the warnings that this process has logged last.
+	// warned are the last warnings that this process has logged.
 	warned []string
 	poison poison
 }
 
-// New is the HTTP handler for the port that the Functions host gives the process. The engine is copied, so that what it
-// tells others is logged too.
+// New returns the HTTP handler for the port that the Functions host gives the process. It copies the engine, so that the events
+// of the engine are logged too.
 func New(c Config) http.Handler {
 	if c.Engine != nil {
 		engine := *c.Engine
@@ -95,7 +95,7 @@ func New(c Config) http.Handler {
 	return h
 }
 
-// ServeHTTP tells the host's three kinds of request apart: is it there, invoke a function, forward a caller's request.
+// ServeHTTP distinguishes the host's three kinds of request: a probe, the invocation of a function, a caller's request.
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Path == "/" {
 		// The host asks every 25 ms until it gets any answer, and now and then later on.
@@ -141,7 +141,8 @@ func (h *handler) guarded(what string, f func() error) (err error) {
 			err = fmt.Errorf("%w in %s: %v", errPanic, what, p)
 		}
 	}()
-	// To keep what the host gave up takes storage alone, and the host delivers it five times, and never again.
+	// A message that the host gave up is kept even so: that needs only storage, and the host delivers it five times, and never
+	// again.
 	if keeps := h.Engine != nil && poisonQueues[what] != ""; h.Broken != nil && !keeps {
 		return h.Broken
 	}

@@ -30,7 +30,7 @@ const (
 	account = "/subscriptions/0c0ffee0-0000-4000-8000-000000000001/resourceGroups/g/providers/Microsoft.Storage/storageAccounts/backups"
 )
 
-// watched is the catalog in memory with an eye on the contexts that reach it.
+// watched is the catalog in memory, and records the contexts of the calls.
 type watched struct {
 	*memory.Catalog
 	longest time.Duration
@@ -101,7 +101,7 @@ func (d *door) call(method, path, body string, header ...string) *httptest.Respo
 	return w
 }
 
-// lines are what was logged since the last call of it.
+// lines returns the log lines since its last call.
 func (d *door) lines(t *testing.T) []map[string]any {
 	t.Helper()
 	var lines []map[string]any
@@ -128,7 +128,7 @@ func envelope(t *testing.T, file string) string {
 	return string(text)
 }
 
-// TestEveryFunctionAnswersTheHost: the host hangs on an empty answer and fails on any other content type.
+// TestEveryFunctionAnswersTheHost checks for JSON: the host hangs on an empty answer and fails on any other content type.
 func TestEveryFunctionAnswersTheHost(t *testing.T) {
 	for name, file := range map[string]string{
 		"schedule": "timer.json", "cleanup": "timer.json", "execute": "queue-binary.json", "deadletter-execute": "queue-binary.json", "restore": "queue-binary.json",
@@ -140,7 +140,7 @@ func TestEveryFunctionAnswersTheHost(t *testing.T) {
 			t.Errorf("%s answers %d %s %q", name, w.Code, w.Header().Get("Content-Type"), w.Body)
 		}
 		lines := d.lines(t)
-		last := lines[len(lines)-1] // after those of the events that it sent
+		last := lines[len(lines)-1] // after the lines of the events that it sent
 		if last["function"] != name || last["invocation"] != "invocation-1" || last["level"] != "info" {
 			t.Errorf("%s logs %v", name, lines)
 		}
@@ -205,7 +205,7 @@ func TestDeadlineOfAnInvocation(t *testing.T) {
 	}
 }
 
-// TestBrokenSettings: the process serves, and says what is missing to whoever asks.
+// TestBrokenSettings checks that the process serves, and names the missing setting to each caller.
 func TestBrokenSettings(t *testing.T) {
 	d := newDoor(func(c *Config) { c.Engine, c.Broken = nil, errors.New("the app setting LIFEBOAT_PLAN is missing") })
 	for _, call := range []struct {
@@ -225,7 +225,7 @@ func TestBrokenSettings(t *testing.T) {
 	}
 }
 
-// TestOrigin: the URL to follow a run must be one that the caller can reach.
+// TestOrigin checks that the caller can reach the URL of a run.
 func TestOrigin(t *testing.T) {
 	for name, c := range map[string]struct {
 		host    string
@@ -262,7 +262,7 @@ func TestOrigin(t *testing.T) {
 	}
 }
 
-// TestKeysAreNotLogged: a function key may come in the query.
+// TestKeysAreNotLogged checks the log lines of requests, since a function key may come in the query.
 func TestKeysAreNotLogged(t *testing.T) {
 	d := newDoor(nil)
 	d.call("GET", "/api/runs?code=s3cret&target="+target, "", "x-functions-key", "s3cret2")
@@ -271,7 +271,7 @@ func TestKeysAreNotLogged(t *testing.T) {
 	}
 }
 
-// TestRepeatedRequest: the same ID is the same run, an ID of the host's own repeats too, and requests without any differ.
+// TestRepeatedRequest checks that the same ID is the same run, also the host's own ID, and that requests without one differ.
 func TestRepeatedRequest(t *testing.T) {
 	d := newDoor(nil)
 	ask := func(header ...string) string {
@@ -295,7 +295,7 @@ func TestRepeatedRequest(t *testing.T) {
 	}
 }
 
-// TestRunInItsStates: 202 while under way, 200 at the end, in Azure's words.
+// TestRunInItsStates checks that the answer is 202 while the run is under way, and 200 at the end, in Azure's words.
 func TestRunInItsStates(t *testing.T) {
 	for state, status := range statuses {
 		v := (&handler{Config: Config{Engine: &engine.Engine{}}}).view(engine.Status{Run: backup.Run{State: state, Reason: backup.Reason{Code: "C", Message: "m", Hint: "h"}}})
@@ -329,7 +329,7 @@ func TestRunInItsStates(t *testing.T) {
 	}
 }
 
-// TestEveryAnswerIsJSON, also where a router would like to help.
+// TestEveryAnswerIsJSON checks answers that a router would give by itself.
 func TestEveryAnswerIsJSON(t *testing.T) {
 	d := newDoor(nil)
 	for _, c := range []struct {

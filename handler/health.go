@@ -8,17 +8,17 @@ import (
 	"lifeboat/internal/health"
 )
 
-// healthView is the answer to a monitor. Status is that of the worst target, and unprotected where a timer is silent: what is
-// well now will not stay so.
+// healthView is the answer to a monitor. Status is the worst target's status, or unprotected if a timer is silent: then no target
+// will stay protected.
 type healthView struct {
 	Status  health.Protection `json:"status"`
 	Checked *time.Time        `json:"checkedDateTime,omitempty"`
 	Plan    planHealthView    `json:"plan"`
-	// TimeZones is the version of the time zones that schedules are read by, such as 2026f.
+	// TimeZones is the version of the time zones of schedules, such as 2026f.
 	TimeZones string             `json:"timeZones"`
 	Timers    []timerView        `json:"timers,omitempty"`
 	Targets   []targetHealthView `json:"targets"`
-	// Poison are the queues with messages that the host gave up and that nobody has dealt with yet.
+	// Poison are the queues with messages that the host gave up and that Lifeboat has not handled yet.
 	Poison []poisonView `json:"poison,omitempty"`
 }
 
@@ -31,12 +31,12 @@ type timerView struct {
 	Reason   *apiError  `json:"reason,omitempty"`
 }
 
-// planHealthView says whether plan.yaml as it is now is in force. Error is why it is not.
+// planHealthView says whether plan.yaml as it is now is in force. Error has its mistakes if it is not.
 type planHealthView struct {
 	Refused bool `json:"refused"`
 	// RefusedSince is missing until a tick of the schedule has seen the text.
 	RefusedSince *time.Time `json:"refusedSinceDateTime,omitempty"`
-	// InForceSince is that of the last good plan, while plan.yaml is refused.
+	// InForceSince is the time since when the last good plan is in force, while plan.yaml is refused.
 	InForceSince *time.Time `json:"inForceSinceDateTime,omitempty"`
 	Error        *apiError  `json:"error,omitempty"`
 }
@@ -45,7 +45,7 @@ type targetHealthView struct {
 	Target string            `json:"target"`
 	Plan   string            `json:"plan"`
 	Status health.Protection `json:"status"`
-	// Reason is why the target is not protected.
+	// Reason says why the target is not protected.
 	Reason   *apiError  `json:"reason,omitempty"`
 	Verified *pointTime `json:"lastVerified,omitempty"`
 	// Interval is the time between the plan's slots, in seconds.
@@ -54,12 +54,12 @@ type targetHealthView struct {
 	LastRun  *lastRun   `json:"lastRun,omitempty"`
 }
 
-// pointTime is the newest verified recovery point: the ID is that of its run.
+// pointTime is the newest verified recovery point: its ID is also its run's.
 type pointTime struct {
 	ID      string    `json:"id"`
 	Created time.Time `json:"createdDateTime"`
 	Age     int64     `json:"ageInSeconds"`
-	// CopyOnly: it is a copy, of which Azure can restore nothing.
+	// CopyOnly says that it is a copy: Azure can restore nothing from it.
 	CopyOnly bool `json:"copyOnly,omitempty"`
 }
 
@@ -70,8 +70,8 @@ type lastRun struct {
 }
 
 // getHealth answers 200 if every target of the plans in force has a verified recovery point within two intervals of its
-// plan, or may still get its first, and 503 if one has not, or if the host no longer fires a timer. While plan.yaml is refused that counts for the last good
-// plans; if there are none, nothing is protected.
+// plan, or may still get its first. It answers 503 if a target has none, or if the host no longer fires a timer. While plan.yaml
+// is refused, it measures the last good plans; if there are none, the status is unprotected.
 func (h *handler) getHealth(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Cache-Control", "no-store")
 	body := healthView{Status: health.Protected, TimeZones: h.TimeZones, Targets: []targetHealthView{}}

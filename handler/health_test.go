@@ -81,7 +81,7 @@ func TestHealth(t *testing.T) {
 		ID: "r", Target: target, State: backup.Failed, Created: old, Ended: old,
 		Reason: backup.Reason{Code: "AuthorizationFailed", Message: "does not have authorization", Hint: "Give it the role."},
 	})
-	// The run by hand that the row was put beside has not ended: the reason is that of the last one that did.
+	// The run by hand beside the row has not ended: the reason comes from the last ended run.
 	v = d.health(t, 503)
 	if v.Status != health.Unprotected || v.Targets[0].Reason == nil || v.Targets[0].Reason.Code != "AuthorizationFailed" ||
 		!strings.Contains(v.Targets[0].Reason.Message, "does not have authorization") ||
@@ -98,7 +98,7 @@ func TestHealth(t *testing.T) {
 	}
 }
 
-// TestHealthOfARefusedPlan: the last good plan goes on being measured; where there is none, nothing is protected.
+// TestHealthOfARefusedPlan checks that health measures the last good plan; if there is none, the status is unprotected.
 func TestHealthOfARefusedPlan(t *testing.T) {
 	d := newDoor(nil)
 	d.plans = func() ([]backup.Plan, error) {
@@ -117,7 +117,7 @@ func TestHealthOfARefusedPlan(t *testing.T) {
 	}
 }
 
-// TestHealthAnswersJSON, also where it cannot say anything.
+// TestHealthAnswersJSON checks the answer also when storage fails or there is no plan.
 func TestHealthAnswersJSON(t *testing.T) {
 	broken := newDoor(func(c *Config) { c.Engine, c.Broken = nil, errors.New("the app setting LIFEBOAT_PLAN is missing") })
 	if w := broken.call("GET", "/api/health", ""); w.Code != 503 ||

@@ -13,8 +13,8 @@ import (
 )
 
 // getMetrics answers in OpenMetrics 1.0, or in the older text format of Prometheus, to a scraper that does not ask for
-// it. It says what GET /api/health says, measured when asked; nothing is counted in memory, since processes come and go.
-// It is 200 in every state of the targets: to a scraper anything else means that there are no metrics.
+// it. It has the facts of GET /api/health, measured at the request; it counts nothing in memory, since processes come and go.
+// It answers 200 in every state of the targets: to a scraper any other status means that there are no metrics.
 func (h *handler) getMetrics(w http.ResponseWriter, r *http.Request) error {
 	force, noPlan := h.Book.Current(r.Context())
 	if noPlan != nil {
@@ -61,19 +61,19 @@ func (h *handler) getMetrics(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// metrics are a text of both formats. All are gauges: where they differ is what else there could be.
+// metrics are a text in one of the two formats. All are gauges: for gauges the formats are the same.
 type metrics struct {
 	text strings.Builder
 	name string
 }
 
-// family begins one: its samples follow. The help is plain words.
+// family begins a family of samples; the samples follow. The help is plain text.
 func (m *metrics) family(name, help string) {
 	m.name = name
 	fmt.Fprintf(&m.text, "# TYPE %s gauge\n# HELP %s %s\n", name, name, help)
 }
 
-// sample writes one of the family, with names and values of its labels by turns.
+// sample writes a sample of the family, with names and values of its labels by turns.
 func (m *metrics) sample(value float64, labels ...string) {
 	m.text.WriteString(m.name)
 	for i := 0; i < len(labels); i += 2 {
@@ -89,7 +89,7 @@ func (m *metrics) sample(value float64, labels ...string) {
 	m.text.WriteString(" " + strconv.FormatFloat(value, 'f', -1, 64) + "\n")
 }
 
-// escaped is a label's value as both formats want it.
+// escaped returns a label's value, escaped by the rules of both formats.
 var escaped = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`)
 
 func flag(is bool) float64 {
@@ -99,10 +99,10 @@ func flag(is bool) float64 {
 	return 0
 }
 
-// seconds of the instant since 1970.
+// seconds returns the seconds from 1970 to the instant.
 func seconds(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
 
-// targets writes all that is known of them.
+// targets writes the samples of all targets.
 func (m *metrics) targets(targets []health.TargetHealth) {
 	each := func(name, help string, value func(t health.TargetHealth) (float64, bool)) {
 		m.family(name, help)

@@ -44,7 +44,7 @@ func parsed(t *testing.T, p textparse.Parser) map[string]float64 {
 	}
 }
 
-// scrape asks in both formats, and wants the same of them.
+// scrape asks in both formats, and checks that the samples are the same.
 func (d *door) scrape(t *testing.T) map[string]float64 {
 	t.Helper()
 	w := d.call("GET", "/api/metrics", "", "Accept", "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;q=0.2")
@@ -112,7 +112,7 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
-// TestMetricsSurviveAnyLabel: what stands in a label comes out as it was.
+// TestMetricsSurviveAnyLabel checks that the value of a label comes out unchanged.
 func TestMetricsSurviveAnyLabel(t *testing.T) {
 	for _, value := range []string{`a"b`, `a\`, `a\n`, "a\nb", "ä𝄞", "{}", `",x="`} {
 		var m metrics
@@ -131,7 +131,7 @@ func TestMetricsSurviveAnyLabel(t *testing.T) {
 	}
 }
 
-// TestMetricsAreDocumented, all and no others.
+// TestMetricsAreDocumented checks that the page has all metrics and no others.
 func TestMetricsAreDocumented(t *testing.T) {
 	text, err := os.ReadFile("../docs/metrics.md")
 	if err != nil {

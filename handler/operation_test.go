@@ -43,8 +43,8 @@ func followable(t *testing.T, what, operation string, w *httptest.ResponseRecord
 	}
 }
 
-// TestOperationsAreReadAlikeByAllPollers: 202 with all three headers while it runs, a repeat of what has ended included, which
-// asks for the end and does not hold it; 200 with the final status at the end.
+// TestOperationsAreReadAlikeByAllPollers checks for a 202 with all three headers while the operation runs, and for a 200 with the
+// final status at the end. A repeated request gets a 202 without the final status even if the operation has ended.
 func TestOperationsAreReadAlikeByAllPollers(t *testing.T) {
 	body := `{"target":"` + target + `"}`
 	busy := func() error {
@@ -96,7 +96,7 @@ func TestOperationsAreReadAlikeByAllPollers(t *testing.T) {
 	}
 }
 
-// TestEveryFailureHasWords: JavaScript's pollers say nothing at all of an error that lacks its code or its message.
+// TestEveryFailureHasWords checks code and message of each error: JavaScript's pollers report nothing if one of them is missing.
 func TestEveryFailureHasWords(t *testing.T) {
 	for _, state := range slices.Sorted(maps.Keys(statuses)) {
 		for _, why := range []backup.Reason{{}, {Code: "C"}, {Message: "m"}, {Code: "C", Message: "m"}} {
@@ -114,7 +114,8 @@ func TestEveryFailureHasWords(t *testing.T) {
 	}
 }
 
-// TestRetryAfterIsWithinWhatPollersTake: at least a second, as 0 is none to some, and at most a minute, as others end on more.
+// TestRetryAfterIsWithinWhatPollersTake checks that it is at least a second, as some take 0 for none, and at most a minute, as
+// others end on more.
 func TestRetryAfterIsWithinWhatPollersTake(t *testing.T) {
 	for _, c := range []struct {
 		after time.Duration

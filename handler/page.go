@@ -16,7 +16,7 @@ type cut struct {
 	top           int
 }
 
-// page is a part of a list. NextLink is where it goes on, "" at the end.
+// page is a part of a list. NextLink is the address of the next part, "" at the end.
 type page[T any] struct {
 	Value    []T    `json:"value"`
 	NextLink string `json:"nextLink,omitempty"`
@@ -38,7 +38,7 @@ func readCut(r *http.Request) (cut, error) {
 	return c, nil
 }
 
-// nextLink is the same list after the one with the ID.
+// nextLink returns the address of the same list, after the entry with the ID.
 func (h *handler) nextLink(r *http.Request, c cut, after string) string {
 	if after == "" {
 		return ""

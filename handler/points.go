@@ -11,7 +11,7 @@ import (
 	"lifeboat/internal/engine"
 )
 
-// recoveryPointView is a recovery point by itself. Run is the URL of the run that left it, whose ID it shares.
+// recoveryPointView is a recovery point by itself. Run is the URL of the run that made it; both have the same ID.
 type recoveryPointView struct {
 	ID     string `json:"id"`
 	Plan   string `json:"plan"`
@@ -63,11 +63,10 @@ func (h *handler) getPoint(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// longestAcceptance is how many characters a person may say why in.
+// longestAcceptance is the number of characters that the reason of an acceptance may have.
 const longestAcceptance = 1000
 
-// acceptPoint makes a suspect recovery point a live one: {"reason": why}, or no body at all. One that is live stays as it
-// is.
+// acceptPoint makes a suspect recovery point a live one: {"reason": why}, or no body at all. A live point stays as it is.
 func (h *handler) acceptPoint(w http.ResponseWriter, r *http.Request) error {
 	var body struct {
 		Reason string `json:"reason"`
@@ -91,7 +90,7 @@ func (h *handler) acceptPoint(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// pointError says what is wrong with the ID of a recovery point.
+// pointError returns the error for the ID of a recovery point.
 func pointError(err error, id string) error {
 	switch {
 	case errors.Is(err, backup.ErrNotFound):

@@ -9,7 +9,7 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// TestAccept: what is suspect becomes live, what is gone answers 409.
+// TestAccept checks that a suspect point becomes live, and that a deleted one answers 409.
 func TestAccept(t *testing.T) {
 	for _, test := range []struct {
 		state  backup.PointState
@@ -49,7 +49,7 @@ func TestAccept(t *testing.T) {
 	}
 }
 
-// TestKeptByStorage: what storage does not let cleanup delete is told with its reason, and until when where that is known.
+// TestKeptByStorage checks that a point that storage keeps has the reason in the answer, and the time if it is known.
 func TestKeptByStorage(t *testing.T) {
 	begin := time.Date(2026, 11, 3, 2, 30, 0, 0, time.UTC)
 	refusal := backup.Reason{Code: "BlobImmutableDueToPolicy", Message: "the blob is immutable", Hint: "end the policy"}

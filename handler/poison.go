@@ -11,26 +11,26 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// poisonQueues are where the host puts the messages that it gives up, by the functions that deal with them.
+// poisonQueues are the queues for messages that the host gives up, by the functions that handle them.
 var poisonQueues = map[string]string{"deadletter-execute": "execute-poison", "deadletter-restore": backup.RestoreQueue + "-poison"}
 
 const (
-	// poisonLife is how long a message lives there: the host sends it with Azure's default time to live (azure-sdk-for-net,
+	// poisonLife is the lifetime of a message there: the host sends it with Azure's default time to live (azure-sdk-for-net,
 	// QueueProcessor; Azure's documentation "Put Message").
 	poisonLife = 7 * 24 * time.Hour
-	// poisonTime is what asking about one of the queues may take.
+	// poisonTime is the time limit for a request about one of the queues.
 	poisonTime = 10 * time.Second
 )
 
 // poison remembers since when messages of the poison queues fail: while the host holds one, for ten minutes after each
-// delivery, storage does not show it. A process that ends forgets it, and answers are less exact then, no more.
+// delivery, storage does not show it. When the process ends, the memory is lost, and answers are only less exact.
 type poison struct {
 	mu sync.Mutex
-	// came is when the oldest message came that failed, by queue.
+	// came has the arrival time of the oldest failed message, by queue.
 	came map[string]time.Time
 }
 
-// failed notes what became of a message that came then, if the function is one of a poison queue.
+// failed records whether a message with that arrival time failed, if the function handles a poison queue.
 func (p *poison) failed(function string, came time.Time, err error) {
 	queue := poisonQueues[function]
 	if err == nil || queue == "" || came.IsZero() {
@@ -46,7 +46,7 @@ func (p *poison) failed(function string, came time.Time, err error) {
 	}
 }
 
-// first is when the first message of the queue is deleted that is known to have failed; zero if none is.
+// first returns the time at which Azure deletes the first message of the queue that is known to have failed; zero if none is.
 func (p *poison) first(queue string, now time.Time) time.Time {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -57,7 +57,7 @@ func (p *poison) first(queue string, now time.Time) time.Time {
 	return came.Add(poisonLife)
 }
 
-// gone forgets what is known of an empty queue.
+// gone forgets the failed messages of a queue that is empty.
 func (p *poison) gone(queue string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -67,9 +67,9 @@ func (p *poison) gone(queue string) {
 // poisonView is a poison queue that is not empty, or cannot be seen.
 type poisonView struct {
 	Queue string `json:"queue"`
-	// Messages that are in there, as far as storage can be asked.
+	// Messages is the number of messages in it, if storage answers.
 	Messages int `json:"messages,omitempty"`
-	// Deleted is when Azure deletes the first of them; missing if that is not known.
+	// Deleted is the time at which Azure deletes the first of them; missing if that is not known.
 	Deleted *time.Time `json:"firstDeletedDateTime,omitempty"`
 	Reason  apiError   `json:"reason"`
 }
@@ -85,7 +85,7 @@ func (h *handler) poisoned(ctx context.Context) (all []poisonView) {
 	return all
 }
 
-// poisonedIn looks at one of them. There is no reason if it is empty.
+// poisonedIn checks one of them. There is no reason if it is empty.
 func (h *handler) poisonedIn(ctx context.Context, function, queue string) poisonView {
 	v, first := poisonView{Queue: queue}, time.Time{}
 	now := h.Now().UTC()
@@ -125,7 +125,7 @@ func (h *handler) poisonedIn(ctx context.Context, function, queue string) poison
 	return v
 }
 
-// poisonDetails tells of them in an error.
+// poisonDetails lists them as details of an error.
 func poisonDetails(all []poisonView) (details []apiError) {
 	for _, p := range all {
 		details = append(details, p.Reason)

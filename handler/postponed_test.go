@@ -10,8 +10,8 @@ import (
 	"lifeboat/internal/engine"
 )
 
-// TestRestoreOutlivesAnHourOfTrouble: a request that the host gives up again and again for an hour is put off each time,
-// and becomes the restore that it asked for; it keeps the time at which it was first sent.
+// TestRestoreOutlivesAnHourOfTrouble checks that a request that the host gives up again and again for an hour is put off each
+// time, and becomes the restore in the end; it keeps the time at which it was first sent.
 func TestRestoreOutlivesAnHourOfTrouble(t *testing.T) {
 	d, _, _ := restoreDoor(t, false)
 	good := d.plans
@@ -43,8 +43,8 @@ func TestRestoreOutlivesAnHourOfTrouble(t *testing.T) {
 	}
 }
 
-// TestPutOffKeepsItsTime: a request without a time of its own is as old as its first message, however often it was put
-// off, and what somebody else sends in that form is no younger than its message.
+// TestPutOffKeepsItsTime checks that a request without a time of its own is as old as its first message, however often it was
+// put off, and that a message of another sender in that form is no younger than the message itself.
 func TestPutOffKeepsItsTime(t *testing.T) {
 	sent := time.Date(2026, 1, 15, 2, 30, 0, 0, time.UTC)
 	text := func(at string) []byte {

@@ -10,8 +10,8 @@ import (
 	"lifeboat/internal/restore"
 )
 
-// restore makes the restore that a message asks for, and answers it. A message that can never be understood is kept among
-// the dead letters, and answered all the same.
+// restore makes the restore that a message asks for, and answers it. An unreadable message is kept among the dead letters, and
+// answered all the same.
 func (h *handler) restore(ctx context.Context, in invocation) (fields, error) {
 	message, err := in.message("message")
 	if err != nil {
@@ -47,10 +47,10 @@ func (h *handler) restore(ctx context.Context, in invocation) (fields, error) {
 	return did, err
 }
 
-// postRestore asks for a restore, as a message of the queue does; the ID of the request itself stands in for one that the
-// body does not have. A dry run answers 200 with the plan of the restore; one that a guard refused, 409.
+// postRestore asks for a restore, as a message of the queue does; if the body has no ID, the HTTP request's ID counts.
+// A dry run answers 200 with the plan of the restore; a restore that a guard refuses answers 409.
 func (h *handler) postRestore(w http.ResponseWriter, r *http.Request) error {
-	text, err := bodyOf(r, "application/cloudevents+json") // as CloudEvents' own clients call it
+	text, err := bodyOf(r, "application/cloudevents+json") // the type that CloudEvents' own clients send
 	if err != nil {
 		return err
 	}
@@ -106,7 +106,7 @@ func noRestore(r *http.Request) error {
 	return refuse(http.StatusNotFound, "RestoreNotFound", r.PathValue("id"), "there is no restore %s", r.PathValue("id"))
 }
 
-// cancelRestore takes a restore back that has begun nothing yet.
+// cancelRestore cancels a restore that has begun nothing yet.
 func (h *handler) cancelRestore(w http.ResponseWriter, r *http.Request) error {
 	run, err := h.Engine.CancelRestore(r.Context(), r.PathValue("id"), h.caller(r))
 	switch {
@@ -122,7 +122,7 @@ func (h *handler) cancelRestore(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// confirmRestore lets the safety backup of a restore go when its time is over.
+// confirmRestore ends the hold of a restore's safety backup: the backup is deleted when its time is over.
 func (h *handler) confirmRestore(w http.ResponseWriter, r *http.Request) error {
 	status, err := h.Engine.ConfirmRestore(r.Context(), r.PathValue("id"))
 	switch {

@@ -21,7 +21,7 @@ import (
 
 const standby = target + "-standby"
 
-// restoring is a service that restores at once, or as the test says.
+// restoring is a service that restores at once, or as the test sets it.
 type restoring struct {
 	backup.Provider
 	backup.Restorer
@@ -63,8 +63,8 @@ func (r *restoring) BeginRestore(context.Context, backup.Restore) (backup.Operat
 	return r.begin()
 }
 
-// restoreDoor is the door over a target with one recovery point, of seven bytes, the ID of which it returns. Its plan lets
-// the target be restored into itself and the standby, with a safety backup or without.
+// restoreDoor returns the door over a target with one recovery point, of seven bytes, and the point's ID. Its plan allows the
+// target to be restored into itself and the standby, with a safety backup or without.
 func restoreDoor(t *testing.T, safety bool, changes ...func(*Config)) (*door, *restoring, string) {
 	t.Helper()
 	service := &restoring{}
@@ -103,10 +103,10 @@ func restoreDoor(t *testing.T, safety bool, changes ...func(*Config)) (*door, *r
 	return d, service, id
 }
 
-// drop takes what is in the queue of wake-ups out.
+// drop removes the messages from the queue of wake-ups.
 func (d *door) drop() { d.queue.Receive("execute", 32, 7*24*time.Hour) }
 
-// step delivers the wake-ups that are there.
+// step delivers the wake-ups in the queue.
 func (d *door) step(t *testing.T) {
 	t.Helper()
 	for _, m := range d.queue.Receive("execute", 32, 7*24*time.Hour) {
@@ -125,7 +125,7 @@ func (d *door) send(function string, message []byte) *httptest.ResponseRecorder 
 	return d.call("POST", "/"+function, string(text))
 }
 
-// giveUp is the host that gives a message up each time that it is delivered. It returns how often it was put off.
+// giveUp acts as the host, and gives a message up each time that it is delivered. It returns how often it was put off.
 func (d *door) giveUp(t *testing.T, message []byte) (rounds int) {
 	t.Helper()
 	for before := len(d.queue.Messages("restore-requests")); ; rounds++ {
@@ -140,7 +140,7 @@ func (d *door) giveUp(t *testing.T, message []byte) (rounds int) {
 	}
 }
 
-// told are the events since the last call of it, and what their data says.
+// told returns the events since its last call, and their data.
 func (d *door) told(t *testing.T) (types []string, data []map[string]any) {
 	t.Helper()
 	for _, m := range d.queue.Receive("lifeboat-events", 32, 7*24*time.Hour) {
@@ -156,7 +156,7 @@ func (d *door) told(t *testing.T) (types []string, data []map[string]any) {
 	return types, data
 }
 
-// answer is a body of the API, as far as these tests read it.
+// answered is a body of the API, as far as these tests read it.
 type answered struct {
 	ID, State, Kind, RequestID, Hash string
 	Destination                      string
@@ -179,7 +179,7 @@ func read(t *testing.T, w *httptest.ResponseRecorder) answered {
 
 const orderText = `{"id":"i","target":"` + target + `","recoveryPoint":"latest"}`
 
-// utf16le is the text as PowerShell's [Text.Encoding]::Unicode has it.
+// utf16le returns the text as PowerShell's [Text.Encoding]::Unicode encodes it.
 func utf16le(text string) (encoded []byte) {
 	for _, unit := range utf16.Encode([]rune(text)) {
 		encoded = append(encoded, byte(unit), byte(unit>>8))
@@ -187,16 +187,16 @@ func utf16le(text string) (encoded []byte) {
 	return encoded
 }
 
-// TestRestoreMessage: a message, however it was encoded, becomes a run once; what cannot be one is kept and answered, and
-// never delivered again.
+// TestRestoreMessage checks that a message, in any encoding, becomes a run once, and that any other message is kept and answered,
+// and never delivered again.
 func TestRestoreMessage(t *testing.T) {
 	answered := orderText[:len(orderText)-1] + `,"replyTo":"answers"}`
 	event := `{"specversion":"1.0","id":"i","source":"/sentinel","type":"t","data":{"target":"` + target + `","recoveryPoint":"latest"}}`
 	for _, test := range []struct {
 		name, text, queue string // queue of answers
 		told, note        string
-		state             string // of the run, "" if there is none
-		code              string // of the last event's reason
+		state             string // the run's, "" if there is none
+		code              string // in the last event's reason
 	}{
 		{"plain", orderText, "", "restore.accepted", "", "queued", ""},
 		{"base64", base64.StdEncoding.EncodeToString([]byte(orderText)), "", "restore.accepted", "", "queued", ""},
@@ -244,7 +244,7 @@ func TestRestoreMessage(t *testing.T) {
 				t.Errorf("dead letters: %s", letters)
 			}
 			types, data := d.told(t)
-			if got := strings.Join(types, " "); got != test.told && got != test.told+" "+test.told { // a repeat tells the same again
+			if got := strings.Join(types, " "); got != test.told && got != test.told+" "+test.told { // a repeat publishes the same again
 				t.Fatalf("told %s, want %s", got, test.told)
 			}
 			final := data[len(data)-1]
@@ -264,7 +264,7 @@ func TestRestoreMessage(t *testing.T) {
 	}
 }
 
-// rows are the bodies of the catalog's rows whose partition or row begins so: of the runs that restore, or all.
+// rows returns the bodies of the catalog's rows whose partition or row begins so: only of runs that restore, or all.
 func (d *door) rows(t *testing.T, begin string) []string {
 	t.Helper()
 	var bodies []string
@@ -277,8 +277,8 @@ func (d *door) rows(t *testing.T, begin string) []string {
 	return bodies
 }
 
-// TestRestoreRequestReused: an ID that stands for another request is refused, whichever way it comes; a dry run does not use
-// it up.
+// TestRestoreRequestReused checks that the ID of another request is refused, whichever way it comes, and that a dry run does not
+// use an ID up.
 func TestRestoreRequestReused(t *testing.T) {
 	d, _, _ := restoreDoor(t, false)
 	other := strings.Replace(orderText, `"latest"`, `"latest","into":"`+standby+`"`, 1)
@@ -301,8 +301,8 @@ func TestRestoreRequestReused(t *testing.T) {
 	}
 }
 
-// TestRestoreRefusalIsAnswered: who asked hears of a request that is turned away before it is a run, on a queue that a plan
-// of the target allows; without a plan the answer still goes to everybody.
+// TestRestoreRefusalIsAnswered checks that a request that is refused before it is a run gets an answer, on a queue that a plan
+// of the target allows; without a plan the answer still goes to lifeboat-events.
 func TestRestoreRefusalIsAnswered(t *testing.T) {
 	reused := orderText[:len(orderText)-1] + `,"reason":"another","replyTo":"QUEUE"}`
 	for text, code := range map[string]string{
@@ -331,7 +331,7 @@ func TestRestoreRefusalIsAnswered(t *testing.T) {
 	}
 }
 
-// TestRestoreMessageIsOld: a message that waited in the queue while the app was down counts from when it was sent.
+// TestRestoreMessageIsOld checks that the age of a message counts from when it was sent, also if the app was down meanwhile.
 func TestRestoreMessageIsOld(t *testing.T) {
 	for age, want := range map[time.Duration]string{23 * time.Hour: "queued", 24 * time.Hour: "refused", -time.Hour: "queued"} {
 		d, _, _ := restoreDoor(t, false)
@@ -352,7 +352,7 @@ func TestRestoreMessageIsOld(t *testing.T) {
 	}
 }
 
-// TestDryRunIsToldAnew: a dry run that is sent again is the same event as long as the guards say the same.
+// TestDryRunIsToldAnew checks that a repeated dry run is the same event as long as the guards say the same.
 func TestDryRunIsToldAnew(t *testing.T) {
 	d, service, _ := restoreDoor(t, false)
 	var ids []string
@@ -383,7 +383,8 @@ func (q mute) Publish(ctx context.Context, e backup.Event) error {
 	return q.Queue.Publish(ctx, e)
 }
 
-// TestRestoreWithoutReplies: a queue for answers that takes none stops no restore, and everybody else is told once.
+// TestRestoreWithoutReplies checks that the restore goes on if a queue for answers takes none, and that lifeboat-events gets each
+// event once.
 func TestRestoreWithoutReplies(t *testing.T) {
 	d, _, _ := restoreDoor(t, false, func(c *Config) { c.Engine.Queue = mute{c.Engine.Queue} })
 	for _, text := range []string{orderText, strings.Replace(orderText, `"i"`, `"j","dryRun":true`, 1)} {
@@ -402,7 +403,7 @@ func TestRestoreWithoutReplies(t *testing.T) {
 		case line["event"] == nil:
 		case line["queue"] == nil && line["level"] == "info" && line["error"] == nil:
 			sent[line["event"]] = true
-		case line["queue"] == "answers" && line["level"] == "warn" && line["error"] != nil: // whoever keeps it must act
+		case line["queue"] == "answers" && line["level"] == "warn" && line["error"] != nil: // its owner must act
 			refused[line["event"]] = true
 		default:
 			t.Errorf("%v", line)
@@ -414,8 +415,8 @@ func TestRestoreWithoutReplies(t *testing.T) {
 	}
 }
 
-// TestRestoreMessageWaits: where storage or the plan cannot be read the message comes again, and in the end is kept, and
-// answered.
+// TestRestoreMessageWaits checks that the message comes again if storage or the plan cannot be read, and that it is kept and
+// answered in the end.
 func TestRestoreMessageWaits(t *testing.T) {
 	d := newDoor(nil)
 	d.plans = func() ([]backup.Plan, error) { return nil, errors.New("plan.yaml:7: nonsense") }
@@ -434,8 +435,8 @@ func TestRestoreMessageWaits(t *testing.T) {
 	}
 }
 
-// TestRestoreRequestGivenUp: what the host gave up is answered, on the queue of the request too. If it became a run, that
-// goes on; if not, nothing comes of it any more.
+// TestRestoreRequestGivenUp checks that a message that the host gave up is answered, on the queue of the request too. If it
+// became a run, the run goes on; if not, it never becomes one.
 func TestRestoreRequestGivenUp(t *testing.T) {
 	with := func(more string) string { return orderText[:len(orderText)-1] + more + `,"replyTo":"answers"}` }
 	for _, test := range []struct{ name, before, text, told, code, after string }{
@@ -482,8 +483,8 @@ func TestRestoreRequestGivenUp(t *testing.T) {
 	}
 }
 
-// TestPostRestore: 202 and where to ask, 409 in the words of the guard, 200 for a dry run; the same request is the same
-// restore.
+// TestPostRestore checks for a 202 with the address of the operation, a 409 in the words of the guard, and a 200 for a dry run;
+// the same request is the same restore.
 func TestPostRestore(t *testing.T) {
 	const noID = `{"target":"` + target + `","recoveryPoint":"latest","requestedBy":"me","reason":"a test"}`
 	d, _, point := restoreDoor(t, false)
@@ -569,7 +570,7 @@ func TestPostRestore(t *testing.T) {
 	}
 }
 
-// TestRestoreOverHTTP: orderText about, canceled while it waits, confirmed once it has ended.
+// TestRestoreOverHTTP reads a restore, cancels one while it waits, and confirms one once it has ended.
 func TestRestoreOverHTTP(t *testing.T) {
 	d, service, point := restoreDoor(t, false)
 	service.can = func() error {
@@ -625,8 +626,8 @@ func TestRestoreOverHTTP(t *testing.T) {
 	}
 }
 
-// TestRestoreMessagesOfTheCorpus: each message of the fuzzer's corpus ends as a run, an answer or a dead letter with a
-// reason; the host never has to deliver it again, and every event fits into a message of a queue.
+// TestRestoreMessagesOfTheCorpus checks that each message of the fuzzer's corpus ends as a run, an answer or a dead letter with
+// a reason, that the host never has to deliver it again, and that every event fits into a message of a queue.
 func TestRestoreMessagesOfTheCorpus(t *testing.T) {
 	files, err := filepath.Glob("../internal/restore/testdata/fuzz/FuzzRestoreRequest/*")
 	if err != nil || len(files) < 100 {

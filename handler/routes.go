@@ -11,11 +11,11 @@ import (
 // HTTPFunction is a function that people and other systems call. Its key opens its own routes and no others.
 type HTTPFunction struct {
 	Name string
-	// AuthLevel is function.json's: "function" wants a key of the function, a host key or the master key.
+	// AuthLevel is function.json's: "function" needs a key of the function, a host key or the master key.
 	AuthLevel string
-	// Template is function.json's route, below /api; "" for the one function that has what no other one has.
+	// Template is function.json's route, below /api; "" for the one function with all paths that no other function has.
 	Template string
-	// Methods that the host lets through. It answers others 404 itself, before it looks for a key.
+	// Methods are the methods that the host lets through. It answers others 404 itself, before it looks for a key.
 	Methods []string
 	Routes  []Route
 }
@@ -27,7 +27,7 @@ type Route struct {
 	serve func(*handler, http.ResponseWriter, *http.Request) error
 }
 
-// HTTPFunctions is the one table of what is served over HTTP. Each function.json is what it says.
+// HTTPFunctions returns the one table of functions and calls over HTTP. Each function.json must agree with it.
 func HTTPFunctions() []HTTPFunction {
 	return []HTTPFunction{
 		{
@@ -57,11 +57,11 @@ func HTTPFunctions() []HTTPFunction {
 	}
 }
 
-// find is the function that the request belongs to, and what serves it. The host has looked for a key by the path as it
-// came, and passes that on: so it is decoded once, segment by segment, and never cleaned, or the key of one function could
-// open another one. All that fits nowhere belongs to api, as in the host.
+// find returns the function of the request, and the call that serves it. The host has looked for a key by the path as it came,
+// and passes that path on. So find decodes it once, segment by segment, and never cleans it: else the key of one function could
+// open another one. As in the host, api has all paths that fit no route.
 func find(r *http.Request) (function string, serve func(*handler, http.ResponseWriter, *http.Request) error) {
-	// RawPath is there where the path came in another form than Go's; EscapedPath would make %2F a slash of some of them.
+	// RawPath is set if the path came in another form than Go's; EscapedPath would turn %2F into a slash in some of them.
 	came := cmp.Or(r.URL.RawPath, r.URL.EscapedPath())
 	var allow, all []string
 	for _, f := range HTTPFunctions() {

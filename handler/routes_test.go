@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestPathsStayWithTheirFunction: the host has looked for the key of a function by the path. Whatever form that has, the
-// program takes it for no other function's; tricks that a cleaning or a second decoding would undo lead nowhere.
+// TestPathsStayWithTheirFunction checks that the program takes no form of a path for another function's, since the host has
+// looked for the key by the path. A path that only cleaning or a second decoding would make valid has no route.
 func TestPathsStayWithTheirFunction(t *testing.T) {
 	served := func(method, path string) (function string, status int) {
 		r := httptest.NewRequest(method, path, nil)
@@ -65,7 +65,7 @@ func TestPathsStayWithTheirFunction(t *testing.T) {
 	}
 }
 
-// TestIDsKeepTheirCase: the fixed parts of a path go in any case, the ID in its own alone.
+// TestIDsKeepTheirCase checks that the fixed parts of a path may have any case, and the ID only its own.
 func TestIDsKeepTheirCase(t *testing.T) {
 	for _, path := range []string{"/API/Runs/aB%20c", "/api/recovery-POINTS/aB%20c/ACCEPT"} {
 		method := http.MethodGet

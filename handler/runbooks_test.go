@@ -24,7 +24,7 @@ var ends = []string{"succeeded", "failed", "superseded", "refused", "missed", "u
 // restoreEnds are the ends of the types of the events of a restore.
 var restoreEnds = []string{"accepted", "waiting", "started", "planned", "succeeded", "failed", "refused", "unknown", "canceled"}
 
-// family is the type of an event, without its end where all with the same beginning are told of alike.
+// family is the type of an event, without its end if all types with the same beginning share a runbook.
 func family(kind string) string {
 	for _, begin := range []string{"lifeboat.run.", "lifeboat.restore."} {
 		if strings.HasPrefix(kind, begin) {
@@ -34,7 +34,7 @@ func family(kind string) string {
 	return kind
 }
 
-// eventTypes are all that the domain publishes, read from its source.
+// eventTypes are all types that the domain publishes, read from its source.
 func eventTypes(t *testing.T) []string {
 	t.Helper()
 	files, err := filepath.Glob("../internal/event/*.go")
@@ -83,7 +83,7 @@ func (refusing) Preflight(context.Context, backup.Attempt) error {
 	return &backup.Fault{Kind: backup.Refused, Code: "TierNotSupported", Message: "not this tier", Hint: "Take another."}
 }
 
-// linesOf lets each event happen, behind the door, and returns the fields of each kind of line: by the event's type, and
+// linesOf makes each event happen, behind the door, and returns the fields of each kind of line: by the event's type, and
 // by the function's name for lines of functions. The runs' events have one form.
 func linesOf(t *testing.T) map[string]map[string]bool {
 	t.Helper()
@@ -190,7 +190,7 @@ var (
 	named = regexp.MustCompile(`lifeboat\.(?:target|run|restore|plan|slots|clock|message)\.[a-z]+`)
 )
 
-// TestRunbooks: every event has one, each is in the index, and each query asks for fields that the lines have.
+// TestRunbooks checks that every event has a runbook, each is in the index, and each query asks for fields that the lines have.
 func TestRunbooks(t *testing.T) {
 	lines, types := linesOf(t), eventTypes(t)
 	for _, kind := range types {
@@ -243,7 +243,7 @@ func TestRunbooks(t *testing.T) {
 	}
 }
 
-// checkQuery holds the fields of a query against those of the lines that it asks for; all of them, if it does not say.
+// checkQuery compares the fields of a query with the fields of the lines that it asks for, or of all lines.
 func checkQuery(t *testing.T, file, query string, lines map[string]map[string]bool, queried map[string]bool) {
 	t.Helper()
 	var kinds []string

@@ -6,9 +6,9 @@ import (
 	"slices"
 )
 
-// schedule is the tick of the timer: it makes runs of the slots that came due, and finds wake-ups that were lost. While
-// plan.yaml is broken the last good plan stays in force; if there is none, nothing new is scheduled, and the invocation
-// fails. Runs under way go on in any case.
+// schedule is the tick of the timer: it makes runs of the due slots, and sends lost wake-ups again. While plan.yaml is broken
+// the last good plan stays in force; if there is none, nothing new is scheduled, and the invocation fails. Runs under way go on
+// in any case.
 func (h *handler) schedule(ctx context.Context, _ invocation) (fields, error) {
 	force, unsettled := h.Book.Reconcile(ctx)
 	if force.Refused != nil {
@@ -17,7 +17,7 @@ func (h *handler) schedule(ctx context.Context, _ invocation) (fields, error) {
 	}
 	h.warn()
 	report, err := h.Engine.Schedule(ctx, force.Plans)
-	if err == nil || report.Book.ETag != "" { // a row of something else may be what could not be read
+	if err == nil || report.Book.ETag != "" { // the unreadable row may be another one
 		h.Book.Observe(report.Book)
 	}
 	return fields{
@@ -26,7 +26,7 @@ func (h *handler) schedule(ctx context.Context, _ invocation) (fields, error) {
 	}, errors.Join(unsettled, err)
 }
 
-// warn logs what plan.yaml hardly means: once a process for each text that has other warnings than the last one.
+// warn logs the warnings about plan.yaml: once a process for each text that has other warnings than the last one.
 func (h *handler) warn() {
 	if h.Warnings == nil {
 		return

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// Serve answers the Functions host until the context ends, and then lets what is under way end within ten seconds. It
-// always returns an error, which says why it ended.
+// Serve answers the Functions host until the context ends, and then lets the calls under way end within ten seconds. It
+// always returns an error, with the cause of its end.
 func Serve(ctx context.Context, listener net.Listener, c Config) error {
 	server := &http.Server{
 		Handler: New(c), ReadHeaderTimeout: 30 * time.Second, ErrorLog: log.New(c.Log, "", 0),

@@ -12,7 +12,7 @@ import (
 	"lifeboat/internal/health"
 )
 
-// noted makes the row by which the timer's ticks tell that they come that old.
+// noted sets the age of the timer's last tick in its row.
 func (d *door) noted(t *testing.T, timer string, age time.Duration) {
 	t.Helper()
 	body, err := json.Marshal(map[string]time.Time{"At": time.Now().UTC().Add(-age).Truncate(time.Second)})
@@ -25,8 +25,8 @@ func (d *door) noted(t *testing.T, timer string, age time.Duration) {
 	}
 }
 
-// TestHealthOfTimers: a timer that is silent makes the answer a 503 whatever the targets say, with the role to look at first,
-// also while there is no plan; the metrics say so too; and a tick ends it.
+// TestHealthOfTimers checks that a silent timer makes the answer a 503 for any state of the targets, with the role to check
+// first, also while there is no plan; that the metrics say so too; and that a tick ends it.
 func TestHealthOfTimers(t *testing.T) {
 	for timer, patience := range map[string]time.Duration{"schedule": 15 * time.Minute, "cleanup": time.Hour} {
 		d := healthDoor(t)
@@ -75,8 +75,8 @@ func (failing) List(context.Context, string, string, string, int) ([]backup.Row,
 
 func (failing) Apply(context.Context, ...backup.Write) ([]string, error) { return nil, errAway }
 
-// TestHealthOfPoison: health says how many messages wait that the host gave up, and on which day Azure deletes the first: of
-// those that storage shows, or that failed in this process; also where it can say nothing else.
+// TestHealthOfPoison checks that health has the number of messages that the host gave up, and the day on which Azure deletes the
+// first: of the messages that storage shows, and of failed ones in this process; also if it has no other answer.
 func TestHealthOfPoison(t *testing.T) {
 	const day = 24 * time.Hour
 	now := time.Now()
@@ -141,13 +141,13 @@ func TestHealthOfPoison(t *testing.T) {
 		}
 		says("failed here", v.Error.Details[0].Message, came.Add(7*day))
 	}
-	// Storage cannot be asked at all: what failed here is told all the same.
+	// Storage does not answer at all: health names the messages that failed here all the same.
 	d = newDoor(func(c *Config) { c.Engine, c.Book, c.Broken = nil, nil, errors.New("no storage") })
 	d.call("POST", "/deadletter-restore", message)
 	says("without storage", d.call("GET", "/api/health", "").Body.String(), came.Add(7*day))
 }
 
-// TestBrokenSettingsLoseNoMessage: what the host gave up is kept, although nothing else is done.
+// TestBrokenSettingsLoseNoMessage checks that a message that the host gave up is kept, although nothing else is done.
 func TestBrokenSettingsLoseNoMessage(t *testing.T) {
 	d := newDoor(func(c *Config) { c.Book, c.Broken = nil, errors.New("the app setting LIFEBOAT_PLAN is missing") })
 	for _, c := range []struct {

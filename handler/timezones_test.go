@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestTheTimeZonesAreNamed, by their version, to monitors: whoever asks why a slot came when it did begins there.
+// TestTheTimeZonesAreNamed checks that monitors see the version of the time zones: it explains the times of slots.
 func TestTheTimeZonesAreNamed(t *testing.T) {
 	d := newDoor(func(c *Config) { c.TimeZones = "2026f" })
 	if w := d.call("GET", "/api/health", ""); !strings.Contains(w.Body.String(), `"timeZones":"2026f"`) {

@@ -10,15 +10,15 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// told logs each event that goes out, as one line whose field "event" is the event's type: what alarms on the log and
-// what reads the queue see the same. A line may come twice, as the event may; it also comes where the queue cannot be
-// reached. An answer on another queue has a line only where that queue does not take it.
+// told logs each event that goes out, as one line whose field "event" is the event's type: alerts on the log and readers of
+// the queue see the same. A line may come twice, as the event may; it also comes if the queue cannot be reached. An answer on
+// another queue has a line only if that queue does not take it.
 type told struct {
 	backup.Queue
 	log zerolog.Logger
 }
 
-// good are the events that nobody must act on.
+// good are the events that need no action.
 var good = map[string]bool{
 	"lifeboat.run.succeeded": true, "lifeboat.plan.accepted": true,
 	"lifeboat.restore.accepted": true, "lifeboat.restore.waiting": true, "lifeboat.restore.started": true,
@@ -36,8 +36,8 @@ func (q told) Publish(ctx context.Context, e backup.Event) error {
 	suspect := e.Type == "lifeboat.run.succeeded" && data["code"] != nil
 	switch {
 	case errors.Is(err, backup.ErrUndeliverable):
-		level = zerolog.ErrorLevel // nobody tries again
-	case good[e.Type] && !suspect && !answer: // whoever keeps the queue of an answer must act
+		level = zerolog.ErrorLevel // it is never tried again
+	case good[e.Type] && !suspect && !answer: // the owner of a queue for answers must act
 		level = zerolog.InfoLevel
 	}
 	line := q.log.WithLevel(level).Err(err).Str("event", e.Type).Str("id", e.ID).Time("at", e.Time)
@@ -51,7 +51,7 @@ func (q told) Publish(ctx context.Context, e backup.Event) error {
 	return err
 }
 
-// flat are the event's data as fields of a line. A reason's parts have the names that they have in other lines.
+// flat returns the event's data as fields of a line. A reason's parts have the same names as in other lines.
 func flat(e backup.Event) fields {
 	var data fields
 	if err := json.Unmarshal(e.Data, &data); err != nil {

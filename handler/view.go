@@ -24,9 +24,9 @@ type runView struct {
 	Ended       *time.Time   `json:"endedDateTime,omitempty"`
 	Attempts    int          `json:"attempts"`
 	Polls       int          `json:"polls"`
-	// Waiting says why a run under way does not get on; Error why one ended without a recovery point.
+	// Waiting says why a run under way makes no progress; Error says why a run ended without a recovery point.
 	Waiting *apiError `json:"waiting,omitempty"`
-	// Restore is what a restore brings back; then the recovery point is its safety backup.
+	// Restore describes a restore; then the recovery point is its safety backup.
 	Restore *restoreView `json:"restore,omitempty"`
 	Error   *apiError    `json:"error,omitempty"`
 	Point   *pointView   `json:"recoveryPoint,omitempty"`
@@ -34,7 +34,7 @@ type runView struct {
 	NotIncluded []string `json:"notIncluded,omitempty"`
 }
 
-// restoreView is what a restore brings back, for whom and why.
+// restoreView describes a restore: its recovery point, its sender and the reason.
 type restoreView struct {
 	Point       string             `json:"recoveryPoint"`
 	Source      string             `json:"source"`
@@ -53,36 +53,37 @@ type restoreView struct {
 // pointView is a recovery point within its run.
 type pointView struct {
 	State backup.PointState `json:"state"`
-	// CopyOnly: Azure can restore nothing from it, whatever its state.
+	// CopyOnly says that Azure can restore nothing from it, in any state.
 	CopyOnly bool   `json:"copyOnly,omitempty"`
 	Account  string `json:"storageAccount"`
 	Blob     string `json:"blob"`
 	Size     int64  `json:"sizeInBytes"`
 	SHA256   string `json:"sha256"`
-	// SKU is the tier that the service had, if that is known: it can be restored into that tier only.
+	// SKU is the tier of the service at that time, if it is known: the backup can be restored into that tier only.
 	SKU      string     `json:"sku,omitempty"`
 	Created  time.Time  `json:"createdDateTime"`
 	Expires  time.Time  `json:"expiresDateTime"`
 	Deleted  *time.Time `json:"deletedDateTime,omitempty"`
 	Decision string     `json:"decision,omitempty"`
-	// Note says what of it could not be checked, and why.
+	// Note says which check of it was not possible, and why.
 	Note string `json:"note,omitempty"`
 	// Suspicion says why it is suspect, or was until it was accepted.
 	Suspicion *apiError `json:"suspicion,omitempty"`
-	// Accepted is when a suspect one was, by a request ("invocation …") or by the third like it ("run …"), and why.
+	// Accepted has the time of the acceptance of a suspect point, the request ("invocation …") or the third similar point
+	// ("run …") that accepted it, and the reason.
 	Accepted     *time.Time `json:"acceptedDateTime,omitempty"`
 	AcceptedBy   string     `json:"acceptedBy,omitempty"`
 	AcceptReason string     `json:"acceptedReason,omitempty"`
-	// Safety: it is what the restore of the same ID was about to overwrite. Held is until when it stays in any case, unless
-	// that restore is confirmed before.
+	// Safety says that it is the safety backup of the restore with the same ID. Until Held it stays in any case, unless that
+	// restore is confirmed before.
 	Safety bool       `json:"safetyBackup,omitempty"`
 	Held   *time.Time `json:"heldUntilDateTime,omitempty"`
 	// Kept says that it is past its time and can be restored all the same, since storage does not let it be deleted.
 	Kept *keptView `json:"keptByStorage,omitempty"`
 }
 
-// keptView is what storage says of what it keeps. Until is missing where it does not say; Again is when its deletion is
-// tried again.
+// keptView describes the protection of a point that storage keeps. Until is missing if storage does not say it; Again is the time
+// of the next try to delete the point.
 type keptView struct {
 	Until  *time.Time `json:"untilDateTime,omitempty"`
 	Again  time.Time  `json:"nextTryDateTime"`
@@ -141,7 +142,7 @@ func viewPoint(p backup.Point) pointView {
 }
 
 // viewEnd is the error of a run that did not succeed. It always has a code and a message: without them JavaScript's pollers
-// tell of the failure without a word of it.
+// report the failure without a text.
 func viewEnd(r backup.Run) *apiError {
 	e := viewReason(r.Reason, r.Target)
 	if e == nil {
@@ -151,7 +152,7 @@ func viewEnd(r backup.Run) *apiError {
 	return e
 }
 
-// viewReason is nil where there is no reason.
+// viewReason returns nil if there is no reason.
 func viewReason(r backup.Reason, target string) *apiError {
 	if r.Code == "" {
 		return nil
@@ -166,7 +167,7 @@ func when(t time.Time) *time.Time {
 	return &t
 }
 
-// details of a reason: what to do, what Azure itself said, and the ID of the request that it said it to.
+// details returns the details of a reason: the hint, Azure's own words, and the ID of the request that Azure answered so.
 func details(r backup.Reason) (all []apiError) {
 	for _, d := range []apiError{{Code: "Hint", Message: r.Hint}, {Code: "Said", Message: r.Said}, {Code: "RequestId", Message: r.RequestID}} {
 		if d.Message != "" {

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestTheTickLogsWarningsOnce: what plan.yaml hardly means is a line each, once a process for every change of it.
+// TestTheTickLogsWarningsOnce checks that each warning about plan.yaml is a line, once a process for every change of it.
 func TestTheTickLogsWarningsOnce(t *testing.T) {
 	var warnings []string
 	d := newDoor(func(c *Config) { c.Warnings = func() []string { return warnings } })

@@ -17,7 +17,7 @@ func TestTheTableIsAsDescribed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, table, _ := strings.Cut(string(text), "\n## The table\n\n| partition | row | what |\n|---|---|---|\n")
+	_, table, _ := strings.Cut(string(text), "\n## The table\n\n| partition | row | content |\n|---|---|---|\n")
 	table, _, _ = strings.Cut(table, "\n\n")
 	type line struct{ partition, row *regexp.Regexp }
 	// A name in angle brackets, or an ellipsis, stands for any text.

@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// batch is what the API tells of a batch, as far as people are shown it.
+// batch is the API's answer about a batch, with the members that people are shown.
 type batch struct {
 	ID      string         `json:"id"`
 	Status  string         `json:"status"`
@@ -46,7 +46,7 @@ func (v batch) command() string { return "batch " + v.ID }
 
 func (v batch) kind() string { return "backup" }
 
-// progress has no time: a line comes for every change of the counts, not for every step of a run.
+// progress returns a line without a time: a line comes for every change of the counts, not for every step of a run.
 func (v batch) progress() string {
 	var parts []string
 	for _, state := range slices.Sorted(maps.Keys(v.Counts)) {
@@ -55,7 +55,7 @@ func (v batch) progress() string {
 	return count(len(v.Runs), "run") + ": " + strings.Join(parts, ", ")
 }
 
-// labels are the names of the runs' targets.
+// labels returns the names of the runs' targets.
 func (v batch) labels() []string {
 	targets := make([]string, len(v.Runs))
 	for i, run := range v.Runs {
@@ -100,7 +100,7 @@ func (r remote) backupAll(ctx context.Context, plan string, wait, asJSON bool) e
 	return nil
 }
 
-// incomplete lists the runs that did not succeed, each with why.
+// incomplete lists the runs that did not succeed, each with the reason.
 func (v batch) incomplete() error {
 	why := map[string]problem{}
 	if v.Error != nil {

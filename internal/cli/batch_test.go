@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// TestOneBatch: whatever becomes of its requests, a command asks for one batch; Ctrl-C ends the waiting alone.
+// TestOneBatch checks that a command asks for one batch, also if requests fail, and that Ctrl-C ends only the waiting.
 func TestOneBatch(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -52,14 +52,14 @@ func TestOneBatch(t *testing.T) {
 			t.Errorf("%v: %d, %q, %q", args, code, out, errs)
 		}
 	}
-	// An empty name, as of a variable that is not set, is not taken for all targets.
+	// An empty name, from a variable that is not set, does not mean all targets.
 	if code, out, errs := a.run(t.Context(), "two", "backup", "", "--plan", "fleet"); code != 1 || out != "" ||
 		!strings.Contains(errs, "InvalidTarget") {
 		t.Errorf("an empty target: %d, %q, %s", code, out, errs)
 	}
 }
 
-// TestBatchEnds: those that did not succeed are listed with why, and the exit code is that of the whole.
+// TestBatchEnds checks that unsuccessful runs are listed with their reasons, and that the exit code is for the whole batch.
 func TestBatchEnds(t *testing.T) {
 	t.Parallel()
 	const runs = `"runs":[{"id":"r1","target":"` + target + `-a","status":"Succeeded","state":"succeeded"},` +

@@ -14,8 +14,8 @@ import (
 	"lifeboat/internal/engine"
 )
 
-// check prints what the file is good for, and what its author may not have meant; the error lists everything that is wrong.
-// With --live it goes on to Azure.
+// check prints the plans of the file, and warnings about probable mistakes; the error lists all mistakes. With --live it goes on
+// to Azure.
 func (sh Shell) check(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("check", flag.ContinueOnError)
 	live := flags.Bool("live", false, "")
@@ -51,10 +51,10 @@ func (sh Shell) check(ctx context.Context, args []string) error {
 	return nil
 }
 
-// looksAtOnce bounds the targets that Azure is asked about together: it counts the requests of a subscription.
+// looksAtOnce limits the targets that are checked concurrently: Azure counts the requests of a subscription.
 const looksAtOnce = 8
 
-// checkLive prints what Azure says of every target, and changes nothing.
+// checkLive prints Azure's answer about every target, and changes nothing.
 func (sh Shell) checkLive(ctx context.Context, plans []backup.Plan) error {
 	looker, err := sh.Look(sh.Getenv)
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 	"lifeboat/internal/engine"
 )
 
-// looker is a provider that can be looked at with, and nothing else.
+// looker is a provider that only checks targets.
 type looker struct {
 	backup.Provider
 	look        func(target string) error
@@ -48,7 +48,7 @@ func (l *looker) Preflight(ctx context.Context, a backup.Attempt) error {
 	return l.look(a.Target)
 }
 
-// live is plan check --live of a plan with n targets.
+// live runs plan check --live of a plan with n targets.
 func live(ctx context.Context, t *testing.T, n int, look func(target string) error) (code int, out, errs string, l *looker) {
 	t.Helper()
 	var plan strings.Builder
@@ -117,7 +117,7 @@ func TestCheckLiveStops(t *testing.T) {
 	}
 }
 
-// TestCheckLiveLooksAtGoodPlansOnly: what is wrong with the file is said before anybody is asked.
+// TestCheckLiveLooksAtGoodPlansOnly checks that the mistakes in the file are printed, and that Azure is not asked then.
 func TestCheckLiveLooksAtGoodPlansOnly(t *testing.T) {
 	sh := cli.Shell{Look: func(func(string) string) (*engine.Engine, error) {
 		return nil, errors.New("no credential")

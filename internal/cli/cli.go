@@ -1,4 +1,4 @@
-// Package cli is the program at a person's hands: what it does when it is started with arguments, without a host.
+// Package cli has the commands: the program runs one of them if it is started with arguments, without a host.
 package cli
 
 import (
@@ -22,7 +22,7 @@ const usage = `usage:
   lifeboat plan check FILE --live and asks Azure for every target whether it can be backed up, as every run does first;
                                   changes nothing. It asks as the identity here (az login): the app's roles are its own
   lifeboat plan next FILE [-n 3]  the next slots of every plan and target, local and UTC
-  lifeboat plan diff OLD NEW      what an edit changes: plans, targets, slots, how long is kept
+  lifeboat plan diff OLD NEW      lists the changes of an edit: plans, targets, slots, how long recovery points are kept
 
 against the app at LIFEBOAT_URL (such as https://contoso.azurewebsites.net), with a key of its function api in LIFEBOAT_KEY:
   lifeboat health [--json]        how well every target is protected, the worst first; exit code 1 if one is unprotected.
@@ -42,46 +42,46 @@ against the app at LIFEBOAT_URL (such as https://contoso.azurewebsites.net), wit
   lifeboat restore TARGET [--point ID | --before TIME] [--into ID] [--key NAME] [--region REGION] [--reason TEXT]
                    [--reply-to QUEUE] [--expires TIME] [--wait] [--json]
                                   restores the target from its newest verified recovery point, or the one given, into
-                                  itself, or the service given, and prints the restore's ID: what is there is LOST.
-                                  Of a Managed HSM with --key that key alone
+                                  itself, or the service given, and prints the restore's ID: its present content is LOST.
+                                  With --key it restores only that key of a Managed HSM
   lifeboat restore TARGET … --dry-run
                                   says what that would overwrite, from what, and whether it may; changes nothing
   lifeboat cancel ID [--json]     takes back a restore that has not begun yet
-  lifeboat confirm ID [--json]    what was restored is as it should be: its safety backup is held no longer
+  lifeboat confirm ID [--json]    says that the restore is right: its safety backup is held no longer
 
-  lifeboat version                what this program was built from
+  lifeboat version                prints the version of this program
 
 TIME is such as 2026-01-31T02:30:00Z. TARGET is a full resource ID. Exit codes: 0 done, 1 it failed, 2 the arguments or settings cannot be used.
 `
 
-// usageError: the arguments or settings cannot be used. Its text is printed as it is.
+// usageError says that the arguments or settings cannot be used. Its text is printed as it is.
 type usageError string
 
 func (e usageError) Error() string { return string(e) }
 
-// errUsage: the arguments are none of ours.
+// errUsage says that the arguments are no command.
 var errUsage error = usageError(usage)
 
-// Shell is what a command has around it.
+// Shell is the environment of a command.
 type Shell struct {
 	Getenv         func(string) string
 	Stdout, Stderr io.Writer
-	// Now is the instant that "next" counts from.
+	// Now is the time at which "next" begins.
 	Now time.Time
-	// RequestID is that of a backup that is asked for: give another one each time.
+	// RequestID is the ID of the request for a backup: give another one each time.
 	RequestID string
-	// Version is what the program was built from.
+	// Version is the version of the program's source.
 	Version string
-	// Zone loads a time zone from this machine's own data; nil if they are not asked.
+	// Zone loads a time zone from this machine's own data; nil if the command does not use them.
 	Zone func(name string) (*time.Location, error)
 	// Plans reads plan.yaml.
 	Plans *config.Reader
-	// Look makes an engine that can look at Azure's services, with the identity that the environment offers.
+	// Look makes an engine that can check Azure's services, with the identity of the environment.
 	Look func(getenv func(string) string) (*engine.Engine, error)
 }
 
-// Run does what the arguments say and returns the exit code: 0, 1 where the answer is no, 2 where the arguments or
-// settings cannot be used. The context ends all waiting.
+// Run runs the command in the arguments and returns the exit code: 0, 1 if the answer is no, 2 if the arguments or settings
+// cannot be used. The context ends all waiting.
 func Run(ctx context.Context, args []string, sh Shell) int {
 	stdout, stderr := sh.Stdout, sh.Stderr
 	err := errUsage
@@ -125,7 +125,7 @@ func Run(ctx context.Context, args []string, sh Shell) int {
 	return 0
 }
 
-// files takes n paths out of the arguments, wherever the flags stand among them.
+// files takes n paths out of the arguments; the flags may stand anywhere among them.
 func files(flags *flag.FlagSet, args []string, n int) ([]string, error) {
 	names, err := names(flags, args)
 	if err == nil && len(names) != n {
@@ -134,7 +134,7 @@ func files(flags *flag.FlagSet, args []string, n int) ([]string, error) {
 	return names, err
 }
 
-// names takes what is no flag out of the arguments.
+// names takes the arguments that are no flags.
 func names(flags *flag.FlagSet, args []string) ([]string, error) {
 	flags.SetOutput(io.Discard)
 	var names []string
@@ -156,7 +156,7 @@ func count(n int, what string) string {
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
-// slots are the next n slots of the plan; none while it is paused.
+// slots returns the next n slots of the plan; none while it is paused.
 func slots(p backup.Plan, after time.Time, n int) []time.Time {
 	var found []time.Time
 	for t := p.Schedule.Next(after); !p.Paused && !t.IsZero() && len(found) < n; t = p.Schedule.Next(t) {

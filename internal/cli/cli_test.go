@@ -14,14 +14,14 @@ import (
 	"lifeboat/internal/services"
 )
 
-// now is the day before the clocks of Zurich go forward: 02:30 does not exist on the 29th.
+// now is a time on the day before the clocks of Zurich go forward: 02:30 does not exist on the 29th.
 var now = time.Date(2026, 3, 28, 12, 0, 0, 0, time.UTC)
 
 func run(args ...string) (code int, out, errs string) {
 	return within(context.Background(), cli.Shell{}, args...)
 }
 
-// reader is the program's.
+// reader is the program's reader.
 var reader = config.NewReader(services.All().Known())
 
 // within runs a command in a shell.
@@ -36,7 +36,7 @@ func within(ctx context.Context, sh cli.Shell, args ...string) (code int, out, e
 	return code, stdout.String(), stderr.String()
 }
 
-// edited is a file with the first plan of the example after the replacements.
+// edited returns a file with the first plan of the example after the replacements.
 func edited(t *testing.T, replacements ...string) string {
 	t.Helper()
 	text, err := os.ReadFile("../../docs/plan.yaml")
@@ -55,7 +55,7 @@ func edited(t *testing.T, replacements ...string) string {
 	return path
 }
 
-// TestVersion: it says what it was built from, and needs no settings for it.
+// TestVersion checks that the command prints the version, and needs no settings for it.
 func TestVersion(t *testing.T) {
 	for _, ask := range []string{"version", "--version"} {
 		sh := cli.Shell{Version: "f69029140-dirty", Getenv: func(string) string { return "" }}

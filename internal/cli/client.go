@@ -16,12 +16,11 @@ import (
 	"unicode"
 )
 
-// client calls the API of one app. Its key goes there and nowhere else: no redirect is followed, and of a link only the
-// path.
+// client calls the API of one app. Its key goes only there: the client follows no redirect, and uses only the path of a link.
 type client struct {
 	origin string // scheme and host
 	key    string
-	wrong  string // what is said of a key that the app does not take
+	wrong  string // the words for a key that the app does not accept
 	http   http.Client
 	stderr io.Writer
 }
@@ -57,13 +56,13 @@ func newClient(getenv func(string) string, stderr io.Writer, health bool) (*clie
 			"`az functionapp function keys list -g GROUP -n APP --function-name %s` lists", name, function, wanted, function),
 		http: http.Client{
 			Timeout: 2 * time.Minute,
-			// Go takes Authorization off a request that is sent on to another host, but not a header that it does not know.
+			// Go removes Authorization from a request that is redirected to another host, but no header that it does not know.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 	}, nil
 }
 
-// call is one call of the API, good to be repeated.
+// call is one call of the API; it can be repeated.
 type call struct {
 	method, path string // path with its query
 	body         any
@@ -71,23 +70,23 @@ type call struct {
 	tries        int
 	// expected tells whether a refusal is an answer all the same.
 	expected func(status int, body []byte) bool
-	// following: the address worked before, so a connection that cannot be made is worth another try.
+	// following says that the address worked before, so that a connection that cannot be made is tried again.
 	following bool
 }
 
-// answer is what the API said: a status below 300 or one that was expected, JSON, and the links of the header as paths
-// of the same app.
+// answer is an answer of the API: a status below 300 or an expected one, JSON, and the links of the header as paths of the same
+// app.
 type answer struct {
 	body       []byte
 	operation  string        // path of Operation-Location; empty: none
 	retryAfter time.Duration // 0: none
 }
 
-// errStopped: the person does not want to wait any longer.
+// errStopped says that the person does not want to wait any longer.
 var errStopped = errors.New("stopped")
 
 // do calls the API until it answers, at most c.tries times: 1, 2, 4 s and so on after one another, but never more than
-// 30, or what Retry-After says.
+// 30, or after Retry-After.
 func (cl *client) do(ctx context.Context, c call) (answer, error) {
 	pause := time.Second
 	for try := 1; ; try++ {
@@ -110,7 +109,7 @@ func (cl *client) do(ctx context.Context, c call) (answer, error) {
 	}
 }
 
-// once calls the API once, and tells whether the same call may go better later.
+// once calls the API once, and tells whether the same call may succeed later.
 func (cl *client) once(ctx context.Context, c call) (a answer, again bool, err error) {
 	path, _, _ := strings.Cut(c.path, "?")
 	fail := func(err error) error { return fmt.Errorf("%s %s%s: %w", c.method, cl.origin, path, err) }
@@ -158,7 +157,7 @@ func (cl *client) once(ctx context.Context, c call) (a answer, again bool, err e
 	return a, false, nil
 }
 
-// refusal is the API's error, or the host's, which has no words.
+// refusal returns the API's error, or the host's error: that has no text.
 func (cl *client) refusal(text string, status int, body []byte) error {
 	var said struct {
 		Error problem `json:"error"`
@@ -175,7 +174,7 @@ func (cl *client) refusal(text string, status int, body []byte) error {
 	return errors.New(text)
 }
 
-// pathOf is a link's path and query: the API's links name the host that it believes to be called by.
+// pathOf returns a link's path and query, without the host that the API puts there.
 func pathOf(link string) string {
 	u, err := url.Parse(link)
 	if err != nil || link == "" {
@@ -184,7 +183,7 @@ func pathOf(link string) string {
 	return u.RequestURI()
 }
 
-// retryAfter is the header's time in seconds, 0 where it has none, and at most a minute.
+// retryAfter returns the header's time in seconds, 0 if it has none, and at most a minute.
 func retryAfter(h http.Header) time.Duration {
 	seconds, err := strconv.Atoi(h.Get("Retry-After"))
 	if err != nil || seconds < 0 {
@@ -193,7 +192,7 @@ func retryAfter(h http.Header) time.Duration {
 	return time.Duration(min(seconds, 60)) * time.Second
 }
 
-// sleep waits, and tells whether it was left to.
+// sleep waits, and tells whether it waited to the end.
 func sleep(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -213,10 +212,10 @@ type problem struct {
 	Details []problem `json:"details"`
 }
 
-// said is the code of the detail that repeats what the message ends with, for programs.
+// said is the code of the detail that repeats the end of the message, for programs.
 const said = "Said"
 
-// Error is the code, the message, and a line for each detail.
+// Error returns the code, the message, and a line for each detail.
 func (p problem) Error() string {
 	lines := []string{plain(p.Code + ": " + p.Message)}
 	for _, d := range p.Details {
@@ -228,7 +227,7 @@ func (p problem) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// code is "" where there is no problem.
+// code returns "" if there is no problem.
 func (p *problem) code() string {
 	if p == nil {
 		return ""
@@ -236,7 +235,7 @@ func (p *problem) code() string {
 	return plain(p.Code)
 }
 
-// plain is text of others, on one line and without what could steer a terminal.
+// plain returns a text from outside, on one line and without control characters.
 func plain(text string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {

@@ -40,8 +40,8 @@ type app struct {
 	keys     map[string]int
 }
 
-// newApp has a network that does as the test says with the nth request, from 1; ok: the API answers it. The API calls
-// itself host; empty: as it was called.
+// newApp returns an app with a network that the test controls, for the nth request, from 1; ok means that the API answers it.
+// The API uses host as its own name; if that is empty, it uses the name in the request.
 func newApp(t *testing.T, host string, network func(n int, w http.ResponseWriter, r *http.Request) (ok bool)) *app {
 	t.Helper()
 	catalog, queue := memory.NewCatalog(time.Now), memory.NewQueue(time.Now)
@@ -87,12 +87,12 @@ func newApp(t *testing.T, host string, network func(n int, w http.ResponseWriter
 			panic(http.ErrAbortHandler)
 		}
 	}))
-	a.Config.SetKeepAlivesEnabled(false) // of a connection that served before, Go itself repeats a GET
+	a.Config.SetKeepAlivesEnabled(false) // Go itself repeats a GET on a connection that served before
 	t.Cleanup(a.Close)
 	return a
 }
 
-// lose lets the API do what it is asked, and the answer is never seen.
+// lose lets the API handle the request, and loses the answer.
 func lose(r *http.Request) bool {
 	r.Header.Set("answer", "lost")
 	return false
@@ -107,7 +107,7 @@ func against(ctx context.Context, url, requestID string, args ...string) (code i
 	return within(ctx, cli.Shell{Getenv: func(name string) string { return environment[name] }, RequestID: requestID}, args...)
 }
 
-// TestOneBackup: whatever becomes of its requests, a command asks for one backup, and two commands for two.
+// TestOneBackup checks that a command asks for one backup, also if requests fail, and two commands for two.
 func TestOneBackup(t *testing.T) {
 	t.Parallel()
 	a := newApp(t, "", func(n int, w http.ResponseWriter, r *http.Request) bool {
@@ -138,7 +138,7 @@ func TestOneBackup(t *testing.T) {
 	}
 }
 
-// TestGivesUp: what stays away is asked for five times.
+// TestGivesUp checks that a command asks five times if there is no answer.
 func TestGivesUp(t *testing.T) {
 	t.Parallel()
 	a := newApp(t, "", func(_ int, w http.ResponseWriter, _ *http.Request) bool {
@@ -152,7 +152,8 @@ func TestGivesUp(t *testing.T) {
 	}
 }
 
-// TestWaitSurvives: a broken connection and an app that restarts do not end the waiting; Ctrl-C does, and says what is.
+// TestWaitSurvives checks that a broken connection and a restart of the app do not end the waiting, and that Ctrl-C does, with
+// the state.
 func TestWaitSurvives(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -180,7 +181,8 @@ func TestWaitSurvives(t *testing.T) {
 	}
 }
 
-// TestWhereNobodyListens: whoever waits for a run goes on asking; a first call says at once that the address is wrong.
+// TestWhereNobodyListens checks that a command that waits for a run goes on asking, and that a first call says at once that the
+// address is wrong.
 func TestWhereNobodyListens(t *testing.T) {
 	t.Parallel()
 	var a *app
@@ -200,7 +202,7 @@ func TestWhereNobodyListens(t *testing.T) {
 	}
 }
 
-// TestStoppedBeforeTheAnswer: nobody can know whether the request got through.
+// TestStoppedBeforeTheAnswer checks that the command says that the request may have got through.
 func TestStoppedBeforeTheAnswer(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -214,7 +216,7 @@ func TestStoppedBeforeTheAnswer(t *testing.T) {
 	}
 }
 
-// TestTheKeyStaysHome: neither a link nor a redirect to another host gets the key, and nothing prints it.
+// TestTheKeyStaysHome checks that neither a link nor a redirect to another host gets the key, and that it is never printed.
 func TestTheKeyStaysHome(t *testing.T) {
 	t.Parallel()
 	var others int
@@ -263,7 +265,7 @@ func TestTheKeyStaysHome(t *testing.T) {
 	}
 }
 
-// TestOddAnswers: what answers may be another app, or say what a terminal must not see.
+// TestOddAnswers checks answers of another app, and answers with text that a terminal must not get.
 func TestOddAnswers(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

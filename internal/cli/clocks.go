@@ -13,8 +13,8 @@ import (
 // everyHour is set in the hours of a schedule that follows elapsed time.
 const everyHour = 1<<24 - 1
 
-// clockChanges tell of the days among the slots on which the zone's clocks change, as far as that is about the schedule, and
-// where Azure Functions would run something else.
+// clockChanges lists the days among the slots on which a change of the zone's clocks affects the schedule, and the times at which
+// Azure Functions would differ.
 func clockChanges(p backup.Plan, slots []time.Time) []string {
 	var told []string
 	day := ""
@@ -41,7 +41,7 @@ func clockChanges(p backup.Plan, slots []time.Time) []string {
 	return told
 }
 
-// otherZones tell of the plans' zones in which this machine's clocks show something else than Lifeboat's data, within two years.
+// otherZones lists the plans' zones in which this machine's clocks differ from Lifeboat's data, within two years.
 func (sh Shell) otherZones(plans []backup.Plan) []string {
 	var told []string
 	seen := map[string]bool{}
@@ -53,7 +53,7 @@ func (sh Shell) otherZones(plans []backup.Plan) []string {
 		seen[zone.String()] = true
 		machine, err := sh.Zone(zone.String())
 		if err != nil {
-			continue // it has none, and is not asked
+			continue // the machine has none, or is not asked
 		}
 		if at, differ := tzdata.Differ(zone, machine, sh.Now, sh.Now.AddDate(2, 0, 0)); differ {
 			told = append(told, fmt.Sprintf("from %s on %s is %s, by the time zones %s of Lifeboat, which count; this machine's own are "+
@@ -66,7 +66,7 @@ func (sh Shell) otherZones(plans []backup.Plan) []string {
 
 const clock = "15:04"
 
-// clocks are what the zone's clocks show at a change, before and after it, as if it were in UTC.
+// clocks returns the times on the zone's clocks at a change, before and after it, as if they were in UTC.
 func clocks(change time.Time, zone *time.Location) (old, fresh time.Time) {
 	_, before := change.Add(-time.Nanosecond).In(zone).Zone()
 	_, after := change.In(zone).Zone()
@@ -81,7 +81,7 @@ func earlier(a, b time.Time) time.Time {
 	return b
 }
 
-// clockChange says what a change of the clocks does to the schedule; "" for nothing.
+// clockChange describes the effect of a change of the clocks on the schedule; "" if there is none.
 func clockChange(s schedule.Schedule, old, fresh time.Time) string {
 	const elapsed, once = "slots follow elapsed time", "slots in the repeated time come once, the first time"
 	forward := fresh.After(old)
@@ -100,7 +100,7 @@ func clockChange(s schedule.Schedule, old, fresh time.Time) string {
 		named++
 		consecutive = consecutive || s.Hour>>((at.Hour()+1)%24)&1 == 1
 	}
-	halfHour := old.Sub(fresh)%time.Hour != 0 // of the zones that change each year, Lord Howe alone
+	halfHour := old.Sub(fresh)%time.Hour != 0 // only Lord Howe, among the zones that change each year
 	switch {
 	case s.Hour == everyHour && halfHour && named == 1:
 		return elapsed + ", and the repeated time has its slot twice; Azure Functions takes the next one by the old clocks in place of the second"
@@ -121,7 +121,7 @@ func clockChange(s schedule.Schedule, old, fresh time.Time) string {
 	return once
 }
 
-// inside yields the times that the schedule names from one on, for so long, as if its zone were UTC.
+// inside yields the times of the schedule from one on, for that duration, as if its zone were UTC.
 func inside(s schedule.Schedule, from time.Time, long time.Duration) func(func(time.Time) bool) {
 	s.Zone = time.UTC
 	return func(yield func(time.Time) bool) {

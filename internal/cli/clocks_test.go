@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestNextTellsOfClocks: on days when clocks change plan next says what becomes of the slots, and where Azure Functions would
-// run something else.
+// TestNextTellsOfClocks checks that plan next describes the slots on days when clocks change, and the times at which Azure
+// Functions would differ.
 func TestNextTellsOfClocks(t *testing.T) {
 	const spring, autumn = "go from 02:00 to 03:00 at 01:00Z: ", "go from 03:00 to 02:00 at 16:00Z: "
 	for _, c := range []struct{ zone, schedule, n, want string }{

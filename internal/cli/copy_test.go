@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// TestACopyIsCalledOneInTables, in words for people, and is no alarm.
+// TestACopyIsCalledOneInTables checks the words for people, and that a copy is no alarm.
 func TestACopyIsCalledOneInTables(t *testing.T) {
 	t.Parallel()
 	const ledger = "/subscriptions/0c0ffee0-0000-4000-8000-000000000001/resourceGroups/g/providers/Microsoft.ConfidentialLedger/ledgers/l"

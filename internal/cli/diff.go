@@ -13,7 +13,7 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// diff prints what an edit of plan.yaml changes, and what that means: for slots, and for what is kept.
+// diff prints the changes of an edit of plan.yaml, and their effect on slots and recovery points.
 func (sh Shell) diff(args []string) error {
 	stdout, now := sh.Stdout, sh.Now
 	paths, err := files(flag.NewFlagSet("diff", flag.ContinueOnError), args, 2)
@@ -63,7 +63,7 @@ func first(p backup.Plan, now time.Time) string {
 	return "the next slot is " + local(p, p.Schedule.Next(now))
 }
 
-// changes of one plan, a line each.
+// changes returns the changes of one plan, a line each.
 func (sh Shell) changes(old, plan backup.Plan, now time.Time) []string {
 	var lines []string
 	say := func(format string, args ...any) {
@@ -126,7 +126,7 @@ func (sh Shell) changes(old, plan backup.Plan, now time.Time) []string {
 	return append(lines, restores(old.Restore, plan.Restore, plan.Name)...)
 }
 
-// restores are the changes of what may be restored. They count for requests from now on: whatever was accepted before goes on.
+// restores returns the changes of the allowed restores. They count for requests from now on: accepted restores go on.
 func restores(old, now backup.RestorePolicy, plan string) []string {
 	var lines []string
 	say := func(mark, format string, args ...any) {
@@ -167,7 +167,7 @@ func restores(old, now backup.RestorePolicy, plan string) []string {
 	return lines
 }
 
-// unprotected are the targets that no plan backs up any more.
+// unprotected returns the targets that no plan backs up any more.
 func unprotected(before, after []backup.Plan) []string {
 	var lines []string
 	for _, old := range before {
@@ -186,7 +186,7 @@ func has(p backup.Plan, target string) bool {
 	return slices.ContainsFunc(p.Targets, func(t string) bool { return strings.EqualFold(t, target) })
 }
 
-// number of operations at once, for people.
+// number returns the limit of concurrent operations, for people.
 func number(n int) string {
 	if n == 0 {
 		return "not set"
@@ -194,7 +194,7 @@ func number(n int) string {
 	return strconv.Itoa(n)
 }
 
-// duration as plan.yaml writes it.
+// duration returns the duration as plan.yaml writes it.
 func duration(d time.Duration, none string) string {
 	if d == 0 {
 		return none
@@ -210,7 +210,7 @@ func duration(d time.Duration, none string) string {
 	return fmt.Sprintf("%ds", d/time.Second)
 }
 
-// both has the keys of both.
+// both returns the keys of both.
 func both(a, b map[string]string) map[string]string {
 	all := maps.Clone(a)
 	maps.Copy(all, b)

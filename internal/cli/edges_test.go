@@ -13,7 +13,7 @@ import (
 	"lifeboat/internal/cli"
 )
 
-// stops is a shell's stderr that stops the command once it says something.
+// stops is a shell's stderr that stops the command at its first output.
 type stops struct {
 	bytes.Buffer
 	at   string
@@ -28,7 +28,7 @@ func (s *stops) Write(text []byte) (int, error) {
 	return n, err
 }
 
-// TestAWaitOfHoursIsNotWaitedFor: a command tries again within a minute, whatever the answer asks for.
+// TestAWaitOfHoursIsNotWaitedFor checks that a command tries again within a minute, for every Retry-After.
 func TestAWaitOfHoursIsNotWaitedFor(t *testing.T) {
 	t.Parallel()
 	for asked, waits := range map[string]string{"7200": "1m0s", "61": "1m0s", "45": "45s", "": "1s", "-5": "1s"} {
@@ -72,8 +72,8 @@ func planFile(t *testing.T, plans ...string) string {
 	return path
 }
 
-// TestDiffTellsWhichTargetsAreNoLongerBackedUp: those that no plan has any more. A plan that is paused has its targets, and
-// says itself that it is.
+// TestDiffTellsWhichTargetsAreNoLongerBackedUp checks that these are the targets without a plan. A paused plan still has its
+// targets; a line of its own says that it is paused.
 func TestDiffTellsWhichTargetsAreNoLongerBackedUp(t *testing.T) {
 	a, b := target+"-a", target+"-b"
 	lost := func(target string) string {
@@ -110,7 +110,7 @@ func TestDiffTellsWhichTargetsAreNoLongerBackedUp(t *testing.T) {
 	}
 }
 
-// TestDiffTellsOfEveryChangeOfARestore, in both directions, and of none where only the case differs.
+// TestDiffTellsOfEveryChangeOfARestore checks both directions, and that a difference of case is no change.
 func TestDiffTellsOfEveryChangeOfARestore(t *testing.T) {
 	into := func(lists string) []string { return []string{"p: restore: {" + lists + "}"} }
 	for name, c := range map[string]struct {
@@ -143,7 +143,7 @@ func TestDiffTellsOfEveryChangeOfARestore(t *testing.T) {
 	}
 }
 
-// TestDiffTellsOfEverySetting in both directions.
+// TestDiffTellsOfEverySetting checks each setting in both directions.
 func TestDiffTellsOfEverySetting(t *testing.T) {
 	for line, words := range map[string][2]string{
 		"jitter: 20m":                    {"jitter none becomes 20m", "jitter 20m becomes none"},
@@ -161,7 +161,7 @@ func TestDiffTellsOfEverySetting(t *testing.T) {
 	}
 }
 
-// TestTheWorstTargetComesFirst, and those that are alike keep the order of the plans.
+// TestTheWorstTargetComesFirst checks the order, and that targets with the same status keep the order of the plans.
 func TestTheWorstTargetComesFirst(t *testing.T) {
 	t.Parallel()
 	worst := []string{"unprotected", "late", "pending", "protected"}
@@ -192,7 +192,7 @@ func TestTheWorstTargetComesFirst(t *testing.T) {
 	}
 }
 
-// TestEveryCommandTakesItsIDAsAPart of the path, whatever stands in it.
+// TestEveryCommandTakesItsIDAsAPart checks that an ID is one part of the path, with any characters.
 func TestEveryCommandTakesItsIDAsAPart(t *testing.T) {
 	t.Parallel()
 	for command, path := range map[string]string{
@@ -212,7 +212,7 @@ func TestEveryCommandTakesItsIDAsAPart(t *testing.T) {
 	}
 }
 
-// TestAListSaysThatThereIsMore where it was cut, and is asked for as long as wanted.
+// TestAListSaysThatThereIsMore checks a list that was cut, and that the command asks for more pages if they are wanted.
 func TestAListSaysThatThereIsMore(t *testing.T) {
 	t.Parallel()
 	var asked []string
@@ -260,7 +260,7 @@ func TestAListSaysThatThereIsMore(t *testing.T) {
 	}
 }
 
-// TestARunIsShownWithAllThatIsKnown of it.
+// TestARunIsShownWithAllThatIsKnown checks that the command shows every part of a run.
 func TestARunIsShownWithAllThatIsKnown(t *testing.T) {
 	t.Parallel()
 	body := `{"id":"r","kind":"backup","target":"T","plan":"P","status":"Succeeded","state":"succeeded","slot":"2026-01-01T00:00:00Z",` +
@@ -302,7 +302,7 @@ func TestARunIsShownWithAllThatIsKnown(t *testing.T) {
 	}
 }
 
-// TestWhatIsTriedAgain: what may go better by itself, and nothing else.
+// TestWhatIsTriedAgain checks that a command repeats the calls that may succeed later, and no others.
 func TestWhatIsTriedAgain(t *testing.T) {
 	t.Parallel()
 	for status, again := range map[int]bool{
@@ -325,7 +325,8 @@ func TestWhatIsTriedAgain(t *testing.T) {
 	}
 }
 
-// TestWhichAddressesAreTaken: those at which the key cannot be read on its way.
+// TestWhichAddressesAreTaken checks that a command refuses addresses to which the key would travel in plain text, and addresses
+// with more than a host.
 func TestWhichAddressesAreTaken(t *testing.T) {
 	t.Parallel()
 	stopped, cancel := context.WithCancel(context.Background())
@@ -342,7 +343,7 @@ func TestWhichAddressesAreTaken(t *testing.T) {
 	}
 }
 
-// TestAllOfAnErrorIsShown, each of its details in a line of its own.
+// TestAllOfAnErrorIsShown checks that each detail has a line of its own.
 func TestAllOfAnErrorIsShown(t *testing.T) {
 	t.Parallel()
 	a := newApp(t, "", func(_ int, w http.ResponseWriter, _ *http.Request) bool {
@@ -355,7 +356,7 @@ func TestAllOfAnErrorIsShown(t *testing.T) {
 	}
 }
 
-// TestAllOfAListIsOneDocument, which links to nothing more.
+// TestAllOfAListIsOneDocument checks the whole list, and that it has no link to more.
 func TestAllOfAListIsOneDocument(t *testing.T) {
 	t.Parallel()
 	a := newApp(t, "", func(_ int, w http.ResponseWriter, r *http.Request) bool {
@@ -375,9 +376,9 @@ func TestAllOfAListIsOneDocument(t *testing.T) {
 	}
 }
 
-// TestSlotsAreAsManyAsAskedFor, from one on.
+// TestSlotsAreAsManyAsAskedFor checks numbers from one on.
 func TestSlotsAreAsManyAsAskedFor(t *testing.T) {
-	for n, slots := range map[string]int{"1": 2, "2": 4} { // of two targets
+	for n, slots := range map[string]int{"1": 2, "2": 4} { // for two targets
 		if code, out, errs := run("plan", "next", planFile(t, "p"), "-n", n); code != 0 || strings.Count(out, " g/contoso-") != slots || errs != "" {
 			t.Errorf("-n %s: %d\n%s%s", n, code, out, errs)
 		}

@@ -15,7 +15,7 @@ import (
 	"lifeboat/internal/health"
 )
 
-// targetsHealth is what the API tells of the targets, as far as people are shown it.
+// targetsHealth is the API's answer about the targets, with the members that people are shown.
 type targetsHealth struct {
 	Status health.Protection `json:"status"`
 	Plan   struct {
@@ -49,7 +49,7 @@ type targetHealth struct {
 	NextSlot time.Time `json:"nextSlot"`
 }
 
-// status is the target's in words for people.
+// status returns the target's status in words for people.
 func (t targetHealth) status() string {
 	if t.Status == health.Copied {
 		return copyOnly
@@ -75,7 +75,7 @@ func (r remote) health(ctx context.Context, args []string) error {
 	if _, err := files(flags, args, 0); err != nil {
 		return err
 	}
-	// With a target unprotected the API answers 503; a 503 of the host says nothing of the targets.
+	// If a target is unprotected, the API answers 503; a 503 of the host has no targets.
 	tells := func(status int, body []byte) bool {
 		_, err := readHealth(body)
 		return status == http.StatusServiceUnavailable && err == nil
@@ -144,7 +144,7 @@ func (r remote) healthTable(v targetsHealth) error {
 	return nil
 }
 
-// refused is the line about plan.yaml, with one for everything that is wrong with it.
+// refused returns the line about plan.yaml, and one for each of its mistakes.
 func (v targetsHealth) refused() string {
 	line := "plan.yaml is refused"
 	if since := utc(v.Plan.RefusedSince); since != "" {
@@ -159,7 +159,7 @@ func (v targetsHealth) refused() string {
 	return line
 }
 
-// alarm says what makes the exit code 1.
+// alarm returns the reason for the exit code 1.
 func (v targetsHealth) alarm() error {
 	bad := 0
 	for _, t := range v.Targets {
@@ -182,7 +182,7 @@ func (v targetsHealth) alarm() error {
 	return fmt.Errorf("%d of %s unprotected", bad, count(len(v.Targets), "target"))
 }
 
-// ago is an age in seconds for people, by its two largest units.
+// ago returns an age in seconds for people, by its two largest units.
 func ago(seconds int64) string {
 	switch d, h, m := seconds/86400, seconds/3600%24, seconds/60%60; {
 	case d > 0:

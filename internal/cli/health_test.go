@@ -20,10 +20,11 @@ const ill = `{"status":"unprotected","plan":{"refused":true,"refusedSinceDateTim
 	`{"target":"/subscriptions/0c0ffee0-0000-4000-8000-000000000002/resourceGroups/g/providers/Microsoft.ApiManagement/service/twin",` +
 	`"plan":"p","status":"unprotected","reason":{"code":"AuthorizationFailed","message":"Azure's own\u001b words"}}]}`
 
-// twins are told apart by their subscriptions.
+// twins are targets that differ only in their subscriptions.
 const twins = "/subscriptions/0c0ffee0-0000-4000-8000-00000000000"
 
-// TestHealth: the worst comes first; a 503 with the body is an answer, one without is asked again.
+// TestHealth checks that the worst target comes first, and that a 503 with the body is an answer; after a 503 without it the
+// command asks again.
 func TestHealth(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -82,7 +83,7 @@ plan.yaml is refused since 2026-03-28T10:00:00Z; the plan in force is that of 20
 	}
 }
 
-// TestHealthHasAKeyOfItsOwn, which is used before the other one.
+// TestHealthHasAKeyOfItsOwn checks that the command prefers its own key.
 func TestHealthHasAKeyOfItsOwn(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ key, own, sent, says string }{

@@ -12,7 +12,7 @@ import (
 	"text/tabwriter"
 )
 
-// list is a list of the API about one target, newest first, and how its table looks.
+// list is a list of the API about one target, newest first, and the form of its table.
 type list struct {
 	path, what string
 	head       string // columns with tabs between

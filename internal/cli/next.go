@@ -13,7 +13,7 @@ import (
 	"lifeboat/internal/schedule"
 )
 
-// mostSlots of each target are printed: a number with too many digits is a mistake.
+// mostSlots is the limit of slots for each target: a number with too many digits is a mistake.
 const mostSlots = 10_000
 
 // next prints the next slots of every plan and target.
@@ -61,7 +61,7 @@ func (sh Shell) next(args []string) error {
 	return err
 }
 
-// words say when the plan comes due, and how often a day.
+// words returns the schedule of the plan in words, and the number of its runs a day.
 func words(p backup.Plan) string {
 	e, err := schedule.Parse(p.Expression)
 	if err != nil {
@@ -75,12 +75,12 @@ const (
 	utcForm   = "2006-01-02T15:04:05Z"
 )
 
-// local is the slot on the clocks of the plan's zone.
+// local returns the slot on the clocks of the plan's zone.
 func local(p backup.Plan, slot time.Time) string {
 	return slot.In(p.Schedule.Zone).Format(localForm) + " " + p.Schedule.Zone.String()
 }
 
-// short is the target's group and name: enough for people, where the types are alike.
+// short returns the target's group and name: that is enough for people if the types are the same.
 func short(target string) string {
 	r, err := backup.ParseResource(target)
 	if err != nil {
@@ -89,7 +89,7 @@ func short(target string) string {
 	return r.Group + "/" + r.Name
 }
 
-// labels are the short names of targets, and the whole resource IDs of those whose short names are alike.
+// labels returns the short names of targets, or their whole resource IDs if their short names are the same.
 func labels(targets []string) []string {
 	ids := map[string]string{} // by short name; empty where there is more than one
 	for _, target := range targets {

@@ -15,7 +15,7 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// point is what the API tells of a recovery point; within a run it has no ID and plan of its own.
+// point is the API's answer about a recovery point; within a run it has no ID and plan of its own.
 type point struct {
 	ID           string    `json:"id"`
 	Plan         string    `json:"plan"`
@@ -41,7 +41,7 @@ type point struct {
 	CopyOnly bool `json:"copyOnly"`
 }
 
-// state is that of the point in words for people.
+// state returns the state of the point in words for people.
 func (p point) state() string {
 	if p.State == string(backup.CopyOnly) {
 		return copyOnly
@@ -49,10 +49,10 @@ func (p point) state() string {
 	return p.State
 }
 
-// copyOnly is what of which Azure can restore nothing is called.
+// copyOnly is the name of a point from which Azure can restore nothing.
 const copyOnly = "copy only"
 
-// suspect is the state of a recovery point that nobody has accepted yet.
+// suspect is the state of a suspicious recovery point before its acceptance.
 const suspect = "suspect"
 
 // points prints the recovery points of a target, newest first.
@@ -109,7 +109,7 @@ func readPoint(text []byte) (point, error) {
 	return p, nil
 }
 
-// fate is what became, or will become, of a recovery point.
+// fate says when a recovery point was or will be deleted.
 func (p point) fate() string {
 	until := p.Expires
 	if p.Held.After(until) {
@@ -128,7 +128,7 @@ func (p point) fate() string {
 	return p.State
 }
 
-// why is what cleanup decided, or why the point is suspect, or was accepted.
+// why returns the decision of cleanup, or the reason for which the point is suspect, or was accepted.
 func (p point) why() string {
 	switch {
 	case p.Decision != "":

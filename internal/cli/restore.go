@@ -17,7 +17,7 @@ import (
 	"lifeboat/internal/restore"
 )
 
-// restored is what the API tells of what a run restores.
+// restored is the API's answer about a restore within a run.
 type restored struct {
 	Point       string    `json:"recoveryPoint"`
 	Source      string    `json:"source"`
@@ -44,7 +44,7 @@ func (r remote) restore(ctx context.Context, args []string) error {
 	text("reason", "reason")
 	text("reply-to", "replyTo")
 	text("expires", "expires")
-	points := 0 // an empty one, as of a variable that is not set, is a mistake and does not mean the newest
+	points := 0 // an empty one, from a variable that is not set, is a mistake and does not mean the newest
 	for name, prefix := range map[string]string{"point": "", "before": "latest before "} {
 		flags.Func(name, "", func(value string) error {
 			points++
@@ -102,7 +102,7 @@ func (r remote) dryRun(a answer, asJSON bool) error {
 	return nil
 }
 
-// planTable shows a plan: what would be lost first.
+// planTable shows a plan, and the possible loss first.
 func (r remote) planTable(p restore.Preview) error {
 	table := tabwriter.NewWriter(r.stdout, 0, 0, 2, ' ', 0)
 	row := func(name string, values ...string) {
@@ -151,17 +151,17 @@ func (r remote) planTable(p restore.Preview) error {
 	return err
 }
 
-// cancel takes back a restore that has begun nothing yet.
+// cancel cancels a restore that has begun nothing yet.
 func (r remote) cancel(ctx context.Context, args []string) error {
 	return r.change(ctx, args, "cancel")
 }
 
-// confirm lets go of the safety backup of a restore.
+// confirm ends the hold of a restore's safety backup.
 func (r remote) confirm(ctx context.Context, args []string) error {
 	return r.change(ctx, args, "confirm")
 }
 
-// change does to a restore what the last part of the path says, which changes nothing if it is done twice.
+// change calls the action of a restore, the last part of the path; a second call changes nothing.
 func (r remote) change(ctx context.Context, args []string, what string) error {
 	flags := flag.NewFlagSet(what, flag.ContinueOnError)
 	asJSON := flags.Bool("json", false, "")

@@ -13,7 +13,7 @@ import (
 	"lifeboat/internal/restore"
 )
 
-// restorable is a service that would take a restore.
+// restorable is a service that accepts a restore.
 type restorable struct {
 	backup.Provider
 	backup.Restorer
@@ -27,7 +27,7 @@ func (restorable) PreflightRestore(context.Context, backup.Restore) error {
 	return &backup.Fault{Kind: backup.Deferred, Code: "Updating", Message: "it is\x1b updating"}
 }
 
-// restoreApp is the API over a target with one recovery point, whose ID it returns.
+// restoreApp returns the API over a target with one recovery point, and the point's ID.
 func restoreApp(t *testing.T, network func(n int, w http.ResponseWriter, r *http.Request) bool) (*app, string) {
 	t.Helper()
 	a := newApp(t, "", network)
@@ -47,7 +47,8 @@ func restoreApp(t *testing.T, network func(n int, w http.ResponseWriter, r *http
 	return a, id
 }
 
-// TestDryRun: a plan says first what is lost, and from what; its exit code is whether it may.
+// TestDryRun checks that a plan first says what is lost, and names the recovery point, and that the exit code says whether a
+// restore is allowed.
 func TestDryRun(t *testing.T) {
 	t.Parallel()
 	a, point := restoreApp(t, nil)
@@ -78,13 +79,13 @@ func TestDryRun(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &p); err != nil || code != 0 || p.Point.ID != point {
 		t.Errorf("%d, %s", code, out)
 	}
-	if len(a.queue.Messages("execute")) != 1 { // that of the backup
+	if len(a.queue.Messages("execute")) != 1 { // the backup's
 		t.Error("a dry run has made something")
 	}
 }
 
-// TestOneRestore: a command asks for one restore whatever becomes of its requests, which can be looked at, taken back and
-// confirmed.
+// TestOneRestore checks that a command asks for one restore, also if requests fail, and that people can show, cancel and confirm
+// it.
 func TestOneRestore(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -129,7 +130,7 @@ func TestOneRestore(t *testing.T) {
 	if code != 1 || out != "" || !strings.Contains(errs, "ReplyToNotAllowed") || !strings.Contains(errs, "Hint: ") {
 		t.Errorf("refused: %d, %s%s", code, out, errs)
 	}
-	// What is empty, as of a variable that is not set, is a mistake, and does not mean the newest, or the target itself.
+	// An empty argument, from a variable that is not set, is a mistake, and does not mean the newest, or the target itself.
 	for _, flag := range []string{"--point", "--before", "--into", "--key", "--expires"} {
 		code, out, errs := a.run(t.Context(), "three", "restore", target, flag, "")
 		if code != 1 || out != "" || !strings.Contains(errs, "InvalidRequest") {
@@ -153,7 +154,7 @@ func TestOneRestore(t *testing.T) {
 	}
 }
 
-// TestRestoreEnds: what it left, and until when that is held; a failure in Azure's words.
+// TestRestoreEnds checks that the end has the safety backup and the time of its hold, and a failure in Azure's words.
 func TestRestoreEnds(t *testing.T) {
 	t.Parallel()
 	const run = `{"id":"r","kind":"restore","target":"` + target + `","status":"%s","state":"%s","restore":{"kind":"selective","key":"k",` +

@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// run is what the API tells of a run, as far as people are shown it.
+// run is the API's answer about a run, with the members that people are shown.
 type run struct {
 	ID          string    `json:"id"`
 	Status      string    `json:"status"`
@@ -34,12 +34,12 @@ type run struct {
 	Error       *problem  `json:"error"`
 	Point       *point    `json:"recoveryPoint"`
 	NotIncluded []string  `json:"notIncluded"`
-	// Kind is backup or restore; Restore what a restore brings back.
+	// Kind is backup or restore; Restore describes a restore.
 	Kind    string    `json:"kind"`
 	Restore *restored `json:"restore"`
 }
 
-// remote is a command against the API, and what is around it.
+// remote is a command against the API, and its environment.
 type remote struct {
 	*client
 	requestID      string
@@ -208,16 +208,16 @@ func (r remote) await(ctx context.Context, a answer, wait, asJSON bool) error {
 	return nil
 }
 
-// operation is what a command can wait for the end of.
+// operation is a run or a batch: a command can wait for its end.
 type operation interface {
 	// over tells whether it has ended.
 	over() bool
-	// progress is a line about where it stands.
+	// progress returns a line about its state.
 	progress() string
-	// path is where the API tells of it, and command the one that shows it.
+	// path returns its path in the API, and command the command that shows it.
 	path() string
 	command() string
-	// kind is backup or restore.
+	// kind returns backup or restore.
 	kind() string
 }
 
@@ -271,7 +271,7 @@ func readRun(text []byte) (run, error) {
 
 func (v run) over() bool { return ended(v.Status) }
 
-// ended: Azure's three words for the end of a long-running operation.
+// ended tells whether the word is one of Azure's three for the end of a long-running operation.
 func ended(status string) bool {
 	return status == "Succeeded" || status == "Failed" || status == "Canceled"
 }
@@ -282,7 +282,7 @@ func (v run) command() string { return "run " + v.ID }
 
 func (v run) kind() string { return plain(cmp.Or(v.Kind, "backup")) }
 
-// slot is what the run was made for.
+// slot returns the slot of the run, or says that the run is a restore or was made by hand.
 func (v run) slot() string {
 	switch {
 	case v.Restore != nil:
@@ -293,7 +293,7 @@ func (v run) slot() string {
 	return utc(v.Slot)
 }
 
-// progress is the line about where the run stands. Its time is the app's, of the run's last step.
+// progress returns the line about the state of the run. Its time is the app's, of the run's last step.
 func (v run) progress() string {
 	line := fmt.Sprintf("%s  %s", utc(v.Updated), v.State)
 	switch {
@@ -317,7 +317,7 @@ func utc(t time.Time) string {
 	return t.UTC().Format(utcForm)
 }
 
-// bytesOf is a size for people, in powers of 1024.
+// bytesOf returns a size for people, in powers of 1024.
 func bytesOf(n int64) string {
 	size, unit := float64(n), 0
 	for ; size >= 1024 && unit < 4; unit++ {

@@ -7,7 +7,7 @@ import (
 	"lifeboat/internal/cli"
 )
 
-// TestCheckWarns: what a plan hardly means is shown with its line, and the plan is good all the same.
+// TestCheckWarns checks that a warning is shown with its line, and that the plan is good all the same.
 func TestCheckWarns(t *testing.T) {
 	path := edited(t, "30 2 * * *", "30 2 1 */3 *")
 	code, out, errs := run("plan", "check", path)
@@ -22,7 +22,8 @@ func TestCheckWarns(t *testing.T) {
 	}
 }
 
-// TestCheckWarnsOfManySlots, with their count, unless the waits are shortened: then the tick and the backups are too.
+// TestCheckWarnsOfManySlots checks the count in the warning, and that there is none if the waits are shortened: then the tick
+// and the backups are faster too.
 func TestCheckWarnsOfManySlots(t *testing.T) {
 	path := edited(t, "30 2 * * *", "* 30 2 * * *")
 	for _, c := range []struct {
@@ -46,7 +47,7 @@ func TestCheckWarnsOfManySlots(t *testing.T) {
 	}
 }
 
-// TestNextShowsAsManySlotsAsPeopleCanMean.
+// TestNextShowsAsManySlotsAsPeopleCanMean checks the greatest number of slots.
 func TestNextShowsAsManySlotsAsPeopleCanMean(t *testing.T) {
 	for n, want := range map[string]int{"0": 2, "-1": 2, "10001": 2, "999999999999": 2, "1": 0} {
 		if code, _, _ := run("plan", "next", edited(t), "-n", n); code != want {

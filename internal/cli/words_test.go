@@ -11,12 +11,13 @@ import (
 	"lifeboat/internal/schedule"
 )
 
-// id is a resource ID in the subscription with the number.
+// id returns a resource ID in the subscription with the number.
 func id(subscription, name string) string {
 	return "/subscriptions/0c0ffee0-0000-4000-8000-00000000000" + subscription + "/resourceGroups/g/providers/Microsoft.ApiManagement/service/" + name
 }
 
-// TestShortNamesTellTargetsApart: those that are alike are written out, however many there are, and in whichever case.
+// TestShortNamesTellTargetsApart checks that targets with the same short name get their whole ID, for any number of them and in
+// any case.
 func TestShortNamesTellTargetsApart(t *testing.T) {
 	one, two, three, other := id("1", "twin"), id("2", "twin"), id("3", "twin"), id("1", "other")
 	for name, c := range map[string]struct{ targets, want []string }{
@@ -35,7 +36,7 @@ func TestShortNamesTellTargetsApart(t *testing.T) {
 	}
 }
 
-// TestRetryAfterIsFollowedForAMinuteAtMost: a command at a person's hands does not sleep for hours.
+// TestRetryAfterIsFollowedForAMinuteAtMost checks that a command does not sleep for hours.
 func TestRetryAfterIsFollowedForAMinuteAtMost(t *testing.T) {
 	for text, want := range map[string]time.Duration{
 		"": 0, "0": 0, "1": time.Second, "59": 59 * time.Second, "60": time.Minute, "61": time.Minute, "7200": time.Minute,
@@ -47,7 +48,7 @@ func TestRetryAfterIsFollowedForAMinuteAtMost(t *testing.T) {
 	}
 }
 
-// TestAgesAndSizesAndTimesForPeople.
+// TestAgesAndSizesAndTimesForPeople checks the texts of ages, sizes and times.
 func TestAgesAndSizesAndTimesForPeople(t *testing.T) {
 	for seconds, want := range map[int64]string{
 		0: "0s", 59: "59s", 60: "1m0s", 61: "1m1s", 3599: "59m59s", 3600: "1h0m", 3660: "1h1m", 86399: "23h59m", 86400: "1d0h",
@@ -79,7 +80,8 @@ func TestAgesAndSizesAndTimesForPeople(t *testing.T) {
 	}
 }
 
-// TestFateOfARecoveryPoint: until when it stays, the later of its own time and that of a hold, or what became of it.
+// TestFateOfARecoveryPoint checks that the text has the later of the point's own time and the end of its hold, or its final
+// state.
 func TestFateOfARecoveryPoint(t *testing.T) {
 	day := func(n int) time.Time { return time.Date(2026, 1, n, 0, 0, 0, 0, time.UTC) }
 	for name, c := range map[string]struct {
@@ -115,7 +117,7 @@ func TestFateOfARecoveryPoint(t *testing.T) {
 	}
 }
 
-// TestALinkIsFollowedByItsPathAlone: the API's links name the host that it believes to be called by.
+// TestALinkIsFollowedByItsPathAlone checks that the host in a link of the API is not used.
 func TestALinkIsFollowedByItsPathAlone(t *testing.T) {
 	for link, want := range map[string]string{
 		"https://other/api/runs/x": "/api/runs/x", "https://other/api/runs?target=a%2Fb&after=c": "/api/runs?target=a%2Fb&after=c",
@@ -127,7 +129,7 @@ func TestALinkIsFollowedByItsPathAlone(t *testing.T) {
 	}
 }
 
-// TestProgressOfARun: each line says what there is to say of the run.
+// TestProgressOfARun checks the line for each state of a run.
 func TestProgressOfARun(t *testing.T) {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.FixedZone("", 3600))
 	for want, v := range map[string]run{
@@ -155,7 +157,7 @@ func TestProgressOfARun(t *testing.T) {
 	}
 }
 
-// TestSlotsOfAPausedPlanAreNone.
+// TestSlotsOfAPausedPlanAreNone checks that a paused plan has no slots.
 func TestSlotsOfAPausedPlanAreNone(t *testing.T) {
 	const every = 1<<32 - 1
 	p := backup.Plan{Schedule: schedule.Schedule{Second: 1, Minute: 1, Hour: 1, Day: every, Month: every, Weekday: every, Zone: time.UTC}}

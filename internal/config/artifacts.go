@@ -11,8 +11,8 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// artifacts are the targets of a file by what Azure calls what it writes of them. Where two services could write under one
-// name, nobody could tell whose a backup is: it might be restored into, or deleted for, the other one.
+// artifacts are the targets of a file, by the names that Azure gives their backups. If two services could write under one
+// name, Lifeboat could not tell their backups apart: it might restore or delete the backup of the other service.
 type artifacts struct {
 	*reader
 	of map[string]artifact
@@ -23,16 +23,16 @@ type artifact struct {
 	at     *yaml.Node
 }
 
-// add notes the plan's targets, and refuses one whose artifacts are called as those of another one are.
+// add records the plan's targets, and refuses a target if another target's artifacts have the same name.
 func (a artifacts) add(plan *yaml.Node, storage backup.Storage) {
-	if storage.AccountName() == "" || storage.Container == "" { // that is told already
+	if storage.AccountName() == "" || storage.Container == "" { // that is reported already
 		return
 	}
 	for _, item := range list(plan, "targets") {
 		target := strings.TrimSuffix(item.Value, "/")
 		names := ""
 		if service, _ := a.services.Of(target); service.ArtifactNames != nil {
-			resource, _ := backup.ParseResource(target) // it is one of the service's
+			resource, _ := backup.ParseResource(target) // the service has checked it
 			names = service.ArtifactNames(storage, resource)
 		}
 		other, taken := a.of[names]
@@ -46,11 +46,11 @@ func (a artifacts) add(plan *yaml.Node, storage backup.Storage) {
 	}
 }
 
-// dated is the end of a name that can be taken for the time that Azure adds to the name before it.
+// dated matches a name whose end can be taken for the time that Azure adds to a name.
 var dated = regexp.MustCompile(`-20[0-9]{2}-?[01][0-9]-?[0-3][0-9]`)
 
-// check refuses a ledger whose name is that of another one with a date behind it: how Azure writes the time in a share's
-// name is not documented, so contoso-20260131-1795279656396 could be of contoso.
+// check refuses a ledger if its name is another ledger's name with a date behind it. The format of the time in a share's name
+// is not documented, so contoso-20260131-1795279656396 could be a share of contoso.
 func (a artifacts) check() {
 	for _, names := range slices.Sorted(maps.Keys(a.of)) {
 		for _, at := range dated.FindAllStringIndex(names, -1) {

@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// TestTwoTargetsNeverShareANameOfArtifacts: Azure names what it writes of an HSM or a ledger after the service's name alone.
+// TestTwoTargetsNeverShareANameOfArtifacts checks that such plans are refused: Azure names the backup of an HSM or a ledger after
+// the service's name alone.
 func TestTwoTargetsNeverShareANameOfArtifacts(t *testing.T) {
 	const (
 		ccf, ledger, hsm = "Microsoft.ConfidentialLedger/managedCCFs/", "Microsoft.ConfidentialLedger/ledgers/", "Microsoft.KeyVault/managedHSMs/"

@@ -11,7 +11,7 @@ import (
 	"lifeboat/internal/config"
 )
 
-// planOf is a file with one plan: its target begins at line 9, its fields stand one a line from line 10 on.
+// planOf returns a file with one plan: its target begins at line 9, its fields stand one a line from line 10 on.
 func planOf(target string, fields ...string) []byte {
 	return []byte(`version: 1
 defaults:
@@ -34,7 +34,7 @@ const (
 	forAMonth = "keep: {within: 30d}"
 )
 
-// TestNoTimeOverflows: each time that can be written is read as exactly that, or refused with its line and the bound.
+// TestNoTimeOverflows checks that each time is read exactly, or refused with its line and the bound.
 func TestNoTimeOverflows(t *testing.T) {
 	for _, unit := range []struct {
 		name   string
@@ -76,7 +76,7 @@ func TestNoTimeOverflows(t *testing.T) {
 	}
 }
 
-// TestWarnings: what a plan can say and hardly means is told with its line, and the plan is taken.
+// TestWarnings checks that a probable mistake in a valid plan gets a warning with its line, and that the plan is accepted.
 func TestWarnings(t *testing.T) {
 	for _, c := range []struct {
 		name, target string
@@ -134,7 +134,8 @@ func TestWarnings(t *testing.T) {
 	}
 }
 
-// TestWarningsComeInTheOrderOfTheirLines, and none beside an error: first the plan must be a good one.
+// TestWarningsComeInTheOrderOfTheirLines checks the order, and that there is no warning beside an error: first the plan must be
+// a good one.
 func TestWarningsComeInTheOrderOfTheirLines(t *testing.T) {
 	fields := []string{"jitter: 25h", `schedule: "30 1 * * *"`, "keep: {within: 1h}", "window: 2d"}
 	_, warnings, err := reader.Parse("plan.yaml", planOf(aLedger, fields...))
@@ -152,7 +153,7 @@ func TestWarningsComeInTheOrderOfTheirLines(t *testing.T) {
 	}
 }
 
-// TestSettingsHaveBounds: the error names the setting, the bounds and why.
+// TestSettingsHaveBounds checks that the error names the setting, the bounds and the reason.
 func TestSettingsHaveBounds(t *testing.T) {
 	for _, c := range []struct{ name, text, want string }{
 		{"LIFEBOAT_WAIT_FACTOR", "0.001", ""},

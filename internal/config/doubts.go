@@ -12,10 +12,10 @@ import (
 	"lifeboat/internal/schedule"
 )
 
-// tick is how often the timer looks for slots that came due, where LIFEBOAT_SCHEDULE_TICK says nothing else.
+// tick is the time between two runs of the schedule's timer, unless LIFEBOAT_SCHEDULE_TICK sets another.
 const tick = time.Minute
 
-// doubts warns of what a plan can say and hardly means. It is for plans in which nothing is wrong.
+// doubts warns of probable mistakes in a plan that is valid.
 func (r *reader) doubts(n *yaml.Node, p backup.Plan) {
 	widest := p.Schedule.Widest()
 	at := field(n, "schedule")
@@ -55,7 +55,7 @@ func (r *reader) doubts(n *yaml.Node, p backup.Plan) {
 	}
 }
 
-// often warns of slots that follow each other faster than backups can.
+// often warns if the slots follow each other faster than backups can.
 func (r *reader) often(at *yaml.Node, p backup.Plan, widest time.Duration) {
 	e, err := schedule.Parse(p.Expression)
 	if err != nil {
@@ -80,7 +80,7 @@ func (r *reader) often(at *yaml.Node, p backup.Plan, widest time.Duration) {
 			need(service.Usual, reason, service.Type, brief(service.Usual))
 		}
 	}
-	if p.Jitter <= widest { // else that is told of the jitter
+	if p.Jitter <= widest { // else the warning is about the jitter
 		need(p.Jitter, "but jitter spreads the runs over %s: it ends with the next slot", brief(p.Jitter))
 	}
 	if p.Window < widest { // the same
@@ -91,10 +91,10 @@ func (r *reader) often(at *yaml.Node, p backup.Plan, widest time.Duration) {
 	}
 }
 
-// meant are the places of zones whose clocks never change, although the name is also that of a place's winter.
+// meant are the places of zones whose clocks never change, although their name is also the name of a place's winter time.
 var meant = map[string]string{"EST": "America/New_York", "MST": "America/Denver"}
 
-// misread warns of zones that are not what their names seem to say; "" for nothing.
+// misread warns of zones with misleading names; "" if the name is clear.
 func misread(name string, zone *time.Location) string {
 	offset := time.Date(2026, 7, 1, 0, 0, 0, 0, time.UTC).In(zone).Format("-07:00")
 	if place := meant[name]; place != "" {
@@ -108,7 +108,7 @@ func misread(name string, zone *time.Location) string {
 	return ""
 }
 
-// brief is a time without the units of which it has none: 30m.
+// brief returns a time without its zero units: 30m.
 func brief(d time.Duration) string {
 	text := d.String()
 	for _, none := range []string{"m0s", "h0m"} {
@@ -119,7 +119,7 @@ func brief(d time.Duration) string {
 	return text
 }
 
-// span is a time for people: whole days of two or more, whole hours of two or more, or what it is.
+// span returns a time for people: whole days of two or more, whole hours of two or more, or else the exact time.
 func span(d time.Duration) string {
 	switch {
 	case d >= 2*24*time.Hour:
@@ -130,7 +130,7 @@ func span(d time.Duration) string {
 	return d.String()
 }
 
-// restorable is how long the target's service can restore a backup; 0 for without end.
+// restorable returns the time for which the target's service can restore a backup; 0 means without end.
 func (r *reader) restorable(target string) time.Duration {
 	service, _ := r.services.Of(target)
 	return service.Restorable

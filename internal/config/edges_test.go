@@ -26,7 +26,7 @@ const (
 	accounts  = resources + "Microsoft.Storage/storageAccounts/"
 )
 
-// onePlan is a good file with one plan, of the targets, and with these lines; what they lack, a plan needs.
+// onePlan returns a good file with one plan, with the targets and these lines; it adds the missing required lines.
 func onePlan(targets []string, lines ...string) string {
 	text := "version: 1\nplans:\n  - name: one\n    targets:\n"
 	for _, target := range targets {
@@ -56,7 +56,7 @@ func parseOne(t *testing.T, targets []string, lines ...string) backup.Plan {
 	return plans[0]
 }
 
-// refused wants the file with one plan to be refused with the words, each thing once.
+// refused checks that the file with one plan is refused with the words, each mistake once.
 func refused(t *testing.T, want string, targets []string, lines ...string) {
 	t.Helper()
 	_, _, err := reader.Parse("plan.yaml", []byte(onePlan(targets, lines...)))
@@ -65,7 +65,7 @@ func refused(t *testing.T, want string, targets []string, lines ...string) {
 	}
 }
 
-// TestYesIsSpelledAsYAMLSpellsIt: what YAML takes for true is true wherever a plan has a yes or no.
+// TestYesIsSpelledAsYAMLSpellsIt checks that every spelling of YAML's true is true in each boolean of a plan.
 func TestYesIsSpelledAsYAMLSpellsIt(t *testing.T) {
 	for _, c := range []struct {
 		written string
@@ -81,7 +81,7 @@ func TestYesIsSpelledAsYAMLSpellsIt(t *testing.T) {
 	}
 }
 
-// TestApprovalIsAskedForOnlyIfRequired, by the word for it.
+// TestApprovalIsAskedForOnlyIfRequired checks both words of approval.
 func TestApprovalIsAskedForOnlyIfRequired(t *testing.T) {
 	for line, want := range map[string]bool{"required": true, "none": false} {
 		if p := parseOne(t, []string{gateways + "a"}, "restore: {into: [itself], approval: "+line+"}"); p.Restore.Approval != want {
@@ -90,7 +90,7 @@ func TestApprovalIsAskedForOnlyIfRequired(t *testing.T) {
 	}
 }
 
-// TestASlashAtTheEndIsNoPartOfAnID, wherever a plan names a service.
+// TestASlashAtTheEndIsNoPartOfAnID checks each place of a plan that names a service.
 func TestASlashAtTheEndIsNoPartOfAnID(t *testing.T) {
 	p := parseOne(t, []string{gateways + "a/", gateways + "b"}, "restore: {into: ["+gateways+"c/, itself, "+gateways+"d]}")
 	if got := strings.Join(p.Targets, " "); got != gateways+"a "+gateways+"b" {
@@ -102,7 +102,7 @@ func TestASlashAtTheEndIsNoPartOfAnID(t *testing.T) {
 	refused(t, "stands here twice", []string{gateways + "a", gateways + "A/"})
 }
 
-// TestAnswersNeverGoToAQueueOfTheApp: each queue that a function reads, those for its poison, and that of the events.
+// TestAnswersNeverGoToAQueueOfTheApp checks each queue that a function reads, its poison queue, and the queue of events.
 func TestAnswersNeverGoToAQueueOfTheApp(t *testing.T) {
 	own := []string{"lifeboat-events"}
 	files, err := filepath.Glob("../../functions/*/function.json")
@@ -133,7 +133,7 @@ func TestAnswersNeverGoToAQueueOfTheApp(t *testing.T) {
 	}
 }
 
-// TestATypeIsReadInAnyCase: Azure's portal, its CLI and Resource Manager spell the types of resources differently.
+// TestATypeIsReadInAnyCase checks the case of types, since Azure's portal, its CLI and Resource Manager spell them differently.
 func TestATypeIsReadInAnyCase(t *testing.T) {
 	for _, spelled := range []func(string) string{strings.ToLower, strings.ToUpper} {
 		id := func(all, name string) string { return resources + spelled(strings.TrimPrefix(all, resources)) + name }
@@ -160,7 +160,7 @@ func TestATypeIsReadInAnyCase(t *testing.T) {
 	}
 }
 
-// TestEveryMemberOfAListCounts, not the first one alone.
+// TestEveryMemberOfAListCounts checks that the reader uses every member, not the first one alone.
 func TestEveryMemberOfAListCounts(t *testing.T) {
 	mixed := func(second string) []string { return []string{gateways + "a", second} }
 	parseOne(t, mixed(hsms+"hsm"), "hsm: {access: sas}", "identity: accessKey")
@@ -179,7 +179,7 @@ func TestEveryMemberOfAListCounts(t *testing.T) {
 	refused(t, `"A" is no name of a queue`, mixed(gateways+"b"), "restore: {into: [itself], replyTo: [answers, A]}")
 }
 
-// TestNamesAreAsLongAsAzureLetsThemBe, and no longer.
+// TestNamesAreAsLongAsAzureLetsThemBe checks the longest names, and refuses longer ones.
 func TestNamesAreAsLongAsAzureLetsThemBe(t *testing.T) {
 	for _, c := range []struct {
 		of              string
@@ -214,7 +214,7 @@ func TestNamesAreAsLongAsAzureLetsThemBe(t *testing.T) {
 	}
 }
 
-// TestNamesOfQueuesAndContainers: 3 to 63 lower-case letters, digits and single dashes inside.
+// TestNamesOfQueuesAndContainers checks for 3 to 63 lower-case letters, digits and single dashes inside.
 func TestNamesOfQueuesAndContainers(t *testing.T) {
 	for name, good := range map[string]bool{
 		"abc": true, "a-b": true, "1-2-3": true, "a-b-c-d": true, strings.Repeat("a", 63): true, strings.Repeat("a-", 31) + "a": true,
@@ -229,7 +229,7 @@ func TestNamesOfQueuesAndContainers(t *testing.T) {
 	}
 }
 
-// TestAPlanHasAsManyTargetsAsATickCanMakeRunsOf, and no more.
+// TestAPlanHasAsManyTargetsAsATickCanMakeRunsOf checks the greatest number of targets, and one more.
 func TestAPlanHasAsManyTargetsAsATickCanMakeRunsOf(t *testing.T) {
 	targets := make([]string, backup.MostTargets+1)
 	for i := range targets {
@@ -241,7 +241,7 @@ func TestAPlanHasAsManyTargetsAsATickCanMakeRunsOf(t *testing.T) {
 	refused(t, "the plan has 1001 targets; write several plans with 1000 at the most", targets)
 }
 
-// TestATextOfAMiBIsAPlan, and one byte more is none.
+// TestATextOfAMiBIsAPlan checks the longest text, and one byte more.
 func TestATextOfAMiBIsAPlan(t *testing.T) {
 	text := onePlan([]string{gateways + "a"})
 	text += "#" + strings.Repeat("x", 1<<20-len(text)-2) + "\n"
@@ -253,7 +253,7 @@ func TestATextOfAMiBIsAPlan(t *testing.T) {
 	}
 }
 
-// TestAPlanHasItsOwnSettings, and without them those of the defaults; another plan's never.
+// TestAPlanHasItsOwnSettings checks that a plan has its own settings, or else the defaults, and never another plan's settings.
 func TestAPlanHasItsOwnSettings(t *testing.T) {
 	plans, _, err := reader.Parse("plan.yaml", []byte(good))
 	if err != nil {
@@ -280,7 +280,7 @@ func TestAPlanHasItsOwnSettings(t *testing.T) {
 	}
 }
 
-// TestATimeIsReadInEveryUnit.
+// TestATimeIsReadInEveryUnit checks each unit of a time.
 func TestATimeIsReadInEveryUnit(t *testing.T) {
 	for text, want := range map[string]time.Duration{
 		"45s": 45 * time.Second, "45m": 45 * time.Minute, "5h": 5 * time.Hour, "5d": 120 * time.Hour, "2w": 336 * time.Hour,
@@ -290,14 +290,14 @@ func TestATimeIsReadInEveryUnit(t *testing.T) {
 			t.Errorf("%s: window %s, keep %s, on demand %s, jitter %s", text, p.Window, p.Settings.KeepWithin, p.OnDemandKeepWithin, p.Jitter)
 		}
 	}
-	// What is exactly as long as the service restores, and exactly as long as the window.
+	// These times are exactly as long as the service restores, and exactly as long as the window.
 	parseOne(t, []string{gateways + "a"}, "keep: {within: 30d}", "onDemand: {keep: {within: 30d}}")
 	parseOne(t, []string{ccfs + "ccf"}, "keep: {within: 90d}")
 	refused(t, "jitter must be shorter than window", []string{gateways + "a"}, "jitter: 1h", "window: 60m")
 	parseOne(t, []string{gateways + "a"}, "jitter: 1h") // without a window it ends with the next slot
 }
 
-// TestConcurrencyHasItsBounds, in the plan and in the app setting.
+// TestConcurrencyHasItsBounds checks the bounds in the plan and in the app setting.
 func TestConcurrencyHasItsBounds(t *testing.T) {
 	for text, good := range map[string]bool{"0": false, "1": true, "500": true, "501": false, "-1": false, "1.5": false} {
 		plans, _, err := reader.Parse("plan.yaml", []byte(onePlan([]string{gateways + "a"}, "concurrency: "+text)))
@@ -311,7 +311,7 @@ func TestConcurrencyHasItsBounds(t *testing.T) {
 	}
 }
 
-// TestEveryFieldOfCron: what each field says is when the plan comes due.
+// TestEveryFieldOfCron checks that each field decides when the plan comes due.
 func TestEveryFieldOfCron(t *testing.T) {
 	now := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC) // a Thursday
 	for text, next := range map[string]string{
@@ -372,7 +372,7 @@ func environment(name, value string) func(string) string {
 	}
 }
 
-// TestSecureWhereverAzureRunsIt: each kind of hosting has a variable of its own that tells.
+// TestSecureWhereverAzureRunsIt checks the variable of each kind of hosting.
 func TestSecureWhereverAzureRunsIt(t *testing.T) {
 	for name, want := range map[string]bool{
 		"WEBSITE_INSTANCE_ID": true,                         // Premium, Dedicated
@@ -385,7 +385,7 @@ func TestSecureWhereverAzureRunsIt(t *testing.T) {
 	}
 }
 
-// TestEachSettingIsTakenOver, from the variable that has its name.
+// TestEachSettingIsTakenOver checks that each setting comes from the variable with its name.
 func TestEachSettingIsTakenOver(t *testing.T) {
 	for name, is := range map[string]func(config.Settings) bool{
 		"LIFEBOAT_PLAN":        func(s config.Settings) bool { return s.Plan == "1" },
@@ -399,14 +399,14 @@ func TestEachSettingIsTakenOver(t *testing.T) {
 			t.Errorf("%s: %+v, %v", name, s, err)
 		}
 	}
-	reason := strings.Repeat("é", 150) // of two bytes each
+	reason := strings.Repeat("é", 150) // two bytes each
 	s, err := config.FromEnvironment(environment("LIFEBOAT_STOPPED", reason))
 	if err != nil || s.Stopped != "stopped by LIFEBOAT_STOPPED: "+reason[:200] {
 		t.Errorf("a long reason is not cut after 200 bytes: %q, %v", s.Stopped, err)
 	}
 }
 
-// TestAPlansBlobIsReadWithItsFaults: who has to do what about each answer of storage.
+// TestAPlansBlobIsReadWithItsFaults checks the fault of each answer of storage, and its hint.
 func TestAPlansBlobIsReadWithItsFaults(t *testing.T) {
 	for status, want := range map[int]string{
 		400: "check the URL", 401: "Storage Blob Data Reader", 403: "Storage Blob Data Reader", 404: "check the URL", 409: "check the URL",
@@ -422,7 +422,7 @@ func TestAPlansBlobIsReadWithItsFaults(t *testing.T) {
 	}
 }
 
-// TestAURLOfABlobIsNothingButThat.
+// TestAURLOfABlobIsNothingButThat checks that any other URL is refused.
 func TestAURLOfABlobIsNothingButThat(t *testing.T) {
 	for _, more := range []string{"#secret", "?secret"} {
 		if _, err := config.NewPlanSource(reader, planBlob+more, anybody{}, azcore.ClientOptions{}); err == nil || strings.Contains(err.Error(), "secret") {
@@ -431,7 +431,7 @@ func TestAURLOfABlobIsNothingButThat(t *testing.T) {
 	}
 }
 
-// TestALongBlobIsNoPlan: it is not read to its end, and not cut to one that parses.
+// TestALongBlobIsNoPlan checks that a long blob is not read to its end, and not cut to a text that parses.
 func TestALongBlobIsNoPlan(t *testing.T) {
 	text := onePlan([]string{gateways + "a"}) + strings.Repeat("#\n", 1<<20)
 	s := sourceOn(t, func(*http.Request) (int, map[string]string, string, error) {
@@ -446,7 +446,7 @@ func TestALongBlobIsNoPlan(t *testing.T) {
 	}
 }
 
-// TestASecretIsShownInNoSpelling that stands in plan.yaml by mistake.
+// TestASecretIsShownInNoSpelling checks that no error shows a secret in plan.yaml.
 func TestASecretIsShownInNoSpelling(t *testing.T) {
 	for _, text := range []string{
 		"https://contoso.blob.core.windows.net/x?sv=1&sig=hidden", "https://contoso.blob.core.windows.net/x?SIG=hidden&sv=1",

@@ -1,4 +1,4 @@
-// Package config turns what people write, plan.yaml and the app settings, into values that were checked.
+// Package config reads and checks plan.yaml and the app settings.
 package config
 
 import (
@@ -23,7 +23,7 @@ import (
 	"lifeboat/internal/tzdata"
 )
 
-// Reader reads plan.yaml, with the blocks of the services that it is made for. It may be used from any goroutine.
+// Reader reads plan.yaml, with the blocks of its services. Any goroutine may use it.
 type Reader struct {
 	services backup.Services
 	schema   schema
@@ -34,7 +34,7 @@ func NewReader(services backup.Services) *Reader {
 	return &Reader{services: services, schema: compile(Schema(services))}
 }
 
-// Default says what holds where a plan does not say the value of a service's block, such as "hsm.access".
+// Default returns the value of a key of a service's block, such as "hsm.access", for a plan without that key.
 func (c *Reader) Default(value string) string {
 	for _, s := range c.services {
 		if s.Block != nil && s.Block.Default[value] != "" {
@@ -44,10 +44,10 @@ func (c *Reader) Default(value string) string {
 	return "none"
 }
 
-// File reads and checks the plans in a file. The error has a line for everything wrong: file, line, reason. So have the
-// warnings, of which each is about something that can be done, but is hardly what its author wants.
+// File reads and checks the plans in a file. The error has a line for each mistake: file, line, reason. A warning has the same
+// form, and is about a valid setting that its author has probably meant in another way.
 //
-// waitFactor is LIFEBOAT_WAIT_FACTOR: below 1 nothing warns of many slots.
+// waitFactor is LIFEBOAT_WAIT_FACTOR: below 1 there is no warning about many slots.
 func (c *Reader) File(path string, waitFactor float64) (plans []backup.Plan, warnings []string, err error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -59,8 +59,8 @@ func (c *Reader) File(path string, waitFactor float64) (plans []backup.Plan, war
 // longestPlan bounds plan.yaml, in bytes: some 6,000 targets.
 const longestPlan = 1 << 20
 
-// Parse checks the text of plan.yaml; file is its name in errors and warnings. The published schema says what may stand
-// where; the rest of what a plan must be is checked here.
+// Parse checks the text of plan.yaml; file is its name in errors and warnings. The published schema has the allowed keys and
+// values; Parse checks the rules that the schema cannot express.
 func (c *Reader) Parse(file string, text []byte) (plans []backup.Plan, warnings []string, err error) {
 	return c.parse(file, text, 1)
 }
@@ -150,7 +150,7 @@ func (r *reader) plan(n *yaml.Node, zone *time.Location) backup.Plan {
 	r.blocks(n, &p)
 	p.Settings.KeepWithin = r.within(field(n, "keep"), p.Targets)
 	if text, _ := r.text(n, "concurrency"); text != "" {
-		whole, _ := number(text) // the schema found it to be one
+		whole, _ := number(text) // the schema has checked it
 		p.Settings.Concurrency, _ = strconv.Atoi(whole)
 	}
 	if onDemand := field(n, "onDemand"); onDemand != nil {
@@ -169,8 +169,8 @@ func (r *reader) plan(n *yaml.Node, zone *time.Location) backup.Plan {
 	return p
 }
 
-// blocks reads the parts of the plan that hold for one service each. A plan without such targets does not have one: nobody
-// shall believe it to be in force.
+// blocks reads the parts of the plan that are for one service each. A plan without targets of that service may not have its
+// block, since it would have no effect.
 func (r *reader) blocks(n *yaml.Node, p *backup.Plan) {
 	members, titles := map[string]any{}, map[string][]string{}
 	for _, s := range r.services {
@@ -196,7 +196,7 @@ func (r *reader) blocks(n *yaml.Node, p *backup.Plan) {
 		if s.Block == nil || s.Block.Check == nil || members[s.Block.Field] == nil {
 			continue
 		}
-		resource, _ := backup.ParseResource(target) // it is one of the service's
+		resource, _ := backup.ParseResource(target) // the service has checked it
 		at := field(n, s.Block.Field)
 		if member, err := s.Block.Check(p.Settings.Blocks, resource); err != nil {
 			r.fail(cmp.Or(field(at, member), at), "%v", err)
@@ -205,10 +205,10 @@ func (r *reader) blocks(n *yaml.Node, p *backup.Plan) {
 	}
 }
 
-// ownQueues are those of the app itself: an answer there would be taken for something else.
+// ownQueues are the queues of the app itself: there an answer would be taken for another message.
 var ownQueues = []string{"execute", "execute-poison", "restore-requests", "restore-requests-poison", "lifeboat-events"}
 
-// restore reads what may be restored, and into what.
+// restore reads the part of the plan about restores.
 func (r *reader) restore(n *yaml.Node, p *backup.Plan) {
 	n = field(n, "restore")
 	if n == nil {
@@ -257,7 +257,7 @@ func (r *reader) destination(at *yaml.Node, into string, targets []string) {
 	}
 }
 
-// ofType says of a resource ID whether it is one of the type.
+// ofType tells whether a resource ID has the type.
 func ofType(resourceType string) func(id string) bool {
 	return func(id string) bool {
 		resource, err := backup.ParseResource(id)
@@ -322,10 +322,10 @@ func (r *reader) storage(n *yaml.Node) backup.Storage {
 	return s
 }
 
-// TimeZones is the version of the time zones that plans are read by, such as 2026f.
+// TimeZones returns the version of the time zones of plans, such as 2026f.
 func TimeZones() string { return tzdata.Embedded().Version }
 
-// zone reads the field timeZone; without one it is the other.
+// zone reads the field timeZone; without it, it returns the other zone.
 func (r *reader) zone(n *yaml.Node, other *time.Location) *time.Location {
 	name, at := r.text(n, "timeZone")
 	if name == "" {
@@ -355,7 +355,7 @@ func (r *reader) schedule(n *yaml.Node, zone *time.Location) schedule.Schedule {
 	return Schedule(e, zone)
 }
 
-// Schedule is the expression in a time zone.
+// Schedule returns the schedule of the expression in a time zone.
 func Schedule(e schedule.Expression, zone *time.Location) schedule.Schedule {
 	return schedule.Schedule{
 		Second: e.Second, Minute: e.Minute, Hour: e.Hour, Day: e.Day, Month: e.Month, Weekday: e.Weekday, Last: e.Last,
@@ -367,8 +367,8 @@ var units = map[byte]time.Duration{
 	'w': 7 * 24 * time.Hour, 'd': 24 * time.Hour, 'h': time.Hour, 'm': time.Minute, 's': time.Second,
 }
 
-// duration reads a field such as 30d, which the schema found to be one, and holds it against the longest that it may be and
-// why; 0 without it.
+// duration reads a field such as 30d, whose form the schema has checked. It refuses a time longer than most, with the reason
+// why; it returns 0 without the field.
 func (r *reader) duration(n *yaml.Node, name string, most time.Duration, why string) (time.Duration, *yaml.Node) {
 	text, at := r.text(n, name)
 	if text == "" {
@@ -384,7 +384,7 @@ func (r *reader) duration(n *yaml.Node, name string, most time.Duration, why str
 	return time.Duration(count) * unit, at
 }
 
-// within reads how long to keep, and holds it against what the services can restore.
+// within reads keep.within, and compares it with the time for which the services can restore.
 func (r *reader) within(keep *yaml.Node, targets []string) time.Duration {
 	if keep == nil {
 		return 0

@@ -65,7 +65,7 @@ func TestParsePlan(t *testing.T) {
 	}
 }
 
-// Each edit of the good plan must be refused with the line it stands in and a reason that names the thing.
+// TestParsePlanRefuses checks that each edit of the good plan is refused with its line and a reason that names the mistake.
 func TestParsePlanRefuses(t *testing.T) {
 	for name, c := range map[string]struct{ old, new, want string }{
 		"unknown field":         {`name: often`, `nam: often`, `plan.yaml:14: a plan has no field "nam"; it has ccf, concurrency, hsm, identity, jitter, keep, name,`},
@@ -151,7 +151,7 @@ func TestParsePlanRefuses(t *testing.T) {
 	}
 }
 
-// TestParsePlanReadsNumbersAsEditorsDo: in the notations of YAML 1.2, and no others.
+// TestParsePlanReadsNumbersAsEditorsDo checks the notations of YAML 1.2, and no others.
 func TestParsePlanReadsNumbersAsEditorsDo(t *testing.T) {
 	for text, want := range map[string]int{
 		"10": 10, "+10": 10, "010": 10, "089": 89, "0o12": 10, "0x1F": 31, "10.0": 10, "1e1": 10, "1.": 1,
@@ -172,7 +172,7 @@ func TestParsePlanReadsNumbersAsEditorsDo(t *testing.T) {
 	}
 }
 
-// TestParsePlanTakesAliases: what an alias stands for counts as if it were written there.
+// TestParsePlanTakesAliases checks that an alias counts as its text.
 func TestParsePlanTakesAliases(t *testing.T) {
 	text := strings.NewReplacer("timeZone: Europe/Zurich", "timeZone: &zone Europe/Zurich", "timeZone: UTC", "timeZone: *zone",
 		"keep: {within: 30d}", "keep: &keep {within: 30d}", "keep: {within: 90s}", "keep: *keep").Replace(good)
@@ -182,8 +182,8 @@ func TestParsePlanTakesAliases(t *testing.T) {
 	}
 }
 
-// TestParsePlanWhole: each field of a plan is read as it was written, and what was not written stays empty. A field that
-// comes later has to be written here too.
+// TestParsePlanWhole checks that each field of a plan is read as it was written, and that a missing field stays empty. A new
+// field must be added here too.
 func TestParsePlanWhole(t *testing.T) {
 	const (
 		scope = "/subscriptions/0c0ffee0-0000-4000-8000-000000000001/resourceGroups/prod/providers/"
@@ -232,7 +232,7 @@ func TestParsePlanWhole(t *testing.T) {
 	if !reflect.DeepEqual(plans[1], want) {
 		t.Errorf("got  %+v\nwant %+v", plans[1], want)
 	}
-	// What the first plan does not say it does not have.
+	// The first plan has no other values.
 	bare := plans[0]
 	bare.Name, bare.Targets, bare.Schedule, bare.Expression = "", nil, schedule.Schedule{}, ""
 	bare.Settings.Storage, bare.Settings.KeepWithin = backup.Storage{}, 0
@@ -241,7 +241,7 @@ func TestParsePlanWhole(t *testing.T) {
 	}
 }
 
-// empty are the fields that have no value, those of structs in it too.
+// empty returns the fields without a value, also the fields of structs in it.
 func empty(v reflect.Value, name string) []string {
 	if v.Kind() != reflect.Struct {
 		if v.IsZero() {
@@ -256,7 +256,8 @@ func empty(v reflect.Value, name string) []string {
 	return fields
 }
 
-// A Managed CCF is restored for 90 days, where the plan says; an export of a ledger can be kept for as long as one wants.
+// TestParsePlanOfLedgers checks that a Managed CCF is restored for 90 days, in the plan's region, and that an export of a ledger
+// may be kept for any time.
 func TestParsePlanOfLedgers(t *testing.T) {
 	ccf := strings.NewReplacer("Microsoft.ApiManagement/service/contoso]", "Microsoft.ConfidentialLedger/managedCCFs/Contoso-1]",
 		"timeZone: UTC", `ccf: {restoreRegion: westeurope, apiVersion: "2024-09-19-preview"}`, "90s", "90d").Replace(good)
@@ -282,7 +283,7 @@ func TestParsePlanOfLedgers(t *testing.T) {
 	}
 }
 
-// A Managed HSM has a way to the storage account of its own, and no horizon.
+// TestParsePlanOfAnHSM checks that a Managed HSM has its own kind of access to the storage account, and no horizon.
 func TestParsePlanOfAnHSM(t *testing.T) {
 	hsm := strings.NewReplacer("Microsoft.ApiManagement/service/contoso]", "Microsoft.KeyVault/managedHSMs/Contoso-1]",
 		"timeZone: UTC", "hsm: {access: sas}", "90s", "520w").Replace(good)
@@ -299,7 +300,7 @@ func TestParsePlanOfAnHSM(t *testing.T) {
 	}
 }
 
-// A secret in the wrong place is refused like anything else, and shown to nobody.
+// TestParsePlanShowsNoSecret checks that a secret in the wrong place is refused like any mistake, and never shown.
 func TestParsePlanShowsNoSecret(t *testing.T) {
 	const key = "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3JldC1zZWNyZXQtMQ=="
 	for _, text := range []string{
@@ -312,7 +313,7 @@ func TestParsePlanShowsNoSecret(t *testing.T) {
 	}
 }
 
-// All that is wrong is told at once, in the order of the lines, and each thing once.
+// TestParsePlanTellsEverything checks that the error has all mistakes at once, in the order of the lines, and each once.
 func TestParsePlanTellsEverything(t *testing.T) {
 	text := strings.NewReplacer("30 2 * * *", "x", "90s", "y", "Europe/Zurich", "z").Replace(good)
 	_, _, err := reader.Parse("plan.yaml", []byte(text))
@@ -379,7 +380,7 @@ func TestFromEnvironment(t *testing.T) {
 	}
 }
 
-// The example that people copy is one that works.
+// TestExamplePlan checks that the example that people copy works.
 func TestExamplePlan(t *testing.T) {
 	if plans, _, err := reader.File("../../docs/plan.yaml", 1); err != nil || len(plans) != 2 {
 		t.Errorf("%v, %v", plans, err)

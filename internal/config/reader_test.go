@@ -9,10 +9,10 @@ import (
 	"lifeboat/internal/services"
 )
 
-// reader is the program's.
+// reader is the program's reader.
 var reader = config.NewReader(services.All().Known())
 
-// TestTheSchemaIsPublished: docs has the schema that the program reads plan.yaml by.
+// TestTheSchemaIsPublished checks that docs has the program's schema of plan.yaml.
 func TestTheSchemaIsPublished(t *testing.T) {
 	published, err := os.ReadFile("../../docs/plan.schema.json")
 	if err != nil || !bytes.Equal(published, config.Schema(services.All().Known())) {

@@ -18,7 +18,7 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// schema is the published JSON Schema of plan.yaml. It says what stands where; the reader says what it means.
+// schema is the published JSON Schema of plan.yaml. It has the allowed keys and values; the reader gives them their meaning.
 type schema struct {
 	compiled *jsonschema.Schema
 	document any
@@ -27,7 +27,7 @@ type schema struct {
 //go:embed plan.base.json
 var base string
 
-// Schema is the published JSON Schema of plan.yaml for the services: the fields of all plans, and each service's own.
+// Schema returns the published JSON Schema of plan.yaml for the services: the fields of all plans, and each service's own.
 func Schema(services backup.Services) []byte {
 	const place = "        \"$services\": true,\n"
 	var fields strings.Builder
@@ -41,7 +41,7 @@ func Schema(services backup.Services) []byte {
 	return []byte(strings.Replace(base, place, fields.String(), 1))
 }
 
-// compile makes the schema of its text. A broken one is a mistake of ours that every test finds.
+// compile makes the schema from its text. A broken text is our mistake, and every test finds it.
 func compile(text []byte) schema {
 	const url = "plan.schema.json"
 	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
@@ -54,14 +54,14 @@ func compile(text []byte) schema {
 	return schema{compiled: compiled, document: document}
 }
 
-// later are fields of the plan that other versions know, by what they belong to.
+// later are fields of the plan that other versions know, by their place.
 var later = map[string][]string{
 	"keep":    {"daily", "weekly", "monthly", "yearly", "minimum"},
 	"restore": {"approvers"},
 }
 
-// check holds the document against the schema. Each error names the line of the node that it is about; those nodes are
-// marked, so that nothing is told twice.
+// check compares the document with the schema. Each error names the line of its node; check marks these nodes, so that no
+// mistake is reported twice.
 func (r *reader) check(root *yaml.Node) {
 	err := r.schema.compiled.Validate(r.value(root))
 	invalid, ok := errors.AsType[*jsonschema.ValidationError](err)
@@ -84,7 +84,7 @@ func (r *reader) invalid(root *yaml.Node, e *jsonschema.ValidationError) {
 	switch k := e.ErrorKind.(type) {
 	case *kind.Pattern:
 		if what == "schedule" {
-			return // what the pattern refuses the grammar does too, and says what to write
+			return // the grammar refuses the same texts as the pattern, and says what to write
 		}
 		r.fail(n, "%s", r.schema.words(e, n, what))
 	case *kind.AdditionalProperties:
@@ -107,7 +107,7 @@ func (r *reader) invalid(root *yaml.Node, e *jsonschema.ValidationError) {
 	}
 }
 
-// words say what is wrong with a value: the schema's own, which editors show too, where it has some.
+// words returns the mistake of a value: the schema's own words, if it has some; editors show them too.
 func (s schema) words(e *jsonschema.ValidationError, n *yaml.Node, what string) string {
 	part := s.at(e.SchemaURL)
 	message, _ := part["errorMessage"].(string)
@@ -126,7 +126,7 @@ func (s schema) words(e *jsonschema.ValidationError, n *yaml.Node, what string) 
 	return fmt.Sprintf("%s %s %s", what, n.Value, message)
 }
 
-// at is the part of the schema that the URL points to.
+// at returns the part of the schema that the URL points to.
 func (s schema) at(url string) map[string]any {
 	_, pointer, _ := strings.Cut(url, "#")
 	part, _ := s.document.(map[string]any)
@@ -138,13 +138,13 @@ func (s schema) at(url string) map[string]any {
 	return part
 }
 
-// fields are the names of an object's fields, in alphabetical order.
+// fields returns the names of an object's fields, in alphabetical order.
 func (s schema) fields(url string) string {
 	properties, _ := s.at(url)["properties"].(map[string]any)
 	return strings.Join(slices.Sorted(maps.Keys(properties)), ", ")
 }
 
-// value is the node in the types of JSON, as the schema wants it. Numbers and texts in YAML's other notations stay text.
+// value returns the node in the types of JSON, for the schema. Numbers and texts in YAML's other notations stay text.
 func (r *reader) value(n *yaml.Node) any {
 	switch n.Kind {
 	case yaml.MappingNode:
@@ -177,7 +177,7 @@ func (r *reader) value(n *yaml.Node) any {
 	return n.Value
 }
 
-// number is a number of YAML 1.2, as editors read it, in JSON's notation: 012 is 12, 0o12 is 10, and 10.0 is 10.
+// number returns a number of YAML 1.2, as editors read it, in JSON's notation: 012 is 12, 0o12 is 10, and 10.0 is 10.
 func number(text string) (string, bool) {
 	base, digits := 10, text
 	if rest, ok := strings.CutPrefix(text, "0x"); ok {
@@ -195,7 +195,7 @@ func number(text string) (string, bool) {
 	return strconv.FormatFloat(f, 'f', -1, 64), true
 }
 
-// pairs are the keys and values of a mapping; of anything else there are none.
+// pairs returns the keys and values of a mapping, and none of another node.
 func pairs(n *yaml.Node) func(func(key, value *yaml.Node) bool) {
 	return func(yield func(key, value *yaml.Node) bool) {
 		if n.Kind != yaml.MappingNode {
@@ -209,7 +209,7 @@ func pairs(n *yaml.Node) func(func(key, value *yaml.Node) bool) {
 	}
 }
 
-// find follows a location of JSON to its node: the nearest there is.
+// find follows a location of JSON to its node, or to the nearest node above it.
 func find(n *yaml.Node, location []string) *yaml.Node {
 	for _, step := range location {
 		next := field(n, step)
@@ -224,7 +224,7 @@ func find(n *yaml.Node, location []string) *yaml.Node {
 	return n
 }
 
-// keyOf is the node of a field's name, or the mapping itself.
+// keyOf returns the node of a field's name, or the mapping itself.
 func keyOf(n *yaml.Node, name string) *yaml.Node {
 	for key := range pairs(n) {
 		if key.Value == name {
@@ -234,7 +234,7 @@ func keyOf(n *yaml.Node, name string) *yaml.Node {
 	return n
 }
 
-// named is what people call the thing at the location.
+// named returns the name, for people, of the field at the location.
 func named(location []string) string {
 	if len(location) == 0 {
 		return "the file"

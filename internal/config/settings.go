@@ -14,25 +14,26 @@ import (
 	"lifeboat/internal/schedule"
 )
 
-// Settings are the app settings of Lifeboat itself. Those of the storage account are read in internal/storage.
+// Settings are the app settings of Lifeboat itself. The package internal/storage reads the settings of the storage account.
 type Settings struct {
 	// Plan is the path of plan.yaml, or the URL of a blob: LIFEBOAT_PLAN.
 	Plan string
 	// WaitFactor shortens all waits on Azure for tests and demos: LIFEBOAT_WAIT_FACTOR, leastWaitFactor to 1 (the default).
 	WaitFactor float64
-	// Concurrency is how many operations of all plans may be under way at once: LIFEBOAT_CONCURRENCY, 1 to
+	// Concurrency is the number of concurrent operations of all plans: LIFEBOAT_CONCURRENCY, 1 to
 	// [backup.MostConcurrency]; 50 without it.
 	Concurrency int
-	// Stopped is why no plan makes runs, "" if plans do: LIFEBOAT_STOPPED, which is true, false, or a reason for people.
+	// Stopped is the reason for which no plan makes runs, "" if plans do: LIFEBOAT_STOPPED, which is true, false, or a reason
+	// for people.
 	Stopped string
-	// Ticks are how often the host calls the timers' functions, by their names: LIFEBOAT_SCHEDULE_TICK and
-	// LIFEBOAT_CLEANUP_TICK, which the host reads. One that is missing or cannot be read here is no error.
+	// Ticks are the schedules by which the host calls the timers' functions, by their names: LIFEBOAT_SCHEDULE_TICK and
+	// LIFEBOAT_CLEANUP_TICK. The host reads them too. A missing tick, or one that is unreadable here, is no error.
 	Ticks map[string]health.Tick
 	// Source names this app in events: WEBSITE_SITE_NAME, which Azure sets, or "lifeboat".
 	Source string
 	// Host is the public host name: WEBSITE_HOSTNAME, which Azure and Core Tools set. It may be empty.
 	Host string
-	// Secure says that callers reach the app by HTTPS: true wherever Azure runs it.
+	// Secure says that callers reach the app by HTTPS: it is true if Azure runs the app.
 	Secure bool
 }
 
@@ -70,8 +71,8 @@ func FromEnvironment(getenv func(string) string) (Settings, error) {
 	return s, nil
 }
 
-// timer reads how often a timer ticks, in UTC, as the host does without WEBSITE_TIME_ZONE: that matters only to one that rests
-// for a part of the day.
+// timer reads the schedule of a timer, in UTC, as the host does without WEBSITE_TIME_ZONE. The zone matters only to a timer that
+// rests for a part of the day.
 func timer(getenv func(string) string, setting string) health.Tick {
 	text := getenv(setting)
 	if text == "" {

@@ -21,14 +21,14 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// blobPatience is how long plan.yaml may take to come from a blob.
+// blobPatience is the time limit for reading plan.yaml from a blob.
 const blobPatience = 20 * time.Second
 
 var blobHost = regexp.MustCompile(`^[a-z0-9]{3,24}\.blob\.[a-z0-9.-]+$`)
 
 func isURL(location string) bool { return strings.Contains(location, "://") }
 
-// checkURL refuses a URL that is not one of a blob. It is not shown: its query may be a shared access signature.
+// checkURL refuses a URL that is not the URL of a blob. The error does not show it: its query may be a shared access signature.
 func checkURL(location string) error {
 	u, err := url.Parse(location)
 	if err != nil || u.Scheme != "https" || u.User != nil || u.RawQuery != "" || u.Fragment != "" ||
@@ -39,7 +39,7 @@ func checkURL(location string) error {
 	return nil
 }
 
-// PlanSource is where LIFEBOAT_PLAN says that plan.yaml is.
+// PlanSource reads plan.yaml from the place that LIFEBOAT_PLAN names.
 type PlanSource struct {
 	reader   *Reader
 	location string
@@ -47,8 +47,8 @@ type PlanSource struct {
 
 	mu   sync.Mutex
 	etag *azcore.ETag
-	text []byte // what the blob said under the ETag
-	// warnings about the text that was parsed last.
+	text []byte // the blob's text with this ETag
+	// warnings are about the text that was parsed last.
 	warnings []string
 	// waitFactor is LIFEBOAT_WAIT_FACTOR.
 	waitFactor float64
@@ -66,7 +66,7 @@ func NewPlanSource(
 	if err := checkURL(location); err != nil {
 		return s, fmt.Errorf("the app setting LIFEBOAT_PLAN: %w", err)
 	}
-	options.Retry.MaxRetries = -1 // whoever asks will ask again, and has the last good plan until then
+	options.Retry.MaxRetries = -1 // the caller asks again later, and has the last good plan until then
 	client, err := blob.NewClient(location, credential, &blob.ClientOptions{ClientOptions: options})
 	if err != nil {
 		return s, fmt.Errorf("open the plan's blob %s: %w", location, err)
@@ -86,15 +86,15 @@ func (s *PlanSource) Parse(text []byte) ([]backup.Plan, error) {
 	return plans, err
 }
 
-// Warnings are those about the good text that was parsed last.
+// Warnings returns the warnings about the good text that was parsed last.
 func (s *PlanSource) Warnings() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.warnings
 }
 
-// Read returns plan.yaml as it is now. A blob costs one request, which brings the text only if it changed (If-None-Match).
-// Where storage gives no answer for the moment, the error is a *[backup.Fault] of the kind Deferred.
+// Read returns plan.yaml as it is now. A blob costs one request, which transfers the text only if it changed (If-None-Match).
+// If storage does not answer for the moment, the error is a *[backup.Fault] of the kind Deferred.
 func (s *PlanSource) Read(ctx context.Context) ([]byte, error) {
 	if s.blob == nil {
 		text, err := os.ReadFile(s.location)
@@ -130,7 +130,7 @@ func (s *PlanSource) Read(ctx context.Context) ([]byte, error) {
 	return text, nil
 }
 
-// fault tells what Azure answered, the same each time, or that it did not.
+// fault returns the error of Azure's answer, in the same words each time, or the error that there was no answer.
 func (s *PlanSource) fault(err error) error {
 	refused, ok := errors.AsType[*azcore.ResponseError](err)
 	if !ok || refused.StatusCode == http.StatusRequestTimeout || refused.StatusCode == http.StatusTooManyRequests ||
@@ -141,7 +141,7 @@ func (s *PlanSource) fault(err error) error {
 		}
 	}
 	var said azure.Body
-	if refused.RawResponse != nil { // else the code must do
+	if refused.RawResponse != nil { // else only the code is known
 		said = azure.ReadBody(refused.RawResponse)
 	}
 	hint := "check the URL"

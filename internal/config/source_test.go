@@ -51,7 +51,8 @@ func sourceOn(t *testing.T, answer wire) *config.PlanSource {
 	return s
 }
 
-// The text comes once for each version of the blob: any further look is answered "not modified".
+// TestPlanSourceAsksWhetherItChanged checks that the text comes once for each version of the blob: the answer to any further
+// request is "not modified".
 func TestPlanSourceAsksWhetherItChanged(t *testing.T) {
 	var asked []string
 	text, etag := "one", `"1"`
@@ -78,7 +79,8 @@ func TestPlanSourceAsksWhetherItChanged(t *testing.T) {
 	}
 }
 
-// A no of Azure reads the same each time, so that it is told of once; no answer is nobody's mistake.
+// TestPlanSourceFaults checks that a refusal of Azure has the same words each time, so that it is published once, and that a
+// missing answer counts as no mistake of the plan.
 func TestPlanSourceFaults(t *testing.T) {
 	calls := 0
 	no := func(status int, code string) wire {
@@ -123,7 +125,7 @@ func TestPlanSourceFaults(t *testing.T) {
 	}
 }
 
-// What cannot be a blob is refused, and a URL with a secret in it is not shown.
+// TestPlanSourceRefusesURLs checks that a URL of no blob is refused, and that a URL with a secret is not shown.
 func TestPlanSourceRefusesURLs(t *testing.T) {
 	for _, location := range []string{
 		planBlob + "?sig=secret", "http://contoso.blob.core.windows.net/plans/plan.yaml", "https://contoso.blob.core.windows.net/plan.yaml",

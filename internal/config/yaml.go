@@ -7,20 +7,20 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// reader walks a YAML document and collects everything wrong with it, each with file and line.
+// reader walks a YAML document and collects its mistakes, each with file and line.
 type reader struct {
 	*Reader
 	file string
 	errs []*lineError
-	// warnings are about what can be done, but is hardly what anybody wants.
+	// warnings are about valid settings that are probably mistakes.
 	warnings []*lineError
-	// shortened: LIFEBOAT_WAIT_FACTOR makes the waits shorter, as in tests and demos.
+	// shortened says that LIFEBOAT_WAIT_FACTOR makes the waits shorter, as in tests and demos.
 	shortened bool
-	// bad are the nodes that something was told about already.
+	// bad are the nodes with a reported mistake.
 	bad map[*yaml.Node]bool
 }
 
-// fail tells what is wrong with a node, unless something else about it was told before.
+// fail reports the mistake of a node, unless another mistake of it was reported before.
 func (r *reader) fail(n *yaml.Node, format string, args ...any) {
 	if !r.bad[n] {
 		r.report(n, format, args...)
@@ -32,7 +32,7 @@ func (r *reader) report(n *yaml.Node, format string, args ...any) {
 	r.errs = append(r.errs, r.at(n, format, args...))
 }
 
-// warn tells what will not work as its author may believe.
+// warn reports a probable mistake.
 func (r *reader) warn(n *yaml.Node, format string, args ...any) {
 	r.warnings = append(r.warnings, r.at(n, "warning: "+format, args...))
 }
@@ -42,14 +42,14 @@ func (r *reader) at(n *yaml.Node, format string, args ...any) *lineError {
 	return &lineError{file: r.file, line: n.Line, reason: reason}
 }
 
-// byLine sorts what was told by its lines.
+// byLine sorts the reports by their lines.
 func byLine(a, b *lineError) int { return a.line - b.line }
 
-// secret is what may stand in plan.yaml by mistake, a connection string or a signed URL, and must not get into errors:
-// they are logged and sent on. A key of Azure Storage is base64 and ends in ==.
+// secret matches secrets that may stand in plan.yaml by mistake, a connection string or a signed URL. They must not get into
+// errors: these are logged and sent on. A key of Azure Storage is base64 and ends in ==.
 var secret = regexp.MustCompile(`(?i)((?:key|sig|signature|secret|password)=)[^;&"\s]+|[a-z0-9+/]{40,}==`)
 
-// lineError is one thing that is wrong with a file.
+// lineError is one mistake in a file.
 type lineError struct {
 	file   string
 	line   int
@@ -58,10 +58,10 @@ type lineError struct {
 
 func (e *lineError) Error() string { return fmt.Sprintf("%s:%d: %s", e.file, e.line, e.reason) }
 
-// mostNodes bounds what a plan is with its aliases written out: a few lines can stand for billions.
+// mostNodes limits the nodes of a plan with its aliases written out: a few lines can stand for billions.
 const mostNodes = 1_000_000
 
-// resolve puts what aliases stand for in their place.
+// resolve replaces aliases by their nodes.
 func resolve(root *yaml.Node) error {
 	const inside = -1
 	sizes := map[*yaml.Node]int{} // nodes below and with this one
@@ -92,7 +92,7 @@ func resolve(root *yaml.Node) error {
 	return walk(root)
 }
 
-// field is the value of a mapping's field, nil if it has none.
+// field returns the value of a mapping's field, nil if it has none.
 func field(n *yaml.Node, name string) *yaml.Node {
 	for key, value := range pairs(n) {
 		if key.Value == name {
@@ -102,7 +102,7 @@ func field(n *yaml.Node, name string) *yaml.Node {
 	return nil
 }
 
-// text is the value of a mapping's field that the schema found to be a text, with its node; "" without one.
+// text returns the value of a mapping's field, which the schema has checked to be a text, with its node; "" without one.
 func (r *reader) text(n *yaml.Node, name string) (string, *yaml.Node) {
 	value := field(n, name)
 	if value == nil || value.Kind != yaml.ScalarNode || r.bad[value] {
@@ -111,7 +111,7 @@ func (r *reader) text(n *yaml.Node, name string) (string, *yaml.Node) {
 	return value.Value, value
 }
 
-// list are the items of a mapping's field that the schema found to be a list.
+// list returns the items of a mapping's field, which the schema has checked to be a list.
 func list(n *yaml.Node, name string) []*yaml.Node {
 	if value := field(n, name); value != nil && value.Kind == yaml.SequenceNode {
 		return value.Content

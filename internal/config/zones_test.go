@@ -13,8 +13,8 @@ import (
 	"lifeboat/internal/config"
 )
 
-// Where the machine has no time zones, as in a bare container, or old ones, the program goes by its own. A plan that names a
-// zone which nobody knows is refused, not run by UTC.
+// TestScenario16NoTimeZonesOnTheMachine checks that the program uses its own time zones if the machine has none, as in a bare
+// container, or old ones. A plan with an unknown zone is refused, not run by UTC.
 func TestScenario16NoTimeZonesOnTheMachine(t *testing.T) {
 	deps, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "lifeboat").Output()
 	if err != nil {
@@ -45,7 +45,7 @@ func TestScenario16NoTimeZonesOnTheMachine(t *testing.T) {
 	}
 }
 
-// TestZonesThatAreNotWhatTheyAreCalled are taken, with a warning of the one that was likely meant.
+// TestZonesThatAreNotWhatTheyAreCalled checks that such zones are accepted, with a warning that names the probable one.
 func TestZonesThatAreNotWhatTheyAreCalled(t *testing.T) {
 	for name, want := range map[string]string{
 		"EST":        "EST is -05:00 all year: write America/New_York, unless that is what you mean",
@@ -68,8 +68,8 @@ func TestZonesThatAreNotWhatTheyAreCalled(t *testing.T) {
 	}
 }
 
-// TestTheProgramGoesByItsOwnTimeZones: the real program says 09:30Z in Vancouver's winter, where
-// the machine's data, of 2025, say 10:30Z.
+// TestTheProgramGoesByItsOwnTimeZones checks that the real program says 09:30Z in Vancouver's winter, although the machine's
+// data, of 2025, say 10:30Z.
 func TestTheProgramGoesByItsOwnTimeZones(t *testing.T) {
 	dir := t.TempDir()
 	program, zones, plan := filepath.Join(dir, "lifeboat"), filepath.Join(dir, "zoneinfo.zip"), filepath.Join(dir, "plan.yaml")
