@@ -10,8 +10,7 @@
 //
 //	prose [PATH...]
 //
-// Without arguments it checks the repository, and skips the folders in unread.go. It exits with 1 if it finds anything, or if
-// it finds nothing in a folder that it skips. With arguments it prints every finding in these files and folders.
+// It checks these files and folders; without arguments it checks the repository. It exits with 1 if it finds anything.
 package main
 
 import (
@@ -26,7 +25,7 @@ import (
 )
 
 func main() {
-	os.Exit(prose(os.DirFS("."), os.Args[1:], unread, os.Stdout, os.Stderr))
+	os.Exit(prose(os.DirFS("."), os.Args[1:], os.Stdout, os.Stderr))
 }
 
 // finding is a breach of a rule.
@@ -36,15 +35,12 @@ type finding struct {
 	text   string
 }
 
-// prose checks the files in the paths, prints the findings, and returns the exit code. Without paths it checks every file,
-// and only counts the findings in the unread folders.
-func prose(root fs.FS, paths []string, unread map[string]string, stdout, stderr io.Writer) int {
+// prose checks the files in the paths, prints the findings, and returns the exit code. Without paths it checks every file.
+func prose(root fs.FS, paths []string, stdout, stderr io.Writer) int {
 	if len(paths) == 0 {
 		paths = []string{"."}
-	} else {
-		unread = nil
 	}
-	counts, skipped := map[string]int{}, map[string]int{}
+	counts := map[string]int{}
 	code := 0
 	for _, p := range paths {
 		err := fs.WalkDir(root, path.Clean(p), func(file string, d fs.DirEntry, err error) error {
@@ -58,10 +54,6 @@ func prose(root fs.FS, paths []string, unread map[string]string, stdout, stderr 
 				return nil
 			}
 			found, src, err := checkFile(root, file)
-			if unread[path.Dir(file)] != "" {
-				skipped[path.Dir(file)] += len(found)
-				return err
-			}
 			for _, f := range found {
 				before := src[:f.offset]
 				line, col := bytes.Count(before, []byte("\n"))+1, f.offset-bytes.LastIndexByte(before, '\n')
@@ -78,17 +70,6 @@ func prose(root fs.FS, paths []string, unread map[string]string, stdout, stderr 
 	}
 	for _, rule := range []string{opening, headless, doc, coined, relatives} {
 		fmt.Fprintf(stdout, "%5d %s\n", counts[rule], rule)
-	}
-	left := 0
-	for folder := range unread {
-		left += skipped[folder]
-		if skipped[folder] == 0 {
-			fmt.Fprintf(stdout, "unread.go: %s has no findings: remove it from the list\n", folder)
-			code = 1
-		}
-	}
-	if len(unread) > 0 {
-		fmt.Fprintf(stdout, "%5d in the %d folders that are not read yet\n", left, len(unread))
 	}
 	return code
 }

@@ -53,7 +53,7 @@ func demo() {
 
 // TestClean checks that the rules find nothing in the clean tree.
 func TestClean(t *testing.T) {
-	if code, out := run(clean, nil, nil); code != 0 {
+	if code, out := run(clean); code != 0 {
 		t.Errorf("exit code %d:\n%s", code, out)
 	}
 }
@@ -102,7 +102,7 @@ func TestPlanted(t *testing.T) {
 		before, _, _ := strings.Cut(tree[p.file], p.line)
 		want = append(want, fmt.Sprintf("%s:%d: %s: %s", p.file, strings.Count(before, "\n")+1, p.rule, p.found))
 	}
-	_, out := run(tree, nil, nil)
+	_, out := run(tree)
 	lines := strings.Split(out, "\n")
 	for _, w := range want {
 		place, text, _ := strings.Cut(w, ": ")
@@ -146,29 +146,10 @@ func near(place, planted string) bool {
 	return false
 }
 
-// TestUnread checks that an unread folder hides its findings, and no others, and that it must have some.
-func TestUnread(t *testing.T) {
-	tree := maps.Clone(clean)
-	tree["docs/more.md"] = "Nobody knows.\n"
-	if code, out := run(tree, nil, map[string]string{"docs": notRead}); code != 0 || !strings.Contains(out, "1 in the 1 folders") {
-		t.Errorf("exit code %d:\n%s", code, out)
-	}
-	if code, out := run(tree, nil, map[string]string{"docs": notRead, ".": notRead}); code != 1 || !strings.Contains(out, ": . has no findings") {
-		t.Errorf("exit code %d:\n%s", code, out)
-	}
-	if code, out := run(tree, []string{"docs/more.md"}, map[string]string{"docs": notRead}); code != 1 || !strings.Contains(out, "docs/more.md:1:1: headless: Nobody\n") {
-		t.Errorf("exit code %d:\n%s", code, out)
-	}
-	tree["docs/more/deep.md"] = "Nobody knows.\n"
-	if code, out := run(tree, nil, map[string]string{"docs": notRead}); code != 1 || !strings.Contains(out, "docs/more/deep.md:1:1: ") {
-		t.Errorf("exit code %d:\n%s", code, out)
-	}
-}
-
 // TestItself checks that the command keeps its own rules, and that no pattern in the list of words matches its standard word.
 func TestItself(t *testing.T) {
 	var out strings.Builder
-	if code := prose(os.DirFS("."), nil, nil, &out, &out); code != 0 {
+	if code := prose(os.DirFS("."), nil, &out, &out); code != 0 {
 		t.Errorf("exit code %d:\n%s", code, &out)
 	}
 	for pattern, w := range patterns {
@@ -178,12 +159,12 @@ func TestItself(t *testing.T) {
 	}
 }
 
-func run(tree map[string]string, paths []string, unread map[string]string) (int, string) {
+func run(tree map[string]string) (int, string) {
 	var out strings.Builder
 	files := fstest.MapFS{}
 	for name, text := range tree {
 		files[name] = &fstest.MapFile{Data: []byte(text), Mode: fs.ModePerm}
 	}
-	code := prose(files, paths, unread, &out, &out)
+	code := prose(files, nil, &out, &out)
 	return code, out.String()
 }
