@@ -79,7 +79,7 @@ func build(getenv func(string) string) (handler.Config, error) {
 		Ticks: settings.Ticks, Stopped: settings.Stopped, Concurrency: settings.Concurrency, Now: time.Now, NewID: uuid.NewString,
 	}
 	if err == nil {
-		door.Book = &plans.Store{Catalog: door.Engine.Catalog, Read: plan.Read, Parse: plan.Parse}
+		door.Plans = &plans.Store{Catalog: door.Engine.Catalog, Read: plan.Read, Parse: plan.Parse}
 	}
 	return door, err
 }

@@ -126,7 +126,7 @@ func (h *handler) postBackup(w http.ResponseWriter, r *http.Request) error {
 	if len(id) > 128 {
 		return refuse(http.StatusBadRequest, "InvalidRequestId", "Repeatability-Request-ID", "the ID is longer than 128 characters")
 	}
-	force, err := h.Book.Current(r.Context())
+	force, err := h.Plans.Current(r.Context())
 	if err != nil {
 		return planError(err)
 	}

@@ -31,8 +31,8 @@ func (h *handler) deadletterRestore(ctx context.Context, in invocation) (fields,
 	}
 	const queue = backup.RestoreQueue + "-poison"
 	var plans []backup.Plan
-	if h.Book != nil { // without plans the answer goes to lifeboat-events alone
-		if force, err := h.Book.Current(ctx); err == nil {
+	if h.Plans != nil { // without plans the answer goes to lifeboat-events alone
+		if force, err := h.Plans.Current(ctx); err == nil {
 			plans = force.Plans
 		}
 	}

@@ -199,8 +199,8 @@ func TestMetricsComeOncePerThing(t *testing.T) {
 func edited(t *testing.T, text *string, plans ...backup.Plan) *door {
 	t.Helper()
 	d := newDoor(func(c *Config) {
-		c.Book.Read = func(context.Context) ([]byte, error) { return []byte(*text), nil }
-		c.Book.Parse = func(text []byte) ([]backup.Plan, error) {
+		c.Plans.Read = func(context.Context) ([]byte, error) { return []byte(*text), nil }
+		c.Plans.Parse = func(text []byte) ([]backup.Plan, error) {
 			if string(text) == "broken" {
 				return nil, errors.Join(errors.New("plan.yaml:7: nonsense"), errors.New("plan.yaml:8: more of it"))
 			}
@@ -312,8 +312,8 @@ func TestEveryRefusalOfARestoreIsAConflict(t *testing.T) {
 		"TypeMismatch":          with(`"into":"` + hsm + `"`),
 	} {
 		d, _, _ := restoreDoor(t, false, func(c *Config) {
-			parse := c.Book.Parse
-			c.Book.Parse = func(text []byte) ([]backup.Plan, error) {
+			parse := c.Plans.Parse
+			c.Plans.Parse = func(text []byte) ([]backup.Plan, error) {
 				all, err := parse(text)
 				all[0].Restore.Approval = code == "ApprovalUnavailable"
 				if code == "TypeMismatch" {
@@ -721,7 +721,7 @@ func TestTheLogTellsWhatATickDid(t *testing.T) {
 		clock := func() time.Time { return now }
 		c.Engine.Now = clock
 		c.Engine.Catalog = memory.NewCatalog(clock)
-		c.Book.Catalog = c.Engine.Catalog
+		c.Plans.Catalog = c.Engine.Catalog
 	})
 	plan := daily("nightly", target, target+"-b")
 	d.plans = func() ([]backup.Plan, error) { return []backup.Plan{plan}, nil }
@@ -792,8 +792,8 @@ func TestATickLearnsWhichPlanAnotherProcessPutInForce(t *testing.T) {
 	}
 	hash := inForce()[:40] // the hash comes first
 	other := newDoor(func(c *Config) {
-		c.Engine.Catalog, c.Book.Catalog = d.catalog, d.catalog
-		c.Book.Read = func(context.Context) ([]byte, error) { return []byte(others), nil }
+		c.Engine.Catalog, c.Plans.Catalog = d.catalog, d.catalog
+		c.Plans.Read = func(context.Context) ([]byte, error) { return []byte(others), nil }
 	})
 	other.tick(t, 200)
 	if strings.HasPrefix(inForce(), hash) {

@@ -21,8 +21,8 @@ import (
 // Config has the parts of a handler.
 type Config struct {
 	Engine *engine.Engine
-	// Book reads plan.yaml each time: an edit has an effect from the next tick or request on.
-	Book *plans.Store
+	// Plans reads plan.yaml each time: an edit has an effect from the next tick or request on.
+	Plans *plans.Store
 	// Warnings are about probable mistakes in plan.yaml, as the book read it last, each with its line; nil for none.
 	Warnings func() []string
 	// Poison returns the number of messages in a queue, and the time at which the first visible one is deleted, zero if none is

@@ -70,7 +70,7 @@ func newDoor(change func(*Config)) *door {
 			Catalog:  d.catalog, Queue: d.queue, Waits: engine.DefaultWaits(), Now: time.Now,
 			NewID: func() string { return fmt.Sprintf("id%d", ids.Add(1)) },
 		},
-		Book: &plans.Store{
+		Plans: &plans.Store{
 			Catalog: d.catalog,
 			Read: func(context.Context) ([]byte, error) {
 				_, err := d.plans()

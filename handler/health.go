@@ -75,7 +75,7 @@ type lastRun struct {
 func (h *handler) getHealth(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Cache-Control", "no-store")
 	body := healthView{Status: health.Protected, TimeZones: h.TimeZones, Targets: []targetHealthView{}}
-	force, noPlan := h.Book.Current(r.Context())
+	force, noPlan := h.Plans.Current(r.Context())
 	if force.Refused != nil {
 		why := planError(force.Refused)
 		if why.Details != nil {

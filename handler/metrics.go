@@ -16,7 +16,7 @@ import (
 // it. It has the facts of GET /api/health, measured at the request; it counts nothing in memory, since processes come and go.
 // It answers 200 in every state of the targets: to a scraper any other status means that there are no metrics.
 func (h *handler) getMetrics(w http.ResponseWriter, r *http.Request) error {
-	force, noPlan := h.Book.Current(r.Context())
+	force, noPlan := h.Plans.Current(r.Context())
 	if noPlan != nil {
 		force.Plans = nil
 	}

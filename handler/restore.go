@@ -21,7 +21,7 @@ func (h *handler) restore(ctx context.Context, in invocation) (fields, error) {
 	q, err := restore.ParseRequest(message, "")
 	q.Sent = sent
 	did := fields{"request": q.ID}
-	force, noPlan := h.Book.Current(ctx)
+	force, noPlan := h.Plans.Current(ctx)
 	if err != nil {
 		did["note"] = err.Error()
 		return did, h.Engine.RefuseRequest(ctx, backup.RestoreQueue, message, q, force.Plans, restore.InvalidRequest, err)
@@ -30,12 +30,12 @@ func (h *handler) restore(ctx context.Context, in invocation) (fields, error) {
 		return did, noPlan
 	}
 	if q.DryRun {
-		p, err := h.Engine.PlanRestore(ctx, q, force.Plans)
+		p, err := h.Engine.PreviewRestore(ctx, q, force.Plans)
 		if err != nil {
 			return did, err
 		}
 		did["note"] = "dry run"
-		return did, h.Engine.AnswerPlan(ctx, q, p)
+		return did, h.Engine.AnswerPreview(ctx, q, p)
 	}
 	run, err := h.Engine.Restore(ctx, q, force.Plans)
 	if errors.Is(err, engine.ErrRequestReused) {
@@ -58,12 +58,12 @@ func (h *handler) postRestore(w http.ResponseWriter, r *http.Request) error {
 	if wrong, ok := errors.AsType[*restore.RequestError](err); ok {
 		return refuse(http.StatusBadRequest, restore.InvalidRequest, wrong.Field, "%s", wrong.Message)
 	}
-	force, err := h.Book.Current(r.Context())
+	force, err := h.Plans.Current(r.Context())
 	if err != nil {
 		return planError(err)
 	}
 	if q.DryRun {
-		p, err := h.Engine.PlanRestore(r.Context(), q, force.Plans)
+		p, err := h.Engine.PreviewRestore(r.Context(), q, force.Plans)
 		if err != nil {
 			return err
 		}

@@ -10,15 +10,15 @@ import (
 // the last good plan stays in force; if there is none, nothing new is scheduled, and the invocation fails. Runs under way go on
 // in any case.
 func (h *handler) schedule(ctx context.Context, _ invocation) (fields, error) {
-	force, unsettled := h.Book.Reconcile(ctx)
+	force, unsettled := h.Plans.Reconcile(ctx)
 	if force.Refused != nil {
 		h.Log.Warn().Str("function", "schedule").Str("reason", force.Refused.Error()).Time("inForceSince", force.Since).
 			Msg("plan.yaml is refused")
 	}
 	h.warn()
 	report, err := h.Engine.Schedule(ctx, force.Plans)
-	if err == nil || report.Book.ETag != "" { // the unreadable row may be another one
-		h.Book.Observe(report.Book)
+	if err == nil || report.ActivePlan.ETag != "" { // the unreadable row may be another one
+		h.Plans.Observe(report.ActivePlan)
 	}
 	return fields{
 		"created": report.Created, "missed": report.Missed, "looked": report.Looked, "resent": report.Resent,

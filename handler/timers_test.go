@@ -142,14 +142,14 @@ func TestHealthOfPoison(t *testing.T) {
 		says("failed here", v.Error.Details[0].Message, came.Add(7*day))
 	}
 	// Storage does not answer at all: health names the messages that failed here all the same.
-	d = newDoor(func(c *Config) { c.Engine, c.Book, c.Broken = nil, nil, errors.New("no storage") })
+	d = newDoor(func(c *Config) { c.Engine, c.Plans, c.Broken = nil, nil, errors.New("no storage") })
 	d.call("POST", "/deadletter-restore", message)
 	says("without storage", d.call("GET", "/api/health", "").Body.String(), came.Add(7*day))
 }
 
 // TestBrokenSettingsLoseNoMessage checks that a message that the host gave up is kept, although nothing else is done.
 func TestBrokenSettingsLoseNoMessage(t *testing.T) {
-	d := newDoor(func(c *Config) { c.Book, c.Broken = nil, errors.New("the app setting LIFEBOAT_PLAN is missing") })
+	d := newDoor(func(c *Config) { c.Plans, c.Broken = nil, errors.New("the app setting LIFEBOAT_PLAN is missing") })
 	for _, c := range []struct {
 		name, file string
 		code       int

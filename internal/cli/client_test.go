@@ -52,7 +52,7 @@ func newApp(t *testing.T, host string, network func(n int, w http.ResponseWriter
 			NewID:    func() string { return fmt.Sprintf("id%d", ids.Add(1)) },
 			Services: services.All().Known(), Providers: map[string]backup.Provider{"microsoft.apimanagement/service": restorable{}},
 		},
-		Book: &plans.Store{
+		Plans: &plans.Store{
 			Catalog: catalog,
 			Read:    func(context.Context) ([]byte, error) { return []byte("plan.yaml"), nil },
 			Parse: func([]byte) ([]backup.Plan, error) {

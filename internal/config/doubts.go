@@ -48,9 +48,10 @@ func (r *reader) doubts(n *yaml.Node, p backup.Plan) {
 		r.warn(field(field(n, "restore"), "approval"), "this version refuses every restore that needs an approval: it cannot ask a person")
 	}
 	for _, item := range list(n, "targets") {
-		if r.services.CopyOnly(strings.TrimSuffix(item.Value, "/"), p.Settings) {
-			r.warn(item, "Azure restores no Confidential Ledger from what is exported: that is a copy, no backup, and its target is "+
-				"never protected")
+		target := strings.TrimSuffix(item.Value, "/")
+		if r.services.CopyOnly(target, p.Settings) {
+			service, _ := r.services.Of(target)
+			r.warn(item, "%s: this makes a copy, no backup, and its target is never protected", service.Restore.OneWay)
 		}
 	}
 }

@@ -49,7 +49,7 @@ func (d *desk) settle() (plans.Active, string, error) {
 	force, err := d.book.Reconcile(d.t.Context())
 	report, scheduled := d.engine.Schedule(d.t.Context(), force.Plans)
 	if scheduled == nil {
-		d.book.Observe(report.Book)
+		d.book.Observe(report.ActivePlan)
 	}
 	return force, names(force), err
 }

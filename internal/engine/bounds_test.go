@@ -43,7 +43,7 @@ func TestTheThousandAndFirstCounts(t *testing.T) {
 		ids := s.manyPoints(1001, s.now)
 		last := ids[1000]
 		s.change(last, func(p *backup.Point) { p.State = backup.Live })
-		p, err := s.engine.PlanRestore(t.Context(), order("restore-1"), []backup.Plan{plan})
+		p, err := s.engine.PreviewRestore(t.Context(), order("restore-1"), []backup.Plan{plan})
 		if err != nil || p.Point == nil || p.Point.ID != last {
 			t.Errorf("a restore would bring back %+v, %v", p.Point, err)
 		}
@@ -257,7 +257,7 @@ func TestARestoreSaysWhichCallsItMakes(t *testing.T) {
 			if c.key != "" {
 				q.Kind, q.Key = backup.RestoreKey, c.key
 			}
-			p, err := s.engine.PlanRestore(t.Context(), q, plans)
+			p, err := s.engine.PreviewRestore(t.Context(), q, plans)
 			want := slices.Clone(c.calls)
 			for i := range want {
 				want[i] = strings.Replace(want[i], c.target, spelled, 1)
@@ -303,7 +303,7 @@ func TestWhichPointIsTheLatest(t *testing.T) {
 	} {
 		q := order("restore-1")
 		q.Before = before
-		p, err := s.engine.PlanRestore(t.Context(), q, restoring(false))
+		p, err := s.engine.PreviewRestore(t.Context(), q, restoring(false))
 		got := ""
 		if p.Point != nil {
 			if got = made[p.Point.ID].Artifact; got == "" {
@@ -324,7 +324,7 @@ func TestABackupOfExactlyTheHorizonIsBeyondIt(t *testing.T) {
 		s.change(point, func(p *backup.Point) { p.Created = s.now.Add(-age) })
 		q := order("restore-1")
 		q.Point = point
-		p, err := s.engine.PlanRestore(t.Context(), q, restoring(false))
+		p, err := s.engine.PreviewRestore(t.Context(), q, restoring(false))
 		if err != nil || (p.Refusal() != nil && p.Refusal().Code == "BeyondHorizon") != want {
 			t.Errorf("a backup of %s: %+v, %v", age, p.Refusal(), err)
 		}
@@ -461,7 +461,7 @@ func TestWhatAnyPlanAsksForHolds(t *testing.T) {
 		{[]backup.Plan{free, secure}, "", true},
 		{[]backup.Plan{secure, free}, "", true},
 	} {
-		p, err := s.engine.PlanRestore(t.Context(), order("restore-1"), c.plans)
+		p, err := s.engine.PreviewRestore(t.Context(), order("restore-1"), c.plans)
 		code := ""
 		if why := p.Refusal(); why != nil {
 			code = why.Code

@@ -277,7 +277,7 @@ func TestManySuspectPointsHideNoLiveOne(t *testing.T) {
 		if err != nil || stands[0].Point == nil || stands[0].Point.ID != live.ID || stands[0].Status == health.Unprotected {
 			t.Errorf("behind %d suspect ones: %+v, %v", suspects, stands, err)
 		}
-		p, err := s.engine.PlanRestore(t.Context(), order("restore-1"), []backup.Plan{plan})
+		p, err := s.engine.PreviewRestore(t.Context(), order("restore-1"), []backup.Plan{plan})
 		if err != nil || p.Point == nil || p.Point.ID != live.ID {
 			t.Errorf("behind %d suspect ones a restore would bring back %+v, %v", suspects, p.Point, err)
 		}
@@ -294,12 +294,12 @@ func TestALedgerIsTheSameInAnyCase(t *testing.T) {
 			plans[0].Targets, plans[0].Restore.Into = []string{id}, []string{strings.ToUpper(id)}
 			q := order("restore-1")
 			q.Target, q.Into = id, spelled
-			p, err := s.engine.PlanRestore(t.Context(), q, plans)
+			p, err := s.engine.PreviewRestore(t.Context(), q, plans)
 			if why := p.Refusal(); err != nil || why == nil || why.Code != "NoRecoveryPoint" { // all guards before that have passed
 				t.Errorf("%s into %s: %+v, %v", id, spelled, why, err)
 			}
 			q.Target, q.Into = spelled, ""
-			p, err = s.engine.PlanRestore(t.Context(), q, plans)
+			p, err = s.engine.PreviewRestore(t.Context(), q, plans)
 			if why := p.Refusal(); err != nil || why == nil || why.Code != "NoRecoveryPoint" {
 				t.Errorf("%s into itself: %+v, %v", spelled, why, err)
 			}
@@ -576,7 +576,7 @@ func TestAPlanOfARestoreIsTheSameInAnyCase(t *testing.T) {
 	for _, into := range []string{standby, strings.ToUpper(standby), strings.ToLower(standby)} {
 		q := order("restore-1")
 		q.Into = into
-		p, err := s.engine.PlanRestore(t.Context(), q, restoring(false))
+		p, err := s.engine.PreviewRestore(t.Context(), q, restoring(false))
 		if err != nil || p.Refusal() != nil {
 			t.Errorf("into %s: %+v, %v", into, p.Refusal(), err)
 		}
@@ -614,7 +614,7 @@ func TestAnotherLetterIsAnotherService(t *testing.T) {
 	for _, letter := range []string{"ſ", "ß"} {
 		q := order("restore-1")
 		q.Into = strings.Replace(standby, "contoso", "conto"+letter+"o", 1)
-		if p, err := s.engine.PlanRestore(t.Context(), q, restoring(false)); err != nil || p.Refusal() == nil || p.Refusal().Code != "DestinationNotAllowed" {
+		if p, err := s.engine.PreviewRestore(t.Context(), q, restoring(false)); err != nil || p.Refusal() == nil || p.Refusal().Code != "DestinationNotAllowed" {
 			t.Errorf("into %s: %+v, %v", q.Into, p.Refusal(), err)
 		}
 	}

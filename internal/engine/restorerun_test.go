@@ -233,12 +233,12 @@ func TestRestore(t *testing.T) {
 			}
 			// It is not the desired state of the target: the newest point is still the older one.
 			again := order("restore-2")
-			plan, err := s.engine.PlanRestore(t.Context(), again, restoring(true))
+			plan, err := s.engine.PreviewRestore(t.Context(), again, restoring(true))
 			if err != nil || plan.Point == nil || plan.Point.ID != point {
 				t.Errorf("latest is %+v, %v", plan.Point, err)
 			}
 			again.Point = run.ID
-			if plan, err := s.engine.PlanRestore(t.Context(), again, restoring(true)); err != nil || plan.Refusal() != nil {
+			if plan, err := s.engine.PreviewRestore(t.Context(), again, restoring(true)); err != nil || plan.Refusal() != nil {
 				t.Errorf("by its ID: %+v, %v", plan.Refusal(), err)
 			}
 			points := []backup.Point{*p}
@@ -332,7 +332,7 @@ func TestRestoreGuards(t *testing.T) {
 			s, service, _ := restorable(t)
 			q, plans := order("restore-1"), restoring(false)
 			test.change(s, service, &q, &plans[0])
-			planned, err := s.engine.PlanRestore(t.Context(), q, plans)
+			planned, err := s.engine.PreviewRestore(t.Context(), q, plans)
 			if why := planned.Refusal(); err != nil || why == nil || why.Code != test.code || why.Message == "" {
 				t.Errorf("the plan says %+v, %v; want %s", why, err, test.code)
 			}
@@ -384,12 +384,12 @@ func TestRestoreWarns(t *testing.T) {
 		p.State, p.Suspicion = backup.Suspect, backup.Reason{Code: "SizeSuspect", Message: "small"}
 	})
 	q := order("restore-1")
-	p, err := s.engine.PlanRestore(t.Context(), q, restoring(false))
+	p, err := s.engine.PreviewRestore(t.Context(), q, restoring(false))
 	if err != nil || p.Refusal() == nil || p.Refusal().Code != "NoRecoveryPoint" {
 		t.Errorf("latest: %+v, %v", p.Refusal(), err)
 	}
 	q.Point = point
-	p, err = s.engine.PlanRestore(t.Context(), q, restoring(false))
+	p, err = s.engine.PreviewRestore(t.Context(), q, restoring(false))
 	warned := slices.ContainsFunc(p.Guards, func(g restore.Guard) bool {
 		return g.Outcome == restore.Warned && g.Reason.Code == "SizeSuspect"
 	})
@@ -455,7 +455,7 @@ func TestRestorePlanOf(t *testing.T) {
 			plans, q := restoring(wanted), order("restore-1")
 			q.Target = "/subscriptions/00000000-0000-4000-8000-000000000001/resourceGroups/rg/providers/" + kind + "/contoso"
 			plans[0].Targets = []string{q.Target}
-			p, err := s.engine.PlanRestore(t.Context(), q, plans)
+			p, err := s.engine.PreviewRestore(t.Context(), q, plans)
 			if err != nil || p.Safety != (want.always || wanted && want.safety) {
 				t.Errorf("%s, safetyBackup %t: %t, %v", kind, wanted, p.Safety, err)
 			}
@@ -479,7 +479,7 @@ func TestRestorePlanHash(t *testing.T) {
 	base := order("restore-1")
 	hash := func(q restore.Request, safety bool) string {
 		t.Helper()
-		p, err := s.engine.PlanRestore(t.Context(), q, restoring(safety))
+		p, err := s.engine.PreviewRestore(t.Context(), q, restoring(safety))
 		if err != nil || len(p.Hash) != 64 {
 			t.Fatal(p, err)
 		}
@@ -515,7 +515,7 @@ func TestRestorePlanRegion(t *testing.T) {
 		hashes := map[string]string{}
 		for asked, want := range map[string]string{"": of, "westeurope": "westeurope", "northeurope": "northeurope"} {
 			q.Region = asked
-			p, err := s.engine.PlanRestore(t.Context(), q, plans)
+			p, err := s.engine.PreviewRestore(t.Context(), q, plans)
 			if err != nil || p.Region != want {
 				t.Errorf("%s, asked for %q: in %q, want %q, %v", kind, asked, p.Region, want, err)
 			}
@@ -776,7 +776,7 @@ func TestRestoreOfLedgers(t *testing.T) {
 		for into, code := range map[string]string{"": "NoRecoveryPoint", id + "-2": "NameDiffers"} {
 			q := order("restore-1")
 			q.Target, q.Into = id, into
-			p, err := s.engine.PlanRestore(t.Context(), q, plans)
+			p, err := s.engine.PreviewRestore(t.Context(), q, plans)
 			if err != nil || p.Refusal() == nil || p.Refusal().Code != code || p.Safety {
 				t.Errorf("%s into %q: %v, %+v", id, into, err, p)
 			}
@@ -815,11 +815,11 @@ func TestRestoreOfSeveralPlans(t *testing.T) {
 	safe.Name, safe.Restore.Safety = "safe", true
 	agreed.Name, agreed.Restore.Approval = "agreed", true
 	unrelated.Name, unrelated.Restore = "unrelated", backup.RestorePolicy{Into: []string{standby}, Approval: true, Safety: true}
-	p, err := s.engine.PlanRestore(t.Context(), order("restore-1"), []backup.Plan{first, safe, unrelated})
+	p, err := s.engine.PreviewRestore(t.Context(), order("restore-1"), []backup.Plan{first, safe, unrelated})
 	if err != nil || p.Refusal() != nil || !p.Safety || p.Plan != first.Name {
 		t.Errorf("%v, %+v", err, p)
 	}
-	p, err = s.engine.PlanRestore(t.Context(), order("restore-1"), []backup.Plan{first, agreed})
+	p, err = s.engine.PreviewRestore(t.Context(), order("restore-1"), []backup.Plan{first, agreed})
 	if why := p.Refusal(); err != nil || why == nil || why.Code != "ApprovalUnavailable" || !strings.Contains(why.Message, "the plan agreed ") {
 		t.Errorf("%v, %+v", err, why)
 	}

@@ -177,8 +177,8 @@ func (e *Engine) ConfirmRestore(ctx context.Context, id string) (Status, error) 
 	}
 }
 
-// AnswerPlan publishes the preview of a restore that was requested as a dry run.
-func (e *Engine) AnswerPlan(ctx context.Context, q restore.Request, p restore.Preview) error {
+// AnswerPreview publishes the preview of a restore that was requested as a dry run.
+func (e *Engine) AnswerPreview(ctx context.Context, q restore.Request, p restore.Preview) error {
 	return e.announce(ctx, event.RestorePreviewed(q, p)...)
 }
 

@@ -89,8 +89,8 @@ type ScheduleReport struct {
 	Called int
 	// Unsent counts events that wait for their queues to take them, and unread resources with such events.
 	Unsent int
-	// Book is the row of the plan in force, as the tick read it: for [plans.Store.Observe]. It has no ETag if there is none.
-	Book backup.Row
+	// ActivePlan is the row of the plan in force, as the tick read it: for [plans.Store.Observe]. It has no ETag if there is none.
+	ActivePlan backup.Row
 
 	// events are the events that this tick put into the outbox of its own partition.
 	events []backup.Event
@@ -108,7 +108,7 @@ func (e *Engine) Schedule(ctx context.Context, plans []backup.Plan) (ScheduleRep
 	if now.IsZero() {
 		return report, err
 	}
-	report.Book = state.book
+	report.ActivePlan = state.book
 	// Runs under way come first: a tick that has much to do may not get to its end.
 	errs := []error{err, e.sweep(ctx, now, &report), e.callUp(ctx, state.gate, now, &report)}
 	apart := e.checkClock(ctx, own, now)

@@ -131,8 +131,8 @@ func (s Snapshot) Evaluate(now time.Time) TargetHealth {
 }
 
 // copied says why a target is not protected if its newest point is a copy.
-var copied = backup.NewReason("CopyOnly", "Azure restores no Confidential Ledger from what is exported of it: the newest copy can be read, and "+
-	"that is all", "Nothing need be done. Should the ledger be lost, its data are in the copy, and it must be set up anew.")
+var copied = backup.NewReason("CopyOnly", "Azure restores nothing from the copies of this service: the newest copy can be read, and "+
+	"that is all", "Nothing need be done. If the service is lost, its data are in the copy, and it must be set up anew.")
 
 // began returns the time since which the target can be expected to have backups: the time at which its text came into force.
 // Earlier runs count as well, so that an edit of the plan does not hide them.

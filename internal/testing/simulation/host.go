@@ -234,7 +234,7 @@ func (h *host) invokeTick() {
 		var err error
 		report, err = e.Schedule(ctx, force.Plans)
 		if err == nil {
-			v.on.book.Observe(report.Book)
+			v.on.book.Observe(report.ActivePlan)
 		}
 		if err == nil {
 			err = unsettled

@@ -126,7 +126,7 @@ func (w *world) backUp(id string) backup.Point {
 func (w *world) preview(id, point string) restore.Preview {
 	w.t.Helper()
 	q := restore.Request{ID: id, Target: box, Point: point, Kind: backup.RestoreFull, DryRun: true}
-	p, err := w.engine.PlanRestore(w.t.Context(), q, w.plans)
+	p, err := w.engine.PreviewRestore(w.t.Context(), q, w.plans)
 	if err != nil {
 		w.t.Fatal(err)
 	}
