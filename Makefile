@@ -130,7 +130,7 @@ FUZZTIME ?= 20s
 .PHONY: fuzz fuzz-host fuzz-restores
 fuzz: fuzz-host fuzz-restores ## Feed what reads the host's requests, and requests for restores, with random input, for FUZZTIME each
 fuzz-host:
-	go test ./handler -run '^$$' -fuzz '^FuzzDecode$$' -fuzztime $(FUZZTIME)
+	go test ./handler -run '^$$' -fuzz '^FuzzDecode$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 1s # as below
 fuzz-restores:
 	go test ./internal/restore -run '^$$' -fuzz '^FuzzRestoreRequest$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 1s # else it shortens long messages for most of the time
 
