@@ -29,7 +29,7 @@ func (h *handler) deadletterRestore(ctx context.Context, in invocation) (fields,
 	if err != nil {
 		return nil, err
 	}
-	const queue = backup.RestoreQueue + "-poison"
+	const queue = backup.RestoreQueue + backup.Poison
 	var plans []backup.Plan
 	if h.Plans != nil { // without plans the answer goes to lifeboat-events alone
 		if force, err := h.Plans.Current(ctx); err == nil {

@@ -88,7 +88,7 @@ func New(c Config) http.Handler {
 		"schedule":           h.schedule,
 		"execute":            h.execute,
 		"cleanup":            h.cleanup,
-		"deadletter-execute": h.deadletter("execute-poison"),
+		"deadletter-execute": h.deadletter(backup.ExecuteQueue + backup.Poison),
 		"restore":            h.restore,
 		"deadletter-restore": h.deadletterRestore,
 	}

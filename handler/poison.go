@@ -12,7 +12,9 @@ import (
 )
 
 // poisonQueues are the queues for messages that the host gives up, by the functions that handle them.
-var poisonQueues = map[string]string{"deadletter-execute": "execute-poison", "deadletter-restore": backup.RestoreQueue + "-poison"}
+var poisonQueues = map[string]string{
+	"deadletter-execute": backup.ExecuteQueue + backup.Poison, "deadletter-restore": backup.RestoreQueue + backup.Poison,
+}
 
 const (
 	// poisonLife is the lifetime of a message there: the host sends it with Azure's default time to live (azure-sdk-for-net,

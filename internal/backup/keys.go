@@ -14,7 +14,7 @@ import (
 // These are the partitions that belong neither to a target ([Partition]) nor to one request.
 const (
 	// SchedulePartition holds the rows that each tick of the schedule reads: side by side, from [ActivePlanKey] to the watermarks.
-	// Behind them stand the gaps.
+	// The gaps stand before them, so that no tick reads them.
 	SchedulePartition = "schedule"
 	// InflightPartition is the index of runs that have not ended, by the time of the next check.
 	InflightPartition = "inflight"
@@ -40,7 +40,8 @@ const (
 	lockRow = "lock"
 )
 
-// The rows of SchedulePartition begin with these, in this order, so that a tick reads them by one request.
+// The rows of SchedulePartition begin with these. A tick reads the rows from [ActivePlanKey] on by one request, in this order,
+// with the rows of the outbox between LinePrefix and OwingPrefix.
 const (
 	JudgedPrefix    = "judged-"
 	TickedPrefix    = "last-tick-"
@@ -49,6 +50,7 @@ const (
 	PermitPrefix    = "permit-"
 	WatermarkPrefix = "plan-"
 
+	// gapPrefix sorts before ActivePlanKey.
 	gapPrefix = "gap-"
 )
 

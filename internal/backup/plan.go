@@ -49,7 +49,7 @@ type Settings struct {
 	// KeepWithin is the time for which a recovery point is kept after it was written.
 	KeepWithin time.Duration `json:"keepWithin"`
 	// Blocks are the parts of the plan that hold for one service each.
-	Blocks Blocks `json:"-"`
+	Blocks Blocks `json:"blocks,omitempty"`
 	// Concurrency is the number of operations of the plan that may run at once; with 0 only the engine's own bound holds.
 	Concurrency int `json:"concurrency,omitempty"`
 }

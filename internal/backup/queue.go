@@ -22,6 +22,8 @@ const (
 	RestoreQueue = "restore-requests"
 	// EventsQueue holds the events that name no other queue.
 	EventsQueue = "lifeboat-events"
+	// Poison is the end of the names of queues with messages that the host gave up.
+	Poison = "-poison"
 )
 
 // Queue sends. The host receives: it invokes the function of the queue with each message, at least once.

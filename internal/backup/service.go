@@ -3,7 +3,6 @@ package backup
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -18,8 +17,7 @@ type Service struct {
 	// Name is the service's own rule for names of such resources, and NameRule says it in words: "1 to 50 letters".
 	Name     *regexp.Regexp
 	NameRule string
-	// Restorable is the time for which the service can restore a backup; 0 if no limit is documented. After it Azure answers with
-	// Outdated.
+	// Restorable is the time for which the service can restore a backup; 0 if no limit is documented.
 	Restorable time.Duration
 	// Usual is the longest time that a backup usually takes.
 	Usual time.Duration
@@ -114,16 +112,24 @@ func NewBlocks(members map[string]any) Blocks {
 	return Blocks(Encode(members))
 }
 
-// Read reads one of them into the value. The value stays as it is if there is none.
+// Read reads one of them into the value. The value stays as it is if there is none. The error is a *Fault of the kind Refused: a
+// run must not act by settings that this version cannot read.
 func (b Blocks) Read(field string, into any) error {
-	members := map[string]json.RawMessage{}
 	if b == "" {
 		return nil
 	}
-	if err := json.Unmarshal([]byte(b), &members); err != nil || members[field] == nil {
-		return err
+	members := map[string]json.RawMessage{}
+	err := json.Unmarshal([]byte(b), &members)
+	if err == nil && members[field] != nil {
+		err = json.Unmarshal(members[field], into)
 	}
-	return json.Unmarshal(members[field], into)
+	if err == nil {
+		return nil
+	}
+	return &Fault{
+		Kind: Refused, Code: "InvalidSettings", Message: fmt.Sprintf("the settings of the run have a block %s that cannot be read: %v", field, err),
+		Hint: "Deploy the version of Lifeboat that wrote the run again, or ask again under this version's plan.",
+	}
 }
 
 // Values returns the values of all blocks by their names in plan.yaml, such as "hsm.access".
@@ -147,36 +153,13 @@ func (b Blocks) Values() map[string]string {
 	return values
 }
 
-// plainSettings are the settings without their blocks, which stand beside the other members.
-type plainSettings Settings
+// MarshalJSON writes the object as it is.
+func (b Blocks) MarshalJSON() ([]byte, error) { return []byte(b), nil }
 
-// MarshalJSON writes the blocks beside the other members.
-func (s Settings) MarshalJSON() ([]byte, error) {
-	text, err := json.Marshal(plainSettings(s))
-	if err != nil || s.Blocks == "" {
-		return text, err
-	}
-	return append(append(text[:len(text)-1], ','), s.Blocks[1:]...), nil
-}
-
-// UnmarshalJSON reads all members that it does not know as blocks.
-func (s *Settings) UnmarshalJSON(text []byte) error {
-	var plain plainSettings
-	members := map[string]json.RawMessage{}
-	if err := json.Unmarshal(text, &plain); err != nil {
-		return err
-	}
-	if err := json.Unmarshal(text, &members); err != nil {
-		return err
-	}
-	maps.DeleteFunc(members, func(name string, _ json.RawMessage) bool {
-		return slices.ContainsFunc(settingsMembers, func(known string) bool { return strings.EqualFold(name, known) })
-	})
-	if *s = Settings(plain); len(members) > 0 {
-		s.Blocks = Blocks(Encode(members))
+// UnmarshalJSON keeps the object as it is.
+func (b *Blocks) UnmarshalJSON(text []byte) error {
+	if *b = Blocks(text); *b == "null" {
+		*b = ""
 	}
 	return nil
 }
-
-// settingsMembers are the members of plainSettings.
-var settingsMembers = []string{"storage", "keepWithin", "concurrency"}

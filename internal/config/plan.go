@@ -206,7 +206,9 @@ func (r *reader) blocks(n *yaml.Node, p *backup.Plan) {
 }
 
 // ownQueues are the queues of the app itself: there an answer would be taken for another message.
-var ownQueues = []string{"execute", "execute-poison", "restore-requests", "restore-requests-poison", "lifeboat-events"}
+var ownQueues = []string{
+	backup.ExecuteQueue, backup.ExecuteQueue + backup.Poison, backup.RestoreQueue, backup.RestoreQueue + backup.Poison, backup.EventsQueue,
+}
 
 // restore reads the part of the plan about restores.
 func (r *reader) restore(n *yaml.Node, p *backup.Plan) {

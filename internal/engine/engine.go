@@ -223,13 +223,13 @@ func (e *Engine) load(ctx context.Context, id string) (backup.Run, time.Time, er
 func (e *Engine) Execute(ctx context.Context, invocation string, message []byte) (Outcome, error) {
 	w, err := backup.ParseWakeup(message)
 	if err != nil {
-		return Outcome{Note: "dead letter: " + err.Error()}, e.DeadLetter(ctx, "execute", message, err.Error())
+		return Outcome{Note: "dead letter: " + err.Error()}, e.DeadLetter(ctx, backup.ExecuteQueue, message, err.Error())
 	}
 	read := e.Now() // before the answer: if that is slow to come, the lease must not be longer for it
 	run, now, err := e.load(ctx, w.Run)
 	if errors.Is(err, backup.ErrNotFound) {
 		why := "there is no run " + w.Run
-		return Outcome{Run: w.Run, Note: "dead letter: " + why}, e.DeadLetter(ctx, "execute", message, why)
+		return Outcome{Run: w.Run, Note: "dead letter: " + why}, e.DeadLetter(ctx, backup.ExecuteQueue, message, why)
 	}
 	if err != nil {
 		return Outcome{Run: w.Run}, err

@@ -26,8 +26,8 @@ func TestRowsKeepWhatThisVersionDoesNotKnow(t *testing.T) {
 			`{"Run":"s","Since":"2026-01-15T02:30:00Z","New":{"a":[1]}}`,
 		},
 		{
-			"a member in a value that stays", `{"ID":"i","Settings":{"storage":{"account":"","container":""},"keepWithin":7,"new":1}}`, again(func(r *backup.Run) { r.Polls = 3 }),
-			`{"ID":"i","Polls":3,"Settings":{"storage":{"account":"","container":""},"keepWithin":7,"new":1}}`,
+			"a member in a value that stays", `{"ID":"i","Settings":{"keepWithin":7,"new":1}}`, again(func(r *backup.Run) { r.Polls = 3 }),
+			`{"ID":"i","Polls":3,"Settings":{"keepWithin":7,"new":1}}`,
 		},
 		{
 			"a member in a value that is another one now", `{"ID":"i","Reason":{"code":"A","message":"a","new":"about a"}}`,
@@ -36,6 +36,21 @@ func TestRowsKeepWhatThisVersionDoesNotKnow(t *testing.T) {
 		{
 			"a member in a value that is gone", `{"ID":"i","Reason":{"code":"A","message":"a","new":"about a"},"New":1}`,
 			again(func(r *backup.Run) { r.Reason = backup.Reason{} }), `{"ID":"i","New":1}`,
+		},
+		{
+			"a member deep in a value that stays", `{"ID":"i","Settings":{"storage":{"account":"a","container":"c","new":1},"keepWithin":7}}`,
+			again(func(r *backup.Run) { r.Polls = 3 }),
+			`{"ID":"i","Polls":3,"Settings":{"storage":{"account":"a","container":"c","new":1},"keepWithin":7}}`,
+		},
+		{
+			"a member in a block", `{"ID":"i","Settings":{"storage":{"account":"a","container":"c"},"keepWithin":7,"blocks":{"hsm":{"new":1}}}}`,
+			again(func(r *backup.Run) { r.Polls = 3 }),
+			`{"ID":"i","Polls":3,"Settings":{"storage":{"account":"a","container":"c"},"keepWithin":7,"blocks":{"hsm":{"new":1}}}}`,
+		},
+		{
+			"a member in the progress that stays", `{"ID":"i","Attempt":2,"LostStarts":[{"from":"2026-01-15T02:30:00Z","to":"2026-01-15T02:33:00Z","new":1}]}`,
+			again(func(r *backup.Run) { r.Polls = 3 }),
+			`{"ID":"i","Attempt":2,"Polls":3,"LostStarts":[{"from":"2026-01-15T02:30:00Z","to":"2026-01-15T02:33:00Z","new":1}]}`,
 		},
 		{
 			"a member in a list that stays", `{"ID":"i","Permits":[{"row":"a","etag":"b","new":1}]}`, again(func(r *backup.Run) { r.Polls = 3 }),

@@ -143,7 +143,7 @@ var edges = []edge{
 	{
 		"./internal/config TestAnswersNeverGoToAQueueOfTheApp", "C12 answers may go to restore-requests-poison",
 		"internal/config/plan.go",
-		`"restore-requests", "restore-requests-poison",`, `"restore-requests",`,
+		"backup.RestoreQueue, backup.RestoreQueue + backup.Poison,", "backup.RestoreQueue,",
 	},
 	{
 		"./internal/config TestYesIsSpelledAsYAMLSpellsIt", "C13 safetyBackup: True, as YAML allows, makes no safety backup",

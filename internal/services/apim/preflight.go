@@ -26,6 +26,9 @@ func (p *Provider) Preflight(ctx context.Context, a backup.Attempt) error {
 
 // look makes the checks before either task. It returns the service.
 func (p *Provider) look(ctx context.Context, t task) (armapimanagement.ServiceResource, error) {
+	if err := t.Blocks.Read(field, new(string)); err != nil {
+		return armapimanagement.ServiceResource{}, err
+	}
 	client, target, err := p.service(t.Attempt)
 	if err != nil {
 		return armapimanagement.ServiceResource{}, err

@@ -31,12 +31,9 @@ type block struct {
 // defaults names the values that hold if a plan sets none.
 var defaults = map[string]string{field + ".restoreRegion": "the service's own", field + ".apiVersion": "Lifeboat's own"}
 
-// read reads the block.
+// read reads the block. The error is a *Fault.
 func read(blocks backup.Blocks) (b block, err error) {
-	if err = blocks.Read(field, &b); err != nil {
-		err = &backup.Fault{Kind: backup.Refused, Code: "InvalidSettings", Message: "the settings of the run have a block " + field +
-			" that cannot be read: " + err.Error(), Hint: "Deploy the version of Lifeboat that wrote them again."}
-	}
+	err = blocks.Read(field, &b)
 	return b, err
 }
 

@@ -152,8 +152,8 @@ func (p *Provider) access(ctx context.Context, s backup.Storage, identity string
 	case bySAS:
 	default:
 		return parameters, azure.Secret{}, &backup.Fault{
-			Kind: backup.Refused, Code: "InvalidSettings", Message: "the run says in hsm.access how the HSM gets at storage: " + identity,
-			Hint: "It is identity or sas. Deploy the version of Lifeboat that wrote the run again.",
+			Kind: backup.Refused, Code: "InvalidSettings", Message: "hsm.access of the run is neither identity nor sas: " + identity,
+			Hint: "Deploy the version of Lifeboat that wrote the run again, or ask again under this version's plan.",
 		}
 	}
 	token, err := p.sas(ctx, s, permissions)

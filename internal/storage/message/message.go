@@ -12,12 +12,6 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// These are the names of the queues.
-const (
-	Execute = "execute"         // wake-ups
-	Events  = "lifeboat-events" // events
-)
-
 // These are limits of Azure Queue Storage (Azure's documentation "Put Message").
 const (
 	maxBytes = 64 << 10

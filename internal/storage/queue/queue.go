@@ -2,7 +2,6 @@
 package queue
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -41,7 +40,7 @@ func (q *Queue) Wake(ctx context.Context, w backup.Wakeup, delay time.Duration) 
 	if err != nil {
 		return fmt.Errorf("wake run %s: %w", w.Run, err)
 	}
-	return q.send(ctx, message.Execute, text, seconds)
+	return q.send(ctx, backup.ExecuteQueue, text, seconds)
 }
 
 // Publish implements [backup.Queue].
@@ -50,7 +49,7 @@ func (q *Queue) Publish(ctx context.Context, e backup.Event) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", backup.ErrUndeliverable, err)
 	}
-	err = q.send(ctx, cmp.Or(e.To, message.Events), text, 0)
+	err = q.send(ctx, e.Queue(), text, 0)
 	// These failures may end: an operator may still assign a role, and a queue may be created again. A wrong message or name
 	// stays wrong.
 	if no, ok := errors.AsType[refusal](err); ok && slices.Contains(hopeless, no.status) {

@@ -1,7 +1,6 @@
 package memory
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -69,7 +68,7 @@ func (q *Queue) Wake(ctx context.Context, w backup.Wakeup, delay time.Duration) 
 	if err != nil {
 		return fmt.Errorf("wake a run: %w", err)
 	}
-	return q.Send(ctx, message.Execute, text, delay)
+	return q.Send(ctx, backup.ExecuteQueue, text, delay)
 }
 
 // Publish implements [backup.Queue].
@@ -78,8 +77,8 @@ func (q *Queue) Publish(ctx context.Context, e backup.Event) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", backup.ErrUndeliverable, err)
 	}
-	to := cmp.Or(e.To, message.Events)
-	if err := q.Send(ctx, to, text, 0); err != nil || to != message.Events {
+	to := e.Queue()
+	if err := q.Send(ctx, to, text, 0); err != nil || to != backup.EventsQueue {
 		return err
 	}
 	q.mu.Lock()

@@ -75,11 +75,6 @@ func check(blocks backup.Blocks, box backup.Resource) (member string, err error)
 // cannot read: that is refused, and nothing is guessed.
 func colourOf(blocks backup.Blocks) (string, error) {
 	b := block{Colour: defaultColour}
-	if err := blocks.Read(field, &b); err != nil {
-		return "", &backup.Fault{
-			Kind: backup.Refused, Code: "InvalidSettings", Message: "the settings of the run have a block " + field +
-				" that cannot be read: " + err.Error(), Hint: "Deploy the version of Lifeboat that wrote them again.",
-		}
-	}
-	return b.Colour, nil
+	err := blocks.Read(field, &b)
+	return b.Colour, err
 }
