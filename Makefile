@@ -45,6 +45,10 @@ test: ## Run every test, and print the figures that the documents quote (10 minu
 test-times: ## Say where the time of the tests goes, with and without the race detector (30 minutes)
 	go run ./internal/cmd/testtimes ./...
 
+.PHONY: compare
+compare: ## Compare make test of the commit BEFORE with that of HEAD, three runs in turn (90 minutes, on a quiet machine)
+	.ci/compare $(BEFORE)
+
 .PHONY: verify
 verify: ## Run what CI runs beside the tests: Azure's own Functions host, fuzzing, the demo, other clients (9 minutes)
 	.ci/part host $(MAKE) host-test
