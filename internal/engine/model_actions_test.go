@@ -353,7 +353,7 @@ func (m *model) begin(w *world, h *handler, c *call, answer func(answer, func(*w
 	turnedAway := func(told bool) func(*world) {
 		return func(n *world) {
 			n.left.Busy = max(n.left.Busy-1, 0)
-			n.ops = append(n.ops, operation{
+			n.ops = append(n.ops, azureOperation{
 				run: c.attempt.Run, artifact: c.attempt.Artifact, began: w.now, ends: w.now, fails: true, told: told, sender: h.serial,
 			})
 		}
@@ -371,7 +371,7 @@ func (m *model) begin(w *world, h *handler, c *call, answer func(answer, func(*w
 	for _, failing := range outcomes {
 		accepted := func(told bool) func(*world) {
 			return func(n *world) {
-				n.ops = append(n.ops, operation{
+				n.ops = append(n.ops, azureOperation{
 					run: c.attempt.Run, artifact: c.attempt.Artifact, began: w.now, ends: w.now + m.takes, fails: failing, told: told,
 					sender: h.serial,
 				})

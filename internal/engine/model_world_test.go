@@ -53,8 +53,8 @@ type message struct {
 	holder  int
 }
 
-// operation is a backup that Azure accepted, or a refusal that it gave.
-type operation struct {
+// azureOperation is a backup that Azure accepted, or a refusal that it gave.
+type azureOperation struct {
 	run, artifact string
 	began, ends   seconds
 	fails         bool
@@ -79,7 +79,7 @@ type world struct {
 	tickAt   seconds
 	rows     []*row
 	messages []message
-	ops      []operation
+	ops      []azureOperation
 	handlers []*handler
 	left     budget
 	// told is the last event published about each run, by the run's place in model.runs.
@@ -233,7 +233,7 @@ func (w *world) answered(h *handler, a answer) {
 
 // busy says that the service is at work.
 func (w *world) busy() bool {
-	return slices.ContainsFunc(w.ops, func(o operation) bool { return o.ends > w.now })
+	return slices.ContainsFunc(w.ops, func(o azureOperation) bool { return o.ends > w.now })
 }
 
 // blob returns the newest artifact of the run that the service wrote, once it has settled.
@@ -250,7 +250,7 @@ func (w *world) blob(run string) string {
 }
 
 // operation returns the operation by the name of its artifact.
-func (w *world) operation(artifact string) *operation {
+func (w *world) operation(artifact string) *azureOperation {
 	for i := range w.ops {
 		if w.ops[i].artifact == artifact {
 			return &w.ops[i]

@@ -25,18 +25,18 @@ var edges = []edge{
 	},
 	{
 		"./internal/engine TestDeletionAndRestoreRace", "the point is not looked at again when a restore begins",
-		"internal/engine/restorerun.go",
+		"internal/engine/restoring.go",
 		"if why := restore.Usable(p, s.service(p.Target), s.now); why != nil {",
 		"if why := restore.Usable(p, s.service(p.Target), s.now); why != nil && r.Attempt > 1000 {",
 	},
 	{
 		"./internal/engine TestRestoreTooOldBySafety", "the horizon is not asked for after the safety backup",
-		"internal/engine/restorerun.go",
-		"case old != nil: // it", "case old != nil && q.Secured.IsZero(): // it",
+		"internal/engine/restoring.go",
+		"case old != nil:", "case old != nil && q.Secured.IsZero():",
 	},
 	{
 		"./internal/engine TestRestoreLostAndTurnedAway", "a restore that was lost and is turned away waits as a new one",
-		"internal/engine/restorerun.go",
+		"internal/engine/restoring.go",
 		"	if r.Lost > 0 { // the service may be", "	if r.Lost > mostLost { // the service may be",
 	},
 	{

@@ -56,7 +56,7 @@ var mutants = []mutant{
 		"case run.LeaseUntil.After(now):", "case run.LeaseUntil.After(now.Add(time.Hour)):",
 	},
 	{
-		"the start has no deadline", "internal/engine/start.go",
+		"the start has no deadline", "internal/engine/operation.go",
 		"ctx, cancel := context.WithTimeout(ctx, s.Waits.Lease-s.Waits.LeaseMargin-s.Now().Sub(s.read))",
 		"ctx, cancel := context.WithCancel(ctx)",
 	},
@@ -87,19 +87,18 @@ var mutants = []mutant{
 	},
 	{"attempts share a name", "internal/backup/run.go", `fmt.Sprintf("%s.%d", r.ID, n)`, `fmt.Sprintf("%s.%d", r.ID, min(n, 1))`},
 	{
-		"no patience with a lost start", "internal/engine/start.go",
-		"patient := err == nil && s.now.Sub(r.ClearSince) >= s.Waits.Patience", "patient := err == nil",
+		"no patience with a lost start", "internal/engine/backingup.go",
+		"patient := l.fault == nil && l.unseen >= s.Waits.Patience", "patient := l.fault == nil",
 	},
 	{
-		"a look that could not be made counts as one", "internal/engine/start.go",
-		"patient := err == nil && s.now.Sub(r.ClearSince) >= s.Waits.Patience",
-		"patient := s.now.Sub(r.LostSince) >= s.Waits.Patience",
+		"a look that could not be made counts as one", "internal/engine/backingup.go",
+		"patient := l.fault == nil && l.unseen >= s.Waits.Patience", "patient := l.waited >= s.Waits.Patience",
 	},
 	{
-		"a lost answer counts as a no", "internal/engine/start.go",
-		`		s.lost(f.Reason())
-		return s.advance(ctx, s.Waits.Look)`,
-		`		return s.postpone(ctx, f)`,
+		"a lost answer counts as a no", "internal/engine/backingup.go",
+		`	s.lost(f.Reason())
+	return s.advance(ctx, s.Waits.Look)`,
+		`	return s.postpone(ctx, f)`,
 	},
 	{
 		"the outbox is skipped", "internal/engine/save.go",
@@ -110,7 +109,7 @@ var mutants = []mutant{
 		"if len(left) > 0 || unread != nil {", "if len(left) > 100 || unread != nil {",
 	},
 	{
-		"a missing artifact counts as a success", "internal/engine/step.go",
+		"a missing artifact counts as a success", "internal/engine/backingup.go",
 		`		case f.Kind == backup.Refused:
 			return s.end(ctx, fails, f.Reason())
 		case tooLong:`,
@@ -232,11 +231,11 @@ var mutants = []mutant{
 		"if err := s.watch(ctx); err != nil {\n\t\t\treturn err\n\t\t}", "",
 	},
 	{
-		"a restore does not stand among the readers", "internal/engine/restorerun.go",
+		"a restore does not stand among the readers", "internal/engine/restoring.go",
 		"if !slices.Contains(p.Readers, r.ID) {", "if false {",
 	},
 	{
-		"a request that expired begins all the same", "internal/engine/restorerun.go",
+		"a request that expired begins all the same", "internal/engine/step.go",
 		"restore.Expired(s.run.Restore.Expires, s.now)", "restore.Expired(s.run.Restore.Expires.AddDate(1, 0, 0), s.now)",
 	},
 	{
@@ -244,10 +243,10 @@ var mutants = []mutant{
 		"if v.SHA256 == p.SHA256 && v.Size == p.Size {", "if v.Size == p.Size {",
 	},
 	{
-		"a lost restore is begun again", "internal/engine/restorerun.go",
+		"a lost restore is begun again", "internal/engine/restoring.go",
 		`case f != nil && f.Kind == backup.Denied:
 		return s.end(`, `case f != nil && f.Kind == backup.Denied && r.Lost < mostLost:
-		return s.check(ctx, restorer)
+		return s.preflight(ctx, s)
 	case f != nil && f.Kind == backup.Denied:
 		return s.end(`,
 	},
@@ -264,7 +263,7 @@ var mutants = []mutant{
 		"case len(p.Readers) > 0:", "case len(p.Readers) > 1000:",
 	},
 	{
-		"no safety backup is made", "internal/engine/restorerun.go",
+		"no safety backup is made", "internal/engine/restoring.go",
 		`	if q.Safety {
 		q.Step = backup.StepSecuring`, `	if q.Safety && q.Key != "" {
 		q.Step = backup.StepSecuring`,
