@@ -81,6 +81,12 @@ func (c Call) Fault(err error) *backup.Fault {
 	return f
 }
 
+// Once returns the call as one that starts an operation that must not be started twice.
+func (c Call) Once() Call {
+	c.Start = true
+	return c
+}
+
 // silence returns the fault for a request without a response.
 func (c Call) silence(err error) *backup.Fault {
 	f := &backup.Fault{
@@ -171,4 +177,12 @@ func Invalid(code, what, wanted string, err error) *backup.Fault {
 // No returns the fault for a target that cannot be backed up as things are.
 func No(target, code, why, hint string) *backup.Fault {
 	return &backup.Fault{Kind: backup.Refused, Code: code, Message: target + " cannot be backed up: " + why, Hint: hint}
+}
+
+// NotAnArtifact returns the fault for the deletion of something that has not the name of an artifact.
+func NotAnArtifact(name, what string) *backup.Fault {
+	return &backup.Fault{
+		Kind: backup.Refused, Code: "NotAnArtifact", Message: fmt.Sprintf("%q is not the name of %s", name, what),
+		Hint: "Nothing was deleted. See what the catalog holds for the run.",
+	}
 }

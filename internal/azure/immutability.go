@@ -2,11 +2,8 @@ package azure
 
 import (
 	"context"
-	"errors"
 	"net/http"
-	"slices"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/storage/armstorage"
 
 	"lifeboat/internal/backup"
@@ -30,9 +27,8 @@ func (c Client) ContainerSettings(ctx context.Context, s backup.Storage) (*armst
 		return nil, invalidStorage(s, err)
 	}
 	container, err := containers.Get(ctx, id.Group, id.Name, s.Container, nil)
-	denied, ok := errors.AsType[*azcore.ResponseError](err)
 	switch {
-	case ok && slices.Contains([]int{http.StatusForbidden, http.StatusNotFound}, denied.StatusCode):
+	case HasStatus(err, http.StatusForbidden, http.StatusNotFound):
 		return nil, nil //nolint:nilnil // there are no settings to show
 	case err != nil:
 		return nil, account("look at "+Place(s), s, "").Fault(err)

@@ -2,7 +2,6 @@ package azure
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -10,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/storage/armstorage"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
@@ -101,7 +99,7 @@ func (c Client) accounts(s backup.Storage) (*armstorage.AccountsClient, backup.R
 // UnlessForbidden returns the fault of a failed read of the storage account. It returns nil if the app's identity only lacks a
 // role.
 func UnlessForbidden(s backup.Storage, err error) error {
-	if denied, ok := errors.AsType[*azcore.ResponseError](err); ok && denied.StatusCode == http.StatusForbidden {
+	if HasStatus(err, http.StatusForbidden) {
 		return nil
 	}
 	return account("look at "+s.Account, s, "").Fault(err)

@@ -29,21 +29,32 @@ func (p *Provider) look(ctx context.Context, t task) (armapimanagement.ServiceRe
 	if err := t.Blocks.Read(field, new(string)); err != nil {
 		return armapimanagement.ServiceResource{}, err
 	}
+	service, target, err := p.show(ctx, t, checking(t))
+	if err != nil {
+		return service, err
+	}
+	if err := checkService(t, service); err != nil {
+		return service, err
+	}
+	if err := p.checkWorkspaces(ctx, t, target); err != nil {
+		return service, err
+	}
+	return service, p.checkStorage(ctx, t, azure.Deref(service.Location))
+}
+
+// show reads the service, with the request that the call describes.
+func (p *Provider) show(ctx context.Context, t task, call azure.Call) (
+	armapimanagement.ServiceResource, backup.Resource, error,
+) {
 	client, target, err := p.service(t.Attempt)
 	if err != nil {
-		return armapimanagement.ServiceResource{}, err
+		return armapimanagement.ServiceResource{}, target, err
 	}
 	service, err := client.Get(ctx, target.Group, target.Name, nil)
 	if err != nil {
-		return service.ServiceResource, checking(t).Fault(err)
+		return armapimanagement.ServiceResource{}, target, call.Fault(err)
 	}
-	if err := checkService(t, service.ServiceResource); err != nil {
-		return service.ServiceResource, err
-	}
-	if err := p.checkWorkspaces(ctx, t, target); err != nil {
-		return service.ServiceResource, err
-	}
-	return service.ServiceResource, p.checkStorage(ctx, t, azure.Deref(service.Location))
+	return service.ServiceResource, target, nil
 }
 
 func skuOf(s armapimanagement.ServiceResource) armapimanagement.SKUType {

@@ -2,8 +2,8 @@ package ledger
 
 import (
 	"context"
-	"fmt"
 
+	"lifeboat/internal/azure"
 	"lifeboat/internal/backup"
 )
 
@@ -19,11 +19,7 @@ func (p *Provider) Delete(ctx context.Context, a backup.Attempt, etag string, ex
 		return err
 	}
 	if !isShare(i.name, a.Artifact) {
-		return &backup.Fault{
-			Kind: backup.Refused, Code: "NotAnArtifact",
-			Message: fmt.Sprintf("%q is not the name of a share that holds a backup of %s", a.Artifact, i.name),
-			Hint:    "Nothing was deleted. See what the catalog holds for the run.",
-		}
+		return azure.NotAnArtifact(a.Artifact, "a share that holds a backup of "+i.name)
 	}
 	files, err := p.files(ctx, a.Storage, backup.Denied)
 	if err != nil {

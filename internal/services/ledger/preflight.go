@@ -21,11 +21,11 @@ func (p *Provider) Preflight(ctx context.Context, a backup.Attempt) error {
 	}
 	seen, err := p.look(ctx, i)
 	switch {
-	case hasStatus(err, http.StatusForbidden):
+	case azure.HasStatus(err, http.StatusForbidden):
 	case err != nil:
-		return looking(i).Fault(err)
+		return azure.Looking(i.id).Fault(err)
 	default:
-		if err := checkState(i, seen.provisioning); err != nil {
+		if err := checkState(i, seen.Provisioning); err != nil {
 			return err
 		}
 	}
@@ -39,10 +39,10 @@ func (p *Provider) Preflight(ctx context.Context, a backup.Attempt) error {
 // checkState checks a provisioningState. A service that shows none, as in all recordings, may be ready.
 func checkState(i instance, state string) error {
 	word := strings.ToLower(state)
-	switch _, failure := failed[word]; {
+	switch {
 	case word == "" || word == "succeeded":
 		return nil
-	case word == "deleting" || failure:
+	case word == "deleting" || isFailure(azure.End(word)):
 		return azure.No(i.id, "ServiceNotReady", "its provisioningState is "+state, "Look at it in the Azure portal. If it is "+
 			"not needed any more, take it out of plan.yaml.")
 	}

@@ -117,12 +117,18 @@ func (p *Provider) Begin(ctx context.Context, a backup.Attempt) (backup.Operatio
 	if err != nil {
 		return backup.Operation{}, err
 	}
-	o := operation[backedUp]{what: "back up " + i.id, starting: starting(i), polling: polling(i), provider: p}
-	s, err := o.start(ctx, i, i.action(), request{URI: access.Reveal(), RestoreRegion: i.region}, t, secret)
+	s, err := p.backup(i, request{URI: access.Reveal(), RestoreRegion: i.region}).start(ctx, t, secret)
 	if err != nil {
 		return backup.Operation{}, err
 	}
 	return p.finished(ctx, a, i, s)
+}
+
+// backup returns the backup as an operation.
+func (p *Provider) backup(i instance, body request) operation {
+	return operation{azure.Operation{
+		Starting: starting(i), Polling: polling(i), Begin: begin[backedUp](p, i, i.action(), body),
+	}, "back up " + i.id}
 }
 
 // Poll sends one GET to the address in the token. Once Azure says that the backup is done, Poll looks for the share.
@@ -131,8 +137,7 @@ func (p *Provider) Poll(ctx context.Context, a backup.Attempt, saved string) (ba
 	if err != nil {
 		return backup.Operation{}, err
 	}
-	o := operation[backedUp]{what: "back up " + i.id, starting: starting(i), polling: polling(i), provider: p}
-	s, err := o.poll(ctx, saved)
+	s, err := p.backup(i, request{}).poll(ctx, saved)
 	if f := backup.AsFault(err); f != nil && f.Kind == backup.Refused && outdated(f) {
 		return backup.Operation{}, p.lapsed(ctx, a, i, s, f)
 	}
@@ -212,4 +217,4 @@ func counted(found []share) string {
 }
 
 // absent reports whether an error is Azure's answer that the resource does not exist.
-func absent(err error) bool { return hasStatus(err, http.StatusNotFound) }
+func absent(err error) bool { return azure.HasStatus(err, http.StatusNotFound) }

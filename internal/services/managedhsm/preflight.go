@@ -3,15 +3,10 @@ package managedhsm
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"strings"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore/arm"
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/storage/armstorage"
 	hsm "github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azadmin/backup"
 
@@ -37,12 +32,10 @@ func (p *Provider) preflight(ctx context.Context, a backup.Attempt) (*armstorage
 	if _, err := parseTarget(a.Target); err != nil {
 		return nil, err
 	}
-	shown, err := p.look(ctx, a.Target)
-	if denied, ok := errors.AsType[*azcore.ResponseError](err); ok && denied.StatusCode == http.StatusForbidden {
-		err = nil
-	}
-	if err != nil {
-		return nil, looking(a.Target).Fault(err)
+	var shown resource
+	err := p.azure.Show(ctx, a.Target, managementVersion, &shown)
+	if err != nil && !azure.HasStatus(err, http.StatusForbidden) {
+		return nil, azure.Looking(a.Target).Fault(err)
 	}
 	if err := shown.check(a); err != nil {
 		return nil, err
@@ -68,27 +61,6 @@ type resource struct {
 			Message    string `json:"activationStatusMessage"`
 		} `json:"securityDomainProperties"`
 	} `json:"properties"`
-}
-
-// look reads the HSM with one GET. The SDK's module for that would be larger than the rest of this package.
-func (p *Provider) look(ctx context.Context, target string) (r resource, err error) {
-	client, err := arm.NewClient("lifeboat/managedhsm", "v1.0.0", p.azure.Credential, p.azure.Management())
-	if err != nil {
-		return r, err
-	}
-	request, err := runtime.NewRequest(ctx, http.MethodGet, runtime.JoinPaths(client.Endpoint(), target))
-	if err != nil {
-		return r, err
-	}
-	request.Raw().URL.RawQuery = url.Values{"api-version": {managementVersion}}.Encode()
-	answer, err := client.Pipeline().Do(request) //nolint:bodyclose // azcore has read and closed it
-	if err != nil {
-		return r, err
-	}
-	if !runtime.HasStatusCode(answer, http.StatusOK) {
-		return r, runtime.NewResponseError(answer)
-	}
-	return r, runtime.UnmarshalAsJSON(answer, &r)
 }
 
 func (r resource) check(a backup.Attempt) error {
@@ -167,41 +139,26 @@ func (p *Provider) checkMutable(ctx context.Context, a backup.Attempt, account a
 // can make the backup.
 func (p *Provider) Prepare(ctx context.Context, a backup.Attempt, token string) (backup.Operation, error) {
 	if token != "" {
-		o, err := p.preBackup(a, hsm.PreBackupOperationParameters{})
-		if err != nil {
-			return backup.Operation{}, err
-		}
-		s, err := o.poll(ctx, token)
-		return s.operation(), err
+		s, err := p.poll(ctx, preBackup(a), token)
+		return s.Operation, err
 	}
 	if err := p.azure.MakeContainer(ctx, a.Storage); err != nil {
 		return backup.Operation{}, err
 	}
-	access, secret, err := p.access(ctx, a.Storage, identity(a.Blocks), toBackUp)
-	if err != nil {
-		return backup.Operation{}, err
-	}
-	o, err := p.preBackup(a, hsm.PreBackupOperationParameters(access))
-	if err != nil {
-		return backup.Operation{}, err
-	}
-	s, err := o.start(ctx, secret)
-	return s.operation(), err
+	s, err := p.start(ctx, preBackup(a))
+	return s.Operation, err
 }
 
 // preBackup returns the HSM's check as an operation. The check changes nothing, so it may be repeated.
-func (p *Provider) preBackup(a backup.Attempt, access hsm.PreBackupOperationParameters) (
-	operation[hsm.PreFullBackupResponse], error,
-) {
-	departure := &azure.Departure{}
-	client, err := p.client(a.Target, departure)
-	asking := checking(a.Target, a.Storage, identity(a.Blocks))
+func preBackup(a backup.Attempt) operation {
+	asking := checking(a)
 	following := asking
 	following.Means = azure.Following
-	return operation[hsm.PreFullBackupResponse]{
-		what: strings.TrimPrefix(asking.What, "ask "), starting: asking, polling: following, departure: departure,
-		begin: func(ctx context.Context, token string) (poller[hsm.PreFullBackupResponse], error) {
-			return client.BeginPreFullBackup(ctx, access, &hsm.BeginPreFullBackupOptions{ResumeToken: token})
+	return operation{
+		Attempt: a, what: strings.TrimPrefix(asking.What, "ask "), starting: asking, polling: following, permissions: toBackUp,
+		begin: func(ctx context.Context, client *hsm.Client, access hsm.SASTokenParameters, token string) (azure.Poller, error) {
+			return client.BeginPreFullBackup(ctx, hsm.PreBackupOperationParameters(access),
+				&hsm.BeginPreFullBackupOptions{ResumeToken: token})
 		},
-	}, err
+	}
 }

@@ -89,6 +89,7 @@ func (p *Provider) send(ctx context.Context, c call) (answer, error) {
 		}
 		at = origin + "/boxes/" + box.Name + c.path
 	}
+	ctx, departure := azure.Departing(ctx)
 	request, err := runtime.NewRequest(ctx, cmp.Or(c.method, http.MethodGet), at)
 	if err == nil && c.body != nil {
 		err = runtime.MarshalAsJSON(request, c.body)
@@ -99,8 +100,7 @@ func (p *Provider) send(ctx context.Context, c call) (answer, error) {
 	if c.etag != "" {
 		request.Raw().Header.Set("If-Match", c.etag)
 	}
-	departure := &azure.Departure{}
-	options := p.azure.At(host, departure)
+	options := p.azure.At(host)
 	token := runtime.NewBearerTokenPolicy(p.azure.Credential, []string{origin + "/.default"}, nil)
 	raw, err := runtime.NewPipeline("toys", "v1", runtime.PipelineOptions{PerRetry: []policy.Policy{token}}, &options).Do(request)
 	switch {

@@ -1,0 +1,68 @@
+package azure
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/arm"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
+)
+
+// Resources makes a client of Resource Manager for any resource. The SDK's module for a service can be larger than all that
+// Lifeboat has for that service.
+func (c Client) Resources() (*arm.Client, error) {
+	return arm.NewClient("lifeboat/azure", "v1.0.0", c.Credential, c.Management(Unread{}))
+}
+
+// Request makes a request about a resource, or about a path below it.
+func Request(ctx context.Context, client *arm.Client, method, version string, path ...string) (*policy.Request, error) {
+	r, err := runtime.NewRequest(ctx, method, runtime.JoinPaths(client.Endpoint(), path...))
+	if err != nil {
+		return nil, err
+	}
+	r.Raw().URL.RawQuery = url.Values{"api-version": {version}}.Encode()
+	r.Raw().Header.Set("Accept", "application/json")
+	return r, nil
+}
+
+// Show reads a resource as Resource Manager shows it.
+func (c Client) Show(ctx context.Context, id, version string, resource any) error {
+	client, err := c.Resources()
+	if err != nil {
+		return err
+	}
+	r, err := Request(ctx, client, http.MethodGet, version, id)
+	if err != nil {
+		return err
+	}
+	answer, err := client.Pipeline().Do(r) //nolint:bodyclose // azcore has read and closed it
+	if err != nil {
+		return err
+	}
+	if !runtime.HasStatusCode(answer, http.StatusOK) {
+		return runtime.NewResponseError(answer)
+	}
+	if err := runtime.UnmarshalAsJSON(answer, resource); err != nil {
+		return fmt.Errorf("the answer shows no resource: %w", err)
+	}
+	return nil
+}
+
+// Looking returns the call that reads a target through Resource Manager.
+func Looking(target string) Call {
+	return Call{What: "look at " + target, Host: ManagementHost, Means: Before, Hint: func(int, string, string) string {
+		return fmt.Sprintf("See whether %s still exists. If not, take it out of plan.yaml.", target)
+	}}
+}
+
+// HasStatus tells whether an error is a response with one of the statuses.
+func HasStatus(err error, statuses ...int) bool {
+	answer, ok := errors.AsType[*azcore.ResponseError](err)
+	return ok && slices.Contains(statuses, answer.StatusCode)
+}
