@@ -9,7 +9,7 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// operation is what a run has the service do: make a backup ([backingUp]), or restore one ([restoring]). Both take the same steps:
+// operation makes a backup by the service ([backingUp]), or restores one ([restoring]). Both take the same steps:
 // preflight, attempt, look if the answer was lost, poll. The methods hold what differs.
 type operation interface {
 	// words are the sentences of reasons.
