@@ -48,7 +48,8 @@ func (p *Provider) start(ctx context.Context, t task) (backup.Operation, error) 
 	case answer.Token != "":
 		return backup.Operation{Token: answer.Token, RetryAfter: azure.RetryAfter(answer.Response)}, nil
 	}
-	return progress(answer.Response, t, "") // the answer names no address to ask at: the operation has ended, or this is a fault
+	o, err := progress(answer.Response, t, "") // it names no address to ask at: the operation has ended, or this is a fault
+	return o, key.StripFrom(err)
 }
 
 // follow sends one GET to the address in the token, and at the end of a backup asks for the tier if that answer has none.

@@ -62,10 +62,7 @@ func (p *Provider) start(ctx context.Context, o operation) (status, error) {
 		return status{}, err
 	}
 	s, err := o.read(o.starting, answer, answer.Token)
-	if err != nil {
-		return status{}, secret.Strip(backup.AsFault(err))
-	}
-	return s, nil
+	return s, secret.StripFrom(err)
 }
 
 // poll sends one GET to the address in the token.
