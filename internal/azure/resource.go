@@ -10,7 +10,6 @@ import (
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/arm"
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 )
 
@@ -20,15 +19,23 @@ func (c Client) Resources() (*arm.Client, error) {
 	return arm.NewClient("lifeboat/azure", "v1.0.0", c.Credential, c.Management(Unread{}))
 }
 
-// Request makes a request about a resource, or about a path below it.
-func Request(ctx context.Context, client *arm.Client, method, version string, path ...string) (*policy.Request, error) {
-	r, err := runtime.NewRequest(ctx, method, runtime.JoinPaths(client.Endpoint(), path...))
+// Send sends a request about a resource, or about a path below it. Any response but one of the statuses is an error. The content,
+// unless it is nil, becomes the body.
+func Send(ctx context.Context, client *arm.Client, method, path, version string, content any, statuses ...int) (*http.Response, error) {
+	r, err := runtime.NewRequest(ctx, method, runtime.JoinPaths(client.Endpoint(), path))
+	if err == nil && content != nil {
+		err = runtime.MarshalAsJSON(r, content)
+	}
 	if err != nil {
 		return nil, err
 	}
 	r.Raw().URL.RawQuery = url.Values{"api-version": {version}}.Encode()
 	r.Raw().Header.Set("Accept", "application/json")
-	return r, nil
+	answer, err := client.Pipeline().Do(r)
+	if err == nil && !runtime.HasStatusCode(answer, statuses...) {
+		err = runtime.NewResponseError(answer)
+	}
+	return answer, err
 }
 
 // Show reads a resource as Resource Manager shows it.
@@ -37,16 +44,9 @@ func (c Client) Show(ctx context.Context, id, version string, resource any) erro
 	if err != nil {
 		return err
 	}
-	r, err := Request(ctx, client, http.MethodGet, version, id)
+	answer, err := Send(ctx, client, http.MethodGet, id, version, nil, http.StatusOK) //nolint:bodyclose // azcore has read and closed it
 	if err != nil {
 		return err
-	}
-	answer, err := client.Pipeline().Do(r) //nolint:bodyclose // azcore has read and closed it
-	if err != nil {
-		return err
-	}
-	if !runtime.HasStatusCode(answer, http.StatusOK) {
-		return runtime.NewResponseError(answer)
 	}
 	if err := runtime.UnmarshalAsJSON(answer, resource); err != nil {
 		return fmt.Errorf("the answer shows no resource: %w", err)

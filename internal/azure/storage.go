@@ -217,7 +217,7 @@ func Deleting(s backup.Storage, artifact string) Call {
 		case protected(status, code):
 			return HintKept
 		case status == http.StatusPreconditionFailed:
-			return "It is kept. If nobody needs it, delete it in the Azure portal."
+			return hintChanged
 		}
 		return other(status, code, message)
 	}

@@ -84,11 +84,7 @@ func checkService(t task, s armapimanagement.ServiceResource) error {
 			"Premium have one", tier), hintTiers)
 	}
 	if state := stateOf(s); state != "" && state != settledState {
-		return &backup.Fault{
-			Kind: backup.Deferred, Code: "ServiceNotReady",
-			Message: fmt.Sprintf("%s is not ready for a %s: its state is %s", t.Target, t.noun, state),
-			Hint:    "It is asked again by itself. If it goes on for hours, look at the service in the Azure portal.",
-		}
+		return azure.NotReady(t.Target, "ServiceNotReady", t.noun, "its state is "+state, "service")
 	}
 	return checkIdentity(t, azure.Deref(s.Identity))
 }

@@ -32,11 +32,7 @@ func (p *Provider) Delete(ctx context.Context, a backup.Attempt, etag string, ex
 	case err != nil:
 		return files.fault(deleting(a.Storage, a.Artifact), err)
 	case etag != "" && c.print() != etag:
-		return &backup.Fault{
-			Kind: backup.Refused, Code: "ArtifactChanged",
-			Message: "delete " + place(a.Storage, a.Artifact) + ": it was changed since it was verified",
-			Hint:    "It is kept. If nobody needs it, delete it in the Azure portal.",
-		}
+		return azure.Changed(deleting(a.Storage, a.Artifact))
 	}
 	if err := files.delete(ctx, a.Artifact); err != nil {
 		return files.fault(deleting(a.Storage, a.Artifact), err)

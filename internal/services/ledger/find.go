@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,17 +24,12 @@ func (p *Provider) Find(ctx context.Context, a backup.Attempt) (string, error) {
 	if len(a.Lost) == 0 {
 		return "", nil
 	}
-	from := a.Lost[0].From
-	for _, w := range a.Lost {
-		if w.From.Before(from) {
-			from = w.From
-		}
-	}
+	first := slices.MinFunc(a.Lost, func(v, w backup.Window) int { return v.From.Compare(w.From) })
 	files, err := p.files(ctx, a.Storage, backup.Deferred)
 	if err != nil {
 		return "", err
 	}
-	found, err := files.shares(ctx, i.name, from, time.Time{}, a.Taken)
+	found, err := files.shares(ctx, i.name, first.From, time.Time{}, a.Taken)
 	if err != nil {
 		return "", files.fault(listing(a.Storage), err)
 	}
@@ -46,17 +42,9 @@ func (p *Provider) Find(ctx context.Context, a backup.Attempt) (string, error) {
 		case err != nil:
 			return "", files.fault(listing(a.Storage), err)
 		}
-		written := s.made
-		if c.newest.After(written) {
-			written = c.newest
-		}
+		written := slices.MaxFunc([]time.Time{c.newest, s.made}, time.Time.Compare)
 		if written.After(c.now.Add(-quiet(a))) {
-			return "", &backup.Fault{
-				Kind: backup.Deferred, Code: "StillBeingWritten",
-				Message: fmt.Sprintf("%s was still being written at %s", place(a.Storage, s.name),
-					written.UTC().Format(time.RFC3339)),
-				Hint: "It is looked at again by itself.",
-			}
+			return "", azure.StillWritten(place(a.Storage, s.name), written)
 		}
 		if i.whole(chainOf(c.files)) {
 			whole = append(whole, s)

@@ -84,17 +84,8 @@ func begin[T any](p *Provider, i instance, action string, body request) func(con
 		if token != "" {
 			return runtime.NewPollerFromResumeToken[T](token, client.Pipeline(), nil)
 		}
-		r, err := azure.Request(ctx, client, http.MethodPost, i.version, i.id, action)
-		if err == nil {
-			err = runtime.MarshalAsJSON(r, body)
-		}
-		if err != nil {
-			return nil, err
-		}
-		answer, err := client.Pipeline().Do(r) //nolint:bodyclose // azcore has read and closed it
-		if err == nil && !runtime.HasStatusCode(answer, http.StatusOK, http.StatusAccepted) {
-			err = runtime.NewResponseError(answer)
-		}
+		answer, err := azure.Send(ctx, client, http.MethodPost, i.id+"/"+action, i.version, body, //nolint:bodyclose // NewPoller closes it
+			http.StatusOK, http.StatusAccepted)
 		if err != nil {
 			return nil, err
 		}
@@ -110,10 +101,7 @@ func (o operation) start(ctx context.Context, t token, secret azure.Secret) (sta
 		return status{}, err
 	}
 	s, err := o.read(answer, t)
-	if err != nil {
-		return s, secret.Strip(backup.AsFault(err))
-	}
-	return s, nil
+	return s, secret.StripFrom(err)
 }
 
 // poll sends one GET to the address in the token. The status has the token even if there is an error.

@@ -46,22 +46,21 @@ func checkState(i instance, state string) error {
 		return azure.No(i.id, "ServiceNotReady", "its provisioningState is "+state, "Look at it in the Azure portal. If it is "+
 			"not needed any more, take it out of plan.yaml.")
 	}
-	return &backup.Fault{
-		Kind: backup.Deferred, Code: "ServiceNotSettled",
-		Message: fmt.Sprintf("%s is not ready for a backup: its provisioningState is %s", i.id, state),
-		Hint:    "It is asked again by itself. If it goes on for hours, look at the service in the Azure portal.",
-	}
+	return azure.NotReady(i.id, "ServiceNotSettled", "backup", "its provisioningState is "+state, "service")
 }
 
 // checkStorage checks that the account can hold a share and admits a SAS.
 func checkStorage(a backup.Attempt, account armstorage.Account) error {
 	name := "the storage account " + a.Storage.AccountName()
-	premium := strings.HasPrefix(string(azure.Deref(azure.Deref(account.SKU).Name)), "Premium")
+	premium, known := strings.HasPrefix(string(azure.Deref(azure.Deref(account.SKU).Name)), "Premium"), string(azure.Deref(account.Kind))
+	if premium {
+		known = "premium " + known // as people know it
+	}
 	switch kind := azure.Deref(account.Kind); {
 	case kind == armstorage.KindBlobStorage || kind == armstorage.KindBlockBlobStorage ||
 		premium && kind != "" && kind != armstorage.KindFileStorage:
 		return azure.No(a.Target, "NoFileService", fmt.Sprintf("%s is of the kind %s and can hold no file shares", name,
-			words(kind, premium)), "Name another account in plan.yaml: one of the kind StorageV2, or FileStorage.")
+			known), "Name another account in plan.yaml: one of the kind StorageV2, or FileStorage.")
 	case account.Properties == nil:
 		return nil
 	case !azure.AdmitsKeys(*account.Properties):
@@ -73,14 +72,6 @@ func checkStorage(a backup.Attempt, account armstorage.Account) error {
 			"Name an account without one in plan.yaml.")
 	}
 	return nil
-}
-
-// words names the kind as people know it.
-func words(kind armstorage.Kind, premium bool) string {
-	if premium {
-		return "premium " + string(kind)
-	}
-	return string(kind)
 }
 
 // Prepare reads the account's key and asks the file service for a share or two. That shows whether the app's identity and

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -68,16 +69,12 @@ func parse(target string, blocks backup.Blocks) (instance, error) {
 	if unread != nil {
 		return instance{}, unread
 	}
-	i := instance{id: target, name: r.Name, version: b.APIVersion, region: b.RestoreRegion}
+	i := instance{id: target, name: r.Name, region: b.RestoreRegion}
 	switch strings.ToLower(r.Type) {
 	case "microsoft.confidentialledger/managedccfs":
-		if i.version == "" {
-			i.version = versionCCF
-		}
+		i.version = cmp.Or(b.APIVersion, versionCCF)
 	case "microsoft.confidentialledger/ledgers":
-		if i.version == "" {
-			i.version = versionLedger
-		}
+		i.version = cmp.Or(b.APIVersion, versionLedger)
 		i.exports = i.version >= exportsSince
 	default:
 		return instance{}, azure.Invalid("InvalidTarget", target, "a Managed CCF or Confidential Ledger", nil)

@@ -205,7 +205,5 @@ func whole(i instance, r backup.Restore, c content) error {
 
 // no returns the fault of a restore that cannot succeed.
 func no(i instance, r backup.Restore, code, why, hint string) *backup.Fault {
-	f := azure.No(i.id, code, why, strings.TrimSpace(hint))
-	f.Message = fmt.Sprintf("%s cannot be restored from %s: %s", i.id, r.Artifact, why)
-	return f
+	return azure.Cannot(i.id, "restored from "+r.Artifact, code, why, strings.TrimSpace(hint))
 }

@@ -34,10 +34,7 @@ func (p *Provider) Delete(ctx context.Context, a backup.Attempt, etag string, ex
 		return azure.Listing(a.Storage).Fault(err)
 	}
 	if len(f.files) > 0 && !f.isRestOf(etag) {
-		return &backup.Fault{
-			Kind: backup.Refused, Code: "ArtifactChanged", Message: call.What + ": it was changed since it was verified",
-			Hint: "It is kept. If nobody needs it, delete it in the Azure portal.",
-		}
+		return azure.Changed(call)
 	}
 	whole := etag == "" || f.print() == etag
 	if kept := f.kept(call); kept != nil {

@@ -183,12 +183,7 @@ func (p *Provider) Find(ctx context.Context, a backup.Attempt) (string, error) {
 		return "", azure.Listing(a.Storage).Fault(err)
 	}
 	if wait := a.Settled - f.now.Sub(f.newest); f.size == 0 || wait > 0 {
-		return "", &backup.Fault{
-			Kind: backup.Deferred, Code: "StillBeingWritten",
-			Message: fmt.Sprintf("%s in %s was still being written at %s", found[0], azure.Place(a.Storage),
-				f.newest.UTC().Format(time.RFC3339)),
-			Hint: "It is looked at again by itself.",
-		}
+		return "", azure.StillWritten(found[0]+" in "+azure.Place(a.Storage), f.newest)
 	}
 	return found[0], nil
 }

@@ -75,12 +75,7 @@ func (r resource) check(a backup.Attempt) error {
 		return nil
 	case state == "Succeeded", state == "Activated":
 	default:
-		return &backup.Fault{
-			Kind: backup.Deferred, Code: "HSMNotReady",
-			Message: fmt.Sprintf("%s is not ready for a backup: its provisioningState is %s: %s", a.Target, state,
-				r.Properties.Message),
-			Hint: "It is asked again by itself. If it goes on for hours, look at the HSM in the Azure portal.",
-		}
+		return azure.NotReady(a.Target, "HSMNotReady", "backup", "its provisioningState is "+state+": "+r.Properties.Message, "HSM")
 	}
 	if identity(a.Blocks) != bySAS && len(r.Identity.UserAssigned) == 0 {
 		return azure.No(a.Target, "NoUserIdentity", "it has no user-assigned identity to write the backup with",
