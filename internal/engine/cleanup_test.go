@@ -8,73 +8,7 @@ import (
 
 	"lifeboat/internal/backup"
 	"lifeboat/internal/engine"
-	"lifeboat/internal/retention"
 )
-
-func TestRetain(t *testing.T) {
-	now := begin
-	point := func(id string, state backup.PointState, age, left time.Duration) backup.Point {
-		return backup.Point{ID: id, State: state, Created: now.Add(-age), Expires: now.Add(left)}
-	}
-	for _, test := range []struct {
-		name   string
-		points []backup.Point
-		want   string // id+ is kept, id- is not
-	}{
-		{"none", nil, ""},
-		{"the only one, long past its time", []backup.Point{point("a", backup.Live, 99*day, -69*day)}, "a+"},
-		{
-			"past its time, with a newer one",
-			[]backup.Point{point("b", backup.Live, day, 29*day), point("a", backup.Live, 31*day, -day)},
-			"b+ a-",
-		},
-		{
-			"all are past their time: the newest stays",
-			[]backup.Point{point("a", backup.Live, 50*day, -20*day), point("b", backup.Live, 40*day, -10*day)},
-			"a- b+",
-		},
-		{
-			"not a second early",
-			[]backup.Point{point("b", backup.Live, day, 29*day), point("a", backup.Live, 30*day, time.Second)},
-			"b+ a+",
-		},
-		{"at its time", []backup.Point{point("b", backup.Live, day, 29*day), point("a", backup.Live, 30*day, 0)}, "b+ a-"},
-		{
-			"what is being deleted, or gone, protects nothing",
-			[]backup.Point{
-				point("c", backup.Expired, day, 29*day), point("b", backup.Deleting, 2*day, 28*day),
-				point("a", backup.Live, 31*day, -day),
-			},
-			"b- a+",
-		},
-		{
-			"a suspect one is kept for its time, but stands in for none",
-			[]backup.Point{point("b", backup.Suspect, day, 29*day), point("a", backup.Live, 31*day, -day)},
-			"b+ a+",
-		},
-		{
-			"a suspect one expires, the newest or not",
-			[]backup.Point{
-				point("c", backup.Suspect, 31*day, -day), point("b", backup.Live, 32*day, -2*day),
-				point("a", backup.Suspect, 33*day, -3*day),
-			},
-			"c- b+ a-",
-		},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			var got []string
-			for _, d := range retention.Retain(test.points, now) {
-				got = append(got, d.Point.ID+map[bool]string{true: "+", false: "-"}[d.Keep])
-				if d.Reason == "" {
-					t.Errorf("no reason for %s", d.Point.ID)
-				}
-			}
-			if s := strings.Join(got, " "); s != test.want {
-				t.Errorf("got %q, want %q", s, test.want)
-			}
-		})
-	}
-}
 
 // points makes n succeeded runs, a day apart, and goes to the day after the last one's end. It returns their IDs, oldest first.
 func (s *stage) points(n int) (ids []string) {

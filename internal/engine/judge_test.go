@@ -12,6 +12,7 @@ import (
 
 	"lifeboat/internal/backup"
 	"lifeboat/internal/engine"
+	"lifeboat/internal/schedule"
 )
 
 // alarms returns the events about targets that turned unprotected, by their IDs, with the number of times that each was sent.
@@ -204,8 +205,8 @@ func TestUnprotectedWithoutAnyPoint(t *testing.T) {
 // TestUnprotectedByEdit: a plan that asks for more, or has another name, is judged by its present text.
 func TestUnprotectedByEdit(t *testing.T) {
 	for name, edit := range map[string]func(*backup.Plan){
-		"every hour": func(p *backup.Plan) { p.Schedule.Hour = anyHour },
-		"renamed":    func(p *backup.Plan) { p.Name, p.Schedule.Hour = "hourly", anyHour },
+		"every hour": func(p *backup.Plan) { p.Schedule.Hour = schedule.EveryHour },
+		"renamed":    func(p *backup.Plan) { p.Name, p.Schedule.Hour = "hourly", schedule.EveryHour },
 	} {
 		plan := nightly()
 		s := rotten(t, plan)

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"lifeboat/internal/backup"
-	"lifeboat/internal/retention"
 )
 
 // TestEventsGateNoBackup: while no event can be sent, every backup goes on and releases its permits; afterwards every event is
@@ -252,30 +251,5 @@ func TestOneArtifactOnePoint(t *testing.T) {
 				s.ended(second.ID, backup.Unknown, "ArtifactTaken")
 			}
 		})
-	}
-}
-
-// TestRetainSparesASharedArtifact: an artifact of a kept recovery point stays, even if another point names it too; if both points
-// go, neither keeps the other, and a name in another container is another artifact.
-func TestRetainSparesASharedArtifact(t *testing.T) {
-	point := func(id, container, artifact string, age, keep time.Duration) backup.Point {
-		created := begin.Add(-age)
-		return backup.Point{
-			ID: id, State: backup.Live, Target: target, Artifact: artifact, Created: created, Expires: created.Add(keep),
-			Storage: backup.Storage{Account: account, Container: container},
-		}
-	}
-	const day = 24 * time.Hour
-	kept := map[string]string{}
-	for _, d := range retention.Retain([]backup.Point{
-		point("newest", "a", "folder", day, 30*day), point("shares it", "a", "folder", 9*day, day),
-		point("elsewhere", "b", "folder", 9*day, day), point("goes", "a", "other", 9*day, day), point("goes too", "a", "other", 8*day, day),
-	}, begin) {
-		if d.Keep {
-			kept[d.Point.ID] = d.Reason
-		}
-	}
-	if len(kept) != 2 || kept["newest"] == "" || kept["shares it"] != "the recovery point newest names the same artifact" {
-		t.Errorf("kept %q", kept)
 	}
 }

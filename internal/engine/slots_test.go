@@ -10,51 +10,6 @@ import (
 	"lifeboat/internal/backup"
 )
 
-func TestDue(t *testing.T) {
-	for _, test := range []struct {
-		name    string
-		window  time.Duration
-		since   int           // days since the watermark, which is at a slot,
-		and     time.Duration // and this
-		newest  int           // the day of the slot that becomes runs, 0 for none
-		missed  int
-		lastDay int
-	}{
-		{"the watermark's own slot is not due", 0, 0, 0, 0, 0, 0},
-		{"a second early", 0, 0, day - time.Second, 0, 0, 0},
-		{"that of now is", 0, 1, 0, 1, 0, 0},
-		{"the window lasts to the next slot", 0, 1, day - time.Second, 1, 0, 0},
-		{"only the newest", 0, 14, 5 * time.Hour, 14, 13, 13},
-		{"inside the window", 3 * time.Hour, 2, 3*time.Hour - time.Second, 2, 1, 1},
-		{"its window has passed", 3 * time.Hour, 1, 3 * time.Hour, 0, 1, 1},
-		{"the window of the newest too", 3 * time.Hour, 14, 5 * time.Hour, 0, 14, 14},
-		{"a window longer than that ends with the next slot", 72 * time.Hour, 3, time.Hour, 3, 2, 2},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			plan := nightly()
-			plan.Window = test.window
-			on := func(n int) time.Time { return begin.AddDate(0, 0, n) }
-			newest, missed := plan.Schedule.Due(begin, on(test.since).Add(test.and), plan.Window)
-			if test.newest == 0 && !newest.IsZero() || test.newest > 0 && !newest.Equal(on(test.newest)) {
-				t.Errorf("the slot is %s, want that of day %d", newest, test.newest)
-			}
-			if missed.Count != test.missed ||
-				test.missed > 0 && (!missed.First.Equal(on(1)) || !missed.Last.Equal(on(test.lastDay))) {
-				t.Errorf("missed %+v, want %d up to day %d", missed, test.missed, test.lastDay)
-			}
-		})
-	}
-}
-
-// TestDueAfterLong: even a year of slots every minute is counted within a tick.
-func TestDueAfterLong(t *testing.T) {
-	plan := nightly()
-	plan.Schedule.Minute, plan.Schedule.Hour = 1<<60-1, anyHour>>1
-	if _, missed := plan.Schedule.Due(begin, begin.AddDate(1, 0, 0), plan.Window); missed.Count != 365*23*60-1 {
-		t.Errorf("missed %+v", missed)
-	}
-}
-
 // many returns the plan with n targets.
 func many(n int) backup.Plan {
 	plan := nightly()

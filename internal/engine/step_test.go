@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/schedule"
 )
 
 func fault(kind backup.FaultKind, code string) *backup.Fault {
@@ -467,7 +468,7 @@ func TestSuperseded(t *testing.T) {
 				return backup.Operation{}, fault(backup.Deferred, "ServiceLocked")
 			}
 			hourly := nightly()
-			hourly.Schedule.Hour = anyHour
+			hourly.Schedule.Hour = schedule.EveryHour
 			s.tick(hourly) // the plan is new
 			s.now = begin.Add(time.Hour)
 			created := s.tick(hourly).Created

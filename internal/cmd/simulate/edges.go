@@ -81,7 +81,7 @@ var edges = []edge{
 		`case "Failed", "Canceled":`, `case "Failed":`,
 	},
 	{
-		"./internal/engine TestSlotsAreTheSameFromWhereverOneLooks", "B01 a slot of the day before that the clock pushes past midnight is overlooked",
+		"./internal/schedule TestSlotsAreTheSameFromWhereverOneLooks", "B01 a slot of the day before that the clock pushes past midnight is overlooked",
 		"internal/schedule/calendar.go",
 		"day := after.In(s.Zone).AddDate(0, 0, -1)", "day := after.In(s.Zone)",
 	},
