@@ -11,7 +11,6 @@ import (
 
 	"lifeboat/internal/backup"
 	"lifeboat/internal/engine"
-	"lifeboat/internal/health"
 	"lifeboat/internal/plans"
 	"lifeboat/internal/restore"
 )
@@ -391,33 +390,7 @@ func TestBoundsOfARestoreRequest(t *testing.T) {
 	}
 }
 
-// TestAPointOfTheFutureHasNoAge: a storage account's clock may be ahead.
-func TestAPointOfTheFutureHasNoAge(t *testing.T) {
-	sight := health.Snapshot{Plan: nightly(), Target: target, Since: begin, Dealt: begin, Points: []backup.Point{pointOf(1)}}
-	h := sight.Evaluate(begin.Add(day))
-	if h.Age != 0 || h.Status != health.Protected || h.Point == nil {
-		t.Errorf("%+v", h)
-	}
-}
-
-// TestTheReasonSaysHowManyRunsFailed: it counts as many as health has read.
-func TestTheReasonSaysHowManyRunsFailed(t *testing.T) {
-	for failed, words := range map[int]string{1: "the last run ended", 2: "the last 2 runs ended", 9: "the last 9 runs ended", 10: "the last 10 runs, or more, ended"} {
-		sight := health.Snapshot{Plan: nightly(), Target: target, Since: begin, Dealt: begin.Add(20 * day)}
-		for i := range failed {
-			sight.Runs = append(sight.Runs, runOf(19-i, backup.Failed))
-		}
-		if failed < 10 {
-			sight.Runs = append(sight.Runs, runOf(0, backup.Succeeded))
-		}
-		if h := sight.Evaluate(begin.Add(20 * day)); !strings.HasPrefix(h.Reason.Message, words) {
-			t.Errorf("%d: %+v", failed, h.Reason)
-		}
-	}
-}
-
 // TestWhatIsNoResourceID: a part too many or too few, an empty one, a character that no ID has, and a subscription other than a
-// UUID.
 // UUID.
 func TestWhatIsNoResourceID(t *testing.T) {
 	if r, err := backup.ParseResource(target); err != nil || r.Name != "contoso" || r.Group != "rg" || r.Type != "Microsoft.ApiManagement/service" {
@@ -468,18 +441,6 @@ func TestWhatAnyPlanAsksForHolds(t *testing.T) {
 		}
 		if err != nil || code != c.code || p.Safety != c.safety || p.Plan != c.plans[0].Name {
 			t.Errorf("%s first of %d: %q, safety backup %t, by the plan %s, %v", c.plans[0].Name, len(c.plans), code, p.Safety, p.Plan, err)
-		}
-	}
-}
-
-// TestTheScheduleIsSilentAfterTenMinutes: it is so if no tick has dealt with a slot for that long.
-func TestTheScheduleIsSilentAfterTenMinutes(t *testing.T) {
-	for after, code := range map[time.Duration]string{
-		0: "NeverBackedUp", 10 * time.Minute: "NeverBackedUp", 10*time.Minute + time.Second: "ScheduleSilent", time.Hour: "ScheduleSilent",
-	} {
-		sight := health.Snapshot{Plan: nightly(), Target: target, Since: begin, Dealt: begin}
-		if h := sight.Evaluate(begin.Add(day + after)); h.Reason.Code != code {
-			t.Errorf("%s after the slot: %+v", after, h.Reason)
 		}
 	}
 }

@@ -13,17 +13,7 @@ import (
 	"lifeboat/internal/engine"
 	"lifeboat/internal/health"
 	"lifeboat/internal/plans"
-	"lifeboat/internal/schedule"
 )
-
-// ticks makes an NCRONTAB expression of these hours and minutes, in UTC.
-func ticks(hours, minutes, weekdays uint64) *schedule.Schedule {
-	const every = 1<<32 - 1
-	return &schedule.Schedule{Second: 1, Minute: minutes, Hour: hours, Day: every, Month: every, Weekday: weekdays, Zone: time.UTC}
-}
-
-// minutely is "0 * * * * *".
-var minutely = ticks(1<<24-1, 1<<60-1, 127)
 
 // timer returns the timer as health sees it.
 func (s *stage) timer(name string) health.TimerHealth {
@@ -166,65 +156,44 @@ func TestANoteThatFails(t *testing.T) {
 	}
 }
 
-// TestASilentTimer: three ticks after the last noted one, but not before a quarter of an hour or an hour.
-func TestASilentTimer(t *testing.T) {
-	office := ticks(1<<19-1<<8, 1<<60-1, 62) // 0 * 8-18 * * 1-5
-	friday := time.Date(2026, 1, 16, 18, 57, 30, 0, time.UTC)
-	for _, c := range []struct {
-		name, timer string
-		tick        health.Tick
-		ticked      time.Time
-		// loud is the last instant at which the timer is not silent.
-		loud time.Time
-	}{
-		{"each minute", "schedule", health.Tick{Schedule: minutely}, begin, begin.Add(15 * time.Minute)},
-		{"each ten minutes", "schedule", health.Tick{Schedule: ticks(1<<24-1, 1|1<<10|1<<20|1<<30|1<<40|1<<50, 127)}, begin, begin.Add(30 * time.Minute)},
-		{"each five minutes", "schedule", health.Tick{Schedule: ticks(1<<24-1, 1|1<<5|1<<10|1<<15|1<<20|1<<25|1<<30|1<<35|1<<40|1<<45|1<<50|1<<55, 127)}, begin, begin.Add(15 * time.Minute)},
-		{"in office hours", "schedule", health.Tick{Schedule: office}, friday, time.Date(2026, 1, 19, 8, 2, 0, 0, time.UTC)},
-		{"a setting that cannot be read", "schedule", health.Tick{Setting: "LIFEBOAT_SCHEDULE_TICK", Wrong: errors.New("nonsense")}, begin, begin.Add(15 * time.Minute)},
-		{"cleanup each minute", "cleanup", health.Tick{Schedule: minutely}, begin, begin.Add(time.Hour)},
-		{"cleanup each day", "cleanup", health.Tick{Schedule: ticks(1, 1, 127)}, begin, time.Date(2026, 1, 18, 0, 0, 0, 0, time.UTC)},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			s := newStage(t)
-			s.engine.Ticks = map[string]health.Tick{c.timer: c.tick}
-			s.now = c.ticked
-			if err := s.fire(c.timer, s.engine); err != nil {
-				t.Fatal(err)
-			}
-			for s.now = c.ticked; !s.now.After(c.loud); s.now = s.now.Add(c.loud.Sub(c.ticked) / 8) {
-				if h := s.timer(c.timer); h.Silent || (h.Reason.Code == "TickUnreadable") != (c.tick.Wrong != nil) || (h.Reason.Code == "") == (c.tick.Wrong != nil) || !h.Last.Equal(c.ticked) || !h.Deadline.Equal(c.loud) {
-					t.Fatalf("at %s: %+v", s.now, h)
-				}
-			}
-			s.now = c.loud.Add(time.Second)
-			h := s.timer(c.timer)
-			if !h.Silent || h.Reason.Code != "TimerSilent" || !strings.Contains(h.Reason.Message, c.ticked.Format(time.RFC3339)) ||
-				!strings.HasPrefix(h.Reason.Hint, "First see that the app has the role Storage Blob Data Owner on its own storage account") {
-				t.Errorf("a second later: %+v", h)
-			}
-			if c.tick.Wrong != nil && !strings.Contains(h.Reason.Message, "the app setting LIFEBOAT_SCHEDULE_TICK cannot be read: nonsense") {
-				t.Errorf("what is wrong with the setting is not told: %+v", h)
-			}
-			if err := s.fire(c.timer, s.engine); err != nil {
-				t.Fatal(err)
-			}
-			if h := s.timer(c.timer); h.Silent || !h.Last.Equal(s.now) {
-				t.Errorf("it ticks again: %+v", h)
-			}
-		})
-	}
-	t.Run("no three ticks to wait for", func(t *testing.T) {
-		s := newStage(t)
-		never := *minutely
-		never.Day, never.Month = 1<<30, 1<<2
-		s.engine.Ticks = map[string]health.Tick{"schedule": {Schedule: &never}}
-		s.tick()
-		s.now = begin.AddDate(5, 0, 0)
-		if h := s.timer("schedule"); h.Silent || !h.Deadline.IsZero() {
-			t.Errorf("%+v", h)
+// TestATimerIsJudgedByItsOwnTicks: by the schedule in its own app setting, and by its own newest note.
+func TestATimerIsJudgedByItsOwnTicks(t *testing.T) {
+	s := newStage(t)
+	night := daily(time.UTC, 2, 30)
+	s.engine.Ticks = map[string]health.Tick{"schedule": {Schedule: &night}, "cleanup": {Setting: "LIFEBOAT_CLEANUP_TICK", Wrong: errors.New("nonsense")}}
+	for _, timer := range []string{"schedule", "cleanup"} {
+		if err := s.fire(timer, s.engine); err != nil {
+			t.Fatal(err)
 		}
-	})
+	}
+	for _, look := range []struct {
+		timer    string
+		after    time.Duration
+		deadline time.Duration
+		silent   bool
+		code     string
+	}{
+		{"schedule", 0, 3 * day, false, ""},
+		{"schedule", 3 * day, 3 * day, false, ""},
+		{"schedule", 3*day + time.Second, 3 * day, true, "TimerSilent"},
+		{"cleanup", 0, time.Hour, false, "TickUnreadable"},
+		{"cleanup", time.Hour, time.Hour, false, "TickUnreadable"},
+		{"cleanup", time.Hour + time.Second, time.Hour, true, "TimerSilent"},
+	} {
+		s.now = begin.Add(look.after)
+		if h := s.timer(look.timer); h.Silent != look.silent || h.Reason.Code != look.code || !h.Last.Equal(begin) || !h.Deadline.Equal(begin.Add(look.deadline)) {
+			t.Errorf("%s after %s: %+v", look.timer, look.after, h)
+		}
+	}
+	s.now = begin.Add(4 * day)
+	for _, timer := range []string{"schedule", "cleanup"} {
+		if err := s.fire(timer, s.engine); err != nil {
+			t.Fatal(err)
+		}
+		if h := s.timer(timer); h.Silent || !h.Last.Equal(s.now) {
+			t.Errorf("%s ticks again: %+v", timer, h)
+		}
+	}
 }
 
 // TestATimerThatNeverTicked: a new app has its time, counted from the first look by any process; and then it is reported. Looks
