@@ -202,30 +202,6 @@ func TestABatchIsAnsweredBeforeTheCallerGivesUp(t *testing.T) {
 	}
 }
 
-// TestAKeptPlanThatWasChangedIsNotUsed: another program wrote to the table.
-func TestAKeptPlanThatWasChangedIsNotUsed(t *testing.T) {
-	for _, change := range []func(body string) string{
-		func(body string) string { return strings.Replace(body, "good one", "good two", 1) },
-		func(string) string { return `{}` },
-	} {
-		d := newDesk(t, "good one")
-		d.pass()
-		for _, row := range d.storage.catalog.Rows() {
-			if row.Partition == "plan" {
-				w := backup.Write{Op: backup.Put, Key: row.Key, Body: []byte(change(string(row.Body)))}
-				if _, err := d.storage.catalog.Apply(t.Context(), w); err != nil {
-					t.Fatal(err)
-				}
-			}
-		}
-		d.text = []byte("bad")
-		d.restart()
-		if force, err := d.book.Current(t.Context()); err == nil || len(force.Plans) > 0 {
-			t.Errorf("in force is %q, %v", names(force), err)
-		}
-	}
-}
-
 // TestARestoreSaysWhichCallsItMakes: word for word, with the safety backup first if there is one.
 func TestARestoreSaysWhichCallsItMakes(t *testing.T) {
 	s, _, _ := restorable(t)

@@ -3,7 +3,6 @@ package engine_test
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -305,47 +304,6 @@ func TestARestoreThatMayHaveBegunIsNotCanceled(t *testing.T) {
 	uncanceled(s, run.ID)
 }
 
-// TestARefusedPlanIsToldOnceHoweverOftenTheTickDies: a tick that dies before its save publishes nothing, and the event has the
-// same ID at any time at which the text is found.
-func TestARefusedPlanIsToldOnceHoweverOftenTheTickDies(t *testing.T) {
-	for _, edit := range []string{"bad", "good two"} {
-		var ids []string
-		for deaths := range 4 {
-			d := newDesk(t, "good one")
-			d.pass()
-			if edit == "good two" {
-				d.text = []byte("bad at first")
-				d.pass()
-			}
-			told := len(d.told())
-			d.text = []byte(edit)
-			for range deaths {
-				d.now = d.now.Add(time.Minute)
-				d.restart()
-				d.storage.before = func(call int) {
-					d.storage.failAt = call
-				}
-				_, _ = d.book.Reconcile(t.Context())
-				d.storage.before, d.storage.failAt = nil, 0
-				if now := d.told(); len(now) != told {
-					t.Errorf("%s: died, and told %q", edit, now)
-				}
-			}
-			d.restart()
-			d.pass()
-			d.pass()
-			if now := d.told(); len(now) != told+1 {
-				t.Errorf("%s: told %q", edit, now)
-			}
-			events := d.storage.queue.Events()
-			ids = append(ids, events[len(events)-1].ID)
-		}
-		if slices.Sort(ids); ids[0] != ids[3] {
-			t.Errorf("%s: the same event has the IDs %q", edit, ids)
-		}
-	}
-}
-
 // TestCleanupSeesTheNewestOfTheLongestRun: a run waited, lost three starts, and took the longest time to back up and to verify.
 // It is older than the runs that were made meanwhile, and its recovery point is newer.
 func TestCleanupSeesTheNewestOfTheLongestRun(t *testing.T) {
@@ -499,30 +457,6 @@ func TestAWindowEndsWithTheNextSlot(t *testing.T) {
 		if want := s.now.Add(until); until == 0 != run.Until.IsZero() || until > 0 && !run.Until.Equal(want) || !run.NextSlot.Equal(begin.Add(2*day)) {
 			t.Errorf("a window of %s: until %s, next slot %s", window, run.Until, run.NextSlot)
 		}
-	}
-}
-
-// TestSinceWhenAPlanIsRefused: the time is that at which a tick saw this text, and no other one.
-func TestSinceWhenAPlanIsRefused(t *testing.T) {
-	d := newDesk(t, "good one")
-	d.pass()
-	d.now = begin.Add(time.Hour)
-	d.text = []byte("bad")
-	d.pass()
-	d.now = begin.Add(2 * time.Hour)
-	for text, since := range map[string]time.Time{"bad": begin.Add(time.Hour), "bad in another way": {}} {
-		d.text = []byte(text)
-		force, err := d.book.Current(t.Context())
-		if err != nil || !force.RefusedSince.Equal(since) || !force.Since.Equal(begin) || force.Refused == nil || names(force) != "one" {
-			t.Errorf("%q: refused since %s, in force since %s, %v", text, force.RefusedSince, force.Since, err)
-		}
-	}
-	d.text = []byte("good one")
-	d.pass()
-	d.text = []byte("bad") // as before: published again, since a good text came in between
-	d.pass()
-	if told := strings.Join(d.told(), " "); told != "refused accepted refused" {
-		t.Errorf("told %s", told)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/engine"
 	"lifeboat/internal/health"
 	"lifeboat/internal/plans"
 	"lifeboat/internal/testing/memory"
@@ -110,33 +111,60 @@ func TestHealthRemembersTheGap(t *testing.T) {
 	}
 }
 
+// bookOf returns a store on the stage's catalog that reads the text: "good <name>" is one plan of that name.
+func (s *stage) bookOf(text *string) *plans.Store {
+	return &plans.Store{
+		Catalog: s.storage,
+		Read:    func(context.Context) ([]byte, error) { return []byte(*text), nil },
+		Parse: func(text []byte) ([]backup.Plan, error) {
+			p := nightly()
+			var ok bool
+			if p.Name, ok = strings.CutPrefix(string(text), "good "); !ok {
+				return nil, errors.New("plan.yaml:1: broken")
+			}
+			return []backup.Plan{p}, nil
+		},
+	}
+}
+
+// settle makes one tick of the schedule with the plans in force, as the handler does.
+func (s *stage) settle(book *plans.Store) engine.ScheduleReport {
+	s.t.Helper()
+	force, err := book.Reconcile(s.t.Context())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	report := s.tick(force.Plans...)
+	book.Observe(report.ActivePlan)
+	return report
+}
+
 // TestHealthByTheBook: a plan is pending from the time at which its text came into force; a tick finds that.
 func TestHealthByTheBook(t *testing.T) {
-	d := newDesk(t, "good one")
+	s, text := newStage(t), "good one"
+	book := s.bookOf(&text)
 	look := func() health.TargetHealth {
 		t.Helper()
-		force, err := d.book.Current(t.Context())
+		force, err := book.Current(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
-		health, _, err := d.engine.Health(t.Context(), force)
+		health, _, err := s.engine.Health(t.Context(), force)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return health[0]
 	}
-	if _, _, err := d.settle(); err != nil {
-		t.Fatal(err)
-	}
-	d.now = begin.Add(2*day + time.Second)
+	s.settle(book)
+	s.now = begin.Add(2*day + time.Second)
 	if h := look(); h.Status != health.Unprotected || h.Reason.Code != "ScheduleSilent" {
 		t.Errorf("two intervals later: %+v", h)
 	}
-	d.text = []byte("broken")
+	text = "broken"
 	if h := look(); h.Status != health.Unprotected {
 		t.Errorf("a broken text does not begin anew: %+v", h)
 	}
-	d.text = []byte("good two")
+	text = "good two"
 	if h := look(); h.Status != health.Pending || h.Reason.Code != "PlanNotSeen" {
 		t.Errorf("a text that no tick has seen: %+v", h)
 	}

@@ -138,3 +138,17 @@ func TestHistory(t *testing.T) {
 		t.Errorf("a target without runs: %v, %q, %v", h, next, err)
 	}
 }
+
+// TestOnDemandKeepWithin: a manual backup is kept for as long as its plan says for manual ones.
+func TestOnDemandKeepWithin(t *testing.T) {
+	s := newStage(t)
+	plan := nightly()
+	plan.OnDemandKeepWithin = 7 * 24 * time.Hour
+	run, err := s.engine.Backup(t.Context(), engine.Request{ID: "one", Plan: plan, Target: target})
+	if err != nil || run.Settings.KeepWithin != 7*24*time.Hour {
+		t.Errorf("kept for %s, %v", run.Settings.KeepWithin, err)
+	}
+	if run := s.ask("two"); run.Settings.KeepWithin != 30*24*time.Hour {
+		t.Errorf("without a word about it kept for %s", run.Settings.KeepWithin)
+	}
+}

@@ -3,11 +3,13 @@ package engine_test
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
 	"lifeboat/internal/backup"
 	"lifeboat/internal/engine"
+	"lifeboat/internal/plans"
 )
 
 const day = 24 * time.Hour
@@ -68,6 +70,45 @@ func TestIdleTick(t *testing.T) {
 		if s.storage.calls != 2+notes || s.storage.writes != notes {
 			t.Errorf("minute %d: %d calls, %d of them writes", minute, s.storage.calls, s.storage.writes)
 		}
+	}
+}
+
+// TestATickServesTheBook: the store learns of other processes by the row that the tick reads anyway, and the tick sends the events
+// of the store. A tick under a good plan costs only its two lists; under the same broken one the store also asks which plan is in
+// force.
+func TestATickServesTheBook(t *testing.T) {
+	s, text, old := newStage(t), "good one", "good old"
+	book := s.bookOf(&text)
+	inForce := func(row backup.Row, want string) {
+		t.Helper()
+		if head, err := plans.ReadHead(row); err != nil || head.Hash != backup.Digest(want, 32) {
+			t.Errorf("the row says %+v, %v; want %s", head, err, want)
+		}
+	}
+	cost := func(want int) {
+		t.Helper()
+		before := s.storage.calls
+		s.settle(book)
+		if n := s.storage.calls - before; n != want {
+			t.Errorf("%s: %d requests for a tick, want %d", text, n, want)
+		}
+	}
+	s.settle(book)
+	inForce(s.settle(book).ActivePlan, "good one")
+	cost(2)
+	s.settle(s.bookOf(&old))
+	inForce(s.settle(book).ActivePlan, "good old") // it sees that
+	inForce(s.settle(book).ActivePlan, "good one") // and puts it right
+	text = "bad"
+	s.settle(book)
+	s.settle(book)
+	cost(3)
+	var told []string
+	for _, e := range s.storage.queue.Events() {
+		told = append(told, e.Type)
+	}
+	if strings.Join(told, " ") != "lifeboat.plan.refused" || s.rows("outbox-") != 0 {
+		t.Errorf("told %q, and %d events wait", told, s.rows("outbox-"))
 	}
 }
 

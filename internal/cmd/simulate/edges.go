@@ -61,7 +61,7 @@ var edges = []edge{
 	}(); err != nil {`,
 	},
 	{
-		"./internal/engine TestBookRemembersNoPlan", "a process remembers which plan is in force",
+		"./internal/plans TestBookRemembersNoPlan", "a process remembers which plan is in force",
 		"internal/plans/store.go",
 		"in force.\n\t_, head, _, err := b.load(ctx)", "in force.\n\thead, err := b.seen(), error(nil)",
 	},
@@ -116,7 +116,7 @@ var edges = []edge{
 		"case run.State != backup.Queued && run.State != backup.Waiting || run.Lost > 0:", "case run.State != backup.Queued && run.State != backup.Waiting:",
 	},
 	{
-		"./internal/engine TestARefusedPlanIsToldOnceHoweverOftenTheTickDies", "B55 the event about a refused plan has another ID each time that its tick dies before the save",
+		"./internal/plans TestARefusedPlanIsToldOnceHoweverOftenTheTickDies", "B55 the event about a refused plan has another ID each time that its tick dies before the save",
 		"internal/event/events.go",
 		`backup.Digest(t.Hash+"\n"+t.LastGood.UTC()`, `backup.Digest(t.Hash+"\n"+t.Found.UTC()`,
 	},
