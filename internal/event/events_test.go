@@ -217,7 +217,7 @@ func TestRestorePreviewed(t *testing.T) {
 	for name, c := range map[string]struct {
 		change  func(p *restore.Preview)
 		same    bool
-		reasons int // of the guard, and of the answer
+		reasons int // in the guard, and in the answer
 	}{
 		"a moment later":     {func(p *restore.Preview) { p.Made = at.Add(time.Second) }, true, 0},
 		"another effect":     {func(p *restore.Preview) { p.Hash = "another" }, false, 0},

@@ -301,7 +301,7 @@ func TestRowsOfASnapshot(t *testing.T) {
 		name         string
 		runs, points []string
 		seenRuns     int
-		states       string // of the points
+		states       string // the points have these
 		unread       string // the row that the reason names
 	}{
 		{"none", nil, nil, 0, "", ""},

@@ -446,8 +446,7 @@ func TestSinceWhenAPlanIsRefused(t *testing.T) {
 	}
 }
 
-// TestReadHead: a row that is not there is the zero value, a row that cannot be read is an error, and members of a newer version
-// stay.
+// TestReadHead: a missing row is the zero value, an unreadable row is an error, and members of a newer version stay.
 func TestReadHead(t *testing.T) {
 	for _, test := range []struct {
 		name, etag, body string
