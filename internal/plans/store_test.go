@@ -298,8 +298,14 @@ func TestBookSurvivesDeathAnywhere(t *testing.T) {
 		// sends: the tick goes on in spite of the error, and sends the events.
 		sends bool
 	}{
-		{"bad", false, true}, {"bad", true, true}, {"bad", false, false}, {"bad", true, false},
-		{"good two", false, true}, {"good two", true, true}, {"good two", false, false}, {"good two", true, false},
+		{"bad", false, true},
+		{"bad", true, true},
+		{"bad", false, false},
+		{"bad", true, false},
+		{"good two", false, true},
+		{"good two", true, true},
+		{"good two", false, false},
+		{"good two", true, false},
 	} {
 		for at := 1; ; at++ {
 			d := newDesk(t, "good one")
