@@ -114,7 +114,7 @@ func (m *metrics) targets(targets []health.TargetHealth) {
 	}
 	m.family("lifeboat_target_status", "1 for the status that the target has by its plan, 0 for the others.")
 	for _, t := range targets {
-		for _, s := range []health.Protection{health.Protected, health.Copied, health.Pending, health.Late, health.Unprotected} {
+		for _, s := range health.Protections {
 			m.sample(flag(t.Status == s), "target", t.Target, "plan", t.Plan, "status", string(s))
 		}
 	}

@@ -354,15 +354,7 @@ func (r *reader) schedule(n *yaml.Node, zone *time.Location) schedule.Schedule {
 	if err != nil {
 		r.fail(n, "%v", err)
 	}
-	return Schedule(e, zone)
-}
-
-// Schedule returns the schedule of the expression in a time zone.
-func Schedule(e schedule.Expression, zone *time.Location) schedule.Schedule {
-	return schedule.Schedule{
-		Second: e.Second, Minute: e.Minute, Hour: e.Hour, Day: e.Day, Month: e.Month, Weekday: e.Weekday, Last: e.Last,
-		Zone: zone,
-	}
+	return e.In(zone)
 }
 
 var units = map[byte]time.Duration{

@@ -82,7 +82,7 @@ func timer(getenv func(string) string, setting string) health.Tick {
 	if err != nil {
 		return health.Tick{Setting: setting, Wrong: fmt.Errorf("it is %q: %w", text, err)}
 	}
-	s := Schedule(e, time.UTC)
+	s := e.In(time.UTC)
 	return health.Tick{Setting: setting, Schedule: &s}
 }
 

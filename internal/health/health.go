@@ -3,6 +3,7 @@ package health
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,20 +28,15 @@ const (
 	Unprotected Protection = "unprotected"
 )
 
-// Severity orders protections: the worse, the higher.
+// Protections are all of them, from good to bad.
+var Protections = []Protection{Protected, Copied, Pending, Late, Unprotected}
+
+// Severity orders protections: the worse, the higher. An unknown one is as bad as the worst.
 func (p Protection) Severity() int {
-	switch p {
-	case Protected:
-		return 0
-	case Copied:
-		return 1
-	case Pending:
-		return 2
-	case Late:
-		return 3
-	default:
-		return 4
+	if i := slices.Index(Protections, p); i >= 0 {
+		return i
 	}
+	return len(Protections) - 1
 }
 
 // TargetHealth is the protection of one target by one plan, and the reason for it.

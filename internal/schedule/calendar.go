@@ -38,7 +38,7 @@ func (s Schedule) Intervals(at time.Time) (one, two time.Duration) {
 // and the day of the week must both match, as in the NCRONTAB of Azure Functions.
 type Schedule struct {
 	Second, Minute, Hour, Day, Month, Weekday uint64
-	// Last, above 0, allows only that number of days at the end of each month: 1 for the last day, 7 for a last Friday.
+	// Last, above 0, allows only that number of days at the end of each month: 1 for the last day (L), 7 for a last Friday (FRIL).
 	Last int
 	Zone *time.Location
 }
@@ -97,12 +97,8 @@ func (s Schedule) onDay(y int, m time.Month, d int, w time.Weekday) bool {
 // ofDay returns the slots of the local day, sorted: a slot in the hour that a clock jumps over may overtake later ones.
 func (s Schedule) ofDay(y int, m time.Month, d int) []time.Time {
 	var slots []time.Time
-	for hour := range each(s.Hour) {
-		for minute := range each(s.Minute) {
-			for second := range each(s.Second) {
-				slots = append(slots, Instant(y, m, d, hour, minute, second, s.Zone))
-			}
-		}
+	for _, second := range s.clock() {
+		slots = append(slots, Instant(y, m, d, second/3600, second/60%60, second%60, s.Zone))
 	}
 	slices.SortFunc(slots, time.Time.Compare)
 	return slots
@@ -128,7 +124,7 @@ func (s Schedule) nextElapsed(after time.Time) time.Time {
 }
 
 // each yields the numbers of the bits set, lowest first.
-func each(set uint64) func(func(int) bool) {
+func each(set uint64) iter.Seq[int] {
 	return func(yield func(int) bool) {
 		for ; set != 0; set &= set - 1 {
 			if !yield(bits.TrailingZeros64(set)) {
@@ -140,8 +136,11 @@ func each(set uint64) func(func(int) bool) {
 
 // Widest returns the longest time between two successive slots, on clocks that never change; 0 if there are no two.
 func (s Schedule) Widest() time.Duration {
-	first, last, within := s.clock()
-	widest := within
+	var widest time.Duration
+	times := s.clock()
+	for i := 1; i < len(times); i++ {
+		widest = max(widest, time.Duration(times[i]-times[i-1])*time.Second)
+	}
 	previous := -1
 	start := time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC) // a leap year
 	for n := range horizon {
@@ -149,30 +148,25 @@ func (s Schedule) Widest() time.Duration {
 			continue
 		}
 		if previous >= 0 {
-			widest = max(widest, time.Duration(n-previous)*24*time.Hour-last+first)
+			first, last := times[0], times[len(times)-1]
+			widest = max(widest, time.Duration((n-previous)*24*3600+first-last)*time.Second)
 		}
 		previous = n
 	}
 	return widest
 }
 
-// clock returns the first and the last time of day with a slot, and the longest time between two slots of a day.
-func (s Schedule) clock() (first, last, within time.Duration) {
-	at := time.Duration(-1)
+// clock returns the times of a day with a slot, in seconds since midnight.
+func (s Schedule) clock() []int {
+	var all []int
 	for hour := range each(s.Hour) {
 		for minute := range each(s.Minute) {
 			for second := range each(s.Second) {
-				next := time.Duration(hour)*time.Hour + time.Duration(minute)*time.Minute + time.Duration(second)*time.Second
-				if at < 0 {
-					first = next
-				} else {
-					within = max(within, next-at)
-				}
-				at = next
+				all = append(all, hour*3600+minute*60+second)
 			}
 		}
 	}
-	return first, at, within
+	return all
 }
 
 // Instant returns the time at which the zone's clocks show the local time: the first one if they show it twice. If they never

@@ -6,7 +6,6 @@ import (
 	"time"
 	_ "time/tzdata" // the same zones wherever the tests run
 
-	"lifeboat/internal/config"
 	"lifeboat/internal/schedule"
 )
 
@@ -82,7 +81,7 @@ func TestSlotsADay(t *testing.T) {
 				t.Fatal(err)
 			}
 			n := 0
-			for at := range config.Schedule(e, zurich).After(begin.Add(-time.Second)) {
+			for at := range e.In(zurich).After(begin.Add(-time.Second)) {
 				if !at.Before(begin.AddDate(0, 0, 1)) {
 					break
 				}
@@ -107,7 +106,7 @@ func slots(t *testing.T, zoneName, text, after string, n int) []string {
 		t.Fatal(err)
 	}
 	var texts []string
-	for slot := range config.Schedule(e, zone(t, zoneName)).After(at) {
+	for slot := range e.In(zone(t, zoneName)).After(at) {
 		if texts = append(texts, slot.Format("01-02T15:04")); len(texts) == n {
 			break
 		}

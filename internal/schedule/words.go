@@ -3,6 +3,7 @@ package schedule
 import (
 	"fmt"
 	"math/bits"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -40,7 +41,7 @@ func (e Expression) Words() string {
 // InARow returns the number of successive slots of a day with less than the given time between any two, and the least time
 // between two slots of a day; 1 and 0 if there are no two.
 func (e Expression) InARow(less time.Duration) (slots int, least time.Duration) {
-	all := e.ofDay()
+	all := e.clock()
 	slots = 1
 	for i, row := 1, 1; i < len(all); i++ {
 		apart := time.Duration(all[i]-all[i-1]) * time.Second
@@ -55,22 +56,9 @@ func (e Expression) InARow(less time.Duration) (slots int, least time.Duration) 
 	return slots, least
 }
 
-// ofDay returns the slots of a day, in seconds since midnight.
-func (e Expression) ofDay() []int {
-	var all []int
-	for h := range values(e.Hour) {
-		for m := range values(e.Minute) {
-			for s := range values(e.Second) {
-				all = append(all, h*3600+m*60+s)
-			}
-		}
-	}
-	return all
-}
-
 // times says the times of a day in words.
 func (e Expression) times() string {
-	all := e.ofDay()
+	all := e.clock()
 	clock := func(second int) string {
 		if e.Second == 1 {
 			return fmt.Sprintf("%02d:%02d", second/3600, second/60%60)
@@ -144,7 +132,7 @@ func (e Expression) days() string {
 		return "the " + strings.Fields(ordinals)[bits.TrailingZeros64(e.Day)/7] + " " + one
 	case e.Day != day.all():
 		var dates []string
-		for n := range values(e.Day) {
+		for n := range each(e.Day) {
 			dates = append(dates, ordinal(n))
 		}
 		return "the " + join(dates)
@@ -152,7 +140,7 @@ func (e Expression) days() string {
 		return "weekdays"
 	case e.Weekday != weekday.all():
 		var plural []string
-		for n := range values(e.Weekday &^ 1) {
+		for n := range each(e.Weekday &^ 1) {
 			plural = append(plural, weekday.names[n]+"s")
 		}
 		if e.Weekday&1 == 1 {
@@ -165,18 +153,22 @@ func (e Expression) days() string {
 
 // names returns the values of a field for people: three and more in a row as one range.
 func names(f *field, set uint64) []string {
-	name := func(n int) string {
+	return ranges(set, " to ", func(n int) string {
 		if f.names == nil {
-			return fmt.Sprint(n)
+			return strconv.Itoa(n)
 		}
 		return f.names[n-f.from]
-	}
+	})
+}
+
+// ranges returns the names of the values, lowest first: three and more in a row as one range, with the word between its ends.
+func ranges(set uint64, to string, name func(int) string) []string {
 	var texts []string
 	for set != 0 {
 		from := bits.TrailingZeros64(set)
 		length := bits.TrailingZeros64(^(set >> from))
 		if length > 2 {
-			texts = append(texts, name(from)+" to "+name(from+length-1))
+			texts = append(texts, name(from)+to+name(from+length-1))
 			set &^= steps(from, from+length-1, 1)
 			continue
 		}
@@ -184,17 +176,6 @@ func names(f *field, set uint64) []string {
 		set &^= 1 << from
 	}
 	return texts
-}
-
-// values yields the numbers of the bits set, lowest first.
-func values(set uint64) func(func(int) bool) {
-	return func(yield func(int) bool) {
-		for ; set != 0; set &= set - 1 {
-			if !yield(bits.TrailingZeros64(set)) {
-				return
-			}
-		}
-	}
 }
 
 func join(texts []string) string {

@@ -17,7 +17,6 @@ import (
 	"strings"
 	"time"
 
-	"lifeboat/internal/config"
 	"lifeboat/internal/schedule"
 	"lifeboat/internal/testing/fakehost"
 	"lifeboat/internal/testing/realhost"
@@ -95,7 +94,7 @@ func run(ctx context.Context, host realhost.Program, n int, seed uint64) (err er
 			if err != nil {
 				return err // every generated expression is valid
 			}
-			ours := config.Schedule(e, zone)
+			ours := e.In(zone)
 			switch mine := next(ours, since(ours, began, theirs[0]), len(theirs)); {
 			case slices.EqualFunc(mine, theirs, time.Time.Equal):
 				same++
