@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"lifeboat/internal/api"
 	"lifeboat/internal/backup"
 	"lifeboat/internal/engine"
 )
@@ -26,11 +27,11 @@ func fleetDoor(t *testing.T) (*door, []backup.Plan) {
 }
 
 // askAll asks for a batch, and checks the headers of the answer.
-func (d *door) askAll(t *testing.T, id string) (batchView, *httptest.ResponseRecorder) {
+func (d *door) askAll(t *testing.T, id string) (api.Batch, *httptest.ResponseRecorder) {
 	t.Helper()
 	w := d.call("POST", "/api/backups", `{"plan":"nightly"}`, "Repeatability-Request-ID", id)
-	var b batchView
-	if err := json.Unmarshal(w.Body.Bytes(), &b); err != nil || w.Code != 202 {
+	var b api.Batch
+	if err := json.Unmarshal(w.Body.Bytes(), &b); err != nil || w.Code != 202 || strings.Contains(w.Body.String(), `"0001-01-01`) {
 		t.Fatalf("%d %s", w.Code, w.Body)
 	}
 	if where := w.Header().Get("Operation-Location"); where != "http://127.0.0.1:8080/api/batches/"+b.ID ||
@@ -74,7 +75,7 @@ func TestBatch(t *testing.T) {
 	if err := json.Unmarshal(w.Body.Bytes(), &b); err != nil {
 		t.Fatal(err)
 	}
-	if b.Status != "Failed" || b.Ended == nil || b.Error == nil || b.Error.Code != "BatchIncomplete" || len(b.Error.Details) != 3 ||
+	if b.Status != "Failed" || b.Ended.IsZero() || b.Error == nil || b.Error.Code != "BatchIncomplete" || len(b.Error.Details) != 3 ||
 		b.Error.Details[2].Code != "NoProvider" || b.Error.Details[2].Target != target+"-c" || w.Header().Get("Retry-After") != "" {
 		t.Errorf("ended: %s", w.Body)
 	}
@@ -104,7 +105,7 @@ func TestBatchStatus(t *testing.T) {
 		}
 		v := viewBatch(b, "")
 		ended := c.status == "Succeeded" || c.status == "Failed"
-		if v.Status != c.status || (v.Ended != nil) != ended || (v.Error != nil) != (c.status == "Failed") {
+		if v.Status != c.status || (!v.Ended.IsZero()) != ended || (v.Error != nil) != (c.status == "Failed") {
 			t.Errorf("%s: %+v", name, v)
 		}
 		if v.Error != nil && (len(v.Error.Details) != 1 || v.Error.Details[0].Code == "") {

@@ -10,25 +10,16 @@ import (
 
 const givenUp = "the host gave the message up after five failed deliveries: see the log of the function of the queue for why"
 
-// deadletter keeps messages that the host gave up after five deliveries. A wake-up is only a hint: the sweep sends it again,
+// deadletter keeps a wake-up that the host gave up after five deliveries. A wake-up is only a hint: the sweep sends it again,
 // and its loss changes no run.
-func (h *handler) deadletter(queue string) function {
-	return func(ctx context.Context, in invocation) (fields, error) {
-		message, err := in.message("message")
-		if err != nil {
-			return nil, err
-		}
-		return fields{"queue": queue, "bytes": len(message)}, h.Engine.DeadLetter(ctx, queue, message, givenUp)
-	}
+func (h *handler) deadletter(ctx context.Context, _ invocation, message []byte) (fields, error) {
+	const queue = backup.ExecuteQueue + backup.Poison
+	return fields{"queue": queue, "bytes": len(message)}, h.Engine.DeadLetter(ctx, queue, message, givenUp)
 }
 
 // deadletterRestore handles a request for a restore that the host gave up: it puts the request off, or keeps it and answers it,
 // since its sender waits for an answer.
-func (h *handler) deadletterRestore(ctx context.Context, in invocation) (fields, error) {
-	message, err := in.message("message")
-	if err != nil {
-		return nil, err
-	}
+func (h *handler) deadletterRestore(ctx context.Context, in invocation, message []byte) (fields, error) {
 	const queue = backup.RestoreQueue + backup.Poison
 	var plans []backup.Plan
 	if h.Plans != nil { // without plans the answer goes to lifeboat-events alone

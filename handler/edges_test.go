@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/rs/zerolog"
 
+	"lifeboat/internal/api"
 	"lifeboat/internal/backup"
 	"lifeboat/internal/engine"
 	"lifeboat/internal/health"
@@ -220,7 +221,7 @@ func TestWhileAnEditIsRefused(t *testing.T) {
 	if m := d.scrape(t); m[`{__name__="lifeboat_plan_refused"}`] != 0 {
 		t.Errorf("refused before the edit: %v", m)
 	}
-	if v := d.health(t, 200); v.Plan != (planHealthView{}) {
+	if v := d.health(t, 200); v.Plan != (api.PlanHealth{}) {
 		t.Errorf("refused before the edit: %+v", v.Plan)
 	}
 	text = "broken"
@@ -231,9 +232,9 @@ func TestWhileAnEditIsRefused(t *testing.T) {
 			t.Errorf("a tick has seen the edit, %t: %v", seen, m)
 		}
 		v := d.health(t, 200)
-		if !v.Plan.Refused || v.Plan.Error == nil || len(v.Plan.Error.Details) != 2 || v.Plan.InForceSince == nil ||
+		if !v.Plan.Refused || v.Plan.Error == nil || len(v.Plan.Error.Details) != 2 || v.Plan.InForceSince.IsZero() ||
 			!strings.Contains(v.Plan.Error.Message, "the last good plan stays in force") ||
-			(v.Plan.RefusedSince != nil) != seen || v.Status != health.Protected {
+			(!v.Plan.RefusedSince.IsZero()) != seen || v.Status != health.Protected {
 			t.Errorf("a tick has seen the edit, %t: %+v", seen, v)
 		}
 		if w := d.call("POST", "/api/backups", `{"target":"`+target+`"}`); w.Code != 202 {
@@ -371,7 +372,7 @@ func TestABackupIsOfTheTargetThatIsMeant(t *testing.T) {
 		w := d.call("POST", "/api/backups", string(body), "Repeatability-Request-ID", c.target+c.plan)
 		var v struct {
 			Plan, Target string
-			Error        apiError
+			Error        api.Problem
 		}
 		if err := json.Unmarshal(w.Body.Bytes(), &v); err != nil {
 			t.Fatal(err)
@@ -587,7 +588,7 @@ func TestABatchEndsWithItsLastRun(t *testing.T) {
 		run("a", backup.Succeeded, at(5), at(5)), run("b", backup.Failed, at(9), at(9)), run("c", backup.Missed, at(7), at(7)),
 	}}
 	v := viewBatch(b, "https://app")
-	if !v.LastUpdated.Equal(at(9)) || v.Ended == nil || !v.Ended.Equal(at(9)) || v.Status != "Failed" {
+	if !v.LastUpdated.Equal(at(9)) || v.Ended.IsZero() || !v.Ended.Equal(at(9)) || v.Status != "Failed" {
 		t.Errorf("%+v", v)
 	}
 	if v.Error == nil || v.Error.Message != "2 of 3 backups did not succeed" || v.Error.Target != "p" || len(v.Error.Details) != 2 ||
@@ -598,7 +599,7 @@ func TestABatchEndsWithItsLastRun(t *testing.T) {
 		t.Errorf("%+v", v)
 	}
 	b.Runs[1] = run("b", backup.Running, at(10), time.Time{})
-	if v := viewBatch(b, ""); v.Status != "Running" || v.Ended != nil || v.Error != nil || !v.LastUpdated.Equal(at(10)) {
+	if v := viewBatch(b, ""); v.Status != "Running" || !v.Ended.IsZero() || v.Error != nil || !v.LastUpdated.Equal(at(10)) {
 		t.Errorf("under way: %+v", v)
 	}
 }

@@ -51,6 +51,17 @@ const Deadline = 4 * time.Minute
 // an error the host delivers a queue message again.
 type function func(ctx context.Context, in invocation) (did fields, err error)
 
+// queued returns the function of a queue trigger, which handles the message of the invocation.
+func queued(handle func(ctx context.Context, in invocation, message []byte) (did fields, err error)) function {
+	return func(ctx context.Context, in invocation) (fields, error) {
+		message, err := in.message("message")
+		if err != nil {
+			return nil, err
+		}
+		return handle(ctx, in, message)
+	}
+}
+
 // fields of a log line, at its top level so that they can be queried: run, target, …
 type fields map[string]any
 
@@ -86,11 +97,11 @@ func New(c Config) http.Handler {
 	h := &handler{Config: c}
 	h.functions = map[string]function{
 		"schedule":           h.schedule,
-		"execute":            h.execute,
+		"execute":            queued(h.execute),
 		"cleanup":            h.cleanup,
-		"deadletter-execute": h.deadletter(backup.ExecuteQueue + backup.Poison),
-		"restore":            h.restore,
-		"deadletter-restore": h.deadletterRestore,
+		"deadletter-execute": queued(h.deadletter),
+		"restore":            queued(h.restore),
+		"deadletter-restore": queued(h.deadletterRestore),
 	}
 	return h
 }

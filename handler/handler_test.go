@@ -17,6 +17,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"lifeboat/internal/api"
 	"lifeboat/internal/backup"
 	"lifeboat/internal/engine"
 	"lifeboat/internal/plans"
@@ -306,7 +307,7 @@ func TestRunInItsStates(t *testing.T) {
 	}
 	why := backup.Reason{Code: "C", Message: "back up x: no", Hint: "h", Said: "no", RequestID: "r"}
 	details := (&handler{Config: Config{Engine: &engine.Engine{}}}).view(engine.Status{Run: backup.Run{State: backup.Failed, Reason: why}}).Error.Details
-	if got := fmt.Sprint(details); got != fmt.Sprint([]apiError{{Code: "Hint", Message: "h"}, {Code: "Said", Message: "no"}, {Code: "RequestId", Message: "r"}}) {
+	if got := fmt.Sprint(details); got != fmt.Sprint([]api.Problem{{Code: "Hint", Message: "h"}, {Code: "Said", Message: "no"}, {Code: "RequestId", Message: "r"}}) {
 		t.Errorf("details %s", got)
 	}
 	d := newDoor(nil)

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"lifeboat/internal/api"
 	"lifeboat/internal/backup"
 	"lifeboat/internal/health"
 	"lifeboat/internal/schedule"
@@ -51,15 +52,15 @@ func (d *door) put(t *testing.T, row string, value any) {
 	}
 }
 
-func (d *door) health(t *testing.T, status int) healthView {
+func (d *door) health(t *testing.T, status int) api.Health {
 	t.Helper()
 	w := d.call("GET", "/api/health", "")
-	var v healthView
+	var v api.Health
 	if err := json.Unmarshal(w.Body.Bytes(), &v); err != nil {
 		t.Fatalf("%s: %v", w.Body, err)
 	}
 	if w.Code != status || w.Header().Get("Content-Type") != "application/json" ||
-		w.Header().Get("Cache-Control") != "no-store" {
+		w.Header().Get("Cache-Control") != "no-store" || strings.Contains(w.Body.String(), `"0001-01-01`) { // a time that is not known is left out
 		t.Errorf("%d %v %s, want %d", w.Code, w.Header(), w.Body, status)
 	}
 	return v
@@ -70,7 +71,7 @@ func TestHealth(t *testing.T) {
 	v := d.health(t, 200)
 	if len(v.Targets) != 1 || v.Status != health.Pending || v.Targets[0].Target != target ||
 		v.Targets[0].Plan != "nightly" ||
-		v.Targets[0].Interval != 24*60*60 || v.Targets[0].NextSlot == nil || v.Plan.Refused || v.Checked == nil {
+		v.Targets[0].Interval != 24*60*60 || v.Targets[0].NextSlot.IsZero() || v.Plan.Refused || v.Checked.IsZero() {
 		t.Errorf("a new plan: %+v", v)
 	}
 	if lines := d.lines(t); len(lines) != 1 || lines[0]["function"] != "health" || lines[0]["level"] != "info" {
@@ -105,14 +106,14 @@ func TestHealthOfARefusedPlan(t *testing.T) {
 		return nil, errors.Join(errors.New("plan.yaml:7: nonsense"), errors.New("plan.yaml:8: more of it"))
 	}
 	v := d.health(t, 503)
-	if v.Status != health.Unprotected || !v.Plan.Refused || v.Plan.RefusedSince != nil || v.Plan.Error == nil ||
+	if v.Status != health.Unprotected || !v.Plan.Refused || !v.Plan.RefusedSince.IsZero() || v.Plan.Error == nil ||
 		len(v.Plan.Error.Details) != 2 || len(v.Targets) != 0 {
 		t.Errorf("never a good plan: %+v", v)
 	}
 	if w := d.call("POST", "/schedule", envelope(t, "timer.json")); w.Code != 500 {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
-	if v := d.health(t, 503); v.Plan.RefusedSince == nil {
+	if v := d.health(t, 503); v.Plan.RefusedSince.IsZero() {
 		t.Errorf("the tick has found it: %+v", v.Plan)
 	}
 }

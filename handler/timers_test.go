@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"lifeboat/internal/api"
 	"lifeboat/internal/backup"
 	"lifeboat/internal/health"
 )
@@ -40,7 +41,7 @@ func TestHealthOfTimers(t *testing.T) {
 			t.Errorf("%s: %+v", timer, v)
 		}
 		for _, each := range v.Timers {
-			if each.Silent != (each.Timer == timer) || each.Silent && (each.LastTick == nil || each.Reason.Code != "TimerSilent" ||
+			if each.Silent != (each.Timer == timer) || each.Silent && (each.LastTick.IsZero() || each.Reason.Code != "TimerSilent" ||
 				!strings.Contains(each.Reason.Details[0].Message, "Storage Blob Data Owner")) {
 				t.Errorf("%s: %+v", timer, each)
 			}
@@ -87,10 +88,10 @@ func TestHealthOfPoison(t *testing.T) {
 		}
 		return count, first, unseen
 	}
-	reason := func(v []poisonView) string {
+	reason := func(v []api.Poison) string {
 		t.Helper()
 		if len(v) != 1 || v[0].Queue != "restore-requests-poison" || v[0].Reason.Code != "MessagesPoisoned" || v[0].Messages != count ||
-			(v[0].Deleted == nil) != strings.Contains(v[0].Reason.Message, "seven days after it came") || len(v[0].Reason.Details) != 1 {
+			(v[0].Deleted.IsZero()) != strings.Contains(v[0].Reason.Message, "seven days after it came") || len(v[0].Reason.Details) != 1 {
 			t.Fatalf("%+v", v)
 		}
 		return v[0].Reason.Message
@@ -135,7 +136,7 @@ func TestHealthOfPoison(t *testing.T) {
 		}
 		count = 1
 		w := d.call("GET", "/api/health", "")
-		var v struct{ Error apiError }
+		var v struct{ Error api.Problem }
 		if err := json.Unmarshal(w.Body.Bytes(), &v); err != nil || w.Code < 500 || len(v.Error.Details) != 1 {
 			t.Fatalf("%d %s", w.Code, w.Body)
 		}

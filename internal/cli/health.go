@@ -3,69 +3,27 @@ package cli
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"net/http"
 	"slices"
 	"text/tabwriter"
-	"time"
 
+	"lifeboat/internal/api"
 	"lifeboat/internal/health"
 )
 
-// targetsHealth is the API's answer about the targets, with the members that people are shown.
-type targetsHealth struct {
-	Status health.Protection `json:"status"`
-	Plan   struct {
-		Refused      bool      `json:"refused"`
-		RefusedSince time.Time `json:"refusedSinceDateTime"`
-		InForceSince time.Time `json:"inForceSinceDateTime"`
-		Error        *problem  `json:"error"`
-	} `json:"plan"`
-	Timers []struct {
-		Timer    string    `json:"timer"`
-		Silent   bool      `json:"silent"`
-		LastTick time.Time `json:"lastTickDateTime"`
-		Reason   *problem  `json:"reason"`
-	} `json:"timers"`
-	Targets []targetHealth `json:"targets"`
-	Poison  []struct {
-		Queue  string   `json:"queue"`
-		Reason *problem `json:"reason"`
-	} `json:"poison"`
-}
-
-type targetHealth struct {
-	Target   string            `json:"target"`
-	Plan     string            `json:"plan"`
-	Status   health.Protection `json:"status"`
-	Reason   *problem          `json:"reason"`
-	Verified *struct {
-		Created time.Time `json:"createdDateTime"`
-		Age     int64     `json:"ageInSeconds"`
-	} `json:"lastVerified"`
-	NextSlot time.Time `json:"nextSlot"`
-}
-
 // status returns the target's status in words for people.
-func (t targetHealth) status() string {
+func status(t api.TargetHealth) string {
 	if t.Status == health.Copied {
 		return copyOnly
 	}
 	return string(t.Status)
 }
 
-func readHealth(text []byte) (targetsHealth, error) {
-	var v targetsHealth
-	if err := json.Unmarshal(text, &v); err != nil {
-		return v, fmt.Errorf("read the answer: %w", err)
-	}
-	if v.Status == "" || v.Targets == nil {
-		return v, errors.New("the answer tells of no health: is LIFEBOAT_URL the address of a Lifeboat app?")
-	}
-	return v, nil
+func readHealth(text []byte) (api.Health, error) {
+	return read(text, "tells of no health", func(v api.Health) bool { return v.Status != "" && v.Targets != nil })
 }
 
 // health prints how well the targets are protected, the worst first.
@@ -80,7 +38,7 @@ func (r remote) health(ctx context.Context, args []string) error {
 		_, err := readHealth(body)
 		return status == http.StatusServiceUnavailable && err == nil
 	}
-	a, err := r.do(ctx, call{method: http.MethodGet, path: "/api/health", tries: 5, expected: tells})
+	a, err := r.do(ctx, call{method: http.MethodGet, path: "/api/health", expected: tells})
 	if err != nil {
 		return err
 	}
@@ -94,18 +52,15 @@ func (r remote) health(ctx context.Context, args []string) error {
 		err = r.healthTable(v)
 	}
 	if err == nil && v.Status == health.Unprotected {
-		err = v.alarm()
+		err = alarm(v)
 	}
 	return err
 }
 
-func (r remote) healthTable(v targetsHealth) error {
-	slices.SortStableFunc(v.Targets, func(a, b targetHealth) int { return b.Status.Severity() - a.Status.Severity() })
-	targets := make([]string, len(v.Targets))
-	for i, t := range v.Targets {
-		targets[i] = t.Target
-	}
-	table := tabwriter.NewWriter(r.stdout, 0, 0, 2, ' ', 0)
+func (r remote) healthTable(v api.Health) error {
+	slices.SortStableFunc(v.Targets, func(a, b api.TargetHealth) int { return b.Status.Severity() - a.Status.Severity() })
+	targets := each(v.Targets, func(t api.TargetHealth) string { return t.Target })
+	table := tabwriter.NewWriter(r.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "TARGET\tPLAN\tSTATUS\tLAST VERIFIED\tAGE\tNEXT SLOT\tREASON")
 	for i, label := range labels(targets) {
 		t := v.Targets[i]
@@ -116,7 +71,7 @@ func (r remote) healthTable(v targetsHealth) error {
 		if t.Reason != nil {
 			why = plain(t.Reason.Code + ": " + t.Reason.Message)
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", plain(label), plain(t.Plan), plain(t.status()), verified, age,
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", plain(label), plain(t.Plan), plain(status(t)), verified, age,
 			cmp.Or(utc(t.NextSlot), "none"), why)
 	}
 	if err := table.Flush(); err != nil {
@@ -124,20 +79,18 @@ func (r remote) healthTable(v targetsHealth) error {
 	}
 	var lines []string
 	if v.Plan.Refused {
-		lines = append(lines, v.refused())
+		lines = append(lines, refused(v.Plan))
 	}
 	for _, t := range v.Timers {
 		if t.Reason != nil {
-			lines = append(lines, "timer "+plain(t.Timer)+": "+t.Reason.Error())
+			lines = append(lines, "timer "+plain(t.Timer)+": "+inWords(*t.Reason))
 		}
 	}
 	for _, p := range v.Poison {
-		if p.Reason != nil {
-			lines = append(lines, "queue "+plain(p.Queue)+": "+p.Reason.Error())
-		}
+		lines = append(lines, "queue "+plain(p.Queue)+": "+inWords(p.Reason))
 	}
 	for _, line := range lines {
-		if _, err := fmt.Fprintln(r.stdout, line); err != nil {
+		if _, err := fmt.Fprintln(r.Stdout, line); err != nil {
 			return err
 		}
 	}
@@ -145,22 +98,22 @@ func (r remote) healthTable(v targetsHealth) error {
 }
 
 // refused returns the line about plan.yaml, and one for each of its mistakes.
-func (v targetsHealth) refused() string {
+func refused(plan api.PlanHealth) string {
 	line := "plan.yaml is refused"
-	if since := utc(v.Plan.RefusedSince); since != "" {
+	if since := utc(plan.RefusedSince); since != "" {
 		line += " since " + since
 	}
-	if since := utc(v.Plan.InForceSince); since != "" {
+	if since := utc(plan.InForceSince); since != "" {
 		line += "; the plan in force is that of " + since
 	}
-	if v.Plan.Error != nil {
-		line += ": " + v.Plan.Error.Error()
+	if plan.Error != nil {
+		line += ": " + inWords(*plan.Error)
 	}
 	return line
 }
 
 // alarm returns the reason for the exit code 1.
-func (v targetsHealth) alarm() error {
+func alarm(v api.Health) error {
 	bad := 0
 	for _, t := range v.Targets {
 		if t.Status == health.Unprotected {

@@ -108,3 +108,12 @@ func labels(targets []string) []string {
 	}
 	return all
 }
+
+// each returns a text of each.
+func each[T any](all []T, text func(T) string) []string {
+	texts := make([]string, len(all))
+	for i, one := range all {
+		texts[i] = text(one)
+	}
+	return texts
+}
