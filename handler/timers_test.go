@@ -91,7 +91,7 @@ func TestHealthOfPoison(t *testing.T) {
 	reason := func(v []api.Poison) string {
 		t.Helper()
 		if len(v) != 1 || v[0].Queue != "restore-requests-poison" || v[0].Reason.Code != "MessagesPoisoned" || v[0].Messages != count ||
-			(v[0].Deleted.IsZero()) != strings.Contains(v[0].Reason.Message, "seven days after it came") || len(v[0].Reason.Details) != 1 {
+			v[0].Deleted.IsZero() != strings.Contains(v[0].Reason.Message, "seven days after it came") || len(v[0].Reason.Details) != 1 {
 			t.Fatalf("%+v", v)
 		}
 		return v[0].Reason.Message

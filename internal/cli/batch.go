@@ -10,7 +10,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"lifeboat/internal/api"
 )
@@ -86,8 +85,7 @@ func (r remote) batch(ctx context.Context, args []string) error {
 }
 
 func (r remote) batchTable(v batch) error {
-	table := tabwriter.NewWriter(r.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "RUN\tTARGET\tSTATE\tREASON")
+	table := newTable(r.Stdout, "RUN", "TARGET", "STATE", "REASON")
 	for i, label := range v.labels() {
 		run := v.Runs[i]
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", plain(run.ID), plain(label), plain(run.State), code(v.why(run)))

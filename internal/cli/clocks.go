@@ -10,9 +10,6 @@ import (
 	"lifeboat/internal/tzdata"
 )
 
-// everyHour is set in the hours of a schedule that follows elapsed time.
-const everyHour = 1<<24 - 1
-
 // clockChanges lists the days among the slots on which a change of the zone's clocks affects the schedule, and the times at which
 // Azure Functions would differ.
 func clockChanges(p backup.Plan, slots []time.Time) []string {
@@ -85,7 +82,7 @@ func earlier(a, b time.Time) time.Time {
 func clockChange(s schedule.Schedule, old, fresh time.Time) string {
 	const elapsed, once = "slots follow elapsed time", "slots in the repeated time come once, the first time"
 	forward := fresh.After(old)
-	if s.Hour == everyHour {
+	if s.Hour == schedule.EveryHour {
 		switch {
 		case fresh.Equal(old):
 			return "" // another name for the same time
@@ -96,15 +93,20 @@ func clockChange(s schedule.Schedule, old, fresh time.Time) string {
 		}
 	}
 	named, consecutive := 0, false // slots of the missing or repeated time, and whether the next hour has some too
-	for at := range inside(s, earlier(old, fresh), old.Sub(fresh).Abs()) {
+	begin, end := earlier(old, fresh), earlier(old, fresh).Add(old.Sub(fresh).Abs())
+	s.Zone = time.UTC // as the clocks are
+	for at := range s.After(begin.Add(-time.Second)) {
+		if !at.Before(end) {
+			break
+		}
 		named++
 		consecutive = consecutive || s.Hour>>((at.Hour()+1)%24)&1 == 1
 	}
 	halfHour := old.Sub(fresh)%time.Hour != 0 // only Lord Howe, among the zones that change each year
 	switch {
-	case s.Hour == everyHour && halfHour && named == 1:
+	case s.Hour == schedule.EveryHour && halfHour && named == 1:
 		return elapsed + ", and the repeated time has its slot twice; Azure Functions takes the next one by the old clocks in place of the second"
-	case s.Hour == everyHour:
+	case s.Hour == schedule.EveryHour:
 		return elapsed + ", and the repeated time has its slots twice"
 	case named == 0:
 		return ""
@@ -119,16 +121,4 @@ func clockChange(s schedule.Schedule, old, fresh time.Time) string {
 		return once + "; Azure Functions has them twice, since the next hour is named too"
 	}
 	return once
-}
-
-// inside yields the times of the schedule from one on, for that duration, as if its zone were UTC.
-func inside(s schedule.Schedule, from time.Time, long time.Duration) func(func(time.Time) bool) {
-	s.Zone = time.UTC
-	return func(yield func(time.Time) bool) {
-		for at := range s.After(from.Add(-time.Second)) {
-			if !at.Before(from.Add(long)) || !yield(at) {
-				return
-			}
-		}
-	}
 }

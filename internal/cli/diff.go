@@ -15,7 +15,6 @@ import (
 
 // diff prints the changes of an edit of plan.yaml, and their effect on slots and recovery points.
 func (sh Shell) diff(args []string) error {
-	stdout, now := sh.Stdout, sh.Now
 	paths, err := files(flag.NewFlagSet("diff", flag.ContinueOnError), args, 2)
 	if err != nil {
 		return err
@@ -31,7 +30,7 @@ func (sh Shell) diff(args []string) error {
 	var lines []string
 	for _, old := range before {
 		if i := named(after, old.Name); i >= 0 {
-			lines = append(lines, sh.changes(old, after[i], now)...)
+			lines = append(lines, sh.changes(old, after[i])...)
 			continue
 		}
 		lines = append(lines, fmt.Sprintf("- plan %s vanishes with its %s: no more slots; what it kept still expires on its day, "+
@@ -40,7 +39,7 @@ func (sh Shell) diff(args []string) error {
 	for _, plan := range after {
 		if named(before, plan.Name) < 0 {
 			lines = append(lines, fmt.Sprintf("+ plan %s is new, with %s: its slots count from when it is in force; %s",
-				plan.Name, count(len(plan.Targets), "target"), first(plan, now)))
+				plan.Name, count(len(plan.Targets), "target"), first(plan, sh.Now)))
 			lines = append(lines, restores(backup.RestorePolicy{}, plan.Restore, plan.Name)...)
 		}
 	}
@@ -48,7 +47,7 @@ func (sh Shell) diff(args []string) error {
 	if len(lines) == 0 {
 		lines = []string{"nothing changes"}
 	}
-	_, err = fmt.Fprintln(stdout, strings.Join(lines, "\n"))
+	_, err = fmt.Fprintln(sh.Stdout, strings.Join(lines, "\n"))
 	return err
 }
 
@@ -64,10 +63,15 @@ func first(p backup.Plan, now time.Time) string {
 }
 
 // changes returns the changes of one plan, a line each.
-func (sh Shell) changes(old, plan backup.Plan, now time.Time) []string {
+func (sh Shell) changes(old, plan backup.Plan) []string {
 	var lines []string
 	say := func(format string, args ...any) {
 		lines = append(lines, "~ plan "+plan.Name+": "+fmt.Sprintf(format, args...))
+	}
+	becomes := func(name string, was, is time.Duration, none, more string) {
+		if was != is {
+			say("%s %s becomes %s%s", name, duration(was, none), duration(is, none), more)
+		}
 	}
 	for _, target := range old.Targets {
 		if !has(plan, target) {
@@ -81,22 +85,17 @@ func (sh Shell) changes(old, plan backup.Plan, now time.Time) []string {
 	}
 	if old.Expression != plan.Expression || old.Schedule.Zone.String() != plan.Schedule.Zone.String() {
 		say("schedule %q in %s becomes %q in %s: slots count from the last one made; %s", old.Expression, old.Schedule.Zone,
-			plan.Expression, plan.Schedule.Zone, first(plan, now))
+			plan.Expression, plan.Schedule.Zone, first(plan, sh.Now))
 	}
 	if old.Paused != plan.Paused {
 		if plan.Paused {
 			say("paused: no slots until that is taken back, and then nothing is caught up")
 		} else {
-			say("no longer paused: nothing is caught up; %s", first(plan, now))
+			say("no longer paused: nothing is caught up; %s", first(plan, sh.Now))
 		}
 	}
-	if old.Jitter != plan.Jitter {
-		say("jitter %s becomes %s", duration(old.Jitter, "none"), duration(plan.Jitter, "none"))
-	}
-	if old.Window != plan.Window {
-		const none = "until the next slot"
-		say("window %s becomes %s", duration(old.Window, none), duration(plan.Window, none))
-	}
+	becomes("jitter", old.Jitter, plan.Jitter, "none", "")
+	becomes("window", old.Window, plan.Window, "until the next slot", "")
 	if a, b := old.Settings, plan.Settings; a != b {
 		const fresh = "for runs from now on"
 		if a.Storage != b.Storage {
@@ -104,7 +103,9 @@ func (sh Shell) changes(old, plan backup.Plan, now time.Time) []string {
 				b.Storage.Account, b.Storage.Container, fresh)
 		}
 		was, is := a.Blocks.Values(), b.Blocks.Values()
-		for _, name := range slices.Sorted(maps.Keys(both(was, is))) {
+		both := maps.Clone(was)
+		maps.Copy(both, is)
+		for _, name := range slices.Sorted(maps.Keys(both)) {
 			unsaid := sh.Plans.Default(name)
 			if was, is := cmp.Or(was[name], unsaid), cmp.Or(is[name], unsaid); was != is {
 				say("%s %s becomes %s, %s", name, was, is, fresh)
@@ -113,16 +114,9 @@ func (sh Shell) changes(old, plan backup.Plan, now time.Time) []string {
 		if a.Concurrency != b.Concurrency {
 			say("concurrency %s becomes %s, %s", number(a.Concurrency), number(b.Concurrency), fresh)
 		}
-		if a.KeepWithin != b.KeepWithin {
-			say("keep.within %s becomes %s, %s: recovery points that are there keep their day", duration(a.KeepWithin, ""),
-				duration(b.KeepWithin, ""), fresh)
-		}
+		becomes("keep.within", a.KeepWithin, b.KeepWithin, "", ", "+fresh+": recovery points that are there keep their day")
 	}
-	if old.OnDemandKeepWithin != plan.OnDemandKeepWithin {
-		const none = "as keep.within"
-		say("onDemand.keep.within %s becomes %s, for runs from now on", duration(old.OnDemandKeepWithin, none),
-			duration(plan.OnDemandKeepWithin, none))
-	}
+	becomes("onDemand.keep.within", old.OnDemandKeepWithin, plan.OnDemandKeepWithin, "as keep.within", ", for runs from now on")
 	return append(lines, restores(old.Restore, plan.Restore, plan.Name)...)
 }
 
@@ -208,11 +202,4 @@ func duration(d time.Duration, none string) string {
 		}
 	}
 	return fmt.Sprintf("%ds", d/time.Second)
-}
-
-// both returns the keys of both.
-func both(a, b map[string]string) map[string]string {
-	all := maps.Clone(a)
-	maps.Copy(all, b)
-	return all
 }

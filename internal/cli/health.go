@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"text/tabwriter"
+	"strings"
 
 	"lifeboat/internal/api"
 	"lifeboat/internal/health"
@@ -60,8 +60,7 @@ func (r remote) health(ctx context.Context, args []string) error {
 func (r remote) healthTable(v api.Health) error {
 	slices.SortStableFunc(v.Targets, func(a, b api.TargetHealth) int { return b.Status.Severity() - a.Status.Severity() })
 	targets := each(v.Targets, func(t api.TargetHealth) string { return t.Target })
-	table := tabwriter.NewWriter(r.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "TARGET\tPLAN\tSTATUS\tLAST VERIFIED\tAGE\tNEXT SLOT\tREASON")
+	table := newTable(r.Stdout, "TARGET", "PLAN", "STATUS", "LAST VERIFIED", "AGE", "NEXT SLOT", "REASON")
 	for i, label := range labels(targets) {
 		t := v.Targets[i]
 		verified, age, why := "never", "", ""
@@ -79,22 +78,18 @@ func (r remote) healthTable(v api.Health) error {
 	}
 	var lines []string
 	if v.Plan.Refused {
-		lines = append(lines, refused(v.Plan))
+		lines = append(lines, refused(v.Plan)+"\n")
 	}
 	for _, t := range v.Timers {
 		if t.Reason != nil {
-			lines = append(lines, "timer "+plain(t.Timer)+": "+inWords(*t.Reason))
+			lines = append(lines, "timer "+plain(t.Timer)+": "+inWords(*t.Reason)+"\n")
 		}
 	}
 	for _, p := range v.Poison {
-		lines = append(lines, "queue "+plain(p.Queue)+": "+inWords(p.Reason))
+		lines = append(lines, "queue "+plain(p.Queue)+": "+inWords(p.Reason)+"\n")
 	}
-	for _, line := range lines {
-		if _, err := fmt.Fprintln(r.Stdout, line); err != nil {
-			return err
-		}
-	}
-	return nil
+	_, err := fmt.Fprint(r.Stdout, strings.Join(lines, ""))
+	return err
 }
 
 // refused returns the line about plan.yaml, and one for each of its mistakes.

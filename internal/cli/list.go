@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-	"text/tabwriter"
 
 	"lifeboat/internal/api"
 )
@@ -17,7 +16,7 @@ import (
 // list is a list of the API about one target, newest first, and the form of its table.
 type list struct {
 	path, what string
-	head       string // columns with tabs between
+	columns    []string
 	row        func(text []byte) (string, error)
 }
 
@@ -57,8 +56,7 @@ func (r remote) list(ctx context.Context, args []string, l list) error {
 	if *asJSON {
 		return json.NewEncoder(r.Stdout).Encode(whole)
 	}
-	table := tabwriter.NewWriter(r.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, l.head)
+	table := newTable(r.Stdout, l.columns...)
 	for _, text := range whole.Value {
 		row, err := l.row(text)
 		if err != nil {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"flag"
 	"fmt"
+	"io"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -18,7 +19,6 @@ const mostSlots = 10_000
 
 // next prints the next slots of every plan and target.
 func (sh Shell) next(args []string) error {
-	stdout, now := sh.Stdout, sh.Now
 	flags := flag.NewFlagSet("next", flag.ContinueOnError)
 	n := flags.Int("n", 3, "slots of each target")
 	paths, err := files(flags, args, 1)
@@ -31,15 +31,14 @@ func (sh Shell) next(args []string) error {
 	}
 	coming := make([][]time.Time, len(plans))
 	for i, p := range plans {
-		coming[i] = slots(p, now, *n)
-		fmt.Fprintln(stdout, p.Name+": "+words(p))
+		coming[i] = slots(p, sh.Now, *n)
+		fmt.Fprintln(sh.Stdout, p.Name+": "+words(p))
 		for _, change := range clockChanges(p, coming[i]) {
-			fmt.Fprintln(stdout, "  "+change)
+			fmt.Fprintln(sh.Stdout, "  "+change)
 		}
 	}
-	fmt.Fprintln(stdout)
-	table := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "PLAN\tTARGET\tLOCAL\tUTC")
+	fmt.Fprintln(sh.Stdout)
+	table := newTable(sh.Stdout, "PLAN", "TARGET", "LOCAL", "UTC")
 	for i, p := range plans {
 		var times []string
 		for _, slot := range coming[i] {
@@ -57,7 +56,7 @@ func (sh Shell) next(args []string) error {
 	if err := table.Flush(); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(stdout, "\nby the time zones %s\n", config.TimeZones())
+	_, err = fmt.Fprintf(sh.Stdout, "\nby the time zones %s\n", config.TimeZones())
 	return err
 }
 
@@ -107,6 +106,15 @@ func labels(targets []string) []string {
 		}
 	}
 	return all
+}
+
+// newTable returns a table with these names above its columns; without names it has none.
+func newTable(to io.Writer, columns ...string) *tabwriter.Writer {
+	table := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
+	if len(columns) > 0 {
+		fmt.Fprintln(table, strings.Join(columns, "\t"))
+	}
+	return table
 }
 
 // each returns a text of each.

@@ -31,7 +31,7 @@ const copyOnly = "copy only"
 func (r remote) points(ctx context.Context, args []string) error {
 	return r.list(ctx, args, list{
 		path: "/api/recovery-points", what: "recovery point",
-		head: "ID\tSTATE\tCREATED\tSIZE\tEXPIRES\tPLAN\tDECISION/REASON",
+		columns: []string{"ID", "STATE", "CREATED", "SIZE", "EXPIRES", "PLAN", "DECISION/REASON"},
 		row: func(text []byte) (string, error) {
 			p, err := readPoint(text)
 			if err != nil {

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"text/tabwriter"
 
 	"lifeboat/internal/backup"
 	"lifeboat/internal/restore"
@@ -18,15 +17,11 @@ import (
 func (r remote) restore(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("restore", flag.ContinueOnError)
 	body := map[string]any{"recoveryPoint": "latest"}
-	text := func(name, field string) {
+	for name, field := range map[string]string{
+		"into": "into", "key": "key", "region": "restoreRegion", "reason": "reason", "reply-to": "replyTo", "expires": "expires",
+	} {
 		flags.Func(name, "", func(value string) error { body[field] = value; return nil })
 	}
-	text("into", "into")
-	text("key", "key")
-	text("region", "restoreRegion")
-	text("reason", "reason")
-	text("reply-to", "replyTo")
-	text("expires", "expires")
 	points := 0 // an empty one, from a variable that is not set, is a mistake and does not mean the newest
 	for name, prefix := range map[string]string{"point": "", "before": "latest before "} {
 		flags.Func(name, "", func(value string) error {
@@ -81,7 +76,7 @@ func (r remote) dryRun(a answer, asJSON bool) error {
 
 // planTable shows a plan, and the possible loss first.
 func (r remote) planTable(p restore.Preview) error {
-	table := tabwriter.NewWriter(r.Stdout, 0, 0, 2, ' ', 0)
+	table := newTable(r.Stdout)
 	row := func(name string, values ...string) {
 		for i, value := range values {
 			if i > 0 {

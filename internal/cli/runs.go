@@ -9,7 +9,6 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"lifeboat/internal/api"
@@ -26,7 +25,7 @@ func readRun(text []byte) (run, error) {
 // runs prints the history of a target, newest first.
 func (r remote) runs(ctx context.Context, args []string) error {
 	return r.list(ctx, args, list{
-		path: "/api/runs", what: "run", head: "RUN\tSTATE\tPLAN\tSLOT\tCREATED\tENDED\tSIZE\tRECOVERY POINT\tREASON",
+		path: "/api/runs", what: "run", columns: []string{"RUN", "STATE", "PLAN", "SLOT", "CREATED", "ENDED", "SIZE", "RECOVERY POINT", "REASON"},
 		row: func(text []byte) (string, error) {
 			v, err := readRun(text)
 			if err != nil {
@@ -53,7 +52,7 @@ func (r remote) show(ctx context.Context, args []string) error {
 }
 
 func (r remote) runTable(v run) error {
-	table := tabwriter.NewWriter(r.Stdout, 0, 0, 2, ' ', 0)
+	table := newTable(r.Stdout)
 	row := func(name string, values ...string) {
 		if text := plain(strings.TrimSpace(strings.Join(values, " "))); text != "" {
 			fmt.Fprintf(table, "%s\t%s\n", name, text)
