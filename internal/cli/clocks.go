@@ -93,7 +93,8 @@ func clockChange(s schedule.Schedule, old, fresh time.Time) string {
 		}
 	}
 	named, consecutive := 0, false // slots of the missing or repeated time, and whether the next hour has some too
-	begin, end := earlier(old, fresh), earlier(old, fresh).Add(old.Sub(fresh).Abs())
+	begin := earlier(old, fresh)
+	end := begin.Add(old.Sub(fresh).Abs())
 	s.Zone = time.UTC // as the clocks are
 	for at := range s.After(begin.Add(-time.Second)) {
 		if !at.Before(end) {

@@ -96,8 +96,8 @@ func (sh Shell) changes(old, plan backup.Plan) []string {
 	}
 	becomes("jitter", old.Jitter, plan.Jitter, "none", "")
 	becomes("window", old.Window, plan.Window, "until the next slot", "")
+	const fresh = "for runs from now on"
 	if a, b := old.Settings, plan.Settings; a != b {
-		const fresh = "for runs from now on"
 		if a.Storage != b.Storage {
 			say("storage %s/%s becomes %s/%s, %s: recovery points stay where they are", a.Storage.Account, a.Storage.Container,
 				b.Storage.Account, b.Storage.Container, fresh)
@@ -116,7 +116,7 @@ func (sh Shell) changes(old, plan backup.Plan) []string {
 		}
 		becomes("keep.within", a.KeepWithin, b.KeepWithin, "", ", "+fresh+": recovery points that are there keep their day")
 	}
-	becomes("onDemand.keep.within", old.OnDemandKeepWithin, plan.OnDemandKeepWithin, "as keep.within", ", for runs from now on")
+	becomes("onDemand.keep.within", old.OnDemandKeepWithin, plan.OnDemandKeepWithin, "as keep.within", ", "+fresh)
 	return append(lines, restores(old.Restore, plan.Restore, plan.Name)...)
 }
 

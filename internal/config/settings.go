@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strconv"
@@ -43,11 +44,8 @@ const leastWaitFactor = 0.001
 // FromEnvironment reads the app settings.
 func FromEnvironment(getenv func(string) string) (Settings, error) {
 	s := Settings{
-		Plan: getenv("LIFEBOAT_PLAN"), WaitFactor: 1, Concurrency: 50, Source: getenv("WEBSITE_SITE_NAME"), Host: getenv("WEBSITE_HOSTNAME"),
+		Plan: getenv("LIFEBOAT_PLAN"), WaitFactor: 1, Concurrency: 50, Source: cmp.Or(getenv("WEBSITE_SITE_NAME"), "lifeboat"), Host: getenv("WEBSITE_HOSTNAME"),
 		Secure: getenv("WEBSITE_INSTANCE_ID") != "" || getenv("CONTAINER_NAME") != "",
-	}
-	if s.Source == "" {
-		s.Source = "lifeboat"
 	}
 	s.Ticks = map[string]health.Tick{
 		"schedule": timer(getenv, "LIFEBOAT_SCHEDULE_TICK"), "cleanup": timer(getenv, "LIFEBOAT_CLEANUP_TICK"),

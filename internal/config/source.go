@@ -26,8 +26,6 @@ const blobPatience = 20 * time.Second
 
 var blobHost = regexp.MustCompile(`^[a-z0-9]{3,24}\.blob\.[a-z0-9.-]+$`)
 
-func isURL(location string) bool { return strings.Contains(location, "://") }
-
 // checkURL refuses a URL that is not the URL of a blob. The error does not show it: its query may be a shared access signature.
 func checkURL(location string) error {
 	u, err := url.Parse(location)
@@ -60,7 +58,7 @@ func NewPlanSource(
 	reader *Reader, location string, credential azcore.TokenCredential, options azcore.ClientOptions,
 ) (*PlanSource, error) {
 	s := &PlanSource{reader: reader, location: location, waitFactor: 1}
-	if !isURL(location) {
+	if !strings.Contains(location, "://") {
 		return s, nil
 	}
 	if err := checkURL(location); err != nil {

@@ -2,6 +2,7 @@ package restore
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -78,12 +79,7 @@ type Request struct {
 }
 
 // Destination is the service to restore into.
-func (q Request) Destination() string {
-	if q.Into == "" {
-		return q.Target
-	}
-	return q.Into
-}
+func (q Request) Destination() string { return cmp.Or(q.Into, q.Target) }
 
 // Until returns the time limit for the start of the restore.
 func (q Request) Until(now time.Time) time.Time {

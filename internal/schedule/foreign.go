@@ -41,13 +41,13 @@ func foreign(text string) *Refusal {
 		if fields := strings.Fields(of); len(fields) == 6 {
 			return ofAWS(fields)
 		}
-		return &Refusal{Dialect: aws, Reason: "is a form of AWS; cron() has six fields there"}
+		return formOf(aws, "; cron() has six fields there")
 	}
 	if of, ok := inside("RATE"); ok {
 		return ofInterval(aws, rate(of))
 	}
 	if of, ok := inside("AT"); ok {
-		return &Refusal{Dialect: aws, Reason: "is a form of AWS for the one time " + of + "; ask for a backup by hand then"}
+		return formOf(aws, " for the one time "+of+"; ask for a backup by hand then")
 	}
 	switch {
 	case strings.HasPrefix(upper, "@"):
@@ -85,8 +85,7 @@ func ofFields(text string, texts []string) *Refusal {
 	case (len(texts) == 5 || len(texts) == 6) && slices.ContainsFunc(texts, isHashed):
 		return ofJenkins(texts)
 	case strings.Contains(text, "~"):
-		return &Refusal{Dialect: openBSD, Reason: "is a form of OpenBSD and cronie: ~ is a random time, which is another one after " +
-			"each start; write a time, and jitter spreads the targets"}
+		return formOf(openBSD, ": ~ is a random time, which is another one after each start; write a time, and jitter spreads the targets")
 	case strings.Contains(text, "%"):
 		return &Refusal{Dialect: crontab, Reason: "is a line of a crontab: % ends a command there; write the five fields alone"}
 	case len(texts) == 7 && (texts[6] == "*" || years.MatchString(texts[6])):
@@ -105,23 +104,19 @@ func ofFields(text string, texts []string) *Refusal {
 		}
 	}
 	if n, err := strconv.Atoi(texts[last]); len(texts) == 6 && err == nil && n > 7 && n < 60 {
-		return &Refusal{
-			Dialect: croniter, Reason: "is a form of croniter, with the seconds last; seconds come first here",
-			Write: []string{texts[last] + " " + strings.Join(texts[:last], " ")},
-		}
+		return formOf(croniter, ", with the seconds last; seconds come first here", texts[last]+" "+strings.Join(texts[:last], " "))
 	}
 	return nil
 }
 
-func form(dialect string) string { return "is a form of " + dialect }
+// formOf refuses a form of the dialect; the words go on from its name, and the lines are what to write.
+func formOf(dialect, words string, lines ...string) *Refusal {
+	return &Refusal{Dialect: dialect, Reason: "is a form of " + dialect + words, Write: lines}
+}
 
 // zoned refuses a time zone in the expression.
 func zoned(dialect, zone string, texts []string) *Refusal {
-	return &Refusal{
-		Dialect: dialect,
-		Reason:  form(dialect) + "; here the time zone has a field of its own, timeZone: " + zone,
-		Write:   []string{strings.Join(texts, " ")},
-	}
+	return formOf(dialect, "; here the time zone has a field of its own, timeZone: "+zone, strings.Join(texts, " "))
 }
 
 func isHashed(text string) bool {
@@ -149,11 +144,7 @@ func ofJenkins(texts []string) *Refusal {
 		}
 		line = append(line, strings.Join(items, ","))
 	}
-	return &Refusal{
-		Dialect: jenkins,
-		Reason:  form(jenkins) + ": H depends on the name of a job there; write a time, and jitter spreads the targets",
-		Write:   []string{strings.Join(line, " ")},
-	}
+	return formOf(jenkins, ": H depends on the name of a job there; write a time, and jitter spreads the targets", strings.Join(line, " "))
 }
 
 // macro refuses @daily and its like.
@@ -168,9 +159,9 @@ func macro(text string) *Refusal {
 		d, _ := time.ParseDuration(strings.ToLower(strings.TrimSpace(argument)))
 		return ofInterval(robfig, d)
 	case line == "":
-		return &Refusal{Dialect: macros, Reason: form(macros) + "; it is no time"}
+		return formOf(macros, "; it is no time")
 	}
-	return &Refusal{Dialect: macros, Reason: form(macros), Write: []string{line}}
+	return formOf(macros, "", line)
 }
 
 // rate reads AWS's interval; 0 if it is none.
@@ -199,9 +190,7 @@ func span(text string) time.Duration {
 
 // ofInterval refuses an interval from some start, and proposes a line that comes equally often by the clock.
 func ofInterval(dialect string, every time.Duration) *Refusal {
-	r := &Refusal{
-		Dialect: dialect, Reason: form(dialect) + " that counts from some start; here slots are times of the clock",
-	}
+	r := formOf(dialect, " that counts from some start; here slots are times of the clock")
 	step := func(unit, of time.Duration, before, after string) {
 		if every < of && every%unit == 0 && of%every == 0 && every > 0 {
 			by := "*"
@@ -227,7 +216,7 @@ func ofInterval(dialect string, every time.Duration) *Refusal {
 
 // ofRRULE turns a simple rule into five fields.
 func ofRRULE(text string) *Refusal {
-	r := &Refusal{Dialect: icalendar, Reason: form(icalendar)}
+	r := formOf(icalendar, "")
 	rule := map[string]string{}
 	for part := range strings.SplitSeq(strings.TrimPrefix(text, "RRULE:"), ";") {
 		name, value, _ := strings.Cut(strings.TrimSpace(part), "=")
@@ -292,7 +281,7 @@ func ofSystemd(m []string) *Refusal {
 	if s := plain(m[5]); s != "" && s != "0" {
 		line = s + " " + line
 	}
-	return &Refusal{Dialect: systemd, Reason: form(systemd), Write: []string{line}}
+	return formOf(systemd, "", line)
 }
 
 // plain returns a number without zeros before it.

@@ -11,7 +11,7 @@ const noYear = "a year cannot be said here"
 
 // ofAWS turns minutes, hours, days, months, days of the week and years into five fields.
 func ofAWS(texts []string) *Refusal {
-	r := &Refusal{Dialect: aws, Reason: form(aws) + ", with the minutes first and the year last"}
+	r := formOf(aws, ", with the minutes first and the year last")
 	line := slices.Clone(texts[:5])
 	for i := range line {
 		switch {
@@ -38,14 +38,12 @@ func ofAWS(texts []string) *Refusal {
 // ofQuartz names the days of the week, and leaves the year out.
 func ofQuartz(texts []string) *Refusal {
 	line := slices.Clone(texts[:6])
-	r := &Refusal{Dialect: quartz, Reason: form(quartz)}
+	r := formOf(spring, "")
 	if len(texts) == 7 {
-		r.Reason += ", whose seventh field is the year"
+		r = formOf(quartz, ", whose seventh field is the year")
 		if texts[6] != "*" {
 			r.Reason += "; " + noYear
 		}
-	} else {
-		r.Dialect, r.Reason = spring, form(spring)
 	}
 	theirs, ok := quartzDays.read(line[5])
 	if !ok || !digits.MatchString(line[5]) {
