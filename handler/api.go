@@ -37,14 +37,14 @@ func refuse(status int, code, target, format string, args ...any) *apiError {
 // writeError is the one place where an error becomes a status.
 func writeError(w http.ResponseWriter, err error) {
 	e, ok := errors.AsType[*apiError](err)
-	if !ok {
+	switch {
+	case ok:
+	case errors.Is(err, backup.ErrNotFound):
+		e = refuse(http.StatusNotFound, "RunNotFound", "", "%v", err)
+	case errors.Is(err, engine.ErrRequestReused):
+		e = refuse(http.StatusConflict, "RequestIdReused", "Repeatability-Request-ID", "%v", err)
+	default:
 		e = refuse(http.StatusInternalServerError, "InternalError", "", "%v", err)
-		switch {
-		case errors.Is(err, backup.ErrNotFound):
-			e = refuse(http.StatusNotFound, "RunNotFound", "", "%v", err)
-		case errors.Is(err, engine.ErrRequestReused):
-			e = refuse(http.StatusConflict, "RequestIdReused", "Repeatability-Request-ID", "%v", err)
-		}
 	}
 	writeJSON(w, e.status, map[string]api.Problem{"error": e.Problem})
 }

@@ -11,7 +11,6 @@ import (
 
 	"lifeboat/internal/backup"
 	"lifeboat/internal/config"
-	"lifeboat/internal/schedule"
 )
 
 // mostSlots is the limit of slots for each target: a number with too many digits is a mistake.
@@ -62,11 +61,7 @@ func (sh Shell) next(args []string) error {
 
 // words returns the schedule of the plan in words, and the number of its runs a day.
 func words(p backup.Plan) string {
-	e, err := schedule.Parse(p.Expression)
-	if err != nil {
-		return err.Error() // a plan that was read has none
-	}
-	return e.Words() + " in " + p.Schedule.Zone.String() + ", " + count(e.RunsADay(), "run") + " a day"
+	return p.Schedule.Words() + " in " + p.Schedule.Zone.String() + ", " + count(p.Schedule.RunsADay(), "run") + " a day"
 }
 
 const (

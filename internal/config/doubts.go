@@ -48,7 +48,7 @@ func (r *reader) doubts(n *yaml.Node, p backup.Plan) {
 		r.warn(field(field(n, "restore"), "approval"), "this version refuses every restore that needs an approval: it cannot ask a person")
 	}
 	for _, item := range list(n, "targets") {
-		target := strings.TrimSuffix(item.Value, "/")
+		target := id(item)
 		if r.services.CopyOnly(target, p.Settings) {
 			service, _ := r.services.Of(target)
 			r.warn(item, "%s: this makes a copy, no backup, and its target is never protected", service.Restore.OneWay)

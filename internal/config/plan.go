@@ -113,7 +113,7 @@ func (r *reader) plans(file *yaml.Node) []backup.Plan {
 	storage := r.storage(defaults)
 	var plans []backup.Plan
 	names := map[string]bool{}
-	artifacts := artifacts{reader: r, of: map[string]artifact{}}
+	artifacts := artifacts{reader: r, of: map[string]*yaml.Node{}}
 	for _, n := range list(file, "plans") {
 		if n.Kind != yaml.MappingNode {
 			continue
@@ -156,9 +156,8 @@ func (r *reader) plan(n *yaml.Node, zone *time.Location) backup.Plan {
 	if onDemand := field(n, "onDemand"); onDemand != nil {
 		p.OnDemandKeepWithin = r.within(field(onDemand, "keep"), p.Targets)
 	}
-	if paused, at := r.text(n, "paused"); at != nil {
-		p.Paused = strings.EqualFold(paused, "true")
-	}
+	paused, _ := r.text(n, "paused")
+	p.Paused = strings.EqualFold(paused, "true")
 	r.restore(n, &p)
 	var jitter *yaml.Node
 	p.Jitter, jitter = r.duration(n, "jitter", backup.LongestWindow, "a slot is history by then")
@@ -172,22 +171,20 @@ func (r *reader) plan(n *yaml.Node, zone *time.Location) backup.Plan {
 // blocks reads the parts of the plan that are for one service each. A plan without targets of that service may not have its
 // block, since it would have no effect.
 func (r *reader) blocks(n *yaml.Node, p *backup.Plan) {
-	members, titles := map[string]any{}, map[string][]string{}
+	members, titles, used := map[string]any{}, map[string][]string{}, map[string]bool{}
 	for _, s := range r.services {
 		if s.Block == nil {
 			continue
 		}
 		titles[s.Block.Field] = append(titles[s.Block.Field], s.Title)
+		used[s.Block.Field] = used[s.Block.Field] || slices.ContainsFunc(p.Targets, ofType(s.Type))
 		if at := field(n, s.Block.Field); at != nil {
 			members[s.Block.Field] = r.value(at)
 		}
 	}
 	p.Settings.Blocks = backup.NewBlocks(members)
-	of := func(s backup.Service) bool { return slices.ContainsFunc(p.Targets, ofType(s.Type)) }
 	for _, name := range slices.Sorted(maps.Keys(members)) {
-		if len(p.Targets) > 0 && !slices.ContainsFunc(r.services, func(s backup.Service) bool {
-			return s.Block != nil && s.Block.Field == name && of(s)
-		}) {
+		if len(p.Targets) > 0 && !used[name] {
 			r.fail(field(n, name), "%s is for %s, of which the plan has no target", name, strings.Join(titles[name], " and "))
 		}
 	}
@@ -276,22 +273,22 @@ func (r *reader) targets(n *yaml.Node) []string {
 		if item.Kind != yaml.ScalarNode || r.bad[item] {
 			continue
 		}
-		id := strings.TrimSuffix(item.Value, "/")
-		resource, err := backup.ParseResource(id)
+		target := id(item)
+		resource, err := backup.ParseResource(target)
 		if err != nil {
 			r.fail(item, "%v", err)
 			continue
 		}
-		switch service, known := r.services.Of(id); {
+		switch service, known := r.services.Of(target); {
 		case !known:
 			r.fail(item, "resources of the type %s cannot be backed up", resource.Type)
 		case !service.Name.MatchString(resource.Name):
 			r.fail(item, "%q is no name of %s: %s", resource.Name, service.Title, service.NameRule)
 		}
-		if slices.ContainsFunc(targets, func(t string) bool { return strings.EqualFold(t, id) }) {
-			r.fail(item, "the target %s stands here twice", id)
+		if slices.ContainsFunc(targets, func(t string) bool { return strings.EqualFold(t, target) }) {
+			r.fail(item, "the target %s stands here twice", target)
 		}
-		targets = append(targets, id)
+		targets = append(targets, target)
 	}
 	if len(targets) > backup.MostTargets {
 		r.fail(n, "the plan has %d targets; write several plans with %d at the most", len(targets), backup.MostTargets)

@@ -1,3 +1,4 @@
+// Package plans keeps the text of plan.yaml in force: the newest good one.
 package plans
 
 import (
@@ -91,7 +92,9 @@ func (b *Store) Current(ctx context.Context) (Active, error) {
 func (b *Store) Reconcile(ctx context.Context) (Active, error) {
 	file := b.read(ctx)
 	if file.err == nil {
-		head := b.seen()
+		b.mu.Lock()
+		head := b.head
+		b.mu.Unlock()
 		var err error
 		if !head.says(file) {
 			head, err = b.record(ctx, file)
@@ -119,12 +122,6 @@ func (b *Store) Observe(row backup.Row) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.head = head
-}
-
-func (b *Store) seen() Head {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.head
 }
 
 // says tells whether the head needs no change for this text of plan.yaml.

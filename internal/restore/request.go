@@ -153,37 +153,32 @@ func ParseRequest(message []byte, id string) (Request, error) {
 
 // requestInEvent reads the request in a CloudEvent. If the request has no ID or requester, the event's ID and source are used.
 func requestInEvent(event map[string]json.RawMessage) (Request, error) {
-	var e struct {
-		Version, ID, Source, ContentType, Base64 string
-	}
-	for _, attribute := range []struct {
-		name string
-		into *string
-	}{
-		{"specversion", &e.Version}, {"id", &e.ID}, {"source", &e.Source}, {"datacontenttype", &e.ContentType}, {"data_base64", &e.Base64},
-	} {
-		if raw, ok := event[attribute.name]; ok && json.Unmarshal(raw, attribute.into) != nil {
-			return Request{}, malformed(attribute.name, "an attribute of a CloudEvent is text")
+	e := map[string]string{}
+	for _, name := range []string{"specversion", "id", "source", "datacontenttype", "data_base64"} {
+		var text string
+		if raw, ok := event[name]; ok && json.Unmarshal(raw, &text) != nil {
+			return Request{}, malformed(name, "an attribute of a CloudEvent is text")
 		}
+		e[name] = text
 	}
 	q := Request{}
-	if isID(e.ID) {
-		q.ID = e.ID
+	if isID(e["id"]) {
+		q.ID = e["id"]
 	}
-	media, _, _ := strings.Cut(e.ContentType, ";")
+	media, _, _ := strings.Cut(e["datacontenttype"], ";")
 	data := []byte(event["data"])
 	switch {
-	case e.Version != "1.0":
-		return q, malformed("specversion", "%q is not the version 1.0 of CloudEvents", short(e.Version))
-	case e.ID == "" || e.Source == "":
+	case e["specversion"] != "1.0":
+		return q, malformed("specversion", "%q is not the version 1.0 of CloudEvents", short(e["specversion"]))
+	case e["id"] == "" || e["source"] == "":
 		return q, malformed("", "a CloudEvent has an id and a source")
 	case media != "" && !strings.EqualFold(strings.TrimSpace(media), "application/json"):
-		return q, malformed("datacontenttype", "%q is not application/json", short(e.ContentType))
-	case e.Base64 != "" && data != nil:
+		return q, malformed("datacontenttype", "%q is not application/json", short(e["datacontenttype"]))
+	case e["data_base64"] != "" && data != nil:
 		return q, malformed("data_base64", "the event has data as well")
-	case e.Base64 != "":
+	case e["data_base64"] != "":
 		var err error
-		if data, err = base64.StdEncoding.DecodeString(e.Base64); err != nil || !utf8.Valid(data) {
+		if data, err = base64.StdEncoding.DecodeString(e["data_base64"]); err != nil || !utf8.Valid(data) {
 			return q, malformed("data_base64", "it is not the base64 of text in UTF-8")
 		}
 		data = bytes.TrimPrefix(data, []byte("\ufeff")) // messages have a byte order mark
@@ -195,10 +190,10 @@ func requestInEvent(event map[string]json.RawMessage) (Request, error) {
 		return q, err
 	}
 	if _, ok := fields["id"]; !ok {
-		fields["id"] = backup.Encode(e.ID)
+		fields["id"] = backup.Encode(e["id"])
 	}
 	if _, ok := fields["requestedBy"]; !ok {
-		fields["requestedBy"] = backup.Encode(cut(e.Source, longestWords-1)) // a source may be longer, and was not chosen for Lifeboat
+		fields["requestedBy"] = backup.Encode(cut(e["source"], longestWords-1)) // a source may be longer, and was not chosen for Lifeboat
 	}
 	return request(fields)
 }
@@ -302,7 +297,7 @@ func request(fields map[string]json.RawMessage) (Request, error) {
 		q.ID = ""
 		fail(malformed("id", "a request needs an ID of 1 to %d characters, none of them unreadable", longestID))
 	}
-	if q.ReplyTo = texts["replyTo"]; q.ReplyTo != "" && !isQueue(q.ReplyTo) {
+	if q.ReplyTo = texts["replyTo"]; q.ReplyTo != "" && (len(q.ReplyTo) > 63 || !queueName.MatchString(q.ReplyTo)) {
 		q.ReplyTo = ""
 		fail(malformed("replyTo", "%q is no name of a queue: 3 to 63 lower-case letters, digits and single dashes", short(texts["replyTo"])))
 	}
@@ -385,8 +380,6 @@ func isID(text string) bool {
 		return unicode.IsControl(r) || r == utf8.RuneError
 	})
 }
-
-func isQueue(name string) bool { return len(name) <= 63 && queueName.MatchString(name) }
 
 // DefaultRestoreTime is the time limit for starting a restore whose request has no `expires`. It counts from when the request was
 // sent.
