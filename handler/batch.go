@@ -1,6 +1,7 @@
 package handler
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -85,17 +86,14 @@ func viewBatch(b engine.Batch, origin string) api.Batch {
 	var failures []api.Problem
 	final, ended := 0, time.Time{}
 	for _, run := range b.Runs {
-		one := api.BatchRun{
-			ID: run.ID, Target: run.Target, Status: "NotStarted", State: notMade, Href: origin + "/api/runs/" + run.ID,
-		}
-		if run.State != "" {
-			one.Status, one.State = statuses[run.State], run.State
-		}
-		if one.Status != "NotStarted" {
+		state, status := cmp.Or(run.State, notMade), cmp.Or(statuses[run.State], "NotStarted")
+		if status != "NotStarted" {
 			v.Status = "Running"
 		}
-		v.Counts[one.State]++
-		v.Runs = append(v.Runs, one)
+		v.Counts[state]++
+		v.Runs = append(v.Runs, api.BatchRun{
+			ID: run.ID, Target: run.Target, Status: status, State: state, Href: origin + "/api/runs/" + run.ID,
+		})
 		v.LastUpdated = latest(v.LastUpdated, run.Updated)
 		if run.State.Final() {
 			final++

@@ -5,6 +5,7 @@ import (
 
 	"lifeboat/internal/backup"
 	"lifeboat/internal/engine"
+	"lifeboat/internal/plans"
 	"lifeboat/internal/restore"
 )
 
@@ -21,13 +22,11 @@ func (h *handler) deadletter(ctx context.Context, _ invocation, message []byte) 
 // since its sender waits for an answer.
 func (h *handler) deadletterRestore(ctx context.Context, in invocation, message []byte) (fields, error) {
 	const queue = backup.RestoreQueue + backup.Poison
-	var plans []backup.Plan
+	var force plans.Active
 	if h.Plans != nil { // without plans the answer goes to lifeboat-events alone
-		if force, err := h.Plans.Current(ctx); err == nil {
-			plans = force.Plans
-		}
+		force, _ = h.Plans.Current(ctx)
 	}
-	run, later, err := h.Engine.GiveUpRequest(ctx, queue, message, in.Inserted, plans, givenUp)
+	run, later, err := h.Engine.GiveUpRequest(ctx, queue, message, in.Inserted, force.Plans, givenUp)
 	did := fields{"queue": queue, "bytes": len(message)}
 	original, _ := engine.OriginalRequest(message, in.Inserted)
 	if q, unread := restore.ParseRequest(original, ""); unread == nil {

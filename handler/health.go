@@ -25,7 +25,6 @@ func (h *handler) getHealth(w http.ResponseWriter, r *http.Request) error {
 	}
 	if noPlan != nil {
 		body.Status, body.Plan.Refused, body.Plan.Error = health.Unprotected, true, &planError(noPlan).Problem
-		force.Plans = nil
 	}
 	targets, clockwork, err := h.Engine.Health(r.Context(), force)
 	body.Poison = h.poisoned(r.Context())

@@ -53,11 +53,10 @@ func (p *poison) failed(function string, came time.Time, err error) {
 func (p *poison) first(queue string, now time.Time) time.Time {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	came := p.came[queue]
-	if came.IsZero() || !came.Add(poisonLife).After(now) {
-		return time.Time{}
+	if deleted := p.came[queue].Add(poisonLife); deleted.After(now) {
+		return deleted
 	}
-	return came.Add(poisonLife)
+	return time.Time{}
 }
 
 // gone forgets the failed messages of a queue that is empty.

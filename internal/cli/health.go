@@ -109,13 +109,12 @@ func refused(plan api.PlanHealth) string {
 
 // alarm returns the reason for the exit code 1.
 func alarm(v api.Health) error {
-	bad := 0
+	bad, silent := 0, 0
 	for _, t := range v.Targets {
 		if t.Status == health.Unprotected {
 			bad++
 		}
 	}
-	silent := 0
 	for _, t := range v.Timers {
 		if t.Silent {
 			silent++

@@ -14,14 +14,15 @@ import (
 )
 
 // list is a list of the API about one target, newest first, and the form of its table.
-type list struct {
+type list[T any] struct {
 	path, what string
 	columns    []string
-	row        func(text []byte) (string, error)
+	read       func(text []byte) (T, error)
+	row        func(T) string // with tabs between the columns
 }
 
-// list prints a page of the list, of --top N, or with --all the whole of it.
-func (r remote) list(ctx context.Context, args []string, l list) error {
+// print prints a page of the list, of --top N, or with --all the whole of it.
+func (l list[T]) print(ctx context.Context, r remote, args []string) error {
 	flags := flag.NewFlagSet(l.what, flag.ContinueOnError)
 	top := flags.Int("top", 0, "")
 	all := flags.Bool("all", false, "")
@@ -58,11 +59,11 @@ func (r remote) list(ctx context.Context, args []string, l list) error {
 	}
 	table := newTable(r.Stdout, l.columns...)
 	for _, text := range whole.Value {
-		row, err := l.row(text)
+		v, err := l.read(text)
 		if err != nil {
 			return err
 		}
-		fmt.Fprintln(table, row)
+		fmt.Fprintln(table, l.row(v))
 	}
 	if err := table.Flush(); err != nil {
 		return err

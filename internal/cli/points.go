@@ -29,18 +29,13 @@ const copyOnly = "copy only"
 
 // points prints the recovery points of a target, newest first.
 func (r remote) points(ctx context.Context, args []string) error {
-	return r.list(ctx, args, list{
-		path: "/api/recovery-points", what: "recovery point",
-		columns: []string{"ID", "STATE", "CREATED", "SIZE", "EXPIRES", "PLAN", "DECISION/REASON"},
-		row: func(text []byte) (string, error) {
-			p, err := readPoint(text)
-			if err != nil {
-				return "", err
-			}
+	return list[api.RecoveryPoint]{
+		path: "/api/recovery-points", what: "recovery point", columns: []string{"ID", "STATE", "CREATED", "SIZE", "EXPIRES", "PLAN", "DECISION/REASON"},
+		read: readPoint, row: func(p api.RecoveryPoint) string {
 			return fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%s\t%s", p.ID, state(p.Point), utc(p.Created), bytesOf(p.Size), utc(p.Expires), p.Plan,
-				why(p.Point)), nil
+				why(p.Point))
 		},
-	})
+	}.print(ctx, r, args)
 }
 
 // accept makes a suspect recovery point a live one.

@@ -24,24 +24,22 @@ func readRun(text []byte) (run, error) {
 
 // runs prints the history of a target, newest first.
 func (r remote) runs(ctx context.Context, args []string) error {
-	return r.list(ctx, args, list{
+	return list[run]{
 		path: "/api/runs", what: "run", columns: []string{"RUN", "STATE", "PLAN", "SLOT", "CREATED", "ENDED", "SIZE", "RECOVERY POINT", "REASON"},
-		row: func(text []byte) (string, error) {
-			v, err := readRun(text)
-			if err != nil {
-				return "", err
-			}
-			size, kept, why := "", "", cmp.Or(v.Error, v.Waiting)
-			if v.Point != nil {
-				size, kept = bytesOf(v.Point.Size), fate(*v.Point)
-				if v.Point.State == backup.Suspect {
-					why = v.Point.Suspicion
-				}
-			}
-			return fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s", v.ID, v.State, v.Plan, v.slot(),
-				utc(v.Created), utc(v.Ended), size, kept, code(why)), nil
-		},
-	})
+		read: readRun, row: run.row,
+	}.print(ctx, r, args)
+}
+
+func (v run) row() string {
+	size, kept, why := "", "", cmp.Or(v.Error, v.Waiting)
+	if v.Point != nil {
+		size, kept = bytesOf(v.Point.Size), fate(*v.Point)
+		if v.Point.State == backup.Suspect {
+			why = v.Point.Suspicion
+		}
+	}
+	return fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s", v.ID, v.State, v.Plan, v.slot(), utc(v.Created), utc(v.Ended), size, kept,
+		code(why))
 }
 
 // show prints one run in detail.

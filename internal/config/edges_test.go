@@ -425,7 +425,8 @@ func TestAPlansBlobIsReadWithItsFaults(t *testing.T) {
 // TestAURLOfABlobIsNothingButThat checks that any other URL is refused.
 func TestAURLOfABlobIsNothingButThat(t *testing.T) {
 	for _, more := range []string{"#secret", "?secret"} {
-		if _, err := config.NewPlanSource(reader, planBlob+more, anybody{}, azcore.ClientOptions{}); err == nil || strings.Contains(err.Error(), "secret") {
+		settings := config.Settings{Plan: planBlob + more, WaitFactor: 1}
+		if _, err := settings.PlanSource(reader, anybody{}, azcore.ClientOptions{}); err == nil || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%s: %v", more, err)
 		}
 	}

@@ -65,11 +65,11 @@ var later = map[string][]string{
 func (r *reader) check(root *yaml.Node) {
 	err := r.schema.compiled.Validate(r.value(root))
 	invalid, ok := errors.AsType[*jsonschema.ValidationError](err)
-	if err != nil && !ok {
-		r.fail(root, "%v", err)
-	}
-	if ok {
+	switch {
+	case ok:
 		r.invalid(root, invalid)
+	case err != nil:
+		r.fail(root, "%v", err)
 	}
 }
 

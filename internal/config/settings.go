@@ -8,8 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
-
 	"lifeboat/internal/backup"
 	"lifeboat/internal/health"
 	"lifeboat/internal/schedule"
@@ -96,13 +94,6 @@ func WaitFactor(getenv func(string) string) (float64, error) {
 			"for tests, and with less of them Azure and the queues would be asked without a pause", text, leastWaitFactor)
 	}
 	return f, nil
-}
-
-// PlanSource opens the source that the settings name.
-func (s Settings) PlanSource(reader *Reader, credential azcore.TokenCredential, options azcore.ClientOptions) (*PlanSource, error) {
-	source, err := NewPlanSource(reader, s.Plan, credential, options)
-	source.waitFactor = s.WaitFactor
-	return source, err
 }
 
 // stopped reads LIFEBOAT_STOPPED: a yes, a no, or the reason, which is a yes too.

@@ -87,12 +87,7 @@ type Snapshot struct {
 // It takes the two intervals of the slots around the point: from the slot before it to the second slot after it. So a plan for
 // working days is not late on a Sunday, and the next run has as long after its slot as the last one had.
 func (s Snapshot) Evaluate(now time.Time) TargetHealth {
-	h := TargetHealth{Target: s.Target, Plan: s.Plan.Name}
-	for i, p := range s.Points {
-		if p.Live() && (h.Point == nil || p.Created.After(h.Point.Created)) {
-			h.Point = &s.Points[i]
-		}
-	}
+	h := TargetHealth{Target: s.Target, Plan: s.Plan.Name, Point: s.newest(backup.Point.Live)}
 	if len(s.Runs) > 0 {
 		h.LastRun = &s.Runs[0]
 	}
@@ -149,7 +144,9 @@ func (s Snapshot) why(h TargetHealth, now time.Time) backup.Reason {
 	if s.Unread != nil {
 		return backup.UnreadableRow(s.Unread)
 	}
-	suspect := s.suspect(h.Point)
+	suspect := s.newest(func(p backup.Point) bool {
+		return p.State == backup.Suspect && (h.Point == nil || p.Created.After(h.Point.Created))
+	})
 	without := 0
 	var last *backup.Run
 	for i, r := range s.Runs {
@@ -196,12 +193,11 @@ func (s Snapshot) why(h TargetHealth, now time.Time) backup.Reason {
 	return backup.NewReason("NoRecoveryPoint", "no newer recovery point has been verified", "")
 }
 
-// suspect returns the newest suspect recovery point, if it is newer than the newest live one; else nil.
-func (s Snapshot) suspect(live *backup.Point) *backup.Point {
+// newest returns the newest of such recovery points; nil if there is none.
+func (s Snapshot) newest(such func(backup.Point) bool) *backup.Point {
 	var newest *backup.Point
 	for i, p := range s.Points {
-		newer := newest == nil || p.Created.After(newest.Created)
-		if p.State == backup.Suspect && newer && (live == nil || p.Created.After(live.Created)) {
+		if such(p) && (newest == nil || p.Created.After(newest.Created)) {
 			newest = &s.Points[i]
 		}
 	}

@@ -73,7 +73,7 @@ type Active struct {
 }
 
 // Current says which plans are in force, and changes nothing. If plan.yaml is broken and there is no last good plan, it returns
-// the error of plan.yaml.
+// no plans and the error of plan.yaml.
 func (b *Store) Current(ctx context.Context) (Active, error) {
 	file := b.read(ctx)
 	if file.err == nil {
