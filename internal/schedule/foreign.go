@@ -109,7 +109,7 @@ func ofFields(text string, texts []string) *Refusal {
 	return nil
 }
 
-// formOf refuses a form of the dialect; the words go on from its name, and the lines are what to write.
+// formOf refuses a form of the dialect. The words go on from its name, and the lines may be written instead.
 func formOf(dialect, words string, lines ...string) *Refusal {
 	return &Refusal{Dialect: dialect, Reason: "is a form of " + dialect + words, Write: lines}
 }
@@ -192,7 +192,7 @@ func span(text string) time.Duration {
 func ofInterval(dialect string, every time.Duration) *Refusal {
 	r := formOf(dialect, " that counts from some start; here slots are times of the clock")
 	step := func(unit, of time.Duration, before, after string) {
-		if every < of && every%unit == 0 && of%every == 0 && every > 0 {
+		if every > 0 && every < of && every%unit == 0 && of%every == 0 {
 			by := "*"
 			if n := every / unit; n > 1 {
 				by = fmt.Sprintf("*/%d", n)
