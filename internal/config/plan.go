@@ -343,13 +343,13 @@ func (r *reader) zone(n *yaml.Node, other *time.Location) *time.Location {
 }
 
 func (r *reader) schedule(n *yaml.Node, zone *time.Location) schedule.Schedule {
-	text, n := r.text(n, "schedule")
-	if text == "" {
+	text, at := r.text(n, "schedule")
+	if at == nil || r.bad[at] { // that is reported already
 		return schedule.Schedule{Zone: zone}
 	}
 	e, err := schedule.Parse(text)
 	if err != nil {
-		r.fail(n, "%v", err)
+		r.fail(at, "%v", err)
 	}
 	return e.In(zone)
 }

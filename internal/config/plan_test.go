@@ -70,6 +70,7 @@ func TestParsePlanRefuses(t *testing.T) {
 	for name, c := range map[string]struct{ old, new, want string }{
 		"unknown field":         {`name: often`, `nam: often`, `plan.yaml:14: a plan has no field "nam"; it has ccf, concurrency, hsm, identity, jitter, keep, name,`},
 		"missing field":         {"    schedule: \"30 2 * * *\"\n", "", `plan.yaml:8: a plan needs the field "schedule"`},
+		"empty schedule":        {`schedule: "30 2 * * *"`, `schedule: ""`, `plan.yaml:12: "" is not a cron expression with five fields, or six with the seconds first: nothing`},
 		"no version":            {"version: 1\n", "", `the file needs the field "version"`},
 		"a later version":       {"version: 1", "version: 2", "version 2 is not one that this program reads"},
 		"field twice":           {`timeZone: UTC`, "timeZone: UTC\n    timeZone: UTC", `timeZone`},
