@@ -149,6 +149,7 @@ tzdata: ## Build the time zones of VERSION, such as 2026f, into the program: the
 			"tzdata==$${v:0:4}.$$(( $$(printf %d "'$${v:4}") - 96 ))"
 	rm -f internal/tzdata/tzdata-*.whl && cp build/tzdata/tzdata-*.whl internal/tzdata/
 	@echo "compare with the hash that PyPI shows of the file"; cd internal/tzdata && { sha256sum tzdata-*.whl || shasum -a 256 tzdata-*.whl; }
+	go run ./internal/cmd/zones
 	go test ./internal/tzdata
 
 .PHONY: schema
