@@ -3,11 +3,13 @@ package azure
 import (
 	"context"
 	"net/http"
+	"net/url"
 	"slices"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/arm"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 )
 
 // Client holds the app's identity and the options from which the SDK's clients are made. With them no client sends a request
@@ -33,6 +35,29 @@ func (c Client) At(host string, policies ...policy.Policy) azcore.ClientOptions 
 // Management returns the options of clients of Resource Manager, with the caller's policies after authentication.
 func (c Client) Management(policies ...policy.Policy) *arm.ClientOptions {
 	return &arm.ClientOptions{ClientOptions: c.within(management, policies), DisableRPRegistration: true}
+}
+
+// Ask makes one request of Resource Manager about the path, and decodes the answer. It is for the few requests whose modules of
+// the SDK would be larger than all of our own code for the service.
+func (c Client) Ask(ctx context.Context, method, path, version string, into any) error {
+	client, err := arm.NewClient("lifeboat/azure", "v1.0.0", c.Credential, c.Management())
+	if err != nil {
+		return err
+	}
+	request, err := runtime.NewRequest(ctx, method, runtime.JoinPaths(client.Endpoint(), path))
+	if err != nil {
+		return err
+	}
+	request.Raw().URL.RawQuery = url.Values{"api-version": {version}}.Encode()
+	request.Raw().Header.Set("Accept", "application/json")
+	answer, err := client.Pipeline().Do(request) //nolint:bodyclose // azcore has read and closed it
+	if err != nil {
+		return err
+	}
+	if !runtime.HasStatusCode(answer, http.StatusOK) {
+		return runtime.NewResponseError(answer)
+	}
+	return runtime.UnmarshalAsJSON(answer, into)
 }
 
 func (c Client) within(own hosts, policies []policy.Policy) azcore.ClientOptions {

@@ -6,8 +6,6 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/storage/armstorage"
-
 	"lifeboat/internal/azure"
 	"lifeboat/internal/backup"
 )
@@ -54,21 +52,21 @@ func checkState(i instance, state string) error {
 }
 
 // checkStorage checks that the account can hold a share and admits a SAS.
-func checkStorage(a backup.Attempt, account armstorage.Account) error {
+func checkStorage(a backup.Attempt, account azure.Account) error {
 	name := "the storage account " + a.Storage.AccountName()
-	premium := strings.HasPrefix(string(azure.Deref(azure.Deref(account.SKU).Name)), "Premium")
-	switch kind := azure.Deref(account.Kind); {
-	case kind == armstorage.KindBlobStorage || kind == armstorage.KindBlockBlobStorage ||
-		premium && kind != "" && kind != armstorage.KindFileStorage:
+	premium := strings.HasPrefix(account.SKU.Name, "Premium")
+	switch kind := account.Kind; {
+	case kind == "BlobStorage" || kind == "BlockBlobStorage" ||
+		premium && kind != "" && kind != "FileStorage":
 		return azure.No(a.Target, "NoFileService", fmt.Sprintf("%s is of the kind %s and can hold no file shares", name,
 			words(kind, premium)), "Name another account in plan.yaml: one of the kind StorageV2, or FileStorage.")
 	case account.Properties == nil:
 		return nil
-	case !azure.AdmitsKeys(*account.Properties):
+	case !account.Properties.AdmitsKeys():
 		return azure.No(a.Target, "KeyAccessDisabled", name+" does not admit its access keys (allowSharedKeyAccess is false), "+
 			"nor a SAS that is signed with one, and the service takes nothing else",
 			"Allow the account's keys, or name another account in plan.yaml.")
-	case azure.HasFirewall(*account.Properties):
+	case account.Properties.HasFirewall():
 		return azure.No(a.Target, "FirewallWithSAS", name+" has a firewall, and with a SAS the service needs public network access",
 			"Name an account without one in plan.yaml.")
 	}
@@ -76,11 +74,11 @@ func checkStorage(a backup.Attempt, account armstorage.Account) error {
 }
 
 // words names the kind as people know it.
-func words(kind armstorage.Kind, premium bool) string {
+func words(kind string, premium bool) string {
 	if premium {
-		return "premium " + string(kind)
+		return "premium " + kind
 	}
-	return string(kind)
+	return kind
 }
 
 // Prepare reads the account's key and asks the file service for a share or two. That shows whether the app's identity and
