@@ -19,6 +19,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/config/jsonschema"
 	"lifeboat/internal/schedule"
 	"lifeboat/internal/tzdata"
 )
@@ -26,7 +27,7 @@ import (
 // Reader reads plan.yaml, with the blocks of its services. Any goroutine may use it.
 type Reader struct {
 	services backup.Services
-	schema   schema
+	schema   *jsonschema.Schema
 }
 
 // NewReader makes a reader for the services.
