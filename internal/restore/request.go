@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -250,12 +251,16 @@ func cut(text string, n int) string {
 }
 
 // The forms of the names in a request: of queues (Azure's "Naming Queues and Metadata"), of keys (Key Vault's specification), and
-// of regions, such as westeurope.
+// of regions, such as westeurope. They are compiled at their first use, since a start of the program need not wait for them.
 var (
-	queueName  = regexp.MustCompile(`^([a-z0-9](-?[a-z0-9]){2,62}|[a-z0-9]-[a-z0-9])$`)
-	keyName    = regexp.MustCompile(`^[0-9A-Za-z-]{1,127}$`)
-	regionName = regexp.MustCompile(`^[a-z0-9]{2,60}$`)
+	queueName  = form(`^([a-z0-9](-?[a-z0-9]){2,62}|[a-z0-9]-[a-z0-9])$`)
+	keyName    = form(`^[0-9A-Za-z-]{1,127}$`)
+	regionName = form(`^[a-z0-9]{2,60}$`)
 )
+
+func form(of string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(of) })
+}
 
 const (
 	longestID    = 128
@@ -321,12 +326,12 @@ func request(fields map[string]json.RawMessage) (Request, error) {
 	switch {
 	case q.Kind != backup.RestoreFull && q.Kind != backup.RestoreKey:
 		fail(malformed("kind", "%q is neither %s nor %s", short(string(q.Kind)), backup.RestoreFull, backup.RestoreKey))
-	case q.Kind == backup.RestoreKey && !keyName.MatchString(q.Key):
+	case q.Kind == backup.RestoreKey && !keyName().MatchString(q.Key):
 		fail(malformed("key", "a selective restore needs the name of the key: 1 to 127 letters, digits and dashes"))
 	case q.Kind == backup.RestoreFull && q.Key != "":
 		fail(malformed("key", "only a restore of the kind %s is of one key", backup.RestoreKey))
 	}
-	if q.Region != "" && !regionName.MatchString(q.Region) {
+	if q.Region != "" && !regionName().MatchString(q.Region) {
 		fail(malformed("restoreRegion", "%q is no name of an Azure region, such as westeurope", short(q.Region)))
 	}
 	for _, name := range []string{"requestedBy", "reason"} {
@@ -390,7 +395,7 @@ func isID(text string) bool {
 	})
 }
 
-func isQueue(name string) bool { return len(name) <= 63 && queueName.MatchString(name) }
+func isQueue(name string) bool { return len(name) <= 63 && queueName().MatchString(name) }
 
 // DefaultRestoreTime is the time limit for starting a restore whose request has no `expires`. It counts from when the request was
 // sent.
