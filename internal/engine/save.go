@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"lifeboat/internal/admission"
 	"lifeboat/internal/backup"
 	"lifeboat/internal/event"
 )
@@ -100,7 +101,7 @@ func (s *step) settle(ctx context.Context) error {
 	if !r.Owes {
 		return nil
 	}
-	if err := s.release(ctx, *r, r.Permits, r.Line); err != nil {
+	if err := admission.Release(ctx, s.Catalog, *r, r.Permits, r.Line); err != nil {
 		return fmt.Errorf("give the permits of run %s back: %w", r.ID, err)
 	}
 	if err := s.unread(ctx); err != nil {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"lifeboat/internal/admission"
 	"lifeboat/internal/backup"
 	"lifeboat/internal/event"
 	"lifeboat/internal/health"
@@ -110,9 +111,11 @@ func (e *Engine) Schedule(ctx context.Context, plans []backup.Plan) (ScheduleRep
 	}
 	report.ActivePlan = state.book
 	// Runs under way come first: a tick that has much to do may not get to its end.
-	errs := []error{err, e.sweep(ctx, now, &report), e.callUp(ctx, state.gate, now, &report)}
+	errs := []error{err, e.sweep(ctx, now, &report)}
+	waiting := admission.Dispatcher{Queue: e.Queue, Load: e.load, Apply: e.apply, Most: e.Concurrency}
+	report.Called, err = waiting.Dispatch(ctx, state.admission, now)
 	apart := e.checkClock(ctx, own, now)
-	errs = append(errs, apart)
+	errs = append(errs, err, apart)
 	if apart == nil {
 		for _, plan := range plans {
 			if state.unread[plan.Name] != nil {
@@ -143,9 +146,9 @@ type standing struct {
 	// last judging cannot be read.
 	unread, unjudged map[string]error
 	// ticked are the notes of timers, by the name of the function.
-	ticked map[string]ticked
-	gate   gate
-	outbox outbox
+	ticked    map[string]ticked
+	admission admission.Rows
+	outbox    outbox
 	// clock is the catalog's; zero if the rows could not be listed.
 	clock time.Time
 }
@@ -179,9 +182,9 @@ func (s *standing) add(row backup.Row) error {
 	case strings.HasPrefix(row.Row, backup.TickedPrefix):
 		s.ticked[strings.TrimPrefix(row.Row, backup.TickedPrefix)] = decodeTicked(row)
 	case strings.HasPrefix(row.Row, backup.LinePrefix):
-		s.gate.line = append(s.gate.line, row)
+		s.admission.Queue = append(s.admission.Queue, row)
 	case strings.HasPrefix(row.Row, backup.PermitPrefix):
-		s.gate.permits = append(s.gate.permits, row)
+		s.admission.Permits = append(s.admission.Permits, row)
 	case isOutbox(row.Row):
 		s.outbox.own = append(s.outbox.own, row)
 	case strings.HasPrefix(row.Row, backup.OwingPrefix):

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"lifeboat/internal/admission"
 	"lifeboat/internal/backup"
 	"lifeboat/internal/event"
 	"lifeboat/internal/restore"
@@ -124,7 +125,7 @@ func (s *step) postpone(ctx context.Context, f *backup.Fault) error {
 	if err := s.advance(ctx, max(f.Wait(), min(max(s.Waits.Busy, r.Waited(s.now)/10), s.Waits.PollMax))); err != nil {
 		return err
 	}
-	return s.release(ctx, s.run, permits, "")
+	return admission.Release(ctx, s.Catalog, s.run, permits, "")
 }
 
 // expired refuses a restore that has not begun in time, and says why it had to wait.

@@ -67,13 +67,13 @@ var edges = []edge{
 	},
 	{
 		"./internal/engine TestNobodyLinesUpWhileThereIsRoom", "who loses a race for a permit lines up",
-		"internal/engine/admission.go",
-		"return false, errLost\n\t\t\t}\n\t\t\treturn err == nil, err", "return false, s.lineUp(ctx, bounds[0])\n\t\t\t}\n\t\t\treturn err == nil, err",
+		"internal/admission/admission.go",
+		"return nil, ErrRace\n\t\t\t}\n\t\t\treturn nil, err", "return &a.Bounds[0], nil\n\t\t\t}\n\t\t\treturn nil, err",
 	},
 	{
 		"./internal/engine TestLeftPermitsAreFoundHoweverOftenATickComes", "a tick looks at the permit whose turn it is by the minutes of the clock",
-		"internal/engine/admission.go",
-		"g.permits[backup.Fraction(backup.TimeKey(now), uint64(len(g.permits)))]", "g.permits[int(now.Unix()/60)%len(g.permits)]",
+		"internal/admission/admission.go",
+		"rows.Permits[backup.Fraction(backup.TimeKey(now), uint64(len(rows.Permits)))]", "rows.Permits[int(now.Unix()/60)%len(rows.Permits)]",
 	},
 	{
 		"./internal/services/apim TestARestoreEndsAsTheServiceSettles", "A02 a service that settled as Canceled is asked about for ever",
@@ -92,7 +92,7 @@ var edges = []edge{
 	},
 	{
 		"./internal/engine TestAPermitTakenTwiceIsTakenBack", "B10 a permit that a run took twice is not taken back while the run lives",
-		"internal/engine/admission.go",
+		"internal/admission/admission.go",
 		"run.State.Final() && !run.Owes || len(run.Permits) > 0\n", "run.State.Final() && !run.Owes\n",
 	},
 	{

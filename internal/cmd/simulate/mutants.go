@@ -206,9 +206,9 @@ var mutants = []mutant{
 	},
 	{
 		"what is held is given back once the end was told", "internal/engine/save.go",
-		"	if err := s.release(ctx, *r, r.Permits, r.Line); err != nil {",
+		"	if err := admission.Release(ctx, s.Catalog, *r, r.Permits, r.Line); err != nil {",
 		"	if _, left := s.post(ctx, s.saved, map[string]error{}); len(left) > 0 {\n\t\treturn errLost\n\t}\n" +
-			"	if err := s.release(ctx, *r, r.Permits, r.Line); err != nil {",
+			"	if err := admission.Release(ctx, s.Catalog, *r, r.Permits, r.Line); err != nil {",
 	},
 	{
 		"a lost start takes what another run holds", "internal/engine/engine.go",
@@ -219,16 +219,16 @@ var mutants = []mutant{
 		"}, p.FileRows(files)...)", "}, p.FileRows(nil)...)",
 	},
 	{
-		"a plan's own bound is ignored", "internal/engine/admission.go",
-		"range []bound{e.boundOfAll(), planBound(r.Plan, r.Settings.Concurrency)}", "range []bound{e.boundOfAll()}",
+		"a plan's own bound is ignored", "internal/admission/admission.go",
+		"[]Bound{ofAll(most), ofPlan(r.Plan, r.Settings.Concurrency)}", "[]Bound{ofAll(most)}",
 	},
 	{
 		"a request repeated makes another run", "internal/engine/request.go",
 		`ID: backup.NewRunID(target, c.Time, "request "+c.Request),`, `ID: backup.NewRunID(target, time.Now(), "request "+c.Request),`,
 	},
 	{
-		"who leaves the line is not indexed again", "internal/engine/admission.go",
-		"if err := s.watch(ctx); err != nil {\n\t\t\treturn err\n\t\t}", "",
+		"who leaves the line is not indexed again", "internal/admission/admission.go",
+		"if err := a.Leaving(ctx); err != nil {\n\t\t\treturn err\n\t\t}", "",
 	},
 	{
 		"a restore does not stand among the readers", "internal/engine/restoring.go",
