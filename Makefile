@@ -13,6 +13,10 @@ tool := go tool -modfile=internal/tools/go.mod
 # which tags a clone has, so that one commit gives one program, byte for byte.
 VERSION ?= $(shell git describe --always --exclude '*' --abbrev=9 --dirty 2>/dev/null || echo dev)
 
+# How the program is built for a deployment, for Linux on amd64; what it has at the most, in bytes.
+deployed := CGO_ENABLED=0 GOOS=linux GOARCH=amd64 go build -trimpath -buildvcs=false -ldflags="-s -X main.version=$(VERSION)"
+most := 14500000
+
 figures := LIFEBOAT_FIGURES=$(CURDIR)/build/figures.txt
 
 .PHONY: help
@@ -95,7 +99,7 @@ prose: ## Check the English of comments, documents and help texts
 	go run ./internal/cmd/prose
 
 .PHONY: check
-check: prose ## Check layout, vet, lint, layering, English and the size of main.go
+check: prose ## Check layout, vet, lint, layering, English, the size of the program and of main.go
 	$(tool) gofumpt -d .
 	go vet ./...
 	$(tool) golangci-lint run --allow-parallel-runners
@@ -105,6 +109,8 @@ check: prose ## Check layout, vet, lint, layering, English and the size of main.
 		grep -qr --include='*_test.go' "^func $$name(" internal || { echo "there is no test $$name"; exit 1; }; done
 	@echo "nothing of the local stand-ins is deployed"; deps=$$(go list -deps .); \
 		! grep -E '^lifeboat/internal/testing(/|$$)' <<< "$$deps"
+	@echo "the deployed program is no larger than $(most) bytes"; $(deployed) -o build/check/lifeboat .; \
+		size=$$(wc -c < build/check/lifeboat); [ "$$size" -le $(most) ] || { echo "it has $$size bytes"; exit 1; }
 	@echo "main.go is one page"; lines=$$(wc -l < main.go); \
 		[ "$$lines" -le 100 ] || { echo "main.go has $$lines lines, more than 100"; exit 1; }
 
@@ -153,6 +159,7 @@ tzdata: ## Build the time zones of VERSION, such as 2026f, into the program: the
 			"tzdata==$${v:0:4}.$$(( $$(printf %d "'$${v:4}") - 96 ))"
 	rm -f internal/tzdata/tzdata-*.whl && cp build/tzdata/tzdata-*.whl internal/tzdata/
 	@echo "compare with the hash that PyPI shows of the file"; cd internal/tzdata && { sha256sum tzdata-*.whl || shasum -a 256 tzdata-*.whl; }
+	go run ./internal/cmd/zones
 	go test ./internal/tzdata
 
 .PHONY: schema
@@ -186,8 +193,12 @@ clients: schemas ## Run the official JavaScript and Python clients, unchanged, a
 .PHONY: stage
 stage: ## Assemble build/app: exactly what is deployed, for Linux on amd64
 	$(call assemble,build/app)
-	CGO_ENABLED=0 GOOS=linux GOARCH=amd64 go build -trimpath -buildvcs=false -ldflags="-s -X main.version=$(VERSION)" \
-		-o build/app/lifeboat .
+	$(deployed) -o build/app/lifeboat .
+
+.PHONY: footprint
+footprint: stage ## Measure the program beside a hello world of a custom handler, on Linux: size, memory, start; it has limits
+	$(deployed) -o build/hello ./internal/cmd/footprint/hello
+	go run ./internal/cmd/footprint build/app/lifeboat build/hello
 
 .PHONY: package
 package: stage ## Make build/app.zip of it: byte for byte the same wherever it is made

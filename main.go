@@ -1,5 +1,5 @@
 // Lifeboat backs up the Azure services that Azure Backup does not cover. This program is the custom handler of an Azure
-// Functions app: the host starts it, and calls it for every timer tick, queue message and HTTP request.
+// Functions app: the host starts it, and calls it for every timer run, queue message and HTTP request.
 package main
 
 import (
@@ -52,12 +52,12 @@ func run(ctx context.Context, getenv func(string) string, stdout io.Writer) erro
 	}
 	log := zerolog.New(stdout).With().Timestamp().Logger() // on stdout: the host calls every line on stderr an error
 	log.Info().Str("version", version).Str("address", listener.Addr().String()).Msg("listening")
-	door, err := build(getenv)
+	app, err := build(getenv)
 	if err != nil {
 		log.Error().Err(err).Msg("the app settings cannot be used")
 	}
-	door.Broken, door.Log, door.Now, door.Version = err, log, time.Now, version
-	return handler.Serve(ctx, listener, door)
+	app.Broken, app.Log, app.Now, app.Version = err, log, time.Now, version
+	return handler.Serve(ctx, listener, app)
 }
 
 // build connects the engine to Azure: storage for its state, a provider for each service, plan.yaml for its book.
@@ -66,20 +66,20 @@ func build(getenv func(string) string) (handler.Config, error) {
 	credential, noCredential := storage.Credential(getenv, options)
 	clients, noStorage := storage.Open(getenv, credential, options)
 	plan, noPlan := settings.PlanSource(config.NewReader(known.Known()), credential, options)
-	door := handler.Config{Host: settings.Host, Secure: settings.Secure, Warnings: plan.Warnings, TimeZones: config.TimeZones()}
+	app := handler.Config{Host: settings.Host, Secure: settings.Secure, Warnings: plan.Warnings, TimeZones: config.TimeZones()}
 	err = errors.Join(err, noCredential, noStorage, noPlan)
 	if noCredential != nil || noStorage != nil {
-		return door, err
+		return app, err
 	}
 	queues := queue.New(clients.Queues, settings.Source)
-	door.Poison = queues.Poison
-	door.Engine = &engine.Engine{
+	app.Poison = queues.Poison
+	app.Engine = &engine.Engine{
 		Catalog: table.New(clients.Tables, "lifeboat", uuid.NewString), Queue: queues,
 		Services: known.Known(), Providers: known.Providers(credential, options, settings.WaitFactor), Waits: engine.DefaultWaits().Scaled(settings.WaitFactor),
-		Ticks: settings.Ticks, Stopped: settings.Stopped, Concurrency: settings.Concurrency, Now: time.Now, NewID: uuid.NewString,
+		Timers: settings.Timers, Stopped: settings.Stopped, Concurrency: settings.Concurrency, Now: time.Now, NewID: uuid.NewString,
 	}
 	if err == nil {
-		door.Plans = &plans.Store{Catalog: door.Engine.Catalog, Read: plan.Read, Parse: plan.Parse}
+		app.Plans = &plans.Store{Catalog: app.Engine.Catalog, Read: plan.Read, Parse: plan.Parse}
 	}
-	return door, err
+	return app, err
 }

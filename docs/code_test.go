@@ -199,7 +199,7 @@ func TestErrorCodes(t *testing.T) {
 // TestGuards checks that restore.md has each code by which a guard refuses a restore.
 func TestGuards(t *testing.T) {
 	files := []string{"../internal/restore/*.go"}
-	for _, name := range []string{"preview", "restores", "restorerun"} {
+	for _, name := range []string{"preview", "restores", "restoring", "step"} {
 		files = append(files, "../internal/engine/"+name+".go")
 	}
 	coded := set(`backup\.Refuse\("(\w+)"`, source(t, files...))

@@ -16,38 +16,37 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"lifeboat/internal/api"
 	"lifeboat/internal/backup"
 	"lifeboat/internal/engine"
 )
 
-// apiError is an error for the caller, in the form of the Azure REST API Guidelines.
+// apiError is an error for the caller, with its status.
 type apiError struct {
-	status  int
-	Code    string     `json:"code"`
-	Message string     `json:"message"`
-	Target  string     `json:"target,omitempty"`
-	Details []apiError `json:"details,omitempty"`
+	api.Problem
+
+	status int
 }
 
 func (e *apiError) Error() string { return e.Code + ": " + e.Message }
 
 func refuse(status int, code, target, format string, args ...any) *apiError {
-	return &apiError{status: status, Code: code, Target: target, Message: fmt.Sprintf(format, args...)}
+	return &apiError{api.Problem{Code: code, Target: target, Message: fmt.Sprintf(format, args...)}, status}
 }
 
 // writeError is the one place where an error becomes a status.
 func writeError(w http.ResponseWriter, err error) {
 	e, ok := errors.AsType[*apiError](err)
-	if !ok {
+	switch {
+	case ok:
+	case errors.Is(err, backup.ErrNotFound):
+		e = refuse(http.StatusNotFound, "RunNotFound", "", "%v", err)
+	case errors.Is(err, engine.ErrRequestReused):
+		e = refuse(http.StatusConflict, "RequestIdReused", "Repeatability-Request-ID", "%v", err)
+	default:
 		e = refuse(http.StatusInternalServerError, "InternalError", "", "%v", err)
-		switch {
-		case errors.Is(err, backup.ErrNotFound):
-			e = refuse(http.StatusNotFound, "RunNotFound", "", "%v", err)
-		case errors.Is(err, engine.ErrRequestReused):
-			e = refuse(http.StatusConflict, "RequestIdReused", "Repeatability-Request-ID", "%v", err)
-		}
 	}
-	writeJSON(w, e.status, map[string]*apiError{"error": e})
+	writeJSON(w, e.status, map[string]api.Problem{"error": e.Problem})
 }
 
 func writeJSON(w http.ResponseWriter, status int, body any) {
@@ -235,7 +234,7 @@ func planError(err error) *apiError {
 	if all, ok := err.(interface{ Unwrap() []error }); ok {
 		e.Message = "the plan cannot be used; nothing new is scheduled, runs under way go on"
 		for _, one := range all.Unwrap() {
-			e.Details = append(e.Details, apiError{Code: "PlanInvalid", Message: one.Error()})
+			e.Details = append(e.Details, api.Problem{Code: "PlanInvalid", Message: one.Error()})
 		}
 	}
 	return e
@@ -274,18 +273,12 @@ func choose(plans []backup.Plan, name, target string) (backup.Plan, string, erro
 
 // origin is the scheme and host of the app's public address.
 func (h *handler) origin(r *http.Request) string {
-	scheme := r.Header.Get("X-Forwarded-Proto")
-	if h.Secure {
-		scheme = "https" // Azure ends TLS before the host, so the host says http
-	}
-	if scheme != "https" {
-		scheme = "http"
+	scheme := "http"
+	if h.Secure || r.Header.Get("X-Forwarded-Proto") == "https" { // Azure ends TLS before the host, so the host says http
+		scheme = "https"
 	}
 	// The host puts the caller's host name here when it proxies a request; when it forwards one, it leaves the name in Host.
-	host := r.Header.Get("X-Forwarded-Host")
-	if host == "" {
-		host = r.Host
-	}
+	host := cmp.Or(r.Header.Get("X-Forwarded-Host"), r.Host)
 	if h.Host != "" && (host == "" || strings.HasPrefix(host, "127.0.0.1:") && h.Secure) {
 		host = h.Host
 	}
@@ -314,20 +307,7 @@ func (h *handler) answerStatus(w http.ResponseWriter, r *http.Request, status en
 	h.underWay(w, r, r.URL.Path, status.Run.Due.Sub(now), h.view(status))
 }
 
-// listRuns lists a target's runs, newest first: ?target=resource ID, &top=1 to 100 (20), &after=ID of the last one seen.
+// listRuns lists a target's runs, newest first.
 func (h *handler) listRuns(w http.ResponseWriter, r *http.Request) error {
-	c, err := readCut(r)
-	if err != nil {
-		return err
-	}
-	history, next, err := h.Engine.History(r.Context(), c.target, c.after, c.top)
-	if err != nil {
-		return err
-	}
-	value := []runView{}
-	for _, s := range history {
-		value = append(value, h.view(s))
-	}
-	writeJSON(w, http.StatusOK, page[runView]{value, h.nextLink(r, c, next)})
-	return nil
+	return list(h, w, r, h.Engine.History, h.view)
 }

@@ -1,39 +1,17 @@
 package handler
 
 import (
+	"cmp"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"time"
 
+	"lifeboat/internal/api"
 	"lifeboat/internal/backup"
 	"lifeboat/internal/engine"
 )
-
-// batchView is a batch as callers see it. Status is Azure's word for the whole: Succeeded only if every run has succeeded.
-type batchView struct {
-	ID          string     `json:"id"`
-	Status      string     `json:"status"`
-	Kind        string     `json:"kind"`
-	Plan        string     `json:"plan"`
-	Request     string     `json:"requestId"`
-	Created     time.Time  `json:"createdDateTime"`
-	LastUpdated time.Time  `json:"lastUpdatedDateTime"`
-	Ended       *time.Time `json:"endedDateTime,omitempty"`
-	// Counts are the runs by state.
-	Counts map[backup.State]int `json:"counts"`
-	// Error has a detail for each run that did not succeed, once all have ended.
-	Error *apiError      `json:"error,omitempty"`
-	Runs  []batchRunView `json:"runs"`
-}
-
-type batchRunView struct {
-	ID     string       `json:"id"`
-	Target string       `json:"target"`
-	Status string       `json:"status"`
-	State  backup.State `json:"state"`
-	Href   string       `json:"href"`
-}
 
 // notMade is the state of a batch's run that is not made yet.
 const notMade backup.State = "notMade"
@@ -70,7 +48,7 @@ func (h *handler) getBatch(w http.ResponseWriter, r *http.Request) error {
 	}
 	noteBatch(w, b)
 	v := viewBatch(b, h.origin(r))
-	if v.Ended == nil {
+	if v.Ended.IsZero() {
 		h.underWay(w, r, r.URL.Path, batchWait(b, now), v)
 		return nil
 	}
@@ -100,26 +78,22 @@ func batchWait(b engine.Batch, now time.Time) time.Duration {
 	return min(max(wait, time.Second, time.Duration(len(b.Runs))*time.Second/20), time.Minute)
 }
 
-func viewBatch(b engine.Batch, origin string) batchView {
-	v := batchView{
+func viewBatch(b engine.Batch, origin string) api.Batch {
+	v := api.Batch{
 		ID: b.ID, Status: "NotStarted", Kind: "batch", Plan: b.Plan, Request: b.Request, Created: b.Created,
-		LastUpdated: b.Created, Counts: map[backup.State]int{}, Runs: []batchRunView{},
+		LastUpdated: b.Created, Counts: map[backup.State]int{}, Runs: []api.BatchRun{},
 	}
-	var ended time.Time
-	var failures []apiError
-	final := 0
+	var failures []api.Problem
+	final, ended := 0, time.Time{}
 	for _, run := range b.Runs {
-		one := batchRunView{
-			ID: run.ID, Target: run.Target, Status: "NotStarted", State: notMade, Href: origin + "/api/runs/" + run.ID,
-		}
-		if run.State != "" {
-			one.Status, one.State = statuses[run.State], run.State
-		}
-		if one.Status != "NotStarted" {
+		state, status := cmp.Or(run.State, notMade), cmp.Or(statuses[run.State], "NotStarted")
+		if status != "NotStarted" {
 			v.Status = "Running"
 		}
-		v.Counts[one.State]++
-		v.Runs = append(v.Runs, one)
+		v.Counts[state]++
+		v.Runs = append(v.Runs, api.BatchRun{
+			ID: run.ID, Target: run.Target, Status: status, State: state, Href: origin + "/api/runs/" + run.ID,
+		})
 		v.LastUpdated = latest(v.LastUpdated, run.Updated)
 		if run.State.Final() {
 			final++
@@ -132,11 +106,13 @@ func viewBatch(b engine.Batch, origin string) batchView {
 	if final < len(b.Runs) {
 		return v
 	}
-	v.Status, v.Ended = "Succeeded", &ended
+	v.Status, v.Ended = "Succeeded", ended
 	if len(failures) > 0 {
 		v.Status = "Failed"
-		v.Error = refuse(http.StatusOK, "BatchIncomplete", b.Plan, "%d of %d backups did not succeed", len(failures), len(b.Runs))
-		v.Error.Details = failures
+		v.Error = &api.Problem{
+			Code: "BatchIncomplete", Target: b.Plan, Details: failures,
+			Message: fmt.Sprintf("%d of %d backups did not succeed", len(failures), len(b.Runs)),
+		}
 	}
 	return v
 }

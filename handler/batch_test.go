@@ -8,14 +8,15 @@ import (
 	"testing"
 	"time"
 
+	"lifeboat/internal/api"
 	"lifeboat/internal/backup"
 	"lifeboat/internal/engine"
 )
 
-// fleetDoor is a door whose plan has three targets, and its plans, which a test can edit.
-func fleetDoor(t *testing.T) (*door, []backup.Plan) {
+// fleetHandler is a handler whose plan has three targets, and its plans, which a test can edit.
+func fleetHandler(t *testing.T) (*app, []backup.Plan) {
 	t.Helper()
-	d := newDoor(nil)
+	d := newApp(nil)
 	plans, err := d.plans()
 	if err != nil {
 		t.Fatal(err)
@@ -26,11 +27,11 @@ func fleetDoor(t *testing.T) (*door, []backup.Plan) {
 }
 
 // askAll asks for a batch, and checks the headers of the answer.
-func (d *door) askAll(t *testing.T, id string) (batchView, *httptest.ResponseRecorder) {
+func (d *app) askAll(t *testing.T, id string) (api.Batch, *httptest.ResponseRecorder) {
 	t.Helper()
 	w := d.call("POST", "/api/backups", `{"plan":"nightly"}`, "Repeatability-Request-ID", id)
-	var b batchView
-	if err := json.Unmarshal(w.Body.Bytes(), &b); err != nil || w.Code != 202 {
+	var b api.Batch
+	if err := json.Unmarshal(w.Body.Bytes(), &b); err != nil || w.Code != 202 || strings.Contains(w.Body.String(), `"0001-01-01`) {
 		t.Fatalf("%d %s", w.Code, w.Body)
 	}
 	if where := w.Header().Get("Operation-Location"); where != "http://127.0.0.1:8080/api/batches/"+b.ID ||
@@ -41,7 +42,7 @@ func (d *door) askAll(t *testing.T, id string) (batchView, *httptest.ResponseRec
 }
 
 func TestBatch(t *testing.T) {
-	d, _ := fleetDoor(t)
+	d, _ := fleetHandler(t)
 	b, _ := d.askAll(t, "one")
 	if b.Status != "NotStarted" || b.Plan != "nightly" || b.Request != "one" || b.Counts[backup.Queued] != 3 || len(b.Runs) != 3 {
 		t.Errorf("%+v", b)
@@ -74,7 +75,7 @@ func TestBatch(t *testing.T) {
 	if err := json.Unmarshal(w.Body.Bytes(), &b); err != nil {
 		t.Fatal(err)
 	}
-	if b.Status != "Failed" || b.Ended == nil || b.Error == nil || b.Error.Code != "BatchIncomplete" || len(b.Error.Details) != 3 ||
+	if b.Status != "Failed" || b.Ended.IsZero() || b.Error == nil || b.Error.Code != "BatchIncomplete" || len(b.Error.Details) != 3 ||
 		b.Error.Details[2].Code != "NoProvider" || b.Error.Details[2].Target != target+"-c" || w.Header().Get("Retry-After") != "" {
 		t.Errorf("ended: %s", w.Body)
 	}
@@ -104,7 +105,7 @@ func TestBatchStatus(t *testing.T) {
 		}
 		v := viewBatch(b, "")
 		ended := c.status == "Succeeded" || c.status == "Failed"
-		if v.Status != c.status || (v.Ended != nil) != ended || (v.Error != nil) != (c.status == "Failed") {
+		if v.Status != c.status || (!v.Ended.IsZero()) != ended || (v.Error != nil) != (c.status == "Failed") {
 			t.Errorf("%s: %+v", name, v)
 		}
 		if v.Error != nil && (len(v.Error.Details) != 1 || v.Error.Details[0].Code == "") {
@@ -130,7 +131,7 @@ func TestBatchWait(t *testing.T) {
 // TestRepeatedBatch checks that a repeat gets the batch of the first claim, even when the plan is gone, and that no other
 // request can have its ID.
 func TestRepeatedBatch(t *testing.T) {
-	d, plans := fleetDoor(t)
+	d, plans := fleetHandler(t)
 	b, _ := d.askAll(t, "one")
 	// The book has this very slice, so the edit has an effect at once.
 	plans[0].Targets = plans[0].Targets[:1]
@@ -159,7 +160,7 @@ func TestRepeatedBatch(t *testing.T) {
 		}
 	}
 	if n := len(d.queue.Messages("execute")); n != 3 {
-		t.Errorf("%d wake-ups, want one for each run", n)
+		t.Errorf("%d step messages, want one for each run", n)
 	}
 	for _, id := range []string{"x", b.Runs[0].ID, strings.Repeat("0", 32)} {
 		if w := d.call("GET", "/api/batches/"+id, ""); w.Code != 404 || !strings.Contains(w.Body.String(), "BatchNotFound") {

@@ -12,5 +12,5 @@ func (h *handler) cleanup(ctx context.Context, _ invocation) (fields, error) {
 	for _, d := range report.Decisions {
 		decisions = append(decisions, fields{"run": d.Point.ID, "target": d.Point.Target, "keep": d.Keep, "reason": d.Reason})
 	}
-	return fields{"targets": report.Looked, "decisions": decisions}, errors.Join(append(report.Failed, err)...)
+	return fields{"targets": report.Scanned, "decisions": decisions}, errors.Join(append(report.Failed, err)...)
 }

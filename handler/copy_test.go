@@ -14,7 +14,7 @@ import (
 // recovery points.
 func TestACopyIsCalledOneEverywhere(t *testing.T) {
 	const ledger = "/subscriptions/0c0ffee0-0000-4000-8000-000000000001/resourceGroups/g/providers/Microsoft.ConfidentialLedger/ledgers/contoso"
-	d := healthDoor(t)
+	d := healthHandler(t)
 	plans, err := d.plans()
 	if err != nil {
 		t.Fatal(err)

@@ -5,38 +5,28 @@ import (
 
 	"lifeboat/internal/backup"
 	"lifeboat/internal/engine"
+	"lifeboat/internal/plans"
 	"lifeboat/internal/restore"
 )
 
 const givenUp = "the host gave the message up after five failed deliveries: see the log of the function of the queue for why"
 
-// deadletter keeps messages that the host gave up after five deliveries. A wake-up is only a hint: the sweep sends it again,
-// and its loss changes no run.
-func (h *handler) deadletter(queue string) function {
-	return func(ctx context.Context, in invocation) (fields, error) {
-		message, err := in.message("message")
-		if err != nil {
-			return nil, err
-		}
-		return fields{"queue": queue, "bytes": len(message)}, h.Engine.DeadLetter(ctx, queue, message, givenUp)
-	}
+// deadletter keeps a step message that the host gave up after five deliveries. A step message is only a hint: the rescuer sends
+// it again, and its loss changes no run.
+func (h *handler) deadletter(ctx context.Context, _ invocation, message []byte) (fields, error) {
+	const queue = backup.ExecuteQueue + backup.Poison
+	return fields{"queue": queue, "bytes": len(message)}, h.Engine.DeadLetter(ctx, queue, message, givenUp)
 }
 
 // deadletterRestore handles a request for a restore that the host gave up: it puts the request off, or keeps it and answers it,
 // since its sender waits for an answer.
-func (h *handler) deadletterRestore(ctx context.Context, in invocation) (fields, error) {
-	message, err := in.message("message")
-	if err != nil {
-		return nil, err
-	}
+func (h *handler) deadletterRestore(ctx context.Context, in invocation, message []byte) (fields, error) {
 	const queue = backup.RestoreQueue + backup.Poison
-	var plans []backup.Plan
+	var force plans.Active
 	if h.Plans != nil { // without plans the answer goes to lifeboat-events alone
-		if force, err := h.Plans.Current(ctx); err == nil {
-			plans = force.Plans
-		}
+		force, _ = h.Plans.Current(ctx)
 	}
-	run, later, err := h.Engine.GiveUpRequest(ctx, queue, message, in.Inserted, plans, givenUp)
+	run, later, err := h.Engine.GiveUpRequest(ctx, queue, message, in.Inserted, force.Plans, givenUp)
 	did := fields{"queue": queue, "bytes": len(message)}
 	original, _ := engine.OriginalRequest(message, in.Inserted)
 	if q, unread := restore.ParseRequest(original, ""); unread == nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/rs/zerolog"
 
+	"lifeboat/internal/api"
 	"lifeboat/internal/backup"
 	"lifeboat/internal/engine"
 	"lifeboat/internal/health"
@@ -25,12 +26,12 @@ import (
 // every is a field of a schedule that always matches.
 const every = 1<<32 - 1
 
-// midnight has a slot at the beginning of each day.
+// midnight has a scheduled time at the beginning of each day.
 func midnight() schedule.Schedule {
 	return schedule.Schedule{Second: 1, Minute: 1, Hour: 1, Day: every, Month: every, Weekday: every, Zone: time.UTC}
 }
 
-// daily is a plan with a slot each day.
+// daily is a plan with a scheduled time each day.
 func daily(name string, targets ...string) backup.Plan {
 	return backup.Plan{
 		Name: name, Targets: targets, Schedule: midnight(),
@@ -38,17 +39,17 @@ func daily(name string, targets ...string) backup.Plan {
 	}
 }
 
-// planned is a door with these plans, after a tick has seen them.
-func planned(t *testing.T, plans ...backup.Plan) *door {
+// planned is a handler with these plans, after a timer run has seen them.
+func planned(t *testing.T, plans ...backup.Plan) *app {
 	t.Helper()
-	d := newDoor(nil)
+	d := newApp(nil)
 	d.plans = func() ([]backup.Plan, error) { return plans, nil }
-	d.tick(t, 200)
+	d.timer(t, 200)
 	return d
 }
 
-// tick calls the function of the timer.
-func (d *door) tick(t *testing.T, status int) {
+// timer run calls the function of the timer.
+func (d *app) timer(t *testing.T, status int) {
 	t.Helper()
 	if w := d.call("POST", "/schedule", envelope(t, "timer.json")); w.Code != status {
 		t.Fatalf("%d %s", w.Code, w.Body)
@@ -57,7 +58,7 @@ func (d *door) tick(t *testing.T, status int) {
 }
 
 // partition is the target's partition in the catalog.
-func (d *door) partition(t *testing.T, target string) string {
+func (d *app) partition(t *testing.T, target string) string {
 	t.Helper()
 	elsewhere := &engine.Engine{
 		Catalog: memory.NewCatalog(time.Now), Queue: memory.NewQueue(time.Now), Waits: engine.DefaultWaits(), Now: time.Now,
@@ -71,7 +72,7 @@ func (d *door) partition(t *testing.T, target string) string {
 }
 
 // row writes a row of the target.
-func (d *door) row(t *testing.T, target, row string, value any) {
+func (d *app) row(t *testing.T, target, row string, value any) {
 	t.Helper()
 	body, err := json.Marshal(value)
 	if err != nil {
@@ -84,7 +85,7 @@ func (d *door) row(t *testing.T, target, row string, value any) {
 }
 
 // backedUp leaves a live recovery point of the target that is so old.
-func (d *door) backedUp(t *testing.T, target string, age time.Duration) {
+func (d *app) backedUp(t *testing.T, target string, age time.Duration) {
 	t.Helper()
 	d.row(t, target, "point-8000000000-000000000000", backup.Point{
 		ID: "p", State: backup.Live, Target: target, Created: time.Now().Add(-age),
@@ -143,14 +144,14 @@ func TestMetricsOfATargetNeverBackedUp(t *testing.T) {
 	}
 }
 
-// TestMetricsOfAPlanWithoutSlots checks that such a plan has no interval, no deadline, and no next slot.
+// TestMetricsOfAPlanWithoutSlots checks that such a plan has no interval, no deadline, and no next scheduled time.
 func TestMetricsOfAPlanWithoutSlots(t *testing.T) {
 	plan := daily("nightly", target)
 	plan.Schedule = schedule.Schedule{Zone: time.UTC}
 	d := planned(t, plan)
 	d.backedUp(t, target, time.Hour)
 	for name := range d.scrape(t) {
-		for _, absent := range []string{"deadline", "interval", "next_slot"} {
+		for _, absent := range []string{"deadline", "interval", "next_scheduled"} {
 			if strings.Contains(name, absent) {
 				t.Errorf("there is none: %s", name)
 			}
@@ -177,7 +178,7 @@ func TestMetricsComeOncePerThing(t *testing.T) {
 	}
 	for family, want := range map[string]int{
 		"target_status": 5 * 7, "target_interval_seconds": 7, "run_last_state": 6, "runs_in_flight": 1, "plan_refused": 1,
-		"plan_next_slot_timestamp_seconds": 2,
+		"plan_next_scheduled_timestamp_seconds": 2,
 	} {
 		if count[family] != want {
 			t.Errorf("%d samples of %s, want %d", count[family], family, want)
@@ -188,17 +189,17 @@ func TestMetricsComeOncePerThing(t *testing.T) {
 		t.Errorf("%v runs in flight", n)
 	}
 	for i, name := range []string{"one", "two"} {
-		slot := time.Unix(int64(m[`{__name__="lifeboat_plan_next_slot_timestamp_seconds", plan="`+name+`"}`]), 0).UTC()
-		if !slot.After(time.Now()) || slot.After(time.Now().Add(24*time.Hour)) || slot.Hour()+slot.Minute()+slot.Second() != 0 {
-			t.Errorf("plan %d comes due at %s", i, slot)
+		scheduledTime := time.Unix(int64(m[`{__name__="lifeboat_plan_next_scheduled_timestamp_seconds", plan="`+name+`"}`]), 0).UTC()
+		if !scheduledTime.After(time.Now()) || scheduledTime.After(time.Now().Add(24*time.Hour)) || scheduledTime.Hour()+scheduledTime.Minute()+scheduledTime.Second() != 0 {
+			t.Errorf("plan %d comes due at %s", i, scheduledTime)
 		}
 	}
 }
 
-// edited is a door with a book whose text the test edits: the text "broken" is refused.
-func edited(t *testing.T, text *string, plans ...backup.Plan) *door {
+// edited is a handler with a book whose text the test edits: the text "broken" is refused.
+func edited(t *testing.T, text *string, plans ...backup.Plan) *app {
 	t.Helper()
-	d := newDoor(func(c *Config) {
+	d := newApp(func(c *Config) {
 		c.Plans.Read = func(context.Context) ([]byte, error) { return []byte(*text), nil }
 		c.Plans.Parse = func(text []byte) ([]backup.Plan, error) {
 			if string(text) == "broken" {
@@ -207,11 +208,11 @@ func edited(t *testing.T, text *string, plans ...backup.Plan) *door {
 			return plans, nil
 		}
 	})
-	d.tick(t, 200)
+	d.timer(t, 200)
 	return d
 }
 
-// TestWhileAnEditIsRefused checks that the last good plan is in force, and that every answer about plans says that it is not
+// TestWhileAnEditIsRefused checks that the last good plan is active, and that every answer about plans says that it is not
 // the plan of plan.yaml.
 func TestWhileAnEditIsRefused(t *testing.T) {
 	text := "good"
@@ -220,7 +221,7 @@ func TestWhileAnEditIsRefused(t *testing.T) {
 	if m := d.scrape(t); m[`{__name__="lifeboat_plan_refused"}`] != 0 {
 		t.Errorf("refused before the edit: %v", m)
 	}
-	if v := d.health(t, 200); v.Plan != (planHealthView{}) {
+	if v := d.health(t, 200); v.Plan != (api.PlanHealth{}) {
 		t.Errorf("refused before the edit: %+v", v.Plan)
 	}
 	text = "broken"
@@ -228,21 +229,21 @@ func TestWhileAnEditIsRefused(t *testing.T) {
 		m := d.scrape(t)
 		status := labels.FromStrings("__name__", "lifeboat_target_status", "target", target, "plan", "nightly", "status", "protected")
 		if m[`{__name__="lifeboat_plan_refused"}`] != 1 || m[status.String()] != 1 {
-			t.Errorf("a tick has seen the edit, %t: %v", seen, m)
+			t.Errorf("a timer run has seen the edit, %t: %v", seen, m)
 		}
 		v := d.health(t, 200)
-		if !v.Plan.Refused || v.Plan.Error == nil || len(v.Plan.Error.Details) != 2 || v.Plan.InForceSince == nil ||
-			!strings.Contains(v.Plan.Error.Message, "the last good plan stays in force") ||
-			(v.Plan.RefusedSince != nil) != seen || v.Status != health.Protected {
-			t.Errorf("a tick has seen the edit, %t: %+v", seen, v)
+		if !v.Plan.Refused || v.Plan.Error == nil || len(v.Plan.Error.Details) != 2 || v.Plan.InForceSince.IsZero() ||
+			!strings.Contains(v.Plan.Error.Message, "the last good plan stays active") ||
+			(!v.Plan.RefusedSince.IsZero()) != seen || v.Status != health.Protected {
+			t.Errorf("a timer run has seen the edit, %t: %+v", seen, v)
 		}
 		if w := d.call("POST", "/api/backups", `{"target":"`+target+`"}`); w.Code != 202 {
 			t.Errorf("a backup by the last good plan: %d %s", w.Code, w.Body)
 		}
-		d.tick(t, 200)
+		d.timer(t, 200)
 	}
 	text = "good again"
-	d.tick(t, 200)
+	d.timer(t, 200)
 	if m := d.scrape(t); m[`{__name__="lifeboat_plan_refused"}`] != 0 {
 		t.Errorf("refused after it was mended: %v", m)
 	}
@@ -283,7 +284,7 @@ func TestARequestsIDHasAtMost128Characters(t *testing.T) {
 			{"/api/backups", `{"plan":"nightly"}`, "Repeatability-Request-ID"},
 			{"/api/restores", `{"target":"` + target + `","recoveryPoint":"latest"}`, "id"},
 		} {
-			d, _, _ := restoreDoor(t, false)
+			d, _, _ := restoreHandler(t, false)
 			w := d.call("POST", ask.path, ask.body, "Repeatability-Request-ID", id)
 			if v := read(t, w); w.Code != status || status == 400 && v.Error.Target != ask.field {
 				t.Errorf("%s %s with %d characters: %d %s", ask.path, ask.body, length, w.Code, w.Body)
@@ -311,7 +312,7 @@ func TestEveryRefusalOfARestoreIsAConflict(t *testing.T) {
 		"ApprovalUnavailable":   with(`"reason":"a test"`),
 		"TypeMismatch":          with(`"into":"` + hsm + `"`),
 	} {
-		d, _, _ := restoreDoor(t, false, func(c *Config) {
+		d, _, _ := restoreHandler(t, false, func(c *Config) {
 			parse := c.Plans.Parse
 			c.Plans.Parse = func(text []byte) ([]backup.Plan, error) {
 				all, err := parse(text)
@@ -341,7 +342,7 @@ func TestEveryRefusalOfARestoreIsAConflict(t *testing.T) {
 // any place of any plan.
 func TestABackupIsOfTheTargetThatIsMeant(t *testing.T) {
 	both, own := target+"-both", target+"-own"
-	d := newDoor(nil)
+	d := newApp(nil)
 	d.plans = func() ([]backup.Plan, error) {
 		return []backup.Plan{daily("one", target, both), daily("two", both, own)}, nil
 	}
@@ -371,7 +372,7 @@ func TestABackupIsOfTheTargetThatIsMeant(t *testing.T) {
 		w := d.call("POST", "/api/backups", string(body), "Repeatability-Request-ID", c.target+c.plan)
 		var v struct {
 			Plan, Target string
-			Error        apiError
+			Error        api.Problem
 		}
 		if err := json.Unmarshal(w.Body.Bytes(), &v); err != nil {
 			t.Fatal(err)
@@ -388,7 +389,7 @@ func TestABackupIsOfTheTargetThatIsMeant(t *testing.T) {
 
 // TestAListComesInPages checks pages of 1 to 100, and 20 by default, each with a link to the next, and the last without one.
 func TestAListComesInPages(t *testing.T) {
-	d := newDoor(nil)
+	d := newApp(nil)
 	var first string
 	for i := range 101 {
 		w := d.call("POST", "/api/backups", `{"target":"`+target+`"}`, "Repeatability-Request-ID", fmt.Sprint(i))
@@ -473,7 +474,7 @@ func TestBodiesAreOneJSONOfAtMost64KiB(t *testing.T) {
 		{"of nothing", " \n", "application/json", 400, "InvalidBody"},
 		{"of a list", "[]", "application/json", 400, "InvalidBody"},
 	} {
-		w := newDoor(nil).call("POST", "/api/backups", c.body, "Content-Type", c.media)
+		w := newApp(nil).call("POST", "/api/backups", c.body, "Content-Type", c.media)
 		if v := read(t, w); w.Code != c.status || v.Error.Code != c.code {
 			t.Errorf("a body %s: %d %s", c.name, w.Code, w.Body)
 		}
@@ -484,7 +485,7 @@ func TestBodiesAreOneJSONOfAtMost64KiB(t *testing.T) {
 func TestAReasonOfAThousandCharactersIsTaken(t *testing.T) {
 	for _, letter := range []string{"x", "ü", "船"} {
 		for n, code := range map[int]string{1000: "RecoveryPointNotFound", 1001: "InvalidReason"} {
-			w := newDoor(nil).call("POST", "/api/recovery-points/0123456789abcdef-8234567890-0123456789ab/accept",
+			w := newApp(nil).call("POST", "/api/recovery-points/0123456789abcdef-8234567890-0123456789ab/accept",
 				`{"reason":"`+strings.Repeat(letter, n)+`"}`)
 			if v := read(t, w); v.Error.Code != code {
 				t.Errorf("%d of %s: %d %s", n, letter, w.Code, w.Body)
@@ -497,12 +498,12 @@ func TestAReasonOfAThousandCharactersIsTaken(t *testing.T) {
 func TestOnlyBadNewsAlarms(t *testing.T) {
 	for kind, level := range map[string]string{
 		"run.succeeded": "info", "run.failed": "warn", "run.superseded": "warn", "run.missed": "warn", "run.unknown": "warn",
-		"plan.accepted": "info", "plan.refused": "warn", "target.unprotected": "warn", "slots.missed": "warn", "clock.skewed": "warn",
+		"plan.accepted": "info", "plan.refused": "warn", "target.unprotected": "warn", "schedule.missed": "warn", "clock.skewed": "warn",
 		"message.deadlettered": "warn", "restore.accepted": "info", "restore.waiting": "info", "restore.started": "info",
 		"restore.succeeded": "info", "restore.planned": "info", "restore.canceled": "info", "restore.refused": "warn",
 		"restore.failed": "warn", "restore.unknown": "warn",
 	} {
-		d := newDoor(nil)
+		d := newApp(nil)
 		q := told{d.queue, zerolog.New(&d.log)}
 		publish := func(data string) map[string]any {
 			e := backup.Event{ID: "e", Type: "lifeboat." + kind, Subject: target, Time: time.Now(), Data: json.RawMessage(data)}
@@ -528,7 +529,7 @@ func TestEveryPartOfARunIsTold(t *testing.T) {
 	storage := backup.Storage{Account: account, Container: "c"}
 	s := engine.Status{
 		Run: backup.Run{
-			ID: "id", State: backup.Failed, Target: target, Plan: "plan", Slot: at(1), Request: "request", Created: at(2), Updated: at(3),
+			ID: "id", State: backup.Failed, Target: target, Plan: "plan", ScheduledTime: at(1), Request: "request", Created: at(2), Updated: at(3),
 			Ended: at(4), Progress: backup.Progress{Attempt: 5, Polls: 6}, Reason: backup.Reason{Code: "Code", Message: "words", Hint: "do it"},
 			Restore: &backup.Restoring{
 				Point: "point", Source: "source", Kind: backup.RestoreKey, Key: "key", Region: "region", Expires: at(7), RequestedBy: "who",
@@ -548,7 +549,7 @@ func TestEveryPartOfARunIsTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := `{"id":"id","status":"Failed","state":"failed","kind":"restore","plan":"plan","target":"` + target + `",` +
-		`"slot":"2026-03-01T01:00:00Z","requestId":"request","createdDateTime":"2026-03-01T02:00:00Z",` +
+		`"scheduledTime":"2026-03-01T01:00:00Z","requestId":"request","createdDateTime":"2026-03-01T02:00:00Z",` +
 		`"lastUpdatedDateTime":"2026-03-01T03:00:00Z","endedDateTime":"2026-03-01T04:00:00Z","attempts":5,"polls":6,` +
 		`"restore":{"recoveryPoint":"point","source":"source","kind":"selective","key":"key","restoreRegion":"region",` +
 		`"expires":"2026-03-01T07:00:00Z","requestedBy":"who","reason":"why","planHash":"hash","safetyBackup":true,"warning":"warning"},` +
@@ -567,7 +568,7 @@ func TestEveryPartOfARunIsTold(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, absent := range []string{"slot", "endedDateTime", "error", "recoveryPoint", "restore", "notIncluded", "requestId"} {
+	for _, absent := range []string{"scheduledTime", "endedDateTime", "error", "recoveryPoint", "restore", "notIncluded", "requestId"} {
 		if strings.Contains(string(text), `"`+absent+`"`) {
 			t.Errorf("there is no %s: %s", absent, text)
 		}
@@ -587,7 +588,7 @@ func TestABatchEndsWithItsLastRun(t *testing.T) {
 		run("a", backup.Succeeded, at(5), at(5)), run("b", backup.Failed, at(9), at(9)), run("c", backup.Missed, at(7), at(7)),
 	}}
 	v := viewBatch(b, "https://app")
-	if !v.LastUpdated.Equal(at(9)) || v.Ended == nil || !v.Ended.Equal(at(9)) || v.Status != "Failed" {
+	if !v.LastUpdated.Equal(at(9)) || v.Ended.IsZero() || !v.Ended.Equal(at(9)) || v.Status != "Failed" {
 		t.Errorf("%+v", v)
 	}
 	if v.Error == nil || v.Error.Message != "2 of 3 backups did not succeed" || v.Error.Target != "p" || len(v.Error.Details) != 2 ||
@@ -598,14 +599,14 @@ func TestABatchEndsWithItsLastRun(t *testing.T) {
 		t.Errorf("%+v", v)
 	}
 	b.Runs[1] = run("b", backup.Running, at(10), time.Time{})
-	if v := viewBatch(b, ""); v.Status != "Running" || v.Ended != nil || v.Error != nil || !v.LastUpdated.Equal(at(10)) {
+	if v := viewBatch(b, ""); v.Status != "Running" || !v.Ended.IsZero() || v.Error != nil || !v.LastUpdated.Equal(at(10)) {
 		t.Errorf("under way: %+v", v)
 	}
 }
 
 // TestEachRouteSaysWhatItIsFor checks the answer of each route to a wrong method.
 func TestEachRouteSaysWhatItIsFor(t *testing.T) {
-	d := newDoor(nil)
+	d := newApp(nil)
 	for path, allow := range map[string]string{
 		"/api/backups": "POST", "/api/runs": "GET", "/api/runs/x": "GET", "/api/batches/x": "GET", "/api/recovery-points": "GET",
 		"/api/recovery-points/x": "GET", "/api/recovery-points/x/accept": "POST", "/api/restores": "POST", "/api/restores/x": "GET",
@@ -623,7 +624,7 @@ func TestEachRouteSaysWhatItIsFor(t *testing.T) {
 // TestTheLogTellsWhichFunctionWasCalled checks that the log has the function, its result, and the number of the delivery of a
 // message.
 func TestTheLogTellsWhichFunctionWasCalled(t *testing.T) {
-	d := newDoor(nil)
+	d := newApp(nil)
 	for path, function := range map[string]string{"/api/health": "health", "/api/metrics": "metrics", "/api/runs/x": "api"} {
 		d.call("GET", path, "")
 		if line := d.lines(t)[0]; line["function"] != function || line["path"] != path || line["method"] != "GET" || line["level"] != "info" {
@@ -637,7 +638,7 @@ func TestTheLogTellsWhichFunctionWasCalled(t *testing.T) {
 			t.Errorf("delivery %s: %v", deliveries, last)
 		}
 	}
-	broken := newDoor(func(c *Config) { c.Broken = errors.New("broken") })
+	broken := newApp(func(c *Config) { c.Broken = errors.New("broken") })
 	broken.call("GET", "/api/runs/x", "")
 	if line := broken.lines(t)[0]; line["level"] != "error" || line["status"] != 503.0 {
 		t.Errorf("a failure: %v", line)
@@ -649,12 +650,12 @@ func TestEveryPartOfATargetsHealthIsTold(t *testing.T) {
 	at := func(hour int) time.Time { return time.Date(2026, 3, 1, hour, 0, 0, 0, time.UTC) }
 	text, err := json.Marshal(viewHealth(health.TargetHealth{
 		Target: "target", Plan: "plan", Status: health.Late, Reason: backup.Reason{Code: "Code", Message: "words", Hint: "do it"},
-		Point: &backup.Point{ID: "point", Created: at(1)}, Age: 90 * time.Minute, Interval: 24 * time.Hour, NextSlot: at(2),
+		Point: &backup.Point{ID: "point", Created: at(1)}, Age: 90 * time.Minute, Interval: 24 * time.Hour, NextScheduledTime: at(2),
 		LastRun: &backup.Run{ID: "run", State: backup.Failed, Ended: at(3)}, Deadline: at(4),
 	}))
 	want := `{"target":"target","plan":"plan","status":"late","reason":{"code":"Code","message":"words","details":[{"code":"Hint","message":"do it"}]},` +
 		`"lastVerified":{"id":"point","createdDateTime":"2026-03-01T01:00:00Z","ageInSeconds":5400},"intervalInSeconds":86400,` +
-		`"nextSlot":"2026-03-01T02:00:00Z","lastRun":{"id":"run","state":"failed","endedDateTime":"2026-03-01T03:00:00Z"}}`
+		`"nextScheduledTime":"2026-03-01T02:00:00Z","lastRun":{"id":"run","state":"failed","endedDateTime":"2026-03-01T03:00:00Z"}}`
 	if err != nil || string(text) != want {
 		t.Errorf("%s, %v\nwant %s", text, err, want)
 	}
@@ -665,7 +666,7 @@ func TestEveryPartOfATargetsHealthIsTold(t *testing.T) {
 }
 
 // lastLine is the log line of the function that was called last.
-func (d *door) lastLine(t *testing.T) map[string]any {
+func (d *app) lastLine(t *testing.T) map[string]any {
 	t.Helper()
 	lines := d.lines(t)
 	return lines[len(lines)-1]
@@ -683,7 +684,7 @@ func wants(t *testing.T, line map[string]any, fields map[string]any) {
 
 // TestTheLogTellsWhatAStepDid checks that the log names the run, the state before and after the step, and the reason.
 func TestTheLogTellsWhatAStepDid(t *testing.T) {
-	d, service, _ := restoreDoor(t, false)
+	d, service, _ := restoreHandler(t, false)
 	run := read(t, d.call("POST", "/api/restores", orderText)).ID
 	d.lines(t)
 	service.can = func() error { return &backup.Fault{Kind: backup.Deferred, Code: "Updating", Message: "it is updating"} }
@@ -713,11 +714,11 @@ func TestTheLogTellsWhatAStepDid(t *testing.T) {
 	}
 }
 
-// TestTheLogTellsWhatATickDid checks that the log has the number of new runs and of missed slots, and the targets that turned
-// unprotected.
+// TestTheLogTellsWhatATickDid checks that the log has the number of new runs and of missed scheduled times, and the targets
+// that turned unprotected.
 func TestTheLogTellsWhatATickDid(t *testing.T) {
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	d := newDoor(func(c *Config) {
+	d := newApp(func(c *Config) {
 		clock := func() time.Time { return now }
 		c.Engine.Now = clock
 		c.Engine.Catalog = memory.NewCatalog(clock)
@@ -725,8 +726,8 @@ func TestTheLogTellsWhatATickDid(t *testing.T) {
 	})
 	plan := daily("nightly", target, target+"-b")
 	d.plans = func() ([]backup.Plan, error) { return []backup.Plan{plan}, nil }
-	d.tick(t, 200)
-	now = now.AddDate(0, 0, 3) // past three slots: the newest gets its run late, the others are missed
+	d.timer(t, 200)
+	now = now.AddDate(0, 0, 3) // past three scheduled times: the newest gets its run late, the others are missed
 	if w := d.call("POST", "/schedule", envelope(t, "timer.json")); w.Code != 200 {
 		t.Fatalf("%d %s", w.Code, w.Body)
 	}
@@ -740,7 +741,7 @@ func TestTheLogTellsWhatATickDid(t *testing.T) {
 
 // TestTheLogTellsWhatCleanupDecided checks the log of cleanup, and that a failed deletion fails the invocation.
 func TestTheLogTellsWhatCleanupDecided(t *testing.T) {
-	d, _, _ := restoreDoor(t, false)
+	d, _, _ := restoreHandler(t, false)
 	service := d.partition(t, target)
 	at := func(age time.Duration) time.Time { return time.Now().Add(-age).UTC().Truncate(time.Second) }
 	for i, of := range []string{target, strings.Replace(target, "ApiManagement", "Unknown", 1)} {
@@ -778,31 +779,31 @@ func TestTheLogTellsWhatCleanupDecided(t *testing.T) {
 	}
 }
 
-// TestATickLearnsWhichPlanAnotherProcessPutInForce checks that a tick learns it from rows that it reads anyway: the next tick
-// puts its own plan in force again.
+// TestATickLearnsWhichPlanAnotherProcessPutInForce checks that a timer run learns it from rows that it reads anyway: the next
+// timer run puts its own active plan again.
 func TestATickLearnsWhichPlanAnotherProcessPutInForce(t *testing.T) {
 	own, others := "own", "another's"
 	d := edited(t, &own, daily("nightly", target))
 	inForce := func() string {
-		row, _, err := d.catalog.Get(t.Context(), backup.Key{Partition: "schedule", Row: "inforce"})
+		row, _, err := d.catalog.Get(t.Context(), backup.Key{Partition: "schedule", Row: "active-plan"})
 		if err != nil {
 			t.Fatal(err)
 		}
 		return string(row.Body)
 	}
 	hash := inForce()[:40] // the hash comes first
-	other := newDoor(func(c *Config) {
+	other := newApp(func(c *Config) {
 		c.Engine.Catalog, c.Plans.Catalog = d.catalog, d.catalog
 		c.Plans.Read = func(context.Context) ([]byte, error) { return []byte(others), nil }
 	})
-	other.tick(t, 200)
+	other.timer(t, 200)
 	if strings.HasPrefix(inForce(), hash) {
-		t.Fatal("the other process did not put its plan in force")
+		t.Fatal("the other process did not put its active plan")
 	}
-	d.tick(t, 200)
-	d.tick(t, 200)
+	d.timer(t, 200)
+	d.timer(t, 200)
 	if !strings.HasPrefix(inForce(), hash) {
-		t.Errorf("in force is %s, want %s…", inForce(), hash)
+		t.Errorf("active is %s, want %s…", inForce(), hash)
 	}
 }
 

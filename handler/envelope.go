@@ -147,13 +147,12 @@ func fromBase64(text []byte) ([]byte, bool) {
 
 // answer tells the host that the invocation succeeded or failed.
 func answer(w http.ResponseWriter, err error) {
-	w.Header().Set("Content-Type", "application/json")
-	if err == nil {
-		_, _ = io.WriteString(w, "{}")
+	if err != nil {
+		writeJSON(w, http.StatusInternalServerError, map[string]string{"error": err.Error()})
 		return
 	}
-	w.WriteHeader(http.StatusInternalServerError)
-	_ = json.NewEncoder(w).Encode(map[string]string{"error": err.Error()})
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = io.WriteString(w, "{}")
 }
 
 // errPanic is the error of an invocation that panicked.

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-const wake = `{"run":"0123456789abcdef-8234567890-0123456789ab","wake":3,"mark":"m"}`
+const wake = `{"run":"0123456789abcdef-8234567890-0123456789ab","sequence":3,"nonce":"m"}`
 
 // mark is the byte order mark of UTF-8.
 const mark = "\xef\xbb\xbf"

@@ -3,11 +3,7 @@ package handler
 import "context"
 
 // execute makes the next step of the run that the message names.
-func (h *handler) execute(ctx context.Context, in invocation) (fields, error) {
-	message, err := in.message("message")
-	if err != nil {
-		return nil, err
-	}
+func (h *handler) execute(ctx context.Context, in invocation, message []byte) (fields, error) {
 	out, err := h.Engine.Execute(ctx, in.ID, message)
 	did := fields{"run": out.Run, "target": out.Target, "plan": out.Plan, "from": out.From, "to": out.To}
 	if out.Note != "" {

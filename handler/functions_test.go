@@ -143,7 +143,7 @@ func TestFunctionsAreThoseOfTheFolders(t *testing.T) {
 				t.Errorf("functions/%s listens to the queue %s", name, b.QueueName)
 			}
 		case "timerTrigger":
-			if !regexp.MustCompile(`^%LIFEBOAT_[A-Z]+_TICK%$`).MatchString(b.Schedule) {
+			if !regexp.MustCompile(`^%LIFEBOAT_[A-Z]+_TIMER%$`).MatchString(b.Schedule) {
 				t.Errorf("functions/%s: the schedule %q is no app setting", name, b.Schedule)
 			}
 		case "httpTrigger":

@@ -21,7 +21,7 @@ import (
 // Config has the parts of a handler.
 type Config struct {
 	Engine *engine.Engine
-	// Plans reads plan.yaml each time: an edit has an effect from the next tick or request on.
+	// Plans reads plan.yaml each time: an edit has an effect from the next timer run or request on.
 	Plans *plans.Store
 	// Warnings are about probable mistakes in plan.yaml, as the book read it last, each with its line; nil for none.
 	Warnings func() []string
@@ -50,6 +50,17 @@ const Deadline = 4 * time.Minute
 // function serves the timer and queue triggers: it handles one invocation, and returns its results for the log line. After
 // an error the host delivers a queue message again.
 type function func(ctx context.Context, in invocation) (did fields, err error)
+
+// queued returns the function of a queue trigger, which handles the message of the invocation.
+func queued(handle func(ctx context.Context, in invocation, message []byte) (did fields, err error)) function {
+	return func(ctx context.Context, in invocation) (fields, error) {
+		message, err := in.message("message")
+		if err != nil {
+			return nil, err
+		}
+		return handle(ctx, in, message)
+	}
+}
 
 // fields of a log line, at its top level so that they can be queried: run, target, …
 type fields map[string]any
@@ -86,11 +97,11 @@ func New(c Config) http.Handler {
 	h := &handler{Config: c}
 	h.functions = map[string]function{
 		"schedule":           h.schedule,
-		"execute":            h.execute,
+		"execute":            queued(h.execute),
 		"cleanup":            h.cleanup,
-		"deadletter-execute": h.deadletter(backup.ExecuteQueue + backup.Poison),
-		"restore":            h.restore,
-		"deadletter-restore": h.deadletterRestore,
+		"deadletter-execute": queued(h.deadletter),
+		"restore":            queued(h.restore),
+		"deadletter-restore": queued(h.deadletterRestore),
 	}
 	return h
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"lifeboat/internal/api"
 	"lifeboat/internal/backup"
 	"lifeboat/internal/engine"
 	"lifeboat/internal/plans"
@@ -46,8 +47,8 @@ func (w *watched) List(ctx context.Context, p, from, to string, limit int) ([]ba
 	return w.Catalog.List(ctx, p, from, to, limit)
 }
 
-// door is the handler over an engine in memory, with its log.
-type door struct {
+// app is the handler over an engine in memory, with its log.
+type app struct {
 	http.Handler
 	catalog *watched
 	queue   *memory.Queue
@@ -55,8 +56,8 @@ type door struct {
 	plans   func() ([]backup.Plan, error)
 }
 
-func newDoor(change func(*Config)) *door {
-	d := &door{catalog: &watched{Catalog: memory.NewCatalog(time.Now)}, queue: memory.NewQueue(time.Now)}
+func newApp(change func(*Config)) *app {
+	d := &app{catalog: &watched{Catalog: memory.NewCatalog(time.Now)}, queue: memory.NewQueue(time.Now)}
 	d.plans = func() ([]backup.Plan, error) {
 		return []backup.Plan{{
 			Name: "nightly", Targets: []string{target}, Schedule: schedule.Schedule{Zone: time.UTC},
@@ -87,7 +88,7 @@ func newDoor(change func(*Config)) *door {
 	return d
 }
 
-func (d *door) call(method, path, body string, header ...string) *httptest.ResponseRecorder {
+func (d *app) call(method, path, body string, header ...string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, "http://127.0.0.1:8080"+path, strings.NewReader(body))
 	r.Header.Set(invocationHeader, "invocation-1")
 	if body != "" {
@@ -102,7 +103,7 @@ func (d *door) call(method, path, body string, header ...string) *httptest.Respo
 }
 
 // lines returns the log lines since its last call.
-func (d *door) lines(t *testing.T) []map[string]any {
+func (d *app) lines(t *testing.T) []map[string]any {
 	t.Helper()
 	var lines []map[string]any
 	for _, text := range strings.Split(strings.TrimSpace(d.log.String()), "\n") {
@@ -134,7 +135,7 @@ func TestEveryFunctionAnswersTheHost(t *testing.T) {
 		"schedule": "timer.json", "cleanup": "timer.json", "execute": "queue-binary.json", "deadletter-execute": "queue-binary.json", "restore": "queue-binary.json",
 		"deadletter-restore": "queue-binary.json",
 	} {
-		d := newDoor(nil)
+		d := newApp(nil)
 		w := d.call("POST", "/"+name, envelope(t, file))
 		if w.Code != 200 || w.Header().Get("Content-Type") != "application/json" || strings.TrimSpace(w.Body.String()) != "{}" {
 			t.Errorf("%s answers %d %s %q", name, w.Code, w.Header().Get("Content-Type"), w.Body)
@@ -151,14 +152,14 @@ func TestEveryFunctionAnswersTheHost(t *testing.T) {
 }
 
 func TestReadiness(t *testing.T) {
-	d := newDoor(nil)
+	d := newApp(nil)
 	if w := d.call("GET", "/", ""); w.Code != 200 || d.log.Len() > 0 {
 		t.Errorf("%d, and logs %q", w.Code, &d.log)
 	}
 }
 
 func TestFailureIsTold(t *testing.T) {
-	d := newDoor(nil)
+	d := newApp(nil)
 	d.plans = func() ([]backup.Plan, error) { return nil, errors.New("plan.yaml:7: nonsense") }
 	w := d.call("POST", "/schedule", envelope(t, "timer.json"))
 	if w.Code != 500 || !json.Valid(w.Body.Bytes()) {
@@ -175,7 +176,7 @@ func TestFailureIsTold(t *testing.T) {
 }
 
 func TestPanicHarmsOneInvocation(t *testing.T) {
-	d := newDoor(nil)
+	d := newApp(nil)
 	good := d.plans
 	d.plans = func() ([]backup.Plan, error) { panic("at the disco") }
 	for _, call := range []func() *httptest.ResponseRecorder{
@@ -197,7 +198,7 @@ func TestPanicHarmsOneInvocation(t *testing.T) {
 }
 
 func TestDeadlineOfAnInvocation(t *testing.T) {
-	d := newDoor(nil)
+	d := newApp(nil)
 	d.call("POST", "/schedule", envelope(t, "timer.json"))
 	d.call("GET", "/api/runs?target="+target, "")
 	if d.catalog.longest <= 0 || d.catalog.longest > 4*time.Minute {
@@ -207,7 +208,7 @@ func TestDeadlineOfAnInvocation(t *testing.T) {
 
 // TestBrokenSettings checks that the process serves, and names the missing setting to each caller.
 func TestBrokenSettings(t *testing.T) {
-	d := newDoor(func(c *Config) { c.Engine, c.Broken = nil, errors.New("the app setting LIFEBOAT_PLAN is missing") })
+	d := newApp(func(c *Config) { c.Engine, c.Broken = nil, errors.New("the app setting LIFEBOAT_PLAN is missing") })
 	for _, call := range []struct {
 		method, path, body string
 		status             int
@@ -242,7 +243,7 @@ func TestOrigin(t *testing.T) {
 		"Core Tools, which tells both": {host: "localhost:7071", headers: []string{"X-Forwarded-Host", "localhost:7071"}, want: "http://localhost:7071/"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := newDoor(func(c2 *Config) { c2.Host, c2.Secure = c.host, c.secure })
+			d := newApp(func(c2 *Config) { c2.Host, c2.Secure = c.host, c.secure })
 			w := d.call("POST", "/api/backups", `{"target":"`+target+`"}`, c.headers...)
 			var run struct{ ID string }
 			if err := json.Unmarshal(w.Body.Bytes(), &run); err != nil || w.Code != 202 {
@@ -264,7 +265,7 @@ func TestOrigin(t *testing.T) {
 
 // TestKeysAreNotLogged checks the log lines of requests, since a function key may come in the query.
 func TestKeysAreNotLogged(t *testing.T) {
-	d := newDoor(nil)
+	d := newApp(nil)
 	d.call("GET", "/api/runs?code=s3cret&target="+target, "", "x-functions-key", "s3cret2")
 	if log := d.log.String(); !strings.Contains(log, "/api/runs") || strings.Contains(log, "s3cret") {
 		t.Errorf("logs %s", log)
@@ -273,7 +274,7 @@ func TestKeysAreNotLogged(t *testing.T) {
 
 // TestRepeatedRequest checks that the same ID is the same run, also the host's own ID, and that requests without one differ.
 func TestRepeatedRequest(t *testing.T) {
-	d := newDoor(nil)
+	d := newApp(nil)
 	ask := func(header ...string) string {
 		t.Helper()
 		w := d.call("POST", "/api/backups", `{"target":"`+target+`"}`, header...)
@@ -306,10 +307,10 @@ func TestRunInItsStates(t *testing.T) {
 	}
 	why := backup.Reason{Code: "C", Message: "back up x: no", Hint: "h", Said: "no", RequestID: "r"}
 	details := (&handler{Config: Config{Engine: &engine.Engine{}}}).view(engine.Status{Run: backup.Run{State: backup.Failed, Reason: why}}).Error.Details
-	if got := fmt.Sprint(details); got != fmt.Sprint([]apiError{{Code: "Hint", Message: "h"}, {Code: "Said", Message: "no"}, {Code: "RequestId", Message: "r"}}) {
+	if got := fmt.Sprint(details); got != fmt.Sprint([]api.Problem{{Code: "Hint", Message: "h"}, {Code: "Said", Message: "no"}, {Code: "RequestId", Message: "r"}}) {
 		t.Errorf("details %s", got)
 	}
-	d := newDoor(nil)
+	d := newApp(nil)
 	w := d.call("POST", "/api/backups", `{"target":"`+target+`"}`)
 	where := strings.TrimPrefix(w.Header().Get("Location"), "http://127.0.0.1:8080")
 	if w := d.call("GET", where, ""); w.Code != 202 || w.Header().Get("Retry-After") == "" || !strings.Contains(w.Body.String(), "NotStarted") {
@@ -317,7 +318,7 @@ func TestRunInItsStates(t *testing.T) {
 	}
 	messages := d.queue.Messages("execute")
 	if len(messages) != 1 {
-		t.Fatalf("%d wake-ups", len(messages))
+		t.Fatalf("%d step messages", len(messages))
 	}
 	// There is no provider here: the step ends the run, and says so.
 	data := `{"Data":{"message":"` + base64.StdEncoding.EncodeToString(messages[0].Body) + `"},"Metadata":{}}`
@@ -331,7 +332,7 @@ func TestRunInItsStates(t *testing.T) {
 
 // TestEveryAnswerIsJSON checks answers that a router would give by itself.
 func TestEveryAnswerIsJSON(t *testing.T) {
-	d := newDoor(nil)
+	d := newApp(nil)
 	for _, c := range []struct {
 		method, path, body string
 		status             int

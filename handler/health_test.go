@@ -7,15 +7,16 @@ import (
 	"testing"
 	"time"
 
+	"lifeboat/internal/api"
 	"lifeboat/internal/backup"
 	"lifeboat/internal/health"
 	"lifeboat/internal/schedule"
 )
 
-// healthDoor is a door whose plan has a slot each day, which the first tick has seen.
-func healthDoor(t *testing.T) *door {
+// healthHandler is a handler whose plan has a scheduled time each day, which the first timer run has seen.
+func healthHandler(t *testing.T) *app {
 	t.Helper()
-	d := newDoor(nil)
+	d := newApp(nil)
 	plans, err := d.plans()
 	if err != nil {
 		t.Fatal(err)
@@ -33,7 +34,7 @@ func healthDoor(t *testing.T) *door {
 }
 
 // put writes a row of the target.
-func (d *door) put(t *testing.T, row string, value any) {
+func (d *app) put(t *testing.T, row string, value any) {
 	t.Helper()
 	body, err := json.Marshal(value)
 	if err != nil {
@@ -51,26 +52,26 @@ func (d *door) put(t *testing.T, row string, value any) {
 	}
 }
 
-func (d *door) health(t *testing.T, status int) healthView {
+func (d *app) health(t *testing.T, status int) api.Health {
 	t.Helper()
 	w := d.call("GET", "/api/health", "")
-	var v healthView
+	var v api.Health
 	if err := json.Unmarshal(w.Body.Bytes(), &v); err != nil {
 		t.Fatalf("%s: %v", w.Body, err)
 	}
 	if w.Code != status || w.Header().Get("Content-Type") != "application/json" ||
-		w.Header().Get("Cache-Control") != "no-store" {
+		w.Header().Get("Cache-Control") != "no-store" || strings.Contains(w.Body.String(), `"0001-01-01`) { // a time that is not known is left out
 		t.Errorf("%d %v %s, want %d", w.Code, w.Header(), w.Body, status)
 	}
 	return v
 }
 
 func TestHealth(t *testing.T) {
-	d := healthDoor(t)
+	d := healthHandler(t)
 	v := d.health(t, 200)
 	if len(v.Targets) != 1 || v.Status != health.Pending || v.Targets[0].Target != target ||
 		v.Targets[0].Plan != "nightly" ||
-		v.Targets[0].Interval != 24*60*60 || v.Targets[0].NextSlot == nil || v.Plan.Refused || v.Checked == nil {
+		v.Targets[0].Interval != 24*60*60 || v.Targets[0].NextScheduledTime.IsZero() || v.Plan.Refused || v.Checked.IsZero() {
 		t.Errorf("a new plan: %+v", v)
 	}
 	if lines := d.lines(t); len(lines) != 1 || lines[0]["function"] != "health" || lines[0]["level"] != "info" {
@@ -100,31 +101,31 @@ func TestHealth(t *testing.T) {
 
 // TestHealthOfARefusedPlan checks that health measures the last good plan; if there is none, the status is unprotected.
 func TestHealthOfARefusedPlan(t *testing.T) {
-	d := newDoor(nil)
+	d := newApp(nil)
 	d.plans = func() ([]backup.Plan, error) {
 		return nil, errors.Join(errors.New("plan.yaml:7: nonsense"), errors.New("plan.yaml:8: more of it"))
 	}
 	v := d.health(t, 503)
-	if v.Status != health.Unprotected || !v.Plan.Refused || v.Plan.RefusedSince != nil || v.Plan.Error == nil ||
+	if v.Status != health.Unprotected || !v.Plan.Refused || !v.Plan.RefusedSince.IsZero() || v.Plan.Error == nil ||
 		len(v.Plan.Error.Details) != 2 || len(v.Targets) != 0 {
 		t.Errorf("never a good plan: %+v", v)
 	}
 	if w := d.call("POST", "/schedule", envelope(t, "timer.json")); w.Code != 500 {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
-	if v := d.health(t, 503); v.Plan.RefusedSince == nil {
-		t.Errorf("the tick has found it: %+v", v.Plan)
+	if v := d.health(t, 503); v.Plan.RefusedSince.IsZero() {
+		t.Errorf("the timer run has found it: %+v", v.Plan)
 	}
 }
 
 // TestHealthAnswersJSON checks the answer also when storage fails or there is no plan.
 func TestHealthAnswersJSON(t *testing.T) {
-	broken := newDoor(func(c *Config) { c.Engine, c.Broken = nil, errors.New("the app setting LIFEBOAT_PLAN is missing") })
+	broken := newApp(func(c *Config) { c.Engine, c.Broken = nil, errors.New("the app setting LIFEBOAT_PLAN is missing") })
 	if w := broken.call("GET", "/api/health", ""); w.Code != 503 ||
 		!strings.Contains(w.Body.String(), "LIFEBOAT_PLAN is missing") {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
-	if w := newDoor(nil).call("POST", "/api/health", "{}"); w.Code != 405 || w.Header().Get("Allow") != "GET, HEAD" {
+	if w := newApp(nil).call("POST", "/api/health", "{}"); w.Code != 405 || w.Header().Get("Allow") != "GET, HEAD" {
 		t.Errorf("%d %v %s", w.Code, w.Header(), w.Body)
 	}
 }

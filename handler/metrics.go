@@ -17,9 +17,6 @@ import (
 // It answers 200 in every state of the targets: to a scraper any other status means that there are no metrics.
 func (h *handler) getMetrics(w http.ResponseWriter, r *http.Request) error {
 	force, noPlan := h.Plans.Current(r.Context())
-	if noPlan != nil {
-		force.Plans = nil
-	}
 	targets, clockwork, err := h.Engine.Health(r.Context(), force)
 	if err != nil && noPlan == nil {
 		return err
@@ -37,13 +34,13 @@ func (h *handler) getMetrics(w http.ResponseWriter, r *http.Request) error {
 	m.sample(float64(events.Undeliverable))
 	m.family("lifeboat_time_zones_info", "Which version of the time zones schedules are read by.")
 	m.sample(1, "version", h.TimeZones)
-	m.family("lifeboat_plan_refused", "1 if plan.yaml as it is now is not in force.")
+	m.family("lifeboat_plan_refused", "1 if plan.yaml as it is now is not active.")
 	m.sample(flag(force.Refused != nil || noPlan != nil))
 	m.family("lifeboat_timer_silent", "1 if the host seems to call the timer's function no more.")
 	for _, t := range clockwork.Timers {
 		m.sample(flag(t.Silent), "timer", t.Timer)
 	}
-	m.family("lifeboat_timer_last_tick_timestamp_seconds", "When a tick of the timer was noted last, once in five minutes.")
+	m.family("lifeboat_timer_last_run_timestamp_seconds", "When a timer run of the timer was noted last, once in five minutes.")
 	for _, t := range clockwork.Timers {
 		if !t.Last.IsZero() {
 			m.sample(seconds(t.Last), "timer", t.Timer)
@@ -114,14 +111,14 @@ func (m *metrics) targets(targets []health.TargetHealth) {
 	}
 	m.family("lifeboat_target_status", "1 for the status that the target has by its plan, 0 for the others.")
 	for _, t := range targets {
-		for _, s := range []health.Protection{health.Protected, health.Copied, health.Pending, health.Late, health.Unprotected} {
+		for _, s := range health.Protections {
 			m.sample(flag(t.Status == s), "target", t.Target, "plan", t.Plan, "status", string(s))
 		}
 	}
 	each("lifeboat_target_deadline_timestamp_seconds",
 		"When the target turns unprotected unless it gets a newer recovery point, or when it did.",
 		func(t health.TargetHealth) (float64, bool) { return seconds(t.Deadline), !t.Deadline.IsZero() })
-	each("lifeboat_target_interval_seconds", "Time between the slots of the plan around the target's newest recovery point.",
+	each("lifeboat_target_interval_seconds", "Time between the scheduled times of the plan around the target's newest recovery point.",
 		func(t health.TargetHealth) (float64, bool) { return t.Interval.Seconds(), t.Interval > 0 })
 	for _, kind := range []struct {
 		name, help string
@@ -150,12 +147,12 @@ func (m *metrics) targets(targets []health.TargetHealth) {
 	}
 	m.family("lifeboat_runs_in_flight", "Targets whose newest run has not ended.")
 	m.sample(float64(flying))
-	m.family("lifeboat_plan_next_slot_timestamp_seconds", "When the plan wants its next runs; missing while it makes none.")
+	m.family("lifeboat_plan_next_scheduled_timestamp_seconds", "When the plan wants its next runs; missing while it makes none.")
 	var seen []string
 	for _, t := range targets {
-		if !t.NextSlot.IsZero() && !slices.Contains(seen, t.Plan) {
+		if !t.NextScheduledTime.IsZero() && !slices.Contains(seen, t.Plan) {
 			seen = append(seen, t.Plan)
-			m.sample(seconds(t.NextSlot), "plan", t.Plan)
+			m.sample(seconds(t.NextScheduledTime), "plan", t.Plan)
 		}
 	}
 }

@@ -45,7 +45,7 @@ func parsed(t *testing.T, p textparse.Parser) map[string]float64 {
 }
 
 // scrape asks in both formats, and checks that the samples are the same.
-func (d *door) scrape(t *testing.T) map[string]float64 {
+func (d *app) scrape(t *testing.T) map[string]float64 {
 	t.Helper()
 	w := d.call("GET", "/api/metrics", "", "Accept", "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;q=0.2")
 	if kind := w.Header().Get("Content-Type"); w.Code != 200 || w.Header().Get("Cache-Control") != "no-store" ||
@@ -65,7 +65,7 @@ func (d *door) scrape(t *testing.T) map[string]float64 {
 }
 
 func TestMetrics(t *testing.T) {
-	d := healthDoor(t)
+	d := healthHandler(t)
 	of := func(name string, more ...string) string {
 		l := append([]string{"__name__", "lifeboat_" + name, "target", target, "plan", "nightly"}, more...)
 		return labels.FromStrings(l...).String()
@@ -99,14 +99,14 @@ func TestMetrics(t *testing.T) {
 		}
 	}
 	if age < 3*86400-10 || age > 3*86400+60 || m[of("target_deadline_timestamp_seconds")] >= float64(time.Now().Unix()) ||
-		m[`{__name__="lifeboat_plan_next_slot_timestamp_seconds", plan="nightly"}`] < float64(time.Now().Unix()) {
+		m[`{__name__="lifeboat_plan_next_scheduled_timestamp_seconds", plan="nightly"}`] < float64(time.Now().Unix()) {
 		t.Errorf("unprotected: %v", m)
 	}
 	d.plans = func() ([]backup.Plan, error) { return nil, errors.New("plan.yaml:7: nonsense") }
 	if m := d.scrape(t); m[`{__name__="lifeboat_plan_refused"}`] != 1 {
 		t.Errorf("a refused plan: %v", m)
 	}
-	broken := newDoor(func(c *Config) { c.Engine, c.Broken = nil, errors.New("the app setting LIFEBOAT_PLAN is missing") })
+	broken := newApp(func(c *Config) { c.Engine, c.Broken = nil, errors.New("the app setting LIFEBOAT_PLAN is missing") })
 	if w := broken.call("GET", "/api/metrics", ""); w.Code != 503 {
 		t.Errorf("settings that cannot be used: %d", w.Code)
 	}
@@ -145,7 +145,7 @@ func TestMetricsAreDocumented(t *testing.T) {
 		slices.Sort(found)
 		return slices.Compact(found)
 	}
-	w := healthDoor(t).call("GET", "/api/metrics", "")
+	w := healthHandler(t).call("GET", "/api/metrics", "")
 	written, wanted := names("(?m)^# TYPE (lifeboat_[a-z_]+)", w.Body.String()), names("`(lifeboat_[a-z_]+)", string(text))
 	if !slices.Equal(written, wanted) || len(written) < 8 {
 		t.Errorf("written %q\n documented %q", written, wanted)

@@ -65,10 +65,10 @@ func TestOperationsAreReadAlikeByAllPollers(t *testing.T) {
 		{name: "a restore that is canceled", collection: "restores", body: orderText, provider: true, can: busy, cancel: true, end: "Canceled"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			d := newDoor(nil)
+			d := newApp(nil)
 			if c.provider {
 				var service *restoring
-				d, service, _ = restoreDoor(t, false)
+				d, service, _ = restoreHandler(t, false)
 				service.can = c.can
 			}
 			path := "/api/backups"

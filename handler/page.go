@@ -1,49 +1,47 @@
 package handler
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
 
+	"lifeboat/internal/api"
 	"lifeboat/internal/backup"
 )
 
-// cut is the part of a target's list that a caller wants, newest first: ?target=resource ID, &top=1 to 100 (20), &after=ID
-// of the last one seen.
-type cut struct {
-	target, after string
-	top           int
-}
-
-// page is a part of a list. NextLink is the address of the next part, "" at the end.
-type page[T any] struct {
-	Value    []T    `json:"value"`
-	NextLink string `json:"nextLink,omitempty"`
-}
-
-func readCut(r *http.Request) (cut, error) {
+// list answers with the part of a target's list that a caller wants, newest first: ?target=resource ID, &top=1 to 100 (20),
+// &after=ID of the last one seen. read also returns the ID behind which the next part begins, "" at the end.
+func list[T, V any](
+	h *handler, w http.ResponseWriter, r *http.Request,
+	read func(ctx context.Context, target, after string, top int) (found []T, next string, err error), view func(T) V,
+) error {
 	query := r.URL.Query()
-	c := cut{target: strings.TrimSuffix(query.Get("target"), "/"), after: query.Get("after"), top: 20}
-	if _, err := backup.ParseResource(c.target); err != nil {
-		return c, refuse(http.StatusBadRequest, "InvalidTarget", "target", "%v", err)
+	target, top := strings.TrimSuffix(query.Get("target"), "/"), 20
+	if _, err := backup.ParseResource(target); err != nil {
+		return refuse(http.StatusBadRequest, "InvalidTarget", "target", "%v", err)
 	}
 	if text := query.Get("top"); text != "" {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 1 || n > 100 {
-			return c, refuse(http.StatusBadRequest, "InvalidTop", "top", "%q is not a number from 1 to 100", text)
+			return refuse(http.StatusBadRequest, "InvalidTop", "top", "%q is not a number from 1 to 100", text)
 		}
-		c.top = n
+		top = n
 	}
-	return c, nil
-}
-
-// nextLink returns the address of the same list, after the entry with the ID.
-func (h *handler) nextLink(r *http.Request, c cut, after string) string {
-	if after == "" {
-		return ""
+	found, next, err := read(r.Context(), target, query.Get("after"), top)
+	if err != nil {
+		return err
 	}
-	return h.origin(r) + r.URL.Path + "?" + url.Values{
-		"target": {c.target}, "top": {strconv.Itoa(c.top)}, "after": {after},
-	}.Encode()
+	part := api.Page[V]{Value: []V{}}
+	for _, one := range found {
+		part.Value = append(part.Value, view(one))
+	}
+	if next != "" {
+		part.NextLink = h.origin(r) + r.URL.Path + "?" + url.Values{
+			"target": {target}, "top": {strconv.Itoa(top)}, "after": {next},
+		}.Encode()
+	}
+	writeJSON(w, http.StatusOK, part)
+	return nil
 }

@@ -2,29 +2,20 @@ package handler
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"io"
 	"net/http"
 	"unicode/utf8"
 
+	"lifeboat/internal/api"
 	"lifeboat/internal/backup"
 	"lifeboat/internal/engine"
 )
 
-// recoveryPointView is a recovery point by itself. Run is the URL of the run that made it; both have the same ID.
-type recoveryPointView struct {
-	ID     string `json:"id"`
-	Plan   string `json:"plan"`
-	Target string `json:"target"`
-	Run    string `json:"run"`
-	pointView
-	// NotIncluded lists what it does not contain.
-	NotIncluded []string `json:"notIncluded"`
-}
-
-func (h *handler) viewRecoveryPoint(r *http.Request, p backup.Point) recoveryPointView {
-	return recoveryPointView{
-		ID: p.ID, Plan: p.Plan, Target: p.Target, Run: h.origin(r) + "/api/runs/" + p.ID, pointView: viewPoint(p),
+func (h *handler) viewRecoveryPoint(r *http.Request, p backup.Point) api.RecoveryPoint {
+	return api.RecoveryPoint{
+		ID: p.ID, Plan: p.Plan, Target: p.Target, Run: h.origin(r) + "/api/runs/" + p.ID, Point: viewPoint(p),
 		NotIncluded: h.notIncluded(p.Target),
 	}
 }
@@ -37,24 +28,19 @@ func (h *handler) notIncluded(target string) []string {
 
 // listPoints lists a target's recovery points in every state, newest run first, as listRuns does its runs.
 func (h *handler) listPoints(w http.ResponseWriter, r *http.Request) error {
-	c, err := readCut(r)
-	if err != nil {
-		return err
+	read := func(ctx context.Context, target, after string, top int) ([]backup.Point, string, error) {
+		points, next, err := h.Engine.RecoveryPoints(ctx, target, after, top)
+		return points, next, pointError(err, after)
 	}
-	points, next, err := h.Engine.RecoveryPoints(r.Context(), c.target, c.after, c.top)
-	if err != nil {
-		return pointError(err, c.after)
-	}
-	value := []recoveryPointView{}
-	for _, p := range points {
-		value = append(value, h.viewRecoveryPoint(r, p))
-	}
-	writeJSON(w, http.StatusOK, page[recoveryPointView]{value, h.nextLink(r, c, next)})
-	return nil
+	return list(h, w, r, read, func(p backup.Point) api.RecoveryPoint { return h.viewRecoveryPoint(r, p) })
 }
 
 func (h *handler) getPoint(w http.ResponseWriter, r *http.Request) error {
 	p, err := h.Engine.RecoveryPoint(r.Context(), r.PathValue("id"))
+	return h.answerPoint(w, r, p, err)
+}
+
+func (h *handler) answerPoint(w http.ResponseWriter, r *http.Request, p backup.Point, err error) error {
 	if err != nil {
 		return pointError(err, r.PathValue("id"))
 	}
@@ -82,15 +68,10 @@ func (h *handler) acceptPoint(w http.ResponseWriter, r *http.Request) error {
 		return refuse(http.StatusBadRequest, "InvalidReason", "reason", "the reason is longer than %d characters", longestAcceptance)
 	}
 	p, err := h.Engine.Accept(r.Context(), r.PathValue("id"), h.caller(r), body.Reason)
-	if err != nil {
-		return pointError(err, r.PathValue("id"))
-	}
-	note(w, backup.Run{ID: p.ID, Target: p.Target})
-	writeJSON(w, http.StatusOK, h.viewRecoveryPoint(r, p))
-	return nil
+	return h.answerPoint(w, r, p, err)
 }
 
-// pointError returns the error for the ID of a recovery point.
+// pointError returns the error for the ID of a recovery point; nil without an error.
 func pointError(err error, id string) error {
 	switch {
 	case errors.Is(err, backup.ErrNotFound):

@@ -25,7 +25,7 @@ func TestAccept(t *testing.T) {
 		{backup.Deleting, "", 409, "RecoveryPointGone"},
 		{backup.Expired, "", 409, "is expired: keep.within ended"},
 	} {
-		d := newDoor(nil)
+		d := newApp(nil)
 		var run struct{ ID string }
 		if err := json.Unmarshal(d.call("POST", "/api/backups", `{"target":"`+target+`"}`).Body.Bytes(), &run); err != nil {
 			t.Fatal(err)
@@ -59,7 +59,7 @@ func TestKeptByStorage(t *testing.T) {
 			`"message":"end the policy"}]}}`: {Until: begin.Add(48 * time.Hour), Again: begin.Add(48 * time.Hour), Reason: refusal},
 		`"keptByStorage":{"nextTryDateTime":"2026-11-03T08:30:00Z","error":`: {Again: begin.Add(6 * time.Hour), Reason: refusal},
 	} {
-		d := newDoor(nil)
+		d := newApp(nil)
 		var run struct{ ID string }
 		if err := json.Unmarshal(d.call("POST", "/api/backups", `{"target":"`+target+`"}`).Body.Bytes(), &run); err != nil {
 			t.Fatal(err)

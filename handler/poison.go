@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"lifeboat/internal/api"
 	"lifeboat/internal/backup"
 )
 
@@ -52,11 +53,10 @@ func (p *poison) failed(function string, came time.Time, err error) {
 func (p *poison) first(queue string, now time.Time) time.Time {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	came := p.came[queue]
-	if came.IsZero() || !came.Add(poisonLife).After(now) {
-		return time.Time{}
+	if deleted := p.came[queue].Add(poisonLife); deleted.After(now) {
+		return deleted
 	}
-	return came.Add(poisonLife)
+	return time.Time{}
 }
 
 // gone forgets the failed messages of a queue that is empty.
@@ -66,19 +66,9 @@ func (p *poison) gone(queue string) {
 	delete(p.came, queue)
 }
 
-// poisonView is a poison queue that is not empty, or cannot be seen.
-type poisonView struct {
-	Queue string `json:"queue"`
-	// Messages is the number of messages in it, if storage answers.
-	Messages int `json:"messages,omitempty"`
-	// Deleted is the time at which Azure deletes the first of them; missing if that is not known.
-	Deleted *time.Time `json:"firstDeletedDateTime,omitempty"`
-	Reason  apiError   `json:"reason"`
-}
-
 // poisoned are the poison queues with messages in them: the host hands each message to its function five times at most, and
 // Azure deletes it after a week.
-func (h *handler) poisoned(ctx context.Context) (all []poisonView) {
+func (h *handler) poisoned(ctx context.Context) (all []api.Poison) {
 	for _, function := range slices.Sorted(maps.Keys(poisonQueues)) {
 		if v := h.poisonedIn(ctx, function, poisonQueues[function]); v.Reason.Code != "" {
 			all = append(all, v)
@@ -88,8 +78,8 @@ func (h *handler) poisoned(ctx context.Context) (all []poisonView) {
 }
 
 // poisonedIn checks one of them. There is no reason if it is empty.
-func (h *handler) poisonedIn(ctx context.Context, function, queue string) poisonView {
-	v, first := poisonView{Queue: queue}, time.Time{}
+func (h *handler) poisonedIn(ctx context.Context, function, queue string) api.Poison {
+	v, first := api.Poison{Queue: queue}, time.Time{}
 	now := h.Now().UTC()
 	if h.Poison != nil {
 		ctx, cancel := context.WithTimeout(ctx, poisonTime)
@@ -97,7 +87,7 @@ func (h *handler) poisonedIn(ctx context.Context, function, queue string) poison
 		var err error
 		switch v.Messages, first, err = h.Poison(ctx, queue); {
 		case err != nil:
-			v.Reason = apiError{Code: "PoisonUnseen", Message: err.Error(), Details: []apiError{{Code: "Hint", Message: "See that the app has the " +
+			v.Reason = api.Problem{Code: "PoisonUnseen", Message: err.Error(), Details: []api.Problem{{Code: "Hint", Message: "See that the app has the " +
 				"role Storage Queue Data Contributor on its own storage account, and that the account's firewall admits it."}}}
 			return v
 		case v.Messages == 0:
@@ -108,7 +98,7 @@ func (h *handler) poisonedIn(ctx context.Context, function, queue string) poison
 	if failing := h.poison.first(queue, now); first.IsZero() || !failing.IsZero() && failing.Before(first) {
 		first = failing
 	}
-	v.Deleted = when(first)
+	v.Deleted = first
 	day := "the first of them on " + first.UTC().Format(time.DateOnly)
 	switch {
 	case first.IsZero() && h.Poison == nil:
@@ -116,9 +106,9 @@ func (h *handler) poisonedIn(ctx context.Context, function, queue string) poison
 	case first.IsZero():
 		day = "each of them seven days after it came, the last by " + now.Add(poisonLife).Format(time.DateOnly)
 	}
-	v.Reason = apiError{
+	v.Reason = api.Problem{
 		Code: "MessagesPoisoned", Message: "messages that failed five times wait in the queue " + queue + ", and Azure deletes " + day,
-		Details: []apiError{{Code: "Hint", Message: "See in the log why the function " + function + " fails, and mend that. The host delivers " +
+		Details: []api.Problem{{Code: "Hint", Message: "See in the log why the function " + function + " fails, and mend that. The host delivers " +
 			"each of them five times within an hour, and never again: what is left must be sent anew, as the runbook of dead letters says."}},
 	}
 	if v.Messages > 0 {
@@ -128,7 +118,7 @@ func (h *handler) poisonedIn(ctx context.Context, function, queue string) poison
 }
 
 // poisonDetails lists them as details of an error.
-func poisonDetails(all []poisonView) (details []apiError) {
+func poisonDetails(all []api.Poison) (details []api.Problem) {
 	for _, p := range all {
 		details = append(details, p.Reason)
 	}

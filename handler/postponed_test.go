@@ -13,7 +13,7 @@ import (
 // TestRestoreOutlivesAnHourOfTrouble checks that a request that the host gives up again and again for an hour is put off each
 // time, and becomes the restore in the end; it keeps the time at which it was first sent.
 func TestRestoreOutlivesAnHourOfTrouble(t *testing.T) {
-	d, _, _ := restoreDoor(t, false)
+	d, _, _ := restoreHandler(t, false)
 	good := d.plans
 	d.plans = func() ([]backup.Plan, error) { return nil, errors.New("the table does not answer") }
 	message, waited := []byte(orderText), time.Duration(0)

@@ -12,11 +12,7 @@ import (
 
 // restore makes the restore that a message asks for, and answers it. An unreadable message is kept among the dead letters, and
 // answered all the same.
-func (h *handler) restore(ctx context.Context, in invocation) (fields, error) {
-	message, err := in.message("message")
-	if err != nil {
-		return nil, err
-	}
+func (h *handler) restore(ctx context.Context, in invocation, message []byte) (fields, error) {
 	message, sent := engine.OriginalRequest(message, in.Inserted)
 	q, err := restore.ParseRequest(message, "")
 	q.Sent = sent
@@ -81,9 +77,7 @@ func (h *handler) postRestore(w http.ResponseWriter, r *http.Request) error {
 	operation := "/api/restores/" + run.ID
 	if run.State == backup.StateRefused {
 		w.Header().Set("Location", h.origin(r)+operation)
-		e := viewEnd(run)
-		e.status = http.StatusConflict
-		return e
+		return &apiError{*viewEnd(run), http.StatusConflict}
 	}
 	h.accept(w, r, operation, run)
 	return nil

@@ -63,12 +63,12 @@ func (r *restoring) BeginRestore(context.Context, backup.Restore) (backup.Operat
 	return r.begin()
 }
 
-// restoreDoor returns the door over a target with one recovery point, of seven bytes, and the point's ID. Its plan allows the
-// target to be restored into itself and the standby, with a safety backup or without.
-func restoreDoor(t *testing.T, safety bool, changes ...func(*Config)) (*door, *restoring, string) {
+// restoreHandler returns the handler over a target with one recovery point, of seven bytes, and the point's ID. Its plan allows
+// the target to be restored into itself and the standby, with a safety backup or without.
+func restoreHandler(t *testing.T, safety bool, changes ...func(*Config)) (*app, *restoring, string) {
 	t.Helper()
 	service := &restoring{}
-	d := newDoor(func(c *Config) {
+	d := newApp(func(c *Config) {
 		c.Engine.Providers = map[string]backup.Provider{"microsoft.apimanagement/service": service}
 		for _, change := range changes {
 			change(c)
@@ -103,11 +103,11 @@ func restoreDoor(t *testing.T, safety bool, changes ...func(*Config)) (*door, *r
 	return d, service, id
 }
 
-// drop removes the messages from the queue of wake-ups.
-func (d *door) drop() { d.queue.Receive("execute", 32, 7*24*time.Hour) }
+// drop removes the messages from the queue of step messages.
+func (d *app) drop() { d.queue.Receive("execute", 32, 7*24*time.Hour) }
 
-// step delivers the wake-ups in the queue.
-func (d *door) step(t *testing.T) {
+// step delivers the step messages in the queue.
+func (d *app) step(t *testing.T) {
 	t.Helper()
 	for _, m := range d.queue.Receive("execute", 32, 7*24*time.Hour) {
 		if w := d.send("execute", m.Body); w.Code != 200 {
@@ -117,7 +117,7 @@ func (d *door) step(t *testing.T) {
 }
 
 // send delivers a queue message as the host does.
-func (d *door) send(function string, message []byte) *httptest.ResponseRecorder {
+func (d *app) send(function string, message []byte) *httptest.ResponseRecorder {
 	text, err := json.Marshal(map[string]any{"Data": map[string][]byte{"message": message}, "Metadata": map[string]string{}})
 	if err != nil {
 		panic(err) // only text
@@ -126,7 +126,7 @@ func (d *door) send(function string, message []byte) *httptest.ResponseRecorder 
 }
 
 // giveUp acts as the host, and gives a message up each time that it is delivered. It returns how often it was put off.
-func (d *door) giveUp(t *testing.T, message []byte) (rounds int) {
+func (d *app) giveUp(t *testing.T, message []byte) (rounds int) {
 	t.Helper()
 	for before := len(d.queue.Messages("restore-requests")); ; rounds++ {
 		if w := d.send("deadletter-restore", message); w.Code != 200 {
@@ -141,7 +141,7 @@ func (d *door) giveUp(t *testing.T, message []byte) (rounds int) {
 }
 
 // told returns the events since its last call, and their data.
-func (d *door) told(t *testing.T) (types []string, data []map[string]any) {
+func (d *app) told(t *testing.T) (types []string, data []map[string]any) {
 	t.Helper()
 	for _, m := range d.queue.Receive("lifeboat-events", 32, 7*24*time.Hour) {
 		var e struct {
@@ -225,7 +225,7 @@ func TestRestoreMessage(t *testing.T) {
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			d, _, _ := restoreDoor(t, false)
+			d, _, _ := restoreHandler(t, false)
 			for range 2 {
 				if w := d.send("restore", []byte(test.text)); w.Code != 200 {
 					t.Fatalf("%d %s", w.Code, w.Body)
@@ -265,7 +265,7 @@ func TestRestoreMessage(t *testing.T) {
 }
 
 // rows returns the bodies of the catalog's rows whose partition or row begins so: only of runs that restore, or all.
-func (d *door) rows(t *testing.T, begin string) []string {
+func (d *app) rows(t *testing.T, begin string) []string {
 	t.Helper()
 	var bodies []string
 	for _, row := range d.catalog.Rows() {
@@ -280,7 +280,7 @@ func (d *door) rows(t *testing.T, begin string) []string {
 // TestRestoreRequestReused checks that the ID of another request is refused, whichever way it comes, and that a dry run does not
 // use an ID up.
 func TestRestoreRequestReused(t *testing.T) {
-	d, _, _ := restoreDoor(t, false)
+	d, _, _ := restoreHandler(t, false)
 	other := strings.Replace(orderText, `"latest"`, `"latest","into":"`+standby+`"`, 1)
 	for _, text := range []string{other[:len(other)-1] + `,"dryRun":true}`, orderText, other} {
 		if w := d.send("restore", []byte(text)); w.Code != 200 {
@@ -308,7 +308,7 @@ func TestRestoreRefusalIsAnswered(t *testing.T) {
 	for text, code := range map[string]string{
 		reused: "RequestIdReused", strings.Replace(reused, "latest", "Latest", 1): "InvalidRequest",
 	} {
-		d, _, _ := restoreDoor(t, false)
+		d, _, _ := restoreHandler(t, false)
 		for _, message := range []string{
 			orderText, strings.Replace(text, "QUEUE", "elsewhere", 1), strings.Replace(text, "QUEUE", "answers", 1),
 		} {
@@ -321,7 +321,7 @@ func TestRestoreRefusalIsAnswered(t *testing.T) {
 			t.Errorf("%s: answered %v", code, answers)
 		}
 	}
-	d := newDoor(nil)
+	d := newApp(nil)
 	d.plans = func() ([]backup.Plan, error) { return nil, errors.New("plan.yaml:7: nonsense") }
 	if w := d.send("restore", []byte("restore it")); w.Code != 200 {
 		t.Errorf("%d %s", w.Code, w.Body)
@@ -334,7 +334,7 @@ func TestRestoreRefusalIsAnswered(t *testing.T) {
 // TestRestoreMessageIsOld checks that the age of a message counts from when it was sent, also if the app was down meanwhile.
 func TestRestoreMessageIsOld(t *testing.T) {
 	for age, want := range map[time.Duration]string{23 * time.Hour: "queued", 24 * time.Hour: "refused", -time.Hour: "queued"} {
-		d, _, _ := restoreDoor(t, false)
+		d, _, _ := restoreHandler(t, false)
 		sent := time.Now().Add(-age).UTC().Truncate(time.Second)
 		d.call("POST", "/restore", fmt.Sprintf(`{"Data":{"message":%q},"Metadata":{"InsertionTime":%q}}`, orderText, sent.Format(time.RFC3339)))
 		var run struct {
@@ -354,7 +354,7 @@ func TestRestoreMessageIsOld(t *testing.T) {
 
 // TestDryRunIsToldAnew checks that a repeated dry run is the same event as long as the guards say the same.
 func TestDryRunIsToldAnew(t *testing.T) {
-	d, service, _ := restoreDoor(t, false)
+	d, service, _ := restoreHandler(t, false)
 	var ids []string
 	for i := range 4 {
 		if i == 2 {
@@ -386,7 +386,7 @@ func (q mute) Publish(ctx context.Context, e backup.Event) error {
 // TestRestoreWithoutReplies checks that the restore goes on if a queue for answers takes none, and that lifeboat-events gets each
 // event once.
 func TestRestoreWithoutReplies(t *testing.T) {
-	d, _, _ := restoreDoor(t, false, func(c *Config) { c.Engine.Queue = mute{c.Engine.Queue} })
+	d, _, _ := restoreHandler(t, false, func(c *Config) { c.Engine.Queue = mute{c.Engine.Queue} })
 	for _, text := range []string{orderText, strings.Replace(orderText, `"i"`, `"j","dryRun":true`, 1)} {
 		if w := d.send("restore", []byte(text[:len(text)-1]+`,"replyTo":"answers"}`)); w.Code != 200 {
 			t.Fatalf("%d %s", w.Code, w.Body)
@@ -418,7 +418,7 @@ func TestRestoreWithoutReplies(t *testing.T) {
 // TestRestoreMessageWaits checks that the message comes again if storage or the plan cannot be read, and that it is kept and
 // answered in the end.
 func TestRestoreMessageWaits(t *testing.T) {
-	d := newDoor(nil)
+	d := newApp(nil)
 	d.plans = func() ([]backup.Plan, error) { return nil, errors.New("plan.yaml:7: nonsense") }
 	if w := d.send("restore", []byte(orderText)); w.Code != 500 {
 		t.Errorf("%d %s", w.Code, w.Body)
@@ -447,7 +447,7 @@ func TestRestoreRequestGivenUp(t *testing.T) {
 		{"it cannot be read", "", with(`,"x":1`), "restore.refused", "InvalidRequest", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			d, _, _ := restoreDoor(t, false)
+			d, _, _ := restoreHandler(t, false)
 			if test.before != "" {
 				d.send("restore", []byte(test.before))
 				d.told(t)
@@ -487,7 +487,7 @@ func TestRestoreRequestGivenUp(t *testing.T) {
 // the same request is the same restore.
 func TestPostRestore(t *testing.T) {
 	const noID = `{"target":"` + target + `","recoveryPoint":"latest","requestedBy":"me","reason":"a test"}`
-	d, _, point := restoreDoor(t, false)
+	d, _, point := restoreHandler(t, false)
 	first := d.call("POST", "/api/restores", orderText, "Repeatability-Request-ID", "not this one")
 	v := read(t, first)
 	operation := first.Header().Get("Operation-Location")
@@ -563,7 +563,7 @@ func TestPostRestore(t *testing.T) {
 		t.Errorf("GET: %d", w.Code)
 	}
 	d.plans = func() ([]backup.Plan, error) { return nil, errors.New("plan.yaml:7: nonsense") }
-	fresh := newDoor(nil)
+	fresh := newApp(nil)
 	fresh.plans = d.plans
 	if w := fresh.call("POST", "/api/restores", orderText); w.Code != 503 || read(t, w).Error.Code != "PlanInvalid" {
 		t.Errorf("without a plan: %d %s", w.Code, w.Body)
@@ -572,7 +572,7 @@ func TestPostRestore(t *testing.T) {
 
 // TestRestoreOverHTTP reads a restore, cancels one while it waits, and confirms one once it has ended.
 func TestRestoreOverHTTP(t *testing.T) {
-	d, service, point := restoreDoor(t, false)
+	d, service, point := restoreHandler(t, false)
 	service.can = func() error {
 		return &backup.Fault{Kind: backup.Deferred, Code: "ServiceUpdating", Message: "it is updating"}
 	}
@@ -644,7 +644,7 @@ func TestRestoreMessagesOfTheCorpus(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", file, err)
 		}
-		d, _, _ := restoreDoor(t, false)
+		d, _, _ := restoreHandler(t, false)
 		if w := d.send("restore", []byte(message)); w.Code != 200 {
 			t.Errorf("%s: %d %s", file, w.Code, w.Body)
 		}

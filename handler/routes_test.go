@@ -13,7 +13,7 @@ func TestPathsStayWithTheirFunction(t *testing.T) {
 		r := httptest.NewRequest(method, path, nil)
 		w := httptest.NewRecorder()
 		function, serve := find(r)
-		d := newDoor(nil).Handler.(*handler)
+		d := newApp(nil).Handler.(*handler)
 		if err := serve(d, w, r); err != nil {
 			writeError(w, err)
 		}

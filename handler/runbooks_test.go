@@ -83,12 +83,12 @@ func (refusing) Preflight(context.Context, backup.Attempt) error {
 	return &backup.Fault{Kind: backup.Refused, Code: "TierNotSupported", Message: "not this tier", Hint: "Take another."}
 }
 
-// linesOf makes each event happen, behind the door, and returns the fields of each kind of line: by the event's type, and
+// linesOf makes each event happen, behind the handler, and returns the fields of each kind of line: by the event's type, and
 // by the function's name for lines of functions. The runs' events have one form.
 func linesOf(t *testing.T) map[string]map[string]bool {
 	t.Helper()
 	all := map[string]map[string]bool{}
-	note := func(d *door) {
+	note := func(d *app) {
 		t.Helper()
 		for _, line := range d.lines(t) {
 			kind, ok := line["event"].(string)
@@ -108,7 +108,7 @@ func linesOf(t *testing.T) map[string]map[string]bool {
 	}
 	timer, message := envelope(t, "timer.json"), envelope(t, "queue-binary.json")
 
-	d := healthDoor(t)
+	d := healthHandler(t)
 	d.put(t, "run-8000000000-000000000000", backup.Run{
 		ID: "r", Target: target, State: backup.Failed, Reason: backup.Reason{Code: "C", Message: "words", Hint: "do"},
 	})
@@ -127,8 +127,8 @@ func linesOf(t *testing.T) map[string]map[string]bool {
 		}
 	}
 	row("plan-nightly", map[string]any{"Plan": "nightly", "At": time.Now().AddDate(0, 0, -4)})
-	row("judged-nightly", map[string]any{"Plan": "nightly", "At": time.Now().AddDate(0, 0, -4)})
-	d.call("POST", "/schedule", timer) // slots missed, unprotected, runs
+	row("evaluated-nightly", map[string]any{"Plan": "nightly", "At": time.Now().AddDate(0, 0, -4)})
+	d.call("POST", "/schedule", timer) // scheduled times missed, unprotected, runs
 	d.call("POST", "/execute", message)
 	d.call("POST", "/deadletter-execute", message)
 	good := d.plans
@@ -139,7 +139,7 @@ func linesOf(t *testing.T) map[string]map[string]bool {
 	d.call("POST", "/execute", "{") // fails
 	note(d)
 
-	d = newDoor(func(c *Config) {
+	d = newApp(func(c *Config) {
 		c.Engine.Providers = map[string]backup.Provider{"microsoft.apimanagement/service": refusing{}}
 	})
 	d.call("POST", "/api/backups", `{"target":"`+target+`"}`)
@@ -157,7 +157,7 @@ func linesOf(t *testing.T) map[string]map[string]bool {
 		}
 	}
 
-	d, service, _ := restoreDoor(t, true)
+	d, service, _ := restoreHandler(t, true)
 	service.begin = func() (backup.Operation, error) {
 		return backup.Operation{}, &backup.Fault{Kind: backup.Refused, Code: "C", Message: "words", Hint: "do"}
 	}
@@ -171,13 +171,13 @@ func linesOf(t *testing.T) map[string]map[string]bool {
 	d.send("restore", []byte(orderText))
 	note(d)
 
-	d, _, _ = restoreDoor(t, false)
+	d, _, _ = restoreHandler(t, false)
 	for _, text := range []string{orderText, orderText[:len(orderText)-1] + `,"dryRun":true}`, strings.Replace(orderText, target, standby, 1), "{"} {
 		d.send("restore", []byte(text))
 	}
 	note(d)
 
-	d = newDoor(func(c *Config) { c.Engine.Now = func() time.Time { return time.Now().Add(time.Hour) } })
+	d = newApp(func(c *Config) { c.Engine.Now = func() time.Time { return time.Now().Add(time.Hour) } })
 	d.call("POST", "/schedule", timer)
 	note(d)
 	return all
@@ -187,7 +187,7 @@ var (
 	field = regexp.MustCompile(`\bline\.([A-Za-z]+)`)
 	asked = regexp.MustCompile(`line\.(?:event|function) (?:== ("[^"]+")|in \(([^)]+)\))`)
 	word  = regexp.MustCompile(`"([^"]+)"`)
-	named = regexp.MustCompile(`lifeboat\.(?:target|run|restore|plan|slots|clock|message)\.[a-z]+`)
+	named = regexp.MustCompile(`lifeboat\.(?:target|run|restore|plan|scheduled times|clock|message)\.[a-z]+`)
 )
 
 // TestRunbooks checks that every event has a runbook, each is in the index, and each query asks for fields that the lines have.

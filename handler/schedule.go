@@ -6,9 +6,9 @@ import (
 	"slices"
 )
 
-// schedule is the tick of the timer: it makes runs of the due slots, and sends lost wake-ups again. While plan.yaml is broken
-// the last good plan stays in force; if there is none, nothing new is scheduled, and the invocation fails. Runs under way go on
-// in any case.
+// schedule is the timer run of the timer: it makes runs of the due scheduled times, and sends lost step messages again. While
+// plan.yaml is broken the last good plan stays active; if there is none, nothing new is scheduled, and the invocation fails.
+// Runs under way go on in any case.
 func (h *handler) schedule(ctx context.Context, _ invocation) (fields, error) {
 	force, unsettled := h.Plans.Reconcile(ctx)
 	if force.Refused != nil {
@@ -21,7 +21,7 @@ func (h *handler) schedule(ctx context.Context, _ invocation) (fields, error) {
 		h.Plans.Observe(report.ActivePlan)
 	}
 	return fields{
-		"created": report.Created, "missed": report.Missed, "looked": report.Looked, "resent": report.Resent,
+		"created": report.Created, "missed": report.Missed, "scanned": report.Scanned, "requeued": report.Requeued,
 		"unprotected": len(report.Unprotected), "unsent": report.Unsent,
 	}, errors.Join(unsettled, err)
 }

@@ -8,45 +8,46 @@ import (
 	"testing"
 	"time"
 
+	"lifeboat/internal/api"
 	"lifeboat/internal/backup"
 	"lifeboat/internal/health"
 )
 
-// noted sets the age of the timer's last tick in its row.
-func (d *door) noted(t *testing.T, timer string, age time.Duration) {
+// noted sets the age of the timer's last timer run in its row.
+func (d *app) noted(t *testing.T, timer string, age time.Duration) {
 	t.Helper()
 	body, err := json.Marshal(map[string]time.Time{"At": time.Now().UTC().Add(-age).Truncate(time.Second)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	key := backup.Key{Partition: "schedule", Row: "last-tick-" + timer}
+	key := backup.Key{Partition: "schedule", Row: "last-run-" + timer}
 	if _, err := d.catalog.Apply(t.Context(), backup.Write{Op: backup.Put, Key: key, Body: body}); err != nil {
 		t.Fatal(err)
 	}
 }
 
 // TestHealthOfTimers checks that a silent timer makes the answer a 503 for any state of the targets, with the role to check
-// first, also while there is no plan; that the metrics say so too; and that a tick ends it.
+// first, also while there is no plan; that the metrics say so too; and that a timer run ends it.
 func TestHealthOfTimers(t *testing.T) {
-	for timer, patience := range map[string]time.Duration{"schedule": 15 * time.Minute, "cleanup": time.Hour} {
-		d := healthDoor(t)
-		d.noted(t, timer, patience-time.Minute)
+	for timer, timeout := range map[string]time.Duration{"schedule": 15 * time.Minute, "cleanup": time.Hour} {
+		d := healthHandler(t)
+		d.noted(t, timer, timeout-time.Minute)
 		if v := d.health(t, 200); len(v.Timers) != 2 || v.Timers[0].Timer != "schedule" || v.Timers[1].Timer != "cleanup" || v.Timers[0].Silent || v.Timers[1].Silent {
 			t.Errorf("%s, in time: %+v", timer, v.Timers)
 		}
-		d.noted(t, timer, patience+time.Minute)
+		d.noted(t, timer, timeout+time.Minute)
 		v := d.health(t, 503)
 		if v.Status != health.Unprotected || v.Targets[0].Status != health.Pending {
 			t.Errorf("%s: %+v", timer, v)
 		}
 		for _, each := range v.Timers {
-			if each.Silent != (each.Timer == timer) || each.Silent && (each.LastTick == nil || each.Reason.Code != "TimerSilent" ||
+			if each.Silent != (each.Timer == timer) || each.Silent && (each.LastRun.IsZero() || each.Reason.Code != "TimerSilent" ||
 				!strings.Contains(each.Reason.Details[0].Message, "Storage Blob Data Owner")) {
 				t.Errorf("%s: %+v", timer, each)
 			}
 		}
 		if samples := d.scrape(t); samples[`{__name__="lifeboat_timer_silent", timer="`+timer+`"}`] != 1 ||
-			samples[`{__name__="lifeboat_timer_last_tick_timestamp_seconds", timer="`+timer+`"}`] > float64(time.Now().Add(-patience).Unix()) {
+			samples[`{__name__="lifeboat_timer_last_run_timestamp_seconds", timer="`+timer+`"}`] > float64(time.Now().Add(-timeout).Unix()) {
 			t.Errorf("%s: %v", timer, samples)
 		}
 		good := d.plans
@@ -59,7 +60,7 @@ func TestHealthOfTimers(t *testing.T) {
 			t.Fatalf("%d %s", w.Code, w.Body)
 		}
 		if v := d.health(t, 200); v.Timers[0].Silent || v.Timers[1].Silent {
-			t.Errorf("%s ticks again: %+v", timer, v.Timers)
+			t.Errorf("%s timer runs again: %+v", timer, v.Timers)
 		}
 	}
 }
@@ -87,10 +88,10 @@ func TestHealthOfPoison(t *testing.T) {
 		}
 		return count, first, unseen
 	}
-	reason := func(v []poisonView) string {
+	reason := func(v []api.Poison) string {
 		t.Helper()
 		if len(v) != 1 || v[0].Queue != "restore-requests-poison" || v[0].Reason.Code != "MessagesPoisoned" || v[0].Messages != count ||
-			(v[0].Deleted == nil) != strings.Contains(v[0].Reason.Message, "seven days after it came") || len(v[0].Reason.Details) != 1 {
+			v[0].Deleted.IsZero() != strings.Contains(v[0].Reason.Message, "seven days after it came") || len(v[0].Reason.Details) != 1 {
 			t.Fatalf("%+v", v)
 		}
 		return v[0].Reason.Message
@@ -101,7 +102,7 @@ func TestHealthOfPoison(t *testing.T) {
 			t.Errorf("%s: %s", what, text)
 		}
 	}
-	d := newDoor(func(c *Config) { c.Poison, c.Now = ask, func() time.Time { return now } })
+	d := newApp(func(c *Config) { c.Poison, c.Now = ask, func() time.Time { return now } })
 	says("seen", reason(d.health(t, 200).Poison), first)
 	first = time.Time{}
 	says("taken for the moment", reason(d.health(t, 200).Poison), now.Add(7*day))
@@ -126,7 +127,7 @@ func TestHealthOfPoison(t *testing.T) {
 	came := now.Add(-2 * day).UTC().Truncate(time.Second)
 	message = strings.ReplaceAll(message, strings.Trim(in.Metadata.InsertionTime, `"`), came.Format(time.RFC3339))
 	for _, broken := range []error{nil, errors.New("the app setting LIFEBOAT_PLAN is missing")} {
-		d = newDoor(func(c *Config) {
+		d = newApp(func(c *Config) {
 			c.Poison, c.Broken = ask, broken
 			c.Engine.Catalog = failing{c.Engine.Catalog}
 		})
@@ -135,21 +136,21 @@ func TestHealthOfPoison(t *testing.T) {
 		}
 		count = 1
 		w := d.call("GET", "/api/health", "")
-		var v struct{ Error apiError }
+		var v struct{ Error api.Problem }
 		if err := json.Unmarshal(w.Body.Bytes(), &v); err != nil || w.Code < 500 || len(v.Error.Details) != 1 {
 			t.Fatalf("%d %s", w.Code, w.Body)
 		}
 		says("failed here", v.Error.Details[0].Message, came.Add(7*day))
 	}
 	// Storage does not answer at all: health names the messages that failed here all the same.
-	d = newDoor(func(c *Config) { c.Engine, c.Plans, c.Broken = nil, nil, errors.New("no storage") })
+	d = newApp(func(c *Config) { c.Engine, c.Plans, c.Broken = nil, nil, errors.New("no storage") })
 	d.call("POST", "/deadletter-restore", message)
 	says("without storage", d.call("GET", "/api/health", "").Body.String(), came.Add(7*day))
 }
 
 // TestBrokenSettingsLoseNoMessage checks that a message that the host gave up is kept, although nothing else is done.
 func TestBrokenSettingsLoseNoMessage(t *testing.T) {
-	d := newDoor(func(c *Config) { c.Plans, c.Broken = nil, errors.New("the app setting LIFEBOAT_PLAN is missing") })
+	d := newApp(func(c *Config) { c.Plans, c.Broken = nil, errors.New("the app setting LIFEBOAT_PLAN is missing") })
 	for _, c := range []struct {
 		name, file string
 		code       int

@@ -5,9 +5,9 @@ import (
 	"testing"
 )
 
-// TestTheTimeZonesAreNamed checks that monitors see the version of the time zones: it explains the times of slots.
+// TestTheTimeZonesAreNamed checks that monitors see the version of the time zones: it explains the times of scheduled times.
 func TestTheTimeZonesAreNamed(t *testing.T) {
-	d := newDoor(func(c *Config) { c.TimeZones = "2026f" })
+	d := newApp(func(c *Config) { c.TimeZones = "2026f" })
 	if w := d.call("GET", "/api/health", ""); !strings.Contains(w.Body.String(), `"timeZones":"2026f"`) {
 		t.Errorf("health: %s", w.Body)
 	}

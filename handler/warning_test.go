@@ -9,8 +9,8 @@ import (
 // TestTheTickLogsWarningsOnce checks that each warning about plan.yaml is a line, once a process for every change of it.
 func TestTheTickLogsWarningsOnce(t *testing.T) {
 	var warnings []string
-	d := newDoor(func(c *Config) { c.Warnings = func() []string { return warnings } })
-	tick := func() (told []string) {
+	d := newApp(func(c *Config) { c.Warnings = func() []string { return warnings } })
+	timer := func() (told []string) {
 		t.Helper()
 		d.call("POST", "/schedule", envelope(t, "timer.json"))
 		for _, line := range d.lines(t) {
@@ -29,8 +29,8 @@ func TestTheTickLogsWarningsOnce(t *testing.T) {
 		{[]string{"plan.yaml:3: warning: a"}, []string{"plan.yaml:3: warning: a"}},
 	} {
 		warnings = step.are
-		if told := tick(); !slices.Equal(told, step.told) {
-			t.Errorf("tick %d logs %q, want %q", i, told, step.told)
+		if told := timer(); !slices.Equal(told, step.told) {
+			t.Errorf("timer run %d logs %q, want %q", i, told, step.told)
 		}
 	}
 }

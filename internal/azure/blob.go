@@ -99,3 +99,20 @@ func TooOld(a backup.Attempt, modified time.Time) *backup.Fault {
 	return NoArtifact(a, "ArtifactTooOld", fmt.Sprintf("was written at %s, before the run started at %s",
 		modified.UTC().Format(time.RFC3339), a.NotBefore.UTC().Format(time.RFC3339)))
 }
+
+// StillWritten returns the fault for an artifact that may not be complete yet, by the time of its last change.
+func StillWritten(artifact string, changed time.Time) *backup.Fault {
+	return &backup.Fault{
+		Kind: backup.Deferred, Code: "StillBeingWritten", Hint: "It is looked at again by itself.",
+		Message: artifact + " was still being written at " + changed.UTC().Format(time.RFC3339),
+	}
+}
+
+// Changed returns the fault for the deletion of an artifact that is no longer the verified one.
+func Changed(deleting Call) *backup.Fault {
+	return &backup.Fault{
+		Kind: backup.Refused, Code: "ArtifactChanged", Message: deleting.What + ": it was changed since it was verified", Hint: hintChanged,
+	}
+}
+
+const hintChanged = "It is kept. If nobody needs it, delete it in the Azure portal."

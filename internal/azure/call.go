@@ -81,6 +81,12 @@ func (c Call) Fault(err error) *backup.Fault {
 	return f
 }
 
+// Once returns the call as a start, which must not be repeated.
+func (c Call) Once() Call {
+	c.Start = true
+	return c
+}
+
 // silence returns the fault for a request without a response.
 func (c Call) silence(err error) *backup.Fault {
 	f := &backup.Fault{
@@ -170,5 +176,26 @@ func Invalid(code, what, wanted string, err error) *backup.Fault {
 
 // No returns the fault for a target that cannot be backed up as things are.
 func No(target, code, why, hint string) *backup.Fault {
-	return &backup.Fault{Kind: backup.Refused, Code: code, Message: target + " cannot be backed up: " + why, Hint: hint}
+	return Cannot(target, "backed up", code, why, hint)
+}
+
+// Cannot returns the fault for a target to which something cannot be done as things are, such as "backed up".
+func Cannot(target, done, code, why, hint string) *backup.Fault {
+	return &backup.Fault{Kind: backup.Refused, Code: code, Message: target + " cannot be " + done + ": " + why, Hint: hint}
+}
+
+// NotAnArtifact returns the fault for the deletion of something that has not the name of an artifact.
+func NotAnArtifact(name, what string) *backup.Fault {
+	return &backup.Fault{
+		Kind: backup.Refused, Code: "NotAnArtifact", Message: fmt.Sprintf("%q is not the name of %s", name, what),
+		Hint: "Nothing was deleted. See what the catalog holds for the run.",
+	}
+}
+
+// NotReady returns the fault for a target that is at work on something else. The message ends with its state.
+func NotReady(target, code, purpose, state, thing string) *backup.Fault {
+	return &backup.Fault{
+		Kind: backup.Deferred, Code: code, Message: target + " is not ready for a " + purpose + ": " + state,
+		Hint: "It is asked again by itself. If it goes on for hours, look at the " + thing + " in the Azure portal.",
+	}
 }

@@ -25,36 +25,48 @@ func New(cred azcore.TokenCredential, opts azcore.ClientOptions) Client {
 	return Client{Credential: credential{cred}, options: opts}
 }
 
-// At returns the options of clients of the one host, with the caller's policies after authentication.
-func (c Client) At(host string, policies ...policy.Policy) azcore.ClientOptions {
-	return c.within(hosts{own: host}, policies)
+// At returns the options of clients of the one host.
+func (c Client) At(host string) azcore.ClientOptions {
+	return c.within(hosts{own: host})
 }
 
 // Management returns the options of clients of Resource Manager, with the caller's policies after authentication.
 func (c Client) Management(policies ...policy.Policy) *arm.ClientOptions {
-	return &arm.ClientOptions{ClientOptions: c.within(management, policies), DisableRPRegistration: true}
+	return &arm.ClientOptions{ClientOptions: c.within(management, policies...), DisableRPRegistration: true}
 }
 
-func (c Client) within(own hosts, policies []policy.Policy) azcore.ClientOptions {
+func (c Client) within(own hosts, policies ...policy.Policy) azcore.ClientOptions {
 	options := c.options
 	options.PerCallPolicies = slices.Concat([]policy.Policy{own}, options.PerCallPolicies)
-	options.PerRetryPolicies = slices.Concat(options.PerRetryPolicies, policies)
+	options.PerRetryPolicies = slices.Concat(options.PerRetryPolicies, policies, []policy.Policy{departing{}})
 	return options
 }
 
-// Departure is the last policy before the network. A request that has not passed it was certainly never sent.
-type Departure struct {
+// SentPolicy tells of the requests of a context.
+type SentPolicy struct {
 	// Passed says that a request with proof of its sender went out. A request without proof starts nothing; the program asks a
 	// Key Vault with it whose tokens the vault accepts.
 	Passed bool
 }
 
-// Do sends a request unless its time is over.
-func (d *Departure) Do(request *policy.Request) (*http.Response, error) {
-	if err := request.Raw().Context().Err(); err != nil {
-		return nil, err
+// Departing returns a context, and the SentPolicy of its requests.
+func Departing(ctx context.Context) (context.Context, *SentPolicy) {
+	d := &SentPolicy{}
+	return context.WithValue(ctx, departing{}, d), d
+}
+
+// departing is the last policy of every client before the network. A request that has not passed it was certainly never sent.
+type departing struct{}
+
+// Do sends a request of such a context unless its time is over.
+func (departing) Do(request *policy.Request) (*http.Response, error) {
+	ctx := request.Raw().Context()
+	if d, ok := ctx.Value(departing{}).(*SentPolicy); ok {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		d.Passed = d.Passed || request.Raw().Header.Get("Authorization") != ""
 	}
-	d.Passed = d.Passed || request.Raw().Header.Get("Authorization") != ""
 	return request.Next()
 }
 

@@ -1,6 +1,7 @@
 package azure_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -11,8 +12,6 @@ import (
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
-	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/storage/armstorage"
 
 	"lifeboat/internal/azure"
 	"lifeboat/internal/backup"
@@ -236,46 +235,52 @@ func TestWhatStorageMeans(t *testing.T) {
 	}
 }
 
+// shown returns the properties of an account with the text in JSON.
+func shown(t *testing.T, text string) (properties azure.AccountProperties) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(text), &properties); err != nil {
+		t.Fatal(err)
+	}
+	return properties
+}
+
 // TestWhatAnAccountAdmits: a setting that is missing allows access, and each way to close the account counts.
 func TestWhatAnAccountAdmits(t *testing.T) {
-	deny := &armstorage.NetworkRuleSet{DefaultAction: to.Ptr(armstorage.DefaultActionDeny)}
-	allow := &armstorage.NetworkRuleSet{DefaultAction: to.Ptr(armstorage.DefaultActionAllow)}
 	for name, c := range map[string]struct {
-		account        armstorage.AccountProperties
+		account        string
 		keys, firewall bool
 	}{
-		"as it is made":   {armstorage.AccountProperties{}, true, false},
-		"keys":            {armstorage.AccountProperties{AllowSharedKeyAccess: to.Ptr(true)}, true, false},
-		"no keys":         {armstorage.AccountProperties{AllowSharedKeyAccess: to.Ptr(false)}, false, false},
-		"open":            {armstorage.AccountProperties{NetworkRuleSet: allow}, true, false},
-		"closed to some":  {armstorage.AccountProperties{NetworkRuleSet: deny}, true, true},
-		"closed to all":   {armstorage.AccountProperties{PublicNetworkAccess: to.Ptr(armstorage.PublicNetworkAccessDisabled)}, true, true},
-		"open to all":     {armstorage.AccountProperties{PublicNetworkAccess: to.Ptr(armstorage.PublicNetworkAccessEnabled)}, true, false},
-		"closed in a way": {armstorage.AccountProperties{NetworkRuleSet: allow, PublicNetworkAccess: to.Ptr(armstorage.PublicNetworkAccessDisabled)}, true, true},
+		"as it is made":   {`{}`, true, false},
+		"keys":            {`{"allowSharedKeyAccess": true}`, true, false},
+		"no keys":         {`{"allowSharedKeyAccess": false}`, false, false},
+		"open":            {`{"networkAcls": {"defaultAction": "Allow"}}`, true, false},
+		"closed to some":  {`{"networkAcls": {"defaultAction": "Deny"}}`, true, true},
+		"closed to all":   {`{"publicNetworkAccess": "Disabled"}`, true, true},
+		"open to all":     {`{"publicNetworkAccess": "Enabled"}`, true, false},
+		"closed in a way": {`{"networkAcls": {"defaultAction": "Allow"}, "publicNetworkAccess": "Disabled"}`, true, true},
 	} {
-		if keys, firewall := azure.AdmitsKeys(c.account), azure.HasFirewall(c.account); keys != c.keys || firewall != c.firewall {
+		account := shown(t, c.account)
+		if keys, firewall := account.AdmitsKeys(), account.HasFirewall(); keys != c.keys || firewall != c.firewall {
 			t.Errorf("%s: keys %t, firewall %t", name, keys, firewall)
 		}
 	}
-	rule := func(id string) *armstorage.ResourceAccessRule {
-		return &armstorage.ResourceAccessRule{ResourceID: to.Ptr(id)}
-	}
+	rule := func(id string) string { return fmt.Sprintf(`{"resourceId": %q}`, id) }
 	for name, c := range map[string]struct {
-		rules armstorage.NetworkRuleSet
+		rules string
 		want  bool
 	}{
-		"nobody":             {armstorage.NetworkRuleSet{Bypass: to.Ptr(armstorage.BypassNone)}, false},
-		"nothing said":       {armstorage.NetworkRuleSet{}, false},
-		"trusted services":   {armstorage.NetworkRuleSet{Bypass: to.Ptr(armstorage.BypassAzureServices)}, true},
-		"among others":       {armstorage.NetworkRuleSet{Bypass: to.Ptr(armstorage.Bypass("Logging, Metrics, AzureServices"))}, true},
-		"logging alone":      {armstorage.NetworkRuleSet{Bypass: to.Ptr(armstorage.BypassLogging)}, false},
-		"the target":         {armstorage.NetworkRuleSet{ResourceAccessRules: []*armstorage.ResourceAccessRule{rule(target)}}, true},
-		"in another case":    {armstorage.NetworkRuleSet{ResourceAccessRules: []*armstorage.ResourceAccessRule{rule(strings.ToUpper(target))}}, true},
-		"as the second":      {armstorage.NetworkRuleSet{ResourceAccessRules: []*armstorage.ResourceAccessRule{nil, rule(target + "-2"), rule(target)}}, true},
-		"another one":        {armstorage.NetworkRuleSet{ResourceAccessRules: []*armstorage.ResourceAccessRule{rule(target + "-2")}}, false},
-		"a rule without one": {armstorage.NetworkRuleSet{ResourceAccessRules: []*armstorage.ResourceAccessRule{{}}}, false},
+		"nobody":             {`{"bypass": "None"}`, false},
+		"nothing said":       {`{}`, false},
+		"trusted services":   {`{"bypass": "AzureServices"}`, true},
+		"among others":       {`{"bypass": "Logging, Metrics, AzureServices"}`, true},
+		"logging alone":      {`{"bypass": "Logging"}`, false},
+		"the target":         {`{"resourceAccessRules": [` + rule(target) + `]}`, true},
+		"in another case":    {`{"resourceAccessRules": [` + rule(strings.ToUpper(target)) + `]}`, true},
+		"as the second":      {`{"resourceAccessRules": [null, ` + rule(target+"-2") + `, ` + rule(target) + `]}`, true},
+		"another one":        {`{"resourceAccessRules": [` + rule(target+"-2") + `]}`, false},
+		"a rule without one": {`{"resourceAccessRules": [{}]}`, false},
 	} {
-		if got := azure.AdmitsService(armstorage.AccountProperties{NetworkRuleSet: &c.rules}, target); got != c.want {
+		if got := shown(t, `{"networkAcls": `+c.rules+`}`).AdmitsService(target); got != c.want {
 			t.Errorf("%s: %t", name, got)
 		}
 	}

@@ -42,3 +42,11 @@ func (s Secret) Strip(f *backup.Fault) *backup.Fault {
 	}
 	return f
 }
+
+// StripFrom removes the secret from an error; err may be nil.
+func (s Secret) StripFrom(err error) error {
+	if err == nil {
+		return nil
+	}
+	return s.Strip(backup.AsFault(err))
+}

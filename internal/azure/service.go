@@ -9,7 +9,7 @@ import (
 // Service is a service that Lifeboat backs up, and how its provider is made.
 type Service struct {
 	backup.Service
-	// New makes the provider, which acts with the identity behind cred. Factor shortens the times that Azure's side has, where the
-	// waits on it are shortened.
+	// New makes the provider, which acts with the identity behind cred. Factor shortens the times that Azure's side has, where
+	// the waits on it are shortened.
 	New func(cred azcore.TokenCredential, opts azcore.ClientOptions, factor float64) backup.Provider
 }

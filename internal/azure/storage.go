@@ -2,17 +2,11 @@ package azure
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
-	"time"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
-	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/storage/armstorage"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
 
@@ -72,118 +66,6 @@ func (c Client) MakeContainer(ctx context.Context, s backup.Storage) error {
 	return nil
 }
 
-// Account returns the storage account as Resource Manager shows it. It returns nil if the app's identity may not read it,
-// since only a preflight needs that permission.
-func (c Client) Account(ctx context.Context, s backup.Storage) (*armstorage.Account, error) {
-	accounts, id, err := c.accounts(s)
-	if err != nil {
-		return nil, err
-	}
-	account, err := accounts.GetProperties(ctx, id.Group, id.Name, nil)
-	if err != nil {
-		return nil, UnlessForbidden(s, err)
-	}
-	return &account.Account, nil
-}
-
-func (c Client) accounts(s backup.Storage) (*armstorage.AccountsClient, backup.Resource, error) {
-	id, err := AccountID(s)
-	if err != nil {
-		return nil, id, err
-	}
-	client, err := armstorage.NewAccountsClient(id.Subscription, c.Credential, c.Management())
-	if err != nil {
-		return nil, id, invalidStorage(s, err)
-	}
-	return client, id, nil
-}
-
-// UnlessForbidden returns the fault of a failed read of the storage account. It returns nil if the app's identity only lacks a
-// role.
-func UnlessForbidden(s backup.Storage, err error) error {
-	if denied, ok := errors.AsType[*azcore.ResponseError](err); ok && denied.StatusCode == http.StatusForbidden {
-		return nil
-	}
-	return account("look at "+s.Account, s, "").Fault(err)
-}
-
-// AdmitsKeys tells whether the account accepts its access keys, and signatures made with them.
-func AdmitsKeys(account armstorage.AccountProperties) bool {
-	return account.AllowSharedKeyAccess == nil || *account.AllowSharedKeyAccess // allowed by default
-}
-
-// HasFirewall tells whether the account is closed to the public network, or to some of it.
-func HasFirewall(account armstorage.AccountProperties) bool {
-	return Deref(Deref(account.NetworkRuleSet).DefaultAction) == armstorage.DefaultActionDeny ||
-		Deref(account.PublicNetworkAccess) == armstorage.PublicNetworkAccessDisabled
-}
-
-// AdmitsService tells whether the account's firewall may let the target through as a trusted service. Azure does not document
-// whether a rule for the target as a resource instance is enough: AdmitsService accepts such a rule and leaves the decision to
-// Azure.
-func AdmitsService(account armstorage.AccountProperties, target string) bool {
-	rules := Deref(account.NetworkRuleSet)
-	// Bypass may hold several values, such as "Logging, AzureServices".
-	return strings.Contains(string(Deref(rules.Bypass)), string(armstorage.BypassAzureServices)) ||
-		slices.ContainsFunc(rules.ResourceAccessRules, func(r *armstorage.ResourceAccessRule) bool {
-			return r != nil && strings.EqualFold(Deref(r.ResourceID), target)
-		})
-}
-
-// AccountKey reads the first of the account's keys with full permissions, and the time by Azure's clock. The parameter instead
-// is a setting in plan.yaml that makes the key unnecessary, "" if there is none.
-func (c Client) AccountKey(ctx context.Context, s backup.Storage, instead string) (Secret, time.Time, error) {
-	accounts, id, err := c.accounts(s)
-	if err != nil {
-		return Secret{}, time.Time{}, err
-	}
-	call := account("read the key of "+s.Account, s, instead)
-	var raw *http.Response
-	answer, err := accounts.ListKeys(policy.WithCaptureResponse(ctx, &raw), id.Group, id.Name, nil)
-	if err != nil {
-		return Secret{}, time.Time{}, call.Fault(err)
-	}
-	for _, k := range answer.Keys {
-		if k == nil || Deref(k.Value) == "" {
-			continue
-		}
-		// Azure writes FULL; the SDK's constant is Full.
-		if strings.EqualFold(string(Deref(k.Permissions)), string(armstorage.KeyPermissionFull)) {
-			now, _ := http.ParseTime(raw.Header.Get("Date"))
-			return NewSecret(*k.Value), now, nil
-		}
-	}
-	return Secret{}, time.Time{}, &backup.Fault{
-		Kind: backup.Refused, Code: "NoAccountKey",
-		Message: call.What + ": it has no key with full permissions",
-		Hint:    "See the account's access keys in the Azure portal" + orSet(instead) + ".",
-	}
-}
-
-// orSet returns the end of a hint, with the setting in plan.yaml that can be used instead.
-func orSet(instead string) string {
-	if instead == "" {
-		return ""
-	}
-	return "; or set " + instead + " in plan.yaml"
-}
-
-// account returns a call to Resource Manager about the storage account.
-func account(what string, s backup.Storage, instead string) Call {
-	return Call{What: what, Host: ManagementHost, Means: Before, Hint: func(status int, _, _ string) string {
-		switch status {
-		case http.StatusUnauthorized:
-			return "See that the function app's identity belongs to the tenant of the storage account's subscription."
-		case http.StatusForbidden:
-			return fmt.Sprintf("Give the function app's identity a role with Microsoft.Storage/storageAccounts/listkeys/action "+
-				"on %s, such as Storage Account Key Operator Service Role%s.", s.Account, orSet(instead))
-		case http.StatusConflict:
-			return fmt.Sprintf("A read-only lock on %s or above it keeps its keys from being read.", s.Account)
-		}
-		return fmt.Sprintf("See whether %s still exists. If not, correct plan.yaml.", s.Account)
-	}}
-}
-
 // Listing returns the call that lists artifacts. A missing container may be created again.
 func Listing(s backup.Storage) Call {
 	return blobs("look into "+Place(s), s, func(status int, code string) backup.FaultKind {
@@ -219,7 +101,7 @@ func Deleting(s backup.Storage, artifact string) Call {
 		case protected(status, code):
 			return HintKept
 		case status == http.StatusPreconditionFailed:
-			return "It is kept. If nobody needs it, delete it in the Azure portal."
+			return hintChanged
 		}
 		return other(status, code, message)
 	}

@@ -5,6 +5,7 @@ import (
 	"html"
 	"regexp"
 	"strings"
+	"sync"
 )
 
 // longestWords is the number of bytes that are kept of a service's text.
@@ -13,8 +14,11 @@ const longestWords = 1024
 var (
 	// signature matches the signature of a SAS, as it stands in a URL, plain or encoded once more.
 	signature = regexp.MustCompile(`(?i)(sig(?:=|%3D))[^&\s"'<>]+`)
-	// page matches the beginning of a page of HTML, such as a proxy's, and title matches its title.
-	page  = regexp.MustCompile(`(?is)^\s*(?:<.{0,500})?<(?:!doctype\s+html|html|head|body)\b`)
+	// page matches the beginning of a page of HTML, such as a proxy's, and title matches its title. A start of the program does
+	// not wait for page, which is large.
+	page = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`(?is)^\s*(?:<.{0,500})?<(?:!doctype\s+html|html|head|body)\b`)
+	})
 	title = regexp.MustCompile(`(?is)<title[^>]*>(.*?)</title`)
 )
 
@@ -33,7 +37,7 @@ func Scrub(text string) string {
 
 // pageTitle tells whether a text is a page of HTML, and returns its title, or "" if it has none.
 func pageTitle(text string) (is bool, named string) {
-	if !page.MatchString(text) {
+	if !page().MatchString(text) {
 		return false, ""
 	}
 	if found := title.FindStringSubmatch(text); found != nil {
@@ -57,5 +61,8 @@ func Sentences(texts ...string) func(words string) bool {
 		forms[i] = strings.ReplaceAll(regexp.QuoteMeta(text), "…", `\S*`)
 		forms[i] = strings.ReplaceAll(forms[i], " ", `\s+`)
 	}
-	return regexp.MustCompile(`(?i)(?:^|[.:;!?]\s|[\r\n])\s*(?:` + strings.Join(forms, "|") + `)(?:[.:;,!?]\s|[.:;,!?]?\s*(?:[\r\n]|$))`).MatchString
+	sentence := sync.OnceValue(func() *regexp.Regexp { // at its first use: few starts of the program ever read such words
+		return regexp.MustCompile(`(?i)(?:^|[.:;!?]\s|[\r\n])\s*(?:` + strings.Join(forms, "|") + `)(?:[.:;,!?]\s|[.:;,!?]?\s*(?:[\r\n]|$))`)
+	})
+	return func(words string) bool { return sentence().MatchString(words) }
 }

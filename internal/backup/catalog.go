@@ -20,7 +20,7 @@ var (
 	ErrUnreadable = errors.New("this version of Lifeboat cannot read a row")
 )
 
-// Catalog is the table: runs, recovery points, locks, indexes, watermarks. It is a small ordered key-value store with optimistic
+// Catalog is the table: runs, recovery points, locks, indexes, checkpoints. It is a small ordered key-value store with optimistic
 // locking and transactions within one partition, as Azure Table Storage has them.
 //
 // Reads also return the store's own clock (its Date header, whole seconds, rounded down): the engine schedules, leases
@@ -28,13 +28,13 @@ var (
 type Catalog interface {
 	// Get reads one row. It returns ErrNotFound, with the clock, if there is none, and ErrUnreadable if it cannot be read.
 	Get(ctx context.Context, key Key) (Row, time.Time, error)
-	// List reads the rows of one partition with from <= row key < to, in the order of their keys, at most limit (1 to 1000). No row
-	// is no error. A row that cannot be read has an Err in place of its body: it must not hide the others.
+	// List reads the rows of one partition with from <= row key < to, in the order of their keys, at most limit (1 to 1000). No
+	// row is no error. A row that cannot be read has an Err in place of its body: it must not hide the others.
 	List(ctx context.Context, partition, from, to string, limit int) ([]Row, time.Time, error)
-	// Apply makes all the writes, or none of them: 1 to 100, all in one partition, each of another row. It returns the new ETags in
-	// the order of the writes ("" for a delete). If the store applied the writes but the response was lost, Apply returns success.
-	// If all writes were deletes it cannot tell, and returns ErrNotFound. The error is a *WriteError around ErrExists, ErrChanged or
-	// ErrNotFound if a row stood in the way; any other error leaves open whether the writes were made.
+	// Apply makes all the writes, or none of them: 1 to 100, all in one partition, each of another row. It returns the new
+	// ETags in the order of the writes ("" for a delete). If the store applied the writes but the response was lost, Apply
+	// returns success. If all writes were deletes it cannot tell, and returns ErrNotFound. The error is a *WriteError around
+	// ErrExists, ErrChanged or ErrNotFound if a row stood in the way; any other error leaves open whether the writes were made.
 	Apply(ctx context.Context, writes ...Write) ([]string, error)
 }
 

@@ -13,8 +13,8 @@ import (
 
 // These are the partitions that belong neither to a target ([Partition]) nor to one request.
 const (
-	// SchedulePartition holds the rows that each tick of the schedule reads: side by side, from [ActivePlanKey] to the watermarks.
-	// The gaps stand before them, so that no tick reads them.
+	// SchedulePartition holds the rows that each timer run of the schedule reads: side by side, from [ActivePlanKey] to the
+	// checkpoints. The missed periods stand before them, so that no timer run reads them.
 	SchedulePartition = "schedule"
 	// InflightPartition is the index of runs that have not ended, by the time of the next check.
 	InflightPartition = "inflight"
@@ -40,24 +40,24 @@ const (
 	lockRow = "lock"
 )
 
-// The rows of SchedulePartition begin with these. A tick reads the rows from [ActivePlanKey] on by one request, in this order,
-// with the rows of the outbox between LinePrefix and OwingPrefix.
+// The rows of SchedulePartition begin with these. A timer run reads the rows from [ActivePlanKey] on by one request, in this
+// order, with the rows of the outbox between QueuePrefix and UnpublishedPrefix.
 const (
-	JudgedPrefix    = "judged-"
-	TickedPrefix    = "last-tick-"
-	LinePrefix      = "line-"
-	OwingPrefix     = "owing-"
-	PermitPrefix    = "permit-"
-	WatermarkPrefix = "plan-"
+	EvaluatedPrefix   = "evaluated-"
+	TimerPrefix       = "last-run-"
+	QueuePrefix       = "enqueued-"
+	UnpublishedPrefix = "pending-"
+	PermitPrefix      = "permit-"
+	CheckpointPrefix  = "plan-"
 
-	// gapPrefix sorts before ActivePlanKey.
-	gapPrefix = "gap-"
+	// missedRunsPrefix sorts before ActivePlanKey.
+	missedRunsPrefix = "schedule-missed-"
 )
 
 // These rows of SchedulePartition exist once.
 var (
-	// ActivePlanKey is the first row that a tick reads.
-	ActivePlanKey = Key{Partition: SchedulePartition, Row: "inforce"}
+	// ActivePlanKey is the first row that a timer run reads.
+	ActivePlanKey = Key{Partition: SchedulePartition, Row: "active-plan"}
 	// UndeliverableKey counts the events that were given up.
 	UndeliverableKey = Key{Partition: SchedulePartition, Row: "lost-events"}
 )
@@ -75,7 +75,7 @@ func Behind(prefix string) string { return strings.TrimSuffix(prefix, "-") + "."
 func Partition(target string) string { return Digest(strings.ToLower(target), 16) }
 
 // NewRunID makes the ID of a run: the target's partition, the time counted down, so that the newest comes first, and a hash of
-// its cause. The same slot of the same plan and target, or the same request, always gives the same ID.
+// its cause. The same scheduled time of the same plan and target, or the same request, always gives the same ID.
 func NewRunID(target string, at time.Time, cause string) string {
 	return fmt.Sprintf("%s-%s-%s", Partition(target), Countdown(at), Digest(cause, 12))
 }
@@ -136,7 +136,7 @@ func (e Event) OutboxKey(partition string) Key {
 // TimeKey makes a text that sorts rows by time.
 func TimeKey(t time.Time) string { return t.UTC().Format("20060102T150405Z") }
 
-// InflightKey sorts by the time of the next check. If two processes create the same run, the mark of its first wake-up tells
+// InflightKey sorts by the time of the next check. If two processes create the same run, the mark of its first step message tells
 // their entries apart.
 func InflightKey(at time.Time, run, mark string) Key {
 	return Key{Partition: InflightPartition, Row: TimeKey(at) + "-" + run + "-" + mark}
@@ -150,25 +150,27 @@ func DueKey(at time.Time, point string) Key {
 	return Key{Partition: DuePartition, Row: TimeKey(at) + "-" + point}
 }
 
-// WatermarkKey is the row that says up to when the plan's slots are dealt with.
-func WatermarkKey(plan string) Key {
-	return Key{Partition: SchedulePartition, Row: WatermarkPrefix + plan}
+// CheckpointKey is the row that says up to when the plan's scheduled times are dealt with.
+func CheckpointKey(plan string) Key {
+	return Key{Partition: SchedulePartition, Row: CheckpointPrefix + plan}
 }
 
-// JudgedKey is the row that says when the plan's targets were judged last.
-func JudgedKey(plan string) Key { return Key{Partition: SchedulePartition, Row: JudgedPrefix + plan} }
-
-// TickedKey is the row with the note of a timer.
-func TickedKey(timer string) Key { return Key{Partition: SchedulePartition, Row: TickedPrefix + timer} }
-
-// GapKey comes from the gap's plan and first slot, so that a repeat writes the same row.
-func GapKey(g schedule.Gap) Key {
-	return Key{Partition: SchedulePartition, Row: gapPrefix + g.Plan + "." + TimeKey(g.First)}
+// EvaluatedKey is the row that says when the plan's targets were evaluated last.
+func EvaluatedKey(plan string) Key {
+	return Key{Partition: SchedulePartition, Row: EvaluatedPrefix + plan}
 }
 
-// OwingKey is the row that says that the outbox of the partition holds events that a tick must send.
-func OwingKey(partition string) Key {
-	return Key{Partition: SchedulePartition, Row: OwingPrefix + partition}
+// TimerKey is the row with the note of a timer.
+func TimerKey(timer string) Key { return Key{Partition: SchedulePartition, Row: TimerPrefix + timer} }
+
+// MissedRunsKey comes from the missed period's plan and first scheduled time, so that a repeat writes the same row.
+func MissedRunsKey(g schedule.MissedRuns) Key {
+	return Key{Partition: SchedulePartition, Row: missedRunsPrefix + g.Plan + "." + TimeKey(g.First)}
+}
+
+// UnpublishedKey is the row that says that the outbox of the partition holds events that a timer run must send.
+func UnpublishedKey(partition string) Key {
+	return Key{Partition: SchedulePartition, Row: UnpublishedPrefix + partition}
 }
 
 // AllPermits begins the rows of the permits of all runs; the number of the permit follows.
@@ -177,8 +179,8 @@ const AllPermits = PermitPrefix + "all."
 // PlanPermits begins the rows of the permits of the plan's runs; the number of the permit follows.
 func PlanPermits(plan string) string { return PermitPrefix + "plan-" + plan + "." }
 
-// LineRow is the run's row in the line, by the time of its arrival.
-func LineRow(at time.Time, run string) string { return LinePrefix + TimeKey(at) + "-" + run }
+// QueueRow is the run's row in the wait queue, by the time of its arrival.
+func QueueRow(at time.Time, run string) string { return QueuePrefix + TimeKey(at) + "-" + run }
 
 // ScheduleKey is the key of a row of SchedulePartition, such as a permit or a place in the line that a run remembers.
 func ScheduleKey(row string) Key { return Key{Partition: SchedulePartition, Row: row} }

@@ -41,9 +41,9 @@ func TestTheTableIsAsDescribed(t *testing.T) {
 		{Partition: run.Key().Partition, Row: point.FilesPrefix() + "000"},
 		backup.Event{ID: "id"}.OutboxKey(run.Key().Partition), backup.Event{ID: "id"}.OutboxKey(backup.SchedulePartition),
 		backup.InflightKey(at, run.ID, "mark"), backup.DueKey(at, run.ID),
-		backup.ActivePlanKey, backup.UndeliverableKey, backup.WatermarkKey("nightly"), backup.JudgedKey("nightly"), backup.TickedKey("cleanup"),
-		backup.GapKey(schedule.Gap{Plan: "nightly", First: at}), backup.OwingKey("0123"), backup.ScheduleKey(backup.AllPermits + "0001"),
-		backup.ScheduleKey(backup.PlanPermits("nightly") + "0001"), backup.ScheduleKey(backup.LineRow(at, run.ID)),
+		backup.ActivePlanKey, backup.UndeliverableKey, backup.CheckpointKey("nightly"), backup.EvaluatedKey("nightly"), backup.TimerKey("cleanup"),
+		backup.MissedRunsKey(schedule.MissedRuns{Plan: "nightly", First: at}), backup.UnpublishedKey("0123"), backup.ScheduleKey(backup.AllPermits + "0001"),
+		backup.ScheduleKey(backup.PlanPermits("nightly") + "0001"), backup.ScheduleKey(backup.QueueRow(at, run.ID)),
 		backup.RequestKey("0123"), backup.TargetsKey("0123", 0), backup.RestoreClaimKey("id"), backup.PlanTextKey("0123", 0),
 		backup.DeadLetterKey("execute", []byte("message")),
 	}

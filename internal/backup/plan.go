@@ -16,13 +16,13 @@ type Plan struct {
 	Name string
 	// Targets are the full resource IDs of the services, at most MostTargets.
 	Targets []string
-	// Schedule gives the slots.
+	// Schedule gives the scheduled times.
 	Schedule schedule.Schedule
 	// Expression is the schedule's cron expression as it was written.
 	Expression string
-	// Jitter spreads the runs of a slot over this much time, each target always by the same share of it.
+	// Jitter spreads the runs of a scheduled time over this much time, each target always by the same share of it.
 	Jitter time.Duration
-	// Window is the time after its slot in which a run may begin; zero means until the next slot.
+	// Window is the time after its scheduled time in which a run may begin; zero means until the next scheduled time.
 	Window time.Duration
 	// Paused tells that the plan makes no runs; on resume nothing is caught up.
 	Paused   bool
@@ -33,11 +33,12 @@ type Plan struct {
 	Restore RestorePolicy
 }
 
-// MostTargets is the greatest number of targets of a plan: one tick must be able to make a run of a slot for each of them.
+// MostTargets is the greatest number of targets of a plan: one timer run must be able to make a run of a scheduled time for
+// each of them.
 const MostTargets = 1000
 
 // The longest times that a plan can say. LongestKeep is a hundred years: longer than any serious value, and far below the 292
-// years that a [time.Duration] can hold. LongestWindow is longer than a year, after which a missed slot is history.
+// years that a [time.Duration] can hold. LongestWindow is longer than a year, after which a missed scheduled time is history.
 const (
 	LongestKeep   = 36_500 * 24 * time.Hour
 	LongestWindow = 366 * 24 * time.Hour
@@ -71,8 +72,8 @@ type RestorePolicy struct {
 	Approval bool
 	// ReplyTo lists the queues that answers may go to.
 	ReplyTo []string
-	// Safety demands a backup of the destination before it is restored into. A Managed HSM always gets one. For a Managed CCF there
-	// is nothing left to back up, so that its restores are refused.
+	// Safety demands a backup of the destination before it is restored into. A Managed HSM always gets one. For a Managed CCF
+	// there is nothing left to back up, so that its restores are refused.
 	Safety bool
 }
 
@@ -91,5 +92,5 @@ func (p RestorePolicy) Allows(target, destination string) bool {
 	})
 }
 
-// LongestJitter is the effective value of a longer jitter: the first wake-up of a run is a queue message.
+// LongestJitter is the effective value of a longer jitter: the first step message of a run is a queue message.
 const LongestJitter = LongestDelay

@@ -35,7 +35,8 @@ type Point struct {
 	// Storage and Artifact say where the backup is.
 	Storage  Storage `json:"Storage"`
 	Artifact string  `json:"Artifact"`
-	// SKU is the tier of the backed-up service: API Management restores into a service of the same tier only. "" if it is not known.
+	// SKU is the tier of the backed-up service: API Management restores into a service of the same tier only. "" if it is not
+	// known.
 	SKU  string `json:"SKU,omitempty"`
 	ETag string `json:"ArtifactETag"`
 	// Size is in bytes, and SHA256 is the hash of the content in hex.
@@ -53,8 +54,8 @@ type Point struct {
 	Suspicion Reason `json:"Suspicion,omitzero"`
 	// Readers are the IDs of restores that read it. A restore that has ended does not count.
 	Readers []string `json:"Readers,omitempty"`
-	// Safety: it is the state of a service just before a restore. It can be restored by its ID, but is not the desired state of the
-	// target: it protects nothing, and no other point is measured by it.
+	// Safety: it is the state of a service just before a restore. It can be restored by its ID, but is not the desired state of
+	// the target: it protects nothing, and no other point is measured by it.
 	Safety bool `json:"Safety,omitempty"`
 	// Held keeps it from being deleted, at any age.
 	Held Hold `json:"Held,omitzero"`
@@ -97,8 +98,8 @@ func (k KeptByStorage) String() string {
 // Acceptance says why a suspect recovery point counts as verified.
 type Acceptance struct {
 	Time time.Time `json:"time"`
-	// By is "invocation <ID>" for a person's request, whose log line has the same ID. It is "run <ID>" if the recovery point of that
-	// run was the third with a similar size.
+	// By is "invocation <ID>" for a person's request, whose log line has the same ID. It is "run <ID>" if the recovery point of
+	// that run was the third with a similar size.
 	By     string `json:"by"`
 	Reason string `json:"reason,omitempty"`
 }

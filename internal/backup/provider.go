@@ -11,31 +11,31 @@ import (
 // request that starts something. Every error that a caller should tell from others is a *Fault; any other error counts as one of
 // the kind Uncertain.
 type Provider interface {
-	// Preflight checks whether the service can be backed up as the attempt says, before anything is started; a.Artifact is empty. It
-	// changes nothing. Refused: a definite no, which only a person can change. Deferred, Throttled: it could not check, or not now.
-	// If the identity may not check something, Begin finds it out.
+	// Preflight checks whether the service can be backed up as the attempt says, before anything is started; a.Artifact is
+	// empty. It changes nothing. Refused: a definite no, which only a person can change. Deferred, Throttled: it could not
+	// check, or not now. If the identity may not check something, Begin finds it out.
 	Preflight(ctx context.Context, a Attempt) error
-	// Prepare makes the things that Begin needs and that are not there yet, such as the container. If the service can check whether
-	// the backup can be made, Prepare has it do so. Unless it is Done it is called again with its token, after RetryAfter; the token
-	// is "" at first, and after an error. It comes after Preflight, and its errors mean the same.
+	// Prepare makes the things that Begin needs and that are not there yet, such as the container. If the service can check
+	// whether the backup can be made, Prepare has it do so. Unless it is Done it is called again with its token, after
+	// RetryAfter; the token is "" at first, and after an error. It comes after Preflight, and its errors mean the same.
 	Prepare(ctx context.Context, a Attempt, token string) (Operation, error)
 	// Begin sends the one request that starts the backup, after Prepare has made what it needs. Deferred, Throttled: it was
 	// certainly not started, try again later. Refused: it never will be. Uncertain: it may have been started.
 	Begin(ctx context.Context, a Attempt) (Operation, error)
 	// Poll asks once for the state of the operation behind the token. Deferred, Throttled: no answer now, ask again. Refused: the
-	// operation failed. Lapsed: it did, and a further attempt may do better. Denied: the service no longer tells.
+	// operation failed. CredentialExpired: it did, and a further attempt may do better. Denied: the service no longer tells.
 	Poll(ctx context.Context, a Attempt, token string) (Operation, error)
-	// Find looks for the artifacts of any attempt of the run, without changing anything. It returns the name of the newest artifact,
-	// or "" if the service is settled and there is nothing of the run. An error means that it could not look, or that the service is
-	// still at work on something, perhaps on the run's artifact. Refused: it can never be known which of several artifacts is the
-	// run's.
+	// Find looks for the artifacts of any attempt of the run, without changing anything. It returns the name of the newest
+	// artifact, or "" if the service is settled and there is nothing of the run. An error means that it could not look, or that
+	// the service is still at work on something, perhaps on the run's artifact. Refused: it can never be known which of several
+	// artifacts is the run's.
 	Find(ctx context.Context, a Attempt) (string, error)
 	// Verify reads the artifact and hashes a part of it: at most 1 GiB a call, or as much as it can read in the time that the
 	// context leaves. Refused: it is missing, empty, or was not written by this run.
 	Verify(ctx context.Context, a Attempt, done Hashing) (Verification, error)
-	// Delete removes the artifacts of the run: all of them, or all but a.Artifact if extras is true. A file that is gone already is
-	// no error. Refused: the artifact was changed since it was verified, or storage protects it and a part of it is already deleted.
-	// Kept: storage protects it, and all of a.Artifact is still there.
+	// Delete removes the artifacts of the run: all of them, or all but a.Artifact if extras is true. A file that is gone
+	// already is no error. Refused: the artifact was changed since it was verified, or storage protects it and a part of it is
+	// already deleted. Kept: storage protects it, and all of a.Artifact is still there.
 	Delete(ctx context.Context, a Attempt, etag string, extras bool) error
 }
 
@@ -53,15 +53,16 @@ type Attempt struct {
 	Artifact string
 	// NotBefore is the time at which the run first meant to start: an older artifact is not its own.
 	NotBefore time.Time
-	// Lost are the times at which the run may have sent the requests for which Find looks: the requests whose answers were lost, or
-	// the one whose operation the service no longer tells of.
+	// Lost are the times at which the run may have sent the requests for which Find looks: the requests whose answers were
+	// lost, or the one whose operation the service no longer tells of.
 	Lost []Window
-	// Settled is the time for which an artifact must have been unchanged before Find takes it for complete, if nothing else tells.
+	// Settled is the time for which an artifact must have been unchanged before Find takes it for complete, if nothing else
+	// tells.
 	Settled time.Duration
 	// Taken are the names of artifacts that belong to other runs of the target: Find leaves them out.
 	Taken []string
-	// Reread: the artifact was verified before, and a restore wants to know whether it is still there. Verify reads and hashes it,
-	// and asks the service nothing: a dry run reads too, and must not make a service write.
+	// Reread: the artifact was verified before, and a restore wants to know whether it is still there. Verify reads and hashes
+	// it, and asks the service nothing: a dry run reads too, and must not make a service write.
 	Reread bool
 }
 
@@ -161,9 +162,9 @@ const (
 	Refused FaultKind = "refused"
 	// Denied: the service no longer tells us (401, 403, 404, 410 for an operation that it had accepted).
 	Denied FaultKind = "denied"
-	// Lapsed: the operation failed because its credential was no longer good, such as an expired SAS. If its remains are known, they
-	// are removed. A further attempt may be made, once.
-	Lapsed FaultKind = "lapsed"
+	// CredentialExpired: the operation failed because its credential was no longer good, such as an expired SAS. If its remains
+	// are known, they are removed. A further attempt may be made, once.
+	CredentialExpired FaultKind = "credentialExpired"
 	// Uncertain: it may have been done, or not. The answer was lost.
 	Uncertain FaultKind = "uncertain"
 	// Kept: storage does not let the artifact be deleted, and nothing of it is missing: an immutability policy, a legal hold or a

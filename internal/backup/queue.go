@@ -16,7 +16,7 @@ func (e Event) Queue() string { return cmp.Or(e.To, EventsQueue) }
 
 // These are the queues. The host keeps messages that it gave up in a queue of the same name with "-poison" behind it.
 const (
-	// ExecuteQueue holds the wake-ups of runs.
+	// ExecuteQueue holds the step messages of runs.
 	ExecuteQueue = "execute"
 	// RestoreQueue holds other systems' requests for restores.
 	RestoreQueue = "restore-requests"
@@ -28,9 +28,9 @@ const (
 
 // Queue sends. The host receives: it invokes the function of the queue with each message, at least once.
 type Queue interface {
-	// Wake sends the wake-up to the queue "execute", where it becomes visible after the delay (0 to 7 days, rounded up
+	// SendStep sends the step message to the queue "execute", where it becomes visible after the delay (0 to 7 days, rounded up
 	// to whole seconds). An error leaves open whether it was sent.
-	Wake(ctx context.Context, w Wakeup, delay time.Duration) error
+	SendStep(ctx context.Context, w StepMessage, delay time.Duration) error
 	// Publish sends the event to its queue. An error leaves open whether it was sent, unless it is ErrUndeliverable.
 	Publish(ctx context.Context, e Event) error
 	// Requeue sends a message to the queue of that name once more, visible after the delay; see Wake. An error leaves open
@@ -41,30 +41,30 @@ type Queue interface {
 // ErrUndeliverable: the event was not sent, and no repeat can change that.
 var ErrUndeliverable = errors.New("the event can never be sent")
 
-// Wakeup is the message that says "look at this run". It carries the number and the mark that the run's row expects, so that a
-// duplicate, a late one, or one from a step that died before its save changes nothing.
-type Wakeup struct {
-	Run    string `json:"run"`
-	Number int    `json:"wake"`
-	Mark   string `json:"mark"`
+// StepMessage is the message that says "look at this run". It carries the sequence number and the nonce that the run's row
+// expects, so that a duplicate, a late one, or one from a step that died before its save changes nothing.
+type StepMessage struct {
+	Run      string `json:"run"`
+	Sequence int    `json:"sequence"`
+	Nonce    string `json:"nonce"`
 }
 
-// ParseWakeup reads a message of the queue "execute". The error says what is wrong with it; such a message is hopeless.
-func ParseWakeup(message []byte) (Wakeup, error) {
-	var w Wakeup
+// ParseStepMessage reads a message of the queue "execute". The error says what is wrong with it; such a message is hopeless.
+func ParseStepMessage(message []byte) (StepMessage, error) {
+	var w StepMessage
 	d := json.NewDecoder(strings.NewReader(string(message)))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&w); err != nil {
-		return w, fmt.Errorf("not a wake-up: %w", err)
+		return w, fmt.Errorf("not a step message: %w", err)
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return w, fmt.Errorf("not a wake-up: there is more behind the JSON object")
+		return w, fmt.Errorf("not a step message: there is more behind the JSON object")
 	}
 	if _, err := RunKey(w.Run); err != nil {
-		return w, fmt.Errorf("not a wake-up: %w", err)
+		return w, fmt.Errorf("not a step message: %w", err)
 	}
-	if w.Number < 1 || w.Mark == "" {
-		return w, fmt.Errorf("not a wake-up: it needs a number of 1 or more and a mark")
+	if w.Sequence < 1 || w.Nonce == "" {
+		return w, fmt.Errorf("not a step message: it needs a sequence number of 1 or more and a nonce")
 	}
 	return w, nil
 }

@@ -49,9 +49,9 @@ type Restorer interface {
 	BeginRestore(ctx context.Context, r Restore) (Operation, error)
 	// PollRestore asks once for its progress, with the errors of [Provider.Poll].
 	PollRestore(ctx context.Context, r Restore, token string) (Operation, error)
-	// FindRestore says what became of a restore whose answer was lost: Done; or under way, with a token; or neither, if the service
-	// shows no sign of it, as if it was never started. Refused: it failed. Denied: nothing that the service shows tells; it is never
-	// begun again.
+	// FindRestore says what became of a restore whose answer was lost: Done; or under way, with a token; or neither, if the
+	// service shows no sign of it, as if it was never started. Refused: it failed. Denied: nothing that the service shows
+	// tells; it is never begun again.
 	FindRestore(ctx context.Context, r Restore) (Operation, error)
 }
 
@@ -94,8 +94,8 @@ type Restoring struct {
 	Reading bool `json:"reading,omitempty"`
 	// Step is its progress.
 	Step restoreStep `json:"step,omitempty"`
-	// Told: it is published that the restore waits.
-	Told bool `json:"told,omitempty"`
+	// WaitPublished: it is published that the restore waits.
+	WaitPublished bool `json:"waitPublished,omitempty"`
 	// Warning says what the service left as it was, in its own words.
 	Warning string `json:"warning,omitempty"`
 }

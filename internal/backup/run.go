@@ -12,11 +12,13 @@ type Run struct {
 	State  State  `json:"State"`
 	Target string `json:"Target"`
 	Plan   string `json:"Plan"`
-	// Slot is the nominal time of a scheduled run; zero for a manual one.
-	Slot time.Time `json:"Slot,omitzero"`
-	// NextSlot is the time at which the plan wants the next backup of the target: a run that still waits then is superseded.
-	NextSlot time.Time `json:"NextSlot,omitzero"`
-	// Until is the end of the window of its slot, if that is before NextSlot: a run that still waits then is missed.
+	// ScheduledTime is the nominal time of a scheduled run; zero for a manual one.
+	ScheduledTime time.Time `json:"ScheduledTime,omitzero"`
+	// NextScheduledTime is the time at which the plan wants the next backup of the target: a run that still waits then is
+	// superseded.
+	NextScheduledTime time.Time `json:"NextScheduledTime,omitzero"`
+	// Until is the end of the window of its scheduled time, if that is before NextScheduledTime: a run that still waits then is
+	// missed.
 	Until time.Time `json:"Until,omitzero"`
 	// Start is the time at which the target's share of the plan's jitter is over and the run begins; zero: at once.
 	Start time.Time `json:"Start,omitzero"`
@@ -30,10 +32,10 @@ type Run struct {
 	Updated time.Time `json:"Updated"`
 	Ended   time.Time `json:"Ended,omitzero"`
 
-	// Wake and Mark belong to the wake-up that the run expects. It becomes visible at Due.
-	Wake int       `json:"Wake"`
-	Mark string    `json:"Mark"`
-	Due  time.Time `json:"Due"`
+	// Sequence and Nonce belong to the step message that the run expects. It becomes visible at Due.
+	Sequence int       `json:"Sequence"`
+	Nonce    string    `json:"Nonce"`
+	Due      time.Time `json:"Due"`
 
 	// Progress is the progress in the run's present phase.
 	Progress
@@ -43,22 +45,22 @@ type Run struct {
 	Started time.Time `json:"Started,omitzero"`
 	// CheckSince is the time at which the service was last asked to check whether the backup can be made.
 	CheckSince time.Time `json:"CheckSince,omitzero"`
-	// Lapsed: an operation failed because its credential expired, and a further attempt was made.
-	Lapsed bool `json:"Lapsed,omitempty"`
+	// CredentialExpired: an operation failed because its credential expired, and a further attempt was made.
+	CredentialExpired bool `json:"CredentialExpired,omitempty"`
 	// SKU is the tier of the backed-up service, as the service told at the end; "" if it did not.
 	SKU string `json:"SKU,omitempty"`
 
-	// Reason says why the run waits, or how it ended, in the service's own words if it has some. A run that succeeded has a reason
-	// if it left a suspect recovery point.
+	// Reason says why the run waits, or how it ended, in the service's own words if it has some. A run that succeeded has a
+	// reason if it left a suspect recovery point.
 	Reason Reason `json:"Reason,omitzero"`
-	// Permits are the permits that the run holds to operate. Line is its place in the line for a permit.
-	Permits []Permit `json:"Permits,omitempty"`
-	Line    string   `json:"Line,omitempty"`
-	// TurnedAway counts how many times in a row the service had too much to do.
-	TurnedAway int `json:"TurnedAway,omitempty"`
-	// Owes: the outbox holds events about the run that its last step may not have sent, and a run that has ended may not have
-	// released what it held.
-	Owes bool `json:"Owes,omitempty"`
+	// Permits are the permits that the run holds to operate. QueueRow is its row in the wait queue for a permit.
+	Permits  []Permit `json:"Permits,omitempty"`
+	QueueRow string   `json:"QueueRow,omitempty"`
+	// Rejections counts how many times in a row the service had too much to do.
+	Rejections int `json:"Rejections,omitempty"`
+	// Unpublished: the outbox holds events about the run that its last step may not have sent, and a run that has ended may not
+	// have released what it held.
+	Unpublished bool `json:"Unpublished,omitempty"`
 
 	Carried
 	// RowETag is the ETag of the row, as it was read or written last.
@@ -73,7 +75,8 @@ type Progress struct {
 	// Owner is the invocation that may start the service's operation until LeaseUntil; zero: there is none.
 	Owner      string    `json:"Owner,omitempty"`
 	LeaseUntil time.Time `json:"LeaseUntil,omitzero"`
-	// LostSince is the time at which the run found that the answer to its latest start is lost; it now looks before it starts again.
+	// LostSince is the time at which the run found that the answer to its latest start is lost; it now looks before it starts
+	// again.
 	LostSince time.Time `json:"LostSince,omitzero"`
 	// ClearSince is the time since which every look showed a settled service without a trace of the lost start.
 	ClearSince time.Time `json:"ClearSince,omitzero"`
@@ -90,8 +93,8 @@ type Progress struct {
 	Accepted time.Time `json:"Accepted,omitzero"`
 	Token    string    `json:"Token,omitempty"`
 	Polls    int       `json:"Polls,omitempty"`
-	// DeniedSince is the time since which the service refuses to tell about an operation that it had accepted.
-	DeniedSince time.Time `json:"DeniedSince,omitzero"`
+	// UnobservableSince is the time since which the service refuses to tell about an operation that it had accepted.
+	UnobservableSince time.Time `json:"UnobservableSince,omitzero"`
 	// Finished is the time at which the service said that it was done, or its artifact was found.
 	Finished time.Time `json:"Finished,omitzero"`
 	// Artifact is the name of the artifact that the run left, or is about to leave.
@@ -110,8 +113,8 @@ type Reason struct {
 	Code    string `json:"code"`
 	Message string `json:"message"`
 	Hint    string `json:"hint,omitempty"`
-	// Said has the words of the service itself, with which Message ends, and RequestID is the x-ms-client-request-id of the request
-	// that it answered; as in a [Fault].
+	// Said has the words of the service itself, with which Message ends, and RequestID is the x-ms-client-request-id of the
+	// request that it answered; as in a [Fault].
 	Said      string `json:"said,omitempty"`
 	RequestID string `json:"requestId,omitempty"`
 }
@@ -182,5 +185,7 @@ func (r Run) Waited(now time.Time) time.Duration {
 	return now.Sub(r.Created)
 }
 
-// Wakeup returns the message that the run expects.
-func (r Run) Wakeup() Wakeup { return Wakeup{Run: r.ID, Number: r.Wake, Mark: r.Mark} }
+// StepMessage returns the message that the run expects.
+func (r Run) StepMessage() StepMessage {
+	return StepMessage{Run: r.ID, Sequence: r.Sequence, Nonce: r.Nonce}
+}

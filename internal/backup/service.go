@@ -59,8 +59,8 @@ type RestoreTraits struct {
 	Look string
 	// Safety says whether there is a safety backup.
 	Safety Safety
-	// Recreates: the original must have been deleted, and is made anew under its name, in the region that Region says for a plan; ""
-	// is unknown.
+	// Recreates: the original must have been deleted, and is made anew under its name, in the region that Region says for a
+	// plan; "" is unknown.
 	Recreates bool
 	Region    func(Blocks) string
 	// OneWay says why a copy is not restored; "" if there are no copies.

@@ -4,29 +4,29 @@ package backup
 type State string
 
 const (
-	// Waiting: the target is busy; the next wake-up tries again. Holds no lock.
+	// Waiting: the target is busy; the next step message tries again. Holds no lock.
 	Waiting State = "waiting"
-	// Queued: created; its first wake-up begins it.
+	// Queued: created; its first step message begins it.
 	Queued State = "queued"
 	// Starting: the intent to start the operation is saved. The owner of the lease starts it; if the answer was lost, the next
 	// invocation after the lease looks for the operation's artifact.
 	Starting State = "starting"
-	// Running: the service accepted the operation; each wake-up polls it once.
+	// Running: the service accepted the operation; each step message polls it once.
 	Running State = "running"
-	// Verifying: there is an artifact; each wake-up hashes a part of it.
+	// Verifying: there is an artifact; each step message hashes a part of it.
 	Verifying State = "verifying"
 
 	// Succeeded: the artifact was verified, and a recovery point stands for it. Final.
 	Succeeded State = "succeeded"
 	// Failed: the service, or the verification, said no. Final.
 	Failed State = "failed"
-	// Superseded: a later slot of the plan came due while the run still waited. Final.
+	// Superseded: a later scheduled time of the plan came due while the run still waited. Final.
 	Superseded State = "superseded"
 	// StateRefused: the preflight said no, and nothing was started. Final. ([Refused] alone is the kind of a Fault.)
 	StateRefused State = "refused"
 	// Canceled: a person took a restore back before it began. Final.
 	Canceled State = "canceled"
-	// Missed: the window of its slot passed before the run could begin. Final.
+	// Missed: the window of its scheduled time passed before the run could begin. Final.
 	Missed State = "missed"
 	// Unknown: it cannot be found out what became of the operation. Final, and never taken for a success.
 	Unknown State = "unknown"

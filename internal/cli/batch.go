@@ -1,9 +1,7 @@
 package cli
 
 import (
-	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -12,31 +10,18 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"text/tabwriter"
-	"time"
+
+	"lifeboat/internal/api"
 )
 
-// batch is the API's answer about a batch, with the members that people are shown.
-type batch struct {
-	ID      string         `json:"id"`
-	Status  string         `json:"status"`
-	Plan    string         `json:"plan"`
-	Updated time.Time      `json:"lastUpdatedDateTime"`
-	Counts  map[string]int `json:"counts"`
-	Error   *problem       `json:"error"`
-	Runs    []run          `json:"runs"`
-}
+// batch is the API's answer about a batch.
+type batch api.Batch
 
 func readBatch(text []byte) (batch, error) {
-	var v batch
-	if err := json.Unmarshal(text, &v); err != nil {
-		return v, fmt.Errorf("read the answer: %w", err)
-	}
-	if v.ID == "" || v.Runs == nil {
-		return v, errors.New("the answer is no batch: is LIFEBOAT_URL the address of a Lifeboat app?")
-	}
-	return v, nil
+	return read(text, "is no batch", func(v batch) bool { return v.ID != "" && v.Runs != nil })
 }
+
+func (v batch) id() string { return v.ID }
 
 func (v batch) over() bool { return ended(v.Status) }
 
@@ -57,56 +42,25 @@ func (v batch) progress() string {
 
 // labels returns the names of the runs' targets.
 func (v batch) labels() []string {
-	targets := make([]string, len(v.Runs))
-	for i, run := range v.Runs {
-		targets[i] = run.Target
-	}
-	return labels(targets)
+	return labels(each(v.Runs, func(run api.BatchRun) string { return run.Target }))
 }
 
-// backupAll asks for a backup of every target of the plan, and may wait for their end.
-func (r remote) backupAll(ctx context.Context, plan string, wait, asJSON bool) error {
-	a, err := r.do(ctx, call{
-		method: http.MethodPost, path: "/api/backups", body: map[string]string{"plan": plan}, requestID: r.requestID, tries: 5,
-	})
-	if errors.Is(err, errStopped) {
-		return errors.New("stopped before the app had answered: lifeboat runs tells of each target whether it is backed up")
-	}
-	if err != nil {
-		return err
-	}
-	v, err := readBatch(a.body)
-	if err != nil {
-		return err
-	}
-	if !asJSON {
-		if _, err := fmt.Fprintln(r.stdout, v.ID); err != nil {
-			return err
+// why returns the reason for which the run did not succeed, if it is known.
+func (v batch) why(run api.BatchRun) *api.Problem {
+	if v.Error != nil {
+		for i, d := range v.Error.Details {
+			if strings.EqualFold(d.Target, run.Target) {
+				return &v.Error.Details[i]
+			}
 		}
-	}
-	if wait {
-		if a, v, err = follow(ctx, r, a, v, readBatch); err != nil {
-			return err
-		}
-	}
-	if asJSON {
-		if err := r.document(a.body); err != nil {
-			return err
-		}
-	}
-	if wait && v.Status != "Succeeded" {
-		return v.incomplete()
 	}
 	return nil
 }
 
-// incomplete lists the runs that did not succeed, each with the reason.
-func (v batch) incomplete() error {
-	why := map[string]problem{}
-	if v.Error != nil {
-		for _, d := range v.Error.Details {
-			why[strings.ToLower(d.Target)] = d
-		}
+// failure lists the runs that did not succeed, each with the reason.
+func (v batch) failure() error {
+	if v.Status == "Succeeded" {
+		return nil
 	}
 	lines := []string{fmt.Sprintf("batch %s of plan %s is incomplete:", v.ID, plain(v.Plan))}
 	for i, label := range v.labels() {
@@ -115,8 +69,8 @@ func (v batch) incomplete() error {
 			continue
 		}
 		line := fmt.Sprintf("%s %s, run %s", label, run.State, run.ID)
-		if d, ok := why[strings.ToLower(run.Target)]; ok {
-			line += ": " + d.Error()
+		if why := v.why(run); why != nil {
+			line += ": " + inWords(*why)
 		}
 		lines = append(lines, "  "+plain(line))
 	}
@@ -125,38 +79,20 @@ func (v batch) incomplete() error {
 
 // batch prints the runs of a batch.
 func (r remote) batch(ctx context.Context, args []string) error {
-	flags := flag.NewFlagSet("batch", flag.ContinueOnError)
-	asJSON := flags.Bool("json", false, "")
-	names, err := files(flags, args, 1)
-	if err != nil || names[0] == "" {
-		return cmp.Or(err, errUsage)
-	}
-	a, err := r.do(ctx, call{method: http.MethodGet, path: batch{ID: names[0]}.path(), tries: 5})
-	if err != nil {
-		return err
-	}
-	v, err := readBatch(a.body)
-	if err != nil {
-		return err
-	}
-	if *asJSON {
-		return r.document(a.body)
-	}
-	why := map[string]string{}
-	if v.Error != nil {
-		for _, d := range v.Error.Details {
-			why[strings.ToLower(d.Target)] = d.Code
-		}
-	}
-	table := tabwriter.NewWriter(r.stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "RUN\tTARGET\tSTATE\tREASON")
+	return about(ctx, r, flag.NewFlagSet("batch", flag.ContinueOnError), args, func(id string) call {
+		return call{method: http.MethodGet, path: batch{ID: id}.path()}
+	}, readBatch, r.batchTable)
+}
+
+func (r remote) batchTable(v batch) error {
+	table := newTable(r.Stdout, "RUN", "TARGET", "STATE", "REASON")
 	for i, label := range v.labels() {
 		run := v.Runs[i]
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", plain(run.ID), plain(label), plain(run.State), plain(why[strings.ToLower(run.Target)]))
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", plain(run.ID), plain(label), plain(run.State), code(v.why(run)))
 	}
 	if err := table.Flush(); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(r.stderr, "plan %s, %s; %s\n", plain(v.Plan), plain(v.Status), v.progress())
+	_, err := fmt.Fprintf(r.Stderr, "plan %s, %s; %s\n", plain(v.Plan), plain(v.Status), v.progress())
 	return err
 }

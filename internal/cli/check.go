@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"strings"
 	"sync"
-	"text/tabwriter"
 
 	"lifeboat/internal/backup"
 	"lifeboat/internal/config"
@@ -66,10 +65,9 @@ func (sh Shell) checkLive(ctx context.Context, plans []backup.Plan) error {
 		err    error
 	}
 	var looks []look
-	var targets []string
 	for _, p := range plans {
 		for _, target := range p.Targets {
-			looks, targets = append(looks, look{plan: p, target: target}), append(targets, target)
+			looks = append(looks, look{plan: p, target: target})
 		}
 	}
 	var group sync.WaitGroup
@@ -85,9 +83,8 @@ func (sh Shell) checkLive(ctx context.Context, plans []backup.Plan) error {
 	if ctx.Err() != nil {
 		return errStopped
 	}
-	labels := labels(targets)
-	table := tabwriter.NewWriter(sh.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "TARGET\tPLAN\tRESULT\tREASON")
+	labels := labels(each(looks, func(l look) string { return l.target }))
+	table := newTable(sh.Stdout, "TARGET", "PLAN", "RESULT", "REASON")
 	refused, unknown := 0, 0
 	var words strings.Builder // below the table: they are long
 	for i, l := range looks {

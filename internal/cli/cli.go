@@ -21,8 +21,8 @@ const usage = `usage:
                                   warns of what can hardly be meant; exit code 0 if there are only warnings
   lifeboat plan check FILE --live and asks Azure for every target whether it can be backed up, as every run does first;
                                   changes nothing. It asks as the identity here (az login): the app's roles are its own
-  lifeboat plan next FILE [-n 3]  the next slots of every plan and target, local and UTC
-  lifeboat plan diff OLD NEW      lists the changes of an edit: plans, targets, slots, how long recovery points are kept
+  lifeboat plan next FILE [-n 3]  the next scheduled times of every plan and target, local and UTC
+  lifeboat plan diff OLD NEW      lists the changes of an edit: plans, targets, scheduled times, how long recovery points are kept
 
 against the app at LIFEBOAT_URL (such as https://contoso.azurewebsites.net), with a key of its function api in LIFEBOAT_KEY:
   lifeboat health [--json]        how well every target is protected, the worst first; exit code 1 if one is unprotected.
@@ -83,7 +83,6 @@ type Shell struct {
 // Run runs the command in the arguments and returns the exit code: 0, 1 if the answer is no, 2 if the arguments or settings
 // cannot be used. The context ends all waiting.
 func Run(ctx context.Context, args []string, sh Shell) int {
-	stdout, stderr := sh.Stdout, sh.Stderr
 	err := errUsage
 	if len(args) > 1 && args[0] == "plan" {
 		switch args[1] {
@@ -98,28 +97,28 @@ func Run(ctx context.Context, args []string, sh Shell) int {
 	if len(args) > 0 {
 		remotes := map[string]func(remote, context.Context, []string) error{
 			"runs": remote.runs, "run": remote.show, "backup": remote.backup, "batch": remote.batch, "points": remote.points,
-			"accept": remote.accept, "health": remote.health, "restore": remote.restore, "cancel": remote.cancel,
-			"confirm": remote.confirm,
+			"accept": remote.accept, "health": remote.health, "restore": remote.restore, "cancel": change("cancel"),
+			"confirm": change("confirm"),
 		}
 		if slices.Contains([]string{"help", "--help", "-h"}, args[0]) {
-			_, err = fmt.Fprint(stdout, usage)
+			_, err = fmt.Fprint(sh.Stdout, usage)
 		} else if slices.Contains([]string{"version", "--version"}, args[0]) {
-			_, err = fmt.Fprintf(stdout, "lifeboat %s %s %s/%s, time zones %s\n", sh.Version, runtime.Version(), runtime.GOOS,
+			_, err = fmt.Fprintf(sh.Stdout, "lifeboat %s %s %s/%s, time zones %s\n", sh.Version, runtime.Version(), runtime.GOOS,
 				runtime.GOARCH, config.TimeZones())
 		} else if command := remotes[args[0]]; command != nil {
-			var c *client
-			if c, err = newClient(sh.Getenv, stderr, args[0] == "health"); err == nil {
-				err = command(remote{c, sh.RequestID, stdout, stderr}, ctx, args[1:])
+			var r remote
+			if r, err = newRemote(sh, args[0] == "health"); err == nil {
+				err = command(r, ctx, args[1:])
 			}
 		}
 	}
 	wrong, notUnderstood := errors.AsType[usageError](err)
 	switch {
 	case notUnderstood:
-		fmt.Fprint(stderr, wrong)
+		fmt.Fprint(sh.Stderr, wrong)
 		return 2
 	case err != nil:
-		fmt.Fprintln(stderr, err)
+		fmt.Fprintln(sh.Stderr, err)
 		return 1
 	}
 	return 0
@@ -156,8 +155,8 @@ func count(n int, what string) string {
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
-// slots returns the next n slots of the plan; none while it is paused.
-func slots(p backup.Plan, after time.Time, n int) []time.Time {
+// scheduledTimes returns the next n scheduled times of the plan; none while it is paused.
+func scheduledTimes(p backup.Plan, after time.Time, n int) []time.Time {
 	var found []time.Time
 	for t := p.Schedule.Next(after); !p.Paused && !t.IsZero() && len(found) < n; t = p.Schedule.Next(t) {
 		found = append(found, t)

@@ -88,7 +88,7 @@ func TestNext(t *testing.T) {
 		}
 		code, out, errs := run(append([]string{"plan", "next"}, args...)...)
 		want := `nightly-apim: every day at 02:30 in Europe/Zurich, 1 run a day
-  2026-03-29: the clocks of Europe/Zurich go from 02:00 to 03:00 at 01:00Z: the slot in between comes as much later
+  2026-03-29: the clocks of Europe/Zurich go from 02:00 to 03:00 at 01:00Z: the scheduled time in between comes as much later
 
 PLAN          TARGET        LOCAL                                         UTC
 nightly-apim  prod/contoso  Sun 2026-03-29 03:30:00 +02:00 Europe/Zurich  2026-03-29T01:30:00Z
@@ -119,7 +119,7 @@ func TestDiff(t *testing.T) {
 			"service/contoso any more: it is not backed up",
 		}},
 		"name": {[]string{"nightly-apim", "daily-apim"}, []string{
-			"- plan nightly-apim vanishes with its 1 target", "+ plan daily-apim is new, with 1 target", "the next slot is Sun 2026-03-29 03:30:00",
+			"- plan nightly-apim vanishes with its 1 target", "+ plan daily-apim is new, with 1 target", "the next scheduled time is Sun 2026-03-29 03:30:00",
 		}},
 		"schedule": {[]string{"30 2 * * *", "0 4 * * *"}, []string{
 			`schedule "30 2 * * *" in Europe/Zurich becomes "0 4 * * *" in Europe/Zurich`, "the last one made", "04:00:00 +02:00",
@@ -130,7 +130,7 @@ func TestDiff(t *testing.T) {
 		"settings": {[]string{
 			"keep: {", "jitter: 20m\n    window: 3h\n    concurrency: 3\n    paused: true\n    identity: accessKey\n    onDemand: {keep: {within: 90s}}\n    keep: {",
 		}, []string{
-			"jitter none becomes 20m", "window until the next slot becomes 3h", "paused: no slots until", "concurrency not set becomes 3", "identity system becomes accessKey",
+			"jitter none becomes 20m", "window until the next scheduled time becomes 3h", "paused: no scheduled times until", "concurrency not set becomes 3", "identity system becomes accessKey",
 			"onDemand.keep.within as keep.within becomes 90s",
 		}},
 		"restore": {[]string{"/contoso-standby", "/contoso-2\n        - itself\n      replyTo: [answers]\n      approval: required", "safetyBackup: true", "safetyBackup: false"}, []string{

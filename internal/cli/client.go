@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -14,47 +15,52 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"lifeboat/internal/api"
 )
 
-// client calls the API of one app. Its key goes only there: the client follows no redirect, and uses only the path of a link.
-type client struct {
+// remote is a command's environment, and the app whose API it calls. Its key goes only there: it follows no redirect, and uses
+// only the path of a link.
+type remote struct {
+	Shell
+
 	origin string // scheme and host
 	key    string
 	wrong  string // the words for a key that the app does not accept
-	http   http.Client
-	stderr io.Writer
+	http   *http.Client
 }
 
-// newClient reads LIFEBOAT_URL and LIFEBOAT_KEY, or for the function health LIFEBOAT_HEALTH_KEY if that is set. No error
+// newRemote reads LIFEBOAT_URL and LIFEBOAT_KEY, or for the function health LIFEBOAT_HEALTH_KEY if that is set. No error
 // repeats them: a URL may hold a key, too.
-func newClient(getenv func(string) string, stderr io.Writer, health bool) (*client, error) {
-	address, key := strings.TrimSpace(getenv("LIFEBOAT_URL")), strings.TrimSpace(getenv("LIFEBOAT_KEY"))
+func newRemote(sh Shell, health bool) (remote, error) {
+	setting := func(name string) string { return strings.TrimSpace(sh.Getenv(name)) }
+	address, key := setting("LIFEBOAT_URL"), setting("LIFEBOAT_KEY")
 	name, function := "LIFEBOAT_KEY", "api"
 	wanted := name
 	if health {
 		function, wanted = "health", "LIFEBOAT_HEALTH_KEY"
-		if own := strings.TrimSpace(getenv("LIFEBOAT_HEALTH_KEY")); own != "" || key == "" {
+		if own := setting("LIFEBOAT_HEALTH_KEY"); own != "" || key == "" {
 			name, key = "LIFEBOAT_HEALTH_KEY", own
 		}
 	}
 	if address == "" || key == "" {
-		return nil, usageError("set LIFEBOAT_URL to the app's address, such as https://contoso.azurewebsites.net, and " +
+		return remote{}, usageError("set LIFEBOAT_URL to the app's address, such as https://contoso.azurewebsites.net, and " +
 			name + " to a key of its function " + function + "\n")
 	}
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" || *u != (url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}) ||
 		strings.Trim(u.Path, "/") != "" {
-		return nil, usageError("LIFEBOAT_URL must be a scheme and a host alone, such as https://contoso.azurewebsites.net\n")
+		return remote{}, usageError("LIFEBOAT_URL must be a scheme and a host alone, such as https://contoso.azurewebsites.net\n")
 	}
 	if ip := net.ParseIP(u.Hostname()); u.Scheme != "https" &&
 		(u.Scheme != "http" || u.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback())) {
-		return nil, usageError("LIFEBOAT_URL must begin with https://, or the key could be read on its way\n")
+		return remote{}, usageError("LIFEBOAT_URL must begin with https://, or the key could be read on its way\n")
 	}
-	return &client{
-		origin: u.Scheme + "://" + u.Host, key: key, stderr: stderr,
+	return remote{
+		Shell: sh, origin: u.Scheme + "://" + u.Host, key: key,
 		wrong: fmt.Sprintf("%s is not a key of this app's function %s, nor a host key: set %s to one that "+
 			"`az functionapp function keys list -g GROUP -n APP --function-name %s` lists", name, function, wanted, function),
-		http: http.Client{
+		http: &http.Client{
 			Timeout: 2 * time.Minute,
 			// Go removes Authorization from a request that is redirected to another host, but no header that it does not know.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -67,10 +73,10 @@ type call struct {
 	method, path string // path with its query
 	body         any
 	requestID    string // makes a repeated POST the same request; empty: none
-	tries        int
 	// expected tells whether a refusal is an answer all the same.
 	expected func(status int, body []byte) bool
-	// following says that the address worked before, so that a connection that cannot be made is tried again.
+	// following says that the address worked before, so that a connection that cannot be made is tried again, and that it is
+	// tried ten times instead of five.
 	following bool
 }
 
@@ -85,23 +91,23 @@ type answer struct {
 // errStopped says that the person does not want to wait any longer.
 var errStopped = errors.New("stopped")
 
-// do calls the API until it answers, at most c.tries times: 1, 2, 4 s and so on after one another, but never more than
+// do calls the API until it answers, at most five times, or ten: 1, 2, 4 s and so on after one another, but never more than
 // 30, or after Retry-After.
-func (cl *client) do(ctx context.Context, c call) (answer, error) {
-	pause := time.Second
+func (r remote) do(ctx context.Context, c call) (answer, error) {
+	tries, pause := 5, time.Second
+	if c.following {
+		tries = 10
+	}
 	for try := 1; ; try++ {
-		a, again, err := cl.once(ctx, c)
+		a, again, err := r.once(ctx, c)
 		if ctx.Err() != nil {
 			return answer{}, errStopped
 		}
-		if err == nil || !again || try >= c.tries {
+		if err == nil || !again || try >= tries {
 			return a, err
 		}
-		wait := pause
-		if a.retryAfter > 0 {
-			wait = a.retryAfter
-		}
-		fmt.Fprintf(cl.stderr, "%v; trying again in %s\n", err, wait)
+		wait := cmp.Or(a.retryAfter, pause)
+		fmt.Fprintf(r.Stderr, "%v; trying again in %s\n", err, wait)
 		if !sleep(ctx, wait) {
 			return answer{}, errStopped
 		}
@@ -110,9 +116,9 @@ func (cl *client) do(ctx context.Context, c call) (answer, error) {
 }
 
 // once calls the API once, and tells whether the same call may succeed later.
-func (cl *client) once(ctx context.Context, c call) (a answer, again bool, err error) {
+func (r remote) once(ctx context.Context, c call) (a answer, again bool, err error) {
 	path, _, _ := strings.Cut(c.path, "?")
-	fail := func(err error) error { return fmt.Errorf("%s %s%s: %w", c.method, cl.origin, path, err) }
+	fail := func(err error) error { return fmt.Errorf("%s %s%s: %w", c.method, r.origin, path, err) }
 	var body io.Reader
 	if c.body != nil {
 		text, err := json.Marshal(c.body)
@@ -121,18 +127,18 @@ func (cl *client) once(ctx context.Context, c call) (a answer, again bool, err e
 		}
 		body = bytes.NewReader(text)
 	}
-	request, err := http.NewRequestWithContext(ctx, c.method, cl.origin+c.path, body)
+	request, err := http.NewRequestWithContext(ctx, c.method, r.origin+c.path, body)
 	if err != nil {
 		return answer{}, false, fail(errors.Unwrap(err)) // it would repeat the whole URL
 	}
-	request.Header.Set("x-functions-key", cl.key)
+	request.Header.Set("x-functions-key", r.key)
 	if c.body != nil {
 		request.Header.Set("Content-Type", "application/json")
 	}
 	if c.requestID != "" {
 		request.Header.Set("Repeatability-Request-ID", c.requestID)
 	}
-	response, err := cl.http.Do(request)
+	response, err := r.http.Do(request)
 	if err != nil {
 		if e, ok := errors.AsType[*url.Error](err); ok {
 			err = e.Err // without the query
@@ -148,7 +154,7 @@ func (cl *client) once(ctx context.Context, c call) (a answer, again bool, err e
 	}
 	status := response.StatusCode
 	if status >= 300 && (c.expected == nil || !c.expected(status, a.body)) {
-		return a, status == http.StatusTooManyRequests || status >= 500, fail(cl.refusal(response.Status, status, a.body))
+		return a, status == http.StatusTooManyRequests || status >= 500, fail(r.refusal(response.Status, status, a.body))
 	}
 	if !json.Valid(a.body) {
 		return a, false, fail(errors.New("the answer is no JSON: is LIFEBOAT_URL the address of a Lifeboat app?"))
@@ -158,16 +164,16 @@ func (cl *client) once(ctx context.Context, c call) (a answer, again bool, err e
 }
 
 // refusal returns the API's error, or the host's error: that has no text.
-func (cl *client) refusal(text string, status int, body []byte) error {
+func (r remote) refusal(text string, status int, body []byte) error {
 	var said struct {
-		Error problem `json:"error"`
+		Error api.Problem `json:"error"`
 	}
 	if json.Unmarshal(body, &said) == nil && said.Error.Code != "" {
-		return said.Error
+		return errors.New(inWords(said.Error))
 	}
 	switch status {
 	case http.StatusUnauthorized, http.StatusForbidden:
-		return fmt.Errorf("%s: %s", text, cl.wrong)
+		return fmt.Errorf("%s: %s", text, r.wrong)
 	case http.StatusNotFound:
 		return fmt.Errorf("%s: is LIFEBOAT_URL the address of a Lifeboat app?", text)
 	}
@@ -204,19 +210,11 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// problem is an error of the API.
-type problem struct {
-	Code    string    `json:"code"`
-	Message string    `json:"message"`
-	Target  string    `json:"target"`
-	Details []problem `json:"details"`
-}
-
 // said is the code of the detail that repeats the end of the message, for programs.
 const said = "Said"
 
-// Error returns the code, the message, and a line for each detail.
-func (p problem) Error() string {
+// inWords returns the code of an API's error, its message, and a line for each detail.
+func inWords(p api.Problem) string {
 	lines := []string{plain(p.Code + ": " + p.Message)}
 	for _, d := range p.Details {
 		if d.Code == said {
@@ -227,8 +225,8 @@ func (p problem) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// code returns "" if there is no problem.
-func (p *problem) code() string {
+// code returns the code of an API's error; "" if there is none.
+func code(p *api.Problem) string {
 	if p == nil {
 		return ""
 	}
@@ -236,11 +234,11 @@ func (p *problem) code() string {
 }
 
 // plain returns a text from outside, on one line and without control characters.
-func plain(text string) string {
+func plain[T ~string](text T) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {
 			return ' '
 		}
 		return r
-	}, text)
+	}, string(text))
 }

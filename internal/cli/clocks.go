@@ -10,16 +10,13 @@ import (
 	"lifeboat/internal/tzdata"
 )
 
-// everyHour is set in the hours of a schedule that follows elapsed time.
-const everyHour = 1<<24 - 1
-
-// clockChanges lists the days among the slots on which a change of the zone's clocks affects the schedule, and the times at which
-// Azure Functions would differ.
-func clockChanges(p backup.Plan, slots []time.Time) []string {
+// clockChanges lists the days among the scheduled times on which a change of the zone's clocks affects the schedule, and the
+// times at which Azure Functions would differ.
+func clockChanges(p backup.Plan, scheduledTimes []time.Time) []string {
 	var told []string
 	day := ""
-	for _, slot := range slots {
-		local := slot.In(p.Schedule.Zone)
+	for _, scheduledTime := range scheduledTimes {
+		local := scheduledTime.In(p.Schedule.Zone)
 		date := local.Format(time.DateOnly)
 		if date == day {
 			continue
@@ -83,9 +80,9 @@ func earlier(a, b time.Time) time.Time {
 
 // clockChange describes the effect of a change of the clocks on the schedule; "" if there is none.
 func clockChange(s schedule.Schedule, old, fresh time.Time) string {
-	const elapsed, once = "slots follow elapsed time", "slots in the repeated time come once, the first time"
+	const elapsed, once = "scheduled times follow elapsed time", "scheduled times in the repeated time come once, the first time"
 	forward := fresh.After(old)
-	if s.Hour == everyHour {
+	if s.Hour == schedule.EveryHour {
 		switch {
 		case fresh.Equal(old):
 			return "" // another name for the same time
@@ -95,23 +92,29 @@ func clockChange(s schedule.Schedule, old, fresh time.Time) string {
 			return elapsed + ", and the missing time has none"
 		}
 	}
-	named, consecutive := 0, false // slots of the missing or repeated time, and whether the next hour has some too
-	for at := range inside(s, earlier(old, fresh), old.Sub(fresh).Abs()) {
+	named, consecutive := 0, false // scheduled times of the missing or repeated time, and whether the next hour has some too
+	begin := earlier(old, fresh)
+	end := begin.Add(old.Sub(fresh).Abs())
+	s.Zone = time.UTC // as the clocks are
+	for at := range s.After(begin.Add(-time.Second)) {
+		if !at.Before(end) {
+			break
+		}
 		named++
 		consecutive = consecutive || s.Hour>>((at.Hour()+1)%24)&1 == 1
 	}
 	halfHour := old.Sub(fresh)%time.Hour != 0 // only Lord Howe, among the zones that change each year
 	switch {
-	case s.Hour == everyHour && halfHour && named == 1:
-		return elapsed + ", and the repeated time has its slot twice; Azure Functions takes the next one by the old clocks in place of the second"
-	case s.Hour == everyHour:
-		return elapsed + ", and the repeated time has its slots twice"
+	case s.Hour == schedule.EveryHour && halfHour && named == 1:
+		return elapsed + ", and the repeated time has its scheduled time twice; Azure Functions takes the next one by the old clocks in place of the second"
+	case s.Hour == schedule.EveryHour:
+		return elapsed + ", and the repeated time has its scheduled times twice"
 	case named == 0:
 		return ""
 	case forward && named == 1:
-		return "the slot in between comes as much later"
+		return "the scheduled time in between comes as much later"
 	case forward:
-		return fmt.Sprintf("the %d slots in between come as much later, each of them; Azure Functions has the first alone, at %s", named,
+		return fmt.Sprintf("the %d scheduled times in between come as much later, each of them; Azure Functions has the first alone, at %s", named,
 			fresh.Format(clock))
 	case consecutive && halfHour:
 		return once + "; Azure Functions has more, since the next hour is named too"
@@ -119,16 +122,4 @@ func clockChange(s schedule.Schedule, old, fresh time.Time) string {
 		return once + "; Azure Functions has them twice, since the next hour is named too"
 	}
 	return once
-}
-
-// inside yields the times of the schedule from one on, for that duration, as if its zone were UTC.
-func inside(s schedule.Schedule, from time.Time, long time.Duration) func(func(time.Time) bool) {
-	s.Zone = time.UTC
-	return func(yield func(time.Time) bool) {
-		for at := range s.After(from.Add(-time.Second)) {
-			if !at.Before(from.Add(long)) || !yield(at) {
-				return
-			}
-		}
-	}
 }

@@ -13,9 +13,8 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// diff prints the changes of an edit of plan.yaml, and their effect on slots and recovery points.
+// diff prints the changes of an edit of plan.yaml, and their effect on scheduled times and recovery points.
 func (sh Shell) diff(args []string) error {
-	stdout, now := sh.Stdout, sh.Now
 	paths, err := files(flag.NewFlagSet("diff", flag.ContinueOnError), args, 2)
 	if err != nil {
 		return err
@@ -31,16 +30,16 @@ func (sh Shell) diff(args []string) error {
 	var lines []string
 	for _, old := range before {
 		if i := named(after, old.Name); i >= 0 {
-			lines = append(lines, sh.changes(old, after[i], now)...)
+			lines = append(lines, sh.changes(old, after[i])...)
 			continue
 		}
-		lines = append(lines, fmt.Sprintf("- plan %s vanishes with its %s: no more slots; what it kept still expires on its day, "+
+		lines = append(lines, fmt.Sprintf("- plan %s vanishes with its %s: no more scheduled times; what it kept still expires on its day, "+
 			"but the newest recovery point of each target stays", old.Name, count(len(old.Targets), "target")))
 	}
 	for _, plan := range after {
 		if named(before, plan.Name) < 0 {
-			lines = append(lines, fmt.Sprintf("+ plan %s is new, with %s: its slots count from when it is in force; %s",
-				plan.Name, count(len(plan.Targets), "target"), first(plan, now)))
+			lines = append(lines, fmt.Sprintf("+ plan %s is new, with %s: its scheduled times count from when it is active; %s",
+				plan.Name, count(len(plan.Targets), "target"), first(plan, sh.Now)))
 			lines = append(lines, restores(backup.RestorePolicy{}, plan.Restore, plan.Name)...)
 		}
 	}
@@ -48,7 +47,7 @@ func (sh Shell) diff(args []string) error {
 	if len(lines) == 0 {
 		lines = []string{"nothing changes"}
 	}
-	_, err = fmt.Fprintln(stdout, strings.Join(lines, "\n"))
+	_, err = fmt.Fprintln(sh.Stdout, strings.Join(lines, "\n"))
 	return err
 }
 
@@ -60,51 +59,53 @@ func first(p backup.Plan, now time.Time) string {
 	if p.Paused {
 		return "it is paused"
 	}
-	return "the next slot is " + local(p, p.Schedule.Next(now))
+	return "the next scheduled time is " + local(p, p.Schedule.Next(now))
 }
 
 // changes returns the changes of one plan, a line each.
-func (sh Shell) changes(old, plan backup.Plan, now time.Time) []string {
+func (sh Shell) changes(old, plan backup.Plan) []string {
 	var lines []string
 	say := func(format string, args ...any) {
 		lines = append(lines, "~ plan "+plan.Name+": "+fmt.Sprintf(format, args...))
 	}
+	becomes := func(name string, was, is time.Duration, none, more string) {
+		if was != is {
+			say("%s %s becomes %s%s", name, duration(was, none), duration(is, none), more)
+		}
+	}
 	for _, target := range old.Targets {
 		if !has(plan, target) {
-			say("- target %s: no more slots for it here", target)
+			say("- target %s: no more scheduled times for it here", target)
 		}
 	}
 	for _, target := range plan.Targets {
 		if !has(old, target) {
-			say("+ target %s: from the plan's next slot on", target)
+			say("+ target %s: from the plan's next scheduled time on", target)
 		}
 	}
 	if old.Expression != plan.Expression || old.Schedule.Zone.String() != plan.Schedule.Zone.String() {
-		say("schedule %q in %s becomes %q in %s: slots count from the last one made; %s", old.Expression, old.Schedule.Zone,
-			plan.Expression, plan.Schedule.Zone, first(plan, now))
+		say("schedule %q in %s becomes %q in %s: scheduled times count from the last one made; %s", old.Expression, old.Schedule.Zone,
+			plan.Expression, plan.Schedule.Zone, first(plan, sh.Now))
 	}
 	if old.Paused != plan.Paused {
 		if plan.Paused {
-			say("paused: no slots until that is taken back, and then nothing is caught up")
+			say("paused: no scheduled times until that is taken back, and then nothing is caught up")
 		} else {
-			say("no longer paused: nothing is caught up; %s", first(plan, now))
+			say("no longer paused: nothing is caught up; %s", first(plan, sh.Now))
 		}
 	}
-	if old.Jitter != plan.Jitter {
-		say("jitter %s becomes %s", duration(old.Jitter, "none"), duration(plan.Jitter, "none"))
-	}
-	if old.Window != plan.Window {
-		const none = "until the next slot"
-		say("window %s becomes %s", duration(old.Window, none), duration(plan.Window, none))
-	}
+	becomes("jitter", old.Jitter, plan.Jitter, "none", "")
+	becomes("window", old.Window, plan.Window, "until the next scheduled time", "")
+	const fresh = "for runs from now on"
 	if a, b := old.Settings, plan.Settings; a != b {
-		const fresh = "for runs from now on"
 		if a.Storage != b.Storage {
 			say("storage %s/%s becomes %s/%s, %s: recovery points stay where they are", a.Storage.Account, a.Storage.Container,
 				b.Storage.Account, b.Storage.Container, fresh)
 		}
 		was, is := a.Blocks.Values(), b.Blocks.Values()
-		for _, name := range slices.Sorted(maps.Keys(both(was, is))) {
+		both := maps.Clone(was)
+		maps.Copy(both, is)
+		for _, name := range slices.Sorted(maps.Keys(both)) {
 			unsaid := sh.Plans.Default(name)
 			if was, is := cmp.Or(was[name], unsaid), cmp.Or(is[name], unsaid); was != is {
 				say("%s %s becomes %s, %s", name, was, is, fresh)
@@ -113,16 +114,9 @@ func (sh Shell) changes(old, plan backup.Plan, now time.Time) []string {
 		if a.Concurrency != b.Concurrency {
 			say("concurrency %s becomes %s, %s", number(a.Concurrency), number(b.Concurrency), fresh)
 		}
-		if a.KeepWithin != b.KeepWithin {
-			say("keep.within %s becomes %s, %s: recovery points that are there keep their day", duration(a.KeepWithin, ""),
-				duration(b.KeepWithin, ""), fresh)
-		}
+		becomes("keep.within", a.KeepWithin, b.KeepWithin, "", ", "+fresh+": recovery points that are there keep their day")
 	}
-	if old.OnDemandKeepWithin != plan.OnDemandKeepWithin {
-		const none = "as keep.within"
-		say("onDemand.keep.within %s becomes %s, for runs from now on", duration(old.OnDemandKeepWithin, none),
-			duration(plan.OnDemandKeepWithin, none))
-	}
+	becomes("onDemand.keep.within", old.OnDemandKeepWithin, plan.OnDemandKeepWithin, "as keep.within", ", "+fresh)
 	return append(lines, restores(old.Restore, plan.Restore, plan.Name)...)
 }
 
@@ -208,11 +202,4 @@ func duration(d time.Duration, none string) string {
 		}
 	}
 	return fmt.Sprintf("%ds", d/time.Second)
-}
-
-// both returns the keys of both.
-func both(a, b map[string]string) map[string]string {
-	all := maps.Clone(a)
-	maps.Copy(all, b)
-	return all
 }

@@ -84,7 +84,7 @@ func TestDiffTellsWhichTargetsAreNoLongerBackedUp(t *testing.T) {
 		says        string // all lines that begin with "! no plan"
 		also        string
 	}{
-		"paused":                    {[]string{"p"}, []string{"p: paused: true"}, "", "~ plan p: paused: no slots until that is taken back"},
+		"paused":                    {[]string{"p"}, []string{"p: paused: true"}, "", "~ plan p: paused: no scheduled times until that is taken back"},
 		"no longer paused":          {[]string{"p: paused: true"}, []string{"p"}, "", "~ plan p: no longer paused: nothing is caught up"},
 		"gone":                      {[]string{"p", "q: " + target + " | "}, []string{"q: " + target + " | "}, lost(a) + lost(b), "- plan p vanishes with its 2 targets"},
 		"one of two gone":           {[]string{"p"}, []string{"p: " + b + " | "}, lost(a), "~ plan p: - target " + a},
@@ -147,7 +147,7 @@ func TestDiffTellsOfEveryChangeOfARestore(t *testing.T) {
 func TestDiffTellsOfEverySetting(t *testing.T) {
 	for line, words := range map[string][2]string{
 		"jitter: 20m":                    {"jitter none becomes 20m", "jitter 20m becomes none"},
-		"window: 3h":                     {"window until the next slot becomes 3h", "window 3h becomes until the next slot"},
+		"window: 3h":                     {"window until the next scheduled time becomes 3h", "window 3h becomes until the next scheduled time"},
 		"concurrency: 3":                 {"concurrency not set becomes 3, for runs from now on", "concurrency 3 becomes not set, for runs from now on"},
 		"identity: accessKey":            {"identity system becomes accessKey, for runs from now on", "identity accessKey becomes system, for runs from now on"},
 		"onDemand: {keep: {within: 1d}}": {"onDemand.keep.within as keep.within becomes 1d, for runs from now on", "onDemand.keep.within 1d becomes as keep.within, for runs from now on"},
@@ -263,7 +263,7 @@ func TestAListSaysThatThereIsMore(t *testing.T) {
 // TestARunIsShownWithAllThatIsKnown checks that the command shows every part of a run.
 func TestARunIsShownWithAllThatIsKnown(t *testing.T) {
 	t.Parallel()
-	body := `{"id":"r","kind":"backup","target":"T","plan":"P","status":"Succeeded","state":"succeeded","slot":"2026-01-01T00:00:00Z",` +
+	body := `{"id":"r","kind":"backup","target":"T","plan":"P","status":"Succeeded","state":"succeeded","scheduledTime":"2026-01-01T00:00:00Z",` +
 		`"requestId":"Q","createdDateTime":"2026-01-02T00:00:00Z","lastUpdatedDateTime":"2026-01-03T00:00:00Z","endedDateTime":"2026-01-04T00:00:00Z",` +
 		`"attempts":2,"polls":3,"recoveryPoint":{"state":"suspect","storageAccount":"S","blob":"B","sizeInBytes":1024,"sha256":"H",` +
 		`"expiresDateTime":"2026-01-05T00:00:00Z","note":"N","decision":"D","acceptedDateTime":"2026-01-06T00:00:00Z","acceptedBy":"who",` +
@@ -274,7 +274,7 @@ func TestARunIsShownWithAllThatIsKnown(t *testing.T) {
 	})
 	code, out, errs := a.run(t.Context(), "", "run", "r")
 	for _, want := range []string{
-		"run r", "target T", "plan P", "slot 2026-01-01T00:00:00Z", "request Q", "state succeeded", "created 2026-01-02T00:00:00Z",
+		"run r", "target T", "plan P", "scheduled 2026-01-01T00:00:00Z", "request Q", "state succeeded", "created 2026-01-02T00:00:00Z",
 		"updated 2026-01-03T00:00:00Z", "ended 2026-01-04T00:00:00Z", "attempts 2", "polls 3", "recovery point suspect, kept until 2026-01-05T00:00:00Z",
 		"note N", "suspicion C: M", "hint look", "accepted 2026-01-06T00:00:00Z who why", "decision D", "account S", "blob B", "size 1.0 KiB", "sha256 H",
 		"not included one", "not included two",
@@ -378,8 +378,8 @@ func TestAllOfAListIsOneDocument(t *testing.T) {
 
 // TestSlotsAreAsManyAsAskedFor checks numbers from one on.
 func TestSlotsAreAsManyAsAskedFor(t *testing.T) {
-	for n, slots := range map[string]int{"1": 2, "2": 4} { // for two targets
-		if code, out, errs := run("plan", "next", planFile(t, "p"), "-n", n); code != 0 || strings.Count(out, " g/contoso-") != slots || errs != "" {
+	for n, scheduledTimes := range map[string]int{"1": 2, "2": 4} { // for two targets
+		if code, out, errs := run("plan", "next", planFile(t, "p"), "-n", n); code != 0 || strings.Count(out, " g/contoso-") != scheduledTimes || errs != "" {
 			t.Errorf("-n %s: %d\n%s%s", n, code, out, errs)
 		}
 	}

@@ -3,69 +3,27 @@ package cli
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"net/http"
 	"slices"
-	"text/tabwriter"
-	"time"
+	"strings"
 
+	"lifeboat/internal/api"
 	"lifeboat/internal/health"
 )
 
-// targetsHealth is the API's answer about the targets, with the members that people are shown.
-type targetsHealth struct {
-	Status health.Protection `json:"status"`
-	Plan   struct {
-		Refused      bool      `json:"refused"`
-		RefusedSince time.Time `json:"refusedSinceDateTime"`
-		InForceSince time.Time `json:"inForceSinceDateTime"`
-		Error        *problem  `json:"error"`
-	} `json:"plan"`
-	Timers []struct {
-		Timer    string    `json:"timer"`
-		Silent   bool      `json:"silent"`
-		LastTick time.Time `json:"lastTickDateTime"`
-		Reason   *problem  `json:"reason"`
-	} `json:"timers"`
-	Targets []targetHealth `json:"targets"`
-	Poison  []struct {
-		Queue  string   `json:"queue"`
-		Reason *problem `json:"reason"`
-	} `json:"poison"`
-}
-
-type targetHealth struct {
-	Target   string            `json:"target"`
-	Plan     string            `json:"plan"`
-	Status   health.Protection `json:"status"`
-	Reason   *problem          `json:"reason"`
-	Verified *struct {
-		Created time.Time `json:"createdDateTime"`
-		Age     int64     `json:"ageInSeconds"`
-	} `json:"lastVerified"`
-	NextSlot time.Time `json:"nextSlot"`
-}
-
 // status returns the target's status in words for people.
-func (t targetHealth) status() string {
+func status(t api.TargetHealth) string {
 	if t.Status == health.Copied {
 		return copyOnly
 	}
 	return string(t.Status)
 }
 
-func readHealth(text []byte) (targetsHealth, error) {
-	var v targetsHealth
-	if err := json.Unmarshal(text, &v); err != nil {
-		return v, fmt.Errorf("read the answer: %w", err)
-	}
-	if v.Status == "" || v.Targets == nil {
-		return v, errors.New("the answer tells of no health: is LIFEBOAT_URL the address of a Lifeboat app?")
-	}
-	return v, nil
+func readHealth(text []byte) (api.Health, error) {
+	return read(text, "tells of no health", func(v api.Health) bool { return v.Status != "" && v.Targets != nil })
 }
 
 // health prints how well the targets are protected, the worst first.
@@ -80,7 +38,7 @@ func (r remote) health(ctx context.Context, args []string) error {
 		_, err := readHealth(body)
 		return status == http.StatusServiceUnavailable && err == nil
 	}
-	a, err := r.do(ctx, call{method: http.MethodGet, path: "/api/health", tries: 5, expected: tells})
+	a, err := r.do(ctx, call{method: http.MethodGet, path: "/api/health", expected: tells})
 	if err != nil {
 		return err
 	}
@@ -94,19 +52,15 @@ func (r remote) health(ctx context.Context, args []string) error {
 		err = r.healthTable(v)
 	}
 	if err == nil && v.Status == health.Unprotected {
-		err = v.alarm()
+		err = alarm(v)
 	}
 	return err
 }
 
-func (r remote) healthTable(v targetsHealth) error {
-	slices.SortStableFunc(v.Targets, func(a, b targetHealth) int { return b.Status.Severity() - a.Status.Severity() })
-	targets := make([]string, len(v.Targets))
-	for i, t := range v.Targets {
-		targets[i] = t.Target
-	}
-	table := tabwriter.NewWriter(r.stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "TARGET\tPLAN\tSTATUS\tLAST VERIFIED\tAGE\tNEXT SLOT\tREASON")
+func (r remote) healthTable(v api.Health) error {
+	slices.SortStableFunc(v.Targets, func(a, b api.TargetHealth) int { return b.Status.Severity() - a.Status.Severity() })
+	targets := each(v.Targets, func(t api.TargetHealth) string { return t.Target })
+	table := newTable(r.Stdout, "TARGET", "PLAN", "STATUS", "LAST VERIFIED", "AGE", "NEXT RUN", "REASON")
 	for i, label := range labels(targets) {
 		t := v.Targets[i]
 		verified, age, why := "never", "", ""
@@ -116,58 +70,51 @@ func (r remote) healthTable(v targetsHealth) error {
 		if t.Reason != nil {
 			why = plain(t.Reason.Code + ": " + t.Reason.Message)
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", plain(label), plain(t.Plan), plain(t.status()), verified, age,
-			cmp.Or(utc(t.NextSlot), "none"), why)
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", plain(label), plain(t.Plan), plain(status(t)), verified, age,
+			cmp.Or(utc(t.NextScheduledTime), "none"), why)
 	}
 	if err := table.Flush(); err != nil {
 		return err
 	}
 	var lines []string
 	if v.Plan.Refused {
-		lines = append(lines, v.refused())
+		lines = append(lines, refused(v.Plan)+"\n")
 	}
 	for _, t := range v.Timers {
 		if t.Reason != nil {
-			lines = append(lines, "timer "+plain(t.Timer)+": "+t.Reason.Error())
+			lines = append(lines, "timer "+plain(t.Timer)+": "+inWords(*t.Reason)+"\n")
 		}
 	}
 	for _, p := range v.Poison {
-		if p.Reason != nil {
-			lines = append(lines, "queue "+plain(p.Queue)+": "+p.Reason.Error())
-		}
+		lines = append(lines, "queue "+plain(p.Queue)+": "+inWords(p.Reason)+"\n")
 	}
-	for _, line := range lines {
-		if _, err := fmt.Fprintln(r.stdout, line); err != nil {
-			return err
-		}
-	}
-	return nil
+	_, err := fmt.Fprint(r.Stdout, strings.Join(lines, ""))
+	return err
 }
 
 // refused returns the line about plan.yaml, and one for each of its mistakes.
-func (v targetsHealth) refused() string {
+func refused(plan api.PlanHealth) string {
 	line := "plan.yaml is refused"
-	if since := utc(v.Plan.RefusedSince); since != "" {
+	if since := utc(plan.RefusedSince); since != "" {
 		line += " since " + since
 	}
-	if since := utc(v.Plan.InForceSince); since != "" {
-		line += "; the plan in force is that of " + since
+	if since := utc(plan.InForceSince); since != "" {
+		line += "; the active plan is that of " + since
 	}
-	if v.Plan.Error != nil {
-		line += ": " + v.Plan.Error.Error()
+	if plan.Error != nil {
+		line += ": " + inWords(*plan.Error)
 	}
 	return line
 }
 
 // alarm returns the reason for the exit code 1.
-func (v targetsHealth) alarm() error {
-	bad := 0
+func alarm(v api.Health) error {
+	bad, silent := 0, 0
 	for _, t := range v.Targets {
 		if t.Status == health.Unprotected {
 			bad++
 		}
 	}
-	silent := 0
 	for _, t := range v.Timers {
 		if t.Silent {
 			silent++
@@ -177,7 +124,7 @@ func (v targetsHealth) alarm() error {
 	case bad == 0 && silent > 0:
 		return fmt.Errorf("%s silent", count(silent, "timer"))
 	case bad == 0:
-		return errors.New("nothing is protected: there is no plan in force")
+		return errors.New("nothing is protected: there is no active plan")
 	}
 	return fmt.Errorf("%d of %s unprotected", bad, count(len(v.Targets), "target"))
 }

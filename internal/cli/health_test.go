@@ -11,10 +11,10 @@ import (
 )
 
 const ill = `{"status":"unprotected","plan":{"refused":true,"refusedSinceDateTime":"2026-03-28T10:00:00Z",` +
-	`"inForceSinceDateTime":"2026-03-01T10:00:00Z","error":{"code":"PlanInvalid","message":"the last good plan stays in force",` +
+	`"inForceSinceDateTime":"2026-03-01T10:00:00Z","error":{"code":"PlanInvalid","message":"the last good plan stays active",` +
 	`"details":[{"code":"PlanInvalid","message":"plan.yaml:6: nonsense"}]}},"targets":[` +
 	`{"target":"/subscriptions/0c0ffee0-0000-4000-8000-000000000001/resourceGroups/g/providers/Microsoft.ApiManagement/service/well",` +
-	`"plan":"p","status":"protected","lastVerified":{"createdDateTime":"2026-03-28T09:00:00Z","ageInSeconds":10800},"nextSlot":"2026-03-29T02:30:00Z"},` +
+	`"plan":"p","status":"protected","lastVerified":{"createdDateTime":"2026-03-28T09:00:00Z","ageInSeconds":10800},"nextScheduledTime":"2026-03-29T02:30:00Z"},` +
 	`{"target":"/subscriptions/0c0ffee0-0000-4000-8000-000000000001/resourceGroups/g/providers/Microsoft.ApiManagement/service/twin",` +
 	`"plan":"p","status":"late","lastVerified":{"createdDateTime":"2026-03-26T09:00:00Z","ageInSeconds":183600}},` +
 	`{"target":"/subscriptions/0c0ffee0-0000-4000-8000-000000000002/resourceGroups/g/providers/Microsoft.ApiManagement/service/twin",` +
@@ -35,23 +35,23 @@ func TestHealth(t *testing.T) {
 		out, errs string
 	}{
 		"ill": {
-			503, ill, 1, 1, `TARGET PLAN STATUS LAST VERIFIED AGE NEXT SLOT REASON
+			503, ill, 1, 1, `TARGET PLAN STATUS LAST VERIFIED AGE NEXT RUN REASON
 ` + twins + `2/resourceGroups/g/providers/Microsoft.ApiManagement/service/twin p unprotected never none AuthorizationFailed: Azure's own words
 ` + twins + `1/resourceGroups/g/providers/Microsoft.ApiManagement/service/twin p late 2026-03-26T09:00:00Z 2d3h none
 g/well p protected 2026-03-28T09:00:00Z 3h0m 2026-03-29T02:30:00Z
-plan.yaml is refused since 2026-03-28T10:00:00Z; the plan in force is that of 2026-03-01T10:00:00Z: ` +
-				"PlanInvalid: the last good plan stays in force PlanInvalid: plan.yaml:6: nonsense", "1 of 3 targets unprotected\n",
+plan.yaml is refused since 2026-03-28T10:00:00Z; the active plan is that of 2026-03-01T10:00:00Z: ` +
+				"PlanInvalid: the last good plan stays active PlanInvalid: plan.yaml:6: nonsense", "1 of 3 targets unprotected\n",
 		},
 		"well": {200, strings.Replace(strings.Replace(ill, `"unprotected"`, `"late"`, 2), `"refused":true`, `"refused":false`, 1), 0, 1, "3h0m", ""},
 		"never a plan": {
 			503, `{"status":"unprotected","plan":{"refused":true,"error":{"code":"PlanInvalid","message":"broken"}},"targets":[]}`,
-			1, 1, "plan.yaml is refused: PlanInvalid: broken\n", "nothing is protected: there is no plan in force\n",
+			1, 1, "plan.yaml is refused: PlanInvalid: broken\n", "nothing is protected: there is no active plan\n",
 		},
 		"a silent timer": {
 			503, `{"status":"unprotected","plan":{"refused":false},"timers":[{"timer":"schedule","silent":true,"reason":{"code":"TimerSilent",` +
-				`"message":"no tick","details":[{"code":"Hint","message":"First the role"}]}},{"timer":"cleanup","silent":false}],"targets":[],` +
+				`"message":"no timer run","details":[{"code":"Hint","message":"First the role"}]}},{"timer":"cleanup","silent":false}],"targets":[],` +
 				`"poison":[{"queue":"execute-poison","messages":2,"reason":{"code":"MessagesPoisoned","message":"2 messages, gone on 2026-03-28"}}]}`,
-			1, 1, "timer schedule: TimerSilent: no tick Hint: First the role queue execute-poison: MessagesPoisoned: 2 messages, gone on 2026-03-28",
+			1, 1, "timer schedule: TimerSilent: no timer run Hint: First the role queue execute-poison: MessagesPoisoned: 2 messages, gone on 2026-03-28",
 			"1 timer silent\n",
 		},
 		"the host's 503":  {503, "The service is unavailable.", 1, 5, "", "GET ORIGIN/api/health: 503 Service Unavailable\n"},

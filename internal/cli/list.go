@@ -9,18 +9,20 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-	"text/tabwriter"
+
+	"lifeboat/internal/api"
 )
 
 // list is a list of the API about one target, newest first, and the form of its table.
-type list struct {
+type list[T any] struct {
 	path, what string
-	head       string // columns with tabs between
-	row        func(text []byte) (string, error)
+	columns    []string
+	read       func(text []byte) (T, error)
+	row        func(T) string // with tabs between the columns
 }
 
-// list prints a page of the list, of --top N, or with --all the whole of it.
-func (r remote) list(ctx context.Context, args []string, l list) error {
+// print prints a page of the list, of --top N, or with --all the whole of it.
+func (l list[T]) print(ctx context.Context, r remote, args []string) error {
 	flags := flag.NewFlagSet(l.what, flag.ContinueOnError)
 	top := flags.Int("top", 0, "")
 	all := flags.Bool("all", false, "")
@@ -36,22 +38,16 @@ func (r remote) list(ctx context.Context, args []string, l list) error {
 	if *top > 0 {
 		query.Set("top", strconv.Itoa(*top))
 	}
-	type page struct {
-		Value    []json.RawMessage `json:"value"`
-		NextLink string            `json:"nextLink,omitempty"`
-	}
+	type page = api.Page[json.RawMessage]
 	whole := page{Value: []json.RawMessage{}}
 	for next := l.path + "?" + query.Encode(); next != ""; {
-		a, err := r.do(ctx, call{method: http.MethodGet, path: next, tries: 5})
+		a, err := r.do(ctx, call{method: http.MethodGet, path: next})
 		if err != nil {
 			return err
 		}
-		var p page
-		if err := json.Unmarshal(a.body, &p); err != nil {
-			return fmt.Errorf("read the answer: %w", err)
-		}
-		if p.Value == nil { // the API's empty list is there
-			return fmt.Errorf("the answer is no list of %ss: is LIFEBOAT_URL the address of a Lifeboat app?", l.what)
+		p, err := read(a.body, "is no list of "+l.what+"s", func(p page) bool { return p.Value != nil }) // the API's empty list is there
+		if err != nil {
+			return err
 		}
 		whole.Value, whole.NextLink, next = append(whole.Value, p.Value...), p.NextLink, ""
 		if *all {
@@ -59,22 +55,21 @@ func (r remote) list(ctx context.Context, args []string, l list) error {
 		}
 	}
 	if *asJSON {
-		return json.NewEncoder(r.stdout).Encode(whole)
+		return json.NewEncoder(r.Stdout).Encode(whole)
 	}
-	table := tabwriter.NewWriter(r.stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, l.head)
+	table := newTable(r.Stdout, l.columns...)
 	for _, text := range whole.Value {
-		row, err := l.row(text)
+		v, err := l.read(text)
 		if err != nil {
 			return err
 		}
-		fmt.Fprintln(table, row)
+		fmt.Fprintln(table, l.row(v))
 	}
 	if err := table.Flush(); err != nil {
 		return err
 	}
 	if whole.NextLink != "" {
-		fmt.Fprintf(r.stderr, "%s shown; there are older ones: --all, or --top up to 100\n", count(len(whole.Value), l.what))
+		fmt.Fprintf(r.Stderr, "%s shown; there are older ones: --all, or --top up to 100\n", count(len(whole.Value), l.what))
 	}
 	return nil
 }

@@ -4,25 +4,24 @@ import (
 	"cmp"
 	"flag"
 	"fmt"
+	"io"
 	"strings"
 	"text/tabwriter"
 	"time"
 
 	"lifeboat/internal/backup"
 	"lifeboat/internal/config"
-	"lifeboat/internal/schedule"
 )
 
-// mostSlots is the limit of slots for each target: a number with too many digits is a mistake.
-const mostSlots = 10_000
+// mostScheduledTimes is the limit of scheduled times for each target: a number with too many digits is a mistake.
+const mostScheduledTimes = 10_000
 
-// next prints the next slots of every plan and target.
+// next prints the next scheduled times of every plan and target.
 func (sh Shell) next(args []string) error {
-	stdout, now := sh.Stdout, sh.Now
 	flags := flag.NewFlagSet("next", flag.ContinueOnError)
-	n := flags.Int("n", 3, "slots of each target")
+	n := flags.Int("n", 3, "scheduled times of each target")
 	paths, err := files(flags, args, 1)
-	if err != nil || *n < 1 || *n > mostSlots {
+	if err != nil || *n < 1 || *n > mostScheduledTimes {
 		return cmp.Or(err, errUsage)
 	}
 	plans, _, err := sh.Plans.File(paths[0], 1)
@@ -31,19 +30,18 @@ func (sh Shell) next(args []string) error {
 	}
 	coming := make([][]time.Time, len(plans))
 	for i, p := range plans {
-		coming[i] = slots(p, now, *n)
-		fmt.Fprintln(stdout, p.Name+": "+words(p))
+		coming[i] = scheduledTimes(p, sh.Now, *n)
+		fmt.Fprintln(sh.Stdout, p.Name+": "+words(p))
 		for _, change := range clockChanges(p, coming[i]) {
-			fmt.Fprintln(stdout, "  "+change)
+			fmt.Fprintln(sh.Stdout, "  "+change)
 		}
 	}
-	fmt.Fprintln(stdout)
-	table := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "PLAN\tTARGET\tLOCAL\tUTC")
+	fmt.Fprintln(sh.Stdout)
+	table := newTable(sh.Stdout, "PLAN", "TARGET", "LOCAL", "UTC")
 	for i, p := range plans {
 		var times []string
-		for _, slot := range coming[i] {
-			times = append(times, local(p, slot)+"\t"+slot.UTC().Format(utcForm))
+		for _, scheduledTime := range coming[i] {
+			times = append(times, local(p, scheduledTime)+"\t"+scheduledTime.UTC().Format(utcForm))
 		}
 		if p.Paused {
 			times = []string{"paused\t"}
@@ -57,17 +55,13 @@ func (sh Shell) next(args []string) error {
 	if err := table.Flush(); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(stdout, "\nby the time zones %s\n", config.TimeZones())
+	_, err = fmt.Fprintf(sh.Stdout, "\nby the time zones %s\n", config.TimeZones())
 	return err
 }
 
 // words returns the schedule of the plan in words, and the number of its runs a day.
 func words(p backup.Plan) string {
-	e, err := schedule.Parse(p.Expression)
-	if err != nil {
-		return err.Error() // a plan that was read has none
-	}
-	return e.Words() + " in " + p.Schedule.Zone.String() + ", " + count(e.RunsADay(), "run") + " a day"
+	return p.Schedule.Words() + " in " + p.Schedule.Zone.String() + ", " + count(p.Schedule.RunsADay(), "run") + " a day"
 }
 
 const (
@@ -75,9 +69,9 @@ const (
 	utcForm   = "2006-01-02T15:04:05Z"
 )
 
-// local returns the slot on the clocks of the plan's zone.
-func local(p backup.Plan, slot time.Time) string {
-	return slot.In(p.Schedule.Zone).Format(localForm) + " " + p.Schedule.Zone.String()
+// local returns the scheduled time on the clocks of the plan's zone.
+func local(p backup.Plan, scheduledTime time.Time) string {
+	return scheduledTime.In(p.Schedule.Zone).Format(localForm) + " " + p.Schedule.Zone.String()
 }
 
 // short returns the target's group and name: that is enough for people if the types are the same.
@@ -107,4 +101,22 @@ func labels(targets []string) []string {
 		}
 	}
 	return all
+}
+
+// newTable returns a table with these names above its columns; without names it has none.
+func newTable(to io.Writer, columns ...string) *tabwriter.Writer {
+	table := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
+	if len(columns) > 0 {
+		fmt.Fprintln(table, strings.Join(columns, "\t"))
+	}
+	return table
+}
+
+// each returns a text of each.
+func each[T any](all []T, text func(T) string) []string {
+	texts := make([]string, len(all))
+	for i, one := range all {
+		texts[i] = text(one)
+	}
+	return texts
 }

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// BenchmarkNext prints the next slots of 8,000 targets, whose schedules come at the end of a year.
+// BenchmarkNext prints the next scheduled times of 8,000 targets, whose schedules come at the end of a year.
 func BenchmarkNext(b *testing.B) {
 	var plan strings.Builder
 	plan.WriteString("version: 1\ndefaults:\n  timeZone: Europe/Zurich\n  storage: {account: /subscriptions/0c0ffee0-0000-4000-8000-000000000001/" +

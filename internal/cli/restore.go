@@ -3,47 +3,25 @@ package cli
 import (
 	"cmp"
 	"context"
-	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
-	"text/tabwriter"
-	"time"
 
 	"lifeboat/internal/backup"
 	"lifeboat/internal/restore"
 )
 
-// restored is the API's answer about a restore within a run.
-type restored struct {
-	Point       string    `json:"recoveryPoint"`
-	Source      string    `json:"source"`
-	Kind        string    `json:"kind"`
-	Key         string    `json:"key"`
-	Region      string    `json:"restoreRegion"`
-	Expires     time.Time `json:"expires"`
-	RequestedBy string    `json:"requestedBy"`
-	Reason      string    `json:"reason"`
-	Safety      bool      `json:"safetyBackup"`
-	Warning     string    `json:"warning"`
-}
-
 // restore asks for a restore, and may wait for its end; or for its plan alone.
 func (r remote) restore(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("restore", flag.ContinueOnError)
 	body := map[string]any{"recoveryPoint": "latest"}
-	text := func(name, field string) {
+	for name, field := range map[string]string{
+		"into": "into", "key": "key", "region": "restoreRegion", "reason": "reason", "reply-to": "replyTo", "expires": "expires",
+	} {
 		flags.Func(name, "", func(value string) error { body[field] = value; return nil })
 	}
-	text("into", "into")
-	text("key", "key")
-	text("region", "restoreRegion")
-	text("reason", "reason")
-	text("reply-to", "replyTo")
-	text("expires", "expires")
 	points := 0 // an empty one, from a variable that is not set, is a mistake and does not mean the newest
 	for name, prefix := range map[string]string{"point": "", "before": "latest before "} {
 		flags.Func(name, "", func(value string) error {
@@ -66,34 +44,28 @@ func (r remote) restore(ctx context.Context, args []string) error {
 	if *dry {
 		body["dryRun"] = true
 	}
-	a, err := r.do(ctx, call{method: http.MethodPost, path: "/api/restores", body: body, requestID: r.requestID, tries: 5})
-	if errors.Is(err, errStopped) {
-		return fmt.Errorf("stopped before the app had answered: lifeboat runs %s tells whether it restores",
-			cmp.Or(body["into"], body["target"]))
-	}
+	a, err := r.ask(ctx, "/api/restores", body, fmt.Sprintf("%s tells whether it restores", cmp.Or(body["into"], body["target"])))
 	if err != nil {
 		return err
 	}
 	if *dry {
 		return r.dryRun(a, *asJSON)
 	}
-	return r.await(ctx, a, *wait, *asJSON)
+	return await(ctx, r, a, readRun, *wait, *asJSON)
 }
 
 // dryRun prints the plan of a restore; the error says why it may not be made.
 func (r remote) dryRun(a answer, asJSON bool) error {
-	var p restore.Preview
-	if err := json.Unmarshal(a.body, &p); err != nil {
-		return fmt.Errorf("read the answer: %w", err)
+	p, err := read(a.body, "is no plan of a restore", func(p restore.Preview) bool { return p.Hash != "" })
+	if err != nil {
+		return err
 	}
-	if p.Hash == "" {
-		return errors.New("the answer is no plan of a restore: is LIFEBOAT_URL the address of a Lifeboat app?")
-	}
-	show := r.planTable
 	if asJSON {
-		show = func(restore.Preview) error { return r.document(a.body) }
+		err = r.document(a.body)
+	} else {
+		err = r.planTable(p)
 	}
-	if err := show(p); err != nil {
+	if err != nil {
 		return err
 	}
 	if why := p.Refusal(); why != nil {
@@ -104,7 +76,7 @@ func (r remote) dryRun(a answer, asJSON bool) error {
 
 // planTable shows a plan, and the possible loss first.
 func (r remote) planTable(p restore.Preview) error {
-	table := tabwriter.NewWriter(r.stdout, 0, 0, 2, ' ', 0)
+	table := newTable(r.Stdout)
 	row := func(name string, values ...string) {
 		for i, value := range values {
 			if i > 0 {
@@ -136,7 +108,7 @@ func (r remote) planTable(p restore.Preview) error {
 	fmt.Fprintln(table, "\nGUARD\tOUTCOME")
 	var words strings.Builder // below the table: they are long
 	for _, g := range p.Guards {
-		fmt.Fprintf(table, "%s\t%s\n", plain(g.Name), plain(string(g.Outcome)))
+		fmt.Fprintf(table, "%s\t%s\n", plain(g.Name), plain(g.Outcome))
 		if g.Reason != nil {
 			fmt.Fprintf(&words, "\n%s: %s: %s\n", plain(g.Name), plain(g.Reason.Code), plain(g.Reason.Message))
 			if g.Reason.Hint != "" {
@@ -147,43 +119,22 @@ func (r remote) planTable(p restore.Preview) error {
 	if err := table.Flush(); err != nil {
 		return err
 	}
-	_, err := fmt.Fprint(r.stdout, words.String())
+	_, err := fmt.Fprint(r.Stdout, words.String())
 	return err
 }
 
-// cancel cancels a restore that has begun nothing yet.
-func (r remote) cancel(ctx context.Context, args []string) error {
-	return r.change(ctx, args, "cancel")
-}
-
-// confirm ends the hold of a restore's safety backup.
-func (r remote) confirm(ctx context.Context, args []string) error {
-	return r.change(ctx, args, "confirm")
-}
-
-// change calls the action of a restore, the last part of the path; a second call changes nothing.
-func (r remote) change(ctx context.Context, args []string, what string) error {
-	flags := flag.NewFlagSet(what, flag.ContinueOnError)
-	asJSON := flags.Bool("json", false, "")
-	names, err := files(flags, args, 1)
-	if err != nil || names[0] == "" {
-		return cmp.Or(err, errUsage)
+// change returns the command for an action of a restore, the last part of the path; a second call changes nothing.
+func change(action string) func(r remote, ctx context.Context, args []string) error {
+	return func(r remote, ctx context.Context, args []string) error {
+		return about(ctx, r, flag.NewFlagSet(action, flag.ContinueOnError), args, func(id string) call {
+			return call{method: http.MethodPost, path: "/api/restores/" + url.PathEscape(id) + "/" + action}
+		}, readRun, func(v run) error {
+			line := fmt.Sprintf("%s  %s", v.ID, v.State)
+			if v.Point != nil {
+				line += "; safety backup: " + fate(*v.Point)
+			}
+			_, err := fmt.Fprintln(r.Stdout, plain(line))
+			return err
+		})
 	}
-	a, err := r.do(ctx, call{method: http.MethodPost, path: "/api/restores/" + url.PathEscape(names[0]) + "/" + what, tries: 5})
-	if err != nil {
-		return err
-	}
-	v, err := readRun(a.body)
-	if err != nil {
-		return err
-	}
-	if *asJSON {
-		return r.document(a.body)
-	}
-	line := v.ID + "  " + v.State
-	if v.Point != nil {
-		line += "; safety backup: " + v.Point.fate()
-	}
-	_, err = fmt.Fprintln(r.stdout, plain(line))
-	return err
 }

@@ -105,7 +105,7 @@ func TestOneRestore(t *testing.T) {
 	}
 	code, out, _ = a.run(t.Context(), "", "run", id)
 	for _, want := range []string{
-		"slot           restore\n", "restores       " + target + "\n", "from           " + point + "\n", "kind           full\n",
+		"scheduled      restore\n", "restores       " + target + "\n", "from           " + point + "\n", "kind           full\n",
 		"asked why      a bad deployment\n", "begins until   2099-01-31T02:30:00Z\n", "safety backup  none\n",
 	} {
 		if code != 0 || !strings.Contains(out, want) {

@@ -14,7 +14,7 @@ func TestCheckWarns(t *testing.T) {
 	lines := strings.Split(strings.TrimSpace(out), "\n")
 	if code != 0 || errs != "" || len(lines) != 3 || !strings.HasSuffix(lines[0], "good: 1 plan, 1 target") ||
 		lines[1] != "  nightly-apim: the 1st of January, April, July and October at 02:30 in Europe/Zurich, 1 run a day" ||
-		!strings.HasPrefix(lines[2], path+":13: warning: there are up to 92 days between two slots") {
+		!strings.HasPrefix(lines[2], path+":13: warning: there are up to 92 days between two scheduled times") {
 		t.Errorf("%d\n%s%s", code, out, errs)
 	}
 	if code, out, errs := run("plan", "check", edited(t)); code != 0 || strings.Contains(out, "warning") || errs != "" {
@@ -22,8 +22,8 @@ func TestCheckWarns(t *testing.T) {
 	}
 }
 
-// TestCheckWarnsOfManySlots checks the count in the warning, and that there is none if the waits are shortened: then the tick
-// and the backups are faster too.
+// TestCheckWarnsOfManySlots checks the count in the warning, and that there is none if the waits are shortened: then the timer
+// run and the backups are faster too.
 func TestCheckWarnsOfManySlots(t *testing.T) {
 	path := edited(t, "30 2 * * *", "* 30 2 * * *")
 	for _, c := range []struct {
@@ -31,7 +31,7 @@ func TestCheckWarnsOfManySlots(t *testing.T) {
 		code   int
 		want   string
 	}{
-		{"", 0, path + `:13: warning: "* 30 2 * * *" comes due 60 times in a row, 1s apart at the least, and has several slots within a minute`},
+		{"", 0, path + `:13: warning: "* 30 2 * * *" comes due 60 times in a row, 1s apart at the least, and has several scheduled times within a minute`},
 		{"1", 0, "60 times in a row"},
 		{"0.02", 0, ""},
 		{"2", 2, "LIFEBOAT_WAIT_FACTOR"},
@@ -47,7 +47,7 @@ func TestCheckWarnsOfManySlots(t *testing.T) {
 	}
 }
 
-// TestNextShowsAsManySlotsAsPeopleCanMean checks the greatest number of slots.
+// TestNextShowsAsManySlotsAsPeopleCanMean checks the greatest number of scheduled times.
 func TestNextShowsAsManySlotsAsPeopleCanMean(t *testing.T) {
 	for n, want := range map[string]int{"0": 2, "-1": 2, "10001": 2, "999999999999": 2, "1": 0} {
 		if code, _, _ := run("plan", "next", edited(t), "-n", n); code != want {

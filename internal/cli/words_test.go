@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"lifeboat/internal/api"
 	"lifeboat/internal/backup"
 	"lifeboat/internal/schedule"
 )
@@ -85,33 +86,33 @@ func TestAgesAndSizesAndTimesForPeople(t *testing.T) {
 func TestFateOfARecoveryPoint(t *testing.T) {
 	day := func(n int) time.Time { return time.Date(2026, 1, n, 0, 0, 0, 0, time.UTC) }
 	for name, c := range map[string]struct {
-		p    point
+		p    api.Point
 		want string
 	}{
-		"live":             {point{State: "live", Expires: day(5)}, "kept until 2026-01-05T00:00:00Z"},
-		"held for longer":  {point{State: "live", Expires: day(5), Held: day(8)}, "kept until 2026-01-08T00:00:00Z"},
-		"held for less":    {point{State: "live", Expires: day(9), Held: day(8)}, "kept until 2026-01-09T00:00:00Z"},
-		"suspect":          {point{State: "suspect", Expires: day(5)}, "suspect, kept until 2026-01-05T00:00:00Z"},
-		"suspect and held": {point{State: "suspect", Expires: day(5), Held: day(8)}, "suspect, kept until 2026-01-08T00:00:00Z"},
-		"being deleted":    {point{State: "deleting", Expires: day(5)}, "deleting"},
-		"deleted":          {point{State: "expired", Expires: day(5), Deleted: day(6)}, "deleted 2026-01-06T00:00:00Z"},
+		"live":             {api.Point{State: "live", Expires: day(5)}, "kept until 2026-01-05T00:00:00Z"},
+		"held for longer":  {api.Point{State: "live", Expires: day(5), Held: day(8)}, "kept until 2026-01-08T00:00:00Z"},
+		"held for less":    {api.Point{State: "live", Expires: day(9), Held: day(8)}, "kept until 2026-01-09T00:00:00Z"},
+		"suspect":          {api.Point{State: "suspect", Expires: day(5)}, "suspect, kept until 2026-01-05T00:00:00Z"},
+		"suspect and held": {api.Point{State: "suspect", Expires: day(5), Held: day(8)}, "suspect, kept until 2026-01-08T00:00:00Z"},
+		"being deleted":    {api.Point{State: "deleting", Expires: day(5)}, "deleting"},
+		"deleted":          {api.Point{State: "expired", Expires: day(5), Deleted: day(6)}, "deleted 2026-01-06T00:00:00Z"},
 	} {
-		if got := c.p.fate(); got != c.want {
+		if got := fate(c.p); got != c.want {
 			t.Errorf("%s: %s, want %s", name, got, c.want)
 		}
 	}
 	for name, c := range map[string]struct {
-		p    point
+		p    api.Point
 		want string
 	}{
-		"decided":                  {point{State: "expired", Decision: "it was\x1b old", Safety: true}, "it was  old"},
-		"suspect":                  {point{State: "suspect", Suspicion: &problem{Code: "SizeSuspect"}, Safety: true}, "SizeSuspect"},
-		"a safety backup":          {point{State: "live", Safety: true}, "safety backup of the restore of the same ID"},
-		"accepted with a reason":   {point{State: "live", Suspicion: &problem{Code: "SizeSuspect"}, AcceptedBy: "me", AcceptReason: "fine"}, "accepted by me: fine"},
-		"accepted without a word":  {point{State: "live", Suspicion: &problem{Code: "SizeSuspect"}, AcceptedBy: "me"}, "accepted by me"},
-		"nothing to be said of it": {point{State: "live"}, ""},
+		"decided":                  {api.Point{State: "expired", Decision: "it was\x1b old", Safety: true}, "it was  old"},
+		"suspect":                  {api.Point{State: "suspect", Suspicion: &api.Problem{Code: "SizeSuspect"}, Safety: true}, "SizeSuspect"},
+		"a safety backup":          {api.Point{State: "live", Safety: true}, "safety backup of the restore of the same ID"},
+		"accepted with a reason":   {api.Point{State: "live", Suspicion: &api.Problem{Code: "SizeSuspect"}, AcceptedBy: "me", AcceptReason: "fine"}, "accepted by me: fine"},
+		"accepted without a word":  {api.Point{State: "live", Suspicion: &api.Problem{Code: "SizeSuspect"}, AcceptedBy: "me"}, "accepted by me"},
+		"nothing to be said of it": {api.Point{State: "live"}, ""},
 	} {
-		if got := c.p.why(); got != c.want {
+		if got := why(c.p); got != c.want {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
 		}
 	}
@@ -137,13 +138,13 @@ func TestProgressOfARun(t *testing.T) {
 		"running, asked Azure 1 time":     {State: "running", Status: "Running", Polls: 1},
 		"running, asked Azure 2 times":    {State: "running", Status: "Running", Polls: 2},
 		"failed":                          {State: "failed", Status: "Failed", Polls: 2},
-		"waiting: Busy: it is  at it":     {State: "waiting", Status: "NotStarted", Polls: 2, Waiting: &problem{Code: "Busy", Message: "it is\x1b at it"}},
-		"succeeded: 1.0 KiB, kept until ": {State: "succeeded", Status: "Succeeded", Polls: 2, Point: &point{State: "live", Size: 1024}},
+		"waiting: Busy: it is  at it":     {State: "waiting", Status: "NotStarted", Polls: 2, Waiting: &api.Problem{Code: "Busy", Message: "it is\x1b at it"}},
+		"succeeded: 1.0 KiB, kept until ": {State: "succeeded", Status: "Succeeded", Polls: 2, Point: &api.Point{State: "live", Size: 1024}},
 		"succeeded: 7 B, suspect, kept until : smaller": {
-			State: "succeeded", Status: "Succeeded", Point: &point{State: "suspect", Size: 7, Suspicion: &problem{Code: "C", Message: "smaller"}},
+			State: "succeeded", Status: "Succeeded", Point: &api.Point{State: "suspect", Size: 7, Suspicion: &api.Problem{Code: "C", Message: "smaller"}},
 		},
 	} {
-		v.Updated = at
+		v.LastUpdated = at
 		if got := v.progress(); got != "2026-01-02T02:04:05Z  "+want {
 			t.Errorf("%q, want %q", got, want)
 		}
@@ -157,16 +158,16 @@ func TestProgressOfARun(t *testing.T) {
 	}
 }
 
-// TestSlotsOfAPausedPlanAreNone checks that a paused plan has no slots.
+// TestSlotsOfAPausedPlanAreNone checks that a paused plan has no scheduled times.
 func TestSlotsOfAPausedPlanAreNone(t *testing.T) {
 	const every = 1<<32 - 1
 	p := backup.Plan{Schedule: schedule.Schedule{Second: 1, Minute: 1, Hour: 1, Day: every, Month: every, Weekday: every, Zone: time.UTC}}
 	at := time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC)
-	if got := slots(p, at, 2); len(got) != 2 || !got[0].Equal(at.AddDate(0, 0, 1)) || !got[1].Equal(at.AddDate(0, 0, 2)) {
+	if got := scheduledTimes(p, at, 2); len(got) != 2 || !got[0].Equal(at.AddDate(0, 0, 1)) || !got[1].Equal(at.AddDate(0, 0, 2)) {
 		t.Errorf("%v", got)
 	}
 	p.Paused = true
-	if got := slots(p, at, 2); len(got) != 0 {
+	if got := scheduledTimes(p, at, 2); len(got) != 0 {
 		t.Errorf("paused: %v", got)
 	}
 }

@@ -15,12 +15,7 @@ import (
 // name, Lifeboat could not tell their backups apart: it might restore or delete the backup of the other service.
 type artifacts struct {
 	*reader
-	of map[string]artifact
-}
-
-type artifact struct {
-	target string
-	at     *yaml.Node
+	of map[string]*yaml.Node
 }
 
 // add records the plan's targets, and refuses a target if another target's artifacts have the same name.
@@ -29,7 +24,7 @@ func (a artifacts) add(plan *yaml.Node, storage backup.Storage) {
 		return
 	}
 	for _, item := range list(plan, "targets") {
-		target := strings.TrimSuffix(item.Value, "/")
+		target := id(item)
 		names := ""
 		if service, _ := a.services.Of(target); service.ArtifactNames != nil {
 			resource, _ := backup.ParseResource(target) // the service has checked it
@@ -37,11 +32,11 @@ func (a artifacts) add(plan *yaml.Node, storage backup.Storage) {
 		}
 		other, taken := a.of[names]
 		switch {
-		case names == "" || a.bad[item] || taken && backup.Same(other.target, target): // another plan may have it too
+		case names == "" || a.bad[item] || taken && backup.Same(id(other), target): // another plan may have it too
 		case taken:
-			a.refuse(item, target, other)
+			a.refuse(item, other)
 		default:
-			a.of[names] = artifact{target, item}
+			a.of[names] = item
 		}
 	}
 }
@@ -55,13 +50,13 @@ func (a artifacts) check() {
 	for _, names := range slices.Sorted(maps.Keys(a.of)) {
 		for _, at := range dated.FindAllStringIndex(names, -1) {
 			if other, taken := a.of[names[:at[0]]]; taken && strings.HasPrefix(names, "share ") {
-				a.refuse(a.of[names].at, a.of[names].target, other)
+				a.refuse(a.of[names], other)
 			}
 		}
 	}
 }
 
-func (a artifacts) refuse(at *yaml.Node, target string, other artifact) {
+func (a artifacts) refuse(at, other *yaml.Node) {
 	a.fail(at, "what is written of %s could bear the name of what is written of %s (line %d), and Lifeboat would "+
-		"take one for the other: give one of them a storage account of its own", target, other.target, other.at.Line)
+		"take one for the other: give one of them a storage account of its own", id(at), id(other), other.Line)
 }

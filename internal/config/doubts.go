@@ -12,8 +12,8 @@ import (
 	"lifeboat/internal/schedule"
 )
 
-// tick is the time between two runs of the schedule's timer, unless LIFEBOAT_SCHEDULE_TICK sets another.
-const tick = time.Minute
+// interval is the time between two runs of the schedule's timer, unless LIFEBOAT_SCHEDULE_TIMER sets another.
+const interval = time.Minute
 
 // doubts warns of probable mistakes in a plan that is valid.
 func (r *reader) doubts(n *yaml.Node, p backup.Plan) {
@@ -23,32 +23,32 @@ func (r *reader) doubts(n *yaml.Node, p backup.Plan) {
 	beyond := slices.IndexFunc(p.Targets, func(target string) bool { return r.restorable(target) > 0 && r.restorable(target) < widest })
 	switch {
 	case beyond >= 0:
-		r.warn(at, "there are up to %s between two slots, and %s can restore no backup that is older than %s", span(widest),
+		r.warn(at, "there are up to %s between two scheduled times, and %s can restore no backup that is older than %s", span(widest),
 			p.Targets[beyond], span(r.restorable(p.Targets[beyond])))
 	case p.Settings.KeepWithin < widest:
-		r.warn(within, "within %s is shorter than the %s between two slots: each target has one recovery point at a time",
+		r.warn(within, "within %s is shorter than the %s between two scheduled times: each target has one recovery point at a time",
 			within.Value, span(widest))
 	}
 	r.often(at, p, widest)
 	switch window := field(n, "window"); {
 	case window == nil:
-	case p.Window < tick:
-		r.warn(window, "window %s is shorter than a minute: the timer looks once a minute, and would miss slots", window.Value)
+	case p.Window < interval:
+		r.warn(window, "window %s is shorter than a minute: the timer looks once a minute, and would miss scheduled times", window.Value)
 	case widest > 0 && p.Window >= widest:
-		r.warn(window, "window %s changes nothing: it ends with the next slot, after %s at the latest", window.Value, span(widest))
+		r.warn(window, "window %s changes nothing: it ends with the next scheduled time, after %s at the latest", window.Value, span(widest))
 	}
 	switch jitter := field(n, "jitter"); {
 	case jitter == nil:
 	case p.Jitter > backup.LongestJitter:
 		r.warn(jitter, "jitter %s counts as %s: no message of a queue waits for longer", jitter.Value, span(backup.LongestJitter))
 	case widest > 0 && p.Jitter > widest:
-		r.warn(jitter, "jitter %s counts as %s at the most: it ends with the next slot", jitter.Value, span(widest))
+		r.warn(jitter, "jitter %s counts as %s at the most: it ends with the next scheduled time", jitter.Value, span(widest))
 	}
 	if p.Restore.Approval {
 		r.warn(field(field(n, "restore"), "approval"), "this version refuses every restore that needs an approval: it cannot ask a person")
 	}
 	for _, item := range list(n, "targets") {
-		target := strings.TrimSuffix(item.Value, "/")
+		target := id(item)
 		if r.services.CopyOnly(target, p.Settings) {
 			service, _ := r.services.Of(target)
 			r.warn(item, "%s: this makes a copy, no backup, and its target is never protected", service.Restore.OneWay)
@@ -56,7 +56,7 @@ func (r *reader) doubts(n *yaml.Node, p backup.Plan) {
 	}
 }
 
-// often warns if the slots follow each other faster than backups can.
+// often warns if the scheduled times follow each other faster than backups can.
 func (r *reader) often(at *yaml.Node, p backup.Plan, widest time.Duration) {
 	e, err := schedule.Parse(p.Expression)
 	if err != nil {
@@ -68,7 +68,7 @@ func (r *reader) often(at *yaml.Node, p backup.Plan, widest time.Duration) {
 	if r.shortened { // then the timer is faster too, and a backup takes seconds
 		return
 	}
-	needs, why := tick, "and has several slots within a minute: the timer looks once a minute, and calls all but the newest missed"
+	needs, why := interval, "and has several scheduled times within a minute: the timer looks once a minute, and calls all but the newest missed"
 	_, least := e.InARow(0)
 	need := func(d time.Duration, reason string, args ...any) {
 		if needs <= least && d > needs {
@@ -77,15 +77,15 @@ func (r *reader) often(at *yaml.Node, p backup.Plan, widest time.Duration) {
 	}
 	for _, target := range p.Targets {
 		if service, known := r.services.Of(target); known {
-			const reason = "but a backup of %s may take %s: a run that still waits when the next slot comes is superseded"
+			const reason = "but a backup of %s may take %s: a run that still waits when the next scheduled time comes is superseded"
 			need(service.Usual, reason, service.Type, brief(service.Usual))
 		}
 	}
 	if p.Jitter <= widest { // else the warning is about the jitter
-		need(p.Jitter, "but jitter spreads the runs over %s: it ends with the next slot", brief(p.Jitter))
+		need(p.Jitter, "but jitter spreads the runs over %s: it ends with the next scheduled time", brief(p.Jitter))
 	}
 	if p.Window < widest { // the same
-		need(p.Window, "but window lets runs wait for %s: it ends with the next slot", brief(p.Window))
+		need(p.Window, "but window lets runs wait for %s: it ends with the next scheduled time", brief(p.Window))
 	}
 	if count, least := e.InARow(needs); count > 1 {
 		r.warn(at, "%q comes due %d times in a row, %s apart at the least, %s", at.Value, count, brief(least), why)

@@ -294,7 +294,7 @@ func TestATimeIsReadInEveryUnit(t *testing.T) {
 	parseOne(t, []string{gateways + "a"}, "keep: {within: 30d}", "onDemand: {keep: {within: 30d}}")
 	parseOne(t, []string{ccfs + "ccf"}, "keep: {within: 90d}")
 	refused(t, "jitter must be shorter than window", []string{gateways + "a"}, "jitter: 1h", "window: 60m")
-	parseOne(t, []string{gateways + "a"}, "jitter: 1h") // without a window it ends with the next slot
+	parseOne(t, []string{gateways + "a"}, "jitter: 1h") // without a window it ends with the next scheduled time
 }
 
 // TestConcurrencyHasItsBounds checks the bounds in the plan and in the app setting.
@@ -425,7 +425,8 @@ func TestAPlansBlobIsReadWithItsFaults(t *testing.T) {
 // TestAURLOfABlobIsNothingButThat checks that any other URL is refused.
 func TestAURLOfABlobIsNothingButThat(t *testing.T) {
 	for _, more := range []string{"#secret", "?secret"} {
-		if _, err := config.NewPlanSource(reader, planBlob+more, anybody{}, azcore.ClientOptions{}); err == nil || strings.Contains(err.Error(), "secret") {
+		settings := config.Settings{Plan: planBlob + more, WaitFactor: 1}
+		if _, err := settings.PlanSource(reader, anybody{}, azcore.ClientOptions{}); err == nil || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%s: %v", more, err)
 		}
 	}

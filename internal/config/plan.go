@@ -19,6 +19,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/config/jsonschema"
 	"lifeboat/internal/schedule"
 	"lifeboat/internal/tzdata"
 )
@@ -26,7 +27,7 @@ import (
 // Reader reads plan.yaml, with the blocks of its services. Any goroutine may use it.
 type Reader struct {
 	services backup.Services
-	schema   schema
+	schema   *jsonschema.Schema
 }
 
 // NewReader makes a reader for the services.
@@ -47,7 +48,7 @@ func (c *Reader) Default(value string) string {
 // File reads and checks the plans in a file. The error has a line for each mistake: file, line, reason. A warning has the same
 // form, and is about a valid setting that its author has probably meant in another way.
 //
-// waitFactor is LIFEBOAT_WAIT_FACTOR: below 1 there is no warning about many slots.
+// waitFactor is LIFEBOAT_WAIT_FACTOR: below 1 there is no warning about many scheduled times.
 func (c *Reader) File(path string, waitFactor float64) (plans []backup.Plan, warnings []string, err error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -113,7 +114,7 @@ func (r *reader) plans(file *yaml.Node) []backup.Plan {
 	storage := r.storage(defaults)
 	var plans []backup.Plan
 	names := map[string]bool{}
-	artifacts := artifacts{reader: r, of: map[string]artifact{}}
+	artifacts := artifacts{reader: r, of: map[string]*yaml.Node{}}
 	for _, n := range list(file, "plans") {
 		if n.Kind != yaml.MappingNode {
 			continue
@@ -156,13 +157,12 @@ func (r *reader) plan(n *yaml.Node, zone *time.Location) backup.Plan {
 	if onDemand := field(n, "onDemand"); onDemand != nil {
 		p.OnDemandKeepWithin = r.within(field(onDemand, "keep"), p.Targets)
 	}
-	if paused, at := r.text(n, "paused"); at != nil {
-		p.Paused = strings.EqualFold(paused, "true")
-	}
+	paused, _ := r.text(n, "paused")
+	p.Paused = strings.EqualFold(paused, "true")
 	r.restore(n, &p)
 	var jitter *yaml.Node
-	p.Jitter, jitter = r.duration(n, "jitter", backup.LongestWindow, "a slot is history by then")
-	p.Window, _ = r.duration(n, "window", backup.LongestWindow, "a slot is history by then; without a window it lasts to the next one")
+	p.Jitter, jitter = r.duration(n, "jitter", backup.LongestWindow, "a scheduled time is history by then")
+	p.Window, _ = r.duration(n, "window", backup.LongestWindow, "a scheduled time is history by then; without a window it lasts to the next one")
 	if p.Window > 0 && p.Jitter >= p.Window {
 		r.fail(jitter, "jitter must be shorter than window: of some targets no run could begin before its window has passed")
 	}
@@ -172,22 +172,20 @@ func (r *reader) plan(n *yaml.Node, zone *time.Location) backup.Plan {
 // blocks reads the parts of the plan that are for one service each. A plan without targets of that service may not have its
 // block, since it would have no effect.
 func (r *reader) blocks(n *yaml.Node, p *backup.Plan) {
-	members, titles := map[string]any{}, map[string][]string{}
+	members, titles, used := map[string]any{}, map[string][]string{}, map[string]bool{}
 	for _, s := range r.services {
 		if s.Block == nil {
 			continue
 		}
 		titles[s.Block.Field] = append(titles[s.Block.Field], s.Title)
+		used[s.Block.Field] = used[s.Block.Field] || slices.ContainsFunc(p.Targets, ofType(s.Type))
 		if at := field(n, s.Block.Field); at != nil {
 			members[s.Block.Field] = r.value(at)
 		}
 	}
 	p.Settings.Blocks = backup.NewBlocks(members)
-	of := func(s backup.Service) bool { return slices.ContainsFunc(p.Targets, ofType(s.Type)) }
 	for _, name := range slices.Sorted(maps.Keys(members)) {
-		if len(p.Targets) > 0 && !slices.ContainsFunc(r.services, func(s backup.Service) bool {
-			return s.Block != nil && s.Block.Field == name && of(s)
-		}) {
+		if len(p.Targets) > 0 && !used[name] {
 			r.fail(field(n, name), "%s is for %s, of which the plan has no target", name, strings.Join(titles[name], " and "))
 		}
 	}
@@ -276,22 +274,22 @@ func (r *reader) targets(n *yaml.Node) []string {
 		if item.Kind != yaml.ScalarNode || r.bad[item] {
 			continue
 		}
-		id := strings.TrimSuffix(item.Value, "/")
-		resource, err := backup.ParseResource(id)
+		target := id(item)
+		resource, err := backup.ParseResource(target)
 		if err != nil {
 			r.fail(item, "%v", err)
 			continue
 		}
-		switch service, known := r.services.Of(id); {
+		switch service, known := r.services.Of(target); {
 		case !known:
 			r.fail(item, "resources of the type %s cannot be backed up", resource.Type)
 		case !service.Name.MatchString(resource.Name):
 			r.fail(item, "%q is no name of %s: %s", resource.Name, service.Title, service.NameRule)
 		}
-		if slices.ContainsFunc(targets, func(t string) bool { return strings.EqualFold(t, id) }) {
-			r.fail(item, "the target %s stands here twice", id)
+		if slices.ContainsFunc(targets, func(t string) bool { return strings.EqualFold(t, target) }) {
+			r.fail(item, "the target %s stands here twice", target)
 		}
-		targets = append(targets, id)
+		targets = append(targets, target)
 	}
 	if len(targets) > backup.MostTargets {
 		r.fail(n, "the plan has %d targets; write several plans with %d at the most", len(targets), backup.MostTargets)
@@ -346,23 +344,15 @@ func (r *reader) zone(n *yaml.Node, other *time.Location) *time.Location {
 }
 
 func (r *reader) schedule(n *yaml.Node, zone *time.Location) schedule.Schedule {
-	text, n := r.text(n, "schedule")
-	if text == "" {
+	text, at := r.text(n, "schedule")
+	if at == nil || r.bad[at] { // that is reported already
 		return schedule.Schedule{Zone: zone}
 	}
 	e, err := schedule.Parse(text)
 	if err != nil {
-		r.fail(n, "%v", err)
+		r.fail(at, "%v", err)
 	}
-	return Schedule(e, zone)
-}
-
-// Schedule returns the schedule of the expression in a time zone.
-func Schedule(e schedule.Expression, zone *time.Location) schedule.Schedule {
-	return schedule.Schedule{
-		Second: e.Second, Minute: e.Minute, Hour: e.Hour, Day: e.Day, Month: e.Month, Weekday: e.Weekday, Last: e.Last,
-		Zone: zone,
-	}
+	return e.In(zone)
 }
 
 var units = map[byte]time.Duration{

@@ -57,7 +57,7 @@ func TestParsePlan(t *testing.T) {
 	at := time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
 	for i, next := range []time.Time{time.Date(2026, 7, 2, 0, 30, 0, 0, time.UTC), at.Add(10 * time.Second)} {
 		if got := plans[i].Schedule.Next(at); !got.Equal(next) {
-			t.Errorf("plan %s: next slot %s, want %s", plans[i].Name, got, next)
+			t.Errorf("plan %s: next scheduled time %s, want %s", plans[i].Name, got, next)
 		}
 	}
 	if plans[1].Settings.KeepWithin != 90*time.Second {
@@ -70,6 +70,7 @@ func TestParsePlanRefuses(t *testing.T) {
 	for name, c := range map[string]struct{ old, new, want string }{
 		"unknown field":         {`name: often`, `nam: often`, `plan.yaml:14: a plan has no field "nam"; it has ccf, concurrency, hsm, identity, jitter, keep, name,`},
 		"missing field":         {"    schedule: \"30 2 * * *\"\n", "", `plan.yaml:8: a plan needs the field "schedule"`},
+		"empty schedule":        {`schedule: "30 2 * * *"`, `schedule: ""`, `plan.yaml:12: "" is not a cron expression with five fields, or six with the seconds first: nothing`},
 		"no version":            {"version: 1\n", "", `the file needs the field "version"`},
 		"a later version":       {"version: 1", "version: 2", "version 2 is not one that this program reads"},
 		"field twice":           {`timeZone: UTC`, "timeZone: UTC\n    timeZone: UTC", `timeZone`},
@@ -346,17 +347,17 @@ func TestFromEnvironment(t *testing.T) {
 	if err != nil || s.WaitFactor != 1 || s.Concurrency != 50 || s.Source != "lifeboat" || s.Secure {
 		t.Errorf("defaults: %+v, %v", s, err)
 	}
-	if s.Ticks["schedule"].Wrong == nil || s.Ticks["cleanup"].Wrong == nil || !strings.Contains(s.Ticks["cleanup"].Wrong.Error(), "missing") {
-		t.Errorf("timers without settings: %+v", s.Ticks)
+	if s.Timers["schedule"].Wrong == nil || s.Timers["cleanup"].Wrong == nil || !strings.Contains(s.Timers["cleanup"].Wrong.Error(), "missing") {
+		t.Errorf("timers without settings: %+v", s.Timers)
 	}
-	s, err = read(map[string]string{"LIFEBOAT_PLAN": "p", "LIFEBOAT_SCHEDULE_TICK": "0 */2 * * * *", "LIFEBOAT_CLEANUP_TICK": "00:05:00"})
-	tick, at := s.Ticks["schedule"], time.Date(2026, 3, 28, 10, 1, 0, 0, time.UTC)
-	if err != nil || tick.Setting != "LIFEBOAT_SCHEDULE_TICK" || tick.Wrong != nil || !tick.Schedule.Next(at).Equal(at.Add(time.Minute)) {
-		t.Errorf("a tick each two minutes: %+v, %v", tick, err)
+	s, err = read(map[string]string{"LIFEBOAT_PLAN": "p", "LIFEBOAT_SCHEDULE_TIMER": "0 */2 * * * *", "LIFEBOAT_CLEANUP_TIMER": "00:05:00"})
+	timer, at := s.Timers["schedule"], time.Date(2026, 3, 28, 10, 1, 0, 0, time.UTC)
+	if err != nil || timer.Setting != "LIFEBOAT_SCHEDULE_TIMER" || timer.Wrong != nil || !timer.Schedule.Next(at).Equal(at.Add(time.Minute)) {
+		t.Errorf("a timer run each two minutes: %+v, %v", timer, err)
 	}
-	tick = s.Ticks["cleanup"]
-	if tick.Setting != "LIFEBOAT_CLEANUP_TICK" || tick.Schedule != nil || tick.Wrong == nil || !strings.Contains(tick.Wrong.Error(), `"00:05:00"`) {
-		t.Errorf("a tick that the host alone can read: %+v", tick)
+	timer = s.Timers["cleanup"]
+	if timer.Setting != "LIFEBOAT_CLEANUP_TIMER" || timer.Schedule != nil || timer.Wrong == nil || !strings.Contains(timer.Wrong.Error(), `"00:05:00"`) {
+		t.Errorf("a timer run that the host alone can read: %+v", timer)
 	}
 	s, err = read(map[string]string{
 		"LIFEBOAT_PLAN": "p", "LIFEBOAT_WAIT_FACTOR": "0.01", "LIFEBOAT_CONCURRENCY": "500", "WEBSITE_SITE_NAME": "contoso", "WEBSITE_INSTANCE_ID": "1",

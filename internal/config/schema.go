@@ -1,28 +1,19 @@
 package config
 
 import (
-	"bytes"
 	_ "embed"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strconv"
 	"strings"
 
-	"github.com/santhosh-tekuri/jsonschema/v6"
-	"github.com/santhosh-tekuri/jsonschema/v6/kind"
 	"go.yaml.in/yaml/v4"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/config/jsonschema"
 )
-
-// schema is the published JSON Schema of plan.yaml. It has the allowed keys and values; the reader gives them their meaning.
-type schema struct {
-	compiled *jsonschema.Schema
-	document any
-}
 
 //go:embed plan.base.json
 var base string
@@ -42,16 +33,12 @@ func Schema(services backup.Services) []byte {
 }
 
 // compile makes the schema from its text. A broken text is our mistake, and every test finds it.
-func compile(text []byte) schema {
-	const url = "plan.schema.json"
-	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
-	compiler := jsonschema.NewCompiler()
-	err = errors.Join(err, compiler.AddResource(url, document))
-	compiled, compileErr := compiler.Compile(url)
-	if err = errors.Join(err, compileErr); err != nil {
-		panic(fmt.Sprintf("docs/%s: %v", url, err))
+func compile(text []byte) *jsonschema.Schema {
+	schema, err := jsonschema.Compile(text)
+	if err != nil {
+		panic(err)
 	}
-	return schema{compiled: compiled, document: document}
+	return schema
 }
 
 // later are fields of the plan that other versions know, by their place.
@@ -63,58 +50,37 @@ var later = map[string][]string{
 // check compares the document with the schema. Each error names the line of its node; check marks these nodes, so that no
 // mistake is reported twice.
 func (r *reader) check(root *yaml.Node) {
-	err := r.schema.compiled.Validate(r.value(root))
-	invalid, ok := errors.AsType[*jsonschema.ValidationError](err)
-	if err != nil && !ok {
-		r.fail(root, "%v", err)
-	}
-	if ok {
-		r.invalid(root, invalid)
-	}
-}
-
-func (r *reader) invalid(root *yaml.Node, e *jsonschema.ValidationError) {
-	for _, cause := range e.Causes {
-		r.invalid(root, cause)
-	}
-	if len(e.Causes) > 0 {
-		return
-	}
-	n, what := find(root, e.InstanceLocation), named(e.InstanceLocation)
-	switch k := e.ErrorKind.(type) {
-	case *kind.Pattern:
-		if what == "schedule" {
-			return // the grammar refuses the same texts as the pattern, and says what to write
+	for _, m := range r.schema.Check(r.value(root)) {
+		n, what := find(root, m.Location), named(m.Location)
+		for _, name := range m.Missing {
+			r.report(n, "%s needs the field %q", what, name)
+			r.bad[n] = true
 		}
-		r.fail(n, "%s", r.schema.words(e, n, what))
-	case *kind.AdditionalProperties:
-		for _, name := range slices.Sorted(slices.Values(k.Properties)) {
+		for _, name := range m.Unknown {
 			key := keyOf(n, name)
 			if slices.Contains(later[what], name) {
 				r.fail(key, "the field %q of %s is not known to this version of Lifeboat: take it out; it knows %s", name, what,
-					r.schema.fields(e.SchemaURL))
+					fields(m.Schema))
 				continue
 			}
-			r.fail(key, "%s has no field %q; it has %s", what, name, r.schema.fields(e.SchemaURL))
+			r.fail(key, "%s has no field %q; it has %s", what, name, fields(m.Schema))
 		}
-	case *kind.Required:
-		for _, name := range k.Missing {
-			r.report(n, "%s needs the field %q", what, name)
+		switch {
+		case m.Missing != nil || m.Unknown != nil:
+		case m.Pattern && what == "schedule": // the grammar refuses the same texts as the pattern, and says what to write
+		default:
+			r.fail(n, "%s", words(m.Schema, n, what))
 		}
-		r.bad[n] = true
-	default:
-		r.fail(n, "%s", r.schema.words(e, n, what))
 	}
 }
 
 // words returns the mistake of a value: the schema's own words, if it has some; editors show them too.
-func (s schema) words(e *jsonschema.ValidationError, n *yaml.Node, what string) string {
-	part := s.at(e.SchemaURL)
-	message, _ := part["errorMessage"].(string)
+func words(s *jsonschema.Schema, n *yaml.Node, what string) string {
+	message := s.ErrorMessage
 	switch {
-	case part["type"] == "object":
-		return fmt.Sprintf("%s must be a mapping of %s", what, s.fields(e.SchemaURL))
-	case part["type"] == "array":
+	case s.Type == "object":
+		return fmt.Sprintf("%s must be a mapping of %s", what, fields(s))
+	case s.Type == "array":
 		return what + " must be a list of one or more"
 	case n.Kind != yaml.ScalarNode:
 		return fmt.Sprintf("%s must be one value: what stands here %s", what, message)
@@ -126,22 +92,9 @@ func (s schema) words(e *jsonschema.ValidationError, n *yaml.Node, what string) 
 	return fmt.Sprintf("%s %s %s", what, n.Value, message)
 }
 
-// at returns the part of the schema that the URL points to.
-func (s schema) at(url string) map[string]any {
-	_, pointer, _ := strings.Cut(url, "#")
-	part, _ := s.document.(map[string]any)
-	for name := range strings.SplitSeq(strings.Trim(pointer, "/"), "/") {
-		if name != "" {
-			part, _ = part[name].(map[string]any)
-		}
-	}
-	return part
-}
-
 // fields returns the names of an object's fields, in alphabetical order.
-func (s schema) fields(url string) string {
-	properties, _ := s.at(url)["properties"].(map[string]any)
-	return strings.Join(slices.Sorted(maps.Keys(properties)), ", ")
+func fields(s *jsonschema.Schema) string {
+	return strings.Join(slices.Sorted(maps.Keys(s.Properties)), ", ")
 }
 
 // value returns the node in the types of JSON, for the schema. Numbers and texts in YAML's other notations stay text.

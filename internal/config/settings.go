@@ -1,13 +1,12 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 
 	"lifeboat/internal/backup"
 	"lifeboat/internal/health"
@@ -26,9 +25,9 @@ type Settings struct {
 	// Stopped is the reason for which no plan makes runs, "" if plans do: LIFEBOAT_STOPPED, which is true, false, or a reason
 	// for people.
 	Stopped string
-	// Ticks are the schedules by which the host calls the timers' functions, by their names: LIFEBOAT_SCHEDULE_TICK and
-	// LIFEBOAT_CLEANUP_TICK. The host reads them too. A missing tick, or one that is unreadable here, is no error.
-	Ticks map[string]health.Tick
+	// Timers are the schedules by which the host calls the timers' functions, by their names: LIFEBOAT_SCHEDULE_TIMER and
+	// LIFEBOAT_CLEANUP_TIMER. The host reads them too. A missing timer run, or one that is unreadable here, is no error.
+	Timers map[string]health.TimerSchedule
 	// Source names this app in events: WEBSITE_SITE_NAME, which Azure sets, or "lifeboat".
 	Source string
 	// Host is the public host name: WEBSITE_HOSTNAME, which Azure and Core Tools set. It may be empty.
@@ -43,14 +42,11 @@ const leastWaitFactor = 0.001
 // FromEnvironment reads the app settings.
 func FromEnvironment(getenv func(string) string) (Settings, error) {
 	s := Settings{
-		Plan: getenv("LIFEBOAT_PLAN"), WaitFactor: 1, Concurrency: 50, Source: getenv("WEBSITE_SITE_NAME"), Host: getenv("WEBSITE_HOSTNAME"),
+		Plan: getenv("LIFEBOAT_PLAN"), WaitFactor: 1, Concurrency: 50, Source: cmp.Or(getenv("WEBSITE_SITE_NAME"), "lifeboat"), Host: getenv("WEBSITE_HOSTNAME"),
 		Secure: getenv("WEBSITE_INSTANCE_ID") != "" || getenv("CONTAINER_NAME") != "",
 	}
-	if s.Source == "" {
-		s.Source = "lifeboat"
-	}
-	s.Ticks = map[string]health.Tick{
-		"schedule": timer(getenv, "LIFEBOAT_SCHEDULE_TICK"), "cleanup": timer(getenv, "LIFEBOAT_CLEANUP_TICK"),
+	s.Timers = map[string]health.TimerSchedule{
+		"schedule": timer(getenv, "LIFEBOAT_SCHEDULE_TIMER"), "cleanup": timer(getenv, "LIFEBOAT_CLEANUP_TIMER"),
 	}
 	if s.Plan == "" {
 		return s, fmt.Errorf("the app setting LIFEBOAT_PLAN is missing: set it to the path of plan.yaml, or the URL of a blob")
@@ -73,17 +69,17 @@ func FromEnvironment(getenv func(string) string) (Settings, error) {
 
 // timer reads the schedule of a timer, in UTC, as the host does without WEBSITE_TIME_ZONE. The zone matters only to a timer that
 // rests for a part of the day.
-func timer(getenv func(string) string, setting string) health.Tick {
+func timer(getenv func(string) string, setting string) health.TimerSchedule {
 	text := getenv(setting)
 	if text == "" {
-		return health.Tick{Setting: setting, Wrong: errors.New("it is missing, and the host runs no such timer without it")}
+		return health.TimerSchedule{Setting: setting, Wrong: errors.New("it is missing, and the host runs no such timer without it")}
 	}
 	e, err := schedule.Parse(text)
 	if err != nil {
-		return health.Tick{Setting: setting, Wrong: fmt.Errorf("it is %q: %w", text, err)}
+		return health.TimerSchedule{Setting: setting, Wrong: fmt.Errorf("it is %q: %w", text, err)}
 	}
-	s := Schedule(e, time.UTC)
-	return health.Tick{Setting: setting, Schedule: &s}
+	s := e.In(time.UTC)
+	return health.TimerSchedule{Setting: setting, Schedule: &s}
 }
 
 // WaitFactor reads LIFEBOAT_WAIT_FACTOR: 1 without it.
@@ -98,13 +94,6 @@ func WaitFactor(getenv func(string) string) (float64, error) {
 			"for tests, and with less of them Azure and the queues would be asked without a pause", text, leastWaitFactor)
 	}
 	return f, nil
-}
-
-// PlanSource opens the source that the settings name.
-func (s Settings) PlanSource(reader *Reader, credential azcore.TokenCredential, options azcore.ClientOptions) (*PlanSource, error) {
-	source, err := NewPlanSource(reader, s.Plan, credential, options)
-	source.waitFactor = s.WaitFactor
-	return source, err
 }
 
 // stopped reads LIFEBOAT_STOPPED: a yes, a no, or the reason, which is a yes too.

@@ -21,12 +21,10 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// blobPatience is the time limit for reading plan.yaml from a blob.
-const blobPatience = 20 * time.Second
+// blobTimeout is the time limit for reading plan.yaml from a blob.
+const blobTimeout = 20 * time.Second
 
 var blobHost = regexp.MustCompile(`^[a-z0-9]{3,24}\.blob\.[a-z0-9.-]+$`)
-
-func isURL(location string) bool { return strings.Contains(location, "://") }
 
 // checkURL refuses a URL that is not the URL of a blob. The error does not show it: its query may be a shared access signature.
 func checkURL(location string) error {
@@ -54,25 +52,23 @@ type PlanSource struct {
 	waitFactor float64
 }
 
-// NewPlanSource returns the source at the location: a path, or the URL of a blob, which is read with the credential. It
+// PlanSource returns the source at the place of the settings: a path, or the URL of a blob, which is read with the credential. It
 // reads nothing yet.
-func NewPlanSource(
-	reader *Reader, location string, credential azcore.TokenCredential, options azcore.ClientOptions,
-) (*PlanSource, error) {
-	s := &PlanSource{reader: reader, location: location, waitFactor: 1}
-	if !isURL(location) {
-		return s, nil
+func (s Settings) PlanSource(reader *Reader, credential azcore.TokenCredential, options azcore.ClientOptions) (*PlanSource, error) {
+	source := &PlanSource{reader: reader, location: s.Plan, waitFactor: s.WaitFactor}
+	if !strings.Contains(s.Plan, "://") {
+		return source, nil
 	}
-	if err := checkURL(location); err != nil {
-		return s, fmt.Errorf("the app setting LIFEBOAT_PLAN: %w", err)
+	if err := checkURL(s.Plan); err != nil {
+		return source, fmt.Errorf("the app setting LIFEBOAT_PLAN: %w", err)
 	}
 	options.Retry.MaxRetries = -1 // the caller asks again later, and has the last good plan until then
-	client, err := blob.NewClient(location, credential, &blob.ClientOptions{ClientOptions: options})
+	client, err := blob.NewClient(s.Plan, credential, &blob.ClientOptions{ClientOptions: options})
 	if err != nil {
-		return s, fmt.Errorf("open the plan's blob %s: %w", location, err)
+		return source, fmt.Errorf("open the plan's blob %s: %w", s.Plan, err)
 	}
-	s.blob = client
-	return s, nil
+	source.blob = client
+	return source, nil
 }
 
 // Parse checks the text and names the source in errors.
@@ -103,7 +99,7 @@ func (s *PlanSource) Read(ctx context.Context) ([]byte, error) {
 		}
 		return text, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, blobPatience)
+	ctx, cancel := context.WithTimeout(ctx, blobTimeout)
 	defer cancel()
 	s.mu.Lock()
 	etag, known := s.etag, s.text

@@ -44,7 +44,7 @@ const planBlob = "https://contoso.blob.core.windows.net/plans/plan.yaml"
 
 func sourceOn(t *testing.T, answer wire) *config.PlanSource {
 	t.Helper()
-	s, err := config.NewPlanSource(reader, planBlob, anybody{}, azcore.ClientOptions{Transport: answer})
+	s, err := config.Settings{Plan: planBlob, WaitFactor: 1}.PlanSource(reader, anybody{}, azcore.ClientOptions{Transport: answer})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,12 +131,12 @@ func TestPlanSourceRefusesURLs(t *testing.T) {
 		planBlob + "?sig=secret", "http://contoso.blob.core.windows.net/plans/plan.yaml", "https://contoso.blob.core.windows.net/plan.yaml",
 		"https://user:secret@contoso.blob.core.windows.net/plans/plan.yaml", "https://example.com/plans/plan.yaml", "file:///plan.yaml",
 	} {
-		_, err := config.NewPlanSource(reader, location, anybody{}, azcore.ClientOptions{})
+		_, err := config.Settings{Plan: location, WaitFactor: 1}.PlanSource(reader, anybody{}, azcore.ClientOptions{})
 		if err == nil || !strings.Contains(err.Error(), "LIFEBOAT_PLAN") || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%s: %v", location, err)
 		}
 	}
-	s, err := config.NewPlanSource(reader, "../../docs/plan.yaml", nil, azcore.ClientOptions{})
+	s, err := config.Settings{Plan: "../../docs/plan.yaml", WaitFactor: 1}.PlanSource(reader, nil, azcore.ClientOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

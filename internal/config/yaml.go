@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"regexp"
+	"strings"
 
 	"go.yaml.in/yaml/v4"
 )
@@ -110,6 +111,9 @@ func (r *reader) text(n *yaml.Node, name string) (string, *yaml.Node) {
 	}
 	return value.Value, value
 }
+
+// id returns a resource ID of a list, which may have a slash at its end.
+func id(item *yaml.Node) string { return strings.TrimSuffix(item.Value, "/") }
 
 // list returns the items of a mapping's field, which the schema has checked to be a list.
 func list(n *yaml.Node, name string) []*yaml.Node {

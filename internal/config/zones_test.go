@@ -130,14 +130,14 @@ func TestTheProgramGoesByItsOwnTimeZones(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// A year of slots, in each winter of which the machine has another time.
-	out, slots := run("plan", "next", plan, "-n", "366"), 0
+	// A year of scheduled times, in each winter of which the machine has another time.
+	out, scheduledTimes := run("plan", "next", plan, "-n", "366"), 0
 	for line := range strings.Lines(out) {
 		if strings.Contains(line, " 02:30:00 -07:00 America/Vancouver  2") && strings.HasSuffix(line, "T09:30:00Z\n") {
-			slots++
+			scheduledTimes++
 		}
 	}
-	if slots != 366*len(plans[0].Targets) || !strings.Contains(out, "\nby the time zones "+config.TimeZones()+"\n") {
+	if scheduledTimes != 366*len(plans[0].Targets) || !strings.Contains(out, "\nby the time zones "+config.TimeZones()+"\n") {
 		t.Errorf("not by its own:\n%s", out)
 	}
 	if out := run("plan", "check", plan); !strings.Contains(out, " on America/Vancouver is -07:00, by the time zones "+config.TimeZones()+
@@ -149,6 +149,6 @@ func TestTheProgramGoesByItsOwnTimeZones(t *testing.T) {
 	}
 	want := time.Date(2027, 1, 15, 9, 30, 0, 0, time.UTC)
 	if got := plans[0].Schedule.Next(time.Date(2027, 1, 15, 0, 0, 0, 0, time.UTC)); !got.Equal(want) {
-		t.Errorf("the next slot is %s, want %s", got, want)
+		t.Errorf("the next scheduled time is %s, want %s", got, want)
 	}
 }

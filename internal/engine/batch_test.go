@@ -158,14 +158,14 @@ func TestBatchSurvivesDeathAnywhere(t *testing.T) {
 			after = fleet(1)
 		}
 		b := s.askAll("request-1", after)
-		s.tick() // sends the wake-ups that were not sent
+		s.runSchedule() // sends the step messages that were not sent
 		s.finish()
 		s.wantBatch(s.read(b.ID), plan, backup.Succeeded)
 		if len(s.provider.begun) != 3 {
 			t.Errorf("died before call %d: begun %q", k, s.provider.begun)
 		}
 		s.now = s.now.Add(time.Hour)
-		s.tick()
+		s.runSchedule()
 		if s.rows("inflight") != 0 {
 			t.Errorf("died before call %d: %d entries are left", k, s.rows("inflight"))
 		}
@@ -195,7 +195,7 @@ func TestHalfDoneBatches(t *testing.T) {
 			s.storage.failAt = 0
 			s.now = s.now.Add(7 * time.Minute)
 			b := s.askAll("request-1", plan)
-			s.tick()
+			s.runSchedule()
 			s.finish()
 			s.wantBatch(s.read(b.ID), plan, backup.Succeeded)
 			if len(s.provider.begun) != 3 {

@@ -11,7 +11,6 @@ import (
 
 	"lifeboat/internal/backup"
 	"lifeboat/internal/engine"
-	"lifeboat/internal/health"
 	"lifeboat/internal/plans"
 	"lifeboat/internal/restore"
 )
@@ -38,7 +37,7 @@ func TestTheThousandAndFirstCounts(t *testing.T) {
 		s := newStage(t)
 		plan := restoring(false)[0]
 		s.inForce()
-		s.tick(plan)
+		s.runSchedule(plan)
 		s.now = begin.Add(5 * day)
 		ids := s.manyPoints(1001, s.now)
 		last := ids[1000]
@@ -47,7 +46,7 @@ func TestTheThousandAndFirstCounts(t *testing.T) {
 		if err != nil || p.Point == nil || p.Point.ID != last {
 			t.Errorf("a restore would bring back %+v, %v", p.Point, err)
 		}
-		s.tick(plan)
+		s.runSchedule(plan)
 		if alarms, _ := s.alarms(); len(alarms) != 0 {
 			t.Errorf("a false alarm: %v", alarms)
 		}
@@ -95,14 +94,14 @@ func TestTheThousandAndFirstCounts(t *testing.T) {
 			t.Errorf("%d were deleted, %d are still to be looked at", len(s.provider.deleted), s.rows("due"))
 		}
 	})
-	t.Run("1,001 plans have a watermark", func(t *testing.T) {
+	t.Run("1,001 plans have a checkpoint", func(t *testing.T) {
 		s := newStage(t)
 		last := nightly()
 		last.Name = "zz-last"
-		s.tick(last)
+		s.runSchedule(last)
 		own := ""
 		for _, row := range s.storage.catalog.Rows() {
-			if strings.HasSuffix(row.Row, "zz-last") && !strings.HasPrefix(row.Row, "judged") {
+			if strings.HasSuffix(row.Row, "zz-last") && !strings.HasPrefix(row.Row, "evaluated") {
 				own = row.Row
 			}
 		}
@@ -114,8 +113,8 @@ func TestTheThousandAndFirstCounts(t *testing.T) {
 			}
 		}
 		s.now = begin.Add(day)
-		if report := s.tick(last); len(report.Created) != 1 {
-			t.Errorf("the slot made %d runs", len(report.Created))
+		if report := s.runSchedule(last); len(report.Created) != 1 {
+			t.Errorf("the scheduled time made %d runs", len(report.Created))
 		}
 	})
 }
@@ -125,11 +124,11 @@ func TestATargetsCaseIsNoOtherTarget(t *testing.T) {
 	plan := nightly()
 	s := rotten(t, plan)
 	s.now = begin.Add(3*day + 2*time.Hour)
-	s.tick(plan)
+	s.runSchedule(plan)
 	plan.Targets = []string{strings.ToUpper(target)}
 	for range 3 {
 		s.now = s.now.Add(day)
-		s.tick(plan)
+		s.runSchedule(plan)
 		s.finish()
 	}
 	if ids, _ := s.alarms(); len(ids) != 1 {
@@ -168,7 +167,7 @@ func TestAPlansRoomIsItsOwn(t *testing.T) {
 		first, second = second, first
 	}
 	if first.State != backup.Succeeded || second.State != backup.Running || s.runStates()[backup.Running] != 4 {
-		t.Errorf("%s, and then %s, in the line %q; all: %v", first.State, second.State, second.Line, s.runStates())
+		t.Errorf("%s, and then %s, in the wait queue %q; all: %v", first.State, second.State, second.QueueRow, s.runStates())
 	}
 }
 
@@ -200,30 +199,6 @@ func TestABatchIsAnsweredBeforeTheCallerGivesUp(t *testing.T) {
 	}
 	if d.longest <= 0 || d.longest > 200*time.Second {
 		t.Errorf("the making of its runs may take %s", d.longest)
-	}
-}
-
-// TestAKeptPlanThatWasChangedIsNotUsed: another program wrote to the table.
-func TestAKeptPlanThatWasChangedIsNotUsed(t *testing.T) {
-	for _, change := range []func(body string) string{
-		func(body string) string { return strings.Replace(body, "good one", "good two", 1) },
-		func(string) string { return `{}` },
-	} {
-		d := newDesk(t, "good one")
-		d.pass()
-		for _, row := range d.storage.catalog.Rows() {
-			if row.Partition == "plan" {
-				w := backup.Write{Op: backup.Put, Key: row.Key, Body: []byte(change(string(row.Body)))}
-				if _, err := d.storage.catalog.Apply(t.Context(), w); err != nil {
-					t.Fatal(err)
-				}
-			}
-		}
-		d.text = []byte("bad")
-		d.restart()
-		if force, err := d.book.Current(t.Context()); err == nil || len(force.Plans) > 0 {
-			t.Errorf("in force is %q, %v", names(force), err)
-		}
 	}
 }
 
@@ -391,33 +366,7 @@ func TestBoundsOfARestoreRequest(t *testing.T) {
 	}
 }
 
-// TestAPointOfTheFutureHasNoAge: a storage account's clock may be ahead.
-func TestAPointOfTheFutureHasNoAge(t *testing.T) {
-	sight := health.Snapshot{Plan: nightly(), Target: target, Since: begin, Dealt: begin, Points: []backup.Point{pointOf(1)}}
-	h := sight.Evaluate(begin.Add(day))
-	if h.Age != 0 || h.Status != health.Protected || h.Point == nil {
-		t.Errorf("%+v", h)
-	}
-}
-
-// TestTheReasonSaysHowManyRunsFailed: it counts as many as health has read.
-func TestTheReasonSaysHowManyRunsFailed(t *testing.T) {
-	for failed, words := range map[int]string{1: "the last run ended", 2: "the last 2 runs ended", 9: "the last 9 runs ended", 10: "the last 10 runs, or more, ended"} {
-		sight := health.Snapshot{Plan: nightly(), Target: target, Since: begin, Dealt: begin.Add(20 * day)}
-		for i := range failed {
-			sight.Runs = append(sight.Runs, runOf(19-i, backup.Failed))
-		}
-		if failed < 10 {
-			sight.Runs = append(sight.Runs, runOf(0, backup.Succeeded))
-		}
-		if h := sight.Evaluate(begin.Add(20 * day)); !strings.HasPrefix(h.Reason.Message, words) {
-			t.Errorf("%d: %+v", failed, h.Reason)
-		}
-	}
-}
-
 // TestWhatIsNoResourceID: a part too many or too few, an empty one, a character that no ID has, and a subscription other than a
-// UUID.
 // UUID.
 func TestWhatIsNoResourceID(t *testing.T) {
 	if r, err := backup.ParseResource(target); err != nil || r.Name != "contoso" || r.Group != "rg" || r.Type != "Microsoft.ApiManagement/service" {
@@ -472,18 +421,6 @@ func TestWhatAnyPlanAsksForHolds(t *testing.T) {
 	}
 }
 
-// TestTheScheduleIsSilentAfterTenMinutes: it is so if no tick has dealt with a slot for that long.
-func TestTheScheduleIsSilentAfterTenMinutes(t *testing.T) {
-	for after, code := range map[time.Duration]string{
-		0: "NeverBackedUp", 10 * time.Minute: "NeverBackedUp", 10*time.Minute + time.Second: "ScheduleSilent", time.Hour: "ScheduleSilent",
-	} {
-		sight := health.Snapshot{Plan: nightly(), Target: target, Since: begin, Dealt: begin}
-		if h := sight.Evaluate(begin.Add(day + after)); h.Reason.Code != code {
-			t.Errorf("%s after the slot: %+v", after, h.Reason)
-		}
-	}
-}
-
 // TestATickJudgesNoMoreOftenThanInTenMinutes: each time reads a row of every target.
 func TestATickJudgesNoMoreOftenThanInTenMinutes(t *testing.T) {
 	plan := many(8)
@@ -491,15 +428,15 @@ func TestATickJudgesNoMoreOftenThanInTenMinutes(t *testing.T) {
 	for i, target := range plan.Targets {
 		s.aged(target, begin.Add(day+30*time.Minute+time.Duration(i)*time.Minute))
 	}
-	var judged []time.Time
+	var evaluated []time.Time
 	told := 0
 	for s.now = begin.Add(3 * day); s.now.Before(begin.Add(3*day + 2*time.Hour)); s.now = s.now.Add(time.Minute) {
-		if n := len(s.tick(plan).Unprotected); n > 0 {
-			judged, told = append(judged, s.now), told+n
+		if n := len(s.runSchedule(plan).Unprotected); n > 0 {
+			evaluated, told = append(evaluated, s.now), told+n
 		}
 	}
-	if told != 8 || len(judged) > 2 {
-		t.Errorf("told of %d targets, at %s", told, judged)
+	if told != 8 || len(evaluated) > 2 {
+		t.Errorf("told of %d targets, at %s", told, evaluated)
 	}
 }
 

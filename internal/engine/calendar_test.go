@@ -8,13 +8,6 @@ import (
 	"lifeboat/internal/schedule"
 )
 
-const (
-	anyDay     = 1<<32 - 2
-	anyMonth   = 1<<13 - 2
-	anyWeekday = 1<<7 - 1
-	anyHour    = 1<<24 - 1
-)
-
 func zone(t *testing.T, name string) *time.Location {
 	t.Helper()
 	z, err := time.LoadLocation(name)
@@ -26,6 +19,6 @@ func zone(t *testing.T, name string) *time.Location {
 
 func daily(z *time.Location, hour, minute int) schedule.Schedule {
 	return schedule.Schedule{
-		Second: 1, Minute: 1 << minute, Hour: 1 << hour, Day: anyDay, Month: anyMonth, Weekday: anyWeekday, Zone: z,
+		Second: 1, Minute: 1 << minute, Hour: 1 << hour, Day: 1<<32 - 2, Month: 1<<13 - 2, Weekday: 1<<7 - 1, Zone: z,
 	}
 }

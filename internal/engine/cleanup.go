@@ -29,8 +29,8 @@ func (s *step) putDue(ctx context.Context, at time.Time, p backup.Point) error {
 
 // CleanupReport says what one cleanup did.
 type CleanupReport struct {
-	// Looked counts the targets with something due.
-	Looked int
+	// Scanned counts the targets with something due.
+	Scanned int
 	// Decisions are the decisions of this cleanup about them, with the reasons.
 	Decisions []retention.Decision
 	// Failed are the errors of deletions; they are tried again.
@@ -63,7 +63,7 @@ func (e *Engine) Cleanup(ctx context.Context) (CleanupReport, error) {
 		entries[d.Target] = append(entries[d.Target], row)
 	}
 	for _, target := range targets {
-		report.Looked++
+		report.Scanned++
 		if err := e.cleanTarget(ctx, target, entries[target], now, &report); err != nil {
 			report.Failed = append(report.Failed, fmt.Errorf("clean up %s: %w", target, err))
 		}
@@ -72,8 +72,8 @@ func (e *Engine) Cleanup(ctx context.Context) (CleanupReport, error) {
 }
 
 func (e *Engine) cleanTarget(ctx context.Context, target string, entries []backup.Row, now time.Time, report *CleanupReport) error {
-	// An older point is not due: it is expired, or kept for longer. So cleanup does not read more as the history grows. If it misses
-	// the newest point because that point's run took too long, it keeps one point too many: never one too few.
+	// An older point is not due: it is expired, or kept for longer. So cleanup does not read more as the history grows. If it
+	// misses the newest point because that point's run took too long, it keeps one point too many: never one too few.
 	last := ""
 	for _, row := range entries {
 		d, err := backup.Decode[due](row)
@@ -146,8 +146,8 @@ func (e *Engine) expire(ctx context.Context, d retention.Decision, now time.Time
 	if p.State != backup.Deleting {
 		p.State, p.Reason = backup.Deleting, backup.NewReason("Expired", d.Reason, "")
 	}
-	// Save also if the decision is an old one: another cleanup, to which storage refused the artifact, must not restore the state of
-	// a point that this one deletes.
+	// Save also if the decision is an old one: another cleanup, to which storage refused the artifact, must not restore the
+	// state of a point that this one deletes.
 	if err := e.savePoint(ctx, &p); err != nil {
 		return p, err
 	}

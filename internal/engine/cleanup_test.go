@@ -8,73 +8,7 @@ import (
 
 	"lifeboat/internal/backup"
 	"lifeboat/internal/engine"
-	"lifeboat/internal/retention"
 )
-
-func TestRetain(t *testing.T) {
-	now := begin
-	point := func(id string, state backup.PointState, age, left time.Duration) backup.Point {
-		return backup.Point{ID: id, State: state, Created: now.Add(-age), Expires: now.Add(left)}
-	}
-	for _, test := range []struct {
-		name   string
-		points []backup.Point
-		want   string // id+ is kept, id- is not
-	}{
-		{"none", nil, ""},
-		{"the only one, long past its time", []backup.Point{point("a", backup.Live, 99*day, -69*day)}, "a+"},
-		{
-			"past its time, with a newer one",
-			[]backup.Point{point("b", backup.Live, day, 29*day), point("a", backup.Live, 31*day, -day)},
-			"b+ a-",
-		},
-		{
-			"all are past their time: the newest stays",
-			[]backup.Point{point("a", backup.Live, 50*day, -20*day), point("b", backup.Live, 40*day, -10*day)},
-			"a- b+",
-		},
-		{
-			"not a second early",
-			[]backup.Point{point("b", backup.Live, day, 29*day), point("a", backup.Live, 30*day, time.Second)},
-			"b+ a+",
-		},
-		{"at its time", []backup.Point{point("b", backup.Live, day, 29*day), point("a", backup.Live, 30*day, 0)}, "b+ a-"},
-		{
-			"what is being deleted, or gone, protects nothing",
-			[]backup.Point{
-				point("c", backup.Expired, day, 29*day), point("b", backup.Deleting, 2*day, 28*day),
-				point("a", backup.Live, 31*day, -day),
-			},
-			"b- a+",
-		},
-		{
-			"a suspect one is kept for its time, but stands in for none",
-			[]backup.Point{point("b", backup.Suspect, day, 29*day), point("a", backup.Live, 31*day, -day)},
-			"b+ a+",
-		},
-		{
-			"a suspect one expires, the newest or not",
-			[]backup.Point{
-				point("c", backup.Suspect, 31*day, -day), point("b", backup.Live, 32*day, -2*day),
-				point("a", backup.Suspect, 33*day, -3*day),
-			},
-			"c- b+ a-",
-		},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			var got []string
-			for _, d := range retention.Retain(test.points, now) {
-				got = append(got, d.Point.ID+map[bool]string{true: "+", false: "-"}[d.Keep])
-				if d.Reason == "" {
-					t.Errorf("no reason for %s", d.Point.ID)
-				}
-			}
-			if s := strings.Join(got, " "); s != test.want {
-				t.Errorf("got %q, want %q", s, test.want)
-			}
-		})
-	}
-}
 
 // points makes n succeeded runs, a day apart, and goes to the day after the last one's end. It returns their IDs, oldest first.
 func (s *stage) points(n int) (ids []string) {
@@ -116,7 +50,7 @@ func TestCleanup(t *testing.T) {
 		s.now = begin.Add(29 * day)
 		s.cleanup() // notes that it came
 		s.storage.calls, s.storage.writes = 0, 0
-		if r := s.cleanup(); r.Looked != 0 || s.storage.calls != 2 || s.storage.writes != 0 {
+		if r := s.cleanup(); r.Scanned != 0 || s.storage.calls != 2 || s.storage.writes != 0 {
 			t.Errorf("%+v in %d calls", r, s.storage.calls)
 		}
 	})
@@ -124,7 +58,7 @@ func TestCleanup(t *testing.T) {
 		s := newStage(t)
 		ids := s.points(3)
 		r := s.cleanup()
-		if r.Looked != 1 || len(r.Decisions) != 3 || len(r.Failed) != 0 {
+		if r.Scanned != 1 || len(r.Decisions) != 3 || len(r.Failed) != 0 {
 			t.Errorf("report %+v", r)
 		}
 		if s.state(ids[0]) != backup.Expired || s.state(ids[1]) != backup.Expired || s.state(ids[2]) != backup.Live {
@@ -139,7 +73,7 @@ func TestCleanup(t *testing.T) {
 		if s.rows("due") != 1 {
 			t.Errorf("%d entries are left, want that of the newest", s.rows("due"))
 		}
-		if r := s.cleanup(); r.Looked != 0 {
+		if r := s.cleanup(); r.Scanned != 0 {
 			t.Errorf("the newest is looked at again at once: %+v", r)
 		}
 		// A year later it is still there; with a newer one it goes.
@@ -167,7 +101,7 @@ func TestCleanup(t *testing.T) {
 			t.Errorf("the point is %s: %+v", p.State, p.Reason)
 		}
 		s.provider.delete = nil
-		if r := s.cleanup(); r.Looked != 0 {
+		if r := s.cleanup(); r.Scanned != 0 {
 			t.Errorf("tried again at once: %+v", r)
 		}
 		s.now = s.now.Add(6 * time.Hour)
@@ -198,7 +132,7 @@ func TestCleanup(t *testing.T) {
 			}
 			return nil
 		}
-		if r := s.cleanup(); r.Looked != 2 || len(r.Failed) != 1 || s.state(others[0]) != backup.Expired ||
+		if r := s.cleanup(); r.Scanned != 2 || len(r.Failed) != 1 || s.state(others[0]) != backup.Expired ||
 			s.state(ids[0]) != backup.Deleting {
 			t.Errorf("%+v; %s, %s", r, s.state(others[0]), s.state(ids[0]))
 		}

@@ -36,9 +36,9 @@ func TestWhatIsExportedOfALedgerIsACopy(t *testing.T) {
 	}{{"", true}, {"2026-05-22-preview", true}, {"2026-02-23", true}, {"2025-06-10-preview", false}, {"2023-06-28-preview", false}} {
 		t.Run("api-version "+c.version, func(t *testing.T) {
 			s, plan := aLedger(t, c.version)
-			s.tick(plan)
+			s.runSchedule(plan)
 			s.now = begin.Add(day)
-			s.tick(plan)
+			s.runSchedule(plan)
 			s.finish()
 			called, status, event := backup.Live, health.Protected, `"recoveryPointState":"live"`
 			if c.copies {
@@ -62,7 +62,7 @@ func TestWhatIsExportedOfALedgerIsACopy(t *testing.T) {
 					t.Errorf("after %s: %+v, %v; want %s", now.after, stands, err, now.want)
 				}
 			}
-			s.tick(plan)
+			s.runSchedule(plan)
 			if alarms, last := s.alarms(); len(alarms) != 1 || strings.Contains(string(last.Data), `"copyOnly":true`) != c.copies {
 				t.Errorf("alarms %v, the last %s", alarms, last.Data)
 			}

@@ -16,19 +16,19 @@ func TestHopelessMessages(t *testing.T) {
 	for _, test := range []struct {
 		name, body, reason, encoding string
 	}{
-		{"empty", "", "not a wake-up", "text"},
-		{"no JSON", "hello", "not a wake-up", "text"},
-		{"another JSON", `{"run":"` + known + `","wake":1,"mark":"m","more":1}`, "not a wake-up", "text"},
-		{"two of them", `{"run":"` + known + `","wake":1,"mark":"m"} {}`, "there is more behind", "text"},
-		{"no run's ID", `{"run":"../secrets","wake":1,"mark":"m"}`, "is not the ID of a run", "text"},
-		{"no number", `{"run":"` + known + `","mark":"m"}`, "a number of 1 or more", "text"},
-		{"no mark", `{"run":"` + known + `","wake":1}`, "and a mark", "text"},
-		{"an unknown run", `{"run":"` + known + `","wake":1,"mark":"m"}`, "there is no run " + known, "text"},
-		{"binary", "\x00\x01\xff\xfe", "not a wake-up", "base64"},
-		{"binary, 64 KiB", strings.Repeat("\x00", 64<<10), "not a wake-up", "base64"},
-		{"64 KiB of letters", strings.Repeat("x", 64<<10), "not a wake-up", "text"},
-		{"64 KiB of characters of four bytes", strings.Repeat("𝄞", 16<<10), "not a wake-up", "text"},
-		{"control characters", "a\x1bb", "not a wake-up", "base64"},
+		{"empty", "", "not a step message", "text"},
+		{"no JSON", "hello", "not a step message", "text"},
+		{"another JSON", `{"run":"` + known + `","sequence":1,"nonce":"m","more":1}`, "not a step message", "text"},
+		{"two of them", `{"run":"` + known + `","sequence":1,"nonce":"m"} {}`, "there is more behind", "text"},
+		{"no run's ID", `{"run":"../secrets","sequence":1,"nonce":"m"}`, "is not the ID of a run", "text"},
+		{"no sequence number", `{"run":"` + known + `","nonce":"m"}`, "a sequence number of 1 or more", "text"},
+		{"no nonce", `{"run":"` + known + `","sequence":1}`, "and a nonce", "text"},
+		{"an unknown run", `{"run":"` + known + `","sequence":1,"nonce":"m"}`, "there is no run " + known, "text"},
+		{"binary", "\x00\x01\xff\xfe", "not a step message", "base64"},
+		{"binary, 64 KiB", strings.Repeat("\x00", 64<<10), "not a step message", "base64"},
+		{"64 KiB of letters", strings.Repeat("x", 64<<10), "not a step message", "text"},
+		{"64 KiB of characters of four bytes", strings.Repeat("𝄞", 16<<10), "not a step message", "text"},
+		{"control characters", "a\x1bb", "not a step message", "base64"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := newStage(t)
@@ -77,8 +77,8 @@ func TestDeadLetterFails(t *testing.T) {
 }
 
 func TestParseWakeup(t *testing.T) {
-	w, err := backup.ParseWakeup([]byte(` {"run":"0123456789abcdef-0123456789-0123456789ab","wake":3,"mark":"m"}` + "\n"))
-	if err != nil || w.Number != 3 || w.Mark != "m" {
+	w, err := backup.ParseStepMessage([]byte(` {"run":"0123456789abcdef-0123456789-0123456789ab","sequence":3,"nonce":"m"}` + "\n"))
+	if err != nil || w.Sequence != 3 || w.Nonce != "m" {
 		t.Errorf("%+v, %v", w, err)
 	}
 }

@@ -3,7 +3,6 @@ package engine_test
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -13,49 +12,6 @@ import (
 	"lifeboat/internal/health"
 	"lifeboat/internal/plans"
 )
-
-// TestSlotsAreTheSameFromWhereverOneLooks: the next slot after an instant is the same if the search begins long before, also on
-// the days when clocks change, on any local day of the zone.
-func TestSlotsAreTheSameFromWhereverOneLooks(t *testing.T) {
-	for name, changes := range map[string][]string{
-		"America/Nuuk":         {"2026-03-29", "2026-10-25"}, // 23:00 becomes 00:00 of the next day
-		"America/Scoresbysund": {"2026-03-29", "2026-10-25"},
-		"America/Santiago":     {"2026-04-05", "2026-09-06"}, // 00:00 becomes 01:00
-		"Africa/Cairo":         {"2026-04-24", "2026-10-30"},
-		"Asia/Beirut":          {"2026-03-29", "2026-10-25"},
-		"Europe/Zurich":        {"2026-03-29", "2026-10-25"},
-		"Australia/Lord_Howe":  {"2026-04-05", "2026-10-04"}, // by half an hour
-		"Pacific/Apia":         {"2011-12-30"},               // a day that never was
-		"Pacific/Kwajalein":    {"1993-08-21"},
-	} {
-		for _, change := range changes {
-			day, err := time.Parse(time.DateOnly, change)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, hour := range []int{0, 1, 2, 23} {
-				for _, minute := range []int{0, 30} {
-					s := daily(zone(t, name), hour, minute)
-					var slots []time.Time
-					for slot := range s.After(day.AddDate(0, 0, -5)) {
-						if slots = append(slots, slot); slot.After(day.AddDate(0, 0, 5)) {
-							break
-						}
-					}
-					for at := day.Add(-18 * time.Hour); at.Before(day.Add(42 * time.Hour)); at = at.Add(15 * time.Minute) {
-						next := 0
-						for !slots[next].After(at) {
-							next++
-						}
-						if got := s.Next(at); !got.Equal(slots[next]) {
-							t.Fatalf("%02d:%02d in %s: after %s comes %s, and not %s", hour, minute, name, at, got, slots[next])
-						}
-					}
-				}
-			}
-		}
-	}
-}
 
 // TestATargetIsTheSameInAnyCase: its share of the jitter, its runs and its partition belong to the resource, in any spelling by
 // plan.yaml, a request or Azure.
@@ -69,15 +25,15 @@ func TestATargetIsTheSameInAnyCase(t *testing.T) {
 			plan.Targets[i] = spell(target)
 		}
 		s := newStage(t)
-		s.tick(plan)
+		s.runSchedule(plan)
 		s.now = begin.Add(day)
-		for _, id := range s.tick(plan).Created {
+		for _, id := range s.runSchedule(plan).Created {
 			run := s.run(id)
 			name := strings.ToLower(run.Target)
 			if shares[name] == nil {
 				shares[name] = map[string]time.Duration{}
 			}
-			shares[name][run.Target] = run.Due.Sub(run.Slot)
+			shares[name][run.Target] = run.Due.Sub(run.ScheduledTime)
 			if before, ok := ids[name]; ok && before != id {
 				t.Errorf("%s has the run %s, and in another case %s", name, before, id)
 			}
@@ -193,8 +149,8 @@ func TestNobodyIsToldTwiceWhileOneTargetCannotBeRead(t *testing.T) {
 	}
 }
 
-// TestLeftPermitsAreFoundHoweverOftenATickComes: each tick checks another one, also if the number of permits and the minutes
-// between two ticks have a common divisor.
+// TestLeftPermitsAreFoundHoweverOftenATickComes: each timer run checks another one, also if the number of permits and the minutes
+// between two timer runs have a common divisor.
 func TestLeftPermitsAreFoundHoweverOftenATickComes(t *testing.T) {
 	for _, every := range []time.Duration{time.Minute, 5 * time.Minute, time.Hour} {
 		for lost := range 10 {
@@ -219,16 +175,16 @@ func TestLeftPermitsAreFoundHoweverOftenATickComes(t *testing.T) {
 			s.storage.queue.Receive("execute", 32, 30*day) // the other one goes on
 			run := s.ask("request")
 			s.deliver()
-			if s.run(run.ID).Line == "" {
-				t.Fatal("it does not stand in the line")
+			if s.run(run.ID).QueueRow == "" {
+				t.Fatal("it does not stand in the wait queue")
 			}
-			ticks := 0
-			for ; s.rows("permit-") == 10 && ticks < 200; ticks++ {
+			timers := 0
+			for ; s.rows("permit-") == 10 && timers < 200; timers++ {
 				s.now = s.now.Add(every)
-				s.tick()
+				s.runSchedule()
 			}
-			if ticks == 200 {
-				t.Errorf("with a tick each %s permit %d of 10 is never looked at", every, lost)
+			if timers == 200 {
+				t.Errorf("with a timer run each %s permit %d of 10 is never looked at", every, lost)
 			}
 		}
 	}
@@ -246,10 +202,10 @@ func (s *stage) left(target string, state backup.PointState, created time.Time) 
 	return p
 }
 
-// inForce says that the text of the plans has been in force since the beginning.
+// inForce says that the text of the plans has been active since the beginning.
 func (s *stage) inForce() {
 	s.t.Helper()
-	key := backup.Key{Partition: "schedule", Row: "inforce"}
+	key := backup.Key{Partition: "schedule", Row: "active-plan"}
 	body := fmt.Appendf(nil, `{"Hash":"0","Since":%q}`, begin.Format(time.RFC3339))
 	if _, err := s.storage.catalog.Apply(s.t.Context(), backup.Write{Op: backup.Insert, Key: key, Body: body}); err != nil {
 		s.t.Fatal(err)
@@ -263,13 +219,13 @@ func TestManySuspectPointsHideNoLiveOne(t *testing.T) {
 		s := newStage(t)
 		plan := restoring(false)[0]
 		s.inForce()
-		s.tick(plan)
+		s.runSchedule(plan)
 		s.now = begin.Add(5 * day)
 		live := s.left(target, backup.Live, s.now.Add(-20*time.Hour))
 		for i := range suspects {
 			s.left(target, backup.Suspect, s.now.Add(-time.Duration(suspects-i)*30*time.Minute))
 		}
-		s.tick(plan)
+		s.runSchedule(plan)
 		if ids, e := s.alarms(); len(ids) != 0 {
 			t.Errorf("behind %d suspect ones: a false alarm, %s", suspects, e.Data)
 		}
@@ -346,47 +302,6 @@ func TestARestoreThatMayHaveBegunIsNotCanceled(t *testing.T) {
 		t.Fatalf("it is %s, with %d lost starts", now.State, now.Lost)
 	}
 	uncanceled(s, run.ID)
-}
-
-// TestARefusedPlanIsToldOnceHoweverOftenTheTickDies: a tick that dies before its save publishes nothing, and the event has the
-// same ID at any time at which the text is found.
-func TestARefusedPlanIsToldOnceHoweverOftenTheTickDies(t *testing.T) {
-	for _, edit := range []string{"bad", "good two"} {
-		var ids []string
-		for deaths := range 4 {
-			d := newDesk(t, "good one")
-			d.pass()
-			if edit == "good two" {
-				d.text = []byte("bad at first")
-				d.pass()
-			}
-			told := len(d.told())
-			d.text = []byte(edit)
-			for range deaths {
-				d.now = d.now.Add(time.Minute)
-				d.restart()
-				d.storage.before = func(call int) {
-					d.storage.failAt = call
-				}
-				_, _ = d.book.Reconcile(t.Context())
-				d.storage.before, d.storage.failAt = nil, 0
-				if now := d.told(); len(now) != told {
-					t.Errorf("%s: died, and told %q", edit, now)
-				}
-			}
-			d.restart()
-			d.pass()
-			d.pass()
-			if now := d.told(); len(now) != told+1 {
-				t.Errorf("%s: told %q", edit, now)
-			}
-			events := d.storage.queue.Events()
-			ids = append(ids, events[len(events)-1].ID)
-		}
-		if slices.Sort(ids); ids[0] != ids[3] {
-			t.Errorf("%s: the same event has the IDs %q", edit, ids)
-		}
-	}
 }
 
 // TestCleanupSeesTheNewestOfTheLongestRun: a run waited, lost three starts, and took the longest time to back up and to verify.
@@ -487,8 +402,8 @@ func TestWhatIsNoIDIsNotAskedFor(t *testing.T) {
 	}
 }
 
-// TestEachTargetsAlarmComesInTime: a tick finds that a target is unprotected within ten minutes of that, for each of the plan's
-// targets, and in any order in which they turn so.
+// TestEachTargetsAlarmComesInTime: a timer run finds that a target is unprotected within ten minutes of that, for each of the
+// plan's targets, and in any order in which they turn so.
 func TestEachTargetsAlarmComesInTime(t *testing.T) {
 	for _, order := range [][]int{{0, 1, 2}, {2, 1, 0}, {1, 2, 0}} {
 		plan := many(3)
@@ -501,7 +416,7 @@ func TestEachTargetsAlarmComesInTime(t *testing.T) {
 		}
 		told := map[string]time.Time{}
 		for s.now = begin.Add(3 * day); s.now.Before(begin.Add(3*day + 4*time.Hour)); s.now = s.now.Add(time.Minute) {
-			for _, h := range s.tick(plan).Unprotected {
+			for _, h := range s.runSchedule(plan).Unprotected {
 				told[h.Target] = s.now
 			}
 		}
@@ -518,54 +433,30 @@ func TestAJitterOfMoreThanSevenDays(t *testing.T) {
 	plan := many(60)
 	plan.Schedule.Day, plan.Jitter = 1<<15, 20*day // the 15th of each month
 	s := newStage(t)
-	s.tick(plan)
+	s.runSchedule(plan)
 	s.now = time.Date(2026, 2, 15, 2, 30, 0, 0, time.UTC)
 	most := time.Duration(0)
-	for _, id := range s.tick(plan).Created {
+	for _, id := range s.runSchedule(plan).Created {
 		run := s.run(id)
-		most = max(most, run.Due.Sub(run.Slot))
+		most = max(most, run.Due.Sub(run.ScheduledTime))
 	}
 	if most > 7*day || most < 6*day {
 		t.Errorf("the last one begins after %s", most)
 	}
 }
 
-// TestAWindowEndsWithTheNextSlot: a run has no end of its own if the next slot's run takes its place before.
+// TestAWindowEndsWithTheNextSlot: a run has no end of its own if the next scheduled time's run takes its place before.
 func TestAWindowEndsWithTheNextSlot(t *testing.T) {
 	for window, until := range map[time.Duration]time.Duration{0: 0, time.Hour: time.Hour, day - time.Second: day - time.Second, day: 0, 30 * time.Hour: 0} {
 		plan := nightly()
 		plan.Window = window
 		s := newStage(t)
-		s.tick(plan)
+		s.runSchedule(plan)
 		s.now = begin.Add(day)
-		run := s.run(s.tick(plan).Created[0])
-		if want := s.now.Add(until); until == 0 != run.Until.IsZero() || until > 0 && !run.Until.Equal(want) || !run.NextSlot.Equal(begin.Add(2*day)) {
-			t.Errorf("a window of %s: until %s, next slot %s", window, run.Until, run.NextSlot)
+		run := s.run(s.runSchedule(plan).Created[0])
+		if want := s.now.Add(until); until == 0 != run.Until.IsZero() || until > 0 && !run.Until.Equal(want) || !run.NextScheduledTime.Equal(begin.Add(2*day)) {
+			t.Errorf("a window of %s: until %s, next scheduled time %s", window, run.Until, run.NextScheduledTime)
 		}
-	}
-}
-
-// TestSinceWhenAPlanIsRefused: the time is that at which a tick saw this text, and no other one.
-func TestSinceWhenAPlanIsRefused(t *testing.T) {
-	d := newDesk(t, "good one")
-	d.pass()
-	d.now = begin.Add(time.Hour)
-	d.text = []byte("bad")
-	d.pass()
-	d.now = begin.Add(2 * time.Hour)
-	for text, since := range map[string]time.Time{"bad": begin.Add(time.Hour), "bad in another way": {}} {
-		d.text = []byte(text)
-		force, err := d.book.Current(t.Context())
-		if err != nil || !force.RefusedSince.Equal(since) || !force.Since.Equal(begin) || force.Refused == nil || names(force) != "one" {
-			t.Errorf("%q: refused since %s, in force since %s, %v", text, force.RefusedSince, force.Since, err)
-		}
-	}
-	d.text = []byte("good one")
-	d.pass()
-	d.text = []byte("bad") // as before: published again, since a good text came in between
-	d.pass()
-	if told := strings.Join(d.told(), " "); told != "refused accepted refused" {
-		t.Errorf("told %s", told)
 	}
 }
 
@@ -620,7 +511,7 @@ func TestAnotherLetterIsAnotherService(t *testing.T) {
 	}
 }
 
-// TestAPlaceInTheLineIsWrittenBeforeItsRunSavesThat: a tick in between leaves the place, as long as the run waits at all.
+// TestAPlaceInTheLineIsWrittenBeforeItsRunSavesThat: a timer run in between leaves the place, as long as the run waits at all.
 func TestAPlaceInTheLineIsWrittenBeforeItsRunSavesThat(t *testing.T) {
 	for _, state := range []backup.State{backup.Queued, backup.Waiting, backup.Running, backup.Failed} {
 		s := newStage(t)
@@ -639,7 +530,7 @@ func TestAPlaceInTheLineIsWrittenBeforeItsRunSavesThat(t *testing.T) {
 		if now := s.run(run.ID); now.State != state {
 			t.Fatalf("it is %s, want %s", now.State, state)
 		}
-		key := backup.Key{Partition: "schedule", Row: "line-20260115T023000Z-" + run.ID}
+		key := backup.Key{Partition: "schedule", Row: "enqueued-20260115T023000Z-" + run.ID}
 		w := backup.Write{Op: backup.Put, Key: key, Body: fmt.Appendf(nil, `{"Run":%q,"Plan":"nightly"}`, run.ID)}
 		if _, err := s.storage.catalog.Apply(t.Context(), w); err != nil {
 			t.Fatal(err)
@@ -652,9 +543,9 @@ func TestAPlaceInTheLineIsWrittenBeforeItsRunSavesThat(t *testing.T) {
 				}
 			}
 		}
-		s.tick()
-		if stays := state == backup.Queued || state == backup.Waiting; (s.rows("line-") == 1) != stays {
-			t.Errorf("of a run that is %s there are %d places in the line", state, s.rows("line-"))
+		s.runSchedule()
+		if stays := state == backup.Queued || state == backup.Waiting; (s.rows("enqueued-") == 1) != stays {
+			t.Errorf("of a run that is %s there are %d places in the wait queue", state, s.rows("enqueued-"))
 		}
 	}
 }

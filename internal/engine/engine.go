@@ -26,14 +26,14 @@ type Engine struct {
 	Waits     Waits
 	// Concurrency is the number of operations of all runs that may be under way at once; 0 does not limit them.
 	Concurrency int
-	// Abreast is the number of targets that one invocation processes concurrently; 0 means 16. With 1 nothing leaves the
+	// Parallelism is the number of targets that one invocation processes concurrently; 0 means 16. With 1 nothing leaves the
 	// invocation's own goroutine.
-	Abreast int
+	Parallelism int
 	// Stopped says why no plan makes runs, such as "stopped by LIFEBOAT_STOPPED"; "" lets them. Runs under way go on, and manual
 	// runs are made.
 	Stopped string
-	// Ticks are the timers by the names of their functions, for health: "schedule" and "cleanup".
-	Ticks map[string]health.Tick
+	// Timers are the timers by the names of their functions, for health: "schedule" and "cleanup".
+	Timers map[string]health.TimerSchedule
 	// Now is this process's own clock. It only measures short spans, and checks that the catalog's clock is sane.
 	Now func() time.Time
 	// NewID makes a random ID of lower-case letters, digits and dashes, never the same twice.
@@ -48,18 +48,19 @@ type Waits struct {
 	// Lease is the time that an invocation may take to start an operation. It gives the request up LeaseMargin before the lease
 	// ends.
 	Lease, LeaseMargin time.Duration
-	// Look is the least time between two looks for a lost start, LookMax the most; after Patience without a trace a further attempt
-	// is made.
-	Look, LookMax, Patience time.Duration
+	// Look is the least time between two looks for a lost start, LookMax the most; after RetryWindow without a trace a further
+	// attempt is made.
+	Look, LookMax, RetryWindow time.Duration
 	// Settled is the time for which an artifact of a lost start must have been unchanged to count as complete, if nothing else
 	// tells.
 	Settled time.Duration
-	// PutBack is the delay of a wake-up that came too early or lost a race.
+	// PutBack is the delay of a step message that came too early or lost a race.
 	PutBack time.Duration
 	// Busy is the least time before a busy target is tried again.
 	Busy time.Duration
-	// Sweep is the time after a wake-up was due at which the sweep checks its run. A wake-up that is late by Overdue is sent again.
-	Sweep, Overdue time.Duration
+	// Rescue is the time after a step message was due at which the rescuer checks its run. A step message that is late by
+	// Overdue is sent again.
+	Rescue, Overdue time.Duration
 	// Operation is the time that a run may wait, run or verify before it is given up.
 	Operation time.Duration
 	// Recheck is the time after which cleanup comes back to a point that it had to keep or could not delete.
@@ -71,11 +72,11 @@ func DefaultWaits() Waits {
 	return Waits{
 		Poll: time.Minute, PollMax: 10 * time.Minute,
 		Lease: 3 * time.Minute, LeaseMargin: time.Minute,
-		Look: time.Minute, LookMax: 10 * time.Minute, Patience: 45 * time.Minute,
+		Look: time.Minute, LookMax: 10 * time.Minute, RetryWindow: 45 * time.Minute,
 		Settled: 2 * time.Minute,
 		PutBack: 30 * time.Second,
 		Busy:    time.Minute,
-		Sweep:   5 * time.Minute, Overdue: 2 * time.Minute,
+		Rescue:  5 * time.Minute, Overdue: 2 * time.Minute,
 		Operation: 24 * time.Hour,
 		Recheck:   6 * time.Hour,
 	}
@@ -85,8 +86,8 @@ func DefaultWaits() Waits {
 // over the network may take.
 func (w Waits) Scaled(factor float64) Waits {
 	for _, d := range []*time.Duration{
-		&w.Poll, &w.PollMax, &w.Lease, &w.LeaseMargin, &w.Look, &w.LookMax, &w.Patience, &w.Settled, &w.PutBack, &w.Busy,
-		&w.Sweep, &w.Overdue, &w.Operation, &w.Recheck,
+		&w.Poll, &w.PollMax, &w.Lease, &w.LeaseMargin, &w.Look, &w.LookMax, &w.RetryWindow, &w.Settled, &w.PutBack, &w.Busy,
+		&w.Rescue, &w.Overdue, &w.Operation, &w.Recheck,
 	} {
 		*d = time.Duration(float64(*d) * factor)
 	}
@@ -95,14 +96,15 @@ func (w Waits) Scaled(factor float64) Waits {
 }
 
 const (
-	// clockTolerance is the greatest difference between our own clock and the catalog's. Above it nothing is scheduled or deleted.
+	// clockTolerance is the greatest difference between our own clock and the catalog's. Above it nothing is scheduled or
+	// deleted.
 	clockTolerance = 2 * time.Minute
-	// orphanAge is the age from which an index entry without its row can only come from a process that died between the two writes:
-	// longer than any invocation may take. It is not one of the waits, since it does not wait for Azure.
+	// orphanAge is the age from which an index entry without its row can only come from a process that died between the two
+	// writes: longer than any invocation may take. It is not one of the waits, since it does not wait for Azure.
 	orphanAge = 10 * time.Minute
-	// callTime is the time limit of one call of a provider. After two calls an invocation still has time to save their results: a
-	// service that accepts a connection and never answers must not stop the run for ever. The request that starts an operation has a
-	// limit of its own, the lease.
+	// callTime is the time limit of one call of a provider. After two calls an invocation still has time to save their results:
+	// a service that accepts a connection and never answers must not stop the run for ever. The request that starts an
+	// operation has a limit of its own, the lease.
 	callTime = 80 * time.Second
 	// mostLost is the number of starts that a run may lose before it is given up as unknown.
 	mostLost = 3
@@ -171,27 +173,27 @@ func remove(ctx context.Context, provider backup.Provider, a backup.Attempt, eta
 	return err
 }
 
-// together calls f with 0 to n-1, Abreast at a time. After an error no further call begins: if storage does not answer, each call
-// takes its whole time.
+// together calls f with 0 to n-1, Parallelism at a time. After an error no further call begins: if storage does not answer,
+// each call takes its whole time.
 func (e *Engine) together(n int, f func(int) error) error {
 	errs := make([]error, n)
 	var failed atomic.Bool
 	var group sync.WaitGroup
-	slots := make(chan struct{}, cmp.Or(e.Abreast, 16))
+	places := make(chan struct{}, cmp.Or(e.Parallelism, 16))
 	for i := range n {
-		slots <- struct{}{}
+		places <- struct{}{}
 		if failed.Load() {
 			break
 		}
-		if cap(slots) == 1 {
+		if cap(places) == 1 {
 			if err := f(i); err != nil {
 				return err
 			}
-			<-slots
+			<-places
 			continue
 		}
 		group.Go(func() {
-			defer func() { <-slots }()
+			defer func() { <-places }()
 			errs[i] = f(i)
 			if errs[i] != nil {
 				failed.Store(true)
@@ -221,7 +223,7 @@ func (e *Engine) load(ctx context.Context, id string) (backup.Run, time.Time, er
 // nothing, or was hopeless and now stands among the dead letters. After an error it must be delivered again. The invocation's ID
 // names this delivery.
 func (e *Engine) Execute(ctx context.Context, invocation string, message []byte) (Outcome, error) {
-	w, err := backup.ParseWakeup(message)
+	w, err := backup.ParseStepMessage(message)
 	if err != nil {
 		return Outcome{Note: "dead letter: " + err.Error()}, e.DeadLetter(ctx, backup.ExecuteQueue, message, err.Error())
 	}
@@ -235,29 +237,30 @@ func (e *Engine) Execute(ctx context.Context, invocation string, message []byte)
 		return Outcome{Run: w.Run}, err
 	}
 	s := e.newStep(run, now, read)
-	s.invocation, s.wakeup = invocation, w
+	s.invocation, s.stepMessage = invocation, w
 	out := Outcome{Run: run.ID, Target: run.Target, Plan: run.Plan, From: run.State, To: run.State}
 	switch {
 	case run.State.Final():
 		out.Note = "the run has ended"
 		return out, s.settle(ctx)
-	case w.Number > run.Wake:
-		// It comes back when the wake-up that the run expects is due, and then ever more rarely. Each time that it is put back it may
-		// become two. If that was every few seconds, the few that storage doubles on a bad day would become thousands.
+	case w.Sequence > run.Sequence:
+		// It comes back when the step message that the run expects is due, and then ever more rarely. Each time that it is put
+		// back it may become two. If that was every few seconds, the few that storage doubles on a bad day would become
+		// thousands.
 		out.Note = "too early: put back"
 		early, late := min(run.Due.Sub(now), backup.LongestDelay), min(now.Sub(run.Due), e.Waits.PollMax)
-		return out, e.Queue.Wake(ctx, w, max(e.Waits.PutBack, early, late))
-	case w.Number < run.Wake, w.Mark != run.Mark:
-		out.Note = "not the wake-up that the run expects"
+		return out, e.Queue.SendStep(ctx, w, max(e.Waits.PutBack, early, late))
+	case w.Sequence < run.Sequence, w.Nonce != run.Nonce:
+		out.Note = "not the step message that the run expects"
 		return out, nil
 	case run.LeaseUntil.After(now):
 		out.Note = "another invocation is starting the operation: put back"
-		return out, e.Queue.Wake(ctx, w, run.LeaseUntil.Sub(now))
+		return out, e.Queue.SendStep(ctx, w, run.LeaseUntil.Sub(now))
 	}
 	err = s.take(ctx)
 	if errors.Is(err, errLost) {
 		out.Note = "another invocation was faster: put back"
-		return out, e.Queue.Wake(ctx, w, e.Waits.PutBack)
+		return out, e.Queue.SendStep(ctx, w, e.Waits.PutBack)
 	}
 	out.To, out.Reason = s.run.State, s.run.Reason
 	return out, err

@@ -11,8 +11,8 @@ import (
 	"lifeboat/internal/engine"
 )
 
-// TestTheServiceLooksItself: a preparation that takes its time is followed by its token, one call a wake-up, and the run keeps
-// its permit meanwhile.
+// TestTheServiceLooksItself: a preparation that takes its time is followed by its token, one call a step message, and the run
+// keeps its permit meanwhile.
 func TestTheServiceLooksItself(t *testing.T) {
 	s := newStage(t)
 	s.engine.Concurrency = 1
@@ -128,7 +128,7 @@ func TestLostStartsAreKnownByTheirTimes(t *testing.T) {
 			t.Errorf("window %d lasts %s", i, length)
 		}
 	}
-	if !last[0].From.Equal(begin) || last[1].From.Sub(last[0].From) < engine.DefaultWaits().Patience {
+	if !last[0].From.Equal(begin) || last[1].From.Sub(last[0].From) < engine.DefaultWaits().RetryWindow {
 		t.Errorf("windows %v", last)
 	}
 }

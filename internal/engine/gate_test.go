@@ -50,7 +50,7 @@ func (o *operations) underway() (n int) {
 	return n
 }
 
-// minutes lets time pass with a tick each minute, until all runs have ended or the time is over.
+// minutes lets time pass with a timer run each minute, until all runs have ended or the time is over.
 func (s *stage) minutes(n int, plans ...backup.Plan) {
 	s.t.Helper()
 	for range n {
@@ -74,18 +74,18 @@ func (s *stage) runStates() map[backup.State]int {
 	return states
 }
 
-// gateIsOpen checks that no run holds a permit or stands in the line.
+// gateIsOpen checks that no run holds a permit or stands in the wait queue.
 func (s *stage) gateIsOpen() {
 	s.t.Helper()
 	for _, row := range s.storage.catalog.Rows() {
-		if strings.HasPrefix(row.Row, "permit-") || strings.HasPrefix(row.Row, "line-") {
+		if strings.HasPrefix(row.Row, "permit-") || strings.HasPrefix(row.Row, "enqueued-") {
 			s.t.Errorf("left: %s %s", row.Row, row.Body)
 		}
 	}
 }
 
-// TestConcurrency: no more operations are under way than may be, all runs get their turn, the first in the line begin first, and
-// each costs the same after any wait.
+// TestConcurrency: no more operations are under way than may be, all runs get their turn, the first in the wait queue begin
+// first, and each costs the same after any wait.
 func TestConcurrency(t *testing.T) {
 	for _, test := range []struct {
 		name           string
@@ -105,9 +105,9 @@ func TestConcurrency(t *testing.T) {
 			plan := many(test.targets)
 			plan.Settings.Concurrency = test.plan
 			o := s.operate(8 * time.Minute)
-			s.tick(plan)
+			s.runSchedule(plan)
 			s.now = begin.Add(day)
-			s.tick(plan)
+			s.runSchedule(plan)
 			s.storage.calls = 0
 			s.minutes(test.hours*60, plan)
 			if got := s.runStates(); got[backup.Succeeded] != test.targets || len(got) != 1 {
@@ -124,7 +124,7 @@ func TestConcurrency(t *testing.T) {
 	}
 }
 
-// TestTheLineIsFair: the first run in the line begins first.
+// TestTheLineIsFair: the first run in the wait queue begins first.
 func TestTheLineIsFair(t *testing.T) {
 	s := newStage(t)
 	s.engine.Concurrency = 1
@@ -136,9 +136,9 @@ func TestTheLineIsFair(t *testing.T) {
 		late.Targets = append(late.Targets, fmt.Sprint(target, "-late-", i))
 	}
 	late.Schedule = daily(time.UTC, 2, 35)
-	s.tick(early, late)
+	s.runSchedule(early, late)
 	s.now = begin.Add(day)
-	s.tick(early, late)
+	s.runSchedule(early, late)
 	s.minutes(180, early, late)
 	if len(o.began) != 8 {
 		t.Fatalf("began: %q", o.began)
@@ -162,7 +162,7 @@ func TestConcurrencySurvivesFailures(t *testing.T) {
 			plan := many(3)
 			plan.Settings.Concurrency = 1
 			o := s.operate(3 * time.Minute)
-			s.tick(plan)
+			s.runSchedule(plan)
 			s.now = begin.Add(day)
 			s.storage.calls, s.storage.failAt, s.storage.made = 0, k, made
 			s.minutes(60, plan)
@@ -182,23 +182,24 @@ func TestConcurrencySurvivesFailures(t *testing.T) {
 	t.Logf("%d calls failed, one at a time", calls)
 }
 
-// TestTwoInvocationsTakeOnePermit: a second delivery of the same wake-up happens as a whole before any one call of the first.
+// TestTwoInvocationsTakeOnePermit: a second delivery of the same step message happens as a whole before any one call of the
+// first.
 func TestTwoInvocationsTakeOnePermit(t *testing.T) {
 	for lined := range 2 {
 		for k := 1; ; k++ {
 			s := newStage(t)
 			s.engine.Concurrency = 2
 			o := s.operate(3 * time.Minute)
-			plan := many(2 + lined) // with three, one has to wait in the line
-			s.tick(plan)
+			plan := many(2 + lined) // with three, one has to wait in the wait queue
+			s.runSchedule(plan)
 			s.now = begin.Add(day)
-			s.tick(plan)
+			s.runSchedule(plan)
 			if lined == 1 {
 				s.deliver()
 				s.now = s.now.Add(4 * time.Minute)
 				s.deliver() // two have ended
 				s.deliver()
-				s.tick(plan)
+				s.runSchedule(plan)
 			}
 			reached := false
 			s.storage.calls = 0
@@ -233,7 +234,7 @@ func TestTwoInvocationsTakeOnePermit(t *testing.T) {
 
 // TestNobodyLinesUpWhileThereIsRoom: the second invocation begins between any two calls of the first, and the third happens
 // between any two of the second's. All are of one run, or of three for which there is just room. No run is told that there is no
-// room, and all come to their ends by their messages alone, without a tick.
+// room, and all come to their ends by their messages alone, without a timer run.
 func TestNobodyLinesUpWhileThereIsRoom(t *testing.T) {
 	for _, runs := range []int{1, 3} {
 		var reached [2]bool
@@ -243,9 +244,9 @@ func TestNobodyLinesUpWhileThereIsRoom(t *testing.T) {
 				s.engine.Concurrency = 3
 				o := s.operate(3 * time.Minute)
 				plan := many(runs)
-				s.tick(plan)
+				s.runSchedule(plan)
 				s.now = begin.Add(day)
-				s.tick(plan)
+				s.runSchedule(plan)
 				wake := s.storage.queue.Receive("execute", 32, redelivery)
 				reached = [2]bool{}
 				var invoke func(nth int)
@@ -267,7 +268,7 @@ func TestNobodyLinesUpWhileThereIsRoom(t *testing.T) {
 				invoke(0)
 				for range 60 {
 					for _, row := range s.storage.catalog.Rows() {
-						if strings.HasPrefix(row.Row, "line-") {
+						if strings.HasPrefix(row.Row, "enqueued-") {
 							t.Fatalf("before calls %d and %d: %s", k, j, row.Row)
 						}
 					}
@@ -292,9 +293,9 @@ func TestTheWindowEndsInTheLine(t *testing.T) {
 	plan := many(3)
 	plan.Window, plan.Settings.Concurrency = 20*time.Minute, 1
 	s.operate(time.Hour)
-	s.tick(plan)
+	s.runSchedule(plan)
 	s.now = begin.Add(day)
-	s.tick(plan)
+	s.runSchedule(plan)
 	s.minutes(120, plan)
 	if got := s.runStates(); got[backup.Missed] != 2 || got[backup.Succeeded] != 1 {
 		t.Errorf("the runs ended %v", got)
@@ -320,9 +321,9 @@ func TestBusyTargetsGiveTheirPermitAway(t *testing.T) {
 		}
 		return begins(a)
 	}
-	s.tick(plan)
+	s.runSchedule(plan)
 	s.now = begin.Add(day)
-	s.tick(plan)
+	s.runSchedule(plan)
 	s.minutes(60, plan)
 	if got := s.runStates(); got[backup.Succeeded] != 2 || got[backup.Waiting] != 1 {
 		t.Errorf("after an hour: %v", got)
@@ -334,7 +335,7 @@ func TestBusyTargetsGiveTheirPermitAway(t *testing.T) {
 	s.gateIsOpen()
 }
 
-// TestBusyRestoreLeavesTheLine: if the first restore in the line has a busy destination, no run behind it has to wait.
+// TestBusyRestoreLeavesTheLine: if the first restore in the wait queue has a busy destination, no run behind it has to wait.
 func TestBusyRestoreLeavesTheLine(t *testing.T) {
 	s, service, _ := restorable(t)
 	s.engine.Concurrency = 1
@@ -408,7 +409,7 @@ func TestUnseenRunLeavesTheLine(t *testing.T) {
 		s.step()
 	}
 	ask(plan.Targets[1])
-	for s.run(first.ID).Line == "" && s.step() {
+	for s.run(first.ID).QueueRow == "" && s.step() {
 		if s.now.Sub(begin) > 5*time.Hour {
 			t.Fatal("it does not line up")
 		}
@@ -427,7 +428,7 @@ func TestLeftPermitsAreReclaimed(t *testing.T) {
 	s.engine.Concurrency = 2
 	s.operate(3 * time.Minute)
 	plan := many(3)
-	s.tick(plan)
+	s.runSchedule(plan)
 	ended := s.ask("earlier")
 	s.finish()
 	for i, run := range []string{ended.ID, "0123456789abcdef-0123456789-0123456789ab"} {
@@ -440,7 +441,7 @@ func TestLeftPermitsAreReclaimed(t *testing.T) {
 		}
 	}
 	s.now = begin.Add(day)
-	s.tick(plan)
+	s.runSchedule(plan)
 	s.minutes(60, plan)
 	if got := s.runStates(); got[backup.Succeeded] != 4 {
 		t.Errorf("the runs ended %v", got)
@@ -459,9 +460,9 @@ func TestTurnedAway(t *testing.T) {
 		asked[a.Target] = append(asked[a.Target], s.now)
 		return &backup.Fault{Kind: backup.Throttled, Code: "TooManyRequests", Message: "later", RetryAfter: 17 * time.Second}
 	}
-	s.tick(plan)
+	s.runSchedule(plan)
 	s.now = begin.Add(day)
-	s.tick(plan)
+	s.runSchedule(plan)
 	for s.now.Before(begin.Add(day + time.Hour)) {
 		s.now = s.now.Add(time.Second)
 		s.deliver()
@@ -488,8 +489,8 @@ func TestTurnedAway(t *testing.T) {
 	}
 }
 
-// TestTheNextWakeUpOvertakes: an invocation that is slow anywhere is overtaken by the run's next wake-up. The invocation that
-// starts an operation has a permit then, even if the slow one releases some.
+// TestTheNextWakeUpOvertakes: an invocation that is slow anywhere is overtaken by the run's next step message. The invocation
+// that starts an operation has a permit then, even if the slow one releases some.
 func TestTheNextWakeUpOvertakes(t *testing.T) {
 	for k := 1; ; k++ {
 		s := newStage(t)
@@ -520,9 +521,9 @@ func TestTheNextWakeUpOvertakes(t *testing.T) {
 				reached = true
 				s.now = s.now.Add(61 * time.Second)
 				for _, m := range s.storage.queue.Messages("execute") {
-					if strings.Contains(string(m.Body), `"wake":2`) && !m.Visible.After(s.now) {
+					if strings.Contains(string(m.Body), `"sequence":2`) && !m.Visible.After(s.now) {
 						if _, err := s.engine.Execute(t.Context(), "next", m.Body); err != nil {
-							t.Errorf("call %d is slow: the next wake-up: %v", k, err)
+							t.Errorf("call %d is slow: the next step message: %v", k, err)
 						}
 					}
 				}
@@ -542,15 +543,15 @@ func TestTheNextWakeUpOvertakes(t *testing.T) {
 	}
 }
 
-// TestTheSweepSeesWhoLeftTheLine: a wake-up that is lost after the line is found as soon as any other.
+// TestTheSweepSeesWhoLeftTheLine: a step message that is lost after the line is found as soon as any other.
 func TestTheSweepSeesWhoLeftTheLine(t *testing.T) {
 	s := newStage(t)
 	s.engine.Concurrency = 1
 	o := s.operate(20 * time.Minute)
 	plan := many(2)
-	s.tick(plan)
+	s.runSchedule(plan)
 	s.now = begin.Add(day)
-	s.tick(plan)
+	s.runSchedule(plan)
 	for s.minutes(1, plan); len(o.began) < 2; {
 		s.minutes(1, plan)
 	}
@@ -560,15 +561,15 @@ func TestTheSweepSeesWhoLeftTheLine(t *testing.T) {
 	}
 }
 
-// TestTheEndOfTheLineComesEarly: the wake-up that ends the wait may come a moment before its time, and is the only one.
+// TestTheEndOfTheLineComesEarly: the step message that ends the wait may come a moment before its time, and is the only one.
 func TestTheEndOfTheLineComesEarly(t *testing.T) {
 	s := newStage(t)
 	plan := many(2)
 	plan.Window, plan.Settings.Concurrency = 20*time.Minute, 1
 	s.operate(3 * time.Hour)
-	s.tick(plan)
+	s.runSchedule(plan)
 	s.now = begin.Add(day)
-	s.tick(plan)
+	s.runSchedule(plan)
 	s.deliver()
 	s.now = begin.Add(day + 20*time.Minute - 2*time.Second)
 	for _, m := range s.storage.queue.Messages("execute") {
@@ -578,7 +579,7 @@ func TestTheEndOfTheLineComesEarly(t *testing.T) {
 			}
 		}
 	}
-	s.lose(s.now.Add(10*time.Second), `"wake":2`)
+	s.lose(s.now.Add(10*time.Second), `"sequence":2`)
 	s.deliver()
 	if s.runStates()[backup.Missed] != 1 {
 		t.Errorf("after the window: %v", s.runStates())

@@ -12,6 +12,7 @@ import (
 
 	"lifeboat/internal/backup"
 	"lifeboat/internal/engine"
+	"lifeboat/internal/schedule"
 )
 
 // alarms returns the events about targets that turned unprotected, by their IDs, with the number of times that each was sent.
@@ -37,13 +38,13 @@ func rotten(t *testing.T, plan backup.Plan) *stage {
 			Modified: s.now.Truncate(day).Add(3*time.Hour + 30*time.Minute),
 		}, nil
 	}
-	s.tick(plan)
+	s.runSchedule(plan)
 	s.now = begin.Add(day)
-	s.tick(plan)
+	s.runSchedule(plan)
 	s.finish()
 	s.refuse()
 	s.now = begin.Add(2 * day)
-	s.tick(plan)
+	s.runSchedule(plan)
 	s.finish()
 	if ids, _ := s.alarms(); len(ids) != 0 || s.rows("point-") != len(plan.Targets) {
 		t.Fatalf("%d points, alarms %v", s.rows("point-"), ids)
@@ -65,7 +66,7 @@ func TestUnprotected(t *testing.T) {
 	s := rotten(t, plan)
 	turns := begin.Add(3*day + time.Hour)
 	for ; s.now.Before(begin.Add(6 * day)); s.now = s.now.Add(10 * time.Minute) {
-		report := s.tick(plan)
+		report := s.runSchedule(plan)
 		s.finish()
 		ids, e := s.alarms()
 		if told := len(ids) > 0; told != s.now.After(turns) {
@@ -75,10 +76,10 @@ func TestUnprotected(t *testing.T) {
 			continue
 		}
 		var d struct {
-			Target, Plan, Status string
-			Since, NextSlot      time.Time
-			Reason               backup.Reason
-			LastVerified         struct {
+			Target, Plan, Status     string
+			Since, NextScheduledTime time.Time
+			Reason                   backup.Reason
+			LastVerified             struct {
 				ID           string
 				Created      time.Time
 				AgeInSeconds int64
@@ -89,7 +90,7 @@ func TestUnprotected(t *testing.T) {
 			t.Fatal(err)
 		}
 		if e.Subject != target || !e.Time.Equal(turns) || d.Target != target || d.Plan != "nightly" ||
-			d.Status != "unprotected" || !d.Since.Equal(turns) || !d.NextSlot.Equal(begin.Add(4*day)) ||
+			d.Status != "unprotected" || !d.Since.Equal(turns) || !d.NextScheduledTime.Equal(begin.Add(4*day)) ||
 			d.Reason.Code != "AuthorizationFailed" || !strings.Contains(d.Reason.Message, "the last 2 runs ended") ||
 			d.LastVerified.ID == "" || !d.LastVerified.Created.Equal(turns.Add(-2*day)) ||
 			d.LastVerified.AgeInSeconds != int64(s.now.Sub(turns.Add(-2*day)).Seconds()) || d.IntervalInSeconds != 24*60*60 {
@@ -104,11 +105,11 @@ func TestUnprotected(t *testing.T) {
 	}
 	// It is backed up, and then fails again.
 	s.provider.begin = nil
-	s.tick(plan)
+	s.runSchedule(plan)
 	s.finish()
 	s.refuse()
 	for ; s.now.Before(begin.Add(10 * day)); s.now = s.now.Add(time.Hour) {
-		s.tick(plan)
+		s.runSchedule(plan)
 		s.finish()
 	}
 	if ids, e := s.alarms(); len(ids) != 2 || ids[e.ID] != 1 || !e.Time.Equal(begin.Add(8*day+time.Hour)) {
@@ -116,8 +117,8 @@ func TestUnprotected(t *testing.T) {
 	}
 }
 
-// TestUnprotectedSurvivesKills lets every storage call fail, before and after it took effect, of the tick that finds the targets
-// unprotected: with a slot to be made at the same time, and without.
+// TestUnprotectedSurvivesKills lets every storage call fail, before and after it took effect, of the timer run that finds the
+// targets unprotected: with a scheduled time to be made at the same time, and without.
 func TestUnprotectedSurvivesKills(t *testing.T) {
 	plan := many(2)
 	for _, at := range []time.Duration{3*day + 2*time.Hour, 4 * day} {
@@ -125,7 +126,7 @@ func TestUnprotectedSurvivesKills(t *testing.T) {
 			for k := 1; ; k++ {
 				s := rotten(t, plan)
 				s.now = begin.Add(3 * day)
-				s.tick(plan)
+				s.runSchedule(plan)
 				s.finish()
 				s.now = begin.Add(at)
 				s.storage.calls, s.storage.failAt, s.storage.made = 0, k, made
@@ -139,7 +140,7 @@ func TestUnprotectedSurvivesKills(t *testing.T) {
 				}
 				for range 3 {
 					s.now = s.now.Add(time.Minute)
-					s.tick(plan)
+					s.runSchedule(plan)
 					s.finish()
 				}
 				if ids, _ := s.alarms(); len(ids) != 2 {
@@ -147,16 +148,16 @@ func TestUnprotectedSurvivesKills(t *testing.T) {
 				}
 				s.storage.calls, s.storage.writes = 0, 0
 				s.now = s.now.Add(time.Minute)
-				if s.tick(plan); s.storage.calls != 2 || s.storage.writes != 0 {
-					t.Errorf("call %d fails at %s: a tick later costs %d calls", k, at, s.storage.calls)
+				if s.runSchedule(plan); s.storage.calls != 2 || s.storage.writes != 0 {
+					t.Errorf("call %d fails at %s: a timer run later costs %d calls", k, at, s.storage.calls)
 				}
 			}
 		}
 	}
 }
 
-// TestUnprotectedTwoTicks: a second tick happens as a whole before any one call of the first. If an event is published twice, it
-// has one ID.
+// TestUnprotectedTwoTicks: a second timer run happens as a whole before any one call of the first. If an event is published
+// twice, it has one ID.
 func TestUnprotectedTwoTicks(t *testing.T) {
 	plan := nightly()
 	for k := 1; ; k++ {
@@ -170,16 +171,16 @@ func TestUnprotectedTwoTicks(t *testing.T) {
 			}
 			reached = true
 			if _, err := other.Schedule(t.Context(), []backup.Plan{plan}); err != nil {
-				t.Errorf("the other tick: %v", err)
+				t.Errorf("the other timer run: %v", err)
 			}
 		}
-		s.tick(plan)
+		s.runSchedule(plan)
 		s.storage.before = nil
 		if !reached {
 			break
 		}
 		s.now = s.now.Add(time.Minute)
-		s.tick(plan)
+		s.runSchedule(plan)
 		if ids, e := s.alarms(); len(ids) != 1 || ids[e.ID] > 2 {
 			t.Errorf("before call %d: told of %v", k, ids)
 		}
@@ -192,7 +193,7 @@ func TestUnprotectedWithoutAnyPoint(t *testing.T) {
 	s.refuse()
 	plan := nightly()
 	for ; s.now.Before(begin.Add(15 * day)); s.now = s.now.Add(time.Hour) {
-		s.tick(plan)
+		s.runSchedule(plan)
 		s.finish()
 		// The first run was made at day 1.
 		if ids, _ := s.alarms(); len(ids) > 0 != s.now.After(begin.Add(3*day)) || len(ids) > 1 {
@@ -201,21 +202,21 @@ func TestUnprotectedWithoutAnyPoint(t *testing.T) {
 	}
 }
 
-// TestUnprotectedByEdit: a plan that asks for more, or has another name, is judged by its present text.
+// TestUnprotectedByEdit: a plan that asks for more, or has another name, is evaluated by its present text.
 func TestUnprotectedByEdit(t *testing.T) {
 	for name, edit := range map[string]func(*backup.Plan){
-		"every hour": func(p *backup.Plan) { p.Schedule.Hour = anyHour },
-		"renamed":    func(p *backup.Plan) { p.Name, p.Schedule.Hour = "hourly", anyHour },
+		"every hour": func(p *backup.Plan) { p.Schedule.Hour = schedule.EveryHour },
+		"renamed":    func(p *backup.Plan) { p.Name, p.Schedule.Hour = "hourly", schedule.EveryHour },
 	} {
 		plan := nightly()
 		s := rotten(t, plan)
 		edit(&plan)
 		s.now = begin.Add(2*day + 20*time.Minute)
-		if s.tick(plan); len(s.storage.queue.Messages("execute")) > 0 {
-			t.Fatalf("%s: a slot is due: the test wants none", name)
+		if s.runSchedule(plan); len(s.storage.queue.Messages("execute")) > 0 {
+			t.Fatalf("%s: a scheduled time is due: the test wants none", name)
 		}
 		s.now = begin.Add(2*day + time.Hour)
-		s.tick(plan)
+		s.runSchedule(plan)
 		if ids, _ := s.alarms(); len(ids) != 1 {
 			t.Errorf("%s: %v", name, ids)
 		}
@@ -228,28 +229,29 @@ func TestJudgingCosts(t *testing.T) {
 	plan := many(1000)
 	s := rotten(t, plan)
 	s.now = begin.Add(3*day + 2*time.Hour)
-	s.tick(plan) // their runs; and all of them have turned
+	s.runSchedule(plan) // their runs; and all of them have turned
 	if ids, _ := s.alarms(); len(ids) != 1000 || slices.Max(slices.Collect(maps.Values(ids))) != 1 {
 		t.Errorf("told of %d targets", len(ids))
 	}
 	s.finish()
 	s.now = s.now.Add(time.Hour)
-	s.tick(plan) // the sweep
+	s.runSchedule(plan) // the rescuer
 	s.now = begin.Add(4 * day)
 	s.storage.calls, s.storage.writes = 0, 0
-	created := len(s.tick(plan).Created)
-	// The two lists of every tick; three for each run; the watermark before and after; a list for each target, and the
-	// judging's row; the note that the tick came.
+	created := len(s.runSchedule(plan).Created)
+	// The two lists of every timer run; three for each run; the checkpoint before and after; a list for each target, and the
+	// judging's row; the note that the timer run came.
 	if want := 2 + 3*1000 + 2 + 1000 + 1 + 1; created != 1000 || s.storage.calls != want || s.storage.writes != 3*1000+4 {
 		t.Errorf("%d runs cost %d calls, want %d; %d writes", created, s.storage.calls, want, s.storage.writes)
 	}
 	s.storage.calls = 0
-	if s.tick(plan); s.storage.calls != 2 {
-		t.Errorf("an idle tick costs %d calls", s.storage.calls)
+	if s.runSchedule(plan); s.storage.calls != 2 {
+		t.Errorf("an idle timer run costs %d calls", s.storage.calls)
 	}
 }
 
-// TestJudgingGoesOnWithoutSome: a target that cannot be judged does not keep the events about others back, and is not forgotten.
+// TestJudgingGoesOnWithoutSome: a target that cannot be evaluated does not keep the events about others back, and is not
+// forgotten.
 func TestJudgingGoesOnWithoutSome(t *testing.T) {
 	plan := many(3)
 	s := rotten(t, plan)
@@ -278,14 +280,14 @@ func TestJudgingGoesOnWithoutSome(t *testing.T) {
 		}
 	}
 	put(sound.Body)
-	s.tick(plan)
+	s.runSchedule(plan)
 	if ids, e := s.alarms(); len(ids) != 3 || e.Subject != target+"-1" {
 		t.Errorf("told of %v", ids)
 	}
 }
 
-// TestJudgingByWrongClocks: a tick with clocks that are too far apart judges nothing. If a clock was wrong for one tick, later
-// ticks judge all the same.
+// TestJudgingByWrongClocks: a timer run with clocks that are too far apart evaluates nothing. If a clock was wrong for one
+// timer run, later timer runs evaluate all the same.
 func TestJudgingByWrongClocks(t *testing.T) {
 	plan := nightly()
 	s := rotten(t, plan)
@@ -299,12 +301,12 @@ func TestJudgingByWrongClocks(t *testing.T) {
 	}
 	s.engine.Now = func() time.Time { return s.now }
 	body := fmt.Sprintf(`{"Plan":"nightly","At":%q}`, begin.Add(400*day).Format(time.RFC3339))
-	w := backup.Write{Op: backup.Put, Key: backup.Key{Partition: "schedule", Row: "judged-nightly"}, Body: []byte(body)}
+	w := backup.Write{Op: backup.Put, Key: backup.Key{Partition: "schedule", Row: "evaluated-nightly"}, Body: []byte(body)}
 	if _, err := s.storage.catalog.Apply(t.Context(), w); err != nil {
 		t.Fatal(err)
 	}
 	s.now = begin.Add(3*day + 2*time.Hour)
-	s.tick(plan)
+	s.runSchedule(plan)
 	if ids, _ := s.alarms(); len(ids) != 1 {
 		t.Errorf("after a judging in the future: %v", ids)
 	}

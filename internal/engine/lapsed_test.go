@@ -8,7 +8,7 @@ import (
 
 // TestAnOperationThatLapsedIsStartedOnceMore: its credential expired. A second time is a failure.
 func TestAnOperationThatLapsedIsStartedOnceMore(t *testing.T) {
-	lapsed := &backup.Fault{Kind: backup.Lapsed, Code: "SASExpired", Message: "the SAS has expired"}
+	credentialExpired := &backup.Fault{Kind: backup.CredentialExpired, Code: "SASExpired", Message: "the SAS has expired"}
 	for name, test := range map[string]struct {
 		lapses int
 		busy   bool
@@ -25,7 +25,7 @@ func TestAnOperationThatLapsedIsStartedOnceMore(t *testing.T) {
 			polls := 0
 			s.provider.poll = func(a backup.Attempt) (backup.Operation, error) {
 				if polls++; polls <= test.lapses {
-					return backup.Operation{}, lapsed
+					return backup.Operation{}, credentialExpired
 				}
 				return backup.Operation{Done: true}, nil
 			}
@@ -36,7 +36,7 @@ func TestAnOperationThatLapsedIsStartedOnceMore(t *testing.T) {
 				}
 				return backup.Operation{Token: "token"}, nil
 			}
-			run := s.ask("lapsed")
+			run := s.ask("expired")
 			s.finish()
 			s.ended(run.ID, test.state, test.code)
 			if len(s.provider.begun) != test.starts || s.run(run.ID).Attempt != test.starts {
@@ -54,11 +54,11 @@ func TestALapseSurvivesFailures(t *testing.T) {
 			s := newStage(t)
 			s.provider.poll = func(backup.Attempt) (backup.Operation, error) {
 				if len(s.provider.begun) == 1 {
-					return backup.Operation{}, &backup.Fault{Kind: backup.Lapsed, Code: "SASExpired", Message: "the SAS has expired"}
+					return backup.Operation{}, &backup.Fault{Kind: backup.CredentialExpired, Code: "SASExpired", Message: "the SAS has expired"}
 				}
 				return backup.Operation{Done: true}, nil
 			}
-			run := s.ask("lapsed")
+			run := s.ask("expired")
 			s.storage.calls, s.storage.failAt, s.storage.made = 0, k, made
 			s.finish()
 			if s.storage.calls < k {

@@ -31,7 +31,7 @@ func (m *model) expand(w *world, yield successor) {
 	}
 	executing, ticking := 0, 0
 	for _, h := range w.handlers {
-		if h.tick {
+		if h.timer {
 			ticking++
 		} else {
 			executing++
@@ -47,7 +47,7 @@ func (m *model) expand(w *world, yield successor) {
 				serial := n.nextSerial()
 				n.messages[i].holder = serial
 				n.handlers = append(n.handlers, &handler{serial: serial, wake: msg.wake, message: msg.id, begun: w.now})
-				yield(n, true, say("i%d takes wake-up %d %s", serial, msg.wake.Number, msg.wake.Mark))
+				yield(n, true, say("i%d takes step message %d %s", serial, msg.wake.Sequence, msg.wake.Nonce))
 			}
 		}
 		if msg.holder != 0 && w.left.Copies > 0 {
@@ -60,7 +60,7 @@ func (m *model) expand(w *world, yield successor) {
 			n := w.clone()
 			n.left.Drops--
 			n.messages = slices.Delete(n.messages, i, i+1)
-			yield(n, false, say("wake-up %d %s is lost", msg.wake.Number, msg.wake.Mark))
+			yield(n, false, say("step message %d %s is lost", msg.wake.Sequence, msg.wake.Nonce))
 		}
 	}
 	for _, h := range w.handlers {
@@ -73,15 +73,15 @@ func (m *model) expand(w *world, yield successor) {
 			yield(n, false, say("i%d dies before: %v", h.serial, h.asks))
 		}
 	}
-	if m.tickDue(w) && w.tickAt <= w.now && ticking < m.sweepers {
+	if m.timerDue(w) && w.timerAt <= w.now && ticking < m.rescuers {
 		ready = true
 		n := w.clone()
 		serial := n.nextSerial()
-		n.handlers = append(n.handlers, &handler{serial: serial, tick: true, begun: w.now})
-		if ticking+1 == m.sweepers {
-			n.tickAt = w.now + tickPeriod
+		n.handlers = append(n.handlers, &handler{serial: serial, timer: true, begun: w.now})
+		if ticking+1 == m.rescuers {
+			n.timerAt = w.now + timerPeriod
 		}
-		yield(n, true, say("i%d is a tick", serial))
+		yield(n, true, say("i%d is a timer run", serial))
 	}
 	instants := m.instants(w)
 	switch {
@@ -112,7 +112,7 @@ func (m *model) returns(w *world, yield successor, say func(string, ...any) stri
 			continue
 		}
 		m.proceed(w, h, yield, say)
-		if h.tick {
+		if h.timer {
 			return true
 		}
 		if w.left.Crashes > 0 {
@@ -133,9 +133,9 @@ func (m *model) returns(w *world, yield successor, say func(string, ...any) stri
 	return false
 }
 
-// tickDue says that a tick would find something to do.
-func (m *model) tickDue(w *world) bool {
-	if m.sweepers == 0 {
+// timerDue says that a timer run would find something to do.
+func (m *model) timerDue(w *world) bool {
+	if m.rescuers == 0 {
 		return false
 	}
 	for _, r := range w.rows {
@@ -143,14 +143,14 @@ func (m *model) tickDue(w *world) bool {
 			return true
 		}
 	}
-	return m.slotDue(w)
+	return m.scheduledTimeDue(w)
 }
 
-// slotDue says that a plan's slot was not yet passed by its watermark.
-func (m *model) slotDue(w *world) bool {
+// scheduledTimeDue says that a plan's scheduled time was not yet passed by its checkpoint.
+func (m *model) scheduledTimeDue(w *world) bool {
 	for _, p := range m.plans {
 		r := w.row(backup.Key{Partition: backup.SchedulePartition, Row: "plan-" + p.Name})
-		mark, err := backup.Decode[watermark](backup.Row{Body: r.body})
+		mark, err := backup.Decode[checkpoint](backup.Row{Body: r.body})
 		if err != nil {
 			panic(err)
 		}
@@ -158,7 +158,7 @@ func (m *model) slotDue(w *world) bool {
 			return true
 		}
 	}
-	return len(w.list(backup.SchedulePartition, backup.OutboxPrefix, "owing.")) > 0
+	return len(w.list(backup.SchedulePartition, backup.OutboxPrefix, "pending.")) > 0
 }
 
 // instants returns the next ones at which something changes by itself; reach bounds the length of one delay.
@@ -178,15 +178,15 @@ func (m *model) instants(w *world) []seconds {
 		add(o.ends)
 	}
 	for _, r := range w.rows {
-		if r.entry != nil && m.sweepers > 0 {
-			add(max(r.at, w.tickAt))
+		if r.entry != nil && m.rescuers > 0 {
+			add(max(r.at, w.timerAt))
 		}
 		if r.run != nil && len(w.handlers) > 0 && !r.run.LeaseUntil.IsZero() {
 			add(since(r.run.LeaseUntil))
 		}
 	}
-	if m.slotDue(w) {
-		add(w.tickAt)
+	if m.scheduledTimeDue(w) {
+		add(w.timerAt)
 	}
 	for _, h := range w.handlers {
 		if h.asks != nil && h.asks.op == "begin" {
@@ -210,7 +210,7 @@ func (m *model) proceed(w *world, h *handler, yield successor, say func(string, 
 			a.clock = w.now
 		}
 		if steps {
-			if last := &n.stepped[m.index(h.wake.Run)]; h.wake.Number > last.Number {
+			if last := &n.stepped[m.index(h.wake.Run)]; h.wake.Sequence > last.Sequence {
 				*last = h.wake
 			}
 		}
@@ -245,7 +245,7 @@ func (m *model) proceed(w *world, h *handler, yield successor, say func(string, 
 		}
 		answer(a, nil)
 		fails(nil)
-		if w.left.Delays > 0 && !h.tick {
+		if w.left.Delays > 0 && !h.timer {
 			// A slow answer, so slow that it eats up the lease's margin.
 			n := w.clone()
 			n.left.Delays--
@@ -353,7 +353,7 @@ func (m *model) begin(w *world, h *handler, c *call, answer func(answer, func(*w
 	turnedAway := func(told bool) func(*world) {
 		return func(n *world) {
 			n.left.Busy = max(n.left.Busy-1, 0)
-			n.ops = append(n.ops, operation{
+			n.ops = append(n.ops, azureOperation{
 				run: c.attempt.Run, artifact: c.attempt.Artifact, began: w.now, ends: w.now, fails: true, told: told, sender: h.serial,
 			})
 		}
@@ -371,7 +371,7 @@ func (m *model) begin(w *world, h *handler, c *call, answer func(answer, func(*w
 	for _, failing := range outcomes {
 		accepted := func(told bool) func(*world) {
 			return func(n *world) {
-				n.ops = append(n.ops, operation{
+				n.ops = append(n.ops, azureOperation{
 					run: c.attempt.Run, artifact: c.attempt.Artifact, began: w.now, ends: w.now + m.takes, fails: failing, told: told,
 					sender: h.serial,
 				})
@@ -391,7 +391,7 @@ func (m *model) publish(w *world, e backup.Event) {
 			return
 		}
 	}
-	if g := m.gap(w); g != nil && e.ID == "missed-nightly."+backup.TimeKey(g.First) && e.Type == "lifeboat.slots.missed" {
+	if g := m.missedRuns(w); g != nil && e.ID == "missed-nightly."+backup.TimeKey(g.First) && e.Type == "lifeboat.schedule.missed" {
 		w.toldMissed = true
 		return
 	}
@@ -400,18 +400,18 @@ func (m *model) publish(w *world, e backup.Event) {
 
 // These things must hold in every world.
 
-// steps says that the call is the first by which a wake-up is stepped: the run was read, and the engine took the wake-up for the
-// one that it expects. Among the wake-ups with one number that may happen to one alone.
+// steps says that the call is the first by which a step message is stepped: the run was read, and the engine took the step
+// message for the one that it expects. Among the step messages with one number that may happen to one alone.
 func (m *model) steps(w *world, h *handler, c *call) bool {
-	if h.tick || len(h.log) != 1 || h.log[0].row == nil {
+	if h.timer || len(h.log) != 1 || h.log[0].row == nil {
 		return false
 	}
 	read := h.log[0].row.run
 	if read.State.Final() || c.op == "return" || c.op == "wake" && c.wake == h.wake {
 		return false
 	}
-	if last := w.stepped[m.index(read.ID)]; last.Number == h.wake.Number && last.Mark != h.wake.Mark {
-		m.fail("two chains: wake-ups %d %s and %d %s are both stepped", last.Number, last.Mark, h.wake.Number, h.wake.Mark)
+	if last := w.stepped[m.index(read.ID)]; last.Sequence == h.wake.Sequence && last.Nonce != h.wake.Nonce {
+		m.fail("two chains: step messages %d %s and %d %s are both stepped", last.Sequence, last.Nonce, h.wake.Sequence, h.wake.Nonce)
 	}
 	return true
 }
@@ -438,7 +438,7 @@ func (m *model) checkApply(before, after *world, h *handler, c *call) {
 		if is.State == backup.Succeeded && after.blob(id) == "" && (was == nil || was.State != backup.Succeeded) && !after.busy() {
 			m.fail("run %s succeeds, and there is nothing", id)
 		}
-		if is.State.Final() && !is.Owes && before.told[m.index(id)] == "" && !after.waits(id) {
+		if is.State.Final() && !is.Unpublished && before.told[m.index(id)] == "" && !after.waits(id) {
 			m.fail("run %s is %s, and nobody was told", id, is.State)
 		}
 		if was != nil && was.LeaseUntil.After(m.instant(before.now)) && was.Owner != owner(h.serial) && is.State != was.State {
@@ -456,13 +456,13 @@ func (m *model) checkApply(before, after *world, h *handler, c *call) {
 	}
 }
 
-// waits says that an event about the run is in the outbox, in a place that a tick reads.
+// waits says that an event about the run is in the outbox, in a place that a timer run reads.
 func (w *world) waits(id string) bool {
 	run := w.run(id)
 	partition := run.Key().Partition
 	prefix := backup.OutboxPrefix + backup.EventsQueue + "." + id
 	return len(w.list(partition, prefix+".", prefix+"/")) > 0 &&
-		(run.Owes || w.row(backup.Key{Partition: backup.SchedulePartition, Row: backup.OwingPrefix + partition}) != nil)
+		(run.Unpublished || w.row(backup.Key{Partition: backup.SchedulePartition, Row: backup.UnpublishedPrefix + partition}) != nil)
 }
 
 func (m *model) checkPublish(w *world, c *call) {
@@ -494,7 +494,7 @@ func (m *model) checkBegin(w *world, h *handler, c *call) {
 	}
 }
 
-// checkAccepted: the service accepts a further attempt only if the answer to the one before was lost, after Patience, and with
+// checkAccepted: the service accepts a further attempt only if the answer to the one before was lost, after RetryWindow, and with
 // nothing to be found when the invocation began.
 func (m *model) checkAccepted(w *world, h *handler, c *call) {
 	m.starts++
@@ -503,8 +503,8 @@ func (m *model) checkAccepted(w *world, h *handler, c *call) {
 			continue
 		}
 		m.again++
-		switch patience := seconds(m.patience / time.Second); {
-		case w.now < o.began+patience:
+		switch timeout := seconds(m.timeout / time.Second); {
+		case w.now < o.began+timeout:
 			m.fail("%s is started %d s after %s", c.attempt.Artifact, w.now-o.began, o.artifact)
 		case !o.fails && o.ends <= h.begun:
 			m.fail("%s is started although %s was there", c.attempt.Artifact, o.artifact)
@@ -535,9 +535,9 @@ func (m *model) checkEnd(w *world) {
 			m.fail("run %s was never made", id)
 		case !run.State.Final():
 			m.fail("run %s is stranded: %s", id, run.State)
-		case m.sweepers == 0 && w.waits(id): // only a tick sends the events that are left
-		case run.Owes || w.told[i] != "lifeboat.run."+string(run.State):
-			m.fail("run %s is %s; owes: %t, told: %q", id, run.State, run.Owes, w.told[i])
+		case m.rescuers == 0 && w.waits(id): // only a timer run sends the events that are left
+		case run.Unpublished || w.told[i] != "lifeboat.run."+string(run.State):
+			m.fail("run %s is %s; unpublished: %t, told: %q", id, run.State, run.Unpublished, w.told[i])
 		case run.Reason.Code == "WaitedTooLong" || run.Reason.Code == "OperationTooLong":
 			m.fail("the model ran for a day, which its reductions do not allow")
 		}
@@ -547,36 +547,37 @@ func (m *model) checkEnd(w *world) {
 		m.checkMissed(w)
 	}
 	for _, r := range w.rows {
-		if r.lock != nil || m.sweepers > 0 && (r.entry != nil || isOutbox(r.key.Row) || strings.HasPrefix(r.key.Row, backup.OwingPrefix)) {
+		if r.lock != nil || m.rescuers > 0 && (r.entry != nil || isOutbox(r.key.Row) || strings.HasPrefix(r.key.Row, backup.UnpublishedPrefix)) {
 			m.fail("at the end there is still the row %s", r.key.Row)
 		}
 	}
 }
 
-// gap returns the only one that the catalog may hold, nil if it holds none.
-func (m *model) gap(w *world) (gap *schedule.Gap) {
+// missedRuns returns the only one that the catalog may hold, nil if it holds none.
+func (m *model) missedRuns(w *world) (missedRuns *schedule.MissedRuns) {
 	for _, r := range w.rows {
-		if !strings.HasPrefix(r.key.Row, "gap-") {
+		if !strings.HasPrefix(r.key.Row, "schedule-missed-") {
 			continue
 		}
-		if gap != nil {
-			m.fail("two gaps, and one was wanted")
+		if missedRuns != nil {
+			m.fail("two missed periods, and one was wanted")
 		}
-		gap = read[schedule.Gap](r.body)
+		missedRuns = read[schedule.MissedRuns](r.body)
 	}
-	return gap
+	return missedRuns
 }
 
-// checkMissed: the watermark is at the last slot; the slots before it make one gap, and that was published.
+// checkMissed: the checkpoint is at the last scheduled time; the scheduled times before it make one missed period, and that was
+// published.
 func (m *model) checkMissed(w *world) {
-	mark := read[watermark](w.row(backup.WatermarkKey("nightly")).body)
-	gap := m.gap(w)
+	mark := read[checkpoint](w.row(backup.CheckpointKey("nightly")).body)
+	missedRuns := m.missedRuns(w)
 	switch {
 	case !mark.At.Equal(epoch):
-		m.fail("the watermark is %+v", mark)
-	case m.missed == 0 && gap != nil || m.missed > 0 && (gap == nil || gap.Count != m.missed):
-		m.fail("%d slots were missed, and the gap is %+v", m.missed, gap)
-	case gap != nil && !w.toldMissed:
-		m.fail("nobody was told of the gap")
+		m.fail("the checkpoint is %+v", mark)
+	case m.missed == 0 && missedRuns != nil || m.missed > 0 && (missedRuns == nil || missedRuns.Count != m.missed):
+		m.fail("%d scheduled times were missed, and the missed period is %+v", m.missed, missedRuns)
+	case missedRuns != nil && !w.toldMissed:
+		m.fail("nobody was told of the missed period")
 	}
 }

@@ -13,32 +13,32 @@ import (
 // model explores every order in which the real engine's outside calls can happen, with every accident that the budget
 // allows.
 type model struct {
-	// handlers and sweepers bound the number of invocations that run at once.
-	handlers, sweepers int
+	// handlers and rescuers bound the number of invocations that run at once.
+	handlers, rescuers int
 	left               budget
 	// reach is the number of next instants that a delay can go on to; 5 if 0.
 	reach int
 	// takes is the duration of the service's operation; mayFail: it can also fail.
 	takes   seconds
 	mayFail bool
-	// rivals says that there is a second run of the same target.
+	// conflicting restores says that there is a second run of the same target.
 	rivals bool
-	// scheduled says that ticks create the runs from the plan. Otherwise they are there from the beginning.
+	// scheduled says that runs create the runs from the plan. Otherwise they are there from the beginning.
 	scheduled bool
-	// missed is the number of slots without a tick, before the one that is due.
+	// missed is the number of scheduled times without a timer run, before the one that is due.
 	missed int
-	// superseded is the time at which the first run's next slot comes due, if not 0.
+	// superseded is the time at which the first run's next scheduled time comes due, if not 0.
 	superseded seconds
 	// until is the end of the window of the first run, if not 0.
 	until  seconds
 	mutant mutant
 
-	runs     []string
-	plans    []backup.Plan
-	waits    Waits
-	patience time.Duration
-	tracing  bool
-	buffer   []byte
+	runs    []string
+	plans   []backup.Plan
+	waits   Waits
+	timeout time.Duration
+	tracing bool
+	buffer  []byte
 
 	// These fields count the results.
 	starts, again int
@@ -57,18 +57,18 @@ const modelTarget = "/subscriptions/00000000-0000-4000-8000-000000000001/resourc
 func (m *model) first() *world {
 	m.ends, m.runs, m.plans = map[backup.State]int{}, nil, nil
 	m.reach = cmp.Or(m.reach, 5)
-	m.patience = 120 * time.Second
+	m.timeout = 120 * time.Second
 	// The waits are flat, so that the age of things makes no difference to any delay.
 	m.waits = Waits{
 		Poll: 30 * time.Second, PollMax: 30 * time.Second,
 		Lease: 60 * time.Second, LeaseMargin: 20 * time.Second,
-		Look: 30 * time.Second, LookMax: 30 * time.Second, Patience: m.patience,
+		Look: 30 * time.Second, LookMax: 30 * time.Second, RetryWindow: m.timeout,
 		PutBack: 20 * time.Second, Busy: 30 * time.Second,
-		Sweep: 60 * time.Second, Overdue: 30 * time.Second,
+		Rescue: 60 * time.Second, Overdue: 30 * time.Second,
 		Operation: 24 * time.Hour, Recheck: time.Hour,
 	}
 	if m.mutant == impatient {
-		m.waits.Patience = 0
+		m.waits.RetryWindow = 0
 	}
 	w := &world{left: m.left}
 	if m.scheduled {
@@ -82,31 +82,31 @@ func (m *model) first() *world {
 	for i := range count {
 		run := backup.Run{
 			ID: backup.NewRunID(modelTarget, epoch, fmt.Sprint("run ", i)), State: backup.Queued, Target: modelTarget, Created: epoch,
-			Wake: 1, Mark: fmt.Sprint("first", i), Due: epoch,
+			Sequence: 1, Nonce: fmt.Sprint("first", i), Due: epoch,
 		}
 		if i == 0 && m.superseded != 0 {
-			run.NextSlot = m.instant(m.superseded)
+			run.NextScheduledTime = m.instant(m.superseded)
 		}
 		if i == 0 && m.until != 0 {
 			run.Until = m.instant(m.until)
 		}
 		m.runs = append(m.runs, run.ID)
-		at := epoch.Add(m.waits.Sweep)
+		at := epoch.Add(m.waits.Rescue)
 		if _, err := m.apply(w, []backup.Write{
 			{Op: backup.Insert, Key: run.Key(), Body: backup.Encode(run)},
 			{
-				Op: backup.Insert, Key: backup.InflightKey(at, run.ID, run.Mark),
+				Op: backup.Insert, Key: backup.InflightKey(at, run.ID, run.Nonce),
 				Body: backup.Encode(inflight{Run: run.ID, Created: epoch}),
 			},
 		}); err != nil {
 			panic(err)
 		}
-		w.send(run.Wakeup(), 0)
+		w.send(run.StepMessage(), 0)
 	}
 	return w
 }
 
-// schedule lets two ticks at once find a slot that is due.
+// schedule lets two timer runs at once find a scheduled time that is due.
 func (m *model) schedule(w *world) {
 	m.plans = []backup.Plan{{
 		Name: "nightly", Targets: []string{modelTarget},
@@ -117,11 +117,11 @@ func (m *model) schedule(w *world) {
 	m.runs = []string{backup.NewRunID(modelTarget, epoch, "plan nightly")}
 	if _, err := m.apply(w, []backup.Write{{
 		Op: backup.Insert, Key: backup.Key{Partition: backup.SchedulePartition, Row: "plan-nightly"},
-		Body: backup.Encode(watermark{Plan: "nightly", At: epoch.Add(-time.Hour).AddDate(0, 0, -m.missed)}),
+		Body: backup.Encode(checkpoint{Plan: "nightly", At: epoch.Add(-time.Hour).AddDate(0, 0, -m.missed)}),
 	}, {
-		// Nothing is to be judged: that changes nothing of a run, and has tests of its own.
-		Op: backup.Insert, Key: backup.Key{Partition: backup.SchedulePartition, Row: "judged-nightly"},
-		Body: backup.Encode(judged{Plan: "nightly", At: epoch}),
+		// Nothing is to be evaluated: that changes nothing of a run, and has tests of its own.
+		Op: backup.Insert, Key: backup.Key{Partition: backup.SchedulePartition, Row: "evaluated-nightly"},
+		Body: backup.Encode(evaluated{Plan: "nightly", At: epoch}),
 	}}); err != nil {
 		panic(err)
 	}

@@ -16,9 +16,9 @@ import (
 type handler struct {
 	// serial tells handlers, and the IDs that they make, apart.
 	serial int
-	tick   bool
-	// wake and message are the wake-up and the message that it was invoked with, if it is no tick.
-	wake    backup.Wakeup
+	timer  bool
+	// wake and message are the step message and the message that it was invoked with, if it is no timer run.
+	wake    backup.StepMessage
 	message int
 	begun   seconds
 	log     []answer
@@ -33,7 +33,7 @@ type call struct {
 	partition string
 	from, to  string
 	writes    []backup.Write
-	wake      backup.Wakeup
+	wake      backup.StepMessage
 	delay     seconds
 	event     backup.Event
 	attempt   backup.Attempt
@@ -72,8 +72,8 @@ type replay struct {
 	own  seconds
 	ids  int
 	next *call
-	// held is a wake-up that a mutant keeps back until after the save.
-	held *backup.Wakeup
+	// held is a step message that a mutant keeps back until after the save.
+	held *backup.StepMessage
 	wait time.Duration
 }
 
@@ -113,10 +113,10 @@ func (m *model) nextCall(h *handler) *call {
 			}
 		}()
 		var err error
-		if h.tick {
+		if h.timer {
 			_, err = e.Schedule(context.Background(), m.plans)
 		} else {
-			message := fmt.Sprintf(`{"run":%q,"wake":%d,"mark":%q}`, h.wake.Run, h.wake.Number, h.wake.Mark)
+			message := fmt.Sprintf(`{"run":%q,"sequence":%d,"nonce":%q}`, h.wake.Run, h.wake.Sequence, h.wake.Nonce)
 			_, err = e.Execute(context.Background(), owner(h.serial), []byte(message))
 		}
 		r.next = &call{op: "return", err: err}
@@ -135,11 +135,11 @@ func (r *replay) Get(_ context.Context, key backup.Key) (backup.Row, time.Time, 
 		return backup.Row{}, r.m.instant(a.clock), a.err
 	}
 	body := a.row.body
-	if run := a.row.run; run != nil && !r.h.tick {
+	if run := a.row.run; run != nil && !r.h.timer {
 		changed := *run
 		switch r.m.mutant {
 		case marksIgnored:
-			changed.Mark = r.h.wake.Mark
+			changed.Nonce = r.h.wake.Nonce
 			body = backup.Encode(changed)
 		case leaseIgnored:
 			changed.LeaseUntil = time.Time{}
@@ -159,8 +159,8 @@ func (r *replay) List(_ context.Context, partition, from, to string, _ int) ([]b
 }
 
 func (r *replay) Apply(_ context.Context, writes ...backup.Write) ([]string, error) {
-	if strings.HasPrefix(writes[0].Row, backup.TickedPrefix) {
-		return []string{""}, nil // that a tick came is no call of the model: no tick or step depends on it
+	if strings.HasPrefix(writes[0].Row, backup.TimerPrefix) {
+		return []string{""}, nil // that a timer run came is no call of the model: no timer run or step depends on it
 	}
 	if r.m.mutant == lockIgnored {
 		for i := 1; i < len(writes); i++ {
@@ -181,29 +181,29 @@ func (r *replay) Apply(_ context.Context, writes ...backup.Write) ([]string, err
 	return a.etags, a.err
 }
 
-// breakMark does the harm of two mutants to a watermark that is written together with a gap.
+// breakMark does the harm of two mutants to a checkpoint that is written together with a missed period.
 func (m *model) breakMark(writes []backup.Write) []backup.Write {
-	if m.mutant != owedForgotten && m.mutant != markBeforeRuns || len(writes) != 3 || !isOutbox(writes[0].Row) {
+	if m.mutant != outboxForgotten && m.mutant != markBeforeRuns || len(writes) != 3 || !isOutbox(writes[0].Row) {
 		return writes
 	}
-	if m.mutant == owedForgotten {
+	if m.mutant == outboxForgotten {
 		return writes[1:]
 	}
-	mark := read[watermark](writes[2].Body)
-	mark.At, mark.Begun = epoch, time.Time{}
+	mark := read[checkpoint](writes[2].Body)
+	mark.At, mark.InProgress = epoch, time.Time{}
 	broken := writes[2]
 	broken.Body = backup.Encode(mark)
 	return []backup.Write{writes[0], writes[1], broken}
 }
 
-func (r *replay) Wake(_ context.Context, w backup.Wakeup, delay time.Duration) error {
+func (r *replay) SendStep(_ context.Context, w backup.StepMessage, delay time.Duration) error {
 	switch {
-	case r.m.mutant == savedBeforeSent && !r.h.tick && w.Number > r.h.wake.Number:
+	case r.m.mutant == savedBeforeSent && !r.h.timer && w.Sequence > r.h.wake.Sequence:
 		r.held, r.wait = &w, delay
 		return nil
-	case r.m.mutant == sweepRaises && r.h.tick:
-		w.Number++
-	case r.m.mutant == loserAcknowledges && !r.h.tick && w == r.h.wake && delay == r.m.waits.PutBack:
+	case r.m.mutant == rescueRaises && r.h.timer:
+		w.Sequence++
+	case r.m.mutant == loserAcknowledges && !r.h.timer && w == r.h.wake && delay == r.m.waits.PutBack:
 		return nil
 	}
 	return r.ask(call{op: "wake", wake: w, delay: whole(delay)}).err
@@ -287,13 +287,13 @@ func (c *call) String() string {
 			fmt.Fprintf(&b, " %s %s", []string{"insert", "replace", "put", "delete"}[w.Op], w.Row)
 			if strings.HasPrefix(w.Row, "run-") {
 				if run, err := backup.Decode[backup.Run](backup.Row{Body: w.Body}); err == nil {
-					fmt.Fprintf(&b, " as %s (wake %d %s, attempt %d)", run.State, run.Wake, run.Mark, run.Attempt)
+					fmt.Fprintf(&b, " as %s (wake %d %s, attempt %d)", run.State, run.Sequence, run.Nonce, run.Attempt)
 				}
 			}
 		}
 		return "apply" + b.String()
 	case "wake":
-		return fmt.Sprintf("wake %d %s in %d s", c.wake.Number, c.wake.Mark, c.delay)
+		return fmt.Sprintf("wake %d %s in %d s", c.wake.Sequence, c.wake.Nonce, c.delay)
 	case "publish":
 		return "publish " + c.event.Type
 	case "return":

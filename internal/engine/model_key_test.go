@@ -17,7 +17,7 @@ import (
 //   - Times count from now. A time that only has to have passed is cut off if it has. Created, Accepted, Finished and
 //     Ended matter only against Waits.Operation: no run of the model reaches that (checkEnd sees to it). They matter to no
 //     delay either, because the model's waits are flat (Poll = PollMax and so on). The model's service ignores NotBefore.
-//   - Wake-up numbers count from the row's own. A mark is the row's, or one that a handler in mid-step made and may yet
+//   - Step message numbers count from the row's own. A mark is the row's, or one that a handler in mid-step made and may yet
 //     save, or none of these: then no row will ever hold it, and all such marks are equal.
 //   - An ETag is the present one of the row, or not: a stale one stays stale.
 //   - Handlers are sorted; counts of polls and the texts of reasons do not matter to the engine's decisions.
@@ -26,7 +26,7 @@ func (m *model) key(w *world) [16]byte {
 	b := m.buffer[:0]
 	b = append(b, byte(w.left.Crashes), byte(w.left.Faults), byte(w.left.Copies), byte(w.left.Drops), byte(w.left.Delays),
 		byte(w.left.Busy))
-	b = number(b, max(w.tickAt-w.now, 0))
+	b = number(b, max(w.timerAt-w.now, 0))
 	order := m.order(w)
 	place := func(mark string) int64 { return maker(order, mark) }
 	for i, id := range m.runs {
@@ -40,8 +40,8 @@ func (m *model) key(w *world) [16]byte {
 			b = append(b, '*')
 		}
 		last := w.stepped[i]
-		b = number(b, max(seconds(last.Number-run.Wake), -2))
-		b = appendMark(b, last.Mark, run, place)
+		b = number(b, max(seconds(last.Sequence-run.Sequence), -2))
+		b = appendMark(b, last.Nonce, run, place)
 	}
 	if w.toldMissed {
 		b = append(b, '?')
@@ -73,8 +73,8 @@ func (m *model) key(w *world) [16]byte {
 	return [16]byte(hash.Sum(nil))
 }
 
-// prune takes wake-ups away that every handler would drop after its read, because the number is lower than the run's number, or
-// the run has ended and owes nothing: taking one changes nothing but the handler's time.
+// prune takes step messages away that every handler would drop after its read, because the number is lower than the run's
+// number, or the run has ended and has no unpublished events: taking one changes nothing but the handler's time.
 func (w *world) prune() {
 	w.messages = slices.DeleteFunc(w.messages, func(m message) bool {
 		run := w.run(m.wake.Run)
@@ -82,9 +82,9 @@ func (w *world) prune() {
 		case m.holder != 0 || run == nil:
 			return false
 		case run.State.Final():
-			return !run.Owes
+			return !run.Unpublished
 		default:
-			return m.wake.Number < run.Wake
+			return m.wake.Sequence < run.Sequence
 		}
 	})
 }
@@ -107,7 +107,7 @@ func appendRun(b []byte, r *backup.Run, now seconds) []byte {
 	b = append(b, byte(r.Attempt), byte(r.Lost), byte(r.LostAttempt))
 	b = append(b, ending(r.Artifact)...)
 	b = append(b, ending(r.Token)...)
-	if r.Owes {
+	if r.Unpublished {
 		b = append(b, '!')
 	}
 	if r.Owner != "" {
@@ -118,14 +118,14 @@ func appendRun(b []byte, r *backup.Run, now seconds) []byte {
 	}
 	b = appendTime(b, r.LostSince, now, longest)
 	b = appendTime(b, r.ClearSince, now, longest)
-	b = appendTime(b, r.DeniedSince, now, longest)
+	b = appendTime(b, r.UnobservableSince, now, longest)
 	b = appendTime(b, r.Due, now, longest)
 	b = appendTime(b, r.LeaseUntil, now, longest)
 	if !r.Until.IsZero() {
 		b = number(append(b, 'u'), max(min(since(r.Until)-now, 600), 0))
 	}
-	if !r.NextSlot.IsZero() {
-		b = number(b, max(min(since(r.NextSlot)-now, 600), 0))
+	if !r.NextScheduledTime.IsZero() {
+		b = number(b, max(min(since(r.NextScheduledTime)-now, 600), 0))
 	}
 	return b
 }
@@ -135,7 +135,7 @@ func ending(artifact string) string { return artifact[max(len(artifact)-2, 0):] 
 
 // appendMark tells the row's mark from one that a handler may yet save, and from all others.
 func appendMark(b []byte, mark string, run *backup.Run, place func(string) int64) []byte {
-	if run != nil && run.Mark == mark {
+	if run != nil && run.Nonce == mark {
 		return append(b, 'r')
 	}
 	return binary.AppendVarint(append(b, 'm'), place(mark))
@@ -207,9 +207,9 @@ func (m *model) appendMessages(b []byte, w *world, order []*handler, place func(
 		run := w.run(msg.wake.Run)
 		k := []byte{'w', byte(m.index(msg.wake.Run))}
 		if run != nil {
-			k = number(k, seconds(msg.wake.Number-run.Wake))
+			k = number(k, seconds(msg.wake.Sequence-run.Sequence))
 		}
-		k = appendMark(k, msg.wake.Mark, run, place)
+		k = appendMark(k, msg.wake.Nonce, run, place)
 		if msg.holder == 0 {
 			k = number(k, max(msg.visible-w.now, 0))
 		} else {
@@ -227,13 +227,13 @@ func (m *model) appendMessages(b []byte, w *world, order []*handler, place func(
 func (m *model) appendHandler(b []byte, w *world, h *handler, place func(string) int64) []byte {
 	b = append(b, 'H')
 	var run *backup.Run
-	if !h.tick {
+	if !h.timer {
 		run = w.run(h.wake.Run)
 		b = append(b, byte(m.index(h.wake.Run)))
 		if run != nil {
-			b = number(b, seconds(h.wake.Number-run.Wake))
+			b = number(b, seconds(h.wake.Sequence-run.Sequence))
 		}
-		b = appendMark(b, h.wake.Mark, run, place)
+		b = appendMark(b, h.wake.Nonce, run, place)
 	} else {
 		b = append(b, 't')
 	}
@@ -288,9 +288,9 @@ func (m *model) appendRead(b []byte, w *world, h *handler, r *row, clock seconds
 	b = appendRun(b, r.run, clock)
 	b = current(b, w, r.key, r.etag)
 	b = append(b, byte(m.index(r.run.ID)))
-	b = number(b, seconds(r.run.Wake-w.run(r.run.ID).Wake))
-	b = appendMark(b, r.run.Mark, w.run(r.run.ID), place)
-	if r.run.Mark == h.wake.Mark {
+	b = number(b, seconds(r.run.Sequence-w.run(r.run.ID).Sequence))
+	b = appendMark(b, r.run.Nonce, w.run(r.run.ID), place)
+	if r.run.Nonce == h.wake.Nonce {
 		b = append(b, '=')
 	}
 	return b

@@ -17,16 +17,16 @@ const (
 	leaseIgnored         mutant = "lease ignored"
 	deadlineIgnored      mutant = "the request goes out whatever the time"
 	lockIgnored          mutant = "lock not taken"
-	savedBeforeSent      mutant = "saved before the wake-up is sent"
-	sweepRaises          mutant = "the sweep raises the number"
+	savedBeforeSent      mutant = "saved before the step message is sent"
+	rescueRaises         mutant = "the rescuer raises the number"
 	loserAcknowledges    mutant = "the loser of a race only acknowledges"
 	eventForgotten       mutant = "the event is forgotten"
 	namesRepeated        mutant = "attempts share a name"
 	lostTakenForDeferred mutant = "a lost answer counts as a no"
 	neverFound           mutant = "nobody looks"
-	impatient            mutant = "no patience"
-	owedForgotten        mutant = "the watermark does not owe the event about a gap"
-	markBeforeRuns       mutant = "the watermark moves before the runs are made"
+	impatient            mutant = "no retry window"
+	outboxForgotten      mutant = "the event about a missed period is not put into the outbox"
+	markBeforeRuns       mutant = "the checkpoint moves before the runs are made"
 )
 
 // TestMutants breaks each rule of the engine once, and expects the model to see it.
@@ -36,25 +36,25 @@ func TestMutants(t *testing.T) {
 		m      *model
 		want   string
 	}{
-		{etagsIgnored, &model{handlers: 2, sweepers: 1, left: budget{Copies: 1}}, "attempt 0 after 1"},
-		{marksIgnored, &model{handlers: 2, sweepers: 1, left: budget{Crashes: 1, Copies: 1}}, "two chains"},
-		{leaseIgnored, &model{handlers: 2, sweepers: 1, left: budget{Copies: 1}}, "its owner"},
-		{deadlineIgnored, &model{handlers: 2, sweepers: 1, left: budget{Delays: 1}}, "after its lease ended"},
-		{lockIgnored, &model{handlers: 2, sweepers: 1, rivals: true}, "hold the lock"},
+		{etagsIgnored, &model{handlers: 2, rescuers: 1, left: budget{Copies: 1}}, "attempt 0 after 1"},
+		{marksIgnored, &model{handlers: 2, rescuers: 1, left: budget{Crashes: 1, Copies: 1}}, "two chains"},
+		{leaseIgnored, &model{handlers: 2, rescuers: 1, left: budget{Copies: 1}}, "its owner"},
+		{deadlineIgnored, &model{handlers: 2, rescuers: 1, left: budget{Delays: 1}}, "after its lease ended"},
+		{lockIgnored, &model{handlers: 2, rescuers: 1, rivals: true}, "hold the lock"},
 		{savedBeforeSent, &model{handlers: 2, left: budget{Crashes: 1}}, "stranded"},
-		{sweepRaises, &model{handlers: 2, sweepers: 1, left: budget{Drops: 1}}, "pile up"},
+		{rescueRaises, &model{handlers: 2, rescuers: 1, left: budget{Drops: 1}}, "pile up"},
 		{loserAcknowledges, &model{handlers: 2, left: budget{Crashes: 1, Copies: 1}}, "stranded"},
-		{eventForgotten, &model{handlers: 2, sweepers: 1}, "nobody was told"},
-		{namesRepeated, &model{handlers: 2, sweepers: 1, left: budget{Busy: 1}}, "second request"},
-		{lostTakenForDeferred, &model{handlers: 2, sweepers: 1, takes: 20, left: budget{Faults: 1}}, "is started"},
-		{neverFound, &model{handlers: 2, sweepers: 1, left: budget{Crashes: 1}}, "although"},
-		{impatient, &model{handlers: 2, sweepers: 1, mayFail: true, left: budget{Crashes: 1}}, "is started"},
+		{eventForgotten, &model{handlers: 2, rescuers: 1}, "nobody was told"},
+		{namesRepeated, &model{handlers: 2, rescuers: 1, left: budget{Busy: 1}}, "second request"},
+		{lostTakenForDeferred, &model{handlers: 2, rescuers: 1, takes: 20, left: budget{Faults: 1}}, "is started"},
+		{neverFound, &model{handlers: 2, rescuers: 1, left: budget{Crashes: 1}}, "although"},
+		{impatient, &model{handlers: 2, rescuers: 1, mayFail: true, left: budget{Crashes: 1}}, "is started"},
 		{
-			owedForgotten, &model{handlers: 1, sweepers: 1, scheduled: true, missed: 2, left: budget{Crashes: 1}},
-			"nobody was told of the gap",
+			outboxForgotten, &model{handlers: 1, rescuers: 1, scheduled: true, missed: 2, left: budget{Crashes: 1}},
+			"nobody was told of the missed period",
 		},
 		{
-			markBeforeRuns, &model{handlers: 1, sweepers: 1, scheduled: true, missed: 2, left: budget{Crashes: 1}},
+			markBeforeRuns, &model{handlers: 1, rescuers: 1, scheduled: true, missed: 2, left: budget{Crashes: 1}},
 			"was never made",
 		},
 	} {

@@ -21,8 +21,8 @@ const (
 	skew = 45 * time.Second
 	// redelivery is the time after which a message comes back if its handler died or failed.
 	redelivery seconds = 20
-	// tickPeriod is the least time between two sweeps.
-	tickPeriod seconds = 60
+	// timerPeriod is the least time between two rescuers.
+	timerPeriod seconds = 60
 )
 
 var epoch = time.Date(2026, 1, 15, 2, 30, 0, 0, time.UTC)
@@ -44,17 +44,17 @@ type row struct {
 	at seconds
 }
 
-// message is one copy of a wake-up in the queue.
+// message is one copy of a step message in the queue.
 type message struct {
 	id   int
-	wake backup.Wakeup
+	wake backup.StepMessage
 	// visible is the time from which it can be taken, unless a handler holds it.
 	visible seconds
 	holder  int
 }
 
-// operation is a backup that Azure accepted, or a refusal that it gave.
-type operation struct {
+// azureOperation is a backup that Azure accepted, or a refusal that it gave.
+type azureOperation struct {
 	run, artifact string
 	began, ends   seconds
 	fails         bool
@@ -76,18 +76,18 @@ type budget struct {
 // world is one state of everything.
 type world struct {
 	now      seconds
-	tickAt   seconds
+	timerAt  seconds
 	rows     []*row
 	messages []message
-	ops      []operation
+	ops      []azureOperation
 	handlers []*handler
 	left     budget
 	// told is the last event published about each run, by the run's place in model.runs.
 	told [2]string
-	// toldMissed: the event about the plan's gap was published.
+	// toldMissed: the event about the plan's missed period was published.
 	toldMissed bool
-	// stepped is the last wake-up that was stepped, by run.
-	stepped [2]backup.Wakeup
+	// stepped is the last step message that was stepped, by run.
+	stepped [2]backup.StepMessage
 	serial  int
 }
 
@@ -196,8 +196,8 @@ func read[T any](body json.RawMessage) *T {
 	return &v
 }
 
-// send puts a wake-up into the queue.
-func (w *world) send(wake backup.Wakeup, delay seconds) {
+// send puts a step message into the queue.
+func (w *world) send(wake backup.StepMessage, delay seconds) {
 	w.messages = append(w.messages, message{id: w.nextSerial(), wake: wake, visible: w.now + max(delay, 0)})
 }
 
@@ -233,7 +233,7 @@ func (w *world) answered(h *handler, a answer) {
 
 // busy says that the service is at work.
 func (w *world) busy() bool {
-	return slices.ContainsFunc(w.ops, func(o operation) bool { return o.ends > w.now })
+	return slices.ContainsFunc(w.ops, func(o azureOperation) bool { return o.ends > w.now })
 }
 
 // blob returns the newest artifact of the run that the service wrote, once it has settled.
@@ -250,7 +250,7 @@ func (w *world) blob(run string) string {
 }
 
 // operation returns the operation by the name of its artifact.
-func (w *world) operation(artifact string) *operation {
+func (w *world) operation(artifact string) *azureOperation {
 	for i := range w.ops {
 		if w.ops[i].artifact == artifact {
 			return &w.ops[i]

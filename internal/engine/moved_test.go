@@ -34,8 +34,8 @@ func zoneOf(t *testing.T, file, name string) *time.Location {
 	return z
 }
 
-// TestARegionChangesItsRules: the program learns of it at any hour of a day. Each local day has its slot once, if the zone moves
-// forward or back, and at any place at which a tick dies.
+// TestARegionChangesItsRules: the program learns of it at any hour of a day. Each local day has its scheduled time once, if the
+// zone moves forward or back, and at any place at which a timer run dies.
 func TestARegionChangesItsRules(t *testing.T) {
 	const old, fresh = "../tzdata/testdata/2025c.zip", "../tzdata/testdata/2026f.zip"
 	for _, name := range []string{"America/Vancouver", "Africa/Casablanca", "America/Havana"} {
@@ -57,14 +57,14 @@ func TestARegionChangesItsRules(t *testing.T) {
 						plan.Schedule.Zone = after
 					}
 					if dies && s.now.Equal(learns.Add(-30*time.Minute)) {
-						// The last tick before dies after it has begun a slot, if there is one.
+						// The last timer run before dies after it has begun a scheduled time, if there is one.
 						s.storage.calls, s.storage.failAt, s.storage.made = 0, 3, true
 						report, _ := s.engine.Schedule(t.Context(), []backup.Plan{plan})
 						s.storage.failAt = 0
 						count(t, s, plan, report, runs)
 						continue
 					}
-					count(t, s, plan, s.tick(plan), runs)
+					count(t, s, plan, s.runSchedule(plan), runs)
 				}
 				for d := range 2 {
 					date := begins.AddDate(0, 0, d).Format(time.DateOnly)
@@ -72,43 +72,43 @@ func TestARegionChangesItsRules(t *testing.T) {
 						t.Fatalf("%s, learnt at %s, a death: %t: %d runs on %s: %v", name, learns.Format(time.RFC3339), dies, runs[date], date, runs)
 					}
 				}
-				if s.rows("gap-") != 0 {
-					t.Fatalf("%s, learnt at %s: slots were missed", name, learns)
+				if s.rows("schedule-missed-") != 0 {
+					t.Fatalf("%s, learnt at %s: scheduled times were missed", name, learns)
 				}
 			}
 		}
 	}
 }
 
-// count counts runs by the local day of their slot.
+// count counts runs by the local day of their scheduled time.
 func count(t *testing.T, s *stage, plan backup.Plan, report engine.ScheduleReport, runs map[string]int) {
 	t.Helper()
 	for _, id := range report.Created {
-		runs[s.run(id).Slot.In(plan.Schedule.Zone).Format(time.DateOnly)]++
+		runs[s.run(id).ScheduledTime.In(plan.Schedule.Zone).Format(time.DateOnly)]++
 	}
 }
 
-// TestAnEditOfTheZoneIsNoNewRule: after an edit of a plan's schedule or zone its slots count from the last one on, also the slots
-// at a local time that was dealt with.
+// TestAnEditOfTheZoneIsNoNewRule: after an edit of a plan's schedule or zone its scheduled times count from the last one on,
+// also the scheduled times at a local time that was dealt with.
 func TestAnEditOfTheZoneIsNoNewRule(t *testing.T) {
 	s := newStage(t)
 	s.now = time.Date(2027, 1, 12, 0, 0, 0, 0, time.UTC)
 	east, west := time.FixedZone("East", 3600), time.FixedZone("West", 0)
 	plan := nightly()
 	plan.Expression, plan.Schedule = "30 2 * * *", daily(east, 2, 30)
-	s.tick(plan)
+	s.runSchedule(plan)
 	s.now = s.now.Add(90 * time.Minute)
-	if r := s.tick(plan); len(r.Created) != 1 {
+	if r := s.runSchedule(plan); len(r.Created) != 1 {
 		t.Fatalf("%+v", r)
 	}
 	plan.Schedule.Zone = west
 	s.now = s.now.Add(time.Hour)
-	if r := s.tick(plan); len(r.Created) != 1 {
+	if r := s.runSchedule(plan); len(r.Created) != 1 {
 		t.Errorf("another zone: %+v", r)
 	}
 	plan.Schedule, plan.Expression = daily(west, 3, 30), "30 3 * * *"
 	s.now = s.now.Add(time.Hour)
-	if r := s.tick(plan); len(r.Created) != 1 {
+	if r := s.runSchedule(plan); len(r.Created) != 1 {
 		t.Errorf("another expression: %s", fmt.Sprint(r))
 	}
 }

@@ -11,9 +11,9 @@ import (
 	"lifeboat/internal/event"
 )
 
-// owing says that the outbox of a partition holds events that a tick must send. The row stands among the watermarks, because a
-// tick reads them anyway.
-type owing struct {
+// unpublished says that the outbox of a partition holds events that a timer run must send. The row stands among the
+// checkpoints, because a called reads them anyway.
+type unpublished struct {
 	Partition string `json:"Partition"`
 }
 
@@ -33,10 +33,10 @@ type undeliverable struct {
 const (
 	// publishTime is the time limit for sending one event.
 	publishTime = 20 * time.Second
-	// answerTime is the time for which Lifeboat tries to send an answer that its queue does not take: the life of a message that is
-	// sent with Azure's default time to live (Azure's documentation "Put Message").
+	// answerTime is the time for which Lifeboat tries to send an answer that its queue does not take: the life of a message
+	// that is sent with Azure's default time to live (Azure's documentation "Put Message").
 	answerTime = 7 * 24 * time.Hour
-	// drainTargets is the greatest number of partitions whose left events a tick sends.
+	// drainTargets is the greatest number of partitions whose left events a timer run sends.
 	drainTargets = 100
 )
 
@@ -93,32 +93,32 @@ func (e *Engine) countUndeliverable(ctx context.Context, event backup.Event, why
 	return fmt.Errorf("count the event %s, which cannot be sent: others do the same, again and again", event.ID)
 }
 
-// announce sends events that no row stands for. An event that cannot be sent is kept for the next tick.
+// announce sends events that no row stands for. An event that cannot be sent is kept for the next timer run.
 func (e *Engine) announce(ctx context.Context, events ...backup.Event) error {
 	_, left := e.post(ctx, events, map[string]error{})
 	if len(left) == 0 {
 		return nil
 	}
-	if _, err := e.Catalog.Apply(ctx, event.Owed(backup.SchedulePartition, left)...); err != nil {
-		return fmt.Errorf("keep the event %s for the next tick: %w", left[0].ID, err)
+	if _, err := e.Catalog.Apply(ctx, event.OutboxWrites(backup.SchedulePartition, left)...); err != nil {
+		return fmt.Errorf("keep the event %s for the next timer run: %w", left[0].ID, err)
 	}
 	return nil
 }
 
-// handOver has ticks send the events in the outbox of a partition.
+// handOver has timer runs send the events in the outbox of a partition.
 func (e *Engine) handOver(ctx context.Context, partition string) error {
-	key := backup.OwingKey(partition)
-	if _, err := e.Catalog.Apply(ctx, backup.Write{Op: backup.Put, Key: key, Body: backup.Encode(owing{partition})}); err != nil {
+	key := backup.UnpublishedKey(partition)
+	if _, err := e.Catalog.Apply(ctx, backup.Write{Op: backup.Put, Key: key, Body: backup.Encode(unpublished{partition})}); err != nil {
 		return fmt.Errorf("note that events of %s wait: %w", partition, err)
 	}
 	return nil
 }
 
-// outbox has the unsent events that a tick read: own are the events in its own partition, and others are the rows of other
+// outbox has the unsent events that a timer run read: own are the events in its own partition, and others are the rows of other
 // partitions with events.
 type outbox struct{ own, others []backup.Row }
 
-// drain sends the events that are left over. A destination that takes nothing is asked once a tick.
+// drain sends the events that are left over. A destination that takes nothing is asked once a timer run.
 func (e *Engine) drain(ctx context.Context, o outbox, now time.Time, report *ScheduleReport) error {
 	refused := map[string]error{}
 	events, err := event.ReadOutbox(o.own)
@@ -141,7 +141,7 @@ func (e *Engine) drain(ctx context.Context, o outbox, now time.Time, report *Sch
 // drainPartition sends the events that the row names. It deletes the row once none is left, under the ETag of the last handOver:
 // a later handOver keeps the row there.
 func (e *Engine) drainPartition(ctx context.Context, row backup.Row, refused map[string]error, report *ScheduleReport) error {
-	o, err := backup.Decode[owing](row)
+	o, err := backup.Decode[unpublished](row)
 	if err != nil {
 		return err
 	}
@@ -198,7 +198,7 @@ type EventReport struct {
 
 // Events says which events wait, and how many were given up. It costs one request.
 func (e *Engine) Events(ctx context.Context) (EventReport, error) {
-	rows, _, err := e.Catalog.List(ctx, backup.SchedulePartition, backup.UndeliverableKey.Row, backup.Behind(backup.OwingPrefix), 1000)
+	rows, _, err := e.Catalog.List(ctx, backup.SchedulePartition, backup.UndeliverableKey.Row, backup.Behind(backup.UnpublishedPrefix), 1000)
 	if err != nil {
 		return EventReport{}, fmt.Errorf("list the events that wait: %w", err)
 	}
@@ -218,5 +218,5 @@ func (e *Engine) Events(ctx context.Context) (EventReport, error) {
 	return report, nil
 }
 
-// isOutbox tells the rows of events from the other rows that a tick reads.
+// isOutbox tells the rows of events from the other rows that a timer run reads.
 func isOutbox(row string) bool { return strings.HasPrefix(row, backup.OutboxPrefix) }

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"lifeboat/internal/backup"
-	"lifeboat/internal/retention"
 )
 
 // TestEventsGateNoBackup: while no event can be sent, every backup goes on and releases its permits; afterwards every event is
@@ -22,11 +21,11 @@ func TestEventsGateNoBackup(t *testing.T) {
 		plan.Targets = append(plan.Targets, fmt.Sprintf("%s%d", target, i))
 	}
 	s.now = begin.Add(-time.Minute)
-	s.tick(plan)
+	s.runSchedule(plan)
 	s.now = begin
 	for range 12 * 60 {
 		s.now = s.now.Add(time.Minute)
-		s.tick(plan)
+		s.runSchedule(plan)
 		for range 2 {
 			s.deliver()
 			s.now = s.now.Add(10 * time.Second)
@@ -40,7 +39,7 @@ func TestEventsGateNoBackup(t *testing.T) {
 		t.Errorf("%d events were told, %d wait", told, s.rows("outbox-"))
 	}
 	s.storage.silent = false
-	s.tick(plan)
+	s.runSchedule(plan)
 	told := map[string]int{}
 	for _, e := range s.storage.queue.Events() {
 		told[e.ID]++
@@ -50,7 +49,7 @@ func TestEventsGateNoBackup(t *testing.T) {
 			t.Errorf("told of run %s: %v", rest, told)
 		}
 	}
-	if left := s.rows("outbox-") + s.rows("owing-"); left != 0 {
+	if left := s.rows("outbox-") + s.rows("pending-"); left != 0 {
 		t.Errorf("%d rows of the outbox are left", left)
 	}
 }
@@ -63,18 +62,18 @@ func TestEventsGateNoRestore(t *testing.T) {
 	run := s.restore(order("incident-1"), restoring(false))
 	for range 60 {
 		s.now = s.now.Add(time.Minute)
-		s.tick()
+		s.runSchedule()
 		s.deliver()
 	}
-	if run = s.run(run.ID); run.State != backup.Succeeded || len(service.started) != 1 || run.Owes {
-		t.Errorf("an hour after the request the restore is %s, %d begun, owes: %t", run.State, len(service.started), run.Owes)
+	if run = s.run(run.ID); run.State != backup.Succeeded || len(service.started) != 1 || run.Unpublished {
+		t.Errorf("an hour after the request the restore is %s, %d begun, unpublished: %t", run.State, len(service.started), run.Unpublished)
 	}
 	s.storage.silent = false
-	s.tick()
+	s.runSchedule()
 	if got := s.story(run.ID); got != "accepted started succeeded" || s.answers(run.ID) != got {
 		t.Errorf("told %q, answered %q", got, s.answers(run.ID))
 	}
-	if left := s.rows("outbox-") + s.rows("owing-"); left != 0 {
+	if left := s.rows("outbox-") + s.rows("pending-"); left != 0 {
 		t.Errorf("%d rows of the outbox are left", left)
 	}
 }
@@ -106,7 +105,7 @@ func TestUndeliverableEvent(t *testing.T) {
 	s.engine.Queue = never
 	run := s.restore(order("incident-1"), restoring(false))
 	s.finish()
-	s.tick()
+	s.runSchedule()
 	if run = s.run(run.ID); run.State != backup.Succeeded || s.story(run.ID) != "accepted started succeeded" {
 		t.Errorf("the restore is %s, told %q", run.State, s.story(run.ID))
 	}
@@ -127,46 +126,46 @@ func TestAnswersAreGivenUp(t *testing.T) {
 		run := s.restore(order("incident-1"), restoring(false))
 		s.finish()
 		s.now = s.now.Add(7*24*time.Hour - time.Hour)
-		report := s.tick()
+		report := s.runSchedule()
 		if events, err := s.engine.Events(t.Context()); err != nil || events.Undeliverable != 0 || report.Unsent == 0 {
 			t.Errorf("to %q, after six days: %+v, %d unsent, %v", to, events, report.Unsent, err)
 		}
 		s.now = s.now.Add(2 * time.Hour)
-		s.tick()
+		s.runSchedule()
 		events, err := s.engine.Events(t.Context())
 		if given := events.Undeliverable; err != nil || (to == "") != (given == 0) || (to == "") != (events.Waiting > 0) {
 			t.Errorf("to %q, after seven days: %+v, %v", to, events, err)
 		}
 		gone.err, gone.to = nil, "nobody"
-		s.tick()
+		s.runSchedule()
 		if told := s.story(run.ID); told != "accepted started succeeded" {
 			t.Errorf("to %q: told %q", to, told)
 		}
 	}
 }
 
-// TestEveryGapIsTold: all the gaps that come while no event can be sent are published afterwards.
+// TestEveryGapIsTold: all the missed periods that come while no event can be sent are published afterwards.
 func TestEveryGapIsTold(t *testing.T) {
 	s := newStage(t)
 	plan := nightly()
-	s.tick(plan)
+	s.runSchedule(plan)
 	s.storage.silent = true
-	const gaps = 60
-	for range gaps {
+	const missedRuns = 60
+	for range missedRuns {
 		s.now = s.now.Add(3 * 24 * time.Hour)
-		s.tick(plan)
+		s.runSchedule(plan)
 		s.finish()
 	}
 	s.storage.silent = false
-	s.tick(plan)
+	s.runSchedule(plan)
 	told := map[string]bool{}
 	for _, e := range s.storage.queue.Events() {
-		if e.Type == "lifeboat.slots.missed" {
+		if e.Type == "lifeboat.schedule.missed" {
 			told[e.ID] = true
 		}
 	}
-	if len(told) != gaps || len(s.gaps()) != gaps {
-		t.Errorf("%d gaps were told of %d", len(told), len(s.gaps()))
+	if len(told) != missedRuns || len(s.missedRuns()) != missedRuns {
+		t.Errorf("%d missed periods were told of %d", len(told), len(s.missedRuns()))
 	}
 }
 
@@ -252,30 +251,5 @@ func TestOneArtifactOnePoint(t *testing.T) {
 				s.ended(second.ID, backup.Unknown, "ArtifactTaken")
 			}
 		})
-	}
-}
-
-// TestRetainSparesASharedArtifact: an artifact of a kept recovery point stays, even if another point names it too; if both points
-// go, neither keeps the other, and a name in another container is another artifact.
-func TestRetainSparesASharedArtifact(t *testing.T) {
-	point := func(id, container, artifact string, age, keep time.Duration) backup.Point {
-		created := begin.Add(-age)
-		return backup.Point{
-			ID: id, State: backup.Live, Target: target, Artifact: artifact, Created: created, Expires: created.Add(keep),
-			Storage: backup.Storage{Account: account, Container: container},
-		}
-	}
-	const day = 24 * time.Hour
-	kept := map[string]string{}
-	for _, d := range retention.Retain([]backup.Point{
-		point("newest", "a", "folder", day, 30*day), point("shares it", "a", "folder", 9*day, day),
-		point("elsewhere", "b", "folder", 9*day, day), point("goes", "a", "other", 9*day, day), point("goes too", "a", "other", 8*day, day),
-	}, begin) {
-		if d.Keep {
-			kept[d.Point.ID] = d.Reason
-		}
-	}
-	if len(kept) != 2 || kept["newest"] == "" || kept["shares it"] != "the recovery point newest names the same artifact" {
-		t.Errorf("kept %q", kept)
 	}
 }

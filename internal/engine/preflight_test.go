@@ -69,8 +69,8 @@ func TestARefusedPreflightSurvivesEveryFailure(t *testing.T) {
 			s.finish()
 			reached := s.storage.calls >= k
 			s.storage.failAt = 0
-			if got := s.run(run.ID); got.State != backup.StateRefused || got.Owes {
-				t.Errorf("call %d failed (made: %t): the run is %s and owes: %t", k, made, got.State, got.Owes)
+			if got := s.run(run.ID); got.State != backup.StateRefused || got.Unpublished {
+				t.Errorf("call %d failed (made: %t): the run is %s and unpublished: %t", k, made, got.State, got.Unpublished)
 			}
 			if len(s.provider.begun) != 0 {
 				t.Errorf("call %d failed (made: %t): begun %q", k, made, s.provider.begun)

@@ -13,8 +13,8 @@ import (
 	"lifeboat/internal/restore"
 )
 
-// PreviewRestore says what the restore would do, by the plans in force, and asks every guard that can be asked at once. The error is
-// one of storage; the refusal of a guard stands in the preview.
+// PreviewRestore says what the restore would do, by the active plans, and asks every guard that can be asked at once. The error
+// is one of storage; the refusal of a guard stands in the preview.
 func (e *Engine) PreviewRestore(ctx context.Context, q restore.Request, plans []backup.Plan) (restore.Preview, error) {
 	row, now, err := e.Catalog.Get(ctx, backup.RestoreClaimKey(q.ID))
 	var claim restoreClaim

@@ -59,7 +59,7 @@ func (e *Engine) request(ctx context.Context, q Request, what string, targets []
 		}
 		mine, err := e.create(ctx, run, now)
 		if mine {
-			return nil // if its first wake-up could not be sent, the sweep sends it
+			return nil // if its first step message could not be sent, the rescuer sends it
 		}
 		if err == nil {
 			_, err = e.made(ctx, run)

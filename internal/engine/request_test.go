@@ -84,11 +84,11 @@ func TestHalfDoneRequests(t *testing.T) {
 			}
 			s.now = s.now.Add(7 * time.Minute)
 			run := s.ask("request-1")
-			s.tick()
+			s.runSchedule()
 			s.finish()
 			s.ended(run.ID, backup.Succeeded, "")
 			s.now = s.now.Add(time.Hour)
-			s.tick()
+			s.runSchedule()
 			if s.rows("run-") != 1 || s.rows("inflight") != 0 {
 				t.Errorf("call %d fails (made: %v): %d runs, %d entries", k, made, s.rows("run-"), s.rows("inflight"))
 			}
@@ -136,5 +136,19 @@ func TestHistory(t *testing.T) {
 	}
 	if h, next, err := s.engine.History(t.Context(), target+"-two", "", 2); len(h) != 0 || next != "" || err != nil {
 		t.Errorf("a target without runs: %v, %q, %v", h, next, err)
+	}
+}
+
+// TestOnDemandKeepWithin: a manual backup is kept for as long as its plan says for manual ones.
+func TestOnDemandKeepWithin(t *testing.T) {
+	s := newStage(t)
+	plan := nightly()
+	plan.OnDemandKeepWithin = 7 * 24 * time.Hour
+	run, err := s.engine.Backup(t.Context(), engine.Request{ID: "one", Plan: plan, Target: target})
+	if err != nil || run.Settings.KeepWithin != 7*24*time.Hour {
+		t.Errorf("kept for %s, %v", run.Settings.KeepWithin, err)
+	}
+	if run := s.ask("two"); run.Settings.KeepWithin != 30*24*time.Hour {
+		t.Errorf("without a word about it kept for %s", run.Settings.KeepWithin)
 	}
 }

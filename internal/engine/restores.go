@@ -70,18 +70,18 @@ func (e *Engine) claimRestore(ctx context.Context, q restore.Request, outline fu
 	case run.State.Final():
 		return run, s.settle(ctx)
 	case told == nil:
-		return run, nil // its own steps publish what it owes, and an invocation may be starting the restore
+		return run, nil // its own steps publish its events, and an invocation may be starting the restore
 	}
-	return run, s.tell(ctx)
+	return run, s.publish(ctx)
 }
 
-// createRestore makes the run with the events that it owes, or returns the run that another process has just made.
+// createRestore makes the run with its first events, or returns the run that another process has just made.
 func (e *Engine) createRestore(
 	ctx context.Context, q restore.Request, p restore.Preview, claim restoreClaim, now time.Time,
 ) (backup.Run, []backup.Event, error) {
 	run := backup.Run{
 		ID: claim.Run, State: backup.Queued, Target: q.Destination(), Plan: p.Plan, Request: q.ID, Settings: p.Allowing.Settings,
-		Owes: true,
+		Unpublished: true,
 		Restore: &backup.Restoring{
 			Step:  backup.StepGuarding,
 			Point: p.Chosen.ID, Source: q.Target, Storage: p.Chosen.Storage, Artifact: p.Chosen.Artifact, SHA256: p.Chosen.SHA256,
@@ -109,7 +109,7 @@ func (e *Engine) createRestore(
 		run, _, err = e.load(ctx, run.ID)
 		return run, nil, err
 	}
-	return run, events, nil // if its first wake-up could not be sent, the sweep sends it
+	return run, events, nil // if its first step message could not be sent, the rescuer sends it
 }
 
 // ErrNotWaiting: the restore has begun, or has ended.
@@ -134,7 +134,7 @@ func (e *Engine) CancelRestore(ctx context.Context, id, by string) (backup.Run, 
 		case run.State != backup.Queued && run.State != backup.Waiting || run.Lost > 0:
 			return run, fmt.Errorf("%w: it is %s", ErrNotWaiting, run.State)
 		}
-		if err := s.tell(ctx); err != nil {
+		if err := s.publish(ctx); err != nil {
 			return run, err
 		}
 		err = s.end(ctx, cancels, backup.NewReason("Canceled", "canceled by "+by, ""))

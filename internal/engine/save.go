@@ -9,19 +9,20 @@ import (
 	"strings"
 	"time"
 
+	"lifeboat/internal/admission"
 	"lifeboat/internal/backup"
 	"lifeboat/internal/event"
 )
 
-// advance sends the next wake-up, and then saves the run that expects it. In this order a crash in between leaves the present
-// wake-up unacknowledged, and a stray next one whose mark no row holds. If the wake-up cannot be sent, the new facts are saved
-// all the same, under the present number, since that wake-up will be delivered again.
+// advance sends the next step message, and then saves the run that expects it. In this order a crash in between leaves the
+// present step message unacknowledged, and a stray next one whose nonce no row holds. If the step message cannot be sent, the
+// new facts are saved all the same, under the present sequence number, since that step message will be delivered again.
 func (s *step) advance(ctx context.Context, delay time.Duration, more ...backup.Write) error {
 	r := &s.run
-	next := backup.Wakeup{Run: r.ID, Number: r.Wake + 1, Mark: s.NewID()}
-	sent := s.Queue.Wake(ctx, next, delay)
+	next := backup.StepMessage{Run: r.ID, Sequence: r.Sequence + 1, Nonce: s.NewID()}
+	sent := s.Queue.SendStep(ctx, next, delay)
 	if sent == nil {
-		r.Wake, r.Mark, r.Due = next.Number, next.Mark, s.clock().Add(delay)
+		r.Sequence, r.Nonce, r.Due = next.Sequence, next.Nonce, s.clock().Add(delay)
 	}
 	if err := s.save(ctx, more...); err != nil {
 		return err
@@ -29,18 +30,19 @@ func (s *step) advance(ctx context.Context, delay time.Duration, more ...backup.
 	if sent != nil {
 		return fmt.Errorf("wake run %s: %w", r.ID, sent)
 	}
-	return s.tell(ctx)
+	return s.publish(ctx)
 }
 
-// owe has the next save put events into the outbox.
-func (s *step) owe(events ...backup.Event) {
-	s.owed, s.run.Owes = append(s.owed, events...), true
+// toOutbox has the next save put events into the outbox.
+func (s *step) toOutbox(events ...backup.Event) {
+	s.pending, s.run.Unpublished = append(s.pending, events...), true
 }
 
-// tell sends the events that the run owes, the older ones first, and saves that it owes none. An event that its queue does not
-// take now becomes a tick's; a run under way tries again as well, so that later events do not overtake earlier ones.
-func (s *step) tell(ctx context.Context) error {
-	if !s.run.Owes {
+// publish sends the unpublished events of the run, the older ones first, and saves that there are none. An event that its queue
+// does not take now becomes a timer run's; a run under way tries again as well, so that later events do not overtake earlier
+// ones.
+func (s *step) publish(ctx context.Context) error {
+	if !s.run.Unpublished {
 		return nil
 	}
 	partition := s.run.Key().Partition
@@ -62,7 +64,7 @@ func (s *step) tell(ctx context.Context) error {
 			return s.discard(ctx, event.Sent(partition, done))
 		}
 	}
-	s.saved, s.inherited, s.run.Owes = nil, false, false
+	s.saved, s.inherited, s.run.Unpublished = nil, false, false
 	if err := s.save(ctx, event.Sent(partition, done)...); err != nil && !errors.Is(err, errLost) {
 		return err
 	}
@@ -70,7 +72,7 @@ func (s *step) tell(ctx context.Context) error {
 }
 
 // end saves the final state together with the event about it. Then it releases everything that the run held, and sends the event.
-// The number stays: the present wake-up, delivered again, goes on there.
+// The number stays: the present step message, delivered again, goes on there.
 func (s *step) end(ctx context.Context, c cause, why backup.Reason, more ...backup.Write) error {
 	r := &s.run
 	if r.Restore != nil && r.Restore.Step == backup.StepSecuring && (c == fails || c == loses) {
@@ -83,9 +85,9 @@ func (s *step) end(ctx context.Context, c cause, why backup.Reason, more ...back
 	r.Ended, r.Reason, r.Token, r.Hashing = s.clock(), why, "", backup.Hashing{}
 	r.Owner, r.LeaseUntil = "", time.Time{}
 	if r.Restore != nil {
-		s.owe(event.Restore(*r, event.RestoreEnded(*r), r.Ended)...)
+		s.toOutbox(event.Restore(*r, event.RestoreEnded(*r), r.Ended)...)
 	} else {
-		s.owe(event.RunEnded(*r, s.Services.CopyOnly(r.Target, r.Settings)))
+		s.toOutbox(event.RunEnded(*r, s.Services.CopyOnly(r.Target, r.Settings)))
 	}
 	if err := s.save(ctx, more...); err != nil {
 		return err
@@ -93,21 +95,21 @@ func (s *step) end(ctx context.Context, c cause, why backup.Reason, more ...back
 	return s.settle(ctx)
 }
 
-// settle releases everything that an ended run holds, and only then sends the events that it owes: no run has to wait because an
+// settle releases everything that an ended run holds, and only then sends its unpublished events: no run has to wait because an
 // event cannot be sent.
 func (s *step) settle(ctx context.Context) error {
 	r := &s.run
-	if !r.Owes {
+	if !r.Unpublished {
 		return nil
 	}
-	if err := s.release(ctx, *r, r.Permits, r.Line); err != nil {
+	if err := admission.Release(ctx, s.Catalog, *r, r.Permits, r.QueueRow); err != nil {
 		return fmt.Errorf("give the permits of run %s back: %w", r.ID, err)
 	}
 	if err := s.unread(ctx); err != nil {
 		return fmt.Errorf("let go of the recovery point that restore %s read: %w", r.ID, err)
 	}
-	r.Permits, r.Line = nil, ""
-	return s.tell(ctx)
+	r.Permits, r.QueueRow = nil, ""
+	return s.publish(ctx)
 }
 
 // save writes the run if it was not changed since, and takes or releases the target's lock in the same transaction.
@@ -124,7 +126,7 @@ func (s *step) save(ctx context.Context, more ...backup.Write) error {
 		s.run.LockETag = ""
 	}
 	run := backup.Write{Op: backup.Replace, Key: s.run.Key(), ETag: s.run.RowETag, Body: backup.Encode(s.run)}
-	writes := slices.Concat([]backup.Write{run}, locks, more, event.Owed(run.Partition, s.owed))
+	writes := slices.Concat([]backup.Write{run}, locks, more, event.OutboxWrites(run.Partition, s.pending))
 	etags, err := s.Catalog.Apply(ctx, writes...)
 	if failed, ok := errors.AsType[*backup.WriteError](err); ok {
 		switch clash := writes[failed.Index]; {
@@ -137,7 +139,7 @@ func (s *step) save(ctx context.Context, more ...backup.Write) error {
 			s.was = s.run.State
 			return s.save(ctx, more...)
 		case isOutbox(clash.Row):
-			// A tick has sent the event too, and has taken it out.
+			// A timer run has sent the event too, and has taken it out.
 			return s.save(ctx, slices.DeleteFunc(more, func(w backup.Write) bool { return w.Key == clash.Key })...)
 		case strings.HasPrefix(clash.Row, backup.ArtifactPrefix):
 			return errTaken
@@ -149,7 +151,7 @@ func (s *step) save(ctx context.Context, more ...backup.Write) error {
 		return fmt.Errorf("save run %s as %s: %w", s.run.ID, s.run.State, err)
 	}
 	s.run.RowETag, s.was = etags[0], s.run.State
-	s.saved, s.owed = append(s.saved, s.owed...), nil
+	s.saved, s.pending = append(s.saved, s.pending...), nil
 	if takes {
 		s.run.LockETag = etags[1]
 	}

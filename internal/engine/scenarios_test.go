@@ -1,7 +1,7 @@
 package engine_test
 
 // These are the scenarios in which schedules fail in the world, one test each. Some of it is in the tests of single parts, and
-// stands here once more as a whole: ticks, deaths, deliveries, the end of the runs.
+// stands here once more as a whole: timer runs, deaths, deliveries, the end of the runs.
 
 import (
 	"errors"
@@ -20,16 +20,16 @@ import (
 	"lifeboat/internal/testing/figures"
 )
 
-// slots returns the slots of all runs, each with its number of runs.
-func (s *stage) slots() map[string]int {
+// scheduledTimes returns the scheduled times of all runs, each with its number of runs.
+func (s *stage) scheduledTimes() map[string]int {
 	s.t.Helper()
-	slots := map[string]int{}
+	scheduledTimes := map[string]int{}
 	for _, row := range s.storage.catalog.Rows() {
 		if rest, ok := strings.CutPrefix(row.Row, "run-"); ok {
-			slots[s.run(row.Partition+"-"+rest).Slot.Format(time.RFC3339)]++
+			scheduledTimes[s.run(row.Partition+"-"+rest).ScheduledTime.Format(time.RFC3339)]++
 		}
 	}
-	return slots
+	return scheduledTimes
 }
 
 // another makes another engine on the same storage, as in a second process or deployment: IDs of its own, a clock of its own.
@@ -54,10 +54,10 @@ func (s *stage) health(plan backup.Plan) health.TargetHealth {
 	return health[0]
 }
 
-// nights has the plan's next n slots, one after the other, with the sizes that the function gives.
+// nights has the plan's next n scheduled times, one after the other, with the sizes that the function gives.
 func (s *stage) nights(n int, size func(night int) int64) (ids []string) {
 	s.t.Helper()
-	s.tick(nightly())
+	s.runSchedule(nightly())
 	for night := range n {
 		s.now = nightly().Schedule.Next(s.now)
 		s.provider.verify = func(backup.Attempt, backup.Hashing) (backup.Verification, error) {
@@ -69,7 +69,7 @@ func (s *stage) nights(n int, size func(night int) int64) (ids []string) {
 				Done: true, Hashing: backup.Hashing{ETag: "etag"}, Size: n, SHA256: "beef", Modified: s.now,
 			}, nil
 		}
-		ids = append(ids, s.tick(nightly()).Created...)
+		ids = append(ids, s.runSchedule(nightly()).Created...)
 		s.finish()
 	}
 	return ids
@@ -156,15 +156,15 @@ func TestScenario13NewestBackupsAreBroken(t *testing.T) {
 	}
 }
 
-// TestScenario06TimerFiresTwice: the timer fires twice within 90 ms on two instances: the second tick happens as a whole before
-// any one call of the first. The same is tested with missed slots, and with a new plan.
+// TestScenario06TimerFiresTwice: the timer fires twice within 90 ms on two instances: the second timer run happens as a whole
+// before any one call of the first. The same is tested with missed scheduled times, and with a new plan.
 func TestScenario06TimerFiresTwice(t *testing.T) {
 	plan := many(3)
 	for _, days := range []int{0, 1, 4} {
 		for k := 1; ; k++ {
 			s := newStage(t)
 			if days > 0 {
-				s.tick(plan)
+				s.runSchedule(plan)
 			}
 			s.now = begin.AddDate(0, 0, days)
 			other, reached := s.another(90*time.Millisecond), false
@@ -175,24 +175,24 @@ func TestScenario06TimerFiresTwice(t *testing.T) {
 				}
 				reached = true
 				if _, err := other.Schedule(t.Context(), []backup.Plan{plan}); err != nil {
-					t.Errorf("the other tick: %v", err)
+					t.Errorf("the other timer run: %v", err)
 				}
 			}
-			s.tick(plan)
+			s.runSchedule(plan)
 			s.storage.before = nil
 			if !reached {
 				break
 			}
 			if days == 0 {
 				s.now = begin.Add(day)
-				s.tick(plan)
+				s.runSchedule(plan)
 			}
 			s.finish()
 			if s.rows("run-") != 3 || s.rows("point-") != 3 || len(s.provider.begun) != 3 {
 				t.Errorf("%d days, before call %d: %d runs, begun %q", days, k, s.rows("run-"), s.provider.begun)
 			}
 			if days == 4 {
-				s.oneGap(3, begin.Add(day), begin.Add(3*day), "nobody looked")
+				s.oneMissedRuns(3, begin.Add(day), begin.Add(3*day), "nobody looked")
 			}
 		}
 	}
@@ -204,9 +204,9 @@ func TestScenario07MessagesTenTimesReorderedAndLate(t *testing.T) {
 	for seed := range uint64(20) {
 		random := rand.New(rand.NewPCG(seed, 7))
 		s := newStage(t)
-		s.tick(nightly())
+		s.runSchedule(nightly())
 		s.now = begin.Add(day)
-		id := s.tick(nightly()).Created[0]
+		id := s.runSchedule(nightly()).Created[0]
 		var seen [][]byte
 		replay := func(times int) {
 			var all [][]byte
@@ -246,20 +246,20 @@ func TestScenario07MessagesTenTimesReorderedAndLate(t *testing.T) {
 }
 
 // TestScenario08HostDown14Days: the host is down for 14 days on a daily schedule: one catch-up for each target, spread by the
-// jitter, and one gap.
+// jitter, and one missed period.
 func TestScenario08HostDown14Days(t *testing.T) {
 	plan := many(50)
 	plan.Jitter = 20 * time.Minute
 	s := newStage(t)
-	s.tick(plan)
+	s.runSchedule(plan)
 	back := begin.Add(14*day + 5*time.Hour)
 	s.now = back
-	report := s.tick(plan)
+	report := s.runSchedule(plan)
 	if len(report.Created) != 50 || len(report.Missed) != 1 {
-		t.Fatalf("%d runs and the gaps %+v", len(report.Created), report.Missed)
+		t.Fatalf("%d runs and the missed periods %+v", len(report.Created), report.Missed)
 	}
-	if more := s.tick(plan); len(more.Created)+len(more.Missed) != 0 {
-		t.Errorf("the next tick did %+v", more)
+	if more := s.runSchedule(plan); len(more.Created)+len(more.Missed) != 0 {
+		t.Errorf("the next timer run did %+v", more)
 	}
 	begun := map[int]int{}
 	s.provider.begin = func(backup.Attempt) (backup.Operation, error) {
@@ -268,8 +268,8 @@ func TestScenario08HostDown14Days(t *testing.T) {
 	}
 	s.finish()
 	for _, id := range report.Created {
-		if run := s.ended(id, backup.Succeeded, ""); !run.Slot.Equal(begin.Add(14 * day)) {
-			t.Errorf("the slot caught up on is %s", run.Slot)
+		if run := s.ended(id, backup.Succeeded, ""); !run.ScheduledTime.Equal(begin.Add(14 * day)) {
+			t.Errorf("the scheduled time caught up on is %s", run.ScheduledTime)
 		}
 	}
 	for quarter := range 4 {
@@ -277,77 +277,77 @@ func TestScenario08HostDown14Days(t *testing.T) {
 			t.Errorf("begun in five minutes each: %v", begun)
 		}
 	}
-	s.oneGap(13, begin.Add(day), begin.Add(13*day), "nobody looked")
+	s.oneMissedRuns(13, begin.Add(day), begin.Add(13*day), "nobody looked")
 	s.now = begin.Add(15 * day)
-	if next := s.tick(plan); len(next.Created) != 50 || len(next.Missed) != 0 {
-		t.Errorf("the next slot: %+v", next)
+	if next := s.runSchedule(plan); len(next.Created) != 50 || len(next.Missed) != 0 {
+		t.Errorf("the next scheduled time: %+v", next)
 	}
 }
 
-// TestScenario08HostDownPastTheWindow: the host is down, and the newest slot is past its window: nothing is caught up on, and the
-// next slot is as ever.
+// TestScenario08HostDownPastTheWindow: the host is down, and the newest scheduled time is past its window: nothing is caught up
+// on, and the next scheduled time is as ever.
 func TestScenario08HostDownPastTheWindow(t *testing.T) {
 	plan := nightly()
 	plan.Window = 3 * time.Hour
 	s := newStage(t)
-	s.tick(plan)
+	s.runSchedule(plan)
 	s.now = begin.Add(14*day + 5*time.Hour)
-	if r := s.tick(plan); len(r.Created) != 0 {
+	if r := s.runSchedule(plan); len(r.Created) != 0 {
 		t.Errorf("created %q", r.Created)
 	}
-	s.oneGap(14, begin.Add(day), begin.Add(14*day), "nobody looked")
+	s.oneMissedRuns(14, begin.Add(day), begin.Add(14*day), "nobody looked")
 	s.now = begin.Add(15 * day)
-	if r := s.tick(plan); len(r.Created) != 1 || len(r.Missed) != 0 {
-		t.Errorf("the next slot: %+v", r)
+	if r := s.runSchedule(plan); len(r.Created) != 1 || len(r.Missed) != 0 {
+		t.Errorf("the next scheduled time: %+v", r)
 	}
 }
 
-// TestScenario09ExpressionEditedWhileDown: the expression is edited while the host is down. Every slot of the new one since the
-// old watermark is accounted for, and none of the old one.
+// TestScenario09ExpressionEditedWhileDown: the expression is edited while the host is down. Every scheduled time of the new one
+// since the old checkpoint is accounted for, and none of the old one.
 func TestScenario09ExpressionEditedWhileDown(t *testing.T) {
 	s := newStage(t)
 	old := nightly()
-	s.tick(old)
+	s.runSchedule(old)
 	s.now = begin.Add(day)
-	s.tick(old)
+	s.runSchedule(old)
 	s.finish()
 	edited := nightly()
 	edited.Schedule = daily(time.UTC, 14, 0)
 	at := func(n int) time.Time { return time.Date(2026, 1, 15+n, 14, 0, 0, 0, time.UTC) }
 	s.now = at(4).Add(time.Hour)
-	r := s.tick(edited)
-	if len(r.Created) != 1 || !s.run(r.Created[0]).Slot.Equal(at(4)) {
-		t.Errorf("created %+v, want the slot of 14:00 today", r)
+	r := s.runSchedule(edited)
+	if len(r.Created) != 1 || !s.run(r.Created[0]).ScheduledTime.Equal(at(4)) {
+		t.Errorf("created %+v, want the scheduled time of 14:00 today", r)
 	}
-	s.oneGap(3, at(1), at(3), "nobody looked")
+	s.oneMissedRuns(3, at(1), at(3), "nobody looked")
 	s.finish()
 	want := map[string]int{begin.Add(day).Format(time.RFC3339): 1, at(4).Format(time.RFC3339): 1}
-	if got := s.slots(); fmt.Sprint(got) != fmt.Sprint(want) {
+	if got := s.scheduledTimes(); fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("runs %v, want %v", got, want)
 	}
 	renamed := edited
 	renamed.Name = "renamed"
-	if r := s.tick(renamed); len(r.Created)+len(r.Missed) != 0 {
-		t.Errorf("a renamed plan is a new one, and this tick did %+v", r)
+	if r := s.runSchedule(renamed); len(r.Created)+len(r.Missed) != 0 {
+		t.Errorf("a renamed plan is a new one, and this timer run did %+v", r)
 	}
 }
 
-// TestScenario10RunStuckForEver: one run is stuck for ever: it is given up after a day, and the next slot's run is not.
+// TestScenario10RunStuckForEver: one run is stuck for ever: it is given up after a day, and the next scheduled time's run is not.
 func TestScenario10RunStuckForEver(t *testing.T) {
 	s := newStage(t)
-	s.tick(nightly())
+	s.runSchedule(nightly())
 	stuck := true
 	s.provider.poll = func(backup.Attempt) (backup.Operation, error) {
 		return backup.Operation{Token: "token", Done: !stuck}, nil
 	}
 	s.now = begin.Add(day)
-	first := s.tick(nightly()).Created[0]
+	first := s.runSchedule(nightly()).Created[0]
 	for s.now.Before(begin.Add(2 * day)) {
 		s.step()
 	}
-	second := s.tick(nightly()).Created
+	second := s.runSchedule(nightly()).Created
 	if len(second) != 1 {
-		t.Fatalf("the next slot made %q", second)
+		t.Fatalf("the next scheduled time made %q", second)
 	}
 	for s.run(first).State == backup.Running {
 		s.step()
@@ -362,11 +362,11 @@ func TestScenario10RunStuckForEver(t *testing.T) {
 }
 
 // TestScenario11RunExistsAlready: the process dies between the creation of a run and the next write: "it is there already" means
-// done, the schedule advances, and the next slots come.
+// done, the schedule advances, and the next scheduled times come.
 func TestScenario11RunExistsAlready(t *testing.T) {
 	for k := 1; ; k++ {
 		s := newStage(t)
-		s.tick(nightly())
+		s.runSchedule(nightly())
 		s.now = begin.Add(day)
 		s.storage.calls, s.storage.failAt, s.storage.made = 0, k, true
 		_, _ = s.engine.Schedule(t.Context(), []backup.Plan{nightly()})
@@ -375,27 +375,27 @@ func TestScenario11RunExistsAlready(t *testing.T) {
 		}
 		for n := range 3 {
 			s.now = begin.Add(time.Duration(n+1)*day + time.Minute)
-			s.tick(nightly())
+			s.runSchedule(nightly())
 			s.finish()
 			s.now = s.now.Add(10 * time.Minute)
-			s.tick(nightly())
+			s.runSchedule(nightly())
 			s.finish()
 		}
-		if slots := s.slots(); len(slots) != 3 || s.rows("run-") != 3 || s.rows("point-") != 3 || len(s.gaps()) != 0 {
-			t.Errorf("dies after call %d: runs %v, gaps %+v", k, slots, s.gaps())
+		if scheduledTimes := s.scheduledTimes(); len(scheduledTimes) != 3 || s.rows("run-") != 3 || s.rows("point-") != 3 || len(s.missedRuns()) != 0 {
+			t.Errorf("dies after call %d: runs %v, missed periods %+v", k, scheduledTimes, s.missedRuns())
 		}
 	}
 }
 
-// TestScenario14ClockJumps: the clock jumps for one invocation, at the very slot: nothing is deleted, no slot is fired twice or
-// lost, and the jump is published.
+// TestScenario14ClockJumps: the clock jumps for one invocation, at the very scheduled time: nothing is deleted, no scheduled
+// time is fired twice or lost, and the jump is published.
 func TestScenario14ClockJumps(t *testing.T) {
 	for _, jump := range []time.Duration{400 * day, -2 * day} {
 		s := newStage(t)
-		s.tick(nightly())
+		s.runSchedule(nightly())
 		for n := range 2 {
 			s.now = begin.Add(time.Duration(n+1) * day)
-			s.tick(nightly())
+			s.runSchedule(nightly())
 			s.finish()
 		}
 		s.now = begin.Add(3 * day)
@@ -414,27 +414,27 @@ func TestScenario14ClockJumps(t *testing.T) {
 		s.engine.Now = func() time.Time { return s.now }
 		for range 2 {
 			s.now = s.now.Add(time.Minute)
-			s.tick(nightly())
+			s.runSchedule(nightly())
 			s.finish()
 		}
-		for slot, n := range s.slots() {
+		for scheduledTime, n := range s.scheduledTimes() {
 			if n != 1 {
-				t.Errorf("%s: %d runs of %s", jump, n, slot)
+				t.Errorf("%s: %d runs of %s", jump, n, scheduledTime)
 			}
 		}
-		if s.rows("run-") != 3 || s.rows("point-") != 3 || len(s.gaps()) != 0 {
-			t.Errorf("%s: %d runs, %d points, gaps %+v", jump, s.rows("run-"), s.rows("point-"), s.gaps())
+		if s.rows("run-") != 3 || s.rows("point-") != 3 || len(s.missedRuns()) != 0 {
+			t.Errorf("%s: %d runs, %d points, missed periods %+v", jump, s.rows("run-"), s.rows("point-"), s.missedRuns())
 		}
 	}
 }
 
-// TestScenario14WatermarkInTheFuture: the storage's own clock was wrong for one tick, and nothing could notice: the plan must not
-// stand still in silence.
+// TestScenario14WatermarkInTheFuture: the storage's own clock was wrong for one timer run, and nothing could notice: the plan
+// must not stand still in silence.
 func TestScenario14WatermarkInTheFuture(t *testing.T) {
 	s := newStage(t)
-	s.tick(nightly())
+	s.runSchedule(nightly())
 	s.now = begin.Add(400 * day)
-	s.tick(nightly())
+	s.runSchedule(nightly())
 	s.finish()
 	s.now = begin.Add(day)
 	r, err := s.engine.Schedule(t.Context(), []backup.Plan{nightly()})
@@ -446,7 +446,7 @@ func TestScenario14WatermarkInTheFuture(t *testing.T) {
 	}
 }
 
-// TestScenario15ClocksChange: a year of ticks in each zone: one run on every local day, also on the days when clocks change.
+// TestScenario15ClocksChange: a year of timer runs in each zone: one run on every local day, also on the days when clocks change.
 func TestScenario15ClocksChange(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -466,7 +466,7 @@ func TestScenario15ClocksChange(t *testing.T) {
 		plan.Schedule = daily(z, test.hour, test.minute)
 		s := newStage(t)
 		s.now = time.Date(2026, 1, 1, 0, 0, 0, 0, z)
-		s.tick(plan)
+		s.runSchedule(plan)
 		days := map[string]int{}
 		for end := time.Date(2027, 1, 1, 0, 1, 0, 0, z); s.now.Before(end); s.now = s.now.Add(6 * time.Hour) {
 			report, err := s.engine.Schedule(t.Context(), []backup.Plan{plan})
@@ -474,7 +474,7 @@ func TestScenario15ClocksChange(t *testing.T) {
 				t.Fatalf("%s %02d:%02d: %+v, %v", test.zone, test.hour, test.minute, report, err)
 			}
 			for _, id := range report.Created {
-				days[s.run(id).Slot.In(z).Format(time.DateOnly)]++
+				days[s.run(id).ScheduledTime.In(z).Format(time.DateOnly)]++
 			}
 			if len(report.Created) > 0 {
 				now := s.now
@@ -493,7 +493,7 @@ func TestScenario15ClocksChange(t *testing.T) {
 	}
 }
 
-// TestScenario15RulesOfAZoneChange: a zone changes its rules while the app is updated: counting from the old watermark, no local
+// TestScenario15RulesOfAZoneChange: a zone changes its rules while the app is updated: counting from the old checkpoint, no local
 // day is left out, and only the day of the update can have two.
 func TestScenario15RulesOfAZoneChange(t *testing.T) {
 	for _, hours := range []int{-3, -1, 1, 3} {
@@ -508,8 +508,8 @@ func TestScenario15RulesOfAZoneChange(t *testing.T) {
 				z = after
 			}
 			plan.Schedule = daily(z, 6, 30) // 02:30 UTC, the time of the update, by the old rules
-			for _, id := range s.tick(plan).Created {
-				days[s.run(id).Slot.In(z).Format(time.DateOnly)]++
+			for _, id := range s.runSchedule(plan).Created {
+				days[s.run(id).ScheduledTime.In(z).Format(time.DateOnly)]++
 				now := s.now
 				s.finish()
 				s.now = now
@@ -522,8 +522,8 @@ func TestScenario15RulesOfAZoneChange(t *testing.T) {
 				t.Errorf("%d hours: %d runs on %s", hours, got, date.Format(time.DateOnly))
 			}
 		}
-		if len(s.gaps()) != 0 {
-			t.Errorf("%d hours: gaps %+v", hours, s.gaps())
+		if len(s.missedRuns()) != 0 {
+			t.Errorf("%d hours: missed periods %+v", hours, s.missedRuns())
 		}
 	}
 }
@@ -546,7 +546,7 @@ func TestScenario30RoleLostForOneSubscription(t *testing.T) {
 		return nil
 	}
 	for ; s.now.Before(begin.Add(6 * day)); s.now = s.now.Add(time.Minute) {
-		s.tick(plan)
+		s.runSchedule(plan)
 		s.deliver()
 	}
 	for on, n := range tries {
@@ -576,8 +576,8 @@ func TestScenario30RoleLostForOneSubscription(t *testing.T) {
 	}
 }
 
-// TestScenario34PausedForAMonth: a plan is paused for a month, or everything is stopped, and then goes on: no burst, and the gap
-// names the reason. While it rests, a tick costs as much as an idle one, and the note that it came.
+// TestScenario34PausedForAMonth: a plan is paused for a month, or everything is stopped, and then goes on: no burst, and the
+// missed period names the reason. While it rests, a timer run costs as much as an idle one, and the note that it came.
 func TestScenario34PausedForAMonth(t *testing.T) {
 	for _, test := range []struct {
 		why  string
@@ -593,36 +593,36 @@ func TestScenario34PausedForAMonth(t *testing.T) {
 	} {
 		s := newStage(t)
 		plan := nightly()
-		s.tick(plan)
+		s.runSchedule(plan)
 		s.now = begin.Add(day)
-		s.tick(plan)
+		s.runSchedule(plan)
 		s.finish()
 		test.halt(s, &plan, true)
 		s.now = begin.Add(day + 6*time.Hour)
-		s.tick(plan)
+		s.runSchedule(plan)
 		s.storage.calls, s.storage.writes = 0, 0
 		told := 0
-		for ticks := 1; s.now.Before(begin.Add(31 * day)); ticks++ {
+		for timers := 1; s.now.Before(begin.Add(31 * day)); timers++ {
 			s.now = s.now.Add(2 * time.Hour)
-			r := s.tick(plan)
+			r := s.runSchedule(plan)
 			if len(r.Created)+len(r.Missed) != 0 {
 				t.Fatalf("%s: %+v", test.why, r)
 			}
 			for _, h := range r.Unprotected {
 				told++
-				if h.Reason.Code != "PlanHalted" || !strings.Contains(h.Reason.Message, test.why) ||
+				if h.Reason.Code != "PlanPaused" || !strings.Contains(h.Reason.Message, test.why) ||
 					s.now.Sub(h.Deadline) > 2*time.Hour {
 					t.Errorf("%s: told at %s of %+v", test.why, s.now, h)
 				}
 			}
-			// The target is judged once a slot and once at its deadline; that costs a read and a write. To publish it costs a read of its
-			// runs, the message, and taking the event out of the outbox.
-			judged := int(s.now.Sub(begin.Add(day)) / day)
+			// The target is evaluated once a scheduled time and once at its deadline; that costs a read and a write. To publish
+			// it costs a read of its runs, the message, and taking the event out of the outbox.
+			evaluated := int(s.now.Sub(begin.Add(day)) / day)
 			if told > 0 {
-				judged++
+				evaluated++
 			}
-			if s.storage.calls != 3*ticks+2*judged+3*told || s.storage.writes != ticks+judged+2*told {
-				t.Fatalf("%s: %d ticks cost %d calls, %d of them writes", test.why, ticks, s.storage.calls, s.storage.writes)
+			if s.storage.calls != 3*timers+2*evaluated+3*told || s.storage.writes != timers+evaluated+2*told {
+				t.Fatalf("%s: %d timer runs cost %d calls, %d of them writes", test.why, timers, s.storage.calls, s.storage.writes)
 			}
 		}
 		if told != 1 {
@@ -631,15 +631,15 @@ func TestScenario34PausedForAMonth(t *testing.T) {
 		test.halt(s, &plan, false)
 		s.now = begin.Add(31*day + 9*time.Hour)
 		for range 3 {
-			if r := s.tick(plan); len(r.Created) != 0 {
+			if r := s.runSchedule(plan); len(r.Created) != 0 {
 				t.Errorf("%s: a burst of %d runs", test.why, len(r.Created))
 			}
 			s.now = s.now.Add(time.Minute)
 		}
-		s.oneGap(30, begin.Add(2*day), begin.Add(31*day), test.why)
+		s.oneMissedRuns(30, begin.Add(2*day), begin.Add(31*day), test.why)
 		s.now = begin.Add(32 * day)
-		if r := s.tick(plan); len(r.Created) != 1 || len(r.Missed) != 0 {
-			t.Errorf("%s: the next slot made %+v", test.why, r)
+		if r := s.runSchedule(plan); len(r.Created) != 1 || len(r.Missed) != 0 {
+			t.Errorf("%s: the next scheduled time made %+v", test.why, r)
 		}
 		s.finish()
 		if s.rows("point-") != 2 {
@@ -649,7 +649,7 @@ func TestScenario34PausedForAMonth(t *testing.T) {
 }
 
 // TestScenario36TwoDeployments: two deployments run the same plan on one storage account, with clocks a minute apart, for a week:
-// one backup a slot.
+// one backup a scheduled time.
 func TestScenario36TwoDeployments(t *testing.T) {
 	s := newStage(t)
 	plan := many(3)
@@ -673,13 +673,13 @@ func TestScenario36TwoDeployments(t *testing.T) {
 		s.deliver()
 	}
 	s.finish()
-	for slot, n := range s.slots() {
+	for scheduledTime, n := range s.scheduledTimes() {
 		if n != 3 {
-			t.Errorf("%d runs of %s, want one for each of 3 targets", n, slot)
+			t.Errorf("%d runs of %s, want one for each of 3 targets", n, scheduledTime)
 		}
 	}
-	if len(s.provider.begun) != 21 || s.rows("point-") != 21 || len(s.gaps()) != 0 {
-		t.Errorf("%d backups, %d points, gaps %+v", len(s.provider.begun), s.rows("point-"), s.gaps())
+	if len(s.provider.begun) != 21 || s.rows("point-") != 21 || len(s.missedRuns()) != 0 {
+		t.Errorf("%d backups, %d points, missed periods %+v", len(s.provider.begun), s.rows("point-"), s.missedRuns())
 	}
 }
 
@@ -738,13 +738,13 @@ func TestScenario29StormAtMidnight(t *testing.T) {
 		}
 		return polls(a)
 	}
-	s.tick(plan)
+	s.runSchedule(plan)
 	s.now = midnight
-	s.tick(plan)
+	s.runSchedule(plan)
 	for s.now.Before(midnight.Add(plan.Window)) {
 		s.now = s.now.Add(time.Second)
 		if s.now.Second() == 0 {
-			s.tick(plan)
+			s.runSchedule(plan)
 		}
 		s.deliver()
 	}

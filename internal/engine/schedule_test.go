@@ -3,11 +3,13 @@ package engine_test
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
 	"lifeboat/internal/backup"
 	"lifeboat/internal/engine"
+	"lifeboat/internal/plans"
 )
 
 const day = 24 * time.Hour
@@ -16,38 +18,38 @@ func TestSchedule(t *testing.T) {
 	two := nightly()
 	two.Targets = []string{target, target + "-two"}
 	s := newStage(t)
-	if r := s.tick(two); len(r.Created) != 0 || s.rows("plan-") != 1 {
+	if r := s.runSchedule(two); len(r.Created) != 0 || s.rows("plan-") != 1 {
 		t.Fatalf("a new plan begins now, and makes no run of the past: %+v", r)
 	}
 	s.now = begin.Add(day - time.Second)
-	if r := s.tick(two); len(r.Created) != 0 {
+	if r := s.runSchedule(two); len(r.Created) != 0 {
 		t.Errorf("a second early: %q", r.Created)
 	}
 	s.now = begin.Add(day)
-	r := s.tick(two)
+	r := s.runSchedule(two)
 	if len(r.Created) != 2 {
 		t.Fatalf("created %q, want one run for each target", r.Created)
 	}
 	run := s.run(r.Created[0])
-	if !run.Slot.Equal(begin.Add(day)) || !run.NextSlot.Equal(begin.Add(2*day)) || run.Plan != "nightly" ||
+	if !run.ScheduledTime.Equal(begin.Add(day)) || !run.NextScheduledTime.Equal(begin.Add(2*day)) || run.Plan != "nightly" ||
 		run.Settings != two.Settings || run.Request != "" {
 		t.Errorf("the run is %+v", run)
 	}
-	if again := s.tick(two); len(again.Created) != 0 {
-		t.Errorf("the same slot again: %q", again.Created)
+	if again := s.runSchedule(two); len(again.Created) != 0 {
+		t.Errorf("the same scheduled time again: %q", again.Created)
 	}
 	s.finish()
 	for _, id := range r.Created {
 		s.ended(id, backup.Succeeded, "")
 	}
 	s.now = begin.Add(4*day + time.Hour)
-	if r := s.tick(two); len(r.Created) != 2 || len(r.Missed) != 1 || r.Missed[0].Count != 2 {
+	if r := s.runSchedule(two); len(r.Created) != 2 || len(r.Missed) != 1 || r.Missed[0].Count != 2 {
 		t.Errorf("after three days away: %+v", r)
 	}
 }
 
-// TestIdleTick holds the tick to its price: two reads, for any number of plans and targets, and a note that it came, once in five
-// minutes.
+// TestIdleTick holds the timer run to its price: two reads, for any number of plans and targets, and a note that it came, once
+// in five minutes.
 func TestIdleTick(t *testing.T) {
 	s := newStage(t)
 	var plans []backup.Plan
@@ -56,11 +58,11 @@ func TestIdleTick(t *testing.T) {
 		p.Name = fmt.Sprint("plan-", i)
 		plans = append(plans, p)
 	}
-	s.tick(plans...)
+	s.runSchedule(plans...)
 	for minute := 1; minute <= 60; minute++ {
 		s.now = begin.Add(time.Duration(minute) * time.Minute)
 		s.storage.calls, s.storage.writes = 0, 0
-		s.tick(plans...)
+		s.runSchedule(plans...)
 		notes := 0
 		if minute%5 == 0 {
 			notes = 1
@@ -71,14 +73,53 @@ func TestIdleTick(t *testing.T) {
 	}
 }
 
-// TestScheduleIsRepeatable lets every storage call of a tick fail, before and after it took effect, and ticks again.
+// TestATickServesTheBook: the store learns of other processes by the row that the timer run reads anyway, and the timer run
+// sends the events of the store. A timer run under a good plan costs only its two lists; under the same broken one the store
+// also asks which plan is active.
+func TestATickServesTheBook(t *testing.T) {
+	s, text, old := newStage(t), "good one", "good old"
+	book := s.bookOf(&text)
+	inForce := func(row backup.Row, want string) {
+		t.Helper()
+		if head, err := plans.ReadHead(row); err != nil || head.Hash != backup.Digest(want, 32) {
+			t.Errorf("the row says %+v, %v; want %s", head, err, want)
+		}
+	}
+	cost := func(want int) {
+		t.Helper()
+		before := s.storage.calls
+		s.settle(book)
+		if n := s.storage.calls - before; n != want {
+			t.Errorf("%s: %d requests for a timer run, want %d", text, n, want)
+		}
+	}
+	s.settle(book)
+	inForce(s.settle(book).ActivePlan, "good one")
+	cost(2)
+	s.settle(s.bookOf(&old))
+	inForce(s.settle(book).ActivePlan, "good old") // it sees that
+	inForce(s.settle(book).ActivePlan, "good one") // and puts it right
+	text = "bad"
+	s.settle(book)
+	s.settle(book)
+	cost(3)
+	var told []string
+	for _, e := range s.storage.queue.Events() {
+		told = append(told, e.Type)
+	}
+	if strings.Join(told, " ") != "lifeboat.plan.refused" || s.rows("outbox-") != 0 {
+		t.Errorf("told %q, and %d events wait", told, s.rows("outbox-"))
+	}
+}
+
+// TestScheduleIsRepeatable lets every storage call of a timer run fail, before and after it took effect, and timer runs again.
 func TestScheduleIsRepeatable(t *testing.T) {
 	plan := nightly()
 	plan.Targets = []string{target, target + "-two"}
 	for _, made := range []bool{false, true} {
 		for k := 1; ; k++ {
 			s := newStage(t)
-			s.tick(plan)
+			s.runSchedule(plan)
 			s.now = begin.Add(2 * day)
 			s.storage.calls, s.storage.failAt, s.storage.made = 0, k, made
 			report, err := s.engine.Schedule(t.Context(), []backup.Plan{plan})
@@ -90,11 +131,11 @@ func TestScheduleIsRepeatable(t *testing.T) {
 				t.Errorf("call %d fails, and nobody is told", k)
 			}
 			for range 4 {
-				s.tick(plan)
+				s.runSchedule(plan)
 				s.finish()
 				s.now = s.now.Add(11 * time.Minute)
 			}
-			s.oneGap(1, begin.Add(day), begin.Add(day), "nobody looked")
+			s.oneMissedRuns(1, begin.Add(day), begin.Add(day), "nobody looked")
 			if s.rows("run-") != 2 || s.rows("point-") != 2 || s.rows("inflight") != 0 || s.rows("lock") != 0 {
 				t.Errorf("call %d fails (made: %v): %d runs, %d points, %d entries", k, made, s.rows("run-"), s.rows("point-"),
 					s.rows("inflight"))
@@ -110,7 +151,7 @@ func TestScheduleIsRepeatable(t *testing.T) {
 func TestClocksApart(t *testing.T) {
 	for _, apart := range []time.Duration{121 * time.Second, -121 * time.Second, 400 * day} {
 		s := newStage(t)
-		s.tick(nightly())
+		s.runSchedule(nightly())
 		for i := range 2 {
 			s.ask(fmt.Sprint("request-", i))
 			s.finish()
@@ -134,21 +175,21 @@ func TestClocksApart(t *testing.T) {
 	}
 	s := newStage(t)
 	s.engine.Now = func() time.Time { return s.now.Add(119 * time.Second) }
-	s.tick(nightly())
+	s.runSchedule(nightly())
 }
 
-// TestSlowTickIsNoWrongClock: a tick may take its time before it comes to the plans, and its clock is not wrong for that.
+// TestSlowTickIsNoWrongClock: a timer run may take its time before it comes to the plans, and its clock is not wrong for that.
 func TestSlowTickIsNoWrongClock(t *testing.T) {
 	s := newStage(t)
-	s.tick(nightly())
+	s.runSchedule(nightly())
 	s.now = begin.Add(day)
 	s.storage.calls = 0
 	s.storage.before = func(call int) {
-		if call == 2 { // the sweep's
+		if call == 2 { // the rescuer's
 			s.now = s.now.Add(3 * time.Minute)
 		}
 	}
-	if r := s.tick(nightly()); len(r.Created) != 1 || len(s.storage.queue.Events()) > 0 {
+	if r := s.runSchedule(nightly()); len(r.Created) != 1 || len(s.storage.queue.Events()) > 0 {
 		t.Errorf("scheduled %q, told %+v", r.Created, s.storage.queue.Events())
 	}
 }
@@ -161,32 +202,32 @@ func TestSweep(t *testing.T) {
 			}
 		}
 	}
-	t.Run("the first wake-up was lost", func(t *testing.T) {
+	t.Run("the first step message was lost", func(t *testing.T) {
 		s := newStage(t)
 		run := s.ask("request-1")
 		lose(s)
 		s.now = begin.Add(5*time.Minute - time.Second)
-		if r := s.tick(); r.Looked != 0 {
+		if r := s.runSchedule(); r.Scanned != 0 {
 			t.Errorf("looked too early: %+v", r)
 		}
 		s.now = begin.Add(5 * time.Minute)
-		if r := s.tick(); r.Looked != 1 || r.Resent != 1 {
-			t.Errorf("the sweep did %+v", r)
+		if r := s.runSchedule(); r.Scanned != 1 || r.Requeued != 1 {
+			t.Errorf("the rescuer did %+v", r)
 		}
-		if again := s.run(run.ID); again.Wake != 1 {
-			t.Errorf("the sweep raised the number to %d", again.Wake)
+		if again := s.run(run.ID); again.Sequence != 1 {
+			t.Errorf("the rescuer raised the number to %d", again.Sequence)
 		}
 		s.finish()
 		s.ended(run.ID, backup.Succeeded, "")
 	})
-	t.Run("every wake-up is lost once", func(t *testing.T) {
+	t.Run("every step message is lost once", func(t *testing.T) {
 		s := newStage(t)
 		run := s.ask("request-1")
 		for range 10 {
 			s.now = s.now.Add(time.Minute)
 			lose(s)
 			s.now = s.now.Add(10 * time.Minute)
-			s.tick()
+			s.runSchedule()
 			s.deliver()
 		}
 		s.finish()
@@ -198,7 +239,7 @@ func TestSweep(t *testing.T) {
 		s.ask("request-1")
 		for s.now.Before(begin.Add(2 * time.Hour)) {
 			s.step()
-			if r := s.tick(); r.Resent != 0 {
+			if r := s.runSchedule(); r.Requeued != 0 {
 				t.Errorf("sent again at %s", s.now)
 			}
 		}
@@ -212,19 +253,19 @@ func TestSweep(t *testing.T) {
 		run := s.ask("request-1")
 		for range 12 {
 			s.step()
-			s.tick()
+			s.runSchedule()
 		}
 		due := s.run(run.ID).Due
 		s.now = due
 		lose(s)
-		for s.tick().Resent == 0 {
+		for s.runSchedule().Requeued == 0 {
 			s.now = s.now.Add(time.Minute)
 		}
 		if late := s.now.Sub(due); late > 8*time.Minute {
 			t.Errorf("found after %s", late)
 		}
 	})
-	t.Run("the event of an ended run is still owed", func(t *testing.T) {
+	t.Run("the event of an ended run is still unpublished", func(t *testing.T) {
 		s := newStage(t)
 		run := s.ask("request-1")
 		for s.run(run.ID).State != backup.Verifying {
@@ -233,14 +274,14 @@ func TestSweep(t *testing.T) {
 		s.storage.silent, s.storage.fatal = true, true
 		s.step()
 		s.storage.silent, s.storage.fatal = false, false
-		if run = s.run(run.ID); run.State != backup.Succeeded || !run.Owes {
-			t.Fatalf("the run is %s and owes: %t", run.State, run.Owes)
+		if run = s.run(run.ID); run.State != backup.Succeeded || !run.Unpublished {
+			t.Fatalf("the run is %s and unpublished: %t", run.State, run.Unpublished)
 		}
 		s.now = s.now.Add(time.Minute)
 		lose(s)
 		s.now = s.now.Add(10 * time.Minute)
-		s.tick()
-		s.tick()
+		s.runSchedule()
+		s.runSchedule()
 		s.ended(run.ID, backup.Succeeded, "")
 		if s.rows("inflight") != 0 {
 			t.Error("the entry is still there")
@@ -254,11 +295,11 @@ func TestSweep(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.now = begin.Add(10*time.Minute - time.Second)
-		if s.tick(); s.rows("inflight") != 1 {
+		if s.runSchedule(); s.rows("inflight") != 1 {
 			t.Error("dropped too early")
 		}
 		s.now = begin.Add(10 * time.Minute)
-		if s.tick(); s.rows("inflight") != 0 {
+		if s.runSchedule(); s.rows("inflight") != 0 {
 			t.Error("kept for ever")
 		}
 	})

@@ -10,51 +10,6 @@ import (
 	"lifeboat/internal/backup"
 )
 
-func TestDue(t *testing.T) {
-	for _, test := range []struct {
-		name    string
-		window  time.Duration
-		since   int           // days since the watermark, which is at a slot,
-		and     time.Duration // and this
-		newest  int           // the day of the slot that becomes runs, 0 for none
-		missed  int
-		lastDay int
-	}{
-		{"the watermark's own slot is not due", 0, 0, 0, 0, 0, 0},
-		{"a second early", 0, 0, day - time.Second, 0, 0, 0},
-		{"that of now is", 0, 1, 0, 1, 0, 0},
-		{"the window lasts to the next slot", 0, 1, day - time.Second, 1, 0, 0},
-		{"only the newest", 0, 14, 5 * time.Hour, 14, 13, 13},
-		{"inside the window", 3 * time.Hour, 2, 3*time.Hour - time.Second, 2, 1, 1},
-		{"its window has passed", 3 * time.Hour, 1, 3 * time.Hour, 0, 1, 1},
-		{"the window of the newest too", 3 * time.Hour, 14, 5 * time.Hour, 0, 14, 14},
-		{"a window longer than that ends with the next slot", 72 * time.Hour, 3, time.Hour, 3, 2, 2},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			plan := nightly()
-			plan.Window = test.window
-			on := func(n int) time.Time { return begin.AddDate(0, 0, n) }
-			newest, missed := plan.Schedule.Due(begin, on(test.since).Add(test.and), plan.Window)
-			if test.newest == 0 && !newest.IsZero() || test.newest > 0 && !newest.Equal(on(test.newest)) {
-				t.Errorf("the slot is %s, want that of day %d", newest, test.newest)
-			}
-			if missed.Count != test.missed ||
-				test.missed > 0 && (!missed.First.Equal(on(1)) || !missed.Last.Equal(on(test.lastDay))) {
-				t.Errorf("missed %+v, want %d up to day %d", missed, test.missed, test.lastDay)
-			}
-		})
-	}
-}
-
-// TestDueAfterLong: even a year of slots every minute is counted within a tick.
-func TestDueAfterLong(t *testing.T) {
-	plan := nightly()
-	plan.Schedule.Minute, plan.Schedule.Hour = 1<<60-1, anyHour>>1
-	if _, missed := plan.Schedule.Due(begin, begin.AddDate(1, 0, 0), plan.Window); missed.Count != 365*23*60-1 {
-		t.Errorf("missed %+v", missed)
-	}
-}
-
 // many returns the plan with n targets.
 func many(n int) backup.Plan {
 	plan := nightly()
@@ -73,7 +28,7 @@ func TestJitter(t *testing.T) {
 		most           time.Duration
 	}{
 		{"as the plan says", 20 * time.Minute, 0, 20 * time.Minute},
-		{"before the next slot", 72 * time.Hour, 0, day},
+		{"before the next scheduled time", 72 * time.Hour, 0, day},
 		{"before the window ends", 72 * time.Hour, time.Hour, time.Hour},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -83,19 +38,19 @@ func TestJitter(t *testing.T) {
 			for i := range shares {
 				shares[i] = map[string]time.Duration{}
 				s := newStage(t)
-				s.tick(plan)
+				s.runSchedule(plan)
 				s.now = begin.Add(time.Duration(i+1) * day)
-				for _, id := range s.tick(plan).Created {
+				for _, id := range s.runSchedule(plan).Created {
 					run := s.run(id)
-					if !run.Slot.Equal(s.now) || run.Due.Before(s.now) {
-						t.Errorf("the run's slot is %s, and it is due at %s", run.Slot, run.Due)
+					if !run.ScheduledTime.Equal(s.now) || run.Due.Before(s.now) {
+						t.Errorf("the run's scheduled time is %s, and it is due at %s", run.ScheduledTime, run.Due)
 					}
-					shares[i][run.Target] = run.Due.Sub(run.Slot)
+					shares[i][run.Target] = run.Due.Sub(run.ScheduledTime)
 				}
 				tenths := map[time.Duration]int{}
 				for _, share := range shares[i] {
 					if share >= test.most || share%time.Second != 0 {
-						t.Errorf("begins %s after the slot, want less than %s", share, test.most)
+						t.Errorf("begins %s after the scheduled time, want less than %s", share, test.most)
 					}
 					tenths[share*10/test.most]++
 				}
@@ -121,9 +76,9 @@ func TestJitterHoldsBack(t *testing.T) {
 	plan.Schedule.Weekday, plan.Jitter = 1<<begin.Weekday(), 6*day
 	for _, lost := range []bool{false, true} {
 		s := newStage(t)
-		s.tick(plan)
+		s.runSchedule(plan)
 		s.now = begin.Add(7 * day)
-		run := s.run(s.tick(plan).Created[0])
+		run := s.run(s.runSchedule(plan).Created[0])
 		if run.State != backup.Queued || run.Due.Before(s.now.Add(day)) || !run.Start.Equal(run.Due) {
 			t.Fatalf("the test wants more than a day of jitter: %+v", run)
 		}
@@ -138,10 +93,10 @@ func TestJitterHoldsBack(t *testing.T) {
 		if lost {
 			for _, m := range s.storage.queue.Messages("execute") {
 				if !m.Visible.Equal(run.Due) {
-					t.Errorf("the wake-up comes at %s, want %s", m.Visible, run.Due)
+					t.Errorf("the step message comes at %s, want %s", m.Visible, run.Due)
 				}
 			}
-			// The first wake-up vanishes when it becomes visible.
+			// The first step message vanishes when it becomes visible.
 			s.now = run.Due
 			for _, m := range s.storage.queue.Receive("execute", 32, time.Minute) {
 				if err := s.storage.queue.Delete("execute", m.ID, m.Receipt); err != nil {
@@ -149,8 +104,8 @@ func TestJitterHoldsBack(t *testing.T) {
 				}
 			}
 			s.now = run.Due.Add(5 * time.Minute)
-			if r := s.tick(plan); r.Resent != 1 {
-				t.Errorf("the sweep did %+v", r)
+			if r := s.runSchedule(plan); r.Requeued != 1 {
+				t.Errorf("the rescuer did %+v", r)
 			}
 		}
 		s.finish()
@@ -161,14 +116,14 @@ func TestJitterHoldsBack(t *testing.T) {
 	}
 }
 
-// TestJitterSurvivesKills lets every call of the tick that makes a run with jitter fail.
+// TestJitterSurvivesKills lets every call of the timer run that makes a run with jitter fail.
 func TestJitterSurvivesKills(t *testing.T) {
 	plan := many(2)
 	plan.Jitter = 20 * time.Minute
 	for _, made := range []bool{false, true} {
 		for k := 1; ; k++ {
 			s := newStage(t)
-			s.tick(plan)
+			s.runSchedule(plan)
 			s.now = begin.Add(day)
 			s.storage.calls, s.storage.failAt, s.storage.made = 0, k, made
 			_, _ = s.engine.Schedule(t.Context(), []backup.Plan{plan})
@@ -183,11 +138,11 @@ func TestJitterSurvivesKills(t *testing.T) {
 			}
 			for range 40 {
 				s.now = s.now.Add(time.Minute)
-				s.tick(plan)
+				s.runSchedule(plan)
 				s.deliver()
 			}
 			s.finish()
-			if s.rows("run-") != 2 || s.rows("point-") != 2 || len(s.provider.begun) != 2 || len(s.gaps()) != 0 {
+			if s.rows("run-") != 2 || s.rows("point-") != 2 || len(s.provider.begun) != 2 || len(s.missedRuns()) != 0 {
 				t.Errorf("call %d fails (made: %v): %d runs, begun %q", k, made, s.rows("run-"), s.provider.begun)
 			}
 		}
@@ -200,14 +155,14 @@ func TestMissed(t *testing.T) {
 	plan.Window = 3 * time.Hour
 	t.Run("the target is busy all the while", func(t *testing.T) {
 		s := newStage(t)
-		s.tick(plan)
+		s.runSchedule(plan)
 		s.now = begin.Add(day)
 		s.provider.poll = func(backup.Attempt) (backup.Operation, error) {
 			return backup.Operation{Token: "token", Done: s.now.After(begin.Add(day + 4*time.Hour))}, nil
 		}
 		byHand := s.ask("request-1")
 		s.deliver()
-		id := s.tick(plan).Created[0]
+		id := s.runSchedule(plan).Created[0]
 		s.finish()
 		run := s.ended(id, backup.Missed, "Missed")
 		if late := run.Ended.Sub(begin.Add(day + 3*time.Hour)); late < 0 || late > 10*time.Minute {
@@ -222,9 +177,9 @@ func TestMissed(t *testing.T) {
 	})
 	t.Run("nobody took its message", func(t *testing.T) {
 		s := newStage(t)
-		s.tick(plan)
+		s.runSchedule(plan)
 		s.now = begin.Add(day)
-		id := s.tick(plan).Created[0]
+		id := s.runSchedule(plan).Created[0]
 		s.now = begin.Add(3 * day)
 		s.finish()
 		s.ended(id, backup.Missed, "Missed")
@@ -234,7 +189,7 @@ func TestMissed(t *testing.T) {
 	})
 	t.Run("with a lost start behind it, nobody knows", func(t *testing.T) {
 		s := newStage(t)
-		s.tick(plan)
+		s.runSchedule(plan)
 		s.now = begin.Add(day)
 		s.provider.begin = func(a backup.Attempt) (backup.Operation, error) {
 			if strings.HasSuffix(a.Artifact, ".1") {
@@ -242,14 +197,14 @@ func TestMissed(t *testing.T) {
 			}
 			return backup.Operation{}, fault(backup.Deferred, "ServiceLocked")
 		}
-		id := s.tick(plan).Created[0]
+		id := s.runSchedule(plan).Created[0]
 		s.finish()
 		s.ended(id, backup.Unknown, "Missed")
 	})
 }
 
-// TestTickDiesBeforeTheNextSlot: a tick dies while it makes the runs of a slot, and the next one comes after a further
-// slot. No slot is both missed and run, none is forgotten.
+// TestTickDiesBeforeTheNextSlot: a timer run dies while it makes the runs of a scheduled time, and the next one comes after a
+// further scheduled time. No scheduled time is both missed and run, none is forgotten.
 func TestTickDiesBeforeTheNextSlot(t *testing.T) {
 	plan := many(2)
 	completed := 0
@@ -258,7 +213,7 @@ func TestTickDiesBeforeTheNextSlot(t *testing.T) {
 		for _, made := range []bool{false, true} {
 			for k := 1; ; k++ {
 				s := newStage(t)
-				s.tick(plan)
+				s.runSchedule(plan)
 				s.now = begin.Add(day)
 				s.storage.calls, s.storage.failAt, s.storage.made = 0, k, made
 				_, _ = s.engine.Schedule(t.Context(), []backup.Plan{plan})
@@ -269,24 +224,24 @@ func TestTickDiesBeforeTheNextSlot(t *testing.T) {
 				runs := map[string]int{}
 				for range 2 {
 					s.now = s.now.Add(day)
-					s.tick(plan)
+					s.runSchedule(plan)
 					s.finish()
 				}
 				s.now = s.now.Add(time.Hour)
-				s.tick(plan)
+				s.runSchedule(plan)
 				for _, row := range s.storage.catalog.Rows() {
 					if strings.HasPrefix(row.Row, "run-") {
 						id := row.Partition + "-" + strings.TrimPrefix(row.Row, "run-")
-						runs[s.run(id).Slot.Format(time.DateOnly)]++
+						runs[s.run(id).ScheduledTime.Format(time.DateOnly)]++
 					}
 				}
 				first := begin.Add(day).Format(time.DateOnly)
-				switch gaps := s.gaps(); {
-				case len(gaps) == 0 && runs[first] == 2:
+				switch missedRuns := s.missedRuns(); {
+				case len(missedRuns) == 0 && runs[first] == 2:
 					completed++
-				case len(gaps) == 1 && runs[first] == 0 && gaps[0].Count == 1 && gaps[0].First.Equal(begin.Add(day)):
+				case len(missedRuns) == 1 && runs[first] == 0 && missedRuns[0].Count == 1 && missedRuns[0].First.Equal(begin.Add(day)):
 				default:
-					t.Errorf("%s: the runs are %v, the gaps %+v", what, runs, gaps)
+					t.Errorf("%s: the runs are %v, the missed periods %+v", what, runs, missedRuns)
 				}
 				if s.rows("inflight") != 0 {
 					t.Errorf("%s: %d entries are left", what, s.rows("inflight"))
@@ -295,12 +250,12 @@ func TestTickDiesBeforeTheNextSlot(t *testing.T) {
 		}
 	}
 	if completed == 0 {
-		t.Error("no tick died between a run and the watermark")
+		t.Error("no timer run died between a run and the checkpoint")
 	}
 }
 
-// TestTicksDieInTwoSlots: a tick dies among the runs of a slot, the tick after it among the runs of the next, and then that
-// slot's window ends. Each slot has all its runs, or lies in a gap.
+// TestTicksDieInTwoSlots: a timer run dies among the runs of a scheduled time, the timer run after it among the runs of the
+// next, and then that scheduled time's window ends. Each scheduled time has all its runs, or lies in a missed period.
 func TestTicksDieInTwoSlots(t *testing.T) {
 	plan := many(2)
 	plan.Window = time.Hour
@@ -309,7 +264,7 @@ func TestTicksDieInTwoSlots(t *testing.T) {
 		more := false
 		for second := 1; ; second++ {
 			s := newStage(t)
-			s.tick(plan)
+			s.runSchedule(plan)
 			dies := func(at time.Time, call int) (died bool) {
 				s.now, s.storage.calls, s.storage.failAt = at, 0, call
 				_, _ = s.engine.Schedule(t.Context(), []backup.Plan{plan})
@@ -321,12 +276,12 @@ func TestTicksDieInTwoSlots(t *testing.T) {
 				break
 			}
 			s.now = begin.Add(2*day + 2*time.Hour)
-			s.tick(plan)
+			s.runSchedule(plan)
 			s.finish()
 			got := s.fates()
-			for _, slot := range []time.Time{begin.Add(day), begin.Add(2 * day)} {
-				if got[slot] != "2 runs" && got[slot] != "a gap" {
-					t.Errorf("calls %d and %d fail: slot %s: %s", first, second, slot, got[slot])
+			for _, scheduledTime := range []time.Time{begin.Add(day), begin.Add(2 * day)} {
+				if got[scheduledTime] != "2 runs" && got[scheduledTime] != "a missed period" {
+					t.Errorf("calls %d and %d fail: scheduled time %s: %s", first, second, scheduledTime, got[scheduledTime])
 				}
 			}
 			if got[begin.Add(day)] == "2 runs" && got[begin.Add(2*day)] == "2 runs" {
@@ -338,18 +293,18 @@ func TestTicksDieInTwoSlots(t *testing.T) {
 		}
 	}
 	if both == 0 {
-		t.Error("no two ticks died between a run and the watermark")
+		t.Error("no two timer runs died between a run and the checkpoint")
 	}
 }
 
-// TestTickOvertakenByTheDead: a tick dies once it has noted that a slot is begun, and the next one had read the watermark before.
-// It makes the runs all the same.
+// TestTickOvertakenByTheDead: a timer run dies once it has noted that a scheduled time is begun, and the next one had read the
+// checkpoint before. It makes the runs all the same.
 func TestTickOvertakenByTheDead(t *testing.T) {
 	plan := many(2)
 	s := newStage(t)
-	s.tick(plan)
+	s.runSchedule(plan)
 	s.now = begin.Add(day)
-	const claim = 3 // the watermarks and the runs in flight are listed before
+	const claim = 3 // the checkpoints and the runs in flight are listed before
 	s.storage.calls = 0
 	s.storage.before = func(call int) {
 		if call != claim {
@@ -357,21 +312,21 @@ func TestTickOvertakenByTheDead(t *testing.T) {
 		}
 		s.storage.before, s.storage.calls, s.storage.failAt, s.storage.made = nil, 0, claim, true
 		if _, err := s.engine.Schedule(t.Context(), []backup.Plan{plan}); err == nil {
-			t.Error("the tick that notes the slot does not die")
+			t.Error("the timer run that notes the scheduled time does not die")
 		}
 		s.storage.failAt = 0
 	}
-	if report := s.tick(plan); len(report.Created) != 2 || s.rows("run-") != 2 || len(s.gaps()) != 0 {
-		t.Errorf("%d runs, gaps %+v", s.rows("run-"), s.gaps())
+	if report := s.runSchedule(plan); len(report.Created) != 2 || s.rows("run-") != 2 || len(s.missedRuns()) != 0 {
+		t.Errorf("%d runs, missed periods %+v", s.rows("run-"), s.missedRuns())
 	}
 	s.storage.calls, s.storage.writes = 0, 0
-	if s.tick(plan); s.storage.writes != 0 {
-		t.Errorf("the tick after it makes %d writes", s.storage.writes)
+	if s.runSchedule(plan); s.storage.writes != 0 {
+		t.Errorf("the timer run after it makes %d writes", s.storage.writes)
 	}
 }
 
-// TestTickDiesBeforeThePause lets every call fail of the tick that makes a slot's runs; the next one sees the plan
-// paused. Then the slot has all its runs, or it lies in the gap of the pause, but never both.
+// TestTickDiesBeforeThePause lets every call fail of the timer run that makes a scheduled time's runs; the next one sees the plan
+// paused. Then the scheduled time has all its runs, or it lies in the missed period of the pause, but never both.
 func TestTickDiesBeforeThePause(t *testing.T) {
 	going := many(2)
 	paused := going
@@ -380,7 +335,7 @@ func TestTickDiesBeforeThePause(t *testing.T) {
 	for _, made := range []bool{false, true} {
 		for k := 1; ; k++ {
 			s := newStage(t)
-			s.tick(going)
+			s.runSchedule(going)
 			s.now = begin.Add(day)
 			s.storage.calls, s.storage.failAt, s.storage.made = 0, k, made
 			_, _ = s.engine.Schedule(t.Context(), []backup.Plan{going})
@@ -389,87 +344,88 @@ func TestTickDiesBeforeThePause(t *testing.T) {
 			}
 			s.storage.failAt = 0
 			s.now = s.now.Add(time.Minute)
-			s.tick(paused)
+			s.runSchedule(paused)
 			s.finish()
 			s.now = begin.Add(2*day + time.Hour)
-			s.tick(going)
-			runs, gaps := s.rows("run-"), s.gaps()
+			s.runSchedule(going)
+			runs, missedRuns := s.rows("run-"), s.missedRuns()
 			switch {
-			case len(gaps) != 1 || gaps[0].Why != "paused by "+going.Name+" in plan.yaml":
-				t.Errorf("call %d fails (made: %v): gaps %+v", k, made, gaps)
-			case runs == 2 && gaps[0].Count == 1 && gaps[0].First.Equal(begin.Add(2*day)):
+			case len(missedRuns) != 1 || missedRuns[0].Why != "paused by "+going.Name+" in plan.yaml":
+				t.Errorf("call %d fails (made: %v): missed periods %+v", k, made, missedRuns)
+			case runs == 2 && missedRuns[0].Count == 1 && missedRuns[0].First.Equal(begin.Add(2*day)):
 				begun++
-			case runs == 0 && gaps[0].Count == 2 && gaps[0].First.Equal(begin.Add(day)):
+			case runs == 0 && missedRuns[0].Count == 2 && missedRuns[0].First.Equal(begin.Add(day)):
 			default:
-				t.Errorf("call %d fails (made: %v): %d runs, and the gap %+v", k, made, runs, gaps[0])
+				t.Errorf("call %d fails (made: %v): %d runs, and the missed period %+v", k, made, runs, missedRuns[0])
 			}
 		}
 	}
 	if begun == 0 {
-		t.Error("no tick died between a run and the watermark")
+		t.Error("no timer run died between a run and the checkpoint")
 	}
 }
 
-// TestPauseOvertakesTick: a tick is so slow with a slot's runs that another one notes a pause meanwhile, at any of its
-// calls. Then the slot has all its runs, or it lies in the gap of the pause.
+// TestPauseOvertakesTick: a timer run is so slow with a scheduled time's runs that another one notes a pause meanwhile, at any
+// of its calls. Then the scheduled time has all its runs, or it lies in the missed period of the pause.
 func TestPauseOvertakesTick(t *testing.T) {
 	going := many(2)
 	paused := going
 	paused.Paused = true
-	var runs, gaps int
+	var runs, missedRuns int
 	for k := 1; ; k++ {
 		s := newStage(t)
-		s.tick(going)
+		s.runSchedule(going)
 		s.now = begin.Add(day)
-		if !s.overtaken(going, k, func() { s.tick(paused) }) {
+		if !s.overtaken(going, k, func() { s.runSchedule(paused) }) {
 			break
 		}
 		s.finish()
 		s.now = begin.Add(2*day + time.Hour)
-		s.tick(paused)
-		s.tick(going)
+		s.runSchedule(paused)
+		s.runSchedule(going)
 		switch got := s.fates(); {
-		case got[begin.Add(day)] == "2 runs" && got[begin.Add(2*day)] == "a gap":
+		case got[begin.Add(day)] == "2 runs" && got[begin.Add(2*day)] == "a missed period":
 			runs++
-		case got[begin.Add(day)] == "a gap" && got[begin.Add(2*day)] == "a gap":
-			gaps++
+		case got[begin.Add(day)] == "a missed period" && got[begin.Add(2*day)] == "a missed period":
+			missedRuns++
 		default:
 			t.Errorf("overtaken at call %d: %v", k, got)
 		}
 	}
-	if runs == 0 || gaps == 0 {
-		t.Errorf("%d times runs, %d times a gap", runs, gaps)
+	if runs == 0 || missedRuns == 0 {
+		t.Errorf("%d times runs, %d times a missed period", runs, missedRuns)
 	}
 }
 
-// TestNextSlotOvertakesTick: a tick that catches up on a slot is very slow. Meanwhile the next slot comes due, or the window of
-// its own ends, and another tick deals with that, at any of its calls. Each slot has all its runs, or lies in a gap.
+// TestNextSlotOvertakesTick: a timer run that catches up on a scheduled time is very slow. Meanwhile the next scheduled time
+// comes due, or the window of its own ends, and another timer run deals with that, at any of its calls. Each scheduled time has
+// all its runs, or lies in a missed period.
 func TestNextSlotOvertakesTick(t *testing.T) {
 	for _, window := range []time.Duration{0, day - time.Minute} {
 		plan := many(2)
 		plan.Window = window
 		for k := 1; ; k++ {
 			s := newStage(t)
-			s.tick(plan)
+			s.runSchedule(plan)
 			s.now = begin.Add(2*day - 2*time.Minute)
-			if !s.overtaken(plan, k, func() { s.now = s.now.Add(2 * time.Minute); s.tick(plan) }) {
+			if !s.overtaken(plan, k, func() { s.now = s.now.Add(2 * time.Minute); s.runSchedule(plan) }) {
 				break
 			}
 			got := s.fates()
-			if first := got[begin.Add(day)]; first != "2 runs" && first != "a gap" || got[begin.Add(2*day)] != "2 runs" {
+			if first := got[begin.Add(day)]; first != "2 runs" && first != "a missed period" || got[begin.Add(2*day)] != "2 runs" {
 				t.Errorf("window %s, overtaken at call %d: %v", window, k, got)
 			}
 		}
 	}
 }
 
-// TestTargetsEditedAfterDeath: a tick dies at any of its calls, and before the next slot the plan loses the target whose runs are
-// made first. The slot has runs, or lies in a gap, but never both.
+// TestTargetsEditedAfterDeath: a timer run dies at any of its calls, and before the next scheduled time the plan loses the
+// target whose runs are made first. The scheduled time has runs, or lies in a missed period, but never both.
 func TestTargetsEditedAfterDeath(t *testing.T) {
 	for k := 1; ; k++ {
 		s := newStage(t)
 		plan := many(3)
-		s.tick(plan)
+		s.runSchedule(plan)
 		s.now, s.storage.calls, s.storage.failAt = begin.Add(day), 0, k
 		_, _ = s.engine.Schedule(t.Context(), []backup.Plan{plan})
 		if s.storage.calls < k {
@@ -477,18 +433,18 @@ func TestTargetsEditedAfterDeath(t *testing.T) {
 		}
 		plan.Targets = plan.Targets[1:]
 		s.now = begin.Add(2 * day)
-		s.tick(plan)
+		s.runSchedule(plan)
 		got := s.fates()
-		if first := got[begin.Add(day)]; first != "2 runs" && first != "3 runs" && first != "a gap" || got[begin.Add(2*day)] != "2 runs" {
+		if first := got[begin.Add(day)]; first != "2 runs" && first != "3 runs" && first != "a missed period" || got[begin.Add(2*day)] != "2 runs" {
 			t.Errorf("call %d fails: %v", k, got)
 		}
 	}
 }
 
-// overtaken makes a tick, one call at a time, and calls by before its call k; by may also move the clock. It returns false if the
-// tick has fewer calls.
+// overtaken makes a timer run, one call at a time, and calls by before its call k; by may also move the clock. It returns false
+// if the called has fewer calls.
 func (s *stage) overtaken(plan backup.Plan, k int, by func()) (reached bool) {
-	s.engine.Abreast = 1
+	s.engine.Parallelism = 1
 	s.storage.calls = 0
 	s.storage.before = func(call int) {
 		if call == k {
@@ -501,30 +457,30 @@ func (s *stage) overtaken(plan backup.Plan, k int, by func()) (reached bool) {
 	return reached
 }
 
-// fates says what became of each slot of a daily plan.
+// fates says what became of each scheduled time of a daily plan.
 func (s *stage) fates() map[time.Time]string {
 	made, is := map[time.Time]int{}, map[time.Time]string{}
 	for _, row := range s.storage.catalog.Rows() {
 		if rest, ok := strings.CutPrefix(row.Row, "run-"); ok {
-			made[s.run(row.Partition+"-"+rest).Slot]++
+			made[s.run(row.Partition+"-"+rest).ScheduledTime]++
 		}
 	}
-	for slot, n := range made {
-		is[slot] = fmt.Sprintf("%d runs", n)
+	for scheduledTime, n := range made {
+		is[scheduledTime] = fmt.Sprintf("%d runs", n)
 	}
-	for _, g := range s.gaps() {
-		for slot := g.First; !slot.After(g.Last); slot = slot.Add(day) {
-			if is[slot] != "" {
-				is[slot] += " and "
+	for _, g := range s.missedRuns() {
+		for scheduledTime := g.First; !scheduledTime.After(g.Last); scheduledTime = scheduledTime.Add(day) {
+			if is[scheduledTime] != "" {
+				is[scheduledTime] += " and "
 			}
-			is[slot] += "a gap"
+			is[scheduledTime] += "a missed period"
 		}
 	}
 	return is
 }
 
-// TestHaltSurvivesKills lets every call fail of the tick that first sees a pause, and of the tick that first sees its end, also
-// if the event about the gap cannot be sent for days.
+// TestHaltSurvivesKills lets every call fail of the timer run that first sees a pause, and of the timer run that first sees its
+// end, also if the event about the missed period cannot be sent for days.
 func TestHaltSurvivesKills(t *testing.T) {
 	going, paused := nightly(), nightly()
 	paused.Paused = true
@@ -532,7 +488,7 @@ func TestHaltSurvivesKills(t *testing.T) {
 		for _, made := range []bool{false, true} {
 			for k := 1; ; k++ {
 				s := newStage(t)
-				s.tick(going)
+				s.runSchedule(going)
 				fail := func(plan backup.Plan) {
 					s.storage.calls, s.storage.failAt, s.storage.made = 0, k, made
 					_, _ = s.engine.Schedule(t.Context(), []backup.Plan{plan})
@@ -543,9 +499,9 @@ func TestHaltSurvivesKills(t *testing.T) {
 				}
 				reached := s.storage.calls >= k
 				s.storage.failAt = 0
-				s.tick(paused)
+				s.runSchedule(paused)
 				s.now = begin.Add(5*day + time.Hour)
-				s.tick(paused)
+				s.runSchedule(paused)
 				if resumes {
 					fail(going)
 					reached = s.storage.calls >= k
@@ -562,9 +518,9 @@ func TestHaltSurvivesKills(t *testing.T) {
 					t.Errorf("call %d fails: the event cannot be sent, and nobody is told: %v", k, err)
 				}
 				s.storage.silent = false
-				s.tick() // also if the plan is gone by now
+				s.runSchedule() // also if the plan is gone by now
 				s.finish()
-				s.oneGap(5, begin.Add(day), begin.Add(5*day), "paused by nightly in plan.yaml")
+				s.oneMissedRuns(5, begin.Add(day), begin.Add(5*day), "paused by nightly in plan.yaml")
 				if s.rows("run-") != 1 || s.rows("point-") != 1 {
 					t.Errorf("call %d fails (made: %v): %d runs, want one, of day 6", k, made, s.rows("run-"))
 				}
@@ -573,30 +529,31 @@ func TestHaltSurvivesKills(t *testing.T) {
 	}
 }
 
-// TestReasonsOfGaps: slots that the app missed before a pause are not counted as paused, and one reason may follow another.
+// TestReasonsOfGaps: scheduled times that the app missed before a pause are not counted as paused, and one reason may follow
+// another.
 func TestReasonsOfGaps(t *testing.T) {
 	s := newStage(t)
 	plan := nightly()
-	s.tick(plan)
-	s.now = begin.Add(3*day + time.Hour) // no tick came; then the plan is paused
+	s.runSchedule(plan)
+	s.now = begin.Add(3*day + time.Hour) // no timer run came; then the plan is paused
 	plan.Paused = true
-	s.tick(plan)
-	s.oneGap(2, begin.Add(day), begin.Add(2*day), "nobody looked")
+	s.runSchedule(plan)
+	s.oneMissedRuns(2, begin.Add(day), begin.Add(2*day), "nobody looked")
 	s.now = begin.Add(5*day + time.Hour)
 	s.engine.Stopped = "stopped by LIFEBOAT_STOPPED"
-	s.tick(plan) // still paused: the stop changes nothing
+	s.runSchedule(plan) // still paused: the stop changes nothing
 	plan.Paused = false
-	s.tick(plan)
+	s.runSchedule(plan)
 	s.now = begin.Add(7*day + time.Hour)
 	s.engine.Stopped = ""
-	s.tick(plan)
+	s.runSchedule(plan)
 	var got []string
-	for _, g := range s.gaps() {
+	for _, g := range s.missedRuns() {
 		got = append(got, fmt.Sprintf("%d to %d: %s", g.First.Day()-begin.Day(), g.Last.Day()-begin.Day(), g.Why))
 	}
 	want := []string{"3 to 5: paused by nightly in plan.yaml", "6 to 7: stopped by LIFEBOAT_STOPPED"}
 	if len(got) != 3 || got[1] != want[0] || got[2] != want[1] {
-		t.Errorf("the gaps are %q, want %q after the first", got, want)
+		t.Errorf("the missed periods are %q, want %q after the first", got, want)
 	}
 	if s.rows("run-") != 0 {
 		t.Errorf("%d runs", s.rows("run-"))

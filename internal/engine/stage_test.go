@@ -136,14 +136,14 @@ func (s *storage) Apply(ctx context.Context, writes ...backup.Write) ([]string, 
 	return s.catalog.Apply(ctx, writes...)
 }
 
-func (s *storage) Wake(ctx context.Context, w backup.Wakeup, delay time.Duration) error {
+func (s *storage) SendStep(ctx context.Context, w backup.StepMessage, delay time.Duration) error {
 	if s.next(true) {
 		if s.made {
-			_ = s.queue.Wake(ctx, w, delay)
+			_ = s.queue.SendStep(ctx, w, delay)
 		}
 		return s.broken()
 	}
-	return s.queue.Wake(ctx, w, delay)
+	return s.queue.SendStep(ctx, w, delay)
 }
 
 func (s *storage) Requeue(ctx context.Context, queue string, message []byte, delay time.Duration) error {
@@ -394,8 +394,8 @@ func (s *stage) finish() {
 	s.t.Fatal("the messages never end")
 }
 
-// tick runs the timer once.
-func (s *stage) tick(plans ...backup.Plan) engine.ScheduleReport {
+// runSchedule run runs the timer once.
+func (s *stage) runSchedule(plans ...backup.Plan) engine.ScheduleReport {
 	s.t.Helper()
 	report, err := s.engine.Schedule(s.t.Context(), plans)
 	if err != nil {
@@ -411,7 +411,7 @@ func (s *stage) ended(id string, state backup.State, code string) backup.Run {
 	if run.State != state || run.Reason.Code != code {
 		s.t.Errorf("the run is %s (%+v), want %s (%s)", run.State, run.Reason, state, code)
 	}
-	if run.Owes || run.Ended.IsZero() || run.Token != "" || run.Owner != "" {
+	if run.Unpublished || run.Ended.IsZero() || run.Token != "" || run.Owner != "" {
 		s.t.Errorf("the run has loose ends: %+v", run)
 	}
 	var events []string
@@ -452,36 +452,36 @@ func (s *stage) rows(prefix string) (n int) {
 	return n
 }
 
-// gaps returns the rows about missed slots.
-func (s *stage) gaps() (gaps []schedule.Gap) {
+// missedRuns returns the rows about missed scheduled times.
+func (s *stage) missedRuns() (missedRuns []schedule.MissedRuns) {
 	s.t.Helper()
 	for _, row := range s.storage.catalog.Rows() {
-		if strings.HasPrefix(row.Row, "gap-") {
-			var g schedule.Gap
+		if strings.HasPrefix(row.Row, "schedule-missed-") {
+			var g schedule.MissedRuns
 			if err := json.Unmarshal(row.Body, &g); err != nil {
 				s.t.Fatal(err)
 			}
-			gaps = append(gaps, g)
+			missedRuns = append(missedRuns, g)
 		}
 	}
-	return gaps
+	return missedRuns
 }
 
-// oneGap checks that one gap was noted, and published at least once, always under the same ID.
-func (s *stage) oneGap(count int, first, last time.Time, why string) {
+// oneMissedRuns checks that one missed period was noted, and published at least once, always under the same ID.
+func (s *stage) oneMissedRuns(count int, first, last time.Time, why string) {
 	s.t.Helper()
-	gaps := s.gaps()
-	if len(gaps) != 1 {
-		s.t.Errorf("%d gaps, want one: %+v", len(gaps), gaps)
+	missedRuns := s.missedRuns()
+	if len(missedRuns) != 1 {
+		s.t.Errorf("%d missed periods, want one: %+v", len(missedRuns), missedRuns)
 		return
 	}
-	g := gaps[0]
+	g := missedRuns[0]
 	if g.Count != count || !g.First.Equal(first) || !g.Last.Equal(last) || !strings.Contains(g.Why, why) {
-		s.t.Errorf("the gap is %+v, want %d slots from %s to %s: %s", g, count, first, last, why)
+		s.t.Errorf("the missed period is %+v, want %d scheduled times from %s to %s: %s", g, count, first, last, why)
 	}
 	ids := map[string]string{}
 	for _, e := range s.storage.queue.Events() {
-		if e.Type == "lifeboat.slots.missed" {
+		if e.Type == "lifeboat.schedule.missed" {
 			ids[e.ID] = string(e.Data)
 		}
 	}

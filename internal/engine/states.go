@@ -20,9 +20,9 @@ const (
 	finishes   cause = "finishes"   // the service says that it is done
 	succeeds   cause = "succeeds"   // the artifact was verified
 	fails      cause = "fails"      // a final no
-	supersedes cause = "supersedes" // a later slot is due
+	supersedes cause = "supersedes" // a later scheduled time is due
 	refuses    cause = "refuses"    // the preflight said no
-	misses     cause = "misses"     // the window of its slot has passed
+	misses     cause = "misses"     // the window of its scheduled time has passed
 	loses      cause = "loses"      // the truth cannot be known
 	secures    cause = "secures"    // the safety backup of a restore was verified: the restore itself is next
 	restores   cause = "restores"   // the service says that the restore is done
@@ -37,7 +37,7 @@ type transition struct {
 }
 
 var transitions = []transition{
-	{[]backup.State{backup.Queued, backup.Waiting, backup.Starting, backup.Running}, begins, backup.Starting}, // Running if its operation lapsed
+	{[]backup.State{backup.Queued, backup.Waiting, backup.Starting, backup.Running}, begins, backup.Starting}, // Running if its operation expired
 	{[]backup.State{backup.Starting}, takesOver, backup.Starting},
 	{[]backup.State{backup.Starting}, accepts, backup.Running},
 	{[]backup.State{backup.Queued, backup.Waiting, backup.Starting}, postpones, backup.Waiting},

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/schedule"
 )
 
 func fault(kind backup.FaultKind, code string) *backup.Fault {
@@ -43,8 +44,8 @@ func TestRunSucceeds(t *testing.T) {
 	if s.rows("due") != 1 {
 		t.Errorf("%d entries tell when it expires", s.rows("due"))
 	}
-	if s.now = s.now.Add(10 * time.Minute); s.tick().Looked != 1 || s.rows("inflight") != 0 {
-		t.Errorf("the sweep leaves %d entries", s.rows("inflight"))
+	if s.now = s.now.Add(10 * time.Minute); s.runSchedule().Scanned != 1 || s.rows("inflight") != 0 {
+		t.Errorf("the rescuer leaves %d entries", s.rows("inflight"))
 	}
 }
 
@@ -256,8 +257,8 @@ func TestRunEnds(t *testing.T) {
 				}
 			},
 			check: func(t *testing.T, s *stage, run backup.Run) {
-				if s.provider.polls != 5 || !run.DeniedSince.IsZero() {
-					t.Errorf("%d polls, denied since %s", s.provider.polls, run.DeniedSince)
+				if s.provider.polls != 5 || !run.UnobservableSince.IsZero() {
+					t.Errorf("%d polls, denied since %s", s.provider.polls, run.UnobservableSince)
 				}
 			},
 		},
@@ -294,7 +295,7 @@ func TestRunEnds(t *testing.T) {
 				}
 			},
 			check: func(t *testing.T, _ *stage, run backup.Run) {
-				if took := run.Ended.Sub(run.DeniedSince); took < 45*time.Minute || took > 55*time.Minute {
+				if took := run.Ended.Sub(run.UnobservableSince); took < 45*time.Minute || took > 55*time.Minute {
 					t.Errorf("given up after %s", took)
 				}
 			},
@@ -455,7 +456,7 @@ func TestSuperseded(t *testing.T) {
 		fault error
 		state backup.State
 	}{
-		{"busy until the next slot", fault(backup.Deferred, "ServiceLocked"), backup.Superseded},
+		{"busy until the next scheduled time", fault(backup.Deferred, "ServiceLocked"), backup.Superseded},
 		{"with a lost start behind it, nobody knows", nil, backup.Unknown},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -467,17 +468,17 @@ func TestSuperseded(t *testing.T) {
 				return backup.Operation{}, fault(backup.Deferred, "ServiceLocked")
 			}
 			hourly := nightly()
-			hourly.Schedule.Hour = anyHour
-			s.tick(hourly) // the plan is new
+			hourly.Schedule.Hour = schedule.EveryHour
+			s.runSchedule(hourly) // the plan is new
 			s.now = begin.Add(time.Hour)
-			created := s.tick(hourly).Created
+			created := s.runSchedule(hourly).Created
 			if len(created) != 1 {
 				t.Fatalf("created %v", created)
 			}
 			s.finish()
 			run := s.ended(created[0], test.state, "Superseded")
 			if late := run.Ended.Sub(begin.Add(2 * time.Hour)); late < 0 || late > 10*time.Minute {
-				t.Errorf("it ended %s after the next slot", late)
+				t.Errorf("it ended %s after the next scheduled time", late)
 			}
 		})
 	}
@@ -566,24 +567,24 @@ func TestNoProvider(t *testing.T) {
 	s.ended(run.ID, backup.Failed, "NoProvider")
 }
 
-// TestWakeups: a wake-up that the run does not expect changes nothing.
+// TestWakeups: a step message that the run does not expect changes nothing.
 func TestWakeups(t *testing.T) {
 	for _, test := range []struct {
 		name   string
-		change func(w *backup.Wakeup)
+		change func(w *backup.StepMessage)
 		kept   bool
 	}{
-		{"lower", func(w *backup.Wakeup) { w.Number-- }, false},
-		{"another mark", func(w *backup.Wakeup) { w.Mark = "other" }, false},
-		{"higher", func(w *backup.Wakeup) { w.Number++ }, true},
-		{"higher with the same mark, and far", func(w *backup.Wakeup) { w.Number += 50 }, true},
+		{"lower", func(w *backup.StepMessage) { w.Sequence-- }, false},
+		{"another nonce", func(w *backup.StepMessage) { w.Nonce = "other" }, false},
+		{"higher", func(w *backup.StepMessage) { w.Sequence++ }, true},
+		{"higher with the same mark, and far", func(w *backup.StepMessage) { w.Sequence += 50 }, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := newStage(t)
 			run := s.ask("request-1")
 			s.deliver()
 			run = s.run(run.ID)
-			w := backup.Wakeup{Run: run.ID, Number: run.Wake, Mark: run.Mark}
+			w := backup.StepMessage{Run: run.ID, Sequence: run.Sequence, Nonce: run.Nonce}
 			test.change(&w)
 			body, err := json.Marshal(w)
 			if err != nil {
@@ -604,8 +605,8 @@ func TestWakeups(t *testing.T) {
 	}
 }
 
-// TestStepsAreRepeatable kills the run at every storage call, before and after it took effect, and lets messages and sweep bring
-// it to its end: one operation or a looked-for one, one point, no loose ends, and every event with the same ID.
+// TestStepsAreRepeatable kills the run at every storage call, before and after it took effect, and lets messages and rescuer
+// bring it to its end: one operation or a looked-for one, one point, no loose ends, and every event with the same ID.
 func TestStepsAreRepeatable(t *testing.T) {
 	for _, made := range []bool{false, true} {
 		for k := 1; ; k++ {
@@ -631,7 +632,7 @@ func TestStepsAreRepeatable(t *testing.T) {
 			if s.storage.calls < k {
 				break
 			}
-			if run = s.run(run.ID); run.State != backup.Succeeded || run.Owes || s.rows("lock") != 0 || s.rows("point-") != 1 ||
+			if run = s.run(run.ID); run.State != backup.Succeeded || run.Unpublished || s.rows("lock") != 0 || s.rows("point-") != 1 ||
 				s.rows("inflight") != 0 || len(s.provider.begun) != 1 {
 				t.Errorf("call %d fails (made: %v): %s, begun %q, %d entries", k, made, run.State, s.provider.begun, s.rows("inflight"))
 			}
@@ -723,8 +724,8 @@ func TestUnsettledServiceIsWaitedFor(t *testing.T) {
 	}
 }
 
-// TestEarlyWakeupsComeBackRarely: a wake-up that came too early, such as the stray one of a step that died, is put back until the
-// expected one is due, and then ever more rarely: each time storage may make two of it.
+// TestEarlyWakeupsComeBackRarely: a step message that came too early, such as the stray one of a step that died, is put back
+// until the expected one is due, and then ever more rarely: each time storage may make two of it.
 func TestEarlyWakeupsComeBackRarely(t *testing.T) {
 	for _, test := range []struct{ since, want time.Duration }{
 		{-10 * time.Minute, 10 * time.Minute},
@@ -736,7 +737,7 @@ func TestEarlyWakeupsComeBackRarely(t *testing.T) {
 		s := newStage(t)
 		run := s.ask("early")
 		s.now = run.Due.Add(test.since)
-		early := backup.Wakeup{Run: run.ID, Number: run.Wake + 1, Mark: "stray"}
+		early := backup.StepMessage{Run: run.ID, Sequence: run.Sequence + 1, Nonce: "stray"}
 		message, err := json.Marshal(early)
 		if err != nil {
 			t.Fatal(err)

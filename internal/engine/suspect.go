@@ -39,7 +39,7 @@ func (s *step) succeed(ctx context.Context, p backup.Point, files []backup.File)
 	writes := p.Insert(files)
 	for _, m := range made {
 		writes = append(writes, m.Replace())
-		s.owe(event.PointAccepted(m))
+		s.toOutbox(event.PointAccepted(m))
 	}
 	var why backup.Reason
 	if p.State == backup.Suspect {
@@ -48,7 +48,7 @@ func (s *step) succeed(ctx context.Context, p backup.Point, files []backup.File)
 	before := s.run
 	err = s.end(ctx, succeeds, why, writes...)
 	if errors.Is(err, errTaken) {
-		s.run, s.owed = before, nil
+		s.run, s.pending = before, nil
 		return s.end(ctx, loses, artifactTaken(p))
 	}
 	return err
@@ -67,8 +67,8 @@ var ErrPointGone = errors.New("there is nothing left to accept")
 // request. A live point stays as it is. It returns ErrNotFound if there is no recovery point with the ID, and ErrPointGone if
 // cleanup was faster.
 //
-// The run owes the event, as it owed the event of its end. The index entry comes first, so that the sweep sends it if this
-// process dies; the sweep must not look before the save, or it would drop the entry.
+// The event goes through the outbox, as the event of its end did. The index entry comes first, so that the rescuer sends it if
+// this process dies; the rescuer must not look before the save, or it would drop the entry.
 func (e *Engine) Accept(ctx context.Context, id, by, why string) (backup.Point, error) {
 	for {
 		read := e.Now()
@@ -84,7 +84,7 @@ func (e *Engine) Accept(ctx context.Context, id, by, why string) (backup.Point, 
 		switch p.State {
 		case backup.Live:
 			if run.State.Final() { // a safety backup's run may be under way
-				_ = s.settle(ctx) // if it still owes the event, this is one more chance
+				_ = s.settle(ctx) // if the event is still unpublished, this is one more chance
 			}
 			return p, nil
 		case backup.Suspect:
@@ -97,7 +97,7 @@ func (e *Engine) Accept(ctx context.Context, id, by, why string) (backup.Point, 
 			return backup.Point{}, fmt.Errorf("index the acceptance of recovery point %s: %w", id, err)
 		}
 		p.State, p.Accepted = backup.Live, backup.Acceptance{Time: now, By: by, Reason: why}
-		s.owe(event.PointAccepted(p))
+		s.toOutbox(event.PointAccepted(p))
 		err = s.save(ctx, p.Replace())
 		if errors.Is(err, errLost) {
 			continue // cleanup, another acceptance or the run's own event: read what it is now
@@ -105,7 +105,7 @@ func (e *Engine) Accept(ctx context.Context, id, by, why string) (backup.Point, 
 		if err != nil {
 			return backup.Point{}, err
 		}
-		_ = s.settle(ctx) // if it cannot be sent now, the sweep sends it
+		_ = s.settle(ctx) // if it cannot be sent now, the rescuer sends it
 		return p, nil
 	}
 }

@@ -4,109 +4,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"lifeboat/internal/backup"
 	"lifeboat/internal/engine"
-	"lifeboat/internal/retention"
 )
-
-// weighed reads recovery points, oldest first, an hour apart: "100" was never suspect, "10?" is suspect, "10!" was accepted,
-// "10x" was suspect and has expired, "100-" has expired.
-func weighed(text string) (points []backup.Point) {
-	for i, word := range strings.Fields(text) {
-		digits := strings.TrimRight(word, "?!x-")
-		size, err := strconv.ParseInt(digits, 10, 64)
-		if err != nil {
-			panic(err)
-		}
-		p := backup.Point{ID: word, State: backup.Live, Size: size, Created: begin.Add(time.Duration(i) * time.Hour)}
-		mark := word[len(digits):]
-		if mark != "" && mark != "-" {
-			p.Suspicion.Code = "SizeSuspect"
-		}
-		switch mark {
-		case "?":
-			p.State = backup.Suspect
-		case "!":
-			p.Accepted.Time = p.Created
-		case "x", "-":
-			p.State = backup.Expired
-		}
-		points = append(points, p)
-	}
-	return points
-}
-
-func TestWeigh(t *testing.T) {
-	for _, test := range []struct {
-		name   string
-		before string // oldest first
-		size   int64
-		live   bool
-		made   string // the points that become live, newest first
-		normal string // the size that the suspicion names
-	}{
-		{"the first", "", 1, true, "", ""},
-		{"two tell nothing", "100 100", 1, true, "", ""},
-		{"half", "100 100 100", 50, true, "", ""},
-		{"under half", "100 100 100", 49, false, "", "100"},
-		{"larger", "100 100 100", 1 << 40, true, "", ""},
-		{"the median, not the mean", "1 100 100 100 9999", 49, false, "", "100"},
-		{"the middle of an even number", "100 100 200 200", 74, false, "", "150"},
-		{"expired ones tell too", "100- 100- 100", 49, false, "", "100"},
-		{"the newest ten", "10 10 10 10 10 10 100 100 100 100 100 100 100 100 100 100", 49, false, "", "100"},
-		{"no more than ten", "100 100 100 100 100 100 10 10 10 10 10 10 10 10 10 10", 5, true, "", ""},
-		{"suspect ones tell nothing", "100 100 100 10? 1? 10? 1? 10? 1? 10? 1? 10? 1? 10? 1?", 20, false, "", "100"},
-		{"suspect ones that expired tell nothing", "100 100 100 10x 1x 10x 1x", 20, false, "", "100"},
-		{"neither do they count as three", "100 100 10?", 1, true, "", ""},
-		{"what was accepted is normal", "100 100 100 10!", 5, true, "", ""},
-		{"half of what was accepted", "100 100 100 10!", 4, false, "", "10"},
-		{"the newest acceptance", "100 100 100 10! 40! 100", 19, false, "", "40"},
-		{"a large one accepted does not raise what is normal", "100 100 100 900!", 50, true, "", ""},
-		{"three like it", "100 100 100 10? 12?", 14, true, "12? 10?", ""},
-		{"within a factor of two", "100 100 100 10? 20?", 20, true, "20? 10?", ""},
-		{"not within a factor of two", "100 100 100 10? 20?", 21, false, "", "100"},
-		{"two of the three alike", "100 100 100 10? 30?", 30, false, "", "100"},
-		{"only two", "100 100 100 10?", 10, false, "", "100"},
-		{"not on end", "100 100 100 10? 10? 100", 10, false, "", "100"},
-		{"a third after two that expired", "100 100 100 10x 10x", 10, true, "", ""},
-		{"a third after one that expired", "100 100 100 10x 11?", 10, true, "11?", ""},
-		{"the one after the three", "100 100 100 100 100 100 100 10! 11! 12!", 10, true, "", ""},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			before := weighed(test.before)
-			now := begin.Add(day)
-			fresh := backup.Point{ID: "new", State: backup.Live, Size: test.size, Created: now}
-			for range 2 {
-				p, made := retention.Weigh(fresh, before, now)
-				if (p.State == backup.Live) != test.live || !test.live && p.State != backup.Suspect {
-					t.Errorf("it is %s", p.State)
-				}
-				if !test.live && (p.Suspicion.Code != "SizeSuspect" || p.Suspicion.Hint == "" ||
-					!strings.Contains(p.Suspicion.Message, fmt.Sprintf("has %d bytes", test.size)) ||
-					!strings.Contains(p.Suspicion.Message, "of the "+test.normal+" that are normal")) {
-					t.Errorf("%+v", p.Suspicion)
-				}
-				var ids []string
-				for _, m := range made {
-					ids = append(ids, m.ID)
-					if m.State != backup.Live || m.Accepted.By != "run new" || !m.Accepted.Time.Equal(now) || m.Suspicion.Code == "" {
-						t.Errorf("made live: %+v", m)
-					}
-				}
-				if got := strings.Join(ids, " "); got != test.made {
-					t.Errorf("it makes %q live, want %q", got, test.made)
-				}
-				slices.Reverse(before) // the order does not matter
-			}
-		})
-	}
-}
 
 // sized makes a backup of the size by hand, a day after the last one, and returns the run's ID.
 func (s *stage) sized(size int64) string {
@@ -161,8 +65,8 @@ func (s *stage) told(id string) (n int, data map[string]any) {
 	return n, data
 }
 
-// tickUntilSettled lets messages and sweeps do everything that is left to do.
-func (s *stage) tickUntilSettled() {
+// timerUntilSettled lets messages and rescuers do everything that is left to do.
+func (s *stage) timerUntilSettled() {
 	s.t.Helper()
 	for range 20 {
 		s.finish()
@@ -214,7 +118,7 @@ func TestSuspect(t *testing.T) {
 		data["recoveryPoint"] != id || data["reason"] != "looked at it" || data["target"] != target {
 		t.Errorf("told %d times: %v", n, data)
 	}
-	s.tickUntilSettled()
+	s.timerUntilSettled()
 	if n, _ := s.told(id + ".accepted"); n != 1 || s.rows("inflight") != 0 {
 		t.Errorf("told %d times, %d entries are left", n, s.rows("inflight"))
 	}
@@ -293,20 +197,20 @@ func TestAcceptRacesCleanup(t *testing.T) {
 }
 
 // TestAcceptIsRepeatable: the process dies at each call of an acceptance, before and after it took effect. Then the request is
-// not repeated, or is repeated, or the sweep comes by before each call. Either nothing happened, or the point is live and that is
-// published.
+// not repeated, or is repeated, or the rescuer comes by before each call. Either nothing happened, or the point is live and
+// that is published.
 func TestAcceptIsRepeatable(t *testing.T) {
 	for _, then := range []string{"nothing", "asked again", "swept meanwhile"} {
 		for _, made := range []bool{false, true} {
 			for k := 1; ; k++ {
 				s, ids := suspicious(t, 1)
 				id := ids[3]
-				s.tickUntilSettled() // drops the index entry of the run itself
+				s.timerUntilSettled() // drops the index entry of the run itself
 				s.storage.calls, s.storage.failAt, s.storage.made = 0, k, made
 				if then == "swept meanwhile" {
-					sweeper := s.another(0)
-					sweeper.Catalog, sweeper.Queue = s.storage.catalog, s.storage.queue
-					s.storage.before = func(int) { _, _ = sweeper.Schedule(t.Context(), nil) }
+					rescuer := s.another(0)
+					rescuer.Catalog, rescuer.Queue = s.storage.catalog, s.storage.queue
+					s.storage.before = func(int) { _, _ = rescuer.Schedule(t.Context(), nil) }
 				}
 				_, err := s.engine.Accept(t.Context(), id, "invocation one", "")
 				if s.storage.calls < k {
@@ -318,10 +222,10 @@ func TestAcceptIsRepeatable(t *testing.T) {
 						t.Error(err)
 					}
 				}
-				s.tickUntilSettled()
+				s.timerUntilSettled()
 				n, _ := s.told(id + ".accepted")
 				if state := s.state(id); (state == backup.Live) != (n > 0) || n > 2 || err == nil && state != backup.Live ||
-					s.rows("inflight") != 0 || s.run(id).Owes {
+					s.rows("inflight") != 0 || s.run(id).Unpublished {
 					t.Errorf("call %d fails (made: %v), %s: %v, %s, told %d times, %d entries are left", k, made, then, err, state,
 						n, s.rows("inflight"))
 				}
@@ -338,7 +242,7 @@ func TestThreeLikeIt(t *testing.T) {
 			s, ids := suspicious(t, 2)
 			ids = append(ids, s.askSized(102).ID)
 			s.storage.calls, s.storage.failAt, s.storage.made = 0, k, made
-			s.tickUntilSettled()
+			s.timerUntilSettled()
 			if s.storage.calls < k {
 				break
 			}
@@ -352,7 +256,7 @@ func TestThreeLikeIt(t *testing.T) {
 					t.Errorf("call %d fails (made: %v): %s was told %d times: %v", k, made, event, n, data)
 				}
 			}
-			if run := s.run(ids[5]); run.Owes || run.Reason.Code != "" || s.rows("inflight") != 0 ||
+			if run := s.run(ids[5]); run.Unpublished || run.Reason.Code != "" || s.rows("inflight") != 0 ||
 				s.rows("lock") != 0 {
 				t.Errorf("call %d fails (made: %v): %+v, %d entries", k, made, run, s.rows("inflight"))
 			}
@@ -384,7 +288,7 @@ func TestThirdRacesAcceptance(t *testing.T) {
 		if !reached {
 			break
 		}
-		s.tickUntilSettled()
+		s.timerUntilSettled()
 		// Accepted before the save: its size is normal, and the third is no longer one of three.
 		got := s.states(ids[3:]...)
 		if got != "live live live" && got != "suspect live live" {

@@ -10,13 +10,13 @@ import (
 	"lifeboat/internal/health"
 )
 
-// ticked is the row in which the ticks of a timer note that they come. It stands between the row of the plan in force and the
-// watermarks, because each tick of the schedule and health read them anyway. Older versions take it for the watermark of a plan
-// without a name, and that changes nothing.
-type ticked struct {
-	// At is the time at which a tick came to its end, if it was noted; zero if none ever was.
+// timerRecord is the row in which the timer runs of a timer note that they come. It stands between the row of the active plan
+// and the checkpoints, because each timer run of the schedule and health read them anyway. Older versions take it for the
+// checkpoint of a plan without a name, and that changes nothing.
+type timerRecord struct {
+	// At is the time at which a timer run came to its end, if it was noted; zero if none ever was.
 	At time.Time `json:"At,omitzero"`
-	// Since is the time at which health first looked for a tick, while none had ever been noted.
+	// Since is the time at which health first looked for a timer run, while none had ever been noted.
 	Since time.Time `json:"Since,omitzero"`
 
 	backup.Carried
@@ -25,15 +25,15 @@ type ticked struct {
 	unread error
 }
 
-func decodeTicked(row backup.Row) ticked {
-	t, err := backup.Decode[ticked](row)
+func decodeTimer(row backup.Row) timerRecord {
+	t, err := backup.Decode[timerRecord](row)
 	t.etag, t.unread = row.ETag, err
 	return t
 }
 
 // at returns the time of the timer's last sign, or the time since which one is waited for; zero if neither is known. A time in
 // the future comes from a clock that was wrong.
-func (t ticked) at(now time.Time) time.Time {
+func (t timerRecord) at(now time.Time) time.Time {
 	at := t.At
 	if at.IsZero() {
 		at = t.Since
@@ -44,21 +44,21 @@ func (t ticked) at(now time.Time) time.Time {
 	return at
 }
 
-// note writes that a tick of the timer has come, unless one has within NoteEvery. If two ticks come at once, one of them writes
-// it; if a tick dies before, the next one does.
-func (e *Engine) note(ctx context.Context, timer string, was ticked, now time.Time) error {
+// note writes that a timer run of the timer has come, unless one has within NoteEvery. If two timer runs come at once, one of
+// them writes it; if a timer run dies before, the next one does.
+func (e *Engine) note(ctx context.Context, timer string, was timerRecord, now time.Time) error {
 	if !was.At.IsZero() && was.at(now).After(now.Add(-health.NoteEvery)) || was.unread != nil {
 		return was.unread
 	}
-	if err := e.saveTicked(ctx, timer, was, ticked{At: now, Carried: was.Carried}); err != nil {
-		return fmt.Errorf("note that the timer %s has ticked: %w", timer, err)
+	if err := e.saveTimer(ctx, timer, was, timerRecord{At: now, Carried: was.Carried}); err != nil {
+		return fmt.Errorf("note that the timer %s has ran: %w", timer, err)
 	}
 	return nil
 }
 
-// saveTicked replaces the row as it was read. If another process was faster, that is fine.
-func (e *Engine) saveTicked(ctx context.Context, timer string, was, is ticked) error {
-	write := backup.Write{Op: backup.Insert, Key: backup.TickedKey(timer), Body: backup.Encode(is)}
+// saveTimer replaces the row as it was read. If another process was faster, that is fine.
+func (e *Engine) saveTimer(ctx context.Context, timer string, was, is timerRecord) error {
+	write := backup.Write{Op: backup.Insert, Key: backup.TimerKey(timer), Body: backup.Encode(is)}
 	if was.etag != "" {
 		write.Op, write.ETag = backup.Replace, was.etag
 	}
@@ -73,30 +73,30 @@ const noteTime = 10 * time.Second
 func (e *Engine) noteCleanup(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteTime)
 	defer cancel()
-	row, now, err := e.Catalog.Get(ctx, backup.TickedKey("cleanup"))
+	row, now, err := e.Catalog.Get(ctx, backup.TimerKey("cleanup"))
 	if err != nil && !errors.Is(err, backup.ErrNotFound) {
-		return fmt.Errorf("read when cleanup last ticked: %w", err)
+		return fmt.Errorf("read when cleanup last ran: %w", err)
 	}
-	was := ticked{}
+	was := timerRecord{}
 	if err == nil {
-		was = decodeTicked(row)
+		was = decodeTimer(row)
 	}
 	return e.note(ctx, "cleanup", was, now)
 }
 
-// clockwork judges the timers by their rows. If a timer has never ticked, it writes since when one is waited for: nothing else
+// clockwork evaluates the timers by their rows. If a timer has never ran, it writes since when one is waited for: nothing else
 // would tell a new app from one whose timers never fire, since processes come and go. That is one write in an app's life.
-func (e *Engine) clockwork(ctx context.Context, rows map[string]ticked, now time.Time) health.Clockwork {
+func (e *Engine) clockwork(ctx context.Context, rows map[string]timerRecord, now time.Time) health.Clockwork {
 	c := health.Clockwork{Now: now}
 	for _, timer := range health.Timers {
-		row, tick := rows[timer.Name], e.Ticks[timer.Name]
+		row, called := rows[timer.Name], e.Timers[timer.Name]
 		since := row.at(now)
 		if since.IsZero() && row.unread == nil {
 			since, row.At = now, time.Time{}
 			// If it fails, the next look does it.
-			_ = e.saveTicked(ctx, timer.Name, row, ticked{Since: now, Carried: row.Carried})
+			_ = e.saveTimer(ctx, timer.Name, row, timerRecord{Since: now, Carried: row.Carried})
 		}
-		c.Timers = append(c.Timers, tick.Judge(timer.Name, row.At, since, timer.Patience, now, row.unread))
+		c.Timers = append(c.Timers, called.Evaluate(timer.Name, row.At, since, timer.Limit, now, row.unread))
 	}
 	return c
 }

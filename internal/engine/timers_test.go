@@ -13,17 +13,7 @@ import (
 	"lifeboat/internal/engine"
 	"lifeboat/internal/health"
 	"lifeboat/internal/plans"
-	"lifeboat/internal/schedule"
 )
-
-// ticks makes an NCRONTAB expression of these hours and minutes, in UTC.
-func ticks(hours, minutes, weekdays uint64) *schedule.Schedule {
-	const every = 1<<32 - 1
-	return &schedule.Schedule{Second: 1, Minute: minutes, Hour: hours, Day: every, Month: every, Weekday: weekdays, Zone: time.UTC}
-}
-
-// minutely is "0 * * * * *".
-var minutely = ticks(1<<24-1, 1<<60-1, 127)
 
 // timer returns the timer as health sees it.
 func (s *stage) timer(name string) health.TimerHealth {
@@ -55,7 +45,7 @@ func (s *stage) fire(timer string, e *engine.Engine) error {
 func (s *stage) note(timer string) (row backup.Row, at, since time.Time) {
 	s.t.Helper()
 	for _, r := range s.storage.catalog.Rows() {
-		if r.Key != (backup.Key{Partition: "schedule", Row: "last-tick-" + timer}) {
+		if r.Key != (backup.Key{Partition: "schedule", Row: "last-run-" + timer}) {
 			continue
 		}
 		var note struct{ At, Since time.Time }
@@ -67,8 +57,8 @@ func (s *stage) note(timer string) (row backup.Row, at, since time.Time) {
 	return row, at, since
 }
 
-// TestTicksAreNoted: each timer writes at most one note in five minutes, with any number of ticks and instances, and none is
-// older than that when the next tick has come to its end.
+// TestTicksAreNoted: each timer writes at most one note in five minutes, with any number of timer runs and instances, and none is
+// older than that when the next timer run has come to its end.
 func TestTicksAreNoted(t *testing.T) {
 	for _, timer := range []string{"schedule", "cleanup"} {
 		s := newStage(t)
@@ -109,7 +99,7 @@ func TestACleanupThatRanOutOfTimeIsNoted(t *testing.T) {
 	}
 }
 
-// TestTwoTicksNoteOnce: a tick that reads an old note, and is overtaken before it writes, leaves the other's alone.
+// TestTwoTicksNoteOnce: a timer run that reads an old note, and is overtaken before it writes, leaves the other's alone.
 func TestTwoTicksNoteOnce(t *testing.T) {
 	for _, timer := range []string{"schedule", "cleanup"} {
 		for _, first := range []bool{true, false} {
@@ -142,7 +132,7 @@ func TestTwoTicksNoteOnce(t *testing.T) {
 	}
 }
 
-// TestANoteThatFails: the tick says so, and the next one writes it, whether or not the first was made.
+// TestANoteThatFails: the timer run says so, and the next one writes it, whether or not the first was made.
 func TestANoteThatFails(t *testing.T) {
 	for _, timer := range []string{"schedule", "cleanup"} {
 		for _, made := range []bool{false, true} {
@@ -166,65 +156,44 @@ func TestANoteThatFails(t *testing.T) {
 	}
 }
 
-// TestASilentTimer: three ticks after the last noted one, but not before a quarter of an hour or an hour.
-func TestASilentTimer(t *testing.T) {
-	office := ticks(1<<19-1<<8, 1<<60-1, 62) // 0 * 8-18 * * 1-5
-	friday := time.Date(2026, 1, 16, 18, 57, 30, 0, time.UTC)
-	for _, c := range []struct {
-		name, timer string
-		tick        health.Tick
-		ticked      time.Time
-		// loud is the last instant at which the timer is not silent.
-		loud time.Time
-	}{
-		{"each minute", "schedule", health.Tick{Schedule: minutely}, begin, begin.Add(15 * time.Minute)},
-		{"each ten minutes", "schedule", health.Tick{Schedule: ticks(1<<24-1, 1|1<<10|1<<20|1<<30|1<<40|1<<50, 127)}, begin, begin.Add(30 * time.Minute)},
-		{"each five minutes", "schedule", health.Tick{Schedule: ticks(1<<24-1, 1|1<<5|1<<10|1<<15|1<<20|1<<25|1<<30|1<<35|1<<40|1<<45|1<<50|1<<55, 127)}, begin, begin.Add(15 * time.Minute)},
-		{"in office hours", "schedule", health.Tick{Schedule: office}, friday, time.Date(2026, 1, 19, 8, 2, 0, 0, time.UTC)},
-		{"a setting that cannot be read", "schedule", health.Tick{Setting: "LIFEBOAT_SCHEDULE_TICK", Wrong: errors.New("nonsense")}, begin, begin.Add(15 * time.Minute)},
-		{"cleanup each minute", "cleanup", health.Tick{Schedule: minutely}, begin, begin.Add(time.Hour)},
-		{"cleanup each day", "cleanup", health.Tick{Schedule: ticks(1, 1, 127)}, begin, time.Date(2026, 1, 18, 0, 0, 0, 0, time.UTC)},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			s := newStage(t)
-			s.engine.Ticks = map[string]health.Tick{c.timer: c.tick}
-			s.now = c.ticked
-			if err := s.fire(c.timer, s.engine); err != nil {
-				t.Fatal(err)
-			}
-			for s.now = c.ticked; !s.now.After(c.loud); s.now = s.now.Add(c.loud.Sub(c.ticked) / 8) {
-				if h := s.timer(c.timer); h.Silent || (h.Reason.Code == "TickUnreadable") != (c.tick.Wrong != nil) || (h.Reason.Code == "") == (c.tick.Wrong != nil) || !h.Last.Equal(c.ticked) || !h.Deadline.Equal(c.loud) {
-					t.Fatalf("at %s: %+v", s.now, h)
-				}
-			}
-			s.now = c.loud.Add(time.Second)
-			h := s.timer(c.timer)
-			if !h.Silent || h.Reason.Code != "TimerSilent" || !strings.Contains(h.Reason.Message, c.ticked.Format(time.RFC3339)) ||
-				!strings.HasPrefix(h.Reason.Hint, "First see that the app has the role Storage Blob Data Owner on its own storage account") {
-				t.Errorf("a second later: %+v", h)
-			}
-			if c.tick.Wrong != nil && !strings.Contains(h.Reason.Message, "the app setting LIFEBOAT_SCHEDULE_TICK cannot be read: nonsense") {
-				t.Errorf("what is wrong with the setting is not told: %+v", h)
-			}
-			if err := s.fire(c.timer, s.engine); err != nil {
-				t.Fatal(err)
-			}
-			if h := s.timer(c.timer); h.Silent || !h.Last.Equal(s.now) {
-				t.Errorf("it ticks again: %+v", h)
-			}
-		})
-	}
-	t.Run("no three ticks to wait for", func(t *testing.T) {
-		s := newStage(t)
-		never := *minutely
-		never.Day, never.Month = 1<<30, 1<<2
-		s.engine.Ticks = map[string]health.Tick{"schedule": {Schedule: &never}}
-		s.tick()
-		s.now = begin.AddDate(5, 0, 0)
-		if h := s.timer("schedule"); h.Silent || !h.Deadline.IsZero() {
-			t.Errorf("%+v", h)
+// TestATimerIsJudgedByItsOwnTicks: by the schedule in its own app setting, and by its own newest note.
+func TestATimerIsJudgedByItsOwnTicks(t *testing.T) {
+	s := newStage(t)
+	night := daily(time.UTC, 2, 30)
+	s.engine.Timers = map[string]health.TimerSchedule{"schedule": {Schedule: &night}, "cleanup": {Setting: "LIFEBOAT_CLEANUP_TIMER", Wrong: errors.New("nonsense")}}
+	for _, timer := range []string{"schedule", "cleanup"} {
+		if err := s.fire(timer, s.engine); err != nil {
+			t.Fatal(err)
 		}
-	})
+	}
+	for _, look := range []struct {
+		timer    string
+		after    time.Duration
+		deadline time.Duration
+		silent   bool
+		code     string
+	}{
+		{"schedule", 0, 3 * day, false, ""},
+		{"schedule", 3 * day, 3 * day, false, ""},
+		{"schedule", 3*day + time.Second, 3 * day, true, "TimerSilent"},
+		{"cleanup", 0, time.Hour, false, "TimerUnreadable"},
+		{"cleanup", time.Hour, time.Hour, false, "TimerUnreadable"},
+		{"cleanup", time.Hour + time.Second, time.Hour, true, "TimerSilent"},
+	} {
+		s.now = begin.Add(look.after)
+		if h := s.timer(look.timer); h.Silent != look.silent || h.Reason.Code != look.code || !h.Last.Equal(begin) || !h.Deadline.Equal(begin.Add(look.deadline)) {
+			t.Errorf("%s after %s: %+v", look.timer, look.after, h)
+		}
+	}
+	s.now = begin.Add(4 * day)
+	for _, timer := range []string{"schedule", "cleanup"} {
+		if err := s.fire(timer, s.engine); err != nil {
+			t.Fatal(err)
+		}
+		if h := s.timer(timer); h.Silent || !h.Last.Equal(s.now) {
+			t.Errorf("%s timer runs again: %+v", timer, h)
+		}
+	}
 }
 
 // TestATimerThatNeverTicked: a new app has its time, counted from the first look by any process; and then it is reported. Looks
@@ -244,22 +213,22 @@ func TestATimerThatNeverTicked(t *testing.T) {
 	}
 	s.now = begin.Add(15*time.Minute + time.Second)
 	s.engine = s.another(0)
-	if h := s.timer("schedule"); !h.Silent || !strings.Contains(h.Reason.Message, "no tick of the timer schedule has ever come") ||
+	if h := s.timer("schedule"); !h.Silent || !strings.Contains(h.Reason.Message, "no timer run of the timer schedule has ever come") ||
 		!strings.Contains(h.Reason.Hint, "Storage Blob Data Owner") {
 		t.Errorf("%+v", h)
 	}
 	if h := s.timer("cleanup"); h.Silent {
 		t.Errorf("cleanup has an hour: %+v", h)
 	}
-	s.tick()
+	s.runSchedule()
 	if h := s.timer("schedule"); h.Silent || !h.Last.Equal(s.now) {
-		t.Errorf("its first tick: %+v", h)
+		t.Errorf("its first timer run: %+v", h)
 	}
-	// A tick comes first, as in an app that had none of these notes: nothing is waited for.
+	// A timer run comes first, as in an app that had none of these notes: nothing is waited for.
 	s = newStage(t)
-	s.tick()
+	s.runSchedule()
 	if _, _, since := s.note("schedule"); s.timer("schedule").Silent || !since.IsZero() {
-		t.Error("the first tick is no sign")
+		t.Error("the first timer run is no sign")
 	}
 }
 
@@ -281,19 +250,19 @@ func TestTwoFirstLooks(t *testing.T) {
 	}
 }
 
-// TestANoteOfAClockThatWasWrong: a note from the future hides no silence, be it a tick or a look that finds it.
+// TestANoteOfAClockThatWasWrong: a note from the future hides no silence, be it a timer run or a look that finds it.
 func TestANoteOfAClockThatWasWrong(t *testing.T) {
 	s := newStage(t)
 	s.now = begin.AddDate(1, 0, 0)
-	s.tick()
+	s.runSchedule()
 	s.now = begin
-	s.tick()
+	s.runSchedule()
 	if _, at, _ := s.note("schedule"); !at.Equal(begin) {
-		t.Errorf("the tick leaves the note of %s", at)
+		t.Errorf("the timer run leaves the note of %s", at)
 	}
 	s = newStage(t)
 	s.now = begin.AddDate(1, 0, 0)
-	s.tick()
+	s.runSchedule()
 	s.now = begin
 	if h := s.timer("schedule"); h.Silent {
 		t.Errorf("at once: %+v", h)
@@ -321,10 +290,10 @@ func TestATickThatDoesNothingIsNone(t *testing.T) {
 func TestANoteThatCannotBeRead(t *testing.T) {
 	for _, timer := range []string{"schedule", "cleanup"} {
 		s := newStage(t)
-		key := backup.Key{Partition: "schedule", Row: "last-tick-" + timer}
+		key := backup.Key{Partition: "schedule", Row: "last-run-" + timer}
 		s.newer(key)
 		if err := s.fire(timer, s.engine); err == nil || !strings.Contains(err.Error(), key.Row) {
-			t.Errorf("the tick of %s: %v", timer, err)
+			t.Errorf("the timer run of %s: %v", timer, err)
 		}
 		s.now = begin.Add(day)
 		if h := s.timer(timer); h.Silent || h.Reason.Code != "RowUnreadable" || !strings.Contains(h.Reason.Message, key.Row) {
@@ -334,13 +303,13 @@ func TestANoteThatCannotBeRead(t *testing.T) {
 	}
 }
 
-// TestNotesKeepWhatANewerVersionAdded: this holds for a tick and for a look.
+// TestNotesKeepWhatANewerVersionAdded: this holds for a timer run and for a look.
 func TestNotesKeepWhatANewerVersionAdded(t *testing.T) {
 	for _, timer := range []string{"schedule", "cleanup"} {
 		for _, at := range []time.Time{begin.Add(-time.Hour), begin.Add(time.Hour)} {
 			s := newStage(t)
 			body := fmt.Sprintf(`{"At":%q,"OfANewerVersion":"kept?"}`, at.Format(time.RFC3339))
-			key := backup.Key{Partition: "schedule", Row: "last-tick-" + timer}
+			key := backup.Key{Partition: "schedule", Row: "last-run-" + timer}
 			if _, err := s.storage.catalog.Apply(t.Context(), backup.Write{Op: backup.Insert, Key: key, Body: json.RawMessage(body)}); err != nil {
 				t.Fatal(err)
 			}

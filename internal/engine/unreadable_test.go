@@ -57,7 +57,8 @@ func (s *stage) stays(key backup.Key) {
 	s.t.Errorf("row %s/%s is gone", key.Partition, key.Row)
 }
 
-// TestStepsKeepWhatANewerVersionAdded: a run, its recovery point, and the watermark of its plan, from the slot to the expiry.
+// TestStepsKeepWhatANewerVersionAdded: a run, its recovery point, and the checkpoint of its plan, from the scheduled time to
+// the expiry.
 func TestStepsKeepWhatANewerVersionAdded(t *testing.T) {
 	s := newStage(t)
 	plan := nightly()
@@ -85,21 +86,21 @@ func TestStepsKeepWhatANewerVersionAdded(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	s.tick(plan)
+	s.runSchedule(plan)
 	add("schedule", "plan-nightly")
 	s.now = begin.Add(day)
-	s.tick(plan)
-	kept("schedule", "plan-", "after its first slot")
+	s.runSchedule(plan)
+	kept("schedule", "plan-", "after its first scheduled time")
 	add("", "run-")
-	add("schedule", "judged-")
+	add("schedule", "evaluated-")
 	for s.step() {
 		kept("", "run-", "after a step")
 	}
 	add("", "point-")
 	s.now = begin.Add(2 * day)
-	s.tick(plan)
+	s.runSchedule(plan)
 	s.finish()
-	kept("schedule", "judged-", "after the next slot")
+	kept("schedule", "evaluated-", "after the next scheduled time")
 	s.now = begin.Add(40 * day)
 	s.cleanup()
 	first := s.storage.catalog.Rows()
@@ -212,16 +213,16 @@ func TestARestoreThatHasNotBegunMeetsANewerRow(t *testing.T) {
 	}
 }
 
-// TestARowOfThePlansThatCannotBeReadStopsItsPlanAlone: the tick names it, and goes on with the others.
+// TestARowOfThePlansThatCannotBeReadStopsItsPlanAlone: the timer run names it, and goes on with the others.
 func TestARowOfThePlansThatCannotBeReadStopsItsPlanAlone(t *testing.T) {
 	one, two := nightly(), nightly()
 	one.Name, two.Name, two.Targets = "one", "two", []string{target + "-two"}
 	both := []backup.Plan{one, two}
-	for row, made := range map[string]int{"plan-one": 1, "judged-one": 2, "last-tick-schedule": 2, "plan-note": 2, "line-note": 2, "permit-all.0000": 2, "inforce": 2} {
+	for row, made := range map[string]int{"plan-one": 1, "evaluated-one": 2, "last-run-schedule": 2, "plan-note": 2, "enqueued-note": 2, "permit-all.0000": 2, "active-plan": 2} {
 		t.Run(row, func(t *testing.T) {
 			s := newStage(t)
 			s.engine.Concurrency = 3
-			s.tick(both...)
+			s.runSchedule(both...)
 			key := backup.Key{Partition: "schedule", Row: row}
 			if row == "plan-note" { // a person's remark
 				s.putEntity(`{"PartitionKey":"schedule","RowKey":"plan-note","Text":"somebody's remark","Rating":4.5}`)
@@ -230,8 +231,8 @@ func TestARowOfThePlansThatCannotBeReadStopsItsPlanAlone(t *testing.T) {
 			}
 			s.now = begin.Add(day)
 			report, err := s.engine.Schedule(t.Context(), both)
-			quiet := strings.HasPrefix(row, "line-") || strings.HasPrefix(row, "permit-")
-			if len(report.Created) != made || (err == nil) != quiet && row != "line-note" || err != nil && !strings.Contains(err.Error(), row) {
+			quiet := strings.HasPrefix(row, "enqueued-") || strings.HasPrefix(row, "permit-")
+			if len(report.Created) != made || (err == nil) != quiet && row != "enqueued-note" || err != nil && !strings.Contains(err.Error(), row) {
 				t.Errorf("made %q, %v", report.Created, err)
 			}
 			s.finish()
@@ -242,7 +243,7 @@ func TestARowOfThePlansThatCannotBeReadStopsItsPlanAlone(t *testing.T) {
 			if err != nil || len(stands) != 2 || (stands[0].Reason.Code == "RowUnreadable") != (row == "plan-one") || stands[1].Status != health.Protected {
 				t.Errorf("%+v, %v", stands, err)
 			}
-			// A fortnight later the other is still judged, and the row is untouched.
+			// A fortnight later the other is still evaluated, and the row is untouched.
 			s.refuse()
 			for range 14 {
 				s.now = s.now.Add(day)
@@ -257,7 +258,7 @@ func TestARowOfThePlansThatCannotBeReadStopsItsPlanAlone(t *testing.T) {
 	}
 }
 
-// TestAnIndexEntryThatCannotBeReadHidesNoOther: neither from the sweep nor from cleanup. Both name it.
+// TestAnIndexEntryThatCannotBeReadHidesNoOther: neither from the rescuer nor from cleanup. Both name it.
 func TestAnIndexEntryThatCannotBeReadHidesNoOther(t *testing.T) {
 	s := newStage(t)
 	ids := s.points(3)
@@ -267,16 +268,16 @@ func TestAnIndexEntryThatCannotBeReadHidesNoOther(t *testing.T) {
 		t.Errorf("%s, failed: %v", s.state(ids[0]), report.Failed)
 	}
 	run := s.ask("lost")
-	for _, m := range s.storage.queue.Receive("execute", 32, time.Second) { // its first wake-up is lost
+	for _, m := range s.storage.queue.Receive("execute", 32, time.Second) { // its first step message is lost
 		if err := s.storage.queue.Delete("execute", m.ID, m.Receipt); err != nil {
 			t.Fatal(err)
 		}
 	}
 	s.newer(backup.Key{Partition: "inflight", Row: "20260101T000000Z-somebody"})
 	s.now = s.now.Add(time.Hour)
-	swept, err := s.engine.Schedule(t.Context(), nil)
-	if swept.Resent != 1 || err == nil || !strings.Contains(err.Error(), "20260101T000000Z-somebody") {
-		t.Errorf("%+v, %v", swept, err)
+	rescued, err := s.engine.Schedule(t.Context(), nil)
+	if rescued.Requeued != 1 || err == nil || !strings.Contains(err.Error(), "20260101T000000Z-somebody") {
+		t.Errorf("%+v, %v", rescued, err)
 	}
 	s.finish()
 	s.ended(run.ID, backup.Succeeded, "")

@@ -38,15 +38,15 @@ func TargetUnprotected(h health.TargetHealth) backup.Event {
 		last = &point{p.ID, p.Created, int64(h.Age.Seconds()), p.CopyOnly}
 	}
 	data := body(struct {
-		Target   string            `json:"target"`
-		Plan     string            `json:"plan"`
-		Status   health.Protection `json:"status"`
-		Since    time.Time         `json:"since"`
-		Reason   backup.Reason     `json:"reason"`
-		Verified *point            `json:"lastVerified,omitempty"`
-		Interval int64             `json:"intervalInSeconds"`
-		NextSlot time.Time         `json:"nextSlot,omitzero"`
-	}{h.Target, h.Plan, h.Status, h.Deadline, h.Reason, last, int64(h.Interval.Seconds()), h.NextSlot})
+		Target            string            `json:"target"`
+		Plan              string            `json:"plan"`
+		Status            health.Protection `json:"status"`
+		Since             time.Time         `json:"since"`
+		Reason            backup.Reason     `json:"reason"`
+		Verified          *point            `json:"lastVerified,omitempty"`
+		Interval          int64             `json:"intervalInSeconds"`
+		NextScheduledTime time.Time         `json:"nextScheduledTime,omitzero"`
+	}{h.Target, h.Plan, h.Status, h.Deadline, h.Reason, last, int64(h.Interval.Seconds()), h.NextScheduledTime})
 	return backup.Event{
 		ID: "unprotected-" + h.Plan + "." + h.AlertKey(), Type: "lifeboat.target.unprotected", Subject: h.Target,
 		Time: h.Deadline, Data: data,
@@ -71,22 +71,22 @@ func RunEnded(r backup.Run, copyOnly bool) backup.Event {
 		}
 	}
 	data := body(struct {
-		Run     string       `json:"run"`
-		State   backup.State `json:"state"`
-		Plan    string       `json:"plan"`
-		Target  string       `json:"target"`
-		Slot    time.Time    `json:"slot,omitzero"`
-		Request string       `json:"request,omitempty"`
-		Created time.Time    `json:"created"`
-		Ended   time.Time    `json:"ended"`
-		Point   string       `json:"recoveryPoint,omitempty"`
+		Run           string       `json:"run"`
+		State         backup.State `json:"state"`
+		Plan          string       `json:"plan"`
+		Target        string       `json:"target"`
+		ScheduledTime time.Time    `json:"scheduledTime,omitzero"`
+		Request       string       `json:"request,omitempty"`
+		Created       time.Time    `json:"created"`
+		Ended         time.Time    `json:"ended"`
+		Point         string       `json:"recoveryPoint,omitempty"`
 		// PointState is the state in which the run left the recovery point. Reason says why the point is suspect.
 		PointState backup.PointState `json:"recoveryPointState,omitempty"`
 		// CopyOnly: Azure can restore nothing from it.
 		CopyOnly bool          `json:"copyOnly,omitempty"`
 		Reason   backup.Reason `json:"reason,omitzero"`
 	}{
-		r.ID, r.State, r.Plan, r.Target, r.Slot, r.Request, r.Created, r.Ended, point, state, point != "" && copyOnly,
+		r.ID, r.State, r.Plan, r.Target, r.ScheduledTime, r.Request, r.Created, r.Ended, point, state, point != "" && copyOnly,
 		r.Reason,
 	})
 	return backup.Event{
@@ -142,8 +142,8 @@ func Restore(r backup.Run, kind string, at time.Time) []backup.Event {
 	}.AndTo(q.ReplyTo)
 }
 
-// SlotsMissed makes the event about a gap. Its ID is stable: it consists of the plan and the first slot.
-func SlotsMissed(g schedule.Gap) backup.Event {
+// ScheduleMissed makes the event about a missed period. Its ID is stable: it consists of the plan and the first scheduled time.
+func ScheduleMissed(g schedule.MissedRuns) backup.Event {
 	data := body(struct {
 		Plan  string    `json:"plan"`
 		First time.Time `json:"first"`
@@ -152,7 +152,7 @@ func SlotsMissed(g schedule.Gap) backup.Event {
 		Why   string    `json:"why"`
 	}{g.Plan, g.First, g.Last, g.Count, g.Why})
 	return backup.Event{
-		ID: "missed-" + g.Plan + "." + backup.TimeKey(g.First), Type: "lifeboat.slots.missed", Time: g.Found, Data: data,
+		ID: "missed-" + g.Plan + "." + backup.TimeKey(g.First), Type: "lifeboat.schedule.missed", Time: g.Found, Data: data,
 	}
 }
 
@@ -180,7 +180,7 @@ type PlanTurn struct {
 	Refused bool
 	// Reason says why the text is refused; "" if it is not.
 	Reason string
-	// LastGood and InForceSince are times at which Lifeboat found a text: the text that was in force before, and the text now in
+	// LastGood and InForceSince are times at which Lifeboat found a text: the text that was active before, and the text now in
 	// force.
 	LastGood, InForceSince time.Time
 	Found                  time.Time

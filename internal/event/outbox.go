@@ -11,7 +11,7 @@ import (
 
 // outgoing is a row of the outbox: an event that is still to be sent to one destination. Lifeboat writes it in the partition of
 // its subject, in the transaction that changes the subject. So no crash loses an event, and a queue that accepts none delays
-// nothing: the writer of the row tries to send once, and a tick sends the events that are left.
+// nothing: the writer of the row tries to send once, and a timer run sends the events that are left.
 type outgoing struct {
 	// To is the destination: the name of a queue.
 	To      string          `json:"To"`
@@ -22,8 +22,8 @@ type outgoing struct {
 	Data    json.RawMessage `json:"Data"`
 }
 
-// Owed returns the writes that put events into the outbox of a partition; a repeat writes the same.
-func Owed(partition string, events []backup.Event) []backup.Write {
+// OutboxWrites returns the writes that put events into the outbox of a partition; a repeat writes the same.
+func OutboxWrites(partition string, events []backup.Event) []backup.Write {
 	writes := make([]backup.Write, 0, len(events))
 	for _, e := range events {
 		body := backup.Encode(outgoing{To: e.Queue(), ID: e.ID, Type: e.Type, Subject: e.Subject, Time: e.Time, Data: e.Data})

@@ -3,6 +3,7 @@ package health
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,20 +28,15 @@ const (
 	Unprotected Protection = "unprotected"
 )
 
-// Severity orders protections: the worse, the higher.
+// Protections are all of them, from good to bad.
+var Protections = []Protection{Protected, Copied, Pending, Late, Unprotected}
+
+// Severity orders protections: the worse, the higher. An unknown one is as bad as the worst.
 func (p Protection) Severity() int {
-	switch p {
-	case Protected:
-		return 0
-	case Copied:
-		return 1
-	case Pending:
-		return 2
-	case Late:
-		return 3
-	default:
-		return 4
+	if i := slices.Index(Protections, p); i >= 0 {
+		return i
 	}
+	return len(Protections) - 1
 }
 
 // TargetHealth is the protection of one target by one plan, and the reason for it.
@@ -54,13 +50,13 @@ type TargetHealth struct {
 	Point *backup.Point
 	// Age is the age of Point; zero without one.
 	Age time.Duration
-	// Interval is the time between the plan's slots around Point, or around the plan's beginning without one. It is zero
-	// where the schedule has no slots there.
+	// Interval is the time between the plan's scheduled times around Point, or around the plan's beginning without one. It is
+	// zero where the schedule has no scheduled times there.
 	Interval time.Duration
 	// Deadline is the time at which the target turns Unprotected unless a newer point comes, or did so; zero if it never will.
 	Deadline time.Time
-	// NextSlot is the time of the plan's next run; zero while it makes none.
-	NextSlot time.Time
+	// NextScheduledTime is the time of the plan's next run; zero while it makes none.
+	NextScheduledTime time.Time
 	// LastRun is the newest run of the target, of any plan, under way or ended; nil if there is none.
 	LastRun *backup.Run
 }
@@ -71,15 +67,16 @@ type Snapshot struct {
 	Target string
 	// Since is the time at which the text that holds the plan came into force: the plan cannot have backed up a target before.
 	Since time.Time
-	// Dealt is the time up to which ticks have dealt with the plan's slots; zero if no tick has seen the plan.
+	// Dealt is the time up to which timer runs have dealt with the plan's scheduled times; zero if no timer run has seen the
+	// plan.
 	Dealt time.Time
-	// Halted says why the plan makes no runs, "" if it does.
-	Halted string
-	// Gap has the slots that were missed last; its Count is zero if none ever were.
-	Gap schedule.Gap
+	// Paused says why the plan makes no runs, "" if it does.
+	Paused string
+	// MissedRuns has the scheduled times that were missed last; its Count is zero if none ever were.
+	MissedRuns schedule.MissedRuns
 	// Unread says why a row of the plan or the target cannot be read, nil if every row that was read can be.
 	Unread error
-	// Refused says why the present plan.yaml is not in force, nil if it is.
+	// Refused says why the present plan.yaml is not active, nil if it is.
 	Refused error
 	// Points and Runs are the newest of the target, newest first.
 	Points []backup.Point
@@ -88,20 +85,16 @@ type Snapshot struct {
 
 // Evaluate says how well the target is protected now.
 //
-// It takes the two intervals of the slots around the point: from the slot before it to the second slot after it. So a plan for
-// working days is not late on a Sunday, and the next run has as long after its slot as the last one had.
+// It takes the two intervals of the scheduled times around the point: from the scheduled time before it to the second scheduled
+// time after it. So a plan for working days is not late on a Sunday, and the next run has as long after its scheduled time as
+// the last one had.
 func (s Snapshot) Evaluate(now time.Time) TargetHealth {
-	h := TargetHealth{Target: s.Target, Plan: s.Plan.Name}
-	for i, p := range s.Points {
-		if p.Live() && (h.Point == nil || p.Created.After(h.Point.Created)) {
-			h.Point = &s.Points[i]
-		}
-	}
+	h := TargetHealth{Target: s.Target, Plan: s.Plan.Name, Point: s.newest(backup.Point.Live)}
 	if len(s.Runs) > 0 {
 		h.LastRun = &s.Runs[0]
 	}
-	if s.Halted == "" {
-		h.NextSlot = s.Plan.Schedule.Next(now)
+	if s.Paused == "" {
+		h.NextScheduledTime = s.Plan.Schedule.Next(now)
 	}
 	from := s.began()
 	if h.Point != nil {
@@ -146,14 +139,16 @@ func (s Snapshot) began() time.Time {
 
 // why finds the most telling reason: what a person did, then what Azure said, then what the schedule did not do.
 func (s Snapshot) why(h TargetHealth, now time.Time) backup.Reason {
-	if s.Halted != "" {
-		return backup.NewReason("PlanHalted", "the plan makes no runs: it is "+s.Halted,
+	if s.Paused != "" {
+		return backup.NewReason("PlanPaused", "the plan makes no runs: it is "+s.Paused,
 			"Let it run again, or ask for a backup by hand.")
 	}
 	if s.Unread != nil {
 		return backup.UnreadableRow(s.Unread)
 	}
-	suspect := s.suspect(h.Point)
+	suspect := s.newest(func(p backup.Point) bool {
+		return p.State == backup.Suspect && (h.Point == nil || p.Created.After(h.Point.Created))
+	})
 	without := 0
 	var last *backup.Run
 	for i, r := range s.Runs {
@@ -167,13 +162,13 @@ func (s Snapshot) why(h TargetHealth, now time.Time) backup.Reason {
 			}
 		}
 	}
-	slot := s.Plan.Schedule.Next(s.Dealt)
+	scheduledTime := s.Plan.Schedule.Next(s.Dealt)
 	switch {
 	case s.Dealt.IsZero():
-		return backup.NewReason("PlanNotSeen", "no tick of the schedule has seen the plan yet",
-			"If this lasts longer than LIFEBOAT_SCHEDULE_TICK, "+blobRoleFirst+" Then see in the log whether the function schedule runs.")
-	case !slot.IsZero() && now.Sub(slot) > silence:
-		return backup.NewReason("ScheduleSilent", "the slot of "+slot.Format(time.RFC3339)+" came due, and no tick of the schedule "+
+		return backup.NewReason("PlanNotSeen", "no timer run of the schedule has seen the plan yet",
+			"If this lasts longer than LIFEBOAT_SCHEDULE_TIMER, "+blobRoleFirst+" Then see in the log whether the function schedule runs.")
+	case !scheduledTime.IsZero() && now.Sub(scheduledTime) > silence:
+		return backup.NewReason("ScheduleSilent", "the scheduled time of "+scheduledTime.Format(time.RFC3339)+" came due, and no timer run of the schedule "+
 			"has dealt with it", "First "+blobRoleFirst+" Then see in the log whether the function schedule runs, and what it says of the plan.")
 	case last != nil:
 		return last.Reason.Reword(last.Reason.Code, fmt.Sprintf("%s ended without a recovery point: %s (%s)",
@@ -188,11 +183,11 @@ func (s Snapshot) why(h TargetHealth, now time.Time) backup.Reason {
 			message += ": " + h.LastRun.Reason.Message
 		}
 		return h.LastRun.Reason.Reword("RunUnderWay", message, h.LastRun.Reason.Hint)
-	case s.Gap.Count > 0 && (h.Point == nil || s.Gap.Last.After(h.Point.Created)):
-		return backup.NewReason("SlotsMissed", fmt.Sprintf("no runs were made of %d slots from %s to %s: %s", s.Gap.Count,
-			s.Gap.First.UTC().Format(time.RFC3339), s.Gap.Last.UTC().Format(time.RFC3339), s.Gap.Why), "")
+	case s.MissedRuns.Count > 0 && (h.Point == nil || s.MissedRuns.Last.After(h.Point.Created)):
+		return backup.NewReason("ScheduleMissed", fmt.Sprintf("no runs were made of %d scheduled times from %s to %s: %s", s.MissedRuns.Count,
+			s.MissedRuns.First.UTC().Format(time.RFC3339), s.MissedRuns.Last.UTC().Format(time.RFC3339), s.MissedRuns.Why), "")
 	case s.Refused != nil:
-		return backup.NewReason("PlanRefused", "plan.yaml is refused, and the last good plan is in force: "+s.Refused.Error(),
+		return backup.NewReason("PlanRefused", "plan.yaml is refused, and the last good plan is active: "+s.Refused.Error(),
 			"Mend plan.yaml; lifeboat plan check says what is wrong.")
 	case h.Point == nil:
 		return backup.NewReason("NeverBackedUp", "the target has not been backed up yet", "")
@@ -200,12 +195,11 @@ func (s Snapshot) why(h TargetHealth, now time.Time) backup.Reason {
 	return backup.NewReason("NoRecoveryPoint", "no newer recovery point has been verified", "")
 }
 
-// suspect returns the newest suspect recovery point, if it is newer than the newest live one; else nil.
-func (s Snapshot) suspect(live *backup.Point) *backup.Point {
+// newest returns the newest of such recovery points; nil if there is none.
+func (s Snapshot) newest(such func(backup.Point) bool) *backup.Point {
 	var newest *backup.Point
 	for i, p := range s.Points {
-		newer := newest == nil || p.Created.After(newest.Created)
-		if p.State == backup.Suspect && newer && (live == nil || p.Created.After(live.Created)) {
+		if such(p) && (newest == nil || p.Created.After(newest.Created)) {
 			newest = &s.Points[i]
 		}
 	}
@@ -226,7 +220,7 @@ func runs(n, seen int) string {
 const (
 	// RecentRows is the number of a target's newest runs that health reads.
 	RecentRows = 10
-	// silence is the time after a slot within which a tick must have dealt with it: ten ticks of the default.
+	// silence is the time after a scheduled time within which a timer run must have dealt with it: ten timer runs of the default.
 	silence = 10 * time.Minute
 )
 

@@ -10,12 +10,12 @@ import (
 )
 
 // A timer that the host no longer calls causes no error and no log line: without a role on the storage account's blobs the host
-// runs, answers HTTP, and never fires a timer (measured with the host 4.1045, 2026-11). So the ticks of a timer note that they
-// came, in a row that health reads.
+// runs, answers HTTP, and never fires a timer (measured with the host 4.1045, 2026-11). So the timer runs of a timer note that
+// they came, in a row that health reads.
 
-// Tick is the schedule by which the host calls a timer's function.
-type Tick struct {
-	// Setting is the name of the app setting with the schedule, such as LIFEBOAT_SCHEDULE_TICK.
+// TimerSchedule is the schedule by which the host calls a timer's function.
+type TimerSchedule struct {
+	// Setting is the name of the app setting with the schedule, such as LIFEBOAT_SCHEDULE_TIMER.
 	Setting string
 	// Schedule is the schedule in the setting, in UTC; nil if that cannot be read.
 	Schedule *schedule.Schedule
@@ -27,13 +27,13 @@ type Tick struct {
 type TimerHealth struct {
 	// Timer is the name of its function.
 	Timer string
-	// Last is the newest noted tick, zero if there never was one. It may be up to NoteEvery older than the last tick.
+	// Last is the newest noted timer run, zero if there never was one. It may be up to NoteEvery older than the last timer run.
 	Last time.Time
-	// Deadline is the time at which the timer counts as silent unless a tick comes, or since which it does; zero if never.
+	// Deadline is the time at which the timer counts as silent unless a timer run comes, or since which it does; zero if never.
 	Deadline time.Time
-	// Silent tells that no tick came for so long that none is to be expected any more.
+	// Silent tells that no timer run came for so long that none is to be expected any more.
 	Silent bool
-	// Reason says why the timer is silent, or cannot be judged; otherwise it has no code.
+	// Reason says why the timer is silent, or cannot be evaluated; otherwise it has no code.
 	Reason backup.Reason
 }
 
@@ -43,32 +43,32 @@ type Clockwork struct {
 	Timers []TimerHealth
 }
 
-// Timers lists the functions that the host calls by time. One counts as silent after it missed three ticks, but not before
-// Patience has passed.
+// Timers lists the functions that the host calls by time. One counts as silent after it missed three timer runs, but not before
+// Limit has passed.
 var Timers = []struct {
-	Name     string
-	Patience time.Duration
+	Name  string
+	Limit time.Duration
 }{{"schedule", 15 * time.Minute}, {"cleanup", time.Hour}}
 
-// NoteEvery is the least time between two notes of a timer. An idle tick writes nothing else.
+// NoteEvery is the least time between two notes of a timer. An idle timer run writes nothing else.
 const NoteEvery = 5 * time.Minute
 
-// Judge says whether the timer is silent. The timer gave its last sign at the instant since, last is its last noted tick, and
-// unread says why the row of its ticks cannot be read, nil if it can.
-func (t Tick) Judge(timer string, last, since time.Time, patience time.Duration, now time.Time, unread error) TimerHealth {
+// Evaluate says whether the timer is silent. The timer gave its last sign at the instant since, last is its last noted timer
+// run, and unread says why the row of its timer runs cannot be read, nil if it can.
+func (t TimerSchedule) Evaluate(timer string, last, since time.Time, timeout time.Duration, now time.Time, unread error) TimerHealth {
 	h := TimerHealth{Timer: timer, Last: last}
 	if unread != nil {
 		h.Reason = backup.UnreadableRow(unread)
 		return h
 	}
-	h.Deadline = since.Add(patience)
+	h.Deadline = since.Add(timeout)
 	if t.Schedule != nil {
-		// A tick within NoteEvery of a note writes none, so three ticks count from that time on. Otherwise, if the last tick before a
-		// night without ticks wrote no note, the timer would count as silent all night.
+		// A timer run within NoteEvery of a note writes none, so three timer runs count from that time on. Otherwise, if the
+		// last timer run before a night without timer runs wrote no note, the timer would count as silent all night.
 		third := since.Add(NoteEvery - backup.Resolution)
 		for range 3 {
 			if third = t.Schedule.Next(third); third.IsZero() {
-				h.Deadline = third // there are no three ticks to wait for
+				h.Deadline = third // there are no three timer runs to wait for
 				return h
 			}
 		}
@@ -81,16 +81,16 @@ func (t Tick) Judge(timer string, last, since time.Time, patience time.Duration,
 	case h.Silent:
 		h.Reason = t.silent(timer, last, since)
 	case t.Wrong != nil:
-		h.Reason = backup.NewReason("TickUnreadable", t.wrong(), "The timer counts as silent "+patience.String()+" after its last tick.")
+		h.Reason = backup.NewReason("TimerUnreadable", t.wrong(), "The timer counts as silent "+timeout.String()+" after its last timer run.")
 	}
 	return h
 }
 
 // silent says why the timer counts as silent, and where to look first.
-func (t Tick) silent(timer string, last, since time.Time) backup.Reason {
-	message := fmt.Sprintf("no tick of the timer %s has come to its end since %s", timer, since.UTC().Format(time.RFC3339))
+func (t TimerSchedule) silent(timer string, last, since time.Time) backup.Reason {
+	message := fmt.Sprintf("no timer run of the timer %s has come to its end since %s", timer, since.UTC().Format(time.RFC3339))
 	if last.IsZero() {
-		message = fmt.Sprintf("no tick of the timer %s has ever come to its end; it has been waited for since %s", timer,
+		message = fmt.Sprintf("no timer run of the timer %s has ever come to its end; it has been waited for since %s", timer,
 			since.UTC().Format(time.RFC3339))
 	}
 	if t.Wrong != nil {
@@ -101,7 +101,7 @@ func (t Tick) silent(timer string, last, since time.Time) backup.Reason {
 		".Disabled must not.")
 }
 
-func (t Tick) wrong() string {
+func (t TimerSchedule) wrong() string {
 	return fmt.Sprintf("the app setting %s cannot be read: %v", t.Setting, t.Wrong)
 }
 

@@ -1,3 +1,4 @@
+// Package plans keeps the text of plan.yaml active: the newest good one.
 package plans
 
 import (
@@ -11,7 +12,7 @@ import (
 	"lifeboat/internal/event"
 )
 
-// Store says which plans are in force: the plans of plan.yaml, or, while that is broken, the last good ones from the catalog. Its
+// Store says which plans are active: the plans of plan.yaml, or, while that is broken, the last good ones from the catalog. Its
 // memory only saves requests: any number of processes may have a store on one catalog.
 type Store struct {
 	Catalog backup.Catalog
@@ -23,21 +24,21 @@ type Store struct {
 
 	mu sync.Mutex
 	// file is the text last read, kept the last good text loaded from the catalog, and head the row as last seen.
-	file, kept edition
+	file, kept revision
 	head       Head
 }
 
-// edition is a text of plan.yaml and its plans; err says why the text is refused.
-type edition struct {
+// revision is a text of plan.yaml and its plans; err says why the text is refused.
+type revision struct {
 	hash  string
 	text  []byte
 	plans []backup.Plan
 	err   error
 }
 
-// Head is the row that says which text is in force. It stands among the watermarks, because each tick reads them anyway.
+// Head is the row that says which text is active. It stands among the checkpoints, because each timer run reads them anyway.
 type Head struct {
-	// Hash is the hash of the text in force, under which the text is kept; empty if there never was a good one.
+	// Hash is the hash of the active text, under which the text is kept; empty if there never was a good one.
 	Hash string `json:"Hash,omitempty"`
 	// Since is the time at which Lifeboat found that plan.yaml has that text.
 	Since time.Time `json:"Since,omitzero"`
@@ -49,7 +50,7 @@ type Head struct {
 	backup.Carried
 }
 
-// ReadHead decodes the row of the text in force. It returns the zero value if there is no row.
+// ReadHead decodes the row of the active text. It returns the zero value if there is no row.
 func ReadHead(row backup.Row) (Head, error) {
 	if row.ETag == "" {
 		return Head{}, nil
@@ -62,17 +63,17 @@ type Active struct {
 	Plans []backup.Plan
 	// Since is the time at which Lifeboat found these plans in plan.yaml; zero if it did not ask the catalog.
 	Since time.Time
-	// Refused says why the present plan.yaml is not in force, a line for each fault; nil if it is in force.
+	// Refused says why the present plan.yaml is not active, a line for each fault; nil if it is active.
 	Refused error
-	// RefusedSince is the time at which a tick found that; zero if none has found it yet.
+	// RefusedSince is the time at which a timer run found that; zero if none has found it yet.
 	RefusedSince time.Time
 
 	// Hash is the hash of the text that holds the plans.
 	Hash string
 }
 
-// Current says which plans are in force, and changes nothing. If plan.yaml is broken and there is no last good plan, it returns
-// the error of plan.yaml.
+// Current says which plans are active, and changes nothing. If plan.yaml is broken and there is no last good plan, it returns
+// no plans and the error of plan.yaml.
 func (b *Store) Current(ctx context.Context) (Active, error) {
 	file := b.read(ctx)
 	if file.err == nil {
@@ -80,25 +81,28 @@ func (b *Store) Current(ctx context.Context) (Active, error) {
 	}
 	_, head, _, err := b.load(ctx)
 	if err != nil {
-		return Active{Refused: file.err}, fmt.Errorf("plan.yaml is refused: %w; which plan was in force: %w", file.err, err)
+		return Active{Refused: file.err}, fmt.Errorf("plan.yaml is refused: %w; which plan was active: %w", file.err, err)
 	}
 	return b.lastGood(ctx, head, file)
 }
 
-// Reconcile is Current for the tick of the schedule, and also saves the changes: it keeps a good text before the text is needed,
-// and publishes that a text is broken. It makes no request of its own if the text is good and already in force. The caller may
-// use the plans in spite of an error.
+// Reconcile is Current for the timer run of the schedule, and also saves the changes: it keeps a good text before the text is
+// needed, and publishes that a text is broken. It makes no request of its own if the text is good and already active. The
+// caller may use the plans in spite of an error.
 func (b *Store) Reconcile(ctx context.Context) (Active, error) {
 	file := b.read(ctx)
 	if file.err == nil {
-		head := b.seen()
+		b.mu.Lock()
+		head := b.head
+		b.mu.Unlock()
 		var err error
 		if !head.says(file) {
 			head, err = b.record(ctx, file)
 		}
 		return Active{Plans: file.plans, Since: head.Since, Hash: file.hash}, err
 	}
-	// The row counts, not what this process remembers: since its last tick another process may have put another plan in force.
+	// The row counts, not what this process remembers: since its last timer run another process may have made another plan
+	// active.
 	_, head, _, err := b.load(ctx)
 	if err != nil {
 		return Active{Refused: file.err}, errors.Join(file.err, err)
@@ -110,7 +114,7 @@ func (b *Store) Reconcile(ctx context.Context) (Active, error) {
 	return force, errors.Join(noPlan, err)
 }
 
-// Observe gives the store a tick's read of its head, so that it learns of other processes without a request of its own.
+// Observe gives the store a timer run's read of its head, so that it learns of other processes without a request of its own.
 func (b *Store) Observe(row backup.Row) {
 	head, err := ReadHead(row)
 	if err != nil {
@@ -121,14 +125,8 @@ func (b *Store) Observe(row backup.Row) {
 	b.head = head
 }
 
-func (b *Store) seen() Head {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.head
-}
-
 // says tells whether the head needs no change for this text of plan.yaml.
-func (h Head) says(file edition) bool {
+func (h Head) says(file revision) bool {
 	if file.err != nil {
 		return h.Refused == file.hash
 	}
@@ -136,17 +134,17 @@ func (h Head) says(file edition) bool {
 }
 
 // read reads plan.yaml. It does not parse the same text twice.
-func (b *Store) read(ctx context.Context) edition {
+func (b *Store) read(ctx context.Context) revision {
 	text, err := b.Read(ctx)
 	if err != nil {
-		return edition{hash: backup.Digest("unreadable\n"+err.Error(), 32), err: err}
+		return revision{hash: backup.Digest("unreadable\n"+err.Error(), 32), err: err}
 	}
 	hash := backup.Digest(string(text), 32)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.file.hash != hash {
 		plans, err := b.Parse(text)
-		b.file = edition{hash: hash, text: text, plans: plans, err: err}
+		b.file = revision{hash: hash, text: text, plans: plans, err: err}
 	}
 	return b.file
 }
@@ -158,16 +156,16 @@ func (b *Store) load(ctx context.Context) (backup.Row, Head, time.Time, error) {
 		return backup.Row{}, Head{}, now, nil
 	}
 	if err != nil {
-		return row, Head{}, now, fmt.Errorf("load the row of the plan in force: %w", err)
+		return row, Head{}, now, fmt.Errorf("load the row of the active plan: %w", err)
 	}
 	head, err := backup.Decode[Head](row)
 	return row, head, now, err
 }
 
-// record saves that the text of plan.yaml is in force, or refused, and returns the head. It keeps a good text first, then saves
-// the head together with the events, which the tick sends. After a crash in between, the next call repeats both, under the same
-// keys and IDs.
-func (b *Store) record(ctx context.Context, file edition) (Head, error) {
+// record saves that the text of plan.yaml is active, or refused, and returns the head. It keeps a good text first, then saves
+// the head together with the events, which the timer run sends. After a crash in between, the next call repeats both, under the
+// same keys and IDs.
+func (b *Store) record(ctx context.Context, file revision) (Head, error) {
 	row, head, now, err := b.load(ctx)
 	if err != nil {
 		return head, err
@@ -184,12 +182,12 @@ func (b *Store) record(ctx context.Context, file edition) (Head, error) {
 		if row.ETag != "" {
 			write.Op, write.ETag = backup.Replace, row.ETag
 		}
-		_, err := b.Catalog.Apply(ctx, append(event.Owed(backup.SchedulePartition, turned(head, next, now)), write)...)
+		_, err := b.Catalog.Apply(ctx, append(event.OutboxWrites(backup.SchedulePartition, turned(head, next, now)), write)...)
 		switch {
 		case errors.Is(err, backup.ErrExists), errors.Is(err, backup.ErrChanged), errors.Is(err, backup.ErrNotFound):
-			return head, nil // another tick was faster: the next one reads the row again
+			return head, nil // another timer run was faster: the next one reads the row again
 		case err != nil:
-			return head, fmt.Errorf("save which plan is in force: %w", err)
+			return head, fmt.Errorf("save which plan is active: %w", err)
 		}
 		head = next
 	}
@@ -214,7 +212,7 @@ func turned(was, is Head, now time.Time) []backup.Event {
 }
 
 // keep writes the text under its hash. A repeat writes the same.
-func (b *Store) keep(ctx context.Context, file edition) error {
+func (b *Store) keep(ctx context.Context, file revision) error {
 	var writes []backup.Write
 	for i, page := range backup.Pages(string(file.text)) {
 		writes = append(writes, backup.Write{Op: backup.Put, Key: backup.PlanTextKey(file.hash, i), Body: page})
@@ -225,8 +223,8 @@ func (b *Store) keep(ctx context.Context, file edition) error {
 	return nil
 }
 
-// lastGood returns the plans of the text that the head names. They are in force instead of the present plan.yaml.
-func (b *Store) lastGood(ctx context.Context, head Head, file edition) (Active, error) {
+// lastGood returns the plans of the text that the head names. They are active instead of the present plan.yaml.
+func (b *Store) lastGood(ctx context.Context, head Head, file revision) (Active, error) {
 	force := Active{Since: head.Since, Refused: file.err, Hash: head.Hash}
 	if head.Refused == file.hash {
 		force.RefusedSince = head.RefusedSince
@@ -252,18 +250,18 @@ func (b *Store) lastGood(ctx context.Context, head Head, file edition) (Active, 
 }
 
 // fetch reads a kept text from the catalog.
-func (b *Store) fetch(ctx context.Context, hash string) (edition, error) {
+func (b *Store) fetch(ctx context.Context, hash string) (revision, error) {
 	rows, _, err := b.Catalog.List(ctx, backup.PlanTextPartition, hash+"-", hash+".", 1000)
 	if err != nil {
-		return edition{}, fmt.Errorf("load its text: %w", err)
+		return revision{}, fmt.Errorf("load its text: %w", err)
 	}
 	kept, err := backup.JoinPages(rows)
 	if err != nil {
-		return edition{}, err
+		return revision{}, err
 	}
 	if backup.Digest(kept, 32) != hash {
-		return edition{}, fmt.Errorf("its text, the rows %s/%s-…, is not what was kept", backup.PlanTextPartition, hash)
+		return revision{}, fmt.Errorf("its text, the rows %s/%s-…, is not what was kept", backup.PlanTextPartition, hash)
 	}
 	plans, err := b.Parse([]byte(kept))
-	return edition{hash: hash, plans: plans, err: err}, err
+	return revision{hash: hash, plans: plans, err: err}, err
 }

@@ -35,7 +35,6 @@ func RestoresNothing(err error) *backup.Reason {
 }
 
 // Usable refuses a recovery point that is gone or only a copy, or is too old for its service.
-// old.
 func Usable(p backup.Point, service backup.Service, now time.Time) *backup.Reason {
 	const other = "Choose another recovery point."
 	switch p.State {

@@ -17,7 +17,8 @@ type Preview struct {
 	Hash string `json:"hash"`
 	// Made is the time of the preview.
 	Made time.Time `json:"createdDateTime"`
-	// Plan is the name of the plan that allows it, Target the service that was backed up, Destination the service to restore into.
+	// Plan is the name of the plan that allows it, Target the service that was backed up, Destination the service to restore
+	// into.
 	Plan        string             `json:"plan,omitempty"`
 	Target      string             `json:"target"`
 	Destination string             `json:"destination"`
@@ -37,8 +38,8 @@ type Preview struct {
 	Guards []Guard `json:"guards"`
 
 	Chosen backup.Point `json:"-"`
-	// Allowing is the plan that allows the restore. Among all such plans, agrees names one that wants a person to agree, and secures
-	// one with a safety backup; "" if none does.
+	// Allowing is the plan that allows the restore. Among all such plans, agrees names one that wants a person to agree, and
+	// secures one with a safety backup; "" if none does.
 	Allowing backup.Plan `json:"-"`
 	agrees   string      `json:"-"`
 	secures  string      `json:"-"`
@@ -60,20 +61,20 @@ type PreviewedPoint struct {
 // Guard is a question that a restore must answer before it changes anything.
 type Guard struct {
 	Name    string  `json:"name"`
-	Outcome Verdict `json:"outcome"`
+	Outcome Outcome `json:"outcome"`
 	// Reason says why the guard refused, what it warns of, or when it will be asked; nil if it passed.
 	Reason *backup.Reason `json:"reason,omitempty"`
 }
 
-// Verdict is the outcome of a Guard.
-type Verdict string
+// Outcome is the outcome of a Guard.
+type Outcome string
 
-// These are the verdicts. Later: only the restore itself can ask, and does so before it changes anything.
+// These are the outcomes of a guard. Later: only the restore itself can ask, and does so before it changes anything.
 const (
-	Passed  Verdict = "passed"
-	Warned  Verdict = "warning"
-	Stopped Verdict = "refused"
-	Later   Verdict = "later"
+	Passed  Outcome = "passed"
+	Warned  Outcome = "warning"
+	Stopped Outcome = "refused"
+	Later   Outcome = "later"
 )
 
 // Refusal says why the restore may not be made; nil if it may.

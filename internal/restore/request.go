@@ -2,6 +2,7 @@ package restore
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -12,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -70,20 +72,15 @@ type Request struct {
 	ReplyTo string
 	// Expires is the time limit for the start of the restore; zero: a day after the request was sent.
 	Expires time.Time
-	// Sent is the time at which the message was sent. It may have waited in the queue while the app was down; zero: just now. It is
-	// no part of the request: the same one may be sent again.
+	// Sent is the time at which the message was sent. It may have waited in the queue while the app was down; zero: just now.
+	// It is no part of the request: the same one may be sent again.
 	Sent time.Time `json:"-"`
 	// DryRun asks only for a preview of the restore. It does not use the ID up.
 	DryRun bool
 }
 
 // Destination is the service to restore into.
-func (q Request) Destination() string {
-	if q.Into == "" {
-		return q.Target
-	}
-	return q.Into
-}
+func (q Request) Destination() string { return cmp.Or(q.Into, q.Target) }
 
 // Until returns the time limit for the start of the restore.
 func (q Request) Until(now time.Time) time.Time {
@@ -157,37 +154,32 @@ func ParseRequest(message []byte, id string) (Request, error) {
 
 // requestInEvent reads the request in a CloudEvent. If the request has no ID or requester, the event's ID and source are used.
 func requestInEvent(event map[string]json.RawMessage) (Request, error) {
-	var e struct {
-		Version, ID, Source, ContentType, Base64 string
-	}
-	for _, attribute := range []struct {
-		name string
-		into *string
-	}{
-		{"specversion", &e.Version}, {"id", &e.ID}, {"source", &e.Source}, {"datacontenttype", &e.ContentType}, {"data_base64", &e.Base64},
-	} {
-		if raw, ok := event[attribute.name]; ok && json.Unmarshal(raw, attribute.into) != nil {
-			return Request{}, malformed(attribute.name, "an attribute of a CloudEvent is text")
+	e := map[string]string{}
+	for _, name := range []string{"specversion", "id", "source", "datacontenttype", "data_base64"} {
+		var text string
+		if raw, ok := event[name]; ok && json.Unmarshal(raw, &text) != nil {
+			return Request{}, malformed(name, "an attribute of a CloudEvent is text")
 		}
+		e[name] = text
 	}
 	q := Request{}
-	if isID(e.ID) {
-		q.ID = e.ID
+	if isID(e["id"]) {
+		q.ID = e["id"]
 	}
-	media, _, _ := strings.Cut(e.ContentType, ";")
+	media, _, _ := strings.Cut(e["datacontenttype"], ";")
 	data := []byte(event["data"])
 	switch {
-	case e.Version != "1.0":
-		return q, malformed("specversion", "%q is not the version 1.0 of CloudEvents", short(e.Version))
-	case e.ID == "" || e.Source == "":
+	case e["specversion"] != "1.0":
+		return q, malformed("specversion", "%q is not the version 1.0 of CloudEvents", short(e["specversion"]))
+	case e["id"] == "" || e["source"] == "":
 		return q, malformed("", "a CloudEvent has an id and a source")
 	case media != "" && !strings.EqualFold(strings.TrimSpace(media), "application/json"):
-		return q, malformed("datacontenttype", "%q is not application/json", short(e.ContentType))
-	case e.Base64 != "" && data != nil:
+		return q, malformed("datacontenttype", "%q is not application/json", short(e["datacontenttype"]))
+	case e["data_base64"] != "" && data != nil:
 		return q, malformed("data_base64", "the event has data as well")
-	case e.Base64 != "":
+	case e["data_base64"] != "":
 		var err error
-		if data, err = base64.StdEncoding.DecodeString(e.Base64); err != nil || !utf8.Valid(data) {
+		if data, err = base64.StdEncoding.DecodeString(e["data_base64"]); err != nil || !utf8.Valid(data) {
 			return q, malformed("data_base64", "it is not the base64 of text in UTF-8")
 		}
 		data = bytes.TrimPrefix(data, []byte("\ufeff")) // messages have a byte order mark
@@ -199,10 +191,10 @@ func requestInEvent(event map[string]json.RawMessage) (Request, error) {
 		return q, err
 	}
 	if _, ok := fields["id"]; !ok {
-		fields["id"] = backup.Encode(e.ID)
+		fields["id"] = backup.Encode(e["id"])
 	}
 	if _, ok := fields["requestedBy"]; !ok {
-		fields["requestedBy"] = backup.Encode(cut(e.Source, longestWords-1)) // a source may be longer, and was not chosen for Lifeboat
+		fields["requestedBy"] = backup.Encode(cut(e["source"], longestWords-1)) // a source may be longer, and was not chosen for Lifeboat
 	}
 	return request(fields)
 }
@@ -250,12 +242,16 @@ func cut(text string, n int) string {
 }
 
 // The forms of the names in a request: of queues (Azure's "Naming Queues and Metadata"), of keys (Key Vault's specification), and
-// of regions, such as westeurope.
+// of regions, such as westeurope. They are compiled at their first use, since a start of the program need not wait for them.
 var (
-	queueName  = regexp.MustCompile(`^([a-z0-9](-?[a-z0-9]){2,62}|[a-z0-9]-[a-z0-9])$`)
-	keyName    = regexp.MustCompile(`^[0-9A-Za-z-]{1,127}$`)
-	regionName = regexp.MustCompile(`^[a-z0-9]{2,60}$`)
+	queueName  = form(`^([a-z0-9](-?[a-z0-9]){2,62}|[a-z0-9]-[a-z0-9])$`)
+	keyName    = form(`^[0-9A-Za-z-]{1,127}$`)
+	regionName = form(`^[a-z0-9]{2,60}$`)
 )
+
+func form(of string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(of) })
+}
 
 const (
 	longestID    = 128
@@ -306,7 +302,7 @@ func request(fields map[string]json.RawMessage) (Request, error) {
 		q.ID = ""
 		fail(malformed("id", "a request needs an ID of 1 to %d characters, none of them unreadable", longestID))
 	}
-	if q.ReplyTo = texts["replyTo"]; q.ReplyTo != "" && !isQueue(q.ReplyTo) {
+	if q.ReplyTo = texts["replyTo"]; q.ReplyTo != "" && (len(q.ReplyTo) > 63 || !queueName().MatchString(q.ReplyTo)) {
 		q.ReplyTo = ""
 		fail(malformed("replyTo", "%q is no name of a queue: 3 to 63 lower-case letters, digits and single dashes", short(texts["replyTo"])))
 	}
@@ -321,12 +317,12 @@ func request(fields map[string]json.RawMessage) (Request, error) {
 	switch {
 	case q.Kind != backup.RestoreFull && q.Kind != backup.RestoreKey:
 		fail(malformed("kind", "%q is neither %s nor %s", short(string(q.Kind)), backup.RestoreFull, backup.RestoreKey))
-	case q.Kind == backup.RestoreKey && !keyName.MatchString(q.Key):
+	case q.Kind == backup.RestoreKey && !keyName().MatchString(q.Key):
 		fail(malformed("key", "a selective restore needs the name of the key: 1 to 127 letters, digits and dashes"))
 	case q.Kind == backup.RestoreFull && q.Key != "":
 		fail(malformed("key", "only a restore of the kind %s is of one key", backup.RestoreKey))
 	}
-	if q.Region != "" && !regionName.MatchString(q.Region) {
+	if q.Region != "" && !regionName().MatchString(q.Region) {
 		fail(malformed("restoreRegion", "%q is no name of an Azure region, such as westeurope", short(q.Region)))
 	}
 	for _, name := range []string{"requestedBy", "reason"} {
@@ -389,8 +385,6 @@ func isID(text string) bool {
 		return unicode.IsControl(r) || r == utf8.RuneError
 	})
 }
-
-func isQueue(name string) bool { return len(name) <= 63 && queueName.MatchString(name) }
 
 // DefaultRestoreTime is the time limit for starting a restore whose request has no `expires`. It counts from when the request was
 // sent.

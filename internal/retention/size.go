@@ -13,7 +13,8 @@ const (
 	// Trailing is the number of a target's newest trusted recovery points from which the normal size is computed. Fewer than
 	// leastTrailing give no normal size.
 	Trailing, leastTrailing = 10, 3
-	// alike is the number of successive points whose sizes become the new normal if they are within a factor of two of each other.
+	// alike is the number of successive points whose sizes become the new normal if they are within a factor of two of each
+	// other.
 	alike = 3
 )
 

@@ -10,14 +10,14 @@ import (
 	"testing"
 	"time"
 
-	"lifeboat/internal/config"
 	"lifeboat/internal/schedule"
 	"lifeboat/internal/tzdata"
 )
 
 // TestNextAgainstBruteForce reads the clocks of every minute around each day on which clocks change, from 2026 to 2040, and
-// around 200 other days, in ten zones, by two versions of the time zones. Each slot is after the last one, the clocks show then
-// what the expression says, and none is left out. LIFEBOAT_BRUTE is the number of expressions that each day is tried with.
+// around 200 other days, in ten zones, by two versions of the time zones. Each scheduled time is after the last one, the clocks
+// show then what the expression says, and none is left out. LIFEBOAT_BRUTE is the number of expressions that each day is tried
+// with.
 func TestNextAgainstBruteForce(t *testing.T) {
 	each := 1
 	if n, err := strconv.Atoi(os.Getenv("LIFEBOAT_BRUTE")); err == nil {
@@ -61,17 +61,17 @@ func TestNextAgainstBruteForce(t *testing.T) {
 						t.Fatal(err)
 					}
 					tried++
-					want := day.slots(e)
+					want := day.scheduledTimes(e)
 					var got []time.Time
 					last := day.begin.Add(-time.Nanosecond)
-					for slot := range config.Schedule(e, zone).After(last) {
-						if !slot.After(last) {
-							t.Fatalf("%s %q: %s follows %s", name, text, slot, last)
+					for scheduledTime := range e.In(zone).After(last) {
+						if !scheduledTime.After(last) {
+							t.Fatalf("%s %q: %s follows %s", name, text, scheduledTime, last)
 						}
-						if last = slot; !slot.Before(day.end) {
+						if last = scheduledTime; !scheduledTime.Before(day.end) {
 							break
 						}
-						got = append(got, slot)
+						got = append(got, scheduledTime)
 					}
 					if !slices.EqualFunc(got, want, time.Time.Equal) {
 						t.Fatalf("%s of %s, %q around %s:\n got %v\nwant %v", name, data.Version, text, noon.Format(time.DateOnly), got, want)
@@ -126,9 +126,9 @@ func readClocks(noon time.Time) clocks {
 	return c
 }
 
-// slots returns the slots of the expression from begin up to end.
-func (c clocks) slots(e schedule.Expression) []time.Time {
-	var slots []time.Time
+// scheduledTimes returns the scheduled times of the expression from begin up to end.
+func (c clocks) scheduledTimes(e schedule.Expression) []time.Time {
+	var scheduledTimes []time.Time
 	on := func(t time.Time) bool {
 		length := time.Date(t.Year(), t.Month()+1, 0, 0, 0, 0, 0, time.UTC).Day()
 		return e.Day>>t.Day()&1 == 1 && e.Month>>int(t.Month())&1 == 1 && e.Weekday>>int(t.Weekday())&1 == 1 &&
@@ -137,7 +137,7 @@ func (c clocks) slots(e schedule.Expression) []time.Time {
 	if e.Hour == 1<<24-1 { // elapsed time
 		for _, at := range c.minutes {
 			if on(at) {
-				slots = append(slots, at)
+				scheduledTimes = append(scheduledTimes, at)
 			}
 		}
 	} else {
@@ -153,11 +153,11 @@ func (c clocks) slots(e schedule.Expression) []time.Time {
 				}
 			}
 			if shown {
-				slots = append(slots, at)
+				scheduledTimes = append(scheduledTimes, at)
 			}
 		}
 	}
-	slices.SortFunc(slots, time.Time.Compare)
-	slots = slices.CompactFunc(slots, time.Time.Equal)
-	return slices.DeleteFunc(slots, func(at time.Time) bool { return at.Before(c.begin) || !at.Before(c.end) })
+	slices.SortFunc(scheduledTimes, time.Time.Compare)
+	scheduledTimes = slices.CompactFunc(scheduledTimes, time.Time.Equal)
+	return slices.DeleteFunc(scheduledTimes, func(at time.Time) bool { return at.Before(c.begin) || !at.Before(c.end) })
 }

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Intervals returns the time from the newest slot (at the instant or before it) to the first slot after the instant, and to the
-// second one. Both are zero if the schedule does not have these slots.
+// Intervals returns the time from the newest scheduled time (at the instant or before it) to the first scheduled time after the
+// instant, and to the second one. Both are zero if the schedule does not have these scheduled times.
 func (s Schedule) Intervals(at time.Time) (one, two time.Duration) {
 	first := s.Next(at)
 	if first.IsZero() {
@@ -18,14 +18,14 @@ func (s Schedule) Intervals(at time.Time) (one, two time.Duration) {
 	if second.IsZero() {
 		return 0, 0
 	}
-	// Search back by twice as much each time, so that few slots are counted.
+	// Search back by twice as much each time, so that few scheduled times are counted.
 	var before time.Time
 	for back := second.Sub(first); before.IsZero() && back < horizon*24*time.Hour; back *= 2 {
-		for slot := range s.After(at.Add(-back)) {
-			if slot.After(at) {
+		for scheduledTime := range s.After(at.Add(-back)) {
+			if scheduledTime.After(at) {
 				break
 			}
-			before = slot
+			before = scheduledTime
 		}
 	}
 	if before.IsZero() {
@@ -38,7 +38,8 @@ func (s Schedule) Intervals(at time.Time) (one, two time.Duration) {
 // and the day of the week must both match, as in the NCRONTAB of Azure Functions.
 type Schedule struct {
 	Second, Minute, Hour, Day, Month, Weekday uint64
-	// Last, above 0, allows only that number of days at the end of each month: 1 for the last day, 7 for a last Friday.
+	// Last, above 0, allows only that number of days at the end of each month: 1 for the last day (L), 7 for a last Friday
+	// (FRIL).
 	Last int
 	Zone *time.Location
 }
@@ -46,10 +47,10 @@ type Schedule struct {
 // EveryHour is the field Hour of a schedule that follows elapsed time.
 const EveryHour = 1<<24 - 1
 
-// horizon bounds the search for a slot: a 29 February can be eight years away.
+// horizon bounds the search for a scheduled time: a 29 February can be eight years away.
 const horizon = 9 * 366
 
-// Next returns the first slot after the instant, in UTC, or the zero time if there is none.
+// Next returns the first scheduled time after the instant, in UTC, or the zero time if there is none.
 func (s Schedule) Next(after time.Time) time.Time {
 	for t := range s.After(after) {
 		return t
@@ -57,11 +58,11 @@ func (s Schedule) Next(after time.Time) time.Time {
 	return time.Time{}
 }
 
-// After yields the slots after the instant, in UTC, oldest first, until there is none.
+// After yields the scheduled times after the instant, in UTC, oldest first, until there is none.
 //
-// With fixed hours every local time of a day is one instant, also on the days when clocks change. If the clock jumps over a time,
-// it counts by the old offset (02:30 becomes 03:30). If a time happens twice, the first one counts. With every hour ("*") slots
-// follow elapsed time.
+// With fixed hours every local time of a day is one instant, also on the days when clocks change. If the clock jumps over a
+// time, it counts by the old offset (02:30 becomes 03:30). If a time happens twice, the first one counts. With every hour ("*")
+// scheduled times follow elapsed time.
 func (s Schedule) After(after time.Time) iter.Seq[time.Time] {
 	return func(yield func(time.Time) bool) {
 		if s.Hour == EveryHour {
@@ -94,18 +95,15 @@ func (s Schedule) onDay(y int, m time.Month, d int, w time.Weekday) bool {
 		(s.Last == 0 || time.Date(y, m, d+s.Last, 0, 0, 0, 0, time.UTC).Month() != m)
 }
 
-// ofDay returns the slots of the local day, sorted: a slot in the hour that a clock jumps over may overtake later ones.
+// ofDay returns the scheduled times of the local day, sorted: a scheduled time in the hour that a clock jumps over may overtake
+// later ones.
 func (s Schedule) ofDay(y int, m time.Month, d int) []time.Time {
-	var slots []time.Time
-	for hour := range each(s.Hour) {
-		for minute := range each(s.Minute) {
-			for second := range each(s.Second) {
-				slots = append(slots, Instant(y, m, d, hour, minute, second, s.Zone))
-			}
-		}
+	var scheduledTimes []time.Time
+	for _, second := range s.clock() {
+		scheduledTimes = append(scheduledTimes, Instant(y, m, d, second/3600, second/60%60, second%60, s.Zone))
 	}
-	slices.SortFunc(slots, time.Time.Compare)
-	return slots
+	slices.SortFunc(scheduledTimes, time.Time.Compare)
+	return scheduledTimes
 }
 
 // nextElapsed steps through real time, by whole minutes where it can: every zone's offset is in whole minutes today.
@@ -128,7 +126,7 @@ func (s Schedule) nextElapsed(after time.Time) time.Time {
 }
 
 // each yields the numbers of the bits set, lowest first.
-func each(set uint64) func(func(int) bool) {
+func each(set uint64) iter.Seq[int] {
 	return func(yield func(int) bool) {
 		for ; set != 0; set &= set - 1 {
 			if !yield(bits.TrailingZeros64(set)) {
@@ -138,10 +136,13 @@ func each(set uint64) func(func(int) bool) {
 	}
 }
 
-// Widest returns the longest time between two successive slots, on clocks that never change; 0 if there are no two.
+// Widest returns the longest time between two successive scheduled times, on clocks that never change; 0 if there are no two.
 func (s Schedule) Widest() time.Duration {
-	first, last, within := s.clock()
-	widest := within
+	var widest time.Duration
+	times := s.clock()
+	for i := 1; i < len(times); i++ {
+		widest = max(widest, time.Duration(times[i]-times[i-1])*time.Second)
+	}
 	previous := -1
 	start := time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC) // a leap year
 	for n := range horizon {
@@ -149,30 +150,25 @@ func (s Schedule) Widest() time.Duration {
 			continue
 		}
 		if previous >= 0 {
-			widest = max(widest, time.Duration(n-previous)*24*time.Hour-last+first)
+			first, last := times[0], times[len(times)-1]
+			widest = max(widest, time.Duration((n-previous)*24*3600+first-last)*time.Second)
 		}
 		previous = n
 	}
 	return widest
 }
 
-// clock returns the first and the last time of day with a slot, and the longest time between two slots of a day.
-func (s Schedule) clock() (first, last, within time.Duration) {
-	at := time.Duration(-1)
+// clock returns the times of a day with a scheduled time, in seconds since midnight.
+func (s Schedule) clock() []int {
+	var all []int
 	for hour := range each(s.Hour) {
 		for minute := range each(s.Minute) {
 			for second := range each(s.Second) {
-				next := time.Duration(hour)*time.Hour + time.Duration(minute)*time.Minute + time.Duration(second)*time.Second
-				if at < 0 {
-					first = next
-				} else {
-					within = max(within, next-at)
-				}
-				at = next
+				all = append(all, hour*3600+minute*60+second)
 			}
 		}
 	}
-	return first, at, within
+	return all
 }
 
 // Instant returns the time at which the zone's clocks show the local time: the first one if they show it twice. If they never

@@ -44,7 +44,7 @@ func TestNext(t *testing.T) {
 		after, want string // want "" for none
 	}{
 		{"later today", daily(time.UTC, 2, 30), "2026-01-15T02:29:59Z", "2026-01-15T02:30:00Z"},
-		{"the slot itself is not after itself", daily(time.UTC, 2, 30), "2026-01-15T02:30:00Z", "2026-01-16T02:30:00Z"},
+		{"the scheduled time itself is not after itself", daily(time.UTC, 2, 30), "2026-01-15T02:30:00Z", "2026-01-16T02:30:00Z"},
 		{"a fraction of a second before", daily(time.UTC, 2, 30), "2026-01-15T02:29:59.9Z", "2026-01-15T02:30:00Z"},
 		{"over the end of the year", daily(time.UTC, 2, 30), "2026-12-31T03:00:00Z", "2027-01-01T02:30:00Z"},
 		{"a weekday", monday, "2026-01-15T00:00:00Z", "2026-01-19T06:00:00Z"},
@@ -125,7 +125,7 @@ func TestNextOncePerDay(t *testing.T) {
 	}
 }
 
-// TestNextHourly: "every hour" follows elapsed time, 24 slots on most days, 23 and 25 on two of them.
+// TestNextHourly: "every hour" follows elapsed time, 24 scheduled times on most days, 23 and 25 on two of them.
 func TestNextHourly(t *testing.T) {
 	for _, name := range []string{"UTC", "Europe/Zurich", "America/Santiago"} {
 		s := daily(zone(t, name), 0, 0)
@@ -180,4 +180,125 @@ func matches(s schedule.Schedule, t time.Time) bool {
 	has := func(set uint64, n int) bool { return set>>n&1 == 1 }
 	return has(s.Second, t.Second()) && has(s.Minute, t.Minute()) && has(s.Hour, t.Hour()) && has(s.Day, t.Day()) &&
 		has(s.Month, int(t.Month())) && has(s.Weekday, int(t.Weekday()))
+}
+
+// TestSlotsAreTheSameFromWhereverOneLooks: the next scheduled time after an instant is the same if the search begins long
+// before, also on the days when clocks change, on any local day of the zone.
+func TestSlotsAreTheSameFromWhereverOneLooks(t *testing.T) {
+	for name, changes := range map[string][]string{
+		"America/Nuuk":         {"2026-03-29", "2026-10-25"}, // 23:00 becomes 00:00 of the next day
+		"America/Scoresbysund": {"2026-03-29", "2026-10-25"},
+		"America/Santiago":     {"2026-04-05", "2026-09-06"}, // 00:00 becomes 01:00
+		"Africa/Cairo":         {"2026-04-24", "2026-10-30"},
+		"Asia/Beirut":          {"2026-03-29", "2026-10-25"},
+		"Europe/Zurich":        {"2026-03-29", "2026-10-25"},
+		"Australia/Lord_Howe":  {"2026-04-05", "2026-10-04"}, // by half an hour
+		"Pacific/Apia":         {"2011-12-30"},               // a day that never was
+		"Pacific/Kwajalein":    {"1993-08-21"},
+	} {
+		for _, change := range changes {
+			day, err := time.Parse(time.DateOnly, change)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, hour := range []int{0, 1, 2, 23} {
+				for _, minute := range []int{0, 30} {
+					s := daily(zone(t, name), hour, minute)
+					var scheduledTimes []time.Time
+					for scheduledTime := range s.After(day.AddDate(0, 0, -5)) {
+						if scheduledTimes = append(scheduledTimes, scheduledTime); scheduledTime.After(day.AddDate(0, 0, 5)) {
+							break
+						}
+					}
+					for at := day.Add(-18 * time.Hour); at.Before(day.Add(42 * time.Hour)); at = at.Add(15 * time.Minute) {
+						next := 0
+						for !scheduledTimes[next].After(at) {
+							next++
+						}
+						if got := s.Next(at); !got.Equal(scheduledTimes[next]) {
+							t.Fatalf("%02d:%02d in %s: after %s comes %s, and not %s", hour, minute, name, at, got, scheduledTimes[next])
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+// TestIntervals: both intervals count from the scheduled time at the instant or before it, to the two scheduled times behind it.
+func TestIntervals(t *testing.T) {
+	nightly, work, leap, never := daily(time.UTC, 2, 30), daily(time.UTC, 2, 30), daily(time.UTC, 2, 30), daily(time.UTC, 2, 30)
+	work.Weekday = 0b0111110
+	leap.Day, leap.Month = 1<<29, 1<<2
+	never.Day = 0
+	hourly := daily(zone(t, "Europe/Zurich"), 2, 30)
+	hourly.Hour = anyHour
+	for _, test := range []struct {
+		name     string
+		s        schedule.Schedule
+		at       string
+		one, two time.Duration
+	}{
+		{"at a scheduled time", nightly, "2026-01-16T02:30:00Z", day, 2 * day},
+		{"a second before it", nightly, "2026-01-16T02:29:59Z", day, 2 * day},
+		{"a second after it", nightly, "2026-01-16T02:30:01Z", day, 2 * day},
+		{"the far past", nightly, "0002-01-01T00:00:00Z", day, 2 * day},
+		{"the far future", nightly, "9000-01-01T00:00:00Z", day, 2 * day},
+		{"a second before Friday's", work, "2026-01-16T02:29:59Z", day, 4 * day},
+		{"over the weekend", work, "2026-01-16T02:30:00Z", 3 * day, 4 * day},
+		{"a second before Monday's", work, "2026-01-19T02:29:59Z", 3 * day, 4 * day},
+		{"at Monday's", work, "2026-01-19T02:30:00Z", day, 2 * day},
+		{"leap days", leap, "2024-02-29T02:30:00Z", 1461 * day, 2922 * day},
+		{"eight years without a leap day", leap, "2103-12-31T00:00:00Z", 2921 * day, 4382 * day},
+		{"the clocks jump", daily(zone(t, "Europe/Zurich"), 2, 30), "2026-03-28T12:00:00Z", day, 2*day - time.Hour},
+		{"an hour comes twice", daily(zone(t, "Europe/Zurich"), 2, 30), "2026-10-24T12:00:00Z", day, 2*day + time.Hour},
+		{"every hour, and the clocks jump", hourly, "2026-03-29T00:59:59Z", time.Hour, 2 * time.Hour},
+		{"no scheduled times", never, "2026-01-16T02:30:00Z", 0, 0},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			at, err := time.Parse(time.RFC3339, test.at)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if one, two := test.s.Intervals(at); one != test.one || two != test.two {
+				t.Errorf("%s and %s, want %s and %s", one, two, test.one, test.two)
+			}
+		})
+	}
+}
+
+// TestInstant: a local time is one instant, also beside and within the hours that the clocks skip or repeat.
+func TestInstant(t *testing.T) {
+	for _, test := range []struct{ zone, local, want string }{
+		{"UTC", "2026-01-15T02:30:00", "2026-01-15T02:30:00Z"},
+		{"UTC", "0001-01-01T00:00:00", "0001-01-01T00:00:00Z"},
+		{"Europe/Zurich", "2026-01-15T02:30:00", "2026-01-15T01:30:00Z"},
+		{"Europe/Zurich", "2026-03-29T01:59:59", "2026-03-29T00:59:59Z"},
+		{"Europe/Zurich", "2026-03-29T02:00:00", "2026-03-29T01:00:00Z"}, // never shown
+		{"Europe/Zurich", "2026-03-29T02:59:59", "2026-03-29T01:59:59Z"},
+		{"Europe/Zurich", "2026-03-29T03:00:00", "2026-03-29T01:00:00Z"},
+		{"Europe/Zurich", "2026-10-25T01:59:59", "2026-10-24T23:59:59Z"},
+		{"Europe/Zurich", "2026-10-25T02:00:00", "2026-10-25T00:00:00Z"}, // shown twice
+		{"Europe/Zurich", "2026-10-25T02:59:59", "2026-10-25T00:59:59Z"},
+		{"Europe/Zurich", "2026-10-25T03:00:00", "2026-10-25T02:00:00Z"},
+		{"Europe/Zurich", "9000-07-01T02:30:00", "9000-07-01T00:30:00Z"},
+		{"Australia/Lord_Howe", "2026-10-04T02:15:00", "2026-10-03T15:45:00Z"},
+		{"America/Santiago", "2026-09-06T00:00:00", "2026-09-06T04:00:00Z"},
+	} {
+		l, err := time.Parse("2006-01-02T15:04:05", test.local)
+		if err != nil {
+			t.Fatal(err)
+		}
+		z := zone(t, test.zone)
+		want, err := time.Parse(time.RFC3339, test.want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := schedule.Instant(l.Year(), l.Month(), l.Day(), l.Hour(), l.Minute(), l.Second(), z); !got.Equal(want) {
+			t.Errorf("%s in %s is %s, want %s", test.local, test.zone, got.UTC().Format(time.RFC3339), test.want)
+		}
+	}
+	if got := schedule.Instant(2026, time.January, 32, 0, 0, 0, time.UTC); !got.Equal(time.Date(2026, 2, 1, 0, 0, 0, 0, time.UTC)) {
+		t.Errorf("the day after the last of a month is %s", got)
+	}
 }

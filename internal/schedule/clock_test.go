@@ -6,13 +6,12 @@ import (
 	"time"
 	_ "time/tzdata" // the same zones wherever the tests run
 
-	"lifeboat/internal/config"
 	"lifeboat/internal/schedule"
 )
 
-// TestDaysWhenClocksChange holds the slots of a local day, and of the days beside it, in ten zones. Three kinds differ from Azure
-// Functions: there */15 2 comes once in a missing hour, consecutive hours come twice in a repeated one, and an hour that is cut
-// in half has a slot of its own.
+// TestDaysWhenClocksChange holds the scheduled times of a local day, and of the days beside it, in ten zones. Three kinds
+// differ from Azure Functions: there */15 2 comes once in a missing hour, consecutive hours come twice in a repeated one, and
+// an hour that is cut in half has a scheduled time of its own.
 func TestDaysWhenClocksChange(t *testing.T) {
 	for _, c := range []struct{ zone, text, after, want string }{
 		// Zurich: 2027-03-28 has no 02:00 to 03:00, 2027-10-31 has it twice.
@@ -58,14 +57,15 @@ func TestDaysWhenClocksChange(t *testing.T) {
 		{"Asia/Kathmandu", "30 2 * * *", "2027-03-27T12:00Z", "03-27T20:45 03-28T20:45"},
 		{"UTC", "30 2 * * *", "2027-03-27T12:00Z", "03-28T02:30 03-29T02:30"},
 	} {
-		got := strings.Join(slots(t, c.zone, c.text, c.after, strings.Count(c.want, " ")+1), " ")
+		got := strings.Join(scheduledTimes(t, c.zone, c.text, c.after, strings.Count(c.want, " ")+1), " ")
 		if got != c.want {
 			t.Errorf("%s %q after %s:\n got %s\nwant %s", c.zone, c.text, c.after, got, c.want)
 		}
 	}
 }
 
-// TestSlotsADay counts the slots of a local day in Zurich: fixed hours have the usual number, every hour follows elapsed time.
+// TestSlotsADay counts the scheduled times of a local day in Zurich: fixed hours have the usual number, every hour follows
+// elapsed time.
 func TestSlotsADay(t *testing.T) {
 	for text, want := range map[string][3]int{ // on an ordinary day, in spring, in autumn
 		"30 2 * * *": {1, 1, 1}, "*/15 2 * * *": {4, 4, 4}, "0 */2 * * *": {12, 12, 12}, "0 * * * *": {24, 23, 25},
@@ -82,21 +82,21 @@ func TestSlotsADay(t *testing.T) {
 				t.Fatal(err)
 			}
 			n := 0
-			for at := range config.Schedule(e, zurich).After(begin.Add(-time.Second)) {
+			for at := range e.In(zurich).After(begin.Add(-time.Second)) {
 				if !at.Before(begin.AddDate(0, 0, 1)) {
 					break
 				}
 				n++
 			}
 			if n != want[i] {
-				t.Errorf("%q has %d slots on %s, want %d", text, n, day, want[i])
+				t.Errorf("%q has %d scheduled times on %s, want %d", text, n, day, want[i])
 			}
 		}
 	}
 }
 
-// slots returns the next n, in UTC.
-func slots(t *testing.T, zoneName, text, after string, n int) []string {
+// scheduledTimes returns the next n, in UTC.
+func scheduledTimes(t *testing.T, zoneName, text, after string, n int) []string {
 	t.Helper()
 	at, err := time.Parse("2006-01-02T15:04Z", after)
 	if err != nil {
@@ -107,8 +107,8 @@ func slots(t *testing.T, zoneName, text, after string, n int) []string {
 		t.Fatal(err)
 	}
 	var texts []string
-	for slot := range config.Schedule(e, zone(t, zoneName)).After(at) {
-		if texts = append(texts, slot.Format("01-02T15:04")); len(texts) == n {
+	for scheduledTime := range e.In(zone(t, zoneName)).After(at) {
+		if texts = append(texts, scheduledTime.Format("01-02T15:04")); len(texts) == n {
 			break
 		}
 	}

@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"lifeboat/internal/config"
 	"lifeboat/internal/schedule"
 )
 
@@ -25,7 +24,7 @@ func said(expression string) string {
 	var times []string
 	at := firstDay
 	for range 3 {
-		at = config.Schedule(e, time.UTC).Next(at)
+		at = e.In(time.UTC).Next(at)
 		times = append(times, at.Format("2006-01-02T15:04:05"))
 	}
 	return strings.Join(times, " ")

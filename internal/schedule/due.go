@@ -4,8 +4,8 @@ import (
 	"time"
 )
 
-// Gap has slots of one plan that came due without runs, and will never have any. It is a row of the catalog.
-type Gap struct {
+// MissedRuns has scheduled times of one plan that came due without runs, and will never have any. It is a row of the catalog.
+type MissedRuns struct {
 	Plan  string    `json:"Plan"`
 	First time.Time `json:"First"`
 	Last  time.Time `json:"Last"`
@@ -16,25 +16,25 @@ type Gap struct {
 	Found time.Time `json:"Found"`
 }
 
-// add counts a slot, later than those before.
-func (g *Gap) add(slot time.Time) {
+// add counts a scheduled time, later than those before.
+func (g *MissedRuns) add(scheduledTime time.Time) {
 	if g.Count++; g.Count == 1 {
-		g.First = slot
+		g.First = scheduledTime
 	}
-	g.Last = slot
+	g.Last = scheduledTime
 }
 
-// Due divides the slots after the watermark up to now: the newest is to become runs if its window is still open (or the zero
-// time), and the others were missed. A window of zero lasts until the next slot.
-func (s Schedule) Due(watermark, now time.Time, window time.Duration) (newest time.Time, missed Gap) {
-	for slot := range s.After(watermark) {
-		if slot.After(now) {
+// Due divides the scheduled times after the checkpoint up to now: the newest is to become runs if its window is still open (or
+// the zero time), and the others were missed. A window of zero lasts until the next scheduled time.
+func (s Schedule) Due(checkpoint, now time.Time, window time.Duration) (newest time.Time, missed MissedRuns) {
+	for scheduledTime := range s.After(checkpoint) {
+		if scheduledTime.After(now) {
 			break
 		}
 		if !newest.IsZero() {
 			missed.add(newest)
 		}
-		newest = slot
+		newest = scheduledTime
 	}
 	if !newest.IsZero() && window > 0 && !now.Before(newest.Add(window)) {
 		missed.add(newest)
@@ -43,13 +43,13 @@ func (s Schedule) Due(watermark, now time.Time, window time.Duration) (newest ti
 	return newest, missed
 }
 
-// Missed returns all the slots after the watermark up to now.
-func (s Schedule) Missed(watermark, now time.Time) (missed Gap) {
-	for slot := range s.After(watermark) {
-		if slot.After(now) {
+// Missed returns all the scheduled times after the checkpoint up to now.
+func (s Schedule) Missed(checkpoint, now time.Time) (missed MissedRuns) {
+	for scheduledTime := range s.After(checkpoint) {
+		if scheduledTime.After(now) {
 			break
 		}
-		missed.add(slot)
+		missed.add(scheduledTime)
 	}
 	return missed
 }

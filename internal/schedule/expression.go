@@ -4,19 +4,25 @@
 package schedule
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
-// Expression is a cron expression that was read: bit n of a field is set where the value n matches, and all fields must match.
-// Days of the week count from Sunday, 0.
+// Expression is a cron expression that was read: a schedule without a time zone. Its days of the week count from Sunday, 0.
 type Expression struct {
-	Second, Minute, Hour, Day, Month, Weekday uint64
-	// Last, above 0, allows only that number of days at the end of each month: 1 for L, 7 for FRIL.
-	Last int
+	Schedule
 	// Warning says what the writer should know about an accepted expression; "" for nothing.
 	Warning string
+}
+
+// In returns the schedule of the expression in a time zone.
+func (e Expression) In(zone *time.Location) Schedule {
+	s := e.Schedule
+	s.Zone = zone
+	return s
 }
 
 // Refusal says why an expression is not accepted.
@@ -41,11 +47,7 @@ func (r *Refusal) Error() string {
 	if len(r.Write) == 0 {
 		return said
 	}
-	link := r.link
-	if link == "" {
-		link = " or "
-	}
-	lines := `"` + strings.Join(r.Write, `"`+link+`"`) + `"`
+	lines := `"` + strings.Join(r.Write, `"`+cmp.Or(r.link, " or ")+`"`) + `"`
 	if len(r.items) > 0 {
 		return said + ": write " + strings.Join(r.items, " or ") + " (" + lines + ")"
 	}
@@ -180,7 +182,7 @@ func read(texts []string) (Expression, *Refusal) {
 
 // with returns the line that has another text in one field.
 func with(texts []string, i int, text string) string {
-	line := append([]string{}, texts...)
+	line := slices.Clone(texts)
 	line[i] = text
 	return strings.Join(line, " ")
 }

@@ -13,9 +13,9 @@ import (
 func TestParse(t *testing.T) {
 	const anyDay, anyMonth, anyWeekday, anyHour = 1<<32 - 2, 1<<13 - 2, 1<<7 - 1, 1<<24 - 1
 	daily := func(change func(*schedule.Expression)) schedule.Expression {
-		e := schedule.Expression{
+		e := schedule.Expression{Schedule: schedule.Schedule{
 			Second: 1, Minute: 1 << 30, Hour: 1 << 2, Day: anyDay, Month: anyMonth, Weekday: anyWeekday,
-		}
+		}}
 		change(&e)
 		return e
 	}

@@ -1,6 +1,7 @@
 package schedule
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -40,13 +41,13 @@ func foreign(text string) *Refusal {
 		if fields := strings.Fields(of); len(fields) == 6 {
 			return ofAWS(fields)
 		}
-		return &Refusal{Dialect: aws, Reason: "is a form of AWS; cron() has six fields there"}
+		return formOf(aws, "; cron() has six fields there")
 	}
 	if of, ok := inside("RATE"); ok {
 		return ofInterval(aws, rate(of))
 	}
 	if of, ok := inside("AT"); ok {
-		return &Refusal{Dialect: aws, Reason: "is a form of AWS for the one time " + of + "; ask for a backup by hand then"}
+		return formOf(aws, " for the one time "+of+"; ask for a backup by hand then")
 	}
 	switch {
 	case strings.HasPrefix(upper, "@"):
@@ -84,8 +85,7 @@ func ofFields(text string, texts []string) *Refusal {
 	case (len(texts) == 5 || len(texts) == 6) && slices.ContainsFunc(texts, isHashed):
 		return ofJenkins(texts)
 	case strings.Contains(text, "~"):
-		return &Refusal{Dialect: openBSD, Reason: "is a form of OpenBSD and cronie: ~ is a random time, which is another one after " +
-			"each start; write a time, and jitter spreads the targets"}
+		return formOf(openBSD, ": ~ is a random time, which is another one after each start; write a time, and jitter spreads the targets")
 	case strings.Contains(text, "%"):
 		return &Refusal{Dialect: crontab, Reason: "is a line of a crontab: % ends a command there; write the five fields alone"}
 	case len(texts) == 7 && (texts[6] == "*" || years.MatchString(texts[6])):
@@ -104,23 +104,19 @@ func ofFields(text string, texts []string) *Refusal {
 		}
 	}
 	if n, err := strconv.Atoi(texts[last]); len(texts) == 6 && err == nil && n > 7 && n < 60 {
-		return &Refusal{
-			Dialect: croniter, Reason: "is a form of croniter, with the seconds last; seconds come first here",
-			Write: []string{texts[last] + " " + strings.Join(texts[:last], " ")},
-		}
+		return formOf(croniter, ", with the seconds last; seconds come first here", texts[last]+" "+strings.Join(texts[:last], " "))
 	}
 	return nil
 }
 
-func form(dialect string) string { return "is a form of " + dialect }
+// formOf refuses a form of the dialect. The words go on from its name, and the lines may be written instead.
+func formOf(dialect, words string, lines ...string) *Refusal {
+	return &Refusal{Dialect: dialect, Reason: "is a form of " + dialect + words, Write: lines}
+}
 
 // zoned refuses a time zone in the expression.
 func zoned(dialect, zone string, texts []string) *Refusal {
-	return &Refusal{
-		Dialect: dialect,
-		Reason:  form(dialect) + "; here the time zone has a field of its own, timeZone: " + zone,
-		Write:   []string{strings.Join(texts, " ")},
-	}
+	return formOf(dialect, "; here the time zone has a field of its own, timeZone: "+zone, strings.Join(texts, " "))
 }
 
 func isHashed(text string) bool {
@@ -148,133 +144,7 @@ func ofJenkins(texts []string) *Refusal {
 		}
 		line = append(line, strings.Join(items, ","))
 	}
-	return &Refusal{
-		Dialect: jenkins,
-		Reason:  form(jenkins) + ": H depends on the name of a job there; write a time, and jitter spreads the targets",
-		Write:   []string{strings.Join(line, " ")},
-	}
-}
-
-const noYear = "a year cannot be said here"
-
-// ofAWS turns minutes, hours, days, months, days of the week and years into five fields.
-func ofAWS(texts []string) *Refusal {
-	r := &Refusal{Dialect: aws, Reason: form(aws) + ", with the minutes first and the year last"}
-	line := slices.Clone(texts[:5])
-	for i := range line {
-		switch {
-		case line[i] == "?":
-			line[i] = "*"
-		case i < 2 && strings.HasPrefix(line[i], "0/"), i > 1 && i < 4 && strings.HasPrefix(line[i], "1/"):
-			line[i] = "*" + line[i][1:]
-		}
-		if line[i] == "*/1" {
-			line[i] = "*"
-		}
-	}
-	if numbered, ok := quartzDays.read(line[4]); ok && line[4] != "*" && numbered != strings.ToUpper(line[4]) {
-		r.Reason += ", where " + line[4] + " is " + numbered
-		line[4] = numbered
-	}
-	if texts[5] != "*" {
-		r.Reason += "; " + noYear
-	}
-	r.Write = []string{strings.Join(line, " ")}
-	return r
-}
-
-// ofQuartz names the days of the week, and leaves the year out.
-func ofQuartz(texts []string) *Refusal {
-	line := slices.Clone(texts[:6])
-	r := &Refusal{Dialect: quartz, Reason: form(quartz)}
-	if len(texts) == 7 {
-		r.Reason += ", whose seventh field is the year"
-		if texts[6] != "*" {
-			r.Reason += "; " + noYear
-		}
-	} else {
-		r.Dialect, r.Reason = spring, form(spring)
-	}
-	theirs, ok := quartzDays.read(line[5])
-	if !ok || !digits.MatchString(line[5]) {
-		r.Write = []string{strings.Join(line, " ")}
-		return r
-	}
-	r.Reason += ": " + line[5] + " is " + theirs + " in Quartz"
-	r.Write = []string{with(line, 5, theirs)}
-	if other, ok := springDays.read(line[5]); ok && len(texts) == 6 && other != theirs {
-		r.Reason += " and " + other + " in Spring"
-		r.Write = append(r.Write, with(line, 5, other))
-	}
-	return r
-}
-
-// numbering is a dialect's way to number the days of the week.
-type numbering struct{ sunday, last int }
-
-var (
-	quartzDays = numbering{sunday: 1, last: 7}
-	springDays = numbering{sunday: 0, last: 7}
-)
-
-// read returns the field of the days of the week with names; false if it has no clear meaning.
-func (n numbering) read(text string) (string, bool) {
-	text = strings.ToUpper(text)
-	if counted := regexp.MustCompile(`^(\d)(L|#[1-5])$`).FindStringSubmatch(text); counted != nil {
-		i, ok := n.day(counted[1])
-		return short(weekday.names[i]) + counted[2], ok
-	}
-	var set uint64
-	for item := range strings.SplitSeq(text, ",") {
-		base, step, stepped := strings.Cut(item, "/")
-		low, high, ranged := strings.Cut(base, "-")
-		from, ok := n.day(low)
-		to, by := from, 1
-		switch {
-		case low == "*":
-			from, to, ok = n.sunday, n.sunday+6, true // a week in Spring begins on Monday
-			if n.sunday == 0 {
-				from, to = 1, 7
-			}
-			from, to = from-n.sunday, to-n.sunday
-		case ranged:
-			var good bool
-			to, good = n.day(high)
-			ok = ok && good
-		case stepped:
-			to = n.last - n.sunday
-		}
-		if stepped {
-			var good bool
-			by, good = number(step)
-			ok = ok && good && by > 0
-			if n == quartzDays && low >= "A" { // Quartz reads no step behind a name
-				by = 7
-				if ranged {
-					by = 1
-				}
-			}
-		}
-		if !ok {
-			return "", false
-		}
-		if from > to {
-			to += 7
-		}
-		for ; from <= to; from += by {
-			set |= 1 << (from % 7)
-		}
-	}
-	return weekday.write(set), true
-}
-
-// day returns the day of the week, from 0 for Sunday, of a number or a name.
-func (n numbering) day(text string) (int, bool) {
-	if i, err := strconv.Atoi(text); err == nil {
-		return (i - n.sunday + 7) % 7, i >= n.sunday && i <= n.last
-	}
-	i, wrong := weekday.value(text)
-	return i, wrong == nil
+	return formOf(jenkins, ": H depends on the name of a job there; write a time, and jitter spreads the targets", strings.Join(line, " "))
 }
 
 // macro refuses @daily and its like.
@@ -289,9 +159,9 @@ func macro(text string) *Refusal {
 		d, _ := time.ParseDuration(strings.ToLower(strings.TrimSpace(argument)))
 		return ofInterval(robfig, d)
 	case line == "":
-		return &Refusal{Dialect: macros, Reason: form(macros) + "; it is no time"}
+		return formOf(macros, "; it is no time")
 	}
-	return &Refusal{Dialect: macros, Reason: form(macros), Write: []string{line}}
+	return formOf(macros, "", line)
 }
 
 // rate reads AWS's interval; 0 if it is none.
@@ -320,11 +190,9 @@ func span(text string) time.Duration {
 
 // ofInterval refuses an interval from some start, and proposes a line that comes equally often by the clock.
 func ofInterval(dialect string, every time.Duration) *Refusal {
-	r := &Refusal{
-		Dialect: dialect, Reason: form(dialect) + " that counts from some start; here slots are times of the clock",
-	}
+	r := formOf(dialect, " that counts from some start; here scheduled times are times of the clock")
 	step := func(unit, of time.Duration, before, after string) {
-		if every < of && every%unit == 0 && of%every == 0 && every > 0 {
+		if every > 0 && every < of && every%unit == 0 && of%every == 0 {
 			by := "*"
 			if n := every / unit; n > 1 {
 				by = fmt.Sprintf("*/%d", n)
@@ -348,24 +216,19 @@ func ofInterval(dialect string, every time.Duration) *Refusal {
 
 // ofRRULE turns a simple rule into five fields.
 func ofRRULE(text string) *Refusal {
-	r := &Refusal{Dialect: icalendar, Reason: form(icalendar)}
+	r := formOf(icalendar, "")
 	rule := map[string]string{}
 	for part := range strings.SplitSeq(strings.TrimPrefix(text, "RRULE:"), ";") {
 		name, value, _ := strings.Cut(strings.TrimSpace(part), "=")
 		rule[name] = value
 	}
-	get := func(name, without string) string {
-		if value := rule[name]; value != "" {
-			return value
-		}
-		return without
-	}
-	at, hours := get("BYMINUTE", "0"), get("BYHOUR", "0")
-	if by, ok := number(get("INTERVAL", "1")); !ok || by != 1 && rule["FREQ"] != "HOURLY" && rule["FREQ"] != "MINUTELY" {
+	at, hours := cmp.Or(rule["BYMINUTE"], "0"), cmp.Or(rule["BYHOUR"], "0")
+	step := cmp.Or(rule["INTERVAL"], "1")
+	if by, ok := number(step); !ok || by != 1 && rule["FREQ"] != "HOURLY" && rule["FREQ"] != "MINUTELY" {
 		r.Reason += "; an INTERVAL cannot be said here"
 		return r
 	}
-	byDate, months := get("BYMONTHDAY", "*"), get("BYMONTH", "*")
+	byDate, months := cmp.Or(rule["BYMONTHDAY"], "*"), cmp.Or(rule["BYMONTH"], "*")
 	if byDate == "-1" {
 		byDate = "L"
 	}
@@ -386,19 +249,16 @@ func ofRRULE(text string) *Refusal {
 			}
 		}
 	}
-	byName := "*"
-	if len(names) > 0 {
-		byName = strings.Join(names, ",")
-	}
-	every := "/" + get("INTERVAL", "1")
+	byName := cmp.Or(strings.Join(names, ","), "*")
+	every := "/" + step
 	switch rule["FREQ"] {
 	case "MINUTELY":
-		at, hours = "*"+every, get("BYHOUR", "*")
+		at, hours = "*"+every, cmp.Or(rule["BYHOUR"], "*")
 	case "HOURLY":
 		hours = "*" + every
 	case "WEEKLY", "MONTHLY", "YEARLY":
 		if rule["FREQ"] == "YEARLY" {
-			months = get("BYMONTH", "1")
+			months = cmp.Or(rule["BYMONTH"], "1")
 		}
 		if byName == "*" && byDate == "*" {
 			if byDate = "1"; rule["FREQ"] == "WEEKLY" {
@@ -416,18 +276,12 @@ func ofRRULE(text string) *Refusal {
 
 // ofSystemd turns a calendar event of days of the week, a day of the month and a time into a line.
 func ofSystemd(m []string) *Refusal {
-	byName, byDate := strings.ReplaceAll(m[1], "..", "-"), m[2]
-	if byName == "" {
-		byName = "*"
-	}
-	if byDate == "" {
-		byDate = "*"
-	}
-	line := strings.Join([]string{plain(m[4]), plain(m[3]), plain(byDate), "*", byName}, " ")
+	byName := cmp.Or(strings.ReplaceAll(m[1], "..", "-"), "*")
+	line := strings.Join([]string{plain(m[4]), plain(m[3]), plain(cmp.Or(m[2], "*")), "*", byName}, " ")
 	if s := plain(m[5]); s != "" && s != "0" {
 		line = s + " " + line
 	}
-	return &Refusal{Dialect: systemd, Reason: form(systemd), Write: []string{line}}
+	return formOf(systemd, "", line)
 }
 
 // plain returns a number without zeros before it.

@@ -2,7 +2,6 @@ package schedule
 
 import (
 	"fmt"
-	"math/bits"
 	"slices"
 	"strconv"
 	"strings"
@@ -295,23 +294,11 @@ func (f *field) write(set uint64) string {
 		}
 		return short(f.names[n-f.from])
 	}
-	var items []string
 	rest := set
 	if f == weekday {
 		rest &^= 1
 	}
-	for rest != 0 {
-		from := bits.TrailingZeros64(rest)
-		length := bits.TrailingZeros64(^(rest >> from))
-		rest &^= steps(from, from+length-1, 1)
-		if length > 2 {
-			items = append(items, name(from)+"-"+name(from+length-1))
-			continue
-		}
-		for n := from; n < from+length; n++ {
-			items = append(items, name(n))
-		}
-	}
+	items := ranges(rest, "-", name)
 	if f == weekday && set&1 == 1 {
 		items = append(items, name(0))
 	}

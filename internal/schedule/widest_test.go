@@ -7,7 +7,7 @@ import (
 	"lifeboat/internal/schedule"
 )
 
-// TestWidest: the longest time between two slots agrees with the slots themselves, in a zone without changes.
+// TestWidest: the longest time between two scheduled times agrees with the scheduled times themselves, in a zone without changes.
 func TestWidest(t *testing.T) {
 	const all = 1<<60 - 1
 	on := func(second, minute, hour, dom, month, weekday uint64) schedule.Schedule {
@@ -26,21 +26,21 @@ func TestWidest(t *testing.T) {
 		var longest time.Duration
 		begun := time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)
 		last := time.Time{}
-		for slot := range s.After(begun) {
-			if slot.After(begun.AddDate(4, 0, 0)) {
+		for scheduledTime := range s.After(begun) {
+			if scheduledTime.After(begun.AddDate(4, 0, 0)) {
 				break
 			}
 			if !last.IsZero() {
-				longest = max(longest, slot.Sub(last))
+				longest = max(longest, scheduledTime.Sub(last))
 			}
-			last = slot
+			last = scheduledTime
 		}
 		if got := s.Widest(); got != longest || got == 0 {
-			t.Errorf("%+v: %s, and the slots of four years have %s", s, got, longest)
+			t.Errorf("%+v: %s, and the scheduled times of four years have %s", s, got, longest)
 		}
 	}
 	if got := on(1, 1, 1, 1<<30, 1<<2, anyWeekday).Widest(); got != 0 {
-		t.Errorf("without slots: %s", got)
+		t.Errorf("without scheduled times: %s", got)
 	}
 	if got := on(1, 1, 1, 1<<29, 1<<2, anyWeekday).Widest(); got != 1461*24*time.Hour {
 		t.Errorf("leap days: %s", got)

@@ -3,22 +3,23 @@ package schedule
 import (
 	"fmt"
 	"math/bits"
+	"strconv"
 	"strings"
 	"time"
 )
 
 // RunsADay returns the number of times on a day on which the expression comes due. Days when clocks change may have more or
 // fewer.
-func (e Expression) RunsADay() int {
-	return bits.OnesCount64(e.Second) * bits.OnesCount64(e.Minute) * bits.OnesCount64(e.Hour)
+func (s Schedule) RunsADay() int {
+	return bits.OnesCount64(s.Second) * bits.OnesCount64(s.Minute) * bits.OnesCount64(s.Hour)
 }
 
 // Words says when the expression comes due: "Mondays at 02:30", "every 30 minutes from 08:00 to 10:30 on weekdays".
-func (e Expression) Words() string {
-	times, days := e.times(), e.days()
+func (s Schedule) Words() string {
+	times, days := s.times(), s.days()
 	months := ""
-	if e.Month != month.all() {
-		months = " in " + join(names(month, e.Month))
+	if s.Month != month.all() {
+		months = " in " + join(names(month, s.Month))
 	}
 	at := strings.HasPrefix(times, "at ")
 	switch {
@@ -27,7 +28,7 @@ func (e Expression) Words() string {
 	case days == "":
 		return times + months
 	case strings.HasPrefix(days, "the "):
-		if months = " of" + strings.TrimPrefix(months, " in"); e.Month == month.all() {
+		if months = " of" + strings.TrimPrefix(months, " in"); s.Month == month.all() {
 			months = " of every month"
 		}
 	}
@@ -37,42 +38,29 @@ func (e Expression) Words() string {
 	return times + " on " + days + months
 }
 
-// InARow returns the number of successive slots of a day with less than the given time between any two, and the least time
-// between two slots of a day; 1 and 0 if there are no two.
-func (e Expression) InARow(less time.Duration) (slots int, least time.Duration) {
-	all := e.ofDay()
-	slots = 1
+// InARow returns the number of successive scheduled times of a day with less than the given time between any two, and the least
+// time between two scheduled times of a day; 1 and 0 if there are no two.
+func (s Schedule) InARow(less time.Duration) (scheduledTimes int, least time.Duration) {
+	all := s.clock()
+	scheduledTimes = 1
 	for i, row := 1, 1; i < len(all); i++ {
 		apart := time.Duration(all[i]-all[i-1]) * time.Second
 		if row++; apart >= less {
 			row = 1
 		}
-		slots = max(slots, row)
+		scheduledTimes = max(scheduledTimes, row)
 		if least == 0 || apart < least {
 			least = apart
 		}
 	}
-	return slots, least
-}
-
-// ofDay returns the slots of a day, in seconds since midnight.
-func (e Expression) ofDay() []int {
-	var all []int
-	for h := range values(e.Hour) {
-		for m := range values(e.Minute) {
-			for s := range values(e.Second) {
-				all = append(all, h*3600+m*60+s)
-			}
-		}
-	}
-	return all
+	return scheduledTimes, least
 }
 
 // times says the times of a day in words.
-func (e Expression) times() string {
-	all := e.ofDay()
+func (s Schedule) times() string {
+	all := s.clock()
 	clock := func(second int) string {
-		if e.Second == 1 {
+		if s.Second == 1 {
 			return fmt.Sprintf("%02d:%02d", second/3600, second/60%60)
 		}
 		return fmt.Sprintf("%02d:%02d:%02d", second/3600, second/60%60, second%60)
@@ -93,7 +81,7 @@ func (e Expression) times() string {
 		switch {
 		case first == 0:
 			return "every " + interval(every)
-		case every == 3600 && e.Second == 1:
+		case every == 3600 && s.Second == 1:
 			return "every hour at " + count(first/60, "minute") + " past"
 		}
 		return "every " + interval(every) + " from " + clock(first)
@@ -107,14 +95,14 @@ func (e Expression) times() string {
 		return "every " + interval(every) + " from " + clock(first) + " to " + clock(last)
 	}
 	text := "at the "
-	if e.Second != 1 {
-		text += which(second, e.Second) + " of the "
+	if s.Second != 1 {
+		text += which(second, s.Second) + " of the "
 	}
-	text += which(minute, e.Minute) + " of "
-	if e.Hour == hour.all() {
+	text += which(minute, s.Minute) + " of "
+	if s.Hour == hour.all() {
 		return text + "every hour"
 	}
-	return text + "the " + which(hour, e.Hour)
+	return text + "the " + which(hour, s.Hour)
 }
 
 // which says which values are meant: "minutes 5 and 20".
@@ -132,30 +120,30 @@ const (
 )
 
 // days says the days on which it comes due; "" for all.
-func (e Expression) days() string {
-	one := time.Weekday(bits.TrailingZeros64(e.Weekday)).String()
-	lone := bits.OnesCount64(e.Weekday) == 1
+func (s Schedule) days() string {
+	one := time.Weekday(bits.TrailingZeros64(s.Weekday)).String()
+	lone := bits.OnesCount64(s.Weekday) == 1
 	switch {
-	case e.Last == 1:
+	case s.Last == 1:
 		return "the last day"
-	case e.Last > 1:
+	case s.Last > 1:
 		return "the last " + one
-	case lone && e.Day != day.all():
-		return "the " + strings.Fields(ordinals)[bits.TrailingZeros64(e.Day)/7] + " " + one
-	case e.Day != day.all():
+	case lone && s.Day != day.all():
+		return "the " + strings.Fields(ordinals)[bits.TrailingZeros64(s.Day)/7] + " " + one
+	case s.Day != day.all():
 		var dates []string
-		for n := range values(e.Day) {
+		for n := range each(s.Day) {
 			dates = append(dates, ordinal(n))
 		}
 		return "the " + join(dates)
-	case e.Weekday == workdays:
+	case s.Weekday == workdays:
 		return "weekdays"
-	case e.Weekday != weekday.all():
+	case s.Weekday != weekday.all():
 		var plural []string
-		for n := range values(e.Weekday &^ 1) {
+		for n := range each(s.Weekday &^ 1) {
 			plural = append(plural, weekday.names[n]+"s")
 		}
-		if e.Weekday&1 == 1 {
+		if s.Weekday&1 == 1 {
 			plural = append(plural, "Sundays")
 		}
 		return join(plural)
@@ -165,18 +153,22 @@ func (e Expression) days() string {
 
 // names returns the values of a field for people: three and more in a row as one range.
 func names(f *field, set uint64) []string {
-	name := func(n int) string {
+	return ranges(set, " to ", func(n int) string {
 		if f.names == nil {
-			return fmt.Sprint(n)
+			return strconv.Itoa(n)
 		}
 		return f.names[n-f.from]
-	}
+	})
+}
+
+// ranges returns the names of the values, lowest first: three and more in a row as one range, with the word between its ends.
+func ranges(set uint64, to string, name func(int) string) []string {
 	var texts []string
 	for set != 0 {
 		from := bits.TrailingZeros64(set)
 		length := bits.TrailingZeros64(^(set >> from))
 		if length > 2 {
-			texts = append(texts, name(from)+" to "+name(from+length-1))
+			texts = append(texts, name(from)+to+name(from+length-1))
 			set &^= steps(from, from+length-1, 1)
 			continue
 		}
@@ -184,17 +176,6 @@ func names(f *field, set uint64) []string {
 		set &^= 1 << from
 	}
 	return texts
-}
-
-// values yields the numbers of the bits set, lowest first.
-func values(set uint64) func(func(int) bool) {
-	return func(yield func(int) bool) {
-		for ; set != 0; set &= set - 1 {
-			if !yield(bits.TrailingZeros64(set)) {
-				return
-			}
-		}
-	}
 }
 
 func join(texts []string) string {

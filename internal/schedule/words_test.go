@@ -53,7 +53,7 @@ func TestWords(t *testing.T) {
 	}
 }
 
-// TestInARow counts the slots of a day that are closer together than a given time.
+// TestInARow counts the scheduled times of a day that are closer together than a given time.
 func TestInARow(t *testing.T) {
 	for _, c := range []struct {
 		text        string

@@ -4,15 +4,13 @@
 package tzdata
 
 import (
-	"archive/zip"
 	"bytes"
-	"embed"
-	"errors"
+	"compress/gzip"
+	_ "embed"
 	"fmt"
 	"io"
-	"io/fs"
-	"regexp"
 	"sort"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -25,80 +23,66 @@ type Data struct {
 	// Packed is the day on which the package was made.
 	Packed time.Time
 
-	zones fs.FS
+	// zones returns the text of each zone by its name. The text is in the format TZif.
+	zones func() map[string][]byte
 }
 
-// wheel is a Python package: a zip. The files that the program needs from it are not Python.
+// packed has the zones of the wheel in this folder, as Pack writes them: a seventh of its bytes.
 //
-//go:embed tzdata-*.whl
-var wheel embed.FS
+//go:embed zones.gz
+var packed []byte
 
 // Embedded returns the version of the time zones in the program.
 var Embedded = sync.OnceValue(func() *Data {
-	names, err := fs.Glob(wheel, "*.whl")
-	if err == nil && len(names) != 1 {
-		err = fmt.Errorf("%d packages of time zones are built in", len(names))
-	}
-	var text []byte
-	if err == nil {
-		text, err = wheel.ReadFile(names[0])
-	}
-	data, openErr := Open(text)
-	if err = errors.Join(err, openErr); err != nil {
+	data, err := unpack(packed)
+	if err != nil {
 		panic(err) // every test finds this mistake
 	}
 	return data
 })
 
-var version = regexp.MustCompile(`IANA_VERSION = "([0-9]{4}[a-z]+)"`)
-
-// Open reads a wheel of the package.
-func Open(wheel []byte) (*Data, error) {
-	archive, err := zip.NewReader(bytes.NewReader(wheel), int64(len(wheel)))
+// unpack reads the result of Pack. It leaves the zones packed until the first use of one.
+func unpack(packed []byte) (*Data, error) {
+	text, err := gzip.NewReader(bytes.NewReader(packed))
 	if err != nil {
-		return nil, fmt.Errorf("open the time zones: %w", err)
+		return nil, fmt.Errorf("unpack the time zones: %w", err)
 	}
-	about, err := archive.Open("tzdata/__init__.py")
-	if err != nil {
-		return nil, fmt.Errorf("open the time zones: %w", err)
-	}
-	defer about.Close()
-	text, err := io.ReadAll(about)
-	if err != nil {
-		return nil, fmt.Errorf("open the time zones: %w", err)
-	}
-	info, err := about.Stat()
-	if err != nil {
-		return nil, fmt.Errorf("open the time zones: %w", err)
-	}
-	said := version.FindSubmatch(text)
-	zones, err := fs.Sub(archive, "tzdata/zoneinfo")
-	if said == nil || err != nil {
-		return nil, errors.Join(errors.New("the time zones do not say which version they are"), err)
-	}
-	return &Data{Version: string(said[1]), Packed: info.ModTime().UTC().Truncate(24 * time.Hour), zones: zones}, nil
+	return &Data{Version: text.Name, Packed: text.ModTime.UTC(), zones: sync.OnceValue(func() map[string][]byte {
+		zones := map[string][]byte{}
+		all, err := io.ReadAll(text)
+		index, texts, _ := bytes.Cut(all, []byte("\n\n"))
+		for line := range strings.Lines(string(index)) {
+			names := strings.Fields(line)
+			size, sizeErr := strconv.Atoi(names[0])
+			if err != nil || sizeErr != nil {
+				panic("the time zones are broken") // every test finds this mistake
+			}
+			for _, name := range names[1:] {
+				zones[name] = texts[:size]
+			}
+			texts = texts[size:]
+		}
+		return zones
+	})}, nil
 }
 
 // Load returns the zone with the IANA name, spelled with its capitals, such as Europe/Zurich.
 func (d *Data) Load(name string) (*time.Location, error) {
-	text, err := fs.ReadFile(d.zones, name)
-	if err != nil {
-		return nil, fmt.Errorf("find the time zone: %w", err)
+	text, ok := d.zones()[name]
+	if !ok {
+		return nil, fmt.Errorf("there is no time zone %q in %s", name, d.Version)
 	}
 	return time.LoadLocationFromTZData(name, text)
 }
 
 // Like returns the name that differs from this one only in its capitals; "" if there is none.
-func (d *Data) Like(name string) (like string) {
-	_ = fs.WalkDir(d.zones, ".", func(path string, entry fs.DirEntry, err error) error {
-		if err == nil && !entry.IsDir() && strings.EqualFold(path, name) {
-			if _, err := d.Load(path); err == nil {
-				like = path
-			}
+func (d *Data) Like(name string) string {
+	for zone := range d.zones() {
+		if strings.EqualFold(zone, name) {
+			return zone
 		}
-		return err
-	})
-	return like
+	}
+	return ""
 }
 
 // Changes returns the instants after from and up to until at which the zone's clocks change, to the second. It checks each

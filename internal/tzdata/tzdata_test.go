@@ -1,7 +1,9 @@
 package tzdata_test
 
 import (
+	"bytes"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -97,6 +99,29 @@ func TestLoad(t *testing.T) {
 		if got := tzdata.Embedded().Like(name); got != want {
 			t.Errorf("like %q is %q, want %q", name, got, want)
 		}
+	}
+}
+
+// TestPack: the program has the zones of the wheel, byte for byte, and no others.
+func TestPack(t *testing.T) {
+	wheels, err := filepath.Glob("tzdata-*.whl")
+	if err != nil || len(wheels) != 1 {
+		t.Fatalf("%v, %v", wheels, err)
+	}
+	text, err := os.ReadFile(wheels[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	wheel, err := tzdata.Open(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := wheel.Pack()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := tzdata.Embedded().Pack(); err != nil || !bytes.Equal(got, want) {
+		t.Errorf("the program has other zones than %s, %v: go run ./internal/cmd/zones", wheels[0], err)
 	}
 }
 

@@ -17,7 +17,6 @@ import (
 	"strings"
 	"time"
 
-	"lifeboat/internal/config"
 	"lifeboat/internal/schedule"
 	"lifeboat/internal/testing/fakehost"
 	"lifeboat/internal/testing/realhost"
@@ -39,8 +38,8 @@ var zones = []struct {
 const (
 	account = "crondiff"
 	atOnce  = 100 // timers of one host: it gives up after some two minutes, since it gets no response
-	// patience is the time limit for a host to list its timers: 10 to 30 s were measured.
-	patience = 4 * time.Minute
+	// timeout is the time limit for a host to list its timers: 10 to 30 s were measured.
+	timeout = 4 * time.Minute
 )
 
 func main() {
@@ -95,7 +94,7 @@ func run(ctx context.Context, host realhost.Program, n int, seed uint64) (err er
 			if err != nil {
 				return err // every generated expression is valid
 			}
-			ours := config.Schedule(e, zone)
+			ours := e.In(zone)
 			switch mine := next(ours, since(ours, began, theirs[0]), len(theirs)); {
 			case slices.EqualFunc(mine, theirs, time.Time.Equal):
 				same++
@@ -124,48 +123,48 @@ func run(ctx context.Context, host realhost.Program, n int, seed uint64) (err er
 	return nil
 }
 
-// since returns a time just before the host's first slot. If Lifeboat's first slot is earlier, and had not passed when the
-// host listed its own, since returns a time just before that.
+// since returns a time just before the host's first scheduled time. If Lifeboat's first scheduled time is earlier, and had not
+// passed when the host listed its own, since returns a time just before that.
 func since(s schedule.Schedule, began, first time.Time) time.Time {
-	if slot := s.Next(began); slot.Before(first) && slot.After(time.Now()) {
-		first = slot
+	if scheduledTime := s.Next(began); scheduledTime.Before(first) && scheduledTime.After(time.Now()) {
+		first = scheduledTime
 	}
 	return first.Add(-time.Second)
 }
 
 func next(s schedule.Schedule, after time.Time, n int) []time.Time {
-	var slots []time.Time
-	for slot := range s.After(after) {
-		if slots = append(slots, slot); len(slots) == n {
+	var scheduledTimes []time.Time
+	for scheduledTime := range s.After(after) {
+		if scheduledTimes = append(scheduledTimes, scheduledTime); len(scheduledTimes) == n {
 			break
 		}
 	}
-	return slots
+	return scheduledTimes
 }
 
 // kinds returns the documented kinds of the differences, up to the end of the first list; "" among them means a difference of
-// no documented kind. Each lies in an hour that the clocks repeat or jump over, or is a stray: after a slot of a repeated hour
-// the host adds one more slot by that hour's first offset, however far away. "30 1,2 31 10 *" in Zurich has 2028-10-30T23:30Z
-// there.
+// no documented kind. Each lies in an hour that the clocks repeat or jump over, or is a stray: after a scheduled time of a
+// repeated hour the host adds one more scheduled time by that hour's first offset, however far away. "30 1,2 31 10 *" in Zurich
+// has 2028-10-30T23:30Z there.
 func kinds(ours, theirs []time.Time, zone *time.Location) map[string]bool {
 	end := ours[len(ours)-1]
 	if last := theirs[len(theirs)-1]; last.Before(end) {
 		end = last
 	}
-	strays := map[time.Time]bool{} // the host's, and Lifeboat's slots that they replace
-	for i, slot := range theirs[1:] {
-		if kind, jump := atChange(theirs[i], zone); kind == "repeated" && slices.ContainsFunc(ours, slot.Add(jump).Equal) {
-			strays[slot.UTC()], strays[slot.Add(jump).UTC()] = true, true
+	strays := map[time.Time]bool{} // the host's, and Lifeboat's scheduled times that they replace
+	for i, scheduledTime := range theirs[1:] {
+		if kind, jump := atChange(theirs[i], zone); kind == "repeated" && slices.ContainsFunc(ours, scheduledTime.Add(jump).Equal) {
+			strays[scheduledTime.UTC()], strays[scheduledTime.Add(jump).UTC()] = true, true
 		}
 	}
 	found := map[string]bool{}
-	differ := func(slots, others []time.Time) {
-		for _, slot := range slots {
-			if slot.After(end) || slices.ContainsFunc(others, slot.Equal) {
+	differ := func(scheduledTimes, others []time.Time) {
+		for _, scheduledTime := range scheduledTimes {
+			if scheduledTime.After(end) || slices.ContainsFunc(others, scheduledTime.Equal) {
 				continue
 			}
-			kind, _ := atChange(slot, zone)
-			if kind == "" && strays[slot.UTC()] {
+			kind, _ := atChange(scheduledTime, zone)
+			if kind == "" && strays[scheduledTime.UTC()] {
 				kind = "stray"
 			}
 			found[kind] = true
@@ -178,8 +177,8 @@ func kinds(ours, theirs []time.Time, zone *time.Location) map[string]bool {
 
 // atChange tells whether the instant is in the first or second pass of repeated time, or in as much time as the clocks jumped
 // over, directly after the jump. It also returns the length of the jump.
-func atChange(slot time.Time, zone *time.Location) (kind string, jump time.Duration) {
-	start, end := slot.In(zone).ZoneBounds()
+func atChange(scheduledTime time.Time, zone *time.Location) (kind string, jump time.Duration) {
+	start, end := scheduledTime.In(zone).ZoneBounds()
 	ahead := func(t time.Time) time.Duration {
 		_, seconds := t.In(zone).Zone()
 		return time.Duration(seconds) * time.Second
@@ -187,24 +186,24 @@ func atChange(slot time.Time, zone *time.Location) (kind string, jump time.Durat
 	if !start.IsZero() {
 		jump = ahead(start) - ahead(start.Add(-time.Second))
 		switch {
-		case jump > 0 && slot.Before(start.Add(jump)):
+		case jump > 0 && scheduledTime.Before(start.Add(jump)):
 			return "missing", jump
-		case jump < 0 && slot.Before(start.Add(-jump)):
+		case jump < 0 && scheduledTime.Before(start.Add(-jump)):
 			return "repeated", -jump
 		}
 	}
 	if !end.IsZero() {
-		if jump = ahead(end) - ahead(end.Add(-time.Second)); jump < 0 && !slot.Before(end.Add(jump)) {
+		if jump = ahead(end) - ahead(end.Add(-time.Second)); jump < 0 && !scheduledTime.Before(end.Add(jump)) {
 			return "repeated", -jump
 		}
 	}
 	return "", 0
 }
 
-func show(slots []time.Time) string {
+func show(scheduledTimes []time.Time) string {
 	var texts []string
-	for _, slot := range slots {
-		texts = append(texts, slot.UTC().Format("2006-01-02T15:04:05Z"))
+	for _, scheduledTime := range scheduledTimes {
+		texts = append(texts, scheduledTime.UTC().Format("2006-01-02T15:04:05Z"))
 	}
 	return strings.Join(texts, " ")
 }
@@ -301,7 +300,7 @@ func list(ctx context.Context, s *stack.Stack, program realhost.Program, dir, zo
 	}
 	appSettings["TZ"] = zone
 	lines := make(chan string)
-	ended, cancel := context.WithTimeout(ctx, patience)
+	ended, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	host, err := realhost.Start(ctx, realhost.Config{
 		Program: program, App: app, Dir: dir, Settings: appSettings, Env: s.Environment("app"),
@@ -337,11 +336,11 @@ func list(ctx context.Context, s *stack.Stack, program realhost.Program, dir, zo
 			}
 			left--
 		} else if m := occurrence.FindStringSubmatch(line); m != nil && at >= 0 {
-			slot, err := time.Parse("01/02/2006 15:04:05", m[1])
+			scheduledTime, err := time.Parse("01/02/2006 15:04:05", m[1])
 			if err != nil {
 				return nil, err
 			}
-			listed[at] = append(listed[at], slot)
+			listed[at] = append(listed[at], scheduledTime)
 		} else if strings.TrimSpace(line) == "" && at >= 0 {
 			at = -1
 		}

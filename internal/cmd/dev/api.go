@@ -13,17 +13,17 @@ import (
 
 // run is a run in the API's answers, as far as the demo reads it.
 type run struct {
-	ID       string    `json:"id"`
-	Status   string    `json:"status"`
-	State    string    `json:"state"`
-	Kind     string    `json:"kind"`
-	Request  string    `json:"requestId"`
-	Slot     time.Time `json:"slot"`
-	Created  time.Time `json:"createdDateTime"`
-	Ended    time.Time `json:"endedDateTime"`
-	Attempts int       `json:"attempts"`
-	Polls    int       `json:"polls"`
-	Error    *struct{ Code, Message string }
+	ID            string    `json:"id"`
+	Status        string    `json:"status"`
+	State         string    `json:"state"`
+	Kind          string    `json:"kind"`
+	Request       string    `json:"requestId"`
+	ScheduledTime time.Time `json:"scheduledTime"`
+	Created       time.Time `json:"createdDateTime"`
+	Ended         time.Time `json:"endedDateTime"`
+	Attempts      int       `json:"attempts"`
+	Polls         int       `json:"polls"`
+	Error         *struct{ Code, Message string }
 	// Point is the recovery point that a backup made, or the safety backup of a restore.
 	Point *struct {
 		State    string    `json:"state"`
@@ -46,10 +46,10 @@ func (r run) cause() string {
 	switch {
 	case r.Kind == "restore":
 		return r.Request
-	case r.Slot.IsZero():
+	case r.ScheduledTime.IsZero():
 		return "on demand"
 	}
-	return "slot " + r.Slot.Format("15:04:05")
+	return "scheduledTime " + r.ScheduledTime.Format("15:04:05")
 }
 
 // history returns the runs of all targets from the API, newest first.

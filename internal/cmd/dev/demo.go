@@ -16,7 +16,7 @@ const demoTime = 3 * time.Minute
 func demo(ctx context.Context, s *scene) error {
 	ctx, cancel := context.WithTimeout(ctx, demoTime)
 	defer cancel()
-	s.say("ready: %d targets, a slot every 12 s, kept %s, but the newest always", len(targets), s.rhythm.within)
+	s.say("ready: %d targets, a scheduled time every 12 s, kept %s, but the newest always", len(targets), s.rhythm.within)
 	s.say("a minute of Azure passes in half a second; nothing waits for it: the program is called, makes a step, returns")
 
 	s.act("1. Backups on a schedule, and one on demand")
@@ -102,7 +102,7 @@ func (s *scene) watch(ctx context.Context, shown map[string]string, backups bool
 // succeeded counts the scheduled runs of a target that left a recovery point.
 func succeeded(history []run, t target) (n int) {
 	for _, r := range history {
-		if r.target == t && r.State == "succeeded" && !r.Slot.IsZero() {
+		if r.target == t && r.State == "succeeded" && !r.ScheduledTime.IsZero() {
 			n++
 		}
 	}

@@ -97,7 +97,7 @@ func withScene(ctx context.Context, name string, r rhythm, play func(context.Con
 	s.say("starting the Functions host, which starts the program")
 	s.app, err = s.App(ctx, stack.AppConfig{
 		Name: appName, Account: appAccount, Plan: r.plan(), WaitFactor: waitFactor,
-		ScheduleTick: "* * * * * *", CleanupTick: "*/2 * * * * *",
+		ScheduleTimer: "* * * * * *", CleanupTimer: "*/2 * * * * *",
 		Log: func(e fakehost.Entry) { fmt.Fprintln(s.log, e) },
 	})
 	if err != nil {

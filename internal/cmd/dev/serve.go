@@ -19,9 +19,9 @@ func serve(ctx context.Context, s *scene) error {
 	if err := os.WriteFile(shell, []byte(s.shell()), 0o600); err != nil {
 		return err
 	}
-	s.say("running until Ctrl-C: %d targets, a slot every minute, kept %s", len(targets), s.rhythm.within)
+	s.say("running until Ctrl-C: %d targets, a scheduled time every minute, kept %s", len(targets), s.rhythm.within)
 	fmt.Printf(`
-  plan     %[1]s (an edit counts from the next tick on)
+  plan     %[1]s (an edit counts from the next timer run on)
   log      %[2]s
   health   curl -H 'x-functions-key: %[3]s' %[4]s/api/health
 

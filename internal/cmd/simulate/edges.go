@@ -16,7 +16,7 @@ import (
 // seldom. The old text stands once in the file, and the new text replaces it.
 type edge struct{ test, name, file, old, new string }
 
-// edges is the list of these bugs. The bugs with a number were invented from outside, to find gaps in the tests.
+// edges is the list of these bugs. The bugs with a number were invented from outside, to find missed periods in the tests.
 var edges = []edge{
 	{
 		"./internal/engine TestCleanupSeesTheNewestOfAnOlderRun", "cleanup overlooks the newest point of an older run",
@@ -25,24 +25,24 @@ var edges = []edge{
 	},
 	{
 		"./internal/engine TestDeletionAndRestoreRace", "the point is not looked at again when a restore begins",
-		"internal/engine/restorerun.go",
+		"internal/engine/restoring.go",
 		"if why := restore.Usable(p, s.service(p.Target), s.now); why != nil {",
 		"if why := restore.Usable(p, s.service(p.Target), s.now); why != nil && r.Attempt > 1000 {",
 	},
 	{
 		"./internal/engine TestRestoreTooOldBySafety", "the horizon is not asked for after the safety backup",
-		"internal/engine/restorerun.go",
-		"case old != nil: // it", "case old != nil && q.Secured.IsZero(): // it",
+		"internal/engine/restoring.go",
+		"case old != nil:", "case old != nil && q.Secured.IsZero():",
 	},
 	{
-		"./internal/engine TestRestoreLostAndTurnedAway", "a restore that was lost and is turned away waits as a new one",
-		"internal/engine/restorerun.go",
+		"./internal/engine TestRestoreLostAndTurnedAway", "a restore that was lost and is rejected waits as a new one",
+		"internal/engine/restoring.go",
 		"	if r.Lost > 0 { // the service may be", "	if r.Lost > mostLost { // the service may be",
 	},
 	{
-		"./internal/engine TestTheEndOfTheLineComesEarly", "the wait in the line must end to the second",
+		"./internal/engine TestTheEndOfTheLineComesEarly", "the wait in the wait queue must end to the second",
 		"internal/engine/admission.go",
-		"r.Due.After(s.now.Add(s.Waits.Sweep))", "r.Due.After(s.now)",
+		"r.Due.After(s.now.Add(s.Waits.Rescue))", "r.Due.After(s.now)",
 	},
 	{
 		"./internal/engine TestOneArtifactOnePoint", "the claim of an artifact may be written again",
@@ -61,19 +61,19 @@ var edges = []edge{
 	}(); err != nil {`,
 	},
 	{
-		"./internal/engine TestBookRemembersNoPlan", "a process remembers which plan is in force",
+		"./internal/plans TestBookRemembersNoPlan", "a process remembers which plan is active",
 		"internal/plans/store.go",
-		"in force.\n\t_, head, _, err := b.load(ctx)", "in force.\n\thead, err := b.seen(), error(nil)",
+		"active.\n\t_, head, _, err := b.load(ctx)", "active.\n\thead, err := b.seen(), error(nil)",
 	},
 	{
 		"./internal/engine TestNobodyLinesUpWhileThereIsRoom", "who loses a race for a permit lines up",
-		"internal/engine/admission.go",
-		"return false, errLost\n\t\t\t}\n\t\t\treturn err == nil, err", "return false, s.lineUp(ctx, bounds[0])\n\t\t\t}\n\t\t\treturn err == nil, err",
+		"internal/admission/admission.go",
+		"return nil, ErrRace\n\t\t\t}\n\t\t\treturn nil, err", "return &a.Bounds[0], nil\n\t\t\t}\n\t\t\treturn nil, err",
 	},
 	{
-		"./internal/engine TestLeftPermitsAreFoundHoweverOftenATickComes", "a tick looks at the permit whose turn it is by the minutes of the clock",
-		"internal/engine/admission.go",
-		"g.permits[backup.Fraction(backup.TimeKey(now), uint64(len(g.permits)))]", "g.permits[int(now.Unix()/60)%len(g.permits)]",
+		"./internal/engine TestLeftPermitsAreFoundHoweverOftenATickComes", "a timer run looks at the permit whose turn it is by the minutes of the clock",
+		"internal/admission/admission.go",
+		"rows.Permits[backup.Fraction(backup.TimeKey(now), uint64(len(rows.Permits)))]", "rows.Permits[int(now.Unix()/60)%len(rows.Permits)]",
 	},
 	{
 		"./internal/services/apim TestARestoreEndsAsTheServiceSettles", "A02 a service that settled as Canceled is asked about for ever",
@@ -81,28 +81,28 @@ var edges = []edge{
 		`case "Failed", "Canceled":`, `case "Failed":`,
 	},
 	{
-		"./internal/engine TestSlotsAreTheSameFromWhereverOneLooks", "B01 a slot of the day before that the clock pushes past midnight is overlooked",
+		"./internal/schedule TestSlotsAreTheSameFromWhereverOneLooks", "B01 a scheduled time of the day before that the clock pushes past midnight is overlooked",
 		"internal/schedule/calendar.go",
 		"day := after.In(s.Zone).AddDate(0, 0, -1)", "day := after.In(s.Zone)",
 	},
 	{
 		"./internal/engine TestATargetIsTheSameInAnyCase", "B06 a target's share of the jitter depends on how plan.yaml spells it",
-		"internal/engine/slots.go",
+		"internal/engine/scheduled.go",
 		`backup.Fraction(p.Name+"\n"+strings.ToLower(target), uint64(span))`, `backup.Fraction(p.Name+"\n"+strings.TrimSpace(target), uint64(span))`,
 	},
 	{
 		"./internal/engine TestAPermitTakenTwiceIsTakenBack", "B10 a permit that a run took twice is not taken back while the run lives",
-		"internal/engine/admission.go",
-		"run.State.Final() && !run.Owes || len(run.Permits) > 0\n", "run.State.Final() && !run.Owes\n",
+		"internal/admission/admission.go",
+		"run.State.Final() && !run.Unpublished || len(run.Permits) > 0\n", "run.State.Final() && !run.Unpublished\n",
 	},
 	{
 		"./internal/engine TestNobodyIsToldTwiceWhileOneTargetCannotBeRead", "B15 others are told again while one target cannot be read",
-		"internal/engine/judge.go",
-		"is.At, is.Again, is.Told = was.At, was.Again, was.Told", "is.At, is.Again = was.At, was.Again",
+		"internal/engine/evaluate.go",
+		"is.At, is.Again, is.Published = was.At, was.Again, was.Published", "is.At, is.Again = was.At, was.Again",
 	},
 	{
-		"./internal/engine TestManySuspectPointsHideNoLiveOne", "B16 where the ten newest points are suspect a tick does not look for an older live one",
-		"internal/engine/judge.go",
+		"./internal/engine TestManySuspectPointsHideNoLiveOne", "B16 where the ten newest points are suspect a timer run does not look for an older live one",
+		"internal/engine/evaluate.go",
 		"if len(s.Points) == health.RecentRows &&", "if len(s.Points) > health.RecentRows &&",
 	},
 	{
@@ -116,7 +116,7 @@ var edges = []edge{
 		"case run.State != backup.Queued && run.State != backup.Waiting || run.Lost > 0:", "case run.State != backup.Queued && run.State != backup.Waiting:",
 	},
 	{
-		"./internal/engine TestARefusedPlanIsToldOnceHoweverOftenTheTickDies", "B55 the event about a refused plan has another ID each time that its tick dies before the save",
+		"./internal/plans TestARefusedPlanIsToldOnceHoweverOftenTheTickDies", "B55 the event about a refused plan has another ID each time that its timer run dies before the save",
 		"internal/event/events.go",
 		`backup.Digest(t.Hash+"\n"+t.LastGood.UTC()`, `backup.Digest(t.Hash+"\n"+t.Found.UTC()`,
 	},
@@ -166,7 +166,7 @@ var edges = []edge{
 		"return t.Age.Seconds(), t.Point != nil && t.Point.CopyOnly == kind.copies", "return t.Age.Seconds(), !kind.copies",
 	},
 	{
-		"./handler TestWhileAnEditIsRefused", "H04 lifeboat_plan_refused stays 0 while the last good plan is in force",
+		"./handler TestWhileAnEditIsRefused", "H04 lifeboat_plan_refused stays 0 while the last good plan is active",
 		"handler/metrics.go",
 		"flag(force.Refused != nil || noPlan != nil)", "flag(noPlan != nil)",
 	},
@@ -181,9 +181,9 @@ var edges = []edge{
 		"if run.State == backup.StateRefused {", `if run.State == backup.StateRefused && run.Reason.Code != "RequestExpired" {`,
 	},
 	{
-		"./handler TestMetricsComeOncePerThing", "H18 the next slot of a plan is written once for each target: a scraper refuses the whole answer",
+		"./handler TestMetricsComeOncePerThing", "H18 the next scheduled time of a plan is written once for each target: a scraper refuses the whole answer",
 		"handler/metrics.go",
-		"if !t.NextSlot.IsZero() && !slices.Contains(seen, t.Plan) {", "if !t.NextSlot.IsZero() || slices.Contains(seen, t.Plan) {",
+		"if !t.NextScheduledTime.IsZero() && !slices.Contains(seen, t.Plan) {", "if !t.NextScheduledTime.IsZero() || slices.Contains(seen, t.Plan) {",
 	},
 	{
 		"./handler TestARequestsIDHasAtMost128Characters", "H23 a request ID of more than 128 characters is taken",

@@ -23,32 +23,32 @@ var mutants = []mutant{
 		"run := backup.Write{Op: backup.Replace, Key: s.run.Key(), ETag: s.run.RowETag,", "run := backup.Write{Op: backup.Put, Key: s.run.Key(),",
 	},
 	{
-		"the wake-up's number is not checked", "internal/engine/engine.go",
-		"case w.Number > run.Wake:", "case w.Number > run.Wake && w.Mark == run.Mark:",
+		"the step message's sequence number is not checked", "internal/engine/engine.go",
+		"case w.Sequence > run.Sequence:", "case w.Sequence > run.Sequence && w.Nonce == run.Nonce:",
 	},
 	{
-		"the wake-up's mark is not checked", "internal/engine/engine.go",
-		"case w.Number < run.Wake, w.Mark != run.Mark:", "case w.Number < run.Wake:",
+		"the step message's nonce is not checked", "internal/engine/engine.go",
+		"case w.Sequence < run.Sequence, w.Nonce != run.Nonce:", "case w.Sequence < run.Sequence:",
 	},
 	{
-		"late wake-ups are taken", "internal/engine/engine.go",
-		"case w.Number < run.Wake, w.Mark != run.Mark:", "case w.Number == run.Wake && w.Mark != run.Mark:",
+		"late step messages are taken", "internal/engine/engine.go",
+		"case w.Sequence < run.Sequence, w.Nonce != run.Nonce:", "case w.Sequence == run.Sequence && w.Nonce != run.Nonce:",
 	},
 	{
-		"the wake-up is sent after the save", "internal/engine/save.go",
-		`	sent := s.Queue.Wake(ctx, next, delay)
+		"the step message is sent after the save", "internal/engine/save.go",
+		`	sent := s.Queue.SendStep(ctx, next, delay)
 	if sent == nil {
-		r.Wake, r.Mark, r.Due = next.Number, next.Mark, s.clock().Add(delay)
+		r.Sequence, r.Nonce, r.Due = next.Sequence, next.Nonce, s.clock().Add(delay)
 	}
 	if err := s.save(ctx, more...); err != nil {
 		return err
 	}
 `,
-		`	r.Wake, r.Mark, r.Due = next.Number, next.Mark, s.clock().Add(delay)
+		`	r.Sequence, r.Nonce, r.Due = next.Sequence, next.Nonce, s.clock().Add(delay)
 	if err := s.save(ctx, more...); err != nil {
 		return err
 	}
-	sent := s.Queue.Wake(ctx, next, delay)
+	sent := s.Queue.SendStep(ctx, next, delay)
 `,
 	},
 	{
@@ -56,19 +56,19 @@ var mutants = []mutant{
 		"case run.LeaseUntil.After(now):", "case run.LeaseUntil.After(now.Add(time.Hour)):",
 	},
 	{
-		"the start has no deadline", "internal/engine/start.go",
+		"the start has no deadline", "internal/engine/operation.go",
 		"ctx, cancel := context.WithTimeout(ctx, s.Waits.Lease-s.Waits.LeaseMargin-s.Now().Sub(s.read))",
 		"ctx, cancel := context.WithCancel(ctx)",
 	},
 	{
-		"the sweep raises the number", "internal/engine/sweep.go",
-		"e.Queue.Wake(ctx, run.Wakeup(), 0)", "e.Queue.Wake(ctx, backup.Wakeup{Run: run.ID, Number: run.Wake + 1, Mark: run.Mark}, 0)",
+		"the rescuer raises the number", "internal/engine/rescue.go",
+		"e.Queue.SendStep(ctx, run.StepMessage(), 0)", "e.Queue.SendStep(ctx, backup.StepMessage{Run: run.ID, Sequence: run.Sequence + 1, Nonce: run.Nonce}, 0)",
 	},
-	{"the sweep sends nothing again", "internal/engine/sweep.go", "now.Sub(due) >= e.Waits.Overdue", "now.Sub(due) >= 1000*e.Waits.Overdue"},
+	{"the rescuer sends nothing again", "internal/engine/rescue.go", "now.Sub(due) >= e.Waits.Overdue", "now.Sub(due) >= 1000*e.Waits.Overdue"},
 	{
 		"the loser of a race acknowledges", "internal/engine/engine.go",
 		`out.Note = "another invocation was faster: put back"
-		return out, e.Queue.Wake(ctx, w, e.Waits.PutBack)`,
+		return out, e.Queue.SendStep(ctx, w, e.Waits.PutBack)`,
 		`out.Note = "another invocation was faster"
 		return out, nil`,
 	},
@@ -87,30 +87,29 @@ var mutants = []mutant{
 	},
 	{"attempts share a name", "internal/backup/run.go", `fmt.Sprintf("%s.%d", r.ID, n)`, `fmt.Sprintf("%s.%d", r.ID, min(n, 1))`},
 	{
-		"no patience with a lost start", "internal/engine/start.go",
-		"patient := err == nil && s.now.Sub(r.ClearSince) >= s.Waits.Patience", "patient := err == nil",
+		"no retry window with a lost start", "internal/engine/backingup.go",
+		"patient := l.fault == nil && l.unseen >= s.Waits.RetryWindow", "patient := l.fault == nil",
 	},
 	{
-		"a look that could not be made counts as one", "internal/engine/start.go",
-		"patient := err == nil && s.now.Sub(r.ClearSince) >= s.Waits.Patience",
-		"patient := s.now.Sub(r.LostSince) >= s.Waits.Patience",
+		"a look that could not be made counts as one", "internal/engine/backingup.go",
+		"patient := l.fault == nil && l.unseen >= s.Waits.RetryWindow", "patient := l.waited >= s.Waits.RetryWindow",
 	},
 	{
-		"a lost answer counts as a no", "internal/engine/start.go",
-		`		s.lost(f.Reason())
-		return s.advance(ctx, s.Waits.Look)`,
-		`		return s.postpone(ctx, f)`,
+		"a lost answer counts as a no", "internal/engine/backingup.go",
+		`	s.lost(f.Reason())
+	return s.advance(ctx, s.Waits.Look)`,
+		`	return s.postpone(ctx, f)`,
 	},
 	{
 		"the outbox is skipped", "internal/engine/save.go",
-		"more, event.Owed(run.Partition, s.owed))", "more)",
+		"more, event.OutboxWrites(run.Partition, s.pending))", "more)",
 	},
 	{
 		"an event that could not be sent is forgotten", "internal/engine/save.go",
 		"if len(left) > 0 || unread != nil {", "if len(left) > 100 || unread != nil {",
 	},
 	{
-		"a missing artifact counts as a success", "internal/engine/step.go",
+		"a missing artifact counts as a success", "internal/engine/backingup.go",
 		`		case f.Kind == backup.Refused:
 			return s.end(ctx, fails, f.Reason())
 		case tooLong:`,
@@ -119,49 +118,49 @@ var mutants = []mutant{
 		case tooLong:`,
 	},
 	{
-		"the watermark moves before the runs are made", "internal/engine/schedule.go",
-		`	if err := e.makeRuns(ctx, plan, mark.Begun, now, report); err != nil {
+		"the checkpoint moves before the runs are made", "internal/engine/schedule.go",
+		`	if err := e.makeRuns(ctx, plan, progress.InProgress, now, report); err != nil {
 		return err
 	}
-	mark.At, mark.By = mark.Begun, mark.BegunBy
-	mark.Begun, mark.BegunBy = time.Time{}, by{}
-	return e.saveMark(ctx, mark, schedule.Gap{}, now, report)
+	progress.At, progress.By = progress.InProgress, progress.InProgressBy
+	progress.InProgress, progress.InProgressBy = time.Time{}, by{}
+	return e.saveCheckpoint(ctx, progress, schedule.MissedRuns{}, now, report)
 `,
-		`	slot := mark.Begun
-	mark.At, mark.By = slot, mark.BegunBy
-	mark.Begun, mark.BegunBy = time.Time{}, by{}
-	if err := e.saveMark(ctx, mark, schedule.Gap{}, now, report); err != nil {
+		`	scheduledTime := progress.InProgress
+	progress.At, progress.By = scheduledTime, progress.InProgressBy
+	progress.InProgress, progress.InProgressBy = time.Time{}, by{}
+	if err := e.saveCheckpoint(ctx, progress, schedule.MissedRuns{}, now, report); err != nil {
 		return err
 	}
-	return e.makeRuns(ctx, plan, slot, now, report)
+	return e.makeRuns(ctx, plan, scheduledTime, now, report)
 `,
 	},
 	{
-		"the event of a gap is not owed", "internal/engine/schedule.go",
-		"writes = append(event.Owed(backup.SchedulePartition, events), backup.Write{", "writes = append(writes, backup.Write{",
+		"the event of a missed period is not put into the outbox", "internal/engine/schedule.go",
+		"writes = append(event.OutboxWrites(backup.SchedulePartition, events), backup.Write{", "writes = append(writes, backup.Write{",
 	},
 	{
-		"a slot that was begun counts as missed", "internal/engine/schedule.go",
-		"if !mark.Begun.IsZero() {", "if mark.Begun.After(now) {",
+		"a scheduled time that was begun counts as missed", "internal/engine/schedule.go",
+		"if !progress.InProgress.IsZero() {", "if progress.InProgress.After(now) {",
 	},
 	{
-		"runs are made before their slot is noted as begun", "internal/engine/schedule.go",
-		`	if err := e.saveMark(ctx, mark, gap, now, report); err != nil || mark.Begun.IsZero() {
+		"runs are made before their scheduled time is noted as begun", "internal/engine/schedule.go",
+		`	if err := e.saveCheckpoint(ctx, progress, missedRuns, now, report); err != nil || progress.InProgress.IsZero() {
 		return err
 	}
 `,
-		`	if gap.Count > 0 || halted != "" {
-		if err := e.saveMark(ctx, mark, gap, now, report); err != nil || mark.Begun.IsZero() {
+		`	if missedRuns.Count > 0 || paused != "" {
+		if err := e.saveCheckpoint(ctx, progress, missedRuns, now, report); err != nil || progress.InProgress.IsZero() {
 			return err
 		}
 	}
 `,
 	},
 	{
-		"early wake-ups come back every 30 seconds", "internal/engine/engine.go",
+		"early step messages come back every 30 seconds", "internal/engine/engine.go",
 		"max(e.Waits.PutBack, early, late)", "max(e.Waits.PutBack, min(early, late))",
 	},
-	{"a tick schedules whatever the clock says", "internal/engine/schedule.go", "if apart == nil {\n\t\tfor", `if apart != backup.ErrExists {
+	{"a timer run schedules whatever the clock says", "internal/engine/schedule.go", "if apart == nil {\n\t\tfor", `if apart != backup.ErrExists {
 		for`},
 	{
 		"cleanup deletes whatever the clock says", "internal/engine/cleanup.go",
@@ -203,13 +202,13 @@ var mutants = []mutant{
 	},
 	{
 		"the acceptance of those before is not told", "internal/engine/suspect.go",
-		"s.owe(event.PointAccepted(m))", "_ = m",
+		"s.toOutbox(event.PointAccepted(m))", "_ = m",
 	},
 	{
 		"what is held is given back once the end was told", "internal/engine/save.go",
-		"	if err := s.release(ctx, *r, r.Permits, r.Line); err != nil {",
+		"	if err := admission.Release(ctx, s.Catalog, *r, r.Permits, r.QueueRow); err != nil {",
 		"	if _, left := s.post(ctx, s.saved, map[string]error{}); len(left) > 0 {\n\t\treturn errLost\n\t}\n" +
-			"	if err := s.release(ctx, *r, r.Permits, r.Line); err != nil {",
+			"	if err := admission.Release(ctx, s.Catalog, *r, r.Permits, r.QueueRow); err != nil {",
 	},
 	{
 		"a lost start takes what another run holds", "internal/engine/engine.go",
@@ -220,23 +219,23 @@ var mutants = []mutant{
 		"}, p.FileRows(files)...)", "}, p.FileRows(nil)...)",
 	},
 	{
-		"a plan's own bound is ignored", "internal/engine/admission.go",
-		"range []bound{e.boundOfAll(), planBound(r.Plan, r.Settings.Concurrency)}", "range []bound{e.boundOfAll()}",
+		"a plan's own bound is ignored", "internal/admission/admission.go",
+		"[]Bound{ofAll(most), ofPlan(r.Plan, r.Settings.Concurrency)}", "[]Bound{ofAll(most)}",
 	},
 	{
 		"a request repeated makes another run", "internal/engine/request.go",
 		`ID: backup.NewRunID(target, c.Time, "request "+c.Request),`, `ID: backup.NewRunID(target, time.Now(), "request "+c.Request),`,
 	},
 	{
-		"who leaves the line is not indexed again", "internal/engine/admission.go",
-		"if err := s.watch(ctx); err != nil {\n\t\t\treturn err\n\t\t}", "",
+		"who leaves the wait queue is not indexed again", "internal/admission/admission.go",
+		"if err := a.Leaving(ctx); err != nil {\n\t\t\treturn err\n\t\t}", "",
 	},
 	{
-		"a restore does not stand among the readers", "internal/engine/restorerun.go",
+		"a restore does not stand among the readers", "internal/engine/restoring.go",
 		"if !slices.Contains(p.Readers, r.ID) {", "if false {",
 	},
 	{
-		"a request that expired begins all the same", "internal/engine/restorerun.go",
+		"a request that expired begins all the same", "internal/engine/step.go",
 		"restore.Expired(s.run.Restore.Expires, s.now)", "restore.Expired(s.run.Restore.Expires.AddDate(1, 0, 0), s.now)",
 	},
 	{
@@ -244,10 +243,10 @@ var mutants = []mutant{
 		"if v.SHA256 == p.SHA256 && v.Size == p.Size {", "if v.Size == p.Size {",
 	},
 	{
-		"a lost restore is begun again", "internal/engine/restorerun.go",
+		"a lost restore is begun again", "internal/engine/restoring.go",
 		`case f != nil && f.Kind == backup.Denied:
 		return s.end(`, `case f != nil && f.Kind == backup.Denied && r.Lost < mostLost:
-		return s.check(ctx, restorer)
+		return s.preflight(ctx, s)
 	case f != nil && f.Kind == backup.Denied:
 		return s.end(`,
 	},
@@ -264,7 +263,7 @@ var mutants = []mutant{
 		"case len(p.Readers) > 0:", "case len(p.Readers) > 1000:",
 	},
 	{
-		"no safety backup is made", "internal/engine/restorerun.go",
+		"no safety backup is made", "internal/engine/restoring.go",
 		`	if q.Safety {
 		q.Step = backup.StepSecuring`, `	if q.Safety && q.Key != "" {
 		q.Step = backup.StepSecuring`,

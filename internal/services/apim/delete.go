@@ -2,7 +2,6 @@ package apim
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
@@ -18,11 +17,7 @@ import (
 // container, or an account without an answer, is an error, because it may come back.
 func (p *Provider) Delete(ctx context.Context, a backup.Attempt, etag string, extras bool) error {
 	if !isArtifact(a.Run, a.Artifact) {
-		return &backup.Fault{
-			Kind: backup.Refused, Code: "NotAnArtifact",
-			Message: fmt.Sprintf("%q is not the name of an artifact of the run %s", a.Artifact, a.Run),
-			Hint:    "Nothing was deleted. See what the catalog holds for the run.",
-		}
+		return azure.NotAnArtifact(a.Artifact, "an artifact of the run "+a.Run)
 	}
 	if !extras {
 		if err := p.deleteBlob(ctx, a, etag); err != nil {

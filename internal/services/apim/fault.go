@@ -1,7 +1,6 @@
 package apim
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -23,9 +22,7 @@ func checking(t task) azure.Call {
 // starting describes the only request that must not be repeated. The error code of a service that is busy with another
 // change has never been recorded.
 func starting(t task) azure.Call {
-	c := call(t, "start the "+t.noun+" of "+t.Target, t.action, azure.Before)
-	c.Start = true
-	return c
+	return call(t, "start the "+t.noun+" of "+t.Target, t.action, azure.Before).Once()
 }
 
 func polling(t task) azure.Call {
@@ -60,36 +57,19 @@ func call(t task, what, action string, means func(int, string) backup.FaultKind)
 	}}
 }
 
-// unusable returns the fault of a token that does not continue an operation; err may be nil.
-func unusable(t task, err error) *backup.Fault {
-	message := polling(t).What + ": the saved token does not continue an operation"
-	if err != nil {
-		message += ": " + azure.Why(err)
-	}
-	return &backup.Fault{Kind: backup.Denied, Code: "UnusableToken", Message: message, Hint: hintUntold(t)}
-}
-
-// wordless returns the fault of an answer without a status from the address of an operation's status; err is the SDK's
-// error.
-func wordless(t task, answer *http.Response, err error) *backup.Fault {
-	return &backup.Fault{
-		Kind: backup.Deferred, Code: "NoStatus", RetryAfter: azure.RetryAfter(answer),
-		Message: fmt.Sprintf("%s: the answer, %d %s, does not say how it is getting on: %v", polling(t).What, answer.StatusCode,
-			http.StatusText(answer.StatusCode), err),
-		Hint: "It is asked again by itself. If it goes on for hours, see in the resource's activity log how the " + t.noun + " ended.",
-	}
+// wordless returns the fault of an answer without a status from the address of an operation's status. It adds to the fault of
+// the SDK's error.
+func wordless(t task, answer *http.Response, f *backup.Fault) *backup.Fault {
+	f.Code, f.RetryAfter = "NoStatus", azure.RetryAfter(answer)
+	f.Message += fmt.Sprintf(" (the answer, %d %s, does not say how it is getting on)", answer.StatusCode,
+		http.StatusText(answer.StatusCode))
+	f.Hint = "It is asked again by itself. If it goes on for hours, see in the resource's activity log how the " + t.noun + " ended."
+	return f
 }
 
 // ended returns the fault of an operation that has failed, as the service itself says.
 func ended(t task, said azure.Body) *backup.Fault {
-	return &backup.Fault{
-		Kind: backup.Refused,
-		Code: cmp.Or(said.Code, strings.ToUpper(t.noun[:1])+t.noun[1:]+said.State),
-		Message: fmt.Sprintf("%s %s: %s", t.verb, t.Target,
-			cmp.Or(said.Message, "the service says "+said.State+", without a reason")),
-		Said: said.Message, RequestID: said.RequestID,
-		Hint: hintReason(t, said.Code, said.Message),
-	}
+	return polling(t).Ended(t.verb+" "+t.Target, said, strings.ToUpper(t.noun[:1])+t.noun[1:]+said.State, "the service says "+said.State)
 }
 
 // unsettled returns the fault of a service that is still working on a change.

@@ -15,15 +15,11 @@ import (
 // still be writing it.
 func (p *Provider) Find(ctx context.Context, a backup.Attempt) (string, error) {
 	t := task{a, backing}
-	client, target, err := p.service(a)
+	service, _, err := p.show(ctx, t, inspecting(t))
 	if err != nil {
 		return "", err
 	}
-	service, err := client.Get(ctx, target.Group, target.Name, nil)
-	if err != nil {
-		return "", inspecting(t).Fault(err)
-	}
-	if state := stateOf(service.ServiceResource); state != settledState {
+	if state := stateOf(service); state != settledState {
 		return "", unsettled(t, state)
 	}
 	items, err := p.artifacts(ctx, a)

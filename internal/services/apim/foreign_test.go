@@ -40,7 +40,7 @@ func TestATokenLeadsNowhereElse(t *testing.T) {
 	_, err = w.provider().Poll(t.Context(), a, changed(o.Token))
 	foreignAddress.check(t, err)
 
-	w.Intercept(func(x fakeazure.Exchange) fakeazure.Verdict {
+	w.Intercept(func(x fakeazure.Exchange) fakeazure.Decision {
 		if x.Phase == fakeazure.Before && strings.Contains(x.Path, "/operation") {
 			return fakeazure.Answer(http.StatusTemporaryRedirect, http.Header{"Location": {"https://" + attacker + "/done"}}, nil)
 		}
@@ -103,7 +103,7 @@ func TestEachRequestSaysWhoAsks(t *testing.T) {
 	p := w.provider()
 	var mu sync.Mutex
 	hosts, ids := map[string]bool{}, map[string]bool{}
-	w.Intercept(func(x fakeazure.Exchange) fakeazure.Verdict {
+	w.Intercept(func(x fakeazure.Exchange) fakeazure.Decision {
 		if x.Phase != fakeazure.Before || x.ObjectID != w.ObjectID(app) && x.AuthScheme != "SharedKey" {
 			return fakeazure.Pass
 		}

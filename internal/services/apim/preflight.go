@@ -4,11 +4,11 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
 	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/apimanagement/armapimanagement/v3"
-	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/storage/armstorage"
 
 	"lifeboat/internal/azure"
 	"lifeboat/internal/backup"
@@ -29,21 +29,32 @@ func (p *Provider) look(ctx context.Context, t task) (armapimanagement.ServiceRe
 	if err := t.Blocks.Read(field, new(string)); err != nil {
 		return armapimanagement.ServiceResource{}, err
 	}
+	service, target, err := p.show(ctx, t, checking(t))
+	if err != nil {
+		return service, err
+	}
+	if err := checkService(t, service); err != nil {
+		return service, err
+	}
+	if err := p.checkWorkspaces(ctx, t, target); err != nil {
+		return service, err
+	}
+	return service, p.checkStorage(ctx, t, azure.Deref(service.Location))
+}
+
+// show reads the service, with the request that the call describes.
+func (p *Provider) show(ctx context.Context, t task, call azure.Call) (
+	armapimanagement.ServiceResource, backup.Resource, error,
+) {
 	client, target, err := p.service(t.Attempt)
 	if err != nil {
-		return armapimanagement.ServiceResource{}, err
+		return armapimanagement.ServiceResource{}, target, err
 	}
 	service, err := client.Get(ctx, target.Group, target.Name, nil)
 	if err != nil {
-		return service.ServiceResource, checking(t).Fault(err)
+		return armapimanagement.ServiceResource{}, target, call.Fault(err)
 	}
-	if err := checkService(t, service.ServiceResource); err != nil {
-		return service.ServiceResource, err
-	}
-	if err := p.checkWorkspaces(ctx, t, target); err != nil {
-		return service.ServiceResource, err
-	}
-	return service.ServiceResource, p.checkStorage(ctx, t, azure.Deref(service.Location))
+	return service.ServiceResource, target, nil
 }
 
 func skuOf(s armapimanagement.ServiceResource) armapimanagement.SKUType {
@@ -73,11 +84,7 @@ func checkService(t task, s armapimanagement.ServiceResource) error {
 			"Premium have one", tier), hintTiers)
 	}
 	if state := stateOf(s); state != "" && state != settledState {
-		return &backup.Fault{
-			Kind: backup.Deferred, Code: "ServiceNotReady",
-			Message: fmt.Sprintf("%s is not ready for a %s: its state is %s", t.Target, t.noun, state),
-			Hint:    "It is asked again by itself. If it goes on for hours, look at the service in the Azure portal.",
-		}
+		return azure.NotReady(t.Target, "ServiceNotReady", t.noun, "its state is "+state, "service")
 	}
 	return checkIdentity(t, azure.Deref(s.Identity))
 }
@@ -131,42 +138,31 @@ func unlessDenied(f *backup.Fault) error {
 
 // checkStorage checks the storage account as Resource Manager shows it.
 func (p *Provider) checkStorage(ctx context.Context, t task, location string) error {
-	id, err := azure.AccountID(t.Storage)
-	if err != nil {
-		return err
-	}
 	account, err := p.azure.Account(ctx, t.Storage)
 	if err != nil || account == nil {
 		return err
 	}
 	if account.Properties != nil {
-		if err := checkAccess(t, azure.Deref(account.Properties), sameRegion(location, azure.Deref(account.Location))); err != nil {
+		if err := checkAccess(t, *account.Properties, sameRegion(location, account.Location)); err != nil {
 			return err
 		}
 	}
-	services, err := armstorage.NewBlobServicesClient(id.Subscription, p.azure.Credential, p.azure.Management())
+	cors, err := p.azure.CORS(ctx, t.Storage)
 	if err != nil {
-		return azure.Invalid("InvalidStorage", t.Storage.Account, "a storage account", err)
+		return err
 	}
-	blobs, err := services.GetServiceProperties(ctx, id.Group, id.Name, nil)
-	if err != nil {
-		return azure.UnlessForbidden(t.Storage, err)
-	}
-	if blobs.BlobServiceProperties.BlobServiceProperties == nil {
-		return nil
-	}
-	return checkCORS(t, azure.Deref(blobs.BlobServiceProperties.BlobServiceProperties.Cors))
+	return checkCORS(t, cors)
 }
 
 // checkAccess checks that the account's key policy and firewall admit the identity or key that the service uses.
-func checkAccess(t task, account armstorage.AccountProperties, sameRegion bool) error {
+func checkAccess(t task, account azure.AccountProperties, sameRegion bool) error {
 	access, _ := accessOf(identity(t.Blocks))
-	if access == armapimanagement.AccessTypeAccessKey && !azure.AdmitsKeys(account) {
+	if access == armapimanagement.AccessTypeAccessKey && !account.AdmitsKeys() {
 		return t.no("KeyAccessDisabled", fmt.Sprintf("the storage account %s does not admit its access keys "+
 			"(allowSharedKeyAccess is false), and plan.yaml says accessKey", t.Storage.AccountName()),
 			"Set identity: system in plan.yaml, or allow the account's keys.")
 	}
-	if !azure.HasFirewall(account) {
+	if !account.HasFirewall() {
 		return nil
 	}
 	closed := "the storage account " + t.Storage.AccountName() + " has a firewall, "
@@ -183,7 +179,7 @@ func checkAccess(t task, account armstorage.AccountProperties, sameRegion bool) 
 		return t.no("FirewallWithUserIdentity", closed+"which admits a service by its system-assigned identity only",
 			instead+".")
 	default:
-		if !azure.AdmitsService(account, t.Target) {
+		if !account.AdmitsService(t.Target) {
 			return t.no("FirewallWithoutTrustedServices", closed+"which does not admit trusted Azure services",
 				"Allow trusted Azure services in the account's network settings (bypass: AzureServices).")
 		}
@@ -193,20 +189,12 @@ func checkAccess(t task, account armstorage.AccountProperties, sameRegion bool) 
 
 // checkCORS refuses an account whose Blob service has any CORS rule. The documentation wants no rule, and with the method
 // PATCH in a rule every backup was seen to fail with 400 InvalidParameters (reported 2023-11).
-func checkCORS(t task, cors armstorage.CorsRules) error {
-	if len(cors.CorsRules) == 0 {
+func checkCORS(t task, rules [][]string) error {
+	if len(rules) == 0 {
 		return nil
 	}
-	var methods []string
-	for _, rule := range cors.CorsRules {
-		if rule != nil {
-			for _, m := range rule.AllowedMethods {
-				methods = append(methods, string(azure.Deref(m)))
-			}
-		}
-	}
 	return t.no("StorageHasCORS", fmt.Sprintf("the Blob service of the storage account %s has CORS rules (%s), and a "+
-		"backup needs an account without", t.Storage.AccountName(), strings.Join(methods, ", ")),
+		"backup needs an account without", t.Storage.AccountName(), strings.Join(slices.Concat(rules...), ", ")),
 		"Remove the CORS rules, or use another storage account.")
 }
 

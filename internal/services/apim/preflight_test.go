@@ -356,29 +356,31 @@ func TestBeginStartsNothingWithoutTheKey(t *testing.T) {
 // TestNoErrorHoldsTheKey checks that the key does not get into the catalog if the service repeats the request.
 func TestNoErrorHoldsTheKey(t *testing.T) {
 	forms := []string{accountKey, url.QueryEscape(accountKey), base64.StdEncoding.EncodeToString([]byte(accountKey))}
-	echo := func(r *http.Request) (*http.Response, error) {
-		sent, err := io.ReadAll(r.Body)
-		if err != nil {
-			return nil, err
+	for status, state := range map[int]string{400: "", 200: `"status":"Failed",`} {
+		echo := func(r *http.Request) (*http.Response, error) {
+			sent, err := io.ReadAll(r.Body)
+			if err != nil {
+				return nil, err
+			}
+			message, err := json.Marshal("cannot use " + strings.Join(forms, " or ") + " of " + string(sent))
+			if err != nil {
+				return nil, err
+			}
+			return answers(status, `{`+state+`"error":{"code":"ValidationError","message":`+string(message)+`}}`)(r)
 		}
-		message, err := json.Marshal("cannot use " + strings.Join(forms, " or ") + " of " + string(sent))
-		if err != nil {
-			return nil, err
-		}
-		return answers(400, `{"error":{"code":"ValidationError","message":`+string(message)+`}}`)(r)
-	}
-	w := &wire{replies: map[step]reply{
-		keys: keysAre(fmt.Sprintf(`{"keyName":"key1","permissions":"FULL","value":%q}`, accountKey)), start: echo,
-	}}
-	a := attempt()
-	a.Blocks = as("accessKey")
-	_, err := w.provider().Begin(t.Context(), a)
-	fault{
-		kind: backup.Refused, code: "ValidationError", message: "cannot use (secret) or (secret) or (secret)",
-	}.check(t, err)
-	for _, form := range forms {
-		if f := backup.AsFault(err); strings.Contains(f.Message+f.Hint+f.Error(), form) {
-			t.Errorf("the error holds the key as %s", form)
+		w := &wire{replies: map[step]reply{
+			keys: keysAre(fmt.Sprintf(`{"keyName":"key1","permissions":"FULL","value":%q}`, accountKey)), start: echo,
+		}}
+		a := attempt()
+		a.Blocks = as("accessKey")
+		_, err := w.provider().Begin(t.Context(), a)
+		fault{
+			kind: backup.Refused, code: "ValidationError", message: "cannot use (secret) or (secret) or (secret)",
+		}.check(t, err)
+		for _, form := range forms {
+			if f := backup.AsFault(err); strings.Contains(f.Message+f.Hint+f.Error(), form) {
+				t.Errorf("%d: the error holds the key as %s", status, form)
+			}
 		}
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/apimanagement/armapimanagement/v3"
 
 	"lifeboat/internal/azure"
@@ -44,23 +43,21 @@ func New(cred azcore.TokenCredential, opts azcore.ClientOptions) *Provider {
 
 // Begin sends the one request that starts a backup.
 func (p *Provider) Begin(ctx context.Context, a backup.Attempt) (backup.Operation, error) {
-	return start(ctx, p, task{a, backing}, beginBackup)
+	return p.start(ctx, task{a, backing})
 }
 
 // Poll asks once for the state of the backup behind the token.
 func (p *Provider) Poll(ctx context.Context, a backup.Attempt, token string) (backup.Operation, error) {
-	return follow(ctx, p, task{a, backing}, token, beginBackup)
+	return p.follow(ctx, task{a, backing}, token)
 }
 
-// service makes the client of the target's subscription; the client runs the policies after authentication.
-func (p *Provider) service(a backup.Attempt, policies ...policy.Policy) (
-	*armapimanagement.ServiceClient, backup.Resource, error,
-) {
+// service makes the client of the target's subscription.
+func (p *Provider) service(a backup.Attempt) (*armapimanagement.ServiceClient, backup.Resource, error) {
 	target, err := backup.ParseResource(a.Target)
 	if err != nil || !strings.EqualFold(target.Type, resourceType) {
 		return nil, target, azure.Invalid("InvalidTarget", a.Target, "an API Management service", err)
 	}
-	client, err := armapimanagement.NewServiceClient(target.Subscription, p.azure.Credential, p.azure.Management(policies...))
+	client, err := armapimanagement.NewServiceClient(target.Subscription, p.azure.Credential, p.azure.Management(azure.Unread{}))
 	if err != nil {
 		return nil, target, azure.Invalid("InvalidTarget", a.Target, "an API Management service", err)
 	}

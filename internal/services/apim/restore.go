@@ -75,7 +75,7 @@ func (p *Provider) BeginRestore(ctx context.Context, r backup.Restore) (backup.O
 	if err != nil {
 		return backup.Operation{}, err
 	}
-	o, err := start(ctx, p, t, beginRestore)
+	o, err := p.start(ctx, t)
 	if err == nil && o.Done {
 		err = p.settled(ctx, t)
 	}
@@ -98,7 +98,7 @@ func (p *Provider) PollRestore(ctx context.Context, r backup.Restore, token stri
 	if err != nil {
 		return backup.Operation{}, err
 	}
-	o, err := follow(ctx, p, t, token, beginRestore)
+	o, err := p.follow(ctx, t, token)
 	if err != nil || !o.Done {
 		return o, err
 	}
@@ -118,9 +118,7 @@ func restore(r backup.Restore) (task, error) {
 			Hint:    "Nothing was done. Name a recovery point of an API Management service, which is restored as a whole.",
 		}
 	}
-	return task{
-		backup.Attempt{Target: r.Target, Storage: r.Storage, Blocks: r.Blocks, Artifact: r.Artifact}, restoring,
-	}, nil
+	return task{r.ProviderAttempt(""), restoring}, nil
 }
 
 // hintArtifact is the hint about a blob that is no longer the recorded backup.
@@ -159,15 +157,11 @@ func (p *Provider) checkRestore(ctx context.Context, t task, r backup.Restore) (
 
 // settled reads the service after a restore has ended. It returns nil if the service has settled successfully.
 func (p *Provider) settled(ctx context.Context, t task) error {
-	client, target, err := p.service(t.Attempt)
+	service, _, err := p.show(ctx, t, inspecting(t))
 	if err != nil {
 		return err
 	}
-	service, err := client.Get(ctx, target.Group, target.Name, nil)
-	if err != nil {
-		return inspecting(t).Fault(err)
-	}
-	switch state := stateOf(service.ServiceResource); state {
+	switch state := stateOf(service); state {
 	case settledState:
 		return nil
 	case "Failed", "Canceled":

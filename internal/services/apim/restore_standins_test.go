@@ -138,7 +138,7 @@ func TestRestoresAgainstTheStandIns(t *testing.T) {
 		conformance.TestRestorer(t, w.restores(t, w.service(t, "back-hidden", nil)))
 	})
 	t.Run("conformance, the other readings", func(t *testing.T) {
-		conformance.TestRestorer(t, w.restores(t, w.service(t, "back-visible", func(k *fakeazure.Knobs) {
+		conformance.TestRestorer(t, w.restores(t, w.service(t, "back-visible", func(k *fakeazure.Options) {
 			k.Trace, k.Unrestorable, k.Denied = fakeazure.TraceVisible, fakeazure.UnrestorableAtStart, fakeazure.DeniedAtStart
 			k.StartHeaders, k.Settles = fakeazure.LocationAlone, 4*time.Minute
 		})))
@@ -302,8 +302,8 @@ func (w world) testRestoreRefusals(t *testing.T) {
 		fault{kind: backup.Refused, code: "NoSystemIdentity", message: "to read the backup with", hint: "system-assigned"}.check(t, err)
 	})
 	t.Run("expired", func(t *testing.T) {
-		must(t, w.Tune(source, func(k *fakeazure.Knobs) { k.RestorableFor = 1 }))
-		defer func() { must(t, w.Tune(source, func(k *fakeazure.Knobs) { k.RestorableFor = 0 })) }()
+		must(t, w.Tune(source, func(k *fakeazure.Options) { k.RestorableFor = 1 }))
+		defer func() { must(t, w.Tune(source, func(k *fakeazure.Options) { k.RestorableFor = 0 })) }()
 		_, err := w.bringBack(t, r)
 		fault{kind: backup.Refused, code: "RestoreFailed", message: "Cannot restore: backup expired", hint: "30 days"}.check(t, err)
 	})
@@ -336,7 +336,7 @@ func (w world) testRestoreRefusals(t *testing.T) {
 
 // testSettling checks that a restore is not done before the service has settled.
 func (w world) testSettling(t *testing.T) {
-	service := w.service(t, "settling", func(k *fakeazure.Knobs) { k.Settles = 8 * time.Minute })
+	service := w.service(t, "settling", func(k *fakeazure.Options) { k.Settles = 8 * time.Minute })
 	r := w.backedUp(t, w.attempt(service, "settling"))
 	w.configure(t, service, "changed-since")
 	_, err := w.bringBack(t, r)

@@ -76,7 +76,7 @@ func newWorld(t *testing.T) world {
 }
 
 // service adds an API Management service with the settings that a backup needs.
-func (w world) service(t *testing.T, name string, tune func(*fakeazure.Knobs)) (resourceID string) {
+func (w world) service(t *testing.T, name string, tune func(*fakeazure.Options)) (resourceID string) {
 	t.Helper()
 	id := standbys + name
 	if err := w.AddService(fakeazure.Service{ResourceID: id, SystemAssigned: true}); err != nil {
@@ -189,7 +189,7 @@ func TestAgainstTheStandIns(t *testing.T) {
 		conformance.TestProvider(t, w.harness(service, "hidden"))
 	})
 	t.Run("conformance, the other readings", func(t *testing.T) {
-		service := w.service(t, "visible", func(k *fakeazure.Knobs) {
+		service := w.service(t, "visible", func(k *fakeazure.Options) {
 			k.Trace, k.MissingContainer = fakeazure.TraceVisible, fakeazure.CreateMissingContainer
 			k.ExistingBlob, k.Denied, k.StartHeaders = fakeazure.RefuseExistingBlob, fakeazure.DeniedAtStart, fakeazure.LocationAlone
 		})
@@ -221,7 +221,7 @@ func (w world) finish(t *testing.T, a backup.Attempt) {
 }
 
 func (w world) testParts(t *testing.T) {
-	a := w.attempt(w.service(t, "parts", func(k *fakeazure.Knobs) { k.BlobBytes = 9<<20 + 1 }), "parts")
+	a := w.attempt(w.service(t, "parts", func(k *fakeazure.Options) { k.BlobBytes = 9<<20 + 1 }), "parts")
 	w.finish(t, a)
 	var v backup.Verification
 	calls := 0
@@ -288,7 +288,7 @@ func (w world) testConnections(t *testing.T) {
 	service := w.service(t, "connections", nil)
 	a := w.attempt(service, "connections")
 	cutWhen := func(method string, phase fakeazure.Phase) {
-		w.Intercept(func(x fakeazure.Exchange) fakeazure.Verdict {
+		w.Intercept(func(x fakeazure.Exchange) fakeazure.Decision {
 			if x.Method == method && x.Phase == phase && x.ObjectID == w.ObjectID(app) {
 				return fakeazure.Drop
 			}

@@ -1,6 +1,9 @@
 package apim
 
-import "lifeboat/internal/backup"
+import (
+	"lifeboat/internal/azure"
+	"lifeboat/internal/backup"
+)
 
 // work holds the words for a kind of request to the service.
 type work struct {
@@ -24,7 +27,5 @@ type task struct {
 
 // no returns the fault of a task that cannot succeed as things are.
 func (t task) no(code, why, hint string) *backup.Fault {
-	return &backup.Fault{
-		Kind: backup.Refused, Code: code, Message: t.Target + " cannot be " + t.past + ": " + why, Hint: hint,
-	}
+	return azure.Cannot(t.Target, t.past, code, why, hint)
 }

@@ -16,8 +16,12 @@ import (
 // answer about the blob itself is evidence against the blob. A storage account that does not answer, or refuses the app,
 // is no evidence.
 func (p *Provider) Verify(ctx context.Context, a backup.Attempt, done backup.Hashing) (backup.Verification, error) {
+	client, err := p.azure.Container(a.Storage)
+	if err != nil {
+		return backup.Verification{}, err
+	}
 	sum, done := resume(done)
-	part, err := p.readPart(ctx, a, done)
+	part, err := azure.ReadPart(ctx, client, a.Artifact, done.Offset, p.HashPart, done.ETag)
 	switch {
 	case done.Offset > 0 && azure.Is(err, bloberror.ConditionNotMet, bloberror.InvalidRange):
 		return backup.Verification{}, nil // the blob was written again: hash it from the start
@@ -57,13 +61,4 @@ func resume(done backup.Hashing) (hash.Hash, backup.Hashing) {
 		return sum, done
 	}
 	return sha256.New(), backup.Hashing{}
-}
-
-// readPart asks for the next HashPart bytes of the blob, and requires the ETag with which the hash was begun.
-func (p *Provider) readPart(ctx context.Context, a backup.Attempt, done backup.Hashing) (azure.Part, error) {
-	client, err := p.azure.Container(a.Storage)
-	if err != nil {
-		return azure.Part{}, err
-	}
-	return azure.ReadPart(ctx, client, a.Artifact, done.Offset, p.HashPart, done.ETag)
 }

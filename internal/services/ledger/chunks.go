@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+
+	"lifeboat/internal/azure"
 )
 
 // chunkName and snapshotName match CCF's names of complete ledger files and of snapshots, by its documentation of how
@@ -28,16 +30,16 @@ type chain struct {
 }
 
 // chainOf reads the names of the files. An empty file does not count.
-func chainOf(files []file) chain {
+func chainOf(files []azure.File) chain {
 	type chunk struct{ from, to int64 }
 	var chunks []chunk
 	var c chain
 	for _, f := range files {
-		name := path.Base(f.path)
-		if m := chunkName.FindStringSubmatch(name); m != nil && f.size > 0 {
+		name := path.Base(f.Name)
+		if m := chunkName.FindStringSubmatch(name); m != nil && f.Size > 0 {
 			chunks = append(chunks, chunk{number(m[1]), number(m[2])})
 		}
-		if m := snapshotName.FindStringSubmatch(name); m != nil && f.size > 0 {
+		if m := snapshotName.FindStringSubmatch(name); m != nil && f.Size > 0 {
 			c.snapshot = max(c.snapshot, number(m[1]))
 		}
 	}

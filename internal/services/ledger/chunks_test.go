@@ -1,6 +1,10 @@
 package ledger
 
-import "testing"
+import (
+	"testing"
+
+	"lifeboat/internal/azure"
+)
 
 // TestChain reads the names of files as CCF gives them.
 func TestChain(t *testing.T) {
@@ -21,15 +25,15 @@ func TestChain(t *testing.T) {
 		"none at all":         {nil, 0, 0, "all ledger files"},
 		"other names":         {[]string{"xledger_1-10.committed", "ledger_1-10.committed.ignored"}, 0, 0, "all ledger files"},
 	} {
-		var files []file
+		var files []azure.File
 		for _, f := range test.files {
-			files = append(files, file{path: f, size: 1})
+			files = append(files, azure.File{Name: f, Size: 1})
 		}
 		if c := chainOf(files); c.end != test.end || c.snapshot != test.snap && test.hole == "" || c.hole != test.hole {
 			t.Errorf("%s: %+v, want %+v", name, c, test)
 		}
 	}
-	if c := chainOf([]file{{path: "ledger_1-10.committed"}}); c.hole == "" {
+	if c := chainOf([]azure.File{{Name: "ledger_1-10.committed"}}); c.hole == "" {
 		t.Error("an empty ledger file counts")
 	}
 }

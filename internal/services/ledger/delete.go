@@ -2,8 +2,8 @@ package ledger
 
 import (
 	"context"
-	"fmt"
 
+	"lifeboat/internal/azure"
 	"lifeboat/internal/backup"
 )
 
@@ -19,11 +19,7 @@ func (p *Provider) Delete(ctx context.Context, a backup.Attempt, etag string, ex
 		return err
 	}
 	if !isShare(i.name, a.Artifact) {
-		return &backup.Fault{
-			Kind: backup.Refused, Code: "NotAnArtifact",
-			Message: fmt.Sprintf("%q is not the name of a share that holds a backup of %s", a.Artifact, i.name),
-			Hint:    "Nothing was deleted. See what the catalog holds for the run.",
-		}
+		return azure.NotAnArtifact(a.Artifact, "a share that holds a backup of "+i.name)
 	}
 	files, err := p.files(ctx, a.Storage, backup.Denied)
 	if err != nil {
@@ -36,11 +32,7 @@ func (p *Provider) Delete(ctx context.Context, a backup.Attempt, etag string, ex
 	case err != nil:
 		return files.fault(deleting(a.Storage, a.Artifact), err)
 	case etag != "" && c.print() != etag:
-		return &backup.Fault{
-			Kind: backup.Refused, Code: "ArtifactChanged",
-			Message: "delete " + place(a.Storage, a.Artifact) + ": it was changed since it was verified",
-			Hint:    "It is kept. If nobody needs it, delete it in the Azure portal.",
-		}
+		return azure.Changed(deleting(a.Storage, a.Artifact))
 	}
 	if err := files.delete(ctx, a.Artifact); err != nil {
 		return files.fault(deleting(a.Storage, a.Artifact), err)

@@ -14,21 +14,9 @@ import (
 
 // The functions below describe the calls to the service.
 
-// looking describes the request that reads the service through Resource Manager.
-func looking(i instance) azure.Call {
-	return azure.Call{
-		What: "look at " + i.id, Host: azure.ManagementHost, Means: azure.Before,
-		Hint: func(int, string, string) string {
-			return fmt.Sprintf("See whether %s still exists. If not, take it out of plan.yaml.", i.id)
-		},
-	}
-}
-
 // starting describes the one request that starts a backup. It must not be repeated.
 func starting(i instance) azure.Call {
-	c := about("start the backup of "+i.id, i, i.action(), azure.Before)
-	c.Start = true
-	return c
+	return about("start the backup of "+i.id, i, i.action(), azure.Before).Once()
 }
 
 // polling describes the request for the state of the backup under way.
@@ -38,9 +26,7 @@ func polling(i instance) azure.Call {
 
 // restoring describes the one request that starts a restore. It must not be repeated.
 func restoring(i instance, share string) azure.Call {
-	c := about("restore "+i.id+" from "+share, i, "restore", azure.Before)
-	c.Start = true
-	return c
+	return about("restore "+i.id+" from "+share, i, "restore", azure.Before).Once()
 }
 
 // awaiting describes the request for the state of the restore under way.
@@ -76,10 +62,7 @@ var versionCodes = []string{"InvalidApiVersionParameter", "InvalidResourceType",
 
 // kind returns the last part of the resource's type.
 func kind(i instance) string {
-	r, err := backup.ParseResource(i.id)
-	if err != nil {
-		return ""
-	}
+	r, _ := backup.ParseResource(i.id) // parse has read it before
 	_, kind, _ := strings.Cut(r.Type, "/")
 	return kind
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,17 +24,12 @@ func (p *Provider) Find(ctx context.Context, a backup.Attempt) (string, error) {
 	if len(a.Lost) == 0 {
 		return "", nil
 	}
-	from := a.Lost[0].From
-	for _, w := range a.Lost {
-		if w.From.Before(from) {
-			from = w.From
-		}
-	}
+	first := slices.MinFunc(a.Lost, func(v, w backup.Window) int { return v.From.Compare(w.From) })
 	files, err := p.files(ctx, a.Storage, backup.Deferred)
 	if err != nil {
 		return "", err
 	}
-	found, err := files.shares(ctx, i.name, from, time.Time{}, a.Taken)
+	found, err := files.shares(ctx, i.name, first.From, time.Time{}, a.Taken)
 	if err != nil {
 		return "", files.fault(listing(a.Storage), err)
 	}
@@ -46,13 +42,9 @@ func (p *Provider) Find(ctx context.Context, a backup.Attempt) (string, error) {
 		case err != nil:
 			return "", files.fault(listing(a.Storage), err)
 		}
-		if latest(c.newest, s.made).After(c.now.Add(-quiet(a))) {
-			return "", &backup.Fault{
-				Kind: backup.Deferred, Code: "StillBeingWritten",
-				Message: fmt.Sprintf("%s was still being written at %s", place(a.Storage, s.name),
-					latest(c.newest, s.made).UTC().Format(time.RFC3339)),
-				Hint: "It is looked at again by itself.",
-			}
+		written := slices.MaxFunc([]time.Time{c.newest, s.made}, time.Time.Compare)
+		if written.After(c.now.Add(-quiet(a))) {
+			return "", azure.StillWritten(place(a.Storage, s.name), written)
 		}
 		if i.whole(chainOf(c.files)) {
 			whole = append(whole, s)
@@ -77,11 +69,11 @@ func (p *Provider) Find(ctx context.Context, a backup.Attempt) (string, error) {
 // says so: no recorded GET showed a provisioningState.
 func (p *Provider) settled(ctx context.Context, i instance) error {
 	seen, err := p.look(ctx, i)
-	switch state := seen.provisioning; {
-	case hasStatus(err, http.StatusForbidden, http.StatusNotFound):
+	switch state := seen.Provisioning; {
+	case azure.HasStatus(err, http.StatusForbidden, http.StatusNotFound):
 		return nil // nothing to be seen
 	case err != nil:
-		f := looking(i).Fault(err)
+		f := azure.Looking(i.id).Fault(err)
 		f.Kind = backup.Deferred
 		return f
 	case state != "" && !strings.EqualFold(state, "Succeeded"):
@@ -97,13 +89,6 @@ func (p *Provider) settled(ctx context.Context, i instance) error {
 // quiet returns the time without a change after which a share counts as whole: two and a half times the time for a folder
 // of blobs, five minutes. A ledger's files are few and large.
 func quiet(a backup.Attempt) time.Duration { return a.Settled * 5 / 2 }
-
-func latest(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
-}
 
 // noArtifact returns the fault of a share that is no backup of the run.
 func noArtifact(a backup.Attempt, code, what string) *backup.Fault {

@@ -34,7 +34,7 @@ func TestATokenLeadsNowhereElse(t *testing.T) {
 		if n := len(w.Calls()) - before; n != 0 {
 			t.Errorf("%s: %d requests were sent", what, n)
 		}
-		w.Intercept(func(x fakeazure.Exchange) fakeazure.Verdict {
+		w.Intercept(func(x fakeazure.Exchange) fakeazure.Decision {
 			if x.Phase == fakeazure.Before && strings.Contains(x.Path, "/operationStatuses/") {
 				return fakeazure.Answer(http.StatusTemporaryRedirect, http.Header{"Location": {"https://" + attacker + "/done"}}, nil)
 			}
@@ -81,7 +81,7 @@ func TestEachRequestSaysWhoAsks(t *testing.T) {
 	p := w.provider()
 	var mu sync.Mutex
 	hosts, ids := map[string]bool{}, map[string]bool{}
-	w.Intercept(func(x fakeazure.Exchange) fakeazure.Verdict {
+	w.Intercept(func(x fakeazure.Exchange) fakeazure.Decision {
 		if x.Phase != fakeazure.Before || x.ObjectID != w.ObjectID(app) && x.AuthScheme != "SharedKey" {
 			return fakeazure.Pass
 		}

@@ -1,20 +1,12 @@
 package ledger
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
-	"net/url"
-	"slices"
-	"strings"
 	"time"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore/arm"
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 
 	"lifeboat/internal/azure"
@@ -59,17 +51,11 @@ func (t token) text() string {
 	return string(text)
 }
 
-// operation is an operation that takes Azure some time. Its result has the type T.
-type operation[T any] struct {
-	provider *Provider
-	// what describes it in words. starting and polling describe its requests.
-	what              string
-	starting, polling azure.Call
+// operation is an operation that takes Azure some time, and what describes it in words.
+type operation struct {
+	azure.Operation
+	what string
 }
-
-// failed maps Azure's words for an end without success, in lower case, to the words in codes. Some services write the
-// second word in their own way, which the SDK knows too.
-var failed = map[string]string{"failed": "Failed", "canceled": "Canceled", "cancelled": "Canceled"}
 
 // status is the state of an operation.
 type status struct {
@@ -88,194 +74,99 @@ func (s status) operation() backup.Operation {
 	return backup.Operation{Token: s.token.text(), RetryAfter: s.after}
 }
 
-// arm makes a client of Resource Manager.
-func (p *Provider) arm(policies ...policy.Policy) (*arm.Client, error) {
-	return arm.NewClient("lifeboat/ledger", "v1.0.0", p.azure.Credential, p.azure.Management(policies...))
-}
-
-// call makes a request about the instance, or about a path below it.
-func call(ctx context.Context, client *arm.Client, method string, i instance, below ...string) (*policy.Request, error) {
-	r, err := runtime.NewRequest(ctx, method, runtime.JoinPaths(client.Endpoint(), append([]string{i.id}, below...)...))
-	if err != nil {
-		return nil, err
+// begin starts an action of the instance, or continues it with a token. Its result has the type T.
+func begin[T any](p *Provider, i instance, action string, body request) func(context.Context, string) (azure.Poller, error) {
+	return func(ctx context.Context, token string) (azure.Poller, error) {
+		client, err := p.azure.Resources()
+		if err != nil {
+			return nil, err
+		}
+		if token != "" {
+			return runtime.NewPollerFromResumeToken[T](token, client.Pipeline(), nil)
+		}
+		answer, err := azure.Send(ctx, client, http.MethodPost, i.id+"/"+action, i.version, body, //nolint:bodyclose // NewPoller closes it
+			http.StatusOK, http.StatusAccepted)
+		if err != nil {
+			return nil, err
+		}
+		return runtime.NewPoller[T](answer, client.Pipeline(), nil)
 	}
-	r.Raw().URL.RawQuery = url.Values{"api-version": {i.version}}.Encode()
-	r.Raw().Header.Set("Accept", "application/json")
-	return r, nil
 }
 
 // start sends the request that starts the operation. The operation continues with the token. start strips the secret in
 // the request from the faults that the answer leads to.
-func (o operation[T]) start(ctx context.Context, i instance, action string, body request, t token, secret azure.Secret) (
-	status, error,
-) {
-	departure := &azure.Departure{}
-	client, err := o.provider.arm(departure)
+func (o operation) start(ctx context.Context, t token, secret azure.Secret) (status, error) {
+	answer, err := o.Start(ctx, secret)
 	if err != nil {
-		return status{}, o.starting.Unsent(err)
+		return status{}, err
 	}
-	r, err := call(ctx, client, http.MethodPost, i, action)
-	if err == nil {
-		err = runtime.MarshalAsJSON(r, body)
-	}
-	if err != nil {
-		return status{}, secret.Strip(o.starting.Unsent(err))
-	}
-	answer, err := client.Pipeline().Do(r) //nolint:bodyclose // azcore has read and closed it
-	if err == nil && !runtime.HasStatusCode(answer, http.StatusOK, http.StatusAccepted) {
-		err = runtime.NewResponseError(answer)
-	}
-	if err != nil && !departure.Passed {
-		return status{}, secret.Strip(o.starting.Unsent(err))
-	}
-	if err != nil {
-		return status{}, secret.Strip(o.starting.Fault(err))
-	}
-	if followed(answer) {
-		// The body may be the resource. Its present state is no end of the operation, and the SDK would take it for one.
-		answer.Body = http.NoBody
-	}
-	poller, err := runtime.NewPoller[T](answer, client.Pipeline(), nil)
-	if err != nil { // accepted, without an address at which to ask about it
-		return status{}, secret.Strip(o.starting.Fault(err))
-	}
-	s, err := o.read(o.starting, poller, answer, t)
-	if err != nil {
-		return s, secret.Strip(backup.AsFault(err))
-	}
-	return s, nil
-}
-
-// followed reports whether the answer to a start says where to ask about the operation.
-func followed(answer *http.Response) bool {
-	return slices.ContainsFunc([]string{"Azure-AsyncOperation", "Operation-Location", "Location"}, func(name string) bool {
-		return answer.Header.Get(name) != ""
-	})
+	s, err := o.read(answer, t)
+	return s, secret.StripFrom(err)
 }
 
 // poll sends one GET to the address in the token. The status has the token even if there is an error.
-func (o operation[T]) poll(ctx context.Context, saved string) (status, error) {
+func (o operation) poll(ctx context.Context, saved string) (status, error) {
 	var t token
-	if err := json.Unmarshal([]byte(saved), &t); err != nil || t.Poller == "" {
-		return status{}, o.unusable(err)
+	if err := json.Unmarshal([]byte(saved), &t); err != nil {
+		return status{}, o.Polling.Unusable(err)
 	}
-	s := status{token: t}
-	client, err := o.provider.arm()
+	answer, err := o.Poll(ctx, t.Poller)
 	if err != nil {
-		return s, o.unusable(err)
+		return status{token: t}, err
 	}
-	poller, err := runtime.NewPollerFromResumeToken[T](t.Poller, client.Pipeline(), nil)
-	if err != nil {
-		return s, o.unusable(err)
-	}
-	answer, err := poller.Poll(ctx) //nolint:bodyclose // azcore has read and closed it
-	switch {
-	case err == nil && answer == nil: // the token claims that the operation has ended, so nothing was sent
-		return s, o.unusable(nil)
-	case err == nil && answer.StatusCode >= http.StatusMultipleChoices:
-		err = runtime.NewResponseError(answer)
-	}
-	if err != nil {
-		return s, o.polling.Fault(err)
-	}
-	return o.read(o.polling, poller, answer, t)
+	return o.read(answer, t)
 }
 
-// read reads an answer of 2xx to the request.
-func (o operation[T]) read(request azure.Call, poller *runtime.Poller[T], answer *http.Response, t token) (status, error) {
-	s := status{token: t, after: azure.RetryAfter(answer)}
-	said := azure.ReadBody(answer)
+// read reads an answer.
+func (o operation) read(answer azure.Answer, t token) (status, error) {
+	s := status{token: t, after: azure.RetryAfter(answer.Response)}
+	said := azure.ReadBody(answer.Response)
 	var own struct { // the fields that only an operation's own status has
 		Status any    `json:"status"`
 		End    string `json:"endTime"`
 	}
-	if raw, err := runtime.Payload(answer); err == nil && json.Unmarshal(raw, &own) == nil {
+	if raw, err := runtime.Payload(answer.Response); err == nil && json.Unmarshal(raw, &own) == nil {
 		s.ended, _ = time.Parse(time.RFC3339, own.End)
 	}
-	word := strings.ToLower(said.State)
-	end, failure := failed[word]
-	over := poller.Done()
+	end, over := azure.End(said.State), answer.Token == ""
 	if over && t.Poller != "" {
 		// At a Location the SDK goes by the code of the answer, or by the state of the resource in the answer. A word of
 		// Azure's that means no end counts more, and the resource in a 202 is not yet the result.
-		over = slices.Contains([]string{"", "succeeded", "completed"}, word) || failure
-		over = over && (answer.StatusCode != http.StatusAccepted || own.Status != nil)
+		over = (said.State == "" || end != "") && (answer.StatusCode != http.StatusAccepted || own.Status != nil)
 	}
-	switch next, err := poller.ResumeToken(); {
-	case over && failure:
-		return s, &backup.Fault{
-			Kind: backup.Refused, Code: cmp.Or(said.Code, "Operation"+end), Said: said.Message, RequestID: said.RequestID,
-			Message: o.what + ": " + cmp.Or(said.Message, "Azure says "+said.State+", without a reason"),
-			Hint:    o.polling.Hint(http.StatusOK, said.Code, said.Message),
-		}
+	switch {
+	case over && isFailure(end):
+		return s, o.Polling.Ended(o.what, said, "Operation"+end, "Azure says "+said.State)
 	case over:
 		s.done = true
-	case err == nil:
-		s.token.Poller = next
-	case t.Poller == "":
-		return s, request.Fault(err)
+	case answer.Token != "":
+		s.token.Poller = answer.Token
 	}
 	return s, nil
 }
 
-// unusable returns the fault of a token that does not continue an operation; err may be nil.
-func (o operation[T]) unusable(err error) *backup.Fault {
-	message := o.polling.What + ": the saved token does not continue an operation"
-	if err != nil {
-		message += ": " + azure.Why(err)
-	}
-	return &backup.Fault{
-		Kind: backup.Denied, Code: "UnusableToken", Message: message, Hint: o.polling.Hint(http.StatusNotFound, "", ""),
-	}
-}
+// isFailure reports whether the end of an operation is one without success.
+func isFailure(end string) bool { return end == azure.Failed || end == azure.Canceled }
 
 // shown is the state of an instance as Resource Manager shows it.
 type shown struct {
-	// provisioning is its provisioningState. The API's description has it in every answer; in 30 of 30 recorded GETs, of
-	// 2021 to 2025, it was missing, whatever the operation before.
-	provisioning string
-	// running is its runningState, which newer api-versions show. It is "Active" in all recordings.
-	running string
+	// Provisioning is in no answer of 30 recorded GETs, of 2021 to 2025, whatever the operation before. The API's description
+	// has it in every answer.
+	Provisioning string `json:"provisioningState"`
+	// Running is in the answers of newer api-versions. It is "Active" in all recordings.
+	Running string `json:"runningState"`
 }
 
 // look reads the instance as Resource Manager shows it. An answer without a resource is an error.
 func (p *Provider) look(ctx context.Context, i instance) (shown, error) {
-	client, err := p.arm()
-	if err != nil {
-		return shown{}, err
-	}
-	r, err := call(ctx, client, http.MethodGet, i)
-	if err != nil {
-		return shown{}, err
-	}
-	answer, err := client.Pipeline().Do(r) //nolint:bodyclose // azcore has read and closed it
-	if err != nil {
-		return shown{}, err
-	}
-	if !runtime.HasStatusCode(answer, http.StatusOK) {
-		return shown{}, runtime.NewResponseError(answer)
-	}
 	var resource struct {
-		Properties *struct {
-			ProvisioningState string `json:"provisioningState"`
-			RunningState      string `json:"runningState"`
-		} `json:"properties"`
+		Properties *shown `json:"properties"`
 	}
-	raw, err := runtime.Payload(answer)
-	if err == nil {
-		err = json.Unmarshal(raw, &resource)
+	if err := p.azure.Show(ctx, i.id, i.version, &resource); err != nil {
+		return shown{}, err
 	}
-	if err == nil && resource.Properties == nil {
-		err = errors.New("it has no properties")
+	if resource.Properties == nil {
+		return shown{}, errors.New("the answer shows no resource: it has no properties")
 	}
-	if err != nil {
-		return shown{}, fmt.Errorf("the answer shows no resource: %w", err)
-	}
-	return shown{resource.Properties.ProvisioningState, resource.Properties.RunningState}, nil
-}
-
-// hasStatus reports whether an error is an answer with one of the codes.
-func hasStatus(err error, codes ...int) bool {
-	answer, ok := errors.AsType[*azcore.ResponseError](err)
-	return ok && slices.Contains(codes, answer.StatusCode)
+	return *resource.Properties, nil
 }

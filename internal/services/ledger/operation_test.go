@@ -328,7 +328,7 @@ func TestASASThatRunsOut(t *testing.T) {
 			delete(w.replies, remove)
 			for range 2 { // the second time the share is gone
 				_, err = w.provider().Poll(t.Context(), attempt(), token)
-				if f := backup.AsFault(err); f == nil || f.Kind != backup.Lapsed || !strings.Contains(f.Hint, "once") {
+				if f := backup.AsFault(err); f == nil || f.Kind != backup.CredentialExpired || !strings.Contains(f.Hint, "once") {
 					t.Errorf("%+v", f)
 				}
 			}
@@ -338,7 +338,7 @@ func TestASASThatRunsOut(t *testing.T) {
 			w.backUp(share, started)
 			w.backUp("contoso-20261103023301", started)
 			_, err = w.provider().Poll(t.Context(), attempt(), token)
-			if f := backup.AsFault(err); f == nil || f.Kind != backup.Lapsed || len(w.shares) != 3 {
+			if f := backup.AsFault(err); f == nil || f.Kind != backup.CredentialExpired || len(w.shares) != 3 {
 				t.Errorf("%v; left: %v", err, w.shares)
 			}
 		})

@@ -6,8 +6,6 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/storage/armstorage"
-
 	"lifeboat/internal/azure"
 	"lifeboat/internal/backup"
 )
@@ -21,11 +19,11 @@ func (p *Provider) Preflight(ctx context.Context, a backup.Attempt) error {
 	}
 	seen, err := p.look(ctx, i)
 	switch {
-	case hasStatus(err, http.StatusForbidden):
+	case azure.HasStatus(err, http.StatusForbidden):
 	case err != nil:
-		return looking(i).Fault(err)
+		return azure.Looking(i.id).Fault(err)
 	default:
-		if err := checkState(i, seen.provisioning); err != nil {
+		if err := checkState(i, seen.Provisioning); err != nil {
 			return err
 		}
 	}
@@ -39,48 +37,39 @@ func (p *Provider) Preflight(ctx context.Context, a backup.Attempt) error {
 // checkState checks a provisioningState. A service that shows none, as in all recordings, may be ready.
 func checkState(i instance, state string) error {
 	word := strings.ToLower(state)
-	switch _, failure := failed[word]; {
+	switch {
 	case word == "" || word == "succeeded":
 		return nil
-	case word == "deleting" || failure:
+	case word == "deleting" || isFailure(azure.End(word)):
 		return azure.No(i.id, "ServiceNotReady", "its provisioningState is "+state, "Look at it in the Azure portal. If it is "+
 			"not needed any more, take it out of plan.yaml.")
 	}
-	return &backup.Fault{
-		Kind: backup.Deferred, Code: "ServiceNotSettled",
-		Message: fmt.Sprintf("%s is not ready for a backup: its provisioningState is %s", i.id, state),
-		Hint:    "It is asked again by itself. If it goes on for hours, look at the service in the Azure portal.",
-	}
+	return azure.NotReady(i.id, "ServiceNotSettled", "backup", "its provisioningState is "+state, "service")
 }
 
 // checkStorage checks that the account can hold a share and admits a SAS.
-func checkStorage(a backup.Attempt, account armstorage.Account) error {
+func checkStorage(a backup.Attempt, account azure.Account) error {
 	name := "the storage account " + a.Storage.AccountName()
-	premium := strings.HasPrefix(string(azure.Deref(azure.Deref(account.SKU).Name)), "Premium")
-	switch kind := azure.Deref(account.Kind); {
-	case kind == armstorage.KindBlobStorage || kind == armstorage.KindBlockBlobStorage ||
-		premium && kind != "" && kind != armstorage.KindFileStorage:
+	premium, known := strings.HasPrefix(account.SKU.Name, "Premium"), account.Kind
+	if premium {
+		known = "premium " + known // as people know it
+	}
+	switch kind := account.Kind; {
+	case kind == "BlobStorage" || kind == "BlockBlobStorage" ||
+		premium && kind != "" && kind != "FileStorage":
 		return azure.No(a.Target, "NoFileService", fmt.Sprintf("%s is of the kind %s and can hold no file shares", name,
-			words(kind, premium)), "Name another account in plan.yaml: one of the kind StorageV2, or FileStorage.")
+			known), "Name another account in plan.yaml: one of the kind StorageV2, or FileStorage.")
 	case account.Properties == nil:
 		return nil
-	case !azure.AdmitsKeys(*account.Properties):
+	case !account.Properties.AdmitsKeys():
 		return azure.No(a.Target, "KeyAccessDisabled", name+" does not admit its access keys (allowSharedKeyAccess is false), "+
 			"nor a SAS that is signed with one, and the service takes nothing else",
 			"Allow the account's keys, or name another account in plan.yaml.")
-	case azure.HasFirewall(*account.Properties):
+	case account.Properties.HasFirewall():
 		return azure.No(a.Target, "FirewallWithSAS", name+" has a firewall, and with a SAS the service needs public network access",
 			"Name an account without one in plan.yaml.")
 	}
 	return nil
-}
-
-// words names the kind as people know it.
-func words(kind armstorage.Kind, premium bool) string {
-	if premium {
-		return "premium " + string(kind)
-	}
-	return string(kind)
 }
 
 // Prepare reads the account's key and asks the file service for a share or two. That shows whether the app's identity and

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -68,16 +69,12 @@ func parse(target string, blocks backup.Blocks) (instance, error) {
 	if unread != nil {
 		return instance{}, unread
 	}
-	i := instance{id: target, name: r.Name, version: b.APIVersion, region: b.RestoreRegion}
+	i := instance{id: target, name: r.Name, region: b.RestoreRegion}
 	switch strings.ToLower(r.Type) {
 	case "microsoft.confidentialledger/managedccfs":
-		if i.version == "" {
-			i.version = versionCCF
-		}
+		i.version = cmp.Or(b.APIVersion, versionCCF)
 	case "microsoft.confidentialledger/ledgers":
-		if i.version == "" {
-			i.version = versionLedger
-		}
+		i.version = cmp.Or(b.APIVersion, versionLedger)
 		i.exports = i.version >= exportsSince
 	default:
 		return instance{}, azure.Invalid("InvalidTarget", target, "a Managed CCF or Confidential Ledger", nil)
@@ -117,12 +114,18 @@ func (p *Provider) Begin(ctx context.Context, a backup.Attempt) (backup.Operatio
 	if err != nil {
 		return backup.Operation{}, err
 	}
-	o := operation[backedUp]{what: "back up " + i.id, starting: starting(i), polling: polling(i), provider: p}
-	s, err := o.start(ctx, i, i.action(), request{URI: access.Reveal(), RestoreRegion: i.region}, t, secret)
+	s, err := p.backup(i, request{URI: access.Reveal(), RestoreRegion: i.region}).start(ctx, t, secret)
 	if err != nil {
 		return backup.Operation{}, err
 	}
 	return p.finished(ctx, a, i, s)
+}
+
+// backup returns the backup as an operation.
+func (p *Provider) backup(i instance, body request) operation {
+	return operation{azure.Operation{
+		Starting: starting(i), Polling: polling(i), Begin: begin[backedUp](p, i, i.action(), body),
+	}, "back up " + i.id}
 }
 
 // Poll sends one GET to the address in the token. Once Azure says that the backup is done, Poll looks for the share.
@@ -131,10 +134,9 @@ func (p *Provider) Poll(ctx context.Context, a backup.Attempt, saved string) (ba
 	if err != nil {
 		return backup.Operation{}, err
 	}
-	o := operation[backedUp]{what: "back up " + i.id, starting: starting(i), polling: polling(i), provider: p}
-	s, err := o.poll(ctx, saved)
+	s, err := p.backup(i, request{}).poll(ctx, saved)
 	if f := backup.AsFault(err); f != nil && f.Kind == backup.Refused && outdated(f) {
-		return backup.Operation{}, p.lapsed(ctx, a, i, s, f)
+		return backup.Operation{}, p.credentialExpired(ctx, a, i, s, f)
 	}
 	if err != nil {
 		return backup.Operation{}, err
@@ -154,9 +156,9 @@ var outdatedWords = azure.Sentences(
 	"The storage account answered 403 AuthenticationFailed", "The SAS token has expired", "The SAS expired",
 )
 
-// lapsed removes the share of a backup whose SAS has expired, so that a further attempt leaves the only share. Unless
-// exactly one share can be meant, lapsed removes nothing: the further attempt knows its own share by the time.
-func (p *Provider) lapsed(ctx context.Context, a backup.Attempt, i instance, s status, f *backup.Fault) error {
+// credentialExpired removes the share of a backup whose SAS has expired, so that a further attempt leaves the only share. Unless
+// exactly one share can be meant, expired removes nothing: the further attempt knows its own share by the time.
+func (p *Provider) credentialExpired(ctx context.Context, a backup.Attempt, i instance, s status, f *backup.Fault) error {
 	files, err := p.files(ctx, a.Storage, backup.Deferred)
 	if err != nil {
 		return err
@@ -172,7 +174,7 @@ func (p *Provider) lapsed(ctx context.Context, a backup.Attempt, i instance, s s
 			return fault
 		}
 	}
-	f.Kind = backup.Lapsed
+	f.Kind = backup.CredentialExpired
 	f.Hint = "It is started again by itself, once, with a new SAS."
 	return f
 }
@@ -212,4 +214,4 @@ func counted(found []share) string {
 }
 
 // absent reports whether an error is Azure's answer that the resource does not exist.
-func absent(err error) bool { return hasStatus(err, http.StatusNotFound) }
+func absent(err error) bool { return azure.HasStatus(err, http.StatusNotFound) }

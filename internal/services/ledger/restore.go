@@ -55,7 +55,7 @@ func (p *Provider) restorable(ctx context.Context, r backup.Restore) (instance, 
 		return i, nil, no(i, r, "OriginalExists", "it still exists, and Azure restores only under the name of what "+
 			"was deleted", "Delete it first if it is really to be replaced: what came since the backup is lost with it.")
 	case !absent(err):
-		return i, nil, looking(i).Fault(err)
+		return i, nil, azure.Looking(i.id).Fault(err)
 	}
 	return i, files, nil
 }
@@ -72,10 +72,8 @@ func (p *Provider) BeginRestore(ctx context.Context, r backup.Restore) (backup.O
 	if err != nil {
 		return backup.Operation{}, err
 	}
-	o := p.restore(i, r)
-	s, err := o.start(ctx, i, "restore", request{
-		URI: access.Reveal(), RestoreRegion: r.Region, FileShareName: r.Artifact,
-	}, token{}, secret)
+	body := request{URI: access.Reveal(), RestoreRegion: r.Region, FileShareName: r.Artifact}
+	s, err := p.restore(i, r, body).start(ctx, token{}, secret)
 	if err != nil {
 		return backup.Operation{}, err
 	}
@@ -93,7 +91,7 @@ func (p *Provider) PollRestore(ctx context.Context, r backup.Restore, saved stri
 	if json.Unmarshal([]byte(saved), &t) == nil && t.Follow {
 		return p.made(ctx, i, status{token: t, done: true})
 	}
-	s, err := p.restore(i, r).poll(ctx, saved)
+	s, err := p.restore(i, r, request{}).poll(ctx, saved)
 	if err != nil {
 		return backup.Operation{}, err
 	}
@@ -141,24 +139,24 @@ func (p *Provider) made(ctx context.Context, i instance, s status) (backup.Opera
 		}
 	}
 	if err != nil {
-		f := looking(i).Fault(err)
+		f := azure.Looking(i.id).Fault(err)
 		if f.Kind == backup.Refused {
 			f.Kind = backup.Denied
 		}
 		return backup.Operation{}, f
 	}
-	state, lost := strings.ToLower(seen.provisioning), s.token.Lost
-	end, failure := failed[state]
+	state, lost := strings.ToLower(seen.Provisioning), s.token.Lost
+	end := azure.End(state)
 	switch {
-	case failure:
+	case isFailure(end):
 		return backup.Operation{}, &backup.Fault{
 			Kind: backup.Refused, Code: "Provisioning" + end,
-			Message: fmt.Sprintf("restore %s: its provisioningState is %s", i.id, seen.provisioning),
+			Message: fmt.Sprintf("restore %s: its provisioningState is %s", i.id, seen.Provisioning),
 			Hint:    "See the resource group's activity log in the Azure portal. Delete what is there before another restore.",
 		}
-	case state == "succeeded", state == "" && (!lost || strings.EqualFold(seen.running, "Active")):
+	case state == "succeeded", state == "" && (!lost || strings.EqualFold(seen.Running, "Active")):
 		return backup.Operation{Done: true}, nil
-	case state == "" && seen.running == "":
+	case state == "" && seen.Running == "":
 		return backup.Operation{Done: true, Warning: untold}, nil
 	default:
 		return backup.Operation{Token: token{Follow: true, Lost: lost}.text(), RetryAfter: s.after}, nil
@@ -166,10 +164,10 @@ func (p *Provider) made(ctx context.Context, i instance, s status) (backup.Opera
 }
 
 // restore returns the restore as an operation.
-func (p *Provider) restore(i instance, r backup.Restore) operation[restored] {
-	return operation[restored]{
-		provider: p, what: "restore " + i.id + " from " + r.Artifact, starting: restoring(i, r.Artifact), polling: awaiting(i, r.Artifact),
-	}
+func (p *Provider) restore(i instance, r backup.Restore, body request) operation {
+	return operation{azure.Operation{
+		Starting: restoring(i, r.Artifact), Polling: awaiting(i, r.Artifact), Begin: begin[restored](p, i, "restore", body),
+	}, "restore " + i.id + " from " + r.Artifact}
 }
 
 // acceptable refuses a restore that can never succeed, before Azure is asked anything.
@@ -207,7 +205,5 @@ func whole(i instance, r backup.Restore, c content) error {
 
 // no returns the fault of a restore that cannot succeed.
 func no(i instance, r backup.Restore, code, why, hint string) *backup.Fault {
-	f := azure.No(i.id, code, why, strings.TrimSpace(hint))
-	f.Message = fmt.Sprintf("%s cannot be restored from %s: %s", i.id, r.Artifact, why)
-	return f
+	return azure.Cannot(i.id, "restored from "+r.Artifact, code, why, strings.TrimSpace(hint))
 }

@@ -122,19 +122,12 @@ func isShare(name, share string) bool {
 // content is the content of a share.
 type content struct {
 	// files holds the files, in the order of their paths.
-	files []file
+	files []azure.File
 	// size is the size of all files, in bytes.
 	size           int64
 	oldest, newest time.Time
 	// now is the storage's own clock.
 	now time.Time
-}
-
-type file struct {
-	path     string
-	size     int64
-	etag     string
-	modified time.Time
 }
 
 // mostDirectories limits the depth and breadth of a listing: an answer that leads back to itself must not go on for ever.
@@ -170,25 +163,25 @@ func (f *files) content(ctx context.Context, share string) (content, error) {
 			}
 			for _, item := range page.Segment.Files {
 				p := azure.Deref(item.Properties)
-				c.add(file{
-					path.Join(todo[n], azure.Deref(item.Name)), azure.Deref(p.ContentLength), string(azure.Deref(p.ETag)),
-					azure.Deref(p.LastModified),
+				c.add(azure.File{
+					Name: path.Join(todo[n], azure.Deref(item.Name)), Size: azure.Deref(p.ContentLength),
+					ETag: string(azure.Deref(p.ETag)), Modified: azure.Deref(p.LastModified),
 				})
 			}
 		}
 	}
-	slices.SortFunc(c.files, func(a, b file) int { return strings.Compare(a.path, b.path) })
+	slices.SortFunc(c.files, func(a, b azure.File) int { return strings.Compare(a.Name, b.Name) })
 	return c, nil
 }
 
-func (c *content) add(f file) {
+func (c *content) add(f azure.File) {
 	c.files = append(c.files, f)
-	c.size += f.size
-	if c.oldest.IsZero() || f.modified.Before(c.oldest) {
-		c.oldest = f.modified
+	c.size += f.Size
+	if c.oldest.IsZero() || f.Modified.Before(c.oldest) {
+		c.oldest = f.Modified
 	}
-	if f.modified.After(c.newest) {
-		c.newest = f.modified
+	if f.Modified.After(c.newest) {
+		c.newest = f.Modified
 	}
 }
 
@@ -196,7 +189,7 @@ func (c *content) add(f file) {
 func (c content) print() string {
 	sum := sha256.New()
 	for _, f := range c.files {
-		fmt.Fprintf(sum, "%s\n%d\n%s\n%d\n", f.path, f.size, f.etag, f.modified.Unix())
+		fmt.Fprintf(sum, "%s\n%d\n%s\n%d\n", f.Name, f.Size, f.ETag, f.Modified.Unix())
 	}
 	return hex.EncodeToString(sum.Sum(nil))
 }

@@ -52,10 +52,10 @@ func newWorld(t *testing.T) world {
 }
 
 // add adds a Managed CCF or a ledger whose backups take a tenth of a second.
-func (w world) add(t *testing.T, id string, tune func(*fakeazure.LedgerKnobs)) string {
+func (w world) add(t *testing.T, id string, tune func(*fakeazure.LedgerOptions)) string {
 	t.Helper()
 	must(t, w.AddLedger(fakeazure.Ledger{ResourceID: id, Entries: []string{"one", "two", "three", "four", "five", "six", "seven", "eight"}}))
-	must(t, w.TuneLedger(id, func(k *fakeazure.LedgerKnobs) {
+	must(t, w.TuneLedger(id, func(k *fakeazure.LedgerOptions) {
 		k.Backup, k.Restore = fakeazure.Range{Shortest: 10 * time.Second, Longest: 10 * time.Second}, fakeazure.Range{Shortest: 10 * time.Second}
 		if tune != nil {
 			tune(k)
@@ -188,10 +188,10 @@ func (w world) harness(id string) conformance.ProviderHarness {
 
 // TestAgainstTheSimulator makes a world for each test, because most of the time is waiting.
 func TestAgainstTheSimulator(t *testing.T) {
-	suite := func(id string, tune func(*fakeazure.LedgerKnobs)) func(world, *testing.T) {
+	suite := func(id string, tune func(*fakeazure.LedgerOptions)) func(world, *testing.T) {
 		return func(w world, t *testing.T) { t.Helper(); conformance.TestProvider(t, w.harness(w.add(t, id, tune))) }
 	}
-	restores := func(tune func(*fakeazure.LedgerKnobs)) func(world, *testing.T) {
+	restores := func(tune func(*fakeazure.LedgerOptions)) func(world, *testing.T) {
 		return func(w world, t *testing.T) {
 			t.Helper()
 			conformance.TestRestorer(t, w.restores(t, w.add(t, ccfs+"back", tune)))
@@ -200,17 +200,17 @@ func TestAgainstTheSimulator(t *testing.T) {
 	for name, test := range map[string]func(world, *testing.T){
 		"conformance of Managed CCF": suite(ccfs+"Plain", nil),
 		"conformance of an export":   suite(ledgers+"export", nil),
-		"conformance, the other readings": suite(ccfs+"other", func(k *fakeazure.LedgerKnobs) {
+		"conformance, the other readings": suite(ccfs+"other", func(k *fakeazure.LedgerOptions) {
 			k.Provisioning, k.Share, k.ShareStamp, k.ShareLayout = fakeazure.ProvisioningShown, fakeazure.ShareAtEnd, fakeazure.StampDate, fakeazure.LayoutFlat
 			k.SASChecked, k.FailedPoll, k.PollURL, k.PollWords = fakeazure.SASCheckedAtStart, fakeazure.FailedAsStatus, fakeazure.PlainPollURL, fakeazure.CommonWords
 			k.PollLocation, k.PollRetryAfter, k.SecondStart = fakeazure.WithPollLocation, fakeazure.WithPollRetryAfter, fakeazure.SecondStartRefused
 		}),
 		"restores": restores(nil),
-		"restores, the other readings": restores(func(k *fakeazure.LedgerKnobs) {
+		"restores, the other readings": restores(func(k *fakeazure.LedgerOptions) {
 			k.Restored, k.FailedRestore, k.FailedPoll = fakeazure.RestoredAtEnd, fakeazure.FailedRestoreVanishes, fakeazure.FailedAsStatus
 			k.PollURL, k.PollWords, k.PollLocation = fakeazure.SubscriptionPollURL, fakeazure.CommonWords, fakeazure.WithPollLocation
 		}),
-		"restores, as described": restores(func(k *fakeazure.LedgerKnobs) {
+		"restores, as described": restores(func(k *fakeazure.LedgerOptions) {
 			k.Provisioning, k.Restored, k.PollURL = fakeazure.ProvisioningShown, fakeazure.RestoredUnready, fakeazure.PlainPollURL
 		}),
 		"a lost restore":   world.testLostRestore,
@@ -293,18 +293,18 @@ func (w world) restores(t *testing.T, id string) conformance.RestoreHarness {
 // If the resource looks ready during the restore, the provider cannot see that the restore is still running.
 func (w world) testLostRestore(t *testing.T) {
 	for i, test := range []struct {
-		tune    func(*fakeazure.LedgerKnobs)
+		tune    func(*fakeazure.LedgerOptions)
 		version string
 		early   bool // the restore is reported as done too early
 	}{
 		{nil, "", true},
 		{nil, "2023-06-28-preview", true},
-		{func(k *fakeazure.LedgerKnobs) { k.Restored = fakeazure.RestoredUnready }, "", false},
-		{func(k *fakeazure.LedgerKnobs) { k.Restored = fakeazure.RestoredAtEnd }, "", false},
-		{func(k *fakeazure.LedgerKnobs) { k.Provisioning = fakeazure.ProvisioningShown }, "", false},
+		{func(k *fakeazure.LedgerOptions) { k.Restored = fakeazure.RestoredUnready }, "", false},
+		{func(k *fakeazure.LedgerOptions) { k.Restored = fakeazure.RestoredAtEnd }, "", false},
+		{func(k *fakeazure.LedgerOptions) { k.Provisioning = fakeazure.ProvisioningShown }, "", false},
 	} {
 		id := w.add(t, fmt.Sprintf("%slost%d", ccfs, i), test.tune)
-		must(t, w.TuneLedger(id, func(k *fakeazure.LedgerKnobs) {
+		must(t, w.TuneLedger(id, func(k *fakeazure.LedgerOptions) {
 			k.Restore = fakeazure.Range{Shortest: time.Minute, Longest: time.Minute}
 		}))
 		h := w.restores(t, id)
@@ -359,7 +359,7 @@ func (w world) testRefusedRestores(t *testing.T) {
 
 // testTorn checks that a share without one of its files is no backup, even if Azure reports a success.
 func (w world) testTorn(t *testing.T) {
-	id := w.add(t, ccfs+"torn", func(k *fakeazure.LedgerKnobs) { k.ChunkEntries = 2 })
+	id := w.add(t, ccfs+"torn", func(k *fakeazure.LedgerOptions) { k.ChunkEntries = 2 })
 	must(t, w.Inject(id, fakeazure.Fault{Kind: fakeazure.MissingFile}))
 	a := w.backUp(t, w.attempt(id))
 	_, err := w.provider().Verify(t.Context(), a, backup.Hashing{})
@@ -409,7 +409,7 @@ func (w world) testDeletion(t *testing.T) {
 
 // testRotatedKey checks that a SAS becomes invalid while the service is working: its share is removed.
 func (w world) testRotatedKey(t *testing.T) {
-	id := w.add(t, ccfs+"rotated", func(k *fakeazure.LedgerKnobs) {
+	id := w.add(t, ccfs+"rotated", func(k *fakeazure.LedgerOptions) {
 		k.Backup = fakeazure.Range{Shortest: time.Minute, Longest: time.Minute}
 	})
 	a := w.attempt(id)
@@ -435,7 +435,7 @@ func (w world) testRotatedKey(t *testing.T) {
 		return err != nil
 	})
 	must(t, w.Storage(fakeazure.StorageAccount{Name: "contosobackups", ResourceID: account, Key: key}))
-	fault{kind: backup.Lapsed, code: "StorageAccessFailed", message: "AuthenticationFailed", hint: "once"}.check(t, err)
+	fault{kind: backup.CredentialExpired, code: "StorageAccessFailed", message: "AuthenticationFailed", hint: "once"}.check(t, err)
 	if left := shares(); len(left) != 0 {
 		t.Errorf("left: %q", left)
 	}

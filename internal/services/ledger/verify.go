@@ -82,7 +82,7 @@ func (p *Provider) Verify(ctx context.Context, a backup.Attempt, done backup.Has
 	}
 	v.Done, v.SHA256, v.Note = true, hex.EncodeToString(list.Sum(nil)), i.note(c)
 	if len(c.files) <= mostListed {
-		v.Files = c.hashed(at)
+		v.Files = azure.Hashed(c.files, at.Sums, "")
 	}
 	return v, nil
 }
@@ -124,81 +124,37 @@ func (i instance) note(c content) string {
 // errChanged says that the file is no longer the listed file.
 var errChanged = errors.New("the file was changed since it was listed")
 
-// hash continues at the offset, reads HashPart bytes at the most, and returns the number of bytes read. The bytes before
-// an error count.
+// hash reads and hashes the next files, HashPart bytes at the most, and returns the number of bytes read.
 func (p *Provider) hash(ctx context.Context, f *files, share string, c content, at *progress, offset int64) (int64, error) {
-	for _, file := range c.files[:at.Read] {
-		offset -= file.size // now within the next file
-	}
 	list, ok := azure.Sum(at.List)
 	if !ok {
 		list = sha256.New()
 	}
-	var read int64
-	for at.Read < len(c.files) {
-		file := c.files[at.Read]
-		sum, ok := azure.Sum(at.Sum)
-		if !ok {
-			sum, offset = sha256.New(), 0
-		}
-		if count := min(p.HashPart-read, file.size-offset); count > 0 {
-			part, err := f.part(ctx, share, file, offset, count)
-			if err != nil {
-				return read, err
+	return azure.HashFiles(ctx, c.files, at.Read, offset, &at.Sum, p.HashPart,
+		func(file azure.File, offset, count int64) (azure.Part, error) {
+			return f.part(ctx, share, file, offset, count)
+		},
+		func(file azure.File, hash []byte) (err error) {
+			fmt.Fprintf(list, "%x  %s\n", hash, file.Name) // as sha256sum writes it
+			if len(c.files) <= mostListed {
+				at.Sums = append(at.Sums, hash...)
 			}
-			n, err := part.Hash(sum, count)
-			_ = part.Content.Close()
-			if err != nil {
-				return read, err
-			}
-			read, offset = read+n, offset+n
-		}
-		var err error
-		if offset < file.size {
-			at.Sum, err = azure.State(sum)
-			if err != nil || read >= p.HashPart || ctx.Err() != nil {
-				return read, err
-			}
-			continue
-		}
-		digest := sum.Sum(nil)
-		fmt.Fprintf(list, "%x  %s\n", digest, file.path) // as sha256sum writes it
-		if len(c.files) <= mostListed {
-			at.Sums = append(at.Sums, digest...)
-		}
-		if at.List, err = azure.State(list); err != nil {
-			return read, err
-		}
-		at.Read, at.Sum, offset = at.Read+1, nil, 0
-		if ctx.Err() != nil {
-			return read, nil
-		}
-	}
-	return read, nil
+			at.Read++
+			at.List, err = azure.State(list)
+			return err
+		})
 }
 
 // part asks for count bytes of the file from the offset on.
-func (f *files) part(ctx context.Context, share string, of file, offset, count int64) (azure.Part, error) {
+func (f *files) part(ctx context.Context, share string, of azure.File, offset, count int64) (azure.Part, error) {
 	ctx = policy.WithHTTPHeader(ctx, http.Header{"Accept-Encoding": {"identity"}}) // hashed as it is stored
-	answer, err := f.client.NewShareClient(share).NewRootDirectoryClient().NewFileClient(of.path).DownloadStream(ctx,
+	answer, err := f.client.NewShareClient(share).NewRootDirectoryClient().NewFileClient(of.Name).DownloadStream(ctx,
 		&azfile.DownloadStreamOptions{Range: azfile.HTTPRange{Offset: offset, Count: count}})
 	if err != nil {
 		return azure.Part{}, err
 	}
-	if etag := string(azure.Deref(answer.ETag)); of.etag != "" && etag != of.etag {
+	if etag := string(azure.Deref(answer.ETag)); of.ETag != "" && etag != of.ETag {
 		return azure.Part{}, errors.Join(errChanged, answer.Body.Close())
 	}
-	return azure.Part{Content: answer.Body, Size: of.size, ETag: of.etag, Modified: of.modified}, nil
-}
-
-// hashed returns the files with their hashes.
-func (c content) hashed(at progress) []backup.File {
-	var files []backup.File
-	for i, f := range c.files {
-		files = append(files, backup.File{
-			Name: f.path, Size: f.size, ETag: f.etag,
-			SHA256: hex.EncodeToString(at.Sums[i*sha256.Size : (i+1)*sha256.Size]),
-		})
-	}
-	return files
+	return azure.Part{Content: answer.Body, Size: of.Size, ETag: of.ETag, Modified: of.Modified}, nil
 }

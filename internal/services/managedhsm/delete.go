@@ -2,7 +2,6 @@ package managedhsm
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"time"
 
@@ -28,21 +27,14 @@ func (p *Provider) Delete(ctx context.Context, a backup.Attempt, etag string, ex
 	}
 	call := azure.Deleting(a.Storage, a.Artifact)
 	if !isFolder(a.Artifact) {
-		return &backup.Fault{
-			Kind: backup.Refused, Code: "NotAnArtifact",
-			Message: fmt.Sprintf("%q is not the name of a folder that a Managed HSM wrote", a.Artifact),
-			Hint:    "Nothing was deleted. See what the catalog holds for the run.",
-		}
+		return azure.NotAnArtifact(a.Artifact, "a folder that a Managed HSM wrote")
 	}
 	f, err := p.list(ctx, a.Storage, a.Artifact, true)
 	if err != nil {
 		return azure.Listing(a.Storage).Fault(err)
 	}
 	if len(f.files) > 0 && !f.isRestOf(etag) {
-		return &backup.Fault{
-			Kind: backup.Refused, Code: "ArtifactChanged", Message: call.What + ": it was changed since it was verified",
-			Hint: "It is kept. If nobody needs it, delete it in the Azure portal.",
-		}
+		return azure.Changed(call)
 	}
 	whole := etag == "" || f.print() == etag
 	if kept := f.kept(call); kept != nil {
@@ -54,8 +46,8 @@ func (p *Provider) Delete(ctx context.Context, a backup.Attempt, etag string, ex
 	}
 	// A policy of the container shows at no blob, and keeps the last written blob for the longest. If that blob can be
 	// deleted, all others can, and if it stays, nothing is missing.
-	slices.SortStableFunc(f.files, func(a, b file) int { return b.modified.Compare(a.modified) })
-	for i, files := range [][]file{f.files[:min(1, len(f.files))], f.files[min(1, len(f.files)):]} {
+	slices.SortStableFunc(f.files, func(a, b azure.File) int { return b.Modified.Compare(a.Modified) })
+	for i, files := range [][]azure.File{f.files[:min(1, len(f.files))], f.files[min(1, len(f.files)):]} {
 		for files := range slices.Chunk(files, mostInBatch) {
 			if err := deleteFiles(ctx, client, files, call); err != nil {
 				return orRefused(backup.AsFault(err), whole && i == 0)
@@ -77,19 +69,19 @@ func (f folder) kept(call azure.Call) *backup.Fault {
 	for _, file := range f.files {
 		code, why, until := string(bloberror.BlobImmutableDueToPolicy), "", time.Time{}
 		switch {
-		case file.held:
+		case file.Held:
 			why = "is under a legal hold"
-		case file.leased:
+		case file.Leased:
 			code, why = string(bloberror.LeaseIDMissing), "is leased"
-		case file.until.After(f.now):
-			why, until = "is kept by an immutability policy until "+file.until.UTC().Format(time.RFC3339), file.until
+		case file.Until.After(f.now):
+			why, until = "is kept by an immutability policy until "+file.Until.UTC().Format(time.RFC3339), file.Until
 		default:
 			continue
 		}
 		// The folder goes as a whole: the file that storage keeps for the longest, or for an unknown time, keeps all.
 		if kept == nil || !kept.Until.IsZero() && (until.IsZero() || until.After(kept.Until)) {
 			kept = &backup.Fault{
-				Kind: backup.Kept, Code: code, Message: call.What + ": " + file.name + " " + why, Until: until, Hint: azure.HintKept,
+				Kind: backup.Kept, Code: code, Message: call.What + ": " + file.Name + " " + why, Until: until, Hint: azure.HintKept,
 			}
 		}
 	}
@@ -107,14 +99,14 @@ func orRefused(f *backup.Fault, whole bool) *backup.Fault {
 }
 
 // deleteFiles deletes files with their snapshots in one request: a single file by itself, several files as a batch.
-func deleteFiles(ctx context.Context, client *container.Client, files []file, call azure.Call) error {
-	options := func(f file) *blob.DeleteOptions {
+func deleteFiles(ctx context.Context, client *container.Client, files []azure.File, call azure.Call) error {
+	options := func(f azure.File) *blob.DeleteOptions {
 		return &blob.DeleteOptions{
-			DeleteSnapshots: to.Ptr(blob.DeleteSnapshotsOptionTypeInclude), AccessConditions: azure.IfMatch(f.etag),
+			DeleteSnapshots: to.Ptr(blob.DeleteSnapshotsOptionTypeInclude), AccessConditions: azure.IfMatch(f.ETag),
 		}
 	}
 	if len(files) == 1 {
-		_, err := client.NewBlobClient(files[0].name).Delete(ctx, options(files[0]))
+		_, err := client.NewBlobClient(files[0].Name).Delete(ctx, options(files[0]))
 		if err != nil && !azure.Is(err, bloberror.BlobNotFound) {
 			return call.Fault(err)
 		}
@@ -125,7 +117,7 @@ func deleteFiles(ctx context.Context, client *container.Client, files []file, ca
 		return call.Fault(err)
 	}
 	for _, file := range files {
-		if err := batch.Delete(file.name, &container.BatchDeleteOptions{DeleteOptions: *options(file)}); err != nil {
+		if err := batch.Delete(file.Name, &container.BatchDeleteOptions{DeleteOptions: *options(file)}); err != nil {
 			return call.Fault(err)
 		}
 	}

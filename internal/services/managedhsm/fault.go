@@ -17,59 +17,44 @@ const (
 
 // The functions below describe the calls to the HSM. Package azure describes the calls to the storage account.
 
-// looking describes the request that reads the HSM through Resource Manager.
-func looking(target string) azure.Call {
-	return azure.Call{
-		What: "look at " + target, Host: azure.ManagementHost, Means: azure.Before,
-		Hint: func(int, string, string) string {
-			return fmt.Sprintf("See whether %s still exists. If not, take it out of plan.yaml.", target)
-		},
-	}
-}
-
 // checking describes the request that asks whether a backup could be made.
-func checking(target string, s backup.Storage, identity string) azure.Call {
-	return call("ask whether "+target+" can be backed up", target, s, identity, roleBackup, azure.Before)
+func checking(a backup.Attempt) azure.Call {
+	return call("ask whether "+a.Target+" can be backed up", a, roleBackup, azure.Before)
 }
 
 // starting describes the one request that starts a backup. It must not be repeated.
-func starting(target string, s backup.Storage, identity string) azure.Call {
-	c := call("start the backup of "+target, target, s, identity, roleBackup, azure.Before)
-	c.Start = true
-	return c
+func starting(a backup.Attempt) azure.Call {
+	return call("start the backup of "+a.Target, a, roleBackup, azure.Before).Once()
 }
 
 // polling describes the request for the state of the backup under way.
-func polling(target string, s backup.Storage, identity string) azure.Call {
-	return call("ask about the backup of "+target, target, s, identity, roleBackup, azure.Following)
+func polling(a backup.Attempt) azure.Call {
+	return call("ask about the backup of "+a.Target, a, roleBackup, azure.Following)
 }
 
 // proving describes the request that asks whether a backup could be restored. A fault that keeps the app from asking says
 // nothing about the backup.
-func proving(folder, target string, s backup.Storage, identity string) azure.Call {
-	return call("ask whether "+target+" can restore "+folder, target, s, identity, roleRestore,
-		func(status int, _ string) backup.FaultKind {
-			switch status {
-			case http.StatusConflict:
-				return backup.Deferred
-			case http.StatusBadRequest, http.StatusUnprocessableEntity:
-				return backup.Refused
-			}
-			return backup.Denied
-		})
+func proving(a backup.Attempt) azure.Call {
+	return call("ask whether "+a.Target+" can restore "+a.Artifact, a, roleRestore, func(status int, _ string) backup.FaultKind {
+		switch status {
+		case http.StatusConflict:
+			return backup.Deferred
+		case http.StatusBadRequest, http.StatusUnprocessableEntity:
+			return backup.Refused
+		}
+		return backup.Denied
+	})
 }
 
 // restoring describes the one request that starts a restore. It must not be repeated.
 func restoring(r backup.Restore) azure.Call {
-	c := call(words(r), r.Target, r.Storage, identity(r.Blocks), roleRestore, azure.Before)
-	c.Start = true
-	return c
+	return call(words(r), r.ProviderAttempt(""), roleRestore, azure.Before).Once()
 }
 
 // awaiting describes the request for the state of the restore under way. While a full restore runs, the HSM's data plane
 // is not available, and afterwards the app's role may be gone for good.
 func awaiting(r backup.Restore) azure.Call {
-	return call("ask whether it was done to "+words(r), r.Target, r.Storage, identity(r.Blocks), roleRestore, azure.Following)
+	return call("ask whether it was done to "+words(r), r.ProviderAttempt(""), roleRestore, azure.Following)
 }
 
 // words describes a restore in words.
@@ -81,20 +66,20 @@ func words(r backup.Restore) string {
 }
 
 // call describes a call to the HSM. The app's identity needs the role for it.
-func call(what, target string, s backup.Storage, identity, role string, means func(int, string) backup.FaultKind) azure.Call {
-	return azure.Call{What: what, Host: host(target), Means: means, Hint: func(status int, _, message string) string {
+func call(what string, a backup.Attempt, role string, means func(int, string) backup.FaultKind) azure.Call {
+	return azure.Call{What: what, Host: host(a.Target), Means: means, Hint: func(status int, _, message string) string {
 		switch status {
 		case http.StatusUnauthorized:
 			return "See that the function app's identity belongs to the tenant of the HSM."
 		case http.StatusForbidden:
 			return fmt.Sprintf("Give the function app's identity the role %s at the scope / of the HSM %s (az keyvault role "+
-				"assignment create), and see that the HSM's firewall admits the function app.", role, name(target))
+				"assignment create), and see that the HSM's firewall admits the function app.", role, name(a.Target))
 		case http.StatusNotFound, http.StatusGone:
-			return hintContainer(target, s)
+			return hintContainer(a)
 		case http.StatusConflict:
 			return "The HSM is busy with another backup or restore; it is asked again by itself."
 		}
-		return hintStorage(target, s, identity, message)
+		return hintStorage(a, message)
 	}}
 }
 
@@ -102,21 +87,21 @@ func call(what, target string, s backup.Storage, identity, role string, means fu
 var invalidBackup = azure.Sentences("Invalid backup provided")
 
 // hintStorage names the access to the storage account that the HSM itself needs.
-func hintStorage(target string, s backup.Storage, identity, message string) string {
+func hintStorage(a backup.Attempt, message string) string {
 	switch {
 	case invalidBackup(message):
 		return "The HSM does not take the folder for a backup that it can restore: see that nothing deletes or changes its " +
 			"blobs, and that the HSM has the security domain that the backup was made with."
-	case identity == bySAS:
+	case identity(a.Blocks) == bySAS:
 		return fmt.Sprintf("See that %s exists, and that the account admits its access keys and public network access.",
-			azure.Place(s))
+			azure.Place(a.Storage))
 	}
 	return fmt.Sprintf("See that %s exists, that the HSM %s has a user-assigned identity with the role Storage Blob Data "+
 		"Contributor on the account, and that the account's firewall, if it has one, admits trusted Azure services.",
-		azure.Place(s), name(target))
+		azure.Place(a.Storage), name(a.Target))
 }
 
 // hintContainer advises about an operation whose state can no longer be learned from the HSM.
-func hintContainer(target string, s backup.Storage) string {
-	return fmt.Sprintf("See whether %s holds a folder mhsm-%s-… of that time.", azure.Place(s), strings.ToLower(name(target)))
+func hintContainer(a backup.Attempt) string {
+	return fmt.Sprintf("See whether %s holds a folder mhsm-%s-… of that time.", azure.Place(a.Storage), strings.ToLower(name(a.Target)))
 }

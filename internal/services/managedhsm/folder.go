@@ -60,25 +60,13 @@ func stamp(target, folder string) (time.Time, bool) {
 type folder struct {
 	// files holds the blobs by name. directories holds the directories of an account with a hierarchical namespace,
 	// innermost first.
-	files       []file
+	files       []azure.File
 	directories []string
 	// size is the size of all files, in bytes.
 	size           int64
 	oldest, newest time.Time
 	// now is the storage's own clock.
 	now time.Time
-}
-
-type file struct {
-	// name is the blob's name in the container.
-	name     string
-	size     int64
-	etag     string
-	modified time.Time
-	// until is the end of the file's own immutability policy. held and leased say whether a legal hold or a lease keeps
-	// it.
-	until        time.Time
-	held, leased bool
 }
 
 // list reads the present files of the folder. If protection is true, it also reads their immutability policies and legal
@@ -110,10 +98,10 @@ func (p *Provider) list(ctx context.Context, s backup.Storage, name string, prot
 				continue
 			}
 			modified, size := azure.Deref(item.Properties.LastModified), azure.Deref(item.Properties.ContentLength)
-			f.files = append(f.files, file{
-				name: *item.Name, size: size, etag: string(azure.Deref(item.Properties.ETag)), modified: modified,
-				until: azure.Deref(item.Properties.ImmutabilityPolicyExpiresOn), held: azure.Deref(item.Properties.LegalHold),
-				leased: azure.Deref(item.Properties.LeaseStatus) == lease.StatusTypeLocked,
+			f.files = append(f.files, azure.File{
+				Name: *item.Name, Size: size, ETag: string(azure.Deref(item.Properties.ETag)), Modified: modified,
+				Until: azure.Deref(item.Properties.ImmutabilityPolicyExpiresOn), Held: azure.Deref(item.Properties.LegalHold),
+				Leased: azure.Deref(item.Properties.LeaseStatus) == lease.StatusTypeLocked,
 			})
 			f.size += size
 			if f.oldest.IsZero() || modified.Before(f.oldest) {
@@ -124,7 +112,7 @@ func (p *Provider) list(ctx context.Context, s backup.Storage, name string, prot
 			}
 		}
 	}
-	slices.SortFunc(f.files, func(a, b file) int { return strings.Compare(a.name, b.name) })
+	slices.SortFunc(f.files, func(a, b azure.File) int { return strings.Compare(a.Name, b.Name) })
 	slices.SortFunc(f.directories, func(a, b string) int { return strings.Compare(b, a) })
 	return f, nil
 }
@@ -144,7 +132,7 @@ func isDirectory(metadata map[string]*string) bool {
 func (f folder) print() string {
 	sum := sha256.New()
 	for _, file := range f.files {
-		fmt.Fprintf(sum, "%s\n%d\n%s\n", file.name, file.size, file.etag)
+		fmt.Fprintf(sum, "%s\n%d\n%s\n", file.Name, file.Size, file.ETag)
 	}
 	return fmt.Sprintf("%d-%d-%s", f.newest.Unix(), len(f.files), hex.EncodeToString(sum.Sum(nil)))
 }
@@ -195,12 +183,7 @@ func (p *Provider) Find(ctx context.Context, a backup.Attempt) (string, error) {
 		return "", azure.Listing(a.Storage).Fault(err)
 	}
 	if wait := a.Settled - f.now.Sub(f.newest); f.size == 0 || wait > 0 {
-		return "", &backup.Fault{
-			Kind: backup.Deferred, Code: "StillBeingWritten",
-			Message: fmt.Sprintf("%s in %s was still being written at %s", found[0], azure.Place(a.Storage),
-				f.newest.UTC().Format(time.RFC3339)),
-			Hint: "It is looked at again by itself.",
-		}
+		return "", azure.StillWritten(found[0]+" in "+azure.Place(a.Storage), f.newest)
 	}
 	return found[0], nil
 }

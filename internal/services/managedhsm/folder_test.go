@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"lifeboat/internal/azure"
 )
 
 const contoso = "/subscriptions/7a1c5b0e-3f44-4c2e-9d10-5e2b8f6a9c01/resourceGroups/keys/providers/Microsoft.KeyVault/managedHSMs/Contoso"
@@ -12,7 +14,7 @@ const contoso = "/subscriptions/7a1c5b0e-3f44-4c2e-9d10-5e2b8f6a9c01/resourceGro
 func written(newest time.Time, names ...string) folder {
 	f := folder{newest: newest, oldest: newest}
 	for _, name := range names {
-		f.files = append(f.files, file{name: name, size: 7, etag: "e-" + name})
+		f.files = append(f.files, azure.File{Name: name, Size: 7, ETag: "e-" + name})
 	}
 	return f
 }
@@ -60,11 +62,11 @@ func TestAPrintIsThatOfEachFile(t *testing.T) {
 	}
 	for name, change := range map[string]func(f *folder){
 		"the time":             func(f *folder) { f.newest = f.newest.Add(time.Second) },
-		"the second's size":    func(f *folder) { f.files[1].size++ },
-		"the second's ETag":    func(f *folder) { f.files[1].etag = "other" },
-		"the second's name":    func(f *folder) { f.files[1].name = "c" },
+		"the second's size":    func(f *folder) { f.files[1].Size++ },
+		"the second's ETag":    func(f *folder) { f.files[1].ETag = "other" },
+		"the second's name":    func(f *folder) { f.files[1].Name = "c" },
 		"one file less":        func(f *folder) { f.files = f.files[:1] },
-		"names run into sizes": func(f *folder) { f.files[0].name, f.files[0].size = "a\n7", 7 },
+		"names run into sizes": func(f *folder) { f.files[0].Name, f.files[0].Size = "a\n7", 7 },
 	} {
 		f := written(at, "a", "b")
 		if change(&f); f.print() == base.print() {

@@ -37,7 +37,7 @@ func TestATokenLeadsNowhereElse(t *testing.T) {
 				t.Errorf("%s: %d requests were sent with a token for %s", what, n, host)
 			}
 		}
-		w.Intercept(func(x fakeazure.Exchange) fakeazure.Verdict {
+		w.Intercept(func(x fakeazure.Exchange) fakeazure.Decision {
 			if x.Phase == fakeazure.Before && strings.HasSuffix(x.Path, "/pending") {
 				return fakeazure.Answer(http.StatusTemporaryRedirect, http.Header{"Location": {"https://" + attacker + "/done"}}, nil)
 			}
@@ -75,7 +75,7 @@ func TestEachRequestSaysWhoAsks(t *testing.T) {
 	p := w.provider()
 	var mu sync.Mutex
 	hosts, ids := map[string]bool{}, map[string]bool{}
-	w.Intercept(func(x fakeazure.Exchange) fakeazure.Verdict {
+	w.Intercept(func(x fakeazure.Exchange) fakeazure.Decision {
 		if x.Phase != fakeazure.Before || x.ObjectID != w.ObjectID(app) && x.AuthScheme != "SharedKey" {
 			return fakeazure.Pass
 		}

@@ -19,7 +19,7 @@ func (w world) testHours(t *testing.T) {
 	const lasts = 8 * time.Hour
 	// This is far more than the test takes: no operation ends by itself.
 	longer := fakeazure.Range{Shortest: 100 * time.Hour, Longest: 100 * time.Hour}
-	hsm := w.hsm(t, "hours", func(k *fakeazure.HSMKnobs) { k.Backup, k.Check = longer, longer })
+	hsm := w.hsm(t, "hours", func(k *fakeazure.HSMOptions) { k.Backup, k.Check = longer, longer })
 
 	// The storage dates its blobs by the true time, so the run begins well before that.
 	now, ids := time.Now().Add(-4*lasts), 0

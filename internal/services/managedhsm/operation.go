@@ -5,41 +5,31 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"net/http"
 	"strings"
-	"time"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
+	hsm "github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azadmin/backup"
 
 	"lifeboat/internal/azure"
 	"lifeboat/internal/backup"
 )
 
-type poller[T any] = *runtime.Poller[T]
-
-// operation is an operation that takes the HSM some time. Its result has the SDK's type T.
-type operation[T any] struct {
+// operation is an operation that takes the HSM some time. The attempt names the HSM and the container.
+type operation struct {
+	backup.Attempt
 	// what describes it in words. starting and polling describe its requests.
 	what              string
 	starting, polling azure.Call
-	// departure has seen the request that starts it.
-	departure *azure.Departure
-	// begin starts it, or continues it with a token.
-	begin func(ctx context.Context, token string) (poller[T], error)
+	// permissions are those that it needs on the container.
+	permissions permissions
+	// begin is the SDK's method for it.
+	begin func(ctx context.Context, client *hsm.Client, access hsm.SASTokenParameters, token string) (azure.Poller, error)
 }
 
 // status is the state of an operation.
 type status struct {
-	// token continues the operation; it is "" once the operation is done.
-	token string
-	done  bool
-	said  said
-	after time.Duration
-}
-
-func (s status) operation() backup.Operation {
-	return backup.Operation{Token: s.token, Done: s.done, RetryAfter: s.after}
+	backup.Operation
+	said said
 }
 
 // said is the body of an operation's status. Until 2021 an error whose members are null was in the body as long as the
@@ -57,71 +47,61 @@ type said struct {
 // errNoToken says that the HSM accepted the operation without an address at which to ask about it.
 var errNoToken = errors.New("the HSM took the operation on but did not say where to ask about it")
 
-// start sends the request that starts the operation. It strips the secret in that request from the faults that the answer
-// leads to.
-func (o operation[T]) start(ctx context.Context, secret azure.Secret) (status, error) {
-	var answer *http.Response
-	p, err := o.begin(policy.WithCaptureResponse(ctx, &answer), "")
-	switch {
-	case err != nil && !o.departure.Passed:
-		return status{}, secret.Strip(o.starting.Unsent(err))
-	case err != nil:
-		return status{}, secret.Strip(o.starting.Fault(err))
-	}
-	token, err := p.ResumeToken()
+// start sends the request that starts the operation. If the HSM needs a SAS, start makes it first, and forgets it afterwards.
+func (p *Provider) start(ctx context.Context, o operation) (status, error) {
+	client, err := p.client(o.Target)
 	if err != nil {
-		token = "" // a poller whose operation ended at once has none
+		return status{}, err
 	}
-	s, err := o.read(o.starting, answer, token)
+	access, secret, err := p.access(ctx, o.Storage, identity(o.Blocks), o.permissions)
 	if err != nil {
-		return s, secret.Strip(backup.AsFault(err))
+		return status{}, err
 	}
-	return s, nil
+	answer, err := o.with(client, access).Start(ctx, secret)
+	if err != nil {
+		return status{}, err
+	}
+	s, err := o.read(o.starting, answer, answer.Token)
+	return s, secret.StripFrom(err)
 }
 
-// poll sends one GET to the address in the token. Without a token the SDK would start the operation.
-func (o operation[T]) poll(ctx context.Context, token string) (status, error) {
-	if token == "" {
-		return status{}, o.unusable(nil)
-	}
-	p, err := o.begin(ctx, token)
+// poll sends one GET to the address in the token.
+func (p *Provider) poll(ctx context.Context, o operation, token string) (status, error) {
+	client, err := p.client(o.Target)
 	if err != nil {
-		return status{}, o.unusable(err)
+		return status{}, err
 	}
-	answer, err := p.Poll(ctx) //nolint:bodyclose // azcore has read and closed it
-	switch {
-	case err == nil && answer == nil: // the token claims that the operation has ended, so nothing was sent
-		return status{}, o.unusable(nil)
-	case err == nil && !runtime.HasStatusCode(answer, http.StatusOK, http.StatusCreated, http.StatusAccepted):
-		err = runtime.NewResponseError(answer)
-	}
+	answer, err := o.with(client, hsm.SASTokenParameters{}).Poll(ctx, token)
 	if err != nil {
-		return status{}, o.polling.Fault(err)
+		return status{}, err
 	}
-	if next, err := p.ResumeToken(); err == nil {
-		token = next
-	}
-	return o.read(o.polling, answer, token)
+	return o.read(o.polling, answer, cmp.Or(answer.Token, token))
 }
 
-// read reads an answer of 200, 201 or 202 to the call; token continues the operation if it goes on. It knows every word
-// for an end that the SDK's pollers know. At such a word the pollers take the operation for ended, and would ask no more.
-func (o operation[T]) read(call azure.Call, answer *http.Response, token string) (status, error) {
-	s := status{token: token, after: azure.RetryAfter(answer)}
-	if raw, err := runtime.Payload(answer); err == nil && len(raw) > 0 {
+func (o operation) with(client *hsm.Client, access hsm.SASTokenParameters) azure.Operation {
+	return azure.Operation{
+		Starting: o.starting, Polling: o.polling,
+		Begin: func(ctx context.Context, token string) (azure.Poller, error) {
+			return o.begin(ctx, client, access, token)
+		},
+	}
+}
+
+// read reads an answer to the call; token continues the operation if it goes on. The answer to a start may already have the
+// end (recorded 2025).
+func (o operation) read(call azure.Call, answer azure.Answer, token string) (status, error) {
+	s := status{Operation: backup.Operation{Token: token, RetryAfter: azure.RetryAfter(answer.Response)}}
+	if raw, err := runtime.Payload(answer.Response); err == nil && len(raw) > 0 {
 		if err := json.Unmarshal(raw, &s.said); err != nil {
 			return status{}, call.Fault(err) // the answer may have said anything
 		}
 	}
-	switch strings.ToLower(s.said.Status) {
-	case "succeeded", "completed":
-		return status{done: true, said: s.said}, nil
-	case "failed", "canceled", "cancelled":
-		fault := o.ended(s.said)
-		fault.RequestID = azure.RequestID(answer)
-		return status{}, fault
-	}
-	if token == "" {
+	switch end := azure.End(s.said.Status); {
+	case end == azure.Succeeded:
+		return status{backup.Operation{Done: true}, s.said}, nil
+	case end != "":
+		return status{}, o.ended(s.said, azure.RequestID(answer.Response))
+	case token == "":
 		return status{}, call.Fault(errNoToken)
 	}
 	return s, nil
@@ -129,26 +109,12 @@ func (o operation[T]) read(call azure.Call, answer *http.Response, token string)
 
 // ended returns the fault of an operation that has failed, as the HSM itself says. Mostly only the details have the
 // reason.
-func (o operation[T]) ended(said said) *backup.Fault {
+func (o operation) ended(said said, requestID string) *backup.Fault {
 	words := said.Details
 	if m := said.Error.Message; m != "" && !strings.Contains(words, m) {
 		words = strings.TrimPrefix(words+": "+m, ": ")
 	}
-	words = azure.Scrub(words)
-	code := azure.Scrub(cmp.Or(said.Error.Code, "Operation"+said.Status))
-	return &backup.Fault{
-		Kind: backup.Refused, Code: code, Said: words, Hint: o.polling.Hint(http.StatusOK, code, words),
-		Message: o.what + ": " + cmp.Or(words, "the HSM says "+azure.Scrub(said.Status)+", without a reason"),
-	}
-}
-
-// unusable returns the fault of a token that does not continue an operation; err may be nil.
-func (o operation[T]) unusable(err error) *backup.Fault {
-	message := o.polling.What + ": the saved token does not continue an operation"
-	if err != nil {
-		message += ": " + azure.Why(err)
-	}
-	return &backup.Fault{
-		Kind: backup.Denied, Code: "UnusableToken", Message: message, Hint: o.polling.Hint(http.StatusNotFound, "", ""),
-	}
+	state := azure.Scrub(said.Status)
+	body := azure.Body{Code: azure.Scrub(said.Error.Code), Message: azure.Scrub(words), RequestID: requestID}
+	return o.polling.Ended(o.what, body, "Operation"+state, "the HSM says "+state)
 }

@@ -99,7 +99,7 @@ func TestEveryEndIsSeen(t *testing.T) {
 		body := `{"status":"` + word + `","jobId":"` + job + `","statusDetails":"why",` +
 			`"azureStorageBlobContainerUri":"https://contosobackups.blob.core.windows.net/lifeboat/` + folder + `"}`
 		for _, o := range everyOperation(t) {
-			judge := func(where string, operation backup.Operation, err error) {
+			evaluate := func(where string, operation backup.Operation, err error) {
 				t.Helper()
 				f := backup.AsFault(err)
 				switch {
@@ -114,11 +114,11 @@ func TestEveryEndIsSeen(t *testing.T) {
 				operation, err := o.begin(w.provider())
 				must(t, err)
 				operation, err = o.follow(w.provider(), operation.Token)
-				judge("a poll", operation, err)
+				evaluate("a poll", operation, err)
 			}
 			w := &wire{replies: map[step]reply{create: answers(201, ""), o.start: answers(202, body, asyncHeader(o.kind), "Retry-After: 10")}}
 			operation, err := o.begin(w.provider())
-			judge("the start", operation, err)
+			evaluate("the start", operation, err)
 			w.expect(t, append(before(o.start), o.start)...)
 		}
 	}

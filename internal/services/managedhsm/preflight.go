@@ -3,16 +3,10 @@ package managedhsm
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"strings"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore/arm"
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
-	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/storage/armstorage"
 	hsm "github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azadmin/backup"
 
 	"lifeboat/internal/azure"
@@ -33,16 +27,14 @@ func (p *Provider) Preflight(ctx context.Context, a backup.Attempt) error {
 }
 
 // preflight makes the checks that a backup and a restore have in common. The account is nil if Azure does not show it.
-func (p *Provider) preflight(ctx context.Context, a backup.Attempt) (*armstorage.Account, error) {
+func (p *Provider) preflight(ctx context.Context, a backup.Attempt) (*azure.Account, error) {
 	if _, err := parseTarget(a.Target); err != nil {
 		return nil, err
 	}
-	shown, err := p.look(ctx, a.Target)
-	if denied, ok := errors.AsType[*azcore.ResponseError](err); ok && denied.StatusCode == http.StatusForbidden {
-		err = nil
-	}
-	if err != nil {
-		return nil, looking(a.Target).Fault(err)
+	var shown resource
+	err := p.azure.Show(ctx, a.Target, managementVersion, &shown)
+	if err != nil && !azure.HasStatus(err, http.StatusForbidden) {
+		return nil, azure.Looking(a.Target).Fault(err)
 	}
 	if err := shown.check(a); err != nil {
 		return nil, err
@@ -70,27 +62,6 @@ type resource struct {
 	} `json:"properties"`
 }
 
-// look reads the HSM with one GET. The SDK's module for that would be larger than the rest of this package.
-func (p *Provider) look(ctx context.Context, target string) (r resource, err error) {
-	client, err := arm.NewClient("lifeboat/managedhsm", "v1.0.0", p.azure.Credential, p.azure.Management())
-	if err != nil {
-		return r, err
-	}
-	request, err := runtime.NewRequest(ctx, http.MethodGet, runtime.JoinPaths(client.Endpoint(), target))
-	if err != nil {
-		return r, err
-	}
-	request.Raw().URL.RawQuery = url.Values{"api-version": {managementVersion}}.Encode()
-	answer, err := client.Pipeline().Do(request) //nolint:bodyclose // azcore has read and closed it
-	if err != nil {
-		return r, err
-	}
-	if !runtime.HasStatusCode(answer, http.StatusOK) {
-		return r, runtime.NewResponseError(answer)
-	}
-	return r, runtime.UnmarshalAsJSON(answer, &r)
-}
-
 func (r resource) check(a backup.Attempt) error {
 	state, domain := r.Properties.State, r.Properties.Domain
 	switch {
@@ -103,12 +74,7 @@ func (r resource) check(a backup.Attempt) error {
 		return nil
 	case state == "Succeeded", state == "Activated":
 	default:
-		return &backup.Fault{
-			Kind: backup.Deferred, Code: "HSMNotReady",
-			Message: fmt.Sprintf("%s is not ready for a backup: its provisioningState is %s: %s", a.Target, state,
-				r.Properties.Message),
-			Hint: "It is asked again by itself. If it goes on for hours, look at the HSM in the Azure portal.",
-		}
+		return azure.NotReady(a.Target, "HSMNotReady", "backup", "its provisioningState is "+state+": "+r.Properties.Message, "HSM")
 	}
 	if identity(a.Blocks) != bySAS && len(r.Identity.UserAssigned) == 0 {
 		return azure.No(a.Target, "NoUserIdentity", "it has no user-assigned identity to write the backup with",
@@ -119,18 +85,18 @@ func (r resource) check(a backup.Attempt) error {
 }
 
 // checkStorage checks that the account's key policy and firewall admit the access that the HSM uses.
-func checkStorage(a backup.Attempt, account armstorage.AccountProperties) error {
-	closed := azure.HasFirewall(account)
+func checkStorage(a backup.Attempt, account azure.AccountProperties) error {
+	closed := account.HasFirewall()
 	const instead = "Set hsm.access: identity in plan.yaml"
 	switch {
-	case identity(a.Blocks) == bySAS && !azure.AdmitsKeys(account):
+	case identity(a.Blocks) == bySAS && !account.AdmitsKeys():
 		return azure.No(a.Target, "KeyAccessDisabled", fmt.Sprintf("the storage account %s does not admit its access keys "+
 			"(allowSharedKeyAccess is false), nor a SAS that is signed with one, and plan.yaml says hsm.access: sas",
 			a.Storage.AccountName()), instead+", or allow the account's keys.")
 	case identity(a.Blocks) == bySAS && closed:
 		return azure.No(a.Target, "FirewallWithSAS", "the storage account "+a.Storage.AccountName()+" has a firewall, and with "+
 			"a SAS the HSM needs public network access", instead+", or use an account without.")
-	case closed && !azure.AdmitsService(account, a.Target):
+	case closed && !account.AdmitsService(a.Target):
 		return azure.No(a.Target, "FirewallWithoutTrustedServices", "the storage account "+a.Storage.AccountName()+" has a "+
 			"firewall, which does not admit trusted Azure services",
 			"Allow trusted Azure services in the account's network settings (bypass: AzureServices).")
@@ -141,23 +107,23 @@ func checkStorage(a backup.Attempt, account armstorage.AccountProperties) error 
 // checkMutable refuses the storage to which Managed HSM does not write backups, by Azure's page "Full backup and restore"
 // as of 2026-04: accounts with immutability policies. It sees a policy of the account or of the container, and no policy
 // of a single blob.
-func (p *Provider) checkMutable(ctx context.Context, a backup.Attempt, account armstorage.Account) error {
+func (p *Provider) checkMutable(ctx context.Context, a backup.Attempt, account azure.Account) error {
 	const hint = "Name an account without immutability policies and legal holds in plan.yaml. Copies of the backups may be kept in one " +
 		"that has them."
 	no := func(what string) error {
 		return azure.No(a.Target, "ImmutableStorage", what+", and Managed HSM does not support storage with immutability policies for "+
 			"its backups, as Azure's page on its full backups says since April 2026", hint)
 	}
-	if azure.HasImmutability(*account.Properties) {
+	if account.Properties.HasImmutability() {
 		return no("the storage account " + a.Storage.AccountName() + " has an immutability policy")
 	}
 	container, err := p.azure.ContainerSettings(ctx, a.Storage)
 	switch {
-	case err != nil || container == nil:
+	case err != nil:
 		return err
-	case azure.Deref(container.HasImmutabilityPolicy):
+	case container.HasImmutabilityPolicy:
 		return no(azure.Place(a.Storage) + " has an immutability policy")
-	case azure.Deref(container.HasLegalHold):
+	case container.HasLegalHold:
 		return no(azure.Place(a.Storage) + " is under a legal hold")
 	}
 	return nil
@@ -167,41 +133,26 @@ func (p *Provider) checkMutable(ctx context.Context, a backup.Attempt, account a
 // can make the backup.
 func (p *Provider) Prepare(ctx context.Context, a backup.Attempt, token string) (backup.Operation, error) {
 	if token != "" {
-		o, err := p.preBackup(a, hsm.PreBackupOperationParameters{})
-		if err != nil {
-			return backup.Operation{}, err
-		}
-		s, err := o.poll(ctx, token)
-		return s.operation(), err
+		s, err := p.poll(ctx, preBackup(a), token)
+		return s.Operation, err
 	}
 	if err := p.azure.MakeContainer(ctx, a.Storage); err != nil {
 		return backup.Operation{}, err
 	}
-	access, secret, err := p.access(ctx, a.Storage, identity(a.Blocks), toBackUp)
-	if err != nil {
-		return backup.Operation{}, err
-	}
-	o, err := p.preBackup(a, hsm.PreBackupOperationParameters(access))
-	if err != nil {
-		return backup.Operation{}, err
-	}
-	s, err := o.start(ctx, secret)
-	return s.operation(), err
+	s, err := p.start(ctx, preBackup(a))
+	return s.Operation, err
 }
 
 // preBackup returns the HSM's check as an operation. The check changes nothing, so it may be repeated.
-func (p *Provider) preBackup(a backup.Attempt, access hsm.PreBackupOperationParameters) (
-	operation[hsm.PreFullBackupResponse], error,
-) {
-	departure := &azure.Departure{}
-	client, err := p.client(a.Target, departure)
-	asking := checking(a.Target, a.Storage, identity(a.Blocks))
+func preBackup(a backup.Attempt) operation {
+	asking := checking(a)
 	following := asking
 	following.Means = azure.Following
-	return operation[hsm.PreFullBackupResponse]{
-		what: strings.TrimPrefix(asking.What, "ask "), starting: asking, polling: following, departure: departure,
-		begin: func(ctx context.Context, token string) (poller[hsm.PreFullBackupResponse], error) {
-			return client.BeginPreFullBackup(ctx, access, &hsm.BeginPreFullBackupOptions{ResumeToken: token})
+	return operation{
+		Attempt: a, what: strings.TrimPrefix(asking.What, "ask "), starting: asking, polling: following, permissions: toBackUp,
+		begin: func(ctx context.Context, client *hsm.Client, access hsm.SASTokenParameters, token string) (azure.Poller, error) {
+			return client.BeginPreFullBackup(ctx, hsm.PreBackupOperationParameters(access),
+				&hsm.BeginPreFullBackupOptions{ResumeToken: token})
 		},
-	}, err
+	}
 }

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
 	hsm "github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azadmin/backup"
 
@@ -45,72 +44,51 @@ func New(cred azcore.TokenCredential, opts azcore.ClientOptions) *Provider {
 	return &Provider{HashPart: 1 << 30, Recent: 30 * time.Minute, azure: azure.New(cred, opts)}
 }
 
-// Begin sends the one request that starts a backup. If the HSM needs a SAS, Begin makes it first, and forgets it
-// afterwards. If Begin fails before that request is sent, the backup was certainly not started. If the request gets no
-// answer, it is unknown whether the backup was started.
+// Begin sends the one request that starts a backup. If it fails before that request is sent, the backup was certainly not
+// started. If the request gets no answer, it is unknown whether the backup was started.
 func (p *Provider) Begin(ctx context.Context, a backup.Attempt) (backup.Operation, error) {
-	access, secret, err := p.access(ctx, a.Storage, identity(a.Blocks), toBackUp)
-	if err != nil {
-		return backup.Operation{}, err
-	}
-	o, err := p.fullBackup(a, access)
-	if err != nil {
-		return backup.Operation{}, err
-	}
-	s, err := o.start(ctx, secret)
+	s, err := p.start(ctx, fullBackup(a))
 	return finished(a, s, err)
 }
 
 // Poll sends one GET to the address in the token.
 func (p *Provider) Poll(ctx context.Context, a backup.Attempt, token string) (backup.Operation, error) {
-	o, err := p.fullBackup(a, hsm.SASTokenParameters{})
-	if err != nil {
-		return backup.Operation{}, err
-	}
-	s, err := o.poll(ctx, token)
+	s, err := p.poll(ctx, fullBackup(a), token)
 	return finished(a, s, err)
 }
 
 // finished reads the folder's name from an operation that has succeeded, and never guesses it. An operation without the
 // name has the same fault as an operation that is gone: Denied.
 func finished(a backup.Attempt, s status, err error) (backup.Operation, error) {
-	if err != nil {
-		return backup.Operation{}, err
+	if err != nil || !s.Done {
+		return s.Operation, err
 	}
-	operation := s.operation()
-	if operation.Done {
-		if operation.Artifact = folderOf(s.said.URI); operation.Artifact == "" {
-			return backup.Operation{}, &backup.Fault{
-				Kind: backup.Denied, Code: "NoFolder",
-				Message: "back up " + a.Target + ": the HSM says that it succeeded, but not where the backup is",
-				Hint:    hintContainer(a.Target, a.Storage),
-			}
+	if s.Artifact = folderOf(s.said.URI); s.Artifact == "" {
+		return backup.Operation{}, &backup.Fault{
+			Kind: backup.Denied, Code: "NoFolder",
+			Message: "back up " + a.Target + ": the HSM says that it succeeded, but not where the backup is",
+			Hint:    hintContainer(a),
 		}
 	}
-	return operation, nil
+	return s.Operation, nil
 }
 
 // fullBackup returns the backup as an operation.
-func (p *Provider) fullBackup(a backup.Attempt, access hsm.SASTokenParameters) (operation[hsm.FullBackupResponse], error) {
-	departure := &azure.Departure{}
-	client, err := p.client(a.Target, departure)
-	return operation[hsm.FullBackupResponse]{
-		what: "back up " + a.Target, starting: starting(a.Target, a.Storage, identity(a.Blocks)), polling: polling(a.Target, a.Storage, identity(a.Blocks)),
-		departure: departure,
-		begin: func(ctx context.Context, token string) (poller[hsm.FullBackupResponse], error) {
+func fullBackup(a backup.Attempt) operation {
+	return operation{
+		Attempt: a, what: "back up " + a.Target, starting: starting(a), polling: polling(a), permissions: toBackUp,
+		begin: func(ctx context.Context, client *hsm.Client, access hsm.SASTokenParameters, token string) (azure.Poller, error) {
 			return client.BeginFullBackup(ctx, access, &hsm.BeginFullBackupOptions{ResumeToken: token})
 		},
-	}, err
+	}
 }
 
-// client makes the client of the HSM; the client runs the policies after authentication.
-func (p *Provider) client(target string, policies ...policy.Policy) (*hsm.Client, error) {
+// client makes the client of the HSM.
+func (p *Provider) client(target string) (*hsm.Client, error) {
 	if _, err := parseTarget(target); err != nil {
 		return nil, err
 	}
-	client, err := hsm.NewClient("https://"+host(target), p.azure.Credential, &hsm.ClientOptions{
-		ClientOptions: p.azure.At(host(target), policies...),
-	})
+	client, err := hsm.NewClient("https://"+host(target), p.azure.Credential, &hsm.ClientOptions{ClientOptions: p.azure.At(host(target))})
 	if err != nil {
 		return nil, azure.Invalid("InvalidTarget", target, "a Managed HSM", err)
 	}
@@ -125,12 +103,9 @@ func parseTarget(target string) (backup.Resource, error) {
 	return r, nil
 }
 
-// name returns the HSM's name from its resource ID.
+// name returns the HSM's name from its resource ID, "" if the target is no resource ID.
 func name(target string) string {
-	r, err := backup.ParseResource(target)
-	if err != nil {
-		return ""
-	}
+	r, _ := backup.ParseResource(target)
 	return r.Name
 }
 

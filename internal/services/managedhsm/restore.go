@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"regexp"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
 	hsm "github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azadmin/backup"
 
 	"lifeboat/internal/azure"
@@ -18,7 +17,7 @@ var _ backup.Restorer = (*Provider)(nil)
 // not refuse an account with an immutability policy since the backup: the policy does not keep the HSM from reading the
 // account. The safety backup writes to its storage, and has a preflight of its own.
 func (p *Provider) PreflightRestore(ctx context.Context, r backup.Restore) error {
-	_, err := p.preflight(ctx, backup.Attempt{Target: r.Target, Storage: r.Storage, Blocks: r.Blocks})
+	_, err := p.preflight(ctx, r.ProviderAttempt(""))
 	return err
 }
 
@@ -26,8 +25,8 @@ func (p *Provider) PreflightRestore(ctx context.Context, r backup.Restore) error
 // again with the operation's token until the operation is Done. The errors mean the same as those of
 // [backup.Provider.Prepare].
 func (p *Provider) PrepareRestore(ctx context.Context, r backup.Restore, token string) (backup.Operation, error) {
-	s, err := p.proof(ctx, r, token)
-	return s.operation(), err
+	s, err := p.proof(ctx, r.ProviderAttempt(""), token)
+	return s.Operation, err
 }
 
 // FindRestore always returns a fault: an HSM does not show whether it was restored, or is being restored.
@@ -40,29 +39,20 @@ func (p *Provider) FindRestore(_ context.Context, r backup.Restore) (backup.Oper
 }
 
 // proof begins the HSM's check, or continues it.
-func (p *Provider) proof(ctx context.Context, r backup.Restore, token string) (status, error) {
-	departure := &azure.Departure{}
-	client, err := p.client(r.Target, departure)
-	if err != nil {
-		return status{}, err
-	}
-	asking := proving(r.Artifact, r.Target, r.Storage, identity(r.Blocks))
-	parameters := hsm.PreRestoreOperationParameters{FolderToRestore: to.Ptr(r.Artifact)}
-	o := operation[hsm.PreFullRestoreResponse]{
-		what: asking.What, starting: asking, polling: asking, departure: departure,
-		begin: func(ctx context.Context, token string) (poller[hsm.PreFullRestoreResponse], error) {
-			return client.BeginPreFullRestore(ctx, parameters, &hsm.BeginPreFullRestoreOptions{ResumeToken: token})
+func (p *Provider) proof(ctx context.Context, a backup.Attempt, token string) (status, error) {
+	asking := proving(a)
+	o := operation{
+		Attempt: a, what: asking.What, starting: asking, polling: asking, permissions: toRestore,
+		begin: func(ctx context.Context, client *hsm.Client, access hsm.SASTokenParameters, token string) (azure.Poller, error) {
+			return client.BeginPreFullRestore(ctx, hsm.PreRestoreOperationParameters{
+				FolderToRestore: &a.Artifact, SASTokenParameters: &access,
+			}, &hsm.BeginPreFullRestoreOptions{ResumeToken: token})
 		},
 	}
 	if token != "" {
-		return o.poll(ctx, token)
+		return p.poll(ctx, o, token)
 	}
-	access, secret, err := p.access(ctx, r.Storage, identity(r.Blocks), toRestore)
-	if err != nil {
-		return status{}, err
-	}
-	parameters.SASTokenParameters = &access
-	return o.start(ctx, secret)
+	return p.start(ctx, o)
 }
 
 // BeginRestore sends the one request that starts a restore. Deferred and Throttled mean that the restore was certainly
@@ -77,73 +67,43 @@ func (p *Provider) BeginRestore(ctx context.Context, r backup.Restore) (backup.O
 			Hint:    "Nothing was done. Name a recovery point of an HSM, and a key if only that is to be restored.",
 		}
 	}
-	access, secret, err := p.access(ctx, r.Storage, identity(r.Blocks), toRestore)
-	if err != nil {
-		return backup.Operation{}, err
-	}
-	return p.restore(r, access, func(o restorer) (status, error) { return o.start(ctx, secret) })
+	return restored(p.start(ctx, restore(r)))
 }
 
 // PollRestore asks once for the state of the restore behind the token. While a full restore runs, the HSM may refuse the
 // app, and afterwards the app's role may be gone. Then the fault is Deferred or Denied, and no failure of the restore.
 // The operation's warning says what the HSM did not bring back.
 func (p *Provider) PollRestore(ctx context.Context, r backup.Restore, token string) (backup.Operation, error) {
-	return p.restore(r, hsm.SASTokenParameters{}, func(o restorer) (status, error) { return o.poll(ctx, token) })
+	return restored(p.poll(ctx, restore(r), token))
 }
 
-// restorer is a restore as an operation, for either kind of restore.
-type restorer interface {
-	start(ctx context.Context, secret azure.Secret) (status, error)
-	poll(ctx context.Context, token string) (status, error)
-}
-
-// restore makes the operation, and runs one step of it.
-func (p *Provider) restore(r backup.Restore, access hsm.SASTokenParameters, step func(restorer) (status, error)) (
-	backup.Operation, error,
-) {
-	departure := &azure.Departure{}
-	client, err := p.client(r.Target, departure)
-	if err != nil {
-		return backup.Operation{}, err
+// restored warns of a restore that has succeeded if its details say what it left as it was.
+func restored(s status, err error) (backup.Operation, error) {
+	if s.Done && notOverwritten.MatchString(s.said.Details) {
+		s.Warning = azure.Scrub(s.said.Details)
 	}
-	var o restorer
+	return s.Operation, err
+}
+
+// restore returns a restore of either kind as an operation.
+func restore(r backup.Restore) operation {
+	o := operation{
+		Attempt: r.ProviderAttempt(""), what: words(r), starting: restoring(r), polling: awaiting(r), permissions: toRestore,
+		begin: func(ctx context.Context, client *hsm.Client, access hsm.SASTokenParameters, token string) (azure.Poller, error) {
+			return client.BeginFullRestore(ctx, hsm.RestoreOperationParameters{
+				FolderToRestore: &r.Artifact, SASTokenParameters: &access,
+			}, &hsm.BeginFullRestoreOptions{ResumeToken: token})
+		},
+	}
 	if r.Kind == backup.RestoreKey {
-		o = operation[hsm.SelectiveKeyRestoreResponse]{
-			what: words(r), starting: restoring(r), polling: awaiting(r), departure: departure,
-			begin: func(ctx context.Context, token string) (poller[hsm.SelectiveKeyRestoreResponse], error) {
-				return client.BeginSelectiveKeyRestore(ctx, r.Key, hsm.SelectiveKeyRestoreOperationParameters{
-					Folder: to.Ptr(r.Artifact), SASTokenParameters: &access,
-				}, &hsm.BeginSelectiveKeyRestoreOptions{ResumeToken: token})
-			},
-		}
-	} else {
-		o = operation[hsm.FullRestoreResponse]{
-			what: words(r), starting: restoring(r), polling: awaiting(r), departure: departure,
-			begin: func(ctx context.Context, token string) (poller[hsm.FullRestoreResponse], error) {
-				return client.BeginFullRestore(ctx, hsm.RestoreOperationParameters{
-					FolderToRestore: to.Ptr(r.Artifact), SASTokenParameters: &access,
-				}, &hsm.BeginFullRestoreOptions{ResumeToken: token})
-			},
+		o.begin = func(ctx context.Context, client *hsm.Client, access hsm.SASTokenParameters, token string) (azure.Poller, error) {
+			return client.BeginSelectiveKeyRestore(ctx, r.Key, hsm.SelectiveKeyRestoreOperationParameters{
+				Folder: &r.Artifact, SASTokenParameters: &access,
+			}, &hsm.BeginSelectiveKeyRestoreOptions{ResumeToken: token})
 		}
 	}
-	s, err := step(o)
-	if err != nil {
-		return backup.Operation{}, err
-	}
-	result := s.operation()
-	if s.done {
-		result.Warning = warning(s.said.Details)
-	}
-	return result, nil
+	return o
 }
 
 // notOverwritten matches the details of a selective restore that succeeded and left some key versions as they were.
 var notOverwritten = regexp.MustCompile(`(?i)could not overwrite:\s*0*[1-9]`)
-
-// warning returns the details of a restore that succeeded if they say what it left as it was, and "" otherwise.
-func warning(details string) string {
-	if notOverwritten.MatchString(details) {
-		return azure.Scrub(details)
-	}
-	return ""
-}

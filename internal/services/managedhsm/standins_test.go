@@ -81,11 +81,11 @@ func newWorld(t *testing.T) world {
 }
 
 // hsm adds a Managed HSM with the key rsa1 and the settings that a backup needs.
-func (w world) hsm(t *testing.T, name string, tune func(*fakeazure.HSMKnobs)) (resourceID string) {
+func (w world) hsm(t *testing.T, name string, tune func(*fakeazure.HSMOptions)) (resourceID string) {
 	t.Helper()
 	id := hsms + name
 	must(t, w.AddHSM(fakeazure.HSM{ResourceID: id, Identity: writer, Keys: []string{"rsa1"}}))
-	must(t, w.TuneHSM(id, func(k *fakeazure.HSMKnobs) {
+	must(t, w.TuneHSM(id, func(k *fakeazure.HSMOptions) {
 		k.BackupFirst = fakeazure.BackupUnchecked // its words have a test of their own
 		if tune != nil {
 			tune(k)
@@ -217,7 +217,7 @@ func TestAgainstTheStandIns(t *testing.T) {
 		conformance.TestProvider(t, h)
 	})
 	t.Run("conformance, the other readings", func(t *testing.T) {
-		hsm := w.hsm(t, "other", func(k *fakeazure.HSMKnobs) { k.NullError, k.Folder, k.Blobs = true, fakeazure.FolderAtEnd, 6 })
+		hsm := w.hsm(t, "other", func(k *fakeazure.HSMOptions) { k.NullError, k.Folder, k.Blobs = true, fakeazure.FolderAtEnd, 6 })
 		conformance.TestProvider(t, w.harness(hsm, "other"))
 	})
 	t.Run("restores of one key", func(t *testing.T) {
@@ -239,7 +239,7 @@ func TestAgainstTheStandIns(t *testing.T) {
 // testAway checks that two things are no failure: the HSM's answers while it is restored, and the loss of the app's role
 // for good.
 func (w world) testAway(t *testing.T) {
-	hsm := w.hsm(t, "away", func(k *fakeazure.HSMKnobs) {
+	hsm := w.hsm(t, "away", func(k *fakeazure.HSMOptions) {
 		k.RestoringPolls, k.RestoredRoles = fakeazure.RestoringRefusesPolls, fakeazure.RestoreAdministrators
 	})
 	h := w.restores(t, hsm, backup.RestoreFull)
@@ -286,7 +286,7 @@ func (w world) testVerification(t *testing.T) {
 	}{
 		"all was checked": {func(string) {}, ""},
 		"a backup of its own is wanted": {func(hsm string) {
-			_ = w.TuneHSM(hsm, func(k *fakeazure.HSMKnobs) { k.BackupFirst = fakeazure.BackupWithin })
+			_ = w.TuneHSM(hsm, func(k *fakeazure.HSMOptions) { k.BackupFirst = fakeazure.BackupWithin })
 		}, ""},
 		"no role": {func(hsm string) {
 			_ = w.UnassignHSM(hsm, w.ObjectID(app))
@@ -318,7 +318,7 @@ func (w world) testVerification(t *testing.T) {
 
 // testParts reads a backup in parts that are no multiple of its blobs.
 func (w world) testParts(t *testing.T) {
-	hsm := w.hsm(t, "parts", func(k *fakeazure.HSMKnobs) { k.BlobBytes = 100_001 })
+	hsm := w.hsm(t, "parts", func(k *fakeazure.HSMOptions) { k.BlobBytes = 100_001 })
 	a := w.finish(t, w.attempt(hsm, "parts"))
 	v, calls, err := w.verify(t, a, 40_000)
 	must(t, err)
@@ -388,7 +388,7 @@ func (w world) testDeletion(t *testing.T) {
 		t.Errorf("left: %q", names)
 	}
 	cutWhen := func(phase fakeazure.Phase) {
-		w.Intercept(func(x fakeazure.Exchange) fakeazure.Verdict {
+		w.Intercept(func(x fakeazure.Exchange) fakeazure.Decision {
 			if x.Method == http.MethodPost && x.Phase == phase && x.ObjectID == w.ObjectID(app) {
 				return fakeazure.Drop
 			}
@@ -482,7 +482,7 @@ func (w world) testRefusals(t *testing.T) {
 		}
 	})
 	t.Run("not activated", func(t *testing.T) {
-		hsm := w.hsm(t, "dormant", func(k *fakeazure.HSMKnobs) { k.Activation = fakeazure.NotActivated })
+		hsm := w.hsm(t, "dormant", func(k *fakeazure.HSMOptions) { k.Activation = fakeazure.NotActivated })
 		r := backup.Restore{Target: hsm, Storage: w.attempt(hsm, "refusals").Storage, Artifact: folder, Kind: backup.RestoreFull}
 		for _, err := range []error{
 			w.provider().Preflight(t.Context(), w.attempt(hsm, "refusals")), w.provider().PreflightRestore(t.Context(), r),

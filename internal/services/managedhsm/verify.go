@@ -57,11 +57,9 @@ func (p *Provider) Verify(ctx context.Context, a backup.Attempt, done backup.Has
 		return v, err
 	}
 
-	proof := status{done: a.Reread}
-	if !proof.done {
-		proof, err = p.proof(ctx, backup.Restore{
-			Target: a.Target, Storage: a.Storage, Artifact: a.Artifact, Blocks: a.Blocks, Kind: backup.RestoreFull,
-		}, at.Token)
+	proof := status{Operation: backup.Operation{Done: a.Reread}}
+	if !proof.Done {
+		proof, err = p.proof(ctx, a, at.Token)
 	}
 	switch fault := backup.AsFault(err); {
 	case fault != nil && (noEvidence(fault) || p.belated(f, fault)):
@@ -75,12 +73,12 @@ func (p *Provider) Verify(ctx context.Context, a backup.Attempt, done backup.Has
 		v.Awaits, v.RetryAfter = true, fault.RetryAfter
 		v.Hashing.State, err = json.Marshal(at)
 		return v, err
-	case !proof.done:
-		at.Token, v.Awaits, v.RetryAfter = proof.token, true, proof.after
+	case !proof.Done:
+		at.Token, v.Awaits, v.RetryAfter = proof.Token, true, proof.RetryAfter
 		v.Hashing.State, err = json.Marshal(at)
 		return v, err
 	}
-	v.Done, v.Files = true, f.hashed(a.Artifact, at)
+	v.Done, v.Files = true, azure.Hashed(f.files, at.Sums, a.Artifact+"/")
 	v.SHA256 = digest(v.Files)
 	return v, nil
 }
@@ -130,57 +128,20 @@ func (p *Provider) belated(f folder, fault *backup.Fault) bool {
 // read returns the number of files that were read.
 func (at progress) read() int { return len(at.Sums) / sha256.Size }
 
-// hash continues at the offset, reads HashPart bytes at the most, and returns the number of bytes read. The bytes before
-// an error count.
+// hash reads and hashes the next files, HashPart bytes at the most, and returns the number of bytes read.
 func (p *Provider) hash(ctx context.Context, a backup.Attempt, f folder, at *progress, offset int64) (int64, error) {
 	client, err := p.azure.Container(a.Storage)
 	if err != nil {
 		return 0, err
 	}
-	for _, file := range f.files[:at.read()] {
-		offset -= file.size // now within the next file
-	}
-	var read int64
-	for at.read() < len(f.files) {
-		file := f.files[at.read()]
-		sum, ok := azure.Sum(at.Sum)
-		if !ok {
-			sum, offset = sha256.New(), 0
-		}
-		if count := min(p.HashPart-read, file.size-offset); count > 0 {
-			part, err := azure.ReadPart(ctx, client, file.name, offset, count, file.etag)
-			if err != nil {
-				return read, err
-			}
-			n, err := part.Hash(sum, count)
-			_ = part.Content.Close()
-			if err != nil {
-				return read, err
-			}
-			read, offset = read+n, offset+n
-		}
-		if offset < file.size {
-			at.Sum, err = azure.State(sum)
-			if err != nil || read >= p.HashPart || ctx.Err() != nil {
-				return read, err
-			}
-			continue
-		}
-		at.Sums, at.Sum, offset = sum.Sum(at.Sums), nil, 0
-	}
-	return read, nil
-}
-
-// hashed returns the files with their hashes, named within the folder.
-func (f folder) hashed(folder string, at progress) []backup.File {
-	var files []backup.File
-	for i, file := range f.files {
-		files = append(files, backup.File{
-			Name: strings.TrimPrefix(file.name, folder+"/"), Size: file.size, ETag: file.etag,
-			SHA256: hex.EncodeToString(at.Sums[i*sha256.Size : (i+1)*sha256.Size]),
+	return azure.HashFiles(ctx, f.files, at.read(), offset, &at.Sum, p.HashPart,
+		func(file azure.File, offset, count int64) (azure.Part, error) {
+			return azure.ReadPart(ctx, client, file.Name, offset, count, file.ETag)
+		},
+		func(_ azure.File, hash []byte) error {
+			at.Sums = append(at.Sums, hash...)
+			return nil
 		})
-	}
-	return files
 }
 
 // digest returns the SHA-256 of the list of files. The list has a line "<hash>  <name>" for each file, in the order of

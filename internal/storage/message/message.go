@@ -1,5 +1,5 @@
-// Package message converts wake-ups and events to their form in Azure Queue Storage, and checks the limits there. It makes no
-// requests, so that queues in memory can keep messages in the same form and refuse the same messages.
+// Package message converts step messages and events to their form in Azure Queue Storage, and checks the limits there. It makes
+// no requests, so that queues in memory can keep messages in the same form and refuse the same messages.
 package message
 
 import (
@@ -18,13 +18,13 @@ const (
 	maxDelay = 7 * 24 * time.Hour
 )
 
-// Wakeup returns the wake-up as plain JSON text.
-func Wakeup(w backup.Wakeup) ([]byte, error) {
+// StepMessage returns the step message as plain JSON text.
+func StepMessage(w backup.StepMessage) ([]byte, error) {
 	text, err := json.Marshal(w)
 	if err != nil {
-		return nil, fmt.Errorf("wake-up %d of run %s: %w", w.Number, w.Run, err)
+		return nil, fmt.Errorf("step message %d of run %s: %w", w.Sequence, w.Run, err)
 	}
-	return checked(text, fmt.Sprintf("wake-up %d of run %s", w.Number, w.Run))
+	return checked(text, fmt.Sprintf("step message %d of run %s", w.Sequence, w.Run))
 }
 
 // cloudEvent is a CloudEvent 1.0 in the structured JSON form.

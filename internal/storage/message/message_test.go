@@ -90,10 +90,10 @@ func TestAMessageHas64KiBAtMost(t *testing.T) {
 	if text, err := event(64<<10 - len(small) + 1); err == nil {
 		t.Errorf("%d bytes are taken", len(text))
 	}
-	if text, err := message.Wakeup(backup.Wakeup{Run: "r", Number: 7, Mark: "m"}); err != nil || string(text) != `{"run":"r","wake":7,"mark":"m"}` {
+	if text, err := message.StepMessage(backup.StepMessage{Run: "r", Sequence: 7, Nonce: "m"}); err != nil || string(text) != `{"run":"r","sequence":7,"nonce":"m"}` {
 		t.Errorf("%s, %v", text, err)
 	}
-	if _, err := message.Wakeup(backup.Wakeup{Run: strings.Repeat("r", 64<<10)}); err == nil {
-		t.Error("a wake-up of more is taken")
+	if _, err := message.StepMessage(backup.StepMessage{Run: strings.Repeat("r", 64<<10)}); err == nil {
+		t.Error("a step message of more is taken")
 	}
 }

@@ -1,4 +1,4 @@
-// Package queue sends wake-ups and events through Azure Queue Storage.
+// Package queue sends step messages and events through Azure Queue Storage.
 package queue
 
 import (
@@ -30,13 +30,13 @@ func New(service *azqueue.ServiceClient, source string) *Queue {
 	return &Queue{service: service, source: source}
 }
 
-// Wake implements [backup.Queue].
-func (q *Queue) Wake(ctx context.Context, w backup.Wakeup, delay time.Duration) error {
+// SendStep implements [backup.Queue].
+func (q *Queue) SendStep(ctx context.Context, w backup.StepMessage, delay time.Duration) error {
 	seconds, err := message.Seconds(delay)
 	if err != nil {
 		return fmt.Errorf("wake run %s: %w", w.Run, err)
 	}
-	text, err := message.Wakeup(w)
+	text, err := message.StepMessage(w)
 	if err != nil {
 		return fmt.Errorf("wake run %s: %w", w.Run, err)
 	}

@@ -68,7 +68,7 @@ func TestRequests(t *testing.T) {
 	account := azuritetest.NewAccount(t)
 	q := queue.New(service(t, account, account.Options()), "urn:test")
 	for _, delay := range []time.Duration{0, 1, 59*time.Second + 1, 7 * 24 * time.Hour} {
-		if err := q.Wake(t.Context(), backup.Wakeup{Run: "r", Number: 1, Mark: "m"}, delay); err != nil {
+		if err := q.SendStep(t.Context(), backup.StepMessage{Run: "r", Sequence: 1, Nonce: "m"}, delay); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -141,7 +141,7 @@ func TestErrors(t *testing.T) {
 		}, nil
 	})}
 	q := queue.New(service(t, account, options), "urn:test")
-	err := q.Wake(t.Context(), backup.Wakeup{Run: "r", Number: 1, Mark: "m"}, 0)
+	err := q.SendStep(t.Context(), backup.StepMessage{Run: "r", Sequence: 1, Nonce: "m"}, 0)
 	const want = "send to queue execute: answer 403 AuthorizationFailure of Azure Queue Storage: Not authorized."
 	if err == nil || err.Error() != want {
 		t.Errorf("error %v\nwant  %s", err, want)

@@ -56,7 +56,7 @@ func TestColumns(t *testing.T) {
 	account := azuritetest.NewAccount(t)
 	client := service(t, account, account.Options())
 	store := table.New(client, "lifeboat", func() string { return "me" })
-	must(t, store, backup.Write{Op: backup.Insert, Key: key("r"), Body: body(`{"State":"running","Wake":9007199254740993,
+	must(t, store, backup.Write{Op: backup.Insert, Key: key("r"), Body: body(`{"State":"running","Sequence":9007199254740993,
 		"Paused":true,"Due":"2026-02-03T04:05:06Z","Settings":{"a":[1]},"Gone":null}`)})
 	entity, err := client.NewClient("lifeboat").GetEntity(t.Context(), "p", "r", nil)
 	if err != nil {
@@ -71,13 +71,13 @@ func TestColumns(t *testing.T) {
 	}
 	want := map[string]any{
 		"PartitionKey": "p", "RowKey": "r", "Schema": 1.0, "Writer": "me", "State": "running", "Paused": true,
-		"Wake": "9007199254740993", "Wake@odata.type": "Edm.Int64", "Due": "2026-02-03T04:05:06Z",
+		"Sequence": "9007199254740993", "Sequence@odata.type": "Edm.Int64", "Due": "2026-02-03T04:05:06Z",
 		"Settings_json": `{"a":[1]}`,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("columns (-want +got):\n%s", diff)
 	}
-	filter := "State eq 'running' and Wake gt 9007199254740992L"
+	filter := "State eq 'running' and Sequence gt 9007199254740992L"
 	page, err := client.NewClient("lifeboat").NewListEntitiesPager(&aztables.ListEntitiesOptions{Filter: &filter}).
 		NextPage(t.Context())
 	if err != nil || len(page.Entities) != 1 {

@@ -21,10 +21,10 @@ import (
 )
 
 const (
-	// startPatience is the time limit for Azurite's ports to answer: 2 to 5 s were measured on a busy machine.
-	startPatience = 90 * time.Second
-	// stopPatience is the time limit after SIGTERM before SIGKILL: 1 to 2 s were measured.
-	stopPatience = 10 * time.Second
+	// startTimeout is the time limit for Azurite's ports to answer: 2 to 5 s were measured on a busy machine.
+	startTimeout = 90 * time.Second
+	// stopTimeout is the time limit after SIGTERM before SIGKILL: 1 to 2 s were measured.
+	stopTimeout = 10 * time.Second
 	// startAttempts bounds the retries after another program took one of the chosen ports.
 	startAttempts = 5
 	// pollInterval is the pause between two checks of a state without notifications.
@@ -104,7 +104,7 @@ func (s *Server) DebugLog() string { return s.debugLog }
 // an error if Azurite had ended on its own before.
 func (s *Server) Stop() error {
 	s.probe.close()
-	if err := s.process.stop(stopPatience); err != nil {
+	if err := s.process.stop(stopTimeout); err != nil {
 		return fmt.Errorf("stop Azurite: %w", err)
 	}
 	return nil
@@ -169,7 +169,7 @@ func start(ctx context.Context, c Config, program string, ports [3]int, probe *p
 		BlobPort: ports[0], QueuePort: ports[1], TablePort: ports[2],
 		debugLog: debugLog, process: process, probe: probe,
 	}
-	ready, cancel := context.WithTimeout(ctx, startPatience)
+	ready, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	for _, port := range ports {
 		if err := probe.await(ready, port, process); err != nil {

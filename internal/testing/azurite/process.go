@@ -64,7 +64,7 @@ func run(ctx context.Context, args []string, c command) (*process, error) {
 }
 
 // stop ends the child and waits for it. An end that came before the first stop is an error.
-func (p *process) stop(patience time.Duration) error {
+func (p *process) stop(timeout time.Duration) error {
 	p.stopOnce.Do(func() {
 		select {
 		case <-p.ended:
@@ -76,7 +76,7 @@ func (p *process) stop(patience time.Duration) error {
 			select {
 			case <-p.ended:
 				return
-			case <-time.After(patience):
+			case <-time.After(timeout):
 			}
 		}
 		if err := p.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {

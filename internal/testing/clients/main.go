@@ -143,7 +143,7 @@ func addServices(s *stack.Stack) error {
 		return err
 	}
 	for _, name := range []string{polled, broken} { // each poller waits for many of them
-		if err := s.Sim.Tune(stack.Service(name), func(k *fakeazure.Knobs) { k.Shortest = 3 * time.Minute }); err != nil {
+		if err := s.Sim.Tune(stack.Service(name), func(k *fakeazure.Options) { k.Shortest = 3 * time.Minute }); err != nil {
 			return err
 		}
 	}
@@ -158,7 +158,7 @@ func addServices(s *stack.Stack) error {
 		return err
 	}
 	// A restore must come within 30 minutes after a safety backup. Here these are 15 seconds, and a slow machine may need more.
-	if err := s.Sim.TuneHSM(stack.HSM(restored), func(k *fakeazure.HSMKnobs) { k.BackupFirst = fakeazure.BackupUnchecked }); err != nil {
+	if err := s.Sim.TuneHSM(stack.HSM(restored), func(k *fakeazure.HSMOptions) { k.BackupFirst = fakeazure.BackupUnchecked }); err != nil {
 		return err
 	}
 	return s.Sim.AssignHSM(stack.HSM(fortress), s.Sim.ObjectID(identity),

@@ -64,8 +64,8 @@ type ProviderHarness struct {
 	Stamped bool
 }
 
-// providerPatience is the time limit for a backup of the harness.
-const providerPatience = 30 * time.Second
+// providerTimeout is the time limit for a backup of the harness.
+const providerTimeout = 30 * time.Second
 
 // TestProvider checks that a Provider keeps the contract of [backup.Provider]. The subtests run one after the other and
 // leave nothing running.
@@ -149,7 +149,7 @@ func (h ProviderHarness) testPreflight(t *testing.T) {
 func (h ProviderHarness) prepare(t *testing.T, a backup.Attempt) error {
 	t.Helper()
 	var token string
-	for deadline := time.Now().Add(providerPatience); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(providerTimeout); ; time.Sleep(20 * time.Millisecond) {
 		operation, err := h.Provider().Prepare(t.Context(), a, token)
 		if err != nil || operation.Done {
 			return err
@@ -219,7 +219,7 @@ func (h ProviderHarness) testLost(t *testing.T) {
 	}
 	looking := a
 	looking.Artifact, looking.Lost = "", []backup.Window{{From: a.NotBefore, To: time.Now()}}
-	for deadline := time.Now().Add(providerPatience); ; pause(t, deadline) {
+	for deadline := time.Now().Add(providerTimeout); ; pause(t, deadline) {
 		found, err := h.Provider().Find(t.Context(), looking)
 		if err != nil {
 			wantFault(t, err, backup.Deferred) // the service is still working on it
@@ -239,7 +239,7 @@ func (h ProviderHarness) testFails(t *testing.T) {
 	a := h.attempt(newRun(), 1)
 	h.Inject(t, OperationFails)
 	operation, err := h.begin(t, a), error(nil)
-	for deadline := time.Now().Add(providerPatience); err == nil; pause(t, deadline) {
+	for deadline := time.Now().Add(providerTimeout); err == nil; pause(t, deadline) {
 		if operation.Done {
 			t.Fatal("the operation failed, and counts as done")
 		}
@@ -365,7 +365,7 @@ func (h ProviderHarness) begin(t *testing.T, a backup.Attempt) backup.Operation 
 // its artifact.
 func (h ProviderHarness) finish(t *testing.T, a backup.Attempt, operation backup.Operation) backup.Attempt {
 	t.Helper()
-	for deadline := time.Now().Add(providerPatience); !operation.Done; {
+	for deadline := time.Now().Add(providerTimeout); !operation.Done; {
 		var err error
 		if operation, err = h.Provider().Poll(t.Context(), a, operation.Token); err != nil {
 			t.Fatalf("poll: %v", err)
@@ -384,7 +384,7 @@ func (h ProviderHarness) finish(t *testing.T, a backup.Attempt, operation backup
 // verify verifies a good artifact, each part as another process.
 func (h ProviderHarness) verify(t *testing.T, a backup.Attempt) (v backup.Verification) {
 	t.Helper()
-	for deadline := time.Now().Add(providerPatience); !v.Done; {
+	for deadline := time.Now().Add(providerTimeout); !v.Done; {
 		var err error
 		if v, err = h.Provider().Verify(t.Context(), a, v.Hashing); err != nil {
 			t.Fatalf("verify %s: %v", a.Artifact, err)
@@ -418,7 +418,7 @@ func (h ProviderHarness) wantFound(t *testing.T, a backup.Attempt, want string) 
 	t.Helper()
 	a.Artifact, a.Lost = "", []backup.Window{{From: a.NotBefore, To: time.Now()}}
 	found, err := h.Provider().Find(t.Context(), a)
-	for deadline := time.Now().Add(providerPatience); h.Stamped && err != nil; pause(t, deadline) {
+	for deadline := time.Now().Add(providerTimeout); h.Stamped && err != nil; pause(t, deadline) {
 		wantFault(t, err, backup.Deferred)
 		found, err = h.Provider().Find(t.Context(), a)
 	}
@@ -443,7 +443,7 @@ func wantFault(t *testing.T, err error, kind backup.FaultKind) {
 func pause(t *testing.T, deadline time.Time) {
 	t.Helper()
 	if time.Now().After(deadline) {
-		t.Fatalf("the backup is not done after %s", providerPatience)
+		t.Fatalf("the backup is not done after %s", providerTimeout)
 	}
 	<-time.After(20 * time.Millisecond)
 }

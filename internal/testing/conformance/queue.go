@@ -31,7 +31,7 @@ func TestQueue(t *testing.T, open func(*testing.T) QueueHarness) {
 		name string
 		run  func(*testing.T, QueueHarness)
 	}{
-		{"Wake", testWake},
+		{"Sequence", testWake},
 		{"WakeTwice", testWakeTwice},
 		{"WakeLater", testWakeLater},
 		{"WakeRefused", testWakeRefused},
@@ -46,16 +46,16 @@ func TestQueue(t *testing.T, open func(*testing.T) QueueHarness) {
 // executeQueue and eventsQueue are the names of the queues, as host and other systems know them.
 const executeQueue, eventsQueue = "execute", "lifeboat-events"
 
-// patience bounds the wait for a message.
-const patience = 30 * time.Second
+// timeout window bounds the wait for a message.
+const timeout = 30 * time.Second
 
 // receive waits for n messages.
 func (h QueueHarness) receive(t *testing.T, queue string, n int) []string {
 	t.Helper()
 	var messages []string
 	for start := h.Now(); len(messages) < n; h.Pass() {
-		if h.Now().Sub(start) > patience {
-			t.Fatalf("%d messages in queue %s after %v, want %d", len(messages), queue, patience, n)
+		if h.Now().Sub(start) > timeout {
+			t.Fatalf("%d messages in queue %s after %v, want %d", len(messages), queue, timeout, n)
 		}
 		messages = append(messages, h.Receive(t, queue)...)
 	}
@@ -65,17 +65,17 @@ func (h QueueHarness) receive(t *testing.T, queue string, n int) []string {
 	return messages
 }
 
-func wakeup(number int) backup.Wakeup {
-	return backup.Wakeup{Run: "0123456789abcdef-8232054400-0123456789ab", Number: number, Mark: "a mark <&> \"ü\""}
+func stepMessage(number int) backup.StepMessage {
+	return backup.StepMessage{Run: "0123456789abcdef-8232054400-0123456789ab", Sequence: number, Nonce: "a mark <&> \"ü\""}
 }
 
 func testWake(t *testing.T, h QueueHarness) {
-	want := wakeup(7)
-	if err := h.Queue.Wake(t.Context(), want, 0); err != nil {
+	want := stepMessage(7)
+	if err := h.Queue.SendStep(t.Context(), want, 0); err != nil {
 		t.Fatal(err)
 	}
 	text := h.receive(t, executeQueue, 1)[0]
-	got, err := backup.ParseWakeup([]byte(text)) // plain text, not base64
+	got, err := backup.ParseStepMessage([]byte(text)) // plain text, not base64
 	if err != nil || got != want {
 		t.Errorf("message %s reads as %+v, %v; want %+v", text, got, err, want)
 	}
@@ -83,7 +83,7 @@ func testWake(t *testing.T, h QueueHarness) {
 
 func testWakeTwice(t *testing.T, h QueueHarness) {
 	for range 2 {
-		if err := h.Queue.Wake(t.Context(), wakeup(1), 0); err != nil {
+		if err := h.Queue.SendStep(t.Context(), stepMessage(1), 0); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -95,33 +95,33 @@ func testWakeTwice(t *testing.T, h QueueHarness) {
 func testWakeLater(t *testing.T, h QueueHarness) {
 	const delay = 2500 * time.Millisecond // rounded up to 3 seconds
 	start := h.Now()
-	if err := h.Queue.Wake(t.Context(), wakeup(1), delay); err != nil {
+	if err := h.Queue.SendStep(t.Context(), stepMessage(1), delay); err != nil {
 		t.Fatal(err)
 	}
-	if err := h.Queue.Wake(t.Context(), wakeup(2), 7*24*time.Hour); err != nil {
+	if err := h.Queue.SendStep(t.Context(), stepMessage(2), 7*24*time.Hour); err != nil {
 		t.Fatal(err)
 	}
 	text := h.receive(t, executeQueue, 1)[0]
 	if passed := h.Now().Sub(start); passed < 2*time.Second { // the service may keep whole seconds
 		t.Errorf("the message was visible after %v, want 3 s", passed)
 	}
-	if got, err := backup.ParseWakeup([]byte(text)); err != nil || got.Number != 1 {
+	if got, err := backup.ParseStepMessage([]byte(text)); err != nil || got.Sequence != 1 {
 		t.Errorf("message %s reads as %+v, %v; want number 1", text, got, err)
 	}
 }
 
 func testWakeRefused(t *testing.T, h QueueHarness) {
 	for _, delay := range []time.Duration{-1, -time.Hour, 7*24*time.Hour + 1} {
-		if err := h.Queue.Wake(t.Context(), wakeup(1), delay); err == nil {
+		if err := h.Queue.SendStep(t.Context(), stepMessage(1), delay); err == nil {
 			t.Errorf("a delay of %v is accepted", delay)
 		}
 	}
-	large := wakeup(1)
-	large.Mark = strings.Repeat("x", 64<<10)
-	if err := h.Queue.Wake(t.Context(), large, 0); err == nil || !strings.Contains(err.Error(), "at most 65536") {
+	large := stepMessage(1)
+	large.Nonce = strings.Repeat("x", 64<<10)
+	if err := h.Queue.SendStep(t.Context(), large, 0); err == nil || !strings.Contains(err.Error(), "at most 65536") {
 		t.Errorf("a message beyond 64 KiB = %v, want the limit named", err)
 	}
-	if err := h.Queue.Wake(t.Context(), wakeup(2), 0); err != nil {
+	if err := h.Queue.SendStep(t.Context(), stepMessage(2), 0); err != nil {
 		t.Fatal(err)
 	}
 	h.receive(t, executeQueue, 1)
@@ -194,13 +194,13 @@ func testPublishRefused(t *testing.T, h QueueHarness) {
 func testQueueContextEnds(t *testing.T, h QueueHarness) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := h.Queue.Wake(ctx, wakeup(1), 0); err == nil {
+	if err := h.Queue.SendStep(ctx, stepMessage(1), 0); err == nil {
 		t.Error("Wake with an ended context succeeds")
 	}
 	if err := h.Queue.Publish(ctx, event()); err == nil {
 		t.Error("Publish with an ended context succeeds")
 	}
-	if err := h.Queue.Wake(t.Context(), wakeup(2), 0); err != nil {
+	if err := h.Queue.SendStep(t.Context(), stepMessage(2), 0); err != nil {
 		t.Fatal(err)
 	}
 	h.receive(t, executeQueue, 1)

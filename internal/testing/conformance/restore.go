@@ -62,7 +62,7 @@ func TestRestorer(t *testing.T, h RestoreHarness) {
 			_, err := h.Restorer().PollRestore(t.Context(), r, operation.Token)
 			wantFault(t, err, fault.kind)
 		}
-		for deadline := time.Now().Add(providerPatience); !operation.Done; pause(t, deadline) {
+		for deadline := time.Now().Add(providerTimeout); !operation.Done; pause(t, deadline) {
 			next, err := h.Restorer().PollRestore(t.Context(), r, operation.Token)
 			switch f := backup.AsFault(err); {
 			case f == nil:
@@ -121,7 +121,7 @@ func TestRestorer(t *testing.T, h RestoreHarness) {
 		r := h.Ready(t)
 		h.Inject(t, RestoreFails)
 		operation, err := h.begin(t, r), error(nil)
-		for deadline := time.Now().Add(providerPatience); ; pause(t, deadline) {
+		for deadline := time.Now().Add(providerTimeout); ; pause(t, deadline) {
 			_, err = h.Restorer().PollRestore(t.Context(), r, operation.Token)
 			if f := backup.AsFault(err); f != nil && f.Kind == backup.Refused {
 				break
@@ -145,7 +145,7 @@ func TestRestorer(t *testing.T, h RestoreHarness) {
 func (h RestoreHarness) prepare(t *testing.T, r backup.Restore) error {
 	t.Helper()
 	operation := backup.Operation{}
-	for deadline := time.Now().Add(providerPatience); ; pause(t, deadline) {
+	for deadline := time.Now().Add(providerTimeout); ; pause(t, deadline) {
 		var err error
 		operation, err = h.Restorer().PrepareRestore(t.Context(), r, operation.Token)
 		if err != nil || operation.Done {

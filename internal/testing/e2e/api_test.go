@@ -118,7 +118,7 @@ func TestAzurePollerIsToldTheSameEndTwice(t *testing.T) {
 		{"/api/restores", "canceled", restore, true, "Canceled"},
 	} {
 		if c.cancel {
-			tune(t, services[0], func(k *fakeazure.Knobs) { k.Shortest = 20 * time.Minute })
+			tune(t, services[0], func(k *fakeazure.Options) { k.Shortest = 20 * time.Minute })
 			if _, err := a.backup(ctx, services[0], "busy"); err != nil { // the restore waits for it
 				t.Fatal(err)
 			}
@@ -211,7 +211,7 @@ func TestBadInput(t *testing.T) {
 	defer cancel()
 	services := newServices(t, 3)
 	known, forbidden, goes := services[0], services[1], services[2]
-	a := newApp(t, stack.AppConfig{Plan: planFor(yearly, "1d", services...), ScheduleTick: "* * * * * *"})
+	a := newApp(t, stack.AppConfig{Plan: planFor(yearly, "1d", services...), ScheduleTimer: "* * * * * *"})
 	target := func(name string) string { return `{"target": "` + stack.Service(name) + `"}` }
 
 	for name, c := range map[string]struct {
@@ -276,9 +276,9 @@ func TestBadInput(t *testing.T) {
 	// Messages that no function can process are kept, once, and leave the queue.
 	q := a.queue("execute")
 	for text, why := range map[string]string{
-		"hello":       "not a wake-up",
+		"hello":       "not a step message",
 		`{"run":"x"}`: "is not the ID of a run",
-		`{"run":"0123456789abcdef-8234567890-0123456789ab","wake":1,"mark":"m"}`: "there is no run",
+		`{"run":"0123456789abcdef-8234567890-0123456789ab","sequence":1,"nonce":"m"}`: "there is no run",
 	} {
 		if _, err := q.EnqueueMessage(ctx, text, nil); err != nil {
 			t.Fatal(err)

@@ -45,7 +45,7 @@ func spent(a *app) (int, map[string]int) {
 }
 
 // TestCost checks the contract: at most 20 storage requests of the program for a backup, plus 3 a poll and 2 each time the
-// sweep checks it; and 2 for an idle tick of either timer, whatever the number of plans and targets, and one more each five
+// rescue checks it; and 2 for an idle timer run of either timer, whatever the number of plans and targets, and one more each five
 // minutes.
 func TestCost(t *testing.T) {
 	t.Parallel()
@@ -66,26 +66,26 @@ func TestCost(t *testing.T) {
 	fmt.Fprintf(&plan, "  - name: due\n    schedule: %q\n    keep: {within: 1d}\n    targets:\n      - %s\n", yearly, stack.Service(service))
 	a := newApp(t, stack.AppConfig{Plan: plan.String()})
 	// The run makes about ten polls: 22 minutes are 11 seconds here, and a poll comes each second.
-	tune(t, service, func(k *fakeazure.Knobs) { k.Shortest, k.Longest = 22*time.Minute, 22*time.Minute })
+	tune(t, service, func(k *fakeazure.Options) { k.Shortest, k.Longest = 22*time.Minute, 22*time.Minute })
 
-	tick := func(function string) {
+	timer := func(function string) {
 		t.Helper()
 		if err := a.Invoke(ctx, function); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for _, function := range []string{"schedule", "cleanup"} {
-		tick(function) // creates the table and the watermarks, and writes the note that it came
+		timer(function) // creates the table and the checkpoints, and writes the note that it came
 		before, _ := spent(a)
-		tick(function)
+		timer(function)
 		idle, _ := spent(a)
 		a.noted(ctx, function, 5*time.Minute)
-		tick(function)
+		timer(function)
 		noting, _ := spent(a)
-		figures.Report(t, "an idle tick of %s with 101 plans and 1001 targets: %d requests, %d once in five minutes", function, idle-before,
+		figures.Report(t, "an idle timer run of %s with 101 plans and 1001 targets: %d requests, %d once in five minutes", function, idle-before,
 			noting-idle)
 		if idle-before != 2 || noting-idle != 3 {
-			t.Errorf("an idle tick of %s costs %d requests, want 2, and one that notes that it came %d, want 3", function, idle-before, noting-idle)
+			t.Errorf("an idle timer run of %s costs %d requests, want 2, and one that notes that it came %d, want 3", function, idle-before, noting-idle)
 		}
 	}
 
@@ -118,11 +118,11 @@ func TestCost(t *testing.T) {
 		if n > 20+3*polls {
 			t.Errorf("a backup cost %d requests, more than 20 and 3 for each of %d polls", n, polls)
 		}
-		tick("schedule") // the sweep's time has not come: it checks nothing, or once
-		swept, _ := spent(a)
-		figures.Report(t, "the tick after it: %d requests", swept-end)
-		if swept-end > 3+2*2 {
-			t.Errorf("a tick with two ended runs to look at cost %d requests", swept-end)
+		timer("schedule") // the rescuer's time has not come: it checks nothing, or once
+		rescued, _ := spent(a)
+		figures.Report(t, "the timer run after it: %d requests", rescued-end)
+		if rescued-end > 3+2*2 {
+			t.Errorf("a timer run with two ended runs to look at cost %d requests", rescued-end)
 		}
 	}
 }

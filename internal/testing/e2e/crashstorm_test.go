@@ -116,18 +116,18 @@ func TestCrashStorm(t *testing.T) {
 	wait.Wait()
 	s.ended.Store(true)
 	killer.Wait()
-	s.judge(ctx, backups, begun)
+	s.evaluate(ctx, backups, begun)
 }
 
 // newCrashStorm returns a storm with targets of all services: of five kinds, three or four times each, or once. It counts the
-// ticks of the schedule.
+// timer runs of the schedule.
 func newCrashStorm(t *testing.T, seed uint64, each int, fired *atomic.Int64) *crashStorm {
 	s := &crashStorm{seed: seed, container: "storm-" + uuid.NewString()}
 	first := newServices(t, 1)[0]
 	s.app = newApp(t, stack.AppConfig{
-		Plan: planFor(yearly, "1d", first), ScheduleTick: "* * * * * *",
+		Plan: planFor(yearly, "1d", first), ScheduleTimer: "* * * * * *",
 		Settings: map[string]string{"LIFEBOAT_CONCURRENCY": "12"}, // so that with 17 targets some runs wait
-		Log:      ticks(fired, s.hear),
+		Log:      timers(fired, s.hear),
 	})
 	var plain, signed []string
 	for i := range each {
@@ -136,7 +136,7 @@ func newCrashStorm(t *testing.T, seed uint64, each int, fired *atomic.Int64) *cr
 			service = newServices(t, 1)[0]
 		}
 		if i%2 == 1 {
-			tune(t, service, func(k *fakeazure.Knobs) { k.Trace = fakeazure.TraceVisible })
+			tune(t, service, func(k *fakeazure.Options) { k.Trace = fakeazure.TraceVisible })
 		}
 		plain = append(plain, stack.Service(service), newHSM(t, s.app), newLedger(t, s.app, stack.CCF, (*stack.Stack).AddCCF))
 		if i < 3 {
@@ -162,7 +162,7 @@ func (s *crashStorm) lenient() {
 	s.t.Helper()
 	for _, target := range s.targets {
 		if strings.Contains(target, "/managedHSMs/") {
-			tuneHSM(s.t, target, func(k *fakeazure.HSMKnobs) { k.BackupFirst = fakeazure.BackupUnchecked })
+			tuneHSM(s.t, target, func(k *fakeazure.HSMOptions) { k.BackupFirst = fakeazure.BackupUnchecked })
 		}
 	}
 }
@@ -228,7 +228,7 @@ func starting(e fakeazure.Exchange) bool {
 }
 
 // meet is called before and after each of the program's requests.
-func (s *crashStorm) meet(e fakeazure.Exchange) fakeazure.Verdict {
+func (s *crashStorm) meet(e fakeazure.Exchange) fakeazure.Decision {
 	at := s.armed.Load()
 	// This is a late request of a process that died.
 	if pid := int64(s.PID()); at == nil || at.start && !starting(e) && !s.ended.Load() || e.Phase != at.phase || pid == 0 || pid == s.dead.Load() ||
@@ -273,9 +273,9 @@ func (s *crashStorm) about(words ...string) string {
 	return lines.String()
 }
 
-// judge compares all results of the storm with Azure's side, and reports them.
-func (s *crashStorm) judge(ctx context.Context, backups int, begun time.Time) {
-	again, rest := s.judgeAll(ctx, backups)
+// evaluate compares all results of the storm with Azure's side, and reports them.
+func (s *crashStorm) evaluate(ctx context.Context, backups int, begun time.Time) {
+	again, rest := s.evaluateAll(ctx, backups)
 	figures.Report(s.t, "crash storm with seed %d: %d backups of %d targets, %d kills, %d of them at a start, %d of the host; %d runs with a "+
 		"second attempt; %s; %s", s.seed, len(s.runs), len(s.targets), s.killed.Load(), s.starts.Load(), s.hosts.Load(), again, rest,
 		time.Since(begun).Round(time.Second))
@@ -284,8 +284,8 @@ func (s *crashStorm) judge(ctx context.Context, backups int, begun time.Time) {
 	}
 }
 
-// judgeAll returns the number of runs with more than one attempt, and the messages and entries that are still pending.
-func (s *crashStorm) judgeAll(ctx context.Context, backups int) (again int, rest string) {
+// evaluateAll returns the number of runs with more than one attempt, and the messages and entries that are still pending.
+func (s *crashStorm) evaluateAll(ctx context.Context, backups int) (again int, rest string) {
 	s.t.Helper()
 	var runs []backup.Run
 	for _, id := range s.runs {
@@ -302,14 +302,14 @@ func (s *crashStorm) judgeAll(ctx context.Context, backups int) (again int, rest
 	if len(runs) != backups {
 		s.t.Errorf("%d runs of %d backups", len(runs), backups)
 	}
-	s.judgeStarts(runs)
-	s.judgeArtifacts(runs)
-	s.judgeEvents(ctx)
-	return again, s.judgeRest(ctx)
+	s.evaluateStarts(runs)
+	s.evaluateArtifacts(runs)
+	s.evaluateEvents(ctx)
+	return again, s.evaluateRest(ctx)
 }
 
-// judgeStarts compares the runs with the starts that Azure accepted: one each.
-func (s *crashStorm) judgeStarts(runs []backup.Run) {
+// evaluateStarts compares the runs with the starts that Azure accepted: one each.
+func (s *crashStorm) evaluateStarts(runs []backup.Run) {
 	started := map[string]int{} // by target, and for API Management by run
 	for _, r := range world.Sim.BackupRequests() {
 		if r.Operation != "" {
@@ -342,9 +342,9 @@ func (s *crashStorm) judgeStarts(runs []backup.Run) {
 	}
 }
 
-// judgeArtifacts compares the recovery points with storage: one for each run that succeeded, each with its own artifact, and
+// evaluateArtifacts compares the recovery points with storage: one for each run that succeeded, each with its own artifact, and
 // no other artifact.
-func (s *crashStorm) judgeArtifacts(runs []backup.Run) {
+func (s *crashStorm) evaluateArtifacts(runs []backup.Run) {
 	owner := map[string]string{} // by artifact
 	for _, run := range runs {
 		p, err := s.engine.RecoveryPoint(s.t.Context(), run.ID)
@@ -407,8 +407,8 @@ func (s *crashStorm) stored() map[string]int {
 	return found
 }
 
-// judgeEvents looks for the end of each run among the events, under one ID.
-func (s *crashStorm) judgeEvents(ctx context.Context) {
+// evaluateEvents looks for the end of each run among the events, under one ID.
+func (s *crashStorm) evaluateEvents(ctx context.Context) {
 	told := map[string]string{}
 	for _, text := range s.receive(ctx, s.t, "lifeboat-events") {
 		var e struct {
@@ -433,10 +433,10 @@ func (s *crashStorm) judgeEvents(ctx context.Context) {
 	}
 }
 
-// judgeRest waits until the table holds only runs, recovery points, requests and the plans, and no temporary row. It returns
-// what is still pending: the wake-ups and the entries of the index that would have found waiting runs at the end of their
+// evaluateRest waits until the table holds only runs, recovery points, requests and the plans, and no temporary row. It returns
+// what is still pending: the step messages and the entries of the index that would have found waiting runs at the end of their
 // wait. They change nothing, as all runs have ended.
-func (s *crashStorm) judgeRest(ctx context.Context) string {
+func (s *crashStorm) evaluateRest(ctx context.Context) string {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	over, later := s.over()
@@ -461,7 +461,7 @@ func (s *crashStorm) judgeRest(ctx context.Context) string {
 	if late["execute-poison"] > 0 {
 		s.t.Errorf("%d messages are left in execute-poison", late["execute-poison"])
 	}
-	return fmt.Sprintf("%d wake-ups and %d entries of the index still to come", late["execute"], later)
+	return fmt.Sprintf("%d step messages and %d entries of the index still to come", late["execute"], later)
 }
 
 // over returns the leftover rows, the missing ones, and the number of entries of the index that are not due yet.
@@ -483,7 +483,7 @@ func (s *crashStorm) over() (left []string, later int) {
 			switch {
 			case row.PartitionKey == "inflight" && err == nil && due.After(time.Now()) && due.Before(end) && slices.Contains(s.runs, row.Run):
 				later++
-			case row.PartitionKey == "inflight", row.PartitionKey == "deadletter", slices.Contains([]string{"lock", "permit", "line", "gap"}, kind):
+			case row.PartitionKey == "inflight", row.PartitionKey == "deadletter", slices.Contains([]string{"lock", "permit", "line", "missed period"}, kind):
 				left = append(left, string(entity))
 			case row.PartitionKey == "due":
 				count["due"]++

@@ -65,7 +65,7 @@ func TestMain(m *testing.M) {
 			accounts = append(accounts, fmt.Sprintf("lifeboatapp%02d", i))
 		}
 		config := stack.Config{
-			Dir: dir, Accounts: append([]string{logged}, accounts...), Azurites: 3, TimeScale: factor, Seed: 1, Told: true,
+			Dir: dir, Accounts: append([]string{logged}, accounts...), Azurites: 3, TimeScale: factor, Seed: 1, Notified: true,
 			Progress: func(s string) { fmt.Println("#", s) },
 		}
 		if err := choose(&config); err != nil {
@@ -214,7 +214,7 @@ func planOf(schedule, keep string, targets ...string) string {
 	return b.String()
 }
 
-// yearly is a schedule with no slot during a test.
+// yearly is a schedule with no scheduled time during a test.
 const yearly = "0 0 29 2 *"
 
 // newServices adds new services to Azure's side.
@@ -285,7 +285,7 @@ func (a *app) await(ctx context.Context, id string) (engine.Status, error) {
 		status, _, err := a.engine.Status(ctx, id)
 		if err == nil {
 			last = status
-			if status.Run.State.Final() && !status.Run.Owes {
+			if status.Run.State.Final() && !status.Run.Unpublished {
 				return status, nil
 			}
 		}
@@ -416,23 +416,23 @@ func (a *app) edit(plan string) error {
 var hooks sync.Map
 
 // intercept calls the hook for each request of the app.
-func intercept(t testing.TB, objectID string, hook func(fakeazure.Exchange) fakeazure.Verdict) {
+func intercept(t testing.TB, objectID string, hook func(fakeazure.Exchange) fakeazure.Decision) {
 	t.Helper()
 	hooks.Store(objectID, hook)
 	t.Cleanup(func() { hooks.Delete(objectID) })
 }
 
 // dispatch is the simulator's only hook.
-func dispatch(e fakeazure.Exchange) fakeazure.Verdict {
+func dispatch(e fakeazure.Exchange) fakeazure.Decision {
 	note(e)
 	if hook, ok := hooks.Load(e.ObjectID); ok {
-		return hook.(func(fakeazure.Exchange) fakeazure.Verdict)(e)
+		return hook.(func(fakeazure.Exchange) fakeazure.Decision)(e)
 	}
 	return fakeazure.Pass
 }
 
-// tune changes the knobs of a service.
-func tune(t testing.TB, service string, change func(*fakeazure.Knobs)) {
+// tune changes the options of a service.
+func tune(t testing.TB, service string, change func(*fakeazure.Options)) {
 	t.Helper()
 	if err := world.Sim.Tune(stack.Service(service), change); err != nil {
 		t.Fatal(err)

@@ -45,7 +45,7 @@ type health struct {
 			AgeInSeconds int64
 		}
 		IntervalInSeconds int64
-		NextSlot          time.Time
+		NextScheduledTime time.Time
 	}
 }
 
@@ -114,7 +114,7 @@ func TestHealth(t *testing.T) {
 	defer cancel()
 	services := newServices(t, 2)
 	well, ill := services[0], services[1]
-	a := newPlanApp(t, false, stack.AppConfig{Plan: planFor("*/10 * * * * *", "1d", well), ScheduleTick: "* * * * * *"})
+	a := newPlanApp(t, false, stack.AppConfig{Plan: planFor("*/10 * * * * *", "1d", well), ScheduleTimer: "* * * * * *"})
 
 	if response, _, err := a.request(ctx, "GET", "/api/health", "", nil); err != nil || response.StatusCode != 401 {
 		t.Errorf("with the key of another function: %v, %v", response, err)
@@ -127,7 +127,7 @@ func TestHealth(t *testing.T) {
 		return status == 200 && h.Status == "protected"
 	})
 	if v := h.Targets[0]; v.Target != stack.Service(well) || v.Plan != "test" || v.IntervalInSeconds != 10 ||
-		v.LastVerified.ID == "" || v.LastVerified.AgeInSeconds > 10 || !v.NextSlot.After(time.Now().Add(-time.Minute)) {
+		v.LastVerified.ID == "" || v.LastVerified.AgeInSeconds > 10 || !v.NextScheduledTime.After(time.Now().Add(-time.Minute)) {
 		t.Errorf("protected: %+v", v)
 	}
 	if s, _, err := a.engine.Status(ctx, h.Targets[0].LastVerified.ID); err != nil || s.Point == nil {

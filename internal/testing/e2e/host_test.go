@@ -51,8 +51,8 @@ type hosted struct {
 	telemetry *telemetry
 	patients  []patient
 	ledger    string
-	ticking   string        // a service with slots
-	missing   string        // a service with slots that does not exist
+	ticking   string        // a service with scheduled times
+	missing   string        // a service with scheduled times that does not exist
 	started   time.Duration // from the host's start to the first answer
 
 	mu    sync.Mutex
@@ -72,10 +72,10 @@ func TestHost(t *testing.T) {
 		run  func(context.Context, *testing.T)
 	}{
 		{"all functions load", h.load},
-		{"keys open what they are for", h.openDoors},
+		{"keys open what they are for", h.openEndpoints},
 		{"paths help no key", h.trickPaths},
 		{"the administration runs a timer", h.administer},
-		{"timers fire", h.tick},
+		{"timers fire", h.timer},
 		{"services are backed up and restored", h.serve},
 		{"messages that mean nothing are kept", h.confuse},
 		{"a message that fails is kept", h.poison},
@@ -92,7 +92,7 @@ func newHosted(ctx context.Context, t *testing.T) *hosted {
 	h := &hosted{telemetry: newTelemetry(t)}
 	show := logTo(t)
 	config := prepare(t, stack.AppConfig{
-		Plan: planFor(yearly, "1d", newServices(t, 1)...), ScheduleTick: "*/2 * * * * *", CleanupTick: "*/5 * * * * *",
+		Plan: planFor(yearly, "1d", newServices(t, 1)...), ScheduleTimer: "*/2 * * * * *", CleanupTimer: "*/5 * * * * *",
 		Settings: map[string]string{
 			"APPLICATIONINSIGHTS_CONNECTION_STRING": h.telemetry.connection,
 			// The host sends all of its telemetry, not a sample.
@@ -117,7 +117,7 @@ func newHosted(ctx context.Context, t *testing.T) *hosted {
 	service := newPatientService(ctx, t, h.app)
 	hsm, keys := newPatientHSM(ctx, t, h.app)
 	// The 30 minutes after the safety backup are 15 seconds here, and a slow machine may need more.
-	tuneHSM(t, hsm.target, func(k *fakeazure.HSMKnobs) { k.BackupFirst = fakeazure.BackupUnchecked })
+	tuneHSM(t, hsm.target, func(k *fakeazure.HSMOptions) { k.BackupFirst = fakeazure.BackupUnchecked })
 	hsm.plan = "    hsm: {access: sas}\n"
 	intruders := 0
 	hsm.damage = func() {
@@ -140,12 +140,12 @@ func newHosted(ctx context.Context, t *testing.T) *hosted {
 	return h
 }
 
-// slots is the interval of the slots.
-const slots = 15 * time.Second
+// scheduledTimes is the interval of the scheduled times.
+const scheduledTimes = 15 * time.Second
 
 // plan is the text of plan.yaml, with a plan for each service.
 func (h *hosted) plan() string {
-	text := planOf(fmt.Sprintf("*/%d * * * * *", int(slots.Seconds())), "1d", h.ticking)
+	text := planOf(fmt.Sprintf("*/%d * * * * *", int(scheduledTimes.Seconds())), "1d", h.ticking)
 	add := func(name, target, lines string) {
 		schedule := yearly
 		if target == h.missing {
@@ -174,7 +174,7 @@ func (h *hosted) name() string {
 }
 
 // meet records the secrets in requests of host and program, and in their answers.
-func (h *hosted) meet(x fakeazure.Exchange) fakeazure.Verdict {
+func (h *hosted) meet(x fakeazure.Exchange) fakeazure.Decision {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if _, token, ok := strings.Cut(x.Header.Get("Authorization"), "Bearer "); ok && !slices.Contains(h.shown, token) {
@@ -307,9 +307,9 @@ func (h *hosted) knock(ctx context.Context, t *testing.T, method, path, key stri
 	return "open", status
 }
 
-// openDoors tries every function, key, method and route. A method that function.json does not have gets the host's 404,
+// openEndpoints tries every function, key, method and route. A method that function.json does not have gets the host's 404,
 // whatever the key. Any key but the function's own, the host's and the master's gets 401. With these the function answers.
-func (h *hosted) openDoors(ctx context.Context, t *testing.T) {
+func (h *hosted) openEndpoints(ctx context.Context, t *testing.T) {
 	keys := h.keys(t)
 	of := map[string][]string{"api": {"/api/runs/x", "/API/Runs/x", "/api/backups", "/api/healthy", "/api/metrics/x", "/api/health/x"}}
 	for _, f := range functions(t) {
@@ -404,10 +404,10 @@ func (h *hosted) until(ctx context.Context, t *testing.T, what string, seen func
 	}
 }
 
-// tick: both timers fire more than once, and a slot becomes a backup.
-func (h *hosted) tick(ctx context.Context, t *testing.T) {
+// timer run: both timers fire more than once, and a scheduled time becomes a backup.
+func (h *hosted) timer(ctx context.Context, t *testing.T) {
 	for _, function := range []string{"schedule", "cleanup"} {
-		h.until(ctx, t, "two ticks of "+function, func() bool {
+		h.until(ctx, t, "two timer runs of "+function, func() bool {
 			n := 0
 			for _, line := range h.lines() {
 				if line["function"] == function && line["level"] == "info" {
@@ -545,14 +545,14 @@ func (h *hosted) letters(ctx context.Context, t *testing.T, queue string) (bodie
 
 // poison: after five failures a message is in the poison queue, and is kept from there.
 func (h *hosted) poison(ctx context.Context, t *testing.T) {
-	intercept(t, h.ObjectID, func(x fakeazure.Exchange) fakeazure.Verdict {
+	intercept(t, h.ObjectID, func(x fakeazure.Exchange) fakeazure.Decision {
 		if strings.Contains(x.Host, ".table.") && strings.Contains(x.Path, "0123456789abcdef") {
 			return fakeazure.Answer(http.StatusForbidden, nil, nil)
 		}
 		return h.meet(x)
 	})
 	defer intercept(t, h.ObjectID, h.meet)
-	message := `{"run":"0123456789abcdef-8234567890-0123456789ab","wake":1,"mark":"m"}`
+	message := `{"run":"0123456789abcdef-8234567890-0123456789ab","sequence":1,"nonce":"m"}`
 	if _, err := h.queue("execute").EnqueueMessage(ctx, message, nil); err != nil {
 		t.Fatal(err)
 	}

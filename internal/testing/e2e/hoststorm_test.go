@@ -21,8 +21,8 @@ import (
 	"lifeboat/internal/testing/stack"
 )
 
-// ticks counts the ticks of the schedule in a host's log, and passes the log on.
-func ticks(n *atomic.Int64, log func(fakehost.Entry)) func(fakehost.Entry) {
+// timers counts the timer runs of the schedule in a host's log, and passes the log on.
+func timers(n *atomic.Int64, log func(fakehost.Entry)) func(fakehost.Entry) {
 	return func(e fakehost.Entry) {
 		if e.Category == fakehost.CategoryConsole && strings.Contains(e.Text, `"function":"schedule"`) {
 			n.Add(1)
@@ -56,7 +56,7 @@ func TestTwoHosts(t *testing.T) {
 		t.Fatal(err)
 	}
 	second := *s.app
-	second.config.Plan, second.config.Log = string(plan), ticks(&fired[1], s.hear)
+	second.config.Plan, second.config.Log = string(plan), timers(&fired[1], s.hear)
 	second.start(t)
 	t.Cleanup(func() { _ = second.Stop() })
 	apps := [2]*app{s.app, &second}
@@ -103,7 +103,7 @@ func TestTwoHosts(t *testing.T) {
 		leader = 1
 	}
 	if n := fired[1-leader].Load(); n != 0 || fired[leader].Load() == 0 {
-		t.Errorf("one host fired %d ticks, the other one %d", fired[leader].Load(), n)
+		t.Errorf("one host fired %d timer runs, the other one %d", fired[leader].Load(), n)
 	}
 	dead.Store(apps[leader])
 	apps[leader].Kill()
@@ -114,7 +114,7 @@ func TestTwoHosts(t *testing.T) {
 	silent := time.Since(died)
 	wait.Wait()
 	s.app = apps[1-leader]
-	again, rest := s.judgeAll(ctx, backups)
+	again, rest := s.evaluateAll(ctx, backups)
 	figures.Report(t, "two hosts with seed %d: %d backups of %d targets, one host killed after %d; timers were silent for %s; %d runs with a "+
 		"second attempt; %s; %s", seed, len(s.runs), len(s.targets), (backups+1)/2, silent.Round(time.Second), again, rest,
 		time.Since(begun).Round(time.Second))
@@ -131,14 +131,14 @@ func TestTimersWithoutBlobs(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	var fired atomic.Int64
-	a := prepare(t, stack.AppConfig{ScheduleTick: "* * * * * *"})
-	a.config.Log = ticks(&fired, a.config.Log)
+	a := prepare(t, stack.AppConfig{ScheduleTimer: "* * * * * *"})
+	a.config.Log = timers(&fired, a.config.Log)
 	service := newServices(t, 1)[0]
 	a.config.Plan = planFor(yearly, "1d", service)
 	var granted atomic.Bool
 	var refused atomic.Int64
 	for _, identity := range []string{a.config.Name, stack.HostIdentity(a.config.Name)} {
-		intercept(t, world.Sim.ObjectID(identity), func(x fakeazure.Exchange) fakeazure.Verdict {
+		intercept(t, world.Sim.ObjectID(identity), func(x fakeazure.Exchange) fakeazure.Decision {
 			if granted.Load() || x.Phase != fakeazure.Before || x.Host != a.config.Account+".blob.core.windows.net" || !strings.HasPrefix(x.Path, "/azure-webjobs-hosts") {
 				return fakeazure.Pass
 			}
@@ -150,7 +150,7 @@ func TestTimersWithoutBlobs(t *testing.T) {
 	}
 	a.start(t)
 	t.Cleanup(func() { _ = a.Stop() })
-	for begun := time.Now(); time.Since(begun) < 10*time.Second; { // some ten ticks
+	for begun := time.Now(); time.Since(begun) < 10*time.Second; { // some ten timer runs
 		id, err := a.backup(ctx, service, "without"+itoa(int(time.Since(begun))))
 		if err != nil {
 			t.Fatal(err)
@@ -160,7 +160,7 @@ func TestTimersWithoutBlobs(t *testing.T) {
 		}
 	}
 	if fired.Load() > 0 || refused.Load() == 0 {
-		t.Errorf("%d ticks, %d refusals", fired.Load(), refused.Load())
+		t.Errorf("%d timer runs, %d refusals", fired.Load(), refused.Load())
 	}
 	granted.Store(true)
 	begun := time.Now()

@@ -133,14 +133,14 @@ func (h *hosted) log(ctx context.Context, t *testing.T) {
 	}
 }
 
-// alarm causes a refused plan, a failed backup, missed slots, and so on for each query of a runbook. It leaves out a run that
-// missed its window of at least a minute, because its query asks for superseded ones too. A target that does not exist was
-// refused, and is unprotected, since the beginning.
+// alarm causes a refused plan, a failed backup, missed scheduled times, and so on for each query of a runbook. It leaves out a
+// run that missed its window of at least a minute, because its query asks for superseded ones too. A target that does not exist
+// was refused, and is unprotected, since the beginning.
 func (h *hosted) alarm(ctx context.Context, t *testing.T) {
 	told := func(event string) { h.told(ctx, t, event, "") }
 	target := h.patients[0].target
-	// Two slots come during a backup: the run of the second supersedes the run of the first.
-	tune(t, path.Base(h.ticking), func(k *fakeazure.Knobs) { k.Shortest, k.Longest = 80*time.Minute, 80*time.Minute })
+	// Two scheduled times come during a backup: the run of the second supersedes the run of the first.
+	tune(t, path.Base(h.ticking), func(k *fakeazure.Options) { k.Shortest, k.Longest = 80*time.Minute, 80*time.Minute })
 	inject := func(step fakeazure.Step) {
 		t.Helper()
 		fault := fakeazure.Fault{Step: step, Kind: fakeazure.Refuse, Status: http.StatusBadRequest, Code: "BadRequest", Message: "not today"}
@@ -164,12 +164,12 @@ func (h *hosted) alarm(ctx context.Context, t *testing.T) {
 		t.Errorf("the restore ended %s: %+v", run.State, run.Reason)
 	}
 
-	// For a while the program can read neither the plan in force nor the rows of the target. Ticks fail, and so does a request,
-	// five times.
+	// For a while the program can read neither the active plan nor the rows of the target. Timer runs fail, and so does a
+	// request, five times.
 	partition, _, _ := strings.Cut(id, "-")
-	intercept(t, h.ObjectID, func(x fakeazure.Exchange) fakeazure.Verdict {
+	intercept(t, h.ObjectID, func(x fakeazure.Exchange) fakeazure.Decision {
 		where := x.Path + x.Query.Encode()
-		if strings.Contains(x.Host, ".table.") && (strings.Contains(where, "inforce") || strings.Contains(where, partition)) {
+		if strings.Contains(x.Host, ".table.") && (strings.Contains(where, "active-plan") || strings.Contains(where, partition)) {
 			return fakeazure.Answer(http.StatusForbidden, nil, nil)
 		}
 		return h.meet(x)
@@ -189,9 +189,9 @@ func (h *hosted) alarm(ctx context.Context, t *testing.T) {
 			t.Fatal(err)
 		}
 		if text != "version: 7\n" {
-			// A slot passes.
-			next := time.Now().Truncate(slots).Add(slots + time.Second)
-			h.until(ctx, t, "the next slot", func() bool { return time.Now().After(next) })
+			// A scheduled time passes.
+			next := time.Now().Truncate(scheduledTimes).Add(scheduledTimes + time.Second)
+			h.until(ctx, t, "the next scheduled time", func() bool { return time.Now().After(next) })
 			continue
 		}
 		told("lifeboat.plan.refused")
@@ -199,7 +199,7 @@ func (h *hosted) alarm(ctx context.Context, t *testing.T) {
 	if err := h.edit(whole); err != nil {
 		t.Fatal(err)
 	}
-	told("lifeboat.slots.missed")
+	told("lifeboat.schedule.missed")
 	told("lifeboat.target.unprotected")
 	h.disturb(ctx, t)
 	told("lifeboat.run.superseded")
@@ -219,8 +219,8 @@ func (h *hosted) told(ctx context.Context, t *testing.T, event, code string) {
 // get lost, and a backup be much smaller than the earlier ones.
 func (h *hosted) disturb(ctx context.Context, t *testing.T) {
 	target := h.patients[0].target
-	instead := func(of func(fakeazure.Exchange) bool, answer func(fakeazure.Exchange) fakeazure.Verdict) {
-		intercept(t, h.ObjectID, func(x fakeazure.Exchange) fakeazure.Verdict {
+	instead := func(of func(fakeazure.Exchange) bool, answer func(fakeazure.Exchange) fakeazure.Decision) {
+		intercept(t, h.ObjectID, func(x fakeazure.Exchange) fakeazure.Decision {
 			if h.meet(x); of(x) {
 				return answer(x)
 			}
@@ -234,14 +234,14 @@ func (h *hosted) disturb(ctx context.Context, t *testing.T) {
 	}
 	instead(func(x fakeazure.Exchange) bool {
 		return x.Phase == fakeazure.After && x.Method == http.MethodGet && strings.Contains(x.Query.Get("$filter"), "PartitionKey eq 'schedule'")
-	}, func(x fakeazure.Exchange) fakeazure.Verdict {
+	}, func(x fakeazure.Exchange) fakeazure.Decision {
 		return fakeazure.Answer(x.Status, http.Header{
 			"Date": {time.Now().UTC().Add(5 * time.Minute).Format(http.TimeFormat)}, "Content-Type": {"application/json"},
 		}, x.Answer)
 	})
 	h.told(ctx, t, "lifeboat.clock.jumped", "")
 
-	instead(before("/backup"), func(fakeazure.Exchange) fakeazure.Verdict {
+	instead(before("/backup"), func(fakeazure.Exchange) fakeazure.Decision {
 		return fakeazure.Answer(http.StatusAccepted, http.Header{"Location": {"https://elsewhere.example/operation"}}, nil)
 	})
 	id, err := h.backupOf(ctx, target, "answered by somebody")
@@ -253,7 +253,7 @@ func (h *hosted) disturb(ctx context.Context, t *testing.T) {
 	}
 	h.told(ctx, t, "lifeboat.run.unknown", "ForeignAddress")
 
-	instead(before("/restore"), func(fakeazure.Exchange) fakeazure.Verdict { return fakeazure.Drop })
+	instead(before("/restore"), func(fakeazure.Exchange) fakeazure.Decision { return fakeazure.Drop })
 	h.sender(ctx, t)(text(map[string]any{
 		"id": "lost", "target": target, "recoveryPoint": "latest", "requestedBy": "a playbook", "reason": "lost",
 	}))
@@ -265,7 +265,7 @@ func (h *hosted) disturb(ctx context.Context, t *testing.T) {
 
 	for i, want := range []backup.PointState{backup.Live, backup.Live, backup.Suspect} { // three determine the normal size
 		if want == backup.Suspect {
-			tune(t, path.Base(target), func(k *fakeazure.Knobs) { k.BlobBytes = 25 << 10 })
+			tune(t, path.Base(target), func(k *fakeazure.Options) { k.BlobBytes = 25 << 10 })
 		}
 		if id, err = h.backupOf(ctx, target, "sized"+itoa(i)); err != nil {
 			t.Fatal(err)

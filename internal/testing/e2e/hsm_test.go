@@ -79,8 +79,9 @@ func TestHSM(t *testing.T) {
 			intercept(t, a.ObjectID, kept.meet)
 			world.Sim.Assign(world.Sim.ObjectID(a.config.Name), stack.Account(stack.Backups), fakeazure.StorageAccountKeyOperator)
 			hsm := newHSM(t, a)
-			// Each operation needs some polls, on a loaded machine too: a minute is half a second, and in that time the program polls once.
-			tuneHSM(t, hsm, func(k *fakeazure.HSMKnobs) {
+			// Each operation needs some polls, on a loaded machine too: a minute is half a second, and in that time the program
+			// polls once.
+			tuneHSM(t, hsm, func(k *fakeazure.HSMOptions) {
 				k.Backup, k.Check = fakeazure.Range{Shortest: 12 * time.Minute}, fakeazure.Range{Shortest: 8 * time.Minute}
 			})
 			if err := a.edit(planOf(yearly, "1s", hsm) + "    hsm: {access: " + access + "}\n"); err != nil {
@@ -124,13 +125,13 @@ func TestHSM(t *testing.T) {
 			for _, name := range []string{"part-00", "part-01", "part-02", "archive.json"} {
 				kept.see("blobs", download(ctx, t, stack.Backups, points[1].Artifact+"/"+name))
 			}
-			kept.judge(t, access == "sas", "log", "requests", "API", "table", "events", "blobs")
+			kept.evaluate(t, access == "sas", "log", "requests", "API", "table", "events", "blobs")
 		})
 	}
 }
 
-// tuneHSM changes the knobs of an HSM.
-func tuneHSM(t testing.TB, hsm string, change func(*fakeazure.HSMKnobs)) {
+// tuneHSM changes the options of an HSM.
+func tuneHSM(t testing.TB, hsm string, change func(*fakeazure.HSMOptions)) {
 	t.Helper()
 	if err := world.Sim.TuneHSM(hsm, change); err != nil {
 		t.Fatal(err)
@@ -216,7 +217,7 @@ func (k *keeper) see(where string, texts ...string) {
 }
 
 // meet records the secrets of each request and answer of the program, or else the texts.
-func (k *keeper) meet(x fakeazure.Exchange) fakeazure.Verdict {
+func (k *keeper) meet(x fakeazure.Exchange) fakeazure.Decision {
 	token := sasOf(x)
 	switch {
 	case strings.HasSuffix(x.Path, "/listKeys") && x.Phase == fakeazure.After:
@@ -283,8 +284,8 @@ func (k *keeper) read(ctx context.Context, t *testing.T, a *app) {
 	k.see("events", a.events(ctx, t)...)
 }
 
-// judge looks for the secrets in all collected texts.
-func (k *keeper) judge(t *testing.T, handed bool, places ...string) {
+// evaluate looks for the secrets in all collected texts.
+func (k *keeper) evaluate(t *testing.T, handed bool, places ...string) {
 	t.Helper()
 	k.mu.Lock()
 	defer k.mu.Unlock()

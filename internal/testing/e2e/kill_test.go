@@ -41,23 +41,23 @@ func (k kill) String() string {
 // to the event about its end: before the first one, and after each. A kill before a later request is the same as one after its
 // predecessor, since the program keeps nothing in between. The host starts the program again. Every run must succeed, with at
 // most one POST an attempt. A further attempt is allowed only if the POST was never sent, or had no visible effect for as long
-// as the patience.
+// as the retry window.
 func TestKillWalk(t *testing.T) {
 	t.Parallel()
 	traced := func(trace fakeazure.Trace) func(*walker) {
 		return func(w *walker) {
 			w.fresh = func() string {
 				service := newServices(t, 1)[0]
-				tune(t, service, func(k *fakeazure.Knobs) { k.Trace = trace })
+				tune(t, service, func(k *fakeazure.Options) { k.Trace = trace })
 				return stack.Service(service)
 			}
-			w.judge = w.judgeService
+			w.evaluate = w.evaluateService
 		}
 	}
 	ledgers := func(id func(string) string, add func(*stack.Stack, string, string) error) func(*walker) {
 		return func(w *walker) {
 			w.fresh = func() string { return newLedger(t, w.app, id, add) }
-			w.judge = w.judgeLedger
+			w.evaluate = w.evaluateLedger
 		}
 	}
 	for name, kind := range map[string]func(*walker){
@@ -65,7 +65,7 @@ func TestKillWalk(t *testing.T) {
 		"API Management, no trace of it until its end": traced(fakeazure.TraceHidden),
 		"Managed HSM": func(w *walker) {
 			w.fresh = func() string { return newHSM(t, w.app) }
-			w.judge = w.judgeHSM
+			w.evaluate = w.evaluateHSM
 		},
 		"Managed CCF":         ledgers(stack.CCF, (*stack.Stack).AddCCF),
 		"Confidential Ledger": ledgers(stack.Ledger, (*stack.Stack).AddLedger),
@@ -110,11 +110,11 @@ type tally struct{ walks, killed, single, second atomic.Int64 }
 // walker is an app whose program is killed again and again.
 type walker struct {
 	*app
-	// fresh adds a target to Azure's side; judge compares a run with the requests that the target received.
-	fresh   func() (target string)
-	judge   func(k kill, run backup.Run, tally *tally)
-	targets []string
-	runs    []string
+	// fresh adds a target to Azure's side; evaluate compares a run with the requests that the target received.
+	fresh    func() (target string)
+	evaluate func(k kill, run backup.Run, tally *tally)
+	targets  []string
+	runs     []string
 
 	// armed is the next kill; requests counts the program's requests since it was armed.
 	armed    atomic.Pointer[kill]
@@ -125,14 +125,14 @@ type walker struct {
 func newWalker(t *testing.T) *walker {
 	w := &walker{}
 	w.app = newApp(t, stack.AppConfig{
-		Plan: planFor(yearly, "1d", newServices(t, 1)...), ScheduleTick: "*/2 * * * * *",
+		Plan: planFor(yearly, "1d", newServices(t, 1)...), ScheduleTimer: "*/2 * * * * *",
 	})
 	intercept(t, w.ObjectID, w.meet)
 	return w
 }
 
 // meet is called before and after each of the program's requests.
-func (w *walker) meet(e fakeazure.Exchange) fakeazure.Verdict {
+func (w *walker) meet(e fakeazure.Exchange) fakeazure.Decision {
 	k := w.armed.Load()
 	if k == nil || idle(e) {
 		return fakeazure.Pass
@@ -153,10 +153,10 @@ func (w *walker) meet(e fakeazure.Exchange) fakeazure.Verdict {
 	return fakeazure.Drop
 }
 
-// idle tells whether a request belongs to a tick without work: the lists of watermarks and of runs in flight, and the note
+// idle tells whether a request belongs to a timer run without work: the lists of checkpoints and of runs in flight, and the note
 // that it came.
 func idle(e fakeazure.Exchange) bool {
-	return strings.Contains(e.Path, "last-tick-") || e.Method == "GET" && strings.Contains(e.Query.Get("$filter"), "PartitionKey eq 'schedule'") ||
+	return strings.Contains(e.Path, "last-run-") || e.Method == "GET" && strings.Contains(e.Query.Get("$filter"), "PartitionKey eq 'schedule'") ||
 		e.Method == "GET" && strings.Contains(e.Query.Get("$filter"), "PartitionKey eq 'inflight'")
 }
 
@@ -191,7 +191,7 @@ func (w *walker) walk(k kill, tally *tally) bool {
 	if status.Run.State != backup.Succeeded {
 		w.t.Errorf("killed %s: the run ended %s: %+v", k, status.Run.State, status.Run.Reason)
 	}
-	w.judge(k, status.Run, tally)
+	w.evaluate(k, status.Run, tally)
 	w.runs = append(w.runs, id)
 	return w.fired.Load()
 }
@@ -230,8 +230,8 @@ func (w *walker) settled(ctx context.Context) {
 	}
 }
 
-// judgeService compares the attempts with the requests that API Management received.
-func (w *walker) judgeService(k kill, run backup.Run, tally *tally) {
+// evaluateService compares the attempts with the requests that API Management received.
+func (w *walker) evaluateService(k kill, run backup.Run, tally *tally) {
 	requests := posts(run.Target[strings.LastIndex(run.Target, "/")+1:])
 	began := map[string]time.Time{}
 	for _, r := range requests {
@@ -245,37 +245,37 @@ func (w *walker) judgeService(k kill, run backup.Run, tally *tally) {
 	}
 	first, sent := began[run.ID+".1"]
 	second, again := began[run.ID+".2"]
-	w.judgeAttempts(k, run, sent && again, second.Sub(first), tally)
+	w.evaluateAttempts(k, run, sent && again, second.Sub(first), tally)
 }
 
-// judgeHSM compares the attempts with the requests that the HSM received.
-func (w *walker) judgeHSM(k kill, run backup.Run, tally *tally) {
+// evaluateHSM compares the attempts with the requests that the HSM received.
+func (w *walker) evaluateHSM(k kill, run backup.Run, tally *tally) {
 	var sent []time.Time
 	for _, r := range world.Sim.HSMRequests() {
 		if r.HSM == run.Target && r.Kind == fakeazure.FullBackup {
 			sent = append(sent, r.At)
 		}
 	}
-	w.judgeSent(k, run, sent, tally)
+	w.evaluateSent(k, run, sent, tally)
 }
 
-// judgeLedger compares them with the requests that a Managed CCF or a Confidential Ledger received, and with its shares: one
+// evaluateLedger compares them with the requests that a Managed CCF or a Confidential Ledger received, and with its shares: one
 // an operation, and the run's recovery point is one of them.
-func (w *walker) judgeLedger(k kill, run backup.Run, tally *tally) {
+func (w *walker) evaluateLedger(k kill, run backup.Run, tally *tally) {
 	var sent []time.Time
 	for _, r := range world.Sim.LedgerRequests() {
 		if r.Ledger == run.Target && (r.Kind == fakeazure.LedgerBackup || r.Kind == fakeazure.LedgerExport) {
 			sent = append(sent, r.At)
 		}
 	}
-	w.judgeSent(k, run, sent, tally)
+	w.evaluateSent(k, run, sent, tally)
 	if shares := shares(w.t, run.Target); len(shares) != len(sent) || shares[run.Artifact] == 0 {
 		w.t.Errorf("killed %s: %d POSTs made the shares %v, and the run has %s", k, len(sent), shares, run.Artifact)
 	}
 }
 
-// judgeSent compares the attempts with the requests of a service without names for them: they count by their order.
-func (w *walker) judgeSent(k kill, run backup.Run, sent []time.Time, tally *tally) {
+// evaluateSent compares the attempts with the requests of a service without names for them: they count by their order.
+func (w *walker) evaluateSent(k kill, run backup.Run, sent []time.Time, tally *tally) {
 	if len(sent) == 1 {
 		tally.single.Add(1)
 	}
@@ -283,17 +283,17 @@ func (w *walker) judgeSent(k kill, run backup.Run, sent []time.Time, tally *tall
 		w.t.Errorf("killed %s: %d POSTs in %d attempts", k, len(sent), run.Attempt)
 		return
 	}
-	w.judgeAttempts(k, run, len(sent) > 1, sent[len(sent)-1].Sub(sent[0]), tally)
+	w.evaluateAttempts(k, run, len(sent) > 1, sent[len(sent)-1].Sub(sent[0]), tally)
 }
 
-// judgeAttempts compares the time between a first and a second POST with the patience.
-func (w *walker) judgeAttempts(k kill, run backup.Run, again bool, apart time.Duration, tally *tally) {
+// evaluateAttempts compares the time between a first and a second POST with the retry window.
+func (w *walker) evaluateAttempts(k kill, run backup.Run, again bool, apart time.Duration, tally *tally) {
 	if run.Attempt > 1 {
 		tally.second.Add(1)
 	}
-	patience := time.Duration(float64(engine.DefaultWaits().Patience) * factor)
-	if again && apart < patience {
-		w.t.Errorf("killed %s: a second POST %s after the first, before the patience of %s was over", k, apart, patience)
+	timeout := time.Duration(float64(engine.DefaultWaits().RetryWindow) * factor)
+	if again && apart < timeout {
+		w.t.Errorf("killed %s: a second POST %s after the first, before the retry window of %s was over", k, apart, timeout)
 	}
 	if run.Attempt > 2 {
 		w.t.Errorf("killed %s: one kill made %d attempts", k, run.Attempt)

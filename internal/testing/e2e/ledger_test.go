@@ -142,7 +142,7 @@ func TestLedger(t *testing.T) {
 			}
 			kept.see("API", string(text))
 			kept.read(ctx, t, a)
-			kept.judge(t, true, "log", "requests", "API", "table", "events")
+			kept.evaluate(t, true, "log", "requests", "API", "table", "events")
 		})
 	}
 }
@@ -163,7 +163,7 @@ func TestLedgerWhoseSASRunsOut(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	id, err := a.backupOf(ctx, target, "lapsed")
+	id, err := a.backupOf(ctx, target, "expired")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -137,8 +137,8 @@ func deliver(t *testing.T, ctx context.Context, q *azqueue.QueueClient, processe
 	return len(messages)
 }
 
-// TestOneRunPerSlot: the same tick in two processes in parallel makes one run per slot and target. With every message
-// delivered three times, to both processes, in any order, each run starts one operation.
+// TestOneRunPerSlot: the same timer run in two processes in parallel makes one run per scheduled time and target. With every
+// message delivered three times, to both processes, in any order, each run starts one operation.
 func TestOneRunPerSlot(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
@@ -161,9 +161,9 @@ func TestOneRunPerSlot(t *testing.T) {
 		}
 		wait.Wait()
 	}
-	both() // the plan is new: its slots count from now on
-	// There are two slots soon, and the next in a year: the runs of the first are superseded while they wait, the others have
-	// time.
+	both() // the plan is new: its scheduled times count from now on
+	// There are two scheduled times soon, and the next in a year: the runs of the first are superseded while they wait, the
+	// others have time.
 	soon := time.Now().UTC().Add(3 * time.Second)
 	if soon.Second() > 54 {
 		soon = soon.Add(10 * time.Second)
@@ -176,7 +176,7 @@ func TestOneRunPerSlot(t *testing.T) {
 	var runs []engine.Status
 	for len(runs) < 2*len(services) {
 		if ctx.Err() != nil {
-			t.Fatalf("only %d runs came of the ticks", len(runs))
+			t.Fatalf("only %d runs came of the timer runs", len(runs))
 		}
 		both()
 		runs = nil
@@ -189,16 +189,16 @@ func TestOneRunPerSlot(t *testing.T) {
 		}
 		pause(ctx)
 	}
-	slots := map[string]bool{}
+	scheduledTimes := map[string]bool{}
 	for _, r := range runs {
-		key := r.Run.Target + r.Run.Slot.String()
-		if slots[key] {
-			t.Errorf("two runs for the slot %s of %s", r.Run.Slot, r.Run.Target)
+		key := r.Run.Target + r.Run.ScheduledTime.String()
+		if scheduledTimes[key] {
+			t.Errorf("two runs for the scheduled time %s of %s", r.Run.ScheduledTime, r.Run.Target)
 		}
-		slots[key] = true
+		scheduledTimes[key] = true
 	}
 
-	// There are no further ticks: the existing runs reach their ends by their messages alone.
+	// There are no further timer runs: the existing runs reach their ends by their messages alone.
 	q := a.queue("execute")
 	delivered := 0
 	for {
@@ -266,13 +266,13 @@ func TestPoisonIsKept(t *testing.T) {
 	defer cancel()
 	a := newApp(t, stack.AppConfig{Plan: planFor(yearly, "1d", newServices(t, 1)...)})
 	// The table does not answer while the message is delivered: every delivery fails.
-	intercept(t, a.ObjectID, func(e fakeazure.Exchange) fakeazure.Verdict {
+	intercept(t, a.ObjectID, func(e fakeazure.Exchange) fakeazure.Decision {
 		if strings.Contains(e.Host, ".table.") && strings.Contains(e.Path, "0123456789abcdef") {
 			return fakeazure.Answer(http.StatusForbidden, nil, nil)
 		}
 		return fakeazure.Pass
 	})
-	text := `{"run":"0123456789abcdef-8234567890-0123456789ab","wake":1,"mark":"m"}`
+	text := `{"run":"0123456789abcdef-8234567890-0123456789ab","sequence":1,"nonce":"m"}`
 	q := a.queue("execute")
 	if _, err := q.Create(ctx, nil); err != nil {
 		t.Fatal(err)

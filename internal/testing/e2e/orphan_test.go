@@ -79,7 +79,7 @@ type orphan struct {
 
 func newOrphan(t *testing.T) *orphan {
 	services := newServices(t, 40) // a service for each life
-	// There is one permit for all operations: a permit that the old program keeps would block the next run, unless a tick
+	// There is one permit for all operations: a permit that the old program keeps would block the next run, unless a timer run
 	// releases it.
 	o := &orphan{app: prepare(t, stack.AppConfig{
 		Plan: planFor(yearly, "1d", services...), Settings: map[string]string{"LIFEBOAT_CONCURRENCY": "1"},
@@ -94,7 +94,7 @@ func newOrphan(t *testing.T) *orphan {
 	if _, err := o.execute.Create(t.Context(), nil); err != nil {
 		t.Fatal(err)
 	}
-	intercept(t, world.Sim.ObjectID(old.Name), func(e fakeazure.Exchange) fakeazure.Verdict {
+	intercept(t, world.Sim.ObjectID(old.Name), func(e fakeazure.Exchange) fakeazure.Decision {
 		if e.Phase == fakeazure.After && o.stop.Load() > 0 && o.requests.Add(1) == o.stop.Load() {
 			if err := syscall.Kill(o.old.pid, syscall.SIGSTOP); err != nil {
 				t.Error(err)
@@ -112,7 +112,7 @@ func (o *orphan) live(n int64) (run backup.Run, was bool) {
 	defer cancel()
 	service := o.services[0]
 	o.services = o.services[1:]
-	tune(o.t, service, func(k *fakeazure.Knobs) { k.Shortest, k.Longest = time.Minute, time.Minute })
+	tune(o.t, service, func(k *fakeazure.Options) { k.Shortest, k.Longest = time.Minute, time.Minute })
 	id, err := o.begin(ctx, service)
 	if err != nil {
 		o.t.Errorf("stopped behind request %d: %v", n, err)
@@ -124,7 +124,7 @@ func (o *orphan) live(n int64) (run backup.Run, was bool) {
 	var hanging sync.WaitGroup
 	for {
 		status, _, err := o.engine.Status(ctx, id)
-		if err == nil && status.Run.State.Final() && !status.Run.Owes {
+		if err == nil && status.Run.State.Final() && !status.Run.Unpublished {
 			break
 		}
 		if ctx.Err() != nil {
@@ -143,7 +143,7 @@ func (o *orphan) live(n int64) (run backup.Run, was bool) {
 	default:
 	}
 	hanging.Wait()                     // the old program has finished its step
-	for o.deliver(ctx, &hanging) > 0 { // a run that has waited leaves an unneeded wake-up for the end of its wait
+	for o.deliver(ctx, &hanging) > 0 { // a run that has waited leaves an unneeded step message for the end of its wait
 		hanging.Wait()
 	}
 	status, _, err := o.engine.Status(ctx, id)
@@ -151,7 +151,7 @@ func (o *orphan) live(n int64) (run backup.Run, was bool) {
 		o.t.Errorf("stopped behind request %d: %v", n, err)
 		return status.Run, was
 	}
-	o.judge(ctx, n, service, status)
+	o.evaluate(ctx, n, service, status)
 	return status.Run, was
 }
 
@@ -175,7 +175,7 @@ func (o *orphan) begin(ctx context.Context, service string) (id string, err erro
 }
 
 // deliver sends each visible message to the old program, or to the new one once the old one has stopped. Then it also sends
-// the old one's current message. If there is no message, the new program gets a tick.
+// the old one's current message. If there is no message, the new program gets a timer run.
 func (o *orphan) deliver(ctx context.Context, hanging *sync.WaitGroup) int {
 	hidden, most := int32(60), int32(32)
 	answer, err := o.execute.DequeueMessages(ctx, &azqueue.DequeueMessagesOptions{VisibilityTimeout: &hidden, NumberOfMessages: &most})
@@ -209,7 +209,7 @@ func (o *orphan) deliver(ctx context.Context, hanging *sync.WaitGroup) int {
 	}
 	if len(answer.Messages) == 0 {
 		if err := o.fresh.invoke(ctx, "schedule", timerData); err != nil && ctx.Err() == nil {
-			o.t.Errorf("a tick: %v", err)
+			o.t.Errorf("a timer run: %v", err)
 		}
 		pause(ctx)
 	}
@@ -225,8 +225,8 @@ func closed(c chan struct{}) bool {
 	}
 }
 
-// judge compares the results with the requests that Azure's side received.
-func (o *orphan) judge(ctx context.Context, n int64, service string, status engine.Status) {
+// evaluate compares the results with the requests that Azure's side received.
+func (o *orphan) evaluate(ctx context.Context, n int64, service string, status engine.Status) {
 	run := status.Run
 	if run.State != backup.Succeeded || status.Point == nil || status.Point.State != backup.Live {
 		o.t.Errorf("stopped behind request %d: the run ended %s, %+v, with %+v", n, run.State, run.Reason, status.Point)

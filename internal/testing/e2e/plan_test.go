@@ -121,8 +121,8 @@ func (a *planApp) receive(ctx context.Context) {
 	}
 }
 
-// slotAfter waits until a scheduled run of a slot after the instant succeeds.
-func (a *planApp) slotAfter(ctx context.Context, service string, after time.Time) {
+// scheduledTimeAfter waits until a scheduled run of a scheduled time after the instant succeeds.
+func (a *planApp) scheduledTimeAfter(ctx context.Context, service string, after time.Time) {
 	a.t.Helper()
 	for {
 		history, _, err := a.engine.History(ctx, stack.Service(service), "", 20)
@@ -130,12 +130,12 @@ func (a *planApp) slotAfter(ctx context.Context, service string, after time.Time
 			a.t.Fatal(err)
 		}
 		for _, s := range history {
-			if s.Run.Slot.After(after) && s.Run.State == backup.Succeeded {
+			if s.Run.ScheduledTime.After(after) && s.Run.State == backup.Succeeded {
 				return
 			}
 		}
 		if ctx.Err() != nil {
-			a.t.Fatalf("no run of a slot after %s succeeded: %+v", after, history)
+			a.t.Fatalf("no run of a scheduled time after %s succeeded: %+v", after, history)
 		}
 		pause(ctx)
 	}
@@ -154,12 +154,12 @@ func TestBrokenPlan(t *testing.T) {
 			scheduled, asked := services[0], services[1]
 			good := planFor("*/8 * * * * *", "1d", scheduled) +
 				strings.Replace(planFor(yearly, "1d", asked)[strings.Index(planFor(yearly, "1d", asked), "  - name"):], "test", "asked", 1)
-			a := newPlanApp(t, blob, stack.AppConfig{Plan: good, ScheduleTick: "* * * * * *"})
+			a := newPlanApp(t, blob, stack.AppConfig{Plan: good, ScheduleTimer: "* * * * * *"})
 			first, err := a.backup(ctx, asked, "before")
 			if err != nil {
 				t.Fatal(err)
 			}
-			a.slotAfter(ctx, scheduled, time.Time{}) // so the schedule has seen the plan
+			a.scheduledTimeAfter(ctx, scheduled, time.Time{}) // so the schedule has seen the plan
 
 			under, err := a.backup(ctx, asked, "under way")
 			if err != nil {
@@ -173,7 +173,7 @@ func TestBrokenPlan(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			a.slotAfter(ctx, scheduled, since)
+			a.scheduledTimeAfter(ctx, scheduled, since)
 
 			// A new process has never seen a good plan.
 			pid := a.PID()
@@ -191,7 +191,7 @@ func TestBrokenPlan(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			a.slotAfter(ctx, scheduled, since)
+			a.scheduledTimeAfter(ctx, scheduled, since)
 			for _, id := range []string{first, under, second, third} {
 				if s, err := a.await(ctx, id); err != nil || s.Run.State != backup.Succeeded {
 					t.Errorf("run %s ended %s, %v: %+v", id, s.Run.State, err, s.Run.Reason)
@@ -220,7 +220,7 @@ func TestBrokenFirstPlan(t *testing.T) {
 	service := newServices(t, 1)[0]
 	good := planFor(yearly, "1d", service)
 	a := newPlanApp(t, false, stack.AppConfig{
-		Plan: strings.NewReplacer("schedule:", "shedule:", "1d", "1 day").Replace(good), ScheduleTick: "* * * * * *",
+		Plan: strings.NewReplacer("schedule:", "shedule:", "1d", "1 day").Replace(good), ScheduleTimer: "* * * * * *",
 	})
 	a.told(ctx, "lifeboat.plan.refused", "shedule")
 	response, text, err := a.request(ctx, "POST", "/api/backups", `{"target": "`+stack.Service(service)+`"}`, nil)
@@ -234,8 +234,8 @@ func TestBrokenFirstPlan(t *testing.T) {
 	}
 }
 
-// TestIdleTickWithPlanBlob checks the contract of an idle tick with plan.yaml in a blob: a conditional request for the blob,
-// and two lists; while it is broken also one request for the plan in force.
+// TestIdleTickWithPlanBlob checks the contract of an idle timer run with plan.yaml in a blob: a conditional request for the blob,
+// and two lists; while it is broken also one request for the active plan.
 func TestIdleTickWithPlanBlob(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
@@ -247,10 +247,10 @@ func TestIdleTickWithPlanBlob(t *testing.T) {
 		want int
 	}{
 		{good, 3},
-		{good + "broken: yes\n", 4}, // after the good one: reading the plan in force costs a request only if there is one
+		{good + "broken: yes\n", 4}, // after the good one: reading the active plan costs a request only if there is one
 	} {
 		a.place(c.text)
-		ticks := func(n int) int {
+		timers := func(n int) int {
 			for range n {
 				if err := a.Invoke(ctx, "schedule"); err != nil {
 					t.Fatal(err)
@@ -259,10 +259,10 @@ func TestIdleTickWithPlanBlob(t *testing.T) {
 			total, _ := spent(a.app)
 			return total
 		}
-		before := ticks(2)
-		if n := ticks(2) - before; n != 2*c.want {
-			t.Errorf("two idle ticks cost %d requests, want %d, with this plan in a blob:\n%s", n, 2*c.want, c.text)
+		before := timers(2)
+		if n := timers(2) - before; n != 2*c.want {
+			t.Errorf("two idle timer runs cost %d requests, want %d, with this plan in a blob:\n%s", n, 2*c.want, c.text)
 		}
 	}
-	figures.Report(t, "an idle tick of the schedule with plan.yaml in a blob: 3 requests, 4 while it is broken")
+	figures.Report(t, "an idle timer run of the schedule with plan.yaml in a blob: 3 requests, 4 while it is broken")
 }

@@ -48,7 +48,7 @@ func TestSuspectRecoveryPoint(t *testing.T) {
 	defer cancel()
 	service := newServices(t, 1)[0]
 	a := newApp(t, stack.AppConfig{Plan: planFor(yearly, "1d", service)})
-	tune(t, service, func(k *fakeazure.Knobs) { k.Shortest, k.Longest = time.Minute, time.Minute })
+	tune(t, service, func(k *fakeazure.Options) { k.Shortest, k.Longest = time.Minute, time.Minute })
 	backup := func() string {
 		t.Helper()
 		run, err := follow[backupRun](ctx, a, map[string]string{"target": stack.Service(service)})
@@ -64,7 +64,7 @@ func TestSuspectRecoveryPoint(t *testing.T) {
 	for range 3 {
 		ids = append(ids, backup())
 	}
-	tune(t, service, func(k *fakeazure.Knobs) { k.BlobBytes = 25 << 10 })
+	tune(t, service, func(k *fakeazure.Options) { k.BlobBytes = 25 << 10 })
 	ids = append(ids, backup(), backup())
 
 	points := a.points(ctx, service)

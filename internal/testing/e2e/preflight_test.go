@@ -387,7 +387,7 @@ func TestIdentityModes(t *testing.T) {
 		t.Fatal(err)
 	}
 	writer := "writer-" + uuid.NewString()
-	add := func(change func(*fakeazure.Knobs)) string {
+	add := func(change func(*fakeazure.Options)) string {
 		id := stack.Service("s" + strings.ReplaceAll(uuid.NewString(), "-", "")[:20])
 		service := fakeazure.Service{ResourceID: id, SystemAssigned: true, UserAssigned: []string{writer}}
 		if err := world.Sim.AddService(service); err != nil {
@@ -402,27 +402,27 @@ func TestIdentityModes(t *testing.T) {
 	for name, c := range map[string]struct {
 		identity string
 		account  func(*fakeazure.StorageAccount)
-		knobs    func(*fakeazure.Knobs)
+		options  func(*fakeazure.Options)
 		who      func(target string) string
 		state    backup.State
 		words    string
 	}{
 		"system-assigned, through a firewall that trusts": {
 			account: func(a *fakeazure.StorageAccount) { a.Firewall.Deny = true },
-			knobs:   func(k *fakeazure.Knobs) { k.TrustedServices = fakeazure.AdmitTrustedServices },
+			options: func(k *fakeazure.Options) { k.TrustedServices = fakeazure.AdmitTrustedServices },
 			who:     world.Sim.ObjectID, state: backup.Succeeded,
 		},
 		// Azure does not show this fault beforehand: the run's reason has Azure's own words, and a hint.
 		"system-assigned, through a firewall that trusts no longer": {
-			account: func(a *fakeazure.StorageAccount) { a.Firewall.Deny = true }, knobs: func(*fakeazure.Knobs) {},
+			account: func(a *fakeazure.StorageAccount) { a.Firewall.Deny = true }, options: func(*fakeazure.Options) {},
 			who: world.Sim.ObjectID, state: backup.Failed, words: "AuthorizationFailure",
 		},
 		"user-assigned": {
-			identity: world.Sim.ClientID(writer), account: func(*fakeazure.StorageAccount) {}, knobs: func(*fakeazure.Knobs) {},
+			identity: world.Sim.ClientID(writer), account: func(*fakeazure.StorageAccount) {}, options: func(*fakeazure.Options) {},
 			who: func(string) string { return world.Sim.ObjectID(writer) }, state: backup.Succeeded,
 		},
 	} {
-		target := add(c.knobs)
+		target := add(c.options)
 		account := setAccount(t, allowed, c.account)
 		world.Sim.Assign(c.who(target), account.ResourceID, fakeazure.StorageBlobDataContributor)
 		id := a.ask(ctx, target, backup.Settings{
@@ -464,7 +464,7 @@ func TestTheAccessKeyIsNeverKept(t *testing.T) {
 	// The service has only the key.
 	world.Sim.Unassign(world.Sim.ObjectID(stack.Service(service)), stack.Account(stack.Backups))
 	listed, handed := 0, 0
-	intercept(t, a.ObjectID, func(x fakeazure.Exchange) fakeazure.Verdict {
+	intercept(t, a.ObjectID, func(x fakeazure.Exchange) fakeazure.Decision {
 		texts := []string{x.Path, x.Query.Encode(), fmt.Sprint(x.Header), string(x.Body)}
 		switch {
 		case strings.HasSuffix(x.Path, "/listKeys") && x.Phase == fakeazure.After:

@@ -61,7 +61,7 @@ func TestRestore(t *testing.T) {
 			p, keys := newPatientHSM(ctx, t, a)
 			p.plan, p.handed = "    hsm: {access: sas}\n", true
 			// The 30 minutes after the safety backup are 15 seconds here, and a slow machine may need more.
-			tuneHSM(t, p.target, func(k *fakeazure.HSMKnobs) { k.BackupFirst = fakeazure.BackupUnchecked })
+			tuneHSM(t, p.target, func(k *fakeazure.HSMOptions) { k.BackupFirst = fakeazure.BackupUnchecked })
 			p.damage = func() {
 				keys.purge("rsa1")
 				keys.create("intruder")
@@ -70,7 +70,7 @@ func TestRestore(t *testing.T) {
 		},
 		"Managed HSM, one key": func(ctx context.Context, t *testing.T, a *app) patient {
 			p, keys := newPatientHSM(ctx, t, a)
-			tuneHSM(t, p.target, func(k *fakeazure.HSMKnobs) { k.BackupFirst = fakeazure.BackupUnchecked }) // as above
+			tuneHSM(t, p.target, func(k *fakeazure.HSMOptions) { k.BackupFirst = fakeazure.BackupUnchecked }) // as above
 			p.ask = map[string]any{"kind": "selective", "key": "rsa1"}
 			p.damage = func() { keys.purge("rsa1") }
 			return p
@@ -78,7 +78,7 @@ func TestRestore(t *testing.T) {
 		"Managed CCF": newPatientCCF,
 		"Managed CCF, the answer lost, and nothing to be seen before the end": func(ctx context.Context, t *testing.T, a *app) patient {
 			p := newPatientCCF(ctx, t, a)
-			err := world.Sim.TuneLedger(p.target, func(k *fakeazure.LedgerKnobs) { k.Restored = fakeazure.RestoredAtEnd })
+			err := world.Sim.TuneLedger(p.target, func(k *fakeazure.LedgerOptions) { k.Restored = fakeazure.RestoredAtEnd })
 			if err == nil {
 				err = world.Sim.Inject(p.target, fakeazure.Fault{Step: fakeazure.OnRestore, Kind: fakeazure.LoseAnswer})
 			}
@@ -190,7 +190,7 @@ func TestRestore(t *testing.T) {
 			for _, box := range boxes {
 				kept.see("events", box.texts...)
 			}
-			kept.judge(t, p.handed, "log", "requests", "API", "table", "events")
+			kept.evaluate(t, p.handed, "log", "requests", "API", "table", "events")
 		})
 	}
 }
@@ -394,7 +394,7 @@ func restoresSent(target string) (n int) {
 func newPatientService(ctx context.Context, t *testing.T, a *app) patient {
 	t.Helper()
 	name := newServices(t, 1)[0]
-	tune(t, name, func(k *fakeazure.Knobs) { k.Shortest, k.Settles = 2*time.Minute, time.Minute })
+	tune(t, name, func(k *fakeazure.Options) { k.Shortest, k.Settles = 2*time.Minute, time.Minute })
 	subscription, group, _ := strings.Cut(strings.TrimPrefix(stack.Scope, "/subscriptions/"), "/resourceGroups/")
 	owner := "owner-of-" + name
 	world.Sim.Assign(world.Sim.ObjectID(owner), stack.Service(name), fakeazure.APIManagementServiceContributor)
@@ -529,7 +529,7 @@ func newPatientHSM(ctx context.Context, t *testing.T, a *app) (patient, keys) {
 func newPatientCCF(_ context.Context, t *testing.T, a *app) patient {
 	t.Helper()
 	target := newLedger(t, a, stack.CCF, (*stack.Stack).AddCCF)
-	err := world.Sim.TuneLedger(target, func(k *fakeazure.LedgerKnobs) {
+	err := world.Sim.TuneLedger(target, func(k *fakeazure.LedgerOptions) {
 		k.Backup, k.Restore = fakeazure.Range{Shortest: 2 * time.Minute}, fakeazure.Range{Shortest: 4 * time.Minute}
 	})
 	if err != nil {

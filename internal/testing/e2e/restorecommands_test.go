@@ -21,7 +21,7 @@ func TestRestoreFromAShell(t *testing.T) {
 	defer cancel()
 	services := newServices(t, 2)
 	target, closed := stack.Service(services[0]), stack.Service(services[1])
-	tune(t, services[0], func(k *fakeazure.Knobs) { k.Shortest = time.Minute })
+	tune(t, services[0], func(k *fakeazure.Options) { k.Shortest = time.Minute })
 	plan := planFor(yearly, "1d", services[0]) + "    restore: {into: [itself], safetyBackup: true}\n" +
 		"  - name: closed\n    schedule: \"" + yearly + "\"\n    keep: {within: 1d}\n    targets: [" + closed + "]\n"
 	a := newApp(t, stack.AppConfig{Plan: plan})
@@ -72,7 +72,7 @@ func TestRestoreFromAShell(t *testing.T) {
 	call(409, "POST", "/api/restores", strings.Replace(ask, target, closed, 1), nil)
 
 	// A backup holds the service: the restore waits for it, and is canceled.
-	tune(t, services[0], func(k *fakeazure.Knobs) { k.Shortest = 20 * time.Minute })
+	tune(t, services[0], func(k *fakeazure.Options) { k.Shortest = 20 * time.Minute })
 	held, err := a.backupOf(ctx, target, "held")
 	if err != nil {
 		t.Fatal(err)
@@ -110,7 +110,7 @@ func TestRestoreFromAShell(t *testing.T) {
 	if now, _ := call(200, "GET", operation, "", nil); now.Status != "Canceled" {
 		t.Errorf("after it was canceled: %+v", now)
 	}
-	tune(t, services[0], func(k *fakeazure.Knobs) { k.Shortest = time.Minute })
+	tune(t, services[0], func(k *fakeazure.Options) { k.Shortest = time.Minute })
 	if status, err := a.await(ctx, held); err != nil || status.Run.State != backup.Succeeded {
 		t.Fatalf("%s, %v: %+v", status.Run.State, err, status.Run.Reason)
 	}

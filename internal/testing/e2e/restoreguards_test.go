@@ -29,7 +29,7 @@ func TestRestoreIsRefused(t *testing.T) {
 	defer cancel()
 	services := newServices(t, 5)
 	for i, name := range services {
-		tune(t, name, func(k *fakeazure.Knobs) { k.Shortest = time.Minute })
+		tune(t, name, func(k *fakeazure.Options) { k.Shortest = time.Minute })
 		services[i] = stack.Service(name)
 	}
 	open, closed, asked, bare, gone := services[0], services[1], services[2], services[3], services[4]
@@ -50,7 +50,7 @@ func TestRestoreIsRefused(t *testing.T) {
 		newLedger(t, a, stack.CCF, (*stack.Stack).AddCCF)
 	ledger := newLedger(t, a, stack.Ledger, (*stack.Stack).AddLedger)
 	for _, l := range []string{ccf, homeless, ledger} {
-		if err := world.Sim.TuneLedger(l, func(k *fakeazure.LedgerKnobs) { k.Backup = fakeazure.Range{Shortest: time.Minute} }); err != nil {
+		if err := world.Sim.TuneLedger(l, func(k *fakeazure.LedgerOptions) { k.Backup = fakeazure.Range{Shortest: time.Minute} }); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -38,7 +38,7 @@ func TestKillWalkOfRestores(t *testing.T) {
 		"API Management": {
 			fresh: func(*app) string {
 				service := newServices(t, 1)[0]
-				tune(t, service, func(k *fakeazure.Knobs) { k.Shortest = time.Minute })
+				tune(t, service, func(k *fakeazure.Options) { k.Shortest = time.Minute })
 				return stack.Service(service)
 			},
 			plan: "    restore: {into: [itself], safetyBackup: true}\n",
@@ -47,7 +47,7 @@ func TestKillWalkOfRestores(t *testing.T) {
 			fresh: func(a *app) string {
 				hsm := newHSM(t, a)
 				// A restore must come within 30 minutes after the safety backup. Here these are 15 seconds, too few after a kill.
-				tuneHSM(t, hsm, func(k *fakeazure.HSMKnobs) { k.BackupFirst = fakeazure.BackupUnchecked })
+				tuneHSM(t, hsm, func(k *fakeazure.HSMOptions) { k.BackupFirst = fakeazure.BackupUnchecked })
 				return hsm
 			},
 			plan:  "    restore: {into: [itself]}\n",
@@ -56,7 +56,7 @@ func TestKillWalkOfRestores(t *testing.T) {
 		"Managed CCF": {
 			fresh: func(a *app) string {
 				target := newLedger(t, a, stack.CCF, (*stack.Stack).AddCCF)
-				err := world.Sim.TuneLedger(target, func(k *fakeazure.LedgerKnobs) {
+				err := world.Sim.TuneLedger(target, func(k *fakeazure.LedgerOptions) {
 					k.Backup, k.Restore = fakeazure.Range{Shortest: time.Minute}, fakeazure.Range{Shortest: 2 * time.Minute}
 				})
 				if err != nil {
@@ -138,7 +138,7 @@ type restoreWalker struct {
 }
 
 // meet is called before and after each of the program's requests.
-func (w *restoreWalker) meet(e fakeazure.Exchange) fakeazure.Verdict {
+func (w *restoreWalker) meet(e fakeazure.Exchange) fakeazure.Decision {
 	k := w.armed.Load()
 	if k == nil || k.n != atStart {
 		return w.walker.meet(e)

@@ -25,8 +25,8 @@ func (s secrets) in(text string) string {
 			}
 			for _, encoding := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
 				for ahead := range 3 {
-					// The encoding of the bytes depends on the number of bytes before; the characters shared with neighbours do not
-					// count.
+					// The encoding of the bytes depends on the number of bytes before; the characters shared with neighbours do
+					// not count.
 					encoded := encoding.EncodeToString([]byte(strings.Repeat("-", ahead) + form))
 					encoded = encoded[(ahead*8+5)/6 : len(encoded)-1]
 					if strings.Contains(text, encoded) {

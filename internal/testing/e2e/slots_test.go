@@ -19,31 +19,31 @@ import (
 	"lifeboat/internal/testing/stack"
 )
 
-// watermark is the row of the plan from planFor.
-type watermark struct {
+// checkpoint is the row of the plan from planFor.
+type checkpoint struct {
 	Plan   string
 	At     time.Time
-	Halted string `json:",omitempty"`
+	Paused string `json:",omitempty"`
 }
 
 const schedulePartition = "schedule"
 
 var (
 	markKey = backup.Key{Partition: schedulePartition, Row: "plan-test"}
-	// gapKey is the key of the gap for the leap days that the plan missed since longAgo.
-	gapKey  = backup.Key{Partition: schedulePartition, Row: "gap-test.20120229T000000Z"}
-	longAgo = time.Date(2010, 1, 1, 0, 0, 0, 0, time.UTC)
+	// missedRunsKey is the key of the missed period for the leap days that the plan missed since longAgo.
+	missedRunsKey = backup.Key{Partition: schedulePartition, Row: "schedule-missed-test.20120229T000000Z"}
+	longAgo       = time.Date(2010, 1, 1, 0, 0, 0, 0, time.UTC)
 	// latest is the newest leap day.
 	latest = time.Date(2024, 2, 29, 0, 0, 0, 0, time.UTC)
 )
 
 // absent changes the plan's row as if the program had not read it since longAgo.
 func (a *app) absent(ctx context.Context) error {
-	_, err := a.catalog.Apply(ctx, backup.Write{Op: backup.Delete, Key: gapKey, ETag: "*"})
+	_, err := a.catalog.Apply(ctx, backup.Write{Op: backup.Delete, Key: missedRunsKey, ETag: "*"})
 	if err != nil && !errors.Is(err, backup.ErrNotFound) {
 		return err
 	}
-	body, err := json.Marshal(watermark{Plan: "test", At: longAgo})
+	body, err := json.Marshal(checkpoint{Plan: "test", At: longAgo})
 	if err == nil {
 		_, err = a.catalog.Apply(ctx, backup.Write{Op: backup.Put, Key: markKey, Body: body})
 	}
@@ -58,23 +58,23 @@ func row[T any](ctx context.Context, a *app, key backup.Key) (v T, err error) {
 	return v, err
 }
 
-// settledAt waits until the plan's slots are processed and all events are sent, and returns the runs of the service.
+// settledAt waits until the plan's scheduled times are processed and all events are sent, and returns the runs of the service.
 func (a *app) settledAt(ctx context.Context, service string, at time.Time) ([]engine.Status, error) {
 	for {
-		mark, err := row[watermark](ctx, a, markKey)
-		owed, _, unread := a.catalog.List(ctx, schedulePartition, "outbox-", "owing.", 1)
-		if err == nil && unread == nil && !mark.At.Before(at) && mark.Halted == "" && len(owed) == 0 {
+		mark, err := row[checkpoint](ctx, a, markKey)
+		pending, _, unread := a.catalog.List(ctx, schedulePartition, "outbox-", "pending.", 1)
+		if err == nil && unread == nil && !mark.At.Before(at) && mark.Paused == "" && len(pending) == 0 {
 			runs, _, err := a.engine.History(ctx, stack.Service(service), "", 100)
 			return runs, err
 		}
 		if ctx.Err() != nil {
-			return nil, fmt.Errorf("the watermark is still %+v: %w", mark, ctx.Err())
+			return nil, fmt.Errorf("the checkpoint is still %+v: %w", mark, ctx.Err())
 		}
 		pause(ctx)
 	}
 }
 
-// missedEvents counts the events about gaps by their ID, and removes them from the queue.
+// missedEvents counts the events about missed periods by their ID, and removes them from the queue.
 func (a *app) missedEvents(ctx context.Context) (map[string]int, string) {
 	told, data := map[string]int{}, ""
 	most := int32(32)
@@ -96,7 +96,7 @@ func (a *app) missedEvents(ctx context.Context) (map[string]int, string) {
 			if err := json.Unmarshal([]byte(*m.MessageText), &e); err != nil {
 				a.t.Errorf("%s: %v", *m.MessageText, err)
 			}
-			if e.Type == "lifeboat.slots.missed" {
+			if e.Type == "lifeboat.schedule.missed" {
 				told[e.ID]++
 				data = string(e.Data)
 			}
@@ -104,14 +104,14 @@ func (a *app) missedEvents(ctx context.Context) (map[string]int, string) {
 	}
 }
 
-// TestMissedSlotsKillWalk kills the real program between any two requests of a tick that finds slots missed: each time there
-// is one run for the newest slot, one gap for the others, and an event under one ID.
+// TestMissedSlotsKillWalk kills the real program between any two requests of a timer run that finds scheduled times missed:
+// each time there is one run for the newest scheduled time, one missed period for the others, and an event under one ID.
 func TestMissedSlotsKillWalk(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
 	w := newWalker(t)
-	// The first ticks of the walker find the plan new; only then is there a row to set back.
+	// The first timer runs of the walker find the plan new; only then is there a row to set back.
 	if _, err := w.settledAt(ctx, "nobody", longAgo); err != nil {
 		t.Fatal(err)
 	}
@@ -134,12 +134,12 @@ func TestMissedSlotsKillWalk(t *testing.T) {
 			if walks++; w.fired.Load() {
 				killed++
 			}
-			if err != nil || len(runs) != 1 || !runs[0].Run.Slot.Equal(latest) {
+			if err != nil || len(runs) != 1 || !runs[0].Run.ScheduledTime.Equal(latest) {
 				t.Fatalf("killed %s: the runs are %+v, %v", k, runs, err)
 			}
-			gap, err := row[schedule.Gap](ctx, w.app, gapKey)
-			if err != nil || gap.Count != 3 || gap.Last.Year() != 2020 || !strings.Contains(gap.Why, "nobody looked") {
-				t.Errorf("killed %s: the gap is %+v, %v", k, gap, err)
+			missedRuns, err := row[schedule.MissedRuns](ctx, w.app, missedRunsKey)
+			if err != nil || missedRuns.Count != 3 || missedRuns.Last.Year() != 2020 || !strings.Contains(missedRuns.Why, "nobody looked") {
+				t.Errorf("killed %s: the missed period is %+v, %v", k, missedRuns, err)
 			}
 			w.runs = append(w.runs, runs[0].Run.ID)
 		}
@@ -153,15 +153,15 @@ func TestMissedSlotsKillWalk(t *testing.T) {
 	if len(told) != 1 || told["missed-test.20120229T000000Z"] < walks || !strings.Contains(data, `"count":3`) {
 		t.Errorf("after %d walks, told %v: %s", walks, told, data)
 	}
-	figures.Report(t, "ticks after missed slots: %d walks, %d of them killed, %d events under one ID", walks, killed,
+	figures.Report(t, "timer runs after missed scheduled times: %d walks, %d of them killed, %d events under one ID", walks, killed,
 		told["missed-test.20120229T000000Z"])
 	if killed < 12 {
 		t.Errorf("only %d of %d walks were killed", killed, walks)
 	}
 }
 
-// TestStopped: while LIFEBOAT_STOPPED is set the real program makes no runs, and a tick costs as much as an idle one.
-// Afterwards the program does not make up for missed runs, and the gap gives the reason.
+// TestStopped: while LIFEBOAT_STOPPED is set the real program makes no runs, and a timer run costs as much as an idle one.
+// Afterwards the program does not make up for missed runs, and the missed period gives the reason.
 func TestStopped(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
@@ -172,39 +172,39 @@ func TestStopped(t *testing.T) {
 	a.App = &stack.App{ObjectID: world.Sim.ObjectID(a.config.Name)}
 	a.config.Settings = map[string]string{"LIFEBOAT_STOPPED": "moving house"}
 	stopped := newProcess(t, a)
-	tick := func(p *process) {
+	timer := func(p *process) {
 		t.Helper()
 		if err := p.invoke(ctx, "schedule", timerData); err != nil {
 			t.Fatal(err)
 		}
 	}
-	tick(stopped) // the plan is new
-	body, err := json.Marshal(watermark{Plan: "test", At: longAgo, Halted: "stopped by LIFEBOAT_STOPPED: moving house"})
+	timer(stopped) // the plan is new
+	body, err := json.Marshal(checkpoint{Plan: "test", At: longAgo, Paused: "stopped by LIFEBOAT_STOPPED: moving house"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if mark, err := row[watermark](ctx, a, markKey); err != nil || mark.Halted == "" {
-		t.Fatalf("the first tick left %+v, %v", mark, err)
+	if mark, err := row[checkpoint](ctx, a, markKey); err != nil || mark.Paused == "" {
+		t.Fatalf("the first timer run left %+v, %v", mark, err)
 	}
 	if _, err := a.catalog.Apply(ctx, backup.Write{Op: backup.Put, Key: markKey, Body: body}); err != nil {
 		t.Fatal(err)
 	}
 	before, _ := spent(a)
-	tick(stopped)
+	timer(stopped)
 	if after, by := spent(a); after-before != 2 {
-		t.Errorf("a tick of a stopped app cost %d requests: %v", after-before, by)
+		t.Errorf("a timer run of a stopped app cost %d requests: %v", after-before, by)
 	}
 	a.config.Settings = nil
 	going := newProcess(t, a)
-	tick(going)
-	tick(going)
+	timer(going)
+	timer(going)
 	runs, err := a.settledAt(ctx, service, latest)
 	if err != nil || len(runs) != 0 {
 		t.Errorf("a burst of %d runs, %v", len(runs), err)
 	}
-	gap, err := row[schedule.Gap](ctx, a, gapKey)
-	if err != nil || gap.Count != 4 || gap.Why != "stopped by LIFEBOAT_STOPPED: moving house" {
-		t.Errorf("the gap is %+v, %v", gap, err)
+	missedRuns, err := row[schedule.MissedRuns](ctx, a, missedRunsKey)
+	if err != nil || missedRuns.Count != 4 || missedRuns.Why != "stopped by LIFEBOAT_STOPPED: moving house" {
+		t.Errorf("the missed period is %+v, %v", missedRuns, err)
 	}
 	if told, _ := a.missedEvents(ctx); len(told) != 1 {
 		t.Errorf("told %v", told)

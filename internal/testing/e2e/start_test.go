@@ -29,15 +29,15 @@ type brokenStart struct {
 	// would be.
 	silent bool
 
-	// These are the columns: what the host does, what health answers and says, how a tick ends, and the final places of two
+	// These are the columns: what the host does, what health answers and says, how a timer run ends, and the final places of two
 	// requests for a restore: a new one, and one that has failed for an hour.
-	runs, health, says, tick, fresh, old string
+	runs, health, says, timer, fresh, old string
 }
 
 // These are the final places of a request for a restore.
 const (
 	answered = "answered"
-	owed     = "answered; the answer waits in the table"
+	pending  = "answered; the answer waits in the table"
 	putOff   = "tried again, for an hour"
 	kept     = "answered `refused`, and a dead letter"
 	circles  = "in `restore-requests-poison`"
@@ -53,58 +53,58 @@ func of(service string) func(fakeazure.Exchange) bool {
 }
 
 var brokenStarts = []brokenStart{
-	{what: "nothing", runs: "runs", health: "200 `pending`", tick: "ends well", fresh: answered, old: answered},
+	{what: "nothing", runs: "runs", health: "200 `pending`", timer: "ends well", fresh: answered, old: answered},
 	{
 		what: "`LIFEBOAT_PLAN` is missing", app: setting("LIFEBOAT_PLAN", ""),
-		runs: "runs", health: "503 `NotConfigured`", says: "LIFEBOAT_PLAN is missing", tick: "fails", fresh: putOff, old: kept,
+		runs: "runs", health: "503 `NotConfigured`", says: "LIFEBOAT_PLAN is missing", timer: "fails", fresh: putOff, old: kept,
 	},
 	{
 		what: "`LIFEBOAT_PLAN` is the URL of no blob", app: setting("LIFEBOAT_PLAN", "https://contoso.example/plan.yaml"),
-		runs: "runs", health: "503 `NotConfigured`", says: "LIFEBOAT_PLAN", tick: "fails", fresh: putOff, old: kept,
+		runs: "runs", health: "503 `NotConfigured`", says: "LIFEBOAT_PLAN", timer: "fails", fresh: putOff, old: kept,
 	},
 	{
 		what: "`LIFEBOAT_CONCURRENCY` is no number", app: setting("LIFEBOAT_CONCURRENCY", "many"),
-		runs: "runs", health: "503 `NotConfigured`", says: "LIFEBOAT_CONCURRENCY is \"many\"", tick: "fails", fresh: putOff, old: kept,
+		runs: "runs", health: "503 `NotConfigured`", says: "LIFEBOAT_CONCURRENCY is \"many\"", timer: "fails", fresh: putOff, old: kept,
 	},
 	{
 		what: "`LIFEBOAT_WAIT_FACTOR` is no number", app: setting("LIFEBOAT_WAIT_FACTOR", "soon"),
-		runs: "runs", health: "503 `NotConfigured`", says: "LIFEBOAT_WAIT_FACTOR is \"soon\"", tick: "fails", fresh: putOff, old: kept,
+		runs: "runs", health: "503 `NotConfigured`", says: "LIFEBOAT_WAIT_FACTOR is \"soon\"", timer: "fails", fresh: putOff, old: kept,
 	},
 	{
-		what: "`LIFEBOAT_SCHEDULE_TICK` is read by the host alone", app: func(c *stack.AppConfig) { c.ScheduleTick = "23:59:59" },
-		runs: "runs", health: "200 `pending`", says: "LIFEBOAT_SCHEDULE_TICK cannot be read", tick: "ends well", fresh: answered, old: answered,
+		what: "`LIFEBOAT_SCHEDULE_TIMER` is read by the host alone", app: func(c *stack.AppConfig) { c.ScheduleTimer = "23:59:59" },
+		runs: "runs", health: "200 `pending`", says: "LIFEBOAT_SCHEDULE_TIMER cannot be read", timer: "ends well", fresh: answered, old: answered,
 	},
 	{
 		what: "a setting of the storage is refused by the program", app: setting("AzureWebJobsStorage__credential", "workloadidentity"),
-		runs: "runs", health: "503 `NotConfigured`", says: "AzureWebJobsStorage__credential is \"workloadidentity\"", tick: "fails", fresh: circles, old: circles,
+		runs: "runs", health: "503 `NotConfigured`", says: "AzureWebJobsStorage__credential is \"workloadidentity\"", timer: "fails", fresh: circles, old: circles,
 	},
 	{
 		what: "`plan.yaml` is missing", app: func(c *stack.AppConfig) { c.Settings = map[string]string{"LIFEBOAT_PLAN": "/no/such/plan.yaml"} },
-		runs: "runs", health: "503 `unprotected`", says: "/no/such/plan.yaml", tick: "fails", fresh: putOff, old: kept,
+		runs: "runs", health: "503 `unprotected`", says: "/no/such/plan.yaml", timer: "fails", fresh: putOff, old: kept,
 	},
 	{
 		what: "`plan.yaml` is refused, and no good one was before", app: func(c *stack.AppConfig) { c.Plan = "version: 7\n" },
-		runs: "runs", health: "503 `unprotected`", says: "plan.yaml:1:", tick: "fails", fresh: putOff, old: kept,
+		runs: "runs", health: "503 `unprotected`", says: "plan.yaml:1:", timer: "fails", fresh: putOff, old: kept,
 	},
 	{
 		what: "the program's role on tables is missing", program: of("table"),
-		runs: "runs", health: "500 `InternalError`", says: "answer 403 AuthorizationPermissionMismatch", tick: "fails", fresh: putOff, old: circles,
+		runs: "runs", health: "500 `InternalError`", says: "answer 403 AuthorizationPermissionMismatch", timer: "fails", fresh: putOff, old: circles,
 	},
 	{
 		what: "the tables do not answer", program: of("table"), gone: true,
-		runs: "runs", health: "500 `InternalError`", says: "", tick: "fails", fresh: putOff, old: circles,
+		runs: "runs", health: "500 `InternalError`", says: "", timer: "fails", fresh: putOff, old: circles,
 	},
 	{
 		what: "the program's role on queues is missing", program: of("queue"),
-		runs: "runs", health: "200 `pending`", says: "answer 403 AuthorizationPermissionMismatch", tick: "ends well", fresh: owed, old: owed,
+		runs: "runs", health: "200 `pending`", says: "answer 403 AuthorizationPermissionMismatch", timer: "ends well", fresh: pending, old: pending,
 	},
 	{
 		what: "the host's role on queues is missing", host: of("queue"),
-		runs: "ends, again and again", health: "none", tick: "never comes", fresh: waits, old: waits,
+		runs: "ends, again and again", health: "none", timer: "never comes", fresh: waits, old: waits,
 	},
 	{
 		what: "the role on blobs is missing", host: of("blob"), program: of("blob"), silent: true,
-		runs: "runs", health: "503 `unprotected`", says: "Storage Blob Data Owner", tick: "never comes", fresh: answered, old: answered,
+		runs: "runs", health: "503 `unprotected`", says: "Storage Blob Data Owner", timer: "never comes", fresh: answered, old: answered,
 	},
 }
 
@@ -113,10 +113,10 @@ var brokenStarts = []brokenStart{
 func TestBrokenStarts(t *testing.T) {
 	t.Parallel()
 	var table strings.Builder
-	table.WriteString("| wrong at the start | the host | `/api/health` | a tick of the schedule | a request for a restore | one that has failed for an hour |\n" +
+	table.WriteString("| wrong at the start | the host | `/api/health` | a timer run of the schedule | a request for a restore | one that has failed for an hour |\n" +
 		"|---|---|---|---|---|---|\n")
 	for _, b := range brokenStarts {
-		fmt.Fprintf(&table, "| %s | %s | %s | %s | %s | %s |\n", b.what, b.runs, b.health, b.tick, b.fresh, b.old)
+		fmt.Fprintf(&table, "| %s | %s | %s | %s | %s | %s |\n", b.what, b.runs, b.health, b.timer, b.fresh, b.old)
 		t.Run(b.what, func(t *testing.T) {
 			t.Parallel()
 			b.see(t)
@@ -160,7 +160,7 @@ func (b brokenStart) see(t *testing.T) {
 		identity string
 		refused  func(fakeazure.Exchange) bool
 	}{{a.config.Name, b.program}, {stack.HostIdentity(a.config.Name), b.host}} {
-		intercept(t, world.Sim.ObjectID(side.identity), func(e fakeazure.Exchange) fakeazure.Verdict {
+		intercept(t, world.Sim.ObjectID(side.identity), func(e fakeazure.Exchange) fakeazure.Decision {
 			switch {
 			case side.refused == nil || e.Phase != fakeazure.Before || !side.refused(e):
 				return fakeazure.Pass
@@ -189,7 +189,7 @@ func (b brokenStart) see(t *testing.T) {
 		case err != nil:
 			return err.Error()
 		case len(runs) > 0 && a.rows(ctx, runs[0].Run.ID[:16], "outbox-") > 0:
-			return owed
+			return pending
 		case len(runs) > 0 && a.rows(ctx, "deadletter", "") > 0:
 			return kept
 		case len(runs) > 0:
@@ -224,8 +224,8 @@ func (b brokenStart) see(t *testing.T) {
 	}
 	if b.silent {
 		a.noted(ctx, "schedule", 20*365*24*time.Hour)
-	} else if err := a.Invoke(ctx, "schedule"); (err == nil) != (b.tick == "ends well") {
-		t.Errorf("a tick: %v", err)
+	} else if err := a.Invoke(ctx, "schedule"); (err == nil) != (b.timer == "ends well") {
+		t.Errorf("a timer run: %v", err)
 	}
 	status, h, text := a.health(ctx)
 	word := h.Error.Code

@@ -30,7 +30,7 @@ type storm struct {
 	asked, declined int
 }
 
-func (s *storm) hook(e fakeazure.Exchange) fakeazure.Verdict {
+func (s *storm) hook(e fakeazure.Exchange) fakeazure.Decision {
 	if e.Phase != fakeazure.Before || e.Host != "management.azure.com" {
 		return fakeazure.Pass
 	}
@@ -71,19 +71,19 @@ func TestStorm(t *testing.T) {
 	defer cancel()
 	services := newServices(t, targets)
 	a := newApp(t, stack.AppConfig{
-		Plan: planFor(yearly, "1d", services...), ScheduleTick: "*/1 * * * * *",
+		Plan: planFor(yearly, "1d", services...), ScheduleTimer: "*/1 * * * * *",
 		Settings: map[string]string{"LIFEBOAT_CONCURRENCY": itoa(concurrency)},
 	})
 	s := &storm{lasts: 6 * time.Second, holds: 50, perSecond: 100}
 	intercept(t, a.ObjectID, s.hook)
 
-	// The slot is a moment ahead: the watermark of the plan exists before.
+	// The scheduled time is a moment ahead: the checkpoint of the plan exists before.
 	if _, err := a.settledAt(ctx, services[0], longAgo); err != nil {
 		t.Fatal(err)
 	}
-	slot := time.Now().UTC().Truncate(time.Second).Add(5 * time.Second)
+	scheduledTime := time.Now().UTC().Truncate(time.Second).Add(5 * time.Second)
 	plan := strings.Replace(planFor(yearly, "1d", services...), strconv.Quote(yearly), fmt.Sprintf("%q\n    window: %dm",
-		slot.Format("5 4 15 2 1 *"), int(window.Minutes())), 1)
+		scheduledTime.Format("5 4 15 2 1 *"), int(window.Minutes())), 1)
 	before, _ := spent(a)
 	if err := a.edit(plan); err != nil {
 		t.Fatal(err)
@@ -108,8 +108,8 @@ func TestStorm(t *testing.T) {
 			if run.Ended.After(last) {
 				last = run.Ended
 			}
-			if run.State != backup.Succeeded || len(history) != 1 || !run.Slot.Equal(slot) || run.Ended.After(slot.Add(window)) {
-				t.Errorf("run %s of %d, of the slot %s, ended %s at %s: %+v", run.ID, len(history), run.Slot, run.State, run.Ended,
+			if run.State != backup.Succeeded || len(history) != 1 || !run.ScheduledTime.Equal(scheduledTime) || run.Ended.After(scheduledTime.Add(window)) {
+				t.Errorf("run %s of %d, of the scheduled time %s, ended %s at %s: %+v", run.ID, len(history), run.ScheduledTime, run.State, run.Ended,
 					run.Reason)
 			}
 			if n := len(posts(name)); n != 1 {
@@ -139,7 +139,7 @@ func TestStorm(t *testing.T) {
 	amplified := math.Round(100*float64(s.asked)/float64(s.asked-s.declined)) / 100
 	figures.Report(t, "%d targets due at once, at most %d operations at once, in a storm of 429 and 503 of %s: all ended within %s; %d requests "+
 		"to Resource Manager, %d declined: amplified by %.2f; %.1f storage requests a backup without its polls; %d operations at once",
-		targets, concurrency, s.lasts, last.Sub(slot).Round(time.Second), s.asked, s.declined, amplified,
+		targets, concurrency, s.lasts, last.Sub(scheduledTime).Round(time.Second), s.asked, s.declined, amplified,
 		float64(after-before-3*polls)/float64(targets), most)
 	if amplified > 1.2 {
 		t.Errorf("the storm was amplified by %.2f", amplified)

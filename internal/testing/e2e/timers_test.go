@@ -13,31 +13,31 @@ import (
 	"lifeboat/internal/testing/stack"
 )
 
-// noted makes the note of a timer's ticks look as old as the age.
+// noted makes the note of a timer's timer runs look as old as the age.
 func (a *app) noted(ctx context.Context, timer string, age time.Duration) {
 	a.t.Helper()
 	body, err := json.Marshal(map[string]time.Time{"At": time.Now().UTC().Add(-age).Truncate(time.Second)})
 	if err != nil {
 		a.t.Fatal(err)
 	}
-	key := backup.Key{Partition: "schedule", Row: "last-tick-" + timer}
+	key := backup.Key{Partition: "schedule", Row: "last-run-" + timer}
 	if _, err := a.catalog.Apply(ctx, backup.Write{Op: backup.Put, Key: key, Body: body}); err != nil {
 		a.t.Fatal(err)
 	}
 }
 
 // TestWithoutABlobRoleHealthTurns: the app loses its roles on blobs. Nothing fails and nothing is logged, but no timer fires
-// any more. After three missing ticks, health is a 503 that names the role, whatever the state of the targets. It is over with
-// the first tick of each timer.
+// any more. After three missing timer runs, health is a 503 that names the role, whatever the state of the targets. It is over
+// with the first timer run of each timer.
 func TestWithoutABlobRoleHealthTurns(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	// The timer fires half a day from now: no tick comes by itself, and three are over after four days.
+	// The timer fires half a day from now: no timer run comes by itself, and three are over after four days.
 	daily := fmt.Sprintf("0 0 %d * * *", time.Now().UTC().Add(12*time.Hour).Hour())
-	a := newApp(t, stack.AppConfig{Plan: planFor(yearly, "1d", newServices(t, 1)...), ScheduleTick: daily, CleanupTick: daily})
+	a := newApp(t, stack.AppConfig{Plan: planFor(yearly, "1d", newServices(t, 1)...), ScheduleTimer: daily, CleanupTimer: daily})
 	timers := []string{"schedule", "cleanup"}
-	tick := func() {
+	timer := func() {
 		t.Helper()
 		for _, timer := range timers {
 			if err := a.Invoke(ctx, timer); err != nil {
@@ -45,9 +45,9 @@ func TestWithoutABlobRoleHealthTurns(t *testing.T) {
 			}
 		}
 	}
-	tick()
+	timer()
 	if status, h, text := a.health(ctx); status != 200 || len(h.Timers) != 2 {
-		t.Fatalf("both tick: %d %s", status, text)
+		t.Fatalf("both timer run: %d %s", status, text)
 	}
 	for _, identity := range []string{a.config.Name, stack.HostIdentity(a.config.Name)} {
 		id := world.Sim.ObjectID(identity)
@@ -75,8 +75,8 @@ func TestWithoutABlobRoleHealthTurns(t *testing.T) {
 		t.Errorf("as a command: %d %s\n%s", code, errs, out)
 	}
 	world.Grant(a.config.Name, a.config.Account)
-	tick()
+	timer()
 	if status, _, text := a.health(ctx); status != 200 {
-		t.Errorf("they tick again: %d %s", status, text)
+		t.Errorf("they timer run again: %d %s", status, text)
 	}
 }

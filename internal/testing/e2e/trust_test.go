@@ -24,7 +24,7 @@ func TestAChangedRowLeadsNowhere(t *testing.T) {
 	defer cancel()
 	const attacker = "attacker.example"
 	service := newServices(t, 1)[0]
-	tune(t, service, func(k *fakeazure.Knobs) { k.Shortest, k.Longest = 20*time.Hour, 20*time.Hour })
+	tune(t, service, func(k *fakeazure.Options) { k.Shortest, k.Longest = 20*time.Hour, 20*time.Hour })
 
 	var mu sync.Mutex
 	first := ""
@@ -38,7 +38,7 @@ func TestAChangedRowLeadsNowhere(t *testing.T) {
 		}
 	}})
 	ids := map[string]bool{}
-	intercept(t, world.Sim.ObjectID(a.config.Name), func(e fakeazure.Exchange) fakeazure.Verdict {
+	intercept(t, world.Sim.ObjectID(a.config.Name), func(e fakeazure.Exchange) fakeazure.Decision {
 		if e.Phase != fakeazure.Before || !strings.Contains(e.Header.Get("User-Agent"), "azsdk-go-") { // a request of the host itself
 			return fakeazure.Pass
 		}

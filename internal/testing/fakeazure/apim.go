@@ -66,7 +66,7 @@ type apiManagement struct {
 	mu         sync.Mutex
 	closed     bool
 	random     *rand.Rand
-	knobs      Knobs // for services added from now on
+	options    Options // for services added from now on
 	services   map[string]*service
 	operations []*operation
 	starts     []BackupRequest
@@ -77,9 +77,9 @@ type apiManagement struct {
 // service is a running Service. Its fields are guarded by apiManagement.mu.
 type service struct {
 	Service
-	id     resourceID
-	knobs  Knobs
-	faults faults
+	id      resourceID
+	options Options
+	faults  faults
 
 	configuration configuration
 	// settled is the time at which the service has finished its work after a restore.
@@ -90,13 +90,13 @@ func newAPIManagement(life context.Context, c Config, s *Sim) *apiManagement {
 	return &apiManagement{
 		storage: s.storage, directory: s.directory, roles: s.roles, pace: s.pace, seed: c.Seed, life: life,
 		random:   rand.New(rand.NewPCG(c.Seed, 0)),
-		knobs:    c.Knobs,
+		options:  c.Options,
 		services: make(map[string]*service),
 		clock:    func() time.Time { return time.Now().Add(time.Duration(s.proxy.skew.Load())) },
 	}
 }
 
-// AddService adds an API Management service, or replaces it with default knobs, no faults and no configuration.
+// AddService adds an API Management service, or replaces it with default options, no faults and no configuration.
 func (s *Sim) AddService(add Service) error {
 	id, err := parseResourceID(add.ResourceID)
 	if err != nil {
@@ -118,7 +118,7 @@ func (s *Sim) AddService(add Service) error {
 	}
 	m := s.management
 	m.mu.Lock()
-	m.services[id.key()] = &service{Service: add, id: id, knobs: m.knobs, configuration: make(configuration)}
+	m.services[id.key()] = &service{Service: add, id: id, options: m.options, configuration: make(configuration)}
 	m.mu.Unlock()
 	m.added(id)
 	return nil
@@ -240,10 +240,10 @@ func (m *apiManagement) identityOf(svc *service) any {
 
 // provisioningState is called under the lock.
 func (m *apiManagement) provisioningState(svc *service) string {
-	if svc.knobs.ProvisioningState != "" {
-		return svc.knobs.ProvisioningState
+	if svc.options.ProvisioningState != "" {
+		return svc.options.ProvisioningState
 	}
-	if svc.knobs.Trace == TraceVisible && m.busy(svc) || time.Now().Before(svc.settled) {
+	if svc.options.Trace == TraceVisible && m.busy(svc) || time.Now().Before(svc.settled) {
 		return "Updating"
 	}
 	return "Succeeded"

@@ -9,8 +9,8 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
 )
 
-// inspectRestore checks the storage and, depending on the knob, the backup, before the restore starts.
-func (t *backupTarget) inspectRestore(ctx context.Context, k Knobs) *http.Response {
+// inspectRestore checks the storage and, depending on the option, the backup, before the restore starts.
+func (t *backupTarget) inspectRestore(ctx context.Context, k Options) *http.Response {
 	if err := errors.Join(t.admitted(k), t.permitted(readBlobs)); err != nil && k.Denied == DeniedAtStart {
 		return t.refuse(err.Error())
 	}
@@ -25,7 +25,7 @@ func (t *backupTarget) inspectRestore(ctx context.Context, k Knobs) *http.Respon
 
 // restorable reads the backup, and returns an error if it cannot be restored into the service. The texts about another tier
 // (recorded, azure-powershell 25072) and about the age (documented) are Azure's; the others are invented.
-func (t *backupTarget) restorable(ctx context.Context, k Knobs) (serviceBackup, error) {
+func (t *backupTarget) restorable(ctx context.Context, k Options) (serviceBackup, error) {
 	if err := errors.Join(t.admitted(k), t.permitted(readBlobs)); err != nil {
 		return serviceBackup{}, err
 	}

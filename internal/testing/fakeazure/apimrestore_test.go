@@ -20,7 +20,7 @@ func startWithConfiguration(t *testing.T, change ...func(*fakeazure.Config)) *fa
 	t.Helper()
 	s := startWithStorage(t, change...)
 	s.Assign(s.ObjectID("owner"), group, fakeazure.APIManagementServiceContributor)
-	must(t, s.Tune("", func(k *fakeazure.Knobs) { k.Shortest = 1 }))
+	must(t, s.Tune("", func(k *fakeazure.Options) { k.Shortest = 1 }))
 	return s
 }
 
@@ -115,7 +115,7 @@ func TestConfiguration(t *testing.T) {
 		_, err = deleted.PollUntilDone(t.Context(), nil)
 		must(t, err)
 	}
-	must(t, s.Tune(contoso, func(k *fakeazure.Knobs) { k.ProvisioningState = "Updating" }))
+	must(t, s.Tune(contoso, func(k *fakeazure.Options) { k.ProvisioningState = "Updating" }))
 	if r := send(t, s, "PUT", armURL(orders), "owner", good); r.StatusCode != 409 {
 		t.Errorf("a change of a busy service: %d", r.StatusCode)
 	}
@@ -178,7 +178,7 @@ func TestRestore(t *testing.T) {
 func TestRestoreByAnotherSim(t *testing.T) {
 	t.Parallel()
 	s := startWithConfiguration(t)
-	must(t, s.Tune("", func(k *fakeazure.Knobs) { k.BlobBytes = 1 })) // too small for the configuration
+	must(t, s.Tune("", func(k *fakeazure.Options) { k.BlobBytes = 1 })) // too small for the configuration
 	container := createContainer(t, s)
 	configure(t, s, contoso, "orders", strings.Repeat("long", 1024))
 	before := configured(t, s, contoso)
@@ -197,7 +197,7 @@ func refused(t *testing.T, s *fakeazure.Sim, container, name, says string) {
 	t.Helper()
 	before := configured(t, s, contoso)
 	for _, when := range []fakeazure.Unrestorable{fakeazure.UnrestorableAtEnd, fakeazure.UnrestorableAtStart} {
-		must(t, s.Tune(contoso, func(k *fakeazure.Knobs) { k.Unrestorable = when }))
+		must(t, s.Tune(contoso, func(k *fakeazure.Options) { k.Unrestorable = when }))
 		r := restored(t, s, contoso, container, name)
 		if when == fakeazure.UnrestorableAtEnd {
 			r = finish(t, s, r)
@@ -243,15 +243,15 @@ func TestRestoreRefuses(t *testing.T) {
 		}
 	})
 	t.Run("expired", func(t *testing.T) {
-		must(t, s.Tune(contoso, func(k *fakeazure.Knobs) { k.RestorableFor = 1 }))
+		must(t, s.Tune(contoso, func(k *fakeazure.Options) { k.RestorableFor = 1 }))
 		refused(t, s, container, "name", `"Cannot restore: backup expired"`)
-		must(t, s.Tune(contoso, func(k *fakeazure.Knobs) { k.RestorableFor = 0 }))
+		must(t, s.Tune(contoso, func(k *fakeazure.Options) { k.RestorableFor = 0 }))
 	})
 	t.Run("storage denied", func(t *testing.T) {
 		s.Unassign(s.ObjectID(contoso), accountID)
 		defer s.Assign(s.ObjectID(contoso), accountID, fakeazure.StorageBlobDataReader)
 		late := finish(t, s, restored(t, s, contoso, container, "nothing"))
-		must(t, s.Tune(contoso, func(k *fakeazure.Knobs) { k.Denied = fakeazure.DeniedAtStart }))
+		must(t, s.Tune(contoso, func(k *fakeazure.Options) { k.Denied = fakeazure.DeniedAtStart }))
 		early := restored(t, s, contoso, container, "nothing")
 		for r, code := range map[*reply]string{&late: "RestoreFailed", &early: "InvalidParameters"} {
 			if r.StatusCode != 400 || r.code() != code || !strings.Contains(string(r.body), "the storage account denies access") {
@@ -288,7 +288,7 @@ func TestRestoreRefuses(t *testing.T) {
 		}
 	})
 	// The refused restores left the backup intact.
-	must(t, s.Tune(contoso, func(k *fakeazure.Knobs) { k.Unrestorable = fakeazure.UnrestorableAtEnd }))
+	must(t, s.Tune(contoso, func(k *fakeazure.Options) { k.Unrestorable = fakeazure.UnrestorableAtEnd }))
 	if last := finish(t, s, restored(t, s, contoso, container, "name")); last.StatusCode != 200 {
 		t.Errorf("got %d %s", last.StatusCode, last.body)
 	}
@@ -328,7 +328,7 @@ func TestBackupExpiresByTheClock(t *testing.T) {
 	s := startWithConfiguration(t, func(c *fakeazure.Config) { c.TimeScale = 0 })
 	container := createContainer(t, s)
 	finish(t, s, post(t, s, container, "name"))
-	s.SkewDate(30*24*time.Hour - patience)
+	s.SkewDate(30*24*time.Hour - timeout)
 	if last := finish(t, s, restored(t, s, contoso, container, "name")); last.StatusCode != 200 {
 		t.Errorf("before: %d %s", last.StatusCode, last.body)
 	}
@@ -355,7 +355,7 @@ func TestRestoreTrace(t *testing.T) {
 		must(t, json.Unmarshal(send(t, s, "GET", armURL(contoso), "app", "").body, &service))
 		return service.Properties.ProvisioningState
 	}
-	must(t, s.Tune(contoso, func(k *fakeazure.Knobs) { k.Shortest = 0 })) // half a second
+	must(t, s.Tune(contoso, func(k *fakeazure.Options) { k.Shortest = 0 })) // half a second
 	t.Run("hidden", func(t *testing.T) {
 		first := restored(t, s, contoso, container, "name")
 		configure(t, s, contoso, "lost", "lost")
@@ -370,7 +370,7 @@ func TestRestoreTrace(t *testing.T) {
 		}
 	})
 	t.Run("visible", func(t *testing.T) {
-		must(t, s.Tune(contoso, func(k *fakeazure.Knobs) { k.Trace = fakeazure.TraceVisible }))
+		must(t, s.Tune(contoso, func(k *fakeazure.Options) { k.Trace = fakeazure.TraceVisible }))
 		first := restored(t, s, contoso, container, "name")
 		during := state()
 		for what, r := range map[string]reply{
@@ -389,7 +389,7 @@ func TestRestoreTrace(t *testing.T) {
 		}
 	})
 	t.Run("settling", func(t *testing.T) {
-		must(t, s.Tune(contoso, func(k *fakeazure.Knobs) { k.Settles = 8 * time.Minute }))
+		must(t, s.Tune(contoso, func(k *fakeazure.Options) { k.Settles = 8 * time.Minute }))
 		last := finish(t, s, restored(t, s, contoso, container, "name"))
 		if last.StatusCode != 200 || !strings.Contains(string(last.body), `"provisioningState":"Updating"`) {
 			t.Errorf("the end: %d %s", last.StatusCode, last.body)
@@ -401,7 +401,7 @@ func TestRestoreTrace(t *testing.T) {
 func TestRestoreThroughTheOfficialClient(t *testing.T) {
 	t.Parallel()
 	s := startWithConfiguration(t)
-	must(t, s.Tune("", func(k *fakeazure.Knobs) { k.Shortest = 0 }))
+	must(t, s.Tune("", func(k *fakeazure.Options) { k.Shortest = 0 }))
 	container := createContainer(t, s)
 	configure(t, s, contoso, "orders", "one")
 	before := configured(t, s, contoso)

@@ -42,8 +42,8 @@ type armType struct {
 	route func(method string, tail []string) (armRoute, bool)
 }
 
-// frontDoor is Azure Resource Manager: it checks the callers' permissions on each resource and leaves the rest to the type.
-type frontDoor struct {
+// frontEnd is Azure Resource Manager: it checks the callers' permissions on each resource and leaves the rest to the type.
+type frontEnd struct {
 	directory *directory
 	roles     *roles
 	types     map[string]armType // lower-case provider/type
@@ -55,34 +55,34 @@ type frontDoor struct {
 	groups map[string]bool
 }
 
-func newFrontDoor(d *directory, r *roles) *frontDoor {
-	return &frontDoor{
+func newFrontEnd(d *directory, r *roles) *frontEnd {
+	return &frontEnd{
 		directory: d, roles: r, types: make(map[string]armType), groups: make(map[string]bool),
 		operations: make(map[string]func(*http.Request, regionalOperation) (*http.Response, error)),
 	}
 }
 
 // provide adds a resource type. It may only be called before the first request.
-func (f *frontDoor) provide(provider, kind string, t armType) {
+func (f *frontEnd) provide(provider, kind string, t armType) {
 	f.types[strings.ToLower(provider+"/"+kind)] = t
 }
 
 // exists makes a resource's subscription and group known.
-func (f *frontDoor) exists(id resourceID) {
+func (f *frontEnd) exists(id resourceID) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.groups[strings.ToLower(id.subscription)] = true
 	f.groups[strings.ToLower(id.subscription+"/"+id.group)] = true
 }
 
-func (f *frontDoor) has(scope string) bool {
+func (f *frontEnd) has(scope string) bool {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
 	return f.groups[strings.ToLower(scope)]
 }
 
 // answer handles the requests to management.azure.com. Every answer carries Resource Manager's tracing headers.
-func (f *frontDoor) answer(r *http.Request) (*http.Response, error) {
+func (f *frontEnd) answer(r *http.Request) (*http.Response, error) {
 	resp, err := f.dispatch(r)
 	if resp != nil {
 		id := uuid.NewString()
@@ -103,7 +103,7 @@ func (f *frontDoor) answer(r *http.Request) (*http.Response, error) {
 }
 
 // dispatch checks a request in Resource Manager's order: caller, type, version, permission, existence.
-func (f *frontDoor) dispatch(r *http.Request) (*http.Response, error) {
+func (f *frontEnd) dispatch(r *http.Request) (*http.Response, error) {
 	caller, refusal := f.authenticate(r)
 	if refusal != nil {
 		return refusal, nil
@@ -154,7 +154,7 @@ func (f *frontDoor) dispatch(r *http.Request) (*http.Response, error) {
 }
 
 // find returns the resource type and its route for this request.
-func (f *frontDoor) find(method string, id resourceID, tail []string, version string) (
+func (f *frontEnd) find(method string, id resourceID, tail []string, version string) (
 	armType, armRoute, *http.Response,
 ) {
 	t, ok := f.types[strings.ToLower(id.provider+"/"+id.kind)]
@@ -176,7 +176,7 @@ func (f *frontDoor) find(method string, id resourceID, tail []string, version st
 }
 
 // authenticate returns the caller of a request, or the 401 for it.
-func (f *frontDoor) authenticate(r *http.Request) (claims, *http.Response) {
+func (f *frontEnd) authenticate(r *http.Request) (claims, *http.Response) {
 	token, ok := bearer(r)
 	if !ok {
 		return claims{}, f.challenge("AuthenticationFailed",
@@ -200,7 +200,7 @@ func (f *frontDoor) authenticate(r *http.Request) (claims, *http.Response) {
 	return c, nil
 }
 
-func (f *frontDoor) challenge(code, message string) *http.Response {
+func (f *frontEnd) challenge(code, message string) *http.Response {
 	resp := armError(http.StatusUnauthorized, code, message)
 	resp.Header.Set("Www-Authenticate", fmt.Sprintf(
 		`Bearer authorization_uri="https://login.microsoftonline.com/%s", error="invalid_token", error_description="%s"`,

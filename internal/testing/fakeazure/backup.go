@@ -120,13 +120,13 @@ func (m *apiManagement) begin(c armCall, svc *service, kind OperationKind, p bac
 		return nil, refusal
 	}
 	m.mu.Lock()
-	knobs := svc.knobs
+	options := svc.options
 	m.mu.Unlock()
 	inspect := target.inspect
 	if kind == ServiceRestore {
 		inspect = target.inspectRestore
 	}
-	if refusal := inspect(c.request.Context(), knobs); refusal != nil {
+	if refusal := inspect(c.request.Context(), options); refusal != nil {
 		return nil, refusal
 	}
 	return m.start(svc, kind, target, c.apiVersion)
@@ -144,7 +144,7 @@ func (m *apiManagement) conflict(svc *service) *http.Response {
 	if m.provisioningState(svc) == "Succeeded" {
 		return nil
 	}
-	code := svc.knobs.ConflictCode
+	code := svc.options.ConflictCode
 	if code == "" {
 		code = defaultConflictCode
 	}
@@ -179,9 +179,9 @@ func (m *apiManagement) open(svc *service, p backupParameters) (*backupTarget, *
 		return nil, target.refuse("The remote name could not be resolved: '" + p.StorageAccount + ".blob.core.windows.net'")
 	}
 	m.mu.Lock()
-	knobs := svc.knobs
+	options := svc.options
 	m.mu.Unlock()
-	if why := account.corsRefusal(knobs); why != "" {
+	if why := account.corsRefusal(options); why != "" {
 		m.wait(m.pace.scale(lateRefusal))
 		return nil, serviceError(http.StatusBadRequest, "InvalidParameters", "Invalid parameter: "+why+parameter)
 	}
@@ -190,7 +190,7 @@ func (m *apiManagement) open(svc *service, p backupParameters) (*backupTarget, *
 }
 
 // inspect checks the container and the blob before the operation starts.
-func (t *backupTarget) inspect(ctx context.Context, k Knobs) *http.Response {
+func (t *backupTarget) inspect(ctx context.Context, k Options) *http.Response {
 	err := t.reach(ctx, k)
 	switch {
 	case errors.Is(err, errAccessDenied) && k.Denied == DeniedAtEnd:

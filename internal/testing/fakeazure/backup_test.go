@@ -125,7 +125,7 @@ func TestBackupOnTheWire(t *testing.T) {
 	t.Parallel()
 	s := startWithStorage(t)
 	container := createContainer(t, s)
-	must(t, s.Tune(contoso, func(k *fakeazure.Knobs) { k.StartHeaders = fakeazure.LocationAlone }))
+	must(t, s.Tune(contoso, func(k *fakeazure.Options) { k.StartHeaders = fakeazure.LocationAlone }))
 	accepted := post(t, s, container, "wire")
 	running := send(t, s, "GET", accepted.Header.Get("Location"), "app", "")
 	for name, c := range map[string]struct {
@@ -254,7 +254,7 @@ func TestBusyServiceByVersion(t *testing.T) {
 		{"Deleting", "2021-08-01", "Succeeded", "Deleting"},
 		{"Failed", "2021-08-01", "Failed", ""},
 	} {
-		must(t, s.Tune(contoso, func(k *fakeazure.Knobs) { k.ProvisioningState = c.state }))
+		must(t, s.Tune(contoso, func(k *fakeazure.Options) { k.ProvisioningState = c.state }))
 		r := send(t, s, "GET", strings.Replace(armURL(contoso), "2024-05-01", c.version, 1), "app", "")
 		var shown struct{ Properties map[string]any }
 		must(t, json.Unmarshal(r.body, &shown))
@@ -403,7 +403,7 @@ func TestBackupWithKeyOrUserAssignedIdentity(t *testing.T) {
 			t.Errorf("%s: got %d %s", name, last.StatusCode, last.body)
 		}
 	}
-	must(t, s.Tune(contoso, func(k *fakeazure.Knobs) { k.Denied = fakeazure.DeniedAtStart }))
+	must(t, s.Tune(contoso, func(k *fakeazure.Options) { k.Denied = fakeazure.DeniedAtStart }))
 	if r := start("name", `,"accessKey":"`+wrong+`"`); r.StatusCode != 400 {
 		t.Errorf("wrong key at start: got %d", r.StatusCode)
 	}
@@ -418,7 +418,7 @@ func TestStorageDenied(t *testing.T) {
 	if last.StatusCode != 400 || last.code() != "BackupFailed" || s.Operations()[0].State != fakeazure.Failed {
 		t.Errorf("at the end: got %d %s", last.StatusCode, last.body)
 	}
-	must(t, s.Tune(contoso, func(k *fakeazure.Knobs) { k.Denied = fakeazure.DeniedAtStart }))
+	must(t, s.Tune(contoso, func(k *fakeazure.Options) { k.Denied = fakeazure.DeniedAtStart }))
 	if r := post(t, s, container, "early"); r.StatusCode != 400 || r.code() != "InvalidParameters" {
 		t.Errorf("at the start: got %d %s", r.StatusCode, r.body)
 	}
@@ -427,7 +427,7 @@ func TestStorageDenied(t *testing.T) {
 func TestMissingContainerCreated(t *testing.T) {
 	t.Parallel()
 	s := startWithStorage(t)
-	must(t, s.Tune("", func(k *fakeazure.Knobs) { k.MissingContainer = fakeazure.CreateMissingContainer }))
+	must(t, s.Tune("", func(k *fakeazure.Options) { k.MissingContainer = fakeazure.CreateMissingContainer }))
 	container := unique("created")
 	if last := finish(t, s, post(t, s, container, "name")); last.StatusCode != 200 {
 		t.Fatalf("got %d %s", last.StatusCode, last.body)
@@ -446,7 +446,7 @@ func download(t *testing.T, s *fakeazure.Sim, container, name string) []byte {
 func TestExistingBlob(t *testing.T) {
 	t.Parallel()
 	s := startWithStorage(t)
-	must(t, s.Tune("", func(k *fakeazure.Knobs) { k.BlobBytes = 1000 }))
+	must(t, s.Tune("", func(k *fakeazure.Options) { k.BlobBytes = 1000 }))
 	container := createContainer(t, s)
 	finish(t, s, post(t, s, container, "name"))
 	first := download(t, s, container, "name")
@@ -456,7 +456,7 @@ func TestExistingBlob(t *testing.T) {
 		t.Errorf("%d bytes, overwritten by others: %v", len(first), string(first) != string(second))
 	}
 
-	must(t, s.Tune("", func(k *fakeazure.Knobs) { k.ExistingBlob = fakeazure.RefuseExistingBlob }))
+	must(t, s.Tune("", func(k *fakeazure.Options) { k.ExistingBlob = fakeazure.RefuseExistingBlob }))
 	if r := post(t, s, container, "name"); r.StatusCode != 400 || r.code() != "InvalidParameters" {
 		t.Errorf("refused at start: got %d %s", r.StatusCode, r.body)
 	}
@@ -494,7 +494,7 @@ func TestTrace(t *testing.T) {
 	})
 	t.Run("visible", func(t *testing.T) {
 		s := startWithStorage(t)
-		must(t, s.Tune(contoso, func(k *fakeazure.Knobs) { k.Trace = fakeazure.TraceVisible }))
+		must(t, s.Tune(contoso, func(k *fakeazure.Options) { k.Trace = fakeazure.TraceVisible }))
 		container := createContainer(t, s)
 		first := post(t, s, container, "one")
 		during := state(t, s)
@@ -509,7 +509,7 @@ func TestTrace(t *testing.T) {
 	})
 	t.Run("other work", func(t *testing.T) {
 		s := startWithStorage(t)
-		must(t, s.Tune(contoso, func(k *fakeazure.Knobs) { k.ProvisioningState, k.ConflictCode = "Activating", "Locked" }))
+		must(t, s.Tune(contoso, func(k *fakeazure.Options) { k.ProvisioningState, k.ConflictCode = "Activating", "Locked" }))
 		if r := post(t, s, createContainer(t, s), "one"); r.StatusCode != 409 || r.code() != "Locked" {
 			t.Errorf("got %d %s", r.StatusCode, r.body)
 		}
@@ -519,7 +519,7 @@ func TestTrace(t *testing.T) {
 func TestParallelStartsOfVisibleBackup(t *testing.T) {
 	t.Parallel()
 	s := startWithStorage(t)
-	must(t, s.Tune(contoso, func(k *fakeazure.Knobs) { k.Trace = fakeazure.TraceVisible }))
+	must(t, s.Tune(contoso, func(k *fakeazure.Options) { k.Trace = fakeazure.TraceVisible }))
 	container := createContainer(t, s)
 	statuses := make(chan int)
 	const n = 8
@@ -545,10 +545,10 @@ func TestParallelStartsOfVisibleBackup(t *testing.T) {
 
 func TestDurationKnobs(t *testing.T) {
 	t.Parallel()
-	s := startWithStorage(t, func(c *fakeazure.Config) { c.Knobs.Shortest = 50 * time.Second })
+	s := startWithStorage(t, func(c *fakeazure.Config) { c.Options.Shortest = 50 * time.Second })
 	container := createContainer(t, s)
 	finish(t, s, post(t, s, container, "fixed"))
-	must(t, s.Tune("", func(k *fakeazure.Knobs) { k.Longest = 100 * time.Second }))
+	must(t, s.Tune("", func(k *fakeazure.Options) { k.Longest = 100 * time.Second }))
 	finish(t, s, post(t, s, container, "drawn"))
 	for _, o := range s.Operations() {
 		if took := o.Ended.Sub(o.Started); took < 50*time.Millisecond {

@@ -78,7 +78,7 @@ func (t *backupTarget) permitted(action string) error {
 }
 
 // reach makes sure that the container exists and the blob may be written.
-func (t *backupTarget) reach(ctx context.Context, k Knobs) error {
+func (t *backupTarget) reach(ctx context.Context, k Options) error {
 	if err := t.admitted(k); err != nil {
 		return err
 	}
@@ -115,7 +115,7 @@ func (t *backupTarget) reach(ctx context.Context, k Knobs) error {
 }
 
 // write stores the content in blocks. They take effect only when all are there.
-func (t *backupTarget) write(ctx context.Context, k Knobs, content io.Reader, size int64) error {
+func (t *backupTarget) write(ctx context.Context, k Options, content io.Reader, size int64) error {
 	if err := t.reach(ctx, k); err != nil {
 		return err
 	}

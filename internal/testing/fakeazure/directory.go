@@ -56,7 +56,7 @@ type claims struct {
 	ObjectID  string `json:"oid"`
 	TenantID  string `json:"tid"`
 	Version   string `json:"ver"`
-	// Mark replaces the missing signature of the token: a code over the other claims that only this tenant computes. Entra ID
+	// Nonce replaces the missing signature of the token: a code over the other claims that only this tenant computes. Entra ID
 	// puts an opaque identifier here.
 	Mark string `json:"uti"`
 }

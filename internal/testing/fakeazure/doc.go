@@ -20,8 +20,8 @@
 //
 // # Unverified behaviour
 //
-// Nothing public shows how Azure behaves in these cases, so they are knobs. Their zero value is the reading that is worse for
-// the client. API Management has these knobs (see [Knobs]):
+// Nothing public shows how Azure behaves in these cases, so they are options. Their zero value is the reading that is worse for
+// the client. API Management has these options (see [Options]):
 //
 //   - the headers of a start of api-version 2024-05-01: Azure-AsyncOperation and Location, or Location alone (StartHeaders);
 //   - the traces of a running backup or restore: nothing at all, or provisioningState Updating and 409 (Trace);
@@ -35,7 +35,7 @@
 //   - a firewall that admits trusted Azure services: admits a backup no longer, or still (TrustedServices);
 //   - the list of workspaces in tiers without: refused, or empty (WorkspaceList).
 //
-// Managed HSM has these knobs (see [HSMKnobs]). Their zero value is the documented or recorded behaviour if there is any:
+// Managed HSM has these options (see [HSMOptions]). Their zero value is the documented or recorded behaviour if there is any:
 //
 //   - a SAS that cannot be read: reported by the operation's status, at its start, or at each poll (MalformedSAS, recorded 2021
 //     to 2026);
@@ -47,8 +47,8 @@
 //     (RestoringPolls);
 //   - a single key's restore if there is a key of the name: succeeds with nothing done, or fails (KeyInTheWay).
 //
-// Ledgers have these knobs (see [LedgerKnobs]). Nothing was ever recorded in public about their backups and restores. For GET,
-// PUT and DELETE the zero value is the behaviour recorded from 2021 to 2025:
+// Ledgers have these options (see [LedgerOptions]). Nothing was ever recorded in public about their backups and restores. For
+// GET, PUT and DELETE the zero value is the behaviour recorded from 2021 to 2025:
 //
 //   - GET of the resource: without provisioningState, or with it, Updating while a backup runs (Provisioning);
 //   - a backup in parallel to another one: accepted with its own share, or 409 (SecondStart);

@@ -47,8 +47,8 @@ type Exchange struct {
 	Answer []byte
 }
 
-// Verdict is a hook's decision about an exchange.
-type Verdict struct {
+// Decision is a hook's decision about an exchange.
+type Decision struct {
 	drop   bool
 	status int
 	header http.Header
@@ -57,19 +57,19 @@ type Verdict struct {
 
 var (
 	// Pass lets the exchange go on.
-	Pass = Verdict{}
+	Pass = Decision{}
 	// Drop cuts the client's connection. Before: the request had no effect. After: it had its effect and the answer is lost.
 	// (Go's HTTP client silently repeats a GET that dies on a connection it had used before.)
-	Drop = Verdict{drop: true}
+	Drop = Decision{drop: true}
 )
 
 // Answer sends this answer instead. Before: the request had no effect, and there is no After. After: it had its effect, but an
 // intermediary answered otherwise, as a gateway that timed out.
-func Answer(status int, header http.Header, body []byte) Verdict {
-	return Verdict{status: status, header: header, body: body}
+func Answer(status int, header http.Header, body []byte) Decision {
+	return Decision{status: status, header: header, body: body}
 }
 
-func (v Verdict) response() *http.Response {
+func (v Decision) response() *http.Response {
 	header := v.header.Clone()
 	if header == nil {
 		header = make(http.Header)
@@ -109,7 +109,7 @@ type Call struct {
 
 // Intercept calls the hook for every request through the proxy, twice: Before and After. The hook runs synchronously on the
 // request's own goroutine, so it may block and may be called concurrently. A new hook replaces the old one; nil removes it.
-func (s *Sim) Intercept(hook func(Exchange) Verdict) {
+func (s *Sim) Intercept(hook func(Exchange) Decision) {
 	l := s.proxy.log
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -128,7 +128,7 @@ func (s *Sim) Calls() []Call {
 type exchangeLog struct {
 	mu    sync.Mutex
 	last  int64
-	hook  func(Exchange) Verdict
+	hook  func(Exchange) Decision
 	calls []Call
 }
 
@@ -139,7 +139,7 @@ func (l *exchangeLog) next() int64 {
 	return l.last
 }
 
-func (l *exchangeLog) judge(x Exchange) Verdict {
+func (l *exchangeLog) decide(x Exchange) Decision {
 	l.mu.Lock()
 	hook := l.hook
 	l.mu.Unlock()

@@ -145,7 +145,7 @@ func TestInjectRefuses(t *testing.T) {
 	if err := s.Inject(contoso+"2", fakeazure.Fault{Kind: fakeazure.NoBlob}); err == nil {
 		t.Error("unknown service: accepted")
 	}
-	if err := s.Tune(contoso+"2", func(*fakeazure.Knobs) {}); err == nil {
+	if err := s.Tune(contoso+"2", func(*fakeazure.Options) {}); err == nil {
 		t.Error("tune of unknown service: accepted")
 	}
 }

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// signaturePatience is the greatest distance of a signed request's date from now.
-const signaturePatience = 15 * time.Minute
+// signatureTimeout is the greatest distance of a signed request's date from now.
+const signatureTimeout = 15 * time.Minute
 
 const fileServices = "Microsoft.Storage/storageAccounts/fileServices"
 
@@ -46,7 +46,7 @@ func (c *fileCall) checkSharedKey(credential string) *http.Response {
 	if err != nil {
 		return c.unauthentic("The Date header in the request is incorrect.")
 	}
-	if off := time.Since(at); off > signaturePatience || off < -signaturePatience {
+	if off := time.Since(at); off > signatureTimeout || off < -signatureTimeout {
 		return c.unauthentic("Request date header too old: '" + date + "'")
 	}
 	if c.version == "" {

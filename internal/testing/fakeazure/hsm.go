@@ -49,7 +49,7 @@ type managedHSMs struct {
 	mu         sync.Mutex
 	closed     bool
 	random     *rand.ChaCha8
-	knobs      HSMKnobs        // for HSMs added from now on
+	options    HSMOptions      // for HSMs added from now on
 	hsms       map[string]*hsm // by lower-case name: it is a host name, and so unique in the world
 	operations []*hsmOperation
 	requests   []HSMRequest
@@ -58,10 +58,10 @@ type managedHSMs struct {
 // hsm is a running HSM. Its fields are guarded by managedHSMs.mu.
 type hsm struct {
 	HSM
-	id     resourceID
-	knobs  HSMKnobs
-	faults faults
-	vault  vault
+	id      resourceID
+	options HSMOptions
+	faults  faults
+	vault   vault
 	// busy is the backup or restore in progress, nil for none.
 	busy *hsmOperation
 	// lastStart keeps the stamps of folders apart; lastBackup is the time of the last successful full backup.
@@ -94,7 +94,7 @@ func (m *managedHSMs) close() {
 	m.running.Wait()
 }
 
-// AddHSM adds a Managed HSM, or replaces it with default knobs, no faults, no role assignments and the keys named.
+// AddHSM adds a Managed HSM, or replaces it with default options, no faults, no role assignments and the keys named.
 func (s *Sim) AddHSM(add HSM) error {
 	id, err := parseResourceID(add.ResourceID)
 	if err != nil {
@@ -114,7 +114,7 @@ func (s *Sim) AddHSM(add HSM) error {
 	}
 	m := s.hsms
 	m.mu.Lock()
-	h := &hsm{HSM: add, id: id, knobs: m.knobs, vault: vault{Keys: make(map[string]*hsmKey)}}
+	h := &hsm{HSM: add, id: id, options: m.options, vault: vault{Keys: make(map[string]*hsmKey)}}
 	for _, name := range add.Keys {
 		h.vault.Keys[name] = &hsmKey{Versions: []keyVersion{m.newVersion(keyParameters{Kty: "RSA"})}}
 	}
@@ -160,7 +160,7 @@ func (m *managedHSMs) get(c armCall) (*http.Response, error) {
 // resource returns the HSM as Resource Manager shows it. A backup or a restore leaves no trace in it.
 func (m *managedHSMs) resource(h *hsm) map[string]any {
 	m.mu.Lock()
-	state, activation := h.knobs.ProvisioningState, h.knobs.Activation
+	state, activation := h.options.ProvisioningState, h.options.Activation
 	m.mu.Unlock()
 	if state == "" {
 		state = "Succeeded"

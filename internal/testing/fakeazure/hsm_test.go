@@ -162,7 +162,7 @@ func TestHSMBackupThroughOfficialClient(t *testing.T) {
 	if *checked.Status != "Succeeded" || checked.Error != nil || len(folderBlobs(t, s, name, "mhsm-fort")) != 0 {
 		t.Errorf("prebackup %+v", checked)
 	}
-	must(t, s.TuneHSM(fort, func(k *fakeazure.HSMKnobs) { k.Backup.Shortest = 30 * time.Second }))
+	must(t, s.TuneHSM(fort, func(k *fakeazure.HSMOptions) { k.Backup.Shortest = 30 * time.Second }))
 	poller, err := fresh().BeginFullBackup(t.Context(), byIdentity(name), nil)
 	must(t, err)
 	polls := 0
@@ -205,7 +205,7 @@ func TestHSMLooksAtOnce(t *testing.T) {
 	t.Parallel()
 	s := startWithHSM(t)
 	name := createContainer(t, s)
-	must(t, s.TuneHSM(fort, func(k *fakeazure.HSMKnobs) { k.Looking = fakeazure.LookingAtOnce }))
+	must(t, s.TuneHSM(fort, func(k *fakeazure.HSMOptions) { k.Looking = fakeazure.LookingAtOnce }))
 	for container, word := range map[string]string{name: "Succeeded", "missing": "InProgress"} {
 		body := `{"storageResourceUri":"` + containerURL(container) + `","useManagedIdentity":true}`
 		r := hsmSend(t, s, "POST", "/prebackup"+hsmVersion, "app", body)
@@ -236,7 +236,7 @@ func TestHSMOnTheWire(t *testing.T) {
 	t.Parallel()
 	s := startWithHSM(t)
 	name := createContainer(t, s)
-	must(t, s.TuneHSM(fort, func(k *fakeazure.HSMKnobs) { k.Backup.Shortest = 50 * time.Second }))
+	must(t, s.TuneHSM(fort, func(k *fakeazure.HSMOptions) { k.Backup.Shortest = 50 * time.Second }))
 	body := `{"storageResourceUri":"` + containerURL(name) + `","useManagedIdentity":true}`
 	first := hsmSend(t, s, "POST", "/backup"+hsmVersion, "", "")
 	want := `Bearer authorization="https://login.microsoftonline.com/` + s.TenantID() +
@@ -262,7 +262,7 @@ func TestHSMOnTheWire(t *testing.T) {
 		`"message":"Another backup operation is in progress. Please try again after sometime."`) {
 		t.Errorf("second backup: %d %s", busy.StatusCode, busy.body)
 	}
-	must(t, s.TuneHSM(fort, func(k *fakeazure.HSMKnobs) { k.Busy = fakeazure.BusyByName }))
+	must(t, s.TuneHSM(fort, func(k *fakeazure.HSMOptions) { k.Busy = fakeazure.BusyByName }))
 	busy = hsmSend(t, s, "POST", "/backup"+hsmVersion, "app", body)
 	if busy.StatusCode != 409 || busy.code() != "Conflict" ||
 		!strings.Contains(string(busy.body), `"message":"Another backup operation is in progress"`) {
@@ -378,13 +378,13 @@ func TestHSMResource(t *testing.T) {
 		activation fakeazure.Activation
 		word       string
 	}{{fakeazure.Activated, "Active"}, {fakeazure.NotActivated, "NotActivated"}, {fakeazure.ActivationUnknown, "Unknown"}} {
-		must(t, s.TuneHSM(fort, func(k *fakeazure.HSMKnobs) { k.Activation = tt.activation }))
+		must(t, s.TuneHSM(fort, func(k *fakeazure.HSMOptions) { k.Activation = tt.activation }))
 		r := send(t, s, "GET", url(fort), "app", "")
 		if !strings.Contains(string(r.body), `"activationStatus":"`+tt.word+`"`) || !strings.Contains(string(r.body), `"Succeeded"`) {
 			t.Errorf("%s: %s", tt.word, r.body)
 		}
 	}
-	must(t, s.TuneHSM(fort, func(k *fakeazure.HSMKnobs) { k.ProvisioningState = "Restoring" }))
+	must(t, s.TuneHSM(fort, func(k *fakeazure.HSMOptions) { k.ProvisioningState = "Restoring" }))
 	must(t, s.Inject(fort, fakeazure.Fault{Step: fakeazure.OnGet, Kind: fakeazure.Refuse, Status: http.StatusServiceUnavailable}))
 	if r := send(t, s, "GET", url(fort), "app", ""); r.StatusCode != 503 {
 		t.Errorf("fault: %d", r.StatusCode)
@@ -401,7 +401,7 @@ func TestHSMResource(t *testing.T) {
 		"role":          s.AssignHSM(fort, s.ObjectID("app"), "reader"),
 		"assign":        s.AssignHSM(fort+"x", s.ObjectID("app")),
 		"unassign":      s.UnassignHSM(fort+"x", s.ObjectID("app")),
-		"tune":          s.TuneHSM(fort+"x", func(*fakeazure.HSMKnobs) {}),
+		"tune":          s.TuneHSM(fort+"x", func(*fakeazure.HSMOptions) {}),
 		"service fault": s.Inject(fort, fakeazure.Fault{Kind: fakeazure.NoBlob}),
 		"hsm fault":     s.Inject(contoso, fakeazure.Fault{Kind: fakeazure.EmptyFolder}),
 		"service step":  s.Inject(contoso, fakeazure.Fault{Kind: fakeazure.LoseAnswer, Step: fakeazure.OnKey}),
@@ -464,7 +464,7 @@ func TestHSMFaults(t *testing.T) {
 			t.Errorf("folder of %d blobs: %q", want, got)
 		}
 	}
-	must(t, s.TuneHSM(fort, func(k *fakeazure.HSMKnobs) { k.Backup.Shortest = 50 * time.Second }))
+	must(t, s.TuneHSM(fort, func(k *fakeazure.HSMOptions) { k.Backup.Shortest = 50 * time.Second }))
 	poller, err = begin()
 	must(t, err)
 	for _, status := range []int{401, 403, 404, 503} {
@@ -482,7 +482,7 @@ func TestHSMFolderGrows(t *testing.T) {
 	s := startWithHSM(t)
 	name := createContainer(t, s)
 	for reading, want := range map[fakeazure.Folder]bool{fakeazure.FolderGrows: true, fakeazure.FolderAtEnd: false} {
-		must(t, s.TuneHSM(fort, func(k *fakeazure.HSMKnobs) {
+		must(t, s.TuneHSM(fort, func(k *fakeazure.HSMOptions) {
 			k.Backup.Shortest, k.Blobs, k.BlobBytes, k.Folder = 120*time.Second, 6, 100, reading
 		}))
 		poller, err := newBackupClient(t, s, fortURL, s.Credential("app")).BeginFullBackup(t.Context(), byIdentity(name), nil)

@@ -28,14 +28,14 @@ func (v vault) clone() vault {
 
 // writeBackup fills the folder: opaque blobs, and last the archive that makes it complete.
 func (m *managedHSMs) writeBackup(o *hsmOperation, takes time.Duration) (func() string, error) {
-	count, size := max(o.knobs.Blobs, 2), o.knobs.BlobBytes
-	if o.knobs.Blobs == 0 {
+	count, size := max(o.options.Blobs, 2), o.options.BlobBytes
+	if o.options.Blobs == 0 {
 		count = defaultHSMBlobs
 	}
 	if size == 0 {
 		size = defaultHSMBlobBytes
 	}
-	if o.knobs.Folder == FolderAtEnd {
+	if o.options.Folder == FolderAtEnd {
 		if err := m.wait(o, takes); err != nil {
 			return nil, err
 		}

@@ -9,9 +9,9 @@ import (
 // of its kind.
 type Range struct{ Shortest, Longest time.Duration }
 
-// HSMKnobs are options of a Managed HSM. Every zero value is the recorded behaviour or, if that is unknown, the reading that
+// HSMOptions are options of a Managed HSM. Every zero value is the recorded behaviour or, if that is unknown, the reading that
 // is worse for the client.
-type HSMKnobs struct {
+type HSMOptions struct {
 	// Backup is the duration of a backup: usually 7 to 15 s, as recorded of small HSMs, one of which took 149 s (2026-05);
 	// Microsoft has seen 9 hours.
 	Backup Range
@@ -203,16 +203,16 @@ func (m *managedHSMs) draw(r, usual Range) time.Duration {
 	return r.Shortest + time.Duration(m.random.Uint64()%uint64(r.Longest-r.Shortest))
 }
 
-// TuneHSM changes the knobs of one HSM, or with an empty resource ID of all, later ones included. An operation uses the knobs
+// TuneHSM changes the options of one HSM, or with an empty resource ID of all, later ones included. An operation uses the options
 // at its start.
-func (s *Sim) TuneHSM(resourceID string, change func(*HSMKnobs)) error {
+func (s *Sim) TuneHSM(resourceID string, change func(*HSMOptions)) error {
 	m := s.hsms
 	if resourceID == "" {
 		m.mu.Lock()
 		defer m.mu.Unlock()
-		change(&m.knobs)
+		change(&m.options)
 		for _, h := range m.hsms {
-			change(&h.knobs)
+			change(&h.options)
 		}
 		return nil
 	}
@@ -222,6 +222,6 @@ func (s *Sim) TuneHSM(resourceID string, change func(*HSMKnobs)) error {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	change(&h.knobs)
+	change(&h.options)
 	return nil
 }

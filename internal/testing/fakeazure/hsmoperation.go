@@ -32,8 +32,8 @@ var usually = map[HSMOperationKind]Range{
 	KeyRestore:   {6 * time.Second, 24 * time.Second},
 }
 
-// takes returns the range of the knobs for a kind.
-func (k HSMKnobs) takes(kind HSMOperationKind) Range {
+// takes returns the range of the options for a kind.
+func (k HSMOptions) takes(kind HSMOperationKind) Range {
 	switch kind {
 	case FullBackup:
 		return k.Backup
@@ -106,8 +106,8 @@ type hsmOperation struct {
 	HSMOperation
 	hsm     *hsm
 	storage hsmStorage
-	knobs   HSMKnobs // as they were at the start
-	fault   Fault    // zero for none
+	options HSMOptions // as they were at the start
+	fault   Fault      // zero for none
 	// vault is the content of a backup: the HSM as it was at the start.
 	vault vault
 	// rule is the reason why the HSM may not be overwritten; "" if it may.
@@ -162,21 +162,21 @@ func (m *managedHSMs) begin(c *hsmCall) *http.Response {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if o.knobs = c.hsm.knobs; !o.storage.identity() {
+	if o.options = c.hsm.options; !o.storage.identity() {
 		var wrong string
-		o.storage.sas, wrong = o.storage.readSAS(o.knobs, time.Now())
+		o.storage.sas, wrong = o.storage.readSAS(o.options, time.Now())
 		switch {
 		case wrong == "":
-		case o.knobs.MalformedSAS == MalformedAtStart:
+		case o.options.MalformedSAS == MalformedAtStart:
 			return badRequest(wrong)
-		case o.knobs.MalformedSAS == MalformedAtPoll:
+		case o.options.MalformedSAS == MalformedAtPoll:
 			o.late = wrong
 		default:
 			o.invalid, o.Details = wrong, "Invalid Request"
 		}
 	}
 	if busy := c.hsm.busy; busy != nil {
-		return busy.turnAway(o.knobs.Busy)
+		return busy.turnAway(o.options.Busy)
 	}
 	if m.closed {
 		return jobError(http.StatusServiceUnavailable, "ServiceUnavailable", "The simulator is closing.")
@@ -184,7 +184,7 @@ func (m *managedHSMs) begin(c *hsmCall) *http.Response {
 	m.start(c.hsm, o)
 	c.job = o.JobID
 	state := InProgress
-	if o.step() == OnCheck && o.knobs.Looking == LookingAtOnce {
+	if o.step() == OnCheck && o.options.Looking == LookingAtOnce {
 		m.mu.Unlock()
 		<-o.ended
 		m.mu.Lock()
@@ -228,7 +228,7 @@ func (m *managedHSMs) start(h *hsm, o *hsmOperation) {
 		o.Folder = "mhsm-" + h.id.name + "-" + strings.Replace(o.Started.UTC().Format("20060102150405.00"), ".", "", 1)
 		o.vault = h.vault.clone()
 	}
-	o.rule = m.rule(h, o.knobs)
+	o.rule = m.rule(h, o.options)
 	o.fault, _ = h.faults.take(func(f Fault) bool {
 		switch f.Kind {
 		case FailOperation:
@@ -248,15 +248,15 @@ func (m *managedHSMs) start(h *hsm, o *hsmOperation) {
 		h.busy = o
 	}
 	m.running.Add(1)
-	takes := m.pace.scale(m.draw(o.knobs.takes(o.Kind), usually[o.Kind]))
-	if o.step() == OnCheck && o.knobs.Looking == LookingAtOnce {
+	takes := m.pace.scale(m.draw(o.options.takes(o.Kind), usually[o.Kind]))
+	if o.step() == OnCheck && o.options.Looking == LookingAtOnce {
 		takes = 0
 	}
 	go m.run(o, takes)
 }
 
 // rule returns the reason why an HSM may not be overwritten now. The words are invented. It is called under the lock.
-func (m *managedHSMs) rule(h *hsm, k HSMKnobs) hsmFailure {
+func (m *managedHSMs) rule(h *hsm, k HSMOptions) hsmFailure {
 	if k.BackupFirst == BackupWithin && (h.lastBackup.IsZero() || time.Since(h.lastBackup) > m.pace.scale(backupRule)) {
 		return "A full backup of the HSM must have been completed within the last 30 minutes"
 	}
@@ -362,7 +362,7 @@ func (o *hsmOperation) body(state OperationState) map[string]any {
 	if o.backs() {
 		body["azureStorageBlobContainerUri"] = nil
 	}
-	if o.knobs.NullError {
+	if o.options.NullError {
 		body["error"] = map[string]any{"code": nil, "message": nil, "innererror": nil}
 	}
 	if state == InProgress {
@@ -390,7 +390,7 @@ func (m *managedHSMs) turnedAway(h *hsm, r hsmRoute) *http.Response {
 	if h.busy == nil || h.busy.Kind != FullRestore {
 		return nil
 	}
-	k := h.busy.knobs
+	k := h.busy.options
 	if r.poll() && (k.RestoringPolls == RestoringAnswersPolls || h.busy.halfway) {
 		return nil
 	}

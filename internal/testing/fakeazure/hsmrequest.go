@@ -114,7 +114,7 @@ func malformedSAS(field string) string {
 }
 
 // readSAS returns the fields of the SAS, and the error in its form, "" if there is none.
-func (p hsmStorage) readSAS(k HSMKnobs, now time.Time) (url.Values, string) {
+func (p hsmStorage) readSAS(k HSMOptions, now time.Time) (url.Values, string) {
 	fields, err := url.ParseQuery(strings.TrimPrefix(p.Token, "?"))
 	if err != nil {
 		return nil, malformedSAS("expiry")

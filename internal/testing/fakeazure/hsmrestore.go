@@ -44,7 +44,7 @@ func (m *managedHSMs) readBackup(o *hsmOperation, takes time.Duration) (func() s
 
 // replace replaces the content of the HSM. It is called under the lock.
 func (o *hsmOperation) replace(by vault) {
-	if o.knobs.RestoredRoles == RestoreAdministrators {
+	if o.options.RestoredRoles == RestoreAdministrators {
 		by.Assignments = slices.DeleteFunc(by.Assignments, func(a hsmAssignment) bool {
 			return a.Role != ManagedHSMAdministrator
 		})
@@ -58,7 +58,7 @@ func (o *hsmOperation) bringBack(key *hsmKey) string {
 	restored, kept := len(key.Versions), 0
 	if _, ok := o.hsm.vault.Keys[o.Key]; ok {
 		restored, kept = 0, restored
-		if o.knobs.KeyInTheWay == KeyInTheWayFails {
+		if o.options.KeyInTheWay == KeyInTheWayFails {
 			o.State = Failed
 		}
 	} else {

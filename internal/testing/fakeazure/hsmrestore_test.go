@@ -83,7 +83,7 @@ func TestHSMRestoreTakesRoleAway(t *testing.T) {
 	t.Parallel()
 	s := startWithHSM(t)
 	must(t, s.AssignHSM(fort, s.ObjectID("admin"), fakeazure.ManagedHSMAdministrator))
-	must(t, s.TuneHSM(fort, func(k *fakeazure.HSMKnobs) { k.RestoredRoles = fakeazure.RestoreAdministrators }))
+	must(t, s.TuneHSM(fort, func(k *fakeazure.HSMOptions) { k.RestoredRoles = fakeazure.RestoreAdministrators }))
 	name := createContainer(t, s)
 	folder := fullBackup(t, s, name)
 	client := newBackupClient(t, s, fortURL, s.Credential("app"))
@@ -117,7 +117,7 @@ func TestHSMIsClosedDuringRestore(t *testing.T) {
 		{fakeazure.RestoringForbids, fakeazure.RestoringAnswersPolls, 403, "Forbidden"},
 		{fakeazure.RestoringUnavailable, fakeazure.RestoringRefusesPolls, 503, "ServiceUnavailable"},
 	} {
-		must(t, s.TuneHSM(fort, func(k *fakeazure.HSMKnobs) {
+		must(t, s.TuneHSM(fort, func(k *fakeazure.HSMOptions) {
 			k.Restore.Shortest, k.Restoring, k.RestoringPolls = 100*time.Second, tt.restoring, tt.polls
 		}))
 		client := newBackupClient(t, s, fortURL, s.Credential("app"))
@@ -155,7 +155,7 @@ func TestHSMRestoreRefusesBackups(t *testing.T) {
 	addHSM(t, s, "stranger", "")
 	addHSM(t, s, "twin", "shared")
 	addHSM(t, s, "brother", "shared")
-	must(t, s.TuneHSM("", func(k *fakeazure.HSMKnobs) { k.BackupFirst = fakeazure.BackupUnchecked }))
+	must(t, s.TuneHSM("", func(k *fakeazure.HSMOptions) { k.BackupFirst = fakeazure.BackupUnchecked }))
 	name := createContainer(t, s)
 	folder := fullBackup(t, s, name)
 	for what, tt := range map[string]struct{ url, container, folder, said string }{
@@ -207,7 +207,7 @@ func TestHSMRestoreWantsABackupFirst(t *testing.T) {
 	if said := fullRestore(t, s, brotherURL, name, folder); !strings.Contains(said, "within the last 30 minutes") {
 		t.Errorf("old backup: %q", said)
 	}
-	must(t, s.TuneHSM("", func(k *fakeazure.HSMKnobs) { k.BackupFirst = fakeazure.BackupUnchecked }))
+	must(t, s.TuneHSM("", func(k *fakeazure.HSMOptions) { k.BackupFirst = fakeazure.BackupUnchecked }))
 	if said := fullRestore(t, s, brotherURL, name, folder); said != "" {
 		t.Errorf("old backup where none is wanted: %q", said)
 	}
@@ -248,7 +248,7 @@ func TestHSMSelectiveRestore(t *testing.T) {
 	if said, err := restore("rsa1"); err != nil || said != kept || modulus(t, s, "rsa1") != "" {
 		t.Errorf("key is deleted: %q %v", said, err)
 	}
-	must(t, s.TuneHSM(fort, func(k *fakeazure.HSMKnobs) { k.KeyInTheWay = fakeazure.KeyInTheWayFails }))
+	must(t, s.TuneHSM(fort, func(k *fakeazure.HSMOptions) { k.KeyInTheWay = fakeazure.KeyInTheWayFails }))
 	if _, err := restore("rsa1"); details(t, err) != kept {
 		t.Errorf("other reading: %v", err)
 	}
@@ -279,7 +279,7 @@ func TestHSMRestoreFaults(t *testing.T) {
 	name := createContainer(t, s)
 	folder := fullBackup(t, s, name)
 	client := newBackupClient(t, s, fortURL, s.Credential("app"))
-	must(t, s.TuneHSM(fort, func(k *fakeazure.HSMKnobs) { k.NullError = true }))
+	must(t, s.TuneHSM(fort, func(k *fakeazure.HSMOptions) { k.NullError = true }))
 	must(t, s.Inject(fort,
 		fakeazure.Fault{Step: fakeazure.OnRestore, Kind: fakeazure.FailOperation, Message: "no luck"},
 		fakeazure.Fault{Step: fakeazure.OnRestore, Kind: fakeazure.LoseAnswer},

@@ -68,7 +68,7 @@ func (m *managedHSMs) open(o *hsmOperation, permissions string) (hsmContainer, e
 	}
 	delegated := p.sas.Has("skoid")
 	if account.Firewall.Deny || (account.NoSharedKey && !delegated) || !grants(p.sas, permissions) ||
-		(delegated && o.knobs.DelegationSAS == RefuseDelegationSAS) {
+		(delegated && o.options.DelegationSAS == RefuseDelegationSAS) {
 		return hsmContainer{}, resourceNotFound
 	}
 	client, err := container.NewClientWithNoCredential(uri+"?"+strings.TrimPrefix(p.Token, "?"), options)

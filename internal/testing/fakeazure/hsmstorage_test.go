@@ -100,24 +100,24 @@ func TestHSMStorageBySAS(t *testing.T) {
 		!strings.Contains(err.Error(), `"statusDetails": "Invalid Request"`) {
 		t.Errorf("malformed in 2026: %v", err)
 	}
-	must(t, s.TuneHSM(fort, func(k *fakeazure.HSMKnobs) { k.MalformedSAS = fakeazure.MalformedAtStart }))
+	must(t, s.TuneHSM(fort, func(k *fakeazure.HSMOptions) { k.MalformedSAS = fakeazure.MalformedAtStart }))
 	_, err = client.BeginFullBackup(t.Context(), bad, nil)
 	if status, code := errorCode(err); status != 400 || code != "BadRequest" || !strings.Contains(err.Error(), malformed) {
 		t.Errorf("malformed: %v", err)
 	}
-	must(t, s.TuneHSM(fort, func(k *fakeazure.HSMKnobs) { k.MalformedSAS = fakeazure.MalformedAtPoll }))
+	must(t, s.TuneHSM(fort, func(k *fakeazure.HSMOptions) { k.MalformedSAS = fakeazure.MalformedAtPoll }))
 	late, err := client.BeginFullBackup(t.Context(), bad, nil)
 	must(t, err)
 	_, err = late.Poll(t.Context())
 	if status, _ := errorCode(err); status != 400 || !strings.Contains(err.Error(), malformed) {
 		t.Errorf("malformed in 2021: %v", err)
 	}
-	must(t, s.TuneHSM(fort, func(k *fakeazure.HSMKnobs) { k.MalformedSAS = fakeazure.MalformedAtStart }))
+	must(t, s.TuneHSM(fort, func(k *fakeazure.HSMOptions) { k.MalformedSAS = fakeazure.MalformedAtStart }))
 	_, err = client.BeginFullBackup(t.Context(), bySAS(t, name, "rwdlc", time.Hour), nil)
 	if status, _ := errorCode(err); status != 400 {
 		t.Errorf("one hour: %v", err)
 	}
-	must(t, s.TuneHSM(fort, func(k *fakeazure.HSMKnobs) { k.ShortSAS = fakeazure.TakeShortSAS }))
+	must(t, s.TuneHSM(fort, func(k *fakeazure.HSMOptions) { k.ShortSAS = fakeazure.TakeShortSAS }))
 	hour, err := client.BeginFullBackup(t.Context(), bySAS(t, name, "rwdlc", time.Hour), nil)
 	_, err = settle(t, hour, err)
 	must(t, err)
@@ -135,7 +135,7 @@ func TestHSMStorageBySAS(t *testing.T) {
 			t.Errorf("%s: %q", what, got)
 		}
 	}
-	must(t, s.TuneHSM("", func(k *fakeazure.HSMKnobs) { k.DelegationSAS = fakeazure.TakeDelegationSAS }))
+	must(t, s.TuneHSM("", func(k *fakeazure.HSMOptions) { k.DelegationSAS = fakeazure.TakeDelegationSAS }))
 	user, err := client.BeginFullBackup(t.Context(), byDelegation(t, s, name), nil)
 	_, err = settle(t, user, err)
 	must(t, err)

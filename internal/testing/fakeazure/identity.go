@@ -19,8 +19,8 @@ const (
 	// identityAPIVersion is the only version that App Service offers with IDENTITY_ENDPOINT.
 	identityAPIVersion = "2019-08-01"
 	identityPath       = "/msi/token"
-	// readHeaderPatience is the time limit for clients that connect and send nothing.
-	readHeaderPatience = 30 * time.Second
+	// readHeaderTimeout is the time limit for clients that connect and send nothing.
+	readHeaderTimeout = 30 * time.Second
 )
 
 // identityEndpoint is App Service's managed-identity endpoint: plain HTTP on loopback, guarded by a secret that only the app's
@@ -48,7 +48,7 @@ func startIdentityEndpoint(d *directory) (*identityEndpoint, error) {
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+identityPath, e.token)
-	e.server = &http.Server{Handler: mux, ReadHeaderTimeout: readHeaderPatience}
+	e.server = &http.Server{Handler: mux, ReadHeaderTimeout: readHeaderTimeout}
 	go func() { _ = e.server.Serve(listener) }() // always ends with ErrServerClosed
 	return e, nil
 }

@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// Knobs are options of a service. Every zero value is the usual behaviour or, if that is unknown, the reading that is worse
+// Options are options of a service. Every zero value is the usual behaviour or, if that is unknown, the reading that is worse
 // for the client.
-type Knobs struct {
+type Options struct {
 	// Shortest and Longest bound the duration of a backup or restore before the time scale; each draws its own from the seed.
 	// Both 0 means 8 min: recordings of empty Developer services took 1.5 to 16 min, mostly 6 to 11, and one of 2023-07 more
 	// than 4 h; restores took 7 to 19 min.
@@ -140,16 +140,16 @@ const (
 	defaultRestorableFor = 30 * 24 * time.Hour
 )
 
-// Tune changes the knobs of one service, or with an empty resource ID of all services, later ones included. A backup or
-// restore uses the knobs at its start.
-func (s *Sim) Tune(resourceID string, change func(*Knobs)) error {
+// Tune changes the options of one service, or with an empty resource ID of all services, later ones included. A backup or
+// restore uses the options at its start.
+func (s *Sim) Tune(resourceID string, change func(*Options)) error {
 	m := s.management
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if resourceID == "" {
-		change(&m.knobs)
+		change(&m.options)
 		for _, svc := range m.services {
-			change(&svc.knobs)
+			change(&svc.options)
 		}
 		return nil
 	}
@@ -157,7 +157,7 @@ func (s *Sim) Tune(resourceID string, change func(*Knobs)) error {
 	if err != nil {
 		return fmt.Errorf("tune: %w", err)
 	}
-	change(&svc.knobs)
+	change(&svc.options)
 	return nil
 }
 

@@ -53,11 +53,11 @@ type ledgers struct {
 	life    context.Context
 	running sync.WaitGroup
 
-	mu     sync.Mutex
-	closed bool
-	random *rand.ChaCha8
-	knobs  LedgerKnobs // for ledgers added from now on
-	// all has deleted ledgers too: a restore uses the knobs and faults of its name.
+	mu      sync.Mutex
+	closed  bool
+	random  *rand.ChaCha8
+	options LedgerOptions // for ledgers added from now on
+	// all has deleted ledgers too: a restore uses the options and faults of its name.
 	all        map[string]*ledger
 	operations []*ledgerOperation
 	requests   []LedgerRequest
@@ -69,7 +69,7 @@ type ledgers struct {
 type ledger struct {
 	id       resourceID
 	location string
-	knobs    LedgerKnobs
+	options  LedgerOptions
 	faults   faults
 	// state is the provisioning state; "" means that the resource does not exist.
 	state   string
@@ -104,7 +104,7 @@ func (m *ledgers) close() {
 	m.running.Wait()
 }
 
-// AddLedger adds a Confidential Ledger or a Managed CCF application, or replaces it with default knobs, no faults and the
+// AddLedger adds a Confidential Ledger or a Managed CCF application, or replaces it with default options, no faults and the
 // entries given.
 func (s *Sim) AddLedger(add Ledger) error {
 	id, err := parseLedgerID(add.ResourceID)
@@ -117,7 +117,7 @@ func (s *Sim) AddLedger(add Ledger) error {
 	m := s.ledgers
 	m.mu.Lock()
 	m.all[id.key()] = &ledger{
-		id: id, location: region(add.Location), knobs: m.knobs, state: "Succeeded",
+		id: id, location: region(add.Location), options: m.options, state: "Succeeded",
 		history: history{Entries: slices.Clone(add.Entries), View: 2},
 	}
 	m.mu.Unlock()
@@ -178,10 +178,10 @@ func parseLedgerID(text string) (resourceID, error) {
 
 // provisioningState is called under the lock.
 func (m *ledgers) provisioningState(l *ledger) string {
-	if l.knobs.ProvisioningState != "" {
-		return l.knobs.ProvisioningState
+	if l.options.ProvisioningState != "" {
+		return l.options.ProvisioningState
 	}
-	if l.state == "Succeeded" && l.knobs.Provisioning == ProvisioningShown && m.busy(l) {
+	if l.state == "Succeeded" && l.options.Provisioning == ProvisioningShown && m.busy(l) {
 		return "Updating"
 	}
 	return l.state

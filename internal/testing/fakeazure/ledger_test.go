@@ -222,7 +222,7 @@ func shown(t *testing.T, c ledgerClient, id, version string) states {
 	return body.Properties
 }
 
-// TestLedgerShowsNoProvisioningState: GET shows no state, as recorded from 2021 to 2025, unless the knob selects the reading
+// TestLedgerShowsNoProvisioningState: GET shows no state, as recorded from 2021 to 2025, unless the option selects the reading
 // of the description.
 func TestLedgerShowsNoProvisioningState(t *testing.T) {
 	t.Parallel()
@@ -241,7 +241,7 @@ func TestLedgerShowsNoProvisioningState(t *testing.T) {
 		{ccfID, "2023-01-26-preview", fakeazure.ProvisioningShown, states{"Succeeded", ""}},
 		{ccfID, ccfAPI, fakeazure.ProvisioningShown, states{"Succeeded", "Active"}},
 	} {
-		must(t, s.TuneLedger(tt.id, func(k *fakeazure.LedgerKnobs) { k.Provisioning = tt.provisioned }))
+		must(t, s.TuneLedger(tt.id, func(k *fakeazure.LedgerOptions) { k.Provisioning = tt.provisioned }))
 		if got := shown(t, c, tt.id, tt.version); got != tt.want {
 			t.Errorf("%s in %s shows %+v, want %+v", tt.id, tt.version, got, tt.want)
 		}
@@ -251,7 +251,7 @@ func TestLedgerShowsNoProvisioningState(t *testing.T) {
 func TestLedgerWire(t *testing.T) {
 	t.Parallel()
 	s := startWithLedgers(t)
-	must(t, s.TuneLedger(ccfID, func(k *fakeazure.LedgerKnobs) { k.Backup = never }))
+	must(t, s.TuneLedger(ccfID, func(k *fakeazure.LedgerOptions) { k.Backup = never }))
 	body, _ := json.Marshal(toFiles(accountSAS(t, nil)))
 	start := func() reply {
 		return send(t, s, "POST", "https://management.azure.com"+ccfID+"/backup?api-version="+ccfAPI, "app", string(body))
@@ -285,7 +285,7 @@ func TestLedgerWire(t *testing.T) {
 		t.Errorf("poll of nothing: %d %s", poll.StatusCode, poll.body)
 	}
 
-	must(t, s.TuneLedger(ccfID, func(k *fakeazure.LedgerKnobs) {
+	must(t, s.TuneLedger(ccfID, func(k *fakeazure.LedgerOptions) {
 		k.Backup, k.PollURL, k.PollWords = never, fakeazure.SubscriptionPollURL, fakeazure.CommonWords
 	}))
 	got = start()
@@ -301,7 +301,7 @@ func TestLedgerWire(t *testing.T) {
 		t.Errorf("poll below another subscription: %d %s", poll.StatusCode, poll.body)
 	}
 
-	must(t, s.TuneLedger(ccfID, func(k *fakeazure.LedgerKnobs) {
+	must(t, s.TuneLedger(ccfID, func(k *fakeazure.LedgerOptions) {
 		k.Backup, k.PollURL = fakeazure.Range{}, fakeazure.PlainPollURL
 		k.PollLocation, k.PollRetryAfter = fakeazure.WithPollLocation, fakeazure.WithPollRetryAfter
 		k.Provisioning = fakeazure.ProvisioningShown
@@ -333,7 +333,7 @@ func TestLedgerWire(t *testing.T) {
 func TestLedgerDeletionMoves(t *testing.T) {
 	t.Parallel()
 	s := startWithLedgers(t)
-	must(t, s.TuneLedger(ccfID, func(k *fakeazure.LedgerKnobs) { k.Change = never }))
+	must(t, s.TuneLedger(ccfID, func(k *fakeazure.LedgerOptions) { k.Change = never }))
 	got := send(t, s, "DELETE", "https://management.azure.com"+ccfID+"?api-version="+ccfAPI, "app", "")
 	first := got.Header.Get("Azure-AsyncOperation")
 	if got.StatusCode != 202 || string(got.body) != "null" || got.Header.Get("Location") != first {
@@ -421,7 +421,7 @@ func TestLedgerExportAndVersions(t *testing.T) {
 	t.Parallel()
 	s := startWithLedgers(t)
 	c := newLedgerClient(t, s)
-	must(t, s.TuneLedger("", func(k *fakeazure.LedgerKnobs) {
+	must(t, s.TuneLedger("", func(k *fakeazure.LedgerOptions) {
 		k.ShareLayout, k.ShareStamp = fakeazure.LayoutFlat, fakeazure.StampDate
 	}))
 	for _, version := range []string{"2026-02-23", "2026-05-22-preview"} {
@@ -478,12 +478,12 @@ func TestLedgerSASIsTheOnlyRight(t *testing.T) {
 			t.Errorf("%s: the SAS is told: %v", name, err)
 		}
 	}
-	must(t, s.TuneLedger(ccfID, func(k *fakeazure.LedgerKnobs) { k.SASChecked = fakeazure.SASCheckedAtStart }))
+	must(t, s.TuneLedger(ccfID, func(k *fakeazure.LedgerOptions) { k.SASChecked = fakeazure.SASCheckedAtStart }))
 	wantCode(t, "found out at the start", backup(change(func(v *sas.AccountSignatureValues) { v.Permissions = "r" })),
 		400, "BadRequest")
 
 	// The SAS is valid at the start, but expires before the end.
-	must(t, s.TuneLedger(ccfID, func(k *fakeazure.LedgerKnobs) {
+	must(t, s.TuneLedger(ccfID, func(k *fakeazure.LedgerOptions) {
 		k.SASChecked, k.Backup = fakeazure.SASCheckedAtWork, fakeazure.Range{Shortest: time.Hour, Longest: time.Hour} // 3.6 s here
 	}))
 	ends := time.Now().Add(2 * time.Second)
@@ -493,7 +493,7 @@ func TestLedgerSASIsTheOnlyRight(t *testing.T) {
 	if left := operations[len(operations)-1].Share; left != "" && len(filesOf(t, s, left)) == 3 {
 		t.Errorf("all files were written: %s", left)
 	}
-	must(t, s.TuneLedger(ccfID, func(k *fakeazure.LedgerKnobs) { *k = fakeazure.LedgerKnobs{} }))
+	must(t, s.TuneLedger(ccfID, func(k *fakeazure.LedgerOptions) { *k = fakeazure.LedgerOptions{} }))
 	account := fakeazure.StorageAccount{Name: accountName, ResourceID: accountID, Key: accountKey}
 	account.NoSharedKey = true
 	must(t, s.Storage(account))
@@ -518,7 +518,7 @@ func TestLedgerRestoreIsRefused(t *testing.T) {
 		return c.do(t, "POST", id+"/restore", ccfAPI, fromFiles(accountSAS(t, nil), share, region))
 	}
 	must(t, s.DeleteLedger(ccfID))
-	must(t, s.TuneLedger("", func(k *fakeazure.LedgerKnobs) { k.FailedRestore = fakeazure.FailedRestoreVanishes }))
+	must(t, s.TuneLedger("", func(k *fakeazure.LedgerOptions) { k.FailedRestore = fakeazure.FailedRestoreVanishes }))
 	wantFailure(t, "another name", restore(other, name, "westeurope"), "RestoreFailed", "the name must be the same")
 	wantFailure(t, "another region", restore(ccfID, name, "eastus"), "RestoreFailed", "to be restored in westeurope")
 	wantFailure(t, "no share", restore(ccfID, "votes-none", "westeurope"), "StorageAccessFailed", "404 ShareNotFound")
@@ -530,7 +530,7 @@ func TestLedgerRestoreIsRefused(t *testing.T) {
 		t.Error("a failed restore left something")
 	}
 
-	must(t, s.TuneLedger("", func(k *fakeazure.LedgerKnobs) {
+	must(t, s.TuneLedger("", func(k *fakeazure.LedgerOptions) {
 		k.FailedRestore, k.Provisioning = fakeazure.FailedRestoreStays, fakeazure.ProvisioningShown
 	}))
 	must(t, s.AgeShare(accountName, name, 89*24*time.Hour))
@@ -578,7 +578,7 @@ func TestLedgerWhileItIsRestored(t *testing.T) {
 		return err
 	}
 	must(t, s.DeleteLedger(ccfID))
-	must(t, s.TuneLedger(ccfID, func(k *fakeazure.LedgerKnobs) { k.Restore = never }))
+	must(t, s.TuneLedger(ccfID, func(k *fakeazure.LedgerOptions) { k.Restore = never }))
 	must(t, restore())
 	for _, tt := range []struct {
 		restored    fakeazure.RestoredSeen
@@ -589,7 +589,7 @@ func TestLedgerWhileItIsRestored(t *testing.T) {
 		{fakeazure.RestoredUnready, fakeazure.ProvisioningHidden, states{"", "Unknown"}},
 		{fakeazure.RestoredAtOnce, fakeazure.ProvisioningShown, states{"Creating", "Active"}},
 	} {
-		must(t, s.TuneLedger(ccfID, func(k *fakeazure.LedgerKnobs) { k.Restored, k.Provisioning = tt.restored, tt.provisioned }))
+		must(t, s.TuneLedger(ccfID, func(k *fakeazure.LedgerOptions) { k.Restored, k.Provisioning = tt.restored, tt.provisioned }))
 		if got := shown(t, c, ccfID, ccfAPI); got != tt.want {
 			t.Errorf("it shows %+v, want %+v", got, tt.want)
 		}
@@ -599,7 +599,7 @@ func TestLedgerWhileItIsRestored(t *testing.T) {
 
 	must(t, s.AddLedger(fakeazure.Ledger{ResourceID: ccfID}))
 	must(t, s.DeleteLedger(ccfID))
-	must(t, s.TuneLedger(ccfID, func(k *fakeazure.LedgerKnobs) { k.Restore, k.Restored = never, fakeazure.RestoredAtEnd }))
+	must(t, s.TuneLedger(ccfID, func(k *fakeazure.LedgerOptions) { k.Restore, k.Restored = never, fakeazure.RestoredAtEnd }))
 	must(t, restore())
 	_, err := c.send(t.Context(), "GET", ccfID, ccfAPI, nil)
 	wantCode(t, "not yet to be seen", err, 404, "ResourceNotFound")
@@ -613,20 +613,20 @@ func TestLedgerSecondStart(t *testing.T) {
 	begin := func() (*runtime.Poller[ledgerMessage], error) {
 		return c.begin(t.Context(), "POST", ccfID+"/backup", ccfAPI, toFiles(accountSAS(t, nil)))
 	}
-	must(t, s.TuneLedger(ccfID, func(k *fakeazure.LedgerKnobs) { k.Backup = never }))
+	must(t, s.TuneLedger(ccfID, func(k *fakeazure.LedgerOptions) { k.Backup = never }))
 	_, err := begin()
 	must(t, err)
 	wantCode(t, "delete meanwhile", c.do(t, "DELETE", ccfID, ccfAPI, nil), 409, "Conflict")
-	must(t, s.TuneLedger(ccfID, func(k *fakeazure.LedgerKnobs) { k.Backup = fakeazure.Range{} }))
+	must(t, s.TuneLedger(ccfID, func(k *fakeazure.LedgerOptions) { k.Backup = fakeazure.Range{} }))
 	must(t, c.do(t, "POST", ccfID+"/backup", ccfAPI, toFiles(accountSAS(t, nil))))
-	must(t, s.TuneLedger(ccfID, func(k *fakeazure.LedgerKnobs) { k.SecondStart = fakeazure.SecondStartRefused }))
+	must(t, s.TuneLedger(ccfID, func(k *fakeazure.LedgerOptions) { k.SecondStart = fakeazure.SecondStartRefused }))
 	_, err = begin()
 	wantCode(t, "refused", err, 409, "Conflict")
 	eventually(t, "two shares", func() bool { return s.LedgerOperations()[0].Share != "" })
 	if made := s.LedgerOperations(); len(made) != 2 || made[0].Share == made[1].Share {
 		t.Errorf("operations %+v", made)
 	}
-	must(t, s.TuneLedger(ledgerID, func(k *fakeazure.LedgerKnobs) { k.ProvisioningState = "Deleting" }))
+	must(t, s.TuneLedger(ledgerID, func(k *fakeazure.LedgerOptions) { k.ProvisioningState = "Deleting" }))
 	_, err = c.begin(t.Context(), "POST", ledgerID+"/backup", ccfAPI, toFiles(accountSAS(t, nil)))
 	wantCode(t, "deleting", err, 409, "Conflict")
 }
@@ -637,7 +637,7 @@ func TestLedgerShareIsSeen(t *testing.T) {
 	c := newLedgerClient(t, s)
 	files := newFileService(t, s)
 	for id, want := range map[string]fakeazure.ShareSeen{ccfID: fakeazure.ShareGrows, ledgerID: fakeazure.ShareAtEnd} {
-		must(t, s.TuneLedger(id, func(k *fakeazure.LedgerKnobs) { k.Backup, k.Share = never, want }))
+		must(t, s.TuneLedger(id, func(k *fakeazure.LedgerOptions) { k.Backup, k.Share = never, want }))
 		_, err := c.begin(t.Context(), "POST", id+"/backup", ccfAPI, toFiles(accountSAS(t, nil)))
 		must(t, err)
 	}
@@ -645,7 +645,7 @@ func TestLedgerShareIsSeen(t *testing.T) {
 		names, _ := listShares(t, files, nil)
 		return len(names) == 1 && strings.HasPrefix(names[0], "votes-") && len(filesOf(t, s, names[0])) == 0
 	})
-	must(t, s.TuneLedger(ledgerID, func(k *fakeazure.LedgerKnobs) { k.Backup = fakeazure.Range{} }))
+	must(t, s.TuneLedger(ledgerID, func(k *fakeazure.LedgerOptions) { k.Backup = fakeazure.Range{} }))
 	must(t, c.do(t, "POST", ledgerID+"/backup", ccfAPI, toFiles(accountSAS(t, nil))))
 	names, _ := listShares(t, files, nil)
 	if len(names) != 2 || !strings.HasPrefix(names[0], "audit-") || len(filesOf(t, s, names[0])) != 2 {
@@ -669,9 +669,9 @@ func TestLedgerFaults(t *testing.T) {
 		_, err = poller.Poll(t.Context())
 	}
 	wantCode(t, "as a status", err, 400, "NodeDown")
-	must(t, s.TuneLedger(ccfID, func(k *fakeazure.LedgerKnobs) { k.FailedPoll = fakeazure.FailedAsStatus }))
+	must(t, s.TuneLedger(ccfID, func(k *fakeazure.LedgerOptions) { k.FailedPoll = fakeazure.FailedAsStatus }))
 	must(t, s.Inject(ccfID, fakeazure.Fault{Kind: fakeazure.FailHalfway, Code: "Halfway"}))
-	wantCode(t, "as a status by knob", backup(), 400, "Halfway")
+	wantCode(t, "as a status by option", backup(), 400, "Halfway")
 	operations := s.LedgerOperations()
 	if got := filesOf(t, s, operations[2].Share); !slices.Equal(got, []string{"ledger/ledger_1-4.committed"}) {
 		t.Errorf("halfway there are %q", got)
@@ -778,7 +778,7 @@ func TestLedgerSizes(t *testing.T) {
 			entries[i] = strings.Repeat("x", i)
 		}
 		must(t, s.AddLedger(fakeazure.Ledger{ResourceID: ccfID, Entries: entries}))
-		must(t, s.TuneLedger(ccfID, func(k *fakeazure.LedgerKnobs) {
+		must(t, s.TuneLedger(ccfID, func(k *fakeazure.LedgerOptions) {
 			k.ChunkEntries, k.FileBytes, k.Backup, k.Restore = n%5, 100*n, short, short
 		}))
 		name := backedUp(t, s)

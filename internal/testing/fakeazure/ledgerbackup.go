@@ -52,7 +52,7 @@ func (h history) last() int { return len(h.Entries) + 1 }
 // ledgerFiles returns the files of a backup: the ledger in files that join up, and a snapshot of it, with names like CCF's
 // own.
 func (m *ledgers) ledgerFiles(o *ledgerOperation) []namedFile {
-	chunk, size := o.knobs.ChunkEntries, o.knobs.FileBytes
+	chunk, size := o.options.ChunkEntries, o.options.FileBytes
 	if chunk < 1 {
 		chunk = defaultChunkEntries
 	}
@@ -67,7 +67,7 @@ func (m *ledgers) ledgerFiles(o *ledgerOperation) []namedFile {
 	}
 	var files []namedFile
 	add := func(directory, name string, f ledgerFile) {
-		if o.knobs.ShareLayout == LayoutDirectories {
+		if o.options.ShareLayout == LayoutDirectories {
 			name = directory + "/" + name
 		}
 		line := append(encodeJSON(f), '\n')
@@ -93,13 +93,13 @@ func (m *ledgers) ledgerFiles(o *ledgerOperation) []namedFile {
 // stamp returns the name of a share of the ledger; no two have the same. It is called under the lock.
 func (m *ledgers) stamp(o *ledgerOperation) string {
 	at, tick := o.Started.UTC().UnixMilli(), int64(1)
-	if o.knobs.ShareStamp == StampDate {
+	if o.options.ShareStamp == StampDate {
 		tick = 1000
 	}
 	at = max(at, m.lastStamp+tick)
 	m.lastStamp = at
 	text := fmt.Sprint(at)
-	if o.knobs.ShareStamp == StampDate {
+	if o.options.ShareStamp == StampDate {
 		text = time.UnixMilli(at).UTC().Format("20060102150405")
 	}
 	return strings.ToLower(o.ledger.id.name) + "-" + text
@@ -111,7 +111,7 @@ func (m *ledgers) writeBackup(o *ledgerOperation, takes time.Duration) error {
 		return m.wait(takes)
 	}
 	files := m.ledgerFiles(o)
-	if o.knobs.Share == ShareAtEnd {
+	if o.options.Share == ShareAtEnd {
 		if err := m.wait(takes); err != nil {
 			return err
 		}
@@ -130,7 +130,7 @@ func (m *ledgers) writeBackup(o *ledgerOperation, takes time.Duration) error {
 	m.mu.Lock()
 	o.Share = name
 	m.mu.Unlock()
-	if o.knobs.ShareLayout == LayoutDirectories {
+	if o.options.ShareLayout == LayoutDirectories {
 		for _, directory := range []string{"ledger", "snapshots"} {
 			if _, err := target.NewShareClient(name).NewDirectoryClient(directory).Create(m.life, nil); err != nil {
 				return storageFailure(err)

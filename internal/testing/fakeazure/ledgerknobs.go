@@ -2,10 +2,10 @@ package fakeazure
 
 import "fmt"
 
-// LedgerKnobs are options of a ledger. The public recordings of 2021 to 2025 show GET, PUT, PATCH and DELETE of ledgers, and
+// LedgerOptions are options of a ledger. The public recordings of 2021 to 2025 show GET, PUT, PATCH and DELETE of ledgers, and
 // no backup or restore. Every zero value is the recorded behaviour, else the documented one or, if there is none, the reading
 // that is worse for the client.
-type LedgerKnobs struct {
+type LedgerOptions struct {
 	// Backup is the duration of a backup or an export: usually 2 to 10 min, which is a guess.
 	Backup Range
 	// Restore is the duration of a restore: usually 5 to 20 min, which is a guess.
@@ -174,16 +174,16 @@ const (
 	FailedRestoreVanishes
 )
 
-// TuneLedger changes the knobs of one ledger, existing or deleted, or with an empty resource ID of all, later ones included.
-// An operation uses the knobs at its start.
-func (s *Sim) TuneLedger(resourceID string, change func(*LedgerKnobs)) error {
+// TuneLedger changes the options of one ledger, existing or deleted, or with an empty resource ID of all, later ones included.
+// An operation uses the options at its start.
+func (s *Sim) TuneLedger(resourceID string, change func(*LedgerOptions)) error {
 	m := s.ledgers
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if resourceID == "" {
-		change(&m.knobs)
+		change(&m.options)
 		for _, l := range m.all {
-			change(&l.knobs)
+			change(&l.options)
 		}
 		return nil
 	}
@@ -191,7 +191,7 @@ func (s *Sim) TuneLedger(resourceID string, change func(*LedgerKnobs)) error {
 	if err != nil {
 		return fmt.Errorf("tune: %w", err)
 	}
-	change(&l.knobs)
+	change(&l.options)
 	return nil
 }
 

@@ -83,8 +83,8 @@ type ledgerOperation struct {
 	LedgerOperation
 	ledger  *ledger
 	storage ledgerStorage
-	knobs   LedgerKnobs // as they were at the start
-	fault   Fault       // zero for none
+	options LedgerOptions // as they were at the start
+	fault   Fault         // zero for none
 	// history is the content of a backup: the ledger as it was at the start; location is its region then.
 	history  history
 	location string
@@ -111,8 +111,8 @@ func (o *ledgerOperation) usual() Range {
 	return Range{4 * time.Minute, 4 * time.Minute}
 }
 
-// takes returns the range of the knobs for a kind.
-func (k LedgerKnobs) takes(kind LedgerOperationKind) Range {
+// takes returns the range of the options for a kind.
+func (k LedgerOptions) takes(kind LedgerOperationKind) Range {
 	switch kind {
 	case LedgerBackup, LedgerExport:
 		return k.Backup
@@ -154,16 +154,16 @@ func (m *ledgers) start(o *ledgerOperation, subscription string) {
 		return false
 	})
 	o.place, o.region = "", strings.ToUpper(o.location)
-	if o.knobs.PollURL == SubscriptionPollURL {
+	if o.options.PollURL == SubscriptionPollURL {
 		o.place, o.region = "/subscriptions/"+subscription, o.location
 	}
-	if o.knobs.PollURL != PlainPollURL {
+	if o.options.PollURL != PlainPollURL {
 		o.certificate = base64.RawURLEncoding.EncodeToString(m.bytes(1942))
 		m.sign(o)
 	}
 	m.operations = append(m.operations, o)
 	m.running.Add(1)
-	go m.run(o, m.pace.scale(m.draw(o.knobs.takes(o.Kind), o.usual())))
+	go m.run(o, m.pace.scale(m.draw(o.options.takes(o.Kind), o.usual())))
 }
 
 // sign makes another signature of the address. It is called under the lock.
@@ -208,7 +208,7 @@ func (m *ledgers) run(o *ledgerOperation, takes time.Duration) {
 	_ = errors.As(err, &failure)
 	o.State, o.Code, o.Message = Failed, failure.code, failure.message
 	switch {
-	case o.Kind == LedgerRestore && o.knobs.FailedRestore == FailedRestoreVanishes:
+	case o.Kind == LedgerRestore && o.options.FailedRestore == FailedRestoreVanishes:
 		o.ledger.state = ""
 	case o.Kind == LedgerRestore, o.Kind == LedgerCreate, o.Kind == LedgerDelete:
 		o.ledger.state = "Failed"
@@ -258,7 +258,7 @@ func (o *ledgerOperation) path(kind string) string {
 // address returns the URL of the operation's status or result.
 func (o *ledgerOperation) address(kind, version string) string {
 	text := "https://" + managementHost + o.path(kind) + "?api-version="
-	if o.knobs.PollURL == PlainPollURL {
+	if o.options.PollURL == PlainPollURL {
 		return text + "2020-12-01-preview"
 	}
 	return text + version + o.signatures[len(o.signatures)-1]
@@ -270,7 +270,7 @@ func (m *ledgers) accepted(o *ledgerOperation, version string, status int, body 
 	resp.Header.Set("Azure-AsyncOperation", o.address("operationStatuses", version))
 	resp.Header.Set("X-Ms-Async-Operation-Timeout", "P6D")
 	switch {
-	case o.knobs.PollLocation == WithPollLocation:
+	case o.options.PollLocation == WithPollLocation:
 		resp.Header.Set("Location", o.address("operationResults", version))
 	case o.Kind == LedgerDelete:
 		resp.Header.Set("Location", o.address("operationStatuses", version))
@@ -283,7 +283,7 @@ const ledgerRetryAfter = 15 * time.Second
 
 // hurry adds the time for the next request, if answers have one.
 func (m *ledgers) hurry(o *ledgerOperation, resp *http.Response) *http.Response {
-	if o.knobs.PollRetryAfter == WithPollRetryAfter {
+	if o.options.PollRetryAfter == WithPollRetryAfter {
 		resp.Header.Set("Retry-After", strconv.Itoa(m.pace.seconds(ledgerRetryAfter)))
 	}
 	return resp
@@ -334,7 +334,7 @@ func (m *ledgers) status(o *ledgerOperation, version string) *http.Response {
 	}
 	switch {
 	case o.State != InProgress:
-	case o.knobs.PollWords == CommonWords:
+	case o.options.PollWords == CommonWords:
 		return m.hurry(o, armJSON(http.StatusOK, body))
 	case o.Kind == LedgerDelete:
 		body["status"] = "Deleting"
@@ -361,7 +361,7 @@ func (o *ledgerOperation) failedStatus() int {
 	switch {
 	case o.fault.Kind == FailOperation && o.fault.Status >= 400:
 		return o.fault.Status
-	case o.knobs.FailedPoll == FailedAsStatus:
+	case o.options.FailedPoll == FailedAsStatus:
 		return http.StatusBadRequest
 	}
 	return 0

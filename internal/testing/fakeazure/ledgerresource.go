@@ -62,7 +62,7 @@ func (m *ledgers) place(id resourceID) *ledger {
 	defer m.mu.Unlock()
 	l, ok := m.all[id.key()]
 	if !ok {
-		l = &ledger{id: id, knobs: m.knobs}
+		l = &ledger{id: id, options: m.options}
 		m.all[id.key()] = l
 	}
 	return l
@@ -101,12 +101,12 @@ func (m *ledgers) shown(l *ledger, version string) map[string]any {
 		address = "appUri"
 	}
 	properties[address] = "https://" + host + ".confidential-ledger.azure.com"
-	if l.knobs.Provisioning == ProvisioningShown || l.knobs.ProvisioningState != "" {
+	if l.options.Provisioning == ProvisioningShown || l.options.ProvisioningState != "" {
 		properties["provisioningState"] = m.provisioningState(l)
 	}
 	if strings.ToLower(version) >= runningSince {
 		properties["runningState"] = "Active"
-		if l.state != "Succeeded" && l.knobs.Restored == RestoredUnready {
+		if l.state != "Succeeded" && l.options.Restored == RestoredUnready {
 			properties["runningState"] = "Unknown"
 		}
 	}
@@ -171,10 +171,10 @@ func (m *ledgers) begin(c armCall, kind LedgerOperationKind, versions []string) 
 
 var regionForm = regexp.MustCompile(`^[a-z]+[0-9]?$`)
 
-// read reads the body, and checks the storage with the SAS if the knob says that this happens at the start.
+// read reads the body, and checks the storage with the SAS if the option says that this happens at the start.
 func (m *ledgers) read(o *ledgerOperation, c armCall) *http.Response {
 	m.mu.Lock()
-	o.knobs = o.ledger.knobs
+	o.options = o.ledger.options
 	m.mu.Unlock()
 	switch o.Kind {
 	case LedgerDelete:
@@ -198,7 +198,7 @@ func (m *ledgers) read(o *ledgerOperation, c armCall) *http.Response {
 	if o.Kind == LedgerRestore {
 		o.Share = o.storage.FileShareName
 	}
-	if o.knobs.SASChecked == SASCheckedAtStart {
+	if o.options.SASChecked == SASCheckedAtStart {
 		if err := m.open(o).look(c.request.Context(), o); err != nil {
 			return armError(http.StatusBadRequest, "BadRequest", err.Error())
 		}
@@ -220,7 +220,7 @@ func (m *ledgers) admit(o *ledgerOperation, c armCall) *http.Response {
 	state := m.provisioningState(l)
 	running := slices.IndexFunc(m.operations, func(other *ledgerOperation) bool {
 		return other.ledger == l && other.State == InProgress && (!o.Kind.backs() || !other.Kind.backs() ||
-			o.knobs.SecondStart == SecondStartRefused)
+			o.options.SecondStart == SecondStartRefused)
 	})
 	exists := l.state != ""
 	switch {
@@ -247,7 +247,7 @@ func (m *ledgers) admit(o *ledgerOperation, c armCall) *http.Response {
 		l.state = "Deleting"
 	case LedgerRestore:
 		l.location = region(o.storage.RestoreRegion)
-		if o.knobs.Restored != RestoredAtEnd {
+		if o.options.Restored != RestoredAtEnd {
 			l.state, l.history = "Creating", history{}
 		}
 	}

@@ -31,7 +31,7 @@ const (
 	accountName  = "contosobackups"
 	accountID    = group + "/providers/Microsoft.Storage/storageAccounts/" + accountName
 	managementID = "https://management.core.windows.net/"
-	patience     = 30 * time.Second
+	timeout      = 30 * time.Second
 )
 
 var accountKey = base64.StdEncoding.EncodeToString([]byte("a key that only tests use, as long as others...."))
@@ -155,7 +155,7 @@ func unique(prefix string) string { return fmt.Sprintf("%s%d", prefix, shared.na
 // eventually waits for a condition.
 func eventually(t *testing.T, what string, condition func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); !condition(); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(timeout); !condition(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("still not: %s", what)
 		}

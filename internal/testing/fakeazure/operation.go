@@ -74,8 +74,8 @@ type operation struct {
 	number  int
 	service string // key of the service
 	target  *backupTarget
-	knobs   Knobs // as they were at the start
-	fault   Fault // zero for none
+	options Options // as they were at the start
+	fault   Fault   // zero for none
 	// regional says that its status and result are below the region.
 	regional bool
 	answers  int // counts the answers with its Location
@@ -118,15 +118,15 @@ func (m *apiManagement) start(svc *service, kind OperationKind, t *backupTarget,
 			Started:    time.Now(),
 			State:      InProgress,
 		},
-		number: len(m.operations), service: svc.id.key(), target: t, knobs: svc.knobs, fault: fault,
-		regional: version >= "2024-05-01" && svc.knobs.StartHeaders == StatusAndLocation,
+		number: len(m.operations), service: svc.id.key(), target: t, options: svc.options, fault: fault,
+		regional: version >= "2024-05-01" && svc.options.StartHeaders == StatusAndLocation,
 		content: serviceBackup{
 			Service: svc.ResourceID, SKU: svc.SKU, Created: m.clock(), Configuration: svc.configuration.clone(),
 		},
 	}
 	m.operations = append(m.operations, o)
 	m.running.Add(1)
-	go m.run(o, m.pace.scale(m.duration(svc.knobs)))
+	go m.run(o, m.pace.scale(m.duration(svc.options)))
 	return o, nil
 }
 
@@ -139,7 +139,7 @@ func (m *apiManagement) close() {
 }
 
 // duration draws the duration of an operation at time scale 1. It is called under the lock.
-func (m *apiManagement) duration(k Knobs) time.Duration {
+func (m *apiManagement) duration(k Options) time.Duration {
 	switch {
 	case k.Shortest == 0 && k.Longest == 0:
 		return defaultDuration
@@ -165,16 +165,16 @@ func (m *apiManagement) run(o *operation, takes time.Duration) {
 	switch {
 	case o.fault.Kind == FailOperation || o.fault.Kind == NoBlob:
 	case o.Kind == ServiceRestore:
-		restored, err = o.target.restorable(m.life, o.knobs)
+		restored, err = o.target.restorable(m.life, o.options)
 	case o.fault.Kind == EmptyBlob:
-		err = o.target.write(m.life, o.knobs, nil, 0)
+		err = o.target.write(m.life, o.options, nil, 0)
 	default:
-		size := o.knobs.BlobBytes
+		size := o.options.BlobBytes
 		if size == 0 {
 			size = defaultBlobBytes
 		}
 		content, size := o.content.seal(salt(m.seed, o.service, o.number), size)
-		err = o.target.write(m.life, o.knobs, content, size)
+		err = o.target.write(m.life, o.options, content, size)
 	}
 	if m.life.Err() != nil {
 		return
@@ -189,7 +189,7 @@ func (m *apiManagement) run(o *operation, takes time.Duration) {
 		o.fail(http.StatusBadRequest, "", "Cannot "+strings.ToLower(string(o.Kind))+": "+err.Error())
 	case o.Kind == ServiceRestore:
 		o.target.service.configuration = restored.Configuration
-		o.target.service.settled = time.Now().Add(m.pace.scale(o.knobs.Settles))
+		o.target.service.settled = time.Now().Add(m.pace.scale(o.options.Settles))
 	}
 }
 
@@ -257,7 +257,7 @@ func (m *apiManagement) address(o *operation, kind, version string) string {
 		m.signature(o, strconv.FormatInt(ticksBefore1970+o.Started.UnixNano()/100+int64(answer), 10))
 }
 
-// ticksBefore1970 is the number of .NET's ticks of 100 ns before 1970.
+// ticksBefore1970 is the number of .NET's units of 100 ns before 1970.
 const ticksBefore1970 = 621_355_968_000_000_000
 
 // signature returns the signature that makes such an address valid, for the time in it.

@@ -48,10 +48,10 @@ func newProxy(a *authority) *proxy {
 	p := &proxy{authority: a, log: &exchangeLog{}}
 	// TLS errors of clients that are killed on purpose are not logged.
 	silent := log.New(io.Discard, "", 0)
-	p.outer = &http.Server{Handler: http.HandlerFunc(p.connect), ReadHeaderTimeout: readHeaderPatience, ErrorLog: silent}
+	p.outer = &http.Server{Handler: http.HandlerFunc(p.connect), ReadHeaderTimeout: readHeaderTimeout, ErrorLog: silent}
 	p.inner = &http.Server{
 		Handler:           http.HandlerFunc(p.serve),
-		ReadHeaderTimeout: readHeaderPatience,
+		ReadHeaderTimeout: readHeaderTimeout,
 		ErrorLog:          silent,
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
 			return context.WithValue(ctx, tunnelKey{}, c.(*tls.Conn).NetConn())
@@ -160,13 +160,13 @@ func (p *proxy) serve(w http.ResponseWriter, r *http.Request) {
 // act lets the hook decide, does the work and lets the hook decide again. If it returns no answer, the connection must be cut,
 // and the call has the reason.
 func (p *proxy) act(r *http.Request, x Exchange, answer endpoint, call *Call) (resp *http.Response, replaced bool) {
-	verdict := p.log.judge(x)
-	if verdict.drop {
+	decision := p.log.decide(x)
+	if decision.drop {
 		call.Dropped = true
 		return nil, false
 	}
-	if verdict.status != 0 {
-		return verdict.response(), true
+	if decision.status != 0 {
+		return decision.response(), true
 	}
 	// A request that has arrived is handled even if its client is gone by now.
 	resp, err := answer(r.WithContext(context.WithoutCancel(r.Context())))
@@ -183,15 +183,15 @@ func (p *proxy) act(r *http.Request, x Exchange, answer endpoint, call *Call) (r
 	}
 	resp.Body = stream
 	x.Phase, x.Status, x.Answer = After, resp.StatusCode, body
-	verdict = p.log.judge(x)
-	if verdict.drop || err != nil {
+	decision = p.log.decide(x)
+	if decision.drop || err != nil {
 		call.Dropped = true
 		_ = resp.Body.Close() // its body is not read
 		return nil, false
 	}
-	if verdict.status != 0 {
+	if decision.status != 0 {
 		_ = resp.Body.Close() // its body is not read
-		return verdict.response(), true
+		return decision.response(), true
 	}
 	return resp, false
 }

@@ -263,7 +263,7 @@ func TestInterceptSeesBothSides(t *testing.T) {
 	container := createContainer(t, s)
 	var mu sync.Mutex
 	var seen []fakeazure.Exchange
-	s.Intercept(func(x fakeazure.Exchange) fakeazure.Verdict {
+	s.Intercept(func(x fakeazure.Exchange) fakeazure.Decision {
 		mu.Lock()
 		defer mu.Unlock()
 		seen = append(seen, x)
@@ -301,7 +301,7 @@ func TestDrop(t *testing.T) {
 	s := startWithStorage(t)
 	container := createContainer(t, s)
 	for _, phase := range []fakeazure.Phase{fakeazure.Before, fakeazure.After} {
-		s.Intercept(func(x fakeazure.Exchange) fakeazure.Verdict {
+		s.Intercept(func(x fakeazure.Exchange) fakeazure.Decision {
 			if x.Phase == phase && x.Method == "PUT" {
 				return fakeazure.Drop
 			}
@@ -331,7 +331,7 @@ func TestAnswerInstead(t *testing.T) {
 	s := startWithStorage(t)
 	container := createContainer(t, s)
 	for _, phase := range []fakeazure.Phase{fakeazure.Before, fakeazure.After} {
-		s.Intercept(func(x fakeazure.Exchange) fakeazure.Verdict {
+		s.Intercept(func(x fakeazure.Exchange) fakeazure.Decision {
 			if x.Phase == phase && x.Method == "POST" {
 				return fakeazure.Answer(503, http.Header{"Retry-After": {"9"}}, []byte(`{"error":{"code":"Busy"}}`))
 			}
@@ -359,7 +359,7 @@ func TestClientGoneBeforeTheWork(t *testing.T) {
 	container := createContainer(t, s)
 	ctx, die := context.WithCancel(t.Context())
 	gone := make(chan struct{})
-	s.Intercept(func(x fakeazure.Exchange) fakeazure.Verdict {
+	s.Intercept(func(x fakeazure.Exchange) fakeazure.Decision {
 		if x.Phase == fakeazure.Before && x.Method == http.MethodPut {
 			die()
 			<-gone
@@ -395,7 +395,7 @@ func TestManyClientsAtOnce(t *testing.T) {
 	t.Parallel()
 	s := startWithStorage(t)
 	container := createContainer(t, s)
-	s.Intercept(func(fakeazure.Exchange) fakeazure.Verdict { return fakeazure.Pass })
+	s.Intercept(func(fakeazure.Exchange) fakeazure.Decision { return fakeazure.Pass })
 	var work sync.WaitGroup
 	const n = 12
 	for i := range n {

@@ -25,8 +25,8 @@ type Config struct {
 	Seed uint64
 	// TokenLifetime is the time for which issued tokens are valid. 0 means 24 h, as on App Service.
 	TokenLifetime time.Duration
-	// Knobs are the first knobs of services; see Tune.
-	Knobs Knobs
+	// Options are the first options of services; see Tune.
+	Options Options
 }
 
 // Sim is the running simulator. Its methods may be called from any goroutine.
@@ -70,7 +70,7 @@ func Start(c Config) (*Sim, error) {
 	s.hsms = newManagedHSMs(ctx, c, s)
 	s.files = newFiles(s.storage)
 	s.ledgers = newLedgers(ctx, c, s)
-	front := newFrontDoor(s.directory, s.roles)
+	front := newFrontEnd(s.directory, s.roles)
 	s.management.added, s.storage.added, s.hsms.added = front.exists, front.exists, front.exists
 	s.ledgers.added = front.exists
 	front.provide("Microsoft.ApiManagement", "service", s.management.resourceType())

@@ -142,7 +142,7 @@ func (a StorageAccount) keys() map[string]any {
 }
 
 // corsRefusal returns API Management's error about an account's CORS rules, "" if it accepts them.
-func (a StorageAccount) corsRefusal(k Knobs) string {
+func (a StorageAccount) corsRefusal(k Options) string {
 	switch {
 	case slices.Contains(a.CORS, "PATCH"): // recorded 2023-11
 		return "Requested value 'GET,HEAD,POST,PUT,DELETE,OPTIONS,PATCH' was not found."
@@ -154,7 +154,7 @@ func (a StorageAccount) corsRefusal(k Knobs) string {
 
 // admitted tells whether the account admits the backup, before any role or signature is checked. The codes are the storage's
 // own.
-func (t *backupTarget) admitted(k Knobs) error {
+func (t *backupTarget) admitted(k Options) error {
 	a, key := t.account, t.identity == ""
 	if key && a.NoSharedKey {
 		return fmt.Errorf("%w: KeyBasedAuthenticationNotPermitted", errAccessDenied)

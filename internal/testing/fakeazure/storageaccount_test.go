@@ -120,7 +120,7 @@ func TestWorkspaces(t *testing.T) {
 	if n := count(); n != -1 {
 		t.Errorf("Developer lists %d workspaces, want a refusal", n)
 	}
-	must(t, s.Tune(contoso, func(k *fakeazure.Knobs) { k.WorkspaceList = fakeazure.EmptyWorkspaceList }))
+	must(t, s.Tune(contoso, func(k *fakeazure.Options) { k.WorkspaceList = fakeazure.EmptyWorkspaceList }))
 	if n := count(); n != 0 {
 		t.Errorf("Developer lists %d workspaces, want none", n)
 	}
@@ -156,10 +156,10 @@ func TestWhomTheAccountAdmits(t *testing.T) {
 	keyless := func(a *fakeazure.StorageAccount) { a.NoSharedKey = true }
 	untrusting := fakeazure.Firewall{Deny: true, Bypass: "Logging"}
 	for name, tt := range map[string]struct {
-		access string
-		change func(*fakeazure.StorageAccount)
-		knobs  func(*fakeazure.Knobs)
-		want   string // "" for a backup, otherwise words of the failure
+		access  string
+		change  func(*fakeazure.StorageAccount)
+		options func(*fakeazure.Options)
+		want    string // "" for a backup, otherwise words of the failure
 	}{
 		"key in the same region":  {access: key, change: firewall(closed, ""), want: "AuthorizationFailure"},
 		"key from another region": {access: key, change: firewall(closed, "northeurope")},
@@ -170,23 +170,23 @@ func TestWhomTheAccountAdmits(t *testing.T) {
 		"trusted no longer":       {access: system, change: firewall(closed, ""), want: "AuthorizationFailure"},
 		"trusted": {
 			access: system, change: firewall(closed, ""),
-			knobs: func(k *fakeazure.Knobs) { k.TrustedServices = fakeazure.AdmitTrustedServices },
+			options: func(k *fakeazure.Options) { k.TrustedServices = fakeazure.AdmitTrustedServices },
 		},
 		"never trusted": {
 			access: system, change: firewall(untrusting, ""), want: "AuthorizationFailure",
-			knobs: func(k *fakeazure.Knobs) { k.TrustedServices = fakeazure.AdmitTrustedServices },
+			options: func(k *fakeazure.Options) { k.TrustedServices = fakeazure.AdmitTrustedServices },
 		},
 		"CORS taken": {
 			access: system, change: func(a *fakeazure.StorageAccount) { a.CORS = []string{"GET"} },
-			knobs: func(k *fakeazure.Knobs) { k.OtherCORS = fakeazure.TakeOtherCORS },
+			options: func(k *fakeazure.Options) { k.OtherCORS = fakeazure.TakeOtherCORS },
 		},
 	} {
 		account := shared.account
 		tt.change(&account)
 		must(t, s.Storage(account))
 		must(t, s.AddService(fakeazure.Service{ResourceID: contoso, SystemAssigned: true, UserAssigned: []string{"backup-writer"}}))
-		if tt.knobs != nil {
-			must(t, s.Tune(contoso, tt.knobs))
+		if tt.options != nil {
+			must(t, s.Tune(contoso, tt.options))
 		}
 		text := strings.Replace(body(container, unique("admit"), ""), system, tt.access, 1)
 		last := finish(t, s, send(t, s, "POST", armURL(contoso+"/backup"), "app", text))

@@ -16,7 +16,7 @@ func (m *apiManagement) workspaces(c armCall) (*http.Response, error) {
 			"found in the namespace 'Microsoft.ApiManagement' for api version '"+c.apiVersion+"'."), nil
 	}
 	m.mu.Lock()
-	reading := svc.knobs.WorkspaceList
+	reading := svc.options.WorkspaceList
 	m.mu.Unlock()
 	if svc.SKU != "Premium" && reading == RefuseWorkspaceList {
 		return serviceError(http.StatusBadRequest, "MethodNotAllowedInPricingTier",

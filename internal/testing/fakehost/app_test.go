@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// patience is the longest time that a test waits for an expected result: far longer than it takes on a busy machine.
-const patience = 60 * time.Second
+// timeout is the longest time that a test waits for an expected result: far longer than it takes on a busy machine.
+const timeout = 60 * time.Second
 
 // call is a request that reached the handler.
 type call struct {
@@ -177,7 +177,7 @@ func (a *app) said(level Level, category, part string) bool {
 // await waits for a condition that must become true.
 func (a *app) await(what string, is func() bool) {
 	a.t.Helper()
-	for deadline := time.Now().Add(patience); !is(); {
+	for deadline := time.Now().Add(timeout); !is(); {
 		if time.Now().After(deadline) {
 			a.t.Fatalf("waited in vain for %s", what)
 		}
@@ -197,7 +197,7 @@ func (a *app) awaitDown() error {
 	a.t.Helper()
 	select {
 	case <-a.Done():
-	case <-time.After(patience):
+	case <-time.After(timeout):
 		a.t.Fatal("the host did not shut itself down")
 	}
 	return a.Err()
@@ -206,7 +206,7 @@ func (a *app) awaitDown() error {
 // request calls the host with the key of the function api.
 func (a *app) request(method, path, body string, header ...string) (*http.Response, string) {
 	a.t.Helper()
-	ctx, cancel := context.WithTimeout(a.t.Context(), patience)
+	ctx, cancel := context.WithTimeout(a.t.Context(), timeout)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, method, a.URL()+path, bytes.NewBufferString(body))
 	if err != nil {
@@ -239,7 +239,7 @@ const idleTimer = `{"bindings": [{"type": "timerTrigger", "direction": "in", "na
 	"useMonitor": false}]}`
 
 func (a *app) invoke(function string) error {
-	ctx, cancel := context.WithTimeout(a.t.Context(), patience)
+	ctx, cancel := context.WithTimeout(a.t.Context(), timeout)
 	defer cancel()
 	return a.Invoke(ctx, function)
 }

@@ -17,7 +17,7 @@ func (h *Host) assemble() (*life, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &life{hostJSON: read, log: h.journal, timers: h.timers, lease: c.Lease, grace: c.Grace, told: c.Told}
+	l := &life{hostJSON: read, log: h.journal, timers: h.timers, lease: c.Lease, grace: c.Grace, told: c.Notified}
 	folder := c.Functions
 	if folder == "" {
 		folder = l.root

@@ -82,7 +82,7 @@ func TestProxyingStreams(t *testing.T) {
 		close(gone)
 	}
 	a.start()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), timeout)
 	defer cancel()
 	read, write := io.Pipe()
 	r, err := http.NewRequestWithContext(ctx, "POST", a.URL()+"/api/x", read)
@@ -111,7 +111,7 @@ func TestProxyingStreams(t *testing.T) {
 	cancel() // the caller goes away, and the handler sees it
 	select {
 	case <-gone:
-	case <-time.After(patience):
+	case <-time.After(timeout):
 		t.Error("the handler did not see the caller go")
 	}
 }
@@ -223,7 +223,7 @@ func TestADeadHandlerAnswersNobody(t *testing.T) {
 			a.await("the exit", func() bool { return a.said(Warning, categoryWorker, "code 0") })
 			began := time.Now()
 			response, _ := a.request("POST", "/api/x", "body")
-			if took := time.Since(began); response.StatusCode < 500 || took < invocationPatience*time.Second/2 {
+			if took := time.Since(began); response.StatusCode < 500 || took < invocationTimeout*time.Second/2 {
 				t.Errorf("got %s after %s", response.Status, took)
 			}
 			if err := a.awaitDown(); !errors.Is(err, errInitialization) || len(a.received()) != 1 {

@@ -45,9 +45,9 @@ type Config struct {
 	// Grace is the time limit of a host that ends by itself: until then it waits for unfinished work, although no handler
 	// processes it any more. 0 means the fixed 10 seconds of Azure. Stop always waits 10 seconds.
 	Grace time.Duration
-	// Told says that the caller calls Look whenever a message becomes visible; Azure has no such call. Each queue is then
+	// Notified says that the caller calls Look whenever a message becomes visible; Azure has no such call. Each queue is then
 	// polled at the longest interval only, and not sooner after a message.
-	Told bool
+	Notified bool
 	// TimerLease is the time for which a timer belongs to a dead host, 15 to 60 seconds; another host checks at the same
 	// interval. 0 means a minute, which is fixed in Azure.
 	TimerLease time.Duration

@@ -63,7 +63,7 @@ func (l *life) call(id string, f *function, value any, metadata bindingData) (re
 	if err != nil {
 		return result{}, fmt.Errorf("body for %s: %w", f.name, err)
 	}
-	// The host may have taken this message or tick while it ended: it still waits for the handler, which never comes.
+	// The host may have taken this message or timer run while it ended: it still waits for the handler, which never comes.
 	if err := l.await(l.broken); err != nil {
 		return result{}, err
 	}

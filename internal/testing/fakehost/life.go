@@ -87,9 +87,9 @@ func (l *life) begin(ctx context.Context) {
 // end stops the listeners, waits for running work for at most the grace, and kills the handler. If the grace was not enough,
 // the handler is left behind. A life that ends by itself first lets HTTP calls end.
 func (l *life) end() {
-	patience := grace
+	timeout := grace
 	if l.stopping.Err() == nil && l.failing.Err() != nil {
-		patience = l.grace
+		timeout = l.grace
 		await(&l.calls, longestCalls)
 	}
 	l.stop()
@@ -102,7 +102,7 @@ func (l *life) end() {
 		l.running.Wait()
 	})
 	var cause error
-	if !await(&listeners, patience) {
+	if !await(&listeners, timeout) {
 		l.log.say(Warning, categoryStartup, "Host did not shut down within its allotted time: running work is given up")
 		cause = errLeftBehind
 	}
@@ -113,13 +113,13 @@ func (l *life) end() {
 }
 
 // await waits for the work, and returns false if it has not ended by then.
-func await(work *sync.WaitGroup, patience time.Duration) bool {
+func await(work *sync.WaitGroup, timeout time.Duration) bool {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		work.Wait()
 	}()
-	timer := time.NewTimer(patience)
+	timer := time.NewTimer(timeout)
 	defer timer.Stop()
 	select {
 	case <-done:

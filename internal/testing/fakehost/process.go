@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// pipePatience is the time for which output is still read after the handler's end: a grandchild may hold the pipes open.
-const pipePatience = time.Second
+// pipeTimeout is the time for which output is still read after the handler's end: a grandchild may hold the pipes open.
+const pipeTimeout = time.Second
 
 // rememberedLines is the number of lines of stderr in the report of a crash.
 const rememberedLines = 3
@@ -62,7 +62,7 @@ func startProcess(ctx context.Context, h customHandler, environment []string, lo
 		if err == nil {
 			_ = cmd.Wait() // cmd.ProcessState has the exit
 			for _, outlet := range p.outlets {
-				_ = outlet.SetReadDeadline(time.Now().Add(pipePatience))
+				_ = outlet.SetReadDeadline(time.Now().Add(pipeTimeout))
 			}
 			p.reading.Wait()
 			close(p.ended)

@@ -510,7 +510,7 @@ func TestQueueOutputWakesTheListener(t *testing.T) {
 func TestToldOfMessages(t *testing.T) {
 	t.Parallel()
 	q := newQueueApp(t, `"messageEncoding": "none", "maxPollingInterval": "01:00:00"`, "")
-	q.config.Told = true
+	q.config.Notified = true
 	var polls atomic.Int64
 	q.breakStorage(func(r *http.Request) int {
 		if r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/messages") {

@@ -50,15 +50,15 @@ func (l *life) runTimer(held context.Context, f *function) {
 	}
 	pastDue := f.monitored() && status.next.Before(now)
 	if pastDue || f.trigger.RunOnStartup {
-		next = f.schedule.next(l.tick(f, pastDue))
+		next = f.schedule.next(l.timer(f, pastDue))
 	}
 	for waitUntil(held, next) {
-		next = f.schedule.next(l.tick(f, false))
+		next = f.schedule.next(l.timer(f, false))
 	}
 }
 
-// tick runs a timer once and returns its start time.
-func (l *life) tick(f *function, pastDue bool) (started time.Time) {
+// timer runs a timer once and returns its start time.
+func (l *life) timer(f *function, pastDue bool) (started time.Time) {
 	started = time.Now()
 	if !l.enter() {
 		return started

@@ -17,7 +17,7 @@ func parseTimeSpan(text string) (time.Duration, error) {
 	if parts == nil {
 		return 0, fmt.Errorf("%q is not a time span of the form [d.]hh:mm[:ss[.fff]]", text)
 	}
-	var numbers [5]int64 // days, hours, minutes, seconds, ticks
+	var numbers [5]int64 // days, hours, minutes, seconds, units of 100 ns
 	for i, part := range []string{parts[2] + parts[3], parts[5], parts[6], parts[7], (parts[8] + "0000000")[:7]} {
 		if part == "" {
 			continue
@@ -28,7 +28,7 @@ func parseTimeSpan(text string) (time.Duration, error) {
 		}
 		numbers[i] = n
 	}
-	days, hours, minutes, seconds, ticks := numbers[0], numbers[1], numbers[2], numbers[3], numbers[4]
+	days, hours, minutes, seconds, timers := numbers[0], numbers[1], numbers[2], numbers[3], numbers[4]
 	if parts[4] == ":" && parts[7] == "" { // a:b:c
 		days, hours, minutes, seconds = 0, days, hours, minutes
 	}
@@ -39,7 +39,7 @@ func parseTimeSpan(text string) (time.Duration, error) {
 		return 0, fmt.Errorf("time span %q: a number is out of range", text)
 	}
 	d := time.Duration(days)*24*time.Hour + time.Duration(hours)*time.Hour + time.Duration(minutes)*time.Minute +
-		time.Duration(seconds)*time.Second + time.Duration(ticks)*100
+		time.Duration(seconds)*time.Second + time.Duration(timers)*100
 	if parts[1] != "" {
 		d = -d
 	}

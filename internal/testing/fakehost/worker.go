@@ -28,9 +28,9 @@ const (
 	errorWindow = 30 * time.Minute
 	// readinessPause is the time between two checks of a handler that does not listen yet.
 	readinessPause = 25 * time.Millisecond
-	// invocationPatience is the number of initializationTimeouts for which an invocation waits for the handler: a start and 3
+	// invocationTimeout is the number of initializationTimeouts for which an invocation waits for the handler: a start and 3
 	// restarts.
-	invocationPatience = 4
+	invocationTimeout = 4
 )
 
 var (
@@ -233,8 +233,8 @@ func (w *worker) ping(ctx context.Context) error {
 // await returns when the handler has answered. Its error is errInitialization after the time limit, or errShuttingDown when
 // the context ends.
 func (w *worker) await(ctx context.Context) error {
-	patience := time.NewTimer(invocationPatience * w.handler.initializationTimeout)
-	defer patience.Stop()
+	timeout := time.NewTimer(invocationTimeout * w.handler.initializationTimeout)
+	defer timeout.Stop()
 	for {
 		w.mu.Lock()
 		ready := w.ready
@@ -250,7 +250,7 @@ func (w *worker) await(ctx context.Context) error {
 			look.Stop()
 			return nil
 		case <-look.C:
-		case <-patience.C:
+		case <-timeout.C:
 			return errInitialization
 		case <-ctx.Done():
 			return errShuttingDown

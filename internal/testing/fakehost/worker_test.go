@@ -174,7 +174,7 @@ func TestExit0IsNeverRestarted(t *testing.T) {
 	if err := a.invoke("tick"); !errors.Is(err, errInitialization) {
 		t.Errorf("an invocation without a handler: %v", err)
 	}
-	if waited := time.Since(began); waited < invocationPatience*300*time.Millisecond {
+	if waited := time.Since(began); waited < invocationTimeout*300*time.Millisecond {
 		t.Errorf("an invocation waited for %s only", waited)
 	}
 	if err := a.awaitDown(); !errors.Is(err, errInitialization) {
@@ -234,7 +234,7 @@ func TestHandlerThatCannotBeStarted(t *testing.T) {
 	if err := a.invoke("tick"); !errors.Is(err, errInitialization) {
 		t.Errorf("an invocation without a handler: %v", err)
 	}
-	if waited := time.Since(began); waited < invocationPatience*300*time.Millisecond {
+	if waited := time.Since(began); waited < invocationTimeout*300*time.Millisecond {
 		t.Errorf("an invocation waited for %s only", waited)
 	}
 	if err := a.awaitDown(); !errors.Is(err, errInitialization) {

@@ -62,9 +62,9 @@ func (q *Queue) Clone(now func() time.Time) *Queue {
 	return c
 }
 
-// Wake implements [backup.Queue].
-func (q *Queue) Wake(ctx context.Context, w backup.Wakeup, delay time.Duration) error {
-	text, err := message.Wakeup(w)
+// SendStep implements [backup.Queue].
+func (q *Queue) SendStep(ctx context.Context, w backup.StepMessage, delay time.Duration) error {
+	text, err := message.StepMessage(w)
 	if err != nil {
 		return fmt.Errorf("wake a run: %w", err)
 	}

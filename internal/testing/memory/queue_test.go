@@ -40,11 +40,13 @@ func TestQueue(t *testing.T) {
 	})
 }
 
-func wakeup(number int) backup.Wakeup { return backup.Wakeup{Run: "run", Number: number, Mark: "m"} }
+func stepMessage(number int) backup.StepMessage {
+	return backup.StepMessage{Run: "run", Sequence: number, Nonce: "m"}
+}
 
 func wake(t *testing.T, q *memory.Queue, number int, delay time.Duration) {
 	t.Helper()
-	if err := q.Wake(t.Context(), wakeup(number), delay); err != nil {
+	if err := q.SendStep(t.Context(), stepMessage(number), delay); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -87,11 +89,11 @@ func TestQueueOrder(t *testing.T) {
 
 	numbers := func(messages []memory.Message) (numbers []int) {
 		for _, m := range messages {
-			var w backup.Wakeup
+			var w backup.StepMessage
 			if err := json.Unmarshal(m.Body, &w); err != nil {
 				t.Fatal(err)
 			}
-			numbers = append(numbers, w.Number)
+			numbers = append(numbers, w.Sequence)
 		}
 		return numbers
 	}

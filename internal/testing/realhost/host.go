@@ -49,8 +49,8 @@ type Config struct {
 const (
 	// platformPause is the time after which a host that has ended is started again.
 	platformPause = time.Second
-	// stopPatience is longer than a host needs to stop: 12 s were measured with invocations in progress.
-	stopPatience = 20 * time.Second
+	// stopTimeout is longer than a host needs to stop: 12 s were measured with invocations in progress.
+	stopTimeout = 20 * time.Second
 	// lookPause is the time between two checks of a host that is not up yet.
 	lookPause = 50 * time.Millisecond
 )
@@ -444,7 +444,7 @@ func (h *Host) Stop() error {
 	h.signal(syscall.SIGTERM)
 	select {
 	case <-h.done:
-	case <-time.After(stopPatience):
+	case <-time.After(stopTimeout):
 		h.cut()
 	}
 	<-h.done

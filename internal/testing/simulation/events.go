@@ -12,7 +12,7 @@ import (
 
 // befall draws the events of the whole day: people's actions, and outages and faults that last for a while.
 func (w *World) befall() {
-	often := w.climate.befalls
+	often := w.faultProfile.befalls
 	if w.options.Calm {
 		often = 300
 	}
@@ -102,7 +102,7 @@ func (w *World) happen(what int) {
 		w.file.spoil()
 		w.in(d, w.file.mend)
 	case 12:
-		// Calls 1 and 2 of a tick are its listings, and each run takes three.
+		// Calls 1 and 2 of a timer run are its listings, and each run takes three.
 		a := &ambush{calls: 3 + c.pick(12)}
 		pause := func() {
 			p := &w.file.specs[c.pick(len(w.file.specs))]

@@ -18,12 +18,12 @@ type Figures struct {
 	Runs  int
 	Ended map[backup.State]int
 
-	Starts, LostStarts, Operations, Overlaps, Polls, Looks, Deletions    int
-	Gaps, Requests, Events, Happenings, Suspects, Acceptances, Ambiguous int
+	Starts, LostStarts, Operations, Overlaps, Polls, Looks, Deletions          int
+	MissedRuns, Requests, Events, Happenings, Suspects, Acceptances, Ambiguous int
 
-	Invocations, Interleaved, Calls, Writes, Ticks, Cleanups, Deliveries, Wakeups int
+	Invocations, Interleaved, Calls, Writes, Timers, Cleanups, Deliveries, StepMessages int
 
-	Crashes, Duplicates, Redeliveries, Dropped, Poisoned, DeadLetters, Resent int
+	Crashes, Duplicates, Redeliveries, Dropped, Poisoned, DeadLetters, Requeued int
 
 	Faults, ServiceFaults int
 
@@ -53,7 +53,7 @@ func (f *Figures) Add(o Figures) {
 		{&f.Polls, o.Polls},
 		{&f.Looks, o.Looks},
 		{&f.Deletions, o.Deletions},
-		{&f.Gaps, o.Gaps},
+		{&f.MissedRuns, o.MissedRuns},
 		{&f.Requests, o.Requests},
 		{&f.Events, o.Events},
 		{&f.Happenings, o.Happenings},
@@ -64,17 +64,17 @@ func (f *Figures) Add(o Figures) {
 		{&f.Interleaved, o.Interleaved},
 		{&f.Calls, o.Calls},
 		{&f.Writes, o.Writes},
-		{&f.Ticks, o.Ticks},
+		{&f.Timers, o.Timers},
 		{&f.Cleanups, o.Cleanups},
 		{&f.Deliveries, o.Deliveries},
-		{&f.Wakeups, o.Wakeups},
+		{&f.StepMessages, o.StepMessages},
 		{&f.Crashes, o.Crashes},
 		{&f.Duplicates, o.Duplicates},
 		{&f.Redeliveries, o.Redeliveries},
 		{&f.Dropped, o.Dropped},
 		{&f.Poisoned, o.Poisoned},
 		{&f.DeadLetters, o.DeadLetters},
-		{&f.Resent, o.Resent},
+		{&f.Requeued, o.Requeued},
 		{&f.Faults, o.Faults},
 		{&f.ServiceFaults, o.ServiceFaults},
 		{&f.RestoreRequests, o.RestoreRequests},
@@ -109,7 +109,7 @@ func (f *Figures) Print(out io.Writer) {
 	line("restores", f.Restores, fmt.Sprintf("begun, %s answers lost; of %s runs by %s requests %s succeeded, %s are unknown; %s safety backups",
 		grouped(f.LostRestores), grouped(f.RestoreRuns), grouped(f.RestoreRequests), grouped(f.Restored), grouped(f.Unrestored),
 		grouped(f.SafetyPoints)))
-	line("gaps", f.Gaps, "records of missed slots")
+	line("missed periods", f.MissedRuns, "records of missed scheduled times")
 	line("starts", f.Starts, fmt.Sprintf("%s answers lost; %s operations, %s of them beside another", grouped(f.LostStarts),
 		grouped(f.Operations), grouped(f.Overlaps)))
 	line("polls", f.Polls, fmt.Sprintf("%s looks for a lost start, %s of them with more than one candidate",
@@ -117,15 +117,15 @@ func (f *Figures) Print(out io.Writer) {
 	line("deletions", f.Deletions, "of artifacts")
 	line("suspect points", f.Suspects, grouped(f.Acceptances)+" accepted")
 	line("events", f.Events, "")
-	line("invocations", f.Invocations, fmt.Sprintf("%s of them interleaved; %s ticks, %s cleanups", grouped(f.Interleaved),
-		grouped(f.Ticks), grouped(f.Cleanups)))
+	line("invocations", f.Invocations, fmt.Sprintf("%s of them interleaved; %s timer runs, %s cleanups", grouped(f.Interleaved),
+		grouped(f.Timers), grouped(f.Cleanups)))
 	line("outside calls", f.Calls, grouped(f.Writes)+" writes made")
 	line("crashes", f.Crashes, "")
 	line("storage faults", f.Faults, "")
 	line("service faults", f.ServiceFaults, "")
 	line("duplicates", f.Duplicates, fmt.Sprintf("%s redeliveries, %s messages lost, %s poisoned", grouped(f.Redeliveries),
 		grouped(f.Dropped), grouped(f.Poisoned)))
-	line("sent again", f.Resent, "wake-ups, by the sweep")
+	line("sent again", f.Requeued, "step messages, by the rescuer")
 	line("happenings", f.Happenings, "outages, edits, pauses, jumping clocks, storms")
 	_ = t.Flush()
 }

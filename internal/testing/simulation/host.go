@@ -26,10 +26,10 @@ const (
 	afterFailure    = 30 * time.Second
 	lease           = 10 * time.Minute
 	batchSize       = 16
-	// reclaims is the longest time between two ticks while a run waits for a permit. In truth a tick comes each minute.
+	// reclaims is the longest time between two timer runs while a run waits for a permit. In truth a timer run comes each minute.
 	reclaims = 20 * time.Minute
-	// tickPeriod and cleanupPeriod are the periods of the timers.
-	tickPeriod    = time.Minute
+	// timerPeriod and cleanupPeriod are the periods of the timers.
+	timerPeriod   = time.Minute
 	cleanupPeriod = 5 * time.Minute
 )
 
@@ -43,24 +43,24 @@ type host struct {
 	// stopped is LIFEBOAT_STOPPED.
 	stopped string
 
-	// lastTick and lastCleanup are the times at which the timers came last. clean says that the last tick ended well and
-	// alone. ticking counts the ticks under way.
-	lastTick, lastCleanup time.Time
-	clean                 bool
-	ticking               int
-	// slot is the first slot after the last tick, zero if it must be computed again.
-	slot time.Time
-	// ambush waits for the next tick that finds a slot.
+	// lastRun and lastCleanup are the times at which the timers came last. clean says that the last timer run ended well and
+	// alone. running counts the timer runs under way.
+	lastRun, lastCleanup time.Time
+	clean                bool
+	ticking              int
+	// scheduledTime is the first scheduled time after the last timer run, zero if it must be computed again.
+	scheduledTime time.Time
+	// ambush waits for the next timer run that finds a scheduled time.
 	ambush *ambush
 	// fatal is the call at which the next invocation dies, if it is not 0.
 	fatal int
-	// delayed is the time until which the next tick is held back, and skipped says that this was decided.
+	// delayed is the time until which the next timer run is held back, and skipped says that this was decided.
 	delayed time.Time
 	skipped bool
 }
 
-// ambush is an accident at the worst moment: the tick that finds a slot dies after so many calls, and then something
-// keeps the next tick from going on there.
+// ambush is an accident at the worst moment: the timer run that finds a scheduled time dies after so many calls, and then
+// something keeps the next timer run from going on there.
 type ambush struct {
 	calls int
 	then  func()
@@ -88,43 +88,43 @@ func (h *host) consider(offer func(time.Time, func())) {
 			offer(up(at), func() { h.deliverPoison(queue) })
 		}
 	}
-	offer(up(h.nextTick()), h.tick)
+	offer(up(h.nextTimer()), h.timer)
 	if at := h.nextCleanup(); !at.IsZero() {
 		offer(up(at), h.cleanup)
 	}
 }
 
-// nextTick returns the next minute at which a tick finds something to do: a slot, a run to be checked, or the rest of the
-// last tick's work. A tick comes once a day in any case.
-func (h *host) nextTick() time.Time {
-	first := h.lastTick.Add(tickPeriod)
-	if h.lastTick.IsZero() {
+// nextTimer returns the next minute at which a timer run finds something to do: a scheduled time, a run to be checked, or the
+// rest of the last timer run's work. A timer run comes once a day in any case.
+func (h *host) nextTimer() time.Time {
+	first := h.lastRun.Add(timerPeriod)
+	if h.lastRun.IsZero() {
 		first = h.w.start
 	}
 	at := first
 	if h.clean && !h.w.options.EveryMinute {
 		at = first.Add(day)
-		if h.slot.IsZero() {
-			h.slot = h.w.file.nextSlot(h.lastTick)
+		if h.scheduledTime.IsZero() {
+			h.scheduledTime = h.w.file.nextScheduledTime(h.lastRun)
 		}
-		if h.slot.Before(at) {
-			at = h.slot
+		if h.scheduledTime.Before(at) {
+			at = h.scheduledTime
 		}
 		if rows := h.w.rows("inflight", 1); len(rows) > 0 {
 			if look := keyTime(rows[0].Row); look.Before(at) {
 				at = look
 			}
 		}
-		if again := h.w.ledger.nextJudging(h.lastTick); !again.IsZero() && again.Before(at) {
+		if again := h.w.ledger.nextJudging(h.lastRun); !again.IsZero() && again.Before(at) {
 			at = again.Add(1) // the deadline itself is not past it
 		}
 		if left := h.w.ledger.nextDrain(h.w.silent); !left.IsZero() && left.Before(at) {
-			at = left // a tick sends the events that are left over
+			at = left // a timer run sends the events that are left over
 		}
 		switch waiting := len(h.w.ledger.line) > 0; {
-		case waiting && h.w.ledger.room(h.w.concurrency): // the tick dispatches the next
+		case waiting && h.w.ledger.room(h.w.concurrency): // the timer run dispatches the next
 			at = first
-		case waiting && at.After(first.Add(reclaims)): // the tick checks whether a permit was left behind
+		case waiting && at.After(first.Add(reclaims)): // the timer run checks whether a permit was left behind
 			at = first.Add(reclaims)
 		}
 	}
@@ -137,8 +137,8 @@ func (h *host) nextTick() time.Time {
 	if at.Before(h.delayed) {
 		at = h.delayed
 	}
-	if at = ceil(at, tickPeriod); at.Before(h.delayed) || h.skipped {
-		at = h.delayed // a late tick is on no minute
+	if at = ceil(at, timerPeriod); at.Before(h.delayed) || h.skipped {
+		at = h.delayed // a late timer run is on no minute
 	}
 	return at
 }
@@ -178,57 +178,57 @@ func ceil(t time.Time, d time.Duration) time.Time {
 // anyone picks one of the instances.
 func (h *host) anyone() *instance { return h.w.instances[h.w.choices.pick(len(h.w.instances))] }
 
-// tick runs the timer of "schedule", perhaps late, perhaps not at all, perhaps on two instances at once.
-func (h *host) tick() {
+// timer run runs the timer of "schedule", perhaps late, perhaps not at all, perhaps on two instances at once.
+func (h *host) timer() {
 	w := h.w
-	w.choices.track = ofTicks
+	w.choices.track = ofTimers
 	if !h.skipped {
 		switch {
-		case w.happens(w.climate.tickMissing):
-			h.delayed, h.skipped = w.now.Add(tickPeriod), false
-			h.lastTick = w.now
+		case w.happens(w.faultProfile.timerMissing):
+			h.delayed, h.skipped = w.now.Add(timerPeriod), false
+			h.lastRun = w.now
 			h.clean = false
 			return
-		case w.happens(w.climate.tickLate):
+		case w.happens(w.faultProfile.timerLate):
 			h.delayed, h.skipped = w.now.Add(oneOf(w.choices, 7*time.Second, 40*time.Second, 3*time.Minute, 20*time.Minute)), true
 			return
 		}
 	}
 	if h.skipped {
-		w.disturb() // until now no tick could look
+		w.disturb() // until now no timer run could look
 	}
 	h.delayed, h.skipped = time.Time{}, false
 	h.clean = true
-	found := w.file.nextSlot(h.lastTick)
-	h.lastTick, h.slot = w.now, time.Time{}
+	found := w.file.nextScheduledTime(h.lastRun)
+	h.lastRun, h.scheduledTime = w.now, time.Time{}
 	if a := h.ambush; a != nil && !found.After(w.now) && w.weather > 0 {
 		h.ambush, h.fatal = nil, a.calls
-		h.invokeTick()
+		h.invokeTimer()
 		h.fatal = 0
 		w.disturb()
 		w.in(0, a.then)
 		return
 	}
-	h.invokeTick()
-	if w.happens(w.climate.tickTwice) {
+	h.invokeTimer()
+	if w.happens(w.faultProfile.timerTwice) {
 		w.figures.Duplicates++
-		h.invokeTick()
+		h.invokeTimer()
 	}
-	if w.happens(w.climate.tickExtra) {
-		w.in(time.Duration(1+w.choices.pick(300))*time.Minute, h.invokeTick)
+	if w.happens(w.faultProfile.timerExtra) {
+		w.in(time.Duration(1+w.choices.pick(300))*time.Minute, h.invokeTimer)
 	}
 }
 
-// invokeTick does what the function "schedule" does.
-func (h *host) invokeTick() {
+// invokeTimer does what the function "schedule" does.
+func (h *host) invokeTimer() {
 	w := h.w
-	w.figures.Ticks++
-	w.choices.track = ofTicks
-	nth, began, stopped, alone := w.figures.Ticks, w.now, h.stopped != "", h.ticking == 0
+	w.figures.Timers++
+	w.choices.track = ofTimers
+	nth, began, stopped, alone := w.figures.Timers, w.now, h.stopped != "", h.ticking == 0
 	h.ticking++
 	var force plans.Active
 	var report engine.ScheduleReport
-	w.invoke(h.anyone(), ofTicks, "schedule", func(ctx context.Context, v *invocation, e *engine.Engine) error {
+	w.invoke(h.anyone(), ofTimers, "schedule", func(ctx context.Context, v *invocation, e *engine.Engine) error {
 		var unsettled error
 		force, unsettled = v.on.book.Reconcile(ctx)
 		var err error
@@ -242,14 +242,14 @@ func (h *host) invokeTick() {
 		return err
 	}, func(v *invocation) {
 		h.ticking--
-		w.figures.Resent += report.Resent
-		v.returned("%d runs made, %d gaps, %d looked at, %d wake-ups sent again", len(report.Created), len(report.Missed),
-			report.Looked, report.Resent)
+		w.figures.Requeued += report.Requeued
+		v.returned("%d runs made, %d missed periods, %d looked at, %d step messages sent again", len(report.Created), len(report.Missed),
+			report.Scanned, report.Requeued)
 		if v.died || v.err != nil {
 			h.clean = false
 		}
-		alone = alone && w.figures.Ticks == nth // no other has begun meanwhile: the loser of a race leaves the rest to the winner
-		w.check(ticked{v: v, began: began, stopped: stopped, alone: alone, plans: force.Plans, report: report})
+		alone = alone && w.figures.Timers == nth // no other has begun meanwhile: the loser of a race leaves the rest to the winner
+		w.check(timerRecord{v: v, began: began, stopped: stopped, alone: alone, plans: force.Plans, report: report})
 	})
 }
 
@@ -271,14 +271,14 @@ func (h *host) cleanup() {
 // deliver hands the visible messages to the handler: up to a batch, each to any instance, in any order.
 func (h *host) deliver() {
 	w := h.w
-	if h.late.Before(w.now) && w.happens(w.climate.deliverLate) {
+	if h.late.Before(w.now) && w.happens(w.faultProfile.deliverLate) {
 		h.late = w.now.Add(oneOf(w.choices, 5*time.Second, time.Minute, 10*time.Minute, 2*time.Hour))
 		w.at(h.late, w.disturb)
 		w.note(nil, "the host looks at the queues again only at %s", clockTime(h.late))
 		return
 	}
 	hidden := lease
-	lost := w.copies(w.climate.deliverTwice)
+	lost := w.copies(w.faultProfile.deliverTwice)
 	if lost {
 		// The host cannot renew its lease, or the message cannot be deleted: another invocation gets it too.
 		hidden = oneOf(w.choices, 10*time.Minute, time.Second, time.Minute)
@@ -291,15 +291,15 @@ func (h *host) deliver() {
 		}
 		m := messages[i]
 		messages = append(messages[:i:i], messages[i+1:]...)
-		u := wakeupIn(m.Body)
+		u := stepMessageIn(m.Body)
 		h.deliverOne(delivery{
-			queue: executeQueue, id: m.ID, receipt: m.Receipt, body: m.Body, count: m.DequeueCount, wakeup: u, again: lost,
+			queue: executeQueue, id: m.ID, receipt: m.Receipt, body: m.Body, count: m.DequeueCount, stepMessage: u, again: lost,
 		})
 	}
 }
 
-// wakeupIn reads the wake-up in a message. The engine itself decides whether the message is one.
-func wakeupIn(body []byte) (u backup.Wakeup) {
+// stepMessageIn reads the step message in a message. The engine itself decides whether the message is one.
+func stepMessageIn(body []byte) (u backup.StepMessage) {
 	if err := json.Unmarshal(body, &u); err != nil {
 		panic(err) // the world sends only JSON
 	}
@@ -311,8 +311,8 @@ type delivery struct {
 	queue, id, receipt string
 	body               []byte
 	count              int
-	// wakeup is the wake-up in the body.
-	wakeup backup.Wakeup
+	// stepMessage is the step message in the body.
+	stepMessage backup.StepMessage
 	// again says that the message comes again in any case.
 	again bool
 }
@@ -323,29 +323,29 @@ func (h *host) deliverOne(d delivery) {
 	if d.count > 1 {
 		w.figures.Redeliveries++
 	}
-	if w.happens(w.climate.deliverNever) {
+	if w.happens(w.faultProfile.deliverNever) {
 		w.figures.Dropped++
 		w.note(nil, "SOMEBODY DELETES a message from the queue: %s", w.ledger.messageName(d.body))
-		w.ledger.lose(d.wakeup)
+		w.ledger.lose(d.stepMessage)
 		_ = w.queue.Delete(d.queue, d.id, d.receipt)
 		return
 	}
-	w.ledger.delivered(w, d.wakeup)
+	w.ledger.delivered(w, d.stepMessage)
 	name := ""
 	if w.trace.on {
 		name = "execute " + w.ledger.messageName(d.body)
 	}
 	var out engine.Outcome
-	w.invoke(h.anyone(), w.ledger.track(w, d.wakeup), name, func(ctx context.Context, v *invocation, e *engine.Engine) (err error) {
+	w.invoke(h.anyone(), w.ledger.track(w, d.stepMessage), name, func(ctx context.Context, v *invocation, e *engine.Engine) (err error) {
 		v.owner = "invocation-" + w.newID()
-		v.wakeup = d.wakeup
+		v.stepMessage = d.stepMessage
 		out, err = e.Execute(ctx, v.owner, d.body)
 		return err
 	}, func(v *invocation) {
 		v.returned("%s", outcome(out))
-		w.ledger.delivered(w, d.wakeup)
+		w.ledger.delivered(w, d.stepMessage)
 		h.settle(d, v)
-		w.check(worked{v.wakeup.Run})
+		w.check(worked{v.stepMessage.Run})
 	})
 }
 
@@ -398,7 +398,7 @@ func (h *host) poison(d delivery) {
 	if err := w.queue.Send(context.Background(), d.queue+poison, d.body, 0); err != nil {
 		panic(err) // it was in a queue before
 	}
-	w.ledger.lose(d.wakeup)
+	w.ledger.lose(d.stepMessage)
 	w.ledger.poisoned = append(w.ledger.poisoned, string(d.body))
 	_ = w.queue.Delete(d.queue, d.id, d.receipt)
 }

@@ -32,24 +32,24 @@ type Invariant struct {
 
 // These are the moments at which the invariants are checked.
 type (
-	// saved is the moment at which a run's row was written. rival is another run of the same slot.
+	// saved is the moment at which a run's row was written. conflicting restore is another run of the same scheduled time.
 	saved struct {
-		v       *invocation
-		facts   *facts
-		was, is *backup.Run
-		insert  bool
-		rival   *facts
+		v                  *invocation
+		facts              *facts
+		was, is            *backup.Run
+		insert             bool
+		conflictingRestore *facts
 	}
 	// kept is the moment at which a recovery point's row was written. others are the live points of its target.
 	kept struct {
 		v       *invocation
 		was, is *backup.Point
 		others  []*backup.Point
-		// rival is the ID of another point that names the same artifact.
-		rival string
+		// conflictingRestore is the ID of another point that names the same artifact.
+		conflictingRestore string
 	}
-	// gapped is the moment at which missed slots were recorded.
-	gapped struct{ gap schedule.Gap }
+	// gapped is the moment at which missed scheduled times were recorded.
+	gapped struct{ missedRuns schedule.MissedRuns }
 	// asking is the moment before a start is sent.
 	asking struct {
 		facts   *facts
@@ -75,7 +75,7 @@ type (
 		blob  *blob
 		extra bool
 	}
-	// noted is the moment at which a tick noted that it came. was is the time in its note before.
+	// noted is the moment at which a timer run noted that it came. was is the time in its note before.
 	noted struct {
 		timer   string
 		was, is time.Time
@@ -110,9 +110,9 @@ type (
 	}
 	// canceled is the moment at which the cancellation of a restore was answered.
 	canceled struct{ run string }
-	// ticked is the moment at which a tick has ended. stopped says that it had to make no runs, and alone says that no
+	// timerRecord is the moment at which a timer run has ended. stopped says that it had to make no runs, and alone says that no
 	// other was under way meanwhile.
-	ticked struct {
+	timerRecord struct {
 		v              *invocation
 		began          time.Time
 		stopped, alone bool
@@ -147,16 +147,16 @@ func (w *World) violate(invariant, format string, args ...any) {
 }
 
 const (
-	// strandedAfter is the longest time for which a run may wait without a message. The sweep looks five minutes after
-	// the run's wake-up was due, and sends a wake-up again that is two minutes late; a tick comes each minute; the rest
-	// is for slow steps.
+	// strandedAfter is the longest time for which a run may wait without a message. The rescuer looks five minutes after the
+	// run's step message was due, and sends a step message again that is two minutes late; a timer run comes each minute; the
+	// rest is for slow steps.
 	strandedAfter = 15 * time.Minute
 	// longestRun is the longest time that a run can take: a day to wait, a day to look for each of three starts, a day to
 	// run, a day to be verified, and the outages of the app.
 	longestRun = 9 * day
-	// leastPatience is the time that must pass without a trace of a lost start before the next start, less the time of an
+	// leastRetryWindow is the time that must pass without a trace of a lost start before the next start, less the time of an
 	// invocation.
-	leastPatience = 40 * time.Minute
+	leastRetryWindow = 40 * time.Minute
 	// clockTolerance is the largest difference between a process's clock and the storage's clock at which the process may
 	// schedule and delete, and a second more, because the storage's clock has whole seconds only.
 	clockTolerance = 2*time.Minute + time.Second
@@ -169,17 +169,17 @@ func holdsLock(s backup.State) bool {
 
 // Invariants lists everything that is checked. To add an invariant is to add a line.
 var Invariants = []Invariant{
-	{"one run per slot", "1", oneRunPerSlot},
-	{"every slot is a run or in a gap", "1", everySlot},
-	{"no slot is a run and in a gap", "1", noSlotTwice},
+	{"one run per scheduled time", "1", oneRunPerScheduledTime},
+	{"every scheduled time is a run or in a missed period", "1", everyScheduledTime},
+	{"no scheduled time is a run and in a missed period", "1", noScheduledTimeTwice},
 	{"one run holds the target", "2", oneHolder},
 	{"operations overlap only after a lost start", "2", overlaps},
-	{"only the expected wake-up steps a run", "4", expectedWakeup},
+	{"only the expected step message steps a run", "4", expectedStepMessage},
 	{"the fence holds", "4", fence},
 	{"no more operations than may be at once", "", bounded},
 	{"one start an attempt", "4", oneStart},
 	{"a new attempt only after a look", "3", lookFirst},
-	{"the wake-up that a run expects is there", "3", wakeupThere},
+	{"the step message that a run expects is there", "3", stepMessageThere},
 	{"messages do not pile up", "4", noPile},
 	{"no run is stranded", "3", notStranded},
 	{"what has ended stays so", "3", finalStays},
@@ -194,7 +194,7 @@ var Invariants = []Invariant{
 	{"events wait for nothing but their queue", "3", eventsLeave},
 	{"nothing waits for an event to be sent", "", eventsGateNothing},
 	{"every message is worked off", "4", messagesEnd},
-	{"a timer tells that it ticks once in five minutes", "", notedSeldom},
+	{"a timer tells that it runs once in five minutes", "", notedSeldom},
 	{"a request always means the same run", "1", sameRun},
 	{"retention goes on", "", retentionGoesOn},
 	{"a restore is begun once", "4", restoredOnce},
@@ -214,14 +214,14 @@ func notedSeldom(_ *World, moment any) string {
 	return ""
 }
 
-func oneRunPerSlot(_ *World, moment any) string {
+func oneRunPerScheduledTime(_ *World, moment any) string {
 	m, ok := moment.(saved)
 	switch {
 	case !ok:
-	case m.rival != nil && m.is.Restore != nil:
-		return fmt.Sprintf("%s and %s are of the same request", m.rival.name, m.facts.name)
-	case m.rival != nil:
-		return fmt.Sprintf("%s and %s are of the same slot", m.rival.name, m.facts.name)
+	case m.conflictingRestore != nil && m.is.Restore != nil:
+		return fmt.Sprintf("%s and %s are of the same request", m.conflictingRestore.name, m.facts.name)
+	case m.conflictingRestore != nil:
+		return fmt.Sprintf("%s and %s are of the same scheduled time", m.conflictingRestore.name, m.facts.name)
 	case m.insert && m.was != nil:
 		return m.facts.name + " was created a second time"
 	case !m.insert && m.was == nil:
@@ -230,8 +230,8 @@ func oneRunPerSlot(_ *World, moment any) string {
 	return ""
 }
 
-func everySlot(w *World, moment any) string {
-	m, ok := moment.(ticked)
+func everyScheduledTime(w *World, moment any) string {
+	m, ok := moment.(timerRecord)
 	if !ok || !m.alone || m.v.died || m.v.err != nil || m.stopped {
 		return ""
 	}
@@ -242,23 +242,23 @@ func everySlot(w *World, moment any) string {
 		last, known := w.ledger.dealt[p.Name]
 		w.ledger.dealt[p.Name] = dealt{m.began, p}
 		if !known || w.file.edited[p.Name].After(last.until) {
-			continue // slots of another schedule
+			continue // scheduled times of another schedule
 		}
-		for slot := range p.Schedule.After(last.until) {
-			if slot.After(m.began) {
+		for scheduledTime := range p.Schedule.After(last.until) {
+			if scheduledTime.After(m.began) {
 				break
 			}
-			if w.ledger.gapOf(p.Name, slot) {
+			if w.ledger.missedRunsOf(p.Name, scheduledTime) {
 				continue
 			}
 			for _, target := range p.Targets {
-				// A target that was taken out and put back needs neither a run nor a gap if a tick looked in between,
-				// at a plan.yaml up to two days old.
+				// A target that was taken out and put back needs neither a run nor a missed period if a timer run looked in
+				// between, at a plan.yaml up to two days old.
 				left, ok := w.file.left[[2]string{p.Name, target}]
 				gone := ok && left.After(last.until.Add(-2*day))
-				if !gone && slices.Contains(last.plan.Targets, target) && w.ledger.bySlot[slotKey(p.Name, target, slot)] == nil {
-					return fmt.Sprintf("the slot %s of plan %s has neither a run of %s nor a gap, and the tick ended well",
-						slot.Format(time.RFC3339), p.Name, w.service(target).name)
+				if !gone && slices.Contains(last.plan.Targets, target) && w.ledger.byScheduledTime[scheduledTimeKey(p.Name, target, scheduledTime)] == nil {
+					return fmt.Sprintf("the scheduled time %s of plan %s has neither a run of %s nor a missed period, and the timer run ended well",
+						scheduledTime.Format(time.RFC3339), p.Name, w.service(target).name)
 				}
 			}
 		}
@@ -266,28 +266,28 @@ func everySlot(w *World, moment any) string {
 	return ""
 }
 
-func (l *ledger) gapOf(plan string, slot time.Time) bool {
-	return slices.ContainsFunc(l.gaps[plan], func(g schedule.Gap) bool {
-		return !slot.Before(g.First) && !slot.After(g.Last)
+func (l *ledger) missedRunsOf(plan string, scheduledTime time.Time) bool {
+	return slices.ContainsFunc(l.missedRuns[plan], func(g schedule.MissedRuns) bool {
+		return !scheduledTime.Before(g.First) && !scheduledTime.After(g.Last)
 	})
 }
 
-func noSlotTwice(w *World, moment any) string {
+func noScheduledTimeTwice(w *World, moment any) string {
 	switch m := moment.(type) {
 	case gapped:
-		if edited, ok := w.file.edited[m.gap.Plan]; ok && !edited.Before(m.gap.First.Add(-2*day)) {
-			return "" // the slots of a run may lie between the slots of the gap
+		if edited, ok := w.file.edited[m.missedRuns.Plan]; ok && !edited.Before(m.missedRuns.First.Add(-2*day)) {
+			return "" // the scheduled times of a run may lie between the scheduled times of the missed period
 		}
 		for _, f := range w.ledger.all {
 			r := f.run
-			if r.Plan == m.gap.Plan && !r.Slot.Before(m.gap.First) && !r.Slot.After(m.gap.Last) && w.file.wants(r.Plan, r.Target) {
-				return fmt.Sprintf("%s is of the slot %s, which the gap from %s to %s calls missed", f.name,
-					r.Slot.Format(time.RFC3339), m.gap.First.Format(time.RFC3339), m.gap.Last.Format(time.RFC3339))
+			if r.Plan == m.missedRuns.Plan && !r.ScheduledTime.Before(m.missedRuns.First) && !r.ScheduledTime.After(m.missedRuns.Last) && w.file.wants(r.Plan, r.Target) {
+				return fmt.Sprintf("%s is of the scheduled time %s, which the missed period from %s to %s calls missed", f.name,
+					r.ScheduledTime.Format(time.RFC3339), m.missedRuns.First.Format(time.RFC3339), m.missedRuns.Last.Format(time.RFC3339))
 			}
 		}
 	case saved:
-		if r := m.is; m.was == nil && !r.Slot.IsZero() && w.ledger.gapOf(r.Plan, r.Slot) && w.file.edited[r.Plan].IsZero() {
-			return fmt.Sprintf("%s was made for the slot %s, which a gap calls missed", m.facts.name, r.Slot.Format(time.RFC3339))
+		if r := m.is; m.was == nil && !r.ScheduledTime.IsZero() && w.ledger.missedRunsOf(r.Plan, r.ScheduledTime) && w.file.edited[r.Plan].IsZero() {
+			return fmt.Sprintf("%s was made for the scheduled time %s, which a missed period calls missed", m.facts.name, r.ScheduledTime.Format(time.RFC3339))
 		}
 	}
 	return ""
@@ -330,13 +330,13 @@ func overlaps(w *World, moment any) string {
 	return ""
 }
 
-func expectedWakeup(_ *World, moment any) string {
+func expectedStepMessage(_ *World, moment any) string {
 	m, ok := moment.(stepped)
 	if !ok || m.v.loaded == nil {
 		return ""
 	}
-	if u, r := m.v.wakeup, m.v.loaded; u.Run == r.ID && (u.Number != r.Wake || u.Mark != r.Mark) {
-		return fmt.Sprintf("%s on wake-up %d %s, where the run expects %d %s", m.call, u.Number, u.Mark, r.Wake, r.Mark)
+	if u, r := m.v.stepMessage, m.v.loaded; u.Run == r.ID && (u.Sequence != r.Sequence || u.Nonce != r.Nonce) {
+		return fmt.Sprintf("%s on step message %d %s, where the run expects %d %s", m.call, u.Sequence, u.Nonce, r.Sequence, r.Nonce)
 	}
 	return ""
 }
@@ -386,31 +386,31 @@ func lookFirst(w *World, moment any) string {
 	return ""
 }
 
-func wakeupThere(w *World, moment any) string {
+func stepMessageThere(w *World, moment any) string {
 	m, ok := moment.(worked)
 	if !ok {
 		return ""
 	}
 	f := w.ledger.runs[m.run]
-	if f == nil || f.lost || f.run.State.Final() && !f.run.Owes || w.busy() || w.awaited(f) {
+	if f == nil || f.lost || f.run.State.Final() && !f.run.Unpublished || w.busy() || w.awaited(f) {
 		return ""
 	}
-	if f.run.State.Final() && w.ledger.owesAcceptance(f.run.ID) {
-		return "" // the sweep brings that, by an entry of its own
+	if f.run.State.Final() && w.ledger.unpublishedAcceptance(f.run.ID) {
+		return "" // the rescuer brings that, by an entry of its own
 	}
-	return fmt.Sprintf("%s is %s and expects wake-up %d, which is nowhere, and nobody took it away", f.name, f.run.State,
-		f.run.Wake)
+	return fmt.Sprintf("%s is %s and expects step message %d, which is nowhere, and nobody took it away", f.name, f.run.State,
+		f.run.Sequence)
 }
 
 // mostMessages is more than ever wait, whatever goes wrong, as long as the host takes messages.
 const mostMessages = 300
 
 func noPile(w *World, moment any) string {
-	if _, ok := moment.(ticked); !ok {
+	if _, ok := moment.(timerRecord); !ok {
 		return ""
 	}
 	if w.now.Sub(w.host.late) < strandedAfter || w.now.Sub(w.host.down) < strandedAfter {
-		return "" // while the host takes no messages, the sweep sends each again
+		return "" // while the host takes no messages, the rescuer sends each again
 	}
 	most := mostMessages
 	if w.now.Sub(w.disturbed) > strandedAfter {
@@ -437,7 +437,7 @@ func notStranded(w *World, moment any) string {
 				}
 			}
 			if w.now.Sub(last) > strandedAfter && !w.busy() {
-				return fmt.Sprintf("%s is %s, expects wake-up %d since %s, and nobody comes", f.name, r.State, r.Wake,
+				return fmt.Sprintf("%s is %s, expects step message %d since %s, and nobody comes", f.name, r.State, r.Sequence,
 					r.Due.Format(time.RFC3339))
 			}
 			if w.now.Sub(r.Created) > longestRun+7*day {
@@ -464,9 +464,9 @@ func finalStays(_ *World, moment any) string {
 	case m.was.State.Final() && m.is.State != m.was.State:
 		return fmt.Sprintf("%s had ended %s, and is %s", m.facts.name, m.was.State, m.is.State)
 	case m.is.Attempt < m.was.Attempt && (m.is.Restore == nil || m.is.Restore.Secured.Equal(m.was.Restore.Secured)),
-		m.is.Wake < m.was.Wake || m.is.Wake > m.was.Wake+1:
-		return fmt.Sprintf("%s goes from attempt %d and wake-up %d to %d and %d", m.facts.name, m.was.Attempt, m.was.Wake,
-			m.is.Attempt, m.is.Wake)
+		m.is.Sequence < m.was.Sequence || m.is.Sequence > m.was.Sequence+1:
+		return fmt.Sprintf("%s goes from attempt %d and step message %d to %d and %d", m.facts.name, m.was.Attempt, m.was.Sequence,
+			m.is.Attempt, m.is.Sequence)
 	}
 	return ""
 }
@@ -674,11 +674,11 @@ func saneClock(w *World, moment any) string {
 	what := ""
 	switch m := moment.(type) {
 	case saved:
-		if m.was == nil && !m.is.Slot.IsZero() {
+		if m.was == nil && !m.is.ScheduledTime.IsZero() {
 			v, what = m.v, "a run is made"
 		}
 	case gapped:
-		v, what = w.present, "a gap is recorded"
+		v, what = w.present, "a missed period is recorded"
 	case kept:
 		if m.was != nil && canRestore(m.was) && !canRestore(m.is) {
 			v, what = m.v, "a recovery point is given up"
@@ -766,10 +766,10 @@ func toldTruly(w *World, moment any) string {
 				return "nobody was told that " + f.name + " was accepted"
 			}
 		}
-		for _, plan := range slices.Sorted(maps.Keys(w.ledger.gaps)) {
-			for _, g := range w.ledger.gaps[plan] {
+		for _, plan := range slices.Sorted(maps.Keys(w.ledger.missedRuns)) {
+			for _, g := range w.ledger.missedRuns[plan] {
 				if w.ledger.told["missed-"+plan+"."+g.First.UTC().Format("20060102T150405Z")] == "" {
-					return fmt.Sprintf("nobody was told of the gap of plan %s from %s", plan, g.First.Format(time.RFC3339))
+					return fmt.Sprintf("nobody was told of the missed period of plan %s from %s", plan, g.First.Format(time.RFC3339))
 				}
 			}
 		}
@@ -780,8 +780,8 @@ func toldTruly(w *World, moment any) string {
 func oneArtifact(w *World, moment any) string {
 	switch m := moment.(type) {
 	case kept:
-		if m.rival != "" {
-			return fmt.Sprintf("the recovery points of %s and %s both name %s", w.ledger.runName(m.rival),
+		if m.conflictingRestore != "" {
+			return fmt.Sprintf("the recovery points of %s and %s both name %s", w.ledger.runName(m.conflictingRestore),
 				w.ledger.runName(m.is.ID), w.ledger.artifactName(m.is.Artifact))
 		}
 	case saved:
@@ -818,7 +818,7 @@ func eventsGateNothing(w *World, moment any) string {
 	if _, ok := moment.(passed); !ok || !w.silent.After(w.now) {
 		return ""
 	}
-	waited := false // long enough for a tick to reclaim a permit without a holder
+	waited := false // long enough for a timer run to reclaim a permit without a holder
 	for _, p := range w.ledger.line {
 		waited = waited || w.undisturbed(p.since)
 	}

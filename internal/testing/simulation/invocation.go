@@ -73,10 +73,10 @@ type invocation struct {
 	died bool
 	err  error
 	done func(*invocation)
-	// wakeup is the message that it was invoked for. loaded is the run as it read it, and owner is its name in leases.
-	wakeup backup.Wakeup
-	loaded *backup.Run
-	owner  string
+	// stepMessage is the message that it was invoked for. loaded is the run as it read it, and owner is its name in leases.
+	stepMessage backup.StepMessage
+	loaded      *backup.Run
+	owner       string
 	// order is the request for a restore that it was invoked for. plans are the plans that it took for the active ones.
 	order *order
 	plans []backup.Plan
@@ -106,7 +106,7 @@ func (w *World) invoke(
 	w.figures.Invocations++
 	v := &invocation{w: w, on: on, id: w.figures.Invocations, track: track, what: what, begun: w.now, offset: on.offset + on.jump, done: done, fatal: w.host.fatal}
 	on.running = append(on.running, v)
-	v.turns = w.weather > 0 && w.choices.chance(w.climate.interleaved)
+	v.turns = w.weather > 0 && w.choices.chance(w.faultProfile.interleaved)
 	body := func() {
 		defer func() {
 			if p := recover(); p != nil {
@@ -172,7 +172,7 @@ func (v *invocation) engine() *engine.Engine {
 	}
 	return &engine.Engine{
 		Catalog: v, Queue: v, Services: known, Providers: providers, Waits: engine.DefaultWaits(), Stopped: v.w.host.stopped,
-		Concurrency: v.w.concurrency, Abreast: 1,
+		Concurrency: v.w.concurrency, Parallelism: 1,
 		Now: v.clock, NewID: v.w.newID,
 	}
 }
@@ -206,7 +206,7 @@ func (v *invocation) before(call string) error {
 		v.doomed = true
 		v.wait(0)
 	}
-	if v.w.happens(v.w.climate.dies) {
+	if v.w.happens(v.w.faultProfile.dies) {
 		if v.w.choices.pick(2) == 0 {
 			v.say("DIES before it can %s", call)
 			v.doomed = true
@@ -235,7 +235,7 @@ func (v *invocation) after(call string) {
 
 // delay draws the time of the way to a service, or back.
 func (v *invocation) delay() time.Duration {
-	if !v.turns || !v.w.happens(v.w.climate.slow) {
+	if !v.turns || !v.w.happens(v.w.faultProfile.slow) {
 		return 0
 	}
 	return oneOf(v.w.choices, 500*time.Millisecond, 2*time.Second, 10*time.Second, 40*time.Second, 75*time.Second)

@@ -16,11 +16,11 @@ import (
 // ledger holds the world's observations: the rows as they are, read by their documented keys, and what really happened.
 type ledger struct {
 	runs map[string]*facts
-	// all lists the runs in the order of their creation. open lists the runs that have not ended, or owe an event.
+	// all lists the runs in the order of their creation. open lists the runs that have not ended, or have an unpublished event.
 	all, open []*facts
-	// bySlot has the runs by plan, target and slot.
-	bySlot map[string]*facts
-	points map[string]*backup.Point
+	// byScheduledTime has the runs by plan, target and scheduled time.
+	byScheduledTime map[string]*facts
+	points          map[string]*backup.Point
 	// live has the points of a target that can be restored, by the target's partition.
 	live map[string][]*backup.Point
 	// history has the IDs of all points of a target but safety backups, in the order of their creation, by the target's
@@ -31,15 +31,15 @@ type ledger struct {
 	// byRequest has the runs that restore, by the ID of the request.
 	byRequest map[string]*facts
 	// accepted has the IDs of the points that were suspect and became live.
-	accepted map[string]bool
-	gaps     map[string][]schedule.Gap
-	locks    map[string]string
+	accepted   map[string]bool
+	missedRuns map[string][]schedule.MissedRuns
+	locks      map[string]string
 	// told has the types of the events that were sent, by their IDs.
 	told map[string]string
-	// judgings has the times at which the targets of plans are to be judged again. permits and line have the rows of the
+	// judgings has the times at which the targets of plans are to be evaluated again. permits and line have the rows of the
 	// gate.
 	judgings map[string]time.Time
-	// noted has the times at which the timers last noted that they tick, by the row.
+	// noted has the times at which the timers last noted that they timer run, by the row.
 	noted   map[string]time.Time
 	permits map[string]string
 	line    map[string]place
@@ -49,11 +49,11 @@ type ledger struct {
 	// claims has the recovery points by the artifacts that they name.
 	claims      map[string]string
 	deadLetters map[string]bool
-	// dealt has, for each plan, the time up to which its slots were found dealt with, and the plan at that time.
+	// dealt has, for each plan, the time up to which its scheduled times were found dealt with, and the plan at that time.
 	dealt map[string]dealt
 }
 
-// place is a place in the line. Most is the plan's own limit, 0 without a limit.
+// place is a place in the wait queue. Most is the plan's own limit, 0 without a limit.
 type place struct {
 	Plan string
 	Most int
@@ -61,9 +61,9 @@ type place struct {
 	since time.Time // the place is taken
 }
 
-// owesAcceptance reports whether the acceptance of the run's recovery point is the only event that the run still owes.
-func (l *ledger) owesAcceptance(run string) bool {
-	owes := false
+// unpublishedAcceptance reports whether the acceptance of the run's recovery point is the only unpublished event of the run.
+func (l *ledger) unpublishedAcceptance(run string) bool {
+	unpublished := false
 	for key := range l.outbox {
 		if !strings.Contains(key.Row, run) {
 			continue
@@ -71,9 +71,9 @@ func (l *ledger) owesAcceptance(run string) bool {
 		if !strings.HasSuffix(key.Row, run+".accepted") {
 			return false
 		}
-		owes = true
+		unpublished = true
 	}
-	return owes
+	return unpublished
 }
 
 // held counts the permits of a bound, by the prefix of their rows.
@@ -90,7 +90,7 @@ const ofAll = "permit-all."
 
 func ofPlan(plan string) string { return "permit-plan-" + plan + "." }
 
-// room reports whether a run in the line could begin.
+// room reports whether a run in the wait queue could begin.
 func (l *ledger) room(ofAllPlans int) bool {
 	if ofAllPlans > 0 && l.held(ofAll) >= ofAllPlans {
 		return false
@@ -125,9 +125,9 @@ type facts struct {
 	restoreOpen, restoreBefore bool
 	// refused says that a guard refused the restore at once.
 	refused bool
-	// touched is the time at which the wake-up that the run expects was last delivered.
+	// touched is the time at which the step message that the run expects was last delivered.
 	touched time.Time
-	// lost says that the expected wake-up was taken away, so that only the sweep can send it.
+	// lost says that the expected step message was taken away, so that only the rescuer can send it.
 	lost bool
 }
 
@@ -145,8 +145,8 @@ type starting struct {
 
 func newLedger() ledger {
 	return ledger{
-		runs: map[string]*facts{}, bySlot: map[string]*facts{}, points: map[string]*backup.Point{},
-		live: map[string][]*backup.Point{}, gaps: map[string][]schedule.Gap{}, locks: map[string]string{},
+		runs: map[string]*facts{}, byScheduledTime: map[string]*facts{}, points: map[string]*backup.Point{},
+		live: map[string][]*backup.Point{}, missedRuns: map[string][]schedule.MissedRuns{}, locks: map[string]string{},
 		outbox: map[backup.Key]time.Time{}, claims: map[string]string{},
 		told: map[string]string{}, deadLetters: map[string]bool{}, dealt: map[string]dealt{},
 		byTarget: map[string][]string{}, byRequest: map[string]*facts{},
@@ -154,8 +154,8 @@ func newLedger() ledger {
 	}
 }
 
-func slotKey(plan, target string, slot time.Time) string {
-	return plan + "|" + target + "|" + slot.UTC().Format(time.RFC3339)
+func scheduledTimeKey(plan, target string, scheduledTime time.Time) string {
+	return plan + "|" + target + "|" + scheduledTime.UTC().Format(time.RFC3339)
 }
 
 // wrote notes the writes that were made, and has the invariants check each.
@@ -167,24 +167,24 @@ func (l *ledger) wrote(w *World, v *invocation, writes []backup.Write) {
 			moments = append(moments, l.wroteRun(w, v, write))
 		case strings.HasPrefix(write.Row, "point-"):
 			moments = append(moments, l.wrotePoint(w, v, write))
-		case strings.HasPrefix(write.Row, "gap-"):
-			g := read[schedule.Gap](write)
-			l.gaps[g.Plan] = append(slices.DeleteFunc(l.gaps[g.Plan], func(o schedule.Gap) bool { return o.First.Equal(g.First) }), *g)
-			w.figures.Gaps++
-			moments = append(moments, gapped{gap: *g})
+		case strings.HasPrefix(write.Row, "schedule-missed-"):
+			g := read[schedule.MissedRuns](write)
+			l.missedRuns[g.Plan] = append(slices.DeleteFunc(l.missedRuns[g.Plan], func(o schedule.MissedRuns) bool { return o.First.Equal(g.First) }), *g)
+			w.figures.MissedRuns++
+			moments = append(moments, gapped{missedRuns: *g})
 		case write.Row == "lock":
 			if write.Op == backup.Delete {
 				delete(l.locks, write.Partition)
 			} else {
 				l.locks[write.Partition] = read[struct{ Run string }](write).Run
 			}
-		case strings.HasPrefix(write.Row, "outbox-"), strings.HasPrefix(write.Row, "owing-"):
+		case strings.HasPrefix(write.Row, "outbox-"), strings.HasPrefix(write.Row, "pending-"):
 			if write.Op == backup.Delete {
 				delete(l.outbox, write.Key)
 			} else if l.outbox[write.Key].IsZero() {
 				l.outbox[write.Key] = w.now
 			}
-		case strings.HasPrefix(write.Row, "judged-"):
+		case strings.HasPrefix(write.Row, "evaluated-"):
 			j := read[struct {
 				Plan  string
 				Again time.Time
@@ -200,7 +200,7 @@ func (l *ledger) wrote(w *World, v *invocation, writes []backup.Write) {
 				l.permits[write.Row] = read[struct{ Run string }](write).Run
 			}
 			moments = append(moments, passing{row: write.Row})
-		case strings.HasPrefix(write.Row, "line-"):
+		case strings.HasPrefix(write.Row, "enqueued-"):
 			taken := l.line[write.Row].since
 			delete(l.line, write.Row)
 			if write.Op != backup.Delete {
@@ -220,21 +220,21 @@ func (l *ledger) wrote(w *World, v *invocation, writes []backup.Write) {
 	}
 }
 
-// nextJudging returns the time at which a target may turn unprotected between two slots; zero if no target will. A time
-// before the last tick belongs to a plan that no longer exists.
-func (l *ledger) nextJudging(lastTick time.Time) (next time.Time) {
+// nextJudging returns the time at which a target may turn unprotected between two scheduled times; zero if no target will. A time
+// before the last timer run belongs to a plan that no longer exists.
+func (l *ledger) nextJudging(lastRun time.Time) (next time.Time) {
 	for _, again := range l.judgings {
-		if !again.IsZero() && !again.Before(lastTick) && (next.IsZero() || again.Before(next)) {
+		if !again.IsZero() && !again.Before(lastRun) && (next.IsZero() || again.Before(next)) {
 			next = again
 		}
 	}
 	return next
 }
 
-// nextDrain returns the time at which a tick can send an event that is left over; zero if there is none.
+// nextDrain returns the time at which a timer run can send an event that is left over; zero if there is none.
 func (l *ledger) nextDrain(silent time.Time) (next time.Time) {
 	for key, since := range l.outbox {
-		// The outbox of a run belongs to its own steps, until a tick is told of it.
+		// The outbox of a run belongs to its own steps, until a timer run is told of it.
 		if mine := key.Partition == "schedule"; mine && (next.IsZero() || since.Before(next)) {
 			next = since
 		}
@@ -266,12 +266,12 @@ func (l *ledger) wroteRun(w *World, v *invocation, write backup.Write) any {
 	m := saved{v: v, facts: f, was: f.run, is: is, insert: write.Op == backup.Insert}
 	f.run = is
 	if is.Restore != nil {
-		m.rival = l.wroteRestore(w, f, m)
+		m.conflictingRestore = l.wroteRestore(w, f, m)
 	}
-	if !is.Slot.IsZero() && m.was == nil {
-		key := slotKey(is.Plan, is.Target, is.Slot)
-		m.rival = l.bySlot[key]
-		l.bySlot[key] = f
+	if !is.ScheduledTime.IsZero() && m.was == nil {
+		key := scheduledTimeKey(is.Plan, is.Target, is.ScheduledTime)
+		m.conflictingRestore = l.byScheduledTime[key]
+		l.byScheduledTime[key] = f
 	}
 	if is.State == backup.Running || is.State == backup.Verifying {
 		f.start.open = false
@@ -279,7 +279,7 @@ func (l *ledger) wroteRun(w *World, v *invocation, write backup.Write) any {
 	if is.State.Final() && (m.was == nil || !m.was.State.Final()) {
 		w.figures.ended(is.State)
 	}
-	if is.State.Final() && !is.Owes {
+	if is.State.Final() && !is.Unpublished {
 		l.open = slices.DeleteFunc(l.open, func(o *facts) bool { return o == f })
 	}
 	return m
@@ -292,9 +292,9 @@ func (l *ledger) wrotePoint(w *World, v *invocation, write backup.Write) any {
 	if was == nil {
 		l.byTarget[is.Target] = append(l.byTarget[is.Target], is.ID)
 	}
-	rival := ""
+	conflictingRestore := ""
 	if was == nil {
-		rival, l.claims[is.Target+" "+is.Artifact] = l.claims[is.Target+" "+is.Artifact], is.ID
+		conflictingRestore, l.claims[is.Target+" "+is.Artifact] = l.claims[is.Target+" "+is.Artifact], is.ID
 	}
 	if was == nil && is.Safety {
 		w.figures.SafetyPoints++
@@ -315,15 +315,15 @@ func (l *ledger) wrotePoint(w *World, v *invocation, write backup.Write) any {
 		live = append(live, is)
 	}
 	l.live[write.Partition] = live
-	return kept{v: v, was: was, is: is, others: live, rival: rival}
+	return kept{v: v, was: was, is: is, others: live, conflictingRestore: conflictingRestore}
 }
 
 // wroteRestore returns the other run of the same request, if there is one.
-func (l *ledger) wroteRestore(w *World, f *facts, m saved) (rival *facts) {
+func (l *ledger) wroteRestore(w *World, f *facts, m saved) (conflictingRestore *facts) {
 	if m.was == nil {
 		w.figures.RestoreRuns++
 		f.refused = m.is.State == backup.StateRefused
-		rival, l.byRequest[m.is.Request] = l.byRequest[m.is.Request], f
+		conflictingRestore, l.byRequest[m.is.Request] = l.byRequest[m.is.Request], f
 	}
 	if m.was == nil || !m.was.State.Final() {
 		switch m.is.State {
@@ -333,7 +333,7 @@ func (l *ledger) wroteRestore(w *World, f *facts, m saved) (rival *facts) {
 			w.figures.Unrestored++
 		}
 	}
-	return rival
+	return conflictingRestore
 }
 
 // restoreAsked notes that a request to restore was sent.
@@ -373,38 +373,38 @@ func (f *facts) looked(now time.Time, l look) {
 		s.clear = time.Time{}
 	case s.clear.IsZero():
 		s.clear = now
-	case now.Sub(s.clear) >= leastPatience:
+	case now.Sub(s.clear) >= leastRetryWindow:
 		s.patient = true
 	}
 }
 
 // delivered notes that a message was handed to the engine.
-func (l *ledger) delivered(w *World, u backup.Wakeup) {
-	if f := l.runs[u.Run]; f != nil && f.run.Wake == u.Number && f.run.Mark == u.Mark {
+func (l *ledger) delivered(w *World, u backup.StepMessage) {
+	if f := l.runs[u.Run]; f != nil && f.run.Sequence == u.Sequence && f.run.Nonce == u.Nonce {
 		f.touched = w.now
 	}
 }
 
 // lose notes that a message is gone for good.
-func (l *ledger) lose(u backup.Wakeup) {
+func (l *ledger) lose(u backup.StepMessage) {
 	if f := l.runs[u.Run]; f != nil {
 		f.lost = true
 	}
 }
 
-// awaited reports whether the queue holds the wake-up that the run expects.
+// awaited reports whether the queue holds the step message that the run expects.
 func (w *World) awaited(f *facts) bool {
 	return slices.ContainsFunc(w.queue.Messages(executeQueue), func(m memory.Message) bool {
-		if !bytes.Contains(m.Body, []byte(f.run.Mark)) {
+		if !bytes.Contains(m.Body, []byte(f.run.Nonce)) {
 			return false
 		}
-		u := wakeupIn(m.Body)
-		return u.Run == f.run.ID && u.Number == f.run.Wake && u.Mark == f.run.Mark
+		u := stepMessageIn(m.Body)
+		return u.Run == f.run.ID && u.Sequence == f.run.Sequence && u.Nonce == f.run.Nonce
 	})
 }
 
 // track returns the track from which an invocation for the message chooses.
-func (l *ledger) track(w *World, u backup.Wakeup) int {
+func (l *ledger) track(w *World, u backup.StepMessage) int {
 	if l.runs[u.Run] != nil {
 		return ofTargets + slices.Index(w.services, w.service(l.runs[u.Run].run.Target))
 	}
@@ -429,11 +429,11 @@ func (l *ledger) artifactName(artifact string) string {
 }
 
 func (l *ledger) messageName(body []byte) string {
-	u := wakeupIn(body)
+	u := stepMessageIn(body)
 	if u.Run == "" {
 		return "a request for a restore"
 	}
-	return fmt.Sprintf("%s, wake-up %d", l.runName(u.Run), u.Number)
+	return fmt.Sprintf("%s, step message %d", l.runName(u.Run), u.Sequence)
 }
 
 func (l *ledger) keyName(k backup.Key) string {
@@ -455,7 +455,7 @@ func (l *ledger) rowName(w backup.Write) string {
 	case w.Op == backup.Delete:
 	case strings.HasPrefix(w.Row, "run-"):
 		r := read[backup.Run](w)
-		return fmt.Sprintf("%s (%s, wake %d, attempt %d)", name, r.State, r.Wake, r.Attempt)
+		return fmt.Sprintf("%s (%s, wake %d, attempt %d)", name, r.State, r.Sequence, r.Attempt)
 	case strings.HasPrefix(w.Row, "point-"):
 		return name + " (" + string(read[backup.Point](w).State) + ")"
 	}

@@ -127,8 +127,8 @@ func (f *planFile) spoil() {
 // mend undoes all that is wrong with the file.
 func (f *planFile) mend() { f.write() }
 
-// look makes the next tick find something to do, because the plans have changed.
-func (h *host) look() { h.clean, h.slot = false, time.Time{} }
+// look makes the next timer run find something to do, because the plans have changed.
+func (h *host) look() { h.clean, h.scheduledTime = false, time.Time{} }
 
 func (f *planFile) read(context.Context) ([]byte, error) {
 	if f.away {
@@ -152,8 +152,8 @@ func parsePlans(text []byte) ([]backup.Plan, error) {
 	return plans, nil
 }
 
-// nextSlot returns the first slot of any plan after the instant.
-func (f *planFile) nextSlot(after time.Time) time.Time {
+// nextScheduledTime returns the first scheduled time of any plan after the instant.
+func (f *planFile) nextScheduledTime(after time.Time) time.Time {
 	first := after.Add(10 * day)
 	for _, p := range f.plans {
 		if next := p.Schedule.Next(after); !next.IsZero() && next.Before(first) {

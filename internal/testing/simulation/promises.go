@@ -99,7 +99,7 @@ func allowed(m saved) string {
 	service := m.v.w.service
 	switch {
 	case policy == nil:
-		return m.facts.name + " is accepted, and no plan in force allows it"
+		return m.facts.name + " is accepted, and no active plan allows it"
 	case policy.Approval:
 		return m.facts.name + " is accepted, and nobody has agreed to it"
 	case service(q.Source).ways.Type != service(m.is.Target).ways.Type:
@@ -267,7 +267,7 @@ func requestAnswered(w *World, moment any) string {
 			case !o.heard:
 				return "the request " + o.id + " is never answered"
 			case o.run == "" && w.ledger.told[o.refusal()] == "":
-				return "a request was turned away, and nobody was told"
+				return "a request was rejected, and nobody was told"
 			case o.run != "" && w.ledger.runs[o.run] == nil:
 				return o.id + " was answered with a restore that does not exist"
 			}

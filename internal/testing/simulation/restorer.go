@@ -51,7 +51,7 @@ func (v *invocation) PreflightRestore(ctx context.Context, r backup.Restore) err
 	case s.ways.Visible && s.busy() != nil:
 		v.hum("%s: not settled", what)
 		return fault(backup.Deferred, "ServiceNotSettled", 0)
-	case v.w.happens(v.w.climate.operationFails / 4):
+	case v.w.happens(v.w.faultProfile.operationFails / 4):
 		v.say("%s: REFUSED", what)
 		return fault(backup.Refused, "WouldFail", 0)
 	}
@@ -102,10 +102,10 @@ func (v *invocation) BeginRestore(ctx context.Context, r backup.Restore) (backup
 		v.after(what)
 		return backup.Operation{}, fault(backup.Deferred, "NotSent", 0)
 	}
-	s, run := v.w.service(r.Target), v.wakeup.Run
+	s, run := v.w.service(r.Target), v.stepMessage.Run
 	v.w.ledger.restoreAsked(v, run, r)
 	limit, way := end.Sub(v.w.now), time.Duration(0)
-	if v.turns && v.w.happens(v.w.climate.slow) {
+	if v.turns && v.w.happens(v.w.faultProfile.slow) {
 		way = oneOf(v.w.choices, time.Second, 30*time.Second, 90*time.Second, 150*time.Second, 200*time.Second)
 		way = min(way, limit+engine.DefaultWaits().LeaseMargin-2*time.Second)
 	}
@@ -130,7 +130,7 @@ func (v *invocation) BeginRestore(ctx context.Context, r backup.Restore) (backup
 }
 
 func (v *invocation) beginRestore(s *service, run string, r backup.Restore, what string) (backup.Operation, *backup.Fault) {
-	c := &v.w.climate
+	c := &v.w.faultProfile
 	switch {
 	case s.denied.After(v.w.now):
 		v.say("%s: DENIED", what)
@@ -170,7 +170,7 @@ func (v *invocation) acceptRestore(s *service, run string, r backup.Restore) *op
 	long := w.choices.pick(s.ways.Longest + 1)
 	o := &operation{
 		token: "restore-" + w.newID(), run: run, restore: &r, began: w.now, ends: w.now.Add(durations[long]),
-		fails: w.happens(w.climate.operationFails),
+		fails: w.happens(w.faultProfile.operationFails),
 	}
 	w.check(restoreBegan{run: run, service: s, operation: o})
 	w.ledger.runs[run].restores = append(w.ledger.runs[run].restores, o)
@@ -253,7 +253,7 @@ func (v *invocation) FindRestore(ctx context.Context, r backup.Restore) (backup.
 		return backup.Operation{}, fault(backup.Refused, "ProvisioningFailed", 0)
 	case !s.shown():
 		v.say("%s: nothing is there", what)
-		v.w.ledger.runs[v.wakeup.Run].restoreOpen = false
+		v.w.ledger.runs[v.stepMessage.Run].restoreOpen = false
 		return backup.Operation{}, nil
 	case o != nil:
 		v.say("%s: it is under way", what)

@@ -34,7 +34,7 @@ type order struct {
 func (w *World) order() {
 	c := w.choices
 	c.track = ofRestores
-	often := w.climate.restores
+	often := w.faultProfile.restores
 	if w.options.Calm {
 		often = 60
 	}
@@ -227,7 +227,7 @@ func (w *World) dispatch(o *order, after time.Duration) {
 // deliverRequests does what the function "restore" does, with each message that is visible.
 func (h *host) deliverRequests() {
 	w := h.w
-	again := w.copies(w.climate.deliverTwice)
+	again := w.copies(w.faultProfile.deliverTwice)
 	hidden := lease
 	if again {
 		hidden = oneOf(w.choices, 10*time.Minute, time.Second)

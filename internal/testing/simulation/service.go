@@ -226,7 +226,7 @@ func (v *invocation) front(end time.Time, s *service, what string) *backup.Fault
 	if s.stormy.After(v.w.now) {
 		return v.storm(what)
 	}
-	if v.w.happens(v.w.climate.serviceFails) {
+	if v.w.happens(v.w.faultProfile.serviceFails) {
 		v.w.figures.ServiceFaults++
 		return v.storm(what)
 	}
@@ -267,7 +267,7 @@ func (v *invocation) Preflight(ctx context.Context, a backup.Attempt) error {
 		}
 		return f
 	}
-	if s.gone || s.wreck || v.w.happens(v.w.climate.operationFails/4) {
+	if s.gone || s.wreck || v.w.happens(v.w.faultProfile.operationFails/4) {
 		v.say("%s: REFUSED", what)
 		return fault(backup.Refused, "WouldFail", 0)
 	}
@@ -312,7 +312,7 @@ func (v *invocation) Begin(ctx context.Context, a backup.Attempt) (backup.Operat
 	}
 	s := v.w.service(a.Target)
 	v.w.ledger.asked(v.w, a)
-	c := &v.w.climate
+	c := &v.w.faultProfile
 	// A request whose sender gave up can still be on its way for as long as the engine allows for that.
 	limit, way := end.Sub(v.w.now), time.Duration(0)
 	if v.turns && v.w.happens(c.slow) {
@@ -341,7 +341,7 @@ func (v *invocation) Begin(ctx context.Context, a backup.Attempt) (backup.Operat
 
 // begin handles the request in the service.
 func (v *invocation) begin(s *service, a backup.Attempt, what string) (backup.Operation, *backup.Fault) {
-	c := &v.w.climate
+	c := &v.w.faultProfile
 	switch {
 	case s.denied.After(v.w.now), s.gone, s.wreck:
 		v.say("%s: DENIED", what)
@@ -415,10 +415,10 @@ func (v *invocation) accept(s *service, a backup.Attempt, told **operation) {
 	if s.ways.Names && !s.ways.Blind {
 		worst = 3 // the service would report it
 	}
-	if w.happens(w.climate.operationFails) {
+	if w.happens(w.faultProfile.operationFails) {
 		o.fails = true
 		o.bad = oneOf(w.choices, []string{"", "empty", "broken"}[:worst]...)
-	} else if w.happens(w.climate.artifactBad) {
+	} else if w.happens(w.faultProfile.artifactBad) {
 		o.bad = oneOf(w.choices, []string{"empty", "missing", "broken"}[:worst]...)
 	}
 	if told != nil {
@@ -457,7 +457,7 @@ func (s *service) size() int64 {
 	switch {
 	case s.shrunk.After(w.now):
 		return 300 + int64(w.choices.pick(100))
-	case w.happens(w.climate.artifactSmall):
+	case w.happens(w.faultProfile.artifactSmall):
 		return oneOf(w.choices, int64(400), 480, 90)
 	}
 	return 1000 + int64(w.choices.pick(50))
@@ -686,7 +686,7 @@ func (v *invocation) Delete(ctx context.Context, a backup.Attempt, etag string, 
 		v.say("%s: CHANGED", what)
 		return fault(backup.Refused, "ConditionNotMet", 0)
 	}
-	breaks := v.w.happens(v.w.climate.serviceFails)
+	breaks := v.w.happens(v.w.faultProfile.serviceFails)
 	for _, b := range slices.Clone(s.blobs) {
 		if s.ways.Names && b.name != a.Artifact || !s.ways.Names && (b.run != a.Run || extras && b.name == a.Artifact) {
 			continue

@@ -7,17 +7,17 @@ import "slices"
 func Shrink(found Result, tries int) Result {
 	s := &shrinker{best: found, left: tries}
 	for s.left > 0 {
-		before := weight(s.best.Tape)
+		before := weight(s.best.ChoiceLog)
 		s.dropDays()
 		s.quietDays()
 		s.quietTracks()
 		s.quietChoices()
 		s.lowerChoices()
-		if weight(s.best.Tape) == before {
+		if weight(s.best.ChoiceLog) == before {
 			break
 		}
 	}
-	return Run(s.best.Seed, Options{Days: s.best.Days, Tape: s.best.Tape, Trace: true})
+	return Run(s.best.Seed, Options{Days: s.best.Days, ChoiceLog: s.best.ChoiceLog, Trace: true})
 }
 
 type shrinker struct {
@@ -26,7 +26,7 @@ type shrinker struct {
 }
 
 // weight is the sum that shrinking makes smaller: days, then choices that are not zero, then their size.
-func weight(t Tape) int {
+func weight(t ChoiceLog) int {
 	sum := 1_000_000 * len(t)
 	for _, p := range places(t) {
 		sum += 1000 + int(t[p.day][p.track][p.at])
@@ -34,26 +34,26 @@ func weight(t Tape) int {
 	return sum
 }
 
-// try keeps the tape if its world breaks the same promise.
-func (s *shrinker) try(t Tape) bool {
-	if s.left == 0 || weight(t) >= weight(s.best.Tape) {
+// try keeps the choice log if its world breaks the same promise.
+func (s *shrinker) try(t ChoiceLog) bool {
+	if s.left == 0 || weight(t) >= weight(s.best.ChoiceLog) {
 		return false
 	}
 	s.left--
-	r := Run(s.best.Seed, Options{Days: len(t) - 1, Tape: t})
-	if r.Violation == nil || r.Violation.Invariant != s.best.Violation.Invariant || weight(r.Tape) > weight(s.best.Tape) {
+	r := Run(s.best.Seed, Options{Days: len(t) - 1, ChoiceLog: t})
+	if r.Violation == nil || r.Violation.Invariant != s.best.Violation.Invariant || weight(r.ChoiceLog) > weight(s.best.ChoiceLog) {
 		return false
 	}
 	s.best = r
 	return true
 }
 
-// The tape's first day makes the world; nothing happens on it.
+// The choice log's first day makes the world; nothing happens on it.
 
 func (s *shrinker) dropDays() {
-	for size := (len(s.best.Tape) - 1) / 2; size > 0; size /= 2 {
-		for at := 1; at+size < len(s.best.Tape); {
-			if !s.try(slices.Delete(slices.Clone(s.best.Tape), at, at+size)) {
+	for size := (len(s.best.ChoiceLog) - 1) / 2; size > 0; size /= 2 {
+		for at := 1; at+size < len(s.best.ChoiceLog); {
+			if !s.try(slices.Delete(slices.Clone(s.best.ChoiceLog), at, at+size)) {
 				at += size
 			}
 		}
@@ -61,9 +61,9 @@ func (s *shrinker) dropDays() {
 }
 
 func (s *shrinker) quietDays() {
-	for size := max(1, len(s.best.Tape)/2); size > 0; size /= 2 {
-		for at := 0; at < len(s.best.Tape); at += size {
-			t := slices.Clone(s.best.Tape)
+	for size := max(1, len(s.best.ChoiceLog)/2); size > 0; size /= 2 {
+		for at := 0; at < len(s.best.ChoiceLog); at += size {
+			t := slices.Clone(s.best.ChoiceLog)
 			for i := at; i < min(at+size, len(t)); i++ {
 				t[i] = Day{}
 			}
@@ -74,13 +74,13 @@ func (s *shrinker) quietDays() {
 
 func (s *shrinker) quietTracks() {
 	for track := range tracks {
-		t := slices.Clone(s.best.Tape)
+		t := slices.Clone(s.best.ChoiceLog)
 		for day := range t {
 			t[day][track] = nil
 		}
 		s.try(t)
-		for day := range s.best.Tape {
-			if t := slices.Clone(s.best.Tape); day < len(t) {
+		for day := range s.best.ChoiceLog {
+			if t := slices.Clone(s.best.ChoiceLog); day < len(t) {
 				t[day][track] = nil
 				s.try(t)
 			}
@@ -91,7 +91,7 @@ func (s *shrinker) quietTracks() {
 // spot is the place of a choice that is not zero.
 type spot struct{ day, track, at int }
 
-func places(t Tape) (all []spot) {
+func places(t ChoiceLog) (all []spot) {
 	for day := range t {
 		for track := range t[day] {
 			for at, v := range t[day][track] {
@@ -105,13 +105,13 @@ func places(t Tape) (all []spot) {
 }
 
 func (s *shrinker) quietChoices() {
-	for size := max(1, len(places(s.best.Tape))/2); size > 0 && s.left > 0; size /= 2 {
+	for size := max(1, len(places(s.best.ChoiceLog))/2); size > 0 && s.left > 0; size /= 2 {
 		for from := 0; s.left > 0; {
-			all := places(s.best.Tape)
+			all := places(s.best.ChoiceLog)
 			if from >= len(all) {
 				break
 			}
-			t := s.best.Tape.clone()
+			t := s.best.ChoiceLog.clone()
 			for _, p := range all[from:min(from+size, len(all))] {
 				t[p.day][p.track][p.at] = 0
 			}
@@ -123,17 +123,17 @@ func (s *shrinker) quietChoices() {
 }
 
 func (s *shrinker) lowerChoices() {
-	for _, p := range places(s.best.Tape) {
+	for _, p := range places(s.best.ChoiceLog) {
 		for _, halves := range []bool{false, true} {
-			if p.day >= len(s.best.Tape) || p.at >= len(s.best.Tape[p.day][p.track]) {
+			if p.day >= len(s.best.ChoiceLog) || p.at >= len(s.best.ChoiceLog[p.day][p.track]) {
 				break
 			}
 			lower := uint32(1)
 			if halves {
-				lower = s.best.Tape[p.day][p.track][p.at] / 2
+				lower = s.best.ChoiceLog[p.day][p.track][p.at] / 2
 			}
 			if lower > 0 {
-				t := s.best.Tape.clone()
+				t := s.best.ChoiceLog.clone()
 				t[p.day][p.track][p.at] = lower
 				s.try(t)
 			}

@@ -30,7 +30,7 @@ func TestShrink(t *testing.T) {
 			t.Fatalf("seed %d: the shrunk world breaks %v, the whole one %v", seed, small.Violation, found.Violation)
 		}
 		before, after := Story(found.Trace), Story(small.Trace)
-		if weight(small.Tape) >= weight(found.Tape) || len(after) > 60 {
+		if weight(small.ChoiceLog) >= weight(found.ChoiceLog) || len(after) > 60 {
 			t.Errorf("seed %d: %d days and %d lines became %d days and %d lines", seed, found.Days, len(before), small.Days, len(after))
 		}
 		if last := after[len(after)-1]; !strings.Contains(last, "has a second attempt") {

@@ -30,7 +30,7 @@ func TestSimulation(t *testing.T) {
 	t.Logf("\n%s", table.String())
 	figures.Report(t, "%d worlds of 60 days, %d runs, %d crashes, %d storage faults, %d deletions, no promise broken, %v", seeds,
 		all.Runs, all.Crashes, all.Faults, all.Deletions, time.Since(began).Round(time.Millisecond))
-	if all.Crashes == 0 || all.Faults == 0 || all.Duplicates == 0 || all.Deletions == 0 || all.LostStarts == 0 || all.Gaps == 0 ||
+	if all.Crashes == 0 || all.Faults == 0 || all.Duplicates == 0 || all.Deletions == 0 || all.LostStarts == 0 || all.MissedRuns == 0 ||
 		all.Interleaved == 0 {
 		t.Error("nothing goes wrong any more: the simulation has become empty")
 	}
@@ -59,7 +59,7 @@ func TestSeedsReplay(t *testing.T) {
 	for seed := range uint64(8) {
 		once := simulation.Run(seed+1, simulation.Options{Days: 20})
 		for name, o := range map[string]simulation.Options{
-			"drawn again": {Days: 20}, "replayed": {Days: 20, Tape: once.Tape}, "traced": {Days: 20, Tape: once.Tape, Trace: true},
+			"drawn again": {Days: 20}, "replayed": {Days: 20, ChoiceLog: once.ChoiceLog}, "traced": {Days: 20, ChoiceLog: once.ChoiceLog, Trace: true},
 		} {
 			again := simulation.Run(seed+1, o)
 			if again.Digest != once.Digest || fmt.Sprint(again.Figures) != fmt.Sprint(once.Figures) {
@@ -69,8 +69,8 @@ func TestSeedsReplay(t *testing.T) {
 	}
 }
 
-// TestIdleTicksWriteNothingButANote checks that the clock may jump over the ticks at which nothing is due. Delivering
-// each of them leaves the same rows with the same ETags, but for the note that the timer ticks. So an idle tick writes
+// TestIdleTicksWriteNothingButANote checks that the clock may jump over the timer runs at which nothing is due. Delivering
+// each of them leaves the same rows with the same ETags, but for the note that the timer runs. So an idle timer run writes
 // only that note, once in five minutes.
 func TestIdleTicksWriteNothingButANote(t *testing.T) {
 	days := 5
@@ -79,20 +79,20 @@ func TestIdleTicksWriteNothingButANote(t *testing.T) {
 	}
 	for seed := range uint64(6) {
 		jumping := simulation.Run(seed+1, simulation.Options{Days: days, Calm: true})
-		walking := simulation.Run(seed+1, simulation.Options{Days: days, Calm: true, EveryMinute: true, Tape: jumping.Tape})
+		walking := simulation.Run(seed+1, simulation.Options{Days: days, Calm: true, EveryMinute: true, ChoiceLog: jumping.ChoiceLog})
 		if jumping.Digest != walking.Digest {
-			t.Errorf("seed %d: the ticks in between changed something", seed+1)
+			t.Errorf("seed %d: the timer runs in between changed something", seed+1)
 		}
 		if jumping.Violation != nil || walking.Violation != nil {
 			t.Errorf("seed %d: %v, %v", seed+1, jumping.Violation, walking.Violation)
 		}
-		// A tick comes each minute. One in five of the additional ticks wrote a note.
-		if n := walking.Figures.Writes - jumping.Figures.Writes; n > walking.Figures.Ticks/5+1 || n < walking.Figures.Ticks/5-jumping.Figures.Ticks-1 {
-			t.Errorf("seed %d: %d more writes in %d ticks", seed+1, n, walking.Figures.Ticks)
+		// A timer run comes each minute. One in five of the additional timer runs wrote a note.
+		if n := walking.Figures.Writes - jumping.Figures.Writes; n > walking.Figures.Timers/5+1 || n < walking.Figures.Timers/5-jumping.Figures.Timers-1 {
+			t.Errorf("seed %d: %d more writes in %d timer runs", seed+1, n, walking.Figures.Timers)
 		}
-		if walking.Figures.Ticks < days*24*60 || jumping.Figures.Ticks > walking.Figures.Ticks/10 {
-			t.Errorf("seed %d: %d ticks, and %d with a clock that jumps", seed+1, walking.Figures.Ticks, jumping.Figures.Ticks)
+		if walking.Figures.Timers < days*24*60 || jumping.Figures.Timers > walking.Figures.Timers/10 {
+			t.Errorf("seed %d: %d timer runs, and %d with a clock that jumps", seed+1, walking.Figures.Timers, jumping.Figures.Timers)
 		}
-		figures.Report(t, "seed %d: %d ticks in place of %d, the same rows but for notes", seed+1, jumping.Figures.Ticks, walking.Figures.Ticks)
+		figures.Report(t, "seed %d: %d timer runs in place of %d, the same rows but for notes", seed+1, jumping.Figures.Timers, walking.Figures.Timers)
 	}
 }

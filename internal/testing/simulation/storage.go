@@ -33,8 +33,8 @@ func (v *invocation) Get(ctx context.Context, key backup.Key) (backup.Row, time.
 		return backup.Row{}, time.Time{}, err
 	}
 	row, clock, err := v.w.catalog.Get(ctx, key)
-	if v.loaded == nil && v.wakeup.Run != "" && strings.HasPrefix(key.Row, "run-") {
-		if f := v.w.ledger.runs[v.wakeup.Run]; f != nil {
+	if v.loaded == nil && v.stepMessage.Run != "" && strings.HasPrefix(key.Row, "run-") {
+		if f := v.w.ledger.runs[v.stepMessage.Run]; f != nil {
 			v.loaded = f.run
 		}
 	}
@@ -60,7 +60,7 @@ func (v *invocation) read(what string) error {
 	if err := v.before(what); err != nil {
 		return err
 	}
-	if v.w.happens(v.w.climate.readFails) {
+	if v.w.happens(v.w.faultProfile.readFails) {
 		v.w.figures.Faults++
 		v.say("%s: FAILS", what)
 		v.after(what)
@@ -86,7 +86,7 @@ func (v *invocation) Apply(ctx context.Context, writes ...backup.Write) ([]strin
 		return nil, err
 	}
 	v.writes++
-	c := &v.w.climate
+	c := &v.w.faultProfile
 	switch {
 	case v.w.happens(c.writeFails):
 		v.w.figures.Faults++
@@ -189,15 +189,15 @@ func (v *invocation) describe(writes []backup.Write) string {
 	return strings.Join(names, ", ")
 }
 
-// Wake implements [backup.Queue].
-func (v *invocation) Wake(_ context.Context, u backup.Wakeup, delay time.Duration) error {
+// SendStep implements [backup.Queue].
+func (v *invocation) SendStep(_ context.Context, u backup.StepMessage, delay time.Duration) error {
 	what := ""
 	if v.w.trace.on {
-		what = fmt.Sprintf("wake %s, number %d, in %s", v.w.ledger.runName(u.Run), u.Number, delay)
+		what = fmt.Sprintf("wake %s, number %d, in %s", v.w.ledger.runName(u.Run), u.Sequence, delay)
 	}
 	return v.send(what, func() error {
-		v.w.figures.Wakeups++
-		return v.w.queue.Wake(context.Background(), u, delay)
+		v.w.figures.StepMessages++
+		return v.w.queue.SendStep(context.Background(), u, delay)
 	})
 }
 
@@ -237,7 +237,7 @@ func (v *invocation) send(what string, effect func() error) error {
 		return err
 	}
 	v.writes++
-	c := &v.w.climate
+	c := &v.w.faultProfile
 	var err error
 	switch {
 	case v.w.happens(c.sendFails):

@@ -5,11 +5,11 @@ import (
 	"slices"
 )
 
-// Tape holds all choices of a world. Its first day has the choices that make the world, and every further day has the
-// choices of a day of the world. Zero always means that nothing special happens, and a missing choice is zero. So a
-// shorter tape, or a tape with more zeros, is a quieter world. Each day, and in a day each chooser, has its own track, so
+// ChoiceLog holds all choices of a world. Its first day has the choices that make the world, and every further day has the
+// choices of a day of the world. Zero always means that nothing special happens, and a missing choice is zero. So a shorter
+// choice log, or a choice log with more zeros, is a quieter world. Each day, and in a day each chooser, has its own track, so
 // that a change to one does not garble the others.
-type Tape []Day
+type ChoiceLog []Day
 
 // Day has the choices of one day, by the track.
 type Day [tracks][]uint32
@@ -18,7 +18,7 @@ type Day [tracks][]uint32
 const (
 	ofTheDay = iota
 	ofTheHost
-	ofTicks
+	ofTimers
 	ofCleanup
 	ofRequests
 	ofRestores
@@ -27,19 +27,19 @@ const (
 	tracks = ofTargets + mostTargets
 )
 
-// choices draws choices from the seed, or reads them from a tape.
+// choices draws choices from the seed, or reads them from a choice log.
 type choices struct {
 	seed   uint64
-	replay Tape
+	replay ChoiceLog
 	draw   *rand.Rand // nil: replayed
-	taken  Tape
+	taken  ChoiceLog
 	// track is the track of the next choice.
 	track int
 	// quiet says that every choice is zero from now on.
 	quiet bool
 }
 
-func newChoices(seed uint64, replay Tape) *choices {
+func newChoices(seed uint64, replay ChoiceLog) *choices {
 	c := &choices{seed: seed, replay: replay}
 	c.turn(0)
 	return c
@@ -90,7 +90,7 @@ func (c *choices) chance(perMille int) bool {
 	return v == 1
 }
 
-// next returns the tape's choice at this place.
+// next returns the choice log's choice at this place.
 func (c *choices) next() uint32 {
 	day := len(c.taken) - 1
 	if at := len(c.taken[day][c.track]); day < len(c.replay) && at < len(c.replay[day][c.track]) {
@@ -104,8 +104,8 @@ func (c *choices) note(v uint32) {
 	*track = append(*track, v)
 }
 
-// tape returns the choices that were made, without zeros at the ends.
-func (c *choices) tape() Tape {
+// choiceLog returns the choices that were made, without zeros at the ends.
+func (c *choices) choiceLog() ChoiceLog {
 	t := c.taken.clone()
 	for i := range t {
 		for j, track := range t[i] {
@@ -119,7 +119,7 @@ func (c *choices) tape() Tape {
 	return t
 }
 
-func (t Tape) clone() Tape {
+func (t ChoiceLog) clone() ChoiceLog {
 	c := slices.Clone(t)
 	for i := range c {
 		for j := range c[i] {

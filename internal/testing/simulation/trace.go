@@ -9,8 +9,8 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// Line is one thing that happened.
-type Line struct {
+// QueueRow is one thing that happened.
+type QueueRow struct {
 	At time.Time
 	// Day counts from 1.
 	Day int
@@ -25,7 +25,7 @@ type Line struct {
 
 type trace struct {
 	on    bool
-	lines []Line
+	lines []QueueRow
 }
 
 // runIDs matches the IDs of runs, which people cannot read.
@@ -38,7 +38,7 @@ func (w *World) note(v *invocation, format string, args ...any) {
 		return
 	}
 	text := runIDs.ReplaceAllStringFunc(fmt.Sprintf(format, args...), w.ledger.runName)
-	l := Line{At: w.now, Day: 1 + int(w.now.Sub(w.start)/day), Text: text, Loud: true}
+	l := QueueRow{At: w.now, Day: 1 + int(w.now.Sub(w.start)/day), Text: text, Loud: true}
 	if v != nil {
 		l.Who = fmt.Sprintf("%s#%d", v.on.name, v.id)
 	}
@@ -83,15 +83,15 @@ func (w *World) explain(f *facts, r *backup.Run) {
 		return
 	}
 	of := "asked for by hand"
-	if !r.Slot.IsZero() {
-		of = "slot " + r.Slot.Format(time.RFC3339)
+	if !r.ScheduledTime.IsZero() {
+		of = "scheduledTime " + r.ScheduledTime.Format(time.RFC3339)
 	}
 	w.note(w.present, "%s is the run of plan %s, %s, target %s", f.name, r.Plan, of, r.Target[strings.LastIndex(r.Target, "/")+1:])
 }
 
 // Story returns the trace as a person reads it. An invocation is one line if nothing special happened in it, and no other
 // came in between.
-func Story(lines []Line) []string {
+func Story(lines []QueueRow) []string {
 	var story []string
 	// Repetitions of the last line are one line more, with their number.
 	last, again := "", 0

@@ -19,11 +19,11 @@ import (
 type Options struct {
 	// Days is the number of days that it lasts. Then nothing new happens, and all begun work must come to its end.
 	Days int
-	// Tape has the choices to replay. Without it the world draws from the seed.
-	Tape Tape
+	// ChoiceLog has the choices to replay. Without it the world draws from the seed.
+	ChoiceLog ChoiceLog
 	// Trace has the world write down what happens.
 	Trace bool
-	// EveryMinute delivers every tick of the timers. Without it the host delivers only the ticks at which something is
+	// EveryMinute delivers every timer run of the timers. Without it the host delivers only the timer runs at which something is
 	// due.
 	EveryMinute bool
 	// Calm lets nothing go wrong.
@@ -37,19 +37,19 @@ type Result struct {
 	Figures Figures
 	// Violation is the first promise that was broken, nil if all were kept.
 	Violation *Violation
-	// Tape has the choices that were made.
-	Tape  Tape
-	Trace []Line
+	// ChoiceLog has the choices that were made.
+	ChoiceLog ChoiceLog
+	Trace     []QueueRow
 	// Digest is a digest of all rows that are left in the storage. Equal histories have equal digests.
 	Digest string
 }
 
 // World is everything that the engine can see or touch, and the real state behind it.
 type World struct {
-	options Options
-	choices *choices
-	climate climate
-	// weather is the strength of the climate today.
+	options      Options
+	choices      *choices
+	faultProfile faultProfile
+	// weather is the strength of the fault profile today.
 	weather         int
 	start, now, end time.Time
 	// ending says that the days are over, and that all begun work comes to its end. restless is the time at which there
@@ -82,7 +82,7 @@ type World struct {
 	copied int
 	// still counts the events since time last passed.
 	still int
-	// notes has the numbers of the writes by which timers noted that they tick.
+	// notes has the numbers of the writes by which timers noted that they timer run.
 	notes []int
 	// disturbed is the time at which something last went wrong, so that everything may take longer.
 	disturbed time.Time
@@ -106,16 +106,16 @@ func Run(seed uint64, o Options) Result {
 		w.note(nil, "BROKEN: %s", w.violation)
 	}
 	return Result{
-		Seed: seed, Days: o.Days, Figures: w.figures, Violation: w.violation, Tape: w.choices.tape(), Trace: w.trace.lines,
+		Seed: seed, Days: o.Days, Figures: w.figures, Violation: w.violation, ChoiceLog: w.choices.choiceLog(), Trace: w.trace.lines,
 		Digest: w.digest(),
 	}
 }
 
 func newWorld(seed uint64, o Options) *World {
-	w := &World{options: o, choices: newChoices(seed, o.Tape), trace: trace{on: o.Trace}}
+	w := &World{options: o, choices: newChoices(seed, o.ChoiceLog), trace: trace{on: o.Trace}}
 	c := w.choices
 	if !o.Calm {
-		w.climate = newClimate(c)
+		w.faultProfile = newFaultProfile(c)
 	}
 	// The world begins on any day of a year, so that the clocks of every zone change in some worlds.
 	w.start = time.Date(2026, 1, 5, 0, 0, 0, 0, time.UTC).AddDate(0, 0, c.pick(365))
@@ -135,7 +135,7 @@ func newWorld(seed uint64, o Options) *World {
 	w.concurrency = oneOf(c, 0, 1, 2)
 	w.file = newPlanFile(w)
 	w.host = host{w: w}
-	w.at(w.start, w.dawn)
+	w.at(w.start, w.dayStart)
 	return w
 }
 
@@ -241,21 +241,21 @@ func (w *World) advance(to time.Time) {
 	}
 }
 
-// dawn begins a day: its tape, its weather, and its events.
-func (w *World) dawn() {
+// dayStart begins a day: its choice log, its weather, and its events.
+func (w *World) dayStart() {
 	if w.ending {
 		return
 	}
 	n := int(w.now.Sub(w.start) / day)
 	w.choices.turn(n + 1)
 	w.choices.track = ofTheDay
-	w.weather, w.copied = w.climate.weather(w.choices), 0
+	w.weather, w.copied = w.faultProfile.weather(w.choices), 0
 	if w.options.Calm {
 		w.weather = 0
 	}
 	w.befall()
 	w.order()
-	w.in(day, w.dawn)
+	w.in(day, w.dayStart)
 }
 
 // dusk ends the last day: nothing new happens, all outages end, and no plan makes runs any more.
@@ -348,8 +348,8 @@ func sorted(body []byte) string {
 	return string(text)
 }
 
-// isNote reports whether a row is a note by which a timer shows that it ticks.
-func isNote(row string) bool { return strings.HasPrefix(row, "last-tick-") }
+// isNote reports whether a row is a note by which a timer shows that it runs.
+func isNote(row string) bool { return strings.HasPrefix(row, "last-run-") }
 
 // written returns the number of the write in an ETag of the catalog in memory.
 func written(etag string) (n int) {

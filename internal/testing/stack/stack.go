@@ -71,8 +71,8 @@ type Config struct {
 	Seed uint64
 	// Progress receives a line about each slow step. It may be nil.
 	Progress func(string)
-	// Told is fakehost.Config's field: the caller tells the local hosts about messages.
-	Told bool
+	// Notified is fakehost.Config's field: the caller tells the local hosts about messages.
+	Notified bool
 	// Real is Azure's own Functions host, for the apps to run under; nil means the local one. Package is the app's folder for
 	// it, as "make stage" makes it.
 	Real    *realhost.Program
@@ -108,7 +108,7 @@ func Start(ctx context.Context, c Config) (s *Stack, err error) {
 		c.Progress = func(string) {}
 	}
 	s = &Stack{
-		dir: c.Dir, Binary: filepath.Join(c.Dir, "lifeboat"), accounts: map[string]fakeazure.StorageAccount{}, real: c.Real, pack: c.Package, told: c.Told,
+		dir: c.Dir, Binary: filepath.Join(c.Dir, "lifeboat"), accounts: map[string]fakeazure.StorageAccount{}, real: c.Real, pack: c.Package, told: c.Notified,
 	}
 	defer func() {
 		if err != nil {
@@ -208,8 +208,8 @@ type AppConfig struct {
 	Plan string
 	// WaitFactor shortens the program's waits for Azure.
 	WaitFactor float64
-	// ScheduleTick and CleanupTick are NCRONTAB expressions; "" means never.
-	ScheduleTick, CleanupTick string
+	// ScheduleTimer and CleanupTimer are NCRONTAB expressions; "" means never.
+	ScheduleTimer, CleanupTimer string
 	// Settings are further app settings.
 	Settings map[string]string
 	// Log receives the lines of the host and the program. It may be nil.
@@ -260,16 +260,16 @@ func (s *Stack) Settings(c AppConfig) (map[string]string, error) {
 		"AzureWebJobsStorage__accountName": c.Account,
 		"AzureWebJobsStorage__credential":  "managedidentity",
 		"LIFEBOAT_PLAN":                    planFile,
-		"LIFEBOAT_SCHEDULE_TICK":           c.ScheduleTick,
-		"LIFEBOAT_CLEANUP_TICK":            c.CleanupTick,
+		"LIFEBOAT_SCHEDULE_TIMER":          c.ScheduleTimer,
+		"LIFEBOAT_CLEANUP_TIMER":           c.CleanupTimer,
 		"LIFEBOAT_WAIT_FACTOR":             strconv.FormatFloat(c.WaitFactor, 'g', -1, 64),
 		"WEBSITE_SITE_NAME":                c.Name,
 		"AzureFunctionsJobHost__extensions__queues__visibilityTimeout":  "00:00:01",
 		"AzureFunctionsJobHost__extensions__queues__maxPollingInterval": "00:00:02",
 	}
-	for _, tick := range []string{"LIFEBOAT_SCHEDULE_TICK", "LIFEBOAT_CLEANUP_TICK"} {
-		if settings[tick] == "" {
-			settings[tick] = never
+	for _, timer := range []string{"LIFEBOAT_SCHEDULE_TIMER", "LIFEBOAT_CLEANUP_TIMER"} {
+		if settings[timer] == "" {
+			settings[timer] = never
 		}
 	}
 	if s.told && s.real == nil {
@@ -333,7 +333,7 @@ func (s *Stack) host(ctx context.Context, c AppConfig, settings map[string]strin
 			HostJSON: filepath.Join(s.Root, "host.json"), Functions: filepath.Join(s.Root, "functions"), Executable: s.Binary,
 			Settings: settings, Env: s.Environment(c.Name),
 			Client: s.Sim.Client(), Credential: s.Sim.Credential(HostIdentity(c.Name)),
-			Lease: messageLease(c.WaitFactor), Grace: grace, TimerLease: timerLease, Told: s.told,
+			Lease: messageLease(c.WaitFactor), Grace: grace, TimerLease: timerLease, Notified: s.told,
 			Log: c.Log, RestartHost: true,
 		})
 	}
@@ -347,7 +347,7 @@ func (s *Stack) host(ctx context.Context, c AppConfig, settings map[string]strin
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, realPatience)
+	ctx, cancel := context.WithTimeout(ctx, realTimeout)
 	defer cancel()
 	if err := host.Ready(ctx); err != nil {
 		host.Kill()
@@ -356,9 +356,9 @@ func (s *Stack) host(ctx context.Context, c AppConfig, settings map[string]strin
 	return host, nil
 }
 
-// realPatience is the time limit for the start of Azure's own host: 3 to 7 s were measured, on a machine with nothing else to
+// realTimeout is the time limit for the start of Azure's own host: 3 to 7 s were measured, on a machine with nothing else to
 // do.
-const realPatience = 2 * time.Minute
+const realTimeout = 2 * time.Minute
 
 // download reads a blob as the identity.
 func (s *Stack) download(ctx context.Context, through policy.Transporter, identity, url string) ([]byte, error) {

@@ -78,8 +78,8 @@ type answer struct {
 // into reads the content as JSON.
 func (a answer) into(v any) error { return json.Unmarshal(a.content, v) }
 
-// send sends the request once. Its errors are faults; with one of a status the answer comes too. Whatever did not pass the
-// departure was certainly not sent.
+// send sends the request once. Its errors are faults; with one of a status the answer comes too. A request that the policy of
+// [azure.Departing] has not seen was certainly not sent.
 func (p *Provider) send(ctx context.Context, c call) (answer, error) {
 	at := origin + c.path
 	if c.target != "" {
@@ -89,6 +89,7 @@ func (p *Provider) send(ctx context.Context, c call) (answer, error) {
 		}
 		at = origin + "/boxes/" + box.Name + c.path
 	}
+	ctx, sent := azure.Departing(ctx)
 	request, err := runtime.NewRequest(ctx, cmp.Or(c.method, http.MethodGet), at)
 	if err == nil && c.body != nil {
 		err = runtime.MarshalAsJSON(request, c.body)
@@ -99,12 +100,11 @@ func (p *Provider) send(ctx context.Context, c call) (answer, error) {
 	if c.etag != "" {
 		request.Raw().Header.Set("If-Match", c.etag)
 	}
-	departure := &azure.Departure{}
-	options := p.azure.At(host, departure)
+	options := p.azure.At(host)
 	token := runtime.NewBearerTokenPolicy(p.azure.Credential, []string{origin + "/.default"}, nil)
 	raw, err := runtime.NewPipeline("toys", "v1", runtime.PipelineOptions{PerRetry: []policy.Policy{token}}, &options).Do(request)
 	switch {
-	case err != nil && !departure.Passed:
+	case err != nil && !sent.Passed:
 		return answer{}, c.as().Unsent(err)
 	case err != nil:
 		return answer{}, c.fault(err)

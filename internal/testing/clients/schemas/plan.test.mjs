@@ -1,6 +1,6 @@
 // What editors and validators say of a plan.yaml, the program says: "make schemas".
 //
-// plans.json are edits of docs/plan.yaml, each with the verdict of all: "schema" where a schema cannot know better.
+// plans.json are edits of docs/plan.yaml, each with the evaluation of all: "schema" where a schema cannot know better.
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";

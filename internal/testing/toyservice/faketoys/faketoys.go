@@ -151,7 +151,7 @@ func (s *Sim) lock() (unlock func()) {
 	return s.mu.Unlock
 }
 
-// at is the door of a step: it counts, asks who calls, and lets go wrong what is to.
+// at is the handler of a step: it counts, asks who calls, and lets go wrong what is to.
 func (s *Sim) at(step Step, serve http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		defer s.lock()()

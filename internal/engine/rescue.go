@@ -16,9 +16,9 @@ type inflight struct {
 	Created time.Time `json:"Created"`
 }
 
-// sweep checks the runs that are due for it, and sends a lost wake-up again: with the row's own number and mark, so that nothing
-// happens if it was not lost.
-func (e *Engine) sweep(ctx context.Context, now time.Time, report *ScheduleReport) error {
+// rescue checks the runs that are due for it, and sends a lost step message again: with the row's own sequence number and
+// nonce, so that nothing happens if it was not lost.
+func (e *Engine) rescue(ctx context.Context, now time.Time, report *ScheduleReport) error {
 	rows, _, err := e.Catalog.List(ctx, backup.InflightPartition, "", backup.TimeKey(now.Add(backup.Resolution)), 1000)
 	if err != nil {
 		return fmt.Errorf("list the runs in flight: %w", err)
@@ -28,15 +28,15 @@ func (e *Engine) sweep(ctx context.Context, now time.Time, report *ScheduleRepor
 		if ctx.Err() != nil {
 			return errors.Join(append(errs, ctx.Err())...)
 		}
-		report.Looked++
-		if err := e.sweepRun(ctx, row, now, report); err != nil {
-			errs = append(errs, fmt.Errorf("sweep %s: %w", row.Row, err))
+		report.Scanned++
+		if err := e.rescueRun(ctx, row, now, report); err != nil {
+			errs = append(errs, fmt.Errorf("rescuer %s: %w", row.Row, err))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-func (e *Engine) sweepRun(ctx context.Context, row backup.Row, now time.Time, report *ScheduleReport) error {
+func (e *Engine) rescueRun(ctx context.Context, row backup.Row, now time.Time, report *ScheduleReport) error {
 	entry, err := backup.Decode[inflight](row)
 	if err != nil {
 		return err
@@ -59,9 +59,9 @@ func (e *Engine) sweepRun(ctx context.Context, row backup.Row, now time.Time, re
 		return e.apply(ctx, drop)
 	}
 	due := run.Due
-	if run.Line != "" {
-		// A run leaves the line before its row is saved. If the process dies in between, only the sweep finds it.
-		_, _, err := e.Catalog.Get(ctx, backup.ScheduleKey(run.Line))
+	if run.QueueRow != "" {
+		// A run leaves the wait queue before its row is saved. If the process dies in between, only the rescuer finds it.
+		_, _, err := e.Catalog.Get(ctx, backup.ScheduleKey(run.QueueRow))
 		if errors.Is(err, backup.ErrNotFound) {
 			due = entry.Created
 		} else if err != nil {
@@ -72,19 +72,19 @@ func (e *Engine) sweepRun(ctx context.Context, row backup.Row, now time.Time, re
 		due = run.LeaseUntil
 	}
 	if now.Sub(due) >= e.Waits.Overdue {
-		report.Resent++
-		if err := e.Queue.Wake(ctx, run.Wakeup(), 0); err != nil {
+		report.Requeued++
+		if err := e.Queue.SendStep(ctx, run.StepMessage(), 0); err != nil {
 			return err
 		}
 	}
 	if due.Before(now) {
 		due = now
 	}
-	later := backup.InflightKey(due.Add(max(e.Waits.Sweep, backup.Resolution)), run.ID, backup.InflightMark(row.Key, run.ID))
+	later := backup.InflightKey(due.Add(max(e.Waits.Rescue, backup.Resolution)), run.ID, backup.InflightMark(row.Key, run.ID))
 	return e.apply(ctx, drop, backup.Write{Op: backup.Insert, Key: later, Body: row.Body})
 }
 
-// apply makes writes of the index; if another sweep made them first, that is fine.
+// apply makes writes of the index; if another rescuer made them first, that is fine.
 func (e *Engine) apply(ctx context.Context, writes ...backup.Write) error {
 	_, err := e.Catalog.Apply(ctx, writes...)
 	if _, taken := errors.AsType[*backup.WriteError](err); taken {

@@ -90,13 +90,13 @@ func restorable(t *testing.T) (*stage, *restorer, string) {
 	s.engine.Providers["microsoft.keyvault/managedhsms"] = r
 	run := s.ask("backup")
 	s.finish()
-	s.sweepAll()
+	s.rescueAll()
 	s.provider.begun = nil
 	return s, r, run.ID
 }
 
-// sweepAll lets ticks come until nothing is left in the index of runs in flight.
-func (s *stage) sweepAll() {
+// rescueAll lets timer runs come until nothing is left in the index of runs in flight.
+func (s *stage) rescueAll() {
 	s.t.Helper()
 	for range 30 {
 		s.finish()
@@ -218,7 +218,7 @@ func TestRestore(t *testing.T) {
 			if readers := s.readers(point); len(readers) > 0 {
 				t.Errorf("the recovery point is still read by %q", readers)
 			}
-			s.sweepAll()
+			s.rescueAll()
 			status := s.status(run.ID)
 			if !test.safety {
 				if status.Point != nil || len(service.begun) > 0 {
@@ -340,13 +340,13 @@ func TestRestoreGuards(t *testing.T) {
 			if run.State.Final() == test.later {
 				t.Errorf("the run is %s at once", run.State)
 			}
-			s.sweepAll()
+			s.rescueAll()
 			run = s.run(run.ID)
 			code := test.code
 			if test.code == "RestoreNotSupported" {
 				code = "NoProvider"
 			}
-			if run.Reason.Code != code || !run.State.Final() || run.State == backup.Succeeded || run.Owes {
+			if run.Reason.Code != code || !run.State.Final() || run.State == backup.Succeeded || run.Unpublished {
 				t.Errorf("the run is %s: %+v", run.State, run.Reason)
 			}
 			if !strings.HasSuffix(s.story(run.ID), string(run.State)) {
@@ -551,7 +551,7 @@ func TestRestoreOnce(t *testing.T) {
 			t.Errorf("after its end: %s, %s", again.ID, again.State)
 		}
 	}
-	s.sweepAll()
+	s.rescueAll()
 	if len(service.started) != 1 {
 		t.Errorf("restored %d times", len(service.started))
 	}
@@ -593,7 +593,7 @@ func TestRestoreLost(t *testing.T) {
 			service.trace = func() (backup.Operation, error) { return test.found, test.err }
 			run := s.restore(order("restore-1"), restoring(false))
 			s.finish()
-			s.sweepAll()
+			s.rescueAll()
 			run = s.run(run.ID)
 			if run.State != test.state || run.Reason.Code != test.code || len(service.started) != test.starts || s.rows("lock") != 0 {
 				t.Errorf("%s after %d starts: %+v", run.State, len(service.started), run.Reason)
@@ -637,7 +637,7 @@ func TestRestoreLostAndTurnedAway(t *testing.T) {
 			}
 			run := s.restore(order("restore-1"), restoring(false))
 			s.finish()
-			s.sweepAll()
+			s.rescueAll()
 			if run = s.run(run.ID); run.State != test.state || s.rows("lock") != 0 {
 				t.Errorf("%s (%+v), %d locks", run.State, run.Reason, s.rows("lock"))
 			}
@@ -649,12 +649,12 @@ func TestRestoreLostAndTurnedAway(t *testing.T) {
 // it.
 func TestRestoreSeenLate(t *testing.T) {
 	for name, test := range map[string]struct {
-		// looks show nothing; second is the answer to a further start after the patience.
+		// looks show nothing; second is the answer to a further start after the retry window.
 		looks  int
 		second error
 		starts int
 	}{
-		"within the patience":             {2, nil, 1},
+		"within the retry window":         {2, nil, 1},
 		"a further start finds it busy":   {30, fault(backup.Deferred, "Conflict"), 2},
 		"a further start finds it made":   {30, fault(backup.Refused, "OriginalExists"), 2},
 		"a further start is lost as well": {30, fault(backup.Uncertain, "ConnectionReset"), 2},
@@ -674,12 +674,12 @@ func TestRestoreSeenLate(t *testing.T) {
 			}
 			run := s.restore(order("restore-1"), restoring(false))
 			s.finish()
-			s.sweepAll()
+			s.rescueAll()
 			if run = s.run(run.ID); run.State != backup.Succeeded || len(service.started) != test.starts || s.rows("lock") != 0 {
 				t.Errorf("%s after %d starts and %d looks: %+v", run.State, len(service.started), looks, run.Reason)
 			}
-			if first, patience := s.run(run.ID).LostStarts[0].From, s.engine.Waits.Patience; test.starts > 1 && run.Ended.Sub(first) < patience {
-				t.Errorf("a further start came before the patience of %s was over", patience)
+			if first, timeout := s.run(run.ID).LostStarts[0].From, s.engine.Waits.RetryWindow; test.starts > 1 && run.Ended.Sub(first) < timeout {
+				t.Errorf("a further start came before the retry window of %s was over", timeout)
 			}
 		})
 	}
@@ -709,7 +709,7 @@ func TestRestoreOfWhom(t *testing.T) {
 			service.trace = func() (backup.Operation, error) { return backup.Operation{}, nil }
 			first := s.restore(order("restore-1"), restoring(false))
 			s.finish()
-			s.sweepAll()
+			s.rescueAll()
 			if first = s.run(first.ID); first.State != backup.Unknown {
 				t.Fatalf("the first one ended %s: %+v", first.State, first.Reason)
 			}
@@ -729,7 +729,7 @@ func TestRestoreOfWhom(t *testing.T) {
 			}
 			second := s.restore(order("restore-2"), restoring(false))
 			s.finish()
-			s.sweepAll()
+			s.rescueAll()
 			second = s.run(second.ID)
 			if second.State != test.state || strings.Contains(second.Reason.Message, first.ID) != (test.state == backup.Unknown) {
 				t.Errorf("it ended %s: %+v", second.State, second.Reason)
@@ -742,7 +742,7 @@ func TestRestoreOfWhom(t *testing.T) {
 }
 
 // TestRestoreUnseenForAWhile: a restore whose answer was lost is begun again only after looks that showed nothing of it for as
-// long as the patience. Looks that could not be made do not count.
+// long as the retry window. Looks that could not be made do not count.
 func TestRestoreUnseenForAWhile(t *testing.T) {
 	s, service, _ := restorable(t)
 	service.starts = func(backup.Restore) (backup.Operation, error) {
@@ -760,7 +760,7 @@ func TestRestoreUnseenForAWhile(t *testing.T) {
 	}
 	run := s.restore(order("restore-1"), restoring(false))
 	s.finish()
-	s.sweepAll()
+	s.rescueAll()
 	if run = s.run(run.ID); run.State != backup.Succeeded || len(service.started) != 1 {
 		t.Errorf("%s after %d starts: %+v", run.State, len(service.started), run.Reason)
 	}
@@ -934,7 +934,7 @@ func TestRestoreTooOldBySafety(t *testing.T) {
 	}
 	run := s.restore(order("restore-1"), restoring(true))
 	s.finish()
-	s.sweepAll()
+	s.rescueAll()
 	if run = s.run(run.ID); run.State != backup.StateRefused || run.Reason.Code != "BeyondHorizon" || len(service.started) > 0 {
 		t.Errorf("%s (%+v), %d begun", run.State, run.Reason, len(service.started))
 	}
@@ -948,11 +948,11 @@ func TestAcceptSafetyBackup(t *testing.T) {
 	for s.run(run.ID).Restore.Secured.IsZero() {
 		s.step()
 	}
-	s.storage.silent, s.storage.fatal = true, true // so that it owes the event that it has started
+	s.storage.silent, s.storage.fatal = true, true // so that the event that it has started stays unpublished
 	s.step()
 	s.storage.silent, s.storage.fatal = false, false
-	if now := s.run(run.ID); now.State != backup.Running || !now.Owes {
-		t.Fatalf("it is %s, and owes: %t", now.State, now.Owes)
+	if now := s.run(run.ID); now.State != backup.Running || !now.Unpublished {
+		t.Fatalf("it is %s, and unpublished: %t", now.State, now.Unpublished)
 	}
 	if _, err := s.engine.Accept(t.Context(), run.ID, "a person", ""); err != nil {
 		t.Error(err)
@@ -1078,7 +1078,7 @@ func TestRestoreEnds(t *testing.T) {
 			test.script(s, service)
 			run := s.restore(order("restore-1"), restoring(test.safety))
 			s.finish()
-			s.sweepAll()
+			s.rescueAll()
 			run = s.run(run.ID)
 			if run.State != test.state || run.Reason.Code != test.code {
 				t.Errorf("it ended %s: %+v", run.State, run.Reason)
@@ -1086,7 +1086,7 @@ func TestRestoreEnds(t *testing.T) {
 			if got := s.story(run.ID); got != test.story {
 				t.Errorf("told: %s, want %s", got, test.story)
 			}
-			if s.rows("lock") != 0 || len(s.readers(point)) != 0 || run.Owes || len(s.storage.queue.Messages("execute")) != 0 {
+			if s.rows("lock") != 0 || len(s.readers(point)) != 0 || run.Unpublished || len(s.storage.queue.Messages("execute")) != 0 {
 				t.Errorf("loose ends: %d locks, readers %q, %+v", s.rows("lock"), s.readers(point), run)
 			}
 		})
@@ -1150,7 +1150,7 @@ func TestRestoreKeepsTheLockAfterALostSafetyBackup(t *testing.T) {
 				t.Fatalf("it is %s, and the lock is free: %+v", now.State, now.Reason)
 			}
 		}
-		s.sweepAll()
+		s.rescueAll()
 		run = s.run(run.ID)
 		state, code := backup.Succeeded, ""
 		if never {
@@ -1187,7 +1187,7 @@ func TestRestoreExpires(t *testing.T) {
 			q.Expires = s.now.Add(test.good)
 			run := s.restore(q, restoring(true))
 			s.finish()
-			s.sweepAll()
+			s.rescueAll()
 			run = s.run(run.ID)
 			if run.State != test.state || s.story(run.ID) != test.story || (len(service.started) == 1) != (test.state == backup.Succeeded) {
 				t.Errorf("it ended %s: %+v; told: %s; started %+v", run.State, run.Reason, s.story(run.ID), service.started)
@@ -1242,7 +1242,7 @@ func TestRestoreWaitsForItsTarget(t *testing.T) {
 		t.Errorf("the restore is %s: %+v", now.State, now.Reason)
 	}
 	s.finish()
-	s.sweepAll()
+	s.rescueAll()
 	if now := s.run(run.ID); now.State != backup.Succeeded || s.story(run.ID) != "accepted waiting started succeeded" {
 		t.Errorf("the restore is %s: %s", now.State, s.story(run.ID))
 	}
@@ -1261,7 +1261,7 @@ func TestCancelRestore(t *testing.T) {
 	}
 	service.can = nil
 	s.finish()
-	s.sweepAll()
+	s.rescueAll()
 	if len(service.started) > 0 || s.story(run.ID) != "accepted waiting canceled" || len(s.readers(point)) > 0 {
 		t.Errorf("restored %+v, told %s", service.started, s.story(run.ID))
 	}
@@ -1284,7 +1284,7 @@ func TestCancelRestore(t *testing.T) {
 }
 
 // TestRestoreSurvives lets every call to storage fail, made or not, and the process die before each and after each, and before
-// and after the request that starts the restore. Messages, repeats of the request and the sweep bring it to its end: succeeded,
+// and after the request that starts the restore. Messages, repeats of the request and the rescuer bring it to its end: succeeded,
 // or unknown if the truth cannot be known, and never begun twice.
 func TestRestoreSurvives(t *testing.T) {
 	for _, how := range []string{"fails", "is made and fails", "dies before", "dies after"} {
@@ -1354,8 +1354,8 @@ func TestRestoreSurvives(t *testing.T) {
 				t.Errorf("call %d %s: %s (%+v), %d backups, %d restores begun", k, how, run.State, run.Reason, len(service.begun),
 					len(service.started))
 			}
-			if s.rows("lock") != 0 || run.Owes || s.rows("inflight") != 0 || s.rows("point-") != 2 {
-				t.Errorf("call %d %s: %d locks, owes %t, %d in flight, %d points", k, how, s.rows("lock"), run.Owes, s.rows("inflight"),
+			if s.rows("lock") != 0 || run.Unpublished || s.rows("inflight") != 0 || s.rows("point-") != 2 {
+				t.Errorf("call %d %s: %d locks, unpublished %t, %d in flight, %d points", k, how, s.rows("lock"), run.Unpublished, s.rows("inflight"),
 					s.rows("point-"))
 			}
 			want := "accepted started " + string(run.State)
@@ -1398,7 +1398,7 @@ func TestDeletionAndRestoreRace(t *testing.T) {
 		s.now = s.now.Add(time.Hour)
 		s.ask("newer")
 		s.finish()
-		s.sweepAll()
+		s.rescueAll()
 		s.change(point, func(p *backup.Point) { p.Expires = s.now })
 		s.due(point)
 		q := order("restore-1")
@@ -1424,7 +1424,7 @@ func TestDeletionAndRestoreRace(t *testing.T) {
 			second()
 		}
 		s.finish()
-		s.sweepAll()
+		s.rescueAll()
 		clean()
 		gone := slices.Contains(service.deleted, point+".1")
 		got := s.run(run.ID).State == backup.Succeeded

@@ -1,0 +1,142 @@
+// Package api has the bodies of the HTTP API: the handler writes them, and the commands read them. A body leaves out a time that
+// is zero.
+package api
+
+import (
+	"time"
+
+	"lifeboat/internal/backup"
+)
+
+// Problem is an error for the caller, in the form of the Azure REST API Guidelines.
+type Problem struct {
+	Code    string    `json:"code"`
+	Message string    `json:"message"`
+	Target  string    `json:"target,omitempty"`
+	Details []Problem `json:"details,omitempty"`
+}
+
+// Page is a part of a list. NextLink is the address of the next part, "" at the end.
+type Page[T any] struct {
+	Value    []T    `json:"value"`
+	NextLink string `json:"nextLink,omitempty"`
+}
+
+// Run is a run as callers see it. Status is Azure's word for a long-running operation, so that Azure's own pollers end on it;
+// State is Lifeboat's.
+type Run struct {
+	ID            string       `json:"id"`
+	Status        string       `json:"status"`
+	State         backup.State `json:"state"`
+	Kind          string       `json:"kind"`
+	Plan          string       `json:"plan"`
+	Target        string       `json:"target"`
+	ScheduledTime time.Time    `json:"scheduledTime,omitzero"`
+	Request       string       `json:"requestId,omitempty"`
+	Created       time.Time    `json:"createdDateTime"`
+	LastUpdated   time.Time    `json:"lastUpdatedDateTime"`
+	Ended         time.Time    `json:"endedDateTime,omitzero"`
+	Attempts      int          `json:"attempts"`
+	Polls         int          `json:"polls"`
+	// Waiting says why a run under way makes no progress; Error says why a run ended without a recovery point.
+	Waiting *Problem `json:"waiting,omitempty"`
+	// Restore describes a restore; then the recovery point is its safety backup.
+	Restore *Restore `json:"restore,omitempty"`
+	Error   *Problem `json:"error,omitempty"`
+	Point   *Point   `json:"recoveryPoint,omitempty"`
+	// NotIncluded lists what the recovery point does not contain.
+	NotIncluded []string `json:"notIncluded,omitempty"`
+}
+
+// Restore describes a restore: its recovery point, its sender and the reason.
+type Restore struct {
+	Point       string             `json:"recoveryPoint"`
+	Source      string             `json:"source"`
+	Kind        backup.RestoreKind `json:"kind"`
+	Key         string             `json:"key,omitempty"`
+	Region      string             `json:"restoreRegion,omitempty"`
+	Expires     time.Time          `json:"expires,omitzero"`
+	RequestedBy string             `json:"requestedBy,omitempty"`
+	Reason      string             `json:"reason,omitempty"`
+	PlanHash    string             `json:"planHash"`
+	// Safety says that the destination is backed up first.
+	Safety  bool   `json:"safetyBackup"`
+	Warning string `json:"warning,omitempty"`
+}
+
+// Point is a recovery point within its run.
+type Point struct {
+	State backup.PointState `json:"state"`
+	// CopyOnly says that Azure can restore nothing from it, in any state.
+	CopyOnly bool   `json:"copyOnly,omitempty"`
+	Account  string `json:"storageAccount"`
+	Blob     string `json:"blob"`
+	Size     int64  `json:"sizeInBytes"`
+	SHA256   string `json:"sha256"`
+	// SKU is the tier of the service at that time, if it is known: the backup can be restored into that tier only.
+	SKU      string    `json:"sku,omitempty"`
+	Created  time.Time `json:"createdDateTime"`
+	Expires  time.Time `json:"expiresDateTime"`
+	Deleted  time.Time `json:"deletedDateTime,omitzero"`
+	Decision string    `json:"decision,omitempty"`
+	// Note says which check of it was not possible, and why.
+	Note string `json:"note,omitempty"`
+	// Suspicion says why it is suspect, or was until it was accepted.
+	Suspicion *Problem `json:"suspicion,omitempty"`
+	// Accepted has the time of the acceptance of a suspect point, the request ("invocation …") or the third similar point
+	// ("run …") that accepted it, and the reason.
+	Accepted     time.Time `json:"acceptedDateTime,omitzero"`
+	AcceptedBy   string    `json:"acceptedBy,omitempty"`
+	AcceptReason string    `json:"acceptedReason,omitempty"`
+	// Safety says that it is the safety backup of the restore with the same ID. Until Held it stays in any case, unless that
+	// restore is confirmed before.
+	Safety bool      `json:"safetyBackup,omitempty"`
+	Held   time.Time `json:"heldUntilDateTime,omitzero"`
+	// Kept says that it is past its time and can be restored all the same, since storage does not let it be deleted.
+	Kept *Kept `json:"keptByStorage,omitempty"`
+}
+
+// Kept describes the protection of a point that storage keeps. Until is missing if storage does not say it; Again is the time of
+// the next try to delete the point.
+type Kept struct {
+	Until  time.Time `json:"untilDateTime,omitzero"`
+	Again  time.Time `json:"nextTryDateTime"`
+	Reason *Problem  `json:"error"`
+}
+
+// RecoveryPoint is a recovery point by itself. Run is the URL of the run that made it; both have the same ID.
+type RecoveryPoint struct {
+	ID     string `json:"id"`
+	Plan   string `json:"plan"`
+	Target string `json:"target"`
+	Run    string `json:"run"`
+	Point
+	// NotIncluded lists what it does not contain.
+	NotIncluded []string `json:"notIncluded"`
+}
+
+// Batch is a batch as callers see it. Status is Azure's word for the whole: Succeeded only if every run has succeeded.
+type Batch struct {
+	ID          string    `json:"id"`
+	Status      string    `json:"status"`
+	Kind        string    `json:"kind"`
+	Plan        string    `json:"plan"`
+	Request     string    `json:"requestId"`
+	Created     time.Time `json:"createdDateTime"`
+	LastUpdated time.Time `json:"lastUpdatedDateTime"`
+	Ended       time.Time `json:"endedDateTime,omitzero"`
+	// Counts are the runs by state.
+	Counts map[backup.State]int `json:"counts"`
+	// Error has a detail for each run that did not succeed, once all have ended.
+	Error *Problem   `json:"error,omitempty"`
+	Runs  []BatchRun `json:"runs"`
+}
+
+// BatchRun is a run of a batch. Href is its URL.
+type BatchRun struct {
+	ID     string       `json:"id"`
+	Target string       `json:"target"`
+	Status string       `json:"status"`
+	State  backup.State `json:"state"`
+	Href   string       `json:"href"`
+}

@@ -1,0 +1,192 @@
+package azure
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+
+	"lifeboat/internal/backup"
+)
+
+// Account is a storage account as Resource Manager shows it: the settings that decide about backups. The SDK's module for
+// storage accounts would add 230 KB to the program.
+type Account struct {
+	Kind     string `json:"kind"`
+	Location string `json:"location"`
+	SKU      struct {
+		Name string `json:"name"`
+	} `json:"sku"`
+	Properties *AccountProperties `json:"properties"`
+}
+
+// AccountProperties has the settings of a storage account. Each may be missing.
+type AccountProperties struct {
+	AllowSharedKeyAccess *bool  `json:"allowSharedKeyAccess"`
+	PublicNetworkAccess  string `json:"publicNetworkAccess"`
+	Network              struct {
+		DefaultAction string `json:"defaultAction"`
+		Bypass        string `json:"bypass"` // may have several values, such as "Logging, AzureServices"
+		Resources     []struct {
+			ID string `json:"resourceId"`
+		} `json:"resourceAccessRules"`
+	} `json:"networkAcls"`
+	Immutable struct {
+		Policy *struct {
+			State string `json:"state"`
+		} `json:"immutabilityPolicy"`
+	} `json:"immutableStorageWithVersioning"`
+}
+
+// AdmitsKeys tells whether the account accepts its access keys, and signatures made with them.
+func (a AccountProperties) AdmitsKeys() bool {
+	return a.AllowSharedKeyAccess == nil || *a.AllowSharedKeyAccess // allowed by default
+}
+
+// HasFirewall tells whether the account is closed to the public network, or to some of it.
+func (a AccountProperties) HasFirewall() bool {
+	return a.Network.DefaultAction == "Deny" || a.PublicNetworkAccess == "Disabled"
+}
+
+// AdmitsService tells whether the account's firewall may let the target through as a trusted service. Azure does not document
+// whether a rule for the target as a resource instance is enough: AdmitsService accepts such a rule and leaves the decision to
+// Azure.
+func (a AccountProperties) AdmitsService(target string) bool {
+	if strings.Contains(a.Network.Bypass, "AzureServices") {
+		return true
+	}
+	for _, resource := range a.Network.Resources {
+		if strings.EqualFold(resource.ID, target) {
+			return true
+		}
+	}
+	return false
+}
+
+// HasImmutability tells whether the account as a whole has an immutability policy that is active.
+func (a AccountProperties) HasImmutability() bool {
+	return a.Immutable.Policy != nil && a.Immutable.Policy.State != "Disabled"
+}
+
+// Account returns the storage account as Resource Manager shows it. It returns nil if the app's identity may not read it,
+// since only a preflight needs that permission.
+func (c Client) Account(ctx context.Context, s backup.Storage) (*Account, error) {
+	var shown Account
+	if err := c.ask(ctx, http.MethodGet, s, "", &shown); err != nil {
+		return nil, unlessForbidden(s, err)
+	}
+	return &shown, nil
+}
+
+// CORS returns a list of the methods that each CORS rule of the account's Blob service allows. It returns none if the app's
+// identity may not read them.
+func (c Client) CORS(ctx context.Context, s backup.Storage) (rules [][]string, err error) {
+	var shown struct {
+		Properties struct {
+			CORS struct {
+				Rules []struct {
+					Methods []string `json:"allowedMethods"`
+				} `json:"corsRules"`
+			} `json:"cors"`
+		} `json:"properties"`
+	}
+	if err := c.ask(ctx, http.MethodGet, s, "/blobServices/default", &shown); err != nil {
+		return nil, unlessForbidden(s, err)
+	}
+	for _, rule := range shown.Properties.CORS.Rules {
+		rules = append(rules, rule.Methods)
+	}
+	return rules, nil
+}
+
+// ContainerSettings has the settings of a container that keep its blobs.
+type ContainerSettings struct {
+	HasImmutabilityPolicy bool `json:"hasImmutabilityPolicy"`
+	HasLegalHold          bool `json:"hasLegalHold"`
+}
+
+// ContainerSettings returns the settings of the container as Resource Manager shows them. It returns none if the app's identity
+// may not read them, or if the container does not exist yet.
+func (c Client) ContainerSettings(ctx context.Context, s backup.Storage) (ContainerSettings, error) {
+	var shown struct {
+		Properties ContainerSettings `json:"properties"`
+	}
+	err := c.ask(ctx, http.MethodGet, s, "/blobServices/default/containers/"+url.PathEscape(s.Container), &shown)
+	if err != nil && !HasStatus(err, http.StatusForbidden, http.StatusNotFound) {
+		return shown.Properties, account("look at "+Place(s), s, "").Fault(err)
+	}
+	return shown.Properties, nil
+}
+
+// ask makes a request of Resource Manager about the account, or about the path below it.
+func (c Client) ask(ctx context.Context, method string, s backup.Storage, below string, into any) error {
+	if _, err := AccountID(s); err != nil {
+		return err
+	}
+	return c.resource(ctx, method, s.Account+below, "2024-01-01", into)
+}
+
+// unlessForbidden returns the fault of a failed read of the storage account. It returns nil if the app's identity only lacks a
+// role.
+func unlessForbidden(s backup.Storage, err error) error {
+	if HasStatus(err, http.StatusForbidden) {
+		return nil
+	}
+	return account("look at "+s.Account, s, "").Fault(err)
+}
+
+// AccountKey reads the first of the account's keys with full permissions, and the time by Azure's clock. The parameter instead
+// is a setting in plan.yaml that makes the key unnecessary, "" if there is none.
+func (c Client) AccountKey(ctx context.Context, s backup.Storage, instead string) (Secret, time.Time, error) {
+	call := account("read the key of "+s.Account, s, instead)
+	var answer *http.Response
+	var shown struct {
+		Keys []struct {
+			Value       string `json:"value"`
+			Permissions string `json:"permissions"`
+		} `json:"keys"`
+	}
+	err := c.ask(policy.WithCaptureResponse(ctx, &answer), http.MethodPost, s, "/listKeys", &shown)
+	if err != nil {
+		return Secret{}, time.Time{}, call.Fault(err)
+	}
+	for _, k := range shown.Keys {
+		if k.Value != "" && strings.EqualFold(k.Permissions, "Full") { // Azure writes FULL, its documentation Full
+			now, _ := http.ParseTime(answer.Header.Get("Date"))
+			return NewSecret(k.Value), now, nil
+		}
+	}
+	return Secret{}, time.Time{}, &backup.Fault{
+		Kind: backup.Refused, Code: "NoAccountKey",
+		Message: call.What + ": it has no key with full permissions",
+		Hint:    "See the account's access keys in the Azure portal" + orSet(instead) + ".",
+	}
+}
+
+// orSet returns the end of a hint, with the setting in plan.yaml that can be used instead.
+func orSet(instead string) string {
+	if instead == "" {
+		return ""
+	}
+	return "; or set " + instead + " in plan.yaml"
+}
+
+// account returns a call to Resource Manager about the storage account.
+func account(what string, s backup.Storage, instead string) Call {
+	return Call{What: what, Host: ManagementHost, Means: Before, Hint: func(status int, _, _ string) string {
+		switch status {
+		case http.StatusUnauthorized:
+			return "See that the function app's identity belongs to the tenant of the storage account's subscription."
+		case http.StatusForbidden:
+			return fmt.Sprintf("Give the function app's identity a role with Microsoft.Storage/storageAccounts/listkeys/action "+
+				"on %s, such as Storage Account Key Operator Service Role%s.", s.Account, orSet(instead))
+		case http.StatusConflict:
+			return fmt.Sprintf("A read-only lock on %s or above it keeps its keys from being read.", s.Account)
+		}
+		return fmt.Sprintf("See whether %s still exists. If not, correct plan.yaml.", s.Account)
+	}}
+}

@@ -1,0 +1,73 @@
+package azure
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/arm"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
+)
+
+// Resources makes a client of Resource Manager for any resource. The SDK's module for a service can be larger than all that
+// Lifeboat has for that service.
+func (c Client) Resources() (*arm.Client, error) {
+	return arm.NewClient("lifeboat/azure", "v1.0.0", c.Credential, c.Management(Unread{}))
+}
+
+// Send sends a request about a resource, or about a path below it. Any response but one of the statuses is an error. The content,
+// unless it is nil, becomes the body.
+func Send(ctx context.Context, client *arm.Client, method, path, version string, content any, statuses ...int) (*http.Response, error) {
+	r, err := runtime.NewRequest(ctx, method, runtime.JoinPaths(client.Endpoint(), path))
+	if err == nil && content != nil {
+		err = runtime.MarshalAsJSON(r, content)
+	}
+	if err != nil {
+		return nil, err
+	}
+	r.Raw().URL.RawQuery = url.Values{"api-version": {version}}.Encode()
+	r.Raw().Header.Set("Accept", "application/json")
+	answer, err := client.Pipeline().Do(r)
+	if err == nil && !runtime.HasStatusCode(answer, statuses...) {
+		err = runtime.NewResponseError(answer)
+	}
+	return answer, err
+}
+
+// Show reads a resource as Resource Manager shows it.
+func (c Client) Show(ctx context.Context, id, version string, resource any) error {
+	return c.resource(ctx, http.MethodGet, id, version, resource)
+}
+
+// resource sends a request without a body about a resource, and reads the answer's.
+func (c Client) resource(ctx context.Context, method, path, version string, into any) error {
+	client, err := c.Resources()
+	if err != nil {
+		return err
+	}
+	answer, err := Send(ctx, client, method, path, version, nil, http.StatusOK) //nolint:bodyclose // azcore has read and closed it
+	if err != nil {
+		return err
+	}
+	if err := runtime.UnmarshalAsJSON(answer, into); err != nil {
+		return fmt.Errorf("the answer shows no resource: %w", err)
+	}
+	return nil
+}
+
+// Looking returns the call that reads a target through Resource Manager.
+func Looking(target string) Call {
+	return Call{What: "look at " + target, Host: ManagementHost, Means: Before, Hint: func(int, string, string) string {
+		return fmt.Sprintf("See whether %s still exists. If not, take it out of plan.yaml.", target)
+	}}
+}
+
+// HasStatus tells whether an error is a response with one of the statuses.
+func HasStatus(err error, statuses ...int) bool {
+	answer, ok := errors.AsType[*azcore.ResponseError](err)
+	return ok && slices.Contains(statuses, answer.StatusCode)
+}

@@ -1,0 +1,259 @@
+package engine
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"lifeboat/internal/backup"
+)
+
+// backingUp is the operation that makes a backup: the run's own, or the safety backup of a restore.
+type backingUp struct {
+	*step
+	provider backup.Provider
+}
+
+// start begins a run that waits, unless its time is over.
+func (s backingUp) start(ctx context.Context) error {
+	r := &s.run
+	var found string
+	var unseen error
+	if r.Lost > 0 {
+		// An attempt whose answer was lost may have made an artifact since.
+		found, unseen = s.find(ctx, s.provider, r.ProviderAttempt(""))
+	}
+	waited := r.Waited(s.now)
+	switch {
+	case ambiguous(unseen):
+		return s.end(ctx, loses, backup.AsFault(unseen).Reason())
+	case found != "":
+		return s.found(ctx, found)
+	case !r.Until.IsZero() && !s.now.Before(r.Until):
+		return s.giveUp(ctx, misses, s.missed())
+	case !r.NextScheduledTime.IsZero() && !s.now.Before(r.NextScheduledTime):
+		return s.giveUp(ctx, supersedes, backup.NewReason("Superseded", "the plan's next scheduled time came due while the run waited", ""))
+	case r.Restore != nil && s.expired() != nil: // its safety backup was rejected until then
+		return s.giveUp(ctx, refuses, *s.expired())
+	case r.Restore == nil && waited >= s.Waits.Operation:
+		return s.giveUp(ctx, fails, r.Reason.Reword("WaitedTooLong", fmt.Sprintf("the run could not begin for %s; at last: %s",
+			waited.Round(time.Second), r.Reason.Message), "See what else is changing the service, then ask for the backup again."))
+	}
+	if in, err := s.admit(ctx); err != nil || !in {
+		return err
+	}
+	if unseen != nil { // out of the wait queue, so that no run behind it has to wait
+		return s.postpone(ctx, backup.AsFault(unseen))
+	}
+	if r.Attempt > 0 {
+		return s.attempt(ctx, s)
+	}
+	if why := checkKeep(r.Settings); why != nil {
+		return s.end(ctx, refuses, *why)
+	}
+	return s.preflight(ctx, s)
+}
+
+// missed says why the run could not begin in time.
+func (s backingUp) missed() backup.Reason {
+	why := "nobody looked at the run before"
+	if s.run.Reason.Code != "" {
+		why = "at last: " + s.run.Reason.Message
+	}
+	return s.run.Reason.Reword("Missed", fmt.Sprintf("the window of the scheduled time %s ended at %s, and the run had not begun; %s",
+		s.run.ScheduledTime.Format(time.RFC3339), s.run.Until.Format(time.RFC3339), why),
+		"The plan's next scheduled time makes a run of its own; ask for a backup by hand if that is too late.")
+}
+
+func (s backingUp) words() words {
+	return words{
+		checking: "the service looks whether it can make the backup",
+		died:     fmt.Sprintf("the process that started attempt %d ended before it saw the answer", s.run.Attempt),
+		silent:   "the service accepted the operation but no longer tells what became of it",
+		tooLong:  "the service accepted the operation %s ago and still does not say that it is done",
+		hint:     "Look at the service in the Azure portal; its backup may still be written to the container as " + s.run.Artifact + ".",
+	}
+}
+
+// sendCheck asks whether the service can be backed up at all, and makes the things that the backup needs.
+func (s backingUp) sendCheck(ctx context.Context) (backup.Operation, error) {
+	a := s.run.ProviderAttempt("")
+	if s.run.Check == "" {
+		if err := s.provider.Preflight(ctx, a); err != nil {
+			return backup.Operation{}, err
+		}
+	}
+	return s.provider.Prepare(ctx, a, s.run.Check)
+}
+
+func (s backingUp) checked(ctx context.Context, f *backup.Fault) (bool, error) {
+	switch {
+	case f == nil:
+		return false, nil
+	case f.Kind == backup.Refused:
+		return true, s.end(ctx, refuses, f.Reason())
+	default:
+		return true, s.postpone(ctx, f)
+	}
+}
+
+func (s backingUp) intend() {
+	r := &s.run
+	r.Artifact = r.ArtifactName(r.Attempt)
+	if r.Started.IsZero() {
+		r.Started = s.now
+	}
+}
+
+func (s backingUp) sendStart(ctx context.Context) (backup.Operation, error) {
+	return s.provider.Begin(ctx, s.run.ProviderAttempt(s.run.Artifact))
+}
+
+func (s backingUp) notStarted(ctx context.Context, f *backup.Fault) error {
+	r := &s.run
+	switch rejected := f.Kind == backup.Deferred || f.Kind == backup.Throttled; {
+	case f.Kind == backup.Refused:
+		return s.end(ctx, fails, f.Reason())
+	case rejected && r.Restore != nil && r.Lost > 0:
+		// The service may be at work on the lost start. Its backup would not secure changes after the release of the lock: so
+		// the lock is kept, and the start is looked for again.
+		r.ClearSince, r.Reason = time.Time{}, f.Reason()
+		return s.advance(ctx, max(f.Wait(), s.Waits.LookMax))
+	case rejected:
+		return s.postpone(ctx, f)
+	}
+	s.lost(f.Reason())
+	return s.advance(ctx, s.Waits.Look)
+}
+
+func (s backingUp) accepted() { s.run.Rejections = 0 }
+
+// onItsWay is zero: a late request makes an artifact under a name of its own, or one that is found by its time.
+func (backingUp) onItsWay() time.Duration { return 0 }
+
+func (s backingUp) sendSearch(ctx context.Context) (backup.Operation, error) {
+	found, err := s.find(ctx, s.provider, s.run.ProviderAttempt(""))
+	return backup.Operation{Done: found != "", Artifact: found}, err
+}
+
+// searched makes a further attempt, under another name, once nothing of the lost one was seen for the whole RetryWindow.
+func (s backingUp) searched(ctx context.Context, l search) error {
+	r := &s.run
+	if l.fault != nil {
+		r.Reason = l.fault.Reason()
+	}
+	switch patient := l.fault == nil && l.unseen >= s.Waits.RetryWindow; {
+	case ambiguous(l.fault):
+		return s.end(ctx, loses, r.Reason)
+	case l.found.Done:
+		return s.found(ctx, l.found.Artifact)
+	case patient && r.Lost < mostLost:
+		return s.attempt(ctx, s)
+	case patient:
+		return s.end(ctx, loses, backup.NewReason("StartLost", fmt.Sprintf("the answers to %d attempts to start were lost, and no "+
+			"backup of theirs was found", r.Lost), "See whether the service can be reached; look in the container for files named "+r.ID+"."))
+	case l.waited >= s.Waits.Operation:
+		return s.end(ctx, loses, r.Reason.Reword("StartLost", "the answer to the start was lost, and it could not be found out what "+
+			"became of it: "+r.Reason.Message, "See what the service is doing and what the identity may do; look in the container for "+
+			"files named "+r.ID+"."))
+	}
+	return s.lookAgain(ctx, l, s.Waits.LookMax)
+}
+
+func (s backingUp) sendPoll(ctx context.Context) (backup.Operation, error) {
+	return s.provider.Poll(ctx, s.run.ProviderAttempt(s.run.Artifact), s.run.Token)
+}
+
+// pollFailed makes a further attempt, once, if the operation's credential expired, and looks for the artifact of an operation
+// that the service no longer tells of.
+func (s backingUp) pollFailed(ctx context.Context, f *backup.Fault) (bool, error) {
+	r := &s.run
+	switch {
+	case f.Kind == backup.CredentialExpired && !r.CredentialExpired:
+		r.CredentialExpired, r.Token = true, ""
+		return true, s.attempt(ctx, s)
+	case f.Kind == backup.Refused, f.Kind == backup.CredentialExpired:
+		return true, s.end(ctx, fails, f.Reason())
+	case f.Kind != backup.Denied:
+		return false, nil
+	}
+	accepted := r.ProviderAttempt("")
+	accepted.Lost = []backup.Window{{From: r.Intent, To: r.Accepted}}
+	switch found, err := s.find(ctx, s.provider, accepted); {
+	case ambiguous(err):
+		return true, s.end(ctx, loses, backup.AsFault(err).Reason())
+	case err == nil && found != "":
+		return true, s.found(ctx, found)
+	}
+	return false, nil
+}
+
+// finished goes on to verify the artifact after the service says that it is done.
+func (s backingUp) finished(ctx context.Context, o backup.Operation) error {
+	s.run.Finished, s.run.Artifact = s.clock(), cmp.Or(o.Artifact, s.run.Artifact)
+	s.run.SKU = o.SKU
+	if err := move(&s.run, finishes); err != nil {
+		return err
+	}
+	return s.advance(ctx, 0)
+}
+
+// verify reads the artifact, a part an invocation, and makes it a recovery point at the end.
+func (s backingUp) verify(ctx context.Context) error {
+	r := &s.run
+	v, err := within(ctx, func(ctx context.Context) (backup.Verification, error) {
+		return s.provider.Verify(ctx, r.ProviderAttempt(r.Artifact), r.Hashing)
+	})
+	tooLong := s.now.Sub(r.Finished) >= s.Waits.Operation
+	if err != nil {
+		f := backup.AsFault(err)
+		switch {
+		case f.Kind == backup.Refused:
+			return s.end(ctx, fails, f.Reason())
+		case tooLong:
+			return s.end(ctx, loses, f.Reason().Reword(f.Code, "the artifact could not be read: "+f.Message, f.Hint))
+		}
+		r.Reason = f.Reason()
+		return s.advance(ctx, max(f.Wait(), s.Waits.Poll))
+	}
+	if !v.Done && tooLong {
+		return s.end(ctx, loses, backup.NewReason("VerifyTooLong", fmt.Sprintf("only %d of %d bytes of the artifact could be read in %s",
+			v.Hashing.Offset, v.Size, s.now.Sub(r.Finished).Round(time.Second)), "See how the function app reaches the storage account."))
+	}
+	r.Hashing, r.Reason = v.Hashing, backup.Reason{}
+	switch {
+	case v.Awaits:
+		return s.advance(ctx, s.pollDelay(r.Finished, v.RetryAfter))
+	case !v.Done:
+		return s.advance(ctx, 0)
+	}
+	if r.Attempt > 1 {
+		// These are extra copies of lost attempts. One that cannot be deleted, or comes later, goes with the point.
+		_ = remove(ctx, s.provider, r.ProviderAttempt(r.Artifact), "", true)
+	}
+	return s.succeed(ctx, backup.NewPoint(s.run, v, s.Services.CopyOnly(r.Target, r.Settings)), v.Files)
+}
+
+// ambiguous says that no further look will tell which artifact is the run's.
+func ambiguous(err error) bool {
+	f := backup.AsFault(err)
+	return f != nil && f.Kind == backup.Refused
+}
+
+// found takes the artifact of a lost operation for the run's own, or waits if another run took the lock meanwhile.
+func (s backingUp) found(ctx context.Context, artifact string) error {
+	undo := s.snapshot()
+	s.run.Artifact, s.run.Finished = artifact, s.clock()
+	if err := move(&s.run, finds); err != nil {
+		return err
+	}
+	err := s.advance(ctx, 0)
+	if errors.Is(err, errBusy) {
+		// The stray step message that advance sent has a nonce that no row will hold.
+		undo()
+		return s.postpone(ctx, busyTarget)
+	}
+	return err
+}

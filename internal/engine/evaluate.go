@@ -1,0 +1,158 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"lifeboat/internal/backup"
+	"lifeboat/internal/event"
+	"lifeboat/internal/health"
+	"lifeboat/internal/plans"
+)
+
+// evaluated is the row that says when the targets of a plan were evaluated last. It stands between the row of the active plan
+// and the checkpoints, so that a timer run reads all of them at once.
+type evaluated struct {
+	Plan string    `json:"Plan"`
+	At   time.Time `json:"At"`
+	// Again is the first deadline of a target that was not unprotected; zero if there is none.
+	Again time.Time `json:"Again,omitzero"`
+	// Published lists the alerts that were published and still held, as the last parts of their events' IDs.
+	Published []string `json:"Published,omitempty"`
+
+	backup.Carried
+}
+
+// rejudge is the least time between two judgings without a scheduled time in between: each reads a row of every target.
+const rejudge = 10 * time.Minute
+
+// due says that a scheduled time of the plan, or a target's deadline, has passed since. A time in the future comes from a clock
+// that was wrong.
+func (j evaluated) due(plan backup.Plan, now time.Time) bool {
+	scheduledTime := plan.Schedule.Next(j.At)
+	return j.At.After(now.Add(clockTolerance)) || !scheduledTime.IsZero() && !scheduledTime.After(now) ||
+		!j.Again.IsZero() && now.After(j.Again)
+}
+
+// evaluate publishes which targets turned unprotected. It evaluates plans that make no runs as well: their targets are no better
+// protected for it.
+func (e *Engine) evaluate(ctx context.Context, all []backup.Plan, state schedulerState, report *ScheduleReport) error {
+	now := state.clock
+	head, err := plans.ReadHead(state.book)
+	if err != nil || state.book.ETag == "" {
+		head = plans.Head{Since: now}
+	}
+	errs := []error{err}
+	for _, plan := range all {
+		if state.unjudged[plan.Name] != nil {
+			continue // the timer run says so; it is not known which alerts were published
+		}
+		s := health.Snapshot{Unread: state.unread[plan.Name], Plan: plan, Since: head.Since, Dealt: now, Paused: e.paused(plan)}
+		if head.Refused != "" {
+			s.Refused = errors.New(head.Reason)
+		}
+		var was evaluated // a new plan may differ from an old one only by its name
+		if progress := state.checkpoints[plan.Name]; progress != nil {
+			s.Dealt, s.MissedRuns, was = progress.since(plan), progress.LastMissedRuns, state.evaluated[plan.Name]
+		} else if s.Unread != nil {
+			was = state.evaluated[plan.Name]
+		}
+		if was.due(plan, now) {
+			errs = append(errs, e.evaluatePlan(ctx, s, was, now, report))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// evaluatePlan evaluates each target of the plan. That costs one request for each, and one for all of them. It saves the events
+// together with the note that they are published. A timer run at the same time publishes the same, under the same IDs.
+func (e *Engine) evaluatePlan(ctx context.Context, plan health.Snapshot, was evaluated, now time.Time, report *ScheduleReport) error {
+	targets := plan.Plan.Targets
+	verdicts, fresh, errs := make([]health.TargetHealth, len(targets)), make([]bool, len(targets)), make([]error, len(targets))
+	_ = e.together(len(targets), func(i int) error {
+		s := plan
+		s.Target = targets[i]
+		verdicts[i], fresh[i], errs[i] = e.evaluateTarget(ctx, s, was, now)
+		return nil // the others are evaluated all the same
+	})
+	errs = slices.DeleteFunc(errs, func(err error) bool { return err == nil })
+	var err error
+	if n := len(errs); n > 0 {
+		err = fmt.Errorf("%d of the %d targets of plan %s could not be evaluated: %w", n, len(targets),
+			plan.Plan.Name, errs[0])
+	}
+	is := evaluated{Plan: plan.Plan.Name, At: now, Carried: was.Carried}
+	if err != nil {
+		// The next timer run evaluates again.
+		is.At, is.Again, is.Published = was.At, was.Again, was.Published
+	}
+	var events []backup.Event
+	for i, h := range verdicts {
+		if fresh[i] {
+			report.Unprotected = append(report.Unprotected, h)
+			events = append(events, event.TargetUnprotected(h))
+		}
+		switch {
+		case fresh[i] || err == nil && h.Status == health.Unprotected:
+			is.Published = append(is.Published, h.AlertKey())
+		case err == nil && !h.Deadline.IsZero() && (is.Again.IsZero() || h.Deadline.Before(is.Again)):
+			is.Again = h.Deadline
+		}
+	}
+	if err == nil && !is.Again.IsZero() && is.Again.Before(now.Add(rejudge)) {
+		is.Again = now.Add(rejudge)
+	}
+	if err != nil && !slices.Contains(fresh, true) {
+		return err
+	}
+	writes := event.OutboxWrites(backup.SchedulePartition, events)
+	key := backup.EvaluatedKey(is.Plan)
+	writes = append(writes, backup.Write{Op: backup.Put, Key: key, Body: backup.Encode(is)})
+	for page := range slices.Chunk(writes, mostWrites) { // the evaluated row comes last: a repeat writes the same events
+		if _, saved := e.Catalog.Apply(ctx, page...); saved != nil {
+			return errors.Join(err, fmt.Errorf("save that the targets of plan %s were evaluated: %w", is.Plan, saved))
+		}
+	}
+	report.events = append(report.events, events...)
+	return err
+}
+
+// evaluateTarget evaluates one target. It returns fresh if the target is unprotected and that was not published yet.
+func (e *Engine) evaluateTarget(ctx context.Context, s health.Snapshot, was evaluated, now time.Time) (h health.TargetHealth, fresh bool, err error) {
+	// Points come before runs. If there is none, the runs that follow say since when there should have been one.
+	rows, _, err := e.Catalog.List(ctx, backup.Partition(s.Target), backup.PointPrefix, backup.Behind(backup.RunPrefix), health.RecentRows)
+	if err != nil {
+		return h, false, fmt.Errorf("evaluate %s: %w", s.Target, err)
+	}
+	ofPlan := s.Unread
+	s.Unread = nil
+	for _, row := range rows {
+		switch {
+		case strings.HasPrefix(row.Row, backup.PointPrefix):
+			s.AddPoint(row)
+		case strings.HasPrefix(row.Row, backup.RunPrefix):
+			s.AddRun(row)
+		}
+	}
+	if s.Unread != nil { // an event that comes too early would name the wrong point
+		return h, false, fmt.Errorf("evaluate %s: %w", s.Target, s.Unread)
+	}
+	s.Unread = ofPlan
+	if len(s.Points) == health.RecentRows && !slices.ContainsFunc(s.Points, backup.Point.Live) { // older ones may be live
+		if s.Points, err = e.points(ctx, s.Target, backup.Behind(backup.PointPrefix)); err != nil {
+			return h, false, fmt.Errorf("evaluate %s: %w", s.Target, err)
+		}
+	}
+	h = s.Evaluate(now)
+	if h.Status != health.Unprotected || slices.Contains(was.Published, h.AlertKey()) {
+		return h, false, nil
+	}
+	if err := e.recentRuns(ctx, &s); err != nil {
+		return h, false, fmt.Errorf("evaluate %s: %w", s.Target, err)
+	}
+	return s.Evaluate(now), true, nil
+}

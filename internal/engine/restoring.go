@@ -1,0 +1,311 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"lifeboat/internal/backup"
+	"lifeboat/internal/event"
+	"lifeboat/internal/restore"
+)
+
+// HoldSafety is the time for which a safety backup is kept in any case, unless the restore is confirmed before.
+const HoldSafety = 7 * 24 * time.Hour
+
+// restoring is the operation that restores a recovery point into a service.
+type restoring struct {
+	*step
+	provider backup.Provider
+	restorer backup.Restorer
+}
+
+// guard asks every guard again, before anything is changed, and then begins.
+func (s restoring) guard(ctx context.Context) error {
+	r, q := &s.run, s.run.Restore
+	before := s.Now()
+	if why := s.expired(); why != nil {
+		return s.end(ctx, refuses, *why)
+	}
+	p, err := s.RecoveryPoint(ctx, q.Point)
+	switch {
+	case errors.Is(err, backup.ErrNotFound):
+		return s.end(ctx, refuses, *backup.Refuse("RecoveryPointNotFound", "", "the recovery point %s is not there any more", q.Point))
+	case errors.Is(err, backup.ErrUnreadable):
+		return s.end(ctx, refuses, *restore.RestoresNothing(err))
+	case err != nil:
+		return err
+	}
+	if why := restore.Usable(p, s.service(p.Target), s.now); why != nil {
+		return s.end(ctx, refuses, *why)
+	}
+	if p.State == backup.Deleting {
+		return s.postpone(ctx, &backup.Fault{
+			Kind: backup.Deferred, Code: "RecoveryPointDeleting", Message: "cleanup tries whether storage still keeps the recovery point " + p.ID,
+		})
+	}
+	// From here on cleanup leaves it alone. A deletion changes the same row under the same ETag.
+	if !slices.Contains(p.Readers, r.ID) {
+		p.Readers = append(p.Readers, r.ID)
+		switch _, err := s.Catalog.Apply(ctx, p.Replace()); {
+		case errors.Is(err, backup.ErrChanged), errors.Is(err, backup.ErrNotFound):
+			return s.postpone(ctx, &backup.Fault{Kind: backup.Deferred, Code: "RecoveryPointChanged", Message: "somebody else changed the recovery point"})
+		case err != nil:
+			return fmt.Errorf("hold the recovery point %s for restore %s: %w", p.ID, r.ID, err)
+		}
+	}
+	q.Reading = true
+	// Acquire the permit and the lock first, because every retry reads the artifact again. The permit comes before the lock: a
+	// woken run leaves the wait queue here. If its destination is busy, it would otherwise keep all runs behind it waiting.
+	if in, err := s.admit(ctx); err != nil || !in {
+		return err
+	}
+	switch _, _, err := s.Catalog.Get(ctx, r.LockKey()); {
+	case err == nil:
+		return s.postpone(ctx, busyTarget)
+	case !errors.Is(err, backup.ErrNotFound):
+		return fmt.Errorf("see whether %s is free for restore %s: %w", r.Target, r.ID, err)
+	}
+	switch why, err := s.legible(ctx, q.Source, r.Target); {
+	case err != nil:
+		return err
+	case why != nil:
+		return s.end(ctx, refuses, *why)
+	}
+	_, err = within(ctx, func(ctx context.Context) (any, error) {
+		return nil, s.restorer.PreflightRestore(ctx, r.ProviderRestore())
+	})
+	switch f := backup.AsFault(err); {
+	case f != nil && f.Kind == backup.Refused:
+		return s.end(ctx, refuses, f.Reason())
+	case f != nil:
+		return s.postpone(ctx, f)
+	}
+	v, err := within(ctx, func(ctx context.Context) (backup.Verification, error) {
+		return s.provider.Verify(ctx, r.ProviderRestore().ProviderAttempt(p.ID), r.Hashing)
+	})
+	switch f := backup.AsFault(err); {
+	case f != nil && f.Kind == backup.Refused:
+		return s.end(ctx, refuses, f.Reason())
+	case f != nil:
+		return s.postpone(ctx, f)
+	}
+	r.Hashing = v.Hashing
+	if !v.Done {
+		r.Reason = backup.NewReason("Preparing", "the artifact is read once more before anything is changed", "")
+		if r.CheckSince.IsZero() {
+			r.CheckSince = s.now
+		}
+		delay := time.Duration(0)
+		if v.Awaits {
+			delay = s.pollDelay(r.CheckSince, v.RetryAfter)
+		}
+		return s.advance(ctx, delay)
+	}
+	r.CheckSince = time.Time{}
+	r.Hashing = backup.Hashing{}
+	if why := restore.Changed(p, v); why != nil {
+		return s.end(ctx, refuses, *why)
+	}
+	// The lease and the deadline of the next request count from here.
+	took := s.Now().Sub(before)
+	s.now, s.read = s.now.Add(took), s.read.Add(took)
+	if q.Safety {
+		q.Step = backup.StepSecuring
+		return backingUp{s.step, s.provider}.start(ctx)
+	}
+	return s.preflight(ctx, s)
+}
+
+// secured keeps the safety backup as a recovery point, and goes on to the restore in the same save.
+func (s *step) secured(ctx context.Context, p backup.Point, files []backup.File) error {
+	r := &s.run
+	p.Safety = true
+	p.Held = backup.Hold{
+		Until:  s.clock().Add(HoldSafety),
+		Reason: "the safety backup of restore " + r.ID + ", which nobody has confirmed",
+	}
+	if err := s.putDue(ctx, p.Expires, p); err != nil {
+		return err
+	}
+	undo := s.snapshot()
+	if err := move(r, secures); err != nil {
+		return err
+	}
+	r.Progress = backup.Progress{}
+	r.Restore.Step, r.Restore.Secured = backup.StepChecking, s.clock()
+	r.Reason = backup.NewReason("Preparing", "the safety backup is done; next the service looks whether it can restore", "")
+	err := s.advance(ctx, 0, p.Insert(files)...)
+	if errors.Is(err, errTaken) {
+		undo() // no row holds the nonce of the step message that was sent
+		return s.end(ctx, loses, artifactTaken(p))
+	}
+	return err
+}
+
+func (restoring) words() words {
+	return words{
+		checking: "the service looks whether it can restore",
+		died:     "the process that started the restore ended before it saw the answer",
+		silent:   "the service began to restore but no longer tells how that went",
+		tooLong:  "the service began to restore %s ago and still does not say that it is done",
+		hint:     "Look at the service in the Azure portal.",
+	}
+}
+
+func (s restoring) sendCheck(ctx context.Context) (backup.Operation, error) {
+	s.run.Restore.Step = backup.StepChecking
+	return s.restorer.PrepareRestore(ctx, s.run.ProviderRestore(), s.run.Check)
+}
+
+// checked refuses a recovery point that became too old while the safety backup was made.
+func (s restoring) checked(ctx context.Context, f *backup.Fault) (bool, error) {
+	q := s.run.Restore
+	switch old := restore.Beyond(s.service(q.Source), q.Written, s.now); {
+	case old != nil:
+		return true, s.giveUp(ctx, refuses, *old)
+	case f == nil:
+		return false, nil
+	case s.run.Lost == 0 && (f.Kind == backup.Refused || f.Kind == backup.Denied):
+		return true, s.end(ctx, refuses, f.Reason())
+	}
+	return true, s.holdOff(ctx, f)
+}
+
+func (s restoring) intend() { s.run.Restore.Step = backup.StepRestoring }
+
+func (s restoring) sendStart(ctx context.Context) (backup.Operation, error) {
+	return s.restorer.BeginRestore(ctx, s.run.ProviderRestore())
+}
+
+func (s restoring) notStarted(ctx context.Context, f *backup.Fault) error {
+	switch {
+	case f.Kind == backup.Refused && s.run.Lost == 0:
+		return s.end(ctx, fails, f.Reason())
+	case f.Kind == backup.Refused, f.Kind == backup.Deferred, f.Kind == backup.Throttled:
+		return s.holdOff(ctx, f)
+	}
+	// Hints of a lost start are about backups, because those may be started again.
+	s.lost(f.Reason().Reword(f.Code, f.Message, "Nothing is sent twice: what became of it is looked for, as far as the service shows it."))
+	return s.advance(ctx, s.Waits.Look)
+}
+
+func (s restoring) accepted() {
+	s.toOutbox(event.Restore(s.run, event.RestoreStarted, s.run.Accepted)...)
+}
+
+func (s restoring) onItsWay() time.Duration {
+	return s.run.LostStarts[len(s.run.LostStarts)-1].To.Sub(s.now)
+}
+
+func (s restoring) sendSearch(ctx context.Context) (backup.Operation, error) {
+	return within(ctx, func(ctx context.Context) (backup.Operation, error) {
+		return s.restorer.FindRestore(ctx, s.run.ProviderRestore())
+	})
+}
+
+// searched begins the restore again only if the service shows nothing of it for the whole RetryWindow: Azure may show a new
+// resource only once it is done.
+func (s restoring) searched(ctx context.Context, l search) error {
+	r, f := &s.run, l.fault
+	const hint = "Look at the service before anything else: it may be as it was, or restored, or half of each. Ask again, " +
+		"under another ID, only once you know."
+	switch {
+	case f != nil && f.Kind == backup.Refused:
+		return s.end(ctx, fails, f.Reason())
+	case f != nil && f.Kind == backup.Denied:
+		return s.end(ctx, loses, r.Reason.Reword("StartLost", "the answer to the request that starts the restore was lost, and the service "+
+			"does not show what became of it. It is never sent twice: "+r.Reason.Message, hint))
+	case f == nil && l.found.Done:
+		return s.finished(ctx, l.found)
+	case f == nil && l.found.Token != "":
+		return s.accept(ctx, s, l.found)
+	case f == nil && l.unseen < s.Waits.RetryWindow:
+		return s.lookAgain(ctx, l, s.Waits.RetryWindow-l.unseen)
+	case l.waited >= s.Waits.Operation:
+		return s.end(ctx, loses, r.Reason.Reword("StartLost", "the answer to the request that starts the restore was lost, and it could "+
+			"not be found out what became of it: "+r.Reason.Message, hint))
+	case f == nil && r.Lost < mostLost:
+		r.Check = ""
+		return s.preflight(ctx, s)
+	case f == nil:
+		return s.end(ctx, loses, backup.NewReason("StartLost", fmt.Sprintf("the answers to %d requests to start the restore were lost, and "+
+			"nothing shows that one was started", r.Lost), hint))
+	}
+	r.Reason = f.Reason()
+	return s.lookAgain(ctx, l, s.Waits.LookMax)
+}
+
+func (s restoring) sendPoll(ctx context.Context) (backup.Operation, error) {
+	return s.restorer.PollRestore(ctx, s.run.ProviderRestore(), s.run.Token)
+}
+
+// pollFailed ends the restore if it failed. A service that answers no requests may do so for as long as the restore takes.
+func (s restoring) pollFailed(ctx context.Context, f *backup.Fault) (bool, error) {
+	switch f.Kind {
+	case backup.Refused:
+		return true, s.end(ctx, fails, f.Reason())
+	case backup.Denied:
+	default:
+		s.run.UnobservableSince = time.Time{}
+	}
+	return false, nil
+}
+
+// holdOff waits for a destination that cannot take the restore now. Once it has a safety backup it keeps the lock: the state that
+// the backup secures must not change behind it.
+func (s restoring) holdOff(ctx context.Context, f *backup.Fault) error {
+	r := &s.run
+	if r.Lost > 0 { // the service may be at work on the lost start, or have made it: look for it again
+		r.Restore.Step, r.Reason = backup.StepRestoring, f.Reason()
+		return s.advance(ctx, max(f.Wait(), s.Waits.LookMax))
+	}
+	r.Restore.Step = backup.StepChecking
+	if r.Restore.Secured.IsZero() {
+		return s.postpone(ctx, f)
+	}
+	r.Reason = f.Reason()
+	waited := s.now.Sub(r.Restore.Secured)
+	if waited >= s.Waits.Operation {
+		return s.end(ctx, fails, r.Reason.Reword("WaitedTooLong", fmt.Sprintf("the restore could not begin for %s after the safety backup; "+
+			"at last: %s", waited.Round(time.Second), f.Message), "Nothing was restored. See what else is changing the service, "+
+			"then ask again, under another ID."))
+	}
+	return s.advance(ctx, max(f.Wait(), min(max(s.Waits.Busy, waited/10), s.Waits.PollMax)))
+}
+
+// finished ends the run well, unless another restore may have made the result that was found after a lost start.
+func (s restoring) finished(ctx context.Context, o backup.Operation) error {
+	r := &s.run
+	r.Finished, r.Restore.Warning = s.clock(), backup.Bounded(o.Warning)
+	if r.Lost > 0 {
+		conflictingRestore, err := s.conflictingRestore(ctx)
+		if err != nil {
+			return err
+		}
+		if conflictingRestore != "" {
+			return s.end(ctx, loses, backup.NewReason("StartLost", "the service was restored, but nothing shows by which request: the answer to "+
+				"this run's was lost, and what became of restore "+conflictingRestore+" into it is unknown", "Look which backup it holds. Ask again, "+
+				"under another ID, if that is not "+r.Restore.Point+"."))
+		}
+	}
+	return s.end(ctx, restores, backup.Reason{})
+}
+
+// conflictingRestore returns another restore into the same target that ended unknown, so lately that Azure may have been at it
+// until now; "" if there is none.
+func (s restoring) conflictingRestore(ctx context.Context) (string, error) {
+	runs, err := s.newestRuns(ctx, s.run.Target, 200) // these cover two days, unless it is backed up every quarter of an hour
+	if err != nil {
+		return "", err
+	}
+	i := slices.IndexFunc(runs, func(o backup.Run) bool {
+		return o.ID != s.run.ID && o.Restore != nil && o.State == backup.Unknown && s.now.Sub(o.Ended) < 2*s.Waits.Operation
+	})
+	if i < 0 {
+		return "", nil
+	}
+	return runs[i].ID, nil
+}

@@ -1,0 +1,61 @@
+package engine
+
+import (
+	"strings"
+	"time"
+
+	"lifeboat/internal/backup"
+)
+
+// scheduledTimeRuns returns the runs of the scheduled time, one for each target, as they are made now.
+func scheduledTimeRuns(p backup.Plan, scheduledTime, now time.Time) []backup.Run {
+	next := p.Schedule.Next(scheduledTime)
+	var until time.Time
+	if end := scheduledTime.Add(p.Window); p.Window > 0 && (next.IsZero() || end.Before(next)) {
+		until = end
+	}
+	last := until
+	if last.IsZero() {
+		last = next
+	}
+	runs := make([]backup.Run, 0, len(p.Targets))
+	for _, target := range p.Targets {
+		run := backup.Run{
+			ID: scheduledTimeRunID(p, target, scheduledTime), Target: target, Plan: p.Name, ScheduledTime: scheduledTime, NextScheduledTime: next, Until: until,
+			Settings: p.Settings,
+		}
+		if start := start(p, target, scheduledTime, now, last); start.After(now) {
+			run.Start = start
+			run.Reason = backup.NewReason("Jitter", "begins at "+start.Format(time.RFC3339)+
+				", by the target's share of the plan's jitter of "+p.Jitter.String(), "")
+		}
+		runs = append(runs, run)
+	}
+	return runs
+}
+
+// scheduledTimeRunID is the same for ever for a scheduled time of a plan and a target: to insert the run's row is to claim it.
+func scheduledTimeRunID(p backup.Plan, target string, scheduledTime time.Time) string {
+	return backup.NewRunID(target, scheduledTime, "plan "+p.Name)
+}
+
+// start returns the time at which the run of the target is to begin: its share of the jitter after the scheduled time. If that
+// has passed, because the scheduled time is caught up on, the share counts from now on, so that such runs are spread as well.
+func start(p backup.Plan, target string, scheduledTime, now, end time.Time) time.Time {
+	if at := scheduledTime.Add(share(p, target, scheduledTime, end)); at.After(now) {
+		return at
+	}
+	return now.Add(share(p, target, now, end))
+}
+
+// share returns the target's part of the jitter, always the same one, in whole seconds. The jitter never reaches the end.
+func share(p backup.Plan, target string, from, end time.Time) time.Duration {
+	span := min(p.Jitter, backup.LongestJitter)
+	if !end.IsZero() {
+		span = min(span, end.Sub(from))
+	}
+	if span <= 0 {
+		return 0
+	}
+	return time.Duration(backup.Fraction(p.Name+"\n"+strings.ToLower(target), uint64(span))).Truncate(time.Second)
+}

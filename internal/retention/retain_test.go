@@ -1,0 +1,159 @@
+package retention_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"lifeboat/internal/backup"
+	"lifeboat/internal/retention"
+)
+
+const (
+	day    = 24 * time.Hour
+	target = "/subscriptions/00000000-0000-4000-8000-000000000001/resourceGroups/rg/providers/" +
+		"Microsoft.ApiManagement/service/contoso"
+	account = "/subscriptions/00000000-0000-4000-8000-000000000001/resourceGroups/rg/providers/" +
+		"Microsoft.Storage/storageAccounts/contosobackups"
+)
+
+var begin = time.Date(2026, 1, 15, 2, 30, 0, 0, time.UTC)
+
+func TestRetain(t *testing.T) {
+	now := begin
+	point := func(id string, state backup.PointState, age, left time.Duration) backup.Point {
+		return backup.Point{ID: id, State: state, Created: now.Add(-age), Expires: now.Add(left)}
+	}
+	for _, test := range []struct {
+		name   string
+		points []backup.Point
+		want   string // id+ is kept, id- is not
+	}{
+		{"none", nil, ""},
+		{"the only one, long past its time", []backup.Point{point("a", backup.Live, 99*day, -69*day)}, "a+"},
+		{
+			"past its time, with a newer one",
+			[]backup.Point{point("b", backup.Live, day, 29*day), point("a", backup.Live, 31*day, -day)},
+			"b+ a-",
+		},
+		{
+			"all are past their time: the newest stays",
+			[]backup.Point{point("a", backup.Live, 50*day, -20*day), point("b", backup.Live, 40*day, -10*day)},
+			"a- b+",
+		},
+		{
+			"not a second early",
+			[]backup.Point{point("b", backup.Live, day, 29*day), point("a", backup.Live, 30*day, time.Second)},
+			"b+ a+",
+		},
+		{"at its time", []backup.Point{point("b", backup.Live, day, 29*day), point("a", backup.Live, 30*day, 0)}, "b+ a-"},
+		{
+			"what is being deleted, or gone, protects nothing",
+			[]backup.Point{
+				point("c", backup.Expired, day, 29*day), point("b", backup.Deleting, 2*day, 28*day),
+				point("a", backup.Live, 31*day, -day),
+			},
+			"b- a+",
+		},
+		{
+			"a suspect one is kept for its time, but stands in for none",
+			[]backup.Point{point("b", backup.Suspect, day, 29*day), point("a", backup.Live, 31*day, -day)},
+			"b+ a+",
+		},
+		{
+			"a suspect one expires, the newest or not",
+			[]backup.Point{
+				point("c", backup.Suspect, 31*day, -day), point("b", backup.Live, 32*day, -2*day),
+				point("a", backup.Suspect, 33*day, -3*day),
+			},
+			"c- b+ a-",
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var got []string
+			for _, d := range retention.Retain(test.points, now) {
+				got = append(got, d.Point.ID+map[bool]string{true: "+", false: "-"}[d.Keep])
+				if d.Reason == "" {
+					t.Errorf("no reason for %s", d.Point.ID)
+				}
+			}
+			if s := strings.Join(got, " "); s != test.want {
+				t.Errorf("got %q, want %q", s, test.want)
+			}
+		})
+	}
+}
+
+// TestRetainSparesASharedArtifact: an artifact of a kept recovery point stays, even if another point names it too; if both points
+// go, neither keeps the other, and a name in another container is another artifact.
+func TestRetainSparesASharedArtifact(t *testing.T) {
+	point := func(id, container, artifact string, age, keep time.Duration) backup.Point {
+		created := begin.Add(-age)
+		return backup.Point{
+			ID: id, State: backup.Live, Target: target, Artifact: artifact, Created: created, Expires: created.Add(keep),
+			Storage: backup.Storage{Account: account, Container: container},
+		}
+	}
+	kept := map[string]string{}
+	for _, d := range retention.Retain([]backup.Point{
+		point("newest", "a", "folder", day, 30*day), point("shares it", "a", "folder", 9*day, day),
+		point("elsewhere", "b", "folder", 9*day, day), point("goes", "a", "other", 9*day, day), point("goes too", "a", "other", 8*day, day),
+	}, begin) {
+		if d.Keep {
+			kept[d.Point.ID] = d.Reason
+		}
+	}
+	if len(kept) != 2 || kept["newest"] == "" || kept["shares it"] != "the recovery point newest names the same artifact" {
+		t.Errorf("kept %q", kept)
+	}
+}
+
+// TestWhyAPointIsKept: each reason keeps a point for its own time and no longer, beside a newer live one.
+func TestWhyAPointIsKept(t *testing.T) {
+	unread := backup.Point{ID: "unread", State: backup.Unreadable, Reason: backup.Reason{Message: "row p/r cannot be read"}}
+	for _, test := range []struct {
+		name   string
+		change func(p *backup.Point)
+		others []backup.Point
+		keep   bool
+		reason string
+	}{
+		{"its time is over", func(*backup.Point) {}, nil, false, "keep.within ended at 2026-01-14T02:30:00Z, and there is a newer one"},
+		{"a second to go", func(p *backup.Point) { p.Expires = begin.Add(time.Second) }, nil, true, "keep.within lasts until 2026-01-15T02:30:01Z"},
+		{"at its time", func(p *backup.Point) { p.Expires = begin }, nil, false, "keep.within ended at 2026-01-15T02:30:00Z, and there is a newer one"},
+		{"a suspect one", func(p *backup.Point) { p.State = backup.Suspect }, nil, false, "keep.within ended at 2026-01-14T02:30:00Z, and nobody accepted it"},
+		{"a safety backup", func(p *backup.Point) { p.Safety = true }, nil, false, "keep.within of a safety backup ended at 2026-01-14T02:30:00Z"},
+		{"a newer safety backup is not the newest", func(p *backup.Point) {
+			p.Safety, p.Created, p.Expires = true, begin.Add(-time.Hour), begin.Add(-time.Minute)
+		}, nil, false, "keep.within of a safety backup ended at 2026-01-15T02:29:00Z"},
+		{"held for a second more", func(p *backup.Point) {
+			p.Held = backup.Hold{Until: begin.Add(time.Second), Reason: "nobody confirmed the restore"}
+		}, nil, true, "held until 2026-01-15T02:30:01Z: nobody confirmed the restore"},
+		{"held until now", func(p *backup.Point) { p.Held.Until = begin }, nil, false, "keep.within ended at 2026-01-14T02:30:00Z, and there is a newer one"},
+		{"read by two restores", func(p *backup.Point) { p.Readers = []string{"one", "two"} }, nil, true, "the restore one reads it"},
+		{"kept by storage for a second more", func(p *backup.Point) {
+			p.KeptByStorage = backup.KeptByStorage{Again: begin.Add(time.Second), Reason: backup.Reason{Message: "a lease"}}
+		}, nil, true, "kept by storage, which does not say until when: a lease"},
+		{"kept by storage until now", func(p *backup.Point) { p.KeptByStorage.Again = begin }, nil, false, "keep.within ended at 2026-01-14T02:30:00Z, and there is a newer one"},
+		{"being deleted, whatever else", func(p *backup.Point) {
+			p.State, p.Readers, p.Held.Until = backup.Deleting, []string{"one"}, begin.Add(day)
+		}, nil, false, "its deletion was begun"},
+		{"expired as it was written", func(p *backup.Point) { p.Expires = p.Created }, nil, true, "its time ended at 2025-12-15T02:30:00Z, not after it was written: nobody can have " +
+			"meant that, so nothing of it is deleted"},
+		{"expired a second after it was written", func(p *backup.Point) { p.Expires = p.Created.Add(time.Second) }, nil, false, "keep.within ended at 2025-12-15T02:30:01Z, and there is a newer one"},
+		{"beside one that cannot be read", func(p *backup.Point) { p.State = backup.Deleting }, []backup.Point{unread}, true, "nothing of the target is deleted: row p/r cannot be read"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			p := backup.Point{ID: "it", State: backup.Live, Artifact: "it", Created: begin.Add(-31 * day), Expires: begin.Add(-day)}
+			test.change(&p)
+			newer := backup.Point{ID: "newer", State: backup.Live, Artifact: "newer", Created: begin.Add(-2 * day), Expires: begin.Add(28 * day)}
+			decisions := retention.Retain(append([]backup.Point{newer, p}, test.others...), begin)
+			if len(decisions) != 2+len(test.others) || !decisions[0].Keep {
+				t.Fatalf("decided %+v", decisions)
+			}
+			if d := decisions[1]; d.Point.ID != "it" || d.Keep != test.keep || d.Reason != test.reason {
+				t.Errorf("decided %t: %s; want %t: %s", d.Keep, d.Reason, test.keep, test.reason)
+			}
+		})
+	}
+}
