@@ -14,7 +14,7 @@ import (
 // These are the partitions that belong neither to a target ([Partition]) nor to one request.
 const (
 	// SchedulePartition holds the rows that each timer run of the schedule reads: side by side, from [ActivePlanKey] to the
-	// checkpoints. The missed periods stand before them, so that no timer run reads them.
+	// checkpoints. The missed periods stand behind them, so that no timer run reads them.
 	SchedulePartition = "schedule"
 	// InflightPartition is the index of runs that have not ended, by the time of the next check.
 	InflightPartition = "inflight"
@@ -41,16 +41,16 @@ const (
 )
 
 // The rows of SchedulePartition begin with these. A timer run reads the rows from [ActivePlanKey] on by one request, in this
-// order, with the rows of the outbox between QueuePrefix and UnpublishedPrefix.
+// order, with [UndeliverableKey] and the rows of the outbox between TimerPrefix and UnpublishedPrefix.
 const (
+	QueuePrefix       = "enqueued-"
 	EvaluatedPrefix   = "evaluated-"
 	TimerPrefix       = "last-run-"
-	QueuePrefix       = "enqueued-"
 	UnpublishedPrefix = "pending-"
 	PermitPrefix      = "permit-"
 	CheckpointPrefix  = "plan-"
 
-	// missedRunsPrefix sorts before ActivePlanKey.
+	// missedRunsPrefix sorts behind CheckpointPrefix.
 	missedRunsPrefix = "schedule-missed-"
 )
 

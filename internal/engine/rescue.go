@@ -30,7 +30,7 @@ func (e *Engine) rescue(ctx context.Context, now time.Time, report *ScheduleRepo
 		}
 		report.Scanned++
 		if err := e.rescueRun(ctx, row, now, report); err != nil {
-			errs = append(errs, fmt.Errorf("rescuer %s: %w", row.Row, err))
+			errs = append(errs, fmt.Errorf("rescue %s: %w", row.Row, err))
 		}
 	}
 	return errors.Join(errs...)

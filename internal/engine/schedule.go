@@ -27,7 +27,7 @@ type checkpoint struct {
 	// InProgress is the scheduled time after At whose runs are being made; zero if none is. It is saved before the first of
 	// them, so that no timer run calls the scheduled time missed, and At moves to it behind the last.
 	InProgress time.Time `json:"InProgress,omitzero"`
-	// InProgressBy is the schedule that Begun is a scheduled time of.
+	// InProgressBy is the schedule that InProgress is a scheduled time of.
 	InProgressBy by `json:"InProgressBy,omitzero"`
 	// Paused says why the plan makes no runs since At; "" if it does. At stays where it is until that changes, so that a plan at
 	// rest writes nothing.
@@ -98,7 +98,7 @@ type ScheduleReport struct {
 	events []backup.Event
 }
 
-// Schedule is one timer run. It rescuers. Then for every plan it makes the runs of the newest scheduled time since the plan's
+// Schedule is one timer run. It rescues late runs. Then for every plan it makes the runs of the newest scheduled time since the plan's
 // checkpoint, one for each target, and notes the scheduled times before that as missed. Rows come before the checkpoint, and a
 // run's ID comes from its scheduled time: a timer run that is killed, repeated, or runs twice at once makes one run per
 // scheduled time and target. Timer runs without a scheduled time or a late run write nothing but a note that they came, once in
@@ -245,7 +245,7 @@ func (e *Engine) schedulePlan(
 
 // makeScheduledTime records missed scheduled times and makes the runs of the newest due scheduled time. It writes in an order
 // that survives a crash or a slow timer run: (1) the missed period, with its event in the outbox and a checkpoint that has that
-// scheduled time as Begun, in one transaction; (2) the runs; (3) the checkpoint moved to that scheduled time.
+// scheduled time as InProgress, in one transaction; (2) the runs; (3) the checkpoint moved to that scheduled time.
 func (e *Engine) makeScheduledTime(
 	ctx context.Context, plan backup.Plan, progress *checkpoint, now time.Time, report *ScheduleReport,
 ) error {

@@ -51,7 +51,7 @@ func (e *Engine) note(ctx context.Context, timer string, was timerRecord, now ti
 		return was.unread
 	}
 	if err := e.saveTimer(ctx, timer, was, timerRecord{At: now, Carried: was.Carried}); err != nil {
-		return fmt.Errorf("note that the timer %s has ran: %w", timer, err)
+		return fmt.Errorf("note that the timer %s has run: %w", timer, err)
 	}
 	return nil
 }
@@ -84,7 +84,7 @@ func (e *Engine) noteCleanup(ctx context.Context) error {
 	return e.note(ctx, "cleanup", was, now)
 }
 
-// clockwork evaluates the timers by their rows. If a timer has never ran, it writes since when one is waited for: nothing else
+// clockwork evaluates the timers by their rows. If a timer has never run, it writes since when one is waited for: nothing else
 // would tell a new app from one whose timers never fire, since processes come and go. That is one write in an app's life.
 func (e *Engine) clockwork(ctx context.Context, rows map[string]timerRecord, now time.Time) health.Clockwork {
 	c := health.Clockwork{Now: now}
