@@ -44,7 +44,7 @@ func (c Client) Container(s backup.Storage) (*container.Client, error) {
 // AccountID returns the account's resource ID, parsed.
 func AccountID(s backup.Storage) (backup.Resource, error) {
 	id, err := backup.ParseResource(s.Account)
-	if err != nil {
+	if err != nil || !strings.EqualFold(id.Type, "Microsoft.Storage/storageAccounts") {
 		return id, invalidStorage(s, err)
 	}
 	return id, nil
