@@ -30,9 +30,14 @@ type Service struct {
 	CopyOnly func(Blocks) bool
 	// Block is the service's own part of plan.yaml; nil if it has none.
 	Block *Block
+	// Roles lists the roles that backups and restores need.
+	Roles []Role
 	// Restore has the traits of the service's restores.
 	Restore RestoreTraits
 }
+
+// Role is an Azure role, or the actions of one, that an identity needs. All is in words for people; docs/services.md shows it.
+type Role struct{ Identity, Name, On string }
 
 // Block is the part of plan.yaml that holds for one service, or for several that share it. It travels as it is from the plan to
 // the run and to the provider, and only the service reads it.

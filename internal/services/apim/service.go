@@ -42,6 +42,14 @@ func Service() azure.Service {
 				"developer portal content",
 			},
 			Block: &backup.Block{Field: field, Schema: schema, Default: map[string]string{field: "system"}},
+			Roles: []backup.Role{
+				{Identity: "the app", Name: "API Management Service Operator Role, or a role with the actions below", On: "each service"},
+				{Identity: "the app", Name: "Storage Blob Data Contributor", On: "the account for the backups"},
+				{Identity: "the identity that the service writes as", Name: "Storage Blob Data Contributor", On: "the account for the backups"},
+				{Identity: "the app, with `identity: accessKey`", Name: "Storage Account Key Operator Service Role", On: "the account for the backups"},
+				{Identity: "the app, better to have", Name: "Reader", On: "the account for the backups"},
+				{Identity: "the app, better to have", Name: "`service/workspaces/read`, where its role lacks it", On: "each service"},
+			},
 			Restore: backup.RestoreTraits{
 				Overwrites: []string{
 					"the whole configuration of the service: APIs, operations, policies, products, users, groups, subscriptions, named " +

@@ -64,6 +64,12 @@ func recreated(safety backup.Safety) backup.RestoreTraits {
 // restorable is the highest age of files that a Managed CCF restores.
 const restorable = 90 * 24 * time.Hour
 
+// storageRoles are the roles for the account that shares are written to.
+var storageRoles = []backup.Role{
+	{Identity: "the app", Name: "Storage Account Key Operator Service Role", On: "the account for the backups"},
+	{Identity: "the app, better to have", Name: "Reader", On: "the account for the backups"},
+}
+
 // usual is the longest time that a backup usually takes: little was recorded, and this is on the long side.
 const usual = 5 * time.Minute
 
@@ -87,6 +93,10 @@ func ManagedCCF() azure.Service {
 				}
 				return "apiVersion", fmt.Errorf("apiVersion %s has no Managed CCF: Azure took it out with %s", b.APIVersion, exportsSince)
 			}},
+			Roles: append([]backup.Role{
+				{Identity: "the app", Name: "`managedCCFs/read`, `managedCCFs/backup/action`", On: "each Managed CCF"},
+				{Identity: "the app, for restores", Name: "`managedCCFs/restore/action`", On: "each Managed CCF"},
+			}, storageRoles...),
 			Restore: recreated(backup.SafetyImpossible),
 		},
 		New: func(cred azcore.TokenCredential, opts azcore.ClientOptions, _ float64) backup.Provider {
@@ -113,7 +123,11 @@ func ConfidentialLedger() azure.Service {
 				b, err := read(blocks)
 				return err != nil || b.APIVersion == "" || b.APIVersion >= exportsSince
 			},
-			Block:   &backup.Block{Field: field, Schema: schema, Default: defaults},
+			Block: &backup.Block{Field: field, Schema: schema, Default: defaults},
+			Roles: append([]backup.Role{
+				{Identity: "the app", Name: "`ledgers/read`, `ledgers/filesExport/action`", On: "each ledger"},
+				{Identity: "the app, before 2026-02-23", Name: "`ledgers/read`, `ledgers/backup/action`; for restores `ledgers/restore/action`", On: "each ledger"},
+			}, storageRoles...),
 			Restore: recreated(backup.SafetyOptional),
 		},
 		New: func(cred azcore.TokenCredential, opts azcore.ClientOptions, _ float64) backup.Provider {

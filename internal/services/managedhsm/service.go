@@ -55,6 +55,14 @@ func Service() azure.Service {
 				return strings.ToLower("folder " + s.AccountName() + "/" + s.Container + "/mhsm-" + r.Name)
 			},
 			Block: &backup.Block{Field: field, Schema: schema, Default: map[string]string{field + ".access": "identity"}},
+			Roles: []backup.Role{
+				{Identity: "the app", Name: "Managed HSM Backup, in the HSM's own access control at the scope `/`", On: "each HSM"},
+				{Identity: "the app", Name: "Managed HSM Restore, in the same way; Lifeboat proves each backup by it, and restores", On: "each HSM"},
+				{Identity: "the app", Name: "Storage Blob Data Contributor", On: "the account for the backups"},
+				{Identity: "the HSM's user-assigned identity", Name: "Storage Blob Data Contributor", On: "the account for the backups"},
+				{Identity: "the app, with `hsm.access: sas`", Name: "Storage Account Key Operator Service Role", On: "the account for the backups"},
+				{Identity: "the app, better to have", Name: "Reader", On: "the account for the backups, each HSM"},
+			},
 			Restore: backup.RestoreTraits{
 				Overwrites: []string{
 					"all keys of the HSM with all their versions, and all role assignments, this app's own among them",

@@ -50,6 +50,8 @@ func Service() azure.Service {
 			Block: &backup.Block{
 				Field: field, Schema: schema, Default: map[string]string{field + ".colour": defaultColour}, Check: check,
 			},
+			// docs/services.md shows the roles of each real service.
+			Roles: []backup.Role{{Identity: "the app", Name: "Box Keeper", On: "each box"}},
 			Restore: backup.RestoreTraits{
 				Overwrites: []string{"all toys in the box: what was put in since the backup is lost"},
 				Calls:      []string{"POST " + origin + "/boxes/{name}/restore"}, BackupCalls: []string{"POST " + origin + "/boxes/{name}/backup"},
