@@ -91,7 +91,7 @@ type handler struct {
 func New(c Config) http.Handler {
 	if c.Engine != nil {
 		engine := *c.Engine
-		engine.Queue = told{engine.Queue, c.Log}
+		engine.Queue = logged{engine.Queue, c.Log}
 		c.Engine = &engine
 	}
 	h := &handler{Config: c}

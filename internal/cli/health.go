@@ -98,7 +98,7 @@ func refused(plan api.PlanHealth) string {
 	if since := utc(plan.RefusedSince); since != "" {
 		line += " since " + since
 	}
-	if since := utc(plan.InForceSince); since != "" {
+	if since := utc(plan.ActiveSince); since != "" {
 		line += "; the active plan is that of " + since
 	}
 	if plan.Error != nil {

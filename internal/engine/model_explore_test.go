@@ -21,8 +21,8 @@ type model struct {
 	// takes is the duration of the service's operation; mayFail: it can also fail.
 	takes   seconds
 	mayFail bool
-	// conflicting restores says that there is a second run of the same target.
-	rivals bool
+	// second says that there is a second run of the same target.
+	second bool
 	// scheduled says that runs create the runs from the plan. Otherwise they are there from the beginning.
 	scheduled bool
 	// missed is the number of scheduled times without a timer run, before the one that is due.
@@ -76,7 +76,7 @@ func (m *model) first() *world {
 		return w
 	}
 	count := 1
-	if m.rivals {
+	if m.second {
 		count = 2
 	}
 	for i := range count {

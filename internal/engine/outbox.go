@@ -12,7 +12,7 @@ import (
 )
 
 // unpublished says that the outbox of a partition holds events that a timer run must send. The row stands among the
-// checkpoints, because a called reads them anyway.
+// checkpoints, because a timer run reads them anyway.
 type unpublished struct {
 	Partition string `json:"Partition"`
 }

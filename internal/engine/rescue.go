@@ -30,7 +30,7 @@ func (e *Engine) rescue(ctx context.Context, now time.Time, report *ScheduleRepo
 		}
 		report.Scanned++
 		if err := e.rescueRun(ctx, row, now, report); err != nil {
-			errs = append(errs, fmt.Errorf("rescuer %s: %w", row.Row, err))
+			errs = append(errs, fmt.Errorf("rescue %s: %w", row.Row, err))
 		}
 	}
 	return errors.Join(errs...)
@@ -80,7 +80,7 @@ func (e *Engine) rescueRun(ctx context.Context, row backup.Row, now time.Time, r
 	if due.Before(now) {
 		due = now
 	}
-	later := backup.InflightKey(due.Add(max(e.Waits.Rescue, backup.Resolution)), run.ID, backup.InflightMark(row.Key, run.ID))
+	later := backup.InflightKey(due.Add(max(e.Waits.Rescue, backup.Resolution)), run.ID, backup.InflightNonce(row.Key, run.ID))
 	return e.apply(ctx, drop, backup.Write{Op: backup.Insert, Key: later, Body: row.Body})
 }
 

@@ -428,9 +428,9 @@ func TestScenario14ClockJumps(t *testing.T) {
 	}
 }
 
-// TestScenario14WatermarkInTheFuture: the storage's own clock was wrong for one timer run, and nothing could notice: the plan
+// TestScenario14CheckpointInTheFuture: the storage's own clock was wrong for one timer run, and nothing could notice: the plan
 // must not stand still in silence.
-func TestScenario14WatermarkInTheFuture(t *testing.T) {
+func TestScenario14CheckpointInTheFuture(t *testing.T) {
 	s := newStage(t)
 	s.runSchedule(nightly())
 	s.now = begin.Add(400 * day)

@@ -10,7 +10,7 @@ import (
 	"lifeboat/internal/health"
 )
 
-// timerRecord is the row in which the timer runs of a timer note that they come. It stands between the row of the active plan
+// timerRecord is the row in which the runs of one timer note that they come. It stands between the row of the active plan
 // and the checkpoints, because each timer run of the schedule and health read them anyway. Older versions take it for the
 // checkpoint of a plan without a name, and that changes nothing.
 type timerRecord struct {
@@ -44,14 +44,14 @@ func (t timerRecord) at(now time.Time) time.Time {
 	return at
 }
 
-// note writes that a timer run of the timer has come, unless one has within NoteEvery. If two timer runs come at once, one of
+// note writes that the timer has run, unless a note of the last NoteEvery says so. If two timer runs come at once, one of
 // them writes it; if a timer run dies before, the next one does.
 func (e *Engine) note(ctx context.Context, timer string, was timerRecord, now time.Time) error {
 	if !was.At.IsZero() && was.at(now).After(now.Add(-health.NoteEvery)) || was.unread != nil {
 		return was.unread
 	}
 	if err := e.saveTimer(ctx, timer, was, timerRecord{At: now, Carried: was.Carried}); err != nil {
-		return fmt.Errorf("note that the timer %s has ran: %w", timer, err)
+		return fmt.Errorf("note that the timer %s has run: %w", timer, err)
 	}
 	return nil
 }
@@ -84,19 +84,19 @@ func (e *Engine) noteCleanup(ctx context.Context) error {
 	return e.note(ctx, "cleanup", was, now)
 }
 
-// clockwork evaluates the timers by their rows. If a timer has never ran, it writes since when one is waited for: nothing else
+// clockwork evaluates the timers by their rows. If a timer has never run, it writes since when one is waited for: nothing else
 // would tell a new app from one whose timers never fire, since processes come and go. That is one write in an app's life.
 func (e *Engine) clockwork(ctx context.Context, rows map[string]timerRecord, now time.Time) health.Clockwork {
 	c := health.Clockwork{Now: now}
 	for _, timer := range health.Timers {
-		row, called := rows[timer.Name], e.Timers[timer.Name]
+		row, fires := rows[timer.Name], e.Timers[timer.Name]
 		since := row.at(now)
 		if since.IsZero() && row.unread == nil {
 			since, row.At = now, time.Time{}
 			// If it fails, the next look does it.
 			_ = e.saveTimer(ctx, timer.Name, row, timerRecord{Since: now, Carried: row.Carried})
 		}
-		c.Timers = append(c.Timers, called.Evaluate(timer.Name, row.At, since, timer.Limit, now, row.unread))
+		c.Timers = append(c.Timers, fires.Evaluate(timer.Name, row.At, since, timer.Limit, now, row.unread))
 	}
 	return c
 }

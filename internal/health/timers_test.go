@@ -83,9 +83,9 @@ func timeout(t *testing.T, timer string) time.Duration {
 	return 0
 }
 
-// TestATimerWithoutATick: the deadline counts from the time since which a timer run is waited for. A row that cannot be read
+// TestATimerWithoutATimerRun: the deadline counts from the time since which a timer run is waited for. A row that cannot be read
 // makes no timer silent.
-func TestATimerWithoutATick(t *testing.T) {
+func TestATimerWithoutATimerRun(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		now    time.Time
@@ -98,7 +98,7 @@ func TestATimerWithoutATick(t *testing.T) {
 		{"at the deadline", begin.Add(15 * time.Minute), nil, false, "", ""},
 		{
 			"just after the deadline", begin.Add(15*time.Minute + time.Nanosecond), nil, true, "TimerSilent",
-			"no timer run of the timer schedule has ever come to its end; it has been waited for since 2026-01-15T02:30:00Z",
+			"the timer schedule has never run to its end; its first run has been waited for since 2026-01-15T02:30:00Z",
 		},
 		{"years later", begin.AddDate(5, 0, 0), nil, true, "TimerSilent", "has ever come"},
 		{"a clock that was wrong", begin.AddDate(-5, 0, 0), nil, false, "", ""},

@@ -46,7 +46,7 @@ func TestQueue(t *testing.T, open func(*testing.T) QueueHarness) {
 // executeQueue and eventsQueue are the names of the queues, as host and other systems know them.
 const executeQueue, eventsQueue = "execute", "lifeboat-events"
 
-// timeout window bounds the wait for a message.
+// timeout bounds the wait for a message.
 const timeout = 30 * time.Second
 
 // receive waits for n messages.
@@ -65,8 +65,8 @@ func (h QueueHarness) receive(t *testing.T, queue string, n int) []string {
 	return messages
 }
 
-func stepMessage(number int) backup.StepMessage {
-	return backup.StepMessage{Run: "0123456789abcdef-8232054400-0123456789ab", Sequence: number, Nonce: "a mark <&> \"ü\""}
+func stepMessage(sequence int) backup.StepMessage {
+	return backup.StepMessage{Run: "0123456789abcdef-8232054400-0123456789ab", Sequence: sequence, Nonce: "a nonce <&> \"ü\""}
 }
 
 func testWake(t *testing.T, h QueueHarness) {

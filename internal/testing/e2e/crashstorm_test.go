@@ -483,7 +483,7 @@ func (s *crashStorm) over() (left []string, later int) {
 			switch {
 			case row.PartitionKey == "inflight" && err == nil && due.After(time.Now()) && due.Before(end) && slices.Contains(s.runs, row.Run):
 				later++
-			case row.PartitionKey == "inflight", row.PartitionKey == "deadletter", slices.Contains([]string{"lock", "permit", "line", "missed period"}, kind):
+			case row.PartitionKey == "inflight", row.PartitionKey == "deadletter", slices.Contains([]string{"lock", "permit", "enqueued", "schedule"}, kind):
 				left = append(left, string(entity))
 			case row.PartitionKey == "due":
 				count["due"]++

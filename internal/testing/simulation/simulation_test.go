@@ -69,10 +69,10 @@ func TestSeedsReplay(t *testing.T) {
 	}
 }
 
-// TestIdleTicksWriteNothingButANote checks that the clock may jump over the timer runs at which nothing is due. Delivering
+// TestIdleTimerRunsWriteNothingButANote checks that the clock may jump over the timer runs at which nothing is due. Delivering
 // each of them leaves the same rows with the same ETags, but for the note that the timer runs. So an idle timer run writes
 // only that note, once in five minutes.
-func TestIdleTicksWriteNothingButANote(t *testing.T) {
+func TestIdleTimerRunsWriteNothingButANote(t *testing.T) {
 	days := 5
 	if raceDetector {
 		days = 2
