@@ -10,9 +10,9 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// logged logs each event that goes out, as one line whose field "event" is the event's type: alerts on the log and readers of
-// the queue see the same. A line may come twice, as the event may; it also comes if the queue cannot be reached. An answer on
-// another queue has a line only if that queue does not take it.
+// logged logs each event that goes out, as one line whose field "event" is the event's type: alerts on the log and readers of the
+// queue see the same. A line may come twice, as the event may; it also comes if the queue cannot be reached. An answer on another
+// queue has a line only if that queue does not take it.
 type logged struct {
 	backup.Queue
 	log zerolog.Logger

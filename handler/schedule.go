@@ -6,9 +6,9 @@ import (
 	"slices"
 )
 
-// schedule makes a timer run: it makes runs of the due scheduled times, and sends lost step messages again. While
-// plan.yaml is broken the last good plan stays active; if there is none, nothing new is scheduled, and the invocation fails.
-// Runs under way go on in any case.
+// schedule makes a timer run: it makes runs of the due scheduled times, and sends lost step messages again. While plan.yaml is
+// broken the last good plan stays active; if there is none, nothing new is scheduled, and the invocation fails. Runs under way go
+// on in any case.
 func (h *handler) schedule(ctx context.Context, _ invocation) (fields, error) {
 	active, unsettled := h.Plans.Reconcile(ctx)
 	if active.Refused != nil {

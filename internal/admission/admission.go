@@ -251,8 +251,8 @@ func (d Dispatcher) Dispatch(ctx context.Context, rows Rows, now time.Time) (wok
 		}
 	}
 	if woken == 0 && len(rows.Queue) > 0 && len(rows.Permits) > 0 {
-		// No run could begin. A process that died may have left a permit without an owner: each timer run checks one of
-		// them, by chance. A count of the minutes would pick the same ones for ever if timer runs are several minutes apart.
+		// No run could begin. A process that died may have left a permit without an owner: each timer run checks one of them, by
+		// chance. A count of the minutes would pick the same ones for ever if timer runs are several minutes apart.
 		errs = append(errs, d.reclaim(ctx, rows.Permits[backup.Fraction(backup.TimeKey(now), uint64(len(rows.Permits)))]))
 	}
 	return woken, errors.Join(errs...)

@@ -49,7 +49,7 @@ type Sent struct {
 	Passed bool
 }
 
-// TrackSent returns a context, and what is known of its requests.
+// TrackSent returns a context that records which requests are sent.
 func TrackSent(ctx context.Context) (context.Context, *Sent) {
 	sent := &Sent{}
 	return context.WithValue(ctx, sentPolicy{}, sent), sent

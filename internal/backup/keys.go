@@ -136,8 +136,8 @@ func (e Event) OutboxKey(partition string) Key {
 // TimeKey makes a text that sorts rows by time.
 func TimeKey(t time.Time) string { return t.UTC().Format("20060102T150405Z") }
 
-// InflightKey sorts by the time of the next check. If two processes create the same run, the nonce of its first step message tells
-// their entries apart.
+// InflightKey sorts by the time of the next check. If two processes create the same run, the nonce of its first step message
+// tells their entries apart.
 func InflightKey(at time.Time, run, nonce string) Key {
 	return Key{Partition: InflightPartition, Row: TimeKey(at) + "-" + run + "-" + nonce}
 }

@@ -22,8 +22,8 @@ func TestCheckWarns(t *testing.T) {
 	}
 }
 
-// TestCheckWarnsOfManyScheduledTimes checks the count in the warning, and that there is none if the waits are shortened: then the timer
-// run and the backups are faster too.
+// TestCheckWarnsOfManyScheduledTimes checks the count in the warning, and that there is none if the waits are shortened: then the
+// timer run and the backups are faster too.
 func TestCheckWarnsOfManyScheduledTimes(t *testing.T) {
 	path := edited(t, "30 2 * * *", "* 30 2 * * *")
 	for _, c := range []struct {

@@ -149,8 +149,8 @@ func TestNobodyIsToldTwiceWhileOneTargetCannotBeRead(t *testing.T) {
 	}
 }
 
-// TestLeftPermitsAreFoundHoweverOftenATimerRunComes: each timer run checks another one, also if the number of permits and the minutes
-// between two timer runs have a common divisor.
+// TestLeftPermitsAreFoundHoweverOftenATimerRunComes: each timer run checks another one, also if the number of permits and the
+// minutes between two timer runs have a common divisor.
 func TestLeftPermitsAreFoundHoweverOftenATimerRunComes(t *testing.T) {
 	for _, every := range []time.Duration{time.Minute, 5 * time.Minute, time.Hour} {
 		for lost := range 10 {
@@ -511,7 +511,8 @@ func TestAnotherLetterIsAnotherService(t *testing.T) {
 	}
 }
 
-// TestAPlaceInTheWaitQueueIsWrittenBeforeItsRunSavesThat: a timer run in between leaves the place, as long as the run waits at all.
+// TestAPlaceInTheWaitQueueIsWrittenBeforeItsRunSavesThat: a timer run in between leaves the place, as long as the run waits at
+// all.
 func TestAPlaceInTheWaitQueueIsWrittenBeforeItsRunSavesThat(t *testing.T) {
 	for _, state := range []backup.State{backup.Queued, backup.Waiting, backup.Running, backup.Failed} {
 		s := newStage(t)

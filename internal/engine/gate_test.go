@@ -232,9 +232,9 @@ func TestTwoInvocationsTakeOnePermit(t *testing.T) {
 	}
 }
 
-// TestNoRunEntersTheWaitQueueWhileThereIsRoom: the second invocation begins between any two calls of the first, and the third happens
-// between any two of the second's. All are of one run, or of three for which there is just room. No run is told that there is no
-// room, and all come to their ends by their messages alone, without a timer run.
+// TestNoRunEntersTheWaitQueueWhileThereIsRoom: the second invocation begins between any two calls of the first, and the third
+// happens between any two of the second's. All are of one run, or of three for which there is just room. No run is told that
+// there is no room, and all come to their ends by their messages alone, without a timer run.
 func TestNoRunEntersTheWaitQueueWhileThereIsRoom(t *testing.T) {
 	for _, runs := range []int{1, 3} {
 		var reached [2]bool
@@ -489,8 +489,8 @@ func TestTurnedAway(t *testing.T) {
 	}
 }
 
-// TestTheNextStepMessageOvertakes: an invocation that is slow anywhere is overtaken by the run's next step message. The invocation
-// that starts an operation has a permit then, even if the slow one releases some.
+// TestTheNextStepMessageOvertakes: an invocation that is slow anywhere is overtaken by the run's next step message. The
+// invocation that starts an operation has a permit then, even if the slow one releases some.
 func TestTheNextStepMessageOvertakes(t *testing.T) {
 	for k := 1; ; k++ {
 		s := newStage(t)

@@ -11,8 +11,8 @@ import (
 	"lifeboat/internal/plans"
 )
 
-// Health says how well every target of the active plans is protected, in the order of the plans, and how the timers are. It
-// costs one request, and two for each target, however long the history; more only if all of a target's newest recovery points are
+// Health says how well every target of the active plans is protected, in the order of the plans, and how the timers are. It costs
+// one request, and two for each target, however long the history; more only if all of a target's newest recovery points are
 // suspect. It writes only one thing, once: since when it waits for a timer that has never run.
 func (e *Engine) Health(ctx context.Context, active plans.Active) ([]health.TargetHealth, health.Clockwork, error) {
 	state, err := e.schedulerState(ctx)

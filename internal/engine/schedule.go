@@ -29,8 +29,8 @@ type checkpoint struct {
 	InProgress time.Time `json:"InProgress,omitzero"`
 	// InProgressBy is the schedule that InProgress is a scheduled time of.
 	InProgressBy by `json:"InProgressBy,omitzero"`
-	// Paused says why the plan makes no runs since At; "" if it does. At stays where it is until that changes, so that a
-	// paused plan writes nothing.
+	// Paused says why the plan makes no runs since At; "" if it does. At stays where it is until that changes, so that a paused
+	// plan writes nothing.
 	Paused string `json:"Paused,omitempty"`
 	// LastMissedRuns is the missed period that was noted last; its Count is zero if there never was one.
 	LastMissedRuns schedule.MissedRuns `json:"LastMissedRuns,omitzero"`
@@ -98,11 +98,11 @@ type ScheduleReport struct {
 	events []backup.Event
 }
 
-// Schedule is one timer run. First it rescues runs whose step messages were lost. Then for every plan it makes the runs of the newest scheduled time since the plan's
-// checkpoint, one for each target, and notes the scheduled times before that as missed. Rows come before the checkpoint, and a
-// run's ID comes from its scheduled time: a timer run that is killed, repeated, or runs twice at once makes one run per
-// scheduled time and target. Timer runs without a scheduled time or a late run write nothing but a note that they came, once in
-// NoteEvery.
+// Schedule is one timer run. First it rescues runs whose step messages were lost. Then for every plan it makes the runs of the
+// newest scheduled time since the plan's checkpoint, one for each target, and notes the scheduled times before that as missed.
+// Rows come before the checkpoint, and a run's ID comes from its scheduled time: a timer run that is killed, repeated, or runs
+// twice at once makes one run per scheduled time and target. Timer runs without a scheduled time or a late run write nothing but
+// a note that they came, once in NoteEvery.
 func (e *Engine) Schedule(ctx context.Context, plans []backup.Plan) (ScheduleReport, error) {
 	var report ScheduleReport
 	state, err := e.schedulerState(ctx)
@@ -145,8 +145,8 @@ type schedulerState struct {
 	// with, by the plan's name. They have all plans that ever were.
 	evaluated   map[string]evaluated
 	checkpoints map[string]*checkpoint
-	// unread says why a plan's checkpoint cannot be read, by the plan's name: the plan stands still. unevaluated
-	// says why the row of its last evaluation cannot be read.
+	// unread says why a plan's checkpoint cannot be read, by the plan's name: the plan stands still. unevaluated says why the row
+	// of its last evaluation cannot be read.
 	unread, unevaluated map[string]error
 	// timers say when the timers ran last, by the names of their functions.
 	timers    map[string]timerRecord
@@ -243,9 +243,9 @@ func (e *Engine) schedulePlan(
 	return errOvertaken
 }
 
-// scheduleDue records missed scheduled times and makes the runs of the newest due one. It writes in an order
-// that survives a crash or a slow timer run: (1) the missed period, with its event in the outbox and a checkpoint that has the due
-// scheduled time as InProgress, in one transaction; (2) the runs; (3) the checkpoint moved to that scheduled time.
+// scheduleDue records missed scheduled times and makes the runs of the newest due one. It writes in an order that survives a
+// crash or a slow timer run: (1) the missed period, with its event in the outbox and a checkpoint that has the due scheduled time
+// as InProgress, in one transaction; (2) the runs; (3) the checkpoint moved to that scheduled time.
 func (e *Engine) scheduleDue(
 	ctx context.Context, plan backup.Plan, progress *checkpoint, now time.Time, report *ScheduleReport,
 ) error {

@@ -48,8 +48,8 @@ func TestSchedule(t *testing.T) {
 	}
 }
 
-// TestIdleTimerRun holds the timer run to its price: two reads, for any number of plans and targets, and a note that it came, once
-// in five minutes.
+// TestIdleTimerRun holds the timer run to its price: two reads, for any number of plans and targets, and a note that it came,
+// once in five minutes.
 func TestIdleTimerRun(t *testing.T) {
 	s := newStage(t)
 	var plans []backup.Plan
@@ -74,8 +74,8 @@ func TestIdleTimerRun(t *testing.T) {
 }
 
 // TestATimerRunServesTheBook: the store learns of other processes by the row that the timer run reads anyway, and the timer run
-// sends the events of the store. A timer run under a good plan costs only its two lists; under the same broken one the store
-// also asks which plan is active.
+// sends the events of the store. A timer run under a good plan costs only its two lists; under the same broken one the store also
+// asks which plan is active.
 func TestATimerRunServesTheBook(t *testing.T) {
 	s, text, old := newStage(t), "good one", "good old"
 	book := s.bookOf(&text)
@@ -112,7 +112,8 @@ func TestATimerRunServesTheBook(t *testing.T) {
 	}
 }
 
-// TestScheduleIsRepeatable lets every storage call of a timer run fail, before and after it took effect, and then makes another timer run.
+// TestScheduleIsRepeatable lets every storage call of a timer run fail, before and after it took effect, and then makes another
+// timer run.
 func TestScheduleIsRepeatable(t *testing.T) {
 	plan := nightly()
 	plan.Targets = []string{target, target + "-two"}
@@ -178,7 +179,8 @@ func TestClocksApart(t *testing.T) {
 	s.runSchedule(nightly())
 }
 
-// TestSlowTimerRunIsNoWrongClock: a timer run may take its time before it comes to the plans, and its clock is not wrong for that.
+// TestSlowTimerRunIsNoWrongClock: a timer run may take its time before it comes to the plans, and its clock is not wrong for
+// that.
 func TestSlowTimerRunIsNoWrongClock(t *testing.T) {
 	s := newStage(t)
 	s.runSchedule(nightly())

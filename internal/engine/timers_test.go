@@ -57,8 +57,8 @@ func (s *stage) note(timer string) (row backup.Row, at, since time.Time) {
 	return row, at, since
 }
 
-// TestTimerRunsAreNoted: each timer writes at most one note in five minutes, with any number of timer runs and instances, and none is
-// older than that when the next timer run has come to its end.
+// TestTimerRunsAreNoted: each timer writes at most one note in five minutes, with any number of timer runs and instances, and
+// none is older than that when the next timer run has come to its end.
 func TestTimerRunsAreNoted(t *testing.T) {
 	for _, timer := range []string{"schedule", "cleanup"} {
 		s := newStage(t)

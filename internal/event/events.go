@@ -180,8 +180,7 @@ type PlanTurn struct {
 	Refused bool
 	// Reason says why the text is refused; "" if it is not.
 	Reason string
-	// LastGood and ActiveSince are times at which Lifeboat found a text: the text that was active before, and the text
-	// that is active now.
+	// LastGood and ActiveSince are times at which Lifeboat found a text: the one that was active before, and the present one.
 	LastGood, ActiveSince time.Time
 	Found                 time.Time
 }

@@ -220,7 +220,8 @@ func runs(n, seen int) string {
 const (
 	// RecentRows is the number of a target's newest runs that health reads.
 	RecentRows = 10
-	// silence is the time after a scheduled time within which a timer run must have dealt with it: ten runs at the default interval.
+	// silence is the time after a scheduled time within which a timer run must have dealt with it: ten runs at the default
+	// interval.
 	silence = 10 * time.Minute
 )
 

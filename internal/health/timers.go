@@ -10,8 +10,8 @@ import (
 )
 
 // A timer that the host no longer calls causes no error and no log line: without a role on the storage account's blobs the host
-// runs, answers HTTP, and never fires a timer (measured with the host 4.1045, 2026-11). So each function of a timer
-// notes that it ran, in a row that health reads.
+// runs, answers HTTP, and never fires a timer (measured with the host 4.1045, 2026-11). So each function of a timer notes that it
+// ran, in a row that health reads.
 
 // TimerSchedule is the schedule by which the host calls a timer's function.
 type TimerSchedule struct {
@@ -43,8 +43,8 @@ type Clockwork struct {
 	Timers []TimerHealth
 }
 
-// Timers lists the functions that the host calls by time. One counts as silent after it missed three runs, but not before
-// Limit has passed.
+// Timers lists the functions that the host calls by time. One counts as silent after it missed three runs, but not before Limit
+// has passed.
 var Timers = []struct {
 	Name  string
 	Limit time.Duration
@@ -53,8 +53,8 @@ var Timers = []struct {
 // NoteEvery is the least time between two notes of a timer. An idle timer run writes nothing else.
 const NoteEvery = 5 * time.Minute
 
-// Evaluate says whether the timer is silent. The timer gave its last sign at the instant since, last is the time of its
-// last noted run, and unread says why its row cannot be read, nil if it can.
+// Evaluate says whether the timer is silent. The timer gave its last sign at the instant since, last is the time of its last
+// noted run, and unread says why its row cannot be read, nil if it can.
 func (t TimerSchedule) Evaluate(timer string, last, since time.Time, timeout time.Duration, now time.Time, unread error) TimerHealth {
 	h := TimerHealth{Timer: timer, Last: last}
 	if unread != nil {

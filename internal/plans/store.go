@@ -87,8 +87,8 @@ func (b *Store) Current(ctx context.Context) (Active, error) {
 }
 
 // Reconcile is Current for a timer run of the schedule, and also saves the changes: it keeps a good text before the text is
-// needed, and publishes that a text is broken. It makes no request of its own if the text is good and already active. The
-// caller may use the plans in spite of an error.
+// needed, and publishes that a text is broken. It makes no request of its own if the text is good and already active. The caller
+// may use the plans in spite of an error.
 func (b *Store) Reconcile(ctx context.Context) (Active, error) {
 	file := b.read(ctx)
 	if file.err == nil {

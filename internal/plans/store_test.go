@@ -390,8 +390,8 @@ func TestAKeptPlanThatWasChangedIsNotUsed(t *testing.T) {
 	}
 }
 
-// TestARefusedPlanIsToldOnceHoweverOftenTheTimerRunDies: a timer run that dies before its save publishes nothing, and the event has
-// the same ID at any time at which the text is found.
+// TestARefusedPlanIsToldOnceHoweverOftenTheTimerRunDies: a timer run that dies before its save publishes nothing, and the event
+// has the same ID at any time at which the text is found.
 func TestARefusedPlanIsToldOnceHoweverOftenTheTimerRunDies(t *testing.T) {
 	for _, edit := range []string{"bad", "good two"} {
 		var ids []string

@@ -104,8 +104,8 @@ func (a *app) missedEvents(ctx context.Context) (map[string]int, string) {
 	}
 }
 
-// TestMissedScheduledTimesWithKills kills the real program between any two requests of a timer run that finds scheduled times missed:
-// each time there is one run for the newest scheduled time, one missed period for the others, and an event under one ID.
+// TestMissedScheduledTimesWithKills kills the real program between any two requests of a timer run that finds scheduled times
+// missed: each time there is one run for the newest scheduled time, one missed period for the others, and an event under one ID.
 func TestMissedScheduledTimesWithKills(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)

@@ -114,9 +114,9 @@ type facts struct {
 	run  *backup.Run
 	// asked has the artifacts for which a start was requested.
 	asked map[string]bool
-	// start is the state of the run's starts, and before is that state before the last start. open says that the answer
-	// to a start is missing. clear is the time since which every look saw nothing. over says that this has been so for
-	// long enough. clean says that the last look saw nothing.
+	// start is the state of the run's starts, and before is that state before the last start. open says that the answer to a
+	// start is missing. clear is the time since which every look saw nothing. over says that this has been so for long enough.
+	// clean says that the last look saw nothing.
 	start, before starting
 	// restores lists the restores that the service began for the run. restoreOpen says that the answer to the start of a
 	// restore is missing, and nothing has shown since that it had no effect. restoreBefore is the value of restoreOpen
@@ -220,8 +220,8 @@ func (l *ledger) wrote(w *World, v *invocation, writes []backup.Write) {
 	}
 }
 
-// nextEvaluation returns the time at which a target may turn unprotected between two scheduled times; zero if no target will. A time
-// before the last timer run belongs to a plan that no longer exists.
+// nextEvaluation returns the time at which a target may turn unprotected between two scheduled times; zero if no target will. A
+// time before the last timer run belongs to a plan that no longer exists.
 func (l *ledger) nextEvaluation(lastRun time.Time) (next time.Time) {
 	for _, again := range l.evaluations {
 		if !again.IsZero() && !again.Before(lastRun) && (next.IsZero() || again.Before(next)) {

@@ -23,8 +23,7 @@ type Options struct {
 	ChoiceLog ChoiceLog
 	// Trace has the world write down what happens.
 	Trace bool
-	// EveryMinute delivers every run of the timers. Without it the host delivers only the timer runs at which something is
-	// due.
+	// EveryMinute delivers every run of the timers. Without it the host delivers only the timer runs at which something is due.
 	EveryMinute bool
 	// Calm lets nothing go wrong.
 	Calm bool
