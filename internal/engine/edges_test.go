@@ -57,8 +57,8 @@ func TestATargetIsTheSameInAnyCase(t *testing.T) {
 	}
 }
 
-// TestAPermitTakenTwiceIsTakenBack: its run lives on with the other one.
-func TestAPermitTakenTwiceIsTakenBack(t *testing.T) {
+// TestAPermitAcquiredTwiceIsReclaimed: its run lives on with the other one.
+func TestAPermitAcquiredTwiceIsReclaimed(t *testing.T) {
 	for _, bound := range []string{"all", "plan-nightly"} {
 		s := newStage(t)
 		plan := many(2)

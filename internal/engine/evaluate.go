@@ -41,8 +41,8 @@ func (v evaluated) due(plan backup.Plan, now time.Time) bool {
 // protected for it.
 func (e *Engine) evaluate(ctx context.Context, all []backup.Plan, state schedulerState, report *ScheduleReport) error {
 	now := state.clock
-	head, err := plans.ReadHead(state.book)
-	if err != nil || state.book.ETag == "" {
+	head, err := plans.ReadHead(state.activePlan)
+	if err != nil || state.activePlan.ETag == "" {
 		head = plans.Head{Since: now}
 	}
 	errs := []error{err}
@@ -121,7 +121,9 @@ func (e *Engine) evaluatePlan(ctx context.Context, plan health.Snapshot, was eva
 }
 
 // evaluateTarget evaluates one target. It returns fresh if the target is unprotected and that was not published yet.
-func (e *Engine) evaluateTarget(ctx context.Context, s health.Snapshot, was evaluated, now time.Time) (h health.TargetHealth, fresh bool, err error) {
+func (e *Engine) evaluateTarget(
+	ctx context.Context, s health.Snapshot, was evaluated, now time.Time,
+) (h health.TargetHealth, fresh bool, err error) {
 	// Points come before runs. If there is none, the runs that follow say since when there should have been one.
 	rows, _, err := e.Catalog.List(ctx, backup.Partition(s.Target), backup.PointPrefix, backup.Behind(backup.RunPrefix), health.RecentRows)
 	if err != nil {

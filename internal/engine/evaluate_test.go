@@ -239,8 +239,8 @@ func TestEvaluationCosts(t *testing.T) {
 	s.now = begin.Add(4 * day)
 	s.storage.calls, s.storage.writes = 0, 0
 	created := len(s.runSchedule(plan).Created)
-	// The two lists of every timer run; three for each run; the checkpoint before and after; a list for each target, and the
-	// judging's row; the note that the timer run came.
+	// The two lists of every timer run; three for each run; the checkpoint before and after; a list for each target, and the row
+	// of the evaluation; the note that the timer run came.
 	if want := 2 + 3*1000 + 2 + 1000 + 1 + 1; created != 1000 || s.storage.calls != want || s.storage.writes != 3*1000+4 {
 		t.Errorf("%d runs cost %d calls, want %d; %d writes", created, s.storage.calls, want, s.storage.writes)
 	}
@@ -308,6 +308,6 @@ func TestEvaluationByWrongClocks(t *testing.T) {
 	s.now = begin.Add(3*day + 2*time.Hour)
 	s.runSchedule(plan)
 	if ids, _ := s.alarms(); len(ids) != 1 {
-		t.Errorf("after a judging in the future: %v", ids)
+		t.Errorf("after an evaluation in the future: %v", ids)
 	}
 }

@@ -543,7 +543,7 @@ func TestTheNextStepMessageOvertakes(t *testing.T) {
 	}
 }
 
-// TestTheRescuerSeesRunsThatLeftTheWaitQueue: a step message that is lost after the line is found as soon as any other.
+// TestTheRescuerSeesRunsThatLeftTheWaitQueue: a step message that is lost after the wait queue is found as soon as any other.
 func TestTheRescuerSeesRunsThatLeftTheWaitQueue(t *testing.T) {
 	s := newStage(t)
 	s.engine.Concurrency = 1

@@ -23,13 +23,15 @@ func (e *Engine) Health(ctx context.Context, active plans.Active) ([]health.Targ
 	clockwork := e.clockwork(ctx, state.timers, now)
 	since := now // no timer run has seen the text yet
 	// A row that cannot be read tells as little as none; the timer run says so.
-	if head, err := plans.ReadHead(state.book); err == nil && state.book.ETag != "" && head.Hash == active.Hash {
+	if head, err := plans.ReadHead(state.activePlan); err == nil && state.activePlan.ETag != "" && head.Hash == active.Hash {
 		since = head.Since
 	}
 	var sights []health.Snapshot
 	for _, plan := range active.Plans {
 		for _, target := range plan.Targets {
-			s := health.Snapshot{Plan: plan, Target: target, Since: since, Paused: e.paused(plan), Refused: active.Refused, Unread: state.unread[plan.Name]}
+			s := health.Snapshot{
+				Plan: plan, Target: target, Since: since, Paused: e.paused(plan), Refused: active.Refused, Unread: state.unread[plan.Name],
+			}
 			if progress := state.checkpoints[plan.Name]; progress != nil {
 				s.Dealt, s.MissedRuns = progress.since(s.Plan), progress.LastMissedRuns
 			}

@@ -401,7 +401,7 @@ func (m *model) publish(w *world, e backup.Event) {
 // These things must hold in every world.
 
 // steps says that the call is the first by which a step message is stepped: the run was read, and the engine took the step
-// message for the one that it expects. Among the step messages with one number that may happen to one alone.
+// message for the one that it expects. Among the step messages with one sequence number that may happen to one alone.
 func (m *model) steps(w *world, h *handler, c *call) bool {
 	if h.timer || len(h.log) != 1 || h.log[0].row == nil {
 		return false
@@ -503,8 +503,8 @@ func (m *model) checkAccepted(w *world, h *handler, c *call) {
 			continue
 		}
 		m.again++
-		switch timeout := seconds(m.timeout / time.Second); {
-		case w.now < o.began+timeout:
+		switch window := seconds(m.retryWindow / time.Second); {
+		case w.now < o.began+window:
 			m.fail("%s is started %d s after %s", c.attempt.Artifact, w.now-o.began, o.artifact)
 		case !o.fails && o.ends <= h.begun:
 			m.fail("%s is started although %s was there", c.attempt.Artifact, o.artifact)

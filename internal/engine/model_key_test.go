@@ -73,8 +73,8 @@ func (m *model) key(w *world) [16]byte {
 	return [16]byte(hash.Sum(nil))
 }
 
-// prune takes step messages away that every handler would drop after its read, because the number is lower than the run's
-// number, or the run has ended and has no unpublished events: taking one changes nothing but the handler's time.
+// prune takes step messages away that every handler would drop after its read, because the sequence number is lower than the
+// run's, or the run has ended and has no unpublished events: taking one changes nothing but the handler's time.
 func (w *world) prune() {
 	w.messages = slices.DeleteFunc(w.messages, func(m message) bool {
 		run := w.run(m.wake.Run)

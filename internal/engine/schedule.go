@@ -111,7 +111,7 @@ func (e *Engine) Schedule(ctx context.Context, plans []backup.Plan) (ScheduleRep
 	if now.IsZero() {
 		return report, err
 	}
-	report.ActivePlan = state.book
+	report.ActivePlan = state.activePlan
 	// Runs under way come first: a timer run that has much to do may not get to its end.
 	errs := []error{err, e.rescue(ctx, now, &report)}
 	waiting := admission.Dispatcher{Queue: e.Queue, Load: e.load, Apply: e.apply, Most: e.Concurrency}
@@ -139,8 +139,8 @@ func (e *Engine) Schedule(ctx context.Context, plans []backup.Plan) (ScheduleRep
 // schedulerState has the rows that a timer run must know before anything else: they stand side by side, so that one request
 // reads them.
 type schedulerState struct {
-	// book is the row of the active plan.
-	book backup.Row
+	// activePlan is the row of the active plan.
+	activePlan backup.Row
 	// evaluated says when the targets of a plan were evaluated last, and checkpoints up to when its scheduled times are dealt
 	// with, by the plan's name. They have all plans that ever were.
 	evaluated   map[string]evaluated
@@ -158,7 +158,10 @@ type schedulerState struct {
 
 // schedulerState reads these rows. The error also names rows that cannot be read: they stop only their own plan.
 func (e *Engine) schedulerState(ctx context.Context) (schedulerState, error) {
-	state := schedulerState{evaluated: map[string]evaluated{}, checkpoints: map[string]*checkpoint{}, unread: map[string]error{}, unevaluated: map[string]error{}, timers: map[string]timerRecord{}}
+	state := schedulerState{
+		evaluated: map[string]evaluated{}, checkpoints: map[string]*checkpoint{}, timers: map[string]timerRecord{},
+		unread: map[string]error{}, unevaluated: map[string]error{},
+	}
 	var errs []error
 	for from := backup.ActivePlanKey.Row; ; {
 		rows, now, err := e.Catalog.List(ctx, backup.SchedulePartition, from, backup.Behind(backup.CheckpointPrefix), 1000)
@@ -181,7 +184,7 @@ func (e *Engine) schedulerState(ctx context.Context) (schedulerState, error) {
 func (s *schedulerState) add(row backup.Row) error {
 	switch {
 	case row.Key == backup.ActivePlanKey:
-		s.book = row
+		s.activePlan = row
 	case strings.HasPrefix(row.Row, backup.TimerPrefix):
 		s.timers[strings.TrimPrefix(row.Row, backup.TimerPrefix)] = decodeTimer(row)
 	case strings.HasPrefix(row.Row, backup.QueuePrefix):
@@ -322,16 +325,22 @@ func (e *Engine) makeRuns(ctx context.Context, plan backup.Plan, scheduledTime, 
 }
 
 // saveCheckpoint saves the checkpoint, and the missed period with it if there is one: both or none.
-func (e *Engine) saveCheckpoint(ctx context.Context, progress *checkpoint, missedRuns schedule.MissedRuns, now time.Time, report *ScheduleReport) error {
+func (e *Engine) saveCheckpoint(
+	ctx context.Context, progress *checkpoint, missedRuns schedule.MissedRuns, now time.Time, report *ScheduleReport,
+) error {
 	var writes []backup.Write
 	var events []backup.Event
 	if missedRuns.Count > 0 {
 		missedRuns.Plan, missedRuns.Found = progress.Plan, now
 		progress.LastMissedRuns = missedRuns
 		events = []backup.Event{event.ScheduleMissed(missedRuns)}
-		writes = append(event.OutboxWrites(backup.SchedulePartition, events), backup.Write{Op: backup.Put, Key: backup.MissedRunsKey(missedRuns), Body: backup.Encode(missedRuns)})
+		writes = append(event.OutboxWrites(backup.SchedulePartition, events), backup.Write{
+			Op: backup.Put, Key: backup.MissedRunsKey(missedRuns), Body: backup.Encode(missedRuns),
+		})
 	}
-	writes = append(writes, backup.Write{Op: backup.Replace, Key: backup.CheckpointKey(progress.Plan), ETag: progress.etag, Body: backup.Encode(progress)})
+	writes = append(writes, backup.Write{
+		Op: backup.Replace, Key: backup.CheckpointKey(progress.Plan), ETag: progress.etag, Body: backup.Encode(progress),
+	})
 	etags, err := e.Catalog.Apply(ctx, writes...)
 	switch {
 	case errors.Is(err, backup.ErrChanged):
@@ -360,7 +369,8 @@ func (e *Engine) create(ctx context.Context, run *backup.Run, now time.Time, eve
 	if _, err := e.Catalog.Apply(ctx, backup.Write{Op: backup.Put, Key: entry, Body: body}); err != nil {
 		return false, fmt.Errorf("index run %s: %w", run.ID, err)
 	}
-	writes := append([]backup.Write{{Op: backup.Insert, Key: run.Key(), Body: backup.Encode(run)}}, event.OutboxWrites(run.Key().Partition, events)...)
+	insert := backup.Write{Op: backup.Insert, Key: run.Key(), Body: backup.Encode(run)}
+	writes := append([]backup.Write{insert}, event.OutboxWrites(run.Key().Partition, events)...)
 	etags, err := e.Catalog.Apply(ctx, writes...)
 	if errors.Is(err, backup.ErrExists) {
 		// The entry is ours alone, since its key has our nonce in it. If it stays, the rescuer drops it.

@@ -217,7 +217,7 @@ func TestRescue(t *testing.T) {
 			t.Errorf("the rescuer did %+v", r)
 		}
 		if again := s.run(run.ID); again.Sequence != 1 {
-			t.Errorf("the rescuer raised the number to %d", again.Sequence)
+			t.Errorf("the rescuer raised the sequence number to %d", again.Sequence)
 		}
 		s.finish()
 		s.ended(run.ID, backup.Succeeded, "")

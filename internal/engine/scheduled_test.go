@@ -297,8 +297,8 @@ func TestTimerRunsDieInTwoScheduledTimes(t *testing.T) {
 	}
 }
 
-// TestTimerRunOvertakenByTheDead: a timer run dies once it has noted that a scheduled time is begun, and the next one had read
-// the checkpoint before. It makes the runs all the same.
+// TestTimerRunOvertakenByTheDead: a timer run dies once it has noted that a scheduled time is in progress, and the next one had
+// read the checkpoint before. It makes the runs all the same.
 func TestTimerRunOvertakenByTheDead(t *testing.T) {
 	plan := many(2)
 	s := newStage(t)

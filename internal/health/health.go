@@ -168,8 +168,8 @@ func (s Snapshot) why(h TargetHealth, now time.Time) backup.Reason {
 		return backup.NewReason("PlanNotSeen", "no timer run of the schedule has seen the plan yet",
 			"If this lasts longer than LIFEBOAT_SCHEDULE_TIMER, "+blobRoleFirst+" Then see in the log whether the function schedule runs.")
 	case !scheduledTime.IsZero() && now.Sub(scheduledTime) > silence:
-		return backup.NewReason("ScheduleSilent", "the scheduled time of "+scheduledTime.Format(time.RFC3339)+" came due, and no timer run of the schedule "+
-			"has dealt with it", "First "+blobRoleFirst+" Then see in the log whether the function schedule runs, and what it says of the plan.")
+		return backup.NewReason("ScheduleSilent", "the scheduled time of "+scheduledTime.Format(time.RFC3339)+" came due, and no timer run "+
+			"of the schedule has dealt with it", "First "+blobRoleFirst+" Then see in the log whether the function schedule runs, and what it says of the plan.")
 	case last != nil:
 		return last.Reason.Reword(last.Reason.Code, fmt.Sprintf("%s ended without a recovery point: %s (%s)",
 			runs(without, len(s.Runs)), last.Reason.Message, last.State), last.Reason.Hint)

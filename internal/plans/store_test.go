@@ -519,13 +519,13 @@ func TestObserve(t *testing.T) {
 func TestCurrentChangesNothing(t *testing.T) {
 	for _, test := range []struct {
 		text, want  string
-		timerRecord bool
+		ran bool
 		calls       int
 	}{
 		{"good two", "two", false, 0}, {"good two", "two", true, 0}, {"bad", "", false, 1}, {"bad", "one", true, 2},
 	} {
 		d := newDesk(t, "good one")
-		if test.timerRecord {
+		if test.ran {
 			d.pass()
 		}
 		before := fmt.Sprint(d.catalog.Rows())
@@ -534,10 +534,10 @@ func TestCurrentChangesNothing(t *testing.T) {
 		d.catalog.calls = 0
 		active, err := d.book.Current(t.Context())
 		if names(active) != test.want || (err == nil) != (test.want != "") || d.catalog.calls != test.calls {
-			t.Errorf("%s, ran: %t: %q active after %d requests, %v", test.text, test.timerRecord, names(active), d.catalog.calls, err)
+			t.Errorf("%s, ran: %t: %q active after %d requests, %v", test.text, test.ran, names(active), d.catalog.calls, err)
 		}
 		if after := fmt.Sprint(d.catalog.Rows()); after != before {
-			t.Errorf("%s, ran: %t: the rows were %s and are %s", test.text, test.timerRecord, before, after)
+			t.Errorf("%s, ran: %t: the rows were %s and are %s", test.text, test.ran, before, after)
 		}
 	}
 }

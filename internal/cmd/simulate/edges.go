@@ -91,7 +91,7 @@ var edges = []edge{
 		`backup.Fraction(p.Name+"\n"+strings.ToLower(target), uint64(span))`, `backup.Fraction(p.Name+"\n"+strings.TrimSpace(target), uint64(span))`,
 	},
 	{
-		"./internal/engine TestAPermitTakenTwiceIsTakenBack", "B10 a permit that a run took twice is not taken back while the run lives",
+		"./internal/engine TestAPermitAcquiredTwiceIsReclaimed", "B10 a permit that a run acquired twice is not reclaimed while the run lives",
 		"internal/admission/admission.go",
 		"run.State.Final() && !run.Unpublished || len(run.Permits) > 0\n", "run.State.Final() && !run.Unpublished\n",
 	},
