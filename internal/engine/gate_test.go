@@ -190,7 +190,7 @@ func TestTwoInvocationsTakeOnePermit(t *testing.T) {
 			s := newStage(t)
 			s.engine.Concurrency = 2
 			o := s.operate(3 * time.Minute)
-			plan := many(2 + lined) // with three, one has to wait in the wait queue
+			plan := many(2 + lined) // with three, one has to wait for a permit
 			s.runSchedule(plan)
 			s.now = begin.Add(day)
 			s.runSchedule(plan)

@@ -73,8 +73,8 @@ func (c *checkpoint) since(plan backup.Plan) time.Time {
 	return c.At
 }
 
-// unattended is the reason of a missed period that was not intended.
-const unattended = "nobody looked at the plan: the app did not run, or plan.yaml did not hold it or could not be read"
+// downtime is the reason of a missed period that was not intended.
+const downtime = "nobody looked at the plan: the app did not run, or plan.yaml did not hold it or could not be read"
 
 // ScheduleReport says what one timer run did.
 type ScheduleReport struct {
@@ -288,7 +288,7 @@ func (e *Engine) scheduleDue(
 	if scheduledTime.IsZero() && missedRuns.Count == 0 && paused == "" {
 		return nil
 	}
-	missedRuns.Why = unattended
+	missedRuns.Why = downtime
 	if missedRuns.Count > 0 {
 		progress.At, progress.By = missedRuns.Last, byOf(plan, missedRuns.Last)
 	}

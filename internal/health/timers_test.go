@@ -100,7 +100,7 @@ func TestATimerWithoutATimerRun(t *testing.T) {
 			"just after the deadline", begin.Add(15*time.Minute + time.Nanosecond), nil, true, "TimerSilent",
 			"the timer schedule has never run to its end; its first run has been waited for since 2026-01-15T02:30:00Z",
 		},
-		{"years later", begin.AddDate(5, 0, 0), nil, true, "TimerSilent", "has ever come"},
+		{"years later", begin.AddDate(5, 0, 0), nil, true, "TimerSilent", "has never run"},
 		{"a clock that was wrong", begin.AddDate(-5, 0, 0), nil, false, "", ""},
 		{"its row cannot be read", begin.AddDate(5, 0, 0), errors.New("row p/r cannot be read"), false, "RowUnreadable", "row p/r cannot be read"},
 	} {

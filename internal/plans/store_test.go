@@ -518,9 +518,9 @@ func TestObserve(t *testing.T) {
 // after it.
 func TestCurrentChangesNothing(t *testing.T) {
 	for _, test := range []struct {
-		text, want  string
-		ran bool
-		calls       int
+		text, want string
+		ran        bool
+		calls      int
 	}{
 		{"good two", "two", false, 0}, {"good two", "two", true, 0}, {"bad", "", false, 1}, {"bad", "one", true, 2},
 	} {

@@ -40,7 +40,7 @@ var edges = []edge{
 		"	if r.Lost > 0 { // the service may be", "	if r.Lost > mostLost { // the service may be",
 	},
 	{
-		"./internal/engine TestTheEndOfTheWaitQueueComesEarly", "the wait in the wait queue must end to the second",
+		"./internal/engine TestTheEndOfTheWaitQueueComesEarly", "the wait for a permit must end to the second",
 		"internal/engine/admission.go",
 		"r.Due.After(s.now.Add(s.Waits.Rescue))", "r.Due.After(s.now)",
 	},
