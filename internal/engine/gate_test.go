@@ -185,16 +185,16 @@ func TestConcurrencySurvivesFailures(t *testing.T) {
 // TestTwoInvocationsTakeOnePermit: a second delivery of the same step message happens as a whole before any one call of the
 // first.
 func TestTwoInvocationsTakeOnePermit(t *testing.T) {
-	for lined := range 2 {
+	for waiting := range 2 {
 		for k := 1; ; k++ {
 			s := newStage(t)
 			s.engine.Concurrency = 2
 			o := s.operate(3 * time.Minute)
-			plan := many(2 + lined) // with three, one has to wait for a permit
+			plan := many(2 + waiting) // with three, one has to wait for a permit
 			s.runSchedule(plan)
 			s.now = begin.Add(day)
 			s.runSchedule(plan)
-			if lined == 1 {
+			if waiting == 1 {
 				s.deliver()
 				s.now = s.now.Add(4 * time.Minute)
 				s.deliver() // two have ended
@@ -221,7 +221,7 @@ func TestTwoInvocationsTakeOnePermit(t *testing.T) {
 			s.deliver()
 			s.storage.before = nil
 			s.minutes(30, plan)
-			if got := s.runStates(); got[backup.Succeeded] != 2+lined || len(got) != 1 || o.most > 2 || len(o.began) != 2+lined {
+			if got := s.runStates(); got[backup.Succeeded] != 2+waiting || len(got) != 1 || o.most > 2 || len(o.began) != 2+waiting {
 				t.Fatalf("before call %d: %v, %d at once, began %q", k, got, o.most, o.began)
 			}
 			s.gateIsOpen()

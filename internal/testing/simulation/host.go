@@ -222,9 +222,9 @@ func (h *host) timer() {
 // invokeTimer does what the function "schedule" does.
 func (h *host) invokeTimer() {
 	w := h.w
-	w.figures.Timers++
+	w.figures.TimerRuns++
 	w.choices.track = ofTimers
-	nth, began, stopped, alone := w.figures.Timers, w.now, h.stopped != "", h.running == 0
+	nth, began, stopped, alone := w.figures.TimerRuns, w.now, h.stopped != "", h.running == 0
 	h.running++
 	var active plans.Active
 	var report engine.ScheduleReport
@@ -248,7 +248,7 @@ func (h *host) invokeTimer() {
 		if v.died || v.err != nil {
 			h.clean = false
 		}
-		alone = alone && w.figures.Timers == nth // no other has begun meanwhile: the loser of a race leaves the rest to the winner
+		alone = alone && w.figures.TimerRuns == nth // no other has begun meanwhile: the loser of a race leaves the rest to the winner
 		w.check(timerRan{v: v, began: began, stopped: stopped, alone: alone, plans: active.Plans, report: report})
 	})
 }
