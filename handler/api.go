@@ -125,18 +125,18 @@ func (h *handler) postBackup(w http.ResponseWriter, r *http.Request) error {
 	if len(id) > 128 {
 		return refuse(http.StatusBadRequest, "InvalidRequestId", "Repeatability-Request-ID", "the ID is longer than 128 characters")
 	}
-	force, err := h.Plans.Current(r.Context())
+	active, err := h.Plans.Current(r.Context())
 	if err != nil {
 		return planError(err)
 	}
 	switch {
 	case body.Target == nil && body.Plan != "":
-		return h.postBatch(w, r, id, force.Plans, body.Plan)
+		return h.postBatch(w, r, id, active.Plans, body.Plan)
 	case body.Target == nil:
 		return refuse(http.StatusBadRequest, "InvalidTarget", "target", "the body names neither a target, by its resource ID, "+
 			"nor a plan, all of whose targets are meant")
 	}
-	plan, target, err := choose(force.Plans, body.Plan, *body.Target)
+	plan, target, err := choose(active.Plans, body.Plan, *body.Target)
 	if err != nil {
 		return err
 	}

@@ -22,11 +22,11 @@ func (h *handler) deadletter(ctx context.Context, _ invocation, message []byte) 
 // since its sender waits for an answer.
 func (h *handler) deadletterRestore(ctx context.Context, in invocation, message []byte) (fields, error) {
 	const queue = backup.RestoreQueue + backup.Poison
-	var force plans.Active
+	var active plans.Active
 	if h.Plans != nil { // without plans the answer goes to lifeboat-events alone
-		force, _ = h.Plans.Current(ctx)
+		active, _ = h.Plans.Current(ctx)
 	}
-	run, later, err := h.Engine.GiveUpRequest(ctx, queue, message, in.Inserted, force.Plans, givenUp)
+	run, later, err := h.Engine.GiveUpRequest(ctx, queue, message, in.Inserted, active.Plans, givenUp)
 	did := fields{"queue": queue, "bytes": len(message)}
 	original, _ := engine.OriginalRequest(message, in.Inserted)
 	if q, unread := restore.ParseRequest(original, ""); unread == nil {

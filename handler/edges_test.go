@@ -48,7 +48,7 @@ func planned(t *testing.T, plans ...backup.Plan) *app {
 	return d
 }
 
-// timer run calls the function of the timer.
+// timer calls the function of the timer.
 func (d *app) timer(t *testing.T, status int) {
 	t.Helper()
 	if w := d.call("POST", "/schedule", envelope(t, "timer.json")); w.Code != status {
@@ -144,8 +144,8 @@ func TestMetricsOfATargetNeverBackedUp(t *testing.T) {
 	}
 }
 
-// TestMetricsOfAPlanWithoutSlots checks that such a plan has no interval, no deadline, and no next scheduled time.
-func TestMetricsOfAPlanWithoutSlots(t *testing.T) {
+// TestMetricsOfAPlanWithoutScheduledTimes checks that such a plan has no interval, no deadline, and no next scheduled time.
+func TestMetricsOfAPlanWithoutScheduledTimes(t *testing.T) {
 	plan := daily("nightly", target)
 	plan.Schedule = schedule.Schedule{Zone: time.UTC}
 	d := planned(t, plan)
@@ -232,7 +232,7 @@ func TestWhileAnEditIsRefused(t *testing.T) {
 			t.Errorf("a timer run has seen the edit, %t: %v", seen, m)
 		}
 		v := d.health(t, 200)
-		if !v.Plan.Refused || v.Plan.Error == nil || len(v.Plan.Error.Details) != 2 || v.Plan.InForceSince.IsZero() ||
+		if !v.Plan.Refused || v.Plan.Error == nil || len(v.Plan.Error.Details) != 2 || v.Plan.ActiveSince.IsZero() ||
 			!strings.Contains(v.Plan.Error.Message, "the last good plan stays active") ||
 			(!v.Plan.RefusedSince.IsZero()) != seen || v.Status != health.Protected {
 			t.Errorf("a timer run has seen the edit, %t: %+v", seen, v)
@@ -504,7 +504,7 @@ func TestOnlyBadNewsAlarms(t *testing.T) {
 		"restore.failed": "warn", "restore.unknown": "warn",
 	} {
 		d := newApp(nil)
-		q := told{d.queue, zerolog.New(&d.log)}
+		q := logged{d.queue, zerolog.New(&d.log)}
 		publish := func(data string) map[string]any {
 			e := backup.Event{ID: "e", Type: "lifeboat." + kind, Subject: target, Time: time.Now(), Data: json.RawMessage(data)}
 			if err := q.Publish(t.Context(), e); err != nil {
@@ -714,9 +714,9 @@ func TestTheLogTellsWhatAStepDid(t *testing.T) {
 	}
 }
 
-// TestTheLogTellsWhatATickDid checks that the log has the number of new runs and of missed scheduled times, and the targets
+// TestTheLogTellsWhatATimerRunDid checks that the log has the number of new runs and of missed scheduled times, and the targets
 // that turned unprotected.
-func TestTheLogTellsWhatATickDid(t *testing.T) {
+func TestTheLogTellsWhatATimerRunDid(t *testing.T) {
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	d := newApp(func(c *Config) {
 		clock := func() time.Time { return now }
@@ -779,31 +779,31 @@ func TestTheLogTellsWhatCleanupDecided(t *testing.T) {
 	}
 }
 
-// TestATickLearnsWhichPlanAnotherProcessPutInForce checks that a timer run learns it from rows that it reads anyway: the next
+// TestATimerRunLearnsWhichPlanAnotherProcessMadeActive checks that a timer run learns it from rows that it reads anyway: the next
 // timer run puts its own active plan again.
-func TestATickLearnsWhichPlanAnotherProcessPutInForce(t *testing.T) {
+func TestATimerRunLearnsWhichPlanAnotherProcessMadeActive(t *testing.T) {
 	own, others := "own", "another's"
 	d := edited(t, &own, daily("nightly", target))
-	inForce := func() string {
+	active := func() string {
 		row, _, err := d.catalog.Get(t.Context(), backup.Key{Partition: "schedule", Row: "active-plan"})
 		if err != nil {
 			t.Fatal(err)
 		}
 		return string(row.Body)
 	}
-	hash := inForce()[:40] // the hash comes first
+	hash := active()[:40] // the hash comes first
 	other := newApp(func(c *Config) {
 		c.Engine.Catalog, c.Plans.Catalog = d.catalog, d.catalog
 		c.Plans.Read = func(context.Context) ([]byte, error) { return []byte(others), nil }
 	})
 	other.timer(t, 200)
-	if strings.HasPrefix(inForce(), hash) {
+	if strings.HasPrefix(active(), hash) {
 		t.Fatal("the other process did not put its active plan")
 	}
 	d.timer(t, 200)
 	d.timer(t, 200)
-	if !strings.HasPrefix(inForce(), hash) {
-		t.Errorf("active is %s, want %s…", inForce(), hash)
+	if !strings.HasPrefix(active(), hash) {
+		t.Errorf("active is %s, want %s…", active(), hash)
 	}
 }
 

@@ -23,7 +23,7 @@ type Config struct {
 	Engine *engine.Engine
 	// Plans reads plan.yaml each time: an edit has an effect from the next timer run or request on.
 	Plans *plans.Store
-	// Warnings are about probable mistakes in plan.yaml, as the book read it last, each with its line; nil for none.
+	// Warnings are about probable mistakes in plan.yaml, as it was read last, each with its line; nil for none.
 	Warnings func() []string
 	// Poison returns the number of messages in a queue, and the time at which the first visible one is deleted, zero if none is
 	// visible; it is nil if storage cannot be asked.
@@ -91,7 +91,7 @@ type handler struct {
 func New(c Config) http.Handler {
 	if c.Engine != nil {
 		engine := *c.Engine
-		engine.Queue = told{engine.Queue, c.Log}
+		engine.Queue = logged{engine.Queue, c.Log}
 		c.Engine = &engine
 	}
 	h := &handler{Config: c}

@@ -13,20 +13,20 @@ import (
 func (h *handler) getHealth(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Cache-Control", "no-store")
 	body := api.Health{Status: health.Protected, TimeZones: h.TimeZones, Targets: []api.TargetHealth{}}
-	force, noPlan := h.Plans.Current(r.Context())
-	if force.Refused != nil {
-		why := planError(force.Refused)
+	active, noPlan := h.Plans.Current(r.Context())
+	if active.Refused != nil {
+		why := planError(active.Refused)
 		if why.Details != nil {
 			why.Message = "plan.yaml is refused; the last good plan stays active"
 		}
 		body.Plan = api.PlanHealth{
-			Refused: true, RefusedSince: force.RefusedSince, InForceSince: force.Since, Error: &why.Problem,
+			Refused: true, RefusedSince: active.RefusedSince, ActiveSince: active.Since, Error: &why.Problem,
 		}
 	}
 	if noPlan != nil {
 		body.Status, body.Plan.Refused, body.Plan.Error = health.Unprotected, true, &planError(noPlan).Problem
 	}
-	targets, clockwork, err := h.Engine.Health(r.Context(), force)
+	targets, clockwork, err := h.Engine.Health(r.Context(), active)
 	body.Poison = h.poisoned(r.Context())
 	if err != nil && noPlan == nil {
 		no := refuse(http.StatusInternalServerError, "InternalError", "", "%v", err)

@@ -16,8 +16,8 @@ import (
 // it. It has the facts of GET /api/health, measured at the request; it counts nothing in memory, since processes come and go.
 // It answers 200 in every state of the targets: to a scraper any other status means that there are no metrics.
 func (h *handler) getMetrics(w http.ResponseWriter, r *http.Request) error {
-	force, noPlan := h.Plans.Current(r.Context())
-	targets, clockwork, err := h.Engine.Health(r.Context(), force)
+	active, noPlan := h.Plans.Current(r.Context())
+	targets, clockwork, err := h.Engine.Health(r.Context(), active)
 	if err != nil && noPlan == nil {
 		return err
 	}
@@ -35,12 +35,12 @@ func (h *handler) getMetrics(w http.ResponseWriter, r *http.Request) error {
 	m.family("lifeboat_time_zones_info", "Which version of the time zones schedules are read by.")
 	m.sample(1, "version", h.TimeZones)
 	m.family("lifeboat_plan_refused", "1 if plan.yaml as it is now is not active.")
-	m.sample(flag(force.Refused != nil || noPlan != nil))
+	m.sample(flag(active.Refused != nil || noPlan != nil))
 	m.family("lifeboat_timer_silent", "1 if the host seems to call the timer's function no more.")
 	for _, t := range clockwork.Timers {
 		m.sample(flag(t.Silent), "timer", t.Timer)
 	}
-	m.family("lifeboat_timer_last_run_timestamp_seconds", "When a timer run of the timer was noted last, once in five minutes.")
+	m.family("lifeboat_timer_last_run_timestamp_seconds", "When a run of the timer was noted last, once in five minutes.")
 	for _, t := range clockwork.Timers {
 		if !t.Last.IsZero() {
 			m.sample(seconds(t.Last), "timer", t.Timer)

@@ -17,26 +17,26 @@ func (h *handler) restore(ctx context.Context, in invocation, message []byte) (f
 	q, err := restore.ParseRequest(message, "")
 	q.Sent = sent
 	did := fields{"request": q.ID}
-	force, noPlan := h.Plans.Current(ctx)
+	active, noPlan := h.Plans.Current(ctx)
 	if err != nil {
 		did["note"] = err.Error()
-		return did, h.Engine.RefuseRequest(ctx, backup.RestoreQueue, message, q, force.Plans, restore.InvalidRequest, err)
+		return did, h.Engine.RefuseRequest(ctx, backup.RestoreQueue, message, q, active.Plans, restore.InvalidRequest, err)
 	}
 	if noPlan != nil {
 		return did, noPlan
 	}
 	if q.DryRun {
-		p, err := h.Engine.PreviewRestore(ctx, q, force.Plans)
+		p, err := h.Engine.PreviewRestore(ctx, q, active.Plans)
 		if err != nil {
 			return did, err
 		}
 		did["note"] = "dry run"
 		return did, h.Engine.AnswerPreview(ctx, q, p)
 	}
-	run, err := h.Engine.Restore(ctx, q, force.Plans)
+	run, err := h.Engine.Restore(ctx, q, active.Plans)
 	if errors.Is(err, engine.ErrRequestReused) {
 		did["note"] = err.Error()
-		return did, h.Engine.RefuseRequest(ctx, backup.RestoreQueue, message, q, force.Plans, "RequestIdReused", err)
+		return did, h.Engine.RefuseRequest(ctx, backup.RestoreQueue, message, q, active.Plans, "RequestIdReused", err)
 	}
 	did["run"], did["target"], did["plan"], did["to"] = run.ID, run.Target, run.Plan, run.State
 	did.say(run.Reason)
@@ -54,19 +54,19 @@ func (h *handler) postRestore(w http.ResponseWriter, r *http.Request) error {
 	if wrong, ok := errors.AsType[*restore.RequestError](err); ok {
 		return refuse(http.StatusBadRequest, restore.InvalidRequest, wrong.Field, "%s", wrong.Message)
 	}
-	force, err := h.Plans.Current(r.Context())
+	active, err := h.Plans.Current(r.Context())
 	if err != nil {
 		return planError(err)
 	}
 	if q.DryRun {
-		p, err := h.Engine.PreviewRestore(r.Context(), q, force.Plans)
+		p, err := h.Engine.PreviewRestore(r.Context(), q, active.Plans)
 		if err != nil {
 			return err
 		}
 		writeJSON(w, http.StatusOK, p)
 		return nil
 	}
-	run, err := h.Engine.Restore(r.Context(), q, force.Plans)
+	run, err := h.Engine.Restore(r.Context(), q, active.Plans)
 	if errors.Is(err, engine.ErrRequestReused) {
 		return refuse(http.StatusConflict, "RequestIdReused", "id", "%v: ask again under another ID", err)
 	}

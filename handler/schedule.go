@@ -6,17 +6,17 @@ import (
 	"slices"
 )
 
-// schedule is the timer run of the timer: it makes runs of the due scheduled times, and sends lost step messages again. While
-// plan.yaml is broken the last good plan stays active; if there is none, nothing new is scheduled, and the invocation fails.
-// Runs under way go on in any case.
+// schedule makes a timer run: it makes runs of the due scheduled times, and sends lost step messages again. While plan.yaml is
+// broken the last good plan stays active; if there is none, nothing new is scheduled, and the invocation fails. Runs under way go
+// on in any case.
 func (h *handler) schedule(ctx context.Context, _ invocation) (fields, error) {
-	force, unsettled := h.Plans.Reconcile(ctx)
-	if force.Refused != nil {
-		h.Log.Warn().Str("function", "schedule").Str("reason", force.Refused.Error()).Time("inForceSince", force.Since).
+	active, unsettled := h.Plans.Reconcile(ctx)
+	if active.Refused != nil {
+		h.Log.Warn().Str("function", "schedule").Str("reason", active.Refused.Error()).Time("inForceSince", active.Since).
 			Msg("plan.yaml is refused")
 	}
 	h.warn()
-	report, err := h.Engine.Schedule(ctx, force.Plans)
+	report, err := h.Engine.Schedule(ctx, active.Plans)
 	if err == nil || report.ActivePlan.ETag != "" { // the unreadable row may be another one
 		h.Plans.Observe(report.ActivePlan)
 	}

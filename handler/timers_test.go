@@ -60,7 +60,7 @@ func TestHealthOfTimers(t *testing.T) {
 			t.Fatalf("%d %s", w.Code, w.Body)
 		}
 		if v := d.health(t, 200); v.Timers[0].Silent || v.Timers[1].Silent {
-			t.Errorf("%s timer runs again: %+v", timer, v.Timers)
+			t.Errorf("%s runs again: %+v", timer, v.Timers)
 		}
 	}
 }

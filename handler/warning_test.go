@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestTheTickLogsWarningsOnce checks that each warning about plan.yaml is a line, once a process for every change of it.
-func TestTheTickLogsWarningsOnce(t *testing.T) {
+// TestTheTimerRunLogsWarningsOnce checks that each warning about plan.yaml is a line, once a process for every change of it.
+func TestTheTimerRunLogsWarningsOnce(t *testing.T) {
 	var warnings []string
 	d := newApp(func(c *Config) { c.Warnings = func() []string { return warnings } })
 	timer := func() (told []string) {

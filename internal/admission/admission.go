@@ -145,7 +145,7 @@ func (a Applicant) write(ctx context.Context, writes []backup.Write) error {
 	}
 	etags, err := a.Catalog.Apply(ctx, writes...)
 	if err != nil {
-		return fmt.Errorf("take a permit for run %s: %w", a.Run.ID, err)
+		return fmt.Errorf("acquire a permit for run %s: %w", a.Run.ID, err)
 	}
 	for i, w := range writes {
 		if w.Op != backup.Delete {
@@ -251,7 +251,7 @@ func (d Dispatcher) Dispatch(ctx context.Context, rows Rows, now time.Time) (wok
 		}
 	}
 	if woken == 0 && len(rows.Queue) > 0 && len(rows.Permits) > 0 {
-		// No run could begin. A process that died may have left a permit without an owner: check one of them each timer run, by
+		// No run could begin. A process that died may have left a permit without an owner: each timer run checks one of them, by
 		// chance. A count of the minutes would pick the same ones for ever if timer runs are several minutes apart.
 		errs = append(errs, d.reclaim(ctx, rows.Permits[backup.Fraction(backup.TimeKey(now), uint64(len(rows.Permits)))]))
 	}
@@ -263,7 +263,7 @@ func (d Dispatcher) wake(ctx context.Context, row backup.Row, id string) (waits 
 	run, _, err := d.Load(ctx, id)
 	switch {
 	case err != nil && !errors.Is(err, backup.ErrNotFound):
-		return false, fmt.Errorf("call run %s: %w", id, err)
+		return false, fmt.Errorf("wake run %s: %w", id, err)
 	case err == nil && run.QueueRow == row.Row:
 		return true, d.Queue.SendStep(ctx, run.StepMessage(), 0)
 	case run.State == backup.Queued || run.State == backup.Waiting:

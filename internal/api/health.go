@@ -26,9 +26,9 @@ type PlanHealth struct {
 	Refused bool `json:"refused"`
 	// RefusedSince is missing until a timer run of the schedule has seen the text.
 	RefusedSince time.Time `json:"refusedSinceDateTime,omitzero"`
-	// InForceSince is the time since when the last good plan is active, while plan.yaml is refused.
-	InForceSince time.Time `json:"inForceSinceDateTime,omitzero"`
-	Error        *Problem  `json:"error,omitempty"`
+	// ActiveSince is the time since when the last good plan is active, while plan.yaml is refused.
+	ActiveSince time.Time `json:"inForceSinceDateTime,omitzero"`
+	Error       *Problem  `json:"error,omitempty"`
 }
 
 // TimerHealth says whether the host still calls a timer's function.

@@ -38,34 +38,34 @@ func (c Client) Management(policies ...policy.Policy) *arm.ClientOptions {
 func (c Client) within(own hosts, policies ...policy.Policy) azcore.ClientOptions {
 	options := c.options
 	options.PerCallPolicies = slices.Concat([]policy.Policy{own}, options.PerCallPolicies)
-	options.PerRetryPolicies = slices.Concat(options.PerRetryPolicies, policies, []policy.Policy{departing{}})
+	options.PerRetryPolicies = slices.Concat(options.PerRetryPolicies, policies, []policy.Policy{sentPolicy{}})
 	return options
 }
 
-// SentPolicy tells of the requests of a context.
-type SentPolicy struct {
+// Sent tells of the requests of a context.
+type Sent struct {
 	// Passed says that a request with proof of its sender went out. A request without proof starts nothing; the program asks a
 	// Key Vault with it whose tokens the vault accepts.
 	Passed bool
 }
 
-// Departing returns a context, and the SentPolicy of its requests.
-func Departing(ctx context.Context) (context.Context, *SentPolicy) {
-	d := &SentPolicy{}
-	return context.WithValue(ctx, departing{}, d), d
+// TrackSent returns a context that records which requests are sent.
+func TrackSent(ctx context.Context) (context.Context, *Sent) {
+	sent := &Sent{}
+	return context.WithValue(ctx, sentPolicy{}, sent), sent
 }
 
-// departing is the last policy of every client before the network. A request that has not passed it was certainly never sent.
-type departing struct{}
+// sentPolicy is the last policy of every client before the network. A request that has not passed it was certainly never sent.
+type sentPolicy struct{}
 
 // Do sends a request of such a context unless its time is over.
-func (departing) Do(request *policy.Request) (*http.Response, error) {
+func (sentPolicy) Do(request *policy.Request) (*http.Response, error) {
 	ctx := request.Raw().Context()
-	if d, ok := ctx.Value(departing{}).(*SentPolicy); ok {
+	if sent, ok := ctx.Value(sentPolicy{}).(*Sent); ok {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		d.Passed = d.Passed || request.Raw().Header.Get("Authorization") != ""
+		sent.Passed = sent.Passed || request.Raw().Header.Get("Authorization") != ""
 	}
 	return request.Next()
 }

@@ -45,7 +45,7 @@ var accepted = []int{http.StatusOK, http.StatusCreated, http.StatusAccepted, htt
 // before that request is sent, the operation was certainly not started. If the request gets no response, it is unknown whether
 // the operation was started.
 func (o Operation) Start(ctx context.Context, secret Secret) (Answer, error) {
-	ctx, sent := Departing(ctx)
+	ctx, sent := TrackSent(ctx)
 	var answer *http.Response
 	poller, err := o.Begin(policy.WithCaptureResponse(ctx, &answer), "")
 	switch {

@@ -136,14 +136,14 @@ func (e Event) OutboxKey(partition string) Key {
 // TimeKey makes a text that sorts rows by time.
 func TimeKey(t time.Time) string { return t.UTC().Format("20060102T150405Z") }
 
-// InflightKey sorts by the time of the next check. If two processes create the same run, the mark of its first step message tells
-// their entries apart.
-func InflightKey(at time.Time, run, mark string) Key {
-	return Key{Partition: InflightPartition, Row: TimeKey(at) + "-" + run + "-" + mark}
+// InflightKey sorts by the time of the next check. If two processes create the same run, the nonce of its first step message
+// tells their entries apart.
+func InflightKey(at time.Time, run, nonce string) Key {
+	return Key{Partition: InflightPartition, Row: TimeKey(at) + "-" + run + "-" + nonce}
 }
 
-// InflightMark returns the mark in the key of the run's entry.
-func InflightMark(k Key, run string) string { return k.Row[len(TimeKey(time.Time{}))+1+len(run)+1:] }
+// InflightNonce returns the nonce in the key of the run's entry.
+func InflightNonce(k Key, run string) string { return k.Row[len(TimeKey(time.Time{}))+1+len(run)+1:] }
 
 // DueKey sorts by the time of the next check of the recovery point.
 func DueKey(at time.Time, point string) Key {
@@ -160,12 +160,12 @@ func EvaluatedKey(plan string) Key {
 	return Key{Partition: SchedulePartition, Row: EvaluatedPrefix + plan}
 }
 
-// TimerKey is the row with the note of a timer.
+// TimerKey is the row that says when the timer's function ran last.
 func TimerKey(timer string) Key { return Key{Partition: SchedulePartition, Row: TimerPrefix + timer} }
 
 // MissedRunsKey comes from the missed period's plan and first scheduled time, so that a repeat writes the same row.
-func MissedRunsKey(g schedule.MissedRuns) Key {
-	return Key{Partition: SchedulePartition, Row: missedRunsPrefix + g.Plan + "." + TimeKey(g.First)}
+func MissedRunsKey(m schedule.MissedRuns) Key {
+	return Key{Partition: SchedulePartition, Row: missedRunsPrefix + m.Plan + "." + TimeKey(m.First)}
 }
 
 // UnpublishedKey is the row that says that the outbox of the partition holds events that a timer run must send.
@@ -182,7 +182,7 @@ func PlanPermits(plan string) string { return PermitPrefix + "plan-" + plan + ".
 // QueueRow is the run's row in the wait queue, by the time of its arrival.
 func QueueRow(at time.Time, run string) string { return QueuePrefix + TimeKey(at) + "-" + run }
 
-// ScheduleKey is the key of a row of SchedulePartition, such as a permit or a place in the line that a run remembers.
+// ScheduleKey is the key of a row of SchedulePartition, such as a permit, or the row of the wait queue that a run remembers.
 func ScheduleKey(row string) Key { return Key{Partition: SchedulePartition, Row: row} }
 
 // RequestKey is the claim of the request for backups whose ID has the hash.

@@ -30,7 +30,7 @@ const (
 type Queue interface {
 	// SendStep sends the step message to the queue "execute", where it becomes visible after the delay (0 to 7 days, rounded up
 	// to whole seconds). An error leaves open whether it was sent.
-	SendStep(ctx context.Context, w StepMessage, delay time.Duration) error
+	SendStep(ctx context.Context, m StepMessage, delay time.Duration) error
 	// Publish sends the event to its queue. An error leaves open whether it was sent, unless it is ErrUndeliverable.
 	Publish(ctx context.Context, e Event) error
 	// Requeue sends a message to the queue of that name once more, visible after the delay; see Wake. An error leaves open
@@ -51,22 +51,22 @@ type StepMessage struct {
 
 // ParseStepMessage reads a message of the queue "execute". The error says what is wrong with it; such a message is hopeless.
 func ParseStepMessage(message []byte) (StepMessage, error) {
-	var w StepMessage
+	var m StepMessage
 	d := json.NewDecoder(strings.NewReader(string(message)))
 	d.DisallowUnknownFields()
-	if err := d.Decode(&w); err != nil {
-		return w, fmt.Errorf("not a step message: %w", err)
+	if err := d.Decode(&m); err != nil {
+		return m, fmt.Errorf("not a step message: %w", err)
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return w, fmt.Errorf("not a step message: there is more behind the JSON object")
+		return m, fmt.Errorf("not a step message: there is more behind the JSON object")
 	}
-	if _, err := RunKey(w.Run); err != nil {
-		return w, fmt.Errorf("not a step message: %w", err)
+	if _, err := RunKey(m.Run); err != nil {
+		return m, fmt.Errorf("not a step message: %w", err)
 	}
-	if w.Sequence < 1 || w.Nonce == "" {
-		return w, fmt.Errorf("not a step message: it needs a sequence number of 1 or more and a nonce")
+	if m.Sequence < 1 || m.Nonce == "" {
+		return m, fmt.Errorf("not a step message: it needs a sequence number of 1 or more and a nonce")
 	}
-	return w, nil
+	return m, nil
 }
 
 // Event is a message to other systems. They get it at least once, as a CloudEvent 1.0.

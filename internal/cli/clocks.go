@@ -13,7 +13,7 @@ import (
 // clockChanges lists the days among the scheduled times on which a change of the zone's clocks affects the schedule, and the
 // times at which Azure Functions would differ.
 func clockChanges(p backup.Plan, scheduledTimes []time.Time) []string {
-	var told []string
+	var lines []string
 	day := ""
 	for _, scheduledTime := range scheduledTimes {
 		local := scheduledTime.In(p.Schedule.Zone)
@@ -30,17 +30,17 @@ func clockChanges(p backup.Plan, scheduledTimes []time.Time) []string {
 				continue
 			}
 			if text := clockChange(p.Schedule, old, fresh); text != "" {
-				told = append(told, fmt.Sprintf("%s: the clocks of %s go from %s to %s at %s: %s", date, p.Schedule.Zone,
+				lines = append(lines, fmt.Sprintf("%s: the clocks of %s go from %s to %s at %s: %s", date, p.Schedule.Zone,
 					old.Format(clock), fresh.Format(clock), change.UTC().Format("15:04Z"), text))
 			}
 		}
 	}
-	return told
+	return lines
 }
 
 // otherZones lists the plans' zones in which this machine's clocks differ from Lifeboat's data, within two years.
 func (sh Shell) otherZones(plans []backup.Plan) []string {
-	var told []string
+	var lines []string
 	seen := map[string]bool{}
 	for _, p := range plans {
 		zone := p.Schedule.Zone
@@ -53,12 +53,12 @@ func (sh Shell) otherZones(plans []backup.Plan) []string {
 			continue // the machine has none, or is not asked
 		}
 		if at, differ := tzdata.Differ(zone, machine, sh.Now, sh.Now.AddDate(2, 0, 0)); differ {
-			told = append(told, fmt.Sprintf("from %s on %s is %s, by the time zones %s of Lifeboat, which count; this machine's own are "+
+			lines = append(lines, fmt.Sprintf("from %s on %s is %s, by the time zones %s of Lifeboat, which count; this machine's own are "+
 				"older or newer, and say %s", at.UTC().Format(utcForm), zone, at.In(zone).Format("-07:00"), config.TimeZones(),
 				at.In(machine).Format("-07:00")))
 		}
 	}
-	return told
+	return lines
 }
 
 const clock = "15:04"

@@ -376,8 +376,8 @@ func TestAllOfAListIsOneDocument(t *testing.T) {
 	}
 }
 
-// TestSlotsAreAsManyAsAskedFor checks numbers from one on.
-func TestSlotsAreAsManyAsAskedFor(t *testing.T) {
+// TestScheduledTimesAreAsManyAsAskedFor checks numbers from one on.
+func TestScheduledTimesAreAsManyAsAskedFor(t *testing.T) {
 	for n, scheduledTimes := range map[string]int{"1": 2, "2": 4} { // for two targets
 		if code, out, errs := run("plan", "next", planFile(t, "p"), "-n", n); code != 0 || strings.Count(out, " g/contoso-") != scheduledTimes || errs != "" {
 			t.Errorf("-n %s: %d\n%s%s", n, code, out, errs)

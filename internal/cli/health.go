@@ -60,7 +60,7 @@ func (r remote) health(ctx context.Context, args []string) error {
 func (r remote) healthTable(v api.Health) error {
 	slices.SortStableFunc(v.Targets, func(a, b api.TargetHealth) int { return b.Status.Severity() - a.Status.Severity() })
 	targets := each(v.Targets, func(t api.TargetHealth) string { return t.Target })
-	table := newTable(r.Stdout, "TARGET", "PLAN", "STATUS", "LAST VERIFIED", "AGE", "NEXT RUN", "REASON")
+	table := newTable(r.Stdout, "TARGET", "PLAN", "STATUS", "LAST VERIFIED", "AGE", "NEXT SCHEDULED", "REASON")
 	for i, label := range labels(targets) {
 		t := v.Targets[i]
 		verified, age, why := "never", "", ""
@@ -98,8 +98,8 @@ func refused(plan api.PlanHealth) string {
 	if since := utc(plan.RefusedSince); since != "" {
 		line += " since " + since
 	}
-	if since := utc(plan.InForceSince); since != "" {
-		line += "; the active plan is that of " + since
+	if since := utc(plan.ActiveSince); since != "" {
+		line += "; the plan of " + since + " is active"
 	}
 	if plan.Error != nil {
 		line += ": " + inWords(*plan.Error)

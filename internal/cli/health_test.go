@@ -35,11 +35,11 @@ func TestHealth(t *testing.T) {
 		out, errs string
 	}{
 		"ill": {
-			503, ill, 1, 1, `TARGET PLAN STATUS LAST VERIFIED AGE NEXT RUN REASON
+			503, ill, 1, 1, `TARGET PLAN STATUS LAST VERIFIED AGE NEXT SCHEDULED REASON
 ` + twins + `2/resourceGroups/g/providers/Microsoft.ApiManagement/service/twin p unprotected never none AuthorizationFailed: Azure's own words
 ` + twins + `1/resourceGroups/g/providers/Microsoft.ApiManagement/service/twin p late 2026-03-26T09:00:00Z 2d3h none
 g/well p protected 2026-03-28T09:00:00Z 3h0m 2026-03-29T02:30:00Z
-plan.yaml is refused since 2026-03-28T10:00:00Z; the active plan is that of 2026-03-01T10:00:00Z: ` +
+plan.yaml is refused since 2026-03-28T10:00:00Z; the plan of 2026-03-01T10:00:00Z is active: ` +
 				"PlanInvalid: the last good plan stays active PlanInvalid: plan.yaml:6: nonsense", "1 of 3 targets unprotected\n",
 		},
 		"well": {200, strings.Replace(strings.Replace(ill, `"unprotected"`, `"late"`, 2), `"refused":true`, `"refused":false`, 1), 0, 1, "3h0m", ""},

@@ -22,9 +22,9 @@ func TestCheckWarns(t *testing.T) {
 	}
 }
 
-// TestCheckWarnsOfManySlots checks the count in the warning, and that there is none if the waits are shortened: then the timer
-// run and the backups are faster too.
-func TestCheckWarnsOfManySlots(t *testing.T) {
+// TestCheckWarnsOfManyScheduledTimes checks the count in the warning, and that there is none if the waits are shortened: then the
+// timer run and the backups are faster too.
+func TestCheckWarnsOfManyScheduledTimes(t *testing.T) {
 	path := edited(t, "30 2 * * *", "* 30 2 * * *")
 	for _, c := range []struct {
 		factor string
@@ -47,8 +47,8 @@ func TestCheckWarnsOfManySlots(t *testing.T) {
 	}
 }
 
-// TestNextShowsAsManySlotsAsPeopleCanMean checks the greatest number of scheduled times.
-func TestNextShowsAsManySlotsAsPeopleCanMean(t *testing.T) {
+// TestNextShowsAsManyScheduledTimesAsPeopleCanMean checks the greatest number of scheduled times.
+func TestNextShowsAsManyScheduledTimesAsPeopleCanMean(t *testing.T) {
 	for n, want := range map[string]int{"0": 2, "-1": 2, "10001": 2, "999999999999": 2, "1": 0} {
 		if code, _, _ := run("plan", "next", edited(t), "-n", n); code != want {
 			t.Errorf("-n %s: exit code %d, want %d", n, code, want)

@@ -158,8 +158,8 @@ func TestProgressOfARun(t *testing.T) {
 	}
 }
 
-// TestSlotsOfAPausedPlanAreNone checks that a paused plan has no scheduled times.
-func TestSlotsOfAPausedPlanAreNone(t *testing.T) {
+// TestScheduledTimesOfAPausedPlanAreNone checks that a paused plan has no scheduled times.
+func TestScheduledTimesOfAPausedPlanAreNone(t *testing.T) {
 	const every = 1<<32 - 1
 	p := backup.Plan{Schedule: schedule.Schedule{Second: 1, Minute: 1, Hour: 1, Day: every, Month: every, Weekday: every, Zone: time.UTC}}
 	at := time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC)

@@ -229,8 +229,8 @@ func TestNamesOfQueuesAndContainers(t *testing.T) {
 	}
 }
 
-// TestAPlanHasAsManyTargetsAsATickCanMakeRunsOf checks the greatest number of targets, and one more.
-func TestAPlanHasAsManyTargetsAsATickCanMakeRunsOf(t *testing.T) {
+// TestAPlanHasAsManyTargetsAsATimerRunCanMakeRunsOf checks the greatest number of targets, and one more.
+func TestAPlanHasAsManyTargetsAsATimerRunCanMakeRunsOf(t *testing.T) {
 	targets := make([]string, backup.MostTargets+1)
 	for i := range targets {
 		targets[i] = fmt.Sprintf("%sa%d", gateways, i)

@@ -26,7 +26,7 @@ type Settings struct {
 	// for people.
 	Stopped string
 	// Timers are the schedules by which the host calls the timers' functions, by their names: LIFEBOAT_SCHEDULE_TIMER and
-	// LIFEBOAT_CLEANUP_TIMER. The host reads them too. A missing timer run, or one that is unreadable here, is no error.
+	// LIFEBOAT_CLEANUP_TIMER. The host reads them too. A schedule that is missing, or unreadable here, is no error.
 	Timers map[string]health.TimerSchedule
 	// Source names this app in events: WEBSITE_SITE_NAME, which Azure sets, or "lifeboat".
 	Source string

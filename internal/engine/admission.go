@@ -44,7 +44,7 @@ func (s *step) enqueue(ctx context.Context, full admission.Bound) error {
 	hint := r.QueueRow != "" && r.Due.After(s.now.Add(s.Waits.Rescue))
 	r.QueueRow = cmp.Or(r.QueueRow, backup.QueueRow(s.now, r.ID))
 	if _, err := s.Catalog.Apply(ctx, admission.Enter(*r)); err != nil {
-		return fmt.Errorf("line run %s up: %w", r.ID, err)
+		return fmt.Errorf("put run %s into the wait queue: %w", r.ID, err)
 	}
 	if hint {
 		return nil // the step message that ends the wait is still on its way

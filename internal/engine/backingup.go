@@ -138,20 +138,20 @@ func (s backingUp) sendSearch(ctx context.Context) (backup.Operation, error) {
 	return backup.Operation{Done: found != "", Artifact: found}, err
 }
 
-// searched makes a further attempt, under another name, once nothing of the lost one was seen for the whole RetryWindow.
+// searched makes a further attempt, under another name, once nothing of the lost one was seen for the whole retry window.
 func (s backingUp) searched(ctx context.Context, l search) error {
 	r := &s.run
 	if l.fault != nil {
 		r.Reason = l.fault.Reason()
 	}
-	switch patient := l.fault == nil && l.unseen >= s.Waits.RetryWindow; {
+	switch over := l.fault == nil && l.unseen >= s.Waits.RetryWindow; {
 	case ambiguous(l.fault):
 		return s.end(ctx, loses, r.Reason)
 	case l.found.Done:
 		return s.found(ctx, l.found.Artifact)
-	case patient && r.Lost < mostLost:
+	case over && r.Lost < mostLost:
 		return s.attempt(ctx, s)
-	case patient:
+	case over:
 		return s.end(ctx, loses, backup.NewReason("StartLost", fmt.Sprintf("the answers to %d attempts to start were lost, and no "+
 			"backup of theirs was found", r.Lost), "See whether the service can be reached; look in the container for files named "+r.ID+"."))
 	case l.waited >= s.Waits.Operation:

@@ -36,7 +36,7 @@ func TestTheThousandAndFirstCounts(t *testing.T) {
 	t.Run("the only live point is the oldest of 1,001", func(t *testing.T) {
 		s := newStage(t)
 		plan := restoring(false)[0]
-		s.inForce()
+		s.makeActive()
 		s.runSchedule(plan)
 		s.now = begin.Add(5 * day)
 		ids := s.manyPoints(1001, s.now)
@@ -421,8 +421,8 @@ func TestWhatAnyPlanAsksForHolds(t *testing.T) {
 	}
 }
 
-// TestATickJudgesNoMoreOftenThanInTenMinutes: each time reads a row of every target.
-func TestATickJudgesNoMoreOftenThanInTenMinutes(t *testing.T) {
+// TestATimerRunEvaluatesNoMoreOftenThanInTenMinutes: each time reads a row of every target.
+func TestATimerRunEvaluatesNoMoreOftenThanInTenMinutes(t *testing.T) {
 	plan := many(8)
 	s := rotten(t, plan)
 	for i, target := range plan.Targets {

@@ -76,7 +76,7 @@ func TestDeadLetterFails(t *testing.T) {
 	}
 }
 
-func TestParseWakeup(t *testing.T) {
+func TestParseStepMessage(t *testing.T) {
 	w, err := backup.ParseStepMessage([]byte(` {"run":"0123456789abcdef-0123456789-0123456789ab","sequence":3,"nonce":"m"}` + "\n"))
 	if err != nil || w.Sequence != 3 || w.Nonce != "m" {
 		t.Errorf("%+v, %v", w, err)

@@ -57,8 +57,8 @@ func TestATargetIsTheSameInAnyCase(t *testing.T) {
 	}
 }
 
-// TestAPermitTakenTwiceIsTakenBack: its run lives on with the other one.
-func TestAPermitTakenTwiceIsTakenBack(t *testing.T) {
+// TestAPermitAcquiredTwiceIsReclaimed: its run lives on with the other one.
+func TestAPermitAcquiredTwiceIsReclaimed(t *testing.T) {
 	for _, bound := range []string{"all", "plan-nightly"} {
 		s := newStage(t)
 		plan := many(2)
@@ -149,9 +149,9 @@ func TestNobodyIsToldTwiceWhileOneTargetCannotBeRead(t *testing.T) {
 	}
 }
 
-// TestLeftPermitsAreFoundHoweverOftenATickComes: each timer run checks another one, also if the number of permits and the minutes
-// between two timer runs have a common divisor.
-func TestLeftPermitsAreFoundHoweverOftenATickComes(t *testing.T) {
+// TestLeftPermitsAreFoundHoweverOftenATimerRunComes: each timer run checks another one, also if the number of permits and the
+// minutes between two timer runs have a common divisor.
+func TestLeftPermitsAreFoundHoweverOftenATimerRunComes(t *testing.T) {
 	for _, every := range []time.Duration{time.Minute, 5 * time.Minute, time.Hour} {
 		for lost := range 10 {
 			s := newStage(t)
@@ -202,8 +202,8 @@ func (s *stage) left(target string, state backup.PointState, created time.Time) 
 	return p
 }
 
-// inForce says that the text of the plans has been active since the beginning.
-func (s *stage) inForce() {
+// makeActive notes that the text of the plans has been active since the beginning.
+func (s *stage) makeActive() {
 	s.t.Helper()
 	key := backup.Key{Partition: "schedule", Row: "active-plan"}
 	body := fmt.Appendf(nil, `{"Hash":"0","Since":%q}`, begin.Format(time.RFC3339))
@@ -218,7 +218,7 @@ func TestManySuspectPointsHideNoLiveOne(t *testing.T) {
 	for _, suspects := range []int{0, 9, 10, 11, 25} {
 		s := newStage(t)
 		plan := restoring(false)[0]
-		s.inForce()
+		s.makeActive()
 		s.runSchedule(plan)
 		s.now = begin.Add(5 * day)
 		live := s.left(target, backup.Live, s.now.Add(-20*time.Hour))
@@ -445,8 +445,8 @@ func TestAJitterOfMoreThanSevenDays(t *testing.T) {
 	}
 }
 
-// TestAWindowEndsWithTheNextSlot: a run has no end of its own if the next scheduled time's run takes its place before.
-func TestAWindowEndsWithTheNextSlot(t *testing.T) {
+// TestAWindowEndsWithTheNextScheduledTime: a run has no end of its own if the next scheduled time's run takes its place before.
+func TestAWindowEndsWithTheNextScheduledTime(t *testing.T) {
 	for window, until := range map[time.Duration]time.Duration{0: 0, time.Hour: time.Hour, day - time.Second: day - time.Second, day: 0, 30 * time.Hour: 0} {
 		plan := nightly()
 		plan.Window = window
@@ -511,8 +511,9 @@ func TestAnotherLetterIsAnotherService(t *testing.T) {
 	}
 }
 
-// TestAPlaceInTheLineIsWrittenBeforeItsRunSavesThat: a timer run in between leaves the place, as long as the run waits at all.
-func TestAPlaceInTheLineIsWrittenBeforeItsRunSavesThat(t *testing.T) {
+// TestAPlaceInTheWaitQueueIsWrittenBeforeItsRunSavesThat: a timer run in between leaves the place, as long as the run waits at
+// all.
+func TestAPlaceInTheWaitQueueIsWrittenBeforeItsRunSavesThat(t *testing.T) {
 	for _, state := range []backup.State{backup.Queued, backup.Waiting, backup.Running, backup.Failed} {
 		s := newStage(t)
 		s.engine.Concurrency = 1

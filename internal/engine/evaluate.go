@@ -27,28 +27,27 @@ type evaluated struct {
 	backup.Carried
 }
 
-// rejudge is the least time between two judgings without a scheduled time in between: each reads a row of every target.
-const rejudge = 10 * time.Minute
+// reevaluate is the least time between two evaluations without a scheduled time in between: each reads a row of every target.
+const reevaluate = 10 * time.Minute
 
 // due says that a scheduled time of the plan, or a target's deadline, has passed since. A time in the future comes from a clock
 // that was wrong.
-func (j evaluated) due(plan backup.Plan, now time.Time) bool {
-	scheduledTime := plan.Schedule.Next(j.At)
-	return j.At.After(now.Add(clockTolerance)) || !scheduledTime.IsZero() && !scheduledTime.After(now) ||
-		!j.Again.IsZero() && now.After(j.Again)
+func (v evaluated) due(plan backup.Plan, now time.Time) bool {
+	next := plan.Schedule.Next(v.At)
+	return v.At.After(now.Add(clockTolerance)) || !next.IsZero() && !next.After(now) || !v.Again.IsZero() && now.After(v.Again)
 }
 
 // evaluate publishes which targets turned unprotected. It evaluates plans that make no runs as well: their targets are no better
 // protected for it.
 func (e *Engine) evaluate(ctx context.Context, all []backup.Plan, state schedulerState, report *ScheduleReport) error {
 	now := state.clock
-	head, err := plans.ReadHead(state.book)
-	if err != nil || state.book.ETag == "" {
+	head, err := plans.ReadHead(state.activePlan)
+	if err != nil || state.activePlan.ETag == "" {
 		head = plans.Head{Since: now}
 	}
 	errs := []error{err}
 	for _, plan := range all {
-		if state.unjudged[plan.Name] != nil {
+		if state.unevaluated[plan.Name] != nil {
 			continue // the timer run says so; it is not known which alerts were published
 		}
 		s := health.Snapshot{Unread: state.unread[plan.Name], Plan: plan, Since: head.Since, Dealt: now, Paused: e.paused(plan)}
@@ -72,11 +71,11 @@ func (e *Engine) evaluate(ctx context.Context, all []backup.Plan, state schedule
 // together with the note that they are published. A timer run at the same time publishes the same, under the same IDs.
 func (e *Engine) evaluatePlan(ctx context.Context, plan health.Snapshot, was evaluated, now time.Time, report *ScheduleReport) error {
 	targets := plan.Plan.Targets
-	verdicts, fresh, errs := make([]health.TargetHealth, len(targets)), make([]bool, len(targets)), make([]error, len(targets))
+	outcomes, fresh, errs := make([]health.TargetHealth, len(targets)), make([]bool, len(targets)), make([]error, len(targets))
 	_ = e.together(len(targets), func(i int) error {
 		s := plan
 		s.Target = targets[i]
-		verdicts[i], fresh[i], errs[i] = e.evaluateTarget(ctx, s, was, now)
+		outcomes[i], fresh[i], errs[i] = e.evaluateTarget(ctx, s, was, now)
 		return nil // the others are evaluated all the same
 	})
 	errs = slices.DeleteFunc(errs, func(err error) bool { return err == nil })
@@ -91,7 +90,7 @@ func (e *Engine) evaluatePlan(ctx context.Context, plan health.Snapshot, was eva
 		is.At, is.Again, is.Published = was.At, was.Again, was.Published
 	}
 	var events []backup.Event
-	for i, h := range verdicts {
+	for i, h := range outcomes {
 		if fresh[i] {
 			report.Unprotected = append(report.Unprotected, h)
 			events = append(events, event.TargetUnprotected(h))
@@ -103,8 +102,8 @@ func (e *Engine) evaluatePlan(ctx context.Context, plan health.Snapshot, was eva
 			is.Again = h.Deadline
 		}
 	}
-	if err == nil && !is.Again.IsZero() && is.Again.Before(now.Add(rejudge)) {
-		is.Again = now.Add(rejudge)
+	if err == nil && !is.Again.IsZero() && is.Again.Before(now.Add(reevaluate)) {
+		is.Again = now.Add(reevaluate)
 	}
 	if err != nil && !slices.Contains(fresh, true) {
 		return err
@@ -122,7 +121,9 @@ func (e *Engine) evaluatePlan(ctx context.Context, plan health.Snapshot, was eva
 }
 
 // evaluateTarget evaluates one target. It returns fresh if the target is unprotected and that was not published yet.
-func (e *Engine) evaluateTarget(ctx context.Context, s health.Snapshot, was evaluated, now time.Time) (h health.TargetHealth, fresh bool, err error) {
+func (e *Engine) evaluateTarget(
+	ctx context.Context, s health.Snapshot, was evaluated, now time.Time,
+) (h health.TargetHealth, fresh bool, err error) {
 	// Points come before runs. If there is none, the runs that follow say since when there should have been one.
 	rows, _, err := e.Catalog.List(ctx, backup.Partition(s.Target), backup.PointPrefix, backup.Behind(backup.RunPrefix), health.RecentRows)
 	if err != nil {

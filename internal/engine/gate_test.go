@@ -124,8 +124,8 @@ func TestConcurrency(t *testing.T) {
 	}
 }
 
-// TestTheLineIsFair: the first run in the wait queue begins first.
-func TestTheLineIsFair(t *testing.T) {
+// TestTheWaitQueueIsFair: the first run in the wait queue begins first.
+func TestTheWaitQueueIsFair(t *testing.T) {
 	s := newStage(t)
 	s.engine.Concurrency = 1
 	o := s.operate(8 * time.Minute)
@@ -185,16 +185,16 @@ func TestConcurrencySurvivesFailures(t *testing.T) {
 // TestTwoInvocationsTakeOnePermit: a second delivery of the same step message happens as a whole before any one call of the
 // first.
 func TestTwoInvocationsTakeOnePermit(t *testing.T) {
-	for lined := range 2 {
+	for waiting := range 2 {
 		for k := 1; ; k++ {
 			s := newStage(t)
 			s.engine.Concurrency = 2
 			o := s.operate(3 * time.Minute)
-			plan := many(2 + lined) // with three, one has to wait in the wait queue
+			plan := many(2 + waiting) // with three, one has to wait for a permit
 			s.runSchedule(plan)
 			s.now = begin.Add(day)
 			s.runSchedule(plan)
-			if lined == 1 {
+			if waiting == 1 {
 				s.deliver()
 				s.now = s.now.Add(4 * time.Minute)
 				s.deliver() // two have ended
@@ -221,7 +221,7 @@ func TestTwoInvocationsTakeOnePermit(t *testing.T) {
 			s.deliver()
 			s.storage.before = nil
 			s.minutes(30, plan)
-			if got := s.runStates(); got[backup.Succeeded] != 2+lined || len(got) != 1 || o.most > 2 || len(o.began) != 2+lined {
+			if got := s.runStates(); got[backup.Succeeded] != 2+waiting || len(got) != 1 || o.most > 2 || len(o.began) != 2+waiting {
 				t.Fatalf("before call %d: %v, %d at once, began %q", k, got, o.most, o.began)
 			}
 			s.gateIsOpen()
@@ -232,10 +232,10 @@ func TestTwoInvocationsTakeOnePermit(t *testing.T) {
 	}
 }
 
-// TestNobodyLinesUpWhileThereIsRoom: the second invocation begins between any two calls of the first, and the third happens
-// between any two of the second's. All are of one run, or of three for which there is just room. No run is told that there is no
-// room, and all come to their ends by their messages alone, without a timer run.
-func TestNobodyLinesUpWhileThereIsRoom(t *testing.T) {
+// TestNoRunEntersTheWaitQueueWhileThereIsRoom: the second invocation begins between any two calls of the first, and the third
+// happens between any two of the second's. All are of one run, or of three for which there is just room. No run is told that
+// there is no room, and all come to their ends by their messages alone, without a timer run.
+func TestNoRunEntersTheWaitQueueWhileThereIsRoom(t *testing.T) {
 	for _, runs := range []int{1, 3} {
 		var reached [2]bool
 		for k := 1; k == 1 || reached[0]; k++ {
@@ -287,8 +287,8 @@ func TestNobodyLinesUpWhileThereIsRoom(t *testing.T) {
 	}
 }
 
-// TestTheWindowEndsInTheLine: a run that finds no permit in time is missed, and says why.
-func TestTheWindowEndsInTheLine(t *testing.T) {
+// TestTheWindowEndsInTheWaitQueue: a run that finds no permit in time is missed, and says why.
+func TestTheWindowEndsInTheWaitQueue(t *testing.T) {
 	s := newStage(t)
 	plan := many(3)
 	plan.Window, plan.Settings.Concurrency = 20*time.Minute, 1
@@ -335,8 +335,8 @@ func TestBusyTargetsGiveTheirPermitAway(t *testing.T) {
 	s.gateIsOpen()
 }
 
-// TestBusyRestoreLeavesTheLine: if the first restore in the wait queue has a busy destination, no run behind it has to wait.
-func TestBusyRestoreLeavesTheLine(t *testing.T) {
+// TestBusyRestoreLeavesTheWaitQueue: if the first restore in the wait queue has a busy destination, no run behind it has to wait.
+func TestBusyRestoreLeavesTheWaitQueue(t *testing.T) {
 	s, service, _ := restorable(t)
 	s.engine.Concurrency = 1
 	o := s.operate(10 * time.Minute)
@@ -372,8 +372,8 @@ func TestBusyRestoreLeavesTheLine(t *testing.T) {
 	s.gateIsOpen()
 }
 
-// TestUnseenRunLeavesTheLine: the same holds for a run whose lost start cannot be looked for.
-func TestUnseenRunLeavesTheLine(t *testing.T) {
+// TestUnseenRunLeavesTheWaitQueue: the same holds for a run whose lost start cannot be looked for.
+func TestUnseenRunLeavesTheWaitQueue(t *testing.T) {
 	s := newStage(t)
 	s.engine.Concurrency = 1
 	o := s.operate(10 * time.Minute)
@@ -489,9 +489,9 @@ func TestTurnedAway(t *testing.T) {
 	}
 }
 
-// TestTheNextWakeUpOvertakes: an invocation that is slow anywhere is overtaken by the run's next step message. The invocation
-// that starts an operation has a permit then, even if the slow one releases some.
-func TestTheNextWakeUpOvertakes(t *testing.T) {
+// TestTheNextStepMessageOvertakes: an invocation that is slow anywhere is overtaken by the run's next step message. The
+// invocation that starts an operation has a permit then, even if the slow one releases some.
+func TestTheNextStepMessageOvertakes(t *testing.T) {
 	for k := 1; ; k++ {
 		s := newStage(t)
 		s.engine.Concurrency = 1
@@ -543,8 +543,8 @@ func TestTheNextWakeUpOvertakes(t *testing.T) {
 	}
 }
 
-// TestTheSweepSeesWhoLeftTheLine: a step message that is lost after the line is found as soon as any other.
-func TestTheSweepSeesWhoLeftTheLine(t *testing.T) {
+// TestTheRescuerSeesRunsThatLeftTheWaitQueue: a step message that is lost after the wait queue is found as soon as any other.
+func TestTheRescuerSeesRunsThatLeftTheWaitQueue(t *testing.T) {
 	s := newStage(t)
 	s.engine.Concurrency = 1
 	o := s.operate(20 * time.Minute)
@@ -561,8 +561,8 @@ func TestTheSweepSeesWhoLeftTheLine(t *testing.T) {
 	}
 }
 
-// TestTheEndOfTheLineComesEarly: the step message that ends the wait may come a moment before its time, and is the only one.
-func TestTheEndOfTheLineComesEarly(t *testing.T) {
+// TestTheEndOfTheWaitQueueComesEarly: the step message that ends the wait may come a moment before its time, and is the only one.
+func TestTheEndOfTheWaitQueueComesEarly(t *testing.T) {
 	s := newStage(t)
 	plan := many(2)
 	plan.Window, plan.Settings.Concurrency = 20*time.Minute, 1

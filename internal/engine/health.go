@@ -11,25 +11,27 @@ import (
 	"lifeboat/internal/plans"
 )
 
-// Health says how well every target of the active plans is protected, in the order of the plans, and how the timers are. It
-// costs one request, and two for each target, however long the history; more only if all of a target's newest recovery points are
+// Health says how well every target of the active plans is protected, in the order of the plans, and how the timers are. It costs
+// one request, and two for each target, however long the history; more only if all of a target's newest recovery points are
 // suspect. It writes only one thing, once: since when it waits for a timer that has never run.
-func (e *Engine) Health(ctx context.Context, force plans.Active) ([]health.TargetHealth, health.Clockwork, error) {
+func (e *Engine) Health(ctx context.Context, active plans.Active) ([]health.TargetHealth, health.Clockwork, error) {
 	state, err := e.schedulerState(ctx)
 	now := state.clock
 	if now.IsZero() {
 		return nil, health.Clockwork{}, err
 	}
-	clockwork := e.clockwork(ctx, state.timerRecord, now)
+	clockwork := e.clockwork(ctx, state.timers, now)
 	since := now // no timer run has seen the text yet
 	// A row that cannot be read tells as little as none; the timer run says so.
-	if head, err := plans.ReadHead(state.book); err == nil && state.book.ETag != "" && head.Hash == force.Hash {
+	if head, err := plans.ReadHead(state.activePlan); err == nil && state.activePlan.ETag != "" && head.Hash == active.Hash {
 		since = head.Since
 	}
 	var sights []health.Snapshot
-	for _, plan := range force.Plans {
+	for _, plan := range active.Plans {
 		for _, target := range plan.Targets {
-			s := health.Snapshot{Plan: plan, Target: target, Since: since, Paused: e.paused(plan), Refused: force.Refused, Unread: state.unread[plan.Name]}
+			s := health.Snapshot{
+				Plan: plan, Target: target, Since: since, Paused: e.paused(plan), Refused: active.Refused, Unread: state.unread[plan.Name],
+			}
 			if progress := state.checkpoints[plan.Name]; progress != nil {
 				s.Dealt, s.MissedRuns = progress.since(s.Plan), progress.LastMissedRuns
 			}

@@ -97,8 +97,8 @@ func TestHealth(t *testing.T) {
 	}
 }
 
-// TestHealthRemembersTheGap: it stays in the checkpoint after its event was sent.
-func TestHealthRemembersTheGap(t *testing.T) {
+// TestHealthRemembersTheMissedPeriod: it stays in the checkpoint after its event was sent.
+func TestHealthRemembersTheMissedPeriod(t *testing.T) {
 	s := newStage(t)
 	plan := nightly()
 	plan.Window = time.Hour
@@ -131,26 +131,26 @@ func (s *stage) bookOf(text *string) *plans.Store {
 // settle makes one timer run of the schedule with the active plans, as the handler does.
 func (s *stage) settle(book *plans.Store) engine.ScheduleReport {
 	s.t.Helper()
-	force, err := book.Reconcile(s.t.Context())
+	active, err := book.Reconcile(s.t.Context())
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	report := s.runSchedule(force.Plans...)
+	report := s.runSchedule(active.Plans...)
 	book.Observe(report.ActivePlan)
 	return report
 }
 
-// TestHealthByTheBook: a plan is pending from the time at which its text came into force; a timer run finds that.
+// TestHealthByTheBook: a plan is pending from the time at which its text became active; a timer run finds that.
 func TestHealthByTheBook(t *testing.T) {
 	s, text := newStage(t), "good one"
 	book := s.bookOf(&text)
 	look := func() health.TargetHealth {
 		t.Helper()
-		force, err := book.Current(t.Context())
+		active, err := book.Current(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
-		health, _, err := s.engine.Health(t.Context(), force)
+		health, _, err := s.engine.Health(t.Context(), active)
 		if err != nil {
 			t.Fatal(err)
 		}

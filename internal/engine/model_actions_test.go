@@ -29,10 +29,10 @@ func (m *model) expand(w *world, yield successor) {
 	if m.returns(w, yield, say) {
 		return
 	}
-	executing, ticking := 0, 0
+	executing, timers := 0, 0
 	for _, h := range w.handlers {
 		if h.timer {
-			ticking++
+			timers++
 		} else {
 			executing++
 		}
@@ -73,12 +73,12 @@ func (m *model) expand(w *world, yield successor) {
 			yield(n, false, say("i%d dies before: %v", h.serial, h.asks))
 		}
 	}
-	if m.timerDue(w) && w.timerAt <= w.now && ticking < m.rescuers {
+	if m.timerDue(w) && w.timerAt <= w.now && timers < m.rescuers {
 		ready = true
 		n := w.clone()
 		serial := n.nextSerial()
 		n.handlers = append(n.handlers, &handler{serial: serial, timer: true, begun: w.now})
-		if ticking+1 == m.rescuers {
+		if timers+1 == m.rescuers {
 			n.timerAt = w.now + timerPeriod
 		}
 		yield(n, true, say("i%d is a timer run", serial))
@@ -150,11 +150,11 @@ func (m *model) timerDue(w *world) bool {
 func (m *model) scheduledTimeDue(w *world) bool {
 	for _, p := range m.plans {
 		r := w.row(backup.Key{Partition: backup.SchedulePartition, Row: "plan-" + p.Name})
-		mark, err := backup.Decode[checkpoint](backup.Row{Body: r.body})
+		progress, err := backup.Decode[checkpoint](backup.Row{Body: r.body})
 		if err != nil {
 			panic(err)
 		}
-		if !p.Schedule.Next(mark.At).After(m.instant(w.now)) {
+		if !p.Schedule.Next(progress.At).After(m.instant(w.now)) {
 			return true
 		}
 	}
@@ -401,7 +401,7 @@ func (m *model) publish(w *world, e backup.Event) {
 // These things must hold in every world.
 
 // steps says that the call is the first by which a step message is stepped: the run was read, and the engine took the step
-// message for the one that it expects. Among the step messages with one number that may happen to one alone.
+// message for the one that it expects. Among the step messages with one sequence number that may happen to one alone.
 func (m *model) steps(w *world, h *handler, c *call) bool {
 	if h.timer || len(h.log) != 1 || h.log[0].row == nil {
 		return false
@@ -503,8 +503,8 @@ func (m *model) checkAccepted(w *world, h *handler, c *call) {
 			continue
 		}
 		m.again++
-		switch timeout := seconds(m.timeout / time.Second); {
-		case w.now < o.began+timeout:
+		switch window := seconds(m.retryWindow / time.Second); {
+		case w.now < o.began+window:
 			m.fail("%s is started %d s after %s", c.attempt.Artifact, w.now-o.began, o.artifact)
 		case !o.fails && o.ends <= h.begun:
 			m.fail("%s is started although %s was there", c.attempt.Artifact, o.artifact)
@@ -570,11 +570,11 @@ func (m *model) missedRuns(w *world) (missedRuns *schedule.MissedRuns) {
 // checkMissed: the checkpoint is at the last scheduled time; the scheduled times before it make one missed period, and that was
 // published.
 func (m *model) checkMissed(w *world) {
-	mark := read[checkpoint](w.row(backup.CheckpointKey("nightly")).body)
+	progress := read[checkpoint](w.row(backup.CheckpointKey("nightly")).body)
 	missedRuns := m.missedRuns(w)
 	switch {
-	case !mark.At.Equal(epoch):
-		m.fail("the checkpoint is %+v", mark)
+	case !progress.At.Equal(epoch):
+		m.fail("the checkpoint is %+v", progress)
 	case m.missed == 0 && missedRuns != nil || m.missed > 0 && (missedRuns == nil || missedRuns.Count != m.missed):
 		m.fail("%d scheduled times were missed, and the missed period is %+v", m.missed, missedRuns)
 	case missedRuns != nil && !w.toldMissed:

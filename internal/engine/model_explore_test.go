@@ -21,8 +21,8 @@ type model struct {
 	// takes is the duration of the service's operation; mayFail: it can also fail.
 	takes   seconds
 	mayFail bool
-	// conflicting restores says that there is a second run of the same target.
-	rivals bool
+	// second says that there is a second run of the same target.
+	second bool
 	// scheduled says that runs create the runs from the plan. Otherwise they are there from the beginning.
 	scheduled bool
 	// missed is the number of scheduled times without a timer run, before the one that is due.
@@ -33,12 +33,12 @@ type model struct {
 	until  seconds
 	mutant mutant
 
-	runs    []string
-	plans   []backup.Plan
-	waits   Waits
-	timeout time.Duration
-	tracing bool
-	buffer  []byte
+	runs        []string
+	plans       []backup.Plan
+	waits       Waits
+	retryWindow time.Duration
+	tracing     bool
+	buffer      []byte
 
 	// These fields count the results.
 	starts, again int
@@ -57,12 +57,12 @@ const modelTarget = "/subscriptions/00000000-0000-4000-8000-000000000001/resourc
 func (m *model) first() *world {
 	m.ends, m.runs, m.plans = map[backup.State]int{}, nil, nil
 	m.reach = cmp.Or(m.reach, 5)
-	m.timeout = 120 * time.Second
+	m.retryWindow = 120 * time.Second
 	// The waits are flat, so that the age of things makes no difference to any delay.
 	m.waits = Waits{
 		Poll: 30 * time.Second, PollMax: 30 * time.Second,
 		Lease: 60 * time.Second, LeaseMargin: 20 * time.Second,
-		Look: 30 * time.Second, LookMax: 30 * time.Second, RetryWindow: m.timeout,
+		Look: 30 * time.Second, LookMax: 30 * time.Second, RetryWindow: m.retryWindow,
 		PutBack: 20 * time.Second, Busy: 30 * time.Second,
 		Rescue: 60 * time.Second, Overdue: 30 * time.Second,
 		Operation: 24 * time.Hour, Recheck: time.Hour,
@@ -76,7 +76,7 @@ func (m *model) first() *world {
 		return w
 	}
 	count := 1
-	if m.rivals {
+	if m.second {
 		count = 2
 	}
 	for i := range count {

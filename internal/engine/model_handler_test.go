@@ -103,7 +103,7 @@ func (m *model) nextCall(h *handler) *call {
 		Now: func() time.Time { return m.instant(r.own).Add(skew) },
 		NewID: func() string {
 			r.ids++
-			return mark(h.serial, r.ids)
+			return nonce(h.serial, r.ids)
 		},
 	}
 	func() {
@@ -125,9 +125,9 @@ func (m *model) nextCall(h *handler) *call {
 	return h.asks
 }
 
-// mark and owner make IDs that name the handler that made them.
-func mark(serial, n int) string { return fmt.Sprintf("m%d-%d", serial, n) }
-func owner(serial int) string   { return fmt.Sprintf("i%d", serial) }
+// nonce and owner make IDs that name the handler that made them.
+func nonce(serial, n int) string { return fmt.Sprintf("m%d-%d", serial, n) }
+func owner(serial int) string    { return fmt.Sprintf("i%d", serial) }
 
 func (r *replay) Get(_ context.Context, key backup.Key) (backup.Row, time.Time, error) {
 	a := r.ask(call{op: "get", key: key})
@@ -138,7 +138,7 @@ func (r *replay) Get(_ context.Context, key backup.Key) (backup.Row, time.Time, 
 	if run := a.row.run; run != nil && !r.h.timer {
 		changed := *run
 		switch r.m.mutant {
-		case marksIgnored:
+		case noncesIgnored:
 			changed.Nonce = r.h.wake.Nonce
 			body = backup.Encode(changed)
 		case leaseIgnored:
@@ -169,7 +169,7 @@ func (r *replay) Apply(_ context.Context, writes ...backup.Write) ([]string, err
 			}
 		}
 	}
-	writes = r.m.breakMark(writes)
+	writes = r.m.breakCheckpoint(writes)
 	a := r.ask(call{op: "apply", writes: writes})
 	if r.held != nil && a.err == nil {
 		w := *r.held
@@ -181,18 +181,18 @@ func (r *replay) Apply(_ context.Context, writes ...backup.Write) ([]string, err
 	return a.etags, a.err
 }
 
-// breakMark does the harm of two mutants to a checkpoint that is written together with a missed period.
-func (m *model) breakMark(writes []backup.Write) []backup.Write {
-	if m.mutant != outboxForgotten && m.mutant != markBeforeRuns || len(writes) != 3 || !isOutbox(writes[0].Row) {
+// breakCheckpoint does the harm of two mutants to a checkpoint that is written together with a missed period.
+func (m *model) breakCheckpoint(writes []backup.Write) []backup.Write {
+	if m.mutant != outboxForgotten && m.mutant != checkpointBeforeRuns || len(writes) != 3 || !isOutbox(writes[0].Row) {
 		return writes
 	}
 	if m.mutant == outboxForgotten {
 		return writes[1:]
 	}
-	mark := read[checkpoint](writes[2].Body)
-	mark.At, mark.InProgress = epoch, time.Time{}
+	moved := read[checkpoint](writes[2].Body)
+	moved.At, moved.InProgress = epoch, time.Time{}
 	broken := writes[2]
-	broken.Body = backup.Encode(mark)
+	broken.Body = backup.Encode(moved)
 	return []backup.Write{writes[0], writes[1], broken}
 }
 

@@ -17,8 +17,8 @@ import (
 //   - Times count from now. A time that only has to have passed is cut off if it has. Created, Accepted, Finished and
 //     Ended matter only against Waits.Operation: no run of the model reaches that (checkEnd sees to it). They matter to no
 //     delay either, because the model's waits are flat (Poll = PollMax and so on). The model's service ignores NotBefore.
-//   - Step message numbers count from the row's own. A mark is the row's, or one that a handler in mid-step made and may yet
-//     save, or none of these: then no row will ever hold it, and all such marks are equal.
+//   - Step message numbers count from the row's own. A nonce is the row's, or one that a handler in mid-step made and may yet
+//     save, or none of these: then no row will ever hold it, and all such nonces are equal.
 //   - An ETag is the present one of the row, or not: a stale one stays stale.
 //   - Handlers are sorted; counts of polls and the texts of reasons do not matter to the engine's decisions.
 //   - Dequeue counts: the budget of crashes and faults is less than five, and a lost message stands for a poisoned one.
@@ -28,7 +28,7 @@ func (m *model) key(w *world) [16]byte {
 		byte(w.left.Busy))
 	b = number(b, max(w.timerAt-w.now, 0))
 	order := m.order(w)
-	place := func(mark string) int64 { return maker(order, mark) }
+	place := func(nonce string) int64 { return maker(order, nonce) }
 	for i, id := range m.runs {
 		run := w.run(id)
 		if run == nil {
@@ -41,7 +41,7 @@ func (m *model) key(w *world) [16]byte {
 		}
 		last := w.stepped[i]
 		b = number(b, max(seconds(last.Sequence-run.Sequence), -2))
-		b = appendMark(b, last.Nonce, run, place)
+		b = appendNonce(b, last.Nonce, run, place)
 	}
 	if w.toldMissed {
 		b = append(b, '?')
@@ -73,8 +73,8 @@ func (m *model) key(w *world) [16]byte {
 	return [16]byte(hash.Sum(nil))
 }
 
-// prune takes step messages away that every handler would drop after its read, because the number is lower than the run's
-// number, or the run has ended and has no unpublished events: taking one changes nothing but the handler's time.
+// prune takes step messages away that every handler would drop after its read, because the sequence number is lower than the
+// run's, or the run has ended and has no unpublished events: taking one changes nothing but the handler's time.
 func (w *world) prune() {
 	w.messages = slices.DeleteFunc(w.messages, func(m message) bool {
 		run := w.run(m.wake.Run)
@@ -133,17 +133,17 @@ func appendRun(b []byte, r *backup.Run, now seconds) []byte {
 // ending returns the end of an artifact's name: its attempt; the rest is its run's ID.
 func ending(artifact string) string { return artifact[max(len(artifact)-2, 0):] }
 
-// appendMark tells the row's mark from one that a handler may yet save, and from all others.
-func appendMark(b []byte, mark string, run *backup.Run, place func(string) int64) []byte {
-	if run != nil && run.Nonce == mark {
+// appendNonce tells the row's nonce from one that a handler may yet save, and from all others.
+func appendNonce(b []byte, nonce string, run *backup.Run, place func(string) int64) []byte {
+	if run != nil && run.Nonce == nonce {
 		return append(b, 'r')
 	}
-	return binary.AppendVarint(append(b, 'm'), place(mark))
+	return binary.AppendVarint(append(b, 'm'), place(nonce))
 }
 
-// maker returns the place of the handler that made the mark, with the mark's number among those it made; 0 if it is gone.
-func maker(order []*handler, mark string) int64 {
-	serial, n, ok := strings.Cut(strings.TrimPrefix(mark, "m"), "-")
+// maker returns the place of the handler that made the nonce, with the nonce's number among those it made; 0 if it is gone.
+func maker(order []*handler, nonce string) int64 {
+	serial, n, ok := strings.Cut(strings.TrimPrefix(nonce, "m"), "-")
 	if !ok {
 		return 0
 	}
@@ -209,7 +209,7 @@ func (m *model) appendMessages(b []byte, w *world, order []*handler, place func(
 		if run != nil {
 			k = number(k, seconds(msg.wake.Sequence-run.Sequence))
 		}
-		k = appendMark(k, msg.wake.Nonce, run, place)
+		k = appendNonce(k, msg.wake.Nonce, run, place)
 		if msg.holder == 0 {
 			k = number(k, max(msg.visible-w.now, 0))
 		} else {
@@ -233,7 +233,7 @@ func (m *model) appendHandler(b []byte, w *world, h *handler, place func(string)
 		if run != nil {
 			b = number(b, seconds(h.wake.Sequence-run.Sequence))
 		}
-		b = appendMark(b, h.wake.Nonce, run, place)
+		b = appendNonce(b, h.wake.Nonce, run, place)
 	} else {
 		b = append(b, 't')
 	}
@@ -289,7 +289,7 @@ func (m *model) appendRead(b []byte, w *world, h *handler, r *row, clock seconds
 	b = current(b, w, r.key, r.etag)
 	b = append(b, byte(m.index(r.run.ID)))
 	b = number(b, seconds(r.run.Sequence-w.run(r.run.ID).Sequence))
-	b = appendMark(b, r.run.Nonce, w.run(r.run.ID), place)
+	b = appendNonce(b, r.run.Nonce, w.run(r.run.ID), place)
 	if r.run.Nonce == h.wake.Nonce {
 		b = append(b, '=')
 	}

@@ -13,12 +13,12 @@ type mutant string
 
 const (
 	etagsIgnored         mutant = "etags ignored"
-	marksIgnored         mutant = "marks ignored"
+	noncesIgnored        mutant = "nonces ignored"
 	leaseIgnored         mutant = "lease ignored"
 	deadlineIgnored      mutant = "the request goes out whatever the time"
 	lockIgnored          mutant = "lock not taken"
 	savedBeforeSent      mutant = "saved before the step message is sent"
-	rescueRaises         mutant = "the rescuer raises the number"
+	rescueRaises         mutant = "the rescuer raises the sequence number"
 	loserAcknowledges    mutant = "the loser of a race only acknowledges"
 	eventForgotten       mutant = "the event is forgotten"
 	namesRepeated        mutant = "attempts share a name"
@@ -26,7 +26,7 @@ const (
 	neverFound           mutant = "nobody looks"
 	impatient            mutant = "no retry window"
 	outboxForgotten      mutant = "the event about a missed period is not put into the outbox"
-	markBeforeRuns       mutant = "the checkpoint moves before the runs are made"
+	checkpointBeforeRuns mutant = "the checkpoint moves before the runs are made"
 )
 
 // TestMutants breaks each rule of the engine once, and expects the model to see it.
@@ -37,10 +37,10 @@ func TestMutants(t *testing.T) {
 		want   string
 	}{
 		{etagsIgnored, &model{handlers: 2, rescuers: 1, left: budget{Copies: 1}}, "attempt 0 after 1"},
-		{marksIgnored, &model{handlers: 2, rescuers: 1, left: budget{Crashes: 1, Copies: 1}}, "two chains"},
+		{noncesIgnored, &model{handlers: 2, rescuers: 1, left: budget{Crashes: 1, Copies: 1}}, "two chains"},
 		{leaseIgnored, &model{handlers: 2, rescuers: 1, left: budget{Copies: 1}}, "its owner"},
 		{deadlineIgnored, &model{handlers: 2, rescuers: 1, left: budget{Delays: 1}}, "after its lease ended"},
-		{lockIgnored, &model{handlers: 2, rescuers: 1, rivals: true}, "hold the lock"},
+		{lockIgnored, &model{handlers: 2, rescuers: 1, second: true}, "hold the lock"},
 		{savedBeforeSent, &model{handlers: 2, left: budget{Crashes: 1}}, "stranded"},
 		{rescueRaises, &model{handlers: 2, rescuers: 1, left: budget{Drops: 1}}, "pile up"},
 		{loserAcknowledges, &model{handlers: 2, left: budget{Crashes: 1, Copies: 1}}, "stranded"},
@@ -54,7 +54,7 @@ func TestMutants(t *testing.T) {
 			"nobody was told of the missed period",
 		},
 		{
-			markBeforeRuns, &model{handlers: 1, rescuers: 1, scheduled: true, missed: 2, left: budget{Crashes: 1}},
+			checkpointBeforeRuns, &model{handlers: 1, rescuers: 1, scheduled: true, missed: 2, left: budget{Crashes: 1}},
 			"was never made",
 		},
 	} {

@@ -86,21 +86,21 @@ func TestModel(t *testing.T) {
 			m: &model{handlers: 2, rescuers: 1, takes: 40, left: budget{Crashes: 1, Faults: 1, Busy: 1}}, least: 60_000,
 		},
 		{
-			name: "two runs of one target", m: &model{handlers: 2, rescuers: 1, takes: 40, rivals: true}, least: 4000,
+			name: "two runs of one target", m: &model{handlers: 2, rescuers: 1, takes: 40, second: true}, least: 4000,
 		},
 		{
 			name: "two runs of one target, one of them superseded, and a crash", large: true,
-			m:     &model{handlers: 2, rescuers: 1, takes: 40, rivals: true, superseded: 100, left: budget{Crashes: 1}},
+			m:     &model{handlers: 2, rescuers: 1, takes: 40, second: true, superseded: 100, left: budget{Crashes: 1}},
 			least: 30_000, ends: []backup.State{backup.Succeeded, backup.Superseded},
 		},
 		{
 			name: "two runs of one target, the window of one ends, and a crash", large: true,
-			m:     &model{handlers: 2, rescuers: 1, takes: 40, rivals: true, until: 100, left: budget{Crashes: 1}},
+			m:     &model{handlers: 2, rescuers: 1, takes: 40, second: true, until: 100, left: budget{Crashes: 1}},
 			least: 30_000, ends: []backup.State{backup.Succeeded, backup.Missed},
 		},
 		{
 			name: "two runs of one target, and a failed call", large: true,
-			m: &model{handlers: 2, rescuers: 1, takes: 40, rivals: true, left: budget{Faults: 1}}, least: 60_000,
+			m: &model{handlers: 2, rescuers: 1, takes: 40, second: true, left: budget{Faults: 1}}, least: 60_000,
 		},
 		{
 			name: "created by two timer runs at once, and a crash",

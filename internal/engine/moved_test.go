@@ -57,7 +57,7 @@ func TestARegionChangesItsRules(t *testing.T) {
 						plan.Schedule.Zone = after
 					}
 					if dies && s.now.Equal(learns.Add(-30*time.Minute)) {
-						// The last timer run before dies after it has begun a scheduled time, if there is one.
+						// The last timer run before dies after it has noted a scheduled time as in progress, if there is one.
 						s.storage.calls, s.storage.failAt, s.storage.made = 0, 3, true
 						report, _ := s.engine.Schedule(t.Context(), []backup.Plan{plan})
 						s.storage.failAt = 0

@@ -11,8 +11,8 @@ import (
 	"lifeboat/internal/event"
 )
 
-// unpublished says that the outbox of a partition holds events that a timer run must send. The row stands among the
-// checkpoints, because a timer run reads them anyway.
+// unpublished says that the outbox of a partition holds events that a timer run must send. The row stands among the checkpoints,
+// because a timer run reads them anyway.
 type unpublished struct {
 	Partition string `json:"Partition"`
 }

@@ -144,8 +144,8 @@ func TestAnswersAreGivenUp(t *testing.T) {
 	}
 }
 
-// TestEveryGapIsTold: all the missed periods that come while no event can be sent are published afterwards.
-func TestEveryGapIsTold(t *testing.T) {
+// TestEveryMissedPeriodIsTold: all the missed periods that come while no event can be sent are published afterwards.
+func TestEveryMissedPeriodIsTold(t *testing.T) {
 	s := newStage(t)
 	plan := nightly()
 	s.runSchedule(plan)

@@ -80,7 +80,7 @@ func (e *Engine) rescueRun(ctx context.Context, row backup.Row, now time.Time, r
 	if due.Before(now) {
 		due = now
 	}
-	later := backup.InflightKey(due.Add(max(e.Waits.Rescue, backup.Resolution)), run.ID, backup.InflightMark(row.Key, run.ID))
+	later := backup.InflightKey(due.Add(max(e.Waits.Rescue, backup.Resolution)), run.ID, backup.InflightNonce(row.Key, run.ID))
 	return e.apply(ctx, drop, backup.Write{Op: backup.Insert, Key: later, Body: row.Body})
 }
 

@@ -54,22 +54,22 @@ func (e *Engine) claimRestore(ctx context.Context, q restore.Request, outline fu
 		return backup.Run{}, fmt.Errorf("%w: %s", ErrRequestReused, q.ID)
 	}
 	run, _, err := e.load(ctx, claim.Run)
-	var told []backup.Event
+	var events []backup.Event
 	if errors.Is(err, backup.ErrNotFound) {
 		var p restore.Preview
 		if p, err = outline(now); err == nil {
-			run, told, err = e.createRestore(ctx, q, p, claim, now)
+			run, events, err = e.createRestore(ctx, q, p, claim, now)
 		}
 	}
 	if err != nil {
 		return backup.Run{}, err
 	}
 	s := e.newStep(run, now, read)
-	s.saved, s.inherited = told, s.inherited && told == nil
+	s.saved, s.inherited = events, s.inherited && events == nil
 	switch {
 	case run.State.Final():
 		return run, s.settle(ctx)
-	case told == nil:
+	case events == nil:
 		return run, nil // its own steps publish its events, and an invocation may be starting the restore
 	}
 	return run, s.publish(ctx)

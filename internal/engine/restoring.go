@@ -206,7 +206,7 @@ func (s restoring) sendSearch(ctx context.Context) (backup.Operation, error) {
 	})
 }
 
-// searched begins the restore again only if the service shows nothing of it for the whole RetryWindow: Azure may show a new
+// searched begins the restore again only if the service shows nothing of it for the whole retry window: Azure may show a new
 // resource only once it is done.
 func (s restoring) searched(ctx context.Context, l search) error {
 	r, f := &s.run, l.fault
@@ -281,13 +281,13 @@ func (s restoring) finished(ctx context.Context, o backup.Operation) error {
 	r := &s.run
 	r.Finished, r.Restore.Warning = s.clock(), backup.Bounded(o.Warning)
 	if r.Lost > 0 {
-		conflictingRestore, err := s.conflictingRestore(ctx)
+		conflicting, err := s.conflictingRestore(ctx)
 		if err != nil {
 			return err
 		}
-		if conflictingRestore != "" {
+		if conflicting != "" {
 			return s.end(ctx, loses, backup.NewReason("StartLost", "the service was restored, but nothing shows by which request: the answer to "+
-				"this run's was lost, and what became of restore "+conflictingRestore+" into it is unknown", "Look which backup it holds. Ask again, "+
+				"this run's was lost, and what became of restore "+conflicting+" into it is unknown", "Look which backup it holds. Ask again, "+
 				"under another ID, if that is not "+r.Restore.Point+"."))
 		}
 	}

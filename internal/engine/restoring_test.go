@@ -1196,9 +1196,9 @@ func TestRestoreExpires(t *testing.T) {
 	}
 }
 
-// TestRestoreInTheLineForDays: a restore that finds no permit asks for one when there is room or its time is over, and not in
-// between.
-func TestRestoreInTheLineForDays(t *testing.T) {
+// TestRestoreInTheWaitQueueForDays: a restore that finds no permit asks for one when there is room or its time is over, and not
+// in between.
+func TestRestoreInTheWaitQueueForDays(t *testing.T) {
 	for _, safety := range []bool{false, true} {
 		s, service, _ := restorable(t)
 		s.engine.Concurrency = 1

@@ -72,7 +72,7 @@ func (s *step) publish(ctx context.Context) error {
 }
 
 // end saves the final state together with the event about it. Then it releases everything that the run held, and sends the event.
-// The number stays: the present step message, delivered again, goes on there.
+// The sequence number stays: the present step message, delivered again, goes on there.
 func (s *step) end(ctx context.Context, c cause, why backup.Reason, more ...backup.Write) error {
 	r := &s.run
 	if r.Restore != nil && r.Restore.Step == backup.StepSecuring && (c == fails || c == loses) {
@@ -103,7 +103,7 @@ func (s *step) settle(ctx context.Context) error {
 		return nil
 	}
 	if err := admission.Release(ctx, s.Catalog, *r, r.Permits, r.QueueRow); err != nil {
-		return fmt.Errorf("give the permits of run %s back: %w", r.ID, err)
+		return fmt.Errorf("release the permits of run %s: %w", r.ID, err)
 	}
 	if err := s.unread(ctx); err != nil {
 		return fmt.Errorf("let go of the recovery point that restore %s read: %w", r.ID, err)

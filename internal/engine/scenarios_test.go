@@ -428,9 +428,9 @@ func TestScenario14ClockJumps(t *testing.T) {
 	}
 }
 
-// TestScenario14WatermarkInTheFuture: the storage's own clock was wrong for one timer run, and nothing could notice: the plan
+// TestScenario14CheckpointInTheFuture: the storage's own clock was wrong for one timer run, and nothing could notice: the plan
 // must not stand still in silence.
-func TestScenario14WatermarkInTheFuture(t *testing.T) {
+func TestScenario14CheckpointInTheFuture(t *testing.T) {
 	s := newStage(t)
 	s.runSchedule(nightly())
 	s.now = begin.Add(400 * day)
@@ -580,8 +580,8 @@ func TestScenario30RoleLostForOneSubscription(t *testing.T) {
 // missed period names the reason. While it rests, a timer run costs as much as an idle one, and the note that it came.
 func TestScenario34PausedForAMonth(t *testing.T) {
 	for _, test := range []struct {
-		why  string
-		halt func(s *stage, plan *backup.Plan, on bool)
+		why   string
+		pause func(s *stage, plan *backup.Plan, on bool)
 	}{
 		{"paused by nightly in plan.yaml", func(_ *stage, plan *backup.Plan, on bool) { plan.Paused = on }},
 		{"stopped by LIFEBOAT_STOPPED", func(s *stage, _ *backup.Plan, on bool) {
@@ -597,7 +597,7 @@ func TestScenario34PausedForAMonth(t *testing.T) {
 		s.now = begin.Add(day)
 		s.runSchedule(plan)
 		s.finish()
-		test.halt(s, &plan, true)
+		test.pause(s, &plan, true)
 		s.now = begin.Add(day + 6*time.Hour)
 		s.runSchedule(plan)
 		s.storage.calls, s.storage.writes = 0, 0
@@ -628,7 +628,7 @@ func TestScenario34PausedForAMonth(t *testing.T) {
 		if told != 1 {
 			t.Errorf("%s: told %d times that the target is unprotected", test.why, told)
 		}
-		test.halt(s, &plan, false)
+		test.pause(s, &plan, false)
 		s.now = begin.Add(31*day + 9*time.Hour)
 		for range 3 {
 			if r := s.runSchedule(plan); len(r.Created) != 0 {

@@ -18,7 +18,7 @@ import (
 // ErrClock is the error of a timer run that did nothing because this process's clock and the catalog's are too far apart.
 var ErrClock = errors.New("the clocks disagree: nothing is scheduled or deleted")
 
-// checkpoint says up to when a plan's scheduled times have been dealt with, and which missed period is still to be published.
+// checkpoint says up to when a plan's scheduled times have been dealt with, and which missed period was found last.
 type checkpoint struct {
 	Plan string    `json:"Plan"`
 	At   time.Time `json:"At"`
@@ -29,8 +29,8 @@ type checkpoint struct {
 	InProgress time.Time `json:"InProgress,omitzero"`
 	// InProgressBy is the schedule that InProgress is a scheduled time of.
 	InProgressBy by `json:"InProgressBy,omitzero"`
-	// Paused says why the plan makes no runs since At; "" if it does. At stays where it is until that changes, so that a plan at
-	// rest writes nothing.
+	// Paused says why the plan makes no runs since At; "" if it does. At stays where it is until that changes, so that a paused
+	// plan writes nothing.
 	Paused string `json:"Paused,omitempty"`
 	// LastMissedRuns is the missed period that was noted last; its Count is zero if there never was one.
 	LastMissedRuns schedule.MissedRuns `json:"LastMissedRuns,omitzero"`
@@ -59,22 +59,22 @@ func byOf(p backup.Plan, at time.Time) by {
 
 // since returns the instant after which the next scheduled times lie. If a region has changed its rules, and the program learnt
 // of it, a local time that was dealt with may lie ahead once more: it is no scheduled time again.
-func (m *checkpoint) since(plan backup.Plan) time.Time {
-	is := byOf(plan, m.At)
-	if is.Ahead == m.By.Ahead || is.Expression != m.By.Expression || is.Zone != m.By.Zone || plan.Schedule.Hour == schedule.EveryHour {
-		return m.At
+func (c *checkpoint) since(plan backup.Plan) time.Time {
+	is := byOf(plan, c.At)
+	if is.Ahead == c.By.Ahead || is.Expression != c.By.Expression || is.Zone != c.By.Zone || plan.Schedule.Hour == schedule.EveryHour {
+		return c.At
 	}
-	shown := m.At.UTC().Add(time.Duration(m.By.Ahead) * time.Second)
+	shown := c.At.UTC().Add(time.Duration(c.By.Ahead) * time.Second)
 	y, month, d := shown.Date()
 	again := schedule.Instant(y, month, d, shown.Hour(), shown.Minute(), shown.Second(), plan.Schedule.Zone)
-	if again.After(m.At) {
+	if again.After(c.At) {
 		return again
 	}
-	return m.At
+	return c.At
 }
 
-// unattended is the reason of a missed period that was not intended.
-const unattended = "nobody looked at the plan: the app did not run, or plan.yaml did not hold it or could not be read"
+// downtime is the reason of a missed period that was not intended.
+const downtime = "nobody looked at the plan: the app did not run, or plan.yaml did not hold it or could not be read"
 
 // ScheduleReport says what one timer run did.
 type ScheduleReport struct {
@@ -84,10 +84,10 @@ type ScheduleReport struct {
 	Missed []schedule.MissedRuns
 	// Unprotected are the targets that turned so since they were evaluated last.
 	Unprotected []health.TargetHealth
-	// Scanned counts the runs in flight that the rescuer checked, Resent the step messages that it sent again.
+	// Scanned counts the runs in flight that the rescuer checked, Requeued the step messages that it sent again.
 	Scanned, Requeued int
-	// Called counts the runs that were woken because there was room for their operations.
-	Called int
+	// Woken counts the runs in the wait queue that were woken because there was room for their operations.
+	Woken int
 	// Unsent counts events that wait for their queues to take them, and unread resources with such events.
 	Unsent int
 	// ActivePlan is the row of the active plan, as the timer run read it: for [plans.Store.Observe]. It has no ETag if there is
@@ -98,11 +98,11 @@ type ScheduleReport struct {
 	events []backup.Event
 }
 
-// Schedule is one timer run. It rescues late runs. Then for every plan it makes the runs of the newest scheduled time since the plan's
-// checkpoint, one for each target, and notes the scheduled times before that as missed. Rows come before the checkpoint, and a
-// run's ID comes from its scheduled time: a timer run that is killed, repeated, or runs twice at once makes one run per
-// scheduled time and target. Timer runs without a scheduled time or a late run write nothing but a note that they came, once in
-// NoteEvery.
+// Schedule is one timer run. First it rescues runs whose step messages were lost. Then for every plan it makes the runs of the
+// newest scheduled time since the plan's checkpoint, one for each target, and notes the scheduled times before that as missed.
+// Rows come before the checkpoint, and a run's ID comes from its scheduled time: a timer run that is killed, repeated, or runs
+// twice at once makes one run per scheduled time and target. Timer runs without a scheduled time or a late run write nothing but
+// a note that they came, once in NoteEvery.
 func (e *Engine) Schedule(ctx context.Context, plans []backup.Plan) (ScheduleReport, error) {
 	var report ScheduleReport
 	state, err := e.schedulerState(ctx)
@@ -111,11 +111,11 @@ func (e *Engine) Schedule(ctx context.Context, plans []backup.Plan) (ScheduleRep
 	if now.IsZero() {
 		return report, err
 	}
-	report.ActivePlan = state.book
+	report.ActivePlan = state.activePlan
 	// Runs under way come first: a timer run that has much to do may not get to its end.
 	errs := []error{err, e.rescue(ctx, now, &report)}
 	waiting := admission.Dispatcher{Queue: e.Queue, Load: e.load, Apply: e.apply, Most: e.Concurrency}
-	report.Called, err = waiting.Dispatch(ctx, state.admission, now)
+	report.Woken, err = waiting.Dispatch(ctx, state.admission, now)
 	apart := e.checkClock(ctx, own, now)
 	errs = append(errs, err, apart)
 	if apart == nil {
@@ -130,7 +130,7 @@ func (e *Engine) Schedule(ctx context.Context, plans []backup.Plan) (ScheduleRep
 	}
 	if apart == nil {
 		errs = append(errs, e.evaluate(ctx, plans, state, &report))
-		errs = append(errs, e.note(ctx, "schedule", state.timerRecord["schedule"], now)) // a timer run that does nothing does not count
+		errs = append(errs, e.note(ctx, "schedule", state.timers["schedule"], now)) // a timer run that does nothing does not count
 	}
 	errs = append(errs, e.drain(ctx, state.outbox, now, &report)) // last: it may take its time, and changes nothing
 	return report, errors.Join(errs...)
@@ -139,26 +139,29 @@ func (e *Engine) Schedule(ctx context.Context, plans []backup.Plan) (ScheduleRep
 // schedulerState has the rows that a timer run must know before anything else: they stand side by side, so that one request
 // reads them.
 type schedulerState struct {
-	// book is the row of the active plan.
-	book backup.Row
-	// evaluated says when the targets of a plan were evaluated last, and marks up to when its scheduled times are dealt with,
-	// by the plan's name. They have all plans that ever were.
+	// activePlan is the row of the active plan.
+	activePlan backup.Row
+	// evaluated says when the targets of a plan were evaluated last, and checkpoints up to when its scheduled times are dealt
+	// with, by the plan's name. They have all plans that ever were.
 	evaluated   map[string]evaluated
 	checkpoints map[string]*checkpoint
-	// unread says why a plan's checkpoint cannot be read, by the plan's name: the plan stands still. unjudged says why the row
-	// of its last judging cannot be read.
-	unread, unjudged map[string]error
-	// timerRecord are the notes of timers, by the name of the function.
-	timerRecord map[string]timerRecord
-	admission   admission.Rows
-	outbox      outbox
+	// unread says why a plan's checkpoint cannot be read, by the plan's name: the plan stands still. unevaluated says why the row
+	// of its last evaluation cannot be read.
+	unread, unevaluated map[string]error
+	// timers say when the timers ran last, by the names of their functions.
+	timers    map[string]timerRecord
+	admission admission.Rows
+	outbox    outbox
 	// clock is the catalog's; zero if the rows could not be listed.
 	clock time.Time
 }
 
 // schedulerState reads these rows. The error also names rows that cannot be read: they stop only their own plan.
 func (e *Engine) schedulerState(ctx context.Context) (schedulerState, error) {
-	state := schedulerState{evaluated: map[string]evaluated{}, checkpoints: map[string]*checkpoint{}, unread: map[string]error{}, unjudged: map[string]error{}, timerRecord: map[string]timerRecord{}}
+	state := schedulerState{
+		evaluated: map[string]evaluated{}, checkpoints: map[string]*checkpoint{}, timers: map[string]timerRecord{},
+		unread: map[string]error{}, unevaluated: map[string]error{},
+	}
 	var errs []error
 	for from := backup.ActivePlanKey.Row; ; {
 		rows, now, err := e.Catalog.List(ctx, backup.SchedulePartition, from, backup.Behind(backup.CheckpointPrefix), 1000)
@@ -181,9 +184,9 @@ func (e *Engine) schedulerState(ctx context.Context) (schedulerState, error) {
 func (s *schedulerState) add(row backup.Row) error {
 	switch {
 	case row.Key == backup.ActivePlanKey:
-		s.book = row
+		s.activePlan = row
 	case strings.HasPrefix(row.Row, backup.TimerPrefix):
-		s.timerRecord[strings.TrimPrefix(row.Row, backup.TimerPrefix)] = decodeTimer(row)
+		s.timers[strings.TrimPrefix(row.Row, backup.TimerPrefix)] = decodeTimer(row)
 	case strings.HasPrefix(row.Row, backup.QueuePrefix):
 		s.admission.Queue = append(s.admission.Queue, row)
 	case strings.HasPrefix(row.Row, backup.PermitPrefix):
@@ -194,20 +197,20 @@ func (s *schedulerState) add(row backup.Row) error {
 		s.outbox.others = append(s.outbox.others, row)
 	case row.Key == backup.UndeliverableKey:
 	case strings.HasPrefix(row.Row, backup.EvaluatedPrefix):
-		j, err := backup.Decode[evaluated](row)
+		v, err := backup.Decode[evaluated](row)
 		if err != nil {
-			s.unjudged[strings.TrimPrefix(row.Row, backup.EvaluatedPrefix)] = err
+			s.unevaluated[strings.TrimPrefix(row.Row, backup.EvaluatedPrefix)] = err
 			return err
 		}
-		s.evaluated[j.Plan] = j
+		s.evaluated[v.Plan] = v
 	default:
-		m, err := backup.Decode[checkpoint](row)
+		c, err := backup.Decode[checkpoint](row)
 		if err != nil {
 			s.unread[strings.TrimPrefix(row.Row, backup.CheckpointPrefix)] = err
 			return err
 		}
-		m.etag = row.ETag
-		s.checkpoints[m.Plan] = &m
+		c.etag = row.ETag
+		s.checkpoints[c.Plan] = &c
 	}
 	return nil
 }
@@ -228,7 +231,7 @@ func (e *Engine) schedulePlan(
 	ctx context.Context, plan backup.Plan, progress *checkpoint, now time.Time, report *ScheduleReport,
 ) error {
 	for range 3 {
-		if err := e.makeScheduledTime(ctx, plan, progress, now, report); !errors.Is(err, errOvertaken) {
+		if err := e.scheduleDue(ctx, plan, progress, now, report); !errors.Is(err, errOvertaken) {
 			return err
 		}
 		row, _, err := e.Catalog.Get(ctx, backup.CheckpointKey(plan.Name))
@@ -243,10 +246,10 @@ func (e *Engine) schedulePlan(
 	return errOvertaken
 }
 
-// makeScheduledTime records missed scheduled times and makes the runs of the newest due scheduled time. It writes in an order
-// that survives a crash or a slow timer run: (1) the missed period, with its event in the outbox and a checkpoint that has that
-// scheduled time as InProgress, in one transaction; (2) the runs; (3) the checkpoint moved to that scheduled time.
-func (e *Engine) makeScheduledTime(
+// scheduleDue records missed scheduled times and makes the runs of the newest due one. It writes in an order that survives a
+// crash or a slow timer run: (1) the missed period, with its event in the outbox and a checkpoint that has the due scheduled time
+// as InProgress, in one transaction; (2) the runs; (3) the checkpoint moved to that scheduled time.
+func (e *Engine) scheduleDue(
 	ctx context.Context, plan backup.Plan, progress *checkpoint, now time.Time, report *ScheduleReport,
 ) error {
 	paused := e.paused(plan)
@@ -285,7 +288,7 @@ func (e *Engine) makeScheduledTime(
 	if scheduledTime.IsZero() && missedRuns.Count == 0 && paused == "" {
 		return nil
 	}
-	missedRuns.Why = unattended
+	missedRuns.Why = downtime
 	if missedRuns.Count > 0 {
 		progress.At, progress.By = missedRuns.Last, byOf(plan, missedRuns.Last)
 	}
@@ -298,7 +301,7 @@ func (e *Engine) makeScheduledTime(
 	return e.finish(ctx, plan, progress, now, report)
 }
 
-// finish makes the runs of the scheduled time that was begun, and moves the checkpoint to it.
+// finish makes the runs of the scheduled time in progress, and moves the checkpoint to it.
 func (e *Engine) finish(ctx context.Context, plan backup.Plan, progress *checkpoint, now time.Time, report *ScheduleReport) error {
 	if err := e.makeRuns(ctx, plan, progress.InProgress, now, report); err != nil {
 		return err
@@ -322,16 +325,22 @@ func (e *Engine) makeRuns(ctx context.Context, plan backup.Plan, scheduledTime, 
 }
 
 // saveCheckpoint saves the checkpoint, and the missed period with it if there is one: both or none.
-func (e *Engine) saveCheckpoint(ctx context.Context, progress *checkpoint, missedRuns schedule.MissedRuns, now time.Time, report *ScheduleReport) error {
+func (e *Engine) saveCheckpoint(
+	ctx context.Context, progress *checkpoint, missedRuns schedule.MissedRuns, now time.Time, report *ScheduleReport,
+) error {
 	var writes []backup.Write
 	var events []backup.Event
 	if missedRuns.Count > 0 {
 		missedRuns.Plan, missedRuns.Found = progress.Plan, now
 		progress.LastMissedRuns = missedRuns
 		events = []backup.Event{event.ScheduleMissed(missedRuns)}
-		writes = append(event.OutboxWrites(backup.SchedulePartition, events), backup.Write{Op: backup.Put, Key: backup.MissedRunsKey(missedRuns), Body: backup.Encode(missedRuns)})
+		writes = append(event.OutboxWrites(backup.SchedulePartition, events), backup.Write{
+			Op: backup.Put, Key: backup.MissedRunsKey(missedRuns), Body: backup.Encode(missedRuns),
+		})
 	}
-	writes = append(writes, backup.Write{Op: backup.Replace, Key: backup.CheckpointKey(progress.Plan), ETag: progress.etag, Body: backup.Encode(progress)})
+	writes = append(writes, backup.Write{
+		Op: backup.Replace, Key: backup.CheckpointKey(progress.Plan), ETag: progress.etag, Body: backup.Encode(progress),
+	})
 	etags, err := e.Catalog.Apply(ctx, writes...)
 	switch {
 	case errors.Is(err, backup.ErrChanged):
@@ -360,10 +369,11 @@ func (e *Engine) create(ctx context.Context, run *backup.Run, now time.Time, eve
 	if _, err := e.Catalog.Apply(ctx, backup.Write{Op: backup.Put, Key: entry, Body: body}); err != nil {
 		return false, fmt.Errorf("index run %s: %w", run.ID, err)
 	}
-	writes := append([]backup.Write{{Op: backup.Insert, Key: run.Key(), Body: backup.Encode(run)}}, event.OutboxWrites(run.Key().Partition, events)...)
+	insert := backup.Write{Op: backup.Insert, Key: run.Key(), Body: backup.Encode(run)}
+	writes := append([]backup.Write{insert}, event.OutboxWrites(run.Key().Partition, events)...)
 	etags, err := e.Catalog.Apply(ctx, writes...)
 	if errors.Is(err, backup.ErrExists) {
-		// The entry is ours alone, since its key has our mark in it. If it stays, the rescuer drops it.
+		// The entry is ours alone, since its key has our nonce in it. If it stays, the rescuer drops it.
 		_, _ = e.Catalog.Apply(ctx, backup.Write{Op: backup.Delete, Key: entry, ETag: "*"})
 		return false, nil
 	}

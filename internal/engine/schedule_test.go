@@ -48,9 +48,9 @@ func TestSchedule(t *testing.T) {
 	}
 }
 
-// TestIdleTick holds the timer run to its price: two reads, for any number of plans and targets, and a note that it came, once
-// in five minutes.
-func TestIdleTick(t *testing.T) {
+// TestIdleTimerRun holds the timer run to its price: two reads, for any number of plans and targets, and a note that it came,
+// once in five minutes.
+func TestIdleTimerRun(t *testing.T) {
 	s := newStage(t)
 	var plans []backup.Plan
 	for i := range 100 {
@@ -73,13 +73,13 @@ func TestIdleTick(t *testing.T) {
 	}
 }
 
-// TestATickServesTheBook: the store learns of other processes by the row that the timer run reads anyway, and the timer run
-// sends the events of the store. A timer run under a good plan costs only its two lists; under the same broken one the store
-// also asks which plan is active.
-func TestATickServesTheBook(t *testing.T) {
+// TestATimerRunServesTheBook: the store learns of other processes by the row that the timer run reads anyway, and the timer run
+// sends the events of the store. A timer run under a good plan costs only its two lists; under the same broken one the store also
+// asks which plan is active.
+func TestATimerRunServesTheBook(t *testing.T) {
 	s, text, old := newStage(t), "good one", "good old"
 	book := s.bookOf(&text)
-	inForce := func(row backup.Row, want string) {
+	active := func(row backup.Row, want string) {
 		t.Helper()
 		if head, err := plans.ReadHead(row); err != nil || head.Hash != backup.Digest(want, 32) {
 			t.Errorf("the row says %+v, %v; want %s", head, err, want)
@@ -94,11 +94,11 @@ func TestATickServesTheBook(t *testing.T) {
 		}
 	}
 	s.settle(book)
-	inForce(s.settle(book).ActivePlan, "good one")
+	active(s.settle(book).ActivePlan, "good one")
 	cost(2)
 	s.settle(s.bookOf(&old))
-	inForce(s.settle(book).ActivePlan, "good old") // it sees that
-	inForce(s.settle(book).ActivePlan, "good one") // and puts it right
+	active(s.settle(book).ActivePlan, "good old") // it sees that
+	active(s.settle(book).ActivePlan, "good one") // and puts it right
 	text = "bad"
 	s.settle(book)
 	s.settle(book)
@@ -112,7 +112,8 @@ func TestATickServesTheBook(t *testing.T) {
 	}
 }
 
-// TestScheduleIsRepeatable lets every storage call of a timer run fail, before and after it took effect, and timer runs again.
+// TestScheduleIsRepeatable lets every storage call of a timer run fail, before and after it took effect, and then makes another
+// timer run.
 func TestScheduleIsRepeatable(t *testing.T) {
 	plan := nightly()
 	plan.Targets = []string{target, target + "-two"}
@@ -178,8 +179,9 @@ func TestClocksApart(t *testing.T) {
 	s.runSchedule(nightly())
 }
 
-// TestSlowTickIsNoWrongClock: a timer run may take its time before it comes to the plans, and its clock is not wrong for that.
-func TestSlowTickIsNoWrongClock(t *testing.T) {
+// TestSlowTimerRunIsNoWrongClock: a timer run may take its time before it comes to the plans, and its clock is not wrong for
+// that.
+func TestSlowTimerRunIsNoWrongClock(t *testing.T) {
 	s := newStage(t)
 	s.runSchedule(nightly())
 	s.now = begin.Add(day)
@@ -194,7 +196,7 @@ func TestSlowTickIsNoWrongClock(t *testing.T) {
 	}
 }
 
-func TestSweep(t *testing.T) {
+func TestRescue(t *testing.T) {
 	lose := func(s *stage) {
 		for _, m := range s.storage.queue.Receive("execute", 32, time.Minute) {
 			if err := s.storage.queue.Delete("execute", m.ID, m.Receipt); err != nil {
@@ -215,7 +217,7 @@ func TestSweep(t *testing.T) {
 			t.Errorf("the rescuer did %+v", r)
 		}
 		if again := s.run(run.ID); again.Sequence != 1 {
-			t.Errorf("the rescuer raised the number to %d", again.Sequence)
+			t.Errorf("the rescuer raised the sequence number to %d", again.Sequence)
 		}
 		s.finish()
 		s.ended(run.ID, backup.Succeeded, "")

@@ -21,8 +21,8 @@ func scheduledTimeRuns(p backup.Plan, scheduledTime, now time.Time) []backup.Run
 	runs := make([]backup.Run, 0, len(p.Targets))
 	for _, target := range p.Targets {
 		run := backup.Run{
-			ID: scheduledTimeRunID(p, target, scheduledTime), Target: target, Plan: p.Name, ScheduledTime: scheduledTime, NextScheduledTime: next, Until: until,
-			Settings: p.Settings,
+			ID: scheduledTimeRunID(p, target, scheduledTime), Target: target, Plan: p.Name,
+			ScheduledTime: scheduledTime, NextScheduledTime: next, Until: until, Settings: p.Settings,
 		}
 		if start := start(p, target, scheduledTime, now, last); start.After(now) {
 			run.Start = start

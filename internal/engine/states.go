@@ -37,7 +37,7 @@ type transition struct {
 }
 
 var transitions = []transition{
-	{[]backup.State{backup.Queued, backup.Waiting, backup.Starting, backup.Running}, begins, backup.Starting}, // Running if its operation expired
+	{[]backup.State{backup.Queued, backup.Waiting, backup.Starting, backup.Running}, begins, backup.Starting}, // Running if its credential expired
 	{[]backup.State{backup.Starting}, takesOver, backup.Starting},
 	{[]backup.State{backup.Starting}, accepts, backup.Running},
 	{[]backup.State{backup.Queued, backup.Waiting, backup.Starting}, postpones, backup.Waiting},

@@ -567,8 +567,8 @@ func TestNoProvider(t *testing.T) {
 	s.ended(run.ID, backup.Failed, "NoProvider")
 }
 
-// TestWakeups: a step message that the run does not expect changes nothing.
-func TestWakeups(t *testing.T) {
+// TestStepMessages: a step message that the run does not expect changes nothing.
+func TestStepMessages(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		change func(w *backup.StepMessage)
@@ -577,7 +577,7 @@ func TestWakeups(t *testing.T) {
 		{"lower", func(w *backup.StepMessage) { w.Sequence-- }, false},
 		{"another nonce", func(w *backup.StepMessage) { w.Nonce = "other" }, false},
 		{"higher", func(w *backup.StepMessage) { w.Sequence++ }, true},
-		{"higher with the same mark, and far", func(w *backup.StepMessage) { w.Sequence += 50 }, true},
+		{"higher with the same nonce, and far", func(w *backup.StepMessage) { w.Sequence += 50 }, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := newStage(t)
@@ -724,9 +724,9 @@ func TestUnsettledServiceIsWaitedFor(t *testing.T) {
 	}
 }
 
-// TestEarlyWakeupsComeBackRarely: a step message that came too early, such as the stray one of a step that died, is put back
+// TestEarlyStepMessagesComeBackRarely: a step message that came too early, such as the stray one of a step that died, is put back
 // until the expected one is due, and then ever more rarely: each time storage may make two of it.
-func TestEarlyWakeupsComeBackRarely(t *testing.T) {
+func TestEarlyStepMessagesComeBackRarely(t *testing.T) {
 	for _, test := range []struct{ since, want time.Duration }{
 		{-10 * time.Minute, 10 * time.Minute},
 		{-time.Second, 30 * time.Second},

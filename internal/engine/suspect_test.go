@@ -200,14 +200,14 @@ func TestAcceptRacesCleanup(t *testing.T) {
 // not repeated, or is repeated, or the rescuer comes by before each call. Either nothing happened, or the point is live and
 // that is published.
 func TestAcceptIsRepeatable(t *testing.T) {
-	for _, then := range []string{"nothing", "asked again", "swept meanwhile"} {
+	for _, then := range []string{"nothing", "asked again", "rescued meanwhile"} {
 		for _, made := range []bool{false, true} {
 			for k := 1; ; k++ {
 				s, ids := suspicious(t, 1)
 				id := ids[3]
 				s.timerUntilSettled() // drops the index entry of the run itself
 				s.storage.calls, s.storage.failAt, s.storage.made = 0, k, made
-				if then == "swept meanwhile" {
+				if then == "rescued meanwhile" {
 					rescuer := s.another(0)
 					rescuer.Catalog, rescuer.Queue = s.storage.catalog, s.storage.queue
 					s.storage.before = func(int) { _, _ = rescuer.Schedule(t.Context(), nil) }

@@ -10,9 +10,9 @@ import (
 	"lifeboat/internal/health"
 )
 
-// timerRecord is the row in which the timer runs of a timer note that they come. It stands between the row of the active plan
-// and the checkpoints, because each timer run of the schedule and health read them anyway. Older versions take it for the
-// checkpoint of a plan without a name, and that changes nothing.
+// timerRecord is the row in which the runs of one timer note that they come. It stands between the row of the active plan and the
+// checkpoints, because each timer run of the schedule and health read them anyway. Older versions take it for the checkpoint of a
+// plan without a name, and that changes nothing.
 type timerRecord struct {
 	// At is the time at which a timer run came to its end, if it was noted; zero if none ever was.
 	At time.Time `json:"At,omitzero"`
@@ -44,8 +44,8 @@ func (t timerRecord) at(now time.Time) time.Time {
 	return at
 }
 
-// note writes that a timer run of the timer has come, unless one has within NoteEvery. If two timer runs come at once, one of
-// them writes it; if a timer run dies before, the next one does.
+// note writes that the timer has run, unless a note of the last NoteEvery says so. If two timer runs come at once, one of them
+// writes it; if a timer run dies before, the next one does.
 func (e *Engine) note(ctx context.Context, timer string, was timerRecord, now time.Time) error {
 	if !was.At.IsZero() && was.at(now).After(now.Add(-health.NoteEvery)) || was.unread != nil {
 		return was.unread
@@ -89,14 +89,14 @@ func (e *Engine) noteCleanup(ctx context.Context) error {
 func (e *Engine) clockwork(ctx context.Context, rows map[string]timerRecord, now time.Time) health.Clockwork {
 	c := health.Clockwork{Now: now}
 	for _, timer := range health.Timers {
-		row, called := rows[timer.Name], e.Timers[timer.Name]
+		row, fires := rows[timer.Name], e.Timers[timer.Name]
 		since := row.at(now)
 		if since.IsZero() && row.unread == nil {
 			since, row.At = now, time.Time{}
 			// If it fails, the next look does it.
 			_ = e.saveTimer(ctx, timer.Name, row, timerRecord{Since: now, Carried: row.Carried})
 		}
-		c.Timers = append(c.Timers, called.Evaluate(timer.Name, row.At, since, timer.Limit, now, row.unread))
+		c.Timers = append(c.Timers, fires.Evaluate(timer.Name, row.At, since, timer.Limit, now, row.unread))
 	}
 	return c
 }

@@ -57,9 +57,9 @@ func (s *stage) note(timer string) (row backup.Row, at, since time.Time) {
 	return row, at, since
 }
 
-// TestTicksAreNoted: each timer writes at most one note in five minutes, with any number of timer runs and instances, and none is
-// older than that when the next timer run has come to its end.
-func TestTicksAreNoted(t *testing.T) {
+// TestTimerRunsAreNoted: each timer writes at most one note in five minutes, with any number of timer runs and instances, and
+// none is older than that when the next timer run has come to its end.
+func TestTimerRunsAreNoted(t *testing.T) {
 	for _, timer := range []string{"schedule", "cleanup"} {
 		s := newStage(t)
 		blue, green := s.another(30*time.Second), s.another(-30*time.Second)
@@ -99,8 +99,8 @@ func TestACleanupThatRanOutOfTimeIsNoted(t *testing.T) {
 	}
 }
 
-// TestTwoTicksNoteOnce: a timer run that reads an old note, and is overtaken before it writes, leaves the other's alone.
-func TestTwoTicksNoteOnce(t *testing.T) {
+// TestTwoTimerRunsNoteOnce: a timer run that reads an old note, and is overtaken before it writes, leaves the other's alone.
+func TestTwoTimerRunsNoteOnce(t *testing.T) {
 	for _, timer := range []string{"schedule", "cleanup"} {
 		for _, first := range []bool{true, false} {
 			s := newStage(t)
@@ -156,8 +156,8 @@ func TestANoteThatFails(t *testing.T) {
 	}
 }
 
-// TestATimerIsJudgedByItsOwnTicks: by the schedule in its own app setting, and by its own newest note.
-func TestATimerIsJudgedByItsOwnTicks(t *testing.T) {
+// TestATimerIsEvaluatedByItsOwnRuns: by the schedule in its own app setting, and by its own newest note.
+func TestATimerIsEvaluatedByItsOwnRuns(t *testing.T) {
 	s := newStage(t)
 	night := daily(time.UTC, 2, 30)
 	s.engine.Timers = map[string]health.TimerSchedule{"schedule": {Schedule: &night}, "cleanup": {Setting: "LIFEBOAT_CLEANUP_TIMER", Wrong: errors.New("nonsense")}}
@@ -191,14 +191,14 @@ func TestATimerIsJudgedByItsOwnTicks(t *testing.T) {
 			t.Fatal(err)
 		}
 		if h := s.timer(timer); h.Silent || !h.Last.Equal(s.now) {
-			t.Errorf("%s timer runs again: %+v", timer, h)
+			t.Errorf("%s runs again: %+v", timer, h)
 		}
 	}
 }
 
-// TestATimerThatNeverTicked: a new app has its time, counted from the first look by any process; and then it is reported. Looks
+// TestATimerThatNeverRan: a new app has its time, counted from the first look by any process; and then it is reported. Looks
 // write nothing more.
-func TestATimerThatNeverTicked(t *testing.T) {
+func TestATimerThatNeverRan(t *testing.T) {
 	s := newStage(t)
 	for _, at := range []time.Duration{0, time.Minute, 15 * time.Minute} {
 		s.now = begin.Add(at)
@@ -213,7 +213,7 @@ func TestATimerThatNeverTicked(t *testing.T) {
 	}
 	s.now = begin.Add(15*time.Minute + time.Second)
 	s.engine = s.another(0)
-	if h := s.timer("schedule"); !h.Silent || !strings.Contains(h.Reason.Message, "no timer run of the timer schedule has ever come") ||
+	if h := s.timer("schedule"); !h.Silent || !strings.Contains(h.Reason.Message, "the timer schedule has never run to its end") ||
 		!strings.Contains(h.Reason.Hint, "Storage Blob Data Owner") {
 		t.Errorf("%+v", h)
 	}
@@ -273,8 +273,8 @@ func TestANoteOfAClockThatWasWrong(t *testing.T) {
 	}
 }
 
-// TestATickThatDoesNothingIsNone: while the clocks disagree nothing is scheduled, and health must not say that it is.
-func TestATickThatDoesNothingIsNone(t *testing.T) {
+// TestATimerRunThatDoesNothingIsNone: while the clocks disagree nothing is scheduled, and health must not say that it is.
+func TestATimerRunThatDoesNothingIsNone(t *testing.T) {
 	for _, timer := range []string{"schedule", "cleanup"} {
 		s := newStage(t)
 		if err := s.fire(timer, s.another(time.Hour)); !errors.Is(err, engine.ErrClock) {

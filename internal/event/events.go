@@ -143,16 +143,16 @@ func Restore(r backup.Run, kind string, at time.Time) []backup.Event {
 }
 
 // ScheduleMissed makes the event about a missed period. Its ID is stable: it consists of the plan and the first scheduled time.
-func ScheduleMissed(g schedule.MissedRuns) backup.Event {
+func ScheduleMissed(m schedule.MissedRuns) backup.Event {
 	data := body(struct {
 		Plan  string    `json:"plan"`
 		First time.Time `json:"first"`
 		Last  time.Time `json:"last"`
 		Count int       `json:"count"`
 		Why   string    `json:"why"`
-	}{g.Plan, g.First, g.Last, g.Count, g.Why})
+	}{m.Plan, m.First, m.Last, m.Count, m.Why})
 	return backup.Event{
-		ID: "missed-" + g.Plan + "." + backup.TimeKey(g.First), Type: "lifeboat.schedule.missed", Time: g.Found, Data: data,
+		ID: "missed-" + m.Plan + "." + backup.TimeKey(m.First), Type: "lifeboat.schedule.missed", Time: m.Found, Data: data,
 	}
 }
 
@@ -180,10 +180,9 @@ type PlanTurn struct {
 	Refused bool
 	// Reason says why the text is refused; "" if it is not.
 	Reason string
-	// LastGood and InForceSince are times at which Lifeboat found a text: the text that was active before, and the text now in
-	// force.
-	LastGood, InForceSince time.Time
-	Found                  time.Time
+	// LastGood and ActiveSince are times at which Lifeboat found a text: the one that was active before, and the present one.
+	LastGood, ActiveSince time.Time
+	Found                 time.Time
 }
 
 // PlanTurned makes the event about the text. Its ID comes from the text and from the time of the last good text: the same broken
@@ -197,9 +196,9 @@ func PlanTurned(t PlanTurn) backup.Event {
 		ID:   "plan-" + backup.Digest(t.Hash+"\n"+t.LastGood.UTC().Format(time.RFC3339), 16) + "." + kind,
 		Type: "lifeboat.plan." + kind, Time: t.Found,
 		Data: body(struct {
-			Reason       string    `json:"reason,omitempty"`
-			InForceSince time.Time `json:"inForceSince,omitzero"`
-		}{t.Reason, t.InForceSince}),
+			Reason      string    `json:"reason,omitempty"`
+			ActiveSince time.Time `json:"inForceSince,omitzero"`
+		}{t.Reason, t.ActiveSince}),
 	}
 }
 

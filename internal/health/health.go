@@ -65,7 +65,7 @@ type TargetHealth struct {
 type Snapshot struct {
 	Plan   backup.Plan
 	Target string
-	// Since is the time at which the text that holds the plan came into force: the plan cannot have backed up a target before.
+	// Since is the time at which the text that holds the plan became active: the plan cannot have backed up a target before.
 	Since time.Time
 	// Dealt is the time up to which timer runs have dealt with the plan's scheduled times; zero if no timer run has seen the
 	// plan.
@@ -127,7 +127,7 @@ func (s Snapshot) Evaluate(now time.Time) TargetHealth {
 var copied = backup.NewReason("CopyOnly", "Azure restores nothing from the copies of this service: the newest copy can be read, and "+
 	"that is all", "Nothing need be done. If the service is lost, its data are in the copy, and it must be set up anew.")
 
-// began returns the time since which the target can be expected to have backups: the time at which its text came into force.
+// began returns the time since which the target can be expected to have backups: the time at which its text became active.
 // Earlier runs count as well, so that an edit of the plan does not hide them.
 func (s Snapshot) began() time.Time {
 	began := s.Since
@@ -168,8 +168,8 @@ func (s Snapshot) why(h TargetHealth, now time.Time) backup.Reason {
 		return backup.NewReason("PlanNotSeen", "no timer run of the schedule has seen the plan yet",
 			"If this lasts longer than LIFEBOAT_SCHEDULE_TIMER, "+blobRoleFirst+" Then see in the log whether the function schedule runs.")
 	case !scheduledTime.IsZero() && now.Sub(scheduledTime) > silence:
-		return backup.NewReason("ScheduleSilent", "the scheduled time of "+scheduledTime.Format(time.RFC3339)+" came due, and no timer run of the schedule "+
-			"has dealt with it", "First "+blobRoleFirst+" Then see in the log whether the function schedule runs, and what it says of the plan.")
+		return backup.NewReason("ScheduleSilent", "the scheduled time of "+scheduledTime.Format(time.RFC3339)+" came due, and no timer run "+
+			"of the schedule has dealt with it", "First "+blobRoleFirst+" Then see in the log whether the function schedule runs, and what it says of the plan.")
 	case last != nil:
 		return last.Reason.Reword(last.Reason.Code, fmt.Sprintf("%s ended without a recovery point: %s (%s)",
 			runs(without, len(s.Runs)), last.Reason.Message, last.State), last.Reason.Hint)
@@ -220,7 +220,8 @@ func runs(n, seen int) string {
 const (
 	// RecentRows is the number of a target's newest runs that health reads.
 	RecentRows = 10
-	// silence is the time after a scheduled time within which a timer run must have dealt with it: ten timer runs of the default.
+	// silence is the time after a scheduled time within which a timer run must have dealt with it: ten runs at the default
+	// interval.
 	silence = 10 * time.Minute
 )
 

@@ -51,7 +51,7 @@ func runOf(n int, state backup.State) backup.Run {
 	return r
 }
 
-func TestJudge(t *testing.T) {
+func TestEvaluate(t *testing.T) {
 	on := func(days int, and time.Duration) time.Time { return begin.AddDate(0, 0, days).Add(and) }
 	for _, test := range []struct {
 		name   string
@@ -184,8 +184,8 @@ func TestJudge(t *testing.T) {
 	}
 }
 
-// TestJudgeByThePlansOwnInterval: a plan for working days is not late on a Sunday, nor a leap day's in its fourth year.
-func TestJudgeByThePlansOwnInterval(t *testing.T) {
+// TestEvaluateByThePlansOwnInterval: a plan for working days is not late on a Sunday, nor a leap day's in its fourth year.
+func TestEvaluateByThePlansOwnInterval(t *testing.T) {
 	work := nightly()
 	work.Schedule.Weekday = 0b0111110
 	leap := nightly()

@@ -10,8 +10,8 @@ import (
 )
 
 // A timer that the host no longer calls causes no error and no log line: without a role on the storage account's blobs the host
-// runs, answers HTTP, and never fires a timer (measured with the host 4.1045, 2026-11). So the timer runs of a timer note that
-// they came, in a row that health reads.
+// runs, answers HTTP, and never fires a timer (measured with the host 4.1045, 2026-11). So each function of a timer notes that it
+// ran, in a row that health reads.
 
 // TimerSchedule is the schedule by which the host calls a timer's function.
 type TimerSchedule struct {
@@ -27,11 +27,11 @@ type TimerSchedule struct {
 type TimerHealth struct {
 	// Timer is the name of its function.
 	Timer string
-	// Last is the newest noted timer run, zero if there never was one. It may be up to NoteEvery older than the last timer run.
+	// Last is the time of the newest noted run, zero if there never was one. The last run may be up to NoteEvery newer.
 	Last time.Time
-	// Deadline is the time at which the timer counts as silent unless a timer run comes, or since which it does; zero if never.
+	// Deadline is the time at which the timer counts as silent unless it runs before, or since which it does; zero if never.
 	Deadline time.Time
-	// Silent tells that no timer run came for so long that none is to be expected any more.
+	// Silent tells that the timer has not run for so long that no run is to be expected any more.
 	Silent bool
 	// Reason says why the timer is silent, or cannot be evaluated; otherwise it has no code.
 	Reason backup.Reason
@@ -43,8 +43,8 @@ type Clockwork struct {
 	Timers []TimerHealth
 }
 
-// Timers lists the functions that the host calls by time. One counts as silent after it missed three timer runs, but not before
-// Limit has passed.
+// Timers lists the functions that the host calls by time. One counts as silent after it missed three runs, but not before Limit
+// has passed.
 var Timers = []struct {
 	Name  string
 	Limit time.Duration
@@ -53,8 +53,8 @@ var Timers = []struct {
 // NoteEvery is the least time between two notes of a timer. An idle timer run writes nothing else.
 const NoteEvery = 5 * time.Minute
 
-// Evaluate says whether the timer is silent. The timer gave its last sign at the instant since, last is its last noted timer
-// run, and unread says why the row of its timer runs cannot be read, nil if it can.
+// Evaluate says whether the timer is silent. The timer gave its last sign at the instant since, last is the time of its last
+// noted run, and unread says why its row cannot be read, nil if it can.
 func (t TimerSchedule) Evaluate(timer string, last, since time.Time, timeout time.Duration, now time.Time, unread error) TimerHealth {
 	h := TimerHealth{Timer: timer, Last: last}
 	if unread != nil {
@@ -63,12 +63,12 @@ func (t TimerSchedule) Evaluate(timer string, last, since time.Time, timeout tim
 	}
 	h.Deadline = since.Add(timeout)
 	if t.Schedule != nil {
-		// A timer run within NoteEvery of a note writes none, so three timer runs count from that time on. Otherwise, if the
-		// last timer run before a night without timer runs wrote no note, the timer would count as silent all night.
+		// A run within NoteEvery of a note writes none, so three runs count from that time on. Otherwise, if the last run before
+		// a night without runs wrote no note, the timer would count as silent all night.
 		third := since.Add(NoteEvery - backup.Resolution)
 		for range 3 {
 			if third = t.Schedule.Next(third); third.IsZero() {
-				h.Deadline = third // there are no three timer runs to wait for
+				h.Deadline = third // there are no three runs to wait for
 				return h
 			}
 		}
@@ -81,16 +81,16 @@ func (t TimerSchedule) Evaluate(timer string, last, since time.Time, timeout tim
 	case h.Silent:
 		h.Reason = t.silent(timer, last, since)
 	case t.Wrong != nil:
-		h.Reason = backup.NewReason("TimerUnreadable", t.wrong(), "The timer counts as silent "+timeout.String()+" after its last timer run.")
+		h.Reason = backup.NewReason("TimerUnreadable", t.wrong(), "The timer counts as silent "+timeout.String()+" after its last run.")
 	}
 	return h
 }
 
 // silent says why the timer counts as silent, and where to look first.
 func (t TimerSchedule) silent(timer string, last, since time.Time) backup.Reason {
-	message := fmt.Sprintf("no timer run of the timer %s has come to its end since %s", timer, since.UTC().Format(time.RFC3339))
+	message := fmt.Sprintf("the timer %s has not run to its end since %s", timer, since.UTC().Format(time.RFC3339))
 	if last.IsZero() {
-		message = fmt.Sprintf("no timer run of the timer %s has ever come to its end; it has been waited for since %s", timer,
+		message = fmt.Sprintf("the timer %s has never run to its end; its first run has been waited for since %s", timer,
 			since.UTC().Format(time.RFC3339))
 	}
 	if t.Wrong != nil {

@@ -25,8 +25,8 @@ func TestASilentTimer(t *testing.T) {
 	friday := time.Date(2026, 1, 16, 18, 57, 30, 0, time.UTC)
 	for _, c := range []struct {
 		name, timer string
-		called      health.TimerSchedule
-		timerRecord time.Time
+		schedule    health.TimerSchedule
+		last        time.Time
 		// loud is the last instant at which the timer is not silent.
 		loud time.Time
 	}{
@@ -39,21 +39,21 @@ func TestASilentTimer(t *testing.T) {
 		{"cleanup each day", "cleanup", health.TimerSchedule{Schedule: timers(1, 1, 127)}, begin, time.Date(2026, 1, 18, 0, 0, 0, 0, time.UTC)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			look := func(timerRecord, now time.Time) health.TimerHealth {
-				return c.called.Evaluate(c.timer, timerRecord, timerRecord, timeout(t, c.timer), now, nil)
+			look := func(last, now time.Time) health.TimerHealth {
+				return c.schedule.Evaluate(c.timer, last, last, timeout(t, c.timer), now, nil)
 			}
-			for now := c.timerRecord; !now.After(c.loud); now = now.Add(c.loud.Sub(c.timerRecord) / 8) {
-				if h := look(c.timerRecord, now); h.Silent || (h.Reason.Code == "TimerUnreadable") != (c.called.Wrong != nil) || (h.Reason.Code == "") == (c.called.Wrong != nil) || !h.Last.Equal(c.timerRecord) || !h.Deadline.Equal(c.loud) {
+			for now := c.last; !now.After(c.loud); now = now.Add(c.loud.Sub(c.last) / 8) {
+				if h := look(c.last, now); h.Silent || (h.Reason.Code == "TimerUnreadable") != (c.schedule.Wrong != nil) || (h.Reason.Code == "") == (c.schedule.Wrong != nil) || !h.Last.Equal(c.last) || !h.Deadline.Equal(c.loud) {
 					t.Fatalf("at %s: %+v", now, h)
 				}
 			}
 			now := c.loud.Add(time.Second)
-			h := look(c.timerRecord, now)
-			if !h.Silent || h.Reason.Code != "TimerSilent" || !strings.Contains(h.Reason.Message, c.timerRecord.Format(time.RFC3339)) ||
+			h := look(c.last, now)
+			if !h.Silent || h.Reason.Code != "TimerSilent" || !strings.Contains(h.Reason.Message, c.last.Format(time.RFC3339)) ||
 				!strings.HasPrefix(h.Reason.Hint, "First see that the app has the role Storage Blob Data Owner on its own storage account") {
 				t.Errorf("a second later: %+v", h)
 			}
-			if c.called.Wrong != nil && !strings.Contains(h.Reason.Message, "the app setting LIFEBOAT_SCHEDULE_TIMER cannot be read: nonsense") {
+			if c.schedule.Wrong != nil && !strings.Contains(h.Reason.Message, "the app setting LIFEBOAT_SCHEDULE_TIMER cannot be read: nonsense") {
 				t.Errorf("what is wrong with the setting is not told: %+v", h)
 			}
 			if h := look(now, now); h.Silent || !h.Last.Equal(now) {
@@ -83,9 +83,9 @@ func timeout(t *testing.T, timer string) time.Duration {
 	return 0
 }
 
-// TestATimerWithoutATick: the deadline counts from the time since which a timer run is waited for. A row that cannot be read
+// TestATimerWithoutATimerRun: the deadline counts from the time since which a timer run is waited for. A row that cannot be read
 // makes no timer silent.
-func TestATimerWithoutATick(t *testing.T) {
+func TestATimerWithoutATimerRun(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		now    time.Time
@@ -98,9 +98,9 @@ func TestATimerWithoutATick(t *testing.T) {
 		{"at the deadline", begin.Add(15 * time.Minute), nil, false, "", ""},
 		{
 			"just after the deadline", begin.Add(15*time.Minute + time.Nanosecond), nil, true, "TimerSilent",
-			"no timer run of the timer schedule has ever come to its end; it has been waited for since 2026-01-15T02:30:00Z",
+			"the timer schedule has never run to its end; its first run has been waited for since 2026-01-15T02:30:00Z",
 		},
-		{"years later", begin.AddDate(5, 0, 0), nil, true, "TimerSilent", "has ever come"},
+		{"years later", begin.AddDate(5, 0, 0), nil, true, "TimerSilent", "has never run"},
 		{"a clock that was wrong", begin.AddDate(-5, 0, 0), nil, false, "", ""},
 		{"its row cannot be read", begin.AddDate(5, 0, 0), errors.New("row p/r cannot be read"), false, "RowUnreadable", "row p/r cannot be read"},
 	} {

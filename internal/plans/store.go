@@ -1,4 +1,4 @@
-// Package plans keeps the text of plan.yaml active: the newest good one.
+// Package plans says which text of plan.yaml is active: the newest good one, which it keeps.
 package plans
 
 import (
@@ -86,9 +86,9 @@ func (b *Store) Current(ctx context.Context) (Active, error) {
 	return b.lastGood(ctx, head, file)
 }
 
-// Reconcile is Current for the timer run of the schedule, and also saves the changes: it keeps a good text before the text is
-// needed, and publishes that a text is broken. It makes no request of its own if the text is good and already active. The
-// caller may use the plans in spite of an error.
+// Reconcile is Current for a timer run of the schedule, and also saves the changes: it keeps a good text before the text is
+// needed, and publishes that a text is broken. It makes no request of its own if the text is good and already active. The caller
+// may use the plans in spite of an error.
 func (b *Store) Reconcile(ctx context.Context) (Active, error) {
 	file := b.read(ctx)
 	if file.err == nil {
@@ -110,8 +110,8 @@ func (b *Store) Reconcile(ctx context.Context) (Active, error) {
 	if f, ok := errors.AsType[*backup.Fault](file.err); (!ok || f.Kind != backup.Deferred) && !head.says(file) {
 		head, err = b.record(ctx, file)
 	}
-	force, noPlan := b.lastGood(ctx, head, file)
-	return force, errors.Join(noPlan, err)
+	active, noPlan := b.lastGood(ctx, head, file)
+	return active, errors.Join(noPlan, err)
 }
 
 // Observe gives the store a timer run's read of its head, so that it learns of other processes without a request of its own.
@@ -200,7 +200,7 @@ func (b *Store) record(ctx context.Context, file revision) (Head, error) {
 // turned makes the event that a text is refused, or that a good text has replaced it; none for an edit, or the first plan.
 func turned(was, is Head, now time.Time) []backup.Event {
 	t := event.PlanTurn{
-		Hash: is.Refused, Refused: is.Refused != "", Reason: is.Reason, LastGood: was.Since, InForceSince: is.Since, Found: now,
+		Hash: is.Refused, Refused: is.Refused != "", Reason: is.Reason, LastGood: was.Since, ActiveSince: is.Since, Found: now,
 	}
 	if !t.Refused {
 		if was.Refused == "" {
@@ -225,12 +225,12 @@ func (b *Store) keep(ctx context.Context, file revision) error {
 
 // lastGood returns the plans of the text that the head names. They are active instead of the present plan.yaml.
 func (b *Store) lastGood(ctx context.Context, head Head, file revision) (Active, error) {
-	force := Active{Since: head.Since, Refused: file.err, Hash: head.Hash}
+	active := Active{Since: head.Since, Refused: file.err, Hash: head.Hash}
 	if head.Refused == file.hash {
-		force.RefusedSince = head.RefusedSince
+		active.RefusedSince = head.RefusedSince
 	}
 	if head.Hash == "" {
-		return force, file.err
+		return active, file.err
 	}
 	b.mu.Lock()
 	kept := b.kept
@@ -238,15 +238,15 @@ func (b *Store) lastGood(ctx context.Context, head Head, file revision) (Active,
 	if kept.hash != head.Hash {
 		var err error
 		if kept, err = b.fetch(ctx, head.Hash); err != nil {
-			return force, fmt.Errorf("plan.yaml is refused: %w; the last good plan, of %s, cannot be used: %w", file.err,
+			return active, fmt.Errorf("plan.yaml is refused: %w; the last good plan, of %s, cannot be used: %w", file.err,
 				head.Since.UTC().Format(time.RFC3339), err)
 		}
 		b.mu.Lock()
 		b.kept = kept
 		b.mu.Unlock()
 	}
-	force.Plans = kept.plans
-	return force, nil
+	active.Plans = kept.plans
+	return active, nil
 }
 
 // fetch reads a kept text from the catalog.

@@ -106,14 +106,14 @@ func (d *desk) restart() {
 // timer run gives the store the row of the active plan, and sends the events.
 func (d *desk) settle() (plans.Active, string, error) {
 	d.t.Helper()
-	force, err := d.book.Reconcile(d.t.Context())
+	active, err := d.book.Reconcile(d.t.Context())
 	row, _, missing := d.catalog.Catalog.Get(d.t.Context(), backup.ActivePlanKey)
 	if missing != nil && !errors.Is(missing, backup.ErrNotFound) {
 		d.t.Fatal(missing)
 	}
 	d.book.Observe(row)
 	d.send()
-	return force, names(force), err
+	return active, names(active), err
 }
 
 // send takes the events out of the outbox.
@@ -168,15 +168,15 @@ func (d *desk) told() []string {
 	return all
 }
 
-// TestBrokenPlanLeavesTheLastGoodOneInForce: a broken edit stops nothing, in this process or in the next; it is published once;
+// TestBrokenPlanLeavesTheLastGoodOneActive: a broken edit stops nothing, in this process or in the next; it is published once;
 // and a good text replaces it.
-func TestBrokenPlanLeavesTheLastGoodOneInForce(t *testing.T) {
+func TestBrokenPlanLeavesTheLastGoodOneActive(t *testing.T) {
 	d := newDesk(t, "good one")
 	expect := func(when, plans, refused, told string) {
 		t.Helper()
-		force, got, err := d.settle()
-		if err != nil || got != plans || (force.Refused == nil) != (refused == "") || force.Since.IsZero() {
-			t.Fatalf("%s: %q active since %s, refused %v, %v", when, got, force.Since, force.Refused, err)
+		active, got, err := d.settle()
+		if err != nil || got != plans || (active.Refused == nil) != (refused == "") || active.Since.IsZero() {
+			t.Fatalf("%s: %q active since %s, refused %v, %v", when, got, active.Since, active.Refused, err)
 		}
 		current, err := d.book.Current(t.Context())
 		if err != nil || names(current) != plans || (current.Refused == nil) != (refused == "") {
@@ -217,8 +217,8 @@ func TestUnreachablePlanIsNoRefusal(t *testing.T) {
 	d.restart()
 	d.err = &backup.Fault{Kind: backup.Deferred, Code: "PlanUnreachable", Message: "503"}
 	for range 3 {
-		if force, plans, err := d.settle(); err != nil || plans != "one" || force.Refused == nil {
-			t.Errorf("%q active, refused %v, %v", plans, force.Refused, err)
+		if active, plans, err := d.settle(); err != nil || plans != "one" || active.Refused == nil {
+			t.Errorf("%q active, refused %v, %v", plans, active.Refused, err)
 		}
 	}
 	if told := d.told(); len(told) > 0 {
@@ -384,15 +384,15 @@ func TestAKeptPlanThatWasChangedIsNotUsed(t *testing.T) {
 		}
 		d.text = []byte("bad")
 		d.restart()
-		if force, err := d.book.Current(t.Context()); err == nil || len(force.Plans) > 0 {
-			t.Errorf("active is %q, %v", names(force), err)
+		if active, err := d.book.Current(t.Context()); err == nil || len(active.Plans) > 0 {
+			t.Errorf("active is %q, %v", names(active), err)
 		}
 	}
 }
 
-// TestARefusedPlanIsToldOnceHoweverOftenTheTickDies: a timer run that dies before its save publishes nothing, and the event has
-// the same ID at any time at which the text is found.
-func TestARefusedPlanIsToldOnceHoweverOftenTheTickDies(t *testing.T) {
+// TestARefusedPlanIsToldOnceHoweverOftenTheTimerRunDies: a timer run that dies before its save publishes nothing, and the event
+// has the same ID at any time at which the text is found.
+func TestARefusedPlanIsToldOnceHoweverOftenTheTimerRunDies(t *testing.T) {
 	for _, edit := range []string{"bad", "good two"} {
 		var ids []string
 		for deaths := range 4 {
@@ -438,9 +438,9 @@ func TestSinceWhenAPlanIsRefused(t *testing.T) {
 	d.now = begin.Add(2 * time.Hour)
 	for text, since := range map[string]time.Time{"bad": begin.Add(time.Hour), "bad in another way": {}} {
 		d.text = []byte(text)
-		force, err := d.book.Current(t.Context())
-		if err != nil || !force.RefusedSince.Equal(since) || !force.Since.Equal(begin) || force.Refused == nil || names(force) != "one" {
-			t.Errorf("%q: refused since %s, active since %s, %v", text, force.RefusedSince, force.Since, err)
+		active, err := d.book.Current(t.Context())
+		if err != nil || !active.RefusedSince.Equal(since) || !active.Since.Equal(begin) || active.Refused == nil || names(active) != "one" {
+			t.Errorf("%q: refused since %s, active since %s, %v", text, active.RefusedSince, active.Since, err)
 		}
 	}
 	d.text = []byte("good one")
@@ -506,9 +506,9 @@ func TestObserve(t *testing.T) {
 				d.book.Observe(test.row(row))
 			}
 			before := d.catalog.calls
-			force, err := d.book.Reconcile(t.Context())
-			if n := d.catalog.calls - before; err != nil || names(force) != "one" || n != test.calls {
-				t.Errorf("%q active after %d requests, want %d; %v", names(force), n, test.calls, err)
+			active, err := d.book.Reconcile(t.Context())
+			if n := d.catalog.calls - before; err != nil || names(active) != "one" || n != test.calls {
+				t.Errorf("%q active after %d requests, want %d; %v", names(active), n, test.calls, err)
 			}
 		})
 	}
@@ -518,26 +518,26 @@ func TestObserve(t *testing.T) {
 // after it.
 func TestCurrentChangesNothing(t *testing.T) {
 	for _, test := range []struct {
-		text, want  string
-		timerRecord bool
-		calls       int
+		text, want string
+		ran        bool
+		calls      int
 	}{
 		{"good two", "two", false, 0}, {"good two", "two", true, 0}, {"bad", "", false, 1}, {"bad", "one", true, 2},
 	} {
 		d := newDesk(t, "good one")
-		if test.timerRecord {
+		if test.ran {
 			d.pass()
 		}
 		before := fmt.Sprint(d.catalog.Rows())
 		d.text = []byte(test.text)
 		d.restart()
 		d.catalog.calls = 0
-		force, err := d.book.Current(t.Context())
-		if names(force) != test.want || (err == nil) != (test.want != "") || d.catalog.calls != test.calls {
-			t.Errorf("%s, ran: %t: %q active after %d requests, %v", test.text, test.timerRecord, names(force), d.catalog.calls, err)
+		active, err := d.book.Current(t.Context())
+		if names(active) != test.want || (err == nil) != (test.want != "") || d.catalog.calls != test.calls {
+			t.Errorf("%s, ran: %t: %q active after %d requests, %v", test.text, test.ran, names(active), d.catalog.calls, err)
 		}
 		if after := fmt.Sprint(d.catalog.Rows()); after != before {
-			t.Errorf("%s, ran: %t: the rows were %s and are %s", test.text, test.timerRecord, before, after)
+			t.Errorf("%s, ran: %t: the rows were %s and are %s", test.text, test.ran, before, after)
 		}
 	}
 }

@@ -182,9 +182,9 @@ func matches(s schedule.Schedule, t time.Time) bool {
 		has(s.Month, int(t.Month())) && has(s.Weekday, int(t.Weekday()))
 }
 
-// TestSlotsAreTheSameFromWhereverOneLooks: the next scheduled time after an instant is the same if the search begins long
-// before, also on the days when clocks change, on any local day of the zone.
-func TestSlotsAreTheSameFromWhereverOneLooks(t *testing.T) {
+// TestScheduledTimesAreTheSameFromWhereverOneLooks: the next scheduled time after an instant is the same if the search begins
+// long before, also on the days when clocks change, on any local day of the zone.
+func TestScheduledTimesAreTheSameFromWhereverOneLooks(t *testing.T) {
 	for name, changes := range map[string][]string{
 		"America/Nuuk":         {"2026-03-29", "2026-10-25"}, // 23:00 becomes 00:00 of the next day
 		"America/Scoresbysund": {"2026-03-29", "2026-10-25"},

@@ -64,9 +64,9 @@ func TestDaysWhenClocksChange(t *testing.T) {
 	}
 }
 
-// TestSlotsADay counts the scheduled times of a local day in Zurich: fixed hours have the usual number, every hour follows
-// elapsed time.
-func TestSlotsADay(t *testing.T) {
+// TestScheduledTimesADay counts the scheduled times of a local day in Zurich: fixed hours have the usual number, every hour
+// follows elapsed time.
+func TestScheduledTimesADay(t *testing.T) {
 	for text, want := range map[string][3]int{ // on an ordinary day, in spring, in autumn
 		"30 2 * * *": {1, 1, 1}, "*/15 2 * * *": {4, 4, 4}, "0 */2 * * *": {12, 12, 12}, "0 * * * *": {24, 23, 25},
 		"*/15 * * * *": {96, 92, 100}, "0 0-23 * * *": {24, 23, 25},

@@ -12,16 +12,16 @@ type MissedRuns struct {
 	Count int       `json:"Count"`
 	// Why is for people: who paused the plan, or that the schedule was not read.
 	Why string `json:"Why"`
-	// Found is the time at which the gap was noted, by the catalog's clock.
+	// Found is the time at which the missed period was noted, by the catalog's clock.
 	Found time.Time `json:"Found"`
 }
 
 // add counts a scheduled time, later than those before.
-func (g *MissedRuns) add(scheduledTime time.Time) {
-	if g.Count++; g.Count == 1 {
-		g.First = scheduledTime
+func (m *MissedRuns) add(scheduledTime time.Time) {
+	if m.Count++; m.Count == 1 {
+		m.First = scheduledTime
 	}
-	g.Last = scheduledTime
+	m.Last = scheduledTime
 }
 
 // Due divides the scheduled times after the checkpoint up to now: the newest is to become runs if its window is still open (or

@@ -54,8 +54,8 @@ func TestDueAfterLong(t *testing.T) {
 	}
 }
 
-// TestMissedSlots: all scheduled times after the checkpoint count, up to now, and each counts once.
-func TestMissedSlots(t *testing.T) {
+// TestMissedScheduledTimes: all scheduled times after the checkpoint count, up to now, and each counts once.
+func TestMissedScheduledTimes(t *testing.T) {
 	never := daily(time.UTC, 2, 30)
 	never.Day = 0
 	for _, test := range []struct {

@@ -40,20 +40,20 @@ func (s Schedule) Words() string {
 
 // InARow returns the number of successive scheduled times of a day with less than the given time between any two, and the least
 // time between two scheduled times of a day; 1 and 0 if there are no two.
-func (s Schedule) InARow(less time.Duration) (scheduledTimes int, least time.Duration) {
+func (s Schedule) InARow(less time.Duration) (successive int, least time.Duration) {
 	all := s.clock()
-	scheduledTimes = 1
+	successive = 1
 	for i, row := 1, 1; i < len(all); i++ {
 		apart := time.Duration(all[i]-all[i-1]) * time.Second
 		if row++; apart >= less {
 			row = 1
 		}
-		scheduledTimes = max(scheduledTimes, row)
+		successive = max(successive, row)
 		if least == 0 || apart < least {
 			least = apart
 		}
 	}
-	return scheduledTimes, least
+	return successive, least
 }
 
 // times says the times of a day in words.

@@ -49,7 +49,7 @@ func (r run) cause() string {
 	case r.ScheduledTime.IsZero():
 		return "on demand"
 	}
-	return "scheduledTime " + r.ScheduledTime.Format("15:04:05")
+	return "scheduled for " + r.ScheduledTime.Format("15:04:05")
 }
 
 // history returns the runs of all targets from the API, newest first.

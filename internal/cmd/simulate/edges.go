@@ -16,7 +16,7 @@ import (
 // seldom. The old text stands once in the file, and the new text replaces it.
 type edge struct{ test, name, file, old, new string }
 
-// edges is the list of these bugs. The bugs with a number were invented from outside, to find missed periods in the tests.
+// edges is the list of these bugs. The bugs with a number were invented from outside, to find gaps in the tests.
 var edges = []edge{
 	{
 		"./internal/engine TestCleanupSeesTheNewestOfAnOlderRun", "cleanup overlooks the newest point of an older run",
@@ -40,7 +40,7 @@ var edges = []edge{
 		"	if r.Lost > 0 { // the service may be", "	if r.Lost > mostLost { // the service may be",
 	},
 	{
-		"./internal/engine TestTheEndOfTheLineComesEarly", "the wait in the wait queue must end to the second",
+		"./internal/engine TestTheEndOfTheWaitQueueComesEarly", "the wait for a permit must end to the second",
 		"internal/engine/admission.go",
 		"r.Due.After(s.now.Add(s.Waits.Rescue))", "r.Due.After(s.now)",
 	},
@@ -66,12 +66,12 @@ var edges = []edge{
 		"active.\n\t_, head, _, err := b.load(ctx)", "active.\n\thead, err := b.seen(), error(nil)",
 	},
 	{
-		"./internal/engine TestNobodyLinesUpWhileThereIsRoom", "who loses a race for a permit lines up",
+		"./internal/engine TestNoRunEntersTheWaitQueueWhileThereIsRoom", "a run that loses a race for a permit enters the wait queue",
 		"internal/admission/admission.go",
 		"return nil, ErrRace\n\t\t\t}\n\t\t\treturn nil, err", "return &a.Bounds[0], nil\n\t\t\t}\n\t\t\treturn nil, err",
 	},
 	{
-		"./internal/engine TestLeftPermitsAreFoundHoweverOftenATickComes", "a timer run looks at the permit whose turn it is by the minutes of the clock",
+		"./internal/engine TestLeftPermitsAreFoundHoweverOftenATimerRunComes", "a timer run looks at the permit whose turn it is by the minutes of the clock",
 		"internal/admission/admission.go",
 		"rows.Permits[backup.Fraction(backup.TimeKey(now), uint64(len(rows.Permits)))]", "rows.Permits[int(now.Unix()/60)%len(rows.Permits)]",
 	},
@@ -81,7 +81,7 @@ var edges = []edge{
 		`case "Failed", "Canceled":`, `case "Failed":`,
 	},
 	{
-		"./internal/schedule TestSlotsAreTheSameFromWhereverOneLooks", "B01 a scheduled time of the day before that the clock pushes past midnight is overlooked",
+		"./internal/schedule TestScheduledTimesAreTheSameFromWhereverOneLooks", "B01 a scheduled time of the day before that the clock pushes past midnight is overlooked",
 		"internal/schedule/calendar.go",
 		"day := after.In(s.Zone).AddDate(0, 0, -1)", "day := after.In(s.Zone)",
 	},
@@ -91,7 +91,7 @@ var edges = []edge{
 		`backup.Fraction(p.Name+"\n"+strings.ToLower(target), uint64(span))`, `backup.Fraction(p.Name+"\n"+strings.TrimSpace(target), uint64(span))`,
 	},
 	{
-		"./internal/engine TestAPermitTakenTwiceIsTakenBack", "B10 a permit that a run took twice is not taken back while the run lives",
+		"./internal/engine TestAPermitAcquiredTwiceIsReclaimed", "B10 a permit that a run acquired twice is not reclaimed while the run lives",
 		"internal/admission/admission.go",
 		"run.State.Final() && !run.Unpublished || len(run.Permits) > 0\n", "run.State.Final() && !run.Unpublished\n",
 	},
@@ -116,7 +116,7 @@ var edges = []edge{
 		"case run.State != backup.Queued && run.State != backup.Waiting || run.Lost > 0:", "case run.State != backup.Queued && run.State != backup.Waiting:",
 	},
 	{
-		"./internal/plans TestARefusedPlanIsToldOnceHoweverOftenTheTickDies", "B55 the event about a refused plan has another ID each time that its timer run dies before the save",
+		"./internal/plans TestARefusedPlanIsToldOnceHoweverOftenTheTimerRunDies", "B55 the event about a refused plan has another ID each time that its timer run dies before the save",
 		"internal/event/events.go",
 		`backup.Digest(t.Hash+"\n"+t.LastGood.UTC()`, `backup.Digest(t.Hash+"\n"+t.Found.UTC()`,
 	},
@@ -168,7 +168,7 @@ var edges = []edge{
 	{
 		"./handler TestWhileAnEditIsRefused", "H04 lifeboat_plan_refused stays 0 while the last good plan is active",
 		"handler/metrics.go",
-		"flag(force.Refused != nil || noPlan != nil)", "flag(noPlan != nil)",
+		"flag(active.Refused != nil || noPlan != nil)", "flag(noPlan != nil)",
 	},
 	{
 		"./handler TestRetryAfterIsOneToSixtySeconds", "H07 Retry-After is negative or 0 for a run that is overdue",
@@ -230,7 +230,7 @@ var edges = []edge{
 // tryEdges tries the bugs with those words in their names, one per processor at a time, and writes a line for each into the
 // table. It returns the number of bugs that it tried, and the number that no test caught.
 func tryEdges(ctx context.Context, dir, only string, table io.Writer) (tried, missed int) {
-	verdicts := make([]string, len(edges))
+	outcomes := make([]string, len(edges))
 	var group sync.WaitGroup
 	free := make(chan struct{}, runtime.GOMAXPROCS(0))
 	for i, e := range edges {
@@ -243,25 +243,25 @@ func tryEdges(ctx context.Context, dir, only string, table io.Writer) (tried, mi
 			defer func() { <-free }()
 			own := filepath.Join(dir, fmt.Sprint("edge", i))
 			caught, err := e.try(ctx, own)
-			switch verdicts[i] = e.test; {
+			switch outcomes[i] = e.test; {
 			case err != nil:
-				verdicts[i] = "FAILED"
+				outcomes[i] = "FAILED"
 				fmt.Fprintf(os.Stderr, "%s … failed: %v\n", e.name, err)
 			case !caught:
-				verdicts[i] = "NOT CAUGHT by " + e.test
+				outcomes[i] = "NOT CAUGHT by " + e.test
 			}
-			fmt.Fprintf(os.Stderr, "%s … %s\n", e.name, verdicts[i])
+			fmt.Fprintf(os.Stderr, "%s … %s\n", e.name, outcomes[i])
 		})
 	}
 	group.Wait()
 	for i, e := range edges {
-		if verdicts[i] == "" {
+		if outcomes[i] == "" {
 			continue
 		}
-		if verdicts[i] != e.test {
+		if outcomes[i] != e.test {
 			missed++
 		}
-		fmt.Fprintf(table, "%s\t%s\t\t\t\n", e.name, verdicts[i])
+		fmt.Fprintf(table, "%s\t%s\t\t\t\n", e.name, outcomes[i])
 	}
 	return tried, missed
 }

@@ -61,7 +61,7 @@ var mutants = []mutant{
 		"ctx, cancel := context.WithCancel(ctx)",
 	},
 	{
-		"the rescuer raises the number", "internal/engine/rescue.go",
+		"the rescuer raises the sequence number", "internal/engine/rescue.go",
 		"e.Queue.SendStep(ctx, run.StepMessage(), 0)", "e.Queue.SendStep(ctx, backup.StepMessage{Run: run.ID, Sequence: run.Sequence + 1, Nonce: run.Nonce}, 0)",
 	},
 	{"the rescuer sends nothing again", "internal/engine/rescue.go", "now.Sub(due) >= e.Waits.Overdue", "now.Sub(due) >= 1000*e.Waits.Overdue"},
@@ -88,11 +88,11 @@ var mutants = []mutant{
 	{"attempts share a name", "internal/backup/run.go", `fmt.Sprintf("%s.%d", r.ID, n)`, `fmt.Sprintf("%s.%d", r.ID, min(n, 1))`},
 	{
 		"no retry window with a lost start", "internal/engine/backingup.go",
-		"patient := l.fault == nil && l.unseen >= s.Waits.RetryWindow", "patient := l.fault == nil",
+		"over := l.fault == nil && l.unseen >= s.Waits.RetryWindow", "over := l.fault == nil",
 	},
 	{
 		"a look that could not be made counts as one", "internal/engine/backingup.go",
-		"patient := l.fault == nil && l.unseen >= s.Waits.RetryWindow", "patient := l.waited >= s.Waits.RetryWindow",
+		"over := l.fault == nil && l.unseen >= s.Waits.RetryWindow", "over := l.waited >= s.Waits.RetryWindow",
 	},
 	{
 		"a lost answer counts as a no", "internal/engine/backingup.go",
@@ -140,11 +140,11 @@ var mutants = []mutant{
 		"writes = append(event.OutboxWrites(backup.SchedulePartition, events), backup.Write{", "writes = append(writes, backup.Write{",
 	},
 	{
-		"a scheduled time that was begun counts as missed", "internal/engine/schedule.go",
+		"a scheduled time in progress counts as missed", "internal/engine/schedule.go",
 		"if !progress.InProgress.IsZero() {", "if progress.InProgress.After(now) {",
 	},
 	{
-		"runs are made before their scheduled time is noted as begun", "internal/engine/schedule.go",
+		"runs are made before their scheduled time is noted as in progress", "internal/engine/schedule.go",
 		`	if err := e.saveCheckpoint(ctx, progress, missedRuns, now, report); err != nil || progress.InProgress.IsZero() {
 		return err
 	}
@@ -201,11 +201,11 @@ var mutants = []mutant{
 		"return Write{Op: Replace, Key: p.Key(), ETag: p.RowETag,", "return Write{Op: Put, Key: p.Key(),",
 	},
 	{
-		"the acceptance of those before is not told", "internal/engine/suspect.go",
+		"the acceptance of those before is not published", "internal/engine/suspect.go",
 		"s.toOutbox(event.PointAccepted(m))", "_ = m",
 	},
 	{
-		"what is held is given back once the end was told", "internal/engine/save.go",
+		"what is held is released once the end was published", "internal/engine/save.go",
 		"	if err := admission.Release(ctx, s.Catalog, *r, r.Permits, r.QueueRow); err != nil {",
 		"	if _, left := s.post(ctx, s.saved, map[string]error{}); len(left) > 0 {\n\t\treturn errLost\n\t}\n" +
 			"	if err := admission.Release(ctx, s.Catalog, *r, r.Permits, r.QueueRow); err != nil {",
@@ -227,7 +227,7 @@ var mutants = []mutant{
 		`ID: backup.NewRunID(target, c.Time, "request "+c.Request),`, `ID: backup.NewRunID(target, time.Now(), "request "+c.Request),`,
 	},
 	{
-		"who leaves the wait queue is not indexed again", "internal/admission/admission.go",
+		"a run that leaves the wait queue is not indexed again", "internal/admission/admission.go",
 		"if err := a.Leaving(ctx); err != nil {\n\t\t\treturn err\n\t\t}", "",
 	},
 	{

@@ -83,7 +83,7 @@ func hintStorage(t task) string {
 func hintUntold(t task) string {
 	if t.work == restoring {
 		return fmt.Sprintf("It may be under way, or done, and is not sent again by itself. See the activity log of %s for "+
-			"%s%s, and whether its configuration is that of the recovery point.", t.Target, resourceType, t.action)
+			"%s%s, and whether it has the configuration of the recovery point.", t.Target, resourceType, t.action)
 	}
 	return fmt.Sprintf("See whether the container %s of the storage account %s holds files named %s.",
 		t.Storage.Container, t.Storage.AccountName(), t.Run)

@@ -85,7 +85,7 @@ func TestVerifyStartsAfreshWhenTheBlobChanged(t *testing.T) {
 	}
 }
 
-func TestVerifyJudgesOnlyByTheArtifact(t *testing.T) {
+func TestVerifyDecidesByTheArtifactAlone(t *testing.T) {
 	empty, early, justInTime := artifact(), artifact(), artifact()
 	empty.content = nil
 	early.modified = started.Add(-6 * time.Second)

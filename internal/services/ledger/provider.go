@@ -157,7 +157,7 @@ var outdatedWords = azure.Sentences(
 )
 
 // credentialExpired removes the share of a backup whose SAS has expired, so that a further attempt leaves the only share. Unless
-// exactly one share can be meant, expired removes nothing: the further attempt knows its own share by the time.
+// exactly one share can be meant, credentialExpired removes nothing: the further attempt knows its own share by the time.
 func (p *Provider) credentialExpired(ctx context.Context, a backup.Attempt, i instance, s status, f *backup.Fault) error {
 	files, err := p.files(ctx, a.Storage, backup.Deferred)
 	if err != nil {

@@ -115,7 +115,7 @@ func (i instance) note(c content) string {
 		notes = append(notes, "There is no snapshot in it, so nothing shows whether the last ledger files are there.")
 	}
 	if len(c.files) > mostListed {
-		notes = append(notes, fmt.Sprintf("The hash is that of the list of all its %d files; of so many the list itself is not kept.",
+		notes = append(notes, fmt.Sprintf("Its hash is the hash of the list of all its %d files; of so many the list itself is not kept.",
 			len(c.files)))
 	}
 	return strings.Join(notes, " ")

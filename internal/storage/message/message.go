@@ -19,12 +19,12 @@ const (
 )
 
 // StepMessage returns the step message as plain JSON text.
-func StepMessage(w backup.StepMessage) ([]byte, error) {
-	text, err := json.Marshal(w)
+func StepMessage(m backup.StepMessage) ([]byte, error) {
+	text, err := json.Marshal(m)
 	if err != nil {
-		return nil, fmt.Errorf("step message %d of run %s: %w", w.Sequence, w.Run, err)
+		return nil, fmt.Errorf("step message %d of run %s: %w", m.Sequence, m.Run, err)
 	}
-	return checked(text, fmt.Sprintf("step message %d of run %s", w.Sequence, w.Run))
+	return checked(text, fmt.Sprintf("step message %d of run %s", m.Sequence, m.Run))
 }
 
 // cloudEvent is a CloudEvent 1.0 in the structured JSON form.

@@ -31,14 +31,14 @@ func New(service *azqueue.ServiceClient, source string) *Queue {
 }
 
 // SendStep implements [backup.Queue].
-func (q *Queue) SendStep(ctx context.Context, w backup.StepMessage, delay time.Duration) error {
+func (q *Queue) SendStep(ctx context.Context, m backup.StepMessage, delay time.Duration) error {
 	seconds, err := message.Seconds(delay)
 	if err != nil {
-		return fmt.Errorf("wake run %s: %w", w.Run, err)
+		return fmt.Errorf("wake run %s: %w", m.Run, err)
 	}
-	text, err := message.StepMessage(w)
+	text, err := message.StepMessage(m)
 	if err != nil {
-		return fmt.Errorf("wake run %s: %w", w.Run, err)
+		return fmt.Errorf("wake run %s: %w", m.Run, err)
 	}
 	return q.send(ctx, backup.ExecuteQueue, text, seconds)
 }

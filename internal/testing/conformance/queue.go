@@ -31,10 +31,10 @@ func TestQueue(t *testing.T, open func(*testing.T) QueueHarness) {
 		name string
 		run  func(*testing.T, QueueHarness)
 	}{
-		{"Sequence", testWake},
-		{"WakeTwice", testWakeTwice},
-		{"WakeLater", testWakeLater},
-		{"WakeRefused", testWakeRefused},
+		{"Step", testStep},
+		{"StepTwice", testStepTwice},
+		{"StepLater", testStepLater},
+		{"StepRefused", testStepRefused},
 		{"Publish", testPublish},
 		{"PublishRefused", testPublishRefused},
 		{"ContextEnds", testQueueContextEnds},
@@ -46,7 +46,7 @@ func TestQueue(t *testing.T, open func(*testing.T) QueueHarness) {
 // executeQueue and eventsQueue are the names of the queues, as host and other systems know them.
 const executeQueue, eventsQueue = "execute", "lifeboat-events"
 
-// timeout window bounds the wait for a message.
+// timeout bounds the wait for a message.
 const timeout = 30 * time.Second
 
 // receive waits for n messages.
@@ -65,11 +65,11 @@ func (h QueueHarness) receive(t *testing.T, queue string, n int) []string {
 	return messages
 }
 
-func stepMessage(number int) backup.StepMessage {
-	return backup.StepMessage{Run: "0123456789abcdef-8232054400-0123456789ab", Sequence: number, Nonce: "a mark <&> \"ü\""}
+func stepMessage(sequence int) backup.StepMessage {
+	return backup.StepMessage{Run: "0123456789abcdef-8232054400-0123456789ab", Sequence: sequence, Nonce: "a nonce <&> \"ü\""}
 }
 
-func testWake(t *testing.T, h QueueHarness) {
+func testStep(t *testing.T, h QueueHarness) {
 	want := stepMessage(7)
 	if err := h.Queue.SendStep(t.Context(), want, 0); err != nil {
 		t.Fatal(err)
@@ -81,7 +81,7 @@ func testWake(t *testing.T, h QueueHarness) {
 	}
 }
 
-func testWakeTwice(t *testing.T, h QueueHarness) {
+func testStepTwice(t *testing.T, h QueueHarness) {
 	for range 2 {
 		if err := h.Queue.SendStep(t.Context(), stepMessage(1), 0); err != nil {
 			t.Fatal(err)
@@ -92,7 +92,7 @@ func testWakeTwice(t *testing.T, h QueueHarness) {
 	}
 }
 
-func testWakeLater(t *testing.T, h QueueHarness) {
+func testStepLater(t *testing.T, h QueueHarness) {
 	const delay = 2500 * time.Millisecond // rounded up to 3 seconds
 	start := h.Now()
 	if err := h.Queue.SendStep(t.Context(), stepMessage(1), delay); err != nil {
@@ -110,7 +110,7 @@ func testWakeLater(t *testing.T, h QueueHarness) {
 	}
 }
 
-func testWakeRefused(t *testing.T, h QueueHarness) {
+func testStepRefused(t *testing.T, h QueueHarness) {
 	for _, delay := range []time.Duration{-1, -time.Hour, 7*24*time.Hour + 1} {
 		if err := h.Queue.SendStep(t.Context(), stepMessage(1), delay); err == nil {
 			t.Errorf("a delay of %v is accepted", delay)
@@ -195,7 +195,7 @@ func testQueueContextEnds(t *testing.T, h QueueHarness) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := h.Queue.SendStep(ctx, stepMessage(1), 0); err == nil {
-		t.Error("Wake with an ended context succeeds")
+		t.Error("SendStep with an ended context succeeds")
 	}
 	if err := h.Queue.Publish(ctx, event()); err == nil {
 		t.Error("Publish with an ended context succeeds")

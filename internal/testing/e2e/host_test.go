@@ -51,7 +51,7 @@ type hosted struct {
 	telemetry *telemetry
 	patients  []patient
 	ledger    string
-	ticking   string        // a service with scheduled times
+	scheduled string        // a service with scheduled times
 	missing   string        // a service with scheduled times that does not exist
 	started   time.Duration // from the host's start to the first answer
 
@@ -127,7 +127,7 @@ func newHosted(ctx context.Context, t *testing.T) *hosted {
 	}
 	h.patients = []patient{service, hsm, newPatientCCF(ctx, t, h.app)}
 	h.ledger = newLedger(t, h.app, stack.Ledger, (*stack.Stack).AddLedger)
-	h.ticking, h.missing = stack.Service(newServices(t, 1)[0]), stack.Service("missing"+uuid.NewString()[:8])
+	h.scheduled, h.missing = stack.Service(newServices(t, 1)[0]), stack.Service("missing"+uuid.NewString()[:8])
 	world.Sim.Assign(h.ObjectID, stack.Account(stack.Backups), fakeazure.StorageAccountKeyOperator)
 	if err := h.edit(h.plan()); err != nil {
 		t.Fatal(err)
@@ -140,12 +140,12 @@ func newHosted(ctx context.Context, t *testing.T) *hosted {
 	return h
 }
 
-// scheduledTimes is the interval of the scheduled times.
-const scheduledTimes = 15 * time.Second
+// interval is the time between two scheduled times.
+const interval = 15 * time.Second
 
 // plan is the text of plan.yaml, with a plan for each service.
 func (h *hosted) plan() string {
-	text := planOf(fmt.Sprintf("*/%d * * * * *", int(scheduledTimes.Seconds())), "1d", h.ticking)
+	text := planOf(fmt.Sprintf("*/%d * * * * *", int(interval.Seconds())), "1d", h.scheduled)
 	add := func(name, target, lines string) {
 		schedule := yearly
 		if target == h.missing {
@@ -404,7 +404,7 @@ func (h *hosted) until(ctx context.Context, t *testing.T, what string, seen func
 	}
 }
 
-// timer run: both timers fire more than once, and a scheduled time becomes a backup.
+// timer: both timers fire more than once, and a scheduled time becomes a backup.
 func (h *hosted) timer(ctx context.Context, t *testing.T) {
 	for _, function := range []string{"schedule", "cleanup"} {
 		h.until(ctx, t, "two timer runs of "+function, func() bool {
@@ -418,7 +418,7 @@ func (h *hosted) timer(ctx context.Context, t *testing.T) {
 		})
 	}
 	h.until(ctx, t, "a backup by schedule", func() bool {
-		runs, _, err := h.engine.History(ctx, h.ticking, "", 10)
+		runs, _, err := h.engine.History(ctx, h.scheduled, "", 10)
 		return err == nil && slices.ContainsFunc(runs, func(s engine.Status) bool { return s.Run.State == backup.Succeeded })
 	})
 }

@@ -140,7 +140,7 @@ func (h *hosted) alarm(ctx context.Context, t *testing.T) {
 	told := func(event string) { h.told(ctx, t, event, "") }
 	target := h.patients[0].target
 	// Two scheduled times come during a backup: the run of the second supersedes the run of the first.
-	tune(t, path.Base(h.ticking), func(k *fakeazure.Options) { k.Shortest, k.Longest = 80*time.Minute, 80*time.Minute })
+	tune(t, path.Base(h.scheduled), func(k *fakeazure.Options) { k.Shortest, k.Longest = 80*time.Minute, 80*time.Minute })
 	inject := func(step fakeazure.Step) {
 		t.Helper()
 		fault := fakeazure.Fault{Step: step, Kind: fakeazure.Refuse, Status: http.StatusBadRequest, Code: "BadRequest", Message: "not today"}
@@ -190,7 +190,7 @@ func (h *hosted) alarm(ctx context.Context, t *testing.T) {
 		}
 		if text != "version: 7\n" {
 			// A scheduled time passes.
-			next := time.Now().Truncate(scheduledTimes).Add(scheduledTimes + time.Second)
+			next := time.Now().Truncate(interval).Add(interval + time.Second)
 			h.until(ctx, t, "the next scheduled time", func() bool { return time.Now().After(next) })
 			continue
 		}

@@ -291,9 +291,9 @@ func (w *walker) evaluateAttempts(k kill, run backup.Run, again bool, apart time
 	if run.Attempt > 1 {
 		tally.second.Add(1)
 	}
-	timeout := time.Duration(float64(engine.DefaultWaits().RetryWindow) * factor)
-	if again && apart < timeout {
-		w.t.Errorf("killed %s: a second POST %s after the first, before the retry window of %s was over", k, apart, timeout)
+	window := time.Duration(float64(engine.DefaultWaits().RetryWindow) * factor)
+	if again && apart < window {
+		w.t.Errorf("killed %s: a second POST %s after the first, before the retry window of %s was over", k, apart, window)
 	}
 	if run.Attempt > 2 {
 		w.t.Errorf("killed %s: one kill made %d attempts", k, run.Attempt)

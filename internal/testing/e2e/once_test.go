@@ -137,9 +137,9 @@ func deliver(t *testing.T, ctx context.Context, q *azqueue.QueueClient, processe
 	return len(messages)
 }
 
-// TestOneRunPerSlot: the same timer run in two processes in parallel makes one run per scheduled time and target. With every
-// message delivered three times, to both processes, in any order, each run starts one operation.
-func TestOneRunPerSlot(t *testing.T) {
+// TestOneRunPerScheduledTime: the same timer run in two processes in parallel makes one run per scheduled time and target. With
+// every message delivered three times, to both processes, in any order, each run starts one operation.
+func TestOneRunPerScheduledTime(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()

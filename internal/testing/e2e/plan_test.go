@@ -234,9 +234,9 @@ func TestBrokenFirstPlan(t *testing.T) {
 	}
 }
 
-// TestIdleTickWithPlanBlob checks the contract of an idle timer run with plan.yaml in a blob: a conditional request for the blob,
-// and two lists; while it is broken also one request for the active plan.
-func TestIdleTickWithPlanBlob(t *testing.T) {
+// TestIdleTimerRunWithPlanBlob checks the contract of an idle timer run with plan.yaml in a blob: a conditional request for the
+// blob, and two lists; while it is broken also one request for the active plan.
+func TestIdleTimerRunWithPlanBlob(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()

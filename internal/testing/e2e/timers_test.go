@@ -13,7 +13,7 @@ import (
 	"lifeboat/internal/testing/stack"
 )
 
-// noted makes the note of a timer's timer runs look as old as the age.
+// noted makes the note of a timer's last run look as old as the age.
 func (a *app) noted(ctx context.Context, timer string, age time.Duration) {
 	a.t.Helper()
 	body, err := json.Marshal(map[string]time.Time{"At": time.Now().UTC().Add(-age).Truncate(time.Second)})
@@ -47,7 +47,7 @@ func TestWithoutABlobRoleHealthTurns(t *testing.T) {
 	}
 	timer()
 	if status, h, text := a.health(ctx); status != 200 || len(h.Timers) != 2 {
-		t.Fatalf("both timer run: %d %s", status, text)
+		t.Fatalf("both timers run: %d %s", status, text)
 	}
 	for _, identity := range []string{a.config.Name, stack.HostIdentity(a.config.Name)} {
 		id := world.Sim.ObjectID(identity)
@@ -77,6 +77,6 @@ func TestWithoutABlobRoleHealthTurns(t *testing.T) {
 	world.Grant(a.config.Name, a.config.Account)
 	timer()
 	if status, _, text := a.health(ctx); status != 200 {
-		t.Errorf("they timer run again: %d %s", status, text)
+		t.Errorf("they run again: %d %s", status, text)
 	}
 }

@@ -543,7 +543,7 @@ func TestParallelStartsOfVisibleBackup(t *testing.T) {
 	}
 }
 
-func TestDurationKnobs(t *testing.T) {
+func TestDurationOptions(t *testing.T) {
 	t.Parallel()
 	s := startWithStorage(t, func(c *fakeazure.Config) { c.Options.Shortest = 50 * time.Second })
 	container := createContainer(t, s)

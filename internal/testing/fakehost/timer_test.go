@@ -82,7 +82,7 @@ func TestTimerFailures(t *testing.T) {
 	}
 }
 
-func TestTimerTicks(t *testing.T) {
+func TestTimerRuns(t *testing.T) {
 	t.Parallel()
 	a := newApp(t, "", "", map[string]string{"tick": timerFunction("* * * * * *", "")})
 	began := time.Now()

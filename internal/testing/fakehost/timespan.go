@@ -28,7 +28,7 @@ func parseTimeSpan(text string) (time.Duration, error) {
 		}
 		numbers[i] = n
 	}
-	days, hours, minutes, seconds, timers := numbers[0], numbers[1], numbers[2], numbers[3], numbers[4]
+	days, hours, minutes, seconds, units := numbers[0], numbers[1], numbers[2], numbers[3], numbers[4]
 	if parts[4] == ":" && parts[7] == "" { // a:b:c
 		days, hours, minutes, seconds = 0, days, hours, minutes
 	}
@@ -39,7 +39,7 @@ func parseTimeSpan(text string) (time.Duration, error) {
 		return 0, fmt.Errorf("time span %q: a number is out of range", text)
 	}
 	d := time.Duration(days)*24*time.Hour + time.Duration(hours)*time.Hour + time.Duration(minutes)*time.Minute +
-		time.Duration(seconds)*time.Second + time.Duration(timers)*100
+		time.Duration(seconds)*time.Second + time.Duration(units)*100
 	if parts[1] != "" {
 		d = -d
 	}

@@ -5,13 +5,13 @@
 //
 // The parts of a world, each in a file of its own:
 //
-//	choice log.go        the choices: drawn from the seed, written down, replayed, shrunk (shrink.go)
-//	fault profile.go     which accidents a world knows, how often, and the weather of each day
+//	choices.go     the choices: drawn from the seed, written down, replayed, shrunk (shrink.go)
+//	profile.go     which accidents a world knows, how often, and the weather of each day
 //	events.go      what befalls a day: outages, edits of the plan, jumping clocks, requests by hand
 //	host.go        the Functions host: timers, queue triggers with leases, five deliveries, the poison queue
 //	invocation.go  one invocation: it runs through, or stops in front of each outside call while others run; it can die
 //	storage.go     the catalog and the queues of internal/testing/memory, with lost, late, repeated and refused requests
 //	service.go     an Azure service and the container it writes to
-//	ledger.go      what the world has seen, against which the invariants evaluate
+//	ledger.go      what the world has seen, against which the invariants check
 //	trace.go       what happened, for people
 package simulation

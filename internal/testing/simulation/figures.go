@@ -21,7 +21,7 @@ type Figures struct {
 	Starts, LostStarts, Operations, Overlaps, Polls, Looks, Deletions          int
 	MissedRuns, Requests, Events, Happenings, Suspects, Acceptances, Ambiguous int
 
-	Invocations, Interleaved, Calls, Writes, Timers, Cleanups, Deliveries, StepMessages int
+	Invocations, Interleaved, Calls, Writes, TimerRuns, Cleanups, Deliveries, StepMessages int
 
 	Crashes, Duplicates, Redeliveries, Dropped, Poisoned, DeadLetters, Requeued int
 
@@ -64,7 +64,7 @@ func (f *Figures) Add(o Figures) {
 		{&f.Interleaved, o.Interleaved},
 		{&f.Calls, o.Calls},
 		{&f.Writes, o.Writes},
-		{&f.Timers, o.Timers},
+		{&f.TimerRuns, o.TimerRuns},
 		{&f.Cleanups, o.Cleanups},
 		{&f.Deliveries, o.Deliveries},
 		{&f.StepMessages, o.StepMessages},
@@ -118,7 +118,7 @@ func (f *Figures) Print(out io.Writer) {
 	line("suspect points", f.Suspects, grouped(f.Acceptances)+" accepted")
 	line("events", f.Events, "")
 	line("invocations", f.Invocations, fmt.Sprintf("%s of them interleaved; %s timer runs, %s cleanups", grouped(f.Interleaved),
-		grouped(f.Timers), grouped(f.Cleanups)))
+		grouped(f.TimerRuns), grouped(f.Cleanups)))
 	line("outside calls", f.Calls, grouped(f.Writes)+" writes made")
 	line("crashes", f.Crashes, "")
 	line("storage faults", f.Faults, "")

@@ -47,7 +47,7 @@ type host struct {
 	// alone. running counts the timer runs under way.
 	lastRun, lastCleanup time.Time
 	clean                bool
-	ticking              int
+	running              int
 	// scheduledTime is the first scheduled time after the last timer run, zero if it must be computed again.
 	scheduledTime time.Time
 	// ambush waits for the next timer run that finds a scheduled time.
@@ -115,13 +115,13 @@ func (h *host) nextTimer() time.Time {
 				at = look
 			}
 		}
-		if again := h.w.ledger.nextJudging(h.lastRun); !again.IsZero() && again.Before(at) {
+		if again := h.w.ledger.nextEvaluation(h.lastRun); !again.IsZero() && again.Before(at) {
 			at = again.Add(1) // the deadline itself is not past it
 		}
 		if left := h.w.ledger.nextDrain(h.w.silent); !left.IsZero() && left.Before(at) {
 			at = left // a timer run sends the events that are left over
 		}
-		switch waiting := len(h.w.ledger.line) > 0; {
+		switch waiting := len(h.w.ledger.queue) > 0; {
 		case waiting && h.w.ledger.room(h.w.concurrency): // the timer run dispatches the next
 			at = first
 		case waiting && at.After(first.Add(reclaims)): // the timer run checks whether a permit was left behind
@@ -178,7 +178,7 @@ func ceil(t time.Time, d time.Duration) time.Time {
 // anyone picks one of the instances.
 func (h *host) anyone() *instance { return h.w.instances[h.w.choices.pick(len(h.w.instances))] }
 
-// timer run runs the timer of "schedule", perhaps late, perhaps not at all, perhaps on two instances at once.
+// timer runs the timer of "schedule", perhaps late, perhaps not at all, perhaps on two instances at once.
 func (h *host) timer() {
 	w := h.w
 	w.choices.track = ofTimers
@@ -222,17 +222,17 @@ func (h *host) timer() {
 // invokeTimer does what the function "schedule" does.
 func (h *host) invokeTimer() {
 	w := h.w
-	w.figures.Timers++
+	w.figures.TimerRuns++
 	w.choices.track = ofTimers
-	nth, began, stopped, alone := w.figures.Timers, w.now, h.stopped != "", h.ticking == 0
-	h.ticking++
-	var force plans.Active
+	nth, began, stopped, alone := w.figures.TimerRuns, w.now, h.stopped != "", h.running == 0
+	h.running++
+	var active plans.Active
 	var report engine.ScheduleReport
 	w.invoke(h.anyone(), ofTimers, "schedule", func(ctx context.Context, v *invocation, e *engine.Engine) error {
 		var unsettled error
-		force, unsettled = v.on.book.Reconcile(ctx)
+		active, unsettled = v.on.book.Reconcile(ctx)
 		var err error
-		report, err = e.Schedule(ctx, force.Plans)
+		report, err = e.Schedule(ctx, active.Plans)
 		if err == nil {
 			v.on.book.Observe(report.ActivePlan)
 		}
@@ -241,15 +241,15 @@ func (h *host) invokeTimer() {
 		}
 		return err
 	}, func(v *invocation) {
-		h.ticking--
+		h.running--
 		w.figures.Requeued += report.Requeued
 		v.returned("%d runs made, %d missed periods, %d looked at, %d step messages sent again", len(report.Created), len(report.Missed),
 			report.Scanned, report.Requeued)
 		if v.died || v.err != nil {
 			h.clean = false
 		}
-		alone = alone && w.figures.Timers == nth // no other has begun meanwhile: the loser of a race leaves the rest to the winner
-		w.check(timerRecord{v: v, began: began, stopped: stopped, alone: alone, plans: force.Plans, report: report})
+		alone = alone && w.figures.TimerRuns == nth // no other has begun meanwhile: the loser of a race leaves the rest to the winner
+		w.check(timerRan{v: v, began: began, stopped: stopped, alone: alone, plans: active.Plans, report: report})
 	})
 }
 
@@ -415,8 +415,8 @@ func (h *host) deliverPoison(queue string) {
 			if queue == executeQueue {
 				return e.DeadLetter(ctx, d.queue, d.body, why)
 			}
-			if force, err := v.on.book.Current(ctx); err == nil {
-				v.plans = force.Plans
+			if active, err := v.on.book.Current(ctx); err == nil {
+				v.plans = active.Plans
 			}
 			run, later, err = e.GiveUpRequest(ctx, d.queue, d.body, w.now, v.plans, why)
 			return err

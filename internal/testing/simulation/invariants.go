@@ -32,24 +32,24 @@ type Invariant struct {
 
 // These are the moments at which the invariants are checked.
 type (
-	// saved is the moment at which a run's row was written. conflicting restore is another run of the same scheduled time.
+	// saved is the moment at which a run's row was written. twin is another run of the same scheduled time or request.
 	saved struct {
-		v                  *invocation
-		facts              *facts
-		was, is            *backup.Run
-		insert             bool
-		conflictingRestore *facts
+		v       *invocation
+		facts   *facts
+		was, is *backup.Run
+		insert  bool
+		twin    *facts
 	}
 	// kept is the moment at which a recovery point's row was written. others are the live points of its target.
 	kept struct {
 		v       *invocation
 		was, is *backup.Point
 		others  []*backup.Point
-		// conflictingRestore is the ID of another point that names the same artifact.
-		conflictingRestore string
+		// other is the ID of another point that names the same artifact.
+		other string
 	}
-	// gapped is the moment at which missed scheduled times were recorded.
-	gapped struct{ missedRuns schedule.MissedRuns }
+	// missed is the moment at which missed scheduled times were recorded.
+	missed struct{ missedRuns schedule.MissedRuns }
 	// asking is the moment before a start is sent.
 	asking struct {
 		facts   *facts
@@ -110,9 +110,9 @@ type (
 	}
 	// canceled is the moment at which the cancellation of a restore was answered.
 	canceled struct{ run string }
-	// timerRecord is the moment at which a timer run has ended. stopped says that it had to make no runs, and alone says that no
+	// timerRan is the moment at which a timer run has ended. stopped says that it had to make no runs, and alone says that no
 	// other was under way meanwhile.
-	timerRecord struct {
+	timerRan struct {
 		v              *invocation
 		began          time.Time
 		stopped, alone bool
@@ -190,11 +190,11 @@ var Invariants = []Invariant{
 	{"every deletion has its reason", "6", deletionReason},
 	{"what storage keeps can be restored", "6", keptStays},
 	{"nothing is done by a clock that jumped", "6", saneClock},
-	{"every end is told, as it is", "3", toldTruly},
+	{"every end is published, as it is", "3", toldTruly},
 	{"events wait for nothing but their queue", "3", eventsLeave},
 	{"nothing waits for an event to be sent", "", eventsGateNothing},
 	{"every message is worked off", "4", messagesEnd},
-	{"a timer tells that it runs once in five minutes", "", notedSeldom},
+	{"a timer notes that it runs once in five minutes at most", "", notedSeldom},
 	{"a request always means the same run", "1", sameRun},
 	{"retention goes on", "", retentionGoesOn},
 	{"a restore is begun once", "4", restoredOnce},
@@ -218,10 +218,10 @@ func oneRunPerScheduledTime(_ *World, moment any) string {
 	m, ok := moment.(saved)
 	switch {
 	case !ok:
-	case m.conflictingRestore != nil && m.is.Restore != nil:
-		return fmt.Sprintf("%s and %s are of the same request", m.conflictingRestore.name, m.facts.name)
-	case m.conflictingRestore != nil:
-		return fmt.Sprintf("%s and %s are of the same scheduled time", m.conflictingRestore.name, m.facts.name)
+	case m.twin != nil && m.is.Restore != nil:
+		return fmt.Sprintf("%s and %s are of the same request", m.twin.name, m.facts.name)
+	case m.twin != nil:
+		return fmt.Sprintf("%s and %s are of the same scheduled time", m.twin.name, m.facts.name)
 	case m.insert && m.was != nil:
 		return m.facts.name + " was created a second time"
 	case !m.insert && m.was == nil:
@@ -231,7 +231,7 @@ func oneRunPerScheduledTime(_ *World, moment any) string {
 }
 
 func everyScheduledTime(w *World, moment any) string {
-	m, ok := moment.(timerRecord)
+	m, ok := moment.(timerRan)
 	if !ok || !m.alone || m.v.died || m.v.err != nil || m.stopped {
 		return ""
 	}
@@ -274,7 +274,7 @@ func (l *ledger) missedRunsOf(plan string, scheduledTime time.Time) bool {
 
 func noScheduledTimeTwice(w *World, moment any) string {
 	switch m := moment.(type) {
-	case gapped:
+	case missed:
 		if edited, ok := w.file.edited[m.missedRuns.Plan]; ok && !edited.Before(m.missedRuns.First.Add(-2*day)) {
 			return "" // the scheduled times of a run may lie between the scheduled times of the missed period
 		}
@@ -378,7 +378,7 @@ func lookFirst(w *World, moment any) string {
 			m.facts.looked(w.now, *m.v.look) // a look that died with its invocation does not count
 		}
 	case asking:
-		if s := m.facts.start; s.open && (!s.patient || !s.clean) {
+		if s := m.facts.start; s.open && (!s.over || !s.clean) {
 			return fmt.Sprintf("%s is asked for although the answer to an earlier start is missing, and was not looked for "+
 				"long enough", w.ledger.artifactName(m.attempt.Artifact))
 		}
@@ -406,7 +406,7 @@ func stepMessageThere(w *World, moment any) string {
 const mostMessages = 300
 
 func noPile(w *World, moment any) string {
-	if _, ok := moment.(timerRecord); !ok {
+	if _, ok := moment.(timerRan); !ok {
 		return ""
 	}
 	if w.now.Sub(w.host.late) < strandedAfter || w.now.Sub(w.host.down) < strandedAfter {
@@ -677,7 +677,7 @@ func saneClock(w *World, moment any) string {
 		if m.was == nil && !m.is.ScheduledTime.IsZero() {
 			v, what = m.v, "a run is made"
 		}
-	case gapped:
+	case missed:
 		v, what = w.present, "a missed period is recorded"
 	case kept:
 		if m.was != nil && canRestore(m.was) && !canRestore(m.is) {
@@ -724,8 +724,8 @@ func bounded(w *World, moment any) string {
 			}
 		}
 	case over:
-		if len(w.ledger.line) > 0 {
-			return fmt.Sprintf("%d runs still wait for a permit", len(w.ledger.line))
+		if len(w.ledger.queue) > 0 {
+			return fmt.Sprintf("%d runs still wait for a permit", len(w.ledger.queue))
 		}
 	}
 	return ""
@@ -780,8 +780,8 @@ func toldTruly(w *World, moment any) string {
 func oneArtifact(w *World, moment any) string {
 	switch m := moment.(type) {
 	case kept:
-		if m.conflictingRestore != "" {
-			return fmt.Sprintf("the recovery points of %s and %s both name %s", w.ledger.runName(m.conflictingRestore),
+		if m.other != "" {
+			return fmt.Sprintf("the recovery points of %s and %s both name %s", w.ledger.runName(m.other),
 				w.ledger.runName(m.is.ID), w.ledger.artifactName(m.is.Artifact))
 		}
 	case saved:
@@ -819,7 +819,7 @@ func eventsGateNothing(w *World, moment any) string {
 		return ""
 	}
 	waited := false // long enough for a timer run to reclaim a permit without a holder
-	for _, p := range w.ledger.line {
+	for _, p := range w.ledger.queue {
 		waited = waited || w.undisturbed(p.since)
 	}
 	for _, row := range slices.Sorted(maps.Keys(w.ledger.permits)) {

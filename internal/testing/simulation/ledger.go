@@ -36,13 +36,13 @@ type ledger struct {
 	locks      map[string]string
 	// told has the types of the events that were sent, by their IDs.
 	told map[string]string
-	// judgings has the times at which the targets of plans are to be evaluated again. permits and line have the rows of the
+	// evaluations has the times at which the targets of plans are to be evaluated again. permits and queue have the rows of the
 	// gate.
-	judgings map[string]time.Time
-	// noted has the times at which the timers last noted that they timer run, by the row.
+	evaluations map[string]time.Time
+	// noted has the times at which the timers last noted that they ran, by the row.
 	noted   map[string]time.Time
 	permits map[string]string
-	line    map[string]place
+	queue   map[string]place
 	// outbox has the times at which the unsent events were written, by their rows.
 	outbox   map[backup.Key]time.Time
 	poisoned []string
@@ -95,7 +95,7 @@ func (l *ledger) room(ofAllPlans int) bool {
 	if ofAllPlans > 0 && l.held(ofAll) >= ofAllPlans {
 		return false
 	}
-	for _, p := range l.line {
+	for _, p := range l.queue {
 		if p.Most == 0 || l.held(ofPlan(p.Plan)) < p.Most {
 			return true
 		}
@@ -114,9 +114,9 @@ type facts struct {
 	run  *backup.Run
 	// asked has the artifacts for which a start was requested.
 	asked map[string]bool
-	// start is the state of the run's starts, and before is that state before the last start. open says that the answer
-	// to a start is missing. clear is the time since which every look saw nothing. patient says that this has been so for
-	// long enough. clean says that the last look saw nothing.
+	// start is the state of the run's starts, and before is that state before the last start. open says that the answer to a
+	// start is missing. clear is the time since which every look saw nothing. over says that this has been so for long enough.
+	// clean says that the last look saw nothing.
 	start, before starting
 	// restores lists the restores that the service began for the run. restoreOpen says that the answer to the start of a
 	// restore is missing, and nothing has shown since that it had no effect. restoreBefore is the value of restoreOpen
@@ -138,9 +138,9 @@ type look struct {
 }
 
 type starting struct {
-	open           bool
-	clear          time.Time
-	patient, clean bool
+	open        bool
+	clear       time.Time
+	over, clean bool
 }
 
 func newLedger() ledger {
@@ -150,7 +150,7 @@ func newLedger() ledger {
 		outbox: map[backup.Key]time.Time{}, claims: map[string]string{},
 		told: map[string]string{}, deadLetters: map[string]bool{}, dealt: map[string]dealt{},
 		byTarget: map[string][]string{}, byRequest: map[string]*facts{},
-		judgings: map[string]time.Time{}, noted: map[string]time.Time{}, permits: map[string]string{}, line: map[string]place{}, history: map[string][]string{}, accepted: map[string]bool{},
+		evaluations: map[string]time.Time{}, noted: map[string]time.Time{}, permits: map[string]string{}, queue: map[string]place{}, history: map[string][]string{}, accepted: map[string]bool{},
 	}
 }
 
@@ -171,7 +171,7 @@ func (l *ledger) wrote(w *World, v *invocation, writes []backup.Write) {
 			g := read[schedule.MissedRuns](write)
 			l.missedRuns[g.Plan] = append(slices.DeleteFunc(l.missedRuns[g.Plan], func(o schedule.MissedRuns) bool { return o.First.Equal(g.First) }), *g)
 			w.figures.MissedRuns++
-			moments = append(moments, gapped{missedRuns: *g})
+			moments = append(moments, missed{missedRuns: *g})
 		case write.Row == "lock":
 			if write.Op == backup.Delete {
 				delete(l.locks, write.Partition)
@@ -189,7 +189,7 @@ func (l *ledger) wrote(w *World, v *invocation, writes []backup.Write) {
 				Plan  string
 				Again time.Time
 			}](write)
-			l.judgings[j.Plan] = j.Again
+			l.evaluations[j.Plan] = j.Again
 		case isNote(write.Row):
 			at := read[struct{ At time.Time }](write).At
 			moments = append(moments, noted{timer: write.Row, was: l.noted[write.Row], is: at})
@@ -201,14 +201,14 @@ func (l *ledger) wrote(w *World, v *invocation, writes []backup.Write) {
 			}
 			moments = append(moments, passing{row: write.Row})
 		case strings.HasPrefix(write.Row, "enqueued-"):
-			taken := l.line[write.Row].since
-			delete(l.line, write.Row)
+			taken := l.queue[write.Row].since
+			delete(l.queue, write.Row)
 			if write.Op != backup.Delete {
 				p := *read[place](write)
 				if p.since = taken; taken.IsZero() {
 					p.since = w.now
 				}
-				l.line[write.Row] = p
+				l.queue[write.Row] = p
 			}
 		case write.Partition == "deadletter":
 			w.figures.DeadLetters++
@@ -220,10 +220,10 @@ func (l *ledger) wrote(w *World, v *invocation, writes []backup.Write) {
 	}
 }
 
-// nextJudging returns the time at which a target may turn unprotected between two scheduled times; zero if no target will. A time
-// before the last timer run belongs to a plan that no longer exists.
-func (l *ledger) nextJudging(lastRun time.Time) (next time.Time) {
-	for _, again := range l.judgings {
+// nextEvaluation returns the time at which a target may turn unprotected between two scheduled times; zero if no target will. A
+// time before the last timer run belongs to a plan that no longer exists.
+func (l *ledger) nextEvaluation(lastRun time.Time) (next time.Time) {
+	for _, again := range l.evaluations {
 		if !again.IsZero() && !again.Before(lastRun) && (next.IsZero() || again.Before(next)) {
 			next = again
 		}
@@ -266,11 +266,11 @@ func (l *ledger) wroteRun(w *World, v *invocation, write backup.Write) any {
 	m := saved{v: v, facts: f, was: f.run, is: is, insert: write.Op == backup.Insert}
 	f.run = is
 	if is.Restore != nil {
-		m.conflictingRestore = l.wroteRestore(w, f, m)
+		m.twin = l.wroteRestore(w, f, m)
 	}
 	if !is.ScheduledTime.IsZero() && m.was == nil {
 		key := scheduledTimeKey(is.Plan, is.Target, is.ScheduledTime)
-		m.conflictingRestore = l.byScheduledTime[key]
+		m.twin = l.byScheduledTime[key]
 		l.byScheduledTime[key] = f
 	}
 	if is.State == backup.Running || is.State == backup.Verifying {
@@ -292,9 +292,9 @@ func (l *ledger) wrotePoint(w *World, v *invocation, write backup.Write) any {
 	if was == nil {
 		l.byTarget[is.Target] = append(l.byTarget[is.Target], is.ID)
 	}
-	conflictingRestore := ""
+	other := ""
 	if was == nil {
-		conflictingRestore, l.claims[is.Target+" "+is.Artifact] = l.claims[is.Target+" "+is.Artifact], is.ID
+		other, l.claims[is.Target+" "+is.Artifact] = l.claims[is.Target+" "+is.Artifact], is.ID
 	}
 	if was == nil && is.Safety {
 		w.figures.SafetyPoints++
@@ -315,15 +315,15 @@ func (l *ledger) wrotePoint(w *World, v *invocation, write backup.Write) any {
 		live = append(live, is)
 	}
 	l.live[write.Partition] = live
-	return kept{v: v, was: was, is: is, others: live, conflictingRestore: conflictingRestore}
+	return kept{v: v, was: was, is: is, others: live, other: other}
 }
 
 // wroteRestore returns the other run of the same request, if there is one.
-func (l *ledger) wroteRestore(w *World, f *facts, m saved) (conflictingRestore *facts) {
+func (l *ledger) wroteRestore(w *World, f *facts, m saved) (twin *facts) {
 	if m.was == nil {
 		w.figures.RestoreRuns++
 		f.refused = m.is.State == backup.StateRefused
-		conflictingRestore, l.byRequest[m.is.Request] = l.byRequest[m.is.Request], f
+		twin, l.byRequest[m.is.Request] = l.byRequest[m.is.Request], f
 	}
 	if m.was == nil || !m.was.State.Final() {
 		switch m.is.State {
@@ -333,7 +333,7 @@ func (l *ledger) wroteRestore(w *World, f *facts, m saved) (conflictingRestore *
 			w.figures.Unrestored++
 		}
 	}
-	return conflictingRestore
+	return twin
 }
 
 // restoreAsked notes that a request to restore was sent.
@@ -369,12 +369,12 @@ func (f *facts) looked(now time.Time, l look) {
 	s := &f.start
 	s.clean = l.err == nil && l.found == ""
 	switch {
-	case !s.clean && !s.patient:
+	case !s.clean && !s.over:
 		s.clear = time.Time{}
 	case s.clear.IsZero():
 		s.clear = now
 	case now.Sub(s.clear) >= leastRetryWindow:
-		s.patient = true
+		s.over = true
 	}
 }
 

@@ -244,14 +244,14 @@ func (h *host) deliverRequests() {
 			if q.Sent = sent; err != nil {
 				return e.RefuseRequest(ctx, restoreQueue, body, q, nil, restore.InvalidRequest, err)
 			}
-			force, err := v.on.book.Current(ctx)
+			active, err := v.on.book.Current(ctx)
 			if err != nil {
 				return err
 			}
-			v.plans = force.Plans
-			run, err = e.Restore(ctx, q, force.Plans)
+			v.plans = active.Plans
+			run, err = e.Restore(ctx, q, active.Plans)
 			if errors.Is(err, engine.ErrRequestReused) {
-				return e.RefuseRequest(ctx, restoreQueue, body, q, force.Plans, "RequestIdReused", err)
+				return e.RefuseRequest(ctx, restoreQueue, body, q, active.Plans, "RequestIdReused", err)
 			}
 			return err
 		}, func(v *invocation) {

@@ -9,8 +9,8 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// QueueRow is one thing that happened.
-type QueueRow struct {
+// Line is one thing that happened.
+type Line struct {
 	At time.Time
 	// Day counts from 1.
 	Day int
@@ -25,7 +25,7 @@ type QueueRow struct {
 
 type trace struct {
 	on    bool
-	lines []QueueRow
+	lines []Line
 }
 
 // runIDs matches the IDs of runs, which people cannot read.
@@ -38,7 +38,7 @@ func (w *World) note(v *invocation, format string, args ...any) {
 		return
 	}
 	text := runIDs.ReplaceAllStringFunc(fmt.Sprintf(format, args...), w.ledger.runName)
-	l := QueueRow{At: w.now, Day: 1 + int(w.now.Sub(w.start)/day), Text: text, Loud: true}
+	l := Line{At: w.now, Day: 1 + int(w.now.Sub(w.start)/day), Text: text, Loud: true}
 	if v != nil {
 		l.Who = fmt.Sprintf("%s#%d", v.on.name, v.id)
 	}
@@ -84,14 +84,14 @@ func (w *World) explain(f *facts, r *backup.Run) {
 	}
 	of := "asked for by hand"
 	if !r.ScheduledTime.IsZero() {
-		of = "scheduledTime " + r.ScheduledTime.Format(time.RFC3339)
+		of = "scheduled time " + r.ScheduledTime.Format(time.RFC3339)
 	}
 	w.note(w.present, "%s is the run of plan %s, %s, target %s", f.name, r.Plan, of, r.Target[strings.LastIndex(r.Target, "/")+1:])
 }
 
 // Story returns the trace as a person reads it. An invocation is one line if nothing special happened in it, and no other
 // came in between.
-func Story(lines []QueueRow) []string {
+func Story(lines []Line) []string {
 	var story []string
 	// Repetitions of the last line are one line more, with their number.
 	last, again := "", 0

@@ -23,8 +23,7 @@ type Options struct {
 	ChoiceLog ChoiceLog
 	// Trace has the world write down what happens.
 	Trace bool
-	// EveryMinute delivers every timer run of the timers. Without it the host delivers only the timer runs at which something is
-	// due.
+	// EveryMinute delivers every run of the timers. Without it the host delivers only the timer runs at which something is due.
 	EveryMinute bool
 	// Calm lets nothing go wrong.
 	Calm bool
@@ -39,7 +38,7 @@ type Result struct {
 	Violation *Violation
 	// ChoiceLog has the choices that were made.
 	ChoiceLog ChoiceLog
-	Trace     []QueueRow
+	Trace     []Line
 	// Digest is a digest of all rows that are left in the storage. Equal histories have equal digests.
 	Digest string
 }
@@ -82,7 +81,7 @@ type World struct {
 	copied int
 	// still counts the events since time last passed.
 	still int
-	// notes has the numbers of the writes by which timers noted that they timer run.
+	// notes has the numbers of the writes by which timers noted that they ran.
 	notes []int
 	// disturbed is the time at which something last went wrong, so that everything may take longer.
 	disturbed time.Time

@@ -79,7 +79,7 @@ type answer struct {
 func (a answer) into(v any) error { return json.Unmarshal(a.content, v) }
 
 // send sends the request once. Its errors are faults; with one of a status the answer comes too. A request that the policy of
-// [azure.Departing] has not seen was certainly not sent.
+// [azure.TrackSent] has not seen was certainly not sent.
 func (p *Provider) send(ctx context.Context, c call) (answer, error) {
 	at := origin + c.path
 	if c.target != "" {
@@ -89,7 +89,7 @@ func (p *Provider) send(ctx context.Context, c call) (answer, error) {
 		}
 		at = origin + "/boxes/" + box.Name + c.path
 	}
-	ctx, sent := azure.Departing(ctx)
+	ctx, sent := azure.TrackSent(ctx)
 	request, err := runtime.NewRequest(ctx, cmp.Or(c.method, http.MethodGet), at)
 	if err == nil && c.body != nil {
 		err = runtime.MarshalAsJSON(request, c.body)

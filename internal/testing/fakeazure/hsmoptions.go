@@ -5,12 +5,12 @@ import (
 	"time"
 )
 
-// Range bounds a duration before the time scale; each operation draws its own from the seed. The zero value is the usual range
-// of its kind.
+// Range bounds a duration before the time scale; each operation draws its own from the seed. The zero value is the usual range of
+// its kind.
 type Range struct{ Shortest, Longest time.Duration }
 
-// HSMOptions are options of a Managed HSM. Every zero value is the recorded behaviour or, if that is unknown, the reading that
-// is worse for the client.
+// HSMOptions are options of a Managed HSM. Every zero value is the recorded behaviour or, if that is unknown, the reading that is
+// worse for the client.
 type HSMOptions struct {
 	// Backup is the duration of a backup: usually 7 to 15 s, as recorded of small HSMs, one of which took 149 s (2026-05);
 	// Microsoft has seen 9 hours.
@@ -180,8 +180,8 @@ const (
 	RestoreAdministrators
 )
 
-// KeyInTheWay says how the restore of a single key ends when there is a key of the name, live or deleted and not
-// purged. Nothing is overwritten.
+// KeyInTheWay says how the restore of a single key ends when there is a key of the name, live or deleted and not purged. Nothing
+// is overwritten.
 type KeyInTheWay int
 
 const (

@@ -156,9 +156,9 @@ func TestUnprotectedSurvivesKills(t *testing.T) {
 	}
 }
 
-// TestUnprotectedTwoTicks: a second timer run happens as a whole before any one call of the first. If an event is published
+// TestUnprotectedTwoTimerRuns: a second timer run happens as a whole before any one call of the first. If an event is published
 // twice, it has one ID.
-func TestUnprotectedTwoTicks(t *testing.T) {
+func TestUnprotectedTwoTimerRuns(t *testing.T) {
 	plan := nightly()
 	for k := 1; ; k++ {
 		s := rotten(t, plan)
@@ -223,8 +223,8 @@ func TestUnprotectedByEdit(t *testing.T) {
 	}
 }
 
-// TestJudgingCosts: a request for each of a thousand targets, after all their runs were made; then nothing.
-func TestJudgingCosts(t *testing.T) {
+// TestEvaluationCosts: a request for each of a thousand targets, after all their runs were made; then nothing.
+func TestEvaluationCosts(t *testing.T) {
 	t.Parallel()
 	plan := many(1000)
 	s := rotten(t, plan)
@@ -239,8 +239,8 @@ func TestJudgingCosts(t *testing.T) {
 	s.now = begin.Add(4 * day)
 	s.storage.calls, s.storage.writes = 0, 0
 	created := len(s.runSchedule(plan).Created)
-	// The two lists of every timer run; three for each run; the checkpoint before and after; a list for each target, and the
-	// judging's row; the note that the timer run came.
+	// The two lists of every timer run; three for each run; the checkpoint before and after; a list for each target, and the row
+	// of the evaluation; the note that the timer run came.
 	if want := 2 + 3*1000 + 2 + 1000 + 1 + 1; created != 1000 || s.storage.calls != want || s.storage.writes != 3*1000+4 {
 		t.Errorf("%d runs cost %d calls, want %d; %d writes", created, s.storage.calls, want, s.storage.writes)
 	}
@@ -250,9 +250,9 @@ func TestJudgingCosts(t *testing.T) {
 	}
 }
 
-// TestJudgingGoesOnWithoutSome: a target that cannot be evaluated does not keep the events about others back, and is not
+// TestEvaluationGoesOnWithoutSome: a target that cannot be evaluated does not keep the events about others back, and is not
 // forgotten.
-func TestJudgingGoesOnWithoutSome(t *testing.T) {
+func TestEvaluationGoesOnWithoutSome(t *testing.T) {
 	plan := many(3)
 	s := rotten(t, plan)
 	var sound backup.Row
@@ -286,9 +286,9 @@ func TestJudgingGoesOnWithoutSome(t *testing.T) {
 	}
 }
 
-// TestJudgingByWrongClocks: a timer run with clocks that are too far apart evaluates nothing. If a clock was wrong for one
+// TestEvaluationByWrongClocks: a timer run with clocks that are too far apart evaluates nothing. If a clock was wrong for one
 // timer run, later timer runs evaluate all the same.
-func TestJudgingByWrongClocks(t *testing.T) {
+func TestEvaluationByWrongClocks(t *testing.T) {
 	plan := nightly()
 	s := rotten(t, plan)
 	s.now = begin.Add(2*day + 30*time.Minute)
@@ -308,6 +308,6 @@ func TestJudgingByWrongClocks(t *testing.T) {
 	s.now = begin.Add(3*day + 2*time.Hour)
 	s.runSchedule(plan)
 	if ids, _ := s.alarms(); len(ids) != 1 {
-		t.Errorf("after a judging in the future: %v", ids)
+		t.Errorf("after an evaluation in the future: %v", ids)
 	}
 }

@@ -5,12 +5,12 @@ import (
 	"time"
 )
 
-// Options are options of a service. Every zero value is the usual behaviour or, if that is unknown, the reading that is worse
-// for the client.
+// Options are options of a service. Every zero value is the usual behaviour or, if that is unknown, the reading that is worse for
+// the client.
 type Options struct {
 	// Shortest and Longest bound the duration of a backup or restore before the time scale; each draws its own from the seed.
-	// Both 0 means 8 min: recordings of empty Developer services took 1.5 to 16 min, mostly 6 to 11, and one of 2023-07 more
-	// than 4 h; restores took 7 to 19 min.
+	// Both 0 means 8 min: recordings of empty Developer services took 1.5 to 16 min, mostly 6 to 11, and one of 2023-07 more than
+	// 4 h; restores took 7 to 19 min.
 	Shortest, Longest time.Duration
 	// BlobBytes is the size of a backup's blob, or more if that has no room for the configuration. 0 means 256 KiB.
 	BlobBytes int64
@@ -22,8 +22,8 @@ type Options struct {
 	// RestorableFor is the time for which a backup can be restored, before the time scale, by the clock that SkewDate moves. 0
 	// means 30 days, as documented.
 	RestorableFor time.Duration
-	// Settles is the time for which the service's provisioningState is still Updating after a restore has ended, before the
-	// time scale.
+	// Settles is the time for which the service's provisioningState is still Updating after a restore has ended, before the time
+	// scale.
 	Settles time.Duration
 
 	StartHeaders     StartHeaders
@@ -42,8 +42,8 @@ type Options struct {
 type StartHeaders int
 
 const (
-	// StatusAndLocation has Azure-AsyncOperation, the status of which shows no service, and Location: like the answers to
-	// changes of a service since 2022-08-01 (recorded).
+	// StatusAndLocation has Azure-AsyncOperation, the status of which shows no service, and Location: like the answers to changes
+	// of a service since 2022-08-01 (recorded).
 	StatusAndLocation StartHeaders = iota
 	// LocationAlone has Location, as before.
 	LocationAlone
@@ -53,8 +53,8 @@ const (
 type Trace int
 
 const (
-	// TraceHidden shows nothing until the end: the service is Succeeded, there is no blob, and a second operation is accepted
-	// and runs in parallel to the first. Changes of the configuration during a restore are lost at its end.
+	// TraceHidden shows nothing until the end: the service is Succeeded, there is no blob, and a second operation is accepted and
+	// runs in parallel to the first. Changes of the configuration during a restore are lost at its end.
 	TraceHidden Trace = iota
 	// TraceVisible shows provisioningState Updating and answers a second operation, or a change, with 409.
 	TraceVisible
@@ -110,9 +110,8 @@ const (
 	TakeOtherCORS
 )
 
-// TrustedServices says whether a firewall that admits trusted Azure services admits a backup with the service's own
-// identity. API Management's trusted connectivity was announced to end on 2026-03-15; whether that concerns backups is
-// not known.
+// TrustedServices says whether a firewall that admits trusted Azure services admits a backup with the service's own identity. API
+// Management's trusted connectivity was announced to end on 2026-03-15; whether that concerns backups is not known.
 type TrustedServices int
 
 const (
@@ -140,8 +139,8 @@ const (
 	defaultRestorableFor = 30 * 24 * time.Hour
 )
 
-// Tune changes the options of one service, or with an empty resource ID of all services, later ones included. A backup or
-// restore uses the options at its start.
+// Tune changes the options of one service, or with an empty resource ID of all services, later ones included. A backup or restore
+// uses the options at its start.
 func (s *Sim) Tune(resourceID string, change func(*Options)) error {
 	m := s.management
 	m.mu.Lock()

@@ -1,28 +1,27 @@
 package simulation
 
-// faultProfile says which accidents a world knows, each as so many in a thousand opportunities. Each world knows other
-// accidents, because an accident shows more alone than together with all others.
+// faultProfile says which accidents a world knows, each as so many in a thousand opportunities. Each world knows other accidents,
+// because an accident shows more alone than together with all others.
 type faultProfile struct {
 	// interleaved is the chance that an invocation takes turns with others instead of running through.
 	interleaved int
-	// dies is the chance that an invocation dies before or after an outside call. slow is the chance that the call is
-	// slow, if the invocation takes turns.
+	// dies is the chance that an invocation dies before or after an outside call. slow is the chance that the call is slow, if
+	// the invocation takes turns.
 	dies, slow int
-	// These are the accidents of a request to storage: a read fails; a write fails and was not made; a write was made and
-	// its answer is lost; a write is made later than its caller thinks; the SDK sends a write again after a lost answer.
+	// These are the accidents of a request to storage: a read fails; a write fails and was not made; a write was made and its
+	// answer is lost; a write is made later than its caller thinks; the SDK sends a write again after a lost answer.
 	readFails, writeFails, writeLost, writeLate, writeAgain int
-	// These are the accidents of a message: it was not sent; it was sent, and the caller does not know; it was sent
-	// twice; it is sent later.
+	// These are the accidents of a message: it was not sent; it was sent, and the caller does not know; it was sent twice; it is
+	// sent later.
 	sendFails, sendLost, sendTwice, sendLate int
-	// These are the accidents of a delivery: it is late; it comes again, although the message was handled; it is lost for
-	// ever.
+	// These are the accidents of a delivery: it is late; it comes again, although the message was handled; it is lost for ever.
 	deliverLate, deliverTwice, deliverNever int
 	// These are the accidents of a timer run: it is missing; it is late; one more comes; two come at once.
 	timerMissing, timerLate, timerExtra, timerTwice int
 	// These are the accidents of a request to a service; see service.go.
 	serviceFails, startLost, operationFails, artifactBad, artifactSmall int
-	// befalls is the chance of an event of the day, drawn several times a day: see events.go. restores is the chance that
-	// a person asks for a restore on the day.
+	// befalls is the chance of an event of the day, drawn several times a day: see events.go. restores is the chance that a
+	// person asks for a restore on the day.
 	befalls, restores int
 	// restoreLost is the chance that the answer to the start of a restore is lost, and perhaps the request.
 	restoreLost int
@@ -49,8 +48,8 @@ func newFaultProfile(c *choices) faultProfile {
 // weather draws the strength of the fault profile on a day: none, all, or a multiple.
 func (c faultProfile) weather(day *choices) int { return oneOf(day, 0, 0, 1, 1, 1, 5) }
 
-// mostCopies is the largest number of copies of messages that are made in a day. A step message that comes too early is put
-// back again and again, so without a limit its copies would have copies.
+// mostCopies is the largest number of copies of messages that are made in a day. A step message that comes too early is put back
+// again and again, so without a limit its copies would have copies.
 const mostCopies = 30
 
 // copies draws an accident that makes another copy of a message.

@@ -32,8 +32,8 @@ type fileCall struct {
 	operation fileOperation
 }
 
-// fileOperation is an operation of the file service, with the rights that an account SAS needs for it: one of the permissions,
-// on this type of resource (service, container or object).
+// fileOperation is an operation of the file service, with the rights that an account SAS needs for it: one of the permissions, on
+// this type of resource (service, container or object).
 type fileOperation struct {
 	name        string
 	method      string

@@ -29,7 +29,7 @@ type checkpoint struct {
 const schedulePartition = "schedule"
 
 var (
-	markKey = backup.Key{Partition: schedulePartition, Row: "plan-test"}
+	checkpointKey = backup.Key{Partition: schedulePartition, Row: "plan-test"}
 	// missedRunsKey is the key of the missed period for the leap days that the plan missed since longAgo.
 	missedRunsKey = backup.Key{Partition: schedulePartition, Row: "schedule-missed-test.20120229T000000Z"}
 	longAgo       = time.Date(2010, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -45,7 +45,7 @@ func (a *app) absent(ctx context.Context) error {
 	}
 	body, err := json.Marshal(checkpoint{Plan: "test", At: longAgo})
 	if err == nil {
-		_, err = a.catalog.Apply(ctx, backup.Write{Op: backup.Put, Key: markKey, Body: body})
+		_, err = a.catalog.Apply(ctx, backup.Write{Op: backup.Put, Key: checkpointKey, Body: body})
 	}
 	return err
 }
@@ -61,14 +61,14 @@ func row[T any](ctx context.Context, a *app, key backup.Key) (v T, err error) {
 // settledAt waits until the plan's scheduled times are processed and all events are sent, and returns the runs of the service.
 func (a *app) settledAt(ctx context.Context, service string, at time.Time) ([]engine.Status, error) {
 	for {
-		mark, err := row[checkpoint](ctx, a, markKey)
+		found, err := row[checkpoint](ctx, a, checkpointKey)
 		pending, _, unread := a.catalog.List(ctx, schedulePartition, "outbox-", "pending.", 1)
-		if err == nil && unread == nil && !mark.At.Before(at) && mark.Paused == "" && len(pending) == 0 {
+		if err == nil && unread == nil && !found.At.Before(at) && found.Paused == "" && len(pending) == 0 {
 			runs, _, err := a.engine.History(ctx, stack.Service(service), "", 100)
 			return runs, err
 		}
 		if ctx.Err() != nil {
-			return nil, fmt.Errorf("the checkpoint is still %+v: %w", mark, ctx.Err())
+			return nil, fmt.Errorf("the checkpoint is still %+v: %w", found, ctx.Err())
 		}
 		pause(ctx)
 	}
@@ -104,9 +104,9 @@ func (a *app) missedEvents(ctx context.Context) (map[string]int, string) {
 	}
 }
 
-// TestMissedSlotsKillWalk kills the real program between any two requests of a timer run that finds scheduled times missed:
-// each time there is one run for the newest scheduled time, one missed period for the others, and an event under one ID.
-func TestMissedSlotsKillWalk(t *testing.T) {
+// TestMissedScheduledTimesWithKills kills the real program between any two requests of a timer run that finds scheduled times
+// missed: each time there is one run for the newest scheduled time, one missed period for the others, and an event under one ID.
+func TestMissedScheduledTimesWithKills(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
@@ -183,10 +183,10 @@ func TestStopped(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if mark, err := row[checkpoint](ctx, a, markKey); err != nil || mark.Paused == "" {
-		t.Fatalf("the first timer run left %+v, %v", mark, err)
+	if found, err := row[checkpoint](ctx, a, checkpointKey); err != nil || found.Paused == "" {
+		t.Fatalf("the first timer run left %+v, %v", found, err)
 	}
-	if _, err := a.catalog.Apply(ctx, backup.Write{Op: backup.Put, Key: markKey, Body: body}); err != nil {
+	if _, err := a.catalog.Apply(ctx, backup.Write{Op: backup.Put, Key: checkpointKey, Body: body}); err != nil {
 		t.Fatal(err)
 	}
 	before, _ := spent(a)

@@ -203,9 +203,9 @@ func TestMissed(t *testing.T) {
 	})
 }
 
-// TestTickDiesBeforeTheNextSlot: a timer run dies while it makes the runs of a scheduled time, and the next one comes after a
-// further scheduled time. No scheduled time is both missed and run, none is forgotten.
-func TestTickDiesBeforeTheNextSlot(t *testing.T) {
+// TestTimerRunDiesBeforeTheNextScheduledTime: a timer run dies while it makes the runs of a scheduled time, and the next one
+// comes after a further scheduled time. No scheduled time is both missed and run, none is forgotten.
+func TestTimerRunDiesBeforeTheNextScheduledTime(t *testing.T) {
 	plan := many(2)
 	completed := 0
 	for _, window := range []time.Duration{0, time.Hour} {
@@ -254,9 +254,9 @@ func TestTickDiesBeforeTheNextSlot(t *testing.T) {
 	}
 }
 
-// TestTicksDieInTwoSlots: a timer run dies among the runs of a scheduled time, the timer run after it among the runs of the
-// next, and then that scheduled time's window ends. Each scheduled time has all its runs, or lies in a missed period.
-func TestTicksDieInTwoSlots(t *testing.T) {
+// TestTimerRunsDieInTwoScheduledTimes: a timer run dies among the runs of a scheduled time, the timer run after it among the runs
+// of the next, and then that scheduled time's window ends. Each scheduled time has all its runs, or lies in a missed period.
+func TestTimerRunsDieInTwoScheduledTimes(t *testing.T) {
 	plan := many(2)
 	plan.Window = time.Hour
 	both := 0
@@ -297,9 +297,9 @@ func TestTicksDieInTwoSlots(t *testing.T) {
 	}
 }
 
-// TestTickOvertakenByTheDead: a timer run dies once it has noted that a scheduled time is begun, and the next one had read the
-// checkpoint before. It makes the runs all the same.
-func TestTickOvertakenByTheDead(t *testing.T) {
+// TestTimerRunOvertakenByTheDead: a timer run dies once it has noted that a scheduled time is in progress, and the next one had
+// read the checkpoint before. It makes the runs all the same.
+func TestTimerRunOvertakenByTheDead(t *testing.T) {
 	plan := many(2)
 	s := newStage(t)
 	s.runSchedule(plan)
@@ -325,9 +325,9 @@ func TestTickOvertakenByTheDead(t *testing.T) {
 	}
 }
 
-// TestTickDiesBeforeThePause lets every call fail of the timer run that makes a scheduled time's runs; the next one sees the plan
-// paused. Then the scheduled time has all its runs, or it lies in the missed period of the pause, but never both.
-func TestTickDiesBeforeThePause(t *testing.T) {
+// TestTimerRunDiesBeforeThePause lets every call fail of the timer run that makes a scheduled time's runs; the next one sees the
+// plan paused. Then the scheduled time has all its runs, or it lies in the missed period of the pause, but never both.
+func TestTimerRunDiesBeforeThePause(t *testing.T) {
 	going := many(2)
 	paused := going
 	paused.Paused = true
@@ -365,9 +365,9 @@ func TestTickDiesBeforeThePause(t *testing.T) {
 	}
 }
 
-// TestPauseOvertakesTick: a timer run is so slow with a scheduled time's runs that another one notes a pause meanwhile, at any
-// of its calls. Then the scheduled time has all its runs, or it lies in the missed period of the pause.
-func TestPauseOvertakesTick(t *testing.T) {
+// TestPauseOvertakesTimerRun: a timer run is so slow with a scheduled time's runs that another one notes a pause meanwhile, at
+// any of its calls. Then the scheduled time has all its runs, or it lies in the missed period of the pause.
+func TestPauseOvertakesTimerRun(t *testing.T) {
 	going := many(2)
 	paused := going
 	paused.Paused = true
@@ -397,10 +397,10 @@ func TestPauseOvertakesTick(t *testing.T) {
 	}
 }
 
-// TestNextSlotOvertakesTick: a timer run that catches up on a scheduled time is very slow. Meanwhile the next scheduled time
-// comes due, or the window of its own ends, and another timer run deals with that, at any of its calls. Each scheduled time has
-// all its runs, or lies in a missed period.
-func TestNextSlotOvertakesTick(t *testing.T) {
+// TestNextScheduledTimeOvertakesTimerRun: a timer run that catches up on a scheduled time is very slow. Meanwhile the next
+// scheduled time comes due, or the window of its own ends, and another timer run deals with that, at any of its calls. Each
+// scheduled time has all its runs, or lies in a missed period.
+func TestNextScheduledTimeOvertakesTimerRun(t *testing.T) {
 	for _, window := range []time.Duration{0, day - time.Minute} {
 		plan := many(2)
 		plan.Window = window
@@ -419,8 +419,8 @@ func TestNextSlotOvertakesTick(t *testing.T) {
 	}
 }
 
-// TestTargetsEditedAfterDeath: a timer run dies at any of its calls, and before the next scheduled time the plan loses the
-// target whose runs are made first. The scheduled time has runs, or lies in a missed period, but never both.
+// TestTargetsEditedAfterDeath: a timer run dies at any of its calls, and before the next scheduled time the plan loses the target
+// whose runs are made first. The scheduled time has runs, or lies in a missed period, but never both.
 func TestTargetsEditedAfterDeath(t *testing.T) {
 	for k := 1; ; k++ {
 		s := newStage(t)
@@ -479,9 +479,9 @@ func (s *stage) fates() map[time.Time]string {
 	return is
 }
 
-// TestHaltSurvivesKills lets every call fail of the timer run that first sees a pause, and of the timer run that first sees its
+// TestPauseSurvivesKills lets every call fail of the timer run that first sees a pause, and of the timer run that first sees its
 // end, also if the event about the missed period cannot be sent for days.
-func TestHaltSurvivesKills(t *testing.T) {
+func TestPauseSurvivesKills(t *testing.T) {
 	going, paused := nightly(), nightly()
 	paused.Paused = true
 	for _, resumes := range []bool{false, true} {
@@ -529,9 +529,9 @@ func TestHaltSurvivesKills(t *testing.T) {
 	}
 }
 
-// TestReasonsOfGaps: scheduled times that the app missed before a pause are not counted as paused, and one reason may follow
-// another.
-func TestReasonsOfGaps(t *testing.T) {
+// TestReasonsOfMissedPeriods: scheduled times that the app missed before a pause are not counted as paused, and one reason may
+// follow another.
+func TestReasonsOfMissedPeriods(t *testing.T) {
 	s := newStage(t)
 	plan := nightly()
 	s.runSchedule(plan)

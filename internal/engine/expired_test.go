@@ -6,8 +6,8 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// TestAnOperationThatLapsedIsStartedOnceMore: its credential expired. A second time is a failure.
-func TestAnOperationThatLapsedIsStartedOnceMore(t *testing.T) {
+// TestAnOperationWhoseCredentialExpiredIsStartedOnceMore: its credential expired. A second time is a failure.
+func TestAnOperationWhoseCredentialExpiredIsStartedOnceMore(t *testing.T) {
 	credentialExpired := &backup.Fault{Kind: backup.CredentialExpired, Code: "SASExpired", Message: "the SAS has expired"}
 	for name, test := range map[string]struct {
 		lapses int

@@ -2,16 +2,16 @@ package fakeazure
 
 import "fmt"
 
-// LedgerOptions are options of a ledger. The public recordings of 2021 to 2025 show GET, PUT, PATCH and DELETE of ledgers, and
-// no backup or restore. Every zero value is the recorded behaviour, else the documented one or, if there is none, the reading
-// that is worse for the client.
+// LedgerOptions are options of a ledger. The public recordings of 2021 to 2025 show GET, PUT, PATCH and DELETE of ledgers, and no
+// backup or restore. Every zero value is the recorded behaviour, else the documented one or, if there is none, the reading that
+// is worse for the client.
 type LedgerOptions struct {
 	// Backup is the duration of a backup or an export: usually 2 to 10 min, which is a guess.
 	Backup Range
 	// Restore is the duration of a restore: usually 5 to 20 min, which is a guess.
 	Restore Range
-	// Change is the duration of PUT and DELETE: usually 75 to 95 s to make a Managed CCF, 4 min to make a ledger, and 82 to 100
-	// s to delete either, as recorded.
+	// Change is the duration of PUT and DELETE: usually 75 to 95 s to make a Managed CCF, 4 min to make a ledger, and 82 to 100 s
+	// to delete either, as recorded.
 	Change Range
 	// ChunkEntries is the number of transactions in a ledger file. 0 means 4.
 	ChunkEntries int
@@ -151,8 +151,8 @@ const (
 	WithPollRetryAfter
 )
 
-// RestoredSeen says when a new or restored resource becomes visible, and in which state; with ProvisioningShown it is Creating
-// as well. The answer of GET in that time was never recorded.
+// RestoredSeen says when a new or restored resource becomes visible, and in which state; with ProvisioningShown it is Creating as
+// well. The answer of GET in that time was never recorded.
 type RestoredSeen int
 
 const (
@@ -174,8 +174,8 @@ const (
 	FailedRestoreVanishes
 )
 
-// TuneLedger changes the options of one ledger, existing or deleted, or with an empty resource ID of all, later ones included.
-// An operation uses the options at its start.
+// TuneLedger changes the options of one ledger, existing or deleted, or with an empty resource ID of all, later ones included. An
+// operation uses the options at its start.
 func (s *Sim) TuneLedger(resourceID string, change func(*LedgerOptions)) error {
 	m := s.ledgers
 	m.mu.Lock()

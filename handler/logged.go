@@ -10,10 +10,10 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// told logs each event that goes out, as one line whose field "event" is the event's type: alerts on the log and readers of
-// the queue see the same. A line may come twice, as the event may; it also comes if the queue cannot be reached. An answer on
-// another queue has a line only if that queue does not take it.
-type told struct {
+// logged logs each event that goes out, as one line whose field "event" is the event's type: alerts on the log and readers of the
+// queue see the same. A line may come twice, as the event may; it also comes if the queue cannot be reached. An answer on another
+// queue has a line only if that queue does not take it.
+type logged struct {
 	backup.Queue
 	log zerolog.Logger
 }
@@ -26,7 +26,7 @@ var good = map[string]bool{
 }
 
 // Publish implements [backup.Queue].
-func (q told) Publish(ctx context.Context, e backup.Event) error {
+func (q logged) Publish(ctx context.Context, e backup.Event) error {
 	err := q.Queue.Publish(ctx, e)
 	answer := e.To != ""
 	if answer && err == nil {
