@@ -38,9 +38,7 @@ func (e *Engine) PreviewRestore(ctx context.Context, q restore.Request, plans []
 		return p, nil
 	}
 	order := p.ProviderRestore()
-	v, err := within(ctx, func(ctx context.Context) (backup.Verification, error) {
-		return provider.Verify(ctx, order.ProviderAttempt(p.Chosen.ID), backup.Hashing{})
-	})
+	v, err := verify(ctx, provider, order.ProviderAttempt(p.Chosen.ID), backup.Hashing{})
 	p.AskLater("the artifact is there, and is what was verified", v.Done, err, func() *backup.Reason { return restore.Changed(p.Chosen, v) })
 	if p.Refusal() != nil {
 		return p, nil
@@ -154,17 +152,14 @@ func (e *Engine) choosePoint(ctx context.Context, q restore.Request, now time.Ti
 		}
 	}
 	if newest.ID == "" {
+		before := ""
+		if !q.Before.IsZero() {
+			before = " from before " + q.Before.Format(time.RFC3339)
+		}
 		return backup.Point{}, backup.Refuse("NoRecoveryPoint", "lifeboat points "+q.Target+" lists them; a suspect one, or a safety backup, can be "+
-			"restored by its ID.", "%s has no live recovery point%s", q.Target, beforeWords(q.Before)), nil
+			"restored by its ID.", "%s has no live recovery point%s", q.Target, before), nil
 	}
 	return newest, nil, nil
-}
-
-func beforeWords(before time.Time) string {
-	if before.IsZero() {
-		return ""
-	}
-	return " from before " + before.Format(time.RFC3339)
 }
 
 // restorer returns the provider of the destination.

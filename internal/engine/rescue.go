@@ -84,7 +84,7 @@ func (e *Engine) rescueRun(ctx context.Context, row backup.Row, now time.Time, r
 	return e.apply(ctx, drop, backup.Write{Op: backup.Insert, Key: later, Body: row.Body})
 }
 
-// apply makes writes of the index; if another rescuer made them first, that is fine.
+// apply makes writes that another process may make at the same time; if it was faster, that is fine.
 func (e *Engine) apply(ctx context.Context, writes ...backup.Write) error {
 	_, err := e.Catalog.Apply(ctx, writes...)
 	if _, taken := errors.AsType[*backup.WriteError](err); taken {

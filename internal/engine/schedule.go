@@ -127,8 +127,6 @@ func (e *Engine) Schedule(ctx context.Context, plans []backup.Plan) (ScheduleRep
 				errs = append(errs, fmt.Errorf("schedule plan %s: %w", plan.Name, err))
 			}
 		}
-	}
-	if apart == nil {
 		errs = append(errs, e.evaluate(ctx, plans, state, &report))
 		errs = append(errs, e.note(ctx, "schedule", state.timerRecord["schedule"], now)) // a timer run that does nothing does not count
 	}
@@ -253,11 +251,7 @@ func (e *Engine) makeScheduledTime(
 	if progress == nil {
 		// A new plan begins now: it does not count the scheduled times before.
 		body := backup.Encode(checkpoint{Plan: plan.Name, At: now, By: byOf(plan, now), Paused: paused})
-		_, err := e.Catalog.Apply(ctx, backup.Write{Op: backup.Insert, Key: backup.CheckpointKey(plan.Name), Body: body})
-		if errors.Is(err, backup.ErrExists) {
-			return nil
-		}
-		return err
+		return e.apply(ctx, backup.Write{Op: backup.Insert, Key: backup.CheckpointKey(plan.Name), Body: body})
 	}
 	if progress.At.After(now.Add(clockTolerance)) {
 		return fmt.Errorf("its checkpoint is in the future, at %s, and the storage account's clock says %s: no scheduled time before "+
