@@ -103,8 +103,8 @@ func (e *Engine) evaluatePlan(ctx context.Context, plan health.Snapshot, was eva
 			is.Again = h.Deadline
 		}
 	}
-	if err == nil && !is.Again.IsZero() && is.Again.Before(now.Add(rejudge)) {
-		is.Again = now.Add(rejudge)
+	if err == nil && !is.Again.IsZero() {
+		is.Again = backup.Later(is.Again, now.Add(rejudge))
 	}
 	if err != nil && !slices.Contains(fresh, true) {
 		return err

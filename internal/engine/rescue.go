@@ -68,19 +68,14 @@ func (e *Engine) rescueRun(ctx context.Context, row backup.Row, now time.Time, r
 			return err
 		}
 	}
-	if run.LeaseUntil.After(due) {
-		due = run.LeaseUntil
-	}
+	due = backup.Later(due, run.LeaseUntil)
 	if now.Sub(due) >= e.Waits.Overdue {
 		report.Requeued++
 		if err := e.Queue.SendStep(ctx, run.StepMessage(), 0); err != nil {
 			return err
 		}
 	}
-	if due.Before(now) {
-		due = now
-	}
-	later := backup.InflightKey(due.Add(max(e.Waits.Rescue, backup.Resolution)), run.ID, backup.InflightMark(row.Key, run.ID))
+	later := backup.InflightKey(backup.Later(due, now).Add(max(e.Waits.Rescue, backup.Resolution)), run.ID, backup.InflightMark(row.Key, run.ID))
 	return e.apply(ctx, drop, backup.Write{Op: backup.Insert, Key: later, Body: row.Body})
 }
 

@@ -66,11 +66,7 @@ func (m *checkpoint) since(plan backup.Plan) time.Time {
 	}
 	shown := m.At.UTC().Add(time.Duration(m.By.Ahead) * time.Second)
 	y, month, d := shown.Date()
-	again := schedule.Instant(y, month, d, shown.Hour(), shown.Minute(), shown.Second(), plan.Schedule.Zone)
-	if again.After(m.At) {
-		return again
-	}
-	return m.At
+	return backup.Later(m.At, schedule.Instant(y, month, d, shown.Hour(), shown.Minute(), shown.Second(), plan.Schedule.Zone))
 }
 
 // unattended is the reason of a missed period that was not intended.
@@ -345,10 +341,7 @@ func (e *Engine) saveCheckpoint(ctx context.Context, progress *checkpoint, misse
 // go into the outbox with the row.
 func (e *Engine) create(ctx context.Context, run *backup.Run, now time.Time, events ...backup.Event) (bool, error) {
 	run.State, run.Created, run.Updated = cmp.Or(run.State, backup.Queued), now, now
-	run.Sequence, run.Nonce, run.Due = 1, e.NewID(), now
-	if run.Start.After(now) {
-		run.Due = run.Start
-	}
+	run.Sequence, run.Nonce, run.Due = 1, e.NewID(), backup.Later(now, run.Start)
 	entry := backup.InflightKey(run.Due.Add(e.Waits.Rescue), run.ID, run.Nonce)
 	body := backup.Encode(inflight{Run: run.ID, Created: now})
 	if _, err := e.Catalog.Apply(ctx, backup.Write{Op: backup.Put, Key: entry, Body: body}); err != nil {

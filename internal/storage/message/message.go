@@ -20,11 +20,7 @@ const (
 
 // StepMessage returns the step message as plain JSON text.
 func StepMessage(w backup.StepMessage) ([]byte, error) {
-	text, err := json.Marshal(w)
-	if err != nil {
-		return nil, fmt.Errorf("step message %d of run %s: %w", w.Sequence, w.Run, err)
-	}
-	return checked(text, fmt.Sprintf("step message %d of run %s", w.Sequence, w.Run))
+	return checked(backup.Encode(w), fmt.Sprintf("step message %d of run %s", w.Sequence, w.Run))
 }
 
 // cloudEvent is a CloudEvent 1.0 in the structured JSON form.
