@@ -44,9 +44,7 @@ func (e *Engine) PreviewRestore(ctx context.Context, q restore.Request, plans []
 		return p, nil
 	}
 	if v.Note != "" {
-		p.Guards[len(p.Guards)-1] = restore.Guard{
-			Name: "the artifact is there, and is what was verified", Outcome: restore.Warned, Reason: backup.Refuse("NotAllChecked", "", "%s", v.Note),
-		}
+		p.Warn(backup.Refuse("NotAllChecked", "", "%s", v.Note))
 	}
 	_, err = within(ctx, func(ctx context.Context) (any, error) { return nil, restorer.PreflightRestore(ctx, order) })
 	p.AskLater("the destination can take it", true, err, func() *backup.Reason { return nil })
@@ -58,11 +56,7 @@ func (e *Engine) PreviewRestore(ctx context.Context, q restore.Request, plans []
 
 // outline asks the guards that the catalog and the plans answer.
 func (e *Engine) outline(ctx context.Context, q restore.Request, plans []backup.Plan, now time.Time) (p restore.Preview, err error) {
-	p = restore.Preview{
-		Made: now, Target: q.Target, Destination: q.Destination(), Kind: q.Kind, Key: q.Key, Region: q.Region,
-		Overwrites: []string{}, NotIncluded: []string{}, Calls: []string{},
-	}
-	p.MayAnswer = q.Replies(plans)
+	p = restore.NewPreview(q, plans, now)
 	from, into := e.service(q.Target), e.service(p.Destination)
 	defer func() { p.Hash = p.NewHash() }()
 	if !p.Ask("the request has not expired", cmp.Or(restore.Expired(q.Until(now), now), restore.TooLong(q.Until(now), now))) {
@@ -90,9 +84,7 @@ func (e *Engine) outline(ctx context.Context, q restore.Request, plans []backup.
 		return p, nil
 	}
 	if p.Chosen.State == backup.Suspect {
-		p.Guards[len(p.Guards)-1] = restore.Guard{
-			Name: "the recovery point can be restored", Outcome: restore.Warned, Reason: &p.Chosen.Suspicion,
-		}
+		p.Warn(&p.Chosen.Suspicion)
 	}
 	return p, nil
 }
