@@ -148,7 +148,7 @@ func (e *Engine) drainPartition(ctx context.Context, row backup.Row, refused map
 	if err := errors.Join(err, e.discard(ctx, event.Sent(o.Partition, done))); err != nil || len(left) > 0 || len(events) == mostWaiting {
 		return err
 	}
-	return e.discard(ctx, []backup.Write{{Op: backup.Delete, Key: row.Key, ETag: row.ETag}})
+	return e.apply(ctx, backup.Write{Op: backup.Delete, Key: row.Key, ETag: row.ETag})
 }
 
 // mostWaiting is the number of events of one partition that are sent at once.
