@@ -107,12 +107,11 @@ func (p *Provider) FindRestore(ctx context.Context, r backup.Restore) (backup.Op
 	if err != nil {
 		return backup.Operation{}, err
 	}
-	switch o, err := p.made(ctx, i, status{token: token{Lost: true}, done: true}); {
-	case err != nil && backup.AsFault(err).Code == codeAbsent:
+	o, err := p.made(ctx, i, status{token: token{Lost: true}, done: true})
+	if f := backup.AsFault(err); f != nil && f.Code == codeAbsent {
 		return backup.Operation{}, nil
-	default:
-		return o, err
 	}
+	return o, err
 }
 
 // codeAbsent says that the resource does not exist.
