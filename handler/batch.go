@@ -94,10 +94,10 @@ func viewBatch(b engine.Batch, origin string) api.Batch {
 		v.Runs = append(v.Runs, api.BatchRun{
 			ID: run.ID, Target: run.Target, Status: status, State: state, Href: origin + "/api/runs/" + run.ID,
 		})
-		v.LastUpdated = latest(v.LastUpdated, run.Updated)
+		v.LastUpdated = backup.Later(v.LastUpdated, run.Updated)
 		if run.State.Final() {
 			final++
-			ended = latest(ended, run.Ended)
+			ended = backup.Later(ended, run.Ended)
 		}
 		if run.State.Final() && run.State != backup.Succeeded {
 			failures = append(failures, *viewEnd(run))
@@ -115,11 +115,4 @@ func viewBatch(b engine.Batch, origin string) api.Batch {
 		}
 	}
 	return v
-}
-
-func latest(a, b time.Time) time.Time {
-	if b.After(a) {
-		return b
-	}
-	return a
 }

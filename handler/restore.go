@@ -103,25 +103,22 @@ func noRestore(r *http.Request) error {
 // cancelRestore cancels a restore that has begun nothing yet.
 func (h *handler) cancelRestore(w http.ResponseWriter, r *http.Request) error {
 	run, err := h.Engine.CancelRestore(r.Context(), r.PathValue("id"), h.caller(r))
-	switch {
-	case errors.Is(err, backup.ErrNotFound):
-		return noRestore(r)
-	case errors.Is(err, engine.ErrNotWaiting):
-		return refuse(http.StatusConflict, "RestoreNotWaiting", run.ID, "%v", err)
-	case err != nil:
-		return err
-	}
-	note(w, run)
-	writeJSON(w, http.StatusOK, h.view(engine.Status{Run: run}))
-	return nil
+	return h.answerRestore(w, r, engine.Status{Run: run}, err)
 }
 
 // confirmRestore ends the hold of a restore's safety backup: the backup is deleted when its time is over.
 func (h *handler) confirmRestore(w http.ResponseWriter, r *http.Request) error {
 	status, err := h.Engine.ConfirmRestore(r.Context(), r.PathValue("id"))
+	return h.answerRestore(w, r, status, err)
+}
+
+// answerRestore answers with the restore after a change of it, or says why it was not changed.
+func (h *handler) answerRestore(w http.ResponseWriter, r *http.Request, status engine.Status, err error) error {
 	switch {
 	case errors.Is(err, backup.ErrNotFound):
 		return noRestore(r)
+	case errors.Is(err, engine.ErrNotWaiting):
+		return refuse(http.StatusConflict, "RestoreNotWaiting", r.PathValue("id"), "%v", err)
 	case errors.Is(err, engine.ErrNotEnded):
 		return refuse(http.StatusConflict, "RestoreNotEnded", r.PathValue("id"), "%v", err)
 	case err != nil:

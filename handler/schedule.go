@@ -12,7 +12,7 @@ import (
 func (h *handler) schedule(ctx context.Context, _ invocation) (fields, error) {
 	active, unsettled := h.Plans.Reconcile(ctx)
 	if active.Refused != nil {
-		h.Log.Warn().Str("function", "schedule").Str("reason", active.Refused.Error()).Time("inForceSince", active.Since).
+		h.Log.Warn().Str("function", "schedule").Str("reason", active.Refused.Error()).Time("activeSince", active.Since).
 			Msg("plan.yaml is refused")
 	}
 	h.warn()

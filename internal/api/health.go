@@ -27,7 +27,7 @@ type PlanHealth struct {
 	// RefusedSince is missing until a timer run of the schedule has seen the text.
 	RefusedSince time.Time `json:"refusedSinceDateTime,omitzero"`
 	// ActiveSince is the time since when the last good plan is active, while plan.yaml is refused.
-	ActiveSince time.Time `json:"inForceSinceDateTime,omitzero"`
+	ActiveSince time.Time `json:"activeSinceDateTime,omitzero"`
 	Error       *Problem  `json:"error,omitempty"`
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,17 +30,20 @@ type AccountProperties struct {
 	AllowSharedKeyAccess *bool  `json:"allowSharedKeyAccess"`
 	PublicNetworkAccess  string `json:"publicNetworkAccess"`
 	Network              struct {
-		DefaultAction string `json:"defaultAction"`
-		Bypass        string `json:"bypass"` // may have several values, such as "Logging, AzureServices"
-		Resources     []struct {
-			ID string `json:"resourceId"`
-		} `json:"resourceAccessRules"`
+		DefaultAction string       `json:"defaultAction"`
+		Bypass        string       `json:"bypass"` // may have several values, such as "Logging, AzureServices"
+		Rules         []accessRule `json:"resourceAccessRules"`
 	} `json:"networkAcls"`
 	Immutable struct {
 		Policy *struct {
 			State string `json:"state"`
 		} `json:"immutabilityPolicy"`
 	} `json:"immutableStorageWithVersioning"`
+}
+
+// accessRule lets a resource through a firewall, by its resource ID.
+type accessRule struct {
+	Resource string `json:"resourceId"`
 }
 
 // AdmitsKeys tells whether the account accepts its access keys, and signatures made with them.
@@ -56,15 +60,8 @@ func (a AccountProperties) HasFirewall() bool {
 // whether a rule for the target as a resource instance is enough: AdmitsService accepts such a rule and leaves the decision to
 // Azure.
 func (a AccountProperties) AdmitsService(target string) bool {
-	if strings.Contains(a.Network.Bypass, "AzureServices") {
-		return true
-	}
-	for _, resource := range a.Network.Resources {
-		if strings.EqualFold(resource.ID, target) {
-			return true
-		}
-	}
-	return false
+	return strings.Contains(a.Network.Bypass, "AzureServices") ||
+		slices.ContainsFunc(a.Network.Rules, func(rule accessRule) bool { return strings.EqualFold(rule.Resource, target) })
 }
 
 // HasImmutability tells whether the account as a whole has an immutability policy that is active.

@@ -22,6 +22,27 @@ type File struct {
 	Held, Leased bool
 }
 
+// Listed has the files of an artifact as they were listed.
+type Listed struct {
+	// Files has them in the order of their names.
+	Files []File
+	// Size is the size of all files, in bytes.
+	Size           int64
+	Oldest, Newest time.Time
+	// Now is the storage's own clock.
+	Now time.Time
+}
+
+// Add adds a file to the end.
+func (l *Listed) Add(f File) {
+	l.Files = append(l.Files, f)
+	l.Size += f.Size
+	if l.Oldest.IsZero() || f.Modified.Before(l.Oldest) {
+		l.Oldest = f.Modified
+	}
+	l.Newest = backup.Later(l.Newest, f.Modified)
+}
+
 // HashFiles continues the hashes of the files, one after the other, with the next file. The offset counts the bytes of all files
 // that are hashed, and sum is the state of the next file's hash. HashFiles reads most bytes at the most, and returns the number
 // of bytes read. The bytes before an error count. It passes the hash of each file that it has read to done.

@@ -60,7 +60,7 @@ func (c Client) MakeContainer(ctx context.Context, s backup.Storage) error {
 	if err != nil {
 		return err
 	}
-	if _, err := client.Create(ctx, nil); err != nil && !Is(err, bloberror.ContainerAlreadyExists) {
+	if _, err := client.Create(ctx, nil); err != nil && !bloberror.HasCode(err, bloberror.ContainerAlreadyExists) {
 		return blobs("create "+Place(s), s, Before).Fault(err)
 	}
 	return nil
@@ -142,6 +142,3 @@ func blobs(what string, s backup.Storage, means func(int, string) backup.FaultKi
 			s.AccountName(), s.Container)
 	}}
 }
-
-// Is tells whether an error of the storage has one of the codes.
-func Is(err error, codes ...bloberror.Code) bool { return bloberror.HasCode(err, codes...) }

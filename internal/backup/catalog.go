@@ -74,6 +74,14 @@ type Write struct {
 	Body json.RawMessage // for Insert, Replace and Put
 }
 
+// InsertOrReplace returns the write of a row that was read with the ETag; "" for a row that was not there.
+func InsertOrReplace(key Key, etag string, body json.RawMessage) Write {
+	if etag == "" {
+		return Write{Op: Insert, Key: key, Body: body}
+	}
+	return Write{Op: Replace, Key: key, ETag: etag, Body: body}
+}
+
 // WriteError tells which of the writes given to [Catalog.Apply] failed; none was made.
 type WriteError struct {
 	// Index counts from 0.

@@ -151,27 +151,21 @@ func DueKey(at time.Time, point string) Key {
 }
 
 // CheckpointKey is the row that says up to when the plan's scheduled times are dealt with.
-func CheckpointKey(plan string) Key {
-	return Key{Partition: SchedulePartition, Row: CheckpointPrefix + plan}
-}
+func CheckpointKey(plan string) Key { return ScheduleKey(CheckpointPrefix + plan) }
 
 // EvaluatedKey is the row that says when the plan's targets were evaluated last.
-func EvaluatedKey(plan string) Key {
-	return Key{Partition: SchedulePartition, Row: EvaluatedPrefix + plan}
-}
+func EvaluatedKey(plan string) Key { return ScheduleKey(EvaluatedPrefix + plan) }
 
 // TimerKey is the row that says when the timer's function ran last.
-func TimerKey(timer string) Key { return Key{Partition: SchedulePartition, Row: TimerPrefix + timer} }
+func TimerKey(timer string) Key { return ScheduleKey(TimerPrefix + timer) }
 
 // MissedRunsKey comes from the missed period's plan and first scheduled time, so that a repeat writes the same row.
 func MissedRunsKey(m schedule.MissedRuns) Key {
-	return Key{Partition: SchedulePartition, Row: missedRunsPrefix + m.Plan + "." + TimeKey(m.First)}
+	return ScheduleKey(missedRunsPrefix + m.Plan + "." + TimeKey(m.First))
 }
 
 // UnpublishedKey is the row that says that the outbox of the partition holds events that a timer run must send.
-func UnpublishedKey(partition string) Key {
-	return Key{Partition: SchedulePartition, Row: UnpublishedPrefix + partition}
-}
+func UnpublishedKey(partition string) Key { return ScheduleKey(UnpublishedPrefix + partition) }
 
 // AllPermits begins the rows of the permits of all runs; the number of the permit follows.
 const AllPermits = PermitPrefix + "all."

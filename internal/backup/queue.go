@@ -94,5 +94,5 @@ func (e Event) AndTo(queue string) []Event {
 	return []Event{e, answer}
 }
 
-// LongestDelay is the longest delay of a queue message (Queue.Wake).
+// LongestDelay is the longest delay of a queue message: a limit of Azure Queue Storage (Azure's documentation "Put Message").
 const LongestDelay = 7 * 24 * time.Hour

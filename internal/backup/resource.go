@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -36,16 +37,9 @@ func ParseResource(id string) (Resource, error) {
 }
 
 func isUUID(s string) bool {
-	if len(s) != 36 {
-		return false
-	}
-	for i, c := range strings.ToLower(s) {
-		dash := i == 8 || i == 13 || i == 18 || i == 23
-		if dash != (c == '-') || !dash && !strings.ContainsRune("0123456789abcdef", c) {
-			return false
-		}
-	}
-	return true
+	return slices.EqualFunc(strings.Split(strings.ToLower(s), "-"), []int{8, 4, 4, 4, 12}, func(part string, length int) bool {
+		return consists(part, length, "0123456789abcdef")
+	})
 }
 
 // Digest returns the first n hex digits of the SHA-256 of s.

@@ -19,7 +19,7 @@ func (c *Carried) carry(body string) { c.body = body }
 
 func (c Carried) unknown() string { return c.body }
 
-// Encode makes a row's body. The domain's own types always marshal. A row keeps members that this version does not know, if it
+// Encode makes a row's body, or the data of an event. The domain's own types always marshal. A row keeps members that this version does not know, if it
 // was read with them.
 func Encode(v any) json.RawMessage {
 	body, err := json.Marshal(v)

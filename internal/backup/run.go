@@ -179,10 +179,7 @@ func (r Run) ArtifactName(n int) string { return fmt.Sprintf("%s.%d", r.ID, n) }
 
 // Waited returns the time for which the run has waited for its target: the delay by the jitter does not count.
 func (r Run) Waited(now time.Time) time.Duration {
-	if r.Start.After(r.Created) {
-		return now.Sub(r.Start)
-	}
-	return now.Sub(r.Created)
+	return now.Sub(Later(r.Created, r.Start))
 }
 
 // StepMessage returns the message that the run expects.

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 )
@@ -93,11 +92,12 @@ func (s Services) Of(target string) (Service, bool) {
 	if err != nil {
 		return Service{}, false
 	}
-	i := slices.IndexFunc(s, func(one Service) bool { return strings.EqualFold(one.Type, r.Type) })
-	if i < 0 {
-		return Service{}, false
+	for _, one := range s {
+		if strings.EqualFold(one.Type, r.Type) {
+			return one, true
+		}
 	}
-	return s[i], true
+	return Service{}, false
 }
 
 // CopyOnly says that Azure can never restore the target from a backup that is made with the settings.

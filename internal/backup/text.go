@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/bits"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 )
@@ -24,6 +25,14 @@ func Fraction(text string, whole uint64) uint64 {
 	sum := sha256.Sum256([]byte(text))
 	part, _ := bits.Mul64(binary.BigEndian.Uint64(sum[:]), whole) // the hash is below 2^64
 	return part
+}
+
+// Later returns the later of two times.
+func Later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }
 
 // columnsPerRow keeps a row of any text below the 1 MiB that Azure Table Storage allows one.

@@ -11,7 +11,7 @@ import (
 )
 
 const ill = `{"status":"unprotected","plan":{"refused":true,"refusedSinceDateTime":"2026-03-28T10:00:00Z",` +
-	`"inForceSinceDateTime":"2026-03-01T10:00:00Z","error":{"code":"PlanInvalid","message":"the last good plan stays active",` +
+	`"activeSinceDateTime":"2026-03-01T10:00:00Z","error":{"code":"PlanInvalid","message":"the last good plan stays active",` +
 	`"details":[{"code":"PlanInvalid","message":"plan.yaml:6: nonsense"}]}},"targets":[` +
 	`{"target":"/subscriptions/0c0ffee0-0000-4000-8000-000000000001/resourceGroups/g/providers/Microsoft.ApiManagement/service/well",` +
 	`"plan":"p","status":"protected","lastVerified":{"createdDateTime":"2026-03-28T09:00:00Z","ageInSeconds":10800},"nextScheduledTime":"2026-03-29T02:30:00Z"},` +

@@ -54,10 +54,7 @@ func (r remote) accept(ctx context.Context, args []string) error {
 
 // fate says when a recovery point was or will be deleted.
 func fate(p api.Point) string {
-	until := p.Expires
-	if p.Held.After(until) {
-		until = p.Held
-	}
+	until := backup.Later(p.Expires, p.Held)
 	switch {
 	case !p.Deleted.IsZero():
 		return "deleted " + utc(p.Deleted)

@@ -89,14 +89,10 @@ func (s backingUp) sendCheck(ctx context.Context) (backup.Operation, error) {
 }
 
 func (s backingUp) checked(ctx context.Context, f *backup.Fault) (bool, error) {
-	switch {
-	case f == nil:
+	if f == nil {
 		return false, nil
-	case f.Kind == backup.Refused:
-		return true, s.end(ctx, refuses, f.Reason())
-	default:
-		return true, s.postpone(ctx, f)
 	}
+	return true, s.refuseOrPostpone(ctx, f)
 }
 
 func (s backingUp) intend() {
@@ -203,9 +199,7 @@ func (s backingUp) finished(ctx context.Context, o backup.Operation) error {
 // verify reads the artifact, a part an invocation, and makes it a recovery point at the end.
 func (s backingUp) verify(ctx context.Context) error {
 	r := &s.run
-	v, err := within(ctx, func(ctx context.Context) (backup.Verification, error) {
-		return s.provider.Verify(ctx, r.ProviderAttempt(r.Artifact), r.Hashing)
-	})
+	v, err := verify(ctx, s.provider, r.ProviderAttempt(r.Artifact), r.Hashing)
 	tooLong := s.now.Sub(r.Finished) >= s.Waits.Operation
 	if err != nil {
 		f := backup.AsFault(err)

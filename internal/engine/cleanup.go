@@ -16,6 +16,8 @@ type due struct {
 	Point   string    `json:"Point"`
 	Target  string    `json:"Target"`
 	Created time.Time `json:"Created"`
+
+	row backup.Row
 }
 
 func (s *step) putDue(ctx context.Context, at time.Time, p backup.Point) error {
@@ -49,7 +51,7 @@ func (e *Engine) Cleanup(ctx context.Context) (CleanupReport, error) {
 	if err := e.checkClock(ctx, e.Now(), now); err != nil {
 		return report, err
 	}
-	entries := map[string][]backup.Row{}
+	entries := map[string][]due{}
 	var targets []string
 	for _, row := range rows {
 		d, err := backup.Decode[due](row)
@@ -60,7 +62,8 @@ func (e *Engine) Cleanup(ctx context.Context) (CleanupReport, error) {
 		if entries[d.Target] == nil {
 			targets = append(targets, d.Target)
 		}
-		entries[d.Target] = append(entries[d.Target], row)
+		d.row = row
+		entries[d.Target] = append(entries[d.Target], d)
 	}
 	for _, target := range targets {
 		report.Scanned++
@@ -71,15 +74,11 @@ func (e *Engine) Cleanup(ctx context.Context) (CleanupReport, error) {
 	return report, errors.Join(ctx.Err(), e.noteCleanup(ctx))
 }
 
-func (e *Engine) cleanTarget(ctx context.Context, target string, entries []backup.Row, now time.Time, report *CleanupReport) error {
+func (e *Engine) cleanTarget(ctx context.Context, target string, entries []due, now time.Time, report *CleanupReport) error {
 	// An older point is not due: it is expired, or kept for longer. So cleanup does not read more as the history grows. If it
 	// misses the newest point because that point's run took too long, it keeps one point too many: never one too few.
 	last := ""
-	for _, row := range entries {
-		d, err := backup.Decode[due](row)
-		if err != nil {
-			return err
-		}
+	for _, d := range entries {
 		last = max(last, e.reach(d))
 	}
 	points, err := e.points(ctx, target, last)
@@ -122,12 +121,8 @@ func (e *Engine) cleanTarget(ctx context.Context, target string, entries []backu
 		}
 	}
 	report.Decisions = append(report.Decisions, decisions...)
-	for _, row := range entries {
-		d, err := backup.Decode[due](row)
-		if err != nil {
-			return err
-		}
-		if err := e.dropOrMove(ctx, row, d, left[d.Point], now); err != nil {
+	for _, d := range entries {
+		if err := e.dropOrMove(ctx, d, left[d.Point], now); err != nil {
 			return err
 		}
 	}
@@ -179,7 +174,7 @@ func (e *Engine) savePoint(ctx context.Context, p *backup.Point) error {
 
 // dropOrMove drops the index entry if its point is expired or never came to be; otherwise it moves the entry to a later time. The
 // point is the zero value if it was not among the points that were read.
-func (e *Engine) dropOrMove(ctx context.Context, row backup.Row, d due, p backup.Point, now time.Time) error {
+func (e *Engine) dropOrMove(ctx context.Context, d due, p backup.Point, now time.Time) error {
 	stays := p.State != backup.Expired
 	if p.State == "" {
 		// The run ended without the point, or has just made it, or is about to.
@@ -189,16 +184,12 @@ func (e *Engine) dropOrMove(ctx context.Context, row backup.Row, d due, p backup
 		}
 		stays = err == nil && (run.State == backup.Succeeded || !run.State.Final())
 	}
-	writes := []backup.Write{{Op: backup.Delete, Key: row.Key, ETag: row.ETag}}
+	writes := []backup.Write{{Op: backup.Delete, Key: d.row.Key, ETag: d.row.ETag}}
 	if stays {
 		later := backup.DueKey(now.Add(max(e.Waits.Recheck, backup.Resolution, p.KeptByStorage.Again.Sub(now))), d.Point)
-		writes = append(writes, backup.Write{Op: backup.Put, Key: later, Body: row.Body})
+		writes = append(writes, backup.Write{Op: backup.Put, Key: later, Body: d.row.Body})
 	}
-	_, err := e.Catalog.Apply(ctx, writes...)
-	if errors.Is(err, backup.ErrNotFound) || errors.Is(err, backup.ErrChanged) {
-		return nil // another cleanup did it
-	}
-	if err != nil {
+	if err := e.apply(ctx, writes...); err != nil {
 		return fmt.Errorf("move the index entry of run %s: %w", d.Point, err)
 	}
 	return nil

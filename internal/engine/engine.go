@@ -167,6 +167,11 @@ func (e *Engine) find(ctx context.Context, provider backup.Provider, a backup.At
 	return within(ctx, find)
 }
 
+// verify has a provider read a part of an artifact.
+func verify(ctx context.Context, provider backup.Provider, a backup.Attempt, done backup.Hashing) (backup.Verification, error) {
+	return within(ctx, func(ctx context.Context) (backup.Verification, error) { return provider.Verify(ctx, a, done) })
+}
+
 // remove has a provider delete artifacts.
 func remove(ctx context.Context, provider backup.Provider, a backup.Attempt, etag string, extras bool) error {
 	_, err := within(ctx, func(ctx context.Context) (any, error) { return nil, provider.Delete(ctx, a, etag, extras) })

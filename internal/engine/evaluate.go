@@ -102,8 +102,8 @@ func (e *Engine) evaluatePlan(ctx context.Context, plan health.Snapshot, was eva
 			is.Again = h.Deadline
 		}
 	}
-	if err == nil && !is.Again.IsZero() && is.Again.Before(now.Add(reevaluate)) {
-		is.Again = now.Add(reevaluate)
+	if err == nil && !is.Again.IsZero() {
+		is.Again = backup.Later(is.Again, now.Add(reevaluate))
 	}
 	if err != nil && !slices.Contains(fresh, true) {
 		return err

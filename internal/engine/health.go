@@ -83,11 +83,6 @@ func (e *Engine) recentRuns(ctx context.Context, s *health.Snapshot) error {
 	return nil
 }
 
-// newestRuns returns the newest n runs of a target, backups and restores, newest first.
-func (e *Engine) newestRuns(ctx context.Context, target string, n int) ([]backup.Run, error) {
-	return e.listRuns(ctx, target, backup.RunPrefix, backup.Behind(backup.RunPrefix), n)
-}
-
 // runs returns the runs of a target, newest first, up to the row key.
 func (e *Engine) runs(ctx context.Context, target, to string) ([]backup.Run, error) {
 	var all []backup.Run
@@ -101,6 +96,7 @@ func (e *Engine) runs(ctx context.Context, target, to string) ([]backup.Run, err
 	}
 }
 
+// listRuns returns at most n runs of a target, backups and restores, newest first.
 func (e *Engine) listRuns(ctx context.Context, target, from, to string, n int) ([]backup.Run, error) {
 	rows, _, err := e.Catalog.List(ctx, backup.Partition(target), from, to, n)
 	if err != nil {

@@ -70,11 +70,9 @@ func (e *Engine) postOne(ctx context.Context, event backup.Event) error {
 // countUndeliverable notes that an event was given up. If the process dies behind it, the event is counted twice.
 func (e *Engine) countUndeliverable(ctx context.Context, event backup.Event, why error) error {
 	for range 3 {
-		write := backup.Write{Op: backup.Insert, Key: backup.UndeliverableKey}
 		var count undeliverable
 		row, _, err := e.Catalog.Get(ctx, backup.UndeliverableKey)
 		if err == nil {
-			write.Op, write.ETag = backup.Replace, row.ETag
 			count, err = backup.Decode[undeliverable](row)
 		}
 		if err != nil && !errors.Is(err, backup.ErrNotFound) {
@@ -84,8 +82,7 @@ func (e *Engine) countUndeliverable(ctx context.Context, event backup.Event, why
 			Count: count.Count + 1, Time: e.Now().UTC(), To: event.Queue(), ID: event.ID, Type: event.Type,
 			Why: backup.NewReason("", why.Error(), "").Message, Carried: count.Carried,
 		}
-		write.Body = backup.Encode(count)
-		_, err = e.Catalog.Apply(ctx, write)
+		_, err = e.Catalog.Apply(ctx, backup.InsertOrReplace(backup.UndeliverableKey, row.ETag, backup.Encode(count)))
 		if _, raced := errors.AsType[*backup.WriteError](err); !raced {
 			return err
 		}
@@ -151,7 +148,7 @@ func (e *Engine) drainPartition(ctx context.Context, row backup.Row, refused map
 	if err := errors.Join(err, e.discard(ctx, event.Sent(o.Partition, done))); err != nil || len(left) > 0 || len(events) == mostWaiting {
 		return err
 	}
-	return e.discard(ctx, []backup.Write{{Op: backup.Delete, Key: row.Key, ETag: row.ETag}})
+	return e.apply(ctx, backup.Write{Op: backup.Delete, Key: row.Key, ETag: row.ETag})
 }
 
 // mostWaiting is the number of events of one partition that are sent at once.

@@ -38,17 +38,13 @@ func (e *Engine) PreviewRestore(ctx context.Context, q restore.Request, plans []
 		return p, nil
 	}
 	order := p.ProviderRestore()
-	v, err := within(ctx, func(ctx context.Context) (backup.Verification, error) {
-		return provider.Verify(ctx, order.ProviderAttempt(p.Chosen.ID), backup.Hashing{})
-	})
+	v, err := verify(ctx, provider, order.ProviderAttempt(p.Chosen.ID), backup.Hashing{})
 	p.AskLater("the artifact is there, and is what was verified", v.Done, err, func() *backup.Reason { return restore.Changed(p.Chosen, v) })
 	if p.Refusal() != nil {
 		return p, nil
 	}
 	if v.Note != "" {
-		p.Guards[len(p.Guards)-1] = restore.Guard{
-			Name: "the artifact is there, and is what was verified", Outcome: restore.Warned, Reason: backup.Refuse("NotAllChecked", "", "%s", v.Note),
-		}
+		p.Warn(backup.Refuse("NotAllChecked", "", "%s", v.Note))
 	}
 	_, err = within(ctx, func(ctx context.Context) (any, error) { return nil, restorer.PreflightRestore(ctx, order) })
 	p.AskLater("the destination can take it", true, err, func() *backup.Reason { return nil })
@@ -60,11 +56,7 @@ func (e *Engine) PreviewRestore(ctx context.Context, q restore.Request, plans []
 
 // outline asks the guards that the catalog and the plans answer.
 func (e *Engine) outline(ctx context.Context, q restore.Request, plans []backup.Plan, now time.Time) (p restore.Preview, err error) {
-	p = restore.Preview{
-		Made: now, Target: q.Target, Destination: q.Destination(), Kind: q.Kind, Key: q.Key, Region: q.Region,
-		Overwrites: []string{}, NotIncluded: []string{}, Calls: []string{},
-	}
-	p.MayAnswer = q.Replies(plans)
+	p = restore.NewPreview(q, plans, now)
 	from, into := e.service(q.Target), e.service(p.Destination)
 	defer func() { p.Hash = p.NewHash() }()
 	if !p.Ask("the request has not expired", cmp.Or(restore.Expired(q.Until(now), now), restore.TooLong(q.Until(now), now))) {
@@ -92,9 +84,7 @@ func (e *Engine) outline(ctx context.Context, q restore.Request, plans []backup.
 		return p, nil
 	}
 	if p.Chosen.State == backup.Suspect {
-		p.Guards[len(p.Guards)-1] = restore.Guard{
-			Name: "the recovery point can be restored", Outcome: restore.Warned, Reason: &p.Chosen.Suspicion,
-		}
+		p.Warn(&p.Chosen.Suspicion)
 	}
 	return p, nil
 }
@@ -154,17 +144,14 @@ func (e *Engine) choosePoint(ctx context.Context, q restore.Request, now time.Ti
 		}
 	}
 	if newest.ID == "" {
+		before := ""
+		if !q.Before.IsZero() {
+			before = " from before " + q.Before.Format(time.RFC3339)
+		}
 		return backup.Point{}, backup.Refuse("NoRecoveryPoint", "lifeboat points "+q.Target+" lists them; a suspect one, or a safety backup, can be "+
-			"restored by its ID.", "%s has no live recovery point%s", q.Target, beforeWords(q.Before)), nil
+			"restored by its ID.", "%s has no live recovery point%s", q.Target, before), nil
 	}
 	return newest, nil, nil
-}
-
-func beforeWords(before time.Time) string {
-	if before.IsZero() {
-		return ""
-	}
-	return " from before " + before.Format(time.RFC3339)
 }
 
 // restorer returns the provider of the destination.

@@ -25,11 +25,7 @@ func (s *step) unread(ctx context.Context) error {
 	if p.Readers = slices.DeleteFunc(p.Readers, func(id string) bool { return id == s.run.ID }); len(p.Readers) == n {
 		return nil
 	}
-	_, err = s.Catalog.Apply(ctx, p.Replace())
-	if errors.Is(err, backup.ErrChanged) || errors.Is(err, backup.ErrNotFound) {
-		return nil
-	}
-	return err
+	return s.apply(ctx, p.Replace())
 }
 
 // reading says which restore still reads the recovery point, "" if none does.

@@ -168,36 +168,25 @@ func (e *Engine) History(ctx context.Context, target, after string, top int) ([]
 	if err != nil {
 		return nil, "", err
 	}
-	runs, _, err := e.Catalog.List(ctx, backup.Partition(target), backup.RunPrefix+from, backup.Behind(backup.RunPrefix), top)
+	runs, err := e.listRuns(ctx, target, backup.RunPrefix+from, backup.Behind(backup.RunPrefix), top)
+	if err != nil || len(runs) == 0 {
+		return nil, "", err
+	}
+	last := runs[len(runs)-1].ID
+	points, err := e.listPoints(ctx, target, backup.PointPrefix+from, backup.Point{ID: last}.Key().Row+"!", 1000)
 	if err != nil {
-		return nil, "", fmt.Errorf("list the runs of %s: %w", target, err)
+		return nil, "", err
 	}
-	if len(runs) == 0 {
-		return nil, "", nil
-	}
-	last := strings.TrimPrefix(runs[len(runs)-1].Row, backup.RunPrefix)
-	points := map[string]*backup.Point{}
-	rows, _, err := e.Catalog.List(ctx, backup.Partition(target), backup.PointPrefix+from, backup.PointPrefix+last+"!", 1000)
-	if err != nil {
-		return nil, "", fmt.Errorf("list the recovery points of %s: %w", target, err)
-	}
-	for _, row := range rows {
-		p, err := backup.DecodePoint(row)
-		if err != nil {
-			p = backup.UnreadablePoint(row, target, err)
-		}
-		points[p.ID] = &p
+	pointOf := map[string]*backup.Point{}
+	for i, p := range points {
+		pointOf[p.ID] = &points[i]
 	}
 	history := make([]Status, 0, len(runs))
-	for _, row := range runs {
-		run, err := backup.Decode[backup.Run](row)
-		if err != nil {
-			return nil, "", err
-		}
-		history = append(history, Status{Run: run, Point: points[run.ID]})
+	for _, run := range runs {
+		history = append(history, Status{Run: run, Point: pointOf[run.ID]})
 	}
 	if len(runs) < top {
 		return history, "", nil
 	}
-	return history, history[len(history)-1].Run.ID, nil
+	return history, last, nil
 }

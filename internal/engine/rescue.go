@@ -68,23 +68,18 @@ func (e *Engine) rescueRun(ctx context.Context, row backup.Row, now time.Time, r
 			return err
 		}
 	}
-	if run.LeaseUntil.After(due) {
-		due = run.LeaseUntil
-	}
+	due = backup.Later(due, run.LeaseUntil)
 	if now.Sub(due) >= e.Waits.Overdue {
 		report.Requeued++
 		if err := e.Queue.SendStep(ctx, run.StepMessage(), 0); err != nil {
 			return err
 		}
 	}
-	if due.Before(now) {
-		due = now
-	}
-	later := backup.InflightKey(due.Add(max(e.Waits.Rescue, backup.Resolution)), run.ID, backup.InflightNonce(row.Key, run.ID))
+	later := backup.InflightKey(backup.Later(due, now).Add(max(e.Waits.Rescue, backup.Resolution)), run.ID, backup.InflightNonce(row.Key, run.ID))
 	return e.apply(ctx, drop, backup.Write{Op: backup.Insert, Key: later, Body: row.Body})
 }
 
-// apply makes writes of the index; if another rescuer made them first, that is fine.
+// apply makes writes that another process may make at the same time; if it was faster, that is fine.
 func (e *Engine) apply(ctx context.Context, writes ...backup.Write) error {
 	_, err := e.Catalog.Apply(ctx, writes...)
 	if _, taken := errors.AsType[*backup.WriteError](err); taken {

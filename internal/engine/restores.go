@@ -238,10 +238,7 @@ func (e *Engine) refuseGivenUp(
 		return backup.Run{}, e.turnAway(ctx, message, q, plans, *refusal)
 	}
 	run, err := e.claimRestore(ctx, q, func(now time.Time) (restore.Preview, error) {
-		p := restore.Preview{
-			Made: now, Target: q.Target, Destination: q.Destination(), Kind: q.Kind, Key: q.Key, Region: q.Region,
-			MayAnswer: q.Replies(plans),
-		}
+		p := restore.NewPreview(q, plans, now)
 		p.Ask("the request can be worked off", refusal)
 		p.Hash = p.NewHash()
 		return p, nil

@@ -77,20 +77,12 @@ func (s restoring) guard(ctx context.Context) error {
 	_, err = within(ctx, func(ctx context.Context) (any, error) {
 		return nil, s.restorer.PreflightRestore(ctx, r.ProviderRestore())
 	})
-	switch f := backup.AsFault(err); {
-	case f != nil && f.Kind == backup.Refused:
-		return s.end(ctx, refuses, f.Reason())
-	case f != nil:
-		return s.postpone(ctx, f)
+	if err != nil {
+		return s.refuseOrPostpone(ctx, backup.AsFault(err))
 	}
-	v, err := within(ctx, func(ctx context.Context) (backup.Verification, error) {
-		return s.provider.Verify(ctx, r.ProviderRestore().ProviderAttempt(p.ID), r.Hashing)
-	})
-	switch f := backup.AsFault(err); {
-	case f != nil && f.Kind == backup.Refused:
-		return s.end(ctx, refuses, f.Reason())
-	case f != nil:
-		return s.postpone(ctx, f)
+	v, err := verify(ctx, s.provider, r.ProviderRestore().ProviderAttempt(p.ID), r.Hashing)
+	if err != nil {
+		return s.refuseOrPostpone(ctx, backup.AsFault(err))
 	}
 	r.Hashing = v.Hashing
 	if !v.Done {
@@ -297,15 +289,15 @@ func (s restoring) finished(ctx context.Context, o backup.Operation) error {
 // conflictingRestore returns another restore into the same target that ended unknown, so lately that Azure may have been at it
 // until now; "" if there is none.
 func (s restoring) conflictingRestore(ctx context.Context) (string, error) {
-	runs, err := s.newestRuns(ctx, s.run.Target, 200) // these cover two days, unless it is backed up every quarter of an hour
+	// 200 runs cover two days, unless it is backed up every quarter of an hour.
+	runs, err := s.listRuns(ctx, s.run.Target, backup.RunPrefix, backup.Behind(backup.RunPrefix), 200)
 	if err != nil {
 		return "", err
 	}
-	i := slices.IndexFunc(runs, func(o backup.Run) bool {
-		return o.ID != s.run.ID && o.Restore != nil && o.State == backup.Unknown && s.now.Sub(o.Ended) < 2*s.Waits.Operation
-	})
-	if i < 0 {
-		return "", nil
+	for _, o := range runs {
+		if o.ID != s.run.ID && o.Restore != nil && o.State == backup.Unknown && s.now.Sub(o.Ended) < 2*s.Waits.Operation {
+			return o.ID, nil
+		}
 	}
-	return runs[i].ID, nil
+	return "", nil
 }

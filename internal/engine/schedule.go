@@ -66,11 +66,7 @@ func (c *checkpoint) since(plan backup.Plan) time.Time {
 	}
 	shown := c.At.UTC().Add(time.Duration(c.By.Ahead) * time.Second)
 	y, month, d := shown.Date()
-	again := schedule.Instant(y, month, d, shown.Hour(), shown.Minute(), shown.Second(), plan.Schedule.Zone)
-	if again.After(c.At) {
-		return again
-	}
-	return c.At
+	return backup.Later(c.At, schedule.Instant(y, month, d, shown.Hour(), shown.Minute(), shown.Second(), plan.Schedule.Zone))
 }
 
 // downtime is the reason of a missed period that was not intended.
@@ -127,8 +123,6 @@ func (e *Engine) Schedule(ctx context.Context, plans []backup.Plan) (ScheduleRep
 				errs = append(errs, fmt.Errorf("schedule plan %s: %w", plan.Name, err))
 			}
 		}
-	}
-	if apart == nil {
 		errs = append(errs, e.evaluate(ctx, plans, state, &report))
 		errs = append(errs, e.note(ctx, "schedule", state.timers["schedule"], now)) // a timer run that does nothing does not count
 	}
@@ -256,11 +250,7 @@ func (e *Engine) scheduleDue(
 	if progress == nil {
 		// A new plan begins now: it does not count the scheduled times before.
 		body := backup.Encode(checkpoint{Plan: plan.Name, At: now, By: byOf(plan, now), Paused: paused})
-		_, err := e.Catalog.Apply(ctx, backup.Write{Op: backup.Insert, Key: backup.CheckpointKey(plan.Name), Body: body})
-		if errors.Is(err, backup.ErrExists) {
-			return nil
-		}
-		return err
+		return e.apply(ctx, backup.Write{Op: backup.Insert, Key: backup.CheckpointKey(plan.Name), Body: body})
 	}
 	if progress.At.After(now.Add(clockTolerance)) {
 		return fmt.Errorf("its checkpoint is in the future, at %s, and the storage account's clock says %s: no scheduled time before "+
@@ -360,10 +350,7 @@ func (e *Engine) saveCheckpoint(
 // go into the outbox with the row.
 func (e *Engine) create(ctx context.Context, run *backup.Run, now time.Time, events ...backup.Event) (bool, error) {
 	run.State, run.Created, run.Updated = cmp.Or(run.State, backup.Queued), now, now
-	run.Sequence, run.Nonce, run.Due = 1, e.NewID(), now
-	if run.Start.After(now) {
-		run.Due = run.Start
-	}
+	run.Sequence, run.Nonce, run.Due = 1, e.NewID(), backup.Later(now, run.Start)
 	entry := backup.InflightKey(run.Due.Add(e.Waits.Rescue), run.ID, run.Nonce)
 	body := backup.Encode(inflight{Run: run.ID, Created: now})
 	if _, err := e.Catalog.Apply(ctx, backup.Write{Op: backup.Put, Key: entry, Body: body}); err != nil {

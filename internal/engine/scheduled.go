@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"strings"
 	"time"
 
@@ -14,10 +15,7 @@ func scheduledTimeRuns(p backup.Plan, scheduledTime, now time.Time) []backup.Run
 	if end := scheduledTime.Add(p.Window); p.Window > 0 && (next.IsZero() || end.Before(next)) {
 		until = end
 	}
-	last := until
-	if last.IsZero() {
-		last = next
-	}
+	last := cmp.Or(until, next)
 	runs := make([]backup.Run, 0, len(p.Targets))
 	for _, target := range p.Targets {
 		run := backup.Run{

@@ -3,7 +3,6 @@ package engine
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"lifeboat/internal/backup"
 )
@@ -63,19 +62,4 @@ func move(r *backup.Run, c cause) error {
 		}
 	}
 	return fmt.Errorf("run %s is %s: nothing %s it from there", r.ID, r.State, c)
-}
-
-// Diagram returns the state machine as a Mermaid state diagram; docs/states.md holds it word for word.
-func Diagram() string {
-	var b strings.Builder
-	b.WriteString("stateDiagram-v2\n    [*] --> queued\n")
-	for _, t := range transitions {
-		for _, from := range t.from {
-			fmt.Fprintf(&b, "    %s --> %s: %s\n", from, t.to, t.cause)
-		}
-	}
-	for _, s := range []backup.State{backup.Succeeded, backup.Failed, backup.Superseded, backup.StateRefused, backup.Canceled, backup.Missed, backup.Unknown} {
-		fmt.Fprintf(&b, "    %s --> [*]\n", s)
-	}
-	return b.String()
 }

@@ -128,6 +128,14 @@ func (s *step) postpone(ctx context.Context, f *backup.Fault) error {
 	return admission.Release(ctx, s.Catalog, s.run, permits, "")
 }
 
+// refuseOrPostpone goes on after a fault before anything was started: a definite no ends the run, and any other fault may pass.
+func (s *step) refuseOrPostpone(ctx context.Context, f *backup.Fault) error {
+	if f.Kind == backup.Refused {
+		return s.end(ctx, refuses, f.Reason())
+	}
+	return s.postpone(ctx, f)
+}
+
 // expired refuses a restore that has not begun in time, and says why it had to wait.
 func (s *step) expired() *backup.Reason {
 	why := restore.Expired(s.run.Restore.Expires, s.now)

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -34,10 +35,7 @@ func decodeTimer(row backup.Row) timerRecord {
 // at returns the time of the timer's last sign, or the time since which one is waited for; zero if neither is known. A time in
 // the future comes from a clock that was wrong.
 func (t timerRecord) at(now time.Time) time.Time {
-	at := t.At
-	if at.IsZero() {
-		at = t.Since
-	}
+	at := cmp.Or(t.At, t.Since)
 	if at.After(now.Add(clockTolerance)) {
 		return time.Time{}
 	}
@@ -58,11 +56,7 @@ func (e *Engine) note(ctx context.Context, timer string, was timerRecord, now ti
 
 // saveTimer replaces the row as it was read. If another process was faster, that is fine.
 func (e *Engine) saveTimer(ctx context.Context, timer string, was, is timerRecord) error {
-	write := backup.Write{Op: backup.Insert, Key: backup.TimerKey(timer), Body: backup.Encode(is)}
-	if was.etag != "" {
-		write.Op, write.ETag = backup.Replace, was.etag
-	}
-	return e.apply(ctx, write)
+	return e.apply(ctx, backup.InsertOrReplace(backup.TimerKey(timer), was.etag, backup.Encode(is)))
 }
 
 // noteTime is the time that a cleanup has for its note if it ran out of time.

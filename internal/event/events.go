@@ -3,8 +3,6 @@
 package event
 
 import (
-	"encoding/json"
-	"fmt"
 	"strings"
 	"time"
 
@@ -13,15 +11,6 @@ import (
 	"lifeboat/internal/restore"
 	"lifeboat/internal/schedule"
 )
-
-// body encodes an event's data, which consists of texts, numbers and times alone.
-func body(v any) json.RawMessage {
-	data, err := json.Marshal(v)
-	if err != nil {
-		panic(fmt.Sprintf("an event that cannot be written: %v", err))
-	}
-	return data
-}
 
 // TargetUnprotected makes the event about a target that became unprotected. The event has the time at which the target became so,
 // not the time at which Lifeboat found it.
@@ -37,7 +26,7 @@ func TargetUnprotected(h health.TargetHealth) backup.Event {
 	if p := h.Point; p != nil {
 		last = &point{p.ID, p.Created, int64(h.Age.Seconds()), p.CopyOnly}
 	}
-	data := body(struct {
+	data := backup.Encode(struct {
 		Target            string            `json:"target"`
 		Plan              string            `json:"plan"`
 		Status            health.Protection `json:"status"`
@@ -70,7 +59,7 @@ func RunEnded(r backup.Run, copyOnly bool) backup.Event {
 			state = backup.CopyOnly
 		}
 	}
-	data := body(struct {
+	data := backup.Encode(struct {
 		Run           string       `json:"run"`
 		State         backup.State `json:"state"`
 		Plan          string       `json:"plan"`
@@ -114,7 +103,7 @@ func Restore(r backup.Run, kind string, at time.Time) []backup.Event {
 	if !q.Secured.IsZero() {
 		safety = r.ID
 	}
-	data := body(struct {
+	data := backup.Encode(struct {
 		Request     string             `json:"request"`
 		Run         string             `json:"run"`
 		State       backup.State       `json:"state"`
@@ -144,7 +133,7 @@ func Restore(r backup.Run, kind string, at time.Time) []backup.Event {
 
 // ScheduleMissed makes the event about a missed period. Its ID is stable: it consists of the plan and the first scheduled time.
 func ScheduleMissed(m schedule.MissedRuns) backup.Event {
-	data := body(struct {
+	data := backup.Encode(struct {
 		Plan  string    `json:"plan"`
 		First time.Time `json:"first"`
 		Last  time.Time `json:"last"`
@@ -158,7 +147,7 @@ func ScheduleMissed(m schedule.MissedRuns) backup.Event {
 
 // PointAccepted makes the event about the acceptance of a recovery point. Its ID is stable: a point is accepted once at most.
 func PointAccepted(p backup.Point) backup.Event {
-	data := body(struct {
+	data := backup.Encode(struct {
 		Point    string    `json:"recoveryPoint"`
 		Plan     string    `json:"plan"`
 		Target   string    `json:"target"`
@@ -195,9 +184,9 @@ func PlanTurned(t PlanTurn) backup.Event {
 	return backup.Event{
 		ID:   "plan-" + backup.Digest(t.Hash+"\n"+t.LastGood.UTC().Format(time.RFC3339), 16) + "." + kind,
 		Type: "lifeboat.plan." + kind, Time: t.Found,
-		Data: body(struct {
+		Data: backup.Encode(struct {
 			Reason      string    `json:"reason,omitempty"`
-			ActiveSince time.Time `json:"inForceSince,omitzero"`
+			ActiveSince time.Time `json:"activeSince,omitzero"`
 		}{t.Reason, t.ActiveSince}),
 	}
 }
@@ -215,7 +204,7 @@ type DeadLetter struct {
 func DeadLettered(l DeadLetter) backup.Event {
 	return backup.Event{
 		ID: "deadletter-" + l.Row.Row, Type: "lifeboat.message.deadlettered", Time: l.Time,
-		Data: body(map[string]any{"queue": l.Queue, "reason": l.Reason, "bytes": l.Bytes, "row": l.Row.Row}),
+		Data: backup.Encode(map[string]any{"queue": l.Queue, "reason": l.Reason, "bytes": l.Bytes, "row": l.Row.Row}),
 	}
 }
 
@@ -224,7 +213,7 @@ func DeadLettered(l DeadLetter) backup.Event {
 func ClockJumped(storage, process time.Time) backup.Event {
 	return backup.Event{
 		ID: "clock-" + storage.UTC().Format("2006010215"), Type: "lifeboat.clock.jumped", Time: storage,
-		Data: body(map[string]string{
+		Data: backup.Encode(map[string]string{
 			"storage": storage.UTC().Format(time.RFC3339), "process": process.UTC().Format(time.RFC3339),
 		}),
 	}
@@ -242,7 +231,7 @@ func RestorePreviewed(q restore.Request, p restore.Preview) []backup.Event {
 	}
 	return backup.Event{
 		ID: "restore-plan-" + backup.Digest(strings.Join(said, "\n"), 32), Type: restorePlanned, Subject: p.Destination, Time: p.Made,
-		Data: body(struct {
+		Data: backup.Encode(struct {
 			Request string          `json:"request"`
 			Plan    restore.Preview `json:"restore"`
 			Reason  *backup.Reason  `json:"reason,omitempty"`
@@ -268,6 +257,6 @@ func RequestRefused(message []byte, q restore.Request, why backup.Reason, replyT
 		said.Source, said.Target, said.RequestedBy, said.Asked = q.Target, q.Destination(), q.RequestedBy, q.Reason
 		e.Subject = q.Destination()
 	}
-	e.Data = body(said)
+	e.Data = backup.Encode(said)
 	return e.AndTo(replyTo)
 }

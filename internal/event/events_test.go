@@ -100,11 +100,11 @@ func TestEvents(t *testing.T) {
 		},
 		"a text is refused": {
 			event.PlanTurned(event.PlanTurn{Hash: "bad", Refused: true, Reason: "plan.yaml:1: bad", LastGood: at, ActiveSince: at, Found: at.Add(time.Hour)}),
-			`plan-e769528177c0e453.refused lifeboat.plan.refused  2026-01-15T03:30:00Z {"reason":"plan.yaml:1: bad","inForceSince":"2026-01-15T02:30:00Z"}`,
+			`plan-e769528177c0e453.refused lifeboat.plan.refused  2026-01-15T03:30:00Z {"reason":"plan.yaml:1: bad","activeSince":"2026-01-15T02:30:00Z"}`,
 		},
 		"a text is accepted": {
 			event.PlanTurned(event.PlanTurn{Hash: "good", LastGood: at, ActiveSince: at.Add(time.Hour), Found: at.Add(time.Hour)}),
-			`plan-a1c673ba90aee17a.accepted lifeboat.plan.accepted  2026-01-15T03:30:00Z {"inForceSince":"2026-01-15T03:30:00Z"}`,
+			`plan-a1c673ba90aee17a.accepted lifeboat.plan.accepted  2026-01-15T03:30:00Z {"activeSince":"2026-01-15T03:30:00Z"}`,
 		},
 		"a dead letter": {
 			event.DeadLettered(event.DeadLetter{Queue: "execute", Reason: "not a step message", Bytes: 65_536, Row: backup.Key{Partition: "deadletter", Row: "row"}, Time: at}),

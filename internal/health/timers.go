@@ -72,9 +72,7 @@ func (t TimerSchedule) Evaluate(timer string, last, since time.Time, timeout tim
 				return h
 			}
 		}
-		if third.After(h.Deadline) {
-			h.Deadline = third
-		}
+		h.Deadline = backup.Later(h.Deadline, third)
 	}
 	h.Silent = now.After(h.Deadline)
 	switch {

@@ -178,10 +178,7 @@ func (b *Store) record(ctx context.Context, file revision) (Head, error) {
 		} else if err := b.keep(ctx, file); err != nil {
 			return head, err
 		}
-		write := backup.Write{Op: backup.Insert, Key: backup.ActivePlanKey, Body: backup.Encode(next)}
-		if row.ETag != "" {
-			write.Op, write.ETag = backup.Replace, row.ETag
-		}
+		write := backup.InsertOrReplace(backup.ActivePlanKey, row.ETag, backup.Encode(next))
 		_, err := b.Catalog.Apply(ctx, append(event.OutboxWrites(backup.SchedulePartition, turned(head, next, now)), write)...)
 		switch {
 		case errors.Is(err, backup.ErrExists), errors.Is(err, backup.ErrChanged), errors.Is(err, backup.ErrNotFound):

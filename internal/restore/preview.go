@@ -47,6 +47,14 @@ type Preview struct {
 	MayAnswer bool `json:"-"`
 }
 
+// NewPreview makes the preview of a request of which nothing was looked at yet.
+func NewPreview(q Request, plans []backup.Plan, now time.Time) Preview {
+	return Preview{
+		Made: now, Target: q.Target, Destination: q.Destination(), Kind: q.Kind, Key: q.Key, Region: q.Region,
+		Overwrites: []string{}, NotIncluded: []string{}, Calls: []string{}, MayAnswer: q.Replies(plans),
+	}
+}
+
 // PreviewedPoint is the recovery point of a Preview.
 type PreviewedPoint struct {
 	ID      string            `json:"id"`
@@ -95,6 +103,12 @@ func (p *Preview) Ask(name string, no *backup.Reason) bool {
 	}
 	p.Guards = append(p.Guards, g)
 	return no == nil
+}
+
+// Warn turns the last guard, which has passed, into a warning.
+func (p *Preview) Warn(why *backup.Reason) {
+	last := &p.Guards[len(p.Guards)-1]
+	last.Outcome, last.Reason = Warned, why
 }
 
 // NewHash returns the Hash of this preview.

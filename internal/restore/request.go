@@ -266,11 +266,7 @@ func request(fields map[string]json.RawMessage) (Request, error) {
 	q := Request{Kind: backup.RestoreFull}
 	texts := map[string]string{}
 	var err error
-	fail := func(e error) {
-		if err == nil {
-			err = e
-		}
-	}
+	fail := func(e error) { err = cmp.Or(err, e) }
 	for _, name := range []string{
 		"id", "target", "recoveryPoint", "into", "kind", "key", "restoreRegion", "requestedBy", "reason", "replyTo", "expires",
 	} {

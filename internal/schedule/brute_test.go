@@ -12,6 +12,7 @@ import (
 
 	"lifeboat/internal/schedule"
 	"lifeboat/internal/tzdata"
+	"lifeboat/internal/tzdata/wheel"
 )
 
 // TestNextAgainstBruteForce reads the clocks of every minute around each day on which clocks change, from 2026 to 2040, and
@@ -27,7 +28,11 @@ func TestNextAgainstBruteForce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	old, err := tzdata.Open(text)
+	packed, err := wheel.Pack(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	old, err := tzdata.Unpack(packed)
 	if err != nil {
 		t.Fatal(err)
 	}

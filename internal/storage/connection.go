@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"cmp"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -37,10 +38,7 @@ func findConnection(getenv func(string) string) (connection, error) {
 			queues: endpoint("https", account, "queue", publicCloud),
 		}, nil
 	}
-	queues, tables := part("queueServiceUri"), part("tableServiceUri")
-	if queues == "" {
-		queues = part("serviceUri")
-	}
+	queues, tables := cmp.Or(part("queueServiceUri"), part("serviceUri")), part("tableServiceUri")
 	if queues == "" && tables == "" {
 		return connection{}, fmt.Errorf("storage is not configured: set the app setting %[1]s__accountName, or "+
 			"%[1]s__queueServiceUri and %[1]s__tableServiceUri, or %[1]s to a connection string", prefix)
@@ -121,19 +119,9 @@ func parseConnectionString(text string) (connection, error) {
 	case notBase64 != nil:
 		return connection{}, errors.New("its AccountKey is not base64")
 	}
-	scheme, suffix := parts["defaultendpointsprotocol"], parts["endpointsuffix"]
-	if scheme == "" {
-		scheme = "https"
-	}
-	if suffix == "" {
-		suffix = publicCloud
-	}
-	if c.tables = parts["tableendpoint"]; c.tables == "" {
-		c.tables = endpoint(scheme, c.account, "table", suffix)
-	}
-	if c.queues = parts["queueendpoint"]; c.queues == "" {
-		c.queues = endpoint(scheme, c.account, "queue", suffix)
-	}
+	scheme, suffix := cmp.Or(parts["defaultendpointsprotocol"], "https"), cmp.Or(parts["endpointsuffix"], publicCloud)
+	c.tables = cmp.Or(parts["tableendpoint"], endpoint(scheme, c.account, "table", suffix))
+	c.queues = cmp.Or(parts["queueendpoint"], endpoint(scheme, c.account, "queue", suffix))
 	for name, endpoint := range map[string]string{"TableEndpoint": c.tables, "QueueEndpoint": c.queues} {
 		u, err := url.Parse(endpoint)
 		if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.RawQuery != "" {

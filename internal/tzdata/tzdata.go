@@ -27,22 +27,22 @@ type Data struct {
 	zones func() map[string][]byte
 }
 
-// packed has the zones of the wheel in this folder, as Pack writes them: a seventh of its bytes.
+// packed has the zones of the wheel in this folder, as the package wheel packs them: a seventh of its bytes.
 //
 //go:embed zones.gz
 var packed []byte
 
 // Embedded returns the version of the time zones in the program.
 var Embedded = sync.OnceValue(func() *Data {
-	data, err := unpack(packed)
+	data, err := Unpack(packed)
 	if err != nil {
 		panic(err) // every test finds this mistake
 	}
 	return data
 })
 
-// unpack reads the result of Pack. It leaves the zones packed until the first use of one.
-func unpack(packed []byte) (*Data, error) {
+// Unpack reads what the package wheel has packed. It leaves the zones packed until the first use of one.
+func Unpack(packed []byte) (*Data, error) {
 	text, err := gzip.NewReader(bytes.NewReader(packed))
 	if err != nil {
 		return nil, fmt.Errorf("unpack the time zones: %w", err)

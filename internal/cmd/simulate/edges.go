@@ -63,7 +63,7 @@ var edges = []edge{
 	{
 		"./internal/plans TestBookRemembersNoPlan", "a process remembers which plan is active",
 		"internal/plans/store.go",
-		"active.\n\t_, head, _, err := b.load(ctx)", "active.\n\thead, err := b.seen(), error(nil)",
+		"active.\n\t_, head, _, err := b.load(ctx)", "active.\n\thead, err := b.head, error(nil)",
 	},
 	{
 		"./internal/engine TestNoRunEntersTheWaitQueueWhileThereIsRoom", "a run that loses a race for a permit enters the wait queue",
@@ -193,7 +193,7 @@ var edges = []edge{
 	{
 		"./internal/services/managedhsm TestWhatADeletionLeft", "S01 a folder with a file written anew, and one less, is deleted",
 		"internal/services/managedhsm/folder.go",
-		"return int64(len(f.files)) < files && f.newest.Unix() <= newest", "return int64(len(f.files)) < files",
+		"return int64(len(f.Files)) < files && f.Newest.Unix() <= newest", "return int64(len(f.Files)) < files",
 	},
 	{
 		"./internal/services/managedhsm TestAFaultOfTheLookEndsTheCallOnceAllIsRead", "S05 a fault of the HSM's look that came without reading is no fault: the verification never ends",

@@ -7,7 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"lifeboat/internal/tzdata"
+	"lifeboat/internal/tzdata/wheel"
 )
 
 const folder = "internal/tzdata"
@@ -24,15 +24,11 @@ func pack() error {
 	if err != nil || len(wheels) != 1 {
 		return errors.Join(fmt.Errorf("there are %d wheels in %s, not one", len(wheels), folder), err)
 	}
-	wheel, err := os.ReadFile(wheels[0])
+	text, err := os.ReadFile(wheels[0])
 	if err != nil {
 		return err
 	}
-	data, err := tzdata.Open(wheel)
-	if err != nil {
-		return err
-	}
-	packed, err := data.Pack()
+	packed, err := wheel.Pack(text)
 	if err != nil {
 		return err
 	}

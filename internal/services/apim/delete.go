@@ -55,7 +55,7 @@ func (p *Provider) deleteBlob(ctx context.Context, a backup.Attempt, etag string
 	_, err = client.Delete(ctx, &blob.DeleteOptions{
 		DeleteSnapshots: to.Ptr(blob.DeleteSnapshotsOptionTypeInclude), AccessConditions: azure.IfMatch(etag),
 	})
-	if err == nil || azure.Is(err, bloberror.BlobNotFound) {
+	if err == nil || bloberror.HasCode(err, bloberror.BlobNotFound) {
 		return nil
 	}
 	fault := azure.Deleting(a.Storage, a.Artifact).Fault(err)
@@ -63,7 +63,7 @@ func (p *Provider) deleteBlob(ctx context.Context, a backup.Attempt, etag string
 		return fault
 	}
 	properties, err := client.GetProperties(ctx, nil)
-	if azure.Is(err, bloberror.BlobNotFound) {
+	if bloberror.HasCode(err, bloberror.BlobNotFound) {
 		return nil // storage may answer a conditional request for a missing blob with 412 (Azurite 3.37.0 does)
 	}
 	other := etag != "" && properties.ETag != nil && string(*properties.ETag) != etag

@@ -23,7 +23,7 @@ func (p *Provider) Find(ctx context.Context, a backup.Attempt) (string, error) {
 		return "", unsettled(t, state)
 	}
 	items, err := p.artifacts(ctx, a)
-	if azure.Is(err, bloberror.ContainerNotFound) {
+	if bloberror.HasCode(err, bloberror.ContainerNotFound) {
 		return "", nil
 	}
 	if err != nil {

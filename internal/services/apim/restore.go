@@ -141,7 +141,7 @@ func (p *Provider) checkRestore(ctx context.Context, t task, r backup.Restore) (
 	}
 	found, err := container.NewBlobClient(r.Artifact).GetProperties(ctx, nil)
 	switch size := azure.Deref(found.ContentLength); {
-	case azure.Is(err, bloberror.BlobNotFound, bloberror.ContainerNotFound):
+	case bloberror.HasCode(err, bloberror.BlobNotFound, bloberror.ContainerNotFound):
 		return false, t.no("ArtifactMissing", r.Artifact+" in "+azure.Place(r.Storage)+" does not exist", hintArtifact)
 	case err != nil:
 		return false, azure.Reading(r.Storage, r.Artifact).Fault(err)

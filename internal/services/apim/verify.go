@@ -23,11 +23,11 @@ func (p *Provider) Verify(ctx context.Context, a backup.Attempt, done backup.Has
 	sum, done := resume(done)
 	part, err := azure.ReadPart(ctx, client, a.Artifact, done.Offset, p.HashPart, done.ETag)
 	switch {
-	case done.Offset > 0 && azure.Is(err, bloberror.ConditionNotMet, bloberror.InvalidRange):
+	case done.Offset > 0 && bloberror.HasCode(err, bloberror.ConditionNotMet, bloberror.InvalidRange):
 		return backup.Verification{}, nil // the blob was written again: hash it from the start
-	case azure.Is(err, bloberror.BlobNotFound):
+	case bloberror.HasCode(err, bloberror.BlobNotFound):
 		return backup.Verification{}, azure.NoArtifact(a, "ArtifactMissing", "does not exist, although the backup ended well")
-	case azure.Is(err, bloberror.InvalidRange):
+	case bloberror.HasCode(err, bloberror.InvalidRange):
 		return backup.Verification{}, azure.NoArtifact(a, "ArtifactEmpty", "is empty")
 	case err != nil:
 		return backup.Verification{}, azure.Reading(a.Storage, a.Artifact).Fault(err)

@@ -42,7 +42,7 @@ func about(what string, i instance, action string, means func(int, string) backu
 			return "See that the function app's identity belongs to the tenant of the service's subscription."
 		case status == http.StatusForbidden:
 			return fmt.Sprintf("Give the function app's identity a role with Microsoft.ConfidentialLedger/%s/%s/action on %s, "+
-				"such as Contributor.", kind(i), action, i.id)
+				"such as Contributor.", i.kind, action, i.id)
 		case slices.Contains(versionCodes, code):
 			return fmt.Sprintf("Azure may have retired the api-version %s: see which it has, and set ccf.apiVersion in plan.yaml.",
 				i.version)
@@ -59,13 +59,6 @@ func about(what string, i instance, action string, means func(int, string) backu
 
 // versionCodes lists the codes with which Resource Manager refuses an api-version that a resource type does not have.
 var versionCodes = []string{"InvalidApiVersionParameter", "InvalidResourceType", "NoRegisteredProviderFound", "UnsupportedApiVersion"}
-
-// kind returns the last part of the resource's type.
-func kind(i instance) string {
-	r, _ := backup.ParseResource(i.id) // parse has read it before
-	_, kind, _ := strings.Cut(r.Type, "/")
-	return kind
-}
 
 // hintShare advises about an operation whose share is unknown.
 func hintShare(i instance, s backup.Storage) string {

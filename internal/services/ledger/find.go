@@ -42,11 +42,11 @@ func (p *Provider) Find(ctx context.Context, a backup.Attempt) (string, error) {
 		case err != nil:
 			return "", files.fault(listing(a.Storage), err)
 		}
-		written := slices.MaxFunc([]time.Time{c.newest, s.made}, time.Time.Compare)
-		if written.After(c.now.Add(-quiet(a))) {
+		written := slices.MaxFunc([]time.Time{c.Newest, s.made}, time.Time.Compare)
+		if written.After(c.Now.Add(-quiet(a))) {
 			return "", azure.StillWritten(place(a.Storage, s.name), written)
 		}
-		if i.whole(chainOf(c.files)) {
+		if i.whole(chainOf(c.Files)) {
 			whole = append(whole, s)
 		}
 	}

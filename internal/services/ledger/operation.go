@@ -44,11 +44,7 @@ type token struct {
 }
 
 func (t token) text() string {
-	text, err := json.Marshal(t)
-	if err != nil {
-		panic(err) // only strings and a time
-	}
-	return string(text)
+	return string(backup.Encode(t))
 }
 
 // operation is an operation that takes Azure some time, and what describes it in words.

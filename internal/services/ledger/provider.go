@@ -53,6 +53,8 @@ type instance struct {
 	id      string
 	name    string
 	version string
+	// kind is the last part of the resource's type.
+	kind string
 	// region is the region into which its backups are to be restored; "" for its own region.
 	region string
 	// exports says that it is a ledger whose files can be exported, and never come back.
@@ -69,7 +71,8 @@ func parse(target string, blocks backup.Blocks) (instance, error) {
 	if unread != nil {
 		return instance{}, unread
 	}
-	i := instance{id: target, name: r.Name, region: b.RestoreRegion}
+	_, kind, _ := strings.Cut(r.Type, "/")
+	i := instance{id: target, name: r.Name, kind: kind, region: b.RestoreRegion}
 	switch strings.ToLower(r.Type) {
 	case "microsoft.confidentialledger/managedccfs":
 		i.version = cmp.Or(b.APIVersion, versionCCF)

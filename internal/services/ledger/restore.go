@@ -107,12 +107,11 @@ func (p *Provider) FindRestore(ctx context.Context, r backup.Restore) (backup.Op
 	if err != nil {
 		return backup.Operation{}, err
 	}
-	switch o, err := p.made(ctx, i, status{token: token{Lost: true}, done: true}); {
-	case err != nil && backup.AsFault(err).Code == codeAbsent:
+	o, err := p.made(ctx, i, status{token: token{Lost: true}, done: true})
+	if f := backup.AsFault(err); f != nil && f.Code == codeAbsent {
 		return backup.Operation{}, nil
-	default:
-		return o, err
 	}
+	return o, err
 }
 
 // codeAbsent says that the resource does not exist.
@@ -190,13 +189,13 @@ func acceptable(i instance, r backup.Restore) error {
 
 // whole refuses a share that Azure would refuse.
 func whole(i instance, r backup.Restore, c content) error {
-	chain := chainOf(c.files)
+	chain := chainOf(c.Files)
 	switch {
-	case c.size == 0:
+	case c.Size == 0:
 		return no(i, r, "ArtifactEmpty", place(r.Storage, r.Artifact)+" is empty", "Restore from another recovery point.")
-	case c.now.Sub(c.oldest) > restorable:
+	case c.Now.Sub(c.Oldest) > restorable:
 		return no(i, r, "BackupExpired", fmt.Sprintf("its files are from %s, and Azure restores none older than %d days",
-			c.oldest.UTC().Format(time.RFC3339), int(restorable.Hours()/24)), "Restore from a newer recovery point.")
+			c.Oldest.UTC().Format(time.RFC3339), int(restorable.Hours()/24)), "Restore from a newer recovery point.")
 	case chain.hole != "":
 		return no(i, r, "LedgerIncomplete", place(r.Storage, r.Artifact)+" lacks "+chain.hole, "Restore from another recovery point.")
 	}

@@ -120,15 +120,7 @@ func isShare(name, share string) bool {
 }
 
 // content is the content of a share.
-type content struct {
-	// files holds the files, in the order of their paths.
-	files []azure.File
-	// size is the size of all files, in bytes.
-	size           int64
-	oldest, newest time.Time
-	// now is the storage's own clock.
-	now time.Time
-}
+type content struct{ azure.Listed }
 
 // mostDirectories limits the depth and breadth of a listing: an answer that leads back to itself must not go on for ever.
 const mostDirectories = 1000
@@ -155,40 +147,29 @@ func (f *files) content(ctx context.Context, share string) (content, error) {
 			if err != nil {
 				return c, err
 			}
-			if c.now.IsZero() {
-				c.now = azure.Deref(page.Date)
+			if c.Now.IsZero() {
+				c.Now = azure.Deref(page.Date)
 			}
 			for _, d := range page.Segment.Directories {
 				todo = append(todo, path.Join(todo[n], azure.Deref(d.Name)))
 			}
 			for _, item := range page.Segment.Files {
 				p := azure.Deref(item.Properties)
-				c.add(azure.File{
+				c.Add(azure.File{
 					Name: path.Join(todo[n], azure.Deref(item.Name)), Size: azure.Deref(p.ContentLength),
 					ETag: string(azure.Deref(p.ETag)), Modified: azure.Deref(p.LastModified),
 				})
 			}
 		}
 	}
-	slices.SortFunc(c.files, func(a, b azure.File) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(c.Files, func(a, b azure.File) int { return strings.Compare(a.Name, b.Name) })
 	return c, nil
-}
-
-func (c *content) add(f azure.File) {
-	c.files = append(c.files, f)
-	c.size += f.Size
-	if c.oldest.IsZero() || f.Modified.Before(c.oldest) {
-		c.oldest = f.Modified
-	}
-	if f.Modified.After(c.newest) {
-		c.newest = f.Modified
-	}
 }
 
 // print identifies the present content of the share: it is a hash of all paths, sizes, ETags and dates.
 func (c content) print() string {
 	sum := sha256.New()
-	for _, f := range c.files {
+	for _, f := range c.Files {
 		fmt.Fprintf(sum, "%s\n%d\n%s\n%d\n", f.Name, f.Size, f.ETag, f.Modified.Unix())
 	}
 	return hex.EncodeToString(sum.Sum(nil))

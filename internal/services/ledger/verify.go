@@ -58,10 +58,10 @@ func (p *Provider) Verify(ctx context.Context, a backup.Attempt, done backup.Has
 		return backup.Verification{}, err
 	}
 	var at progress
-	if done.ETag != c.print() || json.Unmarshal(done.State, &at) != nil || at.Read > len(c.files) {
+	if done.ETag != c.print() || json.Unmarshal(done.State, &at) != nil || at.Read > len(c.Files) {
 		at, done = progress{}, backup.Hashing{} // another content now, or none before: start again
 	}
-	v := backup.Verification{Size: c.size, Modified: c.newest, Hashing: backup.Hashing{ETag: c.print(), Offset: done.Offset}}
+	v := backup.Verification{Size: c.Size, Modified: c.Newest, Hashing: backup.Hashing{ETag: c.print(), Offset: done.Offset}}
 	read, err := p.hash(ctx, files, a.Artifact, c, &at, done.Offset)
 	switch {
 	case errors.Is(err, errChanged) || fileerror.HasCode(err, fileerror.ResourceNotFound, fileerror.InvalidRange):
@@ -72,7 +72,7 @@ func (p *Provider) Verify(ctx context.Context, a backup.Attempt, done backup.Has
 		return backup.Verification{}, files.fault(reading(a.Storage, a.Artifact), err)
 	}
 	v.Hashing.Offset += read
-	if at.Read < len(c.files) {
+	if at.Read < len(c.Files) {
 		v.Hashing.State, err = json.Marshal(at)
 		return v, err
 	}
@@ -81,20 +81,20 @@ func (p *Provider) Verify(ctx context.Context, a backup.Attempt, done backup.Has
 		return backup.Verification{}, nil
 	}
 	v.Done, v.SHA256, v.Note = true, hex.EncodeToString(list.Sum(nil)), i.note(c)
-	if len(c.files) <= mostListed {
-		v.Files = azure.Hashed(c.files, at.Sums, "")
+	if len(c.Files) <= mostListed {
+		v.Files = azure.Hashed(c.Files, at.Sums, "")
 	}
 	return v, nil
 }
 
 // check refuses a share that is no backup of the run.
 func check(a backup.Attempt, c content) error {
-	switch chain := chainOf(c.files); {
-	case c.size == 0:
+	switch chain := chainOf(c.Files); {
+	case c.Size == 0:
 		return noArtifact(a, "ArtifactEmpty", "is empty")
-	case c.oldest.Before(a.NotBefore.Add(-clockTolerance)):
+	case c.Oldest.Before(a.NotBefore.Add(-clockTolerance)):
 		return noArtifact(a, "ArtifactTooOld", fmt.Sprintf("has a file that was written at %s, before the run started at %s",
-			c.oldest.UTC().Format(time.RFC3339), a.NotBefore.UTC().Format(time.RFC3339)))
+			c.Oldest.UTC().Format(time.RFC3339), a.NotBefore.UTC().Format(time.RFC3339)))
 	case chain.hole != "":
 		return noArtifact(a, "LedgerIncomplete", "lacks "+chain.hole)
 	}
@@ -111,12 +111,12 @@ func (i instance) note(c content) string {
 	if i.exports {
 		notes = append(notes, oneWay)
 	}
-	if chainOf(c.files).snapshot == 0 {
+	if chainOf(c.Files).snapshot == 0 {
 		notes = append(notes, "There is no snapshot in it, so nothing shows whether the last ledger files are there.")
 	}
-	if len(c.files) > mostListed {
+	if len(c.Files) > mostListed {
 		notes = append(notes, fmt.Sprintf("Its hash is the hash of the list of all its %d files; of so many the list itself is not kept.",
-			len(c.files)))
+			len(c.Files)))
 	}
 	return strings.Join(notes, " ")
 }
@@ -130,13 +130,13 @@ func (p *Provider) hash(ctx context.Context, f *files, share string, c content, 
 	if !ok {
 		list = sha256.New()
 	}
-	return azure.HashFiles(ctx, c.files, at.Read, offset, &at.Sum, p.HashPart,
+	return azure.HashFiles(ctx, c.Files, at.Read, offset, &at.Sum, p.HashPart,
 		func(file azure.File, offset, count int64) (azure.Part, error) {
 			return f.part(ctx, share, file, offset, count)
 		},
 		func(file azure.File, hash []byte) (err error) {
 			fmt.Fprintf(list, "%x  %s\n", hash, file.Name) // as sha256sum writes it
-			if len(c.files) <= mostListed {
+			if len(c.Files) <= mostListed {
 				at.Sums = append(at.Sums, hash...)
 			}
 			at.Read++

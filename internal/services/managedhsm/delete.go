@@ -33,7 +33,7 @@ func (p *Provider) Delete(ctx context.Context, a backup.Attempt, etag string, ex
 	if err != nil {
 		return azure.Listing(a.Storage).Fault(err)
 	}
-	if len(f.files) > 0 && !f.isRestOf(etag) {
+	if len(f.Files) > 0 && !f.isRestOf(etag) {
 		return azure.Changed(call)
 	}
 	whole := etag == "" || f.print() == etag
@@ -46,8 +46,8 @@ func (p *Provider) Delete(ctx context.Context, a backup.Attempt, etag string, ex
 	}
 	// A policy of the container shows at no blob, and keeps the last written blob for the longest. If that blob can be
 	// deleted, all others can, and if it stays, nothing is missing.
-	slices.SortStableFunc(f.files, func(a, b azure.File) int { return b.Modified.Compare(a.Modified) })
-	for i, files := range [][]azure.File{f.files[:min(1, len(f.files))], f.files[min(1, len(f.files)):]} {
+	slices.SortStableFunc(f.Files, func(a, b azure.File) int { return b.Modified.Compare(a.Modified) })
+	for i, files := range [][]azure.File{f.Files[:min(1, len(f.Files))], f.Files[min(1, len(f.Files)):]} {
 		for files := range slices.Chunk(files, mostInBatch) {
 			if err := deleteFiles(ctx, client, files, call); err != nil {
 				return orRefused(backup.AsFault(err), whole && i == 0)
@@ -56,7 +56,7 @@ func (p *Provider) Delete(ctx context.Context, a backup.Attempt, etag string, ex
 	}
 	// An account with a hierarchical namespace keeps empty directories, and an account without one has none.
 	for _, directory := range append(f.directories, a.Artifact) {
-		if _, err := client.NewBlobClient(directory).Delete(ctx, nil); err != nil && !azure.Is(err, bloberror.BlobNotFound) {
+		if _, err := client.NewBlobClient(directory).Delete(ctx, nil); err != nil && !bloberror.HasCode(err, bloberror.BlobNotFound) {
 			return call.Fault(err)
 		}
 	}
@@ -66,14 +66,14 @@ func (p *Provider) Delete(ctx context.Context, a backup.Attempt, etag string, ex
 // kept returns the fault of a folder if the list shows that storage keeps one of its files, and nil otherwise.
 func (f folder) kept(call azure.Call) *backup.Fault {
 	var kept *backup.Fault
-	for _, file := range f.files {
+	for _, file := range f.Files {
 		code, why, until := string(bloberror.BlobImmutableDueToPolicy), "", time.Time{}
 		switch {
 		case file.Held:
 			why = "is under a legal hold"
 		case file.Leased:
 			code, why = string(bloberror.LeaseIDMissing), "is leased"
-		case file.Until.After(f.now):
+		case file.Until.After(f.Now):
 			why, until = "is kept by an immutability policy until "+file.Until.UTC().Format(time.RFC3339), file.Until
 		default:
 			continue
@@ -107,7 +107,7 @@ func deleteFiles(ctx context.Context, client *container.Client, files []azure.Fi
 	}
 	if len(files) == 1 {
 		_, err := client.NewBlobClient(files[0].Name).Delete(ctx, options(files[0]))
-		if err != nil && !azure.Is(err, bloberror.BlobNotFound) {
+		if err != nil && !bloberror.HasCode(err, bloberror.BlobNotFound) {
 			return call.Fault(err)
 		}
 		return nil
@@ -126,7 +126,7 @@ func deleteFiles(ctx context.Context, client *container.Client, files []azure.Fi
 		return call.Fault(err)
 	}
 	for _, item := range answer.Responses {
-		if item.Error != nil && !azure.Is(item.Error, bloberror.BlobNotFound) {
+		if item.Error != nil && !bloberror.HasCode(item.Error, bloberror.BlobNotFound) {
 			return call.Fault(item.Error)
 		}
 	}

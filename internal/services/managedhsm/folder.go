@@ -9,7 +9,6 @@ import (
 	"path"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -46,27 +45,16 @@ func stamp(target, folder string) (time.Time, bool) {
 	if m == nil {
 		return time.Time{}, false
 	}
-	t, err := time.Parse("20060102150405", m[1])
-	if err != nil {
-		return time.Time{}, false
-	}
-	if fraction, err := strconv.ParseFloat("0."+m[2], 64); err == nil {
-		t = t.Add(time.Duration(fraction * float64(time.Second)))
-	}
-	return t, true
+	// Go reads a fraction behind the seconds although the layout has none.
+	t, err := time.Parse("20060102150405", strings.TrimSuffix(m[1]+"."+m[2], "."))
+	return t, err == nil
 }
 
 // folder holds the blobs of a backup in the container.
 type folder struct {
-	// files holds the blobs by name. directories holds the directories of an account with a hierarchical namespace,
-	// innermost first.
-	files       []azure.File
+	azure.Listed
+	// directories holds the directories of an account with a hierarchical namespace, innermost first.
 	directories []string
-	// size is the size of all files, in bytes.
-	size           int64
-	oldest, newest time.Time
-	// now is the storage's own clock.
-	now time.Time
 }
 
 // list reads the present files of the folder. If protection is true, it also reads their immutability policies and legal
@@ -86,8 +74,8 @@ func (p *Provider) list(ctx context.Context, s backup.Storage, name string, prot
 		if err != nil {
 			return f, err
 		}
-		if f.now.IsZero() {
-			f.now = azure.Deref(page.Date)
+		if f.Now.IsZero() {
+			f.Now = azure.Deref(page.Date)
 		}
 		for _, item := range page.Segment.BlobItems {
 			if item.Name == nil || item.Properties == nil {
@@ -97,22 +85,15 @@ func (p *Provider) list(ctx context.Context, s backup.Storage, name string, prot
 				f.directories = append(f.directories, *item.Name)
 				continue
 			}
-			modified, size := azure.Deref(item.Properties.LastModified), azure.Deref(item.Properties.ContentLength)
-			f.files = append(f.files, azure.File{
-				Name: *item.Name, Size: size, ETag: string(azure.Deref(item.Properties.ETag)), Modified: modified,
-				Until: azure.Deref(item.Properties.ImmutabilityPolicyExpiresOn), Held: azure.Deref(item.Properties.LegalHold),
+			f.Add(azure.File{
+				Name: *item.Name, Size: azure.Deref(item.Properties.ContentLength), ETag: string(azure.Deref(item.Properties.ETag)),
+				Modified: azure.Deref(item.Properties.LastModified),
+				Until:    azure.Deref(item.Properties.ImmutabilityPolicyExpiresOn), Held: azure.Deref(item.Properties.LegalHold),
 				Leased: azure.Deref(item.Properties.LeaseStatus) == lease.StatusTypeLocked,
 			})
-			f.size += size
-			if f.oldest.IsZero() || modified.Before(f.oldest) {
-				f.oldest = modified
-			}
-			if modified.After(f.newest) {
-				f.newest = modified
-			}
 		}
 	}
-	slices.SortFunc(f.files, func(a, b azure.File) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(f.Files, func(a, b azure.File) int { return strings.Compare(a.Name, b.Name) })
 	slices.SortFunc(f.directories, func(a, b string) int { return strings.Compare(b, a) })
 	return f, nil
 }
@@ -131,10 +112,10 @@ func isDirectory(metadata map[string]*string) bool {
 // all names, sizes and ETags.
 func (f folder) print() string {
 	sum := sha256.New()
-	for _, file := range f.files {
+	for _, file := range f.Files {
 		fmt.Fprintf(sum, "%s\n%d\n%s\n", file.Name, file.Size, file.ETag)
 	}
-	return fmt.Sprintf("%d-%d-%s", f.newest.Unix(), len(f.files), hex.EncodeToString(sum.Sum(nil)))
+	return fmt.Sprintf("%d-%d-%s", f.Newest.Unix(), len(f.Files), hex.EncodeToString(sum.Sum(nil)))
 }
 
 // isRestOf reports whether the folder is the folder of the print, or the rest of that folder after an interrupted
@@ -148,7 +129,7 @@ func (f folder) isRestOf(print string) bool {
 	if _, err := fmt.Sscanf(print, "%d-%d-%s", &newest, &files, &sum); err != nil {
 		return false
 	}
-	return int64(len(f.files)) < files && f.newest.Unix() <= newest
+	return int64(len(f.Files)) < files && f.Newest.Unix() <= newest
 }
 
 // Find looks for the folder of a backup whose answer was lost. A folder's name has the time at which the backup began, so
@@ -163,7 +144,7 @@ func (p *Provider) Find(ctx context.Context, a backup.Attempt) (string, error) {
 	}
 	found, err := p.stamped(ctx, a)
 	switch {
-	case azure.Is(err, bloberror.ContainerNotFound):
+	case bloberror.HasCode(err, bloberror.ContainerNotFound):
 		return "", nil
 	case err != nil:
 		return "", azure.Listing(a.Storage).Fault(err)
@@ -182,8 +163,8 @@ func (p *Provider) Find(ctx context.Context, a backup.Attempt) (string, error) {
 	if err != nil {
 		return "", azure.Listing(a.Storage).Fault(err)
 	}
-	if wait := a.Settled - f.now.Sub(f.newest); f.size == 0 || wait > 0 {
-		return "", azure.StillWritten(found[0]+" in "+azure.Place(a.Storage), f.newest)
+	if wait := a.Settled - f.Now.Sub(f.Newest); f.Size == 0 || wait > 0 {
+		return "", azure.StillWritten(found[0]+" in "+azure.Place(a.Storage), f.Newest)
 	}
 	return found[0], nil
 }

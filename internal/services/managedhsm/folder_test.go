@@ -12,9 +12,9 @@ const contoso = "/subscriptions/7a1c5b0e-3f44-4c2e-9d10-5e2b8f6a9c01/resourceGro
 
 // written makes a folder of the named files, with this time as the time of the newest.
 func written(newest time.Time, names ...string) folder {
-	f := folder{newest: newest, oldest: newest}
+	f := folder{Listed: azure.Listed{Newest: newest, Oldest: newest}}
 	for _, name := range names {
-		f.files = append(f.files, azure.File{Name: name, Size: 7, ETag: "e-" + name})
+		f.Files = append(f.Files, azure.File{Name: name, Size: 7, ETag: "e-" + name})
 	}
 	return f
 }
@@ -61,12 +61,12 @@ func TestAPrintIsThatOfEachFile(t *testing.T) {
 		t.Error("the same folder has two prints")
 	}
 	for name, change := range map[string]func(f *folder){
-		"the time":             func(f *folder) { f.newest = f.newest.Add(time.Second) },
-		"the second's size":    func(f *folder) { f.files[1].Size++ },
-		"the second's ETag":    func(f *folder) { f.files[1].ETag = "other" },
-		"the second's name":    func(f *folder) { f.files[1].Name = "c" },
-		"one file less":        func(f *folder) { f.files = f.files[:1] },
-		"names run into sizes": func(f *folder) { f.files[0].Name, f.files[0].Size = "a\n7", 7 },
+		"the time":             func(f *folder) { f.Newest = f.Newest.Add(time.Second) },
+		"the second's size":    func(f *folder) { f.Files[1].Size++ },
+		"the second's ETag":    func(f *folder) { f.Files[1].ETag = "other" },
+		"the second's name":    func(f *folder) { f.Files[1].Name = "c" },
+		"one file less":        func(f *folder) { f.Files = f.Files[:1] },
+		"names run into sizes": func(f *folder) { f.Files[0].Name, f.Files[0].Size = "a\n7", 7 },
 	} {
 		f := written(at, "a", "b")
 		if change(&f); f.print() == base.print() {

@@ -43,16 +43,16 @@ func (p *Provider) Verify(ctx context.Context, a backup.Attempt, done backup.Has
 	if done.ETag != f.print() || json.Unmarshal(done.State, &at) != nil {
 		at, done = progress{}, backup.Hashing{} // another folder now, or none before: start again
 	}
-	v := backup.Verification{Size: f.size, Modified: f.newest, Hashing: backup.Hashing{ETag: f.print(), Offset: done.Offset}}
+	v := backup.Verification{Size: f.Size, Modified: f.Newest, Hashing: backup.Hashing{ETag: f.print(), Offset: done.Offset}}
 	read, err := p.hash(ctx, a, f, &at, done.Offset)
 	switch {
-	case azure.Is(err, bloberror.ConditionNotMet, bloberror.BlobNotFound, bloberror.InvalidRange):
+	case bloberror.HasCode(err, bloberror.ConditionNotMet, bloberror.BlobNotFound, bloberror.InvalidRange):
 		return backup.Verification{}, nil // it was changed since it was listed
 	case err != nil && read == 0:
 		return backup.Verification{}, azure.Reading(a.Storage, a.Artifact).Fault(err)
 	}
 	v.Hashing.Offset += read
-	if at.read() < len(f.files) {
+	if at.read() < len(f.Files) {
 		v.Hashing.State, err = json.Marshal(at)
 		return v, err
 	}
@@ -78,7 +78,7 @@ func (p *Provider) Verify(ctx context.Context, a backup.Attempt, done backup.Has
 		v.Hashing.State, err = json.Marshal(at)
 		return v, err
 	}
-	v.Done, v.Files = true, azure.Hashed(f.files, at.Sums, a.Artifact+"/")
+	v.Done, v.Files = true, azure.Hashed(f.Files, at.Sums, a.Artifact+"/")
 	v.SHA256 = digest(v.Files)
 	return v, nil
 }
@@ -86,15 +86,15 @@ func (p *Provider) Verify(ctx context.Context, a backup.Attempt, done backup.Has
 // check refuses a folder that is no backup of the run.
 func check(a backup.Attempt, f folder) error {
 	switch {
-	case len(f.files) == 0:
+	case len(f.Files) == 0:
 		return azure.NoArtifact(a, "ArtifactMissing", "does not exist, although the backup ended well")
-	case f.size == 0:
+	case f.Size == 0:
 		return azure.NoArtifact(a, "ArtifactEmpty", "is empty")
-	case f.oldest.Before(a.NotBefore.Add(-clockTolerance)):
-		return azure.TooOld(a, f.oldest)
-	case len(f.files) > mostFiles:
+	case f.Oldest.Before(a.NotBefore.Add(-clockTolerance)):
+		return azure.TooOld(a, f.Oldest)
+	case len(f.Files) > mostFiles:
 		return azure.NoArtifact(a, "TooManyFiles", fmt.Sprintf("consists of %d files, more than the %d that can be verified",
-			len(f.files), mostFiles))
+			len(f.Files), mostFiles))
 	}
 	return nil
 }
@@ -122,7 +122,7 @@ func noEvidence(f *backup.Fault) bool {
 // a refusal were never recorded. belated allows for clockTolerance, because the folder was listed before the HSM refused,
 // and by a clock of whole seconds.
 func (p *Provider) belated(f folder, fault *backup.Fault) bool {
-	return fault.Kind == backup.Refused && !invalidBackup(fault.Said) && f.now.Sub(f.newest) >= p.Recent-clockTolerance
+	return fault.Kind == backup.Refused && !invalidBackup(fault.Said) && f.Now.Sub(f.Newest) >= p.Recent-clockTolerance
 }
 
 // read returns the number of files that were read.
@@ -134,7 +134,7 @@ func (p *Provider) hash(ctx context.Context, a backup.Attempt, f folder, at *pro
 	if err != nil {
 		return 0, err
 	}
-	return azure.HashFiles(ctx, f.files, at.read(), offset, &at.Sum, p.HashPart,
+	return azure.HashFiles(ctx, f.Files, at.read(), offset, &at.Sum, p.HashPart,
 		func(file azure.File, offset, count int64) (azure.Part, error) {
 			return azure.ReadPart(ctx, client, file.Name, offset, count, file.ETag)
 		},

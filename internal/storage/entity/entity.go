@@ -83,7 +83,7 @@ func encode(w backup.Write, writer string) ([]byte, error) {
 		entity = append(strconv.AppendQuote(entity, c.name), ':')
 		switch c.kind {
 		case ofText:
-			entity = append(entity, quoted(c.value)...)
+			entity = append(entity, backup.Encode(c.value)...)
 		case ofInt64: // a JSON number would lose digits on its way through readers that take it for a float
 			entity = append(strconv.AppendQuote(entity, c.value), ',')
 			entity = append(strconv.AppendQuote(entity, c.name+typeMark), `:"Edm.Int64"`...)
@@ -153,15 +153,6 @@ const (
 	ofInt64
 	ofRest
 )
-
-// quoted returns the text as a JSON string.
-func quoted(text string) []byte {
-	value, err := json.Marshal(text)
-	if err != nil {
-		panic(err) // any text can be quoted
-	}
-	return value
-}
 
 // columnsOf returns the columns of the row of the write, the columns of its keys first.
 func columnsOf(w backup.Write, writer string) ([]column, error) {

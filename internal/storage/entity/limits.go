@@ -90,22 +90,15 @@ func checkWrite(w backup.Write) error {
 	if err := CheckKey(w.Key); err != nil {
 		return err
 	}
-	switch w.Op {
-	case backup.Insert, backup.Put:
-		return nil
-	case backup.Replace:
-		if w.ETag == "" || w.ETag == "*" {
-			return fmt.Errorf("row %s/%s: a Replace needs the row's ETag, not %q", w.Partition, w.Row, w.ETag)
-		}
-		return nil
-	case backup.Delete:
-		if w.ETag == "" {
-			return fmt.Errorf("row %s/%s: a Delete needs an ETag, or * for any", w.Partition, w.Row)
-		}
-		return nil
-	default:
+	switch {
+	case w.Op == backup.Replace && (w.ETag == "" || w.ETag == "*"):
+		return fmt.Errorf("row %s/%s: a Replace needs the row's ETag, not %q", w.Partition, w.Row, w.ETag)
+	case w.Op == backup.Delete && w.ETag == "":
+		return fmt.Errorf("row %s/%s: a Delete needs an ETag, or * for any", w.Partition, w.Row)
+	case w.Op < backup.Insert || w.Op > backup.Delete:
 		return fmt.Errorf("row %s/%s: unknown operation %d", w.Partition, w.Row, w.Op)
 	}
+	return nil
 }
 
 // CheckKey refuses a key that [backup.Key] does not allow.

@@ -12,19 +12,12 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// These are limits of Azure Queue Storage (Azure's documentation "Put Message").
-const (
-	maxBytes = 64 << 10
-	maxDelay = 7 * 24 * time.Hour
-)
+// maxBytes is a limit of Azure Queue Storage (Azure's documentation "Put Message").
+const maxBytes = 64 << 10
 
 // StepMessage returns the step message as plain JSON text.
 func StepMessage(m backup.StepMessage) ([]byte, error) {
-	text, err := json.Marshal(m)
-	if err != nil {
-		return nil, fmt.Errorf("step message %d of run %s: %w", m.Sequence, m.Run, err)
-	}
-	return checked(text, fmt.Sprintf("step message %d of run %s", m.Sequence, m.Run))
+	return checked(backup.Encode(m), fmt.Sprintf("step message %d of run %s", m.Sequence, m.Run))
 }
 
 // cloudEvent is a CloudEvent 1.0 in the structured JSON form.
@@ -72,7 +65,7 @@ func checked(text []byte, what string) ([]byte, error) {
 
 // Seconds returns the delay in whole seconds, rounded up, as Azure Queue Storage counts it: 0 to 604,800.
 func Seconds(delay time.Duration) (int32, error) {
-	if delay < 0 || delay > maxDelay {
+	if delay < 0 || delay > backup.LongestDelay {
 		return 0, fmt.Errorf("a delay of %s: it must be 0 to 7 days", delay)
 	}
 	return int32((delay + time.Second - 1) / time.Second), nil

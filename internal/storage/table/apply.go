@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
 	"github.com/Azure/azure-sdk-for-go/sdk/data/aztables"
 
 	"lifeboat/internal/backup"
@@ -78,7 +80,7 @@ func (s *Store) write(ctx context.Context, w backup.Write, body []byte) ([]strin
 			return err
 		case backup.Replace:
 			answer, err := s.table.UpdateEntity(ctx, body,
-				&aztables.UpdateEntityOptions{IfMatch: etagOf(w.ETag), UpdateMode: aztables.UpdateModeReplace})
+				&aztables.UpdateEntityOptions{IfMatch: to.Ptr(azcore.ETag(w.ETag)), UpdateMode: aztables.UpdateModeReplace})
 			etag = string(answer.ETag)
 			return err
 		case backup.Put:
@@ -87,7 +89,7 @@ func (s *Store) write(ctx context.Context, w backup.Write, body []byte) ([]strin
 			etag = string(answer.ETag)
 			return err
 		default:
-			_, err := s.table.DeleteEntity(ctx, w.Partition, w.Row, &aztables.DeleteEntityOptions{IfMatch: etagOf(w.ETag)})
+			_, err := s.table.DeleteEntity(ctx, w.Partition, w.Row, &aztables.DeleteEntityOptions{IfMatch: to.Ptr(azcore.ETag(w.ETag))})
 			return err
 		}
 	})
@@ -108,7 +110,7 @@ func (s *Store) transact(ctx context.Context, writes []backup.Write, entities []
 	for i, w := range writes {
 		actions[i] = aztables.TransactionAction{ActionType: transactionTypes[w.Op], Entity: entities[i]}
 		if w.Op == backup.Replace || w.Op == backup.Delete {
-			actions[i].IfMatch = etagOf(w.ETag)
+			actions[i].IfMatch = to.Ptr(azcore.ETag(w.ETag))
 		}
 	}
 	reply, err := s.ask(ctx, func(ctx context.Context) error {

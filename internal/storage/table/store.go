@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 	"github.com/Azure/azure-sdk-for-go/sdk/data/aztables"
@@ -153,9 +152,4 @@ func (r reply) date() (time.Time, error) {
 		return time.Time{}, fmt.Errorf("the store's answer has no clock: %w", err)
 	}
 	return t.UTC(), nil
-}
-
-func etagOf(etag string) *azcore.ETag {
-	e := azcore.ETag(etag)
-	return &e
 }

@@ -19,7 +19,7 @@ type health struct {
 	Plan   struct {
 		Refused              bool
 		RefusedSinceDateTime time.Time
-		InForceSinceDateTime time.Time
+		ActiveSinceDateTime time.Time
 		Error                struct{ Details []struct{ Message string } }
 	}
 	Timers []struct {
@@ -172,7 +172,7 @@ func TestHealth(t *testing.T) {
 	})
 	d := h.Plan.Error.Details
 	if len(d) != 2 || !strings.Contains(d[1].Message, `plan.yaml:6: a plan has no field "shedule"`) ||
-		len(h.Targets) != 2 || h.Plan.InForceSinceDateTime.IsZero() {
+		len(h.Targets) != 2 || h.Plan.ActiveSinceDateTime.IsZero() {
 		t.Errorf("refused: %+v", h)
 	}
 	a.place(planFor("*/10 * * * * *", "1d", well))

@@ -1,4 +1,6 @@
-package tzdata
+// Package wheel packs the time zones of a wheel of PyPI's package tzdata in the form that is built into the program. The program
+// itself does not need it.
+package wheel
 
 import (
 	"archive/zip"
@@ -16,8 +18,10 @@ import (
 
 var version = regexp.MustCompile(`IANA_VERSION = "([0-9]{4}[a-z]+)"`)
 
-// Open reads a wheel of the package: a zip. The files that the program needs from it are not Python.
-func Open(wheel []byte) (*Data, error) {
+// Pack reads a wheel, which is a zip, and returns its zones for the program: a gzip with the version as its name. In it stands a
+// line for each text, with its size and the names of the zones that have it, then an empty line, then the texts. They are
+// compressed together, since they have much in common. The files that the program needs from a wheel are not Python.
+func Pack(wheel []byte) ([]byte, error) {
 	archive, err := zip.NewReader(bytes.NewReader(wheel), int64(len(wheel)))
 	if err != nil {
 		return nil, fmt.Errorf("open the time zones: %w", err)
@@ -35,7 +39,7 @@ func Open(wheel []byte) (*Data, error) {
 	if said == nil {
 		return nil, errors.New("the time zones do not say which version they are")
 	}
-	zones := map[string][]byte{}
+	zones := map[string]string{}
 	for _, file := range archive.File {
 		name, ok := strings.CutPrefix(file.Name, "tzdata/zoneinfo/")
 		if !ok {
@@ -46,22 +50,12 @@ func Open(wheel []byte) (*Data, error) {
 			return nil, fmt.Errorf("open the time zones: %w", err)
 		}
 		if bytes.HasPrefix(text, []byte("TZif")) { // not a table of them
-			zones[name] = text
+			zones[name] = string(text)
 		}
 	}
-	return &Data{
-		Version: string(said[1]), Packed: info.ModTime().UTC().Truncate(24 * time.Hour),
-		zones: func() map[string][]byte { return zones },
-	}, nil
-}
-
-// Pack returns the zones for the program: a gzip with the version as its name. In it stands a line for each text, with its
-// size and the names of the zones that have it, then an empty line, then the texts. They are compressed together, since they
-// have much in common.
-func (d *Data) Pack() ([]byte, error) {
-	zones, names := d.zones(), map[string]string{}
+	names := map[string]string{}
 	for _, name := range slices.Sorted(maps.Keys(zones)) {
-		names[string(zones[name])] += " " + name
+		names[zones[name]] += " " + name
 	}
 	texts := slices.SortedFunc(maps.Keys(names), func(a, b string) int { return strings.Compare(names[a], names[b]) })
 	var packed bytes.Buffer
@@ -69,7 +63,7 @@ func (d *Data) Pack() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	out.Name, out.ModTime = d.Version, d.Packed
+	out.Name, out.ModTime = string(said[1]), info.ModTime().UTC().Truncate(24*time.Hour)
 	for _, text := range texts {
 		fmt.Fprintf(out, "%d%s\n", len(text), names[text])
 	}
