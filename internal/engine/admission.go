@@ -41,12 +41,12 @@ func (s *step) admit(ctx context.Context) (bool, error) {
 func (s *step) enqueue(ctx context.Context, full admission.Bound) error {
 	r := &s.run
 	// Shortly before it is due the step message in hand may be the run's own: Due counts from the time at which it was sent.
-	hint := r.QueueRow != "" && r.Due.After(s.now.Add(s.Waits.Rescue))
+	coming := r.QueueRow != "" && r.Due.After(s.now.Add(s.Waits.Rescue))
 	r.QueueRow = cmp.Or(r.QueueRow, backup.QueueRow(s.now, r.ID))
 	if _, err := s.Catalog.Apply(ctx, admission.Enter(*r)); err != nil {
 		return fmt.Errorf("put run %s into the wait queue: %w", r.ID, err)
 	}
-	if hint {
+	if coming {
 		return nil // the step message that ends the wait is still on its way
 	}
 	r.Reason = backup.NewReason("TooManyOperations", fmt.Sprintf("%d operations %s are under way, as many as may be at once", full.Most,
@@ -54,16 +54,17 @@ func (s *step) enqueue(ctx context.Context, full admission.Bound) error {
 	if err := s.waits(); err != nil {
 		return err
 	}
-	over := s.now.Add(s.Waits.Operation - r.Waited(s.now))
+	// The wait ends with the time of the run: Waits.Operation, the restore's expiry, its window, or the next scheduled time.
+	until := s.now.Add(s.Waits.Operation - r.Waited(s.now))
 	if r.Restore != nil {
-		over = r.Restore.Expires
+		until = r.Restore.Expires
 	}
 	for _, end := range []time.Time{r.Until, r.NextScheduledTime} {
-		if !end.IsZero() && end.Before(over) {
-			over = end
+		if !end.IsZero() && end.Before(until) {
+			until = end
 		}
 	}
-	return s.advance(ctx, min(max(over.Sub(s.clock()), backup.Resolution), backup.LongestDelay))
+	return s.advance(ctx, min(max(until.Sub(s.clock()), backup.Resolution), backup.LongestDelay))
 }
 
 // watch puts a further entry into the index of runs in flight. A superfluous one does no harm.

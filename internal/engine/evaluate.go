@@ -55,8 +55,8 @@ func (e *Engine) evaluate(ctx context.Context, all []backup.Plan, state schedule
 			s.Refused = errors.New(head.Reason)
 		}
 		var was evaluated // a new plan may differ from an old one only by its name
-		if progress := state.checkpoints[plan.Name]; progress != nil {
-			s.Dealt, s.MissedRuns, was = progress.since(plan), progress.LastMissedRuns, state.evaluated[plan.Name]
+		if c := state.checkpoints[plan.Name]; c != nil {
+			s.Dealt, s.MissedRuns, was = c.since(plan), c.LastMissedRuns, state.evaluated[plan.Name]
 		} else if s.Unread != nil {
 			was = state.evaluated[plan.Name]
 		}

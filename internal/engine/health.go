@@ -32,8 +32,8 @@ func (e *Engine) Health(ctx context.Context, active plans.Active) ([]health.Targ
 			s := health.Snapshot{
 				Plan: plan, Target: target, Since: since, Paused: e.paused(plan), Refused: active.Refused, Unread: state.unread[plan.Name],
 			}
-			if progress := state.checkpoints[plan.Name]; progress != nil {
-				s.Dealt, s.MissedRuns = progress.since(s.Plan), progress.LastMissedRuns
+			if c := state.checkpoints[plan.Name]; c != nil {
+				s.Dealt, s.MissedRuns = c.since(s.Plan), c.LastMissedRuns
 			}
 			sights = append(sights, s)
 		}

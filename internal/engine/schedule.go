@@ -222,20 +222,20 @@ var errOvertaken = errors.New("other timer runs are faster, again and again")
 
 // schedulePlan deals with one plan. If another timer run was faster, it reads again: that one may have died since.
 func (e *Engine) schedulePlan(
-	ctx context.Context, plan backup.Plan, progress *checkpoint, now time.Time, report *ScheduleReport,
+	ctx context.Context, plan backup.Plan, c *checkpoint, now time.Time, report *ScheduleReport,
 ) error {
 	for range 3 {
-		if err := e.scheduleDue(ctx, plan, progress, now, report); !errors.Is(err, errOvertaken) {
+		if err := e.scheduleDue(ctx, plan, c, now, report); !errors.Is(err, errOvertaken) {
 			return err
 		}
 		row, _, err := e.Catalog.Get(ctx, backup.CheckpointKey(plan.Name))
 		if err != nil {
 			return fmt.Errorf("read the checkpoint again: %w", err)
 		}
-		if *progress, err = backup.Decode[checkpoint](row); err != nil {
+		if *c, err = backup.Decode[checkpoint](row); err != nil {
 			return err
 		}
-		progress.etag = row.ETag
+		c.etag = row.ETag
 	}
 	return errOvertaken
 }
@@ -244,61 +244,61 @@ func (e *Engine) schedulePlan(
 // crash or a slow timer run: (1) the missed period, with its event in the outbox and a checkpoint that has the due scheduled time
 // as InProgress, in one transaction; (2) the runs; (3) the checkpoint moved to that scheduled time.
 func (e *Engine) scheduleDue(
-	ctx context.Context, plan backup.Plan, progress *checkpoint, now time.Time, report *ScheduleReport,
+	ctx context.Context, plan backup.Plan, c *checkpoint, now time.Time, report *ScheduleReport,
 ) error {
 	paused := e.paused(plan)
-	if progress == nil {
+	if c == nil {
 		// A new plan begins now: it does not count the scheduled times before.
 		body := backup.Encode(checkpoint{Plan: plan.Name, At: now, By: byOf(plan, now), Paused: paused})
 		return e.apply(ctx, backup.Write{Op: backup.Insert, Key: backup.CheckpointKey(plan.Name), Body: body})
 	}
-	if progress.At.After(now.Add(clockTolerance)) {
+	if c.At.After(now.Add(clockTolerance)) {
 		return fmt.Errorf("its checkpoint is in the future, at %s, and the storage account's clock says %s: no scheduled time before "+
 			"that would make runs; if the clock is right, delete the row %s in the partition %s of the table",
-			progress.At.Format(time.RFC3339), now.Format(time.RFC3339), backup.CheckpointKey(plan.Name).Row, backup.SchedulePartition)
+			c.At.Format(time.RFC3339), now.Format(time.RFC3339), backup.CheckpointKey(plan.Name).Row, backup.SchedulePartition)
 	}
-	if progress.Paused != "" && progress.Paused == paused {
+	if c.Paused != "" && c.Paused == paused {
 		return nil
 	}
-	if !progress.InProgress.IsZero() {
+	if !c.InProgress.IsZero() {
 		// A timer run died among the scheduled time's runs, or is still at it. The scheduled time was not missed, neither by
 		// downtime nor by a pause: its other runs are made, and end in their own time.
-		if err := e.finish(ctx, plan, progress, now, report); err != nil {
+		if err := e.makeInProgress(ctx, plan, c, now, report); err != nil {
 			return err
 		}
 	}
-	if progress.Paused != "" {
+	if c.Paused != "" {
 		// Scheduled times that came due meanwhile are not caught up on.
-		missedRuns := plan.Schedule.Missed(progress.since(plan), now)
-		missedRuns.Why = progress.Paused
-		progress.At, progress.By, progress.Paused = now, byOf(plan, now), paused
-		return e.saveCheckpoint(ctx, progress, missedRuns, now, report)
+		missedRuns := plan.Schedule.Missed(c.since(plan), now)
+		missedRuns.Why = c.Paused
+		c.At, c.By, c.Paused = now, byOf(plan, now), paused
+		return e.saveCheckpoint(ctx, c, missedRuns, now, report)
 	}
-	scheduledTime, missedRuns := plan.Schedule.Due(progress.since(plan), now, plan.Window)
+	scheduledTime, missedRuns := plan.Schedule.Due(c.since(plan), now, plan.Window)
 	if scheduledTime.IsZero() && missedRuns.Count == 0 && paused == "" {
 		return nil
 	}
 	missedRuns.Why = downtime
 	if missedRuns.Count > 0 {
-		progress.At, progress.By = missedRuns.Last, byOf(plan, missedRuns.Last)
+		c.At, c.By = missedRuns.Last, byOf(plan, missedRuns.Last)
 	}
-	if progress.Paused = paused; paused == "" && !scheduledTime.IsZero() {
-		progress.InProgress, progress.InProgressBy = scheduledTime, byOf(plan, scheduledTime)
+	if c.Paused = paused; paused == "" && !scheduledTime.IsZero() {
+		c.InProgress, c.InProgressBy = scheduledTime, byOf(plan, scheduledTime)
 	}
-	if err := e.saveCheckpoint(ctx, progress, missedRuns, now, report); err != nil || progress.InProgress.IsZero() {
+	if err := e.saveCheckpoint(ctx, c, missedRuns, now, report); err != nil || c.InProgress.IsZero() {
 		return err
 	}
-	return e.finish(ctx, plan, progress, now, report)
+	return e.makeInProgress(ctx, plan, c, now, report)
 }
 
-// finish makes the runs of the scheduled time in progress, and moves the checkpoint to it.
-func (e *Engine) finish(ctx context.Context, plan backup.Plan, progress *checkpoint, now time.Time, report *ScheduleReport) error {
-	if err := e.makeRuns(ctx, plan, progress.InProgress, now, report); err != nil {
+// makeInProgress makes the runs of the scheduled time in c, and moves the checkpoint to it.
+func (e *Engine) makeInProgress(ctx context.Context, plan backup.Plan, c *checkpoint, now time.Time, report *ScheduleReport) error {
+	if err := e.makeRuns(ctx, plan, c.InProgress, now, report); err != nil {
 		return err
 	}
-	progress.At, progress.By = progress.InProgress, progress.InProgressBy
-	progress.InProgress, progress.InProgressBy = time.Time{}, by{}
-	return e.saveCheckpoint(ctx, progress, schedule.MissedRuns{}, now, report)
+	c.At, c.By = c.InProgress, c.InProgressBy
+	c.InProgress, c.InProgressBy = time.Time{}, by{}
+	return e.saveCheckpoint(ctx, c, schedule.MissedRuns{}, now, report)
 }
 
 func (e *Engine) makeRuns(ctx context.Context, plan backup.Plan, scheduledTime, now time.Time, report *ScheduleReport) error {
@@ -316,20 +316,20 @@ func (e *Engine) makeRuns(ctx context.Context, plan backup.Plan, scheduledTime, 
 
 // saveCheckpoint saves the checkpoint, and the missed period with it if there is one: both or none.
 func (e *Engine) saveCheckpoint(
-	ctx context.Context, progress *checkpoint, missedRuns schedule.MissedRuns, now time.Time, report *ScheduleReport,
+	ctx context.Context, c *checkpoint, missedRuns schedule.MissedRuns, now time.Time, report *ScheduleReport,
 ) error {
 	var writes []backup.Write
 	var events []backup.Event
 	if missedRuns.Count > 0 {
-		missedRuns.Plan, missedRuns.Found = progress.Plan, now
-		progress.LastMissedRuns = missedRuns
+		missedRuns.Plan, missedRuns.Found = c.Plan, now
+		c.LastMissedRuns = missedRuns
 		events = []backup.Event{event.ScheduleMissed(missedRuns)}
 		writes = append(event.OutboxWrites(backup.SchedulePartition, events), backup.Write{
 			Op: backup.Put, Key: backup.MissedRunsKey(missedRuns), Body: backup.Encode(missedRuns),
 		})
 	}
 	writes = append(writes, backup.Write{
-		Op: backup.Replace, Key: backup.CheckpointKey(progress.Plan), ETag: progress.etag, Body: backup.Encode(progress),
+		Op: backup.Replace, Key: backup.CheckpointKey(c.Plan), ETag: c.etag, Body: backup.Encode(c),
 	})
 	etags, err := e.Catalog.Apply(ctx, writes...)
 	switch {
@@ -338,7 +338,7 @@ func (e *Engine) saveCheckpoint(
 	case err != nil:
 		return fmt.Errorf("save the checkpoint: %w", err) // perhaps it was saved: then the next timer run publishes it
 	}
-	progress.etag = etags[len(etags)-1]
+	c.etag = etags[len(etags)-1]
 	if missedRuns.Count > 0 {
 		report.Missed, report.events = append(report.Missed, missedRuns), append(report.events, events...)
 	}

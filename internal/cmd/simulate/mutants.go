@@ -119,17 +119,17 @@ var mutants = []mutant{
 	},
 	{
 		"the checkpoint moves before the runs are made", "internal/engine/schedule.go",
-		`	if err := e.makeRuns(ctx, plan, progress.InProgress, now, report); err != nil {
+		`	if err := e.makeRuns(ctx, plan, c.InProgress, now, report); err != nil {
 		return err
 	}
-	progress.At, progress.By = progress.InProgress, progress.InProgressBy
-	progress.InProgress, progress.InProgressBy = time.Time{}, by{}
-	return e.saveCheckpoint(ctx, progress, schedule.MissedRuns{}, now, report)
+	c.At, c.By = c.InProgress, c.InProgressBy
+	c.InProgress, c.InProgressBy = time.Time{}, by{}
+	return e.saveCheckpoint(ctx, c, schedule.MissedRuns{}, now, report)
 `,
-		`	scheduledTime := progress.InProgress
-	progress.At, progress.By = scheduledTime, progress.InProgressBy
-	progress.InProgress, progress.InProgressBy = time.Time{}, by{}
-	if err := e.saveCheckpoint(ctx, progress, schedule.MissedRuns{}, now, report); err != nil {
+		`	scheduledTime := c.InProgress
+	c.At, c.By = scheduledTime, c.InProgressBy
+	c.InProgress, c.InProgressBy = time.Time{}, by{}
+	if err := e.saveCheckpoint(ctx, c, schedule.MissedRuns{}, now, report); err != nil {
 		return err
 	}
 	return e.makeRuns(ctx, plan, scheduledTime, now, report)
@@ -141,16 +141,16 @@ var mutants = []mutant{
 	},
 	{
 		"a scheduled time in progress counts as missed", "internal/engine/schedule.go",
-		"if !progress.InProgress.IsZero() {", "if progress.InProgress.After(now) {",
+		"if !c.InProgress.IsZero() {", "if c.InProgress.After(now) {",
 	},
 	{
 		"runs are made before their scheduled time is noted as in progress", "internal/engine/schedule.go",
-		`	if err := e.saveCheckpoint(ctx, progress, missedRuns, now, report); err != nil || progress.InProgress.IsZero() {
+		`	if err := e.saveCheckpoint(ctx, c, missedRuns, now, report); err != nil || c.InProgress.IsZero() {
 		return err
 	}
 `,
 		`	if missedRuns.Count > 0 || paused != "" {
-		if err := e.saveCheckpoint(ctx, progress, missedRuns, now, report); err != nil || progress.InProgress.IsZero() {
+		if err := e.saveCheckpoint(ctx, c, missedRuns, now, report); err != nil || c.InProgress.IsZero() {
 			return err
 		}
 	}

@@ -19,7 +19,7 @@ type health struct {
 	Plan   struct {
 		Refused              bool
 		RefusedSinceDateTime time.Time
-		ActiveSinceDateTime time.Time
+		ActiveSinceDateTime  time.Time
 		Error                struct{ Details []struct{ Message string } }
 	}
 	Timers []struct {
