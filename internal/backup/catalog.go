@@ -74,7 +74,7 @@ type Write struct {
 	Body json.RawMessage // for Insert, Replace and Put
 }
 
-// InsertOrReplace returns the write of a row by the ETag of its last read, "" if there was no row.
+// InsertOrReplace returns the write that replaces a row under the ETag of its last read; with "" it inserts the row.
 func InsertOrReplace(key Key, etag string, body json.RawMessage) Write {
 	if etag == "" {
 		return Write{Op: Insert, Key: key, Body: body}
