@@ -802,7 +802,8 @@ func (w *World) undisturbed(since time.Time) bool {
 }
 
 func eventsLeave(w *World, moment any) string {
-	if _, ok := moment.(passed); !ok || w.silent.After(w.now) {
+	// Once the queues take events again, a timer run needs its time to send them.
+	if _, ok := moment.(passed); !ok || w.now.Sub(w.silent) <= strandedAfter {
 		return ""
 	}
 	for key, since := range w.ledger.outbox {
