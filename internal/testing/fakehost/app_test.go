@@ -166,12 +166,18 @@ func (a *app) log() []Entry {
 
 // said tells whether there is an entry with the level, the category and a part of its text.
 func (a *app) said(level Level, category, part string) bool {
+	return a.saidOften(level, category, part) > 0
+}
+
+// saidOften returns the number of such entries.
+func (a *app) saidOften(level Level, category, part string) int {
+	n := 0
 	for _, e := range a.log() {
 		if e.Level == level && e.Category == category && strings.Contains(e.Text, part) {
-			return true
+			n++
 		}
 	}
-	return false
+	return n
 }
 
 // await waits for a condition that must become true.

@@ -169,7 +169,8 @@ func TestExit0IsNeverRestarted(t *testing.T) {
 	if err := a.invoke("tick"); err == nil {
 		t.Error("an invocation that ended the handler succeeded")
 	}
-	a.await("the end of the handler", func() bool { return a.PID() == 0 })
+	// The host notices the end after PID does: until then it calls a handler that is gone.
+	a.await("the end of the handler", func() bool { return a.said(Warning, categoryWorker, "code 0") })
 	began := time.Now()
 	if err := a.invoke("tick"); !errors.Is(err, errInitialization) {
 		t.Errorf("an invocation without a handler: %v", err)
@@ -489,7 +490,7 @@ func TestWhatADyingHostTakesIsLocked(t *testing.T) {
 		q.awaitCalls(i + 1)
 		crashed = time.Now()
 		if i == mostErrors-1 {
-			q.await("the third crash", func() bool { return q.PID() == 0 })
+			q.await("the third crash", func() bool { return q.saidOften(Error, categoryWorker, "code 3") == mostErrors })
 			q.send("in vain")
 		}
 		if status := <-answered; status != http.StatusInternalServerError {
