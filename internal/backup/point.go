@@ -42,8 +42,10 @@ type Point struct {
 	// Size is in bytes, and SHA256 is the hash of the content in hex.
 	Size   int64  `json:"Size"`
 	SHA256 string `json:"SHA256"`
-	// Created is the time at which the artifact was written, by the storage's clock; from Expires on it may be deleted.
+	// Created is the time at which the artifact was written, by the storage's clock; from Expires on it may be deleted. AsOf is
+	// the time whose state of the resource it has, as [Service.PointTime] says: the restore loses what was changed later.
 	Created time.Time `json:"Created"`
+	AsOf    time.Time `json:"AsOf,omitzero"`
 	Expires time.Time `json:"Expires"`
 	Deleted time.Time `json:"Deleted,omitzero"`
 	// Reason says why it was deleted, or why that did not succeed.
@@ -104,14 +106,29 @@ type Acceptance struct {
 	Reason string `json:"reason,omitempty"`
 }
 
-// NewPoint makes the live recovery point of the run whose artifact was verified; copyOnly as in [Services.CopyOnly].
-func NewPoint(r Run, v Verification, copyOnly bool) Point {
+// NewPoint makes the live recovery point of the run whose artifact of the service was verified.
+func NewPoint(r Run, v Verification, of Service) Point {
+	asOf := v.Modified
+	if sent := r.sent(); of.PointTime == AtStart && !sent.IsZero() && sent.Before(asOf) {
+		asOf = sent
+	}
 	return Point{
 		ID: r.ID, State: Live, Target: r.Target, Plan: r.Plan, Storage: r.Settings.Storage, Artifact: r.Artifact, SKU: r.SKU,
 		ETag: v.Hashing.ETag, Size: v.Size, SHA256: v.SHA256, Note: NewReason("", v.Note, "").Message,
-		Created: v.Modified, Expires: v.Modified.Add(r.Settings.KeepWithin),
-		CopyOnly: copyOnly,
+		Created: v.Modified, AsOf: asOf, Expires: v.Modified.Add(r.Settings.KeepWithin),
+		CopyOnly: of.CopyOnly != nil && of.CopyOnly(r.Settings.Blocks),
 	}
+}
+
+// Age is the time since the state that it has; zero for a point of the future.
+func (p Point) Age(now time.Time) time.Duration { return max(now.Sub(p.StateTime()), 0) }
+
+// StateTime is AsOf, or Created if the version that made the point kept no AsOf.
+func (p Point) StateTime() time.Time {
+	if p.AsOf.IsZero() {
+		return p.Created
+	}
+	return p.AsOf
 }
 
 // Called returns its state by the name that people and other systems see.

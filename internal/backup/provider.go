@@ -30,9 +30,14 @@ type Provider interface {
 	// the service is still at work on something, perhaps on the run's artifact. Refused: it can never be known which of several
 	// artifacts is the run's.
 	Find(ctx context.Context, a Attempt) (string, error)
-	// Verify reads the artifact and hashes a part of it: at most 1 GiB a call, or as much as it can read in the time that the
-	// context leaves. Refused: it is missing, empty, or was not written by this run.
-	Verify(ctx context.Context, a Attempt, done Hashing) (Verification, error)
+	// Hash reads the artifact and hashes a part of it: at most 1 GiB a call, or as much as it can read in the time that the
+	// context leaves. It makes the service write nothing. If Prove takes several calls, Hash reads nothing twice meanwhile, but
+	// sees whether the artifact is still the one that was hashed. Refused: it is missing, empty, or was not written by this run.
+	Hash(ctx context.Context, a Attempt, done Hashing) (Verification, error)
+	// Prove has the service itself check whether it could restore the artifact that was hashed, if the service offers that. Unless
+	// it is Done it is called again with its token, after RetryAfter; the token is "" at first, and after an error the one
+	// before. The Warning says what could not be checked, and why. Refused: the service could not restore it.
+	Prove(ctx context.Context, a Attempt, token string) (Operation, error)
 	// Delete removes the artifacts of the run: all of them, or all but a.Artifact if extras is true. A file that is gone
 	// already is no error. Refused: the artifact was changed since it was verified, or storage protects it and a part of it is
 	// already deleted. Kept: storage protects it, and all of a.Artifact is still there.
@@ -61,9 +66,6 @@ type Attempt struct {
 	Settled time.Duration
 	// Taken are the names of artifacts that belong to other runs of the target: Find leaves them out.
 	Taken []string
-	// Reread: the artifact was verified before, and a restore wants to know whether it is still there. Verify reads and hashes
-	// it, and asks the service nothing: a dry run reads too, and must not make a service write.
-	Reread bool
 }
 
 // Window is a stretch of time, both ends included.
@@ -115,7 +117,7 @@ type Hashing struct {
 	State []byte `json:"state,omitempty"`
 }
 
-// Verification is the result of Verify.
+// Verification is the result of [Provider.Hash].
 type Verification struct {
 	// Done: all of it was hashed, and the rest of this is filled in.
 	Done bool
@@ -131,11 +133,6 @@ type Verification struct {
 	Files []File
 	// Note says what could not be checked, and why; "" if everything was.
 	Note string
-	// Awaits: not Done, and the next call can only ask the service, which is checking by itself; otherwise the next call comes at
-	// once.
-	Awaits bool
-	// RetryAfter is the wait that the service asked for, 0 if it did not say.
-	RetryAfter time.Duration
 }
 
 // File is one file of an artifact.

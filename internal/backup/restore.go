@@ -49,6 +49,11 @@ type Restorer interface {
 	BeginRestore(ctx context.Context, r Restore) (Operation, error)
 	// PollRestore asks once for its progress, with the errors of [Provider.Poll].
 	PollRestore(ctx context.Context, r Restore, token string) (Operation, error)
+}
+
+// Recreator is a [Restorer] of a service that makes its deleted resource again: [RestoreTraits].Recreates.
+type Recreator interface {
+	Restorer
 	// FindRestore says what became of a restore whose answer was lost: Done; or under way, with a token; or neither, if the
 	// service shows no sign of it, as if it was never started. Refused: it failed. Denied: nothing that the service shows
 	// tells; it is never begun again.
@@ -58,7 +63,7 @@ type Restorer interface {
 // ProviderAttempt describes the artifact as its verification knows it, read on behalf of the destination.
 func (r Restore) ProviderAttempt(run string) Attempt {
 	return Attempt{
-		Target: r.Target, Storage: r.Storage, Blocks: r.Blocks, Run: run, Artifact: r.Artifact, Reread: true,
+		Target: r.Target, Storage: r.Storage, Blocks: r.Blocks, Run: run, Artifact: r.Artifact,
 	}
 }
 

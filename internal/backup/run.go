@@ -87,7 +87,7 @@ type Progress struct {
 	Lost        int `json:"Lost,omitempty"`
 	// Intent is the time at which the latest attempt's intent was saved.
 	Intent time.Time `json:"Intent,omitzero"`
-	// Check continues the service's own check whether the backup can be made; "" if none is under way.
+	// Check continues the service's own check whether the backup can be made, or restored; "" if none is under way.
 	Check string `json:"Check,omitempty"`
 	// Accepted is the time at which the service accepted the operation; Token continues it, and Polls counts the questions.
 	Accepted time.Time `json:"Accepted,omitzero"`
@@ -100,6 +100,14 @@ type Progress struct {
 	// Artifact is the name of the artifact that the run left, or is about to leave.
 	Artifact string  `json:"Artifact,omitempty"`
 	Hashing  Hashing `json:"Hashing,omitzero"`
+}
+
+// sent is the earliest time at which the request that made the run's artifact can have been sent; zero if none was.
+func (p Progress) sent() time.Time {
+	if len(p.LostStarts) > 0 {
+		return p.LostStarts[0].From
+	}
+	return p.Intent
 }
 
 // Permit is one that a run holds, as the run remembers it: if the row has another ETag, another invocation or run has it by now.

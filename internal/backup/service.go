@@ -18,6 +18,8 @@ type Service struct {
 	NameRule string
 	// Restorable is the time for which the service can restore a backup; 0 if no limit is documented.
 	Restorable time.Duration
+	// PointTime says which state of the resource a recovery point has.
+	PointTime PointTime
 	// Usual is the longest time that a backup usually takes.
 	Usual time.Duration
 	// NotIncluded lists the things that a backup does not contain, in words for people: after a restore they come from elsewhere.
@@ -34,6 +36,16 @@ type Service struct {
 	// Restore has the traits of the service's restores.
 	Restore RestoreTraits
 }
+
+// PointTime says which state of a resource a recovery point has: its age counts from there.
+type PointTime int
+
+const (
+	// AtStart: a change that was made while the backup was written may be missing.
+	AtStart PointTime = iota
+	// AtEnd: it has all changes up to the time at which the artifact was written.
+	AtEnd
+)
 
 // Role is an Azure role, or the actions of one, that an identity needs. All is in words for people; docs/services.md shows it.
 type Role struct{ Identity, Name, On string }
@@ -64,9 +76,12 @@ type RestoreTraits struct {
 	// Safety says whether there is a safety backup.
 	Safety Safety
 	// Recreates: the original must have been deleted, and is made anew under its name, in the region that Region says for a
-	// plan; "" is unknown.
+	// plan; "" is unknown. Its provider is a [Recreator].
 	Recreates bool
 	Region    func(Blocks) string
+	// Traces says how a person finds out whether the service was restored, if it was restored in place and the answer to the
+	// request was lost; with the same words in braces as Calls.
+	Traces string
 	// OneWay says why a copy is not restored; "" if there are no copies.
 	OneWay string
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"lifeboat/internal/backup"
@@ -189,45 +190,63 @@ func (s backingUp) pollFailed(ctx context.Context, f *backup.Fault) (bool, error
 // finished goes on to verify the artifact after the service says that it is done.
 func (s backingUp) finished(ctx context.Context, o backup.Operation) error {
 	s.run.Finished, s.run.Artifact = s.clock(), cmp.Or(o.Artifact, s.run.Artifact)
-	s.run.SKU = o.SKU
+	s.run.SKU, s.run.Check = o.SKU, ""
 	if err := move(&s.run, finishes); err != nil {
 		return err
 	}
 	return s.advance(ctx, 0)
 }
 
-// verify reads the artifact, a part an invocation, and makes it a recovery point at the end.
+// verify hashes the artifact, a part an invocation, has the service check it, and makes it a recovery point at the end.
 func (s backingUp) verify(ctx context.Context) error {
 	r := &s.run
-	v, err := verify(ctx, s.provider, r.ProviderAttempt(r.Artifact), r.Hashing)
+	a, since := r.ProviderAttempt(r.Artifact), s.now.Sub(r.Finished).Round(time.Second)
 	tooLong := s.now.Sub(r.Finished) >= s.Waits.Operation
-	if err != nil {
-		f := backup.AsFault(err)
-		switch {
-		case f.Kind == backup.Refused:
-			return s.end(ctx, fails, f.Reason())
-		case tooLong:
-			return s.end(ctx, loses, f.Reason().Reword(f.Code, "the artifact could not be read: "+f.Message, f.Hint))
-		}
-		r.Reason = f.Reason()
-		return s.advance(ctx, max(f.Wait(), s.Waits.Poll))
-	}
-	if !v.Done && tooLong {
+	v, err := hash(ctx, s.provider, a, r.Hashing)
+	switch {
+	case err != nil:
+		return s.unverified(ctx, "the artifact could not be read: ", tooLong, backup.AsFault(err))
+	case !v.Done && tooLong:
 		return s.end(ctx, loses, backup.NewReason("VerifyTooLong", fmt.Sprintf("only %d of %d bytes of the artifact could be read in %s",
-			v.Hashing.Offset, v.Size, s.now.Sub(r.Finished).Round(time.Second)), "See how the function app reaches the storage account."))
+			v.Hashing.Offset, v.Size, since), "See how the function app reaches the storage account."))
+	}
+	if v.Hashing.ETag != r.Hashing.ETag {
+		r.Check = "" // it is about another content
 	}
 	r.Hashing, r.Reason = v.Hashing, backup.Reason{}
-	switch {
-	case v.Awaits:
-		return s.advance(ctx, s.pollDelay(r.Finished, v.RetryAfter))
-	case !v.Done:
+	if !v.Done {
 		return s.advance(ctx, 0)
 	}
+	proof, err := within(ctx, func(ctx context.Context) (backup.Operation, error) { return s.provider.Prove(ctx, a, r.Check) })
+	switch {
+	case err != nil:
+		return s.unverified(ctx, "the service could not check the artifact: ", tooLong, backup.AsFault(err))
+	case !proof.Done && tooLong:
+		return s.end(ctx, loses, backup.NewReason("VerifyTooLong", fmt.Sprintf("after %s the service still checks whether it could restore the "+
+			"artifact", since), "Look at the service in the Azure portal."))
+	}
+	r.Check = proof.Token
+	if !proof.Done {
+		return s.advance(ctx, s.pollDelay(r.Finished, proof.RetryAfter))
+	}
+	v.Note = strings.TrimSpace(v.Note + " " + proof.Warning)
 	if r.Attempt > 1 {
 		// These are extra copies of lost attempts. One that cannot be deleted, or comes later, goes with the point.
 		_ = remove(ctx, s.provider, r.ProviderAttempt(r.Artifact), "", true)
 	}
-	return s.succeed(ctx, backup.NewPoint(s.run, v, s.Services.CopyOnly(r.Target, r.Settings)), v.Files)
+	return s.succeed(ctx, backup.NewPoint(s.run, v, s.service(r.Target)), v.Files)
+}
+
+// unverified ends the run if the artifact is refused, or was not verified for too long; otherwise it waits.
+func (s backingUp) unverified(ctx context.Context, what string, tooLong bool, f *backup.Fault) error {
+	switch {
+	case f.Kind == backup.Refused:
+		return s.end(ctx, fails, f.Reason())
+	case tooLong:
+		return s.end(ctx, loses, f.Reason().Reword(f.Code, what+f.Message, f.Hint))
+	}
+	s.run.Reason = f.Reason()
+	return s.advance(ctx, max(f.Wait(), s.Waits.Poll))
 }
 
 // ambiguous says that no further look will tell which artifact is the run's.
@@ -239,7 +258,7 @@ func ambiguous(err error) bool {
 // found takes the artifact of a lost operation for the run's own, or waits if another run took the lock meanwhile.
 func (s backingUp) found(ctx context.Context, artifact string) error {
 	undo := s.snapshot()
-	s.run.Artifact, s.run.Finished = artifact, s.clock()
+	s.run.Artifact, s.run.Finished, s.run.Check = artifact, s.clock(), ""
 	if err := move(&s.run, finds); err != nil {
 		return err
 	}

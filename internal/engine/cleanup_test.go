@@ -145,7 +145,7 @@ func TestCleanup(t *testing.T) {
 		}
 		s.storage.calls, s.storage.failAt = 0, 4 // get, list, index, save
 		s.deliver()
-		s.provider.verify = func(backup.Attempt, backup.Hashing) (backup.Verification, error) {
+		s.provider.hash = func(backup.Attempt, backup.Hashing) (backup.Verification, error) {
 			return backup.Verification{}, fault(backup.Refused, "BlobNotFound")
 		}
 		s.finish()

@@ -109,7 +109,7 @@ func (s *stage) aged(target string, created time.Time) {
 	if err != nil || len(points) != 1 {
 		s.t.Fatalf("%d points, %v", len(points), err)
 	}
-	points[0].Created = created
+	points[0].Created, points[0].AsOf = created, created
 	s.put(points[0])
 }
 
@@ -275,7 +275,7 @@ func TestARestoreThatMayHaveBegunIsNotCanceled(t *testing.T) {
 		}
 	}
 	for _, start := range []error{nil, fault(backup.Uncertain, "ConnectionReset")} {
-		s, service, _ := restorable(t)
+		s, service, _ := recreatable(t)
 		service.starts = func(backup.Restore) (backup.Operation, error) { return backup.Operation{Token: "restore token"}, start }
 		service.trace = func() (backup.Operation, error) { return backup.Operation{}, fault(backup.Deferred, "Unreachable") }
 		run := s.restore(order("restore-1"), restoring(false))

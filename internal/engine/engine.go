@@ -167,9 +167,9 @@ func (e *Engine) find(ctx context.Context, provider backup.Provider, a backup.At
 	return within(ctx, find)
 }
 
-// verify has a provider read a part of an artifact.
-func verify(ctx context.Context, provider backup.Provider, a backup.Attempt, done backup.Hashing) (backup.Verification, error) {
-	return within(ctx, func(ctx context.Context) (backup.Verification, error) { return provider.Verify(ctx, a, done) })
+// hash has a provider read a part of an artifact.
+func hash(ctx context.Context, provider backup.Provider, a backup.Attempt, done backup.Hashing) (backup.Verification, error) {
+	return within(ctx, func(ctx context.Context) (backup.Verification, error) { return provider.Hash(ctx, a, done) })
 }
 
 // remove has a provider delete artifacts.

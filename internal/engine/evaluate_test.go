@@ -32,7 +32,11 @@ func (s *stage) alarms() (ids map[string]int, last backup.Event) {
 func rotten(t *testing.T, plan backup.Plan) *stage {
 	t.Helper()
 	s := newStage(t)
-	s.provider.verify = func(a backup.Attempt, _ backup.Hashing) (backup.Verification, error) {
+	s.engine.Services = slices.Clone(s.engine.Services)
+	for i := range s.engine.Services {
+		s.engine.Services[i].PointTime = backup.AtEnd
+	}
+	s.provider.hash = func(a backup.Attempt, _ backup.Hashing) (backup.Verification, error) {
 		return backup.Verification{
 			Done: true, Hashing: backup.Hashing{ETag: "etag"}, Size: 7, SHA256: "beef",
 			Modified: s.now.Truncate(day).Add(3*time.Hour + 30*time.Minute),

@@ -74,16 +74,28 @@ func TestTheServiceNamesTheArtifact(t *testing.T) {
 		return backup.Operation{Done: true, Artifact: "mhsm-contoso-2026011502300012", SKU: "Developer"}, nil
 	}
 	calls := 0
-	s.provider.verify = func(a backup.Attempt, h backup.Hashing) (backup.Verification, error) {
+	s.provider.hash = func(a backup.Attempt, h backup.Hashing) (backup.Verification, error) {
 		if a.Artifact != "mhsm-contoso-2026011502300012" {
-			t.Errorf("verify %q", a.Artifact)
+			t.Errorf("hash %q", a.Artifact)
 		}
-		if calls++; calls == 1 {
-			return backup.Verification{Hashing: backup.Hashing{ETag: "list", State: []byte{1}}, Awaits: true, RetryAfter: 5 * time.Second}, nil
+		if want := min(calls, 1); len(h.State) != want {
+			t.Errorf("call %d continues %v", calls, h)
 		}
 		return backup.Verification{
-			Done: true, Hashing: h, Size: 7, SHA256: "beef", Modified: s.now, Files: files,
+			Done: true, Hashing: backup.Hashing{ETag: "list", State: []byte{1}}, Size: 7, SHA256: "beef", Modified: s.now, Files: files,
 		}, nil
+	}
+	s.provider.prove = func(token string) (backup.Operation, error) {
+		switch calls++; {
+		case calls == 1 && token == "":
+			return backup.Operation{Token: "look", RetryAfter: 5 * time.Second}, nil
+		case calls == 2 && token == "look":
+			return backup.Operation{}, fault(backup.Deferred, "Busy")
+		case calls == 3 && token == "look":
+			return backup.Operation{Done: true}, nil
+		}
+		t.Errorf("question %d with the token %q", calls, token)
+		return backup.Operation{Done: true}, nil
 	}
 	run := s.ask("named")
 	for calls == 0 {
@@ -95,6 +107,9 @@ func TestTheServiceNamesTheArtifact(t *testing.T) {
 	s.finish()
 	s.ended(run.ID, backup.Succeeded, "")
 	p, err := s.engine.RecoveryPoint(t.Context(), run.ID)
+	if calls != 3 {
+		t.Errorf("asked %d times", calls)
+	}
 	if err != nil || p.Artifact != "mhsm-contoso-2026011502300012" || p.State != backup.Live || p.SKU != "Developer" {
 		t.Errorf("%+v, %v", p, err)
 	}
@@ -145,8 +160,11 @@ func TestAnOperationThatIsNoLongerToldOfIsKnownByItsTime(t *testing.T) {
 		looked = a
 		return "mhsm-contoso-2026011502300012", nil
 	}
-	s.provider.verify = func(_ backup.Attempt, h backup.Hashing) (backup.Verification, error) {
-		return backup.Verification{Done: true, Hashing: h, Size: 7, SHA256: "beef", Modified: s.now, Note: "by hash only"}, nil
+	s.provider.hash = func(_ backup.Attempt, h backup.Hashing) (backup.Verification, error) {
+		return backup.Verification{Done: true, Hashing: h, Size: 7, SHA256: "beef", Modified: s.now, Note: "no snapshot"}, nil
+	}
+	s.provider.prove = func(string) (backup.Operation, error) {
+		return backup.Operation{Done: true, Warning: "by hash only"}, nil
 	}
 	run := s.ask("untold")
 	s.finish()
@@ -156,7 +174,7 @@ func TestAnOperationThatIsNoLongerToldOfIsKnownByItsTime(t *testing.T) {
 		looked.Settled != 2*time.Minute {
 		t.Errorf("looked for %+v", looked)
 	}
-	if p, err := s.engine.RecoveryPoint(t.Context(), run.ID); err != nil || p.Note != "by hash only" {
+	if p, err := s.engine.RecoveryPoint(t.Context(), run.ID); err != nil || p.Note != "no snapshot by hash only" {
 		t.Errorf("%+v, %v", p, err)
 	}
 }

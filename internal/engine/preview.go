@@ -38,7 +38,7 @@ func (e *Engine) PreviewRestore(ctx context.Context, q restore.Request, plans []
 		return p, nil
 	}
 	order := p.ProviderRestore()
-	v, err := verify(ctx, provider, order.ProviderAttempt(p.Chosen.ID), backup.Hashing{})
+	v, err := hash(ctx, provider, order.ProviderAttempt(p.Chosen.ID), backup.Hashing{})
 	p.AskLater("the artifact is there, and is what was verified", v.Done, err, func() *backup.Reason { return restore.Changed(p.Chosen, v) })
 	if p.Refusal() != nil {
 		return p, nil
@@ -75,7 +75,7 @@ func (e *Engine) outline(ctx context.Context, q restore.Request, plans []backup.
 	}
 	if p.Chosen.ID != "" {
 		p.Point = &restore.PreviewedPoint{
-			ID: p.Chosen.ID, State: p.Chosen.Called(), Written: p.Chosen.Created, Age: int64(now.Sub(p.Chosen.Created).Seconds()),
+			ID: p.Chosen.ID, State: p.Chosen.Called(), Written: p.Chosen.Created, Age: int64(p.Chosen.Age(now).Seconds()),
 			Size: p.Chosen.Size, SHA256: p.Chosen.SHA256,
 		}
 	}

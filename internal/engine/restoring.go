@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"lifeboat/internal/backup"
@@ -22,8 +23,8 @@ type restoring struct {
 	restorer backup.Restorer
 }
 
-// guard asks every guard again, before anything is changed, and then begins.
-func (s restoring) guard(ctx context.Context) error {
+// guard asks every guard again, before anything is changed, and then begins the operation, which is s or a [recreating].
+func (s restoring) guard(ctx context.Context, o operation) error {
 	r, q := &s.run, s.run.Restore
 	before := s.Now()
 	if why := s.expired(); why != nil {
@@ -80,23 +81,15 @@ func (s restoring) guard(ctx context.Context) error {
 	if err != nil {
 		return s.refuseOrPostpone(ctx, backup.AsFault(err))
 	}
-	v, err := verify(ctx, s.provider, r.ProviderRestore().ProviderAttempt(p.ID), r.Hashing)
+	v, err := hash(ctx, s.provider, r.ProviderRestore().ProviderAttempt(p.ID), r.Hashing)
 	if err != nil {
 		return s.refuseOrPostpone(ctx, backup.AsFault(err))
 	}
 	r.Hashing = v.Hashing
 	if !v.Done {
 		r.Reason = backup.NewReason("Preparing", "the artifact is read once more before anything is changed", "")
-		if r.CheckSince.IsZero() {
-			r.CheckSince = s.now
-		}
-		delay := time.Duration(0)
-		if v.Awaits {
-			delay = s.pollDelay(r.CheckSince, v.RetryAfter)
-		}
-		return s.advance(ctx, delay)
+		return s.advance(ctx, 0)
 	}
-	r.CheckSince = time.Time{}
 	r.Hashing = backup.Hashing{}
 	if why := restore.Changed(p, v); why != nil {
 		return s.end(ctx, refuses, *why)
@@ -108,7 +101,7 @@ func (s restoring) guard(ctx context.Context) error {
 		q.Step = backup.StepSecuring
 		return backingUp{s.step, s.provider}.start(ctx)
 	}
-	return s.preflight(ctx, s)
+	return s.preflight(ctx, o)
 }
 
 // secured keeps the safety backup as a recovery point, and goes on to the restore in the same save.
@@ -160,7 +153,7 @@ func (s restoring) checked(ctx context.Context, f *backup.Fault) (bool, error) {
 		return true, s.giveUp(ctx, refuses, *old)
 	case f == nil:
 		return false, nil
-	case s.run.Lost == 0 && (f.Kind == backup.Refused || f.Kind == backup.Denied):
+	case f.Kind == backup.Refused, f.Kind == backup.Denied:
 		return true, s.end(ctx, refuses, f.Reason())
 	}
 	return true, s.holdOff(ctx, f)
@@ -174,9 +167,9 @@ func (s restoring) sendStart(ctx context.Context) (backup.Operation, error) {
 
 func (s restoring) notStarted(ctx context.Context, f *backup.Fault) error {
 	switch {
-	case f.Kind == backup.Refused && s.run.Lost == 0:
+	case f.Kind == backup.Refused:
 		return s.end(ctx, fails, f.Reason())
-	case f.Kind == backup.Refused, f.Kind == backup.Deferred, f.Kind == backup.Throttled:
+	case f.Kind == backup.Deferred, f.Kind == backup.Throttled:
 		return s.holdOff(ctx, f)
 	}
 	// Hints of a lost start are about backups, because those may be started again.
@@ -192,42 +185,20 @@ func (s restoring) onItsWay() time.Duration {
 	return s.run.LostStarts[len(s.run.LostStarts)-1].To.Sub(s.now)
 }
 
-func (s restoring) sendSearch(ctx context.Context) (backup.Operation, error) {
-	return within(ctx, func(ctx context.Context) (backup.Operation, error) {
-		return s.restorer.FindRestore(ctx, s.run.ProviderRestore())
-	})
+// sendSearch looks for nothing: a service that was restored in place does not show by which request.
+func (restoring) sendSearch(context.Context) (backup.Operation, error) {
+	return backup.Operation{}, nil
 }
 
-// searched begins the restore again only if the service shows nothing of it for the whole retry window: Azure may show a new
-// resource only once it is done.
-func (s restoring) searched(ctx context.Context, l search) error {
-	r, f := &s.run, l.fault
-	const hint = "Look at the service before anything else: it may be as it was, or restored, or half of each. Ask again, " +
-		"under another ID, only once you know."
-	switch {
-	case f != nil && f.Kind == backup.Refused:
-		return s.end(ctx, fails, f.Reason())
-	case f != nil && f.Kind == backup.Denied:
-		return s.end(ctx, loses, r.Reason.Reword("StartLost", "the answer to the request that starts the restore was lost, and the service "+
-			"does not show what became of it. It is never sent twice: "+r.Reason.Message, hint))
-	case f == nil && l.found.Done:
-		return s.finished(ctx, l.found)
-	case f == nil && l.found.Token != "":
-		return s.accept(ctx, s, l.found)
-	case f == nil && l.unseen < s.Waits.RetryWindow:
-		return s.lookAgain(ctx, l, s.Waits.RetryWindow-l.unseen)
-	case l.waited >= s.Waits.Operation:
-		return s.end(ctx, loses, r.Reason.Reword("StartLost", "the answer to the request that starts the restore was lost, and it could "+
-			"not be found out what became of it: "+r.Reason.Message, hint))
-	case f == nil && r.Lost < mostLost:
-		r.Check = ""
-		return s.preflight(ctx, s)
-	case f == nil:
-		return s.end(ctx, loses, backup.NewReason("StartLost", fmt.Sprintf("the answers to %d requests to start the restore were lost, and "+
-			"nothing shows that one was started", r.Lost), hint))
-	}
-	r.Reason = f.Reason()
-	return s.lookAgain(ctx, l, s.Waits.LookMax)
+// hintLost says what to do after a lost start.
+const hintLost = "Look at the service before anything else: it may be as it was, or restored, or half of each. Ask again, " +
+	"under another ID, only once you know."
+
+// searched ends the restore: the request is never sent twice.
+func (s restoring) searched(ctx context.Context, _ search) error {
+	traces := restore.Fill(s.service(s.run.Target).Restore.Traces, s.run.Target)
+	return s.end(ctx, loses, s.run.Reason.Reword("StartLost", "the answer to the request that starts the restore was lost, and the service "+
+		"does not show what became of it. It is never sent twice: "+s.run.Reason.Message, strings.TrimSpace(hintLost+" "+traces)))
 }
 
 func (s restoring) sendPoll(ctx context.Context) (backup.Operation, error) {
@@ -250,10 +221,6 @@ func (s restoring) pollFailed(ctx context.Context, f *backup.Fault) (bool, error
 // the backup secures must not change behind it.
 func (s restoring) holdOff(ctx context.Context, f *backup.Fault) error {
 	r := &s.run
-	if r.Lost > 0 { // the service may be at work on the lost start, or have made it: look for it again
-		r.Restore.Step, r.Reason = backup.StepRestoring, f.Reason()
-		return s.advance(ctx, max(f.Wait(), s.Waits.LookMax))
-	}
 	r.Restore.Step = backup.StepChecking
 	if r.Restore.Secured.IsZero() {
 		return s.postpone(ctx, f)
@@ -268,36 +235,8 @@ func (s restoring) holdOff(ctx context.Context, f *backup.Fault) error {
 	return s.advance(ctx, max(f.Wait(), min(max(s.Waits.Busy, waited/10), s.Waits.PollMax)))
 }
 
-// finished ends the run well, unless another restore may have made the result that was found after a lost start.
+// finished ends the run well.
 func (s restoring) finished(ctx context.Context, o backup.Operation) error {
-	r := &s.run
-	r.Finished, r.Restore.Warning = s.clock(), backup.Bounded(o.Warning)
-	if r.Lost > 0 {
-		conflicting, err := s.conflictingRestore(ctx)
-		if err != nil {
-			return err
-		}
-		if conflicting != "" {
-			return s.end(ctx, loses, backup.NewReason("StartLost", "the service was restored, but nothing shows by which request: the answer to "+
-				"this run's was lost, and what became of restore "+conflicting+" into it is unknown", "Look which backup it holds. Ask again, "+
-				"under another ID, if that is not "+r.Restore.Point+"."))
-		}
-	}
+	s.run.Finished, s.run.Restore.Warning = s.clock(), backup.Bounded(o.Warning)
 	return s.end(ctx, restores, backup.Reason{})
-}
-
-// conflictingRestore returns another restore into the same target that ended unknown, so lately that Azure may have been at it
-// until now; "" if there is none.
-func (s restoring) conflictingRestore(ctx context.Context) (string, error) {
-	// 200 runs cover two days, unless it is backed up every quarter of an hour.
-	runs, err := s.listRuns(ctx, s.run.Target, backup.RunPrefix, backup.Behind(backup.RunPrefix), 200)
-	if err != nil {
-		return "", err
-	}
-	for _, o := range runs {
-		if o.ID != s.run.ID && o.Restore != nil && o.State == backup.Unknown && s.now.Sub(o.Ended) < 2*s.Waits.Operation {
-			return o.ID, nil
-		}
-	}
-	return "", nil
 }

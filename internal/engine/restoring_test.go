@@ -95,6 +95,17 @@ func restorable(t *testing.T) (*stage, *restorer, string) {
 	return s, r, run.ID
 }
 
+// recreatable makes a stage as restorable does, of services that make a deleted resource again.
+func recreatable(t *testing.T) (*stage, *restorer, string) {
+	t.Helper()
+	s, r, point := restorable(t)
+	s.engine.Services = slices.Clone(s.engine.Services)
+	for i := range s.engine.Services {
+		s.engine.Services[i].Restore.Recreates = true
+	}
+	return s, r, point
+}
+
 // rescueAll lets timer runs come until nothing is left in the index of runs in flight.
 func (s *stage) rescueAll() {
 	s.t.Helper()
@@ -312,12 +323,12 @@ func TestRestoreGuards(t *testing.T) {
 			s.change(q.Point, func(p *backup.Point) { p.State = backup.Deleting })
 		}, false},
 		{"an artifact that is gone", "ArtifactMissing", func(_ *stage, service *restorer, _ *restore.Request, _ *backup.Plan) {
-			service.verify = func(backup.Attempt, backup.Hashing) (backup.Verification, error) {
+			service.hash = func(backup.Attempt, backup.Hashing) (backup.Verification, error) {
 				return backup.Verification{}, refused("ArtifactMissing")
 			}
 		}, true},
 		{"an artifact that was changed", "ArtifactChanged", func(s *stage, service *restorer, _ *restore.Request, _ *backup.Plan) {
-			service.verify = func(backup.Attempt, backup.Hashing) (backup.Verification, error) {
+			service.hash = func(backup.Attempt, backup.Hashing) (backup.Verification, error) {
 				return backup.Verification{Done: true, Size: 7, SHA256: "dead", Modified: s.now}, nil
 			}
 		}, true},
@@ -586,7 +597,7 @@ func TestRestoreLost(t *testing.T) {
 		{"it cannot be looked for", backup.Operation{}, fault(backup.Deferred, "Unreachable"), backup.Unknown, "StartLost", 1},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			s, service, _ := restorable(t)
+			s, service, _ := recreatable(t)
 			service.starts = func(backup.Restore) (backup.Operation, error) {
 				return backup.Operation{}, fault(backup.Uncertain, "ConnectionReset")
 			}
@@ -605,6 +616,32 @@ func TestRestoreLost(t *testing.T) {
 	}
 }
 
+// TestRestoreInPlaceLost: a service that is restored in place is never asked whether it was, nor restored again. The run ends
+// once the request can no longer arrive, and says how a person finds out.
+func TestRestoreInPlaceLost(t *testing.T) {
+	s, service, _ := restorable(t)
+	service.starts = func(backup.Restore) (backup.Operation, error) {
+		return backup.Operation{}, fault(backup.Uncertain, "ConnectionReset")
+	}
+	service.trace = func() (backup.Operation, error) {
+		t.Error("the service was asked")
+		return backup.Operation{Done: true}, nil
+	}
+	run := s.restore(order("restore-1"), restoring(false))
+	s.finish()
+	s.rescueAll()
+	run = s.run(run.ID)
+	if run.State != backup.Unknown || run.Reason.Code != "StartLost" || len(service.started) != 1 || s.rows("lock") != 0 {
+		t.Errorf("%s after %d starts: %+v", run.State, len(service.started), run.Reason)
+	}
+	if want := "See in the activity log of " + target + " whether there was a restore"; !strings.Contains(run.Reason.Hint, want) {
+		t.Errorf("the hint %q does not say %q", run.Reason.Hint, want)
+	}
+	if ended := run.Ended.Sub(run.LostStarts[0].From); ended < s.engine.Waits.Lease {
+		t.Errorf("it ended %s after the start was meant: the request may still have been on its way", ended)
+	}
+}
+
 // TestRestoreLostAndTurnedAway: a service that shows nothing of a lost start at first may be busy with it, or show it later. The
 // run never ends then with a state that says that nothing was restored.
 func TestRestoreLostAndTurnedAway(t *testing.T) {
@@ -619,7 +656,7 @@ func TestRestoreLostAndTurnedAway(t *testing.T) {
 		{"refused before", nil, fault(backup.Refused, "OriginalExists"), backup.Succeeded},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			s, service, _ := restorable(t)
+			s, service, _ := recreatable(t)
 			service.starts = func(backup.Restore) (backup.Operation, error) {
 				if len(service.started) == 1 {
 					return backup.Operation{}, fault(backup.Uncertain, "ConnectionReset")
@@ -660,7 +697,7 @@ func TestRestoreSeenLate(t *testing.T) {
 		"a further start is lost as well": {30, fault(backup.Uncertain, "ConnectionReset"), 2},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s, service, _ := restorable(t)
+			s, service, _ := recreatable(t)
 			service.starts = func(backup.Restore) (backup.Operation, error) {
 				if len(service.started) == 1 {
 					return backup.Operation{}, fault(backup.Uncertain, "ConnectionReset")
@@ -702,7 +739,7 @@ func TestRestoreOfWhom(t *testing.T) {
 		{49 * time.Hour, backup.Operation{Done: true}, backup.Succeeded, false},
 	} {
 		t.Run(fmt.Sprintf("%+v", test), func(t *testing.T) {
-			s, service, _ := restorable(t)
+			s, service, _ := recreatable(t)
 			service.starts = func(backup.Restore) (backup.Operation, error) {
 				return backup.Operation{}, fault(backup.Uncertain, "ConnectionReset")
 			}
@@ -744,7 +781,7 @@ func TestRestoreOfWhom(t *testing.T) {
 // TestRestoreUnseenForAWhile: a restore whose answer was lost is begun again only after looks that showed nothing of it for as
 // long as the retry window. Looks that could not be made do not count.
 func TestRestoreUnseenForAWhile(t *testing.T) {
-	s, service, _ := restorable(t)
+	s, service, _ := recreatable(t)
 	service.starts = func(backup.Restore) (backup.Operation, error) {
 		return backup.Operation{}, fault(backup.Uncertain, "ConnectionReset")
 	}
@@ -1105,7 +1142,7 @@ func TestRestoreSecuresAfterALook(t *testing.T) {
 		return backup.Operation{Token: "look", Done: token == "look" && s.now.Sub(since) >= 3*time.Minute}, nil
 	}
 	reads := 0
-	service.verify = func(a backup.Attempt, _ backup.Hashing) (backup.Verification, error) {
+	service.hash = func(a backup.Attempt, _ backup.Hashing) (backup.Verification, error) {
 		if a.Run == point {
 			reads++
 		}

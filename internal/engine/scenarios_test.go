@@ -60,7 +60,7 @@ func (s *stage) nights(n int, size func(night int) int64) (ids []string) {
 	s.runSchedule(nightly())
 	for night := range n {
 		s.now = nightly().Schedule.Next(s.now)
-		s.provider.verify = func(backup.Attempt, backup.Hashing) (backup.Verification, error) {
+		s.provider.hash = func(backup.Attempt, backup.Hashing) (backup.Verification, error) {
 			n := size(night)
 			if n == 0 {
 				return backup.Verification{}, fault(backup.Refused, "ArtifactEmpty")

@@ -175,7 +175,8 @@ type script struct {
 	prepare func(token string) (backup.Operation, error)
 	poll    func(a backup.Attempt) (backup.Operation, error)
 	find    func(a backup.Attempt) (string, error)
-	verify  func(a backup.Attempt, h backup.Hashing) (backup.Verification, error)
+	hash    func(a backup.Attempt, h backup.Hashing) (backup.Verification, error)
+	prove   func(token string) (backup.Operation, error)
 	delete  func(a backup.Attempt, extras bool) error
 	// begun are the names of the requested artifacts, deleted are the names of the deleted ones.
 	begun, deleted []string
@@ -256,16 +257,26 @@ func (s *script) Find(ctx context.Context, a backup.Attempt) (string, error) {
 	return s.find(a)
 }
 
-func (s *script) Verify(ctx context.Context, a backup.Attempt, h backup.Hashing) (backup.Verification, error) {
+func (s *script) Hash(ctx context.Context, a backup.Attempt, h backup.Hashing) (backup.Verification, error) {
 	if err := s.wait(ctx); err != nil {
 		return backup.Verification{}, err
 	}
-	if s.verify == nil {
+	if s.hash == nil {
 		return backup.Verification{
 			Done: true, Hashing: backup.Hashing{ETag: "etag"}, Size: 7, SHA256: "beef", Modified: s.stage.now,
 		}, nil
 	}
-	return s.verify(a, h)
+	return s.hash(a, h)
+}
+
+func (s *script) Prove(ctx context.Context, _ backup.Attempt, token string) (backup.Operation, error) {
+	if err := s.wait(ctx); err != nil {
+		return backup.Operation{}, err
+	}
+	if s.prove == nil {
+		return backup.Operation{Done: true}, nil
+	}
+	return s.prove(token)
 }
 
 func (s *script) Delete(_ context.Context, a backup.Attempt, _ string, extras bool) error {

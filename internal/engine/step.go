@@ -54,17 +54,21 @@ func (s *step) take(ctx context.Context) error {
 	if q := s.run.Restore; q != nil {
 		restorer, ok := provider.(backup.Restorer)
 		restoring := restoring{s, provider, restorer}
+		var restores operation = restoring
+		if shows, ok := provider.(backup.Recreator); ok && s.service(s.run.Target).Restore.Recreates {
+			restores = recreating{restoring, shows}
+		}
 		switch {
 		case !ok:
 			return s.end(ctx, fails, backup.NewReason("NoProvider", s.run.Target+" cannot be restored into", ""))
 		case waits && q.Step == backup.StepSecuring && (s.run.Attempt > 0 || s.run.Check != ""):
 			// A start was rejected, or lost: look for that first. Or the service still checks whether it can make one.
 		case waits:
-			return restoring.guard(ctx)
+			return restoring.guard(ctx, restores)
 		case q.Step == backup.StepChecking:
-			return s.preflight(ctx, restoring)
+			return s.preflight(ctx, restores)
 		case q.Step == backup.StepRestoring:
-			o = restoring
+			o = restores
 		}
 	}
 	switch {

@@ -303,7 +303,7 @@ func TestRunEnds(t *testing.T) {
 		{
 			name: "hashed in three parts", state: backup.Succeeded, begun: 1,
 			script: func(s *stage) {
-				s.provider.verify = func(_ backup.Attempt, h backup.Hashing) (backup.Verification, error) {
+				s.provider.hash = func(_ backup.Attempt, h backup.Hashing) (backup.Verification, error) {
 					h = backup.Hashing{ETag: "etag", Offset: h.Offset + 1<<30, State: []byte{byte(len(h.State) + 1)}}
 					return backup.Verification{Done: h.Offset == 3<<30, Hashing: h, Size: h.Offset, Modified: s.now}, nil
 				}
@@ -317,7 +317,7 @@ func TestRunEnds(t *testing.T) {
 		{
 			name: "the artifact is empty", state: backup.Failed, code: "EmptyArtifact", begun: 1,
 			script: func(s *stage) {
-				s.provider.verify = func(backup.Attempt, backup.Hashing) (backup.Verification, error) {
+				s.provider.hash = func(backup.Attempt, backup.Hashing) (backup.Verification, error) {
 					return backup.Verification{}, fault(backup.Refused, "EmptyArtifact")
 				}
 			},
@@ -325,8 +325,64 @@ func TestRunEnds(t *testing.T) {
 		{
 			name: "the artifact cannot be read for a day", state: backup.Unknown, code: "Forbidden", begun: 1,
 			script: func(s *stage) {
-				s.provider.verify = func(backup.Attempt, backup.Hashing) (backup.Verification, error) {
+				s.provider.hash = func(backup.Attempt, backup.Hashing) (backup.Verification, error) {
 					return backup.Verification{}, fault(backup.Denied, "Forbidden")
+				}
+			},
+		},
+		{
+			name: "the service could not restore the artifact", state: backup.Failed, code: "InvalidBackup", begun: 1,
+			script: func(s *stage) {
+				s.provider.prove = func(string) (backup.Operation, error) {
+					return backup.Operation{}, fault(backup.Refused, "InvalidBackup")
+				}
+			},
+		},
+		{
+			name: "the service cannot be asked for a day", state: backup.Unknown, code: "Unreachable", begun: 1,
+			script: func(s *stage) {
+				s.provider.prove = func(string) (backup.Operation, error) {
+					return backup.Operation{}, fault(backup.Deferred, "Unreachable")
+				}
+			},
+			check: func(t *testing.T, _ *stage, run backup.Run) {
+				if !strings.HasPrefix(run.Reason.Message, "the service could not check the artifact: ") {
+					t.Errorf("ended for %q", run.Reason.Message)
+				}
+			},
+		},
+		{
+			name: "the service checks for more than a day", state: backup.Unknown, code: "VerifyTooLong", begun: 1,
+			script: func(s *stage) {
+				s.provider.prove = func(string) (backup.Operation, error) { return backup.Operation{Token: "look"}, nil }
+			},
+			check: func(t *testing.T, _ *stage, run backup.Run) {
+				if !strings.Contains(run.Reason.Message, "still checks whether it could restore") {
+					t.Errorf("ended for %q", run.Reason.Message)
+				}
+			},
+		},
+		{
+			name: "the check of another content counts for nothing", state: backup.Succeeded, begun: 1,
+			script: func(s *stage) {
+				content, tokens := "first", 0
+				s.provider.hash = func(backup.Attempt, backup.Hashing) (backup.Verification, error) {
+					return backup.Verification{Done: true, Hashing: backup.Hashing{ETag: content}, Size: 7, SHA256: "beef", Modified: s.now}, nil
+				}
+				s.provider.prove = func(token string) (backup.Operation, error) {
+					if want := content; tokens > 0 && token != "" && token != want {
+						s.t.Errorf("the check %q continues, and the content is %q", token, want)
+					}
+					if tokens++; tokens == 1 {
+						content = "second"
+						return backup.Operation{Token: "first"}, nil
+					}
+					return backup.Operation{Done: token == "second", Token: "second"}, nil
+				}
+			},
+			check: func(t *testing.T, s *stage, run backup.Run) {
+				if p := s.status(run.ID).Point; p.ETag != "second" {
+					t.Errorf("the recovery point has the ETag %q", p.ETag)
 				}
 			},
 		},
@@ -389,9 +445,9 @@ func TestLooksOfTheServiceGrowRarer(t *testing.T) {
 			}
 		},
 		"after": func(s *stage, asked *int, over func() bool) {
-			s.provider.verify = func(_ backup.Attempt, h backup.Hashing) (backup.Verification, error) {
+			s.provider.prove = func(string) (backup.Operation, error) {
 				*asked++
-				return backup.Verification{Awaits: !over(), Done: over(), Hashing: h, Size: 7, SHA256: "beef", Modified: s.now}, nil
+				return backup.Operation{Token: "look", Done: over()}, nil
 			}
 		},
 	} {

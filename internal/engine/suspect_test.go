@@ -23,7 +23,7 @@ func (s *stage) sized(size int64) string {
 func (s *stage) askSized(size int64) backup.Run {
 	s.t.Helper()
 	s.now = s.now.Add(day)
-	s.provider.verify = func(backup.Attempt, backup.Hashing) (backup.Verification, error) {
+	s.provider.hash = func(backup.Attempt, backup.Hashing) (backup.Verification, error) {
 		return backup.Verification{
 			Done: true, Hashing: backup.Hashing{ETag: "etag"}, Size: size, SHA256: "beef", Modified: s.now,
 		}, nil
@@ -310,13 +310,13 @@ func TestThirdRacesAcceptance(t *testing.T) {
 func TestThirdAndItsTwin(t *testing.T) {
 	s, ids := suspicious(t, 1)
 	run := s.askSized(100)
-	verified := s.provider.verify
+	verified := s.provider.hash
 	for s.run(run.ID).State != backup.Verifying {
 		s.step()
 	}
 	message := s.storage.queue.Messages("execute")[0].Body
-	s.provider.verify = func(a backup.Attempt, h backup.Hashing) (backup.Verification, error) {
-		s.provider.verify = verified
+	s.provider.hash = func(a backup.Attempt, h backup.Hashing) (backup.Verification, error) {
+		s.provider.hash = verified
 		if out, err := s.engine.Execute(t.Context(), "twin", message); err != nil || out.To != backup.Succeeded {
 			t.Errorf("the faster one: %+v, %v", out, err)
 		}

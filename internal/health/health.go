@@ -48,7 +48,7 @@ type TargetHealth struct {
 	Reason backup.Reason
 	// Point is the newest live recovery point, of any plan; nil if there is none.
 	Point *backup.Point
-	// Age is the age of Point; zero without one.
+	// Age is the age of the state that Point has; zero without one.
 	Age time.Duration
 	// Interval is the time between the plan's scheduled times around Point, or around the plan's beginning without one. It is
 	// zero where the schedule has no scheduled times there.
@@ -98,7 +98,7 @@ func (s Snapshot) Evaluate(now time.Time) TargetHealth {
 	}
 	from := s.began()
 	if h.Point != nil {
-		from, h.Age = h.Point.Created, max(now.Sub(h.Point.Created), 0)
+		from, h.Age = h.Point.StateTime(), h.Point.Age(now)
 	}
 	one, two := s.Plan.Schedule.Intervals(from)
 	h.Interval = one

@@ -60,7 +60,7 @@ type PreviewedPoint struct {
 	ID      string            `json:"id"`
 	State   backup.PointState `json:"state"`
 	Written time.Time         `json:"createdDateTime"`
-	// Age is in whole seconds.
+	// Age is the age of the state that it has, in whole seconds: changes since then are lost.
 	Age    int64  `json:"ageInSeconds"`
 	Size   int64  `json:"sizeInBytes"`
 	SHA256 string `json:"sha256"`
@@ -124,10 +124,6 @@ func (p Preview) NewHash() string {
 
 // Describe fills in what the restore does; from and into are the services of the target and of the destination.
 func (p *Preview) Describe(from, into backup.Service) {
-	r, err := backup.ParseResource(p.Destination)
-	if err != nil {
-		return
-	}
 	p.Overwrites, p.Calls, p.NotIncluded = into.Restore.Overwrites, into.Restore.Calls, from.NotIncluded
 	if p.Kind == backup.RestoreKey {
 		p.Overwrites, p.Calls = []string{"nothing: the key " + p.Key + " must have been purged"}, into.Restore.KeyCalls
@@ -137,9 +133,14 @@ func (p *Preview) Describe(from, into backup.Service) {
 	}
 	p.Calls = slices.Clone(p.Calls)
 	for i := range p.Calls {
-		p.Calls[i] = strings.NewReplacer("{destination}", p.Destination, "{name}", strings.ToLower(r.Name), "{key}", p.Key).
-			Replace(p.Calls[i])
+		p.Calls[i] = strings.ReplaceAll(Fill(p.Calls[i], p.Destination), "{key}", p.Key)
 	}
+}
+
+// Fill puts the destination's ID and name in place of {destination} and {name}.
+func Fill(text, destination string) string {
+	r, _ := backup.ParseResource(destination) // without a resource the name is ""
+	return strings.NewReplacer("{destination}", destination, "{name}", strings.ToLower(r.Name)).Replace(text)
 }
 
 // AskLater notes a guard that asks Azure. A definite no refuses. If Azure gave no answer now, the restore itself asks again.

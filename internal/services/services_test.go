@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+
 	"lifeboat/internal/backup"
 	"lifeboat/internal/services"
 )
@@ -37,8 +39,11 @@ func TestEachIsDescribed(t *testing.T) {
 			t.Errorf("%s lacks something: %+v", s.Type, s)
 		case len(traits.Overwrites) == 0, len(traits.Calls) == 0, len(traits.BackupCalls) == 0:
 			t.Errorf("%s lacks something of its restores: %+v", s.Type, traits)
-		case (s.CopyOnly != nil) != (traits.OneWay != ""), traits.Recreates != (traits.Region != nil):
+		case (s.CopyOnly != nil) != (traits.OneWay != ""), traits.Recreates != (traits.Region != nil), traits.Recreates != (traits.Traces == ""):
 			t.Errorf("%s contradicts itself: %+v", s.Type, traits)
+		}
+		if _, shows := s.New(nil, azcore.ClientOptions{}, 1).(backup.Recreator); shows != traits.Recreates {
+			t.Errorf("%s recreates its resource: %v, and its provider finds lost restores: %v", s.Type, traits.Recreates, shows)
 		}
 		if b := s.Block; b != nil {
 			if !json.Valid([]byte(b.Schema)) || schemas[b.Field] != "" && schemas[b.Field] != b.Schema {

@@ -36,8 +36,8 @@ var edges = []edge{
 	},
 	{
 		"./internal/engine TestRestoreLostAndTurnedAway", "a restore that was lost and is rejected waits as a new one",
-		"internal/engine/restoring.go",
-		"	if r.Lost > 0 { // the service may be", "	if r.Lost > mostLost { // the service may be",
+		"internal/engine/recreating.go",
+		"if rejected && s.run.Lost > 0 {", "if rejected && s.run.Lost > mostLost {",
 	},
 	{
 		"./internal/engine TestTheEndOfTheWaitQueueComesEarly", "the wait for a permit must end to the second",
@@ -198,7 +198,7 @@ var edges = []edge{
 	{
 		"./internal/services/managedhsm TestAFaultOfTheLookEndsTheCallOnceAllIsRead", "S05 a fault of the HSM's look that came without reading is no fault: the verification never ends",
 		"internal/services/managedhsm/verify.go",
-		"case fault != nil && (fault.Kind == backup.Refused || read == 0):", "case fault != nil && fault.Kind == backup.Refused:",
+		"	if !nothing {", "	if !nothing && fault.Kind != backup.Refused {\n\t\treturn backup.Operation{Token: token}, nil\n\t}\n\tif !nothing {",
 	},
 	{
 		"./internal/services/managedhsm TestDirectoriesGoInnermostFirst", "S12 directories are deleted outermost first: they are not empty",

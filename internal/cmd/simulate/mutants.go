@@ -110,12 +110,12 @@ var mutants = []mutant{
 	},
 	{
 		"a missing artifact counts as a success", "internal/engine/backingup.go",
-		`		case f.Kind == backup.Refused:
-			return s.end(ctx, fails, f.Reason())
-		case tooLong:`,
-		`		case f.Kind == backup.Refused:
-			return s.end(ctx, succeeds, backup.Reason{})
-		case tooLong:`,
+		`	case f.Kind == backup.Refused:
+		return s.end(ctx, fails, f.Reason())
+	case tooLong:`,
+		`	case f.Kind == backup.Refused:
+		return s.end(ctx, succeeds, backup.Reason{})
+	case tooLong:`,
 	},
 	{
 		"the checkpoint moves before the runs are made", "internal/engine/schedule.go",
@@ -244,11 +244,8 @@ var mutants = []mutant{
 	},
 	{
 		"a lost restore is begun again", "internal/engine/restoring.go",
-		`case f != nil && f.Kind == backup.Denied:
-		return s.end(`, `case f != nil && f.Kind == backup.Denied && r.Lost < mostLost:
-		return s.preflight(ctx, s)
-	case f != nil && f.Kind == backup.Denied:
-		return s.end(`,
+		"func (s restoring) searched(ctx context.Context, _ search) error {\n", "func (s restoring) searched(ctx context.Context, _ search) error {\n" +
+			"\tif s.run.Lost < mostLost {\n\t\treturn s.preflight(ctx, s)\n\t}\n",
 	},
 	{
 		"a safety backup counts as the newest live point", "internal/backup/point.go",

@@ -22,14 +22,6 @@ func (p *Provider) PreflightRestore(ctx context.Context, r backup.Restore) error
 	return err
 }
 
-// FindRestore always returns a fault: a settled service shows nothing about the restores that it was asked for.
-func (p *Provider) FindRestore(_ context.Context, r backup.Restore) (backup.Operation, error) {
-	return backup.Operation{}, &backup.Fault{
-		Kind: backup.Denied, Code: "Untraceable", Message: r.Target + " does not show whether it was asked to restore " + r.Artifact,
-		Hint: "See in the resource's activity log whether there was a restore, and whether the APIs are those of the backup.",
-	}
-}
-
 // PrepareRestore checks whether the backup can be restored into the target, and changes nothing. It checks the service
 // and the storage account as Preflight does, then the tier and the blob. If the blob was written again since its recovery
 // point was recorded, PrepareRestore hashes it, at most 1 GiB a call: the caller calls again with the operation's token
@@ -50,7 +42,7 @@ func (p *Provider) PrepareRestore(ctx context.Context, r backup.Restore, token s
 			return backup.Operation{Done: err == nil}, err
 		}
 	}
-	v, err := p.Verify(ctx, t.Attempt, done)
+	v, err := p.Hash(ctx, t.Attempt, done)
 	switch f := backup.AsFault(err); {
 	case f != nil && f.Kind == backup.Refused:
 		f.Message, f.Hint = strings.TrimSuffix(f.Message, ", although the backup ended well"), hintArtifact

@@ -55,7 +55,7 @@ func (w world) backedUp(t *testing.T, a backup.Attempt) backup.Restore {
 	t.Helper()
 	w.configure(t, a.Target, "as-backed-up")
 	w.finish(t, a)
-	v, err := w.provider().Verify(t.Context(), a, backup.Hashing{})
+	v, err := w.provider().Hash(t.Context(), a, backup.Hashing{})
 	must(t, err)
 	if !v.Done {
 		t.Fatalf("verified %+v", v)

@@ -57,6 +57,7 @@ func Service() azure.Service {
 					"during the restore the service cannot be changed; custom host names stay as they are",
 				},
 				Calls: []string{"POST {destination}/restore"}, BackupCalls: []string{"POST {destination}/backup"},
+				Traces: "See in the activity log of {destination} whether there was a restore, and whether the APIs are those of the backup.",
 			},
 		},
 		New: func(cred azcore.TokenCredential, opts azcore.ClientOptions, _ float64) backup.Provider {

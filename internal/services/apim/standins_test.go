@@ -229,7 +229,7 @@ func (w world) testParts(t *testing.T) {
 		p := w.provider()
 		p.HashPart = 4 << 20
 		var err error
-		if v, err = p.Verify(t.Context(), a, v.Hashing); err != nil {
+		if v, err = p.Hash(t.Context(), a, v.Hashing); err != nil {
 			t.Fatal(err)
 		}
 		calls++
@@ -279,7 +279,7 @@ func (w world) testRequests(t *testing.T) {
 		time.Sleep(20 * time.Millisecond)
 	}
 	cost("find", func() error { _, err := p.Find(t.Context(), a); return err }, "GET management", "GET blob")
-	cost("verify", func() error { _, err := p.Verify(t.Context(), a, backup.Hashing{}); return err }, "GET blob")
+	cost("verify", func() error { _, err := p.Hash(t.Context(), a, backup.Hashing{}); return err }, "GET blob")
 	cost("delete", func() error { return p.Delete(t.Context(), a, "", false) }, "DELETE blob", "GET blob")
 }
 
@@ -313,7 +313,7 @@ func (w world) testConnections(t *testing.T) {
 
 	w.finish(t, a)
 	cutWhen(http.MethodGet, fakeazure.After)
-	_, err = w.provider().Verify(t.Context(), a, backup.Hashing{})
+	_, err = w.provider().Hash(t.Context(), a, backup.Hashing{})
 	fault{kind: backup.Deferred, code: "Unreachable"}.check(t, err)
 	cutWhen(http.MethodDelete, fakeazure.After)
 	err = w.provider().Delete(t.Context(), a, "", false)
@@ -386,7 +386,7 @@ func (w world) testNoContainer(t *testing.T) {
 	fault{kind: backup.Deferred, code: "ContainerNotFound", hint: "was deleted"}.check(t,
 		w.provider().Delete(t.Context(), a, "", false))
 	fault{kind: backup.Deferred, code: "ContainerNotFound"}.check(t, w.provider().Delete(t.Context(), a, "", true))
-	_, err := w.provider().Verify(t.Context(), a, backup.Hashing{})
+	_, err := w.provider().Hash(t.Context(), a, backup.Hashing{})
 	fault{kind: backup.Deferred, code: "ContainerNotFound"}.check(t, err)
 	if found, err := w.provider().Find(t.Context(), a); err != nil || found != "" {
 		t.Errorf("found %q (%v) in no container", found, err)

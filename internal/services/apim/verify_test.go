@@ -35,7 +35,7 @@ func TestVerifyHashesInParts(t *testing.T) {
 			p := w.provider() // each call in a new process
 			p.HashPart = part
 			var err error
-			if got, err = p.Verify(t.Context(), attempt(), got.Hashing); err != nil {
+			if got, err = p.Hash(t.Context(), attempt(), got.Hashing); err != nil {
 				t.Fatalf("parts of %d: %v", part, err)
 			}
 			calls++
@@ -67,14 +67,14 @@ func TestVerifyStartsAfreshWhenTheBlobChanged(t *testing.T) {
 			w := &wire{replies: map[step]reply{read: first.reply}}
 			p := w.provider()
 			p.HashPart = 600
-			got, err := p.Verify(t.Context(), attempt(), backup.Hashing{})
+			got, err := p.Hash(t.Context(), attempt(), backup.Hashing{})
 			if err != nil || got.Done || got.Hashing.Offset != 600 {
 				t.Fatalf("first part: %+v, %v", got, err)
 			}
 			test.change(&got.Hashing)
 			w.replies[read] = test.now.reply
 			for calls := 0; !got.Done && calls < 3; calls++ {
-				if got, err = p.Verify(t.Context(), attempt(), got.Hashing); err != nil {
+				if got, err = p.Hash(t.Context(), attempt(), got.Hashing); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -131,7 +131,7 @@ func TestVerifyDecidesByTheArtifactAlone(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := &wire{replies: map[step]reply{read: test.reply}}
-			got, err := w.provider().Verify(t.Context(), attempt(), backup.Hashing{})
+			got, err := w.provider().Hash(t.Context(), attempt(), backup.Hashing{})
 			w.expect(t, read)
 			if test.fault.kind == "" {
 				if err != nil || !got.Done {
@@ -161,11 +161,11 @@ func TestVerifyGoesOnAfterACut(t *testing.T) {
 				}
 				return answer, err
 			}}}
-			part, err := w.provider().Verify(t.Context(), attempt(), backup.Hashing{})
+			part, err := w.provider().Hash(t.Context(), attempt(), backup.Hashing{})
 			if err != nil || part.Done || part.Hashing.Offset != 300 {
 				t.Fatalf("%+v, %v; want the first 300 bytes", part, err)
 			}
-			all, err := w.provider().Verify(t.Context(), attempt(), part.Hashing)
+			all, err := w.provider().Hash(t.Context(), attempt(), part.Hashing)
 			sum := sha256.Sum256(whole.content)
 			if err != nil || !all.Done || all.SHA256 != hex.EncodeToString(sum[:]) {
 				t.Errorf("%+v, %v; want the hash %x", all, err, sum)
@@ -181,7 +181,7 @@ func TestVerifyHashesWhatIsStored(t *testing.T) {
 		}
 		return artifact().reply(r)
 	}}}
-	if _, err := w.provider().Verify(t.Context(), attempt(), backup.Hashing{}); err != nil {
+	if _, err := w.provider().Hash(t.Context(), attempt(), backup.Hashing{}); err != nil {
 		t.Error(err)
 	}
 }

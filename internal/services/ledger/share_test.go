@@ -130,7 +130,7 @@ func verify(t *testing.T, w *wire, a backup.Attempt, part int64) (v backup.Verif
 	for !v.Done && err == nil && calls < 1000 {
 		p := w.provider()
 		p.HashPart = part
-		v, err = p.Verify(t.Context(), a, v.Hashing)
+		v, err = p.Hash(t.Context(), a, v.Hashing)
 		if calls++; len(v.Hashing.State) > 16<<10 {
 			t.Fatalf("a state of %d bytes", len(v.Hashing.State))
 		}
@@ -234,13 +234,13 @@ func TestVerifyRefuses(t *testing.T) {
 			w := newWire()
 			w.backUp(share, started)
 			test.world(w)
-			_, err := w.provider().Verify(t.Context(), attempt(), backup.Hashing{})
+			_, err := w.provider().Hash(t.Context(), attempt(), backup.Hashing{})
 			test.fault.check(t, err)
 		})
 	}
 	a := attempt()
 	a.Artifact = run + ".1"
-	_, err := newWire().provider().Verify(t.Context(), a, backup.Hashing{})
+	_, err := newWire().provider().Hash(t.Context(), a, backup.Hashing{})
 	fault{kind: backup.Refused, code: "NotAnArtifact", hint: "again"}.check(t, err)
 }
 
@@ -250,10 +250,10 @@ func TestVerifyOfAShareThatChanges(t *testing.T) {
 	w.backUp(share, started)
 	p := w.provider()
 	p.HashPart = 15
-	v, err := p.Verify(t.Context(), attempt(), backup.Hashing{})
+	v, err := p.Hash(t.Context(), attempt(), backup.Hashing{})
 	must(t, err)
 	w.shares[share].files["ledger/ledger_1-10.committed"] = storedFile{"ONE TO TEN", started.Add(time.Minute), "8"}
-	next, err := p.Verify(t.Context(), attempt(), v.Hashing)
+	next, err := p.Hash(t.Context(), attempt(), v.Hashing)
 	must(t, err)
 	if v.Hashing.Offset != 15 || next.Hashing.Offset != 15 || next.Hashing.ETag == v.Hashing.ETag {
 		t.Errorf("%+v, then %+v", v, next)
@@ -264,7 +264,7 @@ func TestVerifyOfAShareThatChanges(t *testing.T) {
 		"deleted":      storageError(404, "ResourceNotFound"),
 	} {
 		w.replies[read] = reply
-		if v, err := w.provider().Verify(t.Context(), attempt(), next.Hashing); err != nil || v.Done || v.Hashing.ETag != "" {
+		if v, err := w.provider().Hash(t.Context(), attempt(), next.Hashing); err != nil || v.Done || v.Hashing.ETag != "" {
 			t.Errorf("%s: %+v, %v", name, v, err)
 		}
 	}
@@ -275,12 +275,12 @@ func TestVerifyOfAShareThatChanges(t *testing.T) {
 		answer.Body = io.NopCloser(io.MultiReader(strings.NewReader("ONE"), failing{}))
 		return answer, err
 	}
-	v, err = w.provider().Verify(t.Context(), attempt(), backup.Hashing{})
+	v, err = w.provider().Hash(t.Context(), attempt(), backup.Hashing{})
 	if err != nil || v.Done || v.Hashing.Offset != 3 {
 		t.Errorf("%+v, %v", v, err)
 	}
 	delete(w.replies, read)
-	if v, err = w.provider().Verify(t.Context(), attempt(), v.Hashing); err != nil || !v.Done {
+	if v, err = w.provider().Hash(t.Context(), attempt(), v.Hashing); err != nil || !v.Done {
 		t.Errorf("%+v, %v", v, err)
 	}
 	if want := "bytes=3-9"; !slices.Contains(w.ranges, want) {

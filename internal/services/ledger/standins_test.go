@@ -362,7 +362,7 @@ func (w world) testTorn(t *testing.T) {
 	id := w.add(t, ccfs+"torn", func(k *fakeazure.LedgerOptions) { k.ChunkEntries = 2 })
 	must(t, w.Inject(id, fakeazure.Fault{Kind: fakeazure.MissingFile}))
 	a := w.backUp(t, w.attempt(id))
-	_, err := w.provider().Verify(t.Context(), a, backup.Hashing{})
+	_, err := w.provider().Hash(t.Context(), a, backup.Hashing{})
 	fault{kind: backup.Refused, code: "LedgerIncomplete", message: "the transactions 3 to 4", hint: "again"}.check(t, err)
 
 	// A share that was never made is no end of a backup: nothing shows its result.
@@ -383,7 +383,7 @@ func (w world) testTorn(t *testing.T) {
 func (w world) testDeletion(t *testing.T) {
 	id := w.add(t, ccfs+"deletion", nil)
 	first, second := w.backUp(t, w.attempt(id)), w.backUp(t, w.attempt(id))
-	v, err := w.provider().Verify(t.Context(), first, backup.Hashing{})
+	v, err := w.provider().Hash(t.Context(), first, backup.Hashing{})
 	must(t, err)
 	if !v.Done || len(v.Files) != 4 || v.Note != "" {
 		t.Fatalf("%+v", v)
@@ -398,7 +398,7 @@ func (w world) testDeletion(t *testing.T) {
 		t.Error(err)
 	}
 	file := w.files(t).NewShareClient(second.Artifact).NewRootDirectoryClient().NewFileClient("more")
-	v, err = w.provider().Verify(t.Context(), second, backup.Hashing{})
+	v, err = w.provider().Hash(t.Context(), second, backup.Hashing{})
 	must(t, err)
 	_, err = file.Create(t.Context(), 1, nil)
 	must(t, err)

@@ -20,7 +20,7 @@ import (
 )
 
 // mostListed is the largest number of files whose hashes have room in backup.Hashing.State. In a share with more files,
-// Verify also hashes all files and records the hash of their list, but not the hash of each file.
+// Hash also hashes all files and records the hash of their list, but not the hash of each file.
 const mostListed = 300
 
 // progress is the progress of a verification, kept in backup.Hashing.State.
@@ -33,9 +33,9 @@ type progress struct {
 	Sums []byte `json:"sums,omitempty"`
 }
 
-// Verify checks whether the share's ledger files join up, and reads and hashes the next part of all its files. It lists
-// the files again each time. The service offers no check whether it could restore them.
-func (p *Provider) Verify(ctx context.Context, a backup.Attempt, done backup.Hashing) (backup.Verification, error) {
+// Hash checks whether the share's ledger files join up, and reads and hashes the next part of all its files. It lists
+// the files again each time.
+func (p *Provider) Hash(ctx context.Context, a backup.Attempt, done backup.Hashing) (backup.Verification, error) {
 	i, err := parse(a.Target, a.Blocks)
 	if err != nil {
 		return backup.Verification{}, err
@@ -85,6 +85,11 @@ func (p *Provider) Verify(ctx context.Context, a backup.Attempt, done backup.Has
 		v.Files = azure.Hashed(c.Files, at.Sums, "")
 	}
 	return v, nil
+}
+
+// Prove is done: the service offers no check whether it could restore a share.
+func (p *Provider) Prove(context.Context, backup.Attempt, string) (backup.Operation, error) {
+	return backup.Operation{Done: true}, nil
 }
 
 // check refuses a share that is no backup of the run.

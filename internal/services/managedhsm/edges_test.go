@@ -3,6 +3,7 @@ package managedhsm_test
 import (
 	"fmt"
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -54,26 +55,31 @@ func TestAFaultOfTheLookEndsTheCallOnceAllIsRead(t *testing.T) {
 	} {
 		w := readable("a", "z")
 		w.replies[prove] = c.reply
-		v, err := w.provider().Verify(t.Context(), stored(), backup.Hashing{})
-		if err != nil || v.Done || !v.Awaits || v.RetryAfter != c.fault.after || v.Hashing.Offset != 14 || v.Size != 14 {
+		v, err := w.provider().Hash(t.Context(), stored(), backup.Hashing{})
+		if err != nil || !v.Done || v.Hashing.Offset != 14 || v.Size != 14 {
 			t.Errorf("%s, after all was read: %+v, %v", name, v, err)
 			continue
 		}
 		w.sent = nil
-		_, err = w.provider().Verify(t.Context(), stored(), v.Hashing)
+		_, err = w.provider().Prove(t.Context(), stored(), "")
 		c.fault.check(t, err)
-		w.expect(t, list, prove) // nothing was read twice
-		w.replies[prove], w.replies[pollBack] = accepted("restore"), says(`"status":"Succeeded"`)
-		if v, err = w.provider().Verify(t.Context(), stored(), v.Hashing); err != nil || v.Done || !v.Awaits || v.RetryAfter != 10*time.Second {
-			t.Errorf("%s, while it looks: %+v, %v", name, v, err)
+		again, err := w.provider().Hash(t.Context(), stored(), v.Hashing)
+		if err != nil || !reflect.DeepEqual(again, v) {
+			t.Errorf("%s, hashed again: %+v, %v, want %+v", name, again, err, v)
 		}
-		if v, err = w.provider().Verify(t.Context(), stored(), v.Hashing); err != nil || !v.Done || len(v.Files) != 2 || v.Note != "" {
-			t.Errorf("%s, once it looked: %+v, %v", name, v, err)
+		w.expect(t, prove, list) // nothing was read twice
+		w.replies[prove], w.replies[pollBack] = accepted("restore"), says(`"status":"Succeeded"`)
+		proof, err := w.provider().Prove(t.Context(), stored(), "")
+		if err != nil || proof.Done || proof.RetryAfter != 10*time.Second {
+			t.Errorf("%s, while it looks: %+v, %v", name, proof, err)
+		}
+		if proof, err = w.provider().Prove(t.Context(), stored(), proof.Token); err != nil || !proof.Done || proof.Warning != "" {
+			t.Errorf("%s, once it looked: %+v, %v", name, proof, err)
 		}
 	}
 	w := readable("a")
 	w.replies[prove] = refuses(400, "BadRequest", "Invalid backup provided")
-	_, err := w.provider().Verify(t.Context(), stored(), backup.Hashing{})
+	_, err := w.provider().Prove(t.Context(), stored(), "")
 	fault{kind: backup.Refused, code: "BadRequest", message: "Invalid backup", hint: "security domain"}.check(t, err)
 }
 
@@ -173,7 +179,7 @@ func TestWhatIsNoBackupIsNotVerified(t *testing.T) {
 		"as many as can be 320": {many(320), stored(), ""},
 	} {
 		w := &wire{replies: map[step]reply{list: listing(c.blobs...)}}
-		_, err := w.provider().Verify(t.Context(), c.a, backup.Hashing{})
+		_, err := w.provider().Hash(t.Context(), c.a, backup.Hashing{})
 		if c.code == "" {
 			if f := backup.AsFault(err); f == nil || f.Kind == backup.Refused { // it went on, and had nothing to read
 				t.Errorf("%s: %v", name, err)
@@ -190,10 +196,8 @@ func TestFilesAreInTheOrderOfTheirNames(t *testing.T) {
 	sums := map[string]bool{}
 	for _, names := range [][]string{{"a", "m", "z"}, {"z", "m", "a"}, {"m", "z", "a"}} {
 		w := readable(names...)
-		w.replies[prove], w.replies[pollBack] = accepted("restore"), says(`"status":"Succeeded"`)
-		v, err := w.provider().Verify(t.Context(), stored(), backup.Hashing{})
-		must(t, err)
-		if v, err = w.provider().Verify(t.Context(), stored(), v.Hashing); err != nil || !v.Done {
+		v, err := w.provider().Hash(t.Context(), stored(), backup.Hashing{})
+		if err != nil || !v.Done {
 			t.Fatalf("%q: %+v, %v", names, v, err)
 		}
 		sums[v.SHA256+" "+v.Hashing.ETag] = true

@@ -100,32 +100,29 @@ func TestWhatIsEvidence(t *testing.T) {
 			if test.target != "" {
 				a.Target = test.target
 			}
-			var v backup.Verification
-			var err error
-			for range 3 { // the reading, the start of the check, and a poll
-				if v, err = w.provider().Verify(t.Context(), a, v.Hashing); err != nil || v.Done {
-					break
-				}
+			proof, err := w.provider().Prove(t.Context(), a, "")
+			if err == nil && !proof.Done {
+				proof, err = w.provider().Prove(t.Context(), a, proof.Token)
 			}
 			if test.fault.kind != "" {
 				test.fault.check(t, err)
 				return
 			}
 			must(t, err)
-			if !v.Done || !strings.HasPrefix(v.Note, "Verified by its hashes only: ") || !strings.Contains(v.Note, test.note) {
-				t.Errorf("done %v, note %q, want %q", v.Done, v.Note, test.note)
+			if !proof.Done || !strings.HasPrefix(proof.Warning, "Verified by its hashes only: ") || !strings.Contains(proof.Warning, test.note) {
+				t.Errorf("done %v, warning %q, want %q", proof.Done, proof.Warning, test.note)
 			}
 		})
 	}
 }
 
-// TestARestoreReadsByItself checks that a verified folder is read once more without a request to the HSM.
+// TestARestoreReadsByItself checks that a folder is hashed without a request to the HSM.
 func TestARestoreReadsByItself(t *testing.T) {
 	for _, identity := range []string{"", "sas"} {
 		w := looked("09:00:00", nil, nil)
 		a := attempt()
-		a.Artifact, a.Reread, a.Blocks, a.NotBefore = folder, true, by(identity), time.Time{}
-		v, err := w.provider().Verify(t.Context(), a, backup.Hashing{})
+		a.Artifact, a.Blocks, a.NotBefore = folder, by(identity), time.Time{}
+		v, err := w.provider().Hash(t.Context(), a, backup.Hashing{})
 		must(t, err)
 		if !v.Done || v.Note != "" || v.SHA256 == "" || len(w.sent) != 2 || w.challenged != 0 {
 			t.Errorf("%+v, sent %q", v, w.sent)

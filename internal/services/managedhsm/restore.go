@@ -29,15 +29,6 @@ func (p *Provider) PrepareRestore(ctx context.Context, r backup.Restore, token s
 	return s.Operation, err
 }
 
-// FindRestore always returns a fault: an HSM does not show whether it was restored, or is being restored.
-func (p *Provider) FindRestore(_ context.Context, r backup.Restore) (backup.Operation, error) {
-	return backup.Operation{}, &backup.Fault{
-		Kind: backup.Denied, Code: "Untraceable", Message: "an HSM does not show whether it was asked to " + words(r),
-		Hint: "See whether the keys are there (az keyvault key list --hsm-name " + name(r.Target) + "), and whether their versions " +
-			"are those of the backup.",
-	}
-}
-
 // proof begins the HSM's check, or continues it.
 func (p *Provider) proof(ctx context.Context, a backup.Attempt, token string) (status, error) {
 	asking := proving(a)

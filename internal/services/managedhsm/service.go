@@ -72,6 +72,8 @@ func Service() azure.Service {
 				BackupCalls: []string{"POST " + hostName + "/prebackup", "POST " + hostName + "/backup"},
 				KeyCalls:    []string{"PUT " + hostName + "/prerestore", "PUT " + hostName + "/keys/{key}/restore"},
 				Look:        "PreFullRestore", Safety: backup.SafetyAlways,
+				Traces: "See whether the keys are there (az keyvault key list --hsm-name {name}), and whether their versions are those " +
+					"of the backup.",
 			},
 		},
 		New: func(cred azcore.TokenCredential, opts azcore.ClientOptions, factor float64) backup.Provider {

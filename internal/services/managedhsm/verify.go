@@ -22,16 +22,10 @@ type progress struct {
 	// Sums holds the SHA-256 of the files that were read, 32 bytes each, and Sum holds the state of the next file's hash.
 	Sums []byte `json:"sums,omitempty"`
 	Sum  []byte `json:"sum,omitempty"`
-	// Token continues the HSM's check whether it could restore the folder.
-	Token string `json:"token,omitempty"`
 }
 
-// Verify reads and hashes the next part of the folder's files. It lists the files again each time. Once all files are
-// read, it has the HSM check whether it could restore them, which is the best evidence there is. A folder that is read
-// once more for a restore needs the hashes only. The HSM's check says nothing about the folder if the app's identity may
-// not ask, if the SAS does not work, or if the check may have come too late. Then the hashes alone are the evidence, and
-// the note says so.
-func (p *Provider) Verify(ctx context.Context, a backup.Attempt, done backup.Hashing) (backup.Verification, error) {
+// Hash reads and hashes the next part of the folder's files. It lists the files again each time.
+func (p *Provider) Hash(ctx context.Context, a backup.Attempt, done backup.Hashing) (backup.Verification, error) {
 	f, err := p.list(ctx, a.Storage, a.Artifact, false)
 	if err != nil {
 		return backup.Verification{}, azure.Reading(a.Storage, a.Artifact).Fault(err)
@@ -52,35 +46,40 @@ func (p *Provider) Verify(ctx context.Context, a backup.Attempt, done backup.Has
 		return backup.Verification{}, azure.Reading(a.Storage, a.Artifact).Fault(err)
 	}
 	v.Hashing.Offset += read
-	if at.read() < len(f.Files) {
-		v.Hashing.State, err = json.Marshal(at)
-		return v, err
-	}
-
-	proof := status{Operation: backup.Operation{Done: a.Reread}}
-	if !proof.Done {
-		proof, err = p.proof(ctx, a, at.Token)
-	}
-	switch fault := backup.AsFault(err); {
-	case fault != nil && (noEvidence(fault) || p.belated(f, fault)):
-		v.Note = "Verified by its hashes only: " + fault.Message
-		if fault.Kind == backup.Denied {
-			v.Note += " " + fault.Hint
-		}
-	case fault != nil && (fault.Kind == backup.Refused || read == 0):
-		return backup.Verification{}, fault
-	case fault != nil: // the next call asks again, and keeps the files read
-		v.Awaits, v.RetryAfter = true, fault.RetryAfter
-		v.Hashing.State, err = json.Marshal(at)
-		return v, err
-	case !proof.Done:
-		at.Token, v.Awaits, v.RetryAfter = proof.Token, true, proof.RetryAfter
-		v.Hashing.State, err = json.Marshal(at)
+	v.Hashing.State, err = json.Marshal(at)
+	if at.read() < len(f.Files) || err != nil {
 		return v, err
 	}
 	v.Done, v.Files = true, azure.Hashed(f.Files, at.Sums, a.Artifact+"/")
 	v.SHA256 = digest(v.Files)
 	return v, nil
+}
+
+// Prove has the HSM check whether it could restore the folder, which is the best evidence there is. The HSM's check says
+// nothing about the folder if the app's identity may not ask, if the SAS does not work, or if the check may have come too
+// late. Then the hashes alone are the evidence, and the warning says so.
+func (p *Provider) Prove(ctx context.Context, a backup.Attempt, token string) (backup.Operation, error) {
+	proof, err := p.proof(ctx, a, token)
+	if err == nil {
+		return proof.Operation, nil
+	}
+	fault := backup.AsFault(err)
+	nothing := noEvidence(fault)
+	if !nothing && fault.Kind == backup.Refused && !invalidBackup(fault.Said) {
+		f, err := p.list(ctx, a.Storage, a.Artifact, false)
+		if err != nil {
+			return backup.Operation{}, azure.Reading(a.Storage, a.Artifact).Fault(err)
+		}
+		nothing = p.belated(f)
+	}
+	if !nothing {
+		return backup.Operation{}, fault
+	}
+	warning := "Verified by its hashes only: " + fault.Message
+	if fault.Kind == backup.Denied {
+		warning += " " + fault.Hint
+	}
+	return backup.Operation{Done: true, Warning: warning}, nil
 }
 
 // check refuses a folder that is no backup of the run.
@@ -119,11 +118,8 @@ func noEvidence(f *backup.Fault) bool {
 
 // belated reports whether the HSM may have refused the check only by its rule of Recent, because the app was down, the
 // start was lost or the folder was large. Such a refusal says nothing about the backup except its age. The words of such
-// a refusal were never recorded. belated allows for clockTolerance, because the folder was listed before the HSM refused,
-// and by a clock of whole seconds.
-func (p *Provider) belated(f folder, fault *backup.Fault) bool {
-	return fault.Kind == backup.Refused && !invalidBackup(fault.Said) && f.Now.Sub(f.Newest) >= p.Recent-clockTolerance
-}
+// a refusal were never recorded. belated allows for clockTolerance, because the storage's clock has whole seconds.
+func (p *Provider) belated(f folder) bool { return f.Now.Sub(f.Newest) >= p.Recent-clockTolerance }
 
 // read returns the number of files that were read.
 func (at progress) read() int { return len(at.Sums) / sha256.Size }

@@ -283,14 +283,14 @@ func (h ProviderHarness) testToken(t *testing.T) {
 
 func (h ProviderHarness) testVerify(t *testing.T) {
 	never := h.attempt(newRun(), 1)
-	_, err := h.Provider().Verify(t.Context(), never, backup.Hashing{})
+	_, err := h.Provider().Hash(t.Context(), never, backup.Hashing{})
 	wantFault(t, err, backup.Refused)
 
 	for _, fault := range []ProviderFault{ArtifactEmpty, ArtifactMissing} {
 		a := h.attempt(newRun(), 1)
 		h.Inject(t, fault)
 		a = h.finish(t, a, h.begin(t, a))
-		_, err := h.Provider().Verify(t.Context(), a, backup.Hashing{})
+		_, err := h.Provider().Hash(t.Context(), a, backup.Hashing{})
 		wantFault(t, err, backup.Refused)
 		h.wantFound(t, a, "")
 		h.deleteAll(t, a, "")
@@ -300,7 +300,7 @@ func (h ProviderHarness) testVerify(t *testing.T) {
 	old = h.finish(t, old, h.begin(t, old))
 	later := old
 	later.NotBefore = time.Now().Add(time.Hour)
-	_, err = h.Provider().Verify(t.Context(), later, backup.Hashing{})
+	_, err = h.Provider().Hash(t.Context(), later, backup.Hashing{})
 	wantFault(t, err, backup.Refused)
 	h.wantFound(t, later, "")
 	h.deleteAll(t, old, "")
@@ -381,15 +381,24 @@ func (h ProviderHarness) finish(t *testing.T, a backup.Attempt, operation backup
 	return a
 }
 
-// verify verifies a good artifact, each part as another process.
+// verify hashes a good artifact and has the service check it, each part as another process.
 func (h ProviderHarness) verify(t *testing.T, a backup.Attempt) (v backup.Verification) {
 	t.Helper()
 	for deadline := time.Now().Add(providerTimeout); !v.Done; {
 		var err error
-		if v, err = h.Provider().Verify(t.Context(), a, v.Hashing); err != nil {
-			t.Fatalf("verify %s: %v", a.Artifact, err)
+		if v, err = h.Provider().Hash(t.Context(), a, v.Hashing); err != nil {
+			t.Fatalf("hash %s: %v", a.Artifact, err)
 		}
 		if !v.Done {
+			pause(t, deadline)
+		}
+	}
+	for deadline, o := time.Now().Add(providerTimeout), (backup.Operation{}); !o.Done; {
+		var err error
+		if o, err = h.Provider().Prove(t.Context(), a, o.Token); err != nil {
+			t.Fatalf("prove %s: %v", a.Artifact, err)
+		}
+		if !o.Done {
 			pause(t, deadline)
 		}
 	}

@@ -230,7 +230,7 @@ func (v *invocation) PollRestore(ctx context.Context, r backup.Restore, token st
 	return backup.Operation{Done: true}, nil
 }
 
-// FindRestore implements [backup.Restorer]. A ledger that is there shows its restore, and other services show nothing.
+// FindRestore implements [backup.Recreator].
 func (v *invocation) FindRestore(ctx context.Context, r backup.Restore) (backup.Operation, error) {
 	const what = "find the restore"
 	end, err := v.step(ctx, what)
@@ -240,10 +240,6 @@ func (v *invocation) FindRestore(ctx context.Context, r backup.Restore) (backup.
 	v.w.figures.Looks++
 	s := v.w.service(r.Target)
 	defer v.after(what)
-	if !s.ways.Remade {
-		v.say("%s: NOTHING TELLS", what)
-		return backup.Operation{}, fault(backup.Denied, "Untraceable", 0)
-	}
 	if f := v.front(end, s, what); f != nil {
 		return backup.Operation{}, f
 	}

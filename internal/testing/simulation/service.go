@@ -586,8 +586,8 @@ func (v *invocation) findFolder(s *service, a backup.Attempt, what string) (stri
 	return name, nil
 }
 
-// Verify implements [backup.Provider].
-func (v *invocation) Verify(ctx context.Context, a backup.Attempt, done backup.Hashing) (backup.Verification, error) {
+// Hash implements [backup.Provider].
+func (v *invocation) Hash(ctx context.Context, a backup.Attempt, done backup.Hashing) (backup.Verification, error) {
 	what := "verify"
 	end, err := v.step(ctx, what)
 	if err != nil {
@@ -614,22 +614,14 @@ func (v *invocation) Verify(ctx context.Context, a backup.Attempt, done backup.H
 		return backup.Verification{}, fault(backup.Refused, "ArtifactTooOld", 0)
 	case done.Offset > 0 && done.ETag != b.etag:
 		return backup.Verification{}, nil
-	case string(done.State) == proving && b.broken:
-		v.hum("%s: it cannot be restored", what)
-		return backup.Verification{}, fault(backup.Refused, "RestoreWouldFail", 0)
 	}
 	part := cmp.Or(b.size/int64(1+v.w.choices.pick(s.ways.Parts)), 1)
 	offset := min(done.Offset+part, b.size)
 	result := backup.Verification{
 		Hashing: backup.Hashing{ETag: b.etag, Offset: offset, State: []byte("state")}, Size: b.size, Modified: b.modified,
 	}
-	switch {
-	case offset < b.size:
-	case s.ways.Names && !s.ways.Blind && !a.Reread && string(done.State) != proving:
-		result.Awaits, result.Hashing.State = true, []byte(proving)
-		result.RetryAfter = oneOf(v.w.choices, 0, 10*time.Second)
-	default:
-		result.Done, result.SHA256, result.Hashing.State = true, digestOf(b), nil
+	if offset == b.size {
+		result.Done, result.SHA256 = true, digestOf(b)
 	}
 	if result.Done && s.ways.Names {
 		half := b.size / 2
@@ -638,15 +630,40 @@ func (v *invocation) Verify(ctx context.Context, a backup.Attempt, done backup.H
 			{Name: "roles", Size: b.size - half, ETag: b.etag, SHA256: result.SHA256},
 		}
 	}
-	if result.Done && s.ways.Blind && !a.Reread {
-		result.Note = "verified by its hashes only"
-	}
 	v.hum("%s: %d of %d", what, offset, b.size)
 	return result, nil
 }
 
-// proving is the state of a complete hash while the service checks whether it could restore the folder.
-const proving = "proving"
+// Prove implements [backup.Provider]. A service that names its artifacts checks them itself, unless the app may not ask.
+func (v *invocation) Prove(ctx context.Context, a backup.Attempt, token string) (backup.Operation, error) {
+	const what, proving = "prove", "proving"
+	s := v.w.service(a.Target)
+	if !s.ways.Names {
+		return backup.Operation{Done: true}, nil
+	}
+	end, err := v.step(ctx, what)
+	if err != nil {
+		return backup.Operation{}, err
+	}
+	defer v.after(what)
+	if f := v.front(end, s, what); f != nil {
+		return backup.Operation{}, f
+	}
+	b := s.blob(a.Artifact)
+	switch {
+	case s.ways.Blind:
+		v.hum("%s: not allowed", what)
+		return backup.Operation{Done: true, Warning: "verified by its hashes only"}, nil
+	case token == "":
+		v.hum("%s: begun", what)
+		return backup.Operation{Token: proving, RetryAfter: oneOf(v.w.choices, 0, 10*time.Second)}, nil
+	case b == nil || b.broken:
+		v.hum("%s: it cannot be restored", what)
+		return backup.Operation{}, fault(backup.Refused, "RestoreWouldFail", 0)
+	}
+	v.hum("%s: done", what)
+	return backup.Operation{Done: true}, nil
+}
 
 // Delete implements [backup.Provider].
 func (v *invocation) Delete(ctx context.Context, a backup.Attempt, etag string, extras bool) error {

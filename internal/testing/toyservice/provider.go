@@ -76,9 +76,9 @@ func (p *Provider) Find(ctx context.Context, a backup.Attempt) (string, error) {
 	return newest.Name, err
 }
 
-// Verify reads and hashes the whole file: one of toys is small. internal/services/apim reads large ones in parts. Only an answer
+// Hash reads and hashes the whole file: one of toys is small. internal/services/apim reads large ones in parts. Only an answer
 // about the file itself is evidence against it: a shelf that is not there may come back.
-func (p *Provider) Verify(ctx context.Context, a backup.Attempt, _ backup.Hashing) (backup.Verification, error) {
+func (p *Provider) Hash(ctx context.Context, a backup.Attempt, _ backup.Hashing) (backup.Verification, error) {
 	c := call{what: "read " + a.Artifact, path: file(a.Storage, a.Artifact), means: unclear}
 	came, err := p.send(ctx, c)
 	modified, unread := http.ParseTime(came.header.Get("Last-Modified"))
@@ -99,6 +99,11 @@ func (p *Provider) Verify(ctx context.Context, a backup.Attempt, _ backup.Hashin
 		Done: true, Hashing: backup.Hashing{ETag: came.header.Get("ETag")}, Size: int64(len(came.content)),
 		SHA256: hex.EncodeToString(sum[:]), Modified: modified,
 	}, nil
+}
+
+// Prove is done: the service has no check whether it could restore a file.
+func (p *Provider) Prove(context.Context, backup.Attempt, string) (backup.Operation, error) {
+	return backup.Operation{Done: true}, nil
 }
 
 // Delete removes the verified file if it has the ETag, and then what further attempts of the run left. It deletes nothing that
@@ -141,7 +146,7 @@ func (p *Provider) PreflightRestore(ctx context.Context, r backup.Restore) error
 
 // PrepareRestore sees that the file is there: a box has no look of its own.
 func (p *Provider) PrepareRestore(ctx context.Context, r backup.Restore, _ string) (backup.Operation, error) {
-	v, err := p.Verify(ctx, r.ProviderAttempt(""), backup.Hashing{})
+	v, err := p.Hash(ctx, r.ProviderAttempt(""), backup.Hashing{})
 	return backup.Operation{Done: v.Done}, err
 }
 
@@ -153,14 +158,6 @@ func (p *Provider) BeginRestore(ctx context.Context, r backup.Restore) (backup.O
 // PollRestore asks once.
 func (p *Provider) PollRestore(ctx context.Context, r backup.Restore, token string) (backup.Operation, error) {
 	return p.follow(ctx, r.Target, "the restore", token)
-}
-
-// FindRestore cannot tell: a box does not show what was restored into it. So nothing is begun again.
-func (p *Provider) FindRestore(_ context.Context, r backup.Restore) (backup.Operation, error) {
-	return backup.Operation{}, &backup.Fault{
-		Kind: backup.Denied, Code: "RestoreUnseen", Message: "a toy box does not show what was restored into it: " + r.Target,
-		Hint: "Look into the box. If the toys are not those of the recovery point, ask for the restore under another ID.",
-	}
 }
 
 // idle is nil for a box that is there and at work on nothing.

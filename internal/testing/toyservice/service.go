@@ -51,10 +51,12 @@ func Service() azure.Service {
 				Field: field, Schema: schema, Default: map[string]string{field + ".colour": defaultColour}, Check: check,
 			},
 			// docs/services.md shows the roles of each real service.
-			Roles: []backup.Role{{Identity: "the app", Name: "Box Keeper", On: "each box"}},
+			Roles:     []backup.Role{{Identity: "the app", Name: "Box Keeper", On: "each box"}},
+			PointTime: backup.AtEnd, // a box is written in one go
 			Restore: backup.RestoreTraits{
 				Overwrites: []string{"all toys in the box: what was put in since the backup is lost"},
 				Calls:      []string{"POST " + origin + "/boxes/{name}/restore"}, BackupCalls: []string{"POST " + origin + "/boxes/{name}/backup"},
+				Traces: "Look into the box {name}, and see whether the toys are those of the recovery point.",
 			},
 			// ArtifactNames is nil: artifacts have the names that Lifeboat gives. CopyOnly is nil: a backup can be restored.
 		},

@@ -174,7 +174,7 @@ func TestWhatIsNoEvidence(t *testing.T) {
 			t.Errorf("%v, want a fault that is %s", err, kind)
 		}
 	}
-	_, err := p.Verify(t.Context(), a, backup.Hashing{})
+	_, err := p.Hash(t.Context(), a, backup.Hashing{})
 	wants(err, backup.Deferred)
 	wants(p.Delete(t.Context(), a, "", false), backup.Deferred)
 	wants(p.Delete(t.Context(), a, "", true), backup.Deferred)

@@ -1,0 +1,108 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+
+	"lifeboat/internal/backup"
+)
+
+// recreating is the restore of a service that makes its deleted resource again. The resource shows what became of a lost start,
+// though perhaps only once it is done, so that the restore may be begun again if nothing of it is seen for long.
+type recreating struct {
+	restoring
+	shows backup.Recreator
+}
+
+// checked looks for a lost start if the service is not ready, because the start may be what keeps it busy.
+func (s recreating) checked(ctx context.Context, f *backup.Fault) (bool, error) {
+	if f == nil || s.run.Lost == 0 {
+		return s.restoring.checked(ctx, f)
+	}
+	if over, err := s.restoring.checked(ctx, nil); over {
+		return true, err
+	}
+	return true, s.lookLater(ctx, f)
+}
+
+// notStarted looks for a lost start if a further start is rejected: the resource may be there by now.
+func (s recreating) notStarted(ctx context.Context, f *backup.Fault) error {
+	rejected := f.Kind == backup.Refused || f.Kind == backup.Deferred || f.Kind == backup.Throttled
+	if rejected && s.run.Lost > 0 {
+		return s.lookLater(ctx, f)
+	}
+	return s.restoring.notStarted(ctx, f)
+}
+
+func (s recreating) lookLater(ctx context.Context, f *backup.Fault) error {
+	s.run.Restore.Step, s.run.Reason = backup.StepRestoring, f.Reason()
+	return s.advance(ctx, max(f.Wait(), s.Waits.LookMax))
+}
+
+func (s recreating) sendSearch(ctx context.Context) (backup.Operation, error) {
+	return within(ctx, func(ctx context.Context) (backup.Operation, error) {
+		return s.shows.FindRestore(ctx, s.run.ProviderRestore())
+	})
+}
+
+// searched begins the restore again only if the service shows nothing of it for the whole retry window.
+func (s recreating) searched(ctx context.Context, l search) error {
+	r, f := &s.run, l.fault
+	switch {
+	case f != nil && f.Kind == backup.Refused:
+		return s.end(ctx, fails, f.Reason())
+	case f != nil && f.Kind == backup.Denied:
+		return s.restoring.searched(ctx, l)
+	case f == nil && l.found.Done:
+		return s.finished(ctx, l.found)
+	case f == nil && l.found.Token != "":
+		return s.accept(ctx, s, l.found)
+	case f == nil && l.unseen < s.Waits.RetryWindow:
+		return s.lookAgain(ctx, l, s.Waits.RetryWindow-l.unseen)
+	case l.waited >= s.Waits.Operation:
+		return s.end(ctx, loses, r.Reason.Reword("StartLost", "the answer to the request that starts the restore was lost, and it could "+
+			"not be found out what became of it: "+r.Reason.Message, hintLost))
+	case f == nil && r.Lost < mostLost:
+		r.Check = ""
+		return s.preflight(ctx, s)
+	case f == nil:
+		return s.end(ctx, loses, backup.NewReason("StartLost", fmt.Sprintf("the answers to %d requests to start the restore were lost, and "+
+			"nothing shows that one was started", r.Lost), hintLost))
+	}
+	r.Reason = f.Reason()
+	return s.lookAgain(ctx, l, s.Waits.LookMax)
+}
+
+// finished ends the run well, unless another restore may have made the resource that was found after a lost start.
+func (s recreating) finished(ctx context.Context, o backup.Operation) error {
+	r := &s.run
+	if r.Lost > 0 {
+		conflicting, err := s.conflictingRestore(ctx)
+		if err != nil {
+			return err
+		}
+		if conflicting != "" {
+			r.Finished, r.Restore.Warning = s.clock(), backup.Bounded(o.Warning)
+			return s.end(ctx, loses, backup.NewReason("StartLost", "the service was restored, but nothing shows by which request: the answer to "+
+				"this run's was lost, and what became of restore "+conflicting+" into it is unknown", "Look which backup it holds. Ask again, "+
+				"under another ID, if that is not "+r.Restore.Point+"."))
+		}
+	}
+	return s.restoring.finished(ctx, o)
+}
+
+// conflictingRestore returns another restore into the same target that ended unknown, so lately that Azure may have been at it
+// until now; "" if there is none.
+func (s recreating) conflictingRestore(ctx context.Context) (string, error) {
+	// 200 runs cover two days, unless it is backed up every quarter of an hour.
+	runs, err := s.listRuns(ctx, s.run.Target, backup.RunPrefix, backup.Behind(backup.RunPrefix), 200)
+	if err != nil {
+		return "", err
+	}
+	for _, o := range runs {
+		if o.ID != s.run.ID && o.Restore != nil && o.State == backup.Unknown && s.now.Sub(o.Ended) < 2*s.Waits.Operation {
+			return o.ID, nil
+		}
+	}
+	return "", nil
+}
