@@ -26,27 +26,33 @@ func TestAccept(t *testing.T) {
 		{backup.Expired, "", 409, "is expired: keep.within ended"},
 	} {
 		d := newApp(nil)
-		var run struct{ ID string }
-		if err := json.Unmarshal(d.call("POST", "/api/backups", `{"target":"`+target+`"}`).Body.Bytes(), &run); err != nil {
-			t.Fatal(err)
-		}
-		body, err := json.Marshal(backup.Point{
-			ID: run.ID, State: test.state, Target: target, Plan: "nightly", Suspicion: backup.Reason{Code: "SizeSuspect"},
-			Reason: backup.Reason{Code: "Expired", Message: "keep.within ended"},
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		partition, row, _ := strings.Cut(run.ID, "-")
-		key := backup.Key{Partition: partition, Row: "point-" + row}
-		if _, err := d.catalog.Apply(t.Context(), backup.Write{Op: backup.Insert, Key: key, Body: body}); err != nil {
-			t.Fatal(err)
-		}
-		w := d.call("POST", "/api/recovery-points/"+run.ID+"/accept", test.body)
+		w := d.call("POST", "/api/recovery-points/"+d.point(t, test.state)+"/accept", test.body)
 		if w.Code != test.status || !strings.Contains(w.Body.String(), test.want) {
 			t.Errorf("%s, %s: %d %s, want %d %s", test.state, test.body, w.Code, w.Body, test.status, test.want)
 		}
 	}
+}
+
+// point makes a recovery point that was suspect, in the state, and returns its ID.
+func (d *app) point(t *testing.T, state backup.PointState) string {
+	t.Helper()
+	var run struct{ ID string }
+	if err := json.Unmarshal(d.call("POST", "/api/backups", `{"target":"`+target+`"}`).Body.Bytes(), &run); err != nil {
+		t.Fatal(err)
+	}
+	body, err := json.Marshal(backup.Point{
+		ID: run.ID, State: state, Target: target, Plan: "nightly", Suspicion: backup.Reason{Code: "SizeSuspect"},
+		Reason: backup.Reason{Code: "Expired", Message: "keep.within ended"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	partition, row, _ := strings.Cut(run.ID, "-")
+	key := backup.Key{Partition: partition, Row: "point-" + row}
+	if _, err := d.catalog.Apply(t.Context(), backup.Write{Op: backup.Insert, Key: key, Body: body}); err != nil {
+		t.Fatal(err)
+	}
+	return run.ID
 }
 
 // TestKeptByStorage checks that a point that storage keeps has the reason in the answer, and the time if it is known.

@@ -50,7 +50,7 @@ func eventTypes(t *testing.T) []string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, found := range regexp.MustCompile(`"(lifeboat\.[a-z]+\.[a-z]*)"`).FindAllStringSubmatch(string(text), -1) {
+		for _, found := range regexp.MustCompile(`"(lifeboat\.[a-z-]+\.[a-z]*)"`).FindAllStringSubmatch(string(text), -1) {
 			switch kind := found[1]; kind {
 			case "lifeboat.run.":
 				for _, end := range ends {
@@ -177,6 +177,10 @@ func linesOf(t *testing.T) map[string]map[string]bool {
 	}
 	note(d)
 
+	d = newApp(nil)
+	d.call("POST", "/api/recovery-points/"+d.point(t, backup.Suspect)+"/accept", "")
+	note(d)
+
 	d = newApp(func(c *Config) { c.Engine.Now = func() time.Time { return time.Now().Add(time.Hour) } })
 	d.call("POST", "/schedule", timer)
 	note(d)
@@ -187,7 +191,7 @@ var (
 	field = regexp.MustCompile(`\bline\.([A-Za-z]+)`)
 	asked = regexp.MustCompile(`line\.(?:event|function) (?:== ("[^"]+")|in \(([^)]+)\))`)
 	word  = regexp.MustCompile(`"([^"]+)"`)
-	named = regexp.MustCompile(`lifeboat\.(?:target|run|restore|plan|scheduled times|clock|message)\.[a-z]+`)
+	named = regexp.MustCompile(`lifeboat\.(?:target|run|restore|recovery-point|plan|schedule|clock|message)\.[a-z]+`)
 )
 
 // TestRunbooks checks that every event has a runbook, each is in the index, and each query asks for fields that the lines have.

@@ -384,25 +384,28 @@ func (h ProviderHarness) finish(t *testing.T, a backup.Attempt, operation backup
 // verify hashes a good artifact and has the service check it, each part as another process.
 func (h ProviderHarness) verify(t *testing.T, a backup.Attempt) (v backup.Verification) {
 	t.Helper()
-	for deadline := time.Now().Add(providerTimeout); !v.Done; {
-		var err error
-		if v, err = h.Provider().Hash(t.Context(), a, v.Hashing); err != nil {
+	token := ""
+	for deadline := time.Now().Add(providerTimeout); ; pause(t, deadline) {
+		next, err := h.Provider().Hash(t.Context(), a, v.Hashing)
+		if err != nil {
 			t.Fatalf("hash %s: %v", a.Artifact, err)
 		}
-		if !v.Done {
-			pause(t, deadline)
+		if next.Hashing.ETag != v.Hashing.ETag {
+			token = "" // it is about another content
 		}
-	}
-	for deadline, o := time.Now().Add(providerTimeout), (backup.Operation{}); !o.Done; {
-		var err error
-		if o, err = h.Provider().Prove(t.Context(), a, o.Token); err != nil {
+		if v = next; !v.Done {
+			continue
+		}
+		proof, err := h.Provider().Prove(t.Context(), a, token)
+		switch f := backup.AsFault(err); {
+		case f == nil && proof.Done:
+			return v
+		case f == nil:
+			token = proof.Token
+		case f.Kind != backup.Deferred && f.Kind != backup.Throttled:
 			t.Fatalf("prove %s: %v", a.Artifact, err)
 		}
-		if !o.Done {
-			pause(t, deadline)
-		}
 	}
-	return v
 }
 
 // delete deletes the artifact of the run, twice: deleting it again is no error.
