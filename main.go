@@ -75,7 +75,7 @@ func build(getenv func(string) string) (handler.Config, error) {
 	app.Poison = queues.Poison
 	app.Engine = &engine.Engine{
 		Catalog: table.New(clients.Tables, "lifeboat", uuid.NewString), Queue: queues,
-		Services: known.Known(), Providers: known.Providers(credential, options, settings.WaitFactor), Waits: engine.DefaultWaits().Scaled(settings.WaitFactor),
+		Services: known.Known(), Providers: known.Providers(credential, options, settings.WaitFactor), Timings: engine.DefaultTimings().Scaled(settings.WaitFactor),
 		Timers: settings.Timers, Stopped: settings.Stopped, Concurrency: settings.Concurrency, Now: time.Now, NewID: uuid.NewString,
 	}
 	if err == nil {

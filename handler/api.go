@@ -60,7 +60,7 @@ func (h *handler) call(w http.ResponseWriter, r *http.Request) {
 	started := h.Now()
 	seen := &statusWriter{ResponseWriter: w, status: http.StatusOK, about: fields{}}
 	function, serve := find(r)
-	err := h.guarded(function, func() error {
+	err := h.recovered(function, func() error {
 		if err := serve(h, seen, r); err != nil {
 			writeError(seen, err)
 		}

@@ -61,7 +61,7 @@ func (d *app) timer(t *testing.T, status int) {
 func (d *app) partition(t *testing.T, target string) string {
 	t.Helper()
 	elsewhere := &engine.Engine{
-		Catalog: memory.NewCatalog(time.Now), Queue: memory.NewQueue(time.Now), Waits: engine.DefaultWaits(), Now: time.Now,
+		Catalog: memory.NewCatalog(time.Now), Queue: memory.NewQueue(time.Now), Timings: engine.DefaultTimings(), Now: time.Now,
 		NewID: func() string { return "id" },
 	}
 	run, err := elsewhere.Backup(t.Context(), engine.Request{ID: "i", Plan: daily("p"), Target: target})
@@ -687,7 +687,9 @@ func TestTheLogTellsWhatAStepDid(t *testing.T) {
 	d, service, _ := restoreHandler(t, false)
 	run := read(t, d.call("POST", "/api/restores", orderText)).ID
 	d.lines(t)
-	service.can = func() error { return &backup.Fault{Kind: backup.Deferred, Code: "Updating", Message: "it is updating"} }
+	service.can = func() error {
+		return &backup.Fault{Kind: backup.Retryable, Code: "Updating", Message: "it is updating"}
+	}
 	d.step(t)
 	wants(t, d.lastLine(t), map[string]any{
 		"run": run, "target": target, "plan": "nightly", "from": "queued", "to": "waiting", "code": "Updating", "reason": "it is updating",

@@ -130,7 +130,7 @@ func (h *handler) invoke(w http.ResponseWriter, r *http.Request, name string, f 
 	in, err := readInvocation(r)
 	var did fields
 	if err == nil {
-		err = h.guarded(name, func() (err error) {
+		err = h.recovered(name, func() (err error) {
 			did, err = f(r.Context(), in)
 			return err
 		})
@@ -144,8 +144,8 @@ func (h *handler) invoke(w http.ResponseWriter, r *http.Request, name string, f 
 	answer(w, err)
 }
 
-// guarded turns a panic into an error, so that one bad message does not take the other invocations down with it.
-func (h *handler) guarded(what string, f func() error) (err error) {
+// recovered turns a panic into an error, so that one bad message does not take the other invocations down with it.
+func (h *handler) recovered(what string, f func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			h.Log.Error().Str("function", what).Interface("panic", p).Bytes("stack", debug.Stack()).Msg("panic")

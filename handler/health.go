@@ -26,15 +26,15 @@ func (h *handler) getHealth(w http.ResponseWriter, r *http.Request) error {
 	if noPlan != nil {
 		body.Status, body.Plan.Refused, body.Plan.Error = health.Unprotected, true, &planError(noPlan).Problem
 	}
-	targets, clockwork, err := h.Engine.Health(r.Context(), active)
+	targets, timers, err := h.Engine.Health(r.Context(), active)
 	body.Poison = h.poisoned(r.Context())
 	if err != nil && noPlan == nil {
 		no := refuse(http.StatusInternalServerError, "InternalError", "", "%v", err)
 		no.Details = poisonDetails(body.Poison)
 		return no
 	}
-	body.Checked = clockwork.Now
-	for _, t := range clockwork.Timers {
+	body.Checked = timers.Now
+	for _, t := range timers.Timers {
 		body.Timers = append(body.Timers, api.TimerHealth{
 			Timer: t.Timer, Silent: t.Silent, LastRun: t.Last, Reason: viewReason(t.Reason, ""),
 		})

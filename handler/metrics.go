@@ -17,7 +17,7 @@ import (
 // It answers 200 in every state of the targets: to a scraper any other status means that there are no metrics.
 func (h *handler) getMetrics(w http.ResponseWriter, r *http.Request) error {
 	active, noPlan := h.Plans.Current(r.Context())
-	targets, clockwork, err := h.Engine.Health(r.Context(), active)
+	targets, timers, err := h.Engine.Health(r.Context(), active)
 	if err != nil && noPlan == nil {
 		return err
 	}
@@ -37,11 +37,11 @@ func (h *handler) getMetrics(w http.ResponseWriter, r *http.Request) error {
 	m.family("lifeboat_plan_refused", "1 if plan.yaml as it is now is not active.")
 	m.sample(flag(active.Refused != nil || noPlan != nil))
 	m.family("lifeboat_timer_silent", "1 if the host seems to call the timer's function no more.")
-	for _, t := range clockwork.Timers {
+	for _, t := range timers.Timers {
 		m.sample(flag(t.Silent), "timer", t.Timer)
 	}
 	m.family("lifeboat_timer_last_run_timestamp_seconds", "When a run of the timer was noted last, once in five minutes.")
-	for _, t := range clockwork.Timers {
+	for _, t := range timers.Timers {
 		if !t.Last.IsZero() {
 			m.sample(seconds(t.Last), "timer", t.Timer)
 		}

@@ -48,7 +48,7 @@ func followable(t *testing.T, what, operation string, w *httptest.ResponseRecord
 func TestOperationsAreReadAlikeByAllPollers(t *testing.T) {
 	body := `{"target":"` + target + `"}`
 	busy := func() error {
-		return &backup.Fault{Kind: backup.Deferred, Code: "ServiceUpdating", Message: "it is updating"}
+		return &backup.Fault{Kind: backup.Retryable, Code: "ServiceUpdating", Message: "it is updating"}
 	}
 	for _, c := range []struct {
 		name, collection, body string

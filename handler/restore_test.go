@@ -578,7 +578,7 @@ func TestPostRestore(t *testing.T) {
 func TestRestoreOverHTTP(t *testing.T) {
 	d, service, point := restoreHandler(t, false)
 	service.can = func() error {
-		return &backup.Fault{Kind: backup.Deferred, Code: "ServiceUpdating", Message: "it is updating"}
+		return &backup.Fault{Kind: backup.Retryable, Code: "ServiceUpdating", Message: "it is updating"}
 	}
 	one := "/api/restores/" + read(t, d.call("POST", "/api/restores", orderText)).ID
 	d.step(t)

@@ -60,8 +60,8 @@ func (b Bound) free(run string, rows []backup.Row) string {
 	return ""
 }
 
-// ErrRace says that others were faster each time: another invocation of the run, or runs that took the places that it saw free.
-var ErrRace = errors.New("others acquire the permits faster")
+// ErrConflict says that others were faster each time: another invocation of the run, or runs that took the places that it saw free.
+var ErrConflict = errors.New("others acquire the permits faster")
 
 // triesForAPermit is the number of times that a run looks for a place, if others take the places that it sees free.
 const triesForAPermit = 3
@@ -95,7 +95,7 @@ func (a Applicant) Acquire(ctx context.Context) (full *Bound, err error) {
 			// An invocation acquired these permits and died, or has not saved them yet. Perhaps another one is about to release
 			// them: the write makes that fail.
 			if err = a.write(ctx, own); errors.Is(err, backup.ErrChanged) || errors.Is(err, backup.ErrNotFound) {
-				return nil, ErrRace
+				return nil, ErrConflict
 			}
 			return nil, err
 		}
@@ -107,7 +107,7 @@ func (a Applicant) Acquire(ctx context.Context) (full *Bound, err error) {
 	if errors.Is(err, backup.ErrNotFound) {
 		return &a.Bounds[0], nil // its row of the queue was deleted, and it has no permit
 	}
-	return nil, ErrRace
+	return nil, ErrConflict
 }
 
 // own returns the writes that take over the permits that the run has already.

@@ -103,7 +103,7 @@ func TooOld(a backup.Attempt, modified time.Time) *backup.Fault {
 // StillWritten returns the fault for an artifact that may not be complete yet, by the time of its last change.
 func StillWritten(artifact string, changed time.Time) *backup.Fault {
 	return &backup.Fault{
-		Kind: backup.Deferred, Code: "StillBeingWritten", Hint: "It is looked at again by itself.",
+		Kind: backup.Retryable, Code: "StillBeingWritten", Hint: "It is looked at again by itself.",
 		Message: artifact + " was still being written at " + changed.UTC().Format(time.RFC3339),
 	}
 }

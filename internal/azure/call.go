@@ -56,7 +56,7 @@ func (c Call) Fault(err error) *backup.Fault {
 		answer = response.RawResponse
 	}
 	if answer == nil {
-		return c.silence(err)
+		return c.noResponse(err)
 	}
 	said := ReadBody(answer)
 	code := cmp.Or(Scrub(answer.Header.Get("X-Ms-Error-Code")), said.Code,
@@ -70,11 +70,11 @@ func (c Call) Fault(err error) *backup.Fault {
 		f.Kind, f.Hint = backup.Throttled, hintAzure
 	case (s == http.StatusRequestTimeout || s < 400 || s >= 500) && c.Start:
 		// Azure gave up on the request, or gave a response that its documentation does not have. It may still be working on it.
-		f.Kind, f.Hint = backup.Uncertain, hintLost
+		f.Kind, f.Hint = backup.Ambiguous, hintLost
 	case s == http.StatusRequestTimeout || s >= 500:
-		f.Kind, f.Hint = backup.Deferred, hintAzure
+		f.Kind, f.Hint = backup.Retryable, hintAzure
 	case s < 400:
-		f.Kind, f.Hint = backup.Deferred, c.Hint(s, code, said.Message)
+		f.Kind, f.Hint = backup.Retryable, c.Hint(s, code, said.Message)
 	default:
 		f.Kind, f.Hint = c.Means(s, code), c.Hint(s, code, said.Message)
 	}
@@ -87,10 +87,10 @@ func (c Call) Once() Call {
 	return c
 }
 
-// silence returns the fault for a request without a response.
-func (c Call) silence(err error) *backup.Fault {
+// noResponse returns the fault for a request without a response.
+func (c Call) noResponse(err error) *backup.Fault {
 	f := &backup.Fault{
-		Kind: backup.Deferred, Code: codeUnreachable, Message: c.What + ": " + Why(err), Hint: c.hintSilence(),
+		Kind: backup.Retryable, Code: codeUnreachable, Message: c.What + ": " + Why(err), Hint: c.hintSilence(),
 	}
 	if asked, ok := errors.AsType[unanswered](err); ok {
 		f.RequestID = asked.id
@@ -99,16 +99,16 @@ func (c Call) silence(err error) *backup.Fault {
 	_, foreign := errors.AsType[foreignError](err)
 	switch {
 	case foreign && c.Start: // the response to the start redirects there
-		f.Kind, f.Code, f.Hint = backup.Uncertain, codeForeign, hintForeign
+		f.Kind, f.Code, f.Hint = backup.Ambiguous, codeForeign, hintForeign
 	case foreign:
 		f.Code, f.Hint = codeForeign, hintForeign
-		if c.Means(http.StatusForbidden, codeForeign) == backup.Denied {
-			f.Kind = backup.Denied // an operation in progress whose state cannot be read any more
+		if c.Means(http.StatusForbidden, codeForeign) == backup.Unobservable {
+			f.Kind = backup.Unobservable // an operation in progress whose state cannot be read any more
 		}
 	case untold:
 		f.Code, f.Hint = codeNoToken, hintToken
-	case c.Start && !undialled(err):
-		f.Kind, f.Code, f.Hint = backup.Uncertain, codeAnswerLost, hintLost
+	case c.Start && !neverDialled(err):
+		f.Kind, f.Code, f.Hint = backup.Ambiguous, codeAnswerLost, hintLost
 	}
 	return f
 }
@@ -134,17 +134,17 @@ func (c Call) hintSilence() string {
 		c.Host)
 }
 
-// undialled tells whether the error came before there was a connection, so that no request can have been sent.
-func undialled(err error) bool {
+// neverDialled tells whether the error came before there was a connection, so that no request can have been sent.
+func neverDialled(err error) bool {
 	network, ok := errors.AsType[*net.OpError](err)
 	return ok && (network.Op == "dial" || network.Op == "proxyconnect")
 }
 
-// Unsent returns the fault for a start that never left this process.
-func (c Call) Unsent(err error) *backup.Fault {
-	f := c.silence(err)
-	if f.Kind == backup.Uncertain {
-		f.Kind, f.Code, f.Hint = backup.Deferred, codeNotSent, c.hintSilence()
+// NotSent returns the fault for a start that never left this process.
+func (c Call) NotSent(err error) *backup.Fault {
+	f := c.noResponse(err)
+	if f.Kind == backup.Ambiguous {
+		f.Kind, f.Code, f.Hint = backup.Retryable, codeNotSent, c.hintSilence()
 	}
 	return f
 }
@@ -152,7 +152,7 @@ func (c Call) Unsent(err error) *backup.Fault {
 // Before returns the meaning of a response before an operation is started, or to the request that starts it.
 func Before(status int, _ string) backup.FaultKind {
 	if status == http.StatusConflict { // busy with another change
-		return backup.Deferred
+		return backup.Retryable
 	}
 	return backup.Refused
 }
@@ -160,7 +160,7 @@ func Before(status int, _ string) backup.FaultKind {
 // Following returns the meaning of a response about an operation in progress.
 func Following(status int, _ string) backup.FaultKind {
 	if slices.Contains([]int{401, 403, 404, 410}, status) {
-		return backup.Denied
+		return backup.Unobservable
 	}
 	return backup.Refused
 }
@@ -195,7 +195,7 @@ func NotAnArtifact(name, what string) *backup.Fault {
 // NotReady returns the fault for a target that is at work on something else. The message ends with its state.
 func NotReady(target, code, purpose, state, thing string) *backup.Fault {
 	return &backup.Fault{
-		Kind: backup.Deferred, Code: code, Message: target + " is not ready for a " + purpose + ": " + state,
+		Kind: backup.Retryable, Code: code, Message: target + " is not ready for a " + purpose + ": " + state,
 		Hint: "It is asked again by itself. If it goes on for hours, look at the " + thing + " in the Azure portal.",
 	}
 }

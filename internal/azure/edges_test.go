@@ -132,7 +132,7 @@ func TestWhatAnAnswerMeans(t *testing.T) {
 	following := azure.Call{What: "follow", Host: "h", Means: azure.Following, Hint: hint}
 	starting := asking
 	starting.Start = true
-	const throttled, uncertain, deferred, refused, denied = backup.Throttled, backup.Uncertain, backup.Deferred, backup.Refused, backup.Denied
+	const throttled, uncertain, deferred, refused, denied = backup.Throttled, backup.Ambiguous, backup.Retryable, backup.Refused, backup.Unobservable
 	for status, want := range map[int][3]backup.FaultKind{ // asking, starting, following
 		302: {deferred, uncertain, deferred},
 		400: {refused, refused, refused},
@@ -183,7 +183,7 @@ func TestWhatAnAnswerMeans(t *testing.T) {
 			t.Errorf("%s: %+v, want %s %s", c.name, f, c.kind, c.code)
 		}
 	}
-	if f := starting.Unsent(io.ErrUnexpectedEOF); f.Kind != deferred || f.Code != "NotSent" {
+	if f := starting.NotSent(io.ErrUnexpectedEOF); f.Kind != deferred || f.Code != "NotSent" {
 		t.Errorf("what never left: %+v", f)
 	}
 	own := &backup.Fault{Kind: denied, Code: "Own"}
@@ -202,14 +202,14 @@ func TestWhatStorageMeans(t *testing.T) {
 		list, read, remove backup.FaultKind
 		hint               string // for deleting
 	}{
-		{403, "AuthorizationFailure", backup.Denied, backup.Deferred, backup.Denied, "firewall"},
-		{403, "AuthorizationPermissionMismatch", backup.Denied, backup.Deferred, backup.Denied, "Storage Blob Data Contributor"},
-		{401, "InvalidAuthenticationInfo", backup.Denied, backup.Deferred, backup.Denied, "Storage Blob Data Contributor"},
-		{404, "ContainerNotFound", backup.Deferred, backup.Deferred, backup.Deferred, "was deleted"},
-		{409, "ContainerBeingDeleted", backup.Deferred, backup.Deferred, backup.Deferred, "was deleted"},
-		{409, "BlobArchived", backup.Deferred, backup.Deferred, backup.Deferred, "online access tier"},
-		{409, "BlobBeingRehydrated", backup.Deferred, backup.Deferred, backup.Deferred, "online access tier"},
-		{412, "LeaseIdMissing", backup.Denied, backup.Deferred, backup.Kept, "lease"},
+		{403, "AuthorizationFailure", backup.Unobservable, backup.Retryable, backup.Unobservable, "firewall"},
+		{403, "AuthorizationPermissionMismatch", backup.Unobservable, backup.Retryable, backup.Unobservable, "Storage Blob Data Contributor"},
+		{401, "InvalidAuthenticationInfo", backup.Unobservable, backup.Retryable, backup.Unobservable, "Storage Blob Data Contributor"},
+		{404, "ContainerNotFound", backup.Retryable, backup.Retryable, backup.Retryable, "was deleted"},
+		{409, "ContainerBeingDeleted", backup.Retryable, backup.Retryable, backup.Retryable, "was deleted"},
+		{409, "BlobArchived", backup.Retryable, backup.Retryable, backup.Retryable, "online access tier"},
+		{409, "BlobBeingRehydrated", backup.Retryable, backup.Retryable, backup.Retryable, "online access tier"},
+		{412, "LeaseIdMissing", backup.Unobservable, backup.Retryable, backup.Kept, "lease"},
 	} {
 		err := runtime.NewResponseError(answer(c.status, "", "X-Ms-Error-Code: "+c.code))
 		list, read, remove := azure.Listing(s).Fault(err), azure.Reading(s, "a").Fault(err), azure.Deleting(s, "a").Fault(err)

@@ -142,9 +142,9 @@ func TestARedirectIsNoAnswer(t *testing.T) {
 			call azure.Call
 			want backup.FaultKind
 		}{
-			{azure.Call{Means: azure.Following}, backup.Denied},
-			{azure.Call{Means: azure.Before}, backup.Deferred},
-			{azure.Call{Means: azure.Before, Start: true}, backup.Uncertain},
+			{azure.Call{Means: azure.Following}, backup.Unobservable},
+			{azure.Call{Means: azure.Before}, backup.Retryable},
+			{azure.Call{Means: azure.Before, Start: true}, backup.Ambiguous},
 		} {
 			if f := call.call.Fault(err); f.Kind != call.want || f.Code != "ForeignAddress" || f.Hint == "" {
 				t.Errorf("%s: %+v, want %s", test.name, f, call.want)

@@ -50,7 +50,7 @@ func (o Operation) Start(ctx context.Context, secret Secret) (Answer, error) {
 	poller, err := o.Begin(policy.WithCaptureResponse(ctx, &answer), "")
 	switch {
 	case err != nil && !sent.Passed:
-		return Answer{}, secret.Strip(o.Starting.Unsent(err))
+		return Answer{}, secret.Strip(o.Starting.NotSent(err))
 	case err != nil:
 		return Answer{}, secret.Strip(o.Starting.Fault(err))
 	}
@@ -131,7 +131,7 @@ func (c Call) Unusable(err error) *backup.Fault {
 		message += ": " + Why(err)
 	}
 	return &backup.Fault{
-		Kind: backup.Denied, Code: "UnusableToken", Message: message, Hint: c.Hint(http.StatusNotFound, "", ""),
+		Kind: backup.Unobservable, Code: "UnusableToken", Message: message, Hint: c.Hint(http.StatusNotFound, "", ""),
 	}
 }
 

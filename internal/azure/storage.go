@@ -70,16 +70,16 @@ func (c Client) MakeContainer(ctx context.Context, s backup.Storage) error {
 func Listing(s backup.Storage) Call {
 	return blobs("look into "+Place(s), s, func(status int, code string) backup.FaultKind {
 		if status == http.StatusConflict || code == string(bloberror.ContainerNotFound) {
-			return backup.Deferred
+			return backup.Retryable
 		}
-		return backup.Denied
+		return backup.Unobservable
 	})
 }
 
 // Reading returns the call that reads an artifact. Only a response about the artifact itself is evidence against it, and the
 // caller must recognize it.
 func Reading(s backup.Storage, artifact string) Call {
-	return blobs("read "+artifact+" in "+Place(s), s, func(int, string) backup.FaultKind { return backup.Deferred })
+	return blobs("read "+artifact+" in "+Place(s), s, func(int, string) backup.FaultKind { return backup.Retryable })
 }
 
 // Deleting returns the call that deletes an artifact.
@@ -91,9 +91,9 @@ func Deleting(s backup.Storage, artifact string) Call {
 		case status == http.StatusPreconditionFailed:
 			return backup.Refused
 		case status == http.StatusUnauthorized || status == http.StatusForbidden:
-			return backup.Denied
+			return backup.Unobservable
 		}
-		return backup.Deferred
+		return backup.Retryable
 	})
 	other := c.Hint
 	c.Hint = func(status int, code, message string) string {

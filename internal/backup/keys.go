@@ -119,7 +119,7 @@ func (p Point) Key() Key {
 
 // claimKey is the row that says which recovery point the artifact belongs to.
 func (p Point) claimKey() Key {
-	return Key{Partition: p.Key().Partition, Row: ArtifactPrefix + Digest(p.Place(), 32)}
+	return Key{Partition: p.Key().Partition, Row: ArtifactPrefix + Digest(p.Location(), 32)}
 }
 
 // FilesPrefix begins the rows that list the files of the point's artifact; [Behind] it is their end.

@@ -157,8 +157,8 @@ func (p Point) Live() bool { return p.State == Live && !p.Safety }
 // Unaccepted says that the point was suspect, and was not accepted.
 func (p Point) Unaccepted() bool { return p.Suspicion.Code != "" && p.Accepted.Time.IsZero() }
 
-// Trusted says that the point's size counts for the normal size of the target, whether or not the artifact is still there.
-func (p Point) Trusted() bool {
+// InBaseline says that the point's size counts for the normal size of the target, whether or not the artifact is still there.
+func (p Point) InBaseline() bool {
 	return !p.Safety && p.State != Unreadable && !p.Unaccepted()
 }
 
@@ -174,8 +174,8 @@ type claim struct {
 	Point    string `json:"Point"`
 }
 
-// Place is the location of the artifact, as one text.
-func (p Point) Place() string {
+// Location is the place of the artifact, as one text.
+func (p Point) Location() string {
 	return strings.ToLower(p.Storage.Account) + "\n" + p.Storage.Container + "\n" + p.Artifact
 }
 

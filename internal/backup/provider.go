@@ -9,21 +9,21 @@ import (
 
 // Provider is the adapter for one Azure service. None of its methods waits for Azure to finish something, and none repeats a
 // request that starts something. Every error that a caller should tell from others is a *Fault; any other error counts as one of
-// the kind Uncertain.
+// the kind Ambiguous.
 type Provider interface {
 	// Preflight checks whether the service can be backed up as the attempt says, before anything is started; a.Artifact is
-	// empty. It changes nothing. Refused: a definite no, which only a person can change. Deferred, Throttled: it could not
+	// empty. It changes nothing. Refused: a definite no, which only a person can change. Retryable, Throttled: it could not
 	// check, or not now. If the identity may not check something, Begin finds it out.
 	Preflight(ctx context.Context, a Attempt) error
 	// Prepare makes the things that Begin needs and that are not there yet, such as the container. If the service can check
 	// whether the backup can be made, Prepare has it do so. Unless it is Done it is called again with its token, after
 	// RetryAfter; the token is "" at first, and after an error. It comes after Preflight, and its errors mean the same.
 	Prepare(ctx context.Context, a Attempt, token string) (Operation, error)
-	// Begin sends the one request that starts the backup, after Prepare has made what it needs. Deferred, Throttled: it was
-	// certainly not started, try again later. Refused: it never will be. Uncertain: it may have been started.
+	// Begin sends the one request that starts the backup, after Prepare has made what it needs. Retryable, Throttled: it was
+	// certainly not started, try again later. Refused: it never will be. Ambiguous: it may have been started.
 	Begin(ctx context.Context, a Attempt) (Operation, error)
-	// Poll asks once for the state of the operation behind the token. Deferred, Throttled: no answer now, ask again. Refused: the
-	// operation failed. CredentialExpired: it did, and a further attempt may do better. Denied: the service no longer tells.
+	// Poll asks once for the state of the operation behind the token. Retryable, Throttled: no answer now, ask again. Refused: the
+	// operation failed. CredentialExpired: it did, and a further attempt may do better. Unobservable: the service no longer tells.
 	Poll(ctx context.Context, a Attempt, token string) (Operation, error)
 	// Find looks for the artifacts of any attempt of the run, without changing anything. It returns the name of the newest
 	// artifact, or "" if the service is settled and there is nothing of the run. An error means that it could not look, or that
@@ -61,9 +61,9 @@ type Attempt struct {
 	// Lost are the times at which the run may have sent the requests for which Find looks: the requests whose answers were
 	// lost, or the one whose operation the service no longer tells of.
 	Lost []Window
-	// Settled is the time for which an artifact must have been unchanged before Find takes it for complete, if nothing else
+	// QuietPeriod is the time for which an artifact must have been unchanged before Find takes it for complete, if nothing else
 	// tells.
-	Settled time.Duration
+	QuietPeriod time.Duration
 	// Taken are the names of artifacts that belong to other runs of the target: Find leaves them out.
 	Taken []string
 }
@@ -150,20 +150,20 @@ type File struct {
 type FaultKind string
 
 const (
-	// Deferred: certainly nothing was done; ask again after RetryAfter. The service is busy with something else, or away.
-	Deferred FaultKind = "deferred"
+	// Retryable: certainly nothing was done; ask again after RetryAfter. The service is busy with something else, or away.
+	Retryable FaultKind = "retryable"
 	// Throttled: rejected, since the service has too much to do; certainly nothing was done. Ask again after RetryAfter, and ever
 	// less often: Azure Resource Manager's 429, and a 503 to a request that cannot have started anything.
 	Throttled FaultKind = "throttled"
 	// Refused: a final no, with the service's reason.
 	Refused FaultKind = "refused"
-	// Denied: the service no longer tells us (401, 403, 404, 410 for an operation that it had accepted).
-	Denied FaultKind = "denied"
+	// Unobservable: the service no longer tells us (401, 403, 404, 410 for an operation that it had accepted).
+	Unobservable FaultKind = "unobservable"
 	// CredentialExpired: the operation failed because its credential was no longer good, such as an expired SAS. If its remains
 	// are known, they are removed. A further attempt may be made, once.
 	CredentialExpired FaultKind = "credentialExpired"
-	// Uncertain: it may have been done, or not. The answer was lost.
-	Uncertain FaultKind = "uncertain"
+	// Ambiguous: it may have been done, or not. The answer was lost.
+	Ambiguous FaultKind = "ambiguous"
 	// Kept: storage does not let the artifact be deleted, and nothing of it is missing: an immutability policy, a legal hold or a
 	// lease keeps it, until Fault.Until. Only Delete says so.
 	Kept FaultKind = "kept"
@@ -196,7 +196,7 @@ const longestRetryAfter = time.Hour
 // Wait returns RetryAfter, limited to longestRetryAfter.
 func (f *Fault) Wait() time.Duration { return min(f.RetryAfter, longestRetryAfter) }
 
-// AsFault makes a *Fault of any error: an error that is none counts as Uncertain.
+// AsFault makes a *Fault of any error: an error that is none counts as Ambiguous.
 func AsFault(err error) *Fault {
 	if err == nil {
 		return nil
@@ -204,5 +204,5 @@ func AsFault(err error) *Fault {
 	if f, ok := errors.AsType[*Fault](err); ok {
 		return f
 	}
-	return &Fault{Kind: Uncertain, Code: "Unreachable", Message: err.Error()}
+	return &Fault{Kind: Ambiguous, Code: "Unreachable", Message: err.Error()}
 }

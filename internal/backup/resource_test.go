@@ -44,11 +44,11 @@ func TestAccountName(t *testing.T) {
 }
 
 func TestAsFault(t *testing.T) {
-	f := &backup.Fault{Kind: backup.Denied, Code: "Forbidden"}
+	f := &backup.Fault{Kind: backup.Unobservable, Code: "Forbidden"}
 	if got := backup.AsFault(fmt.Errorf("wrapped: %w", f)); got != f {
 		t.Errorf("got %+v", got)
 	}
-	if got := backup.AsFault(errors.New("reset by peer")); got.Kind != backup.Uncertain || got.Message != "reset by peer" {
+	if got := backup.AsFault(errors.New("reset by peer")); got.Kind != backup.Ambiguous || got.Message != "reset by peer" {
 		t.Errorf("got %+v", got)
 	}
 	if backup.AsFault(nil) != nil {

@@ -55,7 +55,7 @@ type Restorer interface {
 type Recreator interface {
 	Restorer
 	// FindRestore says what became of a restore whose answer was lost: Done; or under way, with a token; or neither, if the
-	// service shows no sign of it, as if it was never started. Refused: it failed. Denied: nothing that the service shows
+	// service shows no sign of it, as if it was never started. Refused: it failed. Unobservable: nothing that the service shows
 	// tells; it is never begun again.
 	FindRestore(ctx context.Context, r Restore) (Operation, error)
 }
@@ -92,9 +92,9 @@ type Restoring struct {
 	ReplyTo     string `json:"replyTo,omitempty"`
 	// Plan is the hash of the preview of the restore.
 	Plan string `json:"plan"`
-	// Safety: the destination is backed up first. Secured is the time at which that backup was verified.
-	Safety  bool      `json:"safety,omitempty"`
-	Secured time.Time `json:"secured,omitzero"`
+	// Safety: the destination is backed up first. SafetyBackedUp is the time at which that backup was verified.
+	Safety         bool      `json:"safety,omitempty"`
+	SafetyBackedUp time.Time `json:"safetyBackedUp,omitzero"`
 	// Reading: the run stands among the readers of the recovery point.
 	Reading bool `json:"reading,omitempty"`
 	// Step is its progress.
@@ -109,12 +109,12 @@ type Restoring struct {
 type restoreStep string
 
 const (
-	// StepGuarding: nothing was begun; every guard is asked again.
-	StepGuarding restoreStep = ""
-	// StepSecuring: the safety backup is being made, with the states of any backup.
-	StepSecuring restoreStep = "securing"
-	// StepChecking: the service itself checks whether it can restore.
-	StepChecking restoreStep = "checking"
+	// StepValidating: nothing was begun; every guard is asked again.
+	StepValidating restoreStep = ""
+	// StepSafetyBackup: the safety backup is being made, with the states of any backup.
+	StepSafetyBackup restoreStep = "safetyBackup"
+	// StepPreCheck: the service itself checks whether it can restore.
+	StepPreCheck restoreStep = "preCheck"
 	// StepRestoring: the request that starts the restore is about to be sent, or was.
 	StepRestoring restoreStep = "restoring"
 )

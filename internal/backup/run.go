@@ -78,8 +78,8 @@ type Progress struct {
 	// LostSince is the time at which the run found that the answer to its latest start is lost; it now looks before it starts
 	// again.
 	LostSince time.Time `json:"LostSince,omitzero"`
-	// ClearSince is the time since which every look showed a settled service without a trace of the lost start.
-	ClearSince time.Time `json:"ClearSince,omitzero"`
+	// NotFoundSince is the time since which every look showed an idle service without a trace of the lost start.
+	NotFoundSince time.Time `json:"NotFoundSince,omitzero"`
 	// LostStarts are the times in which requests of lost attempts can have been sent: from the intent to the end of its lease.
 	LostStarts []Window `json:"LostStarts,omitempty"`
 	// LostAttempt is the attempt that LostSince is about, and Lost counts all lost attempts.

@@ -82,8 +82,8 @@ type RestoreTraits struct {
 	// Traces says how a person finds out whether the service was restored, if it was restored in place and the answer to the
 	// request was lost; with the same words in braces as Calls.
 	Traces string
-	// OneWay says why a copy is not restored; "" if there are no copies.
-	OneWay string
+	// NotRestorable says why a copy is not restored; "" if there are no copies.
+	NotRestorable string
 }
 
 // Safety says whether the destination can be backed up before it is restored into.

@@ -43,7 +43,7 @@ func (l *looker) Preflight(ctx context.Context, a backup.Attempt) error {
 	select {
 	case <-l.everyoneMet:
 	case <-ctx.Done():
-		return &backup.Fault{Kind: backup.Deferred, Code: "Unreachable", Message: ctx.Err().Error()}
+		return &backup.Fault{Kind: backup.Retryable, Code: "Unreachable", Message: ctx.Err().Error()}
 	}
 	return l.look(a.Target)
 }
@@ -75,7 +75,7 @@ func TestCheckLive(t *testing.T) {
 		case strings.HasSuffix(target, "-3"):
 			return &backup.Fault{Kind: backup.Refused, Code: "HasWorkspaces", Message: "it has\x1b workspaces", Hint: "Take it out."}
 		case strings.HasSuffix(target, "-4"):
-			return &backup.Fault{Kind: backup.Deferred, Code: "TooManyRequests", Message: "later", Hint: "Ask again."}
+			return &backup.Fault{Kind: backup.Retryable, Code: "TooManyRequests", Message: "later", Hint: "Ask again."}
 		case strings.HasSuffix(target, "-5"):
 			return errors.New("the connection broke")
 		}

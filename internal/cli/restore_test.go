@@ -19,12 +19,12 @@ type restorable struct {
 	backup.Restorer
 }
 
-func (restorable) Verify(context.Context, backup.Attempt, backup.Hashing) (backup.Verification, error) {
+func (restorable) Hash(context.Context, backup.Attempt, backup.Hashing) (backup.Verification, error) {
 	return backup.Verification{Done: true, Size: 3 << 20, SHA256: "c0de"}, nil
 }
 
 func (restorable) PreflightRestore(context.Context, backup.Restore) error {
-	return &backup.Fault{Kind: backup.Deferred, Code: "Updating", Message: "it is\x1b updating"}
+	return &backup.Fault{Kind: backup.Retryable, Code: "Updating", Message: "it is\x1b updating"}
 }
 
 // restoreApp returns the API over a target with one recovery point, and the point's ID.

@@ -51,7 +51,7 @@ func (r *reader) doubts(n *yaml.Node, p backup.Plan) {
 		target := id(item)
 		if r.services.CopyOnly(target, p.Settings) {
 			service, _ := r.services.Of(target)
-			r.warn(item, "%s: this makes a copy, no backup, and its target is never protected", service.Restore.OneWay)
+			r.warn(item, "%s: this makes a copy, no backup, and its target is never protected", service.Restore.NotRestorable)
 		}
 	}
 }

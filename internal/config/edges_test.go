@@ -416,7 +416,7 @@ func TestAPlansBlobIsReadWithItsFaults(t *testing.T) {
 			return status, map[string]string{"X-Ms-Error-Code": "Code"}, "", nil
 		}).Read(t.Context())
 		f, passes := errors.AsType[*backup.Fault](err)
-		if err == nil || passes != (want == "") || passes && f.Kind != backup.Deferred || !strings.Contains(err.Error(), want) {
+		if err == nil || passes != (want == "") || passes && f.Kind != backup.Retryable || !strings.Contains(err.Error(), want) {
 			t.Errorf("%d: %v, want %q", status, err, want)
 		}
 	}

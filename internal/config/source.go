@@ -90,7 +90,7 @@ func (s *PlanSource) Warnings() []string {
 }
 
 // Read returns plan.yaml as it is now. A blob costs one request, which transfers the text only if it changed (If-None-Match).
-// If storage does not answer for the moment, the error is a *[backup.Fault] of the kind Deferred.
+// If storage does not answer for the moment, the error is a *[backup.Fault] of the kind Retryable.
 func (s *PlanSource) Read(ctx context.Context) ([]byte, error) {
 	if s.blob == nil {
 		text, err := os.ReadFile(s.location)
@@ -132,7 +132,7 @@ func (s *PlanSource) fault(err error) error {
 	if !ok || refused.StatusCode == http.StatusRequestTimeout || refused.StatusCode == http.StatusTooManyRequests ||
 		refused.StatusCode >= http.StatusInternalServerError {
 		return &backup.Fault{
-			Kind: backup.Deferred, Code: "PlanUnreachable",
+			Kind: backup.Retryable, Code: "PlanUnreachable",
 			Message: fmt.Sprintf("the plan (LIFEBOAT_PLAN) cannot be read from %s for the moment: %s", s.location, azure.Why(err)),
 		}
 	}

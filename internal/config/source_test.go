@@ -116,7 +116,7 @@ func TestPlanSourceFaults(t *testing.T) {
 			calls++
 			return answer(r)
 		}).Read(t.Context())
-		if f, ok := errors.AsType[*backup.Fault](err); !ok || f.Kind != backup.Deferred {
+		if f, ok := errors.AsType[*backup.Fault](err); !ok || f.Kind != backup.Retryable {
 			t.Errorf("%s: %v", name, err)
 		}
 		if calls != 1 {

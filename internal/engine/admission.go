@@ -11,19 +11,19 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// admit acquires the permits that the run needs, or puts it into the wait queue. It returns false if the run has to wait.
-func (s *step) admit(ctx context.Context) (bool, error) {
+// acquirePermits acquires the permits that the run needs, or puts it into the wait queue. It returns false if the run has to wait.
+func (s *step) acquirePermits(ctx context.Context) (bool, error) {
 	r := &s.run
 	bounds := admission.Bounds(s.Concurrency, *r)
 	if len(bounds) == 0 || len(r.Permits) > 0 {
 		return true, nil
 	}
 	// The rescuer would come only at the end of the wait in the queue: once the run has left it, step messages are due sooner.
-	applicant := admission.Applicant{Catalog: s.Catalog, Run: r, Bounds: bounds, Clock: s.clock, Leaving: s.watch}
+	applicant := admission.Applicant{Catalog: s.Catalog, Run: r, Bounds: bounds, Clock: s.clock, Leaving: s.indexAgain}
 	full, err := applicant.Acquire(ctx)
 	switch {
-	case errors.Is(err, admission.ErrRace):
-		return false, errLost
+	case errors.Is(err, admission.ErrConflict):
+		return false, errConflict
 	case err != nil:
 		return false, err
 	case full != nil:
@@ -41,7 +41,7 @@ func (s *step) admit(ctx context.Context) (bool, error) {
 func (s *step) enqueue(ctx context.Context, full admission.Bound) error {
 	r := &s.run
 	// Shortly before it is due the step message in hand may be the run's own: Due counts from the time at which it was sent.
-	coming := r.QueueRow != "" && r.Due.After(s.now.Add(s.Waits.Rescue))
+	coming := r.QueueRow != "" && r.Due.After(s.now.Add(s.Timings.Rescue))
 	r.QueueRow = cmp.Or(r.QueueRow, backup.QueueRow(s.now, r.ID))
 	if _, err := s.Catalog.Apply(ctx, admission.Enter(*r)); err != nil {
 		return fmt.Errorf("put run %s into the wait queue: %w", r.ID, err)
@@ -51,11 +51,11 @@ func (s *step) enqueue(ctx context.Context, full admission.Bound) error {
 	}
 	r.Reason = backup.NewReason("TooManyOperations", fmt.Sprintf("%d operations %s are under way, as many as may be at once", full.Most,
 		full.Whose), "It begins by itself when one of them has ended.")
-	if err := s.waits(); err != nil {
+	if err := s.markWaiting(); err != nil {
 		return err
 	}
-	// The wait ends with the time of the run: Waits.Operation, the restore's expiry, its window, or the next scheduled time.
-	until := s.now.Add(s.Waits.Operation - r.Waited(s.now))
+	// The wait ends with the time of the run: Timings.Operation, the restore's expiry, its window, or the next scheduled time.
+	until := s.now.Add(s.Timings.Operation - r.Waited(s.now))
 	if r.Restore != nil {
 		until = r.Restore.Expires
 	}
@@ -67,9 +67,9 @@ func (s *step) enqueue(ctx context.Context, full admission.Bound) error {
 	return s.advance(ctx, min(max(until.Sub(s.clock()), backup.Resolution), backup.LongestDelay))
 }
 
-// watch puts a further entry into the index of runs in flight. A superfluous one does no harm.
-func (s *step) watch(ctx context.Context) error {
-	entry := backup.InflightKey(s.now.Add(max(s.Waits.Rescue, backup.Resolution)), s.run.ID, s.NewID())
+// indexAgain puts a further entry into the index of runs in flight. A superfluous one does no harm.
+func (s *step) indexAgain(ctx context.Context) error {
+	entry := backup.InflightKey(s.now.Add(max(s.Timings.Rescue, backup.Resolution)), s.run.ID, s.NewID())
 	body := backup.Encode(inflight{Run: s.run.ID, Created: s.now})
 	if _, err := s.Catalog.Apply(ctx, backup.Write{Op: backup.Put, Key: entry, Body: body}); err != nil {
 		return fmt.Errorf("index run %s: %w", s.run.ID, err)

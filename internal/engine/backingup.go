@@ -28,7 +28,7 @@ func (s backingUp) start(ctx context.Context) error {
 	}
 	waited := r.Waited(s.now)
 	switch {
-	case ambiguous(unseen):
+	case unidentifiable(unseen):
 		return s.end(ctx, loses, backup.AsFault(unseen).Reason())
 	case found != "":
 		return s.found(ctx, found)
@@ -38,11 +38,11 @@ func (s backingUp) start(ctx context.Context) error {
 		return s.giveUp(ctx, supersedes, backup.NewReason("Superseded", "the plan's next scheduled time came due while the run waited", ""))
 	case r.Restore != nil && s.expired() != nil: // its safety backup was rejected until then
 		return s.giveUp(ctx, refuses, *s.expired())
-	case r.Restore == nil && waited >= s.Waits.Operation:
+	case r.Restore == nil && waited >= s.Timings.Operation:
 		return s.giveUp(ctx, fails, r.Reason.Reword("WaitedTooLong", fmt.Sprintf("the run could not begin for %s; at last: %s",
 			waited.Round(time.Second), r.Reason.Message), "See what else is changing the service, then ask for the backup again."))
 	}
-	if in, err := s.admit(ctx); err != nil || !in {
+	if in, err := s.acquirePermits(ctx); err != nil || !in {
 		return err
 	}
 	if unseen != nil { // out of the wait queue, so that no run behind it has to wait
@@ -110,25 +110,25 @@ func (s backingUp) sendStart(ctx context.Context) (backup.Operation, error) {
 
 func (s backingUp) notStarted(ctx context.Context, f *backup.Fault) error {
 	r := &s.run
-	switch rejected := f.Kind == backup.Deferred || f.Kind == backup.Throttled; {
+	switch rejected := f.Kind == backup.Retryable || f.Kind == backup.Throttled; {
 	case f.Kind == backup.Refused:
 		return s.end(ctx, fails, f.Reason())
 	case rejected && r.Restore != nil && r.Lost > 0:
 		// The service may be at work on the lost start. Its backup would not secure changes after the release of the lock: so
 		// the lock is kept, and the start is looked for again.
-		r.ClearSince, r.Reason = time.Time{}, f.Reason()
-		return s.advance(ctx, max(f.Wait(), s.Waits.LookMax))
+		r.NotFoundSince, r.Reason = time.Time{}, f.Reason()
+		return s.advance(ctx, max(f.Wait(), s.Timings.LookMax))
 	case rejected:
 		return s.postpone(ctx, f)
 	}
 	s.lost(f.Reason())
-	return s.advance(ctx, s.Waits.Look)
+	return s.advance(ctx, s.Timings.Look)
 }
 
 func (s backingUp) accepted() { s.run.Rejections = 0 }
 
-// onItsWay is zero: a late request makes an artifact under a name of its own, or one that is found by its time.
-func (backingUp) onItsWay() time.Duration { return 0 }
+// inFlightFor is zero: a late request makes an artifact under a name of its own, or one that is found by its time.
+func (backingUp) inFlightFor() time.Duration { return 0 }
 
 func (s backingUp) sendSearch(ctx context.Context) (backup.Operation, error) {
 	found, err := s.find(ctx, s.provider, s.run.ProviderAttempt(""))
@@ -141,8 +141,8 @@ func (s backingUp) searched(ctx context.Context, l search) error {
 	if l.fault != nil {
 		r.Reason = l.fault.Reason()
 	}
-	switch over := l.fault == nil && l.unseen >= s.Waits.RetryWindow; {
-	case ambiguous(l.fault):
+	switch over := l.fault == nil && l.notFoundFor >= s.Timings.RetryWindow; {
+	case unidentifiable(l.fault):
 		return s.end(ctx, loses, r.Reason)
 	case l.found.Done:
 		return s.found(ctx, l.found.Artifact)
@@ -151,12 +151,12 @@ func (s backingUp) searched(ctx context.Context, l search) error {
 	case over:
 		return s.end(ctx, loses, backup.NewReason("StartLost", fmt.Sprintf("the answers to %d attempts to start were lost, and no "+
 			"backup of theirs was found", r.Lost), "See whether the service can be reached; look in the container for files named "+r.ID+"."))
-	case l.waited >= s.Waits.Operation:
+	case l.waited >= s.Timings.Operation:
 		return s.end(ctx, loses, r.Reason.Reword("StartLost", "the answer to the start was lost, and it could not be found out what "+
 			"became of it: "+r.Reason.Message, "See what the service is doing and what the identity may do; look in the container for "+
 			"files named "+r.ID+"."))
 	}
-	return s.lookAgain(ctx, l, s.Waits.LookMax)
+	return s.lookAgain(ctx, l, s.Timings.LookMax)
 }
 
 func (s backingUp) sendPoll(ctx context.Context) (backup.Operation, error) {
@@ -173,13 +173,13 @@ func (s backingUp) pollFailed(ctx context.Context, f *backup.Fault) (bool, error
 		return true, s.attempt(ctx, s)
 	case f.Kind == backup.Refused, f.Kind == backup.CredentialExpired:
 		return true, s.end(ctx, fails, f.Reason())
-	case f.Kind != backup.Denied:
+	case f.Kind != backup.Unobservable:
 		return false, nil
 	}
 	accepted := r.ProviderAttempt("")
 	accepted.Lost = []backup.Window{{From: r.Intent, To: r.Accepted}}
 	switch found, err := s.find(ctx, s.provider, accepted); {
-	case ambiguous(err):
+	case unidentifiable(err):
 		return true, s.end(ctx, loses, backup.AsFault(err).Reason())
 	case err == nil && found != "":
 		return true, s.found(ctx, found)
@@ -201,7 +201,7 @@ func (s backingUp) finished(ctx context.Context, o backup.Operation) error {
 func (s backingUp) verify(ctx context.Context) error {
 	r := &s.run
 	a, since := r.ProviderAttempt(r.Artifact), s.now.Sub(r.Finished).Round(time.Second)
-	tooLong := s.now.Sub(r.Finished) >= s.Waits.Operation
+	tooLong := s.now.Sub(r.Finished) >= s.Timings.Operation
 	v, err := hash(ctx, s.provider, a, r.Hashing)
 	switch {
 	case err != nil:
@@ -246,11 +246,11 @@ func (s backingUp) unverified(ctx context.Context, what string, tooLong bool, f 
 		return s.end(ctx, loses, f.Reason().Reword(f.Code, what+f.Message, f.Hint))
 	}
 	s.run.Reason = f.Reason()
-	return s.advance(ctx, max(f.Wait(), s.Waits.Poll))
+	return s.advance(ctx, max(f.Wait(), s.Timings.Poll))
 }
 
-// ambiguous says that no further look will tell which artifact is the run's.
-func ambiguous(err error) bool {
+// unidentifiable says that no further look will tell which artifact is the run's.
+func unidentifiable(err error) bool {
 	f := backup.AsFault(err)
 	return f != nil && f.Kind == backup.Refused
 }

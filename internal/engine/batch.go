@@ -46,7 +46,7 @@ func (e *Engine) Batch(ctx context.Context, id string) (Batch, time.Time, error)
 	if err != nil {
 		return Batch{}, now, fmt.Errorf("load batch %s: %w", id, err)
 	}
-	err = e.together(len(b.Runs), func(i int) error {
+	err = e.forEach(len(b.Runs), func(i int) error {
 		_, err := e.made(ctx, &b.Runs[i])
 		return err
 	})

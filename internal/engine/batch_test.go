@@ -23,7 +23,7 @@ func fleet(n int) backup.Plan {
 }
 
 // askAll asks for a backup of every target of the plan.
-func (s *stage) askAll(id string, plan backup.Plan) engine.Batch {
+func (s *harness) askAll(id string, plan backup.Plan) engine.Batch {
 	s.t.Helper()
 	b, _, err := s.engine.BackupAll(s.t.Context(), engine.Request{ID: id, Plan: plan})
 	if err != nil {
@@ -34,7 +34,7 @@ func (s *stage) askAll(id string, plan backup.Plan) engine.Batch {
 
 // wantBatch checks that the batch has a run for each target of the plan, in its order, all in the state, and that the
 // catalog has no other runs.
-func (s *stage) wantBatch(b engine.Batch, plan backup.Plan, state backup.State) {
+func (s *harness) wantBatch(b engine.Batch, plan backup.Plan, state backup.State) {
 	s.t.Helper()
 	if len(b.Runs) != len(plan.Targets) || s.rows("run-") != len(plan.Targets) {
 		s.t.Fatalf("%d runs in the batch, %d in the catalog, of %d targets", len(b.Runs), s.rows("run-"), len(plan.Targets))
@@ -48,7 +48,7 @@ func (s *stage) wantBatch(b engine.Batch, plan backup.Plan, state backup.State) 
 }
 
 // read returns the batch as it is.
-func (s *stage) read(id string) engine.Batch {
+func (s *harness) read(id string) engine.Batch {
 	s.t.Helper()
 	b, _, err := s.engine.Batch(s.t.Context(), id)
 	if err != nil {
@@ -59,7 +59,7 @@ func (s *stage) read(id string) engine.Batch {
 
 func TestBatch(t *testing.T) {
 	t.Run("a run for every target, and they succeed", func(t *testing.T) {
-		s, plan := newStage(t), fleet(40)
+		s, plan := newHarness(t), fleet(40)
 		b := s.askAll("request-1", plan)
 		s.wantBatch(b, plan, backup.Queued)
 		s.finish()
@@ -69,7 +69,7 @@ func TestBatch(t *testing.T) {
 		}
 	})
 	t.Run("a repeat is the same batch, whatever became of the plan", func(t *testing.T) {
-		s, plan := newStage(t), fleet(3)
+		s, plan := newHarness(t), fleet(3)
 		b := s.askAll("request-1", plan)
 		s.now = s.now.Add(time.Hour)
 		edited := fleet(5)
@@ -86,7 +86,7 @@ func TestBatch(t *testing.T) {
 		}
 	})
 	t.Run("an ID used before", func(t *testing.T) {
-		s, plan := newStage(t), fleet(2)
+		s, plan := newHarness(t), fleet(2)
 		other := fleet(2)
 		other.Name = "other"
 		s.askAll("all", plan)
@@ -105,7 +105,7 @@ func TestBatch(t *testing.T) {
 		}
 	})
 	t.Run("what is not there", func(t *testing.T) {
-		s := newStage(t)
+		s := newHarness(t)
 		for _, id := range []string{"", "x", "0123456789abcdef0123456789abcdef", "0123456789abcdef0123456789ABCDEF"} {
 			if _, _, err := s.engine.Batch(t.Context(), id); !errors.Is(err, backup.ErrNotFound) {
 				t.Errorf("%q: %v", id, err)
@@ -120,7 +120,7 @@ func TestBatch(t *testing.T) {
 		}
 	})
 	t.Run("as many targets as a plan may have, with long names", func(t *testing.T) {
-		s, plan := newStage(t), fleet(backup.MostTargets)
+		s, plan := newHarness(t), fleet(backup.MostTargets)
 		for i := range plan.Targets {
 			plan.Targets[i] += strings.Repeat("é", 900)
 		}
@@ -138,7 +138,7 @@ func TestBatch(t *testing.T) {
 func TestBatchSurvivesDeathAnywhere(t *testing.T) {
 	plan := fleet(3)
 	for k := 1; ; k++ {
-		s := newStage(t)
+		s := newHarness(t)
 		ctx, die := context.WithCancel(t.Context())
 		s.storage.before = func(call int) {
 			if call >= k {
@@ -183,7 +183,7 @@ func TestHalfDoneBatches(t *testing.T) {
 	plan := fleet(3)
 	for _, made := range []bool{false, true} {
 		for k := 1; ; k++ {
-			s := newStage(t)
+			s := newHarness(t)
 			s.storage.failAt, s.storage.made = k, made
 			_, _, err := s.engine.BackupAll(t.Context(), engine.Request{ID: "request-1", Plan: plan})
 			if s.storage.calls < k {
@@ -209,7 +209,7 @@ func TestHalfDoneBatches(t *testing.T) {
 func TestTwoProcessesMakeOneBatch(t *testing.T) {
 	plan := fleet(3)
 	for k := 1; ; k++ {
-		s := newStage(t)
+		s := newHarness(t)
 		var other engine.Batch
 		s.storage.before = func(call int) {
 			if call == k {

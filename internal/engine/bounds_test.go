@@ -16,7 +16,7 @@ import (
 )
 
 // manyPoints makes n points of the target, a minute apart, the newest at the given time. It returns their IDs, newest first.
-func (s *stage) manyPoints(n int, newest time.Time) (ids []string) {
+func (s *harness) manyPoints(n int, newest time.Time) (ids []string) {
 	s.t.Helper()
 	partition := s.ask("partition").ID[:17]
 	for i := range n {
@@ -34,7 +34,7 @@ func (s *stage) manyPoints(n int, newest time.Time) (ids []string) {
 // TestTheThousandAndFirstCounts: rows that do not fit into one answer of the catalog are read as well.
 func TestTheThousandAndFirstCounts(t *testing.T) {
 	t.Run("the only live point is the oldest of 1,001", func(t *testing.T) {
-		s := newStage(t)
+		s := newHarness(t)
 		plan := restoring(false)[0]
 		s.makeActive()
 		s.runSchedule(plan)
@@ -75,7 +75,7 @@ func TestTheThousandAndFirstCounts(t *testing.T) {
 		}
 	})
 	t.Run("1,001 points are past their time", func(t *testing.T) {
-		s := newStage(t)
+		s := newHarness(t)
 		ids := s.manyPoints(1001, begin)
 		for _, id := range ids {
 			key := backup.Key{Partition: "due", Row: begin.Format("20060102T150405Z") + "-" + id}
@@ -95,7 +95,7 @@ func TestTheThousandAndFirstCounts(t *testing.T) {
 		}
 	})
 	t.Run("1,001 plans have a checkpoint", func(t *testing.T) {
-		s := newStage(t)
+		s := newHarness(t)
 		last := nightly()
 		last.Name = "zz-last"
 		s.runSchedule(last)
@@ -138,7 +138,7 @@ func TestATargetsCaseIsNoOtherTarget(t *testing.T) {
 
 // TestAPlansRoomIsItsOwn: the operations of another plan whose name has the same beginning take none of its permits.
 func TestAPlansRoomIsItsOwn(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	short, long := many(2), many(5)
 	short.Name, short.Settings.Concurrency = "night", 1
 	long.Name, long.Settings.Concurrency = "nightly", 3
@@ -191,7 +191,7 @@ func (d *deadlines) Apply(ctx context.Context, writes ...backup.Write) ([]string
 
 // TestABatchIsAnsweredBeforeTheCallerGivesUp: Azure's front end does so after 230 seconds.
 func TestABatchIsAnsweredBeforeTheCallerGivesUp(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	d := &deadlines{Catalog: s.storage}
 	s.engine.Catalog = d
 	if _, _, err := s.engine.BackupAll(t.Context(), engine.Request{ID: "i", Plan: fleet(3)}); err != nil {
@@ -442,7 +442,7 @@ func TestATimerRunEvaluatesNoMoreOftenThanInTenMinutes(t *testing.T) {
 
 // TestWhatIsKeptIsLookedAtAgainSixHoursLater: cleanup comes back to a kept point after six hours.
 func TestWhatIsKeptIsLookedAtAgainSixHoursLater(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	run := s.ask("request")
 	s.finish()
 	s.now = s.now.Add(40 * day)

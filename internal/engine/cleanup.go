@@ -151,7 +151,7 @@ func (e *Engine) expire(ctx context.Context, d retention.Decision, now time.Time
 		p.State, p.Deleted, p.Reason, p.KeptByStorage = backup.Expired, now, backup.NewReason("Expired", d.Reason, ""), backup.KeptByStorage{}
 		return p, e.savePoint(ctx, &p)
 	case f.Kind == backup.Kept:
-		p.State, p.KeptByStorage = backup.Live, e.Waits.keptByStorage(f, now)
+		p.State, p.KeptByStorage = backup.Live, e.Timings.keptByStorage(f, now)
 		if p.Unaccepted() {
 			p.State = backup.Suspect
 		}
@@ -186,7 +186,7 @@ func (e *Engine) dropOrMove(ctx context.Context, d due, p backup.Point, now time
 	}
 	writes := []backup.Write{{Op: backup.Delete, Key: d.row.Key, ETag: d.row.ETag}}
 	if stays {
-		later := backup.DueKey(now.Add(max(e.Waits.Recheck, backup.Resolution, p.KeptByStorage.Again.Sub(now))), d.Point)
+		later := backup.DueKey(now.Add(max(e.Timings.Recheck, backup.Resolution, p.KeptByStorage.Again.Sub(now))), d.Point)
 		writes = append(writes, backup.Write{Op: backup.Put, Key: later, Body: d.row.Body})
 	}
 	if err := e.apply(ctx, writes...); err != nil {
@@ -195,25 +195,25 @@ func (e *Engine) dropOrMove(ctx context.Context, d due, p backup.Point, now time
 	return nil
 }
 
-// longestRun is the longest time that a run takes, in Waits.Operation: one to wait for its target, one to look for each of three
+// longestRun is the longest time that a run takes, in Timings.Operation: one to wait for its target, one to look for each of three
 // lost starts, one for the service, one to verify.
 const longestRun = 6
 
 // reach returns the row key up to which cleanup reads points for the sake of a due one. It is the key of the due point itself or
 // further: up to the oldest run that took so long that its point can be newer all the same.
 func (e *Engine) reach(d due) string {
-	reach := backup.PointPrefix + backup.Countdown(d.Created.Add(-longestRun*e.Waits.Operation))
+	reach := backup.PointPrefix + backup.Countdown(d.Created.Add(-longestRun*e.Timings.Operation))
 	if _, err := backup.RunKey(d.Point); err != nil {
 		return reach // the entry is broken, and dropped
 	}
 	return max(reach, backup.Point{ID: d.Point}.Key().Row+"!")
 }
 
-// longestKept is the longest time before cleanup tries a kept point again, whatever storage says, in Waits.Recheck: a week.
+// longestKept is the longest time before cleanup tries a kept point again, whatever storage says, in Timings.Recheck: a week.
 const longestKept = 28
 
 // keptByStorage notes a refusal.
-func (w Waits) keptByStorage(f *backup.Fault, now time.Time) backup.KeptByStorage {
+func (w Timings) keptByStorage(f *backup.Fault, now time.Time) backup.KeptByStorage {
 	wait := min(max(f.Until.Sub(now), w.Recheck), longestKept*w.Recheck)
 	return backup.KeptByStorage{Until: f.Until, Again: now.Add(wait), Reason: f.Reason()}
 }

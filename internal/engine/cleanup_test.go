@@ -11,7 +11,7 @@ import (
 )
 
 // points makes n succeeded runs, a day apart, and goes to the day after the last one's end. It returns their IDs, oldest first.
-func (s *stage) points(n int) (ids []string) {
+func (s *harness) points(n int) (ids []string) {
 	s.t.Helper()
 	for i := range n {
 		run := s.ask(fmt.Sprint("request-", i))
@@ -24,7 +24,7 @@ func (s *stage) points(n int) (ids []string) {
 	return ids
 }
 
-func (s *stage) cleanup() engine.CleanupReport {
+func (s *harness) cleanup() engine.CleanupReport {
 	s.t.Helper()
 	report, err := s.engine.Cleanup(s.t.Context())
 	if err != nil {
@@ -34,7 +34,7 @@ func (s *stage) cleanup() engine.CleanupReport {
 }
 
 // state returns the state of the run's recovery point.
-func (s *stage) state(id string) backup.PointState {
+func (s *harness) state(id string) backup.PointState {
 	s.t.Helper()
 	p := s.status(id).Point
 	if p == nil {
@@ -45,7 +45,7 @@ func (s *stage) state(id string) backup.PointState {
 
 func TestCleanup(t *testing.T) {
 	t.Run("nothing is due", func(t *testing.T) {
-		s := newStage(t)
+		s := newHarness(t)
 		s.points(3)
 		s.now = begin.Add(29 * day)
 		s.cleanup() // notes that it came
@@ -55,7 +55,7 @@ func TestCleanup(t *testing.T) {
 		}
 	})
 	t.Run("all are past their time, and the newest stays", func(t *testing.T) {
-		s := newStage(t)
+		s := newHarness(t)
 		ids := s.points(3)
 		r := s.cleanup()
 		if r.Scanned != 1 || len(r.Decisions) != 3 || len(r.Failed) != 0 {
@@ -91,7 +91,7 @@ func TestCleanup(t *testing.T) {
 		}
 	})
 	t.Run("the artifact was changed, and later somebody deleted it", func(t *testing.T) {
-		s := newStage(t)
+		s := newHarness(t)
 		ids := s.points(2)
 		s.provider.delete = func(backup.Attempt, bool) error { return fault(backup.Refused, "ArtifactChanged") }
 		if r := s.cleanup(); len(r.Failed) != 1 {
@@ -111,7 +111,7 @@ func TestCleanup(t *testing.T) {
 		}
 	})
 	t.Run("one target's trouble does not stop the others", func(t *testing.T) {
-		s := newStage(t)
+		s := newHarness(t)
 		ids := s.points(2)
 		s.now = begin.Add(time.Hour)
 		other := nightly()
@@ -138,7 +138,7 @@ func TestCleanup(t *testing.T) {
 		}
 	})
 	t.Run("the entry of a run that never got its point", func(t *testing.T) {
-		s := newStage(t)
+		s := newHarness(t)
 		run := s.ask("request-1")
 		for s.run(run.ID).State != backup.Verifying {
 			s.step()
@@ -160,7 +160,7 @@ func TestCleanup(t *testing.T) {
 // TestCleanupIsRepeatable lets every storage call fail, before and after it took effect, and the deletion itself, before and
 // after; the next cleanups complete it, and the newest is there at every moment.
 func TestCleanupIsRepeatable(t *testing.T) {
-	check := func(t *testing.T, s *stage, ids []string, what string) {
+	check := func(t *testing.T, s *harness, ids []string, what string) {
 		t.Helper()
 		s.provider.delete = nil
 		for range 3 {
@@ -177,7 +177,7 @@ func TestCleanupIsRepeatable(t *testing.T) {
 	}
 	for _, made := range []bool{false, true} {
 		for k := 1; ; k++ {
-			s := newStage(t)
+			s := newHarness(t)
 			ids := s.points(3)
 			s.storage.calls, s.storage.failAt, s.storage.made = 0, k, made
 			_, _ = s.engine.Cleanup(t.Context())
@@ -186,7 +186,7 @@ func TestCleanupIsRepeatable(t *testing.T) {
 			}
 			check(t, s, ids, fmt.Sprintf("call %d fails (made: %v)", k, made))
 		}
-		s := newStage(t)
+		s := newHarness(t)
 		ids := s.points(3)
 		s.provider.delete = func(a backup.Attempt, _ bool) error {
 			if made {
@@ -202,7 +202,7 @@ func TestCleanupIsRepeatable(t *testing.T) {
 // TestCleanupReadsNoHistory: points that expired long ago are not read again: the cost of a cleanup depends on the due points,
 // not on the history.
 func TestCleanupReadsNoHistory(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	ids := s.points(20)
 	s.cleanup()
 	if p := s.status(ids[0]).Point; p.State != backup.Expired {
@@ -227,7 +227,7 @@ func TestCleanupReadsNoHistory(t *testing.T) {
 // TestCleanupSeesTheNewestOfAnOlderRun: a run that waited for its target is older than the run before it, and its recovery point
 // is newer.
 func TestCleanupSeesTheNewestOfAnOlderRun(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	first := s.ask("first")
 	s.now = s.now.Add(time.Second)
 	plan := nightly()
@@ -239,7 +239,7 @@ func TestCleanupSeesTheNewestOfAnOlderRun(t *testing.T) {
 	busy := true
 	s.provider.begin = func(a backup.Attempt) (backup.Operation, error) {
 		if a.Run == first.ID && busy {
-			return backup.Operation{}, &backup.Fault{Kind: backup.Deferred, Code: "ServiceUpdating"}
+			return backup.Operation{}, &backup.Fault{Kind: backup.Retryable, Code: "ServiceUpdating"}
 		}
 		busy = false
 		return backup.Operation{Token: "token"}, nil
@@ -267,7 +267,7 @@ func TestStorageKeepsTheArtifact(t *testing.T) {
 		{"for a year, which somebody may end before", 365 * day, 7 * day, "until 2027-"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			s := newStage(t)
+			s := newHarness(t)
 			ids := s.points(2)
 			first, tries := s.now, 0
 			s.provider.delete = func(backup.Attempt, bool) error {
@@ -314,7 +314,7 @@ func TestStorageKeepsTheArtifact(t *testing.T) {
 		})
 	}
 	t.Run("one that is suspect", func(t *testing.T) {
-		s := newStage(t)
+		s := newHarness(t)
 		ids := s.points(2)
 		s.change(ids[0], func(p *backup.Point) {
 			p.State, p.Suspicion = backup.Suspect, backup.Reason{Code: "SizeDropped", Message: "small"}
@@ -325,7 +325,7 @@ func TestStorageKeepsTheArtifact(t *testing.T) {
 		}
 	})
 	t.Run("one that an earlier version gave up", func(t *testing.T) {
-		s := newStage(t)
+		s := newHarness(t)
 		ids := s.points(2)
 		s.change(ids[0], func(p *backup.Point) { p.State = backup.Deleting })
 		s.provider.delete = func(backup.Attempt, bool) error { return fault(backup.Kept, "LeaseIdMissing") }
@@ -336,7 +336,7 @@ func TestStorageKeepsTheArtifact(t *testing.T) {
 	t.Run("every call of storage fails once", func(t *testing.T) {
 		for _, made := range []bool{false, true} {
 			for k := 1; ; k++ {
-				s := newStage(t)
+				s := newHarness(t)
 				ids := s.points(2)
 				s.provider.delete = func(backup.Attempt, bool) error { return fault(backup.Kept, "LeaseIdMissing") }
 				s.storage.calls, s.storage.failAt, s.storage.made = 0, k, made
@@ -356,7 +356,7 @@ func TestStorageKeepsTheArtifact(t *testing.T) {
 // TestTwoCleanupsOfWhatStorageKeeps: storage refuses an artifact to one cleanup, and another one deletes it a moment later. The
 // first must not restore the point's state. Either of them may save first.
 func TestTwoCleanupsOfWhatStorageKeeps(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	ids := s.points(2)
 	deleted, saved, ended := make(chan bool), make(chan bool), make(chan bool)
 	s.provider.delete = func(backup.Attempt, bool) error {

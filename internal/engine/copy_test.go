@@ -16,9 +16,9 @@ const ledgerTarget = "/subscriptions/00000000-0000-4000-8000-000000000001/resour
 	"Microsoft.ConfidentialLedger/ledgers/contoso-ledger"
 
 // aLedger makes a stage with a plan of a Confidential Ledger that is called with the api-version.
-func aLedger(t *testing.T, version string) (*stage, backup.Plan) {
+func aLedger(t *testing.T, version string) (*harness, backup.Plan) {
 	t.Helper()
-	s := newStage(t)
+	s := newHarness(t)
 	s.engine.Providers["microsoft.confidentialledger/ledgers"] = s.provider
 	plan := nightly()
 	plan.Targets = []string{ledgerTarget}

@@ -12,8 +12,8 @@ import (
 	"lifeboat/internal/event"
 )
 
-// letter is a message that Lifeboat can do nothing with, kept for people with the reason.
-type letter struct {
+// deadLetter is a message that Lifeboat can do nothing with, kept for people with the reason.
+type deadLetter struct {
 	Queue  string    `json:"Queue"`
 	Reason string    `json:"Reason"`
 	Time   time.Time `json:"Time"`
@@ -31,7 +31,7 @@ type letter struct {
 // DeadLetter keeps a hopeless message of the queue, and then publishes where. Once it returns without an error the message may
 // go: the same message again changes only the time, and is the same event. Messages have at most 64 KiB.
 func (e *Engine) DeadLetter(ctx context.Context, queue string, body []byte, why string) error {
-	l := letter{Queue: queue, Reason: backup.NewReason("", why, "").Message, Time: e.Now().UTC(), Encoding: "text"}
+	l := deadLetter{Queue: queue, Reason: backup.NewReason("", why, "").Message, Time: e.Now().UTC(), Encoding: "text"}
 	text := string(body)
 	if !utf8.ValidString(text) || strings.ContainsFunc(text, backup.IsUnreadable) {
 		l.Encoding, text = "base64", base64.StdEncoding.EncodeToString(body)

@@ -31,7 +31,7 @@ func TestHopelessMessages(t *testing.T) {
 		{"control characters", "a\x1bb", "not a step message", "base64"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			s := newStage(t)
+			s := newHarness(t)
 			for range 2 {
 				if _, err := s.engine.Execute(t.Context(), "invocation", []byte(test.body)); err != nil {
 					t.Fatal(err)
@@ -69,7 +69,7 @@ func TestHopelessMessages(t *testing.T) {
 
 // TestDeadLetterFails: a letter that could not be kept is delivered again.
 func TestDeadLetterFails(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	s.storage.failAt = 1
 	if _, err := s.engine.Execute(t.Context(), "invocation", []byte("hello")); err == nil {
 		t.Error("the message is lost")

@@ -24,7 +24,7 @@ func TestATargetIsTheSameInAnyCase(t *testing.T) {
 		for i, target := range plan.Targets {
 			plan.Targets[i] = spell(target)
 		}
-		s := newStage(t)
+		s := newHarness(t)
 		s.runSchedule(plan)
 		s.now = begin.Add(day)
 		for _, id := range s.runSchedule(plan).Created {
@@ -60,7 +60,7 @@ func TestATargetIsTheSameInAnyCase(t *testing.T) {
 // TestAPermitAcquiredTwiceIsReclaimed: its run lives on with the other one.
 func TestAPermitAcquiredTwiceIsReclaimed(t *testing.T) {
 	for _, bound := range []string{"all", "plan-nightly"} {
-		s := newStage(t)
+		s := newHarness(t)
 		plan := many(2)
 		s.engine.Concurrency, plan.Settings.Concurrency = 2, 2
 		o := s.operate(2 * time.Hour)
@@ -103,7 +103,7 @@ func TestAPermitAcquiredTwiceIsReclaimed(t *testing.T) {
 }
 
 // aged makes the newest recovery point of the target as old as given.
-func (s *stage) aged(target string, created time.Time) {
+func (s *harness) aged(target string, created time.Time) {
 	s.t.Helper()
 	points, _, err := s.engine.RecoveryPoints(s.t.Context(), target, "", 1)
 	if err != nil || len(points) != 1 {
@@ -154,7 +154,7 @@ func TestNobodyIsToldTwiceWhileOneTargetCannotBeRead(t *testing.T) {
 func TestLeftPermitsAreFoundHoweverOftenATimerRunComes(t *testing.T) {
 	for _, every := range []time.Duration{time.Minute, 5 * time.Minute, time.Hour} {
 		for lost := range 10 {
-			s := newStage(t)
+			s := newHarness(t)
 			s.engine.Concurrency = 10
 			other, err := s.engine.Backup(t.Context(), engine.Request{ID: "other", Plan: nightly(), Target: target + "-other"})
 			if err != nil {
@@ -191,7 +191,7 @@ func TestLeftPermitsAreFoundHoweverOftenATimerRunComes(t *testing.T) {
 }
 
 // left puts a recovery point of the target that was written at the given time.
-func (s *stage) left(target string, state backup.PointState, created time.Time) backup.Point {
+func (s *harness) left(target string, state backup.PointState, created time.Time) backup.Point {
 	s.t.Helper()
 	id := s.ask("partition").ID[:17]
 	p := backup.Point{
@@ -203,7 +203,7 @@ func (s *stage) left(target string, state backup.PointState, created time.Time) 
 }
 
 // makeActive notes that the text of the plans has been active since the beginning.
-func (s *stage) makeActive() {
+func (s *harness) makeActive() {
 	s.t.Helper()
 	key := backup.Key{Partition: "schedule", Row: "active-plan"}
 	body := fmt.Appendf(nil, `{"Hash":"0","Since":%q}`, begin.Format(time.RFC3339))
@@ -216,7 +216,7 @@ func (s *stage) makeActive() {
 // for the alarm, for health and for a restore alike.
 func TestManySuspectPointsHideNoLiveOne(t *testing.T) {
 	for _, suspects := range []int{0, 9, 10, 11, 25} {
-		s := newStage(t)
+		s := newHarness(t)
 		plan := restoring(false)[0]
 		s.makeActive()
 		s.runSchedule(plan)
@@ -266,7 +266,7 @@ func TestALedgerIsTheSameInAnyCase(t *testing.T) {
 // TestARestoreThatMayHaveBegunIsNotCanceled: from the sending of a request that may have begun something, with any answer, until
 // its end. This holds also while the restore waits again behind a lost start.
 func TestARestoreThatMayHaveBegunIsNotCanceled(t *testing.T) {
-	uncanceled := func(s *stage, id string) {
+	uncanceled := func(s *harness, id string) {
 		t.Helper()
 		was := s.run(id).State
 		now, err := s.engine.CancelRestore(t.Context(), id, "a person")
@@ -274,10 +274,10 @@ func TestARestoreThatMayHaveBegunIsNotCanceled(t *testing.T) {
 			t.Errorf("it was %s, and is %s: %v", was, s.run(id).State, err)
 		}
 	}
-	for _, start := range []error{nil, fault(backup.Uncertain, "ConnectionReset")} {
+	for _, start := range []error{nil, fault(backup.Ambiguous, "ConnectionReset")} {
 		s, service, _ := recreatable(t)
 		service.starts = func(backup.Restore) (backup.Operation, error) { return backup.Operation{Token: "restore token"}, start }
-		service.trace = func() (backup.Operation, error) { return backup.Operation{}, fault(backup.Deferred, "Unreachable") }
+		service.trace = func() (backup.Operation, error) { return backup.Operation{}, fault(backup.Retryable, "Unreachable") }
 		run := s.restore(order("restore-1"), restoring(false))
 		for len(service.started) == 0 && s.step() {
 		}
@@ -287,7 +287,7 @@ func TestARestoreThatMayHaveBegunIsNotCanceled(t *testing.T) {
 		}
 	}
 	s, service, _ := restorable(t)
-	service.can = func(backup.Restore) error { return fault(backup.Deferred, "Updating") }
+	service.can = func(backup.Restore) error { return fault(backup.Retryable, "Updating") }
 	run := s.restore(order("restore-1"), restoring(true))
 	s.deliver()
 	for _, row := range s.storage.catalog.Rows() {
@@ -307,8 +307,8 @@ func TestARestoreThatMayHaveBegunIsNotCanceled(t *testing.T) {
 // TestCleanupSeesTheNewestOfTheLongestRun: a run waited, lost three starts, and took the longest time to back up and to verify.
 // It is older than the runs that were made meanwhile, and its recovery point is newer.
 func TestCleanupSeesTheNewestOfTheLongestRun(t *testing.T) {
-	s := newStage(t)
-	longest := 6 * s.engine.Waits.Operation
+	s := newHarness(t)
+	longest := 6 * s.engine.Timings.Operation
 	put := func(run, created, noted time.Time) backup.Point {
 		t.Helper()
 		p := s.left(target, backup.Live, run)
@@ -343,7 +343,7 @@ func TestCleanupSeesTheNewestOfTheLongestRun(t *testing.T) {
 
 // TestWhatIsNoIDIsNotAskedFor: no caller can make the catalog look for a row that cannot exist, or with an invalid key.
 func TestWhatIsNoIDIsNotAskedFor(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	batch, run := strings.Repeat("0", 32), "0123456789abcdef-0123456789-0123456789ab"
 	odd := []string{"", "x", "..", "a/b", "a#b", "a?b", `a\b`, "a'b", "a\x00b", "\xff", strings.Repeat("0", 2000)}
 	asks := map[string]struct {
@@ -432,7 +432,7 @@ func TestEachTargetsAlarmComesInTime(t *testing.T) {
 func TestAJitterOfMoreThanSevenDays(t *testing.T) {
 	plan := many(60)
 	plan.Schedule.Day, plan.Jitter = 1<<15, 20*day // the 15th of each month
-	s := newStage(t)
+	s := newHarness(t)
 	s.runSchedule(plan)
 	s.now = time.Date(2026, 2, 15, 2, 30, 0, 0, time.UTC)
 	most := time.Duration(0)
@@ -450,7 +450,7 @@ func TestAWindowEndsWithTheNextScheduledTime(t *testing.T) {
 	for window, until := range map[time.Duration]time.Duration{0: 0, time.Hour: time.Hour, day - time.Second: day - time.Second, day: 0, 30 * time.Hour: 0} {
 		plan := nightly()
 		plan.Window = window
-		s := newStage(t)
+		s := newHarness(t)
 		s.runSchedule(plan)
 		s.now = begin.Add(day)
 		run := s.run(s.runSchedule(plan).Created[0])
@@ -481,7 +481,7 @@ func TestAPlanOfARestoreIsTheSameInAnyCase(t *testing.T) {
 // TestWhatMayStillComeToBeIsNotForgotten: the entry by which cleanup finds a recovery point is written before the point. It stays
 // while the run is under way, and goes once the run has ended without a recovery point.
 func TestWhatMayStillComeToBeIsNotForgotten(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	s.refuse()
 	run := s.ask("request")
 	body := fmt.Appendf(nil, `{"Point":%q,"Target":%q,"Created":%q}`, run.ID, target, begin.Format(time.RFC3339))
@@ -493,7 +493,7 @@ func TestWhatMayStillComeToBeIsNotForgotten(t *testing.T) {
 		t.Errorf("under way, it has %d entries", s.rows("due"))
 	}
 	s.finish()
-	s.now = s.now.Add(s.engine.Waits.Recheck + time.Minute)
+	s.now = s.now.Add(s.engine.Timings.Recheck + time.Minute)
 	if s.cleanup(); s.rows("due") != 0 {
 		t.Errorf("after it failed, it has %d entries", s.rows("due"))
 	}
@@ -515,12 +515,12 @@ func TestAnotherLetterIsAnotherService(t *testing.T) {
 // all.
 func TestAPlaceInTheWaitQueueIsWrittenBeforeItsRunSavesThat(t *testing.T) {
 	for _, state := range []backup.State{backup.Queued, backup.Waiting, backup.Running, backup.Failed} {
-		s := newStage(t)
+		s := newHarness(t)
 		s.engine.Concurrency = 1
 		run := s.ask("request")
 		switch state {
 		case backup.Waiting:
-			s.provider.ready = func(backup.Attempt) error { return fault(backup.Deferred, "Updating") }
+			s.provider.ready = func(backup.Attempt) error { return fault(backup.Retryable, "Updating") }
 			s.deliver()
 		case backup.Running:
 			s.deliver()

@@ -23,7 +23,7 @@ type Engine struct {
 	Services backup.Services
 	// Providers holds the providers by the resource type of their targets, in lower case: "microsoft.apimanagement/service".
 	Providers map[string]backup.Provider
-	Waits     Waits
+	Timings   Timings
 	// Concurrency is the number of operations of all runs that may be under way at once; 0 does not limit them.
 	Concurrency int
 	// Parallelism is the number of targets that one invocation processes concurrently; 0 means 16. With 1 nothing leaves the
@@ -40,9 +40,9 @@ type Engine struct {
 	NewID func() string
 }
 
-// Waits has all the times that the engine lets pass. [DefaultWaits] are for Azure; tests on real parts and the demo shorten them
+// Timings has all the times that the engine lets pass. [DefaultTimings] are for Azure; tests on real parts and the demo shorten them
 // all by one factor.
-type Waits struct {
+type Timings struct {
 	// Poll is the least time between two polls if the service does not say, PollMax the most.
 	Poll, PollMax time.Duration
 	// Lease is the time that an invocation may take to start an operation. It gives the request up LeaseMargin before the lease
@@ -51,9 +51,9 @@ type Waits struct {
 	// Look is the least time between two looks for a lost start, LookMax the most; after RetryWindow without a trace a further
 	// attempt is made.
 	Look, LookMax, RetryWindow time.Duration
-	// Settled is the time for which an artifact of a lost start must have been unchanged to count as complete, if nothing else
+	// QuietPeriod is the time for which an artifact of a lost start must have been unchanged to count as complete, if nothing else
 	// tells.
-	Settled time.Duration
+	QuietPeriod time.Duration
 	// PutBack is the delay of a step message that came too early or lost a race.
 	PutBack time.Duration
 	// Busy is the least time before a busy target is tried again.
@@ -67,16 +67,16 @@ type Waits struct {
 	Recheck time.Duration
 }
 
-// DefaultWaits are the engine's waits on Azure.
-func DefaultWaits() Waits {
-	return Waits{
+// DefaultTimings are the engine's waits on Azure.
+func DefaultTimings() Timings {
+	return Timings{
 		Poll: time.Minute, PollMax: 10 * time.Minute,
 		Lease: 3 * time.Minute, LeaseMargin: time.Minute,
 		Look: time.Minute, LookMax: 10 * time.Minute, RetryWindow: 45 * time.Minute,
-		Settled: 2 * time.Minute,
-		PutBack: 30 * time.Second,
-		Busy:    time.Minute,
-		Rescue:  5 * time.Minute, Overdue: 2 * time.Minute,
+		QuietPeriod: 2 * time.Minute,
+		PutBack:     30 * time.Second,
+		Busy:        time.Minute,
+		Rescue:      5 * time.Minute, Overdue: 2 * time.Minute,
 		Operation: 24 * time.Hour,
 		Recheck:   6 * time.Hour,
 	}
@@ -84,9 +84,9 @@ func DefaultWaits() Waits {
 
 // Scaled returns the waits times the factor. The lease keeps a few seconds: it is no wait on Azure, but the time that a request
 // over the network may take.
-func (w Waits) Scaled(factor float64) Waits {
+func (w Timings) Scaled(factor float64) Timings {
 	for _, d := range []*time.Duration{
-		&w.Poll, &w.PollMax, &w.Lease, &w.LeaseMargin, &w.Look, &w.LookMax, &w.RetryWindow, &w.Settled, &w.PutBack, &w.Busy,
+		&w.Poll, &w.PollMax, &w.Lease, &w.LeaseMargin, &w.Look, &w.LookMax, &w.RetryWindow, &w.QuietPeriod, &w.PutBack, &w.Busy,
 		&w.Rescue, &w.Overdue, &w.Operation, &w.Recheck,
 	} {
 		*d = time.Duration(float64(*d) * factor)
@@ -151,10 +151,10 @@ func within[T any](ctx context.Context, call func(context.Context) (T, error)) (
 // find asks a provider for the artifact of a lost start, or of an operation that the service no longer tells of. If names do not
 // show which run made an artifact, it leaves out the artifacts of other runs: it asks for those only if they can matter.
 func (e *Engine) find(ctx context.Context, provider backup.Provider, a backup.Attempt) (string, error) {
-	a.Settled = e.Waits.Settled
+	a.QuietPeriod = e.Timings.QuietPeriod
 	find := func(ctx context.Context) (string, error) { return provider.Find(ctx, a) }
 	found, err := within(ctx, find)
-	if found == "" && !ambiguous(err) || strings.HasPrefix(found, a.Run+".") {
+	if found == "" && !unidentifiable(err) || strings.HasPrefix(found, a.Run+".") {
 		return found, err
 	}
 	taken, unread := e.taken(ctx, a)
@@ -178,9 +178,9 @@ func remove(ctx context.Context, provider backup.Provider, a backup.Attempt, eta
 	return err
 }
 
-// together calls f with 0 to n-1, Parallelism at a time. After an error no further call begins: if storage does not answer,
+// forEach calls f with 0 to n-1, Parallelism at a time. After an error no further call begins: if storage does not answer,
 // each call takes its whole time.
-func (e *Engine) together(n int, f func(int) error) error {
+func (e *Engine) forEach(n int, f func(int) error) error {
 	errs := make([]error, n)
 	var failed atomic.Bool
 	var group sync.WaitGroup
@@ -247,14 +247,14 @@ func (e *Engine) Execute(ctx context.Context, invocation string, message []byte)
 	switch {
 	case run.State.Final():
 		out.Note = "the run has ended"
-		return out, s.settle(ctx)
+		return out, s.releaseAndPublish(ctx)
 	case w.Sequence > run.Sequence:
 		// It comes back when the step message that the run expects is due, and then ever more rarely. Each time that it is put
 		// back it may become two. If that was every few seconds, the few that storage doubles on a bad day would become
 		// thousands.
 		out.Note = "too early: put back"
-		early, late := min(run.Due.Sub(now), backup.LongestDelay), min(now.Sub(run.Due), e.Waits.PollMax)
-		return out, e.Queue.SendStep(ctx, w, max(e.Waits.PutBack, early, late))
+		early, late := min(run.Due.Sub(now), backup.LongestDelay), min(now.Sub(run.Due), e.Timings.PollMax)
+		return out, e.Queue.SendStep(ctx, w, max(e.Timings.PutBack, early, late))
 	case w.Sequence < run.Sequence, w.Nonce != run.Nonce:
 		out.Note = "not the step message that the run expects"
 		return out, nil
@@ -262,10 +262,10 @@ func (e *Engine) Execute(ctx context.Context, invocation string, message []byte)
 		out.Note = "another invocation is starting the operation: put back"
 		return out, e.Queue.SendStep(ctx, w, run.LeaseUntil.Sub(now))
 	}
-	err = s.take(ctx)
-	if errors.Is(err, errLost) {
+	err = s.makeStep(ctx)
+	if errors.Is(err, errConflict) {
 		out.Note = "another invocation was faster: put back"
-		return out, e.Queue.SendStep(ctx, w, e.Waits.PutBack)
+		return out, e.Queue.SendStep(ctx, w, e.Timings.PutBack)
 	}
 	out.To, out.Reason = s.run.State, s.run.Reason
 	return out, err

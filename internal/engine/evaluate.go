@@ -50,14 +50,14 @@ func (e *Engine) evaluate(ctx context.Context, all []backup.Plan, state schedule
 		if state.unevaluated[plan.Name] != nil {
 			continue // the timer run says so; it is not known which alerts were published
 		}
-		s := health.Snapshot{Unread: state.unread[plan.Name], Plan: plan, Since: head.Since, Dealt: now, Paused: e.paused(plan)}
+		s := health.Snapshot{RowError: state.unread[plan.Name], Plan: plan, Since: head.Since, ProcessedUntil: now, Paused: e.paused(plan)}
 		if head.Refused != "" {
 			s.Refused = errors.New(head.Reason)
 		}
 		var was evaluated // a new plan may differ from an old one only by its name
 		if c := state.checkpoints[plan.Name]; c != nil {
-			s.Dealt, s.MissedRuns, was = c.since(plan), c.LastMissedRuns, state.evaluated[plan.Name]
-		} else if s.Unread != nil {
+			s.ProcessedUntil, s.MissedRuns, was = c.since(plan), c.LastMissedRuns, state.evaluated[plan.Name]
+		} else if s.RowError != nil {
 			was = state.evaluated[plan.Name]
 		}
 		if was.due(plan, now) {
@@ -72,7 +72,7 @@ func (e *Engine) evaluate(ctx context.Context, all []backup.Plan, state schedule
 func (e *Engine) evaluatePlan(ctx context.Context, plan health.Snapshot, was evaluated, now time.Time, report *ScheduleReport) error {
 	targets := plan.Plan.Targets
 	outcomes, fresh, errs := make([]health.TargetHealth, len(targets)), make([]bool, len(targets)), make([]error, len(targets))
-	_ = e.together(len(targets), func(i int) error {
+	_ = e.forEach(len(targets), func(i int) error {
 		s := plan
 		s.Target = targets[i]
 		outcomes[i], fresh[i], errs[i] = e.evaluateTarget(ctx, s, was, now)
@@ -129,8 +129,8 @@ func (e *Engine) evaluateTarget(
 	if err != nil {
 		return h, false, fmt.Errorf("evaluate %s: %w", s.Target, err)
 	}
-	ofPlan := s.Unread
-	s.Unread = nil
+	ofPlan := s.RowError
+	s.RowError = nil
 	for _, row := range rows {
 		switch {
 		case strings.HasPrefix(row.Row, backup.PointPrefix):
@@ -139,10 +139,10 @@ func (e *Engine) evaluateTarget(
 			s.AddRun(row)
 		}
 	}
-	if s.Unread != nil { // an event that comes too early would name the wrong point
-		return h, false, fmt.Errorf("evaluate %s: %w", s.Target, s.Unread)
+	if s.RowError != nil { // an event that comes too early would name the wrong point
+		return h, false, fmt.Errorf("evaluate %s: %w", s.Target, s.RowError)
 	}
-	s.Unread = ofPlan
+	s.RowError = ofPlan
 	if len(s.Points) == health.RecentRows && !slices.ContainsFunc(s.Points, backup.Point.Live) { // older ones may be live
 		if s.Points, err = e.points(ctx, s.Target, backup.Behind(backup.PointPrefix)); err != nil {
 			return h, false, fmt.Errorf("evaluate %s: %w", s.Target, err)

@@ -16,7 +16,7 @@ import (
 )
 
 // alarms returns the events about targets that turned unprotected, by their IDs, with the number of times that each was sent.
-func (s *stage) alarms() (ids map[string]int, last backup.Event) {
+func (s *harness) alarms() (ids map[string]int, last backup.Event) {
 	ids = map[string]int{}
 	for _, e := range s.storage.queue.Events() {
 		if e.Type == "lifeboat.target.unprotected" {
@@ -29,9 +29,9 @@ func (s *stage) alarms() (ids map[string]int, last backup.Event) {
 
 // rotten makes a target that was backed up once, at 03:30 of day 1, and whose backups Azure has refused since. It is unprotected
 // from 03:30 of day 3 on.
-func rotten(t *testing.T, plan backup.Plan) *stage {
+func rotten(t *testing.T, plan backup.Plan) *harness {
 	t.Helper()
-	s := newStage(t)
+	s := newHarness(t)
 	s.engine.Services = slices.Clone(s.engine.Services)
 	for i := range s.engine.Services {
 		s.engine.Services[i].PointTime = backup.AtEnd
@@ -57,7 +57,7 @@ func rotten(t *testing.T, plan backup.Plan) *stage {
 }
 
 // refuse has Azure refuse all backups from now on.
-func (s *stage) refuse() {
+func (s *harness) refuse() {
 	s.provider.begin = func(backup.Attempt) (backup.Operation, error) {
 		return backup.Operation{}, fault(backup.Refused, "AuthorizationFailed")
 	}
@@ -193,7 +193,7 @@ func TestUnprotectedTwoTimerRuns(t *testing.T) {
 
 // TestUnprotectedWithoutAnyPoint: two intervals after the plan's first run. Many runs later it is still one event.
 func TestUnprotectedWithoutAnyPoint(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	s.refuse()
 	plan := nightly()
 	for ; s.now.Before(begin.Add(15 * day)); s.now = s.now.Add(time.Hour) {

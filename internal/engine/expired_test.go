@@ -21,7 +21,7 @@ func TestAnOperationWhoseCredentialExpiredIsStartedOnceMore(t *testing.T) {
 		"twice":          {2, false, backup.Failed, "SASExpired", 2},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newStage(t)
+			s := newHarness(t)
 			polls := 0
 			s.provider.poll = func(a backup.Attempt) (backup.Operation, error) {
 				if polls++; polls <= test.lapses {
@@ -32,7 +32,7 @@ func TestAnOperationWhoseCredentialExpiredIsStartedOnceMore(t *testing.T) {
 			begins := 0
 			s.provider.begin = func(backup.Attempt) (backup.Operation, error) {
 				if begins++; begins == 2 && test.busy {
-					return backup.Operation{}, &backup.Fault{Kind: backup.Deferred, Code: "Conflict", Message: "busy"}
+					return backup.Operation{}, &backup.Fault{Kind: backup.Retryable, Code: "Conflict", Message: "busy"}
 				}
 				return backup.Operation{Token: "token"}, nil
 			}
@@ -51,7 +51,7 @@ func TestALapseSurvivesFailures(t *testing.T) {
 	calls := 0
 	for _, made := range []bool{false, true} {
 		for k := 1; ; k++ {
-			s := newStage(t)
+			s := newHarness(t)
 			s.provider.poll = func(backup.Attempt) (backup.Operation, error) {
 				if len(s.provider.begun) == 1 {
 					return backup.Operation{}, &backup.Fault{Kind: backup.CredentialExpired, Code: "SASExpired", Message: "the SAS has expired"}

@@ -14,7 +14,7 @@ import (
 // TestTheServiceLooksItself: a preparation that takes its time is followed by its token, one call a step message, and the run
 // keeps its permit meanwhile.
 func TestTheServiceLooksItself(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	s.engine.Concurrency = 1
 	var tokens []string
 	s.provider.prepare = func(token string) (backup.Operation, error) {
@@ -45,13 +45,13 @@ func TestTheServiceLooksItself(t *testing.T) {
 
 // TestALostLookStartsAfresh: if the service tells no more about its check, it is asked anew.
 func TestALostLookStartsAfresh(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	var tokens []string
 	s.provider.prepare = func(token string) (backup.Operation, error) {
 		tokens = append(tokens, token)
 		switch {
 		case len(tokens) == 2:
-			return backup.Operation{}, &backup.Fault{Kind: backup.Denied, Code: "NotFound", Message: "no such job"}
+			return backup.Operation{}, &backup.Fault{Kind: backup.Unobservable, Code: "NotFound", Message: "no such job"}
 		case len(tokens) < 4:
 			return backup.Operation{Token: "a"}, nil
 		}
@@ -68,7 +68,7 @@ func TestALostLookStartsAfresh(t *testing.T) {
 // TestTheServiceNamesTheArtifact: the artifact is verified and kept under the name that the service gave, with the list of its
 // files, and the tier.
 func TestTheServiceNamesTheArtifact(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	files := []backup.File{{Name: "a", Size: 3, ETag: "1", SHA256: "aa"}, {Name: "b", Size: 4, ETag: "2", SHA256: "bb"}}
 	s.provider.poll = func(backup.Attempt) (backup.Operation, error) {
 		return backup.Operation{Done: true, Artifact: "mhsm-contoso-2026011502300012", SKU: "Developer"}, nil
@@ -90,7 +90,7 @@ func TestTheServiceNamesTheArtifact(t *testing.T) {
 		case calls == 1 && token == "":
 			return backup.Operation{Token: "look", RetryAfter: 5 * time.Second}, nil
 		case calls == 2 && token == "look":
-			return backup.Operation{}, fault(backup.Deferred, "Busy")
+			return backup.Operation{}, fault(backup.Retryable, "Busy")
 		case calls == 3 && token == "look":
 			return backup.Operation{Done: true}, nil
 		}
@@ -121,7 +121,7 @@ func TestTheServiceNamesTheArtifact(t *testing.T) {
 // TestLostStartsAreKnownByTheirTimes: a look gets the times in which each lost request can have been sent. If it can never be
 // known which artifact is the run's, the run ends unknown.
 func TestLostStartsAreKnownByTheirTimes(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	s.provider.begin = func(backup.Attempt) (backup.Operation, error) { return backup.Operation{}, errBroken }
 	var windows [][]backup.Window
 	s.provider.find = func(a backup.Attempt) (string, error) {
@@ -139,11 +139,11 @@ func TestLostStartsAreKnownByTheirTimes(t *testing.T) {
 		t.Fatalf("%d starts, windows %v", len(s.provider.begun), last)
 	}
 	for i, w := range last {
-		if length := w.To.Sub(w.From); length != engine.DefaultWaits().Lease+time.Second {
+		if length := w.To.Sub(w.From); length != engine.DefaultTimings().Lease+time.Second {
 			t.Errorf("window %d lasts %s", i, length)
 		}
 	}
-	if !last[0].From.Equal(begin) || last[1].From.Sub(last[0].From) < engine.DefaultWaits().RetryWindow {
+	if !last[0].From.Equal(begin) || last[1].From.Sub(last[0].From) < engine.DefaultTimings().RetryWindow {
 		t.Errorf("windows %v", last)
 	}
 }
@@ -151,9 +151,9 @@ func TestLostStartsAreKnownByTheirTimes(t *testing.T) {
 // TestAnOperationThatIsNoLongerToldOfIsKnownByItsTime: a look for it gets the time of its sending, and the time for which an
 // artifact must have settled. If a verification could not check something, the recovery point says so.
 func TestAnOperationThatIsNoLongerToldOfIsKnownByItsTime(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	s.provider.poll = func(backup.Attempt) (backup.Operation, error) {
-		return backup.Operation{}, &backup.Fault{Kind: backup.Denied, Code: "AccessDenied", Message: "no role"}
+		return backup.Operation{}, &backup.Fault{Kind: backup.Unobservable, Code: "AccessDenied", Message: "no role"}
 	}
 	var looked backup.Attempt
 	s.provider.find = func(a backup.Attempt) (string, error) {
@@ -171,7 +171,7 @@ func TestAnOperationThatIsNoLongerToldOfIsKnownByItsTime(t *testing.T) {
 	s.ended(run.ID, backup.Succeeded, "")
 	r := s.run(run.ID)
 	if len(looked.Lost) != 1 || !looked.Lost[0].From.Equal(r.Intent) || !looked.Lost[0].To.Equal(r.Accepted) ||
-		looked.Settled != 2*time.Minute {
+		looked.QuietPeriod != 2*time.Minute {
 		t.Errorf("looked for %+v", looked)
 	}
 	if p, err := s.engine.RecoveryPoint(t.Context(), run.ID); err != nil || p.Note != "no snapshot by hash only" {
@@ -181,7 +181,7 @@ func TestAnOperationThatIsNoLongerToldOfIsKnownByItsTime(t *testing.T) {
 
 // TestBlocksTravelAsTheyAre: a plan may have targets of both kinds.
 func TestBlocksTravelAsTheyAre(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	hsm := strings.Replace(target, "Microsoft.ApiManagement/service", "Microsoft.KeyVault/managedHSMs", 1)
 	s.engine.Providers["microsoft.keyvault/managedhsms"] = s.provider
 	seen := map[string]string{}

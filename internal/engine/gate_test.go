@@ -13,7 +13,7 @@ import (
 
 // operations is a service whose backups take their time. It counts the operations under way.
 type operations struct {
-	stage *stage
+	stage *harness
 	takes time.Duration
 	ends  map[string]time.Time
 	// most is the greatest number under way at once; began are the targets in the order of their starts.
@@ -21,7 +21,7 @@ type operations struct {
 	began []string
 }
 
-func (s *stage) operate(takes time.Duration) *operations {
+func (s *harness) operate(takes time.Duration) *operations {
 	o := &operations{stage: s, takes: takes, ends: map[string]time.Time{}}
 	s.provider.begin = func(a backup.Attempt) (backup.Operation, error) {
 		o.ends[a.Target] = s.now.Add(takes)
@@ -51,7 +51,7 @@ func (o *operations) underway() (n int) {
 }
 
 // minutes lets time pass with a timer run each minute, until all runs have ended or the time is over.
-func (s *stage) minutes(n int, plans ...backup.Plan) {
+func (s *harness) minutes(n int, plans ...backup.Plan) {
 	s.t.Helper()
 	for range n {
 		s.now = s.now.Add(time.Minute)
@@ -64,7 +64,7 @@ func (s *stage) minutes(n int, plans ...backup.Plan) {
 }
 
 // runStates counts the runs by their state.
-func (s *stage) runStates() map[backup.State]int {
+func (s *harness) runStates() map[backup.State]int {
 	states := map[backup.State]int{}
 	for _, row := range s.storage.catalog.Rows() {
 		if rest, ok := strings.CutPrefix(row.Row, "run-"); ok {
@@ -75,7 +75,7 @@ func (s *stage) runStates() map[backup.State]int {
 }
 
 // gateIsOpen checks that no run holds a permit or stands in the wait queue.
-func (s *stage) gateIsOpen() {
+func (s *harness) gateIsOpen() {
 	s.t.Helper()
 	for _, row := range s.storage.catalog.Rows() {
 		if strings.HasPrefix(row.Row, "permit-") || strings.HasPrefix(row.Row, "enqueued-") {
@@ -100,7 +100,7 @@ func TestConcurrency(t *testing.T) {
 		{name: "one at a time", all: 1, plan: 1, targets: 5, hours: 2, most: 1},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			s := newStage(t)
+			s := newHarness(t)
 			s.engine.Concurrency = test.all
 			plan := many(test.targets)
 			plan.Settings.Concurrency = test.plan
@@ -126,7 +126,7 @@ func TestConcurrency(t *testing.T) {
 
 // TestTheWaitQueueIsFair: the first run in the wait queue begins first.
 func TestTheWaitQueueIsFair(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	s.engine.Concurrency = 1
 	o := s.operate(8 * time.Minute)
 	early, late := many(4), many(4)
@@ -157,7 +157,7 @@ func TestConcurrencySurvivesFailures(t *testing.T) {
 	calls := 0
 	for _, made := range []bool{false, true} {
 		for k := 1; ; k++ {
-			s := newStage(t)
+			s := newHarness(t)
 			s.engine.Concurrency = 1
 			plan := many(3)
 			plan.Settings.Concurrency = 1
@@ -187,7 +187,7 @@ func TestConcurrencySurvivesFailures(t *testing.T) {
 func TestTwoInvocationsTakeOnePermit(t *testing.T) {
 	for waiting := range 2 {
 		for k := 1; ; k++ {
-			s := newStage(t)
+			s := newHarness(t)
 			s.engine.Concurrency = 2
 			o := s.operate(3 * time.Minute)
 			plan := many(2 + waiting) // with three, one has to wait for a permit
@@ -240,7 +240,7 @@ func TestNoRunEntersTheWaitQueueWhileThereIsRoom(t *testing.T) {
 		var reached [2]bool
 		for k := 1; k == 1 || reached[0]; k++ {
 			for j := 1; j == 1 || reached[1]; j++ {
-				s := newStage(t)
+				s := newHarness(t)
 				s.engine.Concurrency = 3
 				o := s.operate(3 * time.Minute)
 				plan := many(runs)
@@ -289,7 +289,7 @@ func TestNoRunEntersTheWaitQueueWhileThereIsRoom(t *testing.T) {
 
 // TestTheWindowEndsInTheWaitQueue: a run that finds no permit in time is missed, and says why.
 func TestTheWindowEndsInTheWaitQueue(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	plan := many(3)
 	plan.Window, plan.Settings.Concurrency = 20*time.Minute, 1
 	s.operate(time.Hour)
@@ -310,14 +310,14 @@ func TestTheWindowEndsInTheWaitQueue(t *testing.T) {
 
 // TestBusyTargetsGiveTheirPermitAway: one service that is busy for hours does not keep the others waiting.
 func TestBusyTargetsGiveTheirPermitAway(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	s.engine.Concurrency = 1
 	o := s.operate(3 * time.Minute)
 	plan := many(3)
 	begins := s.provider.begin
 	s.provider.begin = func(a backup.Attempt) (backup.Operation, error) {
 		if a.Target == plan.Targets[0] && s.now.Before(begin.Add(day+2*time.Hour)) {
-			return backup.Operation{}, &backup.Fault{Kind: backup.Deferred, Code: "ServiceUpdating", Message: "busy"}
+			return backup.Operation{}, &backup.Fault{Kind: backup.Retryable, Code: "ServiceUpdating", Message: "busy"}
 		}
 		return begins(a)
 	}
@@ -356,7 +356,7 @@ func TestBusyRestoreLeavesTheWaitQueue(t *testing.T) {
 	busy := true
 	service.can = func(backup.Restore) error {
 		if busy {
-			return fault(backup.Deferred, "Updating")
+			return fault(backup.Retryable, "Updating")
 		}
 		return nil
 	}
@@ -374,7 +374,7 @@ func TestBusyRestoreLeavesTheWaitQueue(t *testing.T) {
 
 // TestUnseenRunLeavesTheWaitQueue: the same holds for a run whose lost start cannot be looked for.
 func TestUnseenRunLeavesTheWaitQueue(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	s.engine.Concurrency = 1
 	o := s.operate(10 * time.Minute)
 	plan := many(3)
@@ -385,14 +385,14 @@ func TestUnseenRunLeavesTheWaitQueue(t *testing.T) {
 		case a.Target != lost:
 			return operates(a)
 		case a.Artifact == a.Run+".1":
-			return backup.Operation{}, fault(backup.Uncertain, "ConnectionReset")
+			return backup.Operation{}, fault(backup.Ambiguous, "ConnectionReset")
 		}
 		turnedAway = true
-		return backup.Operation{}, fault(backup.Deferred, "Conflict")
+		return backup.Operation{}, fault(backup.Retryable, "Conflict")
 	}
 	s.provider.find = func(backup.Attempt) (string, error) {
 		if blind {
-			return "", fault(backup.Deferred, "Unreachable")
+			return "", fault(backup.Retryable, "Unreachable")
 		}
 		return "", nil
 	}
@@ -424,7 +424,7 @@ func TestUnseenRunLeavesTheWaitQueue(t *testing.T) {
 
 // TestLeftPermitsAreReclaimed: permits whose runs have ended, or never came to be, do not stop the others for ever.
 func TestLeftPermitsAreReclaimed(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	s.engine.Concurrency = 2
 	s.operate(3 * time.Minute)
 	plan := many(3)
@@ -452,7 +452,7 @@ func TestLeftPermitsAreReclaimed(t *testing.T) {
 // TestTurnedAway: a service that has too much to do is asked ever less often, by no more runs than may operate, and not by all of
 // them at once.
 func TestTurnedAway(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	s.engine.Concurrency = 3
 	plan := many(9)
 	asked := map[string][]time.Time{}
@@ -493,14 +493,14 @@ func TestTurnedAway(t *testing.T) {
 // invocation that starts an operation has a permit then, even if the slow one releases some.
 func TestTheNextStepMessageOvertakes(t *testing.T) {
 	for k := 1; ; k++ {
-		s := newStage(t)
+		s := newHarness(t)
 		s.engine.Concurrency = 1
 		o := s.operate(3 * time.Minute)
 		starts, busy := s.provider.begin, true
 		s.provider.begin = func(a backup.Attempt) (backup.Operation, error) {
 			if busy {
 				busy = false
-				return backup.Operation{}, &backup.Fault{Kind: backup.Deferred, Code: "ServiceUpdating", Message: "busy"}
+				return backup.Operation{}, &backup.Fault{Kind: backup.Retryable, Code: "ServiceUpdating", Message: "busy"}
 			}
 			if n := s.rows("permit-all"); n != 1 {
 				t.Errorf("call %d is slow: a start while %d permits are held", k, n)
@@ -545,7 +545,7 @@ func TestTheNextStepMessageOvertakes(t *testing.T) {
 
 // TestTheRescuerSeesRunsThatLeftTheWaitQueue: a step message that is lost after the wait queue is found as soon as any other.
 func TestTheRescuerSeesRunsThatLeftTheWaitQueue(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	s.engine.Concurrency = 1
 	o := s.operate(20 * time.Minute)
 	plan := many(2)
@@ -563,7 +563,7 @@ func TestTheRescuerSeesRunsThatLeftTheWaitQueue(t *testing.T) {
 
 // TestTheEndOfTheWaitQueueComesEarly: the step message that ends the wait may come a moment before its time, and is the only one.
 func TestTheEndOfTheWaitQueueComesEarly(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	plan := many(2)
 	plan.Window, plan.Settings.Concurrency = 20*time.Minute, 1
 	s.operate(3 * time.Hour)
@@ -587,7 +587,7 @@ func TestTheEndOfTheWaitQueueComesEarly(t *testing.T) {
 }
 
 // lose sets the clock to the time, and removes all messages with the text that are visible then.
-func (s *stage) lose(at time.Time, with string) {
+func (s *harness) lose(at time.Time, with string) {
 	s.t.Helper()
 	s.now = at
 	for _, m := range s.storage.queue.Receive("execute", 32, 0) {

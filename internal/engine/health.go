@@ -14,13 +14,13 @@ import (
 // Health says how well every target of the active plans is protected, in the order of the plans, and how the timers are. It costs
 // one request, and two for each target, however long the history; more only if all of a target's newest recovery points are
 // suspect. It writes only one thing, once: since when it waits for a timer that has never run.
-func (e *Engine) Health(ctx context.Context, active plans.Active) ([]health.TargetHealth, health.Clockwork, error) {
+func (e *Engine) Health(ctx context.Context, active plans.Active) ([]health.TargetHealth, health.TimersHealth, error) {
 	state, err := e.schedulerState(ctx)
 	now := state.clock
 	if now.IsZero() {
-		return nil, health.Clockwork{}, err
+		return nil, health.TimersHealth{}, err
 	}
-	clockwork := e.clockwork(ctx, state.timers, now)
+	timers := e.timersHealth(ctx, state.timers, now)
 	since := now // no timer run has seen the text yet
 	// A row that cannot be read tells as little as none; the timer run says so.
 	if head, err := plans.ReadHead(state.activePlan); err == nil && state.activePlan.ETag != "" && head.Hash == active.Hash {
@@ -30,23 +30,23 @@ func (e *Engine) Health(ctx context.Context, active plans.Active) ([]health.Targ
 	for _, plan := range active.Plans {
 		for _, target := range plan.Targets {
 			s := health.Snapshot{
-				Plan: plan, Target: target, Since: since, Paused: e.paused(plan), Refused: active.Refused, Unread: state.unread[plan.Name],
+				Plan: plan, Target: target, Since: since, Paused: e.paused(plan), Refused: active.Refused, RowError: state.unread[plan.Name],
 			}
 			if c := state.checkpoints[plan.Name]; c != nil {
-				s.Dealt, s.MissedRuns = c.since(s.Plan), c.LastMissedRuns
+				s.ProcessedUntil, s.MissedRuns = c.since(s.Plan), c.LastMissedRuns
 			}
 			sights = append(sights, s)
 		}
 	}
-	err = e.together(len(sights), func(i int) error { return e.recent(ctx, &sights[i]) })
+	err = e.forEach(len(sights), func(i int) error { return e.recent(ctx, &sights[i]) })
 	if err != nil {
-		return nil, clockwork, err
+		return nil, timers, err
 	}
 	health := make([]health.TargetHealth, 0, len(sights))
 	for _, s := range sights {
 		health = append(health, s.Evaluate(now))
 	}
-	return health, clockwork, nil
+	return health, timers, nil
 }
 
 // recent reads the newest runs and recovery points of the target. Retention deletes the oldest first, so the newest live point is
@@ -60,8 +60,8 @@ func (e *Engine) recent(ctx context.Context, s *health.Snapshot) error {
 		return fmt.Errorf("health of %s: %w", s.Target, err)
 	}
 	for _, p := range s.Points {
-		if p.State == backup.Unreadable && s.Unread == nil {
-			s.Unread = errors.New(p.Reason.Message)
+		if p.State == backup.Unreadable && s.RowError == nil {
+			s.RowError = errors.New(p.Reason.Message)
 		}
 	}
 	if err := e.recentRuns(ctx, s); err != nil {

@@ -40,7 +40,7 @@ func (c *counting) List(ctx context.Context, p, from, to string, limit int) ([]b
 // TestHealth goes through real timer runs: a plan that begins, is backed up, loses a target, misses scheduled times, and is
 // paused.
 func TestHealth(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	plan := nightly()
 	plan.Targets = []string{target, target + "-two"}
 	catalog := &counting{Catalog: s.storage.catalog}
@@ -49,9 +49,9 @@ func TestHealth(t *testing.T) {
 	look := func(those ...backup.Plan) []health.TargetHealth {
 		t.Helper()
 		catalog.n = 0
-		health, clockwork, err := reader.Health(t.Context(), plans.Active{Plans: those})
-		if err != nil || !clockwork.Now.Equal(s.now) {
-			t.Fatalf("at %s: %v", clockwork.Now, err)
+		health, timers, err := reader.Health(t.Context(), plans.Active{Plans: those})
+		if err != nil || !timers.Now.Equal(s.now) {
+			t.Fatalf("at %s: %v", timers.Now, err)
 		}
 		targets := 0
 		for _, p := range those {
@@ -99,7 +99,7 @@ func TestHealth(t *testing.T) {
 
 // TestHealthRemembersTheMissedPeriod: it stays in the checkpoint after its event was sent.
 func TestHealthRemembersTheMissedPeriod(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	plan := nightly()
 	plan.Window = time.Hour
 	s.runSchedule(plan)
@@ -113,7 +113,7 @@ func TestHealthRemembersTheMissedPeriod(t *testing.T) {
 }
 
 // bookOf returns a store on the stage's catalog that reads the text: "good <name>" is one plan of that name.
-func (s *stage) bookOf(text *string) *plans.Store {
+func (s *harness) bookOf(text *string) *plans.Store {
 	return &plans.Store{
 		Catalog: s.storage,
 		Read:    func(context.Context) ([]byte, error) { return []byte(*text), nil },
@@ -129,7 +129,7 @@ func (s *stage) bookOf(text *string) *plans.Store {
 }
 
 // settle makes one timer run of the schedule with the active plans, as the handler does.
-func (s *stage) settle(book *plans.Store) engine.ScheduleReport {
+func (s *harness) settle(book *plans.Store) engine.ScheduleReport {
 	s.t.Helper()
 	active, err := book.Reconcile(s.t.Context())
 	if err != nil {
@@ -142,7 +142,7 @@ func (s *stage) settle(book *plans.Store) engine.ScheduleReport {
 
 // TestHealthByTheBook: a plan is pending from the time at which its text became active; a timer run finds that.
 func TestHealthByTheBook(t *testing.T) {
-	s, text := newStage(t), "good one"
+	s, text := newHarness(t), "good one"
 	book := s.bookOf(&text)
 	look := func() health.TargetHealth {
 		t.Helper()

@@ -17,7 +17,7 @@ func TestWhatCannotBeKeptIsNotMade(t *testing.T) {
 	overflowed := 999_999
 	for _, keep := range []time.Duration{time.Duration(overflowed) * day, -time.Second, backup.LongestKeep + time.Second} {
 		t.Run(keep.String(), func(t *testing.T) {
-			s := newStage(t)
+			s := newHarness(t)
 			good := s.ask("good")
 			s.finish()
 			plan := nightly()
@@ -40,7 +40,7 @@ func TestWhatCannotBeKeptIsNotMade(t *testing.T) {
 		})
 	}
 	t.Run("no time at all", func(t *testing.T) {
-		s := newStage(t)
+		s := newHarness(t)
 		plan := nightly()
 		plan.Settings.KeepWithin = 0
 		for i := range 3 {
@@ -56,7 +56,7 @@ func TestWhatCannotBeKeptIsNotMade(t *testing.T) {
 		}
 	})
 	t.Run("a hundred years", func(t *testing.T) {
-		s := newStage(t)
+		s := newHarness(t)
 		plan := nightly()
 		plan.Settings.KeepWithin = backup.LongestKeep
 		run, err := s.engine.Backup(t.Context(), engine.Request{ID: "r", Plan: plan, Target: target})
@@ -75,7 +75,7 @@ func TestWhatCannotBeKeptIsNotMade(t *testing.T) {
 func TestWhatExpiredBeforeItWasWrittenStays(t *testing.T) {
 	for _, state := range []backup.PointState{backup.Live, backup.Suspect, backup.Deleting} {
 		t.Run(string(state), func(t *testing.T) {
-			s := newStage(t)
+			s := newHarness(t)
 			ids := s.points(3)
 			broken := *s.status(ids[0]).Point
 			broken.State, broken.Expires = state, broken.Created.Add(-200*366*day)

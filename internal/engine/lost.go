@@ -16,7 +16,7 @@ func (e *Engine) taken(ctx context.Context, a backup.Attempt) ([]string, error) 
 			since = w.From
 		}
 	}
-	oldest := backup.Countdown(since.Add(-longestRun * e.Waits.Operation))
+	oldest := backup.Countdown(since.Add(-longestRun * e.Timings.Operation))
 	points, err := e.points(ctx, a.Target, backup.PointPrefix+oldest)
 	if err != nil {
 		return nil, err

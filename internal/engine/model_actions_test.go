@@ -294,7 +294,7 @@ func (m *model) proceed(w *world, h *handler, yield successor, say func(string, 
 		a := reply(nil)
 		switch o := w.operation(c.token); {
 		case o == nil:
-			a.err = &backup.Fault{Kind: backup.Denied, Code: "NotFound"}
+			a.err = &backup.Fault{Kind: backup.Unobservable, Code: "NotFound"}
 		case o.ends > w.now:
 			a.operation = backup.Operation{Token: c.token}
 		case o.fails:
@@ -305,7 +305,7 @@ func (m *model) proceed(w *world, h *handler, yield successor, say func(string, 
 		answer(a, nil)
 		fails(nil)
 		if w.left.Faults > 0 {
-			answer(wrong(&backup.Fault{Kind: backup.Denied, Code: "AuthorizationFailed"}), nil)
+			answer(wrong(&backup.Fault{Kind: backup.Unobservable, Code: "AuthorizationFailed"}), nil)
 		}
 	case "find":
 		a := reply(nil)
@@ -359,7 +359,7 @@ func (m *model) begin(w *world, h *handler, c *call, answer func(answer, func(*w
 		}
 	}
 	if w.busy() || w.left.Busy > 0 {
-		answer(reply(&backup.Fault{Kind: backup.Deferred, Code: "ServiceBusy"}), turnedAway(true))
+		answer(reply(&backup.Fault{Kind: backup.Retryable, Code: "ServiceBusy"}), turnedAway(true))
 		fails(turnedAway(false))
 		return
 	}

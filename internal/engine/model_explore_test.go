@@ -35,7 +35,7 @@ type model struct {
 
 	runs        []string
 	plans       []backup.Plan
-	waits       Waits
+	waits       Timings
 	retryWindow time.Duration
 	tracing     bool
 	buffer      []byte
@@ -59,7 +59,7 @@ func (m *model) first() *world {
 	m.reach = cmp.Or(m.reach, 5)
 	m.retryWindow = 120 * time.Second
 	// The waits are flat, so that the age of things makes no difference to any delay.
-	m.waits = Waits{
+	m.waits = Timings{
 		Poll: 30 * time.Second, PollMax: 30 * time.Second,
 		Lease: 60 * time.Second, LeaseMargin: 20 * time.Second,
 		Look: 30 * time.Second, LookMax: 30 * time.Second, RetryWindow: m.retryWindow,

@@ -99,7 +99,7 @@ func (m *model) nextCall(h *handler) *call {
 	}
 	r := &replay{m: m, h: h, own: h.begun}
 	e := &Engine{
-		Catalog: r, Queue: r, Providers: map[string]backup.Provider{"microsoft.apimanagement/service": r}, Waits: m.waits,
+		Catalog: r, Queue: r, Providers: map[string]backup.Provider{"microsoft.apimanagement/service": r}, Timings: m.waits,
 		Now: func() time.Time { return m.instant(r.own).Add(skew) },
 		NewID: func() string {
 			r.ids++
@@ -244,7 +244,7 @@ func (r *replay) Begin(ctx context.Context, a backup.Attempt) (backup.Operation,
 	}
 	c := r.ask(call{op: "begin", attempt: a, deadline: deadline})
 	if c.err != nil && r.m.mutant == lostTakenForDeferred {
-		return backup.Operation{}, &backup.Fault{Kind: backup.Deferred}
+		return backup.Operation{}, &backup.Fault{Kind: backup.Retryable}
 	}
 	return c.operation, c.err
 }

@@ -15,7 +15,7 @@ import (
 // key makes one key of all the worlds that behave alike. It leaves the following out, and these are the reasons why that is
 // sound:
 //   - Times count from now. A time that only has to have passed is cut off if it has. Created, Accepted, Finished and
-//     Ended matter only against Waits.Operation: no run of the model reaches that (checkEnd sees to it). They matter to no
+//     Ended matter only against Timings.Operation: no run of the model reaches that (checkEnd sees to it). They matter to no
 //     delay either, because the model's waits are flat (Poll = PollMax and so on). The model's service ignores NotBefore.
 //   - Step message numbers count from the row's own. A nonce is the row's, or one that a handler in mid-step made and may yet
 //     save, or none of these: then no row will ever hold it, and all such nonces are equal.
@@ -117,7 +117,7 @@ func appendRun(b []byte, r *backup.Run, now seconds) []byte {
 		return b
 	}
 	b = appendTime(b, r.LostSince, now, longest)
-	b = appendTime(b, r.ClearSince, now, longest)
+	b = appendTime(b, r.NotFoundSince, now, longest)
 	b = appendTime(b, r.UnobservableSince, now, longest)
 	b = appendTime(b, r.Due, now, longest)
 	b = appendTime(b, r.LeaseUntil, now, longest)

@@ -47,7 +47,7 @@ func TestARegionChangesItsRules(t *testing.T) {
 		for hours := range 24 {
 			for _, dies := range []bool{false, true} {
 				learns := begins.Add(time.Duration(hours) * time.Hour)
-				s := newStage(t)
+				s := newHarness(t)
 				s.now = begins.Add(-day / 2)
 				runs := map[string]int{} // by local day, as the clocks of the time were thought to be
 				for ; s.now.Before(begins.Add(5 * day / 2)); s.now = s.now.Add(30 * time.Minute) {
@@ -81,7 +81,7 @@ func TestARegionChangesItsRules(t *testing.T) {
 }
 
 // count counts runs by the local day of their scheduled time.
-func count(t *testing.T, s *stage, plan backup.Plan, report engine.ScheduleReport, runs map[string]int) {
+func count(t *testing.T, s *harness, plan backup.Plan, report engine.ScheduleReport, runs map[string]int) {
 	t.Helper()
 	for _, id := range report.Created {
 		runs[s.run(id).ScheduledTime.In(plan.Schedule.Zone).Format(time.DateOnly)]++
@@ -91,7 +91,7 @@ func count(t *testing.T, s *stage, plan backup.Plan, report engine.ScheduleRepor
 // TestAnEditOfTheZoneIsNoNewRule: after an edit of a plan's schedule or zone its scheduled times count from the last one on,
 // also the scheduled times at a local time that was dealt with.
 func TestAnEditOfTheZoneIsNoNewRule(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	s.now = time.Date(2027, 1, 12, 0, 0, 0, 0, time.UTC)
 	east, west := time.FixedZone("East", 3600), time.FixedZone("West", 0)
 	plan := nightly()

@@ -27,8 +27,8 @@ type operation interface {
 	notStarted(ctx context.Context, f *backup.Fault) error
 	// accepted changes the run once the service has accepted it.
 	accepted()
-	// onItsWay is the time for which a request whose sender has died may still reach the service, and must not be looked for.
-	onItsWay() time.Duration
+	// inFlightFor is the time for which a request whose sender has died may still reach the service, and must not be looked for.
+	inFlightFor() time.Duration
 	// sendSearch looks for a lost start: it returns an operation that is done or has a token, or the zero value if nothing
 	// shows one.
 	sendSearch(ctx context.Context) (backup.Operation, error)
@@ -75,7 +75,7 @@ func (s *step) prepare(
 	ctx context.Context, check func(context.Context) (backup.Operation, error),
 ) (backup.Operation, *backup.Fault) {
 	r := &s.run
-	ctx, cancel := context.WithTimeout(ctx, s.Waits.Lease/2)
+	ctx, cancel := context.WithTimeout(ctx, s.Timings.Lease/2)
 	defer cancel()
 	before := s.Now()
 	prepared, err := check(ctx)
@@ -121,7 +121,7 @@ func (s *step) begin(
 	case err != nil:
 		return answer, false, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, s.Waits.Lease-s.Waits.LeaseMargin-s.Now().Sub(s.read))
+	ctx, cancel := context.WithTimeout(ctx, s.Timings.Lease-s.Timings.LeaseMargin-s.Now().Sub(s.read))
 	defer cancel()
 	answer, err = start(ctx)
 	r.Owner, r.LeaseUntil = "", time.Time{}
@@ -162,8 +162,8 @@ func (s *step) lost(why backup.Reason) {
 	r := &s.run
 	if r.LostAttempt != r.Attempt {
 		r.Lost++
-		r.LostStarts = append(r.LostStarts, backup.Window{From: r.Intent, To: r.Intent.Add(backup.Resolution + s.Waits.Lease)})
-		r.LostAttempt, r.LostSince, r.ClearSince = r.Attempt, s.clock(), time.Time{}
+		r.LostStarts = append(r.LostStarts, backup.Window{From: r.Intent, To: r.Intent.Add(backup.Resolution + s.Timings.Lease)})
+		r.LostAttempt, r.LostSince, r.NotFoundSince = r.Attempt, s.clock(), time.Time{}
 	}
 	r.Reason = why
 }
@@ -188,9 +188,9 @@ type search struct {
 	found backup.Operation
 	// fault is nil if the service showed what is there.
 	fault *backup.Fault
-	// waited is the time since the answer is known to be lost, unseen the time for which every look showed a settled service
+	// waited is the time since the answer is known to be lost, notFoundFor the time for which every look showed a settled service
 	// without a trace of it.
-	waited, unseen time.Duration
+	waited, notFoundFor time.Duration
 }
 
 // look searches for what became of a lost start. The lease of the request's sender is over.
@@ -199,22 +199,22 @@ func (s *step) look(ctx context.Context, o operation) error {
 	if err := s.takeOver(ctx, backup.NewReason("StartLost", o.words().died, "")); err != nil {
 		return err
 	}
-	if wait := o.onItsWay(); wait > 0 {
+	if wait := o.inFlightFor(); wait > 0 {
 		return s.advance(ctx, wait) // the lock must not be free before the request is there
 	}
 	found, err := o.sendSearch(ctx)
 	r.Owner, r.LeaseUntil = "", time.Time{}
 	if err != nil {
-		r.ClearSince = time.Time{} // only looks that saw a settled service count towards the retry window
-	} else if r.ClearSince.IsZero() {
-		r.ClearSince = s.now
+		r.NotFoundSince = time.Time{} // only looks that saw a settled service count towards the retry window
+	} else if r.NotFoundSince.IsZero() {
+		r.NotFoundSince = s.now
 	}
-	return o.searched(ctx, search{found, backup.AsFault(err), s.now.Sub(r.LostSince), s.now.Sub(r.ClearSince)})
+	return o.searched(ctx, search{found, backup.AsFault(err), s.now.Sub(r.LostSince), s.now.Sub(r.NotFoundSince)})
 }
 
 // lookAgain waits for the next look, ever longer, but not longer than most.
 func (s *step) lookAgain(ctx context.Context, l search, most time.Duration) error {
-	return s.advance(ctx, min(max(s.Waits.Look, l.waited/4), s.Waits.LookMax, most))
+	return s.advance(ctx, min(max(s.Timings.Look, l.waited/4), s.Timings.LookMax, most))
 }
 
 // poll asks once how the operation is getting on. A service that answers no requests meanwhile, or no longer knows our role, has
@@ -235,14 +235,14 @@ func (s *step) poll(ctx context.Context, o operation) error {
 		if over, err := o.pollFailed(ctx, f); over {
 			return err
 		}
-		if f.Kind == backup.Denied && r.UnobservableSince.IsZero() {
+		if f.Kind == backup.Unobservable && r.UnobservableSince.IsZero() {
 			r.UnobservableSince = s.now
 		}
-		if f.Kind == backup.Denied && s.now.Sub(r.UnobservableSince) >= s.Waits.RetryWindow {
+		if f.Kind == backup.Unobservable && s.now.Sub(r.UnobservableSince) >= s.Timings.RetryWindow {
 			return s.end(ctx, loses, r.Reason.Reword(f.Code, o.words().silent+": "+f.Message, f.Hint))
 		}
 	}
-	if since := s.now.Sub(r.Accepted); since >= s.Waits.Operation {
+	if since := s.now.Sub(r.Accepted); since >= s.Timings.Operation {
 		return s.end(ctx, loses, backup.NewReason("OperationTooLong", fmt.Sprintf(o.words().tooLong, since.Round(time.Second)), o.words().hint))
 	}
 	return s.advance(ctx, delay)

@@ -13,7 +13,7 @@ import (
 // TestEventsGateNoBackup: while no event can be sent, every backup goes on and releases its permits; afterwards every event is
 // published, once.
 func TestEventsGateNoBackup(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	s.engine.Concurrency, s.storage.silent = 2, true
 	plan := nightly()
 	plan.Targets = nil
@@ -146,7 +146,7 @@ func TestAnswersAreGivenUp(t *testing.T) {
 
 // TestEveryMissedPeriodIsTold: all the missed periods that come while no event can be sent are published afterwards.
 func TestEveryMissedPeriodIsTold(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	plan := nightly()
 	s.runSchedule(plan)
 	s.storage.silent = true
@@ -171,7 +171,7 @@ func TestEveryMissedPeriodIsTold(t *testing.T) {
 
 // TestBrokenOutboxRow: a row of the outbox that cannot be read is named, and stops no other event, and no run.
 func TestBrokenOutboxRow(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	run := s.ask("request-1")
 	s.storage.silent = true
 	s.finish()
@@ -194,7 +194,7 @@ func TestBrokenOutboxRow(t *testing.T) {
 func TestOneArtifactOnePoint(t *testing.T) {
 	const folder = "mhsm-contoso-2026011502300000"
 	lost := func() (backup.Operation, error) {
-		return backup.Operation{}, &backup.Fault{Kind: backup.Uncertain, Code: "AnswerLost"}
+		return backup.Operation{}, &backup.Fault{Kind: backup.Ambiguous, Code: "AnswerLost"}
 	}
 	for _, test := range []struct {
 		name  string
@@ -221,7 +221,7 @@ func TestOneArtifactOnePoint(t *testing.T) {
 		{"found all the same", func(backup.Attempt) (string, error) { return folder, nil }, 2, backup.Unknown, "ArtifactTaken"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			s := newStage(t)
+			s := newHarness(t)
 			s.provider.poll = func(backup.Attempt) (backup.Operation, error) {
 				return backup.Operation{Done: true, Artifact: []string{folder, "another folder"}[len(s.provider.begun)/2]}, nil
 			}

@@ -18,7 +18,7 @@ func checkKeep(s backup.Settings) *backup.Reason {
 
 // Preflight asks the target's provider whether the plan could back it up now, as every run does before it starts, and changes
 // nothing. It cannot see facts that only a write shows: whether our identity may make the container, and whether the service may
-// write to it. The error is a *Fault: Refused, with the service's reason and the advice, or Deferred. It is ErrNoProvider if no
+// write to it. The error is a *Fault: Refused, with the service's reason and the advice, or Retryable. It is ErrNoProvider if no
 // provider serves the target.
 func (e *Engine) Preflight(ctx context.Context, p backup.Plan, target string) error {
 	provider, err := e.provider(target)

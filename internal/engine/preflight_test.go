@@ -14,7 +14,7 @@ var noBackup = &backup.Fault{
 }
 
 func TestARefusedPreflightStartsNothing(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	s.provider.ready = func(backup.Attempt) error { return noBackup }
 	run := s.ask("one")
 	s.finish()
@@ -30,13 +30,13 @@ func TestARefusedPreflightStartsNothing(t *testing.T) {
 
 // TestPrepareComesBetweenPreflightAndStart: its no ends the run refused, and after a temporary error it prepares again.
 func TestPrepareComesBetweenPreflightAndStart(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	s.provider.makes = func(a backup.Attempt) error {
 		if len(s.provider.begun) > 0 || a.Artifact != "" || a.Storage.Container != "lifeboat" {
 			t.Errorf("prepared for %+v with %q begun", a, s.provider.begun)
 		}
 		if s.provider.prepared == 1 {
-			return &backup.Fault{Kind: backup.Deferred, Code: "ContainerBeingDeleted", Message: "later"}
+			return &backup.Fault{Kind: backup.Retryable, Code: "ContainerBeingDeleted", Message: "later"}
 		}
 		return nil
 	}
@@ -47,7 +47,7 @@ func TestPrepareComesBetweenPreflightAndStart(t *testing.T) {
 		t.Errorf("prepared %d times, looked %d times", s.provider.prepared, s.provider.looks)
 	}
 
-	s = newStage(t)
+	s = newHarness(t)
 	s.provider.makes = func(backup.Attempt) error { return noBackup }
 	run = s.ask("two")
 	s.finish()
@@ -62,7 +62,7 @@ func TestPrepareComesBetweenPreflightAndStart(t *testing.T) {
 func TestARefusedPreflightSurvivesEveryFailure(t *testing.T) {
 	for _, made := range []bool{false, true} {
 		for k := 1; ; k++ {
-			s := newStage(t)
+			s := newHarness(t)
 			s.provider.ready = func(backup.Attempt) error { return noBackup }
 			run := s.ask("one")
 			s.storage.calls, s.storage.failAt, s.storage.made = 0, k, made
@@ -85,14 +85,14 @@ func TestARefusedPreflightSurvivesEveryFailure(t *testing.T) {
 // TestPreflightComesOnceBeforeTheFirstIntent: a service that is busy later is not checked again, but a check is repeated if it
 // could not be made.
 func TestPreflightComesOnceBeforeTheFirstIntent(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	s.provider.ready = func(a backup.Attempt) error {
 		if a.Artifact != "" || a.Target != target || a.Storage.Container != "lifeboat" || a.Blocks != `{"identity":"accessKey"}` {
 			t.Errorf("looked at %+v", a)
 		}
 		switch s.provider.looks {
 		case 1:
-			return &backup.Fault{Kind: backup.Deferred, Code: "TooManyRequests", Message: "later", RetryAfter: 7 * time.Minute}
+			return &backup.Fault{Kind: backup.Retryable, Code: "TooManyRequests", Message: "later", RetryAfter: 7 * time.Minute}
 		case 2:
 			return errors.New("the connection broke")
 		}
@@ -100,7 +100,7 @@ func TestPreflightComesOnceBeforeTheFirstIntent(t *testing.T) {
 	}
 	s.provider.begin = func(backup.Attempt) (backup.Operation, error) {
 		if len(s.provider.begun) == 1 {
-			return backup.Operation{}, &backup.Fault{Kind: backup.Deferred, Code: "ServiceUpdating", Message: "busy"}
+			return backup.Operation{}, &backup.Fault{Kind: backup.Retryable, Code: "ServiceUpdating", Message: "busy"}
 		}
 		return backup.Operation{Token: "token"}, nil
 	}
@@ -125,14 +125,14 @@ func TestPreflightComesOnceBeforeTheFirstIntent(t *testing.T) {
 
 // TestASlowPreflightTakesNothingFromTheStart: the lease and the deadline of the start count from its end.
 func TestASlowPreflightTakesNothingFromTheStart(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	s.provider.ready = func(backup.Attempt) error {
 		s.now = s.now.Add(80 * time.Second)
 		return nil
 	}
 	s.provider.begin = func(a backup.Attempt) (backup.Operation, error) {
 		run := s.run(a.Run)
-		if run.LeaseUntil.Sub(s.now) < s.engine.Waits.Lease || run.Started.Before(begin.Add(80*time.Second)) {
+		if run.LeaseUntil.Sub(s.now) < s.engine.Timings.Lease || run.Started.Before(begin.Add(80*time.Second)) {
 			t.Errorf("%s into the run the lease ends at %s, and it started at %s", s.now.Sub(begin), run.LeaseUntil, run.Started)
 		}
 		return backup.Operation{Token: "token"}, nil
@@ -143,7 +143,7 @@ func TestASlowPreflightTakesNothingFromTheStart(t *testing.T) {
 }
 
 func TestEnginePreflight(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	s.provider.ready = func(backup.Attempt) error { return noBackup }
 	if err := s.engine.Preflight(t.Context(), nightly(), target); !errors.Is(err, noBackup) {
 		t.Errorf("got %v, want the provider's own fault", err)

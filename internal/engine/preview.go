@@ -67,7 +67,7 @@ func (e *Engine) outline(ctx context.Context, q restore.Request, plans []backup.
 		return p, nil
 	}
 	var why *backup.Reason
-	if why, err = e.legible(ctx, q.Target, p.Destination); err == nil && why == nil {
+	if why, err = e.readable(ctx, q.Target, p.Destination); err == nil && why == nil {
 		p.Chosen, why, err = e.choosePoint(ctx, q, now)
 	}
 	if err != nil {
@@ -89,10 +89,10 @@ func (e *Engine) outline(ctx context.Context, q restore.Request, plans []backup.
 	return p, nil
 }
 
-// legible refuses to restore from or into a target if this version cannot read one of its rows: a newer version may have noted
+// readable refuses to restore from or into a target if this version cannot read one of its rows: a newer version may have noted
 // there that something must not be overwritten, or why a recovery point must not be used. It reads the newest runs and recovery
 // points.
-func (e *Engine) legible(ctx context.Context, targets ...string) (*backup.Reason, error) {
+func (e *Engine) readable(ctx context.Context, targets ...string) (*backup.Reason, error) {
 	for i, target := range targets {
 		if i > 0 && backup.Same(target, targets[0]) {
 			continue

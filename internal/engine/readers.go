@@ -8,9 +8,9 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// unread takes the run out of the readers of its recovery point. A reader whose run has ended does not count, so it may stay if
+// dropReader takes the run out of the readers of its recovery point. A reader whose run has ended does not count, so it may stay if
 // another writer changed the point meanwhile.
-func (s *step) unread(ctx context.Context) error {
+func (s *step) dropReader(ctx context.Context) error {
 	if s.run.Restore == nil || !s.run.Restore.Reading {
 		return nil
 	}

@@ -27,7 +27,7 @@ func (s recreating) checked(ctx context.Context, f *backup.Fault) (bool, error) 
 
 // notStarted looks for a lost start if a further start is rejected: the resource may be there by now.
 func (s recreating) notStarted(ctx context.Context, f *backup.Fault) error {
-	rejected := f.Kind == backup.Refused || f.Kind == backup.Deferred || f.Kind == backup.Throttled
+	rejected := f.Kind == backup.Refused || f.Kind == backup.Retryable || f.Kind == backup.Throttled
 	if rejected && s.run.Lost > 0 {
 		return s.lookLater(ctx, f)
 	}
@@ -36,7 +36,7 @@ func (s recreating) notStarted(ctx context.Context, f *backup.Fault) error {
 
 func (s recreating) lookLater(ctx context.Context, f *backup.Fault) error {
 	s.run.Restore.Step, s.run.Reason = backup.StepRestoring, f.Reason()
-	return s.advance(ctx, max(f.Wait(), s.Waits.LookMax))
+	return s.advance(ctx, max(f.Wait(), s.Timings.LookMax))
 }
 
 func (s recreating) sendSearch(ctx context.Context) (backup.Operation, error) {
@@ -51,15 +51,15 @@ func (s recreating) searched(ctx context.Context, l search) error {
 	switch {
 	case f != nil && f.Kind == backup.Refused:
 		return s.end(ctx, fails, f.Reason())
-	case f != nil && f.Kind == backup.Denied:
+	case f != nil && f.Kind == backup.Unobservable:
 		return s.restoring.searched(ctx, l)
 	case f == nil && l.found.Done:
 		return s.finished(ctx, l.found)
 	case f == nil && l.found.Token != "":
 		return s.accept(ctx, s, l.found)
-	case f == nil && l.unseen < s.Waits.RetryWindow:
-		return s.lookAgain(ctx, l, s.Waits.RetryWindow-l.unseen)
-	case l.waited >= s.Waits.Operation:
+	case f == nil && l.notFoundFor < s.Timings.RetryWindow:
+		return s.lookAgain(ctx, l, s.Timings.RetryWindow-l.notFoundFor)
+	case l.waited >= s.Timings.Operation:
 		return s.end(ctx, loses, r.Reason.Reword("StartLost", "the answer to the request that starts the restore was lost, and it could "+
 			"not be found out what became of it: "+r.Reason.Message, hintLost))
 	case f == nil && r.Lost < mostLost:
@@ -70,7 +70,7 @@ func (s recreating) searched(ctx context.Context, l search) error {
 			"nothing shows that one was started", r.Lost), hintLost))
 	}
 	r.Reason = f.Reason()
-	return s.lookAgain(ctx, l, s.Waits.LookMax)
+	return s.lookAgain(ctx, l, s.Timings.LookMax)
 }
 
 // finished ends the run well, unless another restore may have made the resource that was found after a lost start.
@@ -100,7 +100,7 @@ func (s recreating) conflictingRestore(ctx context.Context) (string, error) {
 		return "", err
 	}
 	for _, o := range runs {
-		if o.ID != s.run.ID && o.Restore != nil && o.State == backup.Unknown && s.now.Sub(o.Ended) < 2*s.Waits.Operation {
+		if o.ID != s.run.ID && o.Restore != nil && o.State == backup.Unknown && s.now.Sub(o.Ended) < 2*s.Timings.Operation {
 			return o.ID, nil
 		}
 	}

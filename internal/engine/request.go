@@ -50,7 +50,7 @@ func (e *Engine) request(ctx context.Context, q Request, what string, targets []
 	if err != nil {
 		return Batch{}, now, err
 	}
-	err = e.together(len(b.Runs), func(i int) error {
+	err = e.forEach(len(b.Runs), func(i int) error {
 		run := &b.Runs[i]
 		if !fresh {
 			if made, err := e.made(ctx, run); made || err != nil {
@@ -151,7 +151,7 @@ type Status struct {
 // Status reads a run and its recovery point. It returns ErrNotFound if there is none with the ID.
 func (e *Engine) Status(ctx context.Context, id string) (Status, time.Time, error) {
 	run, now, err := e.load(ctx, id)
-	if err != nil || run.Restore == nil && run.State != backup.Succeeded || run.Restore != nil && run.Restore.Secured.IsZero() {
+	if err != nil || run.Restore == nil && run.State != backup.Succeeded || run.Restore != nil && run.Restore.SafetyBackedUp.IsZero() {
 		return Status{Run: run}, now, err
 	}
 	p, err := e.RecoveryPoint(ctx, id)

@@ -12,7 +12,7 @@ import (
 
 func TestRequests(t *testing.T) {
 	t.Run("a repeat is the same run", func(t *testing.T) {
-		s := newStage(t)
+		s := newHarness(t)
 		run := s.ask("request-1")
 		s.now = s.now.Add(time.Hour)
 		if again := s.ask("request-1"); again.ID != run.ID || s.rows("run-") != 1 {
@@ -27,13 +27,13 @@ func TestRequests(t *testing.T) {
 		}
 	})
 	t.Run("another ID is another run", func(t *testing.T) {
-		s := newStage(t)
+		s := newHarness(t)
 		if one, two := s.ask("request-1"), s.ask("request-2"); one.ID == two.ID {
 			t.Error("one run for two requests")
 		}
 	})
 	t.Run("reused for another plan or target", func(t *testing.T) {
-		s := newStage(t)
+		s := newHarness(t)
 		s.ask("request-1")
 		other := nightly()
 		other.Name = "other"
@@ -50,7 +50,7 @@ func TestRequests(t *testing.T) {
 		}
 	})
 	t.Run("the case of the resource ID does not matter", func(t *testing.T) {
-		s := newStage(t)
+		s := newHarness(t)
 		run := s.ask("request-1")
 		q := engine.Request{ID: "request-1", Plan: nightly(), Target: "/SUBSCRIPTIONS" + target[len("/subscriptions"):]}
 		if again, err := s.engine.Backup(t.Context(), q); err != nil || again.ID != run.ID {
@@ -58,7 +58,7 @@ func TestRequests(t *testing.T) {
 		}
 	})
 	t.Run("a run that is not there", func(t *testing.T) {
-		s := newStage(t)
+		s := newHarness(t)
 		for _, id := range []string{"", "x", "0123456789abcdef-0123456789-0123456789ab"} {
 			if _, _, err := s.engine.Status(t.Context(), id); !errors.Is(err, backup.ErrNotFound) {
 				t.Errorf("%q: %v", id, err)
@@ -72,7 +72,7 @@ func TestRequests(t *testing.T) {
 func TestHalfDoneRequests(t *testing.T) {
 	for _, made := range []bool{false, true} {
 		for k := 1; ; k++ {
-			s := newStage(t)
+			s := newHarness(t)
 			s.storage.failAt, s.storage.made = k, made
 			q := engine.Request{ID: "request-1", Plan: nightly(), Target: target}
 			_, err := s.engine.Backup(t.Context(), q)
@@ -97,7 +97,7 @@ func TestHalfDoneRequests(t *testing.T) {
 }
 
 func TestHistory(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	var ids []string
 	for i := range 5 {
 		run := s.ask(fmt.Sprint("request-", i))
@@ -141,7 +141,7 @@ func TestHistory(t *testing.T) {
 
 // TestOnDemandKeepWithin: a manual backup is kept for as long as its plan says for manual ones.
 func TestOnDemandKeepWithin(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	plan := nightly()
 	plan.OnDemandKeepWithin = 7 * 24 * time.Hour
 	run, err := s.engine.Backup(t.Context(), engine.Request{ID: "one", Plan: plan, Target: target})

@@ -53,7 +53,7 @@ func (e *Engine) rescueRun(ctx context.Context, row backup.Row, now time.Time, r
 	case err != nil:
 		return err
 	case run.State.Final():
-		if err := e.newStep(run, at, read).settle(ctx); err != nil {
+		if err := e.newStep(run, at, read).releaseAndPublish(ctx); err != nil {
 			return err
 		}
 		return e.apply(ctx, drop)
@@ -69,13 +69,13 @@ func (e *Engine) rescueRun(ctx context.Context, row backup.Row, now time.Time, r
 		}
 	}
 	due = backup.Later(due, run.LeaseUntil)
-	if now.Sub(due) >= e.Waits.Overdue {
+	if now.Sub(due) >= e.Timings.Overdue {
 		report.Requeued++
 		if err := e.Queue.SendStep(ctx, run.StepMessage(), 0); err != nil {
 			return err
 		}
 	}
-	later := backup.InflightKey(backup.Later(due, now).Add(max(e.Waits.Rescue, backup.Resolution)), run.ID, backup.InflightNonce(row.Key, run.ID))
+	later := backup.InflightKey(backup.Later(due, now).Add(max(e.Timings.Rescue, backup.Resolution)), run.ID, backup.InflightNonce(row.Key, run.ID))
 	return e.apply(ctx, drop, backup.Write{Op: backup.Insert, Key: later, Body: row.Body})
 }
 

@@ -68,7 +68,7 @@ func (e *Engine) claimRestore(ctx context.Context, q restore.Request, outline fu
 	s.saved, s.inherited = events, s.inherited && events == nil
 	switch {
 	case run.State.Final():
-		return run, s.settle(ctx)
+		return run, s.releaseAndPublish(ctx)
 	case events == nil:
 		return run, nil // its own steps publish its events, and an invocation may be starting the restore
 	}
@@ -83,7 +83,7 @@ func (e *Engine) createRestore(
 		ID: claim.Run, State: backup.Queued, Target: q.Destination(), Plan: p.Plan, Request: q.ID, Settings: p.Allowing.Settings,
 		Unpublished: true,
 		Restore: &backup.Restoring{
-			Step:  backup.StepGuarding,
+			Step:  backup.StepValidating,
 			Point: p.Chosen.ID, Source: q.Target, Storage: p.Chosen.Storage, Artifact: p.Chosen.Artifact, SHA256: p.Chosen.SHA256,
 			ETag: p.Chosen.ETag, SKU: p.Chosen.SKU,
 			Size: p.Chosen.Size, Written: p.Chosen.Created, Kind: q.Kind, Key: q.Key, Region: p.Region, Expires: q.Until(claim.Time),
@@ -130,7 +130,7 @@ func (e *Engine) CancelRestore(ctx context.Context, id, by string) (backup.Run, 
 		s := e.newStep(run, now, read)
 		switch {
 		case run.State == backup.Canceled:
-			return run, s.settle(ctx)
+			return run, s.releaseAndPublish(ctx)
 		case run.State != backup.Queued && run.State != backup.Waiting || run.Lost > 0:
 			return run, fmt.Errorf("%w: it is %s", ErrNotWaiting, run.State)
 		}
@@ -138,7 +138,7 @@ func (e *Engine) CancelRestore(ctx context.Context, id, by string) (backup.Run, 
 			return run, err
 		}
 		err = s.end(ctx, cancels, backup.NewReason("Canceled", "canceled by "+by, ""))
-		if errors.Is(err, errLost) {
+		if errors.Is(err, errConflict) {
 			continue // it went on meanwhile: see how far
 		}
 		return s.run, err
@@ -161,7 +161,7 @@ func (e *Engine) ConfirmRestore(ctx context.Context, id string) (Status, error) 
 			return Status{}, fmt.Errorf("%w: %s is a backup", backup.ErrNotFound, id)
 		case !run.State.Final():
 			return Status{}, fmt.Errorf("%w: it is %s", ErrNotEnded, run.State)
-		case run.Restore.Secured.IsZero():
+		case run.Restore.SafetyBackedUp.IsZero():
 			return Status{Run: run}, nil
 		}
 		p, err := e.RecoveryPoint(ctx, id)
@@ -190,13 +190,13 @@ func (e *Engine) RefuseRequest(
 	if err := e.DeadLetter(ctx, queue, message, code+": "+why.Error()); err != nil {
 		return err
 	}
-	return e.turnAway(ctx, message, q, plans, backup.NewReason(code, why.Error(), correct))
+	return e.reject(ctx, message, q, plans, backup.NewReason(code, why.Error(), correct))
 }
 
 const correct = "Send it again, corrected. The message is kept in the table, in the partition deadletter."
 
-// turnAway answers a request that becomes no run.
-func (e *Engine) turnAway(ctx context.Context, message []byte, q restore.Request, plans []backup.Plan, why backup.Reason) error {
+// reject answers a request that becomes no run.
+func (e *Engine) reject(ctx context.Context, message []byte, q restore.Request, plans []backup.Plan, why backup.Reason) error {
 	replyTo := ""
 	if q.Replies(plans) {
 		replyTo = q.ReplyTo
@@ -233,9 +233,9 @@ func (e *Engine) refuseGivenUp(
 		"nothing was begun: %s", why)
 	switch {
 	case err != nil:
-		return backup.Run{}, e.turnAway(ctx, message, q, plans, backup.NewReason(restore.InvalidRequest, err.Error(), correct))
+		return backup.Run{}, e.reject(ctx, message, q, plans, backup.NewReason(restore.InvalidRequest, err.Error(), correct))
 	case q.DryRun:
-		return backup.Run{}, e.turnAway(ctx, message, q, plans, *refusal)
+		return backup.Run{}, e.reject(ctx, message, q, plans, *refusal)
 	}
 	run, err := e.claimRestore(ctx, q, func(now time.Time) (restore.Preview, error) {
 		p := restore.NewPreview(q, plans, now)
@@ -244,7 +244,7 @@ func (e *Engine) refuseGivenUp(
 		return p, nil
 	})
 	if errors.Is(err, ErrRequestReused) {
-		return backup.Run{}, e.turnAway(ctx, message, q, plans, backup.NewReason("RequestIdReused", err.Error(), correct))
+		return backup.Run{}, e.reject(ctx, message, q, plans, backup.NewReason("RequestIdReused", err.Error(), correct))
 	}
 	return run, err
 }

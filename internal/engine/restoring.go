@@ -44,7 +44,7 @@ func (s restoring) guard(ctx context.Context, o operation) error {
 	}
 	if p.State == backup.Deleting {
 		return s.postpone(ctx, &backup.Fault{
-			Kind: backup.Deferred, Code: "RecoveryPointDeleting", Message: "cleanup tries whether storage still keeps the recovery point " + p.ID,
+			Kind: backup.Retryable, Code: "RecoveryPointDeleting", Message: "cleanup tries whether storage still keeps the recovery point " + p.ID,
 		})
 	}
 	// From here on cleanup leaves it alone. A deletion changes the same row under the same ETag.
@@ -52,7 +52,7 @@ func (s restoring) guard(ctx context.Context, o operation) error {
 		p.Readers = append(p.Readers, r.ID)
 		switch _, err := s.Catalog.Apply(ctx, p.Replace()); {
 		case errors.Is(err, backup.ErrChanged), errors.Is(err, backup.ErrNotFound):
-			return s.postpone(ctx, &backup.Fault{Kind: backup.Deferred, Code: "RecoveryPointChanged", Message: "somebody else changed the recovery point"})
+			return s.postpone(ctx, &backup.Fault{Kind: backup.Retryable, Code: "RecoveryPointChanged", Message: "somebody else changed the recovery point"})
 		case err != nil:
 			return fmt.Errorf("hold the recovery point %s for restore %s: %w", p.ID, r.ID, err)
 		}
@@ -60,7 +60,7 @@ func (s restoring) guard(ctx context.Context, o operation) error {
 	q.Reading = true
 	// Acquire the permit and the lock first, because every retry reads the artifact again. The permit comes before the lock: a
 	// woken run leaves the wait queue here. If its destination is busy, it would otherwise keep all runs behind it waiting.
-	if in, err := s.admit(ctx); err != nil || !in {
+	if in, err := s.acquirePermits(ctx); err != nil || !in {
 		return err
 	}
 	switch _, _, err := s.Catalog.Get(ctx, r.LockKey()); {
@@ -69,7 +69,7 @@ func (s restoring) guard(ctx context.Context, o operation) error {
 	case !errors.Is(err, backup.ErrNotFound):
 		return fmt.Errorf("see whether %s is free for restore %s: %w", r.Target, r.ID, err)
 	}
-	switch why, err := s.legible(ctx, q.Source, r.Target); {
+	switch why, err := s.readable(ctx, q.Source, r.Target); {
 	case err != nil:
 		return err
 	case why != nil:
@@ -98,14 +98,14 @@ func (s restoring) guard(ctx context.Context, o operation) error {
 	took := s.Now().Sub(before)
 	s.now, s.read = s.now.Add(took), s.read.Add(took)
 	if q.Safety {
-		q.Step = backup.StepSecuring
+		q.Step = backup.StepSafetyBackup
 		return backingUp{s.step, s.provider}.start(ctx)
 	}
 	return s.preflight(ctx, o)
 }
 
-// secured keeps the safety backup as a recovery point, and goes on to the restore in the same save.
-func (s *step) secured(ctx context.Context, p backup.Point, files []backup.File) error {
+// safetyBackedUp keeps the safety backup as a recovery point, and goes on to the restore in the same save.
+func (s *step) safetyBackedUp(ctx context.Context, p backup.Point, files []backup.File) error {
 	r := &s.run
 	p.Safety = true
 	p.Held = backup.Hold{
@@ -116,11 +116,11 @@ func (s *step) secured(ctx context.Context, p backup.Point, files []backup.File)
 		return err
 	}
 	undo := s.snapshot()
-	if err := move(r, secures); err != nil {
+	if err := move(r, keepsSafetyBackup); err != nil {
 		return err
 	}
 	r.Progress = backup.Progress{}
-	r.Restore.Step, r.Restore.Secured = backup.StepChecking, s.clock()
+	r.Restore.Step, r.Restore.SafetyBackedUp = backup.StepPreCheck, s.clock()
 	r.Reason = backup.NewReason("Preparing", "the safety backup is done; next the service looks whether it can restore", "")
 	err := s.advance(ctx, 0, p.Insert(files)...)
 	if errors.Is(err, errTaken) {
@@ -141,22 +141,22 @@ func (restoring) words() words {
 }
 
 func (s restoring) sendCheck(ctx context.Context) (backup.Operation, error) {
-	s.run.Restore.Step = backup.StepChecking
+	s.run.Restore.Step = backup.StepPreCheck
 	return s.restorer.PrepareRestore(ctx, s.run.ProviderRestore(), s.run.Check)
 }
 
 // checked refuses a recovery point that became too old while the safety backup was made.
 func (s restoring) checked(ctx context.Context, f *backup.Fault) (bool, error) {
 	q := s.run.Restore
-	switch old := restore.Beyond(s.service(q.Source), q.Written, s.now); {
+	switch old := restore.TooOld(s.service(q.Source), q.Written, s.now); {
 	case old != nil:
 		return true, s.giveUp(ctx, refuses, *old)
 	case f == nil:
 		return false, nil
-	case f.Kind == backup.Refused, f.Kind == backup.Denied:
+	case f.Kind == backup.Refused, f.Kind == backup.Unobservable:
 		return true, s.end(ctx, refuses, f.Reason())
 	}
-	return true, s.holdOff(ctx, f)
+	return true, s.backOff(ctx, f)
 }
 
 func (s restoring) intend() { s.run.Restore.Step = backup.StepRestoring }
@@ -169,19 +169,19 @@ func (s restoring) notStarted(ctx context.Context, f *backup.Fault) error {
 	switch {
 	case f.Kind == backup.Refused:
 		return s.end(ctx, fails, f.Reason())
-	case f.Kind == backup.Deferred, f.Kind == backup.Throttled:
-		return s.holdOff(ctx, f)
+	case f.Kind == backup.Retryable, f.Kind == backup.Throttled:
+		return s.backOff(ctx, f)
 	}
 	// Hints of a lost start are about backups, because those may be started again.
 	s.lost(f.Reason().Reword(f.Code, f.Message, "Nothing is sent twice: what became of it is looked for, as far as the service shows it."))
-	return s.advance(ctx, s.Waits.Look)
+	return s.advance(ctx, s.Timings.Look)
 }
 
 func (s restoring) accepted() {
 	s.toOutbox(event.Restore(s.run, event.RestoreStarted, s.run.Accepted)...)
 }
 
-func (s restoring) onItsWay() time.Duration {
+func (s restoring) inFlightFor() time.Duration {
 	return s.run.LostStarts[len(s.run.LostStarts)-1].To.Sub(s.now)
 }
 
@@ -210,29 +210,29 @@ func (s restoring) pollFailed(ctx context.Context, f *backup.Fault) (bool, error
 	switch f.Kind {
 	case backup.Refused:
 		return true, s.end(ctx, fails, f.Reason())
-	case backup.Denied:
+	case backup.Unobservable:
 	default:
 		s.run.UnobservableSince = time.Time{}
 	}
 	return false, nil
 }
 
-// holdOff waits for a destination that cannot take the restore now. Once it has a safety backup it keeps the lock: the state that
+// backOff waits for a destination that cannot take the restore now. Once it has a safety backup it keeps the lock: the state that
 // the backup secures must not change behind it.
-func (s restoring) holdOff(ctx context.Context, f *backup.Fault) error {
+func (s restoring) backOff(ctx context.Context, f *backup.Fault) error {
 	r := &s.run
-	r.Restore.Step = backup.StepChecking
-	if r.Restore.Secured.IsZero() {
+	r.Restore.Step = backup.StepPreCheck
+	if r.Restore.SafetyBackedUp.IsZero() {
 		return s.postpone(ctx, f)
 	}
 	r.Reason = f.Reason()
-	waited := s.now.Sub(r.Restore.Secured)
-	if waited >= s.Waits.Operation {
+	waited := s.now.Sub(r.Restore.SafetyBackedUp)
+	if waited >= s.Timings.Operation {
 		return s.end(ctx, fails, r.Reason.Reword("WaitedTooLong", fmt.Sprintf("the restore could not begin for %s after the safety backup; "+
 			"at last: %s", waited.Round(time.Second), f.Message), "Nothing was restored. See what else is changing the service, "+
 			"then ask again, under another ID."))
 	}
-	return s.advance(ctx, max(f.Wait(), min(max(s.Waits.Busy, waited/10), s.Waits.PollMax)))
+	return s.advance(ctx, max(f.Wait(), min(max(s.Timings.Busy, waited/10), s.Timings.PollMax)))
 }
 
 // finished ends the run well.

@@ -23,9 +23,9 @@ const (
 	vault = "/subscriptions/00000000-0000-4000-8000-000000000001/resourceGroups/rg/providers/Microsoft.KeyVault/managedHSMs/contoso"
 )
 
-// restorer is the service as one that restores. A function that the test leaves nil goes well.
-type restorer struct {
-	*script
+// fakeRestorer is the service as one that restores. A function that the test leaves nil goes well.
+type fakeRestorer struct {
+	*fakeProvider
 	can     func(r backup.Restore) error
 	may     func(token string) (backup.Operation, error)
 	starts  func(r backup.Restore) (backup.Operation, error)
@@ -34,14 +34,14 @@ type restorer struct {
 	started []backup.Restore // the requests that reached the service
 }
 
-func (s *restorer) PreflightRestore(_ context.Context, r backup.Restore) error {
+func (s *fakeRestorer) PreflightRestore(_ context.Context, r backup.Restore) error {
 	if s.can == nil {
 		return nil
 	}
 	return s.can(r)
 }
 
-func (s *restorer) PrepareRestore(ctx context.Context, _ backup.Restore, token string) (backup.Operation, error) {
+func (s *fakeRestorer) PrepareRestore(ctx context.Context, _ backup.Restore, token string) (backup.Operation, error) {
 	if _, ok := ctx.Deadline(); !ok {
 		s.stage.t.Error("PrepareRestore has no deadline")
 	}
@@ -51,7 +51,7 @@ func (s *restorer) PrepareRestore(ctx context.Context, _ backup.Restore, token s
 	return s.may(token)
 }
 
-func (s *restorer) BeginRestore(ctx context.Context, r backup.Restore) (backup.Operation, error) {
+func (s *fakeRestorer) BeginRestore(ctx context.Context, r backup.Restore) (backup.Operation, error) {
 	if _, ok := ctx.Deadline(); !ok {
 		s.stage.t.Error("BeginRestore has no deadline")
 	}
@@ -62,7 +62,7 @@ func (s *restorer) BeginRestore(ctx context.Context, r backup.Restore) (backup.O
 	return s.starts(r)
 }
 
-func (s *restorer) PollRestore(_ context.Context, _ backup.Restore, token string) (backup.Operation, error) {
+func (s *fakeRestorer) PollRestore(_ context.Context, _ backup.Restore, token string) (backup.Operation, error) {
 	if token != "restore token" {
 		s.stage.t.Errorf("polled with the token %q", token)
 	}
@@ -72,18 +72,18 @@ func (s *restorer) PollRestore(_ context.Context, _ backup.Restore, token string
 	return s.told()
 }
 
-func (s *restorer) FindRestore(context.Context, backup.Restore) (backup.Operation, error) {
+func (s *fakeRestorer) FindRestore(context.Context, backup.Restore) (backup.Operation, error) {
 	if s.trace == nil {
-		return backup.Operation{}, fault(backup.Denied, "Untraceable")
+		return backup.Operation{}, fault(backup.Unobservable, "Untraceable")
 	}
 	return s.trace()
 }
 
 // restorable makes a stage whose service restores, with one recovery point of the target, and returns the point's ID.
-func restorable(t *testing.T) (*stage, *restorer, string) {
+func restorable(t *testing.T) (*harness, *fakeRestorer, string) {
 	t.Helper()
-	s := newStage(t)
-	r := &restorer{script: s.provider}
+	s := newHarness(t)
+	r := &fakeRestorer{fakeProvider: s.provider}
 	for kind := range s.engine.Providers {
 		s.engine.Providers[kind] = r
 	}
@@ -96,7 +96,7 @@ func restorable(t *testing.T) (*stage, *restorer, string) {
 }
 
 // recreatable makes a stage as restorable does, of services that make a deleted resource again.
-func recreatable(t *testing.T) (*stage, *restorer, string) {
+func recreatable(t *testing.T) (*harness, *fakeRestorer, string) {
 	t.Helper()
 	s, r, point := restorable(t)
 	s.engine.Services = slices.Clone(s.engine.Services)
@@ -107,7 +107,7 @@ func recreatable(t *testing.T) (*stage, *restorer, string) {
 }
 
 // rescueAll lets timer runs come until nothing is left in the index of runs in flight.
-func (s *stage) rescueAll() {
+func (s *harness) rescueAll() {
 	s.t.Helper()
 	for range 30 {
 		s.finish()
@@ -134,7 +134,7 @@ func order(id string) restore.Request {
 }
 
 // restore asks for a restore.
-func (s *stage) restore(q restore.Request, plans []backup.Plan) backup.Run {
+func (s *harness) restore(q restore.Request, plans []backup.Plan) backup.Run {
 	s.t.Helper()
 	run, err := s.engine.Restore(s.t.Context(), q, plans)
 	if err != nil {
@@ -144,7 +144,7 @@ func (s *stage) restore(q restore.Request, plans []backup.Plan) backup.Run {
 }
 
 // story returns the different events about the run, in the order in which they came first.
-func (s *stage) story(run string) string {
+func (s *harness) story(run string) string {
 	var types []string
 	for _, e := range s.storage.queue.Events() {
 		word := strings.TrimPrefix(e.Type, "lifeboat.restore.")
@@ -156,7 +156,7 @@ func (s *stage) story(run string) string {
 }
 
 // answers returns the events about a restore on the queue that the request names.
-func (s *stage) answers(run string) string {
+func (s *harness) answers(run string) string {
 	s.t.Helper()
 	var types []string
 	for _, m := range s.storage.queue.Messages("answers") {
@@ -173,7 +173,7 @@ func (s *stage) answers(run string) string {
 }
 
 // readers returns the readers of the recovery point.
-func (s *stage) readers(point string) []string {
+func (s *harness) readers(point string) []string {
 	s.t.Helper()
 	p, err := s.engine.RecoveryPoint(s.t.Context(), point)
 	if err != nil {
@@ -238,7 +238,7 @@ func TestRestore(t *testing.T) {
 				return
 			}
 			p := status.Point
-			if p == nil || !p.Safety || p.Held.Until.Sub(status.Run.Restore.Secured).Abs() > time.Minute+engine.HoldSafety ||
+			if p == nil || !p.Safety || p.Held.Until.Sub(status.Run.Restore.SafetyBackedUp).Abs() > time.Minute+engine.HoldSafety ||
 				len(service.begun) != 1 || p.Artifact != run.ID+".1" {
 				t.Fatalf("the safety backup is %+v, begun %q", p, service.begun)
 			}
@@ -275,68 +275,68 @@ func TestRestoreGuards(t *testing.T) {
 	for _, test := range []struct {
 		name, code string
 		// change changes the request, the plan, or the behaviour of the service.
-		change func(s *stage, service *restorer, q *restore.Request, p *backup.Plan)
+		change func(s *harness, service *fakeRestorer, q *restore.Request, p *backup.Plan)
 		// later tells that only the run itself finds it.
 		later bool
 	}{
-		{"expired", "RequestExpired", func(s *stage, _ *restorer, q *restore.Request, _ *backup.Plan) { q.Expires = s.now }, false},
-		{"no plan has the target", "UnknownTarget", func(_ *stage, _ *restorer, q *restore.Request, _ *backup.Plan) {
+		{"expired", "RequestExpired", func(s *harness, _ *fakeRestorer, q *restore.Request, _ *backup.Plan) { q.Expires = s.now }, false},
+		{"no plan has the target", "UnknownTarget", func(_ *harness, _ *fakeRestorer, q *restore.Request, _ *backup.Plan) {
 			q.Target, q.Into = standby, target
 		}, false},
-		{"a destination that is not listed", "DestinationNotAllowed", func(_ *stage, _ *restorer, q *restore.Request, _ *backup.Plan) {
+		{"a destination that is not listed", "DestinationNotAllowed", func(_ *harness, _ *fakeRestorer, q *restore.Request, _ *backup.Plan) {
 			q.Into = standby + "2"
 		}, false},
-		{"a plan that says nothing of restores", "DestinationNotAllowed", func(_ *stage, _ *restorer, _ *restore.Request, p *backup.Plan) {
+		{"a plan that says nothing of restores", "DestinationNotAllowed", func(_ *harness, _ *fakeRestorer, _ *restore.Request, p *backup.Plan) {
 			p.Restore = backup.RestorePolicy{}
 		}, false},
-		{"approval", "ApprovalUnavailable", func(_ *stage, _ *restorer, _ *restore.Request, p *backup.Plan) {
+		{"approval", "ApprovalUnavailable", func(_ *harness, _ *fakeRestorer, _ *restore.Request, p *backup.Plan) {
 			p.Restore.Approval = true
 		}, false},
-		{"answers elsewhere", "ReplyToNotAllowed", func(_ *stage, _ *restorer, q *restore.Request, _ *backup.Plan) {
+		{"answers elsewhere", "ReplyToNotAllowed", func(_ *harness, _ *fakeRestorer, q *restore.Request, _ *backup.Plan) {
 			q.ReplyTo = "elsewhere"
 		}, false},
-		{"another type of service", "TypeMismatch", func(_ *stage, _ *restorer, q *restore.Request, p *backup.Plan) {
+		{"another type of service", "TypeMismatch", func(_ *harness, _ *fakeRestorer, q *restore.Request, p *backup.Plan) {
 			q.Into, p.Restore.Into = vault, []string{vault}
 		}, false},
-		{"one key of no HSM", "KindNotSupported", func(_ *stage, _ *restorer, q *restore.Request, _ *backup.Plan) {
+		{"one key of no HSM", "KindNotSupported", func(_ *harness, _ *fakeRestorer, q *restore.Request, _ *backup.Plan) {
 			q.Kind, q.Key = backup.RestoreKey, "rsa1"
 		}, false},
-		{"a safety backup of what must be gone", "SafetyBackupUnavailable", func(_ *stage, _ *restorer, q *restore.Request, p *backup.Plan) {
+		{"a safety backup of what must be gone", "SafetyBackupUnavailable", func(_ *harness, _ *fakeRestorer, q *restore.Request, p *backup.Plan) {
 			q.Target = strings.Replace(target, "Microsoft.ApiManagement/service", "Microsoft.ConfidentialLedger/managedCCFs", 1)
 			p.Targets, p.Restore.Safety = []string{q.Target}, true
 		}, false},
-		{"an unknown recovery point", "RecoveryPointNotFound", func(_ *stage, _ *restorer, q *restore.Request, _ *backup.Plan) {
+		{"an unknown recovery point", "RecoveryPointNotFound", func(_ *harness, _ *fakeRestorer, q *restore.Request, _ *backup.Plan) {
 			q.Point = "0123456789abcdef-0123456789-0123456789ab"
 		}, false},
-		{"none before", "NoRecoveryPoint", func(_ *stage, _ *restorer, q *restore.Request, _ *backup.Plan) {
+		{"none before", "NoRecoveryPoint", func(_ *harness, _ *fakeRestorer, q *restore.Request, _ *backup.Plan) {
 			q.Before = begin
 		}, false},
-		{"beyond the horizon", "BeyondHorizon", func(s *stage, _ *restorer, _ *restore.Request, _ *backup.Plan) {
+		{"beyond the horizon", "BeyondHorizon", func(s *harness, _ *fakeRestorer, _ *restore.Request, _ *backup.Plan) {
 			s.now = s.now.Add(30 * 24 * time.Hour)
 		}, false},
-		{"expired and deleted", "RecoveryPointExpired", func(s *stage, _ *restorer, q *restore.Request, _ *backup.Plan) {
+		{"expired and deleted", "RecoveryPointExpired", func(s *harness, _ *fakeRestorer, q *restore.Request, _ *backup.Plan) {
 			q.Point = s.storage.queue.Events()[0].ID[:40]
 			s.change(q.Point, func(p *backup.Point) { p.State, p.Deleted = backup.Expired, s.now })
 		}, false},
-		{"being deleted", "RecoveryPointDeleting", func(s *stage, _ *restorer, q *restore.Request, _ *backup.Plan) {
+		{"being deleted", "RecoveryPointDeleting", func(s *harness, _ *fakeRestorer, q *restore.Request, _ *backup.Plan) {
 			q.Point = s.storage.queue.Events()[0].ID[:40]
 			s.change(q.Point, func(p *backup.Point) { p.State = backup.Deleting })
 		}, false},
-		{"an artifact that is gone", "ArtifactMissing", func(_ *stage, service *restorer, _ *restore.Request, _ *backup.Plan) {
+		{"an artifact that is gone", "ArtifactMissing", func(_ *harness, service *fakeRestorer, _ *restore.Request, _ *backup.Plan) {
 			service.hash = func(backup.Attempt, backup.Hashing) (backup.Verification, error) {
 				return backup.Verification{}, refused("ArtifactMissing")
 			}
 		}, true},
-		{"an artifact that was changed", "ArtifactChanged", func(s *stage, service *restorer, _ *restore.Request, _ *backup.Plan) {
+		{"an artifact that was changed", "ArtifactChanged", func(s *harness, service *fakeRestorer, _ *restore.Request, _ *backup.Plan) {
 			service.hash = func(backup.Attempt, backup.Hashing) (backup.Verification, error) {
 				return backup.Verification{Done: true, Size: 7, SHA256: "dead", Modified: s.now}, nil
 			}
 		}, true},
-		{"another SKU", "SkuMismatch", func(_ *stage, service *restorer, _ *restore.Request, _ *backup.Plan) {
+		{"another SKU", "SkuMismatch", func(_ *harness, service *fakeRestorer, _ *restore.Request, _ *backup.Plan) {
 			service.can = func(backup.Restore) error { return refused("SkuMismatch") }
 		}, true},
-		{"no provider", "RestoreNotSupported", func(s *stage, service *restorer, _ *restore.Request, _ *backup.Plan) {
-			s.engine.Providers["microsoft.apimanagement/service"] = service.script
+		{"no provider", "RestoreNotSupported", func(s *harness, service *fakeRestorer, _ *restore.Request, _ *backup.Plan) {
+			s.engine.Providers["microsoft.apimanagement/service"] = service.fakeProvider
 		}, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -378,7 +378,7 @@ func TestRestoreGuards(t *testing.T) {
 }
 
 // change changes the row of a recovery point, as another writer would.
-func (s *stage) change(id string, f func(*backup.Point)) {
+func (s *harness) change(id string, f func(*backup.Point)) {
 	s.t.Helper()
 	p, err := s.engine.RecoveryPoint(s.t.Context(), id)
 	if err != nil {
@@ -589,17 +589,17 @@ func TestRestoreLost(t *testing.T) {
 		code   string
 		starts int
 	}{
-		{"nothing tells", backup.Operation{}, fault(backup.Denied, "Untraceable"), backup.Unknown, "StartLost", 1},
+		{"nothing tells", backup.Operation{}, fault(backup.Unobservable, "Untraceable"), backup.Unknown, "StartLost", 1},
 		{"it is done", done, nil, backup.Succeeded, "", 1},
 		{"it is under way", underWay, nil, backup.Succeeded, "", 1},
 		{"nothing was begun", backup.Operation{}, nil, backup.Unknown, "StartLost", 3},
 		{"it failed", backup.Operation{}, fault(backup.Refused, "RestoreFailed"), backup.Failed, "RestoreFailed", 1},
-		{"it cannot be looked for", backup.Operation{}, fault(backup.Deferred, "Unreachable"), backup.Unknown, "StartLost", 1},
+		{"it cannot be looked for", backup.Operation{}, fault(backup.Retryable, "Unreachable"), backup.Unknown, "StartLost", 1},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s, service, _ := recreatable(t)
 			service.starts = func(backup.Restore) (backup.Operation, error) {
-				return backup.Operation{}, fault(backup.Uncertain, "ConnectionReset")
+				return backup.Operation{}, fault(backup.Ambiguous, "ConnectionReset")
 			}
 			service.trace = func() (backup.Operation, error) { return test.found, test.err }
 			run := s.restore(order("restore-1"), restoring(false))
@@ -609,7 +609,7 @@ func TestRestoreLost(t *testing.T) {
 			if run.State != test.state || run.Reason.Code != test.code || len(service.started) != test.starts || s.rows("lock") != 0 {
 				t.Errorf("%s after %d starts: %+v", run.State, len(service.started), run.Reason)
 			}
-			if ended := run.Ended.Sub(run.LostStarts[0].From); ended < s.engine.Waits.Lease {
+			if ended := run.Ended.Sub(run.LostStarts[0].From); ended < s.engine.Timings.Lease {
 				t.Errorf("it ended %s after the start was meant: the request may still have been on its way", ended)
 			}
 		})
@@ -621,7 +621,7 @@ func TestRestoreLost(t *testing.T) {
 func TestRestoreInPlaceLost(t *testing.T) {
 	s, service, _ := restorable(t)
 	service.starts = func(backup.Restore) (backup.Operation, error) {
-		return backup.Operation{}, fault(backup.Uncertain, "ConnectionReset")
+		return backup.Operation{}, fault(backup.Ambiguous, "ConnectionReset")
 	}
 	service.trace = func() (backup.Operation, error) {
 		t.Error("the service was asked")
@@ -637,7 +637,7 @@ func TestRestoreInPlaceLost(t *testing.T) {
 	if want := "See in the activity log of " + target + " whether there was a restore"; !strings.Contains(run.Reason.Hint, want) {
 		t.Errorf("the hint %q does not say %q", run.Reason.Hint, want)
 	}
-	if ended := run.Ended.Sub(run.LostStarts[0].From); ended < s.engine.Waits.Lease {
+	if ended := run.Ended.Sub(run.LostStarts[0].From); ended < s.engine.Timings.Lease {
 		t.Errorf("it ended %s after the start was meant: the request may still have been on its way", ended)
 	}
 }
@@ -651,7 +651,7 @@ func TestRestoreLostAndTurnedAway(t *testing.T) {
 		looks error // the answer of the service's check then
 		state backup.State
 	}{
-		{"busy with it", fault(backup.Deferred, "Conflict"), nil, backup.Succeeded},
+		{"busy with it", fault(backup.Retryable, "Conflict"), nil, backup.Succeeded},
 		{"refused", fault(backup.Refused, "OriginalExists"), nil, backup.Succeeded},
 		{"refused before", nil, fault(backup.Refused, "OriginalExists"), backup.Succeeded},
 	} {
@@ -659,7 +659,7 @@ func TestRestoreLostAndTurnedAway(t *testing.T) {
 			s, service, _ := recreatable(t)
 			service.starts = func(backup.Restore) (backup.Operation, error) {
 				if len(service.started) == 1 {
-					return backup.Operation{}, fault(backup.Uncertain, "ConnectionReset")
+					return backup.Operation{}, fault(backup.Ambiguous, "ConnectionReset")
 				}
 				return backup.Operation{}, test.again
 			}
@@ -692,15 +692,15 @@ func TestRestoreSeenLate(t *testing.T) {
 		starts int
 	}{
 		"within the retry window":         {2, nil, 1},
-		"a further start finds it busy":   {30, fault(backup.Deferred, "Conflict"), 2},
+		"a further start finds it busy":   {30, fault(backup.Retryable, "Conflict"), 2},
 		"a further start finds it made":   {30, fault(backup.Refused, "OriginalExists"), 2},
-		"a further start is lost as well": {30, fault(backup.Uncertain, "ConnectionReset"), 2},
+		"a further start is lost as well": {30, fault(backup.Ambiguous, "ConnectionReset"), 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, service, _ := recreatable(t)
 			service.starts = func(backup.Restore) (backup.Operation, error) {
 				if len(service.started) == 1 {
-					return backup.Operation{}, fault(backup.Uncertain, "ConnectionReset")
+					return backup.Operation{}, fault(backup.Ambiguous, "ConnectionReset")
 				}
 				return backup.Operation{}, test.second
 			}
@@ -715,7 +715,7 @@ func TestRestoreSeenLate(t *testing.T) {
 			if run = s.run(run.ID); run.State != backup.Succeeded || len(service.started) != test.starts || s.rows("lock") != 0 {
 				t.Errorf("%s after %d starts and %d looks: %+v", run.State, len(service.started), looks, run.Reason)
 			}
-			if first, timeout := s.run(run.ID).LostStarts[0].From, s.engine.Waits.RetryWindow; test.starts > 1 && run.Ended.Sub(first) < timeout {
+			if first, timeout := s.run(run.ID).LostStarts[0].From, s.engine.Timings.RetryWindow; test.starts > 1 && run.Ended.Sub(first) < timeout {
 				t.Errorf("a further start came before the retry window of %s was over", timeout)
 			}
 		})
@@ -741,7 +741,7 @@ func TestRestoreOfWhom(t *testing.T) {
 		t.Run(fmt.Sprintf("%+v", test), func(t *testing.T) {
 			s, service, _ := recreatable(t)
 			service.starts = func(backup.Restore) (backup.Operation, error) {
-				return backup.Operation{}, fault(backup.Uncertain, "ConnectionReset")
+				return backup.Operation{}, fault(backup.Ambiguous, "ConnectionReset")
 			}
 			service.trace = func() (backup.Operation, error) { return backup.Operation{}, nil }
 			first := s.restore(order("restore-1"), restoring(false))
@@ -754,9 +754,9 @@ func TestRestoreOfWhom(t *testing.T) {
 			before := len(service.started)
 			service.starts = func(backup.Restore) (backup.Operation, error) {
 				if len(service.started) > before+1 {
-					return backup.Operation{}, fault(backup.Deferred, "Conflict")
+					return backup.Operation{}, fault(backup.Retryable, "Conflict")
 				}
-				return backup.Operation{}, fault(backup.Uncertain, "ConnectionReset")
+				return backup.Operation{}, fault(backup.Ambiguous, "ConnectionReset")
 			}
 			service.trace = func() (backup.Operation, error) {
 				if test.busy && len(service.started) < before+3 {
@@ -783,13 +783,13 @@ func TestRestoreOfWhom(t *testing.T) {
 func TestRestoreUnseenForAWhile(t *testing.T) {
 	s, service, _ := recreatable(t)
 	service.starts = func(backup.Restore) (backup.Operation, error) {
-		return backup.Operation{}, fault(backup.Uncertain, "ConnectionReset")
+		return backup.Operation{}, fault(backup.Ambiguous, "ConnectionReset")
 	}
 	unseen, asked := 50*time.Minute, s.now
 	service.trace = func() (backup.Operation, error) {
 		switch passed := s.now.Sub(asked); {
 		case passed < unseen:
-			return backup.Operation{}, fault(backup.Deferred, "Unreachable")
+			return backup.Operation{}, fault(backup.Retryable, "Unreachable")
 		case passed < unseen+30*time.Minute:
 			return backup.Operation{}, nil
 		}
@@ -901,32 +901,32 @@ func TestRestoreBack(t *testing.T) {
 func TestRestoreWaitsUntilItExpires(t *testing.T) {
 	for _, test := range []struct {
 		name  string
-		busy  func(s *stage, service *restorer, free func() bool)
+		busy  func(s *harness, service *fakeRestorer, free func() bool)
 		hours int
 		state backup.State
 	}{
-		{"to be restored into", func(_ *stage, service *restorer, free func() bool) {
+		{"to be restored into", func(_ *harness, service *fakeRestorer, free func() bool) {
 			service.can = func(backup.Restore) error {
 				if free() {
 					return nil
 				}
-				return fault(backup.Deferred, "Conflict")
+				return fault(backup.Retryable, "Conflict")
 			}
 		}, 30, backup.Succeeded},
-		{"to be backed up", func(_ *stage, service *restorer, free func() bool) {
+		{"to be backed up", func(_ *harness, service *fakeRestorer, free func() bool) {
 			service.begin = func(backup.Attempt) (backup.Operation, error) {
 				if free() {
 					return backup.Operation{Token: "token"}, nil
 				}
-				return backup.Operation{}, fault(backup.Deferred, "Conflict")
+				return backup.Operation{}, fault(backup.Retryable, "Conflict")
 			}
 		}, 30, backup.Succeeded},
-		{"to be backed up, for too long", func(_ *stage, service *restorer, _ func() bool) {
+		{"to be backed up, for too long", func(_ *harness, service *fakeRestorer, _ func() bool) {
 			service.begin = func(backup.Attempt) (backup.Operation, error) {
-				return backup.Operation{}, fault(backup.Deferred, "Conflict")
+				return backup.Operation{}, fault(backup.Retryable, "Conflict")
 			}
 		}, 48, backup.StateRefused},
-		{"for a permit", func(s *stage, _ *restorer, _ func() bool) {
+		{"for a permit", func(s *harness, _ *fakeRestorer, _ func() bool) {
 			s.engine.Concurrency = 1
 			key := backup.Key{Partition: "schedule", Row: "permit-all.0000"}
 			_, err := s.engine.Catalog.Apply(s.t.Context(), backup.Write{Op: backup.Insert, Key: key, Body: []byte(`{"Run":"another"}`)})
@@ -982,7 +982,7 @@ func TestAcceptSafetyBackup(t *testing.T) {
 	s, service, point := restorable(t)
 	service.told = func() (backup.Operation, error) { return backup.Operation{Token: "restore token"}, nil }
 	run := s.restore(order("restore-1"), restoring(true))
-	for s.run(run.ID).Restore.Secured.IsZero() {
+	for s.run(run.ID).Restore.SafetyBackedUp.IsZero() {
 		s.step()
 	}
 	s.storage.silent, s.storage.fatal = true, true // so that the event that it has started stays unpublished
@@ -1004,72 +1004,72 @@ func TestRestoreEnds(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		safety bool
-		script func(s *stage, service *restorer)
+		script func(s *harness, service *fakeRestorer)
 		state  backup.State
 		code   string
 		story  string
 	}{
-		{"Azure refuses the start", false, func(_ *stage, service *restorer) {
+		{"Azure refuses the start", false, func(_ *harness, service *fakeRestorer) {
 			service.starts = func(backup.Restore) (backup.Operation, error) {
 				return backup.Operation{}, fault(backup.Refused, "RestoreFailed")
 			}
 		}, backup.Failed, "RestoreFailed", "accepted failed"},
-		{"Azure fails the restore", false, func(_ *stage, service *restorer) {
+		{"Azure fails the restore", false, func(_ *harness, service *fakeRestorer) {
 			service.told = func() (backup.Operation, error) { return backup.Operation{}, fault(backup.Refused, "RestoreFailed") }
 		}, backup.Failed, "RestoreFailed", "accepted started failed"},
-		{"our role is gone for a while", false, func(s *stage, service *restorer) {
+		{"our role is gone for a while", false, func(s *harness, service *fakeRestorer) {
 			service.told = func() (backup.Operation, error) {
 				if s.now.Sub(begin) < 30*time.Minute {
-					return backup.Operation{}, fault(backup.Denied, "Forbidden")
+					return backup.Operation{}, fault(backup.Unobservable, "Forbidden")
 				}
 				return backup.Operation{Done: true}, nil
 			}
 		}, backup.Succeeded, "", "accepted started succeeded"},
-		{"our role is gone for good", false, func(_ *stage, service *restorer) {
-			service.told = func() (backup.Operation, error) { return backup.Operation{}, fault(backup.Denied, "Forbidden") }
+		{"our role is gone for good", false, func(_ *harness, service *fakeRestorer) {
+			service.told = func() (backup.Operation, error) { return backup.Operation{}, fault(backup.Unobservable, "Forbidden") }
 		}, backup.Unknown, "Forbidden", "accepted started unknown"},
-		{"the data plane is down for hours", false, func(s *stage, service *restorer) {
+		{"the data plane is down for hours", false, func(s *harness, service *fakeRestorer) {
 			service.told = func() (backup.Operation, error) {
 				if s.now.Sub(begin) < 8*time.Hour {
-					return backup.Operation{}, fault(backup.Deferred, "Unreachable")
+					return backup.Operation{}, fault(backup.Retryable, "Unreachable")
 				}
 				return backup.Operation{Done: true}, nil
 			}
 		}, backup.Succeeded, "", "accepted started succeeded"},
-		{"our role is gone for a moment, and then the data plane is down for hours", false, func(s *stage, service *restorer) {
+		{"our role is gone for a moment, and then the data plane is down for hours", false, func(s *harness, service *fakeRestorer) {
 			polls := 0
 			service.told = func() (backup.Operation, error) {
 				if polls++; polls == 1 {
-					return backup.Operation{}, fault(backup.Denied, "Forbidden")
+					return backup.Operation{}, fault(backup.Unobservable, "Forbidden")
 				}
 				if s.now.Sub(begin) < 8*time.Hour {
-					return backup.Operation{}, fault(backup.Deferred, "Unreachable")
+					return backup.Operation{}, fault(backup.Retryable, "Unreachable")
 				}
 				return backup.Operation{Done: true}, nil
 			}
 		}, backup.Succeeded, "", "accepted started succeeded"},
-		{"it never ends", false, func(_ *stage, service *restorer) {
+		{"it never ends", false, func(_ *harness, service *fakeRestorer) {
 			service.told = func() (backup.Operation, error) { return backup.Operation{Token: "restore token"}, nil }
 		}, backup.Unknown, "OperationTooLong", "accepted started unknown"},
-		{"the safety backup fails", true, func(_ *stage, service *restorer) {
+		{"the safety backup fails", true, func(_ *harness, service *fakeRestorer) {
 			service.poll = func(backup.Attempt) (backup.Operation, error) {
 				return backup.Operation{}, fault(backup.Refused, "BackupFailed")
 			}
 		}, backup.Failed, "SafetyBackupFailed", "accepted failed"},
-		{"the safety backup is lost", true, func(_ *stage, service *restorer) {
+		{"the safety backup is lost", true, func(_ *harness, service *fakeRestorer) {
 			service.begin = func(backup.Attempt) (backup.Operation, error) {
-				return backup.Operation{}, fault(backup.Uncertain, "ConnectionReset")
+				return backup.Operation{}, fault(backup.Ambiguous, "ConnectionReset")
 			}
 		}, backup.Failed, "SafetyBackupFailed", "accepted failed"},
-		{"the destination cannot be backed up", true, func(_ *stage, service *restorer) {
+		{"the destination cannot be backed up", true, func(_ *harness, service *fakeRestorer) {
 			service.ready = func(backup.Attempt) error { return fault(backup.Refused, "NoIdentity") }
 		}, backup.StateRefused, "NoIdentity", "accepted refused"},
-		{"the service itself says no", true, func(_ *stage, service *restorer) {
+		{"the service itself says no", true, func(_ *harness, service *fakeRestorer) {
 			service.may = func(string) (backup.Operation, error) {
 				return backup.Operation{}, fault(backup.Refused, "InvalidBackup")
 			}
 		}, backup.StateRefused, "InvalidBackup", "accepted refused"},
-		{"the service looks, within half an hour of the safety backup", true, func(s *stage, service *restorer) {
+		{"the service looks, within half an hour of the safety backup", true, func(s *harness, service *fakeRestorer) {
 			service.may = func(token string) (backup.Operation, error) {
 				switch {
 				case s.now.Sub(begin) > 30*time.Minute:
@@ -1080,15 +1080,15 @@ func TestRestoreEnds(t *testing.T) {
 				return backup.Operation{Done: true}, nil
 			}
 		}, backup.Succeeded, "", "accepted started succeeded"},
-		{"busy for a while, before the safety backup", true, func(s *stage, service *restorer) {
+		{"busy for a while, before the safety backup", true, func(s *harness, service *fakeRestorer) {
 			service.begin = func(backup.Attempt) (backup.Operation, error) {
 				if s.now.Sub(begin) < time.Hour {
-					return backup.Operation{}, fault(backup.Deferred, "Conflict")
+					return backup.Operation{}, fault(backup.Retryable, "Conflict")
 				}
 				return backup.Operation{Token: "token"}, nil
 			}
 		}, backup.Succeeded, "", "accepted waiting started succeeded"},
-		{"busy for a while, after it", true, func(s *stage, service *restorer) {
+		{"busy for a while, after it", true, func(s *harness, service *fakeRestorer) {
 			service.starts = func(backup.Restore) (backup.Operation, error) {
 				if s.now.Sub(begin) < time.Hour {
 					return backup.Operation{}, fault(backup.Throttled, "TooManyRequests")
@@ -1096,15 +1096,15 @@ func TestRestoreEnds(t *testing.T) {
 				return backup.Operation{Token: "restore token"}, nil
 			}
 		}, backup.Succeeded, "", "accepted started succeeded"},
-		{"busy for ever, after it", true, func(_ *stage, service *restorer) {
+		{"busy for ever, after it", true, func(_ *harness, service *fakeRestorer) {
 			service.starts = func(backup.Restore) (backup.Operation, error) {
-				return backup.Operation{}, fault(backup.Deferred, "Conflict")
+				return backup.Operation{}, fault(backup.Retryable, "Conflict")
 			}
 		}, backup.Failed, "WaitedTooLong", "accepted failed"},
-		{"busy until the request expires", false, func(_ *stage, service *restorer) {
-			service.can = func(backup.Restore) error { return fault(backup.Deferred, "Updating") }
+		{"busy until the request expires", false, func(_ *harness, service *fakeRestorer) {
+			service.can = func(backup.Restore) error { return fault(backup.Retryable, "Updating") }
 		}, backup.StateRefused, "RequestExpired", "accepted waiting refused"},
-		{"with a warning", false, func(_ *stage, service *restorer) {
+		{"with a warning", false, func(_ *harness, service *fakeRestorer) {
 			service.told = func() (backup.Operation, error) {
 				return backup.Operation{Done: true, Warning: "could not overwrite: 1"}, nil
 			}
@@ -1168,12 +1168,12 @@ func TestRestoreKeepsTheLockAfterALostSafetyBackup(t *testing.T) {
 		tried, turnedAway := 0, time.Time{}
 		service.begin = func(a backup.Attempt) (backup.Operation, error) {
 			if tried++; tried == 1 {
-				return backup.Operation{}, fault(backup.Uncertain, "ConnectionReset")
+				return backup.Operation{}, fault(backup.Ambiguous, "ConnectionReset")
 			}
 			if turnedAway.IsZero() {
 				turnedAway = s.now
 			}
-			return backup.Operation{}, fault(backup.Deferred, "Conflict")
+			return backup.Operation{}, fault(backup.Retryable, "Conflict")
 		}
 		service.find = func(a backup.Attempt) (string, error) {
 			if !never && !turnedAway.IsZero() && s.now.Sub(turnedAway) > 20*time.Minute {
@@ -1216,7 +1216,7 @@ func TestRestoreExpires(t *testing.T) {
 			free := s.now.Add(test.busy)
 			service.begin = func(backup.Attempt) (backup.Operation, error) {
 				if s.now.Before(free) {
-					return backup.Operation{}, fault(backup.Deferred, "Conflict")
+					return backup.Operation{}, fault(backup.Retryable, "Conflict")
 				}
 				return backup.Operation{Token: "token"}, nil
 			}
@@ -1288,7 +1288,7 @@ func TestRestoreWaitsForItsTarget(t *testing.T) {
 // TestCancelRestore: while it waits, and not after.
 func TestCancelRestore(t *testing.T) {
 	s, service, point := restorable(t)
-	service.can = func(backup.Restore) error { return fault(backup.Deferred, "Updating") }
+	service.can = func(backup.Restore) error { return fault(backup.Retryable, "Updating") }
 	run := s.restore(order("restore-1"), restoring(false))
 	s.deliver()
 	for range 2 {
@@ -1412,7 +1412,7 @@ func TestRestoreSurvives(t *testing.T) {
 }
 
 // due makes the index of due points say that the recovery point is due.
-func (s *stage) due(point string) {
+func (s *harness) due(point string) {
 	s.t.Helper()
 	for _, row := range s.storage.catalog.Rows() {
 		if row.Partition == "due" && strings.HasSuffix(row.Row, point) {

@@ -65,7 +65,7 @@ func (s *step) publish(ctx context.Context) error {
 		}
 	}
 	s.saved, s.inherited, s.run.Unpublished = nil, false, false
-	if err := s.save(ctx, event.Sent(partition, done)...); err != nil && !errors.Is(err, errLost) {
+	if err := s.save(ctx, event.Sent(partition, done)...); err != nil && !errors.Is(err, errConflict) {
 		return err
 	}
 	return nil
@@ -75,7 +75,7 @@ func (s *step) publish(ctx context.Context) error {
 // The sequence number stays: the present step message, delivered again, goes on there.
 func (s *step) end(ctx context.Context, c cause, why backup.Reason, more ...backup.Write) error {
 	r := &s.run
-	if r.Restore != nil && r.Restore.Step == backup.StepSecuring && (c == fails || c == loses) {
+	if r.Restore != nil && r.Restore.Step == backup.StepSafetyBackup && (c == fails || c == loses) {
 		c, why = fails, why.Reword("SafetyBackupFailed", "nothing was restored, since the destination could not be backed up first: "+
 			why.Message+" ("+why.Code+")", why.Hint)
 	}
@@ -92,12 +92,12 @@ func (s *step) end(ctx context.Context, c cause, why backup.Reason, more ...back
 	if err := s.save(ctx, more...); err != nil {
 		return err
 	}
-	return s.settle(ctx)
+	return s.releaseAndPublish(ctx)
 }
 
-// settle releases everything that an ended run holds, and only then sends its unpublished events: no run has to wait because an
+// releaseAndPublish releases everything that an ended run holds, and only then sends its unpublished events: no run has to wait because an
 // event cannot be sent.
-func (s *step) settle(ctx context.Context) error {
+func (s *step) releaseAndPublish(ctx context.Context) error {
 	r := &s.run
 	if !r.Unpublished {
 		return nil
@@ -105,7 +105,7 @@ func (s *step) settle(ctx context.Context) error {
 	if err := admission.Release(ctx, s.Catalog, *r, r.Permits, r.QueueRow); err != nil {
 		return fmt.Errorf("release the permits of run %s: %w", r.ID, err)
 	}
-	if err := s.unread(ctx); err != nil {
+	if err := s.dropReader(ctx); err != nil {
 		return fmt.Errorf("let go of the recovery point that restore %s read: %w", r.ID, err)
 	}
 	r.Permits, r.QueueRow = nil, ""
@@ -131,7 +131,7 @@ func (s *step) save(ctx context.Context, more ...backup.Write) error {
 	if failed, ok := errors.AsType[*backup.WriteError](err); ok {
 		switch clash := writes[failed.Index]; {
 		case clash.Key == run.Key:
-			return errLost
+			return errConflict
 		case clash.Key == s.run.LockKey() && takes:
 			return errBusy
 		case clash.Key == s.run.LockKey():
@@ -144,7 +144,7 @@ func (s *step) save(ctx context.Context, more ...backup.Write) error {
 		case strings.HasPrefix(clash.Row, backup.ArtifactPrefix):
 			return errTaken
 		case errors.Is(err, backup.ErrChanged):
-			return errLost // one of the recovery points that change with the run
+			return errConflict // one of the recovery points that change with the run
 		}
 	}
 	if err != nil {
@@ -165,14 +165,14 @@ type lock struct{ Run string }
 func (s *step) clock() time.Time { return s.now.Add(s.Now().Sub(s.read)) }
 
 // leaseEnd is a lease's length from now, counted from the latest that the catalog's clock can be.
-func (s *step) leaseEnd() time.Time { return s.now.Add(backup.Resolution + s.Waits.Lease) }
+func (s *step) leaseEnd() time.Time { return s.now.Add(backup.Resolution + s.Timings.Lease) }
 
 // pollDelay returns the delay until the next poll, if the service has been at it since then: a tenth of the time that has passed.
-// It is not less than the service asked for, or than Waits.Poll if it did not, nor more than Waits.PollMax. An operation of half
+// It is not less than the service asked for, or than Timings.Poll if it did not, nor more than Timings.PollMax. An operation of half
 // an hour takes 22 polls, one of 8 hours 73.
 func (s *step) pollDelay(since time.Time, retryAfter time.Duration) time.Duration {
 	if retryAfter <= 0 {
-		retryAfter = s.Waits.Poll
+		retryAfter = s.Timings.Poll
 	}
-	return min(max(retryAfter, s.clock().Sub(since)/10), s.Waits.PollMax)
+	return min(max(retryAfter, s.clock().Sub(since)/10), s.Timings.PollMax)
 }

@@ -21,7 +21,7 @@ import (
 )
 
 // scheduledTimes returns the scheduled times of all runs, each with its number of runs.
-func (s *stage) scheduledTimes() map[string]int {
+func (s *harness) scheduledTimes() map[string]int {
 	s.t.Helper()
 	scheduledTimes := map[string]int{}
 	for _, row := range s.storage.catalog.Rows() {
@@ -33,7 +33,7 @@ func (s *stage) scheduledTimes() map[string]int {
 }
 
 // another makes another engine on the same storage, as in a second process or deployment: IDs of its own, a clock of its own.
-func (s *stage) another(skew time.Duration) *engine.Engine {
+func (s *harness) another(skew time.Duration) *engine.Engine {
 	e := *s.engine
 	own, ids := s.engine.Now, 0
 	e.Now = func() time.Time { return own().Add(skew) }
@@ -45,7 +45,7 @@ func (s *stage) another(skew time.Duration) *engine.Engine {
 }
 
 // health returns the health of the one target of the plan.
-func (s *stage) health(plan backup.Plan) health.TargetHealth {
+func (s *harness) health(plan backup.Plan) health.TargetHealth {
 	s.t.Helper()
 	health, _, err := s.engine.Health(s.t.Context(), plans.Active{Plans: []backup.Plan{plan}})
 	if err != nil {
@@ -55,7 +55,7 @@ func (s *stage) health(plan backup.Plan) health.TargetHealth {
 }
 
 // nights has the plan's next n scheduled times, one after the other, with the sizes that the function gives.
-func (s *stage) nights(n int, size func(night int) int64) (ids []string) {
+func (s *harness) nights(n int, size func(night int) int64) (ids []string) {
 	s.t.Helper()
 	s.runSchedule(nightly())
 	for night := range n {
@@ -90,7 +90,7 @@ func TestScenario01SilentEmptiness(t *testing.T) {
 		{"just under half", 499, backup.Succeeded, "SizeSuspect", "SuspectRecoveryPoint"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			s := newStage(t)
+			s := newHarness(t)
 			good := s.nights(5, func(int) int64 { return 1000 })
 			bad := s.nights(1, func(int) int64 { return test.size })[0]
 			s.ended(bad, test.state, test.code)
@@ -116,7 +116,7 @@ func TestScenario01SilentEmptiness(t *testing.T) {
 // size. They are never counted, at any age of the last good one, and expire while it stays. Once backups are good again it goes
 // by its time, as ever.
 func TestScenario13NewestBackupsAreBroken(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	good := s.nights(3, func(int) int64 { return 1000 })
 	broken := s.nights(25, func(night int) int64 { return []int64{400, 150, 3}[night%3] })
 	for _, id := range broken {
@@ -162,7 +162,7 @@ func TestScenario06TimerFiresTwice(t *testing.T) {
 	plan := many(3)
 	for _, days := range []int{0, 1, 4} {
 		for k := 1; ; k++ {
-			s := newStage(t)
+			s := newHarness(t)
 			if days > 0 {
 				s.runSchedule(plan)
 			}
@@ -203,7 +203,7 @@ func TestScenario06TimerFiresTwice(t *testing.T) {
 func TestScenario07MessagesTenTimesReorderedAndLate(t *testing.T) {
 	for seed := range uint64(20) {
 		random := rand.New(rand.NewPCG(seed, 7))
-		s := newStage(t)
+		s := newHarness(t)
 		s.runSchedule(nightly())
 		s.now = begin.Add(day)
 		id := s.runSchedule(nightly()).Created[0]
@@ -250,7 +250,7 @@ func TestScenario07MessagesTenTimesReorderedAndLate(t *testing.T) {
 func TestScenario08HostDown14Days(t *testing.T) {
 	plan := many(50)
 	plan.Jitter = 20 * time.Minute
-	s := newStage(t)
+	s := newHarness(t)
 	s.runSchedule(plan)
 	back := begin.Add(14*day + 5*time.Hour)
 	s.now = back
@@ -289,7 +289,7 @@ func TestScenario08HostDown14Days(t *testing.T) {
 func TestScenario08HostDownPastTheWindow(t *testing.T) {
 	plan := nightly()
 	plan.Window = 3 * time.Hour
-	s := newStage(t)
+	s := newHarness(t)
 	s.runSchedule(plan)
 	s.now = begin.Add(14*day + 5*time.Hour)
 	if r := s.runSchedule(plan); len(r.Created) != 0 {
@@ -305,7 +305,7 @@ func TestScenario08HostDownPastTheWindow(t *testing.T) {
 // TestScenario09ExpressionEditedWhileDown: the expression is edited while the host is down. Every scheduled time of the new one
 // since the old checkpoint is accounted for, and none of the old one.
 func TestScenario09ExpressionEditedWhileDown(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	old := nightly()
 	s.runSchedule(old)
 	s.now = begin.Add(day)
@@ -334,7 +334,7 @@ func TestScenario09ExpressionEditedWhileDown(t *testing.T) {
 
 // TestScenario10RunStuckForEver: one run is stuck for ever: it is given up after a day, and the next scheduled time's run is not.
 func TestScenario10RunStuckForEver(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	s.runSchedule(nightly())
 	stuck := true
 	s.provider.poll = func(backup.Attempt) (backup.Operation, error) {
@@ -365,7 +365,7 @@ func TestScenario10RunStuckForEver(t *testing.T) {
 // done, the schedule advances, and the next scheduled times come.
 func TestScenario11RunExistsAlready(t *testing.T) {
 	for k := 1; ; k++ {
-		s := newStage(t)
+		s := newHarness(t)
 		s.runSchedule(nightly())
 		s.now = begin.Add(day)
 		s.storage.calls, s.storage.failAt, s.storage.made = 0, k, true
@@ -391,7 +391,7 @@ func TestScenario11RunExistsAlready(t *testing.T) {
 // time is fired twice or lost, and the jump is published.
 func TestScenario14ClockJumps(t *testing.T) {
 	for _, jump := range []time.Duration{400 * day, -2 * day} {
-		s := newStage(t)
+		s := newHarness(t)
 		s.runSchedule(nightly())
 		for n := range 2 {
 			s.now = begin.Add(time.Duration(n+1) * day)
@@ -431,7 +431,7 @@ func TestScenario14ClockJumps(t *testing.T) {
 // TestScenario14CheckpointInTheFuture: the storage's own clock was wrong for one timer run, and nothing could notice: the plan
 // must not stand still in silence.
 func TestScenario14CheckpointInTheFuture(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	s.runSchedule(nightly())
 	s.now = begin.Add(400 * day)
 	s.runSchedule(nightly())
@@ -464,7 +464,7 @@ func TestScenario15ClocksChange(t *testing.T) {
 		z := zone(t, test.zone)
 		plan := nightly()
 		plan.Schedule = daily(z, test.hour, test.minute)
-		s := newStage(t)
+		s := newHarness(t)
 		s.now = time.Date(2026, 1, 1, 0, 0, 0, 0, z)
 		s.runSchedule(plan)
 		days := map[string]int{}
@@ -498,7 +498,7 @@ func TestScenario15ClocksChange(t *testing.T) {
 func TestScenario15RulesOfAZoneChange(t *testing.T) {
 	for _, hours := range []int{-3, -1, 1, 3} {
 		before, after := time.FixedZone("before", 4*3600), time.FixedZone("after", (4+hours)*3600)
-		s := newStage(t)
+		s := newHarness(t)
 		plan := nightly()
 		days := map[string]int{}
 		update := begin.Add(10 * day)
@@ -532,7 +532,7 @@ func TestScenario15RulesOfAZoneChange(t *testing.T) {
 // end without a recovery point, one try each, and the alarm names that target alone, within one interval of when it turned
 // unprotected.
 func TestScenario30RoleLostForOneSubscription(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	there := strings.Replace(target, "000000000001/", "000000000030/", 1)
 	plan := nightly()
 	plan.Targets = []string{target, there}
@@ -581,17 +581,17 @@ func TestScenario30RoleLostForOneSubscription(t *testing.T) {
 func TestScenario34PausedForAMonth(t *testing.T) {
 	for _, test := range []struct {
 		why   string
-		pause func(s *stage, plan *backup.Plan, on bool)
+		pause func(s *harness, plan *backup.Plan, on bool)
 	}{
-		{"paused by nightly in plan.yaml", func(_ *stage, plan *backup.Plan, on bool) { plan.Paused = on }},
-		{"stopped by LIFEBOAT_STOPPED", func(s *stage, _ *backup.Plan, on bool) {
+		{"paused by nightly in plan.yaml", func(_ *harness, plan *backup.Plan, on bool) { plan.Paused = on }},
+		{"stopped by LIFEBOAT_STOPPED", func(s *harness, _ *backup.Plan, on bool) {
 			s.engine.Stopped = ""
 			if on {
 				s.engine.Stopped = "stopped by LIFEBOAT_STOPPED"
 			}
 		}},
 	} {
-		s := newStage(t)
+		s := newHarness(t)
 		plan := nightly()
 		s.runSchedule(plan)
 		s.now = begin.Add(day)
@@ -651,7 +651,7 @@ func TestScenario34PausedForAMonth(t *testing.T) {
 // TestScenario36TwoDeployments: two deployments run the same plan on one storage account, with clocks a minute apart, for a week:
 // one backup a scheduled time.
 func TestScenario36TwoDeployments(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	plan := many(3)
 	blue, green := s.another(30*time.Second), s.another(-30*time.Second)
 	greens := 0
@@ -713,7 +713,7 @@ func (b *bucket) take(now time.Time, requests int) error {
 // the requests in vain are less than a fifth of the rest.
 func TestScenario29StormAtMidnight(t *testing.T) {
 	t.Parallel()
-	s := newStage(t)
+	s := newHarness(t)
 	s.engine.Concurrency = 50
 	o := s.operate(8 * time.Minute)
 	plan := many(500)

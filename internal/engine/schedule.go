@@ -217,15 +217,15 @@ func (e *Engine) paused(plan backup.Plan) string {
 	return e.Stopped
 }
 
-// errOvertaken: another timer run has saved the checkpoint since it was read.
-var errOvertaken = errors.New("other timer runs are faster, again and again")
+// errOtherTimerRuns: another timer run has saved the checkpoint since it was read.
+var errOtherTimerRuns = errors.New("other timer runs are faster, again and again")
 
 // schedulePlan deals with one plan. If another timer run was faster, it reads again: that one may have died since.
 func (e *Engine) schedulePlan(
 	ctx context.Context, plan backup.Plan, c *checkpoint, now time.Time, report *ScheduleReport,
 ) error {
 	for range 3 {
-		if err := e.scheduleDue(ctx, plan, c, now, report); !errors.Is(err, errOvertaken) {
+		if err := e.scheduleDue(ctx, plan, c, now, report); !errors.Is(err, errOtherTimerRuns) {
 			return err
 		}
 		row, _, err := e.Catalog.Get(ctx, backup.CheckpointKey(plan.Name))
@@ -237,7 +237,7 @@ func (e *Engine) schedulePlan(
 		}
 		c.etag = row.ETag
 	}
-	return errOvertaken
+	return errOtherTimerRuns
 }
 
 // scheduleDue records missed scheduled times and makes the runs of the newest due one. It writes in an order that survives a
@@ -334,7 +334,7 @@ func (e *Engine) saveCheckpoint(
 	etags, err := e.Catalog.Apply(ctx, writes...)
 	switch {
 	case errors.Is(err, backup.ErrChanged):
-		return errOvertaken // the faster timer run publishes it
+		return errOtherTimerRuns // the faster timer run publishes it
 	case err != nil:
 		return fmt.Errorf("save the checkpoint: %w", err) // perhaps it was saved: then the next timer run publishes it
 	}
@@ -351,7 +351,7 @@ func (e *Engine) saveCheckpoint(
 func (e *Engine) create(ctx context.Context, run *backup.Run, now time.Time, events ...backup.Event) (bool, error) {
 	run.State, run.Created, run.Updated = cmp.Or(run.State, backup.Queued), now, now
 	run.Sequence, run.Nonce, run.Due = 1, e.NewID(), backup.Later(now, run.Start)
-	entry := backup.InflightKey(run.Due.Add(e.Waits.Rescue), run.ID, run.Nonce)
+	entry := backup.InflightKey(run.Due.Add(e.Timings.Rescue), run.ID, run.Nonce)
 	body := backup.Encode(inflight{Run: run.ID, Created: now})
 	if _, err := e.Catalog.Apply(ctx, backup.Write{Op: backup.Put, Key: entry, Body: body}); err != nil {
 		return false, fmt.Errorf("index run %s: %w", run.ID, err)

@@ -17,7 +17,7 @@ const day = 24 * time.Hour
 func TestSchedule(t *testing.T) {
 	two := nightly()
 	two.Targets = []string{target, target + "-two"}
-	s := newStage(t)
+	s := newHarness(t)
 	if r := s.runSchedule(two); len(r.Created) != 0 || s.rows("plan-") != 1 {
 		t.Fatalf("a new plan begins now, and makes no run of the past: %+v", r)
 	}
@@ -51,7 +51,7 @@ func TestSchedule(t *testing.T) {
 // TestIdleTimerRun holds the timer run to its price: two reads, for any number of plans and targets, and a note that it came,
 // once in five minutes.
 func TestIdleTimerRun(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	var plans []backup.Plan
 	for i := range 100 {
 		p := nightly()
@@ -77,7 +77,7 @@ func TestIdleTimerRun(t *testing.T) {
 // sends the events of the store. A timer run under a good plan costs only its two lists; under the same broken one the store also
 // asks which plan is active.
 func TestATimerRunServesTheBook(t *testing.T) {
-	s, text, old := newStage(t), "good one", "good old"
+	s, text, old := newHarness(t), "good one", "good old"
 	book := s.bookOf(&text)
 	active := func(row backup.Row, want string) {
 		t.Helper()
@@ -119,7 +119,7 @@ func TestScheduleIsRepeatable(t *testing.T) {
 	plan.Targets = []string{target, target + "-two"}
 	for _, made := range []bool{false, true} {
 		for k := 1; ; k++ {
-			s := newStage(t)
+			s := newHarness(t)
 			s.runSchedule(plan)
 			s.now = begin.Add(2 * day)
 			s.storage.calls, s.storage.failAt, s.storage.made = 0, k, made
@@ -151,7 +151,7 @@ func TestScheduleIsRepeatable(t *testing.T) {
 // TestClocksApart: nothing is scheduled or deleted on a clock that may be wrong, and an event says so.
 func TestClocksApart(t *testing.T) {
 	for _, apart := range []time.Duration{121 * time.Second, -121 * time.Second, 400 * day} {
-		s := newStage(t)
+		s := newHarness(t)
 		s.runSchedule(nightly())
 		for i := range 2 {
 			s.ask(fmt.Sprint("request-", i))
@@ -174,7 +174,7 @@ func TestClocksApart(t *testing.T) {
 			t.Errorf("%s apart: the last event is %s %s", apart, last.Type, last.ID)
 		}
 	}
-	s := newStage(t)
+	s := newHarness(t)
 	s.engine.Now = func() time.Time { return s.now.Add(119 * time.Second) }
 	s.runSchedule(nightly())
 }
@@ -182,7 +182,7 @@ func TestClocksApart(t *testing.T) {
 // TestSlowTimerRunIsNoWrongClock: a timer run may take its time before it comes to the plans, and its clock is not wrong for
 // that.
 func TestSlowTimerRunIsNoWrongClock(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	s.runSchedule(nightly())
 	s.now = begin.Add(day)
 	s.storage.calls = 0
@@ -197,7 +197,7 @@ func TestSlowTimerRunIsNoWrongClock(t *testing.T) {
 }
 
 func TestRescue(t *testing.T) {
-	lose := func(s *stage) {
+	lose := func(s *harness) {
 		for _, m := range s.storage.queue.Receive("execute", 32, time.Minute) {
 			if err := s.storage.queue.Delete("execute", m.ID, m.Receipt); err != nil {
 				s.t.Fatal(err)
@@ -205,7 +205,7 @@ func TestRescue(t *testing.T) {
 		}
 	}
 	t.Run("the first step message was lost", func(t *testing.T) {
-		s := newStage(t)
+		s := newHarness(t)
 		run := s.ask("request-1")
 		lose(s)
 		s.now = begin.Add(5*time.Minute - time.Second)
@@ -223,7 +223,7 @@ func TestRescue(t *testing.T) {
 		s.ended(run.ID, backup.Succeeded, "")
 	})
 	t.Run("every step message is lost once", func(t *testing.T) {
-		s := newStage(t)
+		s := newHarness(t)
 		run := s.ask("request-1")
 		for range 10 {
 			s.now = s.now.Add(time.Minute)
@@ -236,7 +236,7 @@ func TestRescue(t *testing.T) {
 		s.ended(run.ID, backup.Succeeded, "")
 	})
 	t.Run("nothing was lost", func(t *testing.T) {
-		s := newStage(t)
+		s := newHarness(t)
 		s.provider.poll = func(backup.Attempt) (backup.Operation, error) { return backup.Operation{Token: "token"}, nil }
 		s.ask("request-1")
 		for s.now.Before(begin.Add(2 * time.Hour)) {
@@ -250,7 +250,7 @@ func TestRescue(t *testing.T) {
 		}
 	})
 	t.Run("a lost message is found within 8 minutes", func(t *testing.T) {
-		s := newStage(t)
+		s := newHarness(t)
 		s.provider.poll = func(backup.Attempt) (backup.Operation, error) { return backup.Operation{Token: "token"}, nil }
 		run := s.ask("request-1")
 		for range 12 {
@@ -268,7 +268,7 @@ func TestRescue(t *testing.T) {
 		}
 	})
 	t.Run("the event of an ended run is still unpublished", func(t *testing.T) {
-		s := newStage(t)
+		s := newHarness(t)
 		run := s.ask("request-1")
 		for s.run(run.ID).State != backup.Verifying {
 			s.step()
@@ -290,7 +290,7 @@ func TestRescue(t *testing.T) {
 		}
 	})
 	t.Run("an entry without a run is dropped when nobody can be about to make it", func(t *testing.T) {
-		s := newStage(t)
+		s := newHarness(t)
 		s.storage.failAt = 4 // claim read, claim, index, insert
 		q := engine.Request{ID: "request-1", Plan: nightly(), Target: target}
 		if _, err := s.engine.Backup(t.Context(), q); !errors.Is(err, errBroken) {

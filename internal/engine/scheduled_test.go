@@ -37,7 +37,7 @@ func TestJitter(t *testing.T) {
 			var shares [2]map[string]time.Duration
 			for i := range shares {
 				shares[i] = map[string]time.Duration{}
-				s := newStage(t)
+				s := newHarness(t)
 				s.runSchedule(plan)
 				s.now = begin.Add(time.Duration(i+1) * day)
 				for _, id := range s.runSchedule(plan).Created {
@@ -75,7 +75,7 @@ func TestJitterHoldsBack(t *testing.T) {
 	plan := nightly()
 	plan.Schedule.Weekday, plan.Jitter = 1<<begin.Weekday(), 6*day
 	for _, lost := range []bool{false, true} {
-		s := newStage(t)
+		s := newHarness(t)
 		s.runSchedule(plan)
 		s.now = begin.Add(7 * day)
 		run := s.run(s.runSchedule(plan).Created[0])
@@ -122,7 +122,7 @@ func TestJitterSurvivesKills(t *testing.T) {
 	plan.Jitter = 20 * time.Minute
 	for _, made := range []bool{false, true} {
 		for k := 1; ; k++ {
-			s := newStage(t)
+			s := newHarness(t)
 			s.runSchedule(plan)
 			s.now = begin.Add(day)
 			s.storage.calls, s.storage.failAt, s.storage.made = 0, k, made
@@ -154,7 +154,7 @@ func TestMissed(t *testing.T) {
 	plan := nightly()
 	plan.Window = 3 * time.Hour
 	t.Run("the target is busy all the while", func(t *testing.T) {
-		s := newStage(t)
+		s := newHarness(t)
 		s.runSchedule(plan)
 		s.now = begin.Add(day)
 		s.provider.poll = func(backup.Attempt) (backup.Operation, error) {
@@ -176,7 +176,7 @@ func TestMissed(t *testing.T) {
 		}
 	})
 	t.Run("nobody took its message", func(t *testing.T) {
-		s := newStage(t)
+		s := newHarness(t)
 		s.runSchedule(plan)
 		s.now = begin.Add(day)
 		id := s.runSchedule(plan).Created[0]
@@ -188,14 +188,14 @@ func TestMissed(t *testing.T) {
 		}
 	})
 	t.Run("with a lost start behind it, nobody knows", func(t *testing.T) {
-		s := newStage(t)
+		s := newHarness(t)
 		s.runSchedule(plan)
 		s.now = begin.Add(day)
 		s.provider.begin = func(a backup.Attempt) (backup.Operation, error) {
 			if strings.HasSuffix(a.Artifact, ".1") {
 				return backup.Operation{}, errors.New("no answer")
 			}
-			return backup.Operation{}, fault(backup.Deferred, "ServiceLocked")
+			return backup.Operation{}, fault(backup.Retryable, "ServiceLocked")
 		}
 		id := s.runSchedule(plan).Created[0]
 		s.finish()
@@ -212,7 +212,7 @@ func TestTimerRunDiesBeforeTheNextScheduledTime(t *testing.T) {
 		plan.Window = window
 		for _, made := range []bool{false, true} {
 			for k := 1; ; k++ {
-				s := newStage(t)
+				s := newHarness(t)
 				s.runSchedule(plan)
 				s.now = begin.Add(day)
 				s.storage.calls, s.storage.failAt, s.storage.made = 0, k, made
@@ -263,7 +263,7 @@ func TestTimerRunsDieInTwoScheduledTimes(t *testing.T) {
 	for first := 1; ; first++ {
 		more := false
 		for second := 1; ; second++ {
-			s := newStage(t)
+			s := newHarness(t)
 			s.runSchedule(plan)
 			dies := func(at time.Time, call int) (died bool) {
 				s.now, s.storage.calls, s.storage.failAt = at, 0, call
@@ -301,7 +301,7 @@ func TestTimerRunsDieInTwoScheduledTimes(t *testing.T) {
 // read the checkpoint before. It makes the runs all the same.
 func TestTimerRunOvertakenByTheDead(t *testing.T) {
 	plan := many(2)
-	s := newStage(t)
+	s := newHarness(t)
 	s.runSchedule(plan)
 	s.now = begin.Add(day)
 	const claim = 3 // the checkpoints and the runs in flight are listed before
@@ -334,7 +334,7 @@ func TestTimerRunDiesBeforeThePause(t *testing.T) {
 	begun := 0
 	for _, made := range []bool{false, true} {
 		for k := 1; ; k++ {
-			s := newStage(t)
+			s := newHarness(t)
 			s.runSchedule(going)
 			s.now = begin.Add(day)
 			s.storage.calls, s.storage.failAt, s.storage.made = 0, k, made
@@ -373,7 +373,7 @@ func TestPauseOvertakesTimerRun(t *testing.T) {
 	paused.Paused = true
 	var runs, missedRuns int
 	for k := 1; ; k++ {
-		s := newStage(t)
+		s := newHarness(t)
 		s.runSchedule(going)
 		s.now = begin.Add(day)
 		if !s.overtaken(going, k, func() { s.runSchedule(paused) }) {
@@ -405,7 +405,7 @@ func TestNextScheduledTimeOvertakesTimerRun(t *testing.T) {
 		plan := many(2)
 		plan.Window = window
 		for k := 1; ; k++ {
-			s := newStage(t)
+			s := newHarness(t)
 			s.runSchedule(plan)
 			s.now = begin.Add(2*day - 2*time.Minute)
 			if !s.overtaken(plan, k, func() { s.now = s.now.Add(2 * time.Minute); s.runSchedule(plan) }) {
@@ -423,7 +423,7 @@ func TestNextScheduledTimeOvertakesTimerRun(t *testing.T) {
 // whose runs are made first. The scheduled time has runs, or lies in a missed period, but never both.
 func TestTargetsEditedAfterDeath(t *testing.T) {
 	for k := 1; ; k++ {
-		s := newStage(t)
+		s := newHarness(t)
 		plan := many(3)
 		s.runSchedule(plan)
 		s.now, s.storage.calls, s.storage.failAt = begin.Add(day), 0, k
@@ -443,7 +443,7 @@ func TestTargetsEditedAfterDeath(t *testing.T) {
 
 // overtaken makes a timer run, one call at a time, and calls by before its call k; by may also move the clock. It returns false
 // if the called has fewer calls.
-func (s *stage) overtaken(plan backup.Plan, k int, by func()) (reached bool) {
+func (s *harness) overtaken(plan backup.Plan, k int, by func()) (reached bool) {
 	s.engine.Parallelism = 1
 	s.storage.calls = 0
 	s.storage.before = func(call int) {
@@ -458,7 +458,7 @@ func (s *stage) overtaken(plan backup.Plan, k int, by func()) (reached bool) {
 }
 
 // fates says what became of each scheduled time of a daily plan.
-func (s *stage) fates() map[time.Time]string {
+func (s *harness) fates() map[time.Time]string {
 	made, is := map[time.Time]int{}, map[time.Time]string{}
 	for _, row := range s.storage.catalog.Rows() {
 		if rest, ok := strings.CutPrefix(row.Row, "run-"); ok {
@@ -487,7 +487,7 @@ func TestPauseSurvivesKills(t *testing.T) {
 	for _, resumes := range []bool{false, true} {
 		for _, made := range []bool{false, true} {
 			for k := 1; ; k++ {
-				s := newStage(t)
+				s := newHarness(t)
 				s.runSchedule(going)
 				fail := func(plan backup.Plan) {
 					s.storage.calls, s.storage.failAt, s.storage.made = 0, k, made
@@ -532,7 +532,7 @@ func TestPauseSurvivesKills(t *testing.T) {
 // TestReasonsOfMissedPeriods: scheduled times that the app missed before a pause are not counted as paused, and one reason may
 // follow another.
 func TestReasonsOfMissedPeriods(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	plan := nightly()
 	s.runSchedule(plan)
 	s.now = begin.Add(3*day + time.Hour) // no timer run came; then the plan is paused

@@ -32,25 +32,25 @@ var (
 	errBroken = errors.New("the connection broke")
 )
 
-// stage is the real engine on storage in memory, with a clock that only the test moves and a service that the test controls.
-type stage struct {
+// harness is the real engine on storage in memory, with a clock that only the test moves and a service that the test controls.
+type harness struct {
 	t        *testing.T
 	now      time.Time
 	storage  *storage
-	provider *script
+	provider *fakeProvider
 	engine   *engine.Engine
 	ids      int
 	idsMu    sync.Mutex
 }
 
-func newStage(t *testing.T) *stage {
+func newHarness(t *testing.T) *harness {
 	t.Helper()
-	s := &stage{t: t, now: begin}
+	s := &harness{t: t, now: begin}
 	clock := func() time.Time { return s.now }
 	s.storage = &storage{catalog: memory.NewCatalog(clock), queue: memory.NewQueue(clock)}
-	s.provider = &script{stage: s}
+	s.provider = &fakeProvider{stage: s}
 	s.engine = &engine.Engine{
-		Catalog: s.storage, Queue: s.storage, Waits: engine.DefaultWaits(), Now: clock,
+		Catalog: s.storage, Queue: s.storage, Timings: engine.DefaultTimings(), Now: clock,
 		Services: known, Providers: map[string]backup.Provider{"microsoft.apimanagement/service": s.provider},
 		NewID: func() string {
 			s.idsMu.Lock()
@@ -166,9 +166,9 @@ func (s *storage) Publish(ctx context.Context, e backup.Event) error {
 	return s.queue.Publish(ctx, e)
 }
 
-// script is the service. A function that the test leaves nil goes well.
-type script struct {
-	stage   *stage
+// fakeProvider is the service. A function that the test leaves nil goes well.
+type fakeProvider struct {
+	stage   *harness
 	ready   func(a backup.Attempt) error
 	makes   func(a backup.Attempt) error
 	begin   func(a backup.Attempt) (backup.Operation, error)
@@ -187,7 +187,7 @@ type script struct {
 }
 
 // wait blocks the call if the provider hangs.
-func (s *script) wait(ctx context.Context) error {
+func (s *fakeProvider) wait(ctx context.Context) error {
 	if !s.hangs {
 		return nil
 	}
@@ -195,7 +195,7 @@ func (s *script) wait(ctx context.Context) error {
 	return ctx.Err()
 }
 
-func (s *script) Preflight(ctx context.Context, a backup.Attempt) error {
+func (s *fakeProvider) Preflight(ctx context.Context, a backup.Attempt) error {
 	if _, ok := ctx.Deadline(); !ok {
 		s.stage.t.Error("Preflight has no deadline")
 	}
@@ -206,7 +206,7 @@ func (s *script) Preflight(ctx context.Context, a backup.Attempt) error {
 	return s.ready(a)
 }
 
-func (s *script) Prepare(ctx context.Context, a backup.Attempt, token string) (backup.Operation, error) {
+func (s *fakeProvider) Prepare(ctx context.Context, a backup.Attempt, token string) (backup.Operation, error) {
 	if _, ok := ctx.Deadline(); !ok || s.looks == 0 {
 		s.stage.t.Errorf("Prepare after %d looks, with a deadline: %t", s.looks, ok)
 	}
@@ -222,7 +222,7 @@ func (s *script) Prepare(ctx context.Context, a backup.Attempt, token string) (b
 	return s.prepare(token)
 }
 
-func (s *script) Begin(ctx context.Context, a backup.Attempt) (backup.Operation, error) {
+func (s *fakeProvider) Begin(ctx context.Context, a backup.Attempt) (backup.Operation, error) {
 	if _, ok := ctx.Deadline(); !ok {
 		s.stage.t.Error("Begin has no deadline")
 	}
@@ -233,7 +233,7 @@ func (s *script) Begin(ctx context.Context, a backup.Attempt) (backup.Operation,
 	return s.begin(a)
 }
 
-func (s *script) Poll(ctx context.Context, a backup.Attempt, token string) (backup.Operation, error) {
+func (s *fakeProvider) Poll(ctx context.Context, a backup.Attempt, token string) (backup.Operation, error) {
 	s.polls++
 	if err := s.wait(ctx); err != nil {
 		return backup.Operation{}, err
@@ -247,7 +247,7 @@ func (s *script) Poll(ctx context.Context, a backup.Attempt, token string) (back
 	return s.poll(a)
 }
 
-func (s *script) Find(ctx context.Context, a backup.Attempt) (string, error) {
+func (s *fakeProvider) Find(ctx context.Context, a backup.Attempt) (string, error) {
 	if err := s.wait(ctx); err != nil {
 		return "", err
 	}
@@ -257,7 +257,7 @@ func (s *script) Find(ctx context.Context, a backup.Attempt) (string, error) {
 	return s.find(a)
 }
 
-func (s *script) Hash(ctx context.Context, a backup.Attempt, h backup.Hashing) (backup.Verification, error) {
+func (s *fakeProvider) Hash(ctx context.Context, a backup.Attempt, h backup.Hashing) (backup.Verification, error) {
 	if err := s.wait(ctx); err != nil {
 		return backup.Verification{}, err
 	}
@@ -269,7 +269,7 @@ func (s *script) Hash(ctx context.Context, a backup.Attempt, h backup.Hashing) (
 	return s.hash(a, h)
 }
 
-func (s *script) Prove(ctx context.Context, _ backup.Attempt, token string) (backup.Operation, error) {
+func (s *fakeProvider) Prove(ctx context.Context, _ backup.Attempt, token string) (backup.Operation, error) {
 	if err := s.wait(ctx); err != nil {
 		return backup.Operation{}, err
 	}
@@ -279,7 +279,7 @@ func (s *script) Prove(ctx context.Context, _ backup.Attempt, token string) (bac
 	return s.prove(token)
 }
 
-func (s *script) Delete(_ context.Context, a backup.Attempt, _ string, extras bool) error {
+func (s *fakeProvider) Delete(_ context.Context, a backup.Attempt, _ string, extras bool) error {
 	if s.delete != nil {
 		if err := s.delete(a, extras); err != nil {
 			return err
@@ -304,7 +304,7 @@ func nightly() backup.Plan {
 }
 
 // ask asks for a manual backup.
-func (s *stage) ask(id string) backup.Run {
+func (s *harness) ask(id string) backup.Run {
 	s.t.Helper()
 	run, err := s.engine.Backup(s.t.Context(), engine.Request{ID: id, Plan: nightly(), Target: target})
 	if err != nil {
@@ -314,9 +314,9 @@ func (s *stage) ask(id string) backup.Run {
 }
 
 // run returns the run as it is.
-func (s *stage) run(id string) backup.Run { return s.status(id).Run }
+func (s *harness) run(id string) backup.Run { return s.status(id).Run }
 
-func (s *stage) status(id string) engine.Status {
+func (s *harness) status(id string) engine.Status {
 	s.t.Helper()
 	found, _, err := s.engine.Status(s.t.Context(), id)
 	if err != nil {
@@ -329,7 +329,7 @@ func (s *stage) status(id string) engine.Status {
 const redelivery = 30 * time.Second
 
 // deliver hands the messages that are visible to the engine, as the host does.
-func (s *stage) deliver() (outcomes []engine.Outcome) {
+func (s *harness) deliver() (outcomes []engine.Outcome) {
 	s.t.Helper()
 	for _, m := range s.storage.queue.Receive("execute", 32, redelivery) {
 		s.ids++
@@ -349,7 +349,7 @@ func (s *stage) deliver() (outcomes []engine.Outcome) {
 }
 
 // execute hands one message to the engine. That may kill the process.
-func (s *stage) execute(invocation string, message []byte) (out engine.Outcome, err error) {
+func (s *harness) execute(invocation string, message []byte) (out engine.Outcome, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			if _, ok := p.(dead); !ok {
@@ -362,7 +362,7 @@ func (s *stage) execute(invocation string, message []byte) (out engine.Outcome, 
 }
 
 // put writes the row of a recovery point.
-func (s *stage) put(p backup.Point) {
+func (s *harness) put(p backup.Point) {
 	s.t.Helper()
 	body, err := json.Marshal(p)
 	if err != nil {
@@ -375,7 +375,7 @@ func (s *stage) put(p backup.Point) {
 }
 
 // step goes on to the next message and delivers it. It is false if there is none.
-func (s *stage) step() bool {
+func (s *harness) step() bool {
 	s.t.Helper()
 	messages := s.storage.queue.Messages("execute")
 	if len(messages) == 0 {
@@ -395,7 +395,7 @@ func (s *stage) step() bool {
 }
 
 // finish goes on until there is no message any more.
-func (s *stage) finish() {
+func (s *harness) finish() {
 	s.t.Helper()
 	for range 2000 {
 		if !s.step() {
@@ -406,7 +406,7 @@ func (s *stage) finish() {
 }
 
 // runSchedule run runs the timer once.
-func (s *stage) runSchedule(plans ...backup.Plan) engine.ScheduleReport {
+func (s *harness) runSchedule(plans ...backup.Plan) engine.ScheduleReport {
 	s.t.Helper()
 	report, err := s.engine.Schedule(s.t.Context(), plans)
 	if err != nil {
@@ -416,7 +416,7 @@ func (s *stage) runSchedule(plans ...backup.Plan) engine.ScheduleReport {
 }
 
 // ended checks how the run ended: its state, the code of its reason, one event with a stable ID, no lock, no messages.
-func (s *stage) ended(id string, state backup.State, code string) backup.Run {
+func (s *harness) ended(id string, state backup.State, code string) backup.Run {
 	s.t.Helper()
 	run := s.run(id)
 	if run.State != state || run.Reason.Code != code {
@@ -444,7 +444,7 @@ func (s *stage) ended(id string, state backup.State, code string) backup.Run {
 }
 
 // lock returns the target's lock row.
-func (s *stage) lock() (backup.Row, bool) {
+func (s *harness) lock() (backup.Row, bool) {
 	for _, row := range s.storage.catalog.Rows() {
 		if row.Row == "lock" {
 			return row, true
@@ -454,7 +454,7 @@ func (s *stage) lock() (backup.Row, bool) {
 }
 
 // rows counts the catalog's rows whose partition or row key begins with the prefix.
-func (s *stage) rows(prefix string) (n int) {
+func (s *harness) rows(prefix string) (n int) {
 	for _, row := range s.storage.catalog.Rows() {
 		if strings.HasPrefix(row.Partition, prefix) || strings.HasPrefix(row.Row, prefix) {
 			n++
@@ -464,7 +464,7 @@ func (s *stage) rows(prefix string) (n int) {
 }
 
 // missedRuns returns the rows about missed scheduled times.
-func (s *stage) missedRuns() (missedRuns []schedule.MissedRuns) {
+func (s *harness) missedRuns() (missedRuns []schedule.MissedRuns) {
 	s.t.Helper()
 	for _, row := range s.storage.catalog.Rows() {
 		if strings.HasPrefix(row.Row, "schedule-missed-") {
@@ -479,7 +479,7 @@ func (s *stage) missedRuns() (missedRuns []schedule.MissedRuns) {
 }
 
 // oneMissedRuns checks that one missed period was noted, and published at least once, always under the same ID.
-func (s *stage) oneMissedRuns(count int, first, last time.Time, why string) {
+func (s *harness) oneMissedRuns(count int, first, last time.Time, why string) {
 	s.t.Helper()
 	missedRuns := s.missedRuns()
 	if len(missedRuns) != 1 {

@@ -17,7 +17,7 @@ var (
 		backup.Waiting, backup.Queued, backup.Starting, backup.Running, backup.Verifying, backup.Succeeded, backup.Failed, backup.Superseded, backup.StateRefused, backup.Missed, backup.Unknown, backup.Canceled,
 	}
 	allCauses = []cause{
-		begins, takesOver, accepts, postpones, finds, finishes, succeeds, fails, supersedes, refuses, misses, loses, secures,
+		begins, takesOver, accepts, postpones, finds, finishes, succeeds, fails, supersedes, refuses, misses, loses, keepsSafetyBackup,
 		restores, cancels,
 	}
 )
@@ -41,7 +41,7 @@ func TestMove(t *testing.T) {
 		backup.Running: {
 			begins: backup.Starting, finds: backup.Verifying, finishes: backup.Verifying, fails: backup.Failed, loses: backup.Unknown, restores: backup.Succeeded,
 		},
-		backup.Verifying: {succeeds: backup.Succeeded, fails: backup.Failed, loses: backup.Unknown, secures: backup.Starting},
+		backup.Verifying: {succeeds: backup.Succeeded, fails: backup.Failed, loses: backup.Unknown, keepsSafetyBackup: backup.Starting},
 	}
 	for _, from := range allStates {
 		for _, c := range allCauses {

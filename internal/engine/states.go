@@ -11,21 +11,21 @@ import (
 type cause string
 
 const (
-	begins     cause = "begins"     // the intent of an attempt is saved
-	takesOver  cause = "takes over" // the lease ended without an answer: look for the artifact
-	accepts    cause = "accepts"    // the service accepted the operation
-	postpones  cause = "postpones"  // the target or the service is busy
-	finds      cause = "finds"      // the artifact of a lost operation was found
-	finishes   cause = "finishes"   // the service says that it is done
-	succeeds   cause = "succeeds"   // the artifact was verified
-	fails      cause = "fails"      // a final no
-	supersedes cause = "supersedes" // a later scheduled time is due
-	refuses    cause = "refuses"    // the preflight said no
-	misses     cause = "misses"     // the window of its scheduled time has passed
-	loses      cause = "loses"      // the truth cannot be known
-	secures    cause = "secures"    // the safety backup of a restore was verified: the restore itself is next
-	restores   cause = "restores"   // the service says that the restore is done
-	cancels    cause = "cancels"    // a person took it back
+	begins            cause = "begins"     // the intent of an attempt is saved
+	takesOver         cause = "takes over" // the lease ended without an answer: look for the artifact
+	accepts           cause = "accepts"    // the service accepted the operation
+	postpones         cause = "postpones"  // the target or the service is busy
+	finds             cause = "finds"      // the artifact of a lost operation was found
+	finishes          cause = "finishes"   // the service says that it is done
+	succeeds          cause = "succeeds"   // the artifact was verified
+	fails             cause = "fails"      // a final no
+	supersedes        cause = "supersedes" // a later scheduled time is due
+	refuses           cause = "refuses"    // the preflight said no
+	misses            cause = "misses"     // the window of its scheduled time has passed
+	loses             cause = "loses"      // the truth cannot be known
+	keepsSafetyBackup cause = "secures"    // the safety backup of a restore was verified: the restore itself is next
+	restores          cause = "restores"   // the service says that the restore is done
+	cancels           cause = "cancels"    // a person took it back
 )
 
 // transition is one arrow of the state machine; docs/states.md draws them all.
@@ -48,7 +48,7 @@ var transitions = []transition{
 	{[]backup.State{backup.Queued, backup.Waiting, backup.Starting}, refuses, backup.StateRefused},
 	{[]backup.State{backup.Queued, backup.Waiting}, misses, backup.Missed},
 	{[]backup.State{backup.Waiting, backup.Starting, backup.Running, backup.Verifying}, loses, backup.Unknown},
-	{[]backup.State{backup.Verifying}, secures, backup.Starting},
+	{[]backup.State{backup.Verifying}, keepsSafetyBackup, backup.Starting},
 	{[]backup.State{backup.Starting, backup.Running}, restores, backup.Succeeded},
 	{[]backup.State{backup.Queued, backup.Waiting}, cancels, backup.Canceled},
 }

@@ -34,16 +34,16 @@ func (e *Engine) newStep(run backup.Run, now, read time.Time) *step {
 }
 
 var (
-	// errLost: another invocation changed the run meanwhile, and finds out by itself what this step found out.
-	errLost = errors.New("somebody else changed the run")
+	// errConflict: another invocation changed the run meanwhile, and finds out by itself what this step found out.
+	errConflict = errors.New("somebody else changed the run")
 	// errBusy: another run holds the target's lock.
 	errBusy = errors.New("another run holds the target's lock")
 	// errTaken: the artifact that was to become a recovery point belongs to another one.
 	errTaken = errors.New("the artifact belongs to another recovery point")
 )
 
-// take makes the one next step of the run. A restore that makes its safety backup is a backup meanwhile.
-func (s *step) take(ctx context.Context) error {
+// makeStep makes the one next step of the run. A restore that makes its safety backup is a backup meanwhile.
+func (s *step) makeStep(ctx context.Context) error {
 	provider, err := s.provider(s.run.Target)
 	if err != nil {
 		return s.end(ctx, fails, backup.NewReason("NoProvider", err.Error(), ""))
@@ -61,11 +61,11 @@ func (s *step) take(ctx context.Context) error {
 		switch {
 		case !ok:
 			return s.end(ctx, fails, backup.NewReason("NoProvider", s.run.Target+" cannot be restored into", ""))
-		case waits && q.Step == backup.StepSecuring && (s.run.Attempt > 0 || s.run.Check != ""):
+		case waits && q.Step == backup.StepSafetyBackup && (s.run.Attempt > 0 || s.run.Check != ""):
 			// A start was rejected, or lost: look for that first. Or the service still checks whether it can make one.
 		case waits:
 			return restoring.guard(ctx, restores)
-		case q.Step == backup.StepChecking:
+		case q.Step == backup.StepPreCheck:
 			return s.preflight(ctx, restores)
 		case q.Step == backup.StepRestoring:
 			o = restores
@@ -86,7 +86,7 @@ func (s *step) take(ctx context.Context) error {
 }
 
 // busyTarget says why a run waits for another one.
-var busyTarget = &backup.Fault{Kind: backup.Deferred, Code: "TargetBusy", Message: "another run of the target is under way"}
+var busyTarget = &backup.Fault{Kind: backup.Retryable, Code: "TargetBusy", Message: "another run of the target is under way"}
 
 // giveUp ends a run that waits. With a lost start behind it, it is unknown whether there is a backup.
 func (s *step) giveUp(ctx context.Context, c cause, why backup.Reason) error {
@@ -96,8 +96,8 @@ func (s *step) giveUp(ctx context.Context, c cause, why backup.Reason) error {
 	return s.end(ctx, c, why)
 }
 
-// waits sets the run to waiting. It publishes that once for a restore.
-func (s *step) waits() error {
+// markWaiting sets the run to waiting. It publishes that once for a restore.
+func (s *step) markWaiting() error {
 	r := &s.run
 	if err := move(r, postpones); err != nil {
 		return err
@@ -114,11 +114,11 @@ func (s *step) waits() error {
 func (s *step) postpone(ctx context.Context, f *backup.Fault) error {
 	r := &s.run
 	r.Reason = f.Reason()
-	if err := s.waits(); err != nil {
+	if err := s.markWaiting(); err != nil {
 		return err
 	}
 	if f.Kind == backup.Throttled {
-		delay := min(s.Waits.Busy<<min(r.Rejections, 10), s.Waits.PollMax)
+		delay := min(s.Timings.Busy<<min(r.Rejections, 10), s.Timings.PollMax)
 		r.Rejections++
 		// Runs that were rejected together shall not come back together.
 		apart := time.Duration(backup.Fraction(fmt.Sprintf("%s %d", r.ID, r.Rejections), uint64(delay/4)+1))
@@ -126,7 +126,7 @@ func (s *step) postpone(ctx context.Context, f *backup.Fault) error {
 	}
 	permits := r.Permits
 	r.Rejections, r.Permits = 0, nil
-	if err := s.advance(ctx, max(f.Wait(), min(max(s.Waits.Busy, r.Waited(s.now)/10), s.Waits.PollMax))); err != nil {
+	if err := s.advance(ctx, max(f.Wait(), min(max(s.Timings.Busy, r.Waited(s.now)/10), s.Timings.PollMax))); err != nil {
 		return err
 	}
 	return admission.Release(ctx, s.Catalog, s.run, permits, "")

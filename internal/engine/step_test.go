@@ -18,7 +18,7 @@ func fault(kind backup.FaultKind, code string) *backup.Fault {
 }
 
 func TestRunSucceeds(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	run := s.ask("request-1")
 	var states []backup.State
 	for _, want := range []time.Duration{time.Minute, 0, 0} {
@@ -54,18 +54,18 @@ func TestRunEnds(t *testing.T) {
 	uncertain := errors.New("no answer")
 	for _, test := range []struct {
 		name   string
-		script func(s *stage)
+		script func(s *harness)
 		state  backup.State
 		code   string
 		begun  int
-		check  func(t *testing.T, s *stage, run backup.Run)
+		check  func(t *testing.T, s *harness, run backup.Run)
 	}{
 		{
 			name: "done at once", state: backup.Succeeded, begun: 1,
-			script: func(s *stage) {
+			script: func(s *harness) {
 				s.provider.begin = func(backup.Attempt) (backup.Operation, error) { return backup.Operation{Done: true}, nil }
 			},
-			check: func(t *testing.T, s *stage, _ backup.Run) {
+			check: func(t *testing.T, s *harness, _ backup.Run) {
 				if s.provider.polls != 0 {
 					t.Errorf("polled %d times", s.provider.polls)
 				}
@@ -73,7 +73,7 @@ func TestRunEnds(t *testing.T) {
 		},
 		{
 			name: "refused", state: backup.Failed, code: "InvalidTier", begun: 1,
-			script: func(s *stage) {
+			script: func(s *harness) {
 				s.provider.begin = func(backup.Attempt) (backup.Operation, error) {
 					return backup.Operation{}, &backup.Fault{
 						Kind: backup.Refused, Code: "InvalidTier", Message: strings.Repeat("é", 5000), Hint: "scale it",
@@ -81,7 +81,7 @@ func TestRunEnds(t *testing.T) {
 					}
 				}
 			},
-			check: func(t *testing.T, _ *stage, run backup.Run) {
+			check: func(t *testing.T, _ *harness, run backup.Run) {
 				if said := run.Reason.Said; said != strings.Repeat("ü", 2048)+" …" || run.Reason.RequestID != "request-1" {
 					t.Errorf("said %d bytes in answer to %q", len(said), run.Reason.RequestID)
 				}
@@ -94,10 +94,10 @@ func TestRunEnds(t *testing.T) {
 		},
 		{
 			name: "busy at first", state: backup.Succeeded, begun: 3,
-			script: func(s *stage) {
+			script: func(s *harness) {
 				s.provider.begin = func(a backup.Attempt) (backup.Operation, error) {
 					if !strings.HasSuffix(a.Artifact, ".3") {
-						return backup.Operation{}, fault(backup.Deferred, "ServiceLocked")
+						return backup.Operation{}, fault(backup.Retryable, "ServiceLocked")
 					}
 					return backup.Operation{Token: "token"}, nil
 				}
@@ -105,14 +105,14 @@ func TestRunEnds(t *testing.T) {
 		},
 		{
 			name: "busy for a day", state: backup.Failed, code: "WaitedTooLong",
-			script: func(s *stage) {
+			script: func(s *harness) {
 				s.provider.begin = func(backup.Attempt) (backup.Operation, error) {
-					f := fault(backup.Deferred, "ServiceLocked")
+					f := fault(backup.Retryable, "ServiceLocked")
 					f.Said, f.RequestID = "it is locked", "request-1"
 					return backup.Operation{}, f
 				}
 			},
-			check: func(t *testing.T, _ *stage, run backup.Run) {
+			check: func(t *testing.T, _ *harness, run backup.Run) {
 				if run.Reason.Said != "it is locked" || run.Reason.RequestID != "request-1" {
 					t.Errorf("what the service said is lost: %+v", run.Reason)
 				}
@@ -126,7 +126,7 @@ func TestRunEnds(t *testing.T) {
 		},
 		{
 			name: "the answer to the start was lost, and the artifact found", state: backup.Succeeded, begun: 1,
-			script: func(s *stage) {
+			script: func(s *harness) {
 				s.provider.begin = func(backup.Attempt) (backup.Operation, error) { return backup.Operation{}, uncertain }
 				s.provider.find = func(a backup.Attempt) (string, error) {
 					if s.now.Before(begin.Add(10 * time.Minute)) {
@@ -135,7 +135,7 @@ func TestRunEnds(t *testing.T) {
 					return a.Run + ".1", nil
 				}
 			},
-			check: func(t *testing.T, s *stage, run backup.Run) {
+			check: func(t *testing.T, s *harness, run backup.Run) {
 				if s.provider.polls != 0 || run.Lost != 1 || run.Artifact != run.ID+".1" {
 					t.Errorf("polled %d times; %+v", s.provider.polls, run)
 				}
@@ -143,7 +143,7 @@ func TestRunEnds(t *testing.T) {
 		},
 		{
 			name: "the answer was lost, and nothing found: begun again, and extra copies deleted", state: backup.Succeeded, begun: 2,
-			script: func(s *stage) {
+			script: func(s *harness) {
 				s.provider.begin = func(a backup.Attempt) (backup.Operation, error) {
 					if strings.HasSuffix(a.Artifact, ".1") {
 						return backup.Operation{}, uncertain
@@ -154,7 +154,7 @@ func TestRunEnds(t *testing.T) {
 					return backup.Operation{Token: "token"}, nil
 				}
 			},
-			check: func(t *testing.T, s *stage, run backup.Run) {
+			check: func(t *testing.T, s *harness, run backup.Run) {
 				if fmt.Sprint(s.provider.deleted) != "[all but "+run.ID+".2]" {
 					t.Errorf("deleted %q", s.provider.deleted)
 				}
@@ -162,10 +162,10 @@ func TestRunEnds(t *testing.T) {
 		},
 		{
 			name: "the answer was lost three times", state: backup.Unknown, code: "StartLost", begun: 3,
-			script: func(s *stage) {
+			script: func(s *harness) {
 				s.provider.begin = func(backup.Attempt) (backup.Operation, error) { return backup.Operation{}, uncertain }
 			},
-			check: func(t *testing.T, s *stage, run backup.Run) {
+			check: func(t *testing.T, s *harness, run backup.Run) {
 				for i, name := range s.provider.begun {
 					if name != fmt.Sprintf("%s.%d", run.ID, i+1) {
 						t.Errorf("attempt %d is named %s", i+1, name)
@@ -175,19 +175,19 @@ func TestRunEnds(t *testing.T) {
 		},
 		{
 			name: "the answer was lost, and it cannot be looked", state: backup.Unknown, code: "StartLost", begun: 1,
-			script: func(s *stage) {
+			script: func(s *harness) {
 				s.provider.begin = func(backup.Attempt) (backup.Operation, error) { return backup.Operation{}, uncertain }
-				s.provider.find = func(backup.Attempt) (string, error) { return "", fault(backup.Denied, "Forbidden") }
+				s.provider.find = func(backup.Attempt) (string, error) { return "", fault(backup.Unobservable, "Forbidden") }
 			},
 		},
 		{
 			name: "lost, then busy, then found", state: backup.Succeeded, begun: 2,
-			script: func(s *stage) {
+			script: func(s *harness) {
 				s.provider.begin = func(a backup.Attempt) (backup.Operation, error) {
 					if strings.HasSuffix(a.Artifact, ".1") {
 						return backup.Operation{}, uncertain
 					}
-					return backup.Operation{}, fault(backup.Deferred, "ServiceLocked")
+					return backup.Operation{}, fault(backup.Retryable, "ServiceLocked")
 				}
 				s.provider.find = func(a backup.Attempt) (string, error) {
 					if len(s.provider.begun) < 2 {
@@ -196,7 +196,7 @@ func TestRunEnds(t *testing.T) {
 					return a.Run + ".1", nil
 				}
 			},
-			check: func(t *testing.T, _ *stage, run backup.Run) {
+			check: func(t *testing.T, _ *harness, run backup.Run) {
 				if run.Artifact != run.ID+".1" {
 					t.Errorf("the artifact is %s", run.Artifact)
 				}
@@ -204,36 +204,36 @@ func TestRunEnds(t *testing.T) {
 		},
 		{
 			name: "lost, then busy for a day", state: backup.Unknown, code: "WaitedTooLong",
-			script: func(s *stage) {
+			script: func(s *harness) {
 				s.provider.begin = func(a backup.Attempt) (backup.Operation, error) {
 					if strings.HasSuffix(a.Artifact, ".1") {
 						return backup.Operation{}, uncertain
 					}
-					return backup.Operation{}, fault(backup.Deferred, "ServiceLocked")
+					return backup.Operation{}, fault(backup.Retryable, "ServiceLocked")
 				}
 			},
 		},
 		{
 			name: "lost, then busy, then it cannot be looked: not begun blindly", state: backup.Unknown, code: "WaitedTooLong",
 			begun: 2,
-			script: func(s *stage) {
+			script: func(s *harness) {
 				s.provider.begin = func(a backup.Attempt) (backup.Operation, error) {
 					if strings.HasSuffix(a.Artifact, ".1") {
 						return backup.Operation{}, uncertain
 					}
-					return backup.Operation{}, fault(backup.Deferred, "ServiceLocked")
+					return backup.Operation{}, fault(backup.Retryable, "ServiceLocked")
 				}
 				s.provider.find = func(backup.Attempt) (string, error) {
 					if len(s.provider.begun) < 2 {
 						return "", nil
 					}
-					return "", fault(backup.Denied, "Forbidden")
+					return "", fault(backup.Unobservable, "Forbidden")
 				}
 			},
 		},
 		{
 			name: "the operation failed", state: backup.Failed, code: "BackupFailed", begun: 1,
-			script: func(s *stage) {
+			script: func(s *harness) {
 				s.provider.poll = func(backup.Attempt) (backup.Operation, error) {
 					return backup.Operation{}, fault(backup.Refused, "BackupFailed")
 				}
@@ -241,22 +241,22 @@ func TestRunEnds(t *testing.T) {
 		},
 		{
 			name: "polls that fail are asked again", state: backup.Succeeded, begun: 1,
-			script: func(s *stage) {
+			script: func(s *harness) {
 				s.provider.poll = func(backup.Attempt) (backup.Operation, error) {
 					switch s.provider.polls {
 					case 1:
 						return backup.Operation{}, uncertain
 					case 2:
-						return backup.Operation{}, fault(backup.Deferred, "TooManyRequests")
+						return backup.Operation{}, fault(backup.Retryable, "TooManyRequests")
 					case 3:
-						return backup.Operation{}, fault(backup.Denied, "AuthorizationFailed")
+						return backup.Operation{}, fault(backup.Unobservable, "AuthorizationFailed")
 					case 4:
 						return backup.Operation{Token: "token"}, nil
 					}
 					return backup.Operation{Done: true}, nil
 				}
 			},
-			check: func(t *testing.T, s *stage, run backup.Run) {
+			check: func(t *testing.T, s *harness, run backup.Run) {
 				if s.provider.polls != 5 || !run.UnobservableSince.IsZero() {
 					t.Errorf("%d polls, denied since %s", s.provider.polls, run.UnobservableSince)
 				}
@@ -264,10 +264,10 @@ func TestRunEnds(t *testing.T) {
 		},
 		{
 			name: "an operation without an end", state: backup.Unknown, code: "OperationTooLong", begun: 1,
-			script: func(s *stage) {
+			script: func(s *harness) {
 				s.provider.poll = func(backup.Attempt) (backup.Operation, error) { return backup.Operation{Token: "token"}, nil }
 			},
-			check: func(t *testing.T, _ *stage, run backup.Run) {
+			check: func(t *testing.T, _ *harness, run backup.Run) {
 				if took := run.Ended.Sub(run.Accepted); took < 24*time.Hour || took > 24*time.Hour+10*time.Minute {
 					t.Errorf("given up after %s", took)
 				}
@@ -275,9 +275,9 @@ func TestRunEnds(t *testing.T) {
 		},
 		{
 			name: "denied, then found", state: backup.Succeeded, begun: 1,
-			script: func(s *stage) {
+			script: func(s *harness) {
 				s.provider.poll = func(backup.Attempt) (backup.Operation, error) {
-					return backup.Operation{}, fault(backup.Denied, "ResourceNotFound")
+					return backup.Operation{}, fault(backup.Unobservable, "ResourceNotFound")
 				}
 				s.provider.find = func(a backup.Attempt) (string, error) {
 					if s.provider.polls < 4 {
@@ -289,12 +289,12 @@ func TestRunEnds(t *testing.T) {
 		},
 		{
 			name: "denied without an end", state: backup.Unknown, code: "AuthorizationFailed", begun: 1,
-			script: func(s *stage) {
+			script: func(s *harness) {
 				s.provider.poll = func(backup.Attempt) (backup.Operation, error) {
-					return backup.Operation{}, fault(backup.Denied, "AuthorizationFailed")
+					return backup.Operation{}, fault(backup.Unobservable, "AuthorizationFailed")
 				}
 			},
-			check: func(t *testing.T, _ *stage, run backup.Run) {
+			check: func(t *testing.T, _ *harness, run backup.Run) {
 				if took := run.Ended.Sub(run.UnobservableSince); took < 45*time.Minute || took > 55*time.Minute {
 					t.Errorf("given up after %s", took)
 				}
@@ -302,13 +302,13 @@ func TestRunEnds(t *testing.T) {
 		},
 		{
 			name: "hashed in three parts", state: backup.Succeeded, begun: 1,
-			script: func(s *stage) {
+			script: func(s *harness) {
 				s.provider.hash = func(_ backup.Attempt, h backup.Hashing) (backup.Verification, error) {
 					h = backup.Hashing{ETag: "etag", Offset: h.Offset + 1<<30, State: []byte{byte(len(h.State) + 1)}}
 					return backup.Verification{Done: h.Offset == 3<<30, Hashing: h, Size: h.Offset, Modified: s.now}, nil
 				}
 			},
-			check: func(t *testing.T, s *stage, run backup.Run) {
+			check: func(t *testing.T, s *harness, run backup.Run) {
 				if p := s.status(run.ID).Point; p.Size != 3<<30 {
 					t.Errorf("size %d", p.Size)
 				}
@@ -316,7 +316,7 @@ func TestRunEnds(t *testing.T) {
 		},
 		{
 			name: "the artifact is empty", state: backup.Failed, code: "EmptyArtifact", begun: 1,
-			script: func(s *stage) {
+			script: func(s *harness) {
 				s.provider.hash = func(backup.Attempt, backup.Hashing) (backup.Verification, error) {
 					return backup.Verification{}, fault(backup.Refused, "EmptyArtifact")
 				}
@@ -324,15 +324,15 @@ func TestRunEnds(t *testing.T) {
 		},
 		{
 			name: "the artifact cannot be read for a day", state: backup.Unknown, code: "Forbidden", begun: 1,
-			script: func(s *stage) {
+			script: func(s *harness) {
 				s.provider.hash = func(backup.Attempt, backup.Hashing) (backup.Verification, error) {
-					return backup.Verification{}, fault(backup.Denied, "Forbidden")
+					return backup.Verification{}, fault(backup.Unobservable, "Forbidden")
 				}
 			},
 		},
 		{
 			name: "the service could not restore the artifact", state: backup.Failed, code: "InvalidBackup", begun: 1,
-			script: func(s *stage) {
+			script: func(s *harness) {
 				s.provider.prove = func(string) (backup.Operation, error) {
 					return backup.Operation{}, fault(backup.Refused, "InvalidBackup")
 				}
@@ -340,12 +340,12 @@ func TestRunEnds(t *testing.T) {
 		},
 		{
 			name: "the service cannot be asked for a day", state: backup.Unknown, code: "Unreachable", begun: 1,
-			script: func(s *stage) {
+			script: func(s *harness) {
 				s.provider.prove = func(string) (backup.Operation, error) {
-					return backup.Operation{}, fault(backup.Deferred, "Unreachable")
+					return backup.Operation{}, fault(backup.Retryable, "Unreachable")
 				}
 			},
-			check: func(t *testing.T, _ *stage, run backup.Run) {
+			check: func(t *testing.T, _ *harness, run backup.Run) {
 				if !strings.HasPrefix(run.Reason.Message, "the service could not check the artifact: ") {
 					t.Errorf("ended for %q", run.Reason.Message)
 				}
@@ -353,10 +353,10 @@ func TestRunEnds(t *testing.T) {
 		},
 		{
 			name: "the service checks for more than a day", state: backup.Unknown, code: "VerifyTooLong", begun: 1,
-			script: func(s *stage) {
+			script: func(s *harness) {
 				s.provider.prove = func(string) (backup.Operation, error) { return backup.Operation{Token: "look"}, nil }
 			},
-			check: func(t *testing.T, _ *stage, run backup.Run) {
+			check: func(t *testing.T, _ *harness, run backup.Run) {
 				if !strings.Contains(run.Reason.Message, "still checks whether it could restore") {
 					t.Errorf("ended for %q", run.Reason.Message)
 				}
@@ -364,7 +364,7 @@ func TestRunEnds(t *testing.T) {
 		},
 		{
 			name: "the check of another content counts for nothing", state: backup.Succeeded, begun: 1,
-			script: func(s *stage) {
+			script: func(s *harness) {
 				content, tokens := "first", 0
 				s.provider.hash = func(backup.Attempt, backup.Hashing) (backup.Verification, error) {
 					return backup.Verification{Done: true, Hashing: backup.Hashing{ETag: content}, Size: 7, SHA256: "beef", Modified: s.now}, nil
@@ -380,7 +380,7 @@ func TestRunEnds(t *testing.T) {
 					return backup.Operation{Done: token == "second", Token: "second"}, nil
 				}
 			},
-			check: func(t *testing.T, s *stage, run backup.Run) {
+			check: func(t *testing.T, s *harness, run backup.Run) {
 				if p := s.status(run.ID).Point; p.ETag != "second" {
 					t.Errorf("the recovery point has the ETag %q", p.ETag)
 				}
@@ -388,7 +388,7 @@ func TestRunEnds(t *testing.T) {
 		},
 		{
 			name: "extra copies that cannot be deleted do no harm", state: backup.Succeeded, begun: 2,
-			script: func(s *stage) {
+			script: func(s *harness) {
 				s.provider.begin = func(a backup.Attempt) (backup.Operation, error) {
 					if strings.HasSuffix(a.Artifact, ".1") {
 						return backup.Operation{}, uncertain
@@ -400,7 +400,7 @@ func TestRunEnds(t *testing.T) {
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			s := newStage(t)
+			s := newHarness(t)
 			test.script(s)
 			run := s.ask("request-1")
 			s.finish()
@@ -416,9 +416,9 @@ func TestRunEnds(t *testing.T) {
 }
 
 func TestRetryAfterIsObeyed(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	s.provider.begin = func(backup.Attempt) (backup.Operation, error) {
-		f := fault(backup.Deferred, "ServiceLocked")
+		f := fault(backup.Retryable, "ServiceLocked")
 		f.RetryAfter = 17 * time.Minute
 		return backup.Operation{}, f
 	}
@@ -437,14 +437,14 @@ func TestRetryAfterIsObeyed(t *testing.T) {
 // TestLooksOfTheServiceGrowRarer: the service's own checks, before a backup or after it, are polled as an operation is, also if
 // the service never says when to ask again.
 func TestLooksOfTheServiceGrowRarer(t *testing.T) {
-	for name, script := range map[string]func(s *stage, asked *int, over func() bool){
-		"before": func(s *stage, asked *int, over func() bool) {
+	for name, script := range map[string]func(s *harness, asked *int, over func() bool){
+		"before": func(s *harness, asked *int, over func() bool) {
 			s.provider.prepare = func(string) (backup.Operation, error) {
 				*asked++
 				return backup.Operation{Token: "look", Done: over()}, nil
 			}
 		},
-		"after": func(s *stage, asked *int, over func() bool) {
+		"after": func(s *harness, asked *int, over func() bool) {
 			s.provider.prove = func(string) (backup.Operation, error) {
 				*asked++
 				return backup.Operation{Token: "look", Done: over()}, nil
@@ -452,7 +452,7 @@ func TestLooksOfTheServiceGrowRarer(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newStage(t)
+			s := newHarness(t)
 			asked, since := 0, time.Time{}
 			script(s, &asked, func() bool {
 				if since.IsZero() {
@@ -464,7 +464,7 @@ func TestLooksOfTheServiceGrowRarer(t *testing.T) {
 			busy := begin.Add(3 * time.Hour)
 			s.provider.ready = func(backup.Attempt) error {
 				if s.now.Before(busy) {
-					return fault(backup.Deferred, "NotReady")
+					return fault(backup.Retryable, "NotReady")
 				}
 				return nil
 			}
@@ -484,7 +484,7 @@ func TestPolls(t *testing.T) {
 		lasts time.Duration
 		want  int
 	}{{30 * time.Minute, 22}, {8 * time.Hour, 73}} {
-		s := newStage(t)
+		s := newHarness(t)
 		s.provider.begin = func(backup.Attempt) (backup.Operation, error) {
 			return backup.Operation{Token: "token", RetryAfter: time.Minute}, nil
 		}
@@ -512,16 +512,16 @@ func TestSuperseded(t *testing.T) {
 		fault error
 		state backup.State
 	}{
-		{"busy until the next scheduled time", fault(backup.Deferred, "ServiceLocked"), backup.Superseded},
+		{"busy until the next scheduled time", fault(backup.Retryable, "ServiceLocked"), backup.Superseded},
 		{"with a lost start behind it, nobody knows", nil, backup.Unknown},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			s := newStage(t)
+			s := newHarness(t)
 			s.provider.begin = func(a backup.Attempt) (backup.Operation, error) {
 				if test.fault == nil && strings.HasSuffix(a.Artifact, ".1") {
 					return backup.Operation{}, errors.New("no answer")
 				}
-				return backup.Operation{}, fault(backup.Deferred, "ServiceLocked")
+				return backup.Operation{}, fault(backup.Retryable, "ServiceLocked")
 			}
 			hourly := nightly()
 			hourly.Schedule.Hour = schedule.EveryHour
@@ -541,7 +541,7 @@ func TestSuperseded(t *testing.T) {
 }
 
 func TestTwoRunsOfOneTarget(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	running := 0
 	s.provider.begin = func(backup.Attempt) (backup.Operation, error) {
 		if running++; running > 1 {
@@ -566,7 +566,7 @@ func TestTwoRunsOfOneTarget(t *testing.T) {
 
 // TestFoundWhileAnotherRunHasTheLock: a run that gave its lock up finds its lost artifact, and waits for the lock.
 func TestFoundWhileAnotherRunHasTheLock(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	one := s.ask("request-1")
 	lost := true
 	s.provider.begin = func(a backup.Attempt) (backup.Operation, error) {
@@ -577,7 +577,7 @@ func TestFoundWhileAnotherRunHasTheLock(t *testing.T) {
 			lost = false
 			return backup.Operation{}, errors.New("no answer")
 		default:
-			return backup.Operation{}, fault(backup.Deferred, "ServiceLocked")
+			return backup.Operation{}, fault(backup.Retryable, "ServiceLocked")
 		}
 	}
 	for s.run(one.ID).State != backup.Waiting {
@@ -604,7 +604,7 @@ func TestFoundWhileAnotherRunHasTheLock(t *testing.T) {
 }
 
 func TestLockDeletedByHand(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	run := s.ask("request-1")
 	s.deliver()
 	row, _ := s.lock()
@@ -616,7 +616,7 @@ func TestLockDeletedByHand(t *testing.T) {
 }
 
 func TestNoProvider(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	run := s.ask("request-1")
 	s.engine.Providers = nil
 	s.finish()
@@ -636,7 +636,7 @@ func TestStepMessages(t *testing.T) {
 		{"higher with the same nonce, and far", func(w *backup.StepMessage) { w.Sequence += 50 }, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			s := newStage(t)
+			s := newHarness(t)
 			run := s.ask("request-1")
 			s.deliver()
 			run = s.run(run.ID)
@@ -666,7 +666,7 @@ func TestStepMessages(t *testing.T) {
 func TestStepsAreRepeatable(t *testing.T) {
 	for _, made := range []bool{false, true} {
 		for k := 1; ; k++ {
-			s := newStage(t)
+			s := newHarness(t)
 			blobs := map[string]bool{}
 			s.provider.begin = func(a backup.Attempt) (backup.Operation, error) {
 				blobs[a.Artifact] = true
@@ -707,7 +707,7 @@ func TestStepsAreRepeatable(t *testing.T) {
 
 // TestLockTakenByAnother: the lock was deleted by hand and another run took it; the first one's end must not release it.
 func TestLockTakenByAnother(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	one := s.ask("request-1")
 	s.deliver()
 	row, _ := s.lock()
@@ -737,7 +737,7 @@ func TestHangingService(t *testing.T) {
 	for _, state := range []backup.State{backup.Running, backup.Verifying} {
 		t.Run(string(state), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := newStage(t)
+				s := newHarness(t)
 				run := s.ask("request")
 				for s.run(run.ID).State != state {
 					s.step()
@@ -761,14 +761,14 @@ func TestHangingService(t *testing.T) {
 // TestUnsettledServiceIsWaitedFor: the answer to a start was lost, and the service shows for hours that it works on something. No
 // second start is sent, and the result of the first is the run's.
 func TestUnsettledServiceIsWaitedFor(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	s.provider.begin = func(backup.Attempt) (backup.Operation, error) {
-		return backup.Operation{}, fault(backup.Uncertain, "AnswerLost")
+		return backup.Operation{}, fault(backup.Ambiguous, "AnswerLost")
 	}
 	until := s.now.Add(3 * time.Hour)
 	s.provider.find = func(a backup.Attempt) (string, error) {
 		if s.now.Before(until) {
-			return "", fault(backup.Deferred, "ServiceNotSettled")
+			return "", fault(backup.Retryable, "ServiceNotSettled")
 		}
 		return a.Run + ".1", nil
 	}
@@ -790,7 +790,7 @@ func TestEarlyStepMessagesComeBackRarely(t *testing.T) {
 		{5 * time.Minute, 5 * time.Minute},
 		{time.Hour, 10 * time.Minute},
 	} {
-		s := newStage(t)
+		s := newHarness(t)
 		run := s.ask("early")
 		s.now = run.Due.Add(test.since)
 		early := backup.StepMessage{Run: run.ID, Sequence: run.Sequence + 1, Nonce: "stray"}

@@ -15,12 +15,12 @@ import (
 // cleanup or a person changed one of these meanwhile, nothing is saved, and the step is made again.
 func (s *step) succeed(ctx context.Context, p backup.Point, files []backup.File) error {
 	if s.run.Restore != nil {
-		return s.secured(ctx, p, files)
+		return s.safetyBackedUp(ctx, p, files)
 	}
 	points, err := s.recentPoints(ctx, p.Target, func(points []backup.Point) bool {
 		trusted := 0
 		for _, p := range points {
-			if p.Trusted() {
+			if p.InBaseline() {
 				trusted++
 			}
 		}
@@ -30,9 +30,9 @@ func (s *step) succeed(ctx context.Context, p backup.Point, files []backup.File)
 		return err
 	}
 	if slices.ContainsFunc(points, func(b backup.Point) bool { return b.ID == p.ID }) {
-		return errLost // another invocation was faster, and its recovery point must not be compared with itself
+		return errConflict // another invocation was faster, and its recovery point must not be compared with itself
 	}
-	p, made := retention.Weigh(p, points, s.clock())
+	p, made := retention.CheckSize(p, points, s.clock())
 	if err := s.putDue(ctx, p.Expires, p); err != nil {
 		return err
 	}
@@ -84,7 +84,7 @@ func (e *Engine) Accept(ctx context.Context, id, by, why string) (backup.Point, 
 		switch p.State {
 		case backup.Live:
 			if run.State.Final() { // a safety backup's run may be under way
-				_ = s.settle(ctx) // if the event is still unpublished, this is one more chance
+				_ = s.releaseAndPublish(ctx) // if the event is still unpublished, this is one more chance
 			}
 			return p, nil
 		case backup.Suspect:
@@ -99,13 +99,13 @@ func (e *Engine) Accept(ctx context.Context, id, by, why string) (backup.Point, 
 		p.State, p.Accepted = backup.Live, backup.Acceptance{Time: now, By: by, Reason: why}
 		s.toOutbox(event.PointAccepted(p))
 		err = s.save(ctx, p.Replace())
-		if errors.Is(err, errLost) {
+		if errors.Is(err, errConflict) {
 			continue // cleanup, another acceptance or the run's own event: read what it is now
 		}
 		if err != nil {
 			return backup.Point{}, err
 		}
-		_ = s.settle(ctx) // if it cannot be sent now, the rescuer sends it
+		_ = s.releaseAndPublish(ctx) // if it cannot be sent now, the rescuer sends it
 		return p, nil
 	}
 }

@@ -13,14 +13,14 @@ import (
 )
 
 // sized makes a backup of the size by hand, a day after the last one, and returns the run's ID.
-func (s *stage) sized(size int64) string {
+func (s *harness) sized(size int64) string {
 	s.t.Helper()
 	run := s.askSized(size)
 	s.finish()
 	return run.ID
 }
 
-func (s *stage) askSized(size int64) backup.Run {
+func (s *harness) askSized(size int64) backup.Run {
 	s.t.Helper()
 	s.now = s.now.Add(day)
 	s.provider.hash = func(backup.Attempt, backup.Hashing) (backup.Verification, error) {
@@ -32,7 +32,7 @@ func (s *stage) askSized(size int64) backup.Run {
 }
 
 // states returns the states of the recovery points, in a row.
-func (s *stage) states(ids ...string) string {
+func (s *harness) states(ids ...string) string {
 	s.t.Helper()
 	var states []string
 	for _, id := range ids {
@@ -42,7 +42,7 @@ func (s *stage) states(ids ...string) string {
 }
 
 // told counts the events with the ID, and checks that they are the same.
-func (s *stage) told(id string) (n int, data map[string]any) {
+func (s *harness) told(id string) (n int, data map[string]any) {
 	s.t.Helper()
 	var first backup.Event
 	for _, e := range s.storage.queue.Events() {
@@ -66,7 +66,7 @@ func (s *stage) told(id string) (n int, data map[string]any) {
 }
 
 // timerUntilSettled lets messages and rescuers do everything that is left to do.
-func (s *stage) timerUntilSettled() {
+func (s *harness) timerUntilSettled() {
 	s.t.Helper()
 	for range 20 {
 		s.finish()
@@ -76,9 +76,9 @@ func (s *stage) timerUntilSettled() {
 }
 
 // suspicious makes three good points and n suspect ones, of about the same size.
-func suspicious(t *testing.T, n int64) (*stage, []string) {
+func suspicious(t *testing.T, n int64) (*harness, []string) {
 	t.Helper()
-	s := newStage(t)
+	s := newHarness(t)
 	var ids []string
 	for range 3 {
 		ids = append(ids, s.sized(1000))
@@ -331,7 +331,7 @@ func TestThirdAndItsTwin(t *testing.T) {
 
 // TestSuspectCost: an ordinary backup costs one request more than without the comparison, however long the history.
 func TestSuspectCost(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	cost := func(size int64) int {
 		s.storage.calls = 0
 		s.sized(size)

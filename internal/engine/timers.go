@@ -78,10 +78,10 @@ func (e *Engine) noteCleanup(ctx context.Context) error {
 	return e.note(ctx, "cleanup", was, now)
 }
 
-// clockwork evaluates the timers by their rows. If a timer has never run, it writes since when one is waited for: nothing else
+// timersHealth evaluates the timers by their rows. If a timer has never run, it writes since when one is waited for: nothing else
 // would tell a new app from one whose timers never fire, since processes come and go. That is one write in an app's life.
-func (e *Engine) clockwork(ctx context.Context, rows map[string]timerRecord, now time.Time) health.Clockwork {
-	c := health.Clockwork{Now: now}
+func (e *Engine) timersHealth(ctx context.Context, rows map[string]timerRecord, now time.Time) health.TimersHealth {
+	c := health.TimersHealth{Now: now}
 	for _, timer := range health.Timers {
 		row, fires := rows[timer.Name], e.Timers[timer.Name]
 		since := row.at(now)

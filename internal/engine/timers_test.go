@@ -16,23 +16,23 @@ import (
 )
 
 // timer returns the timer as health sees it.
-func (s *stage) timer(name string) health.TimerHealth {
+func (s *harness) timer(name string) health.TimerHealth {
 	s.t.Helper()
-	_, clockwork, err := s.engine.Health(s.t.Context(), plans.Active{})
+	_, timers, err := s.engine.Health(s.t.Context(), plans.Active{})
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	for _, timer := range clockwork.Timers {
+	for _, timer := range timers.Timers {
 		if timer.Timer == name {
 			return timer
 		}
 	}
-	s.t.Fatalf("health knows no timer %s: %+v", name, clockwork)
+	s.t.Fatalf("health knows no timer %s: %+v", name, timers)
 	return health.TimerHealth{}
 }
 
 // fire runs a timer's function once.
-func (s *stage) fire(timer string, e *engine.Engine) error {
+func (s *harness) fire(timer string, e *engine.Engine) error {
 	var err error
 	if timer == "schedule" {
 		_, err = e.Schedule(s.t.Context(), nil)
@@ -42,7 +42,7 @@ func (s *stage) fire(timer string, e *engine.Engine) error {
 	return err
 }
 
-func (s *stage) note(timer string) (row backup.Row, at, since time.Time) {
+func (s *harness) note(timer string) (row backup.Row, at, since time.Time) {
 	s.t.Helper()
 	for _, r := range s.storage.catalog.Rows() {
 		if r.Key != (backup.Key{Partition: "schedule", Row: "last-run-" + timer}) {
@@ -61,7 +61,7 @@ func (s *stage) note(timer string) (row backup.Row, at, since time.Time) {
 // none is older than that when the next timer run has come to its end.
 func TestTimerRunsAreNoted(t *testing.T) {
 	for _, timer := range []string{"schedule", "cleanup"} {
-		s := newStage(t)
+		s := newHarness(t)
 		blue, green := s.another(30*time.Second), s.another(-30*time.Second)
 		etag, written := "", time.Time{}
 		for s.now = begin; s.now.Before(begin.Add(time.Hour)); s.now = s.now.Add(20 * time.Second) {
@@ -86,7 +86,7 @@ func TestTimerRunsAreNoted(t *testing.T) {
 
 // TestACleanupThatRanOutOfTimeIsNoted: so a long one does not count as a timer that the host no longer fires.
 func TestACleanupThatRanOutOfTimeIsNoted(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	ctx, outOfTime := context.WithCancel(t.Context())
 	s.storage.before = func(call int) {
 		if call == 2 { // behind the list of due entries
@@ -103,7 +103,7 @@ func TestACleanupThatRanOutOfTimeIsNoted(t *testing.T) {
 func TestTwoTimerRunsNoteOnce(t *testing.T) {
 	for _, timer := range []string{"schedule", "cleanup"} {
 		for _, first := range []bool{true, false} {
-			s := newStage(t)
+			s := newHarness(t)
 			if !first {
 				if err := s.fire(timer, s.engine); err != nil {
 					t.Fatal(err)
@@ -136,7 +136,7 @@ func TestTwoTimerRunsNoteOnce(t *testing.T) {
 func TestANoteThatFails(t *testing.T) {
 	for _, timer := range []string{"schedule", "cleanup"} {
 		for _, made := range []bool{false, true} {
-			s := newStage(t)
+			s := newHarness(t)
 			s.storage.failAt, s.storage.made = 3, made
 			if err := s.fire(timer, s.engine); !errors.Is(err, errBroken) || !strings.Contains(err.Error(), "timer "+timer) {
 				t.Errorf("%s: %v", timer, err)
@@ -158,7 +158,7 @@ func TestANoteThatFails(t *testing.T) {
 
 // TestATimerIsEvaluatedByItsOwnRuns: by the schedule in its own app setting, and by its own newest note.
 func TestATimerIsEvaluatedByItsOwnRuns(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	night := daily(time.UTC, 2, 30)
 	s.engine.Timers = map[string]health.TimerSchedule{"schedule": {Schedule: &night}, "cleanup": {Setting: "LIFEBOAT_CLEANUP_TIMER", Wrong: errors.New("nonsense")}}
 	for _, timer := range []string{"schedule", "cleanup"} {
@@ -199,7 +199,7 @@ func TestATimerIsEvaluatedByItsOwnRuns(t *testing.T) {
 // TestATimerThatNeverRan: a new app has its time, counted from the first look by any process; and then it is reported. Looks
 // write nothing more.
 func TestATimerThatNeverRan(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	for _, at := range []time.Duration{0, time.Minute, 15 * time.Minute} {
 		s.now = begin.Add(at)
 		s.engine = s.another(0)
@@ -225,7 +225,7 @@ func TestATimerThatNeverRan(t *testing.T) {
 		t.Errorf("its first timer run: %+v", h)
 	}
 	// A timer run comes first, as in an app that had none of these notes: nothing is waited for.
-	s = newStage(t)
+	s = newHarness(t)
 	s.runSchedule()
 	if _, _, since := s.note("schedule"); s.timer("schedule").Silent || !since.IsZero() {
 		t.Error("the first timer run is no sign")
@@ -234,7 +234,7 @@ func TestATimerThatNeverRan(t *testing.T) {
 
 // TestTwoFirstLooks: if two processes look at once, one writes, and neither fails.
 func TestTwoFirstLooks(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	s.storage.before = func(call int) {
 		if call == 2 { // after the list
 			s.storage.before = nil
@@ -252,7 +252,7 @@ func TestTwoFirstLooks(t *testing.T) {
 
 // TestANoteOfAClockThatWasWrong: a note from the future hides no silence, be it a timer run or a look that finds it.
 func TestANoteOfAClockThatWasWrong(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	s.now = begin.AddDate(1, 0, 0)
 	s.runSchedule()
 	s.now = begin
@@ -260,7 +260,7 @@ func TestANoteOfAClockThatWasWrong(t *testing.T) {
 	if _, at, _ := s.note("schedule"); !at.Equal(begin) {
 		t.Errorf("the timer run leaves the note of %s", at)
 	}
-	s = newStage(t)
+	s = newHarness(t)
 	s.now = begin.AddDate(1, 0, 0)
 	s.runSchedule()
 	s.now = begin
@@ -276,7 +276,7 @@ func TestANoteOfAClockThatWasWrong(t *testing.T) {
 // TestATimerRunThatDoesNothingIsNone: while the clocks disagree nothing is scheduled, and health must not say that it is.
 func TestATimerRunThatDoesNothingIsNone(t *testing.T) {
 	for _, timer := range []string{"schedule", "cleanup"} {
-		s := newStage(t)
+		s := newHarness(t)
 		if err := s.fire(timer, s.another(time.Hour)); !errors.Is(err, engine.ErrClock) {
 			t.Fatal(err)
 		}
@@ -289,7 +289,7 @@ func TestATimerRunThatDoesNothingIsNone(t *testing.T) {
 // TestANoteThatCannotBeRead: no process writes it; health says so, and calls nothing silent.
 func TestANoteThatCannotBeRead(t *testing.T) {
 	for _, timer := range []string{"schedule", "cleanup"} {
-		s := newStage(t)
+		s := newHarness(t)
 		key := backup.Key{Partition: "schedule", Row: "last-run-" + timer}
 		s.newer(key)
 		if err := s.fire(timer, s.engine); err == nil || !strings.Contains(err.Error(), key.Row) {
@@ -307,7 +307,7 @@ func TestANoteThatCannotBeRead(t *testing.T) {
 func TestNotesKeepWhatANewerVersionAdded(t *testing.T) {
 	for _, timer := range []string{"schedule", "cleanup"} {
 		for _, at := range []time.Time{begin.Add(-time.Hour), begin.Add(time.Hour)} {
-			s := newStage(t)
+			s := newHarness(t)
 			body := fmt.Sprintf(`{"At":%q,"OfANewerVersion":"kept?"}`, at.Format(time.RFC3339))
 			key := backup.Key{Partition: "schedule", Row: "last-run-" + timer}
 			if _, err := s.storage.catalog.Apply(t.Context(), backup.Write{Op: backup.Insert, Key: key, Body: json.RawMessage(body)}); err != nil {

@@ -16,7 +16,7 @@ import (
 )
 
 // rowOf returns the one row whose partition and key begin with the texts.
-func (s *stage) rowOf(partition, row string) backup.Row {
+func (s *harness) rowOf(partition, row string) backup.Row {
 	s.t.Helper()
 	var found []backup.Row
 	for _, r := range s.storage.catalog.Rows() {
@@ -31,12 +31,12 @@ func (s *stage) rowOf(partition, row string) backup.Row {
 }
 
 // newer has a newer Lifeboat write the row.
-func (s *stage) newer(key backup.Key) {
+func (s *harness) newer(key backup.Key) {
 	s.t.Helper()
 	s.putEntity(fmt.Sprintf(`{"PartitionKey":%q,"RowKey":%q,"Schema":2,"Writer":"newer","Shape":"another"}`, key.Partition, key.Row))
 }
 
-func (s *stage) putEntity(text string) {
+func (s *harness) putEntity(text string) {
 	s.t.Helper()
 	if err := s.storage.catalog.PutEntity([]byte(text)); err != nil {
 		s.t.Fatal(err)
@@ -44,7 +44,7 @@ func (s *stage) putEntity(text string) {
 }
 
 // stays checks that the row is still as the newer Lifeboat wrote it.
-func (s *stage) stays(key backup.Key) {
+func (s *harness) stays(key backup.Key) {
 	s.t.Helper()
 	for _, r := range s.storage.catalog.Rows() {
 		if r.Key == key {
@@ -60,7 +60,7 @@ func (s *stage) stays(key backup.Key) {
 // TestStepsKeepWhatANewerVersionAdded: a run, its recovery point, and the checkpoint of its plan, from the scheduled time to
 // the expiry.
 func TestStepsKeepWhatANewerVersionAdded(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	plan := nightly()
 	kept := func(partition, row, when string) {
 		t.Helper()
@@ -220,7 +220,7 @@ func TestARowOfThePlansThatCannotBeReadStopsItsPlanAlone(t *testing.T) {
 	both := []backup.Plan{one, two}
 	for row, made := range map[string]int{"plan-one": 1, "evaluated-one": 2, "last-run-schedule": 2, "plan-note": 2, "enqueued-note": 2, "permit-all.0000": 2, "active-plan": 2} {
 		t.Run(row, func(t *testing.T) {
-			s := newStage(t)
+			s := newHarness(t)
 			s.engine.Concurrency = 3
 			s.runSchedule(both...)
 			key := backup.Key{Partition: "schedule", Row: row}
@@ -260,7 +260,7 @@ func TestARowOfThePlansThatCannotBeReadStopsItsPlanAlone(t *testing.T) {
 
 // TestAnIndexEntryThatCannotBeReadHidesNoOther: neither from the rescuer nor from cleanup. Both name it.
 func TestAnIndexEntryThatCannotBeReadHidesNoOther(t *testing.T) {
-	s := newStage(t)
+	s := newHarness(t)
 	ids := s.points(3)
 	s.newer(backup.Key{Partition: "due", Row: "20260101T000000Z-somebody"})
 	report := s.cleanup()

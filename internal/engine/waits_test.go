@@ -8,11 +8,11 @@ import (
 )
 
 func TestScaled(t *testing.T) {
-	w := engine.DefaultWaits().Scaled(0.01)
+	w := engine.DefaultTimings().Scaled(0.01)
 	if w.Lease != 6*time.Second || w.LeaseMargin != 2*time.Second || w.Recheck != 216*time.Second || w.Poll != 600*time.Millisecond {
 		t.Errorf("got %+v", w)
 	}
-	if engine.DefaultWaits().Lease != 3*time.Minute {
+	if engine.DefaultTimings().Lease != 3*time.Minute {
 		t.Error("scaling changed the defaults")
 	}
 }

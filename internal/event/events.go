@@ -100,7 +100,7 @@ func RestoreEnded(r backup.Run) string { return restorePrefix + string(r.State) 
 func Restore(r backup.Run, kind string, at time.Time) []backup.Event {
 	q := r.Restore
 	safety := ""
-	if !q.Secured.IsZero() {
+	if !q.SafetyBackedUp.IsZero() {
 		safety = r.ID
 	}
 	data := backup.Encode(struct {

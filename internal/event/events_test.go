@@ -167,7 +167,7 @@ func TestEventsOfARestore(t *testing.T) {
 	ended := run
 	ended.State, ended.Ended, ended.Reason = backup.Succeeded, at.Add(time.Hour), why
 	ended.Restore = &backup.Restoring{
-		Source: "service", Kind: backup.RestoreKey, Key: "rsa-1", RequestedBy: "me", Reason: "incident", Plan: "hash", Secured: at,
+		Source: "service", Kind: backup.RestoreKey, Key: "rsa-1", RequestedBy: "me", Reason: "incident", Plan: "hash", SafetyBackedUp: at,
 		Warning: "the network stays as it was", ReplyTo: "answers",
 	}
 	const data = `{"request":"request","run":"run","state":"queued","plan":"nightly","source":"service","target":"standby","recoveryPoint":"point","kind":"full","planHash":"hash","created":"2026-01-15T02:30:00Z"}`

@@ -67,15 +67,15 @@ type Snapshot struct {
 	Target string
 	// Since is the time at which the text that holds the plan became active: the plan cannot have backed up a target before.
 	Since time.Time
-	// Dealt is the time up to which timer runs have dealt with the plan's scheduled times; zero if no timer run has seen the
+	// ProcessedUntil is the time up to which timer runs have processed the plan's scheduled times; zero if no timer run has seen the
 	// plan.
-	Dealt time.Time
+	ProcessedUntil time.Time
 	// Paused says why the plan makes no runs, "" if it does.
 	Paused string
 	// MissedRuns has the scheduled times that were missed last; its Count is zero if none ever were.
 	MissedRuns schedule.MissedRuns
-	// Unread says why a row of the plan or the target cannot be read, nil if every row that was read can be.
-	Unread error
+	// RowError says why a row of the plan or the target cannot be read, nil if every row that was read can be.
+	RowError error
 	// Refused says why the present plan.yaml is not active, nil if it is.
 	Refused error
 	// Points and Runs are the newest of the target, newest first.
@@ -117,7 +117,7 @@ func (s Snapshot) Evaluate(now time.Time) TargetHealth {
 	default:
 		h.Status = Protected
 	}
-	if h.Status != Protected && h.Status != Copied || s.Unread != nil {
+	if h.Status != Protected && h.Status != Copied || s.RowError != nil {
 		h.Reason = s.why(h, now)
 	}
 	return h
@@ -143,8 +143,8 @@ func (s Snapshot) why(h TargetHealth, now time.Time) backup.Reason {
 		return backup.NewReason("PlanPaused", "the plan makes no runs: it is "+s.Paused,
 			"Let it run again, or ask for a backup by hand.")
 	}
-	if s.Unread != nil {
-		return backup.UnreadableRow(s.Unread)
+	if s.RowError != nil {
+		return backup.UnreadableRow(s.RowError)
 	}
 	suspect := s.newest(func(p backup.Point) bool {
 		return p.State == backup.Suspect && (h.Point == nil || p.Created.After(h.Point.Created))
@@ -162,9 +162,9 @@ func (s Snapshot) why(h TargetHealth, now time.Time) backup.Reason {
 			}
 		}
 	}
-	scheduledTime := s.Plan.Schedule.Next(s.Dealt)
+	scheduledTime := s.Plan.Schedule.Next(s.ProcessedUntil)
 	switch {
-	case s.Dealt.IsZero():
+	case s.ProcessedUntil.IsZero():
 		return backup.NewReason("PlanNotSeen", "no timer run of the schedule has seen the plan yet",
 			"If this lasts longer than LIFEBOAT_SCHEDULE_TIMER, "+blobRoleFirst+" Then see in the log whether the function schedule runs.")
 	case !scheduledTime.IsZero() && now.Sub(scheduledTime) > silence:
@@ -229,7 +229,7 @@ const (
 func (s *Snapshot) AddRun(row backup.Row) {
 	switch run, err := backup.Decode[backup.Run](row); {
 	case err != nil:
-		s.Unread = cmp.Or(s.Unread, err)
+		s.RowError = cmp.Or(s.RowError, err)
 	case run.Restore == nil:
 		s.Runs = append(s.Runs, run)
 	}
@@ -239,7 +239,7 @@ func (s *Snapshot) AddRun(row backup.Row) {
 func (s *Snapshot) AddPoint(row backup.Row) {
 	p, err := backup.DecodePoint(row)
 	if err != nil {
-		p, s.Unread = backup.UnreadablePoint(row, s.Target, err), cmp.Or(s.Unread, err)
+		p, s.RowError = backup.UnreadablePoint(row, s.Target, err), cmp.Or(s.RowError, err)
 	}
 	s.Points = append(s.Points, p)
 }

@@ -98,15 +98,15 @@ func TestEvaluate(t *testing.T) {
 			s.Points, s.Runs = nil, []backup.Run{runOf(3, backup.Failed), runOf(2, backup.Failed), runOf(1, backup.Failed)}
 		}, on(3, time.Hour), health.Unprotected, "AuthorizationFailed", "the last 3 runs ended"},
 		{
-			"no timer run yet", func(s *health.Snapshot) { s.Points, s.Runs, s.Dealt = nil, nil, time.Time{} },
+			"no timer run yet", func(s *health.Snapshot) { s.Points, s.Runs, s.ProcessedUntil = nil, nil, time.Time{} },
 			on(0, time.Minute), health.Pending, "PlanNotSeen", "",
 		},
 		{
-			"no timer run any more", func(s *health.Snapshot) { s.Dealt = on(0, 0) },
+			"no timer run any more", func(s *health.Snapshot) { s.ProcessedUntil = on(0, 0) },
 			on(3, 0), health.Unprotected, "ScheduleSilent", "2026-01-16T02:30:00Z",
 		},
 		{
-			"paused", func(s *health.Snapshot) { s.Paused, s.Dealt = "paused by nightly in plan.yaml", on(0, 0) },
+			"paused", func(s *health.Snapshot) { s.Paused, s.ProcessedUntil = "paused by nightly in plan.yaml", on(0, 0) },
 			on(3, 0), health.Unprotected, "PlanPaused", "it is paused by nightly in plan.yaml",
 		},
 		{
@@ -164,7 +164,7 @@ func TestEvaluate(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := health.Snapshot{
-				Plan: nightly(), Target: target, Since: begin, Dealt: begin.AddDate(1, 0, 0),
+				Plan: nightly(), Target: target, Since: begin, ProcessedUntil: begin.AddDate(1, 0, 0),
 				Points: []backup.Point{pointOf(0)}, Runs: []backup.Run{runOf(0, backup.Succeeded)},
 			}
 			if test.change != nil {
@@ -206,7 +206,7 @@ func TestEvaluateByThePlansOwnInterval(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := health.Snapshot{
-				Plan: test.plan, Target: target, Dealt: test.red.AddDate(9, 0, 0),
+				Plan: test.plan, Target: target, ProcessedUntil: test.red.AddDate(9, 0, 0),
 				Points: []backup.Point{{State: backup.Live, Created: test.from}},
 			}
 			for at, want := range map[time.Time]health.Protection{
@@ -223,7 +223,7 @@ func TestEvaluateByThePlansOwnInterval(t *testing.T) {
 
 // TestAPointOfTheFutureHasNoAge: a storage account's clock may be ahead.
 func TestAPointOfTheFutureHasNoAge(t *testing.T) {
-	sight := health.Snapshot{Plan: nightly(), Target: target, Since: begin, Dealt: begin, Points: []backup.Point{pointOf(1)}}
+	sight := health.Snapshot{Plan: nightly(), Target: target, Since: begin, ProcessedUntil: begin, Points: []backup.Point{pointOf(1)}}
 	h := sight.Evaluate(begin.Add(day))
 	if h.Age != 0 || h.Status != health.Protected || h.Point == nil {
 		t.Errorf("%+v", h)
@@ -233,7 +233,7 @@ func TestAPointOfTheFutureHasNoAge(t *testing.T) {
 // TestTheReasonSaysHowManyRunsFailed: it counts as many as health has read.
 func TestTheReasonSaysHowManyRunsFailed(t *testing.T) {
 	for failed, words := range map[int]string{1: "the last run ended", 2: "the last 2 runs ended", 9: "the last 9 runs ended", 10: "the last 10 runs, or more, ended"} {
-		sight := health.Snapshot{Plan: nightly(), Target: target, Since: begin, Dealt: begin.Add(20 * day)}
+		sight := health.Snapshot{Plan: nightly(), Target: target, Since: begin, ProcessedUntil: begin.Add(20 * day)}
 		for i := range failed {
 			sight.Runs = append(sight.Runs, runOf(19-i, backup.Failed))
 		}
@@ -251,7 +251,7 @@ func TestTheScheduleIsSilentAfterTenMinutes(t *testing.T) {
 	for after, code := range map[time.Duration]string{
 		0: "NeverBackedUp", 10 * time.Minute: "NeverBackedUp", 10*time.Minute + time.Second: "ScheduleSilent", time.Hour: "ScheduleSilent",
 	} {
-		sight := health.Snapshot{Plan: nightly(), Target: target, Since: begin, Dealt: begin}
+		sight := health.Snapshot{Plan: nightly(), Target: target, Since: begin, ProcessedUntil: begin}
 		if h := sight.Evaluate(begin.Add(day + after)); h.Reason.Code != code {
 			t.Errorf("%s after the scheduled time: %+v", after, h.Reason)
 		}
@@ -284,7 +284,7 @@ func TestANewestCopyIsNoProtection(t *testing.T) {
 		2 * day: {health.Late, "NoRecoveryPoint"}, 2*day + time.Second: {health.Unprotected, "NoRecoveryPoint"},
 		5000 * day: {health.Unprotected, "NoRecoveryPoint"},
 	} {
-		s := health.Snapshot{Plan: nightly(), Target: target, Since: begin, Dealt: begin.AddDate(20, 0, 0), Points: []backup.Point{p}}
+		s := health.Snapshot{Plan: nightly(), Target: target, Since: begin, ProcessedUntil: begin.AddDate(20, 0, 0), Points: []backup.Point{p}}
 		if h := s.Evaluate(p.Created.Add(after)); h.Status != want.status || h.Reason.Code != want.code {
 			t.Errorf("%s old: %s %+v, want %s %s", after, h.Status, h.Reason, want.status, want.code)
 		}
@@ -328,8 +328,8 @@ func TestRowsOfASnapshot(t *testing.T) {
 			if len(s.Runs) != test.seenRuns || strings.Join(states, " ") != test.states {
 				t.Errorf("%d runs, points %q", len(s.Runs), states)
 			}
-			if (s.Unread == nil) != (test.unread == "") || s.Unread != nil && !strings.Contains(s.Unread.Error(), "/"+test.unread) {
-				t.Errorf("unread: %v", s.Unread)
+			if (s.RowError == nil) != (test.unread == "") || s.RowError != nil && !strings.Contains(s.RowError.Error(), "/"+test.unread) {
+				t.Errorf("unread: %v", s.RowError)
 			}
 		})
 	}

@@ -37,8 +37,8 @@ type TimerHealth struct {
 	Reason backup.Reason
 }
 
-// Clockwork has the time by the catalog's clock, and the health of the timers.
-type Clockwork struct {
+// TimersHealth has the time by the catalog's clock, and the health of the timers.
+type TimersHealth struct {
 	Now    time.Time
 	Timers []TimerHealth
 }

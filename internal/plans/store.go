@@ -16,7 +16,7 @@ import (
 // memory only saves requests: any number of processes may have a store on one catalog.
 type Store struct {
 	Catalog backup.Catalog
-	// Read returns plan.yaml as it is now. A *Fault of the kind Deferred means that it cannot be read for the moment; any other
+	// Read returns plan.yaml as it is now. A *Fault of the kind Retryable means that it cannot be read for the moment; any other
 	// error counts as a fault of plan.yaml itself, and must have the same text each time.
 	Read func(ctx context.Context) ([]byte, error)
 	// Parse makes plans of the text, or says everything that is wrong with it.
@@ -96,7 +96,7 @@ func (b *Store) Reconcile(ctx context.Context) (Active, error) {
 		head := b.head
 		b.mu.Unlock()
 		var err error
-		if !head.says(file) {
+		if !head.matches(file) {
 			head, err = b.record(ctx, file)
 		}
 		return Active{Plans: file.plans, Since: head.Since, Hash: file.hash}, err
@@ -107,7 +107,7 @@ func (b *Store) Reconcile(ctx context.Context) (Active, error) {
 	if err != nil {
 		return Active{Refused: file.err}, errors.Join(file.err, err)
 	}
-	if f, ok := errors.AsType[*backup.Fault](file.err); (!ok || f.Kind != backup.Deferred) && !head.says(file) {
+	if f, ok := errors.AsType[*backup.Fault](file.err); (!ok || f.Kind != backup.Retryable) && !head.matches(file) {
 		head, err = b.record(ctx, file)
 	}
 	active, noPlan := b.lastGood(ctx, head, file)
@@ -125,8 +125,8 @@ func (b *Store) Observe(row backup.Row) {
 	b.head = head
 }
 
-// says tells whether the head needs no change for this text of plan.yaml.
-func (h Head) says(file revision) bool {
+// matches tells whether the head needs no change for this text of plan.yaml.
+func (h Head) matches(file revision) bool {
 	if file.err != nil {
 		return h.Refused == file.hash
 	}
@@ -170,7 +170,7 @@ func (b *Store) record(ctx context.Context, file revision) (Head, error) {
 	if err != nil {
 		return head, err
 	}
-	if !head.says(file) {
+	if !head.matches(file) {
 		next := Head{Hash: file.hash, Since: now, Carried: head.Carried}
 		if file.err != nil {
 			next = head

@@ -215,7 +215,7 @@ func TestUnreachablePlanIsNoRefusal(t *testing.T) {
 	d := newDesk(t, "good one")
 	d.pass()
 	d.restart()
-	d.err = &backup.Fault{Kind: backup.Deferred, Code: "PlanUnreachable", Message: "503"}
+	d.err = &backup.Fault{Kind: backup.Retryable, Code: "PlanUnreachable", Message: "503"}
 	for range 3 {
 		if active, plans, err := d.settle(); err != nil || plans != "one" || active.Refused == nil {
 			t.Errorf("%q active, refused %v, %v", plans, active.Refused, err)
@@ -275,7 +275,7 @@ func TestBookLearnsOfOthers(t *testing.T) {
 // TestBookRemembersNoPlan: after a time without timer runs a process uses the active plan, and not the one that it remembers.
 func TestBookRemembersNoPlan(t *testing.T) {
 	for name, err := range map[string]error{
-		"unreachable": &backup.Fault{Kind: backup.Deferred, Code: "PlanUnreachable", Message: "503"},
+		"unreachable": &backup.Fault{Kind: backup.Retryable, Code: "PlanUnreachable", Message: "503"},
 		"broken":      errors.New("open plan.yaml: no such file or directory"),
 	} {
 		d := newDesk(t, "good one")

@@ -52,13 +52,13 @@ func Usable(p backup.Point, service backup.Service, now time.Time) *backup.Reaso
 	}
 	if p.CopyOnly {
 		return backup.Refuse("OneWay", "Nothing was done. Read the files with the service's own tools.", "the recovery point %s is a copy: %s",
-			p.ID, service.Restore.OneWay)
+			p.ID, service.Restore.NotRestorable)
 	}
-	return Beyond(service, p.Created, now)
+	return TooOld(service, p.Created, now)
 }
 
-// Beyond refuses a backup that is too old for the service to restore.
-func Beyond(service backup.Service, written, now time.Time) *backup.Reason {
+// TooOld refuses a backup that is too old for the service to restore.
+func TooOld(service backup.Service, written, now time.Time) *backup.Reason {
 	limit := service.Restorable
 	if limit == 0 || now.Before(written.Add(limit)) {
 		return nil

@@ -69,11 +69,11 @@ func spare(decisions []Decision) []Decision {
 	keeper := map[string]string{}
 	for _, d := range decisions {
 		if d.Keep && d.Point.Artifact != "" {
-			keeper[d.Point.Place()] = d.Point.ID
+			keeper[d.Point.Location()] = d.Point.ID
 		}
 	}
 	for i, d := range decisions {
-		if other := keeper[d.Point.Place()]; !d.Keep && other != "" {
+		if other := keeper[d.Point.Location()]; !d.Keep && other != "" {
 			decisions[i].Keep, decisions[i].Reason = true, "the recovery point "+other+" names the same artifact"
 		}
 	}

@@ -13,12 +13,12 @@ const (
 	// Trailing is the number of a target's newest trusted recovery points from which the normal size is computed. Fewer than
 	// leastTrailing give no normal size.
 	Trailing, leastTrailing = 10, 3
-	// alike is the number of successive points whose sizes become the new normal if they are within a factor of two of each
+	// similar is the number of successive points whose sizes become the new normal if they are within a factor of two of each
 	// other.
-	alike = 3
+	similar = 3
 )
 
-// Weigh says whether a new recovery point is suspect, by its size and the points of the target before it, in any order. It
+// CheckSize says whether a new recovery point is suspect, by its size and the points of the target before it, in any order. It
 // returns the new point, and the earlier points that it makes live.
 //
 // The normal size is the median of the newest ten points that were never suspect or were accepted. They may be of any plan,
@@ -26,7 +26,7 @@ const (
 // is smaller than the median, it counts instead. A point is suspect with less than half of the normal size, unless the target's
 // two newest points are suspect as well, and the three are within a factor of two of each other: then all three are accepted,
 // because the target's backups now have this size.
-func Weigh(p backup.Point, before []backup.Point, now time.Time) (backup.Point, []backup.Point) {
+func CheckSize(p backup.Point, before []backup.Point, now time.Time) (backup.Point, []backup.Point) {
 	before = slices.SortedFunc(slices.Values(before), func(a, b backup.Point) int { return b.Created.Compare(a.Created) })
 	before = slices.DeleteFunc(before, func(p backup.Point) bool { return p.Safety || p.State == backup.Unreadable })
 	normal := normalSize(before)
@@ -37,13 +37,13 @@ func Weigh(p backup.Point, before []backup.Point, now time.Time) (backup.Point, 
 		fmt.Sprintf("the artifact has %d bytes, less than half of the %d that are normal for the target", p.Size, normal),
 		"See whether the service has lost something, or restore the backup into another service; if it is right, accept it: "+
 			"lifeboat accept "+p.ID)
-	if len(before) < alike-1 {
+	if len(before) < similar-1 {
 		return p, nil
 	}
-	last := before[:alike-1]
+	last := before[:similar-1]
 	bySize := func(a, b backup.Point) int { return cmp.Compare(a.Size, b.Size) }
 	three := append([]backup.Point{p}, last...)
-	if slices.ContainsFunc(last, backup.Point.Trusted) || slices.MaxFunc(three, bySize).Size > 2*slices.MinFunc(three, bySize).Size {
+	if slices.ContainsFunc(last, backup.Point.InBaseline) || slices.MaxFunc(three, bySize).Size > 2*slices.MinFunc(three, bySize).Size {
 		return p, nil
 	}
 	accepted := backup.Acceptance{Time: now, By: "run " + p.ID, Reason: "three backups on end have about this size"}
@@ -63,7 +63,7 @@ func normalSize(points []backup.Point) int64 {
 	var sizes []int64
 	var accepted int64
 	for _, p := range points {
-		if !p.Trusted() {
+		if !p.InBaseline() {
 			continue
 		}
 		if accepted == 0 && !p.Accepted.Time.IsZero() {

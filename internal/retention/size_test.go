@@ -80,7 +80,7 @@ func TestWeigh(t *testing.T) {
 			now := begin.Add(day)
 			fresh := backup.Point{ID: "new", State: backup.Live, Size: test.size, Created: now}
 			for range 2 {
-				p, made := retention.Weigh(fresh, before, now)
+				p, made := retention.CheckSize(fresh, before, now)
 				if (p.State == backup.Live) != test.live || !test.live && p.State != backup.Suspect {
 					t.Errorf("it is %s", p.State)
 				}

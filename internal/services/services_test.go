@@ -39,7 +39,7 @@ func TestEachIsDescribed(t *testing.T) {
 			t.Errorf("%s lacks something: %+v", s.Type, s)
 		case len(traits.Overwrites) == 0, len(traits.Calls) == 0, len(traits.BackupCalls) == 0:
 			t.Errorf("%s lacks something of its restores: %+v", s.Type, traits)
-		case (s.CopyOnly != nil) != (traits.OneWay != ""), traits.Recreates != (traits.Region != nil), traits.Recreates != (traits.Traces == ""):
+		case (s.CopyOnly != nil) != (traits.NotRestorable != ""), traits.Recreates != (traits.Region != nil), traits.Recreates != (traits.Traces == ""):
 			t.Errorf("%s contradicts itself: %+v", s.Type, traits)
 		}
 		if _, shows := s.New(nil, azcore.ClientOptions{}, 1).(backup.Recreator); shows != traits.Recreates {

@@ -32,7 +32,7 @@ var edges = []edge{
 	{
 		"./internal/engine TestRestoreTooOldBySafety", "the horizon is not asked for after the safety backup",
 		"internal/engine/restoring.go",
-		"case old != nil:", "case old != nil && q.Secured.IsZero():",
+		"case old != nil:", "case old != nil && q.SafetyBackedUp.IsZero():",
 	},
 	{
 		"./internal/engine TestRestoreLostAndTurnedAway", "a restore that was lost and is rejected waits as a new one",
@@ -42,7 +42,7 @@ var edges = []edge{
 	{
 		"./internal/engine TestTheEndOfTheWaitQueueComesEarly", "the wait for a permit must end to the second",
 		"internal/engine/admission.go",
-		"r.Due.After(s.now.Add(s.Waits.Rescue))", "r.Due.After(s.now)",
+		"r.Due.After(s.now.Add(s.Timings.Rescue))", "r.Due.After(s.now)",
 	},
 	{
 		"./internal/engine TestOneArtifactOnePoint", "the claim of an artifact may be written again",
@@ -68,7 +68,7 @@ var edges = []edge{
 	{
 		"./internal/engine TestNoRunEntersTheWaitQueueWhileThereIsRoom", "a run that loses a race for a permit enters the wait queue",
 		"internal/admission/admission.go",
-		"return nil, ErrRace\n\t\t\t}\n\t\t\treturn nil, err", "return &a.Bounds[0], nil\n\t\t\t}\n\t\t\treturn nil, err",
+		"return nil, ErrConflict\n\t\t\t}\n\t\t\treturn nil, err", "return &a.Bounds[0], nil\n\t\t\t}\n\t\t\treturn nil, err",
 	},
 	{
 		"./internal/engine TestLeftPermitsAreFoundHoweverOftenATimerRunComes", "a timer run looks at the permit whose turn it is by the minutes of the clock",

@@ -57,18 +57,18 @@ var mutants = []mutant{
 	},
 	{
 		"the start has no deadline", "internal/engine/operation.go",
-		"ctx, cancel := context.WithTimeout(ctx, s.Waits.Lease-s.Waits.LeaseMargin-s.Now().Sub(s.read))",
+		"ctx, cancel := context.WithTimeout(ctx, s.Timings.Lease-s.Timings.LeaseMargin-s.Now().Sub(s.read))",
 		"ctx, cancel := context.WithCancel(ctx)",
 	},
 	{
 		"the rescuer raises the sequence number", "internal/engine/rescue.go",
 		"e.Queue.SendStep(ctx, run.StepMessage(), 0)", "e.Queue.SendStep(ctx, backup.StepMessage{Run: run.ID, Sequence: run.Sequence + 1, Nonce: run.Nonce}, 0)",
 	},
-	{"the rescuer sends nothing again", "internal/engine/rescue.go", "now.Sub(due) >= e.Waits.Overdue", "now.Sub(due) >= 1000*e.Waits.Overdue"},
+	{"the rescuer sends nothing again", "internal/engine/rescue.go", "now.Sub(due) >= e.Timings.Overdue", "now.Sub(due) >= 1000*e.Timings.Overdue"},
 	{
 		"the loser of a race acknowledges", "internal/engine/engine.go",
 		`out.Note = "another invocation was faster: put back"
-		return out, e.Queue.SendStep(ctx, w, e.Waits.PutBack)`,
+		return out, e.Queue.SendStep(ctx, w, e.Timings.PutBack)`,
 		`out.Note = "another invocation was faster"
 		return out, nil`,
 	},
@@ -88,16 +88,16 @@ var mutants = []mutant{
 	{"attempts share a name", "internal/backup/run.go", `fmt.Sprintf("%s.%d", r.ID, n)`, `fmt.Sprintf("%s.%d", r.ID, min(n, 1))`},
 	{
 		"no retry window with a lost start", "internal/engine/backingup.go",
-		"over := l.fault == nil && l.unseen >= s.Waits.RetryWindow", "over := l.fault == nil",
+		"over := l.fault == nil && l.notFoundFor >= s.Timings.RetryWindow", "over := l.fault == nil",
 	},
 	{
 		"a look that could not be made counts as one", "internal/engine/backingup.go",
-		"over := l.fault == nil && l.unseen >= s.Waits.RetryWindow", "over := l.waited >= s.Waits.RetryWindow",
+		"over := l.fault == nil && l.notFoundFor >= s.Timings.RetryWindow", "over := l.waited >= s.Timings.RetryWindow",
 	},
 	{
 		"a lost answer counts as a no", "internal/engine/backingup.go",
 		`	s.lost(f.Reason())
-	return s.advance(ctx, s.Waits.Look)`,
+	return s.advance(ctx, s.Timings.Look)`,
 		`	return s.postpone(ctx, f)`,
 	},
 	{
@@ -158,7 +158,7 @@ var mutants = []mutant{
 	},
 	{
 		"early step messages come back every 30 seconds", "internal/engine/engine.go",
-		"max(e.Waits.PutBack, early, late)", "max(e.Waits.PutBack, min(early, late))",
+		"max(e.Timings.PutBack, early, late)", "max(e.Timings.PutBack, min(early, late))",
 	},
 	{"a timer run schedules whatever the clock says", "internal/engine/schedule.go", "if apart == nil {\n\t\tfor", `if apart != backup.ErrExists {
 		for`},
@@ -177,7 +177,7 @@ var mutants = []mutant{
 	},
 	{
 		"what storage keeps stays given up", "internal/engine/cleanup.go",
-		"p.State, p.KeptByStorage = backup.Live, e.Waits.keptByStorage(f, now)", "p.KeptByStorage = e.Waits.keptByStorage(f, now)",
+		"p.State, p.KeptByStorage = backup.Live, e.Timings.keptByStorage(f, now)", "p.KeptByStorage = e.Timings.keptByStorage(f, now)",
 	},
 	{
 		"what was suspect comes back live", "internal/engine/cleanup.go",
@@ -194,7 +194,7 @@ var mutants = []mutant{
 	},
 	{
 		"two alike are enough", "internal/retention/size.go",
-		"alike = 3", "alike = 1",
+		"similar = 3", "similar = 1",
 	},
 	{
 		"an acceptance overwrites what cleanup decided", "internal/backup/point.go",
@@ -207,7 +207,7 @@ var mutants = []mutant{
 	{
 		"what is held is released once the end was published", "internal/engine/save.go",
 		"	if err := admission.Release(ctx, s.Catalog, *r, r.Permits, r.QueueRow); err != nil {",
-		"	if _, left := s.post(ctx, s.saved, map[string]error{}); len(left) > 0 {\n\t\treturn errLost\n\t}\n" +
+		"	if _, left := s.post(ctx, s.saved, map[string]error{}); len(left) > 0 {\n\t\treturn errConflict\n\t}\n" +
 			"	if err := admission.Release(ctx, s.Catalog, *r, r.Permits, r.QueueRow); err != nil {",
 	},
 	{
@@ -262,8 +262,8 @@ var mutants = []mutant{
 	{
 		"no safety backup is made", "internal/engine/restoring.go",
 		`	if q.Safety {
-		q.Step = backup.StepSecuring`, `	if q.Safety && q.Key != "" {
-		q.Step = backup.StepSecuring`,
+		q.Step = backup.StepSafetyBackup`, `	if q.Safety && q.Key != "" {
+		q.Step = backup.StepSafetyBackup`,
 	},
 	{
 		"an ID that was used for something else is taken", "internal/engine/restores.go",

@@ -66,10 +66,10 @@ func TestBeginUnderstandsEveryAnswer(t *testing.T) {
 		},
 		"200 that is not the end and leads nowhere": {
 			reply: answers(200, says("Updating")),
-			fault: fault{kind: backup.Uncertain, code: "AnswerLost", message: "where to ask"},
+			fault: fault{kind: backup.Ambiguous, code: "AnswerLost", message: "where to ask"},
 		},
 		"202 that leads nowhere": {
-			reply: answers(202, ""), fault: fault{kind: backup.Uncertain, code: "AnswerLost", message: "polling URL"},
+			reply: answers(202, ""), fault: fault{kind: backup.Ambiguous, code: "AnswerLost", message: "polling URL"},
 		},
 		"202 that says the service is settled": {
 			reply: answers(202, says("Succeeded"), "Location: "+operation),
@@ -78,24 +78,24 @@ func TestBeginUnderstandsEveryAnswer(t *testing.T) {
 			reply: answers(200, says("Succeeded"), "Location: "+operation),
 		},
 		"200 in another language": {
-			reply: answers(200, "<html>"), fault: fault{kind: backup.Uncertain, code: "AnswerLost", hint: "looked for"},
+			reply: answers(200, "<html>"), fault: fault{kind: backup.Ambiguous, code: "AnswerLost", hint: "looked for"},
 		},
 		"204, not documented": {
-			reply: answers(204, ""), fault: fault{kind: backup.Uncertain, code: "NoContent", hint: "looked for"},
+			reply: answers(204, ""), fault: fault{kind: backup.Ambiguous, code: "NoContent", hint: "looked for"},
 		},
 		"302, not followed": {
-			reply: answers(302, ""), fault: fault{kind: backup.Uncertain, code: "Found", hint: "looked for"},
+			reply: answers(302, ""), fault: fault{kind: backup.Ambiguous, code: "Found", hint: "looked for"},
 		},
 		"busy": {
 			reply: armSays(409, "ServiceUpdating", "The service is updating.", "Retry-After: 30"),
 			fault: fault{
-				kind: backup.Deferred, code: "ServiceUpdating", message: "The service is updating.", hint: "busy",
+				kind: backup.Retryable, code: "ServiceUpdating", message: "The service is updating.", hint: "busy",
 				after: 30 * time.Second,
 			},
 		},
 		"locked": {
 			reply: armSays(409, "ScopeLocked", "The scope cannot perform write operation because it is locked."),
-			fault: fault{kind: backup.Deferred, code: "ScopeLocked", hint: "lock on " + target},
+			fault: fault{kind: backup.Retryable, code: "ScopeLocked", hint: "lock on " + target},
 		},
 		"throttled": {
 			reply: armSays(429, "TooManyRequests", "Slow down.", "Retry-After: 17"),
@@ -141,30 +141,30 @@ func TestBeginUnderstandsEveryAnswer(t *testing.T) {
 		},
 		"408": {
 			reply: armSays(408, "RequestTimeout", "Timed out."),
-			fault: fault{kind: backup.Uncertain, code: "RequestTimeout", hint: "looked for"},
+			fault: fault{kind: backup.Ambiguous, code: "RequestTimeout", hint: "looked for"},
 		},
 		"500": {
 			reply: armSays(500, "InternalServerError", "An error occurred."),
-			fault: fault{kind: backup.Uncertain, code: "InternalServerError", hint: "looked for"},
+			fault: fault{kind: backup.Ambiguous, code: "InternalServerError", hint: "looked for"},
 		},
 		"502 of a gateway, in HTML": {
 			reply: answers(502, "<html><head><title>No &amp; never</title></head><body>Bad gateway</body></html>"),
-			fault: fault{kind: backup.Uncertain, code: "BadGateway", message: ": 502 Bad Gateway: No & never"},
+			fault: fault{kind: backup.Ambiguous, code: "BadGateway", message: ": 502 Bad Gateway: No & never"},
 		},
 		"503 with Retry-After": {
 			reply: answers(503, "", "Retry-After: 5"),
 			fault: fault{
-				kind: backup.Uncertain, code: "ServiceUnavailable", message: "503 Service Unavailable", after: 5 * time.Second,
+				kind: backup.Ambiguous, code: "ServiceUnavailable", message: "503 Service Unavailable", after: 5 * time.Second,
 			},
 		},
 		"504": {
 			reply: armSays(504, "GatewayTimeout", "The gateway did not receive a response."),
-			fault: fault{kind: backup.Uncertain, code: "GatewayTimeout"},
+			fault: fault{kind: backup.Ambiguous, code: "GatewayTimeout"},
 		},
-		"connection cut": {reply: cut, fault: fault{kind: backup.Uncertain, code: "AnswerLost", message: "unexpected EOF"}},
+		"connection cut": {reply: cut, fault: fault{kind: backup.Ambiguous, code: "AnswerLost", message: "unexpected EOF"}},
 		"no connection": {
 			reply: unknown,
-			fault: fault{kind: backup.Deferred, code: "Unreachable", message: "no such host", hint: "management.azure.com"},
+			fault: fault{kind: backup.Retryable, code: "Unreachable", message: "no such host", hint: "management.azure.com"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -190,21 +190,21 @@ func TestBeginKnowsWhenNothingWasSent(t *testing.T) {
 		w := &wire{replies: map[step]reply{start: accepted}}
 		p := apim.New(endsAt{"management", cancel}, azcore.ClientOptions{Transport: w})
 		_, err := p.Begin(ctx, attempt())
-		fault{kind: backup.Deferred, code: "NotSent", message: "context canceled"}.check(t, err)
+		fault{kind: backup.Retryable, code: "NotSent", message: "context canceled"}.check(t, err)
 		w.expect(t)
 	})
 	t.Run("no token for Resource Manager", func(t *testing.T) {
 		w := &wire{replies: map[step]reply{start: accepted}}
 		p := apim.New(identity{failsFor: "management"}, azcore.ClientOptions{Transport: w})
 		_, err := p.Begin(t.Context(), attempt())
-		fault{kind: backup.Deferred, code: "NoIdentityToken", message: "no managed identity", hint: "identity"}.check(t, err)
+		fault{kind: backup.Retryable, code: "NoIdentityToken", message: "no managed identity", hint: "identity"}.check(t, err)
 		w.expect(t)
 	})
 	t.Run("no token at all", func(t *testing.T) {
 		w := &wire{}
 		p := apim.New(identity{failsFor: "https"}, azcore.ClientOptions{Transport: w})
 		_, err := p.Begin(t.Context(), attempt())
-		fault{kind: backup.Deferred, code: "NoIdentityToken"}.check(t, err)
+		fault{kind: backup.Retryable, code: "NoIdentityToken"}.check(t, err)
 		w.expect(t)
 	})
 	t.Run("the time ends while the answer is awaited", func(t *testing.T) {
@@ -214,7 +214,7 @@ func TestBeginKnowsWhenNothingWasSent(t *testing.T) {
 			return nil, r.Context().Err()
 		}}}
 		_, err := w.provider().Begin(ctx, attempt())
-		fault{kind: backup.Uncertain, code: "AnswerLost", message: "context canceled"}.check(t, err)
+		fault{kind: backup.Ambiguous, code: "AnswerLost", message: "context canceled"}.check(t, err)
 	})
 }
 
@@ -272,7 +272,7 @@ func TestANameIsNoReason(t *testing.T) {
 			fault{kind: backup.Refused, code: "InvalidParameters", message: names, hint: "system-assigned identity"}.check(t, err)
 			w.replies[test.step] = armSays(409, "Conflict", "/resourceGroups/lock-step/x: no")
 			err = test.begin(w)
-			fault{kind: backup.Deferred, code: "Conflict", message: "lock-step", hint: "busy with another change"}.check(t, err)
+			fault{kind: backup.Retryable, code: "Conflict", message: "lock-step", hint: "busy with another change"}.check(t, err)
 		}
 	}
 }

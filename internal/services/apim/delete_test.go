@@ -81,18 +81,18 @@ func TestDeleteAnswers(t *testing.T) {
 		"gone already": {remove: missing, list: listing(run + ".1 9 9")},
 		"no container": {
 			remove: blobSays(404, "ContainerNotFound", "The specified container does not exist."),
-			fault:  fault{kind: backup.Deferred, code: "ContainerNotFound", hint: "restore it"},
+			fault:  fault{kind: backup.Retryable, code: "ContainerNotFound", hint: "restore it"},
 		},
 		"container gone in between": {
 			remove: gone, list: blobSays(404, "ContainerNotFound", "The specified container does not exist."),
-			fault: fault{kind: backup.Deferred, code: "ContainerNotFound", hint: "restore it"},
+			fault: fault{kind: backup.Retryable, code: "ContainerNotFound", hint: "restore it"},
 		},
-		"no such account": {remove: unknown, fault: fault{kind: backup.Deferred, code: "Unreachable"}},
+		"no such account": {remove: unknown, fault: fault{kind: backup.Retryable, code: "Unreachable"}},
 		"away":            {remove: answers(503, ""), fault: fault{kind: backup.Throttled, code: "ServiceUnavailable"}},
 		"no role": {
 			remove: blobSays(403, "AuthorizationPermissionMismatch", "No."),
 			fault: fault{
-				kind: backup.Denied, code: "AuthorizationPermissionMismatch", message: run + ".2", hint: "Storage Blob Data",
+				kind: backup.Unobservable, code: "AuthorizationPermissionMismatch", message: run + ".2", hint: "Storage Blob Data",
 			},
 		},
 		"changed": {
@@ -132,7 +132,7 @@ func TestDeleteAnswers(t *testing.T) {
 		},
 		"being copied": {
 			remove: blobSays(409, "PendingCopyOperation", "There is currently a pending copy operation."),
-			fault:  fault{kind: backup.Deferred, code: "PendingCopyOperation"},
+			fault:  fault{kind: backup.Retryable, code: "PendingCopyOperation"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -178,5 +178,5 @@ func TestDeleteStopsAtWhatItCannotDelete(t *testing.T) {
 		return gone(r)
 	}
 	err := w.provider().Delete(t.Context(), attempt(), etag, false)
-	fault{kind: backup.Deferred, code: "InternalServerError", message: run + ".1"}.check(t, err)
+	fault{kind: backup.Retryable, code: "InternalServerError", message: run + ".1"}.check(t, err)
 }

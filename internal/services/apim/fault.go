@@ -31,7 +31,7 @@ func polling(t task) azure.Call {
 	c.Hint = func(status int, code, message string) string {
 		switch status {
 		case http.StatusNotFound, http.StatusGone:
-			return hintUntold(t)
+			return hintUnobservable(t)
 		case http.StatusConflict:
 			return hintReason(t, code, message)
 		}
@@ -44,9 +44,9 @@ func polling(t task) azure.Call {
 func inspecting(t task) azure.Call {
 	return call(t, "look at "+t.Target, "/read", func(status int, _ string) backup.FaultKind {
 		if status == http.StatusConflict {
-			return backup.Deferred
+			return backup.Retryable
 		}
-		return backup.Denied
+		return backup.Unobservable
 	})
 }
 
@@ -57,9 +57,9 @@ func call(t task, what, action string, means func(int, string) backup.FaultKind)
 	}}
 }
 
-// wordless returns the fault of an answer without a status from the address of an operation's status. It adds to the fault of
+// noStatus returns the fault of an answer without a status from the address of an operation's status. It adds to the fault of
 // the SDK's error.
-func wordless(t task, answer *http.Response, f *backup.Fault) *backup.Fault {
+func noStatus(t task, answer *http.Response, f *backup.Fault) *backup.Fault {
 	f.Code, f.RetryAfter = "NoStatus", azure.RetryAfter(answer)
 	f.Message += fmt.Sprintf(" (the answer, %d %s, does not say how it is getting on)", answer.StatusCode,
 		http.StatusText(answer.StatusCode))
@@ -75,7 +75,7 @@ func ended(t task, said azure.Body) *backup.Fault {
 // unsettled returns the fault of a service that is still working on a change.
 func unsettled(t task, state string) *backup.Fault {
 	return &backup.Fault{
-		Kind: backup.Deferred, Code: "ServiceNotSettled",
+		Kind: backup.Retryable, Code: "ServiceNotSettled",
 		Message: fmt.Sprintf("%s: its state is %q", inspecting(t).What, state),
 		Hint:    "The service is working on a change, which may be the " + t.noun + "; it is looked at again by itself.",
 	}

@@ -43,39 +43,39 @@ func TestFindSaysWhenItCouldNotLook(t *testing.T) {
 	}{
 		"service: no role": {
 			service: armSays(403, "AuthorizationFailed", "No."),
-			fault:   fault{kind: backup.Denied, code: "AuthorizationFailed", hint: "service/read on " + target},
+			fault:   fault{kind: backup.Unobservable, code: "AuthorizationFailed", hint: "service/read on " + target},
 		},
 		"service: gone": {
 			service: armSays(404, "ResourceNotFound", "No."),
-			fault:   fault{kind: backup.Denied, code: "ResourceNotFound", hint: "plan.yaml"},
+			fault:   fault{kind: backup.Unobservable, code: "ResourceNotFound", hint: "plan.yaml"},
 		},
 		"service: still working": {
 			service: answers(200, `{"properties":{"provisioningState":"Updating"}}`),
-			fault:   fault{kind: backup.Deferred, code: "ServiceNotSettled", message: "Updating"},
+			fault:   fault{kind: backup.Retryable, code: "ServiceNotSettled", message: "Updating"},
 		},
 		"service: still working, and only its target tells": {
 			service: answers(200, `{"properties":{"provisioningState":"Succeeded","targetProvisioningState":"Updating"}}`),
-			fault:   fault{kind: backup.Deferred, code: "ServiceNotSettled", message: "Updating"},
+			fault:   fault{kind: backup.Retryable, code: "ServiceNotSettled", message: "Updating"},
 		},
 		"service: being deleted": {
 			service: answers(200, `{"properties":{"provisioningState":"Succeeded","targetProvisioningState":"Deleting"}}`),
-			fault:   fault{kind: backup.Deferred, code: "ServiceNotSettled", message: "Deleting"},
+			fault:   fault{kind: backup.Retryable, code: "ServiceNotSettled", message: "Deleting"},
 		},
-		"service: no state": {service: answers(200, `{}`), fault: fault{kind: backup.Deferred, code: "ServiceNotSettled"}},
+		"service: no state": {service: answers(200, `{}`), fault: fault{kind: backup.Retryable, code: "ServiceNotSettled"}},
 		"service: away":     {service: answers(503, ""), fault: fault{kind: backup.Throttled, code: "ServiceUnavailable"}},
-		"service: cut":      {service: cut, fault: fault{kind: backup.Deferred, code: "Unreachable"}},
+		"service: cut":      {service: cut, fault: fault{kind: backup.Retryable, code: "Unreachable"}},
 		"storage: no role": {
 			service: settled, list: blobSays(403, "AuthorizationPermissionMismatch", "No."),
-			fault: fault{kind: backup.Denied, code: "AuthorizationPermissionMismatch", hint: "Storage Blob Data Contributor"},
+			fault: fault{kind: backup.Unobservable, code: "AuthorizationPermissionMismatch", hint: "Storage Blob Data Contributor"},
 		},
 		"storage: container being deleted": {
 			service: settled, list: blobSays(409, "ContainerBeingDeleted", "No."),
-			fault: fault{kind: backup.Deferred, code: "ContainerBeingDeleted"},
+			fault: fault{kind: backup.Retryable, code: "ContainerBeingDeleted"},
 		},
-		"storage: away": {service: settled, list: unknown, fault: fault{kind: backup.Deferred, code: "Unreachable"}},
+		"storage: away": {service: settled, list: unknown, fault: fault{kind: backup.Retryable, code: "Unreachable"}},
 		"storage: no such account": {
 			service: settled, list: blobSays(404, "ResourceNotFound", "No."),
-			fault: fault{kind: backup.Denied, code: "ResourceNotFound", message: "contosobackups"},
+			fault: fault{kind: backup.Unobservable, code: "ResourceNotFound", message: "contosobackups"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

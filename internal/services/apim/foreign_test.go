@@ -16,7 +16,7 @@ const attacker = "attacker.example"
 
 // foreignAddress is the fault of an operation under way whose address is on another host: Azure can no longer be asked
 // about it.
-var foreignAddress = fault{kind: backup.Denied, code: "ForeignAddress", message: attacker, hint: "who changed it"}
+var foreignAddress = fault{kind: backup.Unobservable, code: "ForeignAddress", message: attacker, hint: "who changed it"}
 
 // TestATokenLeadsNowhereElse checks an attacker who can change a run's row, or answer in Azure's place. The attacker does
 // not get the app's token, and cannot report the end of a backup or restore.

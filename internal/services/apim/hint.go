@@ -79,8 +79,8 @@ func hintStorage(t task) string {
 		"on %s, and that the account's firewall admits trusted Azure services.", t.Storage.Account)
 }
 
-// hintUntold advises about an operation whose state can no longer be learned from Azure.
-func hintUntold(t task) string {
+// hintUnobservable advises about an operation whose state can no longer be learned from Azure.
+func hintUnobservable(t task) string {
 	if t.work == restoring {
 		return fmt.Sprintf("It may be under way, or done, and is not sent again by itself. See the activity log of %s for "+
 			"%s%s, and whether it has the configuration of the recovery point.", t.Target, resourceType, t.action)

@@ -64,7 +64,7 @@ func (p *Provider) follow(ctx context.Context, t task, token string) (backup.Ope
 	case err != nil && answer.Response == nil:
 		return backup.Operation{}, err
 	case err != nil && answer.StatusCode != http.StatusNoContent: // the address of a status answered without a status
-		return backup.Operation{}, wordless(t, answer.Response, backup.AsFault(err))
+		return backup.Operation{}, noStatus(t, answer.Response, backup.AsFault(err))
 	}
 	// Azure may move the operation to another Location with every answer.
 	o, failed := progress(answer.Response, t, cmp.Or(answer.Token, token))

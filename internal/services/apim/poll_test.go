@@ -67,18 +67,18 @@ func TestPollAsksOnceAndGoesByTheStatus(t *testing.T) {
 		"422": {reply: armSays(422, "Unprocessable", "No."), fault: fault{kind: backup.Refused, code: "Unprocessable"}},
 		"401": {
 			reply: armSays(401, "InvalidAuthenticationToken", "The access token is invalid."),
-			fault: fault{kind: backup.Denied, code: "InvalidAuthenticationToken"},
+			fault: fault{kind: backup.Unobservable, code: "InvalidAuthenticationToken"},
 		},
 		"403": {
 			reply: armSays(403, "AuthorizationFailed", "The client does not have authorization."),
-			fault: fault{kind: backup.Denied, code: "AuthorizationFailed", hint: "service/operationresults/read on " + target},
+			fault: fault{kind: backup.Unobservable, code: "AuthorizationFailed", hint: "service/operationresults/read on " + target},
 		},
 		"404": {
 			reply: armSays(404, "ResourceNotFound", "Not found."),
-			fault: fault{kind: backup.Denied, code: "ResourceNotFound", hint: "files named " + run},
+			fault: fault{kind: backup.Unobservable, code: "ResourceNotFound", hint: "files named " + run},
 		},
-		"410": {reply: armSays(410, "Gone", "Too late."), fault: fault{kind: backup.Denied, code: "Gone"}},
-		"408": {reply: answers(408, ""), fault: fault{kind: backup.Deferred, code: "RequestTimeout"}},
+		"410": {reply: armSays(410, "Gone", "Too late."), fault: fault{kind: backup.Unobservable, code: "Gone"}},
+		"408": {reply: answers(408, ""), fault: fault{kind: backup.Retryable, code: "RequestTimeout"}},
 		"429, in seconds": {
 			reply: answers(429, "", "Retry-After: 17"),
 			fault: fault{kind: backup.Throttled, code: "TooManyRequests", after: 17 * time.Second},
@@ -101,14 +101,14 @@ func TestPollAsksOnceAndGoesByTheStatus(t *testing.T) {
 		},
 		"500": {
 			reply: armSays(500, "InternalServerError", "Oops."),
-			fault: fault{kind: backup.Deferred, code: "InternalServerError"},
+			fault: fault{kind: backup.Retryable, code: "InternalServerError"},
 		},
 		"503": {
 			reply: answers(503, "", "Retry-After: 5"),
 			fault: fault{kind: backup.Throttled, code: "ServiceUnavailable", after: 5 * time.Second},
 		},
-		"cut":           {reply: cut, fault: fault{kind: backup.Deferred, code: "Unreachable"}},
-		"no connection": {reply: unknown, fault: fault{kind: backup.Deferred, code: "Unreachable"}},
+		"cut":           {reply: cut, fault: fault{kind: backup.Retryable, code: "Unreachable"}},
+		"no connection": {reply: unknown, fault: fault{kind: backup.Retryable, code: "Unreachable"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := &wire{replies: map[step]reply{poll: test.reply}}
@@ -152,7 +152,7 @@ func TestPollDeniesATokenThatLeadsNowhere(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := &wire{replies: map[step]reply{start: accepted}}
 			_, err := w.provider().Poll(t.Context(), attempt(), token)
-			fault{kind: backup.Denied, code: "UnusableToken", message: target, hint: "files named " + run}.check(t, err)
+			fault{kind: backup.Unobservable, code: "UnusableToken", message: target, hint: "files named " + run}.check(t, err)
 			w.expect(t) // above all, it must not start a second backup
 		})
 	}

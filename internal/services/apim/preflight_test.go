@@ -85,17 +85,17 @@ func TestPreflight(t *testing.T) {
 		},
 		"being changed": {
 			but:   map[step]reply{get: serviceIs("Premium", systemIdentity, "Updating")},
-			fault: fault{kind: backup.Deferred, code: "ServiceNotReady", message: "Updating", hint: "asked again"},
+			fault: fault{kind: backup.Retryable, code: "ServiceNotReady", message: "Updating", hint: "asked again"},
 		},
 		"being changed, and only its target tells": {
 			but: map[step]reply{get: answers(200, `{"sku":{"name":"Premium"},"identity":`+systemIdentity+`,"properties":`+
 				`{"provisioningState":"Succeeded","targetProvisioningState":"Updating"}}`)},
-			fault: fault{kind: backup.Deferred, code: "ServiceNotReady", message: "Updating", hint: "asked again"},
+			fault: fault{kind: backup.Retryable, code: "ServiceNotReady", message: "Updating", hint: "asked again"},
 		},
 		"being deleted": {
 			but: map[step]reply{get: answers(200, `{"sku":{"name":"Premium"},"identity":`+systemIdentity+`,"properties":`+
 				`{"provisioningState":"Succeeded","targetProvisioningState":"Deleting"}}`)},
-			fault: fault{kind: backup.Deferred, code: "ServiceNotReady", message: "Deleting", hint: "asked again"},
+			fault: fault{kind: backup.Retryable, code: "ServiceNotReady", message: "Deleting", hint: "asked again"},
 		},
 		"no identity": {
 			but:   map[step]reply{get: serviceIs("Premium", "null", "Succeeded")},
@@ -124,7 +124,7 @@ func TestPreflight(t *testing.T) {
 		},
 		"no network": {
 			but:   map[step]reply{get: unknown},
-			fault: fault{kind: backup.Deferred, code: "Unreachable", hint: "management.azure.com"},
+			fault: fault{kind: backup.Retryable, code: "Unreachable", hint: "management.azure.com"},
 		},
 
 		"workspaces": {
@@ -222,7 +222,7 @@ func TestPrepareMakesTheContainer(t *testing.T) {
 	}{
 		"being deleted": {
 			reply: blobSays(409, "ContainerBeingDeleted", "The specified container is being deleted."),
-			fault: fault{kind: backup.Deferred, code: "ContainerBeingDeleted", message: place},
+			fault: fault{kind: backup.Retryable, code: "ContainerBeingDeleted", message: place},
 		},
 		"no role": {
 			reply: blobSays(403, "AuthorizationPermissionMismatch", "This request is not authorized."),
@@ -244,13 +244,13 @@ func TestPrepareMakesTheContainer(t *testing.T) {
 			fault: fault{kind: backup.Throttled, code: "ServerBusy", after: 3 * time.Second},
 		},
 		"429": {reply: answers(429, ""), fault: fault{kind: backup.Throttled, code: "TooManyRequests"}},
-		"500": {reply: blobSays(500, "InternalError", "Again."), fault: fault{kind: backup.Deferred, code: "InternalError"}},
+		"500": {reply: blobSays(500, "InternalError", "Again."), fault: fault{kind: backup.Retryable, code: "InternalError"}},
 		"cut": {
-			reply: cut, fault: fault{kind: backup.Deferred, code: "Unreachable", hint: "contosobackups.blob.core.windows.net"},
+			reply: cut, fault: fault{kind: backup.Retryable, code: "Unreachable", hint: "contosobackups.blob.core.windows.net"},
 		},
 		"no such account": {
 			reply: unknown,
-			fault: fault{kind: backup.Deferred, code: "Unreachable", message: "no such host", hint: "this name exists"},
+			fault: fault{kind: backup.Retryable, code: "Unreachable", message: "no such host", hint: "this name exists"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -329,7 +329,7 @@ func TestBeginStartsNothingWithoutTheKey(t *testing.T) {
 		},
 		"locked": {
 			reply: armSays(409, "ScopeLocked", "A lock."),
-			fault: fault{kind: backup.Deferred, code: "ScopeLocked", hint: "read-only lock"},
+			fault: fault{kind: backup.Retryable, code: "ScopeLocked", hint: "read-only lock"},
 		},
 		"none with full permissions": {
 			reply: keysAre(`{"keyName":"key1","permissions":"Read","value":"bm8="}`),
@@ -340,7 +340,7 @@ func TestBeginStartsNothingWithoutTheKey(t *testing.T) {
 			fault: fault{kind: backup.Throttled, code: "TooManyRequests", after: 4 * time.Second},
 		},
 		"down": {reply: answers(503, ""), fault: fault{kind: backup.Throttled, code: "ServiceUnavailable"}},
-		"cut":  {reply: cut, fault: fault{kind: backup.Deferred, code: "Unreachable", hint: "management.azure.com"}},
+		"cut":  {reply: cut, fault: fault{kind: backup.Retryable, code: "Unreachable", hint: "management.azure.com"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := &wire{replies: map[step]reply{keys: test.reply, start: accepted}}

@@ -59,8 +59,8 @@ func (p *Provider) PrepareRestore(ctx context.Context, r backup.Restore, token s
 	return backup.Operation{Done: true}, nil
 }
 
-// BeginRestore sends the one request that starts a restore. Deferred and Throttled mean that the restore was certainly
-// not started, and Refused means that it never will be. Uncertain means that it may have been started; the caller must
+// BeginRestore sends the one request that starts a restore. Retryable and Throttled mean that the restore was certainly
+// not started, and Refused means that it never will be. Ambiguous means that it may have been started; the caller must
 // not send the request again, because a second restore would lose the changes made since the first.
 func (p *Provider) BeginRestore(ctx context.Context, r backup.Restore) (backup.Operation, error) {
 	t, err := restore(r)
@@ -76,9 +76,9 @@ func (p *Provider) BeginRestore(ctx context.Context, r backup.Restore) (backup.O
 	case f == nil:
 		return o, nil
 	case o.Done && f.Kind != backup.Refused: // the restore was started, and there is no token with which to ask about it
-		f.Kind, f.Hint = backup.Uncertain, hintUntold(t)
-	case f.Kind == backup.Uncertain:
-		f.Hint = hintUntold(t)
+		f.Kind, f.Hint = backup.Ambiguous, hintUnobservable(t)
+	case f.Kind == backup.Ambiguous:
+		f.Hint = hintUnobservable(t)
 	}
 	return backup.Operation{}, f
 }

@@ -161,7 +161,7 @@ func (w world) bringBack(t *testing.T, r backup.Restore) (said []string, err err
 		said = append(said, operation.Token)
 		var next backup.Operation
 		next, err = w.provider().PollRestore(t.Context(), r, operation.Token)
-		if f := backup.AsFault(err); f != nil && f.Kind == backup.Deferred {
+		if f := backup.AsFault(err); f != nil && f.Kind == backup.Retryable {
 			said, err = append(said, f.Code), nil
 			return false
 		}
@@ -258,7 +258,7 @@ func (w world) testArtifacts(t *testing.T) {
 	w.Unassign(w.ObjectID(app), account)
 	defer w.Assign(w.ObjectID(app), account, fakeazure.StorageBlobDataContributor, fakeazure.Reader)
 	_, err = prepare(w.provider(), r)
-	fault{kind: backup.Deferred, code: "AuthorizationPermissionMismatch", hint: "Storage Blob Data Contributor"}.check(t, err)
+	fault{kind: backup.Retryable, code: "AuthorizationPermissionMismatch", hint: "Storage Blob Data Contributor"}.check(t, err)
 }
 
 // testRestoreRefusals checks that Azure's own words reach the person who must act.

@@ -74,7 +74,7 @@ func TestBeginRestoreSendsOneRequestThatNamesTheArtifact(t *testing.T) {
 
 func TestBeginRestoreUnderstandsEveryAnswer(t *testing.T) {
 	lost := func(code, message string) fault {
-		return fault{kind: backup.Uncertain, code: code, message: message, hint: "not sent again by itself"}
+		return fault{kind: backup.Ambiguous, code: code, message: message, hint: "not sent again by itself"}
 	}
 	for name, test := range map[string]struct {
 		reply, service reply
@@ -91,12 +91,12 @@ func TestBeginRestoreUnderstandsEveryAnswer(t *testing.T) {
 		"busy": {
 			reply: armSays(409, "ServiceUpdating", "The service is updating.", "Retry-After: 30"),
 			fault: fault{
-				kind: backup.Deferred, code: "ServiceUpdating", message: "updating", hint: "busy", after: 30 * time.Second,
+				kind: backup.Retryable, code: "ServiceUpdating", message: "updating", hint: "busy", after: 30 * time.Second,
 			},
 		},
 		"locked": {
 			reply: armSays(409, "ScopeLocked", "It is locked."),
-			fault: fault{kind: backup.Deferred, code: "ScopeLocked", hint: "keeps it from being restored"},
+			fault: fault{kind: backup.Retryable, code: "ScopeLocked", hint: "keeps it from being restored"},
 		},
 		"throttled": {
 			reply: armSays(429, "TooManyRequests", "Slow down.", "Retry-After: 17"),
@@ -118,7 +118,7 @@ func TestBeginRestoreUnderstandsEveryAnswer(t *testing.T) {
 		"503": {reply: answers(503, ""), fault: lost("ServiceUnavailable", "")},
 		"cut": {reply: cut, fault: lost("AnswerLost", "unexpected EOF")},
 		"no connection": {
-			reply: unknown, fault: fault{kind: backup.Deferred, code: "Unreachable", hint: "management.azure.com"},
+			reply: unknown, fault: fault{kind: backup.Retryable, code: "Unreachable", hint: "management.azure.com"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -252,21 +252,21 @@ func TestPollRestoreAsksOnceAndGoesByTheStatus(t *testing.T) {
 		"still at it, no headers": {reply: answers(202, ""), want: running},
 		"done":                    {reply: settledService, service: settledService, want: backup.Operation{Done: true, SKU: "Developer"}},
 		"done, no content":        {reply: answers(204, ""), service: settledService, want: backup.Operation{Done: true}},
-		"done, but not settled":   {reply: answers(200, ""), service: updating, fault: fault{kind: backup.Deferred, code: "ServiceNotSettled", message: "Updating", hint: "the restore"}},
+		"done, but not settled":   {reply: answers(200, ""), service: updating, fault: fault{kind: backup.Retryable, code: "ServiceNotSettled", message: "Updating", hint: "the restore"}},
 		"done, but its target differs": {
 			reply:   answers(200, ""),
 			service: answers(200, `{"properties":{"provisioningState":"Succeeded","targetProvisioningState":"Updating"}}`),
-			fault:   fault{kind: backup.Deferred, code: "ServiceNotSettled", message: "Updating"},
+			fault:   fault{kind: backup.Retryable, code: "ServiceNotSettled", message: "Updating"},
 		},
 		"done, and so is its target": {
 			reply:   answers(200, ""),
 			service: answers(200, `{"properties":{"provisioningState":"Succeeded","targetProvisioningState":""}}`),
 			want:    backup.Operation{Done: true},
 		},
-		"done, but not shown":      {reply: answers(200, ""), service: answers(403, ""), fault: fault{kind: backup.Denied, code: "Forbidden", hint: "service/read on " + target}},
+		"done, but not shown":      {reply: answers(200, ""), service: answers(403, ""), fault: fault{kind: backup.Unobservable, code: "Forbidden", hint: "service/read on " + target}},
 		"done, but the look fails": {reply: answers(200, ""), service: answers(503, ""), fault: fault{kind: backup.Throttled, code: "ServiceUnavailable"}},
 		"done, but the look is cut": {
-			reply: answers(200, ""), service: cut, fault: fault{kind: backup.Deferred, code: "Unreachable"},
+			reply: answers(200, ""), service: cut, fault: fault{kind: backup.Retryable, code: "Unreachable"},
 		},
 		"done, but failed": {
 			reply: answers(200, ""), service: answers(200, `{"properties":{"provisioningState":"Failed"}}`),
@@ -282,16 +282,16 @@ func TestPollRestoreAsksOnceAndGoesByTheStatus(t *testing.T) {
 		"400":           {reply: armSays(400, "RestoreFailed", "No."), fault: fault{kind: backup.Refused, code: "RestoreFailed", message: "No."}},
 		"409":           {reply: armSays(409, "Conflict", "No."), fault: fault{kind: backup.Refused, code: "Conflict", message: "No."}},
 		"422":           {reply: armSays(422, "Unprocessable", "No."), fault: fault{kind: backup.Refused, code: "Unprocessable"}},
-		"401":           {reply: answers(401, ""), fault: fault{kind: backup.Denied, code: "Unauthorized", hint: "tenant"}},
-		"403":           {reply: answers(403, ""), fault: fault{kind: backup.Denied, code: "Forbidden", hint: "operationresults/read on " + target}},
-		"404":           {reply: answers(404, ""), fault: fault{kind: backup.Denied, code: "NotFound", hint: "activity log"}},
-		"410":           {reply: answers(410, ""), fault: fault{kind: backup.Denied, code: "Gone", hint: "not sent again"}},
-		"408":           {reply: answers(408, ""), fault: fault{kind: backup.Deferred, code: "RequestTimeout"}},
+		"401":           {reply: answers(401, ""), fault: fault{kind: backup.Unobservable, code: "Unauthorized", hint: "tenant"}},
+		"403":           {reply: answers(403, ""), fault: fault{kind: backup.Unobservable, code: "Forbidden", hint: "operationresults/read on " + target}},
+		"404":           {reply: answers(404, ""), fault: fault{kind: backup.Unobservable, code: "NotFound", hint: "activity log"}},
+		"410":           {reply: answers(410, ""), fault: fault{kind: backup.Unobservable, code: "Gone", hint: "not sent again"}},
+		"408":           {reply: answers(408, ""), fault: fault{kind: backup.Retryable, code: "RequestTimeout"}},
 		"429":           {reply: answers(429, "", "Retry-After: 17"), fault: fault{kind: backup.Throttled, code: "TooManyRequests", after: 17 * time.Second}},
-		"500":           {reply: answers(500, ""), fault: fault{kind: backup.Deferred, code: "InternalServerError"}},
+		"500":           {reply: answers(500, ""), fault: fault{kind: backup.Retryable, code: "InternalServerError"}},
 		"503":           {reply: answers(503, ""), fault: fault{kind: backup.Throttled, code: "ServiceUnavailable"}},
-		"cut":           {reply: cut, fault: fault{kind: backup.Deferred, code: "Unreachable"}},
-		"no connection": {reply: unknown, fault: fault{kind: backup.Deferred, code: "Unreachable"}},
+		"cut":           {reply: cut, fault: fault{kind: backup.Retryable, code: "Unreachable"}},
+		"no connection": {reply: unknown, fault: fault{kind: backup.Retryable, code: "Unreachable"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := &wire{replies: map[step]reply{poll: test.reply, get: test.service}}
@@ -316,7 +316,7 @@ func TestPollRestoreAsksOnceAndGoesByTheStatus(t *testing.T) {
 	} {
 		w := &wire{replies: map[step]reply{back: accepted}}
 		_, err := w.provider().PollRestore(t.Context(), bringBack(), token)
-		fault{kind: backup.Denied, code: "UnusableToken", message: "saved token", hint: "not sent again"}.check(t, err)
+		fault{kind: backup.Unobservable, code: "UnusableToken", message: "saved token", hint: "not sent again"}.check(t, err)
 		w.expect(t) // above all, the provider must not start a second restore
 	}
 }
@@ -348,9 +348,9 @@ func TestPrepareRestoreOnTheWire(t *testing.T) {
 		"throttled": {blob: answers(503, "", "X-Ms-Error-Code: ServerBusy"), fault: fault{kind: backup.Throttled, code: "ServerBusy"}},
 		"denied": {
 			blob:  answers(403, "", "X-Ms-Error-Code: AuthorizationPermissionMismatch"),
-			fault: fault{kind: backup.Deferred, code: "AuthorizationPermissionMismatch", hint: "Storage Blob Data Contributor"},
+			fault: fault{kind: backup.Retryable, code: "AuthorizationPermissionMismatch", hint: "Storage Blob Data Contributor"},
 		},
-		"cut": {blob: cut, fault: fault{kind: backup.Deferred, code: "Unreachable"}},
+		"cut": {blob: cut, fault: fault{kind: backup.Retryable, code: "Unreachable"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := &wire{replies: map[step]reply{

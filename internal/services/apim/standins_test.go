@@ -299,25 +299,25 @@ func (w world) testConnections(t *testing.T) {
 
 	cutWhen(http.MethodPost, fakeazure.Before)
 	_, err := w.provider().Begin(t.Context(), a)
-	fault{kind: backup.Uncertain, code: "AnswerLost", hint: "looked for"}.check(t, err)
+	fault{kind: backup.Ambiguous, code: "AnswerLost", hint: "looked for"}.check(t, err)
 	if n := w.harness(service, "").Starts(); n != 0 {
 		t.Errorf("%d starts reached the service, want the one sent to be cut off and not repeated", n)
 	}
 	cutWhen(http.MethodPut, fakeazure.Before)
 	_, err = w.provider().Prepare(t.Context(), a, "")
-	fault{kind: backup.Deferred, code: "Unreachable"}.check(t, err)
+	fault{kind: backup.Retryable, code: "Unreachable"}.check(t, err)
 	cutWhen(http.MethodGet, fakeazure.After)
 	_, err = w.provider().Find(t.Context(), a)
-	fault{kind: backup.Deferred, code: "Unreachable"}.check(t, err)
+	fault{kind: backup.Retryable, code: "Unreachable"}.check(t, err)
 	w.Intercept(nil)
 
 	w.finish(t, a)
 	cutWhen(http.MethodGet, fakeazure.After)
 	_, err = w.provider().Hash(t.Context(), a, backup.Hashing{})
-	fault{kind: backup.Deferred, code: "Unreachable"}.check(t, err)
+	fault{kind: backup.Retryable, code: "Unreachable"}.check(t, err)
 	cutWhen(http.MethodDelete, fakeazure.After)
 	err = w.provider().Delete(t.Context(), a, "", false)
-	fault{kind: backup.Deferred, code: "Unreachable"}.check(t, err)
+	fault{kind: backup.Retryable, code: "Unreachable"}.check(t, err)
 	w.Intercept(nil)
 	if err := w.provider().Delete(t.Context(), a, `"0x1"`, false); err != nil {
 		t.Errorf("delete what a lost deletion had deleted: %v", err)
@@ -383,17 +383,17 @@ func (w world) testRefusals(t *testing.T) {
 
 func (w world) testNoContainer(t *testing.T) {
 	a := w.attempt(w.service(t, "nocontainer", nil), "nocontainer")
-	fault{kind: backup.Deferred, code: "ContainerNotFound", hint: "was deleted"}.check(t,
+	fault{kind: backup.Retryable, code: "ContainerNotFound", hint: "was deleted"}.check(t,
 		w.provider().Delete(t.Context(), a, "", false))
-	fault{kind: backup.Deferred, code: "ContainerNotFound"}.check(t, w.provider().Delete(t.Context(), a, "", true))
+	fault{kind: backup.Retryable, code: "ContainerNotFound"}.check(t, w.provider().Delete(t.Context(), a, "", true))
 	_, err := w.provider().Hash(t.Context(), a, backup.Hashing{})
-	fault{kind: backup.Deferred, code: "ContainerNotFound"}.check(t, err)
+	fault{kind: backup.Retryable, code: "ContainerNotFound"}.check(t, err)
 	if found, err := w.provider().Find(t.Context(), a); err != nil || found != "" {
 		t.Errorf("found %q (%v) in no container", found, err)
 	}
 	a.Storage.Account = groups + "/backup/providers/Microsoft.Storage/storageAccounts/contosogone"
 	err = w.provider().Delete(t.Context(), a, "", false)
-	if f, ok := errors.AsType[*backup.Fault](err); !ok || f.Kind != backup.Deferred {
+	if f, ok := errors.AsType[*backup.Fault](err); !ok || f.Kind != backup.Retryable {
 		t.Errorf("delete in an account that does not exist: %v, want it deferred", err)
 	}
 }

@@ -109,24 +109,24 @@ func TestVerifyDecidesByTheArtifactAlone(t *testing.T) {
 		},
 		"no container": {
 			reply: blobSays(404, "ContainerNotFound", "The specified container does not exist."),
-			fault: fault{kind: backup.Deferred, code: "ContainerNotFound", hint: "was deleted"},
+			fault: fault{kind: backup.Retryable, code: "ContainerNotFound", hint: "was deleted"},
 		},
 		"no role": {
 			reply: blobSays(403, "AuthorizationPermissionMismatch", "No."),
-			fault: fault{kind: backup.Deferred, code: "AuthorizationPermissionMismatch", hint: "Storage Blob Data Contributor"},
+			fault: fault{kind: backup.Retryable, code: "AuthorizationPermissionMismatch", hint: "Storage Blob Data Contributor"},
 		},
 		"archived": {
 			reply: blobSays(409, "BlobArchived", "This operation is not permitted on an archived blob."),
-			fault: fault{kind: backup.Deferred, code: "BlobArchived", hint: "online access tier"},
+			fault: fault{kind: backup.Retryable, code: "BlobArchived", hint: "online access tier"},
 		},
 		"away": {
 			reply: blobSays(503, "ServerBusy", "Later.", "Retry-After: 4"),
 			fault: fault{kind: backup.Throttled, code: "ServerBusy", after: 4 * time.Second},
 		},
-		"no such account": {reply: unknown, fault: fault{kind: backup.Deferred, code: "Unreachable"}},
-		"cut":             {reply: cut, fault: fault{kind: backup.Deferred, code: "Unreachable"}},
+		"no such account": {reply: unknown, fault: fault{kind: backup.Retryable, code: "Unreachable"}},
+		"cut":             {reply: cut, fault: fault{kind: backup.Retryable, code: "Unreachable"}},
 		"headers missing": {
-			reply: answers(206, "x"), fault: fault{kind: backup.Deferred, code: "Unreachable", message: "lacks"},
+			reply: answers(206, "x"), fault: fault{kind: backup.Retryable, code: "Unreachable", message: "lacks"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

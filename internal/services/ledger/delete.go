@@ -21,7 +21,7 @@ func (p *Provider) Delete(ctx context.Context, a backup.Attempt, etag string, ex
 	if !isShare(i.name, a.Artifact) {
 		return azure.NotAnArtifact(a.Artifact, "a share that holds a backup of "+i.name)
 	}
-	files, err := p.files(ctx, a.Storage, backup.Denied)
+	files, err := p.files(ctx, a.Storage, backup.Unobservable)
 	if err != nil {
 		return err
 	}
@@ -31,7 +31,7 @@ func (p *Provider) Delete(ctx context.Context, a backup.Attempt, etag string, ex
 		return nil
 	case err != nil:
 		return files.fault(deleting(a.Storage, a.Artifact), err)
-	case etag != "" && c.print() != etag:
+	case etag != "" && c.fingerprint() != etag:
 		return azure.Changed(deleting(a.Storage, a.Artifact))
 	}
 	if err := files.delete(ctx, a.Artifact); err != nil {

@@ -80,13 +80,13 @@ func reaching(s backup.Storage) azure.Call {
 
 // listing describes the search for shares. A fault that keeps the app from it may pass.
 func listing(s backup.Storage) azure.Call {
-	return shares("look for shares in "+s.Account, s, func(int, string) backup.FaultKind { return backup.Deferred })
+	return shares("look for shares in "+s.Account, s, func(int, string) backup.FaultKind { return backup.Retryable })
 }
 
 // reading describes the requests that read a share. Only an answer about the share itself is evidence against the share,
 // and the caller recognizes such an answer.
 func reading(s backup.Storage, share string) azure.Call {
-	return shares("read "+place(s, share), s, func(int, string) backup.FaultKind { return backup.Deferred })
+	return shares("read "+place(s, share), s, func(int, string) backup.FaultKind { return backup.Retryable })
 }
 
 // deleting describes the deletion of a share. A lease protects a share from it.
@@ -97,9 +97,9 @@ func deleting(s backup.Storage, share string) azure.Call {
 		case leased(code):
 			return backup.Kept
 		case status == http.StatusUnauthorized || status == http.StatusForbidden:
-			return backup.Denied
+			return backup.Unobservable
 		}
-		return backup.Deferred
+		return backup.Retryable
 	})
 	other := c.Hint
 	c.Hint = func(status int, code, message string) string {

@@ -25,7 +25,7 @@ func (p *Provider) Find(ctx context.Context, a backup.Attempt) (string, error) {
 		return "", nil
 	}
 	first := slices.MinFunc(a.Lost, func(v, w backup.Window) int { return v.From.Compare(w.From) })
-	files, err := p.files(ctx, a.Storage, backup.Deferred)
+	files, err := p.files(ctx, a.Storage, backup.Retryable)
 	if err != nil {
 		return "", err
 	}
@@ -74,11 +74,11 @@ func (p *Provider) settled(ctx context.Context, i instance) error {
 		return nil // nothing to be seen
 	case err != nil:
 		f := azure.Looking(i.id).Fault(err)
-		f.Kind = backup.Deferred
+		f.Kind = backup.Retryable
 		return f
 	case state != "" && !strings.EqualFold(state, "Succeeded"):
 		return &backup.Fault{
-			Kind: backup.Deferred, Code: "ServiceNotSettled",
+			Kind: backup.Retryable, Code: "ServiceNotSettled",
 			Message: fmt.Sprintf("%s is at work on something: its provisioningState is %s", i.id, state),
 			Hint:    "It is looked at again by itself.",
 		}
@@ -88,7 +88,7 @@ func (p *Provider) settled(ctx context.Context, i instance) error {
 
 // quiet returns the time without a change after which a share counts as whole: two and a half times the time for a folder
 // of blobs, five minutes. A ledger's files are few and large.
-func quiet(a backup.Attempt) time.Duration { return a.Settled * 5 / 2 }
+func quiet(a backup.Attempt) time.Duration { return a.QuietPeriod * 5 / 2 }
 
 // noArtifact returns the fault of a share that is no backup of the run.
 func noArtifact(a backup.Attempt, code, what string) *backup.Fault {

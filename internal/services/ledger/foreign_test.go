@@ -27,7 +27,7 @@ func TestATokenLeadsNowhereElse(t *testing.T) {
 		if changed == begun.Token {
 			t.Fatalf("%s: the token names no host: %s", what, begun.Token)
 		}
-		wanted := fault{kind: backup.Denied, code: "ForeignAddress", message: attacker, hint: "who changed it"}
+		wanted := fault{kind: backup.Unobservable, code: "ForeignAddress", message: attacker, hint: "who changed it"}
 		before := len(w.Calls())
 		_, err = poll(changed)
 		wanted.check(t, err)

@@ -106,21 +106,21 @@ func TestStartUnderstandsEveryAnswer(t *testing.T) {
 		"no role":         {start, refuses(403, "AuthorizationFailed", "The client has no authorization"), fault{kind: backup.Refused, code: "AuthorizationFailed", message: "no authorization", hint: "managedCCFs/backup/action"}},
 		"gone":            {start, refuses(404, "ResourceNotFound", "not found"), fault{kind: backup.Refused, code: "ResourceNotFound", hint: "still exists"}},
 		"retired":         {start, refuses(400, "InvalidApiVersionParameter", "The api-version is invalid"), fault{kind: backup.Refused, code: "InvalidApiVersionParameter", hint: "ccf.apiVersion"}},
-		"busy":            {start, refuses(409, "Conflict", "Another operation is in progress"), fault{kind: backup.Deferred, code: "Conflict", hint: "busy"}},
+		"busy":            {start, refuses(409, "Conflict", "Another operation is in progress"), fault{kind: backup.Retryable, code: "Conflict", hint: "busy"}},
 		"throttled":       {start, refuses(429, "TooManyRequests", "slow", "Retry-After: 17"), fault{kind: backup.Throttled, code: "TooManyRequests", hint: "by itself", after: 17 * time.Second}},
-		"away":            {start, answers(503, ""), fault{kind: backup.Uncertain, code: "ServiceUnavailable", hint: "looked for"}},
-		"broken":          {start, answers(500, ""), fault{kind: backup.Uncertain, code: "InternalServerError", hint: "looked for"}},
-		"cut off":         {start, cut, fault{kind: backup.Uncertain, code: "AnswerLost", hint: "looked for"}},
-		"no connection":   {start, unknown, fault{kind: backup.Deferred, code: "Unreachable", hint: "management.azure.com"}},
-		"nowhere to ask":  {start, answers(202, ""), fault{kind: backup.Uncertain, code: "AnswerLost", hint: "looked for"}},
-		"created":         {start, answers(201, "{}"), fault{kind: backup.Uncertain, code: "Created", hint: "looked for"}},
+		"away":            {start, answers(503, ""), fault{kind: backup.Ambiguous, code: "ServiceUnavailable", hint: "looked for"}},
+		"broken":          {start, answers(500, ""), fault{kind: backup.Ambiguous, code: "InternalServerError", hint: "looked for"}},
+		"cut off":         {start, cut, fault{kind: backup.Ambiguous, code: "AnswerLost", hint: "looked for"}},
+		"no connection":   {start, unknown, fault{kind: backup.Retryable, code: "Unreachable", hint: "management.azure.com"}},
+		"nowhere to ask":  {start, answers(202, ""), fault{kind: backup.Ambiguous, code: "AnswerLost", hint: "looked for"}},
+		"created":         {start, answers(201, "{}"), fault{kind: backup.Ambiguous, code: "Created", hint: "looked for"}},
 		"no keys":         {keys, refuses(403, "AuthorizationFailed", "no listKeys"), fault{kind: backup.Refused, code: "AuthorizationFailed", message: "no listKeys", hint: "Storage Account Key Operator Service Role."}},
 		"no full key":     {keys, answers(200, `{"keys":[]}`), fault{kind: backup.Refused, code: "NoAccountKey", hint: "access keys"}},
 		"no date":         {keys, answers(200, `{"keys":[{"keyName":"key1","value":"`+key+`","permissions":"FULL"}]}`), fault{kind: backup.Refused, code: "NoSAS", message: "no date", hint: "access keys"}},
 		"no such key":     {keys, answers(200, `{"keys":[{"value":"%%%","permissions":"FULL"}]}`, "Date: Tue, 03 Nov 2026 02:30:00 GMT"), fault{kind: backup.Refused, code: "NoSAS", hint: "access keys"}},
 		"keys throttled":  {keys, answers(429, "", "Retry-After: 3"), fault{kind: backup.Throttled, code: "TooManyRequests", hint: "by itself", after: 3 * time.Second}},
-		"no shares":       {list, storageError(403, "KeyBasedAuthenticationNotPermitted"), fault{kind: backup.Deferred, code: "KeyBasedAuthenticationNotPermitted", hint: "allowSharedKeyAccess"}},
-		"no file service": {list, unknown, fault{kind: backup.Deferred, code: "Unreachable", hint: "contosobackups.file.core.windows.net"}},
+		"no shares":       {list, storageError(403, "KeyBasedAuthenticationNotPermitted"), fault{kind: backup.Retryable, code: "KeyBasedAuthenticationNotPermitted", hint: "allowSharedKeyAccess"}},
+		"no file service": {list, unknown, fault{kind: backup.Retryable, code: "Unreachable", hint: "contosobackups.file.core.windows.net"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWire()
@@ -135,7 +135,7 @@ func TestStartUnderstandsEveryAnswer(t *testing.T) {
 	}
 	w := newWire()
 	_, err := ledger.New(identity{fails: true}, azcore.ClientOptions{Transport: w}).Begin(t.Context(), attempt())
-	fault{kind: backup.Deferred, code: "NoIdentityToken", hint: "managed identity"}.check(t, err)
+	fault{kind: backup.Retryable, code: "NoIdentityToken", hint: "managed identity"}.check(t, err)
 	w.expect(t)
 	a := attempt()
 	a.Target = account
@@ -173,18 +173,18 @@ func TestPollsUnderstandEveryAnswer(t *testing.T) {
 		"bad request":    {refuses(400, "BackupFailed", "no"), 0, fault{kind: backup.Refused, code: "BackupFailed", message: "no", hint: "storage account"}},
 		"conflict":       {refuses(409, "Conflict", "no"), 0, fault{kind: backup.Refused, code: "Conflict", hint: "busy"}},
 		"unprocessable":  {refuses(422, "Unprocessable", "no"), 0, fault{kind: backup.Refused, code: "Unprocessable", hint: "storage account"}},
-		"no token taken": {refuses(401, "InvalidAuthenticationToken", "no"), 0, fault{kind: backup.Denied, code: "InvalidAuthenticationToken", hint: "tenant"}},
-		"no role":        {refuses(403, "AuthorizationFailed", "no"), 0, fault{kind: backup.Denied, code: "AuthorizationFailed", hint: "backup/action"}},
-		"not found":      {refuses(404, "NotFound", "no"), 0, fault{kind: backup.Denied, code: "NotFound", hint: "retired"}},
-		"gone":           {answers(410, ""), 0, fault{kind: backup.Denied, code: "Gone", hint: "retired"}},
-		"timeout":        {answers(408, ""), 0, fault{kind: backup.Deferred, code: "RequestTimeout", hint: "by itself"}},
+		"no token taken": {refuses(401, "InvalidAuthenticationToken", "no"), 0, fault{kind: backup.Unobservable, code: "InvalidAuthenticationToken", hint: "tenant"}},
+		"no role":        {refuses(403, "AuthorizationFailed", "no"), 0, fault{kind: backup.Unobservable, code: "AuthorizationFailed", hint: "backup/action"}},
+		"not found":      {refuses(404, "NotFound", "no"), 0, fault{kind: backup.Unobservable, code: "NotFound", hint: "retired"}},
+		"gone":           {answers(410, ""), 0, fault{kind: backup.Unobservable, code: "Gone", hint: "retired"}},
+		"timeout":        {answers(408, ""), 0, fault{kind: backup.Retryable, code: "RequestTimeout", hint: "by itself"}},
 		"throttled":      {answers(429, "", "Retry-After: 9"), 0, fault{kind: backup.Throttled, code: "TooManyRequests", hint: "by itself", after: 9 * time.Second}},
-		"broken":         {answers(500, ""), 0, fault{kind: backup.Deferred, code: "InternalServerError", hint: "by itself"}},
-		"bad gateway":    {answers(502, "<html>"), 0, fault{kind: backup.Deferred, code: "BadGateway", hint: "by itself"}},
+		"broken":         {answers(500, ""), 0, fault{kind: backup.Retryable, code: "InternalServerError", hint: "by itself"}},
+		"bad gateway":    {answers(502, "<html>"), 0, fault{kind: backup.Retryable, code: "BadGateway", hint: "by itself"}},
 		"away":           {answers(503, ""), 0, fault{kind: backup.Throttled, code: "ServiceUnavailable", hint: "by itself"}},
-		"cut off":        {cut, 0, fault{kind: backup.Deferred, code: "Unreachable", hint: "management.azure.com"}},
-		"nonsense":       {answers(200, "hello"), 0, fault{kind: backup.Deferred, code: "Unreachable", hint: "management.azure.com"}},
-		"no status":      {answers(200, `{"id":"x"}`), 0, fault{kind: backup.Deferred, code: "Unreachable", hint: "management.azure.com"}},
+		"cut off":        {cut, 0, fault{kind: backup.Retryable, code: "Unreachable", hint: "management.azure.com"}},
+		"nonsense":       {answers(200, "hello"), 0, fault{kind: backup.Retryable, code: "Unreachable", hint: "management.azure.com"}},
+		"no status":      {answers(200, `{"id":"x"}`), 0, fault{kind: backup.Retryable, code: "Unreachable", hint: "management.azure.com"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWire()
@@ -252,7 +252,7 @@ func TestTokensOfNothing(t *testing.T) {
 	w := newWire()
 	for _, token := range []string{"", "{}", "null", "not a token", `{"poller":"x"}`, `{"poller":"{}"}`, `{"follow":true}`} {
 		_, err := w.provider().Poll(t.Context(), attempt(), token)
-		fault{kind: backup.Denied, code: "UnusableToken", hint: "retired"}.check(t, err)
+		fault{kind: backup.Unobservable, code: "UnusableToken", hint: "retired"}.check(t, err)
 	}
 	w.expect(t)
 }
@@ -285,7 +285,7 @@ func TestTheShareIsFound(t *testing.T) {
 			w.replies[poll] = done
 			operation, err := w.provider().Poll(t.Context(), attempt(), token)
 			if test.found == "" {
-				fault{kind: backup.Denied, code: "NoShare", message: test.message, hint: "contoso-…"}.check(t, err)
+				fault{kind: backup.Unobservable, code: "NoShare", message: test.message, hint: "contoso-…"}.check(t, err)
 			} else if err != nil || !operation.Done || operation.Artifact != test.found {
 				t.Errorf("%+v, %v", operation, err)
 			}
@@ -296,12 +296,12 @@ func TestTheShareIsFound(t *testing.T) {
 	w.replies[poll] = done
 	w.replies[keys] = refuses(403, "AuthorizationFailed", "no listKeys")
 	_, err := w.provider().Poll(t.Context(), attempt(), token)
-	fault{kind: backup.Deferred, code: "AuthorizationFailed", hint: "Key Operator"}.check(t, err)
+	fault{kind: backup.Retryable, code: "AuthorizationFailed", hint: "Key Operator"}.check(t, err)
 	w = newWire()
 	token = begin(t, w, attempt())
 	w.replies[poll], w.replies[list] = done, answers(500, "")
 	_, err = w.provider().Poll(t.Context(), attempt(), token)
-	fault{kind: backup.Deferred, code: "InternalServerError", hint: "by itself"}.check(t, err)
+	fault{kind: backup.Retryable, code: "InternalServerError", hint: "by itself"}.check(t, err)
 }
 
 // TestASASThatRunsOut checks that Poll removes the share of a backup whose SAS has expired, if exactly one share can be
@@ -322,7 +322,7 @@ func TestASASThatRunsOut(t *testing.T) {
 			w.replies[poll] = reply
 			w.replies[remove] = answers(503, "")
 			_, err := w.provider().Poll(t.Context(), attempt(), token)
-			if f := backup.AsFault(err); f == nil || f.Kind != backup.Deferred {
+			if f := backup.AsFault(err); f == nil || f.Kind != backup.Retryable {
 				t.Errorf("before the share is deleted: %v", err)
 			}
 			delete(w.replies, remove)

@@ -162,7 +162,7 @@ var outdatedWords = azure.Sentences(
 // credentialExpired removes the share of a backup whose SAS has expired, so that a further attempt leaves the only share. Unless
 // exactly one share can be meant, credentialExpired removes nothing: the further attempt knows its own share by the time.
 func (p *Provider) credentialExpired(ctx context.Context, a backup.Attempt, i instance, s status, f *backup.Fault) error {
-	files, err := p.files(ctx, a.Storage, backup.Deferred)
+	files, err := p.files(ctx, a.Storage, backup.Retryable)
 	if err != nil {
 		return err
 	}
@@ -173,7 +173,7 @@ func (p *Provider) credentialExpired(ctx context.Context, a backup.Attempt, i in
 	if len(left) == 1 {
 		if err := files.delete(ctx, left[0].name); err != nil {
 			fault := files.fault(deleting(a.Storage, left[0].name), err)
-			fault.Kind = backup.Deferred
+			fault.Kind = backup.Retryable
 			return fault
 		}
 	}
@@ -183,13 +183,13 @@ func (p *Provider) credentialExpired(ctx context.Context, a backup.Attempt, i in
 }
 
 // finished finds the share of a backup that has ended well: it did not exist before the backup was requested. Without
-// exactly one such share, the fault is the same as for an operation that is gone: Denied. Then only Find can find the
+// exactly one such share, the fault is the same as for an operation that is gone: Unobservable. Then only Find can find the
 // share.
 func (p *Provider) finished(ctx context.Context, a backup.Attempt, i instance, s status) (backup.Operation, error) {
 	if !s.done {
 		return s.operation(), nil
 	}
-	files, err := p.files(ctx, a.Storage, backup.Deferred)
+	files, err := p.files(ctx, a.Storage, backup.Retryable)
 	if err != nil {
 		return backup.Operation{}, err
 	}
@@ -199,7 +199,7 @@ func (p *Provider) finished(ctx context.Context, a backup.Attempt, i instance, s
 	}
 	if len(found) != 1 {
 		return backup.Operation{}, &backup.Fault{
-			Kind: backup.Denied, Code: "NoShare",
+			Kind: backup.Unobservable, Code: "NoShare",
 			Message: fmt.Sprintf("back up %s: Azure says that it succeeded, and of the shares of the storage account %s %s "+
 				"be its backup", i.id, a.Storage.AccountName(), counted(found)),
 			Hint: hintShare(i, a.Storage),

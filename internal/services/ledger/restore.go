@@ -60,8 +60,8 @@ func (p *Provider) restorable(ctx context.Context, r backup.Restore) (instance, 
 	return i, files, nil
 }
 
-// BeginRestore sends the one request that makes the service again from a share. Deferred and Throttled mean that the
-// restore was certainly not started, and Refused means that it never will be. Uncertain means that it may have been
+// BeginRestore sends the one request that makes the service again from a share. Retryable and Throttled mean that the
+// restore was certainly not started, and Refused means that it never will be. Ambiguous means that it may have been
 // started; FindRestore finds that out.
 func (p *Provider) BeginRestore(ctx context.Context, r backup.Restore) (backup.Operation, error) {
 	i, files, err := p.restorable(ctx, r)
@@ -117,8 +117,8 @@ func (p *Provider) FindRestore(ctx context.Context, r backup.Restore) (backup.Op
 // codeAbsent says that the resource does not exist.
 const codeAbsent = "NotThere"
 
-// untold is the warning of a restore of which only the presence of the resource is known.
-const untold = "the answer to the request that starts the restore was lost, and Azure shows that the resource is there but not " +
+// noState is the warning of a restore of which only the presence of the resource is known.
+const noState = "the answer to the request that starts the restore was lost, and Azure shows that the resource is there but not " +
 	"whether its restore has ended, and how: see that the application answers before anything relies on it"
 
 // made compares the resource with an operation that has ended well, or with a lost operation. It follows the resource as
@@ -133,14 +133,14 @@ func (p *Provider) made(ctx context.Context, i instance, s status) (backup.Opera
 	seen, err := p.look(ctx, i)
 	if absent(err) {
 		return backup.Operation{}, &backup.Fault{
-			Kind: backup.Denied, Code: codeAbsent, Message: i.id + " does not exist, although it was to be restored",
+			Kind: backup.Unobservable, Code: codeAbsent, Message: i.id + " does not exist, although it was to be restored",
 			Hint: "See the resource group's activity log in the Azure portal.",
 		}
 	}
 	if err != nil {
 		f := azure.Looking(i.id).Fault(err)
 		if f.Kind == backup.Refused {
-			f.Kind = backup.Denied
+			f.Kind = backup.Unobservable
 		}
 		return backup.Operation{}, f
 	}
@@ -156,7 +156,7 @@ func (p *Provider) made(ctx context.Context, i instance, s status) (backup.Opera
 	case state == "succeeded", state == "" && (!lost || strings.EqualFold(seen.Running, "Active")):
 		return backup.Operation{Done: true}, nil
 	case state == "" && seen.Running == "":
-		return backup.Operation{Done: true, Warning: untold}, nil
+		return backup.Operation{Done: true, Warning: noState}, nil
 	default:
 		return backup.Operation{Token: token{Follow: true, Lost: lost}.text(), RetryAfter: s.after}, nil
 	}

@@ -166,8 +166,8 @@ func (f *files) content(ctx context.Context, share string) (content, error) {
 	return c, nil
 }
 
-// print identifies the present content of the share: it is a hash of all paths, sizes, ETags and dates.
-func (c content) print() string {
+// fingerprint identifies the present content of the share: it is a hash of all paths, sizes, ETags and dates.
+func (c content) fingerprint() string {
 	sum := sha256.New()
 	for _, f := range c.Files {
 		fmt.Fprintf(sum, "%s\n%d\n%s\n%d\n", f.Name, f.Size, f.ETag, f.Modified.Unix())

@@ -230,7 +230,7 @@ func TestAgainstTheSimulator(t *testing.T) {
 // attempt returns the first attempt of a run.
 func (w world) attempt(id string) backup.Attempt {
 	return backup.Attempt{
-		Target: id, Storage: backup.Storage{Account: account}, Run: run, Artifact: run + ".1", NotBefore: time.Now(), Settled: time.Second,
+		Target: id, Storage: backup.Storage{Account: account}, Run: run, Artifact: run + ".1", NotBefore: time.Now(), QuietPeriod: time.Second,
 	}
 }
 
@@ -315,7 +315,7 @@ func (w world) testLostRestore(t *testing.T) {
 		}
 		h.Inject(t, conformance.RestoreLost)
 		_, err := w.provider().BeginRestore(t.Context(), r)
-		if f := backup.AsFault(err); f == nil || f.Kind != backup.Uncertain {
+		if f := backup.AsFault(err); f == nil || f.Kind != backup.Ambiguous {
 			t.Fatal(err)
 		}
 		operation := backup.Operation{}
@@ -376,7 +376,7 @@ func (w world) testTorn(t *testing.T) {
 		}
 		return err != nil
 	})
-	fault{kind: backup.Denied, code: "NoShare", message: "none can", hint: "torn-…"}.check(t, err)
+	fault{kind: backup.Unobservable, code: "NoShare", message: "none can", hint: "torn-…"}.check(t, err)
 }
 
 // testDeletion checks that a deletion removes the snapshots too, and leaves other shares.

@@ -43,7 +43,7 @@ func (p *Provider) Hash(ctx context.Context, a backup.Attempt, done backup.Hashi
 	if !isShare(i.name, a.Artifact) {
 		return backup.Verification{}, noArtifact(a, "NotAnArtifact", "is not the name of a backup of "+i.name)
 	}
-	files, err := p.files(ctx, a.Storage, backup.Deferred)
+	files, err := p.files(ctx, a.Storage, backup.Retryable)
 	if err != nil {
 		return backup.Verification{}, err
 	}
@@ -58,10 +58,10 @@ func (p *Provider) Hash(ctx context.Context, a backup.Attempt, done backup.Hashi
 		return backup.Verification{}, err
 	}
 	var at progress
-	if done.ETag != c.print() || json.Unmarshal(done.State, &at) != nil || at.Read > len(c.Files) {
+	if done.ETag != c.fingerprint() || json.Unmarshal(done.State, &at) != nil || at.Read > len(c.Files) {
 		at, done = progress{}, backup.Hashing{} // another content now, or none before: start again
 	}
-	v := backup.Verification{Size: c.Size, Modified: c.Newest, Hashing: backup.Hashing{ETag: c.print(), Offset: done.Offset}}
+	v := backup.Verification{Size: c.Size, Modified: c.Newest, Hashing: backup.Hashing{ETag: c.fingerprint(), Offset: done.Offset}}
 	read, err := p.hash(ctx, files, a.Artifact, c, &at, done.Offset)
 	switch {
 	case errors.Is(err, errChanged) || fileerror.HasCode(err, fileerror.ResourceNotFound, fileerror.InvalidRange):

@@ -39,7 +39,7 @@ var started = time.Date(2026, 11, 3, 2, 30, 0, 0, time.UTC)
 func attempt() backup.Attempt {
 	return backup.Attempt{
 		Target: target, Storage: backup.Storage{Account: account, Container: "lifeboat"}, Run: run, Artifact: share,
-		NotBefore: started, Settled: 2 * time.Minute,
+		NotBefore: started, QuietPeriod: 2 * time.Minute,
 	}
 }
 

@@ -36,7 +36,7 @@ func (p *Provider) Delete(ctx context.Context, a backup.Attempt, etag string, ex
 	if len(f.Files) > 0 && !f.isRestOf(etag) {
 		return azure.Changed(call)
 	}
-	whole := etag == "" || f.print() == etag
+	whole := etag == "" || f.fingerprint() == etag
 	if kept := f.kept(call); kept != nil {
 		return orRefused(kept, whole)
 	}

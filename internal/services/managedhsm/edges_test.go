@@ -45,13 +45,13 @@ func TestAFaultOfTheLookEndsTheCallOnceAllIsRead(t *testing.T) {
 	}{
 		"busy": {
 			refuses(409, "Conflict", "Another backup operation is in progress", "Retry-After: 7"),
-			fault{kind: backup.Deferred, code: "Conflict", message: "in progress", hint: "by itself", after: 7 * time.Second},
+			fault{kind: backup.Retryable, code: "Conflict", message: "in progress", hint: "by itself", after: 7 * time.Second},
 		},
 		"throttled": {
 			refuses(429, "TooManyRequests", "Slow down.", "Retry-After: 7"),
 			fault{kind: backup.Throttled, code: "TooManyRequests", message: "Slow down", hint: "by itself", after: 7 * time.Second},
 		},
-		"no connection": {unknown, fault{kind: backup.Deferred, code: "Unreachable", message: "no such host", hint: "contoso.managedhsm.azure.net"}},
+		"no connection": {unknown, fault{kind: backup.Retryable, code: "Unreachable", message: "no such host", hint: "contoso.managedhsm.azure.net"}},
 	} {
 		w := readable("a", "z")
 		w.replies[prove] = c.reply
@@ -104,7 +104,7 @@ func TestDirectoriesGoInnermostFirst(t *testing.T) {
 		t.Errorf("deleted %q, want %q", gone, want)
 	}
 	w.replies[step("DELETE "+blobs+folder)] = answers(409, "", "X-Ms-Error-Code: DirectoryNotEmpty")
-	fault{kind: backup.Deferred, code: "DirectoryNotEmpty", hint: "plan.yaml"}.check(t, w.provider().Delete(t.Context(), stored(), "", false))
+	fault{kind: backup.Retryable, code: "DirectoryNotEmpty", hint: "plan.yaml"}.check(t, w.provider().Delete(t.Context(), stored(), "", false))
 }
 
 // TestAFolderThatIsAnotherIsKept checks that nothing of a changed folder is deleted.

@@ -38,11 +38,11 @@ func proving(a backup.Attempt) azure.Call {
 	return call("ask whether "+a.Target+" can restore "+a.Artifact, a, roleRestore, func(status int, _ string) backup.FaultKind {
 		switch status {
 		case http.StatusConflict:
-			return backup.Deferred
+			return backup.Retryable
 		case http.StatusBadRequest, http.StatusUnprocessableEntity:
 			return backup.Refused
 		}
-		return backup.Denied
+		return backup.Unobservable
 	})
 }
 

@@ -108,9 +108,9 @@ func isDirectory(metadata map[string]*string) bool {
 	return false
 }
 
-// print identifies the present state of the folder: the time of its last write, the number of its files, and a hash of
+// fingerprint identifies the present state of the folder: the time of its last write, the number of its files, and a hash of
 // all names, sizes and ETags.
-func (f folder) print() string {
+func (f folder) fingerprint() string {
 	sum := sha256.New()
 	for _, file := range f.Files {
 		fmt.Fprintf(sum, "%s\n%d\n%s\n", file.Name, file.Size, file.ETag)
@@ -121,7 +121,7 @@ func (f folder) print() string {
 // isRestOf reports whether the folder is the folder of the print, or the rest of that folder after an interrupted
 // deletion.
 func (f folder) isRestOf(print string) bool {
-	if print == "" || f.print() == print {
+	if print == "" || f.fingerprint() == print {
 		return true
 	}
 	var newest, files int64
@@ -163,7 +163,7 @@ func (p *Provider) Find(ctx context.Context, a backup.Attempt) (string, error) {
 	if err != nil {
 		return "", azure.Listing(a.Storage).Fault(err)
 	}
-	if wait := a.Settled - f.Now.Sub(f.Newest); f.Size == 0 || wait > 0 {
+	if wait := a.QuietPeriod - f.Now.Sub(f.Newest); f.Size == 0 || wait > 0 {
 		return "", azure.StillWritten(found[0]+" in "+azure.Place(a.Storage), f.Newest)
 	}
 	return found[0], nil

@@ -23,7 +23,7 @@ func written(newest time.Time, names ...string) folder {
 // Any other folder is kept.
 func TestWhatADeletionLeft(t *testing.T) {
 	at := time.Date(2026, 11, 3, 2, 30, 9, 0, time.UTC)
-	was := written(at, "a", "b", "c").print()
+	was := written(at, "a", "b", "c").fingerprint()
 	for name, c := range map[string]struct {
 		folder folder
 		want   bool
@@ -57,7 +57,7 @@ func TestWhatADeletionLeft(t *testing.T) {
 func TestAPrintIsThatOfEachFile(t *testing.T) {
 	at := time.Date(2026, 11, 3, 2, 30, 9, 0, time.UTC)
 	base := written(at, "a", "b")
-	if base.print() != written(at, "a", "b").print() {
+	if base.fingerprint() != written(at, "a", "b").fingerprint() {
 		t.Error("the same folder has two prints")
 	}
 	for name, change := range map[string]func(f *folder){
@@ -69,7 +69,7 @@ func TestAPrintIsThatOfEachFile(t *testing.T) {
 		"names run into sizes": func(f *folder) { f.Files[0].Name, f.Files[0].Size = "a\n7", 7 },
 	} {
 		f := written(at, "a", "b")
-		if change(&f); f.print() == base.print() {
+		if change(&f); f.fingerprint() == base.fingerprint() {
 			t.Errorf("%s is not in it", name)
 		}
 	}

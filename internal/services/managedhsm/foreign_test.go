@@ -32,7 +32,7 @@ func TestATokenLeadsNowhereElse(t *testing.T) {
 			}
 			before := len(w.Calls())
 			_, err = poll(changed)
-			fault{kind: backup.Denied, code: "ForeignAddress", message: host, hint: "who changed it"}.check(t, err)
+			fault{kind: backup.Unobservable, code: "ForeignAddress", message: host, hint: "who changed it"}.check(t, err)
 			if n := len(w.Calls()) - before; n != 0 {
 				t.Errorf("%s: %d requests were sent with a token for %s", what, n, host)
 			}
@@ -45,7 +45,7 @@ func TestATokenLeadsNowhereElse(t *testing.T) {
 		})
 		_, err = poll(begun.Token)
 		w.Intercept(nil)
-		fault{kind: backup.Denied, code: "ForeignAddress", message: attacker, hint: "who changed it"}.check(t, err)
+		fault{kind: backup.Unobservable, code: "ForeignAddress", message: attacker, hint: "who changed it"}.check(t, err)
 		for o := begun; !o.Done; { // the operation itself was not touched
 			o, err = poll(o.Token)
 			must(t, err)

@@ -122,7 +122,7 @@ func TestBeginUnderstandsEveryAnswer(t *testing.T) {
 		},
 		"busy (reported 2026-07)": {
 			refuses(409, "Conflict", "Another backup operation is in progress"),
-			fault{kind: backup.Deferred, code: "Conflict", message: "Another backup operation is in progress", hint: "busy"},
+			fault{kind: backup.Retryable, code: "Conflict", message: "Another backup operation is in progress", hint: "busy"},
 		},
 		"no role": {
 			refuses(403, "AccessDenied", "Not authorized"),
@@ -132,13 +132,13 @@ func TestBeginUnderstandsEveryAnswer(t *testing.T) {
 			refuses(429, "TooManyRequests", "Slow down.", "Retry-After: 17"),
 			fault{kind: backup.Throttled, code: "TooManyRequests", after: 17 * time.Second, hint: "by itself"},
 		},
-		"500":                    {refuses(500, "InternalServerError", "x"), fault{kind: backup.Uncertain, code: "InternalServerError", hint: "looked for"}},
-		"503":                    {refuses(503, "ServiceUnavailable", "x"), fault{kind: backup.Uncertain, code: "ServiceUnavailable", hint: "looked for"}},
-		"408":                    {refuses(408, "RequestTimeout", "x"), fault{kind: backup.Uncertain, code: "RequestTimeout", hint: "looked for"}},
-		"200, not documented":    {says(`"status":"InProgress"`), fault{kind: backup.Uncertain, code: "OK", hint: "looked for"}},
-		"202 that leads nowhere": {answers(202, `{"status":"InProgress"}`), fault{kind: backup.Uncertain, code: "AnswerLost", hint: "looked for"}},
-		"cut":                    {cut, fault{kind: backup.Uncertain, code: "AnswerLost", hint: "looked for"}},
-		"no such name":           {unknown, fault{kind: backup.Deferred, code: "Unreachable", hint: "contoso.managedhsm.azure.net"}},
+		"500":                    {refuses(500, "InternalServerError", "x"), fault{kind: backup.Ambiguous, code: "InternalServerError", hint: "looked for"}},
+		"503":                    {refuses(503, "ServiceUnavailable", "x"), fault{kind: backup.Ambiguous, code: "ServiceUnavailable", hint: "looked for"}},
+		"408":                    {refuses(408, "RequestTimeout", "x"), fault{kind: backup.Ambiguous, code: "RequestTimeout", hint: "looked for"}},
+		"200, not documented":    {says(`"status":"InProgress"`), fault{kind: backup.Ambiguous, code: "OK", hint: "looked for"}},
+		"202 that leads nowhere": {answers(202, `{"status":"InProgress"}`), fault{kind: backup.Ambiguous, code: "AnswerLost", hint: "looked for"}},
+		"cut":                    {cut, fault{kind: backup.Ambiguous, code: "AnswerLost", hint: "looked for"}},
+		"no such name":           {unknown, fault{kind: backup.Retryable, code: "Unreachable", hint: "contoso.managedhsm.azure.net"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := &wire{replies: map[step]reply{start: test.reply}}
@@ -153,7 +153,7 @@ func TestBeginUnderstandsEveryAnswer(t *testing.T) {
 func TestWhatWasCertainlyNotSent(t *testing.T) {
 	w := &wire{replies: map[step]reply{}}
 	_, err := managedhsm.New(identity{failsFor: "managedhsm"}, azcore.ClientOptions{Transport: w}).Begin(t.Context(), attempt())
-	fault{kind: backup.Deferred, code: "NoIdentityToken", hint: "managed identity"}.check(t, err)
+	fault{kind: backup.Retryable, code: "NoIdentityToken", hint: "managed identity"}.check(t, err)
 	w.expect(t)
 
 	good := challenge
@@ -161,7 +161,7 @@ func TestWhatWasCertainlyNotSent(t *testing.T) {
 	for name, first := range map[string]reply{"cut": cut, "no challenge": answers(401, "")} {
 		challenge = first
 		_, err := w.provider().Begin(t.Context(), attempt())
-		if f := backup.AsFault(err); f.Kind != backup.Deferred {
+		if f := backup.AsFault(err); f.Kind != backup.Retryable {
 			t.Errorf("%s: %s %v", name, f.Kind, err)
 		}
 		w.expect(t)
@@ -189,27 +189,27 @@ func TestPollUnderstandsEveryAnswer(t *testing.T) {
 		},
 		"403": {
 			polls: []reply{refuses(403, "AccessDenied", "Not authorized")},
-			fault: fault{kind: backup.Denied, code: "AccessDenied", hint: "Managed HSM Backup"},
+			fault: fault{kind: backup.Unobservable, code: "AccessDenied", hint: "Managed HSM Backup"},
 		},
 		"404": {
 			polls: []reply{refuses(404, "ResourceNotFound", "no job")},
-			fault: fault{kind: backup.Denied, code: "ResourceNotFound", hint: "mhsm-contoso-"},
+			fault: fault{kind: backup.Unobservable, code: "ResourceNotFound", hint: "mhsm-contoso-"},
 		},
 		"429": {
 			polls: []reply{refuses(429, "TooManyRequests", "x", "Retry-After: 9")},
 			fault: fault{kind: backup.Throttled, code: "TooManyRequests", after: 9 * time.Second, hint: "by itself"},
 		},
-		"500":         {polls: []reply{refuses(500, "InternalServerError", "x")}, fault: fault{kind: backup.Deferred, code: "InternalServerError", hint: "by itself"}},
-		"cut":         {polls: []reply{cut}, fault: fault{kind: backup.Deferred, code: "Unreachable", hint: "by itself"}},
-		"no status":   {polls: []reply{says(`"x":1`)}, fault: fault{kind: backup.Deferred, code: "Unreachable", hint: "by itself"}},
-		"no language": {polls: []reply{answers(200, "<html>")}, fault: fault{kind: backup.Deferred, code: "Unreachable", hint: "by itself"}},
+		"500":         {polls: []reply{refuses(500, "InternalServerError", "x")}, fault: fault{kind: backup.Retryable, code: "InternalServerError", hint: "by itself"}},
+		"cut":         {polls: []reply{cut}, fault: fault{kind: backup.Retryable, code: "Unreachable", hint: "by itself"}},
+		"no status":   {polls: []reply{says(`"x":1`)}, fault: fault{kind: backup.Retryable, code: "Unreachable", hint: "by itself"}},
+		"no language": {polls: []reply{answers(200, "<html>")}, fault: fault{kind: backup.Retryable, code: "Unreachable", hint: "by itself"}},
 		"success, but where": {
 			polls: []reply{says(`"status":"Succeeded","azureStorageBlobContainerUri":null`)},
-			fault: fault{kind: backup.Denied, code: "NoFolder", hint: "mhsm-contoso-"},
+			fault: fault{kind: backup.Unobservable, code: "NoFolder", hint: "mhsm-contoso-"},
 		},
 		"success, and no folder": {
 			polls: []reply{says(`"status":"Succeeded","azureStorageBlobContainerUri":"https://contosobackups.blob.core.windows.net/lifeboat"`)},
-			fault: fault{kind: backup.Denied, code: "NoFolder", hint: "mhsm-contoso-"},
+			fault: fault{kind: backup.Unobservable, code: "NoFolder", hint: "mhsm-contoso-"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -259,7 +259,7 @@ func TestRestoresUnderstandEveryAnswer(t *testing.T) {
 		},
 		"our role is gone": {
 			restore: full, poll: refuses(403, "AccessDenied", "Not authorized"),
-			fault: fault{kind: backup.Denied, code: "AccessDenied", hint: "Managed HSM Restore"},
+			fault: fault{kind: backup.Unobservable, code: "AccessDenied", hint: "Managed HSM Restore"},
 		},
 		"away": {
 			restore: full, poll: refuses(503, "ServiceUnavailable", "restoring"),
@@ -302,7 +302,7 @@ func TestRestoresUnderstandEveryAnswer(t *testing.T) {
 	operation, err := w.provider().BeginRestore(t.Context(), full)
 	must(t, err)
 	_, err = w.provider().Poll(t.Context(), attempt(), operation.Token)
-	fault{kind: backup.Denied, code: "UnusableToken", hint: "mhsm-contoso-"}.check(t, err)
+	fault{kind: backup.Unobservable, code: "UnusableToken", hint: "mhsm-contoso-"}.check(t, err)
 	w.expect(t, restore)
 }
 
@@ -331,7 +331,7 @@ func TestPreflight(t *testing.T) {
 		"nothing to be seen":  {hsm: hidden, account: hidden},
 		"no identity, by SAS": {hsm: hsm("Succeeded", "null"), account: open, identity: "sas"},
 		"no identity":         {hsm: hsm("Succeeded", "null"), account: open, fault: fault{kind: backup.Refused, code: "NoUserIdentity", hint: "az keyvault update-hsm"}},
-		"updating":            {hsm: hsm("Updating", one), account: open, fault: fault{kind: backup.Deferred, code: "HSMNotReady", message: "Updating: m", hint: "by itself"}},
+		"updating":            {hsm: hsm("Updating", one), account: open, fault: fault{kind: backup.Retryable, code: "HSMNotReady", message: "Updating: m", hint: "by itself"}},
 		"not activated":       {hsm: hsm("SecurityDomainRestore", one), account: open, fault: fault{kind: backup.Refused, code: "NotActivated", hint: "security domain"}},
 		"not activated, and provisioned": {
 			hsm: domain("Succeeded", "NotActivated"), account: open,
@@ -347,7 +347,7 @@ func TestPreflight(t *testing.T) {
 		"nobody knows, and succeeded": {hsm: domain("Succeeded", "Unknown"), account: open},
 		"nobody knows yet": {
 			hsm: domain("Provisioning", "Unknown"), account: open,
-			fault: fault{kind: backup.Deferred, code: "HSMNotReady", message: "Provisioning", hint: "by itself"},
+			fault: fault{kind: backup.Retryable, code: "HSMNotReady", message: "Provisioning", hint: "by itself"},
 		},
 		"a policy of the account": {
 			hsm: hsm("Succeeded", one), restorable: true,

@@ -58,14 +58,14 @@ func (p *Provider) Poll(ctx context.Context, a backup.Attempt, token string) (ba
 }
 
 // finished reads the folder's name from an operation that has succeeded, and never guesses it. An operation without the
-// name has the same fault as an operation that is gone: Denied.
+// name has the same fault as an operation that is gone: Unobservable.
 func finished(a backup.Attempt, s status, err error) (backup.Operation, error) {
 	if err != nil || !s.Done {
 		return s.Operation, err
 	}
 	if s.Artifact = folderOf(s.said.URI); s.Artifact == "" {
 		return backup.Operation{}, &backup.Fault{
-			Kind: backup.Denied, Code: "NoFolder",
+			Kind: backup.Unobservable, Code: "NoFolder",
 			Message: "back up " + a.Target + ": the HSM says that it succeeded, but not where the backup is",
 			Hint:    hintContainer(a),
 		}

@@ -46,8 +46,8 @@ func (p *Provider) proof(ctx context.Context, a backup.Attempt, token string) (s
 	return p.start(ctx, o)
 }
 
-// BeginRestore sends the one request that starts a restore. Deferred and Throttled mean that the restore was certainly
-// not started, and Refused means that it never will be. Uncertain means that it may have been started; the caller must
+// BeginRestore sends the one request that starts a restore. Retryable and Throttled mean that the restore was certainly
+// not started, and Refused means that it never will be. Ambiguous means that it may have been started; the caller must
 // not send the request again, because a full restore wipes everything.
 func (p *Provider) BeginRestore(ctx context.Context, r backup.Restore) (backup.Operation, error) {
 	if !isFolder(r.Artifact) || (r.Kind == backup.RestoreKey) == (r.Key == "") ||
@@ -62,7 +62,7 @@ func (p *Provider) BeginRestore(ctx context.Context, r backup.Restore) (backup.O
 }
 
 // PollRestore asks once for the state of the restore behind the token. While a full restore runs, the HSM may refuse the
-// app, and afterwards the app's role may be gone. Then the fault is Deferred or Denied, and no failure of the restore.
+// app, and afterwards the app's role may be gone. Then the fault is Retryable or Unobservable, and no failure of the restore.
 // The operation's warning says what the HSM did not bring back.
 func (p *Provider) PollRestore(ctx context.Context, r backup.Restore, token string) (backup.Operation, error) {
 	return restored(p.poll(ctx, restore(r), token))

@@ -254,7 +254,7 @@ func (w world) testAway(t *testing.T) {
 	}
 	eventually(t, "the restore ends", poll)
 	poll()
-	if seen[backup.Denied] < 2 || seen[backup.Refused] != 0 {
+	if seen[backup.Unobservable] < 2 || seen[backup.Refused] != 0 {
 		t.Errorf("the polls met %v", seen)
 	}
 }
@@ -409,7 +409,7 @@ func (w world) testDeletion(t *testing.T) {
 	defer w.Intercept(nil)
 	for _, phase := range []fakeazure.Phase{fakeazure.Before, fakeazure.After} {
 		cutWhen(phase)
-		fault{kind: backup.Deferred, code: "Unreachable", hint: "blob.core.windows.net"}.check(t, w.provider().Delete(t.Context(), b, "", false))
+		fault{kind: backup.Retryable, code: "Unreachable", hint: "blob.core.windows.net"}.check(t, w.provider().Delete(t.Context(), b, "", false))
 	}
 	if names := left(); len(names) != 2 {
 		t.Errorf("left: %q", names)
@@ -436,10 +436,10 @@ func (w world) testTwo(t *testing.T) {
 		t.Errorf("found %q, %v", found, err)
 	}
 	upload(t, in, "mhsm-TWO-20261121023305/part-00", "one") // 14 digits, and 5 seconds after the end
-	a.Settled = time.Hour
+	a.QuietPeriod = time.Hour
 	_, err = w.provider().Find(t.Context(), a)
-	fault{kind: backup.Deferred, code: "StillBeingWritten", message: "mhsm-TWO-20261121023305", hint: "by itself"}.check(t, err)
-	a.Settled = time.Second
+	fault{kind: backup.Retryable, code: "StillBeingWritten", message: "mhsm-TWO-20261121023305", hint: "by itself"}.check(t, err)
+	a.QuietPeriod = time.Second
 	eventually(t, "the folder settles", func() bool {
 		found, err := w.provider().Find(t.Context(), a)
 		return err == nil && found == "mhsm-TWO-20261121023305"
@@ -488,7 +488,7 @@ func (w world) testRefusals(t *testing.T) {
 		w.Assign(w.ObjectID(app), id, fakeazure.Reader)
 		fault{kind: backup.Refused, code: "ResourceNotFound", hint: "plan.yaml"}.check(t,
 			w.provider().Preflight(t.Context(), w.attempt(id, "refusals")))
-		if err := prepare(id, ""); kindOf(err) != backup.Deferred {
+		if err := prepare(id, ""); kindOf(err) != backup.Retryable {
 			t.Errorf("a name that does not exist: %v", err)
 		}
 	})

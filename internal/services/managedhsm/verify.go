@@ -34,10 +34,10 @@ func (p *Provider) Hash(ctx context.Context, a backup.Attempt, done backup.Hashi
 		return backup.Verification{}, err
 	}
 	var at progress
-	if done.ETag != f.print() || json.Unmarshal(done.State, &at) != nil {
+	if done.ETag != f.fingerprint() || json.Unmarshal(done.State, &at) != nil {
 		at, done = progress{}, backup.Hashing{} // another folder now, or none before: start again
 	}
-	v := backup.Verification{Size: f.Size, Modified: f.Newest, Hashing: backup.Hashing{ETag: f.print(), Offset: done.Offset}}
+	v := backup.Verification{Size: f.Size, Modified: f.Newest, Hashing: backup.Hashing{ETag: f.fingerprint(), Offset: done.Offset}}
 	read, err := p.hash(ctx, a, f, &at, done.Offset)
 	switch {
 	case bloberror.HasCode(err, bloberror.ConditionNotMet, bloberror.BlobNotFound, bloberror.InvalidRange):
@@ -70,13 +70,13 @@ func (p *Provider) Prove(ctx context.Context, a backup.Attempt, token string) (b
 		if err != nil {
 			return backup.Operation{}, azure.Reading(a.Storage, a.Artifact).Fault(err)
 		}
-		nothing = p.belated(f)
+		nothing = p.checkTooLate(f)
 	}
 	if !nothing {
 		return backup.Operation{}, fault
 	}
 	warning := "Verified by its hashes only: " + fault.Message
-	if fault.Kind == backup.Denied {
+	if fault.Kind == backup.Unobservable {
 		warning += " " + fault.Hint
 	}
 	return backup.Operation{Done: true, Warning: warning}, nil
@@ -108,7 +108,7 @@ const badRequest = "Invalid Request"
 // the HSM's access to the folder did not work. A refusal in unknown words is a refusal of the backup.
 func noEvidence(f *backup.Fault) bool {
 	switch {
-	case f.Kind == backup.Denied:
+	case f.Kind == backup.Unobservable:
 		return true
 	case f.Kind != backup.Refused || invalidBackup(f.Said):
 		return false
@@ -116,10 +116,10 @@ func noEvidence(f *backup.Fault) bool {
 	return badSAS(f.Said) || strings.EqualFold(strings.TrimRight(f.Said, ". "), badRequest)
 }
 
-// belated reports whether the HSM may have refused the check only by its rule of Recent, because the app was down, the
+// checkTooLate reports whether the HSM may have refused the check only by its rule of Recent, because the app was down, the
 // start was lost or the folder was large. Such a refusal says nothing about the backup except its age. The words of such
-// a refusal were never recorded. belated allows for clockTolerance, because the storage's clock has whole seconds.
-func (p *Provider) belated(f folder) bool { return f.Now.Sub(f.Newest) >= p.Recent-clockTolerance }
+// a refusal were never recorded. checkTooLate allows for clockTolerance, because the storage's clock has whole seconds.
+func (p *Provider) checkTooLate(f folder) bool { return f.Now.Sub(f.Newest) >= p.Recent-clockTolerance }
 
 // read returns the number of files that were read.
 func (at progress) read() int { return len(at.Sums) / sha256.Size }

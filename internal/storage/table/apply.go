@@ -32,7 +32,7 @@ func (s *Store) Apply(ctx context.Context, writes ...backup.Write) ([]string, er
 		etags, err = s.transact(ctx, writes, entities)
 	}
 	if r, ok := errors.AsType[*refusal](err); ok && r.Unwrap() != nil {
-		etags, err = s.settle(ctx, writes, mark, r)
+		etags, err = s.confirm(ctx, writes, mark, r)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s of table %s: %w", describe(writes), s.name, err)
@@ -51,9 +51,9 @@ func describe(writes []backup.Write) string {
 	return fmt.Sprintf("%s row %s/%s", verbs[first.Op], first.Partition, first.Row)
 }
 
-// settle finds out whether a refusal stands. If it cannot tell, the error wraps none of the catalog's own errors, so that no
+// confirm finds out whether a refusal stands. If it cannot tell, the error wraps none of the catalog's own errors, so that no
 // caller concludes that the writes were not made.
-func (s *Store) settle(ctx context.Context, writes []backup.Write, mark string, r *refusal) ([]string, error) {
+func (s *Store) confirm(ctx context.Context, writes []backup.Write, mark string, r *refusal) ([]string, error) {
 	if len(writes) == 1 {
 		r.index = 0 // Azure names none
 	}

@@ -95,7 +95,7 @@ func TestProvider(t *testing.T, h ProviderHarness) {
 func (h ProviderHarness) attempt(run string, n int) backup.Attempt {
 	return backup.Attempt{
 		Target: h.Target, Storage: h.Storage, Blocks: h.Blocks, Run: run, Artifact: fmt.Sprintf("%s.%d", run, n),
-		NotBefore: time.Now(), Settled: time.Second,
+		NotBefore: time.Now(), QuietPeriod: time.Second,
 	}
 }
 
@@ -130,7 +130,7 @@ func (h ProviderHarness) testPreflight(t *testing.T) {
 	wantFault(t, h.preflight(t), backup.Refused)
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	wantFault(t, h.Provider().Preflight(ended, h.attempt(newRun(), 1)), backup.Deferred)
+	wantFault(t, h.Provider().Preflight(ended, h.attempt(newRun(), 1)), backup.Retryable)
 	if err := h.preflight(t); err != nil {
 		t.Errorf("after all that: %v", err)
 	}
@@ -142,7 +142,7 @@ func (h ProviderHarness) testPreflight(t *testing.T) {
 		t.Errorf("prepare: %v, with %d requests that change something", err, h.Changes()-changes)
 	}
 	_, err = h.Provider().Prepare(ended, a, "")
-	wantFault(t, err, backup.Deferred)
+	wantFault(t, err, backup.Retryable)
 }
 
 // prepare calls Prepare until the service has checked the target, each time as another process.
@@ -182,7 +182,7 @@ func (h ProviderHarness) testBusy(t *testing.T) {
 	a, starts := h.attempt(newRun(), 1), h.Starts()
 	h.Inject(t, StartBusy)
 	_, err := h.Provider().Begin(t.Context(), a)
-	wantFault(t, err, backup.Deferred)
+	wantFault(t, err, backup.Retryable)
 	if n := h.Starts() - starts; n != 1 {
 		t.Errorf("%d starts reached the service, want 1: nothing is sent again by itself", n)
 	}
@@ -203,7 +203,7 @@ func (h ProviderHarness) testTooLate(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err := h.Provider().Begin(ctx, a)
-	wantFault(t, err, backup.Deferred)
+	wantFault(t, err, backup.Retryable)
 	if n := h.Starts() - starts; n != 0 {
 		t.Errorf("%d starts reached the service, want none after the time was over", n)
 	}
@@ -213,7 +213,7 @@ func (h ProviderHarness) testLost(t *testing.T) {
 	a, starts := h.attempt(newRun(), 1), h.Starts()
 	h.Inject(t, StartLost)
 	_, err := h.Provider().Begin(t.Context(), a)
-	wantFault(t, err, backup.Uncertain)
+	wantFault(t, err, backup.Ambiguous)
 	if n := h.Starts() - starts; n != 1 {
 		t.Errorf("%d starts reached the service, want 1: whether it was received is not known", n)
 	}
@@ -222,7 +222,7 @@ func (h ProviderHarness) testLost(t *testing.T) {
 	for deadline := time.Now().Add(providerTimeout); ; pause(t, deadline) {
 		found, err := h.Provider().Find(t.Context(), looking)
 		if err != nil {
-			wantFault(t, err, backup.Deferred) // the service is still working on it
+			wantFault(t, err, backup.Retryable) // the service is still working on it
 		}
 		if found != "" {
 			a.Artifact = found
@@ -260,11 +260,11 @@ func (h ProviderHarness) testPolls(t *testing.T) {
 	}
 	h.Inject(t, PollDenied)
 	_, err = h.Provider().Poll(t.Context(), a, operation.Token)
-	wantFault(t, err, backup.Denied)
+	wantFault(t, err, backup.Unobservable)
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err = h.Provider().Poll(ended, a, operation.Token)
-	wantFault(t, err, backup.Deferred)
+	wantFault(t, err, backup.Retryable)
 
 	a = h.finish(t, a, operation) // the same token still leads there
 	h.deleteAll(t, a, "")
@@ -274,7 +274,7 @@ func (h ProviderHarness) testToken(t *testing.T) {
 	a, starts := h.attempt(newRun(), 1), h.Starts()
 	for _, token := range []string{"", "{}", "not a token"} {
 		_, err := h.Provider().Poll(t.Context(), a, token)
-		wantFault(t, err, backup.Denied)
+		wantFault(t, err, backup.Unobservable)
 	}
 	if n := h.Starts() - starts; n != 0 {
 		t.Errorf("polling sent %d starts", n)
@@ -402,7 +402,7 @@ func (h ProviderHarness) verify(t *testing.T, a backup.Attempt) (v backup.Verifi
 			return v
 		case f == nil:
 			token = proof.Token
-		case f.Kind != backup.Deferred && f.Kind != backup.Throttled:
+		case f.Kind != backup.Retryable && f.Kind != backup.Throttled:
 			t.Fatalf("prove %s: %v", a.Artifact, err)
 		}
 	}
@@ -431,7 +431,7 @@ func (h ProviderHarness) wantFound(t *testing.T, a backup.Attempt, want string) 
 	a.Artifact, a.Lost = "", []backup.Window{{From: a.NotBefore, To: time.Now()}}
 	found, err := h.Provider().Find(t.Context(), a)
 	for deadline := time.Now().Add(providerTimeout); h.Stamped && err != nil; pause(t, deadline) {
-		wantFault(t, err, backup.Deferred)
+		wantFault(t, err, backup.Retryable)
 		found, err = h.Provider().Find(t.Context(), a)
 	}
 	if err != nil || found != want {

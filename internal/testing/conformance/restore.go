@@ -57,7 +57,7 @@ func TestRestorer(t *testing.T, h RestoreHarness) {
 		for _, fault := range []struct {
 			fault RestoreFault
 			kind  backup.FaultKind
-		}{{RestoreUntold, backup.Denied}, {RestoreAway, backup.Throttled}} {
+		}{{RestoreUntold, backup.Unobservable}, {RestoreAway, backup.Throttled}} {
 			h.Inject(t, fault.fault)
 			_, err := h.Restorer().PollRestore(t.Context(), r, operation.Token)
 			wantFault(t, err, fault.kind)
@@ -67,7 +67,7 @@ func TestRestorer(t *testing.T, h RestoreHarness) {
 			switch f := backup.AsFault(err); {
 			case f == nil:
 				operation = next
-			case f.Kind != backup.Denied && f.Kind != backup.Deferred && f.Kind != backup.Throttled:
+			case f.Kind != backup.Unobservable && f.Kind != backup.Retryable && f.Kind != backup.Throttled:
 				t.Fatalf("poll: %v", err)
 			}
 		}
@@ -84,7 +84,7 @@ func TestRestorer(t *testing.T, h RestoreHarness) {
 		for _, fault := range []struct {
 			fault RestoreFault
 			kind  backup.FaultKind
-		}{{RestoreBusy, backup.Deferred}, {RestoreRefused, backup.Refused}} {
+		}{{RestoreBusy, backup.Retryable}, {RestoreRefused, backup.Refused}} {
 			starts := h.Starts()
 			h.Inject(t, fault.fault)
 			_, err := h.Restorer().BeginRestore(t.Context(), r)
@@ -97,7 +97,7 @@ func TestRestorer(t *testing.T, h RestoreHarness) {
 		cancel()
 		starts := h.Starts()
 		_, err := h.Restorer().BeginRestore(ended, r)
-		wantFault(t, err, backup.Deferred)
+		wantFault(t, err, backup.Retryable)
 		if n := h.Starts() - starts; n != 0 {
 			t.Errorf("%d starts reached the service after the time was over", n)
 		}
@@ -111,7 +111,7 @@ func TestRestorer(t *testing.T, h RestoreHarness) {
 		r, starts := h.Ready(t), h.Starts()
 		h.Inject(t, RestoreLost)
 		_, err := h.Restorer().BeginRestore(t.Context(), r)
-		wantFault(t, err, backup.Uncertain)
+		wantFault(t, err, backup.Ambiguous)
 		h.Idle(t)
 		if n := h.Starts() - starts; n != 1 {
 			t.Errorf("%d starts reached the service, want 1: nothing is sent again by itself", n)
@@ -133,7 +133,7 @@ func TestRestorer(t *testing.T, h RestoreHarness) {
 		r, starts := h.Ready(t), h.Starts()
 		for _, token := range []string{"", "{}", "not a token"} {
 			_, err := h.Restorer().PollRestore(t.Context(), r, token)
-			wantFault(t, err, backup.Denied)
+			wantFault(t, err, backup.Unobservable)
 		}
 		if n := h.Starts() - starts; n != 0 {
 			t.Errorf("polling sent %d starts", n)

@@ -467,7 +467,7 @@ func (s *crashStorm) evaluateRest(ctx context.Context) string {
 // over returns the leftover rows, the missing ones, and the number of entries of the index that are not due yet.
 func (s *crashStorm) over() (left []string, later int) {
 	count := map[string]int{}
-	end := time.Now().Add(time.Duration(float64(engine.DefaultWaits().Operation) * factor))
+	end := time.Now().Add(time.Duration(float64(engine.DefaultTimings().Operation) * factor))
 	for pages := tables(s.t, s.config.Account).NewClient("lifeboat").NewListEntitiesPager(nil); pages.More(); {
 		page, err := pages.NextPage(s.t.Context())
 		if err != nil {

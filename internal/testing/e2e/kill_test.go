@@ -37,12 +37,12 @@ func (k kill) String() string {
 	return fmt.Sprintf("%s request %d", strings.ToLower(string(k.phase)), k.n)
 }
 
-// TestKillWalk kills the real program with SIGKILL at every instant between two of its requests, from the request for a backup
+// TestCrashAtEveryRequest kills the real program with SIGKILL at every instant between two of its requests, from the request for a backup
 // to the event about its end: before the first one, and after each. A kill before a later request is the same as one after its
 // predecessor, since the program keeps nothing in between. The host starts the program again. Every run must succeed, with at
 // most one POST an attempt. A further attempt is allowed only if the POST was never sent, or had no visible effect for as long
 // as the retry window.
-func TestKillWalk(t *testing.T) {
+func TestCrashAtEveryRequest(t *testing.T) {
 	t.Parallel()
 	traced := func(trace fakeazure.Trace) func(*walker) {
 		return func(w *walker) {
@@ -291,7 +291,7 @@ func (w *walker) evaluateAttempts(k kill, run backup.Run, again bool, apart time
 	if run.Attempt > 1 {
 		tally.second.Add(1)
 	}
-	window := time.Duration(float64(engine.DefaultWaits().RetryWindow) * factor)
+	window := time.Duration(float64(engine.DefaultTimings().RetryWindow) * factor)
 	if again && apart < window {
 		w.t.Errorf("killed %s: a second POST %s after the first, before the retry window of %s was over", k, apart, window)
 	}

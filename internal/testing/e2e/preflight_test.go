@@ -46,7 +46,7 @@ func (a *app) ask(ctx context.Context, target string, s backup.Settings) string 
 		a.t.Fatal(err)
 	}
 	e := &engine.Engine{
-		Catalog: a.catalog, Queue: queue.New(queues, "e2e"), Services: services.All().Known(), Waits: engine.DefaultWaits().Scaled(factor), Now: time.Now,
+		Catalog: a.catalog, Queue: queue.New(queues, "e2e"), Services: services.All().Known(), Timings: engine.DefaultTimings().Scaled(factor), Now: time.Now,
 		NewID: func() string { return strings.ReplaceAll(uuid.NewString(), "-", "") },
 	}
 	s.KeepWithin = 24 * time.Hour

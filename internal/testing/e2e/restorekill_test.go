@@ -18,11 +18,11 @@ import (
 	"lifeboat/internal/testing/stack"
 )
 
-// TestKillWalkOfRestores kills the real program with SIGKILL after each of its requests, from the message with the request for
+// TestCrashAtEveryRequestOfRestores kills the real program with SIGKILL after each of its requests, from the message with the request for
 // a restore to the event about its end, and before the request that starts the restore. A kill before any other request is the
 // same as one after its predecessor: the program keeps nothing in between. Every restore ends succeeded, or unknown if the
 // service does not show the result of the start. At most one start ever reaches the service.
-func TestKillWalkOfRestores(t *testing.T) {
+func TestCrashAtEveryRequestOfRestores(t *testing.T) {
 	t.Parallel()
 	for name, kind := range map[string]struct {
 		fresh func(*app) (target string)
@@ -32,7 +32,7 @@ func TestKillWalkOfRestores(t *testing.T) {
 		// shows: the service shows whether it was restored, so no restore ends unknown.
 		shows bool
 		// every is the interval of the requests with a kill. Most of an HSM's requests belong to its safety backup, and
-		// TestKillWalk tests these.
+		// TestCrashAtEveryRequest tests these.
 		every int64
 	}{
 		"API Management": {

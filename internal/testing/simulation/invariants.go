@@ -463,7 +463,7 @@ func finalStays(_ *World, moment any) string {
 	case !ok || m.was == nil:
 	case m.was.State.Final() && m.is.State != m.was.State:
 		return fmt.Sprintf("%s had ended %s, and is %s", m.facts.name, m.was.State, m.is.State)
-	case m.is.Attempt < m.was.Attempt && (m.is.Restore == nil || m.is.Restore.Secured.Equal(m.was.Restore.Secured)),
+	case m.is.Attempt < m.was.Attempt && (m.is.Restore == nil || m.is.Restore.SafetyBackedUp.Equal(m.was.Restore.SafetyBackedUp)),
 		m.is.Sequence < m.was.Sequence || m.is.Sequence > m.was.Sequence+1:
 		return fmt.Sprintf("%s goes from attempt %d and step message %d to %d and %d", m.facts.name, m.was.Attempt, m.was.Sequence,
 			m.is.Attempt, m.is.Sequence)
@@ -498,9 +498,9 @@ func earned(w *World, moment any) string {
 			return "the recovery point of " + w.ledger.runName(r.ID) + " does not expire when its plan says"
 		case m.is.SHA256 != digestOf(b) || m.is.Size != b.size || m.is.ETag != b.etag:
 			return "what is recorded of the artifact of " + w.ledger.runName(r.ID) + " is not what is there"
-		case s.ways.Names && !w.listed(r.ID):
+		case s.behaviour.Names && !w.listed(r.ID):
 			return "of what the artifact of " + w.ledger.runName(r.ID) + " consists is not recorded"
-		case s.ways.Blind && m.is.Note == "":
+		case s.behaviour.Blind && m.is.Note == "":
 			return "the recovery point of " + w.ledger.runName(r.ID) + " does not say that it was verified by its hashes only"
 		}
 	}
@@ -874,7 +874,7 @@ func retentionGoesOn(w *World, moment any) string {
 	for _, s := range w.services {
 		for _, b := range s.blobs {
 			p := w.ledger.points[b.run]
-			if p != nil && p.State == backup.Expired && b.modified.Before(p.Deleted) && (!s.ways.Names || b.name == p.Artifact) {
+			if p != nil && p.State == backup.Expired && b.modified.Before(p.Deleted) && (!s.behaviour.Names || b.name == p.Artifact) {
 				return w.ledger.artifactName(b.name) + " outlived its recovery point"
 			}
 		}

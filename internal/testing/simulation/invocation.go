@@ -168,10 +168,10 @@ var known = services.All().Known()
 func (v *invocation) engine() *engine.Engine {
 	providers := map[string]backup.Provider{}
 	for _, s := range v.w.services {
-		providers[strings.ToLower(s.ways.Type)] = v
+		providers[strings.ToLower(s.behaviour.Type)] = v
 	}
 	return &engine.Engine{
-		Catalog: v, Queue: v, Services: known, Providers: providers, Waits: engine.DefaultWaits(), Stopped: v.w.host.stopped,
+		Catalog: v, Queue: v, Services: known, Providers: providers, Timings: engine.DefaultTimings(), Stopped: v.w.host.stopped,
 		Concurrency: v.w.concurrency, Parallelism: 1,
 		Now: v.clock, NewID: v.w.newID,
 	}

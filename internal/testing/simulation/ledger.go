@@ -359,7 +359,7 @@ func (l *ledger) asked(w *World, a backup.Attempt) {
 
 // answered notes the engine's answer to a start. A request that certainly started nothing needs no look.
 func (v *invocation) answered(a backup.Attempt, kind backup.FaultKind) {
-	if f := v.w.ledger.runs[a.Run]; f != nil && (kind == backup.Deferred || kind == backup.Throttled || kind == backup.Refused) {
+	if f := v.w.ledger.runs[a.Run]; f != nil && (kind == backup.Retryable || kind == backup.Throttled || kind == backup.Refused) {
 		f.start = f.before
 	}
 }

@@ -132,7 +132,7 @@ func (h *host) look() { h.clean, h.scheduledTime = false, time.Time{} }
 
 func (f *planFile) read(context.Context) ([]byte, error) {
 	if f.away {
-		return nil, fault(backup.Deferred, "BlobUnavailable", 0)
+		return nil, fault(backup.Retryable, "BlobUnavailable", 0)
 	}
 	return f.text, nil
 }

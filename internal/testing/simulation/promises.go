@@ -28,7 +28,7 @@ func restoredOnce(w *World, moment any) string {
 	case restoreBegan:
 		f := w.ledger.runs[m.run]
 		switch {
-		case len(f.restores) > 0 && !m.service.ways.Remade:
+		case len(f.restores) > 0 && !m.service.behaviour.Remade:
 			return f.name + " was begun twice"
 		case slices.ContainsFunc(f.restores, func(o *operation) bool { return !o.fails }):
 			return f.name + " was begun again after one that succeeds"
@@ -48,7 +48,7 @@ func guarded(w *World, moment any) string {
 		if m.was == nil && m.is.Restore != nil && m.is.State == backup.Queued {
 			return allowed(m)
 		}
-		if m.is.Restore != nil && m.was != nil && m.was.Attempt == 0 && m.is.Attempt > 0 && m.is.Restore.Secured.IsZero() &&
+		if m.is.Restore != nil && m.was != nil && m.was.Attempt == 0 && m.is.Attempt > 0 && m.is.Restore.SafetyBackedUp.IsZero() &&
 			w.now.After(m.is.Restore.Expires.Add(functionTimeout)) {
 			return fmt.Sprintf("%s begins %s after its request expired", m.facts.name, w.now.Sub(m.is.Restore.Expires))
 		}
@@ -66,8 +66,8 @@ func guarded(w *World, moment any) string {
 			return name + "is not what is restored"
 		case !b.tampered.IsZero() && b.tampered.Before(r.Created):
 			return name + "was changed before anybody asked for it"
-		case horizons[w.service(p.Target).ways.Type] > 0 &&
-			w.now.After(p.Created.Add(horizons[w.service(p.Target).ways.Type]).Add(clockTolerance)):
+		case horizons[w.service(p.Target).behaviour.Type] > 0 &&
+			w.now.After(p.Created.Add(horizons[w.service(p.Target).behaviour.Type]).Add(clockTolerance)):
 			return name + "is older than the service restores"
 		}
 	case canceled:
@@ -102,9 +102,9 @@ func allowed(m saved) string {
 		return m.facts.name + " is accepted, and no active plan allows it"
 	case policy.Approval:
 		return m.facts.name + " is accepted, and nobody has agreed to it"
-	case service(q.Source).ways.Type != service(m.is.Target).ways.Type:
+	case service(q.Source).behaviour.Type != service(m.is.Target).behaviour.Type:
 		return m.facts.name + " restores what another kind of service wrote"
-	case (policy.Safety || strings.HasSuffix(service(m.is.Target).ways.Type, "HSMs")) && !q.Safety:
+	case (policy.Safety || strings.HasSuffix(service(m.is.Target).behaviour.Type, "HSMs")) && !q.Safety:
 		return m.facts.name + " is to be made without a safety backup"
 	}
 	return ""

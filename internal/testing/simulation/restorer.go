@@ -27,7 +27,7 @@ func (s *service) restoring() *operation {
 }
 
 // shown reports whether Azure shows the service. A service that is being made again may be seen only at the end.
-func (s *service) shown() bool { return !s.gone || s.restoring() != nil && !s.ways.Hidden }
+func (s *service) shown() bool { return !s.gone || s.restoring() != nil && !s.behaviour.Hidden }
 
 // PreflightRestore implements [backup.Restorer].
 func (v *invocation) PreflightRestore(ctx context.Context, r backup.Restore) error {
@@ -39,18 +39,18 @@ func (v *invocation) PreflightRestore(ctx context.Context, r backup.Restore) err
 	s := v.w.service(r.Target)
 	defer v.after(what)
 	if f := v.front(end, s, what); f != nil {
-		if f.Kind == backup.Uncertain {
-			f.Kind = backup.Deferred
+		if f.Kind == backup.Ambiguous {
+			f.Kind = backup.Retryable
 		}
 		return f
 	}
 	switch {
-	case s.ways.Remade && s.shown():
+	case s.behaviour.Remade && s.shown():
 		v.say("%s: THE ORIGINAL EXISTS", what)
 		return fault(backup.Refused, "OriginalExists", 0)
-	case s.ways.Visible && s.busy() != nil:
+	case s.behaviour.Visible && s.busy() != nil:
 		v.hum("%s: not settled", what)
-		return fault(backup.Deferred, "ServiceNotSettled", 0)
+		return fault(backup.Retryable, "ServiceNotSettled", 0)
 	case v.w.happens(v.w.faultProfile.operationFails / 4):
 		v.say("%s: REFUSED", what)
 		return fault(backup.Refused, "WouldFail", 0)
@@ -73,16 +73,16 @@ func (v *invocation) PrepareRestore(ctx context.Context, r backup.Restore, token
 	}
 	b := v.w.service(r.Source).blob(r.Artifact)
 	switch {
-	case s.ways.Remade && s.shown():
+	case s.behaviour.Remade && s.shown():
 		v.say("%s: THE ORIGINAL EXISTS", what)
 		return backup.Operation{}, fault(backup.Refused, "OriginalExists", 0)
-	case token == "" && s.ways.Looks:
+	case token == "" && s.behaviour.Looks:
 		v.hum("%s: the service looks", what)
 		return backup.Operation{Token: "look", RetryAfter: 10 * time.Second}, nil
-	case b == nil, b.etag != r.ETag && !s.ways.Names: // an HSM does not know what was verified
+	case b == nil, b.etag != r.ETag && !s.behaviour.Names: // an HSM does not know what was verified
 		v.say("%s: the artifact is GONE, or ANOTHER one", what)
 		return backup.Operation{}, fault(backup.Refused, "ArtifactChanged", 0)
-	case s.ways.Fresh && v.w.now.Sub(s.backedUp) > freshness:
+	case s.behaviour.Fresh && v.w.now.Sub(s.backedUp) > freshness:
 		v.say("%s: NO FRESH BACKUP", what)
 		return backup.Operation{}, fault(backup.Refused, "NoFreshBackup", 0)
 	}
@@ -95,31 +95,31 @@ func (v *invocation) BeginRestore(ctx context.Context, r backup.Restore) (backup
 	const what = "BEGIN THE RESTORE"
 	end, err := v.step(ctx, what)
 	if err != nil {
-		return backup.Operation{}, fault(backup.Deferred, "NotSent", 0)
+		return backup.Operation{}, fault(backup.Retryable, "NotSent", 0)
 	}
 	if !end.After(v.w.now) {
 		v.say("%s: no time is left, NOT SENT", what)
 		v.after(what)
-		return backup.Operation{}, fault(backup.Deferred, "NotSent", 0)
+		return backup.Operation{}, fault(backup.Retryable, "NotSent", 0)
 	}
 	s, run := v.w.service(r.Target), v.stepMessage.Run
 	v.w.ledger.restoreAsked(v, run, r)
 	limit, way := end.Sub(v.w.now), time.Duration(0)
 	if v.turns && v.w.happens(v.w.faultProfile.slow) {
 		way = oneOf(v.w.choices, time.Second, 30*time.Second, 90*time.Second, 150*time.Second, 200*time.Second)
-		way = min(way, limit+engine.DefaultWaits().LeaseMargin-2*time.Second)
+		way = min(way, limit+engine.DefaultTimings().LeaseMargin-2*time.Second)
 	}
 	if way >= limit {
 		v.say("%s: GIVEN UP after %s, and arrives %s later", what, limit, way-limit)
 		v.w.in(way, func() { v.acceptRestore(s, run, r) })
 		v.wait(limit)
 		v.after(what)
-		return backup.Operation{}, fault(backup.Uncertain, "AnswerLost", 0)
+		return backup.Operation{}, fault(backup.Ambiguous, "AnswerLost", 0)
 	}
 	v.wait(way)
 	s.settle()
 	o, f := v.beginRestore(s, run, r, what)
-	if f != nil && (f.Kind == backup.Deferred || f.Kind == backup.Throttled || f.Kind == backup.Refused) {
+	if f != nil && (f.Kind == backup.Retryable || f.Kind == backup.Throttled || f.Kind == backup.Refused) {
 		v.w.ledger.runs[run].restoreOpen = v.w.ledger.runs[run].restoreBefore
 	}
 	v.after(what)
@@ -146,15 +146,15 @@ func (v *invocation) beginRestore(s *service, run string, r backup.Restore, what
 			v.say("%s: ACCEPTED after %s, and the answer is LOST", what, late)
 			v.w.in(late, func() { v.acceptRestore(s, run, r) })
 		}
-		return backup.Operation{}, fault(backup.Uncertain, "AnswerLost", 0)
-	case s.ways.Remade && s.shown() && s.restoring() == nil:
+		return backup.Operation{}, fault(backup.Ambiguous, "AnswerLost", 0)
+	case s.behaviour.Remade && s.shown() && s.restoring() == nil:
 		v.say("%s: THE ORIGINAL EXISTS", what)
 		return backup.Operation{}, fault(backup.Refused, "OriginalExists", 0)
 	}
 	o := v.acceptRestore(s, run, r)
 	if o == nil {
 		v.say("%s: BUSY", what)
-		return backup.Operation{}, fault(backup.Deferred, "ServiceUpdating", oneOf(v.w.choices, 30*time.Second, 10*time.Minute))
+		return backup.Operation{}, fault(backup.Retryable, "ServiceUpdating", oneOf(v.w.choices, 30*time.Second, 10*time.Minute))
 	}
 	v.say("%s: accepted, ends in %s", what, o.ends.Sub(v.w.now))
 	return backup.Operation{Token: o.token, RetryAfter: oneOf(v.w.choices, 0, time.Minute, 20*time.Second)}, nil
@@ -163,11 +163,11 @@ func (v *invocation) beginRestore(s *service, run string, r backup.Restore, what
 // acceptRestore begins the restore, unless the service is busy.
 func (v *invocation) acceptRestore(s *service, run string, r backup.Restore) *operation {
 	w := v.w
-	if s.settle(); s.busy() != nil || s.ways.Remade && !s.gone {
+	if s.settle(); s.busy() != nil || s.behaviour.Remade && !s.gone {
 		return nil
 	}
 	w.figures.Restores++
-	long := w.choices.pick(s.ways.Longest + 1)
+	long := w.choices.pick(s.behaviour.Longest + 1)
 	o := &operation{
 		token: "restore-" + w.newID(), run: run, restore: &r, began: w.now, ends: w.now.Add(durations[long]),
 		fails: w.happens(w.faultProfile.operationFails),
@@ -182,12 +182,12 @@ func (v *invocation) acceptRestore(s *service, run string, r backup.Restore) *op
 func (s *service) settleRestore(o *operation) {
 	switch {
 	case o.fails:
-		s.wreck = s.ways.Remade && s.ways.Wrecks
+		s.wreck = s.behaviour.Remade && s.behaviour.Wrecks
 		s.gone = s.gone && !s.wreck
-	case s.ways.Remade:
+	case s.behaviour.Remade:
 		s.gone = false
 	default:
-		if until := o.ends.Add(s.ways.Orphans); until.After(s.denied) && s.ways.Orphans > 0 {
+		if until := o.ends.Add(s.behaviour.Orphans); until.After(s.denied) && s.behaviour.Orphans > 0 {
 			s.denied = until // the restore brought the backup's roles back
 			s.w.at(until, s.w.disturb)
 		}
@@ -199,7 +199,7 @@ func (v *invocation) PollRestore(ctx context.Context, r backup.Restore, token st
 	what := "poll " + token
 	end, err := v.step(ctx, what)
 	if err != nil {
-		return backup.Operation{}, fault(backup.Deferred, "NotSent", 0)
+		return backup.Operation{}, fault(backup.Retryable, "NotSent", 0)
 	}
 	v.w.figures.Polls++
 	s := v.w.service(r.Target)
@@ -211,14 +211,14 @@ func (v *invocation) PollRestore(ctx context.Context, r backup.Restore, token st
 	switch {
 	case s.denied.After(v.w.now):
 		v.say("%s: DENIED", what)
-		return backup.Operation{}, fault(backup.Denied, "AuthorizationFailed", 0)
-	case i < 0, v.w.now.Sub(s.ops[i].ends) > s.ways.Forgets:
+		return backup.Operation{}, fault(backup.Unobservable, "AuthorizationFailed", 0)
+	case i < 0, v.w.now.Sub(s.ops[i].ends) > s.behaviour.Forgets:
 		v.w.disturb()
 		v.say("%s: FORGOTTEN", what)
-		return backup.Operation{}, fault(backup.Denied, "NotFound", 0)
-	case s.ops[i].ends.After(v.w.now) && s.ways.Away:
+		return backup.Operation{}, fault(backup.Unobservable, "NotFound", 0)
+	case s.ops[i].ends.After(v.w.now) && s.behaviour.Away:
 		v.hum("%s: nobody answers meanwhile", what)
-		return backup.Operation{}, fault(backup.Deferred, "Restoring", 0)
+		return backup.Operation{}, fault(backup.Retryable, "Restoring", 0)
 	case s.ops[i].ends.After(v.w.now):
 		v.hum("%s: in progress", what)
 		return backup.Operation{Token: token, RetryAfter: oneOf(v.w.choices, 0, 0, time.Minute, time.Hour)}, nil

@@ -57,7 +57,7 @@ func (w *World) order() {
 		}
 		points := w.ledger.byTarget[s.target]
 		switch {
-		case w.options.Calm && (s.ways.Remade || !w.canAsk(s.target)):
+		case w.options.Calm && (s.behaviour.Remade || !w.canAsk(s.target)):
 			return
 		case w.options.Calm:
 		case which == 4 && len(points) > 0: // any, whatever became of it
@@ -159,7 +159,7 @@ func encode(v any) []byte {
 // remove deletes a service that Azure restores only after its deletion: a restore makes no sense otherwise. A person
 // makes the service again if no restore does.
 func (w *World) remove(s *service) {
-	if !s.ways.Remade || s.gone || s.restoring() != nil || w.restoresInto(s.target) {
+	if !s.behaviour.Remade || s.gone || s.restoring() != nil || w.restoresInto(s.target) {
 		return
 	}
 	w.disturb()

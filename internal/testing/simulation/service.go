@@ -14,9 +14,9 @@ import (
 	"lifeboat/internal/engine"
 )
 
-// ways describes the behaviour of a service. Another service is another value of ways, and a service that shows more of
+// behaviour describes how a service behaves. Another service is another value of it, and a service that shows more of
 // an operation gets another field here.
-type ways struct {
+type behaviour struct {
 	// Type is the type of its resources.
 	Type string
 	// Exclusive says that it rejects a second operation while one is under way. Otherwise the second runs beside the
@@ -51,10 +51,10 @@ type ways struct {
 	Orphans     time.Duration
 }
 
-// newWays draws the ways of API Management, of Managed HSM, or of Managed CCF. The backups of Managed CCF behave like API
+// newBehaviour draws the behaviour of API Management, of Managed HSM, or of Managed CCF. The backups of Managed CCF behave like API
 // Management's here.
-func newWays(c *choices) ways {
-	w := ways{
+func newBehaviour(c *choices) behaviour {
+	w := behaviour{
 		Type: "Microsoft.ApiManagement/service", Exclusive: oneOf(c, true, false), Visible: oneOf(c, false, true),
 		Longest: oneOf(c, 1, 3, 4, 5, 6, 9), Parts: oneOf(c, 1, 1, 3), Looks: oneOf(c, false, true),
 		Forgets: oneOf(c, 24*time.Hour, time.Hour),
@@ -80,12 +80,12 @@ var durations = []time.Duration{
 
 // service is one of Azure's services, with the container that it writes to.
 type service struct {
-	w      *World
-	ways   ways
-	name   string
-	target string
-	ops    []*operation
-	blobs  []*blob
+	w         *World
+	behaviour behaviour
+	name      string
+	target    string
+	ops       []*operation
+	blobs     []*blob
 	// stormy is the end of the time in which the service throttles all callers. denied is the end of the time in which it
 	// refuses the app's identity. locked is the end of the time in which the storage protects its blobs from deletion.
 	stormy, denied, locked time.Time
@@ -131,11 +131,11 @@ const account = "/subscriptions/00000000-0000-4000-8000-000000000001/resourceGro
 	"Microsoft.Storage/storageAccounts/simulated"
 
 func newService(w *World, n int) *service {
-	s := &service{w: w, name: fmt.Sprintf("s%d", n+1), ways: newWays(w.choices), starts: map[string]int{}}
-	s.target = "/subscriptions/00000000-0000-4000-8000-000000000001/resourceGroups/rg/providers/" + s.ways.Type + "/" + s.name
+	s := &service{w: w, name: fmt.Sprintf("s%d", n+1), behaviour: newBehaviour(w.choices), starts: map[string]int{}}
+	s.target = "/subscriptions/00000000-0000-4000-8000-000000000001/resourceGroups/rg/providers/" + s.behaviour.Type + "/" + s.name
 	if w.options.Calm {
-		s.ways.Longest = min(s.ways.Longest, len(durations)-2) // a run gives up an operation of the longest time
-		s.ways.Orphans = 0
+		s.behaviour.Longest = min(s.behaviour.Longest, len(durations)-2) // a run gives up an operation of the longest time
+		s.behaviour.Orphans = 0
 	}
 	return s
 }
@@ -171,7 +171,7 @@ func (s *service) settle() {
 			s.backedUp = o.ends
 		}
 		b := &blob{
-			name: o.artifact, run: o.run, etag: "e-" + o.token, size: o.size, begun: o.began.Add(s.ways.Skew),
+			name: o.artifact, run: o.run, etag: "e-" + o.token, size: o.size, begun: o.began.Add(s.behaviour.Skew),
 			modified: o.ends.Truncate(time.Second), broken: o.bad == "broken",
 		}
 		if o.bad == "empty" {
@@ -219,7 +219,7 @@ func (v *invocation) front(end time.Time, s *service, what string) *backup.Fault
 		v.wait(max(0, min(d, limit)))
 		if d >= limit {
 			v.say("%s: NO ANSWER in time", what)
-			return fault(backup.Uncertain, "DeadlineExceeded", 0)
+			return fault(backup.Ambiguous, "DeadlineExceeded", 0)
 		}
 	}
 	s.settle()
@@ -246,7 +246,7 @@ func (v *invocation) storm(what string) *backup.Fault {
 	v.w.figures.ServiceFaults++
 	f := oneOf(v.w.choices,
 		fault(backup.Throttled, "TooManyRequests", 17*time.Second), fault(backup.Throttled, "TooManyRequests", 5*time.Minute),
-		fault(backup.Uncertain, "ServiceUnavailable", 0), fault(backup.Deferred, "Unreachable", 0),
+		fault(backup.Ambiguous, "ServiceUnavailable", 0), fault(backup.Retryable, "Unreachable", 0),
 		fault(backup.Throttled, "TooManyRequests", 3*time.Hour))
 	v.say("%s: %s", what, f.Code)
 	return f
@@ -262,8 +262,8 @@ func (v *invocation) Preflight(ctx context.Context, a backup.Attempt) error {
 	s := v.w.service(a.Target)
 	defer v.after(what)
 	if f := v.front(end, s, what); f != nil {
-		if f.Kind == backup.Uncertain {
-			f.Kind = backup.Deferred
+		if f.Kind == backup.Ambiguous {
+			f.Kind = backup.Retryable
 		}
 		return f
 	}
@@ -287,7 +287,7 @@ func (v *invocation) Prepare(ctx context.Context, a backup.Attempt, token string
 	if f := v.front(end, s, what); f != nil {
 		return backup.Operation{}, f
 	}
-	if token == "" && s.ways.Looks {
+	if token == "" && s.behaviour.Looks {
 		v.hum("%s: the service looks", what)
 		return backup.Operation{Token: "look", RetryAfter: 10 * time.Second}, nil
 	}
@@ -303,12 +303,12 @@ func (v *invocation) Begin(ctx context.Context, a backup.Attempt) (backup.Operat
 	}
 	end, err := v.step(ctx, what)
 	if err != nil {
-		return backup.Operation{}, fault(backup.Deferred, "NotSent", 0)
+		return backup.Operation{}, fault(backup.Retryable, "NotSent", 0)
 	}
 	if !end.After(v.w.now) {
 		v.say("%s: no time is left, NOT SENT", what)
 		v.after(what)
-		return backup.Operation{}, fault(backup.Deferred, "NotSent", 0)
+		return backup.Operation{}, fault(backup.Retryable, "NotSent", 0)
 	}
 	s := v.w.service(a.Target)
 	v.w.ledger.asked(v.w, a)
@@ -317,15 +317,15 @@ func (v *invocation) Begin(ctx context.Context, a backup.Attempt) (backup.Operat
 	limit, way := end.Sub(v.w.now), time.Duration(0)
 	if v.turns && v.w.happens(c.slow) {
 		way = oneOf(v.w.choices, time.Second, 30*time.Second, 90*time.Second, 150*time.Second, 200*time.Second)
-		way = min(way, limit+engine.DefaultWaits().LeaseMargin-2*time.Second)
+		way = min(way, limit+engine.DefaultTimings().LeaseMargin-2*time.Second)
 	}
 	if way >= limit {
 		v.say("%s: GIVEN UP after %s, and arrives %s later", what, limit, way-limit)
 		v.w.in(way, func() { v.accept(s, a, nil) })
 		v.wait(limit)
-		v.answered(a, backup.Uncertain)
+		v.answered(a, backup.Ambiguous)
 		v.after(what)
-		return backup.Operation{}, fault(backup.Uncertain, "AnswerLost", 0)
+		return backup.Operation{}, fault(backup.Ambiguous, "AnswerLost", 0)
 	}
 	v.wait(way)
 	s.settle()
@@ -351,7 +351,7 @@ func (v *invocation) begin(s *service, a backup.Attempt, what string) (backup.Op
 		return backup.Operation{}, v.storm(what)
 	case v.w.happens(c.startLost):
 		v.w.figures.LostStarts++
-		if s.ways.Names && v.w.choices.pick(4) == 3 {
+		if s.behaviour.Names && v.w.choices.pick(4) == 3 {
 			v.w.in(oneOf(v.w.choices, 2*time.Minute, time.Second, 10*time.Minute), s.stranger)
 		}
 		switch v.w.choices.pick(3) {
@@ -365,21 +365,21 @@ func (v *invocation) begin(s *service, a backup.Attempt, what string) (backup.Op
 			v.say("%s: NO ANSWER, and it is accepted %s later", what, late)
 			v.w.in(late, func() { v.accept(s, a, nil) })
 		}
-		return backup.Operation{}, fault(backup.Uncertain, "AnswerLost", 0)
-	case s.ways.Exclusive && s.busy() != nil, s.restoring() != nil:
+		return backup.Operation{}, fault(backup.Ambiguous, "AnswerLost", 0)
+	case s.behaviour.Exclusive && s.busy() != nil, s.restoring() != nil:
 		v.say("%s: BUSY", what)
-		return backup.Operation{}, fault(backup.Deferred, "ServiceUpdating", oneOf(v.w.choices, 30*time.Second, 10*time.Minute))
+		return backup.Operation{}, fault(backup.Retryable, "ServiceUpdating", oneOf(v.w.choices, 30*time.Second, 10*time.Minute))
 	}
 	var o *operation
 	v.accept(s, a, &o)
 	if o == nil {
-		return backup.Operation{}, fault(backup.Deferred, "ServiceUpdating", 0)
+		return backup.Operation{}, fault(backup.Retryable, "ServiceUpdating", 0)
 	}
 	v.hum("%s: accepted, ends in %s", what, o.ends.Sub(v.w.now))
 	if !o.ends.After(v.w.now) && !o.fails {
 		s.settle()
 		done := backup.Operation{Done: true}
-		if s.ways.Names {
+		if s.behaviour.Names {
 			done.Artifact = o.artifact
 		}
 		return done, nil
@@ -390,7 +390,7 @@ func (v *invocation) begin(s *service, a backup.Attempt, what string) (backup.Op
 // accept begins the operation, if the service takes it.
 func (v *invocation) accept(s *service, a backup.Attempt, told **operation) {
 	w := v.w
-	if s.settle(); s.ways.Exclusive && s.busy() != nil || s.restoring() != nil || s.gone {
+	if s.settle(); s.behaviour.Exclusive && s.busy() != nil || s.restoring() != nil || s.gone {
 		return
 	}
 	w.figures.Operations++
@@ -398,21 +398,21 @@ func (v *invocation) accept(s *service, a backup.Attempt, told **operation) {
 		token: fmt.Sprintf("op%d", w.figures.Operations), run: a.Run, attempt: a.Artifact, artifact: a.Artifact, began: w.now,
 		size: s.size(),
 	}
-	if s.ways.Names {
+	if s.behaviour.Names {
 		o.artifact = s.folder()
 	}
 	// Most operations are short: they take the shorter of two times, because an operation that is polled all day costs as
 	// much as ten others. An operation without polls, because its start was lost, is as likely to be long.
-	long := w.choices.pick(s.ways.Longest + 1)
+	long := w.choices.pick(s.behaviour.Longest + 1)
 	if told != nil {
-		long = min(long, w.choices.pick(s.ways.Longest+1))
+		long = min(long, w.choices.pick(s.behaviour.Longest+1))
 	}
 	o.ends = w.now.Add(durations[long])
-	if s.ways.Prompt && told != nil {
+	if s.behaviour.Prompt && told != nil {
 		o.ends = w.now
 	}
 	worst := 2
-	if s.ways.Names && !s.ways.Blind {
+	if s.behaviour.Names && !s.behaviour.Blind {
 		worst = 3 // the service would report it
 	}
 	if w.happens(w.faultProfile.operationFails) {
@@ -444,7 +444,7 @@ func (s *service) stranger() {
 
 // folder returns the name of a folder that is begun now.
 func (s *service) folder() string {
-	stamp := s.w.now.Add(s.ways.Skew).UTC().Format("20060102150405.00")
+	stamp := s.w.now.Add(s.behaviour.Skew).UTC().Format("20060102150405.00")
 	return folderPrefix + s.name + "-" + strings.Replace(stamp, ".", "", 1)
 }
 
@@ -468,7 +468,7 @@ func (v *invocation) Poll(ctx context.Context, a backup.Attempt, token string) (
 	what := "poll " + token
 	end, err := v.step(ctx, what)
 	if err != nil {
-		return backup.Operation{}, fault(backup.Deferred, "NotSent", 0)
+		return backup.Operation{}, fault(backup.Retryable, "NotSent", 0)
 	}
 	v.w.figures.Polls++
 	s := v.w.service(a.Target)
@@ -480,11 +480,11 @@ func (v *invocation) Poll(ctx context.Context, a backup.Attempt, token string) (
 	switch {
 	case s.denied.After(v.w.now), s.gone:
 		v.say("%s: DENIED", what)
-		return backup.Operation{}, fault(backup.Denied, "AuthorizationFailed", 0)
-	case i < 0, v.w.now.Sub(s.ops[i].ends) > s.ways.Forgets:
+		return backup.Operation{}, fault(backup.Unobservable, "AuthorizationFailed", 0)
+	case i < 0, v.w.now.Sub(s.ops[i].ends) > s.behaviour.Forgets:
 		v.w.disturb()
 		v.say("%s: FORGOTTEN", what)
-		return backup.Operation{}, fault(backup.Denied, "NotFound", 0)
+		return backup.Operation{}, fault(backup.Unobservable, "NotFound", 0)
 	case s.ops[i].ends.After(v.w.now):
 		v.hum("%s: in progress", what)
 		return backup.Operation{Token: token, RetryAfter: oneOf(v.w.choices, 0, 0, 0, time.Minute, 15*time.Second, time.Hour)}, nil
@@ -494,7 +494,7 @@ func (v *invocation) Poll(ctx context.Context, a backup.Attempt, token string) (
 	}
 	v.hum("%s: done", what)
 	o := backup.Operation{Done: true}
-	if s.ways.Names {
+	if s.behaviour.Names {
 		o.Artifact = s.ops[i].artifact
 	}
 	return o, nil
@@ -521,13 +521,13 @@ func (v *invocation) find(end time.Time, s *service, a backup.Attempt, what stri
 	}
 	if s.denied.After(v.w.now) || s.gone {
 		v.say("%s: DENIED", what)
-		return "", fault(backup.Denied, "AuthorizationFailed", 0)
+		return "", fault(backup.Unobservable, "AuthorizationFailed", 0)
 	}
-	if s.ways.Visible && s.busy() != nil {
+	if s.behaviour.Visible && s.busy() != nil {
 		v.hum("%s: not settled", what)
-		return "", fault(backup.Deferred, "ServiceNotSettled", 0)
+		return "", fault(backup.Retryable, "ServiceNotSettled", 0)
 	}
-	if s.ways.Names {
+	if s.behaviour.Names {
 		return v.findFolder(s, a, what)
 	}
 	var newest *blob
@@ -565,7 +565,7 @@ func (v *invocation) findFolder(s *service, a backup.Attempt, what string) (stri
 		}
 	}
 	for _, o := range s.ops {
-		if !o.settled && o.restore == nil && s.ways.Grows && within(o.began.Add(s.ways.Skew)) && !slices.Contains(a.Taken, o.artifact) {
+		if !o.settled && o.restore == nil && s.behaviour.Grows && within(o.began.Add(s.behaviour.Skew)) && !slices.Contains(a.Taken, o.artifact) {
 			candidates++
 			name, written = o.artifact, v.w.now
 		}
@@ -578,9 +578,9 @@ func (v *invocation) findFolder(s *service, a backup.Attempt, what string) (stri
 		v.w.figures.Ambiguous++
 		v.say("%s: %d folders, and NOTHING TELLS which is the run's", what, candidates)
 		return "", fault(backup.Refused, "Ambiguous", 0)
-	case v.w.now.Sub(written) < a.Settled:
+	case v.w.now.Sub(written) < a.QuietPeriod:
 		v.hum("%s: %s is still being written", what, name)
-		return "", fault(backup.Deferred, "StillBeingWritten", 0)
+		return "", fault(backup.Retryable, "StillBeingWritten", 0)
 	}
 	v.hum("%s: %s", what, name)
 	return name, nil
@@ -615,7 +615,7 @@ func (v *invocation) Hash(ctx context.Context, a backup.Attempt, done backup.Has
 	case done.Offset > 0 && done.ETag != b.etag:
 		return backup.Verification{}, nil
 	}
-	part := cmp.Or(b.size/int64(1+v.w.choices.pick(s.ways.Parts)), 1)
+	part := cmp.Or(b.size/int64(1+v.w.choices.pick(s.behaviour.Parts)), 1)
 	offset := min(done.Offset+part, b.size)
 	result := backup.Verification{
 		Hashing: backup.Hashing{ETag: b.etag, Offset: offset, State: []byte("state")}, Size: b.size, Modified: b.modified,
@@ -623,7 +623,7 @@ func (v *invocation) Hash(ctx context.Context, a backup.Attempt, done backup.Has
 	if offset == b.size {
 		result.Done, result.SHA256 = true, digestOf(b)
 	}
-	if result.Done && s.ways.Names {
+	if result.Done && s.behaviour.Names {
 		half := b.size / 2
 		result.Files = []backup.File{
 			{Name: "keys", Size: half, ETag: b.etag, SHA256: result.SHA256},
@@ -638,7 +638,7 @@ func (v *invocation) Hash(ctx context.Context, a backup.Attempt, done backup.Has
 func (v *invocation) Prove(ctx context.Context, a backup.Attempt, token string) (backup.Operation, error) {
 	const what, proving = "prove", "proving"
 	s := v.w.service(a.Target)
-	if !s.ways.Names {
+	if !s.behaviour.Names {
 		return backup.Operation{Done: true}, nil
 	}
 	end, err := v.step(ctx, what)
@@ -651,7 +651,7 @@ func (v *invocation) Prove(ctx context.Context, a backup.Attempt, token string) 
 	}
 	b := s.blob(a.Artifact)
 	switch {
-	case s.ways.Blind:
+	case s.behaviour.Blind:
 		v.hum("%s: not allowed", what)
 		return backup.Operation{Done: true, Warning: "verified by its hashes only"}, nil
 	case token == "":
@@ -687,7 +687,7 @@ func (v *invocation) Delete(ctx context.Context, a backup.Attempt, etag string, 
 	case s.denied.After(v.w.now):
 		v.say("%s: DENIED", what)
 		return fault(backup.Refused, "AuthorizationFailed", 0)
-	case extras && s.ways.Names:
+	case extras && s.behaviour.Names:
 		v.hum("%s: nothing tells whose they are", what)
 		return nil
 	case s.locked.After(v.w.now) && !extras && b != nil:
@@ -705,7 +705,7 @@ func (v *invocation) Delete(ctx context.Context, a backup.Attempt, etag string, 
 	}
 	breaks := v.w.happens(v.w.faultProfile.serviceFails)
 	for _, b := range slices.Clone(s.blobs) {
-		if s.ways.Names && b.name != a.Artifact || !s.ways.Names && (b.run != a.Run || extras && b.name == a.Artifact) {
+		if s.behaviour.Names && b.name != a.Artifact || !s.behaviour.Names && (b.run != a.Run || extras && b.name == a.Artifact) {
 			continue
 		}
 		s.blobs = slices.DeleteFunc(s.blobs, func(o *blob) bool { return o == b })
@@ -713,7 +713,7 @@ func (v *invocation) Delete(ctx context.Context, a backup.Attempt, etag string, 
 		v.w.check(removed{v: v, run: a.Run, blob: b, extra: extras || b.name != a.Artifact})
 		if breaks {
 			v.say("%s: BREAKS in the middle", what)
-			return fault(backup.Uncertain, "AnswerLost", 0)
+			return fault(backup.Ambiguous, "AnswerLost", 0)
 		}
 	}
 	v.hum("%s: gone", what)

@@ -26,14 +26,14 @@ const (
 type meaning func(status int, code string) backup.FaultKind
 
 // unclear is the meaning for a look: an answer of 4xx proves only that the look failed.
-func unclear(int, string) backup.FaultKind { return backup.Deferred }
+func unclear(int, string) backup.FaultKind { return backup.Retryable }
 
 // unlessChanged is the meaning for a deletion: it is tried again, unless the file was changed since it was verified.
 func unlessChanged(status int, _ string) backup.FaultKind {
 	if status == http.StatusPreconditionFailed {
 		return backup.Refused
 	}
-	return backup.Deferred
+	return backup.Retryable
 }
 
 // hint says what a person can do.
@@ -95,7 +95,7 @@ func (p *Provider) send(ctx context.Context, c call) (answer, error) {
 		err = runtime.MarshalAsJSON(request, c.body)
 	}
 	if err != nil {
-		return answer{}, c.as().Unsent(err)
+		return answer{}, c.as().NotSent(err)
 	}
 	if c.etag != "" {
 		request.Raw().Header.Set("If-Match", c.etag)
@@ -105,7 +105,7 @@ func (p *Provider) send(ctx context.Context, c call) (answer, error) {
 	raw, err := runtime.NewPipeline("toys", "v1", runtime.PipelineOptions{PerRetry: []policy.Policy{token}}, &options).Do(request)
 	switch {
 	case err != nil && !sent.Passed:
-		return answer{}, c.as().Unsent(err)
+		return answer{}, c.as().NotSent(err)
 	case err != nil:
 		return answer{}, c.fault(err)
 	}

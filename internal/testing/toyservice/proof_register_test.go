@@ -81,7 +81,7 @@ func newWorld(t *testing.T) *world {
 	w.queue = memory.NewQueue(w.now)
 	w.engine = &engine.Engine{
 		Catalog: memory.NewCatalog(w.now), Queue: w.queue, Services: list.Known(), Providers: list.Providers(nobody{}, optionsOf(w.sim), 1),
-		Waits: engine.DefaultWaits(), Now: w.now, NewID: uuid.NewString,
+		Timings: engine.DefaultTimings(), Now: w.now, NewID: uuid.NewString,
 	}
 	var err error
 	w.plans, _, err = config.NewReader(list.Known()).Parse("plan.yaml", []byte(plan(box, "30d", "    toy: {colour: red}")))

@@ -164,7 +164,7 @@ func (p *Provider) PollRestore(ctx context.Context, r backup.Restore, token stri
 func (p *Provider) idle(ctx context.Context, target string, means meaning) error {
 	came, err := p.send(ctx, call{what: "look at " + target, target: target, means: means})
 	if err == nil && came.said.Status != "Idle" {
-		return &backup.Fault{Kind: backup.Deferred, Code: "BoxBusy", Message: target + " is at work on something", Hint: hint(409, "", "")}
+		return &backup.Fault{Kind: backup.Retryable, Code: "BoxBusy", Message: target + " is at work on something", Hint: hint(409, "", "")}
 	}
 	return err
 }
@@ -190,7 +190,7 @@ var operationID = regexp.MustCompile(`^[0-9]+$`)
 func (p *Provider) follow(ctx context.Context, target, what, token string) (backup.Operation, error) {
 	if !operationID.MatchString(token) {
 		return backup.Operation{}, &backup.Fault{
-			Kind: backup.Denied, Code: "InvalidToken", Message: what + " of " + target + " cannot be followed: its token is none",
+			Kind: backup.Unobservable, Code: "InvalidToken", Message: what + " of " + target + " cannot be followed: its token is none",
 			Hint: "Look at the box and at the shelf.",
 		}
 	}

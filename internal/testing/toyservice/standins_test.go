@@ -175,9 +175,9 @@ func TestWhatIsNoEvidence(t *testing.T) {
 		}
 	}
 	_, err := p.Hash(t.Context(), a, backup.Hashing{})
-	wants(err, backup.Deferred)
-	wants(p.Delete(t.Context(), a, "", false), backup.Deferred)
-	wants(p.Delete(t.Context(), a, "", true), backup.Deferred)
+	wants(err, backup.Retryable)
+	wants(p.Delete(t.Context(), a, "", false), backup.Retryable)
+	wants(p.Delete(t.Context(), a, "", true), backup.Retryable)
 	a.Artifact = "runner.1"
 	wants(p.Delete(t.Context(), a, "", false), backup.Refused)
 	if sim.Changes() != 1 {
