@@ -19,6 +19,9 @@ most := 14500000
 
 figures := LIFEBOAT_FIGURES=$(CURDIR)/build/figures.txt
 
+# Many processes of the tests run at once: the largest of them collect their garbage rather than grow.
+lean := $(figures) GOMEMLIMIT=300MiB
+
 .PHONY: help
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,11 +43,11 @@ explored := ./internal/engine ./internal/testing/simulation ./internal/schedule
 test: ## Run every test, and print the figures that the documents quote (10 minutes)
 	@mkdir -p build && rm -f build/figures.txt
 	@$(if $(race),,echo "there is no C compiler for cgo, so the tests run without the race detector")
-	$(figures) go test $(race) -shuffle=on -count=1 -timeout 30m -p 2 -skip '$(explorations)' $$(go list ./... | grep -v /e2e$$)
+	$(lean) go test $(race) -shuffle=on -count=1 -timeout 30m -p 3 -skip '$(explorations)' $$(go list ./... | grep -v /e2e$$)
 	@echo "the explorations compute while the tests of the whole wait"
-	@$(figures) GOMAXPROCS=1 nice -n 19 go test -count=1 -timeout 30m -p 1 -run '$(explorations)' $(explored) & explore=$$!; \
+	@$(lean) GOMAXPROCS=1 nice -n 19 go test -count=1 -timeout 30m -p 2 -run '$(explorations)' $(explored) & explore=$$!; \
 		trap 'kill $$explore 2>/dev/null || true' EXIT; \
-		$(figures) go test -shuffle=on -count=1 -timeout 30m ./internal/testing/e2e && wait $$explore
+		$(lean) go test -shuffle=on -count=1 -timeout 30m ./internal/testing/e2e && wait $$explore
 	@echo && sort build/figures.txt
 
 .PHONY: test-times
