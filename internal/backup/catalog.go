@@ -24,7 +24,7 @@ var (
 // locking and transactions within one partition, as Azure Table Storage has them.
 //
 // Reads also return the store's own clock (its Date header, whole seconds, rounded down): the engine schedules, leases
-// and deletes by that clock alone, since several processes share it.
+// and deletes by that clock, since several processes share it.
 type Catalog interface {
 	// Get reads one row. It returns ErrNotFound, with the clock, if there is none, and ErrUnreadable if it cannot be read.
 	Get(ctx context.Context, key Key) (Row, time.Time, error)

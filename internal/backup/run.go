@@ -43,7 +43,7 @@ type Run struct {
 	LockETag string `json:"LockETag,omitempty"`
 	// Started is the time at which the first attempt was meant to start: no artifact of the run is older.
 	Started time.Time `json:"Started,omitzero"`
-	// CheckSince is the time at which the service was last asked to check whether the backup can be made.
+	// CheckSince is the time at which the service was last asked to check whether the backup or restore can be made.
 	CheckSince time.Time `json:"CheckSince,omitzero"`
 	// CredentialExpired: an operation failed because its credential expired, and a further attempt was made.
 	CredentialExpired bool `json:"CredentialExpired,omitempty"`

@@ -65,7 +65,8 @@ type Block struct {
 type RestoreTraits struct {
 	// Overwrites says what a restore destroys, in words for people.
 	Overwrites []string
-	// Calls lists the requests of a restore that change something, BackupCalls the requests of the safety backup before it.
+	// Calls lists the requests of a restore that change something or make the service do work, such as a check of its own.
+	// BackupCalls lists those requests of the safety backup before it.
 	// {destination} stands for the resource ID, {name} for its name in lower case.
 	Calls, BackupCalls []string
 	// KeyCalls lists the requests of a restore of the single key {key}; nil if the service restores no single key.

@@ -34,7 +34,9 @@ type Engine struct {
 	Stopped string
 	// Timers are the timers by the names of their functions, for health: "schedule" and "cleanup".
 	Timers map[string]health.TimerSchedule
-	// Now is this process's own clock. It only measures short spans, and checks that the catalog's clock is sane.
+	// Now is this process's own clock. It measures short spans and checks that the catalog's clock is sane. Where the engine reads
+	// no row, it also decides: whether a request that the host gave up has expired, whether an answer is older than seven days,
+	// and the times of dead letters and refusals.
 	Now func() time.Time
 	// NewID makes a random ID of lower-case letters, digits and dashes, never the same twice.
 	NewID func() string

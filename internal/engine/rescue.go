@@ -10,7 +10,7 @@ import (
 )
 
 // inflight is an entry of the index of runs that have not ended, sorted by the time of the next check. It is written before the
-// run, and dropped after the run has ended and its event was sent.
+// run, and dropped after the run has ended and its events were sent or left to timer runs.
 type inflight struct {
 	Run     string    `json:"Run"`
 	Created time.Time `json:"Created"`

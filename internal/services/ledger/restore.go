@@ -101,7 +101,7 @@ func (p *Provider) PollRestore(ctx context.Context, r backup.Restore, saved stri
 // FindRestore finds the state of a restore whose answer was lost. Since the original was gone, an existing resource comes
 // from the restore. While the resource says that it is not ready, the operation has a token that follows it. Otherwise
 // the operation is Done, with a warning if the resource shows no state at all. Without a resource, the operation has no
-// token and is not Done: the restore was never started, and may be begun again.
+// token and is not Done, as if the restore was never started: Azure may show a resource only at the end.
 func (p *Provider) FindRestore(ctx context.Context, r backup.Restore) (backup.Operation, error) {
 	i, err := parse(r.Target, r.Blocks)
 	if err != nil {
