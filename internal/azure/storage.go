@@ -109,7 +109,7 @@ func Deleting(s backup.Storage, artifact string) Call {
 }
 
 // HintKept is the hint about an artifact that storage keeps.
-const HintKept = "It is kept, and can be restored as before; its deletion is tried again by itself. If nobody needs it, end the " +
+const HintKept = "It is kept, and can be restored as before; Lifeboat tries its deletion again. If you do not need it, end the " +
 	"immutability policy, the legal hold or the lease in the Azure portal."
 
 // protected tells whether storage keeps the blob because of an immutability policy, a legal hold or a lease. Azure has several

@@ -15,7 +15,7 @@ var (
 	// ErrExists: an insert found the row already there, written by another caller.
 	ErrExists = errors.New("the row exists already")
 	// ErrChanged: another caller changed the row since it was read.
-	ErrChanged = errors.New("the row was changed by somebody else")
+	ErrChanged = errors.New("another invocation changed the row")
 	// ErrUnreadable: the row is there, but this version cannot read it: a newer version or another program wrote it.
 	ErrUnreadable = errors.New("this version of Lifeboat cannot read a row")
 )

@@ -30,7 +30,7 @@ const (
 	Canceled State = "canceled"
 	// Missed: the window of its scheduled time passed before the run could begin. Final.
 	Missed State = "missed"
-	// Unknown: it cannot be found out what became of the operation. Final, and never taken for a success.
+	// Unknown: Lifeboat cannot find out the outcome of the operation. Final, and never taken for a success.
 	Unknown State = "unknown"
 )
 

@@ -33,7 +33,7 @@ func (sh Shell) diff(args []string) error {
 			lines = append(lines, sh.changes(old, after[i])...)
 			continue
 		}
-		lines = append(lines, fmt.Sprintf("- plan %s vanishes with its %s: no more scheduled times; what it kept still expires on its day, "+
+		lines = append(lines, fmt.Sprintf("- plan %s vanishes with its %s: no more scheduled times; its recovery points still expire on their days, "+
 			"but the newest recovery point of each target stays", old.Name, count(len(old.Targets), "target")))
 	}
 	for _, plan := range after {

@@ -164,7 +164,7 @@ func (r *reader) plan(n *yaml.Node, zone *time.Location) backup.Plan {
 	p.Jitter, jitter = r.duration(n, "jitter", backup.LongestWindow, "a scheduled time is history by then")
 	p.Window, _ = r.duration(n, "window", backup.LongestWindow, "a scheduled time is history by then; without a window it lasts to the next one")
 	if p.Window > 0 && p.Jitter >= p.Window {
-		r.fail(jitter, "jitter must be shorter than window: of some targets no run could begin before its window has passed")
+		r.fail(jitter, "jitter must be shorter than window, or the runs of some targets would begin after their window")
 	}
 	return p
 }
@@ -186,7 +186,7 @@ func (r *reader) blocks(n *yaml.Node, p *backup.Plan) {
 	p.Settings.Blocks = backup.NewBlocks(members)
 	for _, name := range slices.Sorted(maps.Keys(members)) {
 		if len(p.Targets) > 0 && !used[name] {
-			r.fail(field(n, name), "%s is for %s, of which the plan has no target", name, strings.Join(titles[name], " and "))
+			r.fail(field(n, name), "%s is for %s, and the plan has no such target", name, strings.Join(titles[name], " and "))
 		}
 	}
 	for _, target := range p.Targets {

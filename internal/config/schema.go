@@ -83,7 +83,7 @@ func words(s *jsonschema.Schema, n *yaml.Node, what string) string {
 	case s.Type == "array":
 		return what + " must be a list of one or more"
 	case n.Kind != yaml.ScalarNode:
-		return fmt.Sprintf("%s must be one value: what stands here %s", what, message)
+		return fmt.Sprintf("%s must be one value: this %s", what, message)
 	case n.Value == "":
 		return fmt.Sprintf(`%s has no value: "" %s`, what, message)
 	case n.ShortTag() == "!!str":

@@ -150,7 +150,7 @@ func within[T any](ctx context.Context, call func(context.Context) (T, error)) (
 	return call(ctx)
 }
 
-// find asks a provider for the artifact of a lost start, or of an operation that the service no longer tells of. If names do not
+// find asks a provider for the artifact of a lost start, or of an operation that the service no longer shows. If names do not
 // show which run made an artifact, it leaves out the artifacts of other runs: it asks for those only if they can matter.
 func (e *Engine) find(ctx context.Context, provider backup.Provider, a backup.Attempt) (string, error) {
 	a.QuietPeriod = e.Timings.QuietPeriod
@@ -226,9 +226,9 @@ func (e *Engine) load(ctx context.Context, id string) (backup.Run, time.Time, er
 	return run, now, err
 }
 
-// Execute handles one message of the queue "execute". No error means that the message may go: it was worked off, or changes
-// nothing, or was hopeless and now stands among the dead letters. After an error it must be delivered again. The invocation's ID
-// names this delivery.
+// Execute handles one message of the queue "execute". It returns nil if the host may delete the message: the step was made, the
+// message changes nothing, or it is a dead letter. After an error the host must deliver it again. The invocation's ID names this
+// delivery.
 func (e *Engine) Execute(ctx context.Context, invocation string, message []byte) (Outcome, error) {
 	w, err := backup.ParseStepMessage(message)
 	if err != nil {

@@ -39,7 +39,7 @@ func (e *Engine) PreviewRestore(ctx context.Context, q restore.Request, plans []
 	}
 	order := p.ProviderRestore()
 	v, err := hash(ctx, provider, order.ProviderAttempt(p.Chosen.ID), backup.Hashing{})
-	p.AskLater("the artifact is there, and is what was verified", v.Done, err, func() *backup.Reason { return restore.Changed(p.Chosen, v) })
+	p.AskLater("the artifact is there, and is the verified one", v.Done, err, func() *backup.Reason { return restore.Changed(p.Chosen, v) })
 	if p.Refusal() != nil {
 		return p, nil
 	}
@@ -62,7 +62,7 @@ func (e *Engine) outline(ctx context.Context, q restore.Request, plans []backup.
 	if !p.Ask("the request has not expired", cmp.Or(restore.Expired(q.Until(now), now), restore.TooLong(q.Until(now), now))) {
 		return p, nil
 	}
-	if !p.Ask("a plan allows it", p.Allow(q, plans)) || !p.Ask("nobody has to agree", p.Approve()) ||
+	if !p.Ask("a plan allows it", p.Allow(q, plans)) || !p.Ask("no approval is required", p.Approve()) ||
 		!p.Ask("answers may go to the queue", p.Answers(q)) || !p.Ask("the service restores in this way", p.Fits(into)) {
 		return p, nil
 	}

@@ -229,7 +229,7 @@ func (e *Engine) refuseGivenUp(
 	if err := e.DeadLetter(ctx, queue, message, why); err != nil {
 		return backup.Run{}, err
 	}
-	refusal := backup.Refuse("RequestGivenUp", "Mend what the log of the function restore says, then ask again, under another ID.",
+	refusal := backup.Refuse("RequestGivenUp", "Fix the error in the log of the function restore, then send the request again, under another ID.",
 		"nothing was begun: %s", why)
 	switch {
 	case err != nil:
@@ -239,7 +239,7 @@ func (e *Engine) refuseGivenUp(
 	}
 	run, err := e.claimRestore(ctx, q, func(now time.Time) (restore.Preview, error) {
 		p := restore.NewPreview(q, plans, now)
-		p.Ask("the request can be worked off", refusal)
+		p.Ask("the request can be processed", refusal)
 		p.Hash = p.NewHash()
 		return p, nil
 	})

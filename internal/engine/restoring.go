@@ -52,7 +52,7 @@ func (s restoring) guard(ctx context.Context, o operation) error {
 		p.Readers = append(p.Readers, r.ID)
 		switch _, err := s.Catalog.Apply(ctx, p.Replace()); {
 		case errors.Is(err, backup.ErrChanged), errors.Is(err, backup.ErrNotFound):
-			return s.postpone(ctx, &backup.Fault{Kind: backup.Retryable, Code: "RecoveryPointChanged", Message: "somebody else changed the recovery point"})
+			return s.postpone(ctx, &backup.Fault{Kind: backup.Retryable, Code: "RecoveryPointChanged", Message: "another invocation changed the recovery point"})
 		case err != nil:
 			return fmt.Errorf("hold the recovery point %s for restore %s: %w", p.ID, r.ID, err)
 		}
@@ -110,7 +110,7 @@ func (s *step) safetyBackedUp(ctx context.Context, p backup.Point, files []backu
 	p.Safety = true
 	p.Held = backup.Hold{
 		Until:  s.clock().Add(HoldSafety),
-		Reason: "the safety backup of restore " + r.ID + ", which nobody has confirmed",
+		Reason: "restore " + r.ID + " is not confirmed; this is its safety backup",
 	}
 	if err := s.putDue(ctx, p.Expires, p); err != nil {
 		return err
@@ -134,7 +134,7 @@ func (restoring) words() words {
 	return words{
 		checking: "the service looks whether it can restore",
 		died:     "the process that started the restore ended before it saw the answer",
-		silent:   "the service began to restore but no longer tells how that went",
+		silent:   "the service began to restore but no longer shows the restore",
 		tooLong:  "the service began to restore %s ago and still does not say that it is done",
 		hint:     "Look at the service in the Azure portal.",
 	}
@@ -173,7 +173,7 @@ func (s restoring) notStarted(ctx context.Context, f *backup.Fault) error {
 		return s.backOff(ctx, f)
 	}
 	// Hints of a lost start are about backups, because those may be started again.
-	s.lost(f.Reason().Reword(f.Code, f.Message, "Nothing is sent twice: what became of it is looked for, as far as the service shows it."))
+	s.lost(f.Reason().Reword(f.Code, f.Message, "Lifeboat does not send the request again. It looks for the result as far as the service shows it."))
 	return s.advance(ctx, s.Timings.Look)
 }
 
@@ -198,7 +198,7 @@ const hintLost = "Look at the service before anything else: it may be as it was,
 func (s restoring) searched(ctx context.Context, _ search) error {
 	traces := restore.Fill(s.service(s.run.Target).Restore.Traces, s.run.Target)
 	return s.end(ctx, loses, s.run.Reason.Reword("StartLost", "the answer to the request that starts the restore was lost, and the service "+
-		"does not show what became of it. It is never sent twice: "+s.run.Reason.Message, strings.TrimSpace(hintLost+" "+traces)))
+		"does not show its outcome. Lifeboat never sends it twice: "+s.run.Reason.Message, strings.TrimSpace(hintLost+" "+traces)))
 }
 
 func (s restoring) sendPoll(ctx context.Context) (backup.Operation, error) {

@@ -70,7 +70,7 @@ func (c *checkpoint) since(plan backup.Plan) time.Time {
 }
 
 // downtime is the reason of a missed period that was not intended.
-const downtime = "nobody looked at the plan: the app did not run, or plan.yaml did not hold it or could not be read"
+const downtime = "no timer run read the plan: the app was down, plan.yaml did not contain the plan, or it could not be read"
 
 // ScheduleReport says what one timer run did.
 type ScheduleReport struct {
@@ -218,7 +218,7 @@ func (e *Engine) paused(plan backup.Plan) string {
 }
 
 // errOtherTimerRuns: another timer run has saved the checkpoint since it was read.
-var errOtherTimerRuns = errors.New("other timer runs are faster, again and again")
+var errOtherTimerRuns = errors.New("other timer runs save the checkpoint first, again and again")
 
 // schedulePlan deals with one plan. If another timer run was faster, it reads again: that one may have died since.
 func (e *Engine) schedulePlan(

@@ -34,8 +34,8 @@ func (e *Engine) newStep(run backup.Run, now, read time.Time) *step {
 }
 
 var (
-	// errConflict: another invocation changed the run meanwhile, and finds out by itself what this step found out.
-	errConflict = errors.New("somebody else changed the run")
+	// errConflict: another invocation changed the run meanwhile, and makes the step itself.
+	errConflict = errors.New("another invocation changed the run")
 	// errBusy: another run holds the target's lock.
 	errBusy = errors.New("another run holds the target's lock")
 	// errTaken: the artifact that was to become a recovery point belongs to another one.

@@ -54,10 +54,10 @@ func (s *step) succeed(ctx context.Context, p backup.Point, files []backup.File)
 	return err
 }
 
-// artifactTaken says why a run is lost that found another one's artifact.
+// artifactTaken is the reason of a run that found another run's artifact.
 func artifactTaken(p backup.Point) backup.Reason {
-	return backup.NewReason("ArtifactTaken", "what the run found, "+p.Artifact+", belongs to another recovery point of the target; what "+
-		"became of its own operation cannot be told", "Ask for the backup again.")
+	return backup.NewReason("ArtifactTaken", "the run found the artifact "+p.Artifact+", which belongs to another recovery point of the "+
+		"target; the outcome of the run's own operation is unknown", "Ask for the backup again.")
 }
 
 // ErrPointGone: the recovery point is being deleted, or expired.
@@ -67,8 +67,8 @@ var ErrPointGone = errors.New("there is nothing left to accept")
 // request. A live point stays as it is. It returns ErrNotFound if there is no recovery point with the ID, and ErrPointGone if
 // cleanup was faster.
 //
-// The event goes through the outbox, as the event of its end did. The index entry comes first, so that the rescuer sends it if
-// this process dies; the rescuer must not look before the save, or it would drop the entry.
+// Accept writes an index entry first, so that the rescuer sends the event after a crash. The entry is due after the save: before
+// it, the rescuer would drop the entry.
 func (e *Engine) Accept(ctx context.Context, id, by, why string) (backup.Point, error) {
 	for {
 		read := e.Now()

@@ -47,7 +47,7 @@ type Preview struct {
 	MayAnswer bool `json:"-"`
 }
 
-// NewPreview makes the preview of a request of which nothing was looked at yet.
+// NewPreview makes the preview of a request, before any guard was asked.
 func NewPreview(q Request, plans []backup.Plan, now time.Time) Preview {
 	return Preview{
 		Made: now, Target: q.Target, Destination: q.Destination(), Kind: q.Kind, Key: q.Key, Region: q.Region,
@@ -155,7 +155,7 @@ func (p *Preview) AskLater(name string, done bool, err error, check func() *back
 		p.Guards = append(p.Guards, Guard{Name: name, Outcome: Later, Reason: &why})
 	case !done:
 		p.Guards = append(p.Guards, Guard{Name: name, Outcome: Later, Reason: backup.Refuse("TakesLonger", "",
-			"it takes more than one look; the restore goes on with that before it changes anything")})
+			"the check takes several calls; the restore finishes it before it changes anything")})
 	default:
 		p.Ask(name, check())
 	}
@@ -204,7 +204,7 @@ func (p *Preview) Approve() *backup.Reason {
 	if p.agrees == "" {
 		return nil
 	}
-	return backup.Refuse("ApprovalUnavailable", "Whoever may change plan.yaml can take approval out of it.",
+	return backup.Refuse("ApprovalUnavailable", "Remove restore.approval from plan.yaml.",
 		"the plan %s wants a person to agree to restores, which this version of Lifeboat cannot ask for", p.agrees)
 }
 

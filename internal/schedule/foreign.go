@@ -267,7 +267,7 @@ func ofRRULE(text string) *Refusal {
 		}
 	}
 	if rule["BYHOUR"] == "" || rule["BYMINUTE"] == "" {
-		r.Reason += "; what it leaves to DTSTART must be said here"
+		r.Reason += "; the parts that it leaves to DTSTART must stand here"
 	}
 	line := strings.Join([]string{at, hours, byDate, months, byName}, " ")
 	r.Write = []string{strings.ReplaceAll(line, "*/1 ", "* ")}

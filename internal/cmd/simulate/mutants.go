@@ -180,7 +180,7 @@ var mutants = []mutant{
 		"p.State, p.KeptByStorage = backup.Live, e.Timings.keptByStorage(f, now)", "p.KeptByStorage = e.Timings.keptByStorage(f, now)",
 	},
 	{
-		"what was suspect comes back live", "internal/engine/cleanup.go",
+		"a suspect point comes back live", "internal/engine/cleanup.go",
 		"if p.Unaccepted() {", "if p.Unaccepted() && p.Safety {",
 	},
 	{
@@ -189,7 +189,7 @@ var mutants = []mutant{
 	},
 	{"no point is ever suspect", "internal/retention/size.go", "if 2*p.Size >= normal {", "if 20*p.Size >= normal {"},
 	{
-		"suspect points tell what is normal", "internal/backup/point.go",
+		"suspect points count as normal", "internal/backup/point.go",
 		"return !p.Safety && p.State != Unreadable && !p.Unaccepted()", "return !p.Safety",
 	},
 	{
@@ -197,7 +197,7 @@ var mutants = []mutant{
 		"similar = 3", "similar = 1",
 	},
 	{
-		"an acceptance overwrites what cleanup decided", "internal/backup/point.go",
+		"an acceptance overwrites cleanup's decision", "internal/backup/point.go",
 		"return Write{Op: Replace, Key: p.Key(), ETag: p.RowETag,", "return Write{Op: Put, Key: p.Key(),",
 	},
 	{
@@ -205,7 +205,7 @@ var mutants = []mutant{
 		"s.toOutbox(event.PointAccepted(m))", "_ = m",
 	},
 	{
-		"what is held is released once the end was published", "internal/engine/save.go",
+		"permits are released once the end was published", "internal/engine/save.go",
 		"	if err := admission.Release(ctx, s.Catalog, *r, r.Permits, r.QueueRow); err != nil {",
 		"	if _, left := s.post(ctx, s.saved, map[string]error{}); len(left) > 0 {\n\t\treturn errConflict\n\t}\n" +
 			"	if err := admission.Release(ctx, s.Catalog, *r, r.Permits, r.QueueRow); err != nil {",
@@ -215,7 +215,7 @@ var mutants = []mutant{
 		"if a.Taken = taken; len(taken) == 0 {", "if len(taken) < 1000 {",
 	},
 	{
-		"what an artifact consists of is not kept", "internal/backup/point.go",
+		"the files of an artifact are not kept", "internal/backup/point.go",
 		"}, p.FileRows(files)...)", "}, p.FileRows(nil)...)",
 	},
 	{
@@ -239,7 +239,7 @@ var mutants = []mutant{
 		"restore.Expired(s.run.Restore.Expires, s.now)", "restore.Expired(s.run.Restore.Expires.AddDate(1, 0, 0), s.now)",
 	},
 	{
-		"the artifact is not held against what was verified", "internal/restore/points.go",
+		"the artifact is not compared with the verified one", "internal/restore/points.go",
 		"if v.SHA256 == p.SHA256 && v.Size == p.Size {", "if v.Size == p.Size {",
 	},
 	{
@@ -256,7 +256,7 @@ var mutants = []mutant{
 		"case now.Before(p.Held.Until):", "case now.Before(p.Held.Until.AddDate(-1, 0, 0)):",
 	},
 	{
-		"what a restore reads is deleted", "internal/retention/retain.go",
+		"an artifact is deleted while a restore reads it", "internal/retention/retain.go",
 		"case len(p.Readers) > 0:", "case len(p.Readers) > 1000:",
 	},
 	{

@@ -74,7 +74,7 @@ func TestBeginRestoreSendsOneRequestThatNamesTheArtifact(t *testing.T) {
 
 func TestBeginRestoreUnderstandsEveryAnswer(t *testing.T) {
 	lost := func(code, message string) fault {
-		return fault{kind: backup.Ambiguous, code: code, message: message, hint: "not sent again by itself"}
+		return fault{kind: backup.Ambiguous, code: code, message: message, hint: "Lifeboat does not send it again"}
 	}
 	for name, test := range map[string]struct {
 		reply, service reply

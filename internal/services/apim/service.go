@@ -53,7 +53,7 @@ func Service() azure.Service {
 			Restore: backup.RestoreTraits{
 				Overwrites: []string{
 					"the whole configuration of the service: APIs, operations, policies, products, users, groups, subscriptions, named " +
-						"values, certificates of backends. What was changed since the backup is lost",
+						"values, certificates of backends. Changes since the backup are lost",
 					"during the restore the service cannot be changed; custom host names stay as they are",
 				},
 				Calls: []string{"POST {destination}/restore"}, BackupCalls: []string{"POST {destination}/backup"},

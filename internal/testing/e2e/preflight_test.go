@@ -259,7 +259,7 @@ func TestLiveCheck(t *testing.T) {
 	t.Logf("plan check --live\n%s%s", out, errs)
 	lines := strings.Split(strings.TrimSpace(out), "\n")
 	head := slices.IndexFunc(lines, func(line string) bool { return strings.HasPrefix(line, "TARGET ") })
-	if code != 1 || head < 0 || len(lines) < head+6 || errs != "of 5 targets 3 cannot be backed up, and of 1 it cannot be told now\n" {
+	if code != 1 || head < 0 || len(lines) < head+6 || errs != "3 of 5 targets cannot be backed up, and 1 could not be checked\n" {
 		t.Fatalf("%d, %s\n%s", code, errs, out)
 	}
 	for i, want := range []struct{ target, result, code, words, hint string }{
