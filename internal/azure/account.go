@@ -61,7 +61,7 @@ func (a AccountProperties) HasFirewall() bool {
 // Azure.
 func (a AccountProperties) AdmitsService(target string) bool {
 	return strings.Contains(a.Network.Bypass, "AzureServices") ||
-		slices.ContainsFunc(a.Network.Rules, func(rule accessRule) bool { return strings.EqualFold(rule.Resource, target) })
+		slices.ContainsFunc(a.Network.Rules, func(rule accessRule) bool { return backup.Same(rule.Resource, target) })
 }
 
 // HasImmutability tells whether the account as a whole has an immutability policy that is active.

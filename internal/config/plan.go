@@ -286,7 +286,7 @@ func (r *reader) targets(n *yaml.Node) []string {
 		case !service.Name.MatchString(resource.Name):
 			r.fail(item, "%q is no name of %s: %s", resource.Name, service.Title, service.NameRule)
 		}
-		if slices.ContainsFunc(targets, func(t string) bool { return strings.EqualFold(t, target) }) {
+		if slices.ContainsFunc(targets, func(t string) bool { return backup.Same(t, target) }) {
 			r.fail(item, "the target %s stands here twice", target)
 		}
 		targets = append(targets, target)
