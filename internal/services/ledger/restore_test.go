@@ -147,7 +147,7 @@ func TestRestoreRefuses(t *testing.T) {
 		},
 		"an export": {
 			func(_ *wire, r *backup.Restore) { r.Target = plain },
-			fault{kind: backup.Refused, code: "OneWay", message: "no restore since the api-version 2026-02-23", hint: "CCF's own tools"},
+			fault{kind: backup.Refused, code: "OneWay", message: "Since the api-version 2026-02-23 Azure restores no Confidential Ledger", hint: "CCF's own tools"},
 		},
 		"no region": {
 			func(_ *wire, r *backup.Restore) { r.Region = "" },

@@ -199,7 +199,7 @@ func TestVerifyOfManyFiles(t *testing.T) {
 		}
 		v, _, err := verify(t, w, attempt(), 5000)
 		must(t, err)
-		if listed := len(v.Files) == files; listed != (files <= 300) || strings.Contains(v.Note, "list itself") == listed {
+		if listed := len(v.Files) == files; listed != (files <= 300) || strings.Contains(v.Note, "but not the list") == listed {
 			t.Errorf("%d files: %d listed, note %q", files, len(v.Files), v.Note)
 		}
 		slices.Sort(names)
@@ -364,7 +364,7 @@ func TestPreflight(t *testing.T) {
 		"cancelled":       {state("Cancelled"), good, fault{kind: backup.Refused, code: "ServiceNotReady", message: "Cancelled", hint: "portal"}},
 		"no resource":     {answers(200, "null"), good, fault{kind: backup.Retryable, code: "Unreachable", message: "no resource", hint: "Lifeboat asks again"}},
 		"being deleted":   {state("Deleting"), good, fault{kind: backup.Refused, code: "ServiceNotReady", message: "Deleting", hint: "portal"}},
-		"being made":      {state("Creating"), good, fault{kind: backup.Retryable, code: "ServiceNotSettled", message: "Creating", hint: "Lifeboat looks again"}},
+		"being made":      {state("Creating"), good, fault{kind: backup.Retryable, code: "ServiceNotSettled", message: "Creating", hint: "Lifeboat asks again"}},
 		"throttled":       {answers(429, "", "Retry-After: 5"), good, fault{kind: backup.Throttled, code: "TooManyRequests", hint: "Lifeboat asks again", after: 5 * time.Second}},
 		"no account":      {state("Succeeded"), refuses(404, "ResourceNotFound", "no"), fault{kind: backup.Refused, code: "ResourceNotFound", hint: "plan.yaml"}},
 		"no keys":         {state("Succeeded"), storage("StorageV2", "Standard_LRS", `"allowSharedKeyAccess":false`), fault{kind: backup.Refused, code: "KeyAccessDisabled", message: "allowSharedKeyAccess", hint: "keys"}},

@@ -264,7 +264,7 @@ func TestLiveCheck(t *testing.T) {
 	}
 	for i, want := range []struct{ target, result, code, words, hint string }{
 		{"local/" + good, "ok", "", "", ""},
-		{"local/" + busy, "not now", "TooManyRequests", "Too Many Requests", "asked again"},
+		{"local/" + busy, "not now", "TooManyRequests", "Too Many Requests", "Lifeboat asks again"},
 		{"local/" + consumption, "refused", "TierWithoutBackup", "tier Consumption", "Developer, Basic, Standard and Premium"},
 		{"local/" + faceless, "refused", "NoSystemIdentity", "to write the backup with", "Switch"},
 		{"other/" + foreign, "refused", "AuthorizationFailed", "does not have authorization to perform", "service/read"},
