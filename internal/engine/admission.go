@@ -69,10 +69,5 @@ func (s *step) enqueue(ctx context.Context, full admission.Bound) error {
 
 // indexAgain puts a further entry into the index of runs in flight. A superfluous one does no harm.
 func (s *step) indexAgain(ctx context.Context) error {
-	entry := backup.InflightKey(s.now.Add(max(s.Timings.Rescue, backup.Resolution)), s.run.ID, s.NewID())
-	body := backup.Encode(inflight{Run: s.run.ID, Created: s.now})
-	if _, err := s.Catalog.Apply(ctx, backup.Write{Op: backup.Put, Key: entry, Body: body}); err != nil {
-		return fmt.Errorf("index run %s: %w", s.run.ID, err)
-	}
-	return nil
+	return s.index(ctx, backup.InflightKey(s.now.Add(max(s.Timings.Rescue, backup.Resolution)), s.run.ID, s.NewID()), s.run.ID, s.now)
 }

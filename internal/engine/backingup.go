@@ -156,7 +156,7 @@ func (s backingUp) searched(ctx context.Context, l search) error {
 			"its outcome: "+r.Reason.Message, "Look at the service and at the roles of the identity; look in the container for files "+
 			"named "+r.ID+"."))
 	}
-	return s.lookAgain(ctx, l, s.Timings.LookMax)
+	return s.advance(ctx, s.lookDelay(l))
 }
 
 func (s backingUp) sendPoll(ctx context.Context) (backup.Operation, error) {

@@ -150,6 +150,12 @@ func within[T any](ctx context.Context, call func(context.Context) (T, error)) (
 	return call(ctx)
 }
 
+// limited is within for a call that returns only an error.
+func limited(ctx context.Context, call func(context.Context) error) error {
+	_, err := within(ctx, func(ctx context.Context) (any, error) { return nil, call(ctx) })
+	return err
+}
+
 // find asks a provider for the artifact of a lost start, or of an operation that the service no longer shows. If names do not
 // show which run made an artifact, it leaves out the artifacts of other runs: it asks for those only if they can matter.
 func (e *Engine) find(ctx context.Context, provider backup.Provider, a backup.Attempt) (string, error) {
@@ -176,8 +182,7 @@ func hash(ctx context.Context, provider backup.Provider, a backup.Attempt, done 
 
 // remove has a provider delete artifacts.
 func remove(ctx context.Context, provider backup.Provider, a backup.Attempt, etag string, extras bool) error {
-	_, err := within(ctx, func(ctx context.Context) (any, error) { return nil, provider.Delete(ctx, a, etag, extras) })
-	return err
+	return limited(ctx, func(ctx context.Context) error { return provider.Delete(ctx, a, etag, extras) })
 }
 
 // forEach calls f with 0 to n-1, Parallelism at a time. After an error no further call begins: if storage does not answer,

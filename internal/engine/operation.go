@@ -212,9 +212,9 @@ func (s *step) look(ctx context.Context, o operation) error {
 	return o.searched(ctx, search{found, backup.AsFault(err), s.now.Sub(r.LostSince), s.now.Sub(r.NotFoundSince)})
 }
 
-// lookAgain waits for the next look, ever longer, but not longer than most.
-func (s *step) lookAgain(ctx context.Context, l search, most time.Duration) error {
-	return s.advance(ctx, min(max(s.Timings.Look, l.waited/4), s.Timings.LookMax, most))
+// lookDelay is the time until the next look, ever longer.
+func (s *step) lookDelay(l search) time.Duration {
+	return min(max(s.Timings.Look, l.waited/4), s.Timings.LookMax)
 }
 
 // poll asks once how the operation is getting on. A service that refuses requests during the operation has not failed.

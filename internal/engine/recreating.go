@@ -58,7 +58,7 @@ func (s recreating) searched(ctx context.Context, l search) error {
 	case f == nil && l.found.Token != "":
 		return s.accept(ctx, s, l.found)
 	case f == nil && l.notFoundFor < s.Timings.RetryWindow:
-		return s.lookAgain(ctx, l, s.Timings.RetryWindow-l.notFoundFor)
+		return s.advance(ctx, min(s.lookDelay(l), s.Timings.RetryWindow-l.notFoundFor))
 	case l.waited >= s.Timings.Operation:
 		return s.end(ctx, loses, r.Reason.Reword("StartLost", "the answer to the request that starts the restore was lost, and Lifeboat "+
 			"could not find out its outcome: "+r.Reason.Message, hintLost))
@@ -70,7 +70,7 @@ func (s recreating) searched(ctx context.Context, l search) error {
 			"nothing shows that one was started", r.Lost), hintLost))
 	}
 	r.Reason = f.Reason()
-	return s.lookAgain(ctx, l, s.Timings.LookMax)
+	return s.advance(ctx, s.lookDelay(l))
 }
 
 // finished ends the run well, unless another restore may have made the resource that was found after a lost start.

@@ -16,6 +16,15 @@ type inflight struct {
 	Created time.Time `json:"Created"`
 }
 
+// index puts an entry for the run into the index of runs in flight.
+func (e *Engine) index(ctx context.Context, entry backup.Key, run string, now time.Time) error {
+	body := backup.Encode(inflight{Run: run, Created: now})
+	if _, err := e.Catalog.Apply(ctx, backup.Write{Op: backup.Put, Key: entry, Body: body}); err != nil {
+		return fmt.Errorf("index run %s: %w", run, err)
+	}
+	return nil
+}
+
 // rescue checks the runs that are due for it, and sends a lost step message again: with the row's own sequence number and
 // nonce, so that nothing happens if it was not lost.
 func (e *Engine) rescue(ctx context.Context, now time.Time, report *ScheduleReport) error {

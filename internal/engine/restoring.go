@@ -75,9 +75,7 @@ func (s restoring) guard(ctx context.Context, o operation) error {
 	case why != nil:
 		return s.end(ctx, refuses, *why)
 	}
-	_, err = within(ctx, func(ctx context.Context) (any, error) {
-		return nil, s.restorer.PreflightRestore(ctx, r.ProviderRestore())
-	})
+	err = limited(ctx, func(ctx context.Context) error { return s.restorer.PreflightRestore(ctx, r.ProviderRestore()) })
 	if err != nil {
 		return s.refuseOrPostpone(ctx, backup.AsFault(err))
 	}
@@ -112,7 +110,7 @@ func (s *step) safetyBackedUp(ctx context.Context, p backup.Point, files []backu
 		Until:  s.clock().Add(HoldSafety),
 		Reason: "restore " + r.ID + " is not confirmed; this is its safety backup",
 	}
-	if err := s.putDue(ctx, p.Expires, p); err != nil {
+	if err := s.putDue(ctx, p); err != nil {
 		return err
 	}
 	undo := s.snapshot()
@@ -232,7 +230,7 @@ func (s restoring) backOff(ctx context.Context, f *backup.Fault) error {
 			"at last: %s", waited.Round(time.Second), f.Message), "Nothing was restored. See what else is changing the service, "+
 			"then ask again, under another ID."))
 	}
-	return s.advance(ctx, max(f.Wait(), min(max(s.Timings.Busy, waited/10), s.Timings.PollMax)))
+	return s.advance(ctx, s.busyDelay(f, waited))
 }
 
 // finished ends the run well.

@@ -82,8 +82,7 @@ type ScheduleReport struct {
 	Unprotected []health.TargetHealth
 	// Scanned counts the runs in flight that the rescuer checked, Requeued the step messages that it sent again.
 	Scanned, Requeued int
-	// Woken counts the runs in the wait queue that were woken because there was room for their operations.
-	Woken int
+
 	// Unsent counts events that wait for their queues to take them, and unread resources with such events.
 	Unsent int
 	// ActivePlan is the row of the active plan, as the timer run read it: for [plans.Store.Observe]. It has no ETag if there is
@@ -111,7 +110,7 @@ func (e *Engine) Schedule(ctx context.Context, plans []backup.Plan) (ScheduleRep
 	// Runs under way come first: a timer run that has much to do may not get to its end.
 	errs := []error{err, e.rescue(ctx, now, &report)}
 	waiting := admission.Dispatcher{Queue: e.Queue, Load: e.load, Apply: e.apply, Most: e.Concurrency}
-	report.Woken, err = waiting.Dispatch(ctx, state.admission, now)
+	_, err = waiting.Dispatch(ctx, state.admission, now)
 	apart := e.checkClock(ctx, own, now)
 	errs = append(errs, err, apart)
 	if apart == nil {
@@ -352,9 +351,8 @@ func (e *Engine) create(ctx context.Context, run *backup.Run, now time.Time, eve
 	run.State, run.Created, run.Updated = cmp.Or(run.State, backup.Queued), now, now
 	run.Sequence, run.Nonce, run.Due = 1, e.NewID(), backup.Later(now, run.Start)
 	entry := backup.InflightKey(run.Due.Add(e.Timings.Rescue), run.ID, run.Nonce)
-	body := backup.Encode(inflight{Run: run.ID, Created: now})
-	if _, err := e.Catalog.Apply(ctx, backup.Write{Op: backup.Put, Key: entry, Body: body}); err != nil {
-		return false, fmt.Errorf("index run %s: %w", run.ID, err)
+	if err := e.index(ctx, entry, run.ID, now); err != nil {
+		return false, err
 	}
 	insert := backup.Write{Op: backup.Insert, Key: run.Key(), Body: backup.Encode(run)}
 	writes := append([]backup.Write{insert}, event.OutboxWrites(run.Key().Partition, events)...)

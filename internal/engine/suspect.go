@@ -33,7 +33,7 @@ func (s *step) succeed(ctx context.Context, p backup.Point, files []backup.File)
 		return errConflict // another invocation was faster, and its recovery point must not be compared with itself
 	}
 	p, made := retention.CheckSize(p, points, s.clock())
-	if err := s.putDue(ctx, p.Expires, p); err != nil {
+	if err := s.putDue(ctx, p); err != nil {
 		return err
 	}
 	writes := p.Insert(files)
@@ -91,10 +91,8 @@ func (e *Engine) Accept(ctx context.Context, id, by, why string) (backup.Point, 
 		default:
 			return p, fmt.Errorf("%w: the recovery point %s is %s: %s", ErrPointGone, id, p.State, p.Reason.Message)
 		}
-		entry := backup.InflightKey(now.Add(orphanAge), id, e.NewID())
-		body := backup.Encode(inflight{Run: id, Created: now})
-		if _, err := e.Catalog.Apply(ctx, backup.Write{Op: backup.Put, Key: entry, Body: body}); err != nil {
-			return backup.Point{}, fmt.Errorf("index the acceptance of recovery point %s: %w", id, err)
+		if err := e.index(ctx, backup.InflightKey(now.Add(orphanAge), id, e.NewID()), id, now); err != nil {
+			return backup.Point{}, err
 		}
 		p.State, p.Accepted = backup.Live, backup.Acceptance{Time: now, By: by, Reason: why}
 		s.toOutbox(event.PointAccepted(p))

@@ -190,7 +190,7 @@ func TestEventsOfARestore(t *testing.T) {
 		}
 	}
 	for state, want := range map[backup.State]string{
-		backup.Succeeded: "lifeboat.restore.succeeded", backup.StateRefused: event.RestoreRefused, backup.Unknown: "lifeboat.restore.unknown",
+		backup.Succeeded: "lifeboat.restore.succeeded", backup.StateRefused: "lifeboat.restore.refused", backup.Unknown: "lifeboat.restore.unknown",
 	} {
 		if got := event.RestoreEnded(backup.Run{State: state}); got != want {
 			t.Errorf("the end of a restore that is %s has the type %s", state, got)

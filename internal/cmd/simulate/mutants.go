@@ -74,8 +74,7 @@ var mutants = []mutant{
 	},
 	{
 		"no index entry before the run", "internal/engine/schedule.go",
-		"if _, err := e.Catalog.Apply(ctx, backup.Write{Op: backup.Put, Key: entry, Body: body}); err != nil {",
-		"if _, err := body, error(nil); err != nil {",
+		"if err := e.index(ctx, entry, run.ID, now); err != nil {", "if err := error(nil); err != nil {",
 	},
 	{
 		"the lock is not taken", "internal/engine/save.go",
@@ -271,7 +270,7 @@ var mutants = []mutant{
 	},
 	{
 		"approval is not asked for", "internal/restore/preview.go",
-		`if p.agrees == "" {`, `if p.agrees == "" || p.Plan != "" {`,
+		`case agrees != "":`, `case agrees != "" && p.Plan == "":`,
 	},
 	{
 		"dead letters are dropped", "internal/engine/deadletter.go",

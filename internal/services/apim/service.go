@@ -27,7 +27,7 @@ var schema string
 func Service() azure.Service {
 	return azure.Service{
 		Service: backup.Service{
-			Type: "Microsoft.ApiManagement/service", Title: "API Management",
+			Type: resourceType, Title: "API Management",
 			Name:       regexp.MustCompile(`^[a-zA-Z]([a-zA-Z0-9-]{0,48}[a-zA-Z0-9])?$`),
 			NameRule:   "1 to 50 letters, digits and dashes, a letter first, no dash last",
 			Restorable: 30 * 24 * time.Hour, Usual: 30 * time.Minute,
