@@ -38,6 +38,9 @@ const (
 	codeForeign     = "ForeignAddress"  // the address is not one of the service's
 )
 
+// HintTenant advises about an answer 401 of Resource Manager for a service.
+const HintTenant = "See that the function app's identity belongs to the tenant of the service's subscription."
+
 const (
 	hintToken   = "See that the function app's managed identity is switched on and not deleted."
 	hintForeign = "Find out who changed it: the app's table, where runs are kept, or what answers in Azure's place, such as a proxy. " +

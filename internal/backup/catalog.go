@@ -20,6 +20,10 @@ var (
 	ErrUnreadable = errors.New("this version of Lifeboat cannot read a row")
 )
 
+// MostWrites is the most writes of one transaction: a limit of Azure Table Storage (Azure's documentation "Performing entity group
+// transactions").
+const MostWrites = 100
+
 // Catalog is the table: runs, recovery points, locks, indexes, checkpoints. It is a small ordered key-value store with optimistic
 // locking and transactions within one partition, as Azure Table Storage has them.
 //
@@ -31,7 +35,7 @@ type Catalog interface {
 	// List reads the rows of one partition with from <= row key < to, in the order of their keys, at most limit (1 to 1000). No
 	// row is no error. A row that cannot be read has an Err in place of its body: it must not hide the others.
 	List(ctx context.Context, partition, from, to string, limit int) ([]Row, time.Time, error)
-	// Apply makes all the writes, or none of them: 1 to 100, all in one partition, each of another row. It returns the new
+	// Apply makes all the writes, or none of them: 1 to MostWrites, all in one partition, each of another row. It returns the new
 	// ETags in the order of the writes ("" for a delete). If the store applied the writes but the response was lost, Apply
 	// returns success. If all writes were deletes it cannot tell, and returns ErrNotFound. The error is a *WriteError around
 	// ErrExists, ErrChanged or ErrNotFound if a row stood in the way; any other error leaves open whether the writes were made.

@@ -149,9 +149,12 @@ func (b Blocks) Read(field string, into any) error {
 	}
 	return &Fault{
 		Kind: Refused, Code: "InvalidSettings", Message: fmt.Sprintf("the settings of the run have a block %s that cannot be read: %v", field, err),
-		Hint: "Deploy the version of Lifeboat that wrote the run again, or ask again under this version's plan.",
+		Hint: HintSettings,
 	}
 }
+
+// HintSettings advises about a run whose settings this version cannot use.
+const HintSettings = "Deploy the version of Lifeboat that wrote the run again, or ask again under this version's plan."
 
 // Values returns the values of all blocks by their names in plan.yaml, such as "hsm.access".
 func (b Blocks) Values() map[string]string {

@@ -176,7 +176,6 @@ func unprotected(before, after []backup.Plan) []string {
 	return lines
 }
 
-
 // number returns the limit of concurrent operations, for people.
 func number(n int) string {
 	if n == 0 {

@@ -9,7 +9,6 @@ import (
 	"io"
 	"maps"
 	"os"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,6 +17,7 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
+	"lifeboat/internal/azure"
 	"lifeboat/internal/backup"
 	"lifeboat/internal/config/jsonschema"
 	"lifeboat/internal/schedule"
@@ -265,8 +265,6 @@ func ofType(resourceType string) func(id string) bool {
 	}
 }
 
-// accountName is Azure's own rule for names of storage accounts.
-var accountName = regexp.MustCompile(`^[a-z0-9]{3,24}$`)
 
 func (r *reader) targets(n *yaml.Node) []string {
 	var targets []string
@@ -314,9 +312,9 @@ func (r *reader) storage(n *yaml.Node) backup.Storage {
 	switch {
 	case err != nil:
 		r.fail(at, "%v", err)
-	case !strings.EqualFold(id.Type, "Microsoft.Storage/storageAccounts"):
+	case !strings.EqualFold(id.Type, azure.AccountType):
 		r.fail(at, "%s is not a storage account but a %s", account, id.Type)
-	case !accountName.MatchString(id.Name):
+	case !azure.IsAccountName(id.Name):
 		r.fail(at, "%q is no name of a storage account: 3 to 24 lower-case letters and digits", id.Name)
 	}
 	return s

@@ -111,7 +111,7 @@ func (e *Engine) evaluatePlan(ctx context.Context, plan health.Snapshot, was eva
 	writes := event.OutboxWrites(backup.SchedulePartition, events)
 	key := backup.EvaluatedKey(is.Plan)
 	writes = append(writes, backup.Write{Op: backup.Put, Key: key, Body: backup.Encode(is)})
-	for page := range slices.Chunk(writes, mostWrites) { // the evaluated row comes last: a repeat writes the same events
+	for page := range slices.Chunk(writes, backup.MostWrites) { // the evaluated row comes last: a repeat writes the same events
 		if _, saved := e.Catalog.Apply(ctx, page...); saved != nil {
 			return errors.Join(err, fmt.Errorf("save that the targets of plan %s were evaluated: %w", is.Plan, saved))
 		}

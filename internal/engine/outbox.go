@@ -163,13 +163,10 @@ func (e *Engine) waiting(ctx context.Context, partition string) ([]backup.Event,
 	return event.ReadOutbox(rows)
 }
 
-// mostWrites is the size limit of one transaction (Azure's documentation "Performing entity group transactions").
-const mostWrites = 100
-
 // discard makes deletes of one partition. A row that is gone, or was written again since, stays as it is.
 func (e *Engine) discard(ctx context.Context, deletes []backup.Write) error {
 	for len(deletes) > 0 {
-		now := deletes[:min(len(deletes), mostWrites)]
+		now := deletes[:min(len(deletes), backup.MostWrites)]
 		_, err := e.Catalog.Apply(ctx, now...)
 		if failed, ok := errors.AsType[*backup.WriteError](err); ok {
 			deletes = append(deletes[:failed.Index:failed.Index], deletes[failed.Index+1:]...)

@@ -19,7 +19,7 @@ const hintSameTier = "A backup can be restored into a service of its own tier on
 func hintService(t task, action string, status int, code, message string) string {
 	switch status {
 	case http.StatusUnauthorized:
-		return "See that the function app's identity belongs to the tenant of the service's subscription."
+		return azure.HintTenant
 	case http.StatusForbidden:
 		return fmt.Sprintf("Give the function app's identity a role with %s on %s, such as API Management Service "+
 			"Operator Role. A new assignment takes some minutes.", action, t.Target)

@@ -39,7 +39,7 @@ func about(what string, i instance, action string, means func(int, string) backu
 	return azure.Call{What: what, Host: azure.ManagementHost, Means: means, Hint: func(status int, code, _ string) string {
 		switch {
 		case status == http.StatusUnauthorized:
-			return "See that the function app's identity belongs to the tenant of the service's subscription."
+			return azure.HintTenant
 		case status == http.StatusForbidden:
 			return fmt.Sprintf("Give the function app's identity a role with Microsoft.ConfidentialLedger/%s/%s/action on %s, "+
 				"such as Contributor.", i.kind, action, i.id)
@@ -120,8 +120,7 @@ func shares(what string, s backup.Storage, means func(int, string) backup.FaultK
 			return fmt.Sprintf("Allow the access keys of the storage account %s (allowSharedKeyAccess): shares take nothing else.",
 				s.AccountName())
 		case string(fileerror.AuthorizationFailure):
-			return fmt.Sprintf("The firewall of the storage account %s does not admit the function app: give it a network path "+
-				"or allow its addresses.", s.AccountName())
+			return azure.HintFirewall(s)
 		case string(fileerror.AuthenticationFailed):
 			return fmt.Sprintf("The keys of the storage account %s may just have been rotated; Lifeboat asks again.",
 				s.AccountName())

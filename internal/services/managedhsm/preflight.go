@@ -98,8 +98,7 @@ func checkStorage(a backup.Attempt, account azure.AccountProperties) error {
 			"a SAS the HSM needs public network access", instead+", or use an account without.")
 	case closed && !account.AdmitsService(a.Target):
 		return azure.No(a.Target, "FirewallWithoutTrustedServices", "the storage account "+a.Storage.AccountName()+" has a "+
-			"firewall, which does not admit trusted Azure services",
-			"Allow trusted Azure services in the account's network settings (bypass: AzureServices).")
+			"firewall, which does not admit trusted Azure services", azure.HintTrusted)
 	}
 	return nil
 }
