@@ -100,7 +100,7 @@ mutants: ## Put deliberate bugs into the code, and see that the simulation or a 
 	$(simulate) -mutants $(if $(QUICK),-quick) -seeds 2000 -days 60 -tries 150
 
 .PHONY: prose
-prose: ## Check the English of comments, documents and help texts
+prose: ## Check the English of comments, documents, help texts and messages
 	go run ./internal/cmd/prose
 
 .PHONY: check

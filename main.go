@@ -60,7 +60,7 @@ func run(ctx context.Context, getenv func(string) string, stdout io.Writer) erro
 	return handler.Serve(ctx, listener, app)
 }
 
-// build connects the engine to Azure: storage for its state, a provider for each service, plan.yaml for its book.
+// build connects the engine to Azure: storage for its state, a provider for each service, plan.yaml for its plan store.
 func build(getenv func(string) string) (handler.Config, error) {
 	settings, err := config.FromEnvironment(getenv)
 	credential, noCredential := storage.Credential(getenv, options)

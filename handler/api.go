@@ -252,7 +252,7 @@ func choose(plans []backup.Plan, name, target string) (backup.Plan, string, erro
 	for _, p := range plans {
 		named = named || p.Name == name
 		for _, t := range p.Targets {
-			if strings.EqualFold(t, target) && (name == "" || p.Name == name) {
+			if backup.Same(t, target) && (name == "" || p.Name == name) {
 				found, spelled = append(found, p), t
 			}
 		}

@@ -26,7 +26,7 @@ func (h *handler) deadletterRestore(ctx context.Context, in invocation, message 
 	if h.Plans != nil { // without plans the answer goes to lifeboat-events alone
 		active, _ = h.Plans.Current(ctx)
 	}
-	run, later, err := h.Engine.GiveUpRequest(ctx, queue, message, in.Inserted, active.Plans, givenUp)
+	run, later, err := h.Engine.GiveUpRequest(ctx, message, in.Inserted, active.Plans, givenUp)
 	did := fields{"queue": queue, "bytes": len(message)}
 	original, _ := engine.OriginalRequest(message, in.Inserted)
 	if q, unread := restore.ParseRequest(original, ""); unread == nil {

@@ -342,9 +342,11 @@ func TestEveryRefusalOfARestoreIsAConflict(t *testing.T) {
 // any place of any plan.
 func TestABackupIsOfTheTargetThatIsMeant(t *testing.T) {
 	both, own := target+"-both", target+"-own"
+	// Two groups that strings.EqualFold takes for one, and Azure for two.
+	sigma, final := strings.Replace(target, "/g/", "/πσ/", 1), strings.Replace(target, "/g/", "/πς/", 1)
 	d := newApp(nil)
 	d.plans = func() ([]backup.Plan, error) {
-		return []backup.Plan{daily("one", target, both), daily("two", both, own)}, nil
+		return []backup.Plan{daily("one", target, both), daily("two", both, own, sigma)}, nil
 	}
 	for _, c := range []struct {
 		target, plan string
@@ -362,6 +364,8 @@ func TestABackupIsOfTheTargetThatIsMeant(t *testing.T) {
 		{both, "ONE", "UnknownPlan"},
 		{own, "one", "UnknownTarget"},
 		{target + "-none", "", "UnknownTarget"},
+		{strings.ToUpper(sigma), "", "two " + sigma},
+		{final, "", "UnknownTarget"},
 		{"contoso", "", "InvalidTarget"},
 		{"", "", "InvalidTarget"},
 	} {

@@ -1,5 +1,5 @@
 // Package handler turns the calls of the Functions host into calls of the engine, and their results into answers and log
-// lines. Each function of the folder functions/ has a file of the same name here.
+// lines. Each function of the folder functions/ has a file here that is named after it; the two of dead letters share one.
 package handler
 
 import (

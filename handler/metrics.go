@@ -26,13 +26,13 @@ func (h *handler) getMetrics(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	var m metrics
-	m.family("lifeboat_build_info", "What this process was built from.")
+	m.family("lifeboat_build_info", "The source of this process.")
 	m.sample(1, "version", h.Version, "goversion", runtime.Version())
 	m.family("lifeboat_events_waiting", "Events, and resources with events, that wait for a queue to take them.")
 	m.sample(float64(events.Waiting))
 	m.family("lifeboat_events_undeliverable", "Events that a queue could never take, since the beginning.")
 	m.sample(float64(events.Undeliverable))
-	m.family("lifeboat_time_zones_info", "Which version of the time zones schedules are read by.")
+	m.family("lifeboat_time_zones_info", "The version of the time zones that schedules use.")
 	m.sample(1, "version", h.TimeZones)
 	m.family("lifeboat_plan_refused", "1 if plan.yaml as it is now is not active.")
 	m.sample(flag(active.Refused != nil || noPlan != nil))

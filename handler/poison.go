@@ -108,8 +108,8 @@ func (h *handler) poisonedIn(ctx context.Context, function, queue string) api.Po
 	}
 	v.Reason = api.Problem{
 		Code: "MessagesPoisoned", Message: "messages that failed five times wait in the queue " + queue + ", and Azure deletes " + day,
-		Details: []api.Problem{{Code: "Hint", Message: "See in the log why the function " + function + " fails, and mend that. The host delivers " +
-			"each of them five times within an hour, and never again: what is left must be sent anew, as the runbook of dead letters says."}},
+		Details: []api.Problem{{Code: "Hint", Message: "See in the log why the function " + function + " fails, and fix the error. The host delivers " +
+			"each of them five times within an hour, and never again. Send the remaining messages again; the runbook of dead letters says how."}},
 	}
 	if v.Messages > 0 {
 		v.Reason.Message = fmt.Sprintf("%d %s", v.Messages, v.Reason.Message)

@@ -20,7 +20,7 @@ func (h *handler) restore(ctx context.Context, in invocation, message []byte) (f
 	active, noPlan := h.Plans.Current(ctx)
 	if err != nil {
 		did["note"] = err.Error()
-		return did, h.Engine.RefuseRequest(ctx, backup.RestoreQueue, message, q, active.Plans, restore.InvalidRequest, err)
+		return did, h.Engine.RefuseRequest(ctx, message, q, active.Plans, restore.InvalidRequest, err)
 	}
 	if noPlan != nil {
 		return did, noPlan
@@ -36,7 +36,7 @@ func (h *handler) restore(ctx context.Context, in invocation, message []byte) (f
 	run, err := h.Engine.Restore(ctx, q, active.Plans)
 	if errors.Is(err, engine.ErrRequestReused) {
 		did["note"] = err.Error()
-		return did, h.Engine.RefuseRequest(ctx, backup.RestoreQueue, message, q, active.Plans, "RequestIdReused", err)
+		return did, h.Engine.RefuseRequest(ctx, message, q, active.Plans, "RequestIdReused", err)
 	}
 	did["run"], did["target"], did["plan"], did["to"] = run.ID, run.Target, run.Plan, run.State
 	did.say(run.Reason)

@@ -20,7 +20,7 @@ type HTTPFunction struct {
 	Routes  []Route
 }
 
-// Route is one call. {id} in its path stands for a segment, in the case that it is written in; all else goes in any case.
+// Route is one call. {id} in its path matches one segment and keeps its case. The rest matches in any case.
 type Route struct {
 	Method, Path string
 

@@ -2,6 +2,7 @@ package azure
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -61,7 +62,7 @@ func (a AccountProperties) HasFirewall() bool {
 // Azure.
 func (a AccountProperties) AdmitsService(target string) bool {
 	return strings.Contains(a.Network.Bypass, "AzureServices") ||
-		slices.ContainsFunc(a.Network.Rules, func(rule accessRule) bool { return strings.EqualFold(rule.Resource, target) })
+		slices.ContainsFunc(a.Network.Rules, func(rule accessRule) bool { return backup.Same(rule.Resource, target) })
 }
 
 // HasImmutability tells whether the account as a whole has an immutability policy that is active.
@@ -135,6 +136,9 @@ func unlessForbidden(s backup.Storage, err error) error {
 	}
 	return account("look at "+s.Account, s, "").Fault(err)
 }
+
+// ErrNoDate: Azure's answer with the account's key has no date, so that the time of a SAS has nothing to count from.
+var ErrNoDate = errors.New("the answer with the account's key has no date to count from")
 
 // AccountKey reads the first of the account's keys with full permissions, and the time by Azure's clock. The parameter instead
 // is a setting in plan.yaml that makes the key unnecessary, "" if there is none.

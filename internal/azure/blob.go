@@ -103,7 +103,7 @@ func TooOld(a backup.Attempt, modified time.Time) *backup.Fault {
 // StillWritten returns the fault for an artifact that may not be complete yet, by the time of its last change.
 func StillWritten(artifact string, changed time.Time) *backup.Fault {
 	return &backup.Fault{
-		Kind: backup.Retryable, Code: "StillBeingWritten", Hint: "It is looked at again by itself.",
+		Kind: backup.Retryable, Code: "StillBeingWritten", Hint: "Lifeboat looks again.",
 		Message: artifact + " was still being written at " + changed.UTC().Format(time.RFC3339),
 	}
 }
@@ -115,4 +115,4 @@ func Changed(deleting Call) *backup.Fault {
 	}
 }
 
-const hintChanged = "It is kept. If nobody needs it, delete it in the Azure portal."
+const hintChanged = "It is kept. If you do not need it, delete it in the Azure portal."

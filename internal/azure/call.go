@@ -38,12 +38,15 @@ const (
 	codeForeign     = "ForeignAddress"  // the address is not one of the service's
 )
 
+// HintTenant advises about an answer 401 of Resource Manager for a service.
+const HintTenant = "See that the function app's identity belongs to the tenant of the service's subscription."
+
 const (
 	hintToken   = "See that the function app's managed identity is switched on and not deleted."
 	hintForeign = "Find out who changed it: the app's table, where runs are kept, or what answers in Azure's place, such as a proxy. " +
 		"Azure's own addresses lie at its own hosts."
-	hintLost  = "Nothing needs to be done: it is looked for before it is started again."
-	hintAzure = "This is Azure's side; it is asked again by itself. If it goes on for hours, see Azure's service health."
+	hintLost  = "You need not act: Lifeboat looks for the operation before it starts another."
+	hintAzure = "The cause is in Azure; Lifeboat asks again. If it goes on for hours, see Azure's service health."
 )
 
 // Fault translates an error of Azure's clients. It returns a [backup.Fault] unchanged.
@@ -130,7 +133,7 @@ func Why(err error) string {
 
 // hintSilence returns the hint for a request without a response.
 func (c Call) hintSilence() string {
-	return fmt.Sprintf("See that the function app can reach %s, and that this name exists. It is asked again by itself.",
+	return fmt.Sprintf("See that the function app can reach %s, and that this name exists. Lifeboat asks again.",
 		c.Host)
 }
 
@@ -188,7 +191,7 @@ func Cannot(target, done, code, why, hint string) *backup.Fault {
 func NotAnArtifact(name, what string) *backup.Fault {
 	return &backup.Fault{
 		Kind: backup.Refused, Code: "NotAnArtifact", Message: fmt.Sprintf("%q is not the name of %s", name, what),
-		Hint: "Nothing was deleted. See what the catalog holds for the run.",
+		Hint: "Nothing was deleted. See the row of the run in the catalog.",
 	}
 }
 
@@ -196,6 +199,6 @@ func NotAnArtifact(name, what string) *backup.Fault {
 func NotReady(target, code, purpose, state, thing string) *backup.Fault {
 	return &backup.Fault{
 		Kind: backup.Retryable, Code: code, Message: target + " is not ready for a " + purpose + ": " + state,
-		Hint: "It is asked again by itself. If it goes on for hours, look at the " + thing + " in the Azure portal.",
+		Hint: "Lifeboat asks again. If it goes on for hours, look at the " + thing + " in the Azure portal.",
 	}
 }

@@ -42,10 +42,10 @@ func (c Client) within(own hosts, policies ...policy.Policy) azcore.ClientOption
 	return options
 }
 
-// Sent tells of the requests of a context.
+// Sent records whether a context sent a request with proof of its sender.
 type Sent struct {
-	// Passed says that a request with proof of its sender went out. A request without proof starts nothing; the program asks a
-	// Key Vault with it whose tokens the vault accepts.
+	// Passed says that such a request went out. A request without proof starts nothing; it asks a Key Vault which tenant's tokens
+	// the vault accepts.
 	Passed bool
 }
 

@@ -74,5 +74,5 @@ func redirected(answer *http.Response) *url.URL {
 type foreignError struct{ address, own string }
 
 func (e foreignError) Error() string {
-	return fmt.Sprintf("an address at %s was to be asked, which is not of %s: nothing was sent there", e.address, e.own)
+	return fmt.Sprintf("the address %s is not a host of %s; Lifeboat sent nothing there", e.address, e.own)
 }

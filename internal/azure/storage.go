@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
@@ -41,10 +42,18 @@ func (c Client) Container(s backup.Storage) (*container.Client, error) {
 	return client, nil
 }
 
+// AccountType is the resource type of storage accounts.
+const AccountType = "Microsoft.Storage/storageAccounts"
+
+var accountName = regexp.MustCompile(`^[a-z0-9]{3,24}$`)
+
+// IsAccountName tells whether a storage account can have the name, by Azure's rule.
+func IsAccountName(name string) bool { return accountName.MatchString(name) }
+
 // AccountID returns the account's resource ID, parsed.
 func AccountID(s backup.Storage) (backup.Resource, error) {
 	id, err := backup.ParseResource(s.Account)
-	if err != nil || !strings.EqualFold(id.Type, "Microsoft.Storage/storageAccounts") {
+	if err != nil || !strings.EqualFold(id.Type, AccountType) {
 		return id, invalidStorage(s, err)
 	}
 	return id, nil
@@ -109,7 +118,7 @@ func Deleting(s backup.Storage, artifact string) Call {
 }
 
 // HintKept is the hint about an artifact that storage keeps.
-const HintKept = "It is kept, and can be restored as before; its deletion is tried again by itself. If nobody needs it, end the " +
+const HintKept = "It is kept, and can be restored as before; Lifeboat tries its deletion again. If you do not need it, end the " +
 	"immutability policy, the legal hold or the lease in the Azure portal."
 
 // protected tells whether storage keeps the blob because of an immutability policy, a legal hold or a lease. Azure has several
@@ -122,13 +131,21 @@ func protected(status int, code string) bool {
 	return status == http.StatusConflict && (strings.Contains(code, "immutab") || strings.Contains(code, "legalhold"))
 }
 
+// HintFirewall advises about an account whose firewall shuts the app out.
+func HintFirewall(s backup.Storage) string {
+	return fmt.Sprintf("The firewall of the storage account %s does not admit the function app: give it a network path "+
+		"or allow its addresses.", s.AccountName())
+}
+
+// HintTrusted advises about an account whose firewall shuts the service out.
+const HintTrusted = "Allow trusted Azure services in the account's network settings (bypass: AzureServices)."
+
 // blobs returns a call to the Blob service.
 func blobs(what string, s backup.Storage, means func(int, string) backup.FaultKind) Call {
 	return Call{What: what, Host: blobHost(s), Means: means, Hint: func(status int, code, _ string) string {
 		switch {
 		case status == http.StatusForbidden && code == string(bloberror.AuthorizationFailure):
-			return fmt.Sprintf("The firewall of the storage account %s does not admit the function app: give it a network path "+
-				"or allow its addresses.", s.AccountName())
+			return HintFirewall(s)
 		case status == http.StatusForbidden || status == http.StatusUnauthorized:
 			return fmt.Sprintf("Give the function app's identity the role Storage Blob Data Contributor on %s. A new assignment "+
 				"takes some minutes.", s.Account)

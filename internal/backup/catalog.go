@@ -15,23 +15,27 @@ var (
 	// ErrExists: an insert found the row already there, written by another caller.
 	ErrExists = errors.New("the row exists already")
 	// ErrChanged: another caller changed the row since it was read.
-	ErrChanged = errors.New("the row was changed by somebody else")
+	ErrChanged = errors.New("another invocation changed the row")
 	// ErrUnreadable: the row is there, but this version cannot read it: a newer version or another program wrote it.
 	ErrUnreadable = errors.New("this version of Lifeboat cannot read a row")
 )
+
+// MostWrites is the most writes of one transaction: a limit of Azure Table Storage (Azure's documentation "Performing entity group
+// transactions").
+const MostWrites = 100
 
 // Catalog is the table: runs, recovery points, locks, indexes, checkpoints. It is a small ordered key-value store with optimistic
 // locking and transactions within one partition, as Azure Table Storage has them.
 //
 // Reads also return the store's own clock (its Date header, whole seconds, rounded down): the engine schedules, leases
-// and deletes by that clock alone, since several processes share it.
+// and deletes by that clock, since several processes share it.
 type Catalog interface {
 	// Get reads one row. It returns ErrNotFound, with the clock, if there is none, and ErrUnreadable if it cannot be read.
 	Get(ctx context.Context, key Key) (Row, time.Time, error)
 	// List reads the rows of one partition with from <= row key < to, in the order of their keys, at most limit (1 to 1000). No
 	// row is no error. A row that cannot be read has an Err in place of its body: it must not hide the others.
 	List(ctx context.Context, partition, from, to string, limit int) ([]Row, time.Time, error)
-	// Apply makes all the writes, or none of them: 1 to 100, all in one partition, each of another row. It returns the new
+	// Apply makes all the writes, or none of them: 1 to MostWrites, all in one partition, each of another row. It returns the new
 	// ETags in the order of the writes ("" for a delete). If the store applied the writes but the response was lost, Apply
 	// returns success. If all writes were deletes it cannot tell, and returns ErrNotFound. The error is a *WriteError around
 	// ErrExists, ErrChanged or ErrNotFound if a row stood in the way; any other error leaves open whether the writes were made.

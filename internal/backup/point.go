@@ -148,7 +148,7 @@ func UnreadablePoint(row Row, target string, err error) Point {
 
 // UnreadableRow says why nothing is deleted or restored.
 func UnreadableRow(err error) Reason {
-	return NewReason("RowUnreadable", err.Error(), "Deploy the version of Lifeboat that wrote it again. If it is nobody's, delete it from the table.")
+	return NewReason("RowUnreadable", err.Error(), "Deploy the version of Lifeboat that wrote it again. If no version of Lifeboat wrote it, delete it from the table.")
 }
 
 // Live says that the point can be restored, and counts as verified.

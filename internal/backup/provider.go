@@ -23,7 +23,7 @@ type Provider interface {
 	// certainly not started, try again later. Refused: it never will be. Ambiguous: it may have been started.
 	Begin(ctx context.Context, a Attempt) (Operation, error)
 	// Poll asks once for the state of the operation behind the token. Retryable, Throttled: no answer now, ask again. Refused: the
-	// operation failed. CredentialExpired: it did, and a further attempt may do better. Unobservable: the service no longer tells.
+	// operation failed. CredentialExpired: it did, and a further attempt may do better. Unobservable: the service no longer shows it.
 	Poll(ctx context.Context, a Attempt, token string) (Operation, error)
 	// Find looks for the artifacts of any attempt of the run, without changing anything. It returns the name of the newest
 	// artifact, or "" if the service is settled and there is nothing of the run. An error means that it could not look, or that
@@ -56,10 +56,10 @@ type Attempt struct {
 	Run string
 	// Artifact is the name of this attempt's artifact, or of the one found.
 	Artifact string
-	// NotBefore is the time at which the run first meant to start: an older artifact is not its own.
+	// NotBefore is the time of the run's first intent. An older artifact belongs to another run.
 	NotBefore time.Time
-	// Lost are the times at which the run may have sent the requests for which Find looks: the requests whose answers were
-	// lost, or the one whose operation the service no longer tells of.
+	// Lost lists when the run may have sent its lost requests. Find looks for their artifacts. For an operation that the service
+	// no longer shows, it is the window of its one request.
 	Lost []Window
 	// QuietPeriod is the time for which an artifact must have been unchanged before Find takes it for complete, if nothing else
 	// tells.
@@ -157,7 +157,7 @@ const (
 	Throttled FaultKind = "throttled"
 	// Refused: a final no, with the service's reason.
 	Refused FaultKind = "refused"
-	// Unobservable: the service no longer tells us (401, 403, 404, 410 for an operation that it had accepted).
+	// Unobservable: the service no longer shows us the operation that it had accepted (401, 403, 404, 410).
 	Unobservable FaultKind = "unobservable"
 	// CredentialExpired: the operation failed because its credential was no longer good, such as an expired SAS. If its remains
 	// are known, they are removed. A further attempt may be made, once.

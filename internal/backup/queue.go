@@ -33,7 +33,7 @@ type Queue interface {
 	SendStep(ctx context.Context, m StepMessage, delay time.Duration) error
 	// Publish sends the event to its queue. An error leaves open whether it was sent, unless it is ErrUndeliverable.
 	Publish(ctx context.Context, e Event) error
-	// Requeue sends a message to the queue of that name once more, visible after the delay; see Wake. An error leaves open
+	// Requeue sends a message to the queue of that name once more, visible after the delay, as in SendStep. An error leaves open
 	// whether it was sent.
 	Requeue(ctx context.Context, queue string, message []byte, delay time.Duration) error
 }

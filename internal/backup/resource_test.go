@@ -3,6 +3,7 @@ package backup_test
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"lifeboat/internal/backup"
@@ -30,6 +31,30 @@ func TestParseResource(t *testing.T) {
 	} {
 		if _, err := backup.ParseResource(id); err == nil {
 			t.Errorf("%q is taken for a resource ID", id)
+		}
+	}
+}
+
+// TestSame checks that case does not count, and that letters which only strings.EqualFold takes for equal are different.
+func TestSame(t *testing.T) {
+	in := func(group string) string { return strings.Replace(target, "/rg/", "/"+group+"/", 1) }
+	for _, c := range []struct {
+		a, b string
+		same bool
+	}{
+		{target, target, true},
+		{target, strings.ToUpper(target), true},
+		{target, target + "2", false},
+		{in("a.b"), in("A.B"), true},
+		{in("πσ"), in("ΠΣ"), true},
+		{in("πσ"), in("πς"), false},
+		{in("sales"), in("ſales"), false},
+	} {
+		if backup.Same(c.a, c.b) != c.same || backup.Same(c.b, c.a) != c.same || (backup.Partition(c.a) == backup.Partition(c.b)) != c.same {
+			t.Errorf("%s and %s: the same is not %t", c.a, c.b, c.same)
+		}
+		if !c.same && c.b != target+"2" && !strings.EqualFold(c.a, c.b) {
+			t.Errorf("%s and %s show nothing: EqualFold tells them apart too", c.a, c.b)
 		}
 	}
 }

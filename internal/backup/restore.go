@@ -54,7 +54,7 @@ type Restorer interface {
 // Recreator is a [Restorer] of a service that makes its deleted resource again: [RestoreTraits].Recreates.
 type Recreator interface {
 	Restorer
-	// FindRestore says what became of a restore whose answer was lost: Done; or under way, with a token; or neither, if the
+	// FindRestore finds the outcome of a restore whose answer was lost: Done; or under way, with a token; or neither, if the
 	// service shows no sign of it, as if it was never started. Refused: it failed. Unobservable: nothing that the service shows
 	// tells; it is never begun again.
 	FindRestore(ctx context.Context, r Restore) (Operation, error)

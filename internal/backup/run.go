@@ -39,11 +39,11 @@ type Run struct {
 
 	// Progress is the progress in the run's present phase.
 	Progress
-	// LockETag is the ETag of the target's lock row, once a save came after the one that took it.
+	// LockETag is the ETag of the target's lock row. The first save after the lock was acquired stores it.
 	LockETag string `json:"LockETag,omitempty"`
 	// Started is the time at which the first attempt was meant to start: no artifact of the run is older.
 	Started time.Time `json:"Started,omitzero"`
-	// CheckSince is the time at which the service was last asked to check whether the backup can be made.
+	// CheckSince is the time at which the service was last asked to check whether the backup or restore can be made.
 	CheckSince time.Time `json:"CheckSince,omitzero"`
 	// CredentialExpired: an operation failed because its credential expired, and a further attempt was made.
 	CredentialExpired bool `json:"CredentialExpired,omitempty"`
@@ -110,7 +110,8 @@ func (p Progress) sent() time.Time {
 	return p.Intent
 }
 
-// Permit is one that a run holds, as the run remembers it: if the row has another ETag, another invocation or run has it by now.
+// Permit names a permit row and its ETag when the run acquired it. With another ETag the row belongs to another invocation or
+// run.
 type Permit struct {
 	Row  string `json:"row"`
 	ETag string `json:"etag"`

@@ -65,7 +65,8 @@ type Block struct {
 type RestoreTraits struct {
 	// Overwrites says what a restore destroys, in words for people.
 	Overwrites []string
-	// Calls lists the requests of a restore that change something, BackupCalls the requests of the safety backup before it.
+	// Calls lists the requests of a restore that change something or make the service do work, such as a check of its own.
+	// BackupCalls lists those requests of the safety backup before it.
 	// {destination} stands for the resource ID, {name} for its name in lower case.
 	Calls, BackupCalls []string
 	// KeyCalls lists the requests of a restore of the single key {key}; nil if the service restores no single key.
@@ -148,9 +149,12 @@ func (b Blocks) Read(field string, into any) error {
 	}
 	return &Fault{
 		Kind: Refused, Code: "InvalidSettings", Message: fmt.Sprintf("the settings of the run have a block %s that cannot be read: %v", field, err),
-		Hint: "Deploy the version of Lifeboat that wrote the run again, or ask again under this version's plan.",
+		Hint: HintSettings,
 	}
 }
+
+// HintSettings advises about a run whose settings this version cannot use.
+const HintSettings = "Deploy the version of Lifeboat that wrote the run again, or ask again under this version's plan."
 
 // Values returns the values of all blocks by their names in plan.yaml, such as "hsm.access".
 func (b Blocks) Values() map[string]string {

@@ -1,10 +1,11 @@
 package backup
 
-// State is the state of a run. Only move, in internal/engine/states.go, changes it.
+// State is the state of a run. Only move, in internal/engine/states.go, changes the state of a saved run.
 type State string
 
 const (
-	// Waiting: the target is busy; the next step message tries again. Holds no lock.
+	// Waiting: the run cannot begin yet, since its target is busy, the service throttles or could not be checked, or all permits
+	// are taken; the next step message tries again. Holds no lock.
 	Waiting State = "waiting"
 	// Queued: created; its first step message begins it.
 	Queued State = "queued"
@@ -22,13 +23,14 @@ const (
 	Failed State = "failed"
 	// Superseded: a later scheduled time of the plan came due while the run still waited. Final.
 	Superseded State = "superseded"
-	// StateRefused: the preflight said no, and nothing was started. Final. ([Refused] alone is the kind of a Fault.)
+	// StateRefused: the preflight, a guard or the service's own check said no. The backup or restore was not started, but a
+	// restore may have made its safety backup. Final. ([Refused] alone is the kind of a Fault.)
 	StateRefused State = "refused"
 	// Canceled: a person took a restore back before it began. Final.
 	Canceled State = "canceled"
 	// Missed: the window of its scheduled time passed before the run could begin. Final.
 	Missed State = "missed"
-	// Unknown: it cannot be found out what became of the operation. Final, and never taken for a success.
+	// Unknown: Lifeboat cannot find out the outcome of the operation. Final, and never taken for a success.
 	Unknown State = "unknown"
 )
 

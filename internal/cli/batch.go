@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"lifeboat/internal/api"
+	"lifeboat/internal/backup"
 )
 
 // batch is the API's answer about a batch.
@@ -49,7 +50,7 @@ func (v batch) labels() []string {
 func (v batch) why(run api.BatchRun) *api.Problem {
 	if v.Error != nil {
 		for i, d := range v.Error.Details {
-			if strings.EqualFold(d.Target, run.Target) {
+			if backup.Same(d.Target, run.Target) {
 				return &v.Error.Details[i]
 			}
 		}

@@ -101,7 +101,7 @@ func (sh Shell) checkLive(ctx context.Context, plans []backup.Plan) error {
 			unknown++
 		}
 		if f.Code == "NoIdentityToken" { // the hint is about the app's identity
-			f.Hint = "Sign in with az login, or set AZURE_CLIENT_ID and what goes with it."
+			f.Hint = "Sign in with az login, or set AZURE_CLIENT_ID and the variables that belong to it."
 		}
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", labels[i], l.plan.Name, result, plain(f.Code))
 		fmt.Fprintf(&words, "\n%s: %s\n  %s\n", labels[i], plain(f.Error()), plain(f.Hint))
@@ -111,8 +111,7 @@ func (sh Shell) checkLive(ctx context.Context, plans []backup.Plan) error {
 	}
 	fmt.Fprint(sh.Stdout, words.String())
 	if refused+unknown > 0 {
-		return fmt.Errorf("of %s %d cannot be backed up, and of %d it cannot be told now", count(len(looks), "target"), refused,
-			unknown)
+		return fmt.Errorf("%d of %s cannot be backed up, and %d could not be checked", refused, count(len(looks), "target"), unknown)
 	}
 	return nil
 }

@@ -96,7 +96,7 @@ g/contoso-4: TooManyRequests: later
 
 g/contoso-5: Unreachable: the connection broke
   
-`) || errs != "of 20 targets 1 cannot be backed up, and of 2 it cannot be told now\n" {
+`) || errs != "1 of 20 targets cannot be backed up, and 2 could not be checked\n" {
 		t.Errorf("%d\n%s%s", code, out, errs)
 	}
 	if l.most != 8 || l.looked != 20 {

@@ -17,8 +17,8 @@ import (
 )
 
 const usage = `usage:
-  lifeboat plan check FILE        is plan.yaml one that this program takes? Says everything that is wrong, with its line, and
-                                  warns of what can hardly be meant; exit code 0 if there are only warnings
+  lifeboat plan check FILE        checks plan.yaml: lists every mistake with its line, and probable mistakes as warnings; exit code 0
+                                  if there are only warnings
   lifeboat plan check FILE --live and asks Azure for every target whether it can be backed up, as every run does first;
                                   changes nothing. It asks as the identity here (az login): the app's roles are its own
   lifeboat plan next FILE [-n 3]  the next scheduled times of every plan and target, local and UTC

@@ -211,7 +211,7 @@ func TestStoppedBeforeTheAnswer(t *testing.T) {
 		return lose(r)
 	})
 	code, out, errs := a.run(ctx, "one", "backup", target)
-	if code != 1 || out != "" || !strings.Contains(errs, "lifeboat runs "+target+" tells whether") {
+	if code != 1 || out != "" || !strings.Contains(errs, "lifeboat runs "+target+" shows whether") {
 		t.Errorf("%d, %q, %s", code, out, errs)
 	}
 }

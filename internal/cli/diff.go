@@ -33,7 +33,7 @@ func (sh Shell) diff(args []string) error {
 			lines = append(lines, sh.changes(old, after[i])...)
 			continue
 		}
-		lines = append(lines, fmt.Sprintf("- plan %s vanishes with its %s: no more scheduled times; what it kept still expires on its day, "+
+		lines = append(lines, fmt.Sprintf("- plan %s vanishes with its %s: no more scheduled times; its recovery points still expire on their days, "+
 			"but the newest recovery point of each target stays", old.Name, count(len(old.Targets), "target")))
 	}
 	for _, plan := range after {
@@ -74,12 +74,12 @@ func (sh Shell) changes(old, plan backup.Plan) []string {
 		}
 	}
 	for _, target := range old.Targets {
-		if !has(plan, target) {
+		if !plan.Has(target) {
 			say("- target %s: no more scheduled times for it here", target)
 		}
 	}
 	for _, target := range plan.Targets {
-		if !has(old, target) {
+		if !old.Has(target) {
 			say("+ target %s: from the plan's next scheduled time on", target)
 		}
 	}
@@ -128,7 +128,7 @@ func restores(old, now backup.RestorePolicy, plan string) []string {
 	}
 	without := func(all, others []string) []string {
 		return slices.DeleteFunc(slices.Clone(all), func(one string) bool {
-			return slices.ContainsFunc(others, func(other string) bool { return strings.EqualFold(one, other) })
+			return slices.ContainsFunc(others, func(other string) bool { return backup.Same(one, other) })
 		})
 	}
 	for _, into := range without(old.Into, now.Into) {
@@ -167,17 +167,13 @@ func unprotected(before, after []backup.Plan) []string {
 	for _, old := range before {
 		for _, target := range old.Targets {
 			line := "! no plan has the target " + target + " any more: it is not backed up"
-			held := func(p backup.Plan) bool { return has(p, target) }
+			held := func(p backup.Plan) bool { return p.Has(target) }
 			if !slices.ContainsFunc(after, held) && !slices.Contains(lines, line) {
 				lines = append(lines, line)
 			}
 		}
 	}
 	return lines
-}
-
-func has(p backup.Plan, target string) bool {
-	return slices.ContainsFunc(p.Targets, func(t string) bool { return strings.EqualFold(t, target) })
 }
 
 // number returns the limit of concurrent operations, for people.

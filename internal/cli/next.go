@@ -88,7 +88,7 @@ func labels(targets []string) []string {
 	ids := map[string]string{} // by short name; empty where there is more than one
 	for _, target := range targets {
 		name := strings.ToLower(short(target))
-		if id, ok := ids[name]; ok && !strings.EqualFold(id, target) {
+		if id, ok := ids[name]; ok && !backup.Same(id, target) {
 			target = ""
 		}
 		ids[name] = target

@@ -44,7 +44,7 @@ func (r remote) restore(ctx context.Context, args []string) error {
 	if *dry {
 		body["dryRun"] = true
 	}
-	a, err := r.ask(ctx, "/api/restores", body, fmt.Sprintf("%s tells whether it restores", cmp.Or(body["into"], body["target"])))
+	a, err := r.ask(ctx, "/api/restores", body, fmt.Sprintf("%s shows whether the restore began", cmp.Or(body["into"], body["target"])))
 	if err != nil {
 		return err
 	}

@@ -57,7 +57,7 @@ func TestDryRun(t *testing.T) {
 	for _, want := range []string{
 		"restores into    " + target + "\noverwrites       the whole configuration", "\nrecovery point   " + point + ", live\n", ", 1d3h ago\n",
 		"\nsize             3.0 MiB\n", "\nallowed by plan  nightly\n", "\nsafety backup    none\n", "POST " + target + "/restore\n", "\nGUARD ",
-		"\nthe artifact is there, and is what was verified  passed\n", "\nthe destination can take it                      later\n",
+		"\nthe artifact is there, and is the verified one  passed\n", "\nthe destination can take it                     later\n",
 		"\nthe destination can take it: Updating: it is  updating\n",
 	} {
 		i := strings.Index(out, want)

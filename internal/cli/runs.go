@@ -128,10 +128,10 @@ func (r remote) backup(ctx context.Context, args []string) error {
 	if *plan != "" {
 		body["plan"] = *plan
 	}
-	runs := "tells of each target whether it is backed up"
+	runs := "TARGET shows whether the backup of a target began"
 	if !all {
 		body["target"] = names[0]
-		runs = names[0] + " tells whether it makes a backup"
+		runs = names[0] + " shows whether the backup began"
 	}
 	a, err := r.ask(ctx, "/api/backups", body, runs)
 	switch {

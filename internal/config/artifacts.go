@@ -57,6 +57,6 @@ func (a artifacts) check() {
 }
 
 func (a artifacts) refuse(at, other *yaml.Node) {
-	a.fail(at, "what is written of %s could bear the name of what is written of %s (line %d), and Lifeboat would "+
-		"take one for the other: give one of them a storage account of its own", id(at), id(other), other.Line)
+	a.fail(at, "the backups of %s and %s (line %d) could get the same name, and Lifeboat could confuse them: give one of them a "+
+		"storage account of its own", id(at), id(other), other.Line)
 }

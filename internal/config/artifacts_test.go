@@ -57,7 +57,7 @@ func TestTwoTargetsNeverShareANameOfArtifacts(t *testing.T) {
 			if (err != nil) != c.refused {
 				t.Fatalf("%v, want refused: %t", err, c.refused)
 			}
-			if err != nil && (strings.Count(err.Error(), "could bear the name of") != 1 || !strings.HasPrefix(err.Error(), "plan.yaml:") ||
+			if err != nil && (strings.Count(err.Error(), "could get the same name") != 1 || !strings.HasPrefix(err.Error(), "plan.yaml:") ||
 				!strings.Contains(err.Error(), "(line ")) {
 				t.Errorf("%v", err)
 			}

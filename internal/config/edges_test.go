@@ -102,6 +102,15 @@ func TestASlashAtTheEndIsNoPartOfAnID(t *testing.T) {
 	refused(t, "stands here twice", []string{gateways + "a", gateways + "A/"})
 }
 
+// TestAnotherFormOfALetterIsAnotherTarget checks two groups that strings.EqualFold takes for one: Azure does not fold ς to σ.
+func TestAnotherFormOfALetterIsAnotherTarget(t *testing.T) {
+	in := func(group string) string { return strings.Replace(gateways+"a", "/prod/", "/"+group+"/", 1) }
+	if p := parseOne(t, []string{in("πσ"), in("πς")}); len(p.Targets) != 2 {
+		t.Errorf("targets %s", p.Targets)
+	}
+	refused(t, "stands here twice", []string{in("πσ"), in("ΠΣ")})
+}
+
 // TestAnswersNeverGoToAQueueOfTheApp checks each queue that a function reads, its poison queue, and the queue of events.
 func TestAnswersNeverGoToAQueueOfTheApp(t *testing.T) {
 	own := []string{"lifeboat-events"}

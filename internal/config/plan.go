@@ -9,7 +9,6 @@ import (
 	"io"
 	"maps"
 	"os"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,6 +17,7 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
+	"lifeboat/internal/azure"
 	"lifeboat/internal/backup"
 	"lifeboat/internal/config/jsonschema"
 	"lifeboat/internal/schedule"
@@ -164,7 +164,7 @@ func (r *reader) plan(n *yaml.Node, zone *time.Location) backup.Plan {
 	p.Jitter, jitter = r.duration(n, "jitter", backup.LongestWindow, "a scheduled time is history by then")
 	p.Window, _ = r.duration(n, "window", backup.LongestWindow, "a scheduled time is history by then; without a window it lasts to the next one")
 	if p.Window > 0 && p.Jitter >= p.Window {
-		r.fail(jitter, "jitter must be shorter than window: of some targets no run could begin before its window has passed")
+		r.fail(jitter, "jitter must be shorter than window, or the runs of some targets would begin after their window")
 	}
 	return p
 }
@@ -186,7 +186,7 @@ func (r *reader) blocks(n *yaml.Node, p *backup.Plan) {
 	p.Settings.Blocks = backup.NewBlocks(members)
 	for _, name := range slices.Sorted(maps.Keys(members)) {
 		if len(p.Targets) > 0 && !used[name] {
-			r.fail(field(n, name), "%s is for %s, of which the plan has no target", name, strings.Join(titles[name], " and "))
+			r.fail(field(n, name), "%s is for %s, and the plan has no such target", name, strings.Join(titles[name], " and "))
 		}
 	}
 	for _, target := range p.Targets {
@@ -265,8 +265,6 @@ func ofType(resourceType string) func(id string) bool {
 	}
 }
 
-// accountName is Azure's own rule for names of storage accounts.
-var accountName = regexp.MustCompile(`^[a-z0-9]{3,24}$`)
 
 func (r *reader) targets(n *yaml.Node) []string {
 	var targets []string
@@ -286,7 +284,7 @@ func (r *reader) targets(n *yaml.Node) []string {
 		case !service.Name.MatchString(resource.Name):
 			r.fail(item, "%q is no name of %s: %s", resource.Name, service.Title, service.NameRule)
 		}
-		if slices.ContainsFunc(targets, func(t string) bool { return strings.EqualFold(t, target) }) {
+		if slices.ContainsFunc(targets, func(t string) bool { return backup.Same(t, target) }) {
 			r.fail(item, "the target %s stands here twice", target)
 		}
 		targets = append(targets, target)
@@ -314,9 +312,9 @@ func (r *reader) storage(n *yaml.Node) backup.Storage {
 	switch {
 	case err != nil:
 		r.fail(at, "%v", err)
-	case !strings.EqualFold(id.Type, "Microsoft.Storage/storageAccounts"):
+	case !strings.EqualFold(id.Type, azure.AccountType):
 		r.fail(at, "%s is not a storage account but a %s", account, id.Type)
-	case !accountName.MatchString(id.Name):
+	case !azure.IsAccountName(id.Name):
 		r.fail(at, "%q is no name of a storage account: 3 to 24 lower-case letters and digits", id.Name)
 	}
 	return s

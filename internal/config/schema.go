@@ -41,12 +41,6 @@ func compile(text []byte) *jsonschema.Schema {
 	return schema
 }
 
-// later are fields of the plan that other versions know, by their place.
-var later = map[string][]string{
-	"keep":    {"daily", "weekly", "monthly", "yearly", "minimum"},
-	"restore": {"approvers"},
-}
-
 // check compares the document with the schema. Each error names the line of its node; check marks these nodes, so that no
 // mistake is reported twice.
 func (r *reader) check(root *yaml.Node) {
@@ -57,13 +51,7 @@ func (r *reader) check(root *yaml.Node) {
 			r.bad[n] = true
 		}
 		for _, name := range m.Unknown {
-			key := keyOf(n, name)
-			if slices.Contains(later[what], name) {
-				r.fail(key, "the field %q of %s is not known to this version of Lifeboat: take it out; it knows %s", name, what,
-					fields(m.Schema))
-				continue
-			}
-			r.fail(key, "%s has no field %q; it has %s", what, name, fields(m.Schema))
+			r.fail(keyOf(n, name), "%s has no field %q; it has %s", what, name, fields(m.Schema))
 		}
 		switch {
 		case m.Missing != nil || m.Unknown != nil:
@@ -83,7 +71,7 @@ func words(s *jsonschema.Schema, n *yaml.Node, what string) string {
 	case s.Type == "array":
 		return what + " must be a list of one or more"
 	case n.Kind != yaml.ScalarNode:
-		return fmt.Sprintf("%s must be one value: what stands here %s", what, message)
+		return fmt.Sprintf("%s must be one value: this %s", what, message)
 	case n.Value == "":
 		return fmt.Sprintf(`%s has no value: "" %s`, what, message)
 	case n.ShortTag() == "!!str":

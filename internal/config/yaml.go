@@ -74,7 +74,7 @@ func resolve(root *yaml.Node) error {
 			if child.Kind == yaml.AliasNode {
 				child = child.Alias
 				if sizes[child] == inside {
-					return fmt.Errorf("%d: the alias *%s stands inside what it stands for", n.Content[i].Line, n.Content[i].Value)
+					return fmt.Errorf("%d: the alias *%s refers to a node that contains it", n.Content[i].Line, n.Content[i].Value)
 				}
 				n.Content[i] = child
 			}

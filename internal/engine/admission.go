@@ -36,11 +36,11 @@ func (s *step) acquirePermits(ctx context.Context) (bool, error) {
 	return true, nil
 }
 
-// enqueue lets the run wait for a permit. The run does not look again by itself: the timer run wakes the first in the wait
-// queue when there is room. The run's own next step message comes when its time is over.
+// enqueue lets the run wait for a permit. The timer run wakes the first in the wait queue when there is room. The run's own next
+// step message comes when its time is over.
 func (s *step) enqueue(ctx context.Context, full admission.Bound) error {
 	r := &s.run
-	// Shortly before it is due the step message in hand may be the run's own: Due counts from the time at which it was sent.
+	// Shortly before Due, the step message in hand may be the one that ends the wait, because Due counts from the sending.
 	coming := r.QueueRow != "" && r.Due.After(s.now.Add(s.Timings.Rescue))
 	r.QueueRow = cmp.Or(r.QueueRow, backup.QueueRow(s.now, r.ID))
 	if _, err := s.Catalog.Apply(ctx, admission.Enter(*r)); err != nil {
@@ -50,7 +50,7 @@ func (s *step) enqueue(ctx context.Context, full admission.Bound) error {
 		return nil // the step message that ends the wait is still on its way
 	}
 	r.Reason = backup.NewReason("TooManyOperations", fmt.Sprintf("%d operations %s are under way, as many as may be at once", full.Most,
-		full.Whose), "It begins by itself when one of them has ended.")
+		full.Whose), "The run begins when one of them has ended.")
 	if err := s.markWaiting(); err != nil {
 		return err
 	}
@@ -69,10 +69,5 @@ func (s *step) enqueue(ctx context.Context, full admission.Bound) error {
 
 // indexAgain puts a further entry into the index of runs in flight. A superfluous one does no harm.
 func (s *step) indexAgain(ctx context.Context) error {
-	entry := backup.InflightKey(s.now.Add(max(s.Timings.Rescue, backup.Resolution)), s.run.ID, s.NewID())
-	body := backup.Encode(inflight{Run: s.run.ID, Created: s.now})
-	if _, err := s.Catalog.Apply(ctx, backup.Write{Op: backup.Put, Key: entry, Body: body}); err != nil {
-		return fmt.Errorf("index run %s: %w", s.run.ID, err)
-	}
-	return nil
+	return s.index(ctx, backup.InflightKey(s.now.Add(max(s.Timings.Rescue, backup.Resolution)), s.run.ID, s.NewID()), s.run.ID, s.now)
 }

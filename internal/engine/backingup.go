@@ -59,7 +59,7 @@ func (s backingUp) start(ctx context.Context) error {
 
 // missed says why the run could not begin in time.
 func (s backingUp) missed() backup.Reason {
-	why := "nobody looked at the run before"
+	why := "no invocation reached the run before"
 	if s.run.Reason.Code != "" {
 		why = "at last: " + s.run.Reason.Message
 	}
@@ -72,7 +72,7 @@ func (s backingUp) words() words {
 	return words{
 		checking: "the service looks whether it can make the backup",
 		died:     fmt.Sprintf("the process that started attempt %d ended before it saw the answer", s.run.Attempt),
-		silent:   "the service accepted the operation but no longer tells what became of it",
+		silent:   "the service accepted the operation but no longer shows it",
 		tooLong:  "the service accepted the operation %s ago and still does not say that it is done",
 		hint:     "Look at the service in the Azure portal; its backup may still be written to the container as " + s.run.Artifact + ".",
 	}
@@ -152,11 +152,11 @@ func (s backingUp) searched(ctx context.Context, l search) error {
 		return s.end(ctx, loses, backup.NewReason("StartLost", fmt.Sprintf("the answers to %d attempts to start were lost, and no "+
 			"backup of theirs was found", r.Lost), "See whether the service can be reached; look in the container for files named "+r.ID+"."))
 	case l.waited >= s.Timings.Operation:
-		return s.end(ctx, loses, r.Reason.Reword("StartLost", "the answer to the start was lost, and it could not be found out what "+
-			"became of it: "+r.Reason.Message, "See what the service is doing and what the identity may do; look in the container for "+
-			"files named "+r.ID+"."))
+		return s.end(ctx, loses, r.Reason.Reword("StartLost", "the answer to the start was lost, and Lifeboat could not find out "+
+			"its outcome: "+r.Reason.Message, "Look at the service and at the roles of the identity; look in the container for files "+
+			"named "+r.ID+"."))
 	}
-	return s.lookAgain(ctx, l, s.Timings.LookMax)
+	return s.advance(ctx, s.lookDelay(l))
 }
 
 func (s backingUp) sendPoll(ctx context.Context) (backup.Operation, error) {
@@ -164,7 +164,7 @@ func (s backingUp) sendPoll(ctx context.Context) (backup.Operation, error) {
 }
 
 // pollFailed makes a further attempt, once, if the operation's credential expired, and looks for the artifact of an operation
-// that the service no longer tells of.
+// that the service no longer shows.
 func (s backingUp) pollFailed(ctx context.Context, f *backup.Fault) (bool, error) {
 	r := &s.run
 	switch {

@@ -20,8 +20,8 @@ type due struct {
 	row backup.Row
 }
 
-func (s *step) putDue(ctx context.Context, at time.Time, p backup.Point) error {
-	key := backup.DueKey(at, p.ID)
+func (s *step) putDue(ctx context.Context, p backup.Point) error {
+	key := backup.DueKey(p.Expires, p.ID)
 	body := backup.Encode(due{Point: p.ID, Target: p.Target, Created: s.clock()})
 	if _, err := s.Catalog.Apply(ctx, backup.Write{Op: backup.Put, Key: key, Body: body}); err != nil {
 		return fmt.Errorf("note when the recovery point of run %s expires: %w", p.ID, err)

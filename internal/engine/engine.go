@@ -34,7 +34,9 @@ type Engine struct {
 	Stopped string
 	// Timers are the timers by the names of their functions, for health: "schedule" and "cleanup".
 	Timers map[string]health.TimerSchedule
-	// Now is this process's own clock. It only measures short spans, and checks that the catalog's clock is sane.
+	// Now is this process's own clock. It measures short spans and checks that the catalog's clock is sane. Where the engine reads
+	// no row, it also decides: whether a request that the host gave up has expired, whether an answer is older than seven days,
+	// and the times of dead letters and refusals.
 	Now func() time.Time
 	// NewID makes a random ID of lower-case letters, digits and dashes, never the same twice.
 	NewID func() string
@@ -148,7 +150,13 @@ func within[T any](ctx context.Context, call func(context.Context) (T, error)) (
 	return call(ctx)
 }
 
-// find asks a provider for the artifact of a lost start, or of an operation that the service no longer tells of. If names do not
+// limited is within for a call that returns only an error.
+func limited(ctx context.Context, call func(context.Context) error) error {
+	_, err := within(ctx, func(ctx context.Context) (any, error) { return nil, call(ctx) })
+	return err
+}
+
+// find asks a provider for the artifact of a lost start, or of an operation that the service no longer shows. If names do not
 // show which run made an artifact, it leaves out the artifacts of other runs: it asks for those only if they can matter.
 func (e *Engine) find(ctx context.Context, provider backup.Provider, a backup.Attempt) (string, error) {
 	a.QuietPeriod = e.Timings.QuietPeriod
@@ -174,8 +182,7 @@ func hash(ctx context.Context, provider backup.Provider, a backup.Attempt, done 
 
 // remove has a provider delete artifacts.
 func remove(ctx context.Context, provider backup.Provider, a backup.Attempt, etag string, extras bool) error {
-	_, err := within(ctx, func(ctx context.Context) (any, error) { return nil, provider.Delete(ctx, a, etag, extras) })
-	return err
+	return limited(ctx, func(ctx context.Context) error { return provider.Delete(ctx, a, etag, extras) })
 }
 
 // forEach calls f with 0 to n-1, Parallelism at a time. After an error no further call begins: if storage does not answer,
@@ -224,9 +231,9 @@ func (e *Engine) load(ctx context.Context, id string) (backup.Run, time.Time, er
 	return run, now, err
 }
 
-// Execute handles one message of the queue "execute". No error means that the message may go: it was worked off, or changes
-// nothing, or was hopeless and now stands among the dead letters. After an error it must be delivered again. The invocation's ID
-// names this delivery.
+// Execute handles one message of the queue "execute". It returns nil if the host may delete the message: the step was made, the
+// message changes nothing, or it is a dead letter. After an error the host must deliver it again. The invocation's ID names this
+// delivery.
 func (e *Engine) Execute(ctx context.Context, invocation string, message []byte) (Outcome, error) {
 	w, err := backup.ParseStepMessage(message)
 	if err != nil {

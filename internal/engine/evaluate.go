@@ -67,8 +67,8 @@ func (e *Engine) evaluate(ctx context.Context, all []backup.Plan, state schedule
 	return errors.Join(errs...)
 }
 
-// evaluatePlan evaluates each target of the plan. That costs one request for each, and one for all of them. It saves the events
-// together with the note that they are published. A timer run at the same time publishes the same, under the same IDs.
+// evaluatePlan evaluates each target of the plan. That costs one request for each, and one for each 100 writes. The last
+// transaction saves the note that the events are published. A timer run at the same time publishes the same, under the same IDs.
 func (e *Engine) evaluatePlan(ctx context.Context, plan health.Snapshot, was evaluated, now time.Time, report *ScheduleReport) error {
 	targets := plan.Plan.Targets
 	outcomes, fresh, errs := make([]health.TargetHealth, len(targets)), make([]bool, len(targets)), make([]error, len(targets))
@@ -111,7 +111,7 @@ func (e *Engine) evaluatePlan(ctx context.Context, plan health.Snapshot, was eva
 	writes := event.OutboxWrites(backup.SchedulePartition, events)
 	key := backup.EvaluatedKey(is.Plan)
 	writes = append(writes, backup.Write{Op: backup.Put, Key: key, Body: backup.Encode(is)})
-	for page := range slices.Chunk(writes, mostWrites) { // the evaluated row comes last: a repeat writes the same events
+	for page := range slices.Chunk(writes, backup.MostWrites) { // the evaluated row comes last: a repeat writes the same events
 		if _, saved := e.Catalog.Apply(ctx, page...); saved != nil {
 			return errors.Join(err, fmt.Errorf("save that the targets of plan %s were evaluated: %w", is.Plan, saved))
 		}

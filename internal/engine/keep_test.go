@@ -8,7 +8,6 @@ import (
 
 	"lifeboat/internal/backup"
 	"lifeboat/internal/engine"
-	"lifeboat/internal/restore"
 )
 
 // TestWhatCannotBeKeptIsNotMade: a plan that keeps recovery points for less than nothing, as a time that overflowed does, is
@@ -101,7 +100,7 @@ func TestARequestIsGoodForAHundredYears(t *testing.T) {
 	for _, c := range []struct {
 		after time.Duration
 		code  string
-	}{{restore.LongestRestoreTime, ""}, {restore.LongestRestoreTime + time.Second, "ExpiresTooLate"}, {250 * 366 * day, "ExpiresTooLate"}} {
+	}{{backup.LongestKeep, ""}, {backup.LongestKeep + time.Second, "ExpiresTooLate"}, {250 * 366 * day, "ExpiresTooLate"}} {
 		s, service, _ := restorable(t)
 		q := order("incident")
 		q.Expires = s.now.Add(c.after)

@@ -27,7 +27,7 @@ type operation interface {
 	notStarted(ctx context.Context, f *backup.Fault) error
 	// accepted changes the run once the service has accepted it.
 	accepted()
-	// inFlightFor is the time for which a request whose sender has died may still reach the service, and must not be looked for.
+	// inFlightFor is the time for which a request may still arrive after its sender died. The run does not search before.
 	inFlightFor() time.Duration
 	// sendSearch looks for a lost start: it returns an operation that is done or has a token, or the zero value if nothing
 	// shows one.
@@ -186,14 +186,14 @@ func (s *step) takeOver(ctx context.Context, why backup.Reason) error {
 // search is the result of one look for a lost start.
 type search struct {
 	found backup.Operation
-	// fault is nil if the service showed what is there.
+	// fault is nil if the service answered the search.
 	fault *backup.Fault
 	// waited is the time since the answer is known to be lost, notFoundFor the time for which every look showed a settled service
 	// without a trace of it.
 	waited, notFoundFor time.Duration
 }
 
-// look searches for what became of a lost start. The lease of the request's sender is over.
+// look searches for the outcome of a lost start. The lease of the request's sender is over.
 func (s *step) look(ctx context.Context, o operation) error {
 	r := &s.run
 	if err := s.takeOver(ctx, backup.NewReason("StartLost", o.words().died, "")); err != nil {
@@ -212,13 +212,12 @@ func (s *step) look(ctx context.Context, o operation) error {
 	return o.searched(ctx, search{found, backup.AsFault(err), s.now.Sub(r.LostSince), s.now.Sub(r.NotFoundSince)})
 }
 
-// lookAgain waits for the next look, ever longer, but not longer than most.
-func (s *step) lookAgain(ctx context.Context, l search, most time.Duration) error {
-	return s.advance(ctx, min(max(s.Timings.Look, l.waited/4), s.Timings.LookMax, most))
+// lookDelay is the time until the next look, ever longer.
+func (s *step) lookDelay(l search) time.Duration {
+	return min(max(s.Timings.Look, l.waited/4), s.Timings.LookMax)
 }
 
-// poll asks once how the operation is getting on. A service that answers no requests meanwhile, or no longer knows our role, has
-// not failed to do it.
+// poll asks once how the operation is getting on. A service that refuses requests during the operation has not failed.
 func (s *step) poll(ctx context.Context, o operation) error {
 	r := &s.run
 	answer, err := within(ctx, o.sendPoll)

@@ -87,7 +87,7 @@ func (e *Engine) countUndeliverable(ctx context.Context, event backup.Event, why
 			return err
 		}
 	}
-	return fmt.Errorf("count the event %s, which cannot be sent: others do the same, again and again", event.ID)
+	return fmt.Errorf("count the event %s, which cannot be sent: other invocations change the count again and again", event.ID)
 }
 
 // announce sends events that no row stands for. An event that cannot be sent is kept for the next timer run.
@@ -129,7 +129,7 @@ func (e *Engine) drain(ctx context.Context, o outbox, now time.Time, report *Sch
 			report.Unsent += n - i // at least one of each
 			break
 		}
-		// Other partitions have their turn although the first ones go on waiting for a queue that takes nothing.
+		// The start rotates, so that the first partitions cannot block the others.
 		errs = append(errs, e.drainPartition(ctx, o.others[(int(now.Unix()/60)*drainTargets+i)%n], refused, report))
 	}
 	return errors.Join(errs...)
@@ -163,13 +163,10 @@ func (e *Engine) waiting(ctx context.Context, partition string) ([]backup.Event,
 	return event.ReadOutbox(rows)
 }
 
-// mostWrites is the size limit of one transaction (Azure's documentation "Performing entity group transactions").
-const mostWrites = 100
-
 // discard makes deletes of one partition. A row that is gone, or was written again since, stays as it is.
 func (e *Engine) discard(ctx context.Context, deletes []backup.Write) error {
 	for len(deletes) > 0 {
-		now := deletes[:min(len(deletes), mostWrites)]
+		now := deletes[:min(len(deletes), backup.MostWrites)]
 		_, err := e.Catalog.Apply(ctx, now...)
 		if failed, ok := errors.AsType[*backup.WriteError](err); ok {
 			deletes = append(deletes[:failed.Index:failed.Index], deletes[failed.Index+1:]...)

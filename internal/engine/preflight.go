@@ -25,8 +25,7 @@ func (e *Engine) Preflight(ctx context.Context, p backup.Plan, target string) er
 	if err != nil {
 		return err
 	}
-	_, err = within(ctx, func(ctx context.Context) (any, error) {
-		return nil, provider.Preflight(ctx, backup.Run{Target: target, Settings: p.Settings}.ProviderAttempt(""))
+	return limited(ctx, func(ctx context.Context) error {
+		return provider.Preflight(ctx, backup.Run{Target: target, Settings: p.Settings}.ProviderAttempt(""))
 	})
-	return err
 }

@@ -39,14 +39,14 @@ func (e *Engine) PreviewRestore(ctx context.Context, q restore.Request, plans []
 	}
 	order := p.ProviderRestore()
 	v, err := hash(ctx, provider, order.ProviderAttempt(p.Chosen.ID), backup.Hashing{})
-	p.AskLater("the artifact is there, and is what was verified", v.Done, err, func() *backup.Reason { return restore.Changed(p.Chosen, v) })
+	p.AskLater("the artifact is there, and is the verified one", v.Done, err, func() *backup.Reason { return restore.Changed(p.Chosen, v) })
 	if p.Refusal() != nil {
 		return p, nil
 	}
 	if v.Note != "" {
 		p.Warn(backup.Refuse("NotAllChecked", "", "%s", v.Note))
 	}
-	_, err = within(ctx, func(ctx context.Context) (any, error) { return nil, restorer.PreflightRestore(ctx, order) })
+	err = limited(ctx, func(ctx context.Context) error { return restorer.PreflightRestore(ctx, order) })
 	p.AskLater("the destination can take it", true, err, func() *backup.Reason { return nil })
 	if p.Refusal() == nil {
 		p.NotAsked(e.service(p.Destination))
@@ -62,8 +62,8 @@ func (e *Engine) outline(ctx context.Context, q restore.Request, plans []backup.
 	if !p.Ask("the request has not expired", cmp.Or(restore.Expired(q.Until(now), now), restore.TooLong(q.Until(now), now))) {
 		return p, nil
 	}
-	if !p.Ask("a plan allows it", p.Allow(q, plans)) || !p.Ask("nobody has to agree", p.Approve()) ||
-		!p.Ask("answers may go to the queue", p.Answers(q)) || !p.Ask("the service restores in this way", p.Fits(into)) {
+	if !p.Ask("a plan allows it", p.Allow(q, plans)) || !p.Ask("answers may go to the queue", p.Answers(q)) ||
+		!p.Ask("the service restores in this way", p.Fits(into)) {
 		return p, nil
 	}
 	var why *backup.Reason

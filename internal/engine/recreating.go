@@ -7,8 +7,8 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// recreating is the restore of a service that makes its deleted resource again. The resource shows what became of a lost start,
-// though perhaps only once it is done, so that the restore may be begun again if nothing of it is seen for long.
+// recreating is the restore of a service that makes its deleted resource again. The resource shows the outcome of a lost start,
+// though perhaps only at its end. So the run may begin the restore again if it sees no resource for long.
 type recreating struct {
 	restoring
 	shows backup.Recreator
@@ -58,10 +58,10 @@ func (s recreating) searched(ctx context.Context, l search) error {
 	case f == nil && l.found.Token != "":
 		return s.accept(ctx, s, l.found)
 	case f == nil && l.notFoundFor < s.Timings.RetryWindow:
-		return s.lookAgain(ctx, l, s.Timings.RetryWindow-l.notFoundFor)
+		return s.advance(ctx, min(s.lookDelay(l), s.Timings.RetryWindow-l.notFoundFor))
 	case l.waited >= s.Timings.Operation:
-		return s.end(ctx, loses, r.Reason.Reword("StartLost", "the answer to the request that starts the restore was lost, and it could "+
-			"not be found out what became of it: "+r.Reason.Message, hintLost))
+		return s.end(ctx, loses, r.Reason.Reword("StartLost", "the answer to the request that starts the restore was lost, and Lifeboat "+
+			"could not find out its outcome: "+r.Reason.Message, hintLost))
 	case f == nil && r.Lost < mostLost:
 		r.Check = ""
 		return s.preflight(ctx, s)
@@ -70,7 +70,7 @@ func (s recreating) searched(ctx context.Context, l search) error {
 			"nothing shows that one was started", r.Lost), hintLost))
 	}
 	r.Reason = f.Reason()
-	return s.lookAgain(ctx, l, s.Timings.LookMax)
+	return s.advance(ctx, s.lookDelay(l))
 }
 
 // finished ends the run well, unless another restore may have made the resource that was found after a lost start.
@@ -83,16 +83,16 @@ func (s recreating) finished(ctx context.Context, o backup.Operation) error {
 		}
 		if conflicting != "" {
 			r.Finished, r.Restore.Warning = s.clock(), backup.Bounded(o.Warning)
-			return s.end(ctx, loses, backup.NewReason("StartLost", "the service was restored, but nothing shows by which request: the answer to "+
-				"this run's was lost, and what became of restore "+conflicting+" into it is unknown", "Look which backup it holds. Ask again, "+
-				"under another ID, if that is not "+r.Restore.Point+"."))
+			return s.end(ctx, loses, backup.NewReason("StartLost", "the service was restored, but does not show by which request: the answer to "+
+				"this run's request was lost, and the outcome of restore "+conflicting+" into it is unknown", "See which backup it holds. Ask "+
+				"again, under another ID, if that is not "+r.Restore.Point+"."))
 		}
 	}
 	return s.restoring.finished(ctx, o)
 }
 
-// conflictingRestore returns another restore into the same target that ended unknown, so lately that Azure may have been at it
-// until now; "" if there is none.
+// conflictingRestore returns another restore into the same target that ended unknown within the last two days, so that Azure may
+// have worked on it until now; "" if there is none.
 func (s recreating) conflictingRestore(ctx context.Context) (string, error) {
 	// 200 runs cover two days, unless it is backed up every quarter of an hour.
 	runs, err := s.listRuns(ctx, s.run.Target, backup.RunPrefix, backup.Behind(backup.RunPrefix), 200)

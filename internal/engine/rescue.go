@@ -10,10 +10,19 @@ import (
 )
 
 // inflight is an entry of the index of runs that have not ended, sorted by the time of the next check. It is written before the
-// run, and dropped after the run has ended and its event was sent.
+// run, and dropped after the run has ended and its events were sent or left to timer runs.
 type inflight struct {
 	Run     string    `json:"Run"`
 	Created time.Time `json:"Created"`
+}
+
+// index puts an entry for the run into the index of runs in flight.
+func (e *Engine) index(ctx context.Context, entry backup.Key, run string, now time.Time) error {
+	body := backup.Encode(inflight{Run: run, Created: now})
+	if _, err := e.Catalog.Apply(ctx, backup.Write{Op: backup.Put, Key: entry, Body: body}); err != nil {
+		return fmt.Errorf("index run %s: %w", run, err)
+	}
+	return nil
 }
 
 // rescue checks the runs that are due for it, and sends a lost step message again: with the row's own sequence number and

@@ -185,9 +185,9 @@ func (e *Engine) AnswerPreview(ctx context.Context, q restore.Request, p restore
 // RefuseRequest keeps a request that cannot be understood, or whose ID belongs to another one, among the dead letters. It answers
 // the request, also on its own queue for answers if that can be read. Code is InvalidRequest, or RequestIdReused.
 func (e *Engine) RefuseRequest(
-	ctx context.Context, queue string, message []byte, q restore.Request, plans []backup.Plan, code string, why error,
+	ctx context.Context, message []byte, q restore.Request, plans []backup.Plan, code string, why error,
 ) error {
-	if err := e.DeadLetter(ctx, queue, message, code+": "+why.Error()); err != nil {
+	if err := e.DeadLetter(ctx, backup.RestoreQueue, message, code+": "+why.Error()); err != nil {
 		return err
 	}
 	return e.reject(ctx, message, q, plans, backup.NewReason(code, why.Error(), correct))
@@ -210,7 +210,7 @@ func (e *Engine) reject(ctx context.Context, message []byte, q restore.Request, 
 // later effect. If it became a run, that run goes on and answers by itself. The plans may be none, if they could not be read.
 // Later: it was put off.
 func (e *Engine) GiveUpRequest(
-	ctx context.Context, queue string, message []byte, inserted time.Time, plans []backup.Plan, why string,
+	ctx context.Context, message []byte, inserted time.Time, plans []backup.Plan, why string,
 ) (run backup.Run, later bool, err error) {
 	g := original(message, inserted)
 	q, malformed := restore.ParseRequest(g.Message, "")
@@ -219,17 +219,17 @@ func (e *Engine) GiveUpRequest(
 			return backup.Run{}, later, err
 		}
 	}
-	run, err = e.refuseGivenUp(ctx, queue, g.Message, q, malformed, plans, why)
+	run, err = e.refuseGivenUp(ctx, g.Message, q, malformed, plans, why)
 	return run, false, err
 }
 
 func (e *Engine) refuseGivenUp(
-	ctx context.Context, queue string, message []byte, q restore.Request, err error, plans []backup.Plan, why string,
+	ctx context.Context, message []byte, q restore.Request, err error, plans []backup.Plan, why string,
 ) (backup.Run, error) {
-	if err := e.DeadLetter(ctx, queue, message, why); err != nil {
+	if err := e.DeadLetter(ctx, backup.RestoreQueue+backup.Poison, message, why); err != nil {
 		return backup.Run{}, err
 	}
-	refusal := backup.Refuse("RequestGivenUp", "Mend what the log of the function restore says, then ask again, under another ID.",
+	refusal := backup.Refuse("RequestGivenUp", "Fix the error in the log of the function restore, then send the request again, under another ID.",
 		"nothing was begun: %s", why)
 	switch {
 	case err != nil:
@@ -239,7 +239,7 @@ func (e *Engine) refuseGivenUp(
 	}
 	run, err := e.claimRestore(ctx, q, func(now time.Time) (restore.Preview, error) {
 		p := restore.NewPreview(q, plans, now)
-		p.Ask("the request can be worked off", refusal)
+		p.Ask("the request can be processed", refusal)
 		p.Hash = p.NewHash()
 		return p, nil
 	})

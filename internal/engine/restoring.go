@@ -52,7 +52,7 @@ func (s restoring) guard(ctx context.Context, o operation) error {
 		p.Readers = append(p.Readers, r.ID)
 		switch _, err := s.Catalog.Apply(ctx, p.Replace()); {
 		case errors.Is(err, backup.ErrChanged), errors.Is(err, backup.ErrNotFound):
-			return s.postpone(ctx, &backup.Fault{Kind: backup.Retryable, Code: "RecoveryPointChanged", Message: "somebody else changed the recovery point"})
+			return s.postpone(ctx, &backup.Fault{Kind: backup.Retryable, Code: "RecoveryPointChanged", Message: "another invocation changed the recovery point"})
 		case err != nil:
 			return fmt.Errorf("hold the recovery point %s for restore %s: %w", p.ID, r.ID, err)
 		}
@@ -75,9 +75,7 @@ func (s restoring) guard(ctx context.Context, o operation) error {
 	case why != nil:
 		return s.end(ctx, refuses, *why)
 	}
-	_, err = within(ctx, func(ctx context.Context) (any, error) {
-		return nil, s.restorer.PreflightRestore(ctx, r.ProviderRestore())
-	})
+	err = limited(ctx, func(ctx context.Context) error { return s.restorer.PreflightRestore(ctx, r.ProviderRestore()) })
 	if err != nil {
 		return s.refuseOrPostpone(ctx, backup.AsFault(err))
 	}
@@ -110,9 +108,9 @@ func (s *step) safetyBackedUp(ctx context.Context, p backup.Point, files []backu
 	p.Safety = true
 	p.Held = backup.Hold{
 		Until:  s.clock().Add(HoldSafety),
-		Reason: "the safety backup of restore " + r.ID + ", which nobody has confirmed",
+		Reason: "restore " + r.ID + " is not confirmed; this is its safety backup",
 	}
-	if err := s.putDue(ctx, p.Expires, p); err != nil {
+	if err := s.putDue(ctx, p); err != nil {
 		return err
 	}
 	undo := s.snapshot()
@@ -134,7 +132,7 @@ func (restoring) words() words {
 	return words{
 		checking: "the service looks whether it can restore",
 		died:     "the process that started the restore ended before it saw the answer",
-		silent:   "the service began to restore but no longer tells how that went",
+		silent:   "the service began to restore but no longer shows the restore",
 		tooLong:  "the service began to restore %s ago and still does not say that it is done",
 		hint:     "Look at the service in the Azure portal.",
 	}
@@ -173,7 +171,7 @@ func (s restoring) notStarted(ctx context.Context, f *backup.Fault) error {
 		return s.backOff(ctx, f)
 	}
 	// Hints of a lost start are about backups, because those may be started again.
-	s.lost(f.Reason().Reword(f.Code, f.Message, "Nothing is sent twice: what became of it is looked for, as far as the service shows it."))
+	s.lost(f.Reason().Reword(f.Code, f.Message, "Lifeboat does not send the request again. It looks for the result as far as the service shows it."))
 	return s.advance(ctx, s.Timings.Look)
 }
 
@@ -198,7 +196,7 @@ const hintLost = "Look at the service before anything else: it may be as it was,
 func (s restoring) searched(ctx context.Context, _ search) error {
 	traces := restore.Fill(s.service(s.run.Target).Restore.Traces, s.run.Target)
 	return s.end(ctx, loses, s.run.Reason.Reword("StartLost", "the answer to the request that starts the restore was lost, and the service "+
-		"does not show what became of it. It is never sent twice: "+s.run.Reason.Message, strings.TrimSpace(hintLost+" "+traces)))
+		"does not show its outcome. Lifeboat never sends it twice: "+s.run.Reason.Message, strings.TrimSpace(hintLost+" "+traces)))
 }
 
 func (s restoring) sendPoll(ctx context.Context) (backup.Operation, error) {
@@ -232,7 +230,7 @@ func (s restoring) backOff(ctx context.Context, f *backup.Fault) error {
 			"at last: %s", waited.Round(time.Second), f.Message), "Nothing was restored. See what else is changing the service, "+
 			"then ask again, under another ID."))
 	}
-	return s.advance(ctx, max(f.Wait(), min(max(s.Timings.Busy, waited/10), s.Timings.PollMax)))
+	return s.advance(ctx, s.busyDelay(f, waited))
 }
 
 // finished ends the run well.

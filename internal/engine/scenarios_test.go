@@ -192,7 +192,7 @@ func TestScenario06TimerFiresTwice(t *testing.T) {
 				t.Errorf("%d days, before call %d: %d runs, begun %q", days, k, s.rows("run-"), s.provider.begun)
 			}
 			if days == 4 {
-				s.oneMissedRuns(3, begin.Add(day), begin.Add(3*day), "nobody looked")
+				s.oneMissedRuns(3, begin.Add(day), begin.Add(3*day), "no timer run read")
 			}
 		}
 	}
@@ -277,7 +277,7 @@ func TestScenario08HostDown14Days(t *testing.T) {
 			t.Errorf("begun in five minutes each: %v", begun)
 		}
 	}
-	s.oneMissedRuns(13, begin.Add(day), begin.Add(13*day), "nobody looked")
+	s.oneMissedRuns(13, begin.Add(day), begin.Add(13*day), "no timer run read")
 	s.now = begin.Add(15 * day)
 	if next := s.runSchedule(plan); len(next.Created) != 50 || len(next.Missed) != 0 {
 		t.Errorf("the next scheduled time: %+v", next)
@@ -295,7 +295,7 @@ func TestScenario08HostDownPastTheWindow(t *testing.T) {
 	if r := s.runSchedule(plan); len(r.Created) != 0 {
 		t.Errorf("created %q", r.Created)
 	}
-	s.oneMissedRuns(14, begin.Add(day), begin.Add(14*day), "nobody looked")
+	s.oneMissedRuns(14, begin.Add(day), begin.Add(14*day), "no timer run read")
 	s.now = begin.Add(15 * day)
 	if r := s.runSchedule(plan); len(r.Created) != 1 || len(r.Missed) != 0 {
 		t.Errorf("the next scheduled time: %+v", r)
@@ -319,7 +319,7 @@ func TestScenario09ExpressionEditedWhileDown(t *testing.T) {
 	if len(r.Created) != 1 || !s.run(r.Created[0]).ScheduledTime.Equal(at(4)) {
 		t.Errorf("created %+v, want the scheduled time of 14:00 today", r)
 	}
-	s.oneMissedRuns(3, at(1), at(3), "nobody looked")
+	s.oneMissedRuns(3, at(1), at(3), "no timer run read")
 	s.finish()
 	want := map[string]int{begin.Add(day).Format(time.RFC3339): 1, at(4).Format(time.RFC3339): 1}
 	if got := s.scheduledTimes(); fmt.Sprint(got) != fmt.Sprint(want) {

@@ -70,7 +70,7 @@ func (c *checkpoint) since(plan backup.Plan) time.Time {
 }
 
 // downtime is the reason of a missed period that was not intended.
-const downtime = "nobody looked at the plan: the app did not run, or plan.yaml did not hold it or could not be read"
+const downtime = "no timer run read the plan: the app was down, plan.yaml did not contain the plan, or it could not be read"
 
 // ScheduleReport says what one timer run did.
 type ScheduleReport struct {
@@ -82,8 +82,7 @@ type ScheduleReport struct {
 	Unprotected []health.TargetHealth
 	// Scanned counts the runs in flight that the rescuer checked, Requeued the step messages that it sent again.
 	Scanned, Requeued int
-	// Woken counts the runs in the wait queue that were woken because there was room for their operations.
-	Woken int
+
 	// Unsent counts events that wait for their queues to take them, and unread resources with such events.
 	Unsent int
 	// ActivePlan is the row of the active plan, as the timer run read it: for [plans.Store.Observe]. It has no ETag if there is
@@ -111,7 +110,7 @@ func (e *Engine) Schedule(ctx context.Context, plans []backup.Plan) (ScheduleRep
 	// Runs under way come first: a timer run that has much to do may not get to its end.
 	errs := []error{err, e.rescue(ctx, now, &report)}
 	waiting := admission.Dispatcher{Queue: e.Queue, Load: e.load, Apply: e.apply, Most: e.Concurrency}
-	report.Woken, err = waiting.Dispatch(ctx, state.admission, now)
+	_, err = waiting.Dispatch(ctx, state.admission, now)
 	apart := e.checkClock(ctx, own, now)
 	errs = append(errs, err, apart)
 	if apart == nil {
@@ -218,7 +217,7 @@ func (e *Engine) paused(plan backup.Plan) string {
 }
 
 // errOtherTimerRuns: another timer run has saved the checkpoint since it was read.
-var errOtherTimerRuns = errors.New("other timer runs are faster, again and again")
+var errOtherTimerRuns = errors.New("other timer runs save the checkpoint first, again and again")
 
 // schedulePlan deals with one plan. If another timer run was faster, it reads again: that one may have died since.
 func (e *Engine) schedulePlan(
@@ -352,9 +351,8 @@ func (e *Engine) create(ctx context.Context, run *backup.Run, now time.Time, eve
 	run.State, run.Created, run.Updated = cmp.Or(run.State, backup.Queued), now, now
 	run.Sequence, run.Nonce, run.Due = 1, e.NewID(), backup.Later(now, run.Start)
 	entry := backup.InflightKey(run.Due.Add(e.Timings.Rescue), run.ID, run.Nonce)
-	body := backup.Encode(inflight{Run: run.ID, Created: now})
-	if _, err := e.Catalog.Apply(ctx, backup.Write{Op: backup.Put, Key: entry, Body: body}); err != nil {
-		return false, fmt.Errorf("index run %s: %w", run.ID, err)
+	if err := e.index(ctx, entry, run.ID, now); err != nil {
+		return false, err
 	}
 	insert := backup.Write{Op: backup.Insert, Key: run.Key(), Body: backup.Encode(run)}
 	writes := append([]backup.Write{insert}, event.OutboxWrites(run.Key().Partition, events)...)

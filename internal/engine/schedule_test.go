@@ -136,7 +136,7 @@ func TestScheduleIsRepeatable(t *testing.T) {
 				s.finish()
 				s.now = s.now.Add(11 * time.Minute)
 			}
-			s.oneMissedRuns(1, begin.Add(day), begin.Add(day), "nobody looked")
+			s.oneMissedRuns(1, begin.Add(day), begin.Add(day), "no timer run read")
 			if s.rows("run-") != 2 || s.rows("point-") != 2 || s.rows("inflight") != 0 || s.rows("lock") != 0 {
 				t.Errorf("call %d fails (made: %v): %d runs, %d points, %d entries", k, made, s.rows("run-"), s.rows("point-"),
 					s.rows("inflight"))

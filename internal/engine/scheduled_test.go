@@ -538,7 +538,7 @@ func TestReasonsOfMissedPeriods(t *testing.T) {
 	s.now = begin.Add(3*day + time.Hour) // no timer run came; then the plan is paused
 	plan.Paused = true
 	s.runSchedule(plan)
-	s.oneMissedRuns(2, begin.Add(day), begin.Add(2*day), "nobody looked")
+	s.oneMissedRuns(2, begin.Add(day), begin.Add(2*day), "no timer run read")
 	s.now = begin.Add(5*day + time.Hour)
 	s.engine.Stopped = "stopped by LIFEBOAT_STOPPED"
 	s.runSchedule(plan) // still paused: the stop changes nothing

@@ -20,12 +20,12 @@ const (
 	succeeds          cause = "succeeds"   // the artifact was verified
 	fails             cause = "fails"      // a final no
 	supersedes        cause = "supersedes" // a later scheduled time is due
-	refuses           cause = "refuses"    // the preflight said no
+	refuses           cause = "refuses"    // the preflight, a guard or the service's own check said no
 	misses            cause = "misses"     // the window of its scheduled time has passed
-	loses             cause = "loses"      // the truth cannot be known
+	loses             cause = "loses"      // the outcome of the operation cannot be known
 	keepsSafetyBackup cause = "secures"    // the safety backup of a restore was verified: the restore itself is next
 	restores          cause = "restores"   // the service says that the restore is done
-	cancels           cause = "cancels"    // a person took it back
+	cancels           cause = "cancels"    // a person canceled the restore
 )
 
 // transition is one arrow of the state machine; docs/states.md draws them all.

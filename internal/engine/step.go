@@ -34,8 +34,8 @@ func (e *Engine) newStep(run backup.Run, now, read time.Time) *step {
 }
 
 var (
-	// errConflict: another invocation changed the run meanwhile, and finds out by itself what this step found out.
-	errConflict = errors.New("somebody else changed the run")
+	// errConflict: another invocation changed the run meanwhile, and makes the step itself.
+	errConflict = errors.New("another invocation changed the run")
 	// errBusy: another run holds the target's lock.
 	errBusy = errors.New("another run holds the target's lock")
 	// errTaken: the artifact that was to become a recovery point belongs to another one.
@@ -109,6 +109,11 @@ func (s *step) markWaiting() error {
 	return nil
 }
 
+// busyDelay is the time until a busy target is tried again: a tenth of the time waited, or longer if the service asks for it.
+func (s *step) busyDelay(f *backup.Fault, waited time.Duration) time.Duration {
+	return max(f.Wait(), min(max(s.Timings.Busy, waited/10), s.Timings.PollMax))
+}
+
 // postpone leaves a busy target alone, and releases its lock and the permits: the next run in the wait queue need not wait for
 // that target. A run that the service rejected keeps the permits, and comes back after twice as long each time.
 func (s *step) postpone(ctx context.Context, f *backup.Fault) error {
@@ -126,7 +131,7 @@ func (s *step) postpone(ctx context.Context, f *backup.Fault) error {
 	}
 	permits := r.Permits
 	r.Rejections, r.Permits = 0, nil
-	if err := s.advance(ctx, max(f.Wait(), min(max(s.Timings.Busy, r.Waited(s.now)/10), s.Timings.PollMax))); err != nil {
+	if err := s.advance(ctx, s.busyDelay(f, r.Waited(s.now))); err != nil {
 		return err
 	}
 	return admission.Release(ctx, s.Catalog, s.run, permits, "")

@@ -33,7 +33,7 @@ func (s *step) succeed(ctx context.Context, p backup.Point, files []backup.File)
 		return errConflict // another invocation was faster, and its recovery point must not be compared with itself
 	}
 	p, made := retention.CheckSize(p, points, s.clock())
-	if err := s.putDue(ctx, p.Expires, p); err != nil {
+	if err := s.putDue(ctx, p); err != nil {
 		return err
 	}
 	writes := p.Insert(files)
@@ -54,10 +54,10 @@ func (s *step) succeed(ctx context.Context, p backup.Point, files []backup.File)
 	return err
 }
 
-// artifactTaken says why a run is lost that found another one's artifact.
+// artifactTaken is the reason of a run that found another run's artifact.
 func artifactTaken(p backup.Point) backup.Reason {
-	return backup.NewReason("ArtifactTaken", "what the run found, "+p.Artifact+", belongs to another recovery point of the target; what "+
-		"became of its own operation cannot be told", "Ask for the backup again.")
+	return backup.NewReason("ArtifactTaken", "the run found the artifact "+p.Artifact+", which belongs to another recovery point of the "+
+		"target; the outcome of the run's own operation is unknown", "Ask for the backup again.")
 }
 
 // ErrPointGone: the recovery point is being deleted, or expired.
@@ -67,8 +67,8 @@ var ErrPointGone = errors.New("there is nothing left to accept")
 // request. A live point stays as it is. It returns ErrNotFound if there is no recovery point with the ID, and ErrPointGone if
 // cleanup was faster.
 //
-// The event goes through the outbox, as the event of its end did. The index entry comes first, so that the rescuer sends it if
-// this process dies; the rescuer must not look before the save, or it would drop the entry.
+// Accept writes an index entry first, so that the rescuer sends the event after a crash. The entry is due after the save: before
+// it, the rescuer would drop the entry.
 func (e *Engine) Accept(ctx context.Context, id, by, why string) (backup.Point, error) {
 	for {
 		read := e.Now()
@@ -91,10 +91,8 @@ func (e *Engine) Accept(ctx context.Context, id, by, why string) (backup.Point, 
 		default:
 			return p, fmt.Errorf("%w: the recovery point %s is %s: %s", ErrPointGone, id, p.State, p.Reason.Message)
 		}
-		entry := backup.InflightKey(now.Add(orphanAge), id, e.NewID())
-		body := backup.Encode(inflight{Run: id, Created: now})
-		if _, err := e.Catalog.Apply(ctx, backup.Write{Op: backup.Put, Key: entry, Body: body}); err != nil {
-			return backup.Point{}, fmt.Errorf("index the acceptance of recovery point %s: %w", id, err)
+		if err := e.index(ctx, backup.InflightKey(now.Add(orphanAge), id, e.NewID()), id, now); err != nil {
+			return backup.Point{}, err
 		}
 		p.State, p.Accepted = backup.Live, backup.Acceptance{Time: now, By: by, Reason: why}
 		s.toOutbox(event.PointAccepted(p))

@@ -32,8 +32,8 @@ func decodeTimer(row backup.Row) timerRecord {
 	return t
 }
 
-// at returns the time of the timer's last sign, or the time since which one is waited for; zero if neither is known. A time in
-// the future comes from a clock that was wrong.
+// at returns the last recorded run of the timer, or else the time at which health began to wait for one; zero if neither is
+// known. A time in the future comes from a clock that was wrong.
 func (t timerRecord) at(now time.Time) time.Time {
 	at := cmp.Or(t.At, t.Since)
 	if at.After(now.Add(clockTolerance)) {

@@ -89,7 +89,7 @@ const (
 	RestoreAccepted = restorePrefix + "accepted"
 	RestoreWaiting  = restorePrefix + "waiting"
 	RestoreStarted  = restorePrefix + "started"
-	RestoreRefused  = restorePrefix + string(backup.StateRefused)
+	restoreRefused  = restorePrefix + string(backup.StateRefused)
 	restorePlanned  = restorePrefix + "planned"
 )
 
@@ -243,7 +243,7 @@ func RestorePreviewed(q restore.Request, p restore.Preview) []backup.Event {
 // The event repeats only the checked parts of an invalid request: the rest may be anything, of any length.
 func RequestRefused(message []byte, q restore.Request, why backup.Reason, replyTo string, at time.Time) []backup.Event {
 	e := backup.Event{
-		ID: "restore-request-" + backup.Digest(string(message), 32) + ".refused", Type: RestoreRefused, Time: at,
+		ID: "restore-request-" + backup.Digest(string(message), 32) + ".refused", Type: restoreRefused, Time: at,
 	}
 	said := struct {
 		Request     string        `json:"request,omitempty"`

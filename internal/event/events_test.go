@@ -77,8 +77,8 @@ func TestEvents(t *testing.T) {
 			`run.failed lifeboat.run.failed service 2026-01-15T03:30:00Z {"run":"run","state":"failed","plan":"nightly","target":"service","created":"2026-01-15T02:30:00Z","ended":"2026-01-15T03:30:00Z","reason":{"code":"Code","message":"message"}}`,
 		},
 		"a missed period of one scheduled time": {
-			event.ScheduleMissed(schedule.MissedRuns{Plan: "nightly", First: at, Last: at, Count: 1, Why: "nobody looked", Found: at.Add(time.Hour)}),
-			`missed-nightly.20260115T023000Z lifeboat.schedule.missed  2026-01-15T03:30:00Z {"plan":"nightly","first":"2026-01-15T02:30:00Z","last":"2026-01-15T02:30:00Z","count":1,"why":"nobody looked"}`,
+			event.ScheduleMissed(schedule.MissedRuns{Plan: "nightly", First: at, Last: at, Count: 1, Why: "no timer run read", Found: at.Add(time.Hour)}),
+			`missed-nightly.20260115T023000Z lifeboat.schedule.missed  2026-01-15T03:30:00Z {"plan":"nightly","first":"2026-01-15T02:30:00Z","last":"2026-01-15T02:30:00Z","count":1,"why":"no timer run read"}`,
 		},
 		"a missed period in another zone": {
 			event.ScheduleMissed(schedule.MissedRuns{
@@ -190,7 +190,7 @@ func TestEventsOfARestore(t *testing.T) {
 		}
 	}
 	for state, want := range map[backup.State]string{
-		backup.Succeeded: "lifeboat.restore.succeeded", backup.StateRefused: event.RestoreRefused, backup.Unknown: "lifeboat.restore.unknown",
+		backup.Succeeded: "lifeboat.restore.succeeded", backup.StateRefused: "lifeboat.restore.refused", backup.Unknown: "lifeboat.restore.unknown",
 	} {
 		if got := event.RestoreEnded(backup.Run{State: state}); got != want {
 			t.Errorf("the end of a restore that is %s has the type %s", state, got)

@@ -44,7 +44,7 @@ type TargetHealth struct {
 	Target string
 	Plan   string
 	Status Protection
-	// Reason says why the target is not Protected. It has no code if the target is, unless a row of it cannot be read.
+	// Reason says why the target is not Protected. It is empty for a protected target whose rows are all readable.
 	Reason backup.Reason
 	// Point is the newest live recovery point, of any plan; nil if there is none.
 	Point *backup.Point
@@ -124,8 +124,8 @@ func (s Snapshot) Evaluate(now time.Time) TargetHealth {
 }
 
 // copied says why a target is not protected if its newest point is a copy.
-var copied = backup.NewReason("CopyOnly", "Azure restores nothing from the copies of this service: the newest copy can be read, and "+
-	"that is all", "Nothing need be done. If the service is lost, its data are in the copy, and it must be set up anew.")
+var copied = backup.NewReason("CopyOnly", "Azure restores nothing from the copies of this service: you can only read the newest copy",
+	"You need not act. If the service is lost, its data are in the copy, and you must set it up anew.")
 
 // began returns the time since which the target can be expected to have backups: the time at which its text became active.
 // Earlier runs count as well, so that an edit of the plan does not hide them.
@@ -137,7 +137,7 @@ func (s Snapshot) began() time.Time {
 	return began
 }
 
-// why finds the most telling reason: what a person did, then what Azure said, then what the schedule did not do.
+// why finds the most telling reason: first a person's act, then Azure's answer, then a fault of the schedule.
 func (s Snapshot) why(h TargetHealth, now time.Time) backup.Reason {
 	if s.Paused != "" {
 		return backup.NewReason("PlanPaused", "the plan makes no runs: it is "+s.Paused,

@@ -123,7 +123,7 @@ func TestEvaluate(t *testing.T) {
 		},
 		{
 			"missed", func(s *health.Snapshot) {
-				s.MissedRuns = schedule.MissedRuns{First: on(1, 0), Last: on(3, 0), Count: 3, Why: "nobody looked"}
+				s.MissedRuns = schedule.MissedRuns{First: on(1, 0), Last: on(3, 0), Count: 3, Why: "no timer run read"}
 			},
 			on(3, time.Hour), health.Unprotected, "ScheduleMissed", "3 scheduled times from 2026-01-16T02:30:00Z to 2026-01-18T",
 		},

@@ -88,7 +88,7 @@ func (t TimerSchedule) Evaluate(timer string, last, since time.Time, timeout tim
 func (t TimerSchedule) silent(timer string, last, since time.Time) backup.Reason {
 	message := fmt.Sprintf("the timer %s has not run to its end since %s", timer, since.UTC().Format(time.RFC3339))
 	if last.IsZero() {
-		message = fmt.Sprintf("the timer %s has never run to its end; its first run has been waited for since %s", timer,
+		message = fmt.Sprintf("the timer %s has never run to its end; health has waited for its first run since %s", timer,
 			since.UTC().Format(time.RFC3339))
 	}
 	if t.Wrong != nil {

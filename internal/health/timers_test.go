@@ -98,7 +98,7 @@ func TestATimerWithoutATimerRun(t *testing.T) {
 		{"at the deadline", begin.Add(15 * time.Minute), nil, false, "", ""},
 		{
 			"just after the deadline", begin.Add(15*time.Minute + time.Nanosecond), nil, true, "TimerSilent",
-			"the timer schedule has never run to its end; its first run has been waited for since 2026-01-15T02:30:00Z",
+			"the timer schedule has never run to its end; health has waited for its first run since 2026-01-15T02:30:00Z",
 		},
 		{"years later", begin.AddDate(5, 0, 0), nil, true, "TimerSilent", "has never run"},
 		{"a clock that was wrong", begin.AddDate(-5, 0, 0), nil, false, "", ""},

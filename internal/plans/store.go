@@ -81,7 +81,7 @@ func (b *Store) Current(ctx context.Context) (Active, error) {
 	}
 	_, head, _, err := b.load(ctx)
 	if err != nil {
-		return Active{Refused: file.err}, fmt.Errorf("plan.yaml is refused: %w; which plan was active: %w", file.err, err)
+		return Active{Refused: file.err}, fmt.Errorf("plan.yaml is refused: %w; the active plan cannot be loaded: %w", file.err, err)
 	}
 	return b.lastGood(ctx, head, file)
 }
@@ -257,7 +257,7 @@ func (b *Store) fetch(ctx context.Context, hash string) (revision, error) {
 		return revision{}, err
 	}
 	if backup.Digest(kept, 32) != hash {
-		return revision{}, fmt.Errorf("its text, the rows %s/%s-…, is not what was kept", backup.PlanTextPartition, hash)
+		return revision{}, fmt.Errorf("its text, the rows %s/%s-…, was changed after it was kept", backup.PlanTextPartition, hash)
 	}
 	plans, err := b.Parse([]byte(kept))
 	return revision{hash: hash, plans: plans, err: err}, err

@@ -15,16 +15,13 @@ func Expired(expires, now time.Time) *backup.Reason {
 		expires.UTC().Format(time.RFC3339))
 }
 
-// LongestRestoreTime is the most time that a request may give a restore to begin. A later time is a mistake.
-const LongestRestoreTime = backup.LongestKeep
-
-// TooLong refuses a request whose time limit is too far away to be meant.
+// TooLong refuses a request whose time limit is too far away to be meant: later than a recovery point can be kept.
 func TooLong(expires, now time.Time) *backup.Reason {
-	if !expires.After(now.Add(LongestRestoreTime)) {
+	if !expires.After(now.Add(backup.LongestKeep)) {
 		return nil
 	}
-	return backup.Refuse("ExpiresTooLate", "Ask again, under another ID.", "the request is good until %s, and may be for %d days at the most: "+
-		"what is further away is a mistake", expires.UTC().Format(time.RFC3339), int(LongestRestoreTime.Hours()/24))
+	return backup.Refuse("ExpiresTooLate", "Ask again, under another ID.", "the request is good until %s; the limit is %d days from now",
+		expires.UTC().Format(time.RFC3339), int(backup.LongestKeep.Hours()/24))
 }
 
 // RestoresNothing returns the refusal for a row that cannot be read.
@@ -72,7 +69,7 @@ func Changed(p backup.Point, v backup.Verification) *backup.Reason {
 	if v.SHA256 == p.SHA256 && v.Size == p.Size {
 		return nil
 	}
-	return backup.Refuse("ArtifactChanged", "Somebody wrote to it. Choose another recovery point.",
+	return backup.Refuse("ArtifactChanged", "Another program changed it. Choose another recovery point.",
 		"%s in the container %s has %d bytes and the SHA-256 %s; verified were %d bytes, %s", p.Artifact, p.Storage.Container,
 		v.Size, v.SHA256, p.Size, p.SHA256)
 }

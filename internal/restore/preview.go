@@ -38,16 +38,14 @@ type Preview struct {
 	Guards []Guard `json:"guards"`
 
 	Chosen backup.Point `json:"-"`
-	// Allowing is the plan that allows the restore. Among all such plans, agrees names one that wants a person to agree, and
-	// secures one with a safety backup; "" if none does.
+	// Allowing is the plan that allows the restore. Among all such plans, secures names one with a safety backup; "" if none has.
 	Allowing backup.Plan `json:"-"`
-	agrees   string      `json:"-"`
 	secures  string      `json:"-"`
 	// MayAnswer tells whether answers may go to the queue of the request.
 	MayAnswer bool `json:"-"`
 }
 
-// NewPreview makes the preview of a request of which nothing was looked at yet.
+// NewPreview makes the preview of a request, before any guard was asked.
 func NewPreview(q Request, plans []backup.Plan, now time.Time) Preview {
 	return Preview{
 		Made: now, Target: q.Target, Destination: q.Destination(), Kind: q.Kind, Key: q.Key, Region: q.Region,
@@ -155,7 +153,7 @@ func (p *Preview) AskLater(name string, done bool, err error, check func() *back
 		p.Guards = append(p.Guards, Guard{Name: name, Outcome: Later, Reason: &why})
 	case !done:
 		p.Guards = append(p.Guards, Guard{Name: name, Outcome: Later, Reason: backup.Refuse("TakesLonger", "",
-			"it takes more than one look; the restore goes on with that before it changes anything")})
+			"the check takes several calls; the restore finishes it before it changes anything")})
 	default:
 		p.Ask(name, check())
 	}
@@ -170,9 +168,10 @@ func (p *Preview) NotAsked(into backup.Service) {
 }
 
 // Allow finds the plan that allows the restore: the first one that has the target and names the destination. The demands of all
-// other such plans hold as well: approval and a safety backup.
+// other such plans hold as well: approval and a safety backup. It refuses a restore that needs an approval.
 func (p *Preview) Allow(q Request, plans []backup.Plan) *backup.Reason {
 	var has []string
+	agrees := ""
 	for _, plan := range q.about(plans) {
 		has = append(has, plan.Name)
 		if !plan.Restore.Allows(q.Target, p.Destination) {
@@ -182,30 +181,24 @@ func (p *Preview) Allow(q Request, plans []backup.Plan) *backup.Reason {
 			p.Plan, p.Allowing = plan.Name, plan
 		}
 		if plan.Restore.Approval {
-			p.agrees = cmp.Or(p.agrees, plan.Name)
+			agrees = cmp.Or(agrees, plan.Name)
 		}
 		if plan.Restore.Safety {
 			p.secures = cmp.Or(p.secures, plan.Name)
 		}
 	}
-	if p.Plan != "" {
+	switch {
+	case agrees != "":
+		return backup.Refuse("ApprovalUnavailable", "Remove restore.approval from plan.yaml.",
+			"the plan %s wants a person to agree to restores, which this version of Lifeboat cannot ask for", agrees)
+	case p.Plan != "":
 		return nil
-	}
-	if len(has) == 0 {
+	case len(has) == 0:
 		return backup.Refuse("UnknownTarget", "See how plan.yaml spells it.", "no plan has the target %s", q.Target)
 	}
 	return backup.Refuse("DestinationNotAllowed", "Add it to restore.into of the plan, if it may be overwritten; itself there allows "+
 		"each target to be restored into itself.", "no plan with the target %s allows it to be restored into %s: %s", q.Target,
 		p.Destination, strings.Join(has, ", "))
-}
-
-// Approve refuses a restore if a person must agree to it first.
-func (p *Preview) Approve() *backup.Reason {
-	if p.agrees == "" {
-		return nil
-	}
-	return backup.Refuse("ApprovalUnavailable", "Whoever may change plan.yaml can take approval out of it.",
-		"the plan %s wants a person to agree to restores, which this version of Lifeboat cannot ask for", p.agrees)
 }
 
 // Answers refuses a reply queue that no plan of the target allows.

@@ -37,8 +37,8 @@ func Retain(points []backup.Point, now time.Time) []Decision {
 		case unread != "":
 			d.Keep, d.Reason = true, unread
 		case !p.Expires.After(p.Created):
-			d.Keep, d.Reason = true, "its time ended at "+p.Expires.UTC().Format(time.RFC3339)+", not after it was written: nobody can have "+
-				"meant that, so nothing of it is deleted"
+			d.Keep, d.Reason = true, "it expired at "+p.Expires.UTC().Format(time.RFC3339)+", not after it was written. That is a mistake, "+
+				"so cleanup keeps it"
 		case p.State == backup.Deleting:
 			d.Reason = "its deletion was begun"
 		case i == newest:
@@ -52,7 +52,7 @@ func Retain(points []backup.Point, now time.Time) []Decision {
 		case now.Before(p.KeptByStorage.Again):
 			d.Keep, d.Reason = true, p.KeptByStorage.String()
 		case p.State == backup.Suspect:
-			d.Reason = "keep.within ended at " + p.Expires.UTC().Format(time.RFC3339) + ", and nobody accepted it"
+			d.Reason = "keep.within ended at " + p.Expires.UTC().Format(time.RFC3339) + ", and no person accepted it"
 		default:
 			d.Reason = "keep.within ended at " + p.Expires.UTC().Format(time.RFC3339) + ", and there is a newer one"
 			if p.Safety {

@@ -121,7 +121,7 @@ func TestWhyAPointIsKept(t *testing.T) {
 		{"its time is over", func(*backup.Point) {}, nil, false, "keep.within ended at 2026-01-14T02:30:00Z, and there is a newer one"},
 		{"a second to go", func(p *backup.Point) { p.Expires = begin.Add(time.Second) }, nil, true, "keep.within lasts until 2026-01-15T02:30:01Z"},
 		{"at its time", func(p *backup.Point) { p.Expires = begin }, nil, false, "keep.within ended at 2026-01-15T02:30:00Z, and there is a newer one"},
-		{"a suspect one", func(p *backup.Point) { p.State = backup.Suspect }, nil, false, "keep.within ended at 2026-01-14T02:30:00Z, and nobody accepted it"},
+		{"a suspect one", func(p *backup.Point) { p.State = backup.Suspect }, nil, false, "keep.within ended at 2026-01-14T02:30:00Z, and no person accepted it"},
 		{"a safety backup", func(p *backup.Point) { p.Safety = true }, nil, false, "keep.within of a safety backup ended at 2026-01-14T02:30:00Z"},
 		{"a newer safety backup is not the newest", func(p *backup.Point) {
 			p.Safety, p.Created, p.Expires = true, begin.Add(-time.Hour), begin.Add(-time.Minute)
@@ -138,8 +138,8 @@ func TestWhyAPointIsKept(t *testing.T) {
 		{"being deleted, whatever else", func(p *backup.Point) {
 			p.State, p.Readers, p.Held.Until = backup.Deleting, []string{"one"}, begin.Add(day)
 		}, nil, false, "its deletion was begun"},
-		{"expired as it was written", func(p *backup.Point) { p.Expires = p.Created }, nil, true, "its time ended at 2025-12-15T02:30:00Z, not after it was written: nobody can have " +
-			"meant that, so nothing of it is deleted"},
+		{"expired as it was written", func(p *backup.Point) { p.Expires = p.Created }, nil, true, "it expired at 2025-12-15T02:30:00Z, not after it was written. That is a " +
+			"mistake, so cleanup keeps it"},
 		{"expired a second after it was written", func(p *backup.Point) { p.Expires = p.Created.Add(time.Second) }, nil, false, "keep.within ended at 2025-12-15T02:30:01Z, and there is a newer one"},
 		{"beside one that cannot be read", func(p *backup.Point) { p.State = backup.Deleting }, []backup.Point{unread}, true, "nothing of the target is deleted: row p/r cannot be read"},
 	} {

@@ -10,7 +10,7 @@ type MissedRuns struct {
 	First time.Time `json:"First"`
 	Last  time.Time `json:"Last"`
 	Count int       `json:"Count"`
-	// Why is for people: who paused the plan, or that the schedule was not read.
+	// Why is for people: that the plan was paused, or that no timer run read it.
 	Why string `json:"Why"`
 	// Found is the time at which the missed period was noted, by the catalog's clock.
 	Found time.Time `json:"Found"`

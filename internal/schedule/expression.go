@@ -29,8 +29,7 @@ func (e Expression) In(zone *time.Location) Schedule {
 type Refusal struct {
 	// Text is the expression as it was written.
 	Text string
-	// Dialect is the origin of the form, such as AWS; "" if other dialects have the form too, or none has it.
-	Dialect string
+
 	// Reason goes on from the expression: "never comes due".
 	Reason string
 	// Write has the lines that may have been meant. Each is accepted; there may be none.

@@ -24,7 +24,6 @@ const (
 	systemd   = "systemd"
 	functions = "Azure Functions (TimeSpan)"
 	openBSD   = "OpenBSD and cronie"
-	crontab   = "crontab files"
 )
 
 // foreign refuses recognizable forms of other dialects, and a text without five or six fields.
@@ -87,7 +86,7 @@ func ofFields(text string, texts []string) *Refusal {
 	case strings.Contains(text, "~"):
 		return formOf(openBSD, ": ~ is a random time, which is another one after each start; write a time, and jitter spreads the targets")
 	case strings.Contains(text, "%"):
-		return &Refusal{Dialect: crontab, Reason: "is a line of a crontab: % ends a command there; write the five fields alone"}
+		return &Refusal{Reason: "is a line of a crontab: % ends a command there; write the five fields alone"}
 	case len(texts) == 7 && (texts[6] == "*" || years.MatchString(texts[6])):
 		return ofQuartz(texts)
 	case len(texts) == 6 && (in(2, "?") || in(4, "?") || years.MatchString(texts[5])):
@@ -111,7 +110,7 @@ func ofFields(text string, texts []string) *Refusal {
 
 // formOf refuses a form of the dialect. The words go on from its name, and the lines may be written instead.
 func formOf(dialect, words string, lines ...string) *Refusal {
-	return &Refusal{Dialect: dialect, Reason: "is a form of " + dialect + words, Write: lines}
+	return &Refusal{Reason: "is a form of " + dialect + words, Write: lines}
 }
 
 // zoned refuses a time zone in the expression.
@@ -267,7 +266,7 @@ func ofRRULE(text string) *Refusal {
 		}
 	}
 	if rule["BYHOUR"] == "" || rule["BYMINUTE"] == "" {
-		r.Reason += "; what it leaves to DTSTART must be said here"
+		r.Reason += "; the parts that it leaves to DTSTART must stand here"
 	}
 	line := strings.Join([]string{at, hours, byDate, months, byName}, " ")
 	r.Write = []string{strings.ReplaceAll(line, "*/1 ", "* ")}

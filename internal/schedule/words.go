@@ -186,7 +186,7 @@ func join(texts []string) string {
 	return strings.Join(texts[:last], ", ") + " and " + texts[last]
 }
 
-// interval says the seconds in the largest unit of which they are a whole number.
+// interval says the seconds in the largest unit that divides them.
 func interval(seconds int) string {
 	n, unit := seconds, "second"
 	switch {

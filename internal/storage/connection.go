@@ -7,8 +7,9 @@ import (
 	"fmt"
 	"net"
 	"net/url"
-	"regexp"
 	"strings"
+
+	"lifeboat/internal/azure"
 )
 
 // prefix is the connection's name. The settings of its parts have two underscores after it.
@@ -30,7 +31,7 @@ func findConnection(getenv func(string) string) (connection, error) {
 		return c, nil
 	}
 	if account := part("accountName"); account != "" {
-		if !accountName.MatchString(account) {
+		if !azure.IsAccountName(account) {
 			return connection{}, fmt.Errorf("app setting %s__accountName: %w", prefix, errAccountName)
 		}
 		return connection{
@@ -58,10 +59,7 @@ func findConnection(getenv func(string) string) (connection, error) {
 	return connection{account: account, tables: tables, queues: queues}, nil
 }
 
-var (
-	accountName    = regexp.MustCompile(`^[a-z0-9]{3,24}$`)
-	errAccountName = errors.New("not the name of a storage account: 3 to 24 lower-case letters and digits")
-)
+var errAccountName = errors.New("not the name of a storage account: 3 to 24 lower-case letters and digits")
 
 const publicCloud = "core.windows.net"
 
@@ -85,7 +83,7 @@ func accountOf(serviceURL string) (string, error) {
 	if path != "" {
 		return "", errors.New("it must not have a path: it is the address of the service")
 	}
-	if !accountName.MatchString(account) {
+	if !azure.IsAccountName(account) {
 		return "", errAccountName
 	}
 	return account, nil
@@ -114,7 +112,7 @@ func parseConnectionString(text string) (connection, error) {
 	case c.account == "" || c.key == "":
 		return connection{}, errors.New("a connection string needs AccountName and AccountKey, or " +
 			"UseDevelopmentStorage=true; a shared access signature is not enough")
-	case !accountName.MatchString(c.account):
+	case !azure.IsAccountName(c.account):
 		return connection{}, fmt.Errorf("its AccountName is %w", errAccountName)
 	case notBase64 != nil:
 		return connection{}, errors.New("its AccountKey is not base64")

@@ -20,8 +20,6 @@ import (
 type Data struct {
 	// Version is IANA's version, such as 2026f.
 	Version string
-	// Packed is the day on which the package was made.
-	Packed time.Time
 
 	// zones returns the text of each zone by its name. The text is in the format TZif.
 	zones func() map[string][]byte
@@ -47,7 +45,7 @@ func Unpack(packed []byte) (*Data, error) {
 	if err != nil {
 		return nil, fmt.Errorf("unpack the time zones: %w", err)
 	}
-	return &Data{Version: text.Name, Packed: text.ModTime.UTC(), zones: sync.OnceValue(func() map[string][]byte {
+	return &Data{Version: text.Name, zones: sync.OnceValue(func() map[string][]byte {
 		zones := map[string][]byte{}
 		all, err := io.ReadAll(text)
 		index, texts, _ := bytes.Cut(all, []byte("\n\n"))

@@ -36,14 +36,23 @@ func old(t *testing.T) *tzdata.Data {
 // TestAge prints the age of the time zones. It never fails because of the date: the reader decides.
 func TestAge(t *testing.T) {
 	data := tzdata.Embedded()
-	age := int(time.Since(data.Packed).Hours() / 24)
+	text, err := os.ReadFile("zones.gz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, err := gzip.NewReader(bytes.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	packed := head.ModTime.UTC()
+	age := int(time.Since(packed).Hours() / 24)
 	warning := ""
 	if age > 120 {
 		warning = "; warning: look for a newer version, and take it with make tzdata VERSION=…"
 	}
-	figures.Report(t, "time zones %s, packed %s, %d days ago%s", data.Version, data.Packed.Format(time.DateOnly), age, warning)
-	if data.Packed.Year() < 2026 || data.Version < "2026f" || data.Version > data.Packed.AddDate(1, 0, 0).Format("2006") {
-		t.Errorf("version %s was packed on %s", data.Version, data.Packed)
+	figures.Report(t, "time zones %s, packed %s, %d days ago%s", data.Version, packed.Format(time.DateOnly), age, warning)
+	if packed.Year() < 2026 || data.Version < "2026f" || data.Version > packed.AddDate(1, 0, 0).Format("2006") {
+		t.Errorf("version %s was packed on %s", data.Version, packed)
 	}
 }
 

@@ -69,7 +69,7 @@ func demo(ctx context.Context, s *scene) error {
 		return err
 	}
 
-	s.act("Is all that true? Held against Azure's side, storage and events")
+	s.act("Checks against the simulator, storage and events")
 	return s.check(ctx, history, asked, good, bad)
 }
 

@@ -111,7 +111,7 @@ func (s *scene) follow(ctx context.Context, requests []request) (map[string]even
 func (e event) words() string {
 	switch {
 	case e.word() == "succeeded" && e.Data.SafetyBackup != "":
-		return fmt.Sprintf(" after %s; what was there is kept as %s", took(e), e.Data.SafetyBackup)
+		return fmt.Sprintf(" after %s; the previous content is kept as %s", took(e), e.Data.SafetyBackup)
 	case e.word() == "succeeded":
 		return " after " + took(e)
 	case e.last():

@@ -5,6 +5,7 @@
 //	doc        the comment of a declaration begins with the declared name
 //	word       no word of the table in words.go: the standard word is beside it
 //	relatives  no sentence has more than one relative clause
+//	actor      no message of the product says nobody, somebody, anybody, whoever or by itself: it names an actor
 //
 // Usage:
 //
@@ -20,6 +21,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -68,7 +70,7 @@ func prose(root fs.FS, paths []string, stdout, stderr io.Writer) int {
 			return 2
 		}
 	}
-	for _, rule := range []string{opening, headless, doc, coined, relatives} {
+	for _, rule := range []string{opening, headless, doc, coined, relatives, actor} {
 		fmt.Fprintf(stdout, "%5d %s\n", counts[rule], rule)
 	}
 	return code
@@ -76,6 +78,9 @@ func prose(root fs.FS, paths []string, stdout, stderr io.Writer) int {
 
 // foreign are the folders with files that are built, or come from somewhere else.
 var foreign = []string{"build", "node_modules", "testdata"}
+
+// inTools matches the files that are no part of the product.
+var inTools = regexp.MustCompile(`(^|/)internal/(testing|cmd)/`)
 
 // checkFile checks the file if it has texts that the rules are about.
 func checkFile(root fs.FS, file string) (found []finding, src []byte, err error) {
@@ -96,6 +101,13 @@ func checkFile(root fs.FS, file string) (found []finding, src []byte, err error)
 		return nil, nil, fmt.Errorf("%s: %w", file, err)
 	}
 	found = append(found, checkText(text)...)
+	if path.Ext(file) == ".go" && !strings.HasSuffix(file, "_test.go") && !inTools.MatchString(file) {
+		messages, err := checkMessages(src)
+		if err != nil {
+			return nil, nil, fmt.Errorf("%s: %w", file, err)
+		}
+		found = append(found, messages...)
+	}
 	slices.SortStableFunc(found, func(a, b finding) int { return a.offset - b.offset })
 	return found, src, nil
 }

@@ -45,10 +45,12 @@ func demo() {
 `,
 	"docs/guide.md": "# Guide\n\nThe app makes a backup.\n\n| Question | Answer |\n|---|---|\n| What is kept? | the backup |\n| Who may read it? | " +
 		"the owner |\n\n```sh\nlifeboat # what is left is nobody's\n```\n\n1. Start the app, with `whoever is there`.\n",
-	"Makefile":         "# What is here is not checked.\nhelp: ## Show this list\n\t@echo what is this\n",
-	"testdata/a.go":    "// what is here is another's.\npackage main\n",
-	"build/a.md":       "What is built is not read.\n",
-	".hidden/other.md": "Whoever reads this is nobody.\n",
+	"main_test.go":           "package main\n\nvar nobody = \"nobody asks\"\n",
+	"internal/cmd/a/main.go": "package main\n\nvar why = \"somebody asks\"\n",
+	"Makefile":               "# What is here is not checked.\nhelp: ## Show this list\n\t@echo what is this\n",
+	"testdata/a.go":          "// what is here is another's.\npackage main\n",
+	"build/a.md":             "What is built is not read.\n",
+	".hidden/other.md":       "Whoever reads this is nobody.\n",
 }
 
 // TestClean checks that the rules find nothing in the clean tree.
@@ -82,6 +84,9 @@ func TestPlanted(t *testing.T) {
 		{relatives, "docs/guide.md", "```sh", "The app, which runs in Azure, asks the user who started it.\n", "who"},
 		{relatives, "docs/guide.md", "1. Start", "1. A file that has a name\n   which is long is cut.", "which"},
 		{headless, "main.go", "// The limits", "// It sends the mail to whatever\n// is there.\n", "whatever is"},
+		{actor, "main.go", "\tos.Exit", "\tprintln(\"it ends, and nobody asks\")", "nobody in a message"},
+		{actor, "main.go", "var third", "var third = \"Somebody wrote to it.\"", "Somebody in a message"},
+		{actor, "main.go", "var fourth", "var fourth = `It is tried again by itself.`", "by itself in a message"},
 	}
 	if len(planted) < 20 {
 		t.Errorf("%d sentences", len(planted))
@@ -121,7 +126,7 @@ func TestPlanted(t *testing.T) {
 			t.Errorf("found as well: %s", line)
 		}
 	}
-	for _, rule := range []string{opening, headless, doc, coined, relatives} {
+	for _, rule := range []string{opening, headless, doc, coined, relatives, actor} {
 		n := 0
 		for _, p := range planted {
 			if p.rule == rule {
@@ -149,7 +154,7 @@ func near(place, planted string) bool {
 // TestItself checks that the command keeps its own rules, and that no pattern in the list of words matches its standard word.
 func TestItself(t *testing.T) {
 	var out strings.Builder
-	if code := prose(os.DirFS("."), nil, &out, &out); code != 0 {
+	if code := prose(os.DirFS("../../.."), []string{"internal/cmd/prose"}, &out, &out); code != 0 {
 		t.Errorf("exit code %d:\n%s", code, &out)
 	}
 	for pattern, w := range patterns {

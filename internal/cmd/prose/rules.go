@@ -15,6 +15,7 @@ const (
 	doc       = "doc"
 	coined    = "word"
 	relatives = "relatives"
+	actor     = "actor"
 )
 
 // sentenceEnd matches the space between two sentences, and the marks between two paragraphs.

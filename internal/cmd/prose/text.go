@@ -64,6 +64,27 @@ func goText(src []byte) ([]byte, []finding, error) {
 	return text, found, nil
 }
 
+// actorless matches words that do not say who acts.
+var actorless = regexp.MustCompile(`(?i)\b(nobody|somebody|anybody|whoever|by\s+itself)\b`)
+
+// checkMessages finds such words in the string literals of a Go file.
+func checkMessages(src []byte) (found []finding, err error) {
+	files := token.NewFileSet()
+	file, err := parser.ParseFile(files, "", src, parser.SkipObjectResolution)
+	if err != nil {
+		return nil, err
+	}
+	ast.Inspect(file, func(n ast.Node) bool {
+		if l, ok := n.(*ast.BasicLit); ok && l.Kind == token.STRING {
+			for _, m := range actorless.FindAllStringIndex(l.Value, -1) {
+				found = append(found, finding{files.Position(l.Pos()).Offset + m[0], actor, l.Value[m[0]:m[1]] + " in a message"})
+			}
+		}
+		return true
+	})
+	return found, nil
+}
+
 // comment is the comment of a declaration and the names that it may begin with; the comment of a field need not.
 type comment struct {
 	doc      *ast.CommentGroup

@@ -208,7 +208,7 @@ var edges = []edge{
 	{
 		"./internal/cli TestShortNamesTellTargetsApart", "X05 of three targets with alike short names the third is shown short",
 		"internal/cli/next.go",
-		"if id, ok := ids[name]; ok && !strings.EqualFold(id, target) {", `if id, ok := ids[name]; ok && id != "" && !strings.EqualFold(id, target) {`,
+		"if id, ok := ids[name]; ok && !backup.Same(id, target) {", `if id, ok := ids[name]; ok && id != "" && !backup.Same(id, target) {`,
 	},
 	{
 		"./internal/cli TestRetryAfterIsFollowedForAMinuteAtMost", "X08 a Retry-After of hours is waited for",
@@ -218,7 +218,7 @@ var edges = []edge{
 	{
 		"./internal/cli TestDiffTellsWhichTargetsAreNoLongerBackedUp", "X17 plan diff calls targets of paused plans no longer backed up",
 		"internal/cli/diff.go",
-		"return has(p, target) }", "return has(p, target) && !p.Paused }",
+		"return p.Has(target) }", "return p.Has(target) && !p.Paused }",
 	},
 	{
 		"./internal/azure TestASignatureIsShownInNoSpelling", "Z05 SIG= and sig%3d are overlooked where signatures are taken out",

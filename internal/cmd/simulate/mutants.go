@@ -74,8 +74,7 @@ var mutants = []mutant{
 	},
 	{
 		"no index entry before the run", "internal/engine/schedule.go",
-		"if _, err := e.Catalog.Apply(ctx, backup.Write{Op: backup.Put, Key: entry, Body: body}); err != nil {",
-		"if _, err := body, error(nil); err != nil {",
+		"if err := e.index(ctx, entry, run.ID, now); err != nil {", "if err := error(nil); err != nil {",
 	},
 	{
 		"the lock is not taken", "internal/engine/save.go",
@@ -180,7 +179,7 @@ var mutants = []mutant{
 		"p.State, p.KeptByStorage = backup.Live, e.Timings.keptByStorage(f, now)", "p.KeptByStorage = e.Timings.keptByStorage(f, now)",
 	},
 	{
-		"what was suspect comes back live", "internal/engine/cleanup.go",
+		"a suspect point comes back live", "internal/engine/cleanup.go",
 		"if p.Unaccepted() {", "if p.Unaccepted() && p.Safety {",
 	},
 	{
@@ -189,7 +188,7 @@ var mutants = []mutant{
 	},
 	{"no point is ever suspect", "internal/retention/size.go", "if 2*p.Size >= normal {", "if 20*p.Size >= normal {"},
 	{
-		"suspect points tell what is normal", "internal/backup/point.go",
+		"suspect points count as normal", "internal/backup/point.go",
 		"return !p.Safety && p.State != Unreadable && !p.Unaccepted()", "return !p.Safety",
 	},
 	{
@@ -197,7 +196,7 @@ var mutants = []mutant{
 		"similar = 3", "similar = 1",
 	},
 	{
-		"an acceptance overwrites what cleanup decided", "internal/backup/point.go",
+		"an acceptance overwrites cleanup's decision", "internal/backup/point.go",
 		"return Write{Op: Replace, Key: p.Key(), ETag: p.RowETag,", "return Write{Op: Put, Key: p.Key(),",
 	},
 	{
@@ -205,7 +204,7 @@ var mutants = []mutant{
 		"s.toOutbox(event.PointAccepted(m))", "_ = m",
 	},
 	{
-		"what is held is released once the end was published", "internal/engine/save.go",
+		"permits are released once the end was published", "internal/engine/save.go",
 		"	if err := admission.Release(ctx, s.Catalog, *r, r.Permits, r.QueueRow); err != nil {",
 		"	if _, left := s.post(ctx, s.saved, map[string]error{}); len(left) > 0 {\n\t\treturn errConflict\n\t}\n" +
 			"	if err := admission.Release(ctx, s.Catalog, *r, r.Permits, r.QueueRow); err != nil {",
@@ -215,7 +214,7 @@ var mutants = []mutant{
 		"if a.Taken = taken; len(taken) == 0 {", "if len(taken) < 1000 {",
 	},
 	{
-		"what an artifact consists of is not kept", "internal/backup/point.go",
+		"the files of an artifact are not kept", "internal/backup/point.go",
 		"}, p.FileRows(files)...)", "}, p.FileRows(nil)...)",
 	},
 	{
@@ -239,7 +238,7 @@ var mutants = []mutant{
 		"restore.Expired(s.run.Restore.Expires, s.now)", "restore.Expired(s.run.Restore.Expires.AddDate(1, 0, 0), s.now)",
 	},
 	{
-		"the artifact is not held against what was verified", "internal/restore/points.go",
+		"the artifact is not compared with the verified one", "internal/restore/points.go",
 		"if v.SHA256 == p.SHA256 && v.Size == p.Size {", "if v.Size == p.Size {",
 	},
 	{
@@ -256,7 +255,7 @@ var mutants = []mutant{
 		"case now.Before(p.Held.Until):", "case now.Before(p.Held.Until.AddDate(-1, 0, 0)):",
 	},
 	{
-		"what a restore reads is deleted", "internal/retention/retain.go",
+		"an artifact is deleted while a restore reads it", "internal/retention/retain.go",
 		"case len(p.Readers) > 0:", "case len(p.Readers) > 1000:",
 	},
 	{
@@ -271,7 +270,7 @@ var mutants = []mutant{
 	},
 	{
 		"approval is not asked for", "internal/restore/preview.go",
-		`if p.agrees == "" {`, `if p.agrees == "" || p.Plan != "" {`,
+		`case agrees != "":`, `case agrees != "" && p.Plan == "":`,
 	},
 	{
 		"dead letters are dropped", "internal/engine/deadletter.go",

@@ -78,13 +78,13 @@ func TestBeginUnderstandsEveryAnswer(t *testing.T) {
 			reply: answers(200, says("Succeeded"), "Location: "+operation),
 		},
 		"200 in another language": {
-			reply: answers(200, "<html>"), fault: fault{kind: backup.Ambiguous, code: "AnswerLost", hint: "looked for"},
+			reply: answers(200, "<html>"), fault: fault{kind: backup.Ambiguous, code: "AnswerLost", hint: "Lifeboat looks for the operation"},
 		},
 		"204, not documented": {
-			reply: answers(204, ""), fault: fault{kind: backup.Ambiguous, code: "NoContent", hint: "looked for"},
+			reply: answers(204, ""), fault: fault{kind: backup.Ambiguous, code: "NoContent", hint: "Lifeboat looks for the operation"},
 		},
 		"302, not followed": {
-			reply: answers(302, ""), fault: fault{kind: backup.Ambiguous, code: "Found", hint: "looked for"},
+			reply: answers(302, ""), fault: fault{kind: backup.Ambiguous, code: "Found", hint: "Lifeboat looks for the operation"},
 		},
 		"busy": {
 			reply: armSays(409, "ServiceUpdating", "The service is updating.", "Retry-After: 30"),
@@ -99,7 +99,7 @@ func TestBeginUnderstandsEveryAnswer(t *testing.T) {
 		},
 		"throttled": {
 			reply: armSays(429, "TooManyRequests", "Slow down.", "Retry-After: 17"),
-			fault: fault{kind: backup.Throttled, code: "TooManyRequests", hint: "by itself", after: 17 * time.Second},
+			fault: fault{kind: backup.Throttled, code: "TooManyRequests", hint: "Lifeboat asks again", after: 17 * time.Second},
 		},
 		"no role": {
 			reply: armSays(403, "AuthorizationFailed", "The client does not have authorization."),
@@ -141,11 +141,11 @@ func TestBeginUnderstandsEveryAnswer(t *testing.T) {
 		},
 		"408": {
 			reply: armSays(408, "RequestTimeout", "Timed out."),
-			fault: fault{kind: backup.Ambiguous, code: "RequestTimeout", hint: "looked for"},
+			fault: fault{kind: backup.Ambiguous, code: "RequestTimeout", hint: "Lifeboat looks for the operation"},
 		},
 		"500": {
 			reply: armSays(500, "InternalServerError", "An error occurred."),
-			fault: fault{kind: backup.Ambiguous, code: "InternalServerError", hint: "looked for"},
+			fault: fault{kind: backup.Ambiguous, code: "InternalServerError", hint: "Lifeboat looks for the operation"},
 		},
 		"502 of a gateway, in HTML": {
 			reply: answers(502, "<html><head><title>No &amp; never</title></head><body>Bad gateway</body></html>"),

@@ -14,10 +14,10 @@ func TestARestoreEndsAsTheServiceSettles(t *testing.T) {
 		"Succeeded": {},
 		"Failed":    {kind: backup.Refused, code: "RestoreFailed", message: "the service says Failed", hint: "Storage Blob Data"},
 		"Canceled":  {kind: backup.Refused, code: "RestoreCanceled", message: "the service says Canceled", hint: "Storage Blob Data"},
-		"Updating":  {kind: backup.Retryable, code: "ServiceNotSettled", message: `"Updating"`, hint: "by itself"},
-		"Creating":  {kind: backup.Retryable, code: "ServiceNotSettled", message: `"Creating"`, hint: "by itself"},
-		"Deleting":  {kind: backup.Retryable, code: "ServiceNotSettled", message: `"Deleting"`, hint: "by itself"},
-		"":          {kind: backup.Retryable, code: "ServiceNotSettled", message: `""`, hint: "by itself"},
+		"Updating":  {kind: backup.Retryable, code: "ServiceNotSettled", message: `"Updating"`, hint: "Lifeboat looks again"},
+		"Creating":  {kind: backup.Retryable, code: "ServiceNotSettled", message: `"Creating"`, hint: "Lifeboat looks again"},
+		"Deleting":  {kind: backup.Retryable, code: "ServiceNotSettled", message: `"Deleting"`, hint: "Lifeboat looks again"},
+		"":          {kind: backup.Retryable, code: "ServiceNotSettled", message: `""`, hint: "Lifeboat looks again"},
 	} {
 		service := answers(200, fmt.Sprintf(`{"name":"contoso","sku":{"name":"Developer"},"properties":{"provisioningState":%q}}`, state))
 		for _, ends := range []reply{settledService, answers(200, ""), answers(204, "")} {
@@ -49,7 +49,7 @@ func TestABackupIsLookedForInASettledServiceOnly(t *testing.T) {
 			}
 			continue
 		}
-		fault{kind: backup.Retryable, code: "ServiceNotSettled", message: fmt.Sprintf("%q", state), hint: "by itself"}.check(t, err)
+		fault{kind: backup.Retryable, code: "ServiceNotSettled", message: fmt.Sprintf("%q", state), hint: "Lifeboat looks again"}.check(t, err)
 	}
 	for age, want := range map[int]string{-5: run + ".2", -6: ""} { // clocks may be 5 s apart
 		w := &wire{replies: map[step]reply{get: settledService, list: listing(fmt.Sprintf("%s.2 7 %d", run, age))}}

@@ -63,7 +63,7 @@ func noStatus(t task, answer *http.Response, f *backup.Fault) *backup.Fault {
 	f.Code, f.RetryAfter = "NoStatus", azure.RetryAfter(answer)
 	f.Message += fmt.Sprintf(" (the answer, %d %s, does not say how it is getting on)", answer.StatusCode,
 		http.StatusText(answer.StatusCode))
-	f.Hint = "It is asked again by itself. If it goes on for hours, see in the resource's activity log how the " + t.noun + " ended."
+	f.Hint = "Lifeboat asks again. If it goes on for hours, see in the resource's activity log how the " + t.noun + " ended."
 	return f
 }
 
@@ -77,6 +77,6 @@ func unsettled(t task, state string) *backup.Fault {
 	return &backup.Fault{
 		Kind: backup.Retryable, Code: "ServiceNotSettled",
 		Message: fmt.Sprintf("%s: its state is %q", inspecting(t).What, state),
-		Hint:    "The service is working on a change, which may be the " + t.noun + "; it is looked at again by itself.",
+		Hint:    "The service is working on a change, which may be the " + t.noun + "; Lifeboat looks again.",
 	}
 }

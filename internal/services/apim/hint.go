@@ -19,7 +19,7 @@ const hintSameTier = "A backup can be restored into a service of its own tier on
 func hintService(t task, action string, status int, code, message string) string {
 	switch status {
 	case http.StatusUnauthorized:
-		return "See that the function app's identity belongs to the tenant of the service's subscription."
+		return azure.HintTenant
 	case http.StatusForbidden:
 		return fmt.Sprintf("Give the function app's identity a role with %s on %s, such as API Management Service "+
 			"Operator Role. A new assignment takes some minutes.", action, t.Target)
@@ -32,7 +32,7 @@ func hintService(t task, action string, status int, code, message string) string
 		if code == "ScopeLocked" {
 			return fmt.Sprintf("A read-only lock on %s or above it keeps it from being %s.", t.Target, t.past)
 		}
-		return "The service is busy with another change; it is asked again by itself."
+		return "The service is busy with another change; Lifeboat asks again."
 	}
 	return hintReason(t, code, message)
 }
@@ -82,7 +82,7 @@ func hintStorage(t task) string {
 // hintUnobservable advises about an operation whose state can no longer be learned from Azure.
 func hintUnobservable(t task) string {
 	if t.work == restoring {
-		return fmt.Sprintf("It may be under way, or done, and is not sent again by itself. See the activity log of %s for "+
+		return fmt.Sprintf("It may be under way, or done; Lifeboat does not send it again. See the activity log of %s for "+
 			"%s%s, and whether it has the configuration of the recovery point.", t.Target, resourceType, t.action)
 	}
 	return fmt.Sprintf("See whether the container %s of the storage account %s holds files named %s.",

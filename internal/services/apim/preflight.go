@@ -180,8 +180,7 @@ func checkAccess(t task, account azure.AccountProperties, sameRegion bool) error
 			instead+".")
 	default:
 		if !account.AdmitsService(t.Target) {
-			return t.no("FirewallWithoutTrustedServices", closed+"which does not admit trusted Azure services",
-				"Allow trusted Azure services in the account's network settings (bypass: AzureServices).")
+			return t.no("FirewallWithoutTrustedServices", closed+"which does not admit trusted Azure services", azure.HintTrusted)
 		}
 	}
 	return nil

@@ -85,17 +85,17 @@ func TestPreflight(t *testing.T) {
 		},
 		"being changed": {
 			but:   map[step]reply{get: serviceIs("Premium", systemIdentity, "Updating")},
-			fault: fault{kind: backup.Retryable, code: "ServiceNotReady", message: "Updating", hint: "asked again"},
+			fault: fault{kind: backup.Retryable, code: "ServiceNotReady", message: "Updating", hint: "Lifeboat asks again"},
 		},
 		"being changed, and only its target tells": {
 			but: map[step]reply{get: answers(200, `{"sku":{"name":"Premium"},"identity":`+systemIdentity+`,"properties":`+
 				`{"provisioningState":"Succeeded","targetProvisioningState":"Updating"}}`)},
-			fault: fault{kind: backup.Retryable, code: "ServiceNotReady", message: "Updating", hint: "asked again"},
+			fault: fault{kind: backup.Retryable, code: "ServiceNotReady", message: "Updating", hint: "Lifeboat asks again"},
 		},
 		"being deleted": {
 			but: map[step]reply{get: answers(200, `{"sku":{"name":"Premium"},"identity":`+systemIdentity+`,"properties":`+
 				`{"provisioningState":"Succeeded","targetProvisioningState":"Deleting"}}`)},
-			fault: fault{kind: backup.Retryable, code: "ServiceNotReady", message: "Deleting", hint: "asked again"},
+			fault: fault{kind: backup.Retryable, code: "ServiceNotReady", message: "Deleting", hint: "Lifeboat asks again"},
 		},
 		"no identity": {
 			but:   map[step]reply{get: serviceIs("Premium", "null", "Succeeded")},
@@ -119,7 +119,7 @@ func TestPreflight(t *testing.T) {
 		"throttled": {
 			but: map[step]reply{get: armSays(429, "TooManyRequests", "Later.", "Retry-After: 9")},
 			fault: fault{
-				kind: backup.Throttled, code: "TooManyRequests", hint: "asked again", after: 9 * time.Second,
+				kind: backup.Throttled, code: "TooManyRequests", hint: "Lifeboat asks again", after: 9 * time.Second,
 			},
 		},
 		"no network": {
@@ -138,7 +138,7 @@ func TestPreflight(t *testing.T) {
 		"no role on the workspaces": {but: map[step]reply{spaces: armSays(403, "AuthorizationFailed", "No.")}},
 		"workspaces throttled": {
 			but:   map[step]reply{spaces: answers(429, "")},
-			fault: fault{kind: backup.Throttled, code: "TooManyRequests", hint: "asked again"},
+			fault: fault{kind: backup.Throttled, code: "TooManyRequests", hint: "Lifeboat asks again"},
 		},
 
 		"no role on the account": {but: map[step]reply{inspect: armSays(403, "AuthorizationFailed", "No.")}},
@@ -149,7 +149,7 @@ func TestPreflight(t *testing.T) {
 		},
 		"the account's side is down": {
 			but:   map[step]reply{inspect: armSays(503, "ServiceUnavailable", "Later.", "Retry-After: 5")},
-			fault: fault{kind: backup.Throttled, code: "ServiceUnavailable", hint: "asked again", after: 5 * time.Second},
+			fault: fault{kind: backup.Throttled, code: "ServiceUnavailable", hint: "Lifeboat asks again", after: 5 * time.Second},
 		},
 		"CORS with PATCH": {
 			but:   map[step]reply{rules: corsOf(`"GET","PATCH"`)},

@@ -74,7 +74,7 @@ func TestBeginRestoreSendsOneRequestThatNamesTheArtifact(t *testing.T) {
 
 func TestBeginRestoreUnderstandsEveryAnswer(t *testing.T) {
 	lost := func(code, message string) fault {
-		return fault{kind: backup.Ambiguous, code: code, message: message, hint: "not sent again by itself"}
+		return fault{kind: backup.Ambiguous, code: code, message: message, hint: "Lifeboat does not send it again"}
 	}
 	for name, test := range map[string]struct {
 		reply, service reply
@@ -285,7 +285,7 @@ func TestPollRestoreAsksOnceAndGoesByTheStatus(t *testing.T) {
 		"401":           {reply: answers(401, ""), fault: fault{kind: backup.Unobservable, code: "Unauthorized", hint: "tenant"}},
 		"403":           {reply: answers(403, ""), fault: fault{kind: backup.Unobservable, code: "Forbidden", hint: "operationresults/read on " + target}},
 		"404":           {reply: answers(404, ""), fault: fault{kind: backup.Unobservable, code: "NotFound", hint: "activity log"}},
-		"410":           {reply: answers(410, ""), fault: fault{kind: backup.Unobservable, code: "Gone", hint: "not sent again"}},
+		"410":           {reply: answers(410, ""), fault: fault{kind: backup.Unobservable, code: "Gone", hint: "does not send it again"}},
 		"408":           {reply: answers(408, ""), fault: fault{kind: backup.Retryable, code: "RequestTimeout"}},
 		"429":           {reply: answers(429, "", "Retry-After: 17"), fault: fault{kind: backup.Throttled, code: "TooManyRequests", after: 17 * time.Second}},
 		"500":           {reply: answers(500, ""), fault: fault{kind: backup.Retryable, code: "InternalServerError"}},
@@ -316,7 +316,7 @@ func TestPollRestoreAsksOnceAndGoesByTheStatus(t *testing.T) {
 	} {
 		w := &wire{replies: map[step]reply{back: accepted}}
 		_, err := w.provider().PollRestore(t.Context(), bringBack(), token)
-		fault{kind: backup.Unobservable, code: "UnusableToken", message: "saved token", hint: "not sent again"}.check(t, err)
+		fault{kind: backup.Unobservable, code: "UnusableToken", message: "saved token", hint: "does not send it again"}.check(t, err)
 		w.expect(t) // above all, the provider must not start a second restore
 	}
 }

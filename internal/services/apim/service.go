@@ -27,7 +27,7 @@ var schema string
 func Service() azure.Service {
 	return azure.Service{
 		Service: backup.Service{
-			Type: "Microsoft.ApiManagement/service", Title: "API Management",
+			Type: resourceType, Title: "API Management",
 			Name:       regexp.MustCompile(`^[a-zA-Z]([a-zA-Z0-9-]{0,48}[a-zA-Z0-9])?$`),
 			NameRule:   "1 to 50 letters, digits and dashes, a letter first, no dash last",
 			Restorable: 30 * 24 * time.Hour, Usual: 30 * time.Minute,
@@ -53,7 +53,7 @@ func Service() azure.Service {
 			Restore: backup.RestoreTraits{
 				Overwrites: []string{
 					"the whole configuration of the service: APIs, operations, policies, products, users, groups, subscriptions, named " +
-						"values, certificates of backends. What was changed since the backup is lost",
+						"values, certificates of backends. Changes since the backup are lost",
 					"during the restore the service cannot be changed; custom host names stay as they are",
 				},
 				Calls: []string{"POST {destination}/restore"}, BackupCalls: []string{"POST {destination}/backup"},

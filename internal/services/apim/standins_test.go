@@ -299,7 +299,7 @@ func (w world) testConnections(t *testing.T) {
 
 	cutWhen(http.MethodPost, fakeazure.Before)
 	_, err := w.provider().Begin(t.Context(), a)
-	fault{kind: backup.Ambiguous, code: "AnswerLost", hint: "looked for"}.check(t, err)
+	fault{kind: backup.Ambiguous, code: "AnswerLost", hint: "Lifeboat looks for the operation"}.check(t, err)
 	if n := w.harness(service, "").Starts(); n != 0 {
 		t.Errorf("%d starts reached the service, want the one sent to be cut off and not repeated", n)
 	}

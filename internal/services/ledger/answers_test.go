@@ -122,18 +122,18 @@ func TestAStartThatTellsNothing(t *testing.T) {
 		reply reply
 		fault fault
 	}{
-		"nowhere":            {answers(202, "null"), fault{kind: backup.Ambiguous, code: "AnswerLost", hint: "looked for"}},
-		"a relative address": {answers(202, "null", "Azure-AsyncOperation: "+status), fault{kind: backup.Ambiguous, code: "AnswerLost", hint: "looked for"}},
-		"no content":         {answers(204, ""), fault{kind: backup.Ambiguous, code: "NoContent", hint: "looked for"}},
-		"created":            {answers(201, "{}", atStatus), fault{kind: backup.Ambiguous, code: "Created", hint: "looked for"}},
-		"a page with 200":    {answers(200, page), fault{kind: backup.Ambiguous, code: "AnswerLost", hint: "looked for"}},
-		"a page with 502":    {answers(502, page), fault{kind: backup.Ambiguous, code: "BadGateway", hint: "looked for"}},
-		"a page with 503":    {answers(503, page), fault{kind: backup.Ambiguous, code: "ServiceUnavailable", hint: "looked for"}},
-		"a page with 504":    {answers(504, page), fault{kind: backup.Ambiguous, code: "GatewayTimeout", hint: "looked for"}},
+		"nowhere":            {answers(202, "null"), fault{kind: backup.Ambiguous, code: "AnswerLost", hint: "Lifeboat looks for the operation"}},
+		"a relative address": {answers(202, "null", "Azure-AsyncOperation: "+status), fault{kind: backup.Ambiguous, code: "AnswerLost", hint: "Lifeboat looks for the operation"}},
+		"no content":         {answers(204, ""), fault{kind: backup.Ambiguous, code: "NoContent", hint: "Lifeboat looks for the operation"}},
+		"created":            {answers(201, "{}", atStatus), fault{kind: backup.Ambiguous, code: "Created", hint: "Lifeboat looks for the operation"}},
+		"a page with 200":    {answers(200, page), fault{kind: backup.Ambiguous, code: "AnswerLost", hint: "Lifeboat looks for the operation"}},
+		"a page with 502":    {answers(502, page), fault{kind: backup.Ambiguous, code: "BadGateway", hint: "Lifeboat looks for the operation"}},
+		"a page with 503":    {answers(503, page), fault{kind: backup.Ambiguous, code: "ServiceUnavailable", hint: "Lifeboat looks for the operation"}},
+		"a page with 504":    {answers(504, page), fault{kind: backup.Ambiguous, code: "GatewayTimeout", hint: "Lifeboat looks for the operation"}},
 		// This was recorded of a change whose first request had been answered 504, and had begun all the same.
-		"locked":              {refuses(429, "TooManyRequests", "Cannot acquire exclusive lock"), fault{kind: backup.Throttled, code: "TooManyRequests", message: "exclusive lock", hint: "by itself"}},
-		"throttled for long":  {answers(429, "", "Retry-After: 300"), fault{kind: backup.Throttled, code: "TooManyRequests", hint: "by itself", after: 300 * time.Second}},
-		"throttled by a page": {answers(429, page, "Retry-After: 300"), fault{kind: backup.Throttled, code: "TooManyRequests", hint: "by itself", after: 300 * time.Second}},
+		"locked":              {refuses(429, "TooManyRequests", "Cannot acquire exclusive lock"), fault{kind: backup.Throttled, code: "TooManyRequests", message: "exclusive lock", hint: "Lifeboat asks again"}},
+		"throttled for long":  {answers(429, "", "Retry-After: 300"), fault{kind: backup.Throttled, code: "TooManyRequests", hint: "Lifeboat asks again", after: 300 * time.Second}},
+		"throttled by a page": {answers(429, page, "Retry-After: 300"), fault{kind: backup.Throttled, code: "TooManyRequests", hint: "Lifeboat asks again", after: 300 * time.Second}},
 	} {
 		for what, o := range works {
 			t.Run(what+", "+name, func(t *testing.T) {
@@ -153,10 +153,10 @@ func TestAStartThatTellsNothing(t *testing.T) {
 // status, or by the code of an answer at its Location with no word against it. After any other answer the saved token
 // still leads to the end.
 func TestPollsSurviveWhatAzureAnswers(t *testing.T) {
-	silent := fault{kind: backup.Retryable, code: "Unreachable", hint: "by itself"}
+	silent := fault{kind: backup.Retryable, code: "Unreachable", hint: "Lifeboat asks again"}
 	refused := func(code string) fault { return fault{kind: backup.Refused, code: code, hint: "portal"} }
 	throttled := func(code string, after time.Duration) fault {
-		return fault{kind: backup.Throttled, code: code, hint: "by itself", after: after}
+		return fault{kind: backup.Throttled, code: code, hint: "Lifeboat asks again", after: after}
 	}
 	type row struct {
 		reply reply
@@ -195,8 +195,8 @@ func TestPollsSurviveWhatAzureAnswers(t *testing.T) {
 		"throttled":              {reply: answers(429, ""), fault: throttled("TooManyRequests", 0)},
 		"throttled for long":     {reply: answers(429, "", "Retry-After: 300"), fault: throttled("TooManyRequests", 300*time.Second)},
 		"a page with 503":        {reply: answers(503, page, "Retry-After: 300"), fault: throttled("ServiceUnavailable", 300*time.Second)},
-		"a page with 502":        {reply: answers(502, page), fault: fault{kind: backup.Retryable, code: "BadGateway", hint: "by itself"}},
-		"a page with 504":        {reply: answers(504, page), fault: fault{kind: backup.Retryable, code: "GatewayTimeout", hint: "by itself"}},
+		"a page with 502":        {reply: answers(502, page), fault: fault{kind: backup.Retryable, code: "BadGateway", hint: "Lifeboat asks again"}},
+		"a page with 504":        {reply: answers(504, page), fault: fault{kind: backup.Retryable, code: "GatewayTimeout", hint: "Lifeboat asks again"}},
 		"not found, for now":     {reply: answers(404, "", "Retry-After: 5"), fault: fault{kind: backup.Unobservable, code: "NotFound", hint: "retired", after: 5 * time.Second}},
 	}
 	location := map[string]row{
@@ -221,7 +221,7 @@ func TestPollsSurviveWhatAzureAnswers(t *testing.T) {
 		"failed as a resource": {reply: answers(200, `{"properties":{"provisioningState":"Failed"}}`), fault: refused("OperationFailed")},
 		"throttled for long":   {reply: answers(429, "", "Retry-After: 300"), fault: throttled("TooManyRequests", 300*time.Second)},
 		"a page with 503":      {reply: answers(503, page), fault: throttled("ServiceUnavailable", 0)},
-		"a page with 504":      {reply: answers(504, page), fault: fault{kind: backup.Retryable, code: "GatewayTimeout", hint: "by itself"}},
+		"a page with 504":      {reply: answers(504, page), fault: fault{kind: backup.Retryable, code: "GatewayTimeout", hint: "Lifeboat asks again"}},
 	}
 	for where, rows := range map[string]map[string]row{atStatus: status, atResult: location} {
 		asked, end := poll, done

@@ -39,7 +39,7 @@ func about(what string, i instance, action string, means func(int, string) backu
 	return azure.Call{What: what, Host: azure.ManagementHost, Means: means, Hint: func(status int, code, _ string) string {
 		switch {
 		case status == http.StatusUnauthorized:
-			return "See that the function app's identity belongs to the tenant of the service's subscription."
+			return azure.HintTenant
 		case status == http.StatusForbidden:
 			return fmt.Sprintf("Give the function app's identity a role with Microsoft.ConfidentialLedger/%s/%s/action on %s, "+
 				"such as Contributor.", i.kind, action, i.id)
@@ -50,10 +50,10 @@ func about(what string, i instance, action string, means func(int, string) backu
 			return fmt.Sprintf("See whether %s still exists, and whether Azure still offers this operation: Managed CCF is retired.",
 				i.id)
 		case status == http.StatusConflict:
-			return "The service is busy with something else; it is asked again by itself."
+			return "The service is busy with something else; Lifeboat asks again."
 		}
-		return "See that the storage account exists, that it admits its access keys and public network access, and what the " +
-			"service says in the Azure portal."
+		return "See that the storage account exists and admits its access keys and public network access, and look at the service " +
+			"in the Azure portal."
 	}}
 }
 
@@ -104,8 +104,8 @@ func deleting(s backup.Storage, share string) azure.Call {
 	other := c.Hint
 	c.Hint = func(status int, code, message string) string {
 		if leased(code) {
-			return "It is kept, and can be restored as before; its deletion is tried again by itself. Somebody, perhaps Azure Backup, " +
-				"has a lease on it or on a snapshot of it: if nobody needs it, break the lease in the Azure portal."
+			return "It is kept, and can be restored as before; Lifeboat tries its deletion again. Another program, perhaps Azure Backup, " +
+				"holds a lease on it or on a snapshot of it. If you do not need it, break the lease in the Azure portal."
 		}
 		return other(status, code, message)
 	}
@@ -120,10 +120,9 @@ func shares(what string, s backup.Storage, means func(int, string) backup.FaultK
 			return fmt.Sprintf("Allow the access keys of the storage account %s (allowSharedKeyAccess): shares take nothing else.",
 				s.AccountName())
 		case string(fileerror.AuthorizationFailure):
-			return fmt.Sprintf("The firewall of the storage account %s does not admit the function app: give it a network path "+
-				"or allow its addresses.", s.AccountName())
+			return azure.HintFirewall(s)
 		case string(fileerror.AuthenticationFailed):
-			return fmt.Sprintf("The keys of the storage account %s may just have been rotated; it is asked again by itself.",
+			return fmt.Sprintf("The keys of the storage account %s may just have been rotated; Lifeboat asks again.",
 				s.AccountName())
 		}
 		return fmt.Sprintf("See whether the storage account %s is as plan.yaml has it.", s.AccountName())

@@ -56,7 +56,7 @@ func (p *Provider) Find(ctx context.Context, a backup.Attempt) (string, error) {
 			Kind: backup.Refused, Code: "Ambiguous",
 			Message: fmt.Sprintf("the storage account %s holds %d shares that were made since the answer was lost, and nothing "+
 				"tells which is the run's: %s", a.Storage.AccountName(), len(found), names(found)),
-			Hint: "Somebody else backs this service up into the same account. Give Lifeboat an account of its own, and ask for " +
+			Hint: "Another program backs up this service into the same account. Give Lifeboat an account of its own, and ask for " +
 				"the backup again.",
 		}
 	case len(whole) == 1:
@@ -80,7 +80,7 @@ func (p *Provider) settled(ctx context.Context, i instance) error {
 		return &backup.Fault{
 			Kind: backup.Retryable, Code: "ServiceNotSettled",
 			Message: fmt.Sprintf("%s is at work on something: its provisioningState is %s", i.id, state),
-			Hint:    "It is looked at again by itself.",
+			Hint:    "Lifeboat looks again.",
 		}
 	}
 	return nil

@@ -107,18 +107,18 @@ func TestStartUnderstandsEveryAnswer(t *testing.T) {
 		"gone":            {start, refuses(404, "ResourceNotFound", "not found"), fault{kind: backup.Refused, code: "ResourceNotFound", hint: "still exists"}},
 		"retired":         {start, refuses(400, "InvalidApiVersionParameter", "The api-version is invalid"), fault{kind: backup.Refused, code: "InvalidApiVersionParameter", hint: "ccf.apiVersion"}},
 		"busy":            {start, refuses(409, "Conflict", "Another operation is in progress"), fault{kind: backup.Retryable, code: "Conflict", hint: "busy"}},
-		"throttled":       {start, refuses(429, "TooManyRequests", "slow", "Retry-After: 17"), fault{kind: backup.Throttled, code: "TooManyRequests", hint: "by itself", after: 17 * time.Second}},
-		"away":            {start, answers(503, ""), fault{kind: backup.Ambiguous, code: "ServiceUnavailable", hint: "looked for"}},
-		"broken":          {start, answers(500, ""), fault{kind: backup.Ambiguous, code: "InternalServerError", hint: "looked for"}},
-		"cut off":         {start, cut, fault{kind: backup.Ambiguous, code: "AnswerLost", hint: "looked for"}},
+		"throttled":       {start, refuses(429, "TooManyRequests", "slow", "Retry-After: 17"), fault{kind: backup.Throttled, code: "TooManyRequests", hint: "Lifeboat asks again", after: 17 * time.Second}},
+		"away":            {start, answers(503, ""), fault{kind: backup.Ambiguous, code: "ServiceUnavailable", hint: "Lifeboat looks for the operation"}},
+		"broken":          {start, answers(500, ""), fault{kind: backup.Ambiguous, code: "InternalServerError", hint: "Lifeboat looks for the operation"}},
+		"cut off":         {start, cut, fault{kind: backup.Ambiguous, code: "AnswerLost", hint: "Lifeboat looks for the operation"}},
 		"no connection":   {start, unknown, fault{kind: backup.Retryable, code: "Unreachable", hint: "management.azure.com"}},
-		"nowhere to ask":  {start, answers(202, ""), fault{kind: backup.Ambiguous, code: "AnswerLost", hint: "looked for"}},
-		"created":         {start, answers(201, "{}"), fault{kind: backup.Ambiguous, code: "Created", hint: "looked for"}},
+		"nowhere to ask":  {start, answers(202, ""), fault{kind: backup.Ambiguous, code: "AnswerLost", hint: "Lifeboat looks for the operation"}},
+		"created":         {start, answers(201, "{}"), fault{kind: backup.Ambiguous, code: "Created", hint: "Lifeboat looks for the operation"}},
 		"no keys":         {keys, refuses(403, "AuthorizationFailed", "no listKeys"), fault{kind: backup.Refused, code: "AuthorizationFailed", message: "no listKeys", hint: "Storage Account Key Operator Service Role."}},
 		"no full key":     {keys, answers(200, `{"keys":[]}`), fault{kind: backup.Refused, code: "NoAccountKey", hint: "access keys"}},
 		"no date":         {keys, answers(200, `{"keys":[{"keyName":"key1","value":"`+key+`","permissions":"FULL"}]}`), fault{kind: backup.Refused, code: "NoSAS", message: "no date", hint: "access keys"}},
 		"no such key":     {keys, answers(200, `{"keys":[{"value":"%%%","permissions":"FULL"}]}`, "Date: Tue, 03 Nov 2026 02:30:00 GMT"), fault{kind: backup.Refused, code: "NoSAS", hint: "access keys"}},
-		"keys throttled":  {keys, answers(429, "", "Retry-After: 3"), fault{kind: backup.Throttled, code: "TooManyRequests", hint: "by itself", after: 3 * time.Second}},
+		"keys throttled":  {keys, answers(429, "", "Retry-After: 3"), fault{kind: backup.Throttled, code: "TooManyRequests", hint: "Lifeboat asks again", after: 3 * time.Second}},
 		"no shares":       {list, storageError(403, "KeyBasedAuthenticationNotPermitted"), fault{kind: backup.Retryable, code: "KeyBasedAuthenticationNotPermitted", hint: "allowSharedKeyAccess"}},
 		"no file service": {list, unknown, fault{kind: backup.Retryable, code: "Unreachable", hint: "contosobackups.file.core.windows.net"}},
 	} {
@@ -177,11 +177,11 @@ func TestPollsUnderstandEveryAnswer(t *testing.T) {
 		"no role":        {refuses(403, "AuthorizationFailed", "no"), 0, fault{kind: backup.Unobservable, code: "AuthorizationFailed", hint: "backup/action"}},
 		"not found":      {refuses(404, "NotFound", "no"), 0, fault{kind: backup.Unobservable, code: "NotFound", hint: "retired"}},
 		"gone":           {answers(410, ""), 0, fault{kind: backup.Unobservable, code: "Gone", hint: "retired"}},
-		"timeout":        {answers(408, ""), 0, fault{kind: backup.Retryable, code: "RequestTimeout", hint: "by itself"}},
-		"throttled":      {answers(429, "", "Retry-After: 9"), 0, fault{kind: backup.Throttled, code: "TooManyRequests", hint: "by itself", after: 9 * time.Second}},
-		"broken":         {answers(500, ""), 0, fault{kind: backup.Retryable, code: "InternalServerError", hint: "by itself"}},
-		"bad gateway":    {answers(502, "<html>"), 0, fault{kind: backup.Retryable, code: "BadGateway", hint: "by itself"}},
-		"away":           {answers(503, ""), 0, fault{kind: backup.Throttled, code: "ServiceUnavailable", hint: "by itself"}},
+		"timeout":        {answers(408, ""), 0, fault{kind: backup.Retryable, code: "RequestTimeout", hint: "Lifeboat asks again"}},
+		"throttled":      {answers(429, "", "Retry-After: 9"), 0, fault{kind: backup.Throttled, code: "TooManyRequests", hint: "Lifeboat asks again", after: 9 * time.Second}},
+		"broken":         {answers(500, ""), 0, fault{kind: backup.Retryable, code: "InternalServerError", hint: "Lifeboat asks again"}},
+		"bad gateway":    {answers(502, "<html>"), 0, fault{kind: backup.Retryable, code: "BadGateway", hint: "Lifeboat asks again"}},
+		"away":           {answers(503, ""), 0, fault{kind: backup.Throttled, code: "ServiceUnavailable", hint: "Lifeboat asks again"}},
 		"cut off":        {cut, 0, fault{kind: backup.Retryable, code: "Unreachable", hint: "management.azure.com"}},
 		"nonsense":       {answers(200, "hello"), 0, fault{kind: backup.Retryable, code: "Unreachable", hint: "management.azure.com"}},
 		"no status":      {answers(200, `{"id":"x"}`), 0, fault{kind: backup.Retryable, code: "Unreachable", hint: "management.azure.com"}},
@@ -301,7 +301,7 @@ func TestTheShareIsFound(t *testing.T) {
 	token = begin(t, w, attempt())
 	w.replies[poll], w.replies[list] = done, answers(500, "")
 	_, err = w.provider().Poll(t.Context(), attempt(), token)
-	fault{kind: backup.Retryable, code: "InternalServerError", hint: "by itself"}.check(t, err)
+	fault{kind: backup.Retryable, code: "InternalServerError", hint: "Lifeboat asks again"}.check(t, err)
 }
 
 // TestASASThatRunsOut checks that Poll removes the share of a backup whose SAS has expired, if exactly one share can be

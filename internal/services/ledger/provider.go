@@ -178,7 +178,7 @@ func (p *Provider) credentialExpired(ctx context.Context, a backup.Attempt, i in
 		}
 	}
 	f.Kind = backup.CredentialExpired
-	f.Hint = "It is started again by itself, once, with a new SAS."
+	f.Hint = "Lifeboat starts it again once, with a new SAS."
 	return f
 }
 

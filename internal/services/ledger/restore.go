@@ -52,8 +52,8 @@ func (p *Provider) restorable(ctx context.Context, r backup.Restore) (instance, 
 	}
 	switch _, err := p.look(ctx, i); {
 	case err == nil:
-		return i, nil, no(i, r, "OriginalExists", "it still exists, and Azure restores only under the name of what "+
-			"was deleted", "Delete it first if it is really to be replaced: what came since the backup is lost with it.")
+		return i, nil, no(i, r, "OriginalExists", "it still exists, and Azure can restore it only after its deletion",
+			"Delete it if you want to replace it: you lose the changes since the backup.")
 	case !absent(err):
 		return i, nil, azure.Looking(i.id).Fault(err)
 	}
@@ -101,7 +101,7 @@ func (p *Provider) PollRestore(ctx context.Context, r backup.Restore, saved stri
 // FindRestore finds the state of a restore whose answer was lost. Since the original was gone, an existing resource comes
 // from the restore. While the resource says that it is not ready, the operation has a token that follows it. Otherwise
 // the operation is Done, with a warning if the resource shows no state at all. Without a resource, the operation has no
-// token and is not Done: the restore was never started, and may be begun again.
+// token and is not Done, as if the restore was never started: Azure may show a resource only at the end.
 func (p *Provider) FindRestore(ctx context.Context, r backup.Restore) (backup.Operation, error) {
 	i, err := parse(r.Target, r.Blocks)
 	if err != nil {
@@ -117,7 +117,7 @@ func (p *Provider) FindRestore(ctx context.Context, r backup.Restore) (backup.Op
 // codeAbsent says that the resource does not exist.
 const codeAbsent = "NotThere"
 
-// noState is the warning of a restore of which only the presence of the resource is known.
+// noState is the warning of a restore if Azure shows the resource but not the end of the restore.
 const noState = "the answer to the request that starts the restore was lost, and Azure shows that the resource is there but not " +
 	"whether its restore has ended, and how: see that the application answers before anything relies on it"
 
@@ -151,7 +151,7 @@ func (p *Provider) made(ctx context.Context, i instance, s status) (backup.Opera
 		return backup.Operation{}, &backup.Fault{
 			Kind: backup.Refused, Code: "Provisioning" + end,
 			Message: fmt.Sprintf("restore %s: its provisioningState is %s", i.id, seen.Provisioning),
-			Hint:    "See the resource group's activity log in the Azure portal. Delete what is there before another restore.",
+			Hint:    "See the resource group's activity log in the Azure portal. Delete the resource before another restore.",
 		}
 	case state == "succeeded", state == "" && (!lost || strings.EqualFold(seen.Running, "Active")):
 		return backup.Operation{Done: true}, nil
@@ -176,7 +176,7 @@ func acceptable(i instance, r backup.Restore) error {
 	case i.exports:
 		return no(i, r, "OneWay", oneWay, nothing+"Read the files with CCF's own tools.")
 	case r.Kind != backup.RestoreFull || r.Key != "":
-		return no(i, r, "InvalidRestore", "only the whole of it can be restored", nothing)
+		return no(i, r, "InvalidRestore", "Azure restores only the whole service", nothing)
 	case !isShare(i.name, r.Artifact):
 		return no(i, r, "NameDiffers", fmt.Sprintf("%s is no backup of it, and Azure restores only under the name that was backed up",
 			r.Artifact), nothing+"Restore into a resource of the name that the share begins with.")

@@ -147,7 +147,7 @@ func TestRestoreRefuses(t *testing.T) {
 		},
 		"an export": {
 			func(_ *wire, r *backup.Restore) { r.Target = plain },
-			fault{kind: backup.Refused, code: "OneWay", message: "no restore since the api-version 2026-02-23", hint: "CCF's own tools"},
+			fault{kind: backup.Refused, code: "OneWay", message: "Since the api-version 2026-02-23 Azure restores no Confidential Ledger", hint: "CCF's own tools"},
 		},
 		"no region": {
 			func(_ *wire, r *backup.Restore) { r.Region = "" },
@@ -175,7 +175,7 @@ func TestRestoreRefuses(t *testing.T) {
 		},
 		"no share to be seen": {
 			func(w *wire, _ *backup.Restore) { w.replies[open] = answers(500, "") },
-			fault{kind: backup.Retryable, code: "InternalServerError", hint: "by itself"},
+			fault{kind: backup.Retryable, code: "InternalServerError", hint: "Lifeboat asks again"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -206,15 +206,15 @@ func TestRestoreUnderstandsEveryAnswer(t *testing.T) {
 		"refused":    {expired, nil, nil, fault{kind: backup.Refused, code: "RestoreFailed", message: "older than 90 days", hint: "portal"}},
 		"no role":    {refuses(403, "AuthorizationFailed", "no"), nil, nil, fault{kind: backup.Refused, code: "AuthorizationFailed", hint: "managedCCFs/restore/action"}},
 		"busy":       {refuses(409, "Conflict", "no"), nil, nil, fault{kind: backup.Retryable, code: "Conflict", hint: "busy"}},
-		"lost":       {cut, nil, nil, fault{kind: backup.Ambiguous, code: "AnswerLost", hint: "looked for"}},
-		"away":       {answers(503, ""), nil, nil, fault{kind: backup.Ambiguous, code: "ServiceUnavailable", hint: "looked for"}},
+		"lost":       {cut, nil, nil, fault{kind: backup.Ambiguous, code: "AnswerLost", hint: "Lifeboat looks for the operation"}},
+		"away":       {answers(503, ""), nil, nil, fault{kind: backup.Ambiguous, code: "ServiceUnavailable", hint: "Lifeboat looks for the operation"}},
 		"fails":      {nil, says("Failed", `,"error":{"code":"RestoreFailed","message":"corrupt"}`), nil, fault{kind: backup.Refused, code: "RestoreFailed", message: "corrupt", hint: "portal"}},
 		"untold":     {nil, refuses(403, "AuthorizationFailed", "no"), nil, fault{kind: backup.Unobservable, code: "AuthorizationFailed", hint: "restore/action"}},
 		"not shown":  {nil, done, refuses(403, "AuthorizationFailed", "no"), fault{kind: backup.Unobservable, code: "AuthorizationFailed", hint: "exists"}},
 		"not there":  {nil, done, notThere, fault{kind: backup.Unobservable, code: "NotThere", message: "does not exist", hint: "activity log"}},
 		"not made":   {nil, done, answers(200, `{"properties":{"provisioningState":"Failed"}}`), fault{kind: backup.Refused, code: "ProvisioningFailed", message: "Failed", hint: "activity log"}},
-		"throttled":  {nil, answers(429, "", "Retry-After: 7"), nil, fault{kind: backup.Throttled, code: "TooManyRequests", hint: "by itself", after: 7 * time.Second}},
-		"look fails": {nil, done, answers(500, ""), fault{kind: backup.Retryable, code: "InternalServerError", hint: "by itself"}},
+		"throttled":  {nil, answers(429, "", "Retry-After: 7"), nil, fault{kind: backup.Throttled, code: "TooManyRequests", hint: "Lifeboat asks again", after: 7 * time.Second}},
+		"look fails": {nil, done, answers(500, ""), fault{kind: backup.Retryable, code: "InternalServerError", hint: "Lifeboat asks again"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := deleted()
@@ -268,11 +268,11 @@ func TestFindRestore(t *testing.T) {
 		"as described, failed":     {service: properties(`"provisioningState":"Failed","runningState":"Active"`), fault: fault{kind: backup.Refused, code: "ProvisioningFailed", hint: "activity log"}},
 		"as described, canceled":   {service: properties(`"provisioningState":"Canceled"`), fault: fault{kind: backup.Refused, code: "ProvisioningCanceled", hint: "activity log"}},
 		"as described, cancelled":  {service: properties(`"provisioningState":"Cancelled"`), fault: fault{kind: backup.Refused, code: "ProvisioningCanceled", hint: "activity log"}},
-		"no resource":              {service: answers(200, "null"), fault: fault{kind: backup.Retryable, code: "Unreachable", message: "no resource", hint: "by itself"}},
-		"a page":                   {service: answers(200, "<html><body>Please sign in</body></html>"), fault: fault{kind: backup.Retryable, code: "Unreachable", message: "no resource", hint: "by itself"}},
-		"nothing":                  {service: answers(200, ""), fault: fault{kind: backup.Retryable, code: "Unreachable", message: "no resource", hint: "by itself"}},
-		"away":                     {service: answers(503, "<html><body>Service unavailable</body></html>"), fault: fault{kind: backup.Throttled, code: "ServiceUnavailable", hint: "by itself"}},
-		"broken":                   {service: answers(500, ""), fault: fault{kind: backup.Retryable, code: "InternalServerError", hint: "by itself"}},
+		"no resource":              {service: answers(200, "null"), fault: fault{kind: backup.Retryable, code: "Unreachable", message: "no resource", hint: "Lifeboat asks again"}},
+		"a page":                   {service: answers(200, "<html><body>Please sign in</body></html>"), fault: fault{kind: backup.Retryable, code: "Unreachable", message: "no resource", hint: "Lifeboat asks again"}},
+		"nothing":                  {service: answers(200, ""), fault: fault{kind: backup.Retryable, code: "Unreachable", message: "no resource", hint: "Lifeboat asks again"}},
+		"away":                     {service: answers(503, "<html><body>Service unavailable</body></html>"), fault: fault{kind: backup.Throttled, code: "ServiceUnavailable", hint: "Lifeboat asks again"}},
+		"broken":                   {service: answers(500, ""), fault: fault{kind: backup.Retryable, code: "InternalServerError", hint: "Lifeboat asks again"}},
 		"not to be seen":           {service: refuses(403, "AuthorizationFailed", "no"), fault: fault{kind: backup.Unobservable, code: "AuthorizationFailed", hint: "exists"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -316,7 +316,7 @@ func TestWhatIsNoResourceIsNoOriginal(t *testing.T) {
 			w := deleted()
 			w.replies[get] = service
 			_, err := w.provider().BeginRestore(t.Context(), toRestore())
-			fault{kind: backup.Retryable, code: "Unreachable", message: "no resource", hint: "by itself"}.check(t, err)
+			fault{kind: backup.Retryable, code: "Unreachable", message: "no resource", hint: "Lifeboat asks again"}.check(t, err)
 			if n := w.count(restore); n != 0 {
 				t.Errorf("%d starts", n)
 			}

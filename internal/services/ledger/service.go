@@ -134,7 +134,7 @@ func ConfidentialLedger() azure.Service {
 			return New(cred, opts)
 		},
 	}
-	s.Restore.NotRestorable = "Azure restores no Confidential Ledger from exported files, and has no restore of one since the api-version " +
+	s.Restore.NotRestorable = "Azure restores no Confidential Ledger from exported files, and restores none since the api-version " +
 		exportsSince
 	return s
 }

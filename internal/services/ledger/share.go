@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"path"
 	"regexp"
@@ -39,7 +38,7 @@ func fileHost(s backup.Storage) string { return s.AccountName() + ".file.core.wi
 func (p *Provider) files(ctx context.Context, s backup.Storage, denied backup.FaultKind) (*files, error) {
 	key, now, err := p.azure.AccountKey(ctx, s, "")
 	if err == nil && now.IsZero() {
-		err = noKey(s, errors.New("the answer with the account's key has no date to count from"))
+		err = noKey(s, azure.ErrNoDate)
 	}
 	if err != nil {
 		f := backup.AsFault(err)

@@ -51,12 +51,12 @@ func TestFind(t *testing.T) {
 		"torn, and one whole": {attempt: two, world: func(w *wire) { w.backUp(share, started); w.torn(share, chunk); w.backUp(second, started) }, found: second},
 		"not yet five minutes": {
 			attempt: one, world: func(w *wire) { w.backUp(share, w.now.Add(-5*time.Minute-2*time.Second)) },
-			fault: fault{kind: backup.Retryable, code: "StillBeingWritten", message: share, hint: "by itself"},
+			fault: fault{kind: backup.Retryable, code: "StillBeingWritten", message: share, hint: "Lifeboat looks again"},
 		},
 		"five minutes": {attempt: one, world: func(w *wire) { w.backUp(share, w.now.Add(-5*time.Minute-3*time.Second)) }, found: share},
 		"just made": {
 			attempt: one, world: func(w *wire) { w.shares[share] = stored{made: w.now.Add(-time.Minute)} },
-			fault: fault{kind: backup.Retryable, code: "StillBeingWritten", message: share, hint: "by itself"},
+			fault: fault{kind: backup.Retryable, code: "StillBeingWritten", message: share, hint: "Lifeboat looks again"},
 		},
 		"two": {
 			attempt: two, world: func(w *wire) { w.backUp(share, started); w.backUp(second, started) },
@@ -72,13 +72,13 @@ func TestFind(t *testing.T) {
 		},
 		"at work": {
 			attempt: one, world: func(w *wire) { w.replies[get] = answers(200, `{"properties":{"provisioningState":"Updating"}}`) },
-			fault: fault{kind: backup.Retryable, code: "ServiceNotSettled", message: "Updating", hint: "by itself"},
+			fault: fault{kind: backup.Retryable, code: "ServiceNotSettled", message: "Updating", hint: "Lifeboat looks again"},
 		},
 		"not to be seen": {attempt: one, world: func(w *wire) { w.replies[get] = refuses(403, "AuthorizationFailed", "no") }},
 		"was deleted":    {attempt: one, world: func(w *wire) { w.replies[get] = refuses(404, "ResourceNotFound", "no") }},
 		"no look": {
 			attempt: one, world: func(w *wire) { w.replies[get] = answers(500, "") },
-			fault: fault{kind: backup.Retryable, code: "InternalServerError", hint: "by itself"},
+			fault: fault{kind: backup.Retryable, code: "InternalServerError", hint: "Lifeboat asks again"},
 		},
 		"no key": {
 			attempt: one, world: func(w *wire) { w.replies[keys] = refuses(403, "AuthorizationFailed", "no") },
@@ -199,7 +199,7 @@ func TestVerifyOfManyFiles(t *testing.T) {
 		}
 		v, _, err := verify(t, w, attempt(), 5000)
 		must(t, err)
-		if listed := len(v.Files) == files; listed != (files <= 300) || strings.Contains(v.Note, "list itself") == listed {
+		if listed := len(v.Files) == files; listed != (files <= 300) || strings.Contains(v.Note, "but not the list") == listed {
 			t.Errorf("%d files: %d listed, note %q", files, len(v.Files), v.Note)
 		}
 		slices.Sort(names)
@@ -226,7 +226,7 @@ func TestVerifyRefuses(t *testing.T) {
 		}, fault{kind: backup.Refused, code: "ArtifactTooOld", message: "2026-11-03T02:29:54Z", hint: "again"}},
 		"no key":  {func(w *wire) { w.replies[keys] = refuses(403, "AuthorizationFailed", "no") }, fault{kind: backup.Retryable, code: "AuthorizationFailed", hint: "Key Operator"}},
 		"no list": {func(w *wire) { w.replies[open] = storageError(403, "AuthenticationFailed") }, fault{kind: backup.Retryable, code: "AuthenticationFailed", hint: "rotated"}},
-		"no read": {func(w *wire) { w.replies[read] = answers(503, "") }, fault{kind: backup.Throttled, code: "ServiceUnavailable", hint: "by itself"}},
+		"no read": {func(w *wire) { w.replies[read] = answers(503, "") }, fault{kind: backup.Throttled, code: "ServiceUnavailable", hint: "Lifeboat asks again"}},
 		"cut off": {func(w *wire) { w.replies[read] = cut }, fault{kind: backup.Retryable, code: "Unreachable", hint: "contosobackups.file"}},
 		"deleted": {func(w *wire) { w.replies[read] = storageError(404, "ShareNotFound") }, fault{kind: backup.Refused, code: "ArtifactMissing", message: "while it was read", hint: "again"}},
 	} {
@@ -318,10 +318,10 @@ func TestDelete(t *testing.T) {
 		"no account":    {keys, refuses(404, "ResourceNotFound", "no"), fault{kind: backup.Unobservable, code: "ResourceNotFound", hint: "still exists"}},
 		"no role":       {keys, refuses(403, "AuthorizationFailed", "no"), fault{kind: backup.Unobservable, code: "AuthorizationFailed", hint: "Key Operator"}},
 		"not allowed":   {remove, storageError(403, "KeyBasedAuthenticationNotPermitted"), fault{kind: backup.Unobservable, code: "KeyBasedAuthenticationNotPermitted", hint: "allowSharedKeyAccess"}},
-		"throttled":     {remove, answers(503, ""), fault{kind: backup.Throttled, code: "ServiceUnavailable", hint: "by itself"}},
+		"throttled":     {remove, answers(503, ""), fault{kind: backup.Throttled, code: "ServiceUnavailable", hint: "Lifeboat asks again"}},
 		"no connection": {remove, unknown, fault{kind: backup.Retryable, code: "Unreachable", hint: "contosobackups.file"}},
 		"another":       {remove, storageError(409, "ShareSnapshotInProgress"), fault{kind: backup.Retryable, code: "ShareSnapshotInProgress", hint: "plan.yaml"}},
-		"no look":       {open, answers(500, ""), fault{kind: backup.Retryable, code: "InternalServerError", hint: "by itself"}},
+		"no look":       {open, answers(500, ""), fault{kind: backup.Retryable, code: "InternalServerError", hint: "Lifeboat asks again"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w.replies[test.step], test.reply = test.reply, w.replies[test.step]
@@ -362,10 +362,10 @@ func TestPreflight(t *testing.T) {
 		"as recorded":     {service: answers(200, older), account: good},
 		"newer":           {service: answers(200, newer), account: good},
 		"cancelled":       {state("Cancelled"), good, fault{kind: backup.Refused, code: "ServiceNotReady", message: "Cancelled", hint: "portal"}},
-		"no resource":     {answers(200, "null"), good, fault{kind: backup.Retryable, code: "Unreachable", message: "no resource", hint: "by itself"}},
+		"no resource":     {answers(200, "null"), good, fault{kind: backup.Retryable, code: "Unreachable", message: "no resource", hint: "Lifeboat asks again"}},
 		"being deleted":   {state("Deleting"), good, fault{kind: backup.Refused, code: "ServiceNotReady", message: "Deleting", hint: "portal"}},
-		"being made":      {state("Creating"), good, fault{kind: backup.Retryable, code: "ServiceNotSettled", message: "Creating", hint: "by itself"}},
-		"throttled":       {answers(429, "", "Retry-After: 5"), good, fault{kind: backup.Throttled, code: "TooManyRequests", hint: "by itself", after: 5 * time.Second}},
+		"being made":      {state("Creating"), good, fault{kind: backup.Retryable, code: "ServiceNotSettled", message: "Creating", hint: "Lifeboat asks again"}},
+		"throttled":       {answers(429, "", "Retry-After: 5"), good, fault{kind: backup.Throttled, code: "TooManyRequests", hint: "Lifeboat asks again", after: 5 * time.Second}},
 		"no account":      {state("Succeeded"), refuses(404, "ResourceNotFound", "no"), fault{kind: backup.Refused, code: "ResourceNotFound", hint: "plan.yaml"}},
 		"no keys":         {state("Succeeded"), storage("StorageV2", "Standard_LRS", `"allowSharedKeyAccess":false`), fault{kind: backup.Refused, code: "KeyAccessDisabled", message: "allowSharedKeyAccess", hint: "keys"}},
 		"a firewall":      {state("Succeeded"), storage("StorageV2", "Standard_LRS", `"networkAcls":{"defaultAction":"Deny"}`), fault{kind: backup.Refused, code: "FirewallWithSAS", hint: "without one"}},

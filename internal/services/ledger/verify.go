@@ -107,8 +107,8 @@ func check(a backup.Attempt, c content) error {
 }
 
 // oneWay says why an export cannot be restored.
-const oneWay = "Azure restores no ledger from exported files: they can be read and audited, and that is all. " +
-	"Of Confidential Ledger it has no restore since the api-version " + exportsSince + "."
+const oneWay = "Azure restores no ledger from exported files: you can only read and audit them. " +
+	"Since the api-version " + exportsSince + " Azure restores no Confidential Ledger."
 
 // note names the limits of the verification of a good backup.
 func (i instance) note(c content) string {
@@ -120,8 +120,7 @@ func (i instance) note(c content) string {
 		notes = append(notes, "There is no snapshot in it, so nothing shows whether the last ledger files are there.")
 	}
 	if len(c.Files) > mostListed {
-		notes = append(notes, fmt.Sprintf("Its hash is the hash of the list of all its %d files; of so many the list itself is not kept.",
-			len(c.Files)))
+		notes = append(notes, fmt.Sprintf("It has %d files. Lifeboat keeps the hash of their list, but not the list.", len(c.Files)))
 	}
 	return strings.Join(notes, " ")
 }

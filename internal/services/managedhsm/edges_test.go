@@ -45,11 +45,11 @@ func TestAFaultOfTheLookEndsTheCallOnceAllIsRead(t *testing.T) {
 	}{
 		"busy": {
 			refuses(409, "Conflict", "Another backup operation is in progress", "Retry-After: 7"),
-			fault{kind: backup.Retryable, code: "Conflict", message: "in progress", hint: "by itself", after: 7 * time.Second},
+			fault{kind: backup.Retryable, code: "Conflict", message: "in progress", hint: "Lifeboat asks again", after: 7 * time.Second},
 		},
 		"throttled": {
 			refuses(429, "TooManyRequests", "Slow down.", "Retry-After: 7"),
-			fault{kind: backup.Throttled, code: "TooManyRequests", message: "Slow down", hint: "by itself", after: 7 * time.Second},
+			fault{kind: backup.Throttled, code: "TooManyRequests", message: "Slow down", hint: "Lifeboat asks again", after: 7 * time.Second},
 		},
 		"no connection": {unknown, fault{kind: backup.Retryable, code: "Unreachable", message: "no such host", hint: "contoso.managedhsm.azure.net"}},
 	} {

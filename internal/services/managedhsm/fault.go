@@ -77,7 +77,7 @@ func call(what string, a backup.Attempt, role string, means func(int, string) ba
 		case http.StatusNotFound, http.StatusGone:
 			return hintContainer(a)
 		case http.StatusConflict:
-			return "The HSM is busy with another backup or restore; it is asked again by itself."
+			return "The HSM is busy with another backup or restore; Lifeboat asks again."
 		}
 		return hintStorage(a, message)
 	}}

@@ -155,7 +155,7 @@ func (p *Provider) Find(ctx context.Context, a backup.Attempt) (string, error) {
 			Kind: backup.Refused, Code: "Ambiguous",
 			Message: fmt.Sprintf("%s holds %d backups that were begun while the answer was awaited, and nothing tells which is "+
 				"the run's: %s", azure.Place(a.Storage), len(found), strings.Join(found, ", ")),
-			Hint: "Somebody else backs this HSM up into the same container. Give Lifeboat a container of its own, and ask for " +
+			Hint: "Another program backs up this HSM into the same container. Give Lifeboat a container of its own, and ask for " +
 				"the backup again.",
 		}
 	}

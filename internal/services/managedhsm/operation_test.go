@@ -130,14 +130,14 @@ func TestBeginUnderstandsEveryAnswer(t *testing.T) {
 		},
 		"throttled": {
 			refuses(429, "TooManyRequests", "Slow down.", "Retry-After: 17"),
-			fault{kind: backup.Throttled, code: "TooManyRequests", after: 17 * time.Second, hint: "by itself"},
+			fault{kind: backup.Throttled, code: "TooManyRequests", after: 17 * time.Second, hint: "Lifeboat asks again"},
 		},
-		"500":                    {refuses(500, "InternalServerError", "x"), fault{kind: backup.Ambiguous, code: "InternalServerError", hint: "looked for"}},
-		"503":                    {refuses(503, "ServiceUnavailable", "x"), fault{kind: backup.Ambiguous, code: "ServiceUnavailable", hint: "looked for"}},
-		"408":                    {refuses(408, "RequestTimeout", "x"), fault{kind: backup.Ambiguous, code: "RequestTimeout", hint: "looked for"}},
-		"200, not documented":    {says(`"status":"InProgress"`), fault{kind: backup.Ambiguous, code: "OK", hint: "looked for"}},
-		"202 that leads nowhere": {answers(202, `{"status":"InProgress"}`), fault{kind: backup.Ambiguous, code: "AnswerLost", hint: "looked for"}},
-		"cut":                    {cut, fault{kind: backup.Ambiguous, code: "AnswerLost", hint: "looked for"}},
+		"500":                    {refuses(500, "InternalServerError", "x"), fault{kind: backup.Ambiguous, code: "InternalServerError", hint: "Lifeboat looks for the operation"}},
+		"503":                    {refuses(503, "ServiceUnavailable", "x"), fault{kind: backup.Ambiguous, code: "ServiceUnavailable", hint: "Lifeboat looks for the operation"}},
+		"408":                    {refuses(408, "RequestTimeout", "x"), fault{kind: backup.Ambiguous, code: "RequestTimeout", hint: "Lifeboat looks for the operation"}},
+		"200, not documented":    {says(`"status":"InProgress"`), fault{kind: backup.Ambiguous, code: "OK", hint: "Lifeboat looks for the operation"}},
+		"202 that leads nowhere": {answers(202, `{"status":"InProgress"}`), fault{kind: backup.Ambiguous, code: "AnswerLost", hint: "Lifeboat looks for the operation"}},
+		"cut":                    {cut, fault{kind: backup.Ambiguous, code: "AnswerLost", hint: "Lifeboat looks for the operation"}},
 		"no such name":           {unknown, fault{kind: backup.Retryable, code: "Unreachable", hint: "contoso.managedhsm.azure.net"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -197,12 +197,12 @@ func TestPollUnderstandsEveryAnswer(t *testing.T) {
 		},
 		"429": {
 			polls: []reply{refuses(429, "TooManyRequests", "x", "Retry-After: 9")},
-			fault: fault{kind: backup.Throttled, code: "TooManyRequests", after: 9 * time.Second, hint: "by itself"},
+			fault: fault{kind: backup.Throttled, code: "TooManyRequests", after: 9 * time.Second, hint: "Lifeboat asks again"},
 		},
-		"500":         {polls: []reply{refuses(500, "InternalServerError", "x")}, fault: fault{kind: backup.Retryable, code: "InternalServerError", hint: "by itself"}},
-		"cut":         {polls: []reply{cut}, fault: fault{kind: backup.Retryable, code: "Unreachable", hint: "by itself"}},
-		"no status":   {polls: []reply{says(`"x":1`)}, fault: fault{kind: backup.Retryable, code: "Unreachable", hint: "by itself"}},
-		"no language": {polls: []reply{answers(200, "<html>")}, fault: fault{kind: backup.Retryable, code: "Unreachable", hint: "by itself"}},
+		"500":         {polls: []reply{refuses(500, "InternalServerError", "x")}, fault: fault{kind: backup.Retryable, code: "InternalServerError", hint: "Lifeboat asks again"}},
+		"cut":         {polls: []reply{cut}, fault: fault{kind: backup.Retryable, code: "Unreachable", hint: "Lifeboat asks again"}},
+		"no status":   {polls: []reply{says(`"x":1`)}, fault: fault{kind: backup.Retryable, code: "Unreachable", hint: "Lifeboat asks again"}},
+		"no language": {polls: []reply{answers(200, "<html>")}, fault: fault{kind: backup.Retryable, code: "Unreachable", hint: "Lifeboat asks again"}},
 		"success, but where": {
 			polls: []reply{says(`"status":"Succeeded","azureStorageBlobContainerUri":null`)},
 			fault: fault{kind: backup.Unobservable, code: "NoFolder", hint: "mhsm-contoso-"},
@@ -263,7 +263,7 @@ func TestRestoresUnderstandEveryAnswer(t *testing.T) {
 		},
 		"away": {
 			restore: full, poll: refuses(503, "ServiceUnavailable", "restoring"),
-			fault: fault{kind: backup.Throttled, code: "ServiceUnavailable", hint: "by itself"},
+			fault: fault{kind: backup.Throttled, code: "ServiceUnavailable", hint: "Lifeboat asks again"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -331,7 +331,7 @@ func TestPreflight(t *testing.T) {
 		"nothing to be seen":  {hsm: hidden, account: hidden},
 		"no identity, by SAS": {hsm: hsm("Succeeded", "null"), account: open, identity: "sas"},
 		"no identity":         {hsm: hsm("Succeeded", "null"), account: open, fault: fault{kind: backup.Refused, code: "NoUserIdentity", hint: "az keyvault update-hsm"}},
-		"updating":            {hsm: hsm("Updating", one), account: open, fault: fault{kind: backup.Retryable, code: "HSMNotReady", message: "Updating: m", hint: "by itself"}},
+		"updating":            {hsm: hsm("Updating", one), account: open, fault: fault{kind: backup.Retryable, code: "HSMNotReady", message: "Updating: m", hint: "Lifeboat asks again"}},
 		"not activated":       {hsm: hsm("SecurityDomainRestore", one), account: open, fault: fault{kind: backup.Refused, code: "NotActivated", hint: "security domain"}},
 		"not activated, and provisioned": {
 			hsm: domain("Succeeded", "NotActivated"), account: open,
@@ -347,7 +347,7 @@ func TestPreflight(t *testing.T) {
 		"nobody knows, and succeeded": {hsm: domain("Succeeded", "Unknown"), account: open},
 		"nobody knows yet": {
 			hsm: domain("Provisioning", "Unknown"), account: open,
-			fault: fault{kind: backup.Retryable, code: "HSMNotReady", message: "Provisioning", hint: "by itself"},
+			fault: fault{kind: backup.Retryable, code: "HSMNotReady", message: "Provisioning", hint: "Lifeboat asks again"},
 		},
 		"a policy of the account": {
 			hsm: hsm("Succeeded", one), restorable: true,
@@ -377,7 +377,7 @@ func TestPreflight(t *testing.T) {
 		"a container that is not to be seen": {hsm: hsm("Succeeded", one), account: open, container: hidden},
 		"a container that cannot be asked for now": {
 			hsm: hsm("Succeeded", one), account: open, container: refuses(429, "TooManyRequests", "x", "Retry-After: 9"), restorable: true,
-			fault: fault{kind: backup.Throttled, code: "TooManyRequests", after: 9 * time.Second, hint: "by itself"},
+			fault: fault{kind: backup.Throttled, code: "TooManyRequests", after: 9 * time.Second, hint: "Lifeboat asks again"},
 		},
 		"gone":       {hsm: refuses(404, "ResourceNotFound", "x"), account: open, fault: fault{kind: backup.Refused, code: "ResourceNotFound", hint: "plan.yaml"}},
 		"no account": {hsm: hsm("Succeeded", one), account: refuses(404, "ResourceNotFound", "x"), fault: fault{kind: backup.Refused, code: "ResourceNotFound", hint: "plan.yaml"}},

@@ -68,8 +68,8 @@ func (r resource) check(a backup.Attempt) error {
 	// An HSM that is not activated is provisioned all the same: its provisioningState is Succeeded (recorded).
 	case strings.EqualFold(domain.Activation, "NotActivated"), state == "SecurityDomainRestore":
 		return azure.No(a.Target, "NotActivated", "the HSM is not activated: "+azure.Scrub(cmp.Or(domain.Message, r.Properties.Message)),
-			"Activate the HSM: a new one by downloading its security domain (az keyvault security-domain download), one that backups "+
-				"of another HSM are to be restored into by uploading that HSM's (az keyvault security-domain upload).")
+			"Activate the HSM. For a new HSM, download its security domain (az keyvault security-domain download). To restore backups of "+
+				"another HSM, upload that HSM's (az keyvault security-domain upload).")
 	case state == "": // not shown
 		return nil
 	case state == "Succeeded", state == "Activated":
@@ -98,8 +98,7 @@ func checkStorage(a backup.Attempt, account azure.AccountProperties) error {
 			"a SAS the HSM needs public network access", instead+", or use an account without.")
 	case closed && !account.AdmitsService(a.Target):
 		return azure.No(a.Target, "FirewallWithoutTrustedServices", "the storage account "+a.Storage.AccountName()+" has a "+
-			"firewall, which does not admit trusted Azure services",
-			"Allow trusted Azure services in the account's network settings (bypass: AzureServices).")
+			"firewall, which does not admit trusted Azure services", azure.HintTrusted)
 	}
 	return nil
 }

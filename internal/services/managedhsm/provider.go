@@ -128,7 +128,7 @@ func (p *Provider) access(ctx context.Context, s backup.Storage, identity string
 	default:
 		return parameters, azure.Secret{}, &backup.Fault{
 			Kind: backup.Refused, Code: "InvalidSettings", Message: "hsm.access of the run is neither identity nor sas: " + identity,
-			Hint: "Deploy the version of Lifeboat that wrote the run again, or ask again under this version's plan.",
+			Hint: backup.HintSettings,
 		}
 	}
 	token, err := p.sas(ctx, s, permissions)

@@ -2,7 +2,6 @@ package managedhsm
 
 import (
 	"context"
-	"errors"
 	"net/url"
 	"time"
 
@@ -42,7 +41,7 @@ func (p *Provider) sas(ctx context.Context, s backup.Storage, permissions permis
 		})
 	}
 	if now.IsZero() {
-		return azure.Secret{}, cannot(errors.New("the answer with the account's key has no date to count from"))
+		return azure.Secret{}, cannot(azure.ErrNoDate)
 	}
 	credential, err := azblob.NewSharedKeyCredential(s.AccountName(), key.Reveal())
 	if err != nil {

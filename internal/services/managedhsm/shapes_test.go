@@ -88,7 +88,7 @@ func TestEveryShapeOfEveryOperation(t *testing.T) {
 			polls: []reply{says(`"status":"InProgress","statusDetails":"Full backup is in progress","endTime":0`), done},
 		},
 		"the HSM is busy": {
-			first: refuses(409, "Conflict", busy), fault: fault{kind: backup.Retryable, code: "Conflict", message: busy, hint: "by itself"},
+			first: refuses(409, "Conflict", busy), fault: fault{kind: backup.Retryable, code: "Conflict", message: busy, hint: "Lifeboat asks again"},
 		},
 		"a malformed SAS, at once (2022)":   {first: refuses(400, "BadRequest", malformed), fault: refused("BadRequest", malformed)},
 		"a malformed SAS, at a poll (2021)": {polls: []reply{refuses(400, "BadRequest", malformed)}, fault: refused("BadRequest", malformed)},

@@ -438,7 +438,7 @@ func (w world) testTwo(t *testing.T) {
 	upload(t, in, "mhsm-TWO-20261121023305/part-00", "one") // 14 digits, and 5 seconds after the end
 	a.QuietPeriod = time.Hour
 	_, err = w.provider().Find(t.Context(), a)
-	fault{kind: backup.Retryable, code: "StillBeingWritten", message: "mhsm-TWO-20261121023305", hint: "by itself"}.check(t, err)
+	fault{kind: backup.Retryable, code: "StillBeingWritten", message: "mhsm-TWO-20261121023305", hint: "Lifeboat looks again"}.check(t, err)
 	a.QuietPeriod = time.Second
 	eventually(t, "the folder settles", func() bool {
 		found, err := w.provider().Find(t.Context(), a)

@@ -14,7 +14,7 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// mostFiles is the largest number of files of a backup: backup.Hashing.State has room for the hashes of so many files.
+// mostFiles is the largest number of files of a backup: backup.Hashing.State has room for the hashes of that many files.
 const mostFiles = 320
 
 // progress is the progress of a verification, kept in backup.Hashing.State.

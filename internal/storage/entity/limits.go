@@ -15,7 +15,6 @@ import (
 // These are limits of Azure Table Storage (Azure's documentation "Understanding the Table service data model" and "Performing
 // entity group transactions").
 const (
-	maxWrites           = 100
 	maxTransactionBytes = 4 << 20
 	maxEntityBytes      = 1 << 20
 	maxText             = 32_768 // UTF-16 code units, 64 KiB
@@ -68,8 +67,8 @@ func checkLength(text string) error {
 // checkTransaction refuses the transactions that Azure refuses and Azurite accepts: writes in several partitions, or two of
 // one row.
 func checkTransaction(writes []backup.Write) error {
-	if len(writes) == 0 || len(writes) > maxWrites {
-		return fmt.Errorf("%d writes: there must be 1 to %d", len(writes), maxWrites)
+	if len(writes) == 0 || len(writes) > backup.MostWrites {
+		return fmt.Errorf("%d writes: there must be 1 to %d", len(writes), backup.MostWrites)
 	}
 	for i, w := range writes {
 		if err := checkWrite(w); err != nil {

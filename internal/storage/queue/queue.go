@@ -18,7 +18,7 @@ import (
 	"lifeboat/internal/storage/message"
 )
 
-// Queue is a [backup.Queue] on two queues of a storage account, as plain text: the host must be set to messageEncoding none.
+// Queue is a [backup.Queue] on the queues of a storage account, as plain text: the host must be set to messageEncoding none.
 // It creates a missing queue. Its methods may be called from any goroutine.
 type Queue struct {
 	service *azqueue.ServiceClient

@@ -138,7 +138,7 @@ func TestMissedScheduledTimesWithKills(t *testing.T) {
 				t.Fatalf("killed %s: the runs are %+v, %v", k, runs, err)
 			}
 			missedRuns, err := row[schedule.MissedRuns](ctx, w.app, missedRunsKey)
-			if err != nil || missedRuns.Count != 3 || missedRuns.Last.Year() != 2020 || !strings.Contains(missedRuns.Why, "nobody looked") {
+			if err != nil || missedRuns.Count != 3 || missedRuns.Last.Year() != 2020 || !strings.Contains(missedRuns.Why, "no timer run read") {
 				t.Errorf("killed %s: the missed period is %+v, %v", k, missedRuns, err)
 			}
 			w.runs = append(w.runs, runs[0].Run.ID)

@@ -259,12 +259,12 @@ func TestLiveCheck(t *testing.T) {
 	t.Logf("plan check --live\n%s%s", out, errs)
 	lines := strings.Split(strings.TrimSpace(out), "\n")
 	head := slices.IndexFunc(lines, func(line string) bool { return strings.HasPrefix(line, "TARGET ") })
-	if code != 1 || head < 0 || len(lines) < head+6 || errs != "of 5 targets 3 cannot be backed up, and of 1 it cannot be told now\n" {
+	if code != 1 || head < 0 || len(lines) < head+6 || errs != "3 of 5 targets cannot be backed up, and 1 could not be checked\n" {
 		t.Fatalf("%d, %s\n%s", code, errs, out)
 	}
 	for i, want := range []struct{ target, result, code, words, hint string }{
 		{"local/" + good, "ok", "", "", ""},
-		{"local/" + busy, "not now", "TooManyRequests", "Too Many Requests", "asked again"},
+		{"local/" + busy, "not now", "TooManyRequests", "Too Many Requests", "Lifeboat asks again"},
 		{"local/" + consumption, "refused", "TierWithoutBackup", "tier Consumption", "Developer, Basic, Standard and Premium"},
 		{"local/" + faceless, "refused", "NoSystemIdentity", "to write the backup with", "Switch"},
 		{"other/" + foreign, "refused", "AuthorizationFailed", "does not have authorization to perform", "service/read"},

@@ -418,7 +418,7 @@ func (h *host) deliverPoison(queue string) {
 			if active, err := v.on.book.Current(ctx); err == nil {
 				v.plans = active.Plans
 			}
-			run, later, err = e.GiveUpRequest(ctx, d.queue, d.body, w.now, v.plans, why)
+			run, later, err = e.GiveUpRequest(ctx, d.body, w.now, v.plans, why)
 			return err
 		}, func(v *invocation) {
 			v.returned("%s", run.Reason.Code)

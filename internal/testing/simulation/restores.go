@@ -242,7 +242,7 @@ func (h *host) deliverRequests() {
 			body, sent := engine.OriginalRequest(d.body, w.now)
 			q, err := restore.ParseRequest(body, "")
 			if q.Sent = sent; err != nil {
-				return e.RefuseRequest(ctx, restoreQueue, body, q, nil, restore.InvalidRequest, err)
+				return e.RefuseRequest(ctx, body, q, nil, restore.InvalidRequest, err)
 			}
 			active, err := v.on.book.Current(ctx)
 			if err != nil {
@@ -251,7 +251,7 @@ func (h *host) deliverRequests() {
 			v.plans = active.Plans
 			run, err = e.Restore(ctx, q, active.Plans)
 			if errors.Is(err, engine.ErrRequestReused) {
-				return e.RefuseRequest(ctx, restoreQueue, body, q, active.Plans, "RequestIdReused", err)
+				return e.RefuseRequest(ctx, body, q, active.Plans, "RequestIdReused", err)
 			}
 			return err
 		}, func(v *invocation) {

@@ -44,9 +44,9 @@ func hint(status int, _, _ string) string {
 	case http.StatusNotFound:
 		return "See whether the box still exists. If not, take it out of plan.yaml."
 	case http.StatusConflict:
-		return "The box is busy with another change; it is asked again by itself."
+		return "The box is busy with another change; Lifeboat asks again."
 	case http.StatusPreconditionFailed:
-		return "Somebody changed the file since it was verified: see who."
+		return "Another program changed the file since it was verified."
 	}
 	return "See what the box says."
 }

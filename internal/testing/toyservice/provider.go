@@ -112,7 +112,7 @@ func (p *Provider) Delete(ctx context.Context, a backup.Attempt, etag string, ex
 	if !strings.HasPrefix(a.Artifact, a.Run+".") {
 		return &backup.Fault{
 			Kind: backup.Refused, Code: "NotAnArtifact", Message: a.Artifact + " is not the name of an artifact of the run " + a.Run,
-			Hint: "Nothing was deleted. See what the catalog holds for the run.",
+			Hint: "Nothing was deleted. See the row of the run in the catalog.",
 		}
 	}
 	remove := func(name, etag string) error {
