@@ -22,6 +22,7 @@ import (
 	"lifeboat/internal/cli"
 	"lifeboat/internal/config"
 	"lifeboat/internal/health"
+	"lifeboat/internal/request"
 	"lifeboat/internal/restore"
 	"lifeboat/internal/services"
 	"lifeboat/internal/storage"
@@ -175,7 +176,7 @@ func TestCalls(t *testing.T) {
 // TestErrorCodes checks that api.md has the code of each refused call, under its status.
 func TestErrorCodes(t *testing.T) {
 	coded := map[string]bool{}
-	refusals := regexp.MustCompile(`refuse\(http\.Status(\w+), (?:"|restore\.)(\w+)`)
+	refusals := regexp.MustCompile(`refuse\(http\.Status(\w+), (?:"|request\.)(\w+)`)
 	for _, m := range refusals.FindAllStringSubmatch(source(t, "../handler/*.go"), -1) {
 		status := 100
 		for strings.ReplaceAll(http.StatusText(status), " ", "") != m[1] {
@@ -206,7 +207,7 @@ func TestGuards(t *testing.T) {
 	for _, no := range []string{"NotAllChecked", "NotAsked", "TakesLonger"} { // warnings, and a guard that is asked later
 		delete(coded, no)
 	}
-	for _, other := range []string{restore.InvalidRequest, "RequestIdReused", backup.UnreadableRow(io.EOF).Code} {
+	for _, other := range []string{request.InvalidRequest, "RequestIdReused", backup.UnreadableRow(io.EOF).Code} {
 		coded[other] = true
 	}
 	same(t, "the guard's code", set("`([A-Z][a-z]+[A-Z]\\w+)`", section(t, page(t, "restore.md"), "Guards")), coded)

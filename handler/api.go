@@ -3,12 +3,14 @@ package handler
 import (
 	"bytes"
 	"cmp"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"mime"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -195,7 +197,8 @@ func bodyOf(r *http.Request, others ...string) ([]byte, error) {
 	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || media != "application/json" && !slices.Contains(others, media) {
 		return nil, refuse(http.StatusUnsupportedMediaType, "UnsupportedMediaType", "Content-Type",
-			"the body must be application/json, not %q", r.Header.Get("Content-Type"))
+			"the body must be application/json, not %q; a CloudEvent of it is %s or has headers ce-…, one event a request",
+			r.Header.Get("Content-Type"), structured)
 	}
 	text, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, largestRequest))
 	_, tooLarge := errors.AsType[*http.MaxBytesError](err)
@@ -209,6 +212,31 @@ func bodyOf(r *http.Request, others ...string) ([]byte, error) {
 		return nil, refuse(http.StatusBadRequest, "InvalidBody", "", "the body is empty")
 	}
 	return inUTF8(text), nil
+}
+
+// structured is the type of a CloudEvent in one JSON object, as CloudEvents' own clients send it.
+const structured = "application/cloudevents+json"
+
+// requestOf returns the text of a body that is a request. A CloudEvent in binary mode, whose attributes are headers, comes back in
+// one JSON object. Its data are in base64 there, so that no body can add an attribute.
+func requestOf(r *http.Request) ([]byte, error) {
+	body, err := bodyOf(r, structured)
+	media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	event := map[string]string{}
+	for name := range r.Header {
+		if attribute, ok := strings.CutPrefix(strings.ToLower(name), "ce-"); ok {
+			value := r.Header.Get(name)
+			if plain, err := url.PathUnescape(value); err == nil { // as the HTTP protocol binding of CloudEvents 1.0 wants it
+				value = plain
+			}
+			event[attribute] = value
+		}
+	}
+	if err != nil || len(event) == 0 || media == structured {
+		return body, err
+	}
+	event["data_base64"] = base64.StdEncoding.EncodeToString(body)
+	return backup.Encode(event), nil
 }
 
 func readBody(r *http.Request, into any) error {

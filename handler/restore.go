@@ -7,6 +7,7 @@ import (
 
 	"lifeboat/internal/backup"
 	"lifeboat/internal/engine"
+	"lifeboat/internal/request"
 	"lifeboat/internal/restore"
 )
 
@@ -20,7 +21,7 @@ func (h *handler) restore(ctx context.Context, in invocation, message []byte) (f
 	active, noPlan := h.Plans.Current(ctx)
 	if err != nil {
 		did["note"] = err.Error()
-		return did, h.Engine.RefuseRequest(ctx, backup.RestoreQueue, message, q, active.Plans, restore.InvalidRequest, err)
+		return did, h.Engine.RefuseRequest(ctx, backup.RestoreQueue, message, q, active.Plans, request.InvalidRequest, err)
 	}
 	if noPlan != nil {
 		return did, noPlan
@@ -46,13 +47,13 @@ func (h *handler) restore(ctx context.Context, in invocation, message []byte) (f
 // postRestore asks for a restore, as a message of the queue does; if the body has no ID, the HTTP request's ID counts.
 // A dry run answers 200 with the plan of the restore; a restore that a guard refuses answers 409.
 func (h *handler) postRestore(w http.ResponseWriter, r *http.Request) error {
-	text, err := bodyOf(r, "application/cloudevents+json") // the type that CloudEvents' own clients send
+	text, err := requestOf(r)
 	if err != nil {
 		return err
 	}
 	q, err := restore.ParseRequest(text, h.requestID(r))
-	if wrong, ok := errors.AsType[*restore.RequestError](err); ok {
-		return refuse(http.StatusBadRequest, restore.InvalidRequest, wrong.Field, "%s", wrong.Message)
+	if wrong, ok := errors.AsType[*request.Error](err); ok {
+		return refuse(http.StatusBadRequest, request.InvalidRequest, wrong.Field, "%s", wrong.Message)
 	}
 	active, err := h.Plans.Current(r.Context())
 	if err != nil {

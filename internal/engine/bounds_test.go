@@ -12,6 +12,7 @@ import (
 	"lifeboat/internal/backup"
 	"lifeboat/internal/engine"
 	"lifeboat/internal/plans"
+	"lifeboat/internal/request"
 	"lifeboat/internal/restore"
 )
 
@@ -358,10 +359,10 @@ func TestBoundsOfARestoreRequest(t *testing.T) {
 		}
 	}
 	whole := string(text("id", "i"))
-	if _, err := restore.ParseRequest([]byte(whole+strings.Repeat(" ", restore.LongestRequest-len(whole))), ""); err != nil {
+	if _, err := restore.ParseRequest([]byte(whole+strings.Repeat(" ", request.Longest-len(whole))), ""); err != nil {
 		t.Errorf("a request of as many bytes as may be: %v", err)
 	}
-	if _, err := restore.ParseRequest([]byte(whole+strings.Repeat(" ", restore.LongestRequest-len(whole)+1)), ""); err == nil {
+	if _, err := restore.ParseRequest([]byte(whole+strings.Repeat(" ", request.Longest-len(whole)+1)), ""); err == nil {
 		t.Error("a request of one byte more is taken")
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"lifeboat/internal/backup"
 	"lifeboat/internal/event"
+	"lifeboat/internal/request"
 	"lifeboat/internal/restore"
 )
 
@@ -233,7 +234,7 @@ func (e *Engine) refuseGivenUp(
 		"nothing was begun: %s", why)
 	switch {
 	case err != nil:
-		return backup.Run{}, e.reject(ctx, message, q, plans, backup.NewReason(restore.InvalidRequest, err.Error(), correct))
+		return backup.Run{}, e.reject(ctx, message, q, plans, backup.NewReason(request.InvalidRequest, err.Error(), correct))
 	case q.DryRun:
 		return backup.Run{}, e.reject(ctx, message, q, plans, *refusal)
 	}

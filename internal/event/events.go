@@ -8,6 +8,7 @@ import (
 
 	"lifeboat/internal/backup"
 	"lifeboat/internal/health"
+	"lifeboat/internal/request"
 	"lifeboat/internal/restore"
 	"lifeboat/internal/schedule"
 )
@@ -253,7 +254,7 @@ func RequestRefused(message []byte, q restore.Request, why backup.Reason, replyT
 		Asked       string        `json:"requestReason,omitempty"`
 		Reason      backup.Reason `json:"reason"`
 	}{Request: q.ID, Reason: why}
-	if why.Code != restore.InvalidRequest {
+	if why.Code != request.InvalidRequest {
 		said.Source, said.Target, said.RequestedBy, said.Asked = q.Target, q.Destination(), q.RequestedBy, q.Reason
 		e.Subject = q.Destination()
 	}

@@ -144,8 +144,8 @@ func (w *World) happen(what int) {
 	}
 }
 
-// request is a backup asked for by hand. Its sender repeats it under its ID until there is an answer.
-type request struct {
+// manual is a backup asked for by hand. Its sender repeats it under its ID until there is an answer.
+type manual struct {
 	request engine.Request
 	tries   int
 	// run is the ID in the answer.
@@ -157,7 +157,7 @@ const mostTries = 20
 func (w *World) ask() {
 	plans := w.file.plans
 	p := plans[w.choices.pick(len(plans))]
-	r := &request{request: engine.Request{
+	r := &manual{request: engine.Request{
 		ID: "request-" + w.newID(), Plan: p, Target: p.Targets[w.choices.pick(len(p.Targets))],
 	}}
 	w.requests = append(w.requests, r)
@@ -165,7 +165,7 @@ func (w *World) ask() {
 	w.post(r)
 	if w.weather > 0 && w.choices.pick(2) == 1 {
 		// Another person asks for the same, just after.
-		other := &request{request: r.request}
+		other := &manual{request: r.request}
 		other.request.ID = "request-" + w.newID()
 		w.requests = append(w.requests, other)
 		w.figures.Requests++
@@ -178,7 +178,7 @@ func (w *World) ask() {
 }
 
 // post sends the request, perhaps once more.
-func (w *World) post(r *request) {
+func (w *World) post(r *manual) {
 	if w.now.Before(w.host.down) {
 		w.at(w.host.down, func() { w.post(r) })
 		return
