@@ -188,6 +188,9 @@ func TestErrorCodes(t *testing.T) {
 			coded[fmt.Sprint(status, " ", m[2])] = true
 		}
 	}
+	for code := range set(`backup\.Refuse\("(\w+)"`, source(t, "../internal/request/*.go", "../internal/engine/order.go")) {
+		coded["400 "+code] = true // a plan does not fit the request for a backup
+	}
 	documented := map[string]bool{}
 	for _, row := range cells(section(t, page(t, "api.md"), "Errors")) {
 		for code := range set("`([A-Z]\\w+)`", row[1]) {
@@ -200,7 +203,7 @@ func TestErrorCodes(t *testing.T) {
 // TestGuards checks that restore.md has each code by which a guard refuses a restore.
 func TestGuards(t *testing.T) {
 	files := []string{"../internal/restore/*.go"}
-	for _, name := range []string{"preview", "restores", "restoring", "step"} {
+	for _, name := range []string{"preview", "order", "restores", "restoring", "step"} {
 		files = append(files, "../internal/engine/"+name+".go")
 	}
 	coded := set(`backup\.Refuse\("(\w+)"`, source(t, files...))
@@ -333,7 +336,8 @@ func TestServices(t *testing.T) {
 
 // TestEvents checks that api.md has each event that is sent, and each member of its data.
 func TestEvents(t *testing.T) {
-	made, text := page(t, "../internal/event/events.go"), section(t, page(t, "api.md"), "Events")
+	made := page(t, "../internal/event/events.go") + page(t, "../internal/event/request.go")
+	text := section(t, page(t, "api.md"), "Events")
 	types, documented := set(`"(lifeboat\.[a-z-]+\.[a-z]*)"`, made), set("`(lifeboat\\.[a-z-]+\\.[a-z]*)`", text)
 	for kind := range types {
 		if !slices.ContainsFunc(slices.Collect(maps.Keys(documented)), func(d string) bool { return strings.HasPrefix(d, kind) }) {

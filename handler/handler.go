@@ -120,6 +120,8 @@ func New(c Config) http.Handler {
 		"deadletter-execute": queued(h.deadletter),
 		"restore":            queued(h.single(backup.RestoreQueue, h.restore)),
 		"deadletter-restore": queued(h.single(backup.RestoreQueue, h.deadletterRestore)),
+		"backup":             queued(h.single(backup.BackupQueue, h.backup)),
+		"deadletter-backup":  queued(h.single(backup.BackupQueue, h.deadletterBackup)),
 	}
 	return h
 }

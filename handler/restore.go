@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"time"
 
 	"lifeboat/internal/backup"
 	"lifeboat/internal/engine"
@@ -52,8 +53,8 @@ func (h *handler) postRestore(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	q, err := restore.ParseRequest(text, h.requestID(r))
-	if wrong, ok := errors.AsType[*request.Error](err); ok {
-		return refuse(http.StatusBadRequest, request.InvalidRequest, wrong.Field, "%s", wrong.Message)
+	if err != nil {
+		return invalid(err)
 	}
 	active, err := h.Plans.Current(r.Context())
 	if err != nil {
@@ -86,14 +87,19 @@ func (h *handler) postRestore(w http.ResponseWriter, r *http.Request) error {
 
 // getRestore is getRun for a restore.
 func (h *handler) getRestore(w http.ResponseWriter, r *http.Request) error {
-	status, now, err := h.Engine.Status(r.Context(), r.PathValue("id"))
+	id, err := meant(r, h.Engine.RestoreID)
+	var status engine.Status
+	var now time.Time
+	if err == nil {
+		status, now, err = h.Engine.Status(r.Context(), id)
+	}
 	if errors.Is(err, backup.ErrNotFound) || err == nil && status.Run.Restore == nil {
 		return noRestore(r)
 	}
 	if err != nil {
 		return err
 	}
-	h.answerStatus(w, r, status, now)
+	h.answerStatus(w, r, "/api/restores/", status, now)
 	return nil
 }
 
@@ -103,13 +109,21 @@ func noRestore(r *http.Request) error {
 
 // cancelRestore cancels a restore that has begun nothing yet.
 func (h *handler) cancelRestore(w http.ResponseWriter, r *http.Request) error {
-	run, err := h.Engine.CancelRestore(r.Context(), r.PathValue("id"), h.caller(r))
+	id, err := meant(r, h.Engine.RestoreID)
+	var run backup.Run
+	if err == nil {
+		run, err = h.Engine.CancelRestore(r.Context(), id, h.caller(r))
+	}
 	return h.answerRestore(w, r, engine.Status{Run: run}, err)
 }
 
 // confirmRestore ends the hold of a restore's safety backup: the backup is deleted when its time is over.
 func (h *handler) confirmRestore(w http.ResponseWriter, r *http.Request) error {
-	status, err := h.Engine.ConfirmRestore(r.Context(), r.PathValue("id"))
+	id, err := meant(r, h.Engine.RestoreID)
+	var status engine.Status
+	if err == nil {
+		status, err = h.Engine.ConfirmRestore(r.Context(), id)
+	}
 	return h.answerRestore(w, r, status, err)
 }
 

@@ -29,6 +29,8 @@ type Plan struct {
 	Settings Settings
 	// OnDemandKeepWithin is Settings.KeepWithin of manual runs; zero means the same as for scheduled ones.
 	OnDemandKeepWithin time.Duration
+	// OnDemandReplyTo lists the queues that answers to requests for backups may go to.
+	OnDemandReplyTo []string
 	// Restore says what may be restored from its recovery points.
 	Restore RestorePolicy
 }

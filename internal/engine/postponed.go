@@ -9,10 +9,9 @@ import (
 
 	"lifeboat/internal/backup"
 	"lifeboat/internal/request"
-	"lifeboat/internal/restore"
 )
 
-// postponed is the message of a request for a restore that the host gave up and Lifeboat tries again later: the host gives a
+// postponed is the message of a request that the host gave up and Lifeboat tries again later: the host gives a
 // message up after five failures, within a few minutes, and storage may be away for longer. A request that was taken out of a
 // batch comes in this form too, since it is as old as the batch.
 type postponed struct {
@@ -60,15 +59,14 @@ func (e *Engine) TakeApart(ctx context.Context, queue string, batch [][]byte, se
 	return nil
 }
 
-// putOff sends a request that the host gave up once more, for later. It returns false if that was done often enough, or the time
-// limit of the restore has passed.
-func (e *Engine) putOff(ctx context.Context, q restore.Request, g givenUp) (bool, error) {
+// putOff sends a request that the host gave up to its queue once more, for later. It returns false if that was done often enough,
+// or the request is good only until a time that has passed; zero is no such time.
+func (e *Engine) putOff(ctx context.Context, queue string, g givenUp, until time.Time) (bool, error) {
 	now := e.Now()
 	if g.Sent.IsZero() {
 		g.Sent = now
 	}
-	q.Sent = g.Sent
-	if g.Rounds >= len(roundDelays) || !now.Before(q.Until(now)) {
+	if g.Rounds >= len(roundDelays) || !until.IsZero() && !now.Before(until) {
 		return false, nil
 	}
 	delay := roundDelays[g.Rounds]
@@ -77,8 +75,8 @@ func (e *Engine) putOff(ctx context.Context, q restore.Request, g givenUp) (bool
 	if len(text) > request.Longest {
 		return false, nil // a message of nearly that length has no room for the rest
 	}
-	if err := e.Queue.Requeue(ctx, backup.RestoreQueue, text, delay); err != nil {
-		return false, fmt.Errorf("put restore request %s off: %w", q.ID, err)
+	if err := e.Queue.Requeue(ctx, queue, text, delay); err != nil {
+		return false, fmt.Errorf("put a request of the queue %s off: %w", queue, err)
 	}
 	return true, nil
 }

@@ -216,7 +216,8 @@ func (e *Engine) GiveUpRequest(
 	g := original(message, inserted)
 	q, malformed := restore.ParseRequest(g.Message, "")
 	if malformed == nil && !q.DryRun {
-		if later, err = e.putOff(ctx, q, g); later || err != nil {
+		q.Sent = g.Sent
+		if later, err = e.putOff(ctx, backup.RestoreQueue, g, q.Until(e.Now())); later || err != nil {
 			return backup.Run{}, later, err
 		}
 	}
@@ -230,8 +231,7 @@ func (e *Engine) refuseGivenUp(
 	if err := e.DeadLetter(ctx, queue, message, why); err != nil {
 		return backup.Run{}, err
 	}
-	refusal := backup.Refuse("RequestGivenUp", "Mend what the log of the function restore says, then ask again, under another ID.",
-		"nothing was begun: %s", why)
+	refusal := givenUpReason("restore", why)
 	switch {
 	case err != nil:
 		return backup.Run{}, e.reject(ctx, message, q, plans, backup.NewReason(request.InvalidRequest, err.Error(), correct))

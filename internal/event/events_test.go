@@ -33,7 +33,7 @@ func TestEvents(t *testing.T) {
 	ended := func(copyOnly bool, change func(r *backup.Run)) backup.Event {
 		r := run
 		change(&r)
-		return event.RunEnded(r, copyOnly)
+		return event.RunEnded(r, copyOnly)[0]
 	}
 	alert := health.TargetHealth{Target: "service", Plan: "nightly", Status: health.Unprotected, Reason: why, Interval: 24 * time.Hour, Deadline: at}
 	aged := alert
