@@ -3,6 +3,7 @@ package handler
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"lifeboat/internal/backup"
 	"lifeboat/internal/engine"
@@ -14,6 +15,9 @@ import (
 // answered all the same.
 func (h *handler) backup(ctx context.Context, in invocation, message []byte) (fields, error) {
 	message, _ = engine.OriginalRequest(message, in.Inserted)
+	if change, ok := request.ParseChange(message, h.Engine.Services); ok {
+		return h.changed(ctx, change)
+	}
 	q, err := request.ParseBackup(message, "")
 	did := fields{"request": q.ID}
 	active, noPlan := h.Plans.Current(ctx)
@@ -30,6 +34,21 @@ func (h *handler) backup(ctx context.Context, in invocation, message []byte) (fi
 		return did, h.Engine.RejectBackup(ctx, backup.BackupQueue, message, q, active.Plans, "RequestIdReused", err)
 	}
 	did.batch(b)
+	return did, err
+}
+
+// changed notes that a service has changed, for a backup once its changes are over. Changes of a service for which no plan wants
+// that are ignored.
+func (h *handler) changed(ctx context.Context, change request.Change) (fields, error) {
+	did := fields{"change": change.Type, "target": change.Target}
+	active, err := h.Plans.Current(ctx)
+	if err != nil {
+		return did, err
+	}
+	noted, err := h.Engine.Changed(ctx, change, active.Plans)
+	if did["plan"] = strings.Join(noted, ", "); len(noted) == 0 && err == nil {
+		did["note"] = "ignored: no plan with onChange has the target"
+	}
 	return did, err
 }
 

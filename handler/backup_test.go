@@ -265,3 +265,34 @@ func (d *app) batchRun(t *testing.T, id string) string {
 	}
 	return b.Runs[0].ID
 }
+
+// TestChangeMessage checks that Event Grid's events about a service are noted for the plans that want that, and that others are
+// ignored, and say so in the log.
+func TestChangeMessage(t *testing.T) {
+	d, plans := ordering(t)
+	event := `{"id":"e","topic":"` + target + `-a","subject":"/apis/orders","eventType":"Microsoft.ApiManagement.APIUpdated",` +
+		`"eventTime":"2026-01-31T02:30:00Z","data":{"resourceUri":"` + target + `-a/apis/orders"},"dataVersion":"1","metadataVersion":"1"}`
+	for _, function := range []string{"backup", "deadletter-backup"} {
+		if w := d.send(function, []byte(base64.StdEncoding.EncodeToString([]byte(event)))); w.Code != 200 {
+			t.Fatalf("%d %s", w.Code, w.Body)
+		}
+	}
+	lines := d.lines(t)
+	wants(t, lines[0], map[string]any{
+		"level": "info", "change": "Microsoft.ApiManagement.APIUpdated", "target": target + "-a", "note": "ignored: no plan with onChange has the target",
+	})
+	wants(t, lines[1], map[string]any{"note": "put off: it is tried again later"})
+	plans[0].Quiet = 10 * time.Minute
+	d.send("backup", []byte(event))
+	d.send("backup", []byte("["+event+"]"))
+	for _, m := range d.queue.Receive("backup-requests", 32, time.Hour) {
+		d.send("backup", m.Body)
+	}
+	if line := d.lastLine(t); line["plan"] != "nightly" || line["note"] != nil || len(d.rows(t, "changes-")) != 1 || len(d.rows(t, "deadletter")) != 0 {
+		t.Errorf("logs %v, rows %v", line, d.rows(t, "changes-"))
+	}
+	d.call("POST", "/schedule", envelope(t, "timer.json"))
+	if got := d.queue.Messages("execute"); len(got) != 1 {
+		t.Errorf("%d step messages", len(got))
+	}
+}

@@ -158,6 +158,7 @@ func (r *reader) plan(n *yaml.Node, zone *time.Location) backup.Plan {
 		p.OnDemandKeepWithin = r.within(field(onDemand, "keep"), p.Targets)
 		p.OnDemandReplyTo = r.replyTo(onDemand)
 	}
+	p.Quiet = r.quiet(n, p.Targets)
 	paused, _ := r.text(n, "paused")
 	p.Paused = strings.EqualFold(paused, "true")
 	r.restore(n, &p)

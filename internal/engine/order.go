@@ -55,6 +55,12 @@ func (e *Engine) GiveUpBackup(
 ) (b Batch, later bool, err error) {
 	g := original(message, inserted)
 	q, malformed := request.ParseBackup(g.Message, "")
+	if _, ok := request.ParseChange(g.Message, e.Services); ok {
+		if later, err = e.putOff(ctx, backup.BackupQueue, g, time.Time{}); later || err != nil {
+			return Batch{}, later, err
+		}
+		return Batch{}, false, e.DeadLetter(ctx, queue, g.Message, why)
+	}
 	if malformed != nil {
 		return Batch{}, false, e.RejectBackup(ctx, queue, g.Message, q, plans, request.InvalidRequest, malformed)
 	}
