@@ -28,6 +28,16 @@ type changes struct {
 	etag string
 }
 
+func (s *schedulerState) addChanges(row backup.Row) error {
+	c, err := backup.Decode[changes](row)
+	if err != nil {
+		return err
+	}
+	c.etag = row.ETag
+	s.changes[row.Key] = c
+	return nil
+}
+
 // due returns the time of the backup: when there were no changes for the plan's time, but not long after the first. Zero: there
 // is nothing to back up.
 func (c changes) due(plan backup.Plan) time.Time {

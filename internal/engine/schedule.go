@@ -183,12 +183,7 @@ func (s *schedulerState) add(row backup.Row) error {
 	case row.Key == backup.ActivePlanKey:
 		s.activePlan = row
 	case strings.HasPrefix(row.Row, backup.ChangesPrefix):
-		c, err := backup.Decode[changes](row)
-		if err != nil {
-			return err
-		}
-		c.etag = row.ETag
-		s.changes[row.Key] = c
+		return s.addChanges(row)
 	case strings.HasPrefix(row.Row, backup.TimerPrefix):
 		s.timers[strings.TrimPrefix(row.Row, backup.TimerPrefix)] = decodeTimer(row)
 	case strings.HasPrefix(row.Row, backup.QueuePrefix):
