@@ -22,6 +22,7 @@ import (
 	"lifeboat/internal/cli"
 	"lifeboat/internal/config"
 	"lifeboat/internal/health"
+	"lifeboat/internal/request"
 	"lifeboat/internal/restore"
 	"lifeboat/internal/services"
 	"lifeboat/internal/storage"
@@ -175,7 +176,7 @@ func TestCalls(t *testing.T) {
 // TestErrorCodes checks that api.md has the code of each refused call, under its status.
 func TestErrorCodes(t *testing.T) {
 	coded := map[string]bool{}
-	refusals := regexp.MustCompile(`refuse\(http\.Status(\w+), (?:"|restore\.)(\w+)`)
+	refusals := regexp.MustCompile(`refuse\(http\.Status(\w+), (?:"|request\.)(\w+)`)
 	for _, m := range refusals.FindAllStringSubmatch(source(t, "../handler/*.go"), -1) {
 		status := 100
 		for strings.ReplaceAll(http.StatusText(status), " ", "") != m[1] {
@@ -186,6 +187,9 @@ func TestErrorCodes(t *testing.T) {
 		if status >= 300 { // else the code belongs to a batch
 			coded[fmt.Sprint(status, " ", m[2])] = true
 		}
+	}
+	for code := range set(`backup\.Refuse\("(\w+)"`, source(t, "../internal/request/*.go", "../internal/engine/order.go")) {
+		coded["400 "+code] = true // a plan does not fit the request for a backup
 	}
 	documented := map[string]bool{}
 	for _, row := range cells(section(t, page(t, "api.md"), "Errors")) {
@@ -199,14 +203,14 @@ func TestErrorCodes(t *testing.T) {
 // TestGuards checks that restore.md has each code by which a guard refuses a restore.
 func TestGuards(t *testing.T) {
 	files := []string{"../internal/restore/*.go"}
-	for _, name := range []string{"preview", "restores", "restoring", "step"} {
+	for _, name := range []string{"preview", "order", "restores", "restoring", "step"} {
 		files = append(files, "../internal/engine/"+name+".go")
 	}
 	coded := set(`backup\.Refuse\("(\w+)"`, source(t, files...))
 	for _, no := range []string{"NotAllChecked", "NotAsked", "TakesLonger"} { // warnings, and a guard that is asked later
 		delete(coded, no)
 	}
-	for _, other := range []string{restore.InvalidRequest, "RequestIdReused", backup.UnreadableRow(io.EOF).Code} {
+	for _, other := range []string{request.InvalidRequest, "RequestIdReused", backup.UnreadableRow(io.EOF).Code} {
 		coded[other] = true
 	}
 	same(t, "the guard's code", set("`([A-Z][a-z]+[A-Z]\\w+)`", section(t, page(t, "restore.md"), "Guards")), coded)
@@ -332,7 +336,8 @@ func TestServices(t *testing.T) {
 
 // TestEvents checks that api.md has each event that is sent, and each member of its data.
 func TestEvents(t *testing.T) {
-	made, text := page(t, "../internal/event/events.go"), section(t, page(t, "api.md"), "Events")
+	made := page(t, "../internal/event/events.go") + page(t, "../internal/event/request.go")
+	text := section(t, page(t, "api.md"), "Events")
 	types, documented := set(`"(lifeboat\.[a-z-]+\.[a-z]*)"`, made), set("`(lifeboat\\.[a-z-]+\\.[a-z]*)`", text)
 	for kind := range types {
 		if !slices.ContainsFunc(slices.Collect(maps.Keys(documented)), func(d string) bool { return strings.HasPrefix(d, kind) }) {

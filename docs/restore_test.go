@@ -15,9 +15,11 @@ import (
 )
 
 // published is the schema of requests for restores.
-func published(t *testing.T) *jsonschema.Schema {
+func published(t *testing.T) *jsonschema.Schema { return compiled(t, "restore.schema.json") }
+
+func compiled(t *testing.T, name string) *jsonschema.Schema {
 	t.Helper()
-	text, err := os.ReadFile("restore.schema.json")
+	text, err := os.ReadFile(name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,10 +28,10 @@ func published(t *testing.T) *jsonschema.Schema {
 		t.Fatal(err)
 	}
 	compiler := jsonschema.NewCompiler()
-	if err := compiler.AddResource("restore.schema.json", document); err != nil {
+	if err := compiler.AddResource(name, document); err != nil {
 		t.Fatal(err)
 	}
-	schema, err := compiler.Compile("restore.schema.json")
+	schema, err := compiler.Compile(name)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,12 +3,15 @@ package handler
 import (
 	"bytes"
 	"cmp"
+	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"mime"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,6 +22,7 @@ import (
 	"lifeboat/internal/api"
 	"lifeboat/internal/backup"
 	"lifeboat/internal/engine"
+	"lifeboat/internal/request"
 )
 
 // apiError is an error for the caller, with its status.
@@ -111,42 +115,42 @@ func note(w http.ResponseWriter, r backup.Run) {
 // largestRequest is far more than any request to the API needs.
 const largestRequest = 64 << 10
 
-// postBackup asks for a backup of one target: {"target": resource ID, "plan": name, if more than one plan has it}; or
-// of all targets of a plan: {"plan": name}.
+// postBackup asks for a backup of one target, or of all targets of a plan, as a message of the queue does; if the body has no ID,
+// the HTTP request's ID counts.
 func (h *handler) postBackup(w http.ResponseWriter, r *http.Request) error {
-	var body struct {
-		Target *string `json:"target"` // an empty one is a mistake, and does not mean all
-		Plan   string  `json:"plan"`
-	}
-	if err := readBody(r, &body); err != nil {
+	text, err := requestOf(r)
+	if err != nil {
 		return err
 	}
-	id := h.requestID(r)
-	if len(id) > 128 {
-		return refuse(http.StatusBadRequest, "InvalidRequestId", "Repeatability-Request-ID", "the ID is longer than 128 characters")
+	q, err := request.ParseBackup(text, h.requestID(r))
+	if err != nil {
+		return invalid(err)
 	}
 	active, err := h.Plans.Current(r.Context())
 	if err != nil {
 		return planError(err)
 	}
+	b, now, err := h.Engine.Backup(r.Context(), q, active.Plans)
 	switch {
-	case body.Target == nil && body.Plan != "":
-		return h.postBatch(w, r, id, active.Plans, body.Plan)
-	case body.Target == nil:
-		return refuse(http.StatusBadRequest, "InvalidTarget", "target", "the body names neither a target, by its resource ID, "+
-			"nor a plan, all of whose targets are meant")
-	}
-	plan, target, err := choose(active.Plans, body.Plan, *body.Target)
-	if err != nil {
+	case err != nil:
 		return err
+	case b.Refused != nil:
+		return &apiError{*viewReason(*b.Refused, cmp.Or(q.Target, q.Plan)), http.StatusBadRequest}
+	case q.Target == "":
+		h.acceptBatch(w, r, b, now)
+	default:
+		note(w, b.Runs[0])
+		h.accept(w, r, "/api/runs/"+b.Runs[0].ID, b.Runs[0])
 	}
-	run, err := h.Engine.Backup(r.Context(), engine.Request{ID: id, Plan: plan, Target: target})
-	if err != nil {
-		return err
-	}
-	note(w, run)
-	h.accept(w, r, "/api/runs/"+run.ID, run)
 	return nil
+}
+
+// invalid is the answer to a request that cannot be read.
+func invalid(err error) error {
+	if wrong, ok := errors.AsType[*request.Error](err); ok {
+		return refuse(http.StatusBadRequest, request.InvalidRequest, wrong.Field, "%s", wrong.Message)
+	}
+	return err
 }
 
 // requestID is the caller's ID, or else the ID of the invocation: the host repeats a request under the same ID of its own
@@ -195,7 +199,8 @@ func bodyOf(r *http.Request, others ...string) ([]byte, error) {
 	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || media != "application/json" && !slices.Contains(others, media) {
 		return nil, refuse(http.StatusUnsupportedMediaType, "UnsupportedMediaType", "Content-Type",
-			"the body must be application/json, not %q", r.Header.Get("Content-Type"))
+			"the body must be application/json, not %q; a CloudEvent of it is %s or has headers ce-…, one event a request",
+			r.Header.Get("Content-Type"), structured)
 	}
 	text, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, largestRequest))
 	_, tooLarge := errors.AsType[*http.MaxBytesError](err)
@@ -211,21 +216,44 @@ func bodyOf(r *http.Request, others ...string) ([]byte, error) {
 	return inUTF8(text), nil
 }
 
-func readBody(r *http.Request, into any) error {
+// structured is the type of a CloudEvent in one JSON object, as CloudEvents' own clients send it.
+const structured = "application/cloudevents+json"
+
+// requestOf returns the text of a body that is a request. A CloudEvent in binary mode, whose attributes are headers, comes back in
+// one JSON object. Its data are in base64 there, so that no body can add an attribute.
+func requestOf(r *http.Request) ([]byte, error) {
+	body, err := bodyOf(r, structured)
+	media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	event := map[string]string{}
+	for name := range r.Header {
+		if attribute, ok := strings.CutPrefix(strings.ToLower(name), "ce-"); ok {
+			value := r.Header.Get(name)
+			if plain, err := url.PathUnescape(value); err == nil { // as the HTTP protocol binding of CloudEvents 1.0 wants it
+				value = plain
+			}
+			event[attribute] = value
+		}
+	}
+	if err != nil || len(event) == 0 || media == structured {
+		return body, err
+	}
+	event["data_base64"] = base64.StdEncoding.EncodeToString(body)
+	return backup.Encode(event), nil
+}
+
+// readTexts reads a body that may have the fields of these names, all text, and no others.
+func readTexts(r *http.Request, names ...string) (map[string]string, error) {
 	text, err := bodyOf(r)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	d := json.NewDecoder(bytes.NewReader(text))
-	d.DisallowUnknownFields()
-	err = d.Decode(into)
-	switch _, end := d.Token(); {
-	case err != nil:
-		return refuse(http.StatusBadRequest, "InvalidBody", "", "the body cannot be read: %v", err)
-	case !errors.Is(end, io.EOF):
-		return refuse(http.StatusBadRequest, "InvalidBody", "", "the body has more than one JSON value")
+	fields := request.NewReader(request.Read(text, ""))
+	texts := fields.Texts(names...)
+	fields.End()
+	if err := fields.Err(); err != nil {
+		return nil, invalid(err)
 	}
-	return nil
+	return texts, nil
 }
 
 // planError lists the mistakes in plan.yaml, a detail for each line.
@@ -238,37 +266,6 @@ func planError(err error) *apiError {
 		}
 	}
 	return e
-}
-
-// choose finds the plan that has the target.
-func choose(plans []backup.Plan, name, target string) (backup.Plan, string, error) {
-	target = strings.TrimSuffix(target, "/")
-	if _, err := backup.ParseResource(target); err != nil {
-		return backup.Plan{}, "", refuse(http.StatusBadRequest, "InvalidTarget", "target", "%v", err)
-	}
-	var found []backup.Plan
-	var spelled string
-	named := name == ""
-	for _, p := range plans {
-		named = named || p.Name == name
-		for _, t := range p.Targets {
-			if backup.Same(t, target) && (name == "" || p.Name == name) {
-				found, spelled = append(found, p), t
-			}
-		}
-	}
-	switch {
-	case !named:
-		return backup.Plan{}, "", refuse(http.StatusBadRequest, "UnknownPlan", "plan", "there is no plan %q", name)
-	case len(found) == 0 && name != "":
-		return backup.Plan{}, "", refuse(http.StatusBadRequest, "UnknownTarget", "target", "the plan %s has no target %s", name, target)
-	case len(found) == 0:
-		return backup.Plan{}, "", refuse(http.StatusBadRequest, "UnknownTarget", "target", "no plan has the target %s", target)
-	case len(found) > 1:
-		return backup.Plan{}, "", refuse(http.StatusBadRequest, "AmbiguousTarget", "plan",
-			"more than one plan has the target %s: name one of them as \"plan\"", target)
-	}
-	return found[0], spelled, nil
 }
 
 // origin is the scheme and host of the app's public address.
@@ -285,26 +282,51 @@ func (h *handler) origin(r *http.Request) string {
 	return scheme + "://" + host
 }
 
+// meant returns the ID of the run that the path means; find knows a run by its request's ID too. The host passes a slash in an ID
+// on as %252F, so an ID that is not known may have been escaped once more.
+func meant(r *http.Request, find func(ctx context.Context, id string) (string, error)) (string, error) {
+	id, err := find(r.Context(), r.PathValue("id"))
+	if plain, bad := url.PathUnescape(r.PathValue("id")); errors.Is(err, backup.ErrNotFound) && bad == nil && plain != r.PathValue("id") {
+		if other, err := find(r.Context(), plain); err == nil {
+			return other, nil
+		}
+	}
+	return id, err
+}
+
 // getRun answers 202 while the run is under way and 200 once it has ended, as Azure's pollers expect of an operation.
 func (h *handler) getRun(w http.ResponseWriter, r *http.Request) error {
-	status, now, err := h.Engine.Status(r.Context(), r.PathValue("id"))
+	id, err := meant(r, h.Engine.BackupID)
+	var status engine.Status
+	var now time.Time
+	if err == nil {
+		status, now, err = h.Engine.Status(r.Context(), id)
+	}
 	if errors.Is(err, backup.ErrNotFound) {
-		return refuse(http.StatusNotFound, "RunNotFound", r.PathValue("id"), "there is no run %s", r.PathValue("id"))
+		return refuse(http.StatusNotFound, "RunNotFound", r.PathValue("id"), "there is no run %s%s", r.PathValue("id"), because(err))
 	}
 	if err != nil {
 		return err
 	}
-	h.answerStatus(w, r, status, now)
+	h.answerStatus(w, r, "/api/runs/", status, now)
 	return nil
 }
 
-func (h *handler) answerStatus(w http.ResponseWriter, r *http.Request, status engine.Status, now time.Time) {
+// because returns the reason behind an ErrNotFound, if it has one for the caller.
+func because(err error) string {
+	if _, why, ok := strings.Cut(err.Error(), backup.ErrNotFound.Error()+": the request "); ok {
+		return ": the request " + why
+	}
+	return ""
+}
+
+func (h *handler) answerStatus(w http.ResponseWriter, r *http.Request, collection string, status engine.Status, now time.Time) {
 	note(w, status.Run)
 	if status.Run.State.Final() {
 		writeJSON(w, http.StatusOK, h.view(status))
 		return
 	}
-	h.underWay(w, r, r.URL.Path, status.Run.Due.Sub(now), h.view(status))
+	h.underWay(w, r, collection+status.Run.ID, status.Run.Due.Sub(now), h.view(status))
 }
 
 // listRuns lists a target's runs, newest first.

@@ -2,10 +2,10 @@ package handler
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"time"
 
 	"lifeboat/internal/api"
@@ -16,32 +16,25 @@ import (
 // notMade is the state of a batch's run that is not made yet.
 const notMade backup.State = "notMade"
 
-// postBatch asks for a backup of every target of the plan. A repeat gets its batch even when the plan is gone.
-func (h *handler) postBatch(w http.ResponseWriter, r *http.Request, id string, plans []backup.Plan, name string) error {
-	plan := backup.Plan{Name: name}
-	if i := slices.IndexFunc(plans, func(p backup.Plan) bool { return p.Name == name }); i >= 0 {
-		plan = plans[i]
-	}
-	b, now, err := h.Engine.BackupAll(r.Context(), engine.Request{ID: id, Plan: plan})
-	if errors.Is(err, backup.ErrNotFound) {
-		return refuse(http.StatusBadRequest, "UnknownPlan", "plan", "there is no plan %q", name)
-	}
-	if err != nil {
-		return err
-	}
+// acceptBatch answers the request that made the batch, and every repeat of it.
+func (h *handler) acceptBatch(w http.ResponseWriter, r *http.Request, b engine.Batch, now time.Time) {
 	noteBatch(w, b)
 	v := viewBatch(b, h.origin(r))
 	v.Status = unended(v.Status)
 	w.Header().Set("Repeatability-Result", "accepted")
 	h.underWay(w, r, "/api/batches/"+b.ID, batchWait(b, now), v)
-	return nil
 }
 
 // getBatch answers 202 while any run of the batch is under way and 200 once all have ended.
 func (h *handler) getBatch(w http.ResponseWriter, r *http.Request) error {
-	b, now, err := h.Engine.Batch(r.Context(), r.PathValue("id"))
+	var b engine.Batch
+	var now time.Time
+	_, err := meant(r, func(ctx context.Context, id string) (_ string, err error) {
+		b, now, err = h.Engine.Batch(ctx, id)
+		return "", err
+	})
 	if errors.Is(err, backup.ErrNotFound) {
-		return refuse(http.StatusNotFound, "BatchNotFound", r.PathValue("id"), "there is no batch %s", r.PathValue("id"))
+		return refuse(http.StatusNotFound, "BatchNotFound", r.PathValue("id"), "there is no batch %s%s", r.PathValue("id"), because(err))
 	}
 	if err != nil {
 		return err
@@ -49,7 +42,7 @@ func (h *handler) getBatch(w http.ResponseWriter, r *http.Request) error {
 	noteBatch(w, b)
 	v := viewBatch(b, h.origin(r))
 	if v.Ended.IsZero() {
-		h.underWay(w, r, r.URL.Path, batchWait(b, now), v)
+		h.underWay(w, r, "/api/batches/"+b.ID, batchWait(b, now), v)
 		return nil
 	}
 	writeJSON(w, http.StatusOK, v)

@@ -150,9 +150,11 @@ func TestRepeatedBatch(t *testing.T) {
 		"a plan that is gone":  {`{"plan":"nightly"}`, "two", 400, "UnknownPlan"},
 		"another plan":         {`{"plan":"renamed"}`, "one", 409, "RequestIdReused"},
 		"one target":           {`{"plan":"renamed","target":"` + target + `-a"}`, "one", 409, "RequestIdReused"},
-		"an empty target":      {`{"plan":"renamed","target":""}`, "three", 400, "InvalidTarget"},
-		"neither":              {`{}`, "four", 400, "InvalidTarget"},
-		"no target and a typo": {`{"plan":"renamed","tarket":"x"}`, "five", 400, "InvalidBody"},
+		"an empty target":      {`{"plan":"renamed","target":""}`, "three", 400, "InvalidRequest"},
+		"neither":              {`{}`, "four", 400, "InvalidRequest"},
+		"no target and a typo": {`{"plan":"renamed","tarket":"x"}`, "five", 400, "InvalidRequest"},
+		"a name twice":         {`{"plan":"renamed","plan":"nightly"}`, "six", 400, "InvalidRequest"},
+		"another case":         {`{"Plan":"renamed"}`, "seven", 400, "InvalidRequest"},
 	} {
 		w := d.call("POST", "/api/backups", c.body, "Repeatability-Request-ID", c.id)
 		if w.Code != c.status || !strings.Contains(w.Body.String(), `"code":"`+c.code+`"`) {

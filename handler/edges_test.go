@@ -18,6 +18,7 @@ import (
 	"lifeboat/internal/backup"
 	"lifeboat/internal/engine"
 	"lifeboat/internal/health"
+	"lifeboat/internal/request"
 	"lifeboat/internal/schedule"
 	"lifeboat/internal/services"
 	"lifeboat/internal/testing/memory"
@@ -64,11 +65,11 @@ func (d *app) partition(t *testing.T, target string) string {
 		Catalog: memory.NewCatalog(time.Now), Queue: memory.NewQueue(time.Now), Timings: engine.DefaultTimings(), Now: time.Now,
 		NewID: func() string { return "id" },
 	}
-	run, err := elsewhere.Backup(t.Context(), engine.Request{ID: "i", Plan: daily("p"), Target: target})
+	b, _, err := elsewhere.Backup(t.Context(), request.Backup{ID: "i", Target: target}, []backup.Plan{daily("p", target)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return run.ID[:16]
+	return b.Runs[0].ID[:16]
 }
 
 // row writes a row of the target.
@@ -103,7 +104,7 @@ func TestRetryAfterIsOneToSixtySeconds(t *testing.T) {
 		for _, state := range []backup.State{backup.Queued, backup.Waiting, backup.Starting, backup.Running, backup.Verifying} {
 			h, r := new(handler), httptest.NewRequest("GET", "/api/runs/x", nil)
 			w := httptest.NewRecorder()
-			h.answerStatus(w, r, engine.Status{Run: backup.Run{State: state, Due: now.Add(due)}}, now)
+			h.answerStatus(w, r, "/api/runs/", engine.Status{Run: backup.Run{State: state, Due: now.Add(due)}}, now)
 			if got := w.Header().Get("Retry-After"); w.Code != 202 || got != want {
 				t.Errorf("%s, due in %s: %d, Retry-After %q, want %s", state, due, w.Code, got, want)
 			}
@@ -115,7 +116,7 @@ func TestRetryAfterIsOneToSixtySeconds(t *testing.T) {
 			}
 		}
 		w := httptest.NewRecorder()
-		new(handler).answerStatus(w, httptest.NewRequest("GET", "/api/runs/x", nil), engine.Status{Run: backup.Run{State: backup.Failed, Due: now.Add(due)}}, now)
+		new(handler).answerStatus(w, httptest.NewRequest("GET", "/api/runs/x", nil), "/api/runs/", engine.Status{Run: backup.Run{State: backup.Failed, Due: now.Add(due)}}, now)
 		if w.Code != 200 || w.Header().Get("Retry-After") != "" {
 			t.Errorf("ended: %d, Retry-After %q", w.Code, w.Header().Get("Retry-After"))
 		}
@@ -280,8 +281,8 @@ func TestARequestsIDHasAtMost128Characters(t *testing.T) {
 	for length, status := range map[int]int{1: 202, 127: 202, 128: 202, 129: 400, 1280: 400} {
 		id := strings.Repeat("x", length)
 		for _, ask := range []struct{ path, body, field string }{
-			{"/api/backups", `{"target":"` + target + `"}`, "Repeatability-Request-ID"},
-			{"/api/backups", `{"plan":"nightly"}`, "Repeatability-Request-ID"},
+			{"/api/backups", `{"target":"` + target + `"}`, "id"},
+			{"/api/backups", `{"plan":"nightly"}`, "id"},
 			{"/api/restores", `{"target":"` + target + `","recoveryPoint":"latest"}`, "id"},
 		} {
 			d, _, _ := restoreHandler(t, false)
@@ -366,8 +367,8 @@ func TestABackupIsOfTheTargetThatIsMeant(t *testing.T) {
 		{target + "-none", "", "UnknownTarget"},
 		{strings.ToUpper(sigma), "", "two " + sigma},
 		{final, "", "UnknownTarget"},
-		{"contoso", "", "InvalidTarget"},
-		{"", "", "InvalidTarget"},
+		{"contoso", "", "InvalidRequest"},
+		{"", "", "InvalidRequest"},
 	} {
 		body, err := json.Marshal(map[string]string{"target": c.target, "plan": c.plan})
 		if err != nil {
@@ -471,12 +472,12 @@ func TestBodiesAreOneJSONOfAtMost64KiB(t *testing.T) {
 		{"of 64 KiB", body + strings.Repeat(" ", 64<<10-len(body)), "application/json", 202, ""},
 		{"of a byte more", body + strings.Repeat(" ", 64<<10-len(body)+1), "application/json", 413, "RequestBodyTooLarge"},
 		{"as text", body, "text/plain", 415, "UnsupportedMediaType"},
-		{"as a CloudEvent", body, "application/cloudevents+json", 415, "UnsupportedMediaType"},
+		{"as CloudEvents in a batch", body, "application/cloudevents-batch+json", 415, "UnsupportedMediaType"},
 		{"without a type", body, "", 415, "UnsupportedMediaType"},
-		{"twice", body + body, "application/json", 400, "InvalidBody"},
-		{"with a field of another spelling", `{"tarket":"` + target + `"}`, "application/json", 400, "InvalidBody"},
+		{"twice", body + body, "application/json", 400, "InvalidRequest"},
+		{"with a field of another spelling", `{"tarket":"` + target + `"}`, "application/json", 400, "InvalidRequest"},
 		{"of nothing", " \n", "application/json", 400, "InvalidBody"},
-		{"of a list", "[]", "application/json", 400, "InvalidBody"},
+		{"of a list", "[]", "application/json", 400, "InvalidRequest"},
 	} {
 		w := newApp(nil).call("POST", "/api/backups", c.body, "Content-Type", c.media)
 		if v := read(t, w); w.Code != c.status || v.Error.Code != c.code {

@@ -78,8 +78,9 @@ func decodeInvocation(body []byte) (invocation, error) {
 }
 
 // message returns the body of the queue message behind the binding. With dataType "binary" the host sends it as base64; with
-// another dataType it sends text, as JSON inside a string. A sender may have encoded the body as base64 itself, or have put a
-// byte order mark before it. The function removes all of these. It returns text that is no JSON at the end as it is.
+// another dataType it sends text, as JSON inside a string. A sender may have encoded the body as base64 itself, in any of its
+// alphabets, or have put a byte order mark before it. The function removes all of these. It returns text that is no JSON at the
+// end as it is.
 func (i invocation) message(binding string) ([]byte, error) {
 	raw, ok := i.Data[binding]
 	if !ok {
@@ -102,14 +103,14 @@ func (i invocation) message(binding string) ([]byte, error) {
 	return decoded, nil
 }
 
-// inUTF8 returns a text in UTF-8 without its byte order mark. It also recognises a JSON object in UTF-16 without a mark:
-// PowerShell's [Text.Encoding]::Unicode makes such texts.
+// inUTF8 returns a text in UTF-8 without its byte order mark. It also recognises UTF-16 without a mark, which PowerShell's
+// [Text.Encoding]::Unicode makes: JSON and base64 begin with a character of ASCII, and have no character zero.
 func inUTF8(text []byte) []byte {
 	const mark = "\ufeff"
 	var order binary.ByteOrder = binary.LittleEndian
-	switch begins := func(with string) bool { return bytes.HasPrefix(text, []byte(with)) }; {
-	case len(text)%2 == 0 && (begins("\xff\xfe") || begins("{\x00")):
-	case len(text)%2 == 0 && (begins("\xfe\xff") || begins("\x00{")):
+	switch even := len(text) > 0 && len(text)%2 == 0; {
+	case even && (bytes.HasPrefix(text, []byte("\xff\xfe")) || text[0] != 0 && text[1] == 0):
+	case even && (bytes.HasPrefix(text, []byte("\xfe\xff")) || text[0] == 0 && text[1] != 0):
 		order = binary.BigEndian
 	default:
 		return bytes.TrimPrefix(text, []byte(mark))
@@ -134,14 +135,19 @@ func unwrap(raw []byte) []byte {
 	return raw
 }
 
-func looksJSON(text []byte) bool { return bytes.HasPrefix(bytes.TrimSpace(text), []byte("{")) }
+// looksJSON says whether the text may be a JSON object or array.
+func looksJSON(text []byte) bool {
+	text = bytes.TrimLeft(text, " \t\r\n")
+	return bytes.HasPrefix(text, []byte("{")) || bytes.HasPrefix(text, []byte("["))
+}
 
+// fromBase64 decodes base64 of the standard alphabet or the one for URLs, with its padding or without it.
 func fromBase64(text []byte) ([]byte, bool) {
-	text = bytes.TrimSpace(inUTF8(text))
-	if len(text) == 0 {
+	standard := strings.NewReplacer("-", "+", "_", "/").Replace(string(bytes.TrimSpace(inUTF8(text))))
+	if standard == "" {
 		return nil, false
 	}
-	decoded, err := base64.StdEncoding.DecodeString(string(text))
+	decoded, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(standard, "="))
 	return decoded, err == nil
 }
 

@@ -3,9 +3,12 @@ package handler
 import (
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"os"
+	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 const wake = `{"run":"0123456789abcdef-8234567890-0123456789ab","sequence":3,"nonce":"m"}`
@@ -46,6 +49,14 @@ func TestMessage(t *testing.T) {
 		"UTF-16":                         {quoted(b64(utf16le(`{"ü": "😀"}`))), `{"ü": "😀"}`},
 		"UTF-16 with a mark":             {quoted(b64([]byte(b64(utf16le("\ufeff" + wake))))), wake},
 		"UTF-16, the other end first":    {quoted(b64([]byte("\xfe\xff\x00{\x00}"))), "{}"},
+		"UTF-16 behind white space":      {quoted(b64(utf16le("\r\n" + wake))), "\r\n" + wake},
+		"base64 in UTF-16":               {quoted(b64(utf16le(b64([]byte(wake))))), wake},
+		"base64 without padding":         {quoted(b64([]byte(base64.RawStdEncoding.EncodeToString([]byte(wake))))), wake},
+		"base64 for URLs":                {quoted(b64([]byte(base64.URLEncoding.EncodeToString([]byte(`{"ü?>": 1}`))))), `{"ü?>": 1}`},
+		"the same without padding":       {quoted(b64([]byte(base64.RawURLEncoding.EncodeToString([]byte(`{"ü?>": 1}`))))), `{"ü?>": 1}`},
+		"base64 in lines":                {quoted(b64([]byte("eyJy\r\ndW4iOjF9\r\n"))), `{"run":1}`},
+		"a batch":                        {quoted(b64([]byte(b64([]byte("[" + wake + "]"))))), "[" + wake + "]"},
+		"half a character of UTF-16":     {quoted(b64(utf16le(wake)[1:])), string(utf16le(wake)[1:])},
 		"one before white space":         {quoted(b64([]byte(mark + "\r\n" + wake))), "\r\n" + wake},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -108,6 +119,61 @@ func TestHostInvocationTakesTheLast(t *testing.T) {
 	}
 }
 
+// encodings are the forms in which senders put a text into a queue, by their names.
+var encodings = []struct {
+	name   string
+	encode func(text string) []byte
+}{
+	{"as it is", func(text string) []byte { return []byte(text) }},
+	{"a byte order mark", func(text string) []byte { return []byte(mark + text) }},
+	{"UTF-16", utf16le},
+	{"UTF-16 with a mark", func(text string) []byte { return utf16le("\ufeff" + text) }},
+	{"UTF-16, high byte first", func(text string) []byte { return swapped(utf16le(text)) }},
+	{"the same with a mark", func(text string) []byte { return swapped(utf16le("\ufeff" + text)) }},
+}
+
+// alphabets are the forms of base64; nil is none.
+var alphabets = []*base64.Encoding{nil, base64.StdEncoding, base64.RawStdEncoding, base64.URLEncoding, base64.RawURLEncoding}
+
+// swapped swaps the two bytes of each unit of UTF-16.
+func swapped(units []byte) []byte {
+	for i := 0; i+1 < len(units); i += 2 {
+		units[i], units[i+1] = units[i+1], units[i]
+	}
+	return units
+}
+
+// reads checks that a message that was sent comes out as the text.
+func reads(t *testing.T, how string, sent []byte, want string) {
+	t.Helper()
+	in, err := decodeInvocation([]byte(`{"Data":{"message":` + quoted(base64.StdEncoding.EncodeToString(sent)) + `}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := in.message("message"); err != nil || string(got) != want {
+		t.Fatalf("%s: %q came back as %q, %v", how, want, got, err)
+	}
+}
+
+// encoded returns the text in one of the encodings and alphabets, and how that is called.
+func encoded(text string, n int) (sent []byte, how string) {
+	encoding, alphabet := encodings[n%len(encodings)], alphabets[n/len(encodings)%len(alphabets)]
+	sent, how = encoding.encode(text), fmt.Sprintf("%s, %d", encoding.name, n)
+	if alphabet != nil {
+		sent = []byte(alphabet.EncodeToString(sent))
+	}
+	return sent, how
+}
+
+func TestMessageInEveryEncoding(t *testing.T) {
+	for _, text := range []string{"{}", "[]", wake, "\r\n{\"ü\": \"😀?>\"}", `[{"a":"é"}, {}]`, `{"a":"😀😀😀"}`} {
+		for n := range len(encodings) * len(alphabets) {
+			sent, how := encoded(text, n)
+			reads(t, how, sent, text)
+		}
+	}
+}
+
 // FuzzDecode checks that no content of the envelope makes the reader panic, and that it loses no message in any of the known
 // encodings.
 func FuzzDecode(f *testing.F) {
@@ -116,21 +182,20 @@ func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`{`), []byte("{"))
 	f.Add([]byte(`{`), []byte("{\x00"))
 	f.Add([]byte(`{`), []byte(mark+"{"))
+	f.Add([]byte(`{`), []byte("\r\n[{\"ü\": \"😀?>\"}]"))
 	f.Fuzz(func(t *testing.T, envelope, message []byte) {
 		if in, err := decodeInvocation(envelope); err == nil {
 			_, _ = in.message("message")
 		}
-		if !looksJSON(inUTF8(message)) {
+		want := string(inUTF8(message))
+		if !looksJSON([]byte(want)) {
 			return
 		}
-		once := quoted(base64.StdEncoding.EncodeToString(message))
-		in, err := decodeInvocation([]byte(`{"Data":{"message":` + once + `}}`))
-		if err != nil {
-			t.Fatal(err)
+		reads(t, "as it came", message, want)
+		if !utf8.ValidString(want) || strings.Contains(want, "\x00") {
+			return // no JSON: the encodings are of text
 		}
-		got, err := in.message("message")
-		if err != nil || string(got) != string(inUTF8(message)) {
-			t.Fatalf("%q came back as %q, %v", message, got, err)
-		}
+		sent, how := encoded(want, len(envelope)) // one of them, since all would take too long
+		reads(t, how, sent, want)
 	})
 }

@@ -133,8 +133,8 @@ func TestFunctionsAreThoseOfTheFolders(t *testing.T) {
 				t.Errorf("functions/%s: %+v", name, b)
 			}
 			want, dead := strings.CutPrefix(name, "deadletter-")
-			if want == "restore" {
-				want = "restore-requests" // other systems send to it: it has the name of their messages
+			if want == "restore" || want == "backup" {
+				want += "-requests" // other systems send to it: it has the name of their messages
 			}
 			if dead {
 				want += "-poison"

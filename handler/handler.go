@@ -16,6 +16,7 @@ import (
 	"lifeboat/internal/backup"
 	"lifeboat/internal/engine"
 	"lifeboat/internal/plans"
+	"lifeboat/internal/request"
 )
 
 // Config has the parts of a handler.
@@ -51,14 +52,31 @@ const Deadline = 4 * time.Minute
 // an error the host delivers a queue message again.
 type function func(ctx context.Context, in invocation) (did fields, err error)
 
+// messageHandler handles the message of one invocation of a queue trigger.
+type messageHandler func(ctx context.Context, in invocation, message []byte) (did fields, err error)
+
 // queued returns the function of a queue trigger, which handles the message of the invocation.
-func queued(handle func(ctx context.Context, in invocation, message []byte) (did fields, err error)) function {
+func queued(handle messageHandler) function {
 	return func(ctx context.Context, in invocation) (fields, error) {
 		message, err := in.message("message")
 		if err != nil {
 			return nil, err
 		}
 		return handle(ctx, in, message)
+	}
+}
+
+// single takes a batch of requests apart: each of them goes to the queue of requests as a message of its own. It leaves any other
+// message to handle.
+func (h *handler) single(queue string, handle messageHandler) messageHandler {
+	return func(ctx context.Context, in invocation, message []byte) (fields, error) {
+		original, sent := engine.OriginalRequest(message, in.Inserted)
+		batch := request.Batch(original)
+		if batch == nil {
+			return handle(ctx, in, message)
+		}
+		note := fmt.Sprintf("a batch of %d: each is sent as a message of its own", len(batch))
+		return fields{"queue": queue, "note": note}, h.Engine.TakeApart(ctx, queue, batch, sent)
 	}
 }
 
@@ -100,8 +118,10 @@ func New(c Config) http.Handler {
 		"execute":            queued(h.execute),
 		"cleanup":            h.cleanup,
 		"deadletter-execute": queued(h.deadletter),
-		"restore":            queued(h.restore),
-		"deadletter-restore": queued(h.deadletterRestore),
+		"restore":            queued(h.single(backup.RestoreQueue, h.restore)),
+		"deadletter-restore": queued(h.single(backup.RestoreQueue, h.deadletterRestore)),
+		"backup":             queued(h.single(backup.BackupQueue, h.backup)),
+		"deadletter-backup":  queued(h.single(backup.BackupQueue, h.deadletterBackup)),
 	}
 	return h
 }

@@ -133,7 +133,7 @@ func envelope(t *testing.T, file string) string {
 func TestEveryFunctionAnswersTheHost(t *testing.T) {
 	for name, file := range map[string]string{
 		"schedule": "timer.json", "cleanup": "timer.json", "execute": "queue-binary.json", "deadletter-execute": "queue-binary.json", "restore": "queue-binary.json",
-		"deadletter-restore": "queue-binary.json",
+		"deadletter-restore": "queue-binary.json", "backup": "queue-binary.json", "deadletter-backup": "queue-binary.json",
 	} {
 		d := newApp(nil)
 		w := d.call("POST", "/"+name, envelope(t, file))

@@ -36,7 +36,11 @@ func (h *handler) listPoints(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (h *handler) getPoint(w http.ResponseWriter, r *http.Request) error {
-	p, err := h.Engine.RecoveryPoint(r.Context(), r.PathValue("id"))
+	id, err := meant(r, h.Engine.BackupID)
+	var p backup.Point
+	if err == nil {
+		p, err = h.Engine.RecoveryPoint(r.Context(), id)
+	}
 	return h.answerPoint(w, r, p, err)
 }
 
@@ -54,20 +58,24 @@ const longestAcceptance = 1000
 
 // acceptPoint makes a suspect recovery point a live one: {"reason": why}, or no body at all. A live point stays as it is.
 func (h *handler) acceptPoint(w http.ResponseWriter, r *http.Request) error {
-	var body struct {
-		Reason string `json:"reason"`
-	}
+	why := ""
 	in := bufio.NewReader(r.Body)
 	r.Body = io.NopCloser(in)
 	if _, err := in.Peek(1); !errors.Is(err, io.EOF) {
-		if err := readBody(r, &body); err != nil {
+		texts, err := readTexts(r, "reason")
+		if err != nil {
 			return err
 		}
+		why = texts["reason"]
 	}
-	if utf8.RuneCountInString(body.Reason) > longestAcceptance {
+	if utf8.RuneCountInString(why) > longestAcceptance {
 		return refuse(http.StatusBadRequest, "InvalidReason", "reason", "the reason is longer than %d characters", longestAcceptance)
 	}
-	p, err := h.Engine.Accept(r.Context(), r.PathValue("id"), h.caller(r), body.Reason)
+	id, err := meant(r, h.Engine.BackupID)
+	var p backup.Point
+	if err == nil {
+		p, err = h.Engine.Accept(r.Context(), id, h.caller(r), why)
+	}
 	return h.answerPoint(w, r, p, err)
 }
 

@@ -20,7 +20,7 @@ func TestAccept(t *testing.T) {
 		{backup.Suspect, "", 200, `"state":"live"`},
 		{backup.Suspect, `{}`, 200, `"acceptedBy":"invocation invocation-1"`},
 		{backup.Suspect, `{"reason":"looked at it"}`, 200, `"acceptedReason":"looked at it"`},
-		{backup.Suspect, `{"reason":7}`, 400, "InvalidBody"},
+		{backup.Suspect, `{"reason":7}`, 400, "InvalidRequest"},
 		{backup.Live, "", 200, `"state":"live"`},
 		{backup.Deleting, "", 409, "RecoveryPointGone"},
 		{backup.Expired, "", 409, "is expired: keep.within ended"},

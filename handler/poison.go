@@ -15,6 +15,7 @@ import (
 // poisonQueues are the queues for messages that the host gives up, by the functions that handle them.
 var poisonQueues = map[string]string{
 	"deadletter-execute": backup.ExecuteQueue + backup.Poison, "deadletter-restore": backup.RestoreQueue + backup.Poison,
+	"deadletter-backup": backup.BackupQueue + backup.Poison,
 }
 
 const (

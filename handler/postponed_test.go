@@ -58,7 +58,8 @@ func TestPutOffKeepsItsTime(t *testing.T) {
 		{string(text("2026-01-15T01:00:00Z")), "{}", sent.Add(-90 * time.Minute)},
 		{string(text("2026-01-15T03:00:00Z")), "{}", sent},
 		{`{"lifeboatPostponed":{"rounds":1,"message":"e30="}}`, "{}", sent},
-		{`{"lifeboatPostponed":{"rounds":0,"message":"e30="}}`, `{"lifeboatPostponed":{"rounds":0,"message":"e30="}}`, sent},
+		{`{"lifeboatPostponed":{"sent":"2026-01-15T01:00:00Z","rounds":0,"message":"e30="}}`, "{}", sent.Add(-90 * time.Minute)},
+		{`{"lifeboatPostponed":{"rounds":-1,"message":"e30="}}`, `{"lifeboatPostponed":{"rounds":-1,"message":"e30="}}`, sent},
 		{`{"lifeboatPostponed":{"rounds":1,"message":"e30="},"id":"x"}`, `{"lifeboatPostponed":{"rounds":1,"message":"e30="},"id":"x"}`, sent},
 	} {
 		original, at := engine.OriginalRequest([]byte(test.message), sent)

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"time"
 
 	"lifeboat/internal/backup"
 	"lifeboat/internal/engine"
+	"lifeboat/internal/request"
 	"lifeboat/internal/restore"
 )
 
@@ -20,7 +22,7 @@ func (h *handler) restore(ctx context.Context, in invocation, message []byte) (f
 	active, noPlan := h.Plans.Current(ctx)
 	if err != nil {
 		did["note"] = err.Error()
-		return did, h.Engine.RefuseRequest(ctx, message, q, active.Plans, restore.InvalidRequest, err)
+		return did, h.Engine.RefuseRequest(ctx, message, q, active.Plans, request.InvalidRequest, err)
 	}
 	if noPlan != nil {
 		return did, noPlan
@@ -46,13 +48,13 @@ func (h *handler) restore(ctx context.Context, in invocation, message []byte) (f
 // postRestore asks for a restore, as a message of the queue does; if the body has no ID, the HTTP request's ID counts.
 // A dry run answers 200 with the plan of the restore; a restore that a guard refuses answers 409.
 func (h *handler) postRestore(w http.ResponseWriter, r *http.Request) error {
-	text, err := bodyOf(r, "application/cloudevents+json") // the type that CloudEvents' own clients send
+	text, err := requestOf(r)
 	if err != nil {
 		return err
 	}
 	q, err := restore.ParseRequest(text, h.requestID(r))
-	if wrong, ok := errors.AsType[*restore.RequestError](err); ok {
-		return refuse(http.StatusBadRequest, restore.InvalidRequest, wrong.Field, "%s", wrong.Message)
+	if err != nil {
+		return invalid(err)
 	}
 	active, err := h.Plans.Current(r.Context())
 	if err != nil {
@@ -85,14 +87,19 @@ func (h *handler) postRestore(w http.ResponseWriter, r *http.Request) error {
 
 // getRestore is getRun for a restore.
 func (h *handler) getRestore(w http.ResponseWriter, r *http.Request) error {
-	status, now, err := h.Engine.Status(r.Context(), r.PathValue("id"))
+	id, err := meant(r, h.Engine.RestoreID)
+	var status engine.Status
+	var now time.Time
+	if err == nil {
+		status, now, err = h.Engine.Status(r.Context(), id)
+	}
 	if errors.Is(err, backup.ErrNotFound) || err == nil && status.Run.Restore == nil {
 		return noRestore(r)
 	}
 	if err != nil {
 		return err
 	}
-	h.answerStatus(w, r, status, now)
+	h.answerStatus(w, r, "/api/restores/", status, now)
 	return nil
 }
 
@@ -102,13 +109,21 @@ func noRestore(r *http.Request) error {
 
 // cancelRestore cancels a restore that has begun nothing yet.
 func (h *handler) cancelRestore(w http.ResponseWriter, r *http.Request) error {
-	run, err := h.Engine.CancelRestore(r.Context(), r.PathValue("id"), h.caller(r))
+	id, err := meant(r, h.Engine.RestoreID)
+	var run backup.Run
+	if err == nil {
+		run, err = h.Engine.CancelRestore(r.Context(), id, h.caller(r))
+	}
 	return h.answerRestore(w, r, engine.Status{Run: run}, err)
 }
 
 // confirmRestore ends the hold of a restore's safety backup: the backup is deleted when its time is over.
 func (h *handler) confirmRestore(w http.ResponseWriter, r *http.Request) error {
-	status, err := h.Engine.ConfirmRestore(r.Context(), r.PathValue("id"))
+	id, err := meant(r, h.Engine.RestoreID)
+	var status engine.Status
+	if err == nil {
+		status, err = h.Engine.ConfirmRestore(r.Context(), id)
+	}
 	return h.answerRestore(w, r, status, err)
 }
 

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -195,6 +196,10 @@ func utf16le(text string) (encoded []byte) {
 // and never delivered again.
 func TestRestoreMessage(t *testing.T) {
 	answered := orderText[:len(orderText)-1] + `,"replyTo":"answers"}`
+	const noObject = "it is not a JSON object: send one in UTF-8 or UTF-16, as it is or in base64, or as the data of a CloudEvent"
+	const noUTF8 = "the request is not text in UTF-8: encode it so, or leave out all letters beyond ASCII"
+	gridEvent := `{"id":"i","topic":"/subscriptions/s/topic","subject":"s","eventType":"t","eventTime":"2026-01-31T02:30:00.1234567Z",` +
+		`"data":{"target":"` + target + `","recoveryPoint":"latest","replyTo":"answers"},"dataVersion":"1","metadataVersion":"1"}`
 	event := `{"specversion":"1.0","id":"i","source":"/sentinel","type":"t","data":{"target":"` + target + `","recoveryPoint":"latest"}}`
 	for _, test := range []struct {
 		name, text, queue string // queue of answers
@@ -216,13 +221,35 @@ func TestRestoreMessage(t *testing.T) {
 		{"UTF-16 in base64", base64.StdEncoding.EncodeToString(utf16le("\ufeff" + answered)), "answers", "restore.accepted", "", "queued", ""},
 		{
 			"torn UTF-16", base64.StdEncoding.EncodeToString(utf16le("\ufeff" + answered)[1:]), "", "message.deadlettered restore.refused",
-			"it is not a JSON object", "", "InvalidRequest",
+			noObject, "", "InvalidRequest",
+		},
+		{"base64 for URLs", base64.RawURLEncoding.EncodeToString([]byte(answered)), "answers", "restore.accepted", "", "queued", ""},
+		{"Event Grid's schema", gridEvent, "answers", "restore.accepted", "", "queued", ""},
+		{
+			"Latin-1", answered[:len(answered)-1] + ",\"reason\":\"\xfc\"}", "answers", "message.deadlettered restore.refused", noUTF8, "",
+			"InvalidRequest",
+		},
+		{
+			"a name twice", `{"id":"i",` + answered[1:], "answers", "message.deadlettered restore.refused",
+			`the field "id" stands there twice`, "", "InvalidRequest",
+		},
+		{
+			"more behind it", answered + answered, "answers", "message.deadlettered restore.refused",
+			"there is more behind the JSON object", "", "InvalidRequest",
+		},
+		{
+			"an event of another version", strings.Replace(event[:len(event)-2], "1.0", "0.3", 1) + `,"replyTo":"answers"}}`, "answers",
+			"message.deadlettered restore.refused", `"specversion": "0.3" is not the version 1.0 of CloudEvents`, "", "InvalidRequest",
+		},
+		{
+			"text in quotes in an event", strings.Replace(event, `{"target"`, `"{`, 1)[:strings.Index(event, `{"target"`)+1] + `}"}`, "",
+			"message.deadlettered restore.refused", `"data": it is JSON text in quotes: send the JSON object itself`, "", "InvalidRequest",
 		},
 		{"refused", strings.Replace(orderText, target, target+"-other", 1), "", "restore.refused", "", "refused", "UnknownTarget"},
 		{"answers elsewhere", orderText[:len(orderText)-1] + `,"replyTo":"elsewhere"}`, "", "restore.refused", "", "refused", "ReplyToNotAllowed"},
 		{"a dry run", orderText[:len(orderText)-1] + `,"dryRun":true,"replyTo":"answers"}`, "answers", "restore.planned", "dry run", "", ""},
-		{"no JSON", "restore it, please", "", "message.deadlettered restore.refused", "it is not a JSON object", "", "InvalidRequest"},
-		{"nothing", "", "", "message.deadlettered restore.refused", "it is not a JSON object", "", "InvalidRequest"},
+		{"no JSON", "restore it, please", "", "message.deadlettered restore.refused", noObject, "", "InvalidRequest"},
+		{"nothing", "", "", "message.deadlettered restore.refused", noObject, "", "InvalidRequest"},
 		{
 			"a mistake", strings.Replace(orderText, "target", "Target", 1), "", "message.deadlettered restore.refused",
 			`"Target": the field is not known`, "", "InvalidRequest",
@@ -261,10 +288,91 @@ func TestRestoreMessage(t *testing.T) {
 				test.queue = "elsewhere"
 				types = nil
 			}
+			types = slices.DeleteFunc(types, func(kind string) bool { return !strings.HasPrefix(kind, "restore.") })
 			if n := len(d.queue.Messages(test.queue)); n != len(types) {
 				t.Errorf("%d answers in %s, of %d", n, test.queue, len(types))
 			}
 		})
+	}
+}
+
+// TestRestoreBatch checks that each request of an array is one by itself, however often the array comes: it is read, or refused
+// with an answer. An array that is no batch is refused as a whole.
+func TestRestoreBatch(t *testing.T) {
+	d, _, _ := restoreHandler(t, false)
+	one := orderText[:len(orderText)-1] + `,"replyTo":"answers"}`
+	batch := "[" + one + ",\n" + strings.NewReplacer(`"i"`, `"j"`, "latest", "Latest").Replace(one) + `,{"eventType":"t","data":1}]`
+	for _, function := range []string{"restore", "deadletter-restore"} {
+		if w := d.send(function, []byte(batch)); w.Code != 200 {
+			t.Fatalf("%d %s", w.Code, w.Body)
+		}
+		wants(t, d.lastLine(t), map[string]any{"queue": "restore-requests", "note": "a batch of 3: each is sent as a message of its own"})
+	}
+	messages := d.queue.Receive("restore-requests", 32, time.Hour)
+	if len(messages) != 6 {
+		t.Fatalf("%d messages of two times three requests", len(messages))
+	}
+	for _, m := range messages {
+		if w := d.send("restore", m.Body); w.Code != 200 {
+			t.Fatalf("%d %s", w.Code, w.Body)
+		}
+	}
+	if runs, letters := d.rows(t, "run-"), d.rows(t, "deadletter"); len(runs) != 1 || len(letters) != 2 {
+		t.Errorf("%d runs, dead letters: %s", len(runs), letters)
+	}
+	var answers []string
+	for _, m := range d.queue.Messages("answers") {
+		var e struct {
+			Type string
+			Data struct{ Request string }
+		}
+		if err := json.Unmarshal(m.Body, &e); err != nil {
+			t.Fatal(err)
+		}
+		answers = append(answers, e.Data.Request+" "+e.Type)
+	}
+	slices.Sort(answers)
+	if got := strings.Join(slices.Compact(answers), ", "); got != "i lifeboat.restore.accepted, j lifeboat.restore.refused" {
+		t.Errorf("answered %s", got)
+	}
+	for name, text := range map[string]string{
+		"empty": "[]", "not of objects": "[" + one + ",1]", "too many": "[{}" + strings.Repeat(",{}", 500) + "]",
+		"one too long": `[{"id":"` + strings.Repeat("x", 40_000) + `"}]`, "torn": "[" + one,
+	} {
+		d, _, _ := restoreHandler(t, false)
+		if w := d.send("restore", []byte(text)); w.Code != 200 {
+			t.Fatalf("%d %s", w.Code, w.Body)
+		}
+		note := fmt.Sprint(d.lastLine(t)["note"])
+		if types, _ := d.told(t); strings.Join(types, " ") != "message.deadlettered restore.refused" || !strings.HasPrefix(note, "it is a JSON array: send one request") {
+			t.Errorf("%s: told %s: %s", name, types, note)
+		}
+	}
+}
+
+// TestRestoreEventInHeaders checks that a CloudEvent over HTTP may have its attributes in headers, and the request as its body.
+func TestRestoreEventInHeaders(t *testing.T) {
+	d, _, _ := restoreHandler(t, false)
+	noID := `{"target":"` + target + `","recoveryPoint":"latest"}`
+	headers := []string{
+		"ce-specversion", "1.0", "ce-id", "incident%204711", "ce-source", "/sentinel", "ce-type", "t", "Repeatability-Request-ID", "another",
+	}
+	v := read(t, d.call("POST", "/api/restores", noID, headers...))
+	if v.RequestID != "incident 4711" || v.Restore.RequestedBy != "/sentinel" || v.State != "queued" {
+		t.Errorf("%+v", v)
+	}
+	if again := read(t, d.call("POST", "/api/restores", noID, headers...)); again.ID != v.ID {
+		t.Errorf("a repeat is %s, and was %s", again.ID, v.ID)
+	}
+	for _, c := range []struct{ name, body, header, value, field, message string }{
+		{"no version", noID, "ce-specversion", "", "specversion", `"" is not the version 1.0 of CloudEvents`},
+		{"no ID", noID, "ce-id", "", "", "a CloudEvent has an id and a source"},
+		{"a body with an attribute", noID[:len(noID)-1] + `},"id":"j"}`, "ce-id", "k", "data", "there is more behind the JSON object"},
+	} {
+		w := d.call("POST", "/api/restores", c.body, append(slices.Clone(headers), c.header, c.value)...)
+		if v := read(t, w); w.Code != 400 || v.Error.Code != "InvalidRequest" || v.Error.Target != c.field || v.Error.Message != c.message {
+			t.Errorf("%s: %d %s", c.name, w.Code, w.Body)
+		}
 	}
 }
 
@@ -651,6 +759,11 @@ func TestRestoreMessagesOfTheCorpus(t *testing.T) {
 		d, _, _ := restoreHandler(t, false)
 		if w := d.send("restore", []byte(message)); w.Code != 200 {
 			t.Errorf("%s: %d %s", file, w.Code, w.Body)
+		}
+		for _, m := range d.queue.Receive("restore-requests", 32, time.Hour) { // a batch is taken apart
+			if w := d.send("restore", m.Body); w.Code != 200 {
+				t.Errorf("%s: %d %s", file, w.Code, w.Body)
+			}
 		}
 		for _, m := range d.queue.Messages("lifeboat-events") {
 			if len(m.Body) > 48<<10 { // 64 KiB in base64

@@ -26,7 +26,7 @@ var restoreEnds = []string{"accepted", "waiting", "started", "planned", "succeed
 
 // family is the type of an event, without its end if all types with the same beginning share a runbook.
 func family(kind string) string {
-	for _, begin := range []string{"lifeboat.run.", "lifeboat.restore."} {
+	for _, begin := range []string{"lifeboat.run.", "lifeboat.backup.", "lifeboat.restore."} {
 		if strings.HasPrefix(kind, begin) {
 			return begin
 		}
@@ -169,6 +169,7 @@ func linesOf(t *testing.T) map[string]map[string]bool {
 	d.plans = func() ([]backup.Plan, error) { return nil, errors.New("plan.yaml:7: nonsense") }
 	d.catalog.Catalog = memory.NewCatalog(time.Now)
 	d.send("restore", []byte(orderText))
+	d.send("backup", []byte(`{"id":"i","target":"`+target+`"}`))
 	note(d)
 
 	d, _, _ = restoreHandler(t, false)
@@ -179,6 +180,9 @@ func linesOf(t *testing.T) map[string]map[string]bool {
 
 	d = newApp(nil)
 	d.call("POST", "/api/recovery-points/"+d.point(t, backup.Suspect)+"/accept", "")
+	for _, text := range []string{`{"id":"i","target":"` + target + `","requestedBy":"a pipeline","reason":"a deployment"}`, `{"id":"j","plan":"weekly"}`} {
+		d.send("backup", []byte(text))
+	}
 	note(d)
 
 	d = newApp(func(c *Config) { c.Engine.Now = func() time.Time { return time.Now().Add(time.Hour) } })
@@ -191,7 +195,7 @@ var (
 	field = regexp.MustCompile(`\bline\.([A-Za-z]+)`)
 	asked = regexp.MustCompile(`line\.(?:event|function) (?:== ("[^"]+")|in \(([^)]+)\))`)
 	word  = regexp.MustCompile(`"([^"]+)"`)
-	named = regexp.MustCompile(`lifeboat\.(?:target|run|restore|recovery-point|plan|schedule|clock|message)\.[a-z]+`)
+	named = regexp.MustCompile(`lifeboat\.(?:target|run|backup|restore|recovery-point|plan|schedule|clock|message)\.[a-z]+`)
 )
 
 // TestRunbooks checks that every event has a runbook, each is in the index, and each query asks for fields that the lines have.

@@ -43,6 +43,7 @@ const (
 // The rows of SchedulePartition begin with these. A timer run reads the rows from [ActivePlanKey] on by one request, in this
 // order, with [UndeliverableKey] and the rows of the outbox between TimerPrefix and UnpublishedPrefix.
 const (
+	ChangesPrefix     = "changes-"
 	QueuePrefix       = "enqueued-"
 	EvaluatedPrefix   = "evaluated-"
 	TimerPrefix       = "last-run-"
@@ -152,6 +153,11 @@ func DueKey(at time.Time, point string) Key {
 
 // CheckpointKey is the row that says up to when the plan's scheduled times are dealt with.
 func CheckpointKey(plan string) Key { return ScheduleKey(CheckpointPrefix + plan) }
+
+// ChangesKey is the row of the changes of a target that the plan makes a backup of.
+func ChangesKey(plan, target string) Key {
+	return ScheduleKey(ChangesPrefix + plan + "." + Partition(target))
+}
 
 // EvaluatedKey is the row that says when the plan's targets were evaluated last.
 func EvaluatedKey(plan string) Key { return ScheduleKey(EvaluatedPrefix + plan) }

@@ -29,6 +29,10 @@ type Plan struct {
 	Settings Settings
 	// OnDemandKeepWithin is Settings.KeepWithin of manual runs; zero means the same as for scheduled ones.
 	OnDemandKeepWithin time.Duration
+	// OnDemandReplyTo lists the queues that answers to requests for backups may go to.
+	OnDemandReplyTo []string
+	// Quiet is the time without a change of a target after which a backup of it is made; zero: changes make no backups.
+	Quiet time.Duration
 	// Restore says what may be restored from its recovery points.
 	Restore RestorePolicy
 }
@@ -43,6 +47,9 @@ const (
 	LongestKeep   = 36_500 * 24 * time.Hour
 	LongestWindow = 366 * 24 * time.Hour
 )
+
+// LongestQuiet is the longest time for which changes that go on put a backup off: the most that Plan.Quiet can be.
+const LongestQuiet = time.Hour
 
 // Settings are the part of its plan that a run keeps from its creation: an edit of the plan never changes a run.
 type Settings struct {

@@ -20,6 +20,8 @@ const (
 	ExecuteQueue = "execute"
 	// RestoreQueue holds other systems' requests for restores.
 	RestoreQueue = "restore-requests"
+	// BackupQueue holds other systems' requests for backups.
+	BackupQueue = "backup-requests"
 	// EventsQueue holds the events that name no other queue.
 	EventsQueue = "lifeboat-events"
 	// Poison is the end of the names of queues with messages that the host gave up.

@@ -25,6 +25,8 @@ type Run struct {
 	// Request is the ID of the request that asked for the run; empty for a scheduled one.
 	Request  string   `json:"Request,omitempty"`
 	Settings Settings `json:"Settings"`
+	// ReplyTo is the queue that the event about the end of a backup also goes to, "" for none.
+	ReplyTo string `json:"ReplyTo,omitempty"`
 	// Restore describes the restore that the run makes; nil for a backup.
 	Restore *Restoring `json:"Restore,omitempty"`
 

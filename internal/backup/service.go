@@ -29,6 +29,8 @@ type Service struct {
 	ArtifactNames func(Storage, Resource) string
 	// CopyOnly says that Azure can never restore an artifact that was written under the plan's settings. Nil: it always can.
 	CopyOnly func(Blocks) bool
+	// Changes says whether an event of that type, in Event Grid, tells of a change of such a resource; nil if none does.
+	Changes func(eventType string) bool
 	// Block is the service's own part of plan.yaml; nil if it has none.
 	Block *Block
 	// Roles lists the roles that backups and restores need.

@@ -130,11 +130,12 @@ func TestAnswersNeverGoToAQueueOfTheApp(t *testing.T) {
 			}
 		}
 	}
-	if len(own) != 5 {
+	if len(own) != 7 {
 		t.Fatalf("the app's queues are %q", own)
 	}
 	for _, queue := range own {
 		refused(t, queue+" is a queue of Lifeboat's own", []string{gateways + "a"}, "restore: {into: [itself], replyTo: [answers, "+queue+"]}")
+		refused(t, queue+" is a queue of Lifeboat's own", []string{gateways + "a"}, "onDemand: {replyTo: [answers, "+queue+"]}")
 	}
 	p := parseOne(t, []string{gateways + "a"}, "restore: {into: [itself], replyTo: [answers, execute-2]}")
 	if got := strings.Join(p.Restore.ReplyTo, " "); got != "answers execute-2" {

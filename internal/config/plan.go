@@ -156,7 +156,9 @@ func (r *reader) plan(n *yaml.Node, zone *time.Location) backup.Plan {
 	}
 	if onDemand := field(n, "onDemand"); onDemand != nil {
 		p.OnDemandKeepWithin = r.within(field(onDemand, "keep"), p.Targets)
+		p.OnDemandReplyTo = r.replyTo(onDemand)
 	}
+	p.Quiet = r.quiet(n, p.Targets)
 	paused, _ := r.text(n, "paused")
 	p.Paused = strings.EqualFold(paused, "true")
 	r.restore(n, &p)
@@ -203,11 +205,6 @@ func (r *reader) blocks(n *yaml.Node, p *backup.Plan) {
 	}
 }
 
-// ownQueues are the queues of the app itself: there an answer would be taken for another message.
-var ownQueues = []string{
-	backup.ExecuteQueue, backup.ExecuteQueue + backup.Poison, backup.RestoreQueue, backup.RestoreQueue + backup.Poison, backup.EventsQueue,
-}
-
 // restore reads the part of the plan about restores.
 func (r *reader) restore(n *yaml.Node, p *backup.Plan) {
 	n = field(n, "restore")
@@ -224,12 +221,7 @@ func (r *reader) restore(n *yaml.Node, p *backup.Plan) {
 		}
 		p.Restore.Into = append(p.Restore.Into, into)
 	}
-	for _, item := range list(n, "replyTo") {
-		if slices.Contains(ownQueues, item.Value) {
-			r.fail(item, "%s is a queue of Lifeboat's own; answers go to lifeboat-events in any case", item.Value)
-		}
-		p.Restore.ReplyTo = append(p.Restore.ReplyTo, item.Value)
-	}
+	p.Restore.ReplyTo = r.replyTo(n)
 	approval, _ := r.text(n, "approval")
 	p.Restore.Approval = approval == "required"
 	safety, at := r.text(n, "safetyBackup")

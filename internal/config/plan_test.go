@@ -199,7 +199,8 @@ func TestParsePlanWhole(t *testing.T) {
     identity: 0c0ffee0-0000-4000-8000-0000000000aa
     hsm: {access: sas}
     ccf: {restoreRegion: westeurope, apiVersion: "2026-05-22-preview"}
-    onDemand: {keep: {within: 2w}}
+    onDemand: {keep: {within: 2w}, replyTo: [deploy-answers]}
+    onChange: {quiet: 10m}
     restore: {into: [itself, `+one+`-2], approval: required, replyTo: [soar-answers], safetyBackup: true}
     paused: true
     storage: {account: `+scope+`Microsoft.Storage/storageAccounts/other, container: others}`).Replace(good)
@@ -219,7 +220,8 @@ func TestParsePlanWhole(t *testing.T) {
 			KeepWithin: 90 * time.Second, Concurrency: 12,
 			Blocks: `{"ccf":{"apiVersion":"2026-05-22-preview","restoreRegion":"westeurope"},"hsm":{"access":"sas"},"identity":"0c0ffee0-0000-4000-8000-0000000000aa"}`,
 		},
-		OnDemandKeepWithin: 14 * 24 * time.Hour,
+		OnDemandKeepWithin: 14 * 24 * time.Hour, OnDemandReplyTo: []string{"deploy-answers"},
+		Quiet: 10 * time.Minute,
 		Restore: backup.RestorePolicy{
 			Into: []string{backup.Itself, one + "-2"}, Approval: true, ReplyTo: []string{"soar-answers"}, Safety: true,
 		},

@@ -10,6 +10,7 @@ import (
 
 	"lifeboat/internal/backup"
 	"lifeboat/internal/engine"
+	"lifeboat/internal/request"
 )
 
 // fleet returns the plan with n targets.
@@ -25,7 +26,7 @@ func fleet(n int) backup.Plan {
 // askAll asks for a backup of every target of the plan.
 func (s *harness) askAll(id string, plan backup.Plan) engine.Batch {
 	s.t.Helper()
-	b, _, err := s.engine.BackupAll(s.t.Context(), engine.Request{ID: id, Plan: plan})
+	b, _, err := s.engine.Backup(s.t.Context(), request.Backup{ID: id, Plan: plan.Name}, []backup.Plan{plan})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -92,14 +93,14 @@ func TestBatch(t *testing.T) {
 		s.askAll("all", plan)
 		s.ask("one")
 		runs := s.rows("run-")
-		for name, q := range map[string]engine.Request{
-			"another plan": {ID: "all", Plan: other}, "for one target": {ID: "one", Plan: nightly()},
+		for name, q := range map[string]request.Backup{
+			"another plan": {ID: "all", Plan: other.Name}, "for one target": {ID: "one", Plan: "nightly"},
 		} {
-			if _, _, err := s.engine.BackupAll(t.Context(), q); !errors.Is(err, engine.ErrRequestReused) {
+			if _, _, err := s.engine.Backup(t.Context(), q, []backup.Plan{other, nightly()}); !errors.Is(err, engine.ErrRequestReused) {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
-		_, err := s.engine.Backup(t.Context(), engine.Request{ID: "all", Plan: plan, Target: plan.Targets[0]})
+		_, err := s.backup("all", plan, plan.Targets[0])
 		if !errors.Is(err, engine.ErrRequestReused) || s.rows("run-") != runs {
 			t.Errorf("for all targets: %v, %d runs more", err, s.rows("run-")-runs)
 		}
@@ -111,9 +112,9 @@ func TestBatch(t *testing.T) {
 				t.Errorf("%q: %v", id, err)
 			}
 		}
-		gone := engine.Request{ID: "request-1", Plan: backup.Plan{Name: "gone"}}
-		if _, _, err := s.engine.BackupAll(t.Context(), gone); !errors.Is(err, backup.ErrNotFound) {
-			t.Errorf("a plan that is gone: %v", err)
+		gone, _, err := s.engine.Backup(t.Context(), request.Backup{ID: "request-1", Plan: "gone"}, []backup.Plan{nightly()})
+		if err != nil || gone.Refused == nil || gone.Refused.Code != "UnknownPlan" {
+			t.Errorf("a plan that is gone: %+v, %v", gone, err)
 		}
 		if n := len(s.storage.catalog.Rows()); n != 0 {
 			t.Errorf("%d rows are left of nothing", n)
@@ -145,7 +146,7 @@ func TestBatchSurvivesDeathAnywhere(t *testing.T) {
 				die()
 			}
 		}
-		_, _, err := s.engine.BackupAll(ctx, engine.Request{ID: "request-1", Plan: plan})
+		_, _, err := s.engine.Backup(ctx, request.Backup{ID: "request-1", Plan: plan.Name}, []backup.Plan{plan})
 		died := ctx.Err() != nil
 		die()
 		s.storage.before = nil
@@ -185,7 +186,7 @@ func TestHalfDoneBatches(t *testing.T) {
 		for k := 1; ; k++ {
 			s := newHarness(t)
 			s.storage.failAt, s.storage.made = k, made
-			_, _, err := s.engine.BackupAll(t.Context(), engine.Request{ID: "request-1", Plan: plan})
+			_, _, err := s.engine.Backup(t.Context(), request.Backup{ID: "request-1", Plan: plan.Name}, []backup.Plan{plan})
 			if s.storage.calls < k {
 				break
 			}

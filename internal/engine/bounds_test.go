@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"lifeboat/internal/backup"
-	"lifeboat/internal/engine"
 	"lifeboat/internal/plans"
+	"lifeboat/internal/request"
 	"lifeboat/internal/restore"
 )
 
@@ -150,7 +150,7 @@ func TestAPlansRoomIsItsOwn(t *testing.T) {
 	ask := func(plan backup.Plan) (runs []backup.Run) {
 		t.Helper()
 		for _, target := range plan.Targets {
-			run, err := s.engine.Backup(t.Context(), engine.Request{ID: target, Plan: plan, Target: target})
+			run, err := s.backup(target, plan, target)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -194,7 +194,7 @@ func TestABatchIsAnsweredBeforeTheCallerGivesUp(t *testing.T) {
 	s := newHarness(t)
 	d := &deadlines{Catalog: s.storage}
 	s.engine.Catalog = d
-	if _, _, err := s.engine.BackupAll(t.Context(), engine.Request{ID: "i", Plan: fleet(3)}); err != nil {
+	if _, _, err := s.engine.Backup(t.Context(), request.Backup{ID: "i", Plan: fleet(3).Name}, []backup.Plan{fleet(3)}); err != nil {
 		t.Fatal(err)
 	}
 	if d.longest <= 0 || d.longest > 200*time.Second {
@@ -358,10 +358,10 @@ func TestBoundsOfARestoreRequest(t *testing.T) {
 		}
 	}
 	whole := string(text("id", "i"))
-	if _, err := restore.ParseRequest([]byte(whole+strings.Repeat(" ", restore.LongestRequest-len(whole))), ""); err != nil {
+	if _, err := restore.ParseRequest([]byte(whole+strings.Repeat(" ", request.Longest-len(whole))), ""); err != nil {
 		t.Errorf("a request of as many bytes as may be: %v", err)
 	}
-	if _, err := restore.ParseRequest([]byte(whole+strings.Repeat(" ", restore.LongestRequest-len(whole)+1)), ""); err == nil {
+	if _, err := restore.ParseRequest([]byte(whole+strings.Repeat(" ", request.Longest-len(whole)+1)), ""); err == nil {
 		t.Error("a request of one byte more is taken")
 	}
 }

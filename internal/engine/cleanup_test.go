@@ -117,7 +117,7 @@ func TestCleanup(t *testing.T) {
 		other := nightly()
 		var others []string
 		for i := range 2 {
-			run, err := s.engine.Backup(t.Context(), engine.Request{ID: fmt.Sprint("other-", i), Plan: other, Target: target + "-two"})
+			run, err := s.backup(fmt.Sprint("other-", i), other, target+"-two")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -232,7 +232,7 @@ func TestCleanupSeesTheNewestOfAnOlderRun(t *testing.T) {
 	s.now = s.now.Add(time.Second)
 	plan := nightly()
 	plan.OnDemandKeepWithin = day
-	second, err := s.engine.Backup(t.Context(), engine.Request{ID: "second", Plan: plan, Target: target})
+	second, err := s.backup("second", plan, target)
 	if err != nil {
 		t.Fatal(err)
 	}

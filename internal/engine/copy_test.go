@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"lifeboat/internal/backup"
-	"lifeboat/internal/engine"
 	"lifeboat/internal/health"
 	"lifeboat/internal/plans"
 	"lifeboat/internal/restore"
@@ -73,7 +72,7 @@ func TestWhatIsExportedOfALedgerIsACopy(t *testing.T) {
 // TestACopyIsNeverRestored: neither as the latest nor by its ID, even if the plan has changed.
 func TestACopyIsNeverRestored(t *testing.T) {
 	s, plan := aLedger(t, "")
-	run, err := s.engine.Backup(t.Context(), engine.Request{ID: "r", Plan: plan, Target: ledgerTarget})
+	run, err := s.backup("r", plan, ledgerTarget)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +96,7 @@ func TestACopyIsNeverRestored(t *testing.T) {
 func TestTheNewestCopyStays(t *testing.T) {
 	s, plan := aLedger(t, "")
 	for _, id := range []string{"one", "two"} {
-		if _, err := s.engine.Backup(t.Context(), engine.Request{ID: id, Plan: plan, Target: ledgerTarget}); err != nil {
+		if _, err := s.backup(id, plan, ledgerTarget); err != nil {
 			t.Fatal(err)
 		}
 		s.finish()

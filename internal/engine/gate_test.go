@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"lifeboat/internal/backup"
-	"lifeboat/internal/engine"
 )
 
 // operations is a service whose backups take their time. It counts the operations under way.
@@ -342,7 +341,7 @@ func TestBusyRestoreLeavesTheWaitQueue(t *testing.T) {
 	o := s.operate(10 * time.Minute)
 	plan := many(2)
 	ask := func(target string) backup.Run {
-		run, err := s.engine.Backup(t.Context(), engine.Request{ID: target, Plan: plan, Target: target})
+		run, err := s.backup(target, plan, target)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -397,7 +396,7 @@ func TestUnseenRunLeavesTheWaitQueue(t *testing.T) {
 		return "", nil
 	}
 	ask := func(target string) backup.Run {
-		run, err := s.engine.Backup(t.Context(), engine.Request{ID: target, Plan: plan, Target: target})
+		run, err := s.backup(target, plan, target)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -8,6 +8,7 @@ import (
 
 	"lifeboat/internal/backup"
 	"lifeboat/internal/engine"
+	"lifeboat/internal/restore"
 )
 
 // TestWhatCannotBeKeptIsNotMade: a plan that keeps recovery points for less than nothing, as a time that overflowed does, is
@@ -23,7 +24,7 @@ func TestWhatCannotBeKeptIsNotMade(t *testing.T) {
 			plan.Settings.KeepWithin = keep
 			for i := range 5 {
 				s.now = s.now.Add(time.Hour)
-				run, err := s.engine.Backup(t.Context(), engine.Request{ID: fmt.Sprint("r", i), Plan: plan, Target: target})
+				run, err := s.backup(fmt.Sprint("r", i), plan, target)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -43,7 +44,7 @@ func TestWhatCannotBeKeptIsNotMade(t *testing.T) {
 		plan := nightly()
 		plan.Settings.KeepWithin = 0
 		for i := range 3 {
-			if _, err := s.engine.Backup(t.Context(), engine.Request{ID: fmt.Sprint("r", i), Plan: plan, Target: target}); err != nil {
+			if _, err := s.backup(fmt.Sprint("r", i), plan, target); err != nil {
 				t.Fatal(err)
 			}
 			s.finish()
@@ -58,7 +59,7 @@ func TestWhatCannotBeKeptIsNotMade(t *testing.T) {
 		s := newHarness(t)
 		plan := nightly()
 		plan.Settings.KeepWithin = backup.LongestKeep
-		run, err := s.engine.Backup(t.Context(), engine.Request{ID: "r", Plan: plan, Target: target})
+		run, err := s.backup("r", plan, target)
 		if err != nil {
 			t.Fatal(err)
 		}

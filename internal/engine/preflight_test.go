@@ -106,7 +106,7 @@ func TestPreflightComesOnceBeforeTheFirstIntent(t *testing.T) {
 	}
 	plan := nightly()
 	plan.Settings.Blocks = `{"identity":"accessKey"}`
-	run, err := s.engine.Backup(t.Context(), engine.Request{ID: "one", Plan: plan, Target: target})
+	run, err := s.backup("one", plan, target)
 	if err != nil {
 		t.Fatal(err)
 	}

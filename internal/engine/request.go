@@ -8,19 +8,11 @@ import (
 	"time"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/request"
 )
 
 // ErrRequestReused: the request's ID was used before, for something else.
 var ErrRequestReused = errors.New("the ID of the request was used before for another request")
-
-// Request asks for manual backups. The same ID always means the same runs.
-type Request struct {
-	// ID is the caller's Repeatability-Request-ID, or the ID of the invocation.
-	ID string
-	// Plan gives the settings; Target is one of its targets, as the plan spells it. BackupAll takes all of them.
-	Plan   backup.Plan
-	Target string
-}
 
 // claimed is the row of a request: with the targets beside it, it fixes the runs and their IDs. So a repeat completes the work of
 // a process that died, even if the plan has changed.
@@ -30,23 +22,41 @@ type claimed struct {
 	Plan        string          `json:"Plan"`
 	Settings    backup.Settings `json:"Settings"`
 	Time        time.Time       `json:"Time"`
+	// ReplyTo is the queue that gets the answers too, "" for none.
+	ReplyTo string `json:"ReplyTo,omitempty"`
+	// Refused says why the request makes no runs; nil if it does. Then it has no targets.
+	Refused *backup.Reason `json:"Refused,omitempty"`
 }
 
-// Backup creates the run that the request asks for, or returns the run that it made before.
-func (e *Engine) Backup(ctx context.Context, q Request) (backup.Run, error) {
-	b, _, err := e.request(ctx, q, backup.Partition(q.Target), []string{q.Target})
-	if err != nil {
-		return backup.Run{}, err
+// batchTime ends the making of runs before the caller gives up: Azure's front end does so after 230 seconds. A repeat goes on
+// from there.
+const batchTime = 90 * time.Second
+
+// Backup makes the runs that the request asks for, or completes and returns the runs of an earlier request with the same ID,
+// whatever became of the plans. If no plan fits, the batch says so; then nothing is written, and the same request may be made later. The
+// time is the catalog's. It returns ErrRequestReused if the ID stands for another request. After an error some of the runs may
+// have been made; a repeat makes the others.
+func (e *Engine) Backup(ctx context.Context, q request.Backup, plans []backup.Plan) (Batch, time.Time, error) {
+	c, targets, no := newClaim(q, plans)
+	b, now, err := e.claimBackup(ctx, c, targets)
+	if errors.Is(err, backup.ErrNotFound) && no != nil {
+		return Batch{Refused: no}, now, nil
 	}
-	return b.Runs[0], nil
+	return b, now, err
 }
 
-// request makes the runs of the targets, or completes the runs of the first request with the ID. The text "what" stands for the
-// targets, so that requests for different targets differ.
-func (e *Engine) request(ctx context.Context, q Request, what string, targets []string) (Batch, time.Time, error) {
-	b, fresh, now, err := e.claim(ctx, claimed{
-		Request: q.ID, Fingerprint: backup.Digest(q.Plan.Name+"\n"+what, 32), Plan: q.Plan.Name, Settings: q.Plan.OnDemand(),
-	}, targets)
+func newClaim(q request.Backup, plans []backup.Plan) (claimed, []string, *backup.Reason) {
+	plan, targets, no := q.Choose(plans)
+	return claimed{
+		Request: q.ID, Fingerprint: q.Fingerprint(), Plan: plan.Name, Settings: plan.OnDemand(), ReplyTo: q.ReplyTo,
+	}, targets, no
+}
+
+// claimBackup makes the runs of the targets, or completes the runs of the first request with the ID.
+func (e *Engine) claimBackup(ctx context.Context, c claimed, targets []string) (Batch, time.Time, error) {
+	ctx, cancel := context.WithTimeout(ctx, batchTime)
+	defer cancel()
+	b, fresh, now, err := e.claim(ctx, c, targets)
 	if err != nil {
 		return Batch{}, now, err
 	}
@@ -70,11 +80,11 @@ func (e *Engine) request(ctx context.Context, q Request, what string, targets []
 }
 
 // claim returns the batch of the first request with the ID. If this is the first, the claim and its targets are written in one
-// transaction. It returns ErrNotFound if it is the first and has no targets.
+// transaction. It returns ErrNotFound if it is the first, and has neither targets nor a refusal.
 func (e *Engine) claim(ctx context.Context, c claimed, targets []string) (b Batch, fresh bool, now time.Time, err error) {
 	id := backup.Digest(c.Request, 32)
 	b, now, err = e.claimedBefore(ctx, id)
-	if errors.Is(err, backup.ErrNotFound) && len(targets) > 0 {
+	if errors.Is(err, backup.ErrNotFound) && (len(targets) > 0 || c.Refused != nil) {
 		c.Time = now
 		writes := []backup.Write{{Op: backup.Insert, Key: backup.RequestKey(id), Body: backup.Encode(c)}}
 		for i, page := range backup.Pages(strings.Join(targets, "\n")) {
@@ -106,8 +116,8 @@ func (e *Engine) claimedBefore(ctx context.Context, id string) (Batch, time.Time
 		return Batch{}, now, backup.ErrNotFound
 	}
 	c, err := backup.Decode[claimed](rows[0])
-	if err != nil {
-		return Batch{}, now, err
+	if err != nil || c.Refused != nil {
+		return c.batch(nil), now, err
 	}
 	targets, err := backup.JoinPages(rows[1:])
 	if err == nil && targets == "" {
@@ -119,12 +129,13 @@ func (e *Engine) claimedBefore(ctx context.Context, id string) (Batch, time.Time
 // batch returns the runs of the claim, without reading any of them.
 func (c claimed) batch(targets []string) Batch {
 	b := Batch{
-		ID: backup.Digest(c.Request, 32), Plan: c.Plan, Request: c.Request, Created: c.Time, fingerprint: c.Fingerprint,
+		ID: backup.Digest(c.Request, 32), Plan: c.Plan, Request: c.Request, Created: c.Time, ReplyTo: c.ReplyTo, Refused: c.Refused,
+		fingerprint: c.Fingerprint,
 	}
 	for _, target := range targets {
 		b.Runs = append(b.Runs, backup.Run{
 			ID: backup.NewRunID(target, c.Time, "request "+c.Request), Target: target, Plan: c.Plan, Request: c.Request,
-			Settings: c.Settings,
+			Settings: c.Settings, ReplyTo: c.ReplyTo,
 		})
 	}
 	return b

@@ -37,11 +37,11 @@ func TestRequests(t *testing.T) {
 		s.ask("request-1")
 		other := nightly()
 		other.Name = "other"
-		for _, q := range []engine.Request{
-			{ID: "request-1", Plan: other, Target: target},
-			{ID: "request-1", Plan: nightly(), Target: target + "-two"},
+		for _, ask := range []func() (backup.Run, error){
+			func() (backup.Run, error) { return s.backup("request-1", other, target) },
+			func() (backup.Run, error) { return s.backup("request-1", nightly(), target+"-two") },
 		} {
-			if _, err := s.engine.Backup(t.Context(), q); !errors.Is(err, engine.ErrRequestReused) {
+			if _, err := ask(); !errors.Is(err, engine.ErrRequestReused) {
 				t.Errorf("got %v", err)
 			}
 		}
@@ -52,8 +52,7 @@ func TestRequests(t *testing.T) {
 	t.Run("the case of the resource ID does not matter", func(t *testing.T) {
 		s := newHarness(t)
 		run := s.ask("request-1")
-		q := engine.Request{ID: "request-1", Plan: nightly(), Target: "/SUBSCRIPTIONS" + target[len("/subscriptions"):]}
-		if again, err := s.engine.Backup(t.Context(), q); err != nil || again.ID != run.ID {
+		if again, err := s.backup("request-1", nightly(), "/SUBSCRIPTIONS"+target[len("/subscriptions"):]); err != nil || again.ID != run.ID {
 			t.Errorf("%s, %v", again.ID, err)
 		}
 	})
@@ -74,8 +73,7 @@ func TestHalfDoneRequests(t *testing.T) {
 		for k := 1; ; k++ {
 			s := newHarness(t)
 			s.storage.failAt, s.storage.made = k, made
-			q := engine.Request{ID: "request-1", Plan: nightly(), Target: target}
-			_, err := s.engine.Backup(t.Context(), q)
+			_, err := s.backup("request-1", nightly(), target)
 			if s.storage.calls < k {
 				break
 			}
@@ -144,7 +142,7 @@ func TestOnDemandKeepWithin(t *testing.T) {
 	s := newHarness(t)
 	plan := nightly()
 	plan.OnDemandKeepWithin = 7 * 24 * time.Hour
-	run, err := s.engine.Backup(t.Context(), engine.Request{ID: "one", Plan: plan, Target: target})
+	run, err := s.backup("one", plan, target)
 	if err != nil || run.Settings.KeepWithin != 7*24*time.Hour {
 		t.Errorf("kept for %s, %v", run.Settings.KeepWithin, err)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"lifeboat/internal/backup"
 	"lifeboat/internal/event"
+	"lifeboat/internal/request"
 	"lifeboat/internal/restore"
 )
 
@@ -215,7 +216,8 @@ func (e *Engine) GiveUpRequest(
 	g := original(message, inserted)
 	q, malformed := restore.ParseRequest(g.Message, "")
 	if malformed == nil && !q.DryRun {
-		if later, err = e.putOff(ctx, q, g); later || err != nil {
+		q.Sent = g.Sent
+		if later, err = e.putOff(ctx, backup.RestoreQueue, g, q.Until(e.Now())); later || err != nil {
 			return backup.Run{}, later, err
 		}
 	}
@@ -229,11 +231,10 @@ func (e *Engine) refuseGivenUp(
 	if err := e.DeadLetter(ctx, backup.RestoreQueue+backup.Poison, message, why); err != nil {
 		return backup.Run{}, err
 	}
-	refusal := backup.Refuse("RequestGivenUp", "Fix the error in the log of the function restore, then send the request again, under another ID.",
-		"nothing was begun: %s", why)
+	refusal := givenUpReason("restore", why)
 	switch {
 	case err != nil:
-		return backup.Run{}, e.reject(ctx, message, q, plans, backup.NewReason(restore.InvalidRequest, err.Error(), correct))
+		return backup.Run{}, e.reject(ctx, message, q, plans, backup.NewReason(request.InvalidRequest, err.Error(), correct))
 	case q.DryRun:
 		return backup.Run{}, e.reject(ctx, message, q, plans, *refusal)
 	}

@@ -87,7 +87,7 @@ func (s *step) end(ctx context.Context, c cause, why backup.Reason, more ...back
 	if r.Restore != nil {
 		s.toOutbox(event.Restore(*r, event.RestoreEnded(*r), r.Ended)...)
 	} else {
-		s.toOutbox(event.RunEnded(*r, s.Services.CopyOnly(r.Target, r.Settings)))
+		s.toOutbox(event.RunEnded(*r, s.Services.CopyOnly(r.Target, r.Settings))...)
 	}
 	if err := s.save(ctx, more...); err != nil {
 		return err

@@ -115,6 +115,7 @@ func (e *Engine) Schedule(ctx context.Context, plans []backup.Plan) (ScheduleRep
 	errs = append(errs, err, apart)
 	if apart == nil {
 		for _, plan := range plans {
+			errs = append(errs, e.backUpChanges(ctx, plan, state.changes, now, &report))
 			if state.unread[plan.Name] != nil {
 				continue // it stands still; the error names the row
 			}
@@ -141,6 +142,8 @@ type schedulerState struct {
 	// unread says why a plan's checkpoint cannot be read, by the plan's name: the plan stands still. unevaluated says why the row
 	// of its last evaluation cannot be read.
 	unread, unevaluated map[string]error
+	// changes are the changes of targets that make backups.
+	changes map[backup.Key]changes
 	// timers say when the timers ran last, by the names of their functions.
 	timers    map[string]timerRecord
 	admission admission.Rows
@@ -153,7 +156,7 @@ type schedulerState struct {
 func (e *Engine) schedulerState(ctx context.Context) (schedulerState, error) {
 	state := schedulerState{
 		evaluated: map[string]evaluated{}, checkpoints: map[string]*checkpoint{}, timers: map[string]timerRecord{},
-		unread: map[string]error{}, unevaluated: map[string]error{},
+		unread: map[string]error{}, unevaluated: map[string]error{}, changes: map[backup.Key]changes{},
 	}
 	var errs []error
 	for from := backup.ActivePlanKey.Row; ; {
@@ -178,6 +181,8 @@ func (s *schedulerState) add(row backup.Row) error {
 	switch {
 	case row.Key == backup.ActivePlanKey:
 		s.activePlan = row
+	case strings.HasPrefix(row.Row, backup.ChangesPrefix):
+		return s.addChanges(row)
 	case strings.HasPrefix(row.Row, backup.TimerPrefix):
 		s.timers[strings.TrimPrefix(row.Row, backup.TimerPrefix)] = decodeTimer(row)
 	case strings.HasPrefix(row.Row, backup.QueuePrefix):

@@ -292,8 +292,7 @@ func TestRescue(t *testing.T) {
 	t.Run("an entry without a run is dropped when nobody can be about to make it", func(t *testing.T) {
 		s := newHarness(t)
 		s.storage.failAt = 4 // claim read, claim, index, insert
-		q := engine.Request{ID: "request-1", Plan: nightly(), Target: target}
-		if _, err := s.engine.Backup(t.Context(), q); !errors.Is(err, errBroken) {
+		if _, err := s.backup("request-1", nightly(), target); !errors.Is(err, errBroken) {
 			t.Fatal(err)
 		}
 		s.now = begin.Add(10*time.Minute - time.Second)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -12,6 +13,7 @@ import (
 
 	"lifeboat/internal/backup"
 	"lifeboat/internal/engine"
+	"lifeboat/internal/request"
 	"lifeboat/internal/schedule"
 	"lifeboat/internal/services"
 	"lifeboat/internal/testing/memory"
@@ -78,6 +80,8 @@ type storage struct {
 	silent bool
 	// before is called before each call takes effect, with its number.
 	before func(call int)
+	// partitions are the partitions that were listed.
+	partitions []string
 	// listed gets the result of each listing.
 	listed func(rows []backup.Row)
 }
@@ -119,6 +123,9 @@ func (s *storage) List(ctx context.Context, partition, from, to string, limit in
 	if s.next(false) {
 		return nil, time.Time{}, s.broken()
 	}
+	s.mu.Lock()
+	s.partitions = append(s.partitions, partition)
+	s.mu.Unlock()
 	rows, now, err := s.catalog.List(ctx, partition, from, to, limit)
 	if s.listed != nil {
 		s.listed(rows)
@@ -303,10 +310,25 @@ func nightly() backup.Plan {
 	}
 }
 
+// backup asks for a backup of the target under the plan.
+func (s *harness) backup(id string, plan backup.Plan, target string) (backup.Run, error) {
+	if !plan.Has(target) {
+		plan.Targets = append(slices.Clone(plan.Targets), target)
+	}
+	b, _, err := s.engine.Backup(s.t.Context(), request.Backup{ID: id, Plan: plan.Name, Target: target}, []backup.Plan{plan})
+	if err != nil {
+		return backup.Run{}, err
+	}
+	if b.Refused != nil {
+		s.t.Fatalf("%+v", b.Refused)
+	}
+	return b.Runs[0], nil
+}
+
 // ask asks for a manual backup.
 func (s *harness) ask(id string) backup.Run {
 	s.t.Helper()
-	run, err := s.engine.Backup(s.t.Context(), engine.Request{ID: id, Plan: nightly(), Target: target})
+	run, err := s.backup(id, nightly(), target)
 	if err != nil {
 		s.t.Fatal(err)
 	}

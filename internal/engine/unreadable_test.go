@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"lifeboat/internal/backup"
-	"lifeboat/internal/engine"
 	"lifeboat/internal/health"
 	"lifeboat/internal/plans"
 	"lifeboat/internal/restore"
@@ -122,7 +121,7 @@ func TestANewerRowStopsItsTargetAlone(t *testing.T) {
 			ids := map[string][]string{}
 			for i := range 3 {
 				for _, to := range plan.Targets {
-					run, err := s.engine.Backup(t.Context(), engine.Request{ID: fmt.Sprint(to, i), Plan: plan, Target: to})
+					run, err := s.backup(fmt.Sprint(to, i), plan, to)
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -163,7 +162,7 @@ func TestANewerRowStopsItsTargetAlone(t *testing.T) {
 				t.Errorf("%+v, %v", health, err)
 			}
 			// It is backed up as before.
-			run, err := s.engine.Backup(t.Context(), engine.Request{ID: "again", Plan: plan, Target: target})
+			run, err := s.backup("again", plan, target)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -8,6 +8,7 @@ import (
 
 	"lifeboat/internal/backup"
 	"lifeboat/internal/health"
+	"lifeboat/internal/request"
 	"lifeboat/internal/restore"
 	"lifeboat/internal/schedule"
 )
@@ -45,9 +46,9 @@ func TargetUnprotected(h health.TargetHealth) backup.Event {
 // runPrefix begins the type of each event about the end of a run. The run's state follows it.
 const runPrefix = "lifeboat.run."
 
-// RunEnded makes the event about the end of a run. Its ID is stable, so that its reader recognizes a repeat. CopyOnly has the
-// meaning of [backup.Services.CopyOnly].
-func RunEnded(r backup.Run, copyOnly bool) backup.Event {
+// RunEnded makes the event about the end of a run, one for each destination. Its ID is stable, so that its reader recognizes a
+// repeat. CopyOnly has the meaning of [backup.Services.CopyOnly].
+func RunEnded(r backup.Run, copyOnly bool) []backup.Event {
 	var point string
 	var state backup.PointState
 	if r.State == backup.Succeeded {
@@ -80,7 +81,7 @@ func RunEnded(r backup.Run, copyOnly bool) backup.Event {
 	})
 	return backup.Event{
 		ID: r.ID + "." + string(r.State), Type: runPrefix + string(r.State), Subject: r.Target, Time: r.Ended, Data: data,
-	}
+	}.AndTo(r.ReplyTo)
 }
 
 // These are the types of the events about a restore. The type of the last one is "lifeboat.restore." with the final state.
@@ -253,7 +254,7 @@ func RequestRefused(message []byte, q restore.Request, why backup.Reason, replyT
 		Asked       string        `json:"requestReason,omitempty"`
 		Reason      backup.Reason `json:"reason"`
 	}{Request: q.ID, Reason: why}
-	if why.Code != restore.InvalidRequest {
+	if why.Code != request.InvalidRequest {
 		said.Source, said.Target, said.RequestedBy, said.Asked = q.Target, q.Destination(), q.RequestedBy, q.Reason
 		e.Subject = q.Destination()
 	}

@@ -8,6 +8,7 @@ import (
 	"lifeboat/internal/backup"
 	"lifeboat/internal/event"
 	"lifeboat/internal/health"
+	"lifeboat/internal/request"
 	"lifeboat/internal/restore"
 	"lifeboat/internal/schedule"
 )
@@ -32,7 +33,7 @@ func TestEvents(t *testing.T) {
 	ended := func(copyOnly bool, change func(r *backup.Run)) backup.Event {
 		r := run
 		change(&r)
-		return event.RunEnded(r, copyOnly)
+		return event.RunEnded(r, copyOnly)[0]
 	}
 	alert := health.TargetHealth{Target: "service", Plan: "nightly", Status: health.Unprotected, Reason: why, Interval: 24 * time.Hour, Deadline: at}
 	aged := alert
@@ -241,7 +242,7 @@ func TestRestorePreviewed(t *testing.T) {
 // TestRequestRefused: the answer repeats nothing of an invalid request but its ID, and each message has an answer of its own.
 func TestRequestRefused(t *testing.T) {
 	q := restore.Request{ID: "request", Target: "service", Into: "standby", RequestedBy: "me", Reason: "incident"}
-	invalid := backup.Reason{Code: restore.InvalidRequest, Message: "message"}
+	invalid := backup.Reason{Code: request.InvalidRequest, Message: "message"}
 	for name, c := range map[string]struct {
 		message string
 		q       restore.Request

@@ -1,24 +1,15 @@
 package restore
 
 import (
-	"bytes"
 	"cmp"
-	"encoding/base64"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"io"
-	"maps"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/request"
 )
 
 // about returns the plans that have the target of the request. If none has, and the request restores a recovery point by its ID
@@ -101,150 +92,47 @@ func (q Request) Fingerprint() string {
 	return backup.Digest(string(backup.Encode(q)), 32)
 }
 
-// InvalidRequest is the code of a request that cannot be understood.
-const InvalidRequest = "InvalidRequest"
-
-// RequestError says why a request for a restore cannot be understood.
-type RequestError struct {
-	// Field is the wrong field, "" for the whole.
-	Field string
-	// Message says what is wrong with it.
-	Message string
-}
-
-func (e *RequestError) Error() string {
-	if e.Field == "" {
-		return e.Message
-	}
-	return fmt.Sprintf("%q: %s", e.Field, e.Message)
-}
-
-func malformed(field, format string, args ...any) error {
-	return &RequestError{Field: field, Message: fmt.Sprintf(format, args...)}
-}
-
-// LongestRequest is the greatest length of a request's message in bytes: the limit of a queue of Azure Storage.
-const LongestRequest = 64 << 10
-
-// ParseRequest reads a request: a JSON object, or a CloudEvent 1.0 with the object as its data. A request without an ID gets the
-// given one; "" if there is none. If the ID and the queue for answers can be read, they are returned with an error too. The error
-// is a *RequestError.
-//
-// It reads more strictly than encoding/json does: names count with their case, and none may come twice. Readers that disagree
-// about a request would disagree about what the restore overwrites.
+// ParseRequest reads a request in any form of [request.Read]. A request without an ID gets the given one; "" if there is none. If
+// the ID, the target and the queue for answers can be read, they are returned with an error too. The error is a *request.Error.
 func ParseRequest(message []byte, id string) (Request, error) {
-	if len(message) > LongestRequest {
-		return Request{}, malformed("", "the request has %d bytes, more than %d", len(message), LongestRequest)
+	r := request.NewReader(request.Read(message, id))
+	texts := r.Texts("id", "target", "recoveryPoint", "into", "kind", "key", "restoreRegion", "requestedBy", "reason", "replyTo", "expires")
+	q := Request{
+		Kind: backup.RestoreFull, DryRun: r.Flag("dryRun"), Key: texts["key"], Region: texts["restoreRegion"],
 	}
-	if !utf8.Valid(message) {
-		return Request{}, malformed("", "the request is not text in UTF-8")
+	r.End()
+	q.ID, q.ReplyTo = r.ID(texts), r.ReplyTo(texts)
+	q.Target = r.Resource("target", texts["target"])
+	if into, ok := texts["into"]; ok { // an empty one is a mistake, and does not mean the target
+		q.Into = r.Resource("into", into)
 	}
-	fields, err := members("", message)
-	if err != nil {
-		return Request{}, err
+	r.Fail(q.readPoint(texts["recoveryPoint"]))
+	if kind, ok := texts["kind"]; ok {
+		q.Kind = backup.RestoreKind(kind)
 	}
-	if _, ok := fields["specversion"]; ok {
-		return requestInEvent(fields)
-	}
-	if _, ok := fields["id"]; !ok && id != "" {
-		fields["id"] = backup.Encode(id)
-	}
-	return request(fields)
-}
-
-// requestInEvent reads the request in a CloudEvent. If the request has no ID or requester, the event's ID and source are used.
-func requestInEvent(event map[string]json.RawMessage) (Request, error) {
-	e := map[string]string{}
-	for _, name := range []string{"specversion", "id", "source", "datacontenttype", "data_base64"} {
-		var text string
-		if raw, ok := event[name]; ok && json.Unmarshal(raw, &text) != nil {
-			return Request{}, malformed(name, "an attribute of a CloudEvent is text")
-		}
-		e[name] = text
-	}
-	q := Request{}
-	if isID(e["id"]) {
-		q.ID = e["id"]
-	}
-	media, _, _ := strings.Cut(e["datacontenttype"], ";")
-	data := []byte(event["data"])
 	switch {
-	case e["specversion"] != "1.0":
-		return q, malformed("specversion", "%q is not the version 1.0 of CloudEvents", short(e["specversion"]))
-	case e["id"] == "" || e["source"] == "":
-		return q, malformed("", "a CloudEvent has an id and a source")
-	case media != "" && !strings.EqualFold(strings.TrimSpace(media), "application/json"):
-		return q, malformed("datacontenttype", "%q is not application/json", short(e["datacontenttype"]))
-	case e["data_base64"] != "" && data != nil:
-		return q, malformed("data_base64", "the event has data as well")
-	case e["data_base64"] != "":
-		var err error
-		if data, err = base64.StdEncoding.DecodeString(e["data_base64"]); err != nil || !utf8.Valid(data) {
-			return q, malformed("data_base64", "it is not the base64 of text in UTF-8")
-		}
-		data = bytes.TrimPrefix(data, []byte("\ufeff")) // messages have a byte order mark
-	case data == nil:
-		return q, malformed("data", "the event has none")
+	case q.Kind != backup.RestoreFull && q.Kind != backup.RestoreKey:
+		r.Fail(request.Malformed("kind", "%q is neither %s nor %s", request.Short(string(q.Kind)), backup.RestoreFull, backup.RestoreKey))
+	case q.Kind == backup.RestoreKey && !keyName().MatchString(q.Key):
+		r.Fail(request.Malformed("key", "a selective restore needs the name of the key: 1 to 127 letters, digits and dashes"))
+	case q.Kind == backup.RestoreFull && q.Key != "":
+		r.Fail(request.Malformed("key", "only a restore of the kind %s is of one key", backup.RestoreKey))
 	}
-	fields, err := members("data", data)
-	if err != nil {
-		return q, err
+	if q.Region != "" && !regionName().MatchString(q.Region) {
+		r.Fail(request.Malformed("restoreRegion", "%q is no name of an Azure region, such as westeurope", request.Short(q.Region)))
 	}
-	if _, ok := fields["id"]; !ok {
-		fields["id"] = backup.Encode(e["id"])
+	q.RequestedBy, q.Reason = r.Words(texts)
+	if expires, ok := texts["expires"]; ok {
+		var bad error
+		q.Expires, bad = request.Moment("expires", expires)
+		r.Fail(bad)
 	}
-	if _, ok := fields["requestedBy"]; !ok {
-		fields["requestedBy"] = backup.Encode(cut(e["source"], longestWords-1)) // a source may be longer, and was not chosen for Lifeboat
-	}
-	return request(fields)
+	return q, r.Err()
 }
 
-// members returns the members of a JSON object with nothing behind it.
-func members(field string, text []byte) (map[string]json.RawMessage, error) {
-	d := json.NewDecoder(bytes.NewReader(text))
-	if open, err := d.Token(); err != nil || open != json.Delim('{') {
-		return nil, malformed(field, "it is not a JSON object")
-	}
-	fields := map[string]json.RawMessage{}
-	for d.More() {
-		name, err := d.Token()
-		var value json.RawMessage
-		if err == nil {
-			err = d.Decode(&value)
-		}
-		if err != nil {
-			return nil, malformed(field, "it is not JSON: %v", err)
-		}
-		key := name.(string) // the decoder allows no other
-		if _, twice := fields[key]; twice {
-			return nil, malformed(field, "the field %q stands there twice", short(key))
-		}
-		fields[key] = value
-	}
-	if _, err := d.Token(); err != nil {
-		return nil, malformed(field, "it is not JSON: %v", err)
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return nil, malformed(field, "there is more behind the JSON object")
-	}
-	return fields, nil
-}
-
-// short makes a foreign text fit for an error.
-func short(text string) string { return cut(text, 64) }
-
-// cut leaves the first n characters of the text.
-func cut(text string, n int) string {
-	if runes := []rune(text); len(runes) > n {
-		return string(runes[:n]) + "…"
-	}
-	return text
-}
-
-// The forms of the names in a request: of queues (Azure's "Naming Queues and Metadata"), of keys (Key Vault's specification), and
-// of regions, such as westeurope. They are compiled at their first use, since a start of the program need not wait for them.
+// The forms of the names in a request: of keys (Key Vault's specification), and of regions, such as westeurope. They are compiled
+// at their first use, since a start of the program need not wait for them.
 var (
-	queueName  = form(`^([a-z0-9](-?[a-z0-9]){2,62}|[a-z0-9]-[a-z0-9])$`)
 	keyName    = form(`^[0-9A-Za-z-]{1,127}$`)
 	regionName = form(`^[a-z0-9]{2,60}$`)
 )
@@ -254,85 +142,9 @@ func form(of string) func() *regexp.Regexp {
 }
 
 const (
-	longestID    = 128
-	longestName  = 512  // bytes of a resource ID: far more than a service with restores can have
-	longestWords = 1000 // characters of the requester's name, and of the reason
 	latest       = "latest"
 	latestBefore = "latest before "
 )
-
-// request reads the fields. It goes on after an error as far as the answer needs it.
-func request(fields map[string]json.RawMessage) (Request, error) {
-	q := Request{Kind: backup.RestoreFull}
-	texts := map[string]string{}
-	var err error
-	fail := func(e error) { err = cmp.Or(err, e) }
-	for _, name := range []string{
-		"id", "target", "recoveryPoint", "into", "kind", "key", "restoreRegion", "requestedBy", "reason", "replyTo", "expires",
-	} {
-		if raw, ok := fields[name]; ok {
-			var text *string
-			if json.Unmarshal(raw, &text) != nil || text == nil {
-				fail(malformed(name, "it is not text"))
-				continue
-			}
-			texts[name] = *text
-		}
-		delete(fields, name)
-	}
-	if raw, ok := fields["dryRun"]; ok {
-		var dry *bool
-		if json.Unmarshal(raw, &dry) != nil || dry == nil {
-			fail(malformed("dryRun", "it is neither true nor false"))
-		} else {
-			q.DryRun = *dry
-		}
-		delete(fields, "dryRun")
-	}
-	if len(fields) > 0 {
-		fail(malformed(short(slices.Min(slices.Collect(maps.Keys(fields)))), "the field is not known"))
-	}
-	q.Target, q.Into = strings.TrimSuffix(texts["target"], "/"), strings.TrimSuffix(texts["into"], "/")
-	q.Key, q.Region, q.RequestedBy, q.Reason = texts["key"], texts["restoreRegion"], texts["requestedBy"], texts["reason"]
-	if q.ID = texts["id"]; !isID(q.ID) {
-		q.ID = ""
-		fail(malformed("id", "a request needs an ID of 1 to %d characters, none of them unreadable", longestID))
-	}
-	if q.ReplyTo = texts["replyTo"]; q.ReplyTo != "" && (len(q.ReplyTo) > 63 || !queueName().MatchString(q.ReplyTo)) {
-		q.ReplyTo = ""
-		fail(malformed("replyTo", "%q is no name of a queue: 3 to 63 lower-case letters, digits and single dashes", short(texts["replyTo"])))
-	}
-	fail(readable("target", q.Target))
-	if _, ok := texts["into"]; ok { // an empty one is a mistake, and does not mean the target
-		fail(readable("into", q.Into))
-	}
-	fail(q.readPoint(texts["recoveryPoint"]))
-	if kind, ok := texts["kind"]; ok {
-		q.Kind = backup.RestoreKind(kind)
-	}
-	switch {
-	case q.Kind != backup.RestoreFull && q.Kind != backup.RestoreKey:
-		fail(malformed("kind", "%q is neither %s nor %s", short(string(q.Kind)), backup.RestoreFull, backup.RestoreKey))
-	case q.Kind == backup.RestoreKey && !keyName().MatchString(q.Key):
-		fail(malformed("key", "a selective restore needs the name of the key: 1 to 127 letters, digits and dashes"))
-	case q.Kind == backup.RestoreFull && q.Key != "":
-		fail(malformed("key", "only a restore of the kind %s is of one key", backup.RestoreKey))
-	}
-	if q.Region != "" && !regionName().MatchString(q.Region) {
-		fail(malformed("restoreRegion", "%q is no name of an Azure region, such as westeurope", short(q.Region)))
-	}
-	for _, name := range []string{"requestedBy", "reason"} {
-		if utf8.RuneCountInString(texts[name]) > longestWords || strings.ContainsFunc(texts[name], backup.IsUnreadable) {
-			fail(malformed(name, "it has more than %d characters, or some that cannot be read", longestWords))
-		}
-	}
-	if expires, ok := texts["expires"]; ok {
-		var bad error
-		q.Expires, bad = moment("expires", expires)
-		fail(bad)
-	}
-	return q, err
-}
 
 // readPoint reads the field that says which recovery point is meant.
 func (q *Request) readPoint(text string) error {
@@ -341,45 +153,15 @@ func (q *Request) readPoint(text string) error {
 	}
 	if at, ok := strings.CutPrefix(text, latestBefore); ok {
 		var err error
-		q.Before, err = moment("recoveryPoint", at)
+		q.Before, err = request.Moment("recoveryPoint", at)
 		return err
 	}
 	if _, err := backup.RunKey(text); err != nil {
-		return malformed("recoveryPoint", "%q is neither the ID of a recovery point nor %q nor %q with a time", short(text), latest,
-			strings.TrimSpace(latestBefore))
+		return request.Malformed("recoveryPoint", "%q is neither the ID of a recovery point nor %q nor %q with a time", request.Short(text),
+			latest, strings.TrimSpace(latestBefore))
 	}
 	q.Point = text
 	return nil
-}
-
-// moment reads a time as RFC 3339 writes it. It refuses a time that Go cannot read or write again in UTC, and the value of a .NET
-// time that was never set.
-func moment(field, text string) (time.Time, error) {
-	var t time.Time
-	err := t.UnmarshalText([]byte(text))
-	if err != nil || strings.Contains(text, ",") || t.UTC().Year() < 2 || t.UTC().Year() > 9998 {
-		return time.Time{}, malformed(field, "%q is no time such as 2026-01-31T02:30:00Z", short(text))
-	}
-	return t.UTC(), nil
-}
-
-// readable says what is wrong with a resource ID.
-func readable(field, id string) error {
-	if len(id) > longestName || strings.ContainsFunc(id, backup.IsUnreadable) {
-		return malformed(field, "a resource ID has at most %d bytes, and nothing unreadable", longestName)
-	}
-	if _, err := backup.ParseResource(id); err != nil {
-		// The fault stands behind the ID, and the ID alone may be too long for the message.
-		return malformed(field, "it %s", cut(strings.TrimPrefix(err.Error(), strconv.Quote(id)+" "), 160))
-	}
-	return nil
-}
-
-// isID says whether the text can be the ID of a request.
-func isID(text string) bool {
-	return text != "" && utf8.RuneCountInString(text) <= longestID && !strings.ContainsFunc(text, func(r rune) bool {
-		return unicode.IsControl(r) || r == utf8.RuneError
-	})
 }
 
 // DefaultRestoreTime is the time limit for starting a restore whose request has no `expires`. It counts from when the request was

@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/request"
 	"lifeboat/internal/restore"
 )
 
@@ -82,7 +83,7 @@ func TestParseRestoreRequest(t *testing.T) {
 		{"", `{"id":"i",` + minimal + `}{}`},
 		{"", `{"id":"i","id":"i",` + minimal + `}`},
 		{"", "{\"id\":\"\xff\"," + minimal + `}`},
-		{"", strings.Repeat(" ", restore.LongestRequest) + `{"id":"i",` + minimal + `}`},
+		{"", strings.Repeat(" ", request.Longest) + `{"id":"i",` + minimal + `}`},
 		{"ID", `{"id":"i","ID":"j",` + minimal + `}`},
 		{"id", `{` + minimal + `}`},
 		{"id", `{"id":null,` + minimal + `}`},
@@ -119,7 +120,7 @@ func TestParseRestoreRequest(t *testing.T) {
 		{"datacontenttype", `{"specversion":"1.0","id":"e","source":"s","datacontenttype":"application/jsonp","data":{}}`},
 	} {
 		_, err := restore.ParseRequest([]byte(test.text), "")
-		if wrong, ok := errors.AsType[*restore.RequestError](err); !ok || wrong.Field != test.field || wrong.Message == "" {
+		if wrong, ok := errors.AsType[*request.Error](err); !ok || wrong.Field != test.field || wrong.Message == "" {
 			t.Errorf("%.150s: %v, want one about %q", test.text, err, test.field)
 		}
 	}
@@ -153,7 +154,7 @@ func FuzzRestoreRequest(f *testing.F) {
 			t.Fatalf("%q: %q goes into answers, to %q", message, q.ID, q.ReplyTo)
 		}
 		if err != nil {
-			wrong, ok := errors.AsType[*restore.RequestError](err)
+			wrong, ok := errors.AsType[*request.Error](err)
 			if !ok || wrong.Message == "" || len(err.Error()) > 1000 || !utf8.ValidString(err.Error()) {
 				t.Fatalf("%q: %T %q", message, err, err)
 			}

@@ -128,7 +128,7 @@ var edges = []edge{
 	{
 		"./internal/engine TestWhatIsNoIDIsNotAskedFor", "B68 any text is taken for the ID of a batch, and goes into a table key",
 		"internal/engine/batch.go",
-		"if !batchID.MatchString(id) {", `if id == "" || batchID == nil {`,
+		"if err = backup.ErrNotFound; batchID.MatchString(id) {", `if err = backup.ErrNotFound; id != "" && batchID != nil {`,
 	},
 	{
 		"./internal/config TestYesIsSpelledAsYAMLSpellsIt", "C02 paused: True, as YAML allows, does not pause",
@@ -142,7 +142,7 @@ var edges = []edge{
 	},
 	{
 		"./internal/config TestAnswersNeverGoToAQueueOfTheApp", "C12 answers may go to restore-requests-poison",
-		"internal/config/plan.go",
+		"internal/config/queues.go",
 		"backup.RestoreQueue, backup.RestoreQueue + backup.Poison,", "backup.RestoreQueue,",
 	},
 	{
@@ -187,8 +187,8 @@ var edges = []edge{
 	},
 	{
 		"./handler TestARequestsIDHasAtMost128Characters", "H23 a request ID of more than 128 characters is taken",
-		"handler/api.go",
-		"if len(id) > 128 {", "if len(id) > 1280 {",
+		"internal/request/fields.go",
+		"longestID   = 128", "longestID   = 1280",
 	},
 	{
 		"./internal/services/managedhsm TestWhatADeletionLeft", "S01 a folder with a file written anew, and one less, is deleted",

@@ -3,6 +3,8 @@ package apim
 import (
 	_ "embed"
 	"regexp"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -41,7 +43,8 @@ func Service() azure.Service {
 				"protocol and cipher settings",
 				"developer portal content",
 			},
-			Block: &backup.Block{Field: field, Schema: schema, Default: map[string]string{field: "system"}},
+			Changes: isChange,
+			Block:   &backup.Block{Field: field, Schema: schema, Default: map[string]string{field: "system"}},
 			Roles: []backup.Role{
 				{Identity: "the app", Name: "API Management Service Operator Role, or a role with the actions below", On: "each service"},
 				{Identity: "the app", Name: "Storage Blob Data Contributor", On: "the account for the backups"},
@@ -64,6 +67,15 @@ func Service() azure.Service {
 			return New(cred, opts)
 		},
 	}
+}
+
+// isChange knows the types of the service's events, by Azure's documentation "Azure API Management as an Event Grid source". Others
+// of its events are about tokens that expire and circuit breakers.
+func isChange(eventType string) bool {
+	name, ok := strings.CutPrefix(strings.ToLower(eventType), "microsoft.apimanagement.")
+	return ok && slices.ContainsFunc([]string{"created", "updated", "deleted", "added", "removed"}, func(end string) bool {
+		return strings.HasSuffix(name, end)
+	})
 }
 
 // identity reads the block. It returns an unreadable block as the client ID of an identity that no service has.

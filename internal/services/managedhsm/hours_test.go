@@ -8,6 +8,7 @@ import (
 
 	"lifeboat/internal/backup"
 	"lifeboat/internal/engine"
+	"lifeboat/internal/request"
 	"lifeboat/internal/testing/fakeazure"
 	"lifeboat/internal/testing/memory"
 )
@@ -30,13 +31,13 @@ func (w world) testHours(t *testing.T) {
 		Providers: map[string]backup.Provider{"microsoft.keyvault/managedhsms": w.provider()},
 		NewID:     func() string { ids++; return fmt.Sprint("id", ids) },
 	}
-	run, err := app.Backup(t.Context(), engine.Request{
-		ID: "hours", Target: hsm,
-		Plan: backup.Plan{Name: "hours", Targets: []string{hsm}, Settings: backup.Settings{
+	b, _, err := app.Backup(t.Context(), request.Backup{ID: "hours", Target: hsm}, []backup.Plan{{
+		Name: "hours", Targets: []string{hsm}, Settings: backup.Settings{
 			Storage: backup.Storage{Account: account, Container: "hours"}, KeepWithin: 24 * time.Hour,
-		}},
-	})
+		},
+	}})
 	must(t, err)
+	run := b.Runs[0]
 
 	began := map[string]time.Time{} // by job
 	hurry := func() {

@@ -221,12 +221,12 @@ func TestBadInput(t *testing.T) {
 		code, names        string
 	}{
 		"unknown target":     {"POST", "/api/backups", target("nobody"), nil, 400, "UnknownTarget", stack.Service("nobody")},
-		"no resource ID":     {"POST", "/api/backups", `{"target": "contoso"}`, nil, 400, "InvalidTarget", `contoso`},
-		"no target":          {"POST", "/api/backups", `{}`, nil, 400, "InvalidTarget", `resource ID`},
+		"no resource ID":     {"POST", "/api/backups", `{"target": "contoso"}`, nil, 400, "InvalidRequest", `contoso`},
+		"no target":          {"POST", "/api/backups", `{}`, nil, 400, "InvalidRequest", `resource ID`},
 		"unknown plan":       {"POST", "/api/backups", `{"plan": "x", "target": "` + stack.Service(known) + `"}`, nil, 400, "UnknownPlan", `"x"`},
-		"unknown field":      {"POST", "/api/backups", `{"tarket": "x"}`, nil, 400, "InvalidBody", "tarket"},
-		"body is no JSON":    {"POST", "/api/backups", `backup, please`, nil, 400, "InvalidBody", "cannot be read"},
-		"body of two values": {"POST", "/api/backups", target(known) + "{}", nil, 400, "InvalidBody", "more than one"},
+		"unknown field":      {"POST", "/api/backups", `{"tarket": "x"}`, nil, 400, "InvalidRequest", "tarket"},
+		"body is no JSON":    {"POST", "/api/backups", `backup, please`, nil, 400, "InvalidRequest", "not a JSON object"},
+		"body of two values": {"POST", "/api/backups", target(known) + "{}", nil, 400, "InvalidRequest", "more behind"},
 		"body of a form":     {"POST", "/api/backups", "a=b", map[string]string{"Content-Type": "application/x-www-form-urlencoded"}, 415, "UnsupportedMediaType", "application/json"},
 		"long body":          {"POST", "/api/backups", `{"plan": "` + strings.Repeat("x", 4<<20) + `"}`, nil, 413, "RequestBodyTooLarge", "longer than"},
 		"long body of text":  {"POST", "/api/backups", strings.Repeat("x", 4<<20), map[string]string{"Content-Type": "text/plain"}, 415, "UnsupportedMediaType", "text/plain"},

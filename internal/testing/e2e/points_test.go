@@ -184,7 +184,7 @@ func TestSuspectRecoveryPoint(t *testing.T) {
 		"top":               {"GET", "/api/recovery-points?top=101&target=" + stack.Service(service), "", 400, "InvalidTop"},
 		"get of accept":     {"GET", "/api/recovery-points/" + ids[0] + "/accept", "", 405, "MethodNotAllowed"},
 		"post of points":    {"POST", "/api/recovery-points", "{}", 405, "MethodNotAllowed"},
-		"unknown field":     {"POST", "/api/recovery-points/" + ids[0] + "/accept", `{"raison": ""}`, 400, "InvalidBody"},
+		"unknown field":     {"POST", "/api/recovery-points/" + ids[0] + "/accept", `{"raison": ""}`, 400, "InvalidRequest"},
 		"long reason": {
 			"POST", "/api/recovery-points/" + ids[0] + "/accept", `{"reason": "` + strings.Repeat("x", 1001) + `"}`, 400,
 			"InvalidReason",

@@ -22,6 +22,7 @@ import (
 
 	"lifeboat/internal/backup"
 	"lifeboat/internal/engine"
+	"lifeboat/internal/request"
 	"lifeboat/internal/services"
 	"lifeboat/internal/storage/queue"
 	"lifeboat/internal/testing/fakeazure"
@@ -50,13 +51,12 @@ func (a *app) ask(ctx context.Context, target string, s backup.Settings) string 
 		NewID: func() string { return strings.ReplaceAll(uuid.NewString(), "-", "") },
 	}
 	s.KeepWithin = 24 * time.Hour
-	run, err := e.Backup(ctx, engine.Request{
-		ID: uuid.NewString(), Plan: backup.Plan{Name: "preflight", Targets: []string{target}, Settings: s}, Target: target,
-	})
+	plans := []backup.Plan{{Name: "preflight", Targets: []string{target}, Settings: s}}
+	b, _, err := e.Backup(ctx, request.Backup{ID: uuid.NewString(), Target: target}, plans)
 	if err != nil {
 		a.t.Fatal(err)
 	}
-	return run.ID
+	return b.Runs[0].ID
 }
 
 // newAccount attaches a storage account for backups alone. The program has the roles of docs/services.md on it, including the

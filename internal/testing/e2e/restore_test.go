@@ -265,10 +265,15 @@ func formsOf(request map[string]any) []string {
 	}
 }
 
-// sender returns a func that sends messages to the queue of requests, under an identity without any other right.
+// sender returns a func that sends messages to the queue of requests for restores.
 func (a *app) sender(ctx context.Context, t testing.TB) func(message string) {
 	t.Helper()
-	const requests = "restore-requests"
+	return a.senderTo(ctx, t, "restore-requests")
+}
+
+// senderTo returns a func that sends messages to the queue, under an identity without any other right.
+func (a *app) senderTo(ctx context.Context, t testing.TB, requests string) func(message string) {
+	t.Helper()
 	if _, err := a.queue(requests).Create(ctx, nil); err != nil {
 		t.Fatal(err)
 	}

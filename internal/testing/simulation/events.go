@@ -8,6 +8,7 @@ import (
 
 	"lifeboat/internal/backup"
 	"lifeboat/internal/engine"
+	"lifeboat/internal/request"
 )
 
 // befall draws the events of the whole day: people's actions, and outages and faults that last for a while.
@@ -144,9 +145,10 @@ func (w *World) happen(what int) {
 	}
 }
 
-// request is a backup asked for by hand. Its sender repeats it under its ID until there is an answer.
-type request struct {
-	request engine.Request
+// manual is a backup asked for by hand. Its sender repeats it under its ID until there is an answer.
+type manual struct {
+	request request.Backup
+	plan    backup.Plan
 	tries   int
 	// run is the ID in the answer.
 	run string
@@ -157,15 +159,15 @@ const mostTries = 20
 func (w *World) ask() {
 	plans := w.file.plans
 	p := plans[w.choices.pick(len(plans))]
-	r := &request{request: engine.Request{
-		ID: "request-" + w.newID(), Plan: p, Target: p.Targets[w.choices.pick(len(p.Targets))],
+	r := &manual{plan: p, request: request.Backup{
+		ID: "request-" + w.newID(), Plan: p.Name, Target: p.Targets[w.choices.pick(len(p.Targets))],
 	}}
 	w.requests = append(w.requests, r)
 	w.figures.Requests++
 	w.post(r)
 	if w.weather > 0 && w.choices.pick(2) == 1 {
 		// Another person asks for the same, just after.
-		other := &request{request: r.request}
+		other := &manual{request: r.request, plan: r.plan}
 		other.request.ID = "request-" + w.newID()
 		w.requests = append(w.requests, other)
 		w.figures.Requests++
@@ -178,15 +180,18 @@ func (w *World) ask() {
 }
 
 // post sends the request, perhaps once more.
-func (w *World) post(r *request) {
+func (w *World) post(r *manual) {
 	if w.now.Before(w.host.down) {
 		w.at(w.host.down, func() { w.post(r) })
 		return
 	}
 	r.tries++
 	var run backup.Run
-	w.invoke(w.host.anyone(), ofRequests, "api", func(ctx context.Context, _ *invocation, e *engine.Engine) (err error) {
-		run, err = e.Backup(ctx, r.request)
+	w.invoke(w.host.anyone(), ofRequests, "api", func(ctx context.Context, _ *invocation, e *engine.Engine) error {
+		b, _, err := e.Backup(ctx, r.request, []backup.Plan{r.plan})
+		if err == nil {
+			run = b.Runs[0]
+		}
 		return err
 	}, func(v *invocation) {
 		if v.died || v.err != nil {

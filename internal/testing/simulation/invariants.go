@@ -86,7 +86,7 @@ type (
 	told struct{ event backup.Event }
 	// answered is the moment at which a request by hand was answered with a run.
 	answered struct {
-		request *request
+		request *manual
 		run     string
 	}
 	// vouched is the moment at which the acceptance of a recovery point was answered with the point.

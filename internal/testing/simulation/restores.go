@@ -12,6 +12,7 @@ import (
 
 	"lifeboat/internal/backup"
 	"lifeboat/internal/engine"
+	"lifeboat/internal/request"
 	"lifeboat/internal/restore"
 )
 
@@ -242,7 +243,7 @@ func (h *host) deliverRequests() {
 			body, sent := engine.OriginalRequest(d.body, w.now)
 			q, err := restore.ParseRequest(body, "")
 			if q.Sent = sent; err != nil {
-				return e.RefuseRequest(ctx, body, q, nil, restore.InvalidRequest, err)
+				return e.RefuseRequest(ctx, body, q, nil, request.InvalidRequest, err)
 			}
 			active, err := v.on.book.Current(ctx)
 			if err != nil {

@@ -63,7 +63,7 @@ type World struct {
 	instances []*instance
 	host      host
 	file      planFile
-	requests  []*request
+	requests  []*manual
 	orders    []*order
 	// meant has the message that first used the ID of a request for a restore, by the ID.
 	meant map[string]string

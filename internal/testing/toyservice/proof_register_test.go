@@ -14,6 +14,7 @@ import (
 	"lifeboat/internal/backup"
 	"lifeboat/internal/config"
 	"lifeboat/internal/engine"
+	"lifeboat/internal/request"
 	"lifeboat/internal/restore"
 	"lifeboat/internal/services"
 	"lifeboat/internal/testing/memory"
@@ -98,7 +99,7 @@ func (w *world) pass(d time.Duration) { w.clock.Add(int64(d)) }
 // backUp takes a backup from its request to its recovery point.
 func (w *world) backUp(id string) backup.Point {
 	w.t.Helper()
-	run, err := w.engine.Backup(w.t.Context(), engine.Request{ID: id, Plan: w.plans[0], Target: box})
+	b, _, err := w.engine.Backup(w.t.Context(), request.Backup{ID: id, Plan: w.plans[0].Name, Target: box}, w.plans)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -115,7 +116,7 @@ func (w *world) backUp(id string) backup.Point {
 			}
 		}
 	}
-	status, _, err := w.engine.Status(w.t.Context(), run.ID)
+	status, _, err := w.engine.Status(w.t.Context(), b.Runs[0].ID)
 	if err != nil || status.Run.State != backup.Succeeded || status.Point == nil {
 		w.t.Fatalf("the run is %s (%+v), %v", status.Run.State, status.Run.Reason, err)
 	}

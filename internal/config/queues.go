@@ -1,0 +1,26 @@
+package config
+
+import (
+	"slices"
+
+	"go.yaml.in/yaml/v4"
+
+	"lifeboat/internal/backup"
+)
+
+// ownQueues are the queues of the app itself: there an answer would be taken for another message.
+var ownQueues = []string{
+	backup.ExecuteQueue, backup.ExecuteQueue + backup.Poison, backup.RestoreQueue, backup.RestoreQueue + backup.Poison, backup.EventsQueue,
+	backup.BackupQueue, backup.BackupQueue + backup.Poison,
+}
+
+// replyTo reads the queues that answers may go to.
+func (r *reader) replyTo(n *yaml.Node) (queues []string) {
+	for _, item := range list(n, "replyTo") {
+		if slices.Contains(ownQueues, item.Value) {
+			r.fail(item, "%s is a queue of Lifeboat's own; answers go to lifeboat-events in any case", item.Value)
+		}
+		queues = append(queues, item.Value)
+	}
+	return queues
+}
