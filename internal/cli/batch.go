@@ -1,15 +1,15 @@
 package cli
 
 import (
-	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/spf13/cobra"
 
 	"lifeboat/internal/api"
 	"lifeboat/internal/backup"
@@ -78,11 +78,16 @@ func (v batch) failure() error {
 	return errors.New(strings.Join(lines, "\n"))
 }
 
-// batch prints the runs of a batch.
-func (r remote) batch(ctx context.Context, args []string) error {
-	return about(ctx, r, flag.NewFlagSet("batch", flag.ContinueOnError), args, func(id string) call {
+// batchCommand prints the runs of a batch.
+func (sh Shell) batchCommand() *cobra.Command {
+	return about(sh, &cobra.Command{
+		Use:     "batch ID",
+		Short:   "Lists the runs of a batch, and their states",
+		Long:    `Lists the runs of a batch, and their states. A batch is made by lifeboat backup --plan NAME.`,
+		Example: "  lifeboat batch c0ffee000003",
+	}, func(id string) call {
 		return call{method: http.MethodGet, path: batch{ID: id}.path()}
-	}, readBatch, r.batchTable)
+	}, readBatch, remote.batchTable)
 }
 
 func (r remote) batchTable(v batch) error {

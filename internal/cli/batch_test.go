@@ -48,7 +48,7 @@ func TestOneBatch(t *testing.T) {
 		t.Errorf("the runs of a target: %d, %s", code, out)
 	}
 	for _, args := range [][]string{{"backup"}, {"backup", "a", "b"}, {"backup", "--wait"}, {"batch"}, {"batch", ""}, {"health", "x"}} {
-		if code, out, errs := a.run(t.Context(), "", args...); code != 2 || out != "" || !strings.HasPrefix(errs, "usage:") {
+		if code, out, errs := a.run(t.Context(), "", args...); code != 2 || out != "" || !strings.Contains(errs, "\nusage: lifeboat ") {
 			t.Errorf("%v: %d, %q, %q", args, code, out, errs)
 		}
 	}

@@ -3,30 +3,44 @@ package cli
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"strings"
 	"sync"
+
+	"github.com/spf13/cobra"
 
 	"lifeboat/internal/backup"
 	"lifeboat/internal/config"
 	"lifeboat/internal/engine"
 )
 
-// check prints the plans of the file, and warnings about probable mistakes; the error lists all mistakes. With --live it goes on
-// to Azure.
-func (sh Shell) check(ctx context.Context, args []string) error {
-	flags := flag.NewFlagSet("check", flag.ContinueOnError)
-	live := flags.Bool("live", false, "")
-	paths, err := files(flags, args, 1)
-	if err != nil {
-		return err
+func (sh Shell) checkCommand() *cobra.Command {
+	var live bool
+	c := &cobra.Command{
+		Use:   "check FILE",
+		Short: "Checks whether the program takes a plan.yaml",
+		Long: `Lists everything that is wrong in a plan.yaml, with its line, and warns of probable mistakes. The exit code is 0 if there are
+only warnings.
+
+With --live it asks Azure for every target whether it can be backed up, as every run does first, and changes nothing. It asks as
+the identity here (az login): the app's roles are its own.`,
+		Example: `  lifeboat plan check plan.yaml
+  lifeboat plan check plan.yaml --live`,
+		Args: exactly("FILE"),
+		RunE: func(c *cobra.Command, args []string) error { return sh.check(c.Context(), args[0], live) },
 	}
+	c.Flags().BoolVar(&live, "live", false, "ask Azure too whether every target can be backed up")
+	return c
+}
+
+// check prints the plans of the file, and warnings about probable mistakes; the error lists all mistakes. With live it goes on
+// to Azure.
+func (sh Shell) check(ctx context.Context, path string, live bool) error {
 	waitFactor, err := config.WaitFactor(sh.Getenv)
 	if err != nil {
 		return usageError(err.Error() + "\n")
 	}
-	plans, warnings, err := sh.Plans.File(paths[0], waitFactor)
+	plans, warnings, err := sh.Plans.File(path, waitFactor)
 	if err != nil {
 		return err
 	}
@@ -34,7 +48,7 @@ func (sh Shell) check(ctx context.Context, args []string) error {
 	for _, p := range plans {
 		targets += len(p.Targets)
 	}
-	fmt.Fprintf(sh.Stdout, "%s: good: %s, %s\n", paths[0], count(len(plans), "plan"), count(targets, "target"))
+	fmt.Fprintf(sh.Stdout, "%s: good: %s, %s\n", path, count(len(plans), "plan"), count(targets, "target"))
 	for _, p := range plans {
 		fmt.Fprintln(sh.Stdout, "  "+p.Name+": "+words(p))
 	}
@@ -44,7 +58,7 @@ func (sh Shell) check(ctx context.Context, args []string) error {
 	for _, text := range sh.otherZones(plans) {
 		fmt.Fprintln(sh.Stdout, "warning: "+text)
 	}
-	if *live {
+	if live {
 		return sh.checkLive(ctx, plans)
 	}
 	return nil

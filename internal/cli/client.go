@@ -16,6 +16,8 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/spf13/cobra"
+
 	"lifeboat/internal/api"
 )
 
@@ -66,6 +68,17 @@ func newRemote(sh Shell, health bool) (remote, error) {
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 	}, nil
+}
+
+// calling returns the function of a command that calls the API.
+func (sh Shell) calling(run func(ctx context.Context, r remote, args []string) error) func(*cobra.Command, []string) error {
+	return func(c *cobra.Command, args []string) error {
+		r, err := newRemote(sh, c.Name() == "health")
+		if err != nil {
+			return err
+		}
+		return run(c.Context(), r, args)
+	}
 }
 
 // call is one call of the API; it can be repeated.

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"cmp"
-	"flag"
 	"fmt"
 	"maps"
 	"slices"
@@ -10,15 +9,25 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"lifeboat/internal/backup"
 )
 
-// diff prints the changes of an edit of plan.yaml, and their effect on scheduled times and recovery points.
-func (sh Shell) diff(args []string) error {
-	paths, err := files(flag.NewFlagSet("diff", flag.ContinueOnError), args, 2)
-	if err != nil {
-		return err
+func (sh Shell) diffCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "diff OLD NEW",
+		Short: "Lists the changes of an edit of plan.yaml",
+		Long: `Lists the changes of an edit of plan.yaml, and their effect on targets, scheduled times, and the time for which recovery points
+are kept.`,
+		Example: "  lifeboat plan diff old.yaml plan.yaml",
+		Args:    exactly("OLD", "NEW"),
+		RunE:    func(_ *cobra.Command, args []string) error { return sh.diff(args) },
 	}
+}
+
+// diff prints the changes of an edit of plan.yaml, and their effect on scheduled times and recovery points.
+func (sh Shell) diff(paths []string) error {
 	before, _, err := sh.Plans.File(paths[0], 1)
 	if err != nil {
 		return err

@@ -257,7 +257,7 @@ func TestAListSaysThatThereIsMore(t *testing.T) {
 		}
 	}
 	for _, args := range [][]string{{"points"}, {"points", target, "--top", "-1"}, {"runs", target, "more"}} {
-		if code, out, errs := a.run(t.Context(), "", args...); code != 2 || out != "" || !strings.HasPrefix(errs, "usage:") {
+		if code, out, errs := a.run(t.Context(), "", args...); code != 2 || out != "" || !strings.Contains(errs, "\nusage: lifeboat ") {
 			t.Errorf("%q: %d, %s%s", args, code, out, errs)
 		}
 	}

@@ -4,11 +4,12 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/spf13/cobra"
 
 	"lifeboat/internal/api"
 	"lifeboat/internal/health"
@@ -26,13 +27,24 @@ func readHealth(text []byte) (api.Health, error) {
 	return read(text, "tells of no health", func(v api.Health) bool { return v.Status != "" && v.Targets != nil })
 }
 
-// health prints how well the targets are protected, the worst first.
-func (r remote) health(ctx context.Context, args []string) error {
-	flags := flag.NewFlagSet("health", flag.ContinueOnError)
-	asJSON := flags.Bool("json", false, "")
-	if _, err := files(flags, args, 0); err != nil {
-		return err
+func (sh Shell) healthCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use: "health", GroupID: ofApp, Short: "Lists how well every target is protected, the worst first",
+		Long: `Lists every target, the worst first: how well it is protected, its last verified recovery point, and its next scheduled time. The
+exit code is 1 if a target is unprotected, a timer is silent, or no plan is active.
+
+It needs a key of the function health in LIFEBOAT_HEALTH_KEY: a key of api does not open it.`,
+		Example: `  lifeboat health
+  lifeboat health --json`,
+		Args: none, SuggestFor: []string{"status", "targets"},
 	}
+	asJSON := jsonFlag(c)
+	c.RunE = sh.calling(func(ctx context.Context, r remote, _ []string) error { return r.health(ctx, *asJSON) })
+	return c
+}
+
+// health prints how well the targets are protected, the worst first.
+func (r remote) health(ctx context.Context, asJSON bool) error {
 	// If a target is unprotected, the API answers 503; a 503 of the host has no targets.
 	tells := func(status int, body []byte) bool {
 		_, err := readHealth(body)
@@ -46,7 +58,7 @@ func (r remote) health(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	if *asJSON {
+	if asJSON {
 		err = r.document(a.body)
 	} else {
 		err = r.healthTable(v)

@@ -4,11 +4,12 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"flag"
 	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
+
+	"github.com/spf13/cobra"
 
 	"lifeboat/internal/api"
 )
@@ -21,22 +22,32 @@ type list[T any] struct {
 	row        func(T) string // with tabs between the columns
 }
 
-// print prints a page of the list, of --top N, or with --all the whole of it.
-func (l list[T]) print(ctx context.Context, r remote, args []string) error {
-	flags := flag.NewFlagSet(l.what, flag.ContinueOnError)
-	top := flags.Int("top", 0, "")
-	all := flags.Bool("all", false, "")
-	asJSON := flags.Bool("json", false, "")
-	names, err := files(flags, args, 1)
-	if err != nil || *top < 0 {
-		return cmp.Or(err, errUsage)
+// command makes the command that prints the list.
+func (l list[T]) command(sh Shell, c *cobra.Command) *cobra.Command {
+	top := c.Flags().Int("top", 0, "as many of them at once, up to 100 (20 without it)")
+	all := c.Flags().Bool("all", false, "all of them")
+	asJSON := jsonFlag(c)
+	c.GroupID, c.Args = ofApp, exactly("TARGET")
+	c.PreRunE = func(c *cobra.Command, _ []string) error {
+		if *top < 0 {
+			return misuse(c, "--top is from 1 to 100")
+		}
+		return nil
 	}
-	query := url.Values{"target": {names[0]}}
-	if *all {
-		*top = cmp.Or(*top, 100)
+	c.RunE = sh.calling(func(ctx context.Context, r remote, args []string) error {
+		return l.print(ctx, r, args[0], *top, *all, *asJSON)
+	})
+	return c
+}
+
+// print prints the first page of the list, or the whole of it.
+func (l list[T]) print(ctx context.Context, r remote, target string, top int, all, asJSON bool) error {
+	query := url.Values{"target": {target}}
+	if all {
+		top = cmp.Or(top, 100)
 	}
-	if *top > 0 {
-		query.Set("top", strconv.Itoa(*top))
+	if top > 0 {
+		query.Set("top", strconv.Itoa(top))
 	}
 	type page = api.Page[json.RawMessage]
 	whole := page{Value: []json.RawMessage{}}
@@ -50,11 +61,11 @@ func (l list[T]) print(ctx context.Context, r remote, args []string) error {
 			return err
 		}
 		whole.Value, whole.NextLink, next = append(whole.Value, p.Value...), p.NextLink, ""
-		if *all {
+		if all {
 			next, whole.NextLink = pathOf(p.NextLink), ""
 		}
 	}
-	if *asJSON {
+	if asJSON {
 		return json.NewEncoder(r.Stdout).Encode(whole)
 	}
 	table := newTable(r.Stdout, l.columns...)

@@ -1,13 +1,13 @@
 package cli
 
 import (
-	"cmp"
-	"flag"
 	"fmt"
 	"io"
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"github.com/spf13/cobra"
 
 	"lifeboat/internal/backup"
 	"lifeboat/internal/config"
@@ -16,21 +16,36 @@ import (
 // mostScheduledTimes is the limit of scheduled times for each target: a number with too many digits is a mistake.
 const mostScheduledTimes = 10_000
 
-// next prints the next scheduled times of every plan and target.
-func (sh Shell) next(args []string) error {
-	flags := flag.NewFlagSet("next", flag.ContinueOnError)
-	n := flags.Int("n", 3, "scheduled times of each target")
-	paths, err := files(flags, args, 1)
-	if err != nil || *n < 1 || *n > mostScheduledTimes {
-		return cmp.Or(err, errUsage)
+func (sh Shell) nextCommand() *cobra.Command {
+	var n int
+	c := &cobra.Command{
+		Use:   "next FILE",
+		Short: "Lists the next scheduled times of every plan and target",
+		Long: `Lists the next scheduled times of every plan and target, local and UTC, and tells of the days on which a change of the clocks
+moves one.`,
+		Example: `  lifeboat plan next plan.yaml
+  lifeboat plan next plan.yaml -n 10`,
+		Args: exactly("FILE"),
+		RunE: func(c *cobra.Command, args []string) error {
+			if n < 1 || n > mostScheduledTimes {
+				return misuse(c, "-n is from 1 to %d", mostScheduledTimes)
+			}
+			return sh.next(args[0], n)
+		},
 	}
-	plans, _, err := sh.Plans.File(paths[0], 1)
+	c.Flags().IntVarP(&n, "number", "n", 3, "scheduled times of each target")
+	return c
+}
+
+// next prints the next n scheduled times of every plan and target.
+func (sh Shell) next(path string, n int) error {
+	plans, _, err := sh.Plans.File(path, 1)
 	if err != nil {
 		return err
 	}
 	coming := make([][]time.Time, len(plans))
 	for i, p := range plans {
-		coming[i] = scheduledTimes(p, sh.Now, *n)
+		coming[i] = scheduledTimes(p, sh.Now, n)
 		fmt.Fprintln(sh.Stdout, p.Name+": "+words(p))
 		for _, change := range clockChanges(p, coming[i]) {
 			fmt.Fprintln(sh.Stdout, "  "+change)

@@ -5,11 +5,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/spf13/cobra"
 )
 
 // read reads an answer of the API. If it lacks what every such answer has, the error says what it is not: "is no run".
@@ -24,29 +25,32 @@ func read[T any](text []byte, not string, has func(T) bool) (T, error) {
 	return v, nil
 }
 
-// about runs a command about one thing, whose ID is the one argument: it makes the call, and shows the answer, or prints it as
-// it came.
+// about makes a command about one thing of the app, whose ID is the one argument: it makes the call, and shows the answer, or
+// prints it as it came.
 func about[T any](
-	ctx context.Context, r remote, flags *flag.FlagSet, args []string, request func(id string) call,
-	read func(text []byte) (T, error), show func(T) error,
-) error {
-	asJSON := flags.Bool("json", false, "")
-	names, err := files(flags, args, 1)
-	if err != nil || names[0] == "" {
-		return cmp.Or(err, errUsage)
-	}
-	a, err := r.do(ctx, request(names[0]))
-	if err != nil {
-		return err
-	}
-	v, err := read(a.body)
-	if err != nil {
-		return err
-	}
-	if *asJSON {
-		return r.document(a.body)
-	}
-	return show(v)
+	sh Shell, c *cobra.Command, request func(id string) call, read func(text []byte) (T, error), show func(r remote, v T) error,
+) *cobra.Command {
+	asJSON := jsonFlag(c)
+	c.GroupID, c.Args = ofApp, exactly("ID")
+	c.RunE = sh.calling(func(ctx context.Context, r remote, args []string) error {
+		a, err := r.do(ctx, request(args[0]))
+		if err != nil {
+			return err
+		}
+		v, err := read(a.body)
+		if err != nil {
+			return err
+		}
+		if *asJSON {
+			return r.document(a.body)
+		}
+		return show(r, v)
+	})
+	return c
+}
+
+func jsonFlag(c *cobra.Command) *bool {
+	return c.Flags().Bool("json", false, "print JSON, for programs")
 }
 
 // document prints the API's JSON as it came.

@@ -3,55 +3,92 @@ package cli
 import (
 	"cmp"
 	"context"
-	"flag"
 	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
 
+	"github.com/spf13/cobra"
+
 	"lifeboat/internal/backup"
 	"lifeboat/internal/restore"
 )
 
-// restore asks for a restore, and may wait for its end; or for its plan alone.
-func (r remote) restore(ctx context.Context, args []string) error {
-	flags := flag.NewFlagSet("restore", flag.ContinueOnError)
-	body := map[string]any{"recoveryPoint": "latest"}
-	for name, field := range map[string]string{
-		"into": "into", "key": "key", "region": "restoreRegion", "reason": "reason", "reply-to": "replyTo", "expires": "expires",
-	} {
-		flags.Func(name, "", func(value string) error { body[field] = value; return nil })
-	}
+// restoring is what the flags of lifeboat restore say.
+type restoring struct {
+	body              map[string]any // the request
+	dry, wait, asJSON bool
+}
+
+func (sh Shell) restoreCommand() *cobra.Command {
+	q := restoring{body: map[string]any{"recoveryPoint": "latest"}}
 	points := 0 // an empty one, from a variable that is not set, is a mistake and does not mean the newest
-	for name, prefix := range map[string]string{"point": "", "before": "latest before "} {
-		flags.Func(name, "", func(value string) error {
+	c := &cobra.Command{
+		Use:     "restore TARGET",
+		GroupID: ofApp,
+		Short:   "Restores a recovery point: the destination's present content is LOST",
+		Long: `Asks for a restore of the target's newest verified recovery point, or of the given one, into the target itself, or into the given
+service, and prints the ID of the restore. The present content of that service is LOST.
+
+With --dry-run it says what that would overwrite, from what, and whether it may, and changes nothing.`,
+		Example: `  lifeboat restore /subscriptions/0c0ffee0-0000-4000-8000-000000000001/resourceGroups/prod/providers/Microsoft.ApiManagement/service/contoso-eu --dry-run
+  lifeboat restore /subscriptions/0c0ffee0-0000-4000-8000-000000000001/resourceGroups/prod/providers/Microsoft.ApiManagement/service/contoso-eu --before 2026-01-31T02:30:00Z --reason "a bad deployment"`,
+		Args: exactly("TARGET"),
+		PreRunE: func(c *cobra.Command, _ []string) error {
+			switch {
+			case points > 1:
+				return misuse(c, "--point and --before name a recovery point: one of them is enough, once")
+			case q.dry && q.wait:
+				return misuse(c, "--dry-run has nothing to --wait for")
+			}
+			return nil
+		},
+		RunE: sh.calling(func(ctx context.Context, r remote, args []string) error {
+			q.body["target"] = args[0]
+			return r.restore(ctx, q)
+		}),
+	}
+	flags := c.Flags()
+	field := func(flag, name, usage string) {
+		flags.Func(flag, usage, func(value string) error { q.body[name] = value; return nil })
+	}
+	point := func(flag, prefix, usage string) {
+		flags.Func(flag, usage, func(value string) error {
 			points++
-			body["recoveryPoint"] = prefix + value
+			q.body["recoveryPoint"] = prefix + value
 			return nil
 		})
 	}
-	dry := flags.Bool("dry-run", false, "")
-	wait := flags.Bool("wait", false, "")
-	asJSON := flags.Bool("json", false, "")
-	names, err := files(flags, args, 1)
-	if err != nil || names[0] == "" || points > 1 || *dry && *wait {
-		return cmp.Or(err, errUsage)
+	point("point", "", "restore the recovery point with this `ID`")
+	point("before", "latest before ", "restore the newest verified one from before this `TIME`, such as 2026-01-31T02:30:00Z")
+	field("into", "into", "restore into the service with this resource `ID`")
+	field("key", "key", "restore one key of a Managed HSM, by its `NAME`: it must have been purged")
+	field("region", "restoreRegion", "the `REGION` that a Managed CCF or ledger is recreated in, in place of the plan's")
+	field("reason", "reason", "the reason in `WORDS`, for the log and the events")
+	field("reply-to", "replyTo", "a `QUEUE` that the answers are sent to as well")
+	field("expires", "expires", "refuse the restore if it has not begun by this `TIME`")
+	flags.BoolVar(&q.dry, "dry-run", false, "say what the restore would do, and change nothing")
+	flags.BoolVar(&q.wait, "wait", false, "show the steps until the restore has ended; exit code 0 if it succeeded")
+	flags.BoolVar(&q.asJSON, "json", false, "print JSON, for programs")
+	return c
+}
+
+// restore asks for a restore, and may wait for its end; or for its plan alone.
+func (r remote) restore(ctx context.Context, q restoring) error {
+	if q.body["key"] != nil {
+		q.body["kind"] = backup.RestoreKey
 	}
-	body["target"] = names[0]
-	if body["key"] != nil {
-		body["kind"] = backup.RestoreKey
+	if q.dry {
+		q.body["dryRun"] = true
 	}
-	if *dry {
-		body["dryRun"] = true
-	}
-	a, err := r.ask(ctx, "/api/restores", body, fmt.Sprintf("%s shows whether the restore began", cmp.Or(body["into"], body["target"])))
+	a, err := r.ask(ctx, "/api/restores", q.body, fmt.Sprintf("%s shows whether the restore began", cmp.Or(q.body["into"], q.body["target"])))
 	if err != nil {
 		return err
 	}
-	if *dry {
-		return r.dryRun(a, *asJSON)
+	if q.dry {
+		return r.dryRun(a, q.asJSON)
 	}
-	return await(ctx, r, a, readRun, *wait, *asJSON)
+	return await(ctx, r, a, readRun, q.wait, q.asJSON)
 }
 
 // dryRun prints the plan of a restore; the error says why it may not be made.
@@ -123,18 +160,33 @@ func (r remote) planTable(p restore.Preview) error {
 	return err
 }
 
-// change returns the command for an action of a restore, the last part of the path; a second call changes nothing.
-func change(action string) func(r remote, ctx context.Context, args []string) error {
-	return func(r remote, ctx context.Context, args []string) error {
-		return about(ctx, r, flag.NewFlagSet(action, flag.ContinueOnError), args, func(id string) call {
-			return call{method: http.MethodPost, path: "/api/restores/" + url.PathEscape(id) + "/" + action}
-		}, readRun, func(v run) error {
-			line := fmt.Sprintf("%s  %s", v.ID, v.State)
-			if v.Point != nil {
-				line += "; safety backup: " + fate(*v.Point)
-			}
-			_, err := fmt.Fprintln(r.Stdout, plain(line))
-			return err
-		})
-	}
+func (sh Shell) cancelCommand() *cobra.Command {
+	return sh.change(&cobra.Command{
+		Use: "cancel ID", Short: "Cancels a restore that has not begun yet",
+		Long:    `Cancels a restore, as long as nothing was begun. A second call changes nothing.`,
+		Example: "  lifeboat cancel 0a1b2c3d4e5f6071-8225311995-c0ffee000005",
+	})
+}
+
+func (sh Shell) confirmCommand() *cobra.Command {
+	return sh.change(&cobra.Command{
+		Use: "confirm ID", Short: "Says that a restore is right: its safety backup is held no longer",
+		Long: `Says that a restore is as it should be, once it has ended: its safety backup is held no longer. A second call changes
+nothing.`,
+		Example: "  lifeboat confirm 0a1b2c3d4e5f6071-8225311994-c0ffee000006",
+	})
+}
+
+// change makes the command for an action of a restore, the last part of the path; a second call changes nothing.
+func (sh Shell) change(c *cobra.Command) *cobra.Command {
+	return about(sh, c, func(id string) call {
+		return call{method: http.MethodPost, path: "/api/restores/" + url.PathEscape(id) + "/" + c.Name()}
+	}, readRun, func(r remote, v run) error {
+		line := fmt.Sprintf("%s  %s", v.ID, v.State)
+		if v.Point != nil {
+			line += "; safety backup: " + fate(*v.Point)
+		}
+		_, err := fmt.Fprintln(r.Stdout, plain(line))
+		return err
+	})
 }

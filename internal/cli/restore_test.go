@@ -148,7 +148,7 @@ func TestOneRestore(t *testing.T) {
 		{"cancel", ""},
 		{"confirm", "a", "b"},
 	} {
-		if code, out, errs := a.run(t.Context(), "", args...); code != 2 || out != "" || !strings.HasPrefix(errs, "usage:") {
+		if code, out, errs := a.run(t.Context(), "", args...); code != 2 || out != "" || !strings.Contains(errs, "\nusage: lifeboat ") {
 			t.Errorf("%v: %d, %q, %q", args, code, out, errs)
 		}
 	}

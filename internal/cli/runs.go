@@ -3,13 +3,14 @@ package cli
 import (
 	"cmp"
 	"context"
-	"flag"
 	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/spf13/cobra"
 
 	"lifeboat/internal/api"
 	"lifeboat/internal/backup"
@@ -22,12 +23,18 @@ func readRun(text []byte) (run, error) {
 	return read(text, "is no run", func(v run) bool { return v.ID != "" })
 }
 
-// runs prints the history of a target, newest first.
-func (r remote) runs(ctx context.Context, args []string) error {
+// runsCommand prints the history of a target, newest first.
+func (sh Shell) runsCommand() *cobra.Command {
 	return list[run]{
 		path: "/api/runs", what: "run", columns: []string{"RUN", "STATE", "PLAN", "SCHEDULED", "CREATED", "ENDED", "SIZE", "RECOVERY POINT", "REASON"},
 		read: readRun, row: run.row,
-	}.print(ctx, r, args)
+	}.command(sh, &cobra.Command{
+		Use:   "runs TARGET",
+		Short: "Lists the target's runs, newest first", SuggestFor: []string{"history", "list", "jobs"},
+		Long: `Lists the target's backups, and the restores into it, newest first: 20, --top N up to 100, or --all.`,
+		Example: `  lifeboat runs /subscriptions/0c0ffee0-0000-4000-8000-000000000001/resourceGroups/prod/providers/Microsoft.ApiManagement/service/contoso-eu
+  lifeboat runs /subscriptions/0c0ffee0-0000-4000-8000-000000000001/resourceGroups/prod/providers/Microsoft.ApiManagement/service/contoso-eu --top 5`,
+	})
 }
 
 func (v run) row() string {
@@ -42,11 +49,16 @@ func (v run) row() string {
 		code(why))
 }
 
-// show prints one run in detail.
-func (r remote) show(ctx context.Context, args []string) error {
-	return about(ctx, r, flag.NewFlagSet("run", flag.ContinueOnError), args, func(id string) call {
+// runCommand prints one run in detail.
+func (sh Shell) runCommand() *cobra.Command {
+	return about(sh, &cobra.Command{
+		Use:   "run ID",
+		Short: "Shows one run: its state, the reason, and its recovery point", SuggestFor: []string{"show", "status"},
+		Long:    `Shows one run, a backup or a restore: its state, the reason, and its recovery point or safety backup.`,
+		Example: "  lifeboat run 0a1b2c3d4e5f6071-8225311999-c0ffee000001",
+	}, func(id string) call {
 		return call{method: http.MethodGet, path: run{ID: id}.path()}
-	}, readRun, r.runTable)
+	}, readRun, remote.runTable)
 }
 
 func (r remote) runTable(v run) error {
@@ -113,34 +125,58 @@ func (r remote) runTable(v run) error {
 	return table.Flush()
 }
 
-// backup asks for a backup of a target, or of every target of a plan, and may wait for the end.
-func (r remote) backup(ctx context.Context, args []string) error {
-	flags := flag.NewFlagSet("backup", flag.ContinueOnError)
-	plan := flags.String("plan", "", "")
-	wait := flags.Bool("wait", false, "")
-	asJSON := flags.Bool("json", false, "")
-	names, err := names(flags, args)
-	all := len(names) == 0 && *plan != ""
-	if err != nil || len(names) != 1 && !all {
-		return cmp.Or(err, errUsage)
+func (sh Shell) backupCommand() *cobra.Command {
+	var plan string
+	var wait bool
+	c := &cobra.Command{
+		Use:     "backup TARGET | backup --plan NAME",
+		GroupID: ofApp,
+		Short:   "Asks for a backup now, of a target or of every target of a plan",
+		Long: `Asks for a backup of the target, and prints the ID of its run. With --plan alone it asks for a backup of every target of the plan, and
+prints the ID of the batch.
+
+With --wait it shows the steps until the backup has ended. At the end it lists the unsuccessful runs of a batch.`,
+		Example: `  lifeboat backup /subscriptions/0c0ffee0-0000-4000-8000-000000000001/resourceGroups/prod/providers/Microsoft.ApiManagement/service/contoso-eu
+  lifeboat backup --plan nightly`,
+		Args: func(c *cobra.Command, args []string) error {
+			switch {
+			case len(args) == 0 && plan == "":
+				return misuse(c, "it wants a TARGET, or --plan NAME for all targets of a plan")
+			case len(args) > 1:
+				return misuse(c, "it wants one TARGET, and got %q besides", args[1])
+			}
+			return nil
+		},
 	}
+	c.Flags().StringVar(&plan, "plan", "", "the `NAME` of the plan: without a target, for all its targets")
+	c.Flags().BoolVar(&wait, "wait", false, "show the steps until it has ended; exit code 0 if it succeeded")
+	asJSON := jsonFlag(c)
+	c.RunE = sh.calling(func(ctx context.Context, r remote, args []string) error {
+		return r.backup(ctx, args, plan, wait, *asJSON)
+	})
+	return c
+}
+
+// backup asks for a backup of a target, or of every target of a plan, and may wait for the end.
+func (r remote) backup(ctx context.Context, targets []string, plan string, wait, asJSON bool) error {
 	body := map[string]string{}
-	if *plan != "" {
-		body["plan"] = *plan
+	if plan != "" {
+		body["plan"] = plan
 	}
 	runs := "TARGET shows whether the backup of a target began"
+	all := len(targets) == 0
 	if !all {
-		body["target"] = names[0]
-		runs = names[0] + " shows whether the backup began"
+		body["target"] = targets[0]
+		runs = targets[0] + " shows whether the backup began"
 	}
 	a, err := r.ask(ctx, "/api/backups", body, runs)
 	switch {
 	case err != nil:
 		return err
 	case all:
-		return await(ctx, r, a, readBatch, *wait, *asJSON)
+		return await(ctx, r, a, readBatch, wait, asJSON)
 	}
-	return await(ctx, r, a, readRun, *wait, *asJSON)
+	return await(ctx, r, a, readRun, wait, asJSON)
 }
 
 func (v run) id() string { return v.ID }

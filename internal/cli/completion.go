@@ -1,0 +1,71 @@
+package cli
+
+import (
+	"github.com/spf13/cobra"
+)
+
+// shells are the shells whose completion can be printed.
+var shells = map[string]func(root *cobra.Command) error{
+	"bash":       func(root *cobra.Command) error { return root.GenBashCompletionV2(root.OutOrStdout(), true) },
+	"zsh":        func(root *cobra.Command) error { return root.GenZshCompletion(root.OutOrStdout()) },
+	"fish":       func(root *cobra.Command) error { return root.GenFishCompletion(root.OutOrStdout(), true) },
+	"powershell": func(root *cobra.Command) error { return root.GenPowerShellCompletionWithDesc(root.OutOrStdout()) },
+}
+
+func completionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "completion bash|zsh|fish|powershell",
+		Short: "Prints a script that completes lifeboat's commands in a shell",
+		Long: `Prints a script that completes commands, flags, targets and IDs in a shell.
+
+It asks the app for targets and IDs, if LIFEBOAT_URL and LIFEBOAT_KEY are set. If the app does not answer within two seconds, it
+completes none.
+
+  bash        source <(lifeboat completion bash), in ~/.bashrc; needs the package bash-completion
+  zsh         source <(lifeboat completion zsh), in ~/.zshrc, after compinit
+  fish        lifeboat completion fish | source, in ~/.config/fish/config.fish
+  powershell  lifeboat completion powershell | Out-String | Invoke-Expression, in $PROFILE`,
+		Example: "  lifeboat completion bash\n  lifeboat completion zsh",
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) != 1 || shells[args[0]] == nil {
+				return misuse(c, "it wants one of bash, zsh, fish and powershell")
+			}
+			return nil
+		},
+		ValidArgs: []string{"bash", "zsh", "fish", "powershell"},
+		RunE:      func(c *cobra.Command, args []string) error { return shells[args[0]](c.Root()) },
+	}
+}
+
+// helpCommand is cobra's own, but an unknown command is an error.
+func helpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "help [COMMAND...]",
+		Short:   "Shows the help of a command",
+		Example: "  lifeboat help plan check",
+		RunE: func(c *cobra.Command, args []string) error {
+			about := c.Root()
+			for _, word := range args {
+				next, _, err := about.Find([]string{word})
+				if err != nil || next == about {
+					return unknown(about, word)
+				}
+				about = next
+			}
+			return about.Help()
+		},
+		ValidArgsFunction: func(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+			about, rest, err := c.Root().Find(args)
+			if err != nil || len(rest) > 0 {
+				return nil, cobra.ShellCompDirectiveNoFileComp
+			}
+			var names []string
+			for _, one := range about.Commands() {
+				if one.IsAvailableCommand() {
+					names = append(names, one.Name()+"\t"+one.Short)
+				}
+			}
+			return names, cobra.ShellCompDirectiveNoFileComp
+		},
+	}
+}
