@@ -10,6 +10,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/cli/client"
+	"lifeboat/internal/cli/names"
+	"lifeboat/internal/cli/text"
 	"lifeboat/internal/config"
 	"lifeboat/internal/engine"
 )
@@ -26,7 +29,7 @@ With --live it asks Azure for every target whether it can be backed up, as every
 the identity here (az login): the app's roles are its own.`,
 		Example: `  lifeboat plan check plan.yaml
   lifeboat plan check plan.yaml --live`,
-		Args: exactly("FILE"),
+		Args: exactly("FILE"), ValidArgsFunction: yamlFiles(1),
 		RunE: func(c *cobra.Command, args []string) error { return sh.check(c.Context(), args[0], live) },
 	}
 	c.Flags().BoolVar(&live, "live", false, "ask Azure too whether every target can be backed up")
@@ -48,12 +51,12 @@ func (sh Shell) check(ctx context.Context, path string, live bool) error {
 	for _, p := range plans {
 		targets += len(p.Targets)
 	}
-	fmt.Fprintf(sh.Stdout, "%s: good: %s, %s\n", path, count(len(plans), "plan"), count(targets, "target"))
+	fmt.Fprintf(sh.Stdout, "%s: good: %s, %s\n", path, text.Count(len(plans), "plan"), text.Count(targets, "target"))
 	for _, p := range plans {
 		fmt.Fprintln(sh.Stdout, "  "+p.Name+": "+words(p))
 	}
 	for _, warning := range warnings {
-		fmt.Fprintln(sh.Stdout, plain(warning))
+		fmt.Fprintln(sh.Stdout, text.Plain(warning))
 	}
 	for _, text := range sh.otherZones(plans) {
 		fmt.Fprintln(sh.Stdout, "warning: "+text)
@@ -95,16 +98,17 @@ func (sh Shell) checkLive(ctx context.Context, plans []backup.Plan) error {
 	}
 	group.Wait()
 	if ctx.Err() != nil {
-		return errStopped
+		return client.ErrStopped
 	}
-	labels := labels(each(looks, func(l look) string { return l.target }))
-	table := newTable(sh.Stdout, "TARGET", "PLAN", "RESULT", "REASON")
+	labels := names.Labels(each(looks, func(l look) string { return l.target }))
+	table := text.NewTable(text.Column{Name: "TARGET", Cut: true, Distinct: true}, text.Column{Name: "PLAN", Rank: 2, Cut: true},
+		text.Column{Name: "RESULT"}, text.Column{Name: "REASON", Rank: 1, Cut: true})
 	refused, unknown := 0, 0
 	var words strings.Builder // below the table: they are long
 	for i, l := range looks {
 		f := backup.AsFault(l.err)
 		if f == nil {
-			fmt.Fprintf(table, "%s\t%s\tok\t\n", labels[i], l.plan.Name)
+			table.Row(labels[i], l.plan.Name, "ok", "")
 			continue
 		}
 		result := "not now"
@@ -117,15 +121,15 @@ func (sh Shell) checkLive(ctx context.Context, plans []backup.Plan) error {
 		if f.Code == "NoIdentityToken" { // the hint is about the app's identity
 			f.Hint = "Sign in with az login, or set AZURE_CLIENT_ID and the variables that belong to it."
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", labels[i], l.plan.Name, result, plain(f.Code))
-		fmt.Fprintf(&words, "\n%s: %s\n  %s\n", labels[i], plain(f.Error()), plain(f.Hint))
+		table.Row(labels[i], l.plan.Name, result, text.Plain(f.Code))
+		fmt.Fprintf(&words, "\n%s: %s\n  %s\n", labels[i], text.Plain(f.Error()), text.Plain(f.Hint))
 	}
-	if err := table.Flush(); err != nil {
+	if err := table.Print(sh.Stdout, sh.width()); err != nil {
 		return err
 	}
 	fmt.Fprint(sh.Stdout, words.String())
 	if refused+unknown > 0 {
-		return fmt.Errorf("%d of %s cannot be backed up, and %d could not be checked", refused, count(len(looks), "target"), unknown)
+		return fmt.Errorf("%d of %s cannot be backed up, and %d could not be checked", refused, text.Count(len(looks), "target"), unknown)
 	}
 	return nil
 }

@@ -20,8 +20,11 @@ import (
 type Shell struct {
 	Getenv         func(string) string
 	Stdout, Stderr io.Writer
-	// Now is the time at which "next" begins.
-	Now time.Time
+	// Now is the time at which the command begins, and Clock tells the time while it waits; nil: it is always Now.
+	Now   time.Time
+	Clock func() time.Time
+	// Local is the zone of the person; nil means UTC.
+	Local *time.Location
 	// RequestID is the ID of the request for a backup: give another one each time.
 	RequestID string
 	// Version is the version of the program's source.
@@ -77,6 +80,7 @@ The exit code is 0 if it is done, 1 if it failed, and 2 if the arguments or sett
 	})
 	root.SilenceErrors, root.SilenceUsage = true, true // Run prints an error once, and no help after it
 	root.CompletionOptions.DisableDefaultCmd = true    // completion is a command with a help of its own
+	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
 	root.SetOut(sh.Stdout)
 	root.SetErr(sh.Stderr)
 	root.SetFlagErrorFunc(wrongFlag)
@@ -115,13 +119,6 @@ func (sh Shell) version() error {
 	_, err := fmt.Fprintf(sh.Stdout, "lifeboat %s %s %s/%s, time zones %s\n", sh.Version, runtime.Version(), runtime.GOOS,
 		runtime.GOARCH, config.TimeZones())
 	return err
-}
-
-func count(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }
 
 // scheduledTimes returns the next n scheduled times of the plan; none while it is paused.

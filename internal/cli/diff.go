@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/cli/text"
 )
 
 func (sh Shell) diffCommand() *cobra.Command {
@@ -21,8 +22,8 @@ func (sh Shell) diffCommand() *cobra.Command {
 		Long: `Lists the changes of an edit of plan.yaml, and their effect on targets, scheduled times, and the time for which recovery points
 are kept.`,
 		Example: "  lifeboat plan diff old.yaml plan.yaml",
-		Args:    exactly("OLD", "NEW"),
-		RunE:    func(_ *cobra.Command, args []string) error { return sh.diff(args) },
+		Args:    exactly("OLD", "NEW"), ValidArgsFunction: yamlFiles(2),
+		RunE: func(_ *cobra.Command, args []string) error { return sh.diff(args) },
 	}
 }
 
@@ -43,12 +44,12 @@ func (sh Shell) diff(paths []string) error {
 			continue
 		}
 		lines = append(lines, fmt.Sprintf("- plan %s vanishes with its %s: no more scheduled times; its recovery points still expire on their days, "+
-			"but the newest recovery point of each target stays", old.Name, count(len(old.Targets), "target")))
+			"but the newest recovery point of each target stays", old.Name, text.Count(len(old.Targets), "target")))
 	}
 	for _, plan := range after {
 		if named(before, plan.Name) < 0 {
 			lines = append(lines, fmt.Sprintf("+ plan %s is new, with %s: its scheduled times count from when it is active; %s",
-				plan.Name, count(len(plan.Targets), "target"), first(plan, sh.Now)))
+				plan.Name, text.Count(len(plan.Targets), "target"), first(plan, sh.Now)))
 			lines = append(lines, restores(backup.RestorePolicy{}, plan.Restore, plan.Name)...)
 		}
 	}

@@ -2,14 +2,13 @@ package cli
 
 import (
 	"fmt"
-	"io"
-	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/cli/names"
+	"lifeboat/internal/cli/text"
 	"lifeboat/internal/config"
 )
 
@@ -25,7 +24,7 @@ func (sh Shell) nextCommand() *cobra.Command {
 moves one.`,
 		Example: `  lifeboat plan next plan.yaml
   lifeboat plan next plan.yaml -n 10`,
-		Args: exactly("FILE"),
+		Args: exactly("FILE"), ValidArgsFunction: yamlFiles(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if n < 1 || n > mostScheduledTimes {
 				return misuse(c, "-n is from 1 to %d", mostScheduledTimes)
@@ -52,22 +51,24 @@ func (sh Shell) next(path string, n int) error {
 		}
 	}
 	fmt.Fprintln(sh.Stdout)
-	table := newTable(sh.Stdout, "PLAN", "TARGET", "LOCAL", "UTC")
+	var targets []string
+	for _, p := range plans {
+		targets = append(targets, p.Targets...)
+	}
+	index := names.New(targets...)
+	table := text.NewTable(text.Column{Name: "PLAN", Rank: 1, Cut: true}, text.Column{Name: "TARGET", Cut: true, Distinct: true},
+		text.Column{Name: "LOCAL"}, text.Column{Name: "UTC", Rank: 2})
 	for i, p := range plans {
-		var times []string
-		for _, scheduledTime := range coming[i] {
-			times = append(times, local(p, scheduledTime)+"\t"+scheduledTime.UTC().Format(utcForm))
-		}
-		if p.Paused {
-			times = []string{"paused\t"}
-		}
 		for _, target := range p.Targets {
-			for _, at := range times {
-				fmt.Fprintf(table, "%s\t%s\t%s\n", p.Name, short(target), at)
+			for _, at := range coming[i] {
+				table.Row(p.Name, index.Label(target), local(p, at), at.UTC().Format(utcForm))
+			}
+			if p.Paused {
+				table.Row(p.Name, index.Label(target), "paused", "")
 			}
 		}
 	}
-	if err := table.Flush(); err != nil {
+	if err := table.Print(sh.Stdout, sh.width()); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(sh.Stdout, "\nby the time zones %s\n", config.TimeZones())
@@ -76,7 +77,7 @@ func (sh Shell) next(path string, n int) error {
 
 // words returns the schedule of the plan in words, and the number of its runs a day.
 func words(p backup.Plan) string {
-	return p.Schedule.Words() + " in " + p.Schedule.Zone.String() + ", " + count(p.Schedule.RunsADay(), "run") + " a day"
+	return p.Schedule.Words() + " in " + p.Schedule.Zone.String() + ", " + text.Count(p.Schedule.RunsADay(), "run") + " a day"
 }
 
 const (
@@ -87,44 +88,6 @@ const (
 // local returns the scheduled time on the clocks of the plan's zone.
 func local(p backup.Plan, scheduledTime time.Time) string {
 	return scheduledTime.In(p.Schedule.Zone).Format(localForm) + " " + p.Schedule.Zone.String()
-}
-
-// short returns the target's group and name: that is enough for people if the types are the same.
-func short(target string) string {
-	r, err := backup.ParseResource(target)
-	if err != nil {
-		return target
-	}
-	return r.Group + "/" + r.Name
-}
-
-// labels returns the short names of targets, or their whole resource IDs if their short names are the same.
-func labels(targets []string) []string {
-	ids := map[string]string{} // by short name; empty where there is more than one
-	for _, target := range targets {
-		name := strings.ToLower(short(target))
-		if id, ok := ids[name]; ok && !backup.Same(id, target) {
-			target = ""
-		}
-		ids[name] = target
-	}
-	all := make([]string, len(targets))
-	for i, target := range targets {
-		all[i] = short(target)
-		if ids[strings.ToLower(all[i])] == "" {
-			all[i] = target
-		}
-	}
-	return all
-}
-
-// newTable returns a table with these names above its columns; without names it has none.
-func newTable(to io.Writer, columns ...string) *tabwriter.Writer {
-	table := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
-	if len(columns) > 0 {
-		fmt.Fprintln(table, strings.Join(columns, "\t"))
-	}
-	return table
 }
 
 // each returns a text of each.

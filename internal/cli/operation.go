@@ -7,10 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"lifeboat/internal/cli/client"
+	"lifeboat/internal/cli/text"
 )
 
 // read reads an answer of the API. If it lacks what every such answer has, the error says what it is not: "is no run".
@@ -25,38 +27,28 @@ func read[T any](text []byte, not string, has func(T) bool) (T, error) {
 	return v, nil
 }
 
-// about makes a command about one thing of the app, whose ID is the one argument: it makes the call, and shows the answer, or
-// prints it as it came.
-func about[T any](
-	sh Shell, c *cobra.Command, request func(id string) call, read func(text []byte) (T, error), show func(r remote, v T) error,
+// about makes a command about one thing of the app, whose ID is the one argument: it makes the call, and shows the answer.
+func about[T interface{ ids() []string }](
+	sh Shell, c *cobra.Command, request func(id string) client.Call, read func(text []byte) (T, error), people func(r remote, ctx context.Context, v T) error,
 ) *cobra.Command {
-	asJSON := jsonFlag(c)
-	c.GroupID, c.Args = ofApp, exactly("ID")
-	c.RunE = sh.calling(func(ctx context.Context, r remote, args []string) error {
-		a, err := r.do(ctx, request(args[0]))
+	c.Args = exactly("ID")
+	return sh.calling(c, asking(request, read, people))
+}
+
+func asking[T interface{ ids() []string }](
+	request func(id string) client.Call, read func(text []byte) (T, error), people func(r remote, ctx context.Context, v T) error,
+) func(ctx context.Context, r remote, args []string) error {
+	return func(ctx context.Context, r remote, args []string) error {
+		a, err := r.Do(ctx, request(args[0]))
 		if err != nil {
 			return err
 		}
-		v, err := read(a.body)
+		v, err := read(a.Body)
 		if err != nil {
 			return err
 		}
-		if *asJSON {
-			return r.document(a.body)
-		}
-		return show(r, v)
-	})
-	return c
-}
-
-func jsonFlag(c *cobra.Command) *bool {
-	return c.Flags().Bool("json", false, "print JSON, for programs")
-}
-
-// document prints the API's JSON as it came.
-func (r remote) document(text []byte) error {
-	_, err := fmt.Fprintln(r.Stdout, strings.TrimSpace(string(text)))
-	return err
+		return r.show(a.Body, v.ids(), func() error { return people(r, ctx, v) })
+	}
 }
 
 // operation is a run or a batch: a command can wait for its end.
@@ -66,7 +58,7 @@ type operation interface {
 	over() bool
 	failure() error
 	// progress returns a line about its state.
-	progress() string
+	progress(clock text.Clock) string
 	// path returns its path in the API, and command the command that shows it.
 	path() string
 	command() string
@@ -80,21 +72,21 @@ func ended(status string) bool {
 }
 
 // ask asks for an operation. If it is stopped, the error says which targets' runs tell whether the app has begun.
-func (r remote) ask(ctx context.Context, path string, body any, runs string) (answer, error) {
-	a, err := r.do(ctx, call{method: http.MethodPost, path: path, body: body, requestID: r.RequestID})
-	if errors.Is(err, errStopped) {
+func (r remote) ask(ctx context.Context, path string, body any, runs string) (client.Answer, error) {
+	a, err := r.Do(ctx, client.Call{Method: http.MethodPost, Path: path, Body: body, RequestID: r.RequestID})
+	if errors.Is(err, client.ErrStopped) {
 		return a, errors.New("stopped before the app had answered: lifeboat runs " + runs)
 	}
 	return a, err
 }
 
 // await prints the ID of the operation that was accepted, and may wait for its end.
-func await[T operation](ctx context.Context, r remote, a answer, read func(text []byte) (T, error), wait, asJSON bool) error {
-	v, err := read(a.body)
+func await[T operation](ctx context.Context, r remote, a client.Answer, read func(text []byte) (T, error), wait bool) error {
+	v, err := read(a.Body)
 	if err != nil {
 		return err
 	}
-	if !asJSON {
+	if !r.documents() {
 		if _, err := fmt.Fprintln(r.Stdout, v.id()); err != nil {
 			return err
 		}
@@ -104,8 +96,8 @@ func await[T operation](ctx context.Context, r remote, a answer, read func(text 
 			return err
 		}
 	}
-	if asJSON {
-		if err := r.document(a.body); err != nil {
+	if r.documents() {
+		if err := r.document(a.Body); err != nil {
 			return err
 		}
 	}
@@ -117,28 +109,28 @@ func await[T operation](ctx context.Context, r remote, a answer, read func(text 
 
 // follow waits for the end of the operation, with a line for every change.
 func follow[T operation](
-	ctx context.Context, r remote, a answer, v T, read func(text []byte) (T, error),
-) (answer, T, error) {
+	ctx context.Context, r remote, a client.Answer, v T, read func(text []byte) (T, error),
+) (client.Answer, T, error) {
 	goesOn := func(err error) error {
 		return fmt.Errorf("%w; the %s goes on without this command: lifeboat %s", err, v.kind(), v.command())
 	}
-	path := cmp.Or(a.operation, v.path())
+	path := cmp.Or(a.Operation, v.path())
 	for last := ""; ; {
-		if line := v.progress(); line != last {
+		if line := v.progress(r.clock); line != last {
 			fmt.Fprintln(r.Stderr, line)
 			last = line
 		}
 		if v.over() {
 			return a, v, nil
 		}
-		if !sleep(ctx, cmp.Or(a.retryAfter, 5*time.Second)) {
-			return a, v, goesOn(errStopped)
+		if !client.Sleep(ctx, cmp.Or(a.RetryAfter, 5*time.Second)) {
+			return a, v, goesOn(client.ErrStopped)
 		}
-		next, err := r.do(ctx, call{method: http.MethodGet, path: path, following: true})
+		next, err := r.Do(ctx, client.Call{Method: http.MethodGet, Path: path, Following: true})
 		if err != nil {
 			return a, v, goesOn(err)
 		}
-		now, err := read(next.body)
+		now, err := read(next.Body)
 		if err != nil {
 			return a, v, goesOn(err)
 		}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -10,11 +11,20 @@ import (
 
 	"lifeboat/internal/api"
 	"lifeboat/internal/backup"
+	"lifeboat/internal/cli/client"
+	"lifeboat/internal/cli/text"
 )
 
-func readPoint(text []byte) (api.RecoveryPoint, error) {
-	return read(text, "is no recovery point", func(p api.RecoveryPoint) bool { return p.ID != "" })
+// point is the API's answer about a recovery point.
+type point api.RecoveryPoint
+
+func readPoint(text []byte) (point, error) {
+	return read(text, "is no recovery point", func(p point) bool { return p.ID != "" })
 }
+
+func (p point) id() string { return p.ID }
+
+func (p point) ids() []string { return []string{p.ID} }
 
 // state returns the state of the point in words for people.
 func state(p api.Point) string {
@@ -29,11 +39,22 @@ const copyOnly = "copy only"
 
 // pointsCommand prints the recovery points of a target, newest first.
 func (sh Shell) pointsCommand() *cobra.Command {
-	return list[api.RecoveryPoint]{
-		path: "/api/recovery-points", what: "recovery point", columns: []string{"ID", "STATE", "CREATED", "SIZE", "EXPIRES", "PLAN", "DECISION/REASON"},
-		read: readPoint, row: func(p api.RecoveryPoint) string {
-			return fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%s\t%s", p.ID, state(p.Point), utc(p.Created), bytesOf(p.Size), utc(p.Expires), p.Plan,
-				why(p.Point))
+	return list[point]{
+		path: "/api/recovery-points", what: "recovery point", columns: []text.Column{
+			{Name: "ID"},
+			{Name: "STATE"},
+			{Name: "CREATED", Rank: 2},
+			{Name: "AGE", Rank: 1},
+			{Name: "SIZE", Rank: 4},
+			{Name: "EXPIRES", Rank: 5},
+			{Name: "PLAN", Rank: 6, Cut: true},
+			{Name: "REASON", Rank: 3, Cut: true},
+		},
+		read: readPoint, id: point.id, row: func(r remote, p point) []string {
+			return []string{
+				text.Plain(p.ID), text.Plain(state(p.Point)), r.clock.At(p.Created), r.clock.Age(p.Created), text.Size(p.Size), r.clock.At(p.Expires),
+				text.Plain(p.Plan), why(p.Point),
+			}
 		},
 	}.command(sh, &cobra.Command{
 		Use:   "points TARGET",
@@ -51,31 +72,32 @@ func (sh Shell) acceptCommand() *cobra.Command {
 		Short: "Counts a suspect recovery point as verified",
 		Long: `Counts a suspect recovery point as verified: it is good in spite of what looks wrong. Then latest may mean it, and health counts
 it.`,
-		Example: `  lifeboat accept 0a1b2c3d4e5f6071-8225311999-c0ffee000001 --reason "half of the APIs moved to another service"`,
+		ValidArgsFunction: sh.first(func(ctx context.Context, r remote, _ string) []string { return pointWords(ctx, r, "", backup.Suspect) }),
+		Example:           `  lifeboat accept 0a1b2c3d4e5f6071-8225311999-c0ffee000001 --reason "half of the APIs moved to another service"`,
 	}
 	why := c.Flags().String("reason", "", "the reason in words, for the log and the events")
-	return about(sh, c, func(id string) call {
-		return call{
-			method: http.MethodPost, path: "/api/recovery-points/" + url.PathEscape(id) + "/accept", body: map[string]string{"reason": *why},
+	return about(sh, c, func(id string) client.Call {
+		return client.Call{
+			Method: http.MethodPost, Path: "/api/recovery-points/" + url.PathEscape(id) + "/accept", Body: map[string]string{"reason": *why},
 		}
-	}, readPoint, func(r remote, p api.RecoveryPoint) error {
-		_, err := fmt.Fprintf(r.Stdout, "%s  %s, %s\n", p.ID, state(p.Point), fate(p.Point))
+	}, readPoint, func(r remote, _ context.Context, p point) error {
+		_, err := fmt.Fprintf(r.Stdout, "%s  %s, %s\n", p.ID, state(p.Point), fate(r.clock, p.Point))
 		return err
 	})
 }
 
 // fate says when a recovery point was or will be deleted.
-func fate(p api.Point) string {
+func fate(clock text.Clock, p api.Point) string {
 	until := backup.Later(p.Expires, p.Held)
 	switch {
 	case !p.Deleted.IsZero():
-		return "deleted " + utc(p.Deleted)
+		return "deleted " + clock.At(p.Deleted)
 	case p.Kept != nil: // live, suspect or a copy
-		return strings.TrimSuffix(state(p)+", kept by storage until "+utc(p.Kept.Until), " until ")
+		return strings.TrimSuffix(state(p)+", kept by storage until "+clock.At(p.Kept.Until), " until ")
 	case p.State == backup.Live:
-		return "kept until " + utc(until)
+		return "kept until " + clock.At(until)
 	case p.State == backup.Suspect, p.State == backup.CopyOnly:
-		return state(p) + ", kept until " + utc(until)
+		return state(p) + ", kept until " + clock.At(until)
 	}
 	return string(p.State)
 }
@@ -84,13 +106,13 @@ func fate(p api.Point) string {
 func why(p api.Point) string {
 	switch {
 	case p.Decision != "":
-		return plain(p.Decision)
+		return text.Plain(p.Decision)
 	case p.State == backup.Suspect:
-		return code(p.Suspicion)
+		return client.Code(p.Suspicion)
 	case p.Safety:
 		return "safety backup of the restore of the same ID"
 	case p.Suspicion != nil:
-		return plain(strings.TrimSuffix("accepted by "+p.AcceptedBy+": "+p.AcceptReason, ": "))
+		return text.Plain(strings.TrimSuffix("accepted by "+p.AcceptedBy+": "+p.AcceptReason, ": "))
 	}
 	return ""
 }

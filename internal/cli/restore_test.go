@@ -106,7 +106,7 @@ func TestOneRestore(t *testing.T) {
 	code, out, _ = a.run(t.Context(), "", "run", id)
 	for _, want := range []string{
 		"scheduled      restore\n", "restores       " + target + "\n", "from           " + point + "\n", "kind           full\n",
-		"asked why      a bad deployment\n", "begins until   2099-01-31T02:30:00Z\n", "safety backup  none\n",
+		"asked why      a bad deployment\n", "begins until   2099-01-31T02:30:00Z, in 26606d14h\n", "safety backup  none\n",
 	} {
 		if code != 0 || !strings.Contains(out, want) {
 			t.Errorf("%d, no %q in\n%s", code, want, out)

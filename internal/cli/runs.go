@@ -8,12 +8,13 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"lifeboat/internal/api"
 	"lifeboat/internal/backup"
+	"lifeboat/internal/cli/client"
+	"lifeboat/internal/cli/text"
 )
 
 // run is the API's answer about a run.
@@ -26,8 +27,19 @@ func readRun(text []byte) (run, error) {
 // runsCommand prints the history of a target, newest first.
 func (sh Shell) runsCommand() *cobra.Command {
 	return list[run]{
-		path: "/api/runs", what: "run", columns: []string{"RUN", "STATE", "PLAN", "SCHEDULED", "CREATED", "ENDED", "SIZE", "RECOVERY POINT", "REASON"},
-		read: readRun, row: run.row,
+		path: "/api/runs", what: "run", columns: []text.Column{
+			{Name: "RUN"},
+			{Name: "STATE"},
+			{Name: "PLAN", Rank: 6, Cut: true},
+			{Name: "SCHEDULED", Rank: 5},
+			{Name: "CREATED", Rank: 3},
+			{Name: "AGE", Rank: 1},
+			{Name: "ENDED", Rank: 8},
+			{Name: "SIZE", Rank: 4},
+			{Name: "RECOVERY POINT", Rank: 7, Cut: true},
+			{Name: "REASON", Rank: 2, Cut: true},
+		},
+		read: readRun, id: run.id, row: remote.runRow,
 	}.command(sh, &cobra.Command{
 		Use:   "runs TARGET",
 		Short: "Lists the target's runs, newest first", SuggestFor: []string{"history", "list", "jobs"},
@@ -37,16 +49,18 @@ func (sh Shell) runsCommand() *cobra.Command {
 	})
 }
 
-func (v run) row() string {
+func (r remote) runRow(v run) []string {
 	size, kept, why := "", "", cmp.Or(v.Error, v.Waiting)
 	if v.Point != nil {
-		size, kept = bytesOf(v.Point.Size), fate(*v.Point)
+		size, kept = text.Size(v.Point.Size), fate(r.clock, *v.Point)
 		if v.Point.State == backup.Suspect {
 			why = v.Point.Suspicion
 		}
 	}
-	return fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s", v.ID, v.State, v.Plan, v.scheduledTime(), utc(v.Created), utc(v.Ended), size, kept,
-		code(why))
+	return []string{
+		text.Plain(v.ID), text.Plain(v.State), text.Plain(v.Plan), v.scheduledTime(r.clock), r.clock.At(v.Created), r.clock.Age(v.Created),
+		r.clock.At(v.Ended), size, kept, client.Code(why),
+	}
 }
 
 // runCommand prints one run in detail.
@@ -54,25 +68,22 @@ func (sh Shell) runCommand() *cobra.Command {
 	return about(sh, &cobra.Command{
 		Use:   "run ID",
 		Short: "Shows one run: its state, the reason, and its recovery point", SuggestFor: []string{"show", "status"},
-		Long:    `Shows one run, a backup or a restore: its state, the reason, and its recovery point or safety backup.`,
-		Example: "  lifeboat run 0a1b2c3d4e5f6071-8225311999-c0ffee000001",
-	}, func(id string) call {
-		return call{method: http.MethodGet, path: run{ID: id}.path()}
+		Long:              `Shows one run, a backup or a restore: its state, the reason, and its recovery point or safety backup.`,
+		Example:           "  lifeboat run 0a1b2c3d4e5f6071-8225311999-c0ffee000001",
+		ValidArgsFunction: sh.first(runWords(func(run) bool { return true })),
+	}, func(id string) client.Call {
+		return client.Call{Method: http.MethodGet, Path: run{ID: id}.path()}
 	}, readRun, remote.runTable)
 }
 
-func (r remote) runTable(v run) error {
-	table := newTable(r.Stdout)
-	row := func(name string, values ...string) {
-		if text := plain(strings.TrimSpace(strings.Join(values, " "))); text != "" {
-			fmt.Fprintf(table, "%s\t%s\n", name, text)
-		}
-	}
+func (r remote) runTable(_ context.Context, v run) error {
+	var details text.Details
+	row := func(name string, values ...string) { details.Row(name, strings.Join(values, " ")) }
 	explain := func(name string, p *api.Problem) {
 		if p != nil {
 			row(name, p.Code+":", p.Message)
 			for _, d := range p.Details {
-				if d.Code != said {
+				if d.Code != client.Said {
 					row(strings.ToLower(d.Code), d.Message)
 				}
 			}
@@ -81,14 +92,14 @@ func (r remote) runTable(v run) error {
 	row("run", v.ID)
 	row("target", v.Target)
 	row("plan", v.Plan)
-	row("scheduled", v.scheduledTime())
+	row("scheduled", v.scheduledTime(r.clock))
 	row("request", v.Request)
 	row("state", string(v.State))
 	explain("waits for", v.Waiting)
 	explain("error", v.Error)
-	row("created", utc(v.Created))
-	row("updated", utc(v.LastUpdated))
-	row("ended", utc(v.Ended))
+	row("created", r.clock.Ago(v.Created))
+	row("updated", r.clock.Ago(v.LastUpdated))
+	row("ended", r.clock.Ago(v.Ended))
 	row("attempts", strconv.Itoa(v.Attempts))
 	row("polls", strconv.Itoa(v.Polls))
 	left := "recovery point"
@@ -99,7 +110,7 @@ func (r remote) runTable(v run) error {
 		row("region", q.Region)
 		row("asked by", q.RequestedBy)
 		row("asked why", q.Reason)
-		row("begins until", utc(q.Expires))
+		row("begins until", r.clock.Ago(q.Expires))
 		row("left out", q.Warning)
 		if left = "safety backup"; v.Point == nil {
 			row(left, map[bool]string{true: "none yet: it comes before the restore", false: "none"}[q.Safety])
@@ -109,29 +120,28 @@ func (r remote) runTable(v run) error {
 		if p.CopyOnly {
 			left = "copy"
 		}
-		row(left, fate(*p))
+		row(left, fate(r.clock, *p))
 		row("note", p.Note)
 		explain("suspicion", p.Suspicion)
-		row("accepted", utc(p.Accepted), p.AcceptedBy, p.AcceptReason)
+		row("accepted", r.clock.At(p.Accepted), p.AcceptedBy, p.AcceptReason)
 		row("decision", p.Decision)
 		row("account", p.Account)
 		row("blob", p.Blob)
-		row("size", bytesOf(p.Size))
+		row("size", text.Size(p.Size))
 		row("sha256", p.SHA256)
 	}
 	for _, text := range v.NotIncluded {
 		row("not included", text)
 	}
-	return table.Flush()
+	return details.Print(r.Stdout, r.width)
 }
 
 func (sh Shell) backupCommand() *cobra.Command {
 	var plan string
 	var wait bool
 	c := &cobra.Command{
-		Use:     "backup TARGET | backup --plan NAME",
-		GroupID: ofApp,
-		Short:   "Asks for a backup now, of a target or of every target of a plan",
+		Use:   "backup TARGET | backup --plan NAME",
+		Short: "Asks for a backup now, of a target or of every target of a plan",
 		Long: `Asks for a backup of the target, and prints the ID of its run. With --plan alone it asks for a backup of every target of the plan, and
 prints the ID of the batch.
 
@@ -147,18 +157,16 @@ With --wait it shows the steps until the backup has ended. At the end it lists t
 			}
 			return nil
 		},
+		ValidArgsFunction: sh.first(targetWords),
 	}
 	c.Flags().StringVar(&plan, "plan", "", "the `NAME` of the plan: without a target, for all its targets")
+	_ = c.RegisterFlagCompletionFunc("plan", sh.completing(planWords))
 	c.Flags().BoolVar(&wait, "wait", false, "show the steps until it has ended; exit code 0 if it succeeded")
-	asJSON := jsonFlag(c)
-	c.RunE = sh.calling(func(ctx context.Context, r remote, args []string) error {
-		return r.backup(ctx, args, plan, wait, *asJSON)
-	})
-	return c
+	return sh.calling(c, func(ctx context.Context, r remote, args []string) error { return r.backup(ctx, args, plan, wait) })
 }
 
 // backup asks for a backup of a target, or of every target of a plan, and may wait for the end.
-func (r remote) backup(ctx context.Context, targets []string, plan string, wait, asJSON bool) error {
+func (r remote) backup(ctx context.Context, targets []string, plan string, wait bool) error {
 	body := map[string]string{}
 	if plan != "" {
 		body["plan"] = plan
@@ -166,7 +174,11 @@ func (r remote) backup(ctx context.Context, targets []string, plan string, wait,
 	runs := "TARGET shows whether the backup of a target began"
 	all := len(targets) == 0
 	if !all {
-		body["target"] = targets[0]
+		target, err := r.target(ctx, targets[0])
+		if err != nil {
+			return err
+		}
+		body["target"] = target
 		runs = targets[0] + " shows whether the backup began"
 	}
 	a, err := r.ask(ctx, "/api/backups", body, runs)
@@ -174,12 +186,14 @@ func (r remote) backup(ctx context.Context, targets []string, plan string, wait,
 	case err != nil:
 		return err
 	case all:
-		return await(ctx, r, a, readBatch, wait, asJSON)
+		return await(ctx, r, a, readBatch, wait)
 	}
-	return await(ctx, r, a, readRun, wait, asJSON)
+	return await(ctx, r, a, readRun, wait)
 }
 
 func (v run) id() string { return v.ID }
+
+func (v run) ids() []string { return []string{v.ID} }
 
 func (v run) over() bool { return ended(v.Status) }
 
@@ -187,58 +201,39 @@ func (v run) failure() error {
 	if v.Status == "Succeeded" {
 		return nil
 	}
-	return fmt.Errorf("run %s of %s ended %s: %s", v.ID, v.Target, v.State, inWords(*cmp.Or(v.Error, &api.Problem{Code: "Unknown"})))
+	return fmt.Errorf("run %s of %s ended %s: %s", v.ID, v.Target, v.State, client.InWords(*cmp.Or(v.Error, &api.Problem{Code: "Unknown"})))
 }
 
 func (v run) path() string { return "/api/runs/" + url.PathEscape(v.ID) }
 
 func (v run) command() string { return "run " + v.ID }
 
-func (v run) kind() string { return plain(cmp.Or(v.Kind, "backup")) }
+func (v run) kind() string { return text.Plain(cmp.Or(v.Kind, "backup")) }
 
 // scheduledTime returns the scheduled time of the run, or says that the run is a restore or was made by hand.
-func (v run) scheduledTime() string {
+func (v run) scheduledTime(clock text.Clock) string {
 	switch {
 	case v.Restore != nil:
 		return "restore"
 	case v.ScheduledTime.IsZero():
 		return "by hand"
 	}
-	return utc(v.ScheduledTime)
+	return clock.At(v.ScheduledTime)
 }
 
 // progress returns the line about the state of the run. Its time is the app's, of the run's last step.
-func (v run) progress() string {
-	line := fmt.Sprintf("%s  %s", utc(v.LastUpdated), v.State)
+func (v run) progress(clock text.Clock) string {
+	line := fmt.Sprintf("%s  %s", clock.At(v.LastUpdated), v.State)
 	switch {
 	case v.Waiting != nil:
-		line += ": " + plain(v.Waiting.Code+": "+v.Waiting.Message)
+		line += ": " + text.Plain(v.Waiting.Code+": "+v.Waiting.Message)
 	case v.Point != nil:
-		line += ": " + bytesOf(v.Point.Size) + ", " + fate(*v.Point)
+		line += ": " + text.Size(v.Point.Size) + ", " + fate(clock, *v.Point)
 		if v.Point.State == backup.Suspect && v.Point.Suspicion != nil {
-			line += ": " + plain(v.Point.Suspicion.Message)
+			line += ": " + text.Plain(v.Point.Suspicion.Message)
 		}
 	case v.Polls > 0 && !v.over():
-		line += fmt.Sprintf(", asked Azure %s", count(v.Polls, "time"))
+		line += fmt.Sprintf(", asked Azure %s", text.Count(v.Polls, "time"))
 	}
 	return line
-}
-
-func utc(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	return t.UTC().Format(utcForm)
-}
-
-// bytesOf returns a size for people, in powers of 1024.
-func bytesOf(n int64) string {
-	size, unit := float64(n), 0
-	for ; size >= 1024 && unit < 4; unit++ {
-		size /= 1024
-	}
-	if unit == 0 {
-		return fmt.Sprintf("%d B", n)
-	}
-	return fmt.Sprintf("%.1f %ciB", size, "KMGT"[unit-1])
 }

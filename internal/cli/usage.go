@@ -7,6 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"lifeboat/internal/cli/text"
 )
 
 // usageError says that the arguments or settings cannot be used. Its text is printed as it is.
@@ -16,7 +18,7 @@ func (e usageError) Error() string { return string(e) }
 
 // misuse says why the command cannot use its arguments, and how it is used.
 func misuse(c *cobra.Command, format string, args ...any) error {
-	return usageError(fmt.Sprintf("%s: %s\nusage: %s\n%[1]s --help says more\n", c.CommandPath(), plain(fmt.Sprintf(format, args...)), c.UseLine()))
+	return usageError(fmt.Sprintf("%s: %s\nusage: %s\n%[1]s --help says more\n", c.CommandPath(), text.Plain(fmt.Sprintf(format, args...)), c.UseLine()))
 }
 
 // group makes a command of other commands: by itself it only says that it misses one of them. cobra would print its help for an
@@ -46,6 +48,20 @@ func meant(words []string) string {
 	return ": did you mean " + strings.Join(words, " or ") + "?"
 }
 
+// mostMeant is the number of words that are suggested for a wrong one.
+const mostMeant = 5
+
+// nearest returns the words that differ from this one by two characters at the most, or begin with it. cobra knows them of commands
+// alone, so they become commands.
+func nearest(word string, words []string) []string {
+	c := &cobra.Command{SuggestionsMinimumDistance: 2}
+	for _, one := range words {
+		c.AddCommand(&cobra.Command{Use: one, Run: func(*cobra.Command, []string) {}})
+	}
+	found := c.SuggestionsFor(word)
+	return found[:min(len(found), mostMeant)]
+}
+
 // wrongFlag says why a flag cannot be used, and names the nearest flags instead of an unknown one.
 func wrongFlag(c *cobra.Command, err error) error {
 	no, unknown := errors.AsType[*pflag.NotExistError](err)
@@ -59,17 +75,13 @@ func wrongFlag(c *cobra.Command, err error) error {
 			return misuse(c, "there is no flag -%s: did you mean --%[1]s, with two dashes?", name)
 		}
 	}
-	flags := &cobra.Command{SuggestionsMinimumDistance: 2} // its commands are the flags: cobra knows the nearest of commands alone
-	c.Flags().VisitAll(func(f *pflag.Flag) {
-		if !f.Hidden {
-			flags.AddCommand(&cobra.Command{Use: "--" + f.Name, Run: func(*cobra.Command, []string) {}})
-		}
-	})
+	var flags []string
+	c.Flags().VisitAll(func(f *pflag.Flag) { flags = append(flags, "--"+f.Name) })
 	dashes := "--"
 	if letters != "" {
 		dashes = "-"
 	}
-	return misuse(c, "there is no flag %s%s%s", dashes, name, meant(flags.SuggestionsFor("--"+name)))
+	return misuse(c, "there is no flag %s%s%s", dashes, name, meant(nearest("--"+name, flags)))
 }
 
 // none refuses every argument.

@@ -1,0 +1,69 @@
+package names_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"lifeboat/internal/cli/names"
+)
+
+// id returns a resource ID in the subscription with the number; kind is the namespace and type.
+func id(subscription, group, kind, name string) string {
+	return "/subscriptions/" + sub(subscription) + "/resourceGroups/" + group + "/providers/" + kind + "/" + name
+}
+
+func sub(number string) string { return "0c0ffee0-0000-4000-8000-00000000000" + number }
+
+const (
+	apim = "Microsoft.ApiManagement/service"
+	hsm  = "Microsoft.KeyVault/managedHSMs"
+)
+
+// TestLabels checks that each label is the shortest name that means its target alone, and that every label finds its target.
+func TestLabels(t *testing.T) {
+	one, two, three, other := id("1", "g", apim, "twin"), id("2", "g", apim, "twin"), id("3", "g", apim, "twin"), id("1", "g", apim, "other")
+	long := func(number string) string { return sub(number) + "/g/service/twin" }
+	for name, c := range map[string]struct{ targets, want []string }{
+		"all differ":           {[]string{one, other}, []string{"twin", "other"}},
+		"by their groups":      {[]string{one, id("1", "h", apim, "twin"), other}, []string{"g/twin", "h/twin", "other"}},
+		"by their types":       {[]string{one, id("1", "g", hsm, "twin")}, []string{"g/service/twin", "g/managedHSMs/twin"}},
+		"two are alike":        {[]string{one, other, two}, []string{long("1"), "other", long("2")}},
+		"three are alike":      {[]string{one, two, three}, []string{long("1"), long("2"), long("3")}},
+		"by their namespaces":  {[]string{one, id("1", "g", "Contoso.Other/service", "twin")}, []string{one, id("1", "g", "Contoso.Other/service", "twin")}},
+		"alike but for case":   {[]string{one, strings.ToUpper(two)}, []string{long("1"), strings.ToUpper(long("2"))}},
+		"the same one twice":   {[]string{one, other, one}, []string{"twin", "other", "twin"}},
+		"the same in capitals": {[]string{one, strings.ToUpper(one)}, []string{"twin", "TWIN"}},
+		"a group like a type":  {[]string{id("1", "service", apim, "a"), id("1", "g", apim, "a")}, []string{"service/service/a", "g/a"}},
+		"no resource IDs":      {[]string{"x", "y", one}, []string{"x", "y", "twin"}},
+		"a name like a type":   {[]string{id("1", "g", apim, "service"), one}, []string{"service", "twin"}},
+		"nothing":              {nil, []string{}},
+	} {
+		got := names.Labels(c.targets)
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+		index := names.New(c.targets...)
+		for i, label := range got {
+			found := index.Find(label)
+			if label != c.targets[i] && (len(found) != 1 || !strings.EqualFold(found[0], c.targets[i])) {
+				t.Errorf("%s: %q finds %q", name, label, found)
+			}
+		}
+	}
+}
+
+// TestFind checks each form of a name, in any case, and that an ambiguous one finds all candidates in their order.
+func TestFind(t *testing.T) {
+	one, two := id("1", "prod", apim, "contoso"), id("2", "dev", hsm, "contoso")
+	index := names.New(one, two, id("1", "prod", apim, "other"))
+	for name, want := range map[string][]string{
+		"contoso": {one, two}, "CONTOSO": {one, two}, "prod/contoso": {one}, "dev/contoso": {two}, "managedhsms/contoso": {two},
+		"Microsoft.ApiManagement/service/contoso": {one}, sub("2") + "/contoso": {two}, "prod/service/contoso": {one},
+		"conto": nil, "": nil, "service/prod/contoso": nil, "/contoso": nil, "prod/": nil, "prod": nil, "other/contoso": nil,
+	} {
+		if got := index.Find(name); !slices.Equal(got, want) {
+			t.Errorf("%q finds %q, want %q", name, got, want)
+		}
+	}
+}
