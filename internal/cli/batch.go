@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -46,6 +47,11 @@ func (v batch) progress(text.Clock) string {
 	}
 	return text.Count(len(v.Runs), "run") + ": " + strings.Join(parts, ", ")
 }
+
+func (v batch) times() (begin, end time.Time) { return v.Created, v.Ended }
+
+// usual returns 0: batches differ.
+func (v batch) usual(context.Context, remote) time.Duration { return 0 }
 
 // labels returns the names of the runs' targets.
 func (v batch) labels() []string {
@@ -87,10 +93,11 @@ func (v batch) failure() error {
 // batchCommand prints the runs of a batch.
 func (sh Shell) batchCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use:     "batch ID",
-		Short:   "Lists the runs of a batch, and their states",
-		Long:    `Lists the runs of a batch, and their states. A batch is made by lifeboat backup --plan NAME.`,
-		Example: "  lifeboat batch c0ffee000003",
+		Use:   "batch ID",
+		Short: "Lists the runs of a batch, and their states",
+		Long: `Lists the runs of a batch, and their states. A batch is made by lifeboat
+backup --plan NAME.`,
+		Example: "  lifeboat batch 8f5815465303ca0a3b700c07068ef3ef",
 		Args:    exactly("ID"),
 
 		ValidArgsFunction: sh.first(batchWords),
@@ -101,8 +108,8 @@ func (sh Shell) batchCommand() *cobra.Command {
 }
 
 func (r remote) batchTable(ctx context.Context, v batch) error {
-	table := text.NewTable(text.Column{Name: "RUN"}, text.Column{Name: "TARGET", Rank: 1, Cut: true, Distinct: true}, text.Column{Name: "STATE"},
-		text.Column{Name: "REASON", Rank: 2, Cut: true})
+	table := text.NewTable(text.Column{Name: "RUN"}, text.Column{Name: "TARGET", Cut: true, Distinct: true}, text.Column{Name: "STATE"},
+		text.Column{Name: "REASON", Rank: 1, Cut: true})
 	targets := each(v.Runs, func(run api.BatchRun) string { return run.Target })
 	if r.format != asWide {
 		targets = r.labels(ctx, targets)

@@ -22,17 +22,18 @@ func (sh Shell) checkCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "check FILE",
 		Short: "Checks whether the program takes a plan.yaml",
-		Long: `Lists everything that is wrong in a plan.yaml, with its line, and warns of probable mistakes. The exit code is 0 if there are
-only warnings.
+		Long: `Lists everything that is wrong in a plan.yaml, with its line, and warns of
+probable mistakes. The exit code is 0 if there are only warnings.
 
-With --live it asks Azure for every target whether it can be backed up, as every run does first, and changes nothing. It asks as
-the identity here (az login): the app's roles are its own.`,
+With --live it asks Azure for every target whether it can be backed up, as
+every run does first, and changes nothing. It asks as the identity here (az
+login): the app's roles are its own.`,
 		Example: `  lifeboat plan check plan.yaml
   lifeboat plan check plan.yaml --live`,
 		Args: exactly("FILE"), ValidArgsFunction: yamlFiles(1),
 		RunE: func(c *cobra.Command, args []string) error { return sh.check(c.Context(), args[0], live) },
 	}
-	c.Flags().BoolVar(&live, "live", false, "ask Azure too whether every target can be backed up")
+	c.Flags().BoolVar(&live, "live", false, "ask Azure whether every target can be backed up")
 	return c
 }
 

@@ -19,6 +19,7 @@ import (
 // Shell is the environment of a command.
 type Shell struct {
 	Getenv         func(string) string
+	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 	// Now is the time at which the command begins, and Clock tells the time while it waits; nil: it is always Now.
 	Now   time.Time
@@ -66,15 +67,19 @@ func Commands(sh Shell) *cobra.Command {
 	root := group(&cobra.Command{
 		Use:   "lifeboat",
 		Short: "Backs up and restores Azure services that Azure Backup does not cover",
-		Long: `Lifeboat backs up and restores Azure services that Azure Backup does not cover.
+		Long: `Lifeboat backs up and restores Azure services that Azure Backup does not
+cover.
 
-The commands check plan.yaml, or call the API of a Lifeboat app. Without arguments the program is that app: the Functions host
-starts it in this way.
+The commands check plan.yaml, or call the API of a Lifeboat app. Without
+arguments the program is that app: the Functions host starts it in this way.
 
-The commands that call the app read LIFEBOAT_URL, its address, such as https://contoso.azurewebsites.net, and LIFEBOAT_KEY, a
-key of its function api. The command health reads LIFEBOAT_HEALTH_KEY, a key of its function health.
+The commands that call the app read LIFEBOAT_URL, its address, such as
+https://contoso.azurewebsites.net, and LIFEBOAT_KEY, a key of its function
+api. The command health reads LIFEBOAT_HEALTH_KEY, a key of its function
+health.
 
-The exit code is 0 if it is done, 1 if it failed, and 2 if the arguments or settings cannot be used.`,
+The exit code is 0 if it is done, 1 if it failed, and 2 if the arguments or
+settings cannot be used.`,
 		Example: `  lifeboat help restore
   lifeboat --version`,
 	})

@@ -93,9 +93,9 @@ func TestNext(t *testing.T) {
 		want := `nightly-apim: every day at 02:30 in Europe/Zurich, 1 run a day
   2026-03-29: the clocks of Europe/Zurich go from 02:00 to 03:00 at 01:00Z: the scheduled time in between comes as much later
 
-PLAN          TARGET   LOCAL                                         UTC
-nightly-apim  contoso  Sun 2026-03-29 03:30:00 +02:00 Europe/Zurich  2026-03-29T01:30:00Z
-nightly-apim  contoso  Mon 2026-03-30 02:30:00 +02:00 Europe/Zurich  2026-03-30T00:30:00Z
+PLAN          TARGET   LOCAL                           ZONE           UTC
+nightly-apim  contoso  Sun 2026-03-29 03:30:00 +02:00  Europe/Zurich  2026-03-29T01:30:00Z
+nightly-apim  contoso  Mon 2026-03-30 02:30:00 +02:00  Europe/Zurich  2026-03-30T00:30:00Z
 
 by the time zones ` + config.TimeZones() + "\n"
 		if code != 0 || out != want || errs != "" {

@@ -109,7 +109,7 @@ func recent[T any](ctx context.Context, r remote, path string, ids []string, top
 		group.Go(func() {
 			defer func() { <-free }()
 			query := url.Values{"target": {id}, "top": {strconv.Itoa(top)}}
-			a, err := r.Do(ctx, client.Call{Method: http.MethodGet, Path: path + "?" + query.Encode()})
+			a, err := r.Do(ctx, client.Call{Method: http.MethodGet, Path: path + "?" + query.Encode(), Once: true})
 			if err != nil {
 				return
 			}

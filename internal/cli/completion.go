@@ -18,8 +18,8 @@ func completionCommand() *cobra.Command {
 		Short: "Prints a script that completes lifeboat's commands in a shell",
 		Long: `Prints a script that completes commands, flags, targets and IDs in a shell.
 
-It asks the app for targets and IDs, if LIFEBOAT_URL and LIFEBOAT_KEY are set. If the app does not answer within two seconds, it
-completes none.
+It asks the app for targets and IDs, if LIFEBOAT_URL and LIFEBOAT_KEY are set.
+If the app does not answer within two seconds, it completes none.
 
   bash        source <(lifeboat completion bash), in ~/.bashrc; needs the package bash-completion
   zsh         source <(lifeboat completion zsh), in ~/.zshrc, after compinit

@@ -32,10 +32,12 @@ func readHealth(text []byte) (api.Health, error) {
 func (sh Shell) healthCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "health", Short: "Lists how well every target is protected, the worst first",
-		Long: `Lists every target, the worst first: how well it is protected, its last verified recovery point, and its next scheduled time. The
-exit code is 1 if a target is unprotected, a timer is silent, or no plan is active.
+		Long: `Lists every target, the worst first: how well it is protected, its last
+verified recovery point, and its next scheduled time. The exit code is 1 if a
+target is unprotected, a timer is silent, or no plan is active.
 
-It needs a key of the function health in LIFEBOAT_HEALTH_KEY: a key of api does not open it.`,
+It needs a key of the function health in LIFEBOAT_HEALTH_KEY: a key of api
+does not open it.`,
 		Example: `  lifeboat health
   lifeboat health -o json`,
 		Args: none, SuggestFor: []string{"status", "targets"},

@@ -27,7 +27,7 @@ type list[T any] struct {
 
 // command makes the command that prints the list.
 func (l list[T]) command(sh Shell, c *cobra.Command) *cobra.Command {
-	top := c.Flags().Int("top", 0, "as many of them at once, up to 100 (20 without it)")
+	top := c.Flags().Int("top", 0, "`N` of them, up to 100")
 	all := c.Flags().Bool("all", false, "all of them")
 	c.Args, c.ValidArgsFunction = exactly("TARGET"), sh.first(targetWords)
 	c.PreRunE = func(c *cobra.Command, _ []string) error {

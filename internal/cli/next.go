@@ -20,8 +20,8 @@ func (sh Shell) nextCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "next FILE",
 		Short: "Lists the next scheduled times of every plan and target",
-		Long: `Lists the next scheduled times of every plan and target, local and UTC, and tells of the days on which a change of the clocks
-moves one.`,
+		Long: `Lists the next scheduled times of every plan and target, local and UTC, and
+tells of the days on which a change of the clocks moves one.`,
 		Example: `  lifeboat plan next plan.yaml
   lifeboat plan next plan.yaml -n 10`,
 		Args: exactly("FILE"), ValidArgsFunction: yamlFiles(1),
@@ -57,14 +57,14 @@ func (sh Shell) next(path string, n int) error {
 	}
 	index := names.New(targets...)
 	table := text.NewTable(text.Column{Name: "PLAN", Rank: 1, Cut: true}, text.Column{Name: "TARGET", Cut: true, Distinct: true},
-		text.Column{Name: "LOCAL"}, text.Column{Name: "UTC", Rank: 2})
+		text.Column{Name: "LOCAL"}, text.Column{Name: "ZONE", Rank: 3}, text.Column{Name: "UTC", Rank: 2})
 	for i, p := range plans {
 		for _, target := range p.Targets {
 			for _, at := range coming[i] {
-				table.Row(p.Name, index.Label(target), local(p, at), at.UTC().Format(utcForm))
+				table.Row(p.Name, index.Label(target), at.In(p.Schedule.Zone).Format(localForm), p.Schedule.Zone.String(), at.UTC().Format(utcForm))
 			}
 			if p.Paused {
-				table.Row(p.Name, index.Label(target), "paused", "")
+				table.Row(p.Name, index.Label(target), "paused", "", "")
 			}
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"time"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -57,8 +58,11 @@ type operation interface {
 	// over tells whether it has ended, failure why it has not succeeded; that is nil if it has.
 	over() bool
 	failure() error
-	// progress returns a line about its state.
+	// progress returns a line about its state, and times those of its beginning and end; zero: not yet.
 	progress(clock text.Clock) string
+	times() (begin, end time.Time)
+	// usual returns how long it usually takes; 0 if that is not known.
+	usual(ctx context.Context, r remote) time.Duration
 	// path returns its path in the API, and command the command that shows it.
 	path() string
 	command() string
@@ -107,18 +111,41 @@ func await[T operation](ctx context.Context, r remote, a client.Answer, read fun
 	return nil
 }
 
-// follow waits for the end of the operation, with a line for every change.
+// elapsed returns the end of a line of progress: how long it has taken so far, and usually takes.
+func elapsed(v operation, usual time.Duration, now time.Time) string {
+	begin, end := v.times()
+	switch {
+	case v.over() && !end.Before(begin) && !begin.IsZero():
+		return "; took " + text.Age(int64(end.Sub(begin).Seconds()))
+	case v.over() || begin.IsZero() || now.Before(begin):
+		return ""
+	}
+	line := "; " + text.Age(int64(now.Sub(begin).Seconds())) + " so far"
+	if usual > 0 {
+		line += ", usually " + text.Age(int64(usual.Seconds()))
+	}
+	return line
+}
+
+// follow waits for the end of the operation, with a line for every change. On a terminal the line goes on telling the time.
 func follow[T operation](
 	ctx context.Context, r remote, a client.Answer, v T, read func(text []byte) (T, error),
 ) (client.Answer, T, error) {
 	goesOn := func(err error) error {
 		return fmt.Errorf("%w; the %s goes on without this command: lifeboat %s", err, v.kind(), v.command())
 	}
-	path := cmp.Or(a.Operation, v.path())
+	path, usual := cmp.Or(a.Operation, v.path()), v.usual(ctx, r)
+	again := "" // what goes before a line that takes the place of the last one
+	if terminal(r.Stderr) {
+		again = "\x1b[1A\x1b[2K"
+	}
 	for last := ""; ; {
-		if line := v.progress(r.clock); line != last {
-			fmt.Fprintln(r.Stderr, line)
+		switch line := v.progress(r.clock); {
+		case line != last:
+			fmt.Fprintln(r.Stderr, line+elapsed(v, usual, r.now()))
 			last = line
+		case again != "" && utf8.RuneCountInString(line)+len("; 23h59m so far, usually 23h59m") < cmp.Or(r.width, 80):
+			fmt.Fprintln(r.Stderr, again+line+elapsed(v, usual, r.now()))
 		}
 		if v.over() {
 			return a, v, nil

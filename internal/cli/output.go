@@ -61,7 +61,7 @@ func (f *format) Set(value string) error {
 func (sh Shell) calling(c *cobra.Command, run func(ctx context.Context, r remote, args []string) error) *cobra.Command {
 	form := asTable
 	utc := utcFlag(c)
-	c.Flags().VarP(&form, "output", "o", "the form of the answer: "+strings.Join(formats, ", "))
+	c.Flags().VarP(&form, "output", "o", "table, wide, json, yaml or name")
 	document := c.Flags().Bool("json", false, "the same as -o json")
 	_ = c.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp))
 	c.GroupID = ofApp
@@ -79,7 +79,7 @@ func (sh Shell) calling(c *cobra.Command, run func(ctx context.Context, r remote
 }
 
 func utcFlag(c *cobra.Command) *bool {
-	return c.Flags().Bool("utc", false, "show times in UTC, in place of the local zone")
+	return c.Flags().Bool("utc", false, "show times in UTC")
 }
 
 // clock returns the clock of the person.
@@ -115,7 +115,7 @@ func (sh Shell) listing(c *cobra.Command, run func(ctx context.Context, r remote
 		for {
 			var page bytes.Buffer
 			next := r
-			next.Stdout, next.clock.Now, next.width = &page, r.now(), r.Shell.width()
+			next.Stdout, next.Stderr, next.clock.Now, next.width = &page, &page, r.now(), r.Shell.width()
 			err := run(ctx, next, args)
 			if ctx.Err() != nil {
 				return nil // this is how it ends

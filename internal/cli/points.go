@@ -59,9 +59,10 @@ func (sh Shell) pointsCommand() *cobra.Command {
 	}.command(sh, &cobra.Command{
 		Use:   "points TARGET",
 		Short: "Lists the target's recovery points, newest first", SuggestFor: []string{"backups", "list", "recovery-points", "snapshots"},
-		Long: `Lists the target's recovery points in every state, newest first: 20, --top N up to 100, or --all.`,
-		Example: `  lifeboat points /subscriptions/0c0ffee0-0000-4000-8000-000000000001/resourceGroups/prod/providers/Microsoft.ApiManagement/service/contoso-eu
-  lifeboat points /subscriptions/0c0ffee0-0000-4000-8000-000000000001/resourceGroups/prod/providers/Microsoft.ApiManagement/service/contoso-eu --all --json`,
+		Long: `Lists the target's recovery points in every state, newest first: 20, --top N
+up to 100, or --all.`,
+		Example: `  lifeboat points contoso-eu
+  lifeboat points prod/payments --all -o json`,
 	})
 }
 
@@ -70,12 +71,12 @@ func (sh Shell) acceptCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "accept ID",
 		Short: "Counts a suspect recovery point as verified",
-		Long: `Counts a suspect recovery point as verified: it is good in spite of what looks wrong. Then latest may mean it, and health counts
-it.`,
+		Long: `Counts a suspect recovery point as verified: it is good in spite of what looks
+wrong. Then latest may mean it, and health counts it.`,
 		ValidArgsFunction: sh.first(func(ctx context.Context, r remote, _ string) []string { return pointWords(ctx, r, "", backup.Suspect) }),
-		Example:           `  lifeboat accept 0a1b2c3d4e5f6071-8225311999-c0ffee000001 --reason "half of the APIs moved to another service"`,
+		Example:           `  lifeboat accept 0c650536f8140ca3-8225509599-2a3b62b53ddb --reason "half of the APIs moved to another service"`,
 	}
-	why := c.Flags().String("reason", "", "the reason in words, for the log and the events")
+	why := c.Flags().String("reason", "", "the reason in `WORDS`, for the log and the events")
 	return about(sh, c, func(id string) client.Call {
 		return client.Call{
 			Method: http.MethodPost, Path: "/api/recovery-points/" + url.PathEscape(id) + "/accept", Body: map[string]string{"reason": *why},

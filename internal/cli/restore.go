@@ -1,25 +1,29 @@
 package cli
 
 import (
+	"bufio"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"lifeboat/internal/backup"
 	"lifeboat/internal/cli/client"
 	"lifeboat/internal/cli/text"
-	"lifeboat/internal/restore"
 )
 
 // restoring has the flags of lifeboat restore.
 type restoring struct {
-	body      map[string]any // the request
-	dry, wait bool
+	body           map[string]any // the request
+	before         *string        // nil: not given
+	dry, yes, wait bool
 }
 
 func (sh Shell) restoreCommand() *cobra.Command {
@@ -28,12 +32,22 @@ func (sh Shell) restoreCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "restore TARGET",
 		Short: "Restores a recovery point: the destination's present content is LOST",
-		Long: `Asks for a restore of the target's newest verified recovery point, or of the given one, into the target itself, or into the given
-service, and prints the ID of the restore. The present content of that service is LOST.
+		Long: `Asks for a restore of the target's newest verified recovery point, or of the
+given one, into the target itself, or into the given service, and prints the
+ID of the restore. The present content of that service is LOST.
 
-With --dry-run it says what that would overwrite, from what, and whether it may, and changes nothing.`,
-		Example: `  lifeboat restore /subscriptions/0c0ffee0-0000-4000-8000-000000000001/resourceGroups/prod/providers/Microsoft.ApiManagement/service/contoso-eu --dry-run
-  lifeboat restore /subscriptions/0c0ffee0-0000-4000-8000-000000000001/resourceGroups/prod/providers/Microsoft.ApiManagement/service/contoso-eu --before 2026-01-31T02:30:00Z --reason "a bad deployment"`,
+On a terminal it first shows what is lost, and asks for the name of that
+service. In a script say --yes: without a terminal it restores nothing
+otherwise. With --dry-run it says what the restore would overwrite, from what,
+and whether it may, and changes nothing.
+
+A TIME is a duration, such as 2h or 3d: for --before that long ago, for
+--expires that long from now. Or it is a local time, such as 14:30, yesterday,
+"yesterday 14:30" or 2026-01-31, or one with its zone, such as
+2026-01-31T02:30:00Z. A day means its beginning.`,
+		Example: `  lifeboat restore contoso-eu --dry-run
+  lifeboat restore contoso-eu --before 2h --reason "a bad deployment" --yes
+  lifeboat restore contoso-eu --into contoso-standby --yes --wait`,
 		Args: exactly("TARGET"), ValidArgsFunction: sh.first(targetWords),
 		PreRunE: func(c *cobra.Command, _ []string) error {
 			switch {
@@ -49,23 +63,26 @@ With --dry-run it says what that would overwrite, from what, and whether it may,
 	field := func(flag, name, usage string) {
 		flags.Func(flag, usage, func(value string) error { q.body[name] = value; return nil })
 	}
-	point := func(flag, prefix, usage string) {
-		flags.Func(flag, usage, func(value string) error {
+	flags.Func("point", "the recovery point with this `ID`", func(value string) error {
+		points++
+		q.body["recoveryPoint"] = value
+		return nil
+	})
+	flags.Func("before", "the newest verified one from before this `TIME`",
+		func(value string) error {
 			points++
-			q.body["recoveryPoint"] = prefix + value
+			q.before = &value
 			return nil
 		})
-	}
-	point("point", "", "restore the recovery point with this `ID`")
-	point("before", "latest before ", "restore the newest verified one from before this `TIME`, such as 2026-01-31T02:30:00Z")
 	field("into", "into", "restore into this `TARGET` of the same type")
-	field("key", "key", "restore one key of a Managed HSM, by its `NAME`: it must have been purged")
-	field("region", "restoreRegion", "the `REGION` that a Managed CCF or ledger is recreated in, in place of the plan's")
+	field("key", "key", "one purged key of a Managed HSM, by its `NAME`")
+	field("region", "restoreRegion", "the `REGION` to recreate a Managed CCF or ledger in")
 	field("reason", "reason", "the reason in `WORDS`, for the log and the events")
-	field("reply-to", "replyTo", "a `QUEUE` that the answers are sent to as well")
-	field("expires", "expires", "refuse the restore if it has not begun by this `TIME`")
-	flags.BoolVar(&q.dry, "dry-run", false, "say what the restore would do, and change nothing")
-	flags.BoolVar(&q.wait, "wait", false, "show the steps until the restore has ended; exit code 0 if it succeeded")
+	field("reply-to", "replyTo", "a `QUEUE` that the answers are sent to too")
+	field("expires", "expires", "refuse it if it has not begun by this `TIME`")
+	flags.BoolVar(&q.dry, "dry-run", false, "say what it would do, and change nothing")
+	flags.BoolVar(&q.yes, "yes", false, "do not ask: the content of the service may be lost")
+	flags.BoolVar(&q.wait, "wait", false, "show the steps until it has ended")
 	_ = c.RegisterFlagCompletionFunc("into", sh.completing(intoWords))
 	_ = c.RegisterFlagCompletionFunc("point", sh.completing(func(ctx context.Context, r remote, args []string, _ string) []string {
 		return pointWords(ctx, r, strings.Join(args, " "), backup.Live)
@@ -81,8 +98,37 @@ With --dry-run it says what that would overwrite, from what, and whether it may,
 				return err
 			}
 		}
+		if err := q.readTimes(r.clock); err != nil {
+			return err
+		}
 		return r.restore(ctx, q)
 	})
+}
+
+// readTimes replaces the times that the person wrote with those that the API reads.
+func (q *restoring) readTimes(clock text.Clock) error {
+	read := func(flag, written string, sign time.Duration) (string, error) {
+		t, err := clock.Read(written, sign)
+		if err != nil {
+			return "", usageError(fmt.Sprintf("lifeboat restore: --%s: %v\n", flag, err))
+		}
+		return t.UTC().Format(time.RFC3339), nil
+	}
+	if q.before != nil {
+		before, err := read("before", *q.before, -1)
+		if err != nil {
+			return err
+		}
+		q.body["recoveryPoint"] = "latest before " + before
+	}
+	if written, ok := q.body["expires"].(string); ok {
+		expires, err := read("expires", written, 1)
+		if err != nil {
+			return err
+		}
+		q.body["expires"] = expires
+	}
+	return nil
 }
 
 // restore asks for a restore, and may wait for its end; or for its plan alone.
@@ -90,83 +136,90 @@ func (r remote) restore(ctx context.Context, q restoring) error {
 	if q.body["key"] != nil {
 		q.body["kind"] = backup.RestoreKey
 	}
+	runs := fmt.Sprintf("%s shows whether the restore began", cmp.Or(q.body["into"], q.body["target"]))
 	if q.dry {
 		q.body["dryRun"] = true
+		a, err := r.ask(ctx, "/api/restores", q.body, runs)
+		if err != nil {
+			return err
+		}
+		return r.dryRun(a)
 	}
-	a, err := r.ask(ctx, "/api/restores", q.body, fmt.Sprintf("%s shows whether the restore began", cmp.Or(q.body["into"], q.body["target"])))
+	if !q.yes {
+		if err := r.agreed(ctx, q.body); err != nil {
+			return err
+		}
+	}
+	a, err := r.ask(ctx, "/api/restores", q.body, runs)
 	if err != nil {
 		return err
-	}
-	if q.dry {
-		return r.dryRun(a)
 	}
 	return await(ctx, r, a, readRun, q.wait)
 }
 
-// dryRun prints the plan of a restore; the error says why it may not be made.
-func (r remote) dryRun(a client.Answer) error {
-	p, err := read(a.Body, "is no plan of a restore", func(p restore.Preview) bool { return p.Hash != "" })
+// agreed shows what the restore would do, and returns nil if the person then types the name of the destination. The request gets the
+// recovery point that the person has seen: the newest may be another one by now.
+func (r remote) agreed(ctx context.Context, body map[string]any) error {
+	if !terminal(r.Stdin) || !terminal(r.Stderr) {
+		return usageError("lifeboat restore: the present content of the destination would be lost, and there is no terminal to ask at: " +
+			"say --yes if it may be, or --dry-run to see what is lost\n")
+	}
+	dry := maps.Clone(body)
+	dry["dryRun"] = true
+	a, err := r.Do(ctx, client.Call{Method: http.MethodPost, Path: "/api/restores", Body: dry})
 	if err != nil {
 		return err
 	}
-	if err := r.show(a.Body, []string{p.Destination}, func() error { return r.planTable(p) }); err != nil {
+	p, err := readPreview(a.Body)
+	if err != nil {
 		return err
 	}
-	if why := p.Refusal(); why != nil {
-		return fmt.Errorf("this restore would be refused: %s", text.Plain(why.Code))
+	shown := r
+	shown.Stdout = r.Stderr
+	if err := shown.planTable(p); err != nil {
+		return err
+	}
+	if err := refusal(p); err != nil {
+		return err
+	}
+	name := p.Destination[strings.LastIndex(p.Destination, "/")+1:]
+	since := ""
+	if p.Point != nil {
+		body["recoveryPoint"] = p.Point.ID
+		since = " since " + r.clock.Ago(p.Point.Written) + ","
+	}
+	fmt.Fprintf(r.Stderr, "\nThe content of %s%s is LOST. Type %s to go on: ", text.Plain(name), since, text.Plain(name))
+	typed, err := r.line(ctx)
+	if err != nil {
+		return err
+	}
+	if typed = strings.TrimSpace(typed); !strings.EqualFold(typed, name) && !strings.EqualFold(typed, p.Destination) {
+		return errors.New("that is not its name: nothing was restored")
 	}
 	return nil
 }
 
-// planTable shows a plan, and the possible loss first.
-func (r remote) planTable(p restore.Preview) error {
-	var details text.Details
-	row := details.Row
-	row("restores into", p.Destination)
-	row("overwrites", p.Overwrites...)
-	row("not restored", p.NotIncluded...)
-	row("from", p.Target)
-	if q := p.Point; q != nil {
-		row("recovery point", q.ID+", "+string(q.State))
-		row("written", r.clock.At(q.Written)+", "+text.Age(q.Age)+" ago")
-		row("size", text.Size(q.Size))
+// line reads a line of the person's.
+func (r remote) line(ctx context.Context) (string, error) {
+	typed := make(chan string, 1)
+	go func() { // a terminal cannot be read with a context
+		line, _ := bufio.NewReader(r.Stdin).ReadString('\n')
+		typed <- line
+	}()
+	select {
+	case <-ctx.Done():
+		return "", errors.New("stopped: nothing was restored")
+	case line := <-typed:
+		return line, nil
 	}
-	row("allowed by plan", p.Plan)
-	row("kind", strings.TrimSpace(string(p.Kind)+" "+p.Key))
-	row("region", p.Region)
-	safety := "none"
-	if p.Safety {
-		safety = "first, and held for 7 days unless confirmed"
-	}
-	row("safety backup", safety)
-	row("calls", p.Calls...)
-	if err := details.Print(r.Stdout, r.width); err != nil {
-		return err
-	}
-	fmt.Fprintln(r.Stdout)
-	table := text.NewTable(text.Column{Name: "GUARD", Cut: true}, text.Column{Name: "OUTCOME"})
-	var words strings.Builder // below the table: they are long
-	for _, g := range p.Guards {
-		table.Row(text.Plain(g.Name), text.Plain(g.Outcome))
-		if g.Reason != nil {
-			fmt.Fprintf(&words, "\n%s: %s: %s\n", text.Plain(g.Name), text.Plain(g.Reason.Code), text.Plain(g.Reason.Message))
-			if g.Reason.Hint != "" {
-				fmt.Fprintf(&words, "  %s\n", text.Plain(g.Reason.Hint))
-			}
-		}
-	}
-	if err := r.print(table); err != nil {
-		return err
-	}
-	_, err := fmt.Fprint(r.Stdout, words.String())
-	return err
 }
 
 func (sh Shell) cancelCommand() *cobra.Command {
 	return sh.change(&cobra.Command{
 		Use: "cancel ID", Short: "Cancels a restore that has not begun yet",
-		Long:              `Cancels a restore, as long as nothing was begun. A second call changes nothing.`,
-		Example:           "  lifeboat cancel 0a1b2c3d4e5f6071-8225311995-c0ffee000005",
+		Long: `Cancels a restore, as long as nothing was begun. A second call changes
+nothing.`,
+		Example:           "  lifeboat cancel 0c650536f8140ca3-8225300859-a660ff3845ee",
 		ValidArgsFunction: sh.first(runWords(func(v run) bool { return v.Restore != nil && !v.over() })),
 	})
 }
@@ -174,9 +227,9 @@ func (sh Shell) cancelCommand() *cobra.Command {
 func (sh Shell) confirmCommand() *cobra.Command {
 	return sh.change(&cobra.Command{
 		Use: "confirm ID", Short: "Says that a restore is right: its safety backup is held no longer",
-		Long: `Says that a restore is as it should be, once it has ended: its safety backup is held no longer. A second call changes
-nothing.`,
-		Example:           "  lifeboat confirm 0a1b2c3d4e5f6071-8225311994-c0ffee000006",
+		Long: `Says that a restore is as it should be, once it has ended: its safety backup
+is held no longer. A second call changes nothing.`,
+		Example:           "  lifeboat confirm 0c650536f8140ca3-8225311599-2b0ae8d7f072",
 		ValidArgsFunction: sh.first(runWords(func(v run) bool { return v.Restore != nil && v.over() })),
 	})
 }

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -43,9 +45,10 @@ func (sh Shell) runsCommand() *cobra.Command {
 	}.command(sh, &cobra.Command{
 		Use:   "runs TARGET",
 		Short: "Lists the target's runs, newest first", SuggestFor: []string{"history", "list", "jobs"},
-		Long: `Lists the target's backups, and the restores into it, newest first: 20, --top N up to 100, or --all.`,
-		Example: `  lifeboat runs /subscriptions/0c0ffee0-0000-4000-8000-000000000001/resourceGroups/prod/providers/Microsoft.ApiManagement/service/contoso-eu
-  lifeboat runs /subscriptions/0c0ffee0-0000-4000-8000-000000000001/resourceGroups/prod/providers/Microsoft.ApiManagement/service/contoso-eu --top 5`,
+		Long: `Lists the target's backups, and the restores into it, newest first: 20, --top
+N up to 100, or --all.`,
+		Example: `  lifeboat runs contoso-eu
+  lifeboat runs prod/payments --top 5`,
 	})
 }
 
@@ -57,8 +60,12 @@ func (r remote) runRow(v run) []string {
 			why = v.Point.Suspicion
 		}
 	}
+	state := text.Plain(v.State)
+	if v.Restore != nil {
+		state = "restore " + state
+	}
 	return []string{
-		text.Plain(v.ID), text.Plain(v.State), text.Plain(v.Plan), v.scheduledTime(r.clock), r.clock.At(v.Created), r.clock.Age(v.Created),
+		text.Plain(v.ID), state, text.Plain(v.Plan), v.scheduledTime(r.clock), r.clock.At(v.Created), r.clock.Age(v.Created),
 		r.clock.At(v.Ended), size, kept, client.Code(why),
 	}
 }
@@ -68,8 +75,9 @@ func (sh Shell) runCommand() *cobra.Command {
 	return about(sh, &cobra.Command{
 		Use:   "run ID",
 		Short: "Shows one run: its state, the reason, and its recovery point", SuggestFor: []string{"show", "status"},
-		Long:              `Shows one run, a backup or a restore: its state, the reason, and its recovery point or safety backup.`,
-		Example:           "  lifeboat run 0a1b2c3d4e5f6071-8225311999-c0ffee000001",
+		Long: `Shows one run, a backup or a restore: its state, the reason, and its recovery
+point or safety backup.`,
+		Example:           "  lifeboat run 0c650536f8140ca3-8225336799-2a3b62b53ddb",
 		ValidArgsFunction: sh.first(runWords(func(run) bool { return true })),
 	}, func(id string) client.Call {
 		return client.Call{Method: http.MethodGet, Path: run{ID: id}.path()}
@@ -142,11 +150,13 @@ func (sh Shell) backupCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "backup TARGET | backup --plan NAME",
 		Short: "Asks for a backup now, of a target or of every target of a plan",
-		Long: `Asks for a backup of the target, and prints the ID of its run. With --plan alone it asks for a backup of every target of the plan, and
-prints the ID of the batch.
+		Long: `Asks for a backup of the target, and prints the ID of its run. With --plan
+alone it asks for a backup of every target of the plan, and prints the ID of
+the batch.
 
-With --wait it shows the steps until the backup has ended. At the end it lists the unsuccessful runs of a batch.`,
-		Example: `  lifeboat backup /subscriptions/0c0ffee0-0000-4000-8000-000000000001/resourceGroups/prod/providers/Microsoft.ApiManagement/service/contoso-eu
+With --wait it shows the steps until the backup has ended. At the end it lists
+the unsuccessful runs of a batch.`,
+		Example: `  lifeboat backup contoso-eu --wait
   lifeboat backup --plan nightly`,
 		Args: func(c *cobra.Command, args []string) error {
 			switch {
@@ -159,9 +169,9 @@ With --wait it shows the steps until the backup has ended. At the end it lists t
 		},
 		ValidArgsFunction: sh.first(targetWords),
 	}
-	c.Flags().StringVar(&plan, "plan", "", "the `NAME` of the plan: without a target, for all its targets")
+	c.Flags().StringVar(&plan, "plan", "", "the `NAME` of the plan")
 	_ = c.RegisterFlagCompletionFunc("plan", sh.completing(planWords))
-	c.Flags().BoolVar(&wait, "wait", false, "show the steps until it has ended; exit code 0 if it succeeded")
+	c.Flags().BoolVar(&wait, "wait", false, "show the steps until it has ended")
 	return sh.calling(c, func(ctx context.Context, r remote, args []string) error { return r.backup(ctx, args, plan, wait) })
 }
 
@@ -221,13 +231,47 @@ func (v run) scheduledTime(clock text.Clock) string {
 	return clock.At(v.ScheduledTime)
 }
 
+func (v run) times() (begin, end time.Time) { return v.Created, v.Ended }
+
+// usual returns the median of the last runs of the same kind that succeeded; of nothing, 0.
+func (v run) usual(ctx context.Context, r remote) time.Duration {
+	quiet, err := r.quiet()
+	if err != nil {
+		return 0
+	}
+	ctx, cancel := context.WithTimeout(ctx, completionTime)
+	defer cancel()
+	var took []time.Duration
+	for _, other := range recent[run](ctx, quiet, "/api/runs", []string{v.Target}, 20) {
+		if other.Status == "Succeeded" && other.Kind == v.Kind && other.ID != v.ID {
+			took = append(took, other.Ended.Sub(other.Created))
+		}
+	}
+	if len(took) == 0 {
+		return 0
+	}
+	slices.Sort(took)
+	return took[len(took)/2]
+}
+
+// phase returns the state of the run; for a restore that is under way, also whether it is at its safety backup or at the restore.
+func (v run) phase() string {
+	switch {
+	case v.Restore == nil || v.Status != "Running":
+		return text.Plain(v.State)
+	case v.Restore.Safety && v.Point == nil:
+		return "safety backup " + text.Plain(v.State)
+	}
+	return "restore " + text.Plain(v.State)
+}
+
 // progress returns the line about the state of the run. Its time is the app's, of the run's last step.
 func (v run) progress(clock text.Clock) string {
-	line := fmt.Sprintf("%s  %s", clock.At(v.LastUpdated), v.State)
+	line := fmt.Sprintf("%s  %s", clock.At(v.LastUpdated), v.phase())
 	switch {
 	case v.Waiting != nil:
 		line += ": " + text.Plain(v.Waiting.Code+": "+v.Waiting.Message)
-	case v.Point != nil:
+	case v.Point != nil && (v.Restore == nil || v.over()):
 		line += ": " + text.Size(v.Point.Size) + ", " + fate(clock, *v.Point)
 		if v.Point.State == backup.Suspect && v.Point.Suspicion != nil {
 			line += ": " + text.Plain(v.Point.Suspicion.Message)

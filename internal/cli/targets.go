@@ -90,16 +90,22 @@ func isID(text string) bool {
 func choose(name string, lists ...[]string) (string, error) {
 	var all []string
 	for _, list := range lists {
-		found := names.New(list...).Find(name)
+		index := names.New(list...)
+		found := index.Find(name)
+		if end, cut := strings.CutPrefix(name, "…"); cut { // as a table shortens it
+			found = slices.DeleteFunc(slices.Clone(list), func(id string) bool { return end == "" || !strings.HasSuffix(index.Label(id), end) })
+			slices.Sort(found)
+			found = slices.Compact(found)
+		}
 		if len(found) == 1 {
 			return found[0], nil
 		}
 		if len(found) > 1 {
-			index := names.New(list...)
 			return "", fmt.Errorf("%q may mean\n  %s", text.Plain(name), strings.Join(each(found, index.Label), "\n  "))
 		}
 		all = append(all, list...)
 	}
+	slices.Sort(all)
 	all = slices.Compact(all)
 	hint := "lifeboat health lists the targets"
 	if near := nearest(name, each(all, names.New(all...).Label)); len(near) > 0 {

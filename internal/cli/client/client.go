@@ -78,6 +78,8 @@ type Call struct {
 	// Following says that the address worked before, so that a connection that cannot be made is tried again, and that it is
 	// tried ten times instead of five.
 	Following bool
+	// Once says that the call is not repeated: the answer is not worth the wait.
+	Once bool
 }
 
 // Answer is an answer of the API: a status below 300 or an expected one, JSON, and the links of the header as paths of the same
@@ -91,12 +93,15 @@ type Answer struct {
 // ErrStopped says that the person does not want to wait any longer.
 var ErrStopped = errors.New("stopped")
 
-// Do calls the API until it answers, at most five times, or ten: 1, 2, 4 s and so on after one another, but never more than
+// Do calls the API until it answers, at most five times, or ten, or once: 1, 2, 4 s and so on after one another, but never more than
 // 30, or after Retry-After.
 func (x Client) Do(ctx context.Context, c Call) (Answer, error) {
 	tries, pause := 5, time.Second
-	if c.Following {
+	switch {
+	case c.Following:
 		tries = 10
+	case c.Once:
+		tries = 1
 	}
 	for try := 1; ; try++ {
 		a, again, err := x.once(ctx, c)

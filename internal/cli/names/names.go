@@ -9,28 +9,39 @@ import (
 )
 
 // Index has the resource IDs that each name may mean. The name of a resource may follow its subscription, resource group,
-// namespace and type, or any of them, in this order: contoso-eu, prod/contoso-eu, prod/service/contoso-eu. Case does not count.
+// namespace and type, or any of them, in this order: contoso-eu, prod/contoso-eu, prod/service/contoso-eu. Of the subscription its
+// first eight digits are enough. Case does not count.
 type Index map[string][]string
 
 // New returns the index of these resource IDs.
 func New(ids ...string) Index {
 	x := Index{}
 	for _, id := range ids {
-		last := parts(id)
-		for chosen := range 1 << (len(last) - 1) {
-			word := ""
-			for i, part := range last[:len(last)-1] {
+		p := parts(id)
+		for chosen := range 1 << (len(p) - 1) {
+			word := p[len(p)-1]
+			for i := len(p) - 2; i >= 0; i-- {
 				if chosen>>i&1 == 1 {
-					word += part + "/"
+					word = p[i] + "/" + word
 				}
 			}
-			word = strings.ToLower(word + last[len(last)-1])
-			if !slices.ContainsFunc(x[word], func(other string) bool { return backup.Same(other, id) }) {
-				x[word] = append(x[word], id)
+			x.add(word, id)
+			if chosen&1 == 1 {
+				x.add(word[:digits]+word[len(p[0]):], id)
 			}
 		}
 	}
 	return x
+}
+
+// digits is the number of a subscription's digits that are enough.
+const digits = 8
+
+func (x Index) add(word, id string) {
+	word = strings.ToLower(word)
+	if !slices.ContainsFunc(x[word], func(other string) bool { return backup.Same(other, id) }) {
+		x[word] = append(x[word], id)
+	}
 }
 
 // Find returns the resource IDs that the name may mean, in the order of the index.
@@ -43,7 +54,11 @@ func (x Index) Label(id string) string {
 		return id
 	}
 	subscription, group, kind, name := p[0], p[1], p[3], p[4]
-	for _, label := range []string{name, group + "/" + name, group + "/" + kind + "/" + name, subscription + "/" + group + "/" + kind + "/" + name} {
+	typed := kind + "/" + name
+	for _, label := range []string{
+		name, group + "/" + name, group + "/" + typed, subscription[:digits] + "/" + group + "/" + name,
+		subscription[:digits] + "/" + group + "/" + typed, subscription + "/" + group + "/" + typed,
+	} {
 		if len(x.Find(label)) == 1 {
 			return label
 		}

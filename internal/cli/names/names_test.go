@@ -25,12 +25,15 @@ func TestLabels(t *testing.T) {
 	one, two, three, other := id("1", "g", apim, "twin"), id("2", "g", apim, "twin"), id("3", "g", apim, "twin"), id("1", "g", apim, "other")
 	long := func(number string) string { return sub(number) + "/g/service/twin" }
 	for name, c := range map[string]struct{ targets, want []string }{
-		"all differ":           {[]string{one, other}, []string{"twin", "other"}},
-		"by their groups":      {[]string{one, id("1", "h", apim, "twin"), other}, []string{"g/twin", "h/twin", "other"}},
-		"by their types":       {[]string{one, id("1", "g", hsm, "twin")}, []string{"g/service/twin", "g/managedHSMs/twin"}},
-		"two are alike":        {[]string{one, other, two}, []string{long("1"), "other", long("2")}},
-		"three are alike":      {[]string{one, two, three}, []string{long("1"), long("2"), long("3")}},
-		"by their namespaces":  {[]string{one, id("1", "g", "Contoso.Other/service", "twin")}, []string{one, id("1", "g", "Contoso.Other/service", "twin")}},
+		"all differ":          {[]string{one, other}, []string{"twin", "other"}},
+		"by their groups":     {[]string{one, id("1", "h", apim, "twin"), other}, []string{"g/twin", "h/twin", "other"}},
+		"by their types":      {[]string{one, id("1", "g", hsm, "twin")}, []string{"g/service/twin", "g/managedHSMs/twin"}},
+		"two are alike":       {[]string{one, other, two}, []string{long("1"), "other", long("2")}},
+		"three are alike":     {[]string{one, two, three}, []string{long("1"), long("2"), long("3")}},
+		"by their namespaces": {[]string{one, id("1", "g", "Contoso.Other/service", "twin")}, []string{one, id("1", "g", "Contoso.Other/service", "twin")}},
+		"by their subscriptions": {
+			[]string{one, strings.Replace(two, "0c0ffee0", "1dea5000", 1)}, []string{"0c0ffee0/g/twin", "1dea5000/g/twin"},
+		},
 		"alike but for case":   {[]string{one, strings.ToUpper(two)}, []string{long("1"), strings.ToUpper(long("2"))}},
 		"the same one twice":   {[]string{one, other, one}, []string{"twin", "other", "twin"}},
 		"the same in capitals": {[]string{one, strings.ToUpper(one)}, []string{"twin", "TWIN"}},
@@ -59,7 +62,7 @@ func TestFind(t *testing.T) {
 	index := names.New(one, two, id("1", "prod", apim, "other"))
 	for name, want := range map[string][]string{
 		"contoso": {one, two}, "CONTOSO": {one, two}, "prod/contoso": {one}, "dev/contoso": {two}, "managedhsms/contoso": {two},
-		"Microsoft.ApiManagement/service/contoso": {one}, sub("2") + "/contoso": {two}, "prod/service/contoso": {one},
+		"Microsoft.ApiManagement/service/contoso": {one}, sub("2") + "/contoso": {two}, "0c0ffee0/contoso": {one, two}, "0C0FFEE0/dev/contoso": {two}, "prod/service/contoso": {one},
 		"conto": nil, "": nil, "service/prod/contoso": nil, "/contoso": nil, "prod/": nil, "prod": nil, "other/contoso": nil,
 	} {
 		if got := index.Find(name); !slices.Equal(got, want) {

@@ -13,7 +13,8 @@ type Column struct {
 	Name string
 	// Rank says how soon the column goes where the table is too wide for the terminal: the greatest first, and 0 never.
 	Rank int
-	// Cut says that its cells may be shortened at their ends, and Distinct that different cells stay different then.
+	// Cut says that its cells may be shortened at their ends. Distinct says that they are shortened at their beginnings, and that
+	// different ones stay different; that is done only if the columns of rank 0 do not fit.
 	Cut, Distinct bool
 }
 
@@ -57,7 +58,7 @@ func (t *Table) Print(to io.Writer, width int) error {
 			if widths[i] == 0 {
 				continue
 			}
-			cell = cut(cell, widths[i])
+			cell = t.columns[i].shortened(cell, widths[i])
 			b.WriteString(strings.Repeat(" ", space) + cell)
 			space = widths[i] - utf8.RuneCountInString(cell) + gap
 		}
@@ -89,9 +90,15 @@ func (t *Table) fit(most []int, width int) []int {
 	}
 	slices.SortStableFunc(order, func(a, b int) int { return t.columns[a].Rank - t.columns[b].Rank })
 	widths, left := make([]int, len(most)), width+gap
+	names := 0 // the width of the columns that never go
+	for i, c := range t.columns {
+		if c.Rank == 0 {
+			names += most[i] + gap
+		}
+	}
 	for _, i := range order {
 		least := most[i]
-		if t.columns[i].Cut {
+		if c := t.columns[i]; c.Cut && (!c.Distinct || names > width+gap) {
 			least = t.least(i, most[i])
 		}
 		if most[i] > 0 && (least+gap <= left || t.columns[i].Rank == 0) {
@@ -114,8 +121,9 @@ func (t *Table) least(column, most int) int {
 		short := map[string]string{}
 		same := t.columns[column].Distinct && slices.ContainsFunc(t.rows, func(row []string) bool {
 			cell := row[column]
-			other, ok := short[cut(cell, n)]
-			short[cut(cell, n)] = cell
+			key := t.columns[column].shortened(cell, n)
+			other, ok := short[key]
+			short[key] = cell
 			return ok && other != cell
 		})
 		if !same {
@@ -125,10 +133,14 @@ func (t *Table) least(column, most int) int {
 	return most
 }
 
-// cut returns the text, shortened to n characters.
-func cut(text string, n int) string {
-	if utf8.RuneCountInString(text) <= n {
+// shortened returns the cell in n characters.
+func (c Column) shortened(text string, n int) string {
+	all := utf8.RuneCountInString(text)
+	if all <= n {
 		return text
+	}
+	if c.Distinct {
+		return "…" + string([]rune(text)[all-n+1:])
 	}
 	return strings.TrimRight(string([]rune(text)[:n-1]), " ") + "…"
 }
@@ -146,7 +158,7 @@ func (d *Details) Row(name string, values ...string) {
 	}
 }
 
-// Print writes the list. It folds values between words, so that no line is wider than width; 0 means any width.
+// Print writes the list. It folds values between words, so that no line is wider than width, unless a word is; 0 means any width.
 func (d *Details) Print(to io.Writer, width int) error {
 	names := 0
 	for _, row := range d.rows {
@@ -164,7 +176,7 @@ func (d *Details) Print(to io.Writer, width int) error {
 			case line == "":
 				line = word
 				continue
-			case width > 0 && names+gap+utf8.RuneCountInString(line+" "+word) > width:
+			case width > 0 && names+gap+utf8.RuneCountInString(line+" "+word) > width && names+gap+utf8.RuneCountInString(word) <= width:
 				if err := print(); err != nil {
 					return err
 				}
