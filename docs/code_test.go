@@ -130,7 +130,7 @@ func TestCommands(t *testing.T) {
 			}
 		}
 	}
-	listed, text := map[string]bool{}, page(t, "operate.md")+page(t, "plan.md")+page(t, "restore.md")
+	listed, text := map[string]bool{}, page(t, "operate.md")+page(t, "plan.md")+page(t, "restore.md")+page(t, "cli.md")
 	for _, row := range cells(text) {
 		if m := word.FindStringSubmatch(strings.Trim(row[0], "`")); m != nil {
 			listed[m[1]] = true

@@ -30,7 +30,7 @@ every run does first, and changes nothing. It asks as the identity here (az
 login): the app's roles are its own.`,
 		Example: `  lifeboat plan check plan.yaml
   lifeboat plan check plan.yaml --live`,
-		Args: exactly("FILE"), ValidArgsFunction: yamlFiles(1),
+		Args: exactly("FILE"), ValidArgsFunction: files(1),
 		RunE: func(c *cobra.Command, args []string) error { return sh.check(c.Context(), args[0], live) },
 	}
 	c.Flags().BoolVar(&live, "live", false, "ask Azure whether every target can be backed up")

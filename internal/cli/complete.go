@@ -49,13 +49,14 @@ func (sh Shell) first(ask func(ctx context.Context, r remote, typed string) []st
 	})
 }
 
-// yamlFiles completes the file of a plan.
-func yamlFiles(n int) cobra.CompletionFunc {
+// files completes as many files as the command takes. It does not filter them by their endings: cobra's script for bash does that
+// by the package bash-completion.
+func files(n int) cobra.CompletionFunc {
 	return func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 		if len(args) >= n {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
-		return []string{"yaml", "yml"}, cobra.ShellCompDirectiveFilterFileExt
+		return nil, cobra.ShellCompDirectiveDefault
 	}
 }
 

@@ -1,15 +1,36 @@
 package cli
 
 import (
+	"io"
+
 	"github.com/spf13/cobra"
 )
 
 // shells are the shells whose completion can be printed.
 var shells = map[string]func(root *cobra.Command) error{
-	"bash":       func(root *cobra.Command) error { return root.GenBashCompletionV2(root.OutOrStdout(), true) },
+	"bash":       bashCompletion,
 	"zsh":        func(root *cobra.Command) error { return root.GenZshCompletion(root.OutOrStdout()) },
 	"fish":       func(root *cobra.Command) error { return root.GenFishCompletion(root.OutOrStdout(), true) },
 	"powershell": func(root *cobra.Command) error { return root.GenPowerShellCompletionWithDesc(root.OutOrStdout()) },
+}
+
+// bareBash makes cobra's script work without the package bash-completion, which not every machine has: there the script would print
+// an error at every Tab.
+const bareBash = `
+if ! declare -F _get_comp_words_by_ref >/dev/null; then
+    __lifeboat_init_completion() {
+        COMPREPLY=()
+        cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} words=("${COMP_WORDS[@]}") cword=$COMP_CWORD
+    }
+fi
+`
+
+func bashCompletion(root *cobra.Command) error {
+	if err := root.GenBashCompletionV2(root.OutOrStdout(), true); err != nil {
+		return err
+	}
+	_, err := io.WriteString(root.OutOrStdout(), bareBash)
+	return err
 }
 
 func completionCommand() *cobra.Command {
@@ -21,7 +42,7 @@ func completionCommand() *cobra.Command {
 It asks the app for targets and IDs, if LIFEBOAT_URL and LIFEBOAT_KEY are set.
 If the app does not answer within two seconds, it completes none.
 
-  bash        source <(lifeboat completion bash), in ~/.bashrc; needs the package bash-completion
+  bash        source <(lifeboat completion bash), in ~/.bashrc
   zsh         source <(lifeboat completion zsh), in ~/.zshrc, after compinit
   fish        lifeboat completion fish | source, in ~/.config/fish/config.fish
   powershell  lifeboat completion powershell | Out-String | Invoke-Expression, in $PROFILE`,

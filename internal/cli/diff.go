@@ -22,7 +22,7 @@ func (sh Shell) diffCommand() *cobra.Command {
 		Long: `Lists the changes of an edit of plan.yaml, and their effect on targets,
 scheduled times, and the time for which recovery points are kept.`,
 		Example: "  lifeboat plan diff old.yaml plan.yaml",
-		Args:    exactly("OLD", "NEW"), ValidArgsFunction: yamlFiles(2),
+		Args:    exactly("OLD", "NEW"), ValidArgsFunction: files(2),
 		RunE: func(_ *cobra.Command, args []string) error { return sh.diff(args) },
 	}
 }

@@ -84,9 +84,10 @@ func fleetPlan() string {
 // settled is a service that lets everything pass.
 type settled struct{ restorable }
 
-// These are of every artifact of the fleet.
+// artifactSize is the size of every artifact of the fleet, in bytes.
 const artifactSize = 20 << 20
 
+// artifactHash is the SHA-256 of every artifact of the fleet.
 var artifactHash = strings.Repeat("c0ffee00", 8)
 
 func (settled) Hash(context.Context, backup.Attempt, backup.Hashing) (backup.Verification, error) {

@@ -24,7 +24,7 @@ func (sh Shell) nextCommand() *cobra.Command {
 tells of the days on which a change of the clocks moves one.`,
 		Example: `  lifeboat plan next plan.yaml
   lifeboat plan next plan.yaml -n 10`,
-		Args: exactly("FILE"), ValidArgsFunction: yamlFiles(1),
+		Args: exactly("FILE"), ValidArgsFunction: files(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if n < 1 || n > mostScheduledTimes {
 				return misuse(c, "-n is from 1 to %d", mostScheduledTimes)

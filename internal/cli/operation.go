@@ -58,8 +58,9 @@ type operation interface {
 	// over tells whether it has ended, failure why it has not succeeded; that is nil if it has.
 	over() bool
 	failure() error
-	// progress returns a line about its state, and times those of its beginning and end; zero: not yet.
+	// progress returns a line about its state.
 	progress(clock text.Clock) string
+	// times returns the times of its beginning and of its end; zero: not yet.
 	times() (begin, end time.Time)
 	// usual returns how long it usually takes; 0 if that is not known.
 	usual(ctx context.Context, r remote) time.Duration
@@ -135,7 +136,7 @@ func follow[T operation](
 		return fmt.Errorf("%w; the %s goes on without this command: lifeboat %s", err, v.kind(), v.command())
 	}
 	path, usual := cmp.Or(a.Operation, v.path()), v.usual(ctx, r)
-	again := "" // what goes before a line that takes the place of the last one
+	again := "" // makes a line take the place of the last one
 	if terminal(r.Stderr) {
 		again = "\x1b[1A\x1b[2K"
 	}

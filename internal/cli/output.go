@@ -25,7 +25,7 @@ type remote struct {
 
 	format format
 	clock  text.Clock
-	width  int // of the terminal; 0 means any
+	width  int // the columns of the terminal; 0 means any number
 }
 
 // format is the form of an answer. It is the value of the flag --output.
@@ -118,7 +118,7 @@ func (sh Shell) listing(c *cobra.Command, run func(ctx context.Context, r remote
 			next.Stdout, next.Stderr, next.clock.Now, next.width = &page, &page, r.now(), r.Shell.width()
 			err := run(ctx, next, args)
 			if ctx.Err() != nil {
-				return nil // this is how it ends
+				return nil // the person wants no more
 			}
 			if bad, ok := errors.AsType[alarm](err); ok {
 				fmt.Fprintln(&page, bad)
@@ -144,7 +144,7 @@ func terminal(stream any) bool {
 	return ok && term.IsTerminal(int(file.Fd()))
 }
 
-// width returns the width of the terminal: that of COLUMNS, if it is set. It is 0 if there is none, as in a pipe: a program wants
+// width returns the width of the terminal: COLUMNS, if it is set. It is 0 if there is none, as in a pipe: a program wants
 // whole lines.
 func (sh Shell) width() int {
 	if n, err := strconv.Atoi(sh.Getenv("COLUMNS")); err == nil && n > 0 {

@@ -76,6 +76,13 @@ func (c *console) text() string {
 	return strings.ReplaceAll(c.seen.String(), "\r\n", "\n")
 }
 
+// clear forgets what it has shown.
+func (c *console) clear() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.seen.Reset()
+}
+
 // wait waits until the terminal shows the text, n times.
 func (c *console) wait(t *testing.T, text string, n int) {
 	t.Helper()

@@ -9,8 +9,8 @@ import (
 )
 
 // Index has the resource IDs that each name may mean. The name of a resource may follow its subscription, resource group,
-// namespace and type, or any of them, in this order: contoso-eu, prod/contoso-eu, prod/service/contoso-eu. Of the subscription its
-// first eight digits are enough. Case does not count.
+// namespace and type, or any of them, in this order: contoso-eu, prod/contoso-eu, prod/service/contoso-eu. The first
+// eight digits of the subscription are enough. Case does not count.
 type Index map[string][]string
 
 // New returns the index of these resource IDs.

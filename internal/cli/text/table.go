@@ -82,7 +82,7 @@ func (t *Table) Print(to io.Writer, width int) error {
 	return nil
 }
 
-// fit chooses the columns for the width, those of the smallest ranks first, and then gives cut columns the rest of it.
+// fit chooses the columns for the width, by their ranks, and then gives cut columns the rest of it.
 func (t *Table) fit(most []int, width int) []int {
 	order := make([]int, len(t.columns))
 	for i := range order {
