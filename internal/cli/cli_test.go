@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -190,6 +191,11 @@ func TestHelp(t *testing.T) {
 		code, out, errs := run(append(path, "--help")...)
 		if code != 0 || errs != "" || !strings.Contains(out, "Usage:\n  "+c.CommandPath()) || !strings.Contains(out, "\nExamples:\n  lifeboat ") {
 			t.Errorf("%q --help: %d\n%s%s", path, code, out, errs)
+		}
+		for line := range strings.Lines(out) {
+			if n := utf8.RuneCountInString(line) - 1; n > 80 && !strings.HasPrefix(line, "  lifeboat ") {
+				t.Errorf("%q --help has a line of %d characters: %s", path, n, line)
+			}
 		}
 		if code, same, errs := run(append([]string{"help"}, path...)...); code != 0 || same != out || errs != "" {
 			t.Errorf("help %q: %d\n%s%s", path, code, same, errs)

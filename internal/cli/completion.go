@@ -2,6 +2,7 @@ package cli
 
 import (
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -42,10 +43,13 @@ func completionCommand() *cobra.Command {
 It asks the app for targets and IDs, if LIFEBOAT_URL and LIFEBOAT_KEY are set.
 If the app does not answer within two seconds, it completes none.
 
-  bash        source <(lifeboat completion bash), in ~/.bashrc
-  zsh         source <(lifeboat completion zsh), in ~/.zshrc, after compinit
-  fish        lifeboat completion fish | source, in ~/.config/fish/config.fish
-  powershell  lifeboat completion powershell | Out-String | Invoke-Expression, in $PROFILE`,
+Put the line of your shell into the file that it reads when it starts:
+~/.bashrc, ~/.zshrc (after compinit), ~/.config/fish/config.fish, or $PROFILE.
+
+  bash        source <(lifeboat completion bash)
+  zsh         source <(lifeboat completion zsh)
+  fish        lifeboat completion fish | source
+  powershell  lifeboat completion powershell | Out-String | Invoke-Expression`,
 		Example: "  lifeboat completion bash\n  lifeboat completion zsh",
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) != 1 || shells[args[0]] == nil {
@@ -75,14 +79,14 @@ func helpCommand() *cobra.Command {
 			}
 			return about.Help()
 		},
-		ValidArgsFunction: func(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+		ValidArgsFunction: func(c *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
 			about, rest, err := c.Root().Find(args)
 			if err != nil || len(rest) > 0 {
 				return nil, cobra.ShellCompDirectiveNoFileComp
 			}
 			var names []string
 			for _, one := range about.Commands() {
-				if one.IsAvailableCommand() {
+				if one.IsAvailableCommand() && strings.HasPrefix(one.Name(), typed) {
 					names = append(names, one.Name()+"\t"+one.Short)
 				}
 			}

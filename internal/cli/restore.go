@@ -31,7 +31,7 @@ func (sh Shell) restoreCommand() *cobra.Command {
 	points := 0 // an empty one, from a variable that is not set, is a mistake and does not mean the newest
 	c := &cobra.Command{
 		Use:   "restore TARGET",
-		Short: "Restores a recovery point: the destination's present content is LOST",
+		Short: "Restores a recovery point: the present content is LOST",
 		Long: `Asks for a restore of the target's newest verified recovery point, or of the
 given one, into the target itself, or into the given service, and prints the
 ID of the restore. The present content of that service is LOST.
