@@ -18,6 +18,7 @@ import (
 	"lifeboat/internal/cli/client"
 	"lifeboat/internal/cli/names"
 	"lifeboat/internal/cli/text"
+	"lifeboat/internal/cli/usage"
 )
 
 // batch is the API's answer about a batch.
@@ -98,7 +99,7 @@ func (sh Shell) batchCommand() *cobra.Command {
 		Long: `Lists the runs of a batch, and their states. A batch is made by lifeboat
 backup --plan NAME.`,
 		Example: "  lifeboat batch 8f5815465303ca0a3b700c07068ef3ef",
-		Args:    exactly("ID"),
+		Args:    usage.Exactly("ID"),
 
 		ValidArgsFunction: sh.first(batchWords),
 	}
@@ -116,7 +117,7 @@ func (r remote) batchTable(ctx context.Context, v batch) error {
 	}
 	for i, label := range targets {
 		run := v.Runs[i]
-		table.Row(text.Plain(run.ID), text.Plain(label), text.Plain(run.State), client.Code(v.why(run)))
+		table.Row(text.Plain(run.ID), text.Plain(label), text.Plain(run.State), text.Code(v.why(run)))
 	}
 	if err := r.print(table); err != nil {
 		return err

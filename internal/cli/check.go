@@ -11,8 +11,10 @@ import (
 
 	"lifeboat/internal/backup"
 	"lifeboat/internal/cli/client"
+	"lifeboat/internal/cli/clocks"
 	"lifeboat/internal/cli/names"
 	"lifeboat/internal/cli/text"
+	"lifeboat/internal/cli/usage"
 	"lifeboat/internal/config"
 	"lifeboat/internal/engine"
 )
@@ -30,7 +32,7 @@ every run does first, and changes nothing. It asks as the identity here (az
 login): the app's roles are its own.`,
 		Example: `  lifeboat plan check plan.yaml
   lifeboat plan check plan.yaml --live`,
-		Args: exactly("FILE"), ValidArgsFunction: files(1),
+		Args: usage.Exactly("FILE"), ValidArgsFunction: files(1),
 		RunE: func(c *cobra.Command, args []string) error { return sh.check(c.Context(), args[0], live) },
 	}
 	c.Flags().BoolVar(&live, "live", false, "ask Azure whether every target can be backed up")
@@ -42,7 +44,7 @@ login): the app's roles are its own.`,
 func (sh Shell) check(ctx context.Context, path string, live bool) error {
 	waitFactor, err := config.WaitFactor(sh.Getenv)
 	if err != nil {
-		return usageError(err.Error() + "\n")
+		return usage.Error(err.Error() + "\n")
 	}
 	plans, warnings, err := sh.Plans.File(path, waitFactor)
 	if err != nil {
@@ -59,7 +61,7 @@ func (sh Shell) check(ctx context.Context, path string, live bool) error {
 	for _, warning := range warnings {
 		fmt.Fprintln(sh.Stdout, text.Plain(warning))
 	}
-	for _, text := range sh.otherZones(plans) {
+	for _, text := range clocks.OtherZones(plans, sh.Zone, sh.Now) {
 		fmt.Fprintln(sh.Stdout, "warning: "+text)
 	}
 	if live {

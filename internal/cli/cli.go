@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/cli/usage"
 	"lifeboat/internal/config"
 	"lifeboat/internal/engine"
 )
@@ -44,7 +45,7 @@ func Run(ctx context.Context, args []string, sh Shell) int {
 	root := Commands(sh)
 	root.SetArgs(append([]string{}, args...)) // never nil: then cobra would take the arguments of the process
 	err := root.ExecuteContext(ctx)
-	wrong, notUnderstood := errors.AsType[usageError](err)
+	wrong, notUnderstood := errors.AsType[usage.Error](err)
 	switch {
 	case notUnderstood:
 		fmt.Fprint(sh.Stderr, wrong)
@@ -64,7 +65,7 @@ const (
 
 // Commands returns the command lifeboat with all the others below it.
 func Commands(sh Shell) *cobra.Command {
-	root := group(&cobra.Command{
+	root := usage.Group(&cobra.Command{
 		Use:   "lifeboat",
 		Short: "Backs up and restores Azure services that Azure Backup does not cover",
 		Long: `Lifeboat backs up and restores Azure services that Azure Backup does not
@@ -88,7 +89,7 @@ settings cannot be used.`,
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
 	root.SetOut(sh.Stdout)
 	root.SetErr(sh.Stderr)
-	root.SetFlagErrorFunc(wrongFlag)
+	root.SetFlagErrorFunc(usage.WrongFlag)
 	root.PersistentFlags().BoolP("help", "h", false, "show the help of the command")
 	number := root.Flags().Bool("version", false, "print the version of the program")
 	others := root.RunE
@@ -99,23 +100,23 @@ settings cannot be used.`,
 		return others(c, args)
 	}
 	root.AddGroup(&cobra.Group{ID: ofPlan, Title: "About plan.yaml:"}, &cobra.Group{ID: ofApp, Title: "About the app at LIFEBOAT_URL:"})
-	plan := group(&cobra.Command{
+	plan := usage.Group(&cobra.Command{
 		Use: "plan", GroupID: ofPlan, Short: "Checks a plan.yaml, its scheduled times, and an edit of it",
 		Example: "  lifeboat plan check plan.yaml",
 	})
 	plan.AddCommand(sh.checkCommand(), sh.nextCommand(), sh.diffCommand())
 	root.AddCommand(
 		plan, sh.healthCommand(), sh.runsCommand(), sh.runCommand(), sh.backupCommand(), sh.batchCommand(), sh.pointsCommand(),
-		sh.acceptCommand(), sh.restoreCommand(), sh.cancelCommand(), sh.confirmCommand(), versionCommand(sh), completionCommand(),
+		sh.acceptCommand(), sh.restoreCommand(), sh.cancelCommand(), sh.confirmCommand(), versionCommand(sh), usage.CompletionCommand(),
 	)
-	root.SetHelpCommand(helpCommand())
+	root.SetHelpCommand(usage.HelpCommand())
 	root.InitDefaultHelpCmd() // now, and not only when a command runs: the documentation has it too
 	return root
 }
 
 func versionCommand(sh Shell) *cobra.Command {
 	return &cobra.Command{
-		Use: "version", Short: "Prints the version of the program and of its time zones", Example: "  lifeboat version", Args: none,
+		Use: "version", Short: "Prints the version of the program and of its time zones", Example: "  lifeboat version", Args: usage.None,
 		RunE: func(*cobra.Command, []string) error { return sh.version() },
 	}
 }

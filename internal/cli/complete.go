@@ -90,7 +90,7 @@ func intoWords(ctx context.Context, r remote, args []string, typed string) []str
 	all, _ := r.targets(ctx)
 	target := ""
 	if len(args) > 0 {
-		target, _ = choose(args[0], all.ids())
+		target, _ = names.Choose(args[0], all.ids())
 	}
 	return describe(all.into(target), typed, func(int) string { return "the plan allows it" })
 }
@@ -167,8 +167,8 @@ func pointWords(ctx context.Context, r remote, target string, state backup.Point
 	all, _ := r.targets(ctx)
 	ids := all.ids()
 	if target != "" {
-		one, err := choose(target, ids, all.into(""))
-		if isID(target) {
+		one, err := names.Choose(target, ids, all.into(""))
+		if names.IsID(target) {
 			one, err = target, nil
 		}
 		if err != nil {

@@ -13,6 +13,7 @@ import (
 
 	"lifeboat/internal/backup"
 	"lifeboat/internal/cli/text"
+	"lifeboat/internal/cli/usage"
 )
 
 func (sh Shell) diffCommand() *cobra.Command {
@@ -22,7 +23,7 @@ func (sh Shell) diffCommand() *cobra.Command {
 		Long: `Lists the changes of an edit of plan.yaml, and their effect on targets,
 scheduled times, and the time for which recovery points are kept.`,
 		Example: "  lifeboat plan diff old.yaml plan.yaml",
-		Args:    exactly("OLD", "NEW"), ValidArgsFunction: files(2),
+		Args:    usage.Exactly("OLD", "NEW"), ValidArgsFunction: files(2),
 		RunE: func(_ *cobra.Command, args []string) error { return sh.diff(args) },
 	}
 }

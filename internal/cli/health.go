@@ -14,13 +14,14 @@ import (
 	"lifeboat/internal/cli/client"
 	"lifeboat/internal/cli/names"
 	"lifeboat/internal/cli/text"
+	"lifeboat/internal/cli/usage"
 	"lifeboat/internal/health"
 )
 
 // status returns the target's status in words for people.
 func status(t api.TargetHealth) string {
 	if t.Status == health.Copied {
-		return copyOnly
+		return text.CopyOnly
 	}
 	return string(t.Status)
 }
@@ -40,7 +41,7 @@ It needs a key of the function health in LIFEBOAT_HEALTH_KEY: a key of api
 does not open it.`,
 		Example: `  lifeboat health
   lifeboat health -o json`,
-		Args: none, SuggestFor: []string{"status", "targets"},
+		Args: usage.None, SuggestFor: []string{"status", "targets"},
 	}
 	return sh.listing(c, func(ctx context.Context, r remote, _ []string) error { return r.health(ctx) })
 }

@@ -14,6 +14,7 @@ import (
 	"lifeboat/internal/api"
 	"lifeboat/internal/cli/client"
 	"lifeboat/internal/cli/text"
+	"lifeboat/internal/cli/usage"
 )
 
 // list is a list of the API about one target, newest first, and the form of its table.
@@ -29,10 +30,10 @@ type list[T any] struct {
 func (l list[T]) command(sh Shell, c *cobra.Command) *cobra.Command {
 	top := c.Flags().Int("top", 0, "`N` of them, up to 100")
 	all := c.Flags().Bool("all", false, "all of them")
-	c.Args, c.ValidArgsFunction = exactly("TARGET"), sh.first(targetWords)
+	c.Args, c.ValidArgsFunction = usage.Exactly("TARGET"), sh.first(targetWords)
 	c.PreRunE = func(c *cobra.Command, _ []string) error {
 		if *top < 0 {
-			return misuse(c, "--top is from 1 to 100")
+			return usage.Misuse(c, "--top is from 1 to 100")
 		}
 		return nil
 	}

@@ -7,8 +7,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/cli/clocks"
 	"lifeboat/internal/cli/names"
 	"lifeboat/internal/cli/text"
+	"lifeboat/internal/cli/usage"
 	"lifeboat/internal/config"
 )
 
@@ -24,10 +26,10 @@ func (sh Shell) nextCommand() *cobra.Command {
 tells of the days on which a change of the clocks moves one.`,
 		Example: `  lifeboat plan next plan.yaml
   lifeboat plan next plan.yaml -n 10`,
-		Args: exactly("FILE"), ValidArgsFunction: files(1),
+		Args: usage.Exactly("FILE"), ValidArgsFunction: files(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if n < 1 || n > mostScheduledTimes {
-				return misuse(c, "-n is from 1 to %d", mostScheduledTimes)
+				return usage.Misuse(c, "-n is from 1 to %d", mostScheduledTimes)
 			}
 			return sh.next(args[0], n)
 		},
@@ -46,7 +48,7 @@ func (sh Shell) next(path string, n int) error {
 	for i, p := range plans {
 		coming[i] = scheduledTimes(p, sh.Now, n)
 		fmt.Fprintln(sh.Stdout, p.Name+": "+words(p))
-		for _, change := range clockChanges(p, coming[i]) {
+		for _, change := range clocks.Changes(p, coming[i]) {
 			fmt.Fprintln(sh.Stdout, "  "+change)
 		}
 	}

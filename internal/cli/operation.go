@@ -14,6 +14,7 @@ import (
 
 	"lifeboat/internal/cli/client"
 	"lifeboat/internal/cli/text"
+	"lifeboat/internal/cli/usage"
 )
 
 // read reads an answer of the API. If it lacks what every such answer has, the error says what it is not: "is no run".
@@ -32,7 +33,7 @@ func read[T any](text []byte, not string, has func(T) bool) (T, error) {
 func about[T interface{ ids() []string }](
 	sh Shell, c *cobra.Command, request func(id string) client.Call, read func(text []byte) (T, error), people func(r remote, ctx context.Context, v T) error,
 ) *cobra.Command {
-	c.Args = exactly("ID")
+	c.Args = usage.Exactly("ID")
 	return sh.calling(c, asking(request, read, people))
 }
 

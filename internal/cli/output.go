@@ -16,6 +16,7 @@ import (
 
 	"lifeboat/internal/cli/client"
 	"lifeboat/internal/cli/text"
+	"lifeboat/internal/cli/usage"
 )
 
 // remote is a command's environment, the app whose API it calls, and the form in which it prints the answer.
@@ -68,7 +69,7 @@ func (sh Shell) calling(c *cobra.Command, run func(ctx context.Context, r remote
 	c.RunE = func(c *cobra.Command, args []string) error {
 		x, err := client.New(sh.Getenv, c.Name() == "health", sh.Stderr)
 		if err != nil {
-			return usageError(err.Error() + "\n")
+			return usage.Error(err.Error() + "\n")
 		}
 		if *document {
 			form = asJSON

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -26,17 +25,6 @@ func (p point) id() string { return p.ID }
 
 func (p point) ids() []string { return []string{p.ID} }
 
-// state returns the state of the point in words for people.
-func state(p api.Point) string {
-	if p.State == backup.CopyOnly {
-		return copyOnly
-	}
-	return string(p.State)
-}
-
-// copyOnly is the name of a point from which Azure can restore nothing.
-const copyOnly = "copy only"
-
 // pointsCommand prints the recovery points of a target, newest first.
 func (sh Shell) pointsCommand() *cobra.Command {
 	return list[point]{
@@ -52,8 +40,8 @@ func (sh Shell) pointsCommand() *cobra.Command {
 		},
 		read: readPoint, id: point.id, row: func(r remote, p point) []string {
 			return []string{
-				text.Plain(p.ID), text.Plain(state(p.Point)), r.clock.At(p.Created), r.clock.Age(p.Created), text.Size(p.Size), r.clock.At(p.Expires),
-				text.Plain(p.Plan), why(p.Point),
+				text.Plain(p.ID), text.Plain(text.State(p.Point)), r.clock.At(p.Created), r.clock.Age(p.Created), text.Size(p.Size), r.clock.At(p.Expires),
+				text.Plain(p.Plan), text.Why(p.Point),
 			}
 		},
 	}.command(sh, &cobra.Command{
@@ -82,38 +70,7 @@ wrong. Then latest may mean it, and health counts it.`,
 			Method: http.MethodPost, Path: "/api/recovery-points/" + url.PathEscape(id) + "/accept", Body: map[string]string{"reason": *why},
 		}
 	}, readPoint, func(r remote, _ context.Context, p point) error {
-		_, err := fmt.Fprintf(r.Stdout, "%s  %s, %s\n", p.ID, state(p.Point), fate(r.clock, p.Point))
+		_, err := fmt.Fprintf(r.Stdout, "%s  %s, %s\n", p.ID, text.State(p.Point), text.Fate(r.clock, p.Point))
 		return err
 	})
-}
-
-// fate says when a recovery point was or will be deleted.
-func fate(clock text.Clock, p api.Point) string {
-	until := backup.Later(p.Expires, p.Held)
-	switch {
-	case !p.Deleted.IsZero():
-		return "deleted " + clock.At(p.Deleted)
-	case p.Kept != nil: // live, suspect or a copy
-		return strings.TrimSuffix(state(p)+", kept by storage until "+clock.At(p.Kept.Until), " until ")
-	case p.State == backup.Live:
-		return "kept until " + clock.At(until)
-	case p.State == backup.Suspect, p.State == backup.CopyOnly:
-		return state(p) + ", kept until " + clock.At(until)
-	}
-	return string(p.State)
-}
-
-// why returns the decision of cleanup, or the reason for which the point is suspect, or was accepted.
-func why(p api.Point) string {
-	switch {
-	case p.Decision != "":
-		return text.Plain(p.Decision)
-	case p.State == backup.Suspect:
-		return client.Code(p.Suspicion)
-	case p.Safety:
-		return "safety backup of the restore of the same ID"
-	case p.Suspicion != nil:
-		return text.Plain(strings.TrimSuffix("accepted by "+p.AcceptedBy+": "+p.AcceptReason, ": "))
-	}
-	return ""
 }

@@ -17,6 +17,7 @@ import (
 	"lifeboat/internal/backup"
 	"lifeboat/internal/cli/client"
 	"lifeboat/internal/cli/text"
+	"lifeboat/internal/cli/usage"
 )
 
 // restoring has the flags of lifeboat restore.
@@ -48,13 +49,13 @@ A TIME is a duration, such as 2h or 3d: for --before that long ago, for
 		Example: `  lifeboat restore contoso-eu --dry-run
   lifeboat restore contoso-eu --before 2h --reason "a bad deployment" --yes
   lifeboat restore contoso-eu --into contoso-standby --yes --wait`,
-		Args: exactly("TARGET"), ValidArgsFunction: sh.first(targetWords),
+		Args: usage.Exactly("TARGET"), ValidArgsFunction: sh.first(targetWords),
 		PreRunE: func(c *cobra.Command, _ []string) error {
 			switch {
 			case points > 1:
-				return misuse(c, "--point and --before name a recovery point: one of them is enough, once")
+				return usage.Misuse(c, "--point and --before name a recovery point: one of them is enough, once")
 			case q.dry && q.wait:
-				return misuse(c, "--dry-run has nothing to --wait for")
+				return usage.Misuse(c, "--dry-run has nothing to --wait for")
 			}
 			return nil
 		},
@@ -110,7 +111,7 @@ func (q *restoring) readTimes(clock text.Clock) error {
 	read := func(flag, written string, sign time.Duration) (string, error) {
 		t, err := clock.Read(written, sign)
 		if err != nil {
-			return "", usageError(fmt.Sprintf("lifeboat restore: --%s: %v\n", flag, err))
+			return "", usage.Error(fmt.Sprintf("lifeboat restore: --%s: %v\n", flag, err))
 		}
 		return t.UTC().Format(time.RFC3339), nil
 	}
@@ -161,7 +162,7 @@ func (r remote) restore(ctx context.Context, q restoring) error {
 // recovery point that the person has seen: the newest may be another one by now.
 func (r remote) agreed(ctx context.Context, body map[string]any) error {
 	if !terminal(r.Stdin) || !terminal(r.Stderr) {
-		return usageError("lifeboat restore: the present content of the destination would be lost, and there is no terminal to ask at: " +
+		return usage.Error("lifeboat restore: the present content of the destination would be lost, and there is no terminal to ask at: " +
 			"say --yes if it may be, or --dry-run to see what is lost\n")
 	}
 	dry := maps.Clone(body)
@@ -241,7 +242,7 @@ func (sh Shell) change(c *cobra.Command) *cobra.Command {
 	}, readRun, func(r remote, _ context.Context, v run) error {
 		line := fmt.Sprintf("%s  %s", v.ID, v.State)
 		if v.Point != nil {
-			line += "; safety backup: " + fate(r.clock, *v.Point)
+			line += "; safety backup: " + text.Fate(r.clock, *v.Point)
 		}
 		_, err := fmt.Fprintln(r.Stdout, text.Plain(line))
 		return err

@@ -17,6 +17,7 @@ import (
 	"lifeboat/internal/backup"
 	"lifeboat/internal/cli/client"
 	"lifeboat/internal/cli/text"
+	"lifeboat/internal/cli/usage"
 )
 
 // run is the API's answer about a run.
@@ -55,7 +56,7 @@ N up to 100, or --all.`,
 func (r remote) runRow(v run) []string {
 	size, kept, why := "", "", cmp.Or(v.Error, v.Waiting)
 	if v.Point != nil {
-		size, kept = text.Size(v.Point.Size), fate(r.clock, *v.Point)
+		size, kept = text.Size(v.Point.Size), text.Fate(r.clock, *v.Point)
 		if v.Point.State == backup.Suspect {
 			why = v.Point.Suspicion
 		}
@@ -66,7 +67,7 @@ func (r remote) runRow(v run) []string {
 	}
 	return []string{
 		text.Plain(v.ID), state, text.Plain(v.Plan), v.scheduledTime(r.clock), r.clock.At(v.Created), r.clock.Age(v.Created),
-		r.clock.At(v.Ended), size, kept, client.Code(why),
+		r.clock.At(v.Ended), size, kept, text.Code(why),
 	}
 }
 
@@ -128,7 +129,7 @@ func (r remote) runTable(_ context.Context, v run) error {
 		if p.CopyOnly {
 			left = "copy"
 		}
-		row(left, fate(r.clock, *p))
+		row(left, text.Fate(r.clock, *p))
 		row("note", p.Note)
 		explain("suspicion", p.Suspicion)
 		row("accepted", r.clock.At(p.Accepted), p.AcceptedBy, p.AcceptReason)
@@ -161,9 +162,9 @@ the unsuccessful runs of a batch.`,
 		Args: func(c *cobra.Command, args []string) error {
 			switch {
 			case len(args) == 0 && plan == "":
-				return misuse(c, "it wants a TARGET, or --plan NAME for all targets of a plan")
+				return usage.Misuse(c, "it wants a TARGET, or --plan NAME for all targets of a plan")
 			case len(args) > 1:
-				return misuse(c, "it wants one TARGET, and got %q besides", args[1])
+				return usage.Misuse(c, "it wants one TARGET, and got %q besides", args[1])
 			}
 			return nil
 		},
@@ -272,7 +273,7 @@ func (v run) progress(clock text.Clock) string {
 	case v.Waiting != nil:
 		line += ": " + text.Plain(v.Waiting.Code+": "+v.Waiting.Message)
 	case v.Point != nil && (v.Restore == nil || v.over()):
-		line += ": " + text.Size(v.Point.Size) + ", " + fate(clock, *v.Point)
+		line += ": " + text.Size(v.Point.Size) + ", " + text.Fate(clock, *v.Point)
 		if v.Point.State == backup.Suspect && v.Point.Suspicion != nil {
 			line += ": " + text.Plain(v.Point.Suspicion.Message)
 		}

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"net/http"
 	"slices"
@@ -12,7 +11,6 @@ import (
 	"lifeboat/internal/backup"
 	"lifeboat/internal/cli/client"
 	"lifeboat/internal/cli/names"
-	"lifeboat/internal/cli/text"
 )
 
 // targets are the targets of an app's active plans.
@@ -59,59 +57,26 @@ func (all targets) plans() []string {
 // target returns the resource ID of the target that the person names; it may also be a service that only restores go into. A
 // resource ID is taken as it is: the app checks it.
 func (r remote) target(ctx context.Context, name string) (string, error) {
-	if name == "" || isID(name) {
+	if name == "" || names.IsID(name) {
 		return name, nil
 	}
 	all, err := r.targets(ctx)
 	if err != nil {
 		return "", err
 	}
-	return choose(name, all.ids(), all.into(""))
+	return names.Choose(name, all.ids(), all.into(""))
 }
 
 // destination returns the resource ID of the service that the person wants to restore this target into.
 func (r remote) destination(ctx context.Context, target, name string) (string, error) {
-	if name == "" || isID(name) {
+	if name == "" || names.IsID(name) {
 		return name, nil
 	}
 	all, err := r.targets(ctx)
 	if err != nil {
 		return "", err
 	}
-	return choose(name, all.into(target), slices.Concat(all.ids(), all.into("")))
-}
-
-// isID tells whether the text is meant as a resource ID. Git Bash on Windows puts a folder of its own before one.
-func isID(text string) bool {
-	return strings.HasPrefix(text, "/") || strings.Contains(strings.ToLower(text), "/subscriptions/") || strings.Contains(text, "://")
-}
-
-// choose returns the one resource ID of the first list that has the name.
-func choose(name string, lists ...[]string) (string, error) {
-	var all []string
-	for _, list := range lists {
-		index := names.New(list...)
-		found := index.Find(name)
-		if end, cut := strings.CutPrefix(name, "…"); cut { // as a table shortens it
-			found = slices.DeleteFunc(slices.Clone(list), func(id string) bool { return end == "" || !strings.HasSuffix(index.Label(id), end) })
-			slices.Sort(found)
-			found = slices.Compact(found)
-		}
-		if len(found) == 1 {
-			return found[0], nil
-		}
-		if len(found) > 1 {
-			return "", fmt.Errorf("%q may mean\n  %s", text.Plain(name), strings.Join(each(found, index.Label), "\n  "))
-		}
-		all = append(all, list...)
-	}
-	slices.Sort(all)
-	all = slices.Compact(all)
-	hint := "lifeboat health lists the targets"
-	if near := nearest(name, each(all, names.New(all...).Label)); len(near) > 0 {
-		hint = "did you mean " + strings.Join(near, " or ") + "?"
-	}
-	return "", fmt.Errorf("no target is called %q: %s", text.Plain(name), hint)
+	return names.Choose(name, all.into(target), slices.Concat(all.ids(), all.into("")))
 }
 
 // labels returns the shortest names of these targets among all targets of the app, so that a person can type them. If the app

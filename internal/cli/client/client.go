@@ -229,11 +229,3 @@ func InWords(p api.Problem) string {
 	}
 	return strings.Join(lines, "\n")
 }
-
-// Code returns the code of an API's error; "" if there is none.
-func Code(p *api.Problem) string {
-	if p == nil {
-		return ""
-	}
-	return text.Plain(p.Code)
-}

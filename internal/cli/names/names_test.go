@@ -70,3 +70,41 @@ func TestFind(t *testing.T) {
 		}
 	}
 }
+
+// TestChoose checks that the first list with the name counts, and the words about an ambiguous or unknown one.
+func TestChoose(t *testing.T) {
+	one, two, three := id("1", "prod", apim, "contoso-eu"), id("1", "dev", apim, "contoso-eu"), id("1", "prod", apim, "contoso-standby")
+	own, others := []string{one, two, one}, []string{three, two}
+	for name, want := range map[string]string{
+		"prod/contoso-eu": one, "contoso-standby": three, "dev/contoso-eu": two, "…d/contoso-eu": one, "…ndby": three,
+		"contoso-eu":      "\"contoso-eu\" may mean\n  prod/contoso-eu\n  dev/contoso-eu",
+		"…contoso-eu":     "\"…contoso-eu\" may mean\n  dev/contoso-eu\n  prod/contoso-eu",
+		"contoso-standbi": "no target is called \"contoso-standbi\": did you mean contoso-standby?",
+		"x":               "no target is called \"x\": lifeboat health lists the targets",
+		"…":               "no target is called \"…\": lifeboat health lists the targets",
+		"x\x1b":           "no target is called \"x \": lifeboat health lists the targets",
+	} {
+		got, err := names.Choose(name, own, others)
+		if err != nil {
+			got = err.Error()
+		}
+		if got != want {
+			t.Errorf("%q: %q, want %q", name, got, want)
+		}
+	}
+	if _, err := names.Choose("x"); err == nil {
+		t.Error("a name among nothing")
+	}
+}
+
+// TestIsID checks which texts the app is to judge as resource IDs.
+func TestIsID(t *testing.T) {
+	for text, want := range map[string]bool{
+		"/subscriptions/x": true, "/x": true, "C:/Program Files/Git/subscriptions/x": true, "https://portal.azure.com/#@x/resource": true,
+		"contoso": false, "prod/contoso": false, "subscriptions/contoso": false,
+	} {
+		if names.IsID(text) != want {
+			t.Errorf("%q: not %t", text, want)
+		}
+	}
+}

@@ -1,4 +1,4 @@
-package cli
+package usage
 
 import (
 	"io"
@@ -34,7 +34,8 @@ func bashCompletion(root *cobra.Command) error {
 	return err
 }
 
-func completionCommand() *cobra.Command {
+// CompletionCommand returns the command that prints the completion of a shell.
+func CompletionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "completion bash|zsh|fish|powershell",
 		Short: "Prints a script that completes lifeboat's commands in a shell",
@@ -53,7 +54,7 @@ Put the line of your shell into the file that it reads when it starts:
 		Example: "  lifeboat completion bash\n  lifeboat completion zsh",
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) != 1 || shells[args[0]] == nil {
-				return misuse(c, "it wants one of bash, zsh, fish and powershell")
+				return Misuse(c, "it wants one of bash, zsh, fish and powershell")
 			}
 			return nil
 		},
@@ -62,8 +63,8 @@ Put the line of your shell into the file that it reads when it starts:
 	}
 }
 
-// helpCommand is cobra's own, but an unknown command is an error.
-func helpCommand() *cobra.Command {
+// HelpCommand is cobra's own, but an unknown command is an error.
+func HelpCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:     "help [COMMAND...]",
 		Short:   "Shows the help of a command",
