@@ -16,6 +16,7 @@ import (
 	"lifeboat/internal/backup"
 	"lifeboat/internal/cli/client"
 	"lifeboat/internal/cli/names"
+	"lifeboat/internal/cli/text"
 )
 
 // completionTime is the longest time that a person waits for a completion.
@@ -30,6 +31,10 @@ func (sh Shell) completing(ask func(ctx context.Context, r remote, args []string
 			ctx, cancel := context.WithTimeout(c.Context(), completionTime)
 			defer cancel()
 			for _, word := range ask(ctx, r, args, typed) {
+				word, about, _ := strings.Cut(word, "\t")
+				if word = text.Plain(word); about != "" {
+					word += "\t" + text.Plain(about)
+				}
 				if strings.HasPrefix(word, typed) && !slices.Contains(found, word) {
 					found = append(found, word)
 				}

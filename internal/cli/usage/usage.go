@@ -29,7 +29,6 @@ func Misuse(c *cobra.Command, format string, args ...any) error {
 func Group(c *cobra.Command) *cobra.Command {
 	c.Args = cobra.ArbitraryArgs
 	c.SuggestionsMinimumDistance = 2
-	c.FParseErrWhitelist.UnknownFlags = true // they belong to the word that is unknown
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if len(args) == 0 {
 			return Misuse(c, "a command is missing")
@@ -53,9 +52,12 @@ func meant(words []string) string {
 
 // WrongFlag says why a flag cannot be used, and names the nearest flags instead of an unknown one.
 func WrongFlag(c *cobra.Command, err error) error {
-	no, unknown := errors.AsType[*pflag.NotExistError](err)
-	if !unknown {
+	no, wrongName := errors.AsType[*pflag.NotExistError](err)
+	if !wrongName {
 		return Misuse(c, "%v", err)
+	}
+	if words := c.Flags().Args(); c.HasSubCommands() && len(words) > 0 {
+		return unknown(c, words[0]) // the flag belongs to that word
 	}
 	name, letters := no.GetSpecifiedName(), no.GetSpecifiedShortnames()
 	if len(letters) > 1 { // -wait is -w -a -i -t, whatever other programs make of it
