@@ -25,6 +25,9 @@ type Shell struct {
 	// Now is the time at which the command begins, and Clock tells the time while it waits; nil: it is always Now.
 	Now   time.Time
 	Clock func() time.Time
+	// CompletionTime is the longest time that a person waits for a completion, or for what a command could also do without; 0 means two
+	// seconds.
+	CompletionTime time.Duration
 	// Local is the zone of the person; nil means UTC.
 	Local *time.Location
 	// RequestID is the ID of the request for a backup: give another one each time.

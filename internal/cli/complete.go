@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"net/url"
@@ -19,8 +20,10 @@ import (
 	"lifeboat/internal/cli/text"
 )
 
-// completionTime is the longest time that a person waits for a completion.
-const completionTime = 2 * time.Second
+// hurried returns a context that ends when a person does not want to wait any longer for a completion.
+func (sh Shell) hurried(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, cmp.Or(sh.CompletionTime, 2*time.Second))
+}
 
 // completing returns a function that completes by the app's answers: words that may have a tab and a description. It completes
 // nothing, and says nothing, if the app does not answer in time.
@@ -28,7 +31,7 @@ func (sh Shell) completing(ask func(ctx context.Context, r remote, args []string
 	return func(c *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
 		var found []string
 		if r, err := sh.quiet(); err == nil {
-			ctx, cancel := context.WithTimeout(c.Context(), completionTime)
+			ctx, cancel := sh.hurried(c.Context())
 			defer cancel()
 			for _, word := range ask(ctx, r, args, typed) {
 				word, about, _ := strings.Cut(word, "\t")
@@ -72,15 +75,14 @@ func describe(ids []string, typed string, description func(i int) string) []stri
 	var words []string
 	for i, id := range ids {
 		about := "\t" + description(i)
-		r, err := backup.ParseResource(id)
-		switch {
-		case strings.HasPrefix(typed, "/"):
+		if strings.HasPrefix(typed, "/") {
 			words = append(words, id+about)
-		case err == nil && strings.Contains(typed, "/"):
-			words = append(words, r.Group+"/"+r.Name+about, index.Label(id)+about)
-		default:
-			words = append(words, index.Label(id)+about)
+			continue
 		}
+		if r, err := backup.ParseResource(id); err == nil && strings.Contains(typed, "/") && len(index.Find(r.Group+"/"+r.Name)) == 1 {
+			words = append(words, r.Group+"/"+r.Name+about)
+		}
+		words = append(words, index.Label(id)+about)
 	}
 	return words
 }
@@ -94,7 +96,9 @@ func targetWords(ctx context.Context, r remote, typed string) []string {
 func intoWords(ctx context.Context, r remote, args []string, typed string) []string {
 	all, _ := r.targets(ctx)
 	target := ""
-	if len(args) > 0 {
+	if len(args) > 0 && names.IsID(args[0]) {
+		target = args[0]
+	} else if len(args) > 0 {
 		target, _ = names.Choose(args[0], all.ids())
 	}
 	return describe(all.into(target), typed, func(int) string { return "the plan allows it" })

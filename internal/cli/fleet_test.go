@@ -237,7 +237,7 @@ func inFleetUntil(
 	stdout, stderr := stops{at: "\x00", stop: stop}, stops{at: cmp.Or(at, "\x00"), stop: stop}
 	code = cli.Run(ctx, args, cli.Shell{
 		Getenv: func(name string) string { return environment[name] }, Stdin: strings.NewReader(""), Stdout: &stdout, Stderr: &stderr,
-		Now: fleetNow, Local: zone, RequestID: "request-1", Version: "f69029140", Plans: reader,
+		Now: fleetNow, Local: zone, CompletionTime: 5 * time.Minute, RequestID: "request-1", Version: "f69029140", Plans: reader,
 		Look: func(func(string) string) (*engine.Engine, error) {
 			return &engine.Engine{Providers: settledProviders()}, nil
 		},

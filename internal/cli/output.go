@@ -61,7 +61,7 @@ func (f *format) Set(value string) error {
 // calling makes the function of a command that calls the API, and its flags for the form of the answer.
 func (sh Shell) calling(c *cobra.Command, run func(ctx context.Context, r remote, args []string) error) *cobra.Command {
 	form := asTable
-	utc := utcFlag(c)
+	utc := c.Flags().Bool("utc", false, "show times in UTC")
 	c.Flags().VarP(&form, "output", "o", "table, wide, json, yaml or name")
 	document := c.Flags().Bool("json", false, "the same as -o json")
 	_ = c.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp))
@@ -77,10 +77,6 @@ func (sh Shell) calling(c *cobra.Command, run func(ctx context.Context, r remote
 		return run(c.Context(), remote{Shell: sh, Client: x, format: form, clock: sh.clock(*utc), width: sh.width()}, args)
 	}
 	return c
-}
-
-func utcFlag(c *cobra.Command) *bool {
-	return c.Flags().Bool("utc", false, "show times in UTC")
 }
 
 // clock returns the clock of the person.

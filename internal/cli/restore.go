@@ -89,6 +89,13 @@ A TIME is a duration, such as 2h or 3d: for --before that long ago, for
 		return pointWords(ctx, r, strings.Join(args, " "), backup.Live)
 	}))
 	return sh.calling(c, func(ctx context.Context, r remote, args []string) error {
+		if err := q.readTimes(r.clock); err != nil {
+			return err
+		}
+		if !q.dry && !q.yes && !(terminal(r.Stdin) && terminal(r.Stderr)) {
+			return usage.Error("lifeboat restore: the present content of the destination would be lost, and there is no terminal to ask at: " +
+				"say --yes if it may be, or --dry-run to see what is lost\n")
+		}
 		target, err := r.target(ctx, args[0])
 		if err != nil {
 			return err
@@ -98,9 +105,6 @@ A TIME is a duration, such as 2h or 3d: for --before that long ago, for
 			if q.body["into"], err = r.destination(ctx, target, into); err != nil {
 				return err
 			}
-		}
-		if err := q.readTimes(r.clock); err != nil {
-			return err
 		}
 		return r.restore(ctx, q)
 	})
@@ -161,10 +165,6 @@ func (r remote) restore(ctx context.Context, q restoring) error {
 // agreed shows what the restore would do, and returns nil if the person then types the name of the destination. The request gets the
 // recovery point that the person has seen: the newest may be another one by now.
 func (r remote) agreed(ctx context.Context, body map[string]any) error {
-	if !terminal(r.Stdin) || !terminal(r.Stderr) {
-		return usage.Error("lifeboat restore: the present content of the destination would be lost, and there is no terminal to ask at: " +
-			"say --yes if it may be, or --dry-run to see what is lost\n")
-	}
 	dry := maps.Clone(body)
 	dry["dryRun"] = true
 	a, err := r.Do(ctx, client.Call{Method: http.MethodPost, Path: "/api/restores", Body: dry})
@@ -184,12 +184,15 @@ func (r remote) agreed(ctx context.Context, body map[string]any) error {
 		return err
 	}
 	name := p.Destination[strings.LastIndex(p.Destination, "/")+1:]
-	since := ""
+	lost := "The content of " + name
+	if p.Kind == backup.RestoreKey {
+		lost = "The key " + p.Key + " of " + name
+	}
 	if p.Point != nil {
 		body["recoveryPoint"] = p.Point.ID
-		since = " since " + r.clock.Ago(p.Point.Written) + ","
+		lost += " since " + r.clock.Ago(p.Point.Written) + ","
 	}
-	fmt.Fprintf(r.Stderr, "\nThe content of %s%s is LOST. Type %s to go on: ", text.Plain(name), since, text.Plain(name))
+	fmt.Fprintf(r.Stderr, "\n%s is LOST. Type %s to go on: ", text.Plain(lost), text.Plain(name))
 	typed, err := r.line(ctx)
 	if err != nil {
 		return err

@@ -240,7 +240,7 @@ func (v run) usual(ctx context.Context, r remote) time.Duration {
 	if err != nil {
 		return 0
 	}
-	ctx, cancel := context.WithTimeout(ctx, completionTime)
+	ctx, cancel := r.hurried(ctx)
 	defer cancel()
 	var took []time.Duration
 	for _, other := range recent[run](ctx, quiet, "/api/runs", []string{v.Target}, 20) {

@@ -21,6 +21,7 @@ func TestMain(m *testing.M) {
 		defer stop()
 		os.Exit(cli.Run(ctx, os.Args[1:], cli.Shell{
 			Getenv: os.Getenv, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Now: fleetNow, Plans: reader,
+			CompletionTime: 5 * time.Minute,
 		}))
 	}
 	os.Exit(m.Run())

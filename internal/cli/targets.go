@@ -82,7 +82,7 @@ func (r remote) destination(ctx context.Context, target, name string) (string, e
 // labels returns the shortest names of these targets among all targets of the app, so that a person can type them. If the app
 // does not tell them at once, they are the shortest among themselves.
 func (r remote) labels(ctx context.Context, ids []string) []string {
-	ctx, cancel := context.WithTimeout(ctx, completionTime)
+	ctx, cancel := r.hurried(ctx)
 	defer cancel()
 	all := targets{}
 	if quiet, err := r.quiet(); err == nil {

@@ -106,7 +106,7 @@ func (c *console) at(ctx context.Context, t *testing.T, url string, out *bytes.B
 	environment := map[string]string{"LIFEBOAT_URL": url, "LIFEBOAT_KEY": key}
 	sh := cli.Shell{
 		Getenv: func(name string) string { return environment[name] }, Stdin: c.File, Stdout: c.File, Stderr: c.File, Now: fleetNow, Local: zone,
-		RequestID: "at-the-terminal", Plans: reader,
+		RequestID: "at-the-terminal", Plans: reader, CompletionTime: 5 * time.Minute,
 	}
 	if out != nil {
 		sh.Stdout = out
@@ -193,7 +193,7 @@ func TestARestoreDoesNotAskWhereNobodyIs(t *testing.T) {
 		if stdin {
 			sh.Stdin = terminal.File
 		}
-		code := cli.Run(t.Context(), []string{"restore", eu}, sh)
+		code := cli.Run(t.Context(), []string{"restore", "contoso-eu"}, sh)
 		if code != 2 || out.String() != "" || !strings.Contains(errs.String(), "say --yes") || len(a.requests) != 0 {
 			t.Errorf("%s: %d, %s%s, %v", name, code, &out, &errs, a.requests)
 		}
@@ -271,6 +271,7 @@ func TestProgressTellsTheTime(t *testing.T) {
 	environment := map[string]string{"LIFEBOAT_URL": a.URL, "LIFEBOAT_KEY": key}
 	code := cli.Run(t.Context(), []string{"restore", target, "--yes", "--wait"}, cli.Shell{
 		Getenv: func(name string) string { return environment[name] }, Stdin: terminal.File, Stdout: &out, Stderr: terminal.File, Now: now,
+		CompletionTime: 5 * time.Minute,
 		Clock: func() time.Time { minute++; return now.Add(time.Duration(minute) * time.Minute) },
 	})
 	terminal.wait(t, "took ", 1)
