@@ -186,8 +186,21 @@ schemas: python ## Hold plan.schema.json in ajv and check-jsonschema against the
 	cd build/schemas && LIFEBOAT_DOCS=$(CURDIR)/docs LIFEBOAT_PROGRAM=$(CURDIR)/build/schemas/lifeboat \
 		LIFEBOAT_CHECK=$(CURDIR)/build/schemas/venv/bin/check-jsonschema node --test
 
+.PHONY: manual
+manual: ## Make docs/cli.md and the man pages, in build/man, of the help of the commands
+	go run ./internal/cmd/manual docs/cli.md
+	rm -rf build/man && go run ./internal/cmd/manual man build/man
+
+.PHONY: shells
+shells: ## Complete commands in a real zsh, and check the man pages with mandoc: both must be installed
+	@for program in zsh mandoc; do command -v $$program >/dev/null || { \
+		echo "make shells needs $$program: apt-get install $$program on Debian" >&2; exit 1; }; done
+	LIFEBOAT_SHELLS=zsh go test ./internal/cli -count=1 -run '^TestCompletionInShells$$' -v
+	rm -rf build/man && go run ./internal/cmd/manual man build/man
+	mandoc -Tlint -W error build/man/*.1
+
 .PHONY: clients
-clients: schemas ## Run the official JavaScript and Python clients, unchanged, against the local fakes and the API
+clients: schemas shells ## Run the official JavaScript and Python clients, unchanged, against the local fakes and the API
 	mkdir -p build/clients && cp internal/testing/clients/package*.json internal/testing/clients/requirements.txt internal/testing/clients/azure* build/clients/
 	cd build/clients && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	$(PYTHON) -m venv build/clients/venv

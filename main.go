@@ -31,8 +31,8 @@ func main() {
 	defer stop()
 	if len(os.Args) > 1 { // the host gives no arguments
 		os.Exit(cli.Run(ctx, os.Args[1:], cli.Shell{
-			Version: version, Getenv: os.Getenv, Stdout: os.Stdout, Stderr: os.Stderr, Now: time.Now(), RequestID: uuid.NewString(),
-			Plans: config.NewReader(known.Known()), Look: look, Zone: time.LoadLocation,
+			Version: version, Getenv: os.Getenv, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Now: time.Now(), Clock: time.Now, Local: time.Local,
+			RequestID: uuid.NewString(), Plans: config.NewReader(known.Known()), Look: look, Zone: time.LoadLocation,
 		}))
 	}
 	fmt.Println(run(ctx, os.Getenv, os.Stdout))

@@ -34,6 +34,7 @@ func HTTPFunctions() []HTTPFunction {
 			Name: "api", AuthLevel: "function", Methods: []string{http.MethodGet, http.MethodPost},
 			Routes: []Route{
 				{http.MethodPost, "/api/backups", (*handler).postBackup},
+				{http.MethodGet, "/api/targets", (*handler).listTargets},
 				{http.MethodGet, "/api/runs", (*handler).listRuns},
 				{http.MethodGet, "/api/runs/{id}", (*handler).getRun},
 				{http.MethodGet, "/api/batches/{id}", (*handler).getBatch},

@@ -115,6 +115,14 @@ type RecoveryPoint struct {
 	NotIncluded []string `json:"notIncluded"`
 }
 
+// Target is a target of an active plan.
+type Target struct {
+	Target string `json:"target"`
+	Plan   string `json:"plan"`
+	// Into lists the services that the plan lets it be restored into, by their resource IDs.
+	Into []string `json:"restoreInto,omitempty"`
+}
+
 // Batch is a batch as callers see it. Status is Azure's word for the whole: Succeeded only if every run has succeeded.
 type Batch struct {
 	ID          string    `json:"id"`

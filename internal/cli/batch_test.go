@@ -31,7 +31,7 @@ func TestOneBatch(t *testing.T) {
 	}
 	code, out, errs = a.run(t.Context(), "", "batch", id)
 	lines := strings.Split(out, "\n")
-	if code != 0 || len(lines) != 4 || !strings.HasPrefix(lines[0], "RUN ") || !strings.Contains(lines[2], "  g/contoso-b  queued") ||
+	if code != 0 || len(lines) != 4 || !strings.HasPrefix(lines[0], "RUN ") || !strings.Contains(lines[2], "  contoso-b  queued") ||
 		errs != "plan fleet, NotStarted; 2 runs: 2 queued\n" {
 		t.Errorf("%d, %s%s", code, out, errs)
 	}
@@ -48,7 +48,7 @@ func TestOneBatch(t *testing.T) {
 		t.Errorf("the runs of a target: %d, %s", code, out)
 	}
 	for _, args := range [][]string{{"backup"}, {"backup", "a", "b"}, {"backup", "--wait"}, {"batch"}, {"batch", ""}, {"health", "x"}} {
-		if code, out, errs := a.run(t.Context(), "", args...); code != 2 || out != "" || !strings.HasPrefix(errs, "usage:") {
+		if code, out, errs := a.run(t.Context(), "", args...); code != 2 || out != "" || !strings.Contains(errs, "\nusage: lifeboat ") {
 			t.Errorf("%v: %d, %q, %q", args, code, out, errs)
 		}
 	}
@@ -73,7 +73,7 @@ func TestBatchEnds(t *testing.T) {
 			1, `{"id":"b","status":"Failed","plan":"p","counts":{"refused":1,"succeeded":1},"error":{"code":"BatchIncomplete","message":"m",` +
 				`"details":[{"code":"HasCORS","message":"Azure's\u001b words","target":"` + target + `-b","details":[{"code":"Hint","message":"Mend it."}]}]},` +
 				fmt.Sprintf(runs, "Failed", "refused") + `}`,
-			"batch b of plan p is incomplete:\n  g/contoso-b refused, run r2: HasCORS: Azure's  words   Hint: Mend it.\n",
+			"batch b of plan p is incomplete:\n  contoso-b refused, run r2: HasCORS: Azure's  words   Hint: Mend it.\n",
 		},
 	} {
 		a := newApp(t, "", func(_ int, w http.ResponseWriter, _ *http.Request) bool {

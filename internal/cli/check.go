@@ -3,30 +3,50 @@ package cli
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"strings"
 	"sync"
 
+	"github.com/spf13/cobra"
+
 	"lifeboat/internal/backup"
+	"lifeboat/internal/cli/client"
+	"lifeboat/internal/cli/clocks"
+	"lifeboat/internal/cli/names"
+	"lifeboat/internal/cli/text"
+	"lifeboat/internal/cli/usage"
 	"lifeboat/internal/config"
 	"lifeboat/internal/engine"
 )
 
-// check prints the plans of the file, and warnings about probable mistakes; the error lists all mistakes. With --live it goes on
-// to Azure.
-func (sh Shell) check(ctx context.Context, args []string) error {
-	flags := flag.NewFlagSet("check", flag.ContinueOnError)
-	live := flags.Bool("live", false, "")
-	paths, err := files(flags, args, 1)
-	if err != nil {
-		return err
+func (sh Shell) checkCommand() *cobra.Command {
+	var live bool
+	c := &cobra.Command{
+		Use:   "check FILE",
+		Short: "Checks whether the program takes a plan.yaml",
+		Long: `Lists everything that is wrong in a plan.yaml, with its line, and warns of
+probable mistakes. The exit code is 0 if there are only warnings.
+
+With --live it asks Azure for every target whether it can be backed up, as
+every run does first, and changes nothing. It asks as the identity here (az
+login): the app's roles are its own.`,
+		Example: `  lifeboat plan check plan.yaml
+  lifeboat plan check plan.yaml --live`,
+		Args: usage.Exactly("FILE"), ValidArgsFunction: files(1),
+		RunE: func(c *cobra.Command, args []string) error { return sh.check(c.Context(), args[0], live) },
 	}
+	c.Flags().BoolVar(&live, "live", false, "ask Azure whether every target can be backed up")
+	return c
+}
+
+// check prints the plans of the file, and warnings about probable mistakes; the error lists all mistakes. With live it goes on
+// to Azure.
+func (sh Shell) check(ctx context.Context, path string, live bool) error {
 	waitFactor, err := config.WaitFactor(sh.Getenv)
 	if err != nil {
-		return usageError(err.Error() + "\n")
+		return usage.Error(err.Error() + "\n")
 	}
-	plans, warnings, err := sh.Plans.File(paths[0], waitFactor)
+	plans, warnings, err := sh.Plans.File(path, waitFactor)
 	if err != nil {
 		return err
 	}
@@ -34,17 +54,17 @@ func (sh Shell) check(ctx context.Context, args []string) error {
 	for _, p := range plans {
 		targets += len(p.Targets)
 	}
-	fmt.Fprintf(sh.Stdout, "%s: good: %s, %s\n", paths[0], count(len(plans), "plan"), count(targets, "target"))
+	fmt.Fprintf(sh.Stdout, "%s: good: %s, %s\n", path, text.Count(len(plans), "plan"), text.Count(targets, "target"))
 	for _, p := range plans {
 		fmt.Fprintln(sh.Stdout, "  "+p.Name+": "+words(p))
 	}
 	for _, warning := range warnings {
-		fmt.Fprintln(sh.Stdout, plain(warning))
+		fmt.Fprintln(sh.Stdout, text.Plain(warning))
 	}
-	for _, text := range sh.otherZones(plans) {
+	for _, text := range clocks.OtherZones(plans, sh.Zone, sh.Now) {
 		fmt.Fprintln(sh.Stdout, "warning: "+text)
 	}
-	if *live {
+	if live {
 		return sh.checkLive(ctx, plans)
 	}
 	return nil
@@ -81,16 +101,17 @@ func (sh Shell) checkLive(ctx context.Context, plans []backup.Plan) error {
 	}
 	group.Wait()
 	if ctx.Err() != nil {
-		return errStopped
+		return client.ErrStopped
 	}
-	labels := labels(each(looks, func(l look) string { return l.target }))
-	table := newTable(sh.Stdout, "TARGET", "PLAN", "RESULT", "REASON")
+	labels := names.Labels(each(looks, func(l look) string { return l.target }))
+	table := text.NewTable(text.Column{Name: "TARGET", Cut: true, Distinct: true}, text.Column{Name: "PLAN", Rank: 2, Cut: true},
+		text.Column{Name: "RESULT"}, text.Column{Name: "REASON", Rank: 1, Cut: true})
 	refused, unknown := 0, 0
 	var words strings.Builder // below the table: they are long
 	for i, l := range looks {
 		f := backup.AsFault(l.err)
 		if f == nil {
-			fmt.Fprintf(table, "%s\t%s\tok\t\n", labels[i], l.plan.Name)
+			table.Row(labels[i], l.plan.Name, "ok", "")
 			continue
 		}
 		result := "not now"
@@ -103,15 +124,15 @@ func (sh Shell) checkLive(ctx context.Context, plans []backup.Plan) error {
 		if f.Code == "NoIdentityToken" { // the hint is about the app's identity
 			f.Hint = "Sign in with az login, or set AZURE_CLIENT_ID and the variables that belong to it."
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", labels[i], l.plan.Name, result, plain(f.Code))
-		fmt.Fprintf(&words, "\n%s: %s\n  %s\n", labels[i], plain(f.Error()), plain(f.Hint))
+		table.Row(labels[i], l.plan.Name, result, text.Plain(f.Code))
+		fmt.Fprintf(&words, "\n%s: %s\n  %s\n", labels[i], text.Plain(f.Error()), text.Plain(f.Hint))
 	}
-	if err := table.Flush(); err != nil {
+	if err := table.Print(sh.Stdout, sh.width()); err != nil {
 		return err
 	}
 	fmt.Fprint(sh.Stdout, words.String())
 	if refused+unknown > 0 {
-		return fmt.Errorf("%d of %s cannot be backed up, and %d could not be checked", refused, count(len(looks), "target"), unknown)
+		return fmt.Errorf("%d of %s cannot be backed up, and %d could not be checked", refused, text.Count(len(looks), "target"), unknown)
 	}
 	return nil
 }

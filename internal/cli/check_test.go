@@ -83,18 +83,18 @@ func TestCheckLive(t *testing.T) {
 	})
 	lines := strings.Split(strings.TrimSpace(out), "\n")
 	if code != 1 || !strings.Contains(lines[0], "good: 1 plan, 20 targets") ||
-		strings.Join(strings.Fields(lines[6]), " ") != "g/contoso-3 p refused HasWorkspaces" ||
-		strings.Join(strings.Fields(lines[7]), " ") != "g/contoso-4 p not now TooManyRequests" ||
-		strings.Join(strings.Fields(lines[8]), " ") != "g/contoso-5 p not now Unreachable" ||
-		strings.Join(strings.Fields(lines[9]), " ") != "g/contoso-6 p ok" ||
+		strings.Join(strings.Fields(lines[6]), " ") != "contoso-3 p refused HasWorkspaces" ||
+		strings.Join(strings.Fields(lines[7]), " ") != "contoso-4 p not now TooManyRequests" ||
+		strings.Join(strings.Fields(lines[8]), " ") != "contoso-5 p not now Unreachable" ||
+		strings.Join(strings.Fields(lines[9]), " ") != "contoso-6 p ok" ||
 		!strings.HasSuffix(out, `
-g/contoso-3: HasWorkspaces: it has  workspaces
+contoso-3: HasWorkspaces: it has  workspaces
   Take it out.
 
-g/contoso-4: TooManyRequests: later
+contoso-4: TooManyRequests: later
   Ask again.
 
-g/contoso-5: Unreachable: the connection broke
+contoso-5: Unreachable: the connection broke
   
 `) || errs != "1 of 20 targets cannot be backed up, and 2 could not be checked\n" {
 		t.Errorf("%d\n%s%s", code, out, errs)

@@ -4,70 +4,32 @@ package cli
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"runtime"
-	"slices"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"lifeboat/internal/backup"
+	"lifeboat/internal/cli/usage"
 	"lifeboat/internal/config"
 	"lifeboat/internal/engine"
 )
 
-const usage = `usage:
-  lifeboat plan check FILE        checks plan.yaml: lists every mistake with its line, and probable mistakes as warnings; exit code 0
-                                  if there are only warnings
-  lifeboat plan check FILE --live and asks Azure for every target whether it can be backed up, as every run does first;
-                                  changes nothing. It asks as the identity here (az login): the app's roles are its own
-  lifeboat plan next FILE [-n 3]  the next scheduled times of every plan and target, local and UTC
-  lifeboat plan diff OLD NEW      lists the changes of an edit: plans, targets, scheduled times, how long recovery points are kept
-
-against the app at LIFEBOAT_URL (such as https://contoso.azurewebsites.net), with a key of its function api in LIFEBOAT_KEY:
-  lifeboat health [--json]        how well every target is protected, the worst first; exit code 1 if one is unprotected.
-                                  With a key of the function health in LIFEBOAT_HEALTH_KEY: one of api does not open it
-  lifeboat runs TARGET [--top N] [--all] [--json]
-                                  the target's runs, newest first: 20, N up to 100, or all
-  lifeboat run ID [--json]        one run: where it stands, why, and what it left
-  lifeboat backup TARGET [--plan NAME] [--wait] [--json]
-                                  asks for a backup now and prints the run's ID; with --wait until it has ended
-  lifeboat backup --plan NAME [--wait] [--json]
-                                  asks for one of every target of the plan, and prints the batch's ID
-  lifeboat batch ID [--json]      the runs of a batch, and where they stand
-  lifeboat points TARGET [--top N] [--all] [--json]
-                                  the target's recovery points, newest first, in the same way
-  lifeboat accept ID [--reason TEXT] [--json]
-                                  a suspect recovery point is good all the same: counts it as verified
-  lifeboat restore TARGET [--point ID | --before TIME] [--into ID] [--key NAME] [--region REGION] [--reason TEXT]
-                   [--reply-to QUEUE] [--expires TIME] [--wait] [--json]
-                                  restores the target from its newest verified recovery point, or the one given, into
-                                  itself, or the service given, and prints the restore's ID: its present content is LOST.
-                                  With --key it restores only that key of a Managed HSM
-  lifeboat restore TARGET … --dry-run
-                                  says what that would overwrite, from what, and whether it may; changes nothing
-  lifeboat cancel ID [--json]     takes back a restore that has not begun yet
-  lifeboat confirm ID [--json]    says that the restore is right: its safety backup is held no longer
-
-  lifeboat version                prints the version of this program
-
-TIME is such as 2026-01-31T02:30:00Z. TARGET is a full resource ID. Exit codes: 0 done, 1 it failed, 2 the arguments or settings cannot be used.
-`
-
-// usageError says that the arguments or settings cannot be used. Its text is printed as it is.
-type usageError string
-
-func (e usageError) Error() string { return string(e) }
-
-// errUsage says that the arguments are no command.
-var errUsage error = usageError(usage)
-
 // Shell is the environment of a command.
 type Shell struct {
 	Getenv         func(string) string
+	Stdin          io.Reader
 	Stdout, Stderr io.Writer
-	// Now is the time at which "next" begins.
-	Now time.Time
+	// Now is the time at which the command begins, and Clock tells the time while it waits; nil: it is always Now.
+	Now   time.Time
+	Clock func() time.Time
+	// CompletionTime is the longest time that a person waits for a completion, or for what a command could also do without; 0 means two
+	// seconds.
+	CompletionTime time.Duration
+	// Local is the zone of the person; nil means UTC.
+	Local *time.Location
 	// RequestID is the ID of the request for a backup: give another one each time.
 	RequestID string
 	// Version is the version of the program's source.
@@ -83,36 +45,10 @@ type Shell struct {
 // Run runs the command in the arguments and returns the exit code: 0, 1 if the answer is no, 2 if the arguments or settings
 // cannot be used. The context ends all waiting.
 func Run(ctx context.Context, args []string, sh Shell) int {
-	err := errUsage
-	if len(args) > 1 && args[0] == "plan" {
-		switch args[1] {
-		case "check":
-			err = sh.check(ctx, args[2:])
-		case "next":
-			err = sh.next(args[2:])
-		case "diff":
-			err = sh.diff(args[2:])
-		}
-	}
-	if len(args) > 0 {
-		remotes := map[string]func(remote, context.Context, []string) error{
-			"runs": remote.runs, "run": remote.show, "backup": remote.backup, "batch": remote.batch, "points": remote.points,
-			"accept": remote.accept, "health": remote.health, "restore": remote.restore, "cancel": change("cancel"),
-			"confirm": change("confirm"),
-		}
-		if slices.Contains([]string{"help", "--help", "-h"}, args[0]) {
-			_, err = fmt.Fprint(sh.Stdout, usage)
-		} else if slices.Contains([]string{"version", "--version"}, args[0]) {
-			_, err = fmt.Fprintf(sh.Stdout, "lifeboat %s %s %s/%s, time zones %s\n", sh.Version, runtime.Version(), runtime.GOOS,
-				runtime.GOARCH, config.TimeZones())
-		} else if command := remotes[args[0]]; command != nil {
-			var r remote
-			if r, err = newRemote(sh, args[0] == "health"); err == nil {
-				err = command(r, ctx, args[1:])
-			}
-		}
-	}
-	wrong, notUnderstood := errors.AsType[usageError](err)
+	root := Commands(sh)
+	root.SetArgs(append([]string{}, args...)) // never nil: then cobra would take the arguments of the process
+	err := root.ExecuteContext(ctx)
+	wrong, notUnderstood := errors.AsType[usage.Error](err)
 	switch {
 	case notUnderstood:
 		fmt.Fprint(sh.Stderr, wrong)
@@ -124,35 +60,74 @@ func Run(ctx context.Context, args []string, sh Shell) int {
 	return 0
 }
 
-// files takes n paths out of the arguments; the flags may stand anywhere among them.
-func files(flags *flag.FlagSet, args []string, n int) ([]string, error) {
-	names, err := names(flags, args)
-	if err == nil && len(names) != n {
-		err = errUsage
+// These are the groups of the commands in the help.
+const (
+	ofPlan = "plan"
+	ofApp  = "app"
+)
+
+// Commands returns the command lifeboat with all the others below it.
+func Commands(sh Shell) *cobra.Command {
+	root := usage.Group(&cobra.Command{
+		Use:   "lifeboat",
+		Short: "Backs up and restores Azure services that Azure Backup does not cover",
+		Long: `Lifeboat backs up and restores Azure services that Azure Backup does not
+cover.
+
+The commands check plan.yaml, or call the API of a Lifeboat app. Without
+arguments the program is that app: the Functions host starts it in this way.
+
+The commands that call the app read LIFEBOAT_URL, its address, such as
+https://contoso.azurewebsites.net, and LIFEBOAT_KEY, a key of its function
+api. The command health reads LIFEBOAT_HEALTH_KEY, a key of its function
+health.
+
+The exit code is 0 if it is done, 1 if it failed, and 2 if the arguments or
+settings cannot be used.`,
+		Example: `  lifeboat help restore
+  lifeboat --version`,
+	})
+	root.SilenceErrors, root.SilenceUsage = true, true // Run prints an error once, and no help after it
+	root.CompletionOptions.DisableDefaultCmd = true    // completion is a command with a help of its own
+	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
+	root.SetOut(sh.Stdout)
+	root.SetErr(sh.Stderr)
+	root.SetFlagErrorFunc(usage.WrongFlag)
+	root.PersistentFlags().BoolP("help", "h", false, "show the help of the command")
+	number := root.Flags().Bool("version", false, "print the version of the program")
+	others := root.RunE
+	root.RunE = func(c *cobra.Command, args []string) error {
+		if *number && len(args) == 0 {
+			return sh.version()
+		}
+		return others(c, args)
 	}
-	return names, err
+	root.AddGroup(&cobra.Group{ID: ofPlan, Title: "About plan.yaml:"}, &cobra.Group{ID: ofApp, Title: "About the app at LIFEBOAT_URL:"})
+	plan := usage.Group(&cobra.Command{
+		Use: "plan", GroupID: ofPlan, Short: "Checks a plan.yaml, its scheduled times, and an edit of it",
+		Example: "  lifeboat plan check plan.yaml",
+	})
+	plan.AddCommand(sh.checkCommand(), sh.nextCommand(), sh.diffCommand())
+	root.AddCommand(
+		plan, sh.healthCommand(), sh.runsCommand(), sh.runCommand(), sh.backupCommand(), sh.batchCommand(), sh.pointsCommand(),
+		sh.acceptCommand(), sh.restoreCommand(), sh.cancelCommand(), sh.confirmCommand(), versionCommand(sh), usage.CompletionCommand(),
+	)
+	root.SetHelpCommand(usage.HelpCommand())
+	root.InitDefaultHelpCmd() // now, and not only when a command runs: the documentation has it too
+	return root
 }
 
-// names takes the arguments that are no flags.
-func names(flags *flag.FlagSet, args []string) ([]string, error) {
-	flags.SetOutput(io.Discard)
-	var names []string
-	for len(args) > 0 {
-		if err := flags.Parse(args); err != nil {
-			return nil, errUsage
-		}
-		if args = flags.Args(); len(args) > 0 {
-			names, args = append(names, args[0]), args[1:]
-		}
+func versionCommand(sh Shell) *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "Prints the version of the program and of its time zones", Example: "  lifeboat version", Args: usage.None,
+		RunE: func(*cobra.Command, []string) error { return sh.version() },
 	}
-	return names, nil
 }
 
-func count(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
+func (sh Shell) version() error {
+	_, err := fmt.Fprintf(sh.Stdout, "lifeboat %s %s %s/%s, time zones %s\n", sh.Version, runtime.Version(), runtime.GOOS,
+		runtime.GOARCH, config.TimeZones())
+	return err
 }
 
 // scheduledTimes returns the next n scheduled times of the plan; none while it is paused.

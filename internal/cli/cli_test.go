@@ -5,9 +5,13 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
 
 	"lifeboat/internal/cli"
 	"lifeboat/internal/config"
@@ -90,9 +94,9 @@ func TestNext(t *testing.T) {
 		want := `nightly-apim: every day at 02:30 in Europe/Zurich, 1 run a day
   2026-03-29: the clocks of Europe/Zurich go from 02:00 to 03:00 at 01:00Z: the scheduled time in between comes as much later
 
-PLAN          TARGET        LOCAL                                         UTC
-nightly-apim  prod/contoso  Sun 2026-03-29 03:30:00 +02:00 Europe/Zurich  2026-03-29T01:30:00Z
-nightly-apim  prod/contoso  Mon 2026-03-30 02:30:00 +02:00 Europe/Zurich  2026-03-30T00:30:00Z
+PLAN          TARGET   LOCAL                           ZONE           UTC
+nightly-apim  contoso  Sun 2026-03-29 03:30:00 +02:00  Europe/Zurich  2026-03-29T01:30:00Z
+nightly-apim  contoso  Mon 2026-03-30 02:30:00 +02:00  Europe/Zurich  2026-03-30T00:30:00Z
 
 by the time zones ` + config.TimeZones() + "\n"
 		if code != 0 || out != want || errs != "" {
@@ -175,26 +179,76 @@ func TestDiff(t *testing.T) {
 	}
 }
 
-func TestUsage(t *testing.T) {
-	for _, arg := range []string{"help", "--help", "-h"} {
-		if code, out, errs := run(arg); code != 0 || !strings.Contains(out, "lifeboat backup TARGET") || errs != "" {
-			t.Errorf("%s: %d, %q, %q", arg, code, out, errs)
+// TestHelp checks that each command has a help of its own on stdout, by the flag and by the command help.
+func TestHelp(t *testing.T) {
+	for _, args := range [][]string{{"help"}, {"--help"}, {"-h"}} {
+		if code, out, errs := run(args...); code != 0 || !strings.Contains(out, "\n  backup      Asks for a backup now") || errs != "" {
+			t.Errorf("%s: %d, %q, %q", args, code, out, errs)
 		}
 	}
-	for _, args := range [][]string{
-		{"backups"},
-		{"plan"},
-		{"plan", "chek", "x"},
-		{"plan", "check"},
-		{"plan", "check", "a", "b"},
-		{"plan", "next", "-n", "x", "a"},
-		{"plan", "next", "-n", "0", "a"},
-		{"plan", "diff", "a"},
-		{"plan", "check", "--life", "a"},
-		{"plan", "check", "--live"},
-	} {
-		if code, out, errs := run(args...); code != 2 || out != "" || !strings.Contains(errs, "lifeboat plan check FILE") {
-			t.Errorf("%v: %d, %q, %q", args, code, out, errs)
+	var visit func(c *cobra.Command, path ...string)
+	visit = func(c *cobra.Command, path ...string) {
+		code, out, errs := run(append(path, "--help")...)
+		if code != 0 || errs != "" || !strings.Contains(out, "Usage:\n  "+c.CommandPath()) || !strings.Contains(out, "\nExamples:\n  lifeboat ") {
+			t.Errorf("%q --help: %d\n%s%s", path, code, out, errs)
 		}
+		for line := range strings.Lines(out) {
+			if n := utf8.RuneCountInString(line) - 1; n > 80 && !strings.HasPrefix(line, "  lifeboat ") {
+				t.Errorf("%q --help has a line of %d characters: %s", path, n, line)
+			}
+		}
+		if code, same, errs := run(append([]string{"help"}, path...)...); code != 0 || same != out || errs != "" {
+			t.Errorf("help %q: %d\n%s%s", path, code, same, errs)
+		}
+		for _, sub := range c.Commands() {
+			visit(sub, append(slices.Clone(path), sub.Name())...)
+		}
+	}
+	root := cli.Commands(cli.Shell{})
+	visit(root)
+	if len(root.Commands()) < 14 {
+		t.Errorf("only %d commands", len(root.Commands()))
+	}
+}
+
+// TestUsage checks that arguments that cannot be used get a reason, the usage of the command, and the exit code 2, and that an
+// unknown word is answered by the nearest one.
+func TestUsage(t *testing.T) {
+	const next, runs = "usage: lifeboat plan next FILE [flags]\nlifeboat plan next --help says more\n", "usage: lifeboat runs TARGET [flags]\nlifeboat runs --help says more\n"
+	for line, want := range map[string]string{
+		"backups":                    `lifeboat: there is no command "backups": did you mean backup or points?` + "\nusage: lifeboat [flags]\nlifeboat --help says more\n",
+		"bakup --wait":               `lifeboat: there is no command "bakup": did you mean backup?`,
+		"status":                     `lifeboat: there is no command "status": did you mean health or run?`,
+		"snapshots":                  `lifeboat: there is no command "snapshots": did you mean points?`,
+		"frobnicate":                 `lifeboat: there is no command "frobnicate"` + "\nusage",
+		"help bakup":                 `lifeboat: there is no command "bakup": did you mean backup?`,
+		"help runs x":                `lifeboat runs: there is no command "x"`,
+		"plan":                       "lifeboat plan: a command is missing\nusage: lifeboat plan [flags]\n",
+		"plan chek x --live":         `lifeboat plan: there is no command "chek": did you mean check?`,
+		"--versoin":                  "lifeboat: there is no flag --versoin: did you mean --version?",
+		"plan chek x":                `lifeboat plan: there is no command "chek": did you mean check?`,
+		"plan check":                 "lifeboat plan check: it wants FILE\nusage: lifeboat plan check FILE [flags]\n",
+		"plan check a b":             `lifeboat plan check: it wants FILE, and got "b" besides`,
+		"plan check --life a":        "lifeboat plan check: there is no flag --life: did you mean --live?",
+		"plan check --live":          "lifeboat plan check: it wants FILE\n",
+		"plan next -n x a":           `lifeboat plan next: invalid argument "x" for "-n, --number" flag`,
+		"plan next -n 0 a":           "lifeboat plan next: -n is from 1 to 10000\n" + next,
+		"plan diff a":                "lifeboat plan diff: it wants OLD and NEW\n",
+		"runs":                       "lifeboat runs: it wants TARGET\n" + runs,
+		"runs x -all":                "lifeboat runs: there is no flag -all: did you mean --all, with two dashes?\n" + runs,
+		"runs x --tpo 3":             "lifeboat runs: there is no flag --tpo: did you mean --top?\n",
+		"runs x --top -1":            "lifeboat runs: --top is from 1 to 100\n",
+		"runs x --top":               "lifeboat runs: flag needs an argument: --top\n",
+		"version now":                `lifeboat version: it takes no arguments, and got "now"`,
+		"completion":                 "lifeboat completion: it wants one of bash, zsh, fish and powershell\n",
+		"completion tcsh":            "lifeboat completion: it wants one of bash, zsh, fish and powershell\n",
+		"restore x --dry-run --wait": "lifeboat restore: --dry-run has nothing to --wait for\n",
+	} {
+		if code, out, errs := run(strings.Fields(line)...); code != 2 || out != "" || !strings.HasPrefix(errs, want) {
+			t.Errorf("%s: %d, %q, %s", line, code, out, errs)
+		}
+	}
+	if code, out, errs := run(); code != 2 || out != "" || !strings.HasPrefix(errs, "lifeboat: a command is missing\n") {
+		t.Errorf("no arguments: %d, %q, %s", code, out, errs)
 	}
 }

@@ -69,7 +69,13 @@ func newApp(t *testing.T, host string, network func(n int, w http.ResponseWriter
 		},
 		Log: zerolog.Nop(), Now: time.Now,
 	})
-	a := &app{catalog: catalog, queue: queue, keys: map[string]int{}}
+	return listen(t, &app{catalog: catalog, queue: queue}, api, host, network)
+}
+
+// listen serves the app's API behind a network that the test controls; see newApp.
+func listen(t *testing.T, a *app, api http.Handler, host string, network func(n int, w http.ResponseWriter, r *http.Request) (ok bool)) *app {
+	t.Helper()
+	a.keys = map[string]int{}
 	a.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		a.mu.Lock()
 		defer a.mu.Unlock()
@@ -160,12 +166,12 @@ func TestWaitSurvives(t *testing.T) {
 	defer cancel()
 	a := newApp(t, "", func(n int, w http.ResponseWriter, _ *http.Request) bool {
 		switch n {
-		case 2:
+		case 3: // the second asks how long a backup usually takes
 			panic(http.ErrAbortHandler)
-		case 3:
+		case 4:
 			w.WriteHeader(http.StatusInternalServerError)
 			return false
-		case 5:
+		case 6:
 			cancel()
 		}
 		return true

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"cmp"
-	"flag"
 	"fmt"
 	"maps"
 	"slices"
@@ -10,15 +9,27 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"lifeboat/internal/backup"
+	"lifeboat/internal/cli/text"
+	"lifeboat/internal/cli/usage"
 )
 
-// diff prints the changes of an edit of plan.yaml, and their effect on scheduled times and recovery points.
-func (sh Shell) diff(args []string) error {
-	paths, err := files(flag.NewFlagSet("diff", flag.ContinueOnError), args, 2)
-	if err != nil {
-		return err
+func (sh Shell) diffCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "diff OLD NEW",
+		Short: "Lists the changes of an edit of plan.yaml",
+		Long: `Lists the changes of an edit of plan.yaml, and their effect on targets,
+scheduled times, and the time for which recovery points are kept.`,
+		Example: "  lifeboat plan diff old.yaml plan.yaml",
+		Args:    usage.Exactly("OLD", "NEW"), ValidArgsFunction: files(2),
+		RunE: func(_ *cobra.Command, args []string) error { return sh.diff(args) },
 	}
+}
+
+// diff prints the changes of an edit of plan.yaml, and their effect on scheduled times and recovery points.
+func (sh Shell) diff(paths []string) error {
 	before, _, err := sh.Plans.File(paths[0], 1)
 	if err != nil {
 		return err
@@ -34,12 +45,12 @@ func (sh Shell) diff(args []string) error {
 			continue
 		}
 		lines = append(lines, fmt.Sprintf("- plan %s vanishes with its %s: no more scheduled times; its recovery points still expire on their days, "+
-			"but the newest recovery point of each target stays", old.Name, count(len(old.Targets), "target")))
+			"but the newest recovery point of each target stays", old.Name, text.Count(len(old.Targets), "target")))
 	}
 	for _, plan := range after {
 		if named(before, plan.Name) < 0 {
 			lines = append(lines, fmt.Sprintf("+ plan %s is new, with %s: its scheduled times count from when it is active; %s",
-				plan.Name, count(len(plan.Targets), "target"), first(plan, sh.Now)))
+				plan.Name, text.Count(len(plan.Targets), "target"), first(plan, sh.Now)))
 			lines = append(lines, restores(backup.RestorePolicy{}, plan.Restore, plan.Name)...)
 		}
 	}

@@ -3,21 +3,25 @@ package cli
 import (
 	"cmp"
 	"context"
-	"errors"
-	"flag"
 	"fmt"
 	"net/http"
 	"slices"
 	"strings"
 
+	"github.com/spf13/cobra"
+
 	"lifeboat/internal/api"
+	"lifeboat/internal/cli/client"
+	"lifeboat/internal/cli/names"
+	"lifeboat/internal/cli/text"
+	"lifeboat/internal/cli/usage"
 	"lifeboat/internal/health"
 )
 
 // status returns the target's status in words for people.
 func status(t api.TargetHealth) string {
 	if t.Status == health.Copied {
-		return copyOnly
+		return text.CopyOnly
 	}
 	return string(t.Status)
 }
@@ -26,89 +30,105 @@ func readHealth(text []byte) (api.Health, error) {
 	return read(text, "tells of no health", func(v api.Health) bool { return v.Status != "" && v.Targets != nil })
 }
 
-// health prints how well the targets are protected, the worst first.
-func (r remote) health(ctx context.Context, args []string) error {
-	flags := flag.NewFlagSet("health", flag.ContinueOnError)
-	asJSON := flags.Bool("json", false, "")
-	if _, err := files(flags, args, 0); err != nil {
-		return err
+func (sh Shell) healthCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use: "health", Short: "Lists how well every target is protected, the worst first",
+		Long: `Lists every target, the worst first: how well it is protected, its last
+verified recovery point, and its next scheduled time. The exit code is 1 if a
+target is unprotected, a timer is silent, or no plan is active.
+
+It needs a key of the function health in LIFEBOAT_HEALTH_KEY: a key of api
+does not open it.`,
+		Example: `  lifeboat health
+  lifeboat health -o json`,
+		Args: usage.None, SuggestFor: []string{"status", "targets"},
 	}
+	return sh.listing(c, func(ctx context.Context, r remote, _ []string) error { return r.health(ctx) })
+}
+
+// health prints how well the targets are protected, the worst first.
+func (r remote) health(ctx context.Context) error {
 	// If a target is unprotected, the API answers 503; a 503 of the host has no targets.
 	tells := func(status int, body []byte) bool {
 		_, err := readHealth(body)
 		return status == http.StatusServiceUnavailable && err == nil
 	}
-	a, err := r.do(ctx, call{method: http.MethodGet, path: "/api/health", expected: tells})
+	a, err := r.Do(ctx, client.Call{Method: http.MethodGet, Path: "/api/health", Expected: tells})
 	if err != nil {
 		return err
 	}
-	v, err := readHealth(a.body)
+	v, err := readHealth(a.Body)
 	if err != nil {
 		return err
 	}
-	if *asJSON {
-		err = r.document(a.body)
-	} else {
-		err = r.healthTable(v)
+	targets := each(v.Targets, func(t api.TargetHealth) string { return t.Target })
+	if err := r.show(a.Body, targets, func() error { return r.healthTable(v) }); err != nil || v.Status != health.Unprotected {
+		return err
 	}
-	if err == nil && v.Status == health.Unprotected {
-		err = alarm(v)
-	}
-	return err
+	return alarmOf(v)
 }
 
 func (r remote) healthTable(v api.Health) error {
 	slices.SortStableFunc(v.Targets, func(a, b api.TargetHealth) int { return b.Status.Severity() - a.Status.Severity() })
 	targets := each(v.Targets, func(t api.TargetHealth) string { return t.Target })
-	table := newTable(r.Stdout, "TARGET", "PLAN", "STATUS", "LAST VERIFIED", "AGE", "NEXT SCHEDULED", "REASON")
-	for i, label := range labels(targets) {
+	table := text.NewTable(text.Column{Name: "TARGET", Cut: true, Distinct: true}, text.Column{Name: "PLAN", Rank: 4, Cut: true}, text.Column{Name: "STATUS"},
+		text.Column{Name: "LAST VERIFIED", Rank: 3}, text.Column{Name: "AGE", Rank: 1}, text.Column{Name: "NEXT SCHEDULED", Rank: 5},
+		text.Column{Name: "REASON", Rank: 2, Cut: true})
+	for i, label := range names.Labels(targets) {
 		t := v.Targets[i]
 		verified, age, why := "never", "", ""
 		if t.Verified != nil {
-			verified, age = utc(t.Verified.Created), ago(t.Verified.Age)
+			verified, age = r.clock.At(t.Verified.Created), text.Age(t.Verified.Age)
 		}
 		if t.Reason != nil {
-			why = plain(t.Reason.Code + ": " + t.Reason.Message)
+			why = text.Plain(t.Reason.Code + ": " + t.Reason.Message)
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", plain(label), plain(t.Plan), plain(status(t)), verified, age,
-			cmp.Or(utc(t.NextScheduledTime), "none"), why)
+		if r.format == asWide {
+			label = t.Target
+		}
+		table.Row(text.Plain(label), text.Plain(t.Plan), text.Plain(status(t)), verified, age, cmp.Or(r.clock.At(t.NextScheduledTime), "none"), why)
 	}
-	if err := table.Flush(); err != nil {
+	if err := r.print(table); err != nil {
 		return err
 	}
 	var lines []string
 	if v.Plan.Refused {
-		lines = append(lines, refused(v.Plan)+"\n")
+		lines = append(lines, r.refused(v.Plan)+"\n")
 	}
 	for _, t := range v.Timers {
 		if t.Reason != nil {
-			lines = append(lines, "timer "+plain(t.Timer)+": "+inWords(*t.Reason)+"\n")
+			lines = append(lines, "timer "+text.Plain(t.Timer)+": "+client.InWords(*t.Reason)+"\n")
 		}
 	}
 	for _, p := range v.Poison {
-		lines = append(lines, "queue "+plain(p.Queue)+": "+inWords(p.Reason)+"\n")
+		lines = append(lines, "queue "+text.Plain(p.Queue)+": "+client.InWords(p.Reason)+"\n")
 	}
 	_, err := fmt.Fprint(r.Stdout, strings.Join(lines, ""))
 	return err
 }
 
 // refused returns the line about plan.yaml, and one for each of its mistakes.
-func refused(plan api.PlanHealth) string {
+func (r remote) refused(plan api.PlanHealth) string {
 	line := "plan.yaml is refused"
-	if since := utc(plan.RefusedSince); since != "" {
+	if since := r.clock.At(plan.RefusedSince); since != "" {
 		line += " since " + since
 	}
-	if since := utc(plan.ActiveSince); since != "" {
+	if since := r.clock.At(plan.ActiveSince); since != "" {
 		line += "; the plan of " + since + " is active"
 	}
 	if plan.Error != nil {
-		line += ": " + inWords(*plan.Error)
+		line += ": " + client.InWords(*plan.Error)
 	}
 	return line
 }
 
-// alarm returns the reason for the exit code 1.
-func alarm(v api.Health) error {
+// alarm says that the app answers, and is not well.
+type alarm string
+
+func (a alarm) Error() string { return string(a) }
+
+// alarmOf returns the reason for the exit code 1.
+func alarmOf(v api.Health) error {
 	bad, silent := 0, 0
 	for _, t := range v.Targets {
 		if t.Status == health.Unprotected {
@@ -122,22 +142,9 @@ func alarm(v api.Health) error {
 	}
 	switch {
 	case bad == 0 && silent > 0:
-		return fmt.Errorf("%s silent", count(silent, "timer"))
+		return alarm(text.Count(silent, "timer") + " silent")
 	case bad == 0:
-		return errors.New("nothing is protected: there is no active plan")
+		return alarm("nothing is protected: there is no active plan")
 	}
-	return fmt.Errorf("%d of %s unprotected", bad, count(len(v.Targets), "target"))
-}
-
-// ago returns an age in seconds for people, by its two largest units.
-func ago(seconds int64) string {
-	switch d, h, m := seconds/86400, seconds/3600%24, seconds/60%60; {
-	case d > 0:
-		return fmt.Sprintf("%dd%dh", d, h)
-	case h > 0:
-		return fmt.Sprintf("%dh%dm", h, m)
-	case m > 0:
-		return fmt.Sprintf("%dm%ds", m, seconds%60)
-	}
-	return fmt.Sprintf("%ds", seconds)
+	return alarm(fmt.Sprintf("%d of %s unprotected", bad, text.Count(len(v.Targets), "target")))
 }

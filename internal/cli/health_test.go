@@ -21,7 +21,7 @@ const ill = `{"status":"unprotected","plan":{"refused":true,"refusedSinceDateTim
 	`"plan":"p","status":"unprotected","reason":{"code":"AuthorizationFailed","message":"Azure's own\u001b words"}}]}`
 
 // twins are targets that differ only in their subscriptions.
-const twins = "/subscriptions/0c0ffee0-0000-4000-8000-00000000000"
+const twins = "0c0ffee0-0000-4000-8000-00000000000"
 
 // TestHealth checks that the worst target comes first, and that a 503 with the body is an answer; after a 503 without it the
 // command asks again.
@@ -36,9 +36,9 @@ func TestHealth(t *testing.T) {
 	}{
 		"ill": {
 			503, ill, 1, 1, `TARGET PLAN STATUS LAST VERIFIED AGE NEXT SCHEDULED REASON
-` + twins + `2/resourceGroups/g/providers/Microsoft.ApiManagement/service/twin p unprotected never none AuthorizationFailed: Azure's own words
-` + twins + `1/resourceGroups/g/providers/Microsoft.ApiManagement/service/twin p late 2026-03-26T09:00:00Z 2d3h none
-g/well p protected 2026-03-28T09:00:00Z 3h0m 2026-03-29T02:30:00Z
+` + twins + `2/g/service/twin p unprotected never none AuthorizationFailed: Azure's own words
+` + twins + `1/g/service/twin p late 2026-03-26T09:00:00Z 2d3h none
+well p protected 2026-03-28T09:00:00Z 3h0m 2026-03-29T02:30:00Z
 plan.yaml is refused since 2026-03-28T10:00:00Z; the plan of 2026-03-01T10:00:00Z is active: ` +
 				"PlanInvalid: the last good plan stays active PlanInvalid: plan.yaml:6: nonsense", "1 of 3 targets unprotected\n",
 		},

@@ -4,72 +4,89 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"flag"
 	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
 
+	"github.com/spf13/cobra"
+
 	"lifeboat/internal/api"
+	"lifeboat/internal/cli/client"
+	"lifeboat/internal/cli/text"
+	"lifeboat/internal/cli/usage"
 )
 
 // list is a list of the API about one target, newest first, and the form of its table.
 type list[T any] struct {
 	path, what string
-	columns    []string
+	columns    []text.Column
 	read       func(text []byte) (T, error)
-	row        func(T) string // with tabs between the columns
+	row        func(r remote, v T) []string
+	id         func(T) string
 }
 
-// print prints a page of the list, of --top N, or with --all the whole of it.
-func (l list[T]) print(ctx context.Context, r remote, args []string) error {
-	flags := flag.NewFlagSet(l.what, flag.ContinueOnError)
-	top := flags.Int("top", 0, "")
-	all := flags.Bool("all", false, "")
-	asJSON := flags.Bool("json", false, "")
-	names, err := files(flags, args, 1)
-	if err != nil || *top < 0 {
-		return cmp.Or(err, errUsage)
+// command makes the command that prints the list.
+func (l list[T]) command(sh Shell, c *cobra.Command) *cobra.Command {
+	top := c.Flags().Int("top", 0, "`N` of them, up to 100")
+	all := c.Flags().Bool("all", false, "all of them")
+	c.Args, c.ValidArgsFunction = usage.Exactly("TARGET"), sh.first(targetWords)
+	c.PreRunE = func(c *cobra.Command, _ []string) error {
+		if *top < 0 {
+			return usage.Misuse(c, "--top is from 1 to 100")
+		}
+		return nil
 	}
-	query := url.Values{"target": {names[0]}}
-	if *all {
-		*top = cmp.Or(*top, 100)
+	return sh.listing(c, func(ctx context.Context, r remote, args []string) error { return l.print(ctx, r, args[0], *top, *all) })
+}
+
+// print prints the first page of the list, or the whole of it.
+func (l list[T]) print(ctx context.Context, r remote, name string, top int, all bool) error {
+	target, err := r.target(ctx, name)
+	if err != nil {
+		return err
 	}
-	if *top > 0 {
-		query.Set("top", strconv.Itoa(*top))
+	query := url.Values{"target": {target}}
+	if all {
+		top = cmp.Or(top, 100)
+	}
+	if top > 0 {
+		query.Set("top", strconv.Itoa(top))
 	}
 	type page = api.Page[json.RawMessage]
 	whole := page{Value: []json.RawMessage{}}
 	for next := l.path + "?" + query.Encode(); next != ""; {
-		a, err := r.do(ctx, call{method: http.MethodGet, path: next})
+		a, err := r.Do(ctx, client.Call{Method: http.MethodGet, Path: next})
 		if err != nil {
 			return err
 		}
-		p, err := read(a.body, "is no list of "+l.what+"s", func(p page) bool { return p.Value != nil }) // the API's empty list is there
+		p, err := read(a.Body, "is no list of "+l.what+"s", func(p page) bool { return p.Value != nil }) // the API's empty list is there
 		if err != nil {
 			return err
 		}
 		whole.Value, whole.NextLink, next = append(whole.Value, p.Value...), p.NextLink, ""
-		if *all {
-			next, whole.NextLink = pathOf(p.NextLink), ""
+		if all {
+			next, whole.NextLink = client.PathOf(p.NextLink), ""
 		}
 	}
-	if *asJSON {
-		return json.NewEncoder(r.Stdout).Encode(whole)
+	document, err := json.Marshal(whole)
+	if err != nil {
+		return err
 	}
-	table := newTable(r.Stdout, l.columns...)
-	for _, text := range whole.Value {
-		v, err := l.read(text)
+	table, ids := text.NewTable(l.columns...), []string{}
+	for _, one := range whole.Value {
+		v, err := l.read(one)
 		if err != nil {
 			return err
 		}
-		fmt.Fprintln(table, l.row(v))
+		table.Row(l.row(r, v)...)
+		ids = append(ids, l.id(v))
 	}
-	if err := table.Flush(); err != nil {
+	if err := r.show(document, ids, func() error { return r.print(table) }); err != nil {
 		return err
 	}
-	if whole.NextLink != "" {
-		fmt.Fprintf(r.Stderr, "%s shown; there are older ones: --all, or --top up to 100\n", count(len(whole.Value), l.what))
+	if whole.NextLink != "" && !r.documents() {
+		fmt.Fprintf(r.Stderr, "%s shown; there are older ones: --all, or --top up to 100\n", text.Count(len(whole.Value), l.what))
 	}
 	return nil
 }

@@ -5,11 +5,16 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"net/http"
-	"strings"
 	"time"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+
+	"lifeboat/internal/cli/client"
+	"lifeboat/internal/cli/text"
+	"lifeboat/internal/cli/usage"
 )
 
 // read reads an answer of the API. If it lacks what every such answer has, the error says what it is not: "is no run".
@@ -24,35 +29,28 @@ func read[T any](text []byte, not string, has func(T) bool) (T, error) {
 	return v, nil
 }
 
-// about runs a command about one thing, whose ID is the one argument: it makes the call, and shows the answer, or prints it as
-// it came.
-func about[T any](
-	ctx context.Context, r remote, flags *flag.FlagSet, args []string, request func(id string) call,
-	read func(text []byte) (T, error), show func(T) error,
-) error {
-	asJSON := flags.Bool("json", false, "")
-	names, err := files(flags, args, 1)
-	if err != nil || names[0] == "" {
-		return cmp.Or(err, errUsage)
-	}
-	a, err := r.do(ctx, request(names[0]))
-	if err != nil {
-		return err
-	}
-	v, err := read(a.body)
-	if err != nil {
-		return err
-	}
-	if *asJSON {
-		return r.document(a.body)
-	}
-	return show(v)
+// about makes a command about one thing of the app, whose ID is the one argument: it makes the call, and shows the answer.
+func about[T interface{ ids() []string }](
+	sh Shell, c *cobra.Command, request func(id string) client.Call, read func(text []byte) (T, error), people func(r remote, ctx context.Context, v T) error,
+) *cobra.Command {
+	c.Args = usage.Exactly("ID")
+	return sh.calling(c, asking(request, read, people))
 }
 
-// document prints the API's JSON as it came.
-func (r remote) document(text []byte) error {
-	_, err := fmt.Fprintln(r.Stdout, strings.TrimSpace(string(text)))
-	return err
+func asking[T interface{ ids() []string }](
+	request func(id string) client.Call, read func(text []byte) (T, error), people func(r remote, ctx context.Context, v T) error,
+) func(ctx context.Context, r remote, args []string) error {
+	return func(ctx context.Context, r remote, args []string) error {
+		a, err := r.Do(ctx, request(args[0]))
+		if err != nil {
+			return err
+		}
+		v, err := read(a.Body)
+		if err != nil {
+			return err
+		}
+		return r.show(a.Body, v.ids(), func() error { return people(r, ctx, v) })
+	}
 }
 
 // operation is a run or a batch: a command can wait for its end.
@@ -62,7 +60,11 @@ type operation interface {
 	over() bool
 	failure() error
 	// progress returns a line about its state.
-	progress() string
+	progress(clock text.Clock) string
+	// times returns the times of its beginning and of its end; zero: not yet.
+	times() (begin, end time.Time)
+	// usual returns how long it usually takes; 0 if that is not known.
+	usual(ctx context.Context, r remote) time.Duration
 	// path returns its path in the API, and command the command that shows it.
 	path() string
 	command() string
@@ -76,21 +78,21 @@ func ended(status string) bool {
 }
 
 // ask asks for an operation. If it is stopped, the error says which targets' runs tell whether the app has begun.
-func (r remote) ask(ctx context.Context, path string, body any, runs string) (answer, error) {
-	a, err := r.do(ctx, call{method: http.MethodPost, path: path, body: body, requestID: r.RequestID})
-	if errors.Is(err, errStopped) {
+func (r remote) ask(ctx context.Context, path string, body any, runs string) (client.Answer, error) {
+	a, err := r.Do(ctx, client.Call{Method: http.MethodPost, Path: path, Body: body, RequestID: r.RequestID})
+	if errors.Is(err, client.ErrStopped) {
 		return a, errors.New("stopped before the app had answered: lifeboat runs " + runs)
 	}
 	return a, err
 }
 
 // await prints the ID of the operation that was accepted, and may wait for its end.
-func await[T operation](ctx context.Context, r remote, a answer, read func(text []byte) (T, error), wait, asJSON bool) error {
-	v, err := read(a.body)
+func await[T operation](ctx context.Context, r remote, a client.Answer, read func(text []byte) (T, error), wait bool) error {
+	v, err := read(a.Body)
 	if err != nil {
 		return err
 	}
-	if !asJSON {
+	if !r.documents() {
 		if _, err := fmt.Fprintln(r.Stdout, v.id()); err != nil {
 			return err
 		}
@@ -100,8 +102,8 @@ func await[T operation](ctx context.Context, r remote, a answer, read func(text 
 			return err
 		}
 	}
-	if asJSON {
-		if err := r.document(a.body); err != nil {
+	if r.documents() {
+		if err := r.document(a.Body); err != nil {
 			return err
 		}
 	}
@@ -111,30 +113,53 @@ func await[T operation](ctx context.Context, r remote, a answer, read func(text 
 	return nil
 }
 
-// follow waits for the end of the operation, with a line for every change.
+// elapsed returns the end of a line of progress: how long it has taken so far, and usually takes.
+func elapsed(v operation, usual time.Duration, now time.Time) string {
+	begin, end := v.times()
+	switch {
+	case v.over() && !end.Before(begin) && !begin.IsZero():
+		return "; took " + text.Age(int64(end.Sub(begin).Seconds()))
+	case v.over() || begin.IsZero() || now.Before(begin):
+		return ""
+	}
+	line := "; " + text.Age(int64(now.Sub(begin).Seconds())) + " so far"
+	if usual > 0 {
+		line += ", usually " + text.Age(int64(usual.Seconds()))
+	}
+	return line
+}
+
+// follow waits for the end of the operation, with a line for every change. On a terminal the line goes on telling the time.
 func follow[T operation](
-	ctx context.Context, r remote, a answer, v T, read func(text []byte) (T, error),
-) (answer, T, error) {
+	ctx context.Context, r remote, a client.Answer, v T, read func(text []byte) (T, error),
+) (client.Answer, T, error) {
 	goesOn := func(err error) error {
 		return fmt.Errorf("%w; the %s goes on without this command: lifeboat %s", err, v.kind(), v.command())
 	}
-	path := cmp.Or(a.operation, v.path())
+	path, usual := cmp.Or(a.Operation, v.path()), v.usual(ctx, r)
+	again := "" // makes a line take the place of the last one
+	if terminal(r.Stderr) {
+		again = "\x1b[1A\x1b[2K"
+	}
 	for last := ""; ; {
-		if line := v.progress(); line != last {
-			fmt.Fprintln(r.Stderr, line)
+		switch line := v.progress(r.clock); {
+		case line != last:
+			fmt.Fprintln(r.Stderr, line+elapsed(v, usual, r.now()))
 			last = line
+		case again != "" && utf8.RuneCountInString(line)+len("; 23h59m so far, usually 23h59m") < cmp.Or(r.width, 80):
+			fmt.Fprintln(r.Stderr, again+line+elapsed(v, usual, r.now()))
 		}
 		if v.over() {
 			return a, v, nil
 		}
-		if !sleep(ctx, cmp.Or(a.retryAfter, 5*time.Second)) {
-			return a, v, goesOn(errStopped)
+		if !client.Sleep(ctx, cmp.Or(a.RetryAfter, 5*time.Second)) {
+			return a, v, goesOn(client.ErrStopped)
 		}
-		next, err := r.do(ctx, call{method: http.MethodGet, path: path, following: true})
+		next, err := r.Do(ctx, client.Call{Method: http.MethodGet, Path: path, Following: true})
 		if err != nil {
 			return a, v, goesOn(err)
 		}
-		now, err := read(next.body)
+		now, err := read(next.Body)
 		if err != nil {
 			return a, v, goesOn(err)
 		}

@@ -2,83 +2,75 @@ package cli
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"net/http"
 	"net/url"
-	"strings"
+
+	"github.com/spf13/cobra"
 
 	"lifeboat/internal/api"
 	"lifeboat/internal/backup"
+	"lifeboat/internal/cli/client"
+	"lifeboat/internal/cli/text"
 )
 
-func readPoint(text []byte) (api.RecoveryPoint, error) {
-	return read(text, "is no recovery point", func(p api.RecoveryPoint) bool { return p.ID != "" })
+// point is the API's answer about a recovery point.
+type point api.RecoveryPoint
+
+func readPoint(text []byte) (point, error) {
+	return read(text, "is no recovery point", func(p point) bool { return p.ID != "" })
 }
 
-// state returns the state of the point in words for people.
-func state(p api.Point) string {
-	if p.State == backup.CopyOnly {
-		return copyOnly
-	}
-	return string(p.State)
-}
+func (p point) id() string { return p.ID }
 
-// copyOnly is the name of a point from which Azure can restore nothing.
-const copyOnly = "copy only"
+func (p point) ids() []string { return []string{p.ID} }
 
-// points prints the recovery points of a target, newest first.
-func (r remote) points(ctx context.Context, args []string) error {
-	return list[api.RecoveryPoint]{
-		path: "/api/recovery-points", what: "recovery point", columns: []string{"ID", "STATE", "CREATED", "SIZE", "EXPIRES", "PLAN", "DECISION/REASON"},
-		read: readPoint, row: func(p api.RecoveryPoint) string {
-			return fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%s\t%s", p.ID, state(p.Point), utc(p.Created), bytesOf(p.Size), utc(p.Expires), p.Plan,
-				why(p.Point))
+// pointsCommand prints the recovery points of a target, newest first.
+func (sh Shell) pointsCommand() *cobra.Command {
+	return list[point]{
+		path: "/api/recovery-points", what: "recovery point", columns: []text.Column{
+			{Name: "ID"},
+			{Name: "STATE"},
+			{Name: "CREATED", Rank: 2},
+			{Name: "AGE", Rank: 1},
+			{Name: "SIZE", Rank: 4},
+			{Name: "EXPIRES", Rank: 5},
+			{Name: "PLAN", Rank: 6, Cut: true},
+			{Name: "REASON", Rank: 3, Cut: true},
 		},
-	}.print(ctx, r, args)
-}
-
-// accept makes a suspect recovery point a live one.
-func (r remote) accept(ctx context.Context, args []string) error {
-	flags := flag.NewFlagSet("accept", flag.ContinueOnError)
-	why := flags.String("reason", "", "")
-	return about(ctx, r, flags, args, func(id string) call {
-		return call{
-			method: http.MethodPost, path: "/api/recovery-points/" + url.PathEscape(id) + "/accept", body: map[string]string{"reason": *why},
-		}
-	}, readPoint, func(p api.RecoveryPoint) error {
-		_, err := fmt.Fprintf(r.Stdout, "%s  %s, %s\n", p.ID, state(p.Point), fate(p.Point))
-		return err
+		read: readPoint, id: point.id, row: func(r remote, p point) []string {
+			return []string{
+				text.Plain(p.ID), text.Plain(text.State(p.Point)), r.clock.At(p.Created), r.clock.Age(p.Created), text.Size(p.Size), r.clock.At(p.Expires),
+				text.Plain(p.Plan), text.Why(p.Point),
+			}
+		},
+	}.command(sh, &cobra.Command{
+		Use:   "points TARGET",
+		Short: "Lists the target's recovery points, newest first", SuggestFor: []string{"backups", "list", "recovery-points", "snapshots"},
+		Long: `Lists the target's recovery points in every state, newest first: 20, --top N
+up to 100, or --all.`,
+		Example: `  lifeboat points contoso-eu
+  lifeboat points prod/payments --all -o json`,
 	})
 }
 
-// fate says when a recovery point was or will be deleted.
-func fate(p api.Point) string {
-	until := backup.Later(p.Expires, p.Held)
-	switch {
-	case !p.Deleted.IsZero():
-		return "deleted " + utc(p.Deleted)
-	case p.Kept != nil: // live, suspect or a copy
-		return strings.TrimSuffix(state(p)+", kept by storage until "+utc(p.Kept.Until), " until ")
-	case p.State == backup.Live:
-		return "kept until " + utc(until)
-	case p.State == backup.Suspect, p.State == backup.CopyOnly:
-		return state(p) + ", kept until " + utc(until)
+// acceptCommand makes a suspect recovery point a live one.
+func (sh Shell) acceptCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "accept ID",
+		Short: "Counts a suspect recovery point as verified",
+		Long: `Counts a suspect recovery point as verified: it is good in spite of what looks
+wrong. Then latest may mean it, and health counts it.`,
+		ValidArgsFunction: sh.first(func(ctx context.Context, r remote, _ string) []string { return pointWords(ctx, r, "", backup.Suspect) }),
+		Example:           `  lifeboat accept 0c650536f8140ca3-8225509599-2a3b62b53ddb --reason "half of the APIs moved to another service"`,
 	}
-	return string(p.State)
-}
-
-// why returns the decision of cleanup, or the reason for which the point is suspect, or was accepted.
-func why(p api.Point) string {
-	switch {
-	case p.Decision != "":
-		return plain(p.Decision)
-	case p.State == backup.Suspect:
-		return code(p.Suspicion)
-	case p.Safety:
-		return "safety backup of the restore of the same ID"
-	case p.Suspicion != nil:
-		return plain(strings.TrimSuffix("accepted by "+p.AcceptedBy+": "+p.AcceptReason, ": "))
-	}
-	return ""
+	why := c.Flags().String("reason", "", "the reason in `WORDS`, for the log and the events")
+	return about(sh, c, func(id string) client.Call {
+		return client.Call{
+			Method: http.MethodPost, Path: "/api/recovery-points/" + url.PathEscape(id) + "/accept", Body: map[string]string{"reason": *why},
+		}
+	}, readPoint, func(r remote, _ context.Context, p point) error {
+		_, err := fmt.Fprintf(r.Stdout, "%s  %s, %s\n", p.ID, text.State(p.Point), text.Fate(r.clock, p.Point))
+		return err
+	})
 }

@@ -91,13 +91,13 @@ func TestOneRestore(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	a, point := restoreApp(t, func(n int, _ http.ResponseWriter, r *http.Request) bool {
-		if n == 5 {
+		if n == 6 {
 			cancel()
 		}
 		return n != 2 || lose(r)
 	})
 	code, out, errs := a.run(ctx, "one", "restore", target, "--before", time.Now().UTC().Format(time.RFC3339), "--reason", "a bad\ndeployment",
-		"--expires", "2099-01-31T02:30:00Z", "--wait")
+		"--expires", "2099-01-31T02:30:00Z", "--yes", "--wait")
 	id := strings.TrimSpace(out)
 	if code != 1 || strings.Count(errs, "trying again in ") != 1 ||
 		!strings.HasSuffix(errs, "stopped; the restore goes on without this command: lifeboat run "+id+"\n") {
@@ -106,7 +106,7 @@ func TestOneRestore(t *testing.T) {
 	code, out, _ = a.run(t.Context(), "", "run", id)
 	for _, want := range []string{
 		"scheduled      restore\n", "restores       " + target + "\n", "from           " + point + "\n", "kind           full\n",
-		"asked why      a bad deployment\n", "begins until   2099-01-31T02:30:00Z\n", "safety backup  none\n",
+		"asked why      a bad deployment\n", "begins until   2099-01-31T02:30:00Z, in 26606d14h\n", "safety backup  none\n",
 	} {
 		if code != 0 || !strings.Contains(out, want) {
 			t.Errorf("%d, no %q in\n%s", code, want, out)
@@ -126,14 +126,14 @@ func TestOneRestore(t *testing.T) {
 	if code, out, _ := a.run(t.Context(), "", "confirm", id, "--json"); code != 0 || !strings.Contains(out, `"canceled"`) {
 		t.Errorf("%d, %s", code, out)
 	}
-	code, out, errs = a.run(t.Context(), "two", "restore", target, "--key", "k", "--region", "westeurope", "--reply-to", "answers")
+	code, out, errs = a.run(t.Context(), "two", "restore", target, "--yes", "--key", "k", "--region", "westeurope", "--reply-to", "answers")
 	if code != 1 || out != "" || !strings.Contains(errs, "ReplyToNotAllowed") || !strings.Contains(errs, "Hint: ") {
 		t.Errorf("refused: %d, %s%s", code, out, errs)
 	}
 	// An empty argument, from a variable that is not set, is a mistake, and does not mean the newest, or the target itself.
-	for _, flag := range []string{"--point", "--before", "--into", "--key", "--expires"} {
-		code, out, errs := a.run(t.Context(), "three", "restore", target, flag, "")
-		if code != 1 || out != "" || !strings.Contains(errs, "InvalidRequest") {
+	for flag, want := range map[string]int{"--point": 1, "--into": 1, "--key": 1, "--before": 2, "--expires": 2} {
+		code, out, errs := a.run(t.Context(), "three", "restore", target, "--yes", flag, "")
+		if code != want || out != "" || !strings.Contains(errs, map[int]string{1: "InvalidRequest", 2: `lifeboat restore: ` + flag + `: "" is no time: `}[want]) {
 			t.Errorf("an empty %s: %d, %s%s", flag, code, out, errs)
 		}
 	}
@@ -148,7 +148,7 @@ func TestOneRestore(t *testing.T) {
 		{"cancel", ""},
 		{"confirm", "a", "b"},
 	} {
-		if code, out, errs := a.run(t.Context(), "", args...); code != 2 || out != "" || !strings.HasPrefix(errs, "usage:") {
+		if code, out, errs := a.run(t.Context(), "", args...); code != 2 || out != "" || !strings.Contains(errs, "\nusage: lifeboat ") {
 			t.Errorf("%v: %d, %q, %q", args, code, out, errs)
 		}
 	}
@@ -165,12 +165,12 @@ func TestRestoreEnds(t *testing.T) {
 		fmt.Fprint(w, body)
 		return false
 	})
-	code, out, errs := a.run(t.Context(), "one", "restore", target, "--wait")
+	code, out, errs := a.run(t.Context(), "one", "restore", target, "--yes", "--wait")
 	if code != 1 || out != "r\n" || !strings.HasSuffix(errs, "run r of "+target+" ended failed: C: Azure's  words\n") {
 		t.Errorf("%d, %s%s", code, out, errs)
 	}
 	body = fmt.Sprintf(run, "Succeeded", "succeeded", "null")
-	if code, out, _ := a.run(t.Context(), "one", "restore", target, "--wait", "--json"); code != 0 || strings.TrimSpace(out) != body {
+	if code, out, _ := a.run(t.Context(), "one", "restore", target, "--yes", "--wait", "--json"); code != 0 || strings.TrimSpace(out) != body {
 		t.Errorf("%d, %s", code, out)
 	}
 	if code, out, _ := a.run(t.Context(), "", "confirm", "r"); code != 0 || out != "r  succeeded; safety backup: kept until 2026-01-08T00:00:00Z\n" {

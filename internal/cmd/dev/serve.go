@@ -48,7 +48,7 @@ func serve(ctx context.Context, s *scene) error {
   Bring it back, by a command, by HTTP, or by a message of the queue %[11]s, as other systems do:
 
     go run . restore $APIM --before $BEFORE --dry-run
-    go run . restore $HSM --before $BEFORE --key %[8]s --wait
+    go run . restore $HSM --before $BEFORE --key %[8]s --yes --wait
     curl -H "x-functions-key: $LIFEBOAT_KEY" -H 'Content-Type: application/json' "$LIFEBOAT_URL/api/restores" \
       -d '{"id": "mine-1", "target": "'$CCF'", "recoveryPoint": "latest before '$BEFORE'"}'
     ask '{"id": "mine-2", "target": "'$APIM'", "recoveryPoint": "latest before '$BEFORE'", "replyTo": "%[12]s"}'

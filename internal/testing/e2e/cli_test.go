@@ -85,7 +85,7 @@ func TestCommandLine(t *testing.T) {
 	}
 
 	// The command prints the history, newest first.
-	code, out, errs = lifeboat("runs", good)
+	code, out, errs = lifeboat("runs", services[0]) // by its name
 	lines := strings.Split(strings.TrimSpace(out), "\n")
 	if code != 0 || errs != "" || len(lines) != 3 || !strings.HasPrefix(lines[0], "RUN ") ||
 		!strings.HasPrefix(lines[1], second+"  succeeded  test  by hand ") || !strings.HasPrefix(lines[2], id+"  succeeded ") {
@@ -141,7 +141,7 @@ func TestCommandLine(t *testing.T) {
 	// The command backs up all targets of the plan: the batch succeeds, and then it does not.
 	code, out, errs = lifeboat("backup", "--plan", "test", "--wait")
 	batch := strings.TrimSpace(out)
-	if code != 0 || strings.ContainsAny(batch, " \n") || !strings.Contains(errs, "2 runs: 2 succeeded\n") {
+	if code != 0 || strings.ContainsAny(batch, " \n") || !strings.Contains(errs, "2 runs: 2 succeeded; took ") {
 		t.Errorf("a good batch: %d, %q, %s", code, out, errs)
 	}
 	t.Logf("backup --plan --wait\n%s%s", out, errs)
@@ -149,14 +149,14 @@ func TestCommandLine(t *testing.T) {
 	code, out, errs = lifeboat("backup", "--plan", "test", "--wait", "--json")
 	var whole backupBatch
 	if err := json.Unmarshal([]byte(out), &whole); err != nil || code != 1 || whole.Status != "Failed" || whole.ID == batch ||
-		!strings.Contains(errs, "batch "+whole.ID+" of plan test is incomplete:\n  local/"+services[1]+" failed, run ") ||
-		!strings.Contains(errs, fault.Message) || strings.Contains(errs, "local/"+services[0]) {
+		!strings.Contains(errs, "batch "+whole.ID+" of plan test is incomplete:\n  "+services[1]+" failed, run ") ||
+		!strings.Contains(errs, fault.Message) || strings.Contains(errs, services[0]) {
 		t.Errorf("a batch with a failing backup: %d, %v, %s, %s", code, err, out, errs)
 	}
 	code, out, errs = lifeboat("batch", whole.ID)
 	lines = strings.Split(strings.TrimSpace(out), "\n")
-	if code != 0 || len(lines) != 3 || !strings.Contains(lines[1], "  local/"+services[0]+"  succeeded") ||
-		!strings.HasSuffix(lines[2], "  local/"+services[1]+"  failed     InvalidParameters") {
+	if code != 0 || len(lines) != 3 || !strings.Contains(lines[1], "  "+services[0]+"  succeeded") ||
+		!strings.HasSuffix(lines[2], "  "+services[1]+"  failed     InvalidParameters") {
 		t.Errorf("a batch: %d, %s\n%s", code, errs, out)
 	}
 	t.Logf("batch\n%s%s", out, errs)
@@ -164,7 +164,7 @@ func TestCommandLine(t *testing.T) {
 	// The command prints the health of all targets: the key of the function api does not open the function health.
 	code, out, errs = command(ctx, t, a.URL(), a.Key("health"), "health")
 	lines = strings.Split(strings.TrimSpace(out), "\n")
-	if code != 0 || errs != "" || len(lines) != 3 || !strings.HasPrefix(lines[1], "local/") || !strings.Contains(lines[1], "  protected  ") {
+	if code != 0 || errs != "" || len(lines) != 3 || !strings.HasPrefix(lines[1], services[0]) && !strings.HasPrefix(lines[1], services[1]) || !strings.Contains(lines[1], "  protected  ") {
 		t.Errorf("health: %d, %s\n%s", code, errs, out)
 	}
 	t.Logf("health\n%s", out)
@@ -184,7 +184,8 @@ func TestCommandLine(t *testing.T) {
 		"wrong URL":      {"http://127.0.0.1:1", "k3y", []string{"runs", good}, 1, "GET http://127.0.0.1:1/api/runs: dial tcp"},
 		"no settings":    {"", "", []string{"runs", good}, 2, "set LIFEBOAT_URL"},
 		"unknown target": {url, key, []string{"backup", good + "x"}, 1, "UnknownTarget: no plan has the target " + good + "x"},
-		"no resource ID": {url, key, []string{"runs", "contoso"}, 1, "InvalidTarget: "},
+		"no such name":   {url, key, []string{"runs", "nothing-like-it"}, 1, `no target is called "nothing-like-it": lifeboat health lists the targets`},
+		"no resource ID": {url, key, []string{"runs", "/contoso"}, 1, "InvalidTarget: "},
 		"unknown plan":   {url, key, []string{"backup", good, "--plan", "x"}, 1, `UnknownPlan: there is no plan "x"`},
 		"unknown batch":  {url, key, []string{"batch", "x"}, 1, "BatchNotFound: there is no batch x"},
 		"no such plan":   {url, key, []string{"backup", "--plan", "x"}, 1, `UnknownPlan: there is no plan "x"`},

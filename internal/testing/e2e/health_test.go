@@ -145,7 +145,7 @@ func TestHealth(t *testing.T) {
 	code, out, errs := command(ctx, t, a.URL(), a.Key("health"), "health")
 	lines := strings.Split(out, "\n")
 	if code != 1 || errs != "1 of 2 targets unprotected\n" || len(lines) != 4 ||
-		!strings.HasPrefix(lines[1], "local/"+ill+"  test  unprotected  never ") ||
+		!strings.HasPrefix(lines[1], ill+"  test  unprotected  never ") ||
 		!strings.Contains(lines[1], "the service is in a bad mood") {
 		t.Errorf("as a command: %d %s\n%s", code, errs, out)
 	}

@@ -57,9 +57,9 @@ func TestHSMFromAShell(t *testing.T) {
 		code  int
 		words []string
 	}{
-		{both, 0, []string{"local/" + service + " test ok", "local/" + name(hsm) + " test ok"}},
+		{both, 0, []string{service + " test ok", name(hsm) + " test ok"}},
 		{planOf(yearly, "1d", hsm, faceless), 1, []string{
-			"local/" + name(hsm) + " test ok", "local/" + name(faceless) + " test refused NoUserIdentity", "az keyvault update-hsm",
+			name(hsm) + " test ok", name(faceless) + " test refused NoUserIdentity", "az keyvault update-hsm",
 		}},
 	} {
 		if err := os.WriteFile(file, []byte(c.plan), 0o600); err != nil {
@@ -77,7 +77,7 @@ func TestHSMFromAShell(t *testing.T) {
 	batch, errs := lifeboat(0, "backup", "--plan", "test", "--wait")
 	wants("the batch", errs, "2 runs: 2 succeeded")
 	out, _ := lifeboat(0, "batch", strings.TrimSpace(batch))
-	wants("the batch", out, "local/"+service+" succeeded", "local/"+name(hsm)+" succeeded")
+	wants("the batch", out, service+" succeeded", name(hsm)+" succeeded")
 	out, _ = lifeboat(0, "points", hsm)
 	wants("points", out, " live ", " KiB ", " test")
 	id := strings.Fields(strings.Split(out, "\n")[1])[0]
@@ -115,7 +115,7 @@ func TestHSMFromAShell(t *testing.T) {
 	if code != 0 {
 		t.Errorf("health: %d", code)
 	}
-	wants("health", out, "local/"+service+" test protected", "local/"+name(hsm)+" test protected")
+	wants("health", out, service+" test protected", name(hsm)+" test protected")
 
 	// Without a role no backup is possible, and the program finds that before a start.
 	if err := world.Sim.UnassignHSM(hsm, app); err != nil {

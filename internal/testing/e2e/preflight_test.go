@@ -263,11 +263,11 @@ func TestLiveCheck(t *testing.T) {
 		t.Fatalf("%d, %s\n%s", code, errs, out)
 	}
 	for i, want := range []struct{ target, result, code, words, hint string }{
-		{"local/" + good, "ok", "", "", ""},
-		{"local/" + busy, "not now", "TooManyRequests", "Too Many Requests", "Lifeboat asks again"},
-		{"local/" + consumption, "refused", "TierWithoutBackup", "tier Consumption", "Developer, Basic, Standard and Premium"},
-		{"local/" + faceless, "refused", "NoSystemIdentity", "to write the backup with", "Switch"},
-		{"other/" + foreign, "refused", "AuthorizationFailed", "does not have authorization to perform", "service/read"},
+		{good, "ok", "", "", ""},
+		{busy, "not now", "TooManyRequests", "Too Many Requests", "Lifeboat asks again"},
+		{consumption, "refused", "TierWithoutBackup", "tier Consumption", "Developer, Basic, Standard and Premium"},
+		{faceless, "refused", "NoSystemIdentity", "to write the backup with", "Switch"},
+		{foreign, "refused", "AuthorizationFailed", "does not have authorization to perform", "service/read"},
 	} {
 		if got := strings.Join(strings.Fields(lines[head+1+i]), " "); got != strings.TrimSpace(want.target+" test "+want.result+" "+want.code) {
 			t.Errorf("%q, want %+v", got, want)

@@ -65,7 +65,7 @@ func TestRestoreFromAShell(t *testing.T) {
 		t.Errorf("the dry run says %+v", looked)
 	}
 	lifeboat(1, "restore", closed, "--dry-run")
-	_, errs := lifeboat(1, "restore", closed)
+	_, errs := lifeboat(1, "restore", closed, "--yes")
 	wants(errs, "DestinationNotAllowed")
 	ask := `{"target":"` + target + `","recoveryPoint":"` + point.ID + `","reason":"a bad deployment"}`
 	header := map[string]string{"Repeatability-Request-ID": "incident-1"}
@@ -119,9 +119,9 @@ func TestRestoreFromAShell(t *testing.T) {
 	}
 
 	// The restore runs for good, and is confirmed.
-	out, errs = lifeboat(0, "restore", target, "--point", point.ID, "--reason", "a bad deployment", "--wait")
+	out, errs = lifeboat(0, "restore", target, "--point", point.ID, "--reason", "a bad deployment", "--yes", "--wait")
 	id := strings.TrimSpace(out)
-	wants(errs, "succeeded")
+	wants(errs, "  safety backup ", "  restore running", "succeeded", "; took ")
 	if n := restoresSent(target); n != 1 {
 		t.Errorf("%d requests for a restore", n)
 	}
@@ -140,7 +140,7 @@ func TestRestoreFromAShell(t *testing.T) {
 	call(404, "GET", "/api/restores/"+point.ID, "", nil)
 
 	// The next restore brings back the overwritten state, by the ID of its safety backup.
-	lifeboat(0, "restore", target, "--point", id, "--wait")
+	lifeboat(0, "restore", target, "--point", id, "--yes", "--wait")
 	if n := restoresSent(target); n != 2 {
 		t.Errorf("%d requests for a restore", n)
 	}

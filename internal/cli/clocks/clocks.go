@@ -1,4 +1,5 @@
-package cli
+// Package clocks says how changes of the clocks affect schedules.
+package clocks
 
 import (
 	"fmt"
@@ -10,9 +11,9 @@ import (
 	"lifeboat/internal/tzdata"
 )
 
-// clockChanges lists the days among the scheduled times on which a change of the zone's clocks affects the schedule, and the
+// Changes lists the days among the scheduled times on which a change of the zone's clocks affects the schedule, and the
 // times at which Azure Functions would differ.
-func clockChanges(p backup.Plan, scheduledTimes []time.Time) []string {
+func Changes(p backup.Plan, scheduledTimes []time.Time) []string {
 	var lines []string
 	day := ""
 	for _, scheduledTime := range scheduledTimes {
@@ -38,23 +39,23 @@ func clockChanges(p backup.Plan, scheduledTimes []time.Time) []string {
 	return lines
 }
 
-// otherZones lists the plans' zones in which this machine's clocks differ from Lifeboat's data, within two years.
-func (sh Shell) otherZones(plans []backup.Plan) []string {
+// OtherZones lists the plans' zones in which this machine's clocks differ from Lifeboat's data, within two years.
+func OtherZones(plans []backup.Plan, machineZone func(name string) (*time.Location, error), now time.Time) []string {
 	var lines []string
 	seen := map[string]bool{}
 	for _, p := range plans {
 		zone := p.Schedule.Zone
-		if sh.Zone == nil || seen[zone.String()] {
+		if machineZone == nil || seen[zone.String()] {
 			continue
 		}
 		seen[zone.String()] = true
-		machine, err := sh.Zone(zone.String())
+		machine, err := machineZone(zone.String())
 		if err != nil {
 			continue // the machine has none, or is not asked
 		}
-		if at, differ := tzdata.Differ(zone, machine, sh.Now, sh.Now.AddDate(2, 0, 0)); differ {
+		if at, differ := tzdata.Differ(zone, machine, now, now.AddDate(2, 0, 0)); differ {
 			lines = append(lines, fmt.Sprintf("from %s on %s is %s, by the time zones %s of Lifeboat, which count; this machine's own are "+
-				"older or newer, and say %s", at.UTC().Format(utcForm), zone, at.In(zone).Format("-07:00"), config.TimeZones(),
+				"older or newer, and say %s", at.UTC().Format(time.RFC3339), zone, at.In(zone).Format("-07:00"), config.TimeZones(),
 				at.In(machine).Format("-07:00")))
 		}
 	}

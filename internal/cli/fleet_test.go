@@ -1,0 +1,258 @@
+package cli_test
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"lifeboat/handler"
+	"lifeboat/internal/backup"
+	"lifeboat/internal/cli"
+	"lifeboat/internal/engine"
+	"lifeboat/internal/plans"
+	"lifeboat/internal/services"
+	"lifeboat/internal/testing/memory"
+	"lifeboat/internal/tzdata"
+)
+
+// The fleet has 17 targets of all services, some of which are called alike.
+const (
+	apimType   = "Microsoft.ApiManagement/service"
+	hsmType    = "Microsoft.KeyVault/managedHSMs"
+	ccfType    = "Microsoft.ConfidentialLedger/managedCCFs"
+	ledgerType = "Microsoft.ConfidentialLedger/ledgers"
+)
+
+func resource(subscription int, group, kind, name string) string {
+	return fmt.Sprintf("/subscriptions/%s-0000-4000-8000-%012d/resourceGroups/%s/providers/%s/%s",
+		[]string{1: "0c0ffee0", 2: "1dea5000"}[subscription], subscription, group, kind, name)
+}
+
+var fleetTargets = []struct{ plan, id string }{
+	{"nightly", resource(1, "prod", apimType, "contoso-eu")},
+	{"nightly", resource(1, "prod", apimType, "contoso-us")},
+	{"nightly", resource(1, "prod", apimType, "contoso-asia-southeast-production-1")},
+	{"nightly", resource(1, "prod", apimType, "contoso-asia-southeast-production-2")},
+	{"nightly", resource(1, "prod", apimType, "payments")},
+	{"nightly", resource(1, "dev", apimType, "payments")},
+	{"nightly", resource(1, "prod", apimType, "partners")},
+	{"nightly", resource(2, "prod", apimType, "partners")},
+	{"keys", resource(1, "prod", hsmType, "contoso-hsm")},
+	{"keys", resource(1, "prod", hsmType, "contoso-hsm-standby")},
+	{"keys", resource(1, "security", hsmType, "vault")},
+	{"networks", resource(1, "prod", ccfType, "contoso-ccf")},
+	{"networks", resource(1, "security", ccfType, "vault")},
+	{"networks", resource(1, "dev", ccfType, "members")},
+	{"ledgers", resource(1, "prod", ledgerType, "contoso-ledger")},
+	{"ledgers", resource(1, "prod", ledgerType, "audit")},
+	{"weekly", resource(1, "dev", apimType, "audit")},
+}
+
+// standby is a service that only restores go into.
+var standby = resource(1, "prod", apimType, "contoso-standby")
+
+// fleetPlan is plan.yaml of the fleet.
+func fleetPlan() string {
+	var b strings.Builder
+	b.WriteString("version: 1\ndefaults:\n  timeZone: Europe/Zurich\n  storage: {account: " + account + ", container: lifeboat}\nplans:\n")
+	last := ""
+	for _, t := range fleetTargets {
+		if t.plan != last {
+			fmt.Fprintf(&b, "  - name: %s\n    schedule: \"30 2 * * *\"\n    keep: {within: 30d}\n", t.plan)
+			switch t.plan {
+			case "nightly":
+				b.WriteString("    restore: {into: [itself, " + standby + "], safetyBackup: true}\n")
+			case "keys":
+				b.WriteString("    hsm: {access: sas}\n")
+			}
+			b.WriteString("    targets:\n")
+			last = t.plan
+		}
+		fmt.Fprintf(&b, "      - %s\n", t.id)
+	}
+	return b.String()
+}
+
+// settled is a service that lets everything pass.
+type settled struct{ restorable }
+
+// artifactSize is the size of every artifact of the fleet, in bytes.
+const artifactSize = 20 << 20
+
+// artifactHash is the SHA-256 of every artifact of the fleet.
+var artifactHash = strings.Repeat("c0ffee00", 8)
+
+func (settled) Hash(context.Context, backup.Attempt, backup.Hashing) (backup.Verification, error) {
+	return backup.Verification{Done: true, Size: artifactSize, SHA256: artifactHash}, nil
+}
+
+func (settled) Preflight(context.Context, backup.Attempt) error { return nil }
+
+func (settled) PreflightRestore(context.Context, backup.Restore) error { return nil }
+
+// These are runs of the fleet; the examples in the help name them.
+var (
+	eu         = fleetTargets[0].id
+	goodRun    = backup.NewRunID(eu, fleetNow.Add(-10*time.Hour), "nightly")
+	failedRun  = backup.NewRunID(eu, fleetNow.Add(-34*time.Hour), "nightly")
+	suspectRun = backup.NewRunID(eu, fleetNow.Add(-58*time.Hour), "nightly")
+	queued     = backup.NewRunID(eu, fleetNow.Add(-time.Minute), "request incident-1")
+	restored   = backup.NewRunID(eu, fleetNow.Add(-3*time.Hour), "request incident-2")
+	olderRun   = backup.NewRunID(eu, fleetNow.Add(-82*time.Hour), "nightly")
+	batchID    = backup.Digest("batch-1", 32)
+	fleetNow   = now
+)
+
+// newFleet returns the API over the fleet: each target was backed up daily, with some failures, and two restores were asked for.
+func newFleet(t *testing.T) *app {
+	t.Helper()
+	clock := func() time.Time { return fleetNow }
+	catalog, queue := memory.NewCatalog(clock), memory.NewQueue(clock)
+	put := func(key backup.Key, body []byte) {
+		if _, err := catalog.Apply(t.Context(), backup.Write{Op: backup.Insert, Key: key, Body: body}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	parse := func([]byte) ([]backup.Plan, error) {
+		all, _, err := reader.Parse("plan.yaml", []byte(fleetPlan()))
+		return all, err
+	}
+	all, err := parse(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	settings := map[string]backup.Settings{}
+	for _, p := range all {
+		settings[p.Name] = p.Settings
+	}
+	for i, target := range fleetTargets {
+		for day := range 4 {
+			begin := fleetNow.Add(-10*time.Hour - time.Duration(day)*24*time.Hour)
+			run := backup.Run{
+				ID: backup.NewRunID(target.id, begin, "nightly"), State: backup.Succeeded, Target: target.id, Plan: target.plan,
+				ScheduledTime: begin.Truncate(time.Hour).Add(-30 * time.Minute), Settings: settings[target.plan],
+				Created: begin, Updated: begin.Add(25 * time.Minute), Ended: begin.Add(25 * time.Minute),
+			}
+			run.Attempt, run.Polls = 1, 12
+			point := backup.Point{
+				ID: run.ID, State: backup.Live, Target: target.id, Plan: target.plan, Storage: run.Settings.Storage, Artifact: run.ID + ".1",
+				Size: artifactSize, SHA256: artifactHash, Created: run.Ended, Expires: run.Ended.Add(30 * 24 * time.Hour),
+			}
+			switch {
+			case day == 1 && i == 0 || day == 0 && i == 5:
+				run.State = backup.Failed
+				run.Reason = backup.Reason{Code: "AuthorizationFailed", Message: "back up the service: the client does not have authorization to perform " +
+					"action 'Microsoft.ApiManagement/service/backup/action'", Hint: "Give the app the role API Management Service Contributor on the service."}
+			case day == 2 && i == 0:
+				point.State = backup.Suspect
+				point.Suspicion = backup.Reason{Code: "SizeSuspect", Message: "it has 20.0 MiB, less than half of the usual 50.0 MiB"}
+			}
+			point.CopyOnly = target.plan == "ledgers"
+			put(run.Key(), backup.Encode(run))
+			if run.State == backup.Succeeded {
+				put(point.Key(), backup.Encode(point))
+			}
+		}
+	}
+	restoring := backup.Restoring{
+		Point: goodRun, Source: eu, Kind: backup.RestoreFull, RequestedBy: "the person on call", Reason: "a bad deployment", Safety: true, SafetyBackedUp: fleetNow.Add(-150 * time.Minute),
+		Expires: fleetNow.Add(20 * time.Hour),
+	}
+	for id, state := range map[string]backup.State{queued: backup.Queued, restored: backup.Succeeded} {
+		run := backup.Run{
+			ID: id, State: state, Target: eu, Plan: "nightly", Request: id, Settings: settings["nightly"], Restore: &restoring,
+			Created: fleetNow.Add(-3 * time.Hour), Updated: fleetNow.Add(-2 * time.Hour),
+		}
+		if state == backup.Succeeded {
+			run.Ended = run.Updated
+			p := backup.Point{
+				ID: id, State: backup.Live, Target: eu, Plan: "nightly", Storage: run.Settings.Storage, Artifact: id + ".1", Safety: true,
+				Size: artifactSize, SHA256: artifactHash, Created: run.Updated, Expires: fleetNow.Add(28 * time.Hour),
+				Held: backup.Hold{Until: fleetNow.Add(7 * 24 * time.Hour), Reason: "a restore"},
+			}
+			put(p.Key(), backup.Encode(p))
+		}
+		put(run.Key(), backup.Encode(run))
+	}
+	var ids int
+	var counting sync.Mutex
+	e := &engine.Engine{
+		Catalog: catalog, Queue: queue, Timings: engine.DefaultTimings(), Now: clock, Services: services.All().Known(), Providers: settledProviders(),
+		NewID: func() string {
+			counting.Lock()
+			defer counting.Unlock()
+			ids++
+			return fmt.Sprintf("id%d", ids)
+		},
+	}
+	store := &plans.Store{Catalog: catalog, Read: func(context.Context) ([]byte, error) { return []byte("plan.yaml"), nil }, Parse: parse}
+	api := handler.New(handler.Config{Engine: e, Plans: store, Log: zerolog.Nop(), Now: clock})
+	var batchPlan backup.Plan
+	for _, p := range all {
+		if p.Name == "nightly" {
+			batchPlan = p
+		}
+	}
+	if _, _, err := e.BackupAll(t.Context(), engine.Request{ID: "batch-1", Plan: batchPlan}); err != nil {
+		t.Fatal(err)
+	}
+	return listen(t, &app{catalog: catalog, queue: queue}, api, "contoso.azurewebsites.net", nil)
+}
+
+func settledProviders() map[string]backup.Provider {
+	providers := map[string]backup.Provider{}
+	for _, s := range services.All() {
+		providers[strings.ToLower(s.Type)] = settled{}
+	}
+	return providers
+}
+
+// inFleet runs a command as a person in Zurich, in a folder with plan.yaml, at a terminal of that width; 0: in a pipe.
+func inFleet(t *testing.T, a *app, width int, args ...string) (code int, out, errs string) {
+	t.Helper()
+	return inFleetUntil(t.Context(), t, a, width, "", func() {}, args...)
+}
+
+// inFleetUntil does the same, and calls stop once stderr has the text.
+func inFleetUntil(
+	ctx context.Context, t *testing.T, a *app, width int, at string, stop func(), args ...string,
+) (code int, out, errs string) {
+	t.Helper()
+	zone, err := tzdata.Embedded().Load("Europe/Zurich")
+	if err != nil {
+		t.Fatal(err)
+	}
+	environment := map[string]string{"LIFEBOAT_URL": a.URL, "LIFEBOAT_KEY": key}
+	if width > 0 {
+		environment["COLUMNS"] = fmt.Sprint(width)
+	}
+	stdout, stderr := stops{at: "\x00", stop: stop}, stops{at: cmp.Or(at, "\x00"), stop: stop}
+	code = cli.Run(ctx, args, cli.Shell{
+		Getenv: func(name string) string { return environment[name] }, Stdin: strings.NewReader(""), Stdout: &stdout, Stderr: &stderr,
+		Now: fleetNow, Local: zone, CompletionTime: 5 * time.Minute, RequestID: "request-1", Version: "f69029140", Plans: reader,
+		Look: func(func(string) string) (*engine.Engine, error) {
+			return &engine.Engine{Providers: settledProviders()}, nil
+		},
+	})
+	return code, stdout.String(), stderr.String()
+}
+
+// planFolder makes a folder with plan.yaml and an earlier one, and goes there until the test ends.
+func planFolder(t *testing.T) {
+	t.Helper()
+	t.Chdir(t.TempDir())
+	old := strings.ReplaceAll(fleetPlan(), "30 2 * * *", "0 4 * * *")
+	for name, text := range map[string]string{"plan.yaml": fleetPlan(), "old.yaml": old} {
+		if err := os.WriteFile(filepath.Clean(name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

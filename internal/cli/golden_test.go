@@ -1,0 +1,152 @@
+package cli_test
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+
+	"lifeboat/internal/cli"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+// shown are the commands of the golden files. No line of a table is wider than the terminal.
+var shown = []struct {
+	line  string
+	table bool
+}{
+	{"health", true},
+	{"health -o wide", false},
+	{"health -o name", false},
+	{"health --utc", true},
+	{"runs contoso-eu", true},
+	{"runs dev/payments", true},
+	{"runs contoso-eu --top 1 -o yaml", false},
+	{"run " + goodRun, false},
+	{"run " + failedRun, false},
+	{"run " + restored, false},
+	{"points contoso-eu", true},
+	{"points prod/audit", true},
+	{"points contoso-eu --utc", true},
+	{"batch " + batchID, true},
+	{"backup contoso-us", false},
+	{"backup --plan keys", false},
+	{"accept " + suspectRun, false},
+	{"restore contoso-eu --dry-run", false},
+	{"restore contoso-eu --into contoso-standby --before yesterday --dry-run", false},
+	{"restore contoso-us --into partners --dry-run", false},
+	{"restore contoso-eu", false},
+	{"restore contoso-us --yes --reason test", false},
+	{"cancel " + queued, false},
+	{"confirm " + restored, false},
+	{"runs payments", false},
+	{"runs contoso-uk", false},
+	{"plan check plan.yaml", false},
+	{"plan check plan.yaml --live", false},
+	{"plan next plan.yaml -n 1", true},
+	{"plan diff old.yaml plan.yaml", false},
+	{"help", false},
+	{"restore --help", false},
+}
+
+// TestGolden compares every command, over a fleet of 17 targets, with a golden file for terminals of 80 and 120 columns. To write
+// the files: go test ./internal/cli -run TestGolden -update.
+func TestGolden(t *testing.T) {
+	planFolder(t)
+	for _, width := range []int{80, 120} {
+		var all strings.Builder
+		commands := map[string]bool{}
+		for _, c := range shown {
+			args := strings.Fields(c.line)
+			commands[args[0]] = true
+			code, out, errs := inFleet(t, newFleet(t), width, args...)
+			fmt.Fprintf(&all, "$ lifeboat %s\n%s%s", c.line, out, errs)
+			if code != 0 {
+				fmt.Fprintf(&all, "exit code %d\n", code)
+			}
+			all.WriteString("\n")
+			for line := range strings.Lines(out) {
+				if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); c.table && n > width && !strings.HasPrefix(line, "  ") {
+					t.Errorf("lifeboat %s at %d columns has a line of %d: %s", c.line, width, n, line)
+				}
+			}
+		}
+		for _, c := range cli.Commands(cli.Shell{}).Commands() {
+			if name := c.Name(); !commands[name] && name != "version" && name != "completion" {
+				t.Errorf("there is no golden output of lifeboat %s", name)
+			}
+		}
+		path := filepath.Join("testdata", fmt.Sprintf("commands.%d.txt", width))
+		path = filepath.Join(home, path)
+		if *update {
+			if err := os.WriteFile(path, []byte(all.String()), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := os.ReadFile(path)
+		if err != nil || string(want) != all.String() {
+			t.Errorf("%s is not what the commands print, %v:\n%s", path, err, firstDifference(string(want), all.String()))
+		}
+	}
+}
+
+// home is the folder of the test.
+var home, _ = os.Getwd()
+
+func firstDifference(want, got string) string {
+	w, g := strings.Split(want, "\n"), strings.Split(got, "\n")
+	command := ""
+	for i, line := range g {
+		if strings.HasPrefix(line, "$ ") {
+			command = line
+		}
+		if i >= len(w) || w[i] != line {
+			return fmt.Sprintf("%s\n got %q\nwant %q", command, line, strings.Join(w[min(i, len(w)):min(i+1, len(w))], ""))
+		}
+	}
+	return "it has more lines"
+}
+
+// words matches a word of an example, or a quoted text.
+var words = regexp.MustCompile(`"([^"]*)"|(\S+)`)
+
+// TestExamples runs every example of the help.
+func TestExamples(t *testing.T) {
+	planFolder(t)
+	var visit func(c *cobra.Command)
+	n := 0
+	visit = func(c *cobra.Command) {
+		for _, sub := range c.Commands() {
+			visit(sub)
+		}
+		for line := range strings.Lines(c.Example) {
+			n++
+			line = strings.TrimSpace(line)
+			if !strings.HasPrefix(line, c.CommandPath()+" ") && line != c.CommandPath() && c.HasParent() {
+				t.Errorf("an example of %s is %s", c.CommandPath(), line)
+			}
+			var args []string
+			for _, m := range words.FindAllStringSubmatch(strings.TrimPrefix(line, "lifeboat"), -1) {
+				args = append(args, m[1]+m[2])
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			code, out, errs := inFleetUntil(ctx, t, newFleet(t), 0, "queued", cancel, args...)
+			cancel()
+			if waits := strings.Contains(line, "--wait"); waits && !strings.Contains(errs, " goes on without this command: ") || !waits && code != 0 {
+				t.Errorf("%s: %d\n%s%s", line, code, out, errs)
+			}
+		}
+	}
+	visit(cli.Commands(cli.Shell{}))
+	if n < 25 {
+		t.Errorf("only %d examples", n)
+	}
+}

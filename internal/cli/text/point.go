@@ -1,0 +1,58 @@
+package text
+
+import (
+	"strings"
+
+	"lifeboat/internal/api"
+	"lifeboat/internal/backup"
+)
+
+// State returns the state of the point in words for people.
+func State(p api.Point) string {
+	if p.State == backup.CopyOnly {
+		return CopyOnly
+	}
+	return string(p.State)
+}
+
+// CopyOnly is the name of a point from which Azure can restore nothing.
+const CopyOnly = "copy only"
+
+// Fate says when a recovery point was or will be deleted.
+func Fate(clock Clock, p api.Point) string {
+	until := backup.Later(p.Expires, p.Held)
+	switch {
+	case !p.Deleted.IsZero():
+		return "deleted " + clock.At(p.Deleted)
+	case p.Kept != nil: // live, suspect or a copy
+		return strings.TrimSuffix(State(p)+", kept by storage until "+clock.At(p.Kept.Until), " until ")
+	case p.State == backup.Live:
+		return "kept until " + clock.At(until)
+	case p.State == backup.Suspect, p.State == backup.CopyOnly:
+		return State(p) + ", kept until " + clock.At(until)
+	}
+	return string(p.State)
+}
+
+// Why returns the decision of cleanup, or the reason for which the point is suspect, or was accepted.
+func Why(p api.Point) string {
+	switch {
+	case p.Decision != "":
+		return Plain(p.Decision)
+	case p.State == backup.Suspect:
+		return Code(p.Suspicion)
+	case p.Safety:
+		return "safety backup of the restore of the same ID"
+	case p.Suspicion != nil:
+		return Plain(strings.TrimSuffix("accepted by "+p.AcceptedBy+": "+p.AcceptReason, ": "))
+	}
+	return ""
+}
+
+// Code returns the code of an API's error; "" if there is none.
+func Code(p *api.Problem) string {
+	if p == nil {
+		return ""
+	}
+	return Plain(p.Code)
+}

@@ -1,0 +1,46 @@
+package text_test
+
+import (
+	"testing"
+	"time"
+
+	"lifeboat/internal/api"
+	"lifeboat/internal/cli/text"
+)
+
+// TestFateOfARecoveryPoint checks that the text has the later of the point's own time and the end of its hold, or its final
+// state.
+func TestFateOfARecoveryPoint(t *testing.T) {
+	day := func(n int) time.Time { return time.Date(2026, 1, n, 0, 0, 0, 0, time.UTC) }
+	for name, c := range map[string]struct {
+		p    api.Point
+		want string
+	}{
+		"live":             {api.Point{State: "live", Expires: day(5)}, "kept until 2026-01-05T00:00:00Z"},
+		"held for longer":  {api.Point{State: "live", Expires: day(5), Held: day(8)}, "kept until 2026-01-08T00:00:00Z"},
+		"held for less":    {api.Point{State: "live", Expires: day(9), Held: day(8)}, "kept until 2026-01-09T00:00:00Z"},
+		"suspect":          {api.Point{State: "suspect", Expires: day(5)}, "suspect, kept until 2026-01-05T00:00:00Z"},
+		"suspect and held": {api.Point{State: "suspect", Expires: day(5), Held: day(8)}, "suspect, kept until 2026-01-08T00:00:00Z"},
+		"being deleted":    {api.Point{State: "deleting", Expires: day(5)}, "deleting"},
+		"deleted":          {api.Point{State: "expired", Expires: day(5), Deleted: day(6)}, "deleted 2026-01-06T00:00:00Z"},
+	} {
+		if got := text.Fate(text.Clock{}, c.p); got != c.want {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
+		}
+	}
+	for name, c := range map[string]struct {
+		p    api.Point
+		want string
+	}{
+		"decided":                  {api.Point{State: "expired", Decision: "it was\x1b old", Safety: true}, "it was  old"},
+		"suspect":                  {api.Point{State: "suspect", Suspicion: &api.Problem{Code: "SizeSuspect"}, Safety: true}, "SizeSuspect"},
+		"a safety backup":          {api.Point{State: "live", Safety: true}, "safety backup of the restore of the same ID"},
+		"accepted with a reason":   {api.Point{State: "live", Suspicion: &api.Problem{Code: "SizeSuspect"}, AcceptedBy: "me", AcceptReason: "fine"}, "accepted by me: fine"},
+		"accepted without a word":  {api.Point{State: "live", Suspicion: &api.Problem{Code: "SizeSuspect"}, AcceptedBy: "me"}, "accepted by me"},
+		"nothing to be said of it": {api.Point{State: "live"}, ""},
+	} {
+		if got := text.Why(c.p); got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+}
