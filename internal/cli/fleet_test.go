@@ -18,6 +18,7 @@ import (
 	"lifeboat/internal/cli"
 	"lifeboat/internal/engine"
 	"lifeboat/internal/plans"
+	"lifeboat/internal/request"
 	"lifeboat/internal/services"
 	"lifeboat/internal/testing/memory"
 	"lifeboat/internal/tzdata"
@@ -195,13 +196,7 @@ func newFleet(t *testing.T) *app {
 	}
 	store := &plans.Store{Catalog: catalog, Read: func(context.Context) ([]byte, error) { return []byte("plan.yaml"), nil }, Parse: parse}
 	api := handler.New(handler.Config{Engine: e, Plans: store, Log: zerolog.Nop(), Now: clock})
-	var batchPlan backup.Plan
-	for _, p := range all {
-		if p.Name == "nightly" {
-			batchPlan = p
-		}
-	}
-	if _, _, err := e.BackupAll(t.Context(), engine.Request{ID: "batch-1", Plan: batchPlan}); err != nil {
+	if _, _, err := e.Backup(t.Context(), request.Backup{ID: "batch-1", Plan: "nightly"}, all); err != nil {
 		t.Fatal(err)
 	}
 	return listen(t, &app{catalog: catalog, queue: queue}, api, "contoso.azurewebsites.net", nil)

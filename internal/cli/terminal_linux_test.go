@@ -272,7 +272,7 @@ func TestProgressTellsTheTime(t *testing.T) {
 	code := cli.Run(t.Context(), []string{"restore", target, "--yes", "--wait"}, cli.Shell{
 		Getenv: func(name string) string { return environment[name] }, Stdin: terminal.File, Stdout: &out, Stderr: terminal.File, Now: now,
 		CompletionTime: 5 * time.Minute,
-		Clock: func() time.Time { minute++; return now.Add(time.Duration(minute) * time.Minute) },
+		Clock:          func() time.Time { minute++; return now.Add(time.Duration(minute) * time.Minute) },
 	})
 	terminal.wait(t, "took ", 1)
 	want := []string{

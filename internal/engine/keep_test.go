@@ -7,8 +7,6 @@ import (
 	"time"
 
 	"lifeboat/internal/backup"
-	"lifeboat/internal/engine"
-	"lifeboat/internal/restore"
 )
 
 // TestWhatCannotBeKeptIsNotMade: a plan that keeps recovery points for less than nothing, as a time that overflowed does, is

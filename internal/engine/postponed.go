@@ -53,7 +53,7 @@ func original(message []byte, inserted time.Time) givenUp {
 func (e *Engine) TakeApart(ctx context.Context, queue string, batch [][]byte, sent time.Time) error {
 	for i, message := range batch {
 		if err := e.Queue.Requeue(ctx, queue, backup.Encode(postponed{&givenUp{Sent: sent, Message: message}}), 0); err != nil {
-			return fmt.Errorf("send request %d of a batch of %d by itself: %w", i+1, len(batch), err)
+			return fmt.Errorf("send request %d of a batch of %d as a message of its own: %w", i+1, len(batch), err)
 		}
 	}
 	return nil
