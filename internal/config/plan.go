@@ -215,7 +215,7 @@ func (r *reader) restore(n *yaml.Node, p *backup.Plan) {
 		if item.Kind != yaml.ScalarNode || r.bad[item] {
 			continue
 		}
-		into := strings.TrimSuffix(item.Value, "/")
+		into := id(item)
 		if into != backup.Itself {
 			r.destination(item, into, p.Targets)
 		}
@@ -240,10 +240,10 @@ func (r *reader) restore(n *yaml.Node, p *backup.Plan) {
 
 // destination checks that backups of the plan's targets can go into it.
 func (r *reader) destination(at *yaml.Node, into string, targets []string) {
-	resource, err := backup.ParseResource(into)
+	resource, err := r.services.Check(into)
 	switch {
 	case err != nil:
-		r.fail(at, "%v", err)
+		r.fail(at, "restore.into: %v", err)
 	case len(targets) > 0 && !slices.ContainsFunc(targets, ofType(resource.Type)):
 		r.fail(at, "the plan has no target of the type %s, whose backups could be restored into %s", resource.Type, into)
 	}
@@ -265,16 +265,8 @@ func (r *reader) targets(n *yaml.Node) []string {
 			continue
 		}
 		target := id(item)
-		resource, err := backup.ParseResource(target)
-		if err != nil {
-			r.fail(item, "%v", err)
-			continue
-		}
-		switch service, known := r.services.Of(target); {
-		case !known:
-			r.fail(item, "resources of the type %s cannot be backed up", resource.Type)
-		case !service.Name.MatchString(resource.Name):
-			r.fail(item, "%q is no name of %s: %s", resource.Name, service.Title, service.NameRule)
+		if _, err := r.services.Check(target); err != nil {
+			r.fail(item, "targets: %v", err)
 		}
 		if slices.ContainsFunc(targets, func(t string) bool { return backup.Same(t, target) }) {
 			r.fail(item, "the target %s stands here twice", target)
@@ -296,18 +288,18 @@ func (r *reader) storage(n *yaml.Node) backup.Storage {
 	}
 	s.Container, _ = r.text(n, "container")
 	account, at := r.text(n, "account")
-	s.Account = account
+	s.Account = backup.ResourceID(account)
 	if account == "" {
 		return s
 	}
-	id, err := backup.ParseResource(account)
+	id, err := backup.ParseResource(s.Account)
 	switch {
 	case err != nil:
-		r.fail(at, "%v", err)
+		r.fail(at, "storage.account: %v", err)
 	case !strings.EqualFold(id.Type, azure.AccountType):
-		r.fail(at, "%s is not a storage account but a %s", account, id.Type)
+		r.fail(at, "storage.account: %q is not a storage account but a %s", s.Account, id.Type)
 	case !azure.IsAccountName(id.Name):
-		r.fail(at, "%q is no name of a storage account: 3 to 24 lower-case letters and digits", id.Name)
+		r.fail(at, "storage.account: %q: %q is no name of a storage account: 3 to 24 lower-case letters and digits", s.Account, id.Name)
 	}
 	return s
 }
