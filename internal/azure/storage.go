@@ -45,9 +45,12 @@ func (c Client) Container(s backup.Storage) (*container.Client, error) {
 // AccountType is the resource type of storage accounts.
 const AccountType = "Microsoft.Storage/storageAccounts"
 
-var accountName = regexp.MustCompile(`^[a-z0-9]{3,24}$`)
+// AccountNames is the pattern of names of storage accounts, by Azure's rule.
+const AccountNames = "[a-z0-9]{3,24}"
 
-// IsAccountName tells whether a storage account can have the name, by Azure's rule.
+var accountName = regexp.MustCompile("^" + AccountNames + "$")
+
+// IsAccountName tells whether a storage account can have the name.
 func IsAccountName(name string) bool { return accountName.MatchString(name) }
 
 // AccountID returns the account's resource ID, parsed.

@@ -139,9 +139,9 @@ func invisible(r rune) bool {
 		unicode.In(r, unicode.Cf, unicode.Z, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
 }
 
-// The characters of lookalikes look like those of ASCII at the same places of looksLike.
+// The characters of similar look like those of ASCII at the same places of looksLike.
 const (
-	lookalikes = "АВЕЅІЈКМНОРСТУХаеѕіјоԛрсԝхуһԁ" + "ΑΒΕΖΗΙΚΜΝΟΡΤΥΧοαν" + "‐‑‒–—―−" + "⁄∕╱⧸" + "․\u212a"
+	similar = "АВЕЅІЈКМНОРСТУХаеѕіјоԛрсԝхуһԁ" + "ΑΒΕΖΗΙΚΜΝΟΡΤΥΧοαν" + "‐‑‒–—―−" + "⁄∕╱⧸" + "․\u212a"
 	looksLike  = "ABESIJKMHOPCTYXaesijoqpcwxyhd" + "ABEZHIKMNOPTYXoav" + "-------" + "////" + ".K"
 )
 
@@ -150,14 +150,14 @@ func like(r rune) rune {
 	if r >= '！' && r <= '～' { // the wide forms of ASCII
 		return r - '！' + '!'
 	}
-	if at := strings.IndexRune(lookalikes, r); at >= 0 && r > unicode.MaxASCII {
-		return rune(looksLike[utf8.RuneCountInString(lookalikes[:at])])
+	if at := strings.IndexRune(similar, r); at >= 0 && r > unicode.MaxASCII {
+		return rune(looksLike[utf8.RuneCountInString(similar[:at])])
 	}
 	return 0
 }
 
 // besideASCII says whether the letters around the one at i, up to the next mark or digit, have one of ASCII among them: no word is
-// of two scripts, and a look-alike in it is a mistake or a trick. A word of Cyrillic alone is a good name.
+// of two scripts, and a similar letter in it is a mistake or a trick. A word of Cyrillic alone is a good name.
 func besideASCII(name []rune, i int) bool {
 	for _, step := range []int{-1, 1} {
 		for j := i; j >= 0 && j < len(name) && unicode.IsLetter(name[j]); j += step {

@@ -53,15 +53,22 @@ func parseOne(t *testing.T, targets []string, lines ...string) backup.Plan {
 	if err != nil || len(plans) != 1 {
 		t.Fatalf("%q of %q is refused: %v", lines, targets, err)
 	}
+	if err := inAnEditor(onePlan(targets, lines...)); err != nil {
+		t.Errorf("%q of %q: an editor refuses it: %v", lines, targets, err)
+	}
 	return plans[0]
 }
 
 // refused checks that the file with one plan is refused with the words, each mistake once.
 func refused(t *testing.T, want string, targets []string, lines ...string) {
 	t.Helper()
-	_, _, err := reader.Parse("plan.yaml", []byte(onePlan(targets, lines...)))
+	text := onePlan(targets, lines...)
+	_, _, err := reader.Parse("plan.yaml", []byte(text))
 	if err == nil || strings.Count(err.Error(), want) != 1 {
 		t.Errorf("%q of %q: %v\nwant %q once", lines, targets, err, want)
+	}
+	if err != nil && inAnEditor(text) == nil && !onlyTheProgram(err.Error()) {
+		t.Errorf("%q of %q: an editor takes it, although the program says: %v", lines, targets, err)
 	}
 }
 
@@ -297,7 +304,7 @@ func TestAPlanHasItsOwnSettings(t *testing.T) {
 // TestATimeIsReadInEveryUnit checks each unit of a time.
 func TestATimeIsReadInEveryUnit(t *testing.T) {
 	for text, want := range map[string]time.Duration{
-		"45s": 45 * time.Second, "45m": 45 * time.Minute, "5h": 5 * time.Hour, "5d": 120 * time.Hour, "2w": 336 * time.Hour,
+		"45s": 45 * time.Second, "5h": 5 * time.Hour, "5d": 120 * time.Hour, "2w": 336 * time.Hour,
 	} {
 		p := parseOne(t, []string{gateways + "a"}, "jitter: 1s", "window: "+text, "keep: {within: "+text+"}", "onDemand: {keep: {within: "+text+"}}")
 		if p.Window != want || p.Settings.KeepWithin != want || p.OnDemandKeepWithin != want || p.Jitter != time.Second {

@@ -85,7 +85,7 @@ func resolve(root *yaml.Node) error {
 				}
 			}
 			if size += sizes[child]; size > mostNodes {
-				return fmt.Errorf("%d: with its aliases written out the plan is too long", child.Line)
+				return fmt.Errorf("%d: with its aliases written out the plan is too long: it has more than %d values; use fewer aliases", child.Line, mostNodes)
 			}
 		}
 		sizes[n] = size

@@ -1,9 +1,9 @@
 package request
 
 import (
-	"errors"
 	"cmp"
 	"encoding/json"
+	"errors"
 	"maps"
 	"regexp"
 	"slices"
