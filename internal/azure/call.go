@@ -19,8 +19,6 @@ import (
 type Call struct {
 	// What names the request and the resource: "read x in the container y". Every message begins with it.
 	What string
-	// Host is the host that receives the request.
-	Host string
 	// Start says that the request starts an operation that must not be started twice.
 	Start bool
 	// Means returns the meaning of a response of 4xx, other than 408 and 429.
@@ -93,7 +91,7 @@ func (c Call) Once() Call {
 // noResponse returns the fault for a request without a response.
 func (c Call) noResponse(err error) *backup.Fault {
 	f := &backup.Fault{
-		Kind: backup.Retryable, Code: codeUnreachable, Message: c.What + ": " + Why(err), Hint: c.hintSilence(),
+		Kind: backup.Retryable, Code: codeUnreachable, Message: c.What + ": " + Why(err), Hint: hintSilence(err),
 	}
 	if asked, ok := errors.AsType[unanswered](err); ok {
 		f.RequestID = asked.id
@@ -132,9 +130,12 @@ func Why(err error) string {
 }
 
 // hintSilence returns the hint for a request without a response.
-func (c Call) hintSilence() string {
-	return fmt.Sprintf("See that the function app can reach %s, and that this name exists. Lifeboat asks again.",
-		c.Host)
+func hintSilence(err error) string {
+	host := "Azure"
+	if silent, ok := errors.AsType[unreached](err); ok {
+		host = silent.host + ", and that this name exists"
+	}
+	return "See that the function app can reach " + host + ". It is asked again by itself."
 }
 
 // neverDialled tells whether the error came before there was a connection, so that no request can have been sent.
@@ -147,7 +148,7 @@ func neverDialled(err error) bool {
 func (c Call) NotSent(err error) *backup.Fault {
 	f := c.noResponse(err)
 	if f.Kind == backup.Ambiguous {
-		f.Kind, f.Code, f.Hint = backup.Retryable, codeNotSent, c.hintSilence()
+		f.Kind, f.Code, f.Hint = backup.Retryable, codeNotSent, hintSilence(err)
 	}
 	return f
 }

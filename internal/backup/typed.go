@@ -141,8 +141,8 @@ func invisible(r rune) bool {
 
 // The characters of similar look like those of ASCII at the same places of looksLike.
 const (
-	similar = "АВЕЅІЈКМНОРСТУХаеѕіјоԛрсԝхуһԁ" + "ΑΒΕΖΗΙΚΜΝΟΡΤΥΧοαν" + "‐‑‒–—―−" + "⁄∕╱⧸" + "․\u212a"
-	looksLike  = "ABESIJKMHOPCTYXaesijoqpcwxyhd" + "ABEZHIKMNOPTYXoav" + "-------" + "////" + ".K"
+	similar   = "АВЕЅІЈКМНОРСТУХаеѕіјоԛрсԝхуһԁ" + "ΑΒΕΖΗΙΚΜΝΟΡΤΥΧοαν" + "‐‑‒–—―−" + "⁄∕╱⧸" + "․\u212a"
+	looksLike = "ABESIJKMHOPCTYXaesijoqpcwxyhd" + "ABEZHIKMNOPTYXoav" + "-------" + "////" + ".K"
 )
 
 // like returns the character of ASCII that the character looks like, 0 if it looks like none.

@@ -412,11 +412,16 @@ func TestEachSettingIsTakenOver(t *testing.T) {
 		"LIFEBOAT_PLAN":        func(s config.Settings) bool { return s.Plan == "1" },
 		"LIFEBOAT_WAIT_FACTOR": func(s config.Settings) bool { return s.WaitFactor == 1 },
 		"LIFEBOAT_CONCURRENCY": func(s config.Settings) bool { return s.Concurrency == 1 },
+		"LIFEBOAT_CLOUD":       func(s config.Settings) bool { return s.Cloud.Name == "china" },
 		"LIFEBOAT_STOPPED":     func(s config.Settings) bool { return s.Stopped == "stopped by LIFEBOAT_STOPPED" },
 		"WEBSITE_SITE_NAME":    func(s config.Settings) bool { return s.Source == "1" },
 		"WEBSITE_HOSTNAME":     func(s config.Settings) bool { return s.Host == "1" },
 	} {
-		if s, err := config.FromEnvironment(environment(name, "1")); err != nil || !is(s) {
+		value := "1"
+		if name == "LIFEBOAT_CLOUD" {
+			value = "China"
+		}
+		if s, err := config.FromEnvironment(environment(name, value)); err != nil || !is(s) {
 			t.Errorf("%s: %+v, %v", name, s, err)
 		}
 	}

@@ -263,6 +263,7 @@ func (r *reader) storage(n *yaml.Node) backup.Storage {
 		return s
 	}
 	s.Container, _ = r.text(n, "container")
+	s.Zone, _ = r.text(n, "zone")
 	account, at := r.text(n, "account")
 	s.Account = backup.ResourceID(account)
 	if account == "" {

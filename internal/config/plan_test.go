@@ -135,6 +135,7 @@ var wrong = map[string]struct{ old, new, want string }{
 	"not UTF-8":                     {"often", "oft\xffen", `UTF-8`},
 	"not YAML":                      {"plans:", "plans: {", "plan.yaml"},
 	"a tab":                         {"  - name: often", "\t- name: often", "plan.yaml:14: a tab stands at the beginning of the line: YAML takes spaces alone there"},
+	"no DNS zone":                   {"container: lifeboat", "container: lifeboat\n    zone: z1", `plan.yaml:7: "z1" is not the DNS zone of a storage account, such as z12`},
 	"m in keep":                     {"within: 90s", "within: 6m", "plan.yaml:18: within 6m: keep has no unit m, which may be minutes or months: write 180d for months, or 360s for minutes"},
 	"m in onDemand.keep":            {"timeZone: UTC", "onDemand: {keep: {within: 6m}}", "plan.yaml:17: within 6m: keep has no unit m, which may be minutes or months: write 180d for months, or 360s for minutes"},
 	"account with a slash too many": {"contosobackups\n", "contosobackups//\n", `plan.yaml:5: storage.account: "/subscriptions/0c0ffee0-0000-4000-8000-000000000001/resourceGroups/backups/providers/Microsoft.Storage/storageAccounts/contosobackups/" is not a resource ID: a slash stands at its end`},
@@ -211,7 +212,7 @@ func TestParsePlanWhole(t *testing.T) {
     onChange: {quiet: 10m}
     restore: {into: [itself, `+one+`-2], approval: required, replyTo: [soar-answers], safetyBackup: true}
     paused: true
-    storage: {account: `+scope+`Microsoft.Storage/storageAccounts/other, container: others}`).Replace(good)
+    storage: {account: `+scope+`Microsoft.Storage/storageAccounts/other, container: others, zone: z12}`).Replace(good)
 	plans, _, err := reader.Parse("plan.yaml", []byte(text))
 	if err != nil {
 		t.Fatal(err)
@@ -224,7 +225,7 @@ func TestParsePlanWhole(t *testing.T) {
 		},
 		Expression: "*/10 * * L * *", Jitter: 20 * time.Minute, Window: 3 * time.Hour, Paused: true,
 		Settings: backup.Settings{
-			Storage:    backup.Storage{Account: scope + "Microsoft.Storage/storageAccounts/other", Container: "others"},
+			Storage:    backup.Storage{Account: scope + "Microsoft.Storage/storageAccounts/other", Container: "others", Zone: "z12"},
 			KeepWithin: 90 * time.Second, Concurrency: 12,
 			Blocks: `{"ccf":{"apiVersion":"2026-05-22-preview","restoreRegion":"westeurope"},"hsm":{"access":"sas"},"identity":"0c0ffee0-0000-4000-8000-0000000000aa"}`,
 		},

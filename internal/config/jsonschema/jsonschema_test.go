@@ -28,7 +28,7 @@ const (
 
 // whole is a plan with every field.
 const whole = `{
-	"version": 1, "defaults": {"timeZone": "UTC", "storage": {"account": "` + account + `", "container": "backups"}},
+	"version": 1, "defaults": {"timeZone": "UTC", "storage": {"account": "` + account + `", "container": "backups", "zone": "z12"}},
 	"plans": [{
 		"name": "nightly", "targets": ["` + target + `", "` + inGroup + `Microsoft.KeyVault/managedHSMs/hsm"], "schedule": "30 2 * * *", "timeZone": "Europe/Zurich", "jitter": "20m", "window": "2h",
 		"concurrency": 3, "identity": "system", "hsm": {"access": "sas"}, "ccf": {"restoreRegion": "westeurope", "apiVersion": "2025-06-10-preview"},
