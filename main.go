@@ -62,9 +62,6 @@ func run(ctx context.Context, getenv func(string) string, stdout io.Writer) erro
 
 // build connects the engine to Azure: storage for its state, a provider for each service, plan.yaml for its plan store.
 func build(getenv func(string) string, environ []string) (handler.Config, error) {
-	if err := config.CheckEnvironment(environ); err != nil {
-		return handler.Config{Host: getenv("WEBSITE_HOSTNAME"), Warnings: func() []string { return nil }, TimeZones: config.TimeZones()}, err
-	}
 	settings, err := config.FromEnvironment(getenv)
 	options, known := options, known.In(settings.Cloud)
 	options.Cloud = settings.Cloud.Configuration
@@ -73,6 +70,9 @@ func build(getenv func(string) string, environ []string) (handler.Config, error)
 	plan, noPlan := settings.PlanSource(config.NewReader(known.Known()), credential, options)
 	app := handler.Config{Host: settings.Host, Secure: settings.Secure, Warnings: plan.Warnings, TimeZones: config.TimeZones()}
 	err = errors.Join(err, noCredential, noStorage, noPlan)
+	if missing := config.CheckEnvironment(environ); missing != nil { // the other mistakes follow from that
+		err = missing
+	}
 	if noCredential != nil || noStorage != nil {
 		return app, err
 	}

@@ -129,13 +129,12 @@ func Why(err error) string {
 	return Scrub(text)
 }
 
-// hintSilence returns the hint for a request without a response.
+// hintSilence returns the hint for a request without a response, or with one that cannot be read.
 func hintSilence(err error) string {
-	host := "Azure"
 	if silent, ok := errors.AsType[unreached](err); ok {
-		host = silent.host + ", and that this name exists"
+		return fmt.Sprintf("See that the function app can reach %s, and that this name exists. It is asked again by itself.", silent.host)
 	}
-	return "See that the function app can reach " + host + ". It is asked again by itself."
+	return "See whether something answers in Azure's place, such as a proxy. It is asked again by itself."
 }
 
 // neverDialled tells whether the error came before there was a connection, so that no request can have been sent.

@@ -100,9 +100,9 @@ func strangeIn(parts []string) string {
 	at := 0 // characters before the part
 	for i, part := range parts {
 		group := i == 4 && len(parts) >= 9
-		for j, r := range []rune(part) {
-			if r < unicode.MaxASCII && (unicode.IsLetter(r) || unicode.IsDigit(r)) || strings.ContainsRune("-_.()", r) ||
-				group && r <= 0xFFFF && !invisible(r) && (unicode.IsLetter(r) || unicode.IsDigit(r)) && !(like(r) != 0 && besideASCII([]rune(part), j)) {
+		letters := []rune(part)
+		for j, r := range letters {
+			if isName(r) || group && isGroup(letters, j) {
 				continue
 			}
 			where := "it"
@@ -114,6 +114,20 @@ func strangeIn(parts []string) string {
 		at += utf8.RuneCountInString(part) + 1
 	}
 	return ""
+}
+
+// isName says whether each part of a resource ID may have the character.
+func isName(r rune) bool {
+	return r < unicode.MaxASCII && (unicode.IsLetter(r) || unicode.IsDigit(r)) || strings.ContainsRune("-_.()", r)
+}
+
+// isGroup says whether the name of a resource group may have the letter or digit of any script at i.
+func isGroup(name []rune, i int) bool {
+	r := name[i]
+	if like(r) != 0 && besideASCII(name, i) || invisible(r) {
+		return false
+	}
+	return r <= 0xFFFF && (unicode.IsLetter(r) || unicode.IsDigit(r))
 }
 
 // strange names a character, so that a person can find it: some cannot be seen, and others look like those that belong there.
