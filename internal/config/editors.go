@@ -30,8 +30,8 @@ func Schema(services backup.Services) []byte {
 	enum := "      \"enum\": [\n        " + zones.String() + strings.TrimSuffix(line, ", ") + "\n      ],\n"
 	return []byte(strings.NewReplacer(anyZone, enum+anyZone, ofPlan, indented("      ", between(services))+ofPlan,
 		ofFile, indented("  ", []rule{{
-			"if":   rule{"not": rule{"properties": rule{"defaults": rule{"required": only("storage")}}, "required": only("defaults")}},
-			"then": rule{"properties": rule{"plans": rule{"items": rule{"required": only("storage")}}}},
+			"if":   rule{"not": rule{"properties": rule{"defaults": object(rule{"required": only("storage")})}, "required": only("defaults")}},
+			"then": rule{"properties": rule{"plans": rule{"type": "array", "items": object(rule{"required": only("storage")})}}},
 		}})+ofFile,
 		`          "errorMessage": "is not a cron`, indented("          ", schedules())+`          "errorMessage": "is not a cron`).
 		Replace(string(checked(services))))
@@ -39,6 +39,12 @@ func Schema(services backup.Services) []byte {
 
 // rule is a part of a schema.
 type rule map[string]any
+
+// object adds the type to a rule: validators in a strict mode want it.
+func object(r rule) rule {
+	r["type"] = "object"
+	return r
+}
 
 // only returns the list of one name.
 func only(name string) []string { return []string{name} }
@@ -55,22 +61,24 @@ func between(services backup.Services) (rules []rule) {
 	for _, s := range services {
 		has := hasTarget(s)
 		if s.Restorable > 0 {
-			within := rule{"properties": rule{"within": rule{
+			within := object(rule{"properties": rule{"within": rule{
+				"type":         "string",
 				"not":          rule{"type": "string", "pattern": longer(s.Restorable)},
 				"errorMessage": fmt.Sprintf("is longer than %s can restore a backup: %d days", s.Type, int(s.Restorable.Hours()/24)),
-			}}}
-			rules = append(rules, rule{"if": has, "then": rule{"properties": rule{"keep": within, "onDemand": rule{"properties": rule{"keep": within}}}}})
+			}}})
+			rules = append(rules, rule{"if": has, "then": rule{"properties": rule{"keep": within, "onDemand": object(rule{"properties": rule{"keep": within}})}}})
 		}
 		if s.Restore.Safety != backup.SafetyOptional {
 			safety := rule{"safetyBackup": rule{
+				"type":         "boolean",
 				"not":          rule{"const": s.Restore.Safety == backup.SafetyImpossible},
 				"errorMessage": map[bool]string{true: "cannot be: there is nothing left to back up", false: "cannot be: it is always made"}[s.Restore.Safety == backup.SafetyImpossible],
 			}}
-			rules = append(rules, rule{"if": has, "then": rule{"properties": rule{"restore": rule{"properties": safety}}}})
+			rules = append(rules, rule{"if": has, "then": rule{"properties": rule{"restore": object(rule{"properties": safety})}}})
 		}
-		into := rule{"required": only("restore"), "properties": rule{"restore": rule{"required": only("into"), "properties": rule{
-			"into": rule{"contains": rule{"pattern": ofTypePattern(s)}},
-		}}}}
+		into := rule{"required": only("restore"), "properties": rule{"restore": object(rule{"required": only("into"), "properties": rule{
+			"into": rule{"type": "array", "contains": rule{"type": "string", "pattern": ofTypePattern(s)}},
+		}})}}
 		rules = append(rules, rule{"if": into, "then": has})
 		if s.Block != nil && !slices.Contains(blocks, s.Block.Field) {
 			blocks = append(blocks, s.Block.Field)
@@ -88,7 +96,7 @@ func between(services backup.Services) (rules []rule) {
 
 // hasTarget is the rule that a plan has a target of the service.
 func hasTarget(s backup.Service) rule {
-	return rule{"required": only("targets"), "properties": rule{"targets": rule{"contains": rule{"type": "string", "pattern": ofTypePattern(s)}}}}
+	return rule{"required": only("targets"), "properties": rule{"targets": rule{"type": "array", "contains": rule{"type": "string", "pattern": ofTypePattern(s)}}}}
 }
 
 func ofTypePattern(s backup.Service) string { return "/" + inAnyCase(s.Type) + "/[^/]*/?$" }
