@@ -132,9 +132,9 @@ func Why(err error) string {
 // hintSilence returns the hint for a request without a response, or with one that cannot be read.
 func hintSilence(err error) string {
 	if silent, ok := errors.AsType[unreached](err); ok {
-		return fmt.Sprintf("See that the function app can reach %s, and that this name exists. It is asked again by itself.", silent.host)
+		return fmt.Sprintf("See that the function app can reach %s, and that this name exists. Lifeboat asks again.", silent.host)
 	}
-	return "See whether something answers in Azure's place, such as a proxy. It is asked again by itself."
+	return "See whether something answers in Azure's place, such as a proxy. Lifeboat asks again."
 }
 
 // neverDialled tells whether the error came before there was a connection, so that no request can have been sent.

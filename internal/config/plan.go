@@ -233,7 +233,6 @@ func ofType(resourceType string) func(id string) bool {
 	}
 }
 
-
 func (r *reader) targets(n *yaml.Node) []string {
 	var targets []string
 	for _, item := range list(n, "targets") {
