@@ -20,6 +20,12 @@ var known = services.All()
 
 // look makes an engine that can only read the services, as the app's identity or as the signed-in user.
 func look(getenv func(string) string) (*engine.Engine, error) {
+	cloud, err := azure.NamedCloud(getenv(azure.CloudSetting))
+	if err != nil {
+		return nil, err
+	}
+	options := options
+	options.Cloud = cloud.Configuration
 	credential, err := storage.Credential(getenv, options)
 	return &engine.Engine{Services: known.Known(), Providers: known.Providers(credential, options, 1)}, err
 }

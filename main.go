@@ -52,7 +52,7 @@ func run(ctx context.Context, getenv func(string) string, stdout io.Writer) erro
 	}
 	log := zerolog.New(stdout).With().Timestamp().Logger() // on stdout: the host calls every line on stderr an error
 	log.Info().Str("version", version).Str("address", listener.Addr().String()).Msg("listening")
-	app, err := build(getenv)
+	app, err := build(getenv, os.Environ())
 	if err != nil {
 		log.Error().Err(err).Msg("the app settings cannot be used")
 	}
@@ -61,13 +61,18 @@ func run(ctx context.Context, getenv func(string) string, stdout io.Writer) erro
 }
 
 // build connects the engine to Azure: storage for its state, a provider for each service, plan.yaml for its plan store.
-func build(getenv func(string) string) (handler.Config, error) {
+func build(getenv func(string) string, environ []string) (handler.Config, error) {
 	settings, err := config.FromEnvironment(getenv)
+	options, known := options, known.In(settings.Cloud)
+	options.Cloud = settings.Cloud.Configuration
 	credential, noCredential := storage.Credential(getenv, options)
 	clients, noStorage := storage.Open(getenv, credential, options)
 	plan, noPlan := settings.PlanSource(config.NewReader(known.Known()), credential, options)
 	app := handler.Config{Host: settings.Host, Secure: settings.Secure, Warnings: plan.Warnings, TimeZones: config.TimeZones()}
 	err = errors.Join(err, noCredential, noStorage, noPlan)
+	if missing := config.CheckEnvironment(environ); missing != nil { // the other mistakes follow from that
+		err = missing
+	}
 	if noCredential != nil || noStorage != nil {
 		return app, err
 	}

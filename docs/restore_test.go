@@ -58,8 +58,6 @@ var beyond = map[string]string{
 	"duplicate-in-data":           "the same",
 	"size-64k-and-one":            "too long",
 	"cloud-event-base64-broken":   "what is in base64",
-	"target-query":                "characters of a resource ID",
-	"target-percent":              "the same",
 	"lone-surrogate-reason":       "half a character",
 	"terminal-reason":             "control characters but those of lines",
 	"cloud-event-base64-not-text": "what is in base64",

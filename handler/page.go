@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
 
 	"lifeboat/internal/api"
 	"lifeboat/internal/backup"
@@ -18,7 +17,7 @@ func list[T, V any](
 	read func(ctx context.Context, target, after string, top int) (found []T, next string, err error), view func(T) V,
 ) error {
 	query := r.URL.Query()
-	target, top := strings.TrimSuffix(query.Get("target"), "/"), 20
+	target, top := backup.ResourceID(query.Get("target")), 20
 	if _, err := backup.ParseResource(target); err != nil {
 		return refuse(http.StatusBadRequest, "InvalidTarget", "target", "%v", err)
 	}

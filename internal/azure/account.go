@@ -52,15 +52,22 @@ func (a AccountProperties) AdmitsKeys() bool {
 	return a.AllowSharedKeyAccess == nil || *a.AllowSharedKeyAccess // allowed by default
 }
 
-// HasFirewall tells whether the account is closed to the public network, or to some of it.
+// HasFirewall tells whether the account is closed to the public network, or to some of it: a network security perimeter closes it,
+// but for what the perimeter's rules admit.
 func (a AccountProperties) HasFirewall() bool {
-	return a.Network.DefaultAction == "Deny" || a.PublicNetworkAccess == "Disabled"
+	return a.Network.DefaultAction == "Deny" || a.PublicNetworkAccess != "" && a.PublicNetworkAccess != "Enabled"
 }
+
+// InPerimeter tells whether a network security perimeter decides who gets at the account, and not the account's own firewall.
+func (a AccountProperties) InPerimeter() bool { return a.PublicNetworkAccess == "SecuredByPerimeter" }
 
 // AdmitsService tells whether the account's firewall may let the target through as a trusted service. Azure does not document
 // whether a rule for the target as a resource instance is enough: AdmitsService accepts such a rule and leaves the decision to
 // Azure.
 func (a AccountProperties) AdmitsService(target string) bool {
+	if a.InPerimeter() { // its rules are not shown here, and it does not let trusted services pass
+		return true
+	}
 	return strings.Contains(a.Network.Bypass, "AzureServices") ||
 		slices.ContainsFunc(a.Network.Rules, func(rule accessRule) bool { return backup.Same(rule.Resource, target) })
 }
@@ -178,7 +185,7 @@ func orSet(instead string) string {
 
 // account returns a call to Resource Manager about the storage account.
 func account(what string, s backup.Storage, instead string) Call {
-	return Call{What: what, Host: ManagementHost, Means: Before, Hint: func(status int, _, _ string) string {
+	return Call{What: what, Means: Before, Hint: func(status int, _, _ string) string {
 		switch status {
 		case http.StatusUnauthorized:
 			return "See that the function app's identity belongs to the tenant of the storage account's subscription."

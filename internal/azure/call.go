@@ -19,8 +19,6 @@ import (
 type Call struct {
 	// What names the request and the resource: "read x in the container y". Every message begins with it.
 	What string
-	// Host is the host that receives the request.
-	Host string
 	// Start says that the request starts an operation that must not be started twice.
 	Start bool
 	// Means returns the meaning of a response of 4xx, other than 408 and 429.
@@ -93,7 +91,7 @@ func (c Call) Once() Call {
 // noResponse returns the fault for a request without a response.
 func (c Call) noResponse(err error) *backup.Fault {
 	f := &backup.Fault{
-		Kind: backup.Retryable, Code: codeUnreachable, Message: c.What + ": " + Why(err), Hint: c.hintSilence(),
+		Kind: backup.Retryable, Code: codeUnreachable, Message: c.What + ": " + Why(err), Hint: hintSilence(err),
 	}
 	if asked, ok := errors.AsType[unanswered](err); ok {
 		f.RequestID = asked.id
@@ -131,10 +129,12 @@ func Why(err error) string {
 	return Scrub(text)
 }
 
-// hintSilence returns the hint for a request without a response.
-func (c Call) hintSilence() string {
-	return fmt.Sprintf("See that the function app can reach %s, and that this name exists. Lifeboat asks again.",
-		c.Host)
+// hintSilence returns the hint for a request without a response, or with one that cannot be read.
+func hintSilence(err error) string {
+	if silent, ok := errors.AsType[unreached](err); ok {
+		return fmt.Sprintf("See that the function app can reach %s, and that this name exists. Lifeboat asks again.", silent.host)
+	}
+	return "See whether something answers in Azure's place, such as a proxy. Lifeboat asks again."
 }
 
 // neverDialled tells whether the error came before there was a connection, so that no request can have been sent.
@@ -147,7 +147,7 @@ func neverDialled(err error) bool {
 func (c Call) NotSent(err error) *backup.Fault {
 	f := c.noResponse(err)
 	if f.Kind == backup.Ambiguous {
-		f.Kind, f.Code, f.Hint = backup.Retryable, codeNotSent, c.hintSilence()
+		f.Kind, f.Code, f.Hint = backup.Retryable, codeNotSent, hintSilence(err)
 	}
 	return f
 }

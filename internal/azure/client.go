@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/arm"
@@ -15,15 +16,19 @@ import (
 type Client struct {
 	Credential azcore.TokenCredential
 	options    azcore.ClientOptions
+	cloud      Cloud
 }
 
-// New makes a Client that acts with the identity of cred. It overrides the retry options of opts, and its clients do not
+// New makes a Client that acts with the identity of cred, in the cloud of opts. It overrides the retry options of opts, and its clients do not
 // follow redirects.
 func New(cred azcore.TokenCredential, opts azcore.ClientOptions) Client {
 	opts.Retry = policy.RetryOptions{MaxRetries: -1}
 	opts.Transport = transport(opts.Transport)
-	return Client{Credential: credential{cred}, options: opts}
+	return Client{Credential: credential{cred}, options: opts, cloud: CloudOf(opts.Cloud)}
 }
+
+// HSMHost returns the host of the Managed HSM with the name.
+func (c Client) HSMHost(name string) string { return strings.ToLower(name) + "." + c.cloud.HSM }
 
 // At returns the options of clients of the one host.
 func (c Client) At(host string) azcore.ClientOptions {
@@ -32,7 +37,7 @@ func (c Client) At(host string) azcore.ClientOptions {
 
 // Management returns the options of clients of Resource Manager, with the caller's policies after authentication.
 func (c Client) Management(policies ...policy.Policy) *arm.ClientOptions {
-	return &arm.ClientOptions{ClientOptions: c.within(management, policies...), DisableRPRegistration: true}
+	return &arm.ClientOptions{ClientOptions: c.within(c.cloud.management(), policies...), DisableRPRegistration: true}
 }
 
 func (c Client) within(own hosts, policies ...policy.Policy) azcore.ClientOptions {

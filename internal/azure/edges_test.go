@@ -128,8 +128,8 @@ func TestAnAnswersWordsAreFound(t *testing.T) {
 // about an operation in progress.
 func TestWhatAnAnswerMeans(t *testing.T) {
 	hint := func(status int, code, _ string) string { return fmt.Sprintf("hint about %d %s", status, code) }
-	asking := azure.Call{What: "ask", Host: "h", Means: azure.Before, Hint: hint}
-	following := azure.Call{What: "follow", Host: "h", Means: azure.Following, Hint: hint}
+	asking := azure.Call{What: "ask", Means: azure.Before, Hint: hint}
+	following := azure.Call{What: "follow", Means: azure.Following, Hint: hint}
 	starting := asking
 	starting.Start = true
 	const throttled, uncertain, deferred, refused, denied = backup.Throttled, backup.Ambiguous, backup.Retryable, backup.Refused, backup.Unobservable
@@ -257,6 +257,7 @@ func TestWhatAnAccountAdmits(t *testing.T) {
 		"closed to some":  {`{"networkAcls": {"defaultAction": "Deny"}}`, true, true},
 		"closed to all":   {`{"publicNetworkAccess": "Disabled"}`, true, true},
 		"open to all":     {`{"publicNetworkAccess": "Enabled"}`, true, false},
+		"in a perimeter":  {`{"publicNetworkAccess": "SecuredByPerimeter"}`, true, true},
 		"closed in a way": {`{"networkAcls": {"defaultAction": "Allow"}, "publicNetworkAccess": "Disabled"}`, true, true},
 	} {
 		account := shown(t, c.account)

@@ -20,10 +20,6 @@ type hosts struct {
 	below bool
 }
 
-// management are the hosts of Resource Manager in the public cloud. It answers under regional names as well, such as
-// centraluseuap.management.azure.com (recorded).
-var management = hosts{own: ManagementHost, below: true}
-
 // Do sends a request only to a host of the credential, and returns only a response of such a host.
 func (h hosts) Do(request *policy.Request) (*http.Response, error) {
 	if err := h.admit(request.Raw().URL); err != nil {
@@ -31,7 +27,7 @@ func (h hosts) Do(request *policy.Request) (*http.Response, error) {
 	}
 	answer, err := request.Next()
 	if err != nil {
-		return answer, err
+		return answer, unreached{err, request.Raw().URL.Hostname()}
 	}
 	if to := redirected(answer); to != nil {
 		if err := h.admit(to); err != nil {
@@ -41,6 +37,14 @@ func (h hosts) Do(request *policy.Request) (*http.Response, error) {
 	}
 	return answer, nil
 }
+
+// unreached is the error of a request without a response, with the host that it was for.
+type unreached struct {
+	error
+	host string
+}
+
+func (e unreached) Unwrap() error { return e.error }
 
 // below matches the part of a host's name before own.
 var below = regexp.MustCompile(`^([a-z0-9-]+\.)+$`)

@@ -61,7 +61,7 @@ func (c Client) resource(ctx context.Context, method, path, version string, into
 
 // Looking returns the call that reads a target through Resource Manager.
 func Looking(target string) Call {
-	return Call{What: "look at " + target, Host: ManagementHost, Means: Before, Hint: func(int, string, string) string {
+	return Call{What: "look at " + target, Means: Before, Hint: func(int, string, string) string {
 		return fmt.Sprintf("See whether %s still exists. If not, take it out of plan.yaml.", target)
 	}}
 }

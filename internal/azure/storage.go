@@ -14,15 +14,14 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// ManagementHost is the host of Resource Manager in the public cloud.
-const ManagementHost = "management.azure.com"
-
-// blobHost returns the host of the account's Blob service in the public cloud.
-func blobHost(s backup.Storage) string { return s.AccountName() + ".blob.core.windows.net" }
+// StorageHost returns the host of a service of the account, such as "blob".
+func (c Client) StorageHost(s backup.Storage, service string) string {
+	return c.cloud.storageHost(s, service)
+}
 
 // ContainerURL returns the address of the container.
-func ContainerURL(s backup.Storage) string {
-	return "https://" + blobHost(s) + "/" + url.PathEscape(s.Container)
+func (c Client) ContainerURL(s backup.Storage) string {
+	return "https://" + c.StorageHost(s, "blob") + "/" + url.PathEscape(s.Container)
 }
 
 // Place returns the container in words.
@@ -35,7 +34,7 @@ func (c Client) Container(s backup.Storage) (*container.Client, error) {
 	if _, err := AccountID(s); err != nil {
 		return nil, err
 	}
-	client, err := container.NewClient(ContainerURL(s), c.Credential, &container.ClientOptions{ClientOptions: c.At(blobHost(s))})
+	client, err := container.NewClient(c.ContainerURL(s), c.Credential, &container.ClientOptions{ClientOptions: c.At(c.StorageHost(s, "blob"))})
 	if err != nil {
 		return nil, invalidStorage(s, err)
 	}
@@ -45,9 +44,12 @@ func (c Client) Container(s backup.Storage) (*container.Client, error) {
 // AccountType is the resource type of storage accounts.
 const AccountType = "Microsoft.Storage/storageAccounts"
 
-var accountName = regexp.MustCompile(`^[a-z0-9]{3,24}$`)
+// AccountNames is the pattern of names of storage accounts, by Azure's rule.
+const AccountNames = "[a-z0-9]{3,24}"
 
-// IsAccountName tells whether a storage account can have the name, by Azure's rule.
+var accountName = regexp.MustCompile("^" + AccountNames + "$")
+
+// IsAccountName tells whether a storage account can have the name.
 func IsAccountName(name string) bool { return accountName.MatchString(name) }
 
 // AccountID returns the account's resource ID, parsed.
@@ -142,7 +144,7 @@ const HintTrusted = "Allow trusted Azure services in the account's network setti
 
 // blobs returns a call to the Blob service.
 func blobs(what string, s backup.Storage, means func(int, string) backup.FaultKind) Call {
-	return Call{What: what, Host: blobHost(s), Means: means, Hint: func(status int, code, _ string) string {
+	return Call{What: what, Means: means, Hint: func(status int, code, _ string) string {
 		switch {
 		case status == http.StatusForbidden && code == string(bloberror.AuthorizationFailure):
 			return HintFirewall(s)

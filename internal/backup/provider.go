@@ -80,6 +80,8 @@ type Storage struct {
 	Account string `json:"account"`
 	// Container is the name of the blob container.
 	Container string `json:"container"`
+	// Zone is the DNS zone in the names of the account's hosts, such as "z12"; "" for an account with names of the usual kind.
+	Zone string `json:"zone,omitempty"`
 }
 
 // AccountName is the last segment of the account's resource ID.

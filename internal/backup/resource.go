@@ -16,24 +16,34 @@ type Resource struct {
 	Type string
 }
 
+// ResourceID returns the ID as Lifeboat keeps it: without the one slash that may stand at its end.
+func ResourceID(text string) string { return strings.TrimSuffix(text, "/") }
+
 // ParseResource takes a full resource ID apart:
-// /subscriptions/{uuid}/resourceGroups/{group}/providers/{namespace}/{type}/{name}.
+// /subscriptions/{uuid}/resourceGroups/{group}/providers/{namespace}/{type}/{name}. Each part has only the characters that Azure
+// lets it have; [Services.Check] knows the rule for the name too. The error is a *ResourceError.
 func ParseResource(id string) (Resource, error) {
+	if why := whyNoResource(id); why != "" {
+		return Resource{}, &ResourceError{ID: id, Why: why}
+	}
 	p := strings.Split(id, "/")
-	if len(p) != 9 || p[0] != "" || !strings.EqualFold(p[1], "subscriptions") ||
-		!strings.EqualFold(p[3], "resourceGroups") || !strings.EqualFold(p[5], "providers") {
-		return Resource{}, fmt.Errorf("%q is not a resource ID of the form "+
-			"/subscriptions/{uuid}/resourceGroups/{group}/providers/{namespace}/{type}/{name}", id)
-	}
-	for _, part := range p[1:] {
-		if part == "" || strings.ContainsFunc(part, func(c rune) bool { return c <= ' ' || strings.ContainsRune(`\#?%'"`, c) }) {
-			return Resource{}, fmt.Errorf("%q is not a resource ID: the part %q is empty or has a character not allowed", id, part)
-		}
-	}
-	if !isUUID(p[2]) {
-		return Resource{}, fmt.Errorf("%q is not a resource ID: the subscription %q is not a UUID", id, p[2])
-	}
 	return Resource{Subscription: p[2], Group: p[4], Type: p[6] + "/" + p[7], Name: p[8]}, nil
+}
+
+// ResourceError says why a text is not a resource ID.
+type ResourceError struct {
+	// ID is the text as it was written.
+	ID string
+	// Why stands behind the text: "is not a resource ID: the subscription is not a UUID".
+	Why string
+}
+
+func (e *ResourceError) Error() string {
+	shown := e.ID
+	if strings.Contains(shown, "://") {
+		shown = withoutQuery(shown)
+	}
+	return fmt.Sprintf("%q %s", shown, e.Why)
 }
 
 func isUUID(s string) bool {

@@ -118,6 +118,22 @@ func (s Services) Of(target string) (Service, bool) {
 	return Service{}, false
 }
 
+// Check takes a target's resource ID apart. It refuses a resource that Lifeboat does not back up, and a name that its service does
+// not let it have.
+func (s Services) Check(target string) (Resource, error) {
+	r, err := ParseResource(target)
+	if err != nil {
+		return r, err
+	}
+	switch one, known := s.Of(target); {
+	case !known:
+		return r, fmt.Errorf("%q: resources of the type %s cannot be backed up", target, r.Type)
+	case !one.Name.MatchString(r.Name):
+		return r, fmt.Errorf("%q: %q is no name of %s: %s", target, r.Name, one.Title, one.NameRule)
+	}
+	return r, nil
+}
+
 // CopyOnly says that Azure can never restore the target from a backup that is made with the settings.
 func (s Services) CopyOnly(target string, settings Settings) bool {
 	one, _ := s.Of(target)

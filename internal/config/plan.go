@@ -2,18 +2,15 @@
 package config
 
 import (
-	"bytes"
 	"cmp"
-	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"os"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
 
@@ -32,7 +29,7 @@ type Reader struct {
 
 // NewReader makes a reader for the services.
 func NewReader(services backup.Services) *Reader {
-	return &Reader{services: services, schema: compile(Schema(services))}
+	return &Reader{services: services, schema: compile(checked(services))}
 }
 
 // Default returns the value of a key of a service's block, such as "hsm.access", for a plan without that key.
@@ -67,29 +64,13 @@ func (c *Reader) Parse(file string, text []byte) (plans []backup.Plan, warnings 
 }
 
 func (c *Reader) parse(file string, text []byte, waitFactor float64) (plans []backup.Plan, warnings []string, err error) {
-	if len(text) > longestPlan || !utf8.Valid(text) {
-		return nil, nil, fmt.Errorf("%s: a plan is a text in UTF-8 of at most %d bytes", file, longestPlan)
-	}
-	var root, more yaml.Node
-	documents := yaml.NewDecoder(bytes.NewReader(text))
-	if err := documents.Decode(&root); err != nil && !errors.Is(err, io.EOF) {
-		return nil, nil, fmt.Errorf("%s: %w", file, err)
-	}
-	if len(root.Content) == 0 {
-		return nil, nil, fmt.Errorf("%s: the file is empty", file)
-	}
-	switch err := documents.Decode(&more); {
-	case err == nil:
-		return nil, nil, fmt.Errorf("%s:%d: a second document begins here; a plan is one document", file, more.Line)
-	case !errors.Is(err, io.EOF):
-		return nil, nil, fmt.Errorf("%s: %w", file, err)
-	}
 	r := &reader{Reader: c, file: file, bad: map[*yaml.Node]bool{}, shortened: waitFactor < 1}
-	if err := resolve(&root); err != nil {
-		return nil, nil, fmt.Errorf("%s:%w", file, err)
+	root, err := r.read(text)
+	if err != nil {
+		return nil, nil, err
 	}
-	r.check(root.Content[0])
-	plans = r.plans(root.Content[0])
+	r.check(root)
+	plans = r.plans(root)
 	if len(r.errs) == 0 {
 		slices.SortStableFunc(r.warnings, byLine)
 		for _, w := range r.warnings {
@@ -97,12 +78,7 @@ func (c *Reader) parse(file string, text []byte, waitFactor float64) (plans []ba
 		}
 		return plans, warnings, nil
 	}
-	slices.SortStableFunc(r.errs, byLine)
-	var errs []error
-	for _, err := range r.errs {
-		errs = append(errs, err)
-	}
-	return nil, nil, errors.Join(errs...)
+	return nil, nil, r.all()
 }
 
 func (r *reader) plans(file *yaml.Node) []backup.Plan {
@@ -215,7 +191,7 @@ func (r *reader) restore(n *yaml.Node, p *backup.Plan) {
 		if item.Kind != yaml.ScalarNode || r.bad[item] {
 			continue
 		}
-		into := strings.TrimSuffix(item.Value, "/")
+		into := id(item)
 		if into != backup.Itself {
 			r.destination(item, into, p.Targets)
 		}
@@ -240,10 +216,10 @@ func (r *reader) restore(n *yaml.Node, p *backup.Plan) {
 
 // destination checks that backups of the plan's targets can go into it.
 func (r *reader) destination(at *yaml.Node, into string, targets []string) {
-	resource, err := backup.ParseResource(into)
+	resource, err := r.services.Check(into)
 	switch {
 	case err != nil:
-		r.fail(at, "%v", err)
+		r.fail(at, "restore.into: %v", err)
 	case len(targets) > 0 && !slices.ContainsFunc(targets, ofType(resource.Type)):
 		r.fail(at, "the plan has no target of the type %s, whose backups could be restored into %s", resource.Type, into)
 	}
@@ -264,16 +240,8 @@ func (r *reader) targets(n *yaml.Node) []string {
 			continue
 		}
 		target := id(item)
-		resource, err := backup.ParseResource(target)
-		if err != nil {
-			r.fail(item, "%v", err)
-			continue
-		}
-		switch service, known := r.services.Of(target); {
-		case !known:
-			r.fail(item, "resources of the type %s cannot be backed up", resource.Type)
-		case !service.Name.MatchString(resource.Name):
-			r.fail(item, "%q is no name of %s: %s", resource.Name, service.Title, service.NameRule)
+		if _, err := r.services.Check(target); err != nil {
+			r.fail(item, "targets: %v", err)
 		}
 		if slices.ContainsFunc(targets, func(t string) bool { return backup.Same(t, target) }) {
 			r.fail(item, "the target %s stands here twice", target)
@@ -294,19 +262,20 @@ func (r *reader) storage(n *yaml.Node) backup.Storage {
 		return s
 	}
 	s.Container, _ = r.text(n, "container")
+	s.Zone, _ = r.text(n, "zone")
 	account, at := r.text(n, "account")
-	s.Account = account
+	s.Account = backup.ResourceID(account)
 	if account == "" {
 		return s
 	}
-	id, err := backup.ParseResource(account)
+	id, err := backup.ParseResource(s.Account)
 	switch {
 	case err != nil:
-		r.fail(at, "%v", err)
+		r.fail(at, "storage.account: %v", err)
 	case !strings.EqualFold(id.Type, azure.AccountType):
-		r.fail(at, "%s is not a storage account but a %s", account, id.Type)
+		r.fail(at, "storage.account: %q is not a storage account but a %s", s.Account, id.Type)
 	case !azure.IsAccountName(id.Name):
-		r.fail(at, "%q is no name of a storage account: 3 to 24 lower-case letters and digits", id.Name)
+		r.fail(at, "storage.account: %q: %q is no name of a storage account: 3 to 24 lower-case letters and digits", s.Account, id.Name)
 	}
 	return s
 }
@@ -378,5 +347,25 @@ func (r *reader) within(keep *yaml.Node, targets []string) time.Duration {
 			break
 		}
 	}
+	if within > 0 && strings.HasSuffix(at.Value, "s") && !r.shortened {
+		r.warn(at, "within %s is in seconds, which are meant for trials: write hours, days or weeks, such as 30d", at.Value)
+	}
 	return within
+}
+
+// inMinutes matches a time in minutes.
+var inMinutes = regexp.MustCompile(`^[1-9][0-9]{0,5}m$`)
+
+// months says what to write for a time of recovery points in the unit m: it is minutes in window and jitter, and a month in
+// other programs that keep backups.
+func months(within string) string {
+	n, _ := strconv.Atoi(strings.TrimSuffix(within, "m"))
+	minutes, days := fmt.Sprintf("%ds", n*60), n*30
+	if n*60 > 999_999 {
+		minutes = fmt.Sprintf("%dh", (n+59)/60)
+	}
+	if days > int(backup.LongestKeep.Hours()/24) {
+		return fmt.Sprintf("within %s: keep has no unit m, which may be minutes or months: write %s for minutes", within, minutes)
+	}
+	return fmt.Sprintf("within %s: keep has no unit m, which may be minutes or months: write %dd for months, or %s for minutes", within, days, minutes)
 }

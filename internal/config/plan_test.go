@@ -65,77 +65,86 @@ func TestParsePlan(t *testing.T) {
 	}
 }
 
+// wrong are edits of the good plan, each with one mistake, and the reason for which it is refused.
+var wrong = map[string]struct{ old, new, want string }{
+	"unknown field":         {`name: often`, `nam: often`, `plan.yaml:14: a plan has no field "nam"; it has ccf, concurrency, hsm, identity, jitter, keep, name,`},
+	"missing field":         {"    schedule: \"30 2 * * *\"\n", "", `plan.yaml:8: a plan needs the field "schedule"`},
+	"empty schedule":        {`schedule: "30 2 * * *"`, `schedule: ""`, `plan.yaml:12: "" is not a cron expression with five fields, or six with the seconds first: nothing`},
+	"no version":            {"version: 1\n", "", `the file needs the field "version"`},
+	"a later version":       {"version: 1", "version: 2", "version 2 is not one that this program reads"},
+	"field twice":           {`timeZone: UTC`, "timeZone: UTC\n    timeZone: UTC", `timeZone`},
+	"name with a capital":   {"nightly-apim", "Nightly", `plan.yaml:8: "Nightly" is no name for a plan: it may have lower-case`},
+	"two of a name":         {"nightly-apim", "often", `there are two plans with the name "often"`},
+	"no resource ID":        {"resourceGroups/prod/providers/Microsoft.Api", "resourceGroups/providers/Microsoft.Api", "plan.yaml:10:"},
+	"subscription":          {"0c0ffee0-0000-4000-8000-000000000001/resourceGroups/prod", "prod/resourceGroups/prod", `the subscription "prod" is not a UUID`},
+	"another service":       {"Microsoft.ApiManagement/service/contoso\n", "Microsoft.Sql/servers/contoso\n", "resources of the type Microsoft.Sql/servers cannot be backed up"},
+	"target twice":          {"SERVICE/other/", "service/CONTOSO", "stands here twice"},
+	"storage is no account": {"Microsoft.Storage/storageAccounts", "Microsoft.Storage/other", "plan.yaml:5:"},
+	"container name":        {"container: lifeboat", "container: Life_Boat", `plan.yaml:6: "Life_Boat" is no name for a container`},
+	"time zone":             {"Europe/Zurich", "Europe/Zuerich", `plan.yaml:3: "Europe/Zuerich" is not a time zone`},
+	"time zone of machine":  {"Europe/Zurich", "Local", `"Local" is not a time zone`},
+	"cron":                  {"30 2 * * *", "30 25 * * *", `plan.yaml:12: "30 25 * * *" is not a cron expression`},
+	"cron, hours round":     {"30 2 * * *", "30 22-2 * * *", `plan.yaml:12: "30 22-2 * * *" is not a cron expression`},
+	"cron, days round":      {"30 2 * * *", "30 2 * * FRI-MON", `a range must go upwards`},
+	"a second document":     {"plans:", "plans: []\n---\nplans:", `plan.yaml:8: a second document begins here`},
+	"storage account name":  {"storageAccounts/contosobackups", "storageAccounts/Contoso-Backups", `"Contoso-Backups" is no name of a storage account`},
+	"service name":          {"service/contoso\n", "service/1contoso_x\n", `"1contoso_x" is no name of API Management`},
+	"cron of four fields":   {"30 2 * * *", "30 2 * *", `plan.yaml:12:`},
+	"cron with a zone":      {"30 2 * * *", "TZ=UTC 30 2 * * *", `plan.yaml:12:`},
+	"both kinds of day":     {"30 2 * * *", "30 2 1 * 1", "restricts both the day of the month and the day of the week"},
+	"never due":             {"30 2 * * *", "30 2 30 2 *", "never comes due"},
+	"keep is no time":       {"within: 30d", "within: a month", `plan.yaml:13: "a month" is not a time such as 30d`},
+	"keep past the horizon": {"within: 30d", "within: 31d", "longer than Microsoft.ApiManagement/service can restore a backup: 30 days"},
+	"no targets":            {"targets: [/sub", "targets: []\n    x: [/sub", "targets must be a list of one or more"},
+	"a list for a plan":     {"  - name: often", "  - often\n  - name: often", `plan.yaml:14: a plan is the text "often", and must be a mapping of ccf, concurrency,`},
+	"no storage":            {"  storage:\n", "  storages:\n", `plan.yaml:8: a plan needs the field "storage", or the defaults do`},
+	"field without value":   {"keep: {within: 30d}", "keep:", `plan.yaml:13: keep has no value, and must be a mapping of within`},
+	"text without value":    {"timeZone: UTC", "timeZone:", `plan.yaml:17: timeZone has no value, and must be text`},
+	"list for a text":       {"timeZone: UTC", "timeZone: [UTC]", `plan.yaml:17: timeZone is a list, and must be text`},
+	"alias of a wrong kind": {"timeZone: UTC", "timeZone: &k UTC\n    onDemand: *k", `plan.yaml:17: onDemand is the text "UTC", and must be a mapping of keep`},
+	"alias inside itself":   {"timeZone: UTC", "onDemand: &k {keep: *k}", `plan.yaml:17: the alias *k refers to a node that contains it`},
+	"aliases of aliases": {"timeZone: UTC", "x: &a [1,1,1,1,1,1,1,1,1,1]\n    b: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]\n    c: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b]\n" +
+		"    d: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c,*c]\n    e: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d,*d]\n    f: [*e,*e,*e,*e,*e,*e,*e,*e,*e,*e]", `the plan is too long`},
+	"jitter is no time":             {"timeZone: UTC", "jitter: 20", `plan.yaml:17: jitter is the number 20, and must be text: 20 is not a time such as 30d`},
+	"jitter past window":            {"timeZone: UTC", "window: 10m\n    jitter: 20m", `plan.yaml:18: jitter must be shorter than window`},
+	"window is no time":             {"timeZone: UTC", "window: 3 hours", `plan.yaml:17: "3 hours" is not a time such as 30d`},
+	"concurrency":                   {"timeZone: UTC", "concurrency: 0", `plan.yaml:17: concurrency 0 is not a whole number from 1 to 500`},
+	"concurrency, in words":         {"timeZone: UTC", "concurrency: few", `plan.yaml:17: concurrency is the text "few", and must be a whole number from 1 to 500`},
+	"identity":                      {"timeZone: UTC", "identity: contoso", `plan.yaml:17: "contoso" is neither system nor accessKey nor the client ID`},
+	"HSM name":                      {"Microsoft.ApiManagement/service/contoso\n", "Microsoft.KeyVault/managedHSMs/c-\n", `"c-" is no name of Managed HSM`},
+	"hsm without an HSM":            {"timeZone: UTC", "hsm: {access: sas}", `plan.yaml:17: hsm is for Managed HSM, and the plan has no such target`},
+	"ledger name":                   {"Microsoft.ApiManagement/service/contoso\n", "Microsoft.ConfidentialLedger/ledgers/c-\n", `"c-" is no name of Confidential Ledger`},
+	"ccf without a ledger":          {"timeZone: UTC", "ccf: {restoreRegion: westeurope}", `plan.yaml:17: ccf is for Managed CCF and Confidential Ledger, and the plan has no such target`},
+	"ccf.restoreRegion":             {"timeZone: UTC", "ccf: {restoreRegion: West Europe}", `plan.yaml:17: "West Europe" is not the name of a region`},
+	"ccf.apiVersion":                {"timeZone: UTC", "ccf: {apiVersion: newest}", `plan.yaml:17: "newest" is not an api-version in quotes`},
+	"ccf of nothing":                {"timeZone: UTC", "ccf: {}", `plan.yaml:17: ccf`},
+	"hsm.access":                    {"timeZone: UTC", "hsm: {access: key}", `plan.yaml:17: "key" is neither identity nor sas`},
+	"paused":                        {"timeZone: UTC", "paused: yes", `plan.yaml:17: paused is the text "yes", and must be true or false`},
+	"on demand too long":            {"timeZone: UTC", "onDemand: {keep: {within: 31d}}", "plan.yaml:17: within 31d is longer than Microsoft.ApiManagement/service can restore a backup: 30 days"},
+	"on demand, unknown":            {"timeZone: UTC", "onDemand: {window: 1h}", `plan.yaml:17: onDemand has no field "window"; it has keep`},
+	"restore into nothing":          {"timeZone: UTC", "restore: {safetyBackup: true}", `plan.yaml:17: restore needs the field "into"`},
+	"restore into a word":           {"timeZone: UTC", "restore: {into: [x]}", `plan.yaml:17: restore.into: "x" is not a resource ID`},
+	"restore into another":          {"timeZone: UTC", "restore: {into: [/subscriptions/0c0ffee0-0000-4000-8000-000000000001/resourceGroups/r/providers/Microsoft.KeyVault/managedHSMs/hsm]}", `the plan has no target of the type Microsoft.KeyVault/managedHSMs`},
+	"restore, approval":             {"timeZone: UTC", "restore: {into: [itself], approval: yes}", `plan.yaml:17: "yes" is neither none nor required`},
+	"restore, approvers":            {"timeZone: UTC", "restore: {into: [itself], approvers: [a]}", `restore has no field "approvers"; it has approval, into, replyTo, safetyBackup`},
+	"restore, queue":                {"timeZone: UTC", "restore: {into: [itself], replyTo: [A_B]}", `"A_B" is no name of a queue`},
+	"restore, our queue":            {"timeZone: UTC", "restore: {into: [itself], replyTo: [execute]}", `execute is a queue of Lifeboat's own`},
+	"restore, CCF safety":           {"Microsoft.ApiManagement/service/contoso]\n    schedule: \"*/10 * * * * *\"\n    timeZone: UTC", "Microsoft.ConfidentialLedger/managedCCFs/contoso]\n    schedule: \"*/10 * * * * *\"\n    restore: {into: [itself], safetyBackup: true}", `there is nothing left for a safetyBackup`},
+	"restore, safety":               {"timeZone: UTC", "restore: {into: [itself], safetyBackup: often}", `safetyBackup is the text "often", and must be true or false`},
+	"daily comes later":             {"within: 90s", "daily: 14, within: 90s", `plan.yaml:18: keep has no field "daily"; it has within`},
+	"not UTF-8":                     {"often", "oft\xffen", `UTF-8`},
+	"not YAML":                      {"plans:", "plans: {", "plan.yaml"},
+	"a tab":                         {"  - name: often", "\t- name: often", "plan.yaml:14: a tab stands at the beginning of the line: YAML takes spaces alone there"},
+	"no DNS zone":                   {"container: lifeboat", "container: lifeboat\n    zone: z1", `plan.yaml:7: "z1" is not the DNS zone of a storage account, such as z12`},
+	"m in keep":                     {"within: 90s", "within: 6m", "plan.yaml:18: within 6m: keep has no unit m, which may be minutes or months: write 180d for months, or 360s for minutes"},
+	"m in onDemand.keep":            {"timeZone: UTC", "onDemand: {keep: {within: 6m}}", "plan.yaml:17: within 6m: keep has no unit m, which may be minutes or months: write 180d for months, or 360s for minutes"},
+	"account with a slash too many": {"contosobackups\n", "contosobackups//\n", `plan.yaml:5: storage.account: "/subscriptions/0c0ffee0-0000-4000-8000-000000000001/resourceGroups/backups/providers/Microsoft.Storage/storageAccounts/contosobackups/" is not a resource ID: a slash stands at its end`},
+	"no plans, said with nothing":   {good[strings.Index(good, "plans:"):], "plans:\n", "plan.yaml:7: plans has no value, and must be a list, which may be empty: []"},
+}
+
 // TestParsePlanRefuses checks that each edit of the good plan is refused with its line and a reason that names the mistake.
 func TestParsePlanRefuses(t *testing.T) {
-	for name, c := range map[string]struct{ old, new, want string }{
-		"unknown field":         {`name: often`, `nam: often`, `plan.yaml:14: a plan has no field "nam"; it has ccf, concurrency, hsm, identity, jitter, keep, name,`},
-		"missing field":         {"    schedule: \"30 2 * * *\"\n", "", `plan.yaml:8: a plan needs the field "schedule"`},
-		"empty schedule":        {`schedule: "30 2 * * *"`, `schedule: ""`, `plan.yaml:12: "" is not a cron expression with five fields, or six with the seconds first: nothing`},
-		"no version":            {"version: 1\n", "", `the file needs the field "version"`},
-		"a later version":       {"version: 1", "version: 2", "version 2 is not one that this program reads"},
-		"field twice":           {`timeZone: UTC`, "timeZone: UTC\n    timeZone: UTC", `timeZone`},
-		"name with a capital":   {"nightly-apim", "Nightly", `plan.yaml:8: "Nightly" is no name for a plan: it may have lower-case`},
-		"two of a name":         {"nightly-apim", "often", `there are two plans with the name "often"`},
-		"no resource ID":        {"resourceGroups/prod/providers/Microsoft.Api", "resourceGroups/providers/Microsoft.Api", "plan.yaml:10:"},
-		"subscription":          {"0c0ffee0-0000-4000-8000-000000000001/resourceGroups/prod", "prod/resourceGroups/prod", `the subscription "prod" is not a UUID`},
-		"another service":       {"Microsoft.ApiManagement/service/contoso\n", "Microsoft.Sql/servers/contoso\n", "resources of the type Microsoft.Sql/servers cannot be backed up"},
-		"target twice":          {"SERVICE/other/", "service/CONTOSO", "stands here twice"},
-		"storage is no account": {"Microsoft.Storage/storageAccounts", "Microsoft.Storage/other", "plan.yaml:5:"},
-		"container name":        {"container: lifeboat", "container: Life_Boat", `plan.yaml:6: "Life_Boat" is no name for a container`},
-		"time zone":             {"Europe/Zurich", "Europe/Zuerich", `plan.yaml:3: "Europe/Zuerich" is not a time zone`},
-		"time zone of machine":  {"Europe/Zurich", "Local", `"Local" is not a time zone`},
-		"cron":                  {"30 2 * * *", "30 25 * * *", `plan.yaml:12: "30 25 * * *" is not a cron expression`},
-		"cron, hours round":     {"30 2 * * *", "30 22-2 * * *", `plan.yaml:12: "30 22-2 * * *" is not a cron expression`},
-		"cron, days round":      {"30 2 * * *", "30 2 * * FRI-MON", `a range must go upwards`},
-		"a second document":     {"plans:", "plans: []\n---\nplans:", `plan.yaml:8: a second document begins here`},
-		"storage account name":  {"storageAccounts/contosobackups", "storageAccounts/Contoso-Backups", `"Contoso-Backups" is no name of a storage account`},
-		"service name":          {"service/contoso\n", "service/1contoso_x\n", `"1contoso_x" is no name of API Management`},
-		"cron of four fields":   {"30 2 * * *", "30 2 * *", `plan.yaml:12:`},
-		"cron with a zone":      {"30 2 * * *", "TZ=UTC 30 2 * * *", `plan.yaml:12:`},
-		"both kinds of day":     {"30 2 * * *", "30 2 1 * 1", "restricts both the day of the month and the day of the week"},
-		"never due":             {"30 2 * * *", "30 2 30 2 *", "never comes due"},
-		"keep is no time":       {"within: 30d", "within: a month", `plan.yaml:13: "a month" is not a time such as 30d`},
-		"keep past the horizon": {"within: 30d", "within: 31d", "longer than Microsoft.ApiManagement/service can restore a backup: 30 days"},
-		"no targets":            {"targets: [/sub", "targets: []\n    x: [/sub", "targets must be a list of one or more"},
-		"a list for a plan":     {"  - name: often", "  - often\n  - name: often", "a plan must be a mapping of"},
-		"no storage":            {"  storage:\n", "  storages:\n", `plan.yaml:8: a plan needs the field "storage", or the defaults do`},
-		"field without value":   {"keep: {within: 30d}", "keep:", `plan.yaml:13: keep must be a mapping of within`},
-		"text without value":    {"timeZone: UTC", "timeZone:", `plan.yaml:17: timeZone has no value: "" is not a time zone`},
-		"list for a text":       {"timeZone: UTC", "timeZone: [UTC]", `plan.yaml:17: timeZone must be one value`},
-		"alias of a wrong kind": {"timeZone: UTC", "timeZone: &k UTC\n    onDemand: *k", `plan.yaml:17: onDemand must be a mapping of keep`},
-		"alias inside itself":   {"timeZone: UTC", "onDemand: &k {keep: *k}", `plan.yaml:17: the alias *k refers to a node that contains it`},
-		"aliases of aliases": {"timeZone: UTC", "x: &a [1,1,1,1,1,1,1,1,1,1]\n    b: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]\n    c: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b]\n" +
-			"    d: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c,*c]\n    e: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d,*d]\n    f: [*e,*e,*e,*e,*e,*e,*e,*e,*e,*e]", `the plan is too long`},
-		"jitter is no time":     {"timeZone: UTC", "jitter: 20", `plan.yaml:17: jitter 20 is not a time such as 30d`},
-		"jitter past window":    {"timeZone: UTC", "window: 10m\n    jitter: 20m", `plan.yaml:18: jitter must be shorter than window`},
-		"window is no time":     {"timeZone: UTC", "window: 3 hours", `plan.yaml:17: "3 hours" is not a time such as 30d`},
-		"concurrency":           {"timeZone: UTC", "concurrency: 0", `plan.yaml:17: concurrency 0 is not a whole number from 1 to 500`},
-		"concurrency, in words": {"timeZone: UTC", "concurrency: few", `plan.yaml:17: "few" is not a whole number from 1 to 500`},
-		"identity":              {"timeZone: UTC", "identity: contoso", `plan.yaml:17: "contoso" is neither system nor accessKey nor the client ID`},
-		"HSM name":              {"Microsoft.ApiManagement/service/contoso\n", "Microsoft.KeyVault/managedHSMs/c-\n", `"c-" is no name of Managed HSM`},
-		"hsm without an HSM":    {"timeZone: UTC", "hsm: {access: sas}", `plan.yaml:17: hsm is for Managed HSM, and the plan has no such target`},
-		"ledger name":           {"Microsoft.ApiManagement/service/contoso\n", "Microsoft.ConfidentialLedger/ledgers/c-\n", `"c-" is no name of Confidential Ledger`},
-		"ccf without a ledger":  {"timeZone: UTC", "ccf: {restoreRegion: westeurope}", `plan.yaml:17: ccf is for Managed CCF and Confidential Ledger, and the plan has no such target`},
-		"ccf.restoreRegion":     {"timeZone: UTC", "ccf: {restoreRegion: West Europe}", `plan.yaml:17: "West Europe" is not the name of a region`},
-		"ccf.apiVersion":        {"timeZone: UTC", "ccf: {apiVersion: newest}", `plan.yaml:17: "newest" is not an api-version in quotes`},
-		"ccf of nothing":        {"timeZone: UTC", "ccf: {}", `plan.yaml:17: ccf`},
-		"hsm.access":            {"timeZone: UTC", "hsm: {access: key}", `plan.yaml:17: "key" is neither identity nor sas`},
-		"paused":                {"timeZone: UTC", "paused: yes", `plan.yaml:17: "yes" is neither true nor false`},
-		"on demand too long":    {"timeZone: UTC", "onDemand: {keep: {within: 31d}}", "plan.yaml:17: within 31d is longer than Microsoft.ApiManagement/service can restore a backup: 30 days"},
-		"on demand, unknown":    {"timeZone: UTC", "onDemand: {window: 1h}", `plan.yaml:17: onDemand has no field "window"; it has keep`},
-		"restore into nothing":  {"timeZone: UTC", "restore: {safetyBackup: true}", `plan.yaml:17: restore needs the field "into"`},
-		"restore into a word":   {"timeZone: UTC", "restore: {into: [x]}", `plan.yaml:17: "x" is not a resource ID`},
-		"restore into another":  {"timeZone: UTC", "restore: {into: [/subscriptions/0c0ffee0-0000-4000-8000-000000000001/resourceGroups/r/providers/Microsoft.KeyVault/managedHSMs/h]}", `the plan has no target of the type Microsoft.KeyVault/managedHSMs`},
-		"restore, approval":     {"timeZone: UTC", "restore: {into: [itself], approval: yes}", `plan.yaml:17: "yes" is neither none nor required`},
-		"restore, approvers":    {"timeZone: UTC", "restore: {into: [itself], approvers: [a]}", `restore has no field "approvers"; it has approval, into, replyTo, safetyBackup`},
-		"restore, queue":        {"timeZone: UTC", "restore: {into: [itself], replyTo: [A_B]}", `"A_B" is no name of a queue`},
-		"restore, our queue":    {"timeZone: UTC", "restore: {into: [itself], replyTo: [execute]}", `execute is a queue of Lifeboat's own`},
-		"restore, CCF safety":   {"Microsoft.ApiManagement/service/contoso]\n    schedule: \"*/10 * * * * *\"\n    timeZone: UTC", "Microsoft.ConfidentialLedger/managedCCFs/contoso]\n    schedule: \"*/10 * * * * *\"\n    restore: {into: [itself], safetyBackup: true}", `there is nothing left for a safetyBackup`},
-		"restore, safety":       {"timeZone: UTC", "restore: {into: [itself], safetyBackup: often}", `"often" is neither true nor false`},
-		"daily comes later":     {"within: 90s", "daily: 14, within: 90s", `plan.yaml:18: keep has no field "daily"; it has within`},
-		"not UTF-8":             {"often", "oft\xffen", `UTF-8`},
-		"not YAML":              {"plans:", "plans: {", "plan.yaml"},
-	} {
+	for name, c := range wrong {
 		t.Run(name, func(t *testing.T) {
 			text := strings.Replace(good, c.old, c.new, 1)
 			if text == good {
@@ -159,7 +168,7 @@ func TestParsePlanReadsNumbersAsEditorsDo(t *testing.T) {
 		"0o8": 0, "0x": 0, "0x-1": 0, "0b11": 0, "1_0": 0, "10.5": 0, "1e-1": 0, "1e400": 0, ".inf": 0, "1:30": 0, "'10'": 0,
 	} {
 		plans, _, err := reader.Parse("plan.yaml", []byte(strings.Replace(good, "timeZone: UTC", "concurrency: "+text, 1)))
-		if want == 0 && (err == nil || !strings.Contains(err.Error(), "plan.yaml:17: ") || !strings.Contains(err.Error(), "is not a whole number from 1 to 500")) {
+		if want == 0 && (err == nil || !strings.Contains(err.Error(), "plan.yaml:17: ") || !strings.Contains(err.Error(), "a whole number from 1 to 500")) {
 			t.Errorf("%s: %v", text, err)
 		}
 		if want > 0 && (err != nil || plans[1].Settings.Concurrency != want) {
@@ -203,7 +212,7 @@ func TestParsePlanWhole(t *testing.T) {
     onChange: {quiet: 10m}
     restore: {into: [itself, `+one+`-2], approval: required, replyTo: [soar-answers], safetyBackup: true}
     paused: true
-    storage: {account: `+scope+`Microsoft.Storage/storageAccounts/other, container: others}`).Replace(good)
+    storage: {account: `+scope+`Microsoft.Storage/storageAccounts/other, container: others, zone: z12}`).Replace(good)
 	plans, _, err := reader.Parse("plan.yaml", []byte(text))
 	if err != nil {
 		t.Fatal(err)
@@ -216,7 +225,7 @@ func TestParsePlanWhole(t *testing.T) {
 		},
 		Expression: "*/10 * * L * *", Jitter: 20 * time.Minute, Window: 3 * time.Hour, Paused: true,
 		Settings: backup.Settings{
-			Storage:    backup.Storage{Account: scope + "Microsoft.Storage/storageAccounts/other", Container: "others"},
+			Storage:    backup.Storage{Account: scope + "Microsoft.Storage/storageAccounts/other", Container: "others", Zone: "z12"},
 			KeepWithin: 90 * time.Second, Concurrency: 12,
 			Blocks: `{"ccf":{"apiVersion":"2026-05-22-preview","restoreRegion":"westeurope"},"hsm":{"access":"sas"},"identity":"0c0ffee0-0000-4000-8000-0000000000aa"}`,
 		},

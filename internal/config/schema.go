@@ -8,9 +8,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"go.yaml.in/yaml/v4"
 
+	"lifeboat/internal/azure"
 	"lifeboat/internal/backup"
 	"lifeboat/internal/config/jsonschema"
 )
@@ -18,18 +20,48 @@ import (
 //go:embed plan.base.json
 var base string
 
-// Schema returns the published JSON Schema of plan.yaml for the services: the fields of all plans, and each service's own.
-func Schema(services backup.Services) []byte {
-	const place = "        \"$services\": true,\n"
+// checked returns the schema by which the program checks: the fields of all plans, each service's own, and the forms of IDs.
+func checked(services backup.Services) []byte {
 	var fields strings.Builder
 	seen := map[string]bool{}
+	types := make([]string, 0, len(services))
 	for _, s := range services {
 		if s.Block != nil && !seen[s.Block.Field] {
 			seen[s.Block.Field] = true
 			fmt.Fprintf(&fields, "        %q: %s,\n", s.Block.Field, strings.ReplaceAll(strings.TrimSpace(s.Block.Schema), "\n", "\n        "))
 		}
+		types = append(types, inAnyCase(s.Type)+"/"+strings.Trim(s.Name.String(), "^$"))
 	}
-	return []byte(strings.Replace(base, place, fields.String(), 1))
+	target := resourceID(strings.Join(types, "|"))
+	return []byte(strings.NewReplacer("        \"$services\": true,\n", fields.String(),
+		`"$target"`, strconv.QuoteToASCII("^"+target+"$"), `"$into"`, strconv.QuoteToASCII("^("+backup.Itself+"|"+target+")$"),
+		`"$account"`, strconv.QuoteToASCII("^"+resourceID(inAnyCase(azure.AccountType)+"/"+azure.AccountNames)+"$"),
+	).Replace(base))
+}
+
+// resourceID returns the pattern of IDs of the types, each a type with the pattern of a name. It lets
+// the name of a resource group have more than letters: the engines of regular expressions have no class in common for them.
+func resourceID(types string) string {
+	const letters = "0-9A-Za-z_()\u00aa\u00b5\u00ba\u00c0-\u1fff\u2071\u207f\u2090-\u209c\u2102-\u218b\u2c00-\u2fef\u3005-\ud7ff" +
+		"\uf900-\ufefc\uff10-\uffdc-"
+	return "/" + inAnyCase("subscriptions") + "/[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}/" + inAnyCase("resourceGroups") +
+		"/[." + letters + "]{0,89}[" + letters + "]/" + inAnyCase("providers") + "/(" + types + ")/?"
+}
+
+// inAnyCase returns a pattern of the word with its letters large or small: JSON Schema has no flag for that.
+func inAnyCase(word string) string {
+	var pattern strings.Builder
+	for _, c := range word {
+		switch {
+		case unicode.IsLetter(c):
+			fmt.Fprintf(&pattern, "[%c%c]", unicode.ToUpper(c), unicode.ToLower(c))
+		case c == '.':
+			pattern.WriteString(`\.`)
+		default:
+			pattern.WriteRune(c)
+		}
+	}
+	return pattern.String()
 }
 
 // compile makes the schema from its text. A broken text is our mistake, and every test finds it.
@@ -55,23 +87,86 @@ func (r *reader) check(root *yaml.Node) {
 		}
 		switch {
 		case m.Missing != nil || m.Unknown != nil:
-		case m.Pattern && what == "schedule": // the grammar refuses the same texts as the pattern, and says what to write
+		case m.Pattern && explained[what]:
+		case m.Pattern && what == "within" && inMinutes.MatchString(n.Value):
+			r.fail(n, "%s", months(n.Value))
+		case what == "an item of replyTo" && slices.Contains(ownQueues, n.Value): // restore says more
+		case m.Type:
+			r.fail(n, "%s", otherType(m.Schema, n, what))
 		default:
 			r.fail(n, "%s", words(m.Schema, n, what))
 		}
 	}
 }
 
+// explained are the values whose patterns are for editors: the program itself refuses the same texts, and says what to write.
+var explained = map[string]bool{"schedule": true, "a target": true, "an item of into": true, "account": true}
+
+// otherType names the value, the type that the schema wants, and a difference of quotation marks.
+func otherType(s *jsonschema.Schema, n *yaml.Node, what string) string {
+	came := "has no value"
+	switch tag := n.ShortTag(); {
+	case n.Kind == yaml.MappingNode:
+		came = "is a mapping"
+	case n.Kind == yaml.SequenceNode:
+		came = "is a list"
+	case n.Kind != yaml.ScalarNode || n.Value == "" && tag == "!!null":
+	case tag == "!!str", tag == "!!timestamp":
+		came = fmt.Sprintf("is the text %q", n.Value)
+	case tag == "!!bool":
+		came = "is the word " + n.Value
+	case tag == "!!null":
+		came = fmt.Sprintf("is %s, which is nothing", n.Value)
+	default:
+		came = "is the number " + n.Value
+	}
+	wanted, quotes := "text", ""
+	switch {
+	case s.Const != nil:
+		wanted = "the number " + strconv.FormatFloat(*s.Const, 'f', -1, 64)
+	case s.Type == "boolean":
+		wanted = "true or false"
+	case s.Type == "integer":
+		wanted = fmt.Sprintf("a whole number from %v to %v", *s.Minimum, *s.Maximum)
+	case s.Type == "object":
+		wanted = "a mapping of " + fields(s)
+	case s.Type == "array":
+		wanted = "a list of one or more"
+		if s.MinItems == 0 {
+			wanted = "a list, which may be empty: []"
+		}
+	}
+	switch {
+	case n.Kind != yaml.ScalarNode || n.Value == "":
+	case n.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle) != 0 && len(s.Check(unquoted(n.Value))) == 0:
+		quotes = "; take the quotes off"
+	case wanted == "text" && len(s.Check(n.Value)) == 0:
+		quotes = "; put it in quotes"
+	case wanted == "text":
+		quotes = ": " + n.Value + " " + s.ErrorMessage
+	}
+	return what + " " + came + ", and must be " + wanted + quotes
+}
+
+// unquoted returns what the text is without quotation marks.
+func unquoted(text string) any {
+	if slices.Contains([]string{"true", "True", "TRUE", "false", "False", "FALSE"}, text) {
+		return strings.EqualFold(text, "true")
+	}
+	if n, ok := number(text); ok {
+		return json.Number(n)
+	}
+	return text
+}
+
 // words returns the mistake of a value: the schema's own words, if it has some; editors show them too.
 func words(s *jsonschema.Schema, n *yaml.Node, what string) string {
 	message := s.ErrorMessage
 	switch {
-	case s.Type == "object":
-		return fmt.Sprintf("%s must be a mapping of %s", what, fields(s))
 	case s.Type == "array":
 		return what + " must be a list of one or more"
-	case n.Kind != yaml.ScalarNode:
-		return fmt.Sprintf("%s must be one value: this %s", what, message)
+	case s.Type == "object":
+		return what + " " + message
 	case n.Value == "":
 		return fmt.Sprintf(`%s has no value: "" %s`, what, message)
 	case n.ShortTag() == "!!str":
@@ -105,6 +200,11 @@ func (r *reader) value(n *yaml.Node) any {
 		}
 		return items
 	}
+	return scalar(n)
+}
+
+// scalar returns the value of a node without others below it.
+func scalar(n *yaml.Node) any {
 	switch n.ShortTag() {
 	case "!!null":
 		return nil
@@ -182,7 +282,10 @@ func named(location []string) string {
 	}
 	last := location[len(location)-1]
 	if _, err := strconv.Atoi(last); err == nil && len(location) > 1 {
-		return "a " + strings.TrimSuffix(location[len(location)-2], "s")
+		if one, many := strings.CutSuffix(location[len(location)-2], "s"); many {
+			return "a " + one
+		}
+		return "an item of " + location[len(location)-2]
 	}
 	return last
 }

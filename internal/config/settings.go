@@ -4,10 +4,12 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"lifeboat/internal/azure"
 	"lifeboat/internal/backup"
 	"lifeboat/internal/health"
 	"lifeboat/internal/schedule"
@@ -30,6 +32,8 @@ type Settings struct {
 	Timers map[string]health.TimerSchedule
 	// Source names this app in events: WEBSITE_SITE_NAME, which Azure sets, or "lifeboat".
 	Source string
+	// Cloud is the cloud that the app, its storage and its targets are in: LIFEBOAT_CLOUD; the public one without it.
+	Cloud azure.Cloud
 	// Host is the public host name: WEBSITE_HOSTNAME, which Azure and Core Tools set. It may be empty.
 	Host string
 	// Secure says that callers reach the app by HTTPS: it is true if Azure runs the app.
@@ -48,10 +52,13 @@ func FromEnvironment(getenv func(string) string) (Settings, error) {
 	s.Timers = map[string]health.TimerSchedule{
 		"schedule": timer(getenv, "LIFEBOAT_SCHEDULE_TIMER"), "cleanup": timer(getenv, "LIFEBOAT_CLEANUP_TIMER"),
 	}
+	var err error
+	if s.Cloud, err = azure.NamedCloud(getenv(azure.CloudSetting)); err != nil {
+		return s, err
+	}
 	if s.Plan == "" {
 		return s, fmt.Errorf("the app setting LIFEBOAT_PLAN is missing: set it to the path of plan.yaml, or the URL of a blob")
 	}
-	var err error
 	if s.WaitFactor, err = WaitFactor(getenv); err != nil {
 		return s, err
 	}
@@ -65,6 +72,29 @@ func FromEnvironment(getenv func(string) string) (Settings, error) {
 	}
 	s.Stopped = stopped(getenv("LIFEBOAT_STOPPED"))
 	return s, nil
+}
+
+// CheckEnvironment refuses app settings that have not got their values: environ lists them as [os.Environ] does. Everything else
+// that is wrong follows from that.
+func CheckEnvironment(environ []string) error {
+	var errs []error
+	for _, one := range slices.Sorted(slices.Values(environ)) {
+		name, value, _ := strings.Cut(one, "=")
+		if !strings.HasPrefix(name, "LIFEBOAT_") && !strings.HasPrefix(name, "AzureWebJobsStorage") {
+			continue
+		}
+		for reference, of := range map[string]string{"@Microsoft.KeyVault(": "Key Vault", "@Microsoft.AppConfiguration(": "App Configuration"} {
+			if strings.HasPrefix(strings.ToLower(strings.TrimSpace(value)), strings.ToLower(reference)) {
+				errs = append(errs, fmt.Errorf("the app setting %s is a reference to %s that Azure has not resolved: the app's environment variables "+
+					"in the Azure portal say why; mostly the identity for references lacks a role there, or the network keeps it out", name, of))
+			}
+		}
+		if name == "AzureWebJobsStorage" && strings.TrimSpace(value) == "" {
+			errs = append(errs, errors.New("the app setting AzureWebJobsStorage is an empty text, which the Functions host takes for a connection "+
+				"string: remove the setting, and set AzureWebJobsStorage__accountName instead"))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // timer reads the schedule of a timer, in UTC, as the host does without WEBSITE_TIME_ZONE. The zone matters only to a timer that

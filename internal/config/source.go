@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -24,17 +23,15 @@ import (
 // blobTimeout is the time limit for reading plan.yaml from a blob.
 const blobTimeout = 20 * time.Second
 
-var blobHost = regexp.MustCompile(`^[a-z0-9]{3,24}\.blob\.[a-z0-9.-]+$`)
-
 // checkURL refuses a URL that is not the URL of a blob. The error does not show it: its query may be a shared access signature.
-func checkURL(location string) error {
+func checkURL(location string, cloud azure.Cloud) error {
 	u, err := url.Parse(location)
 	if err != nil || u.Scheme != "https" || u.User != nil || u.RawQuery != "" || u.Fragment != "" ||
-		!blobHost.MatchString(u.Host) || strings.Count(strings.Trim(u.Path, "/"), "/") < 1 {
-		return errors.New("it must be a path, or an https URL of a blob without a query, " +
-			"such as https://{account}.blob.core.windows.net/{container}/plan.yaml; the app reads it with its identity")
+		strings.Count(strings.Trim(u.Path, "/"), "/") < 1 {
+		return errors.New("it must be a path, or an https URL of a blob without a query, such as https://{account}.blob." + cloud.Storage +
+			"/{container}/plan.yaml; the app reads it with its identity")
 	}
-	return nil
+	return cloud.CheckStorageHost(u.Host, "blob")
 }
 
 // PlanSource reads plan.yaml from the place that LIFEBOAT_PLAN names.
@@ -59,7 +56,7 @@ func (s Settings) PlanSource(reader *Reader, credential azcore.TokenCredential, 
 	if !strings.Contains(s.Plan, "://") {
 		return source, nil
 	}
-	if err := checkURL(s.Plan); err != nil {
+	if err := checkURL(s.Plan, azure.CloudOf(options.Cloud)); err != nil {
 		return source, fmt.Errorf("the app setting LIFEBOAT_PLAN: %w", err)
 	}
 	options.Retry.MaxRetries = -1 // the caller asks again later, and has the last good plan until then

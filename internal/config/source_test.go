@@ -12,6 +12,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 
+	"lifeboat/internal/azure"
 	"lifeboat/internal/backup"
 	"lifeboat/internal/config"
 )
@@ -121,6 +122,28 @@ func TestPlanSourceFaults(t *testing.T) {
 		}
 		if calls != 1 {
 			t.Errorf("%s: %d requests for one look", name, calls)
+		}
+	}
+}
+
+// TestPlanSourceInEveryCloud checks that a blob of each cloud is one only in its own, and that a host may have a DNS zone.
+func TestPlanSourceInEveryCloud(t *testing.T) {
+	hosts := map[string]string{
+		"contoso.blob.core.windows.net": "public", "contoso.z12.blob.storage.azure.net": "public",
+		"contoso.blob.core.usgovcloudapi.net": "government", "contoso.blob.core.chinacloudapi.cn": "china",
+	}
+	for host, home := range hosts {
+		for _, cloud := range []azure.Cloud{azure.Public, azure.Government, azure.China} {
+			settings := config.Settings{Plan: "https://" + host + "/plans/plan.yaml", WaitFactor: 1}
+			_, err := settings.PlanSource(reader, anybody{}, azcore.ClientOptions{Cloud: cloud.Configuration})
+			if cloud.Name == home && err != nil {
+				t.Errorf("%s in %s: %v", host, cloud.Name, err)
+			}
+			want := "the app setting LIFEBOAT_PLAN: " + host + " is a host of the cloud " + home + ", and the app is in the cloud " + cloud.Name +
+				": set the app setting LIFEBOAT_CLOUD to " + home
+			if cloud.Name != home && (err == nil || err.Error() != want) {
+				t.Errorf("%s in %s: %v, want %s", host, cloud.Name, err, want)
+			}
 		}
 	}
 }

@@ -3,9 +3,10 @@ package config
 import (
 	"fmt"
 	"regexp"
-	"strings"
 
 	"go.yaml.in/yaml/v4"
+
+	"lifeboat/internal/backup"
 )
 
 // reader walks a YAML document and collects its mistakes, each with file and line.
@@ -84,7 +85,7 @@ func resolve(root *yaml.Node) error {
 				}
 			}
 			if size += sizes[child]; size > mostNodes {
-				return fmt.Errorf("%d: with its aliases written out the plan is too long", child.Line)
+				return fmt.Errorf("%d: with its aliases written out the plan is too long: it has more than %d values; use fewer aliases", child.Line, mostNodes)
 			}
 		}
 		sizes[n] = size
@@ -112,8 +113,8 @@ func (r *reader) text(n *yaml.Node, name string) (string, *yaml.Node) {
 	return value.Value, value
 }
 
-// id returns a resource ID of a list, which may have a slash at its end.
-func id(item *yaml.Node) string { return strings.TrimSuffix(item.Value, "/") }
+// id returns a resource ID of a list.
+func id(item *yaml.Node) string { return backup.ResourceID(item.Value) }
 
 // list returns the items of a mapping's field, which the schema has checked to be a list.
 func list(n *yaml.Node, name string) []*yaml.Node {

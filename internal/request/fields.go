@@ -3,6 +3,7 @@ package request
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"maps"
 	"regexp"
 	"slices"
@@ -99,14 +100,14 @@ func (r *Reader) Words(texts map[string]string) (requestedBy, reason string) {
 
 // Resource returns a resource ID without a slash at its end, after it has checked it.
 func (r *Reader) Resource(field, id string) string {
-	id = strings.TrimSuffix(id, "/")
-	if len(id) > longestName || strings.ContainsFunc(id, backup.IsUnreadable) {
-		r.Fail(Malformed(field, "a resource ID has at most %d bytes, and nothing unreadable", longestName))
+	id = backup.ResourceID(id)
+	if len(id) > longestName {
+		r.Fail(Malformed(field, "%s is not a resource ID: it has more than %d bytes", Short(strconv.QuoteToASCII(id)), longestName))
 		return id
 	}
-	if _, err := backup.ParseResource(id); err != nil {
-		// The fault stands behind the ID, and the ID alone may be too long for the message.
-		r.Fail(Malformed(field, "it %s", cut(strings.TrimPrefix(err.Error(), strconv.Quote(id)+" "), 160)))
+	_, err := backup.ParseResource(id)
+	if bad, ok := errors.AsType[*backup.ResourceError](err); ok { // each part is cut: the fault stands behind the ID
+		r.Fail(Malformed(field, "%s %s", cut(strconv.QuoteToASCII(id), 160), cut(bad.Why, 360)))
 	}
 	return id
 }

@@ -129,11 +129,13 @@ func TestParseRestoreRequest(t *testing.T) {
 // TestRestoreRequestErrors: an error about a resource ID says what is wrong with it, at any length.
 func TestRestoreRequestErrors(t *testing.T) {
 	for id, want := range map[string]string{
-		target + "/apis/a": `"target": it is not a resource ID of the form /subscriptions/{uuid}/resourceGroups/{group}/providers/` +
-			`{namespace}/{type}/{name}`,
-		strings.Replace(target, "/subscriptions/0", "/subscriptions/z", 1): `"target": it is not a resource ID: the subscription "z`,
-		target + "?":                      `"target": it is not a resource ID: the part "`,
-		target + strings.Repeat("x", 600): `"target": a resource ID has at most 512 bytes, and nothing unreadable`,
+		target + "/apis/a": `"target": "` + target + `/apis/a" is not a resource ID: it goes on behind the name of the resource: write "` + target + `"`,
+		strings.Replace(target, "/subscriptions/0", "/subscriptions/z", 1): `"target": "` + strings.Replace(target, "/subscriptions/0", "/subscriptions/z", 1) +
+			`" is not a resource ID: the subscription "z`,
+		target + "?":                      `"target": "` + target + `?" is not a resource ID: the name "contoso?" has the character U+003F '?'`,
+		target + `\u200b`:                 `"target": "` + target + `\u200b" is not a resource ID: the name "contoso\u200b" has an invisible character, U+200B, at character 120`,
+		target + "//":                     `"target": "` + target + `/" is not a resource ID: a slash stands at its end`,
+		target + strings.Repeat("x", 600): `"target": "/subscriptions/00000000-0000-4000-8000-000000000001/resourceGro… is not a resource ID: it has more than 512 bytes`,
 	} {
 		_, err := restore.ParseRequest([]byte(`{"id":"i","recoveryPoint":"latest","target":"`+id+`"}`), "")
 		if err == nil || !strings.HasPrefix(err.Error(), want) {

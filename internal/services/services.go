@@ -2,6 +2,7 @@
 package services
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -25,6 +26,21 @@ func All() List {
 		ledger.ManagedCCF(),
 		ledger.ConfidentialLedger(),
 	}
+}
+
+// In returns the services as they are in the cloud. Their descriptions name hosts of the public cloud.
+func (l List) In(c azure.Cloud) List {
+	there := slices.Clone(l)
+	for i := range there {
+		r := &there[i].Restore
+		for _, calls := range []*[]string{&r.Calls, &r.BackupCalls, &r.KeyCalls} {
+			*calls = slices.Clone(*calls)
+			for j, call := range *calls {
+				(*calls)[j] = strings.ReplaceAll(call, azure.Public.HSM, c.HSM)
+			}
+		}
+	}
+	return there
 }
 
 // Known are the services without their providers.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 
+	"lifeboat/internal/azure"
 	"lifeboat/internal/backup"
 	"lifeboat/internal/services"
 )
@@ -54,6 +55,22 @@ func TestEachIsDescribed(t *testing.T) {
 	}
 	if len(schemas) < 3 {
 		t.Errorf("only %d blocks were seen", len(schemas))
+	}
+}
+
+// TestInACloud: the requests that a restore of a Managed HSM shows go to the hosts of the cloud.
+func TestInACloud(t *testing.T) {
+	for _, cloud := range []azure.Cloud{azure.Public, azure.Government, azure.China} {
+		there, _ := services.All().In(cloud).Known().Of(group + "Microsoft.KeyVault/managedHSMs/fort")
+		calls := slices.Concat(there.Restore.Calls, there.Restore.BackupCalls, there.Restore.KeyCalls)
+		for _, call := range calls {
+			if !strings.Contains(call, " https://{name}."+cloud.HSM+"/") {
+				t.Errorf("%s: %s", cloud.Name, call)
+			}
+		}
+		if len(calls) != 6 {
+			t.Errorf("%s: %d calls", cloud.Name, len(calls))
+		}
 	}
 }
 

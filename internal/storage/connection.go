@@ -21,10 +21,10 @@ type connection struct {
 	tables, queues string // URLs
 }
 
-func findConnection(getenv func(string) string) (connection, error) {
+func findConnection(getenv func(string) string, cloud azure.Cloud) (connection, error) {
 	part := func(name string) string { return getenv(prefix + "__" + name) }
 	if text := getenv(prefix); text != "" {
-		c, err := parseConnectionString(text)
+		c, err := parseConnectionString(text, cloud)
 		if err != nil {
 			return c, fmt.Errorf("app setting %s: %w", prefix, err)
 		}
@@ -35,8 +35,8 @@ func findConnection(getenv func(string) string) (connection, error) {
 			return connection{}, fmt.Errorf("app setting %s__accountName: %w", prefix, errAccountName)
 		}
 		return connection{
-			account: account, tables: endpoint("https", account, "table", publicCloud),
-			queues: endpoint("https", account, "queue", publicCloud),
+			account: account, tables: endpoint("https", account, "table", cloud.Storage),
+			queues: endpoint("https", account, "queue", cloud.Storage),
 		}, nil
 	}
 	queues, tables := cmp.Or(part("queueServiceUri"), part("serviceUri")), part("tableServiceUri")
@@ -44,11 +44,11 @@ func findConnection(getenv func(string) string) (connection, error) {
 		return connection{}, fmt.Errorf("storage is not configured: set the app setting %[1]s__accountName, or "+
 			"%[1]s__queueServiceUri and %[1]s__tableServiceUri, or %[1]s to a connection string", prefix)
 	}
-	account, err := accountOf(tables)
+	account, err := accountOf(tables, "table", cloud)
 	if err != nil {
 		return connection{}, fmt.Errorf("app setting %s__tableServiceUri: %w", prefix, err)
 	}
-	queueAccount, err := accountOf(queues)
+	queueAccount, err := accountOf(queues, "queue", cloud)
 	if err != nil {
 		return connection{}, fmt.Errorf("app setting %s__queueServiceUri: %w", prefix, err)
 	}
@@ -61,23 +61,22 @@ func findConnection(getenv func(string) string) (connection, error) {
 
 var errAccountName = errors.New("not the name of a storage account: 3 to 24 lower-case letters and digits")
 
-const publicCloud = "core.windows.net"
-
 func endpoint(scheme, account, service, suffix string) string {
 	return scheme + "://" + account + "." + service + "." + suffix
 }
 
 // accountOf returns the name of the account in a service's URL: the first part of the host or, if the host is an IP address as
-// with Azurite, of the path. It refuses a URL with a query and does not show it, because the query would be a shared access
-// signature.
-func accountOf(serviceURL string) (string, error) {
+// with Azurite, of the path. It refuses a host that is not of a storage account of the cloud, since it would get tokens for
+// storage. It refuses a URL with a query and does not show it, because the query would be a shared access signature.
+func accountOf(serviceURL, service string, cloud azure.Cloud) (string, error) {
 	u, err := url.Parse(serviceURL)
 	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return "", errors.New("it must be an https URL without a query, such as https://{account}.table.core.windows.net")
+		return "", errors.New("it must be an https URL without a query, such as https://{account}." + service + "." + cloud.Storage)
 	}
 	account, _, _ := strings.Cut(u.Hostname(), ".")
 	path := strings.Trim(u.Path, "/")
-	if net.ParseIP(u.Hostname()) != nil {
+	isIP := net.ParseIP(u.Hostname()) != nil
+	if isIP {
 		account, path = path, ""
 	}
 	if path != "" {
@@ -86,12 +85,15 @@ func accountOf(serviceURL string) (string, error) {
 	if !azure.IsAccountName(account) {
 		return "", errAccountName
 	}
+	if !isIP {
+		return account, cloud.CheckStorageHost(u.Hostname(), service)
+	}
 	return account, nil
 }
 
 // parseConnectionString reads a connection string with an account key (Azure's documentation "Configure Azure Storage
 // connection strings"). No error contains a part of it, because the key may stand anywhere in a broken string.
-func parseConnectionString(text string) (connection, error) {
+func parseConnectionString(text string, cloud azure.Cloud) (connection, error) {
 	parts := map[string]string{}
 	for part := range strings.SplitSeq(text, ";") {
 		if strings.TrimSpace(part) == "" {
@@ -117,7 +119,7 @@ func parseConnectionString(text string) (connection, error) {
 	case notBase64 != nil:
 		return connection{}, errors.New("its AccountKey is not base64")
 	}
-	scheme, suffix := cmp.Or(parts["defaultendpointsprotocol"], "https"), cmp.Or(parts["endpointsuffix"], publicCloud)
+	scheme, suffix := cmp.Or(parts["defaultendpointsprotocol"], "https"), cmp.Or(parts["endpointsuffix"], cloud.Storage)
 	c.tables = cmp.Or(parts["tableendpoint"], endpoint(scheme, c.account, "table", suffix))
 	c.queues = cmp.Or(parts["queueendpoint"], endpoint(scheme, c.account, "queue", suffix))
 	for name, endpoint := range map[string]string{"TableEndpoint": c.tables, "QueueEndpoint": c.queues} {

@@ -10,6 +10,8 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/data/aztables"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azqueue/v2"
+
+	"lifeboat/internal/azure"
 )
 
 // Clients holds the clients of the storage account's services.
@@ -24,7 +26,7 @@ type Clients struct {
 //
 //	AzureWebJobsStorage                        a connection string with an account key, or UseDevelopmentStorage=true; it
 //	                                           wins over the following, which use the credential
-//	AzureWebJobsStorage__accountName           an account in Azure's public cloud
+//	AzureWebJobsStorage__accountName           an account in the cloud of the options
 //	AzureWebJobsStorage__queueServiceUri and   or, without an account name, the services' addresses;
 //	AzureWebJobsStorage__tableServiceUri       AzureWebJobsStorage__serviceUri is another name of the first
 //
@@ -33,7 +35,7 @@ type Clients struct {
 func Open(
 	getenv func(string) string, credential azcore.TokenCredential, options azcore.ClientOptions,
 ) (Clients, error) {
-	c, err := findConnection(getenv)
+	c, err := findConnection(getenv, azure.CloudOf(options.Cloud))
 	if err != nil {
 		return Clients{}, err
 	}

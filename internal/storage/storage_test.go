@@ -108,10 +108,33 @@ func TestOpen(t *testing.T) {
 		},
 		"addresses": {
 			settings{
+				"AzureWebJobsStorage__queueServiceUri": "https://contoso.queue.core.windows.net/",
+				"AzureWebJobsStorage__tableServiceUri": "https://contoso.table.core.windows.net",
+			},
+			"contoso", "https://contoso.table.core.windows.net/", "https://contoso.queue.core.windows.net/", "Bearer",
+		},
+		"addresses with a DNS zone": {
+			settings{
+				"AzureWebJobsStorage__queueServiceUri": "https://contoso.z12.queue.storage.azure.net",
+				"AzureWebJobsStorage__tableServiceUri": "https://contoso.z12.table.storage.azure.net",
+			},
+			"contoso", "https://contoso.z12.table.storage.azure.net/", "https://contoso.z12.queue.storage.azure.net/", "Bearer",
+		},
+		"addresses in China": {
+			settings{
+				"LIFEBOAT_CLOUD":                       "China",
 				"AzureWebJobsStorage__queueServiceUri": "https://contoso.queue.core.chinacloudapi.cn/",
 				"AzureWebJobsStorage__tableServiceUri": "https://contoso.table.core.chinacloudapi.cn",
 			},
 			"contoso", "https://contoso.table.core.chinacloudapi.cn/", "https://contoso.queue.core.chinacloudapi.cn/", "Bearer",
+		},
+		"account name in Government": {
+			settings{"LIFEBOAT_CLOUD": "AzureUSGovernment", "AzureWebJobsStorage__accountName": "contoso"},
+			"contoso", "https://contoso.table.core.usgovcloudapi.net/", "https://contoso.queue.core.usgovcloudapi.net/", "Bearer",
+		},
+		"connection string in Government": {
+			settings{"LIFEBOAT_CLOUD": "government", "AzureWebJobsStorage": "AccountName=contoso;AccountKey=" + key},
+			"contoso", "https://contoso.table.core.usgovcloudapi.net/", "https://contoso.queue.core.usgovcloudapi.net/", "contoso:",
 		},
 		"alias and Azurite": {
 			settings{
@@ -146,7 +169,11 @@ func TestOpen(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			seen := &recorder{}
-			options := azcore.ClientOptions{Transport: &http.Client{Transport: seen}}
+			cloud, err := azure.NamedCloud(test.settings["LIFEBOAT_CLOUD"])
+			if err != nil {
+				t.Fatal(err)
+			}
+			options := azcore.ClientOptions{Transport: &http.Client{Transport: seen}, Cloud: cloud.Configuration}
 			options.Retry.MaxRetries = -1
 			clients, err := storage.Open(test.settings.get, azuritetest.Identity, options)
 			if err != nil {
@@ -235,6 +262,19 @@ func TestOpenRefuses(t *testing.T) {
 			settings{"__tableServiceUri": "https://A_B.table.core.windows.net", "__queueServiceUri": queues},
 			"__tableServiceUri: not the name of a storage account",
 		},
+		"another cloud's address": {
+			settings{"__tableServiceUri": "https://a23.table.core.usgovcloudapi.net", "__queueServiceUri": queues},
+			"__tableServiceUri: a23.table.core.usgovcloudapi.net is a host of the cloud government, and the app is in the cloud public: set the app " +
+				"setting LIFEBOAT_CLOUD to government",
+		},
+		"a host of nobody's": {
+			settings{"__tableServiceUri": tables, "__queueServiceUri": "https://a23.queue.core.windows.net.example"},
+			`__queueServiceUri: "a23.queue.core.windows.net.example" is no host of a storage account, such as contoso.queue.core.windows.net`,
+		},
+		"a host of another service": {
+			settings{"__tableServiceUri": tables, "__queueServiceUri": "https://a23.z12.table.storage.azure.net"},
+			`__queueServiceUri: "a23.z12.table.storage.azure.net" is no host of a storage account`,
+		},
 		"no connection string": {settings{"": secret[:20]}, "AzureWebJobsStorage: not a connection string"},
 		"no key":               {settings{"": "AccountName=contoso"}, "needs AccountName and AccountKey"},
 		"no account":           {settings{"": "AccountKey=" + secret}, "needs AccountName and AccountKey"},
@@ -291,6 +331,23 @@ func TestCredential(t *testing.T) {
 			"AzureWebJobsStorage__credential": "managedidentity", "AzureWebJobsStorage__clientId": clientID,
 			"AzureWebJobsStorage__managedIdentityResourceId": resourceID,
 		}, false, "exclude each other"},
+		"no GUID": {settings{
+			"AzureWebJobsStorage__credential": "managedidentity", "AzureWebJobsStorage__clientId": "contoso-identity",
+		}, false, "app setting AzureWebJobsStorage__clientId is no GUID: it must be the client ID of a user-assigned identity"},
+		"a GUID in braces": {settings{
+			"AzureWebJobsStorage__credential": "managedidentity", "AzureWebJobsStorage__clientId": "{" + clientID + "}",
+		}, false, "app setting AzureWebJobsStorage__clientId is no GUID"},
+		"a resource ID for a client ID": {settings{
+			"AzureWebJobsStorage__credential": "managedidentity", "AzureWebJobsStorage__clientId": resourceID + "/",
+		}, false, "app setting AzureWebJobsStorage__clientId is a resource ID, of i: it must be the client ID of the user-assigned identity, a GUID, " +
+			"which the identity's page in the Azure portal shows"},
+		"a client ID for a resource ID": {settings{
+			"AzureWebJobsStorage__credential": "managedidentity", "AzureWebJobsStorage__managedIdentityResourceId": clientID,
+		}, false, "app setting AzureWebJobsStorage__managedIdentityResourceId: \"" + clientID + "\" is not a resource ID"},
+		"another resource's ID": {settings{
+			"AzureWebJobsStorage__credential":                "managedidentity",
+			"AzureWebJobsStorage__managedIdentityResourceId": strings.Replace(resourceID, "userAssignedIdentities", "identities", 1),
+		}, false, "it is of a Microsoft.ManagedIdentity/identities, and not of a user-assigned identity"},
 		"unknown": {settings{"AzureWebJobsStorage__credential": "password"}, false, "must be managedidentity"},
 	} {
 		t.Run(name, func(t *testing.T) {

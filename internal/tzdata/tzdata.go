@@ -9,6 +9,8 @@ import (
 	_ "embed"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -72,6 +74,9 @@ func (d *Data) Load(name string) (*time.Location, error) {
 	}
 	return time.LoadLocationFromTZData(name, text)
 }
+
+// Names returns the names of all zones, in alphabetical order.
+func (d *Data) Names() []string { return slices.Sorted(maps.Keys(d.zones())) }
 
 // Like returns the name that differs from this one only in its capitals; "" if there is none.
 func (d *Data) Like(name string) string {

@@ -153,7 +153,7 @@ var edges = []edge{
 	{
 		"./internal/config TestASlashAtTheEndIsNoPartOfAnID", "C16 restore.into with a slash at its end is refused",
 		"internal/config/plan.go",
-		`into := strings.TrimSuffix(item.Value, "/")`, "into := item.Value",
+		"into := id(item)", "into := item.Value",
 	},
 	{
 		"./internal/storage/entity TestTextIsMeasuredAsAzureDoes", "G02 text is measured in runes: a column with 20,000 emoji is sent, and refused by Azure",

@@ -94,6 +94,8 @@ type Mistake struct {
 	Schema *Schema
 	// Location has the steps from the root to the value: names of fields, and numbers of items.
 	Location []string
+	// Type says that the value is not of the type of Schema, nor of the type of its constant.
+	Type bool
 	// Pattern says that the value breaks the pattern of Schema.
 	Pattern bool
 	// Missing and Unknown are the names of fields that an object lacks, or may not have.
@@ -108,7 +110,11 @@ func (s *Schema) check(value any, at []string) (mistakes []Mistake) {
 		m.Schema, m.Location = s, at
 		mistakes = append(mistakes, m)
 	}
-	if s.Type != "" && !isType(value, s.Type) || s.Const != nil && !isNumber(value, *s.Const) ||
+	if s.Type != "" && !isType(value, s.Type) || s.Const != nil && !isType(value, "number") {
+		wrong(Mistake{Type: true})
+		return mistakes
+	}
+	if s.Const != nil && !isNumber(value, *s.Const) ||
 		s.Enum != nil && !slices.ContainsFunc(s.Enum, func(one string) bool { return value == one }) {
 		wrong(Mistake{})
 		return mistakes

@@ -52,7 +52,7 @@ func inspecting(t task) azure.Call {
 
 // call describes a call to the service. The identity needs the permission that action names.
 func call(t task, what, action string, means func(int, string) backup.FaultKind) azure.Call {
-	return azure.Call{What: what, Host: azure.ManagementHost, Means: means, Hint: func(status int, code, message string) string {
+	return azure.Call{What: what, Means: means, Hint: func(status int, code, message string) string {
 		return hintService(t, resourceType+action, status, code, message)
 	}}
 }

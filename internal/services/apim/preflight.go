@@ -176,6 +176,9 @@ func checkAccess(t task, account azure.AccountProperties, sameRegion bool) error
 				instead+"; or use an account in another region.")
 		}
 	case armapimanagement.AccessTypeUserAssignedManagedIdentity:
+		if account.InPerimeter() { // its rules decide, which are not shown here
+			return nil
+		}
 		return t.no("FirewallWithUserIdentity", closed+"which admits a service by its system-assigned identity only",
 			instead+".")
 	default:

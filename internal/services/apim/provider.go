@@ -19,7 +19,7 @@ const resourceType = "Microsoft.ApiManagement/service"
 // catalog sets NotBefore, and the clock of another storage account sets LastModified.
 const clockTolerance = 5 * time.Second
 
-// Provider is the [backup.Provider] of API Management in Azure's public cloud. It keeps nothing between two calls, so
+// Provider is the [backup.Provider] of API Management. It keeps nothing between two calls, so
 // that any process can continue the work of another. Its methods may be called from any goroutine.
 type Provider struct {
 	// HashPart is the largest number of bytes that one Verify reads and hashes. New sets it to 1 GiB; a caller may change

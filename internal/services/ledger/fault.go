@@ -36,7 +36,7 @@ func awaiting(i instance, share string) azure.Call {
 
 // about describes a call to the service for an action.
 func about(what string, i instance, action string, means func(int, string) backup.FaultKind) azure.Call {
-	return azure.Call{What: what, Host: azure.ManagementHost, Means: means, Hint: func(status int, code, _ string) string {
+	return azure.Call{What: what, Means: means, Hint: func(status int, code, _ string) string {
 		switch {
 		case status == http.StatusUnauthorized:
 			return azure.HintTenant
@@ -114,7 +114,7 @@ func deleting(s backup.Storage, share string) azure.Call {
 
 // shares describes a call to the file service.
 func shares(what string, s backup.Storage, means func(int, string) backup.FaultKind) azure.Call {
-	return azure.Call{What: what, Host: fileHost(s), Means: means, Hint: func(_ int, code, _ string) string {
+	return azure.Call{What: what, Means: means, Hint: func(_ int, code, _ string) string {
 		switch code {
 		case "KeyBasedAuthenticationNotPermitted":
 			return fmt.Sprintf("Allow the access keys of the storage account %s (allowSharedKeyAccess): shares take nothing else.",

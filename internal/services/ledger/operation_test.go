@@ -183,8 +183,8 @@ func TestPollsUnderstandEveryAnswer(t *testing.T) {
 		"bad gateway":    {answers(502, "<html>"), 0, fault{kind: backup.Retryable, code: "BadGateway", hint: "Lifeboat asks again"}},
 		"away":           {answers(503, ""), 0, fault{kind: backup.Throttled, code: "ServiceUnavailable", hint: "Lifeboat asks again"}},
 		"cut off":        {cut, 0, fault{kind: backup.Retryable, code: "Unreachable", hint: "management.azure.com"}},
-		"nonsense":       {answers(200, "hello"), 0, fault{kind: backup.Retryable, code: "Unreachable", hint: "management.azure.com"}},
-		"no status":      {answers(200, `{"id":"x"}`), 0, fault{kind: backup.Retryable, code: "Unreachable", hint: "management.azure.com"}},
+		"nonsense":       {answers(200, "hello"), 0, fault{kind: backup.Retryable, code: "Unreachable", hint: "answers in Azure's place"}},
+		"no status":      {answers(200, `{"id":"x"}`), 0, fault{kind: backup.Retryable, code: "Unreachable", hint: "answers in Azure's place"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWire()

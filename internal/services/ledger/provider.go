@@ -19,7 +19,7 @@ import (
 // account.
 const clockTolerance = 5 * time.Second
 
-// Provider is the [backup.Provider] of Managed CCF and Confidential Ledger in Azure's public cloud. It keeps nothing
+// Provider is the [backup.Provider] of Managed CCF and Confidential Ledger. It keeps nothing
 // between two calls, so that any process can continue the work of another. Its methods may be called from any goroutine.
 type Provider struct {
 	// HashPart is the largest number of bytes that one Verify reads and hashes. New sets it to 1 GiB; a caller may change

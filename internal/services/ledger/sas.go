@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azfile/sas"
@@ -31,7 +32,7 @@ func (f *files) sas() (access, secret azure.Secret, err error) {
 	if err != nil {
 		return access, secret, f.key.Strip(noKey(f.storage, err))
 	}
-	uri := "https://" + fileHost(f.storage) + "/?" + signed.Encode()
+	uri := strings.TrimSuffix(f.client.URL(), "/") + "/?" + signed.Encode()
 	access = azure.NewSecret(uri)
 	secret = azure.NewSecret(signed.Encode(), f.key.Reveal(), signed.Signature(), url.QueryEscape(signed.Signature()))
 	return access, secret, nil

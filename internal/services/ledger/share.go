@@ -30,9 +30,6 @@ type files struct {
 	now time.Time
 }
 
-// fileHost returns the host name of the account's file service in the public cloud.
-func fileHost(s backup.Storage) string { return s.AccountName() + ".file.core.windows.net" }
-
 // files reads the account's key. If Azure refuses the key, the fault has the caller's kind: it refuses a start, and says
 // nothing about a backup that was made.
 func (p *Provider) files(ctx context.Context, s backup.Storage, denied backup.FaultKind) (*files, error) {
@@ -51,8 +48,8 @@ func (p *Provider) files(ctx context.Context, s backup.Storage, denied backup.Fa
 	if err != nil {
 		return nil, key.Strip(noKey(s, err))
 	}
-	client, err := service.NewClientWithSharedKeyCredential("https://"+fileHost(s), credential,
-		&service.ClientOptions{ClientOptions: p.azure.At(fileHost(s))})
+	host := p.azure.StorageHost(s, "file")
+	client, err := service.NewClientWithSharedKeyCredential("https://"+host, credential, &service.ClientOptions{ClientOptions: p.azure.At(host)})
 	if err != nil {
 		return nil, key.Strip(noKey(s, err))
 	}

@@ -67,7 +67,7 @@ func words(r backup.Restore) string {
 
 // call describes a call to the HSM. The app's identity needs the role for it.
 func call(what string, a backup.Attempt, role string, means func(int, string) backup.FaultKind) azure.Call {
-	return azure.Call{What: what, Host: host(a.Target), Means: means, Hint: func(status int, _, message string) string {
+	return azure.Call{What: what, Means: means, Hint: func(status int, _, message string) string {
 		switch status {
 		case http.StatusUnauthorized:
 			return "See that the function app's identity belongs to the tenant of the HSM."

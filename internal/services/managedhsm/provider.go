@@ -19,7 +19,7 @@ const resourceType = "Microsoft.KeyVault/managedHSMs"
 // clockTolerance is the largest expected difference between the clocks of the catalog, the HSM and the storage account.
 const clockTolerance = 5 * time.Second
 
-// Provider is the [backup.Provider] of Managed HSM in Azure's public cloud. It keeps nothing between two calls, so that
+// Provider is the [backup.Provider] of Managed HSM. It keeps nothing between two calls, so that
 // any process can continue the work of another. Its methods may be called from any goroutine.
 type Provider struct {
 	// HashPart is the largest number of bytes that one Verify reads and hashes. New sets it to 1 GiB; a caller may change
@@ -88,7 +88,8 @@ func (p *Provider) client(target string) (*hsm.Client, error) {
 	if _, err := parseTarget(target); err != nil {
 		return nil, err
 	}
-	client, err := hsm.NewClient("https://"+host(target), p.azure.Credential, &hsm.ClientOptions{ClientOptions: p.azure.At(host(target))})
+	host := p.azure.HSMHost(name(target))
+	client, err := hsm.NewClient("https://"+host, p.azure.Credential, &hsm.ClientOptions{ClientOptions: p.azure.At(host)})
 	if err != nil {
 		return nil, azure.Invalid("InvalidTarget", target, "a Managed HSM", err)
 	}
@@ -109,14 +110,11 @@ func name(target string) string {
 	return r.Name
 }
 
-// host returns the HSM's host name in the public cloud.
-func host(target string) string { return strings.ToLower(name(target)) + ".managedhsm.azure.net" }
-
 // access returns the HSM's access to the container: its user-assigned identity, or a SAS and the secrets in it.
 func (p *Provider) access(ctx context.Context, s backup.Storage, identity string, permissions permissions) (
 	hsm.SASTokenParameters, azure.Secret, error,
 ) {
-	parameters := hsm.SASTokenParameters{StorageResourceURI: to.Ptr(azure.ContainerURL(s))}
+	parameters := hsm.SASTokenParameters{StorageResourceURI: to.Ptr(p.azure.ContainerURL(s))}
 	if _, err := azure.AccountID(s); err != nil {
 		return parameters, azure.Secret{}, err
 	}

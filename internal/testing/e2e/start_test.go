@@ -63,6 +63,15 @@ var brokenStarts = []brokenStart{
 		runs: "runs", health: "503 `NotConfigured`", says: "LIFEBOAT_PLAN", timer: "fails", fresh: putOff, old: kept,
 	},
 	{
+		what: "`LIFEBOAT_PLAN` is a reference that Azure has not resolved", app: setting("LIFEBOAT_PLAN", "@Microsoft.KeyVault(VaultName=v;SecretName=s)"),
+		runs: "runs", health: "503 `NotConfigured`", says: "LIFEBOAT_PLAN is a reference to Key Vault that Azure has not resolved", timer: "fails",
+		fresh: putOff, old: kept,
+	},
+	{
+		what: "`LIFEBOAT_CLOUD` is the name of no cloud", app: setting("LIFEBOAT_CLOUD", "mars"),
+		runs: "runs", health: "503 `NotConfigured`", says: "LIFEBOAT_CLOUD is \"mars\"", timer: "fails", fresh: putOff, old: kept,
+	},
+	{
 		what: "`LIFEBOAT_CONCURRENCY` is no number", app: setting("LIFEBOAT_CONCURRENCY", "many"),
 		runs: "runs", health: "503 `NotConfigured`", says: "LIFEBOAT_CONCURRENCY is \"many\"", timer: "fails", fresh: putOff, old: kept,
 	},

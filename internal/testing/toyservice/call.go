@@ -61,7 +61,7 @@ type call struct {
 
 // as gives the failures of the call their meaning.
 func (c call) as() azure.Call {
-	return azure.Call{What: c.what, Host: host, Start: c.start, Means: c.means, Hint: hint}
+	return azure.Call{What: c.what, Start: c.start, Means: c.means, Hint: hint}
 }
 
 func (c call) fault(err error) error { return c.as().Fault(err) }
