@@ -142,8 +142,8 @@ var edges = []edge{
 	},
 	{
 		"./internal/config TestAnswersNeverGoToAQueueOfTheApp", "C12 answers may go to restore-requests-poison",
-		"internal/config/queues.go",
-		"backup.RestoreQueue, backup.RestoreQueue + backup.Poison,", "backup.RestoreQueue,",
+		"internal/backup/queue.go",
+		"RestoreQueue, RestoreQueue + Poison,", "RestoreQueue,",
 	},
 	{
 		"./internal/config TestYesIsSpelledAsYAMLSpellsIt", "C13 safetyBackup: True, as YAML allows, makes no safety backup",
