@@ -162,6 +162,12 @@ func restores(old, now backup.RestorePolicy, plan string) []string {
 		}
 		say("!", "+ restore.into %s may be OVERWRITTEN by restores", into)
 	}
+	for _, from := range without(old.From, now.From) {
+		say("~", "- restore.from %s: this plan restores its recovery points no more", from)
+	}
+	for _, from := range without(now.From, old.From) {
+		say("!", "+ restore.from %s: its recovery points may be restored into what restore.into names by resource ID", from)
+	}
 	for _, queue := range without(old.ReplyTo, now.ReplyTo) {
 		say("~", "- restore.replyTo %s", queue)
 	}
@@ -183,19 +189,31 @@ func restores(old, now backup.RestorePolicy, plan string) []string {
 	return lines
 }
 
-// unprotected returns the targets that no plan backs up any more.
+// unprotected returns the targets that no plan backs up any more, and what becomes of their recovery points.
 func unprotected(before, after []backup.Plan) []string {
 	var lines []string
 	for _, old := range before {
 		for _, target := range old.Targets {
 			line := "! no plan has the target " + target + " any more: it is not backed up"
 			held := func(p backup.Plan) bool { return p.Has(target) }
-			if !slices.ContainsFunc(after, held) && !slices.Contains(lines, line) {
-				lines = append(lines, line)
+			if slices.ContainsFunc(after, held) || slices.Contains(lines, line) {
+				continue
 			}
+			lines = append(lines, line, fmt.Sprintf("  its recovery points stay: each until its day (keep.within %s), and the newest "+
+				"verified one beyond that", duration(old.Settings.KeepWithin, "none")), "  "+wayBack(target, after))
 		}
 	}
 	return lines
+}
+
+// wayBack says how the recovery points of a target can be restored once no plan has it.
+func wayBack(target string, after []backup.Plan) string {
+	for _, plan := range after {
+		if plan.Restore.Takes(target) {
+			return "to restore one, use the plan " + plan.Name + ", which names the target in restore.from"
+		}
+	}
+	return "to restore one, write restore: {from: [" + target + "], into: [the resource ID of the destination]} into a plan"
 }
 
 // number returns the limit of concurrent operations, for people.

@@ -1,12 +1,14 @@
 package cli_test
 
 import (
+	"bytes"
 	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"lifeboat/internal/cli"
 )
@@ -153,5 +155,97 @@ func TestDiffWithoutTheApp(t *testing.T) {
 		if code != 0 || errs != "" || !strings.Contains(out, "\nassumed: the app has run all along") || !strings.Contains(out, c.why) {
 			t.Errorf("%d %s\n%s\nwant %s", code, errs, out, c.why)
 		}
+	}
+}
+
+// TestDiffAsksTheRealApp: the API has the checkpoint that the timer run left, and the command goes on from it.
+func TestDiffAsksTheRealApp(t *testing.T) {
+	a := newApp(t, "", nil)
+	timer, err := os.ReadFile("../../handler/testdata/timer.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	response, err := http.Post(a.URL+"/schedule", "application/json", bytes.NewReader(timer))
+	if err != nil || response.StatusCode != http.StatusOK {
+		t.Fatalf("%+v, %v", response, err)
+	}
+	paths := edit(t, []string{`schedule: "30 2 * * *"`}, []string{`schedule: "30 2 1 1 *"`})
+	code, out, errs := a.run(t.Context(), "", "plan", "diff", paths[0], paths[1])
+	_, next, _ := strings.Cut(out, "~ plan nightly: the next scheduled time is ")
+	next, _, _ = strings.Cut(next, " Europe/Zurich")
+	at, err := time.Parse("Mon 2006-01-02 15:04:05 -07:00", next)
+	if code != 0 || errs != "" || err != nil || at.Before(began) || at.Sub(began) > 367*24*time.Hour || !strings.Contains(out, "\nby the checkpoints of the app at "+a.URL+", ") {
+		t.Errorf("%d, %s, %v\n%s", code, errs, err, out)
+	}
+}
+
+// TestDiffAsksTheAppOnlyWhereItMatters: an edit that moves no scheduled time is told without the app.
+func TestDiffAsksTheAppOnlyWhereItMatters(t *testing.T) {
+	for _, c := range []struct {
+		old, edited []string
+		asks        int
+	}{
+		{[]string{"p"}, []string{"p"}, 0},
+		{[]string{"p"}, []string{"p: jitter: 20m"}, 0},
+		{[]string{"p"}, []string{"p: window: 3h"}, 1},
+		{[]string{"p"}, []string{"p: paused: true"}, 1},
+		{[]string{"p"}, []string{"p: " + target + "-a | "}, 1},
+		{[]string{"p"}, []string{"q"}, 1},
+		{[]string{"p"}, []string{"p", "q"}, 1},
+	} {
+		a := newApp(t, "", func(_ int, w http.ResponseWriter, _ *http.Request) bool {
+			w.WriteHeader(http.StatusUnauthorized)
+			return false
+		})
+		if code, out, errs := a.run(t.Context(), "", "plan", "diff", planFile(t, c.old...), planFile(t, c.edited...)); code != 0 || len(a.requests) != c.asks {
+			t.Errorf("%q to %q: %d requests, want %d: %s%s", c.old, c.edited, len(a.requests), c.asks, out, errs)
+		}
+	}
+}
+
+// TestDiffOfATargetThatLeaves: its recovery points stay, and the program takes the plan that the command says to write.
+func TestDiffOfATargetThatLeaves(t *testing.T) {
+	a, b := target+"-a", target+"-b"
+	const stay = "  its recovery points stay: each until its day (keep.within 7d), and the newest verified one beyond that\n"
+	lost := func(target string) string {
+		return "! no plan has the target " + target + " any more: it is not backed up\n" + stay
+	}
+	write := func(target string) string {
+		return "  to restore one, write restore: {from: [" + target + "], into: [the resource ID of the destination]} into a plan\n"
+	}
+	for name, c := range map[string]struct {
+		old, edited []string
+		says        string
+	}{
+		"one of two": {[]string{"p"}, []string{"p: " + b + " | "}, "~ plan p: - target " + a + ": no more scheduled times for it here\n" + lost(a) + write(a)},
+		"a plan": {
+			[]string{"p", "q: " + target + " | "},
+			[]string{"q: " + target + " | "},
+			"- plan p vanishes with its 2 targets: no more scheduled times\n" + lost(a) + write(a) + lost(b) + write(b),
+		},
+		"to another plan": {
+			[]string{"p", "q: " + a + " | "},
+			[]string{"p: " + b + " | ", "q: " + a + " | "},
+			"~ plan p: - target " + a + ": no more scheduled times for it here\n",
+		},
+		"and a plan names it": {
+			[]string{"p"},
+			[]string{"p: " + b + " | restore: {from: [" + a + "], into: [" + b + "]}"},
+			"~ plan p: - target " + a + ": no more scheduled times for it here\n" +
+				"! plan p: + restore.into " + b + " may be OVERWRITTEN by restores\n" +
+				"! plan p: + restore.from " + a + ": its recovery points may be restored into what restore.into names by resource ID\n" +
+				lost(a) + "  to restore one, use the plan p, which names the target in restore.from\n",
+		},
+	} {
+		code, out, errs := run("plan", "diff", planFile(t, c.old...), planFile(t, c.edited...))
+		if code != 0 || errs != "" || out != c.says {
+			t.Errorf("%s: %d\n%s%s\nwant\n%s", name, code, out, errs, c.says)
+		}
+	}
+	advised := strings.ReplaceAll(strings.TrimPrefix(strings.TrimSpace(write(a)), "to restore one, write "), "the resource ID of the destination", b)
+	path := planFile(t, "p: "+b+" | "+strings.TrimSuffix(advised, " into a plan"))
+	if code, _, errs := run("plan", "check", path); code != 0 {
+		t.Errorf("the program does not take what plan diff says to write: %s", errs)
 	}
 }
