@@ -122,7 +122,8 @@ func (l Look) New(plan backup.Plan) Checkpoint {
 // it steps from has no scheduled time in progress.
 //
 // After an edit of the schedule, the newest scheduled time of the new one since the checkpoint becomes runs, so that an edit loses
-// none. But while timer runs came, the new schedule held at none of them: it has missed nothing.
+// none. But while timer runs came, the new schedule held at none of them: it has missed nothing. A plan that comes back into
+// plan.yaml goes on in the same way, and has missed nothing at all.
 func (l Look) Step(c Checkpoint, plan backup.Plan) (next Checkpoint, missed schedule.MissedRuns, changed bool) {
 	paused, since, edited := l.Paused(plan), c.Since(plan), c.edited(plan)
 	next = c
@@ -141,7 +142,10 @@ func (l Look) Step(c Checkpoint, plan backup.Plan) (next Checkpoint, missed sche
 		return next, missed, true
 	}
 	scheduledTime, missed := plan.Schedule.Due(since, l.Now, plan.Window)
-	if edited {
+	switch {
+	case c.Paused == Left:
+		missed = schedule.MissedRuns{}
+	case edited:
 		_, missed = plan.Schedule.Due(backup.Later(since, l.Looked), l.Now, plan.Window)
 	}
 	missed = missed.Because(downtime)

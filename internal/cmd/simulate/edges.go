@@ -221,6 +221,18 @@ var edges = []edge{
 		"return p.Has(target) }", "return p.Has(target) && !p.Paused }",
 	},
 	{
+		"./internal/checkpoint TestTimerRun", "an edited schedule has missed what nobody had planned", "internal/checkpoint/checkpoint.go",
+		"plan.Schedule.Due(backup.Later(since, l.Looked), l.Now, plan.Window)", "plan.Schedule.Due(since, l.Now, plan.Window)",
+	},
+	{
+		"./internal/engine TestAPlanLeavesAndComesBack", "nothing notes that a plan has left plan.yaml", "internal/engine/schedule.go",
+		"if plans != nil {", "if plans == nil {",
+	},
+	{
+		"./internal/engine TestRestoreOfWhatHasLeft", "itself is also a target that has left", "internal/restore/request.go",
+		"	return plan.Restore.Names(q.Destination())\n", "	return plan.Restore.Allows(q.Target, q.Destination())\n",
+	},
+	{
 		"./internal/azure TestASignatureIsShownInNoSpelling", "Z05 SIG= and sig%3d are overlooked where signatures are taken out",
 		"internal/azure/words.go",
 		"`(?i)(sig(?:=|%3D))", "`(sig(?:=|%3D))",
