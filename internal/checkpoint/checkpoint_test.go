@@ -59,7 +59,7 @@ func words(o checkpoint.Outcome) string {
 
 // TestTimerRun checks what a timer run does with a plan, in exact words: above all after an edit.
 func TestTimerRun(t *testing.T) {
-	const down = "nobody looked at the plan: the app did not run, or plan.yaml could not be read"
+	const down = "no timer run read the plan: the app was down, or plan.yaml could not be read"
 	nightly := checkpoint.By{Expression: "30 2 * * *", Zone: "UTC"}
 	zurich := checkpoint.By{Expression: "30 2 * * *", Zone: "Europe/Zurich", Ahead: 3600}
 	for _, c := range []struct {

@@ -205,7 +205,7 @@ func (w *edits) timer() string {
 	var lines []string
 	for _, m := range report.Missed {
 		lines = append(lines, missedWords(m.Plan, m))
-		if alive && strings.HasPrefix(m.Why, "nobody looked") {
+		if alive && strings.HasPrefix(m.Why, "no timer run read") {
 			w.t.Fatalf("at %s, the app was there all along, and %s", w.now, missedWords(m.Plan, m))
 		}
 	}
