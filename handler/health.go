@@ -12,7 +12,9 @@ import (
 // is refused, it measures the last good plans; if there are none, the status is unprotected.
 func (h *handler) getHealth(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Cache-Control", "no-store")
-	body := api.Health{Status: health.Protected, TimeZones: h.TimeZones, Targets: []api.TargetHealth{}}
+	body := api.Health{
+		Status: health.Protected, TimeZones: h.TimeZones, Stopped: h.Engine.Stopped, Targets: []api.TargetHealth{},
+	}
 	active, noPlan := h.Plans.Current(r.Context())
 	if active.Refused != nil {
 		why := planError(active.Refused)
@@ -41,6 +43,9 @@ func (h *handler) getHealth(w http.ResponseWriter, r *http.Request) error {
 		if t.Silent {
 			body.Status = health.Unprotected
 		}
+	}
+	for _, c := range timers.Checkpoints {
+		body.Checkpoints = append(body.Checkpoints, api.NewCheckpoint(c))
 	}
 	for _, t := range targets {
 		body.Targets = append(body.Targets, viewHealth(t))

@@ -74,6 +74,10 @@ func TestHealth(t *testing.T) {
 		v.Targets[0].Interval != 24*60*60 || v.Targets[0].NextScheduledTime.IsZero() || v.Plan.Refused || v.Checked.IsZero() {
 		t.Errorf("a new plan: %+v", v)
 	}
+	if len(v.Checkpoints) != 1 || v.Checkpoints[0].Plan != "nightly" || v.Checkpoints[0].Schedule.Zone != "UTC" || v.Checkpoints[0].Paused != "" ||
+		v.Checked.Sub(v.Checkpoints[0].At) > time.Minute || v.Stopped != "" {
+		t.Errorf("the checkpoints are %+v, and stopped is %q", v.Checkpoints, v.Stopped)
+	}
 	if lines := d.lines(t); len(lines) != 1 || lines[0]["function"] != "health" || lines[0]["level"] != "info" {
 		t.Errorf("logs %v", lines)
 	}

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/checkpoint"
 	"lifeboat/internal/health"
 )
 
@@ -14,9 +15,13 @@ type Health struct {
 	Checked time.Time         `json:"checkedDateTime,omitzero"`
 	Plan    PlanHealth        `json:"plan"`
 	// TimeZones is the version of the time zones of schedules, such as 2026f.
-	TimeZones string         `json:"timeZones"`
-	Timers    []TimerHealth  `json:"timers,omitempty"`
-	Targets   []TargetHealth `json:"targets"`
+	TimeZones string        `json:"timeZones"`
+	Timers    []TimerHealth `json:"timers,omitempty"`
+	// Stopped says why no plan makes runs; "" if plans make runs.
+	Stopped string `json:"stopped,omitempty"`
+	// Checkpoints has one for every plan that ever was, in the order of the plans' names.
+	Checkpoints []Checkpoint   `json:"checkpoints,omitempty"`
+	Targets     []TargetHealth `json:"targets"`
 	// Poison are the queues with messages that the host gave up and that Lifeboat has not handled yet.
 	Poison []Poison `json:"poison,omitempty"`
 }
@@ -38,6 +43,41 @@ type TimerHealth struct {
 	// LastRun is up to five minutes before the last timer run; it is missing if none has ever come.
 	LastRun time.Time `json:"lastRunDateTime,omitzero"`
 	Reason  *Problem  `json:"reason,omitempty"`
+}
+
+// Checkpoint says up to when the scheduled times of a plan are dealt with, and by which schedule.
+type Checkpoint struct {
+	Plan     string    `json:"plan"`
+	At       time.Time `json:"processedUntilDateTime"`
+	Schedule Schedule  `json:"schedule,omitzero"`
+	// InProgress is the scheduled time whose runs are being made, by InProgressSchedule.
+	InProgress         time.Time `json:"inProgressDateTime,omitzero"`
+	InProgressSchedule Schedule  `json:"inProgressSchedule,omitzero"`
+	// Paused says why the plan makes no runs since At; "" if it does.
+	Paused string `json:"paused,omitempty"`
+}
+
+// Schedule is a cron expression in a time zone, which was so many seconds ahead of UTC.
+type Schedule struct {
+	Expression string `json:"expression"`
+	Zone       string `json:"timeZone"`
+	Ahead      int    `json:"secondsAheadOfUTC"`
+}
+
+// NewCheckpoint makes the body of a checkpoint.
+func NewCheckpoint(c checkpoint.Checkpoint) Checkpoint {
+	return Checkpoint{
+		Plan: c.Plan, At: c.At, Schedule: Schedule(c.By), InProgress: c.InProgress, InProgressSchedule: Schedule(c.InProgressBy),
+		Paused: c.Paused,
+	}
+}
+
+// Checkpoint reads the body of a checkpoint.
+func (c Checkpoint) Checkpoint() checkpoint.Checkpoint {
+	return checkpoint.Checkpoint{
+		Plan: c.Plan, At: c.At, By: checkpoint.By(c.Schedule), InProgress: c.InProgress,
+		InProgressBy: checkpoint.By(c.InProgressSchedule), Paused: c.Paused,
+	}
 }
 
 // TargetHealth says how well a target is protected by its plan.

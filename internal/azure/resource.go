@@ -62,8 +62,14 @@ func (c Client) resource(ctx context.Context, method, path, version string, into
 // Looking returns the call that reads a target through Resource Manager.
 func Looking(target string) Call {
 	return Call{What: "look at " + target, Means: Before, Hint: func(int, string, string) string {
-		return fmt.Sprintf("See whether %s still exists. If not, take it out of plan.yaml.", target)
+		return Gone(target)
 	}}
+}
+
+// Gone advises about a target that Azure does not know. Its recovery points may be all that is left of it.
+func Gone(target string) string {
+	return fmt.Sprintf("See whether %s still exists. If not, undelete it, or leave it in plan.yaml for as long as its recovery points may be "+
+		"needed: they are restored only while a plan names it, as a target or in restore.from.", target)
 }
 
 // HasStatus tells whether an error is a response with one of the statuses.

@@ -75,6 +75,9 @@ func (p Plan) OnDemand() Settings {
 type RestorePolicy struct {
 	// Into are the resource IDs of the services that may be overwritten, and Itself for each target by its own backups.
 	Into []string
+	// From are the resource IDs of services that no plan has any more, and whose recovery points may be restored all the same:
+	// into the services that Into names, and Itself is none of these.
+	From []string
 	// Approval says that a person must agree before a restore begins.
 	Approval bool
 	// ReplyTo lists the queues that answers may go to.
@@ -92,11 +95,19 @@ func (p Plan) Has(target string) bool {
 	return slices.ContainsFunc(p.Targets, func(t string) bool { return Same(t, target) })
 }
 
-// Allows says whether recovery points of the target may be restored into the destination.
+// Allows says whether recovery points of a target of the plan may be restored into the destination.
 func (p RestorePolicy) Allows(target, destination string) bool {
-	return slices.ContainsFunc(p.Into, func(into string) bool {
-		return Same(into, destination) || into == Itself && Same(target, destination)
-	})
+	return p.Names(destination) || slices.Contains(p.Into, Itself) && Same(target, destination)
+}
+
+// Names says whether the destination may be overwritten, and stands there by its own resource ID.
+func (p RestorePolicy) Names(destination string) bool {
+	return slices.ContainsFunc(p.Into, func(into string) bool { return Same(into, destination) })
+}
+
+// Takes says whether recovery points of a target that no plan has any more may be restored.
+func (p RestorePolicy) Takes(departed string) bool {
+	return slices.ContainsFunc(p.From, func(from string) bool { return Same(from, departed) })
 }
 
 // LongestJitter is the effective value of a longer jitter: the first step message of a run is a queue message.

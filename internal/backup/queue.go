@@ -28,6 +28,11 @@ const (
 	Poison = "-poison"
 )
 
+// OwnQueues are the queues of the app itself: there an answer to a request would be taken for another message.
+var OwnQueues = []string{
+	ExecuteQueue, ExecuteQueue + Poison, RestoreQueue, RestoreQueue + Poison, EventsQueue, BackupQueue, BackupQueue + Poison,
+}
+
 // Queue sends. The host receives: it invokes the function of the queue with each message, at least once.
 type Queue interface {
 	// SendStep sends the step message to the queue "execute", where it becomes visible after the delay (0 to 7 days, rounded up

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -21,15 +22,18 @@ func (sh Shell) diffCommand() *cobra.Command {
 		Use:   "diff OLD NEW",
 		Short: "Lists the changes of an edit of plan.yaml",
 		Long: `Lists the changes of an edit of plan.yaml, and their effect on targets,
-scheduled times, and the time for which recovery points are kept.`,
+scheduled times, and the time for which recovery points are kept.
+
+With LIFEBOAT_URL and a key of the function health in LIFEBOAT_HEALTH_KEY it
+asks the app for what the next timer run does; else it says what it assumes.`,
 		Example: "  lifeboat plan diff old.yaml plan.yaml",
 		Args:    usage.Exactly("OLD", "NEW"), ValidArgsFunction: files(2),
-		RunE: func(_ *cobra.Command, args []string) error { return sh.diff(args) },
+		RunE: func(c *cobra.Command, args []string) error { return sh.diff(c.Context(), args) },
 	}
 }
 
 // diff prints the changes of an edit of plan.yaml, and their effect on scheduled times and recovery points.
-func (sh Shell) diff(paths []string) error {
+func (sh Shell) diff(ctx context.Context, paths []string) error {
 	before, _, err := sh.Plans.File(paths[0], 1)
 	if err != nil {
 		return err
@@ -38,25 +42,35 @@ func (sh Shell) diff(paths []string) error {
 	if err != nil {
 		return err
 	}
+	b := sh.basis(ctx, before, after)
+	told := false
 	var lines []string
 	for _, old := range before {
-		if i := named(after, old.Name); i >= 0 {
-			lines = append(lines, sh.changes(old, after[i])...)
+		i := named(after, old.Name)
+		if i < 0 {
+			lines = append(lines, fmt.Sprintf("- plan %s vanishes with its %s: no more scheduled times", old.Name,
+				text.Count(len(old.Targets), "target")))
 			continue
 		}
-		lines = append(lines, fmt.Sprintf("- plan %s vanishes with its %s: no more scheduled times; its recovery points still expire on their days, "+
-			"but the newest recovery point of each target stays", old.Name, text.Count(len(old.Targets), "target")))
+		lines = append(lines, sh.changes(old, after[i], b)...)
+		if rescheduled(old, after[i]) || !b.same(old, after[i]) {
+			told = true
+			lines = append(lines, "~ plan "+old.Name+": "+b.effect(after[i]))
+		}
 	}
 	for _, plan := range after {
 		if named(before, plan.Name) < 0 {
-			lines = append(lines, fmt.Sprintf("+ plan %s is new, with %s: its scheduled times count from when it is active; %s",
-				plan.Name, text.Count(len(plan.Targets), "target"), first(plan, sh.Now)))
+			told = true
+			lines = append(lines, fmt.Sprintf("+ plan %s is new, with %s: %s", plan.Name, text.Count(len(plan.Targets), "target"), b.effect(plan)))
 			lines = append(lines, restores(backup.RestorePolicy{}, plan.Restore, plan.Name)...)
 		}
 	}
 	lines = append(lines, unprotected(before, after)...)
 	if len(lines) == 0 {
 		lines = []string{"nothing changes"}
+	}
+	if told {
+		lines = append(lines, b.words)
 	}
 	_, err = fmt.Fprintln(sh.Stdout, strings.Join(lines, "\n"))
 	return err
@@ -66,15 +80,12 @@ func named(plans []backup.Plan, name string) int {
 	return slices.IndexFunc(plans, func(p backup.Plan) bool { return p.Name == name })
 }
 
-func first(p backup.Plan, now time.Time) string {
-	if p.Paused {
-		return "it is paused"
-	}
-	return "the next scheduled time is " + local(p, p.Schedule.Next(now))
+func rescheduled(old, plan backup.Plan) bool {
+	return old.Expression != plan.Expression || old.Schedule.Zone.String() != plan.Schedule.Zone.String()
 }
 
 // changes returns the changes of one plan, a line each.
-func (sh Shell) changes(old, plan backup.Plan) []string {
+func (sh Shell) changes(old, plan backup.Plan, b basis) []string {
 	var lines []string
 	say := func(format string, args ...any) {
 		lines = append(lines, "~ plan "+plan.Name+": "+fmt.Sprintf(format, args...))
@@ -91,18 +102,18 @@ func (sh Shell) changes(old, plan backup.Plan) []string {
 	}
 	for _, target := range plan.Targets {
 		if !old.Has(target) {
-			say("+ target %s: from the plan's next scheduled time on", target)
+			say("+ target %s: %s", target, b.begins(plan))
 		}
 	}
-	if old.Expression != plan.Expression || old.Schedule.Zone.String() != plan.Schedule.Zone.String() {
-		say("schedule %q in %s becomes %q in %s: scheduled times count from the last one made; %s", old.Expression, old.Schedule.Zone,
-			plan.Expression, plan.Schedule.Zone, first(plan, sh.Now))
+	if rescheduled(old, plan) {
+		say("schedule %q in %s becomes %q in %s: scheduled times count from the last one made", old.Expression, old.Schedule.Zone,
+			plan.Expression, plan.Schedule.Zone)
 	}
 	if old.Paused != plan.Paused {
 		if plan.Paused {
 			say("paused: no scheduled times until that is taken back, and then nothing is caught up")
 		} else {
-			say("no longer paused: nothing is caught up; %s", first(plan, sh.Now))
+			say("no longer paused: nothing is caught up")
 		}
 	}
 	becomes("jitter", old.Jitter, plan.Jitter, "none", "")
@@ -151,6 +162,12 @@ func restores(old, now backup.RestorePolicy, plan string) []string {
 		}
 		say("!", "+ restore.into %s may be OVERWRITTEN by restores", into)
 	}
+	for _, from := range without(old.From, now.From) {
+		say("~", "- restore.from %s: this plan restores its recovery points no more", from)
+	}
+	for _, from := range without(now.From, old.From) {
+		say("!", "+ restore.from %s: its recovery points may be restored into what restore.into names by resource ID", from)
+	}
 	for _, queue := range without(old.ReplyTo, now.ReplyTo) {
 		say("~", "- restore.replyTo %s", queue)
 	}
@@ -172,19 +189,31 @@ func restores(old, now backup.RestorePolicy, plan string) []string {
 	return lines
 }
 
-// unprotected returns the targets that no plan backs up any more.
+// unprotected returns the targets that no plan backs up any more, and what becomes of their recovery points.
 func unprotected(before, after []backup.Plan) []string {
 	var lines []string
 	for _, old := range before {
 		for _, target := range old.Targets {
 			line := "! no plan has the target " + target + " any more: it is not backed up"
 			held := func(p backup.Plan) bool { return p.Has(target) }
-			if !slices.ContainsFunc(after, held) && !slices.Contains(lines, line) {
-				lines = append(lines, line)
+			if slices.ContainsFunc(after, held) || slices.Contains(lines, line) {
+				continue
 			}
+			lines = append(lines, line, fmt.Sprintf("  its recovery points stay: each until its day (keep.within %s), and the newest "+
+				"verified one beyond that", duration(old.Settings.KeepWithin, "none")), "  "+wayBack(target, after))
 		}
 	}
 	return lines
+}
+
+// wayBack says how the recovery points of a target can be restored once no plan has it.
+func wayBack(target string, after []backup.Plan) string {
+	for _, plan := range after {
+		if plan.Restore.Takes(target) {
+			return "to restore one, use the plan " + plan.Name + ", which names the target in restore.from"
+		}
+	}
+	return "to restore one, write restore: {from: [" + target + "], into: [the resource ID of the destination]} into a plan"
 }
 
 // number returns the limit of concurrent operations, for people.

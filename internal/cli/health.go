@@ -46,14 +46,16 @@ does not open it.`,
 	return sh.listing(c, func(ctx context.Context, r remote, _ []string) error { return r.health(ctx) })
 }
 
+// tellsHealth tells whether a refusal is an answer: if a target is unprotected, the API answers 503. A 503 of the host has no
+// targets.
+func tellsHealth(status int, body []byte) bool {
+	_, err := readHealth(body)
+	return status == http.StatusServiceUnavailable && err == nil
+}
+
 // health prints how well the targets are protected, the worst first.
 func (r remote) health(ctx context.Context) error {
-	// If a target is unprotected, the API answers 503; a 503 of the host has no targets.
-	tells := func(status int, body []byte) bool {
-		_, err := readHealth(body)
-		return status == http.StatusServiceUnavailable && err == nil
-	}
-	a, err := r.Do(ctx, client.Call{Method: http.MethodGet, Path: "/api/health", Expected: tells})
+	a, err := r.Do(ctx, client.Call{Method: http.MethodGet, Path: "/api/health", Expected: tellsHealth})
 	if err != nil {
 		return err
 	}

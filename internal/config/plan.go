@@ -114,6 +114,7 @@ func (r *reader) plans(file *yaml.Node) []backup.Plan {
 			r.doubts(n, p)
 		}
 	}
+	r.returned(file, plans)
 	artifacts.check()
 	return plans
 }
@@ -124,6 +125,7 @@ func (r *reader) plan(n *yaml.Node, zone *time.Location) backup.Plan {
 	p.Targets = r.targets(n)
 	p.Expression, _ = r.text(n, "schedule")
 	p.Schedule = r.schedule(n, r.zone(n, zone))
+	r.restore(n, &p)
 	r.blocks(n, &p)
 	p.Settings.KeepWithin = r.within(field(n, "keep"), p.Targets)
 	if text, _ := r.text(n, "concurrency"); text != "" {
@@ -137,7 +139,6 @@ func (r *reader) plan(n *yaml.Node, zone *time.Location) backup.Plan {
 	p.Quiet = r.quiet(n, p.Targets)
 	paused, _ := r.text(n, "paused")
 	p.Paused = strings.EqualFold(paused, "true")
-	r.restore(n, &p)
 	var jitter *yaml.Node
 	p.Jitter, jitter = r.duration(n, "jitter", backup.LongestWindow, "a scheduled time is history by then")
 	p.Window, _ = r.duration(n, "window", backup.LongestWindow, "a scheduled time is history by then; without a window it lasts to the next one")
@@ -148,15 +149,16 @@ func (r *reader) plan(n *yaml.Node, zone *time.Location) backup.Plan {
 }
 
 // blocks reads the parts of the plan that are for one service each. A plan without targets of that service may not have its
-// block, since it would have no effect.
+// block, since it would have no effect. The blocks hold for restores too, also of targets that have left.
 func (r *reader) blocks(n *yaml.Node, p *backup.Plan) {
 	members, titles, used := map[string]any{}, map[string][]string{}, map[string]bool{}
+	all := slices.Concat(p.Targets, p.Restore.From)
 	for _, s := range r.services {
 		if s.Block == nil {
 			continue
 		}
 		titles[s.Block.Field] = append(titles[s.Block.Field], s.Title)
-		used[s.Block.Field] = used[s.Block.Field] || slices.ContainsFunc(p.Targets, ofType(s.Type))
+		used[s.Block.Field] = used[s.Block.Field] || slices.ContainsFunc(all, ofType(s.Type))
 		if at := field(n, s.Block.Field); at != nil {
 			members[s.Block.Field] = r.value(at)
 		}
@@ -167,7 +169,7 @@ func (r *reader) blocks(n *yaml.Node, p *backup.Plan) {
 			r.fail(field(n, name), "%s is for %s, and the plan has no such target", name, strings.Join(titles[name], " and "))
 		}
 	}
-	for _, target := range p.Targets {
+	for _, target := range all {
 		s, _ := r.services.Of(target)
 		if s.Block == nil || s.Block.Check == nil || members[s.Block.Field] == nil {
 			continue
@@ -187,22 +189,29 @@ func (r *reader) restore(n *yaml.Node, p *backup.Plan) {
 	if n == nil {
 		return
 	}
+	for _, item := range list(n, "from") {
+		if item.Kind == yaml.ScalarNode && !r.bad[item] {
+			p.Restore.From = append(p.Restore.From, id(item))
+		}
+	}
+	all := slices.Concat(p.Targets, p.Restore.From)
 	for _, item := range list(n, "into") {
 		if item.Kind != yaml.ScalarNode || r.bad[item] {
 			continue
 		}
 		into := id(item)
 		if into != backup.Itself {
-			r.destination(item, into, p.Targets)
+			r.destination(item, into, all)
 		}
 		p.Restore.Into = append(p.Restore.Into, into)
 	}
+	r.departed(n, p.Restore.Into)
 	p.Restore.ReplyTo = r.replyTo(n)
 	approval, _ := r.text(n, "approval")
 	p.Restore.Approval = approval == "required"
 	safety, at := r.text(n, "safetyBackup")
 	p.Restore.Safety = strings.EqualFold(safety, "true")
-	for _, target := range p.Targets {
+	for _, target := range all {
 		switch service, _ := r.services.Of(target); {
 		case at != nil && !p.Restore.Safety && service.Restore.Safety == backup.SafetyAlways:
 			r.fail(at, "a %s is always backed up before it is restored into: take safetyBackup out", service.Title)

@@ -210,7 +210,7 @@ func TestParsePlanWhole(t *testing.T) {
     ccf: {restoreRegion: westeurope, apiVersion: "2026-05-22-preview"}
     onDemand: {keep: {within: 2w}, replyTo: [deploy-answers]}
     onChange: {quiet: 10m}
-    restore: {into: [itself, `+one+`-2], approval: required, replyTo: [soar-answers], safetyBackup: true}
+    restore: {into: [itself, `+one+`-2], from: [`+one+`-3/], approval: required, replyTo: [soar-answers], safetyBackup: true}
     paused: true
     storage: {account: `+scope+`Microsoft.Storage/storageAccounts/other, container: others, zone: z12}`).Replace(good)
 	plans, _, err := reader.Parse("plan.yaml", []byte(text))
@@ -232,7 +232,7 @@ func TestParsePlanWhole(t *testing.T) {
 		OnDemandKeepWithin: 14 * 24 * time.Hour, OnDemandReplyTo: []string{"deploy-answers"},
 		Quiet: 10 * time.Minute,
 		Restore: backup.RestorePolicy{
-			Into: []string{backup.Itself, one + "-2"}, Approval: true, ReplyTo: []string{"soar-answers"}, Safety: true,
+			Into: []string{backup.Itself, one + "-2"}, From: []string{one + "-3"}, Approval: true, ReplyTo: []string{"soar-answers"}, Safety: true,
 		},
 	}
 	if zone := plans[1].Schedule.Zone; zone.String() == "UTC" {

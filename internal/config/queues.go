@@ -8,16 +8,10 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// ownQueues are the queues of the app itself: there an answer would be taken for another message.
-var ownQueues = []string{
-	backup.ExecuteQueue, backup.ExecuteQueue + backup.Poison, backup.RestoreQueue, backup.RestoreQueue + backup.Poison, backup.EventsQueue,
-	backup.BackupQueue, backup.BackupQueue + backup.Poison,
-}
-
 // replyTo reads the queues that answers may go to.
 func (r *reader) replyTo(n *yaml.Node) (queues []string) {
 	for _, item := range list(n, "replyTo") {
-		if slices.Contains(ownQueues, item.Value) {
+		if slices.Contains(backup.OwnQueues, item.Value) {
 			r.fail(item, "%s is a queue of Lifeboat's own; answers go to lifeboat-events in any case", item.Value)
 		}
 		queues = append(queues, item.Value)

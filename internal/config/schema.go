@@ -90,7 +90,7 @@ func (r *reader) check(root *yaml.Node) {
 		case m.Pattern && explained[what]:
 		case m.Pattern && what == "within" && inMinutes.MatchString(n.Value):
 			r.fail(n, "%s", months(n.Value))
-		case what == "an item of replyTo" && slices.Contains(ownQueues, n.Value): // restore says more
+		case what == "an item of replyTo" && slices.Contains(backup.OwnQueues, n.Value): // restore says more
 		case m.Type:
 			r.fail(n, "%s", otherType(m.Schema, n, what))
 		default:

@@ -56,7 +56,7 @@ func (e *Engine) evaluate(ctx context.Context, all []backup.Plan, state schedule
 		}
 		var was evaluated // a new plan may differ from an old one only by its name
 		if c := state.checkpoints[plan.Name]; c != nil {
-			s.ProcessedUntil, s.MissedRuns, was = c.since(plan), c.LastMissedRuns, state.evaluated[plan.Name]
+			s.ProcessedUntil, s.MissedRuns, was = c.Since(plan), c.LastMissedRuns, state.evaluated[plan.Name]
 		} else if s.RowError != nil {
 			was = state.evaluated[plan.Name]
 		}

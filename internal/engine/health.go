@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"lifeboat/internal/backup"
@@ -21,6 +22,11 @@ func (e *Engine) Health(ctx context.Context, active plans.Active) ([]health.Targ
 		return nil, health.TimersHealth{}, err
 	}
 	timers := e.timersHealth(ctx, state.timers, now)
+	for _, name := range slices.Sorted(maps.Keys(state.checkpoints)) {
+		if name != "" { // else a newer version knows what the row is
+			timers.Checkpoints = append(timers.Checkpoints, *state.checkpoints[name])
+		}
+	}
 	since := now // no timer run has seen the text yet
 	// A row that cannot be read tells as little as none; the timer run says so.
 	if head, err := plans.ReadHead(state.activePlan); err == nil && state.activePlan.ETag != "" && head.Hash == active.Hash {
@@ -33,7 +39,7 @@ func (e *Engine) Health(ctx context.Context, active plans.Active) ([]health.Targ
 				Plan: plan, Target: target, Since: since, Paused: e.paused(plan), Refused: active.Refused, RowError: state.unread[plan.Name],
 			}
 			if c := state.checkpoints[plan.Name]; c != nil {
-				s.ProcessedUntil, s.MissedRuns = c.since(s.Plan), c.LastMissedRuns
+				s.ProcessedUntil, s.MissedRuns = c.Since(s.Plan), c.LastMissedRuns
 			}
 			sights = append(sights, s)
 		}

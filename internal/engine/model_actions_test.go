@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/checkpoint"
 	"lifeboat/internal/schedule"
 )
 
@@ -150,7 +151,7 @@ func (m *model) timerDue(w *world) bool {
 func (m *model) scheduledTimeDue(w *world) bool {
 	for _, p := range m.plans {
 		r := w.row(backup.Key{Partition: backup.SchedulePartition, Row: "plan-" + p.Name})
-		progress, err := backup.Decode[checkpoint](backup.Row{Body: r.body})
+		progress, err := backup.Decode[checkpoint.Checkpoint](backup.Row{Body: r.body})
 		if err != nil {
 			panic(err)
 		}
@@ -570,7 +571,7 @@ func (m *model) missedRuns(w *world) (missedRuns *schedule.MissedRuns) {
 // checkMissed: the checkpoint is at the last scheduled time; the scheduled times before it make one missed period, and that was
 // published.
 func (m *model) checkMissed(w *world) {
-	progress := read[checkpoint](w.row(backup.CheckpointKey("nightly")).body)
+	progress := read[checkpoint.Checkpoint](w.row(backup.CheckpointKey("nightly")).body)
 	missedRuns := m.missedRuns(w)
 	switch {
 	case !progress.At.Equal(epoch):

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/checkpoint"
 	"lifeboat/internal/schedule"
 )
 
@@ -117,7 +118,7 @@ func (m *model) schedule(w *world) {
 	m.runs = []string{backup.NewRunID(modelTarget, epoch, "plan nightly")}
 	if _, err := m.apply(w, []backup.Write{{
 		Op: backup.Insert, Key: backup.Key{Partition: backup.SchedulePartition, Row: "plan-nightly"},
-		Body: backup.Encode(checkpoint{Plan: "nightly", At: epoch.Add(-time.Hour).AddDate(0, 0, -m.missed)}),
+		Body: backup.Encode(checkpoint.Checkpoint{Plan: "nightly", At: epoch.Add(-time.Hour).AddDate(0, 0, -m.missed)}),
 	}, {
 		// Nothing is to be evaluated: that changes nothing of a run, and has tests of its own.
 		Op: backup.Insert, Key: backup.Key{Partition: backup.SchedulePartition, Row: "evaluated-nightly"},

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/checkpoint"
 )
 
 // A handler of the model is one invocation of the real engine, stopped in front of its next outside call. The engine is
@@ -189,7 +190,7 @@ func (m *model) breakCheckpoint(writes []backup.Write) []backup.Write {
 	if m.mutant == outboxForgotten {
 		return writes[1:]
 	}
-	moved := read[checkpoint](writes[2].Body)
+	moved := read[checkpoint.Checkpoint](writes[2].Body)
 	moved.At, moved.InProgress = epoch, time.Time{}
 	broken := writes[2]
 	broken.Body = backup.Encode(moved)

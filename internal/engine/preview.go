@@ -62,7 +62,7 @@ func (e *Engine) outline(ctx context.Context, q restore.Request, plans []backup.
 	if !p.Ask("the request has not expired", cmp.Or(restore.Expired(q.Until(now), now), restore.TooLong(q.Until(now), now))) {
 		return p, nil
 	}
-	if !p.Ask("a plan allows it", p.Allow(q, plans)) || !p.Ask("answers may go to the queue", p.Answers(q)) ||
+	if !p.Ask("a plan allows it", p.Allow(q, plans, into)) || !p.Ask("answers may go to the queue", p.Answers(q)) ||
 		!p.Ask("the service restores in this way", p.Fits(into)) {
 		return p, nil
 	}

@@ -896,6 +896,61 @@ func TestRestoreBack(t *testing.T) {
 	}
 }
 
+// TestRestoreOfWhatHasLeft: once a target has left plan.yaml, its recovery points are restored only where a plan names it in
+// restore.from, and the destination by its resource ID: production's backup gets into no other service by "itself".
+func TestRestoreOfWhatHasLeft(t *testing.T) {
+	s, service, point := restorable(t)
+	test := nightly()
+	test.Name, test.Targets = "test", []string{standby}
+	test.Restore = backup.RestorePolicy{Into: []string{backup.Itself}, ReplyTo: []string{"answers"}}
+	from := func(from string, into ...string) backup.Plan {
+		p := test
+		p.Restore.From, p.Restore.Into = []string{from}, into
+		return p
+	}
+	its := nightly()
+	its.Restore.Into = []string{target}
+	for _, c := range []struct {
+		name, into string // into is the destination; "" for the target itself
+		plans      []backup.Plan
+		code       string
+	}{
+		{"a plan of another service", standby, []backup.Plan{test}, "UnknownTarget"},
+		{"into itself, by no plan's word", "", []backup.Plan{test}, "UnknownTarget"},
+		{"into another plan's itself", standby, []backup.Plan{from(target, backup.Itself)}, "DestinationNotAllowed"},
+		{"itself is not what has left", "", []backup.Plan{from(target, backup.Itself, standby)}, "DestinationNotAllowed"},
+		{"another one has left", standby, []backup.Plan{from(target+"-2", standby)}, "UnknownTarget"},
+		{"it is back in a plan, which decides alone", standby, []backup.Plan{its, from(target, standby)}, "DestinationNotAllowed"},
+		{"named, into a service that is named", standby, []backup.Plan{test, from(strings.ToUpper(target), standby)}, ""},
+		{"named, into where it was", "", []backup.Plan{from(target, backup.Itself, target)}, ""},
+	} {
+		for _, which := range []string{"", point} {
+			q := order(c.name + which)
+			q.Point, q.Into = which, c.into
+			if c.code == "UnknownTarget" {
+				q.ReplyTo = ""
+			}
+			preview, err := s.engine.PreviewRestore(t.Context(), q, c.plans)
+			if why := preview.Refusal(); err != nil || (why == nil) != (c.code == "") || why != nil && (why.Code != c.code || why.Hint == "") {
+				t.Errorf("%s: the dry run says %+v, %v; want %s", c.name, why, err, c.code)
+			}
+			run := s.restore(q, c.plans)
+			s.finish()
+			run = s.run(run.ID)
+			want := backup.StateRefused
+			if c.code == "" {
+				want = backup.Succeeded
+			}
+			if run.State != want || run.Reason.Code != c.code {
+				t.Errorf("%s: %s, %+v; want %s", c.name, run.State, run.Reason, c.code)
+			}
+		}
+	}
+	if len(service.started) != 4 {
+		t.Errorf("%d restores, want 4", len(service.started))
+	}
+}
+
 // TestRestoreWaitsUntilItExpires: if the request is good for longer than a day, so is the wait for the destination, and for a
 // permit; without looking all the time.
 func TestRestoreWaitsUntilItExpires(t *testing.T) {

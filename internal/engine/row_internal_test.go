@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/checkpoint"
 	"lifeboat/internal/plans"
 )
 
@@ -56,7 +57,7 @@ func TestRowsKeepWhatThisVersionDoesNotKnow(t *testing.T) {
 			again(func(r *backup.Run) { r.Restore.Step = backup.StepRestoring }), `{"ID":"i","Restore":{"point":"p","new":1,"step":"restoring","source":"","kind":"","plan":"","expires":"0001-01-01T00:00:00Z"}}`,
 		},
 		{"a point", `{"ID":"i","State":"live","New":true}`, again(func(p *backup.Point) { p.State = backup.Expired }), `{"ID":"i","State":"expired","New":true}`},
-		{"a checkpoint", `{"Plan":"p","New":"x"}`, again(func(m *checkpoint) { m.Paused = "why" }), `{"Plan":"p","Paused":"why","New":"x"}`},
+		{"a checkpoint", `{"Plan":"p","New":"x"}`, again(func(m *checkpoint.Checkpoint) { m.Paused = "why" }), `{"Plan":"p","Paused":"why","New":"x"}`},
 		{"when it was evaluated", `{"Plan":"p","New":"x"}`, again(func(j *evaluated) { j.Published = []string{"v"} }), `{"Plan":"p","Published":["v"],"New":"x"}`},
 		{"what is active", `{"Hash":"h","New":"x"}`, again(func(h *plans.Head) { h.Hash = "g" }), `{"Hash":"g","New":"x"}`},
 	} {
@@ -119,7 +120,7 @@ func TestOlderVersionsPassOverATimersNote(t *testing.T) {
 	at := time.Date(2026, 1, 15, 2, 30, 0, 0, time.UTC)
 	for _, note := range []timerRecord{{At: at}, {Since: at}} {
 		row := backup.Row{Key: backup.TimerKey("schedule"), Body: backup.Encode(note)}
-		if m, err := backup.Decode[checkpoint](row); err != nil || m.Plan != "" || !m.InProgress.IsZero() {
+		if m, err := backup.Decode[checkpoint.Checkpoint](row); err != nil || m.Plan != "" || !m.InProgress.IsZero() {
 			t.Errorf("%s is read as %+v, %v", row.Body, m, err)
 		}
 		if row.Row <= backup.ActivePlanKey.Row || row.Row >= backup.CheckpointPrefix || row.Row >= backup.UndeliverableKey.Row && row.Row < backup.UnpublishedPrefix {

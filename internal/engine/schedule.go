@@ -5,11 +5,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
 	"lifeboat/internal/admission"
 	"lifeboat/internal/backup"
+	"lifeboat/internal/checkpoint"
 	"lifeboat/internal/event"
 	"lifeboat/internal/health"
 	"lifeboat/internal/schedule"
@@ -17,60 +20,6 @@ import (
 
 // ErrClock is the error of a timer run that did nothing because this process's clock and the catalog's are too far apart.
 var ErrClock = errors.New("the clocks disagree: nothing is scheduled or deleted")
-
-// checkpoint says up to when a plan's scheduled times have been dealt with, and which missed period was found last.
-type checkpoint struct {
-	Plan string    `json:"Plan"`
-	At   time.Time `json:"At"`
-	// By is the schedule that was used up to At.
-	By by `json:"By,omitzero"`
-	// InProgress is the scheduled time after At whose runs are being made; zero if none is. It is saved before the first of
-	// them, so that no timer run calls the scheduled time missed, and At moves to it behind the last.
-	InProgress time.Time `json:"InProgress,omitzero"`
-	// InProgressBy is the schedule that InProgress is a scheduled time of.
-	InProgressBy by `json:"InProgressBy,omitzero"`
-	// Paused says why the plan makes no runs since At; "" if it does. At stays where it is until that changes, so that a paused
-	// plan writes nothing.
-	Paused string `json:"Paused,omitempty"`
-	// LastMissedRuns is the missed period that was noted last; its Count is zero if there never was one.
-	LastMissedRuns schedule.MissedRuns `json:"LastMissedRuns,omitzero"`
-
-	backup.Carried
-	etag string
-}
-
-// by is a schedule in its time zone, and the zone's offset from UTC at an instant, in seconds: other data of the zone may have
-// another offset.
-type by struct {
-	Expression string `json:"expression"`
-	Zone       string `json:"zone"`
-	Ahead      int    `json:"ahead"`
-}
-
-// byOf returns the schedule by which the plan deals with an instant.
-func byOf(p backup.Plan, at time.Time) by {
-	b := by{Expression: p.Expression}
-	if p.Schedule.Zone != nil {
-		b.Zone = p.Schedule.Zone.String()
-		_, b.Ahead = at.In(p.Schedule.Zone).Zone()
-	}
-	return b
-}
-
-// since returns the instant after which the next scheduled times lie. If a region has changed its rules, and the program learnt
-// of it, a local time that was dealt with may lie ahead once more: it is no scheduled time again.
-func (c *checkpoint) since(plan backup.Plan) time.Time {
-	is := byOf(plan, c.At)
-	if is.Ahead == c.By.Ahead || is.Expression != c.By.Expression || is.Zone != c.By.Zone || plan.Schedule.Hour == schedule.EveryHour {
-		return c.At
-	}
-	shown := c.At.UTC().Add(time.Duration(c.By.Ahead) * time.Second)
-	y, month, d := shown.Date()
-	return backup.Later(c.At, schedule.Instant(y, month, d, shown.Hour(), shown.Minute(), shown.Second(), plan.Schedule.Zone))
-}
-
-// downtime is the reason of a missed period that was not intended.
-const downtime = "no timer run read the plan: the app was down, plan.yaml did not contain the plan, or it could not be read"
 
 // ScheduleReport says what one timer run did.
 type ScheduleReport struct {
@@ -97,7 +46,7 @@ type ScheduleReport struct {
 // newest scheduled time since the plan's checkpoint, one for each target, and notes the scheduled times before that as missed.
 // Rows come before the checkpoint, and a run's ID comes from its scheduled time: a timer run that is killed, repeated, or runs
 // twice at once makes one run per scheduled time and target. Timer runs without a scheduled time or a late run write nothing but
-// a note that they came, once in NoteEvery.
+// a note that they came, once in NoteEvery. The plans are nil if it is not known which are active.
 func (e *Engine) Schedule(ctx context.Context, plans []backup.Plan) (ScheduleReport, error) {
 	var report ScheduleReport
 	state, err := e.schedulerState(ctx)
@@ -113,15 +62,19 @@ func (e *Engine) Schedule(ctx context.Context, plans []backup.Plan) (ScheduleRep
 	_, err = waiting.Dispatch(ctx, state.admission, now)
 	apart := e.checkClock(ctx, own, now)
 	errs = append(errs, err, apart)
+	look := checkpoint.Look{Now: now, Looked: e.looked(state.timers["schedule"], now), Stopped: e.Stopped}
 	if apart == nil {
 		for _, plan := range plans {
 			errs = append(errs, e.backUpChanges(ctx, plan, state.changes, now, &report))
 			if state.unread[plan.Name] != nil {
 				continue // it stands still; the error names the row
 			}
-			if err := e.schedulePlan(ctx, plan, state.checkpoints[plan.Name], now, &report); err != nil {
+			if err := e.schedulePlan(ctx, plan, state.checkpoints[plan.Name], look, &report); err != nil {
 				errs = append(errs, fmt.Errorf("schedule plan %s: %w", plan.Name, err))
 			}
+		}
+		if plans != nil {
+			errs = append(errs, e.noteLeft(ctx, plans, state, &report))
 		}
 		errs = append(errs, e.evaluate(ctx, plans, state, &report))
 		errs = append(errs, e.note(ctx, "schedule", state.timers["schedule"], now)) // a timer run that does nothing does not count
@@ -138,7 +91,7 @@ type schedulerState struct {
 	// evaluated says when the targets of a plan were evaluated last, and checkpoints up to when its scheduled times are dealt
 	// with, by the plan's name. They have all plans that ever were.
 	evaluated   map[string]evaluated
-	checkpoints map[string]*checkpoint
+	checkpoints map[string]*checkpoint.Checkpoint
 	// unread says why a plan's checkpoint cannot be read, by the plan's name: the plan stands still. unevaluated says why the row
 	// of its last evaluation cannot be read.
 	unread, unevaluated map[string]error
@@ -155,7 +108,7 @@ type schedulerState struct {
 // schedulerState reads these rows. The error also names rows that cannot be read: they stop only their own plan.
 func (e *Engine) schedulerState(ctx context.Context) (schedulerState, error) {
 	state := schedulerState{
-		evaluated: map[string]evaluated{}, checkpoints: map[string]*checkpoint{}, timers: map[string]timerRecord{},
+		evaluated: map[string]evaluated{}, checkpoints: map[string]*checkpoint.Checkpoint{}, timers: map[string]timerRecord{},
 		unread: map[string]error{}, unevaluated: map[string]error{}, changes: map[backup.Key]changes{},
 	}
 	var errs []error
@@ -202,12 +155,12 @@ func (s *schedulerState) add(row backup.Row) error {
 		}
 		s.evaluated[v.Plan] = v
 	default:
-		c, err := backup.Decode[checkpoint](row)
+		c, err := backup.Decode[checkpoint.Checkpoint](row)
 		if err != nil {
 			s.unread[strings.TrimPrefix(row.Row, backup.CheckpointPrefix)] = err
 			return err
 		}
-		c.etag = row.ETag
+		c.ETag = row.ETag
 		s.checkpoints[c.Plan] = &c
 	}
 	return nil
@@ -215,10 +168,7 @@ func (s *schedulerState) add(row backup.Row) error {
 
 // paused says why the plan makes no runs at present, "" if it does.
 func (e *Engine) paused(plan backup.Plan) string {
-	if plan.Paused {
-		return "paused by " + plan.Name + " in plan.yaml"
-	}
-	return e.Stopped
+	return checkpoint.Look{Stopped: e.Stopped}.Paused(plan)
 }
 
 // errOtherTimerRuns: another timer run has saved the checkpoint since it was read.
@@ -226,83 +176,94 @@ var errOtherTimerRuns = errors.New("other timer runs save the checkpoint first, 
 
 // schedulePlan deals with one plan. If another timer run was faster, it reads again: that one may have died since.
 func (e *Engine) schedulePlan(
-	ctx context.Context, plan backup.Plan, c *checkpoint, now time.Time, report *ScheduleReport,
+	ctx context.Context, plan backup.Plan, c *checkpoint.Checkpoint, look checkpoint.Look, report *ScheduleReport,
 ) error {
 	for range 3 {
-		if err := e.scheduleDue(ctx, plan, c, now, report); !errors.Is(err, errOtherTimerRuns) {
+		if err := e.scheduleDue(ctx, plan, c, look, report); !errors.Is(err, errOtherTimerRuns) {
 			return err
 		}
 		row, _, err := e.Catalog.Get(ctx, backup.CheckpointKey(plan.Name))
 		if err != nil {
 			return fmt.Errorf("read the checkpoint again: %w", err)
 		}
-		if *c, err = backup.Decode[checkpoint](row); err != nil {
+		if *c, err = backup.Decode[checkpoint.Checkpoint](row); err != nil {
 			return err
 		}
-		c.etag = row.ETag
+		c.ETag = row.ETag
 	}
 	return errOtherTimerRuns
 }
 
-// scheduleDue records missed scheduled times and makes the runs of the newest due one. It writes in an order that survives a
-// crash or a slow timer run: (1) the missed period, with its event in the outbox and a checkpoint that has the due scheduled time
-// as InProgress, in one transaction; (2) the runs; (3) the checkpoint moved to that scheduled time.
+// scheduleDue records missed scheduled times and makes the runs of the newest due one, as [checkpoint.Look.Run] says. It writes in
+// an order that survives a crash or a slow timer run: (1) the missed period, with its event in the outbox and a checkpoint that has
+// the due scheduled time as InProgress, in one transaction; (2) the runs; (3) the checkpoint moved to that scheduled time.
 func (e *Engine) scheduleDue(
-	ctx context.Context, plan backup.Plan, c *checkpoint, now time.Time, report *ScheduleReport,
+	ctx context.Context, plan backup.Plan, c *checkpoint.Checkpoint, look checkpoint.Look, report *ScheduleReport,
 ) error {
-	paused := e.paused(plan)
 	if c == nil {
-		// A new plan begins now: it does not count the scheduled times before.
-		body := backup.Encode(checkpoint{Plan: plan.Name, At: now, By: byOf(plan, now), Paused: paused})
-		return e.apply(ctx, backup.Write{Op: backup.Insert, Key: backup.CheckpointKey(plan.Name), Body: body})
+		return e.apply(ctx, backup.Write{
+			Op: backup.Insert, Key: backup.CheckpointKey(plan.Name), Body: backup.Encode(look.New(plan)),
+		})
 	}
-	if c.At.After(now.Add(clockTolerance)) {
+	if c.At.After(look.Now.Add(clockTolerance)) {
 		return fmt.Errorf("its checkpoint is in the future, at %s, and the storage account's clock says %s: no scheduled time before "+
 			"that would make runs; if the clock is right, delete the row %s in the partition %s of the table",
-			c.At.Format(time.RFC3339), now.Format(time.RFC3339), backup.CheckpointKey(plan.Name).Row, backup.SchedulePartition)
-	}
-	if c.Paused != "" && c.Paused == paused {
-		return nil
+			c.At.Format(time.RFC3339), look.Now.Format(time.RFC3339), backup.CheckpointKey(plan.Name).Row, backup.SchedulePartition)
 	}
 	if !c.InProgress.IsZero() {
 		// A timer run died among the scheduled time's runs, or is still at it. The scheduled time was not missed, neither by
 		// downtime nor by a pause: its other runs are made, and end in their own time.
-		if err := e.makeInProgress(ctx, plan, c, now, report); err != nil {
+		if err := e.makeInProgress(ctx, plan, c, look.Now, report); err != nil {
 			return err
 		}
 	}
-	if c.Paused != "" {
-		// Scheduled times that came due meanwhile are not caught up on.
-		missedRuns := plan.Schedule.Missed(c.since(plan), now)
-		missedRuns.Why = c.Paused
-		c.At, c.By, c.Paused = now, byOf(plan, now), paused
-		return e.saveCheckpoint(ctx, c, missedRuns, now, report)
-	}
-	scheduledTime, missedRuns := plan.Schedule.Due(c.since(plan), now, plan.Window)
-	if scheduledTime.IsZero() && missedRuns.Count == 0 && paused == "" {
+	next, missedRuns, changed := look.Step(*c, plan)
+	if !changed {
 		return nil
 	}
-	missedRuns.Why = downtime
-	if missedRuns.Count > 0 {
-		c.At, c.By = missedRuns.Last, byOf(plan, missedRuns.Last)
-	}
-	if c.Paused = paused; paused == "" && !scheduledTime.IsZero() {
-		c.InProgress, c.InProgressBy = scheduledTime, byOf(plan, scheduledTime)
-	}
-	if err := e.saveCheckpoint(ctx, c, missedRuns, now, report); err != nil || c.InProgress.IsZero() {
+	if err := e.saveCheckpoint(ctx, c, next, missedRuns, look.Now, report); err != nil || c.InProgress.IsZero() {
 		return err
 	}
-	return e.makeInProgress(ctx, plan, c, now, report)
+	return e.makeInProgress(ctx, plan, c, look.Now, report)
+}
+
+// looked returns the time up to which timer runs came all along, by the row of the timer as it was before this one.
+func (e *Engine) looked(row timerRecord, now time.Time) time.Time {
+	last := row.at(now)
+	limit := health.Timers[0].Limit
+	if !e.Timers["schedule"].Evaluate("schedule", last, last, limit, now, row.unread).Silent {
+		return now
+	}
+	return last
+}
+
+// noteLeft saves which plans are in plan.yaml no more, once for each. So, if one comes back, nothing of the time without it counts
+// as missed.
+func (e *Engine) noteLeft(ctx context.Context, plans []backup.Plan, state schedulerState, report *ScheduleReport) error {
+	var errs []error
+	for _, name := range slices.Sorted(maps.Keys(state.checkpoints)) {
+		c := state.checkpoints[name]
+		if name == "" || c.Paused == checkpoint.Left || slices.ContainsFunc(plans, func(p backup.Plan) bool { return p.Name == name }) {
+			continue
+		}
+		left := *c
+		left.Paused = checkpoint.Left
+		err := e.saveCheckpoint(ctx, c, left, schedule.MissedRuns{}, state.clock, report)
+		if err != nil && !errors.Is(err, errOtherTimerRuns) { // the next timer run looks again
+			errs = append(errs, fmt.Errorf("note that plan.yaml does not hold the plan %s: %w", name, err))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // makeInProgress makes the runs of the scheduled time in c, and moves the checkpoint to it.
-func (e *Engine) makeInProgress(ctx context.Context, plan backup.Plan, c *checkpoint, now time.Time, report *ScheduleReport) error {
+func (e *Engine) makeInProgress(
+	ctx context.Context, plan backup.Plan, c *checkpoint.Checkpoint, now time.Time, report *ScheduleReport,
+) error {
 	if err := e.makeRuns(ctx, plan, c.InProgress, now, report); err != nil {
 		return err
 	}
-	c.At, c.By = c.InProgress, c.InProgressBy
-	c.InProgress, c.InProgressBy = time.Time{}, by{}
-	return e.saveCheckpoint(ctx, c, schedule.MissedRuns{}, now, report)
+	return e.saveCheckpoint(ctx, c, c.Made(), schedule.MissedRuns{}, now, report)
 }
 
 func (e *Engine) makeRuns(ctx context.Context, plan backup.Plan, scheduledTime, now time.Time, report *ScheduleReport) error {
@@ -318,22 +279,23 @@ func (e *Engine) makeRuns(ctx context.Context, plan backup.Plan, scheduledTime, 
 	return nil
 }
 
-// saveCheckpoint saves the checkpoint, and the missed period with it if there is one: both or none.
+// saveCheckpoint saves the next checkpoint in place of c, and the missed period with it if there is one: both or none.
 func (e *Engine) saveCheckpoint(
-	ctx context.Context, c *checkpoint, missedRuns schedule.MissedRuns, now time.Time, report *ScheduleReport,
+	ctx context.Context, c *checkpoint.Checkpoint, next checkpoint.Checkpoint, missedRuns schedule.MissedRuns, now time.Time,
+	report *ScheduleReport,
 ) error {
 	var writes []backup.Write
 	var events []backup.Event
 	if missedRuns.Count > 0 {
 		missedRuns.Plan, missedRuns.Found = c.Plan, now
-		c.LastMissedRuns = missedRuns
+		next.LastMissedRuns = missedRuns
 		events = []backup.Event{event.ScheduleMissed(missedRuns)}
 		writes = append(event.OutboxWrites(backup.SchedulePartition, events), backup.Write{
 			Op: backup.Put, Key: backup.MissedRunsKey(missedRuns), Body: backup.Encode(missedRuns),
 		})
 	}
 	writes = append(writes, backup.Write{
-		Op: backup.Replace, Key: backup.CheckpointKey(c.Plan), ETag: c.etag, Body: backup.Encode(c),
+		Op: backup.Replace, Key: backup.CheckpointKey(c.Plan), ETag: c.ETag, Body: backup.Encode(next),
 	})
 	etags, err := e.Catalog.Apply(ctx, writes...)
 	switch {
@@ -342,7 +304,8 @@ func (e *Engine) saveCheckpoint(
 	case err != nil:
 		return fmt.Errorf("save the checkpoint: %w", err) // perhaps it was saved: then the next timer run publishes it
 	}
-	c.etag = etags[len(etags)-1]
+	*c = next
+	c.ETag = etags[len(etags)-1]
 	if missedRuns.Count > 0 {
 		report.Missed, report.events = append(report.Missed, missedRuns), append(report.events, events...)
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/checkpoint"
 	"lifeboat/internal/schedule"
 )
 
@@ -37,10 +38,12 @@ type TimerHealth struct {
 	Reason backup.Reason
 }
 
-// TimersHealth has the time by the catalog's clock, and the health of the timers.
+// TimersHealth has the time by the catalog's clock, the health of the timers, and the checkpoints that timer runs have left, of every
+// plan that ever was, in the order of their names.
 type TimersHealth struct {
-	Now    time.Time
-	Timers []TimerHealth
+	Now         time.Time
+	Timers      []TimerHealth
+	Checkpoints []checkpoint.Checkpoint
 }
 
 // Timers lists the functions that the host calls by time. One counts as silent after it missed three runs, but not before Limit

@@ -60,6 +60,7 @@ func ReadHead(row backup.Row) (Head, error) {
 
 // Active has the plans that hold now.
 type Active struct {
+	// Plans are nil if it is not known which are active, and empty if there are none.
 	Plans []backup.Plan
 	// Since is the time at which Lifeboat found these plans in plan.yaml; zero if it did not ask the catalog.
 	Since time.Time
@@ -143,8 +144,7 @@ func (b *Store) read(ctx context.Context) revision {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.file.hash != hash {
-		plans, err := b.Parse(text)
-		b.file = revision{hash: hash, text: text, plans: plans, err: err}
+		b.file = b.parse(hash, text)
 	}
 	return b.file
 }
@@ -259,6 +259,15 @@ func (b *Store) fetch(ctx context.Context, hash string) (revision, error) {
 	if backup.Digest(kept, 32) != hash {
 		return revision{}, fmt.Errorf("its text, the rows %s/%s-…, was changed after it was kept", backup.PlanTextPartition, hash)
 	}
-	plans, err := b.Parse([]byte(kept))
-	return revision{hash: hash, plans: plans, err: err}, err
+	found := b.parse(hash, []byte(kept))
+	return found, found.err
+}
+
+// parse makes the revision of a text. A good text without plans has an empty list of them.
+func (b *Store) parse(hash string, text []byte) revision {
+	plans, err := b.Parse(text)
+	if err == nil && plans == nil {
+		plans = []backup.Plan{}
+	}
+	return revision{hash: hash, text: text, plans: plans, err: err}
 }

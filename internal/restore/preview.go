@@ -167,14 +167,16 @@ func (p *Preview) NotAsked(into backup.Service) {
 	}
 }
 
-// Allow finds the plan that allows the restore: the first one that has the target and names the destination. The demands of all
-// other such plans hold as well: approval and a safety backup. It refuses a restore that needs an approval.
-func (p *Preview) Allow(q Request, plans []backup.Plan) *backup.Reason {
-	var has []string
-	agrees := ""
+// Allow finds the plan that allows the restore: the first one that has the target, or names it in restore.from, and names the
+// destination. The demands of all other such plans hold as well: approval and a safety backup. It refuses a restore that needs an
+// approval. The service is the destination's. If no plan could allow such a restore, the refusal says that instead.
+func (p *Preview) Allow(q Request, plans []backup.Plan, service backup.Service) *backup.Reason {
+	var about []string
+	departed, agrees := true, ""
 	for _, plan := range q.about(plans) {
-		has = append(has, plan.Name)
-		if !plan.Restore.Allows(q.Target, p.Destination) {
+		about = append(about, plan.Name)
+		departed = departed && !plan.Has(q.Target)
+		if !q.allowed(plan) {
 			continue
 		}
 		if p.Plan == "" {
@@ -193,18 +195,32 @@ func (p *Preview) Allow(q Request, plans []backup.Plan) *backup.Reason {
 			"the plan %s wants a person to agree to restores, which this version of Lifeboat cannot ask for", agrees)
 	case p.Plan != "":
 		return nil
-	case len(has) == 0:
-		return backup.Refuse("UnknownTarget", "See how plan.yaml spells it.", "no plan has the target %s", q.Target)
+	}
+	if why := p.impossible(service); why != nil {
+		return why
+	}
+	if len(about) == 0 {
+		return backup.Refuse("UnknownTarget", "If the ID is as plan.yaml has it, the target has left plan.yaml. Name it in restore.from of a plan, "+
+			"and the destination by its resource ID in restore.into of that plan.", "no plan has the target %s", q.Target)
+	}
+	if departed {
+		return backup.Refuse("DestinationNotAllowed", "Add it to restore.into of that plan by its resource ID, if it may be overwritten; itself "+
+			"there does not count for a target that has left.", "no plan with %s in restore.from names the destination %s in restore.into: %s",
+			q.Target, p.Destination, strings.Join(about, ", "))
 	}
 	return backup.Refuse("DestinationNotAllowed", "Add it to restore.into of the plan, if it may be overwritten; itself there allows "+
 		"each target to be restored into itself.", "no plan with the target %s allows it to be restored into %s: %s", q.Target,
-		p.Destination, strings.Join(has, ", "))
+		p.Destination, strings.Join(about, ", "))
 }
 
 // Answers refuses a reply queue that no plan of the target allows.
 func (p *Preview) Answers(q Request) *backup.Reason {
 	if p.MayAnswer {
 		return nil
+	}
+	if slices.Contains(backup.OwnQueues, q.ReplyTo) {
+		return backup.Refuse("ReplyToNotAllowed", "Leave replyTo out, or name another queue: answers go to lifeboat-events in any case.",
+			"%s is a queue of Lifeboat's own", q.ReplyTo)
 	}
 	return backup.Refuse("ReplyToNotAllowed", "Add it to restore.replyTo of the plan, or leave replyTo out: answers also go to lifeboat-events.",
 		"the plan %s does not let answers go to the queue %s", p.Plan, q.ReplyTo)
@@ -218,14 +234,16 @@ func (p Preview) ReplyTo(q Request) string {
 	return q.ReplyTo
 }
 
-// Fits refuses a restore that the service of the destination cannot do.
-func (p *Preview) Fits(service backup.Service) *backup.Reason {
+// impossible refuses a restore that the service of the destination never does, whatever a plan says.
+func (p *Preview) impossible(service backup.Service) *backup.Reason {
 	from, _ := backup.ParseResource(p.Target)
 	into, _ := backup.ParseResource(p.Destination) // both were parsed with the request
 	traits := service.Restore
 	switch {
 	case !strings.EqualFold(from.Type, into.Type):
-		return backup.Refuse("TypeMismatch", "", "a backup of a %s cannot be restored into a %s", from.Type, into.Type)
+		return backup.Refuse("TypeMismatch", "Restore into a "+from.Type+".", "a backup of a %s cannot be restored into a %s", from.Type, into.Type)
+	case service.Type == "":
+		return backup.Refuse("RestoreNotSupported", "", "Lifeboat restores no %s", into.Type)
 	case p.Kind == backup.RestoreKey && traits.KeyCalls == nil:
 		return backup.Refuse("KindNotSupported", "Leave kind and key out.", "a %s brings no single keys back", into.Type)
 	case p.Region != "" && !traits.Recreates:
@@ -235,6 +253,15 @@ func (p *Preview) Fits(service backup.Service) *backup.Reason {
 		return backup.Refuse("NameDiffers", "Restore into a resource of the same name.", "Azure restores a %s only under the name that was "+
 			"backed up, %s, and not as %s", into.Type, from.Name, into.Name)
 	}
+	return nil
+}
+
+// Fits refuses a restore that the service of the destination cannot do.
+func (p *Preview) Fits(service backup.Service) *backup.Reason {
+	if why := p.impossible(service); why != nil {
+		return why
+	}
+	traits := service.Restore
 	// A service that is recreated needs no safety backup: it is restored only after its deletion.
 	p.Safety = traits.Safety == backup.SafetyAlways || p.secures != "" && !traits.Recreates
 	if traits.Region != nil { // if the request names none, the plan does

@@ -12,24 +12,34 @@ import (
 	"lifeboat/internal/request"
 )
 
-// about returns the plans that have the target of the request. If none has, and the request restores a recovery point by its ID
-// into its own target, it returns the plans whose restores may overwrite that target: they make the safety backups that are
-// needed to go back.
+// about returns the plans that have the target of the request. If none has, it returns the plans that name it in restore.from, and,
+// if the request restores a recovery point by its ID into its own target, the plans whose restores may overwrite that target: they
+// make the safety backups that are needed to go back.
 func (q Request) about(plans []backup.Plan) (found []backup.Plan) {
 	for _, plan := range plans {
 		if plan.Has(q.Target) {
 			found = append(found, plan)
 		}
 	}
-	if len(found) > 0 || q.Point == "" || !backup.Same(q.Target, q.Destination()) {
+	if len(found) > 0 {
 		return found
 	}
+	back := q.Point != "" && backup.Same(q.Target, q.Destination())
 	for _, plan := range plans {
-		if slices.ContainsFunc(plan.Restore.Into, func(into string) bool { return backup.Same(into, q.Target) }) {
+		if plan.Restore.Takes(q.Target) || back && plan.Restore.Names(q.Target) {
 			found = append(found, plan)
 		}
 	}
 	return found
+}
+
+// allowed says whether the plan, which is about the request, names its destination. Itself is only a target of the plan: else the
+// backup of a service that has left one plan would get into a service of another by mistake.
+func (q Request) allowed(plan backup.Plan) bool {
+	if plan.Has(q.Target) {
+		return plan.Restore.Allows(q.Target, q.Destination())
+	}
+	return plan.Restore.Names(q.Destination())
 }
 
 // Replies says whether answers may go to the queue of the request, if it names one. A refusal is an answer too, so any plan of

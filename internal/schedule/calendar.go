@@ -18,20 +18,27 @@ func (s Schedule) Intervals(at time.Time) (one, two time.Duration) {
 	if second.IsZero() {
 		return 0, 0
 	}
-	// Search back by twice as much each time, so that few scheduled times are counted.
-	var before time.Time
-	for back := second.Sub(first); before.IsZero() && back < horizon*24*time.Hour; back *= 2 {
-		for scheduledTime := range s.After(at.Add(-back)) {
-			if scheduledTime.After(at) {
-				break
-			}
-			before = scheduledTime
-		}
-	}
+	before := s.newest(at, second.Sub(first))
 	if before.IsZero() {
 		before = first.Add(-second.Sub(first))
 	}
 	return first.Sub(before), second.Sub(before)
+}
+
+// Newest returns the newest scheduled time at the instant or before it, in UTC, or the zero time if there is none.
+func (s Schedule) Newest(at time.Time) time.Time { return s.newest(at, time.Hour) }
+
+// newest looks back by so much, and by twice as much each time, so that few scheduled times are counted.
+func (s Schedule) newest(at time.Time, back time.Duration) (newest time.Time) {
+	for ; newest.IsZero() && back < horizon*24*time.Hour; back *= 2 {
+		for scheduledTime := range s.After(at.Add(-back)) {
+			if scheduledTime.After(at) {
+				break
+			}
+			newest = scheduledTime
+		}
+	}
+	return newest
 }
 
 // Schedule is a cron expression in a time zone: bit n of a field is set where the value n matches. The day of the month

@@ -24,6 +24,14 @@ func (m *MissedRuns) add(scheduledTime time.Time) {
 	m.Last = scheduledTime
 }
 
+// Because returns the missed period with its reason; a period without scheduled times has none.
+func (m MissedRuns) Because(why string) MissedRuns {
+	if m.Count > 0 {
+		m.Why = why
+	}
+	return m
+}
+
 // Due divides the scheduled times after the checkpoint up to now: the newest is to become runs if its window is still open (or
 // the zero time), and the others were missed. A window of zero lasts until the next scheduled time.
 func (s Schedule) Due(checkpoint, now time.Time, window time.Duration) (newest time.Time, missed MissedRuns) {

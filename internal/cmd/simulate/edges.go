@@ -142,8 +142,8 @@ var edges = []edge{
 	},
 	{
 		"./internal/config TestAnswersNeverGoToAQueueOfTheApp", "C12 answers may go to restore-requests-poison",
-		"internal/config/queues.go",
-		"backup.RestoreQueue, backup.RestoreQueue + backup.Poison,", "backup.RestoreQueue,",
+		"internal/backup/queue.go",
+		"RestoreQueue, RestoreQueue + Poison,", "RestoreQueue,",
 	},
 	{
 		"./internal/config TestYesIsSpelledAsYAMLSpellsIt", "C13 safetyBackup: True, as YAML allows, makes no safety backup",
@@ -219,6 +219,18 @@ var edges = []edge{
 		"./internal/cli TestDiffTellsWhichTargetsAreNoLongerBackedUp", "X17 plan diff calls targets of paused plans no longer backed up",
 		"internal/cli/diff.go",
 		"return p.Has(target) }", "return p.Has(target) && !p.Paused }",
+	},
+	{
+		"./internal/checkpoint TestTimerRun", "an edited schedule has missed what nobody had planned", "internal/checkpoint/checkpoint.go",
+		"plan.Schedule.Due(backup.Later(since, l.Looked), l.Now, plan.Window)", "plan.Schedule.Due(since, l.Now, plan.Window)",
+	},
+	{
+		"./internal/engine TestAPlanLeavesAndComesBack", "nothing notes that a plan has left plan.yaml", "internal/engine/schedule.go",
+		"if plans != nil {", "if plans == nil {",
+	},
+	{
+		"./internal/engine TestRestoreOfWhatHasLeft", "itself is also a target that has left", "internal/restore/request.go",
+		"	return plan.Restore.Names(q.Destination())\n", "	return plan.Restore.Allows(q.Target, q.Destination())\n",
 	},
 	{
 		"./internal/azure TestASignatureIsShownInNoSpelling", "Z05 SIG= and sig%3d are overlooked where signatures are taken out",

@@ -121,14 +121,10 @@ var mutants = []mutant{
 		`	if err := e.makeRuns(ctx, plan, c.InProgress, now, report); err != nil {
 		return err
 	}
-	c.At, c.By = c.InProgress, c.InProgressBy
-	c.InProgress, c.InProgressBy = time.Time{}, by{}
-	return e.saveCheckpoint(ctx, c, schedule.MissedRuns{}, now, report)
+	return e.saveCheckpoint(ctx, c, c.Made(), schedule.MissedRuns{}, now, report)
 `,
 		`	scheduledTime := c.InProgress
-	c.At, c.By = scheduledTime, c.InProgressBy
-	c.InProgress, c.InProgressBy = time.Time{}, by{}
-	if err := e.saveCheckpoint(ctx, c, schedule.MissedRuns{}, now, report); err != nil {
+	if err := e.saveCheckpoint(ctx, c, c.Made(), schedule.MissedRuns{}, now, report); err != nil {
 		return err
 	}
 	return e.makeRuns(ctx, plan, scheduledTime, now, report)
@@ -140,18 +136,18 @@ var mutants = []mutant{
 	},
 	{
 		"a scheduled time in progress counts as missed", "internal/engine/schedule.go",
-		"if !c.InProgress.IsZero() {", "if c.InProgress.After(now) {",
+		"if !c.InProgress.IsZero() {", "if c.InProgress.After(look.Now) {",
 	},
 	{
 		"runs are made before their scheduled time is noted as in progress", "internal/engine/schedule.go",
-		`	if err := e.saveCheckpoint(ctx, c, missedRuns, now, report); err != nil || c.InProgress.IsZero() {
+		`	if err := e.saveCheckpoint(ctx, c, next, missedRuns, look.Now, report); err != nil || c.InProgress.IsZero() {
 		return err
 	}
 `,
-		`	if missedRuns.Count > 0 || paused != "" {
-		if err := e.saveCheckpoint(ctx, c, missedRuns, now, report); err != nil || c.InProgress.IsZero() {
-			return err
-		}
+		`	if missedRuns.Count == 0 && !next.InProgress.IsZero() {
+		*c = next
+	} else if err := e.saveCheckpoint(ctx, c, next, missedRuns, look.Now, report); err != nil || c.InProgress.IsZero() {
+		return err
 	}
 `,
 	},

@@ -27,7 +27,7 @@ func hintService(t task, action string, status int, code, message string) string
 		if t.work == restoring {
 			return fmt.Sprintf("See whether %s still exists. A backup is restored into a service that is there.", t.Target)
 		}
-		return fmt.Sprintf("See whether %s still exists. If not, take it out of plan.yaml.", t.Target)
+		return azure.Gone(t.Target)
 	case http.StatusConflict:
 		if code == "ScopeLocked" {
 			return fmt.Sprintf("A read-only lock on %s or above it keeps it from being %s.", t.Target, t.past)

@@ -42,7 +42,7 @@ func checkState(i instance, state string) error {
 		return nil
 	case word == "deleting" || isFailure(azure.End(word)):
 		return azure.No(i.id, "ServiceNotReady", "its provisioningState is "+state, "Look at it in the Azure portal. If it is "+
-			"not needed any more, take it out of plan.yaml.")
+			"being deleted, leave it in plan.yaml for as long as its recovery points may be needed.")
 	}
 	return azure.NotReady(i.id, "ServiceNotSettled", "backup", "its provisioningState is "+state, "service")
 }

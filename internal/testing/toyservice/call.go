@@ -42,7 +42,7 @@ func hint(status int, _, _ string) string {
 	case http.StatusUnauthorized, http.StatusForbidden:
 		return "Give the function app's identity the role Toy Box Operator on the box and on the shelf."
 	case http.StatusNotFound:
-		return "See whether the box still exists. If not, take it out of plan.yaml."
+		return "See whether the box still exists. If not, leave it in plan.yaml for as long as its recovery points may be needed."
 	case http.StatusConflict:
 		return "The box is busy with another change; Lifeboat asks again."
 	case http.StatusPreconditionFailed:
