@@ -141,6 +141,51 @@ func TestRequestChecks(t *testing.T) {
 	}
 }
 
+func TestVersionsOfClients(t *testing.T) {
+	t.Parallel()
+	s := startWithLedgers(t)
+	must(t, s.AddService(fakeazure.Service{ResourceID: contoso}))
+	must(t, s.AddHSM(fakeazure.HSM{ResourceID: fort, Keys: []string{"rsa1"}}))
+	must(t, s.AssignHSM(fort, s.ObjectID("owner"), fakeazure.ManagedHSMCryptoUser, fakeazure.ManagedHSMBackup))
+	s.Assign(s.ObjectID("owner"), "/", fakeazure.Role{Actions: []string{"*"}})
+	toNothing := `{"storageResourceUri":"` + containerURL("anything") + `"}`
+	const management = "https://management.azure.com"
+	for name, tt := range map[string]struct {
+		method, url, body, version string
+		status                     int
+		code                       string
+	}{
+		"SDKs, API Management":           {"GET", management + contoso, "", "2024-05-01", 200, ""},
+		"Azure CLI, API Management":      {"GET", management + contoso, "", "2022-08-01", 200, ""},
+		"Azure CLI, HSMs":                {"GET", management + fort, "", "2026-02-01", 200, ""},
+		"nobody, HSMs":                   {"GET", management + fort, "", "2026-02-02", 400, "NoRegisteredProviderFound"},
+		"Azure CLI, accounts":            {"GET", management + accountID, "", "2025-08-01", 200, ""},
+		"Python, accounts":               {"GET", management + accountID, "", "2026-09-01", 200, ""},
+		"nobody, accounts":               {"GET", management + accountID, "", "2026-08-01", 400, "NoRegisteredProviderFound"},
+		"Python 2.0.0b4, Managed CCF":    {"GET", management + ccfID, "", "2023-06-28-preview", 200, ""},
+		"Python 2.0.0b5, Managed CCF":    {"GET", management + ccfID, "", "2024-09-19-preview", 200, ""},
+		"Python 2.0.0b6, ledgers":        {"GET", management + ledgerID, "", "2026-05-22-preview", 200, ""},
+		"Python 2.0.0b6, Managed CCF":    {"GET", management + ccfID, "", "2026-05-22-preview", 400, "NoRegisteredProviderFound"},
+		"Azure CLI, keys":                {"GET", fortURL + "/keys", "", "7.6-preview.2", 200, ""},
+		"nobody, keys":                   {"GET", fortURL + "/keys", "", "7.6-preview.1", 400, "BadParameter"},
+		"Azure CLI, backup of nothing":   {"POST", fortURL + "/backup", toNothing, "7.5-preview.1", 400, "BadRequest"},
+		"nobody, backup of nothing":      {"POST", fortURL + "/backup", toNothing, "7.5-preview.2", 400, "BadParameter"},
+		"Python 4.6.0b1, check":          {"POST", fortURL + "/prebackup", toNothing, "7.6-preview.2", 400, "BadRequest"},
+		"Python 4.7, backup of nothing":  {"POST", fortURL + "/backup", toNothing, "2025-07-01", 400, "BadRequest"},
+		"Azure CLI, no check by its own": {"POST", fortURL + "/prebackup", toNothing, "7.5-preview.1", 404, "NotFound"},
+	} {
+		var r reply
+		if strings.HasPrefix(tt.url, fortURL) {
+			r = hsmSend(t, s, tt.method, strings.TrimPrefix(tt.url, fortURL)+"?api-version="+tt.version, "owner", tt.body)
+		} else {
+			r = send(t, s, tt.method, tt.url+"?api-version="+tt.version, "owner", tt.body)
+		}
+		if r.StatusCode != tt.status || r.code() != tt.code {
+			t.Errorf("%s: got %d %s, want %d %s", name, r.StatusCode, r.body, tt.status, tt.code)
+		}
+	}
+}
+
 func TestServiceResource(t *testing.T) {
 	t.Parallel()
 	s := start(t)

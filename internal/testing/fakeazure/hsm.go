@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// managedHSMVersions are the stable versions of Resource Manager that know user-assigned identities.
-var managedHSMVersions = []string{"2023-07-01", "2024-11-01", "2025-05-01"}
+// managedHSMVersions are stable versions of Resource Manager that know user-assigned identities; Azure CLI 2.91 asks in the last.
+var managedHSMVersions = []string{"2023-07-01", "2024-11-01", "2025-05-01", "2026-02-01"}
 
 // hsmName is Managed HSM's own rule; the name is a host name too.
 var hsmName = regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9-]{1,22}[a-zA-Z0-9]$`)

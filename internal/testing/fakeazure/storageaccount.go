@@ -9,8 +9,9 @@ import (
 	"strings"
 )
 
-// storageVersions are some of the stable versions; the Go SDK requests the last.
-var storageVersions = []string{"2022-09-01", "2023-01-01", "2023-05-01", "2024-01-01"}
+// storageVersions are some of the stable versions. Lifeboat asks in 2024-01-01, Azure CLI 2.91 in 2025-08-01, the Python client
+// 25.3.0 in 2026-09-01.
+var storageVersions = []string{"2022-09-01", "2023-01-01", "2023-05-01", "2024-01-01", "2025-08-01", "2026-09-01"}
 
 // Firewall is the firewall of a storage account. The zero value admits all callers.
 type Firewall struct {
