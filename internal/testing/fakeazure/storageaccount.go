@@ -28,7 +28,7 @@ type Firewall struct {
 // resourceType returns the description of storage accounts for Resource Manager.
 func (s *storage) resourceType() armType {
 	const action = "Microsoft.Storage/storageAccounts"
-	return armType{versions: storageVersions, route: func(method string, tail []string) (armRoute, bool) {
+	return armType{versions: storageVersions, list: s.resources, route: func(method string, tail []string) (armRoute, bool) {
 		path := strings.ToLower(strings.Join(tail, "/"))
 		switch {
 		case method == http.MethodGet && path == "":
@@ -50,6 +50,17 @@ func (s *storage) resourceType() armType {
 		}
 		return armRoute{}, false
 	}}
+}
+
+func (s *storage) resources(string) (all []armResource) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for _, account := range s.accounts {
+		if id, err := parseResourceID(account.ResourceID); err == nil { // checked when it was attached
+			all = append(all, armResource{id, account.resource()})
+		}
+	}
+	return all
 }
 
 // serve answers with the body for the account, or the 404 for it.
