@@ -200,13 +200,15 @@ shells: ## Complete commands in a real zsh, and check the man pages with mandoc:
 	mandoc -Tlint -W error build/man/*.1
 
 .PHONY: clients
-clients: schemas shells ## Run the official JavaScript and Python clients, unchanged, against the local fakes and the API
+clients: schemas shells ## Run the official JavaScript and Python clients and Azure CLI, unchanged, against the local fakes and the API
 	mkdir -p build/clients && cp internal/testing/clients/package*.json internal/testing/clients/requirements.txt internal/testing/clients/azure* build/clients/
 	cd build/clients && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	$(PYTHON) -m venv build/clients/venv
 	build/clients/venv/bin/python -m pip install --quiet --disable-pip-version-check -r build/clients/requirements.txt
+	$(PYTHON) -m venv build/clients/azurecli # of its own: it needs other versions; compiling all of it takes a minute
+	build/clients/azurecli/bin/python -m pip install --quiet --disable-pip-version-check --no-compile -r build/clients/azurecli.txt
 	go run ./internal/testing/clients bash -c 'cd build/clients && node --test --test-concurrency=4 && \
-		venv/bin/python -W ignore -m unittest -v azure_test azurepollers_test'
+		venv/bin/python -W ignore -m unittest -v azure_test azurepollers_test azurecli_test'
 
 .PHONY: stage
 stage: ## Assemble build/app: exactly what is deployed, for Linux on amd64

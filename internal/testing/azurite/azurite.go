@@ -49,6 +49,8 @@ type Config struct {
 	// NoLog turns off Azurite's debug log, which took a seventh of the processor's time of a test. Without the log, Requests
 	// has nothing to read.
 	NoLog bool
+	// AnyVersion has Azurite take requests of any x-ms-version. Else it refuses versions that are newer than itself.
+	AnyVersion bool
 	// Progress receives a line about each slow step, such as the installation on first use. It may be nil.
 	Progress func(string)
 }
@@ -199,6 +201,9 @@ func arguments(c Config, program, debugLog string) ([]string, error) {
 	}
 	if !c.NoLog {
 		args = append(args, "-d", debugLog)
+	}
+	if c.AnyVersion {
+		args = append(args, "--skipApiVersionCheck")
 	}
 	return args, nil
 }

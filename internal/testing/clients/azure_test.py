@@ -3,7 +3,7 @@
 import json
 import os
 import unittest
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 
 from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError
@@ -12,8 +12,11 @@ from azure.identity import ManagedIdentityCredential
 from azure.keyvault.administration import KeyVaultBackupClient
 from azure.keyvault.keys import KeyClient
 from azure.mgmt.apimanagement import ApiManagementClient
+from azure.mgmt.confidentialledger import ConfidentialLedger
 from azure.mgmt.storage import StorageManagementClient
 from azure.storage.blob import BlobServiceClient, generate_container_sas
+from azure.storage.fileshare import (
+    AccountSasPermissions, ResourceTypes, ShareServiceClient, generate_account_sas)
 from azure.storage.queue import QueueClient
 
 ACCOUNT, CONTAINER = os.environ["CLIENTS_ACCOUNT"], os.environ["CLIENTS_CONTAINER"]
@@ -21,17 +24,27 @@ GROUP, SUBSCRIPTION = os.environ["CLIENTS_GROUP"], os.environ["CLIENTS_SUBSCRIPT
 ORDINARY, PREMIUM, REFUSED, FAILING = (
     os.environ["CLIENTS_" + n] for n in ("SERVICE", "PREMIUM", "REFUSED", "FAILING"))
 HSM = f"https://{os.environ['CLIENTS_HSM']}.managedhsm.azure.net"
+CCF = os.environ["CLIENTS_CCF"]
 CREDENTIAL = ManagedIdentityCredential()
-# The newest that Azurite 3.37.0 takes; these clients ask for 2026-10-06.
-STORAGE = {"credential": CREDENTIAL, "api_version": "2026-06-06"}
 
 
 def address(service):
     return f"https://{ACCOUNT}.{service}.core.windows.net"
 
 
+def account_key():
+    """Returns the first of two keys."""
+    keys = StorageManagementClient(CREDENTIAL, SUBSCRIPTION).storage_accounts.list_keys(GROUP, ACCOUNT)["keys"]
+    assert [key["keyName"] for key in keys] == ["key1", "key2"], keys
+    return keys[0]["value"]
+
+
+def in_two_days():
+    return datetime.now(timezone.utc) + timedelta(days=2)
+
+
 def container():
-    client = BlobServiceClient(address("blob"), **STORAGE).get_container_client(CONTAINER)
+    client = BlobServiceClient(address("blob"), CREDENTIAL).get_container_client(CONTAINER)
     if not client.exists():
         client.create_container()
     return client
@@ -82,10 +95,8 @@ class Clients(unittest.TestCase):
         self.refused(200, "RestoreFailed", lambda: services.begin_restore(GROUP, PREMIUM, source).result())
 
     def test_hsm(self):
-        accounts = StorageManagementClient(CREDENTIAL, SUBSCRIPTION, api_version="2024-01-01").storage_accounts
-        key = accounts.list_keys(GROUP, ACCOUNT)["keys"][0]["value"]
-        in_two_days = datetime.utcnow() + timedelta(days=2)
-        sas = generate_container_sas(ACCOUNT, CONTAINER, account_key=key, permission="racwdl", expiry=in_two_days)
+        sas = generate_container_sas(
+            ACCOUNT, CONTAINER, account_key=account_key(), permission="racwdl", expiry=in_two_days())
         uri, keys, client = container().url, KeyClient(HSM, CREDENTIAL), KeyVaultBackupClient(HSM, CREDENTIAL)
         quickly = {"_polling_interval": 0.2}
 
@@ -117,6 +128,26 @@ class Clients(unittest.TestCase):
         self.assertEqual(caught.exception.status_code, 200)
         self.assertEqual((operation["status"], operation["statusDetails"]), ("Failed", "ResourceNotFound"))
 
+    def test_managed_ccf(self):
+        client = ConfidentialLedger(CREDENTIAL, SUBSCRIPTION, polling_interval=1).managed_ccf
+        key = account_key()
+        sas = generate_account_sas(
+            ACCOUNT, key, ResourceTypes(service=True, container=True, object=True),
+            AccountSasPermissions(read=True, write=True, delete=True, list=True, create=True), in_two_days())
+        place = {"uri": f"{address('file')}/?{sas}", "restoreRegion": "westeurope"}
+        files = ShareServiceClient(address("file"), credential=key)
+
+        before = client.get(GROUP, CCF)
+        client.begin_backup(GROUP, CCF, place).wait()
+        share, = files.list_shares(name_starts_with=CCF + "-")
+        client.begin_delete(GROUP, CCF).wait()
+        self.refused(404, "ResourceNotFound", lambda: client.get(GROUP, CCF))
+        client.begin_restore(GROUP, CCF, {**place, "fileShareName": share.name}).wait()
+        self.assertEqual(client.get(GROUP, CCF).id, before.id)
+        for apps in client.list_by_resource_group(GROUP), client.list_by_subscription():
+            self.assertIn(CCF, [app.name for app in apps])
+        files.delete_share(share.name)
+
     def test_tables(self):
         table = TableServiceClient(address("table"), credential=CREDENTIAL).create_table("python")
         row = {"PartitionKey": "it's a b", "RowKey": "1", "n": 1}
@@ -134,7 +165,7 @@ class Clients(unittest.TestCase):
         table.delete_table()
 
     def test_queues(self):
-        queue = QueueClient(address("queue"), "python", **STORAGE)
+        queue = QueueClient(address("queue"), "python", credential=CREDENTIAL)
         queue.create_queue()
         queue.send_message("grüße <&>", visibility_timeout=0)
         message = queue.receive_message(visibility_timeout=30)

@@ -82,7 +82,9 @@ func run(ctx context.Context, name string, arguments []string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	s, err := stack.Start(ctx, stack.Config{Dir: dir, Accounts: []string{appAccount}, TimeScale: timeScale, Seed: 1})
+	// Storage clients of today may ask in a version that Azurite does not know yet: Python's in 2026-10-06, Azurite 3.37.0 knows
+	// 2026-06-06.
+	s, err := stack.Start(ctx, stack.Config{Dir: dir, Accounts: []string{appAccount}, TimeScale: timeScale, Seed: 1, AnyVersion: true})
 	if err != nil {
 		return err
 	}
@@ -158,8 +160,11 @@ func addServices(s *stack.Stack) error {
 		return err
 	}
 	// A restore must come within 30 minutes after a safety backup. Here these are 15 seconds, and a slow machine may need more.
-	if err := s.Sim.TuneHSM(stack.HSM(restored), func(k *fakeazure.HSMOptions) { k.BackupFirst = fakeazure.BackupUnchecked }); err != nil {
-		return err
+	for _, name := range []string{fortress, restored} {
+		err := s.Sim.TuneHSM(stack.HSM(name), func(k *fakeazure.HSMOptions) { k.BackupFirst = fakeazure.BackupUnchecked })
+		if err != nil {
+			return err
+		}
 	}
 	return s.Sim.AssignHSM(stack.HSM(fortress), s.Sim.ObjectID(identity),
 		fakeazure.ManagedHSMCryptoUser, fakeazure.ManagedHSMCryptoOfficer)

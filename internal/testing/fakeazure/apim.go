@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"regexp"
@@ -127,7 +128,7 @@ func (s *Sim) AddService(add Service) error {
 // resourceType returns the description of the type for Resource Manager.
 func (m *apiManagement) resourceType() armType {
 	const action = "Microsoft.ApiManagement/service"
-	return armType{versions: apiManagementVersions, route: func(method string, tail []string) (armRoute, bool) {
+	return armType{versions: apiManagementVersions, list: m.resources, route: func(method string, tail []string) (armRoute, bool) {
 		switch {
 		case method == http.MethodGet && len(tail) == 0:
 			return armRoute{action + "/read", m.get}, true
@@ -148,6 +149,16 @@ func (m *apiManagement) resourceType() armType {
 		}
 		return m.entityRoute(method, tail)
 	}}
+}
+
+func (m *apiManagement) resources(version string) (all []armResource) {
+	m.mu.Lock()
+	services := slices.Collect(maps.Values(m.services))
+	m.mu.Unlock()
+	for _, svc := range services {
+		all = append(all, armResource{svc.id, m.resource(svc, version)})
+	}
+	return all
 }
 
 // find returns a service, or the 404 for it.

@@ -38,6 +38,8 @@ type armRoute struct {
 // armType is a resource type behind Resource Manager.
 type armType struct {
 	versions []string
+	// list returns all resources, in the form of the api-version and in any order.
+	list func(version string) []armResource
 	// route returns false for a method or path that the type does not have; tail is the part after the resource ID.
 	route func(method string, tail []string) (armRoute, bool)
 }
@@ -51,13 +53,14 @@ type frontEnd struct {
 	operations map[string]func(*http.Request, regionalOperation) (*http.Response, error)
 
 	mu sync.RWMutex
-	// groups holds lower-case subscription/group, and subscription alone, for all added resources.
-	groups map[string]bool
+	// scope holds the subscriptions, without a group, and the groups of all added resources, as first written; by their names in
+	// lower case, subscription or subscription/group.
+	scope map[string]resourceID
 }
 
 func newFrontEnd(d *directory, r *roles) *frontEnd {
 	return &frontEnd{
-		directory: d, roles: r, types: make(map[string]armType), groups: make(map[string]bool),
+		directory: d, roles: r, types: make(map[string]armType), scope: make(map[string]resourceID),
 		operations: make(map[string]func(*http.Request, regionalOperation) (*http.Response, error)),
 	}
 }
@@ -71,14 +74,21 @@ func (f *frontEnd) provide(provider, kind string, t armType) {
 func (f *frontEnd) exists(id resourceID) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.groups[strings.ToLower(id.subscription)] = true
-	f.groups[strings.ToLower(id.subscription+"/"+id.group)] = true
+	for name, scope := range map[string]resourceID{
+		id.subscription:                  {subscription: id.subscription},
+		id.subscription + "/" + id.group: {subscription: id.subscription, group: id.group},
+	} {
+		if _, ok := f.scope[strings.ToLower(name)]; !ok {
+			f.scope[strings.ToLower(name)] = scope
+		}
+	}
 }
 
 func (f *frontEnd) has(scope string) bool {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
-	return f.groups[strings.ToLower(scope)]
+	_, ok := f.scope[strings.ToLower(scope)]
+	return ok
 }
 
 // answer handles the requests to management.azure.com. Every answer carries Resource Manager's tracing headers.
@@ -113,6 +123,9 @@ func (f *frontEnd) dispatch(r *http.Request) (*http.Response, error) {
 			return answer(r, operation) // this address requires no role: a resource's roles do not apply to it
 		}
 	}
+	if resp, ok := f.list(r, caller); ok {
+		return resp, nil
+	}
 	// API Management's own addresses have a redundant slash (recorded 2016 to 2019).
 	id, tail, err := parseResourcePath(strings.Replace(r.URL.Path, "//operationresults/", "/operationresults/", 1))
 	if err != nil {
@@ -121,12 +134,10 @@ func (f *frontEnd) dispatch(r *http.Request) (*http.Response, error) {
 	}
 	version := r.URL.Query().Get("api-version")
 	if version == "" {
-		return armError(http.StatusBadRequest, "MissingApiVersionParameter",
-			"The api-version query parameter (?api-version=) is required for all requests."), nil
+		return missingVersion(), nil
 	}
-	if uuid.Validate(id.subscription) != nil || len(id.subscription) != 36 {
-		return armError(http.StatusBadRequest, "InvalidSubscriptionId", fmt.Sprintf(
-			"The provided subscription identifier '%s' is malformed or invalid.", id.subscription)), nil
+	if !validSubscription(id.subscription) {
+		return invalidSubscription(id.subscription), nil
 	}
 	t, route, refusal := f.find(r.Method, id, tail, version)
 	if refusal != nil {
@@ -140,15 +151,11 @@ func (f *frontEnd) dispatch(r *http.Request) (*http.Response, error) {
 	}
 	switch {
 	case !f.has(id.subscription):
-		return armError(http.StatusNotFound, "SubscriptionNotFound", fmt.Sprintf(
-			"The subscription '%s' could not be found.", id.subscription)), nil
+		return subscriptionNotFound(id.subscription), nil
 	case !f.has(id.subscription + "/" + id.group):
-		return armError(http.StatusNotFound, "ResourceGroupNotFound", fmt.Sprintf(
-			"Resource group '%s' could not be found.", id.group)), nil
+		return groupNotFound(id.group), nil
 	case !slices.Contains(t.versions, strings.ToLower(version)):
-		return armError(http.StatusBadRequest, "NoRegisteredProviderFound", fmt.Sprintf(
-			"No registered resource provider found for location 'westeurope' and API version '%s' for type '%s'. "+
-				"The supported api-versions are '%s'.", version, id.kind, strings.Join(t.versions, ", "))), nil
+		return noSuchVersion(id, version, t.versions), nil
 	}
 	return route.handle(armCall{request: r, id: id, apiVersion: version})
 }
@@ -159,13 +166,10 @@ func (f *frontEnd) find(method string, id resourceID, tail []string, version str
 ) {
 	t, ok := f.types[strings.ToLower(id.provider+"/"+id.kind)]
 	if !ok {
-		return t, armRoute{}, armError(http.StatusNotFound, "InvalidResourceType", fmt.Sprintf(
-			"The resource type '%s' could not be found in the namespace '%s' for api version '%s'.",
-			id.kind, id.provider, version))
+		return t, armRoute{}, unknownType(id, version)
 	}
 	if !apiVersionForm.MatchString(strings.ToLower(version)) {
-		return t, armRoute{}, armError(http.StatusBadRequest, "InvalidApiVersionParameter", fmt.Sprintf(
-			"The api-version '%s' is invalid. The supported versions are '%s'.", version, strings.Join(t.versions, ",")))
+		return t, armRoute{}, invalidVersion(version, t.versions)
 	}
 	route, ok := t.route(method, tail)
 	if !ok {

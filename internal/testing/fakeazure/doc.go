@@ -8,7 +8,8 @@
 //
 //	management.azure.com                          Resource Manager: API Management services and their backups,
 //	                                              storage accounts' settings and keys; Managed HSMs' resources;
-//	                                              ledgers, their backups and restores
+//	                                              ledgers, their backups and restores; the lists of all of these, of
+//	                                              groups and of subscriptions
 //	{name}.managedhsm.azure.net                   Managed HSMs: their keys, backups and restores
 //	{account}.{blob,queue,table}.core.windows.net the storage emulator attached with [Sim.Storage]
 //	{account}.file.core.windows.net               Azure Files, kept in memory
@@ -103,6 +104,12 @@
 //   - the codes that refuse wrong tiers and workspaces, and the code of a failed backup;
 //   - a retired api-version is answered as an unknown one;
 //   - polling needs Microsoft.ApiManagement/service/operationresults/read (the built-in operator role has it).
+//
+// For the lists of Resource Manager these points are unverified, and have only one reading:
+//
+//   - a list has what the caller may read, and is empty without any role;
+//   - a subscription is in the list of a caller who has any role in it;
+//   - there are no pages, and faults do not apply.
 //
 // Tests make deliberate faults with [Sim.Intercept] (any request, at an exact point) and [Sim.Inject] (API Management, Managed
 // HSMs and ledgers).

@@ -3,16 +3,18 @@ package fakeazure
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 )
 
-// managedHSMVersions are the stable versions of Resource Manager that know user-assigned identities.
-var managedHSMVersions = []string{"2023-07-01", "2024-11-01", "2025-05-01"}
+// managedHSMVersions are stable versions of Resource Manager that know user-assigned identities; Azure CLI 2.91 asks in the last.
+var managedHSMVersions = []string{"2023-07-01", "2024-11-01", "2025-05-01", "2026-02-01"}
 
 // hsmName is Managed HSM's own rule; the name is a host name too.
 var hsmName = regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9-]{1,22}[a-zA-Z0-9]$`)
@@ -141,9 +143,19 @@ func (m *managedHSMs) find(text string) (*hsm, error) {
 
 // resourceType returns the description of the type for Resource Manager.
 func (m *managedHSMs) resourceType() armType {
-	return armType{versions: managedHSMVersions, route: func(method string, tail []string) (armRoute, bool) {
+	return armType{versions: managedHSMVersions, list: m.resources, route: func(method string, tail []string) (armRoute, bool) {
 		return armRoute{"Microsoft.KeyVault/managedHSMs/read", m.get}, method == http.MethodGet && len(tail) == 0
 	}}
+}
+
+func (m *managedHSMs) resources(string) (all []armResource) {
+	m.mu.Lock()
+	hsms := slices.Collect(maps.Values(m.hsms))
+	m.mu.Unlock()
+	for _, h := range hsms {
+		all = append(all, armResource{h.id, m.resource(h)})
+	}
+	return all
 }
 
 // get answers GET of the HSM's resource.

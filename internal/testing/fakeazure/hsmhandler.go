@@ -14,14 +14,16 @@ import (
 // hsmAudience is the required audience of a token for an HSM; a final slash is allowed.
 const hsmAudience = "https://managedhsm.azure.net"
 
-// hsmVersions are the versions of the data plane in order. The constants beside it are the versions with additions.
+// hsmVersions are the versions of the data plane in order. The constants beside it are the versions with additions. Azure CLI
+// 2.91 backs up and restores in 7.5-preview.1, and asks for keys in 7.6-preview.2.
 var hsmVersions = []string{
-	"7.2-preview", "7.2", "7.3-preview", "7.3", "7.4-preview.1", "7.4", "7.5-preview.1", "7.5", "7.6", "2025-07-01",
+	"7.2-preview", "7.2", "7.3-preview", "7.3", "7.4-preview.1", "7.4", "7.5-preview.1", "7.5", "7.6-preview.2", "7.6",
+	"2025-07-01",
 }
 
 const (
 	firstWithManagedIdentity = "7.5-preview.1"
-	firstWithChecks          = "7.6"
+	firstWithChecks          = "7.6-preview.2" // the Python client 4.6.0b1 brought both (2025-03)
 )
 
 // since tells whether the version is the first one or later.

@@ -26,7 +26,7 @@ var (
 // resourceType returns the description of one of the two types for Resource Manager.
 func (m *ledgers) resourceType(kind string) armType {
 	action := ledgerProvider + "/" + kind
-	return armType{versions: ledgerVersions[kind], route: func(method string, tail []string) (armRoute, bool) {
+	return armType{versions: ledgerVersions[kind], list: m.resources(kind), route: func(method string, tail []string) (armRoute, bool) {
 		path := method + " " + strings.ToLower(strings.Join(tail, "/"))
 		if path == "GET " {
 			return armRoute{action + "/read", m.get}, true
@@ -54,6 +54,20 @@ func (m *ledgers) resourceType(kind string) armType {
 			return m.begin(c, operation, versions)
 		}}, true
 	}}
+}
+
+// resources returns the list of one of the two types.
+func (m *ledgers) resources(kind string) func(string) []armResource {
+	return func(version string) (all []armResource) {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		for _, l := range m.all {
+			if l.state != "" && strings.EqualFold(l.id.kind, kind) {
+				all = append(all, armResource{l.id, m.shown(l, version)})
+			}
+		}
+		return all
+	}
 }
 
 // place returns the ledger of the name, existing or not.

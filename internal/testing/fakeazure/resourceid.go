@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	"github.com/google/uuid"
 )
 
 // resourceID is an Azure resource ID in its parts, as written.
@@ -22,7 +20,7 @@ func (id resourceID) key() string { return strings.ToLower(id.String()) }
 // parseResourceID parses the ID of a top-level resource.
 func parseResourceID(text string) (resourceID, error) {
 	id, tail, err := parseResourcePath(text)
-	if err == nil && (len(tail) > 0 || uuid.Validate(id.subscription) != nil || len(id.subscription) != 36) {
+	if err == nil && (len(tail) > 0 || !validSubscription(id.subscription)) {
 		err = errPath
 	}
 	if err != nil {

@@ -1,6 +1,7 @@
 package fakeazure
 
 import (
+	"slices"
 	"strings"
 	"sync"
 )
@@ -21,10 +22,12 @@ var (
 		"Microsoft.ApiManagement/service/backup/action",
 		"Microsoft.ApiManagement/service/restore/action",
 		"Microsoft.ApiManagement/service/delete",
+		readGroup,
 	}}
 	// APIManagementServiceContributor is role 312a565d-c81f-4fd8-895a-4e21e48d571c: it can change the configuration too.
 	APIManagementServiceContributor = Role{"API Management Service Contributor", []string{
 		"Microsoft.ApiManagement/service/*",
+		readGroup,
 	}}
 	// Reader is role acdd72a7-3385-48ef-bd42-f606fba81ae7: it reads resources, and no data.
 	Reader = Role{"Reader", []string{
@@ -33,6 +36,7 @@ var (
 		"Microsoft.ConfidentialLedger/ledgers/read",
 		"Microsoft.ConfidentialLedger/managedCCFs/read",
 		"Microsoft.KeyVault/managedHSMs/read",
+		readGroup,
 		"Microsoft.Storage/storageAccounts/read",
 		"Microsoft.Storage/storageAccounts/blobServices/read",
 	}}
@@ -141,6 +145,15 @@ func (r *roles) allow(objectID, scope, action string) bool {
 		}
 	}
 	return false
+}
+
+// any tells whether the identity has a role at the scope, above or below it.
+func (r *roles) any(objectID, scope string) bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return slices.ContainsFunc(r.assignments, func(a assignment) bool {
+		return a.objectID == objectID && (within(scope, a.scope) || within(a.scope, scope))
+	})
 }
 
 // within tells whether the scope is the ancestor or below it.

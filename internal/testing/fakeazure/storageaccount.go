@@ -9,8 +9,9 @@ import (
 	"strings"
 )
 
-// storageVersions are some of the stable versions; the Go SDK requests the last.
-var storageVersions = []string{"2022-09-01", "2023-01-01", "2023-05-01", "2024-01-01"}
+// storageVersions are some of the stable versions. Lifeboat asks in 2024-01-01, Azure CLI 2.91 in 2025-08-01, the Python client
+// 25.3.0 in 2026-09-01.
+var storageVersions = []string{"2022-09-01", "2023-01-01", "2023-05-01", "2024-01-01", "2025-08-01", "2026-09-01"}
 
 // Firewall is the firewall of a storage account. The zero value admits all callers.
 type Firewall struct {
@@ -27,7 +28,7 @@ type Firewall struct {
 // resourceType returns the description of storage accounts for Resource Manager.
 func (s *storage) resourceType() armType {
 	const action = "Microsoft.Storage/storageAccounts"
-	return armType{versions: storageVersions, route: func(method string, tail []string) (armRoute, bool) {
+	return armType{versions: storageVersions, list: s.resources, route: func(method string, tail []string) (armRoute, bool) {
 		path := strings.ToLower(strings.Join(tail, "/"))
 		switch {
 		case method == http.MethodGet && path == "":
@@ -49,6 +50,17 @@ func (s *storage) resourceType() armType {
 		}
 		return armRoute{}, false
 	}}
+}
+
+func (s *storage) resources(string) (all []armResource) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for _, account := range s.accounts {
+		if id, err := parseResourceID(account.ResourceID); err == nil { // checked when it was attached
+			all = append(all, armResource{id, account.resource()})
+		}
+	}
+	return all
 }
 
 // serve answers with the body for the account, or the 404 for it.

@@ -71,6 +71,8 @@ type Config struct {
 	Seed uint64
 	// Progress receives a line about each slow step. It may be nil.
 	Progress func(string)
+	// AnyVersion is azurite.Config's field.
+	AnyVersion bool
 	// Notified is fakehost.Config's field: the caller tells the local hosts about messages.
 	Notified bool
 	// Real is Azure's own Functions host, for the apps to run under; nil means the local one. Package is the app's folder for
@@ -162,7 +164,7 @@ func Start(ctx context.Context, c Config) (s *Stack, err error) {
 func (s *Stack) start(ctx context.Context, c Config, n int, accounts map[string]string, cert, key string) error {
 	server, err := azurite.Start(ctx, azurite.Config{
 		Dir: filepath.Join(c.Dir, "azurite"+strconv.Itoa(n)), CertFile: cert, KeyFile: key, Accounts: accounts, NoLog: n > 0,
-		Progress: c.Progress,
+		AnyVersion: c.AnyVersion, Progress: c.Progress,
 	})
 	if err != nil {
 		return err
