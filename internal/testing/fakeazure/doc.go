@@ -104,6 +104,9 @@
 //   - a retired api-version is answered as an unknown one;
 //   - polling needs Microsoft.ApiManagement/service/operationresults/read (the built-in operator role has it).
 //
+// [Sim.Save] keeps the content of all services for a later Sim, and no operation: the later one answers 404 at its address, as
+// Azure does for an operation that it has forgotten.
+//
 // Tests make deliberate faults with [Sim.Intercept] (any request, at an exact point) and [Sim.Inject] (API Management, Managed
 // HSMs and ledgers).
 package fakeazure
