@@ -12,7 +12,7 @@ import (
 // is refused, it measures the last good plans; if there are none, the status is unprotected.
 func (h *handler) getHealth(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Cache-Control", "no-store")
-	body := api.Health{Status: health.Protected, TimeZones: h.TimeZones, Targets: []api.TargetHealth{}}
+	body := api.Health{Status: health.Protected, Version: h.Version, TimeZones: h.TimeZones, Targets: []api.TargetHealth{}}
 	active, noPlan := h.Plans.Current(r.Context())
 	if active.Refused != nil {
 		why := planError(active.Refused)
@@ -23,6 +23,7 @@ func (h *handler) getHealth(w http.ResponseWriter, r *http.Request) error {
 			Refused: true, RefusedSince: active.RefusedSince, ActiveSince: active.Since, Error: &why.Problem,
 		}
 	}
+	body.Plan.Hash = active.Hash
 	if noPlan != nil {
 		body.Status, body.Plan.Refused, body.Plan.Error = health.Unprotected, true, &planError(noPlan).Problem
 	}
