@@ -31,8 +31,19 @@ demo: ## Watch services being backed up, damaged and restored, and backups expir
 	go run ./internal/cmd/dev demo
 
 .PHONY: run
-run: ## Run the app locally against fakes of Azure, until Ctrl-C
-	go run ./internal/cmd/dev run
+run: ## Run the app locally against fakes of Azure, until Ctrl-C; KEEP=folder goes on from there
+	go run ./internal/cmd/dev run $(if $(KEEP),'$(KEEP)')
+
+# GOBIN, or bin in the first folder of GOPATH, as go install has it.
+.PHONY: install
+install: ## Build lifeboat, and put it into GOBIN or ~/go/bin; with PREFIX=folder into its bin
+	@bin=$(if $(PREFIX),'$(PREFIX)/bin',"$$(go env GOBIN)"); [ -n "$$bin" ] || { bin=$$(go env GOPATH); bin=$${bin%%:*}/bin; }; \
+		mkdir -p "$$bin"; bin=$$(cd "$$bin" && pwd); \
+		CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags="-s -X main.version=$(VERSION)" -o "$$bin/lifeboat" .; \
+		echo "installed $$bin/lifeboat"; \
+		found=$$(command -v lifeboat || true); \
+		[ "$$found" = "$$bin/lifeboat" ] || { [ -z "$$found" ] || echo "the shell finds another one first: $$found"; \
+			echo "put it on the PATH: export PATH=\"$$bin:\$$PATH\""; }
 
 # explorations compute on one goroutine, so that there is nothing for the race detector, which takes ten times as long over
 # them: they run without it, and once. internal/testing/e2e holds tests of the whole; what they test are processes of their own.

@@ -67,6 +67,15 @@ func TestSettings(t *testing.T) {
 	for _, command := range [][]string{{"health"}, {"run", "ID"}} {
 		cli.Run(t.Context(), command, cli.Shell{Getenv: given(), Stdout: io.Discard, Stderr: io.Discard})
 	}
+	reported := map[string]bool{}
+	cli.Run(t.Context(), []string{"support"}, cli.Shell{
+		Getenv: func(name string) string { reported[name] = true; return "" }, Stdout: io.Discard, Stderr: io.Discard,
+	})
+	for setting := range asked {
+		if !reported[setting] {
+			t.Errorf("lifeboat support does not know the setting %s", setting)
+		}
+	}
 	const name = `\b(LIFEBOAT_[A-Z_]+|AzureWebJobsStorage(?:__\w+)?)\b`
 	const hosts = "AzureWebJobsStorage__blobServiceUri" // only the Functions host reads it
 	for path, text := range pages(t, "../README.md", "*.md", "runbooks/*.md") {

@@ -222,7 +222,8 @@ func TestWhileAnEditIsRefused(t *testing.T) {
 	if m := d.scrape(t); m[`{__name__="lifeboat_plan_refused"}`] != 0 {
 		t.Errorf("refused before the edit: %v", m)
 	}
-	if v := d.health(t, 200); v.Plan != (api.PlanHealth{}) {
+	good := backup.Digest(text, 32)
+	if v := d.health(t, 200); v.Plan != (api.PlanHealth{Hash: good}) {
 		t.Errorf("refused before the edit: %+v", v.Plan)
 	}
 	text = "broken"
@@ -233,7 +234,7 @@ func TestWhileAnEditIsRefused(t *testing.T) {
 			t.Errorf("a timer run has seen the edit, %t: %v", seen, m)
 		}
 		v := d.health(t, 200)
-		if !v.Plan.Refused || v.Plan.Error == nil || len(v.Plan.Error.Details) != 2 || v.Plan.ActiveSince.IsZero() ||
+		if !v.Plan.Refused || v.Plan.Hash != good || v.Plan.Error == nil || len(v.Plan.Error.Details) != 2 || v.Plan.ActiveSince.IsZero() ||
 			!strings.Contains(v.Plan.Error.Message, "the last good plan stays active") ||
 			(!v.Plan.RefusedSince.IsZero()) != seen || v.Status != health.Protected {
 			t.Errorf("a timer run has seen the edit, %t: %+v", seen, v)

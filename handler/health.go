@@ -13,7 +13,7 @@ import (
 func (h *handler) getHealth(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Cache-Control", "no-store")
 	body := api.Health{
-		Status: health.Protected, TimeZones: h.TimeZones, Stopped: h.Engine.Stopped, Targets: []api.TargetHealth{},
+		Status: health.Protected, Version: h.Version, TimeZones: h.TimeZones, Stopped: h.Engine.Stopped, Targets: []api.TargetHealth{},
 	}
 	active, noPlan := h.Plans.Current(r.Context())
 	if active.Refused != nil {
@@ -25,6 +25,7 @@ func (h *handler) getHealth(w http.ResponseWriter, r *http.Request) error {
 			Refused: true, RefusedSince: active.RefusedSince, ActiveSince: active.Since, Error: &why.Problem,
 		}
 	}
+	body.Plan.Hash = active.Hash
 	if noPlan != nil {
 		body.Status, body.Plan.Refused, body.Plan.Error = health.Unprotected, true, &planError(noPlan).Problem
 	}

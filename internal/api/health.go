@@ -14,6 +14,8 @@ type Health struct {
 	Status  health.Protection `json:"status"`
 	Checked time.Time         `json:"checkedDateTime,omitzero"`
 	Plan    PlanHealth        `json:"plan"`
+	// Version is the version of the program's source.
+	Version string `json:"version"`
 	// TimeZones is the version of the time zones of schedules, such as 2026f.
 	TimeZones string        `json:"timeZones"`
 	Timers    []TimerHealth `json:"timers,omitempty"`
@@ -28,7 +30,9 @@ type Health struct {
 
 // PlanHealth says whether plan.yaml as it is now is active. Error has its mistakes if it is not.
 type PlanHealth struct {
-	Refused bool `json:"refused"`
+	// Hash is the hash of the active plan.yaml; missing if none is active.
+	Hash    string `json:"hash,omitempty"`
+	Refused bool   `json:"refused"`
 	// RefusedSince is missing until a timer run of the schedule has seen the text.
 	RefusedSince time.Time `json:"refusedSinceDateTime,omitzero"`
 	// ActiveSince is the time since when the last good plan is active, while plan.yaml is refused.

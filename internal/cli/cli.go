@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/cli/support"
 	"lifeboat/internal/cli/usage"
 	"lifeboat/internal/config"
 	"lifeboat/internal/engine"
@@ -108,9 +109,12 @@ settings cannot be used.`,
 		Example: "  lifeboat plan check plan.yaml",
 	})
 	plan.AddCommand(sh.checkCommand(), sh.nextCommand(), sh.diffCommand())
+	bugs := support.Command(support.Shell{Getenv: sh.Getenv, Stdout: sh.Stdout, Stderr: sh.Stderr, Now: sh.now, Version: sh.Version})
+	bugs.GroupID = ofApp
 	root.AddCommand(
 		plan, sh.healthCommand(), sh.runsCommand(), sh.runCommand(), sh.backupCommand(), sh.batchCommand(), sh.pointsCommand(),
 		sh.acceptCommand(), sh.restoreCommand(), sh.cancelCommand(), sh.confirmCommand(), versionCommand(sh), usage.CompletionCommand(),
+		bugs,
 	)
 	root.SetHelpCommand(usage.HelpCommand())
 	root.InitDefaultHelpCmd() // now, and not only when a command runs: the documentation has it too

@@ -31,11 +31,13 @@ const (
 // key is the name of the Managed HSM's key that the demo deletes.
 const key = "rsa1"
 
-// employ assigns roles to the identities, creates the queues of requests and answers, and sets up the services.
+// employ assigns roles to the identities, creates the queues of requests and answers, and sets up the services,
+// unless an earlier run did.
 func (s *scene) employ(ctx context.Context) error {
 	account, who := stack.Account(appAccount), s.Sim.ObjectID(owner)
 	s.Sim.Assign(s.Sim.ObjectID(reader), stack.Scope, fakeazure.StorageBlobDataReader, fakeazure.StorageQueueDataContributor)
 	s.Sim.Assign(who, stack.Scope, fakeazure.APIManagementServiceContributor, fakeazure.LedgerOperator)
+	s.Sim.Assign(who, account, fakeazure.StorageTableDataReader)
 	s.Sim.Assign(who, account+"/queueServices/default/queues/"+requestsQueue, fakeazure.StorageQueueDataMessageSender)
 	s.Sim.Assign(who, account+"/queueServices/default/queues/"+answersQueue, fakeazure.StorageQueueDataContributor)
 	if err := s.Sim.AssignHSM(hsm.id(), who, fakeazure.ManagedHSMCryptoUser, fakeazure.ManagedHSMCryptoOfficer); err != nil {
@@ -49,6 +51,9 @@ func (s *scene) employ(ctx context.Context) error {
 		if _, err := queue.Create(ctx, nil); err != nil {
 			return err
 		}
+	}
+	if s.resumed {
+		return nil // the services are as they were left
 	}
 	for _, t := range []target{apim, standby} {
 		for _, api := range []string{"orders", "payments"} {

@@ -27,8 +27,22 @@ type event struct {
 		Request, Run   string
 		Created, Ended time.Time
 		SafetyBackup   string
-		Reason         struct{ Code, Message, Hint string }
+		Reason         reason
 	}
+
+	text string
+}
+
+// reason says why. An event has it as an object, or in words alone.
+type reason struct{ Code, Message, Hint string }
+
+// UnmarshalJSON reads both forms.
+func (r *reason) UnmarshalJSON(text []byte) error {
+	if text[0] == '"' {
+		return json.Unmarshal(text, &r.Message)
+	}
+	type plain reason
+	return json.Unmarshal(text, (*plain)(r))
 }
 
 // word returns the last word of the type: the result.
@@ -72,6 +86,7 @@ func (s *scene) receive(ctx context.Context, name string) (events []event, err e
 			if err := json.Unmarshal([]byte(*m.MessageText), &e); err != nil {
 				return events, fmt.Errorf("a message of %s: %w", name, err)
 			}
+			e.text = *m.MessageText
 			events = append(events, e)
 			if _, err := queue.DeleteMessage(ctx, *m.MessageID, *m.PopReceipt, nil); err != nil {
 				return events, err

@@ -38,9 +38,12 @@ var preload []byte
 
 // Config describes one Azurite.
 type Config struct {
-	// Dir receives the debug log, Azurite's own output and a start script. Start creates it if it is missing. Azurite keeps the
-	// stored data in memory.
+	// Dir receives the debug log, Azurite's own output and a start script. Start creates it if it is missing.
 	Dir string
+	// Keep keeps the stored data in the folder data of Dir, for the next Start; without it Azurite has them in memory. Azurite
+	// writes them at its end and every five seconds: after its SIGKILL the last seconds of each service are missing. The death
+	// of this process is no SIGKILL for it: then Azurite ends as after Stop.
+	Keep bool
 	// CertFile and KeyFile are PEM files. Both are required: Azurite accepts bearer tokens over HTTPS only.
 	CertFile, KeyFile string
 	// Accounts maps each storage account's name to its base64 key. At least one is required. Clients reach an
@@ -151,6 +154,13 @@ func start(ctx context.Context, c Config, program string, ports [3]int, probe *p
 	if err := os.Remove(debugLog); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("remove the log of an earlier run: %w", err)
 	}
+	var held *os.File
+	if c.Keep {
+		if held, err = hold(ctx, filepath.Join(dir, "data.lock"), c.Progress); err != nil {
+			return nil, err
+		}
+		defer held.Close() // the child has its own descriptor
+	}
 	args, err := arguments(c, program, debugLog)
 	if err != nil {
 		return nil, err
@@ -163,6 +173,7 @@ func start(ctx context.Context, c Config, program string, ports [3]int, probe *p
 		dir:    dir,
 		env:    "AZURITE_ACCOUNTS=" + accountList(c.Accounts),
 		output: filepath.Join(dir, "azurite-output.log"),
+		held:   held,
 	})
 	if err != nil {
 		return nil, err
@@ -196,8 +207,12 @@ func arguments(c Config, program, debugLog string) ([]string, error) {
 		return nil, fmt.Errorf("write the preload script: %w", err)
 	}
 	args := []string{
-		"--require", fix, program, "--inMemoryPersistence", "--silent", "--disableTelemetry",
-		"--oauth", "basic", "--cert", cert, "--key", key,
+		"--require", fix, program, "--silent", "--disableTelemetry", "--oauth", "basic", "--cert", cert, "--key", key,
+	}
+	if c.Keep {
+		args = append(args, "--location", filepath.Join(filepath.Dir(debugLog), "data"))
+	} else {
+		args = append(args, "--inMemoryPersistence")
 	}
 	if !c.NoLog {
 		args = append(args, "-d", debugLog)
@@ -206,6 +221,21 @@ func arguments(c Config, program, debugLog string) ([]string, error) {
 		args = append(args, "--skipApiVersionCheck")
 	}
 	return args, nil
+}
+
+// holdTimeout is the time limit for the Azurite of a killed process to write its data and end: 1 to 2 s were measured.
+const holdTimeout = 15 * time.Second
+
+// hold locks the stored data: two Azurites on the same folder would overwrite each other's. The lock is Azurite's own, since it
+// may outlive this process by some seconds.
+func hold(ctx context.Context, path string, progress func(string)) (*os.File, error) {
+	ctx, cancel := context.WithTimeout(ctx, holdTimeout)
+	defer cancel()
+	file, err := lock(ctx, path, func() { progress("waiting for the Azurite that still has this folder…") })
+	if errors.Is(err, context.DeadlineExceeded) {
+		return nil, fmt.Errorf("another Azurite has the folder %s: stop it, or name another folder", filepath.Dir(path))
+	}
+	return file, err
 }
 
 // accountList returns the accounts in the form of AZURITE_ACCOUNTS: name:key;name:key.

@@ -257,7 +257,13 @@ func start(t *testing.T) (*azurite.Server, *http.Client) {
 			t.Error(err)
 		}
 	})
-	ports := map[string]int{"blob": server.BlobPort, "queue": server.QueuePort, "table": server.TablePort}
+	return server, client(t, cert, server.BlobPort, server.QueuePort, server.TablePort)
+}
+
+// client returns a client that reaches an Azurite on these ports by Azure's host names.
+func client(t *testing.T, cert string, blob, queue, table int) *http.Client {
+	t.Helper()
+	ports := map[string]int{"blob": blob, "queue": queue, "table": table}
 	roots := x509.NewCertPool()
 	data, err := os.ReadFile(cert)
 	if err != nil {
@@ -272,7 +278,7 @@ func start(t *testing.T) (*azurite.Server, *http.Client) {
 		},
 	}
 	t.Cleanup(transport.CloseIdleConnections)
-	return server, &http.Client{Transport: transport}
+	return &http.Client{Transport: transport}
 }
 
 func newTable(t *testing.T, options azcore.ClientOptions, name string) *aztables.Client {

@@ -45,11 +45,11 @@ func install(ctx context.Context, progress func(string)) (string, error) {
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
 		return "", fmt.Errorf("make the cache directory: %w", err)
 	}
-	unlock, err := lock(ctx, dir+".lock", progress)
+	held, err := lock(ctx, dir+".lock", func() { progress("waiting for another process that installs Azurite…") })
 	if err != nil {
 		return "", fmt.Errorf("lock the installation of Azurite: %w", err)
 	}
-	defer unlock()
+	defer held.Close()
 	if exists(program) { // another process installed it while this one waited
 		return program, nil
 	}

@@ -11,7 +11,7 @@ import (
 
 func TestLock(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "lock")
-	unlock, err := lock(t.Context(), path, func(string) {})
+	held, err := lock(t.Context(), path, func() {})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -19,7 +19,7 @@ func TestLock(t *testing.T) {
 	// A second process waits, reports that, and gives up when its context ends.
 	ctx, cancel := context.WithCancel(t.Context())
 	told := 0
-	if _, err := lock(ctx, path, func(string) { told++; cancel() }); !errors.Is(err, context.Canceled) {
+	if _, err := lock(ctx, path, func() { told++; cancel() }); !errors.Is(err, context.Canceled) {
 		t.Errorf("second lock = %v, want %v", err, context.Canceled)
 	}
 	if told != 1 {
@@ -27,9 +27,11 @@ func TestLock(t *testing.T) {
 	}
 
 	// A waiting process gets the lock when the first is done.
-	again, err := lock(t.Context(), path, func(string) { unlock() })
+	again, err := lock(t.Context(), path, func() { _ = held.Close() })
 	if err != nil {
 		t.Fatal(err)
 	}
-	again()
+	if err := again.Close(); err != nil {
+		t.Error(err)
+	}
 }

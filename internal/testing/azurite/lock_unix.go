@@ -11,9 +11,10 @@ import (
 	"time"
 )
 
-// lock prevents a second process from installing at the same time, as "go test ./..." would. The kernel drops the lock when
-// its holder dies, so none is ever left behind; the empty file stays.
-func lock(ctx context.Context, path string, progress func(string)) (unlock func(), err error) {
+// lock waits until no other process has the lock of the path, and returns the file that holds it. The kernel drops the lock when
+// all processes with that file have closed it or died, so none is ever left behind; the empty file stays. It calls waits once
+// if another process has the lock.
+func lock(ctx context.Context, path string, waits func()) (*os.File, error) {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
 		return nil, err
@@ -21,13 +22,13 @@ func lock(ctx context.Context, path string, progress func(string)) (unlock func(
 	for told := false; ; {
 		err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 		if err == nil {
-			return func() { _ = file.Close() }, nil
+			return file, nil
 		}
 		if !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR) {
 			return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), file.Close())
 		}
 		if !told {
-			progress("waiting for another process that installs Azurite…")
+			waits()
 			told = true
 		}
 		select {

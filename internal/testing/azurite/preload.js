@@ -14,3 +14,18 @@ const pathStyle = BatchSerialization.prototype.extractPath;
 BatchSerialization.prototype.extractPath = function (url) {
   return url.match(azureForm) ?? pathStyle.call(this, url);
 };
+
+// Where the kernel does not end this process with its parent, this does: the parent's ID changes when the parent dies. Azurite
+// writes its data at SIGTERM and then ends; if it cannot, it is ended after ten seconds.
+const parent = process.ppid;
+const watch = setInterval(() => {
+  if (process.ppid !== parent) {
+    clearInterval(watch);
+    process.kill(process.pid, "SIGTERM");
+  }
+}, 1000);
+watch.unref();
+process.on("SIGTERM", () => {
+  clearInterval(watch);
+  setTimeout(() => process.exit(1), 10000).unref();
+});

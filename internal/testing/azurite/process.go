@@ -21,6 +21,8 @@ type command struct {
 	dir    string // working directory
 	env    string // one NAME=value on top of this process's own environment
 	output string // file for stdout and stderr
+	// held is the lock of the child's data, nil if it keeps none. A child with data gets the time to write them.
+	held *os.File
 }
 
 // process is a child process that ends with this process.
@@ -43,7 +45,10 @@ func run(ctx context.Context, args []string, c command) (*process, error) {
 	cmd := exec.CommandContext(context.WithoutCancel(ctx), "node", args...)
 	cmd.Dir, cmd.Env = c.dir, append(os.Environ(), c.env)
 	cmd.Stdout, cmd.Stderr = output, output
-	cmd.SysProcAttr = endWithParent()
+	cmd.SysProcAttr = endWithParent(c.held != nil)
+	if c.held != nil {
+		cmd.ExtraFiles = []*os.File{c.held}
+	}
 
 	p := &process{cmd: cmd, output: c.output, ended: make(chan struct{})}
 	started := make(chan error)

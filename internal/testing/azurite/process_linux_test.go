@@ -3,6 +3,7 @@ package azurite
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -14,12 +15,18 @@ import (
 	"time"
 )
 
-// parentSwitch makes the test binary the parent in TestChildDiesWithItsParent.
-const parentSwitch = "AZURITE_TEST_PARENT"
+// parentSwitch makes the test binary the parent in TestChildDiesWithItsParent, keeperSwitch in TestKeep.
+const (
+	parentSwitch = "AZURITE_TEST_PARENT"
+	keeperSwitch = "AZURITE_TEST_KEEPER"
+)
 
 func TestMain(m *testing.M) {
-	if os.Getenv(parentSwitch) != "" {
+	switch {
+	case os.Getenv(parentSwitch) != "":
 		parent()
+	case os.Getenv(keeperSwitch) != "":
+		keeper()
 	}
 	os.Exit(m.Run())
 }
@@ -34,6 +41,22 @@ func parent() {
 		os.Exit(1)
 	}
 	fmt.Println(p.cmd.Process.Pid)
+	select {}
+}
+
+// keeper runs Azurite on a folder that it keeps, prints the ports, and waits to be killed.
+func keeper() {
+	var c Config
+	if err := json.Unmarshal([]byte(os.Getenv(keeperSwitch)), &c); err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	server, err := Start(context.Background(), c)
+	if err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	fmt.Println(server.BlobPort, server.QueuePort, server.TablePort)
 	select {}
 }
 

@@ -4,5 +4,5 @@ package azurite
 
 import "syscall"
 
-// endWithParent does nothing on this system: a child is left behind if this process is killed before Stop.
-func endWithParent() *syscall.SysProcAttr { return nil }
+// endWithParent has nothing to set on this system: the preload script sees that this process is gone.
+func endWithParent(bool) *syscall.SysProcAttr { return nil }

@@ -90,14 +90,14 @@ type service struct {
 func newAPIManagement(life context.Context, c Config, s *Sim) *apiManagement {
 	return &apiManagement{
 		storage: s.storage, directory: s.directory, roles: s.roles, pace: s.pace, seed: c.Seed, life: life,
-		random:   rand.New(rand.NewPCG(c.Seed, 0)),
+		random:   rand.New(rand.NewPCG(c.Seed, s.kept.draw)),
 		options:  c.Options,
 		services: make(map[string]*service),
 		clock:    func() time.Time { return time.Now().Add(time.Duration(s.proxy.skew.Load())) },
 	}
 }
 
-// AddService adds an API Management service, or replaces it with default options, no faults and no configuration.
+// AddService adds an API Management service, or replaces it with default options, no faults, and no configuration but the kept one.
 func (s *Sim) AddService(add Service) error {
 	id, err := parseResourceID(add.ResourceID)
 	if err != nil {
@@ -118,8 +118,12 @@ func (s *Sim) AddService(add Service) error {
 		return fmt.Errorf("add API Management service %s: unknown SKU %q", id.name, add.SKU)
 	}
 	m := s.management
+	configured := make(configuration)
+	if kept, ok := s.kept.Services[id.key()]; ok {
+		configured = kept.clone()
+	}
 	m.mu.Lock()
-	m.services[id.key()] = &service{Service: add, id: id, options: m.options, configuration: make(configuration)}
+	m.services[id.key()] = &service{Service: add, id: id, options: m.options, configuration: configured}
 	m.mu.Unlock()
 	m.added(id)
 	return nil

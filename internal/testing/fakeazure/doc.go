@@ -111,6 +111,9 @@
 //   - a subscription is in the list of a caller who has any role in it;
 //   - there are no pages, and faults do not apply.
 //
+// [Sim.Save] keeps the content of all services for a later Sim, and no operation: the later one answers 404 at its address, as
+// Azure does for an operation that it has forgotten.
+//
 // Tests make deliberate faults with [Sim.Intercept] (any request, at an exact point) and [Sim.Inject] (API Management, Managed
 // HSMs and ledgers).
 package fakeazure

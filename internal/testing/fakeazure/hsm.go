@@ -81,6 +81,7 @@ func newManagedHSMs(life context.Context, c Config, s *Sim) *managedHSMs {
 	copy(seed[:], "managed HSMs")
 	for i := range 8 {
 		seed[24+i] = byte(c.Seed >> (8 * i))
+		seed[16+i] = byte(s.kept.draw >> (8 * i))
 	}
 	return &managedHSMs{
 		storage: s.storage, directory: s.directory, roles: s.roles, pace: s.pace, life: life,
@@ -96,7 +97,8 @@ func (m *managedHSMs) close() {
 	m.running.Wait()
 }
 
-// AddHSM adds a Managed HSM, or replaces it with default options, no faults, no role assignments and the keys named.
+// AddHSM adds a Managed HSM, or replaces it with default options, no faults, no role assignments and the keys named, unless
+// others were kept.
 func (s *Sim) AddHSM(add HSM) error {
 	id, err := parseResourceID(add.ResourceID)
 	if err != nil {
@@ -119,6 +121,9 @@ func (s *Sim) AddHSM(add HSM) error {
 	h := &hsm{HSM: add, id: id, options: m.options, vault: vault{Keys: make(map[string]*hsmKey)}}
 	for _, name := range add.Keys {
 		h.vault.Keys[name] = &hsmKey{Versions: []keyVersion{m.newVersion(keyParameters{Kty: "RSA"})}}
+	}
+	if kept, ok := s.kept.HSMs[id.key()]; ok {
+		h.vault, h.lastStart, h.lastBackup = kept.Vault.clone(), kept.LastStart, kept.LastBackup
 	}
 	m.hsms[strings.ToLower(id.name)] = h
 	m.mu.Unlock()

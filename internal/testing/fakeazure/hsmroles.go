@@ -60,7 +60,9 @@ func (s *Sim) AssignHSM(resourceID, objectID string, roles ...HSMRole) error {
 		if _, ok := hsmRoles[role]; !ok {
 			return fmt.Errorf("assign role: Managed HSM has no role %s", role)
 		}
-		h.vault.Assignments = append(h.vault.Assignments, hsmAssignment{objectID, role})
+		if given := (hsmAssignment{objectID, role}); !slices.Contains(h.vault.Assignments, given) {
+			h.vault.Assignments = append(h.vault.Assignments, given)
+		}
 	}
 	return nil
 }

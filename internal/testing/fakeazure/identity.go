@@ -35,8 +35,8 @@ type identityEndpoint struct {
 	attached map[string][]string // app -> names of its user-assigned identities
 }
 
-func startIdentityEndpoint(d *directory) (*identityEndpoint, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+func startIdentityEndpoint(d *directory, port int) (*identityEndpoint, error) {
+	listener, err := listenOn(port)
 	if err != nil {
 		return nil, err
 	}

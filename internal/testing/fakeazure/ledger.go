@@ -90,9 +90,11 @@ func newLedgers(life context.Context, c Config, s *Sim) *ledgers {
 	copy(seed[:], "ledgers")
 	for i := range 8 {
 		seed[24+i] = byte(c.Seed >> (8 * i))
+		seed[16+i] = byte(s.kept.draw >> (8 * i))
 	}
 	return &ledgers{
 		files: s.files, pace: s.pace, life: life, random: rand.NewChaCha8(seed), all: make(map[string]*ledger),
+		lastStamp: s.kept.LastStamp,
 	}
 }
 
@@ -105,7 +107,7 @@ func (m *ledgers) close() {
 }
 
 // AddLedger adds a Confidential Ledger or a Managed CCF application, or replaces it with default options, no faults and the
-// entries given.
+// entries given, unless others were kept.
 func (s *Sim) AddLedger(add Ledger) error {
 	id, err := parseLedgerID(add.ResourceID)
 	if err != nil {
@@ -114,12 +116,13 @@ func (s *Sim) AddLedger(add Ledger) error {
 	if add.Location == "" {
 		add.Location = "West Europe"
 	}
+	begin := keptLedger{region(add.Location), "Succeeded", history{Entries: slices.Clone(add.Entries), View: 2}}
+	if kept, ok := s.kept.Ledgers[id.key()]; ok {
+		begin = kept
+	}
 	m := s.ledgers
 	m.mu.Lock()
-	m.all[id.key()] = &ledger{
-		id: id, location: region(add.Location), options: m.options, state: "Succeeded",
-		history: history{Entries: slices.Clone(add.Entries), View: 2},
-	}
+	m.all[id.key()] = &ledger{id: id, location: begin.Location, options: m.options, state: begin.State, history: begin.History}
 	m.mu.Unlock()
 	m.added(id)
 	return nil

@@ -74,8 +74,8 @@ func (p *proxy) find(host string) endpoint {
 	return nil
 }
 
-func (p *proxy) listen() error {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+func (p *proxy) listen(port int) error {
+	listener, err := listenOn(port)
 	if err != nil {
 		return err
 	}

@@ -92,6 +92,11 @@ var (
 	StorageQueueDataMessageSender = Role{"Storage Queue Data Message Sender", []string{
 		queueServices + "/queues/messages/add/action",
 	}}
+	// StorageTableDataReader reads tables and entities.
+	StorageTableDataReader = Role{"Storage Table Data Reader", []string{
+		tableServices + "/tables/read",
+		tableServices + "/tables/entities/read",
+	}}
 	// StorageTableDataContributor reads, writes and deletes tables and entities.
 	StorageTableDataContributor = Role{"Storage Table Data Contributor", []string{
 		tableServices + "/tables/read",

@@ -27,6 +27,9 @@ type Config struct {
 	TokenLifetime time.Duration
 	// Options are the first options of services; see Tune.
 	Options Options
+	// State is the path of the file that Save writes. If it is there, services, HSMs and ledgers that are added have the content
+	// that they had, file shares are there again, and the ports are the same if they are free. "" means that Save is not called.
+	State string
 }
 
 // Sim is the running simulator. Its methods may be called from any goroutine.
@@ -43,6 +46,9 @@ type Sim struct {
 	proxy      *proxy
 	pace       *pace
 	stop       context.CancelFunc
+	// state is Config.State; kept is its content at the start.
+	state string
+	kept  state
 }
 
 // Start runs a Sim on free ports of 127.0.0.1 until Close.
@@ -60,8 +66,12 @@ func Start(c Config) (*Sim, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start simulator: certificate authority in %s: %w", c.Dir, err)
 	}
+	kept, err := readState(c.State)
+	if err != nil {
+		return nil, fmt.Errorf("start simulator: %w", err)
+	}
 	ctx, stop := context.WithCancel(context.Background())
-	s := &Sim{authority: authority, roles: &roles{}, pace: &pace{}, stop: stop}
+	s := &Sim{authority: authority, roles: &roles{}, pace: &pace{}, stop: stop, state: c.State, kept: kept}
 	s.pace.set(c.TimeScale)
 	s.directory = newDirectory(c.Seed, c.TokenLifetime)
 	s.storage = newStorage(s.directory, s.roles, authority)
@@ -69,6 +79,7 @@ func Start(c Config) (*Sim, error) {
 	s.management = newAPIManagement(ctx, c, s)
 	s.hsms = newManagedHSMs(ctx, c, s)
 	s.files = newFiles(s.storage)
+	s.files.restore(kept.Shares)
 	s.ledgers = newLedgers(ctx, c, s)
 	front := newFrontEnd(s.directory, s.roles)
 	s.management.added, s.storage.added, s.hsms.added = front.exists, front.exists, front.exists
@@ -84,11 +95,11 @@ func Start(c Config) (*Sim, error) {
 	s.proxy.host(s.storage.knows, s.storage.answer)
 	s.proxy.host(s.hsms.knows, s.hsms.answer)
 	s.proxy.host(s.files.knows, s.files.answer)
-	if err := s.proxy.listen(); err != nil {
+	if err := s.proxy.listen(kept.ProxyPort); err != nil {
 		stop()
 		return nil, fmt.Errorf("start simulator: proxy: %w", err)
 	}
-	if s.identity, err = startIdentityEndpoint(s.directory); err != nil {
+	if s.identity, err = startIdentityEndpoint(s.directory, kept.IdentityPort); err != nil {
 		stop()
 		return nil, errors.Join(fmt.Errorf("start simulator: identity endpoint: %w", err), s.proxy.close())
 	}

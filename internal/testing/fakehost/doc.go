@@ -27,7 +27,7 @@
 //
 //   - a percent sign in a path that begins no escape (net/http answers 400; Azure's passes it on as %25); HTTP/2;
 //   - the host's own HTTP surface except POST /admin/functions/NAME;
-//   - its keys in the blob container azure-webjobs-secrets (here each Start makes new ones); Application Insights;
+//   - its keys in the blob container azure-webjobs-secrets (here they come from [Config.Secret]); Application Insights;
 //   - the half minute for which a host that ended was once seen to take messages;
 //   - a handler that outlives the death of the process with this host: here the handler dies with it (Linux), so that no
 //     test leaves one behind, and [Host.Kill] plays that death.

@@ -56,6 +56,9 @@ type Config struct {
 	Log func(Entry)
 	// Addr is the address on which the host listens; it must be on loopback. "" means 127.0.0.1 and a free port.
 	Addr string
+	// Secret is the text of which the access keys are made: hosts of one secret have the same keys. "" means other keys at each
+	// Start.
+	Secret string
 	// RestartHost starts the host again after it shut itself down, as the platform would: it reads the files again and counts
 	// crashes from 0; address and keys stay.
 	RestartHost bool
@@ -108,7 +111,7 @@ func Start(ctx context.Context, c Config) (*Host, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start the Functions host: %w", err)
 	}
-	h.keys = newKeys()
+	h.keys = newKeys(c.Secret)
 	listener, err := listenOnLoopback(c.Addr)
 	if err != nil {
 		return nil, fmt.Errorf("start the Functions host: %w", err)

@@ -1,34 +1,34 @@
 package fakehost
 
 import (
+	"crypto/hmac"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
 	"net/http"
 	"strings"
-	"sync"
 )
 
-// keys are the access keys. The host makes them when it starts. Azure keeps them in the blob container azure-webjobs-secrets.
-type keys struct {
-	master, host string
+// keys are the access keys. The host makes them when it starts, all of one secret. Azure keeps them in the blob container azure-webjobs-secrets.
+type keys struct{ master, host, secret string }
 
-	mu        *sync.Mutex
-	functions map[string]string
-}
-
-func newKeys() keys {
-	return keys{master: newKey(), host: newKey(), mu: &sync.Mutex{}, functions: map[string]string{}}
-}
-
-func (k keys) function(name string) string {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	name = strings.ToLower(name)
-	if k.functions[name] == "" {
-		k.functions[name] = newKey()
+// newKeys makes keys of the secret; "" means a new one.
+func newKeys(secret string) keys {
+	if secret == "" {
+		secret = newKey()
 	}
-	return k.functions[name]
+	k := keys{secret: secret}
+	k.master, k.host = k.derive("master"), k.derive("host")
+	return k
+}
+
+func (k keys) function(name string) string { return k.derive("function " + strings.ToLower(name)) }
+
+func (k keys) derive(of string) string {
+	code := hmac.New(sha256.New, []byte(k.secret))
+	code.Write([]byte(of))
+	return base64.RawURLEncoding.EncodeToString(code.Sum(nil))
 }
 
 func newKey() string {

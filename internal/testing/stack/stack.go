@@ -4,8 +4,6 @@ package stack
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -62,6 +60,11 @@ type Config struct {
 	Dir string
 	// Accounts are the storage accounts of the apps: Azurite must know them when it starts.
 	Accounts []string
+	// Keep makes Dir a folder to go on from: storage, the content of the services, keys, ports and plans are as an earlier Stack
+	// left them there. It needs one Azurite, and Sim.Save before Close.
+	Keep bool
+	// NoLog says that no Azurite records its requests.
+	NoLog bool
 	// Azurites is the number of Azurites that share the accounts in turn, since one computes on one processor only; 0 means 1.
 	// The first Azurite has Backups and the first of Accounts. Only the first records its requests.
 	Azurites int
@@ -94,6 +97,9 @@ type Stack struct {
 
 	dir  string
 	keys []string
+	kept kept
+	// keep is Keep of the Config.
+	keep bool
 	// storage holds all running Azurites.
 	storage []*azurite.Server
 	// real and pack are Real and Package of the Config.
@@ -110,7 +116,8 @@ func Start(ctx context.Context, c Config) (s *Stack, err error) {
 		c.Progress = func(string) {}
 	}
 	s = &Stack{
-		dir: c.Dir, Binary: filepath.Join(c.Dir, "lifeboat"), accounts: map[string]fakeazure.StorageAccount{}, real: c.Real, pack: c.Package, told: c.Notified,
+		dir: c.Dir, Binary: filepath.Join(c.Dir, "lifeboat"), accounts: map[string]fakeazure.StorageAccount{}, real: c.Real, pack: c.Package,
+		told: c.Notified, keep: c.Keep,
 	}
 	defer func() {
 		if err != nil {
@@ -128,8 +135,15 @@ func Start(ctx context.Context, c Config) (s *Stack, err error) {
 	if out, err := build.CombinedOutput(); err != nil {
 		return s, fmt.Errorf("build the program: %w\n%s", err, out)
 	}
+	if s.kept, err = openKept(c); err != nil {
+		return s, err
+	}
 	c.Progress("starting Azure's side")
-	if s.Sim, err = fakeazure.Start(fakeazure.Config{Dir: c.Dir, TimeScale: c.TimeScale, Seed: c.Seed}); err != nil {
+	azure := fakeazure.Config{Dir: c.Dir, TimeScale: c.TimeScale, Seed: c.Seed}
+	if c.Keep {
+		azure.State = filepath.Join(c.Dir, "azure.json")
+	}
+	if s.Sim, err = fakeazure.Start(azure); err != nil {
 		return s, err
 	}
 	cert, key, err := s.Sim.Certificate("127.0.0.1")
@@ -139,8 +153,6 @@ func Start(ctx context.Context, c Config) (s *Stack, err error) {
 	c.Progress("starting storage")
 	accounts := make([]map[string]string, max(1, c.Azurites))
 	for i, name := range append(c.Accounts, Backups) {
-		secret := make([]byte, 64)
-		_, _ = rand.Read(secret) // never fails
 		of := i % len(accounts)
 		if name == Backups {
 			of = 0
@@ -148,7 +160,7 @@ func Start(ctx context.Context, c Config) (s *Stack, err error) {
 		if accounts[of] == nil {
 			accounts[of] = map[string]string{}
 		}
-		accounts[of][name] = base64.StdEncoding.EncodeToString(secret)
+		accounts[of][name] = s.kept.Accounts[name]
 		s.keys = append(s.keys, accounts[of][name])
 	}
 	for i, of := range accounts {
@@ -163,8 +175,8 @@ func Start(ctx context.Context, c Config) (s *Stack, err error) {
 // start starts the n-th Azurite, with these accounts and their keys.
 func (s *Stack) start(ctx context.Context, c Config, n int, accounts map[string]string, cert, key string) error {
 	server, err := azurite.Start(ctx, azurite.Config{
-		Dir: filepath.Join(c.Dir, "azurite"+strconv.Itoa(n)), CertFile: cert, KeyFile: key, Accounts: accounts, NoLog: n > 0,
-		AnyVersion: c.AnyVersion, Progress: c.Progress,
+		Dir: filepath.Join(c.Dir, "azurite"+strconv.Itoa(n)), CertFile: cert, KeyFile: key, Accounts: accounts,
+		NoLog: n > 0 || c.NoLog, Keep: c.Keep, AnyVersion: c.AnyVersion, Progress: c.Progress,
 	})
 	if err != nil {
 		return err
@@ -206,7 +218,7 @@ func (s *Stack) Close() error {
 type AppConfig struct {
 	// Name is the name of the identity; Account is one of Config.Accounts.
 	Name, Account string
-	// Plan is the text of plan.yaml.
+	// Plan is the text of plan.yaml, unless there is one that Keep of the Config has kept.
 	Plan string
 	// WaitFactor shortens the program's waits for Azure.
 	WaitFactor float64
@@ -254,8 +266,10 @@ type App struct {
 // Settings returns the app settings of the app, and writes its plan to a file.
 func (s *Stack) Settings(c AppConfig) (map[string]string, error) {
 	planFile := filepath.Join(s.dir, c.Name+"-plan.yaml")
-	if err := os.WriteFile(planFile, []byte(c.Plan), 0o600); err != nil {
-		return nil, err
+	if _, err := os.Stat(planFile); !s.keep || err != nil {
+		if err := os.WriteFile(planFile, []byte(c.Plan), 0o600); err != nil {
+			return nil, err
+		}
 	}
 	settings := map[string]string{
 		"FUNCTIONS_WORKER_RUNTIME":         "custom",
@@ -326,6 +340,9 @@ func (s *Stack) App(ctx context.Context, c AppConfig) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := s.kept.moved(c.Name, host.URL()); err != nil {
+		return nil, errors.Join(err, host.Stop())
+	}
 	return &App{Host: host, PlanFile: settings["LIFEBOAT_PLAN"], ObjectID: s.Sim.ObjectID(c.Name)}, nil
 }
 
@@ -336,7 +353,7 @@ func (s *Stack) host(ctx context.Context, c AppConfig, settings map[string]strin
 			Settings: settings, Env: s.Environment(c.Name),
 			Client: s.Sim.Client(), Credential: s.Sim.Credential(HostIdentity(c.Name)),
 			Lease: messageLease(c.WaitFactor), Grace: grace, TimerLease: timerLease, Notified: s.told,
-			Log: c.Log, RestartHost: true,
+			Log: c.Log, RestartHost: true, Addr: s.kept.address(c.Name), Secret: s.kept.keys(c.Name),
 		})
 	}
 	client := s.Sim.Client()
