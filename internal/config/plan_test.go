@@ -126,7 +126,7 @@ var wrong = map[string]struct{ old, new, want string }{
 	"restore into a word":           {"timeZone: UTC", "restore: {into: [x]}", `plan.yaml:17: restore.into: "x" is not a resource ID`},
 	"restore into another":          {"timeZone: UTC", "restore: {into: [/subscriptions/0c0ffee0-0000-4000-8000-000000000001/resourceGroups/r/providers/Microsoft.KeyVault/managedHSMs/hsm]}", `the plan has no target of the type Microsoft.KeyVault/managedHSMs`},
 	"restore, approval":             {"timeZone: UTC", "restore: {into: [itself], approval: yes}", `plan.yaml:17: "yes" is neither none nor required`},
-	"restore, approvers":            {"timeZone: UTC", "restore: {into: [itself], approvers: [a]}", `restore has no field "approvers"; it has approval, into, replyTo, safetyBackup`},
+	"restore, approvers":            {"timeZone: UTC", "restore: {into: [itself], approvers: [a]}", `restore has no field "approvers"; it has approval, from, into, replyTo, safetyBackup`},
 	"restore, queue":                {"timeZone: UTC", "restore: {into: [itself], replyTo: [A_B]}", `"A_B" is no name of a queue`},
 	"restore, our queue":            {"timeZone: UTC", "restore: {into: [itself], replyTo: [execute]}", `execute is a queue of Lifeboat's own`},
 	"restore, CCF safety":           {"Microsoft.ApiManagement/service/contoso]\n    schedule: \"*/10 * * * * *\"\n    timeZone: UTC", "Microsoft.ConfidentialLedger/managedCCFs/contoso]\n    schedule: \"*/10 * * * * *\"\n    restore: {into: [itself], safetyBackup: true}", `there is nothing left for a safetyBackup`},

@@ -100,7 +100,7 @@ func (r *reader) check(root *yaml.Node) {
 }
 
 // explained are the values whose patterns are for editors: the program itself refuses the same texts, and says what to write.
-var explained = map[string]bool{"schedule": true, "a target": true, "an item of into": true, "account": true}
+var explained = map[string]bool{"schedule": true, "a target": true, "an item of into": true, "an item of from": true, "account": true}
 
 // otherType names the value, the type that the schema wants, and a difference of quotation marks.
 func otherType(s *jsonschema.Schema, n *yaml.Node, what string) string {
