@@ -160,7 +160,7 @@ var known = []string{
 	"APPLICATIONINSIGHTS_CONNECTION_STRING", "AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AzureWebJobsStorage", "AzureWebJobsStorage__accountName",
 	"AzureWebJobsStorage__blobServiceUri", "AzureWebJobsStorage__clientId", "AzureWebJobsStorage__credential",
 	"AzureWebJobsStorage__managedIdentityResourceId", "AzureWebJobsStorage__queueServiceUri", "AzureWebJobsStorage__serviceUri",
-	"AzureWebJobsStorage__tableServiceUri", "FUNCTIONS_WORKER_RUNTIME", "HTTPS_PROXY", "IDENTITY_ENDPOINT", "LIFEBOAT_CLEANUP_TIMER",
+	"AzureWebJobsStorage__tableServiceUri", "FUNCTIONS_WORKER_RUNTIME", "HTTPS_PROXY", "IDENTITY_ENDPOINT", "LIFEBOAT_CLEANUP_TIMER", "LIFEBOAT_CLOUD",
 	"LIFEBOAT_CONCURRENCY", "LIFEBOAT_HEALTH_KEY", "LIFEBOAT_KEY", "LIFEBOAT_PLAN", "LIFEBOAT_SCHEDULE_TIMER", "LIFEBOAT_STOPPED",
 	"LIFEBOAT_URL", "LIFEBOAT_WAIT_FACTOR", "NO_PROXY", "SSL_CERT_FILE", "WEBSITE_HOSTNAME", "WEBSITE_INSTANCE_ID", "WEBSITE_SITE_NAME",
 	"WEBSITE_TIME_ZONE",
