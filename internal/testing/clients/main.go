@@ -154,6 +154,7 @@ func addServices(s *stack.Stack) error {
 	// The Python client of Managed HSM accepts only a SAS, and signing one needs the account's key.
 	s.Sim.Assign(s.Sim.ObjectID(identity), stack.Account(stack.Backups),
 		fakeazure.StorageQueueDataContributor, fakeazure.StorageTableDataContributor, fakeazure.StorageAccountKeyOperator)
+	s.Sim.Assign(s.Sim.ObjectID(identity), stack.HSM(fortress), fakeazure.Reader) // to find it in a list
 	err = errors.Join(s.AddHSM(fortress, identity), s.AddCCF(votes, identity), s.AddLedger(audit, identity),
 		s.AddHSM(restored, identity), s.AddCCF(restored, identity))
 	if err != nil {
