@@ -22,7 +22,8 @@ func TestBackupByMessage(t *testing.T) {
 	service := newServices(t, 1)[0]
 	target := stack.Service(service)
 	a := newApp(t, stack.AppConfig{
-		Plan: planFor(yearly, "1d", service) + "    onDemand: {replyTo: [deploy]}\n    onChange: {quiet: 1s}\n",
+		ScheduleTimer: "* * * * * *",
+		Plan:          planFor(yearly, "1d", service) + "    onDemand: {replyTo: [deploy]}\n    onChange: {quiet: 1s}\n",
 	})
 	if _, err := a.queue("deploy").Create(ctx, nil); err != nil {
 		t.Fatal(err)
