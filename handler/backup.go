@@ -14,7 +14,7 @@ import (
 // backup makes the backups that a message asks for, and answers it. An unreadable message is kept among the dead letters, and
 // answered all the same.
 func (h *handler) backup(ctx context.Context, in invocation, message []byte) (fields, error) {
-	message, _ = engine.OriginalRequest(message, in.Inserted)
+	message = request.Original(message, in.Inserted).Message
 	if change, ok := request.ParseChange(message, h.Engine.Services); ok {
 		return h.changed(ctx, change)
 	}
@@ -72,7 +72,7 @@ func (h *handler) deadletterBackup(ctx context.Context, in invocation, message [
 	}
 	b, later, err := h.Engine.GiveUpBackup(ctx, queue, message, in.Inserted, active.Plans, givenUp)
 	did := fields{"queue": queue, "bytes": len(message)}
-	original, _ := engine.OriginalRequest(message, in.Inserted)
+	original := request.Original(message, in.Inserted).Message
 	if q, unread := request.ParseBackup(original, ""); unread == nil {
 		did["request"] = q.ID
 	}

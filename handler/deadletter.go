@@ -4,7 +4,7 @@ import (
 	"context"
 
 	"lifeboat/internal/backup"
-	"lifeboat/internal/engine"
+	"lifeboat/internal/request"
 	"lifeboat/internal/plans"
 	"lifeboat/internal/restore"
 )
@@ -28,7 +28,7 @@ func (h *handler) deadletterRestore(ctx context.Context, in invocation, message 
 	}
 	run, later, err := h.Engine.GiveUpRequest(ctx, message, in.Inserted, active.Plans, givenUp)
 	did := fields{"queue": queue, "bytes": len(message)}
-	original, _ := engine.OriginalRequest(message, in.Inserted)
+	original := request.Original(message, in.Inserted).Message
 	if q, unread := restore.ParseRequest(original, ""); unread == nil {
 		did["request"] = q.ID
 	}

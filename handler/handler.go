@@ -70,7 +70,8 @@ func queued(handle messageHandler) function {
 // message to handle.
 func (h *handler) single(queue string, handle messageHandler) messageHandler {
 	return func(ctx context.Context, in invocation, message []byte) (fields, error) {
-		original, sent := engine.OriginalRequest(message, in.Inserted)
+		first := request.Original(message, in.Inserted)
+		original, sent := first.Message, first.Sent
 		batch := request.Batch(original)
 		if batch == nil {
 			return handle(ctx, in, message)

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"lifeboat/internal/backup"
-	"lifeboat/internal/engine"
+	"lifeboat/internal/request"
 )
 
 // TestRestoreOutlivesAnHourOfTrouble checks that a request that the host gives up again and again for an hour is put off each
@@ -62,7 +62,8 @@ func TestPutOffKeepsItsTime(t *testing.T) {
 		{`{"lifeboatPostponed":{"rounds":-1,"message":"e30="}}`, `{"lifeboatPostponed":{"rounds":-1,"message":"e30="}}`, sent},
 		{`{"lifeboatPostponed":{"rounds":1,"message":"e30="},"id":"x"}`, `{"lifeboatPostponed":{"rounds":1,"message":"e30="},"id":"x"}`, sent},
 	} {
-		original, at := engine.OriginalRequest([]byte(test.message), sent)
+		first := request.Original([]byte(test.message), sent)
+		original, at := first.Message, first.Sent
 		if string(original) != test.original || !at.Equal(test.want) {
 			t.Errorf("%s: %s of %s, want %s of %s", test.message, original, at, test.original, test.want)
 		}

@@ -15,7 +15,8 @@ import (
 // restore makes the restore that a message asks for, and answers it. An unreadable message is kept among the dead letters, and
 // answered all the same.
 func (h *handler) restore(ctx context.Context, in invocation, message []byte) (fields, error) {
-	message, sent := engine.OriginalRequest(message, in.Inserted)
+	first := request.Original(message, in.Inserted)
+	message, sent := first.Message, first.Sent
 	q, err := restore.ParseRequest(message, "")
 	q.Sent = sent
 	did := fields{"request": q.ID}

@@ -92,7 +92,7 @@ A TIME is a duration, such as 2h or 3d: for --before that long ago, for
 		if err := q.readTimes(r.clock); err != nil {
 			return err
 		}
-		if !q.dry && !q.yes && !(terminal(r.Stdin) && terminal(r.Stderr)) {
+		if !q.dry && !q.yes && (!terminal(r.Stdin) || !terminal(r.Stderr)) {
 			return usage.Error("lifeboat restore: the present content of the destination would be lost, and there is no terminal to ask at: " +
 				"say --yes if it may be, or --dry-run to see what is lost\n")
 		}

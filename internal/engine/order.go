@@ -53,7 +53,7 @@ func (e *Engine) RejectBackup(
 func (e *Engine) GiveUpBackup(
 	ctx context.Context, queue string, message []byte, inserted time.Time, plans []backup.Plan, why string,
 ) (b Batch, later bool, err error) {
-	g := original(message, inserted)
+	g := request.Original(message, inserted)
 	q, malformed := request.ParseBackup(g.Message, "")
 	if _, ok := request.ParseChange(g.Message, e.Services); ok {
 		if later, err = e.putOff(ctx, backup.BackupQueue, g, time.Time{}); later || err != nil {

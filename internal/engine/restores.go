@@ -213,7 +213,7 @@ func (e *Engine) reject(ctx context.Context, message []byte, q restore.Request, 
 func (e *Engine) GiveUpRequest(
 	ctx context.Context, message []byte, inserted time.Time, plans []backup.Plan, why string,
 ) (run backup.Run, later bool, err error) {
-	g := original(message, inserted)
+	g := request.Original(message, inserted)
 	q, malformed := restore.ParseRequest(g.Message, "")
 	if malformed == nil && !q.DryRun {
 		q.Sent = g.Sent

@@ -164,10 +164,10 @@ func (s restoring) sendStart(ctx context.Context) (backup.Operation, error) {
 }
 
 func (s restoring) notStarted(ctx context.Context, f *backup.Fault) error {
-	switch {
-	case f.Kind == backup.Refused:
+	switch f.Kind {
+	case backup.Refused:
 		return s.end(ctx, fails, f.Reason())
-	case f.Kind == backup.Retryable, f.Kind == backup.Throttled:
+	case backup.Retryable, backup.Throttled:
 		return s.backOff(ctx, f)
 	}
 	// Hints of a lost start are about backups, because those may be started again.

@@ -15,6 +15,7 @@ import (
 	"lifeboat/internal/checkpoint"
 	"lifeboat/internal/event"
 	"lifeboat/internal/health"
+	"lifeboat/internal/request"
 	"lifeboat/internal/schedule"
 )
 
@@ -96,7 +97,7 @@ type schedulerState struct {
 	// of its last evaluation cannot be read.
 	unread, unevaluated map[string]error
 	// changes are the changes of targets that make backups.
-	changes map[backup.Key]changes
+	changes map[backup.Key]request.Changes
 	// timers say when the timers ran last, by the names of their functions.
 	timers    map[string]timerRecord
 	admission admission.Rows
@@ -109,7 +110,7 @@ type schedulerState struct {
 func (e *Engine) schedulerState(ctx context.Context) (schedulerState, error) {
 	state := schedulerState{
 		evaluated: map[string]evaluated{}, checkpoints: map[string]*checkpoint.Checkpoint{}, timers: map[string]timerRecord{},
-		unread: map[string]error{}, unevaluated: map[string]error{}, changes: map[backup.Key]changes{},
+		unread: map[string]error{}, unevaluated: map[string]error{}, changes: map[backup.Key]request.Changes{},
 	}
 	var errs []error
 	for from := backup.ActivePlanKey.Row; ; {

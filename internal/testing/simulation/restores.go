@@ -240,7 +240,8 @@ func (h *host) deliverRequests() {
 		var run backup.Run
 		w.invoke(h.anyone(), ofRestores, "restore "+o.id, func(ctx context.Context, v *invocation, e *engine.Engine) error {
 			v.order = o
-			body, sent := engine.OriginalRequest(d.body, w.now)
+			first := request.Original(d.body, w.now)
+			body, sent := first.Message, first.Sent
 			q, err := restore.ParseRequest(body, "")
 			if q.Sent = sent; err != nil {
 				return e.RefuseRequest(ctx, body, q, nil, request.InvalidRequest, err)
@@ -272,7 +273,7 @@ func (w *World) answered(o *order, run string) {
 }
 
 func (w *World) orderOf(body []byte) *order {
-	body, _ = engine.OriginalRequest(body, w.now)
+	body = request.Original(body, w.now).Message
 	i := slices.IndexFunc(w.orders, func(o *order) bool { return string(o.body) == string(body) })
 	return w.orders[i]
 }
