@@ -82,16 +82,23 @@ func between(services backup.Services) (rules []rule) {
 		rules = append(rules, rule{"if": into, "then": has})
 		if s.Block != nil && !slices.Contains(blocks, s.Block.Field) {
 			blocks = append(blocks, s.Block.Field)
-			var any []rule
-			for _, other := range services {
-				if other.Block != nil && other.Block.Field == s.Block.Field {
-					any = append(any, hasTarget(other))
-				}
-			}
-			rules = append(rules, rule{"if": rule{"required": only(s.Block.Field)}, "then": rule{"anyOf": any}})
+			rules = append(rules, needs(s.Block.Field, services, func(other backup.Service) bool {
+				return other.Block != nil && other.Block.Field == s.Block.Field
+			}))
 		}
 	}
-	return rules
+	return append(rules, needs("onChange", services, func(s backup.Service) bool { return s.Changes != nil }))
+}
+
+// needs is the rule that a plan with the field has a target of one of the services that it is for.
+func needs(field string, services backup.Services, isFor func(backup.Service) bool) rule {
+	var either []rule
+	for _, s := range services {
+		if isFor(s) {
+			either = append(either, hasTarget(s))
+		}
+	}
+	return rule{"if": rule{"required": only(field)}, "then": rule{"anyOf": either}}
 }
 
 // hasTarget is the rule that a plan has a target of the service.
