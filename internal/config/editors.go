@@ -98,6 +98,9 @@ func needs(field string, services backup.Services, isFor func(backup.Service) bo
 			either = append(either, hasTarget(s))
 		}
 	}
+	if either == nil {
+		return rule{"not": rule{"required": only(field)}}
+	}
 	return rule{"if": rule{"required": only(field)}, "then": rule{"anyOf": either}}
 }
 

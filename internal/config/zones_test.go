@@ -133,7 +133,7 @@ func TestTheProgramGoesByItsOwnTimeZones(t *testing.T) {
 	// A year of scheduled times, in each winter of which the machine has another time.
 	out, scheduledTimes := run("plan", "next", plan, "-n", "366"), 0
 	for line := range strings.Lines(out) {
-		if strings.Contains(line, " 02:30:00 -07:00 America/Vancouver  2") && strings.HasSuffix(line, "T09:30:00Z\n") {
+		if strings.Contains(line, " 02:30:00 -07:00  America/Vancouver  2") && strings.HasSuffix(line, "T09:30:00Z\n") {
 			scheduledTimes++
 		}
 	}

@@ -52,7 +52,7 @@ func TestAPlanOfToys(t *testing.T) {
 		"a field of nobody":   {plan(box, "30d", "    toy: {colour: red, size: 3}"), `plan.yaml:11: toy has no field "size"; it has colour`},
 		"what Check says":     {plan(group+"Contoso.Toys/boxes/red-box", "30d", "    toy: {colour: red}"), "plan.yaml:11: the box red-box is red itself"},
 		"a block for nothing": {plan(group+"Microsoft.ApiManagement/service/contoso", "30d", "    toy: {colour: red}"), "plan.yaml:11: toy is for Toy box, and the plan has no such target"},
-		"a bad name":          {plan(group+"Contoso.Toys/boxes/x9", "30d"), `plan.yaml:7: "x9" is no name of Toy box: 3 to 24 lower-case letters`},
+		"a bad name":          {plan(group+"Contoso.Toys/boxes/x9", "30d"), `plan.yaml:7: targets: "` + group + `Contoso.Toys/boxes/x9": "x9" is no name of Toy box: 3 to 24 lower-case letters`},
 		"kept for too long":   {plan(box, "90d"), "plan.yaml:9: within 90d is longer than Contoso.Toys/boxes can restore a backup: 60 days"},
 	} {
 		if _, _, err := reader.Parse("plan.yaml", []byte(c.text)); err == nil || !strings.HasPrefix(err.Error(), c.want) {
