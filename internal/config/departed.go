@@ -14,17 +14,14 @@ func (r *reader) departed(restore *yaml.Node, into []string) {
 			continue
 		}
 		from := id(item)
-		resource, err := backup.ParseResource(from)
-		_, known := r.services.Of(from)
+		resource, err := r.services.Check(from)
 		fits := false
 		for _, destination := range into {
 			fits = fits || err == nil && ofType(resource.Type)(destination)
 		}
 		switch {
 		case err != nil:
-			r.fail(item, "%v", err)
-		case !known:
-			r.fail(item, "resources of the type %s cannot be backed up", resource.Type)
+			r.fail(item, "restore.from: %v", err)
 		case seen[backup.Partition(from)]:
 			r.fail(item, "%s stands here twice", from)
 		case !fits:

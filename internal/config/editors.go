@@ -74,28 +74,25 @@ func between(services backup.Services) (rules []rule) {
 				"not":          rule{"const": s.Restore.Safety == backup.SafetyImpossible},
 				"errorMessage": map[bool]string{true: "cannot be: there is nothing left to back up", false: "cannot be: it is always made"}[s.Restore.Safety == backup.SafetyImpossible],
 			}}
-			rules = append(rules, rule{"if": has, "then": rule{"properties": rule{"restore": object(rule{"properties": safety})}}})
+			rules = append(rules, rule{"if": concerns(s), "then": rule{"properties": rule{"restore": object(rule{"properties": safety})}}})
 		}
-		into := rule{"required": only("restore"), "properties": rule{"restore": object(rule{"required": only("into"), "properties": rule{
-			"into": rule{"type": "array", "contains": rule{"type": "string", "pattern": ofTypePattern(s)}},
-		}})}}
-		rules = append(rules, rule{"if": into, "then": has})
+		rules = append(rules, rule{"if": inRestore("into", s), "then": concerns(s)})
 		if s.Block != nil && !slices.Contains(blocks, s.Block.Field) {
 			blocks = append(blocks, s.Block.Field)
-			rules = append(rules, needs(s.Block.Field, services, func(other backup.Service) bool {
+			rules = append(rules, needs(s.Block.Field, services, concerns, func(other backup.Service) bool {
 				return other.Block != nil && other.Block.Field == s.Block.Field
 			}))
 		}
 	}
-	return append(rules, needs("onChange", services, func(s backup.Service) bool { return s.Changes != nil }))
+	return append(rules, needs("onChange", services, hasTarget, func(s backup.Service) bool { return s.Changes != nil }))
 }
 
-// needs is the rule that a plan with the field has a target of one of the services that it is for.
-func needs(field string, services backup.Services, isFor func(backup.Service) bool) rule {
+// needs is the rule that a plan with the field is about one of the services that it is for.
+func needs(field string, services backup.Services, about func(backup.Service) rule, isFor func(backup.Service) bool) rule {
 	var either []rule
 	for _, s := range services {
 		if isFor(s) {
-			either = append(either, hasTarget(s))
+			either = append(either, about(s))
 		}
 	}
 	if either == nil {
@@ -107,6 +104,18 @@ func needs(field string, services backup.Services, isFor func(backup.Service) bo
 // hasTarget is the rule that a plan has a target of the service.
 func hasTarget(s backup.Service) rule {
 	return rule{"required": only("targets"), "properties": rule{"targets": rule{"type": "array", "contains": rule{"type": "string", "pattern": ofTypePattern(s)}}}}
+}
+
+// concerns is the rule that a plan has a target of the service, or restores what is left of one.
+func concerns(s backup.Service) rule {
+	return rule{"anyOf": []rule{hasTarget(s), inRestore("from", s)}}
+}
+
+// inRestore is the rule that a list of the field restore has a resource of the service.
+func inRestore(list string, s backup.Service) rule {
+	return rule{"required": only("restore"), "properties": rule{"restore": object(rule{"required": only(list), "properties": rule{
+		list: rule{"type": "array", "contains": rule{"type": "string", "pattern": ofTypePattern(s)}},
+	}})}}
 }
 
 func ofTypePattern(s backup.Service) string { return "/" + inAnyCase(s.Type) + "/[^/]*/?$" }

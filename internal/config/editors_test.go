@@ -78,6 +78,7 @@ var beyond = map[string]string{
 	"a second document begins here":             "an editor shows each document alone",
 	"write several plans with 1000 at the most": "an editor would not say what to do",
 	"Lifeboat would take one for the other":     "a schema compares no names of targets",
+	"itself does not count":                     "a schema compares the types of from with those of into, and says nothing of itself",
 	"has no Managed CCF":                        "a pattern compares no dates",
 	"the plan is too long":                      "aliases are written out before a schema sees the text",
 }
