@@ -30,6 +30,14 @@ def az(*words):
     return json.loads(done.stdout) if done.stdout.strip() else None
 
 
+def until(found):
+    """Asks again until something is found, for two minutes at the most, and returns it."""
+    end = time.monotonic() + 120
+    while not (result := found()):
+        assert time.monotonic() < end, "it was not found in time"
+    return result
+
+
 def setUpModule():
     (account,) = az("login", "--identity")
     assert account["id"] == SUBSCRIPTION and account["user"]["name"] == "systemAssignedIdentity", account
@@ -62,12 +70,11 @@ class AzureCLI(unittest.TestCase):
         def configure(path):
             body = {"properties": {"displayName": "Orders", "path": path, "protocols": ["https"]}}
             az("rest", "--method", "put", "--url", address, "--body", json.dumps(body))
-            while az("rest", "--url", address)["properties"]["path"] != path:
-                time.sleep(0.1)
+            until(lambda: az("rest", "--url", address)["properties"]["path"] == path)
 
         def move(verb, service, name):
-            return ("apim", verb, "--name", service, "--resource-group", GROUP, "--backup-name", name, "--container-name", CONTAINER,
-                    "--storage-account-name", ACCOUNT, "--storage-account-key", secret)
+            return ("apim", verb, "--name", service, "--resource-group", GROUP, "--backup-name", name,
+                    "--container-name", CONTAINER, "--storage-account-name", ACCOUNT, "--storage-account-key", secret)
 
         secret = key()
         configure("orders")
@@ -80,17 +87,17 @@ class AzureCLI(unittest.TestCase):
         self.fails(3, r"\(ResourceNotFound\)", *move("backup", "nobody", "az-4"))
 
     def test_invoke_action(self):
-        def backup(service, name):
+        def backup(service, name, version):
             body = {"storageAccount": ACCOUNT, "containerName": CONTAINER, "backupName": name,
                     "accessType": "SystemAssignedManagedIdentity"}
-            return ("resource", "invoke-action", "--action", "backup", "--ids", SERVICES + service, "--api-version", "2024-05-01",
+            return ("resource", "invoke-action", "--action", "backup", "--ids", SERVICES + service, "--api-version", version,
                     "--request-body", json.dumps(body))
 
-        self.assertEqual(az(*backup(SERVICE, "az-5")), {})  # it looks for the outputs of a deployment
+        self.assertEqual(az(*backup(SERVICE, "az-5", "2024-05-01")), {})  # it looks for the outputs of a deployment
         blob = az("storage", "blob", "show", "--account-name", ACCOUNT, "--container-name", CONTAINER, "--name", "az-5",
                   "--auth-mode", "login")
         self.assertGreater(blob["properties"]["contentLength"], 0)
-        self.fails(1, r"BackupFailed.*Cannot backup: the container is gone", *backup(FAILING, "az-6"))
+        self.fails(1, r"BackupFailed.*Cannot backup: the container is gone", *backup(FAILING, "az-6", "2022-08-01"))
 
     def test_rest_does_not_poll(self):
         body = {"storageAccount": ACCOUNT, "containerName": CONTAINER, "backupName": "az-7",
@@ -105,9 +112,9 @@ class AzureCLI(unittest.TestCase):
             return az("rest", "--skip-authorization-header", "--headers", f"x-functions-key={KEY}", *words)
 
         backup = ask("--method", "post", "--url", API + "/backups", "--body", json.dumps({"target": SERVICES + POLLED}))
-        while backup["status"] in ("NotStarted", "Running"):
-            backup = ask("--url", f"{API}/runs/{backup['id']}")
-        self.assertEqual(backup["status"], "Succeeded", backup)
+        address = f"{API}/runs/{backup['id']}"
+        ends = ("Succeeded", "Failed", "Canceled")
+        self.assertEqual(until(lambda: [b["status"] for b in [ask("--url", address)] if b["status"] in ends]), ["Succeeded"])
 
     def test_keyvault(self):
         place = ("--hsm-name", HSM, "--storage-account-name", ACCOUNT, "--blob-container-name", CONTAINER,
@@ -120,25 +127,29 @@ class AzureCLI(unittest.TestCase):
         folder = ("--backup-folder", backup["folderUrl"].rsplit("/", 1)[1])
         az("keyvault", "key", "delete", *name)
         az("keyvault", "key", "purge", *name)
-        az("keyvault", "restore", "start", *place, *folder, "--key-name", "rsa1")
+        restore = ("keyvault", "restore", "start", *place)
+        self.assertIsNone(az(*restore, *folder, "--key-name", "rsa1"))
         self.assertEqual(az("keyvault", "key", "show", *name)["key"]["n"], before)
         az("keyvault", "key", "create", *name, "--kty", "RSA-HSM")
-        az("keyvault", "restore", "start", *place, *folder)
+        self.assertIsNone(az(*restore, *folder))
         self.assertEqual(az("keyvault", "key", "show", *name)["key"]["n"], before)
-        self.fails(1, "Invalid backup provided", "keyvault", "restore", "start", *place, "--backup-folder", "mhsm-nothing-2026010101010101")
+        folder = ("--backup-folder", "mhsm-nothing-2026010101010101")
+        self.fails(1, r"status 'OK'\nContent: .*Invalid backup provided", *restore, *folder)
 
     def test_message(self):
         def message(verb, queue, *words):
-            return az("storage", "message", verb, "--queue-name", queue, "--account-name", APP_ACCOUNT, "--auth-mode", "login", *words)
+            return az("storage", "message", verb, "--queue-name", queue, *account, *words)
 
-        az("storage", "queue", "create", "--name", "restore-requests", "--account-name", APP_ACCOUNT, "--auth-mode", "login")
+        account = ("--account-name", APP_ACCOUNT, "--auth-mode", "login")
+        az("storage", "queue", "create", "--name", "restore-requests", *account)
         request = {"id": "az-1", "target": SERVICES + "nobody", "recoveryPoint": "latest", "dryRun": True}
         self.assertEqual(message("put", "restore-requests", "--content", json.dumps(request))["content"], json.dumps(request))
-        answers = []
-        while not answers:
+
+        def answers():
             events = [json.loads(found["content"]) for found in message("get", "lifeboat-events", "--num-messages", "32")]
-            answers = [event for event in events if event["data"].get("request") == "az-1"]
-        answer = answers[0]
+            return [event for event in events if event["data"].get("request") == "az-1"]
+
+        answer = until(answers)[0]
         self.assertEqual((answer["type"], answer["data"]["reason"]["code"]), ("lifeboat.restore.planned", "UnknownTarget"))
 
 
