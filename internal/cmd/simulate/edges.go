@@ -206,13 +206,13 @@ var edges = []edge{
 		"return strings.Compare(b, a) })", "return strings.Compare(a, b) })",
 	},
 	{
-		"./internal/cli TestShortNamesTellTargetsApart", "X05 of three targets with alike short names the third is shown short",
-		"internal/cli/next.go",
-		"if id, ok := ids[name]; ok && !backup.Same(id, target) {", `if id, ok := ids[name]; ok && id != "" && !backup.Same(id, target) {`,
+		"./internal/cli/names TestLabels", "X05 of three targets with alike short names the third is shown short",
+		"internal/cli/names/names.go",
+		"if len(x.Find(label)) == 1 {", "if len(x.Find(label))%2 == 1 {",
 	},
 	{
-		"./internal/cli TestRetryAfterIsFollowedForAMinuteAtMost", "X08 a Retry-After of hours is waited for",
-		"internal/cli/client.go",
+		"./internal/cli/client TestRetryAfterIsFollowedForAMinuteAtMost", "X08 a Retry-After of hours is waited for",
+		"internal/cli/client/client.go",
 		"return time.Duration(min(seconds, 60)) * time.Second", "return time.Duration(seconds) * time.Second",
 	},
 	{
