@@ -1,19 +1,15 @@
 package cli
 
 import (
-	"cmp"
 	"context"
-	"fmt"
-	"maps"
-	"slices"
-	"strconv"
-	"strings"
-	"time"
+	"io"
+	"net/http"
 
 	"github.com/spf13/cobra"
 
-	"lifeboat/internal/backup"
-	"lifeboat/internal/cli/text"
+	"lifeboat/internal/api"
+	"lifeboat/internal/cli/client"
+	"lifeboat/internal/cli/diff"
 	"lifeboat/internal/cli/usage"
 )
 
@@ -34,208 +30,28 @@ asks the app for what the next timer run does; else it says what it assumes.`,
 
 // diff prints the changes of an edit of plan.yaml, and their effect on scheduled times and recovery points.
 func (sh Shell) diff(ctx context.Context, paths []string) error {
-	before, _, err := sh.Plans.File(paths[0], 1)
+	old, _, err := sh.Plans.File(paths[0], 1)
 	if err != nil {
 		return err
 	}
-	after, _, err := sh.Plans.File(paths[1], 1)
+	edited, _, err := sh.Plans.File(paths[1], 1)
 	if err != nil {
 		return err
 	}
-	b := sh.basis(ctx, before, after)
-	told := false
-	var lines []string
-	for _, old := range before {
-		i := named(after, old.Name)
-		if i < 0 {
-			lines = append(lines, fmt.Sprintf("- plan %s vanishes with its %s: no more scheduled times", old.Name,
-				text.Count(len(old.Targets), "target")))
-			continue
-		}
-		lines = append(lines, sh.changes(old, after[i], b)...)
-		if rescheduled(old, after[i]) || !b.same(old, after[i]) {
-			told = true
-			lines = append(lines, "~ plan "+old.Name+": "+b.effect(after[i]))
-		}
-	}
-	for _, plan := range after {
-		if named(before, plan.Name) < 0 {
-			told = true
-			lines = append(lines, fmt.Sprintf("+ plan %s is new, with %s: %s", plan.Name, text.Count(len(plan.Targets), "target"), b.effect(plan)))
-			lines = append(lines, restores(backup.RestorePolicy{}, plan.Restore, plan.Name)...)
-		}
-	}
-	lines = append(lines, unprotected(before, after)...)
-	if len(lines) == 0 {
-		lines = []string{"nothing changes"}
-	}
-	if told {
-		lines = append(lines, b.words)
-	}
-	_, err = fmt.Fprintln(sh.Stdout, strings.Join(lines, "\n"))
-	return err
+	return diff.Edit{
+		Old: old, New: edited, Default: sh.Plans.Default, Now: sh.Now, App: sh.Getenv("LIFEBOAT_URL"), Ask: sh.askHealth,
+	}.Write(ctx, sh.Stdout)
 }
 
-func named(plans []backup.Plan, name string) int {
-	return slices.IndexFunc(plans, func(p backup.Plan) bool { return p.Name == name })
-}
-
-func rescheduled(old, plan backup.Plan) bool {
-	return old.Expression != plan.Expression || old.Schedule.Zone.String() != plan.Schedule.Zone.String()
-}
-
-// changes returns the changes of one plan, a line each.
-func (sh Shell) changes(old, plan backup.Plan, b basis) []string {
-	var lines []string
-	say := func(format string, args ...any) {
-		lines = append(lines, "~ plan "+plan.Name+": "+fmt.Sprintf(format, args...))
+// askHealth asks the app at LIFEBOAT_URL for its health, once.
+func (sh Shell) askHealth(ctx context.Context) (api.Health, error) {
+	x, err := client.New(sh.Getenv, true, io.Discard)
+	if err != nil {
+		return api.Health{}, err
 	}
-	becomes := func(name string, was, is time.Duration, none, more string) {
-		if was != is {
-			say("%s %s becomes %s%s", name, duration(was, none), duration(is, none), more)
-		}
+	a, err := x.Do(ctx, client.Call{Method: http.MethodGet, Path: "/api/health", Expected: tellsHealth, Once: true})
+	if err != nil {
+		return api.Health{}, err
 	}
-	for _, target := range old.Targets {
-		if !plan.Has(target) {
-			say("- target %s: no more scheduled times for it here", target)
-		}
-	}
-	for _, target := range plan.Targets {
-		if !old.Has(target) {
-			say("+ target %s: %s", target, b.begins(plan))
-		}
-	}
-	if rescheduled(old, plan) {
-		say("schedule %q in %s becomes %q in %s: scheduled times count from the last one made", old.Expression, old.Schedule.Zone,
-			plan.Expression, plan.Schedule.Zone)
-	}
-	if old.Paused != plan.Paused {
-		if plan.Paused {
-			say("paused: no scheduled times until that is taken back, and then nothing is caught up")
-		} else {
-			say("no longer paused: nothing is caught up")
-		}
-	}
-	becomes("jitter", old.Jitter, plan.Jitter, "none", "")
-	becomes("window", old.Window, plan.Window, "until the next scheduled time", "")
-	const fresh = "for runs from now on"
-	if a, b := old.Settings, plan.Settings; a != b {
-		if a.Storage != b.Storage {
-			say("storage %s/%s becomes %s/%s, %s: recovery points stay where they are", a.Storage.Account, a.Storage.Container,
-				b.Storage.Account, b.Storage.Container, fresh)
-		}
-		was, is := a.Blocks.Values(), b.Blocks.Values()
-		both := maps.Clone(was)
-		maps.Copy(both, is)
-		for _, name := range slices.Sorted(maps.Keys(both)) {
-			unsaid := sh.Plans.Default(name)
-			if was, is := cmp.Or(was[name], unsaid), cmp.Or(is[name], unsaid); was != is {
-				say("%s %s becomes %s, %s", name, was, is, fresh)
-			}
-		}
-		if a.Concurrency != b.Concurrency {
-			say("concurrency %s becomes %s, %s", number(a.Concurrency), number(b.Concurrency), fresh)
-		}
-		becomes("keep.within", a.KeepWithin, b.KeepWithin, "", ", "+fresh+": recovery points that are there keep their day")
-	}
-	becomes("onDemand.keep.within", old.OnDemandKeepWithin, plan.OnDemandKeepWithin, "as keep.within", ", "+fresh)
-	return append(lines, restores(old.Restore, plan.Restore, plan.Name)...)
-}
-
-// restores returns the changes of the allowed restores. They count for requests from now on: accepted restores go on.
-func restores(old, now backup.RestorePolicy, plan string) []string {
-	var lines []string
-	say := func(mark, format string, args ...any) {
-		lines = append(lines, mark+" plan "+plan+": "+fmt.Sprintf(format, args...))
-	}
-	without := func(all, others []string) []string {
-		return slices.DeleteFunc(slices.Clone(all), func(one string) bool {
-			return slices.ContainsFunc(others, func(other string) bool { return backup.Same(one, other) })
-		})
-	}
-	for _, into := range without(old.Into, now.Into) {
-		say("~", "- restore.into %s: no more restores into it", into)
-	}
-	for _, into := range without(now.Into, old.Into) {
-		if into == backup.Itself {
-			into = "itself: each target"
-		}
-		say("!", "+ restore.into %s may be OVERWRITTEN by restores", into)
-	}
-	for _, from := range without(old.From, now.From) {
-		say("~", "- restore.from %s: this plan restores its recovery points no more", from)
-	}
-	for _, from := range without(now.From, old.From) {
-		say("!", "+ restore.from %s: its recovery points may be restored into what restore.into names by resource ID", from)
-	}
-	for _, queue := range without(old.ReplyTo, now.ReplyTo) {
-		say("~", "- restore.replyTo %s", queue)
-	}
-	for _, queue := range without(now.ReplyTo, old.ReplyTo) {
-		say("~", "+ restore.replyTo %s: answers may go there", queue)
-	}
-	switch {
-	case now.Approval && !old.Approval:
-		say("~", "restore.approval is required: this version refuses every restore that needs it")
-	case old.Approval && !now.Approval:
-		say("!", "restore.approval is no longer required: restores begin without a person")
-	}
-	switch {
-	case now.Safety && !old.Safety:
-		say("~", "restore.safetyBackup: destinations are backed up before they are overwritten")
-	case old.Safety && !now.Safety && len(now.Into) > 0:
-		say("!", "no restore.safetyBackup any more: destinations are overwritten without, but where their service always has one")
-	}
-	return lines
-}
-
-// unprotected returns the targets that no plan backs up any more, and what becomes of their recovery points.
-func unprotected(before, after []backup.Plan) []string {
-	var lines []string
-	for _, old := range before {
-		for _, target := range old.Targets {
-			line := "! no plan has the target " + target + " any more: it is not backed up"
-			held := func(p backup.Plan) bool { return p.Has(target) }
-			if slices.ContainsFunc(after, held) || slices.Contains(lines, line) {
-				continue
-			}
-			lines = append(lines, line, fmt.Sprintf("  its recovery points stay: each until its day (keep.within %s), and the newest "+
-				"verified one beyond that", duration(old.Settings.KeepWithin, "none")), "  "+wayBack(target, after))
-		}
-	}
-	return lines
-}
-
-// wayBack says how the recovery points of a target can be restored once no plan has it.
-func wayBack(target string, after []backup.Plan) string {
-	for _, plan := range after {
-		if plan.Restore.Takes(target) {
-			return "to restore one, use the plan " + plan.Name + ", which names the target in restore.from"
-		}
-	}
-	return "to restore one, write restore: {from: [" + target + "], into: [the resource ID of the destination]} into a plan"
-}
-
-// number returns the limit of concurrent operations, for people.
-func number(n int) string {
-	if n == 0 {
-		return "not set"
-	}
-	return strconv.Itoa(n)
-}
-
-// duration returns the duration as plan.yaml writes it.
-func duration(d time.Duration, none string) string {
-	if d == 0 {
-		return none
-	}
-	for _, unit := range []struct {
-		length time.Duration
-		name   string
-	}{{24 * time.Hour, "d"}, {time.Hour, "h"}, {time.Minute, "m"}} {
-		if d%unit.length == 0 {
-			return fmt.Sprintf("%d%s", d/unit.length, unit.name)
-		}
-	}
-	return fmt.Sprintf("%ds", d/time.Second)
+	return readHealth(a.Body)
 }

@@ -63,7 +63,7 @@ func (sh Shell) next(path string, n int) error {
 	for i, p := range plans {
 		for _, target := range p.Targets {
 			for _, at := range coming[i] {
-				table.Row(p.Name, index.Label(target), at.In(p.Schedule.Zone).Format(localForm), p.Schedule.Zone.String(), at.UTC().Format(utcForm))
+				table.Row(p.Name, index.Label(target), text.Local(at, p.Schedule.Zone), p.Schedule.Zone.String(), at.UTC().Format(time.RFC3339))
 			}
 			if p.Paused {
 				table.Row(p.Name, index.Label(target), "paused", "", "")
@@ -80,16 +80,6 @@ func (sh Shell) next(path string, n int) error {
 // words returns the schedule of the plan in words, and the number of its runs a day.
 func words(p backup.Plan) string {
 	return p.Schedule.Words() + " in " + p.Schedule.Zone.String() + ", " + text.Count(p.Schedule.RunsADay(), "run") + " a day"
-}
-
-const (
-	localForm = "Mon 2006-01-02 15:04:05 -07:00"
-	utcForm   = "2006-01-02T15:04:05Z"
-)
-
-// local returns the scheduled time on the clocks of the plan's zone.
-func local(p backup.Plan, scheduledTime time.Time) string {
-	return scheduledTime.In(p.Schedule.Zone).Format(localForm) + " " + p.Schedule.Zone.String()
 }
 
 // each returns a text of each.

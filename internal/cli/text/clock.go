@@ -27,6 +27,12 @@ func (c Clock) At(t time.Time) string {
 	return t.In(c.Zone).Format("2006-01-02 15:04 MST")
 }
 
+// Local returns the time with its day of the week on the clocks of the zone, to the second, such as
+// "Sat 2026-01-31 03:30:00 +01:00".
+func Local(t time.Time, zone *time.Location) string {
+	return t.In(zone).Format("Mon 2006-01-02 15:04:05 -07:00")
+}
+
 // Age returns the time since then in its largest unit, such as "3h"; "" if it is zero, and "0s" if it is yet to come.
 func (c Clock) Age(t time.Time) string {
 	if t.IsZero() {

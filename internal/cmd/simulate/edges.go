@@ -217,7 +217,7 @@ var edges = []edge{
 	},
 	{
 		"./internal/cli TestDiffTellsWhichTargetsAreNoLongerBackedUp", "X17 plan diff calls targets of paused plans no longer backed up",
-		"internal/cli/diff.go",
+		"internal/cli/diff/diff.go",
 		"return p.Has(target) }", "return p.Has(target) && !p.Paused }",
 	},
 	{

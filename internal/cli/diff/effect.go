@@ -1,17 +1,14 @@
-package cli
+package diff
 
 import (
 	"context"
 	"fmt"
-	"io"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
 
 	"lifeboat/internal/backup"
 	"lifeboat/internal/checkpoint"
-	"lifeboat/internal/cli/client"
 	"lifeboat/internal/cli/text"
 	"lifeboat/internal/schedule"
 )
@@ -28,22 +25,22 @@ type basis struct {
 
 // basis asks the app for its checkpoints, if the edit changes anything that they matter for. If it cannot be asked, the basis is
 // that timer runs came all along under the old plans, and the last one comes now.
-func (sh Shell) basis(ctx context.Context, old, edited []backup.Plan) basis {
-	now := sh.Now.UTC().Truncate(time.Second)
+func (e Edit) basis(ctx context.Context) basis {
+	now := e.Now.UTC().Truncate(time.Second)
 	b := basis{Look: checkpoint.Look{Now: now, Looked: now}, checkpoints: map[string]checkpoint.Checkpoint{}}
 	why := "LIFEBOAT_URL is not set"
-	if strings.TrimSpace(sh.Getenv("LIFEBOAT_URL")) != "" && !slices.EqualFunc(old, edited, keepsTimes) {
-		err := sh.ask(ctx, &b)
+	if strings.TrimSpace(e.App) != "" && !slices.EqualFunc(e.Old, e.New, keepsTimes) {
+		err := e.ask(ctx, &b)
 		if err == nil {
 			return b
 		}
 		why = strings.TrimSpace(err.Error())
 	}
-	for _, plan := range old {
+	for _, plan := range e.Old {
 		b.checkpoints[plan.Name] = b.Assume(plan)
 	}
 	b.words = fmt.Sprintf("assumed: the app has run all along under the old plans, and the timer run comes at %s; the app was not asked: %s",
-		now.Format(utcForm), why)
+		now.Format(time.RFC3339), why)
 	return b
 }
 
@@ -53,17 +50,9 @@ func keepsTimes(old, edited backup.Plan) bool {
 		slices.Equal(old.Targets, edited.Targets)
 }
 
-// ask reads the checkpoints of the app at LIFEBOAT_URL.
-func (sh Shell) ask(ctx context.Context, b *basis) error {
-	x, err := client.New(sh.Getenv, true, io.Discard)
-	if err != nil {
-		return err
-	}
-	a, err := x.Do(ctx, client.Call{Method: http.MethodGet, Path: "/api/health", Expected: tellsHealth, Once: true})
-	if err != nil {
-		return err
-	}
-	v, err := readHealth(a.Body)
+// ask reads the checkpoints of the app.
+func (e Edit) ask(ctx context.Context, b *basis) error {
+	v, err := e.Ask(ctx)
 	if err != nil {
 		return err
 	}
@@ -76,7 +65,8 @@ func (sh Shell) ask(ctx context.Context, b *basis) error {
 	for _, c := range v.Checkpoints {
 		b.checkpoints[c.Plan] = c.Checkpoint()
 	}
-	b.words = fmt.Sprintf("by the checkpoints of the app at %s, as if the timer run came at %s", strings.Trim(sh.Getenv("LIFEBOAT_URL"), " /\n"), b.Now.UTC().Format(utcForm))
+	b.words = fmt.Sprintf("by the checkpoints of the app at %s, as if the timer run came at %s", strings.Trim(e.App, " /\n"),
+		b.Now.UTC().Format(time.RFC3339))
 	return nil
 }
 
@@ -139,4 +129,9 @@ func (b basis) same(old, plan backup.Plan) bool {
 
 func sameRuns(a, b schedule.MissedRuns) bool {
 	return a.Count == b.Count && a.First.Equal(b.First) && a.Last.Equal(b.Last)
+}
+
+// local returns the scheduled time on the clocks of the plan's zone.
+func local(p backup.Plan, scheduledTime time.Time) string {
+	return text.Local(scheduledTime, p.Schedule.Zone) + " " + p.Schedule.Zone.String()
 }

@@ -1,0 +1,233 @@
+// Package diff tells the changes of an edit of plan.yaml, and their effect.
+package diff
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"lifeboat/internal/api"
+	"lifeboat/internal/backup"
+	"lifeboat/internal/cli/text"
+)
+
+// Edit is an edit of plan.yaml.
+type Edit struct {
+	// Old and New are the plans before and after it.
+	Old, New []backup.Plan
+	// Default returns the value of a key of a service's block, such as "hsm.access", for a plan without that key.
+	Default func(key string) string
+	// Now is the time at which the next timer run comes, unless the app is asked: then that is the app's time.
+	Now time.Time
+	// App is the setting LIFEBOAT_URL, "" if the app cannot be asked, and Ask asks the app for its health.
+	App string
+	Ask func(ctx context.Context) (api.Health, error)
+}
+
+// Write writes the changes, and their effect on scheduled times and recovery points, a line each. It asks the app only if the
+// effect depends on the app's checkpoints, and it does without an app that does not answer. An error is w's.
+func (e Edit) Write(ctx context.Context, w io.Writer) error {
+	b := e.basis(ctx)
+	told := false
+	var lines []string
+	for _, old := range e.Old {
+		i := named(e.New, old.Name)
+		if i < 0 {
+			lines = append(lines, fmt.Sprintf("- plan %s vanishes with its %s: no more scheduled times", old.Name,
+				text.Count(len(old.Targets), "target")))
+			continue
+		}
+		plan := e.New[i]
+		lines = append(lines, e.changes(old, plan, b)...)
+		if rescheduled(old, plan) || !b.same(old, plan) {
+			told = true
+			lines = append(lines, "~ plan "+old.Name+": "+b.effect(plan))
+		}
+	}
+	for _, plan := range e.New {
+		if named(e.Old, plan.Name) < 0 {
+			told = true
+			lines = append(lines, fmt.Sprintf("+ plan %s is new, with %s: %s", plan.Name, text.Count(len(plan.Targets), "target"), b.effect(plan)))
+			lines = append(lines, restores(backup.RestorePolicy{}, plan.Restore, plan.Name)...)
+		}
+	}
+	lines = append(lines, unprotected(e.Old, e.New)...)
+	if len(lines) == 0 {
+		lines = []string{"nothing changes"}
+	}
+	if told {
+		lines = append(lines, b.words)
+	}
+	_, err := fmt.Fprintln(w, strings.Join(lines, "\n"))
+	return err
+}
+
+func named(plans []backup.Plan, name string) int {
+	return slices.IndexFunc(plans, func(p backup.Plan) bool { return p.Name == name })
+}
+
+func rescheduled(old, plan backup.Plan) bool {
+	return old.Expression != plan.Expression || old.Schedule.Zone.String() != plan.Schedule.Zone.String()
+}
+
+// changes returns the changes of one plan, a line each.
+func (e Edit) changes(old, plan backup.Plan, b basis) []string {
+	var lines []string
+	say := func(format string, args ...any) {
+		lines = append(lines, "~ plan "+plan.Name+": "+fmt.Sprintf(format, args...))
+	}
+	becomes := func(name string, was, is time.Duration, none, more string) {
+		if was != is {
+			say("%s %s becomes %s%s", name, duration(was, none), duration(is, none), more)
+		}
+	}
+	for _, target := range old.Targets {
+		if !plan.Has(target) {
+			say("- target %s: no more scheduled times for it here", target)
+		}
+	}
+	for _, target := range plan.Targets {
+		if !old.Has(target) {
+			say("+ target %s: %s", target, b.begins(plan))
+		}
+	}
+	if rescheduled(old, plan) {
+		say("schedule %q in %s becomes %q in %s: scheduled times count from the last one made", old.Expression, old.Schedule.Zone,
+			plan.Expression, plan.Schedule.Zone)
+	}
+	if old.Paused != plan.Paused {
+		if plan.Paused {
+			say("paused: no scheduled times until that is taken back, and then nothing is caught up")
+		} else {
+			say("no longer paused: nothing is caught up")
+		}
+	}
+	becomes("jitter", old.Jitter, plan.Jitter, "none", "")
+	becomes("window", old.Window, plan.Window, "until the next scheduled time", "")
+	const fresh = "for runs from now on"
+	if a, b := old.Settings, plan.Settings; a != b {
+		if a.Storage != b.Storage {
+			say("storage %s/%s becomes %s/%s, %s: recovery points stay where they are", a.Storage.Account, a.Storage.Container,
+				b.Storage.Account, b.Storage.Container, fresh)
+		}
+		was, is := a.Blocks.Values(), b.Blocks.Values()
+		both := maps.Clone(was)
+		maps.Copy(both, is)
+		for _, name := range slices.Sorted(maps.Keys(both)) {
+			unsaid := e.Default(name)
+			if was, is := cmp.Or(was[name], unsaid), cmp.Or(is[name], unsaid); was != is {
+				say("%s %s becomes %s, %s", name, was, is, fresh)
+			}
+		}
+		if a.Concurrency != b.Concurrency {
+			say("concurrency %s becomes %s, %s", number(a.Concurrency), number(b.Concurrency), fresh)
+		}
+		becomes("keep.within", a.KeepWithin, b.KeepWithin, "", ", "+fresh+": recovery points that are there keep their day")
+	}
+	becomes("onDemand.keep.within", old.OnDemandKeepWithin, plan.OnDemandKeepWithin, "as keep.within", ", "+fresh)
+	return append(lines, restores(old.Restore, plan.Restore, plan.Name)...)
+}
+
+// restores returns the changes of the allowed restores. They count for requests from now on: accepted restores go on.
+func restores(old, now backup.RestorePolicy, plan string) []string {
+	var lines []string
+	say := func(mark, format string, args ...any) {
+		lines = append(lines, mark+" plan "+plan+": "+fmt.Sprintf(format, args...))
+	}
+	without := func(all, others []string) []string {
+		return slices.DeleteFunc(slices.Clone(all), func(one string) bool {
+			return slices.ContainsFunc(others, func(other string) bool { return backup.Same(one, other) })
+		})
+	}
+	for _, into := range without(old.Into, now.Into) {
+		say("~", "- restore.into %s: no more restores into it", into)
+	}
+	for _, into := range without(now.Into, old.Into) {
+		if into == backup.Itself {
+			into = "itself: each target"
+		}
+		say("!", "+ restore.into %s may be OVERWRITTEN by restores", into)
+	}
+	for _, from := range without(old.From, now.From) {
+		say("~", "- restore.from %s: this plan restores its recovery points no more", from)
+	}
+	for _, from := range without(now.From, old.From) {
+		say("!", "+ restore.from %s: its recovery points may be restored into what restore.into names by resource ID", from)
+	}
+	for _, queue := range without(old.ReplyTo, now.ReplyTo) {
+		say("~", "- restore.replyTo %s", queue)
+	}
+	for _, queue := range without(now.ReplyTo, old.ReplyTo) {
+		say("~", "+ restore.replyTo %s: answers may go there", queue)
+	}
+	switch {
+	case now.Approval && !old.Approval:
+		say("~", "restore.approval is required: this version refuses every restore that needs it")
+	case old.Approval && !now.Approval:
+		say("!", "restore.approval is no longer required: restores begin without a person")
+	}
+	switch {
+	case now.Safety && !old.Safety:
+		say("~", "restore.safetyBackup: destinations are backed up before they are overwritten")
+	case old.Safety && !now.Safety && len(now.Into) > 0:
+		say("!", "no restore.safetyBackup any more: destinations are overwritten without, but where their service always has one")
+	}
+	return lines
+}
+
+// unprotected returns the targets that no plan backs up any more, and what becomes of their recovery points.
+func unprotected(before, after []backup.Plan) []string {
+	var lines []string
+	for _, old := range before {
+		for _, target := range old.Targets {
+			line := "! no plan has the target " + target + " any more: it is not backed up"
+			held := func(p backup.Plan) bool { return p.Has(target) }
+			if slices.ContainsFunc(after, held) || slices.Contains(lines, line) {
+				continue
+			}
+			lines = append(lines, line, fmt.Sprintf("  its recovery points stay: each until its day (keep.within %s), and the newest "+
+				"verified one beyond that", duration(old.Settings.KeepWithin, "none")), "  "+wayBack(target, after))
+		}
+	}
+	return lines
+}
+
+// wayBack says how the recovery points of a target can be restored once no plan has it.
+func wayBack(target string, after []backup.Plan) string {
+	for _, plan := range after {
+		if plan.Restore.Takes(target) {
+			return "to restore one, use the plan " + plan.Name + ", which names the target in restore.from"
+		}
+	}
+	return "to restore one, write restore: {from: [" + target + "], into: [the resource ID of the destination]} into a plan"
+}
+
+// number returns the limit of concurrent operations, for people.
+func number(n int) string {
+	if n == 0 {
+		return "not set"
+	}
+	return strconv.Itoa(n)
+}
+
+// duration returns the duration as plan.yaml writes it.
+func duration(d time.Duration, none string) string {
+	if d == 0 {
+		return none
+	}
+	for _, unit := range []struct {
+		length time.Duration
+		name   string
+	}{{24 * time.Hour, "d"}, {time.Hour, "h"}, {time.Minute, "m"}} {
+		if d%unit.length == 0 {
+			return fmt.Sprintf("%d%s", d/unit.length, unit.name)
+		}
+	}
+	return fmt.Sprintf("%ds", d/time.Second)
+}
