@@ -50,11 +50,14 @@ install: ## Build lifeboat, and put it into GOBIN or ~/go/bin; with PREFIX=folde
 explorations := ^(TestModel|TestAnEditDoesWhatPlanDiffSays|TestARegionChangesItsRules|TestRestoreSurvives|TestThreeLikeIt|TestNextHourly|TestUnprotectedSurvivesKills|TestTimerRunsDieInTwoScheduledTimes|TestNextAgainstWalk|TestScenario15RulesOfAZoneChange|TestMutants|TestScenario15ClocksChange|TestDeletionAndRestoreRace|TestConcurrencySurvivesFailures|TestEvaluationCosts|TestScenario29StormAtMidnight|TestSimulation|TestShrink|TestSeedsReplay|TestIdleTimerRunsWriteNothingButANote|TestCalmWorldsSucceed|TestNextAgainstBruteForce)$$
 explored := ./internal/engine ./internal/testing/simulation ./internal/schedule
 
+# slow are tests of what people do by hand: make soak runs them.
+slow := ^TestRun$$
+
 .PHONY: test
 test: ## Run every test, and print the figures that the documents quote (10 minutes)
 	@mkdir -p build && rm -f build/figures.txt
 	@$(if $(race),,echo "there is no C compiler for cgo, so the tests run without the race detector")
-	$(lean) go test $(race) -shuffle=on -count=1 -timeout 30m -p 3 -skip '$(explorations)' $$(go list ./... | grep -v /e2e$$)
+	$(lean) go test $(race) -shuffle=on -count=1 -timeout 30m -p 3 -skip '$(explorations)|$(slow)' $$(go list ./... | grep -v /e2e$$)
 	@echo "the explorations compute while the tests of the whole wait"
 	@$(lean) GOMAXPROCS=1 nice -n 19 go test -count=1 -timeout 30m -p 2 -run '$(explorations)' $(explored) & explore=$$!; \
 		trap 'kill $$explore 2>/dev/null || true' EXIT; \
@@ -77,12 +80,13 @@ verify: ## Run what CI runs beside the tests: Azure's own Functions host, fuzzin
 	.ci/part clients $(MAKE) clients
 
 .PHONY: soak
-soak: ## Run what never runs in CI: 10,000 worlds, deliberate bugs, the storms (60 minutes)
+soak: ## Run what never runs in CI: 10,000 worlds, deliberate bugs, the storms, make run (65 minutes)
 	$(MAKE) simulate SEEDS=10000 # 16 minutes
 	$(MAKE) mutants # 20
 	$(MAKE) crash-storm # 7
 	$(MAKE) storm # 12
 	$(MAKE) host-storm # 3
+	go test -count=1 ./internal/cmd/dev # 3: make run, in three shells, killed and gone on
 
 RUN ?= .
 N ?= 10

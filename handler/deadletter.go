@@ -4,8 +4,8 @@ import (
 	"context"
 
 	"lifeboat/internal/backup"
-	"lifeboat/internal/request"
 	"lifeboat/internal/plans"
+	"lifeboat/internal/request"
 	"lifeboat/internal/restore"
 )
 

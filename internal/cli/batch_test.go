@@ -54,7 +54,7 @@ func TestOneBatch(t *testing.T) {
 	}
 	// An empty name, from a variable that is not set, does not mean all targets.
 	if code, out, errs := a.run(t.Context(), "two", "backup", "", "--plan", "fleet"); code != 1 || out != "" ||
-		!strings.Contains(errs, "InvalidTarget") {
+		!strings.Contains(errs, "InvalidRequest: \"\" is not a resource ID") {
 		t.Errorf("an empty target: %d, %q, %s", code, out, errs)
 	}
 }

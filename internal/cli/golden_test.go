@@ -69,6 +69,7 @@ func TestGolden(t *testing.T) {
 			args := strings.Fields(c.line)
 			commands[args[0]] = true
 			code, out, errs := inFleet(t, newFleet(t), width, args...)
+			out = anyPort.ReplaceAllString(out, "http://127.0.0.1:7071")
 			fmt.Fprintf(&all, "$ lifeboat %s\n%s%s", c.line, out, errs)
 			if code != 0 {
 				fmt.Fprintf(&all, "exit code %d\n", code)
@@ -98,6 +99,9 @@ func TestGolden(t *testing.T) {
 		}
 	}
 }
+
+// anyPort matches the address of the app, whose port differs from run to run.
+var anyPort = regexp.MustCompile(`http://127\.0\.0\.1:\d+`)
 
 // home is the folder of the test.
 var home, _ = os.Getwd()

@@ -19,7 +19,7 @@ func (r remote) dryRun(a client.Answer) error {
 	if err != nil {
 		return err
 	}
-	if err := r.show(a.Body, []string{p.Destination}, func() error { return r.planTable(p) }); err != nil {
+	if err := r.show(a.Body, []string{p.Destination}, func() error { return r.previewTable(p) }); err != nil {
 		return err
 	}
 	return refusal(p)
@@ -33,8 +33,8 @@ func refusal(p restore.Preview) error {
 	return nil
 }
 
-// planTable shows a plan, and the possible loss first.
-func (r remote) planTable(p restore.Preview) error {
+// previewTable shows a preview, and the possible loss first.
+func (r remote) previewTable(p restore.Preview) error {
 	var details text.Details
 	row := details.Row
 	row("restores into", p.Destination)

@@ -177,7 +177,7 @@ func (r remote) agreed(ctx context.Context, body map[string]any) error {
 	}
 	shown := r
 	shown.Stdout = r.Stderr
-	if err := shown.planTable(p); err != nil {
+	if err := shown.previewTable(p); err != nil {
 		return err
 	}
 	if err := refusal(p); err != nil {

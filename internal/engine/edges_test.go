@@ -13,6 +13,7 @@ import (
 	"lifeboat/internal/health"
 	"lifeboat/internal/plans"
 	"lifeboat/internal/request"
+	"lifeboat/internal/restore"
 )
 
 // TestATargetIsTheSameInAnyCase: its share of the jitter, its runs and its partition belong to the resource, in any spelling by
@@ -512,14 +513,14 @@ func TestWhatMayStillComeToBeIsNotForgotten(t *testing.T) {
 	}
 }
 
-// TestAnotherLetterIsAnotherService: ſ is an s only if letters are folded, and Azure does not fold them.
+// TestAnotherLetterIsAnotherService: ſ is an s only if letters are folded, and Azure does not fold them: no service has such a name,
+// and a request for one is refused.
 func TestAnotherLetterIsAnotherService(t *testing.T) {
-	s, _, _ := restorable(t)
 	for _, letter := range []string{"ſ", "ß"} {
-		q := order("restore-1")
-		q.Into = strings.Replace(standby, "contoso", "conto"+letter+"o", 1)
-		if p, err := s.engine.PreviewRestore(t.Context(), q, restoring(false)); err != nil || p.Refusal() == nil || p.Refusal().Code != "DestinationNotAllowed" {
-			t.Errorf("into %s: %+v, %v", q.Into, p.Refusal(), err)
+		into := strings.Replace(standby, "contoso", "conto"+letter+"o", 1)
+		body := fmt.Appendf(nil, `{"id":"restore-1","target":%q,"into":%q,"recoveryPoint":"latest"}`, target, into)
+		if _, err := restore.ParseRequest(body, ""); err == nil || !strings.Contains(err.Error(), "into") || !strings.Contains(err.Error(), fmt.Sprintf("U+%04X", []rune(letter)[0])) {
+			t.Errorf("into %s: %v", into, err)
 		}
 	}
 }

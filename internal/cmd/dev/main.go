@@ -28,9 +28,9 @@ func main() {
 	case len(args) == 1 && args[0] == "demo":
 		name, play, s.rhythm = "demo", demo, rhythm{"*/12 * * * * *", "20s"}
 	case len(args) == 1 && args[0] == "run":
-		name, s.rhythm = "run", rhythm{"0 * * * * *", "10m"}
+		name, s.rhythm = "run", rhythm{"0 * * * * *", "600s"}
 	case len(args) == 2 && args[0] == "run":
-		name, s.rhythm, s.keep = "run", rhythm{"0 * * * * *", "10m"}, args[1]
+		name, s.rhythm, s.keep = "run", rhythm{"0 * * * * *", "600s"}, args[1]
 	default:
 		fmt.Fprintln(os.Stderr, "usage: dev demo | dev run [FOLDER]")
 		os.Exit(2)
