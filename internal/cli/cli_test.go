@@ -225,7 +225,7 @@ func TestUsage(t *testing.T) {
 		"help runs x":                `lifeboat runs: there is no command "x"`,
 		"plan":                       "lifeboat plan: a command is missing\nusage: lifeboat plan [flags]\n",
 		"plan chek x --live":         `lifeboat plan: there is no command "chek": did you mean check?`,
-		"--verison":                  "lifeboat: there is no flag --verison: did you mean --version?",
+		"--versio":                   "lifeboat: there is no flag --versio: did you mean --version?",
 		"plan chek x":                `lifeboat plan: there is no command "chek": did you mean check?`,
 		"plan check":                 "lifeboat plan check: it wants FILE\nusage: lifeboat plan check FILE [flags]\n",
 		"plan check a b":             `lifeboat plan check: it wants FILE, and got "b" besides`,
