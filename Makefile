@@ -215,7 +215,7 @@ shells: ## Complete commands in a real zsh, and check the man pages with mandoc:
 	mandoc -Tlint -W error build/man/*.1
 
 .PHONY: clients
-clients: schemas shells ## Run the official JavaScript and Python clients and Azure CLI, unchanged, against the local fakes and the API
+clients: schemas $(if $(filter skip,$(SHELLS)),,shells) ## Run the official JavaScript and Python clients and Azure CLI, unchanged, against the local fakes and the API
 	mkdir -p build/clients && cp internal/testing/clients/package*.json internal/testing/clients/requirements.txt internal/testing/clients/azure* build/clients/
 	cd build/clients && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	$(PYTHON) -m venv build/clients/venv
