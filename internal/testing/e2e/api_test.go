@@ -247,12 +247,13 @@ func TestBadInput(t *testing.T) {
 			continue
 		}
 		var answer struct {
-			Error struct{ Code, Message string }
+			Error struct{ Code, Message, Target string }
 		}
 		if err := json.Unmarshal(text, &answer); err != nil {
 			t.Errorf("%s: the answer is no JSON: %s", name, text)
 		}
-		if response.StatusCode != c.status || answer.Error.Code != c.code || !strings.Contains(answer.Error.Message, c.names) {
+		names := strings.Contains(answer.Error.Message, c.names) || answer.Error.Target == c.names
+		if response.StatusCode != c.status || answer.Error.Code != c.code || !names {
 			t.Errorf("%s: got %d %s; want %d %s that names %s", name, response.StatusCode, text, c.status, c.code, c.names)
 		}
 	}
