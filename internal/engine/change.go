@@ -44,7 +44,7 @@ func (e *Engine) noteChange(ctx context.Context, plan backup.Plan, change reques
 		if err != nil && !errors.Is(err, backup.ErrNotFound) {
 			return err
 		}
-		c, news := c.With(change.Time, now)
+		c, news := c.With(change.Time, now, clockTolerance)
 		if !news {
 			return nil
 		}

@@ -45,10 +45,11 @@ func (c Changes) Due(plan backup.Plan) time.Time {
 	return quiet
 }
 
-// With adds a change; it returns false if the change is noted already. No change is in the future: such a time would put the
-// backup off.
-func (c Changes) With(at, now time.Time) (Changes, bool) {
-	if at.IsZero() || at.After(now) {
+// With adds a change; it returns false if the change is noted already. A time further in the future than two clocks differ counts
+// as now, since it would put the backup off. A nearer one is kept, so that the same event has the same time whenever it comes: now
+// has whole seconds, and its clock may be behind.
+func (c Changes) With(at, now time.Time, tolerance time.Duration) (Changes, bool) {
+	if at.IsZero() || at.After(now.Add(tolerance)) {
 		at = now
 	}
 	if !at.After(c.Covered) || !c.First.IsZero() && !at.Before(c.First) && !at.After(c.Last) {
