@@ -163,6 +163,10 @@ func (h *hosted) alarm(ctx context.Context, t *testing.T) {
 	if run := h.restored(ctx, t, target, "fails"); run.State != backup.Failed {
 		t.Errorf("the restore ended %s: %+v", run.State, run.Reason)
 	}
+	h.senderTo(ctx, t, "backup-requests")(text(map[string]any{
+		"id": "elsewhere", "target": target, "plan": "elsewhere", "requestedBy": "a pipeline", "reason": "a deployment",
+	}))
+	told("lifeboat.backup.refused")
 
 	// For a while the program can read neither the active plan nor the rows of the target. Timer runs fail, and so does a
 	// request, five times.
