@@ -111,7 +111,7 @@ func TestAnswerSurvives(t *testing.T) {
 func TestAcceptedBeforeItIsGivenUp(t *testing.T) {
 	s, plan := newHarness(t), fleet(3)
 	q := request.Backup{ID: "request-1", Plan: plan.Name}
-	s.storage.failAt = 7 // among the runs
+	s.engine.Parallelism, s.storage.failAt = 1, 7 // among the runs, which come one after the other
 	if _, err := s.engine.AnswerBackup(t.Context(), q, []backup.Plan{plan}, nil); err == nil || s.rows("run-") == 3 {
 		t.Fatalf("%v, %d runs", err, s.rows("run-"))
 	}
