@@ -167,6 +167,10 @@ func (h *hosted) alarm(ctx context.Context, t *testing.T) {
 		"id": "elsewhere", "target": target, "plan": "elsewhere", "requestedBy": "a pipeline", "reason": "a deployment",
 	}))
 	told("lifeboat.backup.refused")
+	h.senderTo(ctx, t, "backup-requests-poison")("back it up") // as if the host had given it up
+	h.until(ctx, t, "a line of deadletter-backup", func() bool {
+		return slices.ContainsFunc(h.lines(), func(line map[string]any) bool { return line["function"] == "deadletter-backup" })
+	})
 
 	// For a while the program can read neither the active plan nor the rows of the target. Timer runs fail, and so does a
 	// request, five times.
