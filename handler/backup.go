@@ -41,6 +41,10 @@ func (h *handler) backup(ctx context.Context, in invocation, message []byte) (fi
 // that are ignored.
 func (h *handler) changed(ctx context.Context, change request.Change) (fields, error) {
 	did := fields{"change": change.Type, "target": change.Target}
+	if change.Target == "" {
+		did["note"] = "ignored: the event tells of no change of a service that a backup has"
+		return did, nil
+	}
 	active, err := h.Plans.Current(ctx)
 	if err != nil {
 		return did, err

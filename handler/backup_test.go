@@ -282,6 +282,11 @@ func TestChangeMessage(t *testing.T) {
 		"level": "info", "change": "Microsoft.ApiManagement.APIUpdated", "target": target + "-a", "note": "ignored: no plan with onChange has the target",
 	})
 	wants(t, lines[1], map[string]any{"note": "put off: it is tried again later"})
+	d.send("backup", []byte(strings.Replace(event, "APIUpdated", "CircuitBreaker.Opened", 1)))
+	wants(t, d.lastLine(t), map[string]any{"level": "info", "note": "ignored: the event tells of no change of a service that a backup has"})
+	if len(d.rows(t, "deadletter")) != 0 || len(d.queue.Events()) != 0 {
+		t.Errorf("an event of another kind is a dead letter: %v, %v", d.rows(t, "deadletter"), d.queue.Events())
+	}
 	plans[0].Quiet = 10 * time.Minute
 	d.send("backup", []byte(event))
 	d.send("backup", []byte("["+event+"]"))

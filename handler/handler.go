@@ -1,5 +1,6 @@
 // Package handler turns the calls of the Functions host into calls of the engine, and their results into answers and log
-// lines. Each function of the folder functions/ has a file here that is named after it; the two of dead letters share one.
+// lines. Each function of the folder functions/ has a file here that is named after it; a function of dead letters stands in
+// deadletter.go, or beside the function whose messages it gets.
 package handler
 
 import (

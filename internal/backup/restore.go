@@ -105,6 +105,11 @@ type Restoring struct {
 	Warning string `json:"warning,omitempty"`
 }
 
+// Known says that this version knows the step.
+func (s restoreStep) Known() bool {
+	return s == StepValidating || s == StepSafetyBackup || s == StepPreCheck || s == StepRestoring
+}
+
 // restoreStep is the progress of a restore, beside its state.
 type restoreStep string
 

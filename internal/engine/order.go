@@ -55,19 +55,14 @@ func (e *Engine) GiveUpBackup(
 ) (b Batch, later bool, err error) {
 	g := request.Original(message, inserted)
 	q, malformed := request.ParseBackup(g.Message, "")
-	if _, ok := request.ParseChange(g.Message, e.Services); ok {
-		if later, err = e.putOff(ctx, backup.BackupQueue, g, time.Time{}); later || err != nil {
-			return Batch{}, later, err
-		}
-		return Batch{}, false, e.DeadLetter(ctx, queue, g.Message, why)
-	}
-	if malformed != nil {
+	_, azures := request.ParseChange(g.Message, e.Services)
+	if malformed != nil && !azures {
 		return Batch{}, false, e.RejectBackup(ctx, queue, g.Message, q, plans, request.InvalidRequest, malformed)
 	}
 	if later, err = e.putOff(ctx, backup.BackupQueue, g, time.Time{}); later || err != nil {
 		return Batch{}, later, err
 	}
-	if err := e.DeadLetter(ctx, queue, g.Message, why); err != nil {
+	if err := e.DeadLetter(ctx, queue, g.Message, why); err != nil || azures {
 		return Batch{}, false, err
 	}
 	b, err = e.AnswerBackup(ctx, q, plans, givenUpReason("backup", why))

@@ -24,7 +24,8 @@ var ErrClock = errors.New("the clocks disagree: nothing is scheduled or deleted"
 
 // ScheduleReport says what one timer run did.
 type ScheduleReport struct {
-	// Created are the IDs of the runs of the scheduled times that came due.
+	// Created are the IDs of the runs of the scheduled times that came due, and of changes that became quiet. A timer run that
+	// goes on for one that died names the runs of the other too.
 	Created []string
 	// Missed are the missed periods that this timer run found.
 	Missed []schedule.MissedRuns

@@ -59,6 +59,8 @@ func (s *step) makeStep(ctx context.Context) error {
 			restores = recreating{restoring, shows}
 		}
 		switch {
+		case !q.Step.Known():
+			return fmt.Errorf("restore %s is at the step %q, which this version does not know", s.run.ID, q.Step)
 		case !ok:
 			return s.end(ctx, fails, backup.NewReason("NoProvider", s.run.Target+" cannot be restored into", ""))
 		case waits && q.Step == backup.StepSafetyBackup && (s.run.Attempt > 0 || s.run.Check != ""):

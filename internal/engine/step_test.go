@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -431,6 +432,28 @@ func TestRetryAfterIsObeyed(t *testing.T) {
 	}
 	if s.rows("lock") != 0 {
 		t.Error("a run that waits holds the lock")
+	}
+}
+
+// TestAStepOfAnotherVersionIsNotTaken: a restore whose step this version does not know is left as it is, and the error names it.
+func TestAStepOfAnotherVersionIsNotTaken(t *testing.T) {
+	s, service, _ := restorable(t)
+	run := s.restore(order("restore-1"), restoring(true))
+	row, _, err := s.storage.catalog.Get(t.Context(), run.Key())
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := bytes.Replace(row.Body, []byte(`"Restore":{`), []byte(`"Restore":{"step":"later",`), 1)
+	w := backup.Write{Op: backup.Replace, Key: row.Key, ETag: row.ETag, Body: body}
+	if _, err := s.storage.catalog.Apply(t.Context(), w); err != nil {
+		t.Fatal(err)
+	}
+	message := s.storage.queue.Messages("execute")
+	if _, err := s.engine.Execute(t.Context(), "one", message[len(message)-1].Body); err == nil || !strings.Contains(err.Error(), `the step "later"`) {
+		t.Errorf("the error is %v", err)
+	}
+	if len(service.started) != 0 || len(s.provider.begun) != 0 || s.run(run.ID).State != run.State {
+		t.Errorf("%d restores and %d backups began; the run is %s", len(service.started), len(s.provider.begun), s.run(run.ID).State)
 	}
 }
 

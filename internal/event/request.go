@@ -26,6 +26,10 @@ type BackupAnswer struct {
 	Message []byte
 }
 
+// mostNamed is the largest number of runs that an answer names: an event must fit into one column of its outbox, which has room for
+// 32 Ki characters (Azure's documentation of the table service's data model). The batch finds the runs of a larger one.
+const mostNamed = 500
+
 // BackupAnswered makes the answer to a request for backups, one for each destination; replyTo is "" for none. Its ID is stable. It
 // repeats only the checked parts of an invalid request: the rest may be anything, of any length.
 func BackupAnswered(a BackupAnswer, replyTo string) []backup.Event {
@@ -52,7 +56,10 @@ func BackupAnswered(a BackupAnswer, replyTo string) []backup.Event {
 		e.Subject = q.Target
 	}
 	if a.Refused == nil {
-		said.Plan, said.Batch, said.Runs = a.Plan, a.Batch, a.Runs
+		said.Plan, said.Batch = a.Plan, a.Batch
+		if len(a.Runs) <= mostNamed {
+			said.Runs = a.Runs
+		}
 	}
 	e.Data = backup.Encode(said)
 	return e.AndTo(replyTo)

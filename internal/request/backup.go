@@ -37,6 +37,9 @@ func ParseBackup(message []byte, id string) (Backup, error) {
 	if len(q.Plan) > longestPlan {
 		r.Fail(Malformed("plan", "the name of a plan has at most %d characters", longestPlan))
 	}
+	if strings.HasPrefix(q.ID, OnChange) {
+		r.Fail(Malformed("id", "an ID that begins with %s is Lifeboat's own: take another one", OnChange))
+	}
 	q.RequestedBy, q.Reason = r.Words(texts)
 	return q, r.Err()
 }

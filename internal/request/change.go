@@ -9,7 +9,7 @@ import (
 
 // Change is an event of Azure's own that tells of a change of a service.
 type Change struct {
-	// Target is the resource ID of the service.
+	// Target is the resource ID of the service; "" if the event tells of no change of a service, such as an expiring token.
 	Target string
 	// Type is such as "Microsoft.ApiManagement.APIUpdated".
 	Type string
@@ -17,11 +17,15 @@ type Change struct {
 	Time time.Time
 }
 
-// ParseChange reads the event in a message, and says whether it tells of a change of a service. The event's source or topic names
-// the service, or its subject does.
+// ParseChange reads an event of Azure's own, and returns false for any other message: the types of Azure's events begin with
+// "Microsoft." (Azure's documentation of Event Grid's system topics). The event's source or topic names the changed service, or
+// its subject does.
 func ParseChange(message []byte, services backup.Services) (Change, bool) {
 	body, _ := Read(message, "") // a mistake in the data does not matter
 	e := body.Event
+	if len(e.Type) < len(azures) || !strings.EqualFold(e.Type[:len(azures)], azures) {
+		return Change{}, false
+	}
 	for _, id := range []string{e.Source, e.Subject} {
 		if parts := strings.Split(id, "/"); len(parts) > 9 {
 			id = strings.Join(parts[:9], "/") // the subject goes on with the changed part of the service
@@ -31,5 +35,8 @@ func ParseChange(message []byte, services backup.Services) (Change, bool) {
 			return Change{Target: id, Type: e.Type, Time: at.UTC()}, true
 		}
 	}
-	return Change{}, false
+	return Change{Type: e.Type}, true
 }
+
+// azures is the beginning of the types of Azure's own events.
+const azures = "Microsoft."

@@ -70,7 +70,11 @@ func (c Changes) Make(covered time.Time) Changes {
 	return c
 }
 
+// OnChange is the beginning of the IDs of requests for backups after changes. No other request may have such an ID: it would
+// take a change for backed up, or keep its backup from being made.
+const OnChange = "onChange."
+
 // RequestID is the ID of the request for the backup that is being made.
 func (c Changes) RequestID(target string) string {
-	return "onChange." + c.ForPlan + "." + backup.Partition(target) + "." + c.Making.UTC().Format("20060102T150405.000000000Z")
+	return OnChange + c.ForPlan + "." + backup.Partition(target) + "." + c.Making.UTC().Format("20060102T150405.000000000Z")
 }

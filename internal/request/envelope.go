@@ -1,5 +1,6 @@
 // Package request reads the forms in which requests come: a JSON object by itself, in a CloudEvent, or in an event of Event Grid's
-// own schema. The kinds of requests are told apart elsewhere; here are the parts that all of them share.
+// own schema. It has the parts that all requests share, the requests for backups, and the events of changes with their row; the
+// requests for restores stand in the package restore.
 package request
 
 import (
