@@ -506,7 +506,7 @@ func TestOnlyBadNewsAlarms(t *testing.T) {
 		"run.succeeded": "info", "run.failed": "warn", "run.superseded": "warn", "run.missed": "warn", "run.unknown": "warn",
 		"plan.accepted": "info", "plan.refused": "warn", "target.unprotected": "warn", "schedule.missed": "warn", "clock.skewed": "warn",
 		"message.deadlettered": "warn", "restore.accepted": "info", "restore.waiting": "info", "restore.started": "info",
-		"restore.succeeded": "info", "restore.planned": "info", "restore.canceled": "info", "restore.refused": "warn",
+		"restore.succeeded": "info", "restore.previewed": "info", "restore.canceled": "info", "restore.refused": "warn",
 		"restore.failed": "warn", "restore.unknown": "warn",
 	} {
 		d := newApp(nil)
@@ -539,7 +539,7 @@ func TestEveryPartOfARunIsTold(t *testing.T) {
 			Ended: at(4), Progress: backup.Progress{Attempt: 5, Polls: 6}, Reason: backup.Reason{Code: "Code", Message: "words", Hint: "do it"},
 			Restore: &backup.Restoring{
 				Point: "point", Source: "source", Kind: backup.RestoreKey, Key: "key", Region: "region", Expires: at(7), RequestedBy: "who",
-				Reason: "why", Plan: "hash", Safety: true, Warning: "warning",
+				Reason: "why", Preview: "hash", Safety: true, Warning: "warning",
 			},
 		},
 		Point: &backup.Point{
@@ -558,7 +558,7 @@ func TestEveryPartOfARunIsTold(t *testing.T) {
 		`"scheduledTime":"2026-03-01T01:00:00Z","requestId":"request","createdDateTime":"2026-03-01T02:00:00Z",` +
 		`"lastUpdatedDateTime":"2026-03-01T03:00:00Z","endedDateTime":"2026-03-01T04:00:00Z","attempts":5,"polls":6,` +
 		`"restore":{"recoveryPoint":"point","source":"source","kind":"selective","key":"key","restoreRegion":"region",` +
-		`"expires":"2026-03-01T07:00:00Z","requestedBy":"who","reason":"why","planHash":"hash","safetyBackup":true,"warning":"warning"},` +
+		`"expires":"2026-03-01T07:00:00Z","requestedBy":"who","reason":"why","previewHash":"hash","safetyBackup":true,"warning":"warning"},` +
 		`"error":{"code":"Code","message":"words","target":"` + target + `","details":[{"code":"Hint","message":"do it"}]},` +
 		`"recoveryPoint":{"state":"suspect","storageAccount":"backups","blob":"c/artifact","sizeInBytes":8,"sha256":"sum","sku":"sku",` +
 		`"createdDateTime":"2026-03-01T09:00:00Z","expiresDateTime":"2026-03-01T10:00:00Z","deletedDateTime":"2026-03-01T11:00:00Z",` +

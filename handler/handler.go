@@ -1,6 +1,6 @@
 // Package handler turns the calls of the Functions host into calls of the engine, and their results into answers and log
-// lines. Each function of the folder functions/ has a file here that is named after it; a function of dead letters stands in
-// deadletter.go, or beside the function whose messages it gets.
+// lines. Each function of the folder functions/ has a file of its name here, except for dead letters: their functions stand in
+// deadletter.go and backup.go.
 package handler
 
 import (

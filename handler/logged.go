@@ -22,7 +22,7 @@ type logged struct {
 var good = map[string]bool{
 	"lifeboat.run.succeeded": true, "lifeboat.plan.accepted": true, "lifeboat.recovery-point.accepted": true,
 	"lifeboat.backup.accepted": true, "lifeboat.restore.accepted": true, "lifeboat.restore.waiting": true, "lifeboat.restore.started": true,
-	"lifeboat.restore.succeeded": true, "lifeboat.restore.planned": true, "lifeboat.restore.canceled": true,
+	"lifeboat.restore.succeeded": true, "lifeboat.restore.previewed": true, "lifeboat.restore.canceled": true,
 }
 
 // Publish implements [backup.Queue].

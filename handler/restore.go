@@ -47,7 +47,7 @@ func (h *handler) restore(ctx context.Context, in invocation, message []byte) (f
 }
 
 // postRestore asks for a restore, as a message of the queue does; if the body has no ID, the HTTP request's ID counts.
-// A dry run answers 200 with the plan of the restore; a restore that a guard refuses answers 409.
+// A dry run answers 200 with the preview of the restore; a restore that a guard refuses answers 409.
 func (h *handler) postRestore(w http.ResponseWriter, r *http.Request) error {
 	text, err := requestOf(r)
 	if err != nil {

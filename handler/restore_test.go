@@ -247,7 +247,7 @@ func TestRestoreMessage(t *testing.T) {
 		},
 		{"refused", strings.Replace(orderText, target, target+"-other", 1), "", "restore.refused", "", "refused", "UnknownTarget"},
 		{"answers elsewhere", orderText[:len(orderText)-1] + `,"replyTo":"elsewhere"}`, "", "restore.refused", "", "refused", "ReplyToNotAllowed"},
-		{"a dry run", orderText[:len(orderText)-1] + `,"dryRun":true,"replyTo":"answers"}`, "answers", "restore.planned", "dry run", "", ""},
+		{"a dry run", orderText[:len(orderText)-1] + `,"dryRun":true,"replyTo":"answers"}`, "answers", "restore.previewed", "dry run", "", ""},
 		{"no JSON", "restore it, please", "", "message.deadlettered restore.refused", noObject, "", "InvalidRequest"},
 		{"nothing", "", "", "message.deadlettered restore.refused", noObject, "", "InvalidRequest"},
 		{
@@ -400,7 +400,7 @@ func TestRestoreRequestReused(t *testing.T) {
 		}
 	}
 	types, data := d.told(t)
-	if got := strings.Join(types, " "); got != "restore.planned restore.accepted message.deadlettered restore.refused" ||
+	if got := strings.Join(types, " "); got != "restore.previewed restore.accepted message.deadlettered restore.refused" ||
 		!strings.Contains(fmt.Sprint(data[3]), "RequestIdReused") || data[3]["target"] != standby || data[3]["source"] != target {
 		t.Errorf("told %s: %v", got, data)
 	}
@@ -506,7 +506,7 @@ func TestRestoreWithoutReplies(t *testing.T) {
 	}
 	d.step(t)
 	types, _ := d.told(t)
-	if got := strings.Join(types, " "); got != "restore.accepted restore.planned restore.started restore.succeeded" {
+	if got := strings.Join(types, " "); got != "restore.accepted restore.previewed restore.started restore.succeeded" {
 		t.Errorf("told %s", got)
 	}
 	sent, refused := map[any]bool{}, map[any]bool{}
@@ -522,7 +522,7 @@ func TestRestoreWithoutReplies(t *testing.T) {
 		}
 	}
 	// Later answers wait behind the first.
-	if len(sent) != 4 || len(refused) != 2 || !refused["lifeboat.restore.accepted"] || !refused["lifeboat.restore.planned"] {
+	if len(sent) != 4 || len(refused) != 2 || !refused["lifeboat.restore.accepted"] || !refused["lifeboat.restore.previewed"] {
 		t.Errorf("sent %v, refused %v", sent, refused)
 	}
 }
@@ -555,7 +555,7 @@ func TestRestoreRequestGivenUp(t *testing.T) {
 		{"nothing was made", "", with(""), "restore.refused", "RequestGivenUp", "refused"},
 		{"it is a run", with(""), with(""), "", "", "queued"},
 		{"its ID is taken", orderText, with(`,"reason":"another"`), "restore.refused", "RequestIdReused", ""},
-		{"a dry run", "", with(`,"dryRun":true`), "restore.refused", "RequestGivenUp", "planned"},
+		{"a dry run", "", with(`,"dryRun":true`), "restore.refused", "RequestGivenUp", "previewed"},
 		{"it cannot be read", "", with(`,"x":1`), "restore.refused", "InvalidRequest", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -587,8 +587,8 @@ func TestRestoreRequestGivenUp(t *testing.T) {
 			}
 			d.lines(t)
 			d.send("restore", []byte(test.text))
-			if lines := d.lines(t); test.after == "planned" && lines[len(lines)-1]["note"] != "dry run" ||
-				test.after != "planned" && lines[len(lines)-1]["to"] != test.after {
+			if lines := d.lines(t); test.after == "previewed" && lines[len(lines)-1]["note"] != "dry run" ||
+				test.after != "previewed" && lines[len(lines)-1]["to"] != test.after {
 				t.Errorf("sent again: %v", lines)
 			}
 		})
@@ -776,7 +776,7 @@ func TestRestoreMessagesOfTheCorpus(t *testing.T) {
 		reason, _ := data[len(data)-1]["reason"].(map[string]any)
 		letters, runs := d.rows(t, "deadletter"), d.rows(t, "run-")
 		switch end {
-		case "restore.accepted", "restore.planned":
+		case "restore.accepted", "restore.previewed":
 		case "restore.refused":
 			if len(runs) != 1 || reason["code"] == "" {
 				t.Errorf("%s: %d runs, %v", file, len(runs), data)

@@ -22,7 +22,7 @@ import (
 var ends = []string{"succeeded", "failed", "superseded", "refused", "missed", "unknown"}
 
 // restoreEnds are the ends of the types of the events of a restore.
-var restoreEnds = []string{"accepted", "waiting", "started", "planned", "succeeded", "failed", "refused", "unknown", "canceled"}
+var restoreEnds = []string{"accepted", "waiting", "started", "previewed", "succeeded", "failed", "refused", "unknown", "canceled"}
 
 // family is the type of an event, without its end if all types with the same beginning share a runbook.
 func family(kind string) string {

@@ -58,7 +58,7 @@ type Restore struct {
 	Expires     time.Time          `json:"expires,omitzero"`
 	RequestedBy string             `json:"requestedBy,omitempty"`
 	Reason      string             `json:"reason,omitempty"`
-	PlanHash    string             `json:"planHash"`
+	PreviewHash string             `json:"previewHash"`
 	// Safety says that the destination is backed up first.
 	Safety  bool   `json:"safetyBackup"`
 	Warning string `json:"warning,omitempty"`

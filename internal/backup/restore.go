@@ -90,8 +90,8 @@ type Restoring struct {
 	RequestedBy string `json:"requestedBy,omitempty"`
 	Reason      string `json:"reason,omitempty"`
 	ReplyTo     string `json:"replyTo,omitempty"`
-	// Plan is the hash of the preview of the restore.
-	Plan string `json:"plan"`
+	// Preview is the hash of the preview of the restore.
+	Preview string `json:"preview"`
 	// Safety: the destination is backed up first. SafetyBackedUp is the time at which that backup was verified.
 	Safety         bool      `json:"safety,omitempty"`
 	SafetyBackedUp time.Time `json:"safetyBackedUp,omitzero"`

@@ -10,10 +10,10 @@ import (
 )
 
 func readPreview(text []byte) (restore.Preview, error) {
-	return read(text, "is no plan of a restore", func(p restore.Preview) bool { return p.Hash != "" })
+	return read(text, "is no preview of a restore", func(p restore.Preview) bool { return p.Hash != "" })
 }
 
-// dryRun prints the plan of a restore; the error says why it may not be made.
+// dryRun prints the preview of a restore; the error says why it may not be made.
 func (r remote) dryRun(a client.Answer) error {
 	p, err := readPreview(a.Body)
 	if err != nil {

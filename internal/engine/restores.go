@@ -88,7 +88,7 @@ func (e *Engine) createRestore(
 			Point: p.Chosen.ID, Source: q.Target, Storage: p.Chosen.Storage, Artifact: p.Chosen.Artifact, SHA256: p.Chosen.SHA256,
 			ETag: p.Chosen.ETag, SKU: p.Chosen.SKU,
 			Size: p.Chosen.Size, Written: p.Chosen.Created, Kind: q.Kind, Key: q.Key, Region: p.Region, Expires: q.Until(claim.Time),
-			RequestedBy: q.RequestedBy, Reason: q.Reason, Plan: p.Hash, Safety: p.Safety,
+			RequestedBy: q.RequestedBy, Reason: q.Reason, Preview: p.Hash, Safety: p.Safety,
 		},
 	}
 	run.Restore.ReplyTo = p.ReplyTo(q)

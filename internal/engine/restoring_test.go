@@ -343,8 +343,8 @@ func TestRestoreGuards(t *testing.T) {
 			s, service, _ := restorable(t)
 			q, plans := order("restore-1"), restoring(false)
 			test.change(s, service, &q, &plans[0])
-			planned, err := s.engine.PreviewRestore(t.Context(), q, plans)
-			if why := planned.Refusal(); err != nil || why == nil || why.Code != test.code || why.Message == "" {
+			preview, err := s.engine.PreviewRestore(t.Context(), q, plans)
+			if why := preview.Refusal(); err != nil || why == nil || why.Code != test.code || why.Message == "" {
 				t.Errorf("the plan says %+v, %v; want %s", why, err, test.code)
 			}
 			run := s.restore(q, plans)
@@ -453,8 +453,8 @@ func TestRestoreOfWhatStorageKeeps(t *testing.T) {
 	}
 }
 
-// TestRestorePlanOf: every service says which things are overwritten, by which calls, and whether it is backed up before.
-func TestRestorePlanOf(t *testing.T) {
+// TestRestorePreviewOf: every service says which things are overwritten, by which calls, and whether it is backed up before.
+func TestRestorePreviewOf(t *testing.T) {
 	s, _, _ := restorable(t)
 	for kind, want := range map[string]struct{ safety, always bool }{
 		"Microsoft.ApiManagement/service":          {safety: true},
@@ -484,8 +484,8 @@ func TestRestorePlanOf(t *testing.T) {
 	}
 }
 
-// TestRestorePlanHash: it changes with the effect of the restore, and with nothing else.
-func TestRestorePlanHash(t *testing.T) {
+// TestRestorePreviewHash: it changes with the effect of the restore, and with nothing else.
+func TestRestorePreviewHash(t *testing.T) {
 	s, service, point := restorable(t)
 	base := order("restore-1")
 	hash := func(q restore.Request, safety bool) string {
@@ -513,8 +513,8 @@ func TestRestorePlanHash(t *testing.T) {
 	}
 }
 
-// TestRestorePlanRegion: the plan of a restore names the region in which a ledger is recreated, also if plan.yaml says it.
-func TestRestorePlanRegion(t *testing.T) {
+// TestRestorePreviewRegion: the preview of a restore names the region in which a ledger is recreated, also if plan.yaml says it.
+func TestRestorePreviewRegion(t *testing.T) {
 	s, _, _ := restorable(t)
 	for kind, of := range map[string]string{
 		"Microsoft.ConfidentialLedger/managedCCFs": "westeurope", "Microsoft.ConfidentialLedger/ledgers": "westeurope",

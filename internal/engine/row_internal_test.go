@@ -54,7 +54,7 @@ func TestRowsKeepWhatThisVersionDoesNotKnow(t *testing.T) {
 		},
 		{
 			"a member in what has a life of its own", `{"ID":"i","Restore":{"point":"p","new":1,"step":"preCheck"}}`,
-			again(func(r *backup.Run) { r.Restore.Step = backup.StepRestoring }), `{"ID":"i","Restore":{"point":"p","new":1,"step":"restoring","source":"","kind":"","plan":"","expires":"0001-01-01T00:00:00Z"}}`,
+			again(func(r *backup.Run) { r.Restore.Step = backup.StepRestoring }), `{"ID":"i","Restore":{"point":"p","new":1,"step":"restoring","source":"","kind":"","preview": "","expires":"0001-01-01T00:00:00Z"}}`,
 		},
 		{"a point", `{"ID":"i","State":"live","New":true}`, again(func(p *backup.Point) { p.State = backup.Expired }), `{"ID":"i","State":"expired","New":true}`},
 		{"a checkpoint", `{"Plan":"p","New":"x"}`, again(func(m *checkpoint.Checkpoint) { m.Paused = "why" }), `{"Plan":"p","Paused":"why","New":"x"}`},

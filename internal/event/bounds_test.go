@@ -7,8 +7,8 @@ import (
 	"lifeboat/internal/event"
 )
 
-// TestAnAnswerFitsIntoTheOutbox: an event that cannot be sent is kept in a column, which has room for 32 Ki characters. The answer
-// about more runs than fit names their batch alone.
+// TestAnAnswerFitsIntoTheOutbox: an event that cannot be sent is kept in a column with room for 32 Ki characters. The answer about
+// more runs than fit names their batch alone.
 func TestAnAnswerFitsIntoTheOutbox(t *testing.T) {
 	id := strings.Repeat("0", 40)
 	for n, named := range map[int]bool{500: true, 501: false, 1000: false} {

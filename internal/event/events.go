@@ -86,12 +86,12 @@ func RunEnded(r backup.Run, copyOnly bool) []backup.Event {
 
 // These are the types of the events about a restore. The type of the last one is "lifeboat.restore." with the final state.
 const (
-	restorePrefix   = "lifeboat.restore."
-	RestoreAccepted = restorePrefix + "accepted"
-	RestoreWaiting  = restorePrefix + "waiting"
-	RestoreStarted  = restorePrefix + "started"
-	restoreRefused  = restorePrefix + string(backup.StateRefused)
-	restorePlanned  = restorePrefix + "planned"
+	restorePrefix    = "lifeboat.restore."
+	RestoreAccepted  = restorePrefix + "accepted"
+	RestoreWaiting   = restorePrefix + "waiting"
+	RestoreStarted   = restorePrefix + "started"
+	restoreRefused   = restorePrefix + string(backup.StateRefused)
+	restorePreviewed = restorePrefix + "previewed"
 )
 
 // RestoreEnded returns the type of the event about the end of a restore.
@@ -116,7 +116,7 @@ func Restore(r backup.Run, kind string, at time.Time) []backup.Event {
 		Key         string             `json:"key,omitempty"`
 		RequestedBy string             `json:"requestedBy,omitempty"`
 		Asked       string             `json:"requestReason,omitempty"`
-		Hash        string             `json:"planHash"`
+		Hash        string             `json:"previewHash"`
 		// Safety is the recovery point of the destination from before the restore; it is held until the restore is confirmed.
 		Safety  string        `json:"safetyBackup,omitempty"`
 		Created time.Time     `json:"created"`
@@ -124,7 +124,7 @@ func Restore(r backup.Run, kind string, at time.Time) []backup.Event {
 		Warning string        `json:"warning,omitempty"`
 		Reason  backup.Reason `json:"reason,omitzero"`
 	}{
-		r.Request, r.ID, r.State, r.Plan, q.Source, r.Target, q.Point, q.Kind, q.Key, q.RequestedBy, q.Reason, q.Plan, safety,
+		r.Request, r.ID, r.State, r.Plan, q.Source, r.Target, q.Point, q.Kind, q.Key, q.RequestedBy, q.Reason, q.Preview, safety,
 		r.Created, r.Ended, q.Warning, r.Reason,
 	})
 	return backup.Event{
@@ -231,10 +231,10 @@ func RestorePreviewed(q restore.Request, p restore.Preview) []backup.Event {
 		}
 	}
 	return backup.Event{
-		ID: "restore-plan-" + backup.Digest(strings.Join(said, "\n"), 32), Type: restorePlanned, Subject: p.Destination, Time: p.Made,
+		ID: "restore-preview-" + backup.Digest(strings.Join(said, "\n"), 32), Type: restorePreviewed, Subject: p.Destination, Time: p.Made,
 		Data: backup.Encode(struct {
 			Request string          `json:"request"`
-			Plan    restore.Preview `json:"restore"`
+			Preview restore.Preview `json:"preview"`
 			Reason  *backup.Reason  `json:"reason,omitempty"`
 		}{q.ID, p, p.Refusal()}),
 	}.AndTo(p.ReplyTo(q))

@@ -163,16 +163,16 @@ func TestARepeatHasTheSameID(t *testing.T) {
 // TestEventsOfARestore: one goes to the queue of events, and the same one to the queue of answers if the request names it.
 func TestEventsOfARestore(t *testing.T) {
 	run := backup.Run{ID: "run", State: backup.Queued, Plan: "nightly", Target: "standby", Request: "request", Created: at, Restore: &backup.Restoring{
-		Source: "service", Point: "point", Kind: backup.RestoreFull, Plan: "hash",
+		Source: "service", Point: "point", Kind: backup.RestoreFull, Preview: "hash",
 	}}
 	ended := run
 	ended.State, ended.Ended, ended.Reason = backup.Succeeded, at.Add(time.Hour), why
 	ended.Restore = &backup.Restoring{
-		Source: "service", Kind: backup.RestoreKey, Key: "rsa-1", RequestedBy: "me", Reason: "incident", Plan: "hash", SafetyBackedUp: at,
+		Source: "service", Kind: backup.RestoreKey, Key: "rsa-1", RequestedBy: "me", Reason: "incident", Preview: "hash", SafetyBackedUp: at,
 		Warning: "the network stays as it was", ReplyTo: "answers",
 	}
-	const data = `{"request":"request","run":"run","state":"queued","plan":"nightly","source":"service","target":"standby","recoveryPoint":"point","kind":"full","planHash":"hash","created":"2026-01-15T02:30:00Z"}`
-	const done = `run.succeeded lifeboat.restore.succeeded standby 2026-01-15T03:30:00Z {"request":"request","run":"run","state":"succeeded","plan":"nightly","source":"service","target":"standby","kind":"selective","key":"rsa-1","requestedBy":"me","requestReason":"incident","planHash":"hash","safetyBackup":"run","created":"2026-01-15T02:30:00Z","ended":"2026-01-15T03:30:00Z","warning":"the network stays as it was","reason":{"code":"Code","message":"message"}}`
+	const data = `{"request":"request","run":"run","state":"queued","plan":"nightly","source":"service","target":"standby","recoveryPoint":"point","kind":"full","previewHash":"hash","created":"2026-01-15T02:30:00Z"}`
+	const done = `run.succeeded lifeboat.restore.succeeded standby 2026-01-15T03:30:00Z {"request":"request","run":"run","state":"succeeded","plan":"nightly","source":"service","target":"standby","kind":"selective","key":"rsa-1","requestedBy":"me","requestReason":"incident","previewHash":"hash","safetyBackup":"run","created":"2026-01-15T02:30:00Z","ended":"2026-01-15T03:30:00Z","warning":"the network stays as it was","reason":{"code":"Code","message":"message"}}`
 	for name, c := range map[string]struct {
 		events []backup.Event
 		want   []string
@@ -210,8 +210,8 @@ func TestRestorePreviewed(t *testing.T) {
 		return event.RestorePreviewed(q, p)
 	}
 	first := preview(func(*restore.Preview) {})
-	if len(first) != 1 || first[0].To != "" || first[0].Type != "lifeboat.restore.planned" || first[0].Subject != "standby" || !first[0].Time.Equal(at) ||
-		!strings.HasPrefix(first[0].ID, "restore-plan-") || !strings.Contains(string(first[0].Data), `"request":"request","restore":{"hash":"hash"`) ||
+	if len(first) != 1 || first[0].To != "" || first[0].Type != "lifeboat.restore.previewed" || first[0].Subject != "standby" || !first[0].Time.Equal(at) ||
+		!strings.HasPrefix(first[0].ID, "restore-preview-") || !strings.Contains(string(first[0].Data), `"request":"request","preview":{"hash":"hash"`) ||
 		strings.Contains(string(first[0].Data), `"reason"`) {
 		t.Errorf("%+v", first)
 	}

@@ -223,8 +223,9 @@ func arguments(c Config, program, debugLog string) ([]string, error) {
 	return args, nil
 }
 
-// holdTimeout is the time limit for the Azurite of a killed process to write its data and end: 1 to 2 s were measured.
-const holdTimeout = 15 * time.Second
+// holdTimeout is the time limit for the Azurite of a killed process to write its data and end: 1 to 2 s were measured on an idle
+// machine.
+const holdTimeout = 30 * time.Second
 
 // hold locks the stored data: two Azurites on the same folder would overwrite each other's. The lock is Azurite's own, since it
 // may outlive this process by some seconds.

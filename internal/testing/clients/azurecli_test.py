@@ -150,7 +150,7 @@ class AzureCLI(unittest.TestCase):
             return [event for event in events if event["data"].get("request") == "az-1"]
 
         answer = until(answers)[0]
-        self.assertEqual((answer["type"], answer["data"]["reason"]["code"]), ("lifeboat.restore.planned", "UnknownTarget"))
+        self.assertEqual((answer["type"], answer["data"]["reason"]["code"]), ("lifeboat.restore.previewed", "UnknownTarget"))
 
 
 if __name__ == "__main__":

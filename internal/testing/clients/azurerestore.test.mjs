@@ -14,7 +14,7 @@ const scope = `/subscriptions/${env.CLIENTS_SUBSCRIPTION}/resourceGroups/${env.C
 const queues = new QueueServiceClient(`https://${env.CLIENTS_APP_ACCOUNT}.queue.core.windows.net`, credential);
 const requests = queues.getQueueClient("restore-requests");
 const answers = queues.getQueueClient("soar");
-const ends = ["succeeded", "refused", "failed", "unknown", "canceled", "planned"];
+const ends = ["succeeded", "refused", "failed", "unknown", "canceled", "previewed"];
 
 const pipeline = createPipelineFromOptions({});
 const client = createDefaultHttpClient();
@@ -72,9 +72,9 @@ test("restores asked for by a message", { timeout: 180_000 }, async (t) => {
     await put("orders");
     await backup(target);
     await put("damaged");
-    const planned = await restore({ id: "node-dry", target, dryRun: true });
-    assert.equal(planned.end, "planned");
-    assert.ok(planned.data.restore.guards.every(({ outcome }) => outcome !== "refused"));
+    const previewed = await restore({ id: "node-dry", target, dryRun: true });
+    assert.equal(previewed.end, "previewed");
+    assert.ok(previewed.data.preview.guards.every(({ outcome }) => outcome !== "refused"));
     assert.equal(await path(), "damaged");
     done(await restore({ id: "node-apim", target }));
     assert.equal(await path(), "orders");

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/request"
 	"lifeboat/internal/testing/stack"
 )
 
@@ -52,8 +53,15 @@ func TestBackupByMessage(t *testing.T) {
 	if changed.Settings.KeepWithin != 24*time.Hour {
 		t.Errorf("the backup of the changes is kept for %s", changed.Settings.KeepWithin)
 	}
+	before, err := row[request.Changes](ctx, a, backup.ChangesKey("test", target))
+	if err != nil {
+		t.Fatal(err)
+	}
 	send(string(change)) // late
 	a.empty(ctx, t, "backup-requests")
+	if after, err := row[request.Changes](ctx, a, backup.ChangesKey("test", target)); err != nil || !after.First.IsZero() || !after.Covered.Equal(before.Covered) {
+		t.Errorf("after an event that came late: %+v, %v; before: %+v", after, err, before)
+	}
 	if runs, _, err := a.engine.History(ctx, target, "", 10); err != nil || len(runs) != 2 {
 		t.Errorf("%d runs, %v", len(runs), err)
 	}

@@ -586,7 +586,7 @@ func (h *hosted) mark(ctx context.Context, t *testing.T) {
 			"dryRun": true,
 		})))
 		ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
-		soar.await(ctx, t, id, "planned")
+		soar.await(ctx, t, id, "previewed")
 		cancel()
 	}
 }

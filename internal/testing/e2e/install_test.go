@@ -40,7 +40,7 @@ func TestInstall(t *testing.T) {
 			install.Args = install.Args[:3]
 		}
 		install.Dir = "../../.."
-		install.Env = append(os.Environ(), "PATH="+c.path+path, "GOBIN="+c.gobin, "MAKEFLAGS=")
+		install.Env = append(os.Environ(), "PATH="+c.path+path, "GOBIN="+c.gobin, "PREFIX=", "MAKEFLAGS=")
 		out, err := install.CombinedOutput()
 		if err != nil || string(out) != "installed "+program+"\n"+c.says {
 			t.Errorf("%s: %v\n%s", c.name, err, out)

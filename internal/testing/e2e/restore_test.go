@@ -128,12 +128,12 @@ func TestRestore(t *testing.T) {
 			request["dryRun"] = true
 			send(text(request))
 			delete(request, "dryRun")
-			var plan answer
+			var preview answer
 			for _, box := range boxes {
-				plan = box.await(ctx, t, "incident", "planned")
-				if plan.Data.Reason.Code != "" || plan.Data.Restore.Point.ID != point.ID || plan.Data.Restore.Safety != p.secured ||
-					len(plan.Data.Restore.Overwrites) == 0 || len(plan.Data.Restore.Calls) == 0 {
-					t.Errorf("%s: the dry run says %+v", box.queue, plan.Data)
+				preview = box.await(ctx, t, "incident", "previewed")
+				if preview.Data.Reason.Code != "" || preview.Data.Preview.Point.ID != point.ID || preview.Data.Preview.Safety != p.secured ||
+					len(preview.Data.Preview.Overwrites) == 0 || len(preview.Data.Preview.Calls) == 0 {
+					t.Errorf("%s: the dry run says %+v", box.queue, preview.Data)
 				}
 			}
 			if n := restoresSent(p.target); n != 0 || p.state() == healthy {
@@ -147,7 +147,7 @@ func TestRestore(t *testing.T) {
 			}
 			for _, box := range boxes {
 				end := box.await(ctx, t, "incident", "succeeded", "failed", "refused", "unknown", "canceled")
-				if end.word() != "succeeded" || end.Data.Warning != "" || end.Data.Hash != plan.Data.Restore.Hash {
+				if end.word() != "succeeded" || end.Data.Warning != "" || end.Data.Hash != preview.Data.Preview.Hash {
 					t.Fatalf("%s: %s: %+v", box.queue, end.word(), end.Data)
 				}
 				words := []string{"accepted", "started"}
@@ -171,7 +171,7 @@ func TestRestore(t *testing.T) {
 			for _, box := range boxes {
 				box.collect(ctx, t)
 				for _, told := range box.answers {
-					if told.word() != "planned" && (told.Data.Request != "incident" || told.Data.Run != run) {
+					if told.word() != "previewed" && (told.Data.Request != "incident" || told.Data.Run != run) {
 						t.Errorf("%s: %+v", box.queue, told)
 					}
 				}
@@ -317,9 +317,9 @@ type answer struct {
 	ID, Type, Specversion string
 	Data                  struct {
 		Request, Run, Warning string
-		Hash                  string `json:"planHash"`
+		Hash                  string `json:"previewHash"`
 		Reason                backup.Reason
-		Restore               restore.Preview
+		Preview               restore.Preview
 	}
 }
 

@@ -88,6 +88,7 @@ func TestState(t *testing.T) {
 	if running.StatusCode != 202 {
 		t.Fatalf("%d %s", running.StatusCode, running.body)
 	}
+	must(t, first.TuneLedger(ccfID, func(k *fakeazure.LedgerOptions) { k.Change = never }))
 	deleting := send(t, first, "DELETE", strings.Replace(armURL(ccfID), "2024-05-01", ccfAPI, 1), "app", "")
 	if deleting.StatusCode != 202 {
 		t.Fatalf("%d %s", deleting.StatusCode, deleting.body)

@@ -654,12 +654,12 @@ func (v *invocation) Prove(ctx context.Context, a backup.Attempt, token string) 
 	case s.behaviour.Blind:
 		v.hum("%s: not allowed", what)
 		return backup.Operation{Done: true, Warning: "verified by its hashes only"}, nil
+	case b == nil || token != "" && b.broken:
+		v.hum("%s: it cannot be restored", what)
+		return backup.Operation{}, fault(backup.Refused, "RestoreWouldFail", 0)
 	case token == "":
 		v.hum("%s: begun", what)
 		return backup.Operation{Token: proving, RetryAfter: oneOf(v.w.choices, 0, 10*time.Second)}, nil
-	case b == nil || b.broken:
-		v.hum("%s: it cannot be restored", what)
-		return backup.Operation{}, fault(backup.Refused, "RestoreWouldFail", 0)
 	}
 	v.hum("%s: done", what)
 	return backup.Operation{Done: true}, nil
