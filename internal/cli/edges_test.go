@@ -155,6 +155,8 @@ func TestDiffTellsOfEverySetting(t *testing.T) {
 		"window: 3h":                     {"window until the next scheduled time becomes 3h", "window 3h becomes until the next scheduled time"},
 		"concurrency: 3":                 {"concurrency not set becomes 3, for runs from now on", "concurrency 3 becomes not set, for runs from now on"},
 		"identity: accessKey":            {"identity system becomes accessKey, for runs from now on", "identity accessKey becomes system, for runs from now on"},
+		"onChange: {quiet: 10m}":         {"onChange.quiet none: changes make no backups becomes 10m", "onChange.quiet 10m becomes none: changes make no backups"},
+		"onDemand: {replyTo: [deploy]}":  {"+ onDemand.replyTo deploy: answers may go there", "- onDemand.replyTo deploy"},
 		"onDemand: {keep: {within: 1d}}": {"onDemand.keep.within as keep.within becomes 1d, for runs from now on", "onDemand.keep.within 1d becomes as keep.within, for runs from now on"},
 	} {
 		for i, files := range [][2]string{{"p", "p: " + line}, {"p: " + line, "p"}} {

@@ -131,6 +131,13 @@ func (e Edit) changes(old, plan backup.Plan, b basis) []string {
 		becomes("keep.within", a.KeepWithin, b.KeepWithin, "", ", "+fresh+": recovery points that are there keep their day")
 	}
 	becomes("onDemand.keep.within", old.OnDemandKeepWithin, plan.OnDemandKeepWithin, "as keep.within", ", "+fresh)
+	for _, queue := range without(old.OnDemandReplyTo, plan.OnDemandReplyTo) {
+		say("- onDemand.replyTo %s", queue)
+	}
+	for _, queue := range without(plan.OnDemandReplyTo, old.OnDemandReplyTo) {
+		say("+ onDemand.replyTo %s: answers may go there", queue)
+	}
+	becomes("onChange.quiet", old.Quiet, plan.Quiet, "none: changes make no backups", "")
 	return append(lines, restores(old.Restore, plan.Restore, plan.Name)...)
 }
 
@@ -139,11 +146,6 @@ func restores(old, now backup.RestorePolicy, plan string) []string {
 	var lines []string
 	say := func(mark, format string, args ...any) {
 		lines = append(lines, mark+" plan "+plan+": "+fmt.Sprintf(format, args...))
-	}
-	without := func(all, others []string) []string {
-		return slices.DeleteFunc(slices.Clone(all), func(one string) bool {
-			return slices.ContainsFunc(others, func(other string) bool { return backup.Same(one, other) })
-		})
 	}
 	for _, into := range without(old.Into, now.Into) {
 		say("~", "- restore.into %s: no more restores into it", into)
@@ -179,6 +181,13 @@ func restores(old, now backup.RestorePolicy, plan string) []string {
 		say("!", "no restore.safetyBackup any more: destinations are overwritten without, but where their service always has one")
 	}
 	return lines
+}
+
+// without returns what all has beside the others.
+func without(all, others []string) []string {
+	return slices.DeleteFunc(slices.Clone(all), func(one string) bool {
+		return slices.ContainsFunc(others, func(other string) bool { return backup.Same(one, other) })
+	})
 }
 
 // unprotected returns the targets that no plan backs up any more, and what becomes of their recovery points.
