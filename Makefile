@@ -17,6 +17,9 @@ VERSION ?= $(shell git describe --always --exclude '*' --abbrev=9 --dirty 2>/dev
 deployed := CGO_ENABLED=0 GOOS=linux GOARCH=amd64 go build -trimpath -buildvcs=false -ldflags="-s -X main.version=$(VERSION)"
 most := 14500000
 
+# zsh and dash leave the ~ of KEEP=~/folder to make.
+home = $(patsubst ~/%,$(HOME)/%,$(1))
+
 figures := LIFEBOAT_FIGURES=$(CURDIR)/build/figures.txt
 
 # Many processes of the tests run at once: the largest of them collect their garbage rather than grow.
@@ -32,12 +35,12 @@ demo: ## Watch services being backed up, damaged and restored, and backups expir
 
 .PHONY: run
 run: ## Run the app locally against fakes of Azure, until Ctrl-C; KEEP=folder goes on from there
-	go run ./internal/cmd/dev run $(if $(KEEP),'$(KEEP)')
+	go run ./internal/cmd/dev run $(if $(KEEP),'$(call home,$(KEEP))')
 
 # GOBIN, or bin in the first folder of GOPATH, as go install has it.
 .PHONY: install
 install: ## Build lifeboat, and put it into GOBIN or ~/go/bin; with PREFIX=folder into its bin
-	@bin=$(if $(PREFIX),'$(PREFIX)/bin',"$$(go env GOBIN)"); [ -n "$$bin" ] || { bin=$$(go env GOPATH); bin=$${bin%%:*}/bin; }; \
+	@bin=$(if $(PREFIX),'$(call home,$(PREFIX))/bin',"$$(go env GOBIN)"); [ -n "$$bin" ] || { bin=$$(go env GOPATH); bin=$${bin%%:*}/bin; }; \
 		mkdir -p "$$bin"; bin=$$(cd "$$bin" && pwd); \
 		CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags="-s -X main.version=$(VERSION)" -o "$$bin/lifeboat" .; \
 		echo "installed $$bin/lifeboat"; \
@@ -70,6 +73,7 @@ test-times: ## Say where the time of the tests goes, with and without the race d
 
 .PHONY: compare
 compare: ## Compare make test of the commit BEFORE with that of HEAD, three runs in turn (90 minutes, on a quiet machine)
+	@[ -n "$(BEFORE)" ] || { echo "make compare BEFORE=commit" >&2; exit 2; }
 	.ci/compare $(BEFORE)
 
 .PHONY: verify

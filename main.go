@@ -28,8 +28,8 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if len(os.Args) > 1 { // the host gives no arguments
+	context.AfterFunc(ctx, stop) // a second signal ends the process
+	if len(os.Args) > 1 {        // the host gives no arguments
 		os.Exit(cli.Run(ctx, os.Args[1:], cli.Shell{
 			Version: version, Getenv: os.Getenv, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Now: time.Now(), Clock: time.Now, Local: time.Local,
 			RequestID: uuid.NewString(), Plans: config.NewReader(known.Known()), Look: look, Zone: time.LoadLocation,

@@ -131,19 +131,24 @@ func TestWorkflow(t *testing.T) {
 		t.Logf("%s", out)
 		return err
 	}
+	state := "live"
 	said := func(kind, request string) string {
-		text, err := json.Marshal(`{"type":"lifeboat.` + kind + `","data":{"request":"` + request + `"}}`)
+		text, err := json.Marshal(`{"type":"lifeboat.` + kind + `","data":{"request":"` + request + `","recoveryPointState":"` + state + `"}}`)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return string(text) + "\n"
 	}
+	live := said("run.succeeded", "deploy-1-1")
+	state = "suspect"
+	suspect := said("run.succeeded", "deploy-1-1")
 	for _, c := range []struct {
 		name, answers string
 		goes          bool
 		deleted       int
 	}{
-		{"it succeeds", said("backup.accepted", "deploy-1-1") + said("run.succeeded", "deploy-1-1"), true, 2},
+		{"it is suspect", said("backup.accepted", "deploy-1-1") + suspect, false, 2},
+		{"it succeeds", said("backup.accepted", "deploy-1-1") + live, true, 2},
 		{"another one has succeeded", said("run.succeeded", "deploy-0-1") + said("run.failed", "deploy-1-1"), false, 2},
 		{"it is refused", said("backup.refused", "deploy-1-1") + said("run.succeeded", "deploy-1-1"), false, 1},
 		{"no answer", "", false, 0},

@@ -54,15 +54,18 @@ func (sh Shell) check(ctx context.Context, path string, live bool) error {
 	for _, p := range plans {
 		targets += len(p.Targets)
 	}
-	fmt.Fprintf(sh.Stdout, "%s: good: %s, %s\n", path, text.Count(len(plans), "plan"), text.Count(targets, "target"))
+	lines := []string{fmt.Sprintf("%s: good: %s, %s", path, text.Count(len(plans), "plan"), text.Count(targets, "target"))}
 	for _, p := range plans {
-		fmt.Fprintln(sh.Stdout, "  "+p.Name+": "+words(p))
+		lines = append(lines, "  "+p.Name+": "+words(p))
 	}
 	for _, warning := range warnings {
-		fmt.Fprintln(sh.Stdout, text.Plain(warning))
+		lines = append(lines, text.Plain(warning))
 	}
 	for _, text := range clocks.OtherZones(plans, sh.Zone, sh.Now) {
-		fmt.Fprintln(sh.Stdout, "warning: "+text)
+		lines = append(lines, "warning: "+text)
+	}
+	if _, err := fmt.Fprintln(sh.Stdout, strings.Join(lines, "\n")); err != nil {
+		return err
 	}
 	if live {
 		return sh.checkLive(ctx, plans)

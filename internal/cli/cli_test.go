@@ -35,7 +35,10 @@ func within(ctx context.Context, sh cli.Shell, args ...string) (code int, out, e
 	if sh.Getenv == nil {
 		sh.Getenv = func(string) string { return "" }
 	}
-	sh.Stdout, sh.Stderr, sh.Now = &stdout, &stderr, now
+	if sh.Now.IsZero() {
+		sh.Now = now
+	}
+	sh.Stdout, sh.Stderr = &stdout, &stderr
 	code = cli.Run(ctx, args, sh)
 	return code, stdout.String(), stderr.String()
 }
@@ -238,6 +241,8 @@ func TestUsage(t *testing.T) {
 		"runs x -all":                "lifeboat runs: there is no flag -all: did you mean --all, with two dashes?\n" + runs,
 		"runs x --tpo 3":             "lifeboat runs: there is no flag --tpo: did you mean --top?\n",
 		"runs x --top -1":            "lifeboat runs: --top is from 1 to 100\n",
+		"runs x --top 0":             "lifeboat runs: --top is from 1 to 100\n",
+		"runs x --top 101":           "lifeboat runs: --top is from 1 to 100\n",
 		"runs x --top":               "lifeboat runs: flag needs an argument: --top\n",
 		"version now":                `lifeboat version: it takes no arguments, and got "now"`,
 		"completion":                 "lifeboat completion: it wants one of bash, zsh, fish and powershell\n",

@@ -203,7 +203,8 @@ func TestWhereNobodyListens(t *testing.T) {
 		t.Errorf("while it waits: %d, %s", code, errs)
 	}
 	code, out, errs := a.run(t.Context(), "two", "backup", target)
-	if code != 1 || out != "" || strings.Contains(errs, "again") || !strings.Contains(errs, "POST "+a.URL+"/api/backups: dial tcp") {
+	if code != 1 || out != "" || strings.Contains(errs, "again") || !strings.Contains(errs, "POST "+a.URL+"/api/backups: dial tcp") ||
+		!strings.HasSuffix(errs, "connection refused: is LIFEBOAT_URL right, and does the app run?\n") {
 		t.Errorf("at first: %d, %q, %s", code, out, errs)
 	}
 }

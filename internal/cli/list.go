@@ -32,7 +32,7 @@ func (l list[T]) command(sh Shell, c *cobra.Command) *cobra.Command {
 	all := c.Flags().Bool("all", false, "all of them")
 	c.Args, c.ValidArgsFunction = usage.Exactly("TARGET"), sh.first(targetWords)
 	c.PreRunE = func(c *cobra.Command, _ []string) error {
-		if *top < 0 {
+		if c.Flags().Changed("top") && (*top < 1 || *top > 100) {
 			return usage.Misuse(c, "--top is from 1 to 100")
 		}
 		return nil

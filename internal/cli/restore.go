@@ -114,6 +114,14 @@ A TIME is a duration, such as 2h or 3d: for --before that long ago, for
 func (q *restoring) readTimes(clock text.Clock) error {
 	read := func(flag, written string, sign time.Duration) (string, error) {
 		t, err := clock.Read(written, sign)
+		switch {
+		case err != nil:
+		case sign < 0 && t.After(clock.Now):
+			err = fmt.Errorf("%q is %s, which is still to come: write a time that has passed, such as \"yesterday 23:59\"",
+				text.Plain(written), clock.Ago(t))
+		case sign > 0 && t.Before(clock.Now):
+			err = fmt.Errorf("%q is %s, which has passed: write a time to come, such as 2h", text.Plain(written), clock.Ago(t))
+		}
 		if err != nil {
 			return "", usage.Error(fmt.Sprintf("lifeboat restore: --%s: %v\n", flag, err))
 		}

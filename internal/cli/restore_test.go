@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/cli"
 	"lifeboat/internal/restore"
 )
 
@@ -96,7 +97,9 @@ func TestOneRestore(t *testing.T) {
 		}
 		return n != 2 || lose(r)
 	})
-	code, out, errs := a.run(ctx, "one", "restore", target, "--before", time.Now().UTC().Format(time.RFC3339), "--reason", "a bad\ndeployment",
+	environment := map[string]string{"LIFEBOAT_URL": a.URL, "LIFEBOAT_KEY": key}
+	code, out, errs := within(ctx, cli.Shell{Getenv: func(name string) string { return environment[name] }, RequestID: "one", Now: time.Now()},
+		"restore", target, "--before", time.Now().UTC().Format(time.RFC3339), "--reason", "a bad\ndeployment",
 		"--expires", "2099-01-31T02:30:00Z", "--yes", "--wait")
 	id := strings.TrimSpace(out)
 	if code != 1 || strings.Count(errs, "trying again in ") != 1 ||
@@ -135,6 +138,12 @@ func TestOneRestore(t *testing.T) {
 		code, out, errs := a.run(t.Context(), "three", "restore", target, "--yes", flag, "")
 		if code != want || out != "" || !strings.Contains(errs, map[int]string{1: "InvalidRequest", 2: `lifeboat restore: ` + flag + `: "" is no time: `}[want]) {
 			t.Errorf("an empty %s: %d, %s%s", flag, code, out, errs)
+		}
+	}
+	for flag, words := range map[string]string{"--before=tomorrow": "is still to come: ", "--expires=today": "which has passed: "} {
+		code, out, errs := a.run(t.Context(), "four", "restore", target, "--yes", flag)
+		if code != 2 || out != "" || !strings.Contains(errs, words) {
+			t.Errorf("%s: %d, %s%s", flag, code, out, errs)
 		}
 	}
 	for _, args := range [][]string{

@@ -244,6 +244,7 @@ func ofType(resourceType string) func(id string) bool {
 
 func (r *reader) targets(n *yaml.Node) []string {
 	var targets []string
+	seen := map[string]bool{} // as backup.Same compares
 	for _, item := range list(n, "targets") {
 		if item.Kind != yaml.ScalarNode || r.bad[item] {
 			continue
@@ -252,9 +253,10 @@ func (r *reader) targets(n *yaml.Node) []string {
 		if _, err := r.services.Check(target); err != nil {
 			r.fail(item, "targets: %v", err)
 		}
-		if slices.ContainsFunc(targets, func(t string) bool { return backup.Same(t, target) }) {
+		if seen[strings.ToLower(target)] {
 			r.fail(item, "the target %s stands here twice", target)
 		}
+		seen[strings.ToLower(target)] = true
 		targets = append(targets, target)
 	}
 	if len(targets) > backup.MostTargets {

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -150,6 +151,12 @@ func (x Client) once(ctx context.Context, c Call) (a Answer, again bool, err err
 		}
 		op, ok := errors.AsType[*net.OpError](err)
 		neverSent := ok && op.Op == "dial"
+		if _, untrusted := errors.AsType[*tls.CertificateVerificationError](err); untrusted {
+			return Answer{}, false, fail(fmt.Errorf("%w: is there a proxy? SSL_CERT_FILE names a file of certificates to trust", err))
+		}
+		if neverSent && !c.Following {
+			err = fmt.Errorf("%w: is LIFEBOAT_URL right, and does the app run?", err)
+		}
 		return Answer{}, c.Following || !neverSent, fail(err)
 	}
 	defer response.Body.Close()

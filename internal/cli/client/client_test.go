@@ -1,7 +1,11 @@
 package client
 
 import (
+	"io"
+	"log"
 	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 )
@@ -27,5 +31,22 @@ func TestALinkIsFollowedByItsPathAlone(t *testing.T) {
 		if got := PathOf(link); got != want {
 			t.Errorf("%s: %q, want %q", link, got, want)
 		}
+	}
+}
+
+// TestAnUntrustedCertificateIsFinal checks that a call is not repeated when the certificate of the app cannot be trusted.
+func TestAnUntrustedCertificateIsFinal(t *testing.T) {
+	server := httptest.NewTLSServer(http.NotFoundHandler())
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	defer server.Close()
+	settings := map[string]string{"LIFEBOAT_URL": server.URL, "LIFEBOAT_KEY": "key"}
+	var said strings.Builder
+	x, err := New(func(name string) string { return settings[name] }, false, &said)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = x.Do(t.Context(), Call{Method: http.MethodGet, Path: "/api/targets"})
+	if err == nil || !strings.Contains(err.Error(), "SSL_CERT_FILE") || said.String() != "" {
+		t.Errorf("%v, %q", err, said.String())
 	}
 }

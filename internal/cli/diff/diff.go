@@ -113,8 +113,7 @@ func (e Edit) changes(old, plan backup.Plan, b basis) []string {
 	const fresh = "for runs from now on"
 	if a, b := old.Settings, plan.Settings; a != b {
 		if a.Storage != b.Storage {
-			say("storage %s/%s becomes %s/%s, %s: recovery points stay where they are", a.Storage.Account, a.Storage.Container,
-				b.Storage.Account, b.Storage.Container, fresh)
+			say("storage %s becomes %s, %s: recovery points stay where they are", place(a.Storage), place(b.Storage), fresh)
 		}
 		was, is := a.Blocks.Values(), b.Blocks.Values()
 		both := maps.Clone(was)
@@ -139,6 +138,15 @@ func (e Edit) changes(old, plan backup.Plan, b basis) []string {
 	}
 	becomes("onChange.quiet", old.Quiet, plan.Quiet, "none: changes make no backups", "")
 	return append(lines, restores(old.Restore, plan.Restore, plan.Name)...)
+}
+
+// place returns the container as a person knows it.
+func place(s backup.Storage) string {
+	name := s.Account + "/" + s.Container
+	if s.Zone != "" {
+		name += " (zone " + s.Zone + ")"
+	}
+	return name
 }
 
 // restores returns the changes of the allowed restores. They count for requests from now on: accepted restores go on.

@@ -61,6 +61,9 @@ func (c Clock) Ago(t time.Time) string {
 	return c.At(t) + ", in " + Age(int64(t.Sub(c.Now).Seconds()))
 }
 
+// longest is the longest duration that a person may write: far more than recovery points are kept, and far below an overflow.
+const longest = 36_500 * 24 * time.Hour
+
 var (
 	amount = regexp.MustCompile(`^(\d{1,6}[wdhms])+$`)
 	part   = regexp.MustCompile(`(\d+)([wdhms])`)
@@ -90,6 +93,9 @@ func (c Clock) Read(text string, sign time.Duration) (time.Time, error) {
 		var sum time.Duration
 		for _, m := range part.FindAllStringSubmatch(text, -1) {
 			n, _ := strconv.Atoi(m[1])
+			if time.Duration(n) > (longest-sum)/units[m[2]] {
+				return time.Time{}, fmt.Errorf("%q is no time: it is more than a hundred years", text)
+			}
 			sum += time.Duration(n) * units[m[2]]
 		}
 		return c.Now.Add(sign * sum), nil

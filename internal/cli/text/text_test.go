@@ -88,7 +88,7 @@ func TestReadTime(t *testing.T) {
 	if got, err := local.Read("2h", 1); err != nil || !got.Equal(now.Add(2*time.Hour)) {
 		t.Errorf("in two hours: %s, %v", got, err)
 	}
-	for _, wrong := range []string{"", " ", "2", "h", "2y", "-2h", "2 h", "now", "yesterday ", "yesterday 25:00", "24:00", "2026-13-01", "31.01.2026", "today yesterday", "2h\x1b", "9999999d"} {
+	for _, wrong := range []string{"", " ", "2", "h", "2y", "-2h", "2 h", "now", "yesterday ", "yesterday 25:00", "24:00", "2026-13-01", "31.01.2026", "today yesterday", "2h\x1b", "9999999d", "36501d", "106752d", "30000w", "36500d1s"} {
 		if got, err := local.Read(wrong, -1); err == nil || !strings.Contains(err.Error(), "is no time: ") || strings.Contains(err.Error(), "\x1b") {
 			t.Errorf("%q is %s, %v", wrong, got, err)
 		}
