@@ -49,9 +49,10 @@ install: ## Build lifeboat, and put it into GOBIN or ~/go/bin; with PREFIX=folde
 			echo "put it on the PATH: export PATH=\"$$bin:\$$PATH\""; }
 
 # explorations compute on one goroutine, so that there is nothing for the race detector, which takes ten times as long over
-# them: they run without it, and once. internal/testing/e2e holds tests of the whole; what they test are processes of their own.
-explorations := ^(TestModel|TestAnEditDoesWhatPlanDiffSays|TestARegionChangesItsRules|TestRestoreSurvives|TestThreeLikeIt|TestNextHourly|TestUnprotectedSurvivesKills|TestTimerRunsDieInTwoScheduledTimes|TestNextAgainstWalk|TestScenario15RulesOfAZoneChange|TestMutants|TestScenario15ClocksChange|TestDeletionAndRestoreRace|TestConcurrencySurvivesFailures|TestEvaluationCosts|TestScenario29StormAtMidnight|TestSimulation|TestShrink|TestSeedsReplay|TestIdleTimerRunsWriteNothingButANote|TestCalmWorldsSucceed|TestNextAgainstBruteForce)$$
-explored := ./internal/engine ./internal/testing/simulation ./internal/schedule
+# them: they run without it, and once; so does TestCompletionInShells, which starts the program a hundred times.
+# internal/testing/e2e holds tests of the whole; what they test are processes of their own.
+explorations := ^(TestModel|TestAnEditDoesWhatPlanDiffSays|TestARegionChangesItsRules|TestRestoreSurvives|TestThreeLikeIt|TestNextHourly|TestUnprotectedSurvivesKills|TestTimerRunsDieInTwoScheduledTimes|TestNextAgainstWalk|TestScenario15RulesOfAZoneChange|TestMutants|TestScenario15ClocksChange|TestDeletionAndRestoreRace|TestConcurrencySurvivesFailures|TestEvaluationCosts|TestScenario29StormAtMidnight|TestSimulation|TestShrink|TestSeedsReplay|TestIdleTimerRunsWriteNothingButANote|TestCalmWorldsSucceed|TestNextAgainstBruteForce|TestChangesSurvive|TestTimerRunDiesBeforeTheNextScheduledTime|TestRestoreWaitsUntilItExpires|TestRunEnds|TestRestoreEnds|TestAgainstReference|TestEditorsTakeEveryGroup|TestAnythingIsReadOrRefused|TestWidest|TestAgainstRobfig|TestCompletionInShells)$$
+explored := ./internal/engine ./internal/testing/simulation ./internal/schedule ./internal/config ./internal/config/jsonschema ./internal/cli
 
 # slow are tests of what people do by hand: make soak runs them.
 slow := ^TestRun$$
@@ -62,7 +63,7 @@ test: ## Run every test, and print the figures that the documents quote (10 minu
 	@$(if $(race),,echo "there is no C compiler for cgo, so the tests run without the race detector")
 	$(lean) go test $(race) -shuffle=on -count=1 -timeout 30m -p 3 -skip '$(explorations)|$(slow)' $$(go list ./... | grep -v /e2e$$)
 	@echo "the explorations compute while the tests of the whole wait"
-	@$(lean) GOMAXPROCS=1 nice -n 19 go test -count=1 -timeout 30m -p 2 -run '$(explorations)' $(explored) & explore=$$!; \
+	@$(lean) GOGC=400 nice -n 19 go test -count=1 -timeout 30m -p 2 -run '$(explorations)' $(explored) & explore=$$!; \
 		trap 'kill $$explore 2>/dev/null || true' EXIT; \
 		$(lean) go test -shuffle=on -count=1 -timeout 30m ./internal/testing/e2e && wait $$explore
 	@echo && sort build/figures.txt
@@ -130,7 +131,9 @@ check: prose ## Check layout, vet, lint, layering, English, the size of the prog
 	@echo "nothing is there that neither the app nor a test calls"; dead=$$($(tool) deadcode -test ./...); \
 		[ -z "$$dead" ] || { echo "$$dead"; exit 1; }
 	@echo "each exploration is a test"; for name in $$(grep -o 'Test[A-Za-z0-9]*' <<< '$(explorations)'); do \
-		grep -qr --include='*_test.go' "^func $$name(" internal || { echo "there is no test $$name"; exit 1; }; done
+		grep -q "^func $$name(" $(addsuffix /*_test.go,$(explored)) || { echo "there is no test $$name"; exit 1; }; \
+		other=$$(comm -23 <(grep -lr --include='*_test.go' "^func $$name(" internal | sort) <(ls $(explored:./%=%/*_test.go) | sort)); \
+		[ -z "$$other" ] || { echo "$$other has a $$name that would not run"; exit 1; }; done
 	@echo "nothing of the local stand-ins is deployed"; deps=$$(go list -deps .); \
 		! grep -E '^lifeboat/internal/testing(/|$$)' <<< "$$deps"
 	@echo "the deployed program is no larger than $(most) bytes"; $(deployed) -o build/check/lifeboat .; \

@@ -163,8 +163,8 @@ func TestOneRestore(t *testing.T) {
 	}
 }
 
-// TestRestoreEnds checks that the end has the safety backup and the time of its hold, and a failure in Azure's words.
-func TestRestoreEnds(t *testing.T) {
+// TestRestoreSaysHowItEnded checks that the end has the safety backup and the time of its hold, and a failure in Azure's words.
+func TestRestoreSaysHowItEnded(t *testing.T) {
 	t.Parallel()
 	const run = `{"id":"r","kind":"restore","target":"` + target + `","status":"%s","state":"%s","restore":{"kind":"selective","key":"k",` +
 		`"recoveryPoint":"p","source":"s","safetyBackup":true,"warning":"one key was there"},` +
