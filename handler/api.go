@@ -23,6 +23,7 @@ import (
 	"lifeboat/internal/backup"
 	"lifeboat/internal/engine"
 	"lifeboat/internal/request"
+	"lifeboat/internal/restore"
 )
 
 // apiError is an error for the caller, with its status.
@@ -303,12 +304,40 @@ func (h *handler) getRun(w http.ResponseWriter, r *http.Request) error {
 		status, now, err = h.Engine.Status(r.Context(), id)
 	}
 	if errors.Is(err, backup.ErrNotFound) {
-		return refuse(http.StatusNotFound, "RunNotFound", r.PathValue("id"), "there is no run %s%s", r.PathValue("id"), because(err))
+		return noRun(r, err)
 	}
 	if err != nil {
 		return err
 	}
 	h.answerStatus(w, r, "/api/runs/", status, now)
+	return nil
+}
+
+func noRun(r *http.Request, err error) error {
+	return refuse(http.StatusNotFound, "RunNotFound", r.PathValue("id"), "there is no run %s%s", r.PathValue("id"), because(err))
+}
+
+// abandonRun ends a run that hangs, a backup or a restore.
+func (h *handler) abandonRun(w http.ResponseWriter, r *http.Request) error {
+	id, err := meant(r, h.Engine.BackupID)
+	var run backup.Run
+	if err == nil {
+		run, err = h.Engine.Abandon(r.Context(), id, h.caller(r))
+	}
+	switch {
+	case errors.Is(err, backup.ErrNotFound):
+		return noRun(r, err)
+	case errors.Is(err, engine.ErrOver):
+		return refuse(http.StatusConflict, "RunEnded", r.PathValue("id"), "%v", err)
+	case errors.Is(err, engine.ErrStarting):
+		return refuse(http.StatusConflict, "RunStarting", r.PathValue("id"), "%v", err)
+	case errors.Is(err, restore.ErrBegun):
+		return refuse(http.StatusConflict, "RestoreBegun", r.PathValue("id"), "%v", err)
+	case err != nil:
+		return err
+	}
+	note(w, run)
+	writeJSON(w, http.StatusOK, h.view(engine.Status{Run: run}))
 	return nil
 }
 

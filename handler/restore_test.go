@@ -28,6 +28,14 @@ type restoring struct {
 	backup.Restorer
 	can   func() error
 	begin func() (backup.Operation, error)
+	poll  func() (backup.Operation, error)
+}
+
+func (r *restoring) PollRestore(context.Context, backup.Restore, string) (backup.Operation, error) {
+	if r.poll == nil {
+		return backup.Operation{Done: true}, nil
+	}
+	return r.poll()
 }
 
 func (r *restoring) Preflight(context.Context, backup.Attempt) error { return nil }

@@ -37,6 +37,7 @@ func HTTPFunctions() []HTTPFunction {
 				{http.MethodGet, "/api/targets", (*handler).listTargets},
 				{http.MethodGet, "/api/runs", (*handler).listRuns},
 				{http.MethodGet, "/api/runs/{id}", (*handler).getRun},
+				{http.MethodPost, "/api/runs/{id}/abandon", (*handler).abandonRun},
 				{http.MethodGet, "/api/batches/{id}", (*handler).getBatch},
 				{http.MethodGet, "/api/recovery-points", (*handler).listPoints},
 				{http.MethodGet, "/api/recovery-points/{id}", (*handler).getPoint},

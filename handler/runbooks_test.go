@@ -19,7 +19,7 @@ import (
 )
 
 // ends are the final states of a backup: the ends of the types of its events.
-var ends = []string{"succeeded", "failed", "superseded", "refused", "missed", "unknown"}
+var ends = []string{"succeeded", "failed", "superseded", "refused", "missed", "unknown", "canceled"}
 
 // restoreEnds are the ends of the types of the events of a restore.
 var restoreEnds = []string{"accepted", "waiting", "started", "previewed", "succeeded", "failed", "refused", "unknown", "canceled"}

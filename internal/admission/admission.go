@@ -189,6 +189,21 @@ func Enter(r backup.Run) backup.Write {
 	return backup.Write{Op: backup.Put, Key: backup.ScheduleKey(r.QueueRow), Body: backup.Encode(entry{r.ID, r.Plan, r.Settings.Concurrency})}
 }
 
+// WaitEnds returns the time at which a run gives up its wait in the queue: the longest wait, the restore's expiry, the end of the
+// run's window, or the next scheduled time.
+func WaitEnds(r backup.Run, longest time.Time) time.Time {
+	until := longest
+	if r.Restore != nil {
+		until = r.Restore.Expires
+	}
+	for _, end := range []time.Time{r.Until, r.NextScheduledTime} {
+		if !end.IsZero() && end.Before(until) {
+			until = end
+		}
+	}
+	return until
+}
+
 // leave returns the write that deletes the row of the wait queue; none without a row.
 func leave(row string) []backup.Write {
 	if row == "" {

@@ -166,6 +166,28 @@ func (r Reason) Reword(code, message, hint string) Reason {
 	return why
 }
 
+// These are the codes of the reasons of runs that were given up: by a person, and for a restore.
+const (
+	Abandoned = "Abandoned"
+	Preempted = "Preempted"
+)
+
+// MayRun says whether the service may be at work on something that the run started.
+func (r Run) MayRun() bool {
+	return r.Lost > 0 || r.State.HoldsLock() && (r.Restore == nil || r.Restore.Step != StepPreCheck)
+}
+
+// MayRestore says whether the restore itself was begun, or may have been.
+func (r Run) MayRestore() bool {
+	return r.Restore != nil && r.MayRun() && (r.Restore.Step == StepRestoring || r.Restore.Step == StepPreCheck)
+}
+
+// GivenUp says whether the run was given up while the service may have been at work on a backup.
+func (r Run) GivenUp() bool {
+	return r.State == Unknown && (r.Reason.Code == Abandoned || r.Reason.Code == Preempted) &&
+		(r.Restore == nil || r.Restore.Step == StepSafetyBackup)
+}
+
 // ProviderAttempt describes the run's attempt with this artifact to a provider.
 func (r Run) ProviderAttempt(artifact string) Attempt {
 	return Attempt{

@@ -79,6 +79,10 @@ func TestCompletion(t *testing.T) {
 	if len(words) < 17*4 || !slices.Contains(words, failedRun) || !slices.Contains(words, queued) {
 		t.Errorf("runs: %d %q", len(words), words)
 	}
+	words, _ = completed(t, a, "abandon", "")
+	if !slices.Contains(words, queued) || slices.Contains(words, failedRun) || slices.Contains(words, goodRun) {
+		t.Errorf("runs to abandon: %q", words)
+	}
 	words, _ = completed(t, a, "runs", "/subscriptions/1")
 	if !slices.Equal(words, []string{fleetTargets[7].id}) {
 		t.Errorf("resource IDs: %q", words)

@@ -47,6 +47,7 @@ var shown = []struct {
 	{"restore contoso-eu", false},
 	{"restore contoso-us --yes --reason test", false},
 	{"cancel " + queued, false},
+	{"abandon " + queued, false},
 	{"confirm " + restored, false},
 	{"runs payments", false},
 	{"runs contoso-uk", false},

@@ -227,7 +227,7 @@ func (r remote) line(ctx context.Context) (string, error) {
 }
 
 func (sh Shell) cancelCommand() *cobra.Command {
-	return sh.change(&cobra.Command{
+	return sh.change("restores", &cobra.Command{
 		Use: "cancel ID", Short: "Cancels a restore that has not begun yet",
 		Long: `Cancels a restore, as long as nothing was begun. A second call changes
 nothing.`,
@@ -236,8 +236,23 @@ nothing.`,
 	})
 }
 
+func (sh Shell) abandonCommand() *cobra.Command {
+	return sh.change("runs", &cobra.Command{
+		Use: "abandon ID", Short: "Ends a run that hangs, and frees its target",
+		Long: `Ends a backup or a restore that hangs, and frees its target and its permits at
+once. The run ends unknown, since Azure may still be at work on it, or
+canceled if nothing was begun. Azure may refuse other work on the service
+until that operation has ended.
+
+A restore that was begun is abandoned only if Azure answers that it shows
+nothing of it. A second call changes nothing.`,
+		Example:           "  lifeboat abandon 0c650536f8140ca3-8225300859-a660ff3845ee",
+		ValidArgsFunction: sh.first(runWords(func(v run) bool { return !v.over() })),
+	})
+}
+
 func (sh Shell) confirmCommand() *cobra.Command {
-	return sh.change(&cobra.Command{
+	return sh.change("restores", &cobra.Command{
 		Use: "confirm ID", Short: "Says that a restore is right: its safety backup is held no longer",
 		Long: `Says that a restore is as it should be, once it has ended: its safety backup
 is held no longer. A second call changes nothing.`,
@@ -246,10 +261,10 @@ is held no longer. A second call changes nothing.`,
 	})
 }
 
-// change makes the command for an action of a restore, the last part of the path; a second call changes nothing.
-func (sh Shell) change(c *cobra.Command) *cobra.Command {
+// change makes the command for an action of a run or restore, the last part of the path; a second call changes nothing.
+func (sh Shell) change(collection string, c *cobra.Command) *cobra.Command {
 	return about(sh, c, func(id string) client.Call {
-		return client.Call{Method: http.MethodPost, Path: "/api/restores/" + url.PathEscape(id) + "/" + c.Name()}
+		return client.Call{Method: http.MethodPost, Path: "/api/" + collection + "/" + url.PathEscape(id) + "/" + c.Name()}
 	}, readRun, func(r remote, _ context.Context, v run) error {
 		line := fmt.Sprintf("%s  %s", v.ID, v.State)
 		if v.Point != nil {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"lifeboat/internal/admission"
 	"lifeboat/internal/backup"
@@ -54,16 +53,7 @@ func (s *step) enqueue(ctx context.Context, full admission.Bound) error {
 	if err := s.markWaiting(); err != nil {
 		return err
 	}
-	// The wait ends with the time of the run: Timings.Operation, the restore's expiry, its window, or the next scheduled time.
-	until := s.now.Add(s.Timings.Operation - r.Waited(s.now))
-	if r.Restore != nil {
-		until = r.Restore.Expires
-	}
-	for _, end := range []time.Time{r.Until, r.NextScheduledTime} {
-		if !end.IsZero() && end.Before(until) {
-			until = end
-		}
-	}
+	until := admission.WaitEnds(*r, s.now.Add(s.Timings.Operation-r.Waited(s.now)))
 	return s.advance(ctx, min(max(until.Sub(s.clock()), backup.Resolution), backup.LongestDelay))
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/checkpoint"
 )
 
 // backingUp is the operation that makes a backup: the run's own, or the safety backup of a restore.
@@ -33,7 +34,7 @@ func (s backingUp) start(ctx context.Context) error {
 	case found != "":
 		return s.found(ctx, found)
 	case !r.Until.IsZero() && !s.now.Before(r.Until):
-		return s.giveUp(ctx, misses, s.missed())
+		return s.giveUp(ctx, misses, checkpoint.Missed(*r))
 	case !r.NextScheduledTime.IsZero() && !s.now.Before(r.NextScheduledTime):
 		return s.giveUp(ctx, supersedes, backup.NewReason("Superseded", "the plan's next scheduled time came due while the run waited", ""))
 	case r.Restore != nil && s.expired() != nil: // its safety backup was rejected until then
@@ -55,17 +56,6 @@ func (s backingUp) start(ctx context.Context) error {
 		return s.end(ctx, refuses, *why)
 	}
 	return s.preflight(ctx, s)
-}
-
-// missed says why the run could not begin in time.
-func (s backingUp) missed() backup.Reason {
-	why := "no invocation reached the run before"
-	if s.run.Reason.Code != "" {
-		why = "at last: " + s.run.Reason.Message
-	}
-	return s.run.Reason.Reword("Missed", fmt.Sprintf("the window of the scheduled time %s ended at %s, and the run had not begun; %s",
-		s.run.ScheduledTime.Format(time.RFC3339), s.run.Until.Format(time.RFC3339), why),
-		"The plan's next scheduled time makes a run of its own; ask for a backup by hand if that is too late.")
 }
 
 func (s backingUp) words() words {

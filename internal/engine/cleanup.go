@@ -121,12 +121,11 @@ func (e *Engine) cleanTarget(ctx context.Context, target string, entries []due, 
 		}
 	}
 	report.Decisions = append(report.Decisions, decisions...)
+	var errs []error
 	for _, d := range entries {
-		if err := e.dropOrMove(ctx, d, left[d.Point], now); err != nil {
-			return err
-		}
+		errs = append(errs, e.dropOrMove(ctx, d, left[d.Point], now))
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // expire deletes one point's artifacts: first it saves the decision, under the ETag that was read, then it deletes them, then it
@@ -176,6 +175,7 @@ func (e *Engine) savePoint(ctx context.Context, p *backup.Point) error {
 // point is the zero value if it was not among the points that were read.
 func (e *Engine) dropOrMove(ctx context.Context, d due, p backup.Point, now time.Time) error {
 	stays := p.State != backup.Expired
+	var late error
 	if p.State == "" {
 		// The run ended without the point, or has just made it, or is about to.
 		run, _, err := e.load(ctx, d.Point)
@@ -183,6 +183,9 @@ func (e *Engine) dropOrMove(ctx context.Context, d due, p backup.Point, now time
 			return err
 		}
 		stays = err == nil && (run.State == backup.Succeeded || !run.State.Final())
+		if run.GivenUp() {
+			stays, late = now.Sub(run.Ended) < longestKept*e.Timings.Recheck, e.removeLate(ctx, run)
+		}
 	}
 	writes := []backup.Write{{Op: backup.Delete, Key: d.row.Key, ETag: d.row.ETag}}
 	if stays {
@@ -191,6 +194,19 @@ func (e *Engine) dropOrMove(ctx context.Context, d due, p backup.Point, now time
 	}
 	if err := e.apply(ctx, writes...); err != nil {
 		return fmt.Errorf("move the index entry of run %s: %w", d.Point, err)
+	}
+	return late
+}
+
+// removeLate deletes what the operation of a run that was given up has written since, where its name shows the run. Cleanup looks
+// for it as long as for a kept point.
+func (e *Engine) removeLate(ctx context.Context, run backup.Run) error {
+	provider, err := e.provider(run.Target)
+	if err == nil {
+		err = remove(ctx, provider, run.ProviderAttempt(run.ArtifactName(0)), "", true)
+	}
+	if err != nil {
+		return fmt.Errorf("delete what the abandoned run %s has written: %w", run.ID, err)
 	}
 	return nil
 }

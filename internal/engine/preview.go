@@ -132,26 +132,12 @@ func (e *Engine) choosePoint(ctx context.Context, q restore.Request, now time.Ti
 		}
 		return p, nil, nil
 	}
-	meant := func(p backup.Point) bool { return p.Live() && (q.Before.IsZero() || p.Created.Before(q.Before)) }
-	points, err := e.recentPoints(ctx, q.Target, func(points []backup.Point) bool { return slices.ContainsFunc(points, meant) })
+	points, err := e.recentPoints(ctx, q.Target, func(points []backup.Point) bool { return slices.ContainsFunc(points, q.Latest) })
 	if err != nil {
 		return backup.Point{}, nil, err
 	}
-	var newest backup.Point
-	for _, p := range points {
-		if meant(p) && p.Created.After(newest.Created) {
-			newest = p
-		}
-	}
-	if newest.ID == "" {
-		before := ""
-		if !q.Before.IsZero() {
-			before = " from before " + q.Before.Format(time.RFC3339)
-		}
-		return backup.Point{}, backup.Refuse("NoRecoveryPoint", "lifeboat points "+q.Target+" lists them; a suspect one, or a safety backup, can be "+
-			"restored by its ID.", "%s has no live recovery point%s", q.Target, before), nil
-	}
-	return newest, nil, nil
+	p, why := q.Newest(points)
+	return p, why, nil
 }
 
 // restorer returns the provider of the destination.

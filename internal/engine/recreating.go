@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/restore"
 )
 
 // recreating is the restore of a service that makes its deleted resource again. The resource shows the outcome of a lost start,
@@ -61,13 +62,13 @@ func (s recreating) searched(ctx context.Context, l search) error {
 		return s.advance(ctx, min(s.lookDelay(l), s.Timings.RetryWindow-l.notFoundFor))
 	case l.waited >= s.Timings.Operation:
 		return s.end(ctx, loses, r.Reason.Reword("StartLost", "the answer to the request that starts the restore was lost, and Lifeboat "+
-			"could not find out its outcome: "+r.Reason.Message, hintLost))
+			"could not find out its outcome: "+r.Reason.Message, restore.HintLost))
 	case f == nil && r.Lost < mostLost:
 		r.Check = ""
 		return s.preflight(ctx, s)
 	case f == nil:
 		return s.end(ctx, loses, backup.NewReason("StartLost", fmt.Sprintf("the answers to %d requests to start the restore were lost, and "+
-			"nothing shows that one was started", r.Lost), hintLost))
+			"nothing shows that one was started", r.Lost), restore.HintLost))
 	}
 	r.Reason = f.Reason()
 	return s.advance(ctx, s.lookDelay(l))

@@ -80,18 +80,7 @@ func (e *Engine) claimRestore(ctx context.Context, q restore.Request, outline fu
 func (e *Engine) createRestore(
 	ctx context.Context, q restore.Request, p restore.Preview, claim restoreClaim, now time.Time,
 ) (backup.Run, []backup.Event, error) {
-	run := backup.Run{
-		ID: claim.Run, State: backup.Queued, Target: q.Destination(), Plan: p.Plan, Request: q.ID, Settings: p.Allowing.Settings,
-		Unpublished: true,
-		Restore: &backup.Restoring{
-			Step:  backup.StepValidating,
-			Point: p.Chosen.ID, Source: q.Target, Storage: p.Chosen.Storage, Artifact: p.Chosen.Artifact, SHA256: p.Chosen.SHA256,
-			ETag: p.Chosen.ETag, SKU: p.Chosen.SKU,
-			Size: p.Chosen.Size, Written: p.Chosen.Created, Kind: q.Kind, Key: q.Key, Region: p.Region, Expires: q.Until(claim.Time),
-			RequestedBy: q.RequestedBy, Reason: q.Reason, Preview: p.Hash, Safety: p.Safety,
-		},
-	}
-	run.Restore.ReplyTo = p.ReplyTo(q)
+	run := p.NewRun(q, claim.Run, claim.Time)
 	kind := event.RestoreAccepted
 	if why := p.Refusal(); why != nil {
 		if err := move(&run, refuses); err != nil {
@@ -119,31 +108,17 @@ var ErrNotWaiting = errors.New("the restore does not wait any more")
 // CancelRestore ends a restore that has begun nothing yet. One that was canceled before stays so. It returns ErrNotFound if there
 // is none with the ID, and ErrNotWaiting if it is too late.
 func (e *Engine) CancelRestore(ctx context.Context, id, by string) (backup.Run, error) {
-	for {
-		read := e.Now()
-		run, now, err := e.load(ctx, id)
-		if err == nil && run.Restore == nil {
-			err = fmt.Errorf("%w: %s is a backup", backup.ErrNotFound, id)
+	return e.intervene(ctx, id, func(s *step) (cause, backup.Reason, error) {
+		switch r := s.run; {
+		case r.Restore == nil:
+			return "", backup.Reason{}, fmt.Errorf("%w: %s is a backup", backup.ErrNotFound, id)
+		case r.State == backup.Canceled:
+			return "", backup.Reason{}, nil
+		case r.State != backup.Queued && r.State != backup.Waiting || r.Lost > 0:
+			return "", backup.Reason{}, fmt.Errorf("%w: it is %s", ErrNotWaiting, r.State)
 		}
-		if err != nil {
-			return run, err
-		}
-		s := e.newStep(run, now, read)
-		switch {
-		case run.State == backup.Canceled:
-			return run, s.releaseAndPublish(ctx)
-		case run.State != backup.Queued && run.State != backup.Waiting || run.Lost > 0:
-			return run, fmt.Errorf("%w: it is %s", ErrNotWaiting, run.State)
-		}
-		if err := s.publish(ctx); err != nil {
-			return run, err
-		}
-		err = s.end(ctx, cancels, backup.NewReason("Canceled", "canceled by "+by, ""))
-		if errors.Is(err, errConflict) {
-			continue // it went on meanwhile: see how far
-		}
-		return s.run, err
-	}
+		return cancels, backup.NewReason("Canceled", "canceled by "+by, ""), nil
+	})
 }
 
 // ErrNotEnded: the restore is still under way.

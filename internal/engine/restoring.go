@@ -188,15 +188,11 @@ func (restoring) sendSearch(context.Context) (backup.Operation, error) {
 	return backup.Operation{}, nil
 }
 
-// hintLost says what to do after a lost start.
-const hintLost = "Look at the service before anything else: it may be as it was, or restored, or half of each. Ask again, " +
-	"under another ID, only once you know."
-
 // searched ends the restore: the request is never sent twice.
 func (s restoring) searched(ctx context.Context, _ search) error {
 	traces := restore.Fill(s.service(s.run.Target).Restore.Traces, s.run.Target)
 	return s.end(ctx, loses, s.run.Reason.Reword("StartLost", "the answer to the request that starts the restore was lost, and the service "+
-		"does not show its outcome. Lifeboat never sends it twice: "+s.run.Reason.Message, strings.TrimSpace(hintLost+" "+traces)))
+		"does not show its outcome. Lifeboat never sends it twice: "+s.run.Reason.Message, strings.TrimSpace(restore.HintLost+" "+traces)))
 }
 
 func (s restoring) sendPoll(ctx context.Context) (backup.Operation, error) {

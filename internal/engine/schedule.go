@@ -269,7 +269,7 @@ func (e *Engine) makeInProgress(
 }
 
 func (e *Engine) makeRuns(ctx context.Context, plan backup.Plan, scheduledTime, now time.Time, report *ScheduleReport) error {
-	for _, run := range scheduledTimeRuns(plan, scheduledTime, now) {
+	for _, run := range checkpoint.Runs(plan, scheduledTime, now) {
 		fresh, err := e.create(ctx, &run, now)
 		if fresh {
 			report.Created = append(report.Created, run.ID)

@@ -18,7 +18,7 @@ var (
 	}
 	allCauses = []cause{
 		begins, takesOver, accepts, postpones, finds, finishes, succeeds, fails, supersedes, refuses, misses, loses, keepsSafetyBackup,
-		restores, cancels,
+		restores, cancels, abandons,
 	}
 )
 
@@ -32,16 +32,18 @@ func TestMove(t *testing.T) {
 		backup.Waiting: {
 			begins: backup.Starting, postpones: backup.Waiting, finds: backup.Verifying, fails: backup.Failed, supersedes: backup.Superseded, refuses: backup.StateRefused,
 			misses: backup.Missed,
-			loses:  backup.Unknown, cancels: backup.Canceled,
+			loses:  backup.Unknown, cancels: backup.Canceled, abandons: backup.Unknown,
 		},
 		backup.Starting: {
 			begins: backup.Starting, takesOver: backup.Starting, accepts: backup.Running, postpones: backup.Waiting, finds: backup.Verifying, finishes: backup.Verifying,
 			fails: backup.Failed, loses: backup.Unknown, refuses: backup.StateRefused, restores: backup.Succeeded,
+			cancels: backup.Canceled, abandons: backup.Unknown,
 		},
 		backup.Running: {
 			begins: backup.Starting, finds: backup.Verifying, finishes: backup.Verifying, fails: backup.Failed, loses: backup.Unknown, restores: backup.Succeeded,
+			abandons: backup.Unknown,
 		},
-		backup.Verifying: {succeeds: backup.Succeeded, fails: backup.Failed, loses: backup.Unknown, keepsSafetyBackup: backup.Starting},
+		backup.Verifying: {succeeds: backup.Succeeded, fails: backup.Failed, loses: backup.Unknown, keepsSafetyBackup: backup.Starting, abandons: backup.Unknown},
 	}
 	for _, from := range allStates {
 		for _, c := range allCauses {

@@ -25,7 +25,8 @@ const (
 	loses             cause = "loses"      // the outcome of the operation cannot be known
 	keepsSafetyBackup cause = "secures"    // the safety backup of a restore was verified: the restore itself is next
 	restores          cause = "restores"   // the service says that the restore is done
-	cancels           cause = "cancels"    // a person canceled the restore
+	cancels           cause = "cancels"    // given up before anything was begun
+	abandons          cause = "abandons"   // given up while the service may be at work on it
 )
 
 // transition is one arrow of the state machine; docs/states.md draws them all.
@@ -50,7 +51,8 @@ var transitions = []transition{
 	{[]backup.State{backup.Waiting, backup.Starting, backup.Running, backup.Verifying}, loses, backup.Unknown},
 	{[]backup.State{backup.Verifying}, keepsSafetyBackup, backup.Starting},
 	{[]backup.State{backup.Starting, backup.Running}, restores, backup.Succeeded},
-	{[]backup.State{backup.Queued, backup.Waiting}, cancels, backup.Canceled},
+	{[]backup.State{backup.Queued, backup.Waiting, backup.Starting}, cancels, backup.Canceled},
+	{[]backup.State{backup.Waiting, backup.Starting, backup.Running, backup.Verifying}, abandons, backup.Unknown},
 }
 
 // move makes the transition. A cause that does not fit the state is a bug of the engine, not of its surroundings.

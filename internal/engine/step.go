@@ -52,16 +52,11 @@ func (s *step) makeStep(ctx context.Context) error {
 	var o operation = making
 	waits := s.run.State == backup.Queued || s.run.State == backup.Waiting
 	if q := s.run.Restore; q != nil {
-		restorer, ok := provider.(backup.Restorer)
-		restoring := restoring{s, provider, restorer}
-		var restores operation = restoring
-		if shows, ok := provider.(backup.Recreator); ok && s.service(s.run.Target).Restore.Recreates {
-			restores = recreating{restoring, shows}
-		}
+		restoring, restores, err := s.restoration(provider)
 		switch {
-		case !q.Step.Known():
-			return fmt.Errorf("restore %s is at the step %q, which this version does not know", s.run.ID, q.Step)
-		case !ok:
+		case err != nil:
+			return err
+		case restores == nil:
 			return s.end(ctx, fails, backup.NewReason("NoProvider", s.run.Target+" cannot be restored into", ""))
 		case waits && q.Step == backup.StepSafetyBackup && (s.run.Attempt > 0 || s.run.Check != ""):
 			// A start was rejected, or lost: look for that first. Or the service still checks whether it can make one.
@@ -85,6 +80,21 @@ func (s *step) makeStep(ctx context.Context) error {
 	default:
 		return fmt.Errorf("run %s is in the state %q, which this version does not know", s.run.ID, s.run.State)
 	}
+}
+
+// restoration returns the operation that restores, in both its forms; nil if the provider restores nothing.
+func (s *step) restoration(provider backup.Provider) (restoring, operation, error) {
+	restorer, ok := provider.(backup.Restorer)
+	r := restoring{s, provider, restorer}
+	switch shows, recreates := provider.(backup.Recreator); {
+	case !s.run.Restore.Step.Known():
+		return r, nil, fmt.Errorf("restore %s is at the step %q, which this version does not know", s.run.ID, s.run.Restore.Step)
+	case recreates && s.service(s.run.Target).Restore.Recreates:
+		return r, recreating{r, shows}, nil
+	case ok:
+		return r, r, nil
+	}
+	return r, nil, nil
 }
 
 // busyTarget says why a run waits for another one.

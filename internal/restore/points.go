@@ -6,6 +6,29 @@ import (
 	"lifeboat/internal/backup"
 )
 
+// Latest says whether the request can mean the recovery point if it names none.
+func (q Request) Latest(p backup.Point) bool {
+	return p.Live() && (q.Before.IsZero() || p.Created.Before(q.Before))
+}
+
+// Newest returns the newest of the points that a request without the ID of one can mean. The reason says that there is none.
+func (q Request) Newest(points []backup.Point) (newest backup.Point, why *backup.Reason) {
+	for _, p := range points {
+		if q.Latest(p) && p.Created.After(newest.Created) {
+			newest = p
+		}
+	}
+	if newest.ID != "" {
+		return newest, nil
+	}
+	before := ""
+	if !q.Before.IsZero() {
+		before = " from before " + q.Before.Format(time.RFC3339)
+	}
+	return newest, backup.Refuse("NoRecoveryPoint", "lifeboat points "+q.Target+" lists them; a suspect one, or a safety backup, can be "+
+		"restored by its ID.", "%s has no live recovery point%s", q.Target, before)
+}
+
 // Expired refuses a request whose time is over.
 func Expired(expires, now time.Time) *backup.Reason {
 	if now.Before(expires) {

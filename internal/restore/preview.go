@@ -53,6 +53,21 @@ func NewPreview(q Request, plans []backup.Plan, now time.Time) Preview {
 	}
 }
 
+// NewRun makes the run of the request, with the ID; asked is the time of the request's claim.
+func (p Preview) NewRun(q Request, id string, asked time.Time) backup.Run {
+	return backup.Run{
+		ID: id, State: backup.Queued, Target: q.Destination(), Plan: p.Plan, Request: q.ID, Settings: p.Allowing.Settings,
+		Unpublished: true,
+		Restore: &backup.Restoring{
+			Step:  backup.StepValidating,
+			Point: p.Chosen.ID, Source: q.Target, Storage: p.Chosen.Storage, Artifact: p.Chosen.Artifact, SHA256: p.Chosen.SHA256,
+			ETag: p.Chosen.ETag, SKU: p.Chosen.SKU,
+			Size: p.Chosen.Size, Written: p.Chosen.Created, Kind: q.Kind, Key: q.Key, Region: p.Region, Expires: q.Until(asked),
+			RequestedBy: q.RequestedBy, Reason: q.Reason, ReplyTo: p.ReplyTo(q), Preview: p.Hash, Safety: p.Safety,
+		},
+	}
+}
+
 // PreviewedPoint is the recovery point of a Preview.
 type PreviewedPoint struct {
 	ID      string            `json:"id"`

@@ -87,7 +87,7 @@ var edges = []edge{
 	},
 	{
 		"./internal/engine TestATargetIsTheSameInAnyCase", "B06 a target's share of the jitter depends on how plan.yaml spells it",
-		"internal/engine/scheduled.go",
+		"internal/checkpoint/runs.go",
 		`backup.Fraction(p.Name+"\n"+strings.ToLower(target), uint64(span))`, `backup.Fraction(p.Name+"\n"+strings.TrimSpace(target), uint64(span))`,
 	},
 	{
@@ -113,7 +113,7 @@ var edges = []edge{
 	{
 		"./internal/engine TestARestoreThatMayHaveBegunIsNotCanceled", "B35 a restore whose start was lost can be canceled, and is called canceled",
 		"internal/engine/restores.go",
-		"case run.State != backup.Queued && run.State != backup.Waiting || run.Lost > 0:", "case run.State != backup.Queued && run.State != backup.Waiting:",
+		"case r.State != backup.Queued && r.State != backup.Waiting || r.Lost > 0:", "case r.State != backup.Queued && r.State != backup.Waiting:",
 	},
 	{
 		"./internal/plans TestARefusedPlanIsToldOnceHoweverOftenTheTimerRunDies", "B55 the event about a refused plan has another ID each time that its timer run dies before the save",

@@ -1,15 +1,16 @@
-package engine
+package checkpoint
 
 import (
 	"cmp"
+	"fmt"
 	"strings"
 	"time"
 
 	"lifeboat/internal/backup"
 )
 
-// scheduledTimeRuns returns the runs of the scheduled time, one for each target, as they are made now.
-func scheduledTimeRuns(p backup.Plan, scheduledTime, now time.Time) []backup.Run {
+// Runs returns the runs of a plan's scheduled time, one for each target, as they are made now.
+func Runs(p backup.Plan, scheduledTime, now time.Time) []backup.Run {
 	next := p.Schedule.Next(scheduledTime)
 	var until time.Time
 	if end := scheduledTime.Add(p.Window); p.Window > 0 && (next.IsZero() || end.Before(next)) {
@@ -19,7 +20,7 @@ func scheduledTimeRuns(p backup.Plan, scheduledTime, now time.Time) []backup.Run
 	runs := make([]backup.Run, 0, len(p.Targets))
 	for _, target := range p.Targets {
 		run := backup.Run{
-			ID: scheduledTimeRunID(p, target, scheduledTime), Target: target, Plan: p.Name,
+			ID: runID(p, target, scheduledTime), Target: target, Plan: p.Name,
 			ScheduledTime: scheduledTime, NextScheduledTime: next, Until: until, Settings: p.Settings,
 		}
 		if start := start(p, target, scheduledTime, now, last); start.After(now) {
@@ -32,8 +33,8 @@ func scheduledTimeRuns(p backup.Plan, scheduledTime, now time.Time) []backup.Run
 	return runs
 }
 
-// scheduledTimeRunID is the same for ever for a scheduled time of a plan and a target: to insert the run's row is to claim it.
-func scheduledTimeRunID(p backup.Plan, target string, scheduledTime time.Time) string {
+// runID is the same for ever for a scheduled time of a plan and a target: to insert the run's row is to claim it.
+func runID(p backup.Plan, target string, scheduledTime time.Time) string {
 	return backup.NewRunID(target, scheduledTime, "plan "+p.Name)
 }
 
@@ -56,4 +57,15 @@ func share(p backup.Plan, target string, from, end time.Time) time.Duration {
 		return 0
 	}
 	return time.Duration(backup.Fraction(p.Name+"\n"+strings.ToLower(target), uint64(span))).Truncate(time.Second)
+}
+
+// Missed says why the run could not begin before the end of its window.
+func Missed(r backup.Run) backup.Reason {
+	why := "no invocation reached the run before"
+	if r.Reason.Code != "" {
+		why = "at last: " + r.Reason.Message
+	}
+	return r.Reason.Reword("Missed", fmt.Sprintf("the window of the scheduled time %s ended at %s, and the run had not begun; %s",
+		r.ScheduledTime.Format(time.RFC3339), r.Until.Format(time.RFC3339), why),
+		"The plan's next scheduled time makes a run of its own; ask for a backup by hand if that is too late.")
 }
