@@ -7,8 +7,8 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// TestAbandonOverHTTP: a restore that waits ends at once, by its own ID or its request's. A repeat gets the same answer. A run that
-// has ended gets a 409 with a code of its own, and so does a restore that runs.
+// TestAbandonOverHTTP: a restore that waits ends at once, by its own ID or its request's. A repeat gets the same answer. An ended
+// run gets a 409 with a code of its own, and so does a running restore.
 func TestAbandonOverHTTP(t *testing.T) {
 	d, service, _ := restoreHandler(t, false)
 	service.can = func() error {

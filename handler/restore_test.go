@@ -90,7 +90,8 @@ func restoreHandler(t *testing.T, safety bool, changes ...func(*Config)) (*app, 
 	plans := d.plans
 	d.plans = func() ([]backup.Plan, error) {
 		all, err := plans()
-		all[0].Restore = backup.RestorePolicy{Into: []string{backup.Itself, standby}, ReplyTo: []string{"answers"}, Safety: safety}
+		policy := map[bool]backup.SafetyPolicy{true: backup.SafetyRequired, false: backup.SafetyNever}[safety]
+		all[0].Restore = backup.RestorePolicy{Into: []string{backup.Itself, standby}, ReplyTo: []string{"answers"}, Safety: policy}
 		return all, err
 	}
 	const row = "8000000000-000000000000"

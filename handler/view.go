@@ -27,7 +27,8 @@ func (h *handler) view(s engine.Status) api.Run {
 		v.Kind = "restore"
 		v.Restore = &api.Restore{
 			Point: q.Point, Source: q.Source, Kind: q.Kind, Key: q.Key, Region: q.Region, Expires: q.Expires,
-			RequestedBy: q.RequestedBy, Reason: q.Reason, PreviewHash: q.Preview, Safety: q.Safety, Warning: q.Warning,
+			RequestedBy: q.RequestedBy, Reason: q.Reason, PreviewHash: q.Preview, Safety: q.Safety, NoSafety: q.NoSafety, Preempt: q.Preempt,
+			Warning: q.Warning,
 		}
 	}
 	switch {

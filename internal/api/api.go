@@ -59,8 +59,11 @@ type Restore struct {
 	RequestedBy string             `json:"requestedBy,omitempty"`
 	Reason      string             `json:"reason,omitempty"`
 	PreviewHash string             `json:"previewHash"`
-	// Safety says that the destination is backed up first.
-	Safety  bool   `json:"safetyBackup"`
+	// Safety says that the destination is backed up first. NoSafety says that the request wants none, for Reason.
+	Safety   bool `json:"safetyBackup"`
+	NoSafety bool `json:"noSafetyBackup,omitempty"`
+	// Preempt says that it ends backups of the destination that wait or hang.
+	Preempt bool   `json:"preempt,omitempty"`
 	Warning string `json:"warning,omitempty"`
 }
 

@@ -202,3 +202,13 @@ func NotReady(target, code, purpose, state, thing string) *backup.Fault {
 		Hint: "Lifeboat asks again. If it goes on for hours, look at the " + thing + " in the Azure portal.",
 	}
 }
+
+// Broken returns the fault of a backup's preflight for a target whose own state is Failed. A backup may yet wait for a person to mend
+// it.
+func Broken(target, why string) *backup.Fault {
+	return &backup.Fault{
+		Kind: backup.Retryable, Code: backup.ServiceFailed, Message: strings.TrimSuffix(target+" cannot be backed up: its provisioningState is "+
+			"Failed: "+why, ": "),
+		Hint: "Look at it in the Azure portal: a change of it has failed. Make that change again, or open a case with Azure's support.",
+	}
+}

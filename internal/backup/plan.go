@@ -82,10 +82,22 @@ type RestorePolicy struct {
 	Approval bool
 	// ReplyTo lists the queues that answers may go to.
 	ReplyTo []string
-	// Safety demands a backup of the destination before it is restored into. A Managed HSM always gets one. For a Managed CCF
-	// there is nothing left to back up, so that its restores are refused.
-	Safety bool
+	// Safety says whether the destination is backed up before it is restored into. A Managed HSM always is, unless the request says
+	// no. For a Managed CCF there is nothing left to back up: where a plan demands it, its restores are refused.
+	Safety SafetyPolicy
 }
+
+// SafetyPolicy says whether a restore makes a safety backup.
+type SafetyPolicy string
+
+const (
+	// SafetyByRequest: it makes one, unless the request says no.
+	SafetyByRequest SafetyPolicy = ""
+	// SafetyRequired: it makes one, and a request that says no is refused.
+	SafetyRequired SafetyPolicy = "required"
+	// SafetyNever: it makes none.
+	SafetyNever SafetyPolicy = "never"
+)
 
 // Itself stands in RestorePolicy.Into for the target that was backed up.
 const Itself = "itself"

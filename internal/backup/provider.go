@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -66,6 +67,22 @@ type Attempt struct {
 	QuietPeriod time.Duration
 	// Taken are the names of artifacts that belong to other runs of the target: Find leaves them out.
 	Taken []string
+}
+
+// TakenBy returns the artifacts that belong to others of these recovery points and runs.
+func (a Attempt) TakenBy(points []Point, runs []Run) (taken []string) {
+	for _, p := range points {
+		if p.ID != a.Run {
+			taken = append(taken, p.Artifact)
+		}
+	}
+	for _, r := range runs {
+		// If a service names its artifacts itself, it does not use the requested name.
+		if r.ID != a.Run && r.Artifact != "" && !strings.HasPrefix(r.Artifact, r.ID+".") {
+			taken = append(taken, r.Artifact)
+		}
+	}
+	return taken
 }
 
 // Window is a stretch of time, both ends included.
@@ -170,6 +187,9 @@ const (
 	// lease keeps it, until Fault.Until. Only Delete says so.
 	Kept FaultKind = "kept"
 )
+
+// ServiceFailed is the code of a preflight's fault if the service says that it has failed: a person must mend it.
+const ServiceFailed = "ServiceFailed"
 
 // Fault is an error of a Provider, in the service's own words.
 type Fault struct {

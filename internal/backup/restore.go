@@ -84,6 +84,8 @@ type Restoring struct {
 	Kind     RestoreKind `json:"kind"`
 	Key      string      `json:"key,omitempty"`
 	Region   string      `json:"region,omitempty"`
+	// Preempt: the restore ends backups of its destination that wait or hang.
+	Preempt bool `json:"preempt,omitempty"`
 	// Expires is the time limit for its start.
 	Expires time.Time `json:"expires"`
 	// RequestedBy, Reason and ReplyTo come from the request.
@@ -93,7 +95,9 @@ type Restoring struct {
 	// Preview is the hash of the preview of the restore.
 	Preview string `json:"preview"`
 	// Safety: the destination is backed up first. SafetyBackedUp is the time at which that backup was verified.
-	Safety         bool      `json:"safety,omitempty"`
+	Safety bool `json:"safety,omitempty"`
+	// NoSafety: the request wants no safety backup, for Reason.
+	NoSafety       bool      `json:"noSafety,omitempty"`
 	SafetyBackedUp time.Time `json:"safetyBackedUp,omitzero"`
 	// Reading: the run stands among the readers of the recovery point.
 	Reading bool `json:"reading,omitempty"`

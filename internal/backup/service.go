@@ -93,9 +93,9 @@ type RestoreTraits struct {
 type Safety int
 
 const (
-	// SafetyOptional: it is backed up if the plan wants that.
+	// SafetyOptional: the plan and the request decide.
 	SafetyOptional Safety = iota
-	// SafetyAlways: it always is.
+	// SafetyAlways: it is, unless the request says no. A plan cannot say never.
 	SafetyAlways
 	// SafetyImpossible: there is nothing left to back up.
 	SafetyImpossible

@@ -142,7 +142,7 @@ func TestDiff(t *testing.T) {
 		}},
 		"restore": {[]string{"/contoso-standby", "/contoso-2\n        - itself\n      replyTo: [answers]\n      approval: required", "safetyBackup: true", "safetyBackup: false"}, []string{
 			"~ plan nightly-apim: - restore.into /sub", "/contoso-standby: no more restores into it", "! plan nightly-apim: + restore.into /sub", "/contoso-2 may be OVERWRITTEN",
-			"+ restore.into itself: each target may be OVERWRITTEN", "+ restore.replyTo answers", "approval is required", "! plan nightly-apim: no restore.safetyBackup any more",
+			"+ restore.into itself: each target may be OVERWRITTEN", "+ restore.replyTo answers", "approval is required", "! plan nightly-apim: restore.safetyBackup is never",
 		}},
 		"no restore": {[]string{
 			"restore: #", "# ", "      into:\n", "", "        - /sub", "# ", "      safetyBackup: true", "",

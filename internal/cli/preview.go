@@ -53,6 +53,9 @@ func (r remote) previewTable(p restore.Preview) error {
 	if p.Safety {
 		safety = "first, and held for 7 days unless confirmed"
 	}
+	if p.NoSafety {
+		safety = "none, as the request wants: nothing brings back what is overwritten"
+	}
 	row("safety backup", safety)
 	row("calls", p.Calls...)
 	if err := details.Print(r.Stdout, r.width); err != nil {

@@ -22,9 +22,10 @@ import (
 
 // restoring has the flags of lifeboat restore.
 type restoring struct {
-	body           map[string]any // the request
-	before         *string        // nil: not given
-	dry, yes, wait bool
+	body                    map[string]any // the request
+	before                  *string        // nil: not given
+	dry, yes, wait, preempt bool
+	unsecured               bool // no safety backup
 }
 
 func (sh Shell) restoreCommand() *cobra.Command {
@@ -56,6 +57,8 @@ A TIME is a duration, such as 2h or 3d: for --before that long ago, for
 				return usage.Misuse(c, "--point and --before name a recovery point: one of them is enough, once")
 			case q.dry && q.wait:
 				return usage.Misuse(c, "--dry-run has nothing to --wait for")
+			case q.unsecured && q.body["reason"] == nil:
+				return usage.Misuse(c, "--no-safety-backup wants a --reason")
 			}
 			return nil
 		},
@@ -81,6 +84,8 @@ A TIME is a duration, such as 2h or 3d: for --before that long ago, for
 	field("reason", "reason", "the reason in `WORDS`, for the log and the events")
 	field("reply-to", "replyTo", "a `QUEUE` that the answers are sent to too")
 	field("expires", "expires", "refuse it if it has not begun by this `TIME`")
+	flags.BoolVar(&q.unsecured, "no-safety-backup", false, "do not back the destination up first: say the --reason")
+	flags.BoolVar(&q.preempt, "preempt", false, "end a backup of the destination that waits or hangs")
 	flags.BoolVar(&q.dry, "dry-run", false, "say what it would do, and change nothing")
 	flags.BoolVar(&q.yes, "yes", false, "do not ask: the content of the service may be lost")
 	flags.BoolVar(&q.wait, "wait", false, "show the steps until it has ended")
@@ -148,6 +153,12 @@ func (q *restoring) readTimes(clock text.Clock) error {
 func (r remote) restore(ctx context.Context, q restoring) error {
 	if q.body["key"] != nil {
 		q.body["kind"] = backup.RestoreKey
+	}
+	if q.preempt {
+		q.body["preempt"] = true
+	}
+	if q.unsecured {
+		q.body["noSafetyBackup"] = true
 	}
 	runs := fmt.Sprintf("%s shows whether the restore began", cmp.Or(q.body["into"], q.body["target"]))
 	if q.dry {

@@ -122,7 +122,8 @@ func (r remote) runTable(_ context.Context, v run) error {
 		row("begins until", r.clock.Ago(q.Expires))
 		row("left out", q.Warning)
 		if left = "safety backup"; v.Point == nil {
-			row(left, map[bool]string{true: "none yet: it comes before the restore", false: "none"}[q.Safety])
+			none := map[bool]string{true: "none yet: it comes before the restore", false: "none"}[q.Safety]
+			row(left, none+map[bool]string{true: ", as the request wants"}[q.NoSafety])
 		}
 	}
 	if p := v.Point; p != nil {

@@ -79,13 +79,29 @@ func TestYesIsSpelledAsYAMLSpellsIt(t *testing.T) {
 		yes     bool
 	}{{"true", true}, {"True", true}, {"TRUE", true}, {"false", false}, {"False", false}, {"FALSE", false}} {
 		p := parseOne(t, []string{gateways + "a"}, "paused: "+c.written, "restore: {into: [itself], safetyBackup: "+c.written+"}")
-		if p.Paused != c.yes || p.Restore.Safety != c.yes {
-			t.Errorf("%s: paused is %t, safetyBackup %t", c.written, p.Paused, p.Restore.Safety)
+		if want := map[bool]backup.SafetyPolicy{true: backup.SafetyRequired, false: backup.SafetyNever}[c.yes]; p.Paused != c.yes || p.Restore.Safety != want {
+			t.Errorf("%s: paused is %t, safetyBackup %q", c.written, p.Paused, p.Restore.Safety)
 		}
 	}
-	if p := parseOne(t, []string{gateways + "a"}, "restore: {into: [itself]}"); p.Paused || p.Restore.Safety {
+	if p := parseOne(t, []string{gateways + "a"}, "restore: {into: [itself]}"); p.Paused || p.Restore.Safety != backup.SafetyByRequest {
 		t.Errorf("what is not written is no yes: %+v", p)
 	}
+}
+
+// TestSafetyBackupIsAWord checks the words of safetyBackup, beside the booleans that earlier versions knew.
+func TestSafetyBackupIsAWord(t *testing.T) {
+	for line, want := range map[string]backup.SafetyPolicy{
+		"required": backup.SafetyRequired, "default": backup.SafetyByRequest, "never": backup.SafetyNever,
+	} {
+		if p := parseOne(t, []string{gateways + "a"}, "restore: {into: [itself], safetyBackup: "+line+"}"); p.Restore.Safety != want {
+			t.Errorf("%s: %q", line, p.Restore.Safety)
+		}
+	}
+	for _, line := range []string{"Required", `"true"`, "1", "[required]", "{}"} {
+		refused(t, "is none of required, default and never", []string{gateways + "a"}, "restore: {into: [itself], safetyBackup: "+line+"}")
+	}
+	refused(t, "a Managed HSM is always backed up before", []string{hsms + "hsm"}, "restore: {into: [itself], safetyBackup: never}")
+	refused(t, "there is nothing left for a safetyBackup", []string{ccfs + "ccf"}, "restore: {into: [itself], safetyBackup: required}")
 }
 
 // TestApprovalIsAskedForOnlyIfRequired checks both words of approval.

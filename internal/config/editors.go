@@ -70,9 +70,8 @@ func between(services backup.Services) (rules []rule) {
 		}
 		if s.Restore.Safety != backup.SafetyOptional {
 			safety := rule{"safetyBackup": rule{
-				"type":         "boolean",
-				"not":          rule{"const": s.Restore.Safety == backup.SafetyImpossible},
-				"errorMessage": map[bool]string{true: "cannot be: there is nothing left to back up", false: "cannot be: it is always made"}[s.Restore.Safety == backup.SafetyImpossible],
+				"not":          rule{"enum": map[bool][]any{true: {true, "required"}, false: {false, "never"}}[s.Restore.Safety == backup.SafetyImpossible]},
+				"errorMessage": map[bool]string{true: "cannot be: there is nothing left to back up", false: "cannot be: it is made unless a request says no"}[s.Restore.Safety == backup.SafetyImpossible],
 			}}
 			rules = append(rules, rule{"if": concerns(s), "then": rule{"properties": rule{"restore": object(rule{"properties": safety})}}})
 		}

@@ -210,13 +210,18 @@ func (r *reader) restore(n *yaml.Node, p *backup.Plan) {
 	approval, _ := r.text(n, "approval")
 	p.Restore.Approval = approval == "required"
 	safety, at := r.text(n, "safetyBackup")
-	p.Restore.Safety = strings.EqualFold(safety, "true")
+	switch strings.ToLower(safety) {
+	case "true", "required":
+		p.Restore.Safety = backup.SafetyRequired
+	case "false", "never":
+		p.Restore.Safety = backup.SafetyNever
+	}
 	for _, target := range all {
 		switch service, _ := r.services.Of(target); {
-		case at != nil && !p.Restore.Safety && service.Restore.Safety == backup.SafetyAlways:
-			r.fail(at, "a %s is always backed up before it is restored into: take safetyBackup out", service.Title)
+		case p.Restore.Safety == backup.SafetyNever && service.Restore.Safety == backup.SafetyAlways:
+			r.fail(at, "a %s is always backed up before it is restored into, unless a request says no: take safetyBackup out", service.Title)
 			return
-		case p.Restore.Safety && service.Restore.Safety == backup.SafetyImpossible:
+		case p.Restore.Safety == backup.SafetyRequired && service.Restore.Safety == backup.SafetyImpossible:
 			r.fail(at, "a %s is restored only once the original is gone: there is nothing left for a safetyBackup", service.Title)
 			return
 		}

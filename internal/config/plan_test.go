@@ -130,7 +130,7 @@ var wrong = map[string]struct{ old, new, want string }{
 	"restore, queue":                {"timeZone: UTC", "restore: {into: [itself], replyTo: [A_B]}", `"A_B" is no name of a queue`},
 	"restore, our queue":            {"timeZone: UTC", "restore: {into: [itself], replyTo: [execute]}", `execute is a queue of Lifeboat's own`},
 	"restore, CCF safety":           {"Microsoft.ApiManagement/service/contoso]\n    schedule: \"*/10 * * * * *\"\n    timeZone: UTC", "Microsoft.ConfidentialLedger/managedCCFs/contoso]\n    schedule: \"*/10 * * * * *\"\n    restore: {into: [itself], safetyBackup: true}", `there is nothing left for a safetyBackup`},
-	"restore, safety":               {"timeZone: UTC", "restore: {into: [itself], safetyBackup: often}", `safetyBackup is the text "often", and must be true or false`},
+	"restore, safety":               {"timeZone: UTC", "restore: {into: [itself], safetyBackup: often}", `plan.yaml:17: "often" is none of required, default and never`},
 	"daily comes later":             {"within: 90s", "daily: 14, within: 90s", `plan.yaml:18: keep has no field "daily"; it has within`},
 	"not UTF-8":                     {"often", "oft\xffen", `UTF-8`},
 	"not YAML":                      {"plans:", "plans: {", "plan.yaml"},
@@ -232,7 +232,7 @@ func TestParsePlanWhole(t *testing.T) {
 		OnDemandKeepWithin: 14 * 24 * time.Hour, OnDemandReplyTo: []string{"deploy-answers"},
 		Quiet: 10 * time.Minute,
 		Restore: backup.RestorePolicy{
-			Into: []string{backup.Itself, one + "-2"}, From: []string{one + "-3"}, Approval: true, ReplyTo: []string{"soar-answers"}, Safety: true,
+			Into: []string{backup.Itself, one + "-2"}, From: []string{one + "-3"}, Approval: true, ReplyTo: []string{"soar-answers"}, Safety: backup.SafetyRequired,
 		},
 	}
 	if zone := plans[1].Schedule.Zone; zone.String() == "UTC" {

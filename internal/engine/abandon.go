@@ -43,8 +43,8 @@ func (e *Engine) Abandon(ctx context.Context, id, by string) (backup.Run, error)
 	})
 }
 
-// intervene ends a run from outside of its steps. Decide says how the run as it is shall end, or why it may not. A run that has ended
-// in that way before gets no cause: intervene completes its end.
+// intervene ends a run from outside of its steps. Decide says how the run as it is shall end, or why it may not. It gets no
+// cause if it has ended in that way before, or shall go on: intervene completes an end.
 func (e *Engine) intervene(
 	ctx context.Context, id string, decide func(s *step) (cause, backup.Reason, error),
 ) (backup.Run, error) {
@@ -59,8 +59,10 @@ func (e *Engine) intervene(
 		switch {
 		case err != nil:
 			return run, err
-		case c == "":
+		case c == "" && run.State.Final():
 			return run, s.releaseAndPublish(ctx)
+		case c == "":
+			return run, nil
 		}
 		if err := s.publish(ctx); err != nil {
 			return run, err
@@ -100,4 +102,52 @@ func (s *step) restoreOver(ctx context.Context) error {
 		ask = o.sendPoll
 	}
 	return restore.Over(within(ctx, ask))
+}
+
+// preempt ends the backups of the destination that wait or hang. If another run still holds it, the restore waits for that run
+// before it asks for a permit: that run may have the last one, and the wait queue would never wake the restore.
+func (s restoring) preempt(ctx context.Context) (waits bool, err error) {
+	runs, err := s.listRuns(ctx, s.run.Target, backup.RunPrefix, backup.Behind(backup.RunPrefix), mostPreempted)
+	if err != nil && !errors.Is(err, backup.ErrUnreadable) { // a row that cannot be read refuses the restore later
+		return false, err
+	}
+	for _, r := range runs {
+		if !restore.Preemptable(r, s.now, s.Timings.RetryWindow) {
+			continue
+		}
+		_, err := s.intervene(ctx, r.ID, func(other *step) (cause, backup.Reason, error) {
+			if !restore.Preemptable(other.run, other.now, other.Timings.RetryWindow) {
+				return "", backup.Reason{}, nil // it went on meanwhile
+			}
+			return other.abandons(ctx, backup.Preempted, "preempted by the restore "+s.run.ID)
+		})
+		if err != nil {
+			return false, fmt.Errorf("preempt run %s for restore %s: %w", r.ID, s.run.ID, err)
+		}
+	}
+	if s.run.QueueRow != "" {
+		return false, nil
+	}
+	busy, err := s.holder(ctx)
+	if err != nil || busy == nil {
+		return false, err
+	}
+	return true, s.postpone(ctx, busy)
+}
+
+// mostPreempted is the number of the destination's newest runs among which a restore looks for backups to preempt.
+const mostPreempted = 100
+
+// holder says which run holds the target; nil if none does.
+func (s *step) holder(ctx context.Context) (*backup.Fault, error) {
+	row, _, err := s.Catalog.Get(ctx, s.run.LockKey())
+	if errors.Is(err, backup.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("see whether %s is free for run %s: %w", s.run.Target, s.run.ID, err)
+	}
+	l, _ := backup.Decode[lock](row)
+	other, _, _ := s.load(ctx, l.Run) // without it, the wait has fewer words
+	return restore.Behind(other), nil
 }

@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -244,5 +245,186 @@ func TestAbandonSurvives(t *testing.T) {
 				break
 			}
 		}
+	}
+}
+
+// TestPreempt: a restore that asks for it ends a waiting backup of its destination, or one as old as the retry window, and no other
+// run. It needs no permit for that. Without the request it waits, and says for which run.
+func TestPreempt(t *testing.T) {
+	endless := func(backup.Attempt) (backup.Operation, error) { return backup.Operation{Token: "token"}, nil }
+	throttled := func(backup.Attempt) (backup.Operation, error) {
+		return backup.Operation{}, fault(backup.Throttled, "TooManyRequests")
+	}
+	for name, c := range map[string]struct {
+		preempt, throttled bool
+		// after is the time between the start of the backup and the restore's next step.
+		after time.Duration
+		want  backup.State // the end of the backup
+	}{
+		"not asked for":         {after: 2 * time.Hour, want: backup.Running},
+		"it runs":               {preempt: true, after: 15 * time.Minute, want: backup.Running},
+		"it hangs":              {preempt: true, after: 45 * time.Minute, want: backup.Unknown},
+		"it waits with permits": {preempt: true, throttled: true, want: backup.Canceled},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, r, point := restorable(t)
+			s.engine.Concurrency = 1
+			s.provider.poll = endless
+			if c.throttled {
+				s.provider.begin = throttled
+			}
+			hangs := s.ask("hangs")
+			s.deliver()
+			began := s.now
+			q := order("restore-1")
+			q.Preempt = c.preempt
+			q.Expires = s.now.Add(20 * time.Hour)
+			run := s.restore(q, restoring(false))
+			for s.now.Before(began.Add(c.after)) && s.step() {
+			}
+			for range 4 { // the restore comes back every ten minutes at most
+				s.step()
+			}
+			s.runSchedule()
+			s.deliver()
+			if now := s.run(hangs.ID); now.State != c.want || now.State.Final() && (now.Reason.Code != "Preempted" || !strings.Contains(now.Reason.Message, run.ID)) {
+				t.Fatalf("the backup is %s, %+v", now.State, now.Reason)
+			}
+			now := s.run(run.ID)
+			if c.want.Final() {
+				s.provider.poll, s.provider.begin = nil, nil
+				s.finish()
+				s.rescueAll()
+				if now = s.run(run.ID); now.State != backup.Succeeded || len(r.started) != 1 {
+					t.Errorf("the restore is %s, %+v", now.State, now.Reason)
+				}
+				s.free()
+				return
+			}
+			if now.State != backup.Waiting || c.preempt && (now.Reason.Code != "TargetBusy" || !strings.Contains(now.Reason.Message, "the backup "+hangs.ID) ||
+				!strings.Contains(now.Reason.Message, "since "+began.Format(time.RFC3339)) || !strings.Contains(now.Reason.Hint, "abandon "+hangs.ID)) {
+				t.Errorf("the restore is %s, %+v", now.State, now.Reason)
+			}
+			s.engine.Concurrency = 0
+			if len(s.readers(point)) != 1 {
+				t.Errorf("read by %v", s.readers(point))
+			}
+		})
+	}
+}
+
+// TestARestoreSaysWhichRunItWaitsFor: its reason and its event name the run, its kind and its beginning.
+func TestARestoreSaysWhichRunItWaitsFor(t *testing.T) {
+	s, r, _ := restorable(t)
+	r.told = func() (backup.Operation, error) { return backup.Operation{Token: "restore token"}, nil }
+	first := s.restore(order("restore-1"), restoring(false))
+	s.deliver()
+	began := s.now
+	s.now = s.now.Add(time.Minute)
+	second := s.restore(order("restore-2"), restoring(false))
+	s.deliver()
+	words := "the restore " + first.ID + " of the plan nightly has the target since " + began.Format(time.RFC3339) + ", and is running"
+	if now := s.run(second.ID); now.State != backup.Waiting || now.Reason.Message != words {
+		t.Errorf("%s, %+v", now.State, now.Reason)
+	}
+	if n, data := s.told(second.ID + ".waiting"); n == 0 || !strings.Contains(fmt.Sprint(data["reason"]), words) {
+		t.Errorf("told %v", data)
+	}
+}
+
+// TestNoSafetyBackup: a request may say no to the safety backup, unless a plan requires one. The preview warns of the loss, and the
+// run and its events tell of it.
+func TestNoSafetyBackup(t *testing.T) {
+	for _, c := range []struct {
+		policies []backup.SafetyPolicy
+		no, hsm  bool
+		code     string
+		safety   bool
+	}{
+		{[]backup.SafetyPolicy{backup.SafetyByRequest}, false, false, "", true},
+		{[]backup.SafetyPolicy{backup.SafetyByRequest}, true, false, "", false},
+		{[]backup.SafetyPolicy{backup.SafetyRequired}, false, false, "", true},
+		{[]backup.SafetyPolicy{backup.SafetyRequired}, true, false, "SafetyBackupRequired", false},
+		{[]backup.SafetyPolicy{backup.SafetyNever}, false, false, "", false},
+		{[]backup.SafetyPolicy{backup.SafetyNever}, true, false, "", false},
+		{[]backup.SafetyPolicy{backup.SafetyNever, backup.SafetyByRequest}, false, false, "", true},
+		{[]backup.SafetyPolicy{backup.SafetyNever, backup.SafetyByRequest}, true, false, "", false},
+		{[]backup.SafetyPolicy{backup.SafetyByRequest, backup.SafetyNever}, false, false, "", true},
+		{[]backup.SafetyPolicy{backup.SafetyNever, backup.SafetyRequired}, true, false, "SafetyBackupRequired", false},
+		{[]backup.SafetyPolicy{backup.SafetyNever}, false, true, "", true}, // another plan's target: an HSM's own plan cannot say so
+		{[]backup.SafetyPolicy{backup.SafetyByRequest}, true, true, "", false},
+	} {
+		s, r, _ := restorable(t)
+		var plans []backup.Plan
+		q := order("restore-1")
+		if q.NoSafety = c.no; c.no {
+			q.Reason = "it is broken"
+		}
+		for i, policy := range c.policies {
+			p := restoring(false)[0]
+			p.Name, p.Restore.Safety = fmt.Sprint("plan-", i), policy
+			if c.hsm {
+				q.Target, p.Targets, p.Restore.Into = vault, []string{vault}, []string{backup.Itself}
+			}
+			plans = append(plans, p)
+		}
+		p, err := s.engine.PreviewRestore(t.Context(), q, plans)
+		code, warned := "", ""
+		if why := p.Refusal(); why != nil && why.Code != "NoRecoveryPoint" { // the HSM has none
+			code = why.Code
+		}
+		for _, g := range p.Guards {
+			if g.Outcome == restore.Warned {
+				warned = g.Reason.Message
+			}
+		}
+		if err != nil || code != c.code || p.Safety != c.safety || p.NoSafety != c.no {
+			t.Errorf("%+v: %q, safety backup %t, %v", c, code, p.Safety, err)
+		}
+		if wants := c.no && c.code == ""; wants != (warned != "") || wants && c.hsm && !strings.Contains(warned, "all keys of the HSM") {
+			t.Errorf("%+v: warned %q", c, warned)
+		}
+		if c.hsm {
+			continue
+		}
+		run := s.restore(q, plans)
+		s.finish()
+		s.rescueAll()
+		now := s.run(run.ID)
+		_, data := s.told(run.ID + "." + string(now.State))
+		if no, _ := data["noSafetyBackup"].(bool); no != c.no || now.Restore.NoSafety != c.no {
+			t.Errorf("%+v: told %v, noted %t", c, data, now.Restore.NoSafety)
+		}
+		if c.code == "" && (now.State != backup.Succeeded || c.safety == now.Restore.SafetyBackedUp.IsZero() || len(r.started) != 1) ||
+			c.code != "" && (now.State != backup.StateRefused || now.Reason.Code != c.code) {
+			t.Errorf("%+v: %s, %+v", c, now.State, now.Reason)
+		}
+	}
+}
+
+// TestADestinationThatHasFailed: a restore ends at once, with the way out, and does not wait for a day. A backup of its own waits.
+func TestADestinationThatHasFailed(t *testing.T) {
+	s, r, _ := restorable(t)
+	s.provider.ready = func(backup.Attempt) error { return fault(backup.Retryable, backup.ServiceFailed) }
+	run := s.restore(order("restore-1"), restoring(true))
+	s.deliver()
+	now := s.run(run.ID)
+	if now.State != backup.StateRefused || now.Reason.Code != backup.ServiceFailed || !strings.Contains(now.Reason.Hint, "--no-safety-backup") {
+		t.Errorf("%s, %+v", now.State, now.Reason)
+	}
+	own := s.ask("own")
+	s.deliver()
+	if now := s.run(own.ID); now.State != backup.Waiting {
+		t.Errorf("a backup is %s, %+v", now.State, now.Reason)
+	}
+	q := order("restore-2")
+	q.NoSafety, q.Reason = true, "it has failed"
+	plans := restoring(true)
+	plans[0].Restore.Safety = backup.SafetyByRequest
+	run = s.restore(q, plans)
+	s.deliver()
+	s.step()
+	if now := s.run(run.ID); now.State != backup.Succeeded || len(r.started) != 1 {
+		t.Errorf("%s, %+v", now.State, now.Reason)
 	}
 }

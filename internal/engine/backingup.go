@@ -83,6 +83,9 @@ func (s backingUp) checked(ctx context.Context, f *backup.Fault) (bool, error) {
 	if f == nil {
 		return false, nil
 	}
+	if f.Code == backup.ServiceFailed && s.run.Restore != nil { // a restore does not wait a day for a person to mend it
+		f.Kind = backup.Refused
+	}
 	return true, s.refuseOrPostpone(ctx, f)
 }
 

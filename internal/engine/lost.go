@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"strings"
 
 	"lifeboat/internal/backup"
 )
@@ -25,17 +24,5 @@ func (e *Engine) taken(ctx context.Context, a backup.Attempt) ([]string, error) 
 	if err != nil {
 		return nil, err
 	}
-	var taken []string
-	for _, p := range points {
-		if p.ID != a.Run {
-			taken = append(taken, p.Artifact)
-		}
-	}
-	for _, r := range runs {
-		// If a service names its artifacts itself, it does not use the requested name.
-		if r.ID != a.Run && r.Artifact != "" && !strings.HasPrefix(r.Artifact, r.ID+".") {
-			taken = append(taken, r.Artifact)
-		}
-	}
-	return taken, nil
+	return a.TakenBy(points, runs), nil
 }

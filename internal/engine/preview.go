@@ -80,6 +80,7 @@ func (e *Engine) outline(ctx context.Context, q restore.Request, plans []backup.
 		}
 	}
 	p.Describe(from, into)
+	p.WarnUnsecured()
 	if !p.Ask("there is a recovery point", why) || !p.Ask("the recovery point can be restored", restore.Usable(p.Chosen, from, now)) {
 		return p, nil
 	}
@@ -102,15 +103,8 @@ func (e *Engine) readable(ctx context.Context, targets ...string) (*backup.Reaso
 			if err != nil {
 				return nil, fmt.Errorf("look for rows of %s that cannot be read: %w", target, err)
 			}
-			for _, row := range rows {
-				if kind == backup.PointPrefix {
-					_, err = backup.DecodePoint(row)
-				} else {
-					_, err = backup.Decode[backup.Run](row)
-				}
-				if err != nil {
-					return restore.RestoresNothing(err), nil
-				}
+			if why := restore.Unreadable(kind, rows); why != nil {
+				return why, nil
 			}
 		}
 	}

@@ -60,14 +60,19 @@ func (s restoring) guard(ctx context.Context, o operation) error {
 	q.Reading = true
 	// Acquire the permit and the lock first, because every retry reads the artifact again. The permit comes before the lock: a
 	// woken run leaves the wait queue here. If its destination is busy, it would otherwise keep all runs behind it waiting.
+	if q.Preempt {
+		if waits, err := s.preempt(ctx); err != nil || waits {
+			return err
+		}
+	}
 	if in, err := s.acquirePermits(ctx); err != nil || !in {
 		return err
 	}
-	switch _, _, err := s.Catalog.Get(ctx, r.LockKey()); {
-	case err == nil:
-		return s.postpone(ctx, busyTarget)
-	case !errors.Is(err, backup.ErrNotFound):
-		return fmt.Errorf("see whether %s is free for restore %s: %w", r.Target, r.ID, err)
+	switch busy, err := s.holder(ctx); {
+	case err != nil:
+		return err
+	case busy != nil:
+		return s.postpone(ctx, busy)
 	}
 	switch why, err := s.readable(ctx, q.Source, r.Target); {
 	case err != nil:

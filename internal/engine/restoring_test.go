@@ -123,7 +123,8 @@ func (s *harness) rescueAll() {
 // restoring returns a plan that allows restores into the target itself and into the standby.
 func restoring(safety bool) []backup.Plan {
 	p := nightly()
-	p.Restore = backup.RestorePolicy{Into: []string{backup.Itself, standby}, ReplyTo: []string{"answers"}, Safety: safety}
+	policy := map[bool]backup.SafetyPolicy{true: backup.SafetyRequired, false: backup.SafetyNever}[safety]
+	p.Restore = backup.RestorePolicy{Into: []string{backup.Itself, standby}, ReplyTo: []string{"answers"}, Safety: policy}
 	return []backup.Plan{p}
 }
 
@@ -303,7 +304,7 @@ func TestRestoreGuards(t *testing.T) {
 		}, false},
 		{"a safety backup of what must be gone", "SafetyBackupUnavailable", func(_ *harness, _ *fakeRestorer, q *restore.Request, p *backup.Plan) {
 			q.Target = strings.Replace(target, "Microsoft.ApiManagement/service", "Microsoft.ConfidentialLedger/managedCCFs", 1)
-			p.Targets, p.Restore.Safety = []string{q.Target}, true
+			p.Targets, p.Restore.Safety = []string{q.Target}, backup.SafetyRequired
 		}, false},
 		{"an unknown recovery point", "RecoveryPointNotFound", func(_ *harness, _ *fakeRestorer, q *restore.Request, _ *backup.Plan) {
 			q.Point = "0123456789abcdef-0123456789-0123456789ab"
@@ -849,9 +850,9 @@ func TestRestoreOfSeveralPlans(t *testing.T) {
 	s, _, _ := restorable(t)
 	first := restoring(false)[0]
 	safe, agreed, unrelated := first, first, first
-	safe.Name, safe.Restore.Safety = "safe", true
+	safe.Name, safe.Restore.Safety = "safe", backup.SafetyRequired
 	agreed.Name, agreed.Restore.Approval = "agreed", true
-	unrelated.Name, unrelated.Restore = "unrelated", backup.RestorePolicy{Into: []string{standby}, Approval: true, Safety: true}
+	unrelated.Name, unrelated.Restore = "unrelated", backup.RestorePolicy{Into: []string{standby}, Approval: true, Safety: backup.SafetyRequired}
 	p, err := s.engine.PreviewRestore(t.Context(), order("restore-1"), []backup.Plan{first, safe, unrelated})
 	if err != nil || p.Refusal() != nil || !p.Safety || p.Plan != first.Name {
 		t.Errorf("%v, %+v", err, p)

@@ -10,6 +10,7 @@ import (
 
 	"lifeboat/internal/backup"
 	"lifeboat/internal/checkpoint"
+	"lifeboat/internal/health"
 	"lifeboat/internal/plans"
 )
 
@@ -118,7 +119,7 @@ func TestARowThatCannotBeReadIsNamed(t *testing.T) {
 // look like the checkpoint of no plan.
 func TestOlderVersionsPassOverATimersNote(t *testing.T) {
 	at := time.Date(2026, 1, 15, 2, 30, 0, 0, time.UTC)
-	for _, note := range []timerRecord{{At: at}, {Since: at}} {
+	for _, note := range []health.TimerRecord{{At: at}, {Since: at}} {
 		row := backup.Row{Key: backup.TimerKey("schedule"), Body: backup.Encode(note)}
 		if m, err := backup.Decode[checkpoint.Checkpoint](row); err != nil || m.Plan != "" || !m.InProgress.IsZero() {
 			t.Errorf("%s is read as %+v, %v", row.Body, m, err)

@@ -12,6 +12,7 @@ import (
 	"lifeboat/internal/admission"
 	"lifeboat/internal/backup"
 	"lifeboat/internal/event"
+	"lifeboat/internal/restore"
 )
 
 // advance sends the next step message, and then saves the run that expects it. In this order a crash in between leaves the
@@ -75,9 +76,10 @@ func (s *step) publish(ctx context.Context) error {
 // The sequence number stays: the present step message, delivered again, goes on there.
 func (s *step) end(ctx context.Context, c cause, why backup.Reason, more ...backup.Write) error {
 	r := &s.run
-	if r.Restore != nil && r.Restore.Step == backup.StepSafetyBackup && (c == fails || c == loses) {
-		c, why = fails, why.Reword("SafetyBackupFailed", "nothing was restored, since the destination could not be backed up first: "+
-			why.Message+" ("+why.Code+")", why.Hint)
+	if r.Restore != nil && r.Restore.Step == backup.StepSafetyBackup && (c == fails || c == loses || c == refuses) {
+		if why = restore.Unsecured(why, c == refuses); c == loses {
+			c = fails
+		}
 	}
 	if err := move(r, c); err != nil {
 		return err

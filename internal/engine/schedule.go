@@ -100,7 +100,7 @@ type schedulerState struct {
 	// changes are the changes of targets that make backups.
 	changes map[backup.Key]request.Changes
 	// timers say when the timers ran last, by the names of their functions.
-	timers    map[string]timerRecord
+	timers    map[string]health.TimerRecord
 	admission admission.Rows
 	outbox    outbox
 	// clock is the catalog's; zero if the rows could not be listed.
@@ -110,7 +110,7 @@ type schedulerState struct {
 // schedulerState reads these rows. The error also names rows that cannot be read: they stop only their own plan.
 func (e *Engine) schedulerState(ctx context.Context) (schedulerState, error) {
 	state := schedulerState{
-		evaluated: map[string]evaluated{}, checkpoints: map[string]*checkpoint.Checkpoint{}, timers: map[string]timerRecord{},
+		evaluated: map[string]evaluated{}, checkpoints: map[string]*checkpoint.Checkpoint{}, timers: map[string]health.TimerRecord{},
 		unread: map[string]error{}, unevaluated: map[string]error{}, changes: map[backup.Key]request.Changes{},
 	}
 	var errs []error
@@ -139,7 +139,7 @@ func (s *schedulerState) add(row backup.Row) error {
 	case strings.HasPrefix(row.Row, backup.ChangesPrefix):
 		return s.addChanges(row)
 	case strings.HasPrefix(row.Row, backup.TimerPrefix):
-		s.timers[strings.TrimPrefix(row.Row, backup.TimerPrefix)] = decodeTimer(row)
+		s.timers[strings.TrimPrefix(row.Row, backup.TimerPrefix)] = health.DecodeTimer(row)
 	case strings.HasPrefix(row.Row, backup.QueuePrefix):
 		s.admission.Queue = append(s.admission.Queue, row)
 	case strings.HasPrefix(row.Row, backup.PermitPrefix):
@@ -230,10 +230,10 @@ func (e *Engine) scheduleDue(
 }
 
 // looked returns the time up to which timer runs came all along, by the row of the timer as it was before this one.
-func (e *Engine) looked(row timerRecord, now time.Time) time.Time {
-	last := row.at(now)
+func (e *Engine) looked(row health.TimerRecord, now time.Time) time.Time {
+	last := row.Last(now, clockTolerance)
 	limit := health.Timers[0].Limit
-	if !e.Timers["schedule"].Evaluate("schedule", last, last, limit, now, row.unread).Silent {
+	if !e.Timers["schedule"].Evaluate("schedule", last, last, limit, now, row.Unread).Silent {
 		return now
 	}
 	return last

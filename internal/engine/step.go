@@ -98,7 +98,7 @@ func (s *step) restoration(provider backup.Provider) (restoring, operation, erro
 }
 
 // busyTarget says why a run waits for another one.
-var busyTarget = &backup.Fault{Kind: backup.Retryable, Code: "TargetBusy", Message: "another run of the target is under way"}
+var busyTarget = restore.Behind(backup.Run{})
 
 // giveUp ends a run that waits. With a lost start behind it, it is unknown whether there is a backup.
 func (s *step) giveUp(ctx context.Context, c cause, why backup.Reason) error {

@@ -118,13 +118,15 @@ func Restore(r backup.Run, kind string, at time.Time) []backup.Event {
 		Asked       string             `json:"requestReason,omitempty"`
 		Hash        string             `json:"previewHash"`
 		// Safety is the recovery point of the destination from before the restore; it is held until the restore is confirmed.
-		Safety  string        `json:"safetyBackup,omitempty"`
-		Created time.Time     `json:"created"`
-		Ended   time.Time     `json:"ended,omitzero"`
-		Warning string        `json:"warning,omitempty"`
-		Reason  backup.Reason `json:"reason,omitzero"`
+		Safety string `json:"safetyBackup,omitempty"`
+		// NoSafety: the request wanted none, for Asked.
+		NoSafety bool          `json:"noSafetyBackup,omitempty"`
+		Created  time.Time     `json:"created"`
+		Ended    time.Time     `json:"ended,omitzero"`
+		Warning  string        `json:"warning,omitempty"`
+		Reason   backup.Reason `json:"reason,omitzero"`
 	}{
-		r.Request, r.ID, r.State, r.Plan, q.Source, r.Target, q.Point, q.Kind, q.Key, q.RequestedBy, q.Reason, q.Preview, safety,
+		r.Request, r.ID, r.State, r.Plan, q.Source, r.Target, q.Point, q.Kind, q.Key, q.RequestedBy, q.Reason, q.Preview, safety, q.NoSafety,
 		r.Created, r.Ended, q.Warning, r.Reason,
 	})
 	return backup.Event{

@@ -109,3 +109,36 @@ func (t TimerSchedule) wrong() string {
 // blobRoleFirst is the first advice for a silent timer, because nothing else shows this cause.
 const blobRoleFirst = "see that the app has the role Storage Blob Data Owner on its own storage account: without a role on " +
 	"its blobs the Functions host fires no timer, and logs nothing about it."
+
+// TimerRecord is the row in which the runs of one timer note that they come. It stands between the row of the active plan and the
+// checkpoints, because each timer run of the schedule and health read them anyway. Older versions take it for the checkpoint of a
+// plan without a name, and that changes nothing.
+type TimerRecord struct {
+	// At is the time at which a timer run came to its end, if it was noted; zero if none ever was.
+	At time.Time `json:"At,omitzero"`
+	// Since is the time at which health first looked for a timer run, while none had ever been noted.
+	Since time.Time `json:"Since,omitzero"`
+
+	backup.Carried
+	// ETag is the one that the row was read with.
+	ETag string `json:"-"`
+	// Unread says why the row cannot be read, nil if it can.
+	Unread error `json:"-"`
+}
+
+// DecodeTimer reads the row.
+func DecodeTimer(row backup.Row) TimerRecord {
+	t, err := backup.Decode[TimerRecord](row)
+	t.ETag, t.Unread = row.ETag, err
+	return t
+}
+
+// Last returns the last recorded run of the timer, or else the time at which health began to wait for one; zero if neither is
+// known. A time further in the future than the tolerance comes from a clock that was wrong.
+func (t TimerRecord) Last(now time.Time, tolerance time.Duration) time.Time {
+	last := cmp.Or(t.At, t.Since)
+	if last.After(now.Add(tolerance)) {
+		return time.Time{}
+	}
+	return last
+}

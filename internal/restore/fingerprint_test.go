@@ -16,7 +16,7 @@ func TestFingerprint(t *testing.T) {
 	least := Request{ID: "i", Target: target, Kind: backup.RestoreFull}
 	full := Request{
 		ID: "i", Target: target, Point: "p", Before: time.Unix(1, 0).UTC(), Into: target + "2", Kind: backup.RestoreKey, Key: "k", Region: "r",
-		RequestedBy: "b", Reason: "w", ReplyTo: "q", Expires: time.Unix(2, 0).UTC(), DryRun: true,
+		RequestedBy: "b", Reason: "w", ReplyTo: "q", Expires: time.Unix(2, 0).UTC(), DryRun: true, Preempt: true, NoSafety: true,
 		Sent: time.Unix(3, 0).UTC(), // no part of the fingerprint
 	}
 	for field, value := range reflect.ValueOf(full).Fields() {
@@ -24,9 +24,12 @@ func TestFingerprint(t *testing.T) {
 			t.Errorf("the full request lacks %s", field.Name)
 		}
 	}
+	older := full // all fields of earlier versions
+	older.Preempt, older.NoSafety = false, false
 	for want, q := range map[string]Request{
 		"1dc041d3f6c7d9a0f974d56afc34d9e8": least,
-		"a14d20607e74b5893a4f66816c9ff529": full,
+		"a14d20607e74b5893a4f66816c9ff529": older,
+		"d79680595557353ecf95fb46cb359009": full,
 	} {
 		if got := q.Fingerprint(); got != want {
 			t.Errorf("%+v: %s, want %s", q, got, want)

@@ -54,6 +54,22 @@ func RestoresNothing(err error) *backup.Reason {
 	return &why
 }
 
+// Unreadable refuses a restore if one of the rows of a target cannot be read; kind is the prefix of rows of points, or of runs.
+func Unreadable(kind string, rows []backup.Row) *backup.Reason {
+	for _, row := range rows {
+		var err error
+		if kind == backup.PointPrefix {
+			_, err = backup.DecodePoint(row)
+		} else {
+			_, err = backup.Decode[backup.Run](row)
+		}
+		if err != nil {
+			return RestoresNothing(err)
+		}
+	}
+	return nil
+}
+
 // Usable refuses a recovery point that is gone or only a copy, or is too old for its service.
 func Usable(p backup.Point, service backup.Service, now time.Time) *backup.Reason {
 	const other = "Choose another recovery point."

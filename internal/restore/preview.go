@@ -27,8 +27,9 @@ type Preview struct {
 	Region      string             `json:"restoreRegion,omitempty"`
 	// Point is the recovery point; nil if there is none.
 	Point *PreviewedPoint `json:"recoveryPoint,omitempty"`
-	// Safety says that the destination is backed up before.
-	Safety bool `json:"safetyBackup"`
+	// Safety says that the destination is backed up before. NoSafety says that the request wants none, for its reason.
+	Safety   bool `json:"safetyBackup"`
+	NoSafety bool `json:"noSafetyBackup,omitempty"`
 	// Overwrites says what the restore destroys, NotIncluded what it does not bring back, in words for people.
 	Overwrites  []string `json:"overwrites"`
 	NotIncluded []string `json:"notIncluded"`
@@ -40,7 +41,9 @@ type Preview struct {
 	Chosen backup.Point `json:"-"`
 	// Allowing is the plan that allows the restore. Among all such plans, secures names one with a safety backup; "" if none has.
 	Allowing backup.Plan `json:"-"`
-	secures  string      `json:"-"`
+	secures  string
+	// safety is the policy of all plans that allow the restore: never only if each says so.
+	safety backup.SafetyPolicy
 	// MayAnswer tells whether answers may go to the queue of the request.
 	MayAnswer bool `json:"-"`
 }
@@ -49,6 +52,7 @@ type Preview struct {
 func NewPreview(q Request, plans []backup.Plan, now time.Time) Preview {
 	return Preview{
 		Made: now, Target: q.Target, Destination: q.Destination(), Kind: q.Kind, Key: q.Key, Region: q.Region,
+		NoSafety:   q.NoSafety,
 		Overwrites: []string{}, NotIncluded: []string{}, Calls: []string{}, MayAnswer: q.Replies(plans),
 	}
 }
@@ -64,6 +68,7 @@ func (p Preview) NewRun(q Request, id string, asked time.Time) backup.Run {
 			ETag: p.Chosen.ETag, SKU: p.Chosen.SKU,
 			Size: p.Chosen.Size, Written: p.Chosen.Created, Kind: q.Kind, Key: q.Key, Region: p.Region, Expires: q.Until(asked),
 			RequestedBy: q.RequestedBy, Reason: q.Reason, ReplyTo: p.ReplyTo(q), Preview: p.Hash, Safety: p.Safety,
+			NoSafety: p.NoSafety, Preempt: q.Preempt,
 		},
 	}
 }
@@ -194,13 +199,16 @@ func (p *Preview) Allow(q Request, plans []backup.Plan, service backup.Service) 
 		if !q.allowed(plan) {
 			continue
 		}
+		if p.Plan == "" || p.safety == backup.SafetyNever {
+			p.safety = plan.Restore.Safety
+		}
 		if p.Plan == "" {
 			p.Plan, p.Allowing = plan.Name, plan
 		}
 		if plan.Restore.Approval {
 			agrees = cmp.Or(agrees, plan.Name)
 		}
-		if plan.Restore.Safety {
+		if plan.Restore.Safety == backup.SafetyRequired {
 			p.secures = cmp.Or(p.secures, plan.Name)
 		}
 	}
@@ -278,7 +286,7 @@ func (p *Preview) Fits(service backup.Service) *backup.Reason {
 	}
 	traits := service.Restore
 	// A service that is recreated needs no safety backup: it is restored only after its deletion.
-	p.Safety = traits.Safety == backup.SafetyAlways || p.secures != "" && !traits.Recreates
+	p.Safety = !traits.Recreates && !p.NoSafety && (p.safety != backup.SafetyNever || traits.Safety == backup.SafetyAlways)
 	if traits.Region != nil { // if the request names none, the plan does
 		p.Region = cmp.Or(p.Region, traits.Region(p.Allowing.Settings.Blocks))
 	}
@@ -287,7 +295,19 @@ func (p *Preview) Fits(service backup.Service) *backup.Reason {
 			"the plan %s wants a safety backup, and a %s is restored only once the original is gone: there is nothing left to back up",
 			p.secures, service.Title)
 	}
+	if p.secures != "" && p.NoSafety {
+		return backup.Refuse("SafetyBackupRequired", "Leave noSafetyBackup out. If the destination cannot be backed up any more, set "+
+			"restore.safetyBackup of the plan to default.", "the plan %s requires a safety backup, and the request wants none", p.secures)
+	}
 	return nil
+}
+
+// WarnUnsecured turns the last guard into a warning if the request wants no safety backup: it says what is lost for good.
+func (p *Preview) WarnUnsecured() {
+	if p.NoSafety {
+		p.Warn(backup.Refuse("NoSafetyBackup", "Without noSafetyBackup the destination is backed up first.", "the request wants no safety backup: "+
+			"nothing brings back what the restore overwrites: %s", strings.Join(p.Overwrites, "; ")))
+	}
 }
 
 // ProviderRestore makes the provider's request for the restore.

@@ -76,6 +76,10 @@ type Request struct {
 	// Sent is the time at which the message was sent. It may have waited in the queue while the app was down; zero: just now.
 	// It is no part of the request: the same one may be sent again.
 	Sent time.Time `json:"-"`
+	// Preempt asks the restore to end backups of its destination that wait or hang: see [Preemptable].
+	Preempt bool `json:",omitempty"`
+	// NoSafety asks for a restore without a safety backup, for Reason: a plan must allow it.
+	NoSafety bool `json:",omitempty"`
 	// DryRun asks only for a preview of the restore. It does not use the ID up.
 	DryRun bool
 }
@@ -108,7 +112,7 @@ func ParseRequest(message []byte, id string) (Request, error) {
 	r := request.NewReader(request.Read(message, id))
 	texts := r.Texts("id", "target", "recoveryPoint", "into", "kind", "key", "restoreRegion", "requestedBy", "reason", "replyTo", "expires")
 	q := Request{
-		Kind: backup.RestoreFull, DryRun: r.Flag("dryRun"), Key: texts["key"], Region: texts["restoreRegion"],
+		Kind: backup.RestoreFull, DryRun: r.Flag("dryRun"), Preempt: r.Flag("preempt"), NoSafety: r.Flag("noSafetyBackup"), Key: texts["key"], Region: texts["restoreRegion"],
 	}
 	r.End()
 	q.ID, q.ReplyTo = r.ID(texts), r.ReplyTo(texts)
@@ -132,6 +136,9 @@ func ParseRequest(message []byte, id string) (Request, error) {
 		r.Fail(request.Malformed("restoreRegion", "%q is no name of an Azure region, such as westeurope", request.Short(q.Region)))
 	}
 	q.RequestedBy, q.Reason = r.Words(texts)
+	if q.NoSafety && strings.TrimSpace(q.Reason) == "" {
+		r.Fail(request.Malformed("reason", "a restore without a safety backup needs a reason"))
+	}
 	if expires, ok := texts["expires"]; ok {
 		var bad error
 		q.Expires, bad = request.Moment("expires", expires)

@@ -22,7 +22,7 @@ const (
 
 // requestText is the message that asks for the restore.
 func requestText(q restore.Request) []byte {
-	fields := map[string]any{"id": q.ID, "target": q.Target, "kind": q.Kind, "dryRun": q.DryRun, "recoveryPoint": "latest"}
+	fields := map[string]any{"id": q.ID, "target": q.Target, "kind": q.Kind, "dryRun": q.DryRun, "preempt": q.Preempt, "noSafetyBackup": q.NoSafety, "recoveryPoint": "latest"}
 	for name, text := range map[string]string{
 		"into": q.Into, "key": q.Key, "restoreRegion": q.Region, "requestedBy": q.RequestedBy, "reason": q.Reason, "replyTo": q.ReplyTo,
 		"recoveryPoint": q.Point,
@@ -48,7 +48,7 @@ func TestParseRestoreRequest(t *testing.T) {
 	full := restore.Request{
 		ID: "incident 4711", Target: vault, Point: "0123456789abcdef-0123456789-0123456789ab", Into: vault + "-2", Kind: backup.RestoreKey,
 		Key: "rsa-1", Region: "westeurope", RequestedBy: "é", Reason: "two\nlines", ReplyTo: "answers-1",
-		Expires: time.Date(2026, 1, 31, 2, 30, 0, 500, time.UTC), DryRun: true,
+		Expires: time.Date(2026, 1, 31, 2, 30, 0, 500, time.UTC), DryRun: true, Preempt: true, NoSafety: true,
 	}
 	least := restore.Request{ID: "i", Target: target, Kind: backup.RestoreFull}
 	before := least
@@ -109,6 +109,10 @@ func TestParseRestoreRequest(t *testing.T) {
 		{"expires", `{"id":"i","expires":"9999-12-31T23:59:59-01:00",` + minimal + `}`},
 		{"dryRun", `{"id":"i","dryRun":"false",` + minimal + `}`},
 		{"dryRun", `{"id":"i","dryRun":null,` + minimal + `}`},
+		{"preempt", `{"id":"i","preempt":1,` + minimal + `}`},
+		{"noSafetyBackup", `{"id":"i","reason":"w","noSafetyBackup":"true",` + minimal + `}`},
+		{"reason", `{"id":"i","noSafetyBackup":true,` + minimal + `}`},
+		{"reason", `{"id":"i","reason":" ","noSafetyBackup":true,` + minimal + `}`},
 		{"specversion", `{"specversion":"0.3","id":"e","source":"s","data":{}}`},
 		{"specversion", `{"specversion":1,"id":"e","source":"s","data":{}}`},
 		{"id", `{"specversion":"1.0","id":7,"source":7,"datacontenttype":7,"data":{}}`},

@@ -182,11 +182,17 @@ func restores(old, now backup.RestorePolicy, plan string) []string {
 	case old.Approval && !now.Approval:
 		say("!", "restore.approval is no longer required: restores begin without a person")
 	}
-	switch {
-	case now.Safety && !old.Safety:
-		say("~", "restore.safetyBackup: destinations are backed up before they are overwritten")
-	case old.Safety && !now.Safety && len(now.Into) > 0:
-		say("!", "no restore.safetyBackup any more: destinations are overwritten without, but where their service always has one")
+	if now.Safety == old.Safety || len(now.Into) == 0 {
+		return lines
+	}
+	switch now.Safety {
+	case backup.SafetyRequired:
+		say("~", "restore.safetyBackup is required: destinations are backed up before they are overwritten, whatever the request says")
+	case backup.SafetyNever:
+		say("!", "restore.safetyBackup is never: destinations are overwritten without")
+	default:
+		say(map[bool]string{true: "!", false: "~"}[old.Safety == backup.SafetyRequired],
+			"restore.safetyBackup is default: destinations are backed up before they are overwritten, unless the request says no")
 	}
 	return lines
 }

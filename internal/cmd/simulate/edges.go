@@ -148,7 +148,7 @@ var edges = []edge{
 	{
 		"./internal/config TestYesIsSpelledAsYAMLSpellsIt", "C13 safetyBackup: True, as YAML allows, makes no safety backup",
 		"internal/config/plan.go",
-		`p.Restore.Safety = strings.EqualFold(safety, "true")`, `p.Restore.Safety = safety == "true"`,
+		"switch strings.ToLower(safety) {", "switch safety {",
 	},
 	{
 		"./internal/config TestASlashAtTheEndIsNoPartOfAnID", "C16 restore.into with a slash at its end is refused",

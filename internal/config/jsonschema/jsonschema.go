@@ -21,7 +21,7 @@ type Schema struct {
 	Ref           string             `json:"$ref"` // such as #/$defs/plan
 	Type          string             `json:"type"`
 	Const         *float64           `json:"const"`
-	Enum          []string           `json:"enum"`
+	Enum          Enum               `json:"enum"`
 	Required      []string           `json:"required"`
 	Properties    map[string]*Schema `json:"properties"`
 	Additional    *bool              `json:"additionalProperties"`
@@ -46,6 +46,22 @@ type Schema struct {
 	Examples    json.RawMessage `json:"examples"`
 
 	ref *Schema
+}
+
+// Enum lists texts and booleans.
+type Enum []any
+
+// UnmarshalJSON refuses other values: this package does not compare them.
+func (e *Enum) UnmarshalJSON(text []byte) error {
+	if err := json.Unmarshal(text, (*[]any)(e)); err != nil {
+		return err
+	}
+	for _, one := range *e {
+		if !isScalar(one) {
+			return fmt.Errorf("%v in an enum is neither a text nor a boolean", one)
+		}
+	}
+	return nil
 }
 
 // Pattern is a regular expression, compiled when it is first used: a start of the program does not wait for it.
@@ -115,7 +131,7 @@ func (s *Schema) check(value any, at []string) (mistakes []Mistake) {
 		return mistakes
 	}
 	if s.Const != nil && !isNumber(value, *s.Const) ||
-		s.Enum != nil && !slices.ContainsFunc(s.Enum, func(one string) bool { return value == one }) {
+		s.Enum != nil && !slices.ContainsFunc(s.Enum, func(one any) bool { return isScalar(value) && value == one }) {
 		wrong(Mistake{})
 		return mistakes
 	}
@@ -172,6 +188,9 @@ func (s *Schema) check(value any, at []string) (mistakes []Mistake) {
 	}
 	return mistakes
 }
+
+// isScalar tells whether the value is a text or a boolean: an object or a list cannot be compared.
+func isScalar(value any) bool { return isType(value, "string") || isType(value, "boolean") }
 
 func isNumber(value any, wanted float64) bool {
 	number, ok := value.(json.Number)

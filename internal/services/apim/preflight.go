@@ -83,7 +83,11 @@ func checkService(t task, s armapimanagement.ServiceResource) error {
 		return t.no("TierWithoutBackup", fmt.Sprintf("its tier %s has no backup: only Developer, Basic, Standard and "+
 			"Premium have one", tier), hintTiers)
 	}
-	if state := stateOf(s); state != "" && state != settledState {
+	switch state := stateOf(s); {
+	case state == azure.Failed && t.work == restoring: // Azure says whether it restores into such a service: that is not documented
+	case state == azure.Failed:
+		return azure.Broken(t.Target, "")
+	case state != "" && state != settledState:
 		return azure.NotReady(t.Target, "ServiceNotReady", t.noun, "its state is "+state, "service")
 	}
 	return checkIdentity(t, azure.Deref(s.Identity))

@@ -19,15 +19,16 @@ const managementVersion = "2023-07-01"
 // Preflight checks the HSM, the storage account and the container through Resource Manager, with one request each. It
 // leaves out the checks that the app's identity may not make. Prepare asks the HSM itself.
 func (p *Provider) Preflight(ctx context.Context, a backup.Attempt) error {
-	account, err := p.preflight(ctx, a)
+	account, err := p.preflight(ctx, a, false)
 	if err != nil || account == nil {
 		return err
 	}
 	return p.checkMutable(ctx, a, *account)
 }
 
-// preflight makes the checks that a backup and a restore have in common. The account is nil if Azure does not show it.
-func (p *Provider) preflight(ctx context.Context, a backup.Attempt) (*azure.Account, error) {
+// preflight makes the checks that a backup and a restore have in common. The account is nil if Azure does not show it. An HSM that
+// has failed is refused a backup; Azure says whether it restores into one.
+func (p *Provider) preflight(ctx context.Context, a backup.Attempt, restores bool) (*azure.Account, error) {
 	if _, err := parseTarget(a.Target); err != nil {
 		return nil, err
 	}
@@ -35,6 +36,9 @@ func (p *Provider) preflight(ctx context.Context, a backup.Attempt) (*azure.Acco
 	err := p.azure.Show(ctx, a.Target, managementVersion, &shown)
 	if err != nil && !azure.HasStatus(err, http.StatusForbidden) {
 		return nil, azure.Looking(a.Target).Fault(err)
+	}
+	if restores && shown.Properties.State == azure.Failed {
+		shown.Properties.State = "Succeeded"
 	}
 	if err := shown.check(a); err != nil {
 		return nil, err
@@ -73,6 +77,8 @@ func (r resource) check(a backup.Attempt) error {
 	case state == "": // not shown
 		return nil
 	case state == "Succeeded", state == "Activated":
+	case state == azure.Failed:
+		return azure.Broken(a.Target, azure.Scrub(r.Properties.Message))
 	default:
 		return azure.NotReady(a.Target, "HSMNotReady", "backup", "its provisioningState is "+state+": "+r.Properties.Message, "HSM")
 	}

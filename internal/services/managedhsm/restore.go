@@ -17,7 +17,7 @@ var _ backup.Restorer = (*Provider)(nil)
 // not refuse an account with an immutability policy since the backup: the policy does not keep the HSM from reading the
 // account. The safety backup writes to its storage, and has a preflight of its own.
 func (p *Provider) PreflightRestore(ctx context.Context, r backup.Restore) error {
-	_, err := p.preflight(ctx, r.ProviderAttempt(""))
+	_, err := p.preflight(ctx, r.ProviderAttempt(""), true)
 	return err
 }
 

@@ -42,8 +42,9 @@ type planSpec struct {
 	// Concurrency is the plan's own limit, 0 without a limit.
 	Concurrency int
 	// Itself, Into, Approval and Safety are the plan's rules for restores.
-	Itself, Approval, Safety bool
-	Into                     []string
+	Itself, Approval bool
+	Safety           backup.SafetyPolicy
+	Into             []string
 }
 
 // zones lists zones that change their clocks on different days, and one that never changes its clocks.

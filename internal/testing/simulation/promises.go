@@ -92,11 +92,16 @@ func allowed(m saved) string {
 	for _, p := range m.v.plans {
 		into := slices.Contains(p.Restore.Into, m.is.Target)
 		if slices.Contains(p.Targets, q.Source) && (into || itself && slices.Contains(p.Restore.Into, backup.Itself)) || back && into {
-			policy = cmp.Or(policy, &backup.RestorePolicy{})
-			policy.Approval, policy.Safety = policy.Approval || p.Restore.Approval, policy.Safety || p.Restore.Safety
+			policy = cmp.Or(policy, &backup.RestorePolicy{Safety: backup.SafetyNever})
+			policy.Approval = policy.Approval || p.Restore.Approval
+			if policy.Safety == backup.SafetyNever || p.Restore.Safety == backup.SafetyRequired {
+				policy.Safety = p.Restore.Safety
+			}
 		}
 	}
 	service := m.v.w.service
+	demanded := policy != nil && (policy.Safety == backup.SafetyRequired || !request.NoSafety &&
+		(policy.Safety == backup.SafetyByRequest || strings.HasSuffix(service(m.is.Target).behaviour.Type, "HSMs")))
 	switch {
 	case policy == nil:
 		return m.facts.name + " is accepted, and no active plan allows it"
@@ -104,7 +109,7 @@ func allowed(m saved) string {
 		return m.facts.name + " is accepted, and nobody has agreed to it"
 	case service(q.Source).behaviour.Type != service(m.is.Target).behaviour.Type:
 		return m.facts.name + " restores what another kind of service wrote"
-	case (policy.Safety || strings.HasSuffix(service(m.is.Target).behaviour.Type, "HSMs")) && !q.Safety:
+	case demanded && !q.Safety && !service(m.is.Target).behaviour.Remade:
 		return m.facts.name + " is to be made without a safety backup"
 	}
 	return ""

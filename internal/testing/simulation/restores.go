@@ -340,7 +340,8 @@ func (p planSpec) policy() backup.RestorePolicy {
 
 func (f *planFile) drawPolicy(p *planSpec) string {
 	c := f.w.choices
-	p.Itself, p.Approval, p.Safety = c.pick(6) < 5, c.pick(12) == 11, c.pick(3) == 2
+	p.Itself, p.Approval = c.pick(6) < 5, c.pick(12) == 11
+	p.Safety = oneOf(c, backup.SafetyNever, backup.SafetyByRequest, backup.SafetyRequired)
 	if f.w.options.Calm {
 		p.Itself, p.Approval = true, false
 	}
@@ -350,5 +351,5 @@ func (f *planFile) drawPolicy(p *planSpec) string {
 			p.Into = append(p.Into, s.target)
 		}
 	}
-	return fmt.Sprintf("into itself %t and %d, approval %t, safety %t", p.Itself, len(p.Into), p.Approval, p.Safety)
+	return fmt.Sprintf("into itself %t and %d, approval %t, safety %q", p.Itself, len(p.Into), p.Approval, p.Safety)
 }
