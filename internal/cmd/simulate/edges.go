@@ -131,6 +131,16 @@ var edges = []edge{
 		"if err = backup.ErrNotFound; batchID.MatchString(id) {", `if err = backup.ErrNotFound; id != "" && batchID != nil {`,
 	},
 	{
+		"./internal/engine TestADestinationThatHasFailed", "a restore waits for a day for a service that says that it has failed",
+		"internal/engine/backingup.go",
+		"if f.Code == backup.ServiceFailed && s.run.Restore != nil {", "if f.Code == backup.ServiceFailed && s.run.Restore == nil {",
+	},
+	{
+		"./internal/engine TestARestoreSaysWhichRunItWaitsFor", "a restore does not say for which run it waits",
+		"internal/engine/abandon.go",
+		"return restore.Behind(other), nil", "return restore.Behind(backup.Run{Plan: other.Plan}), nil",
+	},
+	{
 		"./internal/config TestYesIsSpelledAsYAMLSpellsIt", "C02 paused: True, as YAML allows, does not pause",
 		"internal/config/plan.go",
 		`p.Paused = strings.EqualFold(paused, "true")`, `p.Paused = paused == "true"`,

@@ -269,6 +269,26 @@ var mutants = []mutant{
 		`case agrees != "":`, `case agrees != "" && p.Plan == "":`,
 	},
 	{
+		"a run is abandoned while its operation is being started", "internal/engine/abandon.go",
+		"case r.LeaseUntil.After(s.now):", "case r.LeaseUntil.After(s.now.Add(time.Hour)):",
+	},
+	{
+		"a restore that runs is abandoned", "internal/restore/abandon.go",
+		`case f == nil && answer.Token != "":`, `case f == nil && answer.Token == "restore":`,
+	},
+	{
+		"what an abandoned run has written stays", "internal/engine/cleanup.go",
+		"if run.GivenUp() {", "if run.GivenUp() && run.Polls < 0 {",
+	},
+	{
+		"a backup is preempted before it hangs", "internal/restore/abandon.go",
+		"now.Sub(backup.Later(r.Intent, r.Finished)) >= window", "now.Sub(backup.Later(r.Intent, r.Finished)) >= 0*window",
+	},
+	{
+		"a request goes without the safety backup that a plan requires", "internal/restore/preview.go",
+		`if p.secures != "" && p.NoSafety {`, `if p.secures == "-" && p.NoSafety {`,
+	},
+	{
 		"dead letters are dropped", "internal/engine/deadletter.go",
 		"if _, err := e.Catalog.Apply(ctx, backup.Write{Op: backup.Put, Key: key, Body: backup.Encode(l)}); err != nil {",
 		"if _, err := key, error(nil); err != nil {",

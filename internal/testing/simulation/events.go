@@ -9,6 +9,7 @@ import (
 	"lifeboat/internal/backup"
 	"lifeboat/internal/engine"
 	"lifeboat/internal/request"
+	"lifeboat/internal/restore"
 )
 
 // befall draws the events of the whole day: people's actions, and outages and faults that last for a while.
@@ -22,7 +23,7 @@ func (w *World) befall() {
 			continue
 		}
 		after := time.Duration(w.choices.pick(24*60)) * time.Minute
-		kinds := 15
+		kinds := 16
 		if w.options.Calm {
 			kinds = 4
 		}
@@ -137,6 +138,10 @@ func (w *World) happen(what int) {
 		begins("the queues of EVENTS take nothing for %s", d)
 		w.silent = w.now.Add(d)
 		w.in(d, w.disturb)
+	case 15:
+		if n := len(w.ledger.open); n > 0 {
+			w.abandon(w.ledger.open[c.pick(n)].run.ID, 1)
+		}
 	case 11:
 		d := long(time.Hour, 9*time.Hour)
 		begins("plan.yaml cannot be READ for %s", d)
@@ -245,6 +250,29 @@ func (w *World) accept(point string, try int) {
 		default:
 			v.returned("it is %s", p.State)
 			w.check(vouched{p})
+		}
+	})
+}
+
+// abandon lets a person give a run up, again and again until there is an answer.
+func (w *World) abandon(run string, try int) {
+	if w.ending || w.now.Before(w.host.down) {
+		return
+	}
+	w.choices.track = ofRequests
+	w.invoke(w.host.anyone(), ofRequests, "abandon "+w.ledger.runName(run), func(ctx context.Context, _ *invocation, e *engine.Engine) error {
+		_, err := e.Abandon(ctx, run, "a person")
+		return err
+	}, func(v *invocation) {
+		v.returned("")
+		switch {
+		case errors.Is(v.err, engine.ErrOver), errors.Is(v.err, engine.ErrStarting), errors.Is(v.err, restore.ErrBegun):
+		case v.died || v.err != nil:
+			if try < mostTries {
+				w.in(time.Minute, func() { w.abandon(run, try+1) })
+			}
+		default:
+			w.check(abandoned{run})
 		}
 	})
 }

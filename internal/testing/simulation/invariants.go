@@ -49,7 +49,10 @@ type (
 		other string
 	}
 	// missed is the moment at which missed scheduled times were recorded.
-	missed struct{ missedRuns schedule.MissedRuns }
+	missed struct {
+		v          *invocation
+		missedRuns schedule.MissedRuns
+	}
 	// asking is the moment before a start is sent.
 	asking struct {
 		facts   *facts
@@ -110,6 +113,8 @@ type (
 	}
 	// canceled is the moment at which the cancellation of a restore was answered.
 	canceled struct{ run string }
+	// abandoned is the moment at which the abandonment of a run was answered.
+	abandoned struct{ run string }
 	// timerRan is the moment at which a timer run has ended. stopped says that it had to make no runs, and alone says that no
 	// other was under way meanwhile.
 	timerRan struct {
@@ -203,6 +208,7 @@ var Invariants = []Invariant{
 	{"a safety backup comes first, and is held", "7", secured},
 	{"latest is the newest that protects", "5", latestProtects},
 	{"a restore ends as it did", "3", endsTruly},
+	{"what is given up may be, and frees its target", "", givenUpWell},
 	{"every request for a restore is answered", "3", requestAnswered},
 }
 
@@ -633,6 +639,8 @@ func deletionReason(w *World, moment any) string {
 			return ""
 		case p == nil && m.extra && r.State == backup.Verifying && m.blob.name != r.Artifact:
 			return ""
+		case p == nil && m.extra && givenUp(r) && r.State == backup.Unknown:
+			return ""
 		}
 		return fmt.Sprintf("%s is deleted while its run is %s", w.ledger.artifactName(m.blob.name), r.State)
 	}
@@ -669,7 +677,7 @@ func keptStays(w *World, moment any) string {
 	return ""
 }
 
-func saneClock(w *World, moment any) string {
+func saneClock(_ *World, moment any) string {
 	var v *invocation
 	what := ""
 	switch m := moment.(type) {
@@ -678,7 +686,7 @@ func saneClock(w *World, moment any) string {
 			v, what = m.v, "a run is made"
 		}
 	case missed:
-		v, what = w.present, "a missed period is recorded"
+		v, what = m.v, "a missed period is recorded"
 	case kept:
 		if m.was != nil && canRestore(m.was) && !canRestore(m.is) {
 			v, what = m.v, "a recovery point is given up"
@@ -876,6 +884,10 @@ func retentionGoesOn(w *World, moment any) string {
 			p := w.ledger.points[b.run]
 			if p != nil && p.State == backup.Expired && b.modified.Before(p.Deleted) && (!s.behaviour.Names || b.name == p.Artifact) {
 				return w.ledger.artifactName(b.name) + " outlived its recovery point"
+			}
+			f := w.ledger.runs[b.run]
+			if p == nil && f != nil && givenUp(f.run) && !s.behaviour.Names && w.end.Sub(f.run.Ended) < 6*day && w.now.Sub(b.modified) > 7*time.Hour {
+				return w.ledger.artifactName(b.name) + " outlived its run, which was given up"
 			}
 		}
 	}

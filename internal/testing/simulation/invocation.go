@@ -80,6 +80,8 @@ type invocation struct {
 	// order is the request for a restore that it was invoked for. plans are the plans that it took for the active ones.
 	order *order
 	plans []backup.Plan
+	// mayRestore says that its last question about a restore was not answered by: nothing of it is shown.
+	mayRestore bool
 	// look is its last look for a lost start.
 	look *look
 	// keeps are the runs whose artifacts storage refused to delete.

@@ -171,7 +171,7 @@ func (l *ledger) wrote(w *World, v *invocation, writes []backup.Write) {
 			g := read[schedule.MissedRuns](write)
 			l.missedRuns[g.Plan] = append(slices.DeleteFunc(l.missedRuns[g.Plan], func(o schedule.MissedRuns) bool { return o.First.Equal(g.First) }), *g)
 			w.figures.MissedRuns++
-			moments = append(moments, missed{missedRuns: *g})
+			moments = append(moments, missed{v: v, missedRuns: *g})
 		case write.Row == "lock":
 			if write.Op == backup.Delete {
 				delete(l.locks, write.Partition)

@@ -3,6 +3,7 @@ package simulation
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -285,4 +286,52 @@ func requestAnswered(w *World, moment any) string {
 func (w *World) tampered(p *backup.Point) bool {
 	b := w.service(p.Target).blob(p.Artifact)
 	return b != nil && !b.tampered.IsZero()
+}
+
+// givenUp reports whether a person or a restore gave the run up.
+func givenUp(r *backup.Run) bool { return r.Reason.Code == "Abandoned" || r.Reason.Code == "Preempted" }
+
+// hangsAfter is the time after which a restore may preempt a backup.
+const hangsAfter = 45 * time.Minute
+
+func givenUpWell(w *World, moment any) string {
+	switch m := moment.(type) {
+	case saved:
+		if m.was == nil || m.was.State.Final() || m.is.State != backup.Canceled && !givenUp(m.is) {
+			return ""
+		}
+		if m.is.State == backup.Canceled {
+			for _, o := range w.service(m.is.Target).ops {
+				if o.run == m.is.ID && o.ends.After(w.now) {
+					return m.facts.name + " is canceled, and the service is at work on it"
+				}
+			}
+		}
+		busy := m.was.Intent
+		if m.was.Finished.After(busy) {
+			busy = m.was.Finished
+		}
+		switch {
+		case m.is.Reason.Code == "Abandoned" && m.v.mayRestore:
+			return m.facts.name + " is abandoned, and the service does not say that its restore is over"
+		case m.is.Reason.Code == "Preempted" && m.is.Restore != nil:
+			return m.facts.name + " is preempted, and is a restore"
+		case m.is.Reason.Code == "Preempted" && holdsLock(m.was.State) && w.now.Sub(busy) < hangsAfter-clockTolerance:
+			return fmt.Sprintf("%s is preempted %s after its start", m.facts.name, w.now.Sub(busy))
+		}
+	case abandoned:
+		f := w.ledger.runs[m.run]
+		if !givenUp(f.run) || f.run.State != backup.Unknown && f.run.State != backup.Canceled {
+			return fmt.Sprintf("%s was answered to be abandoned, and is %s", f.name, f.run.State)
+		}
+		if w.ledger.locks[m.run[:16]] == m.run {
+			return f.name + " is abandoned, and still holds its target"
+		}
+		for _, row := range slices.Sorted(maps.Keys(w.ledger.permits)) {
+			if w.ledger.permits[row] == m.run {
+				return f.name + " is abandoned, and still holds the permit " + row
+			}
+		}
+	}
+	return ""
 }

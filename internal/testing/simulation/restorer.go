@@ -202,6 +202,7 @@ func (v *invocation) PollRestore(ctx context.Context, r backup.Restore, token st
 		return backup.Operation{}, fault(backup.Retryable, "NotSent", 0)
 	}
 	v.w.figures.Polls++
+	v.mayRestore = true
 	s := v.w.service(r.Target)
 	defer v.after(what)
 	if f := v.front(end, s, what); f != nil {
@@ -211,9 +212,11 @@ func (v *invocation) PollRestore(ctx context.Context, r backup.Restore, token st
 	switch {
 	case s.denied.After(v.w.now):
 		v.say("%s: DENIED", what)
+		v.mayRestore = false
 		return backup.Operation{}, fault(backup.Unobservable, "AuthorizationFailed", 0)
 	case i < 0, v.w.now.Sub(s.ops[i].ends) > s.behaviour.Forgets:
 		v.w.disturb()
+		v.mayRestore = false
 		v.say("%s: FORGOTTEN", what)
 		return backup.Operation{}, fault(backup.Unobservable, "NotFound", 0)
 	case s.ops[i].ends.After(v.w.now) && s.behaviour.Away:
@@ -238,6 +241,7 @@ func (v *invocation) FindRestore(ctx context.Context, r backup.Restore) (backup.
 		return backup.Operation{}, err
 	}
 	v.w.figures.Looks++
+	v.mayRestore = true
 	s := v.w.service(r.Target)
 	defer v.after(what)
 	if f := v.front(end, s, what); f != nil {
@@ -249,7 +253,10 @@ func (v *invocation) FindRestore(ctx context.Context, r backup.Restore) (backup.
 		return backup.Operation{}, fault(backup.Refused, "ProvisioningFailed", 0)
 	case !s.shown():
 		v.say("%s: nothing is there", what)
-		v.w.ledger.runs[v.stepMessage.Run].restoreOpen = false
+		v.mayRestore = false
+		if f := v.w.ledger.runs[v.stepMessage.Run]; f != nil { // a person's question does not count
+			f.restoreOpen = false
+		}
 		return backup.Operation{}, nil
 	case o != nil:
 		v.say("%s: it is under way", what)

@@ -118,6 +118,12 @@ func (w *World) prepare(s *service, fields map[string]any) {
 	if c.pick(6) == 5 {
 		fields["expires"] = w.now.Add(oneOf(c, time.Hour, 20*time.Minute, -time.Minute)).UTC().Format(time.RFC3339)
 	}
+	if c.pick(4) == 3 {
+		fields["preempt"] = true
+	}
+	if c.pick(6) == 5 {
+		fields["noSafetyBackup"] = true
+	}
 	o.body = encode(fields)
 	w.dispatch(o, oneOf(c, 0, 0, time.Minute, 3*time.Hour))
 	switch c.pick(8) {
