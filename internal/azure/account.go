@@ -121,7 +121,7 @@ func (c Client) ContainerSettings(ctx context.Context, s backup.Storage) (Contai
 		Properties ContainerSettings `json:"properties"`
 	}
 	err := c.ask(ctx, http.MethodGet, s, "/blobServices/default/containers/"+url.PathEscape(s.Container), &shown)
-	if err != nil && !HasStatus(err, http.StatusForbidden, http.StatusNotFound) {
+	if err != nil && !LacksRole(err) && !HasStatus(err, http.StatusNotFound) {
 		return shown.Properties, account("look at "+Place(s), s, "").Fault(err)
 	}
 	return shown.Properties, nil
@@ -138,7 +138,7 @@ func (c Client) ask(ctx context.Context, method string, s backup.Storage, below 
 // unlessForbidden returns the fault of a failed read of the storage account. It returns nil if the app's identity only lacks a
 // role.
 func unlessForbidden(s backup.Storage, err error) error {
-	if HasStatus(err, http.StatusForbidden) {
+	if LacksRole(err) {
 		return nil
 	}
 	return account("look at "+s.Account, s, "").Fault(err)
@@ -193,7 +193,7 @@ func account(what string, s backup.Storage, instead string) Call {
 			return fmt.Sprintf("Give the function app's identity a role with Microsoft.Storage/storageAccounts/listkeys/action "+
 				"on %s, such as Storage Account Key Operator Service Role%s.", s.Account, orSet(instead))
 		case http.StatusConflict:
-			return fmt.Sprintf("A read-only lock on %s or above it keeps its keys from being read.", s.Account)
+			return "The storage account is busy with another change; Lifeboat asks again."
 		}
 		return fmt.Sprintf("See whether %s still exists. If not, correct plan.yaml.", s.Account)
 	}}

@@ -95,7 +95,7 @@ func TestBeginUnderstandsEveryAnswer(t *testing.T) {
 		},
 		"locked": {
 			reply: armSays(409, "ScopeLocked", "The scope cannot perform write operation because it is locked."),
-			fault: fault{kind: backup.Retryable, code: "ScopeLocked", hint: "lock on " + target},
+			fault: fault{kind: backup.Refused, code: "ScopeLocked", hint: "az lock list"},
 		},
 		"throttled": {
 			reply: armSays(429, "TooManyRequests", "Slow down.", "Retry-After: 17"),

@@ -29,9 +29,6 @@ func hintService(t task, action string, status int, code, message string) string
 		}
 		return azure.Gone(t.Target)
 	case http.StatusConflict:
-		if code == "ScopeLocked" {
-			return fmt.Sprintf("A read-only lock on %s or above it keeps it from being %s.", t.Target, t.past)
-		}
 		return "The service is busy with another change; Lifeboat asks again."
 	}
 	return hintReason(t, code, message)

@@ -329,7 +329,11 @@ func TestBeginStartsNothingWithoutTheKey(t *testing.T) {
 		},
 		"locked": {
 			reply: armSays(409, "ScopeLocked", "A lock."),
-			fault: fault{kind: backup.Retryable, code: "ScopeLocked", hint: "read-only lock"},
+			fault: fault{kind: backup.Refused, code: "ScopeLocked", hint: "read-only lock"},
+		},
+		"busy": {
+			reply: armSays(409, "StorageAccountOperationInProgress", "An operation is in progress."),
+			fault: fault{kind: backup.Retryable, code: "StorageAccountOperationInProgress", hint: "busy"},
 		},
 		"none with full permissions": {
 			reply: keysAre(`{"keyName":"key1","permissions":"Read","value":"bm8="}`),

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"net/http"
 	"strings"
 
 	hsm "github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azadmin/backup"
@@ -33,7 +32,7 @@ func (p *Provider) preflight(ctx context.Context, a backup.Attempt) (*azure.Acco
 	}
 	var shown resource
 	err := p.azure.Show(ctx, a.Target, managementVersion, &shown)
-	if err != nil && !azure.HasStatus(err, http.StatusForbidden) {
+	if err != nil && !azure.LacksRole(err) {
 		return nil, azure.Looking(a.Target).Fault(err)
 	}
 	if err := shown.check(a); err != nil {
