@@ -130,7 +130,7 @@ func TestBeginUnderstandsEveryAnswer(t *testing.T) {
 		},
 		"storage denied": {
 			reply: armSays(400, "InvalidParameters", "Invalid parameter: access to the storage was denied."),
-			fault: fault{kind: backup.Refused, code: "InvalidParameters", hint: "Storage Blob Data Contributor on " + account},
+			fault: fault{kind: backup.Refused, code: "InvalidParameters", hint: "Storage Blob Data Contributor on the storage account contosobackups"},
 		},
 		"reasons in the details": {
 			reply: answers(400, `{"error":{"code":"ValidationError","message":"Incorrect values:","details":[`+

@@ -26,7 +26,7 @@ func (p *Provider) Preflight(ctx context.Context, a backup.Attempt) error {
 			return err
 		}
 	}
-	account, err := p.azure.Account(ctx, a.Storage)
+	account, err := p.azure.Account(ctx, a.Storage, true)
 	if err != nil || account == nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package managedhsm_test
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -64,7 +65,10 @@ func TestADenialIsRefusedAtOnce(t *testing.T) {
 				w := &wire{replies: map[step]reply{get: active, inspect: answers(200, `{"properties":{}}`), create: answers(201, "")}}
 				w.replies[c.at] = no
 				c.want.check(t, c.call(w))
-				if last := w.sent[len(w.sent)-1]; last != c.at || strings.Count(fmt.Sprint(w.sent), string(c.at)) != 1 {
+				asked := slices.DeleteFunc(slices.Clone(w.sent), func(s step) bool {
+					return strings.HasSuffix(string(s), "?restype=container") // whether an account answers that Azure does not know
+				})
+				if asked[len(asked)-1] != c.at || slices.Index(asked, c.at) != len(asked)-1 {
 					t.Errorf("sent %q", w.sent)
 				}
 			})

@@ -38,7 +38,7 @@ func (p *Provider) preflight(ctx context.Context, a backup.Attempt) (*azure.Acco
 	if err := shown.check(a); err != nil {
 		return nil, err
 	}
-	account, err := p.azure.Account(ctx, a.Storage)
+	account, err := p.azure.Account(ctx, a.Storage, identity(a.Blocks) == bySAS)
 	if err != nil || account == nil || account.Properties == nil {
 		return nil, err
 	}
@@ -78,7 +78,7 @@ func (r resource) check(a backup.Attempt) error {
 	if identity(a.Blocks) != bySAS && len(r.Identity.UserAssigned) == 0 {
 		return azure.No(a.Target, "NoUserIdentity", "it has no user-assigned identity to write the backup with",
 			"Associate one with the HSM (az keyvault update-hsm --mi-user-assigned), and give it the role Storage Blob Data "+
-				"Contributor on "+a.Storage.Account+".")
+				"Contributor on the storage account "+a.Storage.AccountName()+".")
 	}
 	return nil
 }
