@@ -6,60 +6,83 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"lifeboat/internal/backup"
 	"lifeboat/internal/testing/fakeazure"
 	"lifeboat/internal/testing/stack"
 )
 
-// TestDenials: a backup that Azure denies for good ends refused at once, with Azure's code and a hint that fits, and so does a restore;
-// a quota is recognized with either status. Clean-up says why it cannot delete, and deletes once it can.
+// TestDenials: a backup whose start Azure denies for good ends at once, with Azure's code and a hint that fits, and so does a restore; a
+// quota is recognized with either status. Clean-up says why it cannot delete.
 func TestDenials(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
-	service := newServices(t, 1)[0]
-	a := newApp(t, stack.AppConfig{Plan: planFor(yearly, "1d", service) + "    restore: {into: [itself]}\n"})
-	target := stack.Service(service)
-	account := newAccount(t, a)
-	world.Sim.Assign(world.Sim.ObjectID(target), stack.Account(account), fakeazure.StorageBlobDataContributor)
-	point := a.recoverable(ctx, t, target)
-	began := startsSent(target)
-	for _, c := range []struct {
-		scope      string
+	type denial struct {
 		why        fakeazure.Bar
-		identity   string
 		code, hint string
-		starts     int
-	}{
-		{target, fakeazure.DisabledSubscription, "", "ReadOnlyDisabledSubscription", "enable it again", 1},
-		{target, fakeazure.UnregisteredProvider, "", "MissingSubscriptionRegistration", "az provider register", 1},
-		{target, fakeazure.ReadOnlyLock, "", "ScopeLocked", "az lock list", 1},
-		{target, fakeazure.DenyingPolicy, "", "RequestDisallowedByPolicy", "owner of the policy", 1},
-		{target, fakeazure.ExceededQuota, "", "QuotaExceeded", "quota raised", 1},
-		{target, fakeazure.ExceededQuotaConflict, "", "QuotaExceeded", "quota raised", 1},
-		{stack.Account(account), fakeazure.ReadOnlyLock, "accessKey", "ScopeLocked", "keys from being read", 0},
-		{stack.Account(account), fakeazure.ExceededQuota, "accessKey", "QuotaExceeded", "quota raised", 0},
-	} {
-		world.Sim.Bar(c.scope, c.why)
-		id := a.ask(ctx, target, backup.Settings{
-			Blocks: blocksOf("identity", c.identity), Storage: backup.Storage{Account: stack.Account(account), Container: stack.Container},
-		})
+	}
+	denials := []denial{
+		{fakeazure.DisabledSubscription, "ReadOnlyDisabledSubscription", "enable it again"},
+		{fakeazure.UnregisteredProvider, "MissingSubscriptionRegistration", "az provider register"},
+		{fakeazure.ReadOnlyLock, "ScopeLocked", "az lock list"},
+		{fakeazure.DenyingPolicy, "RequestDisallowedByPolicy", "owner of the policy"},
+		{fakeazure.ExceededQuota, "QuotaExceeded", "quota raised"},
+		{fakeazure.ExceededQuotaConflict, "QuotaExceeded", "quota raised"},
+	}
+	// Each backup and each restore has a service of its own, and each read of a key an account.
+	services := newServices(t, 3*len(denials))
+	a := newApp(t, stack.AppConfig{Plan: planFor(yearly, "1d", services...) + "    restore: {into: [itself]}\n"})
+	account := newAccount(t, a)
+	end := func(what, id string, d denial) {
+		t.Helper()
 		status, err := a.await(ctx, id)
-		if why := status.Run.Reason; err != nil || status.Run.State != backup.StateRefused || why.Code != c.code || !strings.Contains(why.Hint, c.hint) {
-			t.Errorf("%s by %q: %s, %v: %+v", c.code, c.identity, status.Run.State, err, why)
+		if why := status.Run.Reason; err != nil || status.Run.State != backup.Failed || why.Code != d.code || !strings.Contains(why.Hint, d.hint) {
+			t.Errorf("%s, %s: %s, %v: %+v", what, d.code, status.Run.State, err, why)
 		}
-		if n := startsSent(target) - began; n != c.starts {
-			t.Errorf("%s by %q: %d requests for a backup", c.code, c.identity, n)
+	}
+	var points []string
+	for i := range denials {
+		id, err := a.backup(ctx, services[3*i], uuid.NewString())
+		if err != nil {
+			t.Fatal(err)
 		}
-		began = startsSent(target)
-		if c.scope == target {
-			end := a.restored(ctx, t, map[string]any{"id": c.code + itoa(int(c.why)), "target": target, "recoveryPoint": point.ID})
-			if why := end.Run.Reason; end.Run.State != backup.StateRefused || why.Code != c.code || !strings.Contains(why.Hint, c.hint) {
-				t.Errorf("restore, %s: %s: %+v", c.code, end.Run.State, why)
+		points = append(points, id)
+	}
+	for i, id := range points {
+		if status, err := a.await(ctx, id); err != nil || status.Run.State != backup.Succeeded {
+			t.Fatalf("%s, %v: %+v", status.Run.State, err, status.Run.Reason)
+		}
+		world.Sim.Bar(stack.Service(services[3*i]), denials[i].why)
+		world.Sim.Bar(stack.Service(services[3*i+1]), denials[i].why)
+	}
+	var restores, backups, keyed, locked []string
+	for i, d := range denials {
+		restores = append(restores, a.restore(ctx, t, map[string]any{"id": "r" + itoa(i), "target": stack.Service(services[3*i]), "recoveryPoint": points[i]}))
+		id, err := a.backup(ctx, services[3*i+1], uuid.NewString())
+		if err != nil {
+			t.Fatal(err)
+		}
+		backups = append(backups, id)
+		locked = append(locked, newAccount(t, a))
+		world.Sim.Bar(stack.Account(locked[i]), d.why)
+		keyed = append(keyed, a.ask(ctx, stack.Service(services[3*i+2]), backup.Settings{
+			Blocks: blocksOf("identity", "accessKey"), Storage: backup.Storage{Account: stack.Account(locked[i]), Container: stack.Container},
+		}))
+	}
+	for i, d := range denials {
+		end("a restore", restores[i], d)
+		end("a backup", backups[i], d)
+		end("a backup by a key", keyed[i], d)
+		for at, want := range []int{1, 1, 0} { // the first service has the backup that is restored
+			if n := startsSent(stack.Service(services[3*i+at])); n != want {
+				t.Errorf("%s: %d requests for a backup of service %d, want %d", d.code, n, at, want)
 			}
-			began = startsSent(target)
 		}
-		world.Sim.Bar(c.scope, fakeazure.NoBar)
+		if n := restoresSent(stack.Service(services[3*i])); n != 0 {
+			t.Errorf("%s: %d restores were begun", d.code, n)
+		}
 	}
 
 	ccf := newLedger(t, a, stack.CCF, (*stack.Stack).AddCCF)
@@ -82,6 +105,4 @@ func TestDenials(t *testing.T) {
 	if first.State != backup.Deleting || first.Reason.Code != "ScopeLocked" || !strings.Contains(first.Reason.Hint, "az lock list") {
 		t.Errorf("under a lock it is %s: %+v", first.State, first.Reason)
 	}
-	world.Sim.Bar(stack.Account(account), fakeazure.NoBar)
-	a.expired(ctx, t, first.ID)
 }

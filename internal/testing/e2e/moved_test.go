@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"path"
 	"strings"
@@ -21,16 +22,24 @@ func elsewhere(name string) string {
 	return strings.Replace(stack.Account(name), "/resourceGroups/local/", "/resourceGroups/backup-"+name+"/", 1)
 }
 
-// restored asks for a restore by HTTP, and returns its end.
-func (a *app) restored(ctx context.Context, t *testing.T, request map[string]any) engine.Status {
+// restore asks for a restore by HTTP, and returns its ID.
+func (a *app) restore(ctx context.Context, t *testing.T, request map[string]any) (id string) {
 	t.Helper()
 	response, said, err := a.request(ctx, http.MethodPost, "/api/restores", text(request), nil)
 	if err != nil || response.StatusCode != http.StatusAccepted {
 		t.Fatalf("%v, %v, %s", response, err, said)
 	}
-	_, id, _ := strings.Cut(string(said), `"id":"`)
-	id, _, _ = strings.Cut(id, `"`)
-	status, err := a.await(ctx, id)
+	var run struct{ ID string }
+	if err := json.Unmarshal(said, &run); err != nil {
+		t.Fatal(err)
+	}
+	return run.ID
+}
+
+// restored asks for a restore, and returns its end.
+func (a *app) restored(ctx context.Context, t *testing.T, request map[string]any) engine.Status {
+	t.Helper()
+	status, err := a.await(ctx, a.restore(ctx, t, request))
 	if err != nil {
 		t.Fatal(err)
 	}
