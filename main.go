@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 	"time"
 
@@ -17,6 +18,8 @@ import (
 	"github.com/rs/zerolog"
 
 	"lifeboat/handler"
+	"lifeboat/internal/azure"
+	"lifeboat/internal/backup"
 	"lifeboat/internal/cli"
 	"lifeboat/internal/config"
 	"lifeboat/internal/engine"
@@ -78,13 +81,18 @@ func build(getenv func(string) string, environ []string) (handler.Config, error)
 	}
 	queues := queue.New(clients.Queues, settings.Source)
 	app.Poison = queues.Poison
+	catalog := table.New(clients.Tables, "lifeboat", uuid.NewString)
+	if err == nil {
+		app.Plans = &plans.Store{Catalog: catalog, Read: plan.Read, Parse: plan.Parse}
+		options.PerCallPolicies = append(slices.Clip(options.PerCallPolicies), azure.Moved(func(ctx context.Context) []backup.Plan {
+			active, _ := app.Plans.Current(ctx) // without plans the stored ID of an account is all there is
+			return active.Plans
+		}))
+	}
 	app.Engine = &engine.Engine{
-		Catalog: table.New(clients.Tables, "lifeboat", uuid.NewString), Queue: queues,
+		Catalog: catalog, Queue: queues,
 		Services: known.Known(), Providers: known.Providers(credential, options, settings.WaitFactor), Timings: engine.DefaultTimings().Scaled(settings.WaitFactor),
 		Timers: settings.Timers, Stopped: settings.Stopped, Concurrency: settings.Concurrency, Now: time.Now, NewID: uuid.NewString,
-	}
-	if err == nil {
-		app.Plans = &plans.Store{Catalog: app.Engine.Catalog, Read: plan.Read, Parse: plan.Parse}
 	}
 	return app, err
 }

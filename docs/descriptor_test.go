@@ -29,3 +29,22 @@ func TestDescriptor(t *testing.T) {
 	}
 	same(t, "the member", documented, coded)
 }
+
+// TestDenials: services.md has each code of Azure that denies a request for good beside its reason, and no other.
+func TestDenials(t *testing.T) {
+	coded, documented := map[string]bool{}, map[string]bool{}
+	for _, d := range azure.Denials {
+		for _, code := range d.Codes {
+			coded[d.Reason+": "+code] = true
+		}
+		if d.Word != "" {
+			coded[d.Reason+": "+d.Word] = true
+		}
+	}
+	for _, row := range cells(section(t, page(t, "services.md"), "When Azure says no")) {
+		for code := range set("`([^`]+)`", row[0]) {
+			documented[row[1]+": "+code] = true
+		}
+	}
+	same(t, "the denial", documented, coded)
+}

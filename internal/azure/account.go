@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
 
 	"lifeboat/internal/backup"
 )
@@ -78,13 +79,28 @@ func (a AccountProperties) HasImmutability() bool {
 }
 
 // Account returns the storage account as Resource Manager shows it. It returns nil if the app's identity may not read it,
-// since only a preflight needs that permission.
-func (c Client) Account(ctx context.Context, s backup.Storage) (*Account, error) {
+// since only a preflight needs that permission. It also returns nil if Resource Manager does not know the account by this ID, while
+// the account itself answers: then the account was moved. That is a fault with keyed, since only Resource Manager gives a key.
+func (c Client) Account(ctx context.Context, s backup.Storage, keyed bool) (*Account, error) {
 	var shown Account
-	if err := c.ask(ctx, http.MethodGet, s, "", &shown); err != nil {
-		return nil, unlessForbidden(s, err)
+	err := c.ask(ctx, http.MethodGet, s, "", &shown)
+	switch {
+	case err == nil:
+		return &shown, nil
+	case HasStatus(err, http.StatusNotFound) && !keyed && c.answers(ctx, s):
+		return nil, nil
 	}
-	return &shown, nil
+	return nil, unlessForbidden(s, err)
+}
+
+// answers tells whether the account answers the app about the container, be it that there is no such container. A refusal is no
+// answer: another tenant may have an account of the name by now.
+func (c Client) answers(ctx context.Context, s backup.Storage) bool {
+	client, err := c.Container(s)
+	if err == nil {
+		_, err = client.GetProperties(ctx, nil)
+	}
+	return err == nil || bloberror.HasCode(err, bloberror.ContainerNotFound)
 }
 
 // CORS returns a list of the methods that each CORS rule of the account's Blob service allows. It returns none if the app's
@@ -121,24 +137,24 @@ func (c Client) ContainerSettings(ctx context.Context, s backup.Storage) (Contai
 		Properties ContainerSettings `json:"properties"`
 	}
 	err := c.ask(ctx, http.MethodGet, s, "/blobServices/default/containers/"+url.PathEscape(s.Container), &shown)
-	if err != nil && !HasStatus(err, http.StatusForbidden, http.StatusNotFound) {
+	if err != nil && !LacksRole(err) && !HasStatus(err, http.StatusNotFound) {
 		return shown.Properties, account("look at "+Place(s), s, "").Fault(err)
 	}
 	return shown.Properties, nil
 }
 
-// ask makes a request of Resource Manager about the account, or about the path below it.
+// ask makes a request of Resource Manager about the account, or about the path below it. [Moved] finds an account that was moved.
 func (c Client) ask(ctx context.Context, method string, s backup.Storage, below string, into any) error {
 	if _, err := AccountID(s); err != nil {
 		return err
 	}
-	return c.resource(ctx, method, s.Account+below, "2024-01-01", into)
+	return c.resource(context.WithValue(ctx, aboutAccount{}, s), method, s.Account+below, "2024-01-01", into)
 }
 
 // unlessForbidden returns the fault of a failed read of the storage account. It returns nil if the app's identity only lacks a
 // role.
 func unlessForbidden(s backup.Storage, err error) error {
-	if HasStatus(err, http.StatusForbidden) {
+	if LacksRole(err) {
 		return nil
 	}
 	return account("look at "+s.Account, s, "").Fault(err)
@@ -191,10 +207,12 @@ func account(what string, s backup.Storage, instead string) Call {
 			return "See that the function app's identity belongs to the tenant of the storage account's subscription."
 		case http.StatusForbidden:
 			return fmt.Sprintf("Give the function app's identity a role with Microsoft.Storage/storageAccounts/listkeys/action "+
-				"on %s, such as Storage Account Key Operator Service Role%s.", s.Account, orSet(instead))
+				"on the storage account %s, such as Storage Account Key Operator Service Role%s.", s.AccountName(), orSet(instead))
 		case http.StatusConflict:
-			return fmt.Sprintf("A read-only lock on %s or above it keeps its keys from being read.", s.Account)
+			return "The storage account is busy with another change; Lifeboat asks again."
 		}
-		return fmt.Sprintf("See whether %s still exists. If not, correct plan.yaml.", s.Account)
+		return fmt.Sprintf("Resource Manager does not know the storage account %s by this ID. If it was moved to another group or "+
+			"subscription, write its new ID into plan.yaml, where it counts for earlier backups too. If it was deleted, name another one there.",
+			s.AccountName())
 	}}
 }

@@ -21,7 +21,8 @@ type Call struct {
 	What string
 	// Start says that the request starts an operation that must not be started twice.
 	Start bool
-	// Means returns the meaning of a response of 4xx, other than 408 and 429.
+	// Means returns the meaning of a response of 4xx, other than 408 and 429. A code of [Denials] means what a 403 means, whatever
+	// its status, unless the call asks about an operation in progress.
 	Means func(status int, code string) backup.FaultKind
 	// Hint returns advice for a person who reads such a response; message is Azure's text, for [Sentences] to search.
 	Hint func(status int, code, message string) string
@@ -67,6 +68,8 @@ func (c Call) Fault(err error) *backup.Fault {
 		RetryAfter: RetryAfter(answer),
 	}
 	switch s := answer.StatusCode; {
+	case Denies(code) && !c.follows(): // as final as a missing permission
+		f.Kind, f.Hint = c.Means(http.StatusForbidden, code), c.hint(s, code, said.Message)
 	case s == http.StatusTooManyRequests || s == http.StatusServiceUnavailable && !c.Start:
 		f.Kind, f.Hint = backup.Throttled, hintAzure
 	case (s == http.StatusRequestTimeout || s < 400 || s >= 500) && c.Start:
@@ -77,7 +80,7 @@ func (c Call) Fault(err error) *backup.Fault {
 	case s < 400:
 		f.Kind, f.Hint = backup.Retryable, c.Hint(s, code, said.Message)
 	default:
-		f.Kind, f.Hint = c.Means(s, code), c.Hint(s, code, said.Message)
+		f.Kind, f.Hint = c.Means(s, code), c.hint(s, code, said.Message)
 	}
 	return f
 }

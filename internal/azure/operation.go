@@ -120,7 +120,7 @@ func (c Call) Ended(what string, said Body, code, silence string) *backup.Fault 
 	return &backup.Fault{
 		Kind: backup.Refused, Code: cmp.Or(said.Code, code), Said: said.Message, RequestID: said.RequestID,
 		Message: what + ": " + cmp.Or(said.Message, silence+", without a reason"),
-		Hint:    c.Hint(http.StatusOK, said.Code, said.Message),
+		Hint:    c.hint(http.StatusOK, said.Code, said.Message),
 	}
 }
 

@@ -77,3 +77,9 @@ func HasStatus(err error, statuses ...int) bool {
 	answer, ok := errors.AsType[*azcore.ResponseError](err)
 	return ok && slices.Contains(statuses, answer.StatusCode)
 }
+
+// LacksRole tells whether an error says that the identity has no role for the request: a 403 with a code of [Denials] says more.
+func LacksRole(err error) bool {
+	answer, ok := errors.AsType[*azcore.ResponseError](err)
+	return ok && answer.StatusCode == http.StatusForbidden && !Denies(answer.ErrorCode)
+}

@@ -149,8 +149,8 @@ func blobs(what string, s backup.Storage, means func(int, string) backup.FaultKi
 		case status == http.StatusForbidden && code == string(bloberror.AuthorizationFailure):
 			return HintFirewall(s)
 		case status == http.StatusForbidden || status == http.StatusUnauthorized:
-			return fmt.Sprintf("Give the function app's identity the role Storage Blob Data Contributor on %s. A new assignment "+
-				"takes some minutes.", s.Account)
+			return fmt.Sprintf("Give the function app's identity the role Storage Blob Data Contributor on the storage account %s. A new "+
+				"assignment takes some minutes; roles at an account do not move with it.", s.AccountName())
 		case code == string(bloberror.ContainerNotFound) || code == string(bloberror.ContainerBeingDeleted):
 			return fmt.Sprintf("The container %s of the storage account %s was deleted. If the account keeps deleted "+
 				"containers, restore it in the Azure portal.", s.Container, s.AccountName())

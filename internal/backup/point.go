@@ -174,9 +174,9 @@ type claim struct {
 	Point    string `json:"Point"`
 }
 
-// Location is the place of the artifact, as one text.
+// Location is the place of the artifact, as one text. It stays the same when the account is moved.
 func (p Point) Location() string {
-	return strings.ToLower(p.Storage.Account) + "\n" + p.Storage.Container + "\n" + p.Artifact
+	return p.Storage.account() + "\n" + p.Storage.Container + "\n" + p.Artifact
 }
 
 // Insert returns the writes that make the point, with its claim and the list of its files.

@@ -31,3 +31,37 @@ func TestAPointIsAsOldAsItsState(t *testing.T) {
 		t.Errorf("a point of an earlier version is %s old", old.Age(at(59)))
 	}
 }
+
+// TestALocationOutlivesAMove: an artifact is the same one after its storage account was moved to another group or subscription, so
+// that no second recovery point can name it. Another name, zone, container or artifact is another one.
+func TestALocationOutlivesAMove(t *testing.T) {
+	const (
+		before = "/subscriptions/7a1c5b0e-3f44-4c2e-9d10-5e2b8f6a9c01/resourceGroups/before/providers/Microsoft.Storage/storageAccounts/"
+		after  = "/subscriptions/7a1c5b0e-3f44-4c2e-9d10-5e2b8f6a9c02/resourceGroups/After/providers/microsoft.storage/storageaccounts/"
+	)
+	point := func(account, zone, container, artifact string) backup.Point {
+		return backup.Point{
+			ID: "0123456789abcdef-8234567890-0123456789ab", Artifact: artifact,
+			Storage: backup.Storage{Account: account, Zone: zone, Container: container},
+		}
+	}
+	claim := func(p backup.Point) backup.Key { return p.Insert(nil)[1].Key }
+	is := point(before+"contoso", "", "c", "a")
+	for name, c := range map[string]struct {
+		point backup.Point
+		same  bool
+	}{
+		"as it was":         {point(before+"contoso", "", "c", "a"), true},
+		"moved":             {point(after+"contoso", "", "c", "a"), true},
+		"moved, other case": {point(after+"Contoso", "", "c", "a"), true},
+		"another account":   {point(before+"fabrikam", "", "c", "a"), false},
+		"another zone":      {point(before+"contoso", "z1", "c", "a"), false},
+		"another container": {point(before+"contoso", "", "d", "a"), false},
+		"another artifact":  {point(before+"contoso", "", "c", "b"), false},
+		"no account":        {point("contoso", "", "c", "a"), false},
+	} {
+		if (c.point.Location() == is.Location()) != c.same || (claim(c.point) == claim(is)) != c.same {
+			t.Errorf("%s: %q and %q, %s", name, is.Location(), c.point.Location(), claim(c.point).Row)
+		}
+	}
+}

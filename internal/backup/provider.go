@@ -1,6 +1,7 @@
 package backup
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -93,7 +94,8 @@ type Window struct {
 
 // Storage is the container to which a plan's backups are written.
 type Storage struct {
-	// Account is the resource ID of the storage account.
+	// Account is the resource ID of the storage account. In a stored row it is a hint: a move to another group or subscription changes
+	// the ID. The name at its end and Zone make the names of the account's hosts, and identify the account.
 	Account string `json:"account"`
 	// Container is the name of the blob container.
 	Container string `json:"container"`
@@ -109,6 +111,14 @@ func (s Storage) AccountName() string {
 	}
 	return r.Name
 }
+
+// account identifies the account: by its name and zone, or by what stands in place of an ID.
+func (s Storage) account() string {
+	return strings.ToLower(cmp.Or(s.AccountName(), "/"+s.Account)) + "." + s.Zone
+}
+
+// SameAccount tells whether both are in one account, wherever it was moved.
+func (s Storage) SameAccount(other Storage) bool { return s.account() == other.account() }
 
 // Operation is the progress of an operation of the service.
 type Operation struct {

@@ -134,6 +134,9 @@ func TestDiff(t *testing.T) {
 		"zone":    {[]string{"Europe/Zurich", "UTC"}, []string{`in Europe/Zurich becomes "30 2 * * *" in UTC`}},
 		"keep":    {[]string{"30d", "2w"}, []string{"keep.within 30d becomes 14d", "recovery points that are there keep their day"}},
 		"storage": {[]string{"container: lifeboat", "container: other"}, []string{"recovery points stay where they are"}},
+		"a storage account that was moved": {[]string{"/providers/Microsoft.Storage/", "-moved/providers/Microsoft.Storage/"}, []string{
+			"-moved/providers/Microsoft.Storage/storageAccounts/", "it is the same account, and its recovery points stay restorable",
+		}},
 		"settings": {[]string{
 			"keep: {", "jitter: 20m\n    window: 3h\n    concurrency: 3\n    paused: true\n    identity: accessKey\n    onDemand: {keep: {within: 90s}}\n    keep: {",
 		}, []string{

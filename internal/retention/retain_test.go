@@ -95,8 +95,10 @@ func TestRetainSparesASharedArtifact(t *testing.T) {
 		}
 	}
 	kept := map[string]string{}
+	moved := point("shares it", "a", "folder", 9*day, day)
+	moved.Storage.Account = strings.Replace(account, "/resourceGroups/", "/resourceGroups/from-", 1) // the account was moved since
 	for _, d := range retention.Retain([]backup.Point{
-		point("newest", "a", "folder", day, 30*day), point("shares it", "a", "folder", 9*day, day),
+		point("newest", "a", "folder", day, 30*day), moved,
 		point("elsewhere", "b", "folder", 9*day, day), point("goes", "a", "other", 9*day, day), point("goes too", "a", "other", 8*day, day),
 	}, begin) {
 		if d.Keep {

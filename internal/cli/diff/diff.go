@@ -112,7 +112,11 @@ func (e Edit) changes(old, plan backup.Plan, b basis) []string {
 	becomes("window", old.Window, plan.Window, "until the next scheduled time", "")
 	const fresh = "for runs from now on"
 	if a, b := old.Settings, plan.Settings; a != b {
-		if a.Storage != b.Storage {
+		switch {
+		case a.Storage == b.Storage:
+		case a.Storage.SameAccount(b.Storage) && a.Storage.Container == b.Storage.Container:
+			say("storage account %s becomes %s: it is the same account, and its recovery points stay restorable", a.Storage.Account, b.Storage.Account)
+		default:
 			say("storage %s becomes %s, %s: recovery points stay where they are", place(a.Storage), place(b.Storage), fresh)
 		}
 		was, is := a.Blocks.Values(), b.Blocks.Values()

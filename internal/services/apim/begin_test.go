@@ -95,7 +95,7 @@ func TestBeginUnderstandsEveryAnswer(t *testing.T) {
 		},
 		"locked": {
 			reply: armSays(409, "ScopeLocked", "The scope cannot perform write operation because it is locked."),
-			fault: fault{kind: backup.Retryable, code: "ScopeLocked", hint: "lock on " + target},
+			fault: fault{kind: backup.Refused, code: "ScopeLocked", hint: "az lock list"},
 		},
 		"throttled": {
 			reply: armSays(429, "TooManyRequests", "Slow down.", "Retry-After: 17"),
@@ -130,7 +130,7 @@ func TestBeginUnderstandsEveryAnswer(t *testing.T) {
 		},
 		"storage denied": {
 			reply: armSays(400, "InvalidParameters", "Invalid parameter: access to the storage was denied."),
-			fault: fault{kind: backup.Refused, code: "InvalidParameters", hint: "Storage Blob Data Contributor on " + account},
+			fault: fault{kind: backup.Refused, code: "InvalidParameters", hint: "Storage Blob Data Contributor on the storage account contosobackups"},
 		},
 		"reasons in the details": {
 			reply: answers(400, `{"error":{"code":"ValidationError","message":"Incorrect values:","details":[`+

@@ -29,9 +29,6 @@ func hintService(t task, action string, status int, code, message string) string
 		}
 		return azure.Gone(t.Target)
 	case http.StatusConflict:
-		if code == "ScopeLocked" {
-			return fmt.Sprintf("A read-only lock on %s or above it keeps it from being %s.", t.Target, t.past)
-		}
 		return "The service is busy with another change; Lifeboat asks again."
 	}
 	return hintReason(t, code, message)
@@ -69,14 +66,14 @@ func hintReason(t task, code, message string) string {
 func hintStorage(t task) string {
 	switch access, client := accessOf(identity(t.Blocks)); access {
 	case armapimanagement.AccessTypeAccessKey:
-		return fmt.Sprintf("See that %s admits its access keys, and that its firewall, if it has one, admits API "+
-			"Management's control plane.", t.Storage.Account)
+		return fmt.Sprintf("See that the storage account %s admits its access keys, and that its firewall, if it has one, admits "+
+			"API Management's control plane.", t.Storage.AccountName())
 	case armapimanagement.AccessTypeUserAssignedManagedIdentity:
 		return fmt.Sprintf("See that the user-assigned identity with the client ID %s has the role Storage Blob Data "+
-			"Contributor on %s, and that the account has no firewall.", client, t.Storage.Account)
+			"Contributor on the storage account %s, and that the account has no firewall.", client, t.Storage.AccountName())
 	}
 	return fmt.Sprintf("See that the service has a system-assigned identity with the role Storage Blob Data Contributor "+
-		"on %s, and that the account's firewall admits trusted Azure services.", t.Storage.Account)
+		"on the storage account %s, and that the account's firewall admits trusted Azure services.", t.Storage.AccountName())
 }
 
 // hintUnobservable advises about an operation whose state can no longer be learned from Azure.

@@ -99,7 +99,7 @@ func checkIdentity(t task, has armapimanagement.ServiceIdentity) error {
 		if !strings.Contains(string(azure.Deref(has.Type)), string(armapimanagement.ApimIdentityTypeSystemAssigned)) {
 			return t.no("NoSystemIdentity", "it has no system-assigned identity to "+t.storage+" the backup with",
 				"Switch the service's system-assigned identity on, and give it the role Storage Blob Data Contributor on "+
-					t.Storage.Account+".")
+					"the storage account "+t.Storage.AccountName()+".")
 		}
 	case armapimanagement.AccessTypeUserAssignedManagedIdentity:
 		for _, identity := range has.UserAssignedIdentities {
@@ -142,7 +142,8 @@ func unlessDenied(f *backup.Fault) error {
 
 // checkStorage checks the storage account as Resource Manager shows it.
 func (p *Provider) checkStorage(ctx context.Context, t task, location string) error {
-	account, err := p.azure.Account(ctx, t.Storage)
+	access, _ := accessOf(identity(t.Blocks))
+	account, err := p.azure.Account(ctx, t.Storage, access == armapimanagement.AccessTypeAccessKey)
 	if err != nil || account == nil {
 		return err
 	}

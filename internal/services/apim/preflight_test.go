@@ -103,7 +103,7 @@ func TestPreflight(t *testing.T) {
 		},
 		"only a user's identity": {
 			but:   map[step]reply{get: serviceIs("Premium", userIdentity, "Succeeded")},
-			fault: refused("NoSystemIdentity", target, "Storage Blob Data Contributor on "+account),
+			fault: refused("NoSystemIdentity", target, "Storage Blob Data Contributor on the storage account contosobackups"),
 		},
 		"another's identity": {
 			identity: clientID, fault: refused("NoUserIdentity", clientID, "client ID"),
@@ -228,7 +228,7 @@ func TestPrepareMakesTheContainer(t *testing.T) {
 			reply: blobSays(403, "AuthorizationPermissionMismatch", "This request is not authorized."),
 			fault: fault{
 				kind: backup.Refused, code: "AuthorizationPermissionMismatch",
-				message: place + ": This request is not authorized.", hint: "Storage Blob Data Contributor on " + account,
+				message: place + ": This request is not authorized.", hint: "Storage Blob Data Contributor on the storage account contosobackups",
 			},
 		},
 		"firewall": {
@@ -320,7 +320,7 @@ func TestBeginStartsNothingWithoutTheKey(t *testing.T) {
 			reply: armSays(403, "AuthorizationFailed", "The client does not have authorization."),
 			fault: fault{
 				kind: backup.Refused, code: "AuthorizationFailed", message: "The client does not have authorization.",
-				hint: "listkeys/action on " + account,
+				hint: "listkeys/action on the storage account contosobackups",
 			},
 		},
 		"gone": {
@@ -329,7 +329,11 @@ func TestBeginStartsNothingWithoutTheKey(t *testing.T) {
 		},
 		"locked": {
 			reply: armSays(409, "ScopeLocked", "A lock."),
-			fault: fault{kind: backup.Retryable, code: "ScopeLocked", hint: "read-only lock"},
+			fault: fault{kind: backup.Refused, code: "ScopeLocked", hint: "read-only lock"},
+		},
+		"busy": {
+			reply: armSays(409, "StorageAccountOperationInProgress", "An operation is in progress."),
+			fault: fault{kind: backup.Retryable, code: "StorageAccountOperationInProgress", hint: "busy"},
 		},
 		"none with full permissions": {
 			reply: keysAre(`{"keyName":"key1","permissions":"Read","value":"bm8="}`),

@@ -312,7 +312,7 @@ func (w world) testRestoreRefusals(t *testing.T) {
 		defer w.Assign(w.ObjectID(source), account, fakeazure.StorageBlobDataReader)
 		_, err := w.bringBack(t, r)
 		fault{
-			kind: backup.Refused, code: "RestoreFailed", message: "denies access", hint: "Storage Blob Data Contributor on " + account,
+			kind: backup.Refused, code: "RestoreFailed", message: "denies access", hint: "Storage Blob Data Contributor on the storage account contosobackups",
 		}.check(t, err)
 	})
 	t.Run("no role", func(t *testing.T) {

@@ -96,7 +96,7 @@ func TestBeginRestoreUnderstandsEveryAnswer(t *testing.T) {
 		},
 		"locked": {
 			reply: armSays(409, "ScopeLocked", "It is locked."),
-			fault: fault{kind: backup.Retryable, code: "ScopeLocked", hint: "keeps it from being restored"},
+			fault: fault{kind: backup.Refused, code: "ScopeLocked", hint: "az lock list"},
 		},
 		"throttled": {
 			reply: armSays(429, "TooManyRequests", "Slow down.", "Retry-After: 17"),

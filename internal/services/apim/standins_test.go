@@ -345,7 +345,7 @@ func (w world) testRefusals(t *testing.T) {
 		_, err := w.provider().Prepare(t.Context(), a, "")
 		fault{
 			kind: backup.Refused, code: "AuthorizationPermissionMismatch", message: "not authorized to perform this operation",
-			hint: "Storage Blob Data Contributor on " + account,
+			hint: "Storage Blob Data Contributor on the storage account contosobackups",
 		}.check(t, err)
 	})
 	t.Run("no such service", func(t *testing.T) {
@@ -376,7 +376,7 @@ func (w world) testRefusals(t *testing.T) {
 		}
 		fault{
 			kind: backup.Refused, code: "BackupFailed", message: "denies access",
-			hint: "Storage Blob Data Contributor on " + account,
+			hint: "Storage Blob Data Contributor on the storage account contosobackups",
 		}.check(t, err)
 	})
 }

@@ -3,7 +3,6 @@ package ledger
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"strings"
 
 	"lifeboat/internal/azure"
@@ -19,7 +18,7 @@ func (p *Provider) Preflight(ctx context.Context, a backup.Attempt) error {
 	}
 	seen, err := p.look(ctx, i)
 	switch {
-	case azure.HasStatus(err, http.StatusForbidden):
+	case azure.LacksRole(err):
 	case err != nil:
 		return azure.Looking(i.id).Fault(err)
 	default:
@@ -27,7 +26,7 @@ func (p *Provider) Preflight(ctx context.Context, a backup.Attempt) error {
 			return err
 		}
 	}
-	account, err := p.azure.Account(ctx, a.Storage)
+	account, err := p.azure.Account(ctx, a.Storage, true)
 	if err != nil || account == nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package ledger
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -216,5 +217,9 @@ func counted(found []share) string {
 	return fmt.Sprintf("%d can: %s:", len(found), names(found))
 }
 
-// absent reports whether an error is Azure's answer that the resource does not exist.
-func absent(err error) bool { return azure.HasStatus(err, http.StatusNotFound) }
+// absent reports whether an error is Azure's answer that the resource does not exist. A 404 about the whole subscription says nothing
+// about the resource.
+func absent(err error) bool {
+	answer, ok := errors.AsType[*azcore.ResponseError](err)
+	return ok && answer.StatusCode == http.StatusNotFound && !azure.Denies(answer.ErrorCode)
+}

@@ -315,7 +315,7 @@ func TestDelete(t *testing.T) {
 		fault fault
 	}{
 		"a lease":       {remove, storageError(412, "LeaseIdMissing"), fault{kind: backup.Kept, code: "LeaseIdMissing", hint: "restored as before"}},
-		"no account":    {keys, refuses(404, "ResourceNotFound", "no"), fault{kind: backup.Unobservable, code: "ResourceNotFound", hint: "still exists"}},
+		"no account":    {keys, refuses(404, "ResourceNotFound", "no"), fault{kind: backup.Unobservable, code: "ResourceNotFound", hint: "moved to another"}},
 		"no role":       {keys, refuses(403, "AuthorizationFailed", "no"), fault{kind: backup.Unobservable, code: "AuthorizationFailed", hint: "Key Operator"}},
 		"not allowed":   {remove, storageError(403, "KeyBasedAuthenticationNotPermitted"), fault{kind: backup.Unobservable, code: "KeyBasedAuthenticationNotPermitted", hint: "allowSharedKeyAccess"}},
 		"throttled":     {remove, answers(503, ""), fault{kind: backup.Throttled, code: "ServiceUnavailable", hint: "Lifeboat asks again"}},

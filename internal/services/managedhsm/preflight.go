@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"net/http"
 	"strings"
 
 	hsm "github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azadmin/backup"
@@ -34,7 +33,7 @@ func (p *Provider) preflight(ctx context.Context, a backup.Attempt, restores boo
 	}
 	var shown resource
 	err := p.azure.Show(ctx, a.Target, managementVersion, &shown)
-	if err != nil && !azure.HasStatus(err, http.StatusForbidden) {
+	if err != nil && !azure.LacksRole(err) {
 		return nil, azure.Looking(a.Target).Fault(err)
 	}
 	if restores && shown.Properties.State == azure.Failed {
@@ -43,7 +42,7 @@ func (p *Provider) preflight(ctx context.Context, a backup.Attempt, restores boo
 	if err := shown.check(a); err != nil {
 		return nil, err
 	}
-	account, err := p.azure.Account(ctx, a.Storage)
+	account, err := p.azure.Account(ctx, a.Storage, identity(a.Blocks) == bySAS)
 	if err != nil || account == nil || account.Properties == nil {
 		return nil, err
 	}
@@ -85,7 +84,7 @@ func (r resource) check(a backup.Attempt) error {
 	if identity(a.Blocks) != bySAS && len(r.Identity.UserAssigned) == 0 {
 		return azure.No(a.Target, "NoUserIdentity", "it has no user-assigned identity to write the backup with",
 			"Associate one with the HSM (az keyvault update-hsm --mi-user-assigned), and give it the role Storage Blob Data "+
-				"Contributor on "+a.Storage.Account+".")
+				"Contributor on the storage account "+a.Storage.AccountName()+".")
 	}
 	return nil
 }

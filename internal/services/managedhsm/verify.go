@@ -108,7 +108,7 @@ const badRequest = "Invalid Request"
 // the HSM's access to the folder did not work. A refusal in unknown words is a refusal of the backup.
 func noEvidence(f *backup.Fault) bool {
 	switch {
-	case f.Kind == backup.Unobservable:
+	case f.Kind == backup.Unobservable, azure.Denies(f.Code): // such as a lock on the account, whose key the SAS needs
 		return true
 	case f.Kind != backup.Refused || invalidBackup(f.Said):
 		return false

@@ -56,11 +56,13 @@ type frontEnd struct {
 	// scope holds the subscriptions, without a group, and the groups of all added resources, as first written; by their names in
 	// lower case, subscription or subscription/group.
 	scope map[string]resourceID
+	// bars has the reasons for which changes in a scope are denied, by the scope's ID in lower case.
+	bars map[string]Bar
 }
 
 func newFrontEnd(d *directory, r *roles) *frontEnd {
 	return &frontEnd{
-		directory: d, roles: r, types: make(map[string]armType), scope: make(map[string]resourceID),
+		directory: d, roles: r, types: make(map[string]armType), scope: make(map[string]resourceID), bars: make(map[string]Bar),
 		operations: make(map[string]func(*http.Request, regionalOperation) (*http.Response, error)),
 	}
 }
@@ -156,6 +158,9 @@ func (f *frontEnd) dispatch(r *http.Request) (*http.Response, error) {
 		return groupNotFound(id.group), nil
 	case !slices.Contains(t.versions, strings.ToLower(version)):
 		return noSuchVersion(id, version, t.versions), nil
+	}
+	if denial := f.barred(r.Method, id); denial != nil {
+		return denial, nil
 	}
 	return route.handle(armCall{request: r, id: id, apiVersion: version})
 }

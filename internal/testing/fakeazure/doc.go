@@ -95,6 +95,9 @@
 //
 // There is no purge protection, and no role assignment over HTTP: see [Sim.AssignHSM].
 //
+// Resource Manager denies changes for good with [Sim.Bar]. Its status for a quota is unverified: 429 (ExceededQuota), or 409
+// (ExceededQuotaConflict). A move of a storage account ([Sim.MoveStorage]) is over at once; Azure locks both groups meanwhile.
+//
 // For API Management these points are unverified too, and have only one reading:
 //
 //   - a restore requires the same of the storage account as a backup, and failed restores change nothing;

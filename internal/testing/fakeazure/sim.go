@@ -43,6 +43,7 @@ type Sim struct {
 	hsms       *managedHSMs
 	files      *files
 	ledgers    *ledgers
+	front      *frontEnd
 	proxy      *proxy
 	pace       *pace
 	stop       context.CancelFunc
@@ -82,6 +83,7 @@ func Start(c Config) (*Sim, error) {
 	s.files.restore(kept.Shares)
 	s.ledgers = newLedgers(ctx, c, s)
 	front := newFrontEnd(s.directory, s.roles)
+	s.front = front
 	s.management.added, s.storage.added, s.hsms.added = front.exists, front.exists, front.exists
 	s.ledgers.added = front.exists
 	front.provide("Microsoft.ApiManagement", "service", s.management.resourceType())

@@ -76,6 +76,21 @@ func (s *Sim) Storage(account StorageAccount) error {
 	return nil
 }
 
+// MoveStorage gives a storage account another resource ID, as `az resource move` does. Its hosts, keys and content stay. The old ID
+// answers 404, and role assignments at the account itself or below stay behind at that ID, as Azure's page "Move Azure resources to a
+// new resource group or subscription" says; those above the new place count. The group of the new ID is made.
+func (s *Sim) MoveStorage(name, resourceID string) error {
+	account, ok := s.storage.account(name)
+	if !ok {
+		return fmt.Errorf("move storage account %s: there is none", name)
+	}
+	if strings.EqualFold(account.ResourceID, resourceID) {
+		return fmt.Errorf("move storage account %s: it is at %s already", name, resourceID)
+	}
+	account.ResourceID = resourceID
+	return s.Storage(account)
+}
+
 // storage simulates the hosts of storage accounts: it checks the callers, and the emulator does the rest.
 type storage struct {
 	directory *directory
