@@ -77,7 +77,7 @@ func build(getenv func(string) string, environ []string) (handler.Config, error)
 		return app, err
 	}
 	queues := queue.New(clients.Queues, settings.Source)
-	app.Poison = queues.Poison
+	queues.Base64, app.Poison = settings.EventsBase64, queues.Poison
 	app.Engine = &engine.Engine{
 		Catalog: table.New(clients.Tables, "lifeboat", uuid.NewString), Queue: queues,
 		Services: known.Known(), Providers: known.Providers(credential, options, settings.WaitFactor), Timings: engine.DefaultTimings().Scaled(settings.WaitFactor),

@@ -30,7 +30,7 @@ func (h *handler) getHealth(w http.ResponseWriter, r *http.Request) error {
 		body.Status, body.Plan.Refused, body.Plan.Error = health.Unprotected, true, &planError(noPlan).Problem
 	}
 	targets, timers, err := h.Engine.Health(r.Context(), active)
-	body.Poison = h.poisoned(r.Context())
+	body.Poison = h.poisoned(r.Context(), active.Plans)
 	if err != nil && noPlan == nil {
 		no := refuse(http.StatusInternalServerError, "InternalError", "", "%v", err)
 		no.Details = poisonDetails(body.Poison)

@@ -27,7 +27,7 @@ func TargetUnprotected(h health.TargetHealth) backup.Event {
 	if p := h.Point; p != nil {
 		last = &point{p.ID, p.Created, int64(h.Age.Seconds()), p.CopyOnly}
 	}
-	data := backup.Encode(struct {
+	data := encode(struct {
 		Target            string            `json:"target"`
 		Plan              string            `json:"plan"`
 		Status            health.Protection `json:"status"`
@@ -60,7 +60,7 @@ func RunEnded(r backup.Run, copyOnly bool) []backup.Event {
 			state = backup.CopyOnly
 		}
 	}
-	data := backup.Encode(struct {
+	data := encode(struct {
 		Run           string       `json:"run"`
 		State         backup.State `json:"state"`
 		Plan          string       `json:"plan"`
@@ -104,7 +104,7 @@ func Restore(r backup.Run, kind string, at time.Time) []backup.Event {
 	if !q.SafetyBackedUp.IsZero() {
 		safety = r.ID
 	}
-	data := backup.Encode(struct {
+	data := encode(struct {
 		Request     string             `json:"request"`
 		Run         string             `json:"run"`
 		State       backup.State       `json:"state"`
@@ -134,7 +134,7 @@ func Restore(r backup.Run, kind string, at time.Time) []backup.Event {
 
 // ScheduleMissed makes the event about a missed period. Its ID is stable: it consists of the plan and the first scheduled time.
 func ScheduleMissed(m schedule.MissedRuns) backup.Event {
-	data := backup.Encode(struct {
+	data := encode(struct {
 		Plan  string    `json:"plan"`
 		First time.Time `json:"first"`
 		Last  time.Time `json:"last"`
@@ -148,7 +148,7 @@ func ScheduleMissed(m schedule.MissedRuns) backup.Event {
 
 // PointAccepted makes the event about the acceptance of a recovery point. Its ID is stable: a point is accepted once at most.
 func PointAccepted(p backup.Point) backup.Event {
-	data := backup.Encode(struct {
+	data := encode(struct {
 		Point    string    `json:"recoveryPoint"`
 		Plan     string    `json:"plan"`
 		Target   string    `json:"target"`
@@ -185,7 +185,7 @@ func PlanTurned(t PlanTurn) backup.Event {
 	return backup.Event{
 		ID:   "plan-" + backup.Digest(t.Hash+"\n"+t.LastGood.UTC().Format(time.RFC3339), 16) + "." + kind,
 		Type: "lifeboat.plan." + kind, Time: t.Found,
-		Data: backup.Encode(struct {
+		Data: encode(struct {
 			Reason      string    `json:"reason,omitempty"`
 			ActiveSince time.Time `json:"activeSince,omitzero"`
 		}{t.Reason, t.ActiveSince}),
@@ -205,7 +205,7 @@ type DeadLetter struct {
 func DeadLettered(l DeadLetter) backup.Event {
 	return backup.Event{
 		ID: "deadletter-" + l.Row.Row, Type: "lifeboat.message.deadlettered", Time: l.Time,
-		Data: backup.Encode(map[string]any{"queue": l.Queue, "reason": l.Reason, "bytes": l.Bytes, "row": l.Row.Row}),
+		Data: encode(map[string]any{"queue": l.Queue, "reason": l.Reason, "bytes": l.Bytes, "row": l.Row.Row}),
 	}
 }
 
@@ -214,7 +214,7 @@ func DeadLettered(l DeadLetter) backup.Event {
 func ClockJumped(storage, process time.Time) backup.Event {
 	return backup.Event{
 		ID: "clock-" + storage.UTC().Format("2006010215"), Type: "lifeboat.clock.jumped", Time: storage,
-		Data: backup.Encode(map[string]string{
+		Data: encode(map[string]string{
 			"storage": storage.UTC().Format(time.RFC3339), "process": process.UTC().Format(time.RFC3339),
 		}),
 	}
@@ -232,7 +232,7 @@ func RestorePreviewed(q restore.Request, p restore.Preview) []backup.Event {
 	}
 	return backup.Event{
 		ID: "restore-preview-" + backup.Digest(strings.Join(said, "\n"), 32), Type: restorePreviewed, Subject: p.Destination, Time: p.Made,
-		Data: backup.Encode(struct {
+		Data: encode(struct {
 			Request string          `json:"request"`
 			Preview restore.Preview `json:"preview"`
 			Reason  *backup.Reason  `json:"reason,omitempty"`
@@ -258,6 +258,6 @@ func RequestRefused(message []byte, q restore.Request, why backup.Reason, replyT
 		said.Source, said.Target, said.RequestedBy, said.Asked = q.Target, q.Destination(), q.RequestedBy, q.Reason
 		e.Subject = q.Destination()
 	}
-	e.Data = backup.Encode(said)
+	e.Data = encode(said)
 	return e.AndTo(replyTo)
 }

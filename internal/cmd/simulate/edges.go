@@ -233,6 +233,18 @@ var edges = []edge{
 		"	return plan.Restore.Names(q.Destination())\n", "	return plan.Restore.Allows(q.Target, q.Destination())\n",
 	},
 	{
+		"./internal/event TestEveryEventFitsInBase64", "an event with long words of Azure's does not fit into a message in base64", "internal/event/bounds.go",
+		"len(data) > longestData && most >= 128", "len(data) > 2*longestData && most >= 128",
+	},
+	{
+		"./handler TestHealthOfReaders", "health does not look beside the queues for answers to requests for backups", "handler/poison.go",
+		"slices.Concat(answers, p.OnDemandReplyTo, p.Restore.ReplyTo)", "slices.Concat(answers, p.Restore.ReplyTo)",
+	},
+	{
+		"./internal/storage/queue TestBase64", "answers are sent as plain JSON whatever LIFEBOAT_EVENTS_ENCODING says", "internal/storage/queue/queue.go",
+		"	if q.Base64 {\n", "	if q.Base64 && e.To == \"\" {\n",
+	},
+	{
 		"./internal/azure TestASignatureIsShownInNoSpelling", "Z05 SIG= and sig%3d are overlooked where signatures are taken out",
 		"internal/azure/words.go",
 		"`(?i)(sig(?:=|%3D))", "`(sig(?:=|%3D))",
