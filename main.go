@@ -67,7 +67,8 @@ func build(getenv func(string) string, environ []string) (handler.Config, error)
 	options.Cloud = settings.Cloud.Configuration
 	credential, noCredential := storage.Credential(getenv, options)
 	clients, noStorage := storage.Open(getenv, credential, options)
-	plan, noPlan := settings.PlanSource(config.NewReader(known.Known()), credential, options)
+	reader := config.NewReader(known.Known())
+	plan, noPlan := settings.PlanSource(reader, credential, options)
 	app := handler.Config{Host: settings.Host, Secure: settings.Secure, Warnings: plan.Warnings, TimeZones: config.TimeZones()}
 	err = errors.Join(err, noCredential, noStorage, noPlan)
 	if missing := config.CheckEnvironment(environ); missing != nil { // the other mistakes follow from that
@@ -84,7 +85,8 @@ func build(getenv func(string) string, environ []string) (handler.Config, error)
 		Timers: settings.Timers, Stopped: settings.Stopped, Concurrency: settings.Concurrency, Now: time.Now, NewID: uuid.NewString,
 	}
 	if err == nil {
-		app.Plans = &plans.Store{Catalog: app.Engine.Catalog, Read: plan.Read, Parse: plan.Parse}
+		app.Plans = &plans.Store{Catalog: app.Engine.Catalog, Read: plan.Read, Parse: plan.Parse, Default: reader.Default}
+		app.Engine.Left = app.Plans.Left
 	}
 	return app, err
 }

@@ -48,6 +48,14 @@ func (h *handler) getHealth(w http.ResponseWriter, r *http.Request) error {
 	for _, c := range timers.Checkpoints {
 		body.Checkpoints = append(body.Checkpoints, api.NewCheckpoint(c))
 	}
+	for _, d := range timers.Departed {
+		one := api.Departed{Target: d.Target, Plan: d.Plan, Left: d.At}
+		if p := d.Point; p != nil {
+			one.Verified = &api.Verified{ID: p.ID, Created: p.Created, Age: int64(p.Age(timers.Now).Seconds()), CopyOnly: p.CopyOnly}
+		}
+		body.Departed = append(body.Departed, one)
+	}
+	body.DepartedOmitted = timers.Omitted
 	for _, t := range targets {
 		body.Targets = append(body.Targets, viewHealth(t))
 		if t.Status.Severity() > body.Status.Severity() {

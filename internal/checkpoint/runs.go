@@ -1,4 +1,4 @@
-package engine
+package checkpoint
 
 import (
 	"cmp"
@@ -8,8 +8,8 @@ import (
 	"lifeboat/internal/backup"
 )
 
-// scheduledTimeRuns returns the runs of the scheduled time, one for each target, as they are made now.
-func scheduledTimeRuns(p backup.Plan, scheduledTime, now time.Time) []backup.Run {
+// Runs returns the runs of the scheduled time, one for each target, as they are made now.
+func Runs(p backup.Plan, scheduledTime, now time.Time) []backup.Run {
 	next := p.Schedule.Next(scheduledTime)
 	var until time.Time
 	if end := scheduledTime.Add(p.Window); p.Window > 0 && (next.IsZero() || end.Before(next)) {
@@ -19,7 +19,7 @@ func scheduledTimeRuns(p backup.Plan, scheduledTime, now time.Time) []backup.Run
 	runs := make([]backup.Run, 0, len(p.Targets))
 	for _, target := range p.Targets {
 		run := backup.Run{
-			ID: scheduledTimeRunID(p, target, scheduledTime), Target: target, Plan: p.Name,
+			ID: runID(p, target, scheduledTime), Target: target, Plan: p.Name,
 			ScheduledTime: scheduledTime, NextScheduledTime: next, Until: until, Settings: p.Settings,
 		}
 		if start := start(p, target, scheduledTime, now, last); start.After(now) {
@@ -32,8 +32,8 @@ func scheduledTimeRuns(p backup.Plan, scheduledTime, now time.Time) []backup.Run
 	return runs
 }
 
-// scheduledTimeRunID is the same for ever for a scheduled time of a plan and a target: to insert the run's row is to claim it.
-func scheduledTimeRunID(p backup.Plan, target string, scheduledTime time.Time) string {
+// runID is the same for ever for a scheduled time of a plan and a target: to insert the run's row is to claim it.
+func runID(p backup.Plan, target string, scheduledTime time.Time) string {
 	return backup.NewRunID(target, scheduledTime, "plan "+p.Name)
 }
 

@@ -50,3 +50,22 @@ func cut(v any, most int) any {
 	}
 	return v
 }
+
+// fitting returns the lines of plan diff that fit into an event, in their order: first those with a mark of attention, then the others.
+func fitting(lines []string) (fit []string) {
+	const room = 24 << 10 // the rest of the data is small
+	taken, left := make([]bool, len(lines)), room
+	for _, marked := range []bool{true, false} {
+		for i, line := range lines {
+			if n := len(backup.Encode(line)) + 1; strings.HasPrefix(line, "!") == marked && n <= left {
+				taken[i], left = true, left-n
+			}
+		}
+	}
+	for i, line := range lines {
+		if taken[i] {
+			fit = append(fit, line)
+		}
+	}
+	return fit
+}

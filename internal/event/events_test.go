@@ -46,11 +46,11 @@ func TestEvents(t *testing.T) {
 		want  string
 	}{
 		"a target without any point": {
-			event.TargetUnprotected(alert),
+			event.TargetUnprotected(alert, alert.AlertKey()),
 			`unprotected-nightly.df24b17470823587 lifeboat.target.unprotected service 2026-01-15T02:30:00Z {"target":"service","plan":"nightly","status":"unprotected","since":"2026-01-15T02:30:00Z","reason":{"code":"Code","message":"message"},"intervalInSeconds":86400}`,
 		},
 		"a target with an old copy": {
-			event.TargetUnprotected(aged),
+			event.TargetUnprotected(aged, aged.AlertKey()),
 			`unprotected-nightly.e571050b109bb3b7 lifeboat.target.unprotected service 2026-01-15T02:30:00Z {"target":"service","plan":"nightly","status":"unprotected","since":"2026-01-15T02:30:00Z","reason":{"code":"Code","message":"message"},"lastVerified":{"id":"point","created":"2026-01-15T02:30:00Z","ageInSeconds":1,"copyOnly":true},"intervalInSeconds":86400,"nextScheduledTime":"9026-01-15T02:30:00Z"}`,
 		},
 		"a backup": {

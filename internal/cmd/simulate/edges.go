@@ -87,7 +87,7 @@ var edges = []edge{
 	},
 	{
 		"./internal/engine TestATargetIsTheSameInAnyCase", "B06 a target's share of the jitter depends on how plan.yaml spells it",
-		"internal/engine/scheduled.go",
+		"internal/checkpoint/runs.go",
 		`backup.Fraction(p.Name+"\n"+strings.ToLower(target), uint64(span))`, `backup.Fraction(p.Name+"\n"+strings.TrimSpace(target), uint64(span))`,
 	},
 	{
@@ -217,7 +217,7 @@ var edges = []edge{
 	},
 	{
 		"./internal/cli TestDiffTellsWhichTargetsAreNoLongerBackedUp", "X17 plan diff calls targets of paused plans no longer backed up",
-		"internal/cli/diff/diff.go",
+		"internal/diff/diff.go",
 		"return p.Has(target) }", "return p.Has(target) && !p.Paused }",
 	},
 	{
