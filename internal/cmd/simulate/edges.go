@@ -97,8 +97,8 @@ var edges = []edge{
 	},
 	{
 		"./internal/engine TestNobodyIsToldTwiceWhileOneTargetCannotBeRead", "B15 others are told again while one target cannot be read",
-		"internal/engine/evaluate.go",
-		"is.At, is.Again, is.Published = was.At, was.Again, was.Published", "is.At, is.Again = was.At, was.Again",
+		"internal/health/evaluation.go",
+		"is.At, is.Again, is.Published = now, time.Time{}, nil\n	}\n", "is.At, is.Again = now, time.Time{}\n	}\n	is.Published = nil\n",
 	},
 	{
 		"./internal/engine TestManySuspectPointsHideNoLiveOne", "B16 where the ten newest points are suspect a timer run does not look for an older live one",
@@ -231,6 +231,30 @@ var edges = []edge{
 	{
 		"./internal/engine TestRestoreOfWhatHasLeft", "itself is also a target that has left", "internal/restore/request.go",
 		"	return plan.Restore.Names(q.Destination())\n", "	return plan.Restore.Allows(q.Target, q.Destination())\n",
+	},
+	{
+		"./internal/plans TestAnEditIsToldOnceHoweverItsTimerRunDies", "an edit of plan.yaml is not told", "internal/plans/store.go",
+		"events = append(turned(head, next, now), events...)", "events = turned(head, next, now)",
+	},
+	{
+		"./internal/plans TestWhatHasLeft", "an edit forgets what left plan.yaml before", "internal/plans/past.go",
+		"all = append([]Past{{h.Hash, now}}, all...)", "all = []Past{{h.Hash, now}}",
+	},
+	{
+		"./handler TestRunbooks", "an edit that takes targets away is no warning", "handler/logged.go",
+		` || data["attention"] != nil`, "",
+	},
+	{
+		"./internal/engine TestARenameWhileTheAppWasDownIsTold", "a plan that leaves loses its scheduled times silently", "internal/checkpoint/checkpoint.go",
+		"Missed(c.At, l.Now).Because(why)", "Missed(l.Now, l.Now).Because(why)",
+	},
+	{
+		"./internal/engine TestAnAlarmAboutWhatHasLeftIsTakenBack", "the alarm about a target that has left is never taken back", "internal/engine/evaluate.go",
+		"errs := []error{err, e.takeBack(ctx, head, all, state, report)}", "errs := []error{err, nil}",
+	},
+	{
+		"./internal/engine TestAnAlarmAboutWhatHasLeftIsTakenBack", "the alarm about a target that came back has the ID of the one before", "internal/health/evaluation.go",
+		"if at, ok := v.Back[key]; ok {", "if at, ok := v.Back[key]; ok && at.IsZero() {",
 	},
 	{
 		"./internal/event TestEveryEventFitsInBase64", "an event with long words of Azure's does not fit into a message in base64", "internal/event/bounds.go",
