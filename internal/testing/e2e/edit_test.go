@@ -143,7 +143,7 @@ func TestAnEditOfThePlanIsTold(t *testing.T) {
 	for down := time.Now(); time.Since(down) < 21*time.Second; { // two scheduled times at least
 		pause(ctx)
 	}
-	a.place(strings.Replace(running, "name: test", "name: renamed", 1))
+	a.config.Plan = strings.Replace(running, "name: test", "name: renamed", 1)
 	a.start(t)
 	missed := await("a missed period of the old name", func(e editEvent) bool {
 		return e.Type == "lifeboat.schedule.missed" && strings.Contains(e.Data.Why, "does not hold the plan any more")
