@@ -42,7 +42,7 @@ func (e *Engine) evaluate(ctx context.Context, all []backup.Plan, state schedule
 			was = state.evaluated[plan.Name]
 		}
 		if was.Due(plan, now, now.Add(clockTolerance)) {
-			was.Plan, was.Text = plan.Name, head.Hash // what has left was looked for by now
+			was.Plan, was.Text = plan.Name, head.Hash // it was looked for departed targets by now
 			errs = append(errs, e.evaluatePlan(ctx, s, was, now, report))
 		}
 	}

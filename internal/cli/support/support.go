@@ -342,7 +342,11 @@ func (p pseudonyms) health(v api.Health) *healthReport {
 		h.Timers = append(h.Timers, partReport{Name: p.word(t.Timer), Silent: t.Silent, Code: p.code(t.Reason)})
 	}
 	for _, q := range v.Poison {
-		h.Poison = append(h.Poison, partReport{Name: p.word(q.Queue), Messages: q.Messages, Code: p.code(&q.Reason)})
+		name := hidden // people name the queues for answers
+		if slices.Contains(backup.OwnQueues, q.Queue) {
+			name = q.Queue
+		}
+		h.Poison = append(h.Poison, partReport{Name: name, Messages: q.Messages, Code: p.code(&q.Reason)})
 	}
 	return h
 }

@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -21,6 +22,7 @@ import (
 	"lifeboat/internal/api"
 	"lifeboat/internal/backup"
 	"lifeboat/internal/storage/queue"
+	"lifeboat/internal/testing/fakehost"
 	"lifeboat/internal/testing/stack"
 )
 
@@ -61,6 +63,10 @@ func serveReader(file string) error {
 type reader struct {
 	*app
 	file string
+
+	mu sync.Mutex
+	// warnings are the lines of its host that are more than information.
+	warnings []string
 }
 
 // newReader starts a reader of the queue on the account, with further lines in its host.json.
@@ -88,8 +94,17 @@ func newReader(t *testing.T, account, queue, lines string) *reader {
 		t.Fatal(err)
 	}
 	r := &reader{file: filepath.Join(folder, "messages")}
+	show := logTo(t)
 	r.app = prepare(t, stack.AppConfig{
 		Name: "reader" + uuid.NewString()[:8], Account: account, Folder: folder, Program: program, Settings: map[string]string{readerFile: r.file},
+		Log: func(e fakehost.Entry) {
+			show(e)
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			if e.Level == fakehost.Warning || e.Level == fakehost.Error {
+				r.warnings = append(r.warnings, e.String())
+			}
+		},
 	})
 	r.start(t)
 	t.Cleanup(func() { _ = r.Stop() })
@@ -221,6 +236,11 @@ func TestReaders(t *testing.T) {
 	}
 	if err := ignorant.Stop(); err != nil {
 		t.Error(err)
+	}
+	for _, line := range ignorant.warnings { // all have been read by now
+		if lower := strings.ToLower(line); strings.Contains(lower, "poison") || strings.Contains(lower, "decod") || strings.Contains(lower, "base") {
+			t.Errorf("README.md says that its host logs nothing: %s", line)
+		}
 	}
 	told := newReader(t, a.config.Account, "lifeboat-events", oneLine(t))
 	ids := a.put(ctx, t, "lifeboat-events")
