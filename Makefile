@@ -149,7 +149,7 @@ real := LIFEBOAT_PACKAGE=$(CURDIR)/build/app go test ./internal/testing/e2e -cou
 
 .PHONY: host-test
 host-test: $(if $(filter skip,$(HOST_TEST)),,stage) ## Run the package under Azure's own Functions host; HOST_TEST=skip where there is none
-	$(if $(filter skip,$(HOST_TEST)),@echo "HOST_TEST=skip: nothing was run under Azure's own Functions host",$(real) -run '^TestHost$$' -timeout 5m)
+	$(if $(filter skip,$(HOST_TEST)),@echo "HOST_TEST=skip: nothing was run under Azure's own Functions host",$(real) -run '^(TestHost|TestReaders)$$' -timeout 7m)
 
 .PHONY: host-storm
 host-storm: stage ## Kill Azure's own Functions host, and the program under it, amid 60 backups; SEED=n again

@@ -70,7 +70,8 @@ func build(getenv func(string) string, environ []string) (handler.Config, error)
 	options.Cloud = settings.Cloud.Configuration
 	credential, noCredential := storage.Credential(getenv, options)
 	clients, noStorage := storage.Open(getenv, credential, options)
-	plan, noPlan := settings.PlanSource(config.NewReader(known.Known()), credential, options)
+	reader := config.NewReader(known.Known())
+	plan, noPlan := settings.PlanSource(reader, credential, options)
 	app := handler.Config{Host: settings.Host, Secure: settings.Secure, Warnings: plan.Warnings, TimeZones: config.TimeZones()}
 	err = errors.Join(err, noCredential, noStorage, noPlan)
 	if missing := config.CheckEnvironment(environ); missing != nil { // the other mistakes follow from that
@@ -80,10 +81,10 @@ func build(getenv func(string) string, environ []string) (handler.Config, error)
 		return app, err
 	}
 	queues := queue.New(clients.Queues, settings.Source)
-	app.Poison = queues.Poison
+	queues.Base64, app.Poison = settings.EventsBase64, queues.Poison
 	catalog := table.New(clients.Tables, "lifeboat", uuid.NewString)
 	if err == nil {
-		app.Plans = &plans.Store{Catalog: catalog, Read: plan.Read, Parse: plan.Parse}
+		app.Plans = &plans.Store{Catalog: catalog, Read: plan.Read, Parse: plan.Parse, Default: reader.Default}
 		options.PerCallPolicies = append(slices.Clip(options.PerCallPolicies), azure.Moved(func(ctx context.Context) []backup.Plan {
 			active, _ := app.Plans.Current(ctx) // without plans the stored ID of an account is all there is
 			return active.Plans
@@ -93,6 +94,9 @@ func build(getenv func(string) string, environ []string) (handler.Config, error)
 		Catalog: catalog, Queue: queues,
 		Services: known.Known(), Providers: known.Providers(credential, options, settings.WaitFactor), Timings: engine.DefaultTimings().Scaled(settings.WaitFactor),
 		Timers: settings.Timers, Stopped: settings.Stopped, Concurrency: settings.Concurrency, Now: time.Now, NewID: uuid.NewString,
+	}
+	if err == nil {
+		app.Engine.Left = app.Plans.Left
 	}
 	return app, err
 }

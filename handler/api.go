@@ -75,7 +75,7 @@ func (h *handler) call(w http.ResponseWriter, r *http.Request) {
 		if !errors.Is(err, errPanic) {
 			no := refuse(http.StatusServiceUnavailable, "NotConfigured", "", "%v", err)
 			if r.URL.Path == "/api/health" {
-				no.Details = poisonDetails(h.poisoned(r.Context()))
+				no.Details = poisonDetails(h.poisoned(r.Context(), nil))
 			}
 			err = no
 		}

@@ -30,7 +30,7 @@ func (h *handler) getHealth(w http.ResponseWriter, r *http.Request) error {
 		body.Status, body.Plan.Refused, body.Plan.Error = health.Unprotected, true, &planError(noPlan).Problem
 	}
 	targets, timers, err := h.Engine.Health(r.Context(), active)
-	body.Poison = h.poisoned(r.Context())
+	body.Poison = h.poisoned(r.Context(), active.Plans)
 	if err != nil && noPlan == nil {
 		no := refuse(http.StatusInternalServerError, "InternalError", "", "%v", err)
 		no.Details = poisonDetails(body.Poison)
@@ -48,6 +48,14 @@ func (h *handler) getHealth(w http.ResponseWriter, r *http.Request) error {
 	for _, c := range timers.Checkpoints {
 		body.Checkpoints = append(body.Checkpoints, api.NewCheckpoint(c))
 	}
+	for _, d := range timers.Departed {
+		one := api.Departed{Target: d.Target, Plan: d.Plan, Left: d.At}
+		if p := d.Point; p != nil {
+			one.Verified = &api.Verified{ID: p.ID, Created: p.Created, Age: int64(p.Age(timers.Now).Seconds()), CopyOnly: p.CopyOnly}
+		}
+		body.Departed = append(body.Departed, one)
+	}
+	body.DepartedOmitted = timers.Omitted
 	for _, t := range targets {
 		body.Targets = append(body.Targets, viewHealth(t))
 		if t.Status.Severity() > body.Status.Severity() {

@@ -20,7 +20,8 @@ type logged struct {
 
 // good are the events that need no action.
 var good = map[string]bool{
-	"lifeboat.run.succeeded": true, "lifeboat.run.canceled": true, "lifeboat.plan.accepted": true, "lifeboat.recovery-point.accepted": true,
+	"lifeboat.run.succeeded": true, "lifeboat.run.canceled": true, "lifeboat.plan.accepted": true, "lifeboat.plan.changed": true,
+	"lifeboat.target.left": true, "lifeboat.recovery-point.accepted": true,
 	"lifeboat.backup.accepted": true, "lifeboat.restore.accepted": true, "lifeboat.restore.waiting": true, "lifeboat.restore.started": true,
 	"lifeboat.restore.succeeded": true, "lifeboat.restore.previewed": true, "lifeboat.restore.canceled": true,
 }
@@ -33,11 +34,11 @@ func (q logged) Publish(ctx context.Context, e backup.Event) error {
 		return nil
 	}
 	data, level := flat(e), zerolog.WarnLevel
-	suspect := e.Type == "lifeboat.run.succeeded" && data["code"] != nil
+	attention := e.Type == "lifeboat.run.succeeded" && data["code"] != nil || data["attention"] != nil
 	switch {
 	case errors.Is(err, backup.ErrUndeliverable):
 		level = zerolog.ErrorLevel // it is never tried again
-	case good[e.Type] && !suspect && !answer: // the owner of a queue for answers must act
+	case good[e.Type] && !attention && !answer: // the owner of a queue for answers must act
 		level = zerolog.InfoLevel
 	}
 	line := q.log.WithLevel(level).Err(err).Str("event", e.Type).Str("id", e.ID).Time("at", e.Time)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -22,7 +23,7 @@ const (
 	// poisonLife is the lifetime of a message there: the host sends it with Azure's default time to live (azure-sdk-for-net,
 	// QueueProcessor; Azure's documentation "Put Message").
 	poisonLife = 7 * 24 * time.Hour
-	// poisonTime is the time limit for a request about one of the queues.
+	// poisonTime is the time limit for the requests about the queues.
 	poisonTime = 10 * time.Second
 )
 
@@ -67,24 +68,75 @@ func (p *poison) gone(queue string) {
 	delete(p.came, queue)
 }
 
-// poisoned are the poison queues with messages in them: the host hands each message to its function five times at most, and
-// Azure deletes it after a week.
-func (h *handler) poisoned(ctx context.Context) (all []api.Poison) {
-	for _, function := range slices.Sorted(maps.Keys(poisonQueues)) {
-		if v := h.poisonedIn(ctx, function, poisonQueues[function]); v.Reason.Code != "" {
-			all = append(all, v)
-		}
+// mostReaders is the number of readers' poison queues that health asks about at most: plan.yaml may name any number of queues.
+const mostReaders = 20
+
+// poisoned are the poison queues with messages in them: beside Lifeboat's own queues, and beside the queues that others read. It
+// asks about all of them at once, within poisonTime.
+func (h *handler) poisoned(ctx context.Context, plans []backup.Plan) (all []api.Poison) {
+	ctx, cancel := context.WithTimeout(ctx, poisonTime)
+	defer cancel()
+	read := readQueues(plans)
+	functions := slices.Sorted(maps.Keys(poisonQueues))
+	found := make([]api.Poison, len(functions)+min(len(read), mostReaders))
+	var group sync.WaitGroup
+	for i := range found {
+		group.Go(func() {
+			if i < len(functions) {
+				found[i] = h.poisonedIn(ctx, poisonQueues[functions[i]], ownPoison(functions[i]))
+			} else if h.Poison != nil {
+				queue := read[i-len(functions)]
+				found[i] = h.poisonedIn(ctx, queue+backup.Poison, readersPoison(queue))
+			}
+		})
 	}
-	return all
+	group.Wait()
+	if len(read) > mostReaders {
+		left := read[mostReaders] + backup.Poison
+		found = append(found, api.Poison{Queue: left, Reason: api.Problem{Code: "PoisonUnseen", Message: fmt.Sprintf(
+			"plan.yaml names %d queues for answers: health does not look at %s, nor at those after it by name", len(read)-1, left)}})
+	}
+	return slices.DeleteFunc(found, func(p api.Poison) bool { return p.Reason.Code == "" })
 }
 
-// poisonedIn checks one of them. There is no reason if it is empty.
-func (h *handler) poisonedIn(ctx context.Context, function, queue string) api.Poison {
+// readQueues are the queues that other programs read, and that can have a poison queue: first the one of the events, then those for
+// answers, by name.
+func readQueues(plans []backup.Plan) []string {
+	var answers []string
+	for _, p := range plans {
+		answers = slices.Concat(answers, p.OnDemandReplyTo, p.Restore.ReplyTo)
+	}
+	slices.Sort(answers)
+	answers = slices.Compact(answers)
+	const longest = 63 - len(backup.Poison) // a queue has at most 63 characters (Azure's "Naming Queues and Metadata")
+	without := func(name string) bool { return len(name) > longest || strings.HasSuffix(name, backup.Poison) }
+	return append([]string{backup.EventsQueue}, slices.DeleteFunc(answers, without)...)
+}
+
+// ownPoison is the reason for messages in the poison queue of a function of Lifeboat's own, without their number and end.
+func ownPoison(function string) api.Problem {
+	return api.Problem{
+		Code: "MessagesPoisoned", Message: "messages that failed five times wait in the queue " + poisonQueues[function],
+		Details: []api.Problem{{Code: "Hint", Message: "See in the log why the function " + function + " fails, and fix the error. The host delivers " +
+			"each of them five times within an hour, and never again. Send the remaining messages again; the runbook of dead letters says how."}},
+	}
+}
+
+// readersPoison is the reason for messages in the poison queue beside a queue that another program reads.
+func readersPoison(queue string) api.Problem {
+	return api.Problem{
+		Code: "EventsPoisoned", Message: "messages that the reader of " + queue + " could not take lie in the queue " + queue + backup.Poison,
+		Details: []api.Problem{{Code: "Hint", Message: "A Functions app that reads " + queue + " needs \"messageEncoding\": \"none\" under extensions.queues " +
+			"of its host.json: events are plain JSON. If you cannot change the readers, set LIFEBOAT_EVENTS_ENCODING to base64 in Lifeboat's app. " +
+			"The messages are as Lifeboat sent them: put them back once the reader takes such messages."}},
+	}
+}
+
+// poisonedIn checks one of them; why says what its messages mean. There is no reason if it is empty.
+func (h *handler) poisonedIn(ctx context.Context, queue string, why api.Problem) api.Poison {
 	v, first := api.Poison{Queue: queue}, time.Time{}
 	now := h.Now().UTC()
 	if h.Poison != nil {
-		ctx, cancel := context.WithTimeout(ctx, poisonTime)
-		defer cancel()
 		var err error
 		switch v.Messages, first, err = h.Poison(ctx, queue); {
 		case err != nil:
@@ -99,18 +151,16 @@ func (h *handler) poisonedIn(ctx context.Context, function, queue string) api.Po
 	if failing := h.poison.first(queue, now); first.IsZero() || !failing.IsZero() && failing.Before(first) {
 		first = failing
 	}
-	v.Deleted = first
-	day := "the first of them on " + first.UTC().Format(time.DateOnly)
+	v.Deleted, v.Reason = first, why
 	switch {
 	case first.IsZero() && h.Poison == nil:
-		return v // nothing is known of any
+		return api.Poison{} // nothing is known of any
 	case first.IsZero():
-		day = "each of them seven days after it came, the last by " + now.Add(poisonLife).Format(time.DateOnly)
-	}
-	v.Reason = api.Problem{
-		Code: "MessagesPoisoned", Message: "messages that failed five times wait in the queue " + queue + ", and Azure deletes " + day,
-		Details: []api.Problem{{Code: "Hint", Message: "See in the log why the function " + function + " fails, and fix the error. The host delivers " +
-			"each of them five times within an hour, and never again. Send the remaining messages again; the runbook of dead letters says how."}},
+		v.Reason.Message += ", and Azure deletes each of them seven days after it came, the last by " + now.Add(poisonLife).Format(time.DateOnly)
+	case first.After(now.AddDate(1000, 0, 0)): // Azure's word for never
+		v.Deleted = time.Time{}
+	default:
+		v.Reason.Message += ", and Azure deletes the first of them on " + first.UTC().Format(time.DateOnly)
 	}
 	if v.Messages > 0 {
 		v.Reason.Message = fmt.Sprintf("%d %s", v.Messages, v.Reason.Message)

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/schedule"
 	"lifeboat/internal/testing/memory"
 )
 
@@ -64,7 +65,7 @@ func eventTypes(t *testing.T) []string {
 					types[kind+end] = true
 				}
 			case "lifeboat.plan.":
-				types[kind+"refused"], types[kind+"accepted"] = true, true
+				types[kind+"refused"], types[kind+"accepted"], types[kind+"changed"] = true, true, true
 			default:
 				if strings.HasSuffix(kind, ".") {
 					t.Errorf("%s: which events begin with %s?", file, kind)
@@ -83,6 +84,19 @@ func (refusing) Preflight(context.Context, backup.Attempt) error {
 	return &backup.Fault{Kind: backup.Refused, Code: "TierNotSupported", Message: "not this tier", Hint: "Take another."}
 }
 
+// scheduleRow writes a row of the partition of the schedule.
+func (d *app) scheduleRow(t *testing.T, name string, value any) {
+	t.Helper()
+	body, err := json.Marshal(value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := backup.Write{Op: backup.Put, Key: backup.Key{Partition: "schedule", Row: name}, Body: body}
+	if _, err := d.catalog.Apply(t.Context(), w); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // linesOf makes each event happen, behind the handler, and returns the fields of each kind of line: by the event's type, and
 // by the function's name for lines of functions. The runs' events have one form.
 func linesOf(t *testing.T) map[string]map[string]bool {
@@ -94,7 +108,7 @@ func linesOf(t *testing.T) map[string]map[string]bool {
 			kind, ok := line["event"].(string)
 			if !ok {
 				kind = fmt.Sprint(line["function"])
-			} else if line["id"] == nil || line["level"] != "warn" != good[kind] {
+			} else if line["id"] == nil || line["level"] == "warn" != (!good[kind] || line["attention"] != nil) {
 				t.Errorf("an event's line: %v", line)
 			}
 			kind = family(kind)
@@ -115,19 +129,8 @@ func linesOf(t *testing.T) map[string]map[string]bool {
 	d.put(t, "point-8000000000-000000000000", backup.Point{
 		ID: "p", State: backup.Live, Target: target, Created: time.Now().AddDate(0, 0, -3),
 	})
-	row := func(name string, value any) {
-		t.Helper()
-		body, err := json.Marshal(value)
-		if err != nil {
-			t.Fatal(err)
-		}
-		w := backup.Write{Op: backup.Put, Key: backup.Key{Partition: "schedule", Row: name}, Body: body}
-		if _, err := d.catalog.Apply(t.Context(), w); err != nil {
-			t.Fatal(err)
-		}
-	}
-	row("plan-nightly", map[string]any{"Plan": "nightly", "At": time.Now().AddDate(0, 0, -4)})
-	row("evaluated-nightly", map[string]any{"Plan": "nightly", "At": time.Now().AddDate(0, 0, -4)})
+	d.scheduleRow(t, "plan-nightly", map[string]any{"Plan": "nightly", "At": time.Now().AddDate(0, 0, -4)})
+	d.scheduleRow(t, "evaluated-nightly", map[string]any{"Plan": "nightly", "At": time.Now().AddDate(0, 0, -4)})
 	d.call("POST", "/schedule", timer) // scheduled times missed, unprotected, runs
 	d.call("POST", "/execute", message)
 	d.call("POST", "/deadletter-execute", message)
@@ -137,6 +140,23 @@ func linesOf(t *testing.T) map[string]map[string]bool {
 	d.plans = good
 	d.call("POST", "/schedule", timer)
 	d.call("POST", "/execute", "{") // fails
+	note(d)
+
+	text := target
+	d = newApp(func(c *Config) {
+		daily := schedule.Schedule{Second: 1, Minute: 1, Hour: 1, Day: 1<<32 - 1, Month: 1<<32 - 1, Weekday: 1<<32 - 1, Zone: time.UTC}
+		c.Plans.Read = func(context.Context) ([]byte, error) { return []byte(text), nil }
+		c.Plans.Parse = func(text []byte) ([]backup.Plan, error) {
+			return []backup.Plan{{Name: "nightly", Targets: []string{string(text)}, Schedule: daily}}, nil
+		}
+		c.Engine.Left = c.Plans.Left
+	})
+	d.call("POST", "/schedule", timer)
+	d.put(t, "point-8000000000-000000000000", backup.Point{ID: "p", State: backup.Live, Target: target, Created: time.Now().AddDate(0, 0, -3)})
+	d.scheduleRow(t, "evaluated-nightly", map[string]any{"Plan": "nightly", "At": time.Now().AddDate(0, 0, -4)})
+	d.call("POST", "/schedule", timer) // unprotected
+	text = standby
+	d.call("POST", "/schedule", timer) // an edit, and the alarm is over
 	note(d)
 
 	d = newApp(func(c *Config) {

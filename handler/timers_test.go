@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -146,6 +148,63 @@ func TestHealthOfPoison(t *testing.T) {
 	d = newApp(func(c *Config) { c.Engine, c.Plans, c.Broken = nil, nil, errors.New("no storage") })
 	d.call("POST", "/deadletter-restore", message)
 	says("without storage", d.call("GET", "/api/health", "").Body.String(), came.Add(7*day))
+}
+
+// TestHealthOfReaders: health says of the poison queues beside the queues that other programs read, what the reader needs and until when
+// the messages are there. It asks about at most twenty, each once, and says which it leaves out.
+func TestHealthOfReaders(t *testing.T) {
+	const day = 24 * time.Hour
+	now := time.Now()
+	plan := backup.Plan{Name: "nightly", OnDemandReplyTo: []string{"deploys", "answers", "deploys"}}
+	plan.Restore.ReplyTo = []string{"answers", "given-up-poison", strings.Repeat("q", 57)}
+	end := map[string]time.Time{"lifeboat-events-poison": now.Add(3 * day), "deploys-poison": {}, "answers-poison": time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)}
+	var mu sync.Mutex
+	asked := map[string]int{}
+	look := func() []api.Poison {
+		t.Helper()
+		clear(asked)
+		d := newApp(func(c *Config) {
+			c.Now = func() time.Time { return now }
+			c.Poison = func(_ context.Context, queue string) (int, time.Time, error) {
+				mu.Lock()
+				defer mu.Unlock()
+				asked[queue]++
+				if first, ok := end[queue]; ok {
+					return 2, first, nil
+				}
+				return 0, time.Time{}, nil
+			}
+		})
+		d.plans = func() ([]backup.Plan, error) { return []backup.Plan{plan}, nil }
+		return d.health(t, 200).Poison
+	}
+	v := look()
+	if len(v) != 3 || len(asked) != 6 {
+		t.Fatalf("%+v, asked about %v", v, asked)
+	}
+	for i, want := range []struct{ queue, end string }{
+		{"lifeboat-events", ", and Azure deletes the first of them on " + now.Add(3*day).UTC().Format(time.DateOnly)},
+		{"answers", ""},
+		{"deploys", ", and Azure deletes each of them seven days after it came, the last by " + now.Add(7*day).UTC().Format(time.DateOnly)},
+	} {
+		said := "2 messages that the reader of " + want.queue + " could not take lie in the queue " + want.queue + "-poison" + want.end
+		if v[i].Queue != want.queue+"-poison" || v[i].Reason.Code != "EventsPoisoned" || v[i].Messages != 2 || v[i].Reason.Message != said ||
+			!strings.Contains(v[i].Reason.Details[0].Message, `"messageEncoding": "none" under extensions.queues of its host.json`) {
+			t.Errorf("%+v, want %s", v[i], said)
+		}
+		if asked[v[i].Queue] != 1 {
+			t.Errorf("asked %d times about %s", asked[v[i].Queue], v[i].Queue)
+		}
+	}
+	plan.OnDemandReplyTo = nil
+	for i := range 1000 {
+		plan.OnDemandReplyTo = append(plan.OnDemandReplyTo, fmt.Sprintf("many-%03d", i))
+	}
+	v = look()
+	if last := v[len(v)-1]; len(asked) != 3+20 || last.Queue != "many-018-poison" || last.Reason.Code != "PoisonUnseen" ||
+		!strings.Contains(last.Reason.Message, "names 1001 queues for answers: health does not look at many-018-poison, nor at those after it") {
+		t.Errorf("%+v, asked about %d", v, len(asked))
+	}
 }
 
 // TestBrokenSettingsLoseNoMessage checks that a message that the host gave up is kept, although nothing else is done.

@@ -24,8 +24,21 @@ type Health struct {
 	// Checkpoints has one for every plan that ever was, in the order of the plans' names.
 	Checkpoints []Checkpoint   `json:"checkpoints,omitempty"`
 	Targets     []TargetHealth `json:"targets"`
-	// Poison are the queues with messages that the host gave up and that Lifeboat has not handled yet.
+	// Poison are the queues with messages that a host gave up and no function or person has handled yet.
 	Poison []Poison `json:"poison,omitempty"`
+	// Departed are the targets that no plan has any more, for seven days, newest first; DepartedOmitted counts further ones.
+	Departed        []Departed `json:"departed,omitempty"`
+	DepartedOmitted int        `json:"departedOmitted,omitempty"`
+}
+
+// Departed is a target that no plan has any more.
+type Departed struct {
+	Target string `json:"target"`
+	// Plan is the plan that had it last, until Left at the latest.
+	Plan string    `json:"plan"`
+	Left time.Time `json:"leftDateTime"`
+	// Verified is its newest verified recovery point; missing if there is none.
+	Verified *Verified `json:"lastVerified,omitempty"`
 }
 
 // PlanHealth says whether plan.yaml as it is now is active. Error has its mistakes if it is not.

@@ -30,7 +30,8 @@ const (
 
 // OwnQueues are the queues of the app itself: there an answer to a request would be taken for another message.
 var OwnQueues = []string{
-	ExecuteQueue, ExecuteQueue + Poison, RestoreQueue, RestoreQueue + Poison, EventsQueue, BackupQueue, BackupQueue + Poison,
+	ExecuteQueue, ExecuteQueue + Poison, RestoreQueue, RestoreQueue + Poison, EventsQueue, EventsQueue + Poison, BackupQueue,
+	BackupQueue + Poison,
 }
 
 // Queue sends. The host receives: it invokes the function of the queue with each message, at least once.

@@ -3,6 +3,8 @@
 package checkpoint
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"lifeboat/internal/backup"
@@ -68,6 +70,9 @@ const Left = "plan.yaml does not hold the plan"
 
 // downtime is the reason of a missed period that was not intended.
 const downtime = "no timer run read the plan: the app was down, or plan.yaml could not be read"
+
+// vanished is the reason of a missed period of a plan that has left plan.yaml.
+const vanished = "no timer run had dealt with them before plan.yaml was edited, and it does not hold the plan any more"
 
 // Since returns the instant after which the next scheduled times lie. If a region has changed its rules, and the program learnt
 // of it, a local time that was dealt with may lie ahead once more: it is no scheduled time again.
@@ -161,6 +166,29 @@ func (l Look) Step(c Checkpoint, plan backup.Plan) (next Checkpoint, missed sche
 		return c, missed, false
 	}
 	return next, missed, true
+}
+
+// Leave returns the checkpoint of a plan that plan.yaml does not hold any more, and the missed period of the scheduled times that have
+// come due since its checkpoint: nothing makes their runs now. They are the times of the schedule that was used last, in the zone of the
+// plans if one of them has it.
+func (l Look) Leave(c Checkpoint, plans []backup.Plan) (Checkpoint, schedule.MissedRuns) {
+	why := cmp.Or(c.Paused, vanished)
+	c.Paused = Left
+	if _, err := schedule.Parse(c.By.Expression); err != nil { // an older version wrote the row
+		return c, schedule.MissedRuns{}
+	}
+	same := backup.Plan{Schedule: schedule.Schedule{Zone: time.UTC}}
+	if i := slices.IndexFunc(plans, func(p backup.Plan) bool { return p.Schedule.Zone != nil && p.Schedule.Zone.String() == c.By.Zone }); i >= 0 {
+		same = plans[i]
+	}
+	if !c.InProgress.IsZero() {
+		why += "; some runs of " + c.InProgress.UTC().Format(time.RFC3339) + " may have been made"
+	}
+	missed := c.By.schedule(same).Missed(c.At, l.Now).Because(why)
+	if missed.Count > 0 { // if the plan comes back, it does not make these runs
+		c.At, c.InProgress, c.InProgressBy = l.Now, time.Time{}, By{}
+	}
+	return c, missed
 }
 
 // Outcome is the outcome of a timer run for one plan.

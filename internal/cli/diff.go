@@ -2,15 +2,19 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"lifeboat/internal/api"
+	"lifeboat/internal/checkpoint"
 	"lifeboat/internal/cli/client"
-	"lifeboat/internal/cli/diff"
 	"lifeboat/internal/cli/usage"
+	"lifeboat/internal/diff"
 )
 
 func (sh Shell) diffCommand() *cobra.Command {
@@ -38,9 +42,45 @@ func (sh Shell) diff(ctx context.Context, paths []string) error {
 	if err != nil {
 		return err
 	}
-	return diff.Edit{
-		Old: old, New: edited, Default: sh.Plans.Default, Now: sh.Now, App: sh.Getenv("LIFEBOAT_URL"), Ask: sh.askHealth,
-	}.Write(ctx, sh.Stdout)
+	e := diff.Edit{Old: old, New: edited, Default: sh.Plans.Default}
+	lines := e.Lines(sh.basis(ctx, e))
+	if len(lines) == 0 {
+		lines = []string{"nothing changes"}
+	}
+	_, err = fmt.Fprintln(sh.Stdout, strings.Join(lines, "\n"))
+	return err
+}
+
+// basis asks the app for its checkpoints, if the edit changes anything that they matter for. If it cannot be asked, the basis is an
+// assumption.
+func (sh Shell) basis(ctx context.Context, e diff.Edit) diff.Basis {
+	why, app := "LIFEBOAT_URL is not set", strings.Trim(sh.Getenv("LIFEBOAT_URL"), " /\n")
+	if strings.TrimSpace(app) != "" && !e.KeepsTimes() {
+		v, err := sh.askHealth(ctx)
+		if err == nil {
+			return basisOf(v, app)
+		}
+		why = strings.TrimSpace(err.Error())
+	}
+	return diff.Assumed(e.Old, sh.Now, why)
+}
+
+// basisOf makes the basis from the app's health.
+func basisOf(v api.Health, app string) diff.Basis {
+	b := diff.Basis{
+		Look:        checkpoint.Look{Now: v.Checked, Looked: v.Checked, Stopped: v.Stopped},
+		Checkpoints: map[string]checkpoint.Checkpoint{},
+	}
+	for _, t := range v.Timers {
+		if t.Timer == "schedule" && t.Silent {
+			b.Looked = t.LastRun
+		}
+	}
+	for _, c := range v.Checkpoints {
+		b.Checkpoints[c.Plan] = c.Checkpoint()
+	}
+	b.Words = fmt.Sprintf("by the checkpoints of the app at %s, as if the timer run came at %s", app, b.Now.UTC().Format(time.RFC3339))
+	return b
 }
 
 // askHealth asks the app at LIFEBOAT_URL for its health, once.

@@ -102,6 +102,16 @@ func (r remote) healthTable(v api.Health) error {
 			lines = append(lines, "timer "+text.Plain(t.Timer)+": "+client.InWords(*t.Reason)+"\n")
 		}
 	}
+	for _, d := range v.Departed {
+		verified := "no verified recovery point"
+		if p := d.Verified; p != nil {
+			verified = "its newest verified recovery point " + text.Plain(p.ID) + " is of " + r.clock.At(p.Created)
+		}
+		lines = append(lines, fmt.Sprintf("no plan has %s since %s, when it left %s: %s\n", text.Plain(d.Target), r.clock.At(d.Left), text.Plain(d.Plan), verified))
+	}
+	if v.DepartedOmitted > 0 {
+		lines = append(lines, fmt.Sprintf("%d more of them have left plan.yaml\n", v.DepartedOmitted))
+	}
 	for _, p := range v.Poison {
 		lines = append(lines, "queue "+text.Plain(p.Queue)+": "+client.InWords(p.Reason)+"\n")
 	}

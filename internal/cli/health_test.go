@@ -54,6 +54,12 @@ plan.yaml is refused since 2026-03-28T10:00:00Z; the plan of 2026-03-01T10:00:00
 			1, 1, "timer schedule: TimerSilent: no timer run Hint: First the role queue execute-poison: MessagesPoisoned: 2 messages, gone on 2026-03-28",
 			"1 timer silent\n",
 		},
+		"targets that have left": {
+			200, `{"status":"protected","plan":{"refused":false},"targets":[],"departed":[{"target":"/a/b","plan":"p","leftDateTime":"2026-03-28T10:00:00Z",` +
+				`"lastVerified":{"id":"point","createdDateTime":"2026-03-27T10:00:00Z"}},{"target":"/a/c","plan":"q","leftDateTime":"2026-03-28T10:00:00Z"}],"departedOmitted":7}`,
+			0, 1, "no plan has /a/b since 2026-03-28T10:00:00Z, when it left p: its newest verified recovery point point is of 2026-03-27T10:00:00Z " +
+				"no plan has /a/c since 2026-03-28T10:00:00Z, when it left q: no verified recovery point 7 more of them have left plan.yaml", "",
+		},
 		"the host's 503":  {503, "The service is unavailable.", 1, 5, "", "GET ORIGIN/api/health: 503 Service Unavailable\n"},
 		"no settings":     {503, `{"error":{"code":"NotConfigured","message":"LIFEBOAT_PLAN is missing"}}`, 1, 5, "", "NotConfigured: LIFEBOAT_PLAN is missing\n"},
 		"another app":     {200, `{"status":"up"}`, 1, 1, "", "LIFEBOAT_URL the address of a Lifeboat app?\n"},

@@ -55,7 +55,10 @@ func TestSupport(t *testing.T) {
 				LastRun: &api.LastRun{ID: "r2", State: backup.Failed},
 			},
 		},
-		Poison: []api.Poison{{Queue: "execute-poison", Messages: 3, Reason: api.Problem{Code: "PoisonMessages", Message: "m"}}},
+		Poison: []api.Poison{
+			{Queue: "execute-poison", Messages: 3, Reason: api.Problem{Code: "PoisonMessages", Message: "m"}},
+			{Queue: "bluebird-poison", Messages: 1, Reason: api.Problem{Code: "EventsPoisoned", Message: "m"}},
+		},
 	}
 	runs := api.Page[api.Run]{Value: []api.Run{{
 		ID: "r2", Status: "Failed", State: backup.Failed, Kind: "backup", Target: hsm, Created: now.Add(-time.Minute),
@@ -82,7 +85,7 @@ func TestSupport(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := `{"Program":null,"Settings":["LIFEBOAT_HEALTH_KEY","LIFEBOAT_KEY","LIFEBOAT_PLAN","LIFEBOAT_URL"],` +
-		`"Health":{"planHash":"0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a","planRefused":"PlanRefused","poison":[{"code":"PoisonMessages","messages":3,"name":"execute-poison"}],` +
+		`"Health":{"planHash":"0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a","planRefused":"PlanRefused","poison":[{"code":"PoisonMessages","messages":3,"name":"execute-poison"},{"code":"EventsPoisoned","messages":1,"name":"hidden"}],` +
 		`"reasons":{"AuthorizationFailed":1},"status":"unprotected","targets":{"protected":1,"unprotected":1},"timeZones":"2026f",` +
 		`"timers":[{"code":"TimerSilent","name":"schedule","silent":true}],"version":"0c1d2e3f4-dirty"},` +
 		`"Targets":[{"code":"AuthorizationFailed","lastRun":"failed","plan":"plan 2","status":"unprotected","target":"target 2","type":"Microsoft.KeyVault/managedHSMs"},` +

@@ -140,7 +140,7 @@ func TestAnotherFormOfALetterIsAnotherTarget(t *testing.T) {
 
 // TestAnswersNeverGoToAQueueOfTheApp checks each queue that a function reads, its poison queue, and the queue of events.
 func TestAnswersNeverGoToAQueueOfTheApp(t *testing.T) {
-	own := []string{"lifeboat-events"}
+	own := []string{"lifeboat-events", "lifeboat-events-poison"}
 	files, err := filepath.Glob("../../functions/*/function.json")
 	if err != nil {
 		t.Fatal(err)
@@ -157,7 +157,7 @@ func TestAnswersNeverGoToAQueueOfTheApp(t *testing.T) {
 			}
 		}
 	}
-	if len(own) != 7 {
+	if len(own) != 8 {
 		t.Fatalf("the app's queues are %q", own)
 	}
 	for _, queue := range own {
@@ -432,10 +432,15 @@ func TestEachSettingIsTakenOver(t *testing.T) {
 		"LIFEBOAT_STOPPED":     func(s config.Settings) bool { return s.Stopped == "stopped by LIFEBOAT_STOPPED" },
 		"WEBSITE_SITE_NAME":    func(s config.Settings) bool { return s.Source == "1" },
 		"WEBSITE_HOSTNAME":     func(s config.Settings) bool { return s.Host == "1" },
+
+		"LIFEBOAT_EVENTS_ENCODING": func(s config.Settings) bool { return s.EventsBase64 },
 	} {
 		value := "1"
-		if name == "LIFEBOAT_CLOUD" {
+		switch name {
+		case "LIFEBOAT_CLOUD":
 			value = "China"
+		case "LIFEBOAT_EVENTS_ENCODING":
+			value = "base64"
 		}
 		if s, err := config.FromEnvironment(environment(name, value)); err != nil || !is(s) {
 			t.Errorf("%s: %+v, %v", name, s, err)

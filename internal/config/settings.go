@@ -32,6 +32,9 @@ type Settings struct {
 	Timers map[string]health.TimerSchedule
 	// Source names this app in events: WEBSITE_SITE_NAME, which Azure sets, or "lifeboat".
 	Source string
+	// EventsBase64 says that events and answers are sent in base64: LIFEBOAT_EVENTS_ENCODING, none (the default) or base64, the
+	// words of host.json.
+	EventsBase64 bool
 	// Cloud is the cloud that the app, its storage and its targets are in: LIFEBOAT_CLOUD; the public one without it.
 	Cloud azure.Cloud
 	// Host is the public host name: WEBSITE_HOSTNAME, which Azure and Core Tools set. It may be empty.
@@ -69,6 +72,13 @@ func FromEnvironment(getenv func(string) string) (Settings, error) {
 				"operations has a row of its own, and all of them are read in one request", text, backup.MostConcurrency)
 		}
 		s.Concurrency = n
+	}
+	switch text := getenv("LIFEBOAT_EVENTS_ENCODING"); strings.ToLower(text) {
+	case "", "none":
+	case "base64":
+		s.EventsBase64 = true
+	default:
+		return s, fmt.Errorf("the app setting LIFEBOAT_EVENTS_ENCODING is %q: it must be none, for events as plain JSON, or base64", text)
 	}
 	s.Stopped = stopped(getenv("LIFEBOAT_STOPPED"))
 	return s, nil

@@ -26,7 +26,9 @@ type edits struct {
 	// alive is the time of the newest timer run: the app was there all along since the world began, or since it came back.
 	alive time.Time
 	// These are figures of the whole test.
-	edited, made, missed, returned, nexts, assumed int
+	edited, made, missed, returned, nexts, assumed, left int
+	// gone has the missed periods of plans that have left, by the newest timer run.
+	gone map[string]schedule.MissedRuns
 }
 
 var (
@@ -163,6 +165,33 @@ func (w *edits) due(known map[string]checkpoint.Checkpoint) (runs []string) {
 	return runs
 }
 
+// leaving returns the missed periods of the plans that have left: of scheduled times without runs.
+func (w *edits) leaving(known map[string]checkpoint.Checkpoint) map[string]schedule.MissedRuns {
+	gone := map[string]schedule.MissedRuns{}
+	for name, c := range known {
+		e, err := schedule.Parse(c.By.Expression)
+		if err != nil || c.Paused == checkpoint.Left || slices.ContainsFunc(w.plans, func(p backup.Plan) bool { return p.Name == name }) {
+			continue
+		}
+		zone := time.FixedZone(c.By.Zone, c.By.Ahead)
+		for _, p := range w.plans {
+			if p.Schedule.Zone.String() == c.By.Zone {
+				zone = p.Schedule.Zone
+			}
+		}
+		if m := e.In(zone).Missed(c.At, w.now); m.Count > 0 {
+			w.left++
+			m.Plan, m.Found = name, w.now.UTC().Truncate(time.Second)
+			m.Why = "no timer run had dealt with them before plan.yaml was edited, and it does not hold the plan any more"
+			if c.Paused != "" {
+				m.Why = c.Paused
+			}
+			gone[name] = m
+		}
+	}
+	return gone
+}
+
 // words writes down what was stated, or done: the runs, the missed periods, and the checkpoint of each plan.
 func (w *edits) words(outcomes []checkpoint.Outcome) string {
 	var lines []string
@@ -203,7 +232,12 @@ func (w *edits) timer() string {
 	alive := w.now.Sub(w.alive) <= time.Minute
 	w.alive = w.now
 	var lines []string
+	w.gone = map[string]schedule.MissedRuns{}
 	for _, m := range report.Missed {
+		if !known[m.Plan] { // it has left: plan diff says only that it has
+			w.gone[m.Plan] = m
+			continue
+		}
 		lines = append(lines, missedWords(m.Plan, m))
 		if alive && strings.HasPrefix(m.Why, "no timer run read") {
 			w.t.Fatalf("at %s, the app was there all along, and %s", w.now, missedWords(m.Plan, m))
@@ -319,7 +353,11 @@ func TestAnEditDoesWhatPlanDiffSays(t *testing.T) {
 			look, known := w.look()
 			w.assumes(old, look, known)
 			says, due := w.stated(look, known), w.due(known)
+			leaving := w.leaving(known)
 			got := w.timer()
+			if fmt.Sprint(leaving) != fmt.Sprint(w.gone) {
+				t.Fatalf("seed %d, at %s, plans left with %v due, and told of %v", seed, w.now, leaving, w.gone)
+			}
 			if want := w.words(says); got != want {
 				t.Fatalf("seed %d, at %s, of %v\nthe engine did\n%s\nplan diff says\n%s", seed, w.now, w.plans, got, want)
 			}
@@ -334,10 +372,11 @@ func TestAnEditDoesWhatPlanDiffSays(t *testing.T) {
 		}
 		total.edited, total.made, total.missed = total.edited+w.edited, total.made+w.made, total.missed+w.missed
 		total.returned, total.nexts, total.assumed = total.returned+w.returned, total.nexts+w.nexts, total.assumed+w.assumed
+		total.left += w.left
 	}
 	for name, few := range map[string]bool{
 		"runs": total.made < all/8, "missed periods": total.missed < all/100, "plans that came back": total.returned < all/100,
-		"next scheduled times": total.nexts < all/40, "plans without the app": total.assumed < all/20,
+		"next scheduled times": total.nexts < all/40, "plans without the app": total.assumed < all/20, "plans that left with something due": total.left < all/1000,
 	} {
 		if few {
 			t.Errorf("too few %s: %+v", name, total)

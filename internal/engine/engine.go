@@ -12,6 +12,7 @@ import (
 
 	"lifeboat/internal/backup"
 	"lifeboat/internal/health"
+	"lifeboat/internal/plans"
 )
 
 // Engine takes runs from their creation to their end, one step an invocation. It keeps nothing in memory: any number of processes
@@ -34,6 +35,8 @@ type Engine struct {
 	Stopped string
 	// Timers are the timers by the names of their functions, for health: "schedule" and "cleanup".
 	Timers map[string]health.TimerSchedule
+	// Left says what has left the plans by the row of the active plan, as [plans.Store.Left] does; nil: nothing.
+	Left func(ctx context.Context, head plans.Head, all []backup.Plan, now time.Time) ([]plans.Left, error)
 	// Now is this process's own clock. It measures short spans and checks that the catalog's clock is sane. Where the engine reads
 	// no row, it also decides: whether a request that the host gave up has expired, whether an answer is older than seven days,
 	// and the times of dead letters and refusals.

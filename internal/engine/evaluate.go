@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -14,29 +15,6 @@ import (
 	"lifeboat/internal/plans"
 )
 
-// evaluated is the row that says when the targets of a plan were evaluated last. It stands between the row of the active plan
-// and the checkpoints, so that a timer run reads all of them at once.
-type evaluated struct {
-	Plan string    `json:"Plan"`
-	At   time.Time `json:"At"`
-	// Again is the first deadline of a target that was not unprotected; zero if there is none.
-	Again time.Time `json:"Again,omitzero"`
-	// Published lists the alerts that were published and still held, as the last parts of their events' IDs.
-	Published []string `json:"Published,omitempty"`
-
-	backup.Carried
-}
-
-// reevaluate is the least time between two evaluations without a scheduled time in between: each reads a row of every target.
-const reevaluate = 10 * time.Minute
-
-// due says that a scheduled time of the plan, or a target's deadline, has passed since. A time in the future comes from a clock
-// that was wrong.
-func (v evaluated) due(plan backup.Plan, now time.Time) bool {
-	next := plan.Schedule.Next(v.At)
-	return v.At.After(now.Add(clockTolerance)) || !next.IsZero() && !next.After(now) || !v.Again.IsZero() && now.After(v.Again)
-}
-
 // evaluate publishes which targets turned unprotected. It evaluates plans that make no runs as well: their targets are no better
 // protected for it.
 func (e *Engine) evaluate(ctx context.Context, all []backup.Plan, state schedulerState, report *ScheduleReport) error {
@@ -45,7 +23,10 @@ func (e *Engine) evaluate(ctx context.Context, all []backup.Plan, state schedule
 	if err != nil || state.activePlan.ETag == "" {
 		head = plans.Head{Since: now}
 	}
-	errs := []error{err}
+	errs := []error{err, e.takeBack(ctx, head, all, state, report)}
+	if errs[1] != nil {
+		return errors.Join(errs...) // an evaluation would forget the alarms about what has left
+	}
 	for _, plan := range all {
 		if state.unevaluated[plan.Name] != nil {
 			continue // the timer run says so; it is not known which alerts were published
@@ -54,13 +35,14 @@ func (e *Engine) evaluate(ctx context.Context, all []backup.Plan, state schedule
 		if head.Refused != "" {
 			s.Refused = errors.New(head.Reason)
 		}
-		var was evaluated // a new plan may differ from an old one only by its name
+		var was health.Evaluation // a new plan may differ from an old one only by its name
 		if c := state.checkpoints[plan.Name]; c != nil {
 			s.ProcessedUntil, s.MissedRuns, was = c.Since(plan), c.LastMissedRuns, state.evaluated[plan.Name]
 		} else if s.RowError != nil {
 			was = state.evaluated[plan.Name]
 		}
-		if was.due(plan, now) {
+		if was.Due(plan, now, now.Add(clockTolerance)) {
+			was.Plan, was.Text = plan.Name, head.Hash // it was looked for departed targets by now
 			errs = append(errs, e.evaluatePlan(ctx, s, was, now, report))
 		}
 	}
@@ -69,7 +51,7 @@ func (e *Engine) evaluate(ctx context.Context, all []backup.Plan, state schedule
 
 // evaluatePlan evaluates each target of the plan. That costs one request for each, and one for each 100 writes. The last
 // transaction saves the note that the events are published. A timer run at the same time publishes the same, under the same IDs.
-func (e *Engine) evaluatePlan(ctx context.Context, plan health.Snapshot, was evaluated, now time.Time, report *ScheduleReport) error {
+func (e *Engine) evaluatePlan(ctx context.Context, plan health.Snapshot, was health.Evaluation, now time.Time, report *ScheduleReport) error {
 	targets := plan.Plan.Targets
 	outcomes, fresh, errs := make([]health.TargetHealth, len(targets)), make([]bool, len(targets)), make([]error, len(targets))
 	_ = e.forEach(len(targets), func(i int) error {
@@ -84,45 +66,79 @@ func (e *Engine) evaluatePlan(ctx context.Context, plan health.Snapshot, was eva
 		err = fmt.Errorf("%d of the %d targets of plan %s could not be evaluated: %w", n, len(targets),
 			plan.Plan.Name, errs[0])
 	}
-	is := evaluated{Plan: plan.Plan.Name, At: now, Carried: was.Carried}
-	if err != nil {
-		// The next timer run evaluates again.
-		is.At, is.Again, is.Published = was.At, was.Again, was.Published
-	}
 	var events []backup.Event
 	for i, h := range outcomes {
 		if fresh[i] {
 			report.Unprotected = append(report.Unprotected, h)
-			events = append(events, event.TargetUnprotected(h))
-		}
-		switch {
-		case fresh[i] || err == nil && h.Status == health.Unprotected:
-			is.Published = append(is.Published, h.AlertKey())
-		case err == nil && !h.Deadline.IsZero() && (is.Again.IsZero() || h.Deadline.Before(is.Again)):
-			is.Again = h.Deadline
+			events = append(events, event.TargetUnprotected(h, was.Alarm(h)))
 		}
 	}
-	if err == nil && !is.Again.IsZero() {
-		is.Again = backup.Later(is.Again, now.Add(reevaluate))
-	}
-	if err != nil && !slices.Contains(fresh, true) {
+	if err != nil && len(events) == 0 {
 		return err
 	}
-	writes := event.OutboxWrites(backup.SchedulePartition, events)
-	key := backup.EvaluatedKey(is.Plan)
-	writes = append(writes, backup.Write{Op: backup.Put, Key: key, Body: backup.Encode(is)})
-	for page := range slices.Chunk(writes, backup.MostWrites) { // the evaluated row comes last: a repeat writes the same events
-		if _, saved := e.Catalog.Apply(ctx, page...); saved != nil {
-			return errors.Join(err, fmt.Errorf("save that the targets of plan %s were evaluated: %w", is.Plan, saved))
+	return errors.Join(err, e.saveEvaluation(ctx, was.After(now, outcomes, fresh, err == nil), events, report))
+}
+
+// saveEvaluation saves the row with its events. The row comes last: a repeat writes the same events.
+func (e *Engine) saveEvaluation(ctx context.Context, is health.Evaluation, events []backup.Event, report *ScheduleReport) error {
+	writes := append(event.OutboxWrites(backup.SchedulePartition, events), backup.Write{
+		Op: backup.Put, Key: backup.EvaluatedKey(is.Plan), Body: backup.Encode(is),
+	})
+	for page := range slices.Chunk(writes, backup.MostWrites) {
+		if _, err := e.Catalog.Apply(ctx, page...); err != nil {
+			return fmt.Errorf("save that the targets of plan %s were evaluated: %w", is.Plan, err)
 		}
 	}
 	report.events = append(report.events, events...)
-	return err
+	return nil
+}
+
+// takeBack publishes that the alarms about targets that have left a plan are over. It looks once for each text of plan.yaml, and only if
+// an alarm of the plan holds; a repeat publishes the same.
+func (e *Engine) takeBack(ctx context.Context, head plans.Head, all []backup.Plan, state schedulerState, report *ScheduleReport) error {
+	for _, name := range slices.Sorted(maps.Keys(state.evaluated)) {
+		is := state.evaluated[name]
+		if len(is.Published) == 0 || is.Text == head.Hash || all == nil || e.Left == nil {
+			continue
+		}
+		left, err := e.Left(ctx, head, all, state.clock)
+		if err != nil {
+			return err
+		}
+		left = slices.DeleteFunc(left, func(l plans.Left) bool { return l.Plan != name })
+		gone, err := e.readDeparted(ctx, left)
+		if err != nil {
+			return err
+		}
+		var events []backup.Event
+		for _, d := range gone {
+			var alarm string
+			if is, alarm = is.TakeBack(d, state.clock); alarm != "" {
+				events = append(events, event.TargetLeft(d, alarm))
+			}
+		}
+		is.Text = head.Hash
+		if err := e.saveEvaluation(ctx, is, events, report); err != nil {
+			return err
+		}
+		state.evaluated[name] = is
+	}
+	return nil
+}
+
+// readDeparted reads the newest recovery points of what has left the plans, in its order.
+func (e *Engine) readDeparted(ctx context.Context, left []plans.Left) ([]health.Departed, error) {
+	gone := make([]health.Departed, len(left))
+	return gone, e.forEach(len(left), func(i int) error {
+		points, err := e.recentPoints(ctx, left[i].Target, func(points []backup.Point) bool { return slices.ContainsFunc(points, backup.Point.Live) })
+		gone[i] = health.NewDeparted(left[i].Plan, left[i].Target, left[i].At, points)
+		return err
+	})
 }
 
 // evaluateTarget evaluates one target. It returns fresh if the target is unprotected and that was not published yet.
 func (e *Engine) evaluateTarget(
-	ctx context.Context, s health.Snapshot, was evaluated, now time.Time,
+	ctx context.Context, s health.Snapshot, was health.Evaluation, now time.Time,
 ) (h health.TargetHealth, fresh bool, err error) {
 	// Points come before runs. If there is none, the runs that follow say since when there should have been one.
 	rows, _, err := e.Catalog.List(ctx, backup.Partition(s.Target), backup.PointPrefix, backup.Behind(backup.RunPrefix), health.RecentRows)
@@ -149,7 +165,7 @@ func (e *Engine) evaluateTarget(
 		}
 	}
 	h = s.Evaluate(now)
-	if h.Status != health.Unprotected || slices.Contains(was.Published, h.AlertKey()) {
+	if h.Status != health.Unprotected || was.Told(h) {
 		return h, false, nil
 	}
 	if err := e.recentRuns(ctx, &s); err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"lifeboat/internal/backup"
 	"lifeboat/internal/health"
@@ -29,8 +30,13 @@ func (e *Engine) Health(ctx context.Context, active plans.Active) ([]health.Targ
 	}
 	since := now // no timer run has seen the text yet
 	// A row that cannot be read tells as little as none; the timer run says so.
-	if head, err := plans.ReadHead(state.activePlan); err == nil && state.activePlan.ETag != "" && head.Hash == active.Hash {
-		since = head.Since
+	if head, err := plans.ReadHead(state.activePlan); err == nil && state.activePlan.ETag != "" {
+		if head.Hash == active.Hash {
+			since = head.Since
+		}
+		if timers.Departed, timers.Omitted, err = e.departed(ctx, head, active.Plans, now); err != nil {
+			return nil, timers, err
+		}
 	}
 	var sights []health.Snapshot
 	for _, plan := range active.Plans {
@@ -53,6 +59,25 @@ func (e *Engine) Health(ctx context.Context, active plans.Active) ([]health.Targ
 		health = append(health, s.Evaluate(now))
 	}
 	return health, timers, nil
+}
+
+// departed returns the targets that no plan has any more, and how many more there are.
+func (e *Engine) departed(ctx context.Context, head plans.Head, all []backup.Plan, now time.Time) ([]health.Departed, int, error) {
+	if e.Left == nil || all == nil {
+		return nil, 0, nil
+	}
+	// A text that cannot be read leaves its targets out: health has more to say.
+	left, _ := e.Left(ctx, head, all, now)
+	seen := map[string]bool{}
+	left = slices.DeleteFunc(left, func(l plans.Left) bool {
+		here := backup.Partition(l.Target)
+		again := seen[here]
+		seen[here] = true
+		return !l.Gone || again
+	})
+	omitted := max(len(left)-health.MostDeparted, 0)
+	gone, err := e.readDeparted(ctx, left[:len(left)-omitted])
+	return gone, omitted, err
 }
 
 // recent reads the newest runs and recovery points of the target. Retention deletes the oldest first, so the newest live point is

@@ -8,6 +8,7 @@ import (
 
 	"lifeboat/internal/backup"
 	"lifeboat/internal/checkpoint"
+	"lifeboat/internal/health"
 	"lifeboat/internal/schedule"
 )
 
@@ -122,7 +123,7 @@ func (m *model) schedule(w *world) {
 	}, {
 		// Nothing is to be evaluated: that changes nothing of a run, and has tests of its own.
 		Op: backup.Insert, Key: backup.Key{Partition: backup.SchedulePartition, Row: "evaluated-nightly"},
-		Body: backup.Encode(evaluated{Plan: "nightly", At: epoch}),
+		Body: backup.Encode(health.Evaluation{Plan: "nightly", At: epoch}),
 	}}); err != nil {
 		panic(err)
 	}

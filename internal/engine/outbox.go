@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -120,7 +121,12 @@ func (e *Engine) drain(ctx context.Context, o outbox, now time.Time, report *Sch
 	refused := map[string]error{}
 	events, err := event.ReadOutbox(o.own)
 	errs := []error{err}
-	done, left := e.post(ctx, append(events, report.events...), refused)
+	for _, own := range report.events { // after a death this timer run may have made an event again that waited
+		if !slices.ContainsFunc(events, func(e backup.Event) bool { return e.ID == own.ID && e.Queue() == own.Queue() }) {
+			events = append(events, own)
+		}
+	}
+	done, left := e.post(ctx, events, refused)
 	report.Unsent += len(left)
 	errs = append(errs, e.discard(ctx, event.Sent(backup.SchedulePartition, done)))
 	n := len(o.others)

@@ -59,7 +59,7 @@ func TestRowsKeepWhatThisVersionDoesNotKnow(t *testing.T) {
 		},
 		{"a point", `{"ID":"i","State":"live","New":true}`, again(func(p *backup.Point) { p.State = backup.Expired }), `{"ID":"i","State":"expired","New":true}`},
 		{"a checkpoint", `{"Plan":"p","New":"x"}`, again(func(m *checkpoint.Checkpoint) { m.Paused = "why" }), `{"Plan":"p","Paused":"why","New":"x"}`},
-		{"when it was evaluated", `{"Plan":"p","New":"x"}`, again(func(j *evaluated) { j.Published = []string{"v"} }), `{"Plan":"p","Published":["v"],"New":"x"}`},
+		{"when it was evaluated", `{"Plan":"p","New":"x"}`, again(func(j *health.Evaluation) { j.Published = []string{"v"} }), `{"Plan":"p","Published":["v"],"New":"x"}`},
 		{"what is active", `{"Hash":"h","New":"x"}`, again(func(h *plans.Head) { h.Hash = "g" }), `{"Hash":"g","New":"x"}`},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -76,7 +76,7 @@ func (e *Engine) Schedule(ctx context.Context, plans []backup.Plan) (ScheduleRep
 			}
 		}
 		if plans != nil {
-			errs = append(errs, e.noteLeft(ctx, plans, state, &report))
+			errs = append(errs, e.noteLeft(ctx, plans, state, look, &report))
 		}
 		errs = append(errs, e.evaluate(ctx, plans, state, &report))
 		errs = append(errs, e.note(ctx, "schedule", state.timers["schedule"], now)) // a timer run that does nothing does not count
@@ -92,7 +92,7 @@ type schedulerState struct {
 	activePlan backup.Row
 	// evaluated says when the targets of a plan were evaluated last, and checkpoints up to when its scheduled times are dealt
 	// with, by the plan's name. They have all plans that ever were.
-	evaluated   map[string]evaluated
+	evaluated   map[string]health.Evaluation
 	checkpoints map[string]*checkpoint.Checkpoint
 	// unread says why a plan's checkpoint cannot be read, by the plan's name: the plan stands still. unevaluated says why the row
 	// of its last evaluation cannot be read.
@@ -110,7 +110,7 @@ type schedulerState struct {
 // schedulerState reads these rows. The error also names rows that cannot be read: they stop only their own plan.
 func (e *Engine) schedulerState(ctx context.Context) (schedulerState, error) {
 	state := schedulerState{
-		evaluated: map[string]evaluated{}, checkpoints: map[string]*checkpoint.Checkpoint{}, timers: map[string]health.TimerRecord{},
+		evaluated: map[string]health.Evaluation{}, checkpoints: map[string]*checkpoint.Checkpoint{}, timers: map[string]health.TimerRecord{},
 		unread: map[string]error{}, unevaluated: map[string]error{}, changes: map[backup.Key]request.Changes{},
 	}
 	var errs []error
@@ -150,7 +150,7 @@ func (s *schedulerState) add(row backup.Row) error {
 		s.outbox.others = append(s.outbox.others, row)
 	case row.Key == backup.UndeliverableKey:
 	case strings.HasPrefix(row.Row, backup.EvaluatedPrefix):
-		v, err := backup.Decode[evaluated](row)
+		v, err := backup.Decode[health.Evaluation](row)
 		if err != nil {
 			s.unevaluated[strings.TrimPrefix(row.Row, backup.EvaluatedPrefix)] = err
 			return err
@@ -239,18 +239,19 @@ func (e *Engine) looked(row health.TimerRecord, now time.Time) time.Time {
 	return last
 }
 
-// noteLeft saves which plans are in plan.yaml no more, once for each. So, if one comes back, nothing of the time without it counts
-// as missed.
-func (e *Engine) noteLeft(ctx context.Context, plans []backup.Plan, state schedulerState, report *ScheduleReport) error {
+// noteLeft saves which plans are in plan.yaml no more, once for each, and the missed period of what came due before. So, if one comes
+// back, nothing of the time without it counts as missed, and no plan that has another name now loses a scheduled time silently.
+func (e *Engine) noteLeft(
+	ctx context.Context, plans []backup.Plan, state schedulerState, look checkpoint.Look, report *ScheduleReport,
+) error {
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(state.checkpoints)) {
 		c := state.checkpoints[name]
 		if name == "" || c.Paused == checkpoint.Left || slices.ContainsFunc(plans, func(p backup.Plan) bool { return p.Name == name }) {
 			continue
 		}
-		left := *c
-		left.Paused = checkpoint.Left
-		err := e.saveCheckpoint(ctx, c, left, schedule.MissedRuns{}, state.clock, report)
+		left, missed := look.Leave(*c, plans)
+		err := e.saveCheckpoint(ctx, c, left, missed, state.clock, report)
 		if err != nil && !errors.Is(err, errOtherTimerRuns) { // the next timer run looks again
 			errs = append(errs, fmt.Errorf("note that plan.yaml does not hold the plan %s: %w", name, err))
 		}

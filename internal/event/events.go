@@ -13,21 +13,46 @@ import (
 	"lifeboat/internal/schedule"
 )
 
-// TargetUnprotected makes the event about a target that became unprotected. The event has the time at which the target became so,
-// not the time at which Lifeboat found it.
-func TargetUnprotected(h health.TargetHealth) backup.Event {
-	type point struct {
-		ID      string    `json:"id"`
-		Created time.Time `json:"created"`
-		Age     int64     `json:"ageInSeconds"`
-		// CopyOnly: Azure can restore nothing from it.
-		CopyOnly bool `json:"copyOnly,omitempty"`
+// point is the newest verified recovery point of a target.
+type point struct {
+	ID      string    `json:"id"`
+	Created time.Time `json:"created"`
+	Age     int64     `json:"ageInSeconds"`
+	// CopyOnly: Azure can restore nothing from it.
+	CopyOnly bool `json:"copyOnly,omitempty"`
+}
+
+func pointOf(p *backup.Point, age time.Duration) *point {
+	if p == nil {
+		return nil
 	}
+	return &point{p.ID, p.Created, int64(age.Seconds()), p.CopyOnly}
+}
+
+// unprotected begins the ID of the event about an alarm; the plan and the alarm follow.
+const unprotected = "unprotected-"
+
+// TargetLeft makes the event that the alarm about a target is over, since the plan does not have the target any more. It names the
+// alarm's event, and has the time at which the plan had the target last.
+func TargetLeft(d health.Departed, alarm string) backup.Event {
 	var last *point
-	if p := h.Point; p != nil {
-		last = &point{p.ID, p.Created, int64(h.Age.Seconds()), p.CopyOnly}
+	if d.Point != nil {
+		last = pointOf(d.Point, d.Point.Age(d.At))
 	}
-	data := backup.Encode(struct {
+	data := encode(struct {
+		Target   string `json:"target"`
+		Plan     string `json:"plan"`
+		Alarm    string `json:"alarm"`
+		Verified *point `json:"lastVerified,omitempty"`
+	}{d.Target, d.Plan, unprotected + d.Plan + "." + alarm, last})
+	return backup.Event{ID: "left-" + d.Plan + "." + alarm, Type: "lifeboat.target.left", Subject: d.Target, Time: d.At, Data: data}
+}
+
+// TargetUnprotected makes the event about a target that became unprotected; the alarm is the end of its ID. The event has the time at
+// which the target became so, not the time at which Lifeboat found it.
+func TargetUnprotected(h health.TargetHealth, alarm string) backup.Event {
+	last := pointOf(h.Point, h.Age)
+	data := encode(struct {
 		Target            string            `json:"target"`
 		Plan              string            `json:"plan"`
 		Status            health.Protection `json:"status"`
@@ -38,7 +63,7 @@ func TargetUnprotected(h health.TargetHealth) backup.Event {
 		NextScheduledTime time.Time         `json:"nextScheduledTime,omitzero"`
 	}{h.Target, h.Plan, h.Status, h.Deadline, h.Reason, last, int64(h.Interval.Seconds()), h.NextScheduledTime})
 	return backup.Event{
-		ID: "unprotected-" + h.Plan + "." + h.AlertKey(), Type: "lifeboat.target.unprotected", Subject: h.Target,
+		ID: unprotected + h.Plan + "." + alarm, Type: "lifeboat.target.unprotected", Subject: h.Target,
 		Time: h.Deadline, Data: data,
 	}
 }
@@ -60,7 +85,7 @@ func RunEnded(r backup.Run, copyOnly bool) []backup.Event {
 			state = backup.CopyOnly
 		}
 	}
-	data := backup.Encode(struct {
+	data := encode(struct {
 		Run           string       `json:"run"`
 		State         backup.State `json:"state"`
 		Plan          string       `json:"plan"`
@@ -104,7 +129,7 @@ func Restore(r backup.Run, kind string, at time.Time) []backup.Event {
 	if !q.SafetyBackedUp.IsZero() {
 		safety = r.ID
 	}
-	data := backup.Encode(struct {
+	data := encode(struct {
 		Request     string             `json:"request"`
 		Run         string             `json:"run"`
 		State       backup.State       `json:"state"`
@@ -136,7 +161,7 @@ func Restore(r backup.Run, kind string, at time.Time) []backup.Event {
 
 // ScheduleMissed makes the event about a missed period. Its ID is stable: it consists of the plan and the first scheduled time.
 func ScheduleMissed(m schedule.MissedRuns) backup.Event {
-	data := backup.Encode(struct {
+	data := encode(struct {
 		Plan  string    `json:"plan"`
 		First time.Time `json:"first"`
 		Last  time.Time `json:"last"`
@@ -150,7 +175,7 @@ func ScheduleMissed(m schedule.MissedRuns) backup.Event {
 
 // PointAccepted makes the event about the acceptance of a recovery point. Its ID is stable: a point is accepted once at most.
 func PointAccepted(p backup.Point) backup.Event {
-	data := backup.Encode(struct {
+	data := encode(struct {
 		Point    string    `json:"recoveryPoint"`
 		Plan     string    `json:"plan"`
 		Target   string    `json:"target"`
@@ -187,10 +212,36 @@ func PlanTurned(t PlanTurn) backup.Event {
 	return backup.Event{
 		ID:   "plan-" + backup.Digest(t.Hash+"\n"+t.LastGood.UTC().Format(time.RFC3339), 16) + "." + kind,
 		Type: "lifeboat.plan." + kind, Time: t.Found,
-		Data: backup.Encode(struct {
+		Data: encode(struct {
 			Reason      string    `json:"reason,omitempty"`
 			ActiveSince time.Time `json:"activeSince,omitzero"`
 		}{t.Reason, t.ActiveSince}),
+	}
+}
+
+// PlanEdit is a text of plan.yaml that is active in place of another one.
+type PlanEdit struct {
+	// Old and New are the hashes of the texts. OldSince is the time at which Lifeboat found the old one.
+	Old, New        string
+	OldSince, Found time.Time
+	// Changes are the lines of plan diff, and Attention says which kinds of changes a person should look at.
+	Changes, Attention []string
+}
+
+// PlanChanged makes the event about the edit. Its ID comes from both texts, and from the time of the old one: the same edit at another
+// time is another event. It leaves lines out that do not fit, the lines without a mark first.
+func PlanChanged(e PlanEdit) backup.Event {
+	changes := fitting(e.Changes)
+	return backup.Event{
+		ID:   "plan-" + backup.Digest(strings.Join([]string{e.Old, e.New, e.OldSince.UTC().Format(time.RFC3339)}, "\n"), 16) + ".changed",
+		Type: "lifeboat.plan.changed", Time: e.Found,
+		Data: encode(struct {
+			Changes   []string `json:"changes"`
+			Omitted   int      `json:"omitted,omitempty"`
+			Attention []string `json:"attention,omitempty"`
+			Old       string   `json:"oldHash"`
+			New       string   `json:"newHash"`
+		}{changes, len(e.Changes) - len(changes), e.Attention, e.Old, e.New}),
 	}
 }
 
@@ -207,7 +258,7 @@ type DeadLetter struct {
 func DeadLettered(l DeadLetter) backup.Event {
 	return backup.Event{
 		ID: "deadletter-" + l.Row.Row, Type: "lifeboat.message.deadlettered", Time: l.Time,
-		Data: backup.Encode(map[string]any{"queue": l.Queue, "reason": l.Reason, "bytes": l.Bytes, "row": l.Row.Row}),
+		Data: encode(map[string]any{"queue": l.Queue, "reason": l.Reason, "bytes": l.Bytes, "row": l.Row.Row}),
 	}
 }
 
@@ -216,7 +267,7 @@ func DeadLettered(l DeadLetter) backup.Event {
 func ClockJumped(storage, process time.Time) backup.Event {
 	return backup.Event{
 		ID: "clock-" + storage.UTC().Format("2006010215"), Type: "lifeboat.clock.jumped", Time: storage,
-		Data: backup.Encode(map[string]string{
+		Data: encode(map[string]string{
 			"storage": storage.UTC().Format(time.RFC3339), "process": process.UTC().Format(time.RFC3339),
 		}),
 	}
@@ -234,7 +285,7 @@ func RestorePreviewed(q restore.Request, p restore.Preview) []backup.Event {
 	}
 	return backup.Event{
 		ID: "restore-preview-" + backup.Digest(strings.Join(said, "\n"), 32), Type: restorePreviewed, Subject: p.Destination, Time: p.Made,
-		Data: backup.Encode(struct {
+		Data: encode(struct {
 			Request string          `json:"request"`
 			Preview restore.Preview `json:"preview"`
 			Reason  *backup.Reason  `json:"reason,omitempty"`
@@ -260,6 +311,6 @@ func RequestRefused(message []byte, q restore.Request, why backup.Reason, replyT
 		said.Source, said.Target, said.RequestedBy, said.Asked = q.Target, q.Destination(), q.RequestedBy, q.Reason
 		e.Subject = q.Destination()
 	}
-	e.Data = backup.Encode(said)
+	e.Data = encode(said)
 	return e.AndTo(replyTo)
 }

@@ -46,12 +46,20 @@ func TestEvents(t *testing.T) {
 		want  string
 	}{
 		"a target without any point": {
-			event.TargetUnprotected(alert),
+			event.TargetUnprotected(alert, alert.AlertKey()),
 			`unprotected-nightly.df24b17470823587 lifeboat.target.unprotected service 2026-01-15T02:30:00Z {"target":"service","plan":"nightly","status":"unprotected","since":"2026-01-15T02:30:00Z","reason":{"code":"Code","message":"message"},"intervalInSeconds":86400}`,
 		},
 		"a target with an old copy": {
-			event.TargetUnprotected(aged),
+			event.TargetUnprotected(aged, aged.AlertKey()),
 			`unprotected-nightly.e571050b109bb3b7 lifeboat.target.unprotected service 2026-01-15T02:30:00Z {"target":"service","plan":"nightly","status":"unprotected","since":"2026-01-15T02:30:00Z","reason":{"code":"Code","message":"message"},"lastVerified":{"id":"point","created":"2026-01-15T02:30:00Z","ageInSeconds":1,"copyOnly":true},"intervalInSeconds":86400,"nextScheduledTime":"9026-01-15T02:30:00Z"}`,
+		},
+		"the end of an alarm": {
+			event.TargetLeft(health.Departed{Plan: "nightly", Target: "service", At: at.Add(time.Hour), Point: &backup.Point{ID: "point", Created: at}}, "df24b17470823587"),
+			`left-nightly.df24b17470823587 lifeboat.target.left service 2026-01-15T03:30:00Z {"target":"service","plan":"nightly","alarm":"unprotected-nightly.df24b17470823587","lastVerified":{"id":"point","created":"2026-01-15T02:30:00Z","ageInSeconds":3600}}`,
+		},
+		"an edit": {
+			event.PlanChanged(event.PlanEdit{Old: "old", New: "new", OldSince: at.Add(-time.Hour), Found: at, Changes: []string{"~ plan nightly: paused", "! b"}, Attention: []string{"paused"}}),
+			`plan-ab90fdae6ab9d590.changed lifeboat.plan.changed  2026-01-15T02:30:00Z {"changes":["~ plan nightly: paused","! b"],"attention":["paused"],"oldHash":"old","newHash":"new"}`,
 		},
 		"a backup": {
 			ended(false, func(*backup.Run) {}),

@@ -61,6 +61,6 @@ func BackupAnswered(a BackupAnswer, replyTo string) []backup.Event {
 			said.Runs = a.Runs
 		}
 	}
-	e.Data = backup.Encode(said)
+	e.Data = encode(said)
 	return e.AndTo(replyTo)
 }

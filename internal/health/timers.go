@@ -44,7 +44,14 @@ type TimersHealth struct {
 	Now         time.Time
 	Timers      []TimerHealth
 	Checkpoints []checkpoint.Checkpoint
+	// Departed are the targets that no plan has since the last seven days, newest first, at most MostDeparted; Omitted counts more of
+	// them.
+	Departed []Departed
+	Omitted  int
 }
+
+// MostDeparted is the greatest number of targets that have left whose points health reads: a request each.
+const MostDeparted = 100
 
 // Timers lists the functions that the host calls by time. One counts as silent after it missed three runs, but not before Limit
 // has passed.

@@ -21,11 +21,15 @@ type Store struct {
 	Read func(ctx context.Context) ([]byte, error)
 	// Parse makes plans of the text, or says everything that is wrong with it.
 	Parse func(text []byte) ([]backup.Plan, error)
+	// Default returns the value of a key of a service's block for a plan without that key; nil: "".
+	Default func(key string) string
 
 	mu sync.Mutex
 	// file is the text last read, kept the last good text loaded from the catalog, and head the row as last seen.
 	file, kept revision
 	head       Head
+	// past are the texts of head.Before that were loaded, by their hashes.
+	past map[string]revision
 }
 
 // revision is a text of plan.yaml and its plans; err says why the text is refused.
@@ -46,6 +50,8 @@ type Head struct {
 	Refused      string    `json:"Refused,omitempty"`
 	RefusedSince time.Time `json:"RefusedSince,omitzero"`
 	Reason       string    `json:"Reason,omitempty"`
+	// Before lists the texts that were active in the last seven days before this one, each once, newest first.
+	Before []Past `json:"Before,omitempty"`
 
 	backup.Carried
 }
@@ -171,7 +177,7 @@ func (b *Store) record(ctx context.Context, file revision) (Head, error) {
 		return head, err
 	}
 	if !head.matches(file) {
-		next := Head{Hash: file.hash, Since: now, Carried: head.Carried}
+		next := head.then(file.hash, now)
 		if file.err != nil {
 			next = head
 			next.Refused, next.RefusedSince, next.Reason = file.hash, now, backup.NewReason("", file.err.Error(), "").Message
@@ -179,7 +185,12 @@ func (b *Store) record(ctx context.Context, file revision) (Head, error) {
 			return head, err
 		}
 		write := backup.InsertOrReplace(backup.ActivePlanKey, row.ETag, backup.Encode(next))
-		_, err := b.Catalog.Apply(ctx, append(event.OutboxWrites(backup.SchedulePartition, turned(head, next, now)), write)...)
+		events, err := b.changed(ctx, head, file, now)
+		if err != nil {
+			return head, err
+		}
+		events = append(turned(head, next, now), events...)
+		_, err = b.Catalog.Apply(ctx, append(event.OutboxWrites(backup.SchedulePartition, events), write)...)
 		switch {
 		case errors.Is(err, backup.ErrExists), errors.Is(err, backup.ErrChanged), errors.Is(err, backup.ErrNotFound):
 			return head, nil // another timer run was faster: the next one reads the row again
@@ -246,11 +257,14 @@ func (b *Store) lastGood(ctx context.Context, head Head, file revision) (Active,
 	return active, nil
 }
 
+// errLoad: storage gave no answer about a kept text.
+var errLoad = errors.New("load its text")
+
 // fetch reads a kept text from the catalog.
 func (b *Store) fetch(ctx context.Context, hash string) (revision, error) {
 	rows, _, err := b.Catalog.List(ctx, backup.PlanTextPartition, hash+"-", hash+".", 1000)
 	if err != nil {
-		return revision{}, fmt.Errorf("load its text: %w", err)
+		return revision{}, fmt.Errorf("%w: %w", errLoad, err)
 	}
 	kept, err := backup.JoinPages(rows)
 	if err != nil {

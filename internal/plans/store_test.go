@@ -12,6 +12,7 @@ import (
 	"lifeboat/internal/backup"
 	"lifeboat/internal/event"
 	"lifeboat/internal/plans"
+	"lifeboat/internal/schedule"
 	"lifeboat/internal/testing/memory"
 )
 
@@ -60,7 +61,16 @@ func (c *faulty) Apply(ctx context.Context, writes ...backup.Write) ([]string, e
 	return c.Catalog.Apply(ctx, writes...)
 }
 
-// desk is plan.yaml under a person's hands, with the book that reads it. A text "good <name>" is one plan of that name.
+// nightly is "30 2 * * *".
+var nightly = func() schedule.Schedule {
+	e, err := schedule.Parse("30 2 * * *")
+	if err != nil {
+		panic(err)
+	}
+	return e.In(time.UTC)
+}()
+
+// desk is plan.yaml under a person's hands, with the book that reads it. A text "good <name> <targets>" is one plan of that name.
 type desk struct {
 	t       *testing.T
 	now     time.Time
@@ -96,8 +106,10 @@ func (d *desk) restart() {
 			if !ok {
 				return nil, fmt.Errorf("plan.yaml:1: %.40s", text)
 			}
-			name, _, _ = strings.Cut(name, " ")
-			return []backup.Plan{{Name: name}}, nil
+			name, targets, _ := strings.Cut(name, " ")
+			p := backup.Plan{Name: name, Targets: strings.Fields(targets), Expression: "30 2 * * *", Schedule: nightly}
+			p.Settings.KeepWithin = 20 * 24 * time.Hour
+			return []backup.Plan{p}, nil
 		},
 	}
 }
@@ -160,7 +172,7 @@ func (d *desk) told() []string {
 	var all []string
 	seen := map[string]bool{}
 	for _, e := range d.sent {
-		if strings.HasPrefix(e.Type, "lifeboat.plan.") && !seen[e.ID] {
+		if strings.HasPrefix(e.Type, "lifeboat.plan.") && e.Type != "lifeboat.plan.changed" && !seen[e.ID] {
 			seen[e.ID] = true
 			all = append(all, strings.TrimPrefix(e.Type, "lifeboat.plan."))
 		}

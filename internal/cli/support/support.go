@@ -161,7 +161,7 @@ var known = []string{
 	"AzureWebJobsStorage__blobServiceUri", "AzureWebJobsStorage__clientId", "AzureWebJobsStorage__credential",
 	"AzureWebJobsStorage__managedIdentityResourceId", "AzureWebJobsStorage__queueServiceUri", "AzureWebJobsStorage__serviceUri",
 	"AzureWebJobsStorage__tableServiceUri", "FUNCTIONS_WORKER_RUNTIME", "HTTPS_PROXY", "IDENTITY_ENDPOINT", "LIFEBOAT_CLEANUP_TIMER", "LIFEBOAT_CLOUD",
-	"LIFEBOAT_CONCURRENCY", "LIFEBOAT_HEALTH_KEY", "LIFEBOAT_KEY", "LIFEBOAT_PLAN", "LIFEBOAT_SCHEDULE_TIMER", "LIFEBOAT_STOPPED",
+	"LIFEBOAT_CONCURRENCY", "LIFEBOAT_EVENTS_ENCODING", "LIFEBOAT_HEALTH_KEY", "LIFEBOAT_KEY", "LIFEBOAT_PLAN", "LIFEBOAT_SCHEDULE_TIMER", "LIFEBOAT_STOPPED",
 	"LIFEBOAT_URL", "LIFEBOAT_WAIT_FACTOR", "NO_PROXY", "SSL_CERT_FILE", "WEBSITE_HOSTNAME", "WEBSITE_INSTANCE_ID", "WEBSITE_SITE_NAME",
 	"WEBSITE_TIME_ZONE",
 }
@@ -342,7 +342,11 @@ func (p pseudonyms) health(v api.Health) *healthReport {
 		h.Timers = append(h.Timers, partReport{Name: p.word(t.Timer), Silent: t.Silent, Code: p.code(t.Reason)})
 	}
 	for _, q := range v.Poison {
-		h.Poison = append(h.Poison, partReport{Name: p.word(q.Queue), Messages: q.Messages, Code: p.code(&q.Reason)})
+		name := hidden // people name the queues for answers
+		if slices.Contains(backup.OwnQueues, q.Queue) {
+			name = q.Queue
+		}
+		h.Poison = append(h.Poison, partReport{Name: name, Messages: q.Messages, Code: p.code(&q.Reason)})
 	}
 	return h
 }

@@ -122,8 +122,8 @@ var edges = []edge{
 	},
 	{
 		"./internal/engine TestNobodyIsToldTwiceWhileOneTargetCannotBeRead", "B15 others are told again while one target cannot be read",
-		"internal/engine/evaluate.go",
-		"is.At, is.Again, is.Published = was.At, was.Again, was.Published", "is.At, is.Again = was.At, was.Again",
+		"internal/health/evaluation.go",
+		"is.At, is.Again, is.Published = now, time.Time{}, nil\n	}\n", "is.At, is.Again = now, time.Time{}\n	}\n	is.Published = nil\n",
 	},
 	{
 		"./internal/engine TestManySuspectPointsHideNoLiveOne", "B16 where the ten newest points are suspect a timer run does not look for an older live one",
@@ -252,7 +252,7 @@ var edges = []edge{
 	},
 	{
 		"./internal/cli TestDiffTellsWhichTargetsAreNoLongerBackedUp", "X17 plan diff calls targets of paused plans no longer backed up",
-		"internal/cli/diff/diff.go",
+		"internal/diff/diff.go",
 		"return p.Has(target) }", "return p.Has(target) && !p.Paused }",
 	},
 	{
@@ -266,6 +266,42 @@ var edges = []edge{
 	{
 		"./internal/engine TestRestoreOfWhatHasLeft", "itself is also a target that has left", "internal/restore/request.go",
 		"	return plan.Restore.Names(q.Destination())\n", "	return plan.Restore.Allows(q.Target, q.Destination())\n",
+	},
+	{
+		"./internal/plans TestAnEditIsToldOnceHoweverItsTimerRunDies", "an edit of plan.yaml is not told", "internal/plans/store.go",
+		"events = append(turned(head, next, now), events...)", "events = turned(head, next, now)",
+	},
+	{
+		"./internal/plans TestWhatHasLeft", "an edit forgets what left plan.yaml before", "internal/plans/past.go",
+		"all = append([]Past{{h.Hash, now}}, all...)", "all = []Past{{h.Hash, now}}",
+	},
+	{
+		"./handler TestRunbooks", "an edit that takes targets away is no warning", "handler/logged.go",
+		` || data["attention"] != nil`, "",
+	},
+	{
+		"./internal/engine TestARenameWhileTheAppWasDownIsTold", "a plan that leaves loses its scheduled times silently", "internal/checkpoint/checkpoint.go",
+		"Missed(c.At, l.Now).Because(why)", "Missed(l.Now, l.Now).Because(why)",
+	},
+	{
+		"./internal/engine TestAnAlarmAboutWhatHasLeftIsTakenBack", "the alarm about a target that has left is never taken back", "internal/engine/evaluate.go",
+		"errs := []error{err, e.takeBack(ctx, head, all, state, report)}", "errs := []error{err, nil}",
+	},
+	{
+		"./internal/engine TestAnAlarmAboutWhatHasLeftIsTakenBack", "the alarm about a target that came back has the ID of the one before", "internal/health/evaluation.go",
+		"if at, ok := v.Back[key]; ok {", "if at, ok := v.Back[key]; ok && at.IsZero() {",
+	},
+	{
+		"./internal/event TestEveryEventFitsInBase64", "an event with long words of Azure's does not fit into a message in base64", "internal/event/bounds.go",
+		"len(data) > longestData && most >= 128", "len(data) > 2*longestData && most >= 128",
+	},
+	{
+		"./handler TestHealthOfReaders", "health does not look beside the queues for answers to requests for backups", "handler/poison.go",
+		"slices.Concat(answers, p.OnDemandReplyTo, p.Restore.ReplyTo)", "slices.Concat(answers, p.Restore.ReplyTo)",
+	},
+	{
+		"./internal/storage/queue TestBase64", "answers are sent as plain JSON whatever LIFEBOAT_EVENTS_ENCODING says", "internal/storage/queue/queue.go",
+		"	if q.Base64 {\n", "	if q.Base64 && e.To == \"\" {\n",
 	},
 	{
 		"./internal/azure TestASignatureIsShownInNoSpelling", "Z05 SIG= and sig%3d are overlooked where signatures are taken out",

@@ -3,6 +3,7 @@ package queue
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/http"
@@ -21,6 +22,9 @@ import (
 // Queue is a [backup.Queue] on the queues of a storage account, as plain text: the host must be set to messageEncoding none.
 // It creates a missing queue. Its methods may be called from any goroutine.
 type Queue struct {
+	// Base64 says that events and answers are sent in base64, for readers that expect that. Step messages are not.
+	Base64 bool
+
 	service *azqueue.ServiceClient
 	source  string
 }
@@ -48,6 +52,9 @@ func (q *Queue) Publish(ctx context.Context, e backup.Event) error {
 	text, err := message.Event(q.source, e)
 	if err != nil {
 		return fmt.Errorf("%w: %w", backup.ErrUndeliverable, err)
+	}
+	if q.Base64 {
+		text = base64.StdEncoding.AppendEncode(nil, text)
 	}
 	err = q.send(ctx, e.Queue(), text, 0)
 	// These failures may end: an operator may still assign a role, and a queue may be created again. A wrong message or name

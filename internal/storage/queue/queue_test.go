@@ -2,6 +2,8 @@ package queue_test
 
 import (
 	"cmp"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -189,6 +191,37 @@ func TestUndeliverable(t *testing.T) {
 		})
 		if err == nil || errors.Is(err, backup.ErrUndeliverable) != test.undeliverable {
 			t.Errorf("%s answers %d: %v", name, test.status, err)
+		}
+	}
+}
+
+// TestBase64: events and answers are sent in base64 if readers expect that; step messages and requests are for Lifeboat itself.
+func TestBase64(t *testing.T) {
+	account := azuritetest.NewAccount(t)
+	client := service(t, account, account.Options())
+	q := queue.New(client, "urn:test")
+	q.Base64 = true
+	e := backup.Event{ID: "e", Type: "lifeboat.of.a.test", Time: time.Now(), Data: []byte(`{"text":"` + strings.Repeat("x", 48<<10-300) + `"}`)}
+	for _, e := range e.AndTo("answers") {
+		if err := q.Publish(t.Context(), e); err != nil {
+			t.Fatal(err)
+		}
+		text, err := base64.StdEncoding.DecodeString(receive(t, client.NewQueueClient(e.Queue()))[0])
+		if err != nil || !strings.Contains(string(text), `"id":"e"`) || !json.Valid(text) {
+			t.Errorf("%.200s, %v", text, err)
+		}
+	}
+	e.Data = []byte(`{"text":"` + strings.Repeat("x", 48<<10) + `"}`)
+	if err := q.Publish(t.Context(), e); !errors.Is(err, backup.ErrUndeliverable) {
+		t.Errorf("an event that is too long in base64: %v", err)
+	}
+	step := backup.StepMessage{Run: "r", Sequence: 7, Nonce: "m"}
+	if err := errors.Join(q.SendStep(t.Context(), step, 0), q.Requeue(t.Context(), "backup-requests", []byte("{}"), 0)); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{"execute": `{"run":"r","sequence":7,"nonce":"m"}`, "backup-requests": "{}"} {
+		if got := receive(t, client.NewQueueClient(name)); len(got) != 1 || got[0] != want {
+			t.Errorf("%s has %q", name, got)
 		}
 	}
 }

@@ -49,6 +49,10 @@ var (
 )
 
 func TestMain(m *testing.M) {
+	if file := os.Getenv(readerFile); file != "" {
+		fmt.Fprintln(os.Stderr, serveReader(file))
+		os.Exit(1)
+	}
 	flag.Parse()
 	// By default go test runs as many tests in parallel as there are processors. Here more run, because a test waits for most
 	// of its time. With eight, storage answered too late for waits that are shortened.

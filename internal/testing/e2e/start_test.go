@@ -76,6 +76,10 @@ var brokenStarts = []brokenStart{
 		runs: "runs", health: "503 `NotConfigured`", says: "LIFEBOAT_CONCURRENCY is \"many\"", timer: "fails", fresh: putOff, old: kept,
 	},
 	{
+		what: "`LIFEBOAT_EVENTS_ENCODING` is no encoding", app: setting("LIFEBOAT_EVENTS_ENCODING", "utf8"),
+		runs: "runs", health: "503 `NotConfigured`", says: "LIFEBOAT_EVENTS_ENCODING is \"utf8\"", timer: "fails", fresh: putOff, old: kept,
+	},
+	{
 		what: "`LIFEBOAT_WAIT_FACTOR` is no number", app: setting("LIFEBOAT_WAIT_FACTOR", "soon"),
 		runs: "runs", health: "503 `NotConfigured`", says: "LIFEBOAT_WAIT_FACTOR is \"soon\"", timer: "fails", fresh: putOff, old: kept,
 	},

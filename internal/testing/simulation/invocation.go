@@ -175,7 +175,7 @@ func (v *invocation) engine() *engine.Engine {
 	return &engine.Engine{
 		Catalog: v, Queue: v, Services: known, Providers: providers, Timings: engine.DefaultTimings(), Stopped: v.w.host.stopped,
 		Concurrency: v.w.concurrency, Parallelism: 1,
-		Now: v.clock, NewID: v.w.newID,
+		Now: v.clock, NewID: v.w.newID, Left: v.on.book.Left,
 	}
 }
 

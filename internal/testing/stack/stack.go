@@ -3,6 +3,7 @@
 package stack
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -226,6 +227,9 @@ type AppConfig struct {
 	ScheduleTimer, CleanupTimer string
 	// Settings are further app settings.
 	Settings map[string]string
+	// Folder is the folder of another app than Lifeboat: host.json, the functions, and the program with the name Program. "" means
+	// Lifeboat.
+	Folder, Program string
 	// Log receives the lines of the host and the program. It may be nil.
 	Log func(fakehost.Entry)
 }
@@ -348,8 +352,12 @@ func (s *Stack) App(ctx context.Context, c AppConfig) (*App, error) {
 
 func (s *Stack) host(ctx context.Context, c AppConfig, settings map[string]string) (Host, error) {
 	if s.real == nil {
+		files, functions, program := s.Root, filepath.Join(s.Root, "functions"), s.Binary
+		if c.Folder != "" {
+			files, functions, program = c.Folder, c.Folder, filepath.Join(c.Folder, c.Program)
+		}
 		return fakehost.Start(ctx, fakehost.Config{
-			HostJSON: filepath.Join(s.Root, "host.json"), Functions: filepath.Join(s.Root, "functions"), Executable: s.Binary,
+			HostJSON: filepath.Join(files, "host.json"), Functions: functions, Executable: program,
 			Settings: settings, Env: s.Environment(c.Name),
 			Client: s.Sim.Client(), Credential: s.Sim.Credential(HostIdentity(c.Name)),
 			Lease: messageLease(c.WaitFactor), Grace: grace, TimerLease: timerLease, Notified: s.told,
@@ -358,7 +366,7 @@ func (s *Stack) host(ctx context.Context, c AppConfig, settings map[string]strin
 	}
 	client := s.Sim.Client()
 	host, err := realhost.Start(ctx, realhost.Config{
-		Program: *s.real, App: s.pack, Dir: s.dir, Settings: settings, Env: s.Environment(c.Name), Log: c.Log, RestartHost: true,
+		Program: *s.real, App: cmp.Or(c.Folder, s.pack), Dir: s.dir, Settings: settings, Env: s.Environment(c.Name), Log: c.Log, RestartHost: true,
 		Secret: func(ctx context.Context, name string) ([]byte, error) {
 			return s.download(ctx, client, HostIdentity(c.Name), "https://"+c.Account+".blob.core.windows.net/azure-webjobs-secrets/"+name)
 		},

@@ -1,46 +1,36 @@
-// Package diff tells the changes of an edit of plan.yaml, and their effect.
+// Package diff tells the changes of an edit of plan.yaml, and their effect, from the plans and the checkpoints alone. plan diff prints
+// what it tells, and an event has it.
 package diff
 
 import (
 	"cmp"
-	"context"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
-	"lifeboat/internal/api"
 	"lifeboat/internal/backup"
-	"lifeboat/internal/cli/text"
 )
 
 // Edit is an edit of plan.yaml.
 type Edit struct {
 	// Old and New are the plans before and after it.
 	Old, New []backup.Plan
-	// Default returns the value of a key of a service's block, such as "hsm.access", for a plan without that key.
+	// Default returns the value of a key of a service's block, such as "hsm.access", for a plan without that key; nil: "".
 	Default func(key string) string
-	// Now is the time at which the next timer run comes, unless the app is asked: then that is the app's time.
-	Now time.Time
-	// App is the setting LIFEBOAT_URL, "" if the app cannot be asked, and Ask asks the app for its health.
-	App string
-	Ask func(ctx context.Context) (api.Health, error)
 }
 
-// Write writes the changes, and their effect on scheduled times and recovery points, a line each. It asks the app only if the
-// effect depends on the app's checkpoints, and it does without an app that does not answer. An error is w's.
-func (e Edit) Write(ctx context.Context, w io.Writer) error {
-	b := e.basis(ctx)
+// Lines returns the changes, and their effect on scheduled times and recovery points, a line each; none if nothing changes. The words
+// of the basis come last if it matters.
+func (e Edit) Lines(b Basis) []string {
 	told := false
 	var lines []string
 	for _, old := range e.Old {
 		i := named(e.New, old.Name)
 		if i < 0 {
-			lines = append(lines, fmt.Sprintf("- plan %s vanishes with its %s: no more scheduled times", old.Name,
-				text.Count(len(old.Targets), "target")))
+			lines = append(lines, fmt.Sprintf("- plan %s vanishes with its %s: no more scheduled times", old.Name, count(len(old.Targets), "target")))
 			continue
 		}
 		plan := e.New[i]
@@ -53,19 +43,72 @@ func (e Edit) Write(ctx context.Context, w io.Writer) error {
 	for _, plan := range e.New {
 		if named(e.Old, plan.Name) < 0 {
 			told = true
-			lines = append(lines, fmt.Sprintf("+ plan %s is new, with %s: %s", plan.Name, text.Count(len(plan.Targets), "target"), b.effect(plan)))
+			lines = append(lines, fmt.Sprintf("+ plan %s is new, with %s: %s", plan.Name, count(len(plan.Targets), "target"), b.effect(plan)))
 			lines = append(lines, restores(backup.RestorePolicy{}, plan.Restore, plan.Name)...)
 		}
 	}
 	lines = append(lines, unprotected(e.Old, e.New)...)
-	if len(lines) == 0 {
-		lines = []string{"nothing changes"}
-	}
 	if told {
-		lines = append(lines, b.words)
+		lines = append(lines, b.Words)
 	}
-	_, err := fmt.Fprintln(w, strings.Join(lines, "\n"))
-	return err
+	return lines
+}
+
+// These are the changes of an edit that a person should look at.
+const (
+	// TargetsGo: fewer plans than before have a target.
+	TargetsGo = "targets"
+	// RestoreWidens: a plan allows restores into more than before.
+	RestoreWidens = "restore.into"
+	// KeepShrinks: a plan keeps its recovery points for less time.
+	KeepShrinks = "keep"
+	// PauseComes: a plan makes no runs from now on.
+	PauseComes = "paused"
+)
+
+// Attention says which of those changes the edit makes. A plan with a new name is compared with the one that it comes from: a plan that
+// vanishes and has a target of it.
+func (e Edit) Attention() (all []string) {
+	has := map[string]int{}
+	for _, plan := range e.Old {
+		for _, target := range plan.Targets {
+			has[strings.ToLower(target)]++
+		}
+	}
+	for _, plan := range e.New {
+		for _, target := range plan.Targets {
+			has[strings.ToLower(target)]--
+		}
+	}
+	found := map[string]bool{}
+	for _, left := range has {
+		found[TargetsGo] = found[TargetsGo] || left > 0
+	}
+	for _, plan := range e.New {
+		old := e.before(plan)
+		found[RestoreWidens] = found[RestoreWidens] || len(without(plan.Restore.Into, old.Restore.Into)) > 0
+		found[KeepShrinks] = found[KeepShrinks] || plan.Settings.KeepWithin < old.Settings.KeepWithin || plan.OnDemand().KeepWithin < old.OnDemand().KeepWithin
+		found[PauseComes] = found[PauseComes] || plan.Paused && !old.Paused
+	}
+	for _, one := range []string{TargetsGo, RestoreWidens, KeepShrinks, PauseComes} {
+		if found[one] {
+			all = append(all, one)
+		}
+	}
+	return all
+}
+
+// before returns the plan from which an edited one comes; the zero value if it is new.
+func (e Edit) before(plan backup.Plan) backup.Plan {
+	if i := named(e.Old, plan.Name); i >= 0 {
+		return e.Old[i]
+	}
+	for _, old := range e.Old {
+		if named(e.New, old.Name) < 0 && slices.ContainsFunc(plan.Targets, old.Has) {
+			return old
+		}
+	}
+	return backup.Plan{}
 }
 
 func named(plans []backup.Plan, name string) int {
@@ -77,7 +120,7 @@ func rescheduled(old, plan backup.Plan) bool {
 }
 
 // changes returns the changes of one plan, a line each.
-func (e Edit) changes(old, plan backup.Plan, b basis) []string {
+func (e Edit) changes(old, plan backup.Plan, b Basis) []string {
 	var lines []string
 	say := func(format string, args ...any) {
 		lines = append(lines, "~ plan "+plan.Name+": "+fmt.Sprintf(format, args...))
@@ -123,7 +166,10 @@ func (e Edit) changes(old, plan backup.Plan, b basis) []string {
 		both := maps.Clone(was)
 		maps.Copy(both, is)
 		for _, name := range slices.Sorted(maps.Keys(both)) {
-			unsaid := e.Default(name)
+			unsaid := ""
+			if e.Default != nil {
+				unsaid = e.Default(name)
+			}
 			if was, is := cmp.Or(was[name], unsaid), cmp.Or(is[name], unsaid); was != is {
 				say("%s %s becomes %s, %s", name, was, is, fresh)
 			}
@@ -257,4 +303,12 @@ func duration(d time.Duration, none string) string {
 		}
 	}
 	return fmt.Sprintf("%ds", d/time.Second)
+}
+
+// count returns "1 target" or "2 targets".
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }

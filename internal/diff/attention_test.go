@@ -1,0 +1,58 @@
+package diff_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"lifeboat/internal/backup"
+	"lifeboat/internal/diff"
+)
+
+const day = 24 * time.Hour
+
+// plan makes a plan that keeps for 20 days.
+func plan(name string, targets ...string) backup.Plan {
+	return backup.Plan{Name: name, Targets: targets, Settings: backup.Settings{KeepWithin: 20 * day}, Restore: backup.RestorePolicy{Into: []string{backup.Itself}}}
+}
+
+// TestAttention checks which edits take something away, and that their opposites do not.
+func TestAttention(t *testing.T) {
+	with := func(change func(p *backup.Plan)) []backup.Plan {
+		p := plan("nightly", "a", "b")
+		change(&p)
+		return []backup.Plan{p}
+	}
+	before := with(func(*backup.Plan) {})
+	for name, c := range map[string]struct {
+		old, edited []backup.Plan
+		want, back  []string
+	}{
+		"nothing":                 {before, before, nil, nil},
+		"a target goes":           {before, with(func(p *backup.Plan) { p.Targets = []string{"b"} }), []string{"targets"}, nil},
+		"a target in capitals":    {before, with(func(p *backup.Plan) { p.Targets = []string{"A", "b"} }), nil, nil},
+		"all plans go":            {before, nil, []string{"targets"}, []string{"restore.into"}},
+		"a target moves":          {[]backup.Plan{plan("x", "a", "b"), plan("y", "c")}, []backup.Plan{plan("x", "b"), plan("y", "c", "a")}, nil, nil},
+		"one of two plans goes":   {[]backup.Plan{plan("x", "a", "b"), plan("y", "a")}, []backup.Plan{plan("x", "a", "b")}, []string{"targets"}, []string{"restore.into"}},
+		"another name":            {before, []backup.Plan{plan("renamed", "a", "b")}, nil, nil},
+		"more may be overwritten": {before, with(func(p *backup.Plan) { p.Restore.Into = append(p.Restore.Into, "c") }), []string{"restore.into"}, nil},
+		"kept for less time":      {before, with(func(p *backup.Plan) { p.Settings.KeepWithin = 19 * day }), []string{"keep"}, nil},
+		"by hand for less time":   {before, with(func(p *backup.Plan) { p.OnDemandKeepWithin = day }), []string{"keep"}, nil},
+		"paused":                  {before, with(func(p *backup.Plan) { p.Paused = true }), []string{"paused"}, nil},
+		"another name, and kept for less time": {
+			before, with(func(p *backup.Plan) { p.Name, p.Settings.KeepWithin = "renamed", day }), []string{"keep"}, nil,
+		},
+		"all at once": {
+			before, with(func(p *backup.Plan) {
+				p.Targets, p.Paused, p.Settings.KeepWithin, p.Restore.Into = []string{"a"}, true, day, []string{"itself", "c"}
+			}), []string{"targets", "restore.into", "keep", "paused"}, nil,
+		},
+	} {
+		if got := (diff.Edit{Old: c.old, New: c.edited}).Attention(); !slices.Equal(got, c.want) {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+		if got := (diff.Edit{Old: c.edited, New: c.old}).Attention(); !slices.Equal(got, c.back) {
+			t.Errorf("%s, back again: %q, want %q", name, got, c.back)
+		}
+	}
+}

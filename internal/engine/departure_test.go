@@ -1,0 +1,191 @@
+package engine_test
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"lifeboat/internal/backup"
+	"lifeboat/internal/plans"
+)
+
+// editable gives the engine a plan.yaml whose text lists the targets of the plan nightly, each by its end.
+func (s *harness) editable(text *string) *plans.Store {
+	book := &plans.Store{
+		Catalog: s.storage,
+		Read:    func(context.Context) ([]byte, error) { return []byte(*text), nil },
+		Parse: func(text []byte) ([]backup.Plan, error) {
+			p := nightly()
+			p.Targets = nil
+			for name := range strings.FieldsSeq(string(text)) {
+				if name, ok := strings.CutPrefix(name, "plan:"); ok {
+					p.Name = name
+					continue
+				}
+				p.Targets = append(p.Targets, target+name)
+			}
+			return []backup.Plan{p}, nil
+		},
+	}
+	s.engine.Left = book.Left
+	return book
+}
+
+// published returns the data of the events of the type, by their IDs.
+func (s *harness) published(kind string) map[string]string {
+	all := map[string]string{}
+	for _, e := range s.storage.queue.Events() {
+		if e.Type == kind {
+			all[e.ID] = e.Subject + " " + string(e.Data)
+		}
+	}
+	return all
+}
+
+// alarmed makes two targets unprotected, which were backed up once.
+func alarmed(t *testing.T, text *string) (*harness, *plans.Store) {
+	t.Helper()
+	plan := nightly()
+	plan.Targets = []string{target + "-a", target + "-b"}
+	s := rotten(t, plan)
+	*text = "-a -b"
+	book := s.editable(text)
+	s.settle(book)
+	s.now = begin.Add(3*day + 2*time.Hour)
+	s.settle(book)
+	s.finish()
+	if ids, _ := s.alarms(); len(ids) != 2 {
+		t.Fatalf("alarms %v", ids)
+	}
+	return s, book
+}
+
+// TestAnAlarmAboutWhatHasLeftIsTakenBack: a target leaves its plan, or the whole plan gets another name, and each request of the timer run
+// that sees it fails, before or after it took effect. One event takes the alarm back, and names it; the alarm of a target that stays
+// holds. If the target comes back and is still unprotected, that is another alarm.
+func TestAnAlarmAboutWhatHasLeftIsTakenBack(t *testing.T) {
+	for edit, gone := range map[string][]string{"-b": {"-a"}, "plan:renamed -a -b": {"-a", "-b"}} {
+		for _, made := range []bool{false, true} {
+			for k := 1; ; k++ {
+				var text string
+				s, book := alarmed(t, &text)
+				first, _ := s.alarms()
+				text = edit
+				s.now = s.now.Add(time.Minute)
+				s.storage.calls, s.storage.failAt, s.storage.made = 0, k, made
+				active, _ := book.Reconcile(t.Context())
+				_, _ = s.engine.Schedule(t.Context(), active.Plans)
+				s.storage.failAt = 0
+				reached := s.storage.calls >= k
+				for range 3 {
+					s.now = s.now.Add(time.Minute)
+					s.settle(book)
+				}
+				left := s.published("lifeboat.target.left")
+				if len(left) != len(gone) {
+					t.Errorf("%s, call %d, made %t: told %v", edit, k, made, left)
+				}
+				for id, data := range left {
+					_, data, _ := strings.Cut(data, " ")
+					var said struct{ Target, Plan, Alarm string }
+					err := json.Unmarshal([]byte(data), &said)
+					if err != nil || said.Plan != "nightly" || first[said.Alarm] == 0 || id != "left-"+strings.TrimPrefix(said.Alarm, "unprotected-") ||
+						!slices.Contains(gone, strings.TrimPrefix(said.Target, target)) || !strings.Contains(data, `"lastVerified":{"id":"`) {
+						t.Errorf("%s, call %d, made %t: told %s %s, of the alarms %v", edit, k, made, id, data, first)
+					}
+				}
+				text = "-a -b"
+				for range 2 {
+					s.now = s.now.Add(day)
+					s.settle(book)
+					s.finish()
+				}
+				again := 0
+				alarms, _ := s.alarms()
+				for id := range alarms {
+					if first[id] == 0 && strings.HasPrefix(id, "unprotected-nightly.") {
+						again++
+					}
+				}
+				if again != len(gone) {
+					t.Errorf("%s, call %d, made %t: back and unprotected, alarms %v after %v", edit, k, made, alarms, first)
+				}
+				if !reached {
+					if k < 8 {
+						t.Errorf("%s: only %d calls", edit, k-1)
+					}
+					break
+				}
+			}
+		}
+	}
+}
+
+// TestNoAlarmIsTakenBackThatDoesNotHold: a target that is protected leaves without an event, and a timer run after the edit costs nothing more.
+func TestNoAlarmIsTakenBackThatDoesNotHold(t *testing.T) {
+	s, text := newHarness(t), "-a -b"
+	book := s.editable(&text)
+	s.settle(book)
+	s.now = begin.Add(day)
+	s.settle(book)
+	s.finish()
+	text = "-b"
+	s.now = s.now.Add(time.Minute)
+	s.settle(book)
+	s.now = s.now.Add(time.Minute)
+	s.settle(book)
+	s.storage.calls = 0
+	s.now = s.now.Add(time.Minute)
+	s.settle(book)
+	if left := s.published("lifeboat.target.left"); len(left) > 0 || s.storage.calls != 2 {
+		t.Errorf("told %v, and an idle timer run makes %d requests", left, s.storage.calls)
+	}
+}
+
+// TestHealthNamesWhatHasLeft: for seven days, with the newest recovery point. A target that another plan has, or that came back, has not left.
+func TestHealthNamesWhatHasLeft(t *testing.T) {
+	s, text := newHarness(t), "-a -b"
+	book := s.editable(&text)
+	s.settle(book)
+	s.now = begin.Add(day)
+	s.settle(book)
+	s.finish()
+	look := func() (names []string) {
+		t.Helper()
+		active, err := book.Current(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, timers, err := s.engine.Health(t.Context(), active)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range timers.Departed {
+			names = append(names, strings.TrimPrefix(d.Target, target))
+			if d.Plan != "nightly" || d.Point == nil || d.Point.Target != d.Target {
+				t.Errorf("%+v", d)
+			}
+		}
+		return names
+	}
+	text = "-b"
+	if got := look(); !slices.Equal(got, []string{"-a"}) {
+		t.Errorf("before a timer run has seen the edit: %q", got)
+	}
+	left := s.now
+	s.settle(book)
+	for after, want := range map[time.Duration][]string{0: {"-a"}, 7*day - time.Second: {"-a"}, 7 * day: nil} {
+		s.now = left.Add(after)
+		if got := look(); !slices.Equal(got, want) {
+			t.Errorf("after %s: %q", after, got)
+		}
+	}
+	s.now, text = left.Add(day), "plan:renamed -a -b"
+	s.settle(book)
+	if got := look(); got != nil {
+		t.Errorf("with all targets in a plan of another name: %q", got)
+	}
+}
