@@ -19,7 +19,6 @@ import (
 
 	"lifeboat/handler"
 	"lifeboat/internal/azure"
-	"lifeboat/internal/backup"
 	"lifeboat/internal/cli"
 	"lifeboat/internal/config"
 	"lifeboat/internal/engine"
@@ -85,10 +84,7 @@ func build(getenv func(string) string, environ []string) (handler.Config, error)
 	catalog := table.New(clients.Tables, "lifeboat", uuid.NewString)
 	if err == nil {
 		app.Plans = &plans.Store{Catalog: catalog, Read: plan.Read, Parse: plan.Parse, Default: reader.Default}
-		options.PerCallPolicies = append(slices.Clip(options.PerCallPolicies), azure.Moved(func(ctx context.Context) []backup.Plan {
-			active, _ := app.Plans.Current(ctx) // without plans the stored ID of an account is all there is
-			return active.Plans
-		}))
+		options.PerCallPolicies = append(slices.Clip(options.PerCallPolicies), azure.Moved(app.Plans.Plans))
 	}
 	app.Engine = &engine.Engine{
 		Catalog: catalog, Queue: queues,

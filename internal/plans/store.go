@@ -79,6 +79,12 @@ type Active struct {
 	Hash string
 }
 
+// Plans returns the active plans; none if they are not known.
+func (b *Store) Plans(ctx context.Context) []backup.Plan {
+	active, _ := b.Current(ctx)
+	return active.Plans
+}
+
 // Current says which plans are active, and changes nothing. If plan.yaml is broken and there is no last good plan, it returns
 // no plans and the error of plan.yaml.
 func (b *Store) Current(ctx context.Context) (Active, error) {
