@@ -208,7 +208,7 @@ var Invariants = []Invariant{
 	{"a safety backup comes first, and is held", "7", secured},
 	{"latest is the newest that protects", "5", latestProtects},
 	{"a restore ends as it did", "3", endsTruly},
-	{"what is given up may be, and frees its target", "", givenUpWell},
+	{"a run that is given up frees its target, and may be given up", "", givenUpWell},
 	{"every request for a restore is answered", "3", requestAnswered},
 }
 
