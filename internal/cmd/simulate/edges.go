@@ -161,6 +161,16 @@ var edges = []edge{
 		"if f.Code == backup.ServiceFailed && s.run.Restore != nil {", "if f.Code == backup.ServiceFailed && s.run.Restore == nil {",
 	},
 	{
+		"./internal/engine TestAbandonWaitsForTheLease", "a run is abandoned while its operation is being started",
+		"internal/engine/abandon.go",
+		"case r.LeaseUntil.After(s.now):", "case r.LeaseUntil.After(s.now.Add(time.Hour)):",
+	},
+	{
+		"./internal/engine TestAbandonARestore", "a restore that runs is abandoned",
+		"internal/restore/abandon.go",
+		`case f == nil && answer.Token != "":`, `case f == nil && answer.Token == "restore":`,
+	},
+	{
 		"./internal/engine TestARestoreSaysWhichRunItWaitsFor", "a restore does not say for which run it waits",
 		"internal/engine/abandon.go",
 		"return restore.Behind(other), nil", "return restore.Behind(backup.Run{Plan: other.Plan}), nil",

@@ -269,14 +269,6 @@ var mutants = []mutant{
 		`case agrees != "":`, `case agrees != "" && p.Plan == "":`,
 	},
 	{
-		"a run is abandoned while its operation is being started", "internal/engine/abandon.go",
-		"case r.LeaseUntil.After(s.now):", "case r.LeaseUntil.After(s.now.Add(time.Hour)):",
-	},
-	{
-		"a restore that runs is abandoned", "internal/restore/abandon.go",
-		`case f == nil && answer.Token != "":`, `case f == nil && answer.Token == "restore":`,
-	},
-	{
 		"what an abandoned run has written stays", "internal/engine/cleanup.go",
 		"if run.GivenUp() {", "if run.GivenUp() && run.Polls < 0 {",
 	},
