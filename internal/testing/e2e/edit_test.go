@@ -22,6 +22,7 @@ type editEvent struct {
 		Changes, Attention []string
 		Alarm, Plan, Why   string
 		Count              int
+		ScheduledTime      time.Time
 		LastVerified       struct{ ID string }
 	}
 }
@@ -133,9 +134,12 @@ func TestAnEditOfThePlanIsTold(t *testing.T) {
 		!slices.Equal(edit.Data.Attention, []string{"restore.into", "keep", "paused"}) {
 		t.Errorf("attention %q, at level %q, of %q", edit.Data.Attention, level(edit.ID), edit.Data.Changes)
 	}
-	running := planFor(schedule, "1d", stays, well)
+	running, resumed := planFor(schedule, "1d", stays, well), time.Now()
 	a.place(running)
-	await("a run of its schedule", of("lifeboat.run.succeeded", well))
+	await("the end of the pause", of("lifeboat.plan.changed", ""))
+	await("a run of its schedule", func(e editEvent) bool {
+		return of("lifeboat.run.succeeded", well)(e) && e.Data.ScheduledTime.After(resumed)
+	})
 
 	if err := a.Stop(); err != nil {
 		t.Fatal(err)
