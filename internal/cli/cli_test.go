@@ -143,12 +143,12 @@ func TestDiff(t *testing.T) {
 			"jitter none becomes 20m", "window until the next scheduled time becomes 3h", "paused: no scheduled times until", "concurrency not set becomes 3", "identity system becomes accessKey",
 			"onDemand.keep.within as keep.within becomes 90s",
 		}},
-		"restore": {[]string{"/contoso-standby", "/contoso-2\n        - itself\n      replyTo: [answers]\n      approval: required", "safetyBackup: true", "safetyBackup: false"}, []string{
+		"restore": {[]string{"/contoso-standby", "/contoso-2\n        - itself\n      replyTo: [answers]\n      approval: required", "safetyBackup: required", "safetyBackup: never"}, []string{
 			"~ plan nightly-apim: - restore.into /sub", "/contoso-standby: no more restores into it", "! plan nightly-apim: + restore.into /sub", "/contoso-2 may be OVERWRITTEN",
 			"+ restore.into itself: each target may be OVERWRITTEN", "+ restore.replyTo answers", "approval is required", "! plan nightly-apim: restore.safetyBackup is never",
 		}},
 		"no restore": {[]string{
-			"restore: #", "# ", "      into:\n", "", "        - /sub", "# ", "      safetyBackup: true", "",
+			"restore: #", "# ", "      into:\n", "", "        - /sub", "# ", "      safetyBackup: required", "",
 		}, []string{"- restore.into /sub"}},
 		"the default, written out": {[]string{"keep: {", "identity: system\n    keep: {"}, []string{"nothing changes"}},
 	} {
@@ -168,7 +168,7 @@ func TestDiff(t *testing.T) {
 	if !strings.Contains(out, "hsm.access identity becomes sas, for runs from now on") {
 		t.Errorf("%s%s", out, errs)
 	}
-	ccf := []string{"Microsoft.ApiManagement/service/contoso", "Microsoft.ConfidentialLedger/managedCCFs/contoso", "      safetyBackup: true", ""}
+	ccf := []string{"Microsoft.ApiManagement/service/contoso", "Microsoft.ConfidentialLedger/managedCCFs/contoso", "      safetyBackup: required", ""}
 	moved := edited(t, append(ccf, "keep: {", "ccf: {restoreRegion: westeurope, apiVersion: 2024-09-19-preview}\n    keep: {")...)
 	_, out, errs = run("plan", "diff", edited(t, ccf...), moved)
 	for _, want := range []string{

@@ -84,7 +84,7 @@ A TIME is a duration, such as 2h or 3d: for --before that long ago, for
 	field("reason", "reason", "the reason in `WORDS`, for the log and the events")
 	field("reply-to", "replyTo", "a `QUEUE` that the answers are sent to too")
 	field("expires", "expires", "refuse it if it has not begun by this `TIME`")
-	flags.BoolVar(&q.unsecured, "no-safety-backup", false, "do not back the destination up first: say the --reason")
+	flags.BoolVar(&q.unsecured, "no-safety-backup", false, "overwrite without a backup, for the --reason")
 	flags.BoolVar(&q.preempt, "preempt", false, "end a backup of the destination that waits or hangs")
 	flags.BoolVar(&q.dry, "dry-run", false, "say what it would do, and change nothing")
 	flags.BoolVar(&q.yes, "yes", false, "do not ask: the content of the service may be lost")

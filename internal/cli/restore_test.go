@@ -57,7 +57,7 @@ func TestDryRun(t *testing.T) {
 	at := -1
 	for _, want := range []string{
 		"restores into    " + target + "\noverwrites       the whole configuration", "\nrecovery point   " + point + ", live\n", ", 1d3h ago\n",
-		"\nsize             3.0 MiB\n", "\nallowed by plan  nightly\n", "\nsafety backup    none\n", "POST " + target + "/restore\n", "\nGUARD ",
+		"\nsize             3.0 MiB\n", "\nallowed by plan  nightly\n", "\nsafety backup    first, and held for 7 days unless confirmed\n", "POST " + target + "/restore\n", "\nGUARD ",
 		"\nthe artifact is there, and is the verified one  passed\n", "\nthe destination can take it                     later\n",
 		"\nthe destination can take it: Updating: it is  updating\n",
 	} {
@@ -109,7 +109,7 @@ func TestOneRestore(t *testing.T) {
 	code, out, _ = a.run(t.Context(), "", "run", id)
 	for _, want := range []string{
 		"scheduled      restore\n", "restores       " + target + "\n", "from           " + point + "\n", "kind           full\n",
-		"asked why      a bad deployment\n", "begins until   2099-01-31T02:30:00Z, in 26606d14h\n", "safety backup  none\n",
+		"asked why      a bad deployment\n", "begins until   2099-01-31T02:30:00Z, in 26606d14h\n", "safety backup  none yet: it comes before the restore\n",
 	} {
 		if code != 0 || !strings.Contains(out, want) {
 			t.Errorf("%d, no %q in\n%s", code, want, out)
