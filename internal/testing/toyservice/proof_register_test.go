@@ -149,7 +149,7 @@ func TestTheEngineBacksToysUp(t *testing.T) {
 	}
 	traits := toyservice.Service().Restore
 	if !slices.Equal(p.NotIncluded, []string{"the lid of the box", "batteries"}) || !slices.Equal(p.Overwrites, traits.Overwrites) ||
-		!slices.Equal(p.Calls, []string{"POST https://toys.example.com/boxes/contoso-box/restore"}) {
+		!slices.Equal(p.Calls, []string{"POST https://toys.example.com/boxes/contoso-box/backup", "POST https://toys.example.com/boxes/contoso-box/restore"}) {
 		t.Errorf("it does not bring back %q, overwrites %q, sends %q", p.NotIncluded, p.Overwrites, p.Calls)
 	}
 
