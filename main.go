@@ -83,11 +83,11 @@ func build(getenv func(string) string, environ []string) (handler.Config, error)
 	queues.Base64, app.Poison = settings.EventsBase64, queues.Poison
 	catalog := table.New(clients.Tables, "lifeboat", uuid.NewString)
 	if err == nil {
-		app.Plans = &plans.Store{Catalog: catalog, Read: plan.Read, Parse: plan.Parse, Default: reader.Default}
+		app.Plans = &plans.Store{Catalog: catalog, App: settings.App, Read: plan.Read, Parse: plan.Parse, Default: reader.Default}
 		options.PerCallPolicies = append(slices.Clip(options.PerCallPolicies), azure.Moved(app.Plans.Plans))
 	}
 	app.Engine = &engine.Engine{
-		Catalog: catalog, Queue: queues,
+		Catalog: catalog, Queue: queues, App: settings.App,
 		Services: known.Known(), Providers: known.Providers(credential, options, settings.WaitFactor), Timings: engine.DefaultTimings().Scaled(settings.WaitFactor),
 		Timers: settings.Timers, Stopped: settings.Stopped, Concurrency: settings.Concurrency, Now: time.Now, NewID: uuid.NewString,
 	}

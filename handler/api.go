@@ -20,6 +20,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"lifeboat/internal/api"
+	"lifeboat/internal/apps"
 	"lifeboat/internal/backup"
 	"lifeboat/internal/engine"
 	"lifeboat/internal/request"
@@ -42,8 +43,11 @@ func refuse(status int, code, target, format string, args ...any) *apiError {
 // writeError is the one place where an error becomes a status.
 func writeError(w http.ResponseWriter, err error) {
 	e, ok := errors.AsType[*apiError](err)
+	no, another := errors.AsType[*apps.NotOwner](err)
 	switch {
 	case ok:
+	case another:
+		e = notOwner(no)
 	case errors.Is(err, backup.ErrNotFound):
 		e = refuse(http.StatusNotFound, "RunNotFound", "", "%v", err)
 	case errors.Is(err, engine.ErrRequestReused):

@@ -102,8 +102,9 @@ type handler struct {
 
 	warning sync.Mutex
 	// warned are the last warnings that this process has logged.
-	warned []string
-	poison poison
+	warned   []string
+	poison   poison
+	standing standing
 }
 
 // New returns the HTTP handler for the port that the Functions host gives the process. It copies the engine, so that the events
@@ -119,11 +120,11 @@ func New(c Config) http.Handler {
 		"schedule":           h.schedule,
 		"execute":            queued(h.execute),
 		"cleanup":            h.cleanup,
-		"deadletter-execute": queued(h.deadletter),
-		"restore":            queued(h.single(backup.RestoreQueue, h.restore)),
-		"deadletter-restore": queued(h.single(backup.RestoreQueue, h.deadletterRestore)),
-		"backup":             queued(h.single(backup.BackupQueue, h.backup)),
-		"deadletter-backup":  queued(h.single(backup.BackupQueue, h.deadletterBackup)),
+		"deadletter-execute": queued(h.owned(backup.ExecuteQueue+backup.Poison, h.deadletter)),
+		"restore":            queued(h.owned(backup.RestoreQueue, h.single(backup.RestoreQueue, h.restore))),
+		"deadletter-restore": queued(h.owned(backup.RestoreQueue+backup.Poison, h.single(backup.RestoreQueue, h.deadletterRestore))),
+		"backup":             queued(h.owned(backup.BackupQueue, h.single(backup.BackupQueue, h.backup))),
+		"deadletter-backup":  queued(h.owned(backup.BackupQueue+backup.Poison, h.single(backup.BackupQueue, h.deadletterBackup))),
 	}
 	return h
 }

@@ -8,7 +8,8 @@ import (
 )
 
 // getHealth answers 200 if every target of the active plans has a verified recovery point within two intervals of its
-// plan, or may still get its first. It answers 503 if a target has none, or if the host no longer fires a timer. While plan.yaml
+// plan, or may still get its first. It answers 503 if a target has none, if the host no longer fires a timer, or if several apps have
+// the same storage account. While plan.yaml
 // is refused, it measures the last good plans; if there are none, the status is unprotected.
 func (h *handler) getHealth(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Cache-Control", "no-store")
@@ -37,6 +38,9 @@ func (h *handler) getHealth(w http.ResponseWriter, r *http.Request) error {
 		return no
 	}
 	body.Checked = timers.Now
+	if body.Apps = viewApps(timers.Apps); body.Apps.Reason != nil {
+		body.Status = health.Unprotected
+	}
 	for _, t := range timers.Timers {
 		body.Timers = append(body.Timers, api.TimerHealth{
 			Timer: t.Timer, Silent: t.Silent, LastRun: t.Last, Reason: viewReason(t.Reason, ""),
@@ -68,6 +72,14 @@ func (h *handler) getHealth(w http.ResponseWriter, r *http.Request) error {
 	}
 	writeJSON(w, status, body)
 	return nil
+}
+
+func viewApps(a health.Apps) api.Apps {
+	v := api.Apps{App: a.App, Owner: a.Owner, Since: a.Since, Reason: viewReason(a.Reason(), "")}
+	for _, o := range a.Others {
+		v.Others = append(v.Others, api.OtherApp(o))
+	}
+	return v
 }
 
 func viewHealth(t health.TargetHealth) api.TargetHealth {

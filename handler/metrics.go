@@ -36,6 +36,12 @@ func (h *handler) getMetrics(w http.ResponseWriter, r *http.Request) error {
 	m.sample(1, "version", h.TimeZones)
 	m.family("lifeboat_plan_refused", "1 if plan.yaml as it is now is not active.")
 	m.sample(flag(active.Refused != nil || noPlan != nil))
+	m.family("lifeboat_other_apps", "Other apps with the same storage account that were seen in the last hour, the owner of the catalog among them.")
+	others := len(timers.Apps.Others)
+	if !timers.Apps.Owns() {
+		others++
+	}
+	m.sample(float64(others))
 	m.family("lifeboat_timer_silent", "1 if the host seems to call the timer's function no more.")
 	for _, t := range timers.Timers {
 		m.sample(flag(t.Silent), "timer", t.Timer)

@@ -205,6 +205,11 @@ func linesOf(t *testing.T) map[string]map[string]bool {
 	}
 	note(d)
 
+	_, d = pair(t)
+	d.call("POST", "/api/takeover", `{"from":"contoso-app"}`)
+	d.call("POST", "/schedule", timer)
+	note(d)
+
 	d = newApp(func(c *Config) { c.Engine.Now = func() time.Time { return time.Now().Add(time.Hour) } })
 	d.call("POST", "/schedule", timer)
 	note(d)
@@ -215,7 +220,7 @@ var (
 	field = regexp.MustCompile(`\bline\.([A-Za-z]+)`)
 	asked = regexp.MustCompile(`line\.(?:event|function) (?:== ("[^"]+")|in \(([^)]+)\))`)
 	word  = regexp.MustCompile(`"([^"]+)"`)
-	named = regexp.MustCompile(`lifeboat\.(?:target|run|backup|restore|recovery-point|plan|schedule|clock|message)\.[a-z]+`)
+	named = regexp.MustCompile(`lifeboat\.(?:target|run|backup|restore|recovery-point|plan|app|schedule|clock|message)\.[a-z]+`)
 )
 
 // TestRunbooks checks that every event has a runbook, each is in the index, and each query asks for fields that the lines have.

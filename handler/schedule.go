@@ -16,14 +16,17 @@ func (h *handler) schedule(ctx context.Context, _ invocation) (fields, error) {
 			Msg("plan.yaml is refused")
 	}
 	h.warn()
+	asked := h.Now()
 	report, err := h.Engine.Schedule(ctx, active.Plans)
+	_ = h.standing.learn(err, asked)
 	if err == nil || report.ActivePlan.ETag != "" { // the unreadable row may be another one
 		h.Plans.Observe(report.ActivePlan)
 	}
-	return fields{
+	did := fields{
 		"created": report.Created, "missed": report.Missed, "scanned": report.Scanned, "requeued": report.Requeued,
 		"unprotected": len(report.Unprotected), "unsent": report.Unsent,
-	}, errors.Join(unsettled, err)
+	}
+	return did, did.stands(errors.Join(unsettled, err))
 }
 
 // warn logs the warnings about plan.yaml: once a process for each text that has other warnings than the last one.

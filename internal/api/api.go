@@ -16,6 +16,13 @@ type Problem struct {
 	Details []Problem `json:"details,omitempty"`
 }
 
+// Takeover says which app owns the catalog since when, and which one owned it before.
+type Takeover struct {
+	Owner string    `json:"owner"`
+	From  string    `json:"from"`
+	Since time.Time `json:"ownerSinceDateTime"`
+}
+
 // Page is a part of a list. NextLink is the address of the next part, "" at the end.
 type Page[T any] struct {
 	Value    []T    `json:"value"`

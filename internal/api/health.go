@@ -8,8 +8,8 @@ import (
 	"lifeboat/internal/health"
 )
 
-// Health is the answer to a monitor. Status is the worst target's status, or unprotected if a timer is silent: then no target
-// will stay protected.
+// Health is the answer to a monitor. Status is the worst target's status, or unprotected if a timer is silent, or several apps have
+// the same storage account: then no target may stay protected.
 type Health struct {
 	Status  health.Protection `json:"status"`
 	Checked time.Time         `json:"checkedDateTime,omitzero"`
@@ -18,6 +18,7 @@ type Health struct {
 	Version string `json:"version"`
 	// TimeZones is the version of the time zones of schedules, such as 2026f.
 	TimeZones string        `json:"timeZones"`
+	Apps      Apps          `json:"apps"`
 	Timers    []TimerHealth `json:"timers,omitempty"`
 	// Stopped says why no plan makes runs; "" if plans make runs.
 	Stopped string `json:"stopped,omitempty"`
@@ -39,6 +40,23 @@ type Departed struct {
 	Left time.Time `json:"leftDateTime"`
 	// Verified is its newest verified recovery point; missing if there is none.
 	Verified *Verified `json:"lastVerified,omitempty"`
+}
+
+// Apps says which apps have the storage account. Reason says why they need a person; missing if there is one app alone.
+type Apps struct {
+	// App is the app that answers. Owner is the app that works; missing if none does yet.
+	App   string    `json:"app"`
+	Owner string    `json:"owner,omitempty"`
+	Since time.Time `json:"ownerSinceDateTime,omitzero"`
+	// Others are the other apps, besides the owner, that were seen in the last hour.
+	Others []OtherApp `json:"others,omitempty"`
+	Reason *Problem   `json:"reason,omitempty"`
+}
+
+// OtherApp is an app that does nothing, because another one owns the catalog.
+type OtherApp struct {
+	App      string    `json:"app"`
+	LastSeen time.Time `json:"lastSeenDateTime"`
 }
 
 // PlanHealth says whether plan.yaml as it is now is active. Error has its mistakes if it is not.

@@ -46,10 +46,15 @@ const (
 	ChangesPrefix     = "changes-"
 	QueuePrefix       = "enqueued-"
 	EvaluatedPrefix   = "evaluated-"
+	AppsPrefix        = "known-"
 	TimerPrefix       = "last-run-"
 	UnpublishedPrefix = "pending-"
 	PermitPrefix      = "permit-"
 	CheckpointPrefix  = "plan-"
+
+	// OtherAppPrefix begins the rows of the apps that do not own the catalog. With [OwnerKey] they are the rows of AppsPrefix. They
+	// stand just before the rows of TimerPrefix, so that cleanup reads both by one request.
+	OtherAppPrefix = AppsPrefix + "app-"
 
 	// missedRunsPrefix sorts behind CheckpointPrefix.
 	missedRunsPrefix = "schedule-missed-"
@@ -59,6 +64,8 @@ const (
 var (
 	// ActivePlanKey is the first row that a timer run reads.
 	ActivePlanKey = Key{Partition: SchedulePartition, Row: "active-plan"}
+	// OwnerKey names the app that owns the catalog.
+	OwnerKey = Key{Partition: SchedulePartition, Row: AppsPrefix + "owner"}
 	// UndeliverableKey counts the events that were given up.
 	UndeliverableKey = Key{Partition: SchedulePartition, Row: "lost-events"}
 )
@@ -164,6 +171,9 @@ func EvaluatedKey(plan string) Key { return ScheduleKey(EvaluatedPrefix + plan) 
 
 // TimerKey is the row that says when the timer's function ran last.
 func TimerKey(timer string) Key { return ScheduleKey(TimerPrefix + timer) }
+
+// OtherAppKey is the row of an app that does not own the catalog. A name may have characters that no key has.
+func OtherAppKey(app string) Key { return ScheduleKey(OtherAppPrefix + Digest(app, 16)) }
 
 // MissedRunsKey comes from the missed period's plan and first scheduled time, so that a repeat writes the same row.
 func MissedRunsKey(m schedule.MissedRuns) Key {

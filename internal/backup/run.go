@@ -27,6 +27,8 @@ type Run struct {
 	Settings Settings `json:"Settings"`
 	// ReplyTo is the queue that the event about the end of a backup also goes to, "" for none.
 	ReplyTo string `json:"ReplyTo,omitempty"`
+	// App is the app that works the run: an app that finds another name, or none, asks first which app owns the catalog.
+	App string `json:"App,omitempty"`
 	// Restore describes the restore that the run makes; nil for a backup.
 	Restore *Restoring `json:"Restore,omitempty"`
 

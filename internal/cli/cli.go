@@ -113,8 +113,8 @@ settings cannot be used.`,
 	bugs.GroupID = ofApp
 	root.AddCommand(
 		plan, sh.healthCommand(), sh.runsCommand(), sh.runCommand(), sh.backupCommand(), sh.batchCommand(), sh.pointsCommand(),
-		sh.acceptCommand(), sh.restoreCommand(), sh.cancelCommand(), sh.confirmCommand(), sh.abandonCommand(), versionCommand(sh),
-		usage.CompletionCommand(), bugs,
+		sh.acceptCommand(), sh.restoreCommand(), sh.cancelCommand(), sh.confirmCommand(), sh.abandonCommand(), sh.takeoverCommand(),
+		versionCommand(sh), usage.CompletionCommand(), bugs,
 	)
 	root.SetHelpCommand(usage.HelpCommand())
 	root.InitDefaultHelpCmd() // now, and not only when a command runs: the documentation has it too

@@ -224,6 +224,24 @@ func TestEveryCommandTakesItsIDAsAPart(t *testing.T) {
 	}
 }
 
+// TestATakeoverSaysWhichAppWorks checks the one line for people, and the document.
+func TestATakeoverSaysWhichAppWorks(t *testing.T) {
+	t.Parallel()
+	const body = `{"owner":"contoso-app/staging","from":"contoso-app","ownerSinceDateTime":"2026-03-28T09:00:00Z"}`
+	a := newApp(t, "", func(_ int, w http.ResponseWriter, _ *http.Request) bool {
+		fmt.Fprint(w, body)
+		return false
+	})
+	for format, want := range map[string]string{
+		"table": "contoso-app/staging works in place of contoso-app since 2026-03-28T09:00:00Z\n", "json": body + "\n", "name": "contoso-app/staging\n",
+	} {
+		code, out, errs := a.run(t.Context(), "", "takeover", "contoso-app", "--yes", "-o", format)
+		if code != 0 || out != want || a.requests[len(a.requests)-1] != "POST /api/takeover " {
+			t.Errorf("%s: %d, %q, %s, %v", format, code, out, errs, a.requests)
+		}
+	}
+}
+
 // TestAListSaysThatThereIsMore checks a list that was cut, and that the command asks for more pages if they are wanted.
 func TestAListSaysThatThereIsMore(t *testing.T) {
 	t.Parallel()

@@ -49,6 +49,7 @@ var shown = []struct {
 	{"cancel " + queued, false},
 	{"abandon " + queued, false},
 	{"confirm " + restored, false},
+	{"takeover contoso-old --yes", false},
 	{"runs payments", false},
 	{"runs contoso-uk", false},
 	{"plan check plan.yaml", false},

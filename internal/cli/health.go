@@ -35,7 +35,8 @@ func (sh Shell) healthCommand() *cobra.Command {
 		Use: "health", Short: "Lists how well every target is protected, the worst first",
 		Long: `Lists every target, the worst first: how well it is protected, its last
 verified recovery point, and its next scheduled time. The exit code is 1 if a
-target is unprotected, a timer is silent, or no plan is active.
+target is unprotected, a timer is silent, no plan is active, or several apps
+have the same storage account.
 
 It needs a key of the function health in LIFEBOAT_HEALTH_KEY: a key of api
 does not open it.`,
@@ -97,6 +98,9 @@ func (r remote) healthTable(v api.Health) error {
 	if v.Plan.Refused {
 		lines = append(lines, r.refused(v.Plan)+"\n")
 	}
+	if v.Apps.Reason != nil {
+		lines = append(lines, "apps: "+client.InWords(*v.Apps.Reason)+"\n")
+	}
 	for _, t := range v.Timers {
 		if t.Reason != nil {
 			lines = append(lines, "timer "+text.Plain(t.Timer)+": "+client.InWords(*t.Reason)+"\n")
@@ -153,6 +157,8 @@ func alarmOf(v api.Health) error {
 		}
 	}
 	switch {
+	case bad == 0 && v.Apps.Reason != nil:
+		return alarm("several apps have the storage account")
 	case bad == 0 && silent > 0:
 		return alarm(text.Count(silent, "timer") + " silent")
 	case bad == 0:

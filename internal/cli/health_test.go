@@ -60,6 +60,11 @@ plan.yaml is refused since 2026-03-28T10:00:00Z; the plan of 2026-03-01T10:00:00
 			0, 1, "no plan has /a/b since 2026-03-28T10:00:00Z, when it left p: its newest verified recovery point point is of 2026-03-27T10:00:00Z " +
 				"no plan has /a/c since 2026-03-28T10:00:00Z, when it left q: no verified recovery point 7 more of them have left plan.yaml", "",
 		},
+		"two apps": {
+			503, `{"status":"unprotected","plan":{"refused":false},"apps":{"app":"contoso-app","owner":"contoso-app","others":[{"app":"laptop",` +
+				`"lastSeenDateTime":"2026-03-28T09:00:00Z"}],"reason":{"code":"SecondApp","message":"contoso-app and laptop"}},"targets":[]}`,
+			1, 1, "apps: SecondApp: contoso-app and laptop", "several apps have the storage account\n",
+		},
 		"the host's 503":  {503, "The service is unavailable.", 1, 5, "", "GET ORIGIN/api/health: 503 Service Unavailable\n"},
 		"no settings":     {503, `{"error":{"code":"NotConfigured","message":"LIFEBOAT_PLAN is missing"}}`, 1, 5, "", "NotConfigured: LIFEBOAT_PLAN is missing\n"},
 		"another app":     {200, `{"status":"up"}`, 1, 1, "", "LIFEBOAT_URL the address of a Lifeboat app?\n"},

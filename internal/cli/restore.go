@@ -212,7 +212,7 @@ func (r remote) agreed(ctx context.Context, body map[string]any) error {
 		lost += " since " + r.clock.Ago(p.Point.Written) + ","
 	}
 	fmt.Fprintf(r.Stderr, "\n%s is LOST. Type %s to go on: ", text.Plain(lost), text.Plain(name))
-	typed, err := r.line(ctx)
+	typed, err := r.line(ctx, "nothing was restored")
 	if err != nil {
 		return err
 	}
@@ -222,8 +222,8 @@ func (r remote) agreed(ctx context.Context, body map[string]any) error {
 	return nil
 }
 
-// line reads a line of the person's.
-func (r remote) line(ctx context.Context) (string, error) {
+// line reads a line of the person's. If the person stops it, the error says what came of it.
+func (r remote) line(ctx context.Context, outcome string) (string, error) {
 	typed := make(chan string, 1)
 	go func() { // a terminal cannot be read with a context
 		line, _ := bufio.NewReader(r.Stdin).ReadString('\n')
@@ -231,7 +231,7 @@ func (r remote) line(ctx context.Context) (string, error) {
 	}()
 	select {
 	case <-ctx.Done():
-		return "", errors.New("stopped: nothing was restored")
+		return "", errors.New("stopped: " + outcome)
 	case line := <-typed:
 		return line, nil
 	}

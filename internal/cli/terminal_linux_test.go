@@ -178,6 +178,37 @@ func TestARestoreAsks(t *testing.T) {
 	}
 }
 
+// TestATakeoverAsks checks that a takeover on a terminal is asked for only if the person types the name of the app that loses, and
+// never without a terminal.
+func TestATakeoverAsks(t *testing.T) {
+	t.Parallel()
+	for types, want := range map[string]struct {
+		code, requests int
+		says           string
+	}{
+		"Contoso-Old\n": {1, 1, "NotTakenOver: the catalog cannot be taken over from that app: "},
+		"yes\n":         {1, 0, "that is not its name: nothing was taken over\n"},
+		"\x04":          {1, 0, "that is not its name: nothing was taken over\n"},
+	} {
+		a, terminal := newFleet(t), newConsole(t, 80)
+		ended := make(chan int, 1)
+		go func() { ended <- terminal.at(t.Context(), t, a.URL, nil, "takeover", "contoso-old") }()
+		terminal.wait(t, "The app contoso-old stops working. Type contoso-old to go on: ", 1)
+		if _, err := terminal.person.WriteString(types); err != nil {
+			t.Fatal(err)
+		}
+		code := <-ended
+		terminal.wait(t, want.says, 1)
+		if code != want.code || len(a.requests) != want.requests {
+			t.Errorf("%q: %d, %v", types, code, a.requests)
+		}
+	}
+	a := newFleet(t)
+	if code, out, errs := inFleet(t, a, 0, "takeover", "contoso-old"); code != 2 || out != "" || !strings.Contains(errs, "say --yes") || len(a.requests) != 0 {
+		t.Errorf("%d, %s%s, %v", code, out, errs, a.requests)
+	}
+}
+
 // TestARestoreDoesNotAskWhereNobodyIs checks that a restore without a terminal and without --yes is refused, and that the app is
 // not asked for anything.
 func TestARestoreDoesNotAskWhereNobodyIs(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -30,7 +31,11 @@ type Settings struct {
 	// Timers are the schedules by which the host calls the timers' functions, by their names: LIFEBOAT_SCHEDULE_TIMER and
 	// LIFEBOAT_CLEANUP_TIMER. The host reads them too. A schedule that is missing, or unreadable here, is no error.
 	Timers map[string]health.TimerSchedule
-	// Source names this app in events: WEBSITE_SITE_NAME, which Azure sets, or "lifeboat".
+	// App is the name of the app in lower case. All its instances have it: the name of the site, with the name of its slot behind a
+	// slash (WEBSITE_SITE_NAME and WEBSITE_SLOT_NAME; Azure sets both, and the slot production is the site itself), or else
+	// LIFEBOAT_APP, or else the name of the machine.
+	App string
+	// Source names this app in events: App if Azure runs it, or "lifeboat".
 	Source string
 	// EventsBase64 says that events and answers are sent in base64: LIFEBOAT_EVENTS_ENCODING, none (the default) or base64, the
 	// words of host.json.
@@ -49,12 +54,13 @@ const leastWaitFactor = 0.001
 // FromEnvironment reads the app settings.
 func FromEnvironment(getenv func(string) string) (Settings, error) {
 	s := Settings{
-		Plan: getenv("LIFEBOAT_PLAN"), WaitFactor: 1, Concurrency: 50, Source: cmp.Or(getenv("WEBSITE_SITE_NAME"), "lifeboat"), Host: getenv("WEBSITE_HOSTNAME"),
+		Plan: getenv("LIFEBOAT_PLAN"), WaitFactor: 1, Concurrency: 50, Source: cmp.Or(site(getenv), "lifeboat"), Host: getenv("WEBSITE_HOSTNAME"),
 		Secure: getenv("WEBSITE_INSTANCE_ID") != "" || getenv("CONTAINER_NAME") != "",
 	}
 	s.Timers = map[string]health.TimerSchedule{
 		"schedule": timer(getenv, "LIFEBOAT_SCHEDULE_TIMER"), "cleanup": timer(getenv, "LIFEBOAT_CLEANUP_TIMER"),
 	}
+	s.App = strings.ToLower(cmp.Or(site(getenv), strings.TrimSpace(getenv("LIFEBOAT_APP")), machine()))
 	var err error
 	if s.Cloud, err = azure.NamedCloud(getenv(azure.CloudSetting)); err != nil {
 		return s, err
@@ -80,8 +86,32 @@ func FromEnvironment(getenv func(string) string) (Settings, error) {
 	default:
 		return s, fmt.Errorf("the app setting LIFEBOAT_EVENTS_ENCODING is %q: it must be none, for events as plain JSON, or base64", text)
 	}
+	if len(s.App) > longestApp || strings.ContainsFunc(s.App, backup.IsUnreadable) {
+		return s, fmt.Errorf("the app setting LIFEBOAT_APP is %q: the name of an app has at most %d bytes, each of its characters readable", s.App, longestApp)
+	}
 	s.Stopped = stopped(getenv("LIFEBOAT_STOPPED"))
 	return s, nil
+}
+
+// longestApp leaves room for the longest names of a site and a slot, 60 and 59 characters.
+const longestApp = 128
+
+// machine returns the name of the machine.
+func machine() string {
+	name, err := os.Hostname()
+	if err != nil {
+		return "localhost"
+	}
+	return name
+}
+
+// site returns the name of the site, with its slot; "" if Azure does not run the app.
+func site(getenv func(string) string) string {
+	name, slot := getenv("WEBSITE_SITE_NAME"), getenv("WEBSITE_SLOT_NAME")
+	if name == "" || slot == "" || strings.EqualFold(slot, "production") {
+		return name
+	}
+	return name + "/" + slot
 }
 
 // CheckEnvironment refuses app settings that have not got their values: environ lists them as [os.Environ] does. Everything else

@@ -40,9 +40,14 @@ type CleanupReport struct {
 }
 
 // Cleanup deletes expired points. It reads the index of due points, and only the points of those targets. It may be killed
-// anywhere: a point stays "deleting" until its artifact is gone, and its entry until the point is expired.
+// anywhere: a point stays "deleting" until its artifact is gone, and its entry until the point is expired. It returns an
+// [apps.NotOwner] if another app owns the catalog, and does nothing.
 func (e *Engine) Cleanup(ctx context.Context) (CleanupReport, error) {
 	var report CleanupReport
+	was, err := e.beginCleanup(ctx)
+	if err != nil {
+		return report, err
+	}
 	own := e.Now()
 	rows, now, err := e.Catalog.List(ctx, backup.DuePartition, "", backup.TimeKey(own.Add(backup.Resolution)), 1000)
 	if err != nil {
@@ -71,7 +76,7 @@ func (e *Engine) Cleanup(ctx context.Context) (CleanupReport, error) {
 			report.Failed = append(report.Failed, fmt.Errorf("clean up %s: %w", target, err))
 		}
 	}
-	return report, errors.Join(ctx.Err(), e.noteCleanup(ctx))
+	return report, errors.Join(ctx.Err(), e.noteCleanup(ctx, was, now.Add(e.Now().Sub(own))))
 }
 
 func (e *Engine) cleanTarget(ctx context.Context, target string, entries []due, now time.Time, report *CleanupReport) error {

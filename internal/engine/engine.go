@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"lifeboat/internal/apps"
 	"lifeboat/internal/backup"
 	"lifeboat/internal/health"
 	"lifeboat/internal/plans"
@@ -20,6 +21,8 @@ import (
 type Engine struct {
 	Catalog backup.Catalog
 	Queue   backup.Queue
+	// App is the name of the app that this process is an instance of.
+	App string
 	// Services are the services that Lifeboat backs up.
 	Services backup.Services
 	// Providers holds the providers by the resource type of their targets, in lower case: "microsoft.apimanagement/service".
@@ -146,6 +149,11 @@ func (e *Engine) service(target string) backup.Service {
 	return one
 }
 
+// Ownership tells whether this app owns the catalog.
+func (e *Engine) Ownership() apps.App {
+	return apps.App{Catalog: e.Catalog, Name: e.App, Announce: e.announce}
+}
+
 // within gives a call of a provider its time limit.
 func within[T any](ctx context.Context, call func(context.Context) (T, error)) (T, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTime)
@@ -238,12 +246,22 @@ func (e *Engine) load(ctx context.Context, id string) (backup.Run, time.Time, er
 // message changes nothing, or it is a dead letter. After an error the host must deliver it again. The invocation's ID names this
 // delivery.
 func (e *Engine) Execute(ctx context.Context, invocation string, message []byte) (Outcome, error) {
-	w, err := backup.ParseStepMessage(message)
-	if err != nil {
-		return Outcome{Note: "dead letter: " + err.Error()}, e.DeadLetter(ctx, backup.ExecuteQueue, message, err.Error())
-	}
+	w, bad := backup.ParseStepMessage(message)
 	read := e.Now() // before the answer: if that is slow to come, the lease must not be longer for it
 	run, now, err := e.load(ctx, w.Run)
+	if errors.Is(err, backup.ErrNotFound) || err == nil && run.App != e.App {
+		standing := e.Ownership().Check(ctx)
+		if no, ok := errors.AsType[*apps.NotOwner](standing); ok {
+			return Outcome{Run: w.Run, Note: no.Error() + ": put back"}, e.Queue.Requeue(ctx, backup.ExecuteQueue, message, e.Timings.PutBack)
+		}
+		if standing != nil {
+			return Outcome{Run: w.Run}, standing
+		}
+		run.App = e.App
+	}
+	if bad != nil {
+		return Outcome{Note: "dead letter: " + bad.Error()}, e.DeadLetter(ctx, backup.ExecuteQueue, message, bad.Error())
+	}
 	if errors.Is(err, backup.ErrNotFound) {
 		why := "there is no run " + w.Run
 		return Outcome{Run: w.Run, Note: "dead letter: " + why}, e.DeadLetter(ctx, backup.ExecuteQueue, message, why)

@@ -116,6 +116,7 @@ func TestHealthRemembersTheMissedPeriod(t *testing.T) {
 func (s *harness) bookOf(text *string) *plans.Store {
 	return &plans.Store{
 		Catalog: s.storage,
+		App:     s.engine.App,
 		Read:    func(context.Context) ([]byte, error) { return []byte(*text), nil },
 		Parse: func(text []byte) ([]backup.Plan, error) {
 			p := nightly()

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"lifeboat/internal/admission"
+	"lifeboat/internal/apps"
 	"lifeboat/internal/backup"
 	"lifeboat/internal/checkpoint"
 	"lifeboat/internal/event"
@@ -48,7 +49,7 @@ type ScheduleReport struct {
 // newest scheduled time since the plan's checkpoint, one for each target, and notes the scheduled times before that as missed.
 // Rows come before the checkpoint, and a run's ID comes from its scheduled time: a timer run that is killed, repeated, or runs
 // twice at once makes one run per scheduled time and target. Timer runs without a scheduled time or a late run write nothing but
-// a note that they came, once in NoteEvery. The plans are nil if it is not known which are active.
+// a note that they came, once in NoteEvery. It returns an [apps.NotOwner] if another app owns the catalog, and does nothing. The plans are nil if it is not known which are active.
 func (e *Engine) Schedule(ctx context.Context, plans []backup.Plan) (ScheduleReport, error) {
 	var report ScheduleReport
 	state, err := e.schedulerState(ctx)
@@ -58,13 +59,20 @@ func (e *Engine) Schedule(ctx context.Context, plans []backup.Plan) (ScheduleRep
 		return report, err
 	}
 	report.ActivePlan = state.activePlan
+	if err := e.Ownership().Settle(ctx, state.apps, now); err != nil {
+		return report, err
+	}
+	var inherited error
+	if state.apps.Inherits(now) {
+		inherited = e.Ownership().Inherit(ctx)
+	}
 	// Runs under way come first: a timer run that has much to do may not get to its end.
-	errs := []error{err, e.rescue(ctx, now, &report)}
+	errs := []error{err, inherited, e.rescue(ctx, now, &report)}
 	waiting := admission.Dispatcher{Queue: e.Queue, Load: e.load, Apply: e.apply, Most: e.Concurrency}
 	_, err = waiting.Dispatch(ctx, state.admission, now)
 	apart := e.checkClock(ctx, own, now)
 	errs = append(errs, err, apart)
-	look := checkpoint.Look{Now: now, Looked: e.looked(state.timers["schedule"], now), Stopped: e.Stopped}
+	look := checkpoint.Look{Now: now, Looked: e.Timers["schedule"].Looked(state.timers["schedule"], now, clockTolerance), Stopped: e.Stopped}
 	if apart == nil {
 		for _, plan := range plans {
 			errs = append(errs, e.backUpChanges(ctx, plan, state.changes, now, &report))
@@ -101,6 +109,7 @@ type schedulerState struct {
 	changes map[backup.Key]request.Changes
 	// timers say when the timers ran last, by the names of their functions.
 	timers    map[string]health.TimerRecord
+	apps      apps.State
 	admission admission.Rows
 	outbox    outbox
 	// clock is the catalog's; zero if the rows could not be listed.
@@ -136,6 +145,7 @@ func (s *schedulerState) add(row backup.Row) error {
 	switch {
 	case row.Key == backup.ActivePlanKey:
 		s.activePlan = row
+	case s.apps.Add(row):
 	case strings.HasPrefix(row.Row, backup.ChangesPrefix):
 		return s.addChanges(row)
 	case strings.HasPrefix(row.Row, backup.TimerPrefix):
@@ -227,16 +237,6 @@ func (e *Engine) scheduleDue(
 		return err
 	}
 	return e.makeInProgress(ctx, plan, c, look.Now, report)
-}
-
-// looked returns the time up to which timer runs came all along, by the row of the timer as it was before this one.
-func (e *Engine) looked(row health.TimerRecord, now time.Time) time.Time {
-	last := row.Last(now, clockTolerance)
-	limit := health.Timers[0].Limit
-	if !e.Timers["schedule"].Evaluate("schedule", last, last, limit, now, row.Unread).Silent {
-		return now
-	}
-	return last
 }
 
 // noteLeft saves which plans are in plan.yaml no more, once for each, and the missed period of what came due before. So, if one comes

@@ -52,7 +52,7 @@ func newHarness(t *testing.T) *harness {
 	s.storage = &storage{catalog: memory.NewCatalog(clock), queue: memory.NewQueue(clock)}
 	s.provider = &fakeProvider{stage: s}
 	s.engine = &engine.Engine{
-		Catalog: s.storage, Queue: s.storage, Timings: engine.DefaultTimings(), Now: clock,
+		Catalog: s.storage, Queue: s.storage, App: "contoso-app", Timings: engine.DefaultTimings(), Now: clock,
 		Services: known, Providers: map[string]backup.Provider{"microsoft.apimanagement/service": s.provider},
 		NewID: func() string {
 			s.idsMu.Lock()

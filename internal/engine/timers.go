@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -30,30 +29,35 @@ func (e *Engine) saveTimer(ctx context.Context, timer string, was, is health.Tim
 // noteTime is the time that a cleanup has for its note if it ran out of time.
 const noteTime = 10 * time.Second
 
-// noteCleanup is note for cleanup, which reads no other row beside it. A cleanup that ran out of time notes all the same that it
-// came. It did its part, the next one goes on, and its timer is not silent.
-func (e *Engine) noteCleanup(ctx context.Context) error {
+// beginCleanup makes sure that this app owns the catalog, and returns the row of the timer. The rows stand side by side, so that
+// it costs one request.
+func (e *Engine) beginCleanup(ctx context.Context) (was health.TimerRecord, err error) {
+	cleanup := backup.TimerKey("cleanup")
+	rows, err := e.Ownership().Enter(ctx, cleanup.Row+"!")
+	for _, row := range rows {
+		if row.Key == cleanup {
+			was = health.DecodeTimer(row)
+		}
+	}
+	return was, err
+}
+
+// noteCleanup is note for cleanup. A cleanup that ran out of time notes all the same that it came. It did its part, the next one
+// goes on, and its timer is not silent.
+func (e *Engine) noteCleanup(ctx context.Context, was health.TimerRecord, now time.Time) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteTime)
 	defer cancel()
-	row, now, err := e.Catalog.Get(ctx, backup.TimerKey("cleanup"))
-	if err != nil && !errors.Is(err, backup.ErrNotFound) {
-		return fmt.Errorf("read when cleanup last ran: %w", err)
-	}
-	was := health.TimerRecord{}
-	if err == nil {
-		was = health.DecodeTimer(row)
-	}
 	return e.note(ctx, "cleanup", was, now)
 }
 
 // timersHealth evaluates the timers by their rows. If a timer has never run, it writes since when one is waited for: nothing else
 // would tell a new app from one whose timers never fire, since processes come and go. That is one write in an app's life.
-func (e *Engine) timersHealth(ctx context.Context, rows map[string]health.TimerRecord, now time.Time) health.TimersHealth {
-	c := health.TimersHealth{Now: now}
+func (e *Engine) timersHealth(ctx context.Context, rows map[string]health.TimerRecord, there health.Apps, now time.Time) health.TimersHealth {
+	c := health.TimersHealth{Now: now, Apps: there}
 	for _, timer := range health.Timers {
 		row, fires := rows[timer.Name], e.Timers[timer.Name]
 		since := row.Last(now, clockTolerance)
-		if since.IsZero() && row.Unread == nil {
+		if since.IsZero() && row.Unread == nil && c.Apps.Owns() {
 			since, row.At = now, time.Time{}
 			// If it fails, the next look does it.
 			_ = e.saveTimer(ctx, timer.Name, row, health.TimerRecord{Since: now, Carried: row.Carried})

@@ -273,6 +273,42 @@ func ClockJumped(storage, process time.Time) backup.Event {
 	}
 }
 
+// AppTurn is the coming of an app that found another owner of the catalog.
+type AppTurn struct {
+	App, Owner string
+	// Since is the time since when the owner owns the catalog, Before is the time at which the app was last seen before, zero if
+	// never.
+	Since, Before, Time time.Time
+}
+
+// AppRefused makes the event about an app that does nothing, because another one owns the catalog. Its ID is the same until the
+// app has noted that it is there.
+func AppRefused(t AppTurn) backup.Event {
+	return backup.Event{
+		ID: "app-" + backup.Digest(strings.Join([]string{t.Owner, backup.TimeKey(t.Since), t.App, backup.TimeKey(t.Before)}, "\n"), 16) +
+			".refused",
+		Type: "lifeboat.app.refused", Time: t.Time,
+		Data: backup.Encode(struct {
+			App   string    `json:"app"`
+			Owner string    `json:"owner"`
+			Since time.Time `json:"ownerSince"`
+		}{t.App, t.Owner, t.Since}),
+	}
+}
+
+// AppReplaced makes the event about a takeover of the catalog.
+func AppReplaced(app, from, by string, at time.Time) backup.Event {
+	return backup.Event{
+		ID:   "app-" + backup.Digest(strings.Join([]string{from, app, backup.TimeKey(at)}, "\n"), 16) + ".replaced",
+		Type: "lifeboat.app.replaced", Time: at,
+		Data: backup.Encode(struct {
+			App      string `json:"app"`
+			Replaced string `json:"replaced"`
+			By       string `json:"by"`
+		}{app, from, by}),
+	}
+}
+
 // RestorePreviewed makes the answer to a request for a dry run. If the same request is sent again and has another outcome, that
 // is another event, with another ID: a reader that drops repeats must not drop it.
 func RestorePreviewed(q restore.Request, p restore.Preview) []backup.Event {

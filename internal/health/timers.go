@@ -24,6 +24,16 @@ type TimerSchedule struct {
 	Wrong error
 }
 
+// Looked returns the time up to which runs of the timer schedule came all along, by its row as it was before the present run. The
+// times of the row may be later than now by the tolerance, as clocks differ.
+func (t TimerSchedule) Looked(row TimerRecord, now time.Time, tolerance time.Duration) time.Time {
+	last := row.Last(now, tolerance)
+	if !t.Evaluate(Timers[0].Name, last, last, Timers[0].Limit, now, row.Unread).Silent {
+		return now
+	}
+	return last
+}
+
 // TimerHealth says whether the host still calls a timer.
 type TimerHealth struct {
 	// Timer is the name of its function.
@@ -38,10 +48,11 @@ type TimerHealth struct {
 	Reason backup.Reason
 }
 
-// TimersHealth has the time by the catalog's clock, the health of the timers, and the checkpoints that timer runs have left, of every
-// plan that ever was, in the order of their names.
+// TimersHealth has the time by the catalog's clock, the apps, the health of the timers, and the checkpoints that timer runs have left,
+// of every plan that ever was, in the order of their names.
 type TimersHealth struct {
 	Now         time.Time
+	Apps        Apps
 	Timers      []TimerHealth
 	Checkpoints []checkpoint.Checkpoint
 	// Departed are the targets that no plan has since the last seven days, newest first, at most MostDeparted; Omitted counts more of

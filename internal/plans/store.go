@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"lifeboat/internal/apps"
 	"lifeboat/internal/backup"
 	"lifeboat/internal/event"
 )
@@ -16,6 +17,8 @@ import (
 // memory only saves requests: any number of processes may have a store on one catalog.
 type Store struct {
 	Catalog backup.Catalog
+	// App is the name of this app: it saves nothing while another app owns the catalog.
+	App string
 	// Read returns plan.yaml as it is now. A *Fault of the kind Retryable means that it cannot be read for the moment; any other
 	// error counts as a fault of plan.yaml itself, and must have the same text each time.
 	Read func(ctx context.Context) ([]byte, error)
@@ -183,6 +186,9 @@ func (b *Store) record(ctx context.Context, file revision) (Head, error) {
 		return head, err
 	}
 	if !head.matches(file) {
+		if err := (apps.App{Catalog: b.Catalog, Name: b.App}).Check(ctx); err != nil {
+			return head, err
+		}
 		next := head.then(file.hash, now)
 		if file.err != nil {
 			next = head

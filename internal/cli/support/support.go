@@ -51,8 +51,10 @@ type healthReport struct {
 	Status      string         `json:"status"`
 	Targets     map[string]int `json:"targets"`
 	Reasons     map[string]int `json:"reasons,omitempty"`
-	Timers      []partReport   `json:"timers,omitempty"`
-	Poison      []partReport   `json:"poison,omitempty"`
+	// Apps is the code of the reason for which apps with the same storage account need a person.
+	Apps   string       `json:"apps,omitempty"`
+	Timers []partReport `json:"timers,omitempty"`
+	Poison []partReport `json:"poison,omitempty"`
 }
 
 // partReport is about a timer or a poison queue.
@@ -160,10 +162,10 @@ var known = []string{
 	"APPLICATIONINSIGHTS_CONNECTION_STRING", "AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AzureWebJobsStorage", "AzureWebJobsStorage__accountName",
 	"AzureWebJobsStorage__blobServiceUri", "AzureWebJobsStorage__clientId", "AzureWebJobsStorage__credential",
 	"AzureWebJobsStorage__managedIdentityResourceId", "AzureWebJobsStorage__queueServiceUri", "AzureWebJobsStorage__serviceUri",
-	"AzureWebJobsStorage__tableServiceUri", "FUNCTIONS_WORKER_RUNTIME", "HTTPS_PROXY", "IDENTITY_ENDPOINT", "LIFEBOAT_CLEANUP_TIMER", "LIFEBOAT_CLOUD",
+	"AzureWebJobsStorage__tableServiceUri", "FUNCTIONS_WORKER_RUNTIME", "HTTPS_PROXY", "IDENTITY_ENDPOINT", "LIFEBOAT_APP", "LIFEBOAT_CLEANUP_TIMER", "LIFEBOAT_CLOUD",
 	"LIFEBOAT_CONCURRENCY", "LIFEBOAT_EVENTS_ENCODING", "LIFEBOAT_HEALTH_KEY", "LIFEBOAT_KEY", "LIFEBOAT_PLAN", "LIFEBOAT_SCHEDULE_TIMER", "LIFEBOAT_STOPPED",
 	"LIFEBOAT_URL", "LIFEBOAT_WAIT_FACTOR", "NO_PROXY", "SSL_CERT_FILE", "WEBSITE_HOSTNAME", "WEBSITE_INSTANCE_ID", "WEBSITE_SITE_NAME",
-	"WEBSITE_TIME_ZONE",
+	"WEBSITE_SLOT_NAME", "WEBSITE_TIME_ZONE",
 }
 
 // settings returns the names of the settings that are set.
@@ -324,7 +326,7 @@ func (p pseudonyms) code(problem *api.Problem) string {
 func (p pseudonyms) health(v api.Health) *healthReport {
 	h := &healthReport{
 		Version: p.pass(versionForm, v.Version), TimeZones: p.pass(zoneForm, v.TimeZones), PlanHash: p.pass(hashForm, v.Plan.Hash),
-		Status: p.word(string(v.Status)), Targets: map[string]int{}, Reasons: map[string]int{},
+		Status: p.word(string(v.Status)), Apps: p.code(v.Apps.Reason), Targets: map[string]int{}, Reasons: map[string]int{},
 	}
 	for _, t := range v.Targets {
 		h.Targets[p.word(string(t.Status))]++

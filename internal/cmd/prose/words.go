@@ -25,7 +25,6 @@ var words = []word{
 	{"in force", "active", "one revision of a plan is active", false},
 	{"ticks?|ticked|ticking", "timer run", "the timer's function runs", false},
 	{"sweeps?|swept|sweeping", "rescuer", "it rescues runs that no message is left for", false},
-	{"slots?", "scheduled time", "a schedule gives times", false},
 	{"watermarks?", "checkpoint", "it is how far the schedule has been processed", false},
 	{"unattended", "downtime", "the app did not run", false},
 	{"lost starts?", "ambiguous start", "it is unknown whether the operation started", true},

@@ -101,6 +101,36 @@ var edges = []edge{
 		"rows.Permits[backup.Fraction(backup.TimeKey(now), uint64(len(rows.Permits)))]", "rows.Permits[int(now.Unix()/60)%len(rows.Permits)]",
 	},
 	{
+		"./internal/engine TestASecondAppDoesNothing", "an app works the steps of an app that owns the catalog",
+		"internal/engine/engine.go",
+		"if errors.Is(err, backup.ErrNotFound) || err == nil && run.App != e.App {", "if errors.Is(err, backup.ErrNotFound) {",
+	},
+	{
+		"./internal/engine TestASecondAppIsToldOnce", "a second app that dies is told of again as another one",
+		"internal/apps/apps.go",
+		"Before: was.Last, Time: now", "Before: now, Time: now",
+	},
+	{
+		"./internal/engine TestTakeoverAmidAStart", "a takeover takes a run over whose operation is just being started",
+		"internal/apps/takeover.go",
+		" || run.LeaseUntil.After(now)", " || run.LeaseUntil.After(now.AddDate(1, 0, 0))",
+	},
+	{
+		"./internal/engine TestTakeoverAtEveryRequest", "a takeover that died goes on only by a repeat",
+		"internal/apps/takeover.go",
+		`return s.owner.From != "" && now.Sub(s.owner.Since) <= InheritTime`, `return s.owner.From != "" && now.Before(s.owner.Since)`,
+	},
+	{
+		"./internal/engine TestTakeoverNamesTheLoser", "a takeover replaces whichever app owns the catalog",
+		"internal/apps/takeover.go",
+		"case was.App != loser:", `case loser == "":`,
+	},
+	{
+		"./handler TestASecondAppSavesNoPlan", "a second app makes its plan.yaml active",
+		"internal/plans/store.go",
+		"if err := (apps.App{Catalog: b.Catalog, Name: b.App}).Check(ctx); err != nil {", "if err := (apps.App{Catalog: b.Catalog, Name: b.App}).Check(ctx); err != nil && head.Hash == \"\" {",
+	},
+	{
 		"./internal/services/apim TestARestoreEndsAsTheServiceSettles", "A02 a service that settled as Canceled is asked about for ever",
 		"internal/services/apim/restore.go",
 		`case "Failed", "Canceled":`, `case "Failed":`,

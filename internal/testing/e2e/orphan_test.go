@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -86,6 +87,8 @@ func newOrphan(t *testing.T) *orphan {
 	}), services: services}
 	old := o.config
 	old.Name += "-orphan"
+	old.Settings = maps.Clone(o.config.Settings)
+	old.Settings["WEBSITE_SITE_NAME"] = o.config.Name // it is the same app
 	for _, c := range []stack.AppConfig{o.config, old} {
 		world.Grant(c.Name, c.Account)
 	}

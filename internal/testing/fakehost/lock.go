@@ -47,8 +47,8 @@ func openLocks(c Config, app settings) (*locks, error) {
 	return &locks{container: client, host: hostID(app), lease: c.TimerLease}, nil
 }
 
-// hostID returns the ID that the hosts of one app share: the name of the app, cut to 32 characters (azure-functions-host,
-// ScriptHostIdProvider).
+// hostID returns the ID that the hosts of one app share: the name of the app, with that of a slot, cut to 32 characters
+// (azure-functions-host, ScriptHostIdProvider and GetAzureWebsiteUniqueSlotName).
 func hostID(app settings) string {
 	if id, ok := app.get("AzureFunctionsWebHost__hostid"); ok {
 		return id
@@ -56,6 +56,9 @@ func hostID(app settings) string {
 	name, _ := app.get("WEBSITE_SITE_NAME")
 	if name == "" {
 		name = "fakehost"
+	}
+	if slot, _ := app.get("WEBSITE_SLOT_NAME"); slot != "" && !strings.EqualFold(slot, "production") {
+		name += "-" + slot
 	}
 	return strings.TrimRight(strings.ToLower(name[:min(len(name), 32)]), "-")
 }
