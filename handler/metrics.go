@@ -21,7 +21,7 @@ func (h *handler) getMetrics(w http.ResponseWriter, r *http.Request) error {
 	if err != nil && noPlan == nil {
 		return err
 	}
-	events, err := h.Engine.Events(r.Context())
+	events, err := h.Engine.Outbox().Look(r.Context())
 	if err != nil {
 		return err
 	}

@@ -45,5 +45,5 @@ func (e *Engine) DeadLetter(ctx context.Context, queue string, body []byte, why 
 	if _, err := e.Catalog.Apply(ctx, backup.Write{Op: backup.Put, Key: key, Body: backup.Encode(l)}); err != nil {
 		return fmt.Errorf("keep a dead letter of the queue %s: %w", queue, err)
 	}
-	return e.announce(ctx, event.DeadLettered(event.DeadLetter{Queue: queue, Reason: l.Reason, Bytes: len(body), Row: key, Time: l.Time}))
+	return e.Outbox().Announce(ctx, event.DeadLettered(event.DeadLetter{Queue: queue, Reason: l.Reason, Bytes: len(body), Row: key, Time: l.Time}))
 }

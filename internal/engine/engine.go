@@ -13,6 +13,7 @@ import (
 	"lifeboat/internal/apps"
 	"lifeboat/internal/backup"
 	"lifeboat/internal/health"
+	"lifeboat/internal/outbox"
 	"lifeboat/internal/plans"
 )
 
@@ -149,9 +150,14 @@ func (e *Engine) service(target string) backup.Service {
 	return one
 }
 
+// Outbox sends the engine's events.
+func (e *Engine) Outbox() outbox.Outbox {
+	return outbox.Outbox{Catalog: e.Catalog, Queue: e.Queue, Now: e.Now}
+}
+
 // Ownership tells whether this app owns the catalog.
 func (e *Engine) Ownership() apps.App {
-	return apps.App{Catalog: e.Catalog, Name: e.App, Announce: e.announce}
+	return apps.App{Catalog: e.Catalog, Name: e.App, Announce: e.Outbox().Announce}
 }
 
 // within gives a call of a provider its time limit.

@@ -9,6 +9,7 @@ import (
 
 	"lifeboat/internal/backup"
 	"lifeboat/internal/checkpoint"
+	"lifeboat/internal/outbox"
 	"lifeboat/internal/schedule"
 )
 
@@ -548,7 +549,7 @@ func (m *model) checkEnd(w *world) {
 		m.checkMissed(w)
 	}
 	for _, r := range w.rows {
-		if r.lock != nil || m.rescuers > 0 && (r.entry != nil || isOutbox(r.key.Row) || strings.HasPrefix(r.key.Row, backup.UnpublishedPrefix)) {
+		if r.lock != nil || m.rescuers > 0 && (r.entry != nil || outbox.Has(r.key.Row) || strings.HasPrefix(r.key.Row, backup.UnpublishedPrefix)) {
 			m.fail("at the end there is still the row %s", r.key.Row)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 
 	"lifeboat/internal/backup"
 	"lifeboat/internal/checkpoint"
+	"lifeboat/internal/outbox"
 )
 
 // A handler of the model is one invocation of the real engine, stopped in front of its next outside call. The engine is
@@ -184,7 +185,7 @@ func (r *replay) Apply(_ context.Context, writes ...backup.Write) ([]string, err
 
 // breakCheckpoint does the harm of two mutants to a checkpoint that is written together with a missed period.
 func (m *model) breakCheckpoint(writes []backup.Write) []backup.Write {
-	if m.mutant != outboxForgotten && m.mutant != checkpointBeforeRuns || len(writes) != 3 || !isOutbox(writes[0].Row) {
+	if m.mutant != outboxForgotten && m.mutant != checkpointBeforeRuns || len(writes) != 3 || !outbox.Has(writes[0].Row) {
 		return writes
 	}
 	if m.mutant == outboxForgotten {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/outbox"
 )
 
 // key makes one key of all the worlds that behave alike. It leaves the following out, and these are the reasons why that is
@@ -58,7 +59,7 @@ func (m *model) key(w *world) [16]byte {
 			}
 		case r.key.Partition == backup.SchedulePartition:
 			b = append(b, r.body...)
-		case isOutbox(r.key.Row): // the event about a run's end
+		case outbox.Has(r.key.Row): // the event about a run's end
 			b = append(b, 'v', byte(m.index(strings.TrimPrefix(r.key.Row, backup.OutboxPrefix+backup.EventsQueue+".")[:len(m.runs[0])])))
 		}
 	}

@@ -33,7 +33,7 @@ func (e *Engine) AnswerBackup(ctx context.Context, q request.Backup, plans []bac
 	for _, run := range b.Runs {
 		a.Runs = append(a.Runs, run.ID)
 	}
-	return b, e.announce(ctx, event.BackupAnswered(a, replyTo)...)
+	return b, e.Outbox().Announce(ctx, event.BackupAnswered(a, replyTo)...)
 }
 
 // RejectBackup keeps a request that cannot be read, or whose ID belongs to another one, among the dead letters, and answers it.
@@ -46,7 +46,7 @@ func (e *Engine) RejectBackup(
 	}
 	no := backup.NewReason(code, why.Error(), correct)
 	a := event.BackupAnswer{Request: q, Refused: &no, Time: e.Now().UTC(), Message: message}
-	return e.announce(ctx, event.BackupAnswered(a, q.Replies(plans))...)
+	return e.Outbox().Announce(ctx, event.BackupAnswered(a, q.Replies(plans))...)
 }
 
 // GiveUpBackup is GiveUpRequest for a request for backups.

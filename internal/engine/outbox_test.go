@@ -109,7 +109,7 @@ func TestUndeliverableEvent(t *testing.T) {
 	if run = s.run(run.ID); run.State != backup.Succeeded || s.story(run.ID) != "accepted started succeeded" {
 		t.Errorf("the restore is %s, told %q", run.State, s.story(run.ID))
 	}
-	report, err := s.engine.Events(t.Context())
+	report, err := s.engine.Outbox().Look(t.Context())
 	if err != nil || report.Undeliverable != 3 || report.Waiting != 0 || never.tries != 3 ||
 		!strings.Contains(report.Last, run.ID+".succeeded") || !strings.Contains(report.Last, "413 RequestBodyTooLarge") {
 		t.Errorf("%+v after %d tries, %v", report, never.tries, err)
@@ -127,12 +127,12 @@ func TestAnswersAreGivenUp(t *testing.T) {
 		s.finish()
 		s.now = s.now.Add(7*24*time.Hour - time.Hour)
 		report := s.runSchedule()
-		if events, err := s.engine.Events(t.Context()); err != nil || events.Undeliverable != 0 || report.Unsent == 0 {
+		if events, err := s.engine.Outbox().Look(t.Context()); err != nil || events.Undeliverable != 0 || report.Unsent == 0 {
 			t.Errorf("to %q, after six days: %+v, %d unsent, %v", to, events, report.Unsent, err)
 		}
 		s.now = s.now.Add(2 * time.Hour)
 		s.runSchedule()
-		events, err := s.engine.Events(t.Context())
+		events, err := s.engine.Outbox().Look(t.Context())
 		if given := events.Undeliverable; err != nil || (to == "") != (given == 0) || (to == "") != (events.Waiting > 0) {
 			t.Errorf("to %q, after seven days: %+v, %v", to, events, err)
 		}

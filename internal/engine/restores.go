@@ -155,7 +155,7 @@ func (e *Engine) ConfirmRestore(ctx context.Context, id string) (Status, error) 
 
 // AnswerPreview publishes the preview of a restore that was requested as a dry run.
 func (e *Engine) AnswerPreview(ctx context.Context, q restore.Request, p restore.Preview) error {
-	return e.announce(ctx, event.RestorePreviewed(q, p)...)
+	return e.Outbox().Announce(ctx, event.RestorePreviewed(q, p)...)
 }
 
 // RefuseRequest keeps a request that cannot be understood, or whose ID belongs to another one, among the dead letters. It answers
@@ -177,7 +177,7 @@ func (e *Engine) reject(ctx context.Context, message []byte, q restore.Request, 
 	if q.Replies(plans) {
 		replyTo = q.ReplyTo
 	}
-	return e.announce(ctx, event.RequestRefused(message, q, why, replyTo, e.Now().UTC())...)
+	return e.Outbox().Announce(ctx, event.RequestRefused(message, q, why, replyTo, e.Now().UTC())...)
 }
 
 // GiveUpRequest handles the message of a request that the host gave up and inserted into the poison queue at the time inserted.

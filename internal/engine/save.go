@@ -12,6 +12,7 @@ import (
 	"lifeboat/internal/admission"
 	"lifeboat/internal/backup"
 	"lifeboat/internal/event"
+	"lifeboat/internal/outbox"
 	"lifeboat/internal/restore"
 )
 
@@ -51,18 +52,18 @@ func (s *step) publish(ctx context.Context) error {
 	var unread error
 	if s.inherited {
 		var older []backup.Event
-		older, unread = s.waiting(ctx, partition)
+		older, unread = s.Outbox().Waiting(ctx, partition)
 		events = append(older, slices.DeleteFunc(events, func(e backup.Event) bool {
 			return slices.ContainsFunc(older, func(o backup.Event) bool { return o.OutboxKey("") == e.OutboxKey("") })
 		})...)
 	}
-	done, left := s.post(ctx, events, map[string]error{})
+	done, left := s.Outbox().Post(ctx, events, map[string]error{})
 	if len(left) > 0 || unread != nil {
-		if err := s.handOver(ctx, partition); err != nil {
+		if err := s.Outbox().HandOver(ctx, partition); err != nil {
 			return err
 		}
 		if !s.run.State.Final() {
-			return s.discard(ctx, event.Sent(partition, done))
+			return s.Outbox().Discard(ctx, event.Sent(partition, done))
 		}
 	}
 	s.saved, s.inherited, s.run.Unpublished = nil, false, false
@@ -140,7 +141,7 @@ func (s *step) save(ctx context.Context, more ...backup.Write) error {
 			// The lock's row was deleted by hand, and perhaps another run has a lock of its own by now.
 			s.was = s.run.State
 			return s.save(ctx, more...)
-		case isOutbox(clash.Row):
+		case outbox.Has(clash.Row):
 			// A timer run has sent the event too, and has taken it out.
 			return s.save(ctx, slices.DeleteFunc(more, func(w backup.Write) bool { return w.Key == clash.Key })...)
 		case strings.HasPrefix(clash.Row, backup.ArtifactPrefix):

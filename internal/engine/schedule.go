@@ -16,6 +16,7 @@ import (
 	"lifeboat/internal/checkpoint"
 	"lifeboat/internal/event"
 	"lifeboat/internal/health"
+	"lifeboat/internal/outbox"
 	"lifeboat/internal/request"
 	"lifeboat/internal/schedule"
 )
@@ -89,7 +90,9 @@ func (e *Engine) Schedule(ctx context.Context, plans []backup.Plan) (ScheduleRep
 		errs = append(errs, e.evaluate(ctx, plans, state, &report))
 		errs = append(errs, e.note(ctx, "schedule", state.timers["schedule"], now)) // a timer run that does nothing does not count
 	}
-	errs = append(errs, e.drain(ctx, state.outbox, now, &report)) // last: it may take its time, and changes nothing
+	unsent, err := e.Outbox().Drain(ctx, state.unsent, report.events, now) // last: it may take its time, and changes nothing
+	report.Unsent += unsent
+	errs = append(errs, err)
 	return report, errors.Join(errs...)
 }
 
@@ -111,7 +114,7 @@ type schedulerState struct {
 	timers    map[string]health.TimerRecord
 	apps      apps.State
 	admission admission.Rows
-	outbox    outbox
+	unsent    outbox.Unsent
 	// clock is the catalog's; zero if the rows could not be listed.
 	clock time.Time
 }
@@ -154,10 +157,10 @@ func (s *schedulerState) add(row backup.Row) error {
 		s.admission.Queue = append(s.admission.Queue, row)
 	case strings.HasPrefix(row.Row, backup.PermitPrefix):
 		s.admission.Permits = append(s.admission.Permits, row)
-	case isOutbox(row.Row):
-		s.outbox.own = append(s.outbox.own, row)
+	case outbox.Has(row.Row):
+		s.unsent.Own = append(s.unsent.Own, row)
 	case strings.HasPrefix(row.Row, backup.UnpublishedPrefix):
-		s.outbox.others = append(s.outbox.others, row)
+		s.unsent.Others = append(s.unsent.Others, row)
 	case row.Key == backup.UndeliverableKey:
 	case strings.HasPrefix(row.Row, backup.EvaluatedPrefix):
 		v, err := backup.Decode[health.Evaluation](row)
@@ -356,5 +359,5 @@ func (e *Engine) checkClock(ctx context.Context, own, now time.Time) error {
 	return errors.Join(
 		fmt.Errorf("%w: the storage account says %s, this process %s", ErrClock, now.UTC().Format(time.RFC3339),
 			own.UTC().Format(time.RFC3339)),
-		e.announce(ctx, event.ClockJumped(now, own)))
+		e.Outbox().Announce(ctx, event.ClockJumped(now, own)))
 }
