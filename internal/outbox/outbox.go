@@ -1,4 +1,4 @@
-// Package outbox sends events to their queues, and keeps the events that a queue does not take: nothing waits for an event, and none
+// Package outbox sends events to their queues, and keeps an event for later if its queue does not take it: nothing waits for an event, and none
 // is lost.
 package outbox
 
@@ -125,7 +125,7 @@ func (o Outbox) HandOver(ctx context.Context, partition string) error {
 // with events.
 type Unsent struct{ Own, Others []backup.Row }
 
-// Drain sends the events that are left over, and more, which may have some of them again: a timer run makes an event anew if an
+// Drain sends the events that are left over, and more, perhaps the same once again: a timer run makes an event anew if an
 // earlier one died. A destination that takes nothing is asked once. Drain returns how many events are left, at least.
 func (o Outbox) Drain(ctx context.Context, u Unsent, more []backup.Event, now time.Time) (unsent int, err error) {
 	refused := map[string]error{}
