@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"lifeboat/internal/backup"
 	"lifeboat/internal/cli"
 )
 
@@ -71,7 +72,7 @@ func TestGolden(t *testing.T) {
 			args := strings.Fields(c.line)
 			commands[args[0]] = true
 			code, out, errs := inFleet(t, newFleet(t), width, args...)
-			out = anyPort.ReplaceAllString(out, "http://127.0.0.1:7071")
+			out, errs = anyPort.ReplaceAllString(out, "http://127.0.0.1:7071"), anyPort.ReplaceAllString(errs, "http://127.0.0.1:7071")
 			fmt.Fprintf(&all, "$ lifeboat %s\n%s%s", c.line, out, errs)
 			if code != 0 {
 				fmt.Fprintf(&all, "exit code %d\n", code)
@@ -145,7 +146,14 @@ func TestExamples(t *testing.T) {
 				args = append(args, m[1]+m[2])
 			}
 			ctx, cancel := context.WithCancel(t.Context())
-			code, out, errs := inFleetUntil(ctx, t, newFleet(t), 0, "queued", cancel, args...)
+			fleet := newFleet(t)
+			if args[0] == "takeover" {
+				owner := backup.Write{Op: backup.Put, Key: backup.OwnerKey, Body: backup.Encode(map[string]string{"App": args[1]})}
+				if _, err := fleet.catalog.Apply(ctx, owner); err != nil {
+					t.Fatal(err)
+				}
+			}
+			code, out, errs := inFleetUntil(ctx, t, fleet, 0, "queued", cancel, args...)
 			cancel()
 			if waits := strings.Contains(line, "--wait"); waits && !strings.Contains(errs, " goes on without this command: ") || !waits && code != 0 {
 				t.Errorf("%s: %d\n%s%s", line, code, out, errs)

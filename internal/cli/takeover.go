@@ -35,7 +35,7 @@ nothing.
 
 On a terminal it asks for the name of the app that loses. In a script say
 --yes.`,
-		Example: `  lifeboat takeover contoso-app
+		Example: `  lifeboat takeover contoso-old --yes
   lifeboat takeover contoso-app/staging --yes`,
 		Args: usage.Exactly("APP"),
 	}

@@ -15,6 +15,7 @@ import (
 // editable gives the engine a plan.yaml whose text lists the targets of the plan nightly, each by its end.
 func (s *harness) editable(text *string) *plans.Store {
 	book := &plans.Store{
+		App:     s.engine.App,
 		Catalog: s.storage,
 		Read:    func(context.Context) ([]byte, error) { return []byte(*text), nil },
 		Parse: func(text []byte) ([]backup.Plan, error) {
