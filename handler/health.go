@@ -49,6 +49,11 @@ func (h *handler) getHealth(w http.ResponseWriter, r *http.Request) error {
 			body.Status = health.Unprotected
 		}
 	}
+	for _, u := range timers.Undeleted {
+		body.Undeleted = append(body.Undeleted, api.Undeleted{
+			Target: u.Target, Points: u.Points, Point: u.Point, Since: u.Since, Reason: viewReason(u.Reason, u.Target),
+		})
+	}
 	for _, c := range timers.Checkpoints {
 		body.Checkpoints = append(body.Checkpoints, api.NewCheckpoint(c))
 	}

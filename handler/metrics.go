@@ -52,6 +52,10 @@ func (h *handler) getMetrics(w http.ResponseWriter, r *http.Request) error {
 			m.sample(seconds(t.Last), "timer", t.Timer)
 		}
 	}
+	m.family("lifeboat_recovery_points_undeleted", "Recovery points of the target that are past their time and could not be deleted.")
+	for _, u := range timers.Undeleted {
+		m.sample(float64(u.Points), "target", u.Target)
+	}
 	m.targets(targets)
 
 	w.Header().Set("Cache-Control", "no-store")

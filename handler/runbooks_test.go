@@ -198,6 +198,13 @@ func linesOf(t *testing.T) map[string]map[string]bool {
 	}
 	note(d)
 
+	for _, f := range []*backup.Fault{
+		{Kind: backup.Kept, Code: "LeaseIdMissing", Message: "words", Hint: "do"}, {Kind: backup.Touched, Code: "ConditionNotMet", Message: "words", Hint: "do"},
+	} {
+		d, _, _ = expiredPoint(t, f)
+		note(d)
+	}
+
 	d = newApp(nil)
 	d.call("POST", "/api/recovery-points/"+d.point(t, backup.Suspect)+"/accept", "")
 	for _, text := range []string{`{"id":"i","target":"` + target + `","requestedBy":"a pipeline","reason":"a deployment"}`, `{"id":"j","plan":"weekly"}`} {

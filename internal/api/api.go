@@ -102,7 +102,7 @@ type Point struct {
 	// restore is confirmed before.
 	Safety bool      `json:"safetyBackup,omitempty"`
 	Held   time.Time `json:"heldUntilDateTime,omitzero"`
-	// Kept says that it is past its time and can be restored all the same, since storage does not let it be deleted.
+	// Kept says that it is past its time, and why it was not deleted: storage does not let it be deleted, or it is altered.
 	Kept *Kept `json:"keptByStorage,omitempty"`
 }
 

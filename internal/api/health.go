@@ -25,6 +25,8 @@ type Health struct {
 	// Checkpoints has one for every plan that ever was, in the order of the plans' names.
 	Checkpoints []Checkpoint   `json:"checkpoints,omitempty"`
 	Targets     []TargetHealth `json:"targets"`
+	// Undeleted are the targets with recovery points that are past their time and could not be deleted, or are altered.
+	Undeleted []Undeleted `json:"undeleted,omitempty"`
 	// Poison are the queues with messages that a host gave up and no function or person has handled yet.
 	Poison []Poison `json:"poison,omitempty"`
 	// Departed are the targets that no plan has any more, for seven days, newest first; DepartedOmitted counts further ones.
@@ -143,6 +145,16 @@ type LastRun struct {
 	ID    string       `json:"id"`
 	State backup.State `json:"state"`
 	Ended time.Time    `json:"endedDateTime,omitzero"`
+}
+
+// Undeleted says how many recovery points of a target are past their time and were not deleted, and why the one that fails for the
+// longest was not.
+type Undeleted struct {
+	Target string    `json:"target"`
+	Points int       `json:"recoveryPoints"`
+	Point  string    `json:"recoveryPoint"`
+	Since  time.Time `json:"sinceDateTime"`
+	Reason *Problem  `json:"reason"`
 }
 
 // Poison is a poison queue that is not empty, or cannot be seen.

@@ -108,11 +108,11 @@ func StillWritten(artifact string, changed time.Time) *backup.Fault {
 	}
 }
 
-// Changed returns the fault for the deletion of an artifact that is no longer the verified one.
-func Changed(deleting Call) *backup.Fault {
+// Touched returns the fault for the deletion of an artifact whose ETag is no longer the ETag of its verification.
+func Touched(deleting Call) *backup.Fault {
 	return &backup.Fault{
-		Kind: backup.Refused, Code: "ArtifactChanged", Message: deleting.What + ": it was changed since it was verified", Hint: hintChanged,
+		Kind: backup.Touched, Code: "ArtifactTouched", Message: deleting.What + ": it was changed since it was verified", Hint: hintTouched,
 	}
 }
 
-const hintChanged = "It is kept. If you do not need it, delete it in the Azure portal."
+const hintTouched = "Nothing was deleted. Lifeboat reads it again, and deletes it if only its metadata was changed."

@@ -190,10 +190,10 @@ func Cannot(target, done, code, why, hint string) *backup.Fault {
 	return &backup.Fault{Kind: backup.Refused, Code: code, Message: target + " cannot be " + done + ": " + why, Hint: hint}
 }
 
-// NotAnArtifact returns the fault for the deletion of something that has not the name of an artifact.
+// NotAnArtifact returns the fault for the deletion of something that has not the name of an artifact: it stays.
 func NotAnArtifact(name, what string) *backup.Fault {
 	return &backup.Fault{
-		Kind: backup.Refused, Code: "NotAnArtifact", Message: fmt.Sprintf("%q is not the name of %s", name, what),
+		Kind: backup.Kept, Code: "NotAnArtifact", Message: fmt.Sprintf("%q is not the name of %s", name, what),
 		Hint: "Nothing was deleted. See the row of the run in the catalog.",
 	}
 }

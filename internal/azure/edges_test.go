@@ -222,15 +222,20 @@ func TestWhatStorageMeans(t *testing.T) {
 		code   string
 		kind   backup.FaultKind
 	}{
-		{412, "ConditionNotMet", backup.Refused},
 		{409, "BlobImmutableDueToPolicy", backup.Kept},
 		{409, "BLOBIMMUTABLEDUETOPOLICY", backup.Kept},
 		{409, "BlobImmutableDueToLegalHold", backup.Kept},
 		{409, "OperationNotAllowedOnBlobWithLegalHold", backup.Kept},
 	} {
-		f := azure.Deleting(s, "a").Fault(runtime.NewResponseError(answer(c.status, "", "X-Ms-Error-Code: "+c.code)))
+		f := azure.Undeleted(azure.Deleting(s, "a"), runtime.NewResponseError(answer(c.status, "", "X-Ms-Error-Code: "+c.code)))
 		if f.Kind != c.kind || !strings.Contains(f.Hint, "kept") {
 			t.Errorf("%d %s: %+v", c.status, c.code, f)
+		}
+	}
+	for status, kind := range map[int]backup.FaultKind{412: backup.Touched, 500: backup.Ambiguous, 503: backup.Ambiguous, 408: backup.Ambiguous, 429: backup.Throttled} {
+		f := azure.Undeleted(azure.Deleting(s, "a"), runtime.NewResponseError(answer(status, "")))
+		if f.Kind != kind || kind == backup.Ambiguous && !strings.Contains(f.Hint, "tries the deletion again") {
+			t.Errorf("%d: %+v", status, f)
 		}
 	}
 }

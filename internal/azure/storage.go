@@ -93,14 +93,14 @@ func Reading(s backup.Storage, artifact string) Call {
 	return blobs("read "+artifact+" in "+Place(s), s, func(int, string) backup.FaultKind { return backup.Retryable })
 }
 
-// Deleting returns the call that deletes an artifact.
+// Deleting returns the call that deletes an artifact; [Undeleted] translates its error.
 func Deleting(s backup.Storage, artifact string) Call {
 	c := blobs("delete "+artifact+" in "+Place(s), s, func(status int, code string) backup.FaultKind {
 		switch {
 		case protected(status, code):
 			return backup.Kept
 		case status == http.StatusPreconditionFailed:
-			return backup.Refused
+			return backup.Touched
 		case status == http.StatusUnauthorized || status == http.StatusForbidden:
 			return backup.Unobservable
 		}
@@ -112,11 +112,20 @@ func Deleting(s backup.Storage, artifact string) Call {
 		case protected(status, code):
 			return HintKept
 		case status == http.StatusPreconditionFailed:
-			return hintChanged
+			return hintTouched
 		}
 		return other(status, code, message)
 	}
 	return c
+}
+
+// Undeleted returns the fault of a request that deletes something. It is Ambiguous if the request may have been carried out.
+func Undeleted(deleting Call, err error) *backup.Fault {
+	f := deleting.Once().Fault(err)
+	if f.Kind == backup.Ambiguous {
+		f.Hint = "Lifeboat tries the deletion again."
+	}
+	return f
 }
 
 // HintKept is the hint about an artifact that storage keeps.

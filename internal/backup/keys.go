@@ -44,6 +44,7 @@ const (
 // order, with [UndeliverableKey] and the rows of the outbox between TimerPrefix and UnpublishedPrefix.
 const (
 	ChangesPrefix     = "changes-"
+	DeletionPrefix    = "deletion-"
 	QueuePrefix       = "enqueued-"
 	EvaluatedPrefix   = "evaluated-"
 	AppsPrefix        = "known-"
@@ -165,6 +166,9 @@ func CheckpointKey(plan string) Key { return ScheduleKey(CheckpointPrefix + plan
 func ChangesKey(plan, target string) Key {
 	return ScheduleKey(ChangesPrefix + plan + "." + Partition(target))
 }
+
+// DeletionKey is the row of a target whose recovery points are past their time and could not be deleted.
+func DeletionKey(target string) Key { return ScheduleKey(DeletionPrefix + Partition(target)) }
 
 // EvaluatedKey is the row that says when the plan's targets were evaluated last.
 func EvaluatedKey(plan string) Key { return ScheduleKey(EvaluatedPrefix + plan) }

@@ -14,6 +14,8 @@ const (
 	Live PointState = "live"
 	// Suspect: it can be restored, but is far smaller than the points before it. It protects nothing until it is accepted.
 	Suspect PointState = "suspect"
+	// Altered: it is past its time, and cleanup left it alone, because its content is no longer the verified content.
+	Altered PointState = "altered"
 	// Deleting: cleanup decided to delete it, and may have done so.
 	Deleting PointState = "deleting"
 	// Expired: its artifact is gone.
@@ -65,6 +67,8 @@ type Point struct {
 	Accepted Acceptance `json:"Accepted,omitzero"`
 	// KeptByStorage says why storage keeps it past its time; zero if it does not, as far as is known.
 	KeptByStorage KeptByStorage `json:"KeptByStorage,omitzero"`
+	// Undeleted is about its deletion, if that was tried and did not succeed.
+	Undeleted Undeleted `json:"Undeleted,omitzero"`
 	// CopyOnly says that Azure can restore nothing from it: it is a copy that can be read, and no backup.
 	CopyOnly bool `json:"CopyOnly,omitempty"`
 
@@ -79,7 +83,8 @@ type Hold struct {
 	Reason string    `json:"reason"`
 }
 
-// KeptByStorage says that storage refused to delete an artifact. It can be restored as before.
+// KeptByStorage says that storage did not delete an artifact, or that cleanup left it alone because it is altered. Nothing of it
+// is missing.
 type KeptByStorage struct {
 	// Until is the time at which storage ends the protection; zero if it does not say, as for a lease or a legal hold.
 	Until time.Time `json:"until,omitzero"`
@@ -90,11 +95,27 @@ type KeptByStorage struct {
 }
 
 func (k KeptByStorage) String() string {
+	if k.Reason.Code == CodeAltered {
+		return "left alone: " + k.Reason.Message
+	}
 	until := ", which does not say until when"
 	if !k.Until.IsZero() {
 		until = " until " + k.Until.UTC().Format(time.RFC3339)
 	}
 	return "kept by storage" + until + ": " + k.Reason.Message
+}
+
+// CodeAltered is the code of an artifact whose content is no longer the verified content.
+const CodeAltered = "ArtifactChanged"
+
+// Undeleted is the state of a deletion that has not succeeded.
+type Undeleted struct {
+	// Since is the time of the first failure; zero if there was none.
+	Since time.Time `json:"since,omitzero"`
+	// Published is the type of the newest event about it; "" if there was none.
+	Published string `json:"published,omitempty"`
+	// Hashing is the progress with reading a touched artifact again.
+	Hashing Hashing `json:"hashing,omitzero"`
 }
 
 // Acceptance says why a suspect recovery point counts as verified.

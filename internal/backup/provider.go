@@ -41,8 +41,9 @@ type Provider interface {
 	// before. The Warning says what could not be checked, and why. Refused: the service could not restore it.
 	Prove(ctx context.Context, a Attempt, token string) (Operation, error)
 	// Delete removes the artifacts of the run: all of them, or all but a.Artifact if extras is true. A file that is gone
-	// already is no error. Refused: the artifact was changed since it was verified, or storage protects it and a part of it is
-	// already deleted. Kept: storage protects it, and all of a.Artifact is still there.
+	// already is no error. Kept: storage protects it, and all of a.Artifact is still there. Touched: it has another ETag, and this
+	// call deleted nothing. Retryable, Throttled, Unobservable: this call deleted nothing of a.Artifact. Refused: the rest cannot
+	// be deleted, and a part is. Ambiguous: a part may be deleted, or all.
 	Delete(ctx context.Context, a Attempt, etag string, extras bool) error
 }
 
@@ -68,6 +69,9 @@ type Attempt struct {
 	QuietPeriod time.Duration
 	// Taken are the names of artifacts that belong to other runs of the target: Find leaves them out.
 	Taken []string
+	// Files are the files that a recovery point was verified with. Any other file in its folder is a person's: a provider neither
+	// reads nor deletes it. Nil if they are not known, or the artifact is one file.
+	Files []File
 }
 
 // TakenBy returns the artifacts that belong to others of these recovery points and runs.
@@ -196,6 +200,9 @@ const (
 	// Kept: storage does not let the artifact be deleted, and nothing of it is missing: an immutability policy, a legal hold or a
 	// lease keeps it, until Fault.Until. Only Delete says so.
 	Kept FaultKind = "kept"
+	// Touched: the artifact has another ETag than when it was verified, so its metadata was changed, or its content. Only
+	// Delete says so.
+	Touched FaultKind = "touched"
 )
 
 // ServiceFailed is the code of a preflight's fault if the service says that it has failed: a person must mend it.

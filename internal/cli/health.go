@@ -116,6 +116,12 @@ func (r remote) healthTable(v api.Health) error {
 	if v.DepartedOmitted > 0 {
 		lines = append(lines, fmt.Sprintf("%d more of them have left plan.yaml\n", v.DepartedOmitted))
 	}
+	for _, u := range v.Undeleted {
+		if u.Reason != nil {
+			lines = append(lines, fmt.Sprintf("%s of %s past its time, not deleted since %s, at first %s: %s\n", text.Count(u.Points, "recovery point"),
+				text.Plain(u.Target), r.clock.At(u.Since), text.Plain(u.Point), client.InWords(*u.Reason)))
+		}
+	}
 	for _, p := range v.Poison {
 		lines = append(lines, "queue "+text.Plain(p.Queue)+": "+client.InWords(p.Reason)+"\n")
 	}

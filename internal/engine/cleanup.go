@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/deletion"
 	"lifeboat/internal/retention"
 )
 
@@ -117,15 +118,20 @@ func (e *Engine) cleanTarget(ctx context.Context, target string, entries []due, 
 			continue
 		}
 		p, err := e.expire(ctx, d, now)
-		if err != nil { // perhaps its new state was not saved: the entry stays
+		if err != nil {
 			report.Failed = append(report.Failed, err)
-			continue
 		}
 		if left[p.ID] = p; p.State != backup.Expired {
-			decisions[i].Keep, decisions[i].Reason = true, p.KeptByStorage.String()
+			decisions[i].Keep, decisions[i].Reason = true, p.Reason.Message
 		}
 	}
 	report.Decisions = append(report.Decisions, decisions...)
+	for i, p := range points {
+		points[i] = left[p.ID]
+	}
+	if err := deletion.Note(ctx, e.Catalog, target, points, e.RecoveryPoint); err != nil {
+		return err // the entries stay, so that the next cleanup notes it
+	}
 	var errs []error
 	for _, d := range entries {
 		errs = append(errs, e.dropOrMove(ctx, d, left[d.Point], now))
@@ -133,47 +139,19 @@ func (e *Engine) cleanTarget(ctx context.Context, target string, entries []due, 
 	return errors.Join(errs...)
 }
 
-// expire deletes one point's artifacts: first it saves the decision, under the ETag that was read, then it deletes them, then it
-// sets the point to expired. A repeat goes on where the last one stopped. If storage keeps the artifact, the point is again as
-// before the decision: nothing of it is missing. It returns the point as it is then.
+// expire deletes the artifact of one point, and returns the point as it is then.
 func (e *Engine) expire(ctx context.Context, d retention.Decision, now time.Time) (backup.Point, error) {
-	p := d.Point
-	provider, err := e.provider(p.Target)
+	provider, err := e.provider(d.Point.Target)
 	if err != nil {
-		return p, err
+		return d.Point, err
 	}
-	if p.State != backup.Deleting {
-		p.State, p.Reason = backup.Deleting, backup.NewReason("Expired", d.Reason, "")
-	}
-	// Save also if the decision is an old one: another cleanup, to which storage refused the artifact, must not restore the
-	// state of a point that this one deletes.
-	if err := e.savePoint(ctx, &p); err != nil {
-		return p, err
-	}
-	switch f := backup.AsFault(remove(ctx, provider, p.ProviderAttempt(), p.ETag, false)); {
-	case f == nil:
-		p.State, p.Deleted, p.Reason, p.KeptByStorage = backup.Expired, now, backup.NewReason("Expired", d.Reason, ""), backup.KeptByStorage{}
-		return p, e.savePoint(ctx, &p)
-	case f.Kind == backup.Kept:
-		p.State, p.KeptByStorage = backup.Live, e.Timings.keptByStorage(f, now)
-		if p.Unaccepted() {
-			p.State = backup.Suspect
-		}
-		p.Reason = backup.NewReason("KeptByStorage", p.KeptByStorage.String(), f.Hint)
-		return p, e.savePoint(ctx, &p)
-	default:
-		p.Reason = f.Reason()
-		return p, errors.Join(fmt.Errorf("delete the artifact %s of run %s: %w", p.Artifact, p.ID, f), e.savePoint(ctx, &p))
-	}
-}
-
-func (e *Engine) savePoint(ctx context.Context, p *backup.Point) error {
-	etags, err := e.Catalog.Apply(ctx, p.Replace())
+	files, err := e.Files(ctx, d.Point)
 	if err != nil {
-		return fmt.Errorf("save the recovery point of run %s as %s: %w", p.ID, p.State, err)
+		return d.Point, err
 	}
-	p.RowETag = etags[0]
-	return nil
+	return deletion.Deletion{
+		Catalog: e.Catalog, Provider: provider, Announce: e.Outbox().Announce, CallTime: callTime, Recheck: e.Timings.Recheck, Now: now,
+	}.Delete(ctx, d, files)
 }
 
 // dropOrMove drops the index entry if its point is expired or never came to be; otherwise it moves the entry to a later time. The
@@ -189,12 +167,16 @@ func (e *Engine) dropOrMove(ctx context.Context, d due, p backup.Point, now time
 		}
 		stays = err == nil && (run.State == backup.Succeeded || !run.State.Final())
 		if run.GivenUp() {
-			stays, late = now.Sub(run.Ended) < longestKept*e.Timings.Recheck, e.removeLate(ctx, run)
+			stays, late = now.Sub(run.Ended) < deletion.LongestKept*e.Timings.Recheck, e.removeLate(ctx, run)
 		}
 	}
 	writes := []backup.Write{{Op: backup.Delete, Key: d.row.Key, ETag: d.row.ETag}}
 	if stays {
-		later := backup.DueKey(now.Add(max(e.Timings.Recheck, backup.Resolution, p.KeptByStorage.Again.Sub(now))), d.Point)
+		wait := max(e.Timings.Recheck, backup.Resolution, p.KeptByStorage.Again.Sub(now))
+		if p.Undeleted.Hashing.Offset > 0 {
+			wait = backup.Resolution // the next timer run reads on
+		}
+		later := backup.DueKey(now.Add(wait), d.Point)
 		writes = append(writes, backup.Write{Op: backup.Put, Key: later, Body: d.row.Body})
 	}
 	if err := e.apply(ctx, writes...); err != nil {
@@ -228,13 +210,4 @@ func (e *Engine) reach(d due) string {
 		return reach // the entry is broken, and dropped
 	}
 	return max(reach, backup.Point{ID: d.Point}.Key().Row+"!")
-}
-
-// longestKept is the longest time before cleanup tries a kept point again, whatever storage says, in Timings.Recheck: a week.
-const longestKept = 28
-
-// keptByStorage notes a refusal.
-func (w Timings) keptByStorage(f *backup.Fault, now time.Time) backup.KeptByStorage {
-	wait := min(max(f.Until.Sub(now), w.Recheck), longestKept*w.Recheck)
-	return backup.KeptByStorage{Until: f.Until, Again: now.Add(wait), Reason: f.Reason()}
 }

@@ -23,6 +23,7 @@ func (e *Engine) Health(ctx context.Context, active plans.Active) ([]health.Targ
 		return nil, health.TimersHealth{}, err
 	}
 	timers := e.timersHealth(ctx, state.timers, state.apps.Apps(e.App, now), now)
+	timers.Undeleted = state.undeleted
 	for _, name := range slices.Sorted(maps.Keys(state.checkpoints)) {
 		if name != "" { // else a newer version knows what the row is
 			timers.Checkpoints = append(timers.Checkpoints, *state.checkpoints[name])

@@ -38,7 +38,11 @@ func (e *Engine) PreviewRestore(ctx context.Context, q restore.Request, plans []
 		return p, nil
 	}
 	order := p.ProviderRestore()
-	v, err := hash(ctx, provider, order.ProviderAttempt(p.Chosen.ID), backup.Hashing{})
+	a := order.ProviderAttempt(p.Chosen.ID)
+	if a.Files, err = e.Files(ctx, p.Chosen); err != nil {
+		return p, err
+	}
+	v, err := hash(ctx, provider, a, backup.Hashing{})
 	p.AskLater("the artifact is there, and is the verified one", v.Done, err, func() *backup.Reason { return restore.Changed(p.Chosen, v) })
 	if p.Refusal() != nil {
 		return p, nil
@@ -84,8 +88,11 @@ func (e *Engine) outline(ctx context.Context, q restore.Request, plans []backup.
 	if !p.Ask("there is a recovery point", why) || !p.Ask("the recovery point can be restored", restore.Usable(p.Chosen, from, now)) {
 		return p, nil
 	}
-	if p.Chosen.State == backup.Suspect {
+	switch p.Chosen.State {
+	case backup.Suspect:
 		p.Warn(&p.Chosen.Suspicion)
+	case backup.Altered:
+		p.Warn(&p.Chosen.KeptByStorage.Reason)
 	}
 	return p, nil
 }

@@ -84,7 +84,11 @@ func (s restoring) guard(ctx context.Context, o operation) error {
 	if err != nil {
 		return s.refuseOrPostpone(ctx, backup.AsFault(err))
 	}
-	v, err := hash(ctx, s.provider, r.ProviderRestore().ProviderAttempt(p.ID), r.Hashing)
+	a := r.ProviderRestore().ProviderAttempt(p.ID)
+	if a.Files, err = s.Files(ctx, p); err != nil {
+		return err
+	}
+	v, err := hash(ctx, s.provider, a, r.Hashing)
 	if err != nil {
 		return s.refuseOrPostpone(ctx, backup.AsFault(err))
 	}

@@ -108,6 +108,8 @@ type schedulerState struct {
 	// unread says why a plan's checkpoint cannot be read, by the plan's name: the plan stands still. unevaluated says why the row
 	// of its last evaluation cannot be read.
 	unread, unevaluated map[string]error
+	// undeleted are the targets with recovery points that could not be deleted.
+	undeleted []health.Undeleted
 	// changes are the changes of targets that make backups.
 	changes map[backup.Key]request.Changes
 	// timers say when the timers ran last, by the names of their functions.
@@ -151,6 +153,12 @@ func (s *schedulerState) add(row backup.Row) error {
 	case s.apps.Add(row):
 	case strings.HasPrefix(row.Row, backup.ChangesPrefix):
 		return s.addChanges(row)
+	case strings.HasPrefix(row.Row, backup.DeletionPrefix):
+		u, err := backup.Decode[health.Undeleted](row)
+		if err == nil {
+			s.undeleted = append(s.undeleted, u)
+		}
+		return err
 	case strings.HasPrefix(row.Row, backup.TimerPrefix):
 		s.timers[strings.TrimPrefix(row.Row, backup.TimerPrefix)] = health.DecodeTimer(row)
 	case strings.HasPrefix(row.Row, backup.QueuePrefix):

@@ -187,8 +187,10 @@ type fakeProvider struct {
 	delete  func(a backup.Attempt, extras bool) error
 	// begun are the names of the requested artifacts, deleted are the names of the deleted ones.
 	begun, deleted []string
-	polls, looks   int
-	prepared       int
+	// etag is the ETag of the last deletion.
+	etag         string
+	polls, looks int
+	prepared     int
 	// hangs tells that no answer comes before the caller's time is over.
 	hangs bool
 }
@@ -286,7 +288,8 @@ func (s *fakeProvider) Prove(ctx context.Context, _ backup.Attempt, token string
 	return s.prove(token)
 }
 
-func (s *fakeProvider) Delete(_ context.Context, a backup.Attempt, _ string, extras bool) error {
+func (s *fakeProvider) Delete(_ context.Context, a backup.Attempt, etag string, extras bool) error {
+	s.etag = etag
 	if s.delete != nil {
 		if err := s.delete(a, extras); err != nil {
 			return err

@@ -3,6 +3,7 @@
 package event
 
 import (
+	"path"
 	"strings"
 	"time"
 
@@ -188,6 +189,41 @@ func PointAccepted(p backup.Point) backup.Event {
 	return backup.Event{
 		ID: p.ID + ".accepted", Type: "lifeboat.recovery-point.accepted", Subject: p.Target, Time: p.Accepted.Time, Data: data,
 	}
+}
+
+// These are the types of the events about a recovery point that is past its time: it could not be deleted, it is altered, or it is
+// deleted after one of these.
+const (
+	PointUndeleted = "lifeboat.recovery-point.undeleted"
+	PointAltered   = "lifeboat.recovery-point.altered"
+	pointDeleted   = "lifeboat.recovery-point.deleted"
+)
+
+// PointNotDeleted makes the event about a recovery point that could not be deleted; kind is PointUndeleted or PointAltered. Its ID
+// is stable, so that one event tells of all tries.
+func PointNotDeleted(p backup.Point, kind string, why backup.Reason, at time.Time) backup.Event {
+	data := backup.Encode(struct {
+		Point    string            `json:"recoveryPoint"`
+		State    backup.PointState `json:"state"`
+		Plan     string            `json:"plan"`
+		Target   string            `json:"target"`
+		Account  string            `json:"account"`
+		Artifact string            `json:"artifact"`
+		Expires  time.Time         `json:"expires"`
+		Reason   backup.Reason     `json:"reason"`
+	}{p.ID, p.Called(), p.Plan, p.Target, p.Storage.AccountName(), p.Storage.Container + "/" + p.Artifact, p.Expires, why})
+	return backup.Event{ID: p.ID + path.Ext(kind), Type: kind, Subject: p.Target, Time: at, Data: data}
+}
+
+// PointDeleted makes the event about a recovery point that is deleted after an event of [PointNotDeleted].
+func PointDeleted(p backup.Point) backup.Event {
+	data := backup.Encode(struct {
+		Point   string    `json:"recoveryPoint"`
+		Plan    string    `json:"plan"`
+		Target  string    `json:"target"`
+		Deleted time.Time `json:"deleted"`
+	}{p.ID, p.Plan, p.Target, p.Deleted})
+	return backup.Event{ID: p.ID + path.Ext(pointDeleted), Type: pointDeleted, Subject: p.Target, Time: p.Deleted, Data: data}
 }
 
 // PlanTurn is a text of plan.yaml that is refused, or is accepted after the text before it was refused.

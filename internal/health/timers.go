@@ -48,9 +48,11 @@ type TimerHealth struct {
 	Reason backup.Reason
 }
 
-// TimersHealth has the time by the catalog's clock, the apps, the health of the timers, and the checkpoints that timer runs have left,
-// of every plan that ever was, in the order of their names.
+// TimersHealth has the time by the catalog's clock, the apps, the health of the timers, and the traces that timer runs have left: the
+// checkpoints of every plan that ever was, in the order of their names, and the targets with recovery points that cleanup could not
+// delete.
 type TimersHealth struct {
+	Undeleted   []Undeleted
 	Now         time.Time
 	Apps        Apps
 	Timers      []TimerHealth

@@ -82,7 +82,7 @@ func Usable(p backup.Point, service backup.Service, now time.Time) *backup.Reaso
 		if p.KeptByStorage.Again.IsZero() {
 			return backup.Refuse("RecoveryPointDeleting", other, "the recovery point %s is being deleted", p.ID)
 		}
-	case backup.Live, backup.Suspect:
+	case backup.Live, backup.Suspect, backup.Altered:
 	default:
 		return backup.Refuse("RecoveryPointUnusable", other, "the recovery point %s is %s", p.ID, p.State)
 	}

@@ -24,6 +24,8 @@ func Fate(clock Clock, p api.Point) string {
 	switch {
 	case !p.Deleted.IsZero():
 		return "deleted " + clock.At(p.Deleted)
+	case p.State == backup.Altered:
+		return "altered, and left alone"
 	case p.Kept != nil: // live, suspect or a copy
 		return strings.TrimSuffix(State(p)+", kept by storage until "+clock.At(p.Kept.Until), " until ")
 	case p.State == backup.Live:

@@ -76,14 +76,35 @@ var edges = []edge{
 	},
 	{
 		"./internal/engine TestTwoCleanupsOfWhatStorageKeeps", "a deletion that was begun goes on without a save",
-		"internal/engine/cleanup.go",
-		"if err := e.savePoint(ctx, &p); err != nil {",
+		"internal/deletion/deletion.go",
+		"if err := d.save(ctx, &p); err != nil {\n\t\treturn p, err",
 		`if err := func() error {
-		if d.Point.State == backup.Deleting {
+		if begun {
 			return nil
 		}
-		return e.savePoint(ctx, &p)
-	}(); err != nil {`,
+		return d.save(ctx, &p)
+	}(); err != nil {
+		return p, err`,
+	},
+	{
+		"./internal/engine TestADeletionThatFails", "a point whose deletion storage refuses stays given up",
+		"internal/deletion/deletion.go",
+		"if !begun && undone(f.Kind) {", "if !begun && undone(f.Kind) && f.Code == codeReading {",
+	},
+	{
+		"./internal/engine TestADeletionThatFails", "health tells for ever of a point that is deleted at last",
+		"internal/deletion/note.go",
+		`case is.Point == "" && !there:`, `case is.Point == "":`,
+	},
+	{
+		"./internal/engine TestTheRestOfATouchedFolderIsDeleted", "the rest of a folder is deleted whatever it holds",
+		"internal/deletion/deletion.go",
+		"return len(files) > 0\n", "return true\n",
+	},
+	{
+		"./internal/services/managedhsm TestAPersonsFileInTheFolder", "a person's file in an HSM's folder is deleted with it",
+		"internal/services/managedhsm/folder.go",
+		"if len(own) > 0 && !own[*item.Name] {", "if len(own) > 1000 && !own[*item.Name] {",
 	},
 	{
 		"./internal/plans TestBookRemembersNoPlan", "a process remembers which plan is active",

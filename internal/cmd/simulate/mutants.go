@@ -167,16 +167,24 @@ var mutants = []mutant{
 	{"the newest point is not protected", "internal/retention/retain.go", "case i == newest:", "case i == newest && len(points) > 1000:"},
 	{"points expire two days early", "internal/retention/retain.go", "case now.Before(p.Expires):", "case now.Before(p.Expires.AddDate(0, 0, -2)):"},
 	{
-		"an artifact is deleted before that is noted", "internal/engine/cleanup.go",
-		"if err := e.savePoint(ctx, &p); err != nil {", "if err := error(nil); err != nil {",
+		"an artifact is deleted before that is noted", "internal/deletion/deletion.go",
+		"if err := d.save(ctx, &p); err != nil {\n\t\treturn p, err", "if err := error(nil); err != nil {\n\t\treturn p, err",
 	},
 	{
-		"what storage keeps stays given up", "internal/engine/cleanup.go",
-		"p.State, p.KeptByStorage = backup.Live, e.Timings.keptByStorage(f, now)", "p.KeptByStorage = e.Timings.keptByStorage(f, now)",
+		"what storage keeps stays given up", "internal/deletion/deletion.go",
+		"case f.Kind == backup.Kept:\n\t\tp.State = former", "case f.Kind == backup.Kept:",
 	},
 	{
-		"a suspect point comes back live", "internal/engine/cleanup.go",
-		"if p.Unaccepted() {", "if p.Unaccepted() && p.Safety {",
+		"a suspect point comes back live", "internal/deletion/deletion.go",
+		"former := p.State\n", "former := p.State\n\tif former == backup.Suspect {\n\t\tformer = backup.Live\n\t}\n",
+	},
+	{
+		"an altered artifact is deleted like a touched one", "internal/deletion/deletion.go",
+		"if why := restore.Changed(*p, v); why == nil {", "if why := restore.Changed(*p, v); why == nil || p.Size > 0 {",
+	},
+	{
+		"a touched artifact is never read again", "internal/deletion/deletion.go",
+		"if f != nil && f.Kind == backup.Touched {", "if f != nil && f.Kind == backup.Touched && altered {",
 	},
 	{
 		"suspect points stand in for live ones", "internal/retention/retain.go",

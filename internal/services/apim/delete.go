@@ -19,11 +19,24 @@ func (p *Provider) Delete(ctx context.Context, a backup.Attempt, etag string, ex
 	if !isArtifact(a.Run, a.Artifact) {
 		return azure.NotAnArtifact(a.Artifact, "an artifact of the run "+a.Run)
 	}
-	if !extras {
-		if err := p.deleteBlob(ctx, a, etag); err != nil {
-			return err
-		}
+	if extras {
+		return p.deleteCopies(ctx, a)
 	}
+	if err := p.deleteBlob(ctx, a, etag); err != nil {
+		return err
+	}
+	f := backup.AsFault(p.deleteCopies(ctx, a))
+	switch {
+	case f == nil:
+		return nil
+	case f.Kind != backup.Ambiguous:
+		f.Kind, f.Until = backup.Refused, time.Time{} // the verified one is gone
+	}
+	return f
+}
+
+// deleteCopies deletes the blobs of lost attempts.
+func (p *Provider) deleteCopies(ctx context.Context, a backup.Attempt) error {
 	items, err := p.artifacts(ctx, a)
 	if err != nil {
 		return azure.Listing(a.Storage).Fault(err)
@@ -35,10 +48,6 @@ func (p *Provider) Delete(ctx context.Context, a backup.Attempt, etag string, ex
 			continue
 		}
 		if err := p.deleteBlob(ctx, extra, ""); err != nil {
-			if f := backup.AsFault(err); f.Kind == backup.Kept {
-				f.Kind = backup.Refused // the verified one may be gone
-				return f
-			}
 			return err
 		}
 	}
@@ -58,20 +67,17 @@ func (p *Provider) deleteBlob(ctx context.Context, a backup.Attempt, etag string
 	if err == nil || bloberror.HasCode(err, bloberror.BlobNotFound) {
 		return nil
 	}
-	fault := azure.Deleting(a.Storage, a.Artifact).Fault(err)
-	if fault.Kind != backup.Refused && fault.Kind != backup.Kept {
+	fault := azure.Undeleted(azure.Deleting(a.Storage, a.Artifact), err)
+	if fault.Kind != backup.Touched && fault.Kind != backup.Kept {
 		return fault
 	}
 	properties, err := client.GetProperties(ctx, nil)
 	if bloberror.HasCode(err, bloberror.BlobNotFound) {
 		return nil // storage may answer a conditional request for a missing blob with 412 (Azurite 3.37.0 does)
 	}
-	other := etag != "" && properties.ETag != nil && string(*properties.ETag) != etag
-	if fault.Code == string(bloberror.ConditionNotMet) || other {
+	if fault.Kind == backup.Touched {
 		fault.Message += " It was changed since it was verified."
-	}
-	if other { // the kept blob is not the verified one
-		fault.Kind = backup.Refused
+		return fault
 	}
 	// A blob's properties do not show a policy of the whole container. If they cannot be read, they show nothing at all.
 	if until := properties.ImmutabilityPolicyExpiresOn; until != nil {

@@ -58,7 +58,7 @@ func TestDeleteRefusesOtherNames(t *testing.T) {
 		a, w := attempt(), &wire{}
 		a.Artifact = name
 		err := w.provider().Delete(t.Context(), a, "", false)
-		if f := backup.AsFault(err); f == nil || f.Kind != backup.Refused || f.Code != "NotAnArtifact" {
+		if f := backup.AsFault(err); f == nil || f.Kind != backup.Kept || f.Code != "NotAnArtifact" {
 			t.Errorf("%q: error %v, want a refusal", name, err)
 		}
 		w.expect(t)
@@ -83,12 +83,12 @@ func TestDeleteAnswers(t *testing.T) {
 			remove: blobSays(404, "ContainerNotFound", "The specified container does not exist."),
 			fault:  fault{kind: backup.Retryable, code: "ContainerNotFound", hint: "restore it"},
 		},
-		"container gone in between": {
+		"container gone in between, and the verified blob before": {
 			remove: gone, list: blobSays(404, "ContainerNotFound", "The specified container does not exist."),
-			fault: fault{kind: backup.Retryable, code: "ContainerNotFound", hint: "restore it"},
+			fault: fault{kind: backup.Refused, code: "ContainerNotFound", hint: "restore it"},
 		},
 		"no such account": {remove: unknown, fault: fault{kind: backup.Retryable, code: "Unreachable"}},
-		"away":            {remove: answers(503, ""), fault: fault{kind: backup.Throttled, code: "ServiceUnavailable"}},
+		"away":            {remove: answers(503, ""), fault: fault{kind: backup.Ambiguous, code: "ServiceUnavailable", hint: "tries the deletion again"}},
 		"no role": {
 			remove: blobSays(403, "AuthorizationPermissionMismatch", "No."),
 			fault: fault{
@@ -97,7 +97,7 @@ func TestDeleteAnswers(t *testing.T) {
 		},
 		"changed": {
 			remove: blobSays(412, "ConditionNotMet", "The condition is not met."), properties: answers(200, ""),
-			fault: fault{kind: backup.Refused, code: "ConditionNotMet", message: "since it was verified", hint: "kept"},
+			fault: fault{kind: backup.Touched, code: "ConditionNotMet", message: "since it was verified", hint: "reads it again"},
 		},
 		"gone already, and so without the ETag": {
 			remove: blobSays(412, "ConditionNotMet", "The condition is not met."), list: listing(),
@@ -108,10 +108,10 @@ func TestDeleteAnswers(t *testing.T) {
 			properties: answers(200, ""),
 			fault:      fault{kind: backup.Kept, code: "LeaseIdMissing", message: "There is currently a lease on the blob.", hint: "restored as before"},
 		},
-		"leased, and another blob": {
+		"leased, and touched": {
 			remove:     blobSays(412, "LeaseIdMissing", "There is currently a lease on the blob."),
 			properties: answers(200, "", `ETag: "0x8DEADBEEF"`),
-			fault:      fault{kind: backup.Refused, code: "LeaseIdMissing", message: "changed since it was verified"},
+			fault:      fault{kind: backup.Kept, code: "LeaseIdMissing", hint: "restored as before"},
 		},
 		"immutable until": {
 			remove:     protected,
@@ -178,5 +178,5 @@ func TestDeleteStopsAtWhatItCannotDelete(t *testing.T) {
 		return gone(r)
 	}
 	err := w.provider().Delete(t.Context(), attempt(), etag, false)
-	fault{kind: backup.Retryable, code: "InternalServerError", message: run + ".1"}.check(t, err)
+	fault{kind: backup.Ambiguous, code: "InternalServerError", message: run + ".1"}.check(t, err)
 }

@@ -179,6 +179,22 @@ func (w world) harness(service, container string) conformance.ProviderHarness {
 			sum := sha256.Sum256(w.content(t, container, artifact))
 			return hex.EncodeToString(sum[:])
 		},
+		Touch: func(t *testing.T, artifact string) { t.Helper(); w.touch(t, container, artifact) },
+	}
+}
+
+// touch sets metadata of a blob in real storage.
+func (w world) touch(t *testing.T, container, name string) {
+	t.Helper()
+	client, err := azblob.NewClient("https://contosobackups.blob.core.windows.net", w.Credential(app),
+		&azblob.ClientOptions{ClientOptions: azcore.ClientOptions{Transport: w.Client()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	scanned := "yes"
+	_, err = client.ServiceClient().NewContainerClient(container).NewBlobClient(name).SetMetadata(t.Context(), map[string]*string{"scanned": &scanned}, nil)
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -317,7 +333,7 @@ func (w world) testConnections(t *testing.T) {
 	fault{kind: backup.Retryable, code: "Unreachable"}.check(t, err)
 	cutWhen(http.MethodDelete, fakeazure.After)
 	err = w.provider().Delete(t.Context(), a, "", false)
-	fault{kind: backup.Retryable, code: "Unreachable"}.check(t, err)
+	fault{kind: backup.Ambiguous, code: "AnswerLost", hint: "tries the deletion again"}.check(t, err)
 	w.Intercept(nil)
 	if err := w.provider().Delete(t.Context(), a, `"0x1"`, false); err != nil {
 		t.Errorf("delete what a lost deletion had deleted: %v", err)
@@ -393,7 +409,7 @@ func (w world) testNoContainer(t *testing.T) {
 	}
 	a.Storage.Account = groups + "/backup/providers/Microsoft.Storage/storageAccounts/contosogone"
 	err = w.provider().Delete(t.Context(), a, "", false)
-	if f, ok := errors.AsType[*backup.Fault](err); !ok || f.Kind != backup.Retryable {
+	if f, ok := errors.AsType[*backup.Fault](err); !ok || f.Kind != backup.Retryable && f.Kind != backup.Ambiguous {
 		t.Errorf("delete in an account that does not exist: %v, want it deferred", err)
 	}
 }

@@ -32,10 +32,10 @@ func (p *Provider) Delete(ctx context.Context, a backup.Attempt, etag string, ex
 	case err != nil:
 		return files.fault(deleting(a.Storage, a.Artifact), err)
 	case etag != "" && c.fingerprint() != etag:
-		return azure.Changed(deleting(a.Storage, a.Artifact))
+		return azure.Touched(deleting(a.Storage, a.Artifact))
 	}
 	if err := files.delete(ctx, a.Artifact); err != nil {
-		return files.fault(deleting(a.Storage, a.Artifact), err)
+		return files.key.Strip(azure.Undeleted(deleting(a.Storage, a.Artifact), err))
 	}
 	return nil
 }

@@ -303,11 +303,11 @@ func TestDelete(t *testing.T) {
 	for _, name := range []string{"", run + ".1", "contoso", "contoso-2-20261103023001", share + "/x"} {
 		b := a
 		b.Artifact = name
-		fault{kind: backup.Refused, code: "NotAnArtifact", hint: "Nothing was deleted"}.check(t, w.provider().Delete(t.Context(), b, "", false))
+		fault{kind: backup.Kept, code: "NotAnArtifact", hint: "Nothing was deleted"}.check(t, w.provider().Delete(t.Context(), b, "", false))
 	}
 	before := w.shares[share].files["ledger/ledger_1-10.committed"]
 	w.shares[share].files["ledger/ledger_1-10.committed"] = storedFile{before.content, before.written, "9"}
-	fault{kind: backup.Refused, code: "ArtifactChanged", hint: "kept"}.check(t, w.provider().Delete(t.Context(), a, v.Hashing.ETag, false))
+	fault{kind: backup.Touched, code: "ArtifactTouched", hint: "reads it again"}.check(t, w.provider().Delete(t.Context(), a, v.Hashing.ETag, false))
 	w.shares[share].files["ledger/ledger_1-10.committed"] = before
 	for name, test := range map[string]struct {
 		step  step
@@ -318,7 +318,7 @@ func TestDelete(t *testing.T) {
 		"no account":    {keys, refuses(404, "ResourceNotFound", "no"), fault{kind: backup.Unobservable, code: "ResourceNotFound", hint: "moved to another"}},
 		"no role":       {keys, refuses(403, "AuthorizationFailed", "no"), fault{kind: backup.Unobservable, code: "AuthorizationFailed", hint: "Key Operator"}},
 		"not allowed":   {remove, storageError(403, "KeyBasedAuthenticationNotPermitted"), fault{kind: backup.Unobservable, code: "KeyBasedAuthenticationNotPermitted", hint: "allowSharedKeyAccess"}},
-		"throttled":     {remove, answers(503, ""), fault{kind: backup.Throttled, code: "ServiceUnavailable", hint: "Lifeboat asks again"}},
+		"throttled":     {remove, answers(503, ""), fault{kind: backup.Ambiguous, code: "ServiceUnavailable", hint: "tries the deletion again"}},
 		"no connection": {remove, unknown, fault{kind: backup.Retryable, code: "Unreachable", hint: "contosobackups.file"}},
 		"another":       {remove, storageError(409, "ShareSnapshotInProgress"), fault{kind: backup.Retryable, code: "ShareSnapshotInProgress", hint: "plan.yaml"}},
 		"no look":       {open, answers(500, ""), fault{kind: backup.Retryable, code: "InternalServerError", hint: "Lifeboat asks again"}},

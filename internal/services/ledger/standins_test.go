@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"net/http"
 	"path"
 	"path/filepath"
@@ -16,6 +17,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azfile/directory"
+	azfile "github.com/Azure/azure-sdk-for-go/sdk/storage/azfile/file"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azfile/service"
 	azshare "github.com/Azure/azure-sdk-for-go/sdk/storage/azfile/share"
 	"github.com/google/uuid"
@@ -125,6 +127,15 @@ func (w world) digest(t *testing.T, share string) string {
 	return hex.EncodeToString(sum[:])
 }
 
+// touch sets metadata of a file of the share.
+func (w world) touch(t *testing.T, share string) {
+	t.Helper()
+	names := slices.Sorted(maps.Keys(w.contents(t, share)))
+	_, err := w.files(t).NewShareClient(share).NewRootDirectoryClient().NewFileClient(names[0]).SetMetadata(t.Context(),
+		&azfile.SetMetadataOptions{Metadata: map[string]*string{"scanned": to.Ptr("yes")}})
+	must(t, err)
+}
+
 // faults maps the faults of the conformance suites to the faults of the simulator.
 var faults = map[any]fakeazure.Fault{
 	conformance.LookThrottled:  {Step: fakeazure.OnGet, Kind: fakeazure.Refuse, Status: 429, RetryAfter: conformance.ThrottledFor},
@@ -182,6 +193,7 @@ func (w world) harness(id string) conformance.ProviderHarness {
 			return n
 		},
 		Digest:  w.digest,
+		Touch:   w.touch,
 		Stamped: true,
 	}
 }
@@ -402,7 +414,7 @@ func (w world) testDeletion(t *testing.T) {
 	must(t, err)
 	_, err = file.Create(t.Context(), 1, nil)
 	must(t, err)
-	fault{kind: backup.Refused, code: "ArtifactChanged", hint: "kept"}.check(t, w.provider().Delete(t.Context(), second, v.Hashing.ETag, false))
+	fault{kind: backup.Touched, code: "ArtifactTouched", hint: "reads it again"}.check(t, w.provider().Delete(t.Context(), second, v.Hashing.ETag, false))
 	_, err = w.files(t).NewShareClient(second.Artifact).Delete(t.Context(), &azshare.DeleteOptions{})
 	must(t, err)
 }

@@ -17,9 +17,9 @@ import (
 // mostInBatch is the largest number of requests that Blob Storage takes in one batch.
 const mostInBatch = 256
 
-// Delete removes the folder with all that is in it, if it is still the verified folder, or the rest of that folder after
-// an interrupted deletion. It deletes each blob under the ETag that the list showed. If storage keeps one of the blobs,
-// the whole folder stays. With extras, Delete does nothing: a folder of a lost start may appear after the run has taken
+// Delete removes the files of the backup, if they are still the verified ones, or the rest of them after an interrupted
+// deletion. It deletes each blob under the ETag that the list showed, and leaves a person's files in the folder alone. If
+// storage keeps one of the blobs, the whole folder stays. With extras, Delete does nothing: a folder of a lost start may appear after the run has taken
 // another folder, and nothing proves that it belongs to the run.
 func (p *Provider) Delete(ctx context.Context, a backup.Attempt, etag string, extras bool) error {
 	if extras {
@@ -29,14 +29,17 @@ func (p *Provider) Delete(ctx context.Context, a backup.Attempt, etag string, ex
 	if !isFolder(a.Artifact) {
 		return azure.NotAnArtifact(a.Artifact, "a folder that a Managed HSM wrote")
 	}
-	f, err := p.list(ctx, a.Storage, a.Artifact, true)
+	f, err := p.list(ctx, a, true)
 	if err != nil {
 		return azure.Listing(a.Storage).Fault(err)
 	}
 	if len(f.Files) > 0 && !f.isRestOf(etag) {
-		return azure.Changed(call)
+		return azure.Touched(call)
 	}
 	whole := etag == "" || f.fingerprint() == etag
+	if len(a.Files) > 0 {
+		whole = len(f.Files) == len(a.Files)
+	}
 	if kept := f.kept(call); kept != nil {
 		return orRefused(kept, whole)
 	}
@@ -56,8 +59,11 @@ func (p *Provider) Delete(ctx context.Context, a backup.Attempt, etag string, ex
 	}
 	// An account with a hierarchical namespace keeps empty directories, and an account without one has none.
 	for _, directory := range append(f.directories, a.Artifact) {
+		if f.holdsOthers(directory) {
+			continue
+		}
 		if _, err := client.NewBlobClient(directory).Delete(ctx, nil); err != nil && !bloberror.HasCode(err, bloberror.BlobNotFound) {
-			return call.Fault(err)
+			return orRefused(azure.Undeleted(call, err), false)
 		}
 	}
 	return nil
@@ -88,13 +94,16 @@ func (f folder) kept(call azure.Call) *backup.Fault {
 	return kept
 }
 
-// orRefused returns the fault of a deletion. It turns Kept into Refused for a folder that is no longer whole, because
-// such a folder cannot be restored.
+// orRefused returns the fault of a deletion. For a folder that is no longer whole it turns every fault but Ambiguous into
+// Refused, because such a folder cannot be restored.
 func orRefused(f *backup.Fault, whole bool) *backup.Fault {
-	if f.Kind == backup.Kept && !whole {
-		f.Kind, f.Until = backup.Refused, time.Time{}
+	if whole || f.Kind == backup.Ambiguous {
+		return f
+	}
+	if f.Kind == backup.Kept {
 		f.Hint = "A part of it was deleted before. The rest is deleted once nothing keeps it."
 	}
+	f.Kind, f.Until = backup.Refused, time.Time{}
 	return f
 }
 
@@ -108,26 +117,26 @@ func deleteFiles(ctx context.Context, client *container.Client, files []azure.Fi
 	if len(files) == 1 {
 		_, err := client.NewBlobClient(files[0].Name).Delete(ctx, options(files[0]))
 		if err != nil && !bloberror.HasCode(err, bloberror.BlobNotFound) {
-			return call.Fault(err)
+			return azure.Undeleted(call, err)
 		}
 		return nil
 	}
 	batch, err := client.NewBatchBuilder()
 	if err != nil {
-		return call.Fault(err)
+		return azure.Undeleted(call, err)
 	}
 	for _, file := range files {
 		if err := batch.Delete(file.Name, &container.BatchDeleteOptions{DeleteOptions: *options(file)}); err != nil {
-			return call.Fault(err)
+			return azure.Undeleted(call, err)
 		}
 	}
 	answer, err := client.SubmitBatch(ctx, batch, nil)
 	if err != nil {
-		return call.Fault(err)
+		return azure.Undeleted(call, err)
 	}
 	for _, item := range answer.Responses {
 		if item.Error != nil && !bloberror.HasCode(item.Error, bloberror.BlobNotFound) {
-			return call.Fault(item.Error)
+			return azure.Undeleted(call, item.Error)
 		}
 	}
 	return nil

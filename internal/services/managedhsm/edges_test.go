@@ -104,7 +104,7 @@ func TestDirectoriesGoInnermostFirst(t *testing.T) {
 		t.Errorf("deleted %q, want %q", gone, want)
 	}
 	w.replies[step("DELETE "+blobs+folder)] = answers(409, "", "X-Ms-Error-Code: DirectoryNotEmpty")
-	fault{kind: backup.Retryable, code: "DirectoryNotEmpty", hint: "plan.yaml"}.check(t, w.provider().Delete(t.Context(), stored(), "", false))
+	fault{kind: backup.Refused, code: "DirectoryNotEmpty", hint: "plan.yaml"}.check(t, w.provider().Delete(t.Context(), stored(), "", false))
 }
 
 // TestAFolderThatIsAnotherIsKept checks that nothing of a changed folder is deleted.
@@ -116,7 +116,7 @@ func TestAFolderThatIsAnotherIsKept(t *testing.T) {
 		"as many":                    fmt.Sprintf("%d-2-%064d", newest, 0),
 	} {
 		w := &wire{replies: map[step]reply{list: listing(folder+"/a", folder+"/b")}}
-		fault{kind: backup.Refused, code: "ArtifactChanged", message: "changed since", hint: "kept"}.check(t, w.provider().Delete(t.Context(), stored(), print, false))
+		fault{kind: backup.Touched, code: "ArtifactTouched", message: "changed since", hint: "reads it again"}.check(t, w.provider().Delete(t.Context(), stored(), print, false))
 		if len(w.sent) != 1 {
 			t.Errorf("%s: sent %q", name, w.sent)
 		}
@@ -207,5 +207,59 @@ func TestFilesAreInTheOrderOfTheirNames(t *testing.T) {
 	}
 	if len(sums) != 1 {
 		t.Errorf("one folder has the hashes %v", sums)
+	}
+}
+
+// TestAPersonsFileInTheFolder checks that a file that was not there when the backup was verified is neither read nor deleted, nor are
+// the directories that hold it, and that the backup does not look changed.
+func TestAPersonsFileInTheFolder(t *testing.T) {
+	w := readable("a", "own/b")
+	w.replies[step("GET "+blobs+folder+"%2Fown%2Fb")] = w.replies[step("GET "+blobs+folder+"%2Fown/b")]
+	v, err := w.provider().Hash(t.Context(), stored(), backup.Hashing{})
+	if err != nil || !v.Done || len(v.Files) != 2 {
+		t.Fatalf("%+v, %v", v, err)
+	}
+	for _, test := range []struct {
+		listed []string
+		gone   []string
+	}{
+		{[]string{"README.md", "a", "own/b"}, []string{"a", "own/b"}},
+		{[]string{"a", "own/", "own/README.md", "own/b", "theirs/", "z/"}, []string{"a", "own/b", "z", "theirs"}},
+		{[]string{"README.md", "own/b"}, []string{"own/b"}},
+		{[]string{"README.md"}, nil},
+	} {
+		var paths []string
+		for _, name := range test.listed {
+			paths = append(paths, folder+"/"+name)
+		}
+		a := stored()
+		a.Files, a.NotBefore = v.Files, time.Time{}
+		w.replies[list] = listing(paths...)
+		w.sent, w.bodies = nil, nil
+		if len(test.listed) > 2 {
+			again, err := w.provider().Hash(t.Context(), a, backup.Hashing{})
+			if err != nil || !reflect.DeepEqual(again, v) {
+				t.Errorf("%v: hashed it is %+v, %v; want %+v", test.listed, again, err, v)
+			}
+		}
+		var gone []string
+		for _, name := range []string{"a", "own/b", "own", "z", "theirs", ""} {
+			for _, slash := range []string{"/", "%2F"} {
+				path := strings.TrimSuffix(folder+slash+strings.ReplaceAll(name, "/", slash), slash)
+				w.replies[step("DELETE "+blobs+path)] = func(r *http.Request) (*http.Response, error) {
+					gone = append(gone, name)
+					return answers(202, "")(r)
+				}
+			}
+		}
+		w.replies[step("POST "+strings.TrimSuffix(blobs, "/")+"?comp=batch&restype=container")] = func(r *http.Request) (*http.Response, error) {
+			gone = append(gone, "own/b")
+			return answers(202, "--b\r\nContent-Type: application/http\r\nContent-ID: 0\r\n\r\nHTTP/1.1 202 Accepted\r\n\r\n--b--\r\n",
+				"Content-Type: multipart/mixed; boundary=b")(r)
+		}
+		must(t, w.provider().Delete(t.Context(), a, v.Hashing.ETag, false))
+		if !slices.Equal(gone, test.gone) {
+			t.Errorf("of %v deleted %q, want %q", test.listed, gone, test.gone)
+		}
 	}
 }

@@ -55,15 +55,26 @@ type folder struct {
 	azure.Listed
 	// directories holds the directories of an account with a hierarchical namespace, innermost first.
 	directories []string
+	// others are the names of blobs that are no files of the backup.
+	others []string
 }
 
-// list reads the present files of the folder. If protection is true, it also reads their immutability policies and legal
-// holds.
-func (p *Provider) list(ctx context.Context, s backup.Storage, name string, protection bool) (folder, error) {
+// holdsOthers reports whether a blob that is no file of the backup lies in the directory.
+func (f folder) holdsOthers(directory string) bool {
+	return slices.ContainsFunc(f.others, func(name string) bool { return strings.HasPrefix(name, directory+"/") })
+}
+
+// list reads the present files of the backup in the folder: all, unless the attempt knows which files it was verified with. If
+// protection is true, list also reads their immutability policies and legal holds.
+func (p *Provider) list(ctx context.Context, a backup.Attempt, protection bool) (folder, error) {
 	var f folder
-	client, err := p.azure.Container(s)
+	client, err := p.azure.Container(a.Storage)
 	if err != nil {
 		return f, err
+	}
+	name, own := a.Artifact, map[string]bool{}
+	for _, file := range a.Files {
+		own[name+"/"+file.Name] = true
 	}
 	pages := client.NewListBlobsFlatPager(&container.ListBlobsFlatOptions{
 		Prefix:  to.Ptr(name + "/"),
@@ -83,6 +94,10 @@ func (p *Provider) list(ctx context.Context, s backup.Storage, name string, prot
 			}
 			if isDirectory(item.Metadata) {
 				f.directories = append(f.directories, *item.Name)
+				continue
+			}
+			if len(own) > 0 && !own[*item.Name] {
+				f.others = append(f.others, *item.Name)
 				continue
 			}
 			f.Add(azure.File{
@@ -159,7 +174,8 @@ func (p *Provider) Find(ctx context.Context, a backup.Attempt) (string, error) {
 				"the backup again.",
 		}
 	}
-	f, err := p.list(ctx, a.Storage, found[0], false)
+	a.Artifact = found[0]
+	f, err := p.list(ctx, a, false)
 	if err != nil {
 		return "", azure.Listing(a.Storage).Fault(err)
 	}

@@ -26,7 +26,7 @@ type progress struct {
 
 // Hash reads and hashes the next part of the folder's files. It lists the files again each time.
 func (p *Provider) Hash(ctx context.Context, a backup.Attempt, done backup.Hashing) (backup.Verification, error) {
-	f, err := p.list(ctx, a.Storage, a.Artifact, false)
+	f, err := p.list(ctx, a, false)
 	if err != nil {
 		return backup.Verification{}, azure.Reading(a.Storage, a.Artifact).Fault(err)
 	}
@@ -66,7 +66,7 @@ func (p *Provider) Prove(ctx context.Context, a backup.Attempt, token string) (b
 	fault := backup.AsFault(err)
 	nothing := noEvidence(fault)
 	if !nothing && fault.Kind == backup.Refused && !invalidBackup(fault.Said) {
-		f, err := p.list(ctx, a.Storage, a.Artifact, false)
+		f, err := p.list(ctx, a, false)
 		if err != nil {
 			return backup.Operation{}, azure.Reading(a.Storage, a.Artifact).Fault(err)
 		}

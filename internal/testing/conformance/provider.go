@@ -59,6 +59,8 @@ type ProviderHarness struct {
 	// Digest returns the SHA-256 in hex of an artifact as it is stored, or of the list of its files: a line "<hash>  <name>"
 	// each.
 	Digest func(t *testing.T, artifact string) string
+	// Touch changes the metadata of an artifact, or of a file of it, and not its content.
+	Touch func(t *testing.T, artifact string)
 	// Stamped: the service names its artifacts itself, by the start time of their backups. Backups that start within seconds of
 	// each other cannot be told apart then, and extra artifacts stay.
 	Stamped bool
@@ -88,7 +90,7 @@ func TestProvider(t *testing.T, h ProviderHarness) {
 	t.Run("a token of nothing", h.testToken)
 	t.Run("artifacts that are none", h.testVerify)
 	t.Run("extras", h.testExtras)
-	t.Run("a changed artifact", h.testChanged)
+	t.Run("a touched artifact", h.testTouched)
 }
 
 // attempt returns try n of a run, named as the engine names it.
@@ -339,12 +341,24 @@ func (h ProviderHarness) testExtras(t *testing.T) {
 	h.deleteAll(t, other, "")
 }
 
-func (h ProviderHarness) testChanged(t *testing.T) {
+// testTouched checks that an artifact is deleted only under the ETag that it has now, and that its hash is still the same.
+func (h ProviderHarness) testTouched(t *testing.T) {
 	a := h.attempt(newRun(), 1)
 	a = h.finish(t, a, h.begin(t, a))
-	err := h.Provider().Delete(t.Context(), a, `"0x8D00000000000000"`, false)
+	v := h.verify(t, a)
+	h.Touch(t, a.Artifact)
+	for _, etag := range []string{`"0x8D00000000000000"`, v.Hashing.ETag} {
+		wantFault(t, h.Provider().Delete(t.Context(), a, etag, false), backup.Touched)
+	}
+	a.Files, a.NotBefore = v.Files, time.Time{} // as a recovery point is read again
+	again := h.verify(t, a)
+	if again.SHA256 != v.SHA256 || again.Size != v.Size || again.Hashing.ETag == v.Hashing.ETag {
+		t.Fatalf("touched it is %+v, and before it was %+v", again, v)
+	}
+	h.delete(t, a, again.Hashing.ETag)
+	_, err := h.Provider().Hash(t.Context(), a, backup.Hashing{})
 	wantFault(t, err, backup.Refused)
-	h.verify(t, a) // it is still there
+	a.Files, a.NotBefore = nil, time.Now()
 	h.deleteAll(t, a, "")
 }
 

@@ -119,6 +119,20 @@ func (c *fileCall) createFile() *http.Response {
 	return c.written(http.StatusCreated, parent, n)
 }
 
+func (c *fileCall) setMetadata() *http.Response {
+	_, parent, n, refusal := c.existing(false)
+	if refusal != nil {
+		return refusal
+	}
+	given, ok := metadata(c.request.Header)
+	if !ok {
+		return c.refuse(http.StatusBadRequest, "InvalidMetadata", "The specified metadata is invalid.")
+	}
+	n.metadata = given
+	c.files.touch(&n.stamp)
+	return c.written(http.StatusOK, parent, n)
+}
+
 // putRangeForm matches the range of a write: both ends must be given.
 var putRangeForm = regexp.MustCompile(`^bytes=(\d{1,18})-(\d{1,18})$`)
 

@@ -68,6 +68,7 @@ var fileOperations = []fileOperation{
 	{"Delete Directory", "DELETE", "directory", "", 'o', "d", (*fileCall).deleteDirectory, nil},
 	{"Create File", "PUT", "", "", 'o', "cw", (*fileCall).createFile, nil},
 	{"Put Range", "PUT", "", "range", 'o', "w", (*fileCall).putRange, nil},
+	{"Set File Metadata", "PUT", "", "metadata", 'o', "w", (*fileCall).setMetadata, nil},
 	{"Get File", "GET", "", "", 'o', "r", (*fileCall).getFile, []string{"sharesnapshot"}},
 	{"Get File Properties", "HEAD", "", "", 'o', "r", (*fileCall).getFile, []string{"sharesnapshot"}},
 	{"Delete File", "DELETE", "", "", 'o', "d", (*fileCall).deleteFile, nil},

@@ -23,7 +23,7 @@ func (w *World) befall() {
 			continue
 		}
 		after := time.Duration(w.choices.pick(24*60)) * time.Minute
-		kinds := 16
+		kinds := 17
 		if w.options.Calm {
 			kinds = 4
 		}
@@ -141,6 +141,11 @@ func (w *World) happen(what int) {
 	case 15:
 		if n := len(w.ledger.open); n > 0 {
 			w.abandon(w.ledger.open[c.pick(n)].run.ID, 1)
+		}
+	case 16:
+		s := somewhere()
+		for range 1 + c.pick(4) {
+			w.touch(s)
 		}
 	case 11:
 		d := long(time.Hour, 9*time.Hour)

@@ -18,7 +18,7 @@ type Figures struct {
 	Runs  int
 	Ended map[backup.State]int
 
-	Starts, LostStarts, Operations, Overlaps, Polls, Looks, Deletions          int
+	Starts, LostStarts, Operations, Overlaps, Polls, Looks, Deletions, Touched int
 	MissedRuns, Requests, Events, Happenings, Suspects, Acceptances, Ambiguous int
 
 	Invocations, Interleaved, Calls, Writes, TimerRuns, Cleanups, Deliveries, StepMessages int
@@ -53,6 +53,7 @@ func (f *Figures) Add(o Figures) {
 		{&f.Polls, o.Polls},
 		{&f.Looks, o.Looks},
 		{&f.Deletions, o.Deletions},
+		{&f.Touched, o.Touched},
 		{&f.MissedRuns, o.MissedRuns},
 		{&f.Requests, o.Requests},
 		{&f.Events, o.Events},
@@ -114,7 +115,7 @@ func (f *Figures) Print(out io.Writer) {
 		grouped(f.Operations), grouped(f.Overlaps)))
 	line("polls", f.Polls, fmt.Sprintf("%s looks for a lost start, %s of them with more than one candidate",
 		grouped(f.Looks), grouped(f.Ambiguous)))
-	line("deletions", f.Deletions, "of artifacts")
+	line("deletions", f.Deletions, "of artifacts; "+grouped(f.Touched)+" times one was touched")
 	line("suspect points", f.Suspects, grouped(f.Acceptances)+" accepted")
 	line("events", f.Events, "")
 	line("invocations", f.Invocations, fmt.Sprintf("%s of them interleaved; %s timer runs, %s cleanups", grouped(f.Interleaved),

@@ -635,6 +635,8 @@ func deletionReason(w *World, moment any) string {
 	case removed:
 		p, r := w.ledger.points[m.run], w.ledger.runs[m.run].run
 		switch {
+		case p != nil && m.blob.name == p.Artifact && digestOf(m.blob) != p.SHA256:
+			return w.ledger.artifactName(m.blob.name) + " is deleted, and its content is another one than was verified"
 		case p != nil && p.State == backup.Deleting, p != nil && m.blob.name != p.Artifact:
 			return ""
 		case p == nil && m.extra && r.State == backup.Verifying && m.blob.name != r.Artifact:
@@ -661,7 +663,7 @@ func keptStays(w *World, moment any) string {
 			return "the recovery point of " + name + " comes back, and its artifact is gone"
 		case m.is.State == backup.Live && m.is.Suspicion.Code != "" && m.is.Accepted.Time.IsZero():
 			return "the recovery point of " + name + " was suspect, and comes back live"
-		case m.is.KeptByStorage.Reason.Code == "":
+		case m.is.KeptByStorage.Reason.Code == "" && m.is.Reason.Code != "ArtifactTouched":
 			return "the recovery point of " + name + " comes back without a reason"
 		}
 	case cleaned:
@@ -669,7 +671,7 @@ func keptStays(w *World, moment any) string {
 			return ""
 		}
 		for _, run := range m.v.keeps {
-			if p := w.ledger.points[run]; p != nil && !canRestore(p) && p.State != backup.Expired {
+			if p := w.ledger.points[run]; p != nil && p.State == backup.Deleting {
 				return "storage keeps the artifact of " + w.ledger.runName(run) + ", and nobody can restore it"
 			}
 		}
@@ -739,6 +741,20 @@ func bounded(w *World, moment any) string {
 	return ""
 }
 
+// toldOfPoint checks an event about the deletion of a recovery point.
+func (w *World) toldOfPoint(id, kind string) string {
+	p := w.ledger.points[id]
+	switch name := w.ledger.runName(id); {
+	case p == nil:
+		return "told of the recovery point of " + name + ", which has none"
+	case kind == "altered" && w.service(p.Target).blob(p.Artifact) != nil && !w.tampered(p):
+		return "told that the recovery point of " + name + " is altered, and it is not"
+	case kind == "deleted" && w.service(p.Target).blob(p.Artifact) != nil:
+		return "told that the recovery point of " + name + " is deleted, and its artifact is there"
+	}
+	return ""
+}
+
 func toldTruly(w *World, moment any) string {
 	switch m := moment.(type) {
 	case told:
@@ -748,6 +764,9 @@ func toldTruly(w *World, moment any) string {
 				return "told that the recovery point of " + w.ledger.runName(id) + " was accepted, which nobody did"
 			}
 			return ""
+		}
+		if id, kind, _ := strings.Cut(m.event.ID, "."); strings.HasPrefix(m.event.Type, "lifeboat.recovery-point.") {
+			return w.toldOfPoint(id, kind)
 		}
 		for suffix := len(m.event.ID) - 1; suffix > 0; suffix-- {
 			if m.event.ID[suffix] != '.' {
@@ -903,7 +922,11 @@ func retentionGoesOn(w *World, moment any) string {
 	}
 	for _, f := range w.ledger.all {
 		switch p := w.ledger.points[f.run.ID]; {
-		case p == nil, w.tampered(p):
+		case p == nil:
+		case p.State == backup.Altered && !w.tampered(p) && w.service(p.Target).blob(p.Artifact) != nil:
+			return "the recovery point of " + f.name + " is altered, and its artifact is not"
+		case p.State == backup.Altered && w.ledger.told[p.ID+".altered"] == "":
+			return "nobody was told that the recovery point of " + f.name + " is altered"
 		case p.State == backup.Deleting:
 			return "the deletion of the recovery point of " + f.name + " is never ended"
 		case p.Safety && canRestore(p) && w.now.Sub(p.Expires) > 7*time.Hour && w.now.Sub(p.Held.Until) > 7*time.Hour &&

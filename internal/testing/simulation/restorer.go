@@ -79,7 +79,7 @@ func (v *invocation) PrepareRestore(ctx context.Context, r backup.Restore, token
 	case token == "" && s.behaviour.Looks:
 		v.hum("%s: the service looks", what)
 		return backup.Operation{Token: "look", RetryAfter: 10 * time.Second}, nil
-	case b == nil, b.etag != r.ETag && !s.behaviour.Names: // an HSM does not know what was verified
+	case b == nil, digestOf(b) != r.SHA256 && !s.behaviour.Names: // an HSM does not know what was verified
 		v.say("%s: the artifact is GONE, or ANOTHER one", what)
 		return backup.Operation{}, fault(backup.Refused, "ArtifactChanged", 0)
 	case s.behaviour.Fresh && v.w.now.Sub(s.backedUp) > freshness:

@@ -197,18 +197,31 @@ func (w *World) tamper(s *service) {
 	for _, b := range slices.Backward(s.blobs) {
 		if p := w.ledger.points[b.run]; p != nil && canRestore(p) && p.Artifact == b.name {
 			w.note(nil, "SOMEBODY OVERWRITES %s", w.ledger.artifactName(b.name))
-			b.etag, b.tampered = "tampered-"+b.etag, w.now
+			b.etag, b.content, b.tampered = "tampered-"+b.etag, "tampered", w.now
 			w.in(month, func() { w.clear(s, b) })
 			return
 		}
 	}
 }
 
-// clear lets a person delete the overwritten artifact, once cleanup has reported that it cannot.
+// touch changes the metadata of one of the artifacts that have become recovery points.
+func (w *World) touch(s *service) {
+	if len(s.blobs) == 0 {
+		return
+	}
+	b := s.blobs[w.choices.pick(len(s.blobs))]
+	if p := w.ledger.points[b.run]; p != nil && p.Artifact == b.name {
+		w.figures.Touched++
+		w.note(nil, "SOMEBODY TOUCHES %s", w.ledger.artifactName(b.name))
+		b.etag = "touched-" + b.etag
+	}
+}
+
+// clear lets a person delete the overwritten artifact, once cleanup has told of it.
 func (w *World) clear(s *service, b *blob) {
 	switch p := w.ledger.points[b.run]; {
 	case w.ending || !slices.Contains(s.blobs, b):
-	case p.State == backup.Deleting:
+	case p.State == backup.Altered:
 		w.note(nil, "SOMEBODY DELETES %s", w.ledger.artifactName(b.name))
 		s.blobs = slices.DeleteFunc(s.blobs, func(o *blob) bool { return o == b })
 	default:

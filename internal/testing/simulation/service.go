@@ -118,7 +118,9 @@ type operation struct {
 // blob is an artifact, which may be a folder.
 type blob struct {
 	name, run, etag string
-	size            int64
+	// content stands for its bytes.
+	content string
+	size    int64
 	// begun is the time in its name, if it has one.
 	begun, modified time.Time
 	// broken says that the service cannot restore it.
@@ -171,7 +173,7 @@ func (s *service) settle() {
 			s.backedUp = o.ends
 		}
 		b := &blob{
-			name: o.artifact, run: o.run, etag: "e-" + o.token, size: o.size, begun: o.began.Add(s.behaviour.Skew),
+			name: o.artifact, run: o.run, etag: "e-" + o.token, content: o.token, size: o.size, begun: o.began.Add(s.behaviour.Skew),
 			modified: o.ends.Truncate(time.Second), broken: o.bad == "broken",
 		}
 		if o.bad == "empty" {
@@ -204,7 +206,7 @@ func (s *service) blob(name string) *blob {
 }
 
 func digestOf(b *blob) string {
-	sum := sha256.Sum256([]byte(b.name + b.etag))
+	sum := sha256.Sum256([]byte(b.name + b.content))
 	return hex.EncodeToString(sum[:])
 }
 
@@ -687,7 +689,7 @@ func (v *invocation) Delete(ctx context.Context, a backup.Attempt, etag string, 
 	switch b := s.blob(a.Artifact); {
 	case s.denied.After(v.w.now):
 		v.say("%s: DENIED", what)
-		return fault(backup.Refused, "AuthorizationFailed", 0)
+		return fault(backup.Unobservable, "AuthorizationFailed", 0)
 	case extras && s.behaviour.Names:
 		v.hum("%s: nothing tells whose they are", what)
 		return nil
@@ -701,8 +703,8 @@ func (v *invocation) Delete(ctx context.Context, a backup.Attempt, etag string, 
 		v.say("%s: PROTECTED", what)
 		return fault(backup.Refused, "BlobImmutableDueToPolicy", 0)
 	case !extras && b != nil && etag != "" && b.etag != etag:
-		v.say("%s: CHANGED", what)
-		return fault(backup.Refused, "ConditionNotMet", 0)
+		v.say("%s: TOUCHED", what)
+		return fault(backup.Touched, "ConditionNotMet", 0)
 	}
 	breaks := v.w.happens(v.w.faultProfile.serviceFails)
 	for _, b := range slices.Clone(s.blobs) {

@@ -28,10 +28,10 @@ type meaning func(status int, code string) backup.FaultKind
 // unclear is the meaning for a look: an answer of 4xx proves only that the look failed.
 func unclear(int, string) backup.FaultKind { return backup.Retryable }
 
-// unlessChanged is the meaning for a deletion: it is tried again, unless the file was changed since it was verified.
-func unlessChanged(status int, _ string) backup.FaultKind {
+// unlessTouched is the meaning for a deletion: it is tried again. A file with another ETag is read again first.
+func unlessTouched(status int, _ string) backup.FaultKind {
 	if status == http.StatusPreconditionFailed {
-		return backup.Refused
+		return backup.Touched
 	}
 	return backup.Retryable
 }

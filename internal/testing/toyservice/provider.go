@@ -111,12 +111,14 @@ func (p *Provider) Prove(context.Context, backup.Attempt, string) (backup.Operat
 func (p *Provider) Delete(ctx context.Context, a backup.Attempt, etag string, extras bool) error {
 	if !strings.HasPrefix(a.Artifact, a.Run+".") {
 		return &backup.Fault{
-			Kind: backup.Refused, Code: "NotAnArtifact", Message: a.Artifact + " is not the name of an artifact of the run " + a.Run,
+			Kind: backup.Kept, Code: "NotAnArtifact", Message: a.Artifact + " is not the name of an artifact of the run " + a.Run,
 			Hint: "Nothing was deleted. See the row of the run in the catalog.",
 		}
 	}
 	remove := func(name, etag string) error {
-		came, err := p.send(ctx, call{what: "delete " + name, path: file(a.Storage, name), method: http.MethodDelete, etag: etag, means: unlessChanged})
+		came, err := p.send(ctx, call{
+			what: "delete " + name, path: file(a.Storage, name), method: http.MethodDelete, etag: etag, start: true, means: unlessTouched,
+		})
 		if came.said.Code == noFile { // gone already
 			return nil
 		}
@@ -129,12 +131,13 @@ func (p *Provider) Delete(ctx context.Context, a backup.Attempt, etag string, ex
 	}
 	files, err := p.list(ctx, a)
 	for _, f := range files {
-		if f.Name == a.Artifact {
-			continue
+		if f.Name != a.Artifact && err == nil {
+			err = remove(f.Name, "")
 		}
-		if err := remove(f.Name, ""); err != nil {
-			return err
-		}
+	}
+	if f := backup.AsFault(err); f != nil && !extras && f.Kind != backup.Ambiguous {
+		f.Kind = backup.Refused // the verified file is gone
+		return f
 	}
 	return err
 }

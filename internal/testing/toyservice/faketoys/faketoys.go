@@ -136,6 +136,15 @@ func (s *Sim) Shelf(account, name string) map[string]string {
 	return contents
 }
 
+// Touch gives a file another ETag, as a change of its metadata does.
+func (s *Sim) Touch(account, shelf, name string) {
+	defer s.lock()()
+	path := "/shelves/" + account + "/" + shelf
+	if f, there := s.shelves[path][name]; there {
+		s.put(path, name, f.content)
+	}
+}
+
 // lock also ends the operations that are due, so that no request sees an old state.
 func (s *Sim) lock() (unlock func()) {
 	s.mu.Lock()

@@ -1,0 +1,210 @@
+// Package deletion deletes the artifact of a recovery point that is past its time, and tells of an artifact that it could not
+// delete. It may be killed anywhere: a repeat goes on where the last one stopped.
+package deletion
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"lifeboat/internal/backup"
+	"lifeboat/internal/event"
+	"lifeboat/internal/restore"
+	"lifeboat/internal/retention"
+)
+
+// Deletion has the things that the deletion of a recovery point needs.
+type Deletion struct {
+	Catalog  backup.Catalog
+	Provider backup.Provider
+	// Announce sends an event, or keeps it until its queue takes it.
+	Announce func(context.Context, ...backup.Event) error
+	// CallTime limits each call of the provider. Recheck is the least time after which a failed deletion is tried again.
+	CallTime, Recheck time.Duration
+	// Now is the time by the catalog's clock.
+	Now time.Time
+}
+
+// LongestKept is the longest time before a kept point is tried again, whatever storage says, in Recheck: a week.
+const LongestKept = 28
+
+// Delete deletes the point's artifact, which has these files if it is more than one blob of its name. First it saves the decision,
+// under the ETag that was read, then it deletes the artifact, then it sets the point to expired. If nothing of the artifact was
+// deleted, the point is again as before the decision; so is a touched artifact whose content was only read in part. Delete returns
+// the point as it is then.
+func (d Deletion) Delete(ctx context.Context, decided retention.Decision, files []backup.File) (backup.Point, error) {
+	p := decided.Point
+	former := p.State
+	// Where an earlier deletion was begun, a part of the artifact may be gone.
+	begun := former == backup.Deleting
+	switch {
+	case !begun:
+		p.State, p.Reason = backup.Deleting, backup.NewReason("Expired", decided.Reason, "")
+	case p.KeptByStorage.Reason.Code == backup.CodeAltered:
+		former = backup.Altered
+	case p.Unaccepted():
+		former = backup.Suspect
+	default:
+		former = backup.Live
+	}
+	// Save also if the decision is an old one: another cleanup, to which storage refused the artifact, must not restore the
+	// state of a point that this one deletes.
+	if err := d.save(ctx, &p); err != nil {
+		return p, err
+	}
+	a := p.ProviderAttempt()
+	a.Files = files
+	f, altered := d.remove(ctx, a, p.ETag), false
+	if f != nil && f.Kind == backup.Touched {
+		f, altered = d.readAgain(ctx, a, &p)
+	}
+	if f == nil {
+		return d.expired(ctx, p, decided)
+	}
+	p.Reason = f.Reason()
+	if !begun && undone(f.Kind) {
+		p.State = former
+	}
+	if f.Code == codeReading {
+		return p, d.save(ctx, &p)
+	}
+	var failed error
+	wait := min(max(f.Until.Sub(d.Now), d.Recheck), LongestKept*d.Recheck)
+	switch {
+	case altered:
+		p.State, wait = backup.Altered, LongestKept*d.Recheck // each try reads all of it
+	case f.Kind == backup.Kept:
+		p.State = former
+	default:
+		failed = fmt.Errorf("delete the artifact %s of run %s: %w", p.Artifact, p.ID, f)
+	}
+	if p.State != backup.Deleting {
+		p.KeptByStorage = backup.KeptByStorage{Until: f.Until, Again: d.Now.Add(wait), Reason: f.Reason()}
+	}
+	if f.Kind == backup.Kept {
+		p.Reason = backup.NewReason("KeptByStorage", p.KeptByStorage.String(), f.Hint)
+	}
+	return p, errors.Join(failed, d.publish(ctx, &p, f, altered), d.save(ctx, &p))
+}
+
+// undone tells whether such a fault says that this deletion deleted nothing.
+func undone(k backup.FaultKind) bool {
+	return k == backup.Retryable || k == backup.Throttled || k == backup.Unobservable || k == backup.Touched
+}
+
+// codeReading is the code of a deletion that waits until a touched artifact is read to its end.
+const codeReading = "ArtifactTouched"
+
+// readAgain reads a part of a touched artifact, and deletes the artifact once all of its content is known to be the verified
+// content. Altered tells that it is not, and the fault says why.
+func (d Deletion) readAgain(ctx context.Context, a backup.Attempt, p *backup.Point) (f *backup.Fault, altered bool) {
+	within, cancel := context.WithTimeout(ctx, d.CallTime)
+	defer cancel()
+	v, err := d.Provider.Hash(within, a, p.Undeleted.Hashing)
+	p.Undeleted.Hashing = backup.Hashing{}
+	switch f := backup.AsFault(err); {
+	case f != nil && f.Code == "ArtifactMissing":
+		return d.remove(ctx, a, p.ETag), false // it is gone meanwhile
+	case f != nil && f.Kind == backup.Refused:
+		return &backup.Fault{Kind: f.Kind, Code: backup.CodeAltered, Message: f.Message, Said: f.Said, RequestID: f.RequestID, Hint: hintAltered}, true
+	case f != nil:
+		return f, false
+	case !v.Done:
+		p.Undeleted.Hashing = v.Hashing
+		return &backup.Fault{
+			Kind: backup.Retryable, Code: codeReading, Message: "its ETag is another one, so Lifeboat reads it again: " +
+				fmt.Sprintf("%d of %d bytes", v.Hashing.Offset, p.Size), Hint: "You need not act.",
+		}, false
+	}
+	if why := restore.Changed(*p, v); why == nil {
+		p.ETag = v.Hashing.ETag
+	} else if !isRest(v.Files, a.Files) {
+		return &backup.Fault{Kind: backup.Refused, Code: backup.CodeAltered, Message: why.Message, Hint: hintAltered}, true
+	}
+	return d.remove(ctx, a, v.Hashing.ETag), false
+}
+
+const hintAltered = "It is kept. If you do not need it, delete it in the Azure portal; Lifeboat finds that within a week. If the account keeps " +
+	"older versions of blobs, bring the verified one back: then the recovery point can be restored by its ID."
+
+// isRest tells whether files have verified content only, as the rest after an interrupted deletion has.
+func isRest(files, verified []backup.File) bool {
+	type content struct {
+		name, hash string
+		size       int64
+	}
+	known := map[content]bool{}
+	for _, f := range verified {
+		known[content{f.Name, f.SHA256, f.Size}] = true
+	}
+	for _, f := range files {
+		if !known[content{f.Name, f.SHA256, f.Size}] {
+			return false
+		}
+	}
+	return len(files) > 0
+}
+
+// expired sets the point to expired. If an event told that it could not be deleted, another one tells first that it is.
+func (d Deletion) expired(ctx context.Context, p backup.Point, decided retention.Decision) (backup.Point, error) {
+	was := p.Undeleted.Published
+	p.State, p.Deleted, p.Reason = backup.Expired, d.Now, backup.NewReason("Expired", decided.Reason, "")
+	p.KeptByStorage, p.Undeleted = backup.KeptByStorage{}, backup.Undeleted{}
+	if was != "" {
+		if err := d.Announce(ctx, event.PointDeleted(p)); err != nil {
+			return decided.Point, err
+		}
+	}
+	if err := d.save(ctx, &p); err != nil {
+		return decided.Point, err
+	}
+	return p, nil
+}
+
+// publish tells of the failure, once for a point: at once if storage refuses its deletion, and at the second failure if that may
+// pass. Nothing tells of storage that says until when it protects the artifact.
+func (d Deletion) publish(ctx context.Context, p *backup.Point, f *backup.Fault, altered bool) error {
+	kind, again := event.PointUndeleted, !p.Undeleted.Since.IsZero()
+	if !again {
+		p.Undeleted.Since = d.Now
+	}
+	switch f.Kind {
+	case backup.Kept:
+		if !f.Until.IsZero() {
+			return nil
+		}
+	case backup.Refused, backup.Unobservable:
+		if altered {
+			kind = event.PointAltered
+		}
+	default:
+		if !again {
+			return nil
+		}
+	}
+	if p.Undeleted.Published == kind {
+		return nil
+	}
+	if err := d.Announce(ctx, event.PointNotDeleted(*p, kind, f.Reason(), d.Now)); err != nil {
+		return err
+	}
+	p.Undeleted.Published = kind
+	return nil
+}
+
+// remove has the provider delete the artifact with that ETag.
+func (d Deletion) remove(ctx context.Context, a backup.Attempt, etag string) *backup.Fault {
+	ctx, cancel := context.WithTimeout(ctx, d.CallTime)
+	defer cancel()
+	return backup.AsFault(d.Provider.Delete(ctx, a, etag, false))
+}
+
+func (d Deletion) save(ctx context.Context, p *backup.Point) error {
+	etags, err := d.Catalog.Apply(ctx, p.Replace())
+	if err != nil {
+		return fmt.Errorf("save the recovery point of run %s as %s: %w", p.ID, p.State, err)
+	}
+	p.RowETag = etags[0]
+	return nil
+}
