@@ -222,6 +222,21 @@ var edges = []edge{
 		`case f == nil && answer.Token != "":`, `case f == nil && answer.Token == "restore":`,
 	},
 	{
+		"./internal/engine TestAbandonABackup", "what an abandoned run has written stays",
+		"internal/engine/cleanup.go",
+		"if run.GivenUp() {", "if run.GivenUp() && run.Polls < 0 {",
+	},
+	{
+		"./internal/engine TestPreempt", "a backup is preempted before it hangs",
+		"internal/restore/abandon.go",
+		"now.Sub(backup.Later(r.Intent, r.Finished)) >= window", "now.Sub(backup.Later(r.Intent, r.Finished)) >= 0*window",
+	},
+	{
+		"./internal/engine TestNoSafetyBackup", "a request goes without the safety backup that a plan requires",
+		"internal/restore/preview.go",
+		`if p.secures != "" && p.NoSafety {`, `if p.secures == "-" && p.NoSafety {`,
+	},
+	{
 		"./internal/engine TestARestoreSaysWhichRunItWaitsFor", "a restore does not say for which run it waits",
 		"internal/engine/abandon.go",
 		"return restore.Behind(other), nil", "return restore.Behind(backup.Run{Plan: other.Plan}), nil",

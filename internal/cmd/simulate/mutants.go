@@ -277,18 +277,6 @@ var mutants = []mutant{
 		`case agrees != "":`, `case agrees != "" && p.Plan == "":`,
 	},
 	{
-		"what an abandoned run has written stays", "internal/engine/cleanup.go",
-		"if run.GivenUp() {", "if run.GivenUp() && run.Polls < 0 {",
-	},
-	{
-		"a backup is preempted before it hangs", "internal/restore/abandon.go",
-		"now.Sub(backup.Later(r.Intent, r.Finished)) >= window", "now.Sub(backup.Later(r.Intent, r.Finished)) >= 0*window",
-	},
-	{
-		"a request goes without the safety backup that a plan requires", "internal/restore/preview.go",
-		`if p.secures != "" && p.NoSafety {`, `if p.secures == "-" && p.NoSafety {`,
-	},
-	{
 		"dead letters are dropped", "internal/engine/deadletter.go",
 		"if _, err := e.Catalog.Apply(ctx, backup.Write{Op: backup.Put, Key: key, Body: backup.Encode(l)}); err != nil {",
 		"if _, err := key, error(nil); err != nil {",
