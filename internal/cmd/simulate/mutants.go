@@ -218,6 +218,10 @@ var mutants = []mutant{
 		"if a.Taken = taken; len(taken) == 0 {", "if len(taken) < 1000 {",
 	},
 	{
+		"an account is another one since it was moved", "internal/backup/provider.go",
+		`cmp.Or(s.AccountName(), "/"+s.Account)`, `cmp.Or("/"+s.Account, s.AccountName())`,
+	},
+	{
 		"the files of an artifact are not kept", "internal/backup/point.go",
 		"}, p.FileRows(files)...)", "}, p.FileRows(nil)...)",
 	},

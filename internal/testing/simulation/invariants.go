@@ -190,6 +190,7 @@ var Invariants = []Invariant{
 	{"an ended run stays ended", "3", finalStays},
 	{"succeeded is earned", "5", earned},
 	{"no two points name one artifact", "5", oneArtifact},
+	{"an artifact's place outlives a move of its account", "5", placeStays},
 	{"a far smaller point is suspect", "5", suspectIsSmall},
 	{"the newest recovery point stays", "6", newestStays},
 	{"every deletion has its reason", "6", deletionReason},
@@ -814,6 +815,17 @@ func oneArtifact(w *World, moment any) string {
 	case saved:
 		if m.is.Reason.Code == "ArtifactTaken" {
 			return m.facts.name + " found an artifact that belongs to another run"
+		}
+	}
+	return ""
+}
+
+// placeStays compares the place of each recovery point's artifact with the one that it has by the account's first ID.
+func placeStays(w *World, moment any) string {
+	if m, ok := moment.(kept); ok {
+		first := *m.is
+		if first.Storage.Account = account; first.Location() != m.is.Location() {
+			return "the place of " + w.ledger.artifactName(m.is.Artifact) + " is another one since the account was moved"
 		}
 	}
 	return ""

@@ -41,6 +41,8 @@ type planSpec struct {
 	Paused       bool
 	// Concurrency is the plan's own limit, 0 without a limit.
 	Concurrency int
+	// Moves counts the moves of the storage account that the plan knows of.
+	Moves int
 	// Itself, Into, Approval and Safety are the plan's rules for restores.
 	Itself, Approval bool
 	Safety           backup.SafetyPolicy
@@ -100,7 +102,7 @@ func (p planSpec) plan() backup.Plan {
 		},
 		Jitter: p.Jitter, Window: p.Window, Paused: p.Paused, OnDemandKeepWithin: p.ByHand, Restore: p.policy(),
 		Settings: backup.Settings{
-			Storage: backup.Storage{Account: account, Container: "lifeboat"}, KeepWithin: p.Keep, Concurrency: p.Concurrency,
+			Storage: backup.Storage{Account: accountAfter(p.Moves), Container: "lifeboat"}, KeepWithin: p.Keep, Concurrency: p.Concurrency,
 		},
 	}
 }
@@ -202,7 +204,8 @@ func (f *planFile) edit() string {
 	case 5:
 		p.Zone = c.pick(len(zones))
 		f.edited[p.Name] = f.w.now
-		what = "in the zone " + zones[p.Zone].String()
+		p.Moves++
+		what = "in the zone " + zones[p.Zone].String() + ", and the storage account was moved"
 	case 6:
 		what = f.drawPolicy(p)
 	default:

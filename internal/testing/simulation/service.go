@@ -132,6 +132,11 @@ type blob struct {
 const account = "/subscriptions/00000000-0000-4000-8000-000000000001/resourceGroups/rg/providers/" +
 	"Microsoft.Storage/storageAccounts/simulated"
 
+// accountAfter returns the resource ID of the storage account after so many moves to other groups.
+func accountAfter(moves int) string {
+	return strings.Replace(account, "/rg/", "/"+strings.Repeat("moved-", moves)+"rg/", 1)
+}
+
 func newService(w *World, n int) *service {
 	s := &service{w: w, name: fmt.Sprintf("s%d", n+1), behaviour: newBehaviour(w.choices), starts: map[string]int{}}
 	s.target = "/subscriptions/00000000-0000-4000-8000-000000000001/resourceGroups/rg/providers/" + s.behaviour.Type + "/" + s.name
