@@ -46,7 +46,7 @@ func TestTheTableIsAsDescribed(t *testing.T) {
 		backup.MissedRunsKey(schedule.MissedRuns{Plan: "nightly", First: at}), backup.UnpublishedKey("0123"), backup.ScheduleKey(backup.AllPermits + "0001"),
 		backup.ScheduleKey(backup.PlanPermits("nightly") + "0001"), backup.ScheduleKey(backup.QueueRow(at, run.ID)),
 		backup.ChangesKey("nightly", target), backup.RequestKey("0123"), backup.TargetsKey("0123", 0), backup.RestoreClaimKey("id"), backup.PlanTextKey("0123", 0),
-		backup.DeadLetterKey("execute", []byte("message")),
+		backup.DeadLetterKey("execute", []byte("message")), backup.DeletionKey(target),
 	}
 	for _, write := range point.Insert([]backup.File{{}}) {
 		rows = append(rows, write.Key)
