@@ -61,7 +61,7 @@ raced := go list ./... | grep -v /e2e$$ | LC_ALL=C sort -t/ -k4
 slow := ^TestRun$$
 
 .PHONY: test
-test: ## Run every test, and print the figures that the documents quote (10 minutes)
+test: ## Run every test, and print the figures that the documents quote (11 minutes)
 	@mkdir -p build && rm -f build/figures.txt
 	@$(if $(race),,echo "there is no C compiler for cgo, so the tests run without the race detector")
 	$(lean) go test $(race) -shuffle=on -count=1 -timeout 30m -p 3 -skip '$(explorations)|$(slow)' $$($(raced))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -68,7 +69,7 @@ func (h *handler) owned(queue string, handle messageHandler) messageHandler {
 		err := h.owns(ctx)
 		no, ok := errors.AsType[*apps.NotOwner](err)
 		switch {
-		case err == nil:
+		case err == nil, !ok && strings.HasSuffix(queue, backup.Poison): // a request is put off without the catalog, which it may outlive
 			return handle(ctx, in, message)
 		case !ok:
 			return fields{"queue": queue}, err

@@ -293,6 +293,10 @@ var (
 	column    = regexp.MustCompile(`\bline\.(\w+)`)
 )
 
+// causedByOthers are the pages whose events other tests cause: the one of a second app stands in that app's log, and a deletion that fails
+// takes two clean-ups.
+var causedByOthers = []string{"app-refused.md", "point-undeleted.md"}
+
 // query runs each query of the runbooks on the lines, and checks that its result has all columns.
 func (h *hosted) query(t *testing.T, lines []map[string]any) {
 	t.Helper()
@@ -324,6 +328,9 @@ func (h *hosted) query(t *testing.T, lines []map[string]any) {
 			}
 			for _, c := range filled.FindAllStringSubmatch(query[1], -1) {
 				left = slices.DeleteFunc(slices.Clone(left), func(line map[string]any) bool { return line[c[1]] == nil || line[c[1]] == "" })
+			}
+			if len(left) == 0 && slices.Contains(causedByOthers, filepath.Base(page)) {
+				continue
 			}
 			if len(left) == 0 {
 				t.Errorf("%s: no line answers\n%s", filepath.Base(page), query[1])
