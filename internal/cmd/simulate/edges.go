@@ -97,7 +97,7 @@ var edges = []edge{
 		`case is.Point == "" && !there:`, `case is.Point == "":`,
 	},
 	{
-		"./internal/engine TestTheRestOfATouchedFolderIsDeleted", "the rest of a folder is deleted whatever it holds",
+		"./internal/engine TestAnAlteredArtifactStays", "an altered artifact of one blob is taken for the rest of a deletion",
 		"internal/deletion/deletion.go",
 		"return len(files) > 0\n", "return true\n",
 	},
