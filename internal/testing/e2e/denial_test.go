@@ -59,8 +59,10 @@ func TestDenials(t *testing.T) {
 	}
 	var restores, backups, keyed, locked []string
 	for i, d := range denials {
-		restores = append(restores, a.restore(ctx, t, map[string]any{"id": "r" + itoa(i), "target": stack.Service(services[3*i]), "recoveryPoint": points[i],
-			"noSafetyBackup": true, "reason": "its own start is denied"}))
+		restores = append(restores, a.restore(ctx, t, map[string]any{
+			"id": "r" + itoa(i), "target": stack.Service(services[3*i]), "recoveryPoint": points[i],
+			"noSafetyBackup": true, "reason": "its own start is denied",
+		}))
 		id, err := a.backup(ctx, services[3*i+1], uuid.NewString())
 		if err != nil {
 			t.Fatal(err)
