@@ -369,13 +369,13 @@ func TestNoSafetyBackup(t *testing.T) {
 			plans = append(plans, p)
 		}
 		p, err := s.engine.PreviewRestore(t.Context(), q, plans)
-		code, warned := "", ""
+		code, warned, advised := "", "", ""
 		if why := p.Refusal(); why != nil && why.Code != "NoRecoveryPoint" { // the HSM has none
 			code = why.Code
 		}
 		for _, g := range p.Guards {
 			if g.Outcome == restore.Warned {
-				warned = g.Reason.Message
+				warned, advised = g.Reason.Message, g.Reason.Hint
 			}
 		}
 		if err != nil || code != c.code || p.Safety != c.safety || p.NoSafety != c.no {
@@ -384,6 +384,11 @@ func TestNoSafetyBackup(t *testing.T) {
 		if wants := c.no && c.code == ""; wants != (warned != "") || wants && c.hsm && !strings.Contains(warned, "all keys of the HSM") {
 			t.Errorf("%+v: warned %q", c, warned)
 		}
+		q.NoSafety = false
+		if without, err := s.engine.PreviewRestore(t.Context(), q, plans); err != nil || warned != "" && without.Safety != (advised != "") {
+			t.Errorf("%+v: advised %q, and without noSafetyBackup the safety backup is %t, %v", c, advised, without.Safety, err)
+		}
+		q.NoSafety = c.no
 		if c.hsm {
 			continue
 		}
