@@ -51,9 +51,9 @@ func TestAttention(t *testing.T) {
 			with(func(p *backup.Plan) { p.Restore.Into, p.Restore.Safety = nil, backup.SafetyNever }),
 			nil, nil,
 		},
-		"kept for less time":      {before, with(func(p *backup.Plan) { p.Settings.KeepWithin = 19 * day }), []string{"keep"}, nil},
-		"by hand for less time":   {before, with(func(p *backup.Plan) { p.OnDemandKeepWithin = day }), []string{"keep"}, nil},
-		"paused":                  {before, with(func(p *backup.Plan) { p.Paused = true }), []string{"paused"}, nil},
+		"kept for less time":    {before, with(func(p *backup.Plan) { p.Settings.KeepWithin = 19 * day }), []string{"keep"}, nil},
+		"by hand for less time": {before, with(func(p *backup.Plan) { p.OnDemandKeepWithin = day }), []string{"keep"}, nil},
+		"paused":                {before, with(func(p *backup.Plan) { p.Paused = true }), []string{"paused"}, nil},
 		"another name, and kept for less time": {
 			before, with(func(p *backup.Plan) { p.Name, p.Settings.KeepWithin = "renamed", day }), []string{"keep"}, nil,
 		},

@@ -14,8 +14,8 @@ import (
 var (
 	// ErrOver: the run has ended.
 	ErrOver = errors.New("the run has ended")
-	// ErrStarting: an invocation may be sending the request that starts the run's operation.
-	ErrStarting = errors.New("an invocation may be sending the request that starts the operation")
+	// ErrStarting: the request that starts the run's operation may still be on its way.
+	ErrStarting = errors.New("the request that starts the operation may still be on its way")
 )
 
 // Abandon ends a run that hangs: unknown if Azure may still be at work on it, canceled if nothing was begun. It frees the target
@@ -32,8 +32,8 @@ func (e *Engine) Abandon(ctx context.Context, id, by string) (backup.Run, error)
 			return "", backup.Reason{}, nil
 		case r.State.Final():
 			return "", backup.Reason{}, fmt.Errorf("%w: it is %s", ErrOver, r.State)
-		case r.LeaseUntil.After(s.now):
-			return "", backup.Reason{}, fmt.Errorf("%w: ask again after %s", ErrStarting, r.LeaseUntil.UTC().Format(time.RFC3339))
+		case r.StartingUntil().After(s.now):
+			return "", backup.Reason{}, fmt.Errorf("%w: ask again after %s", ErrStarting, r.StartingUntil().UTC().Format(time.RFC3339))
 		case r.MayRestore():
 			if err := s.restoreOver(ctx); err != nil {
 				return "", backup.Reason{}, err

@@ -132,6 +132,30 @@ func TestAbandonWaitsForTheLease(t *testing.T) {
 	s.abandon(run.ID, backup.Unknown)
 }
 
+// TestAbandonWaitsForALostRestore: a request whose answer was lost may still arrive, and its restore must not begin once the destination
+// is free.
+func TestAbandonWaitsForALostRestore(t *testing.T) {
+	s, r, _ := restorable(t)
+	run := s.restore(order("restore-1"), restoring(false))
+	r.starts = func(backup.Restore) (backup.Operation, error) {
+		return backup.Operation{}, fault(backup.Ambiguous, "ConnectionReset")
+	}
+	for len(r.started) == 0 && s.step() {
+	}
+	is := s.run(run.ID)
+	until := is.LostStarts[0].To
+	for _, at := range []time.Duration{-time.Second, time.Second} {
+		s.now = until.Add(at)
+		now, err := s.engine.Abandon(t.Context(), run.ID, "a person")
+		switch {
+		case at > 0 && (err != nil || now.State != backup.Unknown):
+			t.Errorf("the request can arrive no longer: %s, %v", now.State, err)
+		case at < 0 && (!errors.Is(err, engine.ErrStarting) || !strings.Contains(err.Error(), until.UTC().Format(time.RFC3339)) || now.State != is.State):
+			t.Errorf("the request may still arrive: %s, %v", now.State, err)
+		}
+	}
+}
+
 // TestAbandonARestore: it ends if the restore was not begun, or if Azure answers that it shows nothing of it.
 func TestAbandonARestore(t *testing.T) {
 	running := func(backup.Attempt) (backup.Operation, error) { return backup.Operation{Token: "token"}, nil }
@@ -168,8 +192,11 @@ func TestAbandonARestore(t *testing.T) {
 			return backup.Operation{}, fault(backup.Retryable, "ConnectionReset")
 		}), "", "cannot be asked"},
 		"Azure shows nothing of it": {begun(func() (backup.Operation, error) {
-			return backup.Operation{}, fault(backup.Unobservable, "NotFound")
+			return backup.Operation{}, &backup.Fault{Kind: backup.Unobservable, Gone: true, Code: "NotFound"}
 		}), backup.Unknown, "while it was running"},
+		"the app has no right to ask Azure": {begun(func() (backup.Operation, error) {
+			return backup.Operation{}, fault(backup.Unobservable, "AuthorizationFailed")
+		}), "", "cannot be asked"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, r, point := restorable(t)
@@ -308,6 +335,42 @@ func TestPreempt(t *testing.T) {
 			s.engine.Concurrency = 0
 			if len(s.readers(point)) != 1 {
 				t.Errorf("read by %v", s.readers(point))
+			}
+		})
+	}
+}
+
+// TestARefusedRestorePreemptsNothing: a restore that can never begin ends no backup that waits for its destination.
+func TestARefusedRestorePreemptsNothing(t *testing.T) {
+	for name, c := range map[string]struct {
+		spoil func(s *harness, r *fakeRestorer)
+		code  string
+	}{
+		"the service says no": {func(_ *harness, r *fakeRestorer) {
+			r.can = func(backup.Restore) error { return fault(backup.Refused, "TierDiffers") }
+		}, "TierDiffers"},
+		"a newer version wrote a row": {func(s *harness, _ *fakeRestorer) {
+			s.newer(backup.Key{Partition: backup.Partition(target), Row: backup.PointPrefix + "9"})
+		}, "RowUnreadable"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, r, _ := restorable(t)
+			s.provider.begin = func(backup.Attempt) (backup.Operation, error) {
+				return backup.Operation{}, fault(backup.Throttled, "TooManyRequests")
+			}
+			waits := s.ask("waits")
+			s.deliver()
+			q := order("restore-1")
+			q.Preempt, q.Expires = true, s.now.Add(20*time.Hour)
+			run := s.restore(q, restoring(false))
+			c.spoil(s, r)
+			for !s.run(run.ID).State.Final() && s.step() {
+			}
+			if now := s.run(run.ID); now.State != backup.StateRefused || now.Reason.Code != c.code {
+				t.Errorf("the restore is %s, %+v", now.State, now.Reason)
+			}
+			if now := s.run(waits.ID); now.State != backup.Waiting {
+				t.Errorf("the backup is %s, %+v", now.State, now.Reason)
 			}
 		})
 	}

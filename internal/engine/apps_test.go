@@ -456,7 +456,14 @@ func TestASecondAppPutsMessagesBack(t *testing.T) {
 			t.Errorf("%s: %+v, %v, %d messages", body, out, err, len(left))
 		}
 	}
-	if s.rows("deadletter") != 0 || s.run(run.ID).State != backup.Queued || len(second.calls) != 0 {
-		t.Errorf("%d dead letters, the run is %s, calls %q", s.rows("deadletter"), s.run(run.ID).State, second.calls)
+	state := s.run(run.ID).State
+	s.newer(run.Key())
+	sent := len(s.storage.queue.Messages("execute"))
+	if out, err := second.Execute(t.Context(), "invocation", step); err != nil || !strings.Contains(out.Note, "put back") ||
+		len(s.storage.queue.Messages("execute")) != sent+1 {
+		t.Errorf("a run that a newer version wrote: %+v, %v", out, err)
+	}
+	if s.rows("deadletter") != 0 || state != backup.Queued || len(second.calls) != 0 {
+		t.Errorf("%d dead letters, the run is %s, calls %q", s.rows("deadletter"), state, second.calls)
 	}
 }
