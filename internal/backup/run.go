@@ -184,8 +184,8 @@ func (r Run) MayRestore() bool {
 	return r.Restore != nil && r.MayRun() && (r.Restore.Step == StepRestoring || r.Restore.Step == StepPreCheck)
 }
 
-// StartingUntil returns the time until which the request that starts the operation may still arrive: the end of the lease, and of a
-// restore, which must not begin once its destination is free, also the end of its lost start.
+// StartingUntil returns the time until which the request that starts the operation may still arrive: the end of the lease. For a
+// restore it is also the end of its lost start, since a restore must not begin once its destination is free.
 func (r Run) StartingUntil() time.Time {
 	if n := len(r.LostStarts); n > 0 && r.MayRestore() {
 		return Later(r.LeaseUntil, r.LostStarts[n-1].To)

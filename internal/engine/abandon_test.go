@@ -340,7 +340,7 @@ func TestPreempt(t *testing.T) {
 	}
 }
 
-// TestARefusedRestorePreemptsNothing: a restore that can never begin ends no backup that waits for its destination.
+// TestARefusedRestorePreemptsNothing: a restore that can never begin ends no waiting backup.
 func TestARefusedRestorePreemptsNothing(t *testing.T) {
 	for name, c := range map[string]struct {
 		spoil func(s *harness, r *fakeRestorer)

@@ -122,7 +122,7 @@ var edges = []edge{
 	{
 		"./internal/engine TestASecondAppIsToldOnce", "a second app that dies is told of again as another one",
 		"internal/apps/apps.go",
-		"Before: was.Last, Time: now", "Before: now, Time: now",
+		"Seen: is.First})", "Seen: now})",
 	},
 	{
 		"./internal/engine TestTakeoverAmidAStart", "a takeover takes a run over whose operation is just being started",
