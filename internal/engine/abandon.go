@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"lifeboat/internal/admission"
 	"lifeboat/internal/backup"
 	"lifeboat/internal/restore"
 )
@@ -25,7 +26,7 @@ var (
 // stays unless Azure answers that it shows nothing of the restore. It returns ErrNotFound if there is no run with the ID, and
 // ErrOver, ErrStarting or [restore.ErrBegun] with the reason.
 func (e *Engine) Abandon(ctx context.Context, id, by string) (backup.Run, error) {
-	return e.intervene(ctx, id, func(s *step) (cause, backup.Reason, error) {
+	run, err := e.intervene(ctx, id, func(s *step) (cause, backup.Reason, error) {
 		r := s.run
 		switch {
 		case r.State.Final() && r.Reason.Code == backup.Abandoned:
@@ -41,6 +42,10 @@ func (e *Engine) Abandon(ctx context.Context, id, by string) (backup.Run, error)
 		}
 		return s.abandons(ctx, backup.Abandoned, "abandoned by "+by)
 	})
+	if err != nil {
+		return run, err
+	}
+	return run, admission.ReleaseLeft(ctx, e.Catalog, run)
 }
 
 // intervene ends a run from outside of its steps. Decide says how the run as it is shall end, or why it may not. It gets no

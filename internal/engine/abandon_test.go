@@ -115,6 +115,35 @@ func TestAbandonABackup(t *testing.T) {
 	}
 }
 
+// TestAbandonFreesWhatADeadInvocationHeld: the first step of a run dies at each of its requests. Whatever its row knows, nothing holds its
+// target or a permit once it is abandoned.
+func TestAbandonFreesWhatADeadInvocationHeld(t *testing.T) {
+	for _, made := range []bool{false, true} {
+		for k := 1; ; k++ {
+			s := newHarness(t)
+			s.engine.Concurrency = 1
+			s.provider.poll = func(backup.Attempt) (backup.Operation, error) { return backup.Operation{Token: "token"}, nil }
+			run := s.ask("backup")
+			s.storage.calls, s.storage.failAt, s.storage.made, s.storage.fatal = 0, k, made, true
+			func() {
+				defer func() { _ = recover() }() // the process dies
+				s.deliver()
+			}()
+			over := s.storage.calls < k
+			s.storage.failAt = 0
+			s.now = s.now.Add(5 * time.Minute) // the lease is over
+			now, err := s.engine.Abandon(t.Context(), run.ID, "a person")
+			if err != nil || now.State != backup.Canceled && now.State != backup.Unknown {
+				t.Errorf("call %d (made: %t): %s, %v", k, made, now.State, err)
+			}
+			s.free()
+			if over {
+				break
+			}
+		}
+	}
+}
+
 // TestAbandonWaitsForTheLease: while an invocation may be sending the start, the run is left alone.
 func TestAbandonWaitsForTheLease(t *testing.T) {
 	s := newHarness(t)
