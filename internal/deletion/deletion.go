@@ -191,8 +191,8 @@ func (d Deletion) expired(ctx context.Context, p backup.Point, decided retention
 // publish tells of the failure, once for a point: at once if storage refuses its deletion, and at the second failure if that may
 // pass. Nothing tells of storage that says until when it protects the artifact.
 func (d Deletion) publish(ctx context.Context, p *backup.Point, f *backup.Fault, altered bool) error {
-	kind, again := event.PointUndeleted, !p.Undeleted.Since.IsZero()
-	if !again {
+	kind, repeated := event.PointUndeleted, !p.Undeleted.Since.IsZero()
+	if !repeated {
 		p.Undeleted.Since = d.Now
 	}
 	switch f.Kind {
@@ -205,18 +205,21 @@ func (d Deletion) publish(ctx context.Context, p *backup.Point, f *backup.Fault,
 			kind = event.PointAltered
 		}
 	default:
-		if !again {
+		if !repeated {
 			return nil
 		}
 	}
 	if p.Undeleted.Published == kind && !p.Undeleted.Unsent {
 		return nil
 	}
-	// The row says so first: if the process dies behind the event, the deletion takes it back all the same.
-	p.Undeleted.Published, p.Undeleted.Unsent = kind, true
+	// The row says so first: if the process dies behind the event, the deletion takes it back all the same. If it dies before the
+	// event, the next cleanup tries again, and does not wait as long as after a failure that was told.
+	again := p.KeptByStorage.Again
+	p.Undeleted.Published, p.Undeleted.Unsent, p.KeptByStorage.Again = kind, true, time.Time{}
 	if err := d.save(ctx, p); err != nil {
 		return err
 	}
+	p.KeptByStorage.Again = again
 	if err := d.Announce(ctx, event.PointNotDeleted(*p, kind, f.Reason(), d.Now)); err != nil {
 		return err
 	}

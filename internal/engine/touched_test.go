@@ -248,6 +248,34 @@ func TestADeletionThatWasToldIsTakenBack(t *testing.T) {
 	}
 }
 
+// TestAnEventAboutADeletionComesSoon: if the process dies before the event, the next cleanup sends it, however long a further try would
+// have to wait.
+func TestAnEventAboutADeletionComesSoon(t *testing.T) {
+	for _, made := range []bool{false, true} {
+		for k := 1; ; k++ {
+			s := newHarness(t)
+			ids := s.points(2)
+			s.touched(ids[0], 1, "dead")
+			s.storage.calls, s.storage.failAt, s.storage.made, s.storage.fatal = 0, k, made, true
+			func() {
+				defer func() { _ = recover() }() // the process dies
+				_, _ = s.engine.Cleanup(t.Context())
+			}()
+			over := s.storage.calls < k
+			s.storage.failAt = 0
+			s.now = s.now.Add(5 * time.Minute)
+			s.cleanup()
+			s.runSchedule()
+			if s.heard(ids[0]) != "altered" || s.state(ids[0]) != backup.Altered {
+				t.Errorf("call %d (made: %t): it is %s, told %q", k, made, s.state(ids[0]), s.heard(ids[0]))
+			}
+			if over {
+				break
+			}
+		}
+	}
+}
+
 // TestATouchedArtifactCanBeRestoredWhileItIsRead: reading it deletes nothing. If the process dies meanwhile the point is as before.
 func TestATouchedArtifactCanBeRestoredWhileItIsRead(t *testing.T) {
 	s := newHarness(t)

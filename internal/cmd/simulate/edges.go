@@ -222,7 +222,12 @@ var edges = []edge{
 	{
 		"./internal/engine TestADeletionThatWasToldIsTakenBack", "an event about a deletion is sent before its row says so",
 		"internal/deletion/deletion.go",
-		"if err := d.save(ctx, p); err != nil {\n\t\treturn err\n\t}\n\tif err := d.Announce", "if err := d.Announce",
+		"if err := d.save(ctx, p); err != nil {\n\t\treturn err\n\t}\n\tp.Kept", "p.Kept",
+	},
+	{
+		"./internal/engine TestAnEventAboutADeletionComesSoon", "a death before an event about a deletion delays it by a week",
+		"internal/deletion/deletion.go",
+		"kind, true, time.Time{}", "kind, true, again",
 	},
 	{
 		"./internal/engine TestATouchedArtifactCanBeRestoredWhileItIsRead", "a touched artifact is given up while it is read",
