@@ -26,6 +26,10 @@ type Checkpoint struct {
 	// Paused says why the plan makes no runs since At; "" if it does. At stays where it is until that changes, so that a paused
 	// plan writes nothing.
 	Paused string `json:"Paused,omitempty"`
+	// Edited is the time at which a timer run first saw the plan with its schedule, and EditedFrom the schedule before; the zero
+	// value if there was none.
+	Edited     time.Time `json:"Edited,omitzero"`
+	EditedFrom By        `json:"EditedFrom,omitzero"`
 	// LastMissedRuns is the missed period that was noted last; its Count is zero if there never was one.
 	LastMissedRuns schedule.MissedRuns `json:"LastMissedRuns,omitzero"`
 
@@ -92,6 +96,19 @@ func (c Checkpoint) edited(plan backup.Plan) bool {
 	return c.Paused == Left || c.By.Expression != "" && (is.Expression != c.By.Expression || is.Zone != c.By.Zone)
 }
 
+// Began returns the time since which the plan has its schedule, and the schedule before; false if there was none. It is now if no timer
+// run has seen the plan with its schedule yet.
+func (c Checkpoint) Began(plan backup.Plan, now time.Time) (since time.Time, before schedule.Schedule, edited bool) {
+	from := c.EditedFrom
+	if since = c.Edited; c.edited(plan) {
+		since, from = now, c.By
+	}
+	if from.Expression == "" {
+		return since, schedule.Schedule{}, false
+	}
+	return since, from.schedule(plan), true
+}
+
 // Made returns the checkpoint after the runs of the scheduled time in progress were made.
 func (c Checkpoint) Made() Checkpoint {
 	c.At, c.By = c.InProgress, c.InProgressBy
@@ -119,7 +136,7 @@ func (l Look) Paused(plan backup.Plan) string {
 
 // New returns the checkpoint of a plan that has none. It begins now, and does not count the scheduled times before.
 func (l Look) New(plan backup.Plan) Checkpoint {
-	return Checkpoint{Plan: plan.Name, At: l.Now, By: byOf(plan, l.Now), Paused: l.Paused(plan)}
+	return Checkpoint{Plan: plan.Name, At: l.Now, By: byOf(plan, l.Now), Edited: l.Now, Paused: l.Paused(plan)}
 }
 
 // Step returns the checkpoint to be saved, and the missed period to be saved with it; its Count is zero if there is none. The runs
@@ -132,7 +149,9 @@ func (l Look) New(plan backup.Plan) Checkpoint {
 func (l Look) Step(c Checkpoint, plan backup.Plan) (next Checkpoint, missed schedule.MissedRuns, changed bool) {
 	paused, since, edited := l.Paused(plan), c.Since(plan), c.edited(plan)
 	next = c
-	next.Paused = paused
+	if next.Paused = paused; edited {
+		next.Edited, next.EditedFrom = l.Now, c.By
+	}
 	switch {
 	case c.Paused != "" && c.Paused == paused:
 		return c, missed, false

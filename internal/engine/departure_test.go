@@ -20,7 +20,7 @@ func (s *harness) editable(text *string) *plans.Store {
 		Read:    func(context.Context) ([]byte, error) { return []byte(*text), nil },
 		Parse: func(text []byte) ([]backup.Plan, error) {
 			p := nightly()
-			p.Targets = nil
+			p.Targets, p.Expression = nil, "30 2 * * *"
 			for name := range strings.FieldsSeq(string(text)) {
 				if name, ok := strings.CutPrefix(name, "plan:"); ok {
 					p.Name = name

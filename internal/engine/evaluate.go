@@ -37,7 +37,8 @@ func (e *Engine) evaluate(ctx context.Context, all []backup.Plan, state schedule
 		}
 		var was health.Evaluation // a new plan may differ from an old one only by its name
 		if c := state.checkpoints[plan.Name]; c != nil {
-			s.ProcessedUntil, s.MissedRuns, was = c.Since(plan), c.LastMissedRuns, state.evaluated[plan.Name]
+			s.AddCheckpoint(*c, now)
+			was = state.evaluated[plan.Name]
 		} else if s.RowError != nil {
 			was = state.evaluated[plan.Name]
 		}
@@ -56,7 +57,7 @@ func (e *Engine) evaluatePlan(ctx context.Context, plan health.Snapshot, was hea
 	outcomes, fresh, errs := make([]health.TargetHealth, len(targets)), make([]bool, len(targets)), make([]error, len(targets))
 	_ = e.forEach(len(targets), func(i int) error {
 		s := plan
-		s.Target = targets[i]
+		s.Target, s.Restorable = targets[i], e.service(targets[i]).Restorable
 		outcomes[i], fresh[i], errs[i] = e.evaluateTarget(ctx, s, was, now)
 		return nil // the others are evaluated all the same
 	})

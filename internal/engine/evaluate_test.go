@@ -206,23 +206,29 @@ func TestUnprotectedWithoutAnyPoint(t *testing.T) {
 	}
 }
 
-// TestUnprotectedByEdit: a plan that asks for more, or has another name, is evaluated by its present text.
+// TestUnprotectedByEdit: a plan that asks for more, or has another name, is evaluated by its present text, once its first scheduled time
+// has had its interval.
 func TestUnprotectedByEdit(t *testing.T) {
 	for name, edit := range map[string]func(*backup.Plan){
-		"every hour": func(p *backup.Plan) { p.Schedule.Hour = schedule.EveryHour },
-		"renamed":    func(p *backup.Plan) { p.Name, p.Schedule.Hour = "hourly", schedule.EveryHour },
+		"every hour": func(p *backup.Plan) { p.Schedule.Hour, p.Expression = schedule.EveryHour, "30 * * * *" },
+		"renamed": func(p *backup.Plan) {
+			p.Name, p.Schedule.Hour, p.Expression = "hourly", schedule.EveryHour, "30 * * * *"
+		},
 	} {
 		plan := nightly()
+		plan.Expression = "30 2 * * *"
 		s := rotten(t, plan)
 		edit(&plan)
 		s.now = begin.Add(2*day + 20*time.Minute)
 		if s.runSchedule(plan); len(s.storage.queue.Messages("execute")) > 0 {
 			t.Fatalf("%s: a scheduled time is due: the test wants none", name)
 		}
-		s.now = begin.Add(2*day + time.Hour)
-		s.runSchedule(plan)
-		if ids, _ := s.alarms(); len(ids) != 1 {
-			t.Errorf("%s: %v", name, ids)
+		for _, after := range []time.Duration{time.Hour, 2 * time.Hour, 3 * time.Hour} {
+			s.now = begin.Add(2*day + after)
+			s.runSchedule(plan)
+			if ids, _ := s.alarms(); (len(ids) == 1) != (after > 2*time.Hour) {
+				t.Errorf("%s, after %s: %v", name, after, ids)
+			}
 		}
 	}
 }

@@ -43,10 +43,10 @@ func (e *Engine) Health(ctx context.Context, active plans.Active) ([]health.Targ
 	for _, plan := range active.Plans {
 		for _, target := range plan.Targets {
 			s := health.Snapshot{
-				Plan: plan, Target: target, Since: since, Paused: e.paused(plan), Refused: active.Refused, RowError: state.unread[plan.Name],
+				Plan: plan, Target: target, Since: since, Restorable: e.service(target).Restorable, Paused: e.paused(plan), Refused: active.Refused, RowError: state.unread[plan.Name],
 			}
 			if c := state.checkpoints[plan.Name]; c != nil {
-				s.ProcessedUntil, s.MissedRuns = c.Since(s.Plan), c.LastMissedRuns
+				s.AddCheckpoint(*c, now)
 			}
 			sights = append(sights, s)
 		}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/checkpoint"
 	"lifeboat/internal/schedule"
 )
 
@@ -67,6 +68,12 @@ type Snapshot struct {
 	Target string
 	// Since is the time at which the text that holds the plan became active: the plan cannot have backed up a target before.
 	Since time.Time
+	// Scheduled is the time since which the plan has its schedule; zero if that is not known. Before is the schedule until then, nil
+	// if there was none.
+	Scheduled time.Time
+	Before    *schedule.Schedule
+	// Restorable is the time for which the service can restore a backup; 0 if no limit is documented.
+	Restorable time.Duration
 	// ProcessedUntil is the time up to which timer runs have processed the plan's scheduled times; zero if no timer run has seen the
 	// plan.
 	ProcessedUntil time.Time
@@ -87,7 +94,8 @@ type Snapshot struct {
 //
 // It takes the two intervals of the scheduled times around the point: from the scheduled time before it to the second scheduled
 // time after it. So a plan for working days is not late on a Sunday, and the next run has as long after its scheduled time as
-// the last one had.
+// the last one had. After an edit it has the same time from the edit on, unless it was unprotected already. A point beyond the time for
+// which the service can restore it protects nothing.
 func (s Snapshot) Evaluate(now time.Time) TargetHealth {
 	h := TargetHealth{Target: s.Target, Plan: s.Plan.Name, Point: s.newest(backup.Point.Live)}
 	if len(s.Runs) > 0 {
@@ -103,10 +111,13 @@ func (s Snapshot) Evaluate(now time.Time) TargetHealth {
 	one, two := s.Plan.Schedule.Intervals(from)
 	h.Interval = one
 	if two > 0 {
-		h.Deadline = from.Add(two)
+		h.Deadline = backup.Later(from.Add(two), s.grace(h.Point, from))
+	}
+	if end := s.horizon(h.Point); !end.IsZero() && (h.Deadline.IsZero() || end.Before(h.Deadline)) {
+		h.Deadline = end
 	}
 	switch passed := now.Sub(from); {
-	case two > 0 && passed > two:
+	case !h.Deadline.IsZero() && now.After(h.Deadline):
 		h.Status = Unprotected
 	case h.Point == nil:
 		h.Status = Pending
@@ -121,6 +132,38 @@ func (s Snapshot) Evaluate(now time.Time) TargetHealth {
 		h.Reason = s.why(h, now)
 	}
 	return h
+}
+
+// grace returns the time until which a target that was protected at the last edit has had its first scheduled time since: the second
+// scheduled time after the edit. It is zero if nothing was edited, or if the target was unprotected then.
+func (s Snapshot) grace(p *backup.Point, from time.Time) time.Time {
+	since, before := s.Scheduled, s.Before
+	if p != nil && s.isNew() { // the plan has its schedule for longer than the target
+		since, before = backup.Later(since, s.Since), nil
+	}
+	if since.IsZero() || p == nil && before == nil {
+		return time.Time{}
+	}
+	if before != nil {
+		if _, two := before.Intervals(from); two > 0 && from.Add(two).Before(since) {
+			return time.Time{}
+		}
+	}
+	return s.Plan.Schedule.Next(s.Plan.Schedule.Next(since))
+}
+
+// isNew tells whether nothing shows that the plan has had the target before.
+func (s Snapshot) isNew() bool {
+	return !slices.ContainsFunc(s.Runs, func(r backup.Run) bool { return r.Plan == s.Plan.Name }) &&
+		!slices.ContainsFunc(s.Points, func(p backup.Point) bool { return p.Plan == s.Plan.Name })
+}
+
+// horizon returns the time from which the service restores the point no more; zero if that never comes.
+func (s Snapshot) horizon(p *backup.Point) time.Time {
+	if p == nil || p.CopyOnly || s.Restorable == 0 {
+		return time.Time{}
+	}
+	return p.Created.Add(s.Restorable)
 }
 
 // copied says why a target is not protected if its newest point is a copy.
@@ -189,6 +232,9 @@ func (s Snapshot) why(h TargetHealth, now time.Time) backup.Reason {
 	case s.Refused != nil:
 		return backup.NewReason("PlanRefused", "plan.yaml is refused, and the last good plan is active: "+s.Refused.Error(),
 			"Mend plan.yaml; lifeboat plan check says what is wrong.")
+	case h.Point != nil && h.Status == Unprotected && now.After(s.horizon(h.Point)) && !s.horizon(h.Point).IsZero():
+		return backup.NewReason("BeyondHorizon", fmt.Sprintf("the newest recovery point is of %s, and its service restores none that is older than "+
+			"%d days", h.Point.Created.UTC().Format(time.RFC3339), int(s.Restorable.Hours()/24)), "Ask for a backup by hand, and let the plan run more often.")
 	case h.Point == nil:
 		return backup.NewReason("NeverBackedUp", "the target has not been backed up yet", "")
 	}
@@ -224,6 +270,15 @@ const (
 	// interval.
 	silence = 10 * time.Minute
 )
+
+// AddCheckpoint adds the checkpoint of the plan.
+func (s *Snapshot) AddCheckpoint(c checkpoint.Checkpoint, now time.Time) {
+	s.ProcessedUntil, s.MissedRuns = c.Since(s.Plan), c.LastMissedRuns
+	since, before, edited := c.Began(s.Plan, now)
+	if s.Scheduled = since; edited {
+		s.Before = &before
+	}
+}
 
 // AddRun adds a run if it is a backup.
 func (s *Snapshot) AddRun(row backup.Row) {

@@ -221,6 +221,77 @@ func TestEvaluateByThePlansOwnInterval(t *testing.T) {
 	}
 }
 
+// TestAnEditHasItsFirstInterval: an edit of the schedule, a plan that gets a target, and a new plan each have a scheduled time, and the time
+// until the next, before a target with an older point is unprotected. A target that was unprotected before the edit stays so.
+func TestAnEditHasItsFirstInterval(t *testing.T) {
+	night := nightly().Schedule
+	hourly := nightly()
+	hourly.Schedule.Hour = schedule.EveryHour // at half past each
+	edit := begin.Add(9*time.Hour + 35*time.Minute)
+	grace := begin.Add(11 * time.Hour)
+	point, run := pointOf(0), runOf(0, backup.Succeeded)
+	point.Plan, run.Plan = hourly.Name, hourly.Name
+	moved, movedRun := point, run
+	moved.Plan, movedRun.Plan = "another", "another"
+	for _, test := range []struct {
+		name  string
+		s     health.Snapshot
+		until time.Time // it is not unprotected until then
+	}{
+		{"no edit", health.Snapshot{Points: []backup.Point{point}, Runs: []backup.Run{run}}, begin.Add(3 * time.Hour)},
+		{"an edit", health.Snapshot{Scheduled: edit, Before: &night, Points: []backup.Point{point}, Runs: []backup.Run{run}}, grace},
+		{"an edit before any point", health.Snapshot{Since: begin, Scheduled: edit, Before: &night, Runs: []backup.Run{runOf(0, backup.Failed)}}, grace},
+		{
+			"an edit behind two nights without a backup",
+			health.Snapshot{Scheduled: edit.Add(48 * time.Hour), Before: &night, Points: []backup.Point{point}, Runs: []backup.Run{run}},
+			begin.Add(3 * time.Hour),
+		},
+		{"a target of another plan", health.Snapshot{Since: edit, Points: []backup.Point{moved}, Runs: []backup.Run{movedRun}}, grace},
+		{"a new plan", health.Snapshot{Since: begin, Scheduled: edit, Points: []backup.Point{moved}, Runs: []backup.Run{movedRun}}, grace},
+		{
+			"an edit of something else", health.Snapshot{Since: edit, Points: []backup.Point{point}, Runs: []backup.Run{run}},
+			begin.Add(3 * time.Hour),
+		},
+	} {
+		s := test.s
+		s.Plan, s.Target, s.ProcessedUntil = hourly, target, begin.AddDate(1, 0, 0)
+		for at, want := range map[time.Time]bool{test.until: false, test.until.Add(time.Second): true} {
+			if h := s.Evaluate(at); (h.Status == health.Unprotected) != want || !h.Deadline.Equal(test.until) {
+				t.Errorf("%s: at %s it is %s, until %s", test.name, at, h.Status, h.Deadline)
+			}
+		}
+	}
+}
+
+// TestAPointThatCannotBeRestoredProtectsNothing: its service restores no backup that is so old, however rarely the plan runs.
+func TestAPointThatCannotBeRestoredProtectsNothing(t *testing.T) {
+	quarterly := nightly()
+	quarterly.Schedule.Day, quarterly.Schedule.Month = 1<<1, 1<<1|1<<4|1<<7|1<<10
+	p := pointOf(0)
+	p.Created = time.Date(2026, 1, 1, 3, 0, 0, 0, time.UTC)
+	for _, test := range []struct {
+		after      time.Duration
+		restorable time.Duration
+		want       health.Protection
+		code       string
+	}{
+		{29 * day, 30 * day, health.Protected, ""},
+		{30 * day, 30 * day, health.Protected, ""},
+		{30*day + time.Second, 30 * day, health.Unprotected, "BeyondHorizon"},
+		{89 * day, 30 * day, health.Unprotected, "BeyondHorizon"},
+		{89 * day, 0, health.Protected, ""},
+		{300 * day, 0, health.Unprotected, "NoRecoveryPoint"},
+	} {
+		s := health.Snapshot{
+			Plan: quarterly, Target: target, Since: p.Created.AddDate(-1, 0, 0), ProcessedUntil: p.Created.AddDate(9, 0, 0),
+			Points: []backup.Point{p}, Restorable: test.restorable,
+		}
+		if h := s.Evaluate(p.Created.Add(test.after)); h.Status != test.want || h.Reason.Code != test.code {
+			t.Errorf("after %s, restorable for %s: %s, %+v", test.after, test.restorable, h.Status, h.Reason)
+		}
+	}
+}
+
 // TestAPointOfTheFutureHasNoAge: a storage account's clock may be ahead.
 func TestAPointOfTheFutureHasNoAge(t *testing.T) {
 	sight := health.Snapshot{Plan: nightly(), Target: target, Since: begin, ProcessedUntil: begin, Points: []backup.Point{pointOf(1)}}

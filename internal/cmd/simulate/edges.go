@@ -210,6 +210,21 @@ var edges = []edge{
 		"case r.StartingUntil().After(s.now):", "case r.StartingUntil().After(s.now.Add(time.Hour)):",
 	},
 	{
+		"./internal/health TestAPointThatCannotBeRestoredProtectsNothing", "a point that its service restores no more protects",
+		"internal/health/health.go",
+		"return p.Created.Add(s.Restorable)", "return p.Created.Add(10 * s.Restorable)",
+	},
+	{
+		"./internal/health TestAnEditHasItsFirstInterval", "an edit makes its targets unprotected at once",
+		"internal/health/health.go",
+		"h.Deadline = backup.Later(from.Add(two), s.grace(h.Point, from))", "h.Deadline = from.Add(two)",
+	},
+	{
+		"./internal/health TestAnEditHasItsFirstInterval", "an edit hides that a target was unprotected before",
+		"internal/health/health.go",
+		"two > 0 && from.Add(two).Before(since)", "two < 0 && from.Add(two).Before(since)",
+	},
+	{
 		"./internal/engine TestAbandonWaitsForALostRestore", "a restore is abandoned whose lost start may still arrive",
 		"internal/backup/run.go",
 		"n > 0 && r.MayRestore()", "n > 9 && r.MayRestore()",
