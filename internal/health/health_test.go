@@ -249,7 +249,8 @@ func TestAnEditHasItsFirstInterval(t *testing.T) {
 		{"a target of another plan", health.Snapshot{Since: edit, Points: []backup.Point{moved}, Runs: []backup.Run{movedRun}}, grace},
 		{"a new plan", health.Snapshot{Since: begin, Scheduled: edit, Points: []backup.Point{moved}, Runs: []backup.Run{movedRun}}, grace},
 		{
-			"an edit of something else", health.Snapshot{Since: edit, Points: []backup.Point{point}, Runs: []backup.Run{run}},
+			"an edit of something else",
+			health.Snapshot{Since: edit, Points: []backup.Point{point}, Runs: []backup.Run{run}},
 			begin.Add(3 * time.Hour),
 		},
 	} {
