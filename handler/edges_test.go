@@ -747,8 +747,8 @@ func TestTheLogTellsWhatATimerRunDid(t *testing.T) {
 	}
 }
 
-// TestTheLogTellsWhatCleanupDecided checks the log of cleanup, and that a failed deletion fails the invocation.
-func TestTheLogTellsWhatCleanupDecided(t *testing.T) {
+// TestTheLogTellsWhatCleanupDeleted checks the log of cleanup, and that a failed deletion fails the invocation.
+func TestTheLogTellsWhatCleanupDeleted(t *testing.T) {
 	d, _, _ := restoreHandler(t, false)
 	service := d.partition(t, target)
 	at := func(age time.Duration) time.Time { return time.Now().Add(-age).UTC().Truncate(time.Second) }
@@ -771,19 +771,53 @@ func TestTheLogTellsWhatCleanupDecided(t *testing.T) {
 	}
 	w := d.call("POST", "/cleanup", envelope(t, "timer.json"))
 	line := d.lastLine(t)
-	kept := map[string]bool{}
-	for _, one := range line["decisions"].([]any) {
-		decision := one.(map[string]any)
-		if decision["target"] == target {
-			kept[fmt.Sprint(decision["run"])] = decision["keep"] == true
-			if decision["reason"] == "" {
-				t.Errorf("%v", decision)
+	deleted := map[string]bool{}
+	for _, one := range line["deletions"].([]any) {
+		deletion := one.(map[string]any)
+		if deletion["reason"] == "" {
+			t.Errorf("%v", deletion)
+		}
+		if deletion["target"] == target {
+			deleted[fmt.Sprint(deletion["run"])] = deletion["deleted"] == true
+		}
+	}
+	if len(deleted) != 1 || !deleted[service+"-8000010800-000000000000"] || w.Code != 500 || line["level"] != "error" || line["targets"] != 2.0 ||
+		line["kept"] != 3.0 { // one point is there already
+		t.Errorf("%d, deleted %v: %v", w.Code, deleted, line)
+	}
+}
+
+// TestTheLineOfACleanupIsShort: however many recovery points it deletes, or fails to, and with whatever words.
+func TestTheLineOfACleanupIsShort(t *testing.T) {
+	d, _, _ := restoreHandler(t, false)
+	at := func(age time.Duration) time.Time { return time.Now().Add(-age).UTC().Truncate(time.Second) }
+	const all = 200
+	for i, of := range []string{target, strings.Replace(target, "ApiManagement", "Unknown", 1)} {
+		for n := range all {
+			age := time.Duration(all+2-n) * time.Hour
+			row := fmt.Sprintf("%s-%012x", backup.Countdown(at(age)), n)
+			p := backup.Point{
+				ID: d.partition(t, of) + "-" + row, State: backup.Live, Target: of, Artifact: row, Created: at(age), Expires: at(time.Hour),
+			}
+			d.row(t, of, "point-"+row, p)
+			body, err := json.Marshal(map[string]any{"Point": p.ID, "Target": of, "Created": p.Created})
+			if err != nil {
+				t.Fatal(err)
+			}
+			key := backup.Key{Partition: "due", Row: fmt.Sprintf("%s-%d%03d", at(time.Hour).Format("20060102T150405Z"), i, n)}
+			if _, err := d.catalog.Apply(t.Context(), backup.Write{Op: backup.Insert, Key: key, Body: body}); err != nil {
+				t.Fatal(err)
 			}
 		}
 	}
-	older, newer := service+"-8000010800-000000000000", service+"-8000007200-000000000000"
-	if keep, ok := kept[older]; keep || !ok || !kept[newer] || w.Code != 500 || line["level"] != "error" || line["targets"] != 2.0 {
-		t.Errorf("%d, kept %v: %v", w.Code, kept, line)
+	w := d.call("POST", "/cleanup", envelope(t, "timer.json"))
+	line := d.lastLine(t)
+	text, err := json.Marshal(line)
+	told, _ := line["deletions"].([]any)
+	omitted, _ := line["omitted"].(float64)
+	if err != nil || w.Code != 500 || len(text) > 4<<10 || len(told) < 3 || len(told)+int(omitted) != 2*all-1 ||
+		!strings.Contains(fmt.Sprint(line["error"]), "more failures") {
+		t.Errorf("%d, %d bytes, %d told, %v omitted: %s", w.Code, len(text), len(told), line["omitted"], line["error"])
 	}
 }
 

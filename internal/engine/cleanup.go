@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -34,8 +35,10 @@ func (s *step) putDue(ctx context.Context, p backup.Point) error {
 type CleanupReport struct {
 	// Scanned counts the targets with something due.
 	Scanned int
-	// Decisions are the decisions of this cleanup about them, with the reasons.
-	Decisions []retention.Decision
+	// Deletions are the deletions that this cleanup tried, with the reasons. Keep says that the point is still there, and the reason why.
+	// Kept counts the other recovery points that it read, and left alone.
+	Deletions []retention.Decision
+	Kept      int
 	// Failed are the errors of deletions; they are tried again.
 	Failed []error
 }
@@ -113,19 +116,21 @@ func (e *Engine) cleanTarget(ctx context.Context, target string, entries []due, 
 	for _, p := range points {
 		left[p.ID] = p
 	}
-	for i, d := range decisions {
+	for _, d := range decisions {
 		if d.Keep {
+			report.Kept++
 			continue
 		}
 		p, err := e.expire(ctx, d, now)
+		if left[p.ID] = p; p.State != backup.Expired {
+			d.Keep, d.Reason = true, p.Reason.Message
+		}
 		if err != nil {
 			report.Failed = append(report.Failed, err)
+			d.Reason = cmp.Or(d.Reason, err.Error())
 		}
-		if left[p.ID] = p; p.State != backup.Expired {
-			decisions[i].Keep, decisions[i].Reason = true, p.Reason.Message
-		}
+		report.Deletions = append(report.Deletions, d)
 	}
-	report.Decisions = append(report.Decisions, decisions...)
 	for i, p := range points {
 		points[i] = left[p.ID]
 	}

@@ -58,7 +58,7 @@ func TestCleanup(t *testing.T) {
 		s := newHarness(t)
 		ids := s.points(3)
 		r := s.cleanup()
-		if r.Scanned != 1 || len(r.Decisions) != 3 || len(r.Failed) != 0 {
+		if r.Scanned != 1 || len(r.Deletions) != 2 || r.Kept != 1 || len(r.Failed) != 0 {
 			t.Errorf("report %+v", r)
 		}
 		if s.state(ids[0]) != backup.Expired || s.state(ids[1]) != backup.Expired || s.state(ids[2]) != backup.Live {
@@ -287,13 +287,13 @@ func TestStorageKeepsTheArtifact(t *testing.T) {
 				t.Fatalf("%+v; %+v", r, p)
 			}
 			told := 0
-			for _, d := range r.Decisions {
+			for _, d := range r.Deletions {
 				if d.Point.ID == ids[0] && d.Keep && strings.HasPrefix(d.Reason, "kept by storage") && strings.Contains(d.Reason, test.words) {
 					told++
 				}
 			}
 			if told != 1 {
-				t.Errorf("decisions %+v", r.Decisions)
+				t.Errorf("deletions %+v", r.Deletions)
 			}
 			s.now = first.Add(test.again - time.Minute)
 			if s.cleanup(); tries != 1 {

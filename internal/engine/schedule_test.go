@@ -165,7 +165,7 @@ func TestClocksApart(t *testing.T) {
 		if r, err := s.engine.Schedule(t.Context(), []backup.Plan{nightly()}); !errors.Is(err, engine.ErrClock) || len(r.Created) > 0 {
 			t.Errorf("%s apart, scheduled %q, %v", apart, r.Created, err)
 		}
-		if r, err := s.engine.Cleanup(t.Context()); !errors.Is(err, engine.ErrClock) || len(r.Decisions) > 0 {
+		if r, err := s.engine.Cleanup(t.Context()); !errors.Is(err, engine.ErrClock) || len(r.Deletions) > 0 {
 			t.Errorf("%s apart, cleaned up %+v, %v", apart, r, err)
 		}
 		if len(s.provider.deleted) > 0 || s.rows("run-") != 2 {
