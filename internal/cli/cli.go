@@ -46,9 +46,13 @@ type Shell struct {
 // Run runs the command in the arguments and returns the exit code: 0, 1 if the answer is no, 2 if the arguments or settings
 // cannot be used. The context ends all waiting.
 func Run(ctx context.Context, args []string, sh Shell) int {
-	root := Commands(sh)
+	root, out := Commands(sh), &output{Writer: sh.Stdout}
+	root.SetOut(out)
 	root.SetArgs(append([]string{}, args...)) // never nil: then cobra would take the arguments of the process
 	err := root.ExecuteContext(ctx)
+	if err == nil {
+		err = out.failed // help and completion do not say so themselves
+	}
 	wrong, notUnderstood := errors.AsType[usage.Error](err)
 	switch {
 	case notUnderstood:
@@ -59,6 +63,20 @@ func Run(ctx context.Context, args []string, sh Shell) int {
 		return 1
 	}
 	return 0
+}
+
+// output remembers that something could not be written, such as to a full disk.
+type output struct {
+	io.Writer
+	failed error
+}
+
+func (o *output) Write(text []byte) (int, error) {
+	n, err := o.Writer.Write(text)
+	if err != nil {
+		o.failed = err
+	}
+	return n, err
 }
 
 // These are the groups of the commands in the help.
