@@ -14,6 +14,7 @@ import (
 	"lifeboat/internal/backup"
 	"lifeboat/internal/event"
 	"lifeboat/internal/health"
+	"lifeboat/internal/stop"
 )
 
 // App is the app that this process is an instance of. All instances of an app have its name, so they are no second app.
@@ -23,6 +24,8 @@ type App struct {
 	Name string
 	// Announce publishes events that no row stands for; nil if the caller only asks, and another call notes that the app is there.
 	Announce func(ctx context.Context, events ...backup.Event) error
+	// Setting is the reason by LIFEBOAT_STOPPED, "" if that is not set.
+	Setting string
 }
 
 // NotOwner is the error of an app that must not work, because another one owns the catalog.
@@ -68,6 +71,8 @@ type State struct {
 	notes map[string]note
 	// unread says why the row of the owner cannot be read, nil if it can.
 	unread error
+	// stop is the row of the switch; it has no key if there is none.
+	stop backup.Row
 }
 
 // Add adds a row, and tells whether it belongs here.
@@ -77,6 +82,8 @@ func (s *State) Add(row backup.Row) bool {
 		o, err := backup.Decode[record](row)
 		o.etag = row.ETag
 		s.owner, s.unread = o, err
+	case row.Key == backup.StopKey:
+		s.stop = row
 	case strings.HasPrefix(row.Row, backup.OtherAppPrefix):
 		n, err := backup.Decode[note](row)
 		if err != nil {
@@ -131,17 +138,17 @@ func (a App) list(ctx context.Context, to string) (s State, others []backup.Row,
 
 // Check returns nil if this app owns the catalog, and a [*NotOwner] if another one does. It costs one request.
 func (a App) Check(ctx context.Context) error {
-	_, err := a.Enter(ctx, backup.Behind(backup.AppsPrefix))
+	_, _, err := a.Enter(ctx, backup.Behind(backup.AppsPrefix))
 	return err
 }
 
-// Enter is Check, and returns the rows behind, up to the key to, for the same request.
-func (a App) Enter(ctx context.Context, to string) ([]backup.Row, error) {
+// Enter is Check, and returns whether the app is stopped, and the rows behind, up to the key to, for the same request.
+func (a App) Enter(ctx context.Context, to string) ([]backup.Row, stop.State, error) {
 	s, others, now, err := a.list(ctx, to)
 	if err != nil {
-		return nil, err
+		return nil, stop.State{}, err
 	}
-	return others, a.Settle(ctx, s, now)
+	return others, s.Stopped(a.Setting), a.Settle(ctx, s, now)
 }
 
 // Settle is Check with the rows as they were read. If no app owns the catalog, this one does from now on. If another one does,

@@ -68,6 +68,8 @@ var (
 	ActivePlanKey = Key{Partition: SchedulePartition, Row: "active-plan"}
 	// OwnerKey names the app that owns the catalog.
 	OwnerKey = Key{Partition: SchedulePartition, Row: AppsPrefix + "owner"}
+	// StopKey is the switch for an incident: behind the owner, so that everything that reads the owner's row reads it too.
+	StopKey = Key{Partition: SchedulePartition, Row: AppsPrefix + "owner-stopped"}
 	// UndeliverableKey counts the events that were given up.
 	UndeliverableKey = Key{Partition: SchedulePartition, Row: "lost-events"}
 )

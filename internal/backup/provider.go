@@ -72,6 +72,8 @@ type Attempt struct {
 	// Files are the files that a recovery point was verified with. Any other file in its folder is a person's: a provider neither
 	// reads nor deletes it. Nil if they are not known, or the artifact is one file.
 	Files []File
+	// MayDelete returns an error if Poll must not delete the rest of a failed operation now; nil: it may.
+	MayDelete func(context.Context) error
 }
 
 // TakenBy returns the artifacts that belong to others of these recovery points and runs.

@@ -105,6 +105,10 @@ type Restoring struct {
 	Step restoreStep `json:"step,omitempty"`
 	// WaitPublished: it is published that the restore waits.
 	WaitPublished bool `json:"waitPublished,omitempty"`
+	// CanceledBy: a person has canceled it while its safety backup was being made; it ends behind that. CanceledOver is the ETag of
+	// the row without this note.
+	CanceledBy   string `json:"canceledBy,omitempty"`
+	CanceledOver string `json:"canceledOver,omitempty"`
 	// Warning says what the service left as it was, in its own words.
 	Warning string `json:"warning,omitempty"`
 }

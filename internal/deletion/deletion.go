@@ -20,6 +20,8 @@ type Deletion struct {
 	Provider backup.Provider
 	// Announce sends an event, or keeps it until its queue takes it.
 	Announce func(context.Context, ...backup.Event) error
+	// MayBegin returns an error while nothing may be deleted.
+	MayBegin func(context.Context) error
 	// CallTime limits each call of the provider. Recheck is the least time after which a failed deletion is tried again.
 	CallTime, Recheck time.Duration
 	// Now is the time by the catalog's clock.
@@ -99,8 +101,11 @@ func (d Deletion) Delete(ctx context.Context, decided retention.Decision, files 
 	return p, errors.Join(failed, d.publish(ctx, &p, f, altered), d.save(ctx, &p))
 }
 
-// begin saves that the deletion begins.
+// begin saves that the deletion begins, or goes on, unless nothing may be deleted.
 func (d Deletion) begin(ctx context.Context, p *backup.Point, decided retention.Decision) error {
+	if err := d.MayBegin(ctx); err != nil {
+		return err
+	}
 	if p.State != backup.Deleting {
 		p.State, p.Reason = backup.Deleting, backup.NewReason("Expired", decided.Reason, "")
 	}

@@ -68,6 +68,11 @@ func (e *Engine) intervene(
 			return run, s.releaseAndPublish(ctx)
 		case c == "":
 			return run, nil
+		case c == notes:
+			if err := s.save(ctx); !errors.Is(err, errConflict) {
+				return s.run, err
+			}
+			continue
 		}
 		if err := s.publish(ctx); err != nil {
 			return run, err

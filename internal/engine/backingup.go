@@ -153,7 +153,9 @@ func (s backingUp) searched(ctx context.Context, l search) error {
 }
 
 func (s backingUp) sendPoll(ctx context.Context) (backup.Operation, error) {
-	return s.provider.Poll(ctx, s.run.ProviderAttempt(s.run.Artifact), s.run.Token)
+	a := s.run.ProviderAttempt(s.run.Artifact)
+	a.MayDelete = s.Ownership().MayBegin
+	return s.provider.Poll(ctx, a, s.run.Token)
 }
 
 // pollFailed makes a further attempt, once, if the operation's credential expired, and looks for the artifact of an operation
@@ -223,8 +225,8 @@ func (s backingUp) verify(ctx context.Context) error {
 		return s.advance(ctx, s.pollDelay(r.Finished, proof.RetryAfter))
 	}
 	v.Note = strings.TrimSpace(v.Note + " " + proof.Warning)
-	if r.Attempt > 1 {
-		// These are extra copies of lost attempts. One that cannot be deleted, or comes later, goes with the point.
+	if r.Attempt > 1 && s.Ownership().MayBegin(ctx) == nil {
+		// These are extra copies of lost attempts. One that stays since the app is stopped, cannot be deleted, or comes later, goes with the point.
 		_ = remove(ctx, s.provider, r.ProviderAttempt(r.Artifact), "", true)
 	}
 	return s.succeed(ctx, backup.NewPoint(s.run, v, s.service(r.Target)), v.Files)

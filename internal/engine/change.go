@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/checkpoint"
 	"lifeboat/internal/request"
 )
 
@@ -60,15 +61,15 @@ func (e *Engine) noteChange(ctx context.Context, plan backup.Plan, change reques
 // crash: (1) the row, with the changes that the backup being made will have; (2) the claim of the request and its run; (3) the row
 // without that mark. A change that comes meanwhile belongs to the next backup.
 func (e *Engine) backUpChanges(
-	ctx context.Context, plan backup.Plan, rows map[backup.Key]request.Changes, now time.Time, report *ScheduleReport,
+	ctx context.Context, plan backup.Plan, look checkpoint.Look, rows map[backup.Key]request.Changes, report *ScheduleReport,
 ) error {
-	if plan.Quiet == 0 || e.paused(plan) != "" {
+	if plan.Quiet == 0 || look.Paused(plan) != "" {
 		return nil
 	}
 	var errs []error
 	for _, target := range plan.Targets {
 		if c, ok := rows[backup.ChangesKey(plan.Name, target)]; ok {
-			errs = append(errs, e.backUpChange(ctx, plan, target, c, now, report))
+			errs = append(errs, e.backUpChange(ctx, plan, target, c, look.Now, report))
 		}
 	}
 	return errors.Join(errs...)

@@ -10,6 +10,7 @@ import (
 	"lifeboat/internal/backup"
 	"lifeboat/internal/deletion"
 	"lifeboat/internal/retention"
+	"lifeboat/internal/stop"
 )
 
 // due is an entry of the index by which cleanup finds expired points without reading the history. It is written before the point,
@@ -39,6 +40,8 @@ type CleanupReport struct {
 	// Kept counts the other recovery points that it read, and left alone.
 	Deletions []retention.Decision
 	Kept      int
+	// Stopped says why it deleted nothing, or nothing more; "" if it could.
+	Stopped string
 	// Failed are the errors of deletions; they are tried again.
 	Failed []error
 }
@@ -48,8 +51,8 @@ type CleanupReport struct {
 // [apps.NotOwner] if another app owns the catalog, and does nothing.
 func (e *Engine) Cleanup(ctx context.Context) (CleanupReport, error) {
 	var report CleanupReport
-	was, err := e.beginCleanup(ctx)
-	if err != nil {
+	was, stopped, err := e.beginCleanup(ctx)
+	if report.Stopped = stopped.Why(); err != nil {
 		return report, err
 	}
 	own := e.Now()
@@ -75,8 +78,12 @@ func (e *Engine) Cleanup(ctx context.Context) (CleanupReport, error) {
 		entries[d.Target] = append(entries[d.Target], d)
 	}
 	for _, target := range targets {
+		if report.Stopped != "" {
+			break // the entries stay, so that the first cleanup after the stop goes on
+		}
 		report.Scanned++
-		if err := e.cleanTarget(ctx, target, entries[target], now, &report); err != nil {
+		err := e.cleanTarget(ctx, target, entries[target], now, &report)
+		if report.Stopped = stop.Reason(err); err != nil && report.Stopped == "" {
 			report.Failed = append(report.Failed, fmt.Errorf("clean up %s: %w", target, err))
 		}
 	}
@@ -122,6 +129,9 @@ func (e *Engine) cleanTarget(ctx context.Context, target string, entries []due, 
 			continue
 		}
 		p, err := e.expire(ctx, d, now)
+		if stop.Reason(err) != "" {
+			return err
+		}
 		if left[p.ID] = p; p.State != backup.Expired {
 			d.Keep, d.Reason = true, p.Reason.Message
 		}
@@ -156,6 +166,7 @@ func (e *Engine) expire(ctx context.Context, d retention.Decision, now time.Time
 	}
 	return deletion.Deletion{
 		Catalog: e.Catalog, Provider: provider, Announce: e.Outbox().Announce, CallTime: callTime, Recheck: e.Timings.Recheck, Now: now,
+		MayBegin: e.Ownership().MayBegin,
 	}.Delete(ctx, d, files)
 }
 
@@ -173,6 +184,9 @@ func (e *Engine) dropOrMove(ctx context.Context, d due, p backup.Point, now time
 		stays = err == nil && (run.State == backup.Succeeded || !run.State.Final())
 		if run.GivenUp() {
 			stays, late = now.Sub(run.Ended) < deletion.LongestKept*e.Timings.Recheck, e.removeLate(ctx, run)
+		}
+		if stop.Reason(late) != "" {
+			return late
 		}
 	}
 	writes := []backup.Write{{Op: backup.Delete, Key: d.row.Key, ETag: d.row.ETag}}
@@ -194,6 +208,9 @@ func (e *Engine) dropOrMove(ctx context.Context, d due, p backup.Point, now time
 // for it as long as for a kept point.
 func (e *Engine) removeLate(ctx context.Context, run backup.Run) error {
 	provider, err := e.provider(run.Target)
+	if err == nil {
+		err = e.Ownership().MayBegin(ctx)
+	}
 	if err == nil {
 		err = remove(ctx, provider, run.ProviderAttempt(run.ArtifactName(0)), "", true)
 	}

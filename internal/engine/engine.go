@@ -34,8 +34,8 @@ type Engine struct {
 	// Parallelism is the number of targets that one invocation processes concurrently; 0 means 16. With 1 nothing leaves the
 	// invocation's own goroutine.
 	Parallelism int
-	// Stopped says why no plan makes runs, such as "stopped by LIFEBOAT_STOPPED"; "" lets them. Runs under way go on, and manual
-	// runs are made.
+	// Stopped is the reason by the app setting LIFEBOAT_STOPPED, "" if that is not set: no plan makes runs, nothing is deleted and no
+	// restore begins. Runs under way go on, and manual runs are made.
 	Stopped string
 	// Timers are the timers by the names of their functions, for health: "schedule" and "cleanup".
 	Timers map[string]health.TimerSchedule
@@ -157,7 +157,7 @@ func (e *Engine) Outbox() outbox.Outbox {
 
 // Ownership tells whether this app owns the catalog.
 func (e *Engine) Ownership() apps.App {
-	return apps.App{Catalog: e.Catalog, Name: e.App, Announce: e.Outbox().Announce}
+	return apps.App{Catalog: e.Catalog, Name: e.App, Announce: e.Outbox().Announce, Setting: e.Stopped}
 }
 
 // within gives a call of a provider its time limit.

@@ -31,7 +31,7 @@ func (e *Engine) evaluate(ctx context.Context, all []backup.Plan, state schedule
 		if state.unevaluated[plan.Name] != nil {
 			continue // the timer run says so; it is not known which alerts were published
 		}
-		s := health.Snapshot{RowError: state.unread[plan.Name], Plan: plan, Since: head.Since, ProcessedUntil: now, Paused: e.paused(plan)}
+		s := health.Snapshot{RowError: state.unread[plan.Name], Plan: plan, Since: head.Since, ProcessedUntil: now, Paused: e.paused(state, plan)}
 		if head.Refused != "" {
 			s.Refused = errors.New(head.Reason)
 		}

@@ -23,7 +23,7 @@ func (e *Engine) Health(ctx context.Context, active plans.Active) ([]health.Targ
 		return nil, health.TimersHealth{}, err
 	}
 	timers := e.timersHealth(ctx, state.timers, state.apps.Apps(e.App, now), now)
-	timers.Undeleted = state.undeleted
+	timers.Undeleted, timers.Stopped = state.undeleted, state.apps.Stopped(e.Stopped)
 	for _, name := range slices.Sorted(maps.Keys(state.checkpoints)) {
 		if name != "" { // else a newer version knows what the row is
 			timers.Checkpoints = append(timers.Checkpoints, *state.checkpoints[name])
@@ -43,7 +43,7 @@ func (e *Engine) Health(ctx context.Context, active plans.Active) ([]health.Targ
 	for _, plan := range active.Plans {
 		for _, target := range plan.Targets {
 			s := health.Snapshot{
-				Plan: plan, Target: target, Since: since, Restorable: e.service(target).Restorable, Paused: e.paused(plan), Refused: active.Refused, RowError: state.unread[plan.Name],
+				Plan: plan, Target: target, Since: since, Restorable: e.service(target).Restorable, Paused: e.paused(state, plan), Refused: active.Refused, RowError: state.unread[plan.Name],
 			}
 			if c := state.checkpoints[plan.Name]; c != nil {
 				s.AddCheckpoint(*c, now)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/restore"
 )
 
 // operation is one thing that a run has the service do: make a backup ([backingUp]), or restore one ([restoring]). Both take
@@ -91,6 +92,9 @@ func (s *step) prepare(
 // attempt saves the intent, with the step message's sequence number unchanged, and then sends the request that starts the
 // operation. If the process dies in between, the step message comes again, finds the lease over, and looks.
 func (s *step) attempt(ctx context.Context, o operation) error {
+	if q := s.run.Restore; q != nil && q.CanceledBy != "" {
+		return s.end(ctx, cancels, restore.Canceled(q.CanceledBy, s.run.Reason))
+	}
 	undo := s.snapshot()
 	s.run.Attempt++
 	o.intend()

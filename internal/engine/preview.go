@@ -37,6 +37,10 @@ func (e *Engine) PreviewRestore(ctx context.Context, q restore.Request, plans []
 		p.Ask("the service can be restored", backup.Refuse("RestoreNotSupported", "", "%v", err))
 		return p, nil
 	}
+	if f := backup.AsFault(e.Ownership().MayBegin(ctx)); f != nil {
+		why := f.Reason()
+		p.Warn(&why)
+	}
 	order := p.ProviderRestore()
 	a := order.ProviderAttempt(p.Chosen.ID)
 	if a.Files, err = e.Files(ctx, p.Chosen); err != nil {

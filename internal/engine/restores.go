@@ -105,19 +105,24 @@ func (e *Engine) createRestore(
 // ErrNotWaiting: the restore has begun, or has ended.
 var ErrNotWaiting = errors.New("the restore does not wait any more")
 
-// CancelRestore ends a restore that has begun nothing yet. One that was canceled before stays so. It returns ErrNotFound if there
-// is none with the ID, and ErrNotWaiting if it is too late.
+// CancelRestore ends a restore that has not begun. If its safety backup is being made, that comes to its end first, and the restore
+// keeps its lock until then. One that was canceled before stays so. It returns ErrNotFound if there is none with the ID, and
+// ErrNotWaiting if it is too late.
 func (e *Engine) CancelRestore(ctx context.Context, id, by string) (backup.Run, error) {
 	return e.intervene(ctx, id, func(s *step) (cause, backup.Reason, error) {
-		switch r := s.run; {
-		case r.Restore == nil:
+		if s.run.Restore == nil {
 			return "", backup.Reason{}, fmt.Errorf("%w: %s is a backup", backup.ErrNotFound, id)
-		case r.State == backup.Canceled:
-			return "", backup.Reason{}, nil
-		case r.State != backup.Queued && r.State != backup.Waiting || r.Lost > 0:
-			return "", backup.Reason{}, fmt.Errorf("%w: it is %s", ErrNotWaiting, r.State)
 		}
-		return cancels, backup.NewReason("Canceled", "canceled by "+by, ""), nil
+		switch restore.Cancel(s.run) {
+		case restore.CanceledBefore:
+			return "", backup.Reason{}, nil
+		case restore.CancelsNothing:
+			return "", backup.Reason{}, fmt.Errorf("%w: it is %s", ErrNotWaiting, s.run.State)
+		case restore.CancelsLater:
+			restore.NoteCancel(&s.run, by)
+			return notes, backup.Reason{}, nil
+		}
+		return cancels, restore.Canceled(by, backup.Reason{}), nil
 	})
 }
 

@@ -11,6 +11,7 @@ import (
 	"lifeboat/internal/backup"
 	"lifeboat/internal/event"
 	"lifeboat/internal/restore"
+	"lifeboat/internal/stop"
 )
 
 // HoldSafety is the time for which a safety backup is kept in any case, unless the restore is confirmed before.
@@ -29,6 +30,9 @@ func (s restoring) guard(ctx context.Context, o operation) error {
 	before := s.Now()
 	if why := s.expired(); why != nil {
 		return s.end(ctx, refuses, *why)
+	}
+	if f := backup.AsFault(s.Ownership().MayBegin(ctx)); f != nil {
+		return s.postpone(ctx, f)
 	}
 	p, err := s.RecoveryPoint(ctx, q.Point)
 	switch {
@@ -125,7 +129,7 @@ func (s restoring) able(ctx context.Context) (over bool, notNow *backup.Fault, e
 	return false, f, nil
 }
 
-// safetyBackedUp keeps the safety backup as a recovery point, and goes on to the restore in the same save.
+// safetyBackedUp keeps the safety backup as a recovery point, and goes on to the restore in the same save, or ends a canceled one.
 func (s *step) safetyBackedUp(ctx context.Context, p backup.Point, files []backup.File) error {
 	r := &s.run
 	p.Safety = true
@@ -137,15 +141,18 @@ func (s *step) safetyBackedUp(ctx context.Context, p backup.Point, files []backu
 		return err
 	}
 	undo := s.snapshot()
-	if err := move(r, keepsSafetyBackup); err != nil {
-		return err
+	r.Restore.SafetyBackedUp = s.clock()
+	var err error
+	if by := r.Restore.CanceledBy; by != "" {
+		err = s.end(ctx, cancels, restore.Canceled(by, backup.Reason{}), p.Insert(files)...)
+	} else if err = move(r, keepsSafetyBackup); err == nil {
+		r.Progress, r.Restore.Step = backup.Progress{}, backup.StepPreCheck
+		r.Reason = backup.NewReason("Preparing", "the safety backup is done; next the service looks whether it can restore", "")
+		err = s.advance(ctx, 0, p.Insert(files)...)
 	}
-	r.Progress = backup.Progress{}
-	r.Restore.Step, r.Restore.SafetyBackedUp = backup.StepPreCheck, s.clock()
-	r.Reason = backup.NewReason("Preparing", "the safety backup is done; next the service looks whether it can restore", "")
-	err := s.advance(ctx, 0, p.Insert(files)...)
 	if errors.Is(err, errTaken) {
 		undo() // no row holds the nonce of the step message that was sent
+		s.pending = nil
 		return s.end(ctx, loses, artifactTaken(p))
 	}
 	return err
@@ -163,7 +170,11 @@ func (restoring) words() words {
 
 func (s restoring) sendCheck(ctx context.Context) (backup.Operation, error) {
 	s.run.Restore.Step = backup.StepPreCheck
-	return s.restorer.PrepareRestore(ctx, s.run.ProviderRestore(), s.run.Check)
+	o, err := s.restorer.PrepareRestore(ctx, s.run.ProviderRestore(), s.run.Check)
+	if err == nil && o.Done { // the intent is next
+		err = s.Ownership().MayBegin(ctx)
+	}
+	return o, err
 }
 
 // checked refuses a recovery point that became too old while the safety backup was made.
@@ -243,6 +254,9 @@ func (s restoring) backOff(ctx context.Context, f *backup.Fault) error {
 		return s.postpone(ctx, f)
 	}
 	r.Reason = f.Reason()
+	if why := s.expired(); why != nil && f.Code == stop.Code {
+		return s.end(ctx, refuses, *why)
+	}
 	waited := s.now.Sub(r.Restore.SafetyBackedUp)
 	if waited >= s.Timings.Operation {
 		return s.end(ctx, fails, r.Reason.Reword("WaitedTooLong", fmt.Sprintf("the restore could not begin for %s after the safety backup; "+

@@ -81,6 +81,9 @@ func (s *step) end(ctx context.Context, c cause, why backup.Reason, more ...back
 		if why = restore.Unsecured(why, c == refuses); c == loses {
 			c = fails
 		}
+		if by := r.Restore.CanceledBy; by != "" {
+			c, why = cancels, restore.Canceled(by, why)
+		}
 	}
 	if err := move(r, c); err != nil {
 		return err
@@ -134,6 +137,9 @@ func (s *step) save(ctx context.Context, more ...backup.Write) error {
 	if failed, ok := errors.AsType[*backup.WriteError](err); ok {
 		switch clash := writes[failed.Index]; {
 		case clash.Key == run.Key:
+			if row, _, err := s.load(ctx, s.run.ID); err == nil && restore.TakeCancel(&s.run, row) {
+				return s.save(ctx, more...)
+			}
 			return errConflict
 		case clash.Key == s.run.LockKey() && takes:
 			return errBusy

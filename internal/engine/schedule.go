@@ -68,15 +68,16 @@ func (e *Engine) Schedule(ctx context.Context, plans []backup.Plan) (ScheduleRep
 		inherited = e.Ownership().Inherit(ctx)
 	}
 	// Runs under way come first: a timer run that has much to do may not get to its end.
-	errs := []error{err, inherited, e.rescue(ctx, now, &report)}
+	stopped := state.apps.Stopped(e.Stopped)
+	errs := []error{err, inherited, stopped.Unread, e.rescue(ctx, now, &report)}
 	waiting := admission.Dispatcher{Queue: e.Queue, Load: e.load, Apply: e.apply, Most: e.Concurrency}
 	_, err = waiting.Dispatch(ctx, state.admission, now)
 	apart := e.checkClock(ctx, own, now)
 	errs = append(errs, err, apart)
-	look := checkpoint.Look{Now: now, Looked: e.Timers["schedule"].Looked(state.timers["schedule"], now, clockTolerance), Stopped: e.Stopped}
+	look := checkpoint.Look{Now: now, Looked: e.Timers["schedule"].Looked(state.timers["schedule"], now, clockTolerance), Stopped: stopped.Backups()}
 	if apart == nil {
 		for _, plan := range plans {
-			errs = append(errs, e.backUpChanges(ctx, plan, state.changes, now, &report))
+			errs = append(errs, e.backUpChanges(ctx, plan, look, state.changes, &report))
 			if state.unread[plan.Name] != nil {
 				continue // it stands still; the error names the row
 			}
@@ -190,8 +191,8 @@ func (s *schedulerState) add(row backup.Row) error {
 }
 
 // paused says why the plan makes no runs at present, "" if it does.
-func (e *Engine) paused(plan backup.Plan) string {
-	return checkpoint.Look{Stopped: e.Stopped}.Paused(plan)
+func (e *Engine) paused(state schedulerState, plan backup.Plan) string {
+	return checkpoint.Look{Stopped: state.apps.Stopped(e.Stopped).Backups()}.Paused(plan)
 }
 
 // errOtherTimerRuns: another timer run has saved the checkpoint since it was read.

@@ -25,8 +25,9 @@ const (
 	loses             cause = "loses"      // the outcome of the operation cannot be known
 	keepsSafetyBackup cause = "secures"    // the safety backup of a restore was verified: the restore itself is next
 	restores          cause = "restores"   // the service says that the restore is done
-	cancels           cause = "cancels"    // given up before anything was begun
+	cancels           cause = "cancels"    // given up before anything was begun; a restore also behind its safety backup
 	abandons          cause = "abandons"   // given up while the service may be at work on it
+	notes             cause = "notes"      // no arrow: only a note is saved, and a later step acts by it
 )
 
 // transition is one arrow of the state machine; docs/states.md draws them all.
@@ -51,7 +52,7 @@ var transitions = []transition{
 	{[]backup.State{backup.Waiting, backup.Starting, backup.Running, backup.Verifying}, loses, backup.Unknown},
 	{[]backup.State{backup.Verifying}, keepsSafetyBackup, backup.Starting},
 	{[]backup.State{backup.Starting, backup.Running}, restores, backup.Succeeded},
-	{[]backup.State{backup.Queued, backup.Waiting, backup.Starting}, cancels, backup.Canceled},
+	{[]backup.State{backup.Queued, backup.Waiting, backup.Starting, backup.Running, backup.Verifying}, cancels, backup.Canceled},
 	{[]backup.State{backup.Waiting, backup.Starting, backup.Running, backup.Verifying}, abandons, backup.Unknown},
 }
 

@@ -159,6 +159,10 @@ func (s *step) refuseOrPostpone(ctx context.Context, f *backup.Fault) error {
 
 // expired refuses a restore that has not begun in time, and says why it had to wait.
 func (s *step) expired() *backup.Reason {
+	if by := s.run.Restore.CanceledBy; by != "" {
+		why := restore.Canceled(by, s.run.Reason)
+		return &why
+	}
 	why := restore.Expired(s.run.Restore.Expires, s.now)
 	if why != nil && s.run.Reason.Code != "" {
 		why.Message += "; at last: " + s.run.Reason.Message

@@ -7,6 +7,7 @@ import (
 
 	"lifeboat/internal/backup"
 	"lifeboat/internal/health"
+	"lifeboat/internal/stop"
 )
 
 // note writes that the timer has run, unless a note of the last NoteEvery says so. If two timer runs come at once, one of them
@@ -29,17 +30,17 @@ func (e *Engine) saveTimer(ctx context.Context, timer string, was, is health.Tim
 // noteTime is the time that a cleanup has for its note if it ran out of time.
 const noteTime = 10 * time.Second
 
-// beginCleanup makes sure that this app owns the catalog, and returns the row of the timer. The rows stand side by side, so that
-// it costs one request.
-func (e *Engine) beginCleanup(ctx context.Context) (was health.TimerRecord, err error) {
+// beginCleanup makes sure that this app owns the catalog, and returns the row of the timer and why the app is stopped. The rows stand
+// side by side, so that it costs one request.
+func (e *Engine) beginCleanup(ctx context.Context) (was health.TimerRecord, stopped stop.State, err error) {
 	cleanup := backup.TimerKey("cleanup")
-	rows, err := e.Ownership().Enter(ctx, cleanup.Row+"!")
+	rows, stopped, err := e.Ownership().Enter(ctx, cleanup.Row+"!")
 	for _, row := range rows {
 		if row.Key == cleanup {
 			was = health.DecodeTimer(row)
 		}
 	}
-	return was, err
+	return was, stopped, err
 }
 
 // noteCleanup is note for cleanup. A cleanup that ran out of time notes all the same that it came. It did its part, the next one

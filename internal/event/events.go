@@ -12,6 +12,7 @@ import (
 	"lifeboat/internal/request"
 	"lifeboat/internal/restore"
 	"lifeboat/internal/schedule"
+	"lifeboat/internal/stop"
 )
 
 // point is the newest verified recovery point of a target.
@@ -341,6 +342,24 @@ func AppReplaced(app, from, by string, at time.Time) backup.Event {
 			Replaced string `json:"replaced"`
 			By       string `json:"by"`
 		}{app, from, by}),
+	}
+}
+
+// Stop makes the event that the app was stopped, or goes on. Its ID comes from the request.
+func Stop(s stop.Switch, app string, at time.Time) backup.Event {
+	id, by, kind := s.Request, s.By, "stopped"
+	if !s.On() {
+		id, by, kind = s.ResumeRequest, s.ResumedBy, "resumed"
+	}
+	return backup.Event{
+		ID: "app-" + backup.Digest(strings.Join([]string{app, backup.TimeKey(s.Since), id}, "\n"), 16) + "." + kind, Type: "lifeboat." + kind, Time: at,
+		Data: encode(struct {
+			App     string    `json:"app"`
+			Since   time.Time `json:"stoppedSince"`
+			Reason  string    `json:"reason"`
+			Backups bool      `json:"backups"`
+			By      string    `json:"by"`
+		}{app, s.Since, s.Reason, s.Backups, by}),
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"lifeboat/internal/backup"
 	"lifeboat/internal/checkpoint"
 	"lifeboat/internal/schedule"
+	"lifeboat/internal/stop"
 )
 
 // A timer that the host no longer calls causes no error and no log line: without a role on the storage account's blobs the host
@@ -53,6 +54,7 @@ type TimerHealth struct {
 // delete.
 type TimersHealth struct {
 	Undeleted   []Undeleted
+	Stopped     stop.State
 	Now         time.Time
 	Apps        Apps
 	Timers      []TimerHealth

@@ -172,6 +172,11 @@ func (p *Provider) credentialExpired(ctx context.Context, a backup.Attempt, i in
 		return files.fault(listing(a.Storage), err)
 	}
 	if len(left) == 1 {
+		if a.MayDelete != nil {
+			if err := a.MayDelete(ctx); err != nil {
+				return err
+			}
+		}
 		if err := files.delete(ctx, left[0].name); err != nil {
 			fault := files.fault(deleting(a.Storage, left[0].name), err)
 			fault.Kind = backup.Retryable
