@@ -59,6 +59,10 @@ type TargetHealth struct {
 	NextScheduledTime time.Time
 	// LastRun is the newest run of the target, of any plan, under way or ended; nil if there is none.
 	LastRun *backup.Run
+	// Blank: the catalog has no recovery point of the target, in any state.
+	Blank bool
+	// Incomplete: the storage has artifacts of the target that the catalog does not know. That is an alarm, whatever the status.
+	Incomplete bool
 }
 
 // Snapshot has the known facts about one target of one plan, for Evaluate.
@@ -78,6 +82,8 @@ type Snapshot struct {
 	RowError error
 	// Refused says why the present plan.yaml is not active, nil if it is.
 	Refused error
+	// Incomplete says which artifacts of the target the catalog does not know; nil if it was found to know all.
+	Incomplete *Incomplete
 	// Points and Runs are the newest of the target, newest first.
 	Points []backup.Point
 	Runs   []backup.Run
@@ -89,7 +95,7 @@ type Snapshot struct {
 // time after it. So a plan for working days is not late on a Sunday, and the next run has as long after its scheduled time as
 // the last one had.
 func (s Snapshot) Evaluate(now time.Time) TargetHealth {
-	h := TargetHealth{Target: s.Target, Plan: s.Plan.Name, Point: s.newest(backup.Point.Live)}
+	h := TargetHealth{Target: s.Target, Plan: s.Plan.Name, Point: s.newest(backup.Point.Live), Blank: len(s.Points) == 0, Incomplete: s.Incomplete != nil}
 	if len(s.Runs) > 0 {
 		h.LastRun = &s.Runs[0]
 	}
@@ -119,6 +125,9 @@ func (s Snapshot) Evaluate(now time.Time) TargetHealth {
 	}
 	if h.Status != Protected && h.Status != Copied || s.RowError != nil {
 		h.Reason = s.why(h, now)
+	}
+	if h.Incomplete && s.RowError == nil {
+		h.Reason = s.Incomplete.Reason()
 	}
 	return h
 }

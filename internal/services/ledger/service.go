@@ -85,7 +85,7 @@ func ManagedCCF() azure.Service {
 				"private keys of members and users",
 				"role assignments, locks, tags and diagnostics settings of the resource",
 			},
-			ArtifactNames: artifactNames,
+			ArtifactNames: artifactNames, Shares: true,
 			Block: &backup.Block{Field: field, Schema: schema, Default: defaults, Check: func(blocks backup.Blocks, _ backup.Resource) (string, error) {
 				b, err := read(blocks)
 				if err != nil || b.APIVersion < exportsSince {
@@ -118,7 +118,7 @@ func ConfidentialLedger() azure.Service {
 				"transactions that were not committed when the files were copied",
 				"the ledger's users and roles, and the settings of the resource",
 			},
-			ArtifactNames: artifactNames,
+			ArtifactNames: artifactNames, Shares: true,
 			CopyOnly: func(blocks backup.Blocks) bool {
 				b, err := read(blocks)
 				return err != nil || b.APIVersion == "" || b.APIVersion >= exportsSince
