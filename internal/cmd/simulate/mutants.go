@@ -285,6 +285,19 @@ var mutants = []mutant{
 		"if _, err := e.Catalog.Apply(ctx, backup.Write{Op: backup.Put, Key: key, Body: backup.Encode(l)}); err != nil {",
 		"if _, err := key, error(nil); err != nil {",
 	},
+	{
+		"a manifest is written before its recovery point", "internal/engine/suspect.go",
+		"	s.toOutbox(manifest.NoteMade(p, files, s.clock()))\n",
+		"	_, _ = s.Outbox().Post(ctx, []backup.Event{manifest.NoteMade(p, files, s.clock())}, map[string]error{})\n",
+	},
+	{
+		"a manifest that could not be written is forgotten", "internal/outbox/outbox.go",
+		"	old := event.Queue()", "	if manifest.Is(event) {\n\t\treturn nil\n\t}\n	old := event.Queue()",
+	},
+	{
+		"manifests are left after the deletion", "internal/engine/cleanup.go",
+		"late = limited(ctx, func(ctx context.Context) error { return e.keeper().Delete(ctx, p) })", "late = nil",
+	},
 }
 
 // caught describes the world that revealed a bug.
