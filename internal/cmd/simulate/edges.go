@@ -376,7 +376,7 @@ var edges = []edge{
 	},
 	{
 		"./internal/engine TestAnAlarmAboutWhatHasLeftIsTakenBack", "the alarm about a target that has left is never taken back", "internal/engine/evaluate.go",
-		"errs := []error{err, e.takeBack(ctx, head, all, state, report)}", "errs := []error{err, nil}",
+		"errs := []error{err, e.takeBack(ctx, head, all, state, report), unchecked}", "errs := []error{err, nil, unchecked}",
 	},
 	{
 		"./internal/engine TestAnAlarmAboutWhatHasLeftIsTakenBack", "the alarm about a target that came back has the ID of the one before", "internal/health/evaluation.go",

@@ -205,7 +205,7 @@ var mutants = []mutant{
 	},
 	{
 		"the acceptance of those before is not published", "internal/engine/suspect.go",
-		"s.toOutbox(event.PointAccepted(m))", "_ = m",
+		"s.toOutbox(event.PointAccepted(m), manifest", "s.toOutbox(manifest",
 	},
 	{
 		"permits are released once the end was published", "internal/engine/save.go",

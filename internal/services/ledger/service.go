@@ -67,6 +67,7 @@ const restorable = 90 * 24 * time.Hour
 // storageRoles are the roles for the account that shares are written to.
 var storageRoles = []backup.Role{
 	{Identity: "the app", Name: "Storage Account Key Operator Service Role", On: "the account for the backups"},
+	{Identity: "the app, better to have", Name: "Storage Blob Data Contributor, for manifests", On: "the account for the backups"},
 	{Identity: "the app, better to have", Name: "Reader", On: "the account for the backups"},
 }
 
