@@ -44,7 +44,7 @@ func (m Manifests) Write(ctx context.Context, in backup.Storage, name string, co
 		err = put()
 	}
 	if HasStatus(err, http.StatusConflict) && !bloberror.HasCode(err, bloberror.BlobAlreadyExists) {
-		// Of a blob that a policy protects, storage may say that first.
+		// Storage may say first that a policy protects the blob.
 		if _, missing := client.NewBlobClient(name).GetProperties(ctx, nil); missing == nil {
 			return nil
 		}

@@ -172,7 +172,7 @@ func (w *withArtifacts) Artifacts(context.Context, string, backup.Storage) ([]ba
 	return w.artifacts, w.fails
 }
 
-// TestUnknownArtifacts: artifacts of a catalog that is gone are an alarm, told once, which stands through new backups until they are
+// TestUnknownArtifacts: artifacts of a catalog that is gone are an alarm, told once. It stands through new backups until they are
 // gone. The storage is searched once.
 func TestUnknownArtifacts(t *testing.T) {
 	unknown := func(t *testing.T, artifacts []backup.Artifact) (*harness, *withArtifacts) {

@@ -22,7 +22,7 @@ type Finder struct {
 	CallTime time.Duration
 }
 
-// Evaluated searches where an evaluation of the plan's targets wants it, and notes in is where it did. Complete tells whether the
+// Evaluated searches where an evaluation of the plan's targets wants it, and notes the searches in is. Complete tells whether the
 // plan is evaluated by then. A search that failed is made again at the plan's next evaluation. It returns rows and events that are to
 // be saved with the evaluation.
 func (f Finder) Evaluated(

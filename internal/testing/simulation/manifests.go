@@ -61,7 +61,7 @@ func (v *invocation) Artifacts(_ context.Context, target string, _ backup.Storag
 	return found, nil
 }
 
-// manifestsKept: a manifest is written after its point, and in the end each kept point has those of its changes, and no other point
+// manifestsKept: a manifest is written after its point, and in the end each kept point has a manifest for each of its changes, and no other point
 // has any.
 func manifestsKept(w *World, moment any) string {
 	switch m := moment.(type) {
