@@ -14,7 +14,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"lifeboat/internal/backup"
+	"lifeboat/internal/event"
+	"lifeboat/internal/health"
 	"lifeboat/internal/schedule"
 	"lifeboat/internal/testing/memory"
 )
@@ -212,6 +216,17 @@ func linesOf(t *testing.T) map[string]map[string]bool {
 	}
 	note(d)
 
+	d = newApp(nil)
+	lost := health.Incomplete{
+		Target: target, Plan: "nightly", Storage: backup.Storage{Account: account, Container: "c"}, Manifests: 1, First: "m", Found: time.Now(), Alarm: "1",
+	}
+	for _, e := range []backup.Event{event.CatalogIncomplete(lost), event.CatalogComplete(lost, time.Now())} {
+		if err := (logged{d.queue, zerolog.New(&d.log)}).Publish(t.Context(), e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	note(d)
+
 	_, d = pair(t)
 	d.call("POST", "/api/takeover", `{"from":"contoso-app"}`)
 	d.call("POST", "/schedule", timer)
@@ -227,7 +242,7 @@ var (
 	field = regexp.MustCompile(`\bline\.([A-Za-z]+)`)
 	asked = regexp.MustCompile(`line\.(?:event|function) (?:== ("[^"]+")|in \(([^)]+)\))`)
 	word  = regexp.MustCompile(`"([^"]+)"`)
-	named = regexp.MustCompile(`lifeboat\.(?:target|run|backup|restore|recovery-point|plan|app|schedule|clock|message)\.[a-z]+`)
+	named = regexp.MustCompile(`lifeboat\.(?:target|catalog|run|backup|restore|recovery-point|plan|app|schedule|clock|message)\.[a-z]+`)
 )
 
 // TestRunbooks checks that every event has a runbook, each is in the index, and each query asks for fields that the lines have.

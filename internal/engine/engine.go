@@ -13,6 +13,7 @@ import (
 	"lifeboat/internal/apps"
 	"lifeboat/internal/backup"
 	"lifeboat/internal/health"
+	"lifeboat/internal/manifest"
 	"lifeboat/internal/outbox"
 	"lifeboat/internal/plans"
 )
@@ -28,6 +29,8 @@ type Engine struct {
 	Services backup.Services
 	// Providers holds the providers by the resource type of their targets, in lower case: "microsoft.apimanagement/service".
 	Providers map[string]backup.Provider
+	// Manifests keeps the manifests of recovery points.
+	Manifests backup.Manifests
 	Timings   Timings
 	// Concurrency is the number of operations of all runs that may be under way at once; 0 does not limit them.
 	Concurrency int
@@ -152,12 +155,22 @@ func (e *Engine) service(target string) backup.Service {
 
 // Outbox sends the engine's events.
 func (e *Engine) Outbox() outbox.Outbox {
-	return outbox.Outbox{Catalog: e.Catalog, Queue: e.Queue, Now: e.Now}
+	return outbox.Outbox{Catalog: e.Catalog, Queue: e.Queue, Manifests: e.keeper(), Now: e.Now}
+}
+
+// keeper writes and deletes manifests.
+func (e *Engine) keeper() manifest.Keeper {
+	return manifest.Keeper{Catalog: e.Catalog, Store: e.Manifests, Services: e.Services}
 }
 
 // Ownership tells whether this app owns the catalog.
 func (e *Engine) Ownership() apps.App {
 	return apps.App{Catalog: e.Catalog, Name: e.App, Announce: e.Outbox().Announce}
+}
+
+// finder finds artifacts that the catalog does not know.
+func (e *Engine) finder() manifest.Finder {
+	return manifest.Finder{Keeper: e.keeper(), Provider: e.provider, ForEach: e.forEach, CallTime: callTime}
 }
 
 // within gives a call of a provider its time limit.

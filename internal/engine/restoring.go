@@ -10,6 +10,7 @@ import (
 
 	"lifeboat/internal/backup"
 	"lifeboat/internal/event"
+	"lifeboat/internal/manifest"
 	"lifeboat/internal/restore"
 )
 
@@ -140,12 +141,14 @@ func (s *step) safetyBackedUp(ctx context.Context, p backup.Point, files []backu
 	if err := move(r, keepsSafetyBackup); err != nil {
 		return err
 	}
+	s.toOutbox(manifest.NoteMade(p, files, s.clock()))
 	r.Progress = backup.Progress{}
 	r.Restore.Step, r.Restore.SafetyBackedUp = backup.StepPreCheck, s.clock()
 	r.Reason = backup.NewReason("Preparing", "the safety backup is done; next the service looks whether it can restore", "")
 	err := s.advance(ctx, 0, p.Insert(files)...)
 	if errors.Is(err, errTaken) {
 		undo() // no row holds the nonce of the step message that was sent
+		s.pending = nil
 		return s.end(ctx, loses, artifactTaken(p))
 	}
 	return err

@@ -110,6 +110,8 @@ type schedulerState struct {
 	unread, unevaluated map[string]error
 	// undeleted are the targets with recovery points that could not be deleted.
 	undeleted []health.Undeleted
+	// incomplete are the targets with artifacts that the catalog does not know.
+	incomplete []health.Incomplete
 	// changes are the changes of targets that make backups.
 	changes map[backup.Key]request.Changes
 	// timers say when the timers ran last, by the names of their functions.
@@ -157,6 +159,12 @@ func (s *schedulerState) add(row backup.Row) error {
 		u, err := backup.Decode[health.Undeleted](row)
 		if err == nil {
 			s.undeleted = append(s.undeleted, u)
+		}
+		return err
+	case strings.HasPrefix(row.Row, backup.IncompletePrefix):
+		i, err := backup.Decode[health.Incomplete](row)
+		if i.RowETag = row.ETag; err == nil {
+			s.incomplete = append(s.incomplete, i)
 		}
 		return err
 	case strings.HasPrefix(row.Row, backup.TimerPrefix):

@@ -205,7 +205,7 @@ var mutants = []mutant{
 	},
 	{
 		"the acceptance of those before is not published", "internal/engine/suspect.go",
-		"s.toOutbox(event.PointAccepted(m))", "_ = m",
+		"s.toOutbox(event.PointAccepted(m), manifest", "s.toOutbox(manifest",
 	},
 	{
 		"permits are released once the end was published", "internal/engine/save.go",
@@ -284,6 +284,19 @@ var mutants = []mutant{
 		"dead letters are dropped", "internal/engine/deadletter.go",
 		"if _, err := e.Catalog.Apply(ctx, backup.Write{Op: backup.Put, Key: key, Body: backup.Encode(l)}); err != nil {",
 		"if _, err := key, error(nil); err != nil {",
+	},
+	{
+		"a manifest is written before its recovery point", "internal/engine/suspect.go",
+		"	s.toOutbox(manifest.NoteMade(p, files, s.clock()))\n",
+		"	_, _ = s.Outbox().Post(ctx, []backup.Event{manifest.NoteMade(p, files, s.clock())}, map[string]error{})\n",
+	},
+	{
+		"a manifest that could not be written is forgotten", "internal/outbox/outbox.go",
+		"	old := event.Queue()", "	if manifest.Is(event) {\n\t\treturn nil\n\t}\n	old := event.Queue()",
+	},
+	{
+		"manifests are left after the deletion", "internal/engine/cleanup.go",
+		"late = limited(ctx, func(ctx context.Context) error { return e.keeper().Delete(ctx, p) })", "late = nil",
 	},
 }
 

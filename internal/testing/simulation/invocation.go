@@ -173,7 +173,7 @@ func (v *invocation) engine() *engine.Engine {
 		providers[strings.ToLower(s.behaviour.Type)] = v
 	}
 	return &engine.Engine{
-		Catalog: v, Queue: v, Services: known, Providers: providers, Timings: engine.DefaultTimings(), Stopped: v.w.host.stopped,
+		Catalog: v, Queue: v, Manifests: manifests{v}, Services: known, Providers: providers, Timings: engine.DefaultTimings(), Stopped: v.w.host.stopped,
 		Concurrency: v.w.concurrency, Parallelism: 1,
 		Now: v.clock, NewID: v.w.newID, Left: v.on.book.Left,
 	}

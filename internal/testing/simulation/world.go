@@ -59,6 +59,7 @@ type World struct {
 
 	catalog   *memory.Catalog
 	queue     *memory.Queue
+	manifests memory.Manifests
 	services  []*service
 	instances []*instance
 	host      host
