@@ -87,7 +87,7 @@ func (d Deletion) Delete(ctx context.Context, decided retention.Decision, files 
 	switch {
 	case altered:
 		p.State, wait = backup.Altered, LongestKept*d.Recheck // each try reads all of it
-		if former != backup.Altered || p.Undeleted.Unsent { // the last call may have died in between
+		if former != backup.Altered || p.Undeleted.Unsent {   // the last call may have died in between
 			noted = event.OutboxWrites(p.Key().Partition, []backup.Event{manifest.Note(p, manifest.Altered, d.Now)})
 		}
 	case f.Kind == backup.Kept:
