@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -13,10 +14,12 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
+	"github.com/google/uuid"
 
 	"lifeboat/internal/backup"
 	"lifeboat/internal/manifest"
 	"lifeboat/internal/testing/fakeazure"
+	"lifeboat/internal/testing/figures"
 	"lifeboat/internal/testing/stack"
 )
 
@@ -247,4 +250,72 @@ func TestAnotherStorageAccount(t *testing.T) {
 		c.Account, c.Log, c.Plan = "", nil, string(plan)
 		return newApp(t, c)
 	})
+}
+
+// TestCrashAtEveryRequestOfCleanup kills the program after each request of a cleanup that deletes a recovery point. The next cleanups
+// delete its artifact and its manifests, and those of the newer point stay.
+func TestCrashAtEveryRequestOfCleanup(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	w := newWalker(t)
+	point := func(service string) backup.Point {
+		t.Helper()
+		id, err := w.backup(ctx, service, uuid.NewString())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if status, err := w.await(ctx, id); err != nil || status.Run.State != backup.Succeeded {
+			t.Fatalf("%v: %+v", err, status.Run)
+		}
+		p, err := w.engine.RecoveryPoint(ctx, id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	var services []string
+	killed := 0
+	for n := int64(1); ; n++ {
+		// Each time another service: cleanup comes back to a point that was the newest after hours only.
+		service := newServices(t, 1)[0]
+		services = append(services, service)
+		if err := w.edit(planFor(yearly, "1s", services...)); err != nil {
+			t.Fatal(err)
+		}
+		old, newest := point(service), point(service)
+		for time.Now().Before(old.Expires.Add(time.Second)) {
+			pause(ctx)
+		}
+		w.requests.Store(0)
+		w.fired.Store(false)
+		w.armed.Store(&kill{n, fakeazure.After})
+		_ = w.Invoke(ctx, "cleanup") // it may die of that
+		w.armed.Store(nil)
+		gone := func() bool {
+			p, err := w.engine.RecoveryPoint(ctx, old.ID)
+			rows, _, listed := w.catalog.List(ctx, backup.DuePartition, "", "~", 1000)
+			return err == nil && listed == nil && p.State == backup.Expired &&
+				!slices.ContainsFunc(rows, func(r backup.Row) bool { return strings.Contains(r.Row, old.ID) })
+		}
+		for !gone() {
+			if ctx.Err() != nil {
+				t.Fatalf("killed after request %d: %s is never deleted", n, old.ID)
+			}
+			_ = w.Invoke(ctx, "cleanup") // the program may not be there yet
+			pause(ctx)
+		}
+		if left := append(blobsNamed(t, old.ID), blobsNamed(t, backup.ManifestFolder+"/"+old.ID)...); len(left) > 0 {
+			t.Errorf("killed after request %d: %q are left", n, left)
+		}
+		w.wantManifest(ctx, "killed after request "+strconv.FormatInt(n, 10)+" of a cleanup", newest.ID)
+		if !w.fired.Load() {
+			break
+		}
+		killed++
+	}
+	figures.Report(t, "%d cleanups killed", killed)
+	if killed < 8 {
+		t.Errorf("only %d instants were killed at", killed)
+	}
 }
