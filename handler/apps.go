@@ -74,12 +74,11 @@ func (h *handler) owned(queue string, handle messageHandler) messageHandler {
 		case !ok:
 			return fields{"queue": queue}, err
 		}
-		if queue != backup.ExecuteQueue+backup.Poison {
-			if dated := request.Original(message, in.Inserted).Encode(); len(dated) <= request.Longest {
-				message = dated
-			}
+		dated, delay := request.Original(message, in.Inserted), h.Engine.Timings.PollMax
+		if text := dated.Encode(); len(text) <= request.Longest && queue != backup.ExecuteQueue+backup.Poison {
+			message, delay = text, h.Engine.Timings.PutBackDelay(h.Now().Sub(dated.Sent))
 		}
-		return fields{"queue": queue, "note": no.Error() + ": put back"}, h.Engine.Queue.Requeue(ctx, queue, message, h.Engine.Timings.PutBack)
+		return fields{"queue": queue, "note": no.Error() + ": put back"}, h.Engine.Queue.Requeue(ctx, queue, message, delay)
 	}
 }
 

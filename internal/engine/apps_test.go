@@ -384,6 +384,58 @@ func TestTakeoverAmidAStart(t *testing.T) {
 	}
 }
 
+// TestRunsWithinALeaseAreTakenOverLater: the new owner's next timer run may come long after the takeover. It takes over the run that
+// was within a lease then, and the row of the owner says so, once: later timer runs do not look again.
+func TestRunsWithinALeaseAreTakenOverLater(t *testing.T) {
+	s, _, _, second, plan := inEveryState(t)
+	if _, err := second.Ownership().TakeOver(t.Context(), production, "a person"); err != nil {
+		t.Fatal(err)
+	}
+	named := func() (formers int) {
+		t.Helper()
+		for _, row := range s.storage.catalog.Rows() {
+			if !strings.HasPrefix(row.Row, backup.RunPrefix) {
+				continue
+			}
+			run, err := backup.Decode[backup.Run](row)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if run.App != staging {
+				formers++
+			}
+		}
+		return formers
+	}
+	if n := named(); n != 1 {
+		t.Errorf("%d runs have another name after the takeover, want the one within a lease", n)
+	}
+	s.now = s.now.Add(2 * time.Hour) // asleep, or being deployed
+	for range 2 {
+		s.storage.partitions = nil
+		if _, err := second.Schedule(t.Context(), []backup.Plan{plan}); err != nil {
+			t.Error(err)
+		}
+		looks := 0
+		for _, partition := range s.storage.partitions {
+			if partition == backup.InflightPartition {
+				looks++
+			}
+		}
+		row, _, err := s.storage.catalog.Get(t.Context(), backup.OwnerKey)
+		if n := named(); n != 0 || err != nil || strings.Contains(string(row.Body), "Inherits") {
+			t.Errorf("%d runs have another name; the owner's row is %s, %v", n, row.Body, err)
+		}
+		if s.now = s.now.Add(time.Minute); looks > 2 {
+			t.Errorf("%d lists of the runs in flight", looks)
+		}
+	}
+	s.storage.partitions = nil
+	if _, err := second.Schedule(t.Context(), []backup.Plan{plan}); err != nil || len(s.storage.partitions) != 2 {
+		t.Errorf("an idle timer run lists %q, %v", s.storage.partitions, err)
+	}
+}
+
 // TestTakeoverNamesTheLoser: a takeover from an app that does not own the catalog changes nothing, and says which one does.
 func TestTakeoverNamesTheLoser(t *testing.T) {
 	s := newHarness(t)
@@ -458,5 +510,38 @@ func TestASecondAppPutsMessagesBack(t *testing.T) {
 	}
 	if s.rows("deadletter") != 0 || s.run(run.ID).State != backup.Queued || len(second.calls) != 0 {
 		t.Errorf("%d dead letters, the run is %s, calls %q", s.rows("deadletter"), s.run(run.ID).State, second.calls)
+	}
+}
+
+// TestASecondAppPutsMessagesBackEverMoreRarely: a step message that only a second app gets costs it few requests, however long the
+// owner is away, and waits ten minutes at the most for an owner that comes back.
+func TestASecondAppPutsMessagesBackEverMoreRarely(t *testing.T) {
+	for name, known := range map[string]bool{"of a run": true, "of no run": false} {
+		s := newHarness(t)
+		c := s.cloud()
+		first, second := c.app(production), c.app(staging)
+		if _, err := first.Schedule(t.Context(), nil); err != nil {
+			t.Fatal(err)
+		}
+		s.engine = first.Engine
+		if known {
+			s.ask("1")
+		} else if err := s.storage.queue.SendStep(t.Context(), backup.StepMessage{Run: "0123456789abcdef-0123456789-0123456789ab", Sequence: 1, Nonce: "m"}, 0); err != nil {
+			t.Fatal(err)
+		}
+		s.engine, s.storage.calls = second.Engine, 0
+		var hours []int
+		for range 3 {
+			before := s.storage.calls
+			for end := s.now.Add(time.Hour); s.now.Before(end); s.now = s.now.Add(time.Second) {
+				s.deliver()
+			}
+			hours = append(hours, s.storage.calls-before)
+		}
+		left := s.storage.queue.Messages("execute")
+		// Three requests each time, 30 seconds and then twice as long each time until ten minutes; and a note of the app in five minutes.
+		if hours[0] > 3*11+13 || hours[1] > 3*6+7 || hours[2] > 3*6+7 || len(left) != 1 || left[0].Visible.After(s.now.Add(10*time.Minute)) {
+			t.Errorf("%s: %v requests in three hours, %d messages", name, hours, len(left))
+		}
 	}
 }

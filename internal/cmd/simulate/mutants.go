@@ -153,7 +153,7 @@ var mutants = []mutant{
 	},
 	{
 		"early step messages come back every 30 seconds", "internal/engine/engine.go",
-		"max(e.Timings.PutBack, early, late)", "max(e.Timings.PutBack, min(early, late))",
+		"return max(w.PutBack, min(late, w.PollMax))", "return w.PutBack",
 	},
 	{"a timer run schedules whatever the clock says", "internal/engine/schedule.go", "if apart == nil {\n\t\tfor", `if apart != backup.ErrExists {
 		for`},
