@@ -152,6 +152,11 @@ var edges = []edge{
 		"e.Queue.Requeue(ctx, backup.ExecuteQueue, message, e.putBackDelay(run, now))", "e.Queue.Requeue(ctx, backup.ExecuteQueue, message, e.Timings.PutBack)",
 	},
 	{
+		"./handler TestASecondAppGivesNothingUp", "an app refuses a request for good while it cannot read who owns the catalog",
+		"handler/apps.go",
+		"return h.unowned(ctx, in, queue, message, err)", "return handle(ctx, in, message)",
+	},
+	{
 		"./handler TestASecondAppLeavesMessages", "a second app puts a request back every 30 seconds",
 		"handler/apps.go",
 		"PutBackDelay(h.Now().Sub(dated.Sent))", "PutBackDelay(0)",
