@@ -122,7 +122,7 @@ func (c unasked) List(ctx context.Context, partition, from, to string, limit int
 	return c.Catalog.List(ctx, partition, from, to, limit)
 }
 
-// TestASecondAppGivesNothingUp checks that an app which cannot read who owns the catalog puts requests off that the host gave up, and
+// TestASecondAppGivesNothingUp checks that an app which cannot read who owns the catalog puts requests off the host gave up, and
 // refuses none for good: the owner may know better.
 func TestASecondAppGivesNothingUp(t *testing.T) {
 	for queue, point := range map[string]string{backup.BackupQueue: "", backup.RestoreQueue: `,"recoveryPoint":"latest"`} {
