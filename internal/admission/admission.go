@@ -184,6 +184,29 @@ func Release(ctx context.Context, catalog backup.Catalog, run backup.Run, permit
 	return nil
 }
 
+// ReleaseLeft deletes the permits of an ended run that its row does not name: an invocation died after it had acquired them.
+func ReleaseLeft(ctx context.Context, catalog backup.Catalog, run backup.Run) error {
+	const page = 1000
+	for from, more := backup.PermitPrefix, true; more; {
+		rows, _, err := catalog.List(ctx, backup.SchedulePartition, from, backup.Behind(backup.PermitPrefix), page)
+		if err != nil {
+			return fmt.Errorf("look for permits that run %s has left: %w", run.ID, err)
+		}
+		for _, row := range rows {
+			if p, err := backup.Decode[permit](row); err != nil || p.Run != run.ID {
+				continue // it says nothing of this run
+			}
+			if err := Release(ctx, catalog, run, []backup.Permit{{Row: row.Row, ETag: row.ETag}}, ""); err != nil {
+				return err
+			}
+		}
+		if more = len(rows) == page; more {
+			from = rows[page-1].Row + "!"
+		}
+	}
+	return nil
+}
+
 // Enter returns the write that puts the run into the wait queue, at its row there.
 func Enter(r backup.Run) backup.Write {
 	return backup.Write{Op: backup.Put, Key: backup.ScheduleKey(r.QueueRow), Body: backup.Encode(entry{r.ID, r.Plan, r.Settings.Concurrency})}

@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -55,6 +57,8 @@ type note struct {
 	// First and Last are the times at which the app was seen, at most [health.NoteEvery] before the last time.
 	First time.Time `json:"First"`
 	Last  time.Time `json:"Last"`
+	// Unsent says that the event about it may not have been sent yet.
+	Unsent bool `json:"Unsent,omitempty"`
 
 	backup.Carried
 	etag string
@@ -162,7 +166,7 @@ func (a App) Settle(ctx context.Context, s State, now time.Time) error {
 	case s.unread != nil:
 		return fmt.Errorf("it is not known which app owns the catalog: %w", s.unread)
 	case s.owner.App == a.Name:
-		return nil
+		return a.forget(ctx, s, now)
 	}
 	no := &NotOwner{App: a.Name, Owner: s.owner.App, Since: s.owner.Since}
 	if err := a.note(ctx, s, now); err != nil {
@@ -171,25 +175,60 @@ func (a App) Settle(ctx context.Context, s State, now time.Time) error {
 	return no
 }
 
-// note notes that this app is there, once in [health.NoteEvery], and publishes it first if the app was not there before. The
-// event's ID comes from the note as it was, so that a repeat after a crash is the same event.
+// forgetTime is the time after which the owner deletes the row of an app that was not seen any more: machines come under ever new
+// names.
+const forgetTime = 24 * time.Hour
+
+// forget deletes the rows of other apps that were not seen for [forgetTime].
+func (a App) forget(ctx context.Context, s State, now time.Time) error {
+	for _, name := range slices.Sorted(maps.Keys(s.notes)) {
+		n := s.notes[name]
+		if a.Announce == nil || now.Sub(n.Last) <= forgetTime {
+			continue
+		}
+		_, err := a.Catalog.Apply(ctx, backup.Write{Op: backup.Delete, Key: backup.OtherAppKey(name), ETag: n.etag})
+		if _, raced := errors.AsType[*backup.WriteError](err); err != nil && !raced { // it is back, or another call was faster
+			return fmt.Errorf("forget the app %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// note notes that this app is there, once in [health.NoteEvery], and publishes it if the app was not there before. The row comes first:
+// it fixes the event's ID, so that a repeat after a crash is the same event.
 func (a App) note(ctx context.Context, s State, now time.Time) error {
-	was := s.notes[a.Name]
-	there := s.present(was, now)
-	if a.Announce == nil || there && now.Sub(was.Last) < health.NoteEvery {
+	is := s.notes[a.Name]
+	there := s.present(is, now)
+	if a.Announce == nil || there && !is.Unsent && now.Sub(is.Last) < health.NoteEvery {
 		return nil
 	}
-	is := note{App: a.Name, First: was.First, Last: now, Carried: was.Carried}
+	is.App, is.Last = a.Name, now
 	if !there {
-		is.First = now
-		refused := event.AppRefused(event.AppTurn{App: a.Name, Owner: s.owner.App, Since: s.owner.Since, Before: was.Last, Time: now})
+		is.First, is.Unsent = now, true
+		if saved, err := a.save(ctx, &is); err != nil || !saved {
+			return err // another instance was faster, and publishes it
+		}
+	}
+	if is.Unsent {
+		refused := event.AppRefused(event.AppTurn{App: a.Name, Owner: s.owner.App, Since: s.owner.Since, Seen: is.First})
 		if err := a.Announce(ctx, refused); err != nil {
 			return err
 		}
+		is.Unsent = false
 	}
-	_, err := a.Catalog.Apply(ctx, backup.InsertOrReplace(backup.OtherAppKey(a.Name), was.etag, backup.Encode(is)))
-	if _, raced := errors.AsType[*backup.WriteError](err); err != nil && !raced { // another instance was faster
-		return fmt.Errorf("note that the app %s is there: %w", a.Name, err)
+	_, err := a.save(ctx, &is)
+	return err
+}
+
+// save saves the note, unless another instance was faster.
+func (a App) save(ctx context.Context, n *note) (saved bool, err error) {
+	etags, err := a.Catalog.Apply(ctx, backup.InsertOrReplace(backup.OtherAppKey(a.Name), n.etag, backup.Encode(*n)))
+	if _, raced := errors.AsType[*backup.WriteError](err); raced {
+		return false, nil
 	}
-	return nil
+	if err != nil {
+		return false, fmt.Errorf("note that the app %s is there: %w", a.Name, err)
+	}
+	n.etag = etags[0]
+	return true, nil
 }

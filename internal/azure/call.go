@@ -64,6 +64,7 @@ func (c Call) Fault(err error) *backup.Fault {
 	code := cmp.Or(Scrub(answer.Header.Get("X-Ms-Error-Code")), said.Code,
 		strings.ReplaceAll(http.StatusText(answer.StatusCode), " ", ""))
 	f := &backup.Fault{
+		Gone: (answer.StatusCode == http.StatusNotFound || answer.StatusCode == http.StatusGone) && !Denies(code),
 		Code: code, Message: c.What + ": " + cmp.Or(said.Message, status(answer)), Said: said.Message, RequestID: said.RequestID,
 		RetryAfter: RetryAfter(answer),
 	}

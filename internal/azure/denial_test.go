@@ -42,11 +42,16 @@ func TestADenialIsFinalWhateverItsStatus(t *testing.T) {
 				for status, want := range map[int]backup.FaultKind{
 					403: backup.Unobservable, 404: backup.Unobservable, 409: backup.Refused, 429: backup.Throttled, 500: backup.Retryable,
 				} {
-					if f := fault(following, status, code); f.Kind != want {
+					if f := fault(following, status, code); f.Kind != want || f.Gone {
 						t.Errorf("%d %s about an operation in progress: %+v, want %s", status, code, f, want)
 					}
 				}
 			}
+		}
+	}
+	for status, gone := range map[int]bool{401: false, 403: false, 404: true, 410: true, 429: false, 500: false} {
+		if f := fault(following, status, "NotThere"); f.Gone != gone {
+			t.Errorf("%d: the operation is gone: %t", status, f.Gone)
 		}
 	}
 	for _, code := range []string{"SubscriptionIsOverQuotaForSku", "exceededquota"} {

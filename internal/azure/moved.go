@@ -27,7 +27,8 @@ type moved struct {
 type aboutAccount struct{}
 
 // Do sends the request, and again with another ID of the account as long as the answer is 403 or 404: roles at the account itself stay
-// behind at its old ID, and Resource Manager looks for a role before it looks for the account.
+// behind at its old ID, and Resource Manager looks for a role before it looks for the account. A 403 outweighs a 404: the account may
+// be where the role is missing, and is not where nothing is known.
 func (m moved) Do(request *policy.Request) (*http.Response, error) {
 	ctx := request.Raw().Context()
 	s, about := ctx.Value(aboutAccount{}).(backup.Storage)
@@ -41,8 +42,13 @@ func (m moved) Do(request *policy.Request) (*http.Response, error) {
 	for _, id := range m.others(ctx, s) {
 		again := request.Clone(ctx)
 		again.Raw().URL.Path = strings.Replace(again.Raw().URL.Path, s.Account, id, 1)
+		other, failed := again.Next()
+		if denied(answer) && other != nil && other.StatusCode == http.StatusNotFound {
+			runtime.Drain(other)
+			continue
+		}
 		runtime.Drain(answer)
-		if answer, err = again.Next(); !unknown(answer) {
+		if answer, err = other, failed; !unknown(answer) {
 			break
 		}
 	}
@@ -59,6 +65,8 @@ func (m moved) others(ctx context.Context, s backup.Storage) (ids []string) {
 	}
 	return ids
 }
+
+func denied(answer *http.Response) bool { return answer.StatusCode == http.StatusForbidden }
 
 // unknown tells whether the answer may come from the ID at which a moved account was before.
 func unknown(answer *http.Response) bool {

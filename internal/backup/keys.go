@@ -53,9 +53,10 @@ const (
 	PermitPrefix      = "permit-"
 	CheckpointPrefix  = "plan-"
 
-	// OtherAppPrefix begins the rows of the apps that do not own the catalog. With [OwnerKey] they are the rows of AppsPrefix. They
-	// stand just before the rows of TimerPrefix, so that cleanup reads both by one request.
-	OtherAppPrefix = AppsPrefix + "app-"
+	// OtherAppPrefix begins the rows of the apps that do not own the catalog. With [OwnerKey] they are the rows of AppsPrefix: the
+	// owner comes first, so that no number of others hides it. They stand just before the rows of TimerPrefix, so that cleanup
+	// reads both by one request.
+	OtherAppPrefix = AppsPrefix + "second-"
 
 	// missedRunsPrefix sorts behind CheckpointPrefix.
 	missedRunsPrefix = "schedule-missed-"

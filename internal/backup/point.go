@@ -114,6 +114,8 @@ type Undeleted struct {
 	Since time.Time `json:"since,omitzero"`
 	// Published is the type of the newest event about it; "" if there was none.
 	Published string `json:"published,omitempty"`
+	// Unsent tells that this event may not have been sent yet.
+	Unsent bool `json:"unsent,omitempty"`
 	// Hashing is the progress with reading a touched artifact again.
 	Hashing Hashing `json:"hashing,omitzero"`
 }

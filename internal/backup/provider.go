@@ -211,6 +211,8 @@ const ServiceFailed = "ServiceFailed"
 // Fault is an error of a Provider, in the service's own words.
 type Fault struct {
 	Kind FaultKind
+	// Gone tells that the service answered, and knows nothing of the thing asked about: 404 or 410, and not for want of a right.
+	Gone bool
 	// Code is the service's error code, such as AuthorizationFailed, or one of Lifeboat's.
 	Code string
 	// Message says what failed, for which resource, and why: at its end the words of the service.

@@ -184,6 +184,15 @@ func (r Run) MayRestore() bool {
 	return r.Restore != nil && r.MayRun() && (r.Restore.Step == StepRestoring || r.Restore.Step == StepPreCheck)
 }
 
+// StartingUntil returns the time until which the request that starts the operation may still arrive: the end of the lease. For a
+// restore it is also the end of its lost start, since a restore must not begin once its destination is free.
+func (r Run) StartingUntil() time.Time {
+	if n := len(r.LostStarts); n > 0 && r.MayRestore() {
+		return Later(r.LeaseUntil, r.LostStarts[n-1].To)
+	}
+	return r.LeaseUntil
+}
+
 // GivenUp says whether the run was given up while the service may have been at work on a backup.
 func (r Run) GivenUp() bool {
 	return r.State == Unknown && (r.Reason.Code == Abandoned || r.Reason.Code == Preempted) &&

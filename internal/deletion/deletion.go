@@ -40,7 +40,6 @@ func (d Deletion) Delete(ctx context.Context, decided retention.Decision, files 
 	begun := former == backup.Deleting
 	switch {
 	case !begun:
-		p.State, p.Reason = backup.Deleting, backup.NewReason("Expired", decided.Reason, "")
 	case p.KeptByStorage.Reason.Code == backup.CodeAltered:
 		former = backup.Altered
 	case p.Unaccepted():
@@ -50,14 +49,26 @@ func (d Deletion) Delete(ctx context.Context, decided retention.Decision, files 
 	}
 	// Save also if the decision is an old one: another cleanup, to which storage refused the artifact, must not restore the
 	// state of a point that this one deletes.
-	if err := d.save(ctx, &p); err != nil {
+	if err := d.begin(ctx, &p, decided); err != nil {
 		return p, err
 	}
 	a := p.ProviderAttempt()
 	a.Files = files
 	f, altered := d.remove(ctx, a, p.ETag), false
 	if f != nil && f.Kind == backup.Touched {
-		f, altered = d.readAgain(ctx, a, &p)
+		if !begun { // this call deleted nothing: the point can be restored while it is read
+			p.State, p.Reason = former, reading(p).Reason()
+			if err := d.save(ctx, &p); err != nil {
+				return p, err
+			}
+		}
+		var etag string
+		if etag, f, altered = d.readAgain(ctx, a, &p); f == nil {
+			if err := d.begin(ctx, &p, decided); err != nil {
+				return p, err
+			}
+			f = d.remove(ctx, a, etag)
+		}
 	}
 	if f == nil {
 		return d.expired(ctx, p, decided)
@@ -88,6 +99,14 @@ func (d Deletion) Delete(ctx context.Context, decided retention.Decision, files 
 	return p, errors.Join(failed, d.publish(ctx, &p, f, altered), d.save(ctx, &p))
 }
 
+// begin saves that the deletion begins.
+func (d Deletion) begin(ctx context.Context, p *backup.Point, decided retention.Decision) error {
+	if p.State != backup.Deleting {
+		p.State, p.Reason = backup.Deleting, backup.NewReason("Expired", decided.Reason, "")
+	}
+	return d.save(ctx, p)
+}
+
 // undone tells whether such a fault says that this deletion deleted nothing.
 func undone(k backup.FaultKind) bool {
 	return k == backup.Retryable || k == backup.Throttled || k == backup.Unobservable || k == backup.Touched
@@ -96,33 +115,40 @@ func undone(k backup.FaultKind) bool {
 // codeReading is the code of a deletion that waits until a touched artifact is read to its end.
 const codeReading = "ArtifactTouched"
 
-// readAgain reads a part of a touched artifact, and deletes the artifact once all of its content is known to be the verified
-// content. Altered tells that it is not, and the fault says why.
-func (d Deletion) readAgain(ctx context.Context, a backup.Attempt, p *backup.Point) (f *backup.Fault, altered bool) {
+// reading says how far a touched artifact was read again.
+func reading(p backup.Point) *backup.Fault {
+	return &backup.Fault{
+		Kind: backup.Retryable, Code: codeReading, Message: "its ETag is another one, so Lifeboat reads it again: " +
+			fmt.Sprintf("%d of %d bytes", p.Undeleted.Hashing.Offset, p.Size), Hint: "You need not act.",
+	}
+}
+
+// readAgain reads a part of a touched artifact. Without a fault all of its content is known to be the verified content, under the ETag.
+// Altered tells that it is not, and the fault says why.
+func (d Deletion) readAgain(ctx context.Context, a backup.Attempt, p *backup.Point) (etag string, f *backup.Fault, altered bool) {
 	within, cancel := context.WithTimeout(ctx, d.CallTime)
 	defer cancel()
 	v, err := d.Provider.Hash(within, a, p.Undeleted.Hashing)
 	p.Undeleted.Hashing = backup.Hashing{}
 	switch f := backup.AsFault(err); {
 	case f != nil && f.Code == "ArtifactMissing":
-		return d.remove(ctx, a, p.ETag), false // it is gone meanwhile
+		return p.ETag, nil, false // it is gone meanwhile
 	case f != nil && f.Kind == backup.Refused:
-		return &backup.Fault{Kind: f.Kind, Code: backup.CodeAltered, Message: f.Message, Said: f.Said, RequestID: f.RequestID, Hint: hintAltered}, true
+		return "", &backup.Fault{
+			Kind: f.Kind, Code: backup.CodeAltered, Message: f.Message, Said: f.Said, RequestID: f.RequestID, Hint: hintAltered,
+		}, true
 	case f != nil:
-		return f, false
+		return "", f, false
 	case !v.Done:
 		p.Undeleted.Hashing = v.Hashing
-		return &backup.Fault{
-			Kind: backup.Retryable, Code: codeReading, Message: "its ETag is another one, so Lifeboat reads it again: " +
-				fmt.Sprintf("%d of %d bytes", v.Hashing.Offset, p.Size), Hint: "You need not act.",
-		}, false
+		return "", reading(*p), false
 	}
 	if why := restore.Changed(*p, v); why == nil {
 		p.ETag = v.Hashing.ETag
 	} else if !isRest(v.Files, a.Files) {
-		return &backup.Fault{Kind: backup.Refused, Code: backup.CodeAltered, Message: why.Message, Hint: hintAltered}, true
+		return "", &backup.Fault{Kind: backup.Refused, Code: backup.CodeAltered, Message: why.Message, Hint: hintAltered}, true
 	}
-	return d.remove(ctx, a, v.Hashing.ETag), false
+	return v.Hashing.ETag, nil, false
 }
 
 const hintAltered = "It is kept. If you do not need it, delete it in the Azure portal; Lifeboat finds that within a week. If the account keeps " +
@@ -165,8 +191,8 @@ func (d Deletion) expired(ctx context.Context, p backup.Point, decided retention
 // publish tells of the failure, once for a point: at once if storage refuses its deletion, and at the second failure if that may
 // pass. Nothing tells of storage that says until when it protects the artifact.
 func (d Deletion) publish(ctx context.Context, p *backup.Point, f *backup.Fault, altered bool) error {
-	kind, again := event.PointUndeleted, !p.Undeleted.Since.IsZero()
-	if !again {
+	kind, repeated := event.PointUndeleted, !p.Undeleted.Since.IsZero()
+	if !repeated {
 		p.Undeleted.Since = d.Now
 	}
 	switch f.Kind {
@@ -179,17 +205,25 @@ func (d Deletion) publish(ctx context.Context, p *backup.Point, f *backup.Fault,
 			kind = event.PointAltered
 		}
 	default:
-		if !again {
+		if !repeated {
 			return nil
 		}
 	}
-	if p.Undeleted.Published == kind {
+	if p.Undeleted.Published == kind && !p.Undeleted.Unsent {
 		return nil
 	}
+	// The row says so first: if the process dies behind the event, the deletion takes it back all the same. If it dies before the
+	// event, the next cleanup tries again, and does not wait as long as after a failure that was told.
+	again := p.KeptByStorage.Again
+	p.Undeleted.Published, p.Undeleted.Unsent, p.KeptByStorage.Again = kind, true, time.Time{}
+	if err := d.save(ctx, p); err != nil {
+		return err
+	}
+	p.KeptByStorage.Again = again
 	if err := d.Announce(ctx, event.PointNotDeleted(*p, kind, f.Reason(), d.Now)); err != nil {
 		return err
 	}
-	p.Undeleted.Published = kind
+	p.Undeleted.Unsent = false
 	return nil
 }
 

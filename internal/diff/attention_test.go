@@ -36,9 +36,24 @@ func TestAttention(t *testing.T) {
 		"one of two plans goes":   {[]backup.Plan{plan("x", "a", "b"), plan("y", "a")}, []backup.Plan{plan("x", "a", "b")}, []string{"targets"}, []string{"restore.into"}},
 		"another name":            {before, []backup.Plan{plan("renamed", "a", "b")}, nil, nil},
 		"more may be overwritten": {before, with(func(p *backup.Plan) { p.Restore.Into = append(p.Restore.Into, "c") }), []string{"restore.into"}, nil},
-		"kept for less time":      {before, with(func(p *backup.Plan) { p.Settings.KeepWithin = 19 * day }), []string{"keep"}, nil},
-		"by hand for less time":   {before, with(func(p *backup.Plan) { p.OnDemandKeepWithin = day }), []string{"keep"}, nil},
-		"paused":                  {before, with(func(p *backup.Plan) { p.Paused = true }), []string{"paused"}, nil},
+		"more may be restored":    {before, with(func(p *backup.Plan) { p.Restore.From = []string{"c"} }), []string{"restore.from"}, nil},
+		"an approval goes": {
+			with(func(p *backup.Plan) { p.Restore.Approval = true }), before, []string{"restore.approval"}, nil,
+		},
+		"a safety backup only by the request": {
+			with(func(p *backup.Plan) { p.Restore.Safety = backup.SafetyRequired }), before, []string{"restore.safetyBackup"}, nil,
+		},
+		"a safety backup never": {
+			before, with(func(p *backup.Plan) { p.Restore.Safety = backup.SafetyNever }), []string{"restore.safetyBackup"}, nil,
+		},
+		"a safety backup of nothing": {
+			with(func(p *backup.Plan) { p.Restore.Into, p.Restore.Safety = nil, backup.SafetyRequired }),
+			with(func(p *backup.Plan) { p.Restore.Into, p.Restore.Safety = nil, backup.SafetyNever }),
+			nil, nil,
+		},
+		"kept for less time":    {before, with(func(p *backup.Plan) { p.Settings.KeepWithin = 19 * day }), []string{"keep"}, nil},
+		"by hand for less time": {before, with(func(p *backup.Plan) { p.OnDemandKeepWithin = day }), []string{"keep"}, nil},
+		"paused":                {before, with(func(p *backup.Plan) { p.Paused = true }), []string{"paused"}, nil},
 		"another name, and kept for less time": {
 			before, with(func(p *backup.Plan) { p.Name, p.Settings.KeepWithin = "renamed", day }), []string{"keep"}, nil,
 		},

@@ -60,6 +60,12 @@ const (
 	TargetsGo = "targets"
 	// RestoreWidens: a plan allows restores into more than before.
 	RestoreWidens = "restore.into"
+	// SourcesWiden: a plan allows restores of more recovery points than before.
+	SourcesWiden = "restore.from"
+	// SafetyShrinks: a restore may make no safety backup where it had to, or would have without a word.
+	SafetyShrinks = "restore.safetyBackup"
+	// ApprovalGoes: a restore begins without a person.
+	ApprovalGoes = "restore.approval"
 	// KeepShrinks: a plan keeps its recovery points for less time.
 	KeepShrinks = "keep"
 	// PauseComes: a plan makes no runs from now on.
@@ -87,15 +93,23 @@ func (e Edit) Attention() (all []string) {
 	for _, plan := range e.New {
 		old := e.before(plan)
 		found[RestoreWidens] = found[RestoreWidens] || len(without(plan.Restore.Into, old.Restore.Into)) > 0
+		found[SourcesWiden] = found[SourcesWiden] || len(without(plan.Restore.From, old.Restore.From)) > 0
+		found[SafetyShrinks] = found[SafetyShrinks] || len(plan.Restore.Into) > 0 && safer(old.Restore.Safety, plan.Restore.Safety)
+		found[ApprovalGoes] = found[ApprovalGoes] || old.Restore.Approval && !plan.Restore.Approval
 		found[KeepShrinks] = found[KeepShrinks] || plan.Settings.KeepWithin < old.Settings.KeepWithin || plan.OnDemand().KeepWithin < old.OnDemand().KeepWithin
 		found[PauseComes] = found[PauseComes] || plan.Paused && !old.Paused
 	}
-	for _, one := range []string{TargetsGo, RestoreWidens, KeepShrinks, PauseComes} {
+	for _, one := range []string{TargetsGo, RestoreWidens, SourcesWiden, SafetyShrinks, ApprovalGoes, KeepShrinks, PauseComes} {
 		if found[one] {
 			all = append(all, one)
 		}
 	}
 	return all
+}
+
+// safer tells whether the first policy secures more destinations than the second.
+func safer(old, now backup.SafetyPolicy) bool {
+	return now != old && (now == backup.SafetyNever || old == backup.SafetyRequired)
 }
 
 // before returns the plan from which an edited one comes; the zero value if it is new.
@@ -241,7 +255,7 @@ func restores(old, now backup.RestorePolicy, plan string) []string {
 	case backup.SafetyNever:
 		say("!", "restore.safetyBackup is never: destinations are overwritten without")
 	default:
-		say(map[bool]string{true: "!", false: "~"}[old.Safety == backup.SafetyRequired],
+		say(map[bool]string{true: "!", false: "~"}[safer(old.Safety, now.Safety)],
 			"restore.safetyBackup is default: destinations are backed up before they are overwritten, unless the request says no")
 	}
 	return lines

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"lifeboat/internal/admission"
 	"lifeboat/internal/backup"
 	"lifeboat/internal/restore"
 )
@@ -14,8 +15,8 @@ import (
 var (
 	// ErrOver: the run has ended.
 	ErrOver = errors.New("the run has ended")
-	// ErrStarting: an invocation may be sending the request that starts the run's operation.
-	ErrStarting = errors.New("an invocation may be sending the request that starts the operation")
+	// ErrStarting: the request that starts the run's operation may still be on its way.
+	ErrStarting = errors.New("the request that starts the operation may still be on its way")
 )
 
 // Abandon ends a run that hangs: unknown if Azure may still be at work on it, canceled if nothing was begun. It frees the target
@@ -25,15 +26,15 @@ var (
 // stays unless Azure answers that it shows nothing of the restore. It returns ErrNotFound if there is no run with the ID, and
 // ErrOver, ErrStarting or [restore.ErrBegun] with the reason.
 func (e *Engine) Abandon(ctx context.Context, id, by string) (backup.Run, error) {
-	return e.intervene(ctx, id, func(s *step) (cause, backup.Reason, error) {
+	run, err := e.intervene(ctx, id, func(s *step) (cause, backup.Reason, error) {
 		r := s.run
 		switch {
 		case r.State.Final() && r.Reason.Code == backup.Abandoned:
 			return "", backup.Reason{}, nil
 		case r.State.Final():
 			return "", backup.Reason{}, fmt.Errorf("%w: it is %s", ErrOver, r.State)
-		case r.LeaseUntil.After(s.now):
-			return "", backup.Reason{}, fmt.Errorf("%w: ask again after %s", ErrStarting, r.LeaseUntil.UTC().Format(time.RFC3339))
+		case r.StartingUntil().After(s.now):
+			return "", backup.Reason{}, fmt.Errorf("%w: ask again after %s", ErrStarting, r.StartingUntil().UTC().Format(time.RFC3339))
 		case r.MayRestore():
 			if err := s.restoreOver(ctx); err != nil {
 				return "", backup.Reason{}, err
@@ -41,6 +42,10 @@ func (e *Engine) Abandon(ctx context.Context, id, by string) (backup.Run, error)
 		}
 		return s.abandons(ctx, backup.Abandoned, "abandoned by "+by)
 	})
+	if err != nil {
+		return run, err
+	}
+	return run, admission.ReleaseLeft(ctx, e.Catalog, run)
 }
 
 // intervene ends a run from outside of its steps. Decide says how the run as it is shall end, or why it may not. It gets no

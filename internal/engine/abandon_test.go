@@ -115,6 +115,35 @@ func TestAbandonABackup(t *testing.T) {
 	}
 }
 
+// TestAbandonFreesWhatADeadInvocationHeld: the first step of a run dies at each of its requests. Whatever its row knows, nothing holds its
+// target or a permit once it is abandoned.
+func TestAbandonFreesWhatADeadInvocationHeld(t *testing.T) {
+	for _, made := range []bool{false, true} {
+		for k := 1; ; k++ {
+			s := newHarness(t)
+			s.engine.Concurrency = 1
+			s.provider.poll = func(backup.Attempt) (backup.Operation, error) { return backup.Operation{Token: "token"}, nil }
+			run := s.ask("backup")
+			s.storage.calls, s.storage.failAt, s.storage.made, s.storage.fatal = 0, k, made, true
+			func() {
+				defer func() { _ = recover() }() // the process dies
+				s.deliver()
+			}()
+			over := s.storage.calls < k
+			s.storage.failAt = 0
+			s.now = s.now.Add(5 * time.Minute) // the lease is over
+			now, err := s.engine.Abandon(t.Context(), run.ID, "a person")
+			if err != nil || now.State != backup.Canceled && now.State != backup.Unknown {
+				t.Errorf("call %d (made: %t): %s, %v", k, made, now.State, err)
+			}
+			s.free()
+			if over {
+				break
+			}
+		}
+	}
+}
+
 // TestAbandonWaitsForTheLease: while an invocation may be sending the start, the run is left alone.
 func TestAbandonWaitsForTheLease(t *testing.T) {
 	s := newHarness(t)
@@ -130,6 +159,30 @@ func TestAbandonWaitsForTheLease(t *testing.T) {
 		t.Errorf("it is %s", now.State)
 	}
 	s.abandon(run.ID, backup.Unknown)
+}
+
+// TestAbandonWaitsForALostRestore: a request whose answer was lost may still arrive, and its restore must not begin once the destination
+// is free.
+func TestAbandonWaitsForALostRestore(t *testing.T) {
+	s, r, _ := restorable(t)
+	run := s.restore(order("restore-1"), restoring(false))
+	r.starts = func(backup.Restore) (backup.Operation, error) {
+		return backup.Operation{}, fault(backup.Ambiguous, "ConnectionReset")
+	}
+	for len(r.started) == 0 && s.step() {
+	}
+	is := s.run(run.ID)
+	until := is.LostStarts[0].To
+	for _, at := range []time.Duration{-time.Second, time.Second} {
+		s.now = until.Add(at)
+		now, err := s.engine.Abandon(t.Context(), run.ID, "a person")
+		switch {
+		case at > 0 && (err != nil || now.State != backup.Unknown):
+			t.Errorf("the request can arrive no longer: %s, %v", now.State, err)
+		case at < 0 && (!errors.Is(err, engine.ErrStarting) || !strings.Contains(err.Error(), until.UTC().Format(time.RFC3339)) || now.State != is.State):
+			t.Errorf("the request may still arrive: %s, %v", now.State, err)
+		}
+	}
 }
 
 // TestAbandonARestore: it ends if the restore was not begun, or if Azure answers that it shows nothing of it.
@@ -168,8 +221,11 @@ func TestAbandonARestore(t *testing.T) {
 			return backup.Operation{}, fault(backup.Retryable, "ConnectionReset")
 		}), "", "cannot be asked"},
 		"Azure shows nothing of it": {begun(func() (backup.Operation, error) {
-			return backup.Operation{}, fault(backup.Unobservable, "NotFound")
+			return backup.Operation{}, &backup.Fault{Kind: backup.Unobservable, Gone: true, Code: "NotFound"}
 		}), backup.Unknown, "while it was running"},
+		"the app has no right to ask Azure": {begun(func() (backup.Operation, error) {
+			return backup.Operation{}, fault(backup.Unobservable, "AuthorizationFailed")
+		}), "", "cannot be asked"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, r, point := restorable(t)
@@ -313,6 +369,42 @@ func TestPreempt(t *testing.T) {
 	}
 }
 
+// TestARefusedRestorePreemptsNothing: a restore that can never begin ends no waiting backup.
+func TestARefusedRestorePreemptsNothing(t *testing.T) {
+	for name, c := range map[string]struct {
+		spoil func(s *harness, r *fakeRestorer)
+		code  string
+	}{
+		"the service says no": {func(_ *harness, r *fakeRestorer) {
+			r.can = func(backup.Restore) error { return fault(backup.Refused, "TierDiffers") }
+		}, "TierDiffers"},
+		"a newer version wrote a row": {func(s *harness, _ *fakeRestorer) {
+			s.newer(backup.Key{Partition: backup.Partition(target), Row: backup.PointPrefix + "9"})
+		}, "RowUnreadable"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, r, _ := restorable(t)
+			s.provider.begin = func(backup.Attempt) (backup.Operation, error) {
+				return backup.Operation{}, fault(backup.Throttled, "TooManyRequests")
+			}
+			waits := s.ask("waits")
+			s.deliver()
+			q := order("restore-1")
+			q.Preempt, q.Expires = true, s.now.Add(20*time.Hour)
+			run := s.restore(q, restoring(false))
+			c.spoil(s, r)
+			for !s.run(run.ID).State.Final() && s.step() {
+			}
+			if now := s.run(run.ID); now.State != backup.StateRefused || now.Reason.Code != c.code {
+				t.Errorf("the restore is %s, %+v", now.State, now.Reason)
+			}
+			if now := s.run(waits.ID); now.State != backup.Waiting {
+				t.Errorf("the backup is %s, %+v", now.State, now.Reason)
+			}
+		})
+	}
+}
+
 // TestARestoreSaysWhichRunItWaitsFor: its reason and its event name the run, its kind and its beginning.
 func TestARestoreSaysWhichRunItWaitsFor(t *testing.T) {
 	s, r, _ := restorable(t)
@@ -369,13 +461,13 @@ func TestNoSafetyBackup(t *testing.T) {
 			plans = append(plans, p)
 		}
 		p, err := s.engine.PreviewRestore(t.Context(), q, plans)
-		code, warned := "", ""
+		code, warned, advised := "", "", ""
 		if why := p.Refusal(); why != nil && why.Code != "NoRecoveryPoint" { // the HSM has none
 			code = why.Code
 		}
 		for _, g := range p.Guards {
 			if g.Outcome == restore.Warned {
-				warned = g.Reason.Message
+				warned, advised = g.Reason.Message, g.Reason.Hint
 			}
 		}
 		if err != nil || code != c.code || p.Safety != c.safety || p.NoSafety != c.no {
@@ -384,6 +476,11 @@ func TestNoSafetyBackup(t *testing.T) {
 		if wants := c.no && c.code == ""; wants != (warned != "") || wants && c.hsm && !strings.Contains(warned, "all keys of the HSM") {
 			t.Errorf("%+v: warned %q", c, warned)
 		}
+		q.NoSafety = false
+		if without, err := s.engine.PreviewRestore(t.Context(), q, plans); err != nil || warned != "" && without.Safety != (advised != "") {
+			t.Errorf("%+v: advised %q, and without noSafetyBackup the safety backup is %t, %v", c, advised, without.Safety, err)
+		}
+		q.NoSafety = c.no
 		if c.hsm {
 			continue
 		}

@@ -233,6 +233,42 @@ func TestASecondAppIsToldOnce(t *testing.T) {
 	}
 }
 
+// TestAnAppThatComesBackIsToldAgain: also if it was forgotten meanwhile. However many names a machine had, none hides the owner.
+func TestAnAppThatComesBackIsToldAgain(t *testing.T) {
+	s := newHarness(t)
+	c := s.cloud()
+	first, second := c.app(production), c.app(staging)
+	for n, away := range []time.Duration{0, 2 * time.Hour, 25 * time.Hour, 300 * day} {
+		s.now = s.now.Add(away)
+		for range 3 {
+			_, _ = first.Schedule(t.Context(), nil)
+			_, _ = second.Schedule(t.Context(), nil)
+		}
+		if ids := s.visits(staging, production); len(ids) != n+1 {
+			t.Errorf("back after %s: told %q", away, ids)
+		}
+	}
+	for i := range 1200 {
+		_, _ = c.app(fmt.Sprintf("machine-%d", i)).Schedule(t.Context(), nil)
+	}
+	if a := first.there(s); a.Owner != production {
+		t.Errorf("health says %+v", a)
+	}
+	_, err := second.Schedule(t.Context(), nil)
+	if no, ok := errors.AsType[*apps.NotOwner](err); !ok || no.Owner != production {
+		t.Errorf("the second app: %v", err)
+	}
+	for range 3 {
+		s.now = s.now.Add(25 * time.Hour)
+		if _, err := first.Schedule(t.Context(), nil); err != nil {
+			t.Error(err)
+		}
+	}
+	if n := s.rows(backup.SchedulePartition); n > 10 {
+		t.Errorf("%d rows are left", n)
+	}
+}
+
 // inEveryState returns production with runs in every state: one is queued, one runs, one was killed amid its start, and the last one waits.
 func inEveryState(t *testing.T) (s *harness, c *cloud, first, second *member, plan backup.Plan) {
 	t.Helper()
@@ -508,8 +544,15 @@ func TestASecondAppPutsMessagesBack(t *testing.T) {
 			t.Errorf("%s: %+v, %v, %d messages", body, out, err, len(left))
 		}
 	}
-	if s.rows("deadletter") != 0 || s.run(run.ID).State != backup.Queued || len(second.calls) != 0 {
-		t.Errorf("%d dead letters, the run is %s, calls %q", s.rows("deadletter"), s.run(run.ID).State, second.calls)
+	state := s.run(run.ID).State
+	s.newer(run.Key())
+	sent := len(s.storage.queue.Messages("execute"))
+	if out, err := second.Execute(t.Context(), "invocation", step); err != nil || !strings.Contains(out.Note, "put back") ||
+		len(s.storage.queue.Messages("execute")) != sent+1 {
+		t.Errorf("a run that a newer version wrote: %+v, %v", out, err)
+	}
+	if s.rows("deadletter") != 0 || state != backup.Queued || len(second.calls) != 0 {
+		t.Errorf("%d dead letters, the run is %s, calls %q", s.rows("deadletter"), state, second.calls)
 	}
 }
 

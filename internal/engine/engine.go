@@ -261,7 +261,7 @@ func (e *Engine) Execute(ctx context.Context, invocation string, message []byte)
 	w, bad := backup.ParseStepMessage(message)
 	read := e.Now() // before the answer: if that is slow to come, the lease must not be longer for it
 	run, now, err := e.load(ctx, w.Run)
-	if errors.Is(err, backup.ErrNotFound) || err == nil && run.App != e.App {
+	if errors.Is(err, backup.ErrNotFound) || errors.Is(err, backup.ErrUnreadable) || err == nil && run.App != e.App {
 		standing := e.Ownership().Check(ctx)
 		if no, ok := errors.AsType[*apps.NotOwner](standing); ok {
 			return Outcome{Run: w.Run, Note: no.Error() + ": put back"}, e.Queue.Requeue(ctx, backup.ExecuteQueue, message, e.putBackDelay(run, now))

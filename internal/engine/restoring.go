@@ -60,7 +60,10 @@ func (s restoring) guard(ctx context.Context, o operation) error {
 	q.Reading = true
 	// Acquire the permit and the lock first, because every retry reads the artifact again. The permit comes before the lock: a
 	// woken run leaves the wait queue here. If its destination is busy, it would otherwise keep all runs behind it waiting.
-	if q.Preempt {
+	if q.Preempt { // a restore that will be refused ends no backup
+		if over, _, err := s.able(ctx); over || err != nil {
+			return err
+		}
 		if waits, err := s.preempt(ctx); err != nil || waits {
 			return err
 		}
@@ -74,15 +77,11 @@ func (s restoring) guard(ctx context.Context, o operation) error {
 	case busy != nil:
 		return s.postpone(ctx, busy)
 	}
-	switch why, err := s.readable(ctx, q.Source, r.Target); {
-	case err != nil:
+	switch over, notNow, err := s.able(ctx); {
+	case over || err != nil:
 		return err
-	case why != nil:
-		return s.end(ctx, refuses, *why)
-	}
-	err = limited(ctx, func(ctx context.Context) error { return s.restorer.PreflightRestore(ctx, r.ProviderRestore()) })
-	if err != nil {
-		return s.refuseOrPostpone(ctx, backup.AsFault(err))
+	case notNow != nil:
+		return s.postpone(ctx, notNow)
 	}
 	a := r.ProviderRestore().ProviderAttempt(p.ID)
 	if a.Files, err = s.Files(ctx, p); err != nil {
@@ -109,6 +108,21 @@ func (s restoring) guard(ctx context.Context, o operation) error {
 		return backingUp{s.step, s.provider}.start(ctx)
 	}
 	return s.preflight(ctx, o)
+}
+
+// able asks whether the restore can begin. If it never can, over tells that the run has ended; notNow says why it cannot yet.
+func (s restoring) able(ctx context.Context) (over bool, notNow *backup.Fault, err error) {
+	switch why, err := s.readable(ctx, s.run.Restore.Source, s.run.Target); {
+	case err != nil:
+		return false, nil, err
+	case why != nil:
+		return true, nil, s.end(ctx, refuses, *why)
+	}
+	f := backup.AsFault(limited(ctx, func(ctx context.Context) error { return s.restorer.PreflightRestore(ctx, s.run.ProviderRestore()) }))
+	if f != nil && f.Kind == backup.Refused {
+		return true, nil, s.end(ctx, refuses, f.Reason())
+	}
+	return false, f, nil
 }
 
 // safetyBackedUp keeps the safety backup as a recovery point, and goes on to the restore in the same save.

@@ -212,6 +212,94 @@ func TestADeletionThatFails(t *testing.T) {
 	}
 }
 
+// TestADeletionThatWasToldIsTakenBack: the process dies at each request of the cleanup that tells of a failed deletion, and the next one
+// deletes the artifact. Wherever an event told of the failure, another one takes it back.
+func TestADeletionThatWasToldIsTakenBack(t *testing.T) {
+	heard := 0
+	for _, made := range []bool{false, true} {
+		for k := 1; ; k++ {
+			s := newHarness(t)
+			ids := s.points(2)
+			s.provider.delete = func(backup.Attempt, bool) error { return fault(backup.Kept, "LeaseIdMissing") }
+			s.storage.calls, s.storage.failAt, s.storage.made, s.storage.fatal = 0, k, made, true
+			func() {
+				defer func() { _ = recover() }() // the process dies
+				_, _ = s.engine.Cleanup(t.Context())
+			}()
+			over := s.storage.calls < k
+			s.storage.failAt, s.provider.delete = 0, nil
+			s.now = s.now.Add(7 * day)
+			s.cleanup()
+			s.runSchedule()
+			told := s.heard(ids[0])
+			if strings.Contains(told, "undeleted") {
+				heard++
+			}
+			if s.state(ids[0]) != backup.Expired || strings.Contains(told, "undeleted") && !strings.HasSuffix(told, " deleted") {
+				t.Errorf("call %d (made: %t): it is %s, told %q", k, made, s.state(ids[0]), told)
+			}
+			if over {
+				break
+			}
+		}
+	}
+	if heard < 3 {
+		t.Errorf("only %d deaths came behind the event", heard)
+	}
+}
+
+// TestAnEventAboutADeletionComesSoon: if the process dies before the event, the next cleanup sends it, however long a further try would
+// have to wait.
+func TestAnEventAboutADeletionComesSoon(t *testing.T) {
+	for _, made := range []bool{false, true} {
+		for k := 1; ; k++ {
+			s := newHarness(t)
+			ids := s.points(2)
+			s.touched(ids[0], 1, "dead")
+			s.storage.calls, s.storage.failAt, s.storage.made, s.storage.fatal = 0, k, made, true
+			func() {
+				defer func() { _ = recover() }() // the process dies
+				_, _ = s.engine.Cleanup(t.Context())
+			}()
+			over := s.storage.calls < k
+			s.storage.failAt = 0
+			s.now = s.now.Add(5 * time.Minute)
+			s.cleanup()
+			s.runSchedule()
+			if s.heard(ids[0]) != "altered" || s.state(ids[0]) != backup.Altered {
+				t.Errorf("call %d (made: %t): it is %s, told %q", k, made, s.state(ids[0]), s.heard(ids[0]))
+			}
+			if over {
+				break
+			}
+		}
+	}
+}
+
+// TestATouchedArtifactCanBeRestoredWhileItIsRead: reading it deletes nothing. If the process dies meanwhile the point is as before.
+func TestATouchedArtifactCanBeRestoredWhileItIsRead(t *testing.T) {
+	s := newHarness(t)
+	ids := s.points(2)
+	s.touched(ids[0], 1, "beef")
+	read := s.provider.hash
+	s.provider.hash = func(a backup.Attempt, h backup.Hashing) (backup.Verification, error) {
+		if p := s.status(ids[0]).Point; p.State != backup.Live || p.Reason.Code != "ArtifactTouched" {
+			t.Errorf("while it is read it is %s: %+v", p.State, p.Reason)
+		}
+		return read(a, h)
+	}
+	remove, calls := s.provider.delete, 0
+	s.provider.delete = func(a backup.Attempt, extras bool) error {
+		if calls++; s.state(ids[0]) != backup.Deleting {
+			t.Errorf("removal %d begins while it is %s", calls, s.state(ids[0]))
+		}
+		return remove(a, extras)
+	}
+	if s.cleanup(); s.state(ids[0]) != backup.Expired || calls != 2 {
+		t.Errorf("it is %s after %d removals", s.state(ids[0]), calls)
+	}
+}
+
 // TestAFailedDeletionIsRepeatable: every call of storage fails once, made or not, or kills the process, while an artifact is touched,
 // altered or refused, and while it is deleted after that. The point ends where it should, one event tells each thing, and health has nothing left.
 func TestAFailedDeletionIsRepeatable(t *testing.T) {

@@ -312,18 +312,17 @@ func ClockJumped(storage, process time.Time) backup.Event {
 // AppTurn is the coming of an app that found another owner of the catalog.
 type AppTurn struct {
 	App, Owner string
-	// Since is the time since when the owner owns the catalog, Before is the time at which the app was last seen before, zero if
-	// never.
-	Since, Before, Time time.Time
+	// Since is the time since when the owner owns the catalog, and Seen the time at which the app was seen first.
+	Since, Seen time.Time
 }
 
-// AppRefused makes the event about an app that does nothing, because another one owns the catalog. Its ID is the same until the
-// app has noted that it is there.
+// AppRefused makes the event about an app that does nothing, because another one owns the catalog. Its ID is the same
+// for all instances of the app, and another one when the app comes back.
 func AppRefused(t AppTurn) backup.Event {
 	return backup.Event{
-		ID: "app-" + backup.Digest(strings.Join([]string{t.Owner, backup.TimeKey(t.Since), t.App, backup.TimeKey(t.Before)}, "\n"), 16) +
+		ID: "app-" + backup.Digest(strings.Join([]string{t.Owner, backup.TimeKey(t.Since), t.App, backup.TimeKey(t.Seen)}, "\n"), 16) +
 			".refused",
-		Type: "lifeboat.app.refused", Time: t.Time,
+		Type: "lifeboat.app.refused", Time: t.Seen,
 		Data: backup.Encode(struct {
 			App   string    `json:"app"`
 			Owner string    `json:"owner"`

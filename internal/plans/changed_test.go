@@ -2,6 +2,7 @@ package plans_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -208,6 +209,48 @@ func TestWhatHasLeft(t *testing.T) {
 	expect(13*day, "good two a", "two/c 312h0m0s true")
 	if n := len(d.head().Before); n != 1 {
 		t.Errorf("the row has %d texts of the past", n)
+	}
+}
+
+// TestAnOldTextThatIsRefusedNow: an upgrade may refuse a text that was active. Nothing is known of its plans, and no timer run fails for it;
+// a text whose rows were changed is an error.
+func TestAnOldTextThatIsRefusedNow(t *testing.T) {
+	d := newDesk(t, "good one a b")
+	d.pass()
+	d.now, d.text = d.now.Add(time.Hour), []byte("good one b")
+	d.pass()
+	for _, upgraded := range []bool{false, true} {
+		d.restart()
+		if parse := d.book.Parse; upgraded {
+			d.book.Parse = func(text []byte) ([]backup.Plan, error) {
+				if string(text) == "good one a b" {
+					return nil, errors.New("refused since this version")
+				}
+				return parse(text)
+			}
+		}
+		active, _, err := d.settle()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			left, err := d.book.Left(t.Context(), d.head(), active.Plans, d.now)
+			if err != nil || (len(left) == 0) != upgraded {
+				t.Errorf("upgraded %t: %+v, %v", upgraded, left, err)
+			}
+		}
+	}
+	key := backup.PlanTextKey(d.head().Before[0].Hash, 0)
+	row, _, err := d.catalog.Catalog.Get(t.Context(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.catalog.Catalog.Apply(t.Context(), backup.Write{Op: backup.Delete, Key: key, ETag: row.ETag}); err != nil {
+		t.Fatal(err)
+	}
+	d.restart()
+	if _, err := d.book.Left(t.Context(), d.head(), nil, d.now); err == nil {
+		t.Error("a text that is gone is no error")
 	}
 }
 

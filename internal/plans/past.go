@@ -64,7 +64,8 @@ func (b *Store) changed(ctx context.Context, was Head, file revision, now time.T
 	return []backup.Event{event.PlanChanged(e)}, nil
 }
 
-// text returns a kept text, from memory if this process has read it before.
+// text returns a kept text, from memory if this process has read it before. If this version refuses it, the revision has its hash and
+// no plans, beside the error.
 func (b *Store) text(ctx context.Context, hash string) (revision, error) {
 	b.mu.Lock()
 	known, ok := b.past[hash]
@@ -75,10 +76,10 @@ func (b *Store) text(ctx context.Context, hash string) (revision, error) {
 	}
 	b.mu.Unlock()
 	if ok {
-		return known, nil
+		return known, known.err
 	}
 	found, err := b.fetch(ctx, hash)
-	if err != nil {
+	if err != nil && found.hash == "" {
 		return found, err
 	}
 	b.mu.Lock()
@@ -87,7 +88,7 @@ func (b *Store) text(ctx context.Context, hash string) (revision, error) {
 		b.past = map[string]revision{}
 	}
 	b.past[hash] = found
-	return found, nil
+	return found, found.err
 }
 
 // Left is a target that a plan had in the last seven days, and has no more.
@@ -100,7 +101,8 @@ type Left struct {
 }
 
 // Left returns what has left the plans, by the row of the active plan, newest first. It makes a request for each text that this process has
-// not read yet. A text that cannot be read is left out, and named by the error.
+// not read yet. A text that cannot be read is left out, and named by the error. A text that this version refuses, as an older one did not,
+// is left out without: no later timer run could do better.
 func (b *Store) Left(ctx context.Context, head Head, plans []backup.Plan, now time.Time) (left []Left, err error) {
 	type place struct{ plan, target string } // the plan "" is any
 	at := func(plan, target string) place { return place{plan, strings.ToLower(target)} }
@@ -115,7 +117,7 @@ func (b *Store) Left(ctx context.Context, head Head, plans []backup.Plan, now ti
 			continue
 		}
 		text, unread := b.text(ctx, past.Hash)
-		if unread != nil {
+		if unread != nil && text.hash == "" {
 			err = errors.Join(err, fmt.Errorf("what has left plan.yaml since %s is not known: %w", past.Until.UTC().Format(time.RFC3339), unread))
 			continue
 		}

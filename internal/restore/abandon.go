@@ -14,14 +14,14 @@ import (
 var ErrBegun = errors.New("the restore was begun")
 
 // Over reads Azure's answer about a restore that was begun. It returns nil if the service shows nothing of it, and ErrBegun if the
-// restore runs, or has ended, or if there was no answer.
+// restore runs, or has ended, or if there was no answer. Without a right to ask there is none.
 func Over(answer backup.Operation, err error) error {
 	switch f := backup.AsFault(err); {
 	case f == nil && answer.Done, f != nil && f.Kind == backup.Refused:
 		return fmt.Errorf("%w, and Azure says that it has ended: the next step of the run tells how", ErrBegun)
 	case f == nil && answer.Token != "":
 		return fmt.Errorf("%w, and Azure says that it runs", ErrBegun)
-	case f != nil && f.Kind != backup.Unobservable:
+	case f != nil && (f.Kind != backup.Unobservable || !f.Gone):
 		return fmt.Errorf("%w, and Azure cannot be asked whether it runs: %w", ErrBegun, f)
 	}
 	return nil

@@ -44,6 +44,8 @@ type Preview struct {
 	secures  string
 	// safety is the policy of all plans that allow the restore: never only if each says so.
 	safety backup.SafetyPolicy
+	// securable tells whether the restore makes a safety backup unless the request says no.
+	securable bool
 	// MayAnswer tells whether answers may go to the queue of the request.
 	MayAnswer bool `json:"-"`
 }
@@ -286,7 +288,8 @@ func (p *Preview) Fits(service backup.Service) *backup.Reason {
 	}
 	traits := service.Restore
 	// A service that is recreated needs no safety backup: it is restored only after its deletion.
-	p.Safety = !traits.Recreates && !p.NoSafety && (p.safety != backup.SafetyNever || traits.Safety == backup.SafetyAlways)
+	p.securable = !traits.Recreates && (p.safety != backup.SafetyNever || traits.Safety == backup.SafetyAlways)
+	p.Safety = p.securable && !p.NoSafety
 	if traits.Region != nil { // if the request names none, the plan does
 		p.Region = cmp.Or(p.Region, traits.Region(p.Allowing.Settings.Blocks))
 	}
@@ -305,7 +308,11 @@ func (p *Preview) Fits(service backup.Service) *backup.Reason {
 // WarnUnsecured turns the last guard into a warning if the request wants no safety backup: it says what is lost for good.
 func (p *Preview) WarnUnsecured() {
 	if p.NoSafety {
-		p.Warn(backup.Refuse("NoSafetyBackup", "Without noSafetyBackup the destination is backed up first.", "the request wants no safety backup: "+
+		hint := ""
+		if p.securable {
+			hint = "Without noSafetyBackup the destination is backed up first."
+		}
+		p.Warn(backup.Refuse("NoSafetyBackup", hint, "the request wants no safety backup: "+
 			"nothing brings back what the restore overwrites: %s", strings.Join(p.Overwrites, "; ")))
 	}
 }

@@ -168,7 +168,7 @@ var mutants = []mutant{
 	{"points expire two days early", "internal/retention/retain.go", "case now.Before(p.Expires):", "case now.Before(p.Expires.AddDate(0, 0, -2)):"},
 	{
 		"an artifact is deleted before that is noted", "internal/deletion/deletion.go",
-		"if err := d.save(ctx, &p); err != nil {\n\t\treturn p, err", "if err := error(nil); err != nil {\n\t\treturn p, err",
+		"\tif err := d.begin(ctx, &p, decided); err != nil {\n\t\treturn p, err\n\t}\n\ta := ", "\ta := ",
 	},
 	{
 		"what storage keeps stays given up", "internal/deletion/deletion.go",

@@ -3,7 +3,6 @@ package ledger
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -70,10 +69,13 @@ func (p *Provider) Find(ctx context.Context, a backup.Attempt) (string, error) {
 func (p *Provider) settled(ctx context.Context, i instance) error {
 	seen, err := p.look(ctx, i)
 	switch state := seen.Provisioning; {
-	case azure.HasStatus(err, http.StatusForbidden, http.StatusNotFound):
+	case azure.LacksRole(err):
 		return nil // nothing to be seen
 	case err != nil:
 		f := azure.Looking(i.id).Fault(err)
+		if f.Gone {
+			return nil
+		}
 		f.Kind = backup.Retryable
 		return f
 	case state != "" && !strings.EqualFold(state, "Succeeded"):

@@ -133,7 +133,7 @@ func (p *Provider) made(ctx context.Context, i instance, s status) (backup.Opera
 	seen, err := p.look(ctx, i)
 	if absent(err) {
 		return backup.Operation{}, &backup.Fault{
-			Kind: backup.Unobservable, Code: codeAbsent, Message: i.id + " does not exist, although it was to be restored",
+			Kind: backup.Unobservable, Gone: true, Code: codeAbsent, Message: i.id + " does not exist, although it was to be restored",
 			Hint: "See the resource group's activity log in the Azure portal.",
 		}
 	}

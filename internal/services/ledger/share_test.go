@@ -76,6 +76,14 @@ func TestFind(t *testing.T) {
 		},
 		"not to be seen": {attempt: one, world: func(w *wire) { w.replies[get] = refuses(403, "AuthorizationFailed", "no") }},
 		"was deleted":    {attempt: one, world: func(w *wire) { w.replies[get] = refuses(404, "ResourceNotFound", "no") }},
+		"its subscription is shut": {
+			attempt: one, world: func(w *wire) { w.replies[get] = refuses(404, "SubscriptionNotFound", "no") },
+			fault: fault{kind: backup.Retryable, code: "SubscriptionNotFound", hint: "tenant"},
+		},
+		"a policy denies the look": {
+			attempt: one, world: func(w *wire) { w.replies[get] = refuses(403, "RequestDisallowedByPolicy", "no") },
+			fault: fault{kind: backup.Retryable, code: "RequestDisallowedByPolicy", hint: "owner of the policy"},
+		},
 		"no look": {
 			attempt: one, world: func(w *wire) { w.replies[get] = answers(500, "") },
 			fault: fault{kind: backup.Retryable, code: "InternalServerError", hint: "Lifeboat asks again"},

@@ -83,10 +83,14 @@ func TestAnEditOfThePlanIsTold(t *testing.T) {
 			return e.Type == kind && (service == "" || e.Subject == stack.Service(service))
 		}
 	}
-	level := func(id string) string {
-		mu.Lock()
-		defer mu.Unlock()
-		return levels[id]
+	level := func(id string) (found string) { // the queue may be faster than the log
+		for found == "" && ctx.Err() == nil {
+			pause(ctx)
+			mu.Lock()
+			found = levels[id]
+			mu.Unlock()
+		}
+		return found
 	}
 	await("a backup of the first", of("lifeboat.run.succeeded", well))
 	alarm := await("an alarm about the last", of("lifeboat.target.unprotected", ill))
@@ -144,7 +148,7 @@ func TestAnEditOfThePlanIsTold(t *testing.T) {
 	if err := a.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	for down := time.Now(); time.Since(down) < 21*time.Second; { // two scheduled times at least
+	for second := time.Now().Truncate(10 * time.Second).Add(20 * time.Second); time.Now().Before(second); { // the second scheduled time from now
 		pause(ctx)
 	}
 	a.config.Plan = strings.Replace(running, "name: test", "name: renamed", 1)

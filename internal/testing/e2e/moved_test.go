@@ -71,19 +71,20 @@ func TestAMovedStorageAccount(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		patient func(context.Context, *testing.T, *app) patient
-		// more is a part of the plan; keyed says that Lifeboat reads the account's key.
-		more  string
-		keyed bool
+		// more is a part of the plan; keyed says that Lifeboat reads the account's key; blind says that it has no role at the old
+		// group, so that the old ID is a 403 and not a 404.
+		more         string
+		keyed, blind bool
 	}{
-		"API Management":                       {newPatientService, "    restore: {into: [itself], safetyBackup: true}\n", false},
-		"API Management, by the account's key": {newPatientService, "    identity: accessKey\n    restore: {into: [itself], safetyBackup: true}\n", true},
+		"API Management":                       {newPatientService, "    restore: {into: [itself], safetyBackup: true}\n", false, true},
+		"API Management, by the account's key": {newPatientService, "    identity: accessKey\n    restore: {into: [itself], safetyBackup: true}\n", true, false},
 		"Managed HSM": {func(ctx context.Context, t *testing.T, a *app) patient {
 			return newMovedHSM(ctx, t, a)
-		}, "    restore: {into: [itself]}\n", false},
+		}, "    restore: {into: [itself]}\n", false, false},
 		"Managed HSM, by SAS": {func(ctx context.Context, t *testing.T, a *app) patient {
 			return newMovedHSM(ctx, t, a)
-		}, "    hsm: {access: sas}\n    restore: {into: [itself]}\n", true},
-		"Managed CCF": {newPatientCCF, "    ccf: {restoreRegion: westeurope}\n    restore: {into: [itself]}\n", true},
+		}, "    hsm: {access: sas}\n    restore: {into: [itself]}\n", true, true},
+		"Managed CCF": {newPatientCCF, "    ccf: {restoreRegion: westeurope}\n    restore: {into: [itself]}\n", true, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -116,7 +117,9 @@ func TestAMovedStorageAccount(t *testing.T) {
 			for _, writer := range writers {
 				world.Sim.Assign(writer, elsewhere(account), fakeazure.StorageBlobDataContributor)
 			}
-			world.Sim.Assign(a.ObjectID, strings.TrimSuffix(stack.Account(account), account), fakeazure.Reader) // so that the old ID is a 404
+			if !c.blind {
+				world.Sim.Assign(a.ObjectID, strings.TrimSuffix(stack.Account(account), account), fakeazure.Reader)
+			}
 			id, err := a.backupOf(ctx, p.target, uuid.NewString())
 			if err != nil {
 				t.Fatal(err)

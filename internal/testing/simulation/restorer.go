@@ -212,13 +212,14 @@ func (v *invocation) PollRestore(ctx context.Context, r backup.Restore, token st
 	switch {
 	case s.denied.After(v.w.now):
 		v.say("%s: DENIED", what)
-		v.mayRestore = false
 		return backup.Operation{}, fault(backup.Unobservable, "AuthorizationFailed", 0)
 	case i < 0, v.w.now.Sub(s.ops[i].ends) > s.behaviour.Forgets:
 		v.w.disturb()
 		v.mayRestore = false
 		v.say("%s: FORGOTTEN", what)
-		return backup.Operation{}, fault(backup.Unobservable, "NotFound", 0)
+		f := fault(backup.Unobservable, "NotFound", 0)
+		f.Gone = true
+		return backup.Operation{}, f
 	case s.ops[i].ends.After(v.w.now) && s.behaviour.Away:
 		v.hum("%s: nobody answers meanwhile", what)
 		return backup.Operation{}, fault(backup.Retryable, "Restoring", 0)
