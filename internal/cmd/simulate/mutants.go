@@ -282,13 +282,11 @@ var mutants = []mutant{
 	},
 	{
 		"two apps: the second one works the steps of a run without an app", "internal/engine/engine.go",
-		"if errors.Is(err, backup.ErrNotFound) || err == nil && run.App != e.App {",
-		`if errors.Is(err, backup.ErrNotFound) || err == nil && run.App != e.App && run.App != "" {`,
+		"|| err == nil && run.App != e.App {", `|| err == nil && run.App != e.App && run.App != "" {`,
 	},
 	{
 		"two apps: the second one works the steps of the owner's runs", "internal/engine/engine.go",
-		"if errors.Is(err, backup.ErrNotFound) || err == nil && run.App != e.App {",
-		`if errors.Is(err, backup.ErrNotFound) || err == nil && run.App == "" {`,
+		"|| err == nil && run.App != e.App {", `|| err == nil && run.App == "" {`,
 	},
 	{
 		"two apps: the second one makes its plan active", "internal/plans/store.go",
@@ -327,11 +325,11 @@ var mutants = []mutant{
 	},
 	{
 		"two apps: each event about the second one has another ID", "internal/apps/apps.go",
-		"Before: was.Last, Time: now", "Before: now, Time: now",
+		"Seen: is.First}", "Seen: now}",
 	},
 	{
 		"two apps: the second one is told of once and for all", "internal/apps/apps.go",
-		"there := s.present(was, now)", "there := !was.Last.IsZero()",
+		"there := s.present(is, now)", "there := !is.Last.IsZero()",
 	},
 	{
 		"two apps: health names the second one for ever", "internal/apps/apps.go",

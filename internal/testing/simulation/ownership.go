@@ -26,16 +26,17 @@ type ownership struct {
 	// inherits says that runs in flight may still have the name of the former owner.
 	inherits bool
 	// seen has the times of an app's notes that it is there, by the app and the time since when the owner owns the catalog. told
-	// has the ID of the event about each meeting of two apps, and met the meetings that were noted. replaced has the IDs of the
-	// events about takeovers.
+	// has the ID of the event about each meeting of two apps, and latest the latest meeting by the same key. met has the meetings
+	// after which a timer run of the app without the catalog ended well. replaced has the IDs of the events about takeovers.
 	seen     map[string][]time.Time
 	told     map[string]string
+	latest   map[string]string
 	met      map[string]bool
 	replaced map[string]bool
 }
 
 func newOwnership() ownership {
-	return ownership{seen: map[string][]time.Time{}, told: map[string]string{}, met: map[string]bool{}, replaced: map[string]bool{}}
+	return ownership{seen: map[string][]time.Time{}, told: map[string]string{}, latest: map[string]string{}, met: map[string]bool{}, replaced: map[string]bool{}}
 }
 
 // These are moments at which the ownership is checked.
@@ -85,7 +86,7 @@ func (l *ledger) wroteApps(w *World, write backup.Write) (moments []any) {
 			latest = backup.Later(latest, t)
 		}
 		if n.Last.Sub(latest) > health.OtherAppTime {
-			o.met[key+latest.Format(time.RFC3339)] = true
+			o.latest[key] = key + latest.Format(time.RFC3339)
 		}
 		o.seen[key] = append(o.seen[key], n.Last)
 	}
@@ -196,6 +197,10 @@ func toldOfApps(w *World, moment any) string {
 				return fmt.Sprintf("told of the app %s, which was seen at %s", data.App, before.Format(time.RFC3339))
 			}
 			o.told[meeting] = m.event.ID
+		}
+	case refusedToWork:
+		if meeting := o.latest[meetingKey(m.v.on.app.name, o.since)]; meeting != "" {
+			o.met[meeting] = true
 		}
 	case over:
 		for _, meeting := range slices.Sorted(maps.Keys(o.met)) {
