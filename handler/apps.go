@@ -83,7 +83,7 @@ func (h *handler) owned(queue string, handle messageHandler) messageHandler {
 }
 
 // unowned handles a message while nothing shows which app owns the catalog: the host delivers it again. A request that the host gave
-// up is put off, which takes no catalog: it may outlive an outage of the catalog. No app refuses it without asking.
+// up is put off, so that it outlives an outage of the catalog. No app refuses it without asking.
 func (h *handler) unowned(ctx context.Context, in invocation, queue string, message []byte, err error) (fields, error) {
 	did := fields{"queue": queue}
 	requests, given := strings.CutSuffix(queue, backup.Poison)

@@ -122,8 +122,8 @@ func (c unasked) List(ctx context.Context, partition, from, to string, limit int
 	return c.Catalog.List(ctx, partition, from, to, limit)
 }
 
-// TestASecondAppGivesNothingUp checks that an app which cannot read who owns the catalog puts requests off the host gave up, and
-// refuses none for good: the owner may know better.
+// TestASecondAppGivesNothingUp checks that an app puts given-up requests off while it cannot read the row of the owner, and refuses
+// none for good: the owner may know better.
 func TestASecondAppGivesNothingUp(t *testing.T) {
 	for queue, point := range map[string]string{backup.BackupQueue: "", backup.RestoreQueue: `,"recoveryPoint":"latest"`} {
 		for rounds, code := range map[int]int{0: 200, 3: 500} {

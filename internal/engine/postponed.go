@@ -22,7 +22,7 @@ func (e *Engine) TakeApart(ctx context.Context, queue string, batch [][]byte, se
 }
 
 // PutOff sends a request that the host gave up to its queue once more, for later. It needs no catalog. It returns false if it may
-// not, as [request.Postponed.Again] says, or if a repeat is of no use: nobody can read the request, or it is for a dry run.
+// not, as [request.Postponed.Again] says, or if a repeat is of no use: the request cannot be read, or it is for a dry run.
 func (e *Engine) PutOff(ctx context.Context, queue string, p request.Postponed) (bool, error) {
 	var until time.Time
 	if queue == backup.RestoreQueue {

@@ -333,7 +333,7 @@ func (f *planFile) replacedBy(o *planFile) {
 	}
 }
 
-// forgive takes a message out of those that were given up, since it is a message again. An app that put it back may have given it
+// forgive takes a message out of the given-up ones, since it is a message again. An app that put it back may have given it
 // another form.
 func (l *ledger) forgive(body []byte) {
 	l.poisoned = slices.DeleteFunc(l.poisoned, func(given string) bool {
