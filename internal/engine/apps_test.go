@@ -365,6 +365,34 @@ func TestTakeoverAtEveryRequest(t *testing.T) {
 	}
 }
 
+// TestTheRestOfATakeoverAtEveryRequest: a run was within a lease at the takeover, and the timer run that takes it over dies at any
+// request. The next one goes on, also hours later, and each run succeeds by one operation of its own.
+func TestTheRestOfATakeoverAtEveryRequest(t *testing.T) {
+	t.Parallel()
+	for _, made := range []bool{false, true} {
+		for at := 1; ; at++ {
+			what := fmt.Sprintf("request %d, made %t", at, made)
+			s, c, first, second, plan := inEveryState(t)
+			if _, err := second.Ownership().TakeOver(t.Context(), production, "a person"); err != nil {
+				t.Fatal(err)
+			}
+			s.now = s.now.Add(time.Hour)
+			s.storage.calls, s.storage.failAt, s.storage.made = 0, at, made
+			_, _ = second.Schedule(t.Context(), []backup.Plan{plan})
+			reached := s.storage.calls >= at
+			s.storage.failAt = 0
+			c.settled(what, plan, first, second)
+			row, _, err := s.storage.catalog.Get(t.Context(), backup.OwnerKey)
+			if err != nil || strings.Contains(string(row.Body), "Inherits") {
+				t.Errorf("%s: the owner's row is %s, %v", what, row.Body, err)
+			}
+			if !reached {
+				break
+			}
+		}
+	}
+}
+
 // TestTakeoverAmidAStep: the catalog is taken over between any two requests of a step of the former owner's. No operation is
 // started twice, and none is lost.
 func TestTakeoverAmidAStep(t *testing.T) {
