@@ -87,6 +87,17 @@ func (w *World) visitor() *app {
 	return nil
 }
 
+// mostPutBack is the largest number of messages in a queue while an app alone is there that puts each back. With the world's faults
+// each may become two there, so that days would make thousands of a few.
+const mostPutBack = 40
+
+// serves reports whether an app takes messages: the owner of the catalog, or the other one while there are few.
+func (w *World) serves() bool {
+	return !w.now.Before(w.host.down) ||
+		len(w.queue.Messages(executeQueue)) < mostPutBack && len(w.queue.Messages(restoreQueue)) < mostPutBack &&
+			len(w.queue.Messages(executeQueue+poison))+len(w.queue.Messages(restoreQueue+poison)) < mostPutBack
+}
+
 func (a *app) anyone() *instance { return a.instances[a.w.choices.pick(len(a.instances))] }
 
 // taker returns the instance that gets the next message: of either app, if both are there.

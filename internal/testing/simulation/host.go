@@ -76,7 +76,9 @@ func (h *host) consider(offer func(time.Time, func())) {
 	taken := up // the time at which an app takes messages
 	if a := h.w.visitor(); a != nil {
 		offer(a.next, a.timer)
-		taken = func(t time.Time) time.Time { return t }
+		if h.w.serves() {
+			taken = func(t time.Time) time.Time { return t }
+		}
 	}
 	if at, ok := h.w.queue.Next(executeQueue); ok {
 		if at.Before(h.late) {
