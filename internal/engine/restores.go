@@ -202,9 +202,9 @@ func (e *Engine) GiveUpRequest(
 	q, malformed := restore.ParseRequest(g.Message, "")
 	if malformed == nil && !q.DryRun {
 		q.Sent = g.Sent
-		if later, err = e.putOff(ctx, backup.RestoreQueue, g, q.Until(e.Now())); later || err != nil {
-			return backup.Run{}, later, err
-		}
+	}
+	if later, err = e.PutOff(ctx, backup.RestoreQueue, g); later || err != nil {
+		return backup.Run{}, later, err
 	}
 	run, err = e.refuseGivenUp(ctx, g.Message, q, malformed, plans, why)
 	return run, false, err

@@ -63,10 +63,7 @@ func (e *Engine) Schedule(ctx context.Context, plans []backup.Plan) (ScheduleRep
 	if err := e.Ownership().Settle(ctx, state.apps, now); err != nil {
 		return report, err
 	}
-	var inherited error
-	if state.apps.Inherits(now) {
-		inherited = e.Ownership().Inherit(ctx)
-	}
+	inherited := e.Ownership().Inherit(ctx, state.apps)
 	// Runs under way come first: a timer run that has much to do may not get to its end.
 	errs := []error{err, inherited, e.rescue(ctx, now, &report)}
 	waiting := admission.Dispatcher{Queue: e.Queue, Load: e.load, Apply: e.apply, Most: e.Concurrency}

@@ -142,12 +142,32 @@ var edges = []edge{
 	{
 		"./internal/engine TestTakeoverAmidAStart", "a takeover takes a run over whose operation is just being started",
 		"internal/apps/takeover.go",
-		" || run.LeaseUntil.After(now)", " || run.LeaseUntil.After(now.AddDate(1, 0, 0))",
+		"if run.LeaseUntil.After(now) {", "if run.LeaseUntil.After(now.AddDate(1, 0, 0)) {",
 	},
 	{
 		"./internal/engine TestTakeoverAtEveryRequest", "a takeover that died goes on only by a repeat",
 		"internal/apps/takeover.go",
-		`return s.owner.From != "" && now.Sub(s.owner.Since) <= InheritTime`, `return s.owner.From != "" && now.Before(s.owner.Since)`,
+		"Caller: caller, Inherits: true,", "Caller: caller,",
+	},
+	{
+		"./internal/engine TestRunsWithinALeaseAreTakenOverLater", "a takeover forgets the runs that were within a lease",
+		"internal/apps/takeover.go",
+		"left = left || !taken", "left = left || !taken && err != nil",
+	},
+	{
+		"./internal/engine TestASecondAppPutsMessagesBackEverMoreRarely", "a second app puts a step message back every 30 seconds",
+		"internal/engine/engine.go",
+		"e.Queue.Requeue(ctx, backup.ExecuteQueue, message, e.putBackDelay(run, now))", "e.Queue.Requeue(ctx, backup.ExecuteQueue, message, e.Timings.PutBack)",
+	},
+	{
+		"./handler TestASecondAppGivesNothingUp", "an app refuses a request for good while it cannot read who owns the catalog",
+		"handler/apps.go",
+		"return h.unowned(ctx, in, queue, message, err)", "return handle(ctx, in, message)",
+	},
+	{
+		"./handler TestASecondAppLeavesMessages", "a second app puts a request back every 30 seconds",
+		"handler/apps.go",
+		"PutBackDelay(h.Now().Sub(dated.Sent))", "PutBackDelay(0)",
 	},
 	{
 		"./internal/engine TestTakeoverNamesTheLoser", "a takeover replaces whichever app owns the catalog",

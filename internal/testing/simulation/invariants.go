@@ -215,6 +215,10 @@ var Invariants = []Invariant{
 	{"a restore ends as it did", "3", endsTruly},
 	{"a run that is given up frees its target, and may be given up", "", givenUpWell},
 	{"every request for a restore is answered", "3", requestAnswered},
+	{"only the app that owns the catalog works", "", obeyed},
+	{"a takeover takes every run over", "", takenOver},
+	{"a meeting of two apps has one event", "", toldOfApps},
+	{"health names the other app while it is there", "", healthOfApps},
 }
 
 func notedSeldom(_ *World, moment any) string {
