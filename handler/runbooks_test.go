@@ -131,7 +131,7 @@ func linesOf(t *testing.T) map[string]map[string]bool {
 		ID: "r", Target: target, State: backup.Failed, Reason: backup.Reason{Code: "C", Message: "words", Hint: "do"},
 	})
 	d.put(t, "point-8000000000-000000000000", backup.Point{
-		ID: "p", State: backup.Live, Target: target, Created: time.Now().AddDate(0, 0, -3),
+		ID: "p", State: backup.Live, Target: target, Plan: "nightly", Created: time.Now().AddDate(0, 0, -3),
 	})
 	d.scheduleRow(t, "plan-nightly", map[string]any{"Plan": "nightly", "At": time.Now().AddDate(0, 0, -4)})
 	d.scheduleRow(t, "evaluated-nightly", map[string]any{"Plan": "nightly", "At": time.Now().AddDate(0, 0, -4)})
@@ -156,7 +156,7 @@ func linesOf(t *testing.T) map[string]map[string]bool {
 		c.Engine.Left = c.Plans.Left
 	})
 	d.call("POST", "/schedule", timer)
-	d.put(t, "point-8000000000-000000000000", backup.Point{ID: "p", State: backup.Live, Target: target, Created: time.Now().AddDate(0, 0, -3)})
+	d.put(t, "point-8000000000-000000000000", backup.Point{ID: "p", State: backup.Live, Target: target, Plan: "nightly", Created: time.Now().AddDate(0, 0, -3)})
 	d.scheduleRow(t, "evaluated-nightly", map[string]any{"Plan": "nightly", "At": time.Now().AddDate(0, 0, -4)})
 	d.call("POST", "/schedule", timer) // unprotected
 	text = standby

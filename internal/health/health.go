@@ -146,15 +146,14 @@ func (s Snapshot) Evaluate(now time.Time) TargetHealth {
 // grace returns the time until which a target that was protected at the last edit has had its first scheduled time since: the second
 // scheduled time after the edit. It is zero if nothing was edited, or if the target was unprotected then.
 func (s Snapshot) grace(p *backup.Point, from time.Time) time.Time {
-	since, before := s.Scheduled, s.Before
-	if p != nil && s.isNew() { // the plan has its schedule for longer than the target
-		since, before = backup.Later(since, s.Since), nil
-	}
-	if since.IsZero() || p == nil && before == nil {
+	since := s.Scheduled
+	switch {
+	case p != nil && s.isNew(): // the plan may have its schedule for longer than the target
+		since = backup.Later(since, s.Since)
+	case s.Before == nil:
 		return time.Time{}
-	}
-	if before != nil {
-		if _, two := before.Intervals(from); two > 0 && from.Add(two).Before(since) {
+	default:
+		if _, two := s.Before.Intervals(from); two > 0 && from.Add(two).Before(since) {
 			return time.Time{}
 		}
 	}
