@@ -69,18 +69,33 @@ func (h *handler) owned(queue string, handle messageHandler) messageHandler {
 		err := h.owns(ctx)
 		no, ok := errors.AsType[*apps.NotOwner](err)
 		switch {
-		case err == nil, !ok && strings.HasSuffix(queue, backup.Poison): // a request is put off without the catalog, which it may outlive
+		case err == nil:
 			return handle(ctx, in, message)
 		case !ok:
-			return fields{"queue": queue}, err
+			return h.unowned(ctx, in, queue, message, err)
 		}
-		if queue != backup.ExecuteQueue+backup.Poison {
-			if dated := request.Original(message, in.Inserted).Encode(); len(dated) <= request.Longest {
-				message = dated
-			}
+		dated, delay := request.Original(message, in.Inserted), h.Engine.Timings.PollMax
+		if text := dated.Encode(); len(text) <= request.Longest && queue != backup.ExecuteQueue+backup.Poison {
+			message, delay = text, h.Engine.Timings.PutBackDelay(h.Now().Sub(dated.Sent))
 		}
-		return fields{"queue": queue, "note": no.Error() + ": put back"}, h.Engine.Queue.Requeue(ctx, queue, message, h.Engine.Timings.PutBack)
+		return fields{"queue": queue, "note": no.Error() + ": put back"}, h.Engine.Queue.Requeue(ctx, queue, message, delay)
 	}
+}
+
+// unowned handles a message while nothing shows which app owns the catalog: the host delivers it again. A request that the host gave
+// up is put off, so that it outlives an outage of the catalog. No app refuses it without asking.
+func (h *handler) unowned(ctx context.Context, in invocation, queue string, message []byte, err error) (fields, error) {
+	did := fields{"queue": queue}
+	requests, given := strings.CutSuffix(queue, backup.Poison)
+	if !given || requests == backup.ExecuteQueue {
+		return did, err
+	}
+	later, failed := h.Engine.PutOff(ctx, requests, request.Original(message, in.Inserted))
+	if later {
+		did["note"] = "put off: it is tried again later"
+		return did, nil
+	}
+	return did, errors.Join(err, failed)
 }
 
 // stands turns the outcome of a timer run of an app that does not own the catalog into a note, since it is no failure.

@@ -85,11 +85,11 @@ func (d *app) row(t *testing.T, target, row string, value any) {
 	}
 }
 
-// backedUp leaves a live recovery point of the target that is so old.
+// backedUp leaves a live recovery point of the target that is so old, by the plan nightly.
 func (d *app) backedUp(t *testing.T, target string, age time.Duration) {
 	t.Helper()
 	d.row(t, target, "point-8000000000-000000000000", backup.Point{
-		ID: "p", State: backup.Live, Target: target, Created: time.Now().Add(-age),
+		ID: "p", State: backup.Live, Target: target, Plan: "nightly", Created: time.Now().Add(-age),
 	})
 }
 
@@ -145,17 +145,22 @@ func TestMetricsOfATargetNeverBackedUp(t *testing.T) {
 	}
 }
 
-// TestMetricsOfAPlanWithoutScheduledTimes checks that such a plan has no interval, no deadline, and no next scheduled time.
+// TestMetricsOfAPlanWithoutScheduledTimes checks that such a plan has no interval and no next scheduled time. Its deadline is the time from
+// which the service restores the recovery point no more.
 func TestMetricsOfAPlanWithoutScheduledTimes(t *testing.T) {
 	plan := daily("nightly", target)
 	plan.Schedule = schedule.Schedule{Zone: time.UTC}
 	d := planned(t, plan)
 	d.backedUp(t, target, time.Hour)
-	for name := range d.scrape(t) {
-		for _, absent := range []string{"deadline", "interval", "next_scheduled"} {
+	for name, value := range d.scrape(t) {
+		for _, absent := range []string{"interval", "next_scheduled"} {
 			if strings.Contains(name, absent) {
 				t.Errorf("there is none: %s", name)
 			}
+		}
+		left := time.Until(time.Unix(int64(value), 0))
+		if strings.Contains(name, "target_deadline") && (left < 29*24*time.Hour || left > 30*24*time.Hour) {
+			t.Errorf("%s is in %s", name, left)
 		}
 	}
 }
@@ -267,7 +272,7 @@ func TestHealthIsThatOfTheWorst(t *testing.T) {
 		{[]string{bad, late, well}, health.Unprotected, 503},
 		{[]string{well, late, bad}, health.Unprotected, 503},
 	} {
-		d := planned(t, daily("p", c.targets...))
+		d := planned(t, daily("nightly", c.targets...))
 		d.backedUp(t, well, time.Minute)
 		d.backedUp(t, late, 30*time.Hour)
 		d.backedUp(t, bad, 73*time.Hour)

@@ -113,6 +113,7 @@ func New(c Config) http.Handler {
 	if c.Engine != nil {
 		engine := *c.Engine
 		engine.Queue = logged{engine.Queue, c.Log}
+		engine.Manifests = loggedManifests{engine.Manifests, c.Log}
 		c.Engine = &engine
 	}
 	h := &handler{Config: c}

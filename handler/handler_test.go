@@ -68,7 +68,7 @@ func newApp(change func(*Config)) *app {
 	c := Config{
 		Engine: &engine.Engine{
 			Services: services.All().Known(),
-			Catalog:  d.catalog, Queue: d.queue, Timings: engine.DefaultTimings(), Now: time.Now,
+			Catalog:  d.catalog, Queue: d.queue, Manifests: &memory.Manifests{}, Timings: engine.DefaultTimings(), Now: time.Now,
 			NewID: func() string { return fmt.Sprintf("id%d", ids.Add(1)) },
 		},
 		Plans: &plans.Store{

@@ -8,8 +8,8 @@ import (
 )
 
 // getHealth answers 200 if every target of the active plans has a verified recovery point within two intervals of its
-// plan, or may still get its first. It answers 503 if a target has none, if the host no longer fires a timer, or if several apps have
-// the same storage account. While plan.yaml
+// plan, or may still get its first. It answers 503 if a target has none, if the host no longer fires a timer, if several apps have
+// the same storage account, or if storage has artifacts of a target that the catalog does not know. While plan.yaml
 // is refused, it measures the last good plans; if there are none, the status is unprotected.
 func (h *handler) getHealth(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Cache-Control", "no-store")
@@ -67,6 +67,9 @@ func (h *handler) getHealth(w http.ResponseWriter, r *http.Request) error {
 	body.DepartedOmitted = timers.Omitted
 	for _, t := range targets {
 		body.Targets = append(body.Targets, viewHealth(t))
+		if t.Incomplete {
+			body.Status = health.Unprotected
+		}
 		if t.Status.Severity() > body.Status.Severity() {
 			body.Status = t.Status
 		}

@@ -21,7 +21,7 @@ type logged struct {
 // good are the events that need no action.
 var good = map[string]bool{
 	"lifeboat.run.succeeded": true, "lifeboat.run.canceled": true, "lifeboat.plan.accepted": true, "lifeboat.plan.changed": true,
-	"lifeboat.target.left": true, "lifeboat.app.replaced": true, "lifeboat.recovery-point.accepted": true, "lifeboat.recovery-point.deleted": true,
+	"lifeboat.target.left": true, "lifeboat.app.replaced": true, "lifeboat.catalog.complete": true, "lifeboat.recovery-point.accepted": true, "lifeboat.recovery-point.deleted": true,
 	"lifeboat.backup.accepted": true, "lifeboat.restore.accepted": true, "lifeboat.restore.waiting": true, "lifeboat.restore.started": true,
 	"lifeboat.restore.succeeded": true, "lifeboat.restore.previewed": true, "lifeboat.restore.canceled": true,
 }
@@ -68,4 +68,22 @@ func flat(e backup.Event) fields {
 		delete(data, "target") // it is the subject
 	}
 	return data
+}
+
+// loggedManifests logs each manifest that could not be written: a backup succeeds without it.
+type loggedManifests struct {
+	backup.Manifests
+	log zerolog.Logger
+}
+
+// Write implements [backup.Manifests].
+func (m loggedManifests) Write(ctx context.Context, in backup.Storage, name string, content []byte) error {
+	err := m.Manifests.Write(ctx, in, name, content)
+	if f := backup.AsFault(err); f != nil {
+		line := fields{"hint": f.Hint}
+		line.say(f.Reason())
+		m.log.Warn().Str("account", in.AccountName()).Str("container", in.Container).Str("manifest", name).Fields(map[string]any(line)).
+			Msg("a manifest was not written; it is tried again for seven days")
+	}
+	return err
 }

@@ -125,6 +125,8 @@ func (m *metrics) targets(targets []health.TargetHealth) {
 			m.sample(flag(t.Status == s), "target", t.Target, "plan", t.Plan, "status", string(s))
 		}
 	}
+	each("lifeboat_catalog_incomplete", "1 if storage has artifacts of the target that the catalog does not know.",
+		func(t health.TargetHealth) (float64, bool) { return flag(t.Incomplete), true })
 	each("lifeboat_target_deadline_timestamp_seconds",
 		"When the target turns unprotected unless it gets a newer recovery point, or when it did.",
 		func(t health.TargetHealth) (float64, bool) { return seconds(t.Deadline), !t.Deadline.IsZero() })

@@ -81,7 +81,7 @@ func TestMetrics(t *testing.T) {
 		t.Errorf("logs %v", lines)
 	}
 	written := time.Now().AddDate(0, 0, -3).Truncate(time.Second)
-	d.put(t, "point-8000000000-000000000000", backup.Point{ID: "p", State: backup.Live, Target: target, Created: written})
+	d.put(t, "point-8000000000-000000000000", backup.Point{ID: "p", State: backup.Live, Target: target, Plan: "nightly", Created: written})
 	m = d.scrape(t)
 	age := m[of("recovery_point_age_seconds")]
 	for name, want := range map[string]float64{

@@ -14,7 +14,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"lifeboat/internal/backup"
+	"lifeboat/internal/event"
+	"lifeboat/internal/health"
 	"lifeboat/internal/schedule"
 	"lifeboat/internal/testing/memory"
 )
@@ -127,7 +131,7 @@ func linesOf(t *testing.T) map[string]map[string]bool {
 		ID: "r", Target: target, State: backup.Failed, Reason: backup.Reason{Code: "C", Message: "words", Hint: "do"},
 	})
 	d.put(t, "point-8000000000-000000000000", backup.Point{
-		ID: "p", State: backup.Live, Target: target, Created: time.Now().AddDate(0, 0, -3),
+		ID: "p", State: backup.Live, Target: target, Plan: "nightly", Created: time.Now().AddDate(0, 0, -3),
 	})
 	d.scheduleRow(t, "plan-nightly", map[string]any{"Plan": "nightly", "At": time.Now().AddDate(0, 0, -4)})
 	d.scheduleRow(t, "evaluated-nightly", map[string]any{"Plan": "nightly", "At": time.Now().AddDate(0, 0, -4)})
@@ -152,7 +156,7 @@ func linesOf(t *testing.T) map[string]map[string]bool {
 		c.Engine.Left = c.Plans.Left
 	})
 	d.call("POST", "/schedule", timer)
-	d.put(t, "point-8000000000-000000000000", backup.Point{ID: "p", State: backup.Live, Target: target, Created: time.Now().AddDate(0, 0, -3)})
+	d.put(t, "point-8000000000-000000000000", backup.Point{ID: "p", State: backup.Live, Target: target, Plan: "nightly", Created: time.Now().AddDate(0, 0, -3)})
 	d.scheduleRow(t, "evaluated-nightly", map[string]any{"Plan": "nightly", "At": time.Now().AddDate(0, 0, -4)})
 	d.call("POST", "/schedule", timer) // unprotected
 	text = standby
@@ -212,6 +216,17 @@ func linesOf(t *testing.T) map[string]map[string]bool {
 	}
 	note(d)
 
+	d = newApp(nil)
+	lost := health.Incomplete{
+		Target: target, Plan: "nightly", Storage: backup.Storage{Account: account, Container: "c"}, Manifests: 1, First: "m", Found: time.Now(), Alarm: "1",
+	}
+	for _, e := range []backup.Event{event.CatalogIncomplete(lost), event.CatalogComplete(lost, time.Now())} {
+		if err := (logged{d.queue, zerolog.New(&d.log)}).Publish(t.Context(), e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	note(d)
+
 	_, d = pair(t)
 	d.call("POST", "/api/takeover", `{"from":"contoso-app"}`)
 	d.call("POST", "/schedule", timer)
@@ -227,7 +242,7 @@ var (
 	field = regexp.MustCompile(`\bline\.([A-Za-z]+)`)
 	asked = regexp.MustCompile(`line\.(?:event|function) (?:== ("[^"]+")|in \(([^)]+)\))`)
 	word  = regexp.MustCompile(`"([^"]+)"`)
-	named = regexp.MustCompile(`lifeboat\.(?:target|run|backup|restore|recovery-point|plan|app|schedule|clock|message)\.[a-z]+`)
+	named = regexp.MustCompile(`lifeboat\.(?:target|catalog|run|backup|restore|recovery-point|plan|app|schedule|clock|message)\.[a-z]+`)
 )
 
 // TestRunbooks checks that every event has a runbook, each is in the index, and each query asks for fields that the lines have.

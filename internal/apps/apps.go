@@ -47,6 +47,8 @@ type record struct {
 	Since  time.Time `json:"Since"`
 	From   string    `json:"From,omitempty"`
 	Caller string    `json:"Caller,omitempty"`
+	// Inherits says that some runs in flight may still have the name of the former owner.
+	Inherits bool `json:"Inherits,omitempty"`
 
 	backup.Carried
 	etag string

@@ -47,6 +47,7 @@ const (
 	DeletionPrefix    = "deletion-"
 	QueuePrefix       = "enqueued-"
 	EvaluatedPrefix   = "evaluated-"
+	IncompletePrefix  = "incomplete-"
 	AppsPrefix        = "known-"
 	TimerPrefix       = "last-run-"
 	UnpublishedPrefix = "pending-"
@@ -175,6 +176,9 @@ func DeletionKey(target string) Key { return ScheduleKey(DeletionPrefix + Partit
 
 // EvaluatedKey is the row that says when the plan's targets were evaluated last.
 func EvaluatedKey(plan string) Key { return ScheduleKey(EvaluatedPrefix + plan) }
+
+// IncompleteKey is the row of a target with artifacts that no recovery point of the catalog names.
+func IncompleteKey(target string) Key { return ScheduleKey(IncompletePrefix + Partition(target)) }
 
 // TimerKey is the row that says when the timer's function ran last.
 func TimerKey(timer string) Key { return ScheduleKey(TimerPrefix + timer) }

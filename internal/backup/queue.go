@@ -31,7 +31,7 @@ const (
 // OwnQueues are the queues of the app itself: there an answer to a request would be taken for another message.
 var OwnQueues = []string{
 	ExecuteQueue, ExecuteQueue + Poison, RestoreQueue, RestoreQueue + Poison, EventsQueue, EventsQueue + Poison, BackupQueue,
-	BackupQueue + Poison,
+	BackupQueue + Poison, ManifestFolder,
 }
 
 // Queue sends. The host receives: it invokes the function of the queue with each message, at least once.
@@ -88,8 +88,10 @@ type Event struct {
 	Time    time.Time
 	// Data is a JSON object.
 	Data json.RawMessage
-	// To is the queue that it goes to; "" is [EventsQueue].
+	// To is the queue that it goes to; "" is [EventsQueue]. A manifest waits in the outbox like an event, for [ManifestFolder].
 	To string
+	// Content is the content of a manifest, if this invocation has it; no row keeps it.
+	Content []byte
 }
 
 // AndTo returns the event, and the same for a queue of answers; "" for none.

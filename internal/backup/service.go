@@ -27,6 +27,8 @@ type Service struct {
 	// ArtifactNames says what Azure calls the artifacts of the resource: the kind of thing, where it is, and the name to which a
 	// time is added. Nil if Lifeboat gives each artifact a name of its own.
 	ArtifactNames func(Storage, Resource) string
+	// Shares: its artifacts are file shares of the account.
+	Shares bool
 	// CopyOnly says that Azure can never restore an artifact that was written under the plan's settings. Nil: it always can.
 	CopyOnly func(Blocks) bool
 	// Changes says whether an event of that type, in Event Grid, tells of a change of such a resource; nil if none does.

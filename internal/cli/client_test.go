@@ -48,7 +48,7 @@ func newApp(t *testing.T, host string, network func(n int, w http.ResponseWriter
 	var ids atomic.Int32
 	api := handler.New(handler.Config{
 		Engine: &engine.Engine{
-			Catalog: catalog, Queue: queue, Timings: engine.DefaultTimings(), Now: time.Now,
+			Catalog: catalog, Queue: queue, Manifests: &memory.Manifests{}, Timings: engine.DefaultTimings(), Now: time.Now,
 			NewID:    func() string { return fmt.Sprintf("id%d", ids.Add(1)) },
 			Services: services.All().Known(), Providers: map[string]backup.Provider{"microsoft.apimanagement/service": restorable{}},
 		},

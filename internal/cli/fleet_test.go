@@ -186,7 +186,7 @@ func newFleet(t *testing.T) *app {
 	var ids int
 	var counting sync.Mutex
 	e := &engine.Engine{
-		Catalog: catalog, Queue: queue, App: "contoso-app", Timings: engine.DefaultTimings(), Now: clock, Services: services.All().Known(), Providers: settledProviders(),
+		Catalog: catalog, Queue: queue, Manifests: &memory.Manifests{}, App: "contoso-app", Timings: engine.DefaultTimings(), Now: clock, Services: services.All().Known(), Providers: settledProviders(),
 		NewID: func() string {
 			counting.Lock()
 			defer counting.Unlock()

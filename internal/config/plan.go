@@ -277,7 +277,10 @@ func (r *reader) storage(n *yaml.Node) backup.Storage {
 	if n == nil {
 		return s
 	}
-	s.Container, _ = r.text(n, "container")
+	container, at := r.text(n, "container")
+	if s.Container = container; container == backup.ManifestFolder {
+		r.fail(at, "storage.container: %s has the manifests of file shares; write the backups into another container", container)
+	}
 	s.Zone, _ = r.text(n, "zone")
 	account, at := r.text(n, "account")
 	s.Account = backup.ResourceID(account)

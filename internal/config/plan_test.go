@@ -128,6 +128,7 @@ var wrong = map[string]struct{ old, new, want string }{
 	"restore, approval":             {"timeZone: UTC", "restore: {into: [itself], approval: yes}", `plan.yaml:17: "yes" is neither none nor required`},
 	"restore, approvers":            {"timeZone: UTC", "restore: {into: [itself], approvers: [a]}", `restore has no field "approvers"; it has approval, from, into, replyTo, safetyBackup`},
 	"restore, queue":                {"timeZone: UTC", "restore: {into: [itself], replyTo: [A_B]}", `"A_B" is no name of a queue`},
+	"the container of manifests":    {"container: lifeboat\n", "container: lifeboat-manifests\n", "lifeboat-manifests has the manifests of file shares"},
 	"restore, our queue":            {"timeZone: UTC", "restore: {into: [itself], replyTo: [execute]}", `execute is a queue of Lifeboat's own`},
 	"restore, CCF safety":           {"Microsoft.ApiManagement/service/contoso]\n    schedule: \"*/10 * * * * *\"\n    timeZone: UTC", "Microsoft.ConfidentialLedger/managedCCFs/contoso]\n    schedule: \"*/10 * * * * *\"\n    restore: {into: [itself], safetyBackup: true}", `there is nothing left for a safetyBackup`},
 	"restore, safety":               {"timeZone: UTC", "restore: {into: [itself], safetyBackup: often}", `plan.yaml:17: "often" is none of required, default and never`},

@@ -10,6 +10,7 @@ import (
 
 	"lifeboat/internal/backup"
 	"lifeboat/internal/event"
+	"lifeboat/internal/manifest"
 	"lifeboat/internal/restore"
 	"lifeboat/internal/retention"
 )
@@ -83,10 +84,14 @@ func (d Deletion) Delete(ctx context.Context, decided retention.Decision, files 
 		return p, d.save(ctx, &p)
 	}
 	var failed error
+	var noted []backup.Write
 	wait := min(max(f.Until.Sub(d.Now), d.Recheck), LongestKept*d.Recheck)
 	switch {
 	case altered:
 		p.State, wait = backup.Altered, LongestKept*d.Recheck // each try reads all of it
+		if former != backup.Altered || p.Undeleted.Unsent {   // the last call may have died in between
+			noted = event.OutboxWrites(p.Key().Partition, []backup.Event{manifest.Note(p, manifest.Altered, d.Now)})
+		}
 	case f.Kind == backup.Kept:
 		p.State = former
 	default:
@@ -98,7 +103,7 @@ func (d Deletion) Delete(ctx context.Context, decided retention.Decision, files 
 	if f.Kind == backup.Kept {
 		p.Reason = backup.NewReason("KeptByStorage", p.KeptByStorage.String(), f.Hint)
 	}
-	return p, errors.Join(failed, d.publish(ctx, &p, f, altered), d.save(ctx, &p))
+	return p, errors.Join(failed, d.publish(ctx, &p, f, altered), d.save(ctx, &p, noted...))
 }
 
 // begin saves that the deletion begins, or goes on, unless nothing may be deleted.
@@ -239,8 +244,8 @@ func (d Deletion) remove(ctx context.Context, a backup.Attempt, etag string) *ba
 	return backup.AsFault(d.Provider.Delete(ctx, a, etag, false))
 }
 
-func (d Deletion) save(ctx context.Context, p *backup.Point) error {
-	etags, err := d.Catalog.Apply(ctx, p.Replace())
+func (d Deletion) save(ctx context.Context, p *backup.Point, more ...backup.Write) error {
+	etags, err := d.Catalog.Apply(ctx, append([]backup.Write{p.Replace()}, more...)...)
 	if err != nil {
 		return fmt.Errorf("save the recovery point of run %s as %s: %w", p.ID, p.State, err)
 	}

@@ -365,6 +365,34 @@ func TestTakeoverAtEveryRequest(t *testing.T) {
 	}
 }
 
+// TestTheRestOfATakeoverAtEveryRequest: a run was within a lease at the takeover, and the timer run that takes it over dies at any
+// request. The next one goes on, also hours later, and each run succeeds by one operation of its own.
+func TestTheRestOfATakeoverAtEveryRequest(t *testing.T) {
+	t.Parallel()
+	for _, made := range []bool{false, true} {
+		for at := 1; ; at++ {
+			what := fmt.Sprintf("request %d, made %t", at, made)
+			s, c, first, second, plan := inEveryState(t)
+			if _, err := second.Ownership().TakeOver(t.Context(), production, "a person"); err != nil {
+				t.Fatal(err)
+			}
+			s.now = s.now.Add(time.Hour)
+			s.storage.calls, s.storage.failAt, s.storage.made = 0, at, made
+			_, _ = second.Schedule(t.Context(), []backup.Plan{plan})
+			reached := s.storage.calls >= at
+			s.storage.failAt = 0
+			c.settled(what, plan, first, second)
+			row, _, err := s.storage.catalog.Get(t.Context(), backup.OwnerKey)
+			if err != nil || strings.Contains(string(row.Body), "Inherits") {
+				t.Errorf("%s: the owner's row is %s, %v", what, row.Body, err)
+			}
+			if !reached {
+				break
+			}
+		}
+	}
+}
+
 // TestTakeoverAmidAStep: the catalog is taken over between any two requests of a step of the former owner's. No operation is
 // started twice, and none is lost.
 func TestTakeoverAmidAStep(t *testing.T) {
@@ -417,6 +445,58 @@ func TestTakeoverAmidAStart(t *testing.T) {
 		return strings.HasPrefix(call, "find") && !strings.HasSuffix(call, plan.Targets[1])
 	}); n >= 0 {
 		t.Errorf("a token was lost: %q and then %q", first.calls, second.calls)
+	}
+}
+
+// TestRunsWithinALeaseAreTakenOverLater: the new owner's next timer run may come long after the takeover. It takes over the run that
+// was within a lease then, and the row of the owner says so, once: later timer runs do not look again.
+func TestRunsWithinALeaseAreTakenOverLater(t *testing.T) {
+	s, _, _, second, plan := inEveryState(t)
+	if _, err := second.Ownership().TakeOver(t.Context(), production, "a person"); err != nil {
+		t.Fatal(err)
+	}
+	named := func() (formers int) {
+		t.Helper()
+		for _, row := range s.storage.catalog.Rows() {
+			if !strings.HasPrefix(row.Row, backup.RunPrefix) {
+				continue
+			}
+			run, err := backup.Decode[backup.Run](row)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if run.App != staging {
+				formers++
+			}
+		}
+		return formers
+	}
+	if n := named(); n != 1 {
+		t.Errorf("%d runs have another name after the takeover, want the one within a lease", n)
+	}
+	s.now = s.now.Add(2 * time.Hour) // asleep, or being deployed
+	for range 2 {
+		s.storage.partitions = nil
+		if _, err := second.Schedule(t.Context(), []backup.Plan{plan}); err != nil {
+			t.Error(err)
+		}
+		looks := 0
+		for _, partition := range s.storage.partitions {
+			if partition == backup.InflightPartition {
+				looks++
+			}
+		}
+		row, _, err := s.storage.catalog.Get(t.Context(), backup.OwnerKey)
+		if n := named(); n != 0 || err != nil || strings.Contains(string(row.Body), "Inherits") {
+			t.Errorf("%d runs have another name; the owner's row is %s, %v", n, row.Body, err)
+		}
+		if s.now = s.now.Add(time.Minute); looks > 2 {
+			t.Errorf("%d lists of the runs in flight", looks)
+		}
+	}
+	s.storage.partitions = nil
+	if _, err := second.Schedule(t.Context(), []backup.Plan{plan}); err != nil || len(s.storage.partitions) != 2 {
+		t.Errorf("an idle timer run lists %q, %v", s.storage.partitions, err)
 	}
 }
 
@@ -501,5 +581,38 @@ func TestASecondAppPutsMessagesBack(t *testing.T) {
 	}
 	if s.rows("deadletter") != 0 || state != backup.Queued || len(second.calls) != 0 {
 		t.Errorf("%d dead letters, the run is %s, calls %q", s.rows("deadletter"), state, second.calls)
+	}
+}
+
+// TestASecondAppPutsMessagesBackEverMoreRarely: a step message that only a second app gets costs it few requests, however long the
+// owner is away, and waits ten minutes at the most for an owner that comes back.
+func TestASecondAppPutsMessagesBackEverMoreRarely(t *testing.T) {
+	for name, known := range map[string]bool{"of a run": true, "of no run": false} {
+		s := newHarness(t)
+		c := s.cloud()
+		first, second := c.app(production), c.app(staging)
+		if _, err := first.Schedule(t.Context(), nil); err != nil {
+			t.Fatal(err)
+		}
+		s.engine = first.Engine
+		if known {
+			s.ask("1")
+		} else if err := s.storage.queue.SendStep(t.Context(), backup.StepMessage{Run: "0123456789abcdef-0123456789-0123456789ab", Sequence: 1, Nonce: "m"}, 0); err != nil {
+			t.Fatal(err)
+		}
+		s.engine, s.storage.calls = second.Engine, 0
+		var hours []int
+		for range 3 {
+			before := s.storage.calls
+			for end := s.now.Add(time.Hour); s.now.Before(end); s.now = s.now.Add(time.Second) {
+				s.deliver()
+			}
+			hours = append(hours, s.storage.calls-before)
+		}
+		left := s.storage.queue.Messages("execute")
+		// Three requests each time, 30 seconds and then twice as long each time until ten minutes; and a note of the app in five minutes.
+		if hours[0] > 3*11+13 || hours[1] > 3*6+7 || hours[2] > 3*6+7 || len(left) != 1 || left[0].Visible.After(s.now.Add(10*time.Minute)) {
+			t.Errorf("%s: %v requests in three hours, %d messages", name, hours, len(left))
+		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"lifeboat/internal/backup"
@@ -147,6 +148,12 @@ func (e *Engine) cleanTarget(ctx context.Context, target string, entries []due, 
 	if err := deletion.Note(ctx, e.Catalog, target, points, e.RecoveryPoint); err != nil {
 		return err // the entries stay, so that the next cleanup notes it
 	}
+	if slices.ContainsFunc(entries, func(d due) bool { return left[d.Point].State == backup.Altered }) {
+		// A manifest of that may wait in the outbox. The entries stay until a timer run knows of it.
+		if err := e.Outbox().HandOver(ctx, backup.Partition(target)); err != nil {
+			return err
+		}
+	}
 	var errs []error
 	for _, d := range entries {
 		errs = append(errs, e.dropOrMove(ctx, d, left[d.Point], now))
@@ -175,6 +182,13 @@ func (e *Engine) expire(ctx context.Context, d retention.Decision, now time.Time
 func (e *Engine) dropOrMove(ctx context.Context, d due, p backup.Point, now time.Time) error {
 	stays := p.State != backup.Expired
 	var late error
+	if !stays {
+		// The entry goes last: after a crash the next cleanup deletes the rest of the manifests.
+		late = limited(ctx, func(ctx context.Context) error { return e.keeper().Delete(ctx, p) })
+		if stays = late != nil; stays && backup.AsFault(late).Kind == backup.Kept {
+			late = nil // it is deleted once nothing protects it
+		}
+	}
 	if p.State == "" {
 		// The run ended without the point, or has just made it, or is about to.
 		run, _, err := e.load(ctx, d.Point)

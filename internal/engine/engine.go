@@ -13,6 +13,7 @@ import (
 	"lifeboat/internal/apps"
 	"lifeboat/internal/backup"
 	"lifeboat/internal/health"
+	"lifeboat/internal/manifest"
 	"lifeboat/internal/outbox"
 	"lifeboat/internal/plans"
 )
@@ -28,6 +29,8 @@ type Engine struct {
 	Services backup.Services
 	// Providers holds the providers by the resource type of their targets, in lower case: "microsoft.apimanagement/service".
 	Providers map[string]backup.Provider
+	// Manifests keeps the manifests of recovery points.
+	Manifests backup.Manifests
 	Timings   Timings
 	// Concurrency is the number of operations of all runs that may be under way at once; 0 does not limit them.
 	Concurrency int
@@ -104,6 +107,12 @@ func (w Timings) Scaled(factor float64) Timings {
 	return w
 }
 
+// PutBackDelay is the delay of a message that is put back, and is so late already. Each time that it is put back it may become
+// two. If that was every few seconds, the few that storage doubles on a bad day would become thousands.
+func (w Timings) PutBackDelay(late time.Duration) time.Duration {
+	return max(w.PutBack, min(late, w.PollMax))
+}
+
 const (
 	// clockTolerance is the greatest difference between our own clock and the catalog's. Above it nothing is scheduled or
 	// deleted.
@@ -152,12 +161,22 @@ func (e *Engine) service(target string) backup.Service {
 
 // Outbox sends the engine's events.
 func (e *Engine) Outbox() outbox.Outbox {
-	return outbox.Outbox{Catalog: e.Catalog, Queue: e.Queue, Now: e.Now}
+	return outbox.Outbox{Catalog: e.Catalog, Queue: e.Queue, Manifests: e.keeper(), Now: e.Now}
+}
+
+// keeper writes and deletes manifests.
+func (e *Engine) keeper() manifest.Keeper {
+	return manifest.Keeper{Catalog: e.Catalog, Store: e.Manifests, Services: e.Services}
 }
 
 // Ownership tells whether this app owns the catalog.
 func (e *Engine) Ownership() apps.App {
 	return apps.App{Catalog: e.Catalog, Name: e.App, Announce: e.Outbox().Announce, Setting: e.Stopped}
+}
+
+// finder finds artifacts that the catalog does not know.
+func (e *Engine) finder() manifest.Finder {
+	return manifest.Finder{Keeper: e.keeper(), Provider: e.provider, ForEach: e.forEach, CallTime: callTime}
 }
 
 // within gives a call of a provider its time limit.
@@ -258,7 +277,7 @@ func (e *Engine) Execute(ctx context.Context, invocation string, message []byte)
 	if errors.Is(err, backup.ErrNotFound) || errors.Is(err, backup.ErrUnreadable) || err == nil && run.App != e.App {
 		standing := e.Ownership().Check(ctx)
 		if no, ok := errors.AsType[*apps.NotOwner](standing); ok {
-			return Outcome{Run: w.Run, Note: no.Error() + ": put back"}, e.Queue.Requeue(ctx, backup.ExecuteQueue, message, e.Timings.PutBack)
+			return Outcome{Run: w.Run, Note: no.Error() + ": put back"}, e.Queue.Requeue(ctx, backup.ExecuteQueue, message, e.putBackDelay(run, now))
 		}
 		if standing != nil {
 			return Outcome{Run: w.Run}, standing
@@ -283,12 +302,8 @@ func (e *Engine) Execute(ctx context.Context, invocation string, message []byte)
 		out.Note = "the run has ended"
 		return out, s.releaseAndPublish(ctx)
 	case w.Sequence > run.Sequence:
-		// It comes back when the step message that the run expects is due, and then ever more rarely. Each time that it is put
-		// back it may become two. If that was every few seconds, the few that storage doubles on a bad day would become
-		// thousands.
 		out.Note = "too early: put back"
-		early, late := min(run.Due.Sub(now), backup.LongestDelay), min(now.Sub(run.Due), e.Timings.PollMax)
-		return out, e.Queue.SendStep(ctx, w, max(e.Timings.PutBack, early, late))
+		return out, e.Queue.SendStep(ctx, w, e.putBackDelay(run, now))
 	case w.Sequence < run.Sequence, w.Nonce != run.Nonce:
 		out.Note = "not the step message that the run expects"
 		return out, nil
@@ -303,4 +318,10 @@ func (e *Engine) Execute(ctx context.Context, invocation string, message []byte)
 	}
 	out.To, out.Reason = s.run.State, s.run.Reason
 	return out, err
+}
+
+// putBackDelay is the delay of a step message that is put back for another invocation or another app: it comes back when the one
+// that the run expects is due, and then ever more rarely; without a run most rarely.
+func (e *Engine) putBackDelay(run backup.Run, now time.Time) time.Duration {
+	return max(min(run.Due.Sub(now), backup.LongestDelay), e.Timings.PutBackDelay(now.Sub(run.Due)))
 }

@@ -23,7 +23,9 @@ func (e *Engine) evaluate(ctx context.Context, all []backup.Plan, state schedule
 	if err != nil || state.activePlan.ETag == "" {
 		head = plans.Head{Since: now}
 	}
-	errs := []error{err, e.takeBack(ctx, head, all, state, report)}
+	over, unchecked := e.finder().Recheck(ctx, state.incomplete, now)
+	report.events = append(report.events, over...)
+	errs := []error{err, e.takeBack(ctx, head, all, state, report), unchecked}
 	if errs[1] != nil {
 		return errors.Join(errs...) // an evaluation would forget the alarms about what has left
 	}
@@ -74,15 +76,18 @@ func (e *Engine) evaluatePlan(ctx context.Context, plan health.Snapshot, was hea
 			events = append(events, event.TargetUnprotected(h, was.Alarm(h)))
 		}
 	}
-	if err != nil && len(events) == 0 {
-		return err
+	is := was.After(now, outcomes, fresh, err == nil)
+	rows, found, unsearched := e.finder().Evaluated(ctx, plan.Plan, was, &is, outcomes, err == nil, now)
+	events = append(events, found...)
+	if err != nil && len(events) == 0 && maps.Equal(is.Searched, was.Searched) {
+		return errors.Join(err, unsearched)
 	}
-	return errors.Join(err, e.saveEvaluation(ctx, was.After(now, outcomes, fresh, err == nil), events, report))
+	return errors.Join(err, unsearched, e.saveEvaluation(ctx, is, events, report, rows...))
 }
 
 // saveEvaluation saves the row with its events. The row comes last: a repeat writes the same events.
-func (e *Engine) saveEvaluation(ctx context.Context, is health.Evaluation, events []backup.Event, report *ScheduleReport) error {
-	writes := append(event.OutboxWrites(backup.SchedulePartition, events), backup.Write{
+func (e *Engine) saveEvaluation(ctx context.Context, is health.Evaluation, events []backup.Event, report *ScheduleReport, more ...backup.Write) error {
+	writes := append(append(event.OutboxWrites(backup.SchedulePartition, events), more...), backup.Write{
 		Op: backup.Put, Key: backup.EvaluatedKey(is.Plan), Body: backup.Encode(is),
 	})
 	for page := range slices.Chunk(writes, backup.MostWrites) {

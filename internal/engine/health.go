@@ -45,6 +45,9 @@ func (e *Engine) Health(ctx context.Context, active plans.Active) ([]health.Targ
 			s := health.Snapshot{
 				Plan: plan, Target: target, Since: since, Restorable: e.service(target).Restorable, Paused: e.paused(state, plan), Refused: active.Refused, RowError: state.unread[plan.Name],
 			}
+			if i := slices.IndexFunc(state.incomplete, func(i health.Incomplete) bool { return backup.Same(i.Target, target) }); i >= 0 {
+				s.Incomplete = &state.incomplete[i]
+			}
 			if c := state.checkpoints[plan.Name]; c != nil {
 				s.AddCheckpoint(*c, now)
 			}

@@ -101,7 +101,7 @@ func (m *model) nextCall(h *handler) *call {
 	}
 	r := &replay{m: m, h: h, own: h.begun}
 	e := &Engine{
-		Catalog: r, Queue: r, Providers: map[string]backup.Provider{"microsoft.apimanagement/service": r}, Timings: m.waits,
+		Catalog: r, Queue: r, Manifests: unmodeled{}, Providers: map[string]backup.Provider{"microsoft.apimanagement/service": r}, Timings: m.waits,
 		Now: func() time.Time { return m.instant(r.own).Add(skew) },
 		NewID: func() string {
 			r.ids++
@@ -221,6 +221,16 @@ func (r *replay) Publish(_ context.Context, e backup.Event) error {
 	}
 	return r.ask(call{op: "publish", event: e}).err
 }
+
+// unmodeled are manifests that are always written. That is no call of the model: to die before it or after it is the same as to die
+// before the save that follows, since a manifest is never overwritten. Its row in the outbox stands for it.
+type unmodeled struct{}
+
+func (unmodeled) Write(context.Context, backup.Storage, string, []byte) error { return nil }
+
+func (unmodeled) List(context.Context, backup.Storage, string) ([]string, error) { return nil, nil }
+
+func (unmodeled) Delete(context.Context, backup.Storage, string) error { return nil }
 
 // Preflight is no call of the model: it says yes. It leaves no trace, so to die before it or after it is the same as to die
 // before the intent's save, and its no is like one of Begin's, without a lock to release.

@@ -59,8 +59,9 @@ func (m *model) key(w *world) [16]byte {
 			}
 		case r.key.Partition == backup.SchedulePartition:
 			b = append(b, r.body...)
-		case outbox.Has(r.key.Row): // the event about a run's end
-			b = append(b, 'v', byte(m.index(strings.TrimPrefix(r.key.Row, backup.OutboxPrefix+backup.EventsQueue+".")[:len(m.runs[0])])))
+		case outbox.Has(r.key.Row): // the event about a run's end, or the manifest of its recovery point
+			to, id, _ := strings.Cut(strings.TrimPrefix(r.key.Row, backup.OutboxPrefix), ".")
+			b = append(b, 'v', to[len(to)-1], byte(m.index(id[:len(m.runs[0])])))
 		}
 	}
 	b = m.appendOperations(b, w)

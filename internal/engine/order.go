@@ -59,7 +59,7 @@ func (e *Engine) GiveUpBackup(
 	if malformed != nil && !azures {
 		return Batch{}, false, e.RejectBackup(ctx, queue, g.Message, q, plans, request.InvalidRequest, malformed)
 	}
-	if later, err = e.putOff(ctx, backup.BackupQueue, g, time.Time{}); later || err != nil {
+	if later, err = e.PutOff(ctx, backup.BackupQueue, g); later || err != nil {
 		return Batch{}, later, err
 	}
 	if err := e.DeadLetter(ctx, queue, g.Message, why); err != nil || azures {

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -24,20 +23,7 @@ func (e *Engine) RecoveryPoint(ctx context.Context, id string) (backup.Point, er
 
 // Files lists the files of the artifact of a recovery point; nothing if the artifact is one blob of its name.
 func (e *Engine) Files(ctx context.Context, p backup.Point) ([]backup.File, error) {
-	prefix := p.FilesPrefix()
-	rows, _, err := e.Catalog.List(ctx, p.Key().Partition, prefix, backup.Behind(prefix), 1000)
-	if err != nil || len(rows) == 0 {
-		return nil, err
-	}
-	list, err := backup.JoinPages(rows)
-	if err != nil {
-		return nil, err
-	}
-	var files []backup.File
-	if err := json.Unmarshal([]byte(list), &files); err != nil {
-		return nil, fmt.Errorf("the list of files of recovery point %s cannot be read: %w", p.ID, err)
-	}
-	return files, nil
+	return backup.ReadFiles(ctx, e.Catalog, p)
 }
 
 // RecoveryPoints lists a target's recovery points in every state, newest run first: at most top (1 to 1000), from the one after

@@ -8,6 +8,7 @@ import (
 
 	"lifeboat/internal/backup"
 	"lifeboat/internal/event"
+	"lifeboat/internal/manifest"
 	"lifeboat/internal/request"
 	"lifeboat/internal/restore"
 )
@@ -134,7 +135,8 @@ var ErrNotEnded = errors.New("the restore has not ended yet")
 // early.
 func (e *Engine) ConfirmRestore(ctx context.Context, id string) (Status, error) {
 	for {
-		run, _, err := e.load(ctx, id)
+		read := e.Now()
+		run, now, err := e.load(ctx, id)
 		switch {
 		case err != nil:
 			return Status{}, err
@@ -149,12 +151,20 @@ func (e *Engine) ConfirmRestore(ctx context.Context, id string) (Status, error) 
 		if err != nil || p.Held == (backup.Hold{}) {
 			return Status{Run: run, Point: &p}, err
 		}
+		// As in Accept: the rescuer completes it after a crash.
+		if err := e.index(ctx, backup.InflightKey(now.Add(orphanAge), id, e.NewID()), id, now); err != nil {
+			return Status{}, err
+		}
 		p.Held = backup.Hold{}
-		_, err = e.Catalog.Apply(ctx, p.Replace())
-		if errors.Is(err, backup.ErrChanged) {
+		s := e.newStep(run, now, read)
+		s.toOutbox(manifest.Note(p, manifest.Confirmed, now))
+		if err = s.save(ctx, p.Replace()); errors.Is(err, errConflict) {
 			continue
 		}
-		return Status{Run: run, Point: &p}, err
+		if err == nil {
+			_ = s.releaseAndPublish(ctx)
+		}
+		return Status{Run: s.run, Point: &p}, err
 	}
 }
 
@@ -197,9 +207,9 @@ func (e *Engine) GiveUpRequest(
 	q, malformed := restore.ParseRequest(g.Message, "")
 	if malformed == nil && !q.DryRun {
 		q.Sent = g.Sent
-		if later, err = e.putOff(ctx, backup.RestoreQueue, g, q.Until(e.Now())); later || err != nil {
-			return backup.Run{}, later, err
-		}
+	}
+	if later, err = e.PutOff(ctx, backup.RestoreQueue, g); later || err != nil {
+		return backup.Run{}, later, err
 	}
 	run, err = e.refuseGivenUp(ctx, g.Message, q, malformed, plans, why)
 	return run, false, err

@@ -10,6 +10,7 @@ import (
 
 	"lifeboat/internal/backup"
 	"lifeboat/internal/event"
+	"lifeboat/internal/manifest"
 	"lifeboat/internal/restore"
 	"lifeboat/internal/stop"
 )
@@ -141,6 +142,7 @@ func (s *step) safetyBackedUp(ctx context.Context, p backup.Point, files []backu
 		return err
 	}
 	undo := s.snapshot()
+	s.toOutbox(manifest.NoteMade(p, files, s.clock()))
 	r.Restore.SafetyBackedUp = s.clock()
 	var err error
 	if by := r.Restore.CanceledBy; by != "" {

@@ -63,10 +63,7 @@ func (e *Engine) Schedule(ctx context.Context, plans []backup.Plan) (ScheduleRep
 	if err := e.Ownership().Settle(ctx, state.apps, now); err != nil {
 		return report, err
 	}
-	var inherited error
-	if state.apps.Inherits(now) {
-		inherited = e.Ownership().Inherit(ctx)
-	}
+	inherited := e.Ownership().Inherit(ctx, state.apps)
 	// Runs under way come first: a timer run that has much to do may not get to its end.
 	stopped := state.apps.Stopped(e.Stopped)
 	errs := []error{err, inherited, stopped.Unread, e.rescue(ctx, now, &report)}
@@ -111,6 +108,8 @@ type schedulerState struct {
 	unread, unevaluated map[string]error
 	// undeleted are the targets with recovery points that could not be deleted.
 	undeleted []health.Undeleted
+	// incomplete are the targets with artifacts that the catalog does not know.
+	incomplete []health.Incomplete
 	// changes are the changes of targets that make backups.
 	changes map[backup.Key]request.Changes
 	// timers say when the timers ran last, by the names of their functions.
@@ -158,6 +157,12 @@ func (s *schedulerState) add(row backup.Row) error {
 		u, err := backup.Decode[health.Undeleted](row)
 		if err == nil {
 			s.undeleted = append(s.undeleted, u)
+		}
+		return err
+	case strings.HasPrefix(row.Row, backup.IncompletePrefix):
+		i, err := backup.Decode[health.Incomplete](row)
+		if i.RowETag = row.ETag; err == nil {
+			s.incomplete = append(s.incomplete, i)
 		}
 		return err
 	case strings.HasPrefix(row.Row, backup.TimerPrefix):

@@ -36,13 +36,14 @@ var (
 
 // harness is the real engine on storage in memory, with a clock that only the test moves and a service that the test controls.
 type harness struct {
-	t        *testing.T
-	now      time.Time
-	storage  *storage
-	provider *fakeProvider
-	engine   *engine.Engine
-	ids      int
-	idsMu    sync.Mutex
+	t         *testing.T
+	now       time.Time
+	storage   *storage
+	provider  *fakeProvider
+	engine    *engine.Engine
+	manifests memory.Manifests
+	ids       int
+	idsMu     sync.Mutex
 }
 
 func newHarness(t *testing.T) *harness {
@@ -52,7 +53,7 @@ func newHarness(t *testing.T) *harness {
 	s.storage = &storage{catalog: memory.NewCatalog(clock), queue: memory.NewQueue(clock)}
 	s.provider = &fakeProvider{stage: s}
 	s.engine = &engine.Engine{
-		Catalog: s.storage, Queue: s.storage, App: "contoso-app", Timings: engine.DefaultTimings(), Now: clock,
+		Catalog: s.storage, Queue: s.storage, Manifests: &s.manifests, App: "contoso-app", Timings: engine.DefaultTimings(), Now: clock,
 		Services: known, Providers: map[string]backup.Provider{"microsoft.apimanagement/service": s.provider},
 		NewID: func() string {
 			s.idsMu.Lock()

@@ -8,6 +8,7 @@ import (
 
 	"lifeboat/internal/backup"
 	"lifeboat/internal/event"
+	"lifeboat/internal/manifest"
 	"lifeboat/internal/retention"
 )
 
@@ -36,10 +37,11 @@ func (s *step) succeed(ctx context.Context, p backup.Point, files []backup.File)
 	if err := s.putDue(ctx, p); err != nil {
 		return err
 	}
+	s.toOutbox(manifest.NoteMade(p, files, s.clock()))
 	writes := p.Insert(files)
 	for _, m := range made {
 		writes = append(writes, m.Replace())
-		s.toOutbox(event.PointAccepted(m))
+		s.toOutbox(event.PointAccepted(m), manifest.Note(m, manifest.Accepted, m.Accepted.Time))
 	}
 	var why backup.Reason
 	if p.State == backup.Suspect {
@@ -95,7 +97,7 @@ func (e *Engine) Accept(ctx context.Context, id, by, why string) (backup.Point, 
 			return backup.Point{}, err
 		}
 		p.State, p.Accepted = backup.Live, backup.Acceptance{Time: now, By: by, Reason: why}
-		s.toOutbox(event.PointAccepted(p))
+		s.toOutbox(event.PointAccepted(p), manifest.Note(p, manifest.Accepted, now))
 		err = s.save(ctx, p.Replace())
 		if errors.Is(err, errConflict) {
 			continue // cleanup, another acceptance or the run's own event: read what it is now

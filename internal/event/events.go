@@ -227,6 +227,34 @@ func PointDeleted(p backup.Point) backup.Event {
 	return backup.Event{ID: p.ID + path.Ext(pointDeleted), Type: pointDeleted, Subject: p.Target, Time: p.Deleted, Data: data}
 }
 
+// incomplete begins the ID of the event about artifacts that the catalog does not know; the alarm follows.
+const incomplete = "incomplete-"
+
+// CatalogIncomplete makes the event that storage holds artifacts of a target that the catalog does not know.
+func CatalogIncomplete(i health.Incomplete) backup.Event {
+	data := backup.Encode(struct {
+		Target    string        `json:"target"`
+		Plan      string        `json:"plan"`
+		Account   string        `json:"account"`
+		Container string        `json:"container"`
+		Artifacts int           `json:"artifacts"`
+		Manifests int           `json:"manifests"`
+		First     string        `json:"first"`
+		Reason    backup.Reason `json:"reason"`
+	}{i.Target, i.Plan, i.Storage.AccountName(), i.Storage.Container, i.Artifacts, i.Manifests, i.First, i.Reason()})
+	return backup.Event{ID: incomplete + i.Alarm, Type: "lifeboat.catalog.incomplete", Subject: i.Target, Time: i.Found, Data: data}
+}
+
+// CatalogComplete makes the event that storage holds no such artifacts any more. It names the event of the alarm.
+func CatalogComplete(i health.Incomplete, at time.Time) backup.Event {
+	data := backup.Encode(struct {
+		Target string `json:"target"`
+		Plan   string `json:"plan"`
+		Alarm  string `json:"alarm"`
+	}{i.Target, i.Plan, incomplete + i.Alarm})
+	return backup.Event{ID: "complete-" + i.Alarm, Type: "lifeboat.catalog.complete", Subject: i.Target, Time: at, Data: data}
+}
+
 // PlanTurn is a text of plan.yaml that is refused, or is accepted after the text before it was refused.
 type PlanTurn struct {
 	// Hash is the hash of the text. Refused tells whether the text is refused.

@@ -20,6 +20,8 @@ type Evaluation struct {
 	Text string `json:"Text,omitempty"`
 	// Back has the times at which alarms were taken back, by their keys: if such a target comes back, its alarm is another one.
 	Back map[string]time.Time `json:"Back,omitempty"`
+	// Searched says for which targets the storage was searched for artifacts that the catalog does not know.
+	Searched Searched `json:"Searched,omitempty"`
 
 	backup.Carried
 }

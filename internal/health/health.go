@@ -60,6 +60,10 @@ type TargetHealth struct {
 	NextScheduledTime time.Time
 	// LastRun is the newest run of the target, of any plan, under way or ended; nil if there is none.
 	LastRun *backup.Run
+	// Blank: the catalog has no recovery point of the target, in any state.
+	Blank bool
+	// Incomplete: the storage has artifacts of the target that the catalog does not know. That is an alarm, whatever the status.
+	Incomplete bool
 }
 
 // Snapshot has the known facts about one target of one plan, for Evaluate.
@@ -85,6 +89,8 @@ type Snapshot struct {
 	RowError error
 	// Refused says why the present plan.yaml is not active, nil if it is.
 	Refused error
+	// Incomplete says which artifacts of the target the catalog does not know; nil if it was found to know all.
+	Incomplete *Incomplete
 	// Points and Runs are the newest of the target, newest first.
 	Points []backup.Point
 	Runs   []backup.Run
@@ -97,7 +103,7 @@ type Snapshot struct {
 // the last one had. After an edit it has the same time from the edit on, unless it was unprotected already. A point beyond the time for
 // which the service can restore it protects nothing.
 func (s Snapshot) Evaluate(now time.Time) TargetHealth {
-	h := TargetHealth{Target: s.Target, Plan: s.Plan.Name, Point: s.newest(backup.Point.Live)}
+	h := TargetHealth{Target: s.Target, Plan: s.Plan.Name, Point: s.newest(backup.Point.Live), Blank: len(s.Points) == 0, Incomplete: s.Incomplete != nil}
 	if len(s.Runs) > 0 {
 		h.LastRun = &s.Runs[0]
 	}
@@ -131,21 +137,23 @@ func (s Snapshot) Evaluate(now time.Time) TargetHealth {
 	if h.Status != Protected && h.Status != Copied || s.RowError != nil {
 		h.Reason = s.why(h, now)
 	}
+	if h.Incomplete && s.RowError == nil {
+		h.Reason = s.Incomplete.Reason()
+	}
 	return h
 }
 
 // grace returns the time until which a target that was protected at the last edit has had its first scheduled time since: the second
 // scheduled time after the edit. It is zero if nothing was edited, or if the target was unprotected then.
 func (s Snapshot) grace(p *backup.Point, from time.Time) time.Time {
-	since, before := s.Scheduled, s.Before
-	if p != nil && s.isNew() { // the plan has its schedule for longer than the target
-		since, before = backup.Later(since, s.Since), nil
-	}
-	if since.IsZero() || p == nil && before == nil {
+	since := s.Scheduled
+	switch {
+	case p != nil && s.isNew(): // the plan may have its schedule for longer than the target
+		since = backup.Later(since, s.Since)
+	case s.Before == nil:
 		return time.Time{}
-	}
-	if before != nil {
-		if _, two := before.Intervals(from); two > 0 && from.Add(two).Before(since) {
+	default:
+		if _, two := s.Before.Intervals(from); two > 0 && from.Add(two).Before(since) {
 			return time.Time{}
 		}
 	}

@@ -12,13 +12,16 @@ import (
 
 	"lifeboat/internal/backup"
 	"lifeboat/internal/event"
+	"lifeboat/internal/manifest"
 )
 
 // Outbox sends events. Package event has the rows in which they wait.
 type Outbox struct {
 	Catalog backup.Catalog
 	Queue   backup.Queue
-	Now     func() time.Time
+	// Manifests writes the manifests that wait among the events.
+	Manifests manifest.Keeper
+	Now       func() time.Time
 }
 
 // unpublished says that the outbox of a partition holds events that a timer run must send. The row stands among the checkpoints,
@@ -43,21 +46,24 @@ type undeliverable struct {
 const (
 	// publishTime is the time limit for sending one event.
 	publishTime = 20 * time.Second
-	// answerTime is the time for which Lifeboat tries to send an answer that its queue does not take: the life of a message
+	// answerTime is the time for which Lifeboat tries to write a manifest, and to send an answer that its queue does not take: the life of a message
 	// that is sent with Azure's default time to live (Azure's documentation "Put Message").
 	answerTime = 7 * 24 * time.Hour
 	// drainTargets is the greatest number of partitions whose left events a timer run sends.
 	drainTargets = 100
 )
 
-// Post sends events. It returns the events that are done with as done, and the others as left. The destinations in refused took
-// nothing, and are not tried again. If an event can never be delivered, it is counted, and done with.
+// Post sends events, and then writes manifests. It returns the events that are done with as done, and the others as left. The
+// destinations in refused took nothing, and are not tried again. If an event can never be delivered, it is counted, and done with.
 func (o Outbox) Post(ctx context.Context, events []backup.Event, refused map[string]error) (done, left []backup.Event) {
+	events = slices.Clone(events)
+	slices.SortStableFunc(events, func(a, b backup.Event) int { return rank(a) - rank(b) })
 	for _, event := range events {
-		if refused[event.Queue()] == nil {
-			refused[event.Queue()] = o.postOne(ctx, event)
+		to := manifest.Destination(event)
+		if refused[to] == nil {
+			refused[to] = o.postOne(ctx, event)
 		}
-		if refused[event.Queue()] == nil {
+		if refused[to] == nil {
 			done = append(done, event)
 		} else {
 			left = append(left, event)
@@ -66,10 +72,22 @@ func (o Outbox) Post(ctx context.Context, events []backup.Event, refused map[str
 	return done, left
 }
 
+// rank sorts manifests behind events: no event waits for a storage account that does not answer.
+func rank(e backup.Event) int {
+	if manifest.Is(e) {
+		return 1
+	}
+	return 0
+}
+
 func (o Outbox) postOne(ctx context.Context, event backup.Event) error {
 	within, cancel := context.WithTimeout(ctx, publishTime)
 	defer cancel()
-	err := o.Queue.Publish(within, event)
+	send := o.Queue.Publish
+	if manifest.Is(event) {
+		send = o.Manifests.Write
+	}
+	err := send(within, event)
 	old := event.Queue() != backup.EventsQueue && o.Now().Sub(event.Time) > answerTime
 	if err == nil || !old && !errors.Is(err, backup.ErrUndeliverable) {
 		return err

@@ -153,7 +153,7 @@ var mutants = []mutant{
 	},
 	{
 		"early step messages come back every 30 seconds", "internal/engine/engine.go",
-		"max(e.Timings.PutBack, early, late)", "max(e.Timings.PutBack, min(early, late))",
+		"return max(w.PutBack, min(late, w.PollMax))", "return w.PutBack",
 	},
 	{"a timer run schedules whatever the clock says", "internal/engine/schedule.go", "if apart == nil {\n\t\tfor", `if apart != backup.ErrExists {
 		for`},
@@ -205,7 +205,7 @@ var mutants = []mutant{
 	},
 	{
 		"the acceptance of those before is not published", "internal/engine/suspect.go",
-		"s.toOutbox(event.PointAccepted(m))", "_ = m",
+		"s.toOutbox(event.PointAccepted(m), manifest", "s.toOutbox(manifest",
 	},
 	{
 		"permits are released once the end was published", "internal/engine/save.go",
@@ -281,9 +281,77 @@ var mutants = []mutant{
 		`case agrees != "":`, `case agrees != "" && p.Plan == "":`,
 	},
 	{
+		"two apps: the second one works the steps of a run without an app", "internal/engine/engine.go",
+		"|| err == nil && run.App != e.App {", `|| err == nil && run.App != e.App && run.App != "" {`,
+	},
+	{
+		"two apps: the second one works the steps of the owner's runs", "internal/engine/engine.go",
+		"|| err == nil && run.App != e.App {", `|| err == nil && run.App == "" {`,
+	},
+	{
+		"two apps: the second one makes its plan active", "internal/plans/store.go",
+		"if err := (apps.App{Catalog: b.Catalog, Name: b.App}).Check(ctx); err != nil {",
+		`if err := (apps.App{Catalog: b.Catalog, Name: b.App}).Check(ctx); err != nil && head.Hash == "" {`,
+	},
+	{
+		"two apps: the second one is stopped, and so are the plans", "internal/engine/schedule.go",
+		"if err := e.Ownership().Settle(ctx, state.apps, now); err != nil {",
+		`if err := e.Ownership().Settle(ctx, state.apps, now); err != nil && e.Stopped == "" {`,
+	},
+	{
+		"two apps: the second one cleans up", "internal/engine/cleanup.go",
+		"was, err := e.beginCleanup(ctx)\n\tif err != nil {", "was, err := e.beginCleanup(ctx)\n\tif err != nil && was.Unread != nil {",
+	},
+	{
+		"two apps: a takeover takes no run over", "internal/apps/takeover.go",
+		"taken, err = a.inherit(ctx, entry.Run)", "taken = entry.Run != \"\"",
+	},
+	{
+		"two apps: a takeover takes a run over within its lease", "internal/apps/takeover.go",
+		"if run.LeaseUntil.After(now) {", "if run.LeaseUntil.After(now.AddDate(1, 0, 0)) {",
+	},
+	{
+		"two apps: a takeover forgets the runs within a lease", "internal/apps/takeover.go",
+		"left = left || !taken", "left = left || !taken && err != nil",
+	},
+	{
+		"two apps: timer runs do not go on with a takeover that died", "internal/engine/schedule.go",
+		"inherited := e.Ownership().Inherit(ctx, state.apps)", "var inherited error",
+	},
+	{
+		"two apps: a takeover has no event", "internal/apps/takeover.go",
+		"event.OutboxWrites(backup.SchedulePartition, []backup.Event{event.AppReplaced(is.App, loser, caller, now)})",
+		"event.OutboxWrites(backup.SchedulePartition, []backup.Event{event.AppReplaced(is.App, loser, caller, now)})[:0]",
+	},
+	{
+		"two apps: each event about the second one has another ID", "internal/apps/apps.go",
+		"Seen: is.First}", "Seen: now}",
+	},
+	{
+		"two apps: the second one is told of once and for all", "internal/apps/apps.go",
+		"there := s.present(is, now)", "there := !is.Last.IsZero()",
+	},
+	{
+		"two apps: health names the second one for ever", "internal/apps/apps.go",
+		"now.Sub(n.Last) <= health.OtherAppTime", "now.Sub(n.Last) <= 1000*health.OtherAppTime",
+	},
+	{
 		"dead letters are dropped", "internal/engine/deadletter.go",
 		"if _, err := e.Catalog.Apply(ctx, backup.Write{Op: backup.Put, Key: key, Body: backup.Encode(l)}); err != nil {",
 		"if _, err := key, error(nil); err != nil {",
+	},
+	{
+		"a manifest is written before its recovery point", "internal/engine/suspect.go",
+		"	s.toOutbox(manifest.NoteMade(p, files, s.clock()))\n",
+		"	_, _ = s.Outbox().Post(ctx, []backup.Event{manifest.NoteMade(p, files, s.clock())}, map[string]error{})\n",
+	},
+	{
+		"a manifest that could not be written is forgotten", "internal/outbox/outbox.go",
+		"	old := event.Queue()", "	if manifest.Is(event) {\n\t\treturn nil\n\t}\n	old := event.Queue()",
+	},
+	{
+		"manifests are left after the deletion", "internal/engine/cleanup.go",
+		"late = limited(ctx, func(ctx context.Context) error { return e.keeper().Delete(ctx, p) })", "late = nil",
 	},
 }
 

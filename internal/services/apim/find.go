@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
 
 	"lifeboat/internal/azure"
 	"lifeboat/internal/backup"
@@ -34,6 +35,28 @@ func (p *Provider) Find(ctx context.Context, a backup.Attempt) (string, error) {
 		modified := azure.Deref(item.Properties.LastModified)
 		if azure.Deref(item.Properties.ContentLength) > 0 && !modified.Before(newest) {
 			newest, found = modified, *item.Name
+		}
+	}
+	return found, nil
+}
+
+// Artifacts implements [backup.Lister]: the names of the blobs begin with the hash of the target's ID.
+func (p *Provider) Artifacts(ctx context.Context, target string, in backup.Storage) (found []backup.Artifact, err error) {
+	client, err := p.azure.Container(in)
+	if err != nil {
+		return nil, err
+	}
+	prefix := backup.Partition(target) + "-"
+	page, err := client.NewListBlobsFlatPager(&container.ListBlobsFlatOptions{Prefix: &prefix}).NextPage(ctx)
+	if bloberror.HasCode(err, bloberror.ContainerNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, azure.Listing(in).Fault(err)
+	}
+	for _, item := range page.Segment.BlobItems {
+		if item.Name != nil && item.Properties != nil {
+			found = append(found, backup.Artifact{Name: *item.Name, Made: azure.Deref(item.Properties.LastModified)})
 		}
 	}
 	return found, nil

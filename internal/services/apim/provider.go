@@ -29,7 +29,10 @@ type Provider struct {
 	azure azure.Client
 }
 
-var _ backup.Provider = (*Provider)(nil)
+var (
+	_ backup.Provider = (*Provider)(nil)
+	_ backup.Lister   = (*Provider)(nil)
+)
 
 // New makes a Provider that acts with the identity behind cred. The identity needs Microsoft.ApiManagement/service/read,
 // …/backup/action and …/operationresults/read on the services, …/restore/action for restores, and Storage Blob Data

@@ -98,3 +98,23 @@ func noArtifact(a backup.Attempt, code, what string) *backup.Fault {
 	f.Message = place(a.Storage, a.Artifact) + " " + what
 	return f
 }
+
+// Artifacts implements [backup.Lister].
+func (p *Provider) Artifacts(ctx context.Context, target string, in backup.Storage) (found []backup.Artifact, err error) {
+	i, err := parse(target, "")
+	if err != nil {
+		return nil, err
+	}
+	files, err := p.files(ctx, in, backup.Retryable)
+	if err != nil {
+		return nil, err
+	}
+	shares, err := files.shares(ctx, i.name, time.Time{}, time.Time{}, nil)
+	if err != nil {
+		return nil, files.fault(listing(in), err)
+	}
+	for _, s := range shares {
+		found = append(found, backup.Artifact{Name: s.name, Made: s.made})
+	}
+	return found, nil
+}

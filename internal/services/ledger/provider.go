@@ -30,7 +30,10 @@ type Provider struct {
 	azure azure.Client
 }
 
-var _ backup.Provider = (*Provider)(nil)
+var (
+	_ backup.Provider = (*Provider)(nil)
+	_ backup.Lister   = (*Provider)(nil)
+)
 
 // New makes a Provider that acts with the identity behind cred. The identity needs
 // Microsoft.ConfidentialLedger/managedCCFs/read, backup/action and restore/action on Managed CCFs, /ledgers/read and

@@ -67,6 +67,7 @@ const restorable = 90 * 24 * time.Hour
 // storageRoles are the roles for the account that shares are written to.
 var storageRoles = []backup.Role{
 	{Identity: "the app", Name: "Storage Account Key Operator Service Role", On: "the account for the backups"},
+	{Identity: "the app, better to have", Name: "Storage Blob Data Contributor, for manifests", On: "the account for the backups"},
 	{Identity: "the app, better to have", Name: "Reader", On: "the account for the backups"},
 }
 
@@ -85,7 +86,7 @@ func ManagedCCF() azure.Service {
 				"private keys of members and users",
 				"role assignments, locks, tags and diagnostics settings of the resource",
 			},
-			ArtifactNames: artifactNames,
+			ArtifactNames: artifactNames, Shares: true,
 			Block: &backup.Block{Field: field, Schema: schema, Default: defaults, Check: func(blocks backup.Blocks, _ backup.Resource) (string, error) {
 				b, err := read(blocks)
 				if err != nil || b.APIVersion < exportsSince {
@@ -118,7 +119,7 @@ func ConfidentialLedger() azure.Service {
 				"transactions that were not committed when the files were copied",
 				"the ledger's users and roles, and the settings of the resource",
 			},
-			ArtifactNames: artifactNames,
+			ArtifactNames: artifactNames, Shares: true,
 			CopyOnly: func(blocks backup.Blocks) bool {
 				b, err := read(blocks)
 				return err != nil || b.APIVersion == "" || b.APIVersion >= exportsSince

@@ -186,12 +186,36 @@ func (p *Provider) Find(ctx context.Context, a backup.Attempt) (string, error) {
 }
 
 // stamped lists the HSM's folders whose names lie in one of the attempt's windows, without the folders of other runs.
-func (p *Provider) stamped(ctx context.Context, a backup.Attempt) ([]string, error) {
-	client, err := p.azure.Container(a.Storage)
+func (p *Provider) stamped(ctx context.Context, a backup.Attempt) (found []string, err error) {
+	all, err := p.folders(ctx, a.Target, a.Storage)
+	for _, folder := range all {
+		if !slices.Contains(a.Taken, folder.Name) && slices.ContainsFunc(a.Lost, func(w backup.Window) bool {
+			return !folder.Made.Before(w.From.Add(-clockTolerance)) && !folder.Made.After(w.To.Add(clockTolerance))
+		}) {
+			found = append(found, folder.Name)
+		}
+	}
+	return found, err
+}
+
+// Artifacts implements [backup.Lister].
+func (p *Provider) Artifacts(ctx context.Context, target string, in backup.Storage) ([]backup.Artifact, error) {
+	found, err := p.folders(ctx, target, in)
+	switch {
+	case bloberror.HasCode(err, bloberror.ContainerNotFound):
+		return nil, nil
+	case err != nil:
+		return nil, azure.Listing(in).Fault(err)
+	}
+	return found, nil
+}
+
+// folders lists the HSM's folders, with the times of their stamps.
+func (p *Provider) folders(ctx context.Context, target string, in backup.Storage) (found []backup.Artifact, err error) {
+	client, err := p.azure.Container(in)
 	if err != nil {
 		return nil, err
 	}
-	var found []string
 	pages := client.NewListBlobsHierarchyPager("/", &container.ListBlobsHierarchyOptions{Prefix: to.Ptr("mhsm-")})
 	for pages.More() {
 		page, err := pages.NextPage(ctx)
@@ -200,11 +224,8 @@ func (p *Provider) stamped(ctx context.Context, a backup.Attempt) ([]string, err
 		}
 		for _, prefix := range page.Segment.BlobPrefixes {
 			folder := strings.TrimSuffix(azure.Deref(prefix.Name), "/")
-			begun, ok := stamp(a.Target, folder)
-			if ok && !slices.Contains(a.Taken, folder) && slices.ContainsFunc(a.Lost, func(w backup.Window) bool {
-				return !begun.Before(w.From.Add(-clockTolerance)) && !begun.After(w.To.Add(clockTolerance))
-			}) {
-				found = append(found, folder)
+			if begun, ok := stamp(target, folder); ok {
+				found = append(found, backup.Artifact{Name: folder, Made: begun})
 			}
 		}
 	}

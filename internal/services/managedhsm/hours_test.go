@@ -27,7 +27,7 @@ func (w world) testHours(t *testing.T) {
 	clock := func() time.Time { return now }
 	queue := memory.NewQueue(clock)
 	app := &engine.Engine{
-		Catalog: memory.NewCatalog(clock), Queue: queue, Timings: engine.DefaultTimings(), Now: clock,
+		Catalog: memory.NewCatalog(clock), Queue: queue, Manifests: &memory.Manifests{}, Timings: engine.DefaultTimings(), Now: clock,
 		Providers: map[string]backup.Provider{"microsoft.keyvault/managedhsms": w.provider()},
 		NewID:     func() string { ids++; return fmt.Sprint("id", ids) },
 	}

@@ -33,7 +33,10 @@ type Provider struct {
 	azure azure.Client
 }
 
-var _ backup.Provider = (*Provider)(nil)
+var (
+	_ backup.Provider = (*Provider)(nil)
+	_ backup.Lister   = (*Provider)(nil)
+)
 
 // New makes a Provider that acts with the identity behind cred. The identity needs the roles Managed HSM Backup and
 // Managed HSM Restore on the HSMs, the latter for restores and for the proof that a backup can be restored, and Storage

@@ -192,6 +192,7 @@ func (w *walker) walk(k kill, tally *tally) bool {
 		w.t.Errorf("killed %s: the run ended %s: %+v", k, status.Run.State, status.Run.Reason)
 	}
 	w.evaluate(k, status.Run, tally)
+	w.wantManifest(ctx, "killed "+k.String(), id)
 	w.runs = append(w.runs, id)
 	return w.fired.Load()
 }

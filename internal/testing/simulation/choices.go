@@ -22,6 +22,7 @@ const (
 	ofCleanup
 	ofRequests
 	ofRestores
+	ofApps
 	// ofTargets is the track of the first target's runs; the second target's track is the next.
 	ofTargets
 	tracks = ofTargets + mostTargets

@@ -10,6 +10,7 @@
 //	events.go      what befalls a day: outages, edits of the plan, jumping clocks, requests by hand
 //	host.go        the Functions host: timers, queue triggers with leases, five deliveries, the poison queue
 //	invocation.go  one invocation: it runs through, or stops in front of each outside call while others run; it can die
+//	apps.go        the second app: its visits, its settings, takeovers (ownership.go checks what it may do)
 //	storage.go     the catalog and the queues of internal/testing/memory, with lost, late, repeated and refused requests
 //	service.go     an Azure service and the container it writes to
 //	ledger.go      what the world has seen, against which the invariants check

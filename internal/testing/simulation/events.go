@@ -197,7 +197,7 @@ func (w *World) post(r *manual) {
 	}
 	r.tries++
 	var run backup.Run
-	w.invoke(w.host.anyone(), ofRequests, "api", func(ctx context.Context, _ *invocation, e *engine.Engine) error {
+	w.request(ofRequests, "api", func(ctx context.Context, _ *invocation, e *engine.Engine) error {
 		b, _, err := e.Backup(ctx, r.request, []backup.Plan{r.plan})
 		if err == nil {
 			run = b.Runs[0]
@@ -240,7 +240,7 @@ func (w *World) accept(point string, try int) {
 	}
 	w.choices.track = ofRequests
 	var p backup.Point
-	w.invoke(w.host.anyone(), ofRequests, "accept "+w.ledger.runName(point), func(ctx context.Context, v *invocation, e *engine.Engine) (err error) {
+	w.request(ofRequests, "accept "+w.ledger.runName(point), func(ctx context.Context, v *invocation, e *engine.Engine) (err error) {
 		p, err = e.Accept(ctx, point, fmt.Sprintf("invocation %d", v.id), "somebody looked at it")
 		return err
 	}, func(v *invocation) {
@@ -265,7 +265,7 @@ func (w *World) abandon(run string, try int) {
 		return
 	}
 	w.choices.track = ofRequests
-	w.invoke(w.host.anyone(), ofRequests, "abandon "+w.ledger.runName(run), func(ctx context.Context, _ *invocation, e *engine.Engine) error {
+	w.request(ofRequests, "abandon "+w.ledger.runName(run), func(ctx context.Context, _ *invocation, e *engine.Engine) error {
 		_, err := e.Abandon(ctx, run, "a person")
 		return err
 	}, func(v *invocation) {

@@ -27,6 +27,8 @@ type Figures struct {
 
 	Faults, ServiceFaults int
 
+	Visits, PutBack, Takeovers int
+
 	RestoreRequests, RestoreRuns, Restores, LostRestores, Restored, Unrestored, SafetyPoints int
 }
 
@@ -85,6 +87,9 @@ func (f *Figures) Add(o Figures) {
 		{&f.Restored, o.Restored},
 		{&f.Unrestored, o.Unrestored},
 		{&f.SafetyPoints, o.SafetyPoints},
+		{&f.Visits, o.Visits},
+		{&f.PutBack, o.PutBack},
+		{&f.Takeovers, o.Takeovers},
 	} {
 		*n.to += n.from
 	}
@@ -127,6 +132,7 @@ func (f *Figures) Print(out io.Writer) {
 	line("duplicates", f.Duplicates, fmt.Sprintf("%s redeliveries, %s messages lost, %s poisoned", grouped(f.Redeliveries),
 		grouped(f.Dropped), grouped(f.Poisoned)))
 	line("sent again", f.Requeued, "step messages, by the rescuer")
+	line("second apps", f.Visits, fmt.Sprintf("visits; %s messages put back, %s takeovers", grouped(f.PutBack), grouped(f.Takeovers)))
 	line("happenings", f.Happenings, "outages, edits, pauses, jumping clocks, storms")
 	_ = t.Flush()
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"slices"
 	"strings"
 	"time"
 
@@ -74,18 +73,25 @@ func (h *host) consider(offer func(time.Time, func())) {
 		}
 		return t
 	}
+	taken := up // the time at which an app takes messages
+	if a := h.w.visitor(); a != nil {
+		offer(a.next, a.timer)
+		if h.w.serves() {
+			taken = func(t time.Time) time.Time { return t }
+		}
+	}
 	if at, ok := h.w.queue.Next(executeQueue); ok {
 		if at.Before(h.late) {
 			at = h.late
 		}
-		offer(up(at), h.deliver)
+		offer(taken(at), h.deliver)
 	}
 	if at, ok := h.w.queue.Next(restoreQueue); ok {
-		offer(up(at), h.deliverRequests)
+		offer(taken(at), h.deliverRequests)
 	}
 	for _, queue := range []string{executeQueue, restoreQueue} {
 		if at, ok := h.w.queue.Next(queue + poison); ok {
-			offer(up(at), func() { h.deliverPoison(queue) })
+			offer(taken(at), func() { h.deliverPoison(queue) })
 		}
 	}
 	offer(up(h.nextTimer()), h.timer)
@@ -123,6 +129,8 @@ func (h *host) nextTimer() time.Time {
 		}
 		switch waiting := len(h.w.ledger.queue) > 0; {
 		case waiting && h.w.ledger.room(h.w.concurrency): // the timer run dispatches the next
+			at = first
+		case h.w.ledger.owner.inherits: // the timer run takes runs over
 			at = first
 		case waiting && at.After(first.Add(reclaims)): // the timer run checks whether a permit was left behind
 			at = first.Add(reclaims)
@@ -175,8 +183,8 @@ func ceil(t time.Time, d time.Duration) time.Time {
 	return t
 }
 
-// anyone picks one of the instances.
-func (h *host) anyone() *instance { return h.w.instances[h.w.choices.pick(len(h.w.instances))] }
+// anyone picks one of the instances of the app that owns the catalog.
+func (h *host) anyone() *instance { return h.w.works().anyone() }
 
 // timer runs the timer of "schedule", perhaps late, perhaps not at all, perhaps on two instances at once.
 func (h *host) timer() {
@@ -248,7 +256,7 @@ func (h *host) invokeTimer() {
 		if v.died || v.err != nil {
 			h.clean = false
 		}
-		alone = alone && w.figures.TimerRuns == nth // no other has begun meanwhile: the loser of a race leaves the rest to the winner
+		alone = alone && w.figures.TimerRuns == nth && v.on.app == w.works() && v.id > w.ledger.owner.before // no other has begun meanwhile: the loser of a race leaves the rest to the winner
 		w.check(timerRan{v: v, began: began, stopped: stopped, alone: alone, plans: active.Plans, report: report})
 	})
 }
@@ -336,13 +344,16 @@ func (h *host) deliverOne(d delivery) {
 		name = "execute " + w.ledger.messageName(d.body)
 	}
 	var out engine.Outcome
-	w.invoke(h.anyone(), w.ledger.track(w, d.stepMessage), name, func(ctx context.Context, v *invocation, e *engine.Engine) (err error) {
+	w.invoke(h.taker(), w.ledger.track(w, d.stepMessage), name, func(ctx context.Context, v *invocation, e *engine.Engine) (err error) {
 		v.owner = "invocation-" + w.newID()
 		v.stepMessage = d.stepMessage
 		out, err = e.Execute(ctx, v.owner, d.body)
 		return err
 	}, func(v *invocation) {
 		v.returned("%s", outcome(out))
+		if v.on.app != w.works() {
+			w.figures.PutBack++
+		}
 		w.ledger.delivered(w, d.stepMessage)
 		h.settle(d, v)
 		w.check(worked{v.stepMessage.Run})
@@ -411,7 +422,10 @@ func (h *host) deliverPoison(queue string) {
 		d := delivery{queue: queue + poison, id: m.ID, receipt: m.Receipt, body: m.Body, count: m.DequeueCount}
 		var run backup.Run
 		var later bool
-		w.invoke(h.anyone(), ofCleanup, "deadletter of "+queue, func(ctx context.Context, v *invocation, e *engine.Engine) (err error) {
+		w.invoke(h.taker(), ofCleanup, "deadletter of "+queue, func(ctx context.Context, v *invocation, e *engine.Engine) (err error) {
+			if done, err := v.leaves(ctx, e, queue, d); done {
+				return err
+			}
 			if queue == executeQueue {
 				return e.DeadLetter(ctx, d.queue, d.body, why)
 			}
@@ -423,9 +437,9 @@ func (h *host) deliverPoison(queue string) {
 		}, func(v *invocation) {
 			v.returned("%s", run.Reason.Code)
 			if later { // it is a message again
-				w.ledger.poisoned = slices.DeleteFunc(w.ledger.poisoned, func(body string) bool { return body == string(d.body) })
+				w.ledger.forgive(d.body)
 			}
-			if queue == restoreQueue && !v.died && v.err == nil && !later {
+			if queue == restoreQueue && !v.died && v.err == nil && !later && !v.putBack {
 				w.answered(w.orderOf(d.body), run.ID)
 			}
 			h.settle(d, v)

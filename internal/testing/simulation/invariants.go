@@ -124,6 +124,8 @@ type (
 		plans          []backup.Plan
 		report         engine.ScheduleReport
 	}
+	// manifested is the moment before a manifest is written.
+	manifested struct{ name string }
 	// cleaned is the moment at which a cleanup has ended.
 	cleaned struct{ v *invocation }
 	// passed is the moment at which something has happened, and time goes on.
@@ -207,10 +209,16 @@ var Invariants = []Invariant{
 	{"no restore begins against a guard", "8", guarded},
 	{"no artifact is deleted while a restore reads it", "7", readerKeeps},
 	{"a safety backup comes first, and is held", "7", secured},
+	{"each kept artifact has its manifests, and no other has", "", manifestsKept},
+	{"the catalog knows every artifact", "", catalogComplete},
 	{"latest is the newest that protects", "5", latestProtects},
 	{"a restore ends as it did", "3", endsTruly},
 	{"a run that is given up frees its target, and may be given up", "", givenUpWell},
 	{"every request for a restore is answered", "3", requestAnswered},
+	{"only the app that owns the catalog works", "", obeyed},
+	{"a takeover takes every run over", "", takenOver},
+	{"a meeting of two apps has one event", "", toldOfApps},
+	{"health names the other app while it is there", "", healthOfApps},
 }
 
 func notedSeldom(_ *World, moment any) string {

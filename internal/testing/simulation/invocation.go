@@ -20,23 +20,26 @@ type instance struct {
 	name string
 	// offset is the constant error of its clock. jump is added to the error while the clock is far off.
 	offset, jump time.Duration
-	book         *plans.Store
-	running      []*invocation
+	// app is the app that it is an instance of, and owned is the time at which it last read that its app owns the catalog.
+	app     *app
+	owned   time.Time
+	book    *plans.Store
+	running []*invocation
 }
 
 func newInstance(w *World, n int) *instance {
 	i := &instance{w: w, name: string(rune('A' + n))}
 	// The error is up to a minute and a half, to the half second: less than the engine tolerates.
 	i.offset = oneOf(w.choices, 0, time.Second, -30*time.Second, 90*time.Second, -90*time.Second, 500*time.Millisecond)
-	i.restart()
 	return i
 }
 
 // restart forgets everything that the process knew.
 func (i *instance) restart() {
+	i.owned = time.Time{}
 	i.book = &plans.Store{
-		Catalog: present{i.w}, Parse: parsePlans,
-		Read: func(ctx context.Context) ([]byte, error) { return i.w.file.read(ctx) },
+		Catalog: present{i.w}, App: i.app.name, Parse: parsePlans,
+		Read: func(ctx context.Context) ([]byte, error) { return i.app.file.read(ctx) },
 	}
 }
 
@@ -77,6 +80,9 @@ type invocation struct {
 	stepMessage backup.StepMessage
 	loaded      *backup.Run
 	owner       string
+	// request says that it serves a request after the handler has looked whether its app owns the catalog. unclaimed says that runs
+	// were left to be taken over when it read its run. putBack says that it left its message to the other app.
+	request, unclaimed, putBack bool
 	// order is the request for a restore that it was invoked for. plans are the plans that it took for the active ones.
 	order *order
 	plans []backup.Plan
@@ -172,8 +178,13 @@ func (v *invocation) engine() *engine.Engine {
 	for _, s := range v.w.services {
 		providers[strings.ToLower(s.behaviour.Type)] = v
 	}
+	stopped := v.w.host.stopped
+	if v.on.app != v.w.works() {
+		stopped = v.on.app.stopped
+	}
 	return &engine.Engine{
-		Catalog: v, Queue: v, Services: known, Providers: providers, Timings: engine.DefaultTimings(), Stopped: v.w.host.stopped,
+		Catalog: v, Queue: v, Manifests: manifests{v}, App: v.on.app.name, Services: known, Providers: providers,
+		Timings: engine.DefaultTimings(), Stopped: stopped,
 		Concurrency: v.w.concurrency, Parallelism: 1,
 		Now: v.clock, NewID: v.w.newID, Left: v.on.book.Left,
 	}

@@ -49,6 +49,7 @@ type ledger struct {
 	// claims has the recovery points by the artifacts that they name.
 	claims      map[string]string
 	deadLetters map[string]bool
+	owner       ownership
 	// dealt has, for each plan, the time up to which its scheduled times were found dealt with, and the plan at that time.
 	dealt map[string]dealt
 }
@@ -145,7 +146,8 @@ type starting struct {
 
 func newLedger() ledger {
 	return ledger{
-		runs: map[string]*facts{}, byScheduledTime: map[string]*facts{}, points: map[string]*backup.Point{},
+		owner: newOwnership(),
+		runs:  map[string]*facts{}, byScheduledTime: map[string]*facts{}, points: map[string]*backup.Point{},
 		live: map[string][]*backup.Point{}, missedRuns: map[string][]schedule.MissedRuns{}, locks: map[string]string{},
 		outbox: map[backup.Key]time.Time{}, claims: map[string]string{},
 		told: map[string]string{}, deadLetters: map[string]bool{}, dealt: map[string]dealt{},
@@ -162,9 +164,14 @@ func scheduledTimeKey(plan, target string, scheduledTime time.Time) string {
 func (l *ledger) wrote(w *World, v *invocation, writes []backup.Write) {
 	var moments []any
 	for _, write := range writes {
+		wrote := writing{v: v, write: write}
 		switch {
+		case strings.HasPrefix(write.Row, "known-"):
+			moments = append(moments, l.wroteApps(w, write)...)
 		case strings.HasPrefix(write.Row, "run-"):
-			moments = append(moments, l.wroteRun(w, v, write))
+			m := l.wroteRun(w, v, write)
+			wrote.was = m.was
+			moments = append(moments, m)
 		case strings.HasPrefix(write.Row, "point-"):
 			moments = append(moments, l.wrotePoint(w, v, write))
 		case strings.HasPrefix(write.Row, "schedule-missed-"):
@@ -214,6 +221,9 @@ func (l *ledger) wrote(w *World, v *invocation, writes []backup.Write) {
 			w.figures.DeadLetters++
 			l.deadLetters[write.Row] = true
 		}
+		if len(w.apps) > 1 {
+			moments = append(moments, wrote)
+		}
 	}
 	for _, m := range moments {
 		w.check(m)
@@ -253,7 +263,7 @@ func read[T any](write backup.Write) *T {
 	return &v
 }
 
-func (l *ledger) wroteRun(w *World, v *invocation, write backup.Write) any {
+func (l *ledger) wroteRun(w *World, v *invocation, write backup.Write) saved {
 	is := read[backup.Run](write)
 	f := l.runs[is.ID]
 	if f == nil {
@@ -275,6 +285,10 @@ func (l *ledger) wroteRun(w *World, v *invocation, write backup.Write) any {
 	}
 	if is.State == backup.Running || is.State == backup.Verifying {
 		f.start.open = false
+	}
+	if a := w.eager; a != nil && is.LeaseUntil.After(w.now) && v.on.app == w.works() {
+		w.eager = nil
+		w.in(oneOf(w.choices, 0, time.Second, 20*time.Second), func() { w.takeOver(a, w.works().name, 1) })
 	}
 	if is.State.Final() && (m.was == nil || !m.was.State.Final()) {
 		w.figures.ended(is.State)

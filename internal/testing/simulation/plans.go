@@ -61,8 +61,8 @@ var zones = func() (all []*time.Location) {
 	return all
 }()
 
-func newPlanFile(w *World) planFile {
-	f := planFile{w: w, edited: map[string]time.Time{}, left: map[[2]string]time.Time{}}
+func newPlanFile(w *World) *planFile {
+	f := &planFile{w: w, edited: map[string]time.Time{}, left: map[[2]string]time.Time{}}
 	var all []string
 	for _, s := range w.services {
 		all = append(all, s.target)

@@ -257,7 +257,10 @@ func (h *host) deliverRequests() {
 		o := w.orderOf(m.Body)
 		w.figures.Deliveries++
 		var run backup.Run
-		w.invoke(h.anyone(), ofRestores, "restore "+o.id, func(ctx context.Context, v *invocation, e *engine.Engine) error {
+		w.invoke(h.taker(), ofRestores, "restore "+o.id, func(ctx context.Context, v *invocation, e *engine.Engine) error {
+			if done, err := v.leaves(ctx, e, restoreQueue, d); done {
+				return err
+			}
 			v.order = o
 			first := request.Original(d.body, w.now)
 			body, sent := first.Message, first.Sent
@@ -277,7 +280,7 @@ func (h *host) deliverRequests() {
 			return err
 		}, func(v *invocation) {
 			v.returned("%s %s %s", w.ledger.runName(run.ID), run.State, run.Reason.Code)
-			if !v.died && v.err == nil {
+			if !v.died && v.err == nil && !v.putBack {
 				w.answered(o, run.ID)
 			}
 			h.settle(d, v)
@@ -313,7 +316,7 @@ func (w *World) cancel(o *order, try int) {
 		return
 	}
 	w.choices.track = ofRestores
-	w.invoke(w.host.anyone(), ofRestores, "cancel "+w.ledger.runName(o.run), func(ctx context.Context, _ *invocation, e *engine.Engine) error {
+	w.request(ofRestores, "cancel "+w.ledger.runName(o.run), func(ctx context.Context, _ *invocation, e *engine.Engine) error {
 		_, err := e.CancelRestore(ctx, o.run, "a person")
 		return err
 	}, func(v *invocation) {
@@ -336,7 +339,7 @@ func (w *World) confirm(o *order, try int) {
 		return
 	}
 	w.choices.track = ofRestores
-	w.invoke(w.host.anyone(), ofRestores, "confirm "+w.ledger.runName(o.run), func(ctx context.Context, _ *invocation, e *engine.Engine) error {
+	w.request(ofRestores, "confirm "+w.ledger.runName(o.run), func(ctx context.Context, _ *invocation, e *engine.Engine) error {
 		_, err := e.ConfirmRestore(ctx, o.run)
 		return err
 	}, func(v *invocation) {

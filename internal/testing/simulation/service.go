@@ -231,6 +231,10 @@ func (v *invocation) front(end time.Time, s *service, what string) *backup.Fault
 		}
 	}
 	s.settle()
+	if v.on.app.denied {
+		v.say("%s: the app %s has NO ROLE", what, v.on.app.name)
+		return fault(backup.Refused, "AuthorizationFailed", 0)
+	}
 	if s.stormy.After(v.w.now) {
 		return v.storm(what)
 	}

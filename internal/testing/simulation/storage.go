@@ -35,7 +35,7 @@ func (v *invocation) Get(ctx context.Context, key backup.Key) (backup.Row, time.
 	row, clock, err := v.w.catalog.Get(ctx, key)
 	if v.loaded == nil && v.stepMessage.Run != "" && strings.HasPrefix(key.Row, "run-") {
 		if f := v.w.ledger.runs[v.stepMessage.Run]; f != nil {
-			v.loaded = f.run
+			v.loaded, v.unclaimed = f.run, v.w.ledger.owner.inherits
 		}
 	}
 	v.answer(what, err)

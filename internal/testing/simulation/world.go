@@ -59,12 +59,17 @@ type World struct {
 
 	catalog   *memory.Catalog
 	queue     *memory.Queue
+	manifests memory.Manifests
 	services  []*service
 	instances []*instance
 	host      host
-	file      planFile
-	requests  []*manual
-	orders    []*order
+	// apps are the apps on the storage, one or two, with all instances. file is the plan.yaml of the one that owns the catalog.
+	// eager is an app that takes over as soon as an operation is being started.
+	apps     []*app
+	file     *planFile
+	eager    *app
+	requests []*manual
+	orders   []*order
 	// meant has the message that first used the ID of a request for a restore, by the ID.
 	meant map[string]string
 	// concurrency is the limit for the operations of all plans under way at once, 0 without a limit.
@@ -134,6 +139,7 @@ func newWorld(seed uint64, o Options) *World {
 	w.concurrency = oneOf(c, 0, 1, 2)
 	w.file = newPlanFile(w)
 	w.host = host{w: w}
+	newApps(w)
 	w.at(w.start, w.dayStart)
 	return w
 }
@@ -254,6 +260,7 @@ func (w *World) dayStart() {
 	}
 	w.befall()
 	w.order()
+	w.meet()
 	w.in(day, w.dayStart)
 }
 
@@ -270,7 +277,12 @@ func (w *World) dusk() {
 	for _, i := range w.instances {
 		i.offset, i.jump = 0, 0
 	}
-	w.file.mend()
+	for _, a := range w.apps {
+		a.file.mend()
+	}
+	if a := w.visitor(); a != nil {
+		w.goes(a)
+	}
 	w.note(nil, "the last day is over: no new runs, and nothing goes wrong any more")
 }
 
@@ -288,6 +300,9 @@ func (w *World) unrest() string {
 		if n := len(w.queue.Messages(name)); n > 0 {
 			return fmt.Sprintf("the queue %s has %d messages", name, n)
 		}
+	}
+	if w.ledger.owner.inherits {
+		return "runs are left to be taken over"
 	}
 	for _, r := range w.ledger.open {
 		return fmt.Sprintf("%s is %s", r.name, r.run.State)

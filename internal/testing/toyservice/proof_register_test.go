@@ -81,7 +81,7 @@ func newWorld(t *testing.T) *world {
 	w.sim = start(t, w.now, 90*time.Second)
 	w.queue = memory.NewQueue(w.now)
 	w.engine = &engine.Engine{
-		Catalog: memory.NewCatalog(w.now), Queue: w.queue, Services: list.Known(), Providers: list.Providers(nobody{}, optionsOf(w.sim), 1),
+		Catalog: memory.NewCatalog(w.now), Queue: w.queue, Manifests: &memory.Manifests{}, Services: list.Known(), Providers: list.Providers(nobody{}, optionsOf(w.sim), 1),
 		Timings: engine.DefaultTimings(), Now: w.now, NewID: uuid.NewString,
 	}
 	var err error
