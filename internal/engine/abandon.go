@@ -8,6 +8,7 @@ import (
 
 	"lifeboat/internal/admission"
 	"lifeboat/internal/backup"
+	"lifeboat/internal/deletion"
 	"lifeboat/internal/restore"
 )
 
@@ -94,7 +95,8 @@ func (s *step) abandons(ctx context.Context, code, who string) (cause, backup.Re
 	case r.MayRestore():
 		return abandons, why, nil
 	}
-	return abandons, why, s.putDue(ctx, backup.Point{ID: r.ID, Target: r.Target, Expires: s.clock().Add(s.Timings.Recheck)})
+	late := backup.Point{ID: r.ID, Target: r.Target, Expires: s.clock().Add(s.Timings.Recheck)}
+	return abandons, why, deletion.PutDue(ctx, s.Catalog, late, s.clock())
 }
 
 // restoreOver asks Azure about a restore that was begun. It returns nil if the service answers that it shows nothing of it.

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/deletion"
 )
 
 // taken returns the artifacts of other runs of the target that are young enough to be mistaken for artifacts of the attempt's
@@ -15,7 +16,7 @@ func (e *Engine) taken(ctx context.Context, a backup.Attempt) ([]string, error) 
 			since = w.From
 		}
 	}
-	oldest := backup.Countdown(since.Add(-longestRun * e.Timings.Operation))
+	oldest := backup.Countdown(since.Add(-deletion.LongestRun * e.Timings.Operation))
 	points, err := e.points(ctx, a.Target, backup.PointPrefix+oldest)
 	if err != nil {
 		return nil, err

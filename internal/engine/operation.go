@@ -60,6 +60,12 @@ type words struct {
 func (s *step) preflight(ctx context.Context, o operation) error {
 	r := &s.run
 	prepared, f := s.prepare(ctx, o.sendCheck)
+	if f == nil && prepared.Done && r.Restore != nil && r.Restore.Step == backup.StepPreCheck { // the restore begins next
+		var err error
+		if f, err = s.stopped(ctx); err != nil {
+			return err
+		}
+	}
 	switch over, err := o.checked(ctx, f); {
 	case over:
 		return err

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/deletion"
 	"lifeboat/internal/event"
 	"lifeboat/internal/manifest"
 	"lifeboat/internal/restore"
@@ -32,7 +33,10 @@ func (s restoring) guard(ctx context.Context, o operation) error {
 	if why := s.expired(); why != nil {
 		return s.end(ctx, refuses, *why)
 	}
-	if f := backup.AsFault(s.Ownership().MayBegin(ctx)); f != nil {
+	switch f, err := s.stopped(ctx); {
+	case err != nil:
+		return err
+	case f != nil:
 		return s.postpone(ctx, f)
 	}
 	p, err := s.RecoveryPoint(ctx, q.Point)
@@ -138,7 +142,7 @@ func (s *step) safetyBackedUp(ctx context.Context, p backup.Point, files []backu
 		Until:  s.clock().Add(HoldSafety),
 		Reason: "restore " + r.ID + " is not confirmed; this is its safety backup",
 	}
-	if err := s.putDue(ctx, p); err != nil {
+	if err := deletion.PutDue(ctx, s.Catalog, p, s.clock()); err != nil {
 		return err
 	}
 	undo := s.snapshot()
@@ -172,11 +176,7 @@ func (restoring) words() words {
 
 func (s restoring) sendCheck(ctx context.Context) (backup.Operation, error) {
 	s.run.Restore.Step = backup.StepPreCheck
-	o, err := s.restorer.PrepareRestore(ctx, s.run.ProviderRestore(), s.run.Check)
-	if err == nil && o.Done { // the intent is next
-		err = s.Ownership().MayBegin(ctx)
-	}
-	return o, err
+	return s.restorer.PrepareRestore(ctx, s.run.ProviderRestore(), s.run.Check)
 }
 
 // checked refuses a recovery point that became too old while the safety backup was made.

@@ -10,6 +10,7 @@ import (
 
 	"lifeboat/internal/backup"
 	"lifeboat/internal/checkpoint"
+	"lifeboat/internal/deletion"
 	"lifeboat/internal/health"
 	"lifeboat/internal/plans"
 )
@@ -110,7 +111,7 @@ func TestARowThatCannotBeReadIsNamed(t *testing.T) {
 	if _, err := backup.Decode[backup.Run](row); !errors.Is(err, backup.ErrUnreadable) || !strings.Contains(err.Error(), "newer") {
 		t.Errorf("%v", err)
 	}
-	if v, err := backup.Decode[due](backup.Row{Body: json.RawMessage(`{"Point":"i","New":1}`)}); err != nil || v.Point != "i" || !v.Created.Equal(time.Time{}) {
+	if v, err := backup.Decode[deletion.Due](backup.Row{Body: json.RawMessage(`{"Point":"i","New":1}`)}); err != nil || v.Point != "i" || !v.Created.Equal(time.Time{}) {
 		t.Errorf("what is never written back: %+v, %v", v, err)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"lifeboat/internal/backup"
 	"lifeboat/internal/event"
 	"lifeboat/internal/restore"
+	"lifeboat/internal/stop"
 )
 
 // step is one invocation's work on one run.
@@ -155,6 +156,15 @@ func (s *step) refuseOrPostpone(ctx context.Context, f *backup.Fault) error {
 		return s.end(ctx, refuses, f.Reason())
 	}
 	return s.postpone(ctx, f)
+}
+
+// stopped says why a restore must not begin now, since the app is stopped; nil if it may.
+func (s *step) stopped(ctx context.Context) (*backup.Fault, error) {
+	err := s.Ownership().MayBegin(ctx)
+	if f := backup.AsFault(err); stop.Reason(err) != "" {
+		return f, nil
+	}
+	return nil, err
 }
 
 // expired refuses a restore that has not begun in time, and says why it had to wait.

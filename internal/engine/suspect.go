@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"lifeboat/internal/backup"
+	"lifeboat/internal/deletion"
 	"lifeboat/internal/event"
 	"lifeboat/internal/manifest"
 	"lifeboat/internal/retention"
@@ -34,7 +35,7 @@ func (s *step) succeed(ctx context.Context, p backup.Point, files []backup.File)
 		return errConflict // another invocation was faster, and its recovery point must not be compared with itself
 	}
 	p, made := retention.CheckSize(p, points, s.clock())
-	if err := s.putDue(ctx, p); err != nil {
+	if err := deletion.PutDue(ctx, s.Catalog, p, s.clock()); err != nil {
 		return err
 	}
 	s.toOutbox(manifest.NoteMade(p, files, s.clock()))

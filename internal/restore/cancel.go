@@ -21,10 +21,12 @@ func Cancel(r backup.Run) Cancellation {
 	switch {
 	case r.State == backup.Canceled, r.Restore.CanceledBy != "" && !r.State.Final():
 		return CanceledBefore
-	case r.State.Final(), r.MayRestore():
+	case r.State.Final():
 		return CancelsNothing
-	case r.MayRun():
+	case r.MayRun() && r.Restore.Step == backup.StepSafetyBackup:
 		return CancelsLater
+	case r.MayRun():
+		return CancelsNothing
 	}
 	return CancelsNow
 }

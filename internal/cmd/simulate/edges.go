@@ -30,8 +30,8 @@ var edges = []edge{
 	},
 	{
 		"./internal/engine TestManifestsThatStorageKeeps", "the entry of an expired point is dropped before its manifests are deleted",
-		"internal/engine/cleanup.go",
-		"if stays = late != nil; stays && backup", "if stays = late != nil && e.Now().IsZero(); stays && backup",
+		"internal/deletion/due.go",
+		"if stays = late != nil; stays && backup", "if stays = late != nil && x.Now.IsZero(); stays && backup",
 	},
 	{
 		"./internal/azure TestAMovedAccountIsFoundByItsName", "an account is another one in another group",
@@ -60,7 +60,7 @@ var edges = []edge{
 	},
 	{
 		"./internal/engine TestCleanupSeesTheNewestOfAnOlderRun", "cleanup overlooks the newest point of an older run",
-		"internal/engine/cleanup.go",
+		"internal/deletion/due.go",
 		`return max(reach, backup.Point{ID: d.Point}.Key().Row+"!")`, `return backup.Point{ID: d.Point}.Key().Row + "!"`,
 	},
 	{
@@ -226,8 +226,8 @@ var edges = []edge{
 	},
 	{
 		"./internal/engine TestCleanupSeesTheNewestOfTheLongestRun", "B58 cleanup does not read far enough back for the newest point of a long run",
-		"internal/engine/cleanup.go",
-		"const longestRun = 6", "const longestRun = 1",
+		"internal/deletion/due.go",
+		"const LongestRun = 6", "const LongestRun = 1",
 	},
 	{
 		"./internal/engine TestWhatIsNoIDIsNotAskedFor", "B68 any text is taken for the ID of a batch, and goes into a table key",
@@ -291,7 +291,7 @@ var edges = []edge{
 	},
 	{
 		"./internal/engine TestAbandonABackup", "what an abandoned run has written stays",
-		"internal/engine/cleanup.go",
+		"internal/deletion/due.go",
 		"if run.GivenUp() {", "if run.GivenUp() && run.Polls < 0 {",
 	},
 	{

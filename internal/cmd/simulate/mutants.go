@@ -300,7 +300,7 @@ var mutants = []mutant{
 	},
 	{
 		"two apps: the second one cleans up", "internal/engine/cleanup.go",
-		"was, err := e.beginCleanup(ctx)\n\tif err != nil {", "was, err := e.beginCleanup(ctx)\n\tif err != nil && was.Unread != nil {",
+		"if report.Stopped = stopped.Why(); err != nil {", "if report.Stopped = stopped.Why(); err != nil && was.Unread != nil {",
 	},
 	{
 		"two apps: a takeover takes no run over", "internal/apps/takeover.go",
@@ -350,8 +350,8 @@ var mutants = []mutant{
 		"	old := event.Queue()", "	if manifest.Is(event) {\n\t\treturn nil\n\t}\n	old := event.Queue()",
 	},
 	{
-		"manifests are left after the deletion", "internal/engine/cleanup.go",
-		"late = limited(ctx, func(ctx context.Context) error { return e.keeper().Delete(ctx, p) })", "late = nil",
+		"manifests are left after the deletion", "internal/deletion/due.go",
+		"late = x.RemoveManifests(ctx, p)", "late = nil",
 	},
 }
 

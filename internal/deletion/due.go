@@ -1,0 +1,127 @@
+package deletion
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"lifeboat/internal/backup"
+	"lifeboat/internal/stop"
+)
+
+// Due is an entry of the index by which cleanup finds expired points without reading the history. It is written before the point,
+// so that a crash leaves an entry too many, never one too few.
+type Due struct {
+	Point   string    `json:"Point"`
+	Target  string    `json:"Target"`
+	Created time.Time `json:"Created"`
+
+	row backup.Row
+}
+
+// PutDue writes the entry of a point that is about to be made.
+func PutDue(ctx context.Context, catalog backup.Catalog, p backup.Point, now time.Time) error {
+	key := backup.DueKey(p.Expires, p.ID)
+	body := backup.Encode(Due{Point: p.ID, Target: p.Target, Created: now})
+	if _, err := catalog.Apply(ctx, backup.Write{Op: backup.Put, Key: key, Body: body}); err != nil {
+		return fmt.Errorf("note when the recovery point of run %s expires: %w", p.ID, err)
+	}
+	return nil
+}
+
+// ReadDue returns the entries by their targets, and the targets in the order of their first entries.
+func ReadDue(rows []backup.Row) (targets []string, entries map[string][]Due, failed []error) {
+	entries = map[string][]Due{}
+	for _, row := range rows {
+		d, err := backup.Decode[Due](row)
+		if err != nil {
+			failed = append(failed, err)
+			continue
+		}
+		if entries[d.Target] == nil {
+			targets = append(targets, d.Target)
+		}
+		d.row = row
+		entries[d.Target] = append(entries[d.Target], d)
+	}
+	return targets, entries, failed
+}
+
+// LongestRun is the longest time that a run takes, in Timings.Operation: one to wait for its target, one to look for each of three
+// lost starts, one for the service, one to verify.
+const LongestRun = 6
+
+// Reach returns the row key up to which cleanup reads points for the sake of a due one. It is the key of the due point itself or
+// further: up to the oldest run that took so long that its point can be newer all the same.
+func (d Due) Reach(operation time.Duration) string {
+	reach := backup.PointPrefix + backup.Countdown(d.Created.Add(-LongestRun*operation))
+	if _, err := backup.RunKey(d.Point); err != nil {
+		return reach // the entry is broken, and dropped
+	}
+	return max(reach, backup.Point{ID: d.Point}.Key().Row+"!")
+}
+
+// Index has the things that the end of a due entry needs.
+type Index struct {
+	// Load reads a run, and Apply makes writes that another process may make at the same time.
+	Load  func(ctx context.Context, id string) (backup.Run, time.Time, error)
+	Apply func(ctx context.Context, writes ...backup.Write) error
+	// MayBegin returns an error while nothing may be deleted. RemoveManifests deletes the manifests of an expired point. RemoveLate
+	// deletes what the operation of a run that was given up has written since, where its name shows the run.
+	MayBegin        func(context.Context) error
+	RemoveManifests func(context.Context, backup.Point) error
+	RemoveLate      func(context.Context, backup.Run) error
+	// Recheck is the least time after which a failed deletion is tried again.
+	Recheck time.Duration
+	// Now is the time by the catalog's clock.
+	Now time.Time
+}
+
+// DropOrMove drops the index entry if its point is expired or never came to be; otherwise it moves the entry to a later time. The
+// point is the zero value if it was not among the points that were read. While nothing may be deleted, an entry with something left
+// to delete stays as it is.
+func (x Index) DropOrMove(ctx context.Context, d Due, p backup.Point) error {
+	stays := p.State != backup.Expired
+	var late error
+	if !stays {
+		// The entry goes last: after a crash the next cleanup deletes the rest of the manifests.
+		if late = x.MayBegin(ctx); late == nil {
+			late = x.RemoveManifests(ctx, p)
+		}
+		if stays = late != nil; stays && backup.AsFault(late).Kind == backup.Kept {
+			late = nil // it is deleted once nothing protects it
+		}
+	}
+	if p.State == "" {
+		// The run ended without the point, or has just made it, or is about to.
+		run, _, err := x.Load(ctx, d.Point)
+		if err != nil && !errors.Is(err, backup.ErrNotFound) {
+			return err
+		}
+		stays = err == nil && (run.State == backup.Succeeded || !run.State.Final())
+		if run.GivenUp() {
+			// Cleanup looks for it as long as for a kept point.
+			stays = x.Now.Sub(run.Ended) < LongestKept*x.Recheck
+			if late = x.MayBegin(ctx); late == nil {
+				late = x.RemoveLate(ctx, run)
+			}
+		}
+	}
+	if stop.Reason(late) != "" {
+		return late
+	}
+	writes := []backup.Write{{Op: backup.Delete, Key: d.row.Key, ETag: d.row.ETag}}
+	if stays {
+		wait := max(x.Recheck, backup.Resolution, p.KeptByStorage.Again.Sub(x.Now))
+		if p.Undeleted.Hashing.Offset > 0 {
+			wait = backup.Resolution // the next timer run reads on
+		}
+		later := backup.DueKey(x.Now.Add(wait), d.Point)
+		writes = append(writes, backup.Write{Op: backup.Put, Key: later, Body: d.row.Body})
+	}
+	if err := x.Apply(ctx, writes...); err != nil {
+		return fmt.Errorf("move the index entry of run %s: %w", d.Point, err)
+	}
+	return late
+}
