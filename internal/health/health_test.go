@@ -251,7 +251,8 @@ func TestAnEditHasItsFirstInterval(t *testing.T) {
 		{"a target of another plan", health.Snapshot{Since: edit, Points: []backup.Point{moved}, Runs: []backup.Run{movedRun}}, grace},
 		{
 			"a target of another plan, whose first run here has failed",
-			health.Snapshot{Since: edit, Points: []backup.Point{moved}, Runs: []backup.Run{failed, movedRun}}, grace,
+			health.Snapshot{Since: edit, Points: []backup.Point{moved}, Runs: []backup.Run{failed, movedRun}},
+			grace,
 		},
 		{
 			"a target that another plan has too",
