@@ -24,6 +24,9 @@ func (h *handler) cleanup(ctx context.Context, _ invocation) (fields, error) {
 	if more := len(deletions) - len(told); more > 0 {
 		did["omitted"] = more
 	}
+	if report.Stopped != "" {
+		did["note"] = cut(report.Stopped, mostOfError)
+	}
 	return did, did.stands(errors.Join(first(report.Failed), err))
 }
 

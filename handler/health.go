@@ -14,7 +14,7 @@ import (
 func (h *handler) getHealth(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Cache-Control", "no-store")
 	body := api.Health{
-		Status: health.Protected, Version: h.Version, TimeZones: h.TimeZones, Stopped: h.Engine.Stopped, Targets: []api.TargetHealth{},
+		Status: health.Protected, Version: h.Version, TimeZones: h.TimeZones, Targets: []api.TargetHealth{},
 	}
 	active, noPlan := h.Plans.Current(r.Context())
 	if active.Refused != nil {
@@ -38,6 +38,9 @@ func (h *handler) getHealth(w http.ResponseWriter, r *http.Request) error {
 		return no
 	}
 	body.Checked = timers.Now
+	if stop := viewStop(timers.Stopped); stop.Stopped {
+		body.Stop, body.Stopped = &stop, timers.Stopped.Backups()
+	}
 	if body.Apps = viewApps(timers.Apps); body.Apps.Reason != nil {
 		body.Status = health.Unprotected
 	}

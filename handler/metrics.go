@@ -42,6 +42,8 @@ func (h *handler) getMetrics(w http.ResponseWriter, r *http.Request) error {
 		others++
 	}
 	m.sample(float64(others))
+	m.family("lifeboat_stopped", "1 if nothing is deleted and no restore begins, since a person stopped the app.")
+	m.sample(flag(timers.Stopped.Why() != ""))
 	m.family("lifeboat_timer_silent", "1 if the host seems to call the timer's function no more.")
 	for _, t := range timers.Timers {
 		m.sample(flag(t.Silent), "timer", t.Timer)

@@ -46,6 +46,8 @@ func HTTPFunctions() []HTTPFunction {
 				{http.MethodGet, "/api/restores/{id}", (*handler).getRestore},
 				{http.MethodPost, "/api/restores/{id}/cancel", owners((*handler).cancelRestore)},
 				{http.MethodPost, "/api/restores/{id}/confirm", owners((*handler).confirmRestore)},
+				{http.MethodPost, "/api/stop", owners((*handler).postStop)},
+				{http.MethodPost, "/api/resume", owners((*handler).postResume)},
 				{http.MethodPost, "/api/takeover", (*handler).takeOver},
 			},
 		},

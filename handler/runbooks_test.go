@@ -157,7 +157,9 @@ func linesOf(t *testing.T) map[string]map[string]bool {
 	})
 	d.call("POST", "/schedule", timer)
 	d.put(t, "point-8000000000-000000000000", backup.Point{ID: "p", State: backup.Live, Target: target, Plan: "nightly", Created: time.Now().AddDate(0, 0, -3)})
-	d.scheduleRow(t, "evaluated-nightly", map[string]any{"Plan": "nightly", "At": time.Now().AddDate(0, 0, -4)})
+	for _, row := range []string{"plan-nightly", "evaluated-nightly"} {
+		d.scheduleRow(t, row, map[string]any{"Plan": "nightly", "At": time.Now().AddDate(0, 0, -4)})
+	}
 	d.call("POST", "/schedule", timer) // unprotected
 	text = standby
 	d.call("POST", "/schedule", timer) // an edit, and the alarm is over

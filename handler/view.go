@@ -27,7 +27,7 @@ func (h *handler) view(s engine.Status) api.Run {
 		v.Kind = "restore"
 		v.Restore = &api.Restore{
 			Point: q.Point, Source: q.Source, Kind: q.Kind, Key: q.Key, Region: q.Region, Expires: q.Expires,
-			RequestedBy: q.RequestedBy, Reason: q.Reason, PreviewHash: q.Preview, Safety: q.Safety, NoSafety: q.NoSafety, Preempt: q.Preempt,
+			RequestedBy: q.RequestedBy, Reason: q.Reason, PreviewHash: q.Preview, Safety: q.Safety, NoSafety: q.NoSafety, Preempt: q.Preempt, CanceledBy: q.CanceledBy,
 			Warning: q.Warning,
 		}
 	}

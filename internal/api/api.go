@@ -23,6 +23,19 @@ type Takeover struct {
 	Since time.Time `json:"ownerSinceDateTime"`
 }
 
+// Stop says whether the app is stopped, so that nothing is deleted and no restore begins.
+type Stop struct {
+	Stopped bool `json:"stopped"`
+	// Reason says why; missing if the app is not stopped. Backups: plans make no runs either.
+	Reason  string `json:"reason,omitempty"`
+	Backups bool   `json:"backups"`
+	// Setting: the app setting LIFEBOAT_STOPPED is set, which no call ends.
+	Setting bool `json:"setting,omitempty"`
+	// Since and By are the time and the caller of the call that stopped the app; missing if none did.
+	Since time.Time `json:"sinceDateTime,omitzero"`
+	By    string    `json:"by,omitempty"`
+}
+
 // Page is a part of a list. NextLink is the address of the next part, "" at the end.
 type Page[T any] struct {
 	Value    []T    `json:"value"`
@@ -70,7 +83,9 @@ type Restore struct {
 	Safety   bool `json:"safetyBackup"`
 	NoSafety bool `json:"noSafetyBackup,omitempty"`
 	// Preempt says that it ends backups of the destination that wait or hang.
-	Preempt bool   `json:"preempt,omitempty"`
+	Preempt bool `json:"preempt,omitempty"`
+	// CanceledBy says who has canceled it while its safety backup was being made: it ends behind that.
+	CanceledBy string `json:"canceledBy,omitempty"`
 	Warning string `json:"warning,omitempty"`
 }
 

@@ -20,6 +20,8 @@ type Health struct {
 	TimeZones string        `json:"timeZones"`
 	Apps      Apps          `json:"apps"`
 	Timers    []TimerHealth `json:"timers,omitempty"`
+	// Stop says why nothing is deleted and no restore begins; missing if they go on.
+	Stop *Stop `json:"stop,omitempty"`
 	// Stopped says why no plan makes runs; "" if plans make runs.
 	Stopped string `json:"stopped,omitempty"`
 	// Checkpoints has one for every plan that ever was, in the order of the plans' names.

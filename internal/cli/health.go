@@ -95,6 +95,9 @@ func (r remote) healthTable(v api.Health) error {
 		return err
 	}
 	var lines []string
+	if v.Stop != nil {
+		lines = append(lines, r.stopLine(*v.Stop)+"\n")
+	}
 	if v.Plan.Refused {
 		lines = append(lines, r.refused(v.Plan)+"\n")
 	}

@@ -240,8 +240,9 @@ func (r remote) line(ctx context.Context, outcome string) (string, error) {
 func (sh Shell) cancelCommand() *cobra.Command {
 	return sh.change("restores", &cobra.Command{
 		Use: "cancel ID", Short: "Cancels a restore that has not begun yet",
-		Long: `Cancels a restore, as long as nothing was begun. A second call changes
-nothing.`,
+		Long: `Cancels a restore, as long as it has not begun. If its safety backup is being
+made, the restore ends behind that: the service is at work on it until then.
+Its recovery point is kept. A second call changes nothing.`,
 		Example:           "  lifeboat cancel 0c650536f8140ca3-8225300859-a660ff3845ee",
 		ValidArgsFunction: sh.first(runWords(func(v run) bool { return v.Restore != nil && !v.over() })),
 	})
@@ -278,6 +279,9 @@ func (sh Shell) change(collection string, c *cobra.Command) *cobra.Command {
 		return client.Call{Method: http.MethodPost, Path: "/api/" + collection + "/" + url.PathEscape(id) + "/" + c.Name()}
 	}, readRun, func(r remote, _ context.Context, v run) error {
 		line := fmt.Sprintf("%s  %s", v.ID, v.State)
+		if v.Restore != nil && v.Restore.CanceledBy != "" && !v.over() {
+			line += "; it ends canceled once its safety backup has ended"
+		}
 		if v.Point != nil {
 			line += "; safety backup: " + text.Fate(r.clock, *v.Point)
 		}

@@ -46,7 +46,7 @@ func (e *Engine) evaluate(ctx context.Context, all []backup.Plan, state schedule
 		}
 		if was.Due(plan, now, now.Add(clockTolerance)) {
 			was.Plan, was.Text = plan.Name, head.Hash // it was looked for departed targets by now
-			errs = append(errs, e.evaluatePlan(ctx, s, was, now, report))
+			errs = append(errs, e.evaluatePlan(ctx, s, all, was, now, report))
 		}
 	}
 	return errors.Join(errs...)
@@ -54,12 +54,14 @@ func (e *Engine) evaluate(ctx context.Context, all []backup.Plan, state schedule
 
 // evaluatePlan evaluates each target of the plan. That costs one request for each, and one for each 100 writes. The last
 // transaction saves the note that the events are published. A timer run at the same time publishes the same, under the same IDs.
-func (e *Engine) evaluatePlan(ctx context.Context, plan health.Snapshot, was health.Evaluation, now time.Time, report *ScheduleReport) error {
+func (e *Engine) evaluatePlan(
+	ctx context.Context, plan health.Snapshot, all []backup.Plan, was health.Evaluation, now time.Time, report *ScheduleReport,
+) error {
 	targets := plan.Plan.Targets
 	outcomes, fresh, errs := make([]health.TargetHealth, len(targets)), make([]bool, len(targets)), make([]error, len(targets))
 	_ = e.forEach(len(targets), func(i int) error {
 		s := plan
-		s.Target, s.Restorable = targets[i], e.service(targets[i]).Restorable
+		s.Of(targets[i], e.service(targets[i]), all)
 		outcomes[i], fresh[i], errs[i] = e.evaluateTarget(ctx, s, was, now)
 		return nil // the others are evaluated all the same
 	})

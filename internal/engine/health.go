@@ -43,8 +43,9 @@ func (e *Engine) Health(ctx context.Context, active plans.Active) ([]health.Targ
 	for _, plan := range active.Plans {
 		for _, target := range plan.Targets {
 			s := health.Snapshot{
-				Plan: plan, Target: target, Since: since, Restorable: e.service(target).Restorable, Paused: e.paused(state, plan), Refused: active.Refused, RowError: state.unread[plan.Name],
+				Plan: plan, Since: since, Paused: e.paused(state, plan), Refused: active.Refused, RowError: state.unread[plan.Name],
 			}
+			s.Of(target, e.service(target), active.Plans)
 			if i := slices.IndexFunc(state.incomplete, func(i health.Incomplete) bool { return backup.Same(i.Target, target) }); i >= 0 {
 				s.Incomplete = &state.incomplete[i]
 			}

@@ -76,6 +76,8 @@ type Snapshot struct {
 	// if there was none.
 	Scheduled time.Time
 	Before    *schedule.Schedule
+	// Shared tells whether another plan has the target too.
+	Shared bool
 	// Restorable is the time for which the service can restore a backup; 0 if no limit is documented.
 	Restorable time.Duration
 	// ProcessedUntil is the time up to which timer runs have processed the plan's scheduled times; zero if no timer run has seen the
@@ -145,25 +147,48 @@ func (s Snapshot) Evaluate(now time.Time) TargetHealth {
 
 // grace returns the time until which a target that was protected at the last edit has had its first scheduled time since: the second
 // scheduled time after the edit. It is zero if nothing was edited, or if the target was unprotected then.
-func (s Snapshot) grace(p *backup.Point, from time.Time) time.Time {
+func (s Snapshot) grace(p *backup.Point, from time.Time) (until time.Time) {
 	since := s.Scheduled
+	own, others := s.oldest()
 	switch {
-	case p != nil && s.isNew(): // the plan may have its schedule for longer than the target
-		since = backup.Later(since, s.Since)
-	case s.Before == nil:
-		return time.Time{}
-	default:
+	case s.Before != nil:
 		if _, two := s.Before.Intervals(from); two > 0 && from.Add(two).Before(since) {
-			return time.Time{}
+			since = time.Time{}
 		}
+	case p == nil, !own.IsZero() && own.Before(since): // its first interval counts from the text anyway, or the plan is not new
+		since = time.Time{}
+	}
+	switch {
+	case p == nil:
+	case own.IsZero(): // the plan has not had the target yet
+		since = backup.Later(since, s.Since)
+	case !s.Shared && !others.IsZero() && others.Before(own): // it got the target from another plan, just before its first run
+		since = backup.Later(since, own.Add(-time.Nanosecond))
+	}
+	if since.IsZero() {
+		return since
 	}
 	return s.Plan.Schedule.Next(s.Plan.Schedule.Next(since))
 }
 
-// isNew tells whether nothing shows that the plan has had the target before.
-func (s Snapshot) isNew() bool {
-	return !slices.ContainsFunc(s.Runs, func(r backup.Run) bool { return r.Plan == s.Plan.Name }) &&
-		!slices.ContainsFunc(s.Points, func(p backup.Point) bool { return p.Plan == s.Plan.Name })
+// oldest returns the times of the oldest known run or point of the target by this plan, and by others; zero if there is none.
+func (s Snapshot) oldest() (own, others time.Time) {
+	note := func(plan string, at time.Time) {
+		seen := &others
+		if plan == s.Plan.Name {
+			seen = &own
+		}
+		if seen.IsZero() || at.Before(*seen) {
+			*seen = at
+		}
+	}
+	for _, r := range s.Runs {
+		note(r.Plan, cmp.Or(r.ScheduledTime, r.Created))
+	}
+	for _, p := range s.Points {
+		note(p.Plan, p.Created)
+	}
+	return own, others
 }
 
 // horizon returns the time from which the service restores the point no more; zero if that never comes.
@@ -278,6 +303,12 @@ const (
 	// interval.
 	silence = 10 * time.Minute
 )
+
+// Of sets the target of the plan; all are the active plans.
+func (s *Snapshot) Of(target string, service backup.Service, all []backup.Plan) {
+	s.Target, s.Restorable = target, service.Restorable
+	s.Shared = slices.ContainsFunc(all, func(p backup.Plan) bool { return p.Name != s.Plan.Name && p.Has(target) })
+}
 
 // AddCheckpoint adds the checkpoint of the plan.
 func (s *Snapshot) AddCheckpoint(c checkpoint.Checkpoint, now time.Time) {

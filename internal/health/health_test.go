@@ -233,6 +233,8 @@ func TestAnEditHasItsFirstInterval(t *testing.T) {
 	point.Plan, run.Plan = hourly.Name, hourly.Name
 	moved, movedRun := point, run
 	moved.Plan, movedRun.Plan = "another", "another"
+	failed := runOf(0, backup.Failed)
+	failed.Plan, failed.ScheduledTime = hourly.Name, begin.Add(10*time.Hour)
 	for _, test := range []struct {
 		name  string
 		s     health.Snapshot
@@ -247,6 +249,16 @@ func TestAnEditHasItsFirstInterval(t *testing.T) {
 			begin.Add(3 * time.Hour),
 		},
 		{"a target of another plan", health.Snapshot{Since: edit, Points: []backup.Point{moved}, Runs: []backup.Run{movedRun}}, grace},
+		{
+			"a target of another plan, whose first run here has failed",
+			health.Snapshot{Since: edit, Points: []backup.Point{moved}, Runs: []backup.Run{failed, movedRun}},
+			grace,
+		},
+		{
+			"a target that another plan has too",
+			health.Snapshot{Since: edit, Shared: true, Points: []backup.Point{moved}, Runs: []backup.Run{failed, movedRun}},
+			begin.Add(3 * time.Hour),
+		},
 		{"a new plan", health.Snapshot{Since: begin, Scheduled: edit, Points: []backup.Point{moved}, Runs: []backup.Run{movedRun}}, grace},
 		{
 			"an edit of something else",

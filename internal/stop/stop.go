@@ -4,7 +4,6 @@ package stop
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 
@@ -95,9 +94,6 @@ func Reason(err error) string {
 	return ""
 }
 
-// LongestReason is the greatest length of a reason, in bytes.
-const LongestReason = 1000
-
 // Request asks for the switch to be set.
 type Request struct {
 	// ID is the same in a repeat of the request.
@@ -107,11 +103,8 @@ type Request struct {
 
 // Check refuses a request without words for the people who find the app stopped.
 func (q Request) Check() error {
-	switch n := len(strings.TrimSpace(q.Reason)); {
-	case n == 0:
+	if strings.TrimSpace(q.Reason) == "" {
 		return errors.New("a stop needs a reason")
-	case n > LongestReason:
-		return fmt.Errorf("the reason has %d bytes; at most %d are kept", n, LongestReason)
 	}
 	return nil
 }
