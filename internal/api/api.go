@@ -86,7 +86,7 @@ type Restore struct {
 	Preempt bool `json:"preempt,omitempty"`
 	// CanceledBy says who has canceled it while its safety backup was being made: it ends behind that.
 	CanceledBy string `json:"canceledBy,omitempty"`
-	Warning string `json:"warning,omitempty"`
+	Warning    string `json:"warning,omitempty"`
 }
 
 // Point is a recovery point within its run.

@@ -37,8 +37,11 @@ func (e *Engine) PreviewRestore(ctx context.Context, q restore.Request, plans []
 		p.Ask("the service can be restored", backup.Refuse("RestoreNotSupported", "", "%v", err))
 		return p, nil
 	}
-	if f := backup.AsFault(e.Ownership().MayBegin(ctx)); f != nil {
-		why := f.Reason()
+	if stopped, err := e.stopped(ctx); err != nil {
+		return p, err
+	} else if stopped != nil {
+		why := stopped.Reason()
+		p.Ask("restores may begin", nil)
 		p.Warn(&why)
 	}
 	order := p.ProviderRestore()

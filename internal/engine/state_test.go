@@ -41,9 +41,12 @@ func TestMove(t *testing.T) {
 		},
 		backup.Running: {
 			begins: backup.Starting, finds: backup.Verifying, finishes: backup.Verifying, fails: backup.Failed, loses: backup.Unknown, restores: backup.Succeeded,
+			cancels: backup.Canceled, abandons: backup.Unknown,
+		},
+		backup.Verifying: {
+			succeeds: backup.Succeeded, fails: backup.Failed, loses: backup.Unknown, keepsSafetyBackup: backup.Starting, cancels: backup.Canceled,
 			abandons: backup.Unknown,
 		},
-		backup.Verifying: {succeeds: backup.Succeeded, fails: backup.Failed, loses: backup.Unknown, keepsSafetyBackup: backup.Starting, abandons: backup.Unknown},
 	}
 	for _, from := range allStates {
 		for _, c := range allCauses {

@@ -159,8 +159,8 @@ func (s *step) refuseOrPostpone(ctx context.Context, f *backup.Fault) error {
 }
 
 // stopped says why a restore must not begin now, since the app is stopped; nil if it may.
-func (s *step) stopped(ctx context.Context) (*backup.Fault, error) {
-	err := s.Ownership().MayBegin(ctx)
+func (e *Engine) stopped(ctx context.Context) (*backup.Fault, error) {
+	err := e.Ownership().MayBegin(ctx)
 	if f := backup.AsFault(err); stop.Reason(err) != "" {
 		return f, nil
 	}
