@@ -45,6 +45,15 @@ func (a App) MayBegin(ctx context.Context) error {
 	return errors.Join(err, s.Err())
 }
 
+// Holds returns the fault for which a restore waits while the app is stopped; nil if it may begin. The error is one of storage.
+func (a App) Holds(ctx context.Context) (*backup.Fault, error) {
+	err := a.MayBegin(ctx)
+	if f := backup.AsFault(err); stop.Reason(err) != "" {
+		return f, nil
+	}
+	return nil, err
+}
+
 // SetStop sets the switch. A repeat changes nothing; a further request changes the reason and what is stopped.
 func (a App) SetStop(ctx context.Context, q stop.Request) (stop.State, error) {
 	return a.changeStop(ctx, func(s stop.Switch, now time.Time) (stop.Switch, bool) { return s.Set(q, now) })

@@ -62,7 +62,7 @@ func (s *step) preflight(ctx context.Context, o operation) error {
 	prepared, f := s.prepare(ctx, o.sendCheck)
 	if f == nil && prepared.Done && r.Restore != nil && r.Restore.Step == backup.StepPreCheck { // the restore begins next
 		var err error
-		if f, err = s.stopped(ctx); err != nil {
+		if f, err = s.Ownership().Holds(ctx); err != nil {
 			return err
 		}
 	}

@@ -37,13 +37,11 @@ func (e *Engine) PreviewRestore(ctx context.Context, q restore.Request, plans []
 		p.Ask("the service can be restored", backup.Refuse("RestoreNotSupported", "", "%v", err))
 		return p, nil
 	}
-	if stopped, err := e.stopped(ctx); err != nil {
+	stopped, err := e.Ownership().Holds(ctx)
+	if err != nil {
 		return p, err
-	} else if stopped != nil {
-		why := stopped.Reason()
-		p.Ask("restores may begin", nil)
-		p.Warn(&why)
 	}
+	p.WarnStopped(stopped)
 	order := p.ProviderRestore()
 	a := order.ProviderAttempt(p.Chosen.ID)
 	if a.Files, err = e.Files(ctx, p.Chosen); err != nil {

@@ -33,7 +33,7 @@ func (s restoring) guard(ctx context.Context, o operation) error {
 	if why := s.expired(); why != nil {
 		return s.end(ctx, refuses, *why)
 	}
-	switch f, err := s.stopped(ctx); {
+	switch f, err := s.Ownership().Holds(ctx); {
 	case err != nil:
 		return err
 	case f != nil:

@@ -10,7 +10,6 @@ import (
 	"lifeboat/internal/backup"
 	"lifeboat/internal/event"
 	"lifeboat/internal/restore"
-	"lifeboat/internal/stop"
 )
 
 // step is one invocation's work on one run.
@@ -156,15 +155,6 @@ func (s *step) refuseOrPostpone(ctx context.Context, f *backup.Fault) error {
 		return s.end(ctx, refuses, f.Reason())
 	}
 	return s.postpone(ctx, f)
-}
-
-// stopped says why a restore must not begin now, since the app is stopped; nil if it may.
-func (e *Engine) stopped(ctx context.Context) (*backup.Fault, error) {
-	err := e.Ownership().MayBegin(ctx)
-	if f := backup.AsFault(err); stop.Reason(err) != "" {
-		return f, nil
-	}
-	return nil, err
 }
 
 // expired refuses a restore that has not begun in time, and says why it had to wait.

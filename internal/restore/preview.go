@@ -131,6 +131,16 @@ func (p *Preview) Warn(why *backup.Reason) {
 	last.Outcome, last.Reason = Warned, why
 }
 
+// WarnStopped warns that the restore waits, since the app is stopped; nil: it is not.
+func (p *Preview) WarnStopped(f *backup.Fault) {
+	if f == nil {
+		return
+	}
+	why := f.Reason()
+	p.Ask("restores may begin", nil)
+	p.Warn(&why)
+}
+
 // NewHash returns the Hash of this preview.
 func (p Preview) NewHash() string {
 	id, sum := "", ""

@@ -350,6 +350,26 @@ var mutants = []mutant{
 		"	old := event.Queue()", "	if manifest.Is(event) {\n\t\treturn nil\n\t}\n	old := event.Queue()",
 	},
 	{
+		"stop: a deletion does not look at the switch", "internal/deletion/deletion.go",
+		"if err := d.MayBegin(ctx); err != nil {", "if err := d.MayBegin(ctx); err != nil && d.Now.IsZero() {",
+	},
+	{
+		"stop: a begun restore does not look at the switch again", "internal/engine/operation.go",
+		"if f == nil && prepared.Done && r.Restore != nil && r.Restore.Step == backup.StepPreCheck {", "if f == nil && prepared.Done && r.Restore != nil && r.Restore.Step == \"\" {",
+	},
+	{
+		"stop: the app setting stops no restore", "internal/apps/stop.go",
+		"if a.Setting != \"\" {\n\t\treturn stop.State{Setting: a.Setting}.Err()", "if a.Setting != \"\" {\n\t\treturn nil",
+	},
+	{
+		"a cancellation behind the safety backup is ignored", "internal/engine/restoring.go",
+		`if by := r.Restore.CanceledBy; by != "" {`, `if by := r.Restore.CanceledBy; by == "nobody" {`,
+	},
+	{
+		"a cancellation frees the target amid the safety backup", "internal/restore/cancel.go",
+		"case r.MayRun() && r.Restore.Step == backup.StepSafetyBackup:\n\t\treturn CancelsLater", "case r.MayRun() && r.Restore.Step == backup.StepSafetyBackup:\n\t\treturn CancelsNow",
+	},
+	{
 		"manifests are left after the deletion", "internal/deletion/due.go",
 		"late = x.RemoveManifests(ctx, p)", "late = nil",
 	},

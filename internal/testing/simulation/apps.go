@@ -311,6 +311,7 @@ func (w *World) handOver() {
 	w.figures.Takeovers++
 	w.disturb()
 	a.denied, was.stopped = false, ""
+	w.host.stoppedAt = w.now // its setting counts from now on
 	if was.came++; w.ending {
 		w.in(0, func() { w.goes(was) })
 	} else {

@@ -23,7 +23,7 @@ func (w *World) befall() {
 			continue
 		}
 		after := time.Duration(w.choices.pick(24*60)) * time.Minute
-		kinds := 17
+		kinds := 18
 		if w.options.Calm {
 			kinds = 4
 		}
@@ -60,6 +60,7 @@ func (w *World) happen(what int) {
 		w.note(nil, "plan %s: paused is %t", p.Name, p.Paused)
 	case 3:
 		w.host.stopped = map[bool]string{true: "stopped by a person", false: ""}[w.host.stopped == ""]
+		w.host.stoppedAt = w.now
 		w.host.look()
 		w.note(nil, "stopped: %q", w.host.stopped)
 	case 4:
@@ -147,6 +148,9 @@ func (w *World) happen(what int) {
 		for range 1 + c.pick(4) {
 			w.touch(s)
 		}
+	case 17:
+		w.changeStop(true, c.pick(2) == 0, 1)
+		w.in(long(10*time.Minute, time.Hour, 9*time.Hour, 40*time.Hour), func() { w.changeStop(false, false, 1) })
 	case 11:
 		d := long(time.Hour, 9*time.Hour)
 		begins("plan.yaml cannot be READ for %s", d)

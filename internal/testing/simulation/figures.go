@@ -29,6 +29,9 @@ type Figures struct {
 
 	Visits, PutBack, Takeovers int
 
+	// CanceledLater counts restores that were canceled behind their safety backups.
+	Stops, CanceledLater int
+
 	RestoreRequests, RestoreRuns, Restores, LostRestores, Restored, Unrestored, SafetyPoints int
 }
 
@@ -55,6 +58,8 @@ func (f *Figures) Add(o Figures) {
 		{&f.Polls, o.Polls},
 		{&f.Looks, o.Looks},
 		{&f.Deletions, o.Deletions},
+		{&f.Stops, o.Stops},
+		{&f.CanceledLater, o.CanceledLater},
 		{&f.Touched, o.Touched},
 		{&f.MissedRuns, o.MissedRuns},
 		{&f.Requests, o.Requests},
@@ -132,6 +137,7 @@ func (f *Figures) Print(out io.Writer) {
 	line("duplicates", f.Duplicates, fmt.Sprintf("%s redeliveries, %s messages lost, %s poisoned", grouped(f.Redeliveries),
 		grouped(f.Dropped), grouped(f.Poisoned)))
 	line("sent again", f.Requeued, "step messages, by the rescuer")
+	line("stops", f.Stops, fmt.Sprintf("by a person; %s restores canceled behind their safety backups", grouped(f.CanceledLater)))
 	line("second apps", f.Visits, fmt.Sprintf("visits; %s messages put back, %s takeovers", grouped(f.PutBack), grouped(f.Takeovers)))
 	line("happenings", f.Happenings, "outages, edits, pauses, jumping clocks, storms")
 	_ = t.Flush()

@@ -39,8 +39,9 @@ type host struct {
 	down time.Time
 	// late is the time at which the host looks at the queues again, if that comes late.
 	late time.Time
-	// stopped is LIFEBOAT_STOPPED.
-	stopped string
+	// stopped is LIFEBOAT_STOPPED, and stoppedAt the time at which it was changed.
+	stopped   string
+	stoppedAt time.Time
 
 	// lastRun and lastCleanup are the times at which the timers came last. clean says that the last timer run ended well and
 	// alone. running counts the timer runs under way.
@@ -232,7 +233,7 @@ func (h *host) invokeTimer() {
 	w := h.w
 	w.figures.TimerRuns++
 	w.choices.track = ofTimers
-	nth, began, stopped, alone := w.figures.TimerRuns, w.now, h.stopped != "", h.running == 0
+	nth, began, stopped, alone := w.figures.TimerRuns, w.now, h.makesNoRuns(), h.running == 0
 	h.running++
 	var active plans.Active
 	var report engine.ScheduleReport
@@ -240,7 +241,7 @@ func (h *host) invokeTimer() {
 		var unsettled error
 		active, unsettled = v.on.book.Reconcile(ctx)
 		var err error
-		report, err = e.Schedule(ctx, active.Plans)
+		report, err = e.Schedule(ctx, w.atDusk(active.Plans))
 		if err == nil {
 			v.on.book.Observe(report.ActivePlan)
 		}
@@ -257,7 +258,7 @@ func (h *host) invokeTimer() {
 			h.clean = false
 		}
 		alone = alone && w.figures.TimerRuns == nth && v.on.app == w.works() && v.id > w.ledger.owner.before // no other has begun meanwhile: the loser of a race leaves the rest to the winner
-		w.check(timerRan{v: v, began: began, stopped: stopped, alone: alone, plans: active.Plans, report: report})
+		w.check(timerRan{v: v, began: began, stopped: stopped || h.makesNoRuns(), alone: alone, plans: active.Plans, report: report})
 	})
 }
 

@@ -207,6 +207,8 @@ var Invariants = []Invariant{
 	{"retention goes on", "", retentionGoesOn},
 	{"a restore is begun once", "4", restoredOnce},
 	{"no restore begins against a guard", "8", guarded},
+	{"a stop stops deletions and restores", "", stops},
+	{"a canceled restore never begins", "", canceledStays},
 	{"no artifact is deleted while a restore reads it", "7", readerKeeps},
 	{"a safety backup comes first, and is held", "7", secured},
 	{"each kept artifact has its manifests, and no other has", "", manifestsKept},

@@ -88,6 +88,10 @@ type invocation struct {
 	plans []backup.Plan
 	// mayRestore says that its last question about a restore was not answered by: nothing of it is shown.
 	mayRestore bool
+	// looked is the time at which it looked at the switch last, zero if it never did. removes is the run whose artifact it has deleted
+	// since.
+	looked  time.Time
+	removes string
 	// look is its last look for a lost start.
 	look *look
 	// keeps are the runs whose artifacts storage refused to delete.

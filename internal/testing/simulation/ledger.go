@@ -17,6 +17,9 @@ import (
 type ledger struct {
 	runs map[string]*facts
 	// all lists the runs in the order of their creation. open lists the runs that have not ended, or have an unpublished event.
+	// stopped is the time at which the switch was set, zero if it is not set. stopsRuns says that plans make no runs by it.
+	stopped   time.Time
+	stopsRuns bool
 	all, open []*facts
 	// byScheduledTime has the runs by plan, target and scheduled time.
 	byScheduledTime map[string]*facts
@@ -166,6 +169,8 @@ func (l *ledger) wrote(w *World, v *invocation, writes []backup.Write) {
 	for _, write := range writes {
 		wrote := writing{v: v, write: write}
 		switch {
+		case write.Row == backup.StopKey.Row:
+			l.wroteStop(w, write)
 		case strings.HasPrefix(write.Row, "known-"):
 			moments = append(moments, l.wroteApps(w, write)...)
 		case strings.HasPrefix(write.Row, "run-"):

@@ -72,7 +72,7 @@ func guarded(w *World, moment any) string {
 			return name + "is older than the service restores"
 		}
 	case canceled:
-		if r := w.ledger.runs[m.run].run; r.State != backup.Canceled {
+		if r := w.ledger.runs[m.run].run; r.State != backup.Canceled && (r.State.Final() || r.Restore.CanceledBy == "") {
 			return fmt.Sprintf("%s was answered to be canceled, and is %s", w.ledger.runName(m.run), r.State)
 		}
 	}
@@ -300,7 +300,8 @@ func givenUpWell(w *World, moment any) string {
 		if m.was == nil || m.was.State.Final() || m.is.State != backup.Canceled && !givenUp(m.is) {
 			return ""
 		}
-		if m.is.State == backup.Canceled {
+		// Azure may show nothing of a safety backup until its end: then the run gives it up like any other.
+		if unseen := m.was.Lost > 0 || !m.was.UnobservableSince.IsZero(); m.is.State == backup.Canceled && !unseen {
 			for _, o := range w.service(m.is.Target).ops {
 				if o.run == m.is.ID && o.ends.After(w.now) {
 					return m.facts.name + " is canceled, and the service is at work on it"

@@ -33,6 +33,9 @@ func (v *invocation) Get(ctx context.Context, key backup.Key) (backup.Row, time.
 		return backup.Row{}, time.Time{}, err
 	}
 	row, clock, err := v.w.catalog.Get(ctx, key)
+	if key == backup.StopKey {
+		v.looked, v.removes = v.w.now, ""
+	}
 	if v.loaded == nil && v.stepMessage.Run != "" && strings.HasPrefix(key.Row, "run-") {
 		if f := v.w.ledger.runs[v.stepMessage.Run]; f != nil {
 			v.loaded, v.unclaimed = f.run, v.w.ledger.owner.inherits

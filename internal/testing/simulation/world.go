@@ -270,7 +270,8 @@ func (w *World) dusk() {
 	w.disturb()
 	w.host.down = time.Time{}
 	w.host.late, w.silent = time.Time{}, time.Time{}
-	w.host.stopped = "the simulation ends"
+	w.host.stopped = ""
+	w.changeStop(false, false, 1)
 	for _, s := range w.services {
 		s.calm()
 	}
