@@ -231,6 +231,8 @@ func linesOf(t *testing.T) map[string]map[string]bool {
 
 	_, d = pair(t)
 	d.call("POST", "/api/takeover", `{"from":"contoso-app"}`)
+	d.call("POST", "/api/stop", `{"reason":"an incident"}`)
+	d.call("POST", "/api/resume", "{}")
 	d.call("POST", "/schedule", timer)
 	note(d)
 

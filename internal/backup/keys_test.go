@@ -42,7 +42,7 @@ func TestTheTableIsAsDescribed(t *testing.T) {
 		backup.Event{ID: "id"}.OutboxKey(run.Key().Partition), backup.Event{ID: "id"}.OutboxKey(backup.SchedulePartition),
 		backup.InflightKey(at, run.ID, "mark"), backup.DueKey(at, run.ID),
 		backup.ActivePlanKey, backup.UndeliverableKey, backup.CheckpointKey("nightly"), backup.EvaluatedKey("nightly"), backup.TimerKey("cleanup"),
-		backup.OwnerKey, backup.OtherAppKey("contoso-app/staging"),
+		backup.OwnerKey, backup.StopKey, backup.OtherAppKey("contoso-app/staging"),
 		backup.MissedRunsKey(schedule.MissedRuns{Plan: "nightly", First: at}), backup.UnpublishedKey("0123"), backup.ScheduleKey(backup.AllPermits + "0001"),
 		backup.ScheduleKey(backup.PlanPermits("nightly") + "0001"), backup.ScheduleKey(backup.QueueRow(at, run.ID)),
 		backup.ChangesKey("nightly", target), backup.RequestKey("0123"), backup.TargetsKey("0123", 0), backup.RestoreClaimKey("id"), backup.PlanTextKey("0123", 0),

@@ -50,6 +50,8 @@ var shown = []struct {
 	{"cancel " + queued, false},
 	{"abandon " + queued, false},
 	{"confirm " + restored, false},
+	{"stop", false},
+	{"resume", false},
 	{"takeover contoso-old --yes", false},
 	{"runs payments", false},
 	{"runs contoso-uk", false},

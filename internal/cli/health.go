@@ -91,13 +91,15 @@ func (r remote) healthTable(v api.Health) error {
 		}
 		table.Row(text.Plain(label), text.Plain(t.Plan), text.Plain(status(t)), verified, age, cmp.Or(r.clock.At(t.NextScheduledTime), "none"), why)
 	}
+	if v.Stop != nil {
+		if _, err := fmt.Fprintln(r.Stdout, r.stopLine(*v.Stop)); err != nil {
+			return err
+		}
+	}
 	if err := r.print(table); err != nil {
 		return err
 	}
 	var lines []string
-	if v.Stop != nil {
-		lines = append(lines, r.stopLine(*v.Stop)+"\n")
-	}
 	if v.Plan.Refused {
 		lines = append(lines, r.refused(v.Plan)+"\n")
 	}

@@ -25,8 +25,8 @@ type Settings struct {
 	// Concurrency is the number of concurrent operations of all plans: LIFEBOAT_CONCURRENCY, 1 to
 	// [backup.MostConcurrency]; 50 without it.
 	Concurrency int
-	// Stopped is the reason for which no plan makes runs, "" if plans do: LIFEBOAT_STOPPED, which is true, false, or a reason
-	// for people.
+	// Stopped is the reason for which nothing is deleted, no restore begins and no plan makes runs; "" if all go on:
+	// LIFEBOAT_STOPPED, which is true, false, or a reason for people.
 	Stopped string
 	// Timers are the schedules by which the host calls the timers' functions, by their names: LIFEBOAT_SCHEDULE_TIMER and
 	// LIFEBOAT_CLEANUP_TIMER. The host reads them too. A schedule that is missing, or unreadable here, is no error.
