@@ -362,8 +362,12 @@ var mutants = []mutant{
 		"if a.Setting != \"\" {\n\t\treturn stop.State{Setting: a.Setting}.Err()", "if a.Setting != \"\" {\n\t\treturn nil",
 	},
 	{
-		"a cancellation behind the safety backup is ignored", "internal/engine/restoring.go",
-		`if by := r.Restore.CanceledBy; by != "" {`, `if by := r.Restore.CanceledBy; by == "nobody" {`,
+		"a cancellation behind the safety backup is ignored", "internal/restore/cancel.go",
+		"case r.MayRun() && r.Restore.Step == backup.StepSafetyBackup:\n\t\treturn CancelsLater", "case r.MayRun() && r.Restore.Step == backup.StepSafetyBackup:\n\t\treturn CanceledBefore",
+	},
+	{
+		"a step in flight drops the note of a cancellation", "internal/restore/cancel.go",
+		"r.Restore.CanceledBy, r.Restore.CanceledOver = row.Restore.CanceledBy, row.Restore.CanceledOver\n", "",
 	},
 	{
 		"a cancellation frees the target amid the safety backup", "internal/restore/cancel.go",

@@ -114,6 +114,8 @@ type dealt struct {
 
 // facts holds the facts of a run.
 type facts struct {
+	// canceled says that a person was answered that the restore is canceled.
+	canceled bool
 	name string
 	run  *backup.Run
 	// asked has the artifacts for which a start was requested.

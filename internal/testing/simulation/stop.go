@@ -108,9 +108,11 @@ func stops(w *World, moment any) string {
 // canceledStays checks that a restore does not begin after its cancellation was noted, and ends canceled unless a person abandons it.
 func canceledStays(w *World, moment any) string {
 	switch m := moment.(type) {
+	case canceled:
+		w.ledger.runs[m.run].canceled = true
 	case restoreAsking:
-		if by := m.facts.run.Restore.CanceledBy; by != "" {
-			return m.facts.name + " begins, and is canceled by " + by
+		if m.facts.canceled || m.facts.run.Restore.CanceledBy != "" {
+			return m.facts.name + " begins, and is canceled"
 		}
 	case over:
 		for _, f := range w.ledger.all {
