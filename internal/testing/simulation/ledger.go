@@ -116,8 +116,8 @@ type dealt struct {
 type facts struct {
 	// canceled says that a person was answered that the restore is canceled.
 	canceled bool
-	name string
-	run  *backup.Run
+	name     string
+	run      *backup.Run
 	// asked has the artifacts for which a start was requested.
 	asked map[string]bool
 	// start is the state of the run's starts, and before is that state before the last start. open says that the answer to a
