@@ -113,3 +113,88 @@ func TestARestoreInTheWaitQueueSurvivesFailures(t *testing.T) {
 	}
 	t.Logf("%d calls failed, one at a time", calls)
 }
+
+// TestRestoresIntoOneDestinationRunOldestFirst: three restores wait while another run has their destination, and come back in any
+// order. Those that are canceled hold nobody up.
+func TestRestoresIntoOneDestinationRunOldestFirst(t *testing.T) {
+	for _, turns := range [][]int{{0, 1, 2}, {0, 2, 1}, {1, 0, 2}, {1, 2, 0}, {2, 0, 1}, {2, 1, 0}} {
+		for _, canceled := range []bool{false, true} {
+			s, service, _ := restorable(t)
+			run := s.restore(order("restore-0"), restoring(false))
+			lock := run.LockKey()
+			if _, err := s.storage.catalog.Apply(t.Context(), backup.Write{Op: backup.Insert, Key: lock, Body: []byte(`{"Run":"another"}`)}); err != nil {
+				t.Fatal(err)
+			}
+			ids := []string{run.ID}
+			for i := range 2 {
+				s.now = s.now.Add(time.Minute)
+				ids = append(ids, s.restore(order(fmt.Sprint("restore-", i+1)), restoring(false)).ID)
+			}
+			s.deliver()
+			for _, id := range ids {
+				if now := s.run(id); now.State != backup.Waiting || now.Reason.Code != "TargetBusy" {
+					t.Fatalf("%s is %s: %+v", id, now.State, now.Reason)
+				}
+			}
+			if canceled {
+				if _, err := s.engine.CancelRestore(t.Context(), ids[0], "a person"); err != nil {
+					t.Fatal(err)
+				}
+				ids = ids[1:]
+			}
+			if _, err := s.storage.catalog.Apply(t.Context(), backup.Write{Op: backup.Delete, Key: lock, ETag: "*"}); err != nil {
+				t.Fatal(err)
+			}
+			for _, turn := range turns {
+				if turn >= len(ids) {
+					continue
+				}
+				m := s.run(ids[turn]).StepMessage()
+				if err := s.storage.queue.SendStep(t.Context(), m, 0); err != nil {
+					t.Fatal(err)
+				}
+				s.deliver()
+				if len(service.started) > 0 && s.run(ids[0]).Accepted.IsZero() {
+					t.Fatalf("turns %v: a younger restore was sent first", turns)
+				}
+			}
+			s.finish()
+			for i, id := range ids {
+				now := s.run(id)
+				if now.State != backup.Succeeded || i > 0 && now.Accepted.Before(s.run(ids[i-1]).Ended) {
+					t.Errorf("turns %v: restore %d is %s, accepted at %s: %+v", turns, i, now.State, now.Accepted, now.Reason)
+				}
+			}
+			if len(service.started) != len(ids) {
+				t.Errorf("turns %v: %d restores were sent", turns, len(service.started))
+			}
+		}
+	}
+}
+
+// TestARestoreThatItsOwnPointHoldsUpHoldsUpNoOther: cleanup has the recovery point of the older one.
+func TestARestoreThatItsOwnPointHoldsUpHoldsUpNoOther(t *testing.T) {
+	s, service, point := restorable(t)
+	older := s.restore(order("older"), restoring(false))
+	p, err := s.engine.RecoveryPoint(t.Context(), point)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.State = backup.Deleting
+	s.put(p)
+	s.deliver()
+	if now := s.run(older.ID); now.Reason.Code != "RecoveryPointDeleting" {
+		t.Fatalf("it is %s: %+v", now.State, now.Reason)
+	}
+	s.now = s.now.Add(2 * time.Second)
+	p.State = backup.Live
+	s.put(p)
+	younger := s.restore(order("younger"), restoring(false))
+	if err := s.storage.queue.SendStep(t.Context(), s.run(younger.ID).StepMessage(), 0); err != nil {
+		t.Fatal(err)
+	}
+	s.deliver()
+	if now := s.run(younger.ID); len(service.started) != 1 || now.Accepted.IsZero() {
+		t.Errorf("the younger one is %s: %+v", now.State, now.Reason)
+	}
+}
