@@ -111,7 +111,7 @@ var edges = []edge{
 	},
 	{
 		"./internal/engine TestLeftPermitsAreFoundHoweverOftenATimerRunComes", "a timer run looks at the permit whose turn it is by the minutes of the clock",
-		"internal/admission/admission.go",
+		"internal/admission/dispatch.go",
 		"rows.Permits[backup.Fraction(backup.TimeKey(now), uint64(len(rows.Permits)))]", "rows.Permits[int(now.Unix()/60)%len(rows.Permits)]",
 	},
 	{
@@ -161,7 +161,7 @@ var edges = []edge{
 	},
 	{
 		"./internal/engine TestAPermitAcquiredTwiceIsReclaimed", "B10 a permit that a run acquired twice is not reclaimed while the run lives",
-		"internal/admission/admission.go",
+		"internal/admission/dispatch.go",
 		"run.State.Final() && !run.Unpublished || len(run.Permits) > 0\n", "run.State.Final() && !run.Unpublished\n",
 	},
 	{

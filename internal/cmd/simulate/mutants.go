@@ -234,6 +234,22 @@ var mutants = []mutant{
 		`ID: backup.NewRunID(target, c.Time, "request "+c.Request),`, `ID: backup.NewRunID(target, time.Now(), "request "+c.Request),`,
 	},
 	{
+		"restores wait behind backups", "internal/backup/keys.go",
+		`QueuePrefix + "0restore-"`, `QueuePrefix + "restore-"`,
+	},
+	{
+		"a backup takes the permit that a restore waits for", "internal/admission/admission.go",
+		"n > 0 && permits.room(b) <= n {", "n > 1000 && permits.room(b) <= n {",
+	},
+	{
+		"no permit is kept for restores", "internal/admission/admission.go",
+		"return max(1, most/10)", "return 0",
+	},
+	{
+		"a younger restore goes before an older one", "internal/restore/order.go",
+		"if r.Restore == nil || !waits", "if r.Restore != nil || !waits",
+	},
+	{
 		"a run that leaves the wait queue is not indexed again", "internal/admission/admission.go",
 		"if err := a.Leaving(ctx); err != nil {\n\t\t\treturn err\n\t\t}", "",
 	},
