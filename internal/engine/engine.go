@@ -127,6 +127,8 @@ type Outcome struct {
 	Note string
 	// Reason says why the run waits, or how it ended.
 	Reason backup.Reason
+	// Warning says what a restore that has succeeded left as it was.
+	Warning string
 }
 
 // ErrNoProvider is the error for a target of a type that no provider serves.
@@ -302,6 +304,6 @@ func (e *Engine) Execute(ctx context.Context, invocation string, message []byte)
 		out.Note = "another invocation was faster: put back"
 		return out, e.Queue.SendStep(ctx, w, e.Timings.PutBack)
 	}
-	out.To, out.Reason = s.run.State, s.run.Reason
+	out.To, out.Reason, out.Warning = s.run.State, s.run.Reason, s.run.Warning()
 	return out, err
 }

@@ -160,6 +160,21 @@ var edges = []edge{
 		`backup.Fraction(p.Name+"\n"+strings.ToLower(target), uint64(span))`, `backup.Fraction(p.Name+"\n"+strings.TrimSpace(target), uint64(span))`,
 	},
 	{
+		"./internal/admission TestRestoresBeforeBackups", "a backup takes the permit that a restore waits for",
+		"internal/admission/admission.go",
+		"n > 0 && permits.room(b) <= n {", "n > 1000 && permits.room(b) <= n {",
+	},
+	{
+		"./internal/admission TestRestoresBeforeBackups", "a younger restore is woken before an older one",
+		"internal/backup/keys.go",
+		`RestoreQueuePrefix + TimeKey(asked) + "-"`, `RestoreQueuePrefix + Countdown(asked) + "-"`,
+	},
+	{
+		"./internal/services/managedhsm TestRestoresUnderstandEveryAnswer", "a restore of no key version has succeeded",
+		"internal/services/managedhsm/restore.go",
+		"case err == nil && s.Done && r.Kind == backup.RestoreKey && noneRestored", "case false && noneRestored",
+	},
+	{
 		"./internal/engine TestAPermitAcquiredTwiceIsReclaimed", "B10 a permit that a run acquired twice is not reclaimed while the run lives",
 		"internal/admission/dispatch.go",
 		"run.State.Final() && !run.Unpublished || len(run.Permits) > 0\n", "run.State.Final() && !run.Unpublished\n",

@@ -238,16 +238,12 @@ var mutants = []mutant{
 		`QueuePrefix + "0restore-"`, `QueuePrefix + "restore-"`,
 	},
 	{
-		"a backup takes the permit that a restore waits for", "internal/admission/admission.go",
-		"n > 0 && permits.room(b) <= n {", "n > 1000 && permits.room(b) <= n {",
-	},
-	{
 		"no permit is kept for restores", "internal/admission/admission.go",
 		"return max(1, most/10)", "return 0",
 	},
 	{
-		"a younger restore goes before an older one", "internal/restore/order.go",
-		"if r.Restore == nil || !waits", "if r.Restore != nil || !waits",
+		"a younger restore goes before an older one", "internal/engine/restoring.go",
+		"restore.Older(runs, s.now)", "restore.Older(runs[:0], s.now)",
 	},
 	{
 		"a run that leaves the wait queue is not indexed again", "internal/admission/admission.go",
