@@ -42,10 +42,18 @@ func refuse(status int, code, target, format string, args ...any) *apiError {
 	return &apiError{Problem: api.Problem{Code: code, Target: target, Message: fmt.Sprintf(format, args...)}, status: status}
 }
 
-// internalError is the error of a request that failed here. The caller gets no words of storage.
+// internalError is the error of a request that failed here. The caller gets the status and the code of storage, and none of the
+// names in the error.
 func internalError(err error) *apiError {
-	e := refuse(http.StatusInternalServerError, "InternalError", "", "the request failed in Lifeboat; its log has the reason, "+
-		"under the invocation of the request. Ask again.")
+	why := ""
+	if storage, ok := errors.AsType[interface {
+		error
+		Answer() string
+	}](err); ok {
+		why = ": " + storage.Answer()
+	}
+	e := refuse(http.StatusInternalServerError, "InternalError", "", "the request failed in Lifeboat%s; the log has the reason, at the "+
+		"function and the time of the request. Ask again under the same ID", why)
 	e.cause = err
 	return e
 }

@@ -165,6 +165,11 @@ var edges = []edge{
 		"n > 0 && permits.room(b) <= n {", "n > 1000 && permits.room(b) <= n {",
 	},
 	{
+		"./internal/engine TestRestoresIntoOneDestinationRunOldestFirst", "a younger restore goes before an older one",
+		"internal/engine/restoring.go",
+		"restore.Older(runs, s.now)", "restore.Older(runs[:0], s.now)",
+	},
+	{
 		"./internal/admission TestRestoresBeforeBackups", "a younger restore is woken before an older one",
 		"internal/backup/keys.go",
 		`RestoreQueuePrefix + TimeKey(asked) + "-"`, `RestoreQueuePrefix + Countdown(asked) + "-"`,

@@ -242,10 +242,6 @@ var mutants = []mutant{
 		"return max(1, most/10)", "return 0",
 	},
 	{
-		"a younger restore goes before an older one", "internal/engine/restoring.go",
-		"restore.Older(runs, s.now)", "restore.Older(runs[:0], s.now)",
-	},
-	{
 		"a run that leaves the wait queue is not indexed again", "internal/admission/admission.go",
 		"if err := a.Leaving(ctx); err != nil {\n\t\t\treturn err\n\t\t}", "",
 	},
