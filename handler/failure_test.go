@@ -31,7 +31,10 @@ func (r *unreadableCatalog) List(context.Context, string, string, string, int) (
 // storageError is an answer of storage, as the adapters return it.
 type storageError struct{}
 
-func (storageError) Error() string  { return storageError{}.Answer() + ": the secret table lifeboat says no" }
+func (storageError) Error() string {
+	return storageError{}.Answer() + ": the secret table lifeboat says no"
+}
+
 func (storageError) Answer() string { return "answer 403 AuthorizationFailure of Azure Table Storage" }
 
 // TestAFailureIsInTheLogAndNamesNoTable: the answer has the status and code of storage, and the log the whole error.
@@ -61,12 +64,16 @@ func TestAFailureIsInTheLogAndNamesNoTable(t *testing.T) {
 func TestACallerThatHangsUpIsNoError(t *testing.T) {
 	ctx, hangUp := context.WithCancel(t.Context())
 	hangUp()
-	d := newApp(func(c *Config) { c.Engine.Catalog = &unreadableCatalog{memory.NewCatalog(time.Now), fmt.Errorf("read: %w", context.Canceled)} })
+	d := newApp(func(c *Config) {
+		c.Engine.Catalog = &unreadableCatalog{memory.NewCatalog(time.Now), fmt.Errorf("read: %w", context.Canceled)}
+	})
 	r := httptest.NewRequestWithContext(ctx, "GET", "http://127.0.0.1:8080/api/runs/0c650536f8140ca3-8225311599-2b0ae8d7f072", strings.NewReader(""))
 	d.ServeHTTP(httptest.NewRecorder(), r)
 	wants(t, d.lastLine(t), map[string]any{"level": "info", "error": nil, "note": "the caller hung up"})
 	// An error that is not of the hanging up stays one.
-	d = newApp(func(c *Config) { c.Engine.Catalog = &unreadableCatalog{memory.NewCatalog(time.Now), errors.New("broken")} })
+	d = newApp(func(c *Config) {
+		c.Engine.Catalog = &unreadableCatalog{memory.NewCatalog(time.Now), errors.New("broken")}
+	})
 	d.ServeHTTP(httptest.NewRecorder(), r)
 	if line := d.lastLine(t); line["level"] != "error" || !strings.HasSuffix(fmt.Sprint(line["error"]), "broken") {
 		t.Errorf("%v", line)

@@ -347,8 +347,8 @@ func TestRestoresTakeTheKeptPlacesFirst(t *testing.T) {
 	}
 }
 
-// TestRestoresBeforeBackups: a free permit is a waiting restore's, the oldest first, and neither a backup that waits longer nor one
-// that has just come takes it. A backup takes a permit that no restore could take.
+// TestRestoresBeforeBackups: a free permit is a waiting restore's, the oldest first, and no backup takes it, be it
+// one in the wait queue or a newcomer.
 func TestRestoresBeforeBackups(t *testing.T) {
 	h := newHouse(t, 1)
 	owner, old := h.run("owner", "p", 0), h.run("old", "p", 0)

@@ -73,8 +73,8 @@ type Dispatcher struct {
 	Most int
 }
 
-// Dispatch wakes as many runs as there are permits for, restores first, and returns their number. Backups are woken for the
-// permits that are neither kept for restores nor taken by those that were woken. It decides nothing: a run that is woken acquires
+// Dispatch wakes as many runs as there are permits for, restores first, and returns their number. It wakes backups for the permits
+// that are left then, and are not kept for restores. It decides nothing: a run that is woken acquires
 // its permit itself, or stays in the queue.
 func (d Dispatcher) Dispatch(ctx context.Context, rows Rows, now time.Time) (woken int, err error) {
 	var errs []error

@@ -115,7 +115,7 @@ func TestARestoreInTheWaitQueueSurvivesFailures(t *testing.T) {
 }
 
 // TestRestoresIntoOneDestinationRunOldestFirst: three restores wait while another run has their destination, and come back in any
-// order. Those that are canceled hold nobody up.
+// order. A canceled restore holds up no other one.
 func TestRestoresIntoOneDestinationRunOldestFirst(t *testing.T) {
 	for _, turns := range [][]int{{0, 1, 2}, {0, 2, 1}, {1, 0, 2}, {1, 2, 0}, {2, 0, 1}, {2, 1, 0}} {
 		for _, canceled := range []bool{false, true} {

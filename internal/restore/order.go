@@ -8,8 +8,8 @@ import (
 )
 
 // Older returns the step message of the restore that goes first, and says why the other one waits: of the destination's older runs,
-// newest first, it is the oldest restore that still waits. One whose time is over counts no more, nor one that waits for cleanup to
-// leave its recovery point alone, since that has nothing to do with the destination.
+// newest first, it is the oldest restore that still waits. A restore whose time is over does not count; nor does one while cleanup
+// has its recovery point, since that is no matter of the destination.
 func Older(runs []backup.Run, now time.Time) (backup.StepMessage, *backup.Fault) {
 	for _, r := range slices.Backward(runs) {
 		waits := r.State == backup.Queued || r.State == backup.Waiting

@@ -137,12 +137,12 @@ func TestEveryShapeOfEveryOperation(t *testing.T) {
 				if want := 1 + len(shape.polls); w.challenged != want {
 					t.Errorf("%s: challenged %d times, want %d", o.start, w.challenged, want)
 				}
-				want2 := shape.fault
-				if o.start == restoreKey && strings.HasSuffix(want2.message, "ResourceNotFound") {
-					want2.code = "KeyNotInBackup"
+				fault := shape.fault
+				if o.start == restoreKey && strings.HasSuffix(fault.message, "ResourceNotFound") {
+					fault.code = "KeyNotInBackup"
 				}
-				if want2.kind != "" {
-					want2.check(t, err)
+				if fault.kind != "" {
+					fault.check(t, err)
 				} else {
 					must(t, err)
 				}
