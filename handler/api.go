@@ -32,12 +32,38 @@ type apiError struct {
 	api.Problem
 
 	status int
+	// cause is the error behind a 500, for the log alone: it names rows and tables.
+	cause error
 }
 
 func (e *apiError) Error() string { return e.Code + ": " + e.Message }
 
 func refuse(status int, code, target, format string, args ...any) *apiError {
-	return &apiError{api.Problem{Code: code, Target: target, Message: fmt.Sprintf(format, args...)}, status}
+	return &apiError{Problem: api.Problem{Code: code, Target: target, Message: fmt.Sprintf(format, args...)}, status: status}
+}
+
+// internalError is the error of a request that failed here. The caller gets the status and the code of storage, and none of the
+// names in the error.
+func internalError(err error) *apiError {
+	why := ""
+	if storage, ok := errors.AsType[interface {
+		error
+		Answer() string
+	}](err); ok {
+		why = ": " + storage.Answer()
+	}
+	e := refuse(http.StatusInternalServerError, "InternalError", "", "the request failed in Lifeboat%s; the log has the reason, at the "+
+		"function and the time of the request. Ask again under the same ID", why)
+	e.cause = err
+	return e
+}
+
+// reason returns the error of a request for the log.
+func reason(err error) error {
+	if e, ok := errors.AsType[*apiError](err); ok && e.cause != nil {
+		return e.cause
+	}
+	return err
 }
 
 // writeError is the one place where an error becomes a status.
@@ -53,7 +79,7 @@ func writeError(w http.ResponseWriter, err error) {
 	case errors.Is(err, engine.ErrRequestReused):
 		e = refuse(http.StatusConflict, "RequestIdReused", "Repeatability-Request-ID", "%v", err)
 	default:
-		e = refuse(http.StatusInternalServerError, "InternalError", "", "%v", err)
+		e = internalError(err)
 	}
 	writeJSON(w, e.status, map[string]api.Problem{"error": e.Problem})
 }
@@ -69,9 +95,10 @@ func (h *handler) call(w http.ResponseWriter, r *http.Request) {
 	started := h.Now()
 	seen := &statusWriter{ResponseWriter: w, status: http.StatusOK, about: fields{}}
 	function, serve := find(r)
+	var failed error
 	err := h.recovered(function, func() error {
-		if err := serve(h, seen, r); err != nil {
-			writeError(seen, err)
+		if failed = serve(h, seen, r); failed != nil {
+			writeError(seen, failed)
 		}
 		return nil
 	})
@@ -89,8 +116,11 @@ func (h *handler) call(w http.ResponseWriter, r *http.Request) {
 	// sent only at the return.
 	_, _ = io.Copy(io.Discard, r.Body)
 	level := zerolog.InfoLevel
-	if seen.status >= 500 {
-		level = zerolog.ErrorLevel
+	switch {
+	case r.Context().Err() != nil && errors.Is(cmp.Or(err, failed), context.Canceled):
+		seen.about["note"], err = "the caller hung up", nil
+	case seen.status >= 500:
+		level, err = zerolog.ErrorLevel, cmp.Or(err, reason(failed))
 	}
 	h.Log.WithLevel(level).Err(err).Str("function", function).Str("invocation", hostInvocation(r)).Str("method", r.Method).
 		Str("path", r.URL.Path).Int("status", seen.status).Dur("ms", h.Now().Sub(started)).
@@ -140,7 +170,7 @@ func (h *handler) postBackup(w http.ResponseWriter, r *http.Request) error {
 	case err != nil:
 		return err
 	case b.Refused != nil:
-		return &apiError{*viewReason(*b.Refused, cmp.Or(q.Target, q.Plan)), http.StatusBadRequest}
+		return &apiError{Problem: *viewReason(*b.Refused, cmp.Or(q.Target, q.Plan)), status: http.StatusBadRequest}
 	case q.Target == "":
 		h.acceptBatch(w, r, b, now)
 	default:

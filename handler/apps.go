@@ -13,6 +13,7 @@ import (
 	"lifeboat/internal/backup"
 	"lifeboat/internal/health"
 	"lifeboat/internal/request"
+	"lifeboat/internal/restore"
 )
 
 // ownsTime is the time for which this process takes its app for the owner of the catalog after it last read that, and accepts
@@ -90,7 +91,15 @@ func (h *handler) unowned(ctx context.Context, in invocation, queue string, mess
 	if !given || requests == backup.ExecuteQueue {
 		return did, err
 	}
-	later, failed := h.Engine.PutOff(ctx, requests, request.Original(message, in.Inserted))
+	original := request.Original(message, in.Inserted)
+	if requests == backup.RestoreQueue {
+		q, _ := restore.ParseRequest(original.Message, "")
+		did["request"] = q.ID
+	} else {
+		q, _ := request.ParseBackup(original.Message, "")
+		did["request"] = q.ID
+	}
+	later, failed := h.Engine.PutOff(ctx, requests, original)
 	if later {
 		did["note"] = "put off: it is tried again later"
 		return did, nil

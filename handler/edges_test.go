@@ -727,6 +727,23 @@ func TestTheLogTellsWhatAStepDid(t *testing.T) {
 	}
 }
 
+// TestTheLogWarnsOfARestoreThatLeftSomething: it has succeeded, and its line and a warning say what it left as it was.
+func TestTheLogWarnsOfARestoreThatLeftSomething(t *testing.T) {
+	d, service, _ := restoreHandler(t, false)
+	service.begin = func() (backup.Operation, error) { return backup.Operation{Done: true, Warning: "could not overwrite: 1"}, nil }
+	d.call("POST", "/api/restores", orderText)
+	d.lines(t)
+	d.step(t)
+	warned := false
+	lines := d.lines(t)
+	for _, line := range lines {
+		warned = warned || line["level"] == "warn" && line["warning"] == "could not overwrite: 1" && line["target"] == target
+	}
+	if !warned {
+		t.Errorf("%v", lines)
+	}
+}
+
 // TestTheLogTellsWhatATimerRunDid checks that the log has the number of new runs and of missed scheduled times, and the targets
 // that turned unprotected.
 func TestTheLogTellsWhatATimerRunDid(t *testing.T) {

@@ -10,5 +10,10 @@ func (h *handler) execute(ctx context.Context, in invocation, message []byte) (f
 		did["note"] = out.Note
 	}
 	did.say(out.Reason)
+	if out.Warning != "" {
+		did["warning"] = out.Warning
+		h.Log.Warn().Str("function", "execute").Str("run", out.Run).Str("target", out.Target).Str("warning", out.Warning).
+			Msg("a restore left something as it was")
+	}
 	return did, err
 }

@@ -33,7 +33,7 @@ func (h *handler) getHealth(w http.ResponseWriter, r *http.Request) error {
 	targets, timers, err := h.Engine.Health(r.Context(), active)
 	body.Poison = h.poisoned(r.Context(), active.Plans)
 	if err != nil && noPlan == nil {
-		no := refuse(http.StatusInternalServerError, "InternalError", "", "%v", err)
+		no := internalError(err)
 		no.Details = poisonDetails(body.Poison)
 		return no
 	}

@@ -80,7 +80,7 @@ func (h *handler) postRestore(w http.ResponseWriter, r *http.Request) error {
 	operation := "/api/restores/" + run.ID
 	if run.State == backup.StateRefused {
 		w.Header().Set("Location", h.origin(r)+operation)
-		return &apiError{*viewEnd(run), http.StatusConflict}
+		return &apiError{Problem: *viewEnd(run), status: http.StatusConflict}
 	}
 	h.accept(w, r, operation, run)
 	return nil

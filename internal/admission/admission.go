@@ -1,6 +1,7 @@
 package admission
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,6 +28,18 @@ type entry struct {
 	// Plan and Most are the plan's own bound, so that the timer run need not load runs that cannot begin; Most is 0 without.
 	Plan string `json:"Plan"`
 	Most int    `json:"Most,omitempty"`
+	// Since is the time at which the run last found no permit; zero if an older version wrote the row.
+	Since time.Time `json:"Since,omitzero"`
+}
+
+// note is the row of a restore in the wait queue that tells every run of it. Older versions take it for a checkpoint of a plan without
+// a name, and that changes nothing: so no member of it is called Plan.
+type note struct {
+	Run string `json:"Run"`
+	// Of and Most are the plan and its own bound.
+	Of    string    `json:"Of"`
+	Most  int       `json:"Most,omitempty"`
+	Since time.Time `json:"Since"`
 }
 
 // Bound says how many operations may be under way at once: of all runs, or of the runs of one plan.
@@ -35,12 +48,24 @@ type Bound struct {
 	// Whose says in words which operations it counts, and Most how many there may be; 0 does not limit them.
 	Whose string
 	Most  int
+	// Kept is the number of its last places, which no backup takes.
+	Kept int
 }
 
-func ofAll(most int) Bound { return Bound{backup.AllPermits, "of all plans", most} }
+func ofAll(most int) Bound { return Bound{backup.AllPermits, "of all plans", most, kept(most)} }
 
+// ofPlan keeps no place: a plan's own bound is a number that a person wrote for its backups.
 func ofPlan(plan string, most int) Bound {
-	return Bound{backup.PlanPermits(plan), "of the plan " + plan, most}
+	return Bound{backup.PlanPermits(plan), "of the plan " + plan, most, 0}
+}
+
+// kept returns the number of places that are kept for restores: a tenth, and at least one. A bound of one keeps none, since no
+// backup could begin then.
+func kept(most int) int {
+	if most < 2 {
+		return 0
+	}
+	return max(1, most/10)
 }
 
 // Bounds returns the bounds that limit the run, if most operations of all runs may be under way.
@@ -48,17 +73,40 @@ func Bounds(most int, r backup.Run) []Bound {
 	return slices.DeleteFunc([]Bound{ofAll(most), ofPlan(r.Plan, r.Settings.Concurrency)}, func(b Bound) bool { return b.Most <= 0 })
 }
 
-// free returns a place that no row has, "" if there is none. It begins at the same place each time that the run looks.
-func (b Bound) free(run string, rows []backup.Row) string {
-	first := int(backup.Fraction(run, uint64(b.Most)))
-	for n := range b.Most {
-		place := fmt.Sprintf("%s%04d", b.prefix, (first+n)%b.Most)
+// Full returns the reason of a run that waits because the bound has no permit for it.
+func (b Bound) Full(r backup.Run) backup.Reason {
+	message := fmt.Sprintf("%d operations %s are under way, as many as may be at once", b.Most, b.Whose)
+	if b.Kept > 0 && r.Restore == nil {
+		message = fmt.Sprintf("%d operations %s may be under way at once, %d of them restores alone, and there is no room", b.Most, b.Whose, b.Kept)
+	}
+	return backup.NewReason("TooManyOperations", message, "The run begins when one of them has ended. Restores begin before backups.")
+}
+
+// free returns a place that no row has, "" if the run finds none. A restore looks among the kept places first, and no backup does.
+func (b Bound) free(r backup.Run, rows []backup.Row) (place string) {
+	if r.Restore != nil {
+		place = b.among(b.Most-b.Kept, b.Kept, r.ID, rows)
+	}
+	return cmp.Or(place, b.among(0, b.Most-b.Kept, r.ID, rows))
+}
+
+// among looks for a free place among n from the first on. It begins at the same one each time that the run looks.
+func (b Bound) among(first, n int, run string, rows []backup.Row) string {
+	if n == 0 {
+		return ""
+	}
+	begin := int(backup.Fraction(run, uint64(n)))
+	for i := range n {
+		place := b.place(first + (begin+i)%n)
 		if !slices.ContainsFunc(rows, func(row backup.Row) bool { return row.Row == place }) {
 			return place
 		}
 	}
 	return ""
 }
+
+// place returns the row of the place with the number.
+func (b Bound) place(n int) string { return fmt.Sprintf("%s%04d", b.prefix, n) }
 
 // ErrConflict says that others were faster each time: another invocation of the run, or runs that took the places that it saw free.
 var ErrConflict = errors.New("others acquire the permits faster")
@@ -73,16 +121,22 @@ type Applicant struct {
 	Bounds  []Bound
 	// Clock is the catalog's clock.
 	Clock func() time.Time
+	// Notes are the notes of the restores that wait, if the step has read them already; nil if not.
+	Notes []backup.Row
 	// Leaving is called before a write that takes the run out of the wait queue.
 	Leaving func(context.Context) error
 }
 
-// Acquire acquires the permits, notes them in the run, and deletes its row of the wait queue. It returns a bound that is full if
-// there is one: then the run has to enter the queue, or to stay there.
+// Acquire acquires the permits, notes them in the run, and deletes its row of the wait queue. It returns a bound that has none for
+// the run if there is one: then the run has to enter the queue, or to stay there.
 func (a Applicant) Acquire(ctx context.Context) (full *Bound, err error) {
-	if a.Run.QueueRow == "" {
+	first, err := a.restoresFirst(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if a.Run.QueueRow == "" && len(first) == 0 {
 		// Mostly there is room. A repeat tries the same places, and so finds a permit that it acquired before it died.
-		if full, err = a.acquire(ctx, nil); !errors.Is(err, backup.ErrExists) {
+		if full, err = a.acquire(ctx, nil, first); !errors.Is(err, backup.ErrExists) {
 			return full, err
 		}
 	}
@@ -99,7 +153,7 @@ func (a Applicant) Acquire(ctx context.Context) (full *Bound, err error) {
 			}
 			return nil, err
 		}
-		full, err = a.acquire(ctx, rows)
+		full, err = a.acquire(ctx, rows, first)
 		if !errors.Is(err, backup.ErrExists) && !errors.Is(err, backup.ErrNotFound) {
 			return full, err
 		}
@@ -108,6 +162,28 @@ func (a Applicant) Acquire(ctx context.Context) (full *Bound, err error) {
 		return &a.Bounds[0], nil // its row of the queue was deleted, and it has no permit
 	}
 	return nil, ErrConflict
+}
+
+// restoresFirst returns the restores in the wait queue that begin before the run: for a backup all, for a restore the older ones.
+func (a Applicant) restoresFirst(ctx context.Context) (first []note, err error) {
+	behind, rows := backup.Behind(backup.RestoreNotePrefix), a.Notes
+	if own := Row(*a.Run, a.Clock()); strings.HasPrefix(own, backup.RestoreQueuePrefix) {
+		behind = backup.RestoreNoteRow(own)
+	}
+	if rows == nil {
+		rows, _, err = a.Catalog.List(ctx, backup.SchedulePartition, backup.RestoreNotePrefix, behind, 1000)
+		if err != nil {
+			return nil, fmt.Errorf("list the restores that wait for a permit: %w", err)
+		}
+	}
+	for _, row := range rows {
+		// A row that cannot be read holds nothing up.
+		n, err := backup.Decode[note](row)
+		if err == nil && n.Run != a.Run.ID && row.Row >= backup.RestoreNotePrefix && row.Row < behind {
+			first = append(first, n)
+		}
+	}
+	return first, nil
 }
 
 // own returns the writes that take over the permits that the run has already.
@@ -123,11 +199,13 @@ func (a Applicant) own(rows []backup.Row) (writes []backup.Write) {
 
 // acquire takes a place of each bound and leaves the wait queue, or does neither. So two invocations of one run cannot acquire
 // two permits: only one of them can delete the row of the queue. A row that cannot be read takes its place too: a run has it.
-func (a Applicant) acquire(ctx context.Context, rows []backup.Row) (full *Bound, err error) {
+func (a Applicant) acquire(ctx context.Context, rows []backup.Row, first []note) (full *Bound, err error) {
 	var writes []backup.Write
+	permits := Rows{Permits: rows}
+	promised := permits.promised(first)
 	for _, b := range a.Bounds {
-		place := b.free(a.Run.ID, rows)
-		if place == "" {
+		place := b.free(*a.Run, rows)
+		if n := promised[b.prefix]; place == "" || n > 0 && permits.room(b) <= n {
 			return &b, nil
 		}
 		body := backup.Encode(permit{Run: a.Run.ID, Since: a.Clock()})
@@ -207,9 +285,27 @@ func ReleaseLeft(ctx context.Context, catalog backup.Catalog, run backup.Run) er
 	return nil
 }
 
-// Enter returns the write that puts the run into the wait queue, at its row there.
-func Enter(r backup.Run) backup.Write {
-	return backup.Write{Op: backup.Put, Key: backup.ScheduleKey(r.QueueRow), Body: backup.Encode(entry{r.ID, r.Plan, r.Settings.Concurrency})}
+// Row returns the run's row of the wait queue: the one that it has, or the one that it would enter now. Restores stand before all
+// backups, the oldest first; backups stand by the time of their arrival.
+func Row(r backup.Run, now time.Time) string {
+	switch {
+	case r.QueueRow != "":
+		return r.QueueRow
+	case r.Restore != nil:
+		return backup.RestoreQueueRow(r.Created, now, r.ID)
+	}
+	return backup.QueueRow(now, r.ID)
+}
+
+// Enter returns the writes that put the run into the wait queue, at its row there.
+func Enter(r backup.Run, now time.Time) []backup.Write {
+	e := entry{Run: r.ID, Plan: r.Plan, Most: r.Settings.Concurrency, Since: now}
+	writes := []backup.Write{{Op: backup.Put, Key: backup.ScheduleKey(r.QueueRow), Body: backup.Encode(e)}}
+	if strings.HasPrefix(r.QueueRow, backup.RestoreQueuePrefix) {
+		key := backup.ScheduleKey(backup.RestoreNoteRow(r.QueueRow))
+		writes = append(writes, backup.Write{Op: backup.Put, Key: key, Body: backup.Encode(note{r.ID, e.Plan, e.Most, now})})
+	}
+	return writes
 }
 
 // WaitEnds returns the time at which a run gives up its wait in the queue: the longest wait, the restore's expiry, the end of the
@@ -227,102 +323,13 @@ func WaitEnds(r backup.Run, longest time.Time) time.Time {
 	return until
 }
 
-// leave returns the write that deletes the row of the wait queue; none without a row.
-func leave(row string) []backup.Write {
-	if row == "" {
-		return nil
+// leave returns the writes that delete the row of the wait queue, and the restore's note beside it; none without a row.
+func leave(row string) (writes []backup.Write) {
+	if row != "" {
+		writes = append(writes, backup.Write{Op: backup.Delete, Key: backup.ScheduleKey(row), ETag: "*"})
 	}
-	return []backup.Write{{Op: backup.Delete, Key: backup.ScheduleKey(row), ETag: "*"}}
-}
-
-// Rows has the rows of the permits and of the wait queue, as a timer run read them.
-type Rows struct{ Permits, Queue []backup.Row }
-
-// room returns the number of permits that the bound has left. A bound that limits nothing has room for the whole queue.
-func (r Rows) room(b Bound) int {
-	if b.Most <= 0 {
-		return len(r.Queue)
+	if strings.HasPrefix(row, backup.RestoreQueuePrefix) {
+		writes = append(writes, backup.Write{Op: backup.Delete, Key: backup.ScheduleKey(backup.RestoreNoteRow(row)), ETag: "*"})
 	}
-	for _, p := range r.Permits {
-		if strings.HasPrefix(p.Row, b.prefix) {
-			b.Most--
-		}
-	}
-	return b.Most
-}
-
-// Dispatcher wakes runs in the wait queue.
-type Dispatcher struct {
-	Queue backup.Queue
-	// Load reads a run by its ID.
-	Load func(ctx context.Context, id string) (backup.Run, time.Time, error)
-	// Apply makes writes. If another invocation changed or deleted a row meanwhile, that is fine.
-	Apply func(ctx context.Context, writes ...backup.Write) error
-	// Most is the bound of all runs.
-	Most int
-}
-
-// Dispatch wakes as many runs as there are permits for, the first ones first, and returns their number. It decides nothing: a run
-// that is woken acquires its permit itself, or stays in the queue.
-func (d Dispatcher) Dispatch(ctx context.Context, rows Rows, now time.Time) (woken int, err error) {
-	var errs []error
-	all, plans := rows.room(ofAll(d.Most)), map[string]int{}
-	for _, row := range rows.Queue {
-		if all <= woken {
-			break
-		}
-		e, err := backup.Decode[entry](row)
-		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		if _, known := plans[e.Plan]; !known {
-			plans[e.Plan] = rows.room(ofPlan(e.Plan, e.Most))
-		}
-		if plans[e.Plan] <= 0 {
-			continue
-		}
-		waits, err := d.wake(ctx, row, e.Run)
-		if errs = append(errs, err); waits {
-			woken++
-			plans[e.Plan]--
-		}
-	}
-	if woken == 0 && len(rows.Queue) > 0 && len(rows.Permits) > 0 {
-		// No run could begin. A process that died may have left a permit without an owner: each timer run checks one of them, by
-		// chance. A count of the minutes would pick the same ones for ever if timer runs are several minutes apart.
-		errs = append(errs, d.reclaim(ctx, rows.Permits[backup.Fraction(backup.TimeKey(now), uint64(len(rows.Permits)))]))
-	}
-	return woken, errors.Join(errs...)
-}
-
-// wake sends a run its expected step message once more, or deletes the row of the queue if the run does not wait there.
-func (d Dispatcher) wake(ctx context.Context, row backup.Row, id string) (waits bool, err error) {
-	run, _, err := d.Load(ctx, id)
-	switch {
-	case err != nil && !errors.Is(err, backup.ErrNotFound):
-		return false, fmt.Errorf("wake run %s: %w", id, err)
-	case err == nil && run.QueueRow == row.Row:
-		return true, d.Queue.SendStep(ctx, run.StepMessage(), 0)
-	case run.State == backup.Queued || run.State == backup.Waiting:
-		return false, nil // a run saves its row of the queue after writing it: it may be about to do so
-	}
-	return false, d.Apply(ctx, backup.Write{Op: backup.Delete, Key: row.Key, ETag: row.ETag})
-}
-
-// reclaim deletes a permit if its run has ended, or has another permit of the same bound instead.
-func (d Dispatcher) reclaim(ctx context.Context, row backup.Row) error {
-	p, err := backup.Decode[permit](row)
-	if err != nil {
-		return err
-	}
-	run, _, err := d.Load(ctx, p.Run)
-	if err != nil && !errors.Is(err, backup.ErrNotFound) {
-		return err
-	}
-	lost := err != nil || run.State.Final() && !run.Unpublished || len(run.Permits) > 0
-	if !lost || slices.ContainsFunc(run.Permits, func(own backup.Permit) bool { return own.Row == row.Row }) {
-		return nil
-	}
-	return d.Apply(ctx, backup.Write{Op: backup.Delete, Key: row.Key, ETag: row.ETag})
+	return writes
 }

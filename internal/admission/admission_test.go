@@ -47,11 +47,18 @@ func (h *house) acquire(r *backup.Run) (*admission.Bound, error) {
 	}.Acquire(h.Context())
 }
 
-// enter puts the run into the wait queue, behind all others.
+// restore makes a run that restores; it was asked for so many minutes ago.
+func (h *house) restore(name, plan string, most, minutes int) *backup.Run {
+	r := h.run(name, plan, most)
+	r.Restore, r.Created = &backup.Restoring{}, now.Add(-time.Duration(minutes)*time.Minute)
+	return r
+}
+
+// enter puts the run into the wait queue, behind all others of its kind.
 func (h *house) enter(r *backup.Run) {
 	h.Helper()
-	r.QueueRow = backup.QueueRow(now.Add(time.Duration(len(h.rows("enqueued-")))*time.Second), r.ID)
-	if _, err := h.catalog.Apply(h.Context(), admission.Enter(*r)); err != nil {
+	r.QueueRow = admission.Row(*r, now.Add(time.Duration(len(h.rows("enqueued-")))*time.Second))
+	if _, err := h.catalog.Apply(h.Context(), admission.Enter(*r, now)...); err != nil {
 		h.Fatal(err)
 	}
 }
@@ -71,10 +78,8 @@ func (h *house) dispatch(at time.Time) (woken []string, err error) {
 	h.Helper()
 	var rows admission.Rows
 	for _, row := range h.catalog.Rows() {
-		if strings.HasPrefix(row.Row, "permit-") {
-			rows.Permits = append(rows.Permits, row)
-		} else {
-			rows.Queue = append(rows.Queue, row)
+		if !rows.Add(row) {
+			h.Errorf("nothing reads the row %s", row.Row)
 		}
 	}
 	d := admission.Dispatcher{Queue: h.queue, Load: h.load, Apply: h.apply, Most: h.most}
@@ -127,7 +132,7 @@ func TestBounds(t *testing.T) {
 
 // TestAcquire: a run acquires a permit of each bound until one is full, and none of a bound alone.
 func TestAcquire(t *testing.T) {
-	h := newHouse(t, 3)
+	h := newHouse(t, 4) // one of them is kept for restores
 	for i := range 5 {
 		plan := []string{"one", "one", "one", "two", "two"}[i]
 		r := h.run(fmt.Sprint(i), plan, 2)
@@ -217,7 +222,7 @@ func TestReleaseLeavesPermitsThatWereResumed(t *testing.T) {
 
 // TestDispatch: the first runs are woken, as many as have room, and none of a plan that has none, however its name begins.
 func TestDispatch(t *testing.T) {
-	h := newHouse(t, 4)
+	h := newHouse(t, 5) // one of them is kept for restores
 	busy := h.run("busy", "night", 1)
 	if full, err := h.acquire(busy); full != nil || err != nil {
 		t.Fatal(full, err)
@@ -296,5 +301,179 @@ func TestReclaim(t *testing.T) {
 				t.Errorf("%q, %v, %q", woken, err, h.rows(""))
 			}
 		})
+	}
+}
+
+// TestKeptForRestores: a tenth of the bound of all runs, and at least one, but not the only one.
+func TestKeptForRestores(t *testing.T) {
+	for most, kept := range map[int]int{1: 0, 2: 1, 3: 1, 10: 1, 19: 1, 20: 2, 50: 5, 100: 10} {
+		h := newHouse(t, most)
+		backups, restores := 0, 0
+		for i := range most + 1 {
+			r := h.run(fmt.Sprint("backup ", i), "p", most)
+			full, err := h.acquire(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if full == nil {
+				backups++
+			} else if why := full.Full(*r); kept > 0 != strings.Contains(why.Message, fmt.Sprintf("at once, %d of them restores alone", kept)) {
+				t.Errorf("%d: %q", most, why.Message)
+			}
+		}
+		for i := range most + 1 {
+			if full, err := h.acquire(h.restore(fmt.Sprint("restore ", i), "p", most, 0)); err != nil {
+				t.Fatal(err)
+			} else if full == nil {
+				restores++
+			}
+		}
+		if backups != most-kept || restores != kept {
+			t.Errorf("of %d permits backups have %d and restores %d, want %d for these", most, backups, restores, kept)
+		}
+	}
+}
+
+// TestRestoresTakeTheKeptPlacesFirst: so they leave the others to backups, and take those too when there are no more.
+func TestRestoresTakeTheKeptPlacesFirst(t *testing.T) {
+	h := newHouse(t, 20)
+	for i := range 3 {
+		if full, err := h.acquire(h.restore(fmt.Sprint(i), "p", 0, 0)); full != nil || err != nil {
+			t.Fatal(full, err)
+		}
+	}
+	if rows := h.rows("permit-"); len(rows) != 3 || rows[0] >= "permit-all.0018" || rows[1] != "permit-all.0018" || rows[2] != "permit-all.0019" {
+		t.Errorf("%q", rows)
+	}
+}
+
+// TestRestoresBeforeBackups: a free permit is a waiting restore's, the oldest first, and no backup takes it, be it
+// one in the wait queue or a newcomer.
+func TestRestoresBeforeBackups(t *testing.T) {
+	h := newHouse(t, 1)
+	owner, old := h.run("owner", "p", 0), h.run("old", "p", 0)
+	if full, err := h.acquire(owner); full != nil || err != nil {
+		t.Fatal(full, err)
+	}
+	h.enter(old)
+	late, early := h.restore("late", "p", 0, 1), h.restore("early", "p", 0, 9)
+	h.enter(late)
+	h.enter(early)
+	if err := admission.Release(t.Context(), h.catalog, *owner, owner.Permits, ""); err != nil {
+		t.Fatal(err)
+	}
+	if woken, err := h.dispatch(now); err != nil || !slices.Equal(woken, []string{early.ID}) {
+		t.Errorf("woke %q, %v, want %s", woken, err, early.ID)
+	}
+	for _, r := range []*backup.Run{old, h.run("newcomer", "q", 0), late, h.restore("newest", "p", 0, 0)} {
+		if full, err := h.acquire(r); full == nil || err != nil || len(r.Permits) > 0 {
+			t.Errorf("%s goes before a restore: %v, %v", r.ID, full, err)
+		}
+	}
+	if full, err := h.acquire(early); full != nil || err != nil || len(h.rows("enqueued-")) != 2 || len(h.rows("known-waiting-")) != 1 {
+		t.Errorf("%v, %v: %q", full, err, h.rows(""))
+	}
+}
+
+// TestARestoreHoldsUpOnlyWhatItCouldTake: not another plan, if its own plan has no permit; and one place for each restore.
+func TestARestoreHoldsUpOnlyWhatItCouldTake(t *testing.T) {
+	h := newHouse(t, 4)
+	owner := h.run("owner", "small", 1)
+	if full, err := h.acquire(owner); full != nil || err != nil {
+		t.Fatal(full, err)
+	}
+	waits := h.restore("waits", "small", 1, 1)
+	h.enter(waits)
+	first, second, third := h.run("first", "large", 0), h.run("second", "large", 0), h.run("third", "large", 0)
+	for _, r := range []*backup.Run{first, second} {
+		if full, err := h.acquire(r); full != nil || err != nil {
+			t.Errorf("%s waits for a restore that waits for its own plan: %v, %v", r.ID, full, err)
+		}
+	}
+	if err := admission.Release(t.Context(), h.catalog, *owner, owner.Permits, ""); err != nil {
+		t.Fatal(err)
+	}
+	// Two are free, one of them kept: the restore takes one, and a backup the other.
+	if full, err := h.acquire(third); full != nil || err != nil {
+		t.Errorf("%v, %v: %q", full, err, h.rows(""))
+	}
+	if full, err := h.acquire(waits); full != nil || err != nil || len(waits.Permits) != 2 {
+		t.Errorf("%v, %v: %q", full, err, h.rows(""))
+	}
+}
+
+// TestTheNotesThatAStepHasReadAreEnough: the first step of a backup lists nothing more.
+func TestTheNotesThatAStepHasReadAreEnough(t *testing.T) {
+	h := newHouse(t, 1)
+	h.enter(h.restore("waits", "p", 0, 1))
+	var notes []backup.Row
+	for _, row := range h.catalog.Rows() {
+		if strings.HasPrefix(row.Row, "known-") {
+			notes = append(notes, row)
+		}
+	}
+	for _, c := range []struct {
+		notes []backup.Row
+		in    bool
+	}{{notes, false}, {nil, false}, {[]backup.Row{}, true}} {
+		r := h.run("backup", "p", 0)
+		full, err := admission.Applicant{
+			Catalog: h.catalog, Run: r, Bounds: admission.Bounds(1, *r), Clock: func() time.Time { return now }, Notes: c.notes,
+		}.Acquire(t.Context())
+		if err != nil || (full == nil) != c.in {
+			t.Errorf("with %d notes: %v, %v", len(c.notes), full, err)
+		}
+	}
+}
+
+// TestRowsOfOlderVersions: they wait by the time of their arrival, whatever they are, and a new one leaves with what it has.
+func TestRowsOfOlderVersions(t *testing.T) {
+	h := newHouse(t, 1)
+	old := h.restore("old", "p", 0, 5)
+	old.QueueRow = backup.QueueRow(now, old.ID)
+	h.put(old.QueueRow, `{"Run":"`+old.ID+`","Plan":"p"}`)
+	if woken, err := h.dispatch(now); err != nil || !slices.Equal(woken, []string{old.ID}) {
+		t.Errorf("woke %q, %v", woken, err)
+	}
+	if full, err := h.acquire(old); full != nil || err != nil || len(h.rows("enqueued-")) > 0 {
+		t.Errorf("%v, %v: %q", full, err, h.rows(""))
+	}
+	// An older version has taken a restore out of the queue, and has left its note.
+	h = newHouse(t, 1)
+	gone := h.restore("gone", "p", 0, 5)
+	h.enter(gone)
+	if err := h.apply(t.Context(), backup.Write{Op: backup.Delete, Key: backup.ScheduleKey(gone.QueueRow), ETag: "*"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		after time.Duration
+		notes int
+	}{{9 * time.Minute, 1}, {10 * time.Minute, 0}} {
+		if _, err := h.dispatch(now.Add(c.after)); err != nil || len(h.rows("known-")) != c.notes {
+			t.Errorf("after %s: %v, %q", c.after, err, h.rows(""))
+		}
+	}
+}
+
+// TestARowThatItsRunDoesNotKnowIsDropped: the invocation that wrote it died. Until it must be over, the row stays.
+func TestARowThatItsRunDoesNotKnowIsDropped(t *testing.T) {
+	h := newHouse(t, 2)
+	r := h.restore("r", "p", 0, 5)
+	h.enter(r)
+	r.QueueRow = ""
+	for _, c := range []struct {
+		after time.Duration
+		rows  int
+	}{{9 * time.Minute, 2}, {10 * time.Minute, 1}, {11 * time.Minute, 0}} {
+		if woken, err := h.dispatch(now.Add(c.after)); err != nil || len(woken) > 0 || len(h.rows("")) != c.rows {
+			t.Errorf("after %s: %q, %v, %q", c.after, woken, err, h.rows(""))
+		}
+	}
+}
+
+func (h *house) put(row, body string) {
+	h.Helper()
+	if err := h.apply(h.Context(), backup.Write{Op: backup.Put, Key: backup.ScheduleKey(row), Body: []byte(body)}); err != nil {
+		h.Fatal(err)
 	}
 }

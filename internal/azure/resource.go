@@ -11,6 +11,8 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/arm"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
+
+	"lifeboat/internal/backup"
 )
 
 // Resources makes a client of Resource Manager for any resource. The SDK's module for a service can be larger than all that
@@ -50,6 +52,9 @@ func (c Client) resource(ctx context.Context, method, path, version string, into
 		return err
 	}
 	answer, err := Send(ctx, client, method, path, version, nil, http.StatusOK) //nolint:bodyclose // azcore has read and closed it
+	if LacksRole(err) {
+		backup.NotSeen(ctx, path)
+	}
 	if err != nil {
 		return err
 	}

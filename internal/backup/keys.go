@@ -59,6 +59,10 @@ const (
 	// reads both by one request.
 	OtherAppPrefix = AppsPrefix + "second-"
 
+	// RestoreNotePrefix begins the notes of the restores that wait for a permit. They stand beside the owner, so that the first step
+	// of a run reads both by one request.
+	RestoreNotePrefix = AppsPrefix + "waiting-"
+
 	// missedRunsPrefix sorts behind CheckpointPrefix.
 	missedRunsPrefix = "schedule-missed-"
 )
@@ -200,7 +204,21 @@ const AllPermits = PermitPrefix + "all."
 // PlanPermits begins the rows of the permits of the plan's runs; the number of the permit follows.
 func PlanPermits(plan string) string { return PermitPrefix + "plan-" + plan + "." }
 
-// QueueRow is the run's row in the wait queue, by the time of its arrival.
+// RestoreQueuePrefix begins the rows of restores in the wait queue. They sort before the rows of backups, whose times begin with a
+// greater digit; so an older version wakes them first too.
+const RestoreQueuePrefix = QueuePrefix + "0restore-"
+
+// RestoreQueueRow is the restore's row in the wait queue, by the time at which it was asked for and the time of its arrival.
+func RestoreQueueRow(asked, at time.Time, run string) string {
+	return RestoreQueuePrefix + TimeKey(asked) + "-" + TimeKey(at) + "-" + run
+}
+
+// RestoreNoteRow is the note of the restore with the row in the wait queue.
+func RestoreNoteRow(queued string) string {
+	return RestoreNotePrefix + strings.TrimPrefix(queued, RestoreQueuePrefix)
+}
+
+// QueueRow is the backup's row in the wait queue, by the time of its arrival.
 func QueueRow(at time.Time, run string) string { return QueuePrefix + TimeKey(at) + "-" + run }
 
 // ScheduleKey is the key of a row of SchedulePartition, such as a permit, or the row of the wait queue that a run remembers.

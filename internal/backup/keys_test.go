@@ -45,6 +45,7 @@ func TestTheTableIsAsDescribed(t *testing.T) {
 		backup.OwnerKey, backup.StopKey, backup.OtherAppKey("contoso-app/staging"),
 		backup.MissedRunsKey(schedule.MissedRuns{Plan: "nightly", First: at}), backup.UnpublishedKey("0123"), backup.ScheduleKey(backup.AllPermits + "0001"),
 		backup.ScheduleKey(backup.PlanPermits("nightly") + "0001"), backup.ScheduleKey(backup.QueueRow(at, run.ID)),
+		backup.ScheduleKey(backup.RestoreQueueRow(at, at, run.ID)), backup.ScheduleKey(backup.RestoreNoteRow(backup.RestoreQueueRow(at, at, run.ID))),
 		backup.ChangesKey("nightly", target), backup.RequestKey("0123"), backup.TargetsKey("0123", 0), backup.RestoreClaimKey("id"), backup.PlanTextKey("0123", 0),
 		backup.DeadLetterKey("execute", []byte("message")), backup.DeletionKey(target),
 		backup.IncompleteKey(target),

@@ -124,3 +124,14 @@ func (p RestorePolicy) Takes(departed string) bool {
 
 // LongestJitter is the effective value of a longer jitter: the first step message of a run is a queue message.
 const LongestJitter = LongestDelay
+
+// Spelled returns the resource ID as the plan spells it: as a target, or among the services that restores may come from or go into. An
+// ID that the plan does not have stays as it is.
+func (p Plan) Spelled(id string) string {
+	for _, own := range slices.Concat(p.Targets, p.Restore.From, p.Restore.Into) {
+		if Same(own, id) {
+			return own
+		}
+	}
+	return id
+}

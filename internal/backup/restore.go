@@ -113,6 +113,14 @@ type Restoring struct {
 	Warning string `json:"warning,omitempty"`
 }
 
+// Warning says what a restore left as it was, in the service's words; "" for a backup.
+func (r Run) Warning() string {
+	if r.Restore == nil {
+		return ""
+	}
+	return r.Restore.Warning
+}
+
 // Known says that this version knows the step.
 func (s restoreStep) Known() bool {
 	return s == StepValidating || s == StepSafetyBackup || s == StepPreCheck || s == StepRestoring

@@ -71,6 +71,9 @@ func (v batch) why(run api.BatchRun) *api.Problem {
 	return nil
 }
 
+// warning is of restores alone: a batch has backups.
+func (batch) warning() string { return "" }
+
 // failure lists the runs that did not succeed, each with the reason.
 func (v batch) failure() error {
 	if v.Status == "Succeeded" {

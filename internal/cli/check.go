@@ -86,6 +86,7 @@ func (sh Shell) checkLive(ctx context.Context, plans []backup.Plan) error {
 		plan   backup.Plan
 		target string
 		err    error
+		unseen []string // the resources that Azure does not show to the identity
 	}
 	var looks []look
 	for _, p := range plans {
@@ -99,7 +100,9 @@ func (sh Shell) checkLive(ctx context.Context, plans []backup.Plan) error {
 		free <- struct{}{}
 		group.Go(func() {
 			defer func() { <-free }()
+			ctx, unseen := backup.Watch(ctx)
 			looks[i].err = looker.Preflight(ctx, looks[i].plan, looks[i].target)
+			looks[i].unseen = unseen.What()
 		})
 	}
 	group.Wait()
@@ -113,11 +116,20 @@ func (sh Shell) checkLive(ctx context.Context, plans []backup.Plan) error {
 	var words strings.Builder // below the table: they are long
 	for i, l := range looks {
 		f := backup.AsFault(l.err)
+		if f == nil && len(l.unseen) > 0 {
+			f = &backup.Fault{
+				Kind: backup.Unobservable, Code: "NotShown", Message: "Azure does not show the identity here " + strings.Join(l.unseen, ", "),
+				Hint: "Give it the role Reader there, to be sure. The backup itself may be fine: the app's roles are its own.",
+			}
+		}
 		if f == nil {
 			table.Row(labels[i], l.plan.Name, "ok", "")
 			continue
 		}
 		result := "not now"
+		if f.Kind == backup.Unobservable {
+			result = "could not look"
+		}
 		if f.Kind == backup.Refused || errors.Is(l.err, engine.ErrNoProvider) {
 			result = "refused"
 			refused++

@@ -108,6 +108,34 @@ contoso-5: Unreachable: the connection broke
 	}
 }
 
+// TestCheckLiveSaysWhereItCouldNotLook: what Azure does not show to the identity is not ok.
+func TestCheckLiveSaysWhereItCouldNotLook(t *testing.T) {
+	t.Parallel()
+	l := &looker{everyoneMet: make(chan struct{}), look: func(string) error { return nil }}
+	close(l.everyoneMet)
+	path := filepath.Join(t.TempDir(), "plan.yaml")
+	plan := "version: 1\ndefaults:\n  storage: {account: " + account + ", container: lifeboat}\nplans:\n  - name: p\n" +
+		"    schedule: '30 2 * * *'\n    keep: {within: 1d}\n    targets:\n      - " + target + "\n"
+	if err := os.WriteFile(path, []byte(plan), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	code, out, errs := within(t.Context(), cli.Shell{Look: func(func(string) string) (*engine.Engine, error) {
+		return &engine.Engine{Providers: map[string]backup.Provider{"microsoft.apimanagement/service": unseeing{l}}}, nil
+	}}, "plan", "check", path, "--live")
+	if code != 1 || strings.Contains(out, "  ok") || !strings.Contains(out, "could not look  NotShown") || !strings.Contains(out, account) ||
+		errs != "0 of 1 target cannot be backed up, and 1 could not be checked\n" {
+		t.Errorf("%d\n%s%s", code, out, errs)
+	}
+}
+
+// unseeing is a looker to which Azure does not show the storage account.
+type unseeing struct{ *looker }
+
+func (u unseeing) Preflight(ctx context.Context, a backup.Attempt) error {
+	backup.NotSeen(ctx, a.Storage.Account)
+	return u.looker.Preflight(ctx, a)
+}
+
 func TestCheckLiveStops(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())

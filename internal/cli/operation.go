@@ -59,6 +59,8 @@ type operation interface {
 	// over tells whether it has ended, failure why it has not succeeded; that is nil if it has.
 	over() bool
 	failure() error
+	// warning says what it left out although it has succeeded; "" if nothing.
+	warning() string
 	// progress returns a line about its state.
 	progress(clock text.Clock) string
 	// times returns the times of its beginning and of its end; zero: not yet.
@@ -108,6 +110,9 @@ func await[T operation](ctx context.Context, r remote, a client.Answer, read fun
 		}
 	}
 	if wait {
+		if warning := v.warning(); warning != "" {
+			fmt.Fprintln(r.Stderr, "warning: "+text.Plain(warning))
+		}
 		return v.failure()
 	}
 	return nil

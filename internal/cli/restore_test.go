@@ -182,8 +182,13 @@ func TestRestoreSaysHowItEnded(t *testing.T) {
 	if code, out, _ := a.run(t.Context(), "one", "restore", target, "--yes", "--wait", "--json"); code != 0 || strings.TrimSpace(out) != body {
 		t.Errorf("%d, %s", code, out)
 	}
-	if code, out, _ := a.run(t.Context(), "", "confirm", "r"); code != 0 || out != "r  succeeded; safety backup: kept until 2026-01-08T00:00:00Z\n" {
+	if code, out, _ := a.run(t.Context(), "", "confirm", "r"); code != 0 || out != "r  succeeded; safety backup: held until 2026-01-08T00:00:00Z\n" {
 		t.Errorf("%d, %q", code, out)
+	}
+	// A restore that left something as it was has succeeded, and warns.
+	if code, _, errs := a.run(t.Context(), "one", "restore", target, "--yes", "--wait"); code != 0 ||
+		!strings.Contains(errs, "\nwarning: one key was there\n") {
+		t.Errorf("%d, %s", code, errs)
 	}
 	live := body
 	for kept, want := range map[string]string{
@@ -197,7 +202,7 @@ func TestRestoreSaysHowItEnded(t *testing.T) {
 	}
 	body = live
 	_, out, _ = a.run(t.Context(), "", "run", "r")
-	for _, want := range []string{"kind           selective k\n", "left out       one key was there\n", "safety backup  kept until 2026-01-08"} {
+	for _, want := range []string{"kind           selective k\n", "left out       one key was there\n", "safety backup  held until 2026-01-08"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q in\n%s", want, out)
 		}

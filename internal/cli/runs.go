@@ -216,6 +216,13 @@ func (v run) failure() error {
 	return fmt.Errorf("run %s of %s ended %s: %s", v.ID, v.Target, v.State, client.InWords(*cmp.Or(v.Error, &api.Problem{Code: "Unknown"})))
 }
 
+func (v run) warning() string {
+	if v.Restore == nil {
+		return ""
+	}
+	return v.Restore.Warning
+}
+
 func (v run) path() string { return "/api/runs/" + url.PathEscape(v.ID) }
 
 func (v run) command() string { return "run " + v.ID }

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,7 +17,7 @@ func (s *step) acquirePermits(ctx context.Context) (bool, error) {
 		return true, nil
 	}
 	// The rescuer would come only at the end of the wait in the queue: once the run has left it, step messages are due sooner.
-	applicant := admission.Applicant{Catalog: s.Catalog, Run: r, Bounds: bounds, Clock: s.clock, Leaving: s.indexAgain}
+	applicant := admission.Applicant{Catalog: s.Catalog, Run: r, Bounds: bounds, Clock: s.clock, Notes: s.notes, Leaving: s.indexAgain}
 	full, err := applicant.Acquire(ctx)
 	switch {
 	case errors.Is(err, admission.ErrConflict):
@@ -41,15 +40,14 @@ func (s *step) enqueue(ctx context.Context, full admission.Bound) error {
 	r := &s.run
 	// Shortly before Due, the step message in hand may be the one that ends the wait, because Due counts from the sending.
 	coming := r.QueueRow != "" && r.Due.After(s.now.Add(s.Timings.Rescue))
-	r.QueueRow = cmp.Or(r.QueueRow, backup.QueueRow(s.now, r.ID))
-	if _, err := s.Catalog.Apply(ctx, admission.Enter(*r)); err != nil {
+	r.QueueRow = admission.Row(*r, s.now)
+	if _, err := s.Catalog.Apply(ctx, admission.Enter(*r, s.now)...); err != nil {
 		return fmt.Errorf("put run %s into the wait queue: %w", r.ID, err)
 	}
 	if coming {
 		return nil // the step message that ends the wait is still on its way
 	}
-	r.Reason = backup.NewReason("TooManyOperations", fmt.Sprintf("%d operations %s are under way, as many as may be at once", full.Most,
-		full.Whose), "The run begins when one of them has ended.")
+	r.Reason = full.Full(*r)
 	if err := s.markWaiting(); err != nil {
 		return err
 	}

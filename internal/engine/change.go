@@ -26,6 +26,7 @@ func (e *Engine) Changed(ctx context.Context, change request.Change, plans []bac
 		if plan.Quiet == 0 || !plan.Has(change.Target) {
 			continue
 		}
+		change.Target = plan.Spelled(change.Target)
 		if err := e.noteChange(ctx, plan, change); err != nil {
 			return noted, fmt.Errorf("note a change of %s for the plan %s: %w", change.Target, plan.Name, err)
 		}

@@ -65,7 +65,7 @@ func TestAPermitAcquiredTwiceIsReclaimed(t *testing.T) {
 	for _, bound := range []string{"all", "plan-nightly"} {
 		s := newHarness(t)
 		plan := many(2)
-		s.engine.Concurrency, plan.Settings.Concurrency = 2, 2
+		s.engine.Concurrency, plan.Settings.Concurrency = 3, 2 // one of the three is kept for restores
 		o := s.operate(2 * time.Hour)
 		ask := func(target string) backup.Run {
 			t.Helper()

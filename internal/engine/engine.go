@@ -136,6 +136,8 @@ type Outcome struct {
 	Note string
 	// Reason says why the run waits, or how it ended.
 	Reason backup.Reason
+	// Warning says what a restore that has succeeded left as it was.
+	Warning string
 }
 
 // ErrNoProvider is the error for a target of a type that no provider serves.
@@ -274,15 +276,16 @@ func (e *Engine) Execute(ctx context.Context, invocation string, message []byte)
 	w, bad := backup.ParseStepMessage(message)
 	read := e.Now() // before the answer: if that is slow to come, the lease must not be longer for it
 	run, now, err := e.load(ctx, w.Run)
+	var notes []backup.Row
 	if errors.Is(err, backup.ErrNotFound) || errors.Is(err, backup.ErrUnreadable) || err == nil && run.App != e.App {
-		standing := e.Ownership().Check(ctx)
+		others, standing := e.Ownership().Enter(ctx, backup.Behind(backup.AppsPrefix))
 		if no, ok := errors.AsType[*apps.NotOwner](standing); ok {
 			return Outcome{Run: w.Run, Note: no.Error() + ": put back"}, e.Queue.Requeue(ctx, backup.ExecuteQueue, message, e.putBackDelay(run, now))
 		}
 		if standing != nil {
 			return Outcome{Run: w.Run}, standing
 		}
-		run.App = e.App
+		run.App, notes = e.App, append([]backup.Row{}, others...)
 	}
 	if bad != nil {
 		return Outcome{Note: "dead letter: " + bad.Error()}, e.DeadLetter(ctx, backup.ExecuteQueue, message, bad.Error())
@@ -295,7 +298,7 @@ func (e *Engine) Execute(ctx context.Context, invocation string, message []byte)
 		return Outcome{Run: w.Run}, err
 	}
 	s := e.newStep(run, now, read)
-	s.invocation, s.stepMessage = invocation, w
+	s.invocation, s.stepMessage, s.notes = invocation, w, notes
 	out := Outcome{Run: run.ID, Target: run.Target, Plan: run.Plan, From: run.State, To: run.State}
 	switch {
 	case run.State.Final():
@@ -316,7 +319,7 @@ func (e *Engine) Execute(ctx context.Context, invocation string, message []byte)
 		out.Note = "another invocation was faster: put back"
 		return out, e.Queue.SendStep(ctx, w, e.Timings.PutBack)
 	}
-	out.To, out.Reason = s.run.State, s.run.Reason
+	out.To, out.Reason, out.Warning = s.run.State, s.run.Reason, s.run.Warning()
 	return out, err
 }
 

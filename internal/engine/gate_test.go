@@ -93,7 +93,7 @@ func TestConcurrency(t *testing.T) {
 		most           int
 	}{
 		{name: "no bound", targets: 20, hours: 1, most: 20},
-		{name: "all plans", all: 3, targets: 20, hours: 3, most: 3},
+		{name: "all plans", all: 4, targets: 20, hours: 3, most: 3},
 		{name: "one plan", plan: 2, targets: 9, hours: 2, most: 2},
 		{name: "both", all: 5, plan: 2, targets: 9, hours: 2, most: 2},
 		{name: "one at a time", all: 1, plan: 1, targets: 5, hours: 2, most: 1},
@@ -240,7 +240,7 @@ func TestNoRunEntersTheWaitQueueWhileThereIsRoom(t *testing.T) {
 		for k := 1; k == 1 || reached[0]; k++ {
 			for j := 1; j == 1 || reached[1]; j++ {
 				s := newHarness(t)
-				s.engine.Concurrency = 3
+				s.engine.Concurrency = 4 // one of them is kept for restores
 				o := s.operate(3 * time.Minute)
 				plan := many(runs)
 				s.runSchedule(plan)
@@ -452,7 +452,7 @@ func TestLeftPermitsAreReclaimed(t *testing.T) {
 // them at once.
 func TestTurnedAway(t *testing.T) {
 	s := newHarness(t)
-	s.engine.Concurrency = 3
+	s.engine.Concurrency = 4 // one of them is kept for restores
 	plan := many(9)
 	asked := map[string][]time.Time{}
 	s.provider.ready = func(a backup.Attempt) error {

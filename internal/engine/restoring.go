@@ -86,6 +86,9 @@ func (s restoring) guard(ctx context.Context, o operation) error {
 	case busy != nil:
 		return s.postpone(ctx, busy)
 	}
+	if waits, err := s.behindOlder(ctx); err != nil || waits {
+		return err
+	}
 	switch over, notNow, err := s.able(ctx); {
 	case over || err != nil:
 		return err
@@ -117,6 +120,19 @@ func (s restoring) guard(ctx context.Context, o operation) error {
 		return backingUp{s.step, s.provider}.start(ctx)
 	}
 	return s.preflight(ctx, o)
+}
+
+// behindOlder lets the restore wait if an older one waits for the destination too, and wakes that one.
+func (s restoring) behindOlder(ctx context.Context) (waits bool, err error) {
+	runs, err := s.listRuns(ctx, s.run.Target, s.run.Key().Row+"!", backup.Behind(backup.RunPrefix), mostPreempted)
+	if err != nil && !errors.Is(err, backup.ErrUnreadable) { // a row that cannot be read refuses the restore later
+		return false, err
+	}
+	older, why := restore.Older(runs, s.now)
+	if why == nil {
+		return false, nil
+	}
+	return true, errors.Join(s.Queue.SendStep(ctx, older, 0), s.postpone(ctx, why))
 }
 
 // able asks whether the restore can begin. If it never can, over tells that the run has ended; notNow says why it cannot yet.

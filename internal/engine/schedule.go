@@ -167,10 +167,7 @@ func (s *schedulerState) add(row backup.Row) error {
 		return err
 	case strings.HasPrefix(row.Row, backup.TimerPrefix):
 		s.timers[strings.TrimPrefix(row.Row, backup.TimerPrefix)] = health.DecodeTimer(row)
-	case strings.HasPrefix(row.Row, backup.QueuePrefix):
-		s.admission.Queue = append(s.admission.Queue, row)
-	case strings.HasPrefix(row.Row, backup.PermitPrefix):
-		s.admission.Permits = append(s.admission.Permits, row)
+	case s.admission.Add(row):
 	case outbox.Has(row.Row):
 		s.unsent.Own = append(s.unsent.Own, row)
 	case strings.HasPrefix(row.Row, backup.UnpublishedPrefix):

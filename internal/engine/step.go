@@ -26,6 +26,8 @@ type step struct {
 	pending, saved []backup.Event
 	// inherited tells that an earlier step put events there, and may not have sent them.
 	inherited bool
+	// notes are the rows beside the owner's, if this step has read them.
+	notes []backup.Row
 }
 
 // newStep makes a step on a run as it was read, when the catalog's clock said now; read is our own just before.
@@ -141,12 +143,17 @@ func (s *step) postpone(ctx context.Context, f *backup.Fault) error {
 		apart := time.Duration(backup.Fraction(fmt.Sprintf("%s %d", r.ID, r.Rejections), uint64(delay/4)+1))
 		return s.advance(ctx, max(f.Wait(), delay)+apart)
 	}
-	permits := r.Permits
-	r.Rejections, r.Permits = 0, nil
+	permits, queued := r.Permits, r.QueueRow
+	if queued != "" { // it wants no permit now, so nothing behind it waits for it
+		if err := s.indexAgain(ctx); err != nil {
+			return err
+		}
+	}
+	r.Rejections, r.Permits, r.QueueRow = 0, nil, ""
 	if err := s.advance(ctx, s.busyDelay(f, r.Waited(s.now))); err != nil {
 		return err
 	}
-	return admission.Release(ctx, s.Catalog, s.run, permits, "")
+	return admission.Release(ctx, s.Catalog, s.run, permits, queued)
 }
 
 // refuseOrPostpone goes on after a fault before anything was started: a definite no ends the run, and any other fault may pass.

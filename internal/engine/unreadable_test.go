@@ -220,7 +220,7 @@ func TestARowOfThePlansThatCannotBeReadStopsItsPlanAlone(t *testing.T) {
 	for row, made := range map[string]int{"plan-one": 1, "evaluated-one": 2, "last-run-schedule": 2, "plan-note": 2, "enqueued-note": 2, "permit-all.0000": 2, "active-plan": 2} {
 		t.Run(row, func(t *testing.T) {
 			s := newHarness(t)
-			s.engine.Concurrency = 3
+			s.engine.Concurrency = 4
 			s.runSchedule(both...)
 			key := backup.Key{Partition: "schedule", Row: row}
 			if row == "plan-note" { // a person's remark

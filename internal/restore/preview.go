@@ -53,20 +53,30 @@ type Preview struct {
 // NewPreview makes the preview of a request, before any guard was asked.
 func NewPreview(q Request, plans []backup.Plan, now time.Time) Preview {
 	return Preview{
-		Made: now, Target: q.Target, Destination: q.Destination(), Kind: q.Kind, Key: q.Key, Region: q.Region,
+		Made: now, Target: spelled(plans, q.Target), Destination: spelled(plans, q.Destination()), Kind: q.Kind, Key: q.Key, Region: q.Region,
 		NoSafety:   q.NoSafety,
 		Overwrites: []string{}, NotIncluded: []string{}, Calls: []string{}, MayAnswer: q.Replies(plans),
 	}
 }
 
+// spelled returns the resource ID in the spelling of the first plan that has it.
+func spelled(plans []backup.Plan, id string) string {
+	for _, p := range plans {
+		if own := p.Spelled(id); own != id {
+			return own
+		}
+	}
+	return id
+}
+
 // NewRun makes the run of the request, with the ID; asked is the time of the request's claim.
 func (p Preview) NewRun(q Request, id string, asked time.Time) backup.Run {
 	return backup.Run{
-		ID: id, State: backup.Queued, Target: q.Destination(), Plan: p.Plan, Request: q.ID, Settings: p.Allowing.Settings,
+		ID: id, State: backup.Queued, Target: p.Destination, Plan: p.Plan, Request: q.ID, Settings: p.Allowing.Settings,
 		Unpublished: true,
 		Restore: &backup.Restoring{
 			Step:  backup.StepValidating,
-			Point: p.Chosen.ID, Source: q.Target, Storage: p.Chosen.Storage, Artifact: p.Chosen.Artifact, SHA256: p.Chosen.SHA256,
+			Point: p.Chosen.ID, Source: p.Target, Storage: p.Chosen.Storage, Artifact: p.Chosen.Artifact, SHA256: p.Chosen.SHA256,
 			ETag: p.Chosen.ETag, SKU: p.Chosen.SKU,
 			Size: p.Chosen.Size, Written: p.Chosen.Created, Kind: q.Kind, Key: q.Key, Region: p.Region, Expires: q.Until(asked),
 			RequestedBy: q.RequestedBy, Reason: q.Reason, ReplyTo: p.ReplyTo(q), Preview: p.Hash, Safety: p.Safety,
@@ -161,6 +171,9 @@ func (p *Preview) Describe(from, into backup.Service) {
 	if p.Safety {
 		p.Calls = slices.Concat(into.Restore.BackupCalls, p.Calls)
 	}
+	if p.Chosen.CopyOnly { // no call restores it
+		p.Overwrites, p.Calls, p.Safety = []string{"nothing: the recovery point is a copy, which no service reads"}, []string{}, false
+	}
 	p.Calls = slices.Clone(p.Calls)
 	for i := range p.Calls {
 		p.Calls[i] = strings.ReplaceAll(Fill(p.Calls[i], p.Destination), "{key}", p.Key)
@@ -193,6 +206,10 @@ func (p *Preview) AskLater(name string, done bool, err error, check func() *back
 
 // NotAsked notes the service's own check before it restores, if it has one: a dry run does not start that check.
 func (p *Preview) NotAsked(into backup.Service) {
+	if p.Kind == backup.RestoreKey {
+		p.Guards = append(p.Guards, Guard{Name: "the backup has the key", Outcome: Later, Reason: backup.Refuse("NotAsked", "",
+			"no call shows the keys of a backup; if it has no key %s, the restore fails with KeyNotInBackup, and changes nothing", p.Key)})
+	}
 	if look := into.Restore.Look; look != "" {
 		p.Guards = append(p.Guards, Guard{Name: "the service itself can restore it", Outcome: Later, Reason: backup.Refuse("NotAsked", "",
 			"a dry run only reads; the restore asks by %s, after the safety backup and before anything is changed", look)})

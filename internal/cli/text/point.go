@@ -20,7 +20,13 @@ const CopyOnly = "copy only"
 
 // Fate says when a recovery point was or will be deleted.
 func Fate(clock Clock, p api.Point) string {
-	until := backup.Later(p.Expires, p.Held)
+	until := "kept until " + clock.At(p.Expires)
+	switch { // the safety backup of a restore that is not confirmed is held
+	case p.Held.After(p.Expires):
+		until = "held until " + clock.At(p.Held)
+	case !p.Held.IsZero():
+		until += ", held until " + clock.At(p.Held)
+	}
 	switch {
 	case !p.Deleted.IsZero():
 		return "deleted " + clock.At(p.Deleted)
@@ -29,9 +35,9 @@ func Fate(clock Clock, p api.Point) string {
 	case p.Kept != nil: // live, suspect or a copy
 		return strings.TrimSuffix(State(p)+", kept by storage until "+clock.At(p.Kept.Until), " until ")
 	case p.State == backup.Live:
-		return "kept until " + clock.At(until)
+		return until
 	case p.State == backup.Suspect, p.State == backup.CopyOnly:
-		return State(p) + ", kept until " + clock.At(until)
+		return State(p) + ", " + until
 	}
 	return string(p.State)
 }

@@ -8,7 +8,7 @@ import (
 	"lifeboat/internal/cli/text"
 )
 
-// TestFateOfARecoveryPoint checks that the text has the later of the point's own time and the end of its hold, or its final
+// TestFateOfARecoveryPoint checks that the text says until when the point is kept, and until when it is held, or its final
 // state.
 func TestFateOfARecoveryPoint(t *testing.T) {
 	day := func(n int) time.Time { return time.Date(2026, 1, n, 0, 0, 0, 0, time.UTC) }
@@ -17,10 +17,10 @@ func TestFateOfARecoveryPoint(t *testing.T) {
 		want string
 	}{
 		"live":             {api.Point{State: "live", Expires: day(5)}, "kept until 2026-01-05T00:00:00Z"},
-		"held for longer":  {api.Point{State: "live", Expires: day(5), Held: day(8)}, "kept until 2026-01-08T00:00:00Z"},
-		"held for less":    {api.Point{State: "live", Expires: day(9), Held: day(8)}, "kept until 2026-01-09T00:00:00Z"},
+		"held for longer":  {api.Point{State: "live", Expires: day(5), Held: day(8)}, "held until 2026-01-08T00:00:00Z"},
+		"held for less":    {api.Point{State: "live", Expires: day(9), Held: day(8)}, "kept until 2026-01-09T00:00:00Z, held until 2026-01-08T00:00:00Z"},
 		"suspect":          {api.Point{State: "suspect", Expires: day(5)}, "suspect, kept until 2026-01-05T00:00:00Z"},
-		"suspect and held": {api.Point{State: "suspect", Expires: day(5), Held: day(8)}, "suspect, kept until 2026-01-08T00:00:00Z"},
+		"suspect and held": {api.Point{State: "suspect", Expires: day(5), Held: day(8)}, "suspect, held until 2026-01-08T00:00:00Z"},
 		"being deleted":    {api.Point{State: "deleting", Expires: day(5)}, "deleting"},
 		"deleted":          {api.Point{State: "expired", Expires: day(5), Deleted: day(6)}, "deleted 2026-01-06T00:00:00Z"},
 	} {

@@ -126,7 +126,7 @@ var edges = []edge{
 	},
 	{
 		"./internal/engine TestLeftPermitsAreFoundHoweverOftenATimerRunComes", "a timer run looks at the permit whose turn it is by the minutes of the clock",
-		"internal/admission/admission.go",
+		"internal/admission/dispatch.go",
 		"rows.Permits[backup.Fraction(backup.TimeKey(now), uint64(len(rows.Permits)))]", "rows.Permits[int(now.Unix()/60)%len(rows.Permits)]",
 	},
 	{
@@ -195,8 +195,28 @@ var edges = []edge{
 		`backup.Fraction(p.Name+"\n"+strings.ToLower(target), uint64(span))`, `backup.Fraction(p.Name+"\n"+strings.TrimSpace(target), uint64(span))`,
 	},
 	{
-		"./internal/engine TestAPermitAcquiredTwiceIsReclaimed", "B10 a permit that a run acquired twice is not reclaimed while the run lives",
+		"./internal/admission TestRestoresBeforeBackups", "a backup takes the permit that a restore waits for",
 		"internal/admission/admission.go",
+		"n > 0 && permits.room(b) <= n {", "n > 1000 && permits.room(b) <= n {",
+	},
+	{
+		"./internal/engine TestRestoresIntoOneDestinationRunOldestFirst", "a younger restore goes before an older one",
+		"internal/engine/restoring.go",
+		"restore.Older(runs, s.now)", "restore.Older(runs[:0], s.now)",
+	},
+	{
+		"./internal/admission TestRestoresBeforeBackups", "a younger restore is woken before an older one",
+		"internal/backup/keys.go",
+		`RestoreQueuePrefix + TimeKey(asked) + "-"`, `RestoreQueuePrefix + Countdown(asked) + "-"`,
+	},
+	{
+		"./internal/services/managedhsm TestRestoresUnderstandEveryAnswer", "a restore of no key version has succeeded",
+		"internal/services/managedhsm/restore.go",
+		"case err == nil && s.Done && r.Kind == backup.RestoreKey && noneRestored", "case false && noneRestored",
+	},
+	{
+		"./internal/engine TestAPermitAcquiredTwiceIsReclaimed", "B10 a permit that a run acquired twice is not reclaimed while the run lives",
+		"internal/admission/dispatch.go",
 		"run.State.Final() && !run.Unpublished || len(run.Permits) > 0\n", "run.State.Final() && !run.Unpublished\n",
 	},
 	{

@@ -234,6 +234,14 @@ var mutants = []mutant{
 		`ID: backup.NewRunID(target, c.Time, "request "+c.Request),`, `ID: backup.NewRunID(target, time.Now(), "request "+c.Request),`,
 	},
 	{
+		"restores wait behind backups", "internal/backup/keys.go",
+		`QueuePrefix + "0restore-"`, `QueuePrefix + "restore-"`,
+	},
+	{
+		"no permit is kept for restores", "internal/admission/admission.go",
+		"return max(1, most/10)", "return 0",
+	},
+	{
 		"a run that leaves the wait queue is not indexed again", "internal/admission/admission.go",
 		"if err := a.Leaving(ctx); err != nil {\n\t\t\treturn err\n\t\t}", "",
 	},

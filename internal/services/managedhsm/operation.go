@@ -100,7 +100,7 @@ func (o operation) read(call azure.Call, answer azure.Answer, token string) (sta
 	case end == azure.Succeeded:
 		return status{backup.Operation{Done: true}, s.said}, nil
 	case end != "":
-		return status{}, o.ended(s.said, azure.RequestID(answer.Response))
+		return status{said: s.said}, o.ended(s.said, azure.RequestID(answer.Response))
 	case token == "":
 		return status{}, call.Fault(errNoToken)
 	}

@@ -240,6 +240,7 @@ func TestRestoresUnderstandEveryAnswer(t *testing.T) {
 	single := full
 	single.Kind, single.Key = backup.RestoreKey, "rsa1"
 	const counts = "Number of successful key versions restored: 2, Number of key versions could not overwrite: "
+	const none = "Number of successful key versions restored: 0, Number of key versions could not overwrite: 2"
 	for name, test := range map[string]struct {
 		restore backup.Restore
 		poll    reply
@@ -256,6 +257,26 @@ func TestRestoresUnderstandEveryAnswer(t *testing.T) {
 		"a key in the way fails": {
 			restore: single, poll: says(`"status":"Failed","statusDetails":"` + counts + `1"`),
 			fault: fault{kind: backup.Refused, code: "OperationFailed", message: counts + "1", hint: "exists"},
+		},
+		"a key in the way, nothing restored": {
+			restore: single, poll: says(`"status":"Succeeded","statusDetails":"` + none + `"`),
+			fault: fault{kind: backup.Refused, code: "NothingRestored", message: none, hint: "purge"},
+		},
+		"a key in the way, nothing restored, fails": {
+			restore: single, poll: says(`"status":"Failed","statusDetails":"` + none + `"`),
+			fault: fault{kind: backup.Refused, code: "NothingRestored", message: none, hint: "purge"},
+		},
+		"ten restored": {
+			restore: single, poll: says(`"status":"Succeeded","statusDetails":"` + strings.Replace(none, ": 0", ": 10", 1) + `"`),
+			warning: strings.Replace(none, ": 0", ": 10", 1),
+		},
+		"no such key in the backup": {
+			restore: single, poll: says(`"status":"Failed","statusDetails":"ResourceNotFound"`),
+			fault: fault{kind: backup.Refused, code: "KeyNotInBackup", message: "ResourceNotFound", hint: "no key rsa1"},
+		},
+		"no such folder": {
+			restore: full, poll: says(`"status":"Failed","statusDetails":"ResourceNotFound"`),
+			fault: fault{kind: backup.Refused, code: "OperationFailed", message: "ResourceNotFound"},
 		},
 		"our role is gone": {
 			restore: full, poll: refuses(403, "AccessDenied", "Not authorized"),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"regexp"
+	"strings"
 
 	hsm "github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azadmin/backup"
 
@@ -58,22 +59,48 @@ func (p *Provider) BeginRestore(ctx context.Context, r backup.Restore) (backup.O
 			Hint:    "Nothing was done. Name a recovery point of an HSM, and a key if only that is to be restored.",
 		}
 	}
-	return restored(p.start(ctx, restore(r)))
+	s, err := p.start(ctx, restore(r))
+	return restored(r, s, err)
 }
 
 // PollRestore asks once for the state of the restore behind the token. While a full restore runs, the HSM may refuse the
 // app, and afterwards the app's role may be gone. Then the fault is Retryable or Unobservable, and no failure of the restore.
 // The operation's warning says what the HSM did not bring back.
 func (p *Provider) PollRestore(ctx context.Context, r backup.Restore, token string) (backup.Operation, error) {
-	return restored(p.poll(ctx, restore(r), token))
+	s, err := p.poll(ctx, restore(r), token)
+	return restored(r, s, err)
 }
 
-// restored warns of a restore that has succeeded if its details say what it left as it was.
-func restored(s status, err error) (backup.Operation, error) {
-	if s.Done && notOverwritten.MatchString(s.said.Details) {
+// restored reads the counts of key versions in the details of a restore that is done. If it left some as they were, that is a warning;
+// if it restored none, it has failed, whatever the HSM calls it.
+func restored(r backup.Restore, s status, err error) (backup.Operation, error) {
+	switch {
+	case err == nil && s.Done && r.Kind == backup.RestoreKey && noneRestored.MatchString(s.said.Details):
+		return backup.Operation{}, nothing(r, &backup.Fault{Message: "could not " + words(r) + ": " + azure.Scrub(s.said.Details)})
+	case err == nil && s.Done && notOverwritten.MatchString(s.said.Details):
 		s.Warning = azure.Scrub(s.said.Details)
+	case err != nil && r.Kind == backup.RestoreKey:
+		f := backup.AsFault(err)
+		switch said := s.said.Details; {
+		case f.Kind != backup.Refused:
+		case noneRestored.MatchString(said):
+			return s.Operation, nothing(r, f)
+		case strings.EqualFold(said, "ResourceNotFound"):
+			// Before the request the HSM has read the whole folder, for its own check.
+			f.Code, f.Hint = "KeyNotInBackup", "The backup has no key "+r.Key+": it has another name, or was made after the backup, or had been "+
+				"deleted before. Choose another recovery point. Or the HSM no longer reads the folder. "+f.Hint
+			return s.Operation, f
+		}
 	}
 	return s.Operation, err
+}
+
+// nothing is the fault of a restore of a key that restored no version of it.
+func nothing(r backup.Restore, f *backup.Fault) *backup.Fault {
+	f.Kind, f.Code = backup.Refused, "NothingRestored"
+	f.Hint = "No version of the key " + r.Key + " was restored: it is there, or it is deleted and not purged. Recover it (az keyvault key " +
+		"recover), or delete and purge it; then ask again, under another ID."
+	return f
 }
 
 // restore returns a restore of either kind as an operation.
@@ -96,5 +123,9 @@ func restore(r backup.Restore) operation {
 	return o
 }
 
-// notOverwritten matches the details of a selective restore that succeeded and left some key versions as they were.
-var notOverwritten = regexp.MustCompile(`(?i)could not overwrite:\s*0*[1-9]`)
+var (
+	// notOverwritten matches the details of a selective restore that left some key versions as they were.
+	notOverwritten = regexp.MustCompile(`(?i)could not overwrite:\s*0*[1-9]`)
+	// noneRestored matches the details of one that restored no key version.
+	noneRestored = regexp.MustCompile(`(?i)key versions restored:\s*0+\b`)
+)

@@ -147,5 +147,10 @@ type refusal struct {
 }
 
 func (r refusal) Error() string {
-	return fmt.Sprintf("answer %d %s of Azure Queue Storage: %s", r.status, r.code, r.words) + azure.Asked(r.request)
+	return r.Answer() + ": " + r.words + azure.Asked(r.request)
+}
+
+// Answer returns Azure's answer without its words, for anybody.
+func (r refusal) Answer() string {
+	return fmt.Sprintf("answer %d %s of Azure Queue Storage", r.status, r.code)
 }

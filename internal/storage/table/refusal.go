@@ -27,8 +27,12 @@ type refusal struct {
 }
 
 func (r *refusal) Error() string {
-	return fmt.Sprintf("answer %d %s of Azure Table Storage: %s", r.status, r.code, azure.Scrub(r.message)) +
-		azure.Asked(r.request)
+	return r.Answer() + ": " + azure.Scrub(r.message) + azure.Asked(r.request)
+}
+
+// Answer returns Azure's answer without its words, for anybody.
+func (r *refusal) Answer() string {
+	return fmt.Sprintf("answer %d %s of Azure Table Storage", r.status, r.code)
 }
 
 // Unwrap translates the codes about a row's state to the errors of [backup.Catalog].

@@ -345,8 +345,9 @@ func (s *crashStorm) evaluateStarts(runs []backup.Run) {
 // evaluateArtifacts compares the recovery points with storage: one for each run that succeeded, each with its own artifact, and
 // no other artifact.
 func (s *crashStorm) evaluateArtifacts(runs []backup.Run) {
-	owner := map[string]string{} // by artifact
+	owner, byID := map[string]string{}, map[string]string{} // by artifact, and the target by the run's ID
 	for _, run := range runs {
+		byID[run.ID] = run.Target
 		p, err := s.engine.RecoveryPoint(s.t.Context(), run.ID)
 		switch {
 		case run.State != backup.Succeeded:
@@ -359,7 +360,17 @@ func (s *crashStorm) evaluateArtifacts(runs []backup.Run) {
 		}
 		owner[p.Artifact] = run.ID
 	}
-	stored := s.stored()
+	stored, manifests := s.stored()
+	for point := range manifests {
+		if !slices.Contains(slices.Collect(maps.Values(owner)), point) {
+			s.t.Errorf("there is a manifest of %s, which made no recovery point", point)
+		}
+	}
+	for artifact, run := range owner {
+		if ledger := strings.Contains(byID[run], "/Microsoft.ConfidentialLedger/"); manifests[run] != 1 && !ledger {
+			s.t.Errorf("the artifact %s of run %s has %d manifests", artifact, run, manifests[run])
+		}
+	}
 	for _, target := range s.targets {
 		if strings.Contains(target, "/Microsoft.ConfidentialLedger/") {
 			maps.Copy(stored, shares(s.t, target))
@@ -386,25 +397,30 @@ func (s *crashStorm) evaluateArtifacts(runs []backup.Run) {
 }
 
 // stored returns the blobs and the folders in the storm's container, with the number of their blobs.
-func (s *crashStorm) stored() map[string]int {
+func (s *crashStorm) stored() (found, manifests map[string]int) {
 	world.Sim.Assign(world.Sim.ObjectID(probe), stack.Account(stack.Backups), fakeazure.StorageBlobDataContributor)
 	client, err := container.NewClient("https://"+stack.Backups+".blob.core.windows.net/"+s.container, world.Sim.Credential(probe),
 		&container.ClientOptions{ClientOptions: options()})
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	found := map[string]int{}
+	found, manifests = map[string]int{}, map[string]int{}
 	for pages := client.NewListBlobsFlatPager(nil); pages.More(); {
 		page, err := pages.NextPage(s.t.Context())
 		if err != nil {
 			s.t.Fatal(err)
 		}
 		for _, item := range page.Segment.BlobItems {
-			name, _, _ := strings.Cut(*item.Name, "/")
+			name, rest, _ := strings.Cut(*item.Name, "/")
+			if name == "lifeboat-manifests" {
+				point, _, _ := strings.Cut(rest, ".")
+				manifests[point]++
+				continue
+			}
 			found[name]++
 		}
 	}
-	return found
+	return found, manifests
 }
 
 // evaluateEvents looks for the end of each run among the events, under one ID.

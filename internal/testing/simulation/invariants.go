@@ -184,6 +184,8 @@ var Invariants = []Invariant{
 	{"only the expected step message steps a run", "4", expectedStepMessage},
 	{"the fence holds", "4", fence},
 	{"no more operations than may be at once", "", bounded},
+	{"restores come before backups", "", restoresFirst},
+	{"restores into one service begin in their order", "", oldestFirst},
 	{"one start an attempt", "4", oneStart},
 	{"a new attempt only after a look", "3", lookFirst},
 	{"the step message that a run expects is there", "3", stepMessageThere},

@@ -59,8 +59,8 @@ type ledger struct {
 
 // place is a place in the wait queue. Most is the plan's own limit, 0 without a limit.
 type place struct {
-	Plan string
-	Most int
+	Run, Plan string
+	Most      int
 
 	since time.Time // the place is taken
 }
@@ -96,11 +96,8 @@ func ofPlan(plan string) string { return "permit-plan-" + plan + "." }
 
 // room reports whether a run in the wait queue could begin.
 func (l *ledger) room(ofAllPlans int) bool {
-	if ofAllPlans > 0 && l.held(ofAll) >= ofAllPlans {
-		return false
-	}
 	for _, p := range l.queue {
-		if p.Most == 0 || l.held(ofPlan(p.Plan)) < p.Most {
+		if l.roomFor(p, ofAllPlans) {
 			return true
 		}
 	}

@@ -82,6 +82,8 @@ type World struct {
 	figures   Figures
 	trace     trace
 	violation *Violation
+	// free has the times since which a waiting restore could have a permit, by its row in the wait queue.
+	free map[string]time.Time
 	// copied counts the copies of messages that were made today.
 	copied int
 	// still counts the events since time last passed.
@@ -127,7 +129,7 @@ func newWorld(seed uint64, o Options) *World {
 	w.end = w.start.AddDate(0, 0, o.Days)
 	clock := func() time.Time { return w.now }
 	w.catalog, w.queue = memory.NewCatalog(clock), memory.NewQueue(clock)
-	w.ledger, w.meant = newLedger(), map[string]string{}
+	w.ledger, w.meant, w.free = newLedger(), map[string]string{}, map[string]time.Time{}
 	w.figures.Days = o.Days
 	// A small world makes as many choices as a large one, so that it can become smaller and stay the same otherwise.
 	services, instances := 1+c.pick(mostTargets), 1+c.pick(3)
