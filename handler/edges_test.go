@@ -730,7 +730,9 @@ func TestTheLogTellsWhatAStepDid(t *testing.T) {
 // TestTheLogWarnsOfARestoreThatLeftSomething: it has succeeded, and its line and a warning say what it left as it was.
 func TestTheLogWarnsOfARestoreThatLeftSomething(t *testing.T) {
 	d, service, _ := restoreHandler(t, false)
-	service.begin = func() (backup.Operation, error) { return backup.Operation{Done: true, Warning: "could not overwrite: 1"}, nil }
+	service.begin = func() (backup.Operation, error) {
+		return backup.Operation{Done: true, Warning: "could not overwrite: 1"}, nil
+	}
 	d.call("POST", "/api/restores", orderText)
 	d.lines(t)
 	d.step(t)

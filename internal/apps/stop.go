@@ -59,7 +59,7 @@ func (a App) SetStop(ctx context.Context, q stop.Request) (stop.State, error) {
 	return a.changeStop(ctx, func(s stop.Switch, now time.Time) (stop.Switch, bool) { return s.Set(q, now) })
 }
 
-// Resume ends the stop. A repeat changes nothing. What LIFEBOAT_STOPPED stops stays so.
+// Resume ends the stop, but nothing that LIFEBOAT_STOPPED stops. A repeat changes nothing.
 func (a App) Resume(ctx context.Context, id, by string) (stop.State, error) {
 	return a.changeStop(ctx, func(s stop.Switch, now time.Time) (stop.Switch, bool) { return s.Resume(id, by, now) })
 }

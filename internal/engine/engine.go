@@ -278,7 +278,7 @@ func (e *Engine) Execute(ctx context.Context, invocation string, message []byte)
 	run, now, err := e.load(ctx, w.Run)
 	var notes []backup.Row
 	if errors.Is(err, backup.ErrNotFound) || errors.Is(err, backup.ErrUnreadable) || err == nil && run.App != e.App {
-		others, standing := e.Ownership().Enter(ctx, backup.Behind(backup.AppsPrefix))
+		others, _, standing := e.Ownership().Enter(ctx, backup.Behind(backup.AppsPrefix))
 		if no, ok := errors.AsType[*apps.NotOwner](standing); ok {
 			return Outcome{Run: w.Run, Note: no.Error() + ": put back"}, e.Queue.Requeue(ctx, backup.ExecuteQueue, message, e.putBackDelay(run, now))
 		}
