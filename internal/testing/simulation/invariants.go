@@ -363,7 +363,7 @@ func expectedStepMessage(_ *World, moment any) string {
 func fence(w *World, moment any) string {
 	switch m := moment.(type) {
 	case saved:
-		if m.was != nil && m.was.LeaseUntil.After(w.now) && m.was.Owner != m.v.owner {
+		if m.was != nil && m.was.LeaseUntil.After(w.now) && m.was.Owner != m.v.owner && !onlyCancels(m) {
 			return fmt.Sprintf("%s was written by %s before the lease of %s ended", m.facts.name, m.v.owner, m.was.Owner)
 		}
 	case began:
@@ -374,6 +374,18 @@ func fence(w *World, moment any) string {
 		}
 	}
 	return ""
+}
+
+// onlyCancels reports whether the write only notes a cancellation.
+func onlyCancels(m saved) bool {
+	if m.is.Restore == nil || m.is.Restore.CanceledBy == m.was.Restore.CanceledBy {
+		return false
+	}
+	is, was := *m.is, *m.was
+	noted := *was.Restore
+	noted.CanceledBy, noted.CanceledOver = is.Restore.CanceledBy, is.Restore.CanceledOver
+	was.Restore, was.Updated = &noted, is.Updated
+	return string(backup.Encode(is)) == string(backup.Encode(was))
 }
 
 func oneStart(w *World, moment any) string {
