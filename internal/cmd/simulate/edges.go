@@ -236,8 +236,8 @@ var edges = []edge{
 	},
 	{
 		"./internal/engine TestARestoreThatMayHaveBegunIsNotCanceled", "B35 a restore whose start was lost can be canceled, and is called canceled",
-		"internal/engine/restores.go",
-		"case r.State != backup.Queued && r.State != backup.Waiting || r.Lost > 0:", "case r.State != backup.Queued && r.State != backup.Waiting:",
+		"internal/restore/cancel.go",
+		"case r.MayRun():", "case r.MayRun() && r.Lost == 0:",
 	},
 	{
 		"./internal/plans TestARefusedPlanIsToldOnceHoweverOftenTheTimerRunDies", "B55 the event about a refused plan has another ID each time that its timer run dies before the save",
