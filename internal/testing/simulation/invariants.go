@@ -503,7 +503,7 @@ func earned(w *World, moment any) string {
 		s, r := w.service(m.is.Target), w.ledger.runs[m.is.ID].run
 		b := s.blob(m.is.Artifact)
 		switch {
-		case r.State != backup.Succeeded && !m.is.Safety, m.is.Safety && (r.Restore == nil || r.Restore.Step != backup.StepPreCheck):
+		case r.State != backup.Succeeded && !m.is.Safety, m.is.Safety && (r.Restore == nil || r.Restore.Step != backup.StepPreCheck && r.State != backup.Canceled):
 			return fmt.Sprintf("a recovery point of %s, which is %s", w.ledger.runName(r.ID), r.State)
 		case b == nil:
 			return "the artifact of " + w.ledger.runName(r.ID) + " does not exist"

@@ -338,6 +338,11 @@ func (l *ledger) wrotePoint(w *World, v *invocation, write backup.Write) any {
 
 // wroteRestore returns the other run of the same request, if there is one.
 func (l *ledger) wroteRestore(w *World, f *facts, m saved) (twin *facts) {
+	begun := m.is.Restore.Step == backup.StepSafetyBackup && m.is.LeaseUntil.After(w.now)
+	if begun && !w.ending && !w.options.Calm && m.is.Restore.CanceledBy == "" && w.choices.chance(40) {
+		o := &order{run: m.is.ID}
+		w.in(oneOf(w.choices, 0, time.Second, 20*time.Second, 3*time.Minute, 20*time.Minute), func() { w.cancel(o, 1) })
+	}
 	if m.was == nil {
 		w.figures.RestoreRuns++
 		f.refused = m.is.State == backup.StateRefused
