@@ -261,7 +261,7 @@ func (s Snapshot) why(h TargetHealth, now time.Time) backup.Reason {
 		return h.LastRun.Reason.Reword("RunUnderWay", message, h.LastRun.Reason.Hint)
 	case s.MissedRuns.Count > 0 && (h.Point == nil || s.MissedRuns.Last.After(h.Point.Created)):
 		return backup.NewReason("ScheduleMissed", fmt.Sprintf("no runs were made of %d scheduled times from %s to %s: %s", s.MissedRuns.Count,
-			s.MissedRuns.First.UTC().Format(time.RFC3339), s.MissedRuns.Last.UTC().Format(time.RFC3339), s.MissedRuns.Why), "")
+			s.MissedRuns.First.UTC().Format(time.RFC3339), s.MissedRuns.Last.UTC().Format(time.RFC3339), s.MissedRuns.Why), byHand)
 	case s.Refused != nil:
 		return backup.NewReason("PlanRefused", "plan.yaml is refused, and the last good plan is active: "+s.Refused.Error(),
 			"Mend plan.yaml; lifeboat plan check says what is wrong.")
@@ -269,10 +269,13 @@ func (s Snapshot) why(h TargetHealth, now time.Time) backup.Reason {
 		return backup.NewReason("BeyondHorizon", fmt.Sprintf("the newest recovery point is of %s, and its service restores none that is older than "+
 			"%d days", h.Point.Created.UTC().Format(time.RFC3339), int(s.Restorable.Hours()/24)), "Ask for a backup by hand, and let the plan run more often.")
 	case h.Point == nil:
-		return backup.NewReason("NeverBackedUp", "the target has not been backed up yet", "")
+		return backup.NewReason("NeverBackedUp", "the target has not been backed up yet", "Its plan makes the first backup. "+byHand)
 	}
-	return backup.NewReason("NoRecoveryPoint", "no newer recovery point has been verified", "")
+	return backup.NewReason("NoRecoveryPoint", "no newer recovery point has been verified", "See what its last runs did. "+byHand)
 }
+
+// byHand says how a target is backed up before its next scheduled time.
+const byHand = "If it must not wait for the next scheduled time, ask for a backup by hand."
 
 // newest returns the newest of such recovery points; nil if there is none.
 func (s Snapshot) newest(such func(backup.Point) bool) *backup.Point {

@@ -237,7 +237,7 @@ var edges = []edge{
 	{
 		"./internal/engine TestARestoreThatMayHaveBegunIsNotCanceled", "B35 a restore whose start was lost can be canceled, and is called canceled",
 		"internal/restore/cancel.go",
-		"case r.MayRun():\n\t\treturn CancelsNothing", "case r.MayRun():\n\t\treturn CancelsNow",
+		"case r.MayRun():", "case r.MayRun() && r.Lost == 0:",
 	},
 	{
 		"./internal/plans TestARefusedPlanIsToldOnceHoweverOftenTheTimerRunDies", "B55 the event about a refused plan has another ID each time that its timer run dies before the save",
