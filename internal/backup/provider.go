@@ -76,6 +76,17 @@ type Attempt struct {
 	MayDelete func(context.Context) error
 }
 
+// Earliest returns the time before which the run sent no request: the time of its first lost request, or NotBefore.
+func (a Attempt) Earliest() time.Time {
+	first := a.NotBefore
+	for _, w := range a.Lost {
+		if w.From.Before(first) {
+			first = w.From
+		}
+	}
+	return first
+}
+
 // TakenBy returns the artifacts that belong to others of these recovery points and runs.
 func (a Attempt) TakenBy(points []Point, runs []Run) (taken []string) {
 	for _, p := range points {

@@ -10,13 +10,7 @@ import (
 // taken returns the artifacts of other runs of the target that are young enough to be mistaken for artifacts of the attempt's
 // lost starts.
 func (e *Engine) taken(ctx context.Context, a backup.Attempt) ([]string, error) {
-	since := a.NotBefore
-	for _, w := range a.Lost {
-		if w.From.Before(since) {
-			since = w.From
-		}
-	}
-	oldest := backup.Countdown(since.Add(-deletion.LongestRun * e.Timings.Operation))
+	oldest := backup.Countdown(a.Earliest().Add(-deletion.LongestRun * e.Timings.Operation))
 	points, err := e.points(ctx, a.Target, backup.PointPrefix+oldest)
 	if err != nil {
 		return nil, err

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"lifeboat/internal/backup"
 	"lifeboat/internal/request"
 	"lifeboat/internal/restore"
 )
@@ -24,18 +23,9 @@ func (e *Engine) TakeApart(ctx context.Context, queue string, batch [][]byte, se
 // PutOff sends a request that the host gave up to its queue once more, for later. It needs no catalog. It returns false if it may
 // not, as [request.Postponed.Again] says, or if a repeat is of no use: the request cannot be read, or it is for a dry run.
 func (e *Engine) PutOff(ctx context.Context, queue string, p request.Postponed) (bool, error) {
-	var until time.Time
-	if queue == backup.RestoreQueue {
-		q, malformed := restore.ParseRequest(p.Message, "")
-		if malformed != nil || q.DryRun {
-			return false, nil
-		}
-		q.Sent = p.Sent
-		until = q.Until(e.Now())
-	} else if _, malformed := request.ParseBackup(p.Message, ""); malformed != nil {
-		if _, azures := request.ParseChange(p.Message, e.Services); !azures {
-			return false, nil
-		}
+	until, ok := restore.Repeatable(queue, p, e.Services, e.Now())
+	if !ok {
+		return false, nil
 	}
 	text, delay := p.Again(e.Now(), until)
 	if text == nil {
