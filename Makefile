@@ -57,8 +57,9 @@ explored := ./internal/engine ./internal/testing/simulation ./internal/schedule 
 # raced lists what runs under the race detector. By their last names, the adapters with the most memory are not tested all at once.
 raced := go list ./... | grep -v /e2e$$ | LC_ALL=C sort -t/ -k4
 
-# slow are tests of what people do by hand: make soak runs them.
-slow := ^TestRun$$
+# slow are long tests: what people do by hand, and the takeover of the real program, killed at each of its requests. make soak runs
+# them; make test kills a takeover at each request in memory.
+slow := ^(TestRun|TestCrashAtEveryRequestOfATakeover)$$
 
 .PHONY: test
 test: ## Run every test, and print the figures that the documents quote (11 minutes)
@@ -68,7 +69,7 @@ test: ## Run every test, and print the figures that the documents quote (11 minu
 	@echo "the explorations compute while the tests of the whole wait"
 	@$(lean) GOGC=400 nice -n 19 go test -count=1 -timeout 30m -p 2 -run '$(explorations)' $(explored) & explore=$$!; \
 		trap 'kill $$explore 2>/dev/null || true' EXIT; \
-		$(lean) go test -shuffle=on -count=1 -timeout 30m ./internal/testing/e2e && wait $$explore
+		$(lean) go test -shuffle=on -count=1 -timeout 30m -skip '$(slow)' ./internal/testing/e2e && wait $$explore
 	@echo && sort build/figures.txt
 
 .PHONY: test-times
@@ -94,7 +95,7 @@ soak: ## Run what never runs in CI: 10,000 worlds, deliberate bugs, the storms, 
 	$(MAKE) crash-storm # 7
 	$(MAKE) storm # 12
 	$(MAKE) host-storm # 3
-	go test -count=1 ./internal/cmd/dev # 3: make run, in three shells, killed and gone on
+	go test -count=1 -run '$(slow)' ./internal/cmd/dev ./internal/testing/e2e # 5: make run, in three shells, killed and gone on; takeovers
 
 RUN ?= .
 N ?= 10
@@ -133,9 +134,9 @@ check: prose ## Check layout, vet, lint, layering, English, the size of the prog
 	$(tool) golangci-lint run --allow-parallel-runners
 	@echo "nothing is there that neither the app nor a test calls"; dead=$$($(tool) deadcode -test ./...); \
 		[ -z "$$dead" ] || { echo "$$dead"; exit 1; }
-	@echo "each exploration is a test"; for name in $$(grep -o 'Test[A-Za-z0-9]*' <<< '$(explorations)'); do \
-		grep -q "^func $$name(" $(addsuffix /*_test.go,$(explored)) || { echo "there is no test $$name"; exit 1; }; \
-		other=$$(comm -23 <(grep -lr --include='*_test.go' "^func $$name(" internal | sort) <(ls $(explored:./%=%/*_test.go) | sort)); \
+	@echo "each exploration and each slow test is there"; for name in $$(grep -o 'Test[A-Za-z0-9]*' <<< '$(explorations) $(slow)'); do \
+		grep -q "^func $$name(" $(addsuffix /*_test.go,$(explored) ./internal/cmd/dev ./internal/testing/e2e) || { echo "there is no test $$name"; exit 1; }; \
+		other=$$(comm -23 <(grep -lr --include='*_test.go' "^func $$name(" internal | sort) <(ls $(patsubst ./%,%/*_test.go,$(explored) ./internal/cmd/dev ./internal/testing/e2e) | sort)); \
 		[ -z "$$other" ] || { echo "$$other has a $$name that would not run"; exit 1; }; done
 	@echo "nothing of the local stand-ins is deployed"; deps=$$(go list -deps .); \
 		! grep -E '^lifeboat/internal/testing(/|$$)' <<< "$$deps"

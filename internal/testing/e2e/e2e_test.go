@@ -65,7 +65,7 @@ func TestMain(m *testing.M) {
 			panic(err)
 		}
 		defer os.RemoveAll(dir)
-		for i := range 150 {
+		for i := range 200 {
 			accounts = append(accounts, fmt.Sprintf("lifeboatapp%02d", i))
 		}
 		config := stack.Config{
