@@ -38,6 +38,14 @@ func (w *World) befall() {
 	}
 }
 
+// setStopped sets the app setting LIFEBOAT_STOPPED, or removes it.
+func (w *World) setStopped(to string) {
+	w.host.stopped = to
+	w.host.stoppedAt = w.now
+	w.host.look()
+	w.note(nil, "stopped: %q", w.host.stopped)
+}
+
 func (w *World) happen(what int) {
 	c := w.choices
 	long := func(options ...time.Duration) time.Duration { return oneOf(c, options...) }
@@ -59,10 +67,10 @@ func (w *World) happen(what int) {
 		w.file.write()
 		w.note(nil, "plan %s: paused is %t", p.Name, p.Paused)
 	case 3:
-		w.host.stopped = map[bool]string{true: "stopped by a person", false: ""}[w.host.stopped == ""]
-		w.host.stoppedAt = w.now
-		w.host.look()
-		w.note(nil, "stopped: %q", w.host.stopped)
+		w.setStopped(map[bool]string{true: "stopped by a person", false: ""}[w.host.stopped == ""])
+		if w.options.Calm && w.host.stopped != "" {
+			w.in(12*time.Hour, func() { w.setStopped("") }) // a restore waits for a day before it is refused
+		}
 	case 4:
 		d := long(10*time.Minute, 2*time.Hour, 9*time.Hour, 30*time.Hour, 3*day)
 		begins("the app is DOWN for %s", d)
@@ -149,8 +157,8 @@ func (w *World) happen(what int) {
 			w.touch(s)
 		}
 	case 17:
-		w.changeStop(true, c.pick(2) == 0, 1)
-		w.in(long(10*time.Minute, time.Hour, 9*time.Hour, 40*time.Hour), func() { w.changeStop(false, false, 1) })
+		w.changeStop(true, c.pick(2) == 0)
+		w.in(long(10*time.Minute, time.Hour, 9*time.Hour, 40*time.Hour), func() { w.changeStop(false, false) })
 	case 11:
 		d := long(time.Hour, 9*time.Hour)
 		begins("plan.yaml cannot be READ for %s", d)

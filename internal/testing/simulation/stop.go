@@ -11,10 +11,15 @@ import (
 	"lifeboat/internal/stop"
 )
 
-// changeStop lets a person stop the app, or resume it, again and again until there is an answer.
-func (w *World) changeStop(on, backups bool, try int) {
+// changeStop lets a person stop the app, or resume it, again and again under one ID until there is an answer.
+func (w *World) changeStop(on, backups bool) {
+	w.choices.track = ofRequests
+	w.tryStop(w.newID(), on, backups, 1)
+}
+
+func (w *World) tryStop(id string, on, backups bool, try int) {
 	if w.now.Before(w.host.down) {
-		w.at(w.host.down, func() { w.changeStop(on, backups, try) })
+		w.at(w.host.down, func() { w.tryStop(id, on, backups, try) })
 		return
 	}
 	if on && w.ending {
@@ -22,7 +27,6 @@ func (w *World) changeStop(on, backups bool, try int) {
 	}
 	w.choices.track = ofRequests
 	what := map[bool]string{true: "stop", false: "resume"}[on]
-	id := w.newID()
 	w.request(ofRequests, what, func(ctx context.Context, _ *invocation, e *engine.Engine) error {
 		var err error
 		if on {
@@ -34,7 +38,7 @@ func (w *World) changeStop(on, backups bool, try int) {
 	}, func(v *invocation) {
 		v.returned("")
 		if (v.died || v.err != nil) && try < mostTries {
-			w.in(time.Minute, func() { w.changeStop(on, backups, try+1) })
+			w.in(time.Minute, func() { w.tryStop(id, on, backups, try+1) })
 		}
 	})
 }

@@ -273,7 +273,7 @@ func (w *World) dusk() {
 	w.host.down = time.Time{}
 	w.host.late, w.silent = time.Time{}, time.Time{}
 	w.host.stopped = ""
-	w.changeStop(false, false, 1)
+	w.changeStop(false, false)
 	for _, s := range w.services {
 		s.calm()
 	}
