@@ -40,6 +40,8 @@ type note struct {
 	Of    string    `json:"Of"`
 	Most  int       `json:"Most,omitempty"`
 	Since time.Time `json:"Since"`
+	// Until is the time until which the restore may begin: then the note holds nothing back any more.
+	Until time.Time `json:"Until,omitzero"`
 }
 
 // Bound says how many operations may be under way at once: of all runs, or of the runs of one plan.
@@ -179,7 +181,8 @@ func (a Applicant) restoresFirst(ctx context.Context) (first []note, err error) 
 	for _, row := range rows {
 		// A row that cannot be read holds nothing up.
 		n, err := backup.Decode[note](row)
-		if err == nil && n.Run != a.Run.ID && row.Row >= backup.RestoreNotePrefix && row.Row < behind {
+		over := !n.Until.IsZero() && a.Clock().After(n.Until)
+		if err == nil && !over && n.Run != a.Run.ID && row.Row >= backup.RestoreNotePrefix && row.Row < behind {
 			first = append(first, n)
 		}
 	}
@@ -303,7 +306,7 @@ func Enter(r backup.Run, now time.Time) []backup.Write {
 	writes := []backup.Write{{Op: backup.Put, Key: backup.ScheduleKey(r.QueueRow), Body: backup.Encode(e)}}
 	if strings.HasPrefix(r.QueueRow, backup.RestoreQueuePrefix) {
 		key := backup.ScheduleKey(backup.RestoreNoteRow(r.QueueRow))
-		writes = append(writes, backup.Write{Op: backup.Put, Key: key, Body: backup.Encode(note{r.ID, e.Plan, e.Most, now})})
+		writes = append(writes, backup.Write{Op: backup.Put, Key: key, Body: backup.Encode(note{r.ID, e.Plan, e.Most, now, r.Restore.Expires})})
 	}
 	return writes
 }

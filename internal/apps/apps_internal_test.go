@@ -6,6 +6,7 @@ import (
 
 	"lifeboat/internal/backup"
 	"lifeboat/internal/checkpoint"
+	"lifeboat/internal/stop"
 )
 
 // TestOlderVersionsPassOverTheApps: they take an unknown row among the checkpoints for a checkpoint. The rows of the apps must look
@@ -15,6 +16,7 @@ func TestOlderVersionsPassOverTheApps(t *testing.T) {
 	for key, value := range map[backup.Key]any{
 		backup.OwnerKey:                record{App: "a", Since: at, From: "b", Caller: "c"},
 		backup.OtherAppKey("a/b c \\"): note{App: "a/b c \\", First: at, Last: at},
+		backup.StopKey:                 stop.Switch{Reason: "an incident", By: "c", Since: at, Resumed: at, ResumedBy: "d", Seen: []string{"id"}},
 	} {
 		row := backup.Row{Key: key, Body: backup.Encode(value)}
 		if m, err := backup.Decode[checkpoint.Checkpoint](row); err != nil || m.Plan != "" || !m.InProgress.IsZero() || m.Paused != "" {

@@ -72,6 +72,9 @@ func (a App) changeStop(ctx context.Context, change func(stop.Switch, time.Time)
 		if err == nil {
 			err = s.Unread
 		}
+		if s.Unread != nil {
+			err = fmt.Errorf("%w. %s", err, stop.HintUnread)
+		}
 		if err != nil {
 			return s, err
 		}

@@ -128,7 +128,8 @@ func (a App) inherit(ctx context.Context, id string) (taken bool, err error) {
 		if run.LeaseUntil.After(now) {
 			return false, nil
 		}
-		run.App = a.Name
+		run.App, run.RowETag = a.Name, row.ETag
+		run.SettleCancel()
 		_, err = a.Catalog.Apply(ctx, backup.Write{Op: backup.Replace, Key: key, ETag: row.ETag, Body: backup.Encode(run)})
 		if _, raced := errors.AsType[*backup.WriteError](err); !raced {
 			return err == nil, err

@@ -37,7 +37,8 @@ func (m Manifests) Write(ctx context.Context, in backup.Storage, name string, co
 		return err
 	}
 	err = put()
-	if bloberror.HasCode(err, bloberror.ContainerNotFound) {
+	// A plan's container is made by a backup. One that was deleted since must stay so: in an empty one each artifact would seem deleted.
+	if bloberror.HasCode(err, bloberror.ContainerNotFound) && in.Container == backup.ManifestFolder {
 		if err := m.MakeContainer(ctx, in); err != nil {
 			return err
 		}
@@ -55,23 +56,36 @@ func (m Manifests) Write(ctx context.Context, in backup.Storage, name string, co
 	return blobs("write "+name+" into "+Place(in), in, Before).Fault(err)
 }
 
-// List implements [backup.Manifests]: one request.
+// mostListed is the number of blobs after which a list asks for no further page: a page has as many at most.
+const mostListed = 5000
+
+// List implements [backup.Manifests]: mostly one request.
 func (m Manifests) List(ctx context.Context, in backup.Storage, prefix string) (names []string, err error) {
-	client, err := m.Container(in)
+	all, err := m.Blobs(ctx, in, prefix)
+	for _, item := range all {
+		names = append(names, Deref(item.Name))
+	}
+	return names, err
+}
+
+// Blobs lists the blobs whose names begin with the prefix: at least the first 5,000, none if there is no container. Storage may answer
+// a page with fewer than there are, or with none, and a marker for the next (Azure's documentation "List Blobs").
+func (c Client) Blobs(ctx context.Context, in backup.Storage, prefix string) (found []*container.BlobItem, err error) {
+	client, err := c.Container(in)
 	if err != nil {
 		return nil, err
 	}
-	page, err := client.NewListBlobsFlatPager(&container.ListBlobsFlatOptions{Prefix: to.Ptr(prefix)}).NextPage(ctx)
-	if bloberror.HasCode(err, bloberror.ContainerNotFound) {
-		return nil, nil
+	for pages := client.NewListBlobsFlatPager(&container.ListBlobsFlatOptions{Prefix: to.Ptr(prefix)}); pages.More() && len(found) < mostListed; {
+		page, err := pages.NextPage(ctx)
+		if bloberror.HasCode(err, bloberror.ContainerNotFound) {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, Listing(in).Fault(err)
+		}
+		found = append(found, page.Segment.BlobItems...)
 	}
-	if err != nil {
-		return nil, Listing(in).Fault(err)
-	}
-	for _, item := range page.Segment.BlobItems {
-		names = append(names, Deref(item.Name))
-	}
-	return names, nil
+	return found, nil
 }
 
 // Delete implements [backup.Manifests]: one request, with the snapshots.

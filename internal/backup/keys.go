@@ -181,8 +181,11 @@ func DeletionKey(target string) Key { return ScheduleKey(DeletionPrefix + Partit
 // EvaluatedKey is the row that says when the plan's targets were evaluated last.
 func EvaluatedKey(plan string) Key { return ScheduleKey(EvaluatedPrefix + plan) }
 
-// IncompleteKey is the row of a target with artifacts that no recovery point of the catalog names.
-func IncompleteKey(target string) Key { return ScheduleKey(IncompletePrefix + Partition(target)) }
+// IncompleteKey is the row of a target with artifacts in the storage that no recovery point of the catalog names.
+func IncompleteKey(target string, in Storage) Key {
+	place := strings.ToLower(strings.Join([]string{target, in.AccountName(), in.Zone, in.Container}, "\n"))
+	return ScheduleKey(IncompletePrefix + Digest(place, 16))
+}
 
 // TimerKey is the row that says when the timer's function ran last.
 func TimerKey(timer string) Key { return ScheduleKey(TimerPrefix + timer) }

@@ -14,7 +14,7 @@ const ManifestFolder = "lifeboat-manifests"
 // Manifests keeps the manifests of recovery points beside their artifacts: small blobs that say what an artifact is of. Every
 // error is a *Fault.
 type Manifests interface {
-	// Write writes the manifest, and makes the container if there is none. A manifest that has the name already stays as it is,
+	// Write writes the manifest, and makes the container [ManifestFolder] if there is none, but no other. A manifest that has the name already stays as it is,
 	// and is no error.
 	Write(ctx context.Context, in Storage, name string, content []byte) error
 	// List returns the names that begin with the prefix, at most 5,000; none if there is no container.

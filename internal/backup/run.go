@@ -226,6 +226,14 @@ func (r Run) Waited(now time.Time) time.Duration {
 	return now.Sub(Later(r.Created, r.Start))
 }
 
+// SettleCancel drops the ETag of a cancellation's note from a row that is not the note itself, so that no reader takes a later row for
+// the note. Every writer of a run calls it before its save.
+func (r *Run) SettleCancel() {
+	if r.Restore != nil && r.Restore.CanceledOver != r.RowETag {
+		r.Restore.CanceledOver = ""
+	}
+}
+
 // StepMessage returns the message that the run expects.
 func (r Run) StepMessage() StepMessage {
 	return StepMessage{Run: r.ID, Sequence: r.Sequence, Nonce: r.Nonce}

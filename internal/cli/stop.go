@@ -81,7 +81,7 @@ func (r remote) stopLine(v api.Stop) string {
 		line += "; plans make no runs"
 	}
 	if v.Setting {
-		line += "; only the app setting ends it"
+		line += "; the app setting LIFEBOAT_STOPPED must be removed: no call ends it"
 	}
 	return text.Plain(line)
 }

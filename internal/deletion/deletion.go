@@ -229,11 +229,10 @@ func (d Deletion) publish(ctx context.Context, p *backup.Point, f *backup.Fault,
 	if err := d.save(ctx, p); err != nil {
 		return err
 	}
-	p.KeptByStorage.Again = again
 	if err := d.Announce(ctx, event.PointNotDeleted(*p, kind, f.Reason(), d.Now)); err != nil {
 		return err
 	}
-	p.Undeleted.Unsent = false
+	p.Undeleted.Unsent, p.KeptByStorage.Again = false, again
 	return nil
 }
 

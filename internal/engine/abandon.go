@@ -127,12 +127,15 @@ func (s restoring) preempt(ctx context.Context) (waits bool, err error) {
 		if !restore.Preemptable(r, s.now, s.Timings.RetryWindow) {
 			continue
 		}
-		_, err := s.intervene(ctx, r.ID, func(other *step) (cause, backup.Reason, error) {
+		ended, err := s.intervene(ctx, r.ID, func(other *step) (cause, backup.Reason, error) {
 			if !restore.Preemptable(other.run, other.now, other.Timings.RetryWindow) {
 				return "", backup.Reason{}, nil // it went on meanwhile
 			}
 			return other.abandons(ctx, backup.Preempted, "preempted by the restore "+s.run.ID)
 		})
+		if err == nil && ended.State.Final() {
+			err = admission.ReleaseLeft(ctx, s.Catalog, ended)
+		}
 		if err != nil {
 			return false, fmt.Errorf("preempt run %s for restore %s: %w", r.ID, s.run.ID, err)
 		}

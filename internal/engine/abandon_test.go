@@ -125,10 +125,7 @@ func TestAbandonFreesWhatADeadInvocationHeld(t *testing.T) {
 			s.provider.poll = func(backup.Attempt) (backup.Operation, error) { return backup.Operation{Token: "token"}, nil }
 			run := s.ask("backup")
 			s.storage.calls, s.storage.failAt, s.storage.made, s.storage.fatal = 0, k, made, true
-			func() {
-				defer func() { _ = recover() }() // the process dies
-				s.deliver()
-			}()
+			s.dies(func() { s.deliver() })
 			over := s.storage.calls < k
 			s.storage.failAt = 0
 			s.now = s.now.Add(5 * time.Minute) // the lease is over
@@ -278,14 +275,7 @@ func TestAbandonSurvives(t *testing.T) {
 			s.storage.calls, s.storage.failAt = 0, k
 			s.storage.made = how == "is made and fails" || how == "dies after"
 			s.storage.fatal = strings.HasPrefix(how, "dies")
-			func() {
-				defer func() {
-					if p := recover(); p != nil && p != any(dead{}) {
-						panic(p)
-					}
-				}()
-				_, _ = s.engine.Abandon(t.Context(), run.ID, "a person")
-			}()
+			s.dies(func() { _, _ = s.engine.Abandon(t.Context(), run.ID, "a person") })
 			over := s.storage.calls < k
 			s.storage.failAt = 0
 			s.abandon(run.ID, backup.Unknown)

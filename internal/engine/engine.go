@@ -176,9 +176,9 @@ func (e *Engine) Ownership() apps.App {
 	return apps.App{Catalog: e.Catalog, Name: e.App, Announce: e.Outbox().Announce, Setting: e.Stopped}
 }
 
-// finder finds artifacts that the catalog does not know.
-func (e *Engine) finder() manifest.Finder {
-	return manifest.Finder{Keeper: e.keeper(), Provider: e.provider, ForEach: e.forEach, CallTime: callTime}
+// finder finds artifacts that the catalog does not know, beside those with standing rows.
+func (e *Engine) finder(standing []health.Incomplete) manifest.Finder {
+	return manifest.Finder{Keeper: e.keeper(), Provider: e.provider, ForEach: e.forEach, CallTime: callTime, Standing: standing}
 }
 
 // within gives a call of a provider its time limit.

@@ -12,6 +12,7 @@ import (
 	"lifeboat/internal/backup"
 	"lifeboat/internal/event"
 	"lifeboat/internal/health"
+	"lifeboat/internal/manifest"
 	"lifeboat/internal/plans"
 )
 
@@ -23,7 +24,8 @@ func (e *Engine) evaluate(ctx context.Context, all []backup.Plan, state schedule
 	if err != nil || state.activePlan.ETag == "" {
 		head = plans.Head{Since: now}
 	}
-	over, unchecked := e.finder().Recheck(ctx, state.incomplete, now)
+	finder := e.finder(state.incomplete)
+	over, unchecked := finder.Recheck(ctx, state.incomplete, now)
 	report.events = append(report.events, over...)
 	errs := []error{err, e.takeBack(ctx, head, all, state, report), unchecked}
 	if errs[1] != nil {
@@ -46,7 +48,7 @@ func (e *Engine) evaluate(ctx context.Context, all []backup.Plan, state schedule
 		}
 		if was.Due(plan, now, now.Add(clockTolerance)) {
 			was.Plan, was.Text = plan.Name, head.Hash // it was looked for departed targets by now
-			errs = append(errs, e.evaluatePlan(ctx, s, all, was, now, report))
+			errs = append(errs, e.evaluatePlan(ctx, s, all, finder, was, now, report))
 		}
 	}
 	return errors.Join(errs...)
@@ -55,7 +57,8 @@ func (e *Engine) evaluate(ctx context.Context, all []backup.Plan, state schedule
 // evaluatePlan evaluates each target of the plan. That costs one request for each, and one for each 100 writes. The last
 // transaction saves the note that the events are published. A timer run at the same time publishes the same, under the same IDs.
 func (e *Engine) evaluatePlan(
-	ctx context.Context, plan health.Snapshot, all []backup.Plan, was health.Evaluation, now time.Time, report *ScheduleReport,
+	ctx context.Context, plan health.Snapshot, all []backup.Plan, finder manifest.Finder, was health.Evaluation, now time.Time,
+	report *ScheduleReport,
 ) error {
 	targets := plan.Plan.Targets
 	outcomes, fresh, errs := make([]health.TargetHealth, len(targets)), make([]bool, len(targets)), make([]error, len(targets))
@@ -79,17 +82,23 @@ func (e *Engine) evaluatePlan(
 		}
 	}
 	is := was.After(now, outcomes, fresh, err == nil)
-	rows, found, unsearched := e.finder().Evaluated(ctx, plan.Plan, was, &is, outcomes, err == nil, now)
-	events = append(events, found...)
-	if err != nil && len(events) == 0 && maps.Equal(is.Searched, was.Searched) {
+	rows, found, unsearched := finder.Evaluated(ctx, plan.Plan, was, &is, outcomes, err == nil, now)
+	if err != nil && len(events)+len(found) == 0 && maps.Equal(is.Searched, was.Searched) {
 		return errors.Join(err, unsearched)
 	}
-	return errors.Join(err, unsearched, e.saveEvaluation(ctx, is, events, report, rows...))
+	unsaved := e.saveEvaluation(ctx, is, events, report, rows...)
+	if unsaved == nil {
+		report.events = append(report.events, found...)
+	}
+	return errors.Join(err, unsearched, unsaved)
 }
 
-// saveEvaluation saves the row with its events. The row comes last: a repeat writes the same events.
-func (e *Engine) saveEvaluation(ctx context.Context, is health.Evaluation, events []backup.Event, report *ScheduleReport, more ...backup.Write) error {
-	writes := append(append(event.OutboxWrites(backup.SchedulePartition, events), more...), backup.Write{
+// saveEvaluation saves the row with its events, behind other writes in pairs, which no transaction splits. The row comes last: a repeat
+// writes the same events.
+func (e *Engine) saveEvaluation(
+	ctx context.Context, is health.Evaluation, events []backup.Event, report *ScheduleReport, pairs ...backup.Write,
+) error {
+	writes := append(slices.Concat(pairs, event.OutboxWrites(backup.SchedulePartition, events)), backup.Write{
 		Op: backup.Put, Key: backup.EvaluatedKey(is.Plan), Body: backup.Encode(is),
 	})
 	for page := range slices.Chunk(writes, backup.MostWrites) {
@@ -169,6 +178,11 @@ func (e *Engine) evaluateTarget(
 	s.RowError = ofPlan
 	if len(s.Points) == health.RecentRows && !slices.ContainsFunc(s.Points, backup.Point.Live) { // older ones may be live
 		if s.Points, err = e.points(ctx, s.Target, backup.Behind(backup.PointPrefix)); err != nil {
+			return h, false, fmt.Errorf("evaluate %s: %w", s.Target, err)
+		}
+	}
+	if s.WantsRuns() {
+		if err := e.recentRuns(ctx, &s); err != nil {
 			return h, false, fmt.Errorf("evaluate %s: %w", s.Target, err)
 		}
 	}

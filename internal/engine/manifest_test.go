@@ -142,11 +142,7 @@ func TestACrashAmongManifests(t *testing.T) {
 		s := newHarness(t)
 		ids := s.points(2)
 		s.storage.calls, s.storage.failAt, s.storage.fatal, s.storage.made = 0, at, true, at%2 == 0
-		died := func() (died bool) {
-			defer func() { died = recover() != nil }()
-			_, _ = s.engine.Cleanup(t.Context())
-			return false
-		}()
+		died := s.dies(func() { _, _ = s.engine.Cleanup(t.Context()) })
 		s.storage.failAt = 0
 		s.now = s.now.Add(s.engine.Timings.Recheck + time.Minute)
 		s.cleanup()

@@ -1427,10 +1427,7 @@ func TestRestoreSurvives(t *testing.T) {
 			for range 12 {
 				s.finish()
 				s.now = s.now.Add(10 * time.Minute)
-				func() {
-					defer func() { _ = recover() }()
-					_, _ = s.engine.Schedule(t.Context(), nil)
-				}()
+				s.dies(func() { _, _ = s.engine.Schedule(t.Context(), nil) })
 			}
 			if s.storage.calls < k {
 				if unknown == 0 {

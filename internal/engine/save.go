@@ -121,6 +121,7 @@ func (s *step) releaseAndPublish(ctx context.Context) error {
 // save writes the run if it was not changed since, and takes or releases the target's lock in the same transaction.
 func (s *step) save(ctx context.Context, more ...backup.Write) error {
 	s.run.Updated = s.clock()
+	s.run.SettleCancel()
 	takes := s.run.State.HoldsLock() && !s.was.HoldsLock()
 	gives := !s.run.State.HoldsLock() && s.was.HoldsLock()
 	var locks []backup.Write

@@ -387,6 +387,18 @@ func (s *harness) execute(invocation string, message []byte) (out engine.Outcome
 	return s.engine.Execute(s.t.Context(), invocation, message)
 }
 
+// dies makes a call, and tells whether the process was killed in it; a panic of any other kind goes on.
+func (s *harness) dies(call func()) (died bool) {
+	defer func() {
+		p := recover()
+		if _, died = p.(dead); p != nil && !died {
+			panic(p)
+		}
+	}()
+	call()
+	return false
+}
+
 // put writes the row of a recovery point.
 func (s *harness) put(p backup.Point) {
 	s.t.Helper()

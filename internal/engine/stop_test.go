@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"encoding/json"
 	"errors"
 	"math/rand/v2"
 	"slices"
@@ -74,7 +75,9 @@ func TestStop(t *testing.T) {
 		if err != nil || !slices.ContainsFunc(preview.Guards, func(g restore.Guard) bool { return g.Outcome == restore.Warned && g.Reason.Code == stop.Code }) {
 			t.Errorf("%s: a preview: %+v, %v", name, preview.Guards, err)
 		}
-		run := s.restore(order("restore-1"), restoring(true))
+		q := order("restore-1")
+		q.Expires = s.now.Add(3 * day)
+		run := s.restore(q, restoring(true))
 		service.begun = nil
 		s.deliver()
 		if now := s.run(run.ID); now.State != backup.Waiting || now.Reason.Code != stop.Code || len(service.begun) > 0 {
@@ -96,7 +99,7 @@ func TestStop(t *testing.T) {
 		if report, err := s.engine.Cleanup(t.Context()); err != nil || report.Stopped != "" || len(service.deleted) != 2 {
 			t.Errorf("%s: the cleanup after it: %+v, %v, deleted %q", name, report, err, service.deleted)
 		}
-		if now := s.run(run.ID); now.State == backup.Waiting {
+		if now := s.run(run.ID); now.State != backup.Succeeded {
 			t.Errorf("%s: a restore after it is %s: %+v", name, now.State, now.Reason)
 		}
 	}
@@ -274,8 +277,12 @@ func TestARowOfTheSwitchThatCannotBeRead(t *testing.T) {
 	if len(report.Created) != 1 || err == nil || !strings.Contains(err.Error(), backup.StopKey.Row) {
 		t.Errorf("a timer run: %+v, %v", report, err)
 	}
-	if _, err := s.engine.Ownership().Resume(t.Context(), "id", "a person"); !errors.Is(err, backup.ErrUnreadable) {
+	if _, err := s.engine.Ownership().Resume(t.Context(), "id", "a person"); !errors.Is(err, backup.ErrUnreadable) ||
+		!strings.Contains(err.Error(), "delete it") {
 		t.Errorf("resumed: %v", err)
+	}
+	if now := s.run(run.ID); !strings.Contains(now.Reason.Hint, "delete it") {
+		t.Errorf("the restore waits with the hint %q", now.Reason.Hint)
 	}
 }
 
@@ -307,13 +314,22 @@ func TestTheSwitchSurvives(t *testing.T) {
 			if now, err := app.Resume(t.Context(), "two", "another person"); err != nil || !now.Switch.On() || !now.Switch.Backups {
 				t.Errorf("call %d: a late repeat of the resume resumes: %+v, %v", k, now, err)
 			}
+			if _, err := app.Resume(t.Context(), "three", "another person"); err != nil {
+				t.Fatal(err)
+			}
+			s.stop(true)
+			for _, id := range []string{"two", "three"} {
+				if now, err := app.Resume(t.Context(), id, "another person"); err != nil || !now.Switch.On() {
+					t.Errorf("call %d: a repeat of the resume %s resumes a later stop: %+v, %v", k, id, now, err)
+				}
+			}
 			s.runSchedule()
 			var told []string
 			for _, e := range s.storage.queue.Events() {
 				told = append(told, e.Type)
 			}
 			slices.Sort(told) // they have one time here
-			if got := strings.Join(told, " "); got != "lifeboat.resumed lifeboat.stopped lifeboat.stopped" {
+			if got := strings.Join(told, " "); got != "lifeboat.resumed lifeboat.resumed lifeboat.stopped lifeboat.stopped lifeboat.stopped" {
 				t.Errorf("call %d, made %t: told %s", k, made, got)
 			}
 		}
@@ -401,6 +417,55 @@ func TestCancelBehindTheSafetyBackup(t *testing.T) {
 	}
 }
 
+// TestASlowStepLeavesACanceledRunAlone: while a step asks how the safety backup is, a person cancels, and another delivery of its message
+// brings the run to its end. The slow step loses the race, although the note of the cancellation stood in its way first.
+func TestASlowStepLeavesACanceledRunAlone(t *testing.T) {
+	for name, steps := range map[string]int{"one step further": 1, "to its end": 9} {
+		s, service, _ := restorable(t)
+		run := s.restore(order("restore-1"), restoring(true))
+		for s.run(run.ID).State != backup.Running {
+			if !s.step() {
+				t.Fatal("the safety backup never runs")
+			}
+		}
+		body := func() []byte {
+			text, err := json.Marshal(s.run(run.ID).StepMessage())
+			if err != nil {
+				t.Fatal(err)
+			}
+			return text
+		}
+		var ahead backup.Run
+		slow := true
+		service.poll = func(backup.Attempt) (backup.Operation, error) {
+			if !slow {
+				return backup.Operation{Done: true}, nil
+			}
+			slow = false
+			if _, err := s.engine.CancelRestore(t.Context(), run.ID, "a person"); err != nil {
+				t.Fatal(err)
+			}
+			for range steps {
+				if _, err := s.execute("another", body()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			ahead = s.run(run.ID)
+			return backup.Operation{Token: "token"}, nil
+		}
+		out, err := s.execute("slow", body())
+		now := s.run(run.ID)
+		if err != nil || !strings.Contains(out.Note, "faster") || now.RowETag != ahead.RowETag || steps > 1 && now.State != backup.Canceled {
+			t.Errorf("%s: %+v, %v; the run is %s, and was %s", name, out, err, now.State, ahead.State)
+		}
+		s.finish()
+		s.rescueAll()
+		if now := s.run(run.ID); now.State != backup.Canceled || s.rows("lock")+s.rows("inflight") > 0 {
+			t.Errorf("%s: at last it is %s: %+v", name, now.State, now.Reason)
+		}
+	}
+}
+
 // TestCancelAndRestoreRace lets a cancellation and the steps of a restore meet at every call of both: exactly one wins.
 func TestCancelAndRestoreRace(t *testing.T) {
 	t.Parallel()
@@ -481,12 +546,9 @@ func TestCancelSurvives(t *testing.T) {
 				s.storage.failAt, s.storage.made, s.storage.fatal = k, true, true
 			}
 			cancel := func() (err error) {
-				defer func() {
-					if p := recover(); p != nil {
-						err = errBroken
-					}
-				}()
-				_, err = s.engine.CancelRestore(t.Context(), run.ID, "a person")
+				if s.dies(func() { _, err = s.engine.CancelRestore(t.Context(), run.ID, "a person") }) {
+					err = errBroken
+				}
 				return err
 			}
 			if err := cancel(); err != nil {
@@ -497,10 +559,7 @@ func TestCancelSurvives(t *testing.T) {
 			for range 12 {
 				s.finish()
 				s.now = s.now.Add(10 * time.Minute)
-				func() {
-					defer func() { _ = recover() }()
-					_, _ = s.engine.Schedule(t.Context(), nil)
-				}()
+				s.dies(func() { _, _ = s.engine.Schedule(t.Context(), nil) })
 			}
 			if s.storage.calls < k {
 				break

@@ -222,10 +222,7 @@ func TestADeletionThatWasToldIsTakenBack(t *testing.T) {
 			ids := s.points(2)
 			s.provider.delete = func(backup.Attempt, bool) error { return fault(backup.Kept, "LeaseIdMissing") }
 			s.storage.calls, s.storage.failAt, s.storage.made, s.storage.fatal = 0, k, made, true
-			func() {
-				defer func() { _ = recover() }() // the process dies
-				_, _ = s.engine.Cleanup(t.Context())
-			}()
+			s.dies(func() { _, _ = s.engine.Cleanup(t.Context()) })
 			over := s.storage.calls < k
 			s.storage.failAt, s.provider.delete = 0, nil
 			s.now = s.now.Add(7 * day)
@@ -257,10 +254,7 @@ func TestAnEventAboutADeletionComesSoon(t *testing.T) {
 			ids := s.points(2)
 			s.touched(ids[0], 1, "dead")
 			s.storage.calls, s.storage.failAt, s.storage.made, s.storage.fatal = 0, k, made, true
-			func() {
-				defer func() { _ = recover() }() // the process dies
-				_, _ = s.engine.Cleanup(t.Context())
-			}()
+			s.dies(func() { _, _ = s.engine.Cleanup(t.Context()) })
 			over := s.storage.calls < k
 			s.storage.failAt = 0
 			s.now = s.now.Add(5 * time.Minute)
@@ -325,10 +319,7 @@ func TestAFailedDeletionIsRepeatable(t *testing.T) {
 					s.storage.calls, s.storage.failAt, s.storage.made, s.storage.fatal = 0, k, made, dies
 					tries := func() {
 						for range 6 {
-							func() {
-								defer func() { _ = recover() }() // the process dies
-								_, _ = s.engine.Cleanup(t.Context())
-							}()
+							s.dies(func() { _, _ = s.engine.Cleanup(t.Context()) })
 							s.now = s.now.Add(7 * day)
 						}
 						over = over && s.storage.calls < k

@@ -160,7 +160,7 @@ func (s Snapshot) grace(p *backup.Point, from time.Time) (until time.Time) {
 	}
 	switch {
 	case p == nil:
-	case own.IsZero(): // the plan has not had the target yet
+	case own.IsZero() && (!s.Shared || !s.full()): // the plan has not had the target yet
 		since = backup.Later(since, s.Since)
 	case !s.Shared && !others.IsZero() && others.Before(own): // it got the target from another plan, just before its first run
 		since = backup.Later(since, own.Add(-time.Nanosecond))
@@ -171,7 +171,8 @@ func (s Snapshot) grace(p *backup.Point, from time.Time) (until time.Time) {
 	return s.Plan.Schedule.Next(s.Plan.Schedule.Next(since))
 }
 
-// oldest returns the times of the oldest known run or point of the target by this plan, and by others; zero if there is none.
+// oldest returns the times of the oldest known run or point of the target by this plan, and by others; zero if there is none. If there
+// may be older runs than the known ones, points of others say nothing of who had the target before.
 func (s Snapshot) oldest() (own, others time.Time) {
 	note := func(plan string, at time.Time) {
 		seen := &others
@@ -186,9 +187,19 @@ func (s Snapshot) oldest() (own, others time.Time) {
 		note(r.Plan, cmp.Or(r.ScheduledTime, r.Created))
 	}
 	for _, p := range s.Points {
-		note(p.Plan, p.Created)
+		if p.Plan == s.Plan.Name || !s.full() {
+			note(p.Plan, p.Created)
+		}
 	}
 	return own, others
+}
+
+// full tells whether there may be older runs than the known ones.
+func (s Snapshot) full() bool { return len(s.Runs) >= RecentRows }
+
+// WantsRuns tells whether the runs are needed to say since when the plan has the target.
+func (s Snapshot) WantsRuns() bool {
+	return len(s.Runs) == 0 && len(s.Points) > 0 && !slices.ContainsFunc(s.Points, func(p backup.Point) bool { return p.Plan == s.Plan.Name })
 }
 
 // horizon returns the time from which the service restores the point no more; zero if that never comes.

@@ -3,6 +3,7 @@ package health_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -257,6 +258,16 @@ func TestAnEditHasItsFirstInterval(t *testing.T) {
 		{
 			"a target that another plan has too",
 			health.Snapshot{Since: edit, Shared: true, Points: []backup.Point{moved}, Runs: []backup.Run{failed, movedRun}},
+			begin.Add(3 * time.Hour),
+		},
+		{
+			"a target of another plan, and ten runs here have failed",
+			health.Snapshot{Since: edit, Points: []backup.Point{moved}, Runs: slices.Repeat([]backup.Run{failed}, health.RecentRows)},
+			begin.Add(3 * time.Hour),
+		},
+		{
+			"a target that another plan has too, of which nothing is known",
+			health.Snapshot{Since: edit, Shared: true, Points: []backup.Point{moved}, Runs: slices.Repeat([]backup.Run{movedRun}, health.RecentRows)},
 			begin.Add(3 * time.Hour),
 		},
 		{"a new plan", health.Snapshot{Since: begin, Scheduled: edit, Points: []backup.Point{moved}, Runs: []backup.Run{movedRun}}, grace},

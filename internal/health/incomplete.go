@@ -12,7 +12,7 @@ import (
 // the catalog was lost, or replaced by a new one. It is a row of the catalog, and stands until they are gone, or a person deletes it.
 type Incomplete struct {
 	Target  string         `json:"Target"`
-	Plan    string         `json:"Plan"`
+	Plan    string         `json:"Of"` // older versions take a row with a member Plan for its checkpoint
 	Storage backup.Storage `json:"Storage"`
 	// Artifacts and Manifests count them, as far as they were listed. First is the name of one of them.
 	Artifacts int    `json:"Artifacts"`
@@ -38,13 +38,16 @@ func (i Incomplete) Due(now time.Time) bool { return now.Sub(i.Checked) >= reche
 // None tells whether nothing was found.
 func (i Incomplete) None() bool { return i.Artifacts == 0 && i.Manifests == 0 }
 
+// Key is the key of the row.
+func (i Incomplete) Key() backup.Key { return backup.IncompleteKey(i.Target, i.Storage) }
+
 // Reason says it in words.
 func (i Incomplete) Reason() backup.Reason {
 	return backup.NewReason("CatalogIncomplete", fmt.Sprintf("the container %s of the storage account %s has %d artifacts and %d manifests of the "+
 		"target that the catalog does not know, such as %s: the table was lost, or the app has another storage account. They are not deleted, "+
 		"and cannot be restored by Lifeboat", i.Storage.Container, i.Storage.AccountName(), i.Artifacts, i.Manifests, i.First),
 		"Bring the former table back: see that AzureWebJobsStorage names the right account. Otherwise docs/runbooks/catalog-incomplete.md says "+
-			"how to restore by hand, and how to end this alarm.")
+			"how to restore by hand, and how to end this alarm: by its row "+i.Key().Row+".")
 }
 
 // Searched has the outcomes of searches by the key of target and storage: true if the storage was searched, false if it is still to be
@@ -52,11 +55,11 @@ func (i Incomplete) Reason() backup.Reason {
 type Searched map[string]bool
 
 // mostSearched is the greatest number of entries, which are a column of 32 Ki characters.
-const mostSearched = 1500
+const mostSearched = 1200
 
 // SearchKey is the key of a target and a storage in [Searched].
 func SearchKey(target string, in backup.Storage) string {
-	return backup.Digest(strings.ToLower(target+"\n"+in.AccountName()+"\n"+in.Zone+"\n"+in.Container), 12)
+	return strings.TrimPrefix(backup.IncompleteKey(target, in).Row, backup.IncompletePrefix)
 }
 
 // Wants tells whether the storage of the target is to be searched: at the first evaluation of a plan, and where the target has no

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"lifeboat/internal/backup"
@@ -18,44 +19,55 @@ type Finder struct {
 	Provider func(target string) (backup.Provider, error)
 	// ForEach calls a function with 0 to n-1.
 	ForEach func(n int, f func(int) error) error
+	// Standing are the rows that stand.
+	Standing []health.Incomplete
 	// CallTime limits each search.
 	CallTime time.Duration
 }
 
-// Evaluated searches where an evaluation of the plan's targets wants it, and notes the searches in is. Complete tells whether the
-// plan is evaluated by then. A search that failed is made again at the plan's next evaluation. It returns rows and events that are to
-// be saved with the evaluation.
+// Evaluated searches where an evaluation of the plan's targets wants it, and notes the searches in is; outcomes are in the order of the
+// targets, and one without a target could not be evaluated. Complete tells whether the plan is evaluated by then. A search that failed
+// is made again at the plan's next evaluation. It returns the events about targets with unknown artifacts whose rows do not stand yet,
+// and for each the writes of the event and of the row: a pair that is to be saved in one transaction, before the evaluation.
 func (f Finder) Evaluated(
 	ctx context.Context, plan backup.Plan, was health.Evaluation, is *health.Evaluation, outcomes []health.TargetHealth, complete bool,
 	now time.Time,
-) (rows []backup.Write, events []backup.Event, err error) {
+) (pairs []backup.Write, events []backup.Event, err error) {
 	in := plan.Settings.Storage
 	is.Searched = nil
 	found, errs := make([]health.Incomplete, len(outcomes)), make([]error, len(outcomes))
-	wants := func(h health.TargetHealth) bool {
-		return h.Target != "" && was.Searched.Wants(health.SearchKey(h.Target, in), was.At.IsZero(), h.Blank)
+	wants := func(i int) bool {
+		h, key := outcomes[i], health.SearchKey(plan.Targets[i], in)
+		return h.Target != "" && was.Searched.Wants(key, was.At.IsZero(), h.Blank)
 	}
 	_ = f.ForEach(len(outcomes), func(i int) error {
-		if wants(outcomes[i]) {
+		if wants(i) {
 			found[i], errs[i] = f.find(ctx, outcomes[i].Target, in)
 		}
 		return nil // the others are searched all the same
 	})
 	for i, h := range outcomes {
-		key := health.SearchKey(h.Target, in)
-		if _, known := was.Searched[key]; (wants(h) || known) && (errs[i] != nil || h.Blank || !complete) {
+		key := health.SearchKey(plan.Targets[i], in)
+		switch done, known := was.Searched[key]; {
+		case h.Target == "" && known: // it could not be evaluated, and nothing is known anew
+			is.Searched = is.Searched.With(key, done)
+		case (wants(i) || known) && (errs[i] != nil || h.Blank || !complete):
 			is.Searched = is.Searched.With(key, errs[i] == nil)
 		}
-		if found[i].None() || errs[i] != nil {
+		one := found[i]
+		stands := slices.ContainsFunc(f.Standing, func(s health.Incomplete) bool { return s.Key() == one.Key() })
+		if one.None() || errs[i] != nil || stands {
 			continue
 		}
-		one := found[i]
 		one.Plan, one.Found, one.Checked = plan.Name, now, now
 		one.Alarm = backup.Digest(key+backup.TimeKey(was.At), 16)
-		rows = append(rows, backup.Write{Op: backup.Put, Key: backup.IncompleteKey(h.Target), Body: backup.Encode(one)})
-		events = append(events, event.CatalogIncomplete(one))
+		told := []backup.Event{event.CatalogIncomplete(one)}
+		pairs = append(append(pairs, event.OutboxWrites(backup.SchedulePartition, told)...), backup.Write{
+			Op: backup.Put, Key: one.Key(), Body: backup.Encode(one),
+		})
+		events = append(events, told...)
 	}
-	return rows, events, errors.Join(errs...)
+	return pairs, events, errors.Join(errs...)
 }
 
 func (f Finder) find(ctx context.Context, target string, in backup.Storage) (health.Incomplete, error) {
@@ -77,7 +89,7 @@ func (f Finder) Recheck(ctx context.Context, all []health.Incomplete, now time.T
 			is = was
 		}
 		is.Plan, is.Found, is.Alarm, is.Checked, is.Carried = was.Plan, was.Found, was.Alarm, now, was.Carried
-		writes := []backup.Write{{Op: backup.Replace, Key: backup.IncompleteKey(was.Target), ETag: was.RowETag, Body: backup.Encode(is)}}
+		writes := []backup.Write{{Op: backup.Replace, Key: was.Key(), ETag: was.RowETag, Body: backup.Encode(is)}}
 		var over []backup.Event
 		if is.None() {
 			over = []backup.Event{event.CatalogComplete(was, now)}

@@ -60,10 +60,14 @@ func (o Outbox) Post(ctx context.Context, events []backup.Event, refused map[str
 	slices.SortStableFunc(events, func(a, b backup.Event) int { return rank(a) - rank(b) })
 	for _, event := range events {
 		to := manifest.Destination(event)
-		if refused[to] == nil {
-			refused[to] = o.postOne(ctx, event)
+		err := refused[to]
+		if err == nil {
+			err = o.postOne(ctx, event)
 		}
-		if refused[to] == nil {
+		if _, ofStore := errors.AsType[*backup.Fault](err); !manifest.Is(event) || ofStore {
+			refused[to] = err // else it is about this manifest alone
+		}
+		if err == nil {
 			done = append(done, event)
 		} else {
 			left = append(left, event)

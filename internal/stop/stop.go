@@ -4,18 +4,23 @@ package stop
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
 	"lifeboat/internal/backup"
 )
 
+// mostSeen is the greatest number of entries of Seen.
+const mostSeen = 50
+
 // Switch is the row of the switch. It stays after its end: so a late repeat of an older request changes nothing.
 type Switch struct {
 	// Reason and By say why it was set, and by which call; Since is the time at which it was set.
-	Reason string    `json:"Reason"`
-	By     string    `json:"By"`
-	Since  time.Time `json:"Since"`
+	Reason string `json:"Reason"`
+	// Older versions take the row for a checkpoint without a plan: so no member of it is called By or Plan.
+	By    string    `json:"Caller"`
+	Since time.Time `json:"Since"`
 	// Backups: plans make no runs either.
 	Backups bool `json:"Backups,omitempty"`
 	// Request is the ID of the request that set it, or changed it last.
@@ -24,6 +29,8 @@ type Switch struct {
 	Resumed       time.Time `json:"Resumed,omitzero"`
 	ResumedBy     string    `json:"ResumedBy,omitempty"`
 	ResumeRequest string    `json:"ResumeRequest,omitempty"`
+	// Seen has the IDs of the newest requests of both kinds, newest first: a repeat of one of them changes nothing.
+	Seen []string `json:"Seen,omitempty"`
 
 	backup.Carried
 	// ETag is the one that the row was read with, "" if there is no row.
@@ -52,15 +59,24 @@ func Read(setting string, row backup.Row) State {
 // Why says why nothing is deleted and no restore begins, "" if they go on.
 func (s State) Why() string {
 	switch {
+	case s.Setting != "" && s.Switch.On():
+		return s.Setting + "; and " + s.Switch.why()
 	case s.Setting != "":
 		return s.Setting
 	case s.Unread != nil:
 		return "it is not known whether the app is stopped: " + s.Unread.Error()
 	case s.Switch.On():
-		return "stopped since " + s.Switch.Since.UTC().Format(time.RFC3339) + ": " + s.Switch.Reason
+		return s.Switch.why()
 	}
 	return ""
 }
+
+func (s Switch) why() string {
+	return "stopped since " + s.Since.UTC().Format(time.RFC3339) + ": " + s.Reason
+}
+
+// HintUnread says what to do if the row cannot be read.
+const HintUnread = "Deploy the version of Lifeboat that wrote the row. Or delete it from the app's table: then nothing is stopped by it."
 
 // Backups says why plans make no runs, "" if they do.
 func (s State) Backups() string {
@@ -80,8 +96,13 @@ func (s State) Err() error {
 		return nil
 	}
 	hint := "It goes on after: lifeboat resume."
-	if s.Setting != "" {
+	switch {
+	case s.Setting != "" && s.Switch.On():
+		hint = "It goes on once the app setting LIFEBOAT_STOPPED is removed, and after: lifeboat resume."
+	case s.Setting != "":
 		hint = "It goes on once the app setting LIFEBOAT_STOPPED is removed."
+	case s.Unread != nil:
+		hint = HintUnread
 	}
 	return &backup.Fault{Kind: backup.Retryable, Code: Code, Message: why, Hint: hint}
 }
@@ -113,22 +134,27 @@ func (q Request) Check() error {
 // reason, and whether plans make runs, and keeps the time.
 func (s Switch) Set(q Request, now time.Time) (Switch, bool) {
 	reason := strings.TrimSpace(q.Reason)
-	if q.ID == s.Request || s.On() && s.Reason == reason && s.Backups == q.Backups {
+	if slices.Contains(s.Seen, q.ID) || s.On() && s.Reason == reason && s.Backups == q.Backups {
 		return s, false
 	}
 	if !s.On() {
 		s.Since = now
 	}
-	s.Reason, s.By, s.Backups, s.Request = reason, q.By, q.Backups, q.ID
+	s.Reason, s.By, s.Backups, s.Request, s.Seen = reason, q.By, q.Backups, q.ID, s.seen(q.ID)
 	s.Resumed, s.ResumedBy = time.Time{}, ""
 	return s, true
 }
 
 // Resume returns the switch after the request to end it; false if that changes nothing.
 func (s Switch) Resume(id, by string, now time.Time) (Switch, bool) {
-	if !s.On() || id == s.ResumeRequest {
+	if !s.On() || slices.Contains(s.Seen, id) {
 		return s, false
 	}
-	s.Resumed, s.ResumedBy, s.ResumeRequest = now, by, id
+	s.Resumed, s.ResumedBy, s.ResumeRequest, s.Seen = now, by, id, s.seen(id)
 	return s, true
+}
+
+func (s Switch) seen(id string) []string {
+	all := append([]string{id}, s.Seen...)
+	return all[:min(len(all), mostSeen)]
 }

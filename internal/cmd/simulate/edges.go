@@ -21,7 +21,7 @@ var edges = []edge{
 	{
 		"./internal/engine TestUnknownArtifacts", "artifacts of a lost catalog are not told",
 		"internal/manifest/finder.go",
-		"		events = append(events, event.CatalogIncomplete(one))\n", "",
+		"told := []backup.Event{event.CatalogIncomplete(one)}", "told := []backup.Event(nil)",
 	},
 	{
 		"./internal/engine TestUnknownArtifacts", "a search that failed counts as one",
@@ -292,7 +292,7 @@ var edges = []edge{
 	{
 		"./internal/engine TestADeletionThatWasToldIsTakenBack", "an event about a deletion is sent before its row says so",
 		"internal/deletion/deletion.go",
-		"if err := d.save(ctx, p); err != nil {\n\t\treturn err\n\t}\n\tp.Kept", "p.Kept",
+		"if err := d.save(ctx, p); err != nil {\n\t\treturn err\n\t}\n\tif err := d.Announce", "if err := d.Announce",
 	},
 	{
 		"./internal/engine TestAnEventAboutADeletionComesSoon", "a death before an event about a deletion delays it by a week",

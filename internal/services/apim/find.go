@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
-	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
 
 	"lifeboat/internal/azure"
 	"lifeboat/internal/backup"
@@ -42,22 +41,11 @@ func (p *Provider) Find(ctx context.Context, a backup.Attempt) (string, error) {
 
 // Artifacts implements [backup.Lister]: the names of the blobs begin with the hash of the target's ID.
 func (p *Provider) Artifacts(ctx context.Context, target string, in backup.Storage) (found []backup.Artifact, err error) {
-	client, err := p.azure.Container(in)
-	if err != nil {
-		return nil, err
-	}
-	prefix := backup.Partition(target) + "-"
-	page, err := client.NewListBlobsFlatPager(&container.ListBlobsFlatOptions{Prefix: &prefix}).NextPage(ctx)
-	if bloberror.HasCode(err, bloberror.ContainerNotFound) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, azure.Listing(in).Fault(err)
-	}
-	for _, item := range page.Segment.BlobItems {
+	all, err := p.azure.Blobs(ctx, in, backup.Partition(target)+"-")
+	for _, item := range all {
 		if item.Name != nil && item.Properties != nil {
 			found = append(found, backup.Artifact{Name: *item.Name, Made: azure.Deref(item.Properties.LastModified)})
 		}
 	}
-	return found, nil
+	return found, err
 }

@@ -11,16 +11,22 @@ import (
 	"lifeboat/internal/testing/fakeazure"
 )
 
-// TestManifests runs the suite on Azurite, and then has the account refuse the app, and a policy protect the container.
+// TestManifests runs the suite on Azurite, and then on a container that is not there, and has the account refuse the app.
 func TestManifests(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	options := azure.Options("v1", uuid.NewString)
 	options.Transport = w.Client()
-	m, in := azure.Manifests{Client: azure.New(w.Credential(app), options)}, backup.Storage{Account: account, Container: "manifests"}
+	m, in := azure.Manifests{Client: azure.New(w.Credential(app), options)}, backup.Storage{Account: account, Container: backup.ManifestFolder}
 	conformance.TestManifests(t, conformance.ManifestHarness{
 		Manifests: m, Storage: in, Read: func(t *testing.T, name string) string { return string(w.content(t, in.Container, name)) },
 	})
+	gone := backup.Storage{Account: account, Container: "gone"}
+	for range 2 {
+		if f := backup.AsFault(m.Write(t.Context(), gone, "a.json", []byte("{}"))); f == nil || f.Code != "ContainerNotFound" {
+			t.Errorf("into a container that was deleted: %+v", f)
+		}
+	}
 	if err := m.Write(t.Context(), in, "kept.json", []byte("{}")); err != nil {
 		t.Fatal(err)
 	}

@@ -192,7 +192,7 @@ func lostCatalog(t *testing.T, lose func(ctx context.Context, t *testing.T, a *a
 		}
 	}
 	for _, target := range targets[:2] {
-		key := backup.IncompleteKey(target)
+		key := backup.IncompleteKey(target, backup.Storage{Account: stack.Account(stack.Backups), Container: stack.Container})
 		row, _, err := b.catalog.Get(ctx, key)
 		if err != nil {
 			t.Fatal(err)

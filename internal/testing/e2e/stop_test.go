@@ -58,6 +58,7 @@ func TestStopAndResume(t *testing.T) {
 	box := a.mailbox(ctx, t, "lifeboat-events")
 	old := a.recoverable(ctx, t, target)
 	a.recoverable(ctx, t, target)
+	a.past(ctx, old)
 	if _, text, err := a.request(ctx, http.MethodPost, "/api/stop", `{"reason": "", "backups": false}`, nil); err != nil || !strings.Contains(string(text), "needs a reason") {
 		t.Errorf("a stop without words: %s, %v", text, err)
 	}
@@ -126,7 +127,15 @@ func TestStopAndResume(t *testing.T) {
 	}
 }
 
-// TestTheAppSettingStops: LIFEBOAT_STOPPED keeps an app from deleting, too, and resume does not end that.
+// past waits until the time of the recovery point is over, by the storage's clock too.
+func (a *app) past(ctx context.Context, p backup.Point) {
+	for time.Now().Before(p.Expires.Add(time.Second)) && ctx.Err() == nil {
+		pause(ctx)
+	}
+}
+
+// TestTheAppSettingStops: LIFEBOAT_STOPPED keeps an app from deleting, too, and resume does not end that. Without it the same recovery
+// point is deleted.
 func TestTheAppSettingStops(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
@@ -139,6 +148,7 @@ func TestTheAppSettingStops(t *testing.T) {
 	})
 	old := a.recoverable(ctx, t, target)
 	a.recoverable(ctx, t, target)
+	a.past(ctx, old)
 	for range 3 {
 		if err := a.Invoke(ctx, "cleanup"); err != nil {
 			t.Fatal(err)
@@ -151,12 +161,18 @@ func TestTheAppSettingStops(t *testing.T) {
 	if run, err := a.reaches(ctx, id, backup.Waiting); err != nil || run.Reason.Code != stop.Code || !strings.Contains(run.Reason.Message, "INC-8") {
 		t.Errorf("the restore waits: %v, %+v", err, run.Reason)
 	}
-	if out := a.lifeboat(ctx, t, 0, "resume"); !strings.Contains(out, "INC-8") || !strings.Contains(out, "only the app setting ends it") {
+	if out := a.lifeboat(ctx, t, 0, "resume"); !strings.Contains(out, "INC-8") || !strings.Contains(out, "LIFEBOAT_STOPPED must be removed") {
 		t.Errorf("resumed: %s", out)
 	}
 	if out := a.lifeboat(ctx, t, 0, "cancel", id); !strings.Contains(out, "canceled") {
 		t.Errorf("canceled: %s", out)
 	}
+	if err := a.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	delete(a.config.Settings, "LIFEBOAT_STOPPED")
+	a.start(t)
+	a.expired(ctx, t, old.ID)
 }
 
 // TestCancelBehindASafetyBackup: the restore is canceled while Azure makes its safety backup. It keeps the lock until that has ended, its

@@ -1,0 +1,68 @@
+package azure_test
+
+import (
+	"net/http"
+	"slices"
+	"testing"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+
+	"lifeboat/internal/azure"
+	"lifeboat/internal/backup"
+)
+
+// answers is a transport that gives its answers in their order.
+type answers struct {
+	t    *testing.T
+	left []*http.Response
+	sent []string
+}
+
+func (a *answers) Do(r *http.Request) (*http.Response, error) {
+	a.sent = append(a.sent, r.Method+" "+r.URL.Query().Get("marker"))
+	if len(a.left) == 0 {
+		a.t.Fatalf("sent %q", a.sent)
+	}
+	next := a.left[0]
+	a.left, next.Request = a.left[1:], r
+	return next, nil
+}
+
+var manifestsIn = backup.Storage{Account: storageIn + "g" + accountOf, Container: "lifeboat"}
+
+// TestAListOfManifestsGoesOnBehindAnEmptyPage: storage may answer a page without a blob, and a marker for the next one.
+func TestAListOfManifestsGoesOnBehindAnEmptyPage(t *testing.T) {
+	page := func(blobs, marker string) *http.Response {
+		return answer(200, `<?xml version="1.0"?><EnumerationResults><Blobs>`+blobs+`</Blobs><NextMarker>`+marker+`</NextMarker></EnumerationResults>`,
+			"Content-Type: application/xml")
+	}
+	blob := func(name string) string { return "<Blob><Name>" + name + "</Name><Properties></Properties></Blob>" }
+	a := &answers{t: t, left: []*http.Response{page("", "two"), page(blob("m/a"), "three"), page(blob("m/b"), "")}}
+	names, err := azure.Manifests{Client: azure.New(&identity{}, azcore.ClientOptions{Transport: a})}.List(t.Context(), manifestsIn, "m/")
+	if err != nil || !slices.Equal(names, []string{"m/a", "m/b"}) || !slices.Equal(a.sent, []string{"GET ", "GET two", "GET three"}) {
+		t.Errorf("%q, %v; sent %q", names, err, a.sent)
+	}
+}
+
+// TestAManifestIsWrittenOnce: a manifest that is there already is as good as written, by whatever answer storage says so.
+func TestAManifestIsWrittenOnce(t *testing.T) {
+	no := func(status int, code string) *http.Response { return answer(status, "", "X-Ms-Error-Code: "+code) }
+	for _, c := range []struct {
+		name    string
+		answers []*http.Response
+		written bool
+	}{
+		{"new", []*http.Response{answer(201, "")}, true},
+		{"there already", []*http.Response{no(409, "BlobAlreadyExists")}, true},
+		{"there already, as a condition", []*http.Response{no(412, "ConditionNotMet")}, true},
+		{"there already, and protected", []*http.Response{no(409, "BlobImmutableDueToPolicy"), answer(200, "")}, true},
+		{"protected, and not there", []*http.Response{no(409, "BlobImmutableDueToPolicy"), no(404, "BlobNotFound")}, false},
+		{"no role", []*http.Response{no(403, "AuthorizationPermissionMismatch")}, false},
+	} {
+		a := &answers{t: t, left: c.answers}
+		err := azure.Manifests{Client: azure.New(&identity{}, azcore.ClientOptions{Transport: a})}.Write(t.Context(), manifestsIn, "m/a.json", []byte("{}"))
+		if f := backup.AsFault(err); (f == nil) != c.written || len(a.left) > 0 {
+			t.Errorf("%s: %v; sent %q", c.name, err, a.sent)
+		}
+	}
+}
