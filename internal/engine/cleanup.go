@@ -67,7 +67,7 @@ func (e *Engine) cleanTarget(ctx context.Context, target string, entries []delet
 	for _, d := range entries {
 		last = max(last, d.Reach(e.Timings.Operation))
 	}
-	points, err := e.points(ctx, target, last)
+	points, err := backup.AllPoints(ctx, e.Catalog, target, last)
 	if err != nil {
 		return err
 	}

@@ -226,7 +226,7 @@ var edges = []edge{
 	},
 	{
 		"./internal/engine TestManySuspectPointsHideNoLiveOne", "B16 where the ten newest points are suspect a timer run does not look for an older live one",
-		"internal/engine/evaluate.go",
+		"internal/evaluation/evaluation.go",
 		"if len(s.Points) == health.RecentRows &&", "if len(s.Points) > health.RecentRows &&",
 	},
 	{
@@ -448,8 +448,8 @@ var edges = []edge{
 		"Missed(c.At, l.Now).Because(why)", "Missed(l.Now, l.Now).Because(why)",
 	},
 	{
-		"./internal/engine TestAnAlarmAboutWhatHasLeftIsTakenBack", "the alarm about a target that has left is never taken back", "internal/engine/evaluate.go",
-		"errs := []error{err, e.takeBack(ctx, head, all, state, report), unchecked}", "errs := []error{err, nil, unchecked}",
+		"./internal/engine TestAnAlarmAboutWhatHasLeftIsTakenBack", "the alarm about a target that has left is never taken back", "internal/evaluation/evaluation.go",
+		"errs := []error{err, e.takeBack(ctx, head, all, &report), unchecked}", "errs := []error{err, nil, unchecked}",
 	},
 	{
 		"./internal/engine TestAnAlarmAboutWhatHasLeftIsTakenBack", "the alarm about a target that came back has the ID of the one before", "internal/health/evaluation.go",
