@@ -3,7 +3,12 @@ package backup
 import (
 	"context"
 	"fmt"
+	"iter"
 )
+
+// pageSize is the greatest number of rows that storage answers a query with, of
+// https://learn.microsoft.com/rest/api/storageservices/query-timeout-and-pagination.
+const pageSize = 1000
 
 // ListPoints lists at most n recovery points of a target in every state, newest run first, from one row key up to another. One that
 // cannot be read is [Unreadable].
@@ -23,20 +28,29 @@ func ListPoints(ctx context.Context, catalog Catalog, target, from, to string, n
 	return points, nil
 }
 
+// PointPages lists the recovery points of a target, newest run first, up to the row key: a page for each request. It ends with an error.
+func PointPages(ctx context.Context, catalog Catalog, target, to string) iter.Seq2[[]Point, error] {
+	return func(yield func([]Point, error) bool) {
+		for from := PointPrefix; ; {
+			points, err := ListPoints(ctx, catalog, target, from, to, pageSize)
+			if !yield(points, err) || err != nil || len(points) < pageSize {
+				return
+			}
+			from = points[pageSize-1].Key().Row + "!"
+		}
+	}
+}
+
 // AllPoints lists the recovery points of a target, newest run first, up to the row key.
 func AllPoints(ctx context.Context, catalog Catalog, target, to string) ([]Point, error) {
 	var all []Point
-	for from := PointPrefix; ; {
-		points, err := ListPoints(ctx, catalog, target, from, to, 1000)
+	for page, err := range PointPages(ctx, catalog, target, to) {
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, points...)
-		if len(points) < 1000 {
-			return all, nil
-		}
-		from = points[999].Key().Row + "!"
+		all = append(all, page...)
 	}
+	return all, nil
 }
 
 // RecentPoints lists the newest recovery points of a target, newest run first: a few, which cost one request, or all if these

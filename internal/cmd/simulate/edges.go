@@ -44,7 +44,12 @@ var edges = []edge{
 		"!keyed && c.answers(ctx, s):", "!keyed && !c.answers(ctx, s):",
 	},
 	{
-		"./internal/retention TestRetainSparesASharedArtifact", "clean-up deletes an artifact that a point of before a move names",
+		"./internal/engine TestALongHistoryIsReadInPages", "clean-up forgets the artifacts that the points of earlier pages name",
+		"internal/retention/review.go",
+		"		r.within++\n		r.keep(p)", "		r.within++",
+	},
+	{
+		"./internal/retention TestReviewSparesASharedArtifact", "clean-up deletes an artifact that a point of before a move names",
 		"internal/backup/point.go",
 		`return p.Storage.account() + "\n"`, `return p.Storage.Account + "\n"`,
 	},
