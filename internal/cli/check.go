@@ -86,7 +86,9 @@ func (sh Shell) checkLive(ctx context.Context, plans []backup.Plan) error {
 		plan   backup.Plan
 		target string
 		err    error
-		unseen []string // the resources that Azure does not show to the identity
+		// unseen are the resources that Azure does not show to the identity.
+		unseen   []string
+		warnings []backup.Reason
 	}
 	var looks []look
 	for _, p := range plans {
@@ -100,9 +102,9 @@ func (sh Shell) checkLive(ctx context.Context, plans []backup.Plan) error {
 		free <- struct{}{}
 		group.Go(func() {
 			defer func() { <-free }()
-			ctx, unseen := backup.Watch(ctx)
+			ctx, notes := backup.Watch(ctx)
 			looks[i].err = looker.Preflight(ctx, looks[i].plan, looks[i].target)
-			looks[i].unseen = unseen.What()
+			looks[i].unseen, looks[i].warnings = notes.Unseen(), notes.Warnings()
 		})
 	}
 	group.Wait()
@@ -115,6 +117,11 @@ func (sh Shell) checkLive(ctx context.Context, plans []backup.Plan) error {
 	refused, unknown := 0, 0
 	var words strings.Builder // below the table: they are long
 	for i, l := range looks {
+		var codes []string
+		for _, w := range l.warnings {
+			codes = append(codes, w.Code)
+			fmt.Fprintf(&words, "\n%s: warning: %s: %s\n  %s\n", labels[i], text.Plain(w.Code), text.Plain(w.Message), text.Plain(w.Hint))
+		}
 		f := backup.AsFault(l.err)
 		if f == nil && len(l.unseen) > 0 {
 			f = &backup.Fault{
@@ -123,7 +130,8 @@ func (sh Shell) checkLive(ctx context.Context, plans []backup.Plan) error {
 			}
 		}
 		if f == nil {
-			table.Row(labels[i], l.plan.Name, "ok", "")
+			result := map[bool]string{true: "warning", false: "ok"}[len(codes) > 0]
+			table.Row(labels[i], l.plan.Name, result, text.Plain(strings.Join(codes, ", ")))
 			continue
 		}
 		result := "not now"

@@ -120,7 +120,7 @@ func (r remote) runTable(_ context.Context, v run) error {
 		row("asked by", q.RequestedBy)
 		row("asked why", q.Reason)
 		row("begins until", r.clock.Ago(q.Expires))
-		row("left out", q.Warning)
+		row("warning", q.Warning)
 		if left = "safety backup"; v.Point == nil {
 			none := map[bool]string{true: "none yet: it comes before the restore", false: "none"}[q.Safety]
 			row(left, none+map[bool]string{true: ", as the request wants"}[q.NoSafety])

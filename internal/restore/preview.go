@@ -204,11 +204,22 @@ func (p *Preview) AskLater(name string, done bool, err error, check func() *back
 	}
 }
 
-// NotAsked notes the service's own check before it restores, if it has one: a dry run does not start that check.
+// Note adds the warnings of the look at the destination.
+func (p *Preview) Note(notes *backup.Notes) {
+	for _, why := range notes.Warnings() {
+		p.Guards = append(p.Guards, Guard{Name: "nothing is left to do by hand", Outcome: Warned, Reason: &why})
+	}
+}
+
+// NotAsked notes the service's own check before it restores, if it has one: a dry run does not start that check. A restore that is
+// refused comes to no such check.
 func (p *Preview) NotAsked(into backup.Service) {
+	if p.Refusal() != nil {
+		return
+	}
 	if p.Kind == backup.RestoreKey {
 		p.Guards = append(p.Guards, Guard{Name: "the backup has the key", Outcome: Later, Reason: backup.Refuse("NotAsked", "",
-			"no call shows the keys of a backup; if it has no key %s, the restore fails with KeyNotInBackup, and changes nothing", p.Key)})
+			"no call shows the keys of a backup; if it has no key %s, the restore brings nothing back, and fails", p.Key)})
 	}
 	if look := into.Restore.Look; look != "" {
 		p.Guards = append(p.Guards, Guard{Name: "the service itself can restore it", Outcome: Later, Reason: backup.Refuse("NotAsked", "",
