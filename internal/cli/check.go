@@ -120,7 +120,7 @@ func (sh Shell) checkLive(ctx context.Context, plans []backup.Plan) error {
 		var codes []string
 		for _, w := range l.warnings {
 			codes = append(codes, w.Code)
-			fmt.Fprintf(&words, "\n%s: warning: %s: %s\n  %s\n", labels[i], text.Plain(w.Code), text.Plain(w.Message), text.Plain(w.Hint))
+			fmt.Fprintf(&words, "\n%s: %s: %s\n  %s\n", labels[i], text.Plain(w.Code), text.Plain(w.Message), text.Plain(w.Hint))
 		}
 		f := backup.AsFault(l.err)
 		if f == nil && len(l.unseen) > 0 {
