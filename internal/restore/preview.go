@@ -171,8 +171,9 @@ func (p *Preview) Describe(from, into backup.Service) {
 	if p.Safety {
 		p.Calls = slices.Concat(into.Restore.BackupCalls, p.Calls)
 	}
-	if p.Chosen.CopyOnly { // no call restores it
-		p.Overwrites, p.Calls, p.Safety = []string{"nothing: the recovery point is a copy, which no service reads"}, []string{}, false
+	// No call restores a copy, nor anything under settings that make copies.
+	if p.Chosen.CopyOnly || into.CopyOnly != nil && into.CopyOnly(p.Allowing.Settings.Blocks) {
+		p.Overwrites, p.Calls, p.Safety = []string{"nothing: the backups are copies, which no service reads"}, []string{}, false
 	}
 	p.Calls = slices.Clone(p.Calls)
 	for i := range p.Calls {
