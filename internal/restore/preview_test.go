@@ -34,3 +34,25 @@ func TestNoCallRestoresACopy(t *testing.T) {
 		}
 	}
 }
+
+// TestADryRunShowsTheWarningsOfTheLook: each is a guard that warns, and refuses nothing. A refused restore is not said to be checked by
+// the service later.
+func TestADryRunShowsTheWarningsOfTheLook(t *testing.T) {
+	ctx, notes := backup.Watch(t.Context())
+	backup.Warn(ctx, backup.Refuse("HostnamesDiffer", "Add them.", "they differ"))
+	backup.Warn(ctx, backup.Refuse("RegionsDiffer", "See.", "they differ too"))
+	var p restore.Preview
+	p.Note(notes)
+	if len(p.Guards) != 2 || p.Refusal() != nil || p.Guards[0].Outcome != restore.Warned || p.Guards[0].Reason.Code != "HostnamesDiffer" ||
+		p.Guards[1].Outcome != restore.Warned || p.Guards[1].Reason.Code != "RegionsDiffer" {
+		t.Errorf("%+v", p.Guards)
+	}
+	service := backup.Service{Restore: backup.RestoreTraits{Look: "PreFullRestore"}}
+	if p.NotAsked(service); len(p.Guards) != 3 {
+		t.Errorf("%+v", p.Guards)
+	}
+	p.Ask("a plan allows it", backup.Refuse("DestinationNotAllowed", "", "no"))
+	if p.NotAsked(service); len(p.Guards) != 4 {
+		t.Errorf("%+v", p.Guards)
+	}
+}

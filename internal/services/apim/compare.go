@@ -13,7 +13,7 @@ import (
 )
 
 // compare warns of all that the restore of another service's backup brings along, and of all that it leaves behind. The destination
-// was read before; compare reads the source, if somebody is told.
+// was read before; compare reads the source, if a person is told.
 //
 // The facts are from Azure's documentation of API Management's backup and restore. The certificates of custom host names and those
 // of own authorities, managed identities and network settings are in no backup, and a restore touches no host name.

@@ -139,3 +139,23 @@ func TestADryRunComparesSourceAndDestination(t *testing.T) {
 		})
 	}
 }
+
+// TestPreflightWarnsOfOneRegion: before a backup, and not before a restore.
+func TestPreflightWarnsOfOneRegion(t *testing.T) {
+	w := &wire{replies: fit(map[step]reply{properties: answers(200, "", "Content-Length: 7", "Etag: "+etag)})}
+	ctx, notes := backup.Watch(t.Context())
+	if err := w.provider().Preflight(ctx, attempt()); err != nil || len(notes.Warnings()) != 1 || notes.Warnings()[0].Code != "SameRegion" {
+		t.Errorf("before a backup: %v, %+v", err, notes.Warnings())
+	}
+	ctx, notes = backup.Watch(t.Context())
+	r := bringBack()
+	r.Source = r.Target
+	if err := w.provider().PreflightRestore(ctx, r); err != nil || len(notes.Warnings()) != 0 {
+		t.Errorf("before a restore: %v, %+v", err, notes.Warnings())
+	}
+	w.replies[inspect] = accountIs("northeurope", "")
+	ctx, notes = backup.Watch(t.Context())
+	if err := w.provider().Preflight(ctx, attempt()); err != nil || len(notes.Warnings()) != 0 {
+		t.Errorf("in another region: %v, %+v", err, notes.Warnings())
+	}
+}

@@ -33,7 +33,7 @@ func (p *Provider) warnOfRoom(ctx context.Context, i instance, s backup.Storage)
 		return
 	}
 	quota, used := newest.Properties.Quota<<30, newest.Properties.Usage
-	if quota > 0 && used >= quota/100*fullShare {
+	if quota > 0 && used*100 >= quota*fullShare {
 		backup.Warn(ctx, backup.Refuse("ShareFills", "Azure makes the next share no larger: raise the quota that new shares of the account get, "+
 			"or ask Azure's support.", "the newest backup of %s uses %d of the %d GiB that its share %s may hold", i.id, used>>30,
 			newest.Properties.Quota, newest.Name))

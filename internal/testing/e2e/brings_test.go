@@ -159,7 +159,7 @@ func TestLiveCheckWarnsOfTheStorage(t *testing.T) {
 		return out
 	}
 	const tebibyte = 1 << 40
-	for i, used := range []int64{5 * tebibyte, 0, 4*tebibyte - (1 << 31)} { // of a quota of 5
+	for i, used := range []int64{5 * tebibyte, 0, 4*tebibyte - (1 << 31)} { // the quota is 5
 		if err := world.Sim.FillShare(stack.Backups, shares[i], used); err != nil {
 			t.Fatal(err)
 		}
