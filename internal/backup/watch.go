@@ -21,7 +21,7 @@ func Watch(ctx context.Context) (context.Context, *Notes) {
 	return context.WithValue(ctx, notesKey{}, n), n
 }
 
-// Watched says whether somebody reads the notes.
+// Watched says whether a person reads the notes.
 func Watched(ctx context.Context) bool {
 	_, ok := ctx.Value(notesKey{}).(*Notes)
 	return ok

@@ -28,8 +28,9 @@ func (sh Shell) checkCommand() *cobra.Command {
 probable mistakes. The exit code is 0 if there are only warnings.
 
 With --live it asks Azure for every target whether it can be backed up, as
-every run does first, and changes nothing. It asks as the identity here (az
-login): the app's roles are its own.`,
+every run does first, and changes nothing. It also warns where a service is in
+the region of its backups, and where a ledger's share fills. It asks as the
+identity here (az login): the app's roles are its own.`,
 		Example: `  lifeboat plan check plan.yaml
   lifeboat plan check plan.yaml --live`,
 		Args: usage.Exactly("FILE"), ValidArgsFunction: files(1),
