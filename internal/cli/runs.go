@@ -88,14 +88,17 @@ point or safety backup.`,
 func (r remote) runTable(_ context.Context, v run) error {
 	var details text.Details
 	row := func(name string, values ...string) { details.Row(name, strings.Join(values, " ")) }
+	detail := func(p *api.Problem) {
+		for _, d := range p.Details {
+			if d.Code != client.Said {
+				row(strings.ToLower(d.Code), d.Message)
+			}
+		}
+	}
 	explain := func(name string, p *api.Problem) {
 		if p != nil {
 			row(name, p.Code+":", p.Message)
-			for _, d := range p.Details {
-				if d.Code != client.Said {
-					row(strings.ToLower(d.Code), d.Message)
-				}
-			}
+			detail(p)
 		}
 	}
 	row("run", v.ID)
@@ -135,6 +138,9 @@ func (r remote) runTable(_ context.Context, v run) error {
 		explain("suspicion", p.Suspicion)
 		row("accepted", r.clock.At(p.Accepted), p.AcceptedBy, p.AcceptReason)
 		row("decision", p.Decision)
+		if k := p.Kept; k != nil && k.Reason != nil { // the decision has its message
+			detail(k.Reason)
+		}
 		row("account", p.Account)
 		row("blob", p.Blob)
 		row("size", text.Size(p.Size))

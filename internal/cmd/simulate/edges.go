@@ -627,6 +627,24 @@ var edges = []edge{
 		"[len(codes) > 0]",
 		"[len(codes) > 9]",
 	},
+	{
+		"./internal/cli TestGoldenOutcomes", "a backup whose starts were lost keeps the last words to itself",
+		"internal/engine/backingup.go",
+		"\"backup of theirs was found; at last: %s\", r.Lost, r.Reason.Message)",
+		"\"backup of theirs was found; at last: %s\", r.Lost, r.Reason.Code)",
+	},
+	{
+		"./internal/cli TestGoldenOutcomes", "a recovery point that storage keeps is shown without the hint",
+		"internal/cli/runs.go",
+		"if k := p.Kept; k != nil && k.Reason != nil {",
+		"if k := p.Kept; k != nil && k.Reason == nil {",
+	},
+	{
+		"./internal/cli TestGoldenOutcomes", "a backup that is too old is refused without its target",
+		"internal/restore/points.go",
+		"older than %d days: Cannot restore: backup expired\", target, written",
+		"older than %d days: Cannot restore: backup expired\", service.Title, written",
+	},
 }
 
 // tryEdges tries the bugs with those words in their names, one per processor at a time, and writes a line for each into the
