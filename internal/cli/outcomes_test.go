@@ -135,7 +135,13 @@ func blobOf(content string) wireReply {
 	return func(r *http.Request) (*http.Response, error) {
 		headers := []string{`Etag: "0x8DC0FFEE"`, "Last-Modified: " + outcomeNow.Add(24*time.Hour).Format(http.TimeFormat), "Content-Type: application/octet-stream"}
 		var from, to int
-		if _, err := fmt.Sscanf(strings.Join(r.Header["x-ms-range"], "")+r.Header.Get("X-Ms-Range"), "bytes=%d-%d", &from, &to); err == nil && len(content) > 0 {
+		part := ""
+		for name, values := range r.Header { // the SDK writes it in lower case
+			if strings.EqualFold(name, "X-Ms-Range") {
+				part = strings.Join(values, "")
+			}
+		}
+		if _, err := fmt.Sscanf(part, "bytes=%d-%d", &from, &to); err == nil && len(content) > 0 {
 			part := content[from:min(to+1, len(content))]
 			return status(206, part, append(headers, fmt.Sprintf("Content-Range: bytes %d-%d/%d", from, from+len(part)-1, len(content)),
 				fmt.Sprintf("Content-Length: %d", len(part)))...)(r)
@@ -203,7 +209,7 @@ func wellBehaved() []wireRule {
 	}
 }
 
-// world is the real app for one outcome: commands, API, engine and the services' providers, in memory and in virtual time.
+// outcomeWorld is the real app for one outcome: commands, API, engine and the services' providers, in memory and in virtual time.
 type outcomeWorld struct {
 	*app
 	azure *wired
@@ -331,7 +337,7 @@ type outcome struct {
 	step, said, todo string
 }
 
-// kept is a recovery point of the target that can be restored.
+// keptPoint is a recovery point of the target that can be restored.
 func keptPoint(change func(*backup.Point)) func(*backup.Point) {
 	return func(p *backup.Point) {
 		if change != nil {
