@@ -226,6 +226,28 @@ func TestGuards(t *testing.T) {
 	same(t, "the guard's code", set("`([A-Z][a-z]+[A-Z]\\w+)`", section(t, page(t, "restore.md"), "Guards")), coded)
 }
 
+// TestWarningsOfALook checks that restore.md has each warning of a dry run, and plan.md each warning of plan check --live.
+func TestWarningsOfALook(t *testing.T) {
+	for _, c := range []struct {
+		page, section string
+		files         []string
+	}{
+		{"restore.md", "Left to do by hand", []string{"../internal/services/apim/compare.go", "../internal/services/managedhsm/restore.go"}},
+		{"plan.md", "Check an edit", []string{"../internal/azure/region.go", "../internal/services/ledger/room.go"}},
+	} {
+		coded := set(`(?:backup\.Refuse|pair\.warn(?:OfLack)?)\("(\w+)"`, source(t, c.files...))
+		documented := map[string]bool{}
+		for _, row := range cells(section(t, page(t, c.page), c.section)) {
+			for code := range set("^`([A-Z]\\w+)`$", row[0]) {
+				documented[code] = true
+			}
+		}
+		if !maps.Equal(documented, coded) || len(coded) == 0 {
+			t.Errorf("%s has the warnings %v, and the code %v", c.page, documented, coded)
+		}
+	}
+}
+
 // leaves are the paths of the values that a schema allows in a document, without the indexes of lists.
 func leaves(t *testing.T, schema map[string]any, path string, all map[string]any, found map[string]bool) {
 	t.Helper()

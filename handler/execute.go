@@ -13,7 +13,7 @@ func (h *handler) execute(ctx context.Context, in invocation, message []byte) (f
 	if out.Warning != "" {
 		did["warning"] = out.Warning
 		h.Log.Warn().Str("function", "execute").Str("run", out.Run).Str("target", out.Target).Str("warning", out.Warning).
-			Msg("a restore left something as it was")
+			Msg("a restore has succeeded, with a warning")
 	}
 	return did, err
 }

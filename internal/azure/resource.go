@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
+	"strings"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/arm"
@@ -21,7 +21,7 @@ func (c Client) Resources() (*arm.Client, error) {
 	return arm.NewClient("lifeboat/azure", "v1.0.0", c.Credential, c.Management(Unread{}))
 }
 
-// Send sends a request about a resource, or about a path below it. Any response but one of the statuses is an error. The content,
+// Send sends a request about a resource, or about a path below it, which may have a query. Any response but one of the statuses is an error. The content,
 // unless it is nil, becomes the body.
 func Send(ctx context.Context, client *arm.Client, method, path, version string, content any, statuses ...int) (*http.Response, error) {
 	r, err := runtime.NewRequest(ctx, method, runtime.JoinPaths(client.Endpoint(), path))
@@ -31,7 +31,9 @@ func Send(ctx context.Context, client *arm.Client, method, path, version string,
 	if err != nil {
 		return nil, err
 	}
-	r.Raw().URL.RawQuery = url.Values{"api-version": {version}}.Encode()
+	query := r.Raw().URL.Query()
+	query.Set("api-version", version)
+	r.Raw().URL.RawQuery = query.Encode()
 	r.Raw().Header.Set("Accept", "application/json")
 	answer, err := client.Pipeline().Do(r)
 	if err == nil && !runtime.HasStatusCode(answer, statuses...) {
@@ -53,7 +55,8 @@ func (c Client) resource(ctx context.Context, method, path, version string, into
 	}
 	answer, err := Send(ctx, client, method, path, version, nil, http.StatusOK) //nolint:bodyclose // azcore has read and closed it
 	if LacksRole(err) {
-		backup.NotSeen(ctx, path)
+		seen, _, _ := strings.Cut(path, "?")
+		backup.NotSeen(ctx, seen)
 	}
 	if err != nil {
 		return err

@@ -147,7 +147,8 @@ type Operation struct {
 	Artifact string
 	// SKU is the tier of the service, once Done, if the service says it and a restore depends on it; else "".
 	SKU string
-	// Warning says, once Done, what the service left out, in its own words, or does not show; "" if nothing.
+	// Warning says, once Done, what the service left out, in its own words, or does not show, or what a person may have to do now;
+	// "" if nothing.
 	Warning string
 	// RetryAfter is the wait that the service asked for, 0 if it did not say.
 	RetryAfter time.Duration

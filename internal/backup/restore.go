@@ -109,11 +109,11 @@ type Restoring struct {
 	// the row without this note.
 	CanceledBy   string `json:"canceledBy,omitempty"`
 	CanceledOver string `json:"canceledOver,omitempty"`
-	// Warning says what the service left as it was, in its own words.
+	// Warning says what the service left as it was, in its own words, or what a person may have to do now.
 	Warning string `json:"warning,omitempty"`
 }
 
-// Warning says what a restore left as it was, in the service's words; "" for a backup.
+// Warning says what a restore left as it was, or what a person may have to do now; "" for a backup.
 func (r Run) Warning() string {
 	if r.Restore == nil {
 		return ""

@@ -28,8 +28,9 @@ func (sh Shell) checkCommand() *cobra.Command {
 probable mistakes. The exit code is 0 if there are only warnings.
 
 With --live it asks Azure for every target whether it can be backed up, as
-every run does first, and changes nothing. It asks as the identity here (az
-login): the app's roles are its own.`,
+every run does first, and changes nothing. It also warns where a service is in
+the region of its backups, and where a ledger's share fills. It asks as the
+identity here (az login): the app's roles are its own.`,
 		Example: `  lifeboat plan check plan.yaml
   lifeboat plan check plan.yaml --live`,
 		Args: usage.Exactly("FILE"), ValidArgsFunction: files(1),
@@ -86,7 +87,9 @@ func (sh Shell) checkLive(ctx context.Context, plans []backup.Plan) error {
 		plan   backup.Plan
 		target string
 		err    error
-		unseen []string // the resources that Azure does not show to the identity
+		// unseen are the resources that Azure does not show to the identity.
+		unseen   []string
+		warnings []backup.Reason
 	}
 	var looks []look
 	for _, p := range plans {
@@ -100,9 +103,9 @@ func (sh Shell) checkLive(ctx context.Context, plans []backup.Plan) error {
 		free <- struct{}{}
 		group.Go(func() {
 			defer func() { <-free }()
-			ctx, unseen := backup.Watch(ctx)
+			ctx, notes := backup.Watch(ctx)
 			looks[i].err = looker.Preflight(ctx, looks[i].plan, looks[i].target)
-			looks[i].unseen = unseen.What()
+			looks[i].unseen, looks[i].warnings = notes.Unseen(), notes.Warnings()
 		})
 	}
 	group.Wait()
@@ -115,6 +118,11 @@ func (sh Shell) checkLive(ctx context.Context, plans []backup.Plan) error {
 	refused, unknown := 0, 0
 	var words strings.Builder // below the table: they are long
 	for i, l := range looks {
+		var codes []string
+		for _, w := range l.warnings {
+			codes = append(codes, w.Code)
+			fmt.Fprintf(&words, "\n%s: %s: %s\n  %s\n", labels[i], text.Plain(w.Code), text.Plain(w.Message), text.Plain(w.Hint))
+		}
 		f := backup.AsFault(l.err)
 		if f == nil && len(l.unseen) > 0 {
 			f = &backup.Fault{
@@ -123,7 +131,8 @@ func (sh Shell) checkLive(ctx context.Context, plans []backup.Plan) error {
 			}
 		}
 		if f == nil {
-			table.Row(labels[i], l.plan.Name, "ok", "")
+			result := map[bool]string{true: "warning", false: "ok"}[len(codes) > 0]
+			table.Row(labels[i], l.plan.Name, result, text.Plain(strings.Join(codes, ", ")))
 			continue
 		}
 		result := "not now"

@@ -136,6 +136,30 @@ func (u unseeing) Preflight(ctx context.Context, a backup.Attempt) error {
 	return u.looker.Preflight(ctx, a)
 }
 
+// TestCheckLiveShowsWarnings: they have their own result and their words, and are no reason for another exit code.
+func TestCheckLiveShowsWarnings(t *testing.T) {
+	t.Parallel()
+	l := &looker{everyoneMet: make(chan struct{}), look: func(string) error { return nil }}
+	close(l.everyoneMet)
+	code, out, errs := within(t.Context(), cli.Shell{Look: func(func(string) string) (*engine.Engine, error) {
+		return &engine.Engine{Providers: map[string]backup.Provider{"microsoft.apimanagement/service": warning{l}}}, nil
+	}}, "plan", "check", edited(t), "--live")
+	if code != 0 || errs != "" || strings.Contains(out, "  ok") || !strings.Contains(out, "  warning  SameRegion, ShareFills\n") ||
+		!strings.Contains(out, ": SameRegion: both in westeurope\n  Name another one.\n") ||
+		!strings.Contains(out, ": ShareFills: nearly\x20full\n  Raise it.\n") {
+		t.Errorf("%d\n%s%s", code, out, errs)
+	}
+}
+
+// warning is a looker that warns.
+type warning struct{ *looker }
+
+func (w warning) Preflight(ctx context.Context, a backup.Attempt) error {
+	backup.Warn(ctx, backup.Refuse("SameRegion", "Name another one.", "both in westeurope"))
+	backup.Warn(ctx, backup.Refuse("ShareFills", "Raise it.", "nearly\x1bfull"))
+	return w.looker.Preflight(ctx, a)
+}
+
 func TestCheckLiveStops(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())

@@ -202,7 +202,7 @@ func TestRestoreSaysHowItEnded(t *testing.T) {
 	}
 	body = live
 	_, out, _ = a.run(t.Context(), "", "run", "r")
-	for _, want := range []string{"kind           selective k\n", "left out       one key was there\n", "safety backup  held until 2026-01-08"} {
+	for _, want := range []string{"kind           selective k\n", "warning        one key was there\n", "safety backup  held until 2026-01-08"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q in\n%s", want, out)
 		}

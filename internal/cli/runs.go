@@ -88,14 +88,17 @@ point or safety backup.`,
 func (r remote) runTable(_ context.Context, v run) error {
 	var details text.Details
 	row := func(name string, values ...string) { details.Row(name, strings.Join(values, " ")) }
+	detail := func(p *api.Problem) {
+		for _, d := range p.Details {
+			if d.Code != client.Said {
+				row(strings.ToLower(d.Code), d.Message)
+			}
+		}
+	}
 	explain := func(name string, p *api.Problem) {
 		if p != nil {
 			row(name, p.Code+":", p.Message)
-			for _, d := range p.Details {
-				if d.Code != client.Said {
-					row(strings.ToLower(d.Code), d.Message)
-				}
-			}
+			detail(p)
 		}
 	}
 	row("run", v.ID)
@@ -120,7 +123,7 @@ func (r remote) runTable(_ context.Context, v run) error {
 		row("asked by", q.RequestedBy)
 		row("asked why", q.Reason)
 		row("begins until", r.clock.Ago(q.Expires))
-		row("left out", q.Warning)
+		row("warning", q.Warning)
 		if left = "safety backup"; v.Point == nil {
 			none := map[bool]string{true: "none yet: it comes before the restore", false: "none"}[q.Safety]
 			row(left, none+map[bool]string{true: ", as the request wants"}[q.NoSafety])
@@ -135,6 +138,9 @@ func (r remote) runTable(_ context.Context, v run) error {
 		explain("suspicion", p.Suspicion)
 		row("accepted", r.clock.At(p.Accepted), p.AcceptedBy, p.AcceptReason)
 		row("decision", p.Decision)
+		if k := p.Kept; k != nil && k.Reason != nil { // the decision has its message
+			detail(k.Reason)
+		}
 		row("account", p.Account)
 		row("blob", p.Blob)
 		row("size", text.Size(p.Size))

@@ -142,8 +142,8 @@ func (s backingUp) searched(ctx context.Context, l search) error {
 	case over && r.Lost < mostLost:
 		return s.attempt(ctx, s)
 	case over:
-		return s.end(ctx, loses, backup.NewReason("StartLost", fmt.Sprintf("the answers to %d attempts to start were lost, and no "+
-			"backup of theirs was found", r.Lost), "See whether the service can be reached; look in the container for files named "+r.ID+"."))
+		return s.end(ctx, loses, r.Reason.Reword("StartLost", fmt.Sprintf("the answers to %d attempts to start were lost, and no "+
+			"backup of theirs was found; at last: %s", r.Lost, r.Reason.Message), "See whether the service can be reached; look in the container for files named "+r.ID+"."))
 	case l.waited >= s.Timings.Operation:
 		return s.end(ctx, loses, r.Reason.Reword("StartLost", "the answer to the start was lost, and Lifeboat could not find out "+
 			"its outcome: "+r.Reason.Message, "Look at the service and at the roles of the identity; look in the container for files "+

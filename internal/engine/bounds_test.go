@@ -227,7 +227,7 @@ func TestARestoreSaysWhichCallsItMakes(t *testing.T) {
 	} {
 		for _, spelled := range []string{c.target, strings.Replace(c.target, "Microsoft.", "microsoft.", 1)} {
 			plans, q := restoring(c.safety), order("restore-1")
-			plans[0].Targets, plans[0].Settings.Blocks = []string{spelled}, `{"ccf":{"restoreRegion":"westeurope"}}`
+			plans[0].Targets, plans[0].Settings.Blocks = []string{spelled}, `{"ccf":{"restoreRegion":"westeurope","apiVersion":"2025-06-10-preview"}}`
 			q.Target = spelled
 			if c.key != "" {
 				q.Kind, q.Key = backup.RestoreKey, c.key

@@ -56,11 +56,11 @@ func (e *Engine) PreviewRestore(ctx context.Context, q restore.Request, plans []
 	if v.Note != "" {
 		p.Warn(backup.Refuse("NotAllChecked", "", "%s", v.Note))
 	}
+	ctx, notes := backup.Watch(ctx)
 	err = limited(ctx, func(ctx context.Context) error { return restorer.PreflightRestore(ctx, order) })
 	p.AskLater("the destination can take it", true, err, func() *backup.Reason { return nil })
-	if p.Refusal() == nil {
-		p.NotAsked(e.service(p.Destination))
-	}
+	p.Note(notes)
+	p.NotAsked(e.service(p.Destination))
 	return p, nil
 }
 

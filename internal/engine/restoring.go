@@ -198,7 +198,7 @@ func (s restoring) sendCheck(ctx context.Context) (backup.Operation, error) {
 // checked refuses a recovery point that became too old while the safety backup was made.
 func (s restoring) checked(ctx context.Context, f *backup.Fault) (bool, error) {
 	q := s.run.Restore
-	switch old := restore.TooOld(s.service(q.Source), q.Written, s.now); {
+	switch old := restore.TooOld(s.service(q.Source), q.Source, q.Written, s.now); {
 	case old != nil:
 		return true, s.giveUp(ctx, refuses, *old)
 	case f == nil:

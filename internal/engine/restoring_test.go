@@ -471,7 +471,7 @@ func TestRestorePreviewOf(t *testing.T) {
 		for _, wanted := range []bool{true, false} {
 			plans, q := restoring(wanted), order("restore-1")
 			q.Target = "/subscriptions/00000000-0000-4000-8000-000000000001/resourceGroups/rg/providers/" + kind + "/contoso"
-			plans[0].Targets = []string{q.Target}
+			plans[0].Targets, plans[0].Settings.Blocks = []string{q.Target}, `{"ccf":{"apiVersion":"2025-06-10-preview"}}`
 			p, err := s.engine.PreviewRestore(t.Context(), q, plans)
 			if err != nil || p.Safety != (want.always || wanted && want.safety) {
 				t.Errorf("%s, safetyBackup %t: %t, %v", kind, wanted, p.Safety, err)
@@ -816,6 +816,7 @@ func TestRestoreOfLedgers(t *testing.T) {
 		id := strings.Replace(vault, "Microsoft.KeyVault/managedHSMs", "Microsoft.ConfidentialLedger/"+kind, 1)
 		plans := restoring(false)
 		plans[0].Targets, plans[0].Restore.Into = []string{id}, []string{backup.Itself, id + "-2"}
+		plans[0].Settings.Blocks = `{"ccf":{"apiVersion":"2025-06-10-preview"}}`
 		for into, code := range map[string]string{"": "NoRecoveryPoint", id + "-2": "NameDiffers"} {
 			q := order("restore-1")
 			q.Target, q.Into = id, into

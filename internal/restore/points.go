@@ -90,17 +90,17 @@ func Usable(p backup.Point, service backup.Service, now time.Time) *backup.Reaso
 		return backup.Refuse("OneWay", "Nothing was done. Read the files with the service's own tools.", "the recovery point %s is a copy: %s",
 			p.ID, service.Restore.NotRestorable)
 	}
-	return TooOld(service, p.Created, now)
+	return TooOld(service, p.Target, p.Created, now)
 }
 
-// TooOld refuses a backup that is too old for the service to restore.
-func TooOld(service backup.Service, written, now time.Time) *backup.Reason {
+// TooOld refuses a backup of the target that is too old for the service to restore.
+func TooOld(service backup.Service, target string, written, now time.Time) *backup.Reason {
 	limit := service.Restorable
 	if limit == 0 || now.Before(written.Add(limit)) {
 		return nil
 	}
-	return backup.Refuse("BeyondHorizon", "Choose another recovery point.", "the backup was written at %s, and %s restores none that is "+
-		"older than %d days: Cannot restore: backup expired", written.UTC().Format(time.RFC3339), service.Type, int(limit.Hours()/24))
+	return backup.Refuse("BeyondHorizon", "Choose another recovery point.", "the backup of %s was written at %s, and %s restores none that is "+
+		"older than %d days: Cannot restore: backup expired", target, written.UTC().Format(time.RFC3339), service.Type, int(limit.Hours()/24))
 }
 
 // Changed refuses an artifact that differs from the verified one.

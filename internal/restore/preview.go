@@ -171,8 +171,9 @@ func (p *Preview) Describe(from, into backup.Service) {
 	if p.Safety {
 		p.Calls = slices.Concat(into.Restore.BackupCalls, p.Calls)
 	}
-	if p.Chosen.CopyOnly { // no call restores it
-		p.Overwrites, p.Calls, p.Safety = []string{"nothing: the recovery point is a copy, which no service reads"}, []string{}, false
+	// No call restores a copy, nor anything under settings that make copies.
+	if p.Chosen.CopyOnly || into.CopyOnly != nil && into.CopyOnly(p.Allowing.Settings.Blocks) {
+		p.Overwrites, p.Calls, p.Safety = []string{"nothing: the backups are copies, which no service reads"}, []string{}, false
 	}
 	p.Calls = slices.Clone(p.Calls)
 	for i := range p.Calls {
@@ -204,11 +205,22 @@ func (p *Preview) AskLater(name string, done bool, err error, check func() *back
 	}
 }
 
-// NotAsked notes the service's own check before it restores, if it has one: a dry run does not start that check.
+// Note adds the warnings of the look at the destination.
+func (p *Preview) Note(notes *backup.Notes) {
+	for _, why := range notes.Warnings() {
+		p.Guards = append(p.Guards, Guard{Name: "nothing is left to do by hand", Outcome: Warned, Reason: &why})
+	}
+}
+
+// NotAsked notes the service's own check before it restores, if it has one: a dry run does not start that check. A restore that is
+// refused comes to no such check.
 func (p *Preview) NotAsked(into backup.Service) {
+	if p.Refusal() != nil {
+		return
+	}
 	if p.Kind == backup.RestoreKey {
 		p.Guards = append(p.Guards, Guard{Name: "the backup has the key", Outcome: Later, Reason: backup.Refuse("NotAsked", "",
-			"no call shows the keys of a backup; if it has no key %s, the restore fails with KeyNotInBackup, and changes nothing", p.Key)})
+			"no call shows the keys of a backup; if it has no key %s, the restore brings nothing back, and fails", p.Key)})
 	}
 	if look := into.Restore.Look; look != "" {
 		p.Guards = append(p.Guards, Guard{Name: "the service itself can restore it", Outcome: Later, Reason: backup.Refuse("NotAsked", "",

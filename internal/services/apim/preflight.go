@@ -147,8 +147,11 @@ func (p *Provider) checkStorage(ctx context.Context, t task, location string) er
 	if err != nil || account == nil {
 		return err
 	}
+	if t.work == backing {
+		azure.WarnOfRegion(ctx, t.Target, location, t.Storage, *account)
+	}
 	if account.Properties != nil {
-		if err := checkAccess(t, *account.Properties, sameRegion(location, account.Location)); err != nil {
+		if err := checkAccess(t, *account.Properties, azure.SameRegion(location, account.Location)); err != nil {
 			return err
 		}
 	}
@@ -203,10 +206,4 @@ func checkCORS(t task, rules [][]string) error {
 	return t.no("StorageHasCORS", fmt.Sprintf("the Blob service of the storage account %s has CORS rules (%s), and a "+
 		"backup needs an account without", t.Storage.AccountName(), strings.Join(slices.Concat(rules...), ", ")),
 		"Remove the CORS rules, or use another storage account.")
-}
-
-// sameRegion compares the names of two regions: API Management writes "West Europe", and storage writes "westeurope".
-func sameRegion(a, b string) bool {
-	plain := func(s string) string { return strings.ToLower(strings.ReplaceAll(s, " ", "")) }
-	return a != "" && plain(a) == plain(b)
 }

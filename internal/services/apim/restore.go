@@ -127,6 +127,7 @@ func (p *Provider) checkRestore(ctx context.Context, t task, r backup.Restore) (
 	if sku := skuOf(service); r.SKU != "" && !strings.EqualFold(string(sku), r.SKU) {
 		return false, t.no("TierDiffers", fmt.Sprintf("its tier is %s, and the backup is of the tier %s", sku, r.SKU), hintSameTier)
 	}
+	p.compare(ctx, t, r, service)
 	container, err := p.azure.Container(r.Storage)
 	if err != nil {
 		return false, err

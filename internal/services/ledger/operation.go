@@ -146,6 +146,8 @@ func isFailure(end string) bool { return end == azure.Failed || end == azure.Can
 
 // shown is the state of an instance as Resource Manager shows it.
 type shown struct {
+	// Location is the region, which the answer has beside its properties.
+	Location string `json:"-"`
 	// Provisioning is in no answer of 30 recorded GETs, of 2021 to 2025, whatever the operation before. The API's description
 	// has it in every answer.
 	Provisioning string `json:"provisioningState"`
@@ -156,6 +158,7 @@ type shown struct {
 // look reads the instance as Resource Manager shows it. An answer without a resource is an error.
 func (p *Provider) look(ctx context.Context, i instance) (shown, error) {
 	var resource struct {
+		Location   string `json:"location"`
 		Properties *shown `json:"properties"`
 	}
 	if err := p.azure.Show(ctx, i.id, i.version, &resource); err != nil {
@@ -164,5 +167,6 @@ func (p *Provider) look(ctx context.Context, i instance) (shown, error) {
 	if resource.Properties == nil {
 		return shown{}, errors.New("the answer shows no resource: it has no properties")
 	}
+	resource.Properties.Location = resource.Location
 	return *resource.Properties, nil
 }

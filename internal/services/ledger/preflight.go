@@ -30,6 +30,8 @@ func (p *Provider) Preflight(ctx context.Context, a backup.Attempt) error {
 	if err != nil || account == nil {
 		return err
 	}
+	azure.WarnOfRegion(ctx, i.id, seen.Location, a.Storage, *account)
+	p.warnOfRoom(ctx, i, a.Storage)
 	return checkStorage(a, *account)
 }
 

@@ -54,7 +54,16 @@ func restoring(r backup.Restore) azure.Call {
 // awaiting describes the request for the state of the restore under way. While a full restore runs, the HSM's data plane
 // is not available, and afterwards the app's role may be gone for good.
 func awaiting(r backup.Restore) azure.Call {
-	return call("ask whether it was done to "+words(r), r.ProviderAttempt(""), roleRestore, azure.Following)
+	c := call("ask whether it was done to "+words(r), r.ProviderAttempt(""), roleRestore, azure.Following)
+	other := c.Hint
+	c.Hint = func(status int, code, message string) string {
+		if status == http.StatusForbidden && r.Kind == backup.RestoreFull {
+			return "The restore replaces all role assignments by the backup's. If this lasts, an administrator of the HSM gives the app its own " +
+				"back: " + grants(r.Target) + ". Then see whether the keys are those of the backup."
+		}
+		return other(status, code, message)
+	}
+	return c
 }
 
 // words describes a restore in words.
@@ -72,8 +81,8 @@ func call(what string, a backup.Attempt, role string, means func(int, string) ba
 		case http.StatusUnauthorized:
 			return "See that the function app's identity belongs to the tenant of the HSM."
 		case http.StatusForbidden:
-			return fmt.Sprintf("Give the function app's identity the role %s at the scope / of the HSM %s (az keyvault role "+
-				"assignment create), and see that the HSM's firewall admits the function app.", role, name(a.Target))
+			return fmt.Sprintf("Give the function app's identity the role %s at the scope / of the HSM %s (%s), and see that the HSM's "+
+				"firewall admits the function app.", role, name(a.Target), grant(a.Target, role))
 		case http.StatusNotFound, http.StatusGone:
 			return hintContainer(a)
 		case http.StatusConflict:
@@ -81,6 +90,19 @@ func call(what string, a backup.Attempt, role string, means func(int, string) ba
 		}
 		return hintStorage(a, message)
 	}}
+}
+
+// grant returns the command that gives the app's identity a role of the HSM's own. PRINCIPAL stands for the identity's object ID, which
+// no call that Lifeboat makes shows.
+func grant(target, role string) string {
+	return fmt.Sprintf("az keyvault role assignment create --hsm-name %s --role %q --scope / --assignee-object-id PRINCIPAL "+
+		"--assignee-principal-type ServicePrincipal", name(target), role)
+}
+
+// grants returns the commands for all roles that the app needs. A full restore brings the role assignments of the time of the backup,
+// so the app's own may be gone afterwards.
+func grants(target string) string {
+	return grant(target, roleBackup) + "; " + grant(target, roleRestore) + " (PRINCIPAL is the object ID of the app's identity)"
 }
 
 // invalidBackup recognizes the HSM's words about a folder that it cannot restore (recorded 2021).

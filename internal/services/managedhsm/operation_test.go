@@ -3,6 +3,7 @@ package managedhsm_test
 import (
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -241,13 +242,20 @@ func TestRestoresUnderstandEveryAnswer(t *testing.T) {
 	single.Kind, single.Key = backup.RestoreKey, "rsa1"
 	const counts = "Number of successful key versions restored: 2, Number of key versions could not overwrite: "
 	const none = "Number of successful key versions restored: 0, Number of key versions could not overwrite: 2"
+	const grant = "az keyvault role assignment create --hsm-name Contoso --role \"Managed HSM %s\" --scope / " +
+		"--assignee-object-id PRINCIPAL --assignee-principal-type ServicePrincipal"
+	commands := fmt.Sprintf(grant, "Backup") + "; " + fmt.Sprintf(grant, "Restore") + " (PRINCIPAL is the object ID of the app's identity)"
+	roles := "all role assignments are the backup's now. If this app has lost its own, an administrator of the HSM gives them back: " + commands
 	for name, test := range map[string]struct {
 		restore backup.Restore
 		poll    reply
 		warning string
 		fault   fault
 	}{
-		"full":             {restore: full, poll: says(`"status":"Succeeded"`)},
+		"full": {restore: full, poll: says(`"status":"Succeeded"`), warning: roles},
+		"not all of a full one": {
+			restore: full, poll: says(`"status":"Succeeded","statusDetails":"` + counts + `1"`), warning: counts + "1; " + roles,
+		},
 		"all of a key":     {restore: single, poll: says(`"status":"Succeeded","statusDetails":"` + counts + `0"`)},
 		"a key in the way": {restore: single, poll: says(`"status":"Succeeded","statusDetails":"` + counts + `10"`), warning: counts + "10"},
 		"no backup": {
@@ -274,13 +282,21 @@ func TestRestoresUnderstandEveryAnswer(t *testing.T) {
 			restore: single, poll: says(`"status":"Failed","statusDetails":"ResourceNotFound"`),
 			fault: fault{kind: backup.Refused, code: "KeyNotInBackup", message: "ResourceNotFound", hint: "no key rsa1"},
 		},
+		"no such key in the backup, which the HSM calls a success": {
+			restore: single, poll: says(`"status":"Succeeded","statusDetails":"` + strings.Replace(none, ": 2", ": 0", 1) + `"`),
+			fault: fault{kind: backup.Refused, code: "NothingRestored", message: ": 0", hint: "Or the backup has no such key"},
+		},
 		"no such folder": {
 			restore: full, poll: says(`"status":"Failed","statusDetails":"ResourceNotFound"`),
 			fault: fault{kind: backup.Refused, code: "OperationFailed", message: "ResourceNotFound"},
 		},
 		"our role is gone": {
 			restore: full, poll: refuses(403, "AccessDenied", "Not authorized"),
-			fault: fault{kind: backup.Unobservable, code: "AccessDenied", hint: "Managed HSM Restore"},
+			fault: fault{kind: backup.Unobservable, code: "AccessDenied", hint: commands},
+		},
+		"our role is gone, for a key": {
+			restore: single, poll: refuses(403, "AccessDenied", "Not authorized"),
+			fault: fault{kind: backup.Unobservable, code: "AccessDenied", hint: "role Managed HSM Restore at the scope / of the HSM Contoso (az "},
 		},
 		"away": {
 			restore: full, poll: refuses(503, "ServiceUnavailable", "restoring"),

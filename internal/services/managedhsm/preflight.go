@@ -43,14 +43,21 @@ func (p *Provider) preflight(ctx context.Context, a backup.Attempt, restores boo
 		return nil, err
 	}
 	account, err := p.azure.Account(ctx, a.Storage, identity(a.Blocks) == bySAS)
-	if err != nil || account == nil || account.Properties == nil {
+	if err != nil || account == nil {
 		return nil, err
+	}
+	if !restores {
+		azure.WarnOfRegion(ctx, a.Target, shown.Location, a.Storage, *account)
+	}
+	if account.Properties == nil {
+		return nil, nil
 	}
 	return account, checkStorage(a, *account.Properties)
 }
 
 // resource is the HSM as Resource Manager shows it. It is the zero value if Resource Manager does not show the HSM.
 type resource struct {
+	Location string `json:"location"`
 	Identity struct {
 		UserAssigned map[string]any `json:"userAssignedIdentities"`
 	} `json:"identity"`

@@ -18,8 +18,14 @@ var _ backup.Restorer = (*Provider)(nil)
 // not refuse an account with an immutability policy since the backup: the policy does not keep the HSM from reading the
 // account. The safety backup writes to its storage, and has a preflight of its own.
 func (p *Provider) PreflightRestore(ctx context.Context, r backup.Restore) error {
-	_, err := p.preflight(ctx, r.ProviderAttempt(""), true)
-	return err
+	if _, err := p.preflight(ctx, r.ProviderAttempt(""), true); err != nil {
+		return err
+	}
+	if r.Kind == backup.RestoreFull {
+		backup.Warn(ctx, backup.Refuse("RolesReplaced", "An administrator of the HSM gives them back afterwards: "+grants(r.Target),
+			"the restore replaces all role assignments of %s by the backup's: this app may lose its own", r.Target))
+	}
+	return nil
 }
 
 // PrepareRestore has the HSM check whether it could restore the folder in full, and changes nothing. The caller calls
@@ -72,13 +78,21 @@ func (p *Provider) PollRestore(ctx context.Context, r backup.Restore, token stri
 }
 
 // restored reads the counts of key versions in the details of a restore that is done. If it left some as they were, that is a warning;
-// if it restored none, it has failed, whatever the HSM calls it.
+// if it restored none, it has failed, whatever the HSM calls it. A full restore warns of the roles that the app may have lost.
 func restored(r backup.Restore, s status, err error) (backup.Operation, error) {
 	switch {
 	case err == nil && s.Done && r.Kind == backup.RestoreKey && noneRestored.MatchString(s.said.Details):
 		return backup.Operation{}, nothing(r, &backup.Fault{Message: "could not " + words(r) + ": " + azure.Scrub(s.said.Details)})
-	case err == nil && s.Done && notOverwritten.MatchString(s.said.Details):
-		s.Warning = azure.Scrub(s.said.Details)
+	case err == nil && s.Done:
+		var warnings []string
+		if notOverwritten.MatchString(s.said.Details) {
+			warnings = append(warnings, azure.Scrub(s.said.Details))
+		}
+		if r.Kind == backup.RestoreFull {
+			warnings = append(warnings, "all role assignments are the backup's now. If this app has lost its own, an administrator of the HSM "+
+				"gives them back: "+grants(r.Target))
+		}
+		s.Warning = strings.Join(warnings, "; ")
 	case err != nil && r.Kind == backup.RestoreKey:
 		f := backup.AsFault(err)
 		switch said := s.said.Details; {
@@ -86,9 +100,9 @@ func restored(r backup.Restore, s status, err error) (backup.Operation, error) {
 		case noneRestored.MatchString(said):
 			return s.Operation, nothing(r, f)
 		case strings.EqualFold(said, "ResourceNotFound"):
-			// Before the request the HSM has read the whole folder, for its own check.
-			f.Code, f.Hint = "KeyNotInBackup", "The backup has no key "+r.Key+": it has another name, or was made after the backup, or had been "+
-				"deleted before. Choose another recovery point. Or the HSM no longer reads the folder. "+f.Hint
+			// Before the request the HSM has read the whole folder, for its own check. No recording shows the restore of a missing key.
+			f.Code, f.Hint = "KeyNotInBackup", "Probably the backup has no key "+r.Key+": it has another name, or was made after the backup, or "+
+				"had been deleted before. Choose another recovery point. Or the HSM no longer reads the folder. "+f.Hint
 			return s.Operation, f
 		}
 	}
@@ -98,8 +112,8 @@ func restored(r backup.Restore, s status, err error) (backup.Operation, error) {
 // nothing is the fault of a restore of a key that restored no version of it.
 func nothing(r backup.Restore, f *backup.Fault) *backup.Fault {
 	f.Kind, f.Code = backup.Refused, "NothingRestored"
-	f.Hint = "No version of the key " + r.Key + " was restored: it is there, or it is deleted and not purged. Recover it (az keyvault key " +
-		"recover), or delete and purge it; then ask again, under another ID."
+	f.Hint = "No version of the key " + r.Key + " was restored. Either it is there, or deleted and not purged: recover it (az keyvault key " +
+		"recover), or delete and purge it; then ask again, under another ID. Or the backup has no such key: choose another recovery point."
 	return f
 }
 

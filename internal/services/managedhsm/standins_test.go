@@ -562,6 +562,9 @@ func (w world) restores(t *testing.T, hsm string, kind backup.RestoreKind) confo
 	}
 	return conformance.RestoreHarness{
 		Restorer: func() backup.Restorer { return w.provider() },
+		Warning: map[backup.RestoreKind]string{
+			backup.RestoreFull: "az keyvault role assignment create --hsm-name " + name,
+		}[kind],
 		Ready: func(t *testing.T) backup.Restore {
 			t.Helper()
 			idle(t)

@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -34,6 +35,8 @@ type RestoreHarness struct {
 	Ready func(*testing.T) backup.Restore
 	// Restored fails the test unless the restored content is there again.
 	Restored func(*testing.T, backup.Restore)
+	// Warning has words of the warning that a good restore ends with; "" for none.
+	Warning string
 	// Inject makes the fault happen.
 	Inject func(*testing.T, RestoreFault)
 	// Starts returns the number of requests to start a restore that have reached the service. Idle waits until the service
@@ -71,8 +74,8 @@ func TestRestorer(t *testing.T, h RestoreHarness) {
 				t.Fatalf("poll: %v", err)
 			}
 		}
-		if operation.Warning != "" {
-			t.Errorf("warning %q", operation.Warning)
+		if (operation.Warning == "") != (h.Warning == "") || !strings.Contains(operation.Warning, h.Warning) {
+			t.Errorf("warning %q, want %q", operation.Warning, h.Warning)
 		}
 		h.Restored(t, r)
 		if n := h.Starts() - starts; n != 1 {

@@ -93,6 +93,9 @@ func TestDryRunsOnlyRead(t *testing.T) {
 			if why := plan.Refusal(); (why == nil) != (c.refusal == "") || why != nil && why.Code != c.refusal {
 				t.Errorf("refused: %+v", why)
 			}
+			if (len(plan.Calls) == 0) != (c.refusal == "OneWay") {
+				t.Errorf("the calls are %q", plan.Calls)
+			}
 			last := plan.Guards[len(plan.Guards)-1]
 			if hsm := strings.HasPrefix(c.name, "Managed HSM"); (last.Outcome == restore.Later) != hsm ||
 				hsm && !strings.Contains(last.Reason.Message, "PreFullRestore") {

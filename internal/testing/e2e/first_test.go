@@ -91,13 +91,15 @@ func TestARestoreOfNoKeyVersionFails(t *testing.T) {
 	for _, c := range []struct {
 		key  string
 		does fakeazure.KeyInTheWay
+		lack fakeazure.MissingKey
 		code string
 	}{
-		{"rsa1", fakeazure.KeyInTheWaySucceeds, "NothingRestored"},
-		{"rsa1", fakeazure.KeyInTheWayFails, "NothingRestored"},
-		{"unknown", fakeazure.KeyInTheWaySucceeds, "KeyNotInBackup"},
+		{"rsa1", fakeazure.KeyInTheWaySucceeds, fakeazure.MissingKeySucceeds, "NothingRestored"},
+		{"rsa1", fakeazure.KeyInTheWayFails, fakeazure.MissingKeySucceeds, "NothingRestored"},
+		{"unknown", fakeazure.KeyInTheWaySucceeds, fakeazure.MissingKeySucceeds, "NothingRestored"},
+		{"unknown", fakeazure.KeyInTheWaySucceeds, fakeazure.MissingKeyFails, "KeyNotInBackup"},
 	} {
-		tuneHSM(t, p.target, func(k *fakeazure.HSMOptions) { k.KeyInTheWay = c.does })
+		tuneHSM(t, p.target, func(k *fakeazure.HSMOptions) { k.KeyInTheWay, k.MissingKey = c.does, c.lack })
 		code, out, errs := command(ctx, t, a.URL(), a.Key("api"), "restore", p.target, "--point", point.ID, "--key", c.key, "--yes", "--wait")
 		if code != 1 || !strings.Contains(errs, c.code) {
 			t.Errorf("%+v: %d, %s%s", c, code, out, errs)

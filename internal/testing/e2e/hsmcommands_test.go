@@ -57,9 +57,9 @@ func TestHSMFromAShell(t *testing.T) {
 		code  int
 		words []string
 	}{
-		{both, 0, []string{service + " test ok", name(hsm) + " test ok"}},
+		{both, 0, []string{service + " test warning SameRegion", name(hsm) + " test warning SameRegion"}},
 		{planOf(yearly, "1d", hsm, faceless), 1, []string{
-			name(hsm) + " test ok", name(faceless) + " test refused NoUserIdentity", "az keyvault update-hsm",
+			name(hsm) + " test warning SameRegion", name(faceless) + " test refused NoUserIdentity", "az keyvault update-hsm",
 		}},
 	} {
 		if err := os.WriteFile(file, []byte(c.plan), 0o600); err != nil {

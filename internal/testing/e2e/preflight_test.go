@@ -263,7 +263,7 @@ func TestLiveCheck(t *testing.T) {
 		t.Fatalf("%d, %s\n%s", code, errs, out)
 	}
 	for i, want := range []struct{ target, result, code, words, hint string }{
-		{good, "ok", "", "", ""},
+		{good, "warning", "SameRegion", "are both in westeurope: nothing outside of that region has a copy (Standard_LRS)", "in another region"},
 		{busy, "not now", "TooManyRequests", "Too Many Requests", "Lifeboat asks again"},
 		{consumption, "refused", "TierWithoutBackup", "tier Consumption", "Developer, Basic, Standard and Premium"},
 		{faceless, "refused", "NoSystemIdentity", "to write the backup with", "Switch"},
@@ -279,8 +279,9 @@ func TestLiveCheck(t *testing.T) {
 			t.Errorf("%q and %q, want %+v", said, hint, want)
 		}
 	}
-	code, out, errs = check(strings.Replace(planFor(yearly, "1d", good), stack.Container+"}", container+"}", 1))
-	if code != 0 || errs != "" || !strings.Contains(out, "  ok") {
+	distant := add(fakeazure.Service{ResourceID: stack.Service(""), Location: "North Europe", SystemAssigned: true})
+	code, out, errs = check(strings.Replace(planFor(yearly, "1d", distant), stack.Container+"}", container+"}", 1))
+	if code != 0 || errs != "" || !strings.Contains(out, "  ok") || strings.Contains(out, "SameRegion") {
 		t.Errorf("a good plan: %d, %s\n%s", code, errs, out)
 	}
 	reads := 0

@@ -45,6 +45,8 @@ type Service struct {
 	UserAssigned []string
 	// Hostname, when not empty, is a custom domain of its gateway. No restore touches it.
 	Hostname string
+	// Subnet, when not empty, is the resource ID of the subnet that the service is in. No restore touches it.
+	Subnet string
 	// Workspaces says that workspaces are configured, which backup does not support.
 	Workspaces bool
 }
@@ -126,6 +128,19 @@ func (s *Sim) AddService(add Service) error {
 	m.services[id.key()] = &service{Service: add, id: id, options: m.options, configuration: configured}
 	m.mu.Unlock()
 	m.added(id)
+	return nil
+}
+
+// DeleteService deletes an API Management service. Its backups stay.
+func (s *Sim) DeleteService(resourceID string) error {
+	id, err := parseResourceID(resourceID)
+	if err != nil {
+		return fmt.Errorf("delete API Management service: %w", err)
+	}
+	m := s.management
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.services, id.key())
 	return nil
 }
 
@@ -223,6 +238,10 @@ func (m *apiManagement) resource(svc *service, version string) map[string]any {
 			"type": "Proxy", "hostName": svc.Hostname, "certificateSource": "Custom", "negotiateClientCertificate": false,
 			"defaultSslBinding": false,
 		})
+	}
+	if svc.Subnet != "" {
+		properties["virtualNetworkType"] = "External"
+		properties["virtualNetworkConfiguration"] = map[string]any{"subnetResourceId": svc.Subnet, "subnetname": nil, "vnetid": nil}
 	}
 	return body
 }

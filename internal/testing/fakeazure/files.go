@@ -35,8 +35,10 @@ type share struct {
 	name     string
 	metadata map[string]string
 	quota    int // GiB
-	stamp    stamp
-	root     *node
+	// filled is a number of bytes that it uses besides its files.
+	filled int64
+	stamp  stamp
+	root   *node
 	// snapshot is the time in a snapshot's name; snapshots are the share's own, oldest first.
 	snapshot  string
 	snapshots []*share

@@ -96,12 +96,14 @@ func (c *fileCall) getShareStats() *http.Response {
 	resp := xmlAnswer(struct {
 		XMLName xml.Name `xml:"ShareStats"`
 		Bytes   int64    `xml:"ShareUsageBytes"`
-	}{Bytes: s.root.usage()})
+	}{Bytes: s.usage()})
 	for name, values := range s.stamp.headers() {
 		resp.Header[name] = values
 	}
 	return resp
 }
+
+func (s *share) usage() int64 { return s.root.usage() + s.filled }
 
 func (c *fileCall) deleteShare() *http.Response {
 	s, refusal := c.open()

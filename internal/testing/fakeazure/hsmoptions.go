@@ -43,6 +43,7 @@ type HSMOptions struct {
 	RestoringPolls RestoringPolls
 	RestoredRoles  RestoredRoles
 	KeyInTheWay    KeyInTheWay
+	MissingKey     MissingKey
 }
 
 // Activation says whether the HSM was activated by its security domain, as Resource Manager shows since 2022-07-01. Its
@@ -190,6 +191,16 @@ const (
 	KeyInTheWaySucceeds KeyInTheWay = iota
 	// KeyInTheWayFails ends Failed with the same statusDetails.
 	KeyInTheWayFails
+)
+
+// MissingKey says how the restore of a single key ends when the backup has no such key.
+type MissingKey int
+
+const (
+	// MissingKeySucceeds ends Succeeded and restores no version, which the statusDetails tell.
+	MissingKeySucceeds MissingKey = iota
+	// MissingKeyFails ends Failed with the statusDetails ResourceNotFound.
+	MissingKeyFails
 )
 
 // draw returns a duration of the range, or of the usual one. It is called under the lock.

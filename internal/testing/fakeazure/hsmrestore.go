@@ -27,7 +27,7 @@ func (m *managedHSMs) readBackup(o *hsmOperation, takes time.Duration) (func() s
 		return nil, invalidBackup
 	case o.Kind != KeyRestore && o.rule != "":
 		return nil, o.rule
-	case o.Kind == KeyRestore && !content.Vault.Keys[o.Key].live():
+	case o.Kind == KeyRestore && o.options.MissingKey == MissingKeyFails && !content.Vault.Keys[o.Key].live():
 		return nil, resourceNotFound
 	}
 	if err := m.wait(o, takes-takes/2); err != nil {
@@ -53,15 +53,18 @@ func (o *hsmOperation) replace(by vault) {
 }
 
 // bringBack restores a key with all its versions if there is no such key, and returns the statusDetails (recorded 2021 and
-// 2022). It is called under the lock.
+// 2022). It is called under the lock. The backup may have no such live key.
 func (o *hsmOperation) bringBack(key *hsmKey) string {
-	restored, kept := len(key.Versions), 0
+	restored, kept := 0, 0
+	if key.live() {
+		restored = len(key.Versions)
+	}
 	if _, ok := o.hsm.vault.Keys[o.Key]; ok {
 		restored, kept = 0, restored
 		if o.options.KeyInTheWay == KeyInTheWayFails {
 			o.State = Failed
 		}
-	} else {
+	} else if restored > 0 {
 		o.hsm.vault.Keys[o.Key] = key
 	}
 	return fmt.Sprintf(

@@ -268,8 +268,13 @@ func TestHSMSelectiveRestore(t *testing.T) {
 	if modulus(t, s, "rsa1") != second || second == first || versions != 2 {
 		t.Errorf("restored key has %d versions", versions)
 	}
+	const none = "Number of successful key versions restored: 0, Number of key versions could not overwrite: 0"
+	if said, err := restore("unknown"); err != nil || said != none || modulus(t, s, "unknown") != "" {
+		t.Errorf("unknown key: %q %v", said, err)
+	}
+	must(t, s.TuneHSM(fort, func(k *fakeazure.HSMOptions) { k.MissingKey = fakeazure.MissingKeyFails }))
 	if _, err := restore("unknown"); details(t, err) != "ResourceNotFound" {
-		t.Errorf("unknown key: %v", err)
+		t.Errorf("unknown key, the other reading: %v", err)
 	}
 }
 

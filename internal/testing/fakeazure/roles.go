@@ -39,6 +39,7 @@ var (
 		readGroup,
 		"Microsoft.Storage/storageAccounts/read",
 		"Microsoft.Storage/storageAccounts/blobServices/read",
+		fileServices + "/shares/read",
 	}}
 	// LedgerOperator is a custom role: there is no built-in one between Reader and Contributor. The names of the actions
 	// follow from the API's description; no list of them is public.

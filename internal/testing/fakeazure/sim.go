@@ -80,6 +80,7 @@ func Start(c Config) (*Sim, error) {
 	s.management = newAPIManagement(ctx, c, s)
 	s.hsms = newManagedHSMs(ctx, c, s)
 	s.files = newFiles(s.storage)
+	s.storage.files = s.files
 	s.files.restore(kept.Shares)
 	s.ledgers = newLedgers(ctx, c, s)
 	front := newFrontEnd(s.directory, s.roles)

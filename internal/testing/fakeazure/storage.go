@@ -102,6 +102,8 @@ type storage struct {
 	own *http.Transport
 	// added tells Resource Manager about an account's subscription and group.
 	added func(resourceID)
+	// files has the file shares of all accounts.
+	files *files
 
 	mu       sync.RWMutex
 	accounts map[string]StorageAccount

@@ -43,6 +43,10 @@ func (s *storage) resourceType() armType {
 			return armRoute{action + "/blobServices/containers/read", func(c armCall) (*http.Response, error) {
 				return s.serve(c, func(a StorageAccount) map[string]any { return a.container(tail[3]) }), nil
 			}}, true
+		case method == http.MethodGet && path == "fileservices/default/shares":
+			return armRoute{fileServices + "/shares/read", s.shares}, true
+		case method == http.MethodGet && strings.HasPrefix(path, "fileservices/default/shares/") && len(tail) == 4:
+			return armRoute{fileServices + "/shares/read", func(c armCall) (*http.Response, error) { return s.share(c, tail[3]) }}, true
 		case method == http.MethodPost && path == "listkeys":
 			return armRoute{action + "/listkeys/action", func(c armCall) (*http.Response, error) {
 				return s.serve(c, StorageAccount.keys), nil
