@@ -22,10 +22,12 @@ type Provider interface {
 	// RetryAfter; the token is "" at first, and after an error. It comes after Preflight, and its errors mean the same.
 	Prepare(ctx context.Context, a Attempt, token string) (Operation, error)
 	// Begin sends the one request that starts the backup, after Prepare has made what it needs. Retryable, Throttled: it was
-	// certainly not started, try again later. Refused: it never will be. Ambiguous: it may have been started.
+	// certainly not started, try again later. Refused: it never will be. Passing: it was started, and has failed already. Ambiguous:
+	// it may have been started.
 	Begin(ctx context.Context, a Attempt) (Operation, error)
 	// Poll asks once for the state of the operation behind the token. Retryable, Throttled: no answer now, ask again. Refused: the
-	// operation failed. CredentialExpired: it did, and a further attempt may do better. Unobservable: the service no longer shows it.
+	// operation failed. CredentialExpired, Passing: it did, and a further attempt may do better. Unobservable: the service no longer
+	// shows it.
 	Poll(ctx context.Context, a Attempt, token string) (Operation, error)
 	// Find looks for the artifacts of any attempt of the run, without changing anything. It returns the name of the newest
 	// artifact, or "" if the service is settled and there is nothing of the run. An error means that it could not look, or that
@@ -69,6 +71,9 @@ type Attempt struct {
 	QuietPeriod time.Duration
 	// Taken are the names of artifacts that belong to other runs of the target: Find leaves them out.
 	Taken []string
+	// Torn are the names that were asked for by attempts that the service has failed. What has such a name is no backup: Find leaves
+	// it out.
+	Torn []string
 	// Files are the files that a recovery point was verified with. Any other file in its folder is a person's: a provider neither
 	// reads nor deletes it. Nil if they are not known, or the artifact is one file.
 	Files []File
@@ -208,6 +213,9 @@ const (
 	// CredentialExpired: the operation failed because its credential was no longer good, such as an expired SAS. If its remains
 	// are known, they are removed. A further attempt may be made, once.
 	CredentialExpired FaultKind = "credentialExpired"
+	// Passing: the backup has ended without success, as the service itself says, for a reason that may pass. A further attempt may be
+	// made, a few times.
+	Passing FaultKind = "passing"
 	// Ambiguous: it may have been done, or not. The answer was lost.
 	Ambiguous FaultKind = "ambiguous"
 	// Kept: storage does not let the artifact be deleted, and nothing of it is missing: an immutability policy, a legal hold or a
