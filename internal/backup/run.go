@@ -55,6 +55,8 @@ type Run struct {
 	Failed []FailedAttempt `json:"Failed,omitempty"`
 	// SKU is the tier of the backed-up service, as the service told at the end; "" if it did not.
 	SKU string `json:"SKU,omitempty"`
+	// Changed is a change of the resource while the backup was made; zero if none is known.
+	Changed Change `json:"ChangedDuringBackup,omitzero"`
 
 	// Reason says why the run waits, or how it ended, in the service's own words if it has some. A run that succeeded has a
 	// reason if it left a suspect recovery point.
