@@ -30,11 +30,11 @@ type activity struct {
 	} `json:"status"`
 }
 
-// Changed returns the first change of the resource, or of what is below it, that the activity log shows in the time. It makes one
+// Changed returns the first change of the resource, or of a resource below it, that the activity log shows in the time. It makes one
 // request. It returns none if the log shows none, if the identity may not read the log, and if there is no answer: the log
 // is some minutes late, so its silence proves nothing anyway.
 //
-// The filter by a resource may leave out what is below the resource; that is not documented. So Changed asks for the resource's group,
+// The filter by a resource may leave out the resources below it; that is not documented. So Changed asks for the resource's group,
 // and reads the first page. The log has the changes that went through Resource Manager.
 func (c Client) Changed(ctx context.Context, id string, during backup.Window) backup.Change {
 	target, err := backup.ParseResource(id)
@@ -75,7 +75,7 @@ func (c Client) Changed(ctx context.Context, id string, during backup.Window) ba
 	return backup.Change{Time: first.Time, Resource: Scrub(first.Resource), Operation: Scrub(first.Operation.Value)}
 }
 
-// changes tells whether the event is a change of the resource, or of what is below it, within the time. A backup is an action and no
+// changes tells whether the event is a change of the resource, or of a resource below it, within the time. A backup is an action and no
 // write; tags and roles of the resource are of other providers, and in no backup.
 func (a activity) changes(target, kind string, during backup.Window) bool {
 	name, id, of := strings.ToLower(a.Operation.Value), strings.ToLower(a.Resource), strings.ToLower(target)

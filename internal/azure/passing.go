@@ -20,8 +20,8 @@ type Passing struct {
 // ever recorded, so these are the codes of Azure's common services: Resource Manager (its pages "Throttling", "Troubleshoot common
 // Azure deployment errors" and the guidelines of its providers) and storage (its page "Common REST API error codes").
 //
-// Any other code is a definite no, and so is a failure without a code: a no that is repeated keeps its event back for an hour and
-// more, and has the service do in vain what slows it down; a failure that is not repeated is told at once, and costs one backup.
+// Any other code is a definite no, and so is a failure without a code: to repeat a no keeps its event back for an hour and more, and
+// has the service work in vain; a failure that is not repeated is told at once, and costs one backup.
 var PassingCodes = []Passing{
 	{"an error inside Azure", []string{"InternalServerError", "InternalError", "InternalFailure", "ServerError", "500", "BadGateway", "502"}},
 	{"Azure was not available for the moment", []string{"ServiceUnavailable", "ServerUnavailable", "TemporarilyUnavailable", "503", "RetryableError"}},

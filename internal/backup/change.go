@@ -4,7 +4,7 @@ import "time"
 
 // Change is a change of a resource while its backup was made. Whether the backup has it is not known.
 type Change struct {
-	// Time is the time of the change, Resource the resource ID of what was changed, and Operation Azure's name for it.
+	// Time is the time of the change, Resource the ID of the changed resource, and Operation Azure's name for it.
 	Time      time.Time `json:"time"`
 	Resource  string    `json:"resource"`
 	Operation string    `json:"operation"`

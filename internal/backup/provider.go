@@ -72,8 +72,8 @@ type Attempt struct {
 	QuietPeriod time.Duration
 	// Taken are the names of artifacts that belong to other runs of the target: Find leaves them out.
 	Taken []string
-	// Torn are the names that were asked for by attempts that the service has failed. What has such a name is no backup: Find leaves
-	// it out.
+	// Torn are the names that were asked for by attempts that the service has failed. An artifact with such a name is no backup: Find
+	// leaves it out.
 	Torn []string
 	// Files are the files that a recovery point was verified with. Any other file in its folder is a person's: a provider neither
 	// reads nor deletes it. Nil if they are not known, or the artifact is one file.

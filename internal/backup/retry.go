@@ -11,7 +11,7 @@ type FailedAttempt struct {
 	Attempt int `json:"attempt"`
 	// Time is the time at which the run learned of its end.
 	Time time.Time `json:"time"`
-	// Code and Message are those of the [Fault].
+	// Code and Message are the same as in the [Fault].
 	Code    string `json:"code"`
 	Message string `json:"message"`
 }

@@ -188,7 +188,7 @@ func TestNothingInterruptsAFurtherAttempt(t *testing.T) {
 				}
 				s.storage.failAt = 0
 				s.rescueAll()
-				for range 30 { // what a dead process has left
+				for range 30 { // a dead process may have left permits
 					s.now = s.now.Add(10 * time.Minute)
 					s.runSchedule()
 					s.finish()
@@ -226,8 +226,8 @@ func TestNothingInterruptsAFurtherAttempt(t *testing.T) {
 	}
 }
 
-// TestATornArtifactIsNeverFound: after a failed attempt the answer to the next start is lost. What the failed attempt has left under its
-// name is no backup.
+// TestATornArtifactIsNeverFound: after a failed attempt the answer to the next start is lost. The artifact of the failed attempt is
+// no backup.
 func TestATornArtifactIsNeverFound(t *testing.T) {
 	s := newHarness(t)
 	s.failing(1, backup.Passing)

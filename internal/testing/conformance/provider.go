@@ -257,7 +257,7 @@ func (h ProviderHarness) testFails(t *testing.T) {
 const stampsApart = 7 * time.Second
 
 // TestPassing checks a Provider whose service tells reasons that may pass from others. After a failed operation a further attempt under
-// another name succeeds, also if the answer to its start is lost: what the failed one left is not taken for it.
+// another name succeeds, also if the answer to its start is lost: the artifact of the failed one is not taken for it.
 func TestPassing(t *testing.T, h ProviderHarness) {
 	for _, lost := range []bool{false, true} {
 		run := newRun()

@@ -59,8 +59,8 @@ const (
 	EmptyShare FaultKind = "emptyShare"
 	// MissingFile lets the backup of a ledger succeed with a share that lacks its second ledger file.
 	MissingFile FaultKind = "missingFile"
-	// FailHalfway lets the backup of a ledger fail with Code and Message after half of its files, which stay; that of a service after
-	// half of its blob, which stays too.
+	// FailHalfway lets the backup of a ledger fail with Code and Message after half of its files, and a backup of a service after half
+	// of its blob. They stay.
 	FailHalfway FaultKind = "failHalfway"
 )
 
