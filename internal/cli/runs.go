@@ -113,7 +113,7 @@ func (r remote) runTable(_ context.Context, v run) error {
 	row("polls", strconv.Itoa(v.Polls))
 	row("next attempt", r.clock.Ago(v.RetryAt))
 	for _, f := range v.Failed {
-		row("failed attempt", fmt.Sprintf("attempt %d, %s,", f.Attempt, r.clock.At(f.Ended)), f.Error.Code+":", f.Error.Message)
+		row("failed attempt", fmt.Sprintf("%d, %s,", f.Attempt, r.clock.At(f.Ended)), f.Error.Code+":", f.Error.Message)
 	}
 	left := "recovery point"
 	if q := v.Restore; q != nil {
