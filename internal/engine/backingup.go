@@ -51,7 +51,7 @@ func (s backingUp) start(ctx context.Context) error {
 	if unseen != nil { // out of the wait queue, so that no run behind it has to wait
 		return s.postpone(ctx, backup.AsFault(unseen))
 	}
-	if !r.RetryAt.IsZero() && r.Request == "" {
+	if len(r.Failed) > 0 && r.Request == "" { // a scheduled run begins no further attempt then
 		if stopped, _, err := s.Ownership().Stop(ctx); err != nil {
 			return err
 		} else if stopped.Backups() != "" {
