@@ -24,6 +24,11 @@ var edges = []edge{
 		"case r.Early(s.now):", "case r.Early(s.now.Add(time.Hour)):",
 	},
 	{
+		"./internal/engine TestAFurtherAttemptStaysInsideTheTimeOfTheRun", "a run waits for a further attempt past its window",
+		"internal/backup/retry.go",
+		"case !at.Before(end):", "case at.IsZero():",
+	},
+	{
 		"./internal/engine TestAFurtherAttemptStaysInsideTheTimeOfTheRun", "a run whose attempt was failed ends as missed",
 		"internal/engine/step.go",
 		"if len(s.run.Failed) > 0 && (c == misses || c == supersedes) {", "if len(s.run.Failed) > 9 && (c == misses || c == supersedes) {",
