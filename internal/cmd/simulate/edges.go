@@ -24,6 +24,11 @@ var edges = []edge{
 		"case r.Early(s.now):", "case r.Early(s.now.Add(time.Hour)):",
 	},
 	{
+		"./internal/engine TestAPassingFailureIsTriedAgain", "a failed backup is tried again for ever",
+		"internal/backup/retry.go",
+		"case failed >= mostOperations:", "case failed >= 100:",
+	},
+	{
 		"./internal/engine TestAFurtherAttemptStaysInsideTheTimeOfTheRun", "a run waits for a further attempt past its window",
 		"internal/backup/retry.go",
 		"case !at.Before(end):", "case at.IsZero():",

@@ -92,7 +92,6 @@ var mutants = []mutant{
 		"a failure that may pass ends the run", "internal/engine/backingup.go",
 		"return true, s.retry(ctx, f)", "return true, s.end(ctx, fails, f.Reason())",
 	},
-	{"a failed backup is tried again for ever", "internal/backup/retry.go", "case failed >= mostOperations:", "case failed >= 100:"},
 	{"a further attempt comes at once", "internal/backup/retry.go", "at := now.Add(max(wait, f.Wait()))", "at := now.Add(f.Wait())"},
 	{"attempts share a name", "internal/backup/run.go", `fmt.Sprintf("%s.%d", r.ID, n)`, `fmt.Sprintf("%s.%d", r.ID, min(n, 1))`},
 	{
